@@ -1,0 +1,36 @@
+/* The admin endpoint: /livez, /readyz and /metrics over HTTP/1.1 and HTTP/2.
+ *
+ * Runs on a small thread of its own (h2o's evloop), so it answers while a loop
+ * is busy.  What it shows is read through the callbacks, which must be safe
+ * from that thread. */
+#ifndef SQ_CORE_ADMIN_H
+#define SQ_CORE_ADMIN_H
+
+#include <stdbool.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+#include "core/metrics.h"
+
+struct sq_admin;
+
+struct sq_admin_cfg {
+	const char *listen; /* "127.0.0.1:9090", "[::1]:0"; port 0: any free one */
+	const struct sq_metrics *metrics;
+	/* Called before the metrics are written, to set gauges; may be NULL. */
+	void (*refresh)(void *owner);
+	/* True when ready; else appends why, one line per reason. */
+	bool (*ready)(void *owner, struct sq_buf *why);
+	/* True while the program's loops turn; else appends why. */
+	bool (*live)(void *owner, struct sq_buf *why);
+	void *owner;
+};
+
+/* Starts the endpoint.  On error returns NULL with a line in 'err'. */
+struct sq_admin *sq_admin_start(const struct sq_admin_cfg *, struct sq_buf *err);
+/* The port it listens on. */
+unsigned sq_admin_port(const struct sq_admin *);
+/* Stops the thread and frees '*adminp', if any. */
+void sq_admin_stop(struct sq_admin **adminp);
+
+#endif

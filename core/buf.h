@@ -1,0 +1,47 @@
+/* Growable byte buffer with a consumed front: append at the end, drain from
+ * the start.  A zeroed struct is an empty buffer. */
+#ifndef SQ_CORE_BUF_H
+#define SQ_CORE_BUF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct sq_buf {
+	unsigned char *base;
+	size_t start, end, cap; /* offsets into 'base' */
+};
+
+static inline size_t
+sq_buf_len(const struct sq_buf *b)
+{
+	return b->end - b->start;
+}
+
+static inline unsigned char *
+sq_buf_data(const struct sq_buf *b)
+{
+	return b->start != 0 ? b->base + b->start : b->base;
+}
+
+/* Makes room for 'n' more bytes and returns where they go; the caller adds
+ * what he wrote with sq_buf_commit(). */
+unsigned char *sq_buf_reserve(struct sq_buf *, size_t n);
+static inline void
+sq_buf_commit(struct sq_buf *b, size_t n)
+{
+	b->end += n;
+}
+void sq_buf_append(struct sq_buf *, const void *p, size_t n);
+/* Drops 'n' bytes from the front. */
+void sq_buf_drain(struct sq_buf *, size_t n);
+/* Gives memory above 'keep' bytes of capacity back when the buffer is empty. */
+void sq_buf_trim(struct sq_buf *, size_t keep);
+void sq_buf_fini(struct sq_buf *);
+
+void sq_buf_u8(struct sq_buf *, uint8_t);
+void sq_buf_u16(struct sq_buf *, uint16_t); /* big-endian, as on every wire here */
+void sq_buf_u32(struct sq_buf *, uint32_t);
+void sq_buf_u64(struct sq_buf *, uint64_t);
+void sq_buf_printf(struct sq_buf *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

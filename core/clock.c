@@ -1,0 +1,39 @@
+/* Clocks and randomness of the kernel. */
+#include "core/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+uint64_t
+sq_clock_us(void)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) != 0)
+		abort(); /* only on a wrong argument */
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+uint64_t
+sq_clock_ms(void)
+{
+	return sq_clock_us() / 1000u;
+}
+
+uint64_t
+sq_random_u64(void)
+{
+	uint64_t v = 0;
+
+	while (v == 0) {
+		ssize_t n = getrandom(&v, sizeof v, 0);
+
+		if (n < 0 && errno != EINTR)
+			abort(); /* without it no id is unique and no key secret */
+		if (n != (ssize_t)sizeof v)
+			v = 0;
+	}
+	return v;
+}

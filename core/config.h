@@ -1,0 +1,57 @@
+/* Configuration from one table: defaults, then a YAML file, then environment
+ * variables, then flags; later wins.
+ *
+ * A key "tls.ca-file" is written in YAML as a map "tls:" with "ca-file:" below
+ * it, in the environment as SQMQOS_TLS_CA_FILE, as a flag --tls.ca-file.  An
+ * unknown key, a duplicate key or a value out of range is an error that names
+ * the source and line ("sidecar.yaml:7: pool.sise: unknown key, did you mean
+ * pool.size?"). */
+#ifndef SQ_CORE_CONFIG_H
+#define SQ_CORE_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+
+enum sq_config_type {
+	SQ_CFG_STRING,   /* char * */
+	SQ_CFG_LIST,     /* struct sq_strings: a YAML list, or comma-separated */
+	SQ_CFG_BOOL,     /* bool: true or false */
+	SQ_CFG_UINT,     /* uint64_t, within [min, max] */
+	SQ_CFG_SIZE,     /* uint64_t bytes: 4096, 64Ki, 8Mi, 1Gi */
+	SQ_CFG_DURATION, /* uint64_t milliseconds: 250ms, 30s, 5m, 24h */
+	SQ_CFG_ENUM,     /* unsigned: index into 'choices' */
+};
+
+struct sq_strings {
+	char **v;
+	size_t n;
+};
+
+struct sq_config_key {
+	const char *name;     /* "tls.ca-file" */
+	enum sq_config_type type;
+	size_t offset;        /* of the value in the program's struct */
+	const char *def;      /* as it would be written; NULL: unset, empty or 0 */
+	uint64_t min, max;    /* numbers, sizes, durations; both 0: any */
+	const char *const *choices; /* SQ_CFG_ENUM, NULL-terminated */
+	const char *help;     /* one sentence, for --help and docs/ */
+};
+
+/* Fills 'cfg' (zeroed by the caller) from defaults, the file that --config or
+ * SQMQOS_CONFIG names, environment and argv.  --help and --version are the
+ * caller's.  On error returns SQ_EINVAL and appends one readable line to
+ * 'err'; 'cfg' is safe to free either way. */
+int sq_config_load(void *cfg, const struct sq_config_key *keys, size_t n, int argc,
+    char **argv, char **envp, struct sq_buf *err) SQ_MUST_CHECK;
+/* The YAML layer alone, from memory; 'source' names it in errors. */
+int sq_config_yaml(void *cfg, const struct sq_config_key *keys, size_t n,
+    const char *source, const void *text, size_t len, struct sq_buf *err) SQ_MUST_CHECK;
+void sq_config_free(void *cfg, const struct sq_config_key *keys, size_t n);
+/* The table as --help text, and as the Markdown table of docs/. */
+void sq_config_help(const struct sq_config_key *keys, size_t n, struct sq_buf *out);
+void sq_config_markdown(const struct sq_config_key *keys, size_t n, struct sq_buf *out);
+
+#endif

@@ -1,0 +1,66 @@
+/* The message image: check, header and copies; the layout is in core/msg.h. */
+#include "core/msg.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define MSG_FLAGS (3u | SQ_MSG_RETAIN)
+
+int
+sq_image_check(const unsigned char *p, size_t len)
+{
+	uint64_t head;
+	uint32_t size;
+
+	if (len < SQ_MSG_HEADER)
+		return SQ_EINVAL;
+	size = sq_get32(p);
+	if (size > len || (p[4] & ~MSG_FLAGS) != 0 || (p[4] & 3u) == 3u || p[5] != 0)
+		return SQ_EINVAL;
+	if (sq_get16(p + 6) == 0)
+		return SQ_EINVAL;
+	head = UINT64_C(0) + SQ_MSG_HEADER + sq_get16(p + 6) + sq_get32(p + 8);
+	return head <= size ? 0 : SQ_EINVAL;
+}
+
+void
+sq_image_header(unsigned char *out, unsigned qos, bool retain, size_t topic_len,
+    size_t props_len, uint32_t expiry_s, size_t payload_len)
+{
+	assert(qos <= 2 && topic_len >= 1 && topic_len <= UINT16_MAX);
+	assert(props_len <= UINT32_MAX && payload_len <= UINT32_MAX);
+	assert(SQ_MSG_HEADER + topic_len + props_len + payload_len <= UINT32_MAX);
+	sq_put32(out, (uint32_t)(SQ_MSG_HEADER + topic_len + props_len + payload_len));
+	out[4] = (unsigned char)(qos | (retain ? SQ_MSG_RETAIN : 0u));
+	out[5] = 0;
+	sq_put16(out + 6, (uint16_t)topic_len);
+	sq_put32(out + 8, (uint32_t)props_len);
+	sq_put32(out + 12, expiry_s);
+}
+
+static unsigned char *
+msg_put(unsigned char *at, struct sq_bytes part)
+{
+	if (part.len != 0)
+		memcpy(at, part.p, part.len);
+	return at + part.len;
+}
+
+struct sq_msg
+sq_msg_new(unsigned qos, bool retain, struct sq_bytes topic, struct sq_bytes props,
+    uint32_t expiry_s, struct sq_bytes payload)
+{
+	struct sq_block *b = sq_block_new(SQ_MSG_HEADER + topic.len + props.len + payload.len);
+
+	sq_image_header(b->bytes, qos, retain, topic.len, props.len, expiry_s, payload.len);
+	msg_put(msg_put(msg_put(b->bytes + SQ_MSG_HEADER, topic), props), payload);
+	return (struct sq_msg){b, b->bytes};
+}
+
+struct sq_msg
+sq_msg_clone(const struct sq_msg *m)
+{
+	struct sq_block *b = sq_block_copy(m->image, sq_image_size(m->image));
+
+	return (struct sq_msg){b, b->bytes};
+}

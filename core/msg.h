@@ -1,0 +1,118 @@
+/* A message: one immutable image in a reference-counted block.
+ *
+ * The image is what travels on the link and what a store keeps, byte for byte
+ * (docs/link.md, "Image").  Big-endian:
+ *
+ *   0  u32  size of the whole image, this field included
+ *   4  u8   flags: bits 0-1 QoS (0, 1, 2), bit 2 retain
+ *   5  u8   0
+ *   6  u16  topic length, at least 1
+ *   8  u32  property block length
+ *  12  u32  message expiry interval in seconds, SQ_MSG_NO_EXPIRY for none
+ *  16       topic, then the MQTT 5 property block, then the payload
+ *
+ * The property block holds only what is forwarded unchanged (MQTT 5.0 §3.3.2.3):
+ * payload format indicator, content type, response topic, correlation data and
+ * user properties in their order.  Its own length prefix is not part of it. */
+#ifndef SQ_CORE_MSG_H
+#define SQ_CORE_MSG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/block.h"
+#include "core/bytes.h"
+#include "core/err.h"
+
+#define SQ_MSG_HEADER 16u
+#define SQ_MSG_NO_EXPIRY UINT32_MAX
+#define SQ_MSG_RETAIN 0x04u
+
+/* A message by value: it holds a reference to 'block' where its owner says so. */
+struct sq_msg {
+	struct sq_block *block;
+	const unsigned char *image;
+};
+
+struct sq_bytes {
+	const unsigned char *p;
+	size_t len;
+};
+
+static inline uint32_t
+sq_image_size(const unsigned char *image)
+{
+	return sq_get32(image);
+}
+
+static inline unsigned
+sq_image_qos(const unsigned char *image)
+{
+	return image[4] & 3u;
+}
+
+static inline bool
+sq_image_retain(const unsigned char *image)
+{
+	return (image[4] & SQ_MSG_RETAIN) != 0;
+}
+
+static inline uint32_t
+sq_image_expiry(const unsigned char *image)
+{
+	return sq_get32(image + 12);
+}
+
+static inline struct sq_bytes
+sq_image_topic(const unsigned char *image)
+{
+	return (struct sq_bytes){image + SQ_MSG_HEADER, sq_get16(image + 6)};
+}
+
+static inline struct sq_bytes
+sq_image_props(const unsigned char *image)
+{
+	return (struct sq_bytes){image + SQ_MSG_HEADER + sq_get16(image + 6), sq_get32(image + 8)};
+}
+
+static inline struct sq_bytes
+sq_image_payload(const unsigned char *image)
+{
+	size_t head = SQ_MSG_HEADER + sq_get16(image + 6) + sq_get32(image + 8);
+
+	return (struct sq_bytes){image + head, sq_get32(image) - head};
+}
+
+/* Checks that 'p' starts with a whole, well-formed image within 'len' bytes:
+ * lengths that add up, QoS 0 to 2, unknown bits zero, a topic.  Does not look
+ * at the topic's characters nor into the property block. */
+int sq_image_check(const unsigned char *p, size_t len) SQ_MUST_CHECK;
+
+/* Writes the fixed header of an image to 'out' (SQ_MSG_HEADER bytes). */
+void sq_image_header(unsigned char *out, unsigned qos, bool retain, size_t topic_len,
+    size_t props_len, uint32_t expiry_s, size_t payload_len);
+
+/* A message of its own, copied from the parts; one reference.  'props' may be
+ * empty.  Lengths must fit the fields above. */
+struct sq_msg sq_msg_new(unsigned qos, bool retain, struct sq_bytes topic,
+    struct sq_bytes props, uint32_t expiry_s, struct sq_bytes payload);
+/* A copy of 'm' in a block of its own size, for messages that stay while the
+ * batch they came with goes; one reference. */
+struct sq_msg sq_msg_clone(const struct sq_msg *m);
+
+static inline struct sq_msg
+sq_msg_ref(struct sq_msg m)
+{
+	sq_block_ref(m.block);
+	return m;
+}
+
+static inline void
+sq_msg_unref(struct sq_msg *m)
+{
+	sq_block_unref(&m->block);
+	m->image = NULL;
+}
+
+#endif

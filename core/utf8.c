@@ -1,0 +1,78 @@
+/* Strict UTF-8 check; ASCII goes eight bytes at a time. */
+#include "core/utf8.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+#define LOW_BITS UINT64_C(0x0101010101010101)
+
+/* Whether the eight bytes at 'p' are all within 0x01 to 0x7f. */
+static inline bool
+utf8_ascii8(const unsigned char *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof v);
+	/* Without high bits, the subtraction borrows only out of a zero byte. */
+	return ((v | (v - LOW_BITS)) & HIGH_BITS) == 0;
+}
+
+/* Length of the multi-byte character at 'p', of which 'left' bytes are there;
+ * 0 if it is not well-formed (Unicode 15, table 3-7). */
+static size_t
+utf8_multibyte(const unsigned char *p, size_t left)
+{
+	unsigned char lo = 0x80, hi = 0xbf; /* of the second byte */
+	size_t n;
+
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		n = 2;
+	else if (p[0] >= 0xe0 && p[0] <= 0xef)
+		n = 3;
+	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	if (left < n)
+		return 0;
+	if (p[0] == 0xe0)
+		lo = 0xa0; /* shorter forms exist */
+	else if (p[0] == 0xed)
+		hi = 0x9f; /* surrogates */
+	else if (p[0] == 0xf0)
+		lo = 0x90;
+	else if (p[0] == 0xf4)
+		hi = 0x8f; /* above U+10FFFF */
+	if (p[1] < lo || p[1] > hi)
+		return 0;
+	for (size_t i = 2; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return n;
+}
+
+bool
+sq_utf8_valid(const void *bytes, size_t len)
+{
+	const unsigned char *p = bytes;
+	size_t i = 0;
+
+	while (i < len) {
+		if (len - i >= 8 && utf8_ascii8(p + i)) {
+			i += 8;
+		} else if (p[i] == 0) {
+			return false;
+		} else if (p[i] < 0x80) {
+			i++;
+		} else {
+			size_t n = utf8_multibyte(p + i, len - i);
+
+			if (n == 0)
+				return false;
+			i += n;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,14 @@
+/* UTF-8 as MQTT wants it (5.0 and 3.1.1, §1.5.4 and §1.5.3). */
+#ifndef SQ_CORE_UTF8_H
+#define SQ_CORE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether 'len' bytes are well-formed UTF-8 without U+0000: no overlong forms,
+ * no surrogates, nothing above U+10FFFF, no character cut off at the end.
+ * Control and non-characters pass; the standard only advises against them.
+ * Empty is valid; 'p' may then be NULL. */
+bool sq_utf8_valid(const void *p, size_t len);
+
+#endif

@@ -1,0 +1,142 @@
+/* core/htab: the table against a plain array, walks that remove, SipHash. */
+#include <criterion/criterion.h>
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/htab.h"
+#include "core/mem.h"
+
+#define N 3000u
+
+struct obj {
+	struct sq_hnode node;
+	unsigned key;
+	bool in;
+	unsigned seen;
+};
+
+static struct obj *
+find(const struct sq_htab *t, uint64_t hash, unsigned key)
+{
+	struct sq_hnode *n = sq_htab_find(t, hash);
+
+	while (n != NULL && SQ_CONTAINER_OF(n, struct obj, node)->key != key)
+		n = sq_htab_next_same(n);
+	return n != NULL ? SQ_CONTAINER_OF(n, struct obj, node) : NULL;
+}
+
+/* Only 512 hashes, so that several keys share one. */
+static uint64_t
+hash_of(unsigned key)
+{
+	return sq_hash_u64(key % 512);
+}
+
+Test(htab, holds_what_was_put_in_and_nothing_else)
+{
+	static struct obj objs[N];
+	struct sq_htab t = {0};
+	size_t n = 0;
+
+	srand(7);
+	cr_assert_null(sq_htab_find(&t, 1));
+	for (unsigned i = 0; i < N; i++)
+		objs[i].key = i;
+	for (int round = 0; round < 60000; round++) {
+		struct obj *o = &objs[(unsigned)rand() % N];
+
+		/* Fill, then empty, so that it grows and shrinks. */
+		if (!o->in && (round < 30000 || rand() % 8 == 0)) {
+			sq_htab_insert(&t, &o->node, hash_of(o->key));
+			o->in = true;
+			n++;
+		} else if (o->in && (round >= 30000 || rand() % 8 == 0)) {
+			sq_htab_remove(&t, &o->node);
+			o->in = false;
+			n--;
+		}
+		cr_assert_eq(t.n, n);
+		cr_assert_eq(find(&t, hash_of(o->key), o->key) == o, o->in);
+	}
+	for (unsigned i = 0; i < N; i++)
+		cr_assert_eq(find(&t, hash_of(i), i), objs[i].in ? &objs[i] : NULL);
+	sq_htab_fini(&t);
+}
+
+Test(htab, buckets_follow_the_load)
+{
+	static struct obj objs[N];
+	struct sq_htab t = {0};
+
+	for (unsigned i = 0; i < N; i++)
+		sq_htab_insert(&t, &objs[i].node, sq_hash_u64(i));
+	cr_assert_geq(t.mask + 1, N);
+	for (unsigned i = 0; i < N; i++)
+		sq_htab_remove(&t, &objs[i].node);
+	cr_assert_leq(t.mask + 1, 8);
+	sq_htab_fini(&t);
+	cr_assert_null(t.buckets);
+}
+
+Test(htab, walk_meets_each_node_once)
+{
+	static struct obj objs[N];
+	struct sq_htab t = {0};
+
+	cr_assert_null(sq_htab_walk(&t, NULL));
+	for (unsigned i = 0; i < N; i++)
+		sq_htab_insert(&t, &objs[i].node, sq_hash_u64(i));
+	for (struct sq_hnode *n = sq_htab_walk(&t, NULL); n != NULL; n = sq_htab_walk(&t, n))
+		SQ_CONTAINER_OF(n, struct obj, node)->seen++;
+	for (unsigned i = 0; i < N; i++)
+		cr_assert_eq(objs[i].seen, 1);
+	sq_htab_fini(&t);
+}
+
+Test(htab, walk_that_removes_meets_each_node_once_though_the_table_shrinks)
+{
+	static struct obj objs[N];
+
+	/* Keep every k-th node; k = N removes nearly all. */
+	for (unsigned k = 1; k <= N; k = k * 3 + 1) {
+		struct sq_htab t = {0};
+		struct sq_hnode *n, *next;
+		unsigned met = 0;
+
+		memset(objs, 0, sizeof objs);
+		for (unsigned i = 0; i < N; i++)
+			sq_htab_insert(&t, &objs[i].node, sq_hash_u64(i));
+		for (n = sq_htab_walk(&t, NULL); n != NULL; n = next) {
+			SQ_CONTAINER_OF(n, struct obj, node)->seen++;
+			next = sq_htab_walk(&t, n);
+			if (met++ % k != 0)
+				sq_htab_remove(&t, n);
+		}
+		for (unsigned i = 0; i < N; i++)
+			cr_assert_eq(objs[i].seen, 1, "k %u", k);
+		sq_htab_fini(&t);
+	}
+}
+
+Test(hash, siphash_gives_the_published_vectors)
+{
+	/* Key 00..0f, inputs of 00, 00 01, ...: from the reference code. */
+	const uint64_t k0 = UINT64_C(0x0706050403020100), k1 = UINT64_C(0x0f0e0d0c0b0a0908);
+	unsigned char in[15];
+
+	for (unsigned i = 0; i < sizeof in; i++)
+		in[i] = (unsigned char)i;
+	cr_assert_eq(sq_siphash(k0, k1, in, 0), UINT64_C(0x726fdb47dd0e0e31));
+	cr_assert_eq(sq_siphash(k0, k1, in, 1), UINT64_C(0x74f839c593dc67fd));
+	cr_assert_eq(sq_siphash(k0, k1, in, 8), UINT64_C(0x93f5f5799a932462));
+	cr_assert_eq(sq_siphash(k0, k1, in, 15), UINT64_C(0xa129ca6149be45e5));
+}
+
+Test(hash, same_bytes_same_hash)
+{
+	cr_assert_eq(sq_hash("abc", 3), sq_hash("abc", 3));
+	cr_assert_neq(sq_hash("abc", 3), sq_hash("abd", 3));
+	cr_assert_neq(sq_hash("abc", 2), sq_hash("abc", 3));
+}
