@@ -1,0 +1,83 @@
+# Compiler settings and the one function that declares our libraries.
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+include(CheckCCompilerFlag)
+include(CheckPIESupported)
+check_pie_supported(LANGUAGES C)
+
+option(SQ_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(SQ_TSAN "ThreadSanitizer" OFF)
+option(SQ_FUZZ "libFuzzer targets (clang)" OFF)
+option(SQ_FAULTS "named fault points for crash tests" OFF)
+
+add_library(sq_flags INTERFACE)
+target_compile_definitions(sq_flags INTERFACE _GNU_SOURCE
+	SQ_VERSION="${PROJECT_VERSION}")
+target_compile_options(sq_flags INTERFACE
+	-Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes
+	-Wmissing-prototypes -Wvla -Wformat=2 -Werror
+	-fno-strict-aliasing -fno-common -fno-omit-frame-pointer)
+
+if(SQ_SANITIZE)
+	target_compile_options(sq_flags INTERFACE
+		-fsanitize=address,undefined -fno-sanitize-recover=all)
+	target_link_options(sq_flags INTERFACE -fsanitize=address,undefined)
+elseif(SQ_TSAN)
+	target_compile_options(sq_flags INTERFACE -fsanitize=thread)
+	target_link_options(sq_flags INTERFACE -fsanitize=thread)
+else()
+	# Hardening, as Debian builds its own packages.
+	target_compile_options(sq_flags INTERFACE
+		-fstack-protector-strong -fstack-clash-protection
+		$<$<CONFIG:Release>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+	check_c_compiler_flag(-fcf-protection SQ_HAVE_CF_PROTECTION)
+	if(SQ_HAVE_CF_PROTECTION)
+		target_compile_options(sq_flags INTERFACE -fcf-protection)
+	endif()
+	target_link_options(sq_flags INTERFACE -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+		-Wl,--as-needed)
+endif()
+if(SQ_FUZZ)
+	target_compile_options(sq_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(SQ_FAULTS)
+	target_compile_definitions(sq_flags INTERFACE SQ_FAULTS)
+endif()
+
+# Asserts guard our own invariants and stay in release builds.
+string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
+pkg_check_modules(H2O REQUIRED IMPORTED_TARGET libh2o-evloop)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
+find_library(EV_LIBRARY ev REQUIRED)
+find_library(WSLAY_LIBRARY wslay)
+
+# h2o's headers are not warning-free; treat them as the system's.
+add_library(sq_h2o INTERFACE)
+target_include_directories(sq_h2o SYSTEM INTERFACE ${H2O_INCLUDE_DIRS})
+target_compile_definitions(sq_h2o INTERFACE H2O_USE_LIBUV=0)
+target_link_libraries(sq_h2o INTERFACE PkgConfig::H2O PkgConfig::OPENSSL m)
+
+# sq_library(NAME SOURCES ... DEPENDS ...): a static library of ours.  Headers
+# are included by their path from the root ("core/buf.h").  The staging folder
+# of a layer holds only links to itself, so nobody sees what he doesn't link.
+function(sq_library name)
+	cmake_parse_arguments(ARG "" "LAYER" "SOURCES;DEPENDS" ${ARGN})
+	add_library(${name} STATIC ${ARG_SOURCES})
+	target_link_libraries(${name} PUBLIC sq_flags ${ARG_DEPENDS})
+	if(ARG_LAYER)
+		set(stage ${CMAKE_BINARY_DIR}/include/${ARG_LAYER})
+		file(MAKE_DIRECTORY ${stage})
+		file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${ARG_LAYER}
+			${stage}/${ARG_LAYER} SYMBOLIC)
+		target_include_directories(${name} PUBLIC ${stage})
+	endif()
+endfunction()

@@ -1,0 +1,61 @@
+# How a test is declared.  The runner (test/run.py) asks CTest for the list.
+
+pkg_check_modules(CRITERION IMPORTED_TARGET criterion)
+if(NOT CRITERION_FOUND)
+	message(STATUS "criterion is missing: unit and contract tests are left out")
+endif()
+
+add_custom_target(unit_tests)
+add_custom_target(fuzzers)
+
+# test_executable(NAME LABEL SOURCES DEPENDS): one Criterion program.
+function(test_executable name label sources depends)
+	add_executable(${name} EXCLUDE_FROM_ALL ${sources})
+	target_link_libraries(${name} PRIVATE ${depends} PkgConfig::CRITERION sq_flags)
+	set_target_properties(${name} PROPERTIES
+		RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+	# Criterion's Test() makes a function without a prototype.
+	target_compile_options(${name} PRIVATE -Wno-missing-prototypes)
+	add_dependencies(unit_tests ${name})
+	add_test(NAME ${label}/${name} COMMAND ${name})
+	set_tests_properties(${label}/${name} PROPERTIES LABELS ${label})
+endfunction()
+
+# sq_unit_test(NAME SOURCES ... DEPENDS ...): test/unit/, of one module.
+function(sq_unit_test name)
+	cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+	if(CRITERION_FOUND AND NOT SQ_FUZZ)
+		test_executable(${name} unit "${ARG_SOURCES}" "${ARG_DEPENDS}")
+	endif()
+endfunction()
+
+# sq_contract_test(NAME SOURCES ... DEPENDS ...): test/contract/, a suite that
+# every implementation of one contract passes.
+function(sq_contract_test name)
+	cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+	if(CRITERION_FOUND AND NOT SQ_FUZZ)
+		test_executable(${name} contract "${ARG_SOURCES}" "${ARG_DEPENDS}")
+	endif()
+endfunction()
+
+# sq_fuzz_target(NAME SOURCES ... DEPENDS ... [CORPUS DIR]): test/fuzz/, one
+# decoder with an LLVMFuzzerTestOneInput(); built by the fuzz preset only.
+# CORPUS, if given, is a folder of seeds.
+function(sq_fuzz_target name)
+	cmake_parse_arguments(ARG "" "CORPUS" "SOURCES;DEPENDS" ${ARGN})
+	if(NOT SQ_FUZZ)
+		return()
+	endif()
+	add_executable(${name} EXCLUDE_FROM_ALL ${ARG_SOURCES})
+	target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} sq_flags)
+	target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+	target_compile_options(${name} PRIVATE -Wno-missing-prototypes)
+	set_target_properties(${name} PROPERTIES
+		RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+	add_dependencies(fuzzers ${name})
+	if(ARG_CORPUS)
+		get_filename_component(corpus ${ARG_CORPUS} ABSOLUTE)
+	endif()
+	add_test(NAME fuzz/${name} COMMAND ${name} ${corpus})
+	set_tests_properties(fuzz/${name} PROPERTIES LABELS fuzz)
+endfunction()
