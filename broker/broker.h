@@ -1,0 +1,55 @@
+/* The broker proper: sessions, router, queues and engine behind the HTTP front.
+ *
+ *   http front --call--> session (owner worker) --txn--> engine
+ *        ^                    |  ^                          |
+ *        +-- sq_call_done ----+  +------ consumer <---------+
+ *                             v
+ *                     sq_link_deliver() --> front
+ */
+#ifndef SQ_BROKER_BROKER_H
+#define SQ_BROKER_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/metrics.h"
+
+struct sq_broker;
+struct sq_call;
+struct sq_link;
+struct sq_worker;
+
+struct sq_broker_cfg {
+	uint32_t max_packet;          /* bytes of an MQTT packet */
+	uint64_t grace_ms;            /* attachment grace after a lost link */
+	uint64_t session_expiry_max_s;
+	uint32_t max_inflight;        /* QoS >= 1 deliveries of a session at a time */
+	uint32_t queue_max_msgs;
+	uint64_t queue_max_bytes;
+	uint64_t retained_max_msgs, retained_max_bytes;
+	uint32_t max_sessions;
+	uint32_t max_subs_per_session;
+};
+
+/* 'workers' live as long as the broker. */
+struct sq_broker *sq_broker_new(const struct sq_broker_cfg *, struct sq_worker *const *workers,
+    size_t n_workers, const struct sq_metrics *metrics);
+/* Every worker has stopped.  Frees '*bp'. */
+void sq_broker_free(struct sq_broker **bp);
+
+/* Takes the call over; answered by sq_call_done(), maybe before this returns. */
+void sq_broker_call(struct sq_broker *, struct sq_call *);
+/* The link has closed: its attachments go into grace. */
+void sq_broker_link_closed(struct sq_broker *, struct sq_link *);
+/* On the worker that calls: sessions that waited for room in a link go on. */
+void sq_broker_link_writable(struct sq_broker *, struct sq_link *);
+/* Each worker calls it about once in 100 ms: grace, expiry, delayed wills. */
+void sq_broker_tick(struct sq_broker *, struct sq_worker *);
+/* From now on PUTs and messages are answered 503.  Any thread. */
+void sq_broker_drain(struct sq_broker *);
+/* True when nothing is queued or unsettled for an attached session. */
+bool sq_broker_drained(struct sq_broker *);
+
+#endif

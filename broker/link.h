@@ -1,0 +1,30 @@
+/* A link as the rest of the broker sees it: a place where frames for its
+ * sidecar go.  Reference-counted; frames may be put from any worker. */
+#ifndef SQ_BROKER_LINK_H
+#define SQ_BROKER_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/msg.h"
+#include "proto/link/frame.h"
+
+struct sq_link;
+
+struct sq_link *sq_link_ref(struct sq_link *);
+void sq_link_unref(struct sq_link **);
+uint64_t sq_link_id(const struct sq_link *);
+/* False once its connection or its deliveries response is gone. */
+bool sq_link_open(const struct sq_link *);
+/* False while more than the link's bound waits to be written; the front calls
+ * sq_broker_link_writable() on every worker when that has passed. */
+bool sq_link_writable(const struct sq_link *);
+
+/* Puts a delivery: 'm' to one target.  When the last thing put was the same
+ * message (same image, origin and expiry), the target joins its frame.  Copies
+ * the image.  Dropped when the link is not open. */
+void sq_link_deliver(struct sq_link *, const struct sq_msg *m, const struct sq_origin *origin,
+    uint32_t expiry_s, const struct sq_target *, const uint32_t *subs);
+void sq_link_detached(struct sq_link *, uint64_t epoch, uint8_t reason);
+
+#endif

@@ -1,0 +1,651 @@
+#include "proto/link/frame.h"
+
+#include <string.h>
+
+enum {
+	OPEN_ID_SIZE = 2 + 1 + 8 + SQ_ORIGIN_SIZE,
+	ENTRY_SETTLE = 12,
+	SUB_FIXED = 20,
+	TARGET_FIXED = 28,
+	FRAME_HEADER = 5,
+};
+
+static int
+frame_end(const struct sq_reader *r)
+{
+	return r->bad || r->p != r->end ? SQ_EINVAL : SQ_OK;
+}
+
+static struct sq_bytes
+frame_take(struct sq_reader *r, size_t len)
+{
+	const unsigned char *p = sq_read_bytes(r, len);
+
+	return (struct sq_bytes){p, p != NULL ? len : 0};
+}
+
+static struct sq_bytes
+frame_take16(struct sq_reader *r)
+{
+	return frame_take(r, sq_read16(r));
+}
+
+/* Takes a whole, well-formed image. */
+static struct sq_bytes
+frame_take_image(struct sq_reader *r)
+{
+	if (r->bad || sq_image_check(r->p, sq_reader_left(r)) != SQ_OK) {
+		r->bad = true;
+		return (struct sq_bytes){NULL, 0};
+	}
+	return frame_take(r, sq_image_size(r->p));
+}
+
+void
+sq_origin_put(struct sq_buf *b, const struct sq_origin *o)
+{
+	unsigned char *p = sq_buf_reserve(b, SQ_ORIGIN_SIZE);
+
+	sq_put64(p, o->incarnation);
+	sq_put64(p + 8, o->run);
+	sq_put64(p + 16, o->number);
+	p[24] = o->copy;
+	sq_buf_commit(b, SQ_ORIGIN_SIZE);
+}
+
+struct sq_origin
+sq_origin_get(struct sq_reader *r)
+{
+	struct sq_origin o;
+
+	o.incarnation = sq_read64(r);
+	o.run = sq_read64(r);
+	o.number = sq_read64(r);
+	o.copy = sq_read8(r);
+	return o;
+}
+
+/* Attach and its answer. */
+
+static void
+open_id_put(struct sq_buf *b, const struct sq_open_id *id, bool answer)
+{
+	sq_buf_u16(b, id->packet_id);
+	sq_buf_u8(b, id->state);
+	sq_buf_u64(b, id->queue);
+	sq_origin_put(b, &id->origin);
+	if (answer)
+		sq_buf_u64(b, id->delivery);
+}
+
+struct sq_open_id
+sq_open_id_next(struct sq_bytes *open, bool answer)
+{
+	struct sq_reader r = sq_reader(open->p, open->len);
+	struct sq_open_id id;
+
+	id.packet_id = sq_read16(&r);
+	id.state = sq_read8(&r);
+	id.queue = sq_read64(&r);
+	id.origin = sq_origin_get(&r);
+	id.delivery = answer ? sq_read64(&r) : 0;
+	*open = (struct sq_bytes){r.p, sq_reader_left(&r)};
+	return id;
+}
+
+/* Takes a counted list of open ids and checks ids and states. */
+static struct sq_bytes
+open_ids_take(struct sq_reader *r, bool answer, uint16_t *n)
+{
+	size_t each = OPEN_ID_SIZE + (answer ? 8u : 0u);
+	struct sq_bytes all;
+
+	*n = sq_read16(r);
+	all = frame_take(r, *n * each);
+	for (size_t at = 0; at < all.len; at += each) {
+		const unsigned char *p = all.p + at;
+
+		if (sq_get16(p) == 0 || p[2] < SQ_OPEN_QOS1 || p[2] > SQ_OPEN_ORPHAN)
+			r->bad = true;
+	}
+	return all;
+}
+
+void
+sq_attach_encode(struct sq_buf *b, const struct sq_attach *a, const struct sq_open_id *ids)
+{
+	sq_buf_u64(b, a->instance);
+	sq_buf_u64(b, a->ordinal);
+	sq_buf_u32(b, a->attempt);
+	sq_buf_u64(b, a->link);
+	sq_buf_u8(b, a->flags);
+	sq_buf_u32(b, a->expiry_s);
+	sq_buf_u16(b, a->receive_max);
+	sq_buf_u64(b, a->credit_msgs);
+	sq_buf_u64(b, a->credit_bytes);
+	sq_buf_u64(b, a->incarnation);
+	if (a->flags & SQ_ATTACH_WILL) {
+		sq_buf_u32(b, a->will_delay_s);
+		sq_buf_append(b, a->will.p, a->will.len);
+	}
+	sq_buf_u16(b, a->n_open);
+	for (uint16_t i = 0; i < a->n_open; i++)
+		open_id_put(b, &ids[i], false);
+}
+
+int
+sq_attach_decode(const void *p, size_t len, struct sq_attach *out)
+{
+	struct sq_reader r = sq_reader(p, len);
+
+	memset(out, 0, sizeof *out);
+	out->instance = sq_read64(&r);
+	out->ordinal = sq_read64(&r);
+	out->attempt = sq_read32(&r);
+	out->link = sq_read64(&r);
+	out->flags = sq_read8(&r);
+	out->expiry_s = sq_read32(&r);
+	out->receive_max = sq_read16(&r);
+	out->credit_msgs = sq_read64(&r);
+	out->credit_bytes = sq_read64(&r);
+	out->incarnation = sq_read64(&r);
+	if (out->flags & SQ_ATTACH_WILL) {
+		out->will_delay_s = sq_read32(&r);
+		out->will = frame_take_image(&r);
+	}
+	out->open = open_ids_take(&r, false, &out->n_open);
+	if (out->flags & ~(SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL | SQ_ATTACH_MQTT5 | SQ_ATTACH_KEEPER) ||
+	    out->instance == 0 || out->ordinal == 0 || out->attempt == 0 || out->receive_max == 0)
+		return SQ_EINVAL;
+	return frame_end(&r);
+}
+
+void
+sq_attached_encode(struct sq_buf *b, const struct sq_attached *a, const uint16_t *held,
+    const struct sq_open_id *ids)
+{
+	sq_buf_u64(b, a->epoch);
+	sq_buf_u64(b, a->incarnation);
+	sq_buf_u64(b, a->store);
+	sq_buf_u8(b, a->present ? 1 : 0);
+	sq_buf_u32(b, a->max_packet);
+	for (int lane = 0; lane < SQ_LANES; lane++)
+		sq_buf_u64(b, a->last[lane]);
+	sq_buf_u16(b, a->n_held);
+	for (uint16_t i = 0; i < a->n_held; i++)
+		sq_buf_u16(b, held[i]);
+	sq_buf_u16(b, a->n_open);
+	for (uint16_t i = 0; i < a->n_open; i++)
+		open_id_put(b, &ids[i], true);
+}
+
+int
+sq_attached_decode(const void *p, size_t len, struct sq_attached *out)
+{
+	struct sq_reader r = sq_reader(p, len);
+	uint8_t flags;
+
+	memset(out, 0, sizeof *out);
+	out->epoch = sq_read64(&r);
+	out->incarnation = sq_read64(&r);
+	out->store = sq_read64(&r);
+	flags = sq_read8(&r);
+	out->present = flags == 1;
+	out->max_packet = sq_read32(&r);
+	for (int lane = 0; lane < SQ_LANES; lane++)
+		out->last[lane] = sq_read64(&r);
+	out->n_held = sq_read16(&r);
+	out->held = frame_take(&r, out->n_held * 2u);
+	out->open = open_ids_take(&r, true, &out->n_open);
+	if (flags > 1 || out->epoch == 0 || out->incarnation == 0)
+		return SQ_EINVAL;
+	return frame_end(&r);
+}
+
+/* Batches and outcomes. */
+
+void
+sq_batch_header(unsigned char *out, const struct sq_batch *batch)
+{
+	out[0] = batch->lane;
+	out[1] = 0;
+	sq_put16(out + 2, batch->n);
+	sq_put64(out + 4, batch->run);
+	sq_put64(out + 12, batch->first);
+	sq_put64(out + 20, batch->upto);
+}
+
+void
+sq_entry_header(unsigned char *out, uint8_t kind, uint16_t packet_id)
+{
+	out[0] = kind;
+	out[1] = 0;
+	sq_put16(out + 2, packet_id);
+}
+
+/* Lane 0 carries live QoS 0 only; packet ids go with QoS 2 and releases. */
+static bool
+entry_fits(uint8_t lane, const struct sq_entry *e)
+{
+	unsigned qos;
+
+	if (e->image == NULL)
+		return lane == 1 && e->packet_id != 0;
+	qos = sq_image_qos(e->image);
+	if (lane == 0)
+		return qos == 0 && !sq_image_retain(e->image) && e->packet_id == 0;
+	return (qos > 0 || sq_image_retain(e->image)) && (e->packet_id != 0) == (qos == 2);
+}
+
+static struct sq_entry
+entry_take(struct sq_reader *r)
+{
+	struct sq_entry e = {.kind = sq_read8(r)};
+
+	if (sq_read8(r) != 0)
+		r->bad = true;
+	e.packet_id = sq_read16(r);
+	if (e.kind == SQ_ENTRY_MESSAGE)
+		e.image = frame_take_image(r).p;
+	else if (e.kind != SQ_ENTRY_RELEASE)
+		r->bad = true;
+	return e;
+}
+
+int
+sq_batch_decode(const void *p, size_t len, struct sq_batch *out)
+{
+	struct sq_reader r = sq_reader(p, len);
+	uint8_t zero;
+
+	out->lane = sq_read8(&r);
+	zero = sq_read8(&r);
+	out->n = sq_read16(&r);
+	out->run = sq_read64(&r);
+	out->first = sq_read64(&r);
+	out->upto = sq_read64(&r);
+	out->entries = (struct sq_bytes){r.p, sq_reader_left(&r)};
+	if (r.bad || zero != 0 || out->lane >= SQ_LANES || out->n == 0 || out->run == 0 ||
+	    out->first == 0 || out->upto >= out->first || out->first + out->n < out->first)
+		return SQ_EINVAL;
+	for (uint16_t i = 0; i < out->n && !r.bad; i++) {
+		struct sq_entry e = entry_take(&r);
+
+		if (r.bad || !entry_fits(out->lane, &e))
+			return SQ_EINVAL;
+	}
+	return frame_end(&r);
+}
+
+struct sq_entry
+sq_batch_next(struct sq_bytes *entries)
+{
+	const unsigned char *p = entries->p;
+	struct sq_entry e = {.kind = p[0], .packet_id = sq_get16(p + 2)};
+	size_t used = SQ_ENTRY_HEADER;
+
+	if (e.kind == SQ_ENTRY_MESSAGE) {
+		e.image = p + SQ_ENTRY_HEADER;
+		used += sq_image_size(e.image);
+	}
+	*entries = (struct sq_bytes){p + used, entries->len - used};
+	return e;
+}
+
+void
+sq_outcomes_encode(struct sq_buf *b, const struct sq_outcomes *o)
+{
+	sq_buf_u64(b, o->first);
+	sq_codes_encode(b, o->codes, o->n);
+}
+
+int
+sq_outcomes_decode(const void *p, size_t len, struct sq_outcomes *out)
+{
+	int n;
+
+	if (len < 8)
+		return SQ_EINVAL;
+	out->first = sq_get64(p);
+	n = sq_codes_decode((const unsigned char *)p + 8, len - 8, &out->codes);
+	if (n < 0)
+		return n;
+	out->n = (uint16_t)n;
+	return SQ_OK;
+}
+
+/* Settlements. */
+
+void
+sq_settlements_header(struct sq_buf *b, uint64_t credit_msgs, uint64_t credit_bytes)
+{
+	sq_buf_u64(b, credit_msgs);
+	sq_buf_u64(b, credit_bytes);
+}
+
+void
+sq_settle_put(struct sq_buf *b, const struct sq_settle *s)
+{
+	unsigned char *p = sq_buf_reserve(b, ENTRY_SETTLE);
+
+	p[0] = s->kind;
+	p[1] = s->reason;
+	sq_put16(p + 2, s->n);
+	sq_put64(p + 4, s->delivery);
+	sq_buf_commit(b, ENTRY_SETTLE);
+}
+
+int
+sq_settlements_decode(const void *p, size_t len, struct sq_settlements *out)
+{
+	struct sq_reader r = sq_reader(p, len);
+
+	out->credit_msgs = sq_read64(&r);
+	out->credit_bytes = sq_read64(&r);
+	out->entries = (struct sq_bytes){r.p, sq_reader_left(&r)};
+	if (r.bad || out->entries.len % ENTRY_SETTLE != 0)
+		return SQ_EINVAL;
+	for (const unsigned char *e = r.p; e < r.end; e += ENTRY_SETTLE) {
+		if (e[0] < SQ_SETTLE_ACK || e[0] > SQ_SETTLE_REJECT || sq_get16(e + 2) == 0)
+			return SQ_EINVAL;
+	}
+	return SQ_OK;
+}
+
+bool
+sq_settle_next(struct sq_bytes *entries, struct sq_settle *out)
+{
+	const unsigned char *p = entries->p;
+
+	if (entries->len == 0)
+		return false;
+	*out = (struct sq_settle){p[0], p[1], sq_get16(p + 2), sq_get64(p + 4)};
+	*entries = (struct sq_bytes){p + ENTRY_SETTLE, entries->len - ENTRY_SETTLE};
+	return true;
+}
+
+/* Subscriptions. */
+
+static void
+frame_put16(struct sq_buf *b, struct sq_bytes s)
+{
+	sq_buf_u16(b, (uint16_t)s.len);
+	sq_buf_append(b, s.p, s.len);
+}
+
+void
+sq_sub_put(struct sq_buf *b, const struct sq_sub *s)
+{
+	sq_buf_u8(b, s->op);
+	sq_buf_u8(b, s->options);
+	sq_buf_u8(b, s->flags);
+	sq_buf_u8(b, s->overflow);
+	sq_buf_u32(b, s->sub_id);
+	sq_buf_u32(b, s->queue_expiry_s);
+	sq_buf_u32(b, s->max_length);
+	sq_buf_u32(b, s->max_attempts);
+	frame_put16(b, s->tag);
+	frame_put16(b, s->group);
+	frame_put16(b, s->filter);
+}
+
+static struct sq_sub
+sub_take(struct sq_reader *r)
+{
+	struct sq_sub s;
+
+	s.op = sq_read8(r);
+	s.options = sq_read8(r);
+	s.flags = sq_read8(r);
+	s.overflow = sq_read8(r);
+	s.sub_id = sq_read32(r);
+	s.queue_expiry_s = sq_read32(r);
+	s.max_length = sq_read32(r);
+	s.max_attempts = sq_read32(r);
+	s.tag = frame_take16(r);
+	s.group = frame_take16(r);
+	s.filter = frame_take16(r);
+	return s;
+}
+
+static bool
+sub_fits(const struct sq_sub *s)
+{
+	return (s->op == SQ_SUB_SUBSCRIBE || s->op == SQ_SUB_UNSUBSCRIBE) &&
+	    (s->options & 3) != 3 && (s->options & 0xc0) == 0 && (s->options >> 4) != 3 &&
+	    (s->flags & ~(SQ_SUB_DECLARED | SQ_SUB_CONSUME | SQ_SUB_DURABLE)) == 0 &&
+	    s->overflow <= SQ_OVERFLOW_DROP_NEW &&
+	    (s->filter.len > 0 || s->tag.len > 0) &&
+	    (s->group.len > 0) == ((s->flags & SQ_SUB_DECLARED) != 0);
+}
+
+int
+sq_subs_decode(const void *p, size_t len, struct sq_bytes *entries)
+{
+	struct sq_reader r = sq_reader(p, len);
+	uint16_t n = sq_read16(&r);
+
+	*entries = (struct sq_bytes){r.p, sq_reader_left(&r)};
+	if (r.bad || n == 0 || n > entries->len / SUB_FIXED)
+		return SQ_EINVAL;
+	for (uint16_t i = 0; i < n; i++) {
+		struct sq_sub s = sub_take(&r);
+
+		if (r.bad || !sub_fits(&s))
+			return SQ_EINVAL;
+	}
+	return frame_end(&r) == SQ_OK ? n : SQ_EINVAL;
+}
+
+struct sq_sub
+sq_sub_next(struct sq_bytes *entries)
+{
+	struct sq_reader r = sq_reader(entries->p, entries->len);
+	struct sq_sub s = sub_take(&r);
+
+	*entries = (struct sq_bytes){r.p, sq_reader_left(&r)};
+	return s;
+}
+
+void
+sq_codes_encode(struct sq_buf *b, const uint8_t *codes, uint16_t n)
+{
+	sq_buf_u16(b, n);
+	sq_buf_append(b, codes, n);
+}
+
+int
+sq_codes_decode(const void *p, size_t len, const unsigned char **codes)
+{
+	struct sq_reader r = sq_reader(p, len);
+	uint16_t n = sq_read16(&r);
+
+	*codes = sq_read_bytes(&r, n);
+	return frame_end(&r) == SQ_OK ? n : SQ_EINVAL;
+}
+
+/* Detach. */
+
+void
+sq_detach_encode(struct sq_buf *b, const struct sq_detach *d)
+{
+	sq_buf_u32(b, d->expiry_s);
+	sq_buf_u32(b, (uint32_t)d->will << 24);
+	for (int lane = 0; lane < SQ_LANES; lane++)
+		sq_buf_u64(b, d->last[lane]);
+}
+
+int
+sq_detach_decode(const void *p, size_t len, struct sq_detach *out)
+{
+	struct sq_reader r = sq_reader(p, len);
+	uint32_t will;
+
+	out->expiry_s = sq_read32(&r);
+	will = sq_read32(&r);
+	out->will = (uint8_t)(will >> 24);
+	for (int lane = 0; lane < SQ_LANES; lane++)
+		out->last[lane] = sq_read64(&r);
+	if ((will & 0xffffff) != 0 || out->will > 1)
+		return SQ_EINVAL;
+	return frame_end(&r);
+}
+
+/* Frames of the deliveries response. */
+
+static void
+frame_head(struct sq_buf *b, size_t body, uint8_t type)
+{
+	sq_buf_u32(b, (uint32_t)(body + 1));
+	sq_buf_u8(b, type);
+}
+
+void
+sq_frame_heartbeat(struct sq_buf *b)
+{
+	frame_head(b, 0, SQ_FRAME_HEARTBEAT);
+}
+
+void
+sq_frame_draining(struct sq_buf *b)
+{
+	frame_head(b, 0, SQ_FRAME_DRAINING);
+}
+
+void
+sq_frame_detached(struct sq_buf *b, uint64_t epoch, uint8_t reason)
+{
+	frame_head(b, 9, SQ_FRAME_DETACHED);
+	sq_buf_u64(b, epoch);
+	sq_buf_u8(b, reason);
+}
+
+/* Where a deliver frame's count of targets stands, from its start. */
+static size_t
+deliver_count_at(const unsigned char *frame)
+{
+	size_t image = FRAME_HEADER + 1 + 4 + ((frame[FRAME_HEADER] & 1) ? SQ_ORIGIN_SIZE : 0);
+
+	return image + sq_image_size(frame + image);
+}
+
+size_t
+sq_deliver_open(struct sq_buf *b, const struct sq_origin *origin, uint32_t expiry_s,
+    const unsigned char *image)
+{
+	size_t at = sq_buf_len(b);
+	size_t size = sq_image_size(image);
+
+	sq_buf_reserve(b, FRAME_HEADER + 5 + SQ_ORIGIN_SIZE + size + 2 + TARGET_FIXED);
+	frame_head(b, 5 + (origin != NULL ? SQ_ORIGIN_SIZE : 0u) + size + 2, SQ_FRAME_DELIVER);
+	sq_buf_u8(b, origin != NULL);
+	sq_buf_u32(b, expiry_s);
+	if (origin != NULL)
+		sq_origin_put(b, origin);
+	sq_buf_append(b, image, size);
+	sq_buf_u16(b, 0);
+	return at;
+}
+
+int
+sq_deliver_target(struct sq_buf *b, size_t at, const struct sq_target *t, const uint32_t *subs)
+{
+	size_t size = TARGET_FIXED + t->n_subs * 4u;
+	unsigned char *p = sq_buf_reserve(b, size), *frame = sq_buf_data(b) + at, *count;
+
+	count = frame + deliver_count_at(frame);
+	if (sq_get16(count) >= SQ_DELIVER_TARGETS_MAX)
+		return SQ_EAGAIN;
+	sq_put16(count, (uint16_t)(sq_get16(count) + 1));
+	sq_put32(frame, (uint32_t)(sq_get32(frame) + size));
+	sq_put64(p, t->epoch);
+	sq_put64(p + 8, t->delivery);
+	sq_put64(p + 16, t->queue);
+	sq_put16(p + 24, t->packet_id);
+	p[26] = t->flags;
+	p[27] = t->n_subs;
+	for (size_t i = 0; i < t->n_subs; i++)
+		sq_put32(p + TARGET_FIXED + i * 4, subs[i]);
+	sq_buf_commit(b, size);
+	return SQ_OK;
+}
+
+static bool
+targets_fit(struct sq_bytes targets, uint16_t n)
+{
+	struct sq_reader r = sq_reader(targets.p, targets.len);
+
+	for (uint16_t i = 0; i < n; i++) {
+		const unsigned char *t = sq_read_bytes(&r, TARGET_FIXED);
+
+		if (t == NULL || (t[26] & 3) == 3 || (t[26] & 0xf0) != 0 ||
+		    ((t[26] & 3) != 0) != (sq_get16(t + 24) != 0))
+			return false;
+		sq_read_bytes(&r, t[27] * 4u);
+	}
+	return frame_end(&r) == SQ_OK;
+}
+
+static int
+deliver_decode(struct sq_reader *r, struct sq_deliver *d)
+{
+	uint8_t flags = sq_read8(r);
+
+	d->expiry_s = sq_read32(r);
+	d->has_origin = flags == 1;
+	if (d->has_origin)
+		d->origin = sq_origin_get(r);
+	d->image = frame_take_image(r).p;
+	d->n = sq_read16(r);
+	d->targets = (struct sq_bytes){r->p, sq_reader_left(r)};
+	if (r->bad || flags > 1 || d->n == 0 || !targets_fit(d->targets, d->n))
+		return SQ_EINVAL;
+	return SQ_OK;
+}
+
+int
+sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame *out, size_t *used)
+{
+	struct sq_reader r;
+
+	*used = 0;
+	if (len < 4)
+		return SQ_EAGAIN;
+	*used = 4 + (size_t)sq_get32(p);
+	if (*used < FRAME_HEADER)
+		return SQ_EINVAL;
+	if (*used > max)
+		return SQ_ETOOBIG;
+	if (len < *used)
+		return SQ_EAGAIN;
+	r = sq_reader(p + FRAME_HEADER, *used - FRAME_HEADER);
+	out->type = p[4];
+	switch (out->type) {
+	case SQ_FRAME_HEARTBEAT:
+	case SQ_FRAME_DRAINING:
+		return frame_end(&r);
+	case SQ_FRAME_DELIVER:
+		return deliver_decode(&r, &out->deliver);
+	case SQ_FRAME_DETACHED:
+		out->epoch = sq_read64(&r);
+		out->reason = sq_read8(&r);
+		return frame_end(&r);
+	default:
+		return SQ_EINVAL;
+	}
+}
+
+struct sq_target
+sq_target_next(struct sq_bytes *targets)
+{
+	const unsigned char *p = targets->p;
+	struct sq_target t = {
+		.epoch = sq_get64(p), .delivery = sq_get64(p + 8), .queue = sq_get64(p + 16),
+		.packet_id = sq_get16(p + 24), .flags = p[26], .n_subs = p[27],
+		.subs = p + TARGET_FIXED,
+	};
+	size_t used = TARGET_FIXED + t.n_subs * 4u;
+
+	*targets = (struct sq_bytes){p + used, targets->len - used};
+	return t;
+}

@@ -1,0 +1,255 @@
+/* The bodies and frames of the link, as docs/link.md lays them out.
+ *
+ * Pure: encoders append to a buffer, decoders yield views into their input.
+ * A decoder returns SQ_EINVAL for anything malformed, trailing bytes included;
+ * 'n' counts are checked against the input's size before anything is read. */
+#ifndef SQ_PROTO_LINK_FRAME_H
+#define SQ_PROTO_LINK_FRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/bytes.h"
+#include "core/err.h"
+#include "core/msg.h"
+
+enum {
+	SQ_LANES = 2,
+	SQ_BATCH_FLYING_MAX = 4,      /* batches of a lane in flight */
+	SQ_BATCH_PARKED_MAX = 3,      /* early batches that the receiver keeps */
+	SQ_BATCH_BYTES_MAX = 32768,   /* unless it has one entry */
+	SQ_BATCH_HEADER = 28,
+	SQ_ENTRY_HEADER = 4,
+	SQ_LINK_STREAMS_MAX = 60,     /* requests of a link at a time, deliveries not counted */
+	SQ_BODY_SLACK = 65536,        /* body limit: maximum packet size and this */
+	SQ_DELIVER_TARGETS_MAX = 1024,
+	SQ_ORIGIN_SIZE = 25,
+};
+
+struct sq_origin {
+	uint64_t incarnation, run, number;
+	uint8_t copy; /* 0 live, 1 retained */
+};
+
+static inline bool
+sq_origin_equal(const struct sq_origin *a, const struct sq_origin *b)
+{
+	return a->number == b->number && a->run == b->run &&
+	    a->incarnation == b->incarnation && a->copy == b->copy;
+}
+
+void sq_origin_put(struct sq_buf *, const struct sq_origin *);
+struct sq_origin sq_origin_get(struct sq_reader *);
+
+enum sq_open_state {
+	SQ_OPEN_QOS1 = 1,
+	SQ_OPEN_QOS2 = 2,
+	SQ_OPEN_RECEIVED = 3,
+	SQ_OPEN_ORPHAN = 4,
+};
+
+/* A delivery that is not finished; 'delivery' only in an answer. */
+struct sq_open_id {
+	uint16_t packet_id;
+	uint8_t state; /* enum sq_open_state */
+	uint64_t queue;
+	struct sq_origin origin;
+	uint64_t delivery;
+};
+
+enum {
+	SQ_ATTACH_CLEAN_START = 1,
+	SQ_ATTACH_WILL = 2,
+	SQ_ATTACH_MQTT5 = 4,
+	SQ_ATTACH_KEEPER = 8,
+};
+
+struct sq_attach {
+	uint64_t instance, ordinal;
+	uint32_t attempt;
+	uint64_t link;
+	uint8_t flags;
+	uint32_t expiry_s;
+	uint16_t receive_max;
+	uint64_t credit_msgs, credit_bytes;
+	uint64_t incarnation;
+	uint32_t will_delay_s;
+	struct sq_bytes will;  /* an image, empty without SQ_ATTACH_WILL */
+	struct sq_bytes open;  /* encoded; walk with sq_open_id_next() */
+	uint16_t n_open;
+};
+
+/* 'open' of the struct is ignored: 'ids' has 'a->n_open' of them. */
+void sq_attach_encode(struct sq_buf *, const struct sq_attach *a, const struct sq_open_id *ids);
+int sq_attach_decode(const void *p, size_t len, struct sq_attach *out) SQ_MUST_CHECK;
+
+struct sq_attached {
+	uint64_t epoch, incarnation, store;
+	bool present;
+	uint32_t max_packet;
+	uint64_t last[SQ_LANES];
+	struct sq_bytes held; /* n_held big-endian u16 */
+	uint16_t n_held;
+	struct sq_bytes open;
+	uint16_t n_open;
+};
+
+void sq_attached_encode(struct sq_buf *, const struct sq_attached *, const uint16_t *held,
+    const struct sq_open_id *ids);
+int sq_attached_decode(const void *p, size_t len, struct sq_attached *out) SQ_MUST_CHECK;
+/* Reads the next open id of 'open'; 'answer' says that delivery ids are there.
+ * The decoders above have checked the length. */
+struct sq_open_id sq_open_id_next(struct sq_bytes *open, bool answer);
+
+enum { SQ_ENTRY_MESSAGE = 1, SQ_ENTRY_RELEASE = 2 };
+
+struct sq_batch {
+	uint8_t lane;
+	uint16_t n;
+	uint64_t run, first, upto;
+	struct sq_bytes entries;
+};
+
+struct sq_entry {
+	uint8_t kind;
+	uint16_t packet_id;
+	const unsigned char *image; /* NULL for a release; checked */
+};
+
+/* Writes the SQ_BATCH_HEADER bytes of a batch; entries follow in the buffer. */
+void sq_batch_header(unsigned char *out, const struct sq_batch *);
+void sq_entry_header(unsigned char *out, uint8_t kind, uint16_t packet_id);
+/* Checks the whole batch, every entry included: kinds, images, count, lane
+ * rules (lane 0: QoS 0, not retained, no packet id, no release). */
+int sq_batch_decode(const void *p, size_t len, struct sq_batch *out) SQ_MUST_CHECK;
+/* The next entry of a batch that was decoded; call it 'n' times. */
+struct sq_entry sq_batch_next(struct sq_bytes *entries);
+
+struct sq_outcomes {
+	uint64_t first;
+	uint16_t n;
+	const unsigned char *codes;
+};
+
+void sq_outcomes_encode(struct sq_buf *, const struct sq_outcomes *);
+int sq_outcomes_decode(const void *p, size_t len, struct sq_outcomes *out) SQ_MUST_CHECK;
+
+enum sq_settle_kind {
+	SQ_SETTLE_ACK = 1,
+	SQ_SETTLE_RECEIVED = 2,
+	SQ_SETTLE_COMPLETE = 3,
+	SQ_SETTLE_REQUEUE = 4,
+	SQ_SETTLE_REJECT = 5,
+};
+
+struct sq_settle {
+	uint8_t kind, reason;
+	uint16_t n; /* consecutive ids, at least 1 */
+	uint64_t delivery;
+};
+
+struct sq_settlements {
+	uint64_t credit_msgs, credit_bytes;
+	struct sq_bytes entries;
+};
+
+void sq_settlements_header(struct sq_buf *, uint64_t credit_msgs, uint64_t credit_bytes);
+void sq_settle_put(struct sq_buf *, const struct sq_settle *);
+int sq_settlements_decode(const void *p, size_t len, struct sq_settlements *out) SQ_MUST_CHECK;
+/* Takes the next entry; false at the end. */
+bool sq_settle_next(struct sq_bytes *entries, struct sq_settle *out);
+
+enum { SQ_SUB_SUBSCRIBE = 1, SQ_SUB_UNSUBSCRIBE = 2 };
+enum { SQ_SUB_DECLARED = 1, SQ_SUB_CONSUME = 2, SQ_SUB_DURABLE = 4 };
+enum sq_overflow {
+	SQ_OVERFLOW_DEFAULT,
+	SQ_OVERFLOW_REJECT_PUBLISH,
+	SQ_OVERFLOW_DROP_OLDEST,
+	SQ_OVERFLOW_DROP_NEW,
+};
+
+struct sq_sub {
+	uint8_t op;
+	uint8_t options; /* MQTT 5.0 §3.8.3.1 */
+	uint8_t flags;
+	uint8_t overflow;
+	uint32_t sub_id;
+	uint32_t queue_expiry_s;
+	uint32_t max_length;
+	uint32_t max_attempts;
+	struct sq_bytes tag, group, filter;
+};
+
+/* Bodies start with a count: write it with sq_buf_u16(), then the entries. */
+void sq_sub_put(struct sq_buf *, const struct sq_sub *);
+/* Checks the whole body; returns its count or a negative error. */
+int sq_subs_decode(const void *p, size_t len, struct sq_bytes *entries) SQ_MUST_CHECK;
+struct sq_sub sq_sub_next(struct sq_bytes *entries);
+
+void sq_codes_encode(struct sq_buf *, const uint8_t *codes, uint16_t n);
+/* Returns the count, with 'codes' pointing into 'p'. */
+int sq_codes_decode(const void *p, size_t len, const unsigned char **codes) SQ_MUST_CHECK;
+
+struct sq_detach {
+	uint32_t expiry_s;
+	uint8_t will; /* 1: publish it */
+	uint64_t last[SQ_LANES];
+};
+
+void sq_detach_encode(struct sq_buf *, const struct sq_detach *);
+int sq_detach_decode(const void *p, size_t len, struct sq_detach *out) SQ_MUST_CHECK;
+
+enum {
+	SQ_FRAME_HEARTBEAT = 1,
+	SQ_FRAME_DELIVER = 2,
+	SQ_FRAME_DETACHED = 3,
+	SQ_FRAME_DRAINING = 4,
+};
+
+struct sq_target {
+	uint64_t epoch, delivery, queue;
+	uint16_t packet_id;
+	uint8_t flags;  /* SQ_TARGET_... */
+	uint8_t n_subs;
+	const unsigned char *subs; /* n_subs big-endian u32 (decoding); or see put */
+};
+
+enum { SQ_TARGET_QOS = 3, SQ_TARGET_RETAIN = 4, SQ_TARGET_REDELIVERED = 8 };
+
+struct sq_deliver {
+	bool has_origin;
+	uint32_t expiry_s;
+	struct sq_origin origin;
+	const unsigned char *image;
+	uint16_t n;
+	struct sq_bytes targets;
+};
+
+struct sq_frame {
+	uint8_t type;
+	struct sq_deliver deliver;
+	uint64_t epoch;  /* SQ_FRAME_DETACHED */
+	uint8_t reason;
+};
+
+void sq_frame_heartbeat(struct sq_buf *);
+void sq_frame_draining(struct sq_buf *);
+void sq_frame_detached(struct sq_buf *, uint64_t epoch, uint8_t reason);
+/* Opens a deliver frame without targets at the end of 'b'; returns the offset
+ * (from the buffer's data start) by which sq_deliver_target() finds it. */
+size_t sq_deliver_open(struct sq_buf *, const struct sq_origin *origin, uint32_t expiry_s,
+    const unsigned char *image);
+/* Appends a target to the deliver frame at 'at', which must be the last thing in
+ * the buffer.  'subs' are host-order identifiers.  SQ_EAGAIN: the frame is full. */
+int sq_deliver_target(struct sq_buf *, size_t at, const struct sq_target *,
+    const uint32_t *subs) SQ_MUST_CHECK;
+
+/* The frame at 'p': 0 with its whole size in 'used'; SQ_EAGAIN when bytes are
+ * missing, then 'used' is what the frame needs in total (0: not known yet);
+ * SQ_EINVAL, or SQ_ETOOBIG above 'max' bytes. */
+int sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame *out,
+    size_t *used) SQ_MUST_CHECK;
+struct sq_target sq_target_next(struct sq_bytes *targets);
+
+#endif

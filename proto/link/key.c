@@ -1,0 +1,102 @@
+#include "proto/link/key.h"
+
+#include "core/mem.h"
+
+static bool
+key_plain(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	    c == '-' || c == '.' || c == '_';
+}
+
+static void
+key_put(struct sq_buf *b, const char *part)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (const unsigned char *p = (const unsigned char *)part; *p != '\0'; p++) {
+		if (key_plain(*p)) {
+			sq_buf_u8(b, *p);
+		} else {
+			sq_buf_u8(b, '%');
+			sq_buf_u8(b, (uint8_t)hex[*p >> 4]);
+			sq_buf_u8(b, (uint8_t)hex[*p & 15]);
+		}
+	}
+}
+
+void
+sq_key_encode(struct sq_buf *b, const struct sq_key *k)
+{
+	key_put(b, k->space);
+	sq_buf_u8(b, '~');
+	key_put(b, k->workload);
+	sq_buf_u8(b, '~');
+	key_put(b, k->client);
+	if (k->pod[0] != '\0') {
+		sq_buf_u8(b, '~');
+		key_put(b, k->pod);
+	}
+}
+
+static int
+key_hex(unsigned char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Takes one part up to '~' or the end into 'out'.  Only the canonical form is
+ * taken, so that two segments never name one session. */
+static int
+key_take(struct sq_reader *r, char *out)
+{
+	size_t n = 0;
+
+	while (r->p < r->end && *r->p != '~') {
+		unsigned char c = *r->p++;
+
+		if (c == '%') {
+			const unsigned char *h = sq_read_bytes(r, 2);
+			int hi = h != NULL ? key_hex(h[0]) : -1, lo = h != NULL ? key_hex(h[1]) : -1;
+
+			if (hi < 0 || lo < 0)
+				return SQ_EINVAL;
+			c = (unsigned char)(hi << 4 | lo);
+			if (key_plain(c) || c == '\0')
+				return SQ_EINVAL;
+		} else if (!key_plain(c)) {
+			return SQ_EINVAL;
+		}
+		if (n == SQ_KEY_PART_MAX)
+			return SQ_ETOOBIG;
+		out[n++] = (char)c;
+	}
+	out[n] = '\0';
+	return n > 0 ? SQ_OK : SQ_EINVAL;
+}
+
+int
+sq_key_decode(struct sq_bytes segment, struct sq_key *out)
+{
+	struct sq_reader r = sq_reader(segment.p, segment.len);
+	char *parts[] = {out->space, out->workload, out->client, out->pod};
+	size_t i = 0;
+	int err;
+
+	out->pod[0] = '\0';
+	for (;;) {
+		err = key_take(&r, parts[i++]);
+		if (err != SQ_OK)
+			return err;
+		if (r.p == r.end)
+			break;
+		r.p++; /* the '~' */
+		if (i == SQ_ARRAY_LEN(parts))
+			return SQ_EINVAL;
+	}
+	return i >= 3 ? SQ_OK : SQ_EINVAL;
+}

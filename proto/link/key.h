@@ -1,0 +1,26 @@
+/* Session keys: space, workload, client id and, for a transient session, the
+ * pod, as one path segment (docs/link.md, "Words"). */
+#ifndef SQ_PROTO_LINK_KEY_H
+#define SQ_PROTO_LINK_KEY_H
+
+#include <stdbool.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+#include "core/msg.h"
+
+enum { SQ_KEY_PART_MAX = 256 }; /* bytes of a part, decoded */
+
+struct sq_key {
+	char space[SQ_KEY_PART_MAX + 1], workload[SQ_KEY_PART_MAX + 1];
+	char client[SQ_KEY_PART_MAX + 1];
+	char pod[SQ_KEY_PART_MAX + 1]; /* empty: durable */
+};
+
+/* Appends the segment.  Parts are at most SQ_KEY_PART_MAX bytes, no NUL. */
+void sq_key_encode(struct sq_buf *, const struct sq_key *);
+/* Parses a segment; SQ_EINVAL for wrong parts or escapes, an empty space,
+ * workload or client, or NUL. */
+int sq_key_decode(struct sq_bytes segment, struct sq_key *out) SQ_MUST_CHECK;
+
+#endif

@@ -1,0 +1,109 @@
+/* The pool: a few HTTP/2 links to the broker tier, shared by all sessions.
+ *
+ * Sits on libev, nghttp2 and OpenSSL; knows requests and frames, not sessions.
+ * Callbacks come from the loop, never from inside a call of this header.
+ * Everything put during a loop turn leaves in one write per link at its end. */
+#ifndef SQ_SIDECAR_POOL_H
+#define SQ_SIDECAR_POOL_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "core/block.h"
+#include "core/buf.h"
+#include "core/config.h"
+#include "core/err.h"
+#include "core/list.h"
+#include "core/metrics.h"
+#include "proto/link/frame.h"
+
+struct sq_pool;
+struct sq_uplink; /* one open link */
+
+enum sq_answer_conflict {
+	SQ_ANSWER_NONE,
+	SQ_ANSWER_EPOCH,
+	SQ_ANSWER_RUN,
+	SQ_ANSWER_GAP,
+	SQ_ANSWER_SUPERSEDED,
+};
+
+struct sq_answer {
+	unsigned status; /* HTTP; 0: the link or the stream was lost before an answer */
+	enum sq_answer_conflict conflict; /* with 409 */
+	uint64_t last;                    /* with SQ_ANSWER_GAP */
+	unsigned retry_after_ms;          /* with 429 and 503; 0 unknown */
+	const unsigned char *body;        /* valid during the callback */
+	size_t len;
+};
+
+/* A request; the caller owns it and what it points to until done() is called. */
+struct sq_request {
+	struct sq_list node;    /* the pool's while it is queued or in flight */
+	bool put;               /* PUT, else POST */
+	const char *path;       /* NUL-terminated, with query */
+	struct iovec body[2];
+	unsigned n_body;
+	void (*done)(struct sq_request *, const struct sq_answer *); /* exactly once */
+	void *priv;             /* the pool's */
+	struct sq_uplink *link; /* the pool's */
+};
+
+struct sq_pool_events {
+	/* The link's deliveries response is open: sessions may attach over it. */
+	void (*up)(void *owner, struct sq_uplink *);
+	/* The broker asks to move (draining, GOAWAY or connection age): no new attach;
+	 * requests still work until it is down. */
+	void (*draining)(void *owner, struct sq_uplink *);
+	/* Gone: its requests have all been answered with status 0.  The pointer is
+	 * dead when this returns. */
+	void (*down)(void *owner, struct sq_uplink *);
+	/* A deliver frame.  When 'block' is not NULL the image lies in it and may be
+	 * kept by a reference; else the image is valid during the call only. */
+	void (*deliver)(void *owner, struct sq_uplink *, const struct sq_deliver *,
+	    struct sq_block *block);
+	void (*detached)(void *owner, struct sq_uplink *, uint64_t epoch, uint8_t reason);
+};
+
+struct sq_pool_cfg {
+	const struct sq_strings *brokers; /* host:port, [v6]:port */
+	unsigned links_per_broker;        /* 1 or 2 */
+	unsigned brokers_max;             /* how many of them at a time */
+	bool tls;                         /* false: clear text with prior knowledge */
+	const char *ca_file, *server_name; /* server_name NULL: the host's name */
+	const char *token_file;           /* NULL or empty: none; read again when it changes */
+	uint64_t backoff_min_ms, backoff_max_ms, dial_timeout_ms;
+	uint64_t silence_ms;              /* no frame for so long: the link is dead */
+	uint64_t max_age_ms;              /* 0: no limit */
+	uint32_t max_frame;               /* bytes of a deliver frame */
+	const struct sq_metrics *metrics;
+};
+
+/* Starts dialling.  NULL with a line in 'err' (bad address, TLS files, token). */
+struct sq_pool *sq_pool_new(struct ev_loop *, const struct sq_pool_cfg *,
+    const struct sq_pool_events *, void *owner, struct sq_buf *err);
+/* Closes all links without events and frees '*pp'; requests are dropped. */
+void sq_pool_free(struct sq_pool **pp);
+
+/* An open link that is not draining, the less busy of two drawn at random; NULL: none. */
+struct sq_uplink *sq_pool_pick(struct sq_pool *);
+/* Its 64-bit id, as in the Attach body. */
+uint64_t sq_uplink_id(const struct sq_uplink *);
+bool sq_uplink_draining(const struct sq_uplink *);
+/* Name for logs: "10.0.0.7:7443#2". */
+const char *sq_uplink_name(const struct sq_uplink *);
+/* How many sessions are attached over it (the sessions count themselves);
+ * an idle draining link closes itself. */
+void sq_uplink_use(struct sq_uplink *, int delta);
+
+/* Sends, or queues while SQ_LINK_STREAMS_MAX requests are in flight; in order
+ * of call.  Never calls back from inside. */
+void sq_uplink_send(struct sq_uplink *, struct sq_request *);
+/* The broker broke the protocol: log 'why' and drop the link. */
+void sq_uplink_fail(struct sq_uplink *, const char *why);
+/* Fills 'why' with a line per broker that is not reachable; true if any link is open. */
+bool sq_pool_ready(struct sq_pool *, struct sq_buf *why);
+
+#endif

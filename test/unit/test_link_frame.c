@@ -1,0 +1,269 @@
+/* The link's bodies and frames: each survives its round trip, and each cut or
+ * bent one is refused. */
+#include <criterion/criterion.h>
+
+#include "core/mem.h"
+#include "proto/link/frame.h"
+#include "proto/link/key.h"
+
+static struct sq_bytes
+text(const char *s)
+{
+	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
+}
+
+static struct sq_msg
+message(unsigned qos, bool retain)
+{
+	return sq_msg_new(qos, retain, text("a/b"), text(""), SQ_MSG_NO_EXPIRY, text("payload"));
+}
+
+Test(link_frame, attach_round_trip_and_every_truncation)
+{
+	struct sq_msg will = message(1, true);
+	struct sq_open_id ids[2] = {
+		{.packet_id = 7, .state = SQ_OPEN_QOS1, .queue = 9, .origin = {1, 2, 3, 1}},
+		{.packet_id = 65535, .state = SQ_OPEN_RECEIVED, .origin = {4, 5, 6, 0}},
+	};
+	struct sq_attach in = {.instance = 11, .ordinal = 12, .attempt = 13, .link = 14,
+		.flags = SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL, .expiry_s = 15, .receive_max = 16,
+		.credit_msgs = 17, .credit_bytes = 18, .incarnation = 19, .will_delay_s = 20,
+		.will = {will.image, sq_image_size(will.image)}, .n_open = 2}, out;
+	struct sq_buf b = {0};
+	struct sq_open_id id;
+
+	sq_attach_encode(&b, &in, ids);
+	for (size_t n = 0; n < sq_buf_len(&b); n++)
+		cr_assert_eq(sq_attach_decode(sq_buf_data(&b), n, &out), SQ_EINVAL, "%zu bytes", n);
+	cr_assert_eq(sq_attach_decode(sq_buf_data(&b), sq_buf_len(&b), &out), SQ_OK);
+	cr_assert_eq(out.instance, 11);
+	cr_assert_eq(out.ordinal, 12);
+	cr_assert_eq(out.attempt, 13);
+	cr_assert_eq(out.link, 14);
+	cr_assert_eq(out.expiry_s, 15);
+	cr_assert_eq(out.receive_max, 16);
+	cr_assert_eq(out.credit_msgs, 17);
+	cr_assert_eq(out.credit_bytes, 18);
+	cr_assert_eq(out.incarnation, 19);
+	cr_assert_eq(out.will_delay_s, 20);
+	cr_assert_eq(out.will.len, sq_image_size(will.image));
+	cr_assert_eq(memcmp(out.will.p, will.image, out.will.len), 0);
+	id = sq_open_id_next(&out.open, false);
+	cr_assert(id.packet_id == 7 && id.queue == 9 && sq_origin_equal(&id.origin, &ids[0].origin));
+	id = sq_open_id_next(&out.open, false);
+	cr_assert(id.packet_id == 65535 && id.state == SQ_OPEN_RECEIVED);
+	cr_assert_eq(out.open.len, 0);
+	sq_buf_u8(&b, 0);
+	cr_assert_eq(sq_attach_decode(sq_buf_data(&b), sq_buf_len(&b), &out), SQ_EINVAL);
+	sq_buf_fini(&b);
+	sq_msg_unref(&will);
+}
+
+Test(link_frame, attached_round_trip_and_every_truncation)
+{
+	uint16_t held[] = {3, 4};
+	struct sq_open_id ids[1] = {{.packet_id = 1, .state = SQ_OPEN_ORPHAN, .delivery = 77}};
+	struct sq_attached in = {.epoch = 1, .incarnation = 2, .store = 3, .present = true,
+		.max_packet = 4, .last = {5, 6}, .n_held = 2, .n_open = 1}, out;
+	struct sq_buf b = {0};
+
+	sq_attached_encode(&b, &in, held, ids);
+	for (size_t n = 0; n < sq_buf_len(&b); n++)
+		cr_assert_eq(sq_attached_decode(sq_buf_data(&b), n, &out), SQ_EINVAL);
+	cr_assert_eq(sq_attached_decode(sq_buf_data(&b), sq_buf_len(&b), &out), SQ_OK);
+	cr_assert(out.present && out.epoch == 1 && out.incarnation == 2 && out.store == 3);
+	cr_assert(out.last[0] == 5 && out.last[1] == 6 && out.max_packet == 4);
+	cr_assert(out.n_held == 2 && sq_get16(out.held.p + 2) == 4);
+	cr_assert_eq(sq_open_id_next(&out.open, true).delivery, 77);
+	sq_buf_fini(&b);
+}
+
+static void
+batch_begin(struct sq_buf *b, uint8_t lane, uint16_t n)
+{
+	struct sq_batch h = {.lane = lane, .n = n, .run = 1, .first = 10, .upto = 9};
+
+	sq_batch_header(sq_buf_reserve(b, SQ_BATCH_HEADER), &h);
+	sq_buf_commit(b, SQ_BATCH_HEADER);
+}
+
+static void
+batch_entry(struct sq_buf *b, uint8_t kind, uint16_t id, const struct sq_msg *m)
+{
+	sq_entry_header(sq_buf_reserve(b, SQ_ENTRY_HEADER), kind, id);
+	sq_buf_commit(b, SQ_ENTRY_HEADER);
+	if (m != NULL)
+		sq_buf_append(b, m->image, sq_image_size(m->image));
+}
+
+Test(link_frame, batch_round_trip_and_every_truncation)
+{
+	struct sq_msg q1 = message(1, false), q2 = message(2, false);
+	struct sq_buf b = {0};
+	struct sq_batch out;
+	struct sq_entry e;
+
+	batch_begin(&b, 1, 3);
+	batch_entry(&b, SQ_ENTRY_MESSAGE, 0, &q1);
+	batch_entry(&b, SQ_ENTRY_MESSAGE, 5, &q2);
+	batch_entry(&b, SQ_ENTRY_RELEASE, 5, NULL);
+	for (size_t n = 0; n < sq_buf_len(&b); n++)
+		cr_assert_eq(sq_batch_decode(sq_buf_data(&b), n, &out), SQ_EINVAL);
+	cr_assert_eq(sq_batch_decode(sq_buf_data(&b), sq_buf_len(&b), &out), SQ_OK);
+	cr_assert(out.lane == 1 && out.n == 3 && out.run == 1 && out.first == 10 && out.upto == 9);
+	e = sq_batch_next(&out.entries);
+	cr_assert(e.kind == SQ_ENTRY_MESSAGE && sq_image_payload(e.image).len == 7);
+	e = sq_batch_next(&out.entries);
+	cr_assert(e.packet_id == 5 && sq_image_qos(e.image) == 2);
+	e = sq_batch_next(&out.entries);
+	cr_assert(e.kind == SQ_ENTRY_RELEASE && e.packet_id == 5 && e.image == NULL);
+	cr_assert_eq(out.entries.len, 0);
+	sq_buf_fini(&b);
+	sq_msg_unref(&q1);
+	sq_msg_unref(&q2);
+}
+
+Test(link_frame, batch_refuses_what_its_lane_must_not_carry)
+{
+	struct { uint8_t lane, kind; uint16_t id; unsigned qos; bool retain, ok; } rows[] = {
+		{0, SQ_ENTRY_MESSAGE, 0, 0, false, true}, {0, SQ_ENTRY_MESSAGE, 0, 1, false, false},
+		{0, SQ_ENTRY_MESSAGE, 0, 0, true, false}, {0, SQ_ENTRY_RELEASE, 1, 0, false, false},
+		{1, SQ_ENTRY_MESSAGE, 0, 0, false, false}, {1, SQ_ENTRY_MESSAGE, 0, 0, true, true},
+		{1, SQ_ENTRY_MESSAGE, 1, 1, false, false}, {1, SQ_ENTRY_MESSAGE, 0, 2, false, false},
+		{1, SQ_ENTRY_MESSAGE, 1, 2, false, true}, {1, SQ_ENTRY_RELEASE, 0, 0, false, false},
+		{1, 3, 1, 0, false, false}, {2, SQ_ENTRY_MESSAGE, 0, 0, false, false},
+	};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
+		struct sq_msg m = message(rows[i].qos, rows[i].retain);
+		struct sq_buf b = {0};
+		struct sq_batch out;
+
+		batch_begin(&b, rows[i].lane, 1);
+		batch_entry(&b, rows[i].kind, rows[i].id, rows[i].kind == SQ_ENTRY_RELEASE ? NULL : &m);
+		cr_expect_eq(sq_batch_decode(sq_buf_data(&b), sq_buf_len(&b), &out) == SQ_OK, rows[i].ok,
+		    "row %zu", i);
+		sq_buf_fini(&b);
+		sq_msg_unref(&m);
+	}
+}
+
+Test(link_frame, settlements_round_trip)
+{
+	struct sq_settle a = {SQ_SETTLE_ACK, 0, 3, 100}, c = {SQ_SETTLE_REJECT, 0x83, 1, 7}, got;
+	struct sq_buf b = {0};
+	struct sq_settlements out;
+
+	sq_settlements_header(&b, 5, 6);
+	sq_settle_put(&b, &a);
+	sq_settle_put(&b, &c);
+	cr_assert_eq(sq_settlements_decode(sq_buf_data(&b), sq_buf_len(&b) - 1, &out), SQ_EINVAL);
+	cr_assert_eq(sq_settlements_decode(sq_buf_data(&b), sq_buf_len(&b), &out), SQ_OK);
+	cr_assert(out.credit_msgs == 5 && out.credit_bytes == 6);
+	cr_assert(sq_settle_next(&out.entries, &got) && got.n == 3 && got.delivery == 100);
+	cr_assert(sq_settle_next(&out.entries, &got) && got.reason == 0x83);
+	cr_assert_not(sq_settle_next(&out.entries, &got));
+	sq_buf_fini(&b);
+}
+
+Test(link_frame, subscriptions_round_trip_and_every_truncation)
+{
+	struct sq_sub in = {.op = SQ_SUB_SUBSCRIBE, .options = 2, .sub_id = 9, .flags = SQ_SUB_DECLARED,
+		.group = text("g"), .tag = text("t"), .filter = text("a/#"), .max_length = 8}, got;
+	struct sq_buf b = {0};
+	struct sq_bytes entries;
+
+	sq_buf_u16(&b, 1);
+	sq_sub_put(&b, &in);
+	for (size_t n = 0; n < sq_buf_len(&b); n++)
+		cr_assert_eq(sq_subs_decode(sq_buf_data(&b), n, &entries), SQ_EINVAL);
+	cr_assert_eq(sq_subs_decode(sq_buf_data(&b), sq_buf_len(&b), &entries), 1);
+	got = sq_sub_next(&entries);
+	cr_assert(got.sub_id == 9 && got.max_length == 8 && got.filter.len == 3 && got.tag.len == 1);
+	cr_assert_eq(memcmp(got.filter.p, "a/#", 3), 0);
+	sq_buf_fini(&b);
+}
+
+Test(link_frame, detach_round_trip)
+{
+	struct sq_detach in = {.expiry_s = 4, .will = 1, .last = {5, 6}}, out;
+	struct sq_buf b = {0};
+
+	sq_detach_encode(&b, &in);
+	cr_assert_eq(sq_detach_decode(sq_buf_data(&b), sq_buf_len(&b) - 1, &out), SQ_EINVAL);
+	cr_assert_eq(sq_detach_decode(sq_buf_data(&b), sq_buf_len(&b), &out), SQ_OK);
+	cr_assert(out.expiry_s == 4 && out.will == 1 && out.last[0] == 5 && out.last[1] == 6);
+	sq_buf_fini(&b);
+}
+
+Test(link_frame, one_deliver_frame_serves_many_targets)
+{
+	struct sq_msg m = message(1, false);
+	struct sq_origin o = {1, 2, 3, 0};
+	struct sq_buf b = {0};
+	struct sq_frame f;
+	size_t at, used;
+	uint32_t subs[] = {5, 6};
+
+	sq_frame_heartbeat(&b);
+	at = sq_deliver_open(&b, &o, 60, m.image);
+	for (uint16_t i = 1; i <= 3; i++) {
+		struct sq_target t = {.epoch = i, .delivery = 10u + i, .queue = 4, .packet_id = i,
+			.flags = 1, .n_subs = i == 2 ? 2 : 0};
+
+		cr_assert_eq(sq_deliver_target(&b, at, &t, subs), SQ_OK);
+	}
+	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), SQ_OK);
+	cr_assert_eq(f.type, SQ_FRAME_HEARTBEAT);
+	sq_buf_drain(&b, used);
+	for (size_t n = 0; n < sq_buf_len(&b); n++)
+		cr_assert_eq(sq_frame_decode(sq_buf_data(&b), n, 1000, &f, &used), SQ_EAGAIN);
+	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 50, &f, &used), SQ_ETOOBIG);
+	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), SQ_OK);
+	cr_assert_eq(used, sq_buf_len(&b));
+	cr_assert(f.deliver.has_origin && sq_origin_equal(&f.deliver.origin, &o));
+	cr_assert(f.deliver.n == 3 && f.deliver.expiry_s == 60);
+	cr_assert_eq(memcmp(f.deliver.image, m.image, sq_image_size(m.image)), 0);
+	for (uint16_t i = 1; i <= 3; i++) {
+		struct sq_target t = sq_target_next(&f.deliver.targets);
+
+		cr_assert(t.epoch == i && t.delivery == 10u + i && t.queue == 4 && t.packet_id == i);
+		if (i == 2)
+			cr_assert(t.n_subs == 2 && sq_get32(t.subs + 4) == 6);
+	}
+	cr_assert_eq(f.deliver.targets.len, 0);
+	sq_buf_fini(&b);
+	sq_msg_unref(&m);
+}
+
+Test(link_frame, a_full_frame_takes_no_more_targets)
+{
+	struct sq_msg m = message(0, false);
+	struct sq_target t = {.epoch = 1};
+	struct sq_buf b = {0};
+	size_t at = sq_deliver_open(&b, NULL, 0, m.image);
+
+	for (int i = 0; i < SQ_DELIVER_TARGETS_MAX; i++)
+		cr_assert_eq(sq_deliver_target(&b, at, &t, NULL), SQ_OK);
+	cr_assert_eq(sq_deliver_target(&b, at, &t, NULL), SQ_EAGAIN);
+	sq_buf_fini(&b);
+	sq_msg_unref(&m);
+}
+
+Test(link_key, round_trip_escapes_and_refusals)
+{
+	struct sq_key in = {.space = "a b", .workload = "w~x", .client = "c/\xc3\xa9", .pod = "p-1"}, out;
+	struct sq_buf b = {0};
+	static const char *const bad[] = {"", "a", "a~b", "a~b~", "~b~c", "a~b~c~d~e", "a~b~c%", "a~b~c%4",
+		"a~b~%41", "a~b~%00", "a~b~c d", "a~b~%zz", "a~b~%c3"};
+
+	sq_key_encode(&b, &in);
+	cr_assert_eq(sq_key_decode((struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)}, &out), SQ_OK);
+	cr_assert_str_eq(out.space, in.space);
+	cr_assert_str_eq(out.workload, in.workload);
+	cr_assert_str_eq(out.client, in.client);
+	cr_assert_str_eq(out.pod, in.pod);
+	for (size_t i = 0; i < SQ_ARRAY_LEN(bad); i++)
+		cr_expect_neq(sq_key_decode(text(bad[i]), &out), SQ_OK, "%s", bad[i]);
+	sq_buf_fini(&b);
+}
