@@ -1,0 +1,393 @@
+/* Configuration: the layers and their order; see core/config.h.  YAML is read
+ * in config_yaml.c, values are parsed in config_value.c. */
+#include "core/config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/config_priv.h"
+#include "core/mem.h"
+
+#define CONFIG_FILE_MAX (1u << 20)
+#define CONFIG_NAME_MAX 96u
+#define ENV_PREFIX "SQMQOS_"
+
+/* ---- search and suggestions ---- */
+
+const struct sq_config_key *
+sq_config_find(const struct sq_config_load *l, const char *name)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->keys[i].name, name) == 0)
+			return &l->keys[i];
+	return NULL;
+}
+
+bool
+sq_config_is_group(const struct sq_config_load *l, const char *path)
+{
+	size_t len = strlen(path);
+
+	for (size_t i = 0; i < l->n; i++)
+		if (strncmp(l->keys[i].name, path, len) == 0 && l->keys[i].name[len] == '.')
+			return true;
+	return false;
+}
+
+static unsigned
+config_min(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* Edits between two words: insert, delete, replace, swap neighbours. */
+static unsigned
+config_distance(const char *a, size_t na, const char *b, size_t nb)
+{
+	unsigned rows[3][CONFIG_NAME_MAX + 1];
+
+	for (unsigned j = 0; j <= nb; j++)
+		rows[0][j] = j;
+	for (unsigned i = 1; i <= na; i++) {
+		unsigned *cur = rows[i % 3], *up = rows[(i + 2) % 3], *up2 = rows[(i + 1) % 3];
+
+		cur[0] = i;
+		for (unsigned j = 1; j <= nb; j++) {
+			cur[j] = config_min(config_min(cur[j - 1], up[j]) + 1,
+			    up[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				cur[j] = config_min(cur[j], up2[j - 2] + 1);
+		}
+	}
+	return rows[na % 3][nb];
+}
+
+/* The length of the first 'depth' parts of a dotted name. */
+static size_t
+config_prefix(const char *name, unsigned depth)
+{
+	const char *at = name;
+
+	while (*at != '\0' && (*at != '.' || --depth != 0))
+		at++;
+	return (size_t)(at - name);
+}
+
+void
+sq_config_suggest(const struct sq_config_load *l, const char *name,
+    void (*spell)(struct sq_buf *, const char *name, size_t len))
+{
+	size_t len = strlen(name), best_len = 0;
+	unsigned depth = 1, best = UINT32_MAX;
+	const char *best_name = NULL;
+
+	if (len > CONFIG_NAME_MAX)
+		return;
+	for (const char *at = name; *at != '\0'; at++)
+		depth += *at == '.';
+	for (size_t i = 0; i < l->n; i++) {
+		const char *key = l->keys[i].name;
+		size_t lens[2] = {strlen(key), config_prefix(key, depth)};
+
+		assert(lens[0] <= CONFIG_NAME_MAX);
+		for (int j = 0; j < 2; j++) {
+			unsigned d = config_distance(name, len, key, lens[j]);
+
+			if (d < best) {
+				best = d;
+				best_name = key;
+				best_len = lens[j];
+			}
+		}
+	}
+	if (best_name == NULL || best > 1 + len / 4)
+		return;
+	sq_buf_printf(l->err, ", did you mean ");
+	spell(l->err, best_name, best_len);
+	sq_buf_printf(l->err, "?");
+}
+
+void
+sq_config_quote(struct sq_buf *out, const char *text)
+{
+	size_t n;
+
+	sq_buf_u8(out, '"');
+	for (n = 0; text[n] != '\0' && n < 64; n++) {
+		unsigned char c = (unsigned char)text[n];
+
+		sq_buf_u8(out, c < 0x20 || c == 0x7f ? '?' : c);
+	}
+	sq_buf_printf(out, "%s\"", text[n] != '\0' ? "..." : "");
+}
+
+/* ---- environment ---- */
+
+static char
+env_letter(char c)
+{
+	return c == '.' || c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+static void
+env_spell(struct sq_buf *out, const char *name, size_t len)
+{
+	sq_buf_printf(out, ENV_PREFIX);
+	for (size_t i = 0; i < len; i++)
+		sq_buf_u8(out, (uint8_t)env_letter(name[i]));
+}
+
+static const struct sq_config_key *
+env_find(const struct sq_config_load *l, const char *name, size_t len)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const char *key = l->keys[i].name;
+		size_t at = 0;
+
+		while (at < len && key[at] != '\0' && env_letter(key[at]) == name[at])
+			at++;
+		if (at == len && key[at] == '\0')
+			return &l->keys[i];
+	}
+	return NULL;
+}
+
+static bool
+env_ends_with(const char *name, size_t len, const char *end)
+{
+	size_t n = strlen(end);
+
+	return len >= n && memcmp(name + len - n, end, n) == 0;
+}
+
+/* Kubernetes puts a set of variables for each Service into every container of
+ * the namespace; those of a Service whose name starts with "sqmqos-" look like
+ * ours and must not stop us. */
+static bool
+env_is_service_link(const char *name, size_t len, const char *value)
+{
+	static const char *const ends[] = {"_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_TCP_PROTO",
+		"_TCP_PORT", "_TCP_ADDR", "_UDP", "_UDP_PROTO", "_UDP_PORT", "_UDP_ADDR"};
+
+	if (env_ends_with(name, len, "_PORT") &&
+	    (strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0))
+		return true;
+	for (size_t i = 0; i < SQ_ARRAY_LEN(ends); i++)
+		if (env_ends_with(name, len, ends[i]))
+			return true;
+	return memmem(name, len, "_SERVICE_PORT_", 14) != NULL;
+}
+
+/* '_' stands for both '.' and '-', so spellings are compared as variables. */
+static void
+env_unknown(const struct sq_config_load *l, const char *name, size_t len)
+{
+	char var[CONFIG_NAME_MAX + 1];
+	const char *best_key = NULL;
+	unsigned best = (unsigned)len / 4 + 2;
+
+	sq_buf_printf(l->err, "environment: " ENV_PREFIX "%.*s: unknown variable",
+	    len < CONFIG_NAME_MAX ? (int)len : (int)CONFIG_NAME_MAX, name);
+	if (len > CONFIG_NAME_MAX)
+		return;
+	for (size_t i = 0; i < l->n; i++) {
+		const char *key = l->keys[i].name;
+		size_t klen = strlen(key);
+		unsigned d;
+
+		for (size_t j = 0; j < klen; j++)
+			var[j] = env_letter(key[j]);
+		d = config_distance(name, len, var, klen);
+		if (d < best) {
+			best = d;
+			best_key = key;
+		}
+	}
+	if (best_key == NULL)
+		return;
+	sq_buf_printf(l->err, ", did you mean ");
+	env_spell(l->err, best_key, strlen(best_key));
+	sq_buf_printf(l->err, "?");
+}
+
+static int
+config_env(const struct sq_config_load *l, char **envp)
+{
+	for (; envp != NULL && *envp != NULL; envp++) {
+		const char *name = *envp + strlen(ENV_PREFIX), *value;
+		const struct sq_config_key *k;
+		size_t len;
+
+		if (strncmp(*envp, ENV_PREFIX, strlen(ENV_PREFIX)) != 0)
+			continue;
+		value = strchr(name, '=');
+		if (value == NULL)
+			continue;
+		len = (size_t)(value++ - name);
+		if (len == 6 && memcmp(name, "CONFIG", 6) == 0)
+			continue;
+		k = env_find(l, name, len);
+		if (k == NULL) {
+			if (env_is_service_link(name, len, value))
+				continue;
+			env_unknown(l, name, len);
+			return SQ_EINVAL;
+		}
+		sq_buf_printf(l->err, "environment: ");
+		env_spell(l->err, k->name, strlen(k->name));
+		sq_buf_printf(l->err, ": ");
+		if (sq_config_set(l->cfg, k, value, l->err) != 0)
+			return SQ_EINVAL;
+		l->err->end = l->err->start; /* nothing was wrong: take the prefix back */
+	}
+	return 0;
+}
+
+/* ---- flags ---- */
+
+struct flag {
+	char name[CONFIG_NAME_MAX + 1];
+	const char *value;
+};
+
+static void
+flag_spell(struct sq_buf *out, const char *name, size_t len)
+{
+	sq_buf_printf(out, "--%.*s", (int)len, name);
+}
+
+/* Splits "--key=value" or "--key value" at '*at' and steps over it. */
+static int
+flag_next(const struct sq_config_load *l, int argc, char **argv, int *at, struct flag *f)
+{
+	const char *arg = argv[*at], *eq = strchr(arg, '=');
+	size_t len;
+
+	if (strncmp(arg, "--", 2) != 0 || arg[2] == '\0' || arg[2] == '=') {
+		sq_buf_printf(l->err, "arguments: unexpected ");
+		sq_config_quote(l->err, arg);
+		return SQ_EINVAL;
+	}
+	arg += 2;
+	len = eq != NULL ? (size_t)(eq - arg) : strlen(arg);
+	if (len > CONFIG_NAME_MAX)
+		len = CONFIG_NAME_MAX; /* no key is that long */
+	memcpy(f->name, arg, len);
+	f->name[len] = '\0';
+	f->value = eq != NULL ? eq + 1 : ++*at < argc ? argv[*at] : NULL;
+	++*at;
+	return 0;
+}
+
+/* Sets the flags, or with 'config' only looks for --config. */
+static int
+config_flags(const struct sq_config_load *l, int argc, char **argv, const char **config)
+{
+	bool *given = sq_xcalloc(l->n + 1, sizeof *given);
+	int at = 1, err = 0;
+	struct flag f;
+
+	while (at < argc && (err = flag_next(l, argc, argv, &at, &f)) == 0) {
+		const struct sq_config_key *k = sq_config_find(l, f.name);
+		bool is_config = strcmp(f.name, "config") == 0;
+		size_t i = is_config ? l->n : k != NULL ? (size_t)(k - l->keys) : 0;
+
+		err = SQ_EINVAL;
+		sq_buf_printf(l->err, "--%s: ", f.name);
+		if (k == NULL && !is_config) {
+			sq_buf_printf(l->err, "unknown flag");
+			sq_config_suggest(l, f.name, flag_spell);
+			break;
+		}
+		if (f.value == NULL || given[i]) {
+			sq_buf_printf(l->err, "%s", given[i] ? "given twice" : "needs a value");
+			break;
+		}
+		given[i] = true;
+		if (is_config) {
+			if (config != NULL)
+				*config = f.value;
+		} else if (config == NULL && sq_config_set(l->cfg, k, f.value, l->err) != 0) {
+			break;
+		}
+		l->err->end = l->err->start;
+		err = 0;
+	}
+	free(given);
+	return err;
+}
+
+/* ---- file ---- */
+
+static int
+config_file(const struct sq_config_load *l, const char *path)
+{
+	struct sq_buf text = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd;
+	int err = 0;
+
+	while (n >= 0 && sq_buf_len(&text) <= CONFIG_FILE_MAX) {
+		n = read(fd, sq_buf_reserve(&text, 4096), 4096);
+		if (n == 0)
+			break;
+		if (n > 0)
+			sq_buf_commit(&text, (size_t)n);
+		else if (errno == EINTR)
+			n = 0;
+	}
+	if (n < 0) {
+		sq_buf_printf(l->err, "%s: %s", path, strerror(errno));
+		err = SQ_EINVAL;
+	} else if (sq_buf_len(&text) > CONFIG_FILE_MAX) {
+		sq_buf_printf(l->err, "%s: longer than %u bytes", path, CONFIG_FILE_MAX);
+		err = SQ_EINVAL;
+	} else {
+		err = sq_config_yaml(l->cfg, l->keys, l->n, path, sq_buf_data(&text), sq_buf_len(&text),
+		    l->err);
+	}
+	if (fd != -1)
+		close(fd);
+	sq_buf_fini(&text);
+	return err;
+}
+
+static const char *
+config_file_of_env(char **envp)
+{
+	static const char name[] = ENV_PREFIX "CONFIG=";
+
+	for (; envp != NULL && *envp != NULL; envp++)
+		if (strncmp(*envp, name, sizeof name - 1) == 0)
+			return *envp + sizeof name - 1;
+	return NULL;
+}
+
+int
+sq_config_load(void *cfg, const struct sq_config_key *keys, size_t n, int argc, char **argv,
+    char **envp, struct sq_buf *err)
+{
+	struct sq_buf why = {0};
+	const struct sq_config_load l = {cfg, keys, n, &why};
+	const char *file = config_file_of_env(envp);
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (keys[i].def != NULL && sq_config_set(cfg, &keys[i], keys[i].def, &why) != 0)
+			abort(); /* the table contradicts itself */
+	rc = config_flags(&l, argc, argv, &file);
+	if (rc == 0 && file != NULL && *file != '\0')
+		rc = config_file(&l, file);
+	if (rc == 0)
+		rc = config_env(&l, envp);
+	if (rc == 0)
+		rc = config_flags(&l, argc, argv, NULL);
+	if (rc != 0)
+		sq_buf_append(err, sq_buf_data(&why), sq_buf_len(&why));
+	sq_buf_fini(&why);
+	return rc;
+}

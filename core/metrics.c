@@ -1,0 +1,148 @@
+/* /metrics: the program's table, then what the kernel knows about the process.
+ * Reads /proc without stdio or opendir(), so that a scrape on a small thread
+ * costs no heap but the answer itself. */
+#include "core/metrics.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool
+metrics_same(const char *a, const char *b)
+{
+	return a == b || strcmp(a, b) == 0;
+}
+
+static void
+metrics_head(struct sq_buf *out, const char *name, const char *type, const char *help)
+{
+	sq_buf_printf(out, "# HELP %s ", name);
+	for (; *help != '\0'; help++) {
+		if (*help == '\n')
+			sq_buf_append(out, "\\n", 2);
+		else if (*help == '\\')
+			sq_buf_append(out, "\\\\", 2);
+		else
+			sq_buf_append(out, help, 1);
+	}
+	sq_buf_printf(out, "\n# TYPE %s %s\n", name, type);
+}
+
+/* Reads a small file of /proc into 'buf' and ends it with NUL. */
+static bool
+metrics_slurp(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd == -1)
+		return false;
+	n = read(fd, buf, size - 1);
+	close(fd);
+	buf[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+static void
+metrics_cpu(struct sq_buf *out)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts) != 0)
+		return;
+	metrics_head(out, "process_cpu_seconds_total", "counter",
+	    "Total user and system CPU time spent in seconds.");
+	sq_buf_printf(out, "process_cpu_seconds_total %lld.%06ld\n", (long long)ts.tv_sec,
+	    ts.tv_nsec / 1000);
+}
+
+static void
+metrics_resident(struct sq_buf *out)
+{
+	char text[128];
+	char *at;
+	unsigned long long pages;
+
+	if (!metrics_slurp("/proc/self/statm", text, sizeof text))
+		return;
+	at = strchr(text, ' '); /* size resident ... */
+	if (at == NULL)
+		return;
+	pages = strtoull(at, NULL, 10);
+	metrics_head(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
+	sq_buf_printf(out, "process_resident_memory_bytes %llu\n",
+	    pages * (unsigned long long)sysconf(_SC_PAGESIZE));
+}
+
+static void
+metrics_descriptors(struct sq_buf *out)
+{
+	union {
+		struct dirent64 align;
+		char bytes[2048];
+	} buf;
+	int fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	unsigned long open_fds = 0;
+	ssize_t n;
+
+	if (fd == -1)
+		return;
+	while ((n = getdents64(fd, &buf, sizeof buf)) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *d = (const void *)(buf.bytes + at);
+
+			open_fds += d->d_name[0] != '.';
+			at += d->d_reclen;
+		}
+	}
+	close(fd);
+	metrics_head(out, "process_open_fds", "gauge", "Number of open file descriptors.");
+	sq_buf_printf(out, "process_open_fds %lu\n", open_fds - 1); /* not our own */
+}
+
+static void
+metrics_start_time(struct sq_buf *out)
+{
+	char text[1024];
+	struct timespec real, boot;
+	char *at;
+	double start, ticks = (double)sysconf(_SC_CLK_TCK);
+
+	if (!metrics_slurp("/proc/self/stat", text, sizeof text))
+		return;
+	at = strrchr(text, ')'); /* the name may hold spaces; field 22 counts from 1 */
+	for (int field = 2; at != NULL && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (at == NULL || clock_gettime(CLOCK_REALTIME, &real) != 0 ||
+	    clock_gettime(CLOCK_BOOTTIME, &boot) != 0)
+		return;
+	start = (double)(real.tv_sec - boot.tv_sec) +
+	    (double)(real.tv_nsec - boot.tv_nsec) / 1e9 + (double)strtoull(at, NULL, 10) / ticks;
+	metrics_head(out, "process_start_time_seconds", "gauge",
+	    "Start time of the process since the Unix epoch in seconds.");
+	sq_buf_printf(out, "process_start_time_seconds %.2f\n", start);
+}
+
+void
+sq_metrics_write(const struct sq_metrics *m, struct sq_buf *out)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct sq_metric_def *d = &m->defs[i];
+		long long v = atomic_load_explicit(&m->values[i], memory_order_relaxed);
+
+		if (i == 0 || !metrics_same(d->name, d[-1].name))
+			metrics_head(out, d->name, d->type == SQ_COUNTER ? "counter" : "gauge", d->help);
+		if (d->labels != NULL)
+			sq_buf_printf(out, "%s{%s} %lld\n", d->name, d->labels, v);
+		else
+			sq_buf_printf(out, "%s %lld\n", d->name, v);
+	}
+	metrics_cpu(out);
+	metrics_resident(out);
+	metrics_descriptors(out);
+	metrics_start_time(out);
+}

@@ -1,0 +1,286 @@
+/* core/config: each layer, their order, and the error lines people read. */
+#include <criterion/criterion.h>
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/config.h"
+#include "core/mem.h"
+
+struct cfg {
+	char *listen, *ca;
+	struct sq_strings brokers;
+	bool clear;
+	uint64_t pool, outbox, grace;
+	unsigned level;
+};
+
+static const char *const levels[] = {"debug", "info", "warn", NULL};
+
+static const struct sq_config_key keys[] = {
+	{"listen", SQ_CFG_STRING, offsetof(struct cfg, listen), "127.0.0.1:1883", 0, 0, NULL, "L."},
+	{"tls.ca-file", SQ_CFG_STRING, offsetof(struct cfg, ca), NULL, 0, 0, NULL, "CA."},
+	{"brokers", SQ_CFG_LIST, offsetof(struct cfg, brokers), "a:1, b:2", 0, 0, NULL, "B."},
+	{"clear", SQ_CFG_BOOL, offsetof(struct cfg, clear), NULL, 0, 0, NULL, "C."},
+	{"pool.size", SQ_CFG_UINT, offsetof(struct cfg, pool), "2", 1, 64, NULL, "P."},
+	{"pool.grace", SQ_CFG_DURATION, offsetof(struct cfg, grace), "30s", 100, 3600000, NULL, "G."},
+	{"outbox", SQ_CFG_SIZE, offsetof(struct cfg, outbox), "8Mi", 0, 0, NULL, "O."},
+	{"log.level", SQ_CFG_ENUM, offsetof(struct cfg, level), "info", 0, 0, levels, "Level."},
+};
+#define N SQ_ARRAY_LEN(keys)
+
+static struct cfg cfg;
+static struct sq_buf err;
+
+static void
+tidy(void)
+{
+	sq_config_free(&cfg, keys, N);
+	sq_buf_fini(&err);
+}
+
+TestSuite(config, .fini = tidy);
+
+static const char *
+error(void)
+{
+	sq_buf_u8(&err, 0);
+	return (const char *)sq_buf_data(&err);
+}
+
+static int
+yaml(const char *text)
+{
+	sq_config_free(&cfg, keys, N);
+	memset(&cfg, 0, sizeof cfg);
+	sq_buf_fini(&err);
+	return sq_config_yaml(&cfg, keys, N, "f.yaml", text, strlen(text), &err);
+}
+
+static void
+yaml_fails(const char *text, const char *line)
+{
+	cr_assert_eq(yaml(text), SQ_EINVAL, "%s", text);
+	cr_assert_str_eq(error(), line);
+}
+
+static int
+load(char **argv, char **envp)
+{
+	int argc = 0;
+
+	while (argv[argc] != NULL)
+		argc++;
+	sq_config_free(&cfg, keys, N);
+	memset(&cfg, 0, sizeof cfg);
+	sq_buf_fini(&err);
+	return sq_config_load(&cfg, keys, N, argc, argv, envp, &err);
+}
+
+#define ARGS(...) ((char *[]){"prog", __VA_ARGS__ __VA_OPT__(, ) NULL})
+#define ENV(...) ((char *[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+
+Test(config, defaults_alone)
+{
+	cr_assert_eq(load(ARGS(), ENV("PATH=/bin")), 0);
+	cr_assert_str_eq(cfg.listen, "127.0.0.1:1883");
+	cr_assert_null(cfg.ca);
+	cr_assert_eq(cfg.brokers.n, 2);
+	cr_assert_str_eq(cfg.brokers.v[1], "b:2");
+	cr_assert(!cfg.clear);
+	cr_assert_eq(cfg.pool, 2);
+	cr_assert_eq(cfg.grace, 30000);
+	cr_assert_eq(cfg.outbox, 8u << 20);
+	cr_assert_eq(cfg.level, 1);
+}
+
+Test(config, yaml_sets_every_type)
+{
+	cr_assert_eq(yaml("# comment\n"
+	                  "listen: '[::1]:1883'\n"
+	                  "tls:\n  ca-file: /etc/ca.pem\n"
+	                  "brokers:\n  - x:1\n  - \"y,z:2\"\n"
+	                  "clear: true\n"
+	                  "pool: {size: 64, grace: 250ms}\n"
+	                  "outbox: 64Ki\n"
+	                  "log:\n  level: warn\n"),
+	    0);
+	cr_assert_str_eq(cfg.listen, "[::1]:1883");
+	cr_assert_str_eq(cfg.ca, "/etc/ca.pem");
+	cr_assert_eq(cfg.brokers.n, 2);
+	cr_assert_str_eq(cfg.brokers.v[1], "y,z:2", "a comma in a YAML item is a comma");
+	cr_assert(cfg.clear);
+	cr_assert_eq(cfg.pool, 64);
+	cr_assert_eq(cfg.grace, 250);
+	cr_assert_eq(cfg.outbox, 65536);
+	cr_assert_eq(cfg.level, 2);
+}
+
+Test(config, empty_files_and_emptied_maps_are_fine)
+{
+	cr_assert_eq(yaml(""), 0);
+	cr_assert_eq(yaml("# nothing\n"), 0);
+	cr_assert_eq(yaml("---\n...\n"), 0);
+	cr_assert_eq(yaml("tls:\n  # ca-file: x\nclear: true\n"), 0);
+	cr_assert(cfg.clear);
+	cr_assert_eq(yaml("brokers: []\nlisten: ''\n"), 0);
+	cr_assert_eq(cfg.brokers.n, 0);
+	cr_assert_null(cfg.listen);
+}
+
+Test(config, yaml_errors_name_line_key_and_reason)
+{
+	yaml_fails("clear: true\npool:\n  sise: 3\n",
+	    "f.yaml:3: pool.sise: unknown key, did you mean pool.size?");
+	yaml_fails("polo:\n  size: 3\n", "f.yaml:1: polo: unknown key, did you mean pool?");
+	yaml_fails("zzzzzz: 1\n", "f.yaml:1: zzzzzz: unknown key");
+	yaml_fails("pool.size: 3\n",
+	    "f.yaml:1: \"pool.size\" has a dot; write \"pool:\" and the rest below it");
+	yaml_fails("listen: a\n\nlisten: b\n", "f.yaml:3: listen: given twice, first on line 1");
+	yaml_fails("pool: {size: 3}\npool: {grace: 1s}\n", "f.yaml:2: pool: given twice");
+	yaml_fails("pool: 3\n", "f.yaml:1: pool: takes keys below it, not a value");
+	yaml_fails("listen:\n  x: 3\n", "f.yaml:2: listen: takes a value, not keys below it");
+	yaml_fails("listen: [a]\n", "f.yaml:1: listen: takes one value, not a list");
+	yaml_fails("brokers: [[a]]\n", "f.yaml:1: brokers: each item must be a text");
+	yaml_fails("listen:\n", "f.yaml:1: listen: needs a value");
+	yaml_fails("- a\n", "f.yaml:1: expected \"key: value\" lines");
+	yaml_fails("listen: a\n---\nlisten: b\n", "f.yaml:2: more than one document");
+	yaml_fails("? [a]\n: b\n", "f.yaml:1: a key must be a plain word");
+	yaml_fails("listen: &x a\n", "f.yaml:1: listen: anchors and tags are not supported");
+	yaml_fails("listen: *x\n", "f.yaml:1: listen: aliases are not supported");
+	yaml_fails("listen: !!str a\n", "f.yaml:1: listen: anchors and tags are not supported");
+	yaml_fails("listen: \"a\\0b\"\n", "f.yaml:1: listen: has a NUL character");
+	cr_assert_eq(yaml("listen: a\n\tb: c\n"), SQ_EINVAL);
+	cr_assert_eq(strncmp(error(), "f.yaml:2: not YAML: ", 20), 0, "%s", error());
+}
+
+Test(config, values_are_checked)
+{
+	yaml_fails("pool:\n  size: 65\n", "f.yaml:2: pool.size: \"65\" is out of range: 1 to 64");
+	yaml_fails("pool:\n  size: 0\n", "f.yaml:2: pool.size: \"0\" is out of range: 1 to 64");
+	yaml_fails("pool:\n  size: -1\n", "f.yaml:2: pool.size: \"-1\" is not a number");
+	yaml_fails("pool:\n  size: 2x\n", "f.yaml:2: pool.size: \"2x\" is not a number");
+	yaml_fails("pool:\n  grace: 2h\n", "f.yaml:2: pool.grace: \"2h\" is out of range: 100ms to 1h");
+	yaml_fails("pool:\n  grace: 5\n",
+	    "f.yaml:2: pool.grace: \"5\" is not a duration like 250ms, 30s, 5m or 24h");
+	yaml_fails("outbox: 8MB\n",
+	    "f.yaml:1: outbox: \"8MB\" is not a size like 4096, 64Ki, 8Mi or 1Gi");
+	yaml_fails("outbox: 17179869184Gi\n",
+	    "f.yaml:1: outbox: \"17179869184Gi\" is not a size like 4096, 64Ki, 8Mi or 1Gi");
+	yaml_fails("outbox: 18446744073709551616\n",
+	    "f.yaml:1: outbox: \"18446744073709551616\" is not a size like 4096, 64Ki, 8Mi or 1Gi");
+	yaml_fails("clear: yes\n", "f.yaml:1: clear: \"yes\" is not true or false");
+	yaml_fails("log: {level: loud}\n",
+	    "f.yaml:1: log.level: \"loud\" is not one of debug, info, warn");
+	yaml_fails("brokers: a,,b\n", "f.yaml:1: brokers: has an empty item");
+	yaml_fails("brokers: a,\n", "f.yaml:1: brokers: has an empty item");
+	yaml_fails("clear: \"a\\nb\"\n", "f.yaml:1: clear: \"a?b\" is not true or false");
+	cr_assert_eq(yaml("outbox: 18446744073709551615\n"), 0);
+	cr_assert_eq(cfg.outbox, UINT64_MAX);
+}
+
+Test(config, cut_yaml_never_crashes)
+{
+	static const char all[] = "tls:\n  ca-file: \"x\"\nbrokers: [a, 'b']\npool: {size: 3}\n";
+
+	for (size_t len = 0; len < sizeof all; len++) {
+		char *cut = sq_xmemdup0(all, len);
+		int rc = yaml(cut);
+
+		cr_assert(rc == 0 || (rc == SQ_EINVAL && sq_buf_len(&err) != 0));
+		free(cut);
+	}
+}
+
+Test(config, environment_errors_name_the_variable)
+{
+	cr_assert_eq(load(ARGS(), ENV("SQMQOS_POOL_SISE=3")), SQ_EINVAL);
+	cr_assert_str_eq(error(),
+	    "environment: SQMQOS_POOL_SISE: unknown variable, did you mean SQMQOS_POOL_SIZE?");
+	cr_assert_eq(load(ARGS(), ENV("SQMQOS_POOL_SIZE=x")), SQ_EINVAL);
+	cr_assert_str_eq(error(), "environment: SQMQOS_POOL_SIZE: \"x\" is not a number");
+	cr_assert_eq(load(ARGS(), ENV("SQMQOS_=x")), SQ_EINVAL);
+	cr_assert_eq(load(ARGS(), ENV("SQMQOS_TLS_CA_FILE=/x", "SQMQOS_BROKERS=q")), 0);
+	cr_assert_str_eq(cfg.ca, "/x");
+	cr_assert_eq(cfg.brokers.n, 1);
+}
+
+Test(config, variables_of_kubernetes_services_are_no_errors)
+{
+	cr_assert_eq(load(ARGS(),
+	                 ENV("SQMQOS_BROKER_SERVICE_HOST=10.0.0.1", "SQMQOS_BROKER_SERVICE_PORT=443",
+	                     "SQMQOS_BROKER_SERVICE_PORT_LINK=443",
+	                     "SQMQOS_BROKER_PORT=tcp://10.0.0.1:443",
+	                     "SQMQOS_BROKER_PORT_443_TCP=tcp://10.0.0.1:443",
+	                     "SQMQOS_BROKER_PORT_443_TCP_PROTO=tcp",
+	                     "SQMQOS_BROKER_PORT_443_TCP_PORT=443",
+	                     "SQMQOS_BROKER_PORT_443_TCP_ADDR=10.0.0.1")),
+	    0);
+	cr_assert_eq(load(ARGS(), ENV("SQMQOS_BROKER_PORT=443")), SQ_EINVAL);
+}
+
+Test(config, flag_errors_name_the_flag)
+{
+	cr_assert_eq(load(ARGS("--pool.sise", "3"), ENV()), SQ_EINVAL);
+	cr_assert_str_eq(error(), "--pool.sise: unknown flag, did you mean --pool.size?");
+	cr_assert_eq(load(ARGS("--pool.size"), ENV()), SQ_EINVAL);
+	cr_assert_str_eq(error(), "--pool.size: needs a value");
+	cr_assert_eq(load(ARGS("--pool.size=3", "--pool.size", "4"), ENV()), SQ_EINVAL);
+	cr_assert_str_eq(error(), "--pool.size: given twice");
+	cr_assert_eq(load(ARGS("--pool.size=many"), ENV()), SQ_EINVAL);
+	cr_assert_str_eq(error(), "--pool.size: \"many\" is not a number");
+	cr_assert_eq(load(ARGS("stray"), ENV()), SQ_EINVAL);
+	cr_assert_str_eq(error(), "arguments: unexpected \"stray\"");
+	cr_assert_eq(load(ARGS("--"), ENV()), SQ_EINVAL);
+	cr_assert_eq(load(ARGS("--=x"), ENV()), SQ_EINVAL);
+	cr_assert_eq(load(ARGS("--config"), ENV()), SQ_EINVAL);
+	cr_assert_str_eq(error(), "--config: needs a value");
+}
+
+Test(config, later_layers_win)
+{
+	char path[] = "/tmp/sq_test_config_XXXXXX", var[100] = "SQMQOS_CONFIG=";
+	int fd = mkstemp(path);
+	static const char text[] = "listen: file\npool: {size: 10, grace: 10s}\noutbox: 1Ki\n";
+
+	cr_assert_neq(fd, -1);
+	cr_assert_eq(write(fd, text, sizeof text - 1), (ssize_t)sizeof text - 1);
+	close(fd);
+	strcat(var, path);
+	cr_assert_eq(load(ARGS("--pool.size=12", "--listen", "--odd"),
+	                 ENV(var, "SQMQOS_POOL_SIZE=11", "SQMQOS_OUTBOX=2Ki")),
+	    0);
+	cr_assert_eq(cfg.pool, 12, "the flag");
+	cr_assert_eq(cfg.outbox, 2048, "the environment");
+	cr_assert_eq(cfg.grace, 10000, "the file");
+	cr_assert_eq(cfg.level, 1, "the default");
+	cr_assert_str_eq(cfg.listen, "--odd");
+	cr_assert_eq(load(ARGS("--config", path), ENV("SQMQOS_CONFIG=/nonexistent")), 0);
+	cr_assert_str_eq(cfg.listen, "file");
+	unlink(path);
+}
+
+Test(config, unreadable_files_are_errors)
+{
+	cr_assert_eq(load(ARGS("--config=/nonexistent/x"), ENV()), SQ_EINVAL);
+	cr_assert_str_eq(error(), "/nonexistent/x: No such file or directory");
+	cr_assert_eq(load(ARGS("--config=/tmp"), ENV()), SQ_EINVAL);
+	cr_assert_str_eq(error(), "/tmp: Is a directory");
+	cr_assert_eq(load(ARGS("--config=/dev/zero"), ENV()), SQ_EINVAL);
+	cr_assert_str_eq(error(), "/dev/zero: longer than 1048576 bytes");
+	cr_assert_eq(load(ARGS("--config="), ENV()), 0, "an empty name is none");
+}
+
+Test(config, help_and_reference_name_every_key)
+{
+	sq_config_help(keys, N, &err);
+	sq_config_markdown(keys, N, &err);
+	error();
+	cr_assert_not_null(strstr((char *)err.base, "  --pool.size number\n      P. [2]\n"));
+	cr_assert_not_null(strstr((char *)err.base, "  --log.level debug|info|warn\n"));
+	cr_assert_not_null(strstr((char *)err.base,
+	    "| `pool.grace` | duration, 100ms to 1h | `30s` | G. |\n"));
+	cr_assert_not_null(strstr((char *)err.base, "| `tls.ca-file` | text | none | CA. |\n"));
+}
