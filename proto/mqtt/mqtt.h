@@ -1,0 +1,137 @@
+/* MQTT control packets and their decoder: 3.1.1 (level 4), 5.0 (level 5), and
+ * 3.1 ("MQIsdp", level 3) with the semantics of 3.1.1.
+ *
+ * Pure: no sockets, no clock, no allocation, no session state.  encode.h writes
+ * packets, props.h and reason.h hold the tables.  Validity of topic filters
+ * beyond their form as strings is proto/topic's.  Sections are those of the
+ * MQTT 5.0 standard. */
+#ifndef SQ_PROTO_MQTT_MQTT_H
+#define SQ_PROTO_MQTT_MQTT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/msg.h"
+#include "proto/mqtt/props.h"
+#include "proto/mqtt/reason.h"
+
+enum sq_mqtt_type {
+	SQ_MQTT_CONNECT = 1,
+	SQ_MQTT_CONNACK,
+	SQ_MQTT_PUBLISH,
+	SQ_MQTT_PUBACK,
+	SQ_MQTT_PUBREC,
+	SQ_MQTT_PUBREL,
+	SQ_MQTT_PUBCOMP,
+	SQ_MQTT_SUBSCRIBE,
+	SQ_MQTT_SUBACK,
+	SQ_MQTT_UNSUBSCRIBE,
+	SQ_MQTT_UNSUBACK,
+	SQ_MQTT_PINGREQ,
+	SQ_MQTT_PINGRESP,
+	SQ_MQTT_DISCONNECT,
+	SQ_MQTT_AUTH,
+};
+
+enum sq_mqtt_version { SQ_MQTT_V31 = 3, SQ_MQTT_V311 = 4, SQ_MQTT_V5 = 5 };
+
+#define SQ_MQTT_MAX_REMAINING 268435455u /* §1.5.5 */
+
+struct sq_mqtt_connect { /* §3.1; its properties are in the packet */
+	uint8_t version;
+	bool clean_start;    /* 3.1.1: clean session */
+	bool has_will, has_username, has_password;
+	bool will_retain;
+	uint8_t will_qos;
+	uint16_t keep_alive_s;
+	struct sq_bytes client_id; /* may be empty: the server's business */
+	struct sq_bytes will_topic, will_payload, username, password;
+	struct sq_mqtt_props will_props;
+};
+
+struct sq_mqtt_publish { /* §3.3 */
+	uint8_t qos;
+	bool dup, retain;
+	uint16_t packet_id;     /* 0 with QoS 0 */
+	struct sq_bytes topic;  /* empty: by props.topic_alias */
+	struct sq_bytes payload;
+};
+
+struct sq_mqtt_packet {
+	uint8_t type; /* enum sq_mqtt_type; says which member is valid */
+	union {
+		struct sq_mqtt_connect connect;
+		struct {
+			bool session_present;
+			uint8_t reason;
+		} connack; /* §3.2 */
+		struct sq_mqtt_publish publish;
+		struct {
+			uint16_t packet_id;
+			uint8_t reason;
+		} ack; /* PUBACK, PUBREC, PUBREL, PUBCOMP: §3.4 to §3.7 */
+		struct {
+			uint16_t packet_id;
+			uint32_t count;         /* of entries, at least 1 */
+			struct sq_bytes entries; /* sq_mqtt_sub_next() */
+		} subscribe; /* §3.8 */
+		struct {
+			uint16_t packet_id;
+			uint32_t count;
+			struct sq_bytes filters; /* sq_mqtt_filter_next() */
+		} unsubscribe; /* §3.10 */
+		struct {
+			uint16_t packet_id;
+			struct sq_bytes reasons; /* one byte each; none in an UNSUBACK of 3.1.1 */
+		} suback; /* SUBACK and UNSUBACK: §3.9, §3.11 */
+		struct {
+			uint8_t reason;
+		} disconnect, auth; /* §3.14, §3.15 */
+	};
+	struct sq_mqtt_props props; /* sq_mqtt_props_none in 3.1.1 */
+};
+
+/* One entry of a SUBSCRIBE (§3.8.3). */
+struct sq_mqtt_sub {
+	struct sq_bytes filter;
+	uint8_t qos;
+	bool no_local, retain_as_published;
+	uint8_t retain_handling; /* 0 send, 1 send if new, 2 don't send */
+};
+
+/* Zero it, then set the first three fields. */
+struct sq_mqtt_decoder {
+	enum sq_mqtt_role role; /* who decodes: a server takes what clients send */
+	uint8_t version;        /* server: 0, set by CONNECT; client: what it speaks */
+	uint32_t max_packet;    /* whole packet, bytes; 0: the protocol's limit */
+	size_t need;            /* after SQ_EAGAIN: bytes to have before the next call */
+	uint8_t reason;         /* after an error: reason code to tell the peer */
+	const char *error;      /* after an error: what is wrong, and its section */
+};
+
+/* Decodes the packet that starts at 'p', of which 'len' bytes are there.
+ *
+ * 0: '*out' is filled, with views into 'p', and '*used' is its length.
+ * SQ_EAGAIN: incomplete; call again with the same start and at least
+ * decoder->need bytes (once the fixed header is there: the whole packet's).
+ * SQ_EINVAL, SQ_ETOOBIG (only for max_packet): see 'reason' and 'error', send
+ * CONNACK or DISCONNECT, close, and don't decode on.  After a bad CONNECT,
+ * 'version' tells in which form to answer; 0: it wasn't MQTT, just close.
+ * Type, flags and size are refused before the body has arrived.
+ *
+ * A server's decoder wants CONNECT first, and once.  It doesn't track packet
+ * identifiers, quotas, alias limits or who authenticates: its owner does. */
+int sq_mqtt_decode(struct sq_mqtt_decoder *, const unsigned char *p, size_t len,
+    struct sq_mqtt_packet *out, size_t *used) SQ_MUST_CHECK;
+
+/* Take the next entry off '*rest' (start with a copy of the packet's view);
+ * return false at the end. */
+bool sq_mqtt_sub_next(struct sq_bytes *rest, struct sq_mqtt_sub *out);
+bool sq_mqtt_filter_next(struct sq_bytes *rest, struct sq_bytes *filter);
+
+/* "PUBLISH" and so on; "reserved" for values that are no type. */
+const char *sq_mqtt_type_name(unsigned type);
+
+#endif
