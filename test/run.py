@@ -1,0 +1,314 @@
+"""Runs the tests; ./dev test calls it after everything is built.
+
+A job is one process: a Criterion program (many tests), a model script, a fuzz
+target for some seconds, or one scenario of test/e2e/.  Whatever it runs with
+sanitizers reports into the job's folder; a report there fails the job."""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+BUILD = ROOT / "build"
+WORK = BUILD / "test"
+sys.path[:0] = [str(ROOT / "tools"), str(HERE / "support")]
+
+import scenario  # noqa: E402
+
+FUZZ_SECONDS = 5
+TIMEOUT_S = {"unit": 120, "contract": 120, "model": 600, "fuzz": FUZZ_SECONDS + 60}
+SKIPPED = 77  # exit code of a job that could not run here
+TAP = re.compile(r"^(ok|not ok) - (\S+)(.*)$")
+
+
+@dataclasses.dataclass
+class Job:
+    name: str
+    kind: str
+    argv: list
+    cwd: pathlib.Path = ROOT
+    timeout_s: float = 120
+    alone: bool = False  # takes the machine to itself
+    cases: list = None   # Criterion: the tests of this program
+
+    def folder(self):
+        return WORK / re.sub(r"[^A-Za-z0-9_.-]+", "-", self.name)
+
+
+@dataclasses.dataclass
+class Result:
+    name: str
+    outcome: str  # "passed", "failed", "skipped"
+    seconds: float = 0.0
+    detail: str = ""
+
+
+# ---- what there is to run
+
+def ctest_jobs(preset):
+    """The programs that CMake declares as tests in build/PRESET."""
+    shown = subprocess.run(["ctest", "--test-dir", str(BUILD / preset), "--show-only=json-v1"],
+                           capture_output=True, text=True, check=True)
+    for test in json.loads(shown.stdout)["tests"]:
+        kind = test["name"].split("/")[0]
+        if "command" in test:
+            yield Job(test["name"], kind, test["command"], timeout_s=TIMEOUT_S[kind])
+
+
+def criterion_cases(job):
+    """Names of the tests in a Criterion program."""
+    listing = subprocess.run([job.argv[0], "--list", "--ascii"], capture_output=True, text=True,
+                             timeout=60)
+    suite, cases = "", []
+    for line in listing.stdout.splitlines():
+        if head := re.match(r"^(\S+): \d+ tests?$", line):
+            suite = head[1]
+        elif case := re.match(r"^[|`]-- (\S+)", line):
+            cases.append(f"{suite}::{case[1]}")
+    return cases
+
+
+def all_jobs():
+    for job in ctest_jobs("debug"):
+        if job.kind in ("unit", "contract"):
+            job.cases = criterion_cases(job)
+            yield job
+    for script in sorted((HERE / "model").glob("*.sh")):
+        yield Job(f"model/{script.stem}", "model", [str(script)], timeout_s=TIMEOUT_S["model"])
+    for job in ctest_jobs("fuzz"):
+        if job.kind == "fuzz":
+            job.argv[1:1] = [f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-verbosity=0",
+                             "-print_final_stats=0", f"-artifact_prefix={job.folder()}/",
+                             str(job.folder())]
+            yield job
+    for path in sorted((HERE / "e2e").glob("test_*.py")):
+        for name, settings in scenario.scenarios(path).items():
+            job = Job(f"e2e/{path.stem[5:]}/{name}", "e2e", [], timeout_s=settings.timeout_s,
+                      alone=settings.alone)
+            job.argv = [sys.executable, str(HERE / "support" / "scenario.py"), str(path), name,
+                        "--folder", str(job.folder())]
+            yield job
+
+
+def case_name(job, case):
+    return f"{job.name}::{case}"
+
+
+def select(jobs, pattern):
+    """The jobs that match; of Criterion programs, with the matching cases."""
+    for job in jobs:
+        if pattern.search(job.name):
+            yield job
+        elif job.cases:
+            chosen = [c for c in job.cases if pattern.search(case_name(job, c))]
+            if chosen:
+                # Criterion's patterns are globs, and braces give alternatives.
+                glob = chosen[0].replace("::", "/") if len(chosen) == 1 else \
+                    "@(" + "|".join(c.replace("::", "/") for c in chosen) + ")"
+                job.cases = chosen
+                job.argv.append(f"--filter={glob}")
+                yield job
+
+
+# ---- running one
+
+class Running:
+    """Process groups that must end when the run is interrupted."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.groups = set()
+        self.stopped = False
+
+    def add(self, pid):
+        with self.lock:
+            self.groups.add(pid)
+            if self.stopped:
+                os.killpg(pid, signal.SIGKILL)
+
+    def remove(self, pid):
+        with self.lock:
+            self.groups.discard(pid)
+
+    def stop(self):
+        with self.lock:
+            self.stopped = True
+            for pid in self.groups:
+                os.killpg(pid, signal.SIGKILL)
+
+
+running = Running()
+
+
+def execute(job):
+    """(exit code or None after a time-out, output) of the job's process."""
+    folder = job.folder()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    env = os.environ | scenario.sanitizer_environment(folder)
+    argv = job.argv + ["--tap=-", "--quiet"] if job.cases else job.argv
+    with open(folder / "output", "w+b") as out:
+        child = subprocess.Popen(argv, cwd=job.cwd, env=env, stdin=subprocess.DEVNULL,
+                                 stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        running.add(child.pid)
+        try:
+            code = child.wait(job.timeout_s)
+        except subprocess.TimeoutExpired:
+            code = None
+        try:
+            os.killpg(child.pid, signal.SIGKILL)  # whoever outlived its parent
+        except ProcessLookupError:
+            pass
+        child.wait()
+        running.remove(child.pid)
+        out.seek(0)
+        return code, out.read().decode("utf-8", "replace")
+
+
+def criterion_results(job, code, output):
+    results, seen = [], set()
+    lines = output.splitlines()
+    for i, line in enumerate(lines):
+        tap = TAP.match(line)
+        if not tap:
+            continue
+        seen.add(tap[2])
+        outcome = "failed" if tap[1] == "not ok" else "passed"
+        if "# SKIP" in tap[3]:
+            outcome = "skipped"
+        detail = []
+        for more in lines[i + 1:]:
+            if TAP.match(more) or more.startswith("#"):
+                break
+            detail.append(more)
+        results.append(Result(case_name(job, tap[2]), outcome,
+                              detail="\n".join(detail) if outcome == "failed" else tap[3].strip()))
+    for case in job.cases:
+        if case not in seen:
+            results.append(Result(case_name(job, case), "failed", detail="did not run\n" +
+                                  output[-2000:]))
+    if code != 0 and all(r.outcome != "failed" for r in results):
+        results.append(Result(job.name, "failed", detail=ending(job, code) + output[-2000:]))
+    return results
+
+
+def ending(job, code):
+    if code is None:
+        return f"not finished after {job.timeout_s:g} s\n"
+    return f"ended by signal {-code}\n" if code < 0 else f"exit code {code}\n"
+
+
+def run_job(job):
+    started = time.monotonic()
+    code, output = execute(job)
+    if job.cases:
+        results = criterion_results(job, code, output)
+    elif code == 0:
+        results = [Result(job.name, "passed")]
+    elif code == SKIPPED:
+        results = [Result(job.name, "skipped", detail=output.strip()[-300:])]
+    else:
+        results = [Result(job.name, "failed", detail=ending(job, code) + output[-6000:])]
+    for report in scenario.sanitizer_reports(job.folder()):
+        if all(r.outcome != "failed" for r in results):
+            results.append(Result(job.name, "failed"))
+        next(r for r in results if r.outcome == "failed").detail += "\n" + report[:4000]
+    results[0].seconds = time.monotonic() - started
+    return results
+
+
+# ---- the run
+
+class Progress:
+    def __init__(self, total):
+        self.total = total
+        self.done = 0
+        self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self.failed = []
+
+    def take(self, job, results):
+        self.done += 1
+        outcomes = [r.outcome for r in results]
+        for r in results:
+            self.counts[r.outcome] += 1
+        worst = next(o for o in ("failed", "passed", "skipped") if o in outcomes)
+        tests = f", {len(results)} tests" if job.cases else ""
+        print(f"[{self.done}/{self.total}] {worst:7} {job.name}"
+              f" ({results[0].seconds:.1f} s{tests})", flush=True)
+        for r in results:
+            if r.outcome == "failed":
+                self.failed.append(r.name)
+                print(f"--- {r.name}\n{r.detail.rstrip()}\n---", flush=True)
+            elif r.outcome == "skipped":
+                print(f"    skipped {r.name}: {r.detail}", flush=True)
+
+
+def run(jobs, workers, keep):
+    progress = Progress(len(jobs))
+
+    def finish(job, results):
+        progress.take(job, results)
+        if not keep and all(r.outcome != "failed" for r in results):
+            shutil.rmtree(job.folder(), ignore_errors=True)
+
+    for batch, n in (([j for j in jobs if not j.alone], workers), ([j for j in jobs if j.alone], 1)):
+        with concurrent.futures.ThreadPoolExecutor(n) as pool:
+            waiting = {pool.submit(run_job, job): job for job in batch}
+            try:
+                for future in concurrent.futures.as_completed(waiting):
+                    finish(waiting[future], future.result())
+            except BaseException:
+                running.stop()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+    return progress
+
+
+def stop(_number, _frame):
+    raise KeyboardInterrupt
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev test")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("pattern", nargs="?", default="")
+    args = parser.parse_args()
+    try:
+        pattern = re.compile(args.pattern)
+    except re.error as e:
+        parser.error(f"PATTERN is not a regular expression: {e}")
+    jobs = list(select(all_jobs(), pattern))
+    if args.list:
+        for job in jobs:
+            for name in [case_name(job, c) for c in job.cases] if job.cases else [job.name]:
+                print(name)
+        return 0
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        progress = run(jobs, max(1, args.jobs), args.keep)
+    except KeyboardInterrupt:
+        print("dev test: interrupted", file=sys.stderr)
+        return 130
+    if not jobs:
+        print(f"dev test: no test matches '{args.pattern}'", file=sys.stderr)
+    for name in progress.failed:
+        print(f"failed: {name}")
+    counts = progress.counts
+    print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
+    return 0 if jobs and counts["failed"] == 0 else 1
+
+
+sys.exit(main())

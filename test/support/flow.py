@@ -1,0 +1,104 @@
+"""Streams of numbered messages, and the ledger that finds what was lost,
+doubled or reordered."""
+
+import asyncio
+import collections
+import dataclasses
+
+import mqtt
+
+
+def number(publisher, n, size=0):
+    head = f"{publisher} {n} ".encode()
+    return head + b"." * (size - len(head))
+
+
+@dataclasses.dataclass
+class Ledger:
+    """What publishers had acknowledged, and what one subscriber got."""
+    acked: dict = dataclasses.field(default_factory=lambda: collections.defaultdict(set))
+    got: dict = dataclasses.field(default_factory=lambda: collections.defaultdict(list))
+
+    def take(self, message):
+        publisher, n, _ = message.payload.split(b" ", 2)
+        self.got[publisher.decode()].append(int(n))
+
+    def lost(self, publisher):
+        return sorted(self.acked[publisher] - set(self.got[publisher]))
+
+    def complete(self):
+        return not any(self.lost(p) for p in list(self.acked))
+
+    def problems(self, duplicates_allowed):
+        """One line per problem; none when all is well."""
+        out = []
+        for publisher in sorted(set(self.acked) | set(self.got)):
+            got = self.got[publisher]
+            if lost := self.lost(publisher):
+                out.append(f"{publisher}: {len(lost)} acknowledged but lost, from {lost[0]} on")
+            first = list(dict.fromkeys(got))
+            for a, b in zip(first, first[1:]):
+                if b < a:
+                    out.append(f"{publisher}: {b} came after {a}")
+                    break
+            if not duplicates_allowed and len(first) != len(got):
+                twice = [n for n, c in collections.Counter(got).items() if c > 1]
+                out.append(f"{publisher}: {len(twice)} came twice, from {min(twice)} on")
+        return out
+
+
+class Publisher:
+    """Publishes 0, 1, 2, … of one client to one topic, 'window' unacknowledged
+    at a time, over as many connections as it takes."""
+
+    def __init__(self, client, topic, qos, ledger, window=20, size=0):
+        self.client = client
+        self.topic = topic
+        self.qos = qos
+        self.ledger = ledger
+        self.room = asyncio.Semaphore(window)
+        self.size = size
+        self.sent = 0
+        self.refused = []
+        self.stopped = False
+
+    def answered(self, n, future):
+        self.room.release()
+        if future.cancelled():
+            return
+        if future.result() < 0x80:
+            self.ledger.acked[self.client.client_id].add(n)
+        else:
+            self.refused.append((n, future.result()))
+
+    async def run(self, count=None):
+        """Sends 'count' messages, or until stop(); returns when all are answered."""
+        while not self.stopped and (count is None or self.sent < count):
+            await self.room.acquire()
+            n = self.sent
+            self.sent += 1
+            done = self.client.publish_nowait(
+                self.topic, number(self.client.client_id, n, self.size), self.qos)
+            done.add_done_callback(lambda f, n=n: self.answered(n, f))
+            await asyncio.sleep(0)
+        while self.client.outgoing:
+            await asyncio.sleep(0.01)
+
+    def stop(self):
+        self.stopped = True
+
+
+async def keep_connected(client, port, props=None, after=None, **connect):
+    """Connects again whenever the connection ends; for ever. Calls 'after'
+    with the Connack each time."""
+    while True:
+        if not client.connected:
+            try:
+                connack = await client.connect(port, clean=False, props=props, **connect)
+                if after:
+                    await after(connack)
+            except (OSError, mqtt.Closed, asyncio.TimeoutError):
+                client.abort()
+                await asyncio.sleep(0.05)
+                continue
+        await asyncio.wait([client.connection.closed])
