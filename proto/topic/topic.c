@@ -1,0 +1,223 @@
+/* Topic names and filters; see proto/topic/topic.h. */
+#include "proto/topic/topic.h"
+
+#include <string.h>
+
+#define TOPIC_STARTS(b, lit) topic_starts(b, lit, sizeof(lit) - 1)
+
+static bool
+topic_starts(struct sq_bytes b, const char *lit, size_t len)
+{
+	return b.len >= len && memcmp(b.p, lit, len) == 0;
+}
+
+static struct sq_bytes
+topic_skip(struct sq_bytes b, size_t n)
+{
+	return (struct sq_bytes){b.p + n, b.len - n};
+}
+
+/* The bytes before the first slash, or all. */
+static struct sq_bytes
+topic_head(struct sq_bytes b)
+{
+	const unsigned char *slash = memchr(b.p, '/', b.len);
+
+	return (struct sq_bytes){b.p, slash == NULL ? b.len : (size_t)(slash - b.p)};
+}
+
+static int
+topic_fail(int err, const char **why, const char *rule)
+{
+	if (why != NULL)
+		*why = rule;
+	return err;
+}
+
+int
+sq_topic_name_check(struct sq_bytes name, const char **why)
+{
+	size_t levels = 1;
+	bool wildcard = false, nul = false;
+
+	if (name.len == 0)
+		return topic_fail(SQ_EINVAL, why, "a topic name must not be empty");
+	if (name.len > SQ_TOPIC_MAX)
+		return topic_fail(SQ_ETOOBIG, why, "a topic name has at most 65535 bytes");
+	for (size_t i = 0; i < name.len; i++) {
+		unsigned char c = name.p[i];
+
+		wildcard |= c == '+' || c == '#';
+		nul |= c == 0;
+		levels += c == '/';
+	}
+	if (wildcard)
+		return topic_fail(SQ_EINVAL, why, "a topic name must not contain + or #");
+	if (nul)
+		return topic_fail(SQ_EINVAL, why, "a topic name must not contain U+0000");
+	if (levels > SQ_TOPIC_LEVELS_MAX)
+		return topic_fail(SQ_ETOOBIG, why, "a topic name has at most 128 levels");
+	return 0;
+}
+
+/* A filter without prefixes. */
+static int
+topic_plain(struct sq_bytes in, bool *wildcard, const char **why)
+{
+	size_t levels = 1;
+	size_t start = 0; /* of the level */
+
+	*wildcard = false;
+	if (in.len == 0)
+		return topic_fail(SQ_EINVAL, why, "a topic filter must not be empty");
+	for (size_t i = 0; i < in.len; i++) {
+		switch (in.p[i]) {
+		case '/':
+			levels++;
+			start = i + 1;
+			break;
+		case '+':
+			if (i != start || (i + 1 < in.len && in.p[i + 1] != '/'))
+				return topic_fail(SQ_EINVAL, why, "+ must fill a whole level");
+			*wildcard = true;
+			break;
+		case '#':
+			if (i != start)
+				return topic_fail(SQ_EINVAL, why, "# must fill a whole level");
+			if (i + 1 < in.len)
+				return topic_fail(SQ_EINVAL, why, "# must be the last character");
+			*wildcard = true;
+			break;
+		case 0:
+			return topic_fail(
+			    SQ_EINVAL, why, "a topic filter must not contain U+0000");
+		default:
+			break;
+		}
+	}
+	if (levels > SQ_TOPIC_LEVELS_MAX)
+		return topic_fail(SQ_ETOOBIG, why, "a topic filter has at most 128 levels");
+	return 0;
+}
+
+/* Whether 'b' has a character that neither share names nor tags may have. */
+static bool
+topic_special(struct sq_bytes b)
+{
+	for (size_t i = 0; i < b.len; i++) {
+		if (b.p[i] == '+' || b.p[i] == '#' || b.p[i] == '/' || b.p[i] == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+sq_topic_tag_check(struct sq_bytes tag, const char **why)
+{
+	if (tag.len == 0)
+		return topic_fail(SQ_EINVAL, why, "a tag must not be empty");
+	if (tag.len > SQ_TOPIC_TAG_MAX)
+		return topic_fail(SQ_ETOOBIG, why, "a tag has at most 255 bytes");
+	if (topic_special(tag))
+		return topic_fail(SQ_EINVAL, why, "a tag must not contain / + # or U+0000");
+	return 0;
+}
+
+/* Takes "$share/<name>/" off 'rest'. */
+static int
+topic_share(struct sq_bytes *rest, struct sq_bytes *share, const char **why)
+{
+	struct sq_bytes b = topic_skip(*rest, sizeof "$share/" - 1);
+
+	*share = topic_head(b);
+	if (share->len == 0)
+		return topic_fail(SQ_EINVAL, why, "a share name must not be empty");
+	if (topic_special(*share))
+		return topic_fail(SQ_EINVAL, why, "a share name must not contain + # or U+0000");
+	if (share->len + 1 >= b.len)
+		return topic_fail(SQ_EINVAL, why, "a filter must follow the share name");
+	*rest = topic_skip(b, share->len + 1);
+	return 0;
+}
+
+/* Takes "$tag/<tag>/" off 'rest', which becomes "#" where nothing follows. */
+static int
+topic_tag(struct sq_bytes *rest, struct sq_bytes *tag, const char **why)
+{
+	struct sq_bytes b;
+	int err;
+
+	if (rest->len == sizeof "$tag" - 1)
+		return topic_fail(SQ_EINVAL, why, "$tag must be followed by / and a tag");
+	b = topic_skip(*rest, sizeof "$tag/" - 1);
+	*tag = topic_head(b);
+	err = sq_topic_tag_check(*tag, why);
+	if (err < 0)
+		return err;
+	if (tag->len == b.len) {
+		*rest = (struct sq_bytes){(const unsigned char *)"#", 1};
+		return 0;
+	}
+	*rest = topic_skip(b, tag->len + 1);
+	return 0;
+}
+
+int
+sq_topic_filter_parse(struct sq_bytes in, struct sq_topic_filter *out, const char **why)
+{
+	struct sq_topic_filter f = {.filter = in};
+	int err;
+
+	if (in.len == 0)
+		return topic_fail(SQ_EINVAL, why, "a topic filter must not be empty");
+	if (in.len > SQ_TOPIC_MAX)
+		return topic_fail(SQ_ETOOBIG, why, "a topic filter has at most 65535 bytes");
+	if (TOPIC_STARTS(in, "$share/")) {
+		err = topic_share(&f.filter, &f.share, why);
+		if (err < 0)
+			return err;
+	}
+	if (TOPIC_STARTS(f.filter, "$tag") && (f.filter.len == 4 || f.filter.p[4] == '/')) {
+		err = topic_tag(&f.filter, &f.tag, why);
+		if (err < 0)
+			return err;
+	}
+	/* What is left selects topics, and none can be meant to start so. */
+	if ((f.share.len > 0 || f.tag.len > 0) &&
+	    (TOPIC_STARTS(f.filter, "$share/") || TOPIC_STARTS(f.filter, "$tag/")))
+		return topic_fail(SQ_EINVAL, why, "$share and $tag stand in this order, once each");
+	err = topic_plain(f.filter, &f.wildcard, why);
+	if (err < 0)
+		return err;
+	*out = f;
+	return 0;
+}
+
+bool
+sq_topic_match(struct sq_bytes filter, struct sq_bytes topic)
+{
+	size_t f = 0, t = 0;
+
+	if (filter.len == 0 || topic.len == 0)
+		return false;
+	/* MQTT-4.7.2-1 */
+	if (topic.p[0] == '$' && (filter.p[0] == '+' || filter.p[0] == '#'))
+		return false;
+	while (f < filter.len) {
+		if (filter.p[f] == '#')
+			return true;
+		if (filter.p[f] == '+') {
+			while (t < topic.len && topic.p[t] != '/')
+				t++;
+			f++;
+		} else if (t < topic.len && filter.p[f] == topic.p[t]) {
+			f++;
+			t++;
+		} else {
+			/* "a/#" selects its parent "a", §4.7.1.2 */
+			return t == topic.len && f + 2 == filter.len &&
+			    filter.p[f] == '/' && filter.p[f + 1] == '#';
+		}
+	}
+	return t == topic.len;
+}

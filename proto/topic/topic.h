@@ -1,0 +1,58 @@
+/* Topic names and filters: MQTT 5.0 §4.7 and §4.8.2, and $tag selection.
+ *
+ * Pure functions on views.  None of them looks at UTF-8 well-formedness: the
+ * MQTT codec has checked that already; text from elsewhere (annotations, HTTP)
+ * goes through sq_utf8_valid() of core/utf8.h first. */
+#ifndef SQ_PROTO_TOPIC_H
+#define SQ_PROTO_TOPIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/err.h"
+#include "core/msg.h"
+
+#define SQ_TOPIC_MAX 65535u      /* bytes of a name or filter, §4.7.3 */
+#define SQ_TOPIC_LEVELS_MAX 128u /* levels of a name or filter; ours */
+#define SQ_TOPIC_TAG_MAX 255u    /* bytes of a tag; ours */
+
+/* A filter taken apart.  Views into the parsed text, except that 'filter' is a
+ * constant "#" where only a tag was given.
+ *
+ *   a/+/c                    share -   tag -   filter a/+/c
+ *   $share/g/a/#             share g   tag -   filter a/#
+ *   $tag/red                 share -   tag red filter #  (so no $-topics)
+ *   $tag/red/a/#             share -   tag red filter a/#
+ *   $share/g/$tag/red/a/#    share g   tag red filter a/# */
+struct sq_topic_filter {
+	struct sq_bytes share;  /* share name; empty: not shared */
+	struct sq_bytes tag;    /* only messages with this tag; empty: any */
+	struct sq_bytes filter; /* what sq_topic_match() and the index take */
+	bool wildcard;          /* 'filter' has a + or # level */
+};
+
+/* Checks the name that a message is published to: 1 to SQ_TOPIC_MAX bytes, at
+ * most SQ_TOPIC_LEVELS_MAX levels, no NUL, no wildcard (§3.3.2.1, §4.7.1,
+ * §4.7.3).  Names that start with $ pass; whether a client may publish there is
+ * the server's decision.  Returns 0, SQ_ETOOBIG or SQ_EINVAL, and on error, if
+ * 'why' isn't NULL, a static sentence in '*why' that names the rule. */
+int sq_topic_name_check(struct sq_bytes name, const char **why) SQ_MUST_CHECK;
+
+/* Checks a filter and takes it apart.  A wildcard fills a level, # only the
+ * last one (§4.7.1); a share name has a character at least, and no / + #, and a
+ * filter follows it (§4.8.2); a tag likewise, but the filter behind it may be
+ * left out.  $share stands before $tag, each at most once.  "$share" without a
+ * slash is an ordinary filter.  Errors as above; '*out' is then untouched. */
+int sq_topic_filter_parse(struct sq_bytes in, struct sq_topic_filter *out,
+    const char **why) SQ_MUST_CHECK;
+
+/* Checks a tag alone: 1 to SQ_TOPIC_TAG_MAX bytes, no NUL, no / + #. */
+int sq_topic_tag_check(struct sq_bytes tag, const char **why) SQ_MUST_CHECK;
+
+/* Whether 'filter' (the plain part, as in sq_topic_filter.filter) selects
+ * 'topic', byte by byte as §4.7 says: a wildcard at the first level does not
+ * select a topic that starts with $, "a/#" selects "a" too, empty levels
+ * count.  Both must have passed their checks; others give some answer. */
+bool sq_topic_match(struct sq_bytes filter, struct sq_bytes topic);
+
+#endif

@@ -1,0 +1,328 @@
+/* proto/topic: names, filters and matching, MQTT 5.0 §4.7 and §4.8.2. */
+#include "proto/topic/topic.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct sq_bytes
+bytes(const char *s)
+{
+	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
+}
+
+static bool
+same(struct sq_bytes b, const char *s)
+{
+	return b.len == strlen(s) && (b.len == 0 || memcmp(b.p, s, b.len) == 0);
+}
+
+static int
+name(const char *s)
+{
+	return sq_topic_name_check(bytes(s), NULL);
+}
+
+static int
+filter(const char *s)
+{
+	struct sq_topic_filter f;
+
+	return sq_topic_filter_parse(bytes(s), &f, NULL);
+}
+
+static bool
+match(const char *f, const char *t)
+{
+	cr_assert_eq(filter(f), 0, "%s", f);
+	cr_assert_eq(name(t), 0, "%s", t);
+	return sq_topic_match(bytes(f), bytes(t));
+}
+
+/* 'len' bytes, filled from 'unit' again and again. */
+static char *
+repeat(const char *unit, size_t len)
+{
+	char *s = malloc(len + 1);
+
+	cr_assert_not_null(s);
+	for (size_t i = 0; i < len; i++)
+		s[i] = unit[i % strlen(unit)];
+	s[len] = 0;
+	return s;
+}
+
+/* ---- names ---- */
+
+Test(topic, names_take_anything_but_wildcards_and_nul)
+{
+	const char *good[] = {"a", "/", "//", "ACCOUNTS", "Accounts payable", "/finance",
+		"a/", "$SYS/x", "$share/x", "$", "\xe2\x82\xac/\xf0\x9f\x90\x87"};
+	const char *bad[] = {"", "+", "#", "a/+", "a/#", "a+b", "a#", "+/a", "sport/+/x"};
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		cr_assert_eq(name(good[i]), 0, "%s", good[i]);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		cr_assert_eq(name(bad[i]), SQ_EINVAL, "%s", bad[i]);
+	cr_assert_eq(
+	    sq_topic_name_check((struct sq_bytes){(const unsigned char *)"a\0b", 3}, NULL),
+	    SQ_EINVAL);
+	cr_assert_eq(sq_topic_name_check((struct sq_bytes){NULL, 0}, NULL), SQ_EINVAL);
+}
+
+Test(topic, lengths_and_levels_are_bounded)
+{
+	char *longest = repeat("x", 65535), *longer = repeat("x", 65536);
+	char *deepest = repeat("/", 127), *deeper = repeat("/", 128);
+	char *tagged = repeat("x", 5 + 256);
+	struct sq_topic_filter f;
+
+	memcpy(tagged, "$tag/", 5);
+	cr_assert_eq(name(longest), 0);
+	cr_assert_eq(name(longer), SQ_ETOOBIG);
+	cr_assert_eq(name(deepest), 0);
+	cr_assert_eq(name(deeper), SQ_ETOOBIG);
+	cr_assert_eq(filter(longest), 0);
+	cr_assert_eq(filter(longer), SQ_ETOOBIG);
+	cr_assert_eq(filter(deepest), 0);
+	cr_assert_eq(filter(deeper), SQ_ETOOBIG);
+	cr_assert_eq(filter(tagged), SQ_ETOOBIG);
+	cr_assert_eq(sq_topic_filter_parse((struct sq_bytes){(void *)tagged, 260}, &f, NULL), 0);
+	cr_assert_eq(f.tag.len, 255);
+	free(longest);
+	free(longer);
+	free(deepest);
+	free(deeper);
+	free(tagged);
+}
+
+/* ---- filters ---- */
+
+Test(topic, wildcards_stand_where_4_7_1_allows)
+{
+	const char *good[] = {"#", "+", "sport/tennis/#", "+/tennis/#", "sport/+/player1", "/+",
+		"+/+", "+/", "/#", "//#", "a//+//b", "$SYS/#", "$SYS/monitor/+", "$share", "$"};
+	const char *bad[] = {"", "sport/tennis#", "sport/tennis/#/ranking", "sport+", "+sport",
+		"a/b+/c", "a/++", "##", "#/", "a/#/", "+#", "#+", "a/+#"};
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		cr_assert_eq(filter(good[i]), 0, "%s", good[i]);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		cr_assert_eq(filter(bad[i]), SQ_EINVAL, "%s", bad[i]);
+}
+
+Test(topic, filters_are_taken_apart)
+{
+	const struct {
+		const char *in, *share, *tag, *filter;
+		bool wildcard;
+	} rows[] = {
+		{"a/+/c", "", "", "a/+/c", true},
+		{"a/b", "", "", "a/b", false},
+		{"$share/consumer1/sport/tennis/+", "consumer1", "", "sport/tennis/+", true},
+		{"$share/consumer1//finance", "consumer1", "", "/finance", false},
+		{"$share/g/#", "g", "", "#", true},
+		{"$share/g/$SYS/x", "g", "", "$SYS/x", false},
+		{"$share/$g/x", "$g", "", "x", false},
+		{"$share", "", "", "$share", false},
+		{"$shared/a/b", "", "", "$shared/a/b", false},
+		{"a/$share/b", "", "", "a/$share/b", false},
+		{"$tag/red", "", "red", "#", true},
+		{"$tag/red/a/b", "", "red", "a/b", false},
+		{"$tag/red//", "", "red", "/", false},
+		{"$tag/$x/$SYS/#", "", "$x", "$SYS/#", true},
+		{"$tags/red", "", "", "$tags/red", false},
+		{"$share/g/$tag/red", "g", "red", "#", true},
+		{"$share/g/$tag/red/a/#", "g", "red", "a/#", true},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct sq_topic_filter f = {0};
+		const char *why = "untouched";
+
+		cr_assert_eq(
+		    sq_topic_filter_parse(bytes(rows[i].in), &f, &why), 0, "%s", rows[i].in);
+		cr_assert(same(f.share, rows[i].share), "%s", rows[i].in);
+		cr_assert(same(f.tag, rows[i].tag), "%s", rows[i].in);
+		cr_assert(same(f.filter, rows[i].filter), "%s", rows[i].in);
+		cr_assert_eq(f.wildcard, rows[i].wildcard, "%s", rows[i].in);
+		cr_assert_str_eq(why, "untouched");
+	}
+}
+
+Test(topic, errors_name_the_rule_and_leave_the_result_alone)
+{
+	const struct {
+		const char *in, *word;
+	} rows[] = {
+		{"", "empty"},
+		{"$share/", "share name must not be empty"},
+		{"$share//x", "share name must not be empty"},
+		{"$share/g", "must follow the share name"},
+		{"$share/g/", "must follow the share name"},
+		{"$share/+/x", "share name must not contain"},
+		{"$share/g#/x", "share name must not contain"},
+		{"$share/g/a#", "# must fill"},
+		{"$share/g/$share/h/x", "once each"},
+		{"$tag", "followed by / and a tag"},
+		{"$share/g/$tag", "followed by / and a tag"},
+		{"$tag/", "tag must not be empty"},
+		{"$tag//x", "tag must not be empty"},
+		{"$tag/red/", "filter must not be empty"},
+		{"$tag/+", "tag must not contain"},
+		{"$tag/#", "tag must not contain"},
+		{"$tag/red/#/x", "last character"},
+		{"$tag/red/$share/g/x", "once each"},
+		{"$tag/red/$tag/blue", "once each"},
+		{"a+", "+ must fill"},
+		{"#/a", "last character"},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct sq_topic_filter f = {.wildcard = true, .tag = bytes("old")};
+		const char *why = NULL;
+
+		cr_assert_eq(sq_topic_filter_parse(bytes(rows[i].in), &f, &why), SQ_EINVAL, "%s",
+		    rows[i].in);
+		cr_assert_not_null(why);
+		cr_assert_not_null(strstr(why, rows[i].word), "%s: %s", rows[i].in, why);
+		cr_assert(f.wildcard && same(f.tag, "old"));
+	}
+}
+
+Test(topic, nul_is_refused_in_every_part)
+{
+	const char *parts[] = {"$share/g@/x", "$share/g/x@", "$tag/r@/x", "$tag/r/@", "a/@", "@"};
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		char text[32];
+		struct sq_topic_filter f;
+		size_t len = strlen(parts[i]);
+
+		memcpy(text, parts[i], len);
+		*(char *)memchr(text, '@', len) = 0;
+		cr_assert_eq(sq_topic_filter_parse((struct sq_bytes){(void *)text, len}, &f, NULL),
+		    SQ_EINVAL, "%s", parts[i]);
+	}
+}
+
+/* ---- matching ---- */
+
+Test(topic, the_examples_of_4_7_1_2)
+{
+	const char *f = "sport/tennis/player1/#";
+
+	cr_assert(match(f, "sport/tennis/player1"));
+	cr_assert(match(f, "sport/tennis/player1/ranking"));
+	cr_assert(match(f, "sport/tennis/player1/score/wimbledon"));
+	cr_assert(!match(f, "sport/tennis/player11"));
+	cr_assert(!match(f, "sport/tennis"));
+	cr_assert(match("sport/#", "sport"));
+	cr_assert(match("sport/#", "sport/"));
+	cr_assert(!match("sport/#", "sports"));
+	cr_assert(match("#", "a") && match("#", "/") && match("#", "a/b/c"));
+}
+
+Test(topic, the_examples_of_4_7_1_3)
+{
+	cr_assert(match("sport/tennis/+", "sport/tennis/player1"));
+	cr_assert(match("sport/tennis/+", "sport/tennis/player2"));
+	cr_assert(!match("sport/tennis/+", "sport/tennis/player1/ranking"));
+	cr_assert(!match("sport/+", "sport"));
+	cr_assert(match("sport/+", "sport/"));
+	cr_assert(match("+/+", "/finance"));
+	cr_assert(match("/+", "/finance"));
+	cr_assert(!match("+", "/finance"));
+}
+
+Test(topic, the_examples_of_4_7_2)
+{
+	cr_assert(!match("#", "$SYS"));
+	cr_assert(!match("#", "$SYS/monitor"));
+	cr_assert(!match("+/monitor/Clients", "$SYS/monitor/Clients"));
+	cr_assert(!match("+", "$SYS"));
+	cr_assert(match("$SYS/#", "$SYS"));
+	cr_assert(match("$SYS/#", "$SYS/monitor/Clients"));
+	cr_assert(match("$SYS/monitor/+", "$SYS/monitor/Clients"));
+	cr_assert(match("a/+", "a/$SYS") && match("a/#", "a/$SYS/x"));
+}
+
+Test(topic, the_examples_of_4_7_3)
+{
+	cr_assert(!match("Accounts", "ACCOUNTS"));
+	cr_assert(match("Accounts payable", "Accounts payable"));
+	cr_assert(!match("/finance", "finance"));
+	cr_assert(!match("finance", "/finance"));
+}
+
+Test(topic, empty_levels_count)
+{
+	cr_assert(match("+/+", "/") && match("+/", "/") && match("/+", "/"));
+	cr_assert(match("//", "//") && !match("//", "/") && !match("/", "//"));
+	cr_assert(match("+/+/+", "//") && !match("+/+", "//"));
+	cr_assert(match("/#", "/") && match("/#", "//a") && !match("/#", "a"));
+	cr_assert(!match("a", "a/") && !match("a/", "a") && match("a/#", "a/"));
+}
+
+/* Says the same as §4.7 in another way: level by level, from lists. */
+static bool
+oracle(char *const *f, size_t nf, char *const *t, size_t nt)
+{
+	size_t i;
+
+	if (t[0][0] == '$' && (!strcmp(f[0], "+") || !strcmp(f[0], "#")))
+		return false;
+	for (i = 0; i < nf; i++) {
+		if (!strcmp(f[i], "#"))
+			return true; /* also for i == nt, the parent */
+		if (i == nt || (strcmp(f[i], "+") && strcmp(f[i], t[i])))
+			return false;
+	}
+	return i == nt;
+}
+
+/* The 'k'-th list of 'n' levels out of 'words', joined in 'text'. */
+static void
+enumerate(const char *const *words, size_t n_words, size_t k, size_t n, char **levels, char *text)
+{
+	text[0] = 0;
+	for (size_t i = 0; i < n; i++, k /= n_words) {
+		levels[i] = (char *)words[k % n_words];
+		if (i > 0)
+			strcat(text, "/");
+		strcat(text, levels[i]);
+	}
+}
+
+Test(topic, every_short_filter_agrees_with_every_short_topic)
+{
+	const char *const words[] = {"", "a", "$s", "ab", "+", "#"};
+	size_t agreed = 0, hits = 0;
+
+	for (size_t nf = 1, kf_max = 6; nf <= 4; nf++, kf_max *= 6) {
+		for (size_t kf = 0; kf < kf_max; kf++) {
+			char *f[4], ftext[32];
+
+			enumerate(words, 6, kf, nf, f, ftext);
+			if (filter(ftext) < 0)
+				continue;
+			for (size_t nt = 1, kt_max = 4; nt <= 3; nt++, kt_max *= 4) {
+				for (size_t kt = 0; kt < kt_max; kt++) {
+					char *t[4], ttext[32];
+					bool want;
+
+					enumerate(words, 4, kt, nt, t, ttext);
+					if (ttext[0] == 0)
+						continue;
+					want = oracle(f, nf, t, nt);
+					cr_assert_eq(match(ftext, ttext), want, "%s %s", ftext,
+					    ttext);
+					agreed++;
+					hits += want;
+				}
+			}
+		}
+	}
+	cr_assert_gt(agreed, 50000);
+	cr_assert_gt(hits, 1000);
+}
