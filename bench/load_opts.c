@@ -1,0 +1,383 @@
+/* The generator's command line. */
+#include "bench/load.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: sqmqos-bench [options]\n"
+    "\n"
+    "Loads MQTT brokers and checks what comes out: loss, duplicates, order, times.\n"
+    "\n"
+    "Where\n"
+    "  --pub ADDR          where publishers connect: host:port or a unix path (127.0.0.1:1883)\n"
+    "  --sub ADDR          where subscribers connect (as --pub)\n"
+    "  --raw               no broker: connect to --pub, listen on --sub, and send PUBLISH\n"
+    "                      packets through whatever is between; QoS 0 only\n"
+    "Who and what\n"
+    "  -P, --publishers N  (1)\n"
+    "  -S, --subscribers N (1)\n"
+    "  -t, --topology T    pairs (n-th publisher to n-th subscriber), fanout (one topic,\n"
+    "                      everybody gets all), fanin (a topic per publisher, everybody\n"
+    "                      gets all by wildcard) (pairs)\n"
+    "  --shared GROUP      subscribers share by $share/GROUP/...\n"
+    "  --mqtt 3|5          protocol: 3.1.1 or 5 (5)\n"
+    "  -q, --qos N         (0)\n"
+    "  -s, --size N        payload bytes, at least 24 (64)\n"
+    "  --durable           durable sessions, ended with the run (MQTT 5)\n"
+    "  --expiry S          their expiry (3600)\n"
+    "How\n"
+    "  -r, --rate N        open loop: N messages a second over all publishers; latency counts\n"
+    "                      from when a message was due, sent or not\n"
+    "  -w, --window N      closed loop: N messages in flight per publisher, unacknowledged at\n"
+    "                      QoS 1 and 2, undelivered at QoS 0; with --rate or --flood the\n"
+    "                      limit of unacknowledged ones (10000)\n"
+    "  --backlog N         QoS 1 and 2: at most N undelivered ones per publisher, too\n"
+    "  --flood             as fast as the socket takes them\n"
+    "  -d, --duration S    measured seconds (5)\n"
+    "  -n, --count N       measure until N messages per publisher are through instead\n"
+    "  --warmup S          not counted (1; 0 with --count)\n"
+    "  --settle S          between connecting and sending (0)\n"
+    "  --drain S           wait for what is still under way, at most (10)\n"
+    "Idle clients\n"
+    "  --idle N            connect N clients to --pub and hold them until a signal\n"
+    "  --subscribe         each of them subscribes to a topic of its own\n"
+    "  --hold S            hold them S seconds instead\n"
+    "  --connect-rate N    connections a second (no limit)\n"
+    "Results\n"
+    "  --pid NAME=PID      CPU and memory of that process, too; up to 16 times\n"
+    "  --json              one JSON object instead of a table\n"
+    "  --quiet             no progress on standard error\n"
+    "  --prefix NAME       of client ids and topics (bench-<pid>)\n"
+    "\n"
+    "Exit status: 0; 1 if a message was lost, reordered or refused at QoS 1 or 2, or\n"
+    "duplicated at QoS 2; 2 for a wrong command line; 3 if the run could not be done.\n";
+
+static void
+opts_die(const char *what, const char *arg)
+{
+	fprintf(stderr, "sqmqos-bench: %s: %s\nTry sqmqos-bench --help.\n", what, arg);
+	exit(2);
+}
+
+static uint64_t
+opts_uint(const char *name, const char *arg, uint64_t min, uint64_t max)
+{
+	char *end;
+	unsigned long long v;
+
+	errno = 0;
+	v = strtoull(arg, &end, 10);
+	if (errno != 0 || end == arg || *end != '\0' || arg[0] == '-' || v < min || v > max)
+		opts_die(name, arg);
+	return v;
+}
+
+static double
+opts_seconds(const char *name, const char *arg)
+{
+	char *end;
+	double v = strtod(arg, &end);
+
+	if (end == arg || *end != '\0' || !(v >= 0 && v <= 1e6))
+		opts_die(name, arg);
+	return v;
+}
+
+static void
+opts_addr(const char *arg, struct sq_load_addr *a)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *res;
+	const char *colon = strrchr(arg, ':');
+	char host[256];
+	size_t n;
+
+	memset(a, 0, sizeof *a);
+	if (arg[0] == '/' || colon == NULL) {
+		if (strlen(arg) >= sizeof a->un.sun_path)
+			opts_die("path too long", arg);
+		a->un.sun_family = AF_UNIX;
+		strcpy(a->un.sun_path, arg);
+		a->len = sizeof a->un;
+		return;
+	}
+	n = (size_t)(colon - arg);
+	if (n >= sizeof host)
+		opts_die("host too long", arg);
+	if (n >= 2 && arg[0] == '[' && arg[n - 1] == ']') {
+		arg++;
+		n -= 2;
+	}
+	memcpy(host, arg, n);
+	host[n] = '\0';
+	if (getaddrinfo(n > 0 ? host : "127.0.0.1", colon + 1, &hints, &res) != 0)
+		opts_die("not an address", arg);
+	memcpy(&a->any, res->ai_addr, res->ai_addrlen);
+	a->len = res->ai_addrlen;
+	freeaddrinfo(res);
+}
+
+static void
+opts_pid(struct sq_load_opts *o, char *arg)
+{
+	char *eq = strchr(arg, '=');
+
+	if (eq == NULL || eq == arg || o->npids == SQ_LOAD_PIDS_MAX)
+		opts_die("--pid", arg);
+	*eq = '\0';
+	o->pid[o->npids].name = arg;
+	o->pid[o->npids].pid = (pid_t)opts_uint("--pid", eq + 1, 1, INT32_MAX);
+	o->npids++;
+}
+
+static enum sq_load_topology
+opts_topology(const char *arg)
+{
+	static const char *const names[] = {"pairs", "fanout", "fanin"};
+
+	for (unsigned i = 0; i < 3; i++)
+		if (strcmp(arg, names[i]) == 0)
+			return (enum sq_load_topology)i;
+	opts_die("--topology", arg);
+	abort();
+}
+
+enum { /* options without a letter */
+	O_PUB = 256,
+	O_SUB,
+	O_RAW,
+	O_SHARED,
+	O_MQTT,
+	O_DURABLE,
+	O_EXPIRY,
+	O_BACKLOG,
+	O_FLOOD,
+	O_WARMUP,
+	O_SETTLE,
+	O_DRAIN,
+	O_IDLE,
+	O_SUBSCRIBE,
+	O_HOLD,
+	O_CONNECT_RATE,
+	O_PID,
+	O_JSON,
+	O_QUIET,
+	O_PREFIX,
+};
+
+static const struct option options[] = {
+    {"pub", 1, NULL, O_PUB},
+    {"sub", 1, NULL, O_SUB},
+    {"raw", 0, NULL, O_RAW},
+    {"publishers", 1, NULL, 'P'},
+    {"subscribers", 1, NULL, 'S'},
+    {"topology", 1, NULL, 't'},
+    {"shared", 1, NULL, O_SHARED},
+    {"mqtt", 1, NULL, O_MQTT},
+    {"qos", 1, NULL, 'q'},
+    {"size", 1, NULL, 's'},
+    {"durable", 0, NULL, O_DURABLE},
+    {"expiry", 1, NULL, O_EXPIRY},
+    {"rate", 1, NULL, 'r'},
+    {"window", 1, NULL, 'w'},
+    {"backlog", 1, NULL, O_BACKLOG},
+    {"flood", 0, NULL, O_FLOOD},
+    {"duration", 1, NULL, 'd'},
+    {"count", 1, NULL, 'n'},
+    {"warmup", 1, NULL, O_WARMUP},
+    {"settle", 1, NULL, O_SETTLE},
+    {"drain", 1, NULL, O_DRAIN},
+    {"idle", 1, NULL, O_IDLE},
+    {"subscribe", 0, NULL, O_SUBSCRIBE},
+    {"hold", 1, NULL, O_HOLD},
+    {"connect-rate", 1, NULL, O_CONNECT_RATE},
+    {"pid", 1, NULL, O_PID},
+    {"json", 0, NULL, O_JSON},
+    {"quiet", 0, NULL, O_QUIET},
+    {"prefix", 1, NULL, O_PREFIX},
+    {"help", 0, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+/* Between whom. */
+static bool
+opts_take_where(struct sq_load_opts *o, int opt, char *arg)
+{
+	switch (opt) {
+	case O_PUB:
+		opts_addr(arg, &o->pub);
+		return true;
+	case O_SUB:
+		opts_addr(arg, &o->sub);
+		return true;
+	case O_RAW:
+		o->raw = true;
+		return true;
+	case 'P':
+		o->publishers = (unsigned)opts_uint("--publishers", arg, 1, 60000);
+		return true;
+	case 'S':
+		o->subscribers = (unsigned)opts_uint("--subscribers", arg, 0, 60000);
+		return true;
+	case 't':
+		o->topology = opts_topology(arg);
+		return true;
+	case O_SHARED:
+		o->shared = arg;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What a message and a session are. */
+static bool
+opts_take_what(struct sq_load_opts *o, int opt, char *arg)
+{
+	switch (opt) {
+	case O_MQTT:
+		o->v5 = opts_uint("--mqtt", arg, 3, 5) == 5;
+		return true;
+	case 'q':
+		o->qos = (uint8_t)opts_uint("--qos", arg, 0, 2);
+		return true;
+	case 's':
+		o->size = opts_uint("--size", arg, SQ_LOAD_HEADER, 64 << 20);
+		return true;
+	case O_DURABLE:
+		o->durable = true;
+		return true;
+	case O_EXPIRY:
+		o->expiry_s = (uint32_t)opts_uint("--expiry", arg, 1, UINT32_MAX);
+		return true;
+	case O_PREFIX:
+		if (strlen(arg) >= sizeof o->prefix)
+			opts_die("--prefix", arg);
+		strcpy(o->prefix, arg);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool
+opts_take_how(struct sq_load_opts *o, int opt, char *arg)
+{
+	switch (opt) {
+	case 'r':
+		o->rate = opts_uint("--rate", arg, 1, 1000000000);
+		o->mode = SQ_LOAD_RATE;
+		return true;
+	case 'w':
+		o->window = opts_uint("--window", arg, 1, 1000000);
+		return true;
+	case O_BACKLOG:
+		o->backlog = opts_uint("--backlog", arg, 1, 1000000000);
+		return true;
+	case O_FLOOD:
+		o->mode = SQ_LOAD_FLOOD;
+		return true;
+	case 'd':
+		o->duration_s = opts_seconds("--duration", arg);
+		return true;
+	case 'n':
+		o->count = opts_uint("--count", arg, 1, UINT32_MAX);
+		return true;
+	case O_WARMUP:
+		o->warmup_s = opts_seconds("--warmup", arg);
+		return true;
+	case O_SETTLE:
+		o->settle_s = opts_seconds("--settle", arg);
+		return true;
+	case O_DRAIN:
+		o->drain_s = opts_seconds("--drain", arg);
+		return true;
+	case O_IDLE:
+		o->idle = (unsigned)opts_uint("--idle", arg, 1, 1000000);
+		return true;
+	case O_SUBSCRIBE:
+		o->idle_subscribe = true;
+		return true;
+	case O_HOLD:
+		o->hold_s = opts_seconds("--hold", arg);
+		return true;
+	case O_CONNECT_RATE:
+		o->connect_rate = opts_uint("--connect-rate", arg, 1, 1000000);
+		return true;
+	case O_PID:
+		opts_pid(o, arg);
+		return true;
+	case O_JSON:
+		o->json = true;
+		return true;
+	case O_QUIET:
+		o->quiet = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What can't go together, and what follows from what. */
+static void
+opts_settle(struct sq_load_opts *o)
+{
+	if (o->window == 0)
+		o->window = o->mode == SQ_LOAD_WINDOW ? 100 : 10000;
+	if (o->warmup_s < 0)
+		o->warmup_s = o->count > 0 ? 0 : 1;
+	if (o->sub.len == 0)
+		o->sub = o->pub;
+	if (o->idle > 0)
+		return;
+	if (o->raw) {
+		if (o->qos != 0 || o->shared != NULL || o->durable)
+			opts_die("--raw", "only QoS 0, no sessions");
+		if (o->subscribers > 0)
+			o->subscribers = 1;
+		o->topology = SQ_LOAD_FANIN;
+		return;
+	}
+	if (o->topology == SQ_LOAD_PAIRS && o->shared == NULL && o->publishers != o->subscribers &&
+	    o->subscribers > 0)
+		opts_die("--topology pairs", "wants as many publishers as subscribers");
+	if (o->topology == SQ_LOAD_PAIRS && o->shared != NULL)
+		o->topology = SQ_LOAD_FANIN;
+}
+
+void
+sq_load_opts_parse(struct sq_load_opts *o, int argc, char **argv)
+{
+	int opt;
+
+	*o = (struct sq_load_opts){
+	    .publishers = 1,
+	    .subscribers = 1,
+	    .mode = SQ_LOAD_WINDOW,
+	    .v5 = true,
+	    .size = 64,
+	    .expiry_s = 3600,
+	    .duration_s = 5,
+	    .warmup_s = -1,
+	    .drain_s = 10,
+	    .hold_s = -1,
+	};
+	snprintf(o->prefix, sizeof o->prefix, "bench-%d", (int)getpid());
+	opts_addr("127.0.0.1:1883", &o->pub);
+	while ((opt = getopt_long(argc, argv, "P:S:t:q:s:r:w:d:n:h", options, NULL)) != -1) {
+		if (opt == 'h') {
+			fputs(usage, stdout);
+			exit(0);
+		}
+		if (!opts_take_where(o, opt, optarg) && !opts_take_what(o, opt, optarg) &&
+		    !opts_take_how(o, opt, optarg))
+			opts_die("wrong option", argv[optind - 1]);
+	}
+	if (optind < argc)
+		opts_die("unexpected argument", argv[optind]);
+	opts_settle(o);
+}
