@@ -7,6 +7,7 @@ endif()
 
 add_custom_target(unit_tests)
 add_custom_target(fuzzers)
+add_custom_target(clients)
 
 # test_executable(NAME LABEL SOURCES DEPENDS): one Criterion program.
 function(test_executable name label sources depends)
@@ -57,4 +58,21 @@ function(sq_fuzz_target name)
 	endif()
 	add_test(NAME fuzz/${name} COMMAND ${name} ${corpus})
 	set_tests_properties(fuzz/${name} PROPERTIES LABELS fuzz)
+endfunction()
+
+# sq_client(NAME SOURCES ...): test/e2e/, an ordinary MQTT application on
+# libpaho.  Not instrumented: what it leaks is not ours.
+find_library(PAHO_LIBRARY paho-mqtt3c)
+function(sq_client name)
+	cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
+	if(NOT PAHO_LIBRARY)
+		return()
+	endif()
+	add_executable(${name} EXCLUDE_FROM_ALL ${ARG_SOURCES})
+	target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
+	target_compile_options(${name} PRIVATE -Wall -Wextra -Werror)
+	target_link_libraries(${name} PRIVATE ${PAHO_LIBRARY} Threads::Threads)
+	set_target_properties(${name} PROPERTIES
+		RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+	add_dependencies(clients ${name})
 endfunction()
