@@ -41,10 +41,10 @@ class Subscriber:
         await self.reader
 
 
-async def start(env, *argv, **more):
+async def start(env, *argv, stdin=asyncio.subprocess.DEVNULL, environment=None):
     process = await asyncio.create_subprocess_exec(
-        *map(str, argv), stdin=more.pop("stdin", asyncio.subprocess.DEVNULL),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, limit=8 << 20, **more)
+        *map(str, argv), stdin=stdin, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT, limit=8 << 20, env=environment)
     env.processes.append(process)
     return process
 
@@ -69,9 +69,9 @@ async def mosquitto_pub(env, port, topic, payload, *more, version=5, qos=1):
         f"mosquitto_pub ended with {process.returncode}: {out.decode(errors='replace')}"
 
 
-async def run(env, *argv, timeout_s=90, **more):
+async def run(env, *argv, timeout_s=90, environment=None):
     """Runs a client program; it must end with code 0. Returns its output."""
-    process = await start(env, *argv, **more)
+    process = await start(env, *argv, environment=environment)
     out, _ = await asyncio.wait_for(process.communicate(), timeout_s)
     out = out.decode("utf-8", "replace")
     name = re.sub(r".*/", "", str(argv[0]))
@@ -81,7 +81,7 @@ async def run(env, *argv, timeout_s=90, **more):
 
 async def mqttjs(env, *args, timeout_s=90):
     return await run(env, "node", ROOT / "test" / "e2e" / "mqttjs.js", *args, timeout_s=timeout_s,
-                     env=os.environ | {"NODE_PATH": "/usr/share/nodejs:/usr/lib/nodejs"})
+                     environment=os.environ | {"NODE_PATH": "/usr/share/nodejs:/usr/lib/nodejs"})
 
 
 async def paho(env, *args, timeout_s=90):
