@@ -3,6 +3,7 @@
 #define SQ_CORE_TLS_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 
 #include "core/buf.h"
 #include "core/err.h"
@@ -12,7 +13,19 @@
  * small idle memory (SSL_MODE_RELEASE_BUFFERS).  NULL with a line in 'err'. */
 SSL_CTX *sq_tls_client(const char *ca_file, struct sq_buf *err);
 /* A server context from PEM files.  NULL with a line in 'err' that names the
- * file and the reason. */
+ * file and the reason.  A client that doesn't offer h2 by ALPN gets the alert
+ * no_application_protocol; certificates of clients are not asked for. */
 SSL_CTX *sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err);
+
+/* Sets what the peer's certificate must name, a DNS name (also sent as SNI) or
+ * an IP address.  SQ_EINVAL if 'host' is neither. */
+int sq_tls_set_peer(SSL *, const char *host) SQ_MUST_CHECK;
+/* Whether the finished handshake agreed on h2; the client must check (RFC 9113
+ * §3.2), as a server may leave ALPN out. */
+bool sq_tls_is_h2(const SSL *);
+/* Appends why the last operation on this thread failed, one line: for 'ssl' (or
+ * NULL) the verification error if there is one, else OpenSSL's first error.
+ * Empties the thread's error queue. */
+void sq_tls_reason(const SSL *ssl, struct sq_buf *out);
 
 #endif

@@ -1,0 +1,408 @@
+/* The admin endpoint on h2o; see core/admin.h.
+ *
+ * All of h2o's objects are made, used and freed on the admin thread.  The other
+ * threads only start it (the listening socket is opened before, so that errors
+ * are the caller's) and wake it to stop. */
+#include "core/admin.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <h2o.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/h2o.h"
+#include "core/list.h"
+#include "core/mem.h"
+
+#define ADMIN_STACK (256u * 1024) /* reserved; only pages that are touched count */
+#define ADMIN_CONNS_MAX 16u /* h2o bounds the head of a request at 408 KiB */
+#define ADMIN_BODY_MAX 1024u
+#define ADMIN_IDLE_MS 5000 /* for a request to come, also on a kept connection */
+#define ADMIN_BACKLOG 32
+#define ADMIN_RETRY_MS 1000 /* until accepting is tried again */
+#define ADMIN_HTTP2_STREAMS 4u
+
+struct sq_admin {
+	struct sq_admin_cfg cfg;
+	unsigned port;
+	int listen_fd;
+	pthread_t thread;
+	sem_t started;
+	/* The thread's own. */
+	h2o_globalconf_t config;
+	h2o_context_t ctx;
+	h2o_accept_ctx_t accept_ctx;
+	h2o_multithread_receiver_t stop; /* any thread may send to it */
+	h2o_socket_t *listener;
+	struct sq_list conns; /* struct admin_conn */
+	unsigned n_conns;
+	bool paused; /* not accepting: too many connections or descriptors */
+	bool stopping;
+};
+
+struct admin_conn {
+	struct sq_list node;
+	struct sq_admin *admin;
+	h2o_socket_t *sock;
+};
+
+struct admin_handler {
+	h2o_handler_t super;
+	struct sq_admin *admin;
+};
+
+/* ---- answers ---- */
+
+static void
+admin_header(h2o_req_t *req, const h2o_token_t *token, const char *value)
+{
+	h2o_add_header(&req->pool, &req->res.headers, token, NULL, value, strlen(value));
+}
+
+static void
+admin_send(h2o_req_t *req, int status, const char *reason, const char *type,
+    const struct sq_buf *body)
+{
+	req->res.status = status;
+	req->res.reason = reason;
+	req->res.content_length = sq_buf_len(body);
+	admin_header(req, H2O_TOKEN_CONTENT_TYPE, type);
+	admin_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+	if (h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"))) {
+		static h2o_generator_t generator = {NULL, NULL};
+
+		h2o_start_response(req, &generator);
+		h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
+		return;
+	}
+	h2o_send_inline(req, (const char *)sq_buf_data(body), sq_buf_len(body));
+}
+
+static void
+admin_problem(h2o_req_t *req, int status, const char *title, const char *detail)
+{
+	struct sq_buf body = {0};
+
+	sq_buf_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,"
+	                     "\"detail\":\"%s\"}\n", title, status, detail);
+	admin_send(req, status, title, "application/problem+json", &body);
+	sq_buf_fini(&body);
+}
+
+static void
+admin_metrics(struct sq_admin *a, h2o_req_t *req)
+{
+	struct sq_buf body = {0};
+
+	if (a->cfg.refresh != NULL)
+		a->cfg.refresh(a->cfg.owner);
+	sq_metrics_write(a->cfg.metrics, &body);
+	admin_send(req, 200, "OK", "text/plain; version=0.0.4; charset=utf-8", &body);
+	sq_buf_fini(&body);
+}
+
+/* /livez or /readyz: "ok", or 503 with the reasons. */
+static void
+admin_probe(struct sq_admin *a, h2o_req_t *req, bool (*ask)(void *owner, struct sq_buf *why))
+{
+	struct sq_buf body = {0};
+	bool ok = ask == NULL || ask(a->cfg.owner, &body);
+
+	if (ok) {
+		sq_buf_drain(&body, sq_buf_len(&body));
+		sq_buf_printf(&body, "ok\n");
+	} else if (sq_buf_len(&body) == 0) {
+		sq_buf_printf(&body, "not ok\n");
+	}
+	admin_send(req, ok ? 200 : 503, ok ? "OK" : "Service Unavailable",
+	    "text/plain; charset=utf-8", &body);
+	sq_buf_fini(&body);
+}
+
+static bool
+admin_is_path(const h2o_req_t *req, const char *path)
+{
+	return h2o_memis(req->path_normalized.base, req->path_normalized.len, path, strlen(path));
+}
+
+static int
+admin_on_req(h2o_handler_t *self, h2o_req_t *req)
+{
+	struct sq_admin *a = ((struct admin_handler *)(void *)self)->admin;
+	bool live = admin_is_path(req, "/livez"), ready = admin_is_path(req, "/readyz");
+
+	if (!live && !ready && !admin_is_path(req, "/metrics")) {
+		admin_problem(req, 404, "Not Found", "There are /livez, /readyz and /metrics.");
+	} else if (!h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) &&
+	    !h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"))) {
+		admin_header(req, H2O_TOKEN_ALLOW, "GET, HEAD");
+		admin_problem(req, 405, "Method Not Allowed", "Use GET or HEAD.");
+	} else if (live) {
+		admin_probe(a, req, a->cfg.live);
+	} else if (ready) {
+		admin_probe(a, req, a->cfg.ready);
+	} else {
+		admin_metrics(a, req);
+	}
+	return 0;
+}
+
+/* ---- connections ---- */
+
+static void
+admin_on_close(void *data)
+{
+	struct admin_conn *c = data;
+
+	sq_list_remove(&c->node);
+	c->admin->n_conns--;
+	free(c);
+}
+
+static void
+admin_on_accept(h2o_socket_t *listener, const char *err)
+{
+	struct sq_admin *a = listener->data;
+	struct admin_conn *c;
+	h2o_socket_t *sock;
+
+	if (err != NULL)
+		return;
+	sock = h2o_evloop_socket_accept(listener);
+	if (sock == NULL && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+		return;
+	if (sock != NULL) {
+		c = sq_xcalloc(1, sizeof *c);
+		c->admin = a;
+		c->sock = sock;
+		sq_list_push_back(&a->conns, &c->node);
+		a->n_conns++;
+		sock->on_close.cb = admin_on_close;
+		sock->on_close.data = c;
+		h2o_accept(&a->accept_ctx, sock);
+	}
+	if (sock == NULL || a->n_conns >= ADMIN_CONNS_MAX) {
+		h2o_socket_read_stop(listener);
+		a->paused = true;
+	}
+}
+
+/* sq_admin_stop() has woken the loop.  h2o closes a connection when it reads
+ * its end, whatever state it is in. */
+static void
+admin_on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+	struct sq_admin *a = SQ_CONTAINER_OF(receiver, struct sq_admin, stop);
+
+	while (!h2o_linklist_is_empty(messages)) {
+		h2o_multithread_message_t *m =
+		    H2O_STRUCT_FROM_MEMBER(h2o_multithread_message_t, link, messages->next);
+
+		h2o_linklist_unlink(&m->link);
+		free(m);
+		a->stopping = true;
+	}
+	if (!a->stopping || a->listener == NULL)
+		return;
+	h2o_socket_close(a->listener);
+	a->listener = NULL;
+	SQ_LIST_FOR_EACH(c, &a->conns, struct admin_conn, node)
+		shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+}
+
+/* ---- the thread ---- */
+
+static void
+admin_open(struct sq_admin *a)
+{
+	h2o_hostconf_t *host;
+	struct admin_handler *handler;
+
+	h2o_config_init(&a->config);
+	a->config.server_name = h2o_iovec_init(H2O_STRLIT("sqmqos"));
+	a->config.max_request_entity_size = ADMIN_BODY_MAX;
+	a->config.http1.req_timeout = ADMIN_IDLE_MS;
+	a->config.http2.idle_timeout = ADMIN_IDLE_MS;
+	a->config.http2.max_concurrent_requests_per_connection = ADMIN_HTTP2_STREAMS;
+	host = h2o_config_register_host(&a->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+	handler = (void *)h2o_create_handler(
+	    h2o_config_register_path(host, "/", 0), sizeof *handler);
+	handler->super.on_req = admin_on_req;
+	handler->admin = a;
+	h2o_context_init(&a->ctx, h2o_evloop_create(), &a->config);
+	a->accept_ctx.ctx = &a->ctx;
+	a->accept_ctx.hosts = a->config.hosts;
+	h2o_multithread_register_receiver(a->ctx.queue, &a->stop, admin_on_stop);
+	a->listener = h2o_evloop_socket_create(a->ctx.loop, a->listen_fd, H2O_SOCKET_FLAG_DONT_READ);
+	a->listener->data = a;
+	h2o_socket_read_start(a->listener, admin_on_accept);
+}
+
+static void
+admin_close(struct sq_admin *a)
+{
+	h2o_multithread_unregister_receiver(a->ctx.queue, &a->stop);
+	sq_h2o_context_fini(&a->ctx);
+	h2o_config_dispose(&a->config);
+}
+
+static void *
+admin_main(void *arg)
+{
+	struct sq_admin *a = arg;
+
+	pthread_setname_np(pthread_self(), "admin");
+	admin_open(a);
+	sem_post(&a->started);
+	while (!a->stopping || !sq_list_empty(&a->conns)) {
+		h2o_evloop_run(a->ctx.loop, a->paused ? ADMIN_RETRY_MS : INT32_MAX);
+		if (a->paused && a->n_conns < ADMIN_CONNS_MAX && !a->stopping) {
+			a->paused = false;
+			h2o_socket_read_start(a->listener, admin_on_accept);
+		}
+	}
+	admin_close(a);
+	return NULL;
+}
+
+/* ---- start and stop ---- */
+
+/* Reads "127.0.0.1:9090" or "[::1]:0".  Returns the length of 'out', or 0. */
+static socklen_t
+admin_address(const char *text, struct sockaddr_storage *out)
+{
+	struct sockaddr_in *in4 = (void *)out;
+	struct sockaddr_in6 *in6 = (void *)out;
+	const char *colon = strrchr(text, ':');
+	char host[INET6_ADDRSTRLEN + 2], *end;
+	size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+	unsigned long port;
+
+	if (len == 0 || len >= sizeof host || colon[1] < '0' || colon[1] > '9')
+		return 0;
+	port = strtoul(colon + 1, &end, 10);
+	if (*end != '\0' || port > UINT16_MAX)
+		return 0;
+	memset(out, 0, sizeof *out);
+	memcpy(host, text, len);
+	host[len] = '\0';
+	if (host[0] == '[' && host[len - 1] == ']') {
+		host[len - 1] = '\0';
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons((uint16_t)port);
+		return inet_pton(AF_INET6, host + 1, &in6->sin6_addr) == 1 ? sizeof *in6 : 0;
+	}
+	in4->sin_family = AF_INET;
+	in4->sin_port = htons((uint16_t)port);
+	return inet_pton(AF_INET, host, &in4->sin_addr) == 1 ? sizeof *in4 : 0;
+}
+
+static int
+admin_listen(struct sq_admin *a, struct sq_buf *err)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = admin_address(a->cfg.listen, &ss);
+	int on = 1;
+
+	if (len == 0) {
+		sq_buf_printf(err, "admin: \"%s\" is not an address like 127.0.0.1:9090 or [::1]:9090",
+		    a->cfg.listen);
+		return SQ_EINVAL;
+	}
+	a->listen_fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (a->listen_fd == -1 ||
+	    setsockopt(a->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+	    bind(a->listen_fd, (struct sockaddr *)&ss, len) != 0 ||
+	    listen(a->listen_fd, ADMIN_BACKLOG) != 0 ||
+	    getsockname(a->listen_fd, (struct sockaddr *)&ss, &len) != 0) {
+		sq_buf_printf(err, "admin: cannot listen on %s: %s", a->cfg.listen, strerror(errno));
+		return SQ_EIO;
+	}
+	a->port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&ss)->sin_port
+	                                        : ((struct sockaddr_in6 *)(void *)&ss)->sin6_port);
+	return 0;
+}
+
+/* Starts the thread with a small stack and all signals blocked: they are the
+ * program's loop's. */
+static int
+admin_spawn(struct sq_admin *a)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, ADMIN_STACK);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&a->thread, &attr, admin_main, a);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return rc;
+}
+
+static void
+admin_free(struct sq_admin *a)
+{
+	sem_destroy(&a->started);
+	free(a);
+}
+
+struct sq_admin *
+sq_admin_start(const struct sq_admin_cfg *cfg, struct sq_buf *err)
+{
+	struct sq_admin *a = sq_xcalloc(1, sizeof *a);
+	int rc;
+
+	a->cfg = *cfg;
+	a->listen_fd = -1;
+	sq_list_init(&a->conns);
+	sem_init(&a->started, 0, 0);
+	if (admin_listen(a, err) != 0)
+		goto fail;
+	rc = admin_spawn(a);
+	if (rc != 0) {
+		sq_buf_printf(err, "admin: cannot start a thread: %s", strerror(rc));
+		goto fail;
+	}
+	while (sem_wait(&a->started) != 0)
+		;
+	a->cfg.listen = NULL; /* the caller's */
+	return a;
+fail:
+	if (a->listen_fd != -1)
+		close(a->listen_fd);
+	admin_free(a);
+	return NULL;
+}
+
+unsigned
+sq_admin_port(const struct sq_admin *a)
+{
+	return a->port;
+}
+
+void
+sq_admin_stop(struct sq_admin **adminp)
+{
+	struct sq_admin *a = *adminp;
+	h2o_multithread_message_t *m;
+
+	if (a == NULL)
+		return;
+	*adminp = NULL;
+	m = sq_xcalloc(1, sizeof *m);
+	h2o_multithread_send_message(&a->stop, m);
+	pthread_join(a->thread, NULL);
+	admin_free(a);
+}

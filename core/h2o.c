@@ -1,0 +1,94 @@
+/* The end of an h2o thread; see core/h2o.h.
+ *
+ * h2o 2.2.5 recycles three kinds of memory in thread-local lists that nobody
+ * can reach once the thread has ended: chunks of pools, socket buffers and the
+ * write buffers of HTTP/2 (80 KiB each).  Only the second list is public.  The
+ * first is emptied by taking from it, through a pool; the third hangs on every
+ * HTTP/2 connection, so one is made for the purpose.  All this holds for one
+ * version of the library, which is asserted. */
+#include "core/h2o.h"
+
+#include <assert.h>
+#include <h2o/http2.h>
+#include <h2o/http2_internal.h>
+#include <h2o/version.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+_Static_assert(H2O_LIBRARY_VERSION_MAJOR == 0 && H2O_LIBRARY_VERSION_MINOR == 13,
+    "look again at what this version of h2o keeps");
+
+/* h2o's chunk of a pool begins with the pointer to the next. */
+struct h2o_chunk {
+	struct h2o_chunk *next;
+};
+
+static void
+h2o_drain_list(h2o_mem_recycle_t *list)
+{
+	while (list->cnt != 0)
+		free(h2o_mem_alloc_recycle(list, 0)); /* the size counts only for new ones */
+}
+
+static void
+h2o_drain_pool_chunks(void)
+{
+	enum { KEPT = 16, PER_CHUNK = 4, PIECE = 1000 }; /* of chunks of 4,080 bytes */
+	struct h2o_chunk *chunk, *next;
+	h2o_mem_pool_t pool;
+
+	h2o_mem_init_pool(&pool);
+	for (int i = 0; i < KEPT * PER_CHUNK; i++)
+		(void)h2o_mem_alloc_pool(&pool, PIECE);
+	for (chunk = (void *)pool.chunks; chunk != NULL; chunk = next) {
+		next = chunk->next;
+		free(chunk);
+	}
+}
+
+/* The prototype that a buffer came from; an empty one is the prototype's own. */
+static h2o_buffer_prototype_t *
+h2o_prototype_of(h2o_buffer_t *buf)
+{
+	return buf->bytes != NULL
+	    ? buf->_prototype
+	    : H2O_STRUCT_FROM_MEMBER(h2o_buffer_prototype_t, _initial_buf, buf);
+}
+
+static void
+h2o_drain_http2_buffers(h2o_context_t *ctx)
+{
+	h2o_accept_ctx_t accept_ctx = {.ctx = ctx, .hosts = ctx->globalconf->hosts};
+	h2o_buffer_prototype_t *prototype;
+	h2o_http2_conn_t *conn;
+	struct timeval now = {0};
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
+		return;
+	h2o_http2_accept(&accept_ctx,
+	    h2o_evloop_socket_create(ctx->loop, pair[0], H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION), now);
+	conn = H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, _conns, ctx->http2._conns.next);
+	prototype = h2o_prototype_of(conn->_write.buf);
+	close(pair[1]);
+	while (!h2o_linklist_is_empty(&ctx->http2._conns))
+		h2o_evloop_run(ctx->loop, 1000);
+	h2o_drain_list(&prototype->allocator);
+}
+
+void
+sq_h2o_context_fini(h2o_context_t *ctx)
+{
+	h2o_multithread_queue_t *queue = ctx->queue;
+	h2o_loop_t *loop = ctx->loop;
+
+	assert(h2o_linklist_is_empty(&ctx->http1._conns));
+	assert(h2o_linklist_is_empty(&ctx->http2._conns));
+	h2o_drain_http2_buffers(ctx);
+	h2o_context_dispose(ctx);
+	h2o_evloop_destroy(loop);
+	free(queue); /* h2o closes the queue and forgets its memory */
+	h2o_drain_list(&h2o_socket_buffer_prototype.allocator);
+	h2o_drain_pool_chunks();
+}

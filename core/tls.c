@@ -1,0 +1,162 @@
+/* TLS 1.3 contexts for the link; see core/tls.h. */
+#include "core/tls.h"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+static const unsigned char alpn_h2[] = {2, 'h', '2'};
+
+void
+sq_tls_reason(const SSL *ssl, struct sq_buf *out)
+{
+	long verify = ssl != NULL ? SSL_get_verify_result(ssl) : X509_V_OK;
+	unsigned long e = ERR_get_error();
+	const char *text = e != 0 ? ERR_reason_error_string(e) : NULL;
+
+	if (verify != X509_V_OK)
+		sq_buf_printf(out, "certificate: %s", X509_verify_cert_error_string(verify));
+	else if (text != NULL)
+		sq_buf_printf(out, "%s", text);
+	else if (e != 0 && ERR_SYSTEM_ERROR(e))
+		sq_buf_printf(out, "%s", strerror(ERR_GET_REASON(e)));
+	else
+		sq_buf_printf(out, "connection closed");
+	ERR_clear_error();
+}
+
+/* What both sides have in common.  Sessions are not resumed: links live long
+ * and tickets would cost each side memory. */
+static SSL_CTX *
+tls_new(const SSL_METHOD *method, struct sq_buf *err)
+{
+	SSL_CTX *ctx = SSL_CTX_new(method);
+
+	if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
+	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
+	    SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+	                                  "TLS_CHACHA20_POLY1305_SHA256") != 1 ||
+	    SSL_CTX_set1_groups_list(ctx, "X25519:P-256") != 1 ||
+	    SSL_CTX_set_num_tickets(ctx, 0) != 1) {
+		sq_buf_printf(err, "TLS: ");
+		sq_tls_reason(NULL, err);
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+	        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+	return ctx;
+}
+
+SSL_CTX *
+sq_tls_client(const char *ca_file, struct sq_buf *err)
+{
+	SSL_CTX *ctx = tls_new(TLS_client_method(), err);
+	int ok;
+
+	if (ctx == NULL)
+		return NULL;
+	ok = ca_file != NULL ? SSL_CTX_load_verify_file(ctx, ca_file)
+	                     : SSL_CTX_set_default_verify_paths(ctx);
+	if (ok != 1) {
+		sq_buf_printf(err, "%s: cannot load certificate authorities: ",
+		    ca_file != NULL ? ca_file : "system");
+		sq_tls_reason(NULL, err);
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	if (SSL_CTX_set_alpn_protos(ctx, alpn_h2, sizeof alpn_h2) != 0) {
+		sq_buf_printf(err, "TLS: out of memory");
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	return ctx;
+}
+
+/* Picks h2 from the client's list. */
+static int
+tls_select(SSL *ssl, const unsigned char **out, unsigned char *outlen, const unsigned char *in,
+    unsigned inlen, void *arg)
+{
+	unsigned char *at;
+
+	(void)ssl;
+	(void)arg;
+	if (SSL_select_next_proto(&at, outlen, alpn_h2, sizeof alpn_h2, in, inlen) !=
+	    OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = at;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* A hello without ALPN never reaches tls_select(). */
+static int
+tls_hello(SSL *ssl, int *alert, void *arg)
+{
+	const unsigned char *ext;
+	size_t len;
+
+	(void)arg;
+	if (SSL_client_hello_get0_ext(ssl,
+	        TLSEXT_TYPE_application_layer_protocol_negotiation, &ext, &len) == 1)
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
+SSL_CTX *
+sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err)
+{
+	SSL_CTX *ctx = tls_new(TLS_server_method(), err);
+	const char *what;
+
+	if (ctx == NULL)
+		return NULL;
+	what = cert_file;
+	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1)
+		goto fail;
+	what = key_file;
+	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
+	    SSL_CTX_check_private_key(ctx) != 1)
+		goto fail;
+	SSL_CTX_set_alpn_select_cb(ctx, tls_select, NULL);
+	SSL_CTX_set_client_hello_cb(ctx, tls_hello, NULL);
+	return ctx;
+fail:
+	sq_buf_printf(err, "%s: ", what);
+	sq_tls_reason(NULL, err);
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+int
+sq_tls_set_peer(SSL *ssl, const char *host)
+{
+	unsigned char addr[16];
+	int ok;
+
+	if (*host == '\0')
+		return SQ_EINVAL;
+	if (inet_pton(AF_INET, host, addr) == 1 || inet_pton(AF_INET6, host, addr) == 1) {
+		ok = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
+	} else {
+		SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+		ok = SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+	}
+	ERR_clear_error();
+	return ok == 1 ? 0 : SQ_EINVAL;
+}
+
+bool
+sq_tls_is_h2(const SSL *ssl)
+{
+	const unsigned char *p;
+	unsigned len;
+
+	SSL_get0_alpn_selected(ssl, &p, &len);
+	return len == 2 && memcmp(p, "h2", 2) == 0;
+}

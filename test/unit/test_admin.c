@@ -1,0 +1,283 @@
+/* core/admin: answers over real sockets on the loopback, HTTP/1.1 and HTTP/2. */
+#include <criterion/criterion.h>
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "core/admin.h"
+#include "core/mem.h"
+
+static const struct sq_metric_def defs[] = {{"sq_test", NULL, SQ_GAUGE, "A gauge."}};
+static _Atomic int64_t values[1];
+static const struct sq_metrics metrics = {defs, values, 1};
+static atomic_bool is_ready, is_live = true;
+static struct sq_admin *admin;
+static struct sq_buf err;
+
+static void
+refresh(void *owner)
+{
+	(void)owner;
+	sq_metric_add(&metrics, 0, 7);
+}
+
+static bool
+ready(void *owner, struct sq_buf *why)
+{
+	(void)owner;
+	if (!is_ready)
+		sq_buf_printf(why, "subscription orders/# is not in place\n");
+	return is_ready;
+}
+
+static bool
+live(void *owner, struct sq_buf *why)
+{
+	(void)owner;
+	(void)why;
+	return is_live;
+}
+
+static struct sq_admin *
+start(const char *listen_on)
+{
+	const struct sq_admin_cfg cfg = {listen_on, &metrics, refresh, ready, live, NULL};
+
+	return sq_admin_start(&cfg, &err);
+}
+
+static void
+setup(void)
+{
+	signal(SIGPIPE, SIG_IGN); /* a peer that closes is what some tests want */
+	admin = start("127.0.0.1:0");
+	cr_assert_not_null(admin);
+	cr_assert_neq(sq_admin_port(admin), 0);
+}
+
+static void
+tidy(void)
+{
+	sq_admin_stop(&admin);
+	cr_assert_null(admin);
+	sq_buf_fini(&err);
+}
+
+TestSuite(admin, .init = setup, .fini = tidy);
+
+static int
+dial(void)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons((uint16_t)sq_admin_port(admin)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct timeval tv = {10, 0}; /* so that a failure is no hang */
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	cr_assert_eq(connect(fd, (struct sockaddr *)&sin, sizeof sin), 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+	return fd;
+}
+
+/* All the peer sends until it closes. */
+static const char *
+drain(int fd)
+{
+	static char text[1 << 16];
+	size_t len = 0;
+	ssize_t n;
+
+	while ((n = read(fd, text + len, sizeof text - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	close(fd);
+	return text;
+}
+
+static const char *
+ask(const char *method, const char *path)
+{
+	int fd = dial();
+
+	dprintf(fd, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", method, path);
+	return drain(fd);
+}
+
+#define HAS(text, what) cr_assert_not_null(strstr(text, what), "%s lacks %s", text, what)
+
+Test(admin, ready_only_when_the_owner_says_so)
+{
+	const char *t = ask("GET", "/readyz");
+
+	HAS(t, "HTTP/1.1 503 ");
+	HAS(t, "\r\n\r\nsubscription orders/# is not in place\n");
+	is_ready = true;
+	t = ask("GET", "/readyz?verbose");
+	HAS(t, "HTTP/1.1 200 ");
+	HAS(t, "\r\n\r\nok\n");
+}
+
+Test(admin, live_without_a_reason_still_says_something)
+{
+	HAS(ask("GET", "/livez"), "HTTP/1.1 200 ");
+	is_live = false;
+	HAS(ask("GET", "/livez"), "\r\n\r\nnot ok\n");
+}
+
+Test(admin, metrics_are_refreshed_first)
+{
+	const char *t = ask("GET", "/metrics");
+
+	HAS(t, "HTTP/1.1 200 ");
+	HAS(t, "content-type: text/plain; version=0.0.4");
+	HAS(t, "\nsq_test 7\n");
+	HAS(ask("GET", "/metrics"), "\nsq_test 14\n");
+}
+
+Test(admin, head_has_the_length_and_no_body)
+{
+	const char *t = ask("HEAD", "/livez");
+
+	HAS(t, "HTTP/1.1 200 ");
+	HAS(t, "Content-Length: 3\r\n");
+	cr_assert_str_eq(strstr(t, "\r\n\r\n"), "\r\n\r\n");
+}
+
+Test(admin, other_paths_and_methods_are_refused_with_a_problem_body)
+{
+	const char *t = ask("GET", "/etc/passwd");
+
+	HAS(t, "HTTP/1.1 404 ");
+	HAS(t, "content-type: application/problem+json");
+	HAS(t, "\"status\":404");
+	HAS(ask("GET", "/livez/../x"), " 404 ");
+	HAS(ask("GET", "/livezz"), " 404 ");
+	t = ask("DELETE", "/metrics");
+	HAS(t, "HTTP/1.1 405 ");
+	HAS(t, "allow: GET, HEAD");
+	HAS(t, "\"status\":405");
+}
+
+Test(admin, requests_out_of_bounds_get_an_error_or_a_close)
+{
+	static const char big[] = "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n";
+	int fd = dial();
+
+	cr_assert_eq(write(fd, big, sizeof big - 1), (ssize_t)sizeof big - 1);
+	HAS(drain(fd), "HTTP/1.1 413 ");
+	fd = dial();
+	dprintf(fd, "GET /livez HTTP/1.1\r\nHost: x\r\nX: %500000s\r\n\r\n", "x");
+	cr_assert_null(strstr(drain(fd), " 200 "), "header of 500 KB");
+	fd = dial();
+	dprintf(fd, "\x01\x02garbage\r\n\r\n");
+	cr_assert_null(strstr(drain(fd), " 200 "));
+	HAS(ask("GET", "/livez"), " 200 ");
+}
+
+/* The preface, SETTINGS, and GET /livez on stream 1. */
+static const char h2_get[] =
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+    "\x00\x00\x0d\x01\x05\x00\x00\x00\x01"
+    "\x82\x86\x04\x06/livez\x41\x01x";
+
+/* Waits for the body of the answer. */
+static void
+h2_expect_ok(int fd)
+{
+	char in[4096];
+	size_t len = 0;
+	ssize_t n;
+
+	cr_assert_eq(write(fd, h2_get, sizeof h2_get - 1), (ssize_t)sizeof h2_get - 1);
+	while (memmem(in, len, "ok\n", 3) == NULL) {
+		n = read(fd, in + len, sizeof in - len);
+		cr_assert_gt(n, 0);
+		len += (size_t)n;
+	}
+}
+
+Test(admin, http2_with_prior_knowledge_is_answered)
+{
+	int fd = dial();
+
+	h2_expect_ok(fd);
+	close(fd);
+}
+
+Test(admin, stop_closes_connections_in_any_state)
+{
+	int fds[6];
+
+	for (int i = 0; i < 6; i++)
+		fds[i] = dial();
+	/* 0 idle; 1 half a request; 2 waiting for a body; 3 HTTP/2; 4 half a preface;
+	 * 5 kept alive after an answer. */
+	dprintf(fds[1], "GET /li");
+	dprintf(fds[2], "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+	h2_expect_ok(fds[3]);
+	cr_assert_eq(write(fds[4], h2_get, 10), 10);
+	dprintf(fds[5], "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+	HAS(ask("GET", "/livez"), " 200 ");
+	sq_admin_stop(&admin);
+	cr_assert_null(admin);
+	for (int i = 0; i < 6; i++) {
+		const char *t = drain(fds[i]);
+
+		if (i == 5)
+			HAS(t, " 200 ");
+	}
+}
+
+Test(admin, connections_above_the_limit_wait_their_turn)
+{
+	int fds[40];
+
+	for (int i = 0; i < 40; i++)
+		fds[i] = dial();
+	for (int i = 0; i < 40; i++)
+		dprintf(fds[i], "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	for (int i = 0; i < 40; i++)
+		HAS(drain(fds[i]), " 200 ");
+}
+
+Test(admin, addresses_that_cannot_be_bound_are_errors)
+{
+	static const char *const wrong[] = {"", "9090", ":9090", "localhost:9090", "127.0.0.1:",
+		"127.0.0.1:65536", "127.0.0.1:1x", "[::1]", "::1:9090", "[::1:9090",
+		"1111111111111111111111111111111111111111111111111111111111111111:1"};
+	char taken[40];
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(wrong); i++) {
+		cr_assert_null(start(wrong[i]), "%s", wrong[i]);
+		sq_buf_u8(&err, 0);
+		HAS((char *)err.base, "is not an address like");
+		sq_buf_fini(&err);
+	}
+	snprintf(taken, sizeof taken, "127.0.0.1:%u", sq_admin_port(admin));
+	cr_assert_null(start(taken));
+	sq_buf_u8(&err, 0);
+	HAS((char *)err.base, "Address already in use");
+}
+
+Test(admin, starts_and_stops_many_times)
+{
+	for (int i = 0; i < 20; i++) {
+		HAS(ask("GET", "/livez"), " 200 ");
+		sq_admin_stop(&admin);
+		admin = start("[::1]:0");
+		if (admin == NULL) /* a machine without IPv6 */
+			admin = start("127.0.0.1:0");
+		else
+			sq_admin_stop(&admin);
+		if (admin == NULL)
+			admin = start("127.0.0.1:0");
+		cr_assert_not_null(admin);
+	}
+}

@@ -1,0 +1,220 @@
+/* core/tls: handshakes between our contexts, and with peers that lack what the
+ * link requires.  Certificates are made by openssl(1) in a folder of each test. */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/tls.h"
+
+static char dir[] = "/tmp/sq_test_tls_XXXXXX";
+static struct sq_buf err;
+
+static const char *
+file(const char *name)
+{
+	static char paths[4][100];
+	static unsigned i;
+
+	i = (i + 1) % 4;
+	snprintf(paths[i], sizeof paths[i], "%s/%s", dir, name);
+	return paths[i];
+}
+
+static void
+setup(void)
+{
+	char cmd[800];
+
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(cmd, sizeof cmd,
+	    "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+	    "-subj /CN=test -addext subjectAltName=DNS:broker.test,IP:127.0.0.1 "
+	    "-keyout key.pem -out cert.pem 2>/dev/null && "
+	    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+	    "-subj /CN=other -keyout other-key.pem -out other.pem 2>/dev/null", dir);
+	cr_assert_eq(system(cmd), 0);
+}
+
+static void
+tidy(void)
+{
+	static const char *const names[] = {"key.pem", "cert.pem", "other-key.pem", "other.pem"};
+
+	for (size_t i = 0; i < 4; i++)
+		unlink(file(names[i]));
+	rmdir(dir);
+	sq_buf_fini(&err);
+}
+
+TestSuite(tls, .init = setup, .fini = tidy);
+
+static const char *
+error(void)
+{
+	sq_buf_u8(&err, 0);
+	return (const char *)sq_buf_data(&err);
+}
+
+/* One handshake over a pair of memory BIOs. */
+struct pair {
+	SSL *client, *server;
+};
+
+static struct pair
+pair_new(SSL_CTX *client, SSL_CTX *server)
+{
+	struct pair p = {SSL_new(client), SSL_new(server)};
+	BIO *a, *b;
+
+	cr_assert_eq(BIO_new_bio_pair(&a, 0, &b, 0), 1);
+	SSL_set_bio(p.client, a, a);
+	SSL_set_bio(p.server, b, b);
+	SSL_set_connect_state(p.client);
+	SSL_set_accept_state(p.server);
+	return p;
+}
+
+/* True if both sides come through. */
+static bool
+pair_shake(struct pair *p)
+{
+	int c = 0, s = 0;
+
+	for (int i = 0; i < 10 && (c != 1 || s != 1); i++) {
+		c = SSL_do_handshake(p->client);
+		if (c != 1 && SSL_get_error(p->client, c) != SSL_ERROR_WANT_READ) {
+			sq_buf_fini(&err);
+			sq_tls_reason(p->client, &err);
+			return false;
+		}
+		s = SSL_do_handshake(p->server);
+		if (s != 1 && SSL_get_error(p->server, s) != SSL_ERROR_WANT_READ) {
+			sq_buf_fini(&err);
+			sq_tls_reason(NULL, &err);
+			return false;
+		}
+	}
+	return c == 1 && s == 1;
+}
+
+static void
+pair_free(struct pair *p)
+{
+	SSL_free(p->client);
+	SSL_free(p->server);
+}
+
+/* Whether a client that trusts 'ca' and expects 'host' gets through. */
+static bool
+shakes(const char *ca, const char *host)
+{
+	SSL_CTX *client = sq_tls_client(file(ca), &err);
+	SSL_CTX *server = sq_tls_server(file("cert.pem"), file("key.pem"), &err);
+	struct pair p;
+	bool ok;
+
+	cr_assert(client != NULL && server != NULL, "%s", error());
+	p = pair_new(client, server);
+	cr_assert_eq(sq_tls_set_peer(p.client, host), 0);
+	ok = pair_shake(&p);
+	if (ok) {
+		cr_assert_eq(SSL_version(p.client), TLS1_3_VERSION);
+		cr_assert(sq_tls_is_h2(p.client) && sq_tls_is_h2(p.server));
+	}
+	pair_free(&p);
+	SSL_CTX_free(client);
+	SSL_CTX_free(server);
+	return ok;
+}
+
+Test(tls, known_server_of_the_right_name_or_address_is_accepted)
+{
+	cr_assert(shakes("cert.pem", "broker.test"));
+	cr_assert(shakes("cert.pem", "127.0.0.1"));
+}
+
+Test(tls, wrong_name_address_or_authority_is_refused_with_the_reason)
+{
+	cr_assert(!shakes("cert.pem", "other.test"));
+	cr_assert_not_null(strstr(error(), "certificate: hostname mismatch"), "%s", error());
+	cr_assert(!shakes("cert.pem", "127.0.0.2"));
+	cr_assert_not_null(strstr(error(), "certificate: IP address mismatch"), "%s", error());
+	cr_assert(!shakes("other.pem", "broker.test"));
+	cr_assert_not_null(strstr(error(), "certificate: self-signed certificate"), "%s", error());
+}
+
+Test(tls, client_without_h2_is_refused)
+{
+	SSL_CTX *client = sq_tls_client(file("cert.pem"), &err);
+	SSL_CTX *server = sq_tls_server(file("cert.pem"), file("key.pem"), &err);
+	struct pair p = pair_new(client, server);
+
+	SSL_set_alpn_protos(p.client, (const unsigned char *)"\x08http/1.1", 9);
+	cr_assert(!pair_shake(&p));
+	pair_free(&p);
+	SSL_CTX_set_alpn_protos(client, NULL, 0);
+	p = pair_new(client, server);
+	cr_assert(!pair_shake(&p), "no ALPN at all");
+	pair_free(&p);
+	SSL_CTX_free(client);
+	SSL_CTX_free(server);
+}
+
+Test(tls, server_that_ignores_alpn_is_noticed)
+{
+	SSL_CTX *client = sq_tls_client(file("cert.pem"), &err);
+	SSL_CTX *server = sq_tls_server(file("cert.pem"), file("key.pem"), &err);
+	struct pair p;
+
+	SSL_CTX_set_alpn_select_cb(server, NULL, NULL);
+	p = pair_new(client, server);
+	cr_assert(pair_shake(&p));
+	cr_assert(!sq_tls_is_h2(p.client));
+	pair_free(&p);
+	SSL_CTX_free(client);
+	SSL_CTX_free(server);
+}
+
+Test(tls, older_versions_are_refused)
+{
+	SSL_CTX *client = sq_tls_client(file("cert.pem"), &err);
+	SSL_CTX *server = sq_tls_server(file("cert.pem"), file("key.pem"), &err);
+	struct pair p = pair_new(client, server);
+
+	SSL_set_min_proto_version(p.client, TLS1_2_VERSION);
+	SSL_set_max_proto_version(p.client, TLS1_2_VERSION);
+	cr_assert(!pair_shake(&p));
+	pair_free(&p);
+	SSL_CTX_free(client);
+	SSL_CTX_free(server);
+}
+
+Test(tls, bad_files_are_named)
+{
+	cr_assert_null(sq_tls_client("/nonexistent/ca.pem", &err));
+	cr_assert_not_null(strstr(error(), "/nonexistent/ca.pem: "));
+	sq_buf_fini(&err);
+	cr_assert_null(sq_tls_server(file("cert.pem"), "/nonexistent/key.pem", &err));
+	cr_assert_eq(strcmp(error(), "/nonexistent/key.pem: No such file or directory"), 0, "%s",
+	    error());
+	sq_buf_fini(&err);
+	cr_assert_null(sq_tls_server(file("key.pem"), file("key.pem"), &err));
+	cr_assert_not_null(strstr(error(), "key.pem: "));
+	sq_buf_fini(&err);
+	cr_assert_null(sq_tls_server(file("cert.pem"), file("other-key.pem"), &err));
+	cr_assert_not_null(strstr(error(), "other-key.pem: key values mismatch"), "%s", error());
+}
+
+Test(tls, names_that_are_none_are_refused)
+{
+	SSL_CTX *client = sq_tls_client(NULL, &err);
+	SSL *ssl = SSL_new(client);
+
+	cr_assert_eq(sq_tls_set_peer(ssl, ""), SQ_EINVAL);
+	cr_assert_eq(sq_tls_set_peer(ssl, "::1"), 0);
+	SSL_free(ssl);
+	SSL_CTX_free(client);
+}
