@@ -51,7 +51,8 @@ def tcp_connections(program, peer_port):
 class Stack:
     """One broker, N sidecars, and a proxy before the broker where asked for.
 
-    broker, sidecar: settings laid over the configuration, as a tree."""
+    annotations: a file for each sidecar, or None. broker, sidecar: settings laid
+    over the configuration, as a tree."""
 
     def __init__(self, folder, build, *, sidecars=2, tls=True, proxy=False, annotations=None,
                  broker=None, sidecar=None):
@@ -75,7 +76,7 @@ class Stack:
         for i in range(sidecars):
             tree = parts.config("sidecar", self.folder, listen=ports[2 * i],
                                 admin=ports[2 * i + 1], tls=tls, broker=self.link_port,
-                                pod=i + 1, annotations=annotations)
+                                pod=i + 1, annotations=annotations[i] if annotations else None)
             self.sidecars.append(parts.Program("sidecar", f"sidecar-{i + 1}", self.folder, build,
                                                parts.merge(tree, sidecar or {})))
         self.descriptors = {}

@@ -87,13 +87,13 @@ class Env:
         self.processes = []
         self.check_leftovers = True
 
-    async def stack(self, **options):
-        """Starts a broker and sidecars; see cluster.Stack."""
+    async def stack(self, start=True, **options):
+        """A broker and sidecars, started and ready; see cluster.Stack."""
         import cluster
         name = "stack" + (f"-{len(self.stacks) + 1}" if self.stacks else "")
         made = cluster.Stack(self.folder / name, ROOT / "build" / self.settings.build, **options)
         self.stacks.append(made)
-        return await made.start()
+        return await made.start() if start else made
 
     def client(self, client_id, version=5, ack="auto"):
         """A client that is not connected yet."""

@@ -1,0 +1,256 @@
+"""Subscriptions that a pod's annotations declare: no SUBSCRIBE anywhere."""
+
+import asyncio
+
+import stack as parts
+from annotations import AnnotationsFile, render
+from cluster import eventually, metric
+
+IN_PLACE = 'sqmqos_declared_subscriptions{state="in-place"}'
+
+
+async def declared_stack(env, subscribe, **more):
+    """A stack whose first sidecar has the annotation, and a publisher on the second."""
+    file = AnnotationsFile(env.folder / "pod").write(subscribe)
+    stack = await env.stack(annotations=[file.path, None], **more)
+    publisher = await env.connect(stack.ports[1], "publisher")
+    return stack, file, publisher
+
+
+async def receives(client, publisher, topic, qos=1):
+    await publisher.publish(topic, topic, qos)
+    m = await client.receive()
+    assert (m.topic, m.payload) == (topic, topic.encode())
+    return m
+
+
+async def does_not_receive(client, publisher, topic, other):
+    """'topic' does not come, shown by 'other' coming after it."""
+    await publisher.publish(topic, b"", 1)
+    await receives(client, publisher, other)
+
+
+async def test_one_filter(env):
+    stack, _, publisher = await declared_stack(env, "orders/#")
+    client = await env.connect(stack.ports[0], "app")
+    await receives(client, publisher, "orders/1")
+    await does_not_receive(client, publisher, "other", "orders/2")
+
+
+async def test_a_comma_list(env):
+    stack, _, publisher = await declared_stack(env, "orders/+, stock/#,done")
+    client = await env.connect(stack.ports[0], "app", 4)
+    for topic in ("orders/1", "stock/a/b", "done"):
+        await receives(client, publisher, topic)
+    await does_not_receive(client, publisher, "orders/1/2", "done")
+
+
+async def test_a_yaml_list(env):
+    stack, _, publisher = await declared_stack(
+        env, "- filter: orders/#\n  qos: 2\n  delivery: pod\n- filter: 'stock/+'\n  qos: 0\n"
+        "- filter: jobs\n  qos: 1\n  group: crew\n  durable: true\n  expiry: 1h\n"
+        "  max-length: 100\n  overflow: drop-oldest\n  max-attempts: 3\n")
+    client = await env.connect(stack.ports[0], "app")
+    assert (await receives(client, publisher, "orders/x", 2)).qos == 2
+    assert (await receives(client, publisher, "stock/x", 2)).qos == 0
+    assert (await receives(client, publisher, "jobs", 2)).qos == 1
+
+
+async def test_the_client_s_own_subscriptions_stand_beside_it(env):
+    stack, _, publisher = await declared_stack(env, "declared")
+    client = await env.connect(stack.ports[0], "app")
+    await client.subscribe("own")
+    await receives(client, publisher, "own")
+    await receives(client, publisher, "declared")
+    await client.unsubscribe("own", "declared")
+    await does_not_receive(client, publisher, "own", "declared")
+
+
+async def test_only_the_first_client_gets_them(env):
+    stack, _, publisher = await declared_stack(env, "declared")
+    first = await env.connect(stack.ports[0], "first")
+    second = await env.connect(stack.ports[0], "second")
+    await second.subscribe("own")
+    await receives(first, publisher, "declared")
+    await receives(second, publisher, "own")
+    assert not second.inbox and not first.inbox
+
+
+async def test_editing_moves_them_without_touching_the_connection(env):
+    stack, file, publisher = await declared_stack(env, "before")
+    client = await env.connect(stack.ports[0], "app")
+    await receives(client, publisher, "before")
+    log_length = len(stack.log(stack.sidecars[0]))
+    file.write("after/#, kept")
+    changed = asyncio.get_running_loop().time()
+
+    async def moved():
+        await publisher.publish("after/x", b"", 1)
+        await client.ping()
+        return client.inbox
+    await eventually(moved, "the new subscription receives", 5)
+    assert asyncio.get_running_loop().time() - changed < 3, "a change takes about a second"
+    client.inbox.clear()
+    await eventually(lambda: in_place(stack, 2), "two are in place")
+    # the same edit by rewriting the file in place, as a person at a shell does
+    await does_not_receive(client, publisher, "before", "kept")
+    (file.folder / "..data" / "annotations").write_text(
+        render({"sqmqos.io/subscribe": "third"}))
+    await eventually(lambda: in_place(stack, 1), "one is in place")
+    client.inbox.clear()
+    await receives(client, publisher, "third")
+    assert client.connected
+    assert stack.log(stack.sidecars[0])[log_length:]
+
+
+async def in_place(stack, n):
+    return await metric(stack.sidecars[0], IN_PLACE) == n
+
+
+async def test_taking_the_annotation_away_ends_them(env):
+    stack, file, publisher = await declared_stack(env, "gone")
+    client = await env.connect(stack.ports[0], "app")
+    await receives(client, publisher, "gone")
+    file.write(None)
+    await eventually(lambda: in_place(stack, 0), "none is in place")
+    await client.subscribe("end")
+    client.inbox.clear()
+    await does_not_receive(client, publisher, "gone", "end")
+
+
+MALFORMED = [  # (annotation or whole file, line in the log, a word of the reason)
+    ("orders/#/x", "sqmqos.io/subscribe", 1),
+    ("a, b/#/c", "sqmqos.io/subscribe", 1),
+    ("- filter: a\n- filtre: b\n", "filtre", 2),
+    ("- filter: a\n  qos: 3\n", "qos", 2),
+    ("- filter: a\n- filter: b\n  delivery: everyone\n", "delivery", 3),
+    ("- filter: [a\n", "sqmqos.io/subscribe", 1),
+    ("", "sqmqos.io/subscribe", 1),
+    ("- filter: a\n  max-length: many\n", "max-length", 2),
+]
+
+
+async def test_malformed_ones_are_reported_and_the_last_good_set_stays(env):
+    stack, file, publisher = await declared_stack(env, "good")
+    sidecar = stack.sidecars[0]
+    client = await env.connect(stack.ports[0], "app")
+    await receives(client, publisher, "good")
+    for value, word, line in MALFORMED:
+        errors = await metric(sidecar, "sqmqos_annotation_errors_total")
+        at = len(stack.log(sidecar))
+        file.write(value)
+
+        async def reported():
+            return await metric(sidecar, "sqmqos_annotation_errors_total") > errors
+        await eventually(reported, f"{value!r} is counted as an error", 5)
+        report = await eventually(lambda: [row for row in stack.log(sidecar)[at:].splitlines()
+                                           if "sqmqos.io/subscribe" in row], "a line in the log")
+        assert word in report[0], (value, report)
+        assert f"line {line}" in report[0] or f":{line}:" in report[0], (value, report)
+        await receives(client, publisher, "good")
+    # a file that is no annotations file at all
+    for text in ("no equals sign", 'sqmqos.io/subscribe="not ended', 'sqmqos.io/subscribe="\\q"',
+                 "\x00\xff\x01"):
+        errors = await metric(sidecar, "sqmqos_annotation_errors_total")
+        file.write_raw(text)
+
+        async def counted():
+            return await metric(sidecar, "sqmqos_annotation_errors_total") > errors
+        await eventually(counted, f"{text!r} is counted as an error", 5)
+        await receives(client, publisher, "good")
+    file.write("better")
+    await eventually(lambda: in_place(stack, 1), "one is in place")
+
+    async def works_again():
+        await publisher.publish("better", b"", 1)
+        await client.ping()
+        return client.inbox
+    await eventually(works_again, "a good file counts again")
+    client.inbox.clear()
+    assert client.connected
+
+
+async def test_a_group_gets_each_message_once_and_waits_for_its_members(env):
+    files = [AnnotationsFile(env.folder / f"pod{i}").write("work/#") for i in (1, 2)]
+    stack = await env.stack(sidecars=3, annotations=[files[0].path, files[1].path, None])
+    publisher = await env.connect(stack.ports[2], "publisher")
+    for n in range(20):  # nobody is there yet: kept
+        assert await publisher.publish("work/x", b"%d" % n, 1) == 0
+    first = await env.connect(stack.ports[0], "app")
+    assert [int(m.payload) for m in await first.receive_all(20)] == list(range(20))
+    second = await env.connect(stack.ports[1], "app")
+    await eventually(lambda: both_consume(stack), "both replicas are attached")
+    for n in range(200):
+        await publisher.publish("work/x", b"%d" % n, 1)
+    await eventually(lambda: len(first.inbox) + len(second.inbox) >= 200, "all have arrived")
+    got = [int(m.payload) for m in (*first.inbox, *second.inbox)]
+    assert sorted(got) == list(range(200))
+    # what a replica leaves undone, the other one does
+    first.ack = second.ack = "none"
+    first.inbox.clear()
+    second.inbox.clear()
+    for n in range(10):
+        await publisher.publish("work/x", b"%d" % n, 1)
+    await eventually(lambda: len(first.inbox) + len(second.inbox) >= 10, "all have arrived")
+    left = {m.payload for m in first.inbox}
+    for m in second.inbox:
+        second.send_ack(4, m.packet_id)
+    second.inbox.clear()
+    second.ack = "auto"
+    await first.disconnect()
+    got = {m.payload for m in await second.receive_all(len(left))}
+    assert got == left
+
+
+async def both_consume(stack):
+    values = [await metric(s, "sqmqos_sessions_attached") for s in stack.sidecars[:2]]
+    return all(v >= 1 for v in values)
+
+
+async def test_delivery_pod_gives_every_replica_a_copy(env):
+    files = [AnnotationsFile(env.folder / f"pod{i}").write("- {filter: news, delivery: pod}")
+             for i in (1, 2)]
+    stack = await env.stack(annotations=[f.path for f in files])
+    apps = [await env.connect(port, "app") for port in stack.ports]
+    for n in range(10):
+        await apps[0].publish("news", b"%d" % n, 1)
+    for app in apps:
+        assert [int(m.payload) for m in await app.receive_all(10)] == list(range(10))
+
+
+async def test_readiness_waits_for_them_and_latches(env):
+    file = AnnotationsFile(env.folder / "pod").write("orders/#")
+    stack = await env.stack(start=False, sidecars=1, annotations=[file.path])
+    sidecar = stack.sidecars[0].start()
+
+    async def not_ready_because_of_it():
+        status, body = await asyncio.to_thread(sidecar.get, "/readyz")
+        return status == 503 and "orders/#" in body
+    await eventually(not_ready_because_of_it, "/readyz names the subscription")
+    stack.broker.start()
+    await stack.ready()
+    await stack.kill(stack.broker)
+    await eventually(lambda: no_links(sidecar), "the link is gone")
+    assert (await asyncio.to_thread(sidecar.get, "/readyz"))[0] == 200
+    env.check_leftovers = False
+
+
+async def no_links(program):
+    return await metric(program, "sqmqos_links") == 0
+
+
+async def test_the_file_may_come_later(env):
+    folder = env.folder / "pod"
+    stack = await env.stack(annotations=[folder / "annotations", None], start=False)
+    for program in stack.programs:
+        program.start()
+    await eventually(lambda: parts.port_error(stack.ports[0]) is not None, "the sidecar listens")
+    await stack.ready(stack.broker, stack.sidecars[1])
+    file = AnnotationsFile(folder).write("late")
+    await stack.ready()
+    await eventually(lambda: in_place(stack, 1), "one is in place")
+    client = await env.connect(stack.ports[0], "app")
+    publisher = await env.connect(stack.ports[1], "publisher")
+    await receives(client, publisher, "late")
+    assert file.path.exists()
+    env.check_leftovers = False
