@@ -278,6 +278,8 @@ sq_topic_index_nodes(const struct sq_topic_index *x)
 
 /* ---- match ---- */
 
+enum { INDEX_FETCH = 16 }; /* levels worth fetching ahead */
+
 static size_t
 index_emit(struct sq_index_entry *e, void (*fn)(struct sq_index_entry *, void *), void *arg)
 {
@@ -285,6 +287,38 @@ index_emit(struct sq_index_entry *e, void (*fn)(struct sq_index_entry *, void *)
 
 	for (; e != NULL; e = e->next, n++)
 		fn(e, arg);
+	return n;
+}
+
+/* Splits 'topic' into 'levels'; returns how many, or 0 if they are too many.
+ *
+ * The hashes of the path without wildcards follow from the topic alone, so all
+ * of it is fetched at once instead of one miss after the other: the buckets
+ * first, then the nodes that they lead to. */
+static size_t
+index_split(const struct sq_topic_index *x, const struct topic_node *root, struct sq_bytes topic,
+    struct topic_level levels[SQ_TOPIC_LEVELS_MAX])
+{
+	struct sq_hnode **buckets[INDEX_FETCH];
+	uint64_t path = root->hnode.hash;
+	struct sq_bytes text;
+	size_t n = 0;
+
+	while (topic_next_level(&topic, &text)) {
+		if (n == SQ_TOPIC_LEVELS_MAX)
+			return 0;
+		levels[n] = (struct topic_level){text, sq_topic_index_hash(x, text)};
+		if (n < INDEX_FETCH && root->children != NULL) {
+			path = topic_path_step(x, path, levels[n].hash);
+			buckets[n] = &x->nodes.buckets[path & x->nodes.mask];
+			__builtin_prefetch(buckets[n]);
+		}
+		n++;
+	}
+	if (root->children != NULL) {
+		for (size_t i = 0; i < n && i < INDEX_FETCH; i++)
+			__builtin_prefetch(*buckets[i]);
+	}
 	return n;
 }
 
@@ -299,16 +333,13 @@ index_match(const struct sq_topic_index *x, const struct topic_node *root, struc
 		const struct topic_node *node;
 		size_t depth;
 	} waiting[SQ_TOPIC_LEVELS_MAX];
-	size_t n_levels = 0, n_waiting = 0, found = 0, depth = 0;
+	size_t n_levels, n_waiting = 0, found = 0, depth = 0;
 	const struct topic_node *n = root;
 	bool dollar = topic.len > 0 && topic.p[0] == '$';
-	struct sq_bytes text;
 
-	while (topic_next_level(&topic, &text)) {
-		if (n_levels == SQ_TOPIC_LEVELS_MAX)
-			return 0;
-		levels[n_levels++] = (struct topic_level){text, sq_topic_index_hash(x, text)};
-	}
+	n_levels = index_split(x, root, topic, levels);
+	if (n_levels == 0)
+		return 0;
 	for (;;) {
 		bool wild = depth > 0 || !dollar; /* MQTT-4.7.2-1 */
 		const struct topic_node *child = NULL;

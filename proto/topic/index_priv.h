@@ -54,11 +54,17 @@ topic_mum(uint64_t a, uint64_t b)
 	return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-/* Hash of the path that adds a level to the path of 'parent'. */
+/* Hash of the path that adds a level to another path. */
+static inline uint64_t
+topic_path_step(const struct sq_topic_index *x, uint64_t path, uint64_t level)
+{
+	return topic_mum(path ^ level, x->key[2]);
+}
+
 static inline uint64_t
 topic_path_hash(const struct sq_topic_index *x, const struct topic_node *parent, uint64_t level)
 {
-	return topic_mum(parent->hnode.hash ^ level, x->key[2]);
+	return topic_path_step(x, parent->hnode.hash, level);
 }
 
 /* The literal child of 'parent' for 'level', or NULL. */
