@@ -24,7 +24,7 @@
 #include "core/mem.h"
 
 #define ADMIN_STACK (256u * 1024) /* reserved; only pages that are touched count */
-#define ADMIN_CONNS_MAX 16u /* h2o bounds the head of a request at 408 KiB */
+#define ADMIN_CONNS_MAX 16u       /* h2o bounds the head of a request at 408 KiB */
 #define ADMIN_BODY_MAX 1024u
 #define ADMIN_IDLE_MS 5000 /* for a request to come, also on a kept connection */
 #define ADMIN_BACKLOG 32
@@ -69,8 +69,8 @@ admin_header(h2o_req_t *req, const h2o_token_t *token, const char *value)
 }
 
 static void
-admin_send(h2o_req_t *req, int status, const char *reason, const char *type,
-    const struct sq_buf *body)
+admin_send(
+    h2o_req_t *req, int status, const char *reason, const char *type, const struct sq_buf *body)
 {
 	req->res.status = status;
 	req->res.reason = reason;
@@ -92,8 +92,10 @@ admin_problem(h2o_req_t *req, int status, const char *title, const char *detail)
 {
 	struct sq_buf body = {0};
 
-	sq_buf_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,"
-	                     "\"detail\":\"%s\"}\n", title, status, detail);
+	sq_buf_printf(&body,
+	    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,"
+	    "\"detail\":\"%s\"}\n",
+	    title, status, detail);
 	admin_send(req, status, title, "application/problem+json", &body);
 	sq_buf_fini(&body);
 }
@@ -204,8 +206,8 @@ admin_on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 	struct sq_admin *a = SQ_CONTAINER_OF(receiver, struct sq_admin, stop);
 
 	while (!h2o_linklist_is_empty(messages)) {
-		h2o_multithread_message_t *m =
-		    H2O_STRUCT_FROM_MEMBER(h2o_multithread_message_t, link, messages->next);
+		h2o_multithread_message_t *m = H2O_STRUCT_FROM_MEMBER(
+		    h2o_multithread_message_t, link, messages->next);
 
 		h2o_linklist_unlink(&m->link);
 		free(m);
@@ -215,7 +217,7 @@ admin_on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 		return;
 	h2o_socket_close(a->listener);
 	a->listener = NULL;
-	SQ_LIST_FOR_EACH(c, &a->conns, struct admin_conn, node)
+	SQ_LIST_FOR_EACH (c, &a->conns, struct admin_conn, node)
 		shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
 }
 
@@ -242,7 +244,8 @@ admin_open(struct sq_admin *a)
 	a->accept_ctx.ctx = &a->ctx;
 	a->accept_ctx.hosts = a->config.hosts;
 	h2o_multithread_register_receiver(a->ctx.queue, &a->stop, admin_on_stop);
-	a->listener = h2o_evloop_socket_create(a->ctx.loop, a->listen_fd, H2O_SOCKET_FLAG_DONT_READ);
+	a->listener = h2o_evloop_socket_create(
+	    a->ctx.loop, a->listen_fd, H2O_SOCKET_FLAG_DONT_READ);
 	a->listener->data = a;
 	h2o_socket_read_start(a->listener, admin_on_accept);
 }
@@ -250,8 +253,14 @@ admin_open(struct sq_admin *a)
 static void
 admin_close(struct sq_admin *a)
 {
-	h2o_multithread_unregister_receiver(a->ctx.queue, &a->stop);
-	sq_h2o_context_fini(&a->ctx);
+	h2o_multithread_queue_t *queue = a->ctx.queue;
+	h2o_loop_t *loop = a->ctx.loop;
+
+	h2o_multithread_unregister_receiver(queue, &a->stop);
+	sq_h2o_thread_fini(&a->ctx);
+	h2o_context_dispose(&a->ctx);
+	free(queue); /* h2o destroys it and leaves its memory */
+	h2o_evloop_destroy(loop);
 	h2o_config_dispose(&a->config);
 }
 
@@ -314,7 +323,8 @@ admin_listen(struct sq_admin *a, struct sq_buf *err)
 	int on = 1;
 
 	if (len == 0) {
-		sq_buf_printf(err, "admin: \"%s\" is not an address like 127.0.0.1:9090 or [::1]:9090",
+		sq_buf_printf(err,
+		    "admin: \"%s\" is not an address like 127.0.0.1:9090 or [::1]:9090",
 		    a->cfg.listen);
 		return SQ_EINVAL;
 	}
@@ -324,11 +334,12 @@ admin_listen(struct sq_admin *a, struct sq_buf *err)
 	    bind(a->listen_fd, (struct sockaddr *)&ss, len) != 0 ||
 	    listen(a->listen_fd, ADMIN_BACKLOG) != 0 ||
 	    getsockname(a->listen_fd, (struct sockaddr *)&ss, &len) != 0) {
-		sq_buf_printf(err, "admin: cannot listen on %s: %s", a->cfg.listen, strerror(errno));
+		sq_buf_printf(
+		    err, "admin: cannot listen on %s: %s", a->cfg.listen, strerror(errno));
 		return SQ_EIO;
 	}
 	a->port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&ss)->sin_port
-	                                        : ((struct sockaddr_in6 *)(void *)&ss)->sin6_port);
+						: ((struct sockaddr_in6 *)(void *)&ss)->sin6_port);
 	return 0;
 }
 

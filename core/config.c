@@ -57,8 +57,8 @@ config_distance(const char *a, size_t na, const char *b, size_t nb)
 
 		cur[0] = i;
 		for (unsigned j = 1; j <= nb; j++) {
-			cur[j] = config_min(config_min(cur[j - 1], up[j]) + 1,
-			    up[j - 1] + (a[i - 1] != b[j - 1]));
+			cur[j] = config_min(
+			    config_min(cur[j - 1], up[j]) + 1, up[j - 1] + (a[i - 1] != b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
 				cur[j] = config_min(cur[j], up2[j - 2] + 1);
 		}
@@ -171,7 +171,7 @@ static bool
 env_is_service_link(const char *name, size_t len, const char *value)
 {
 	static const char *const ends[] = {"_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_TCP_PROTO",
-		"_TCP_PORT", "_TCP_ADDR", "_UDP", "_UDP_PROTO", "_UDP_PORT", "_UDP_ADDR"};
+	    "_TCP_PORT", "_TCP_ADDR", "_UDP", "_UDP_PROTO", "_UDP_PORT", "_UDP_ADDR"};
 
 	if (env_ends_with(name, len, "_PORT") &&
 	    (strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0))
@@ -323,35 +323,42 @@ config_flags(const struct sq_config_load *l, int argc, char **argv, const char *
 
 /* ---- file ---- */
 
+/* Appends the file to 'text', up to a byte more than it may have.  Returns 0 or
+ * SQ_EIO with errno. */
+static int
+config_slurp(const char *path, struct sq_buf *text)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), saved;
+	ssize_t n = -1;
+
+	if (fd == -1)
+		return SQ_EIO;
+	while (sq_buf_len(text) <= CONFIG_FILE_MAX) {
+		n = read(fd, sq_buf_reserve(text, 4096), 4096);
+		if (n > 0)
+			sq_buf_commit(text, (size_t)n);
+		else if (n == 0 || errno != EINTR)
+			break;
+	}
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return n >= 0 ? 0 : SQ_EIO;
+}
+
 static int
 config_file(const struct sq_config_load *l, const char *path)
 {
 	struct sq_buf text = {0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd;
-	int err = 0;
+	int err = SQ_EINVAL;
 
-	while (n >= 0 && sq_buf_len(&text) <= CONFIG_FILE_MAX) {
-		n = read(fd, sq_buf_reserve(&text, 4096), 4096);
-		if (n == 0)
-			break;
-		if (n > 0)
-			sq_buf_commit(&text, (size_t)n);
-		else if (errno == EINTR)
-			n = 0;
-	}
-	if (n < 0) {
+	if (config_slurp(path, &text) != 0)
 		sq_buf_printf(l->err, "%s: %s", path, strerror(errno));
-		err = SQ_EINVAL;
-	} else if (sq_buf_len(&text) > CONFIG_FILE_MAX) {
+	else if (sq_buf_len(&text) > CONFIG_FILE_MAX)
 		sq_buf_printf(l->err, "%s: longer than %u bytes", path, CONFIG_FILE_MAX);
-		err = SQ_EINVAL;
-	} else {
-		err = sq_config_yaml(l->cfg, l->keys, l->n, path, sq_buf_data(&text), sq_buf_len(&text),
-		    l->err);
-	}
-	if (fd != -1)
-		close(fd);
+	else
+		err = sq_config_yaml(
+		    l->cfg, l->keys, l->n, path, sq_buf_data(&text), sq_buf_len(&text), l->err);
 	sq_buf_fini(&text);
 	return err;
 }

@@ -27,8 +27,8 @@ void sq_config_quote(struct sq_buf *, const char *text);
 
 /* Sets a value from one text, or a list from items.  On error appends the
  * reason without a source to 'why' and leaves the old value. */
-int sq_config_set(void *cfg, const struct sq_config_key *, const char *text,
-    struct sq_buf *why) SQ_MUST_CHECK;
+int sq_config_set(
+    void *cfg, const struct sq_config_key *, const char *text, struct sq_buf *why) SQ_MUST_CHECK;
 /* Replaces a list by 'items', which is empty afterwards. */
 void sq_config_set_list(void *cfg, const struct sq_config_key *, struct sq_strings *items);
 void sq_strings_add(struct sq_strings *, const char *text, size_t len);

@@ -17,18 +17,27 @@ struct unit {
 
 /* Largest first, as they are tried when a number is written. */
 static const struct unit size_units[] = {
-	{"Gi", UINT64_C(1) << 30}, {"Mi", 1u << 20}, {"Ki", 1u << 10}, {"", 1}, {NULL, 0},
+    {"Gi", UINT64_C(1) << 30},
+    {"Mi", 1u << 20},
+    {"Ki", 1u << 10},
+    {"", 1},
+    {NULL, 0},
 };
 static const struct unit duration_units[] = {
-	{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0},
+    {"h", 3600000},
+    {"m", 60000},
+    {"s", 1000},
+    {"ms", 1},
+    {NULL, 0},
 };
 static const struct unit plain_units[] = {{"", 1}, {NULL, 0}};
 
 static const struct unit *
 value_units(enum sq_config_type type)
 {
-	return type == SQ_CFG_SIZE ? size_units
-	    : type == SQ_CFG_DURATION ? duration_units : plain_units;
+	return type == SQ_CFG_SIZE    ? size_units
+	    : type == SQ_CFG_DURATION ? duration_units
+				      : plain_units;
 }
 
 static void *
@@ -80,7 +89,8 @@ value_set_list(void *cfg, const struct sq_config_key *k, const char *text, struc
 		for (len = whole; len != 0 && (at[len - 1] == ' ' || at[len - 1] == '\t'); len--)
 			;
 		if (len == 0 || items.n == LIST_MAX) {
-			sq_buf_printf(why, "%s", len == 0 ? "has an empty item" : "has too many items");
+			sq_buf_printf(
+			    why, "%s", len == 0 ? "has an empty item" : "has too many items");
 			sq_strings_fini(&items);
 			return SQ_EINVAL;
 		}
@@ -131,9 +141,9 @@ static int
 value_set_number(void *cfg, const struct sq_config_key *k, const char *text, struct sq_buf *why)
 {
 	static const char *const forms[] = {
-		[SQ_CFG_UINT] = "a number",
-		[SQ_CFG_SIZE] = "a size like 4096, 64Ki, 8Mi or 1Gi",
-		[SQ_CFG_DURATION] = "a duration like 250ms, 30s, 5m or 24h",
+	    [SQ_CFG_UINT] = "a number",
+	    [SQ_CFG_SIZE] = "a size like 4096, 64Ki, 8Mi or 1Gi",
+	    [SQ_CFG_DURATION] = "a duration like 250ms, 30s, 5m or 24h",
 	};
 	uint64_t v, max = k->max != 0 ? k->max : UINT64_MAX;
 
@@ -237,18 +247,21 @@ sq_config_free(void *cfg, const struct sq_config_key *keys, size_t n)
 
 /* The values a key takes, for people. */
 static void
-value_describe(struct sq_buf *out, const struct sq_config_key *k, const char *or)
+value_describe(struct sq_buf *out, const struct sq_config_key *k, const char *sep)
 {
 	static const char *const words[] = {
-		[SQ_CFG_STRING] = "text", [SQ_CFG_LIST] = "list", [SQ_CFG_UINT] = "number",
-		[SQ_CFG_SIZE] = "size", [SQ_CFG_DURATION] = "duration",
+	    [SQ_CFG_STRING] = "text",
+	    [SQ_CFG_LIST] = "list",
+	    [SQ_CFG_UINT] = "number",
+	    [SQ_CFG_SIZE] = "size",
+	    [SQ_CFG_DURATION] = "duration",
 	};
 
 	if (k->type == SQ_CFG_BOOL) {
-		sq_buf_printf(out, "true%sfalse", or);
+		sq_buf_printf(out, "true%sfalse", sep);
 	} else if (k->type == SQ_CFG_ENUM) {
 		for (unsigned i = 0; k->choices[i] != NULL; i++)
-			sq_buf_printf(out, "%s%s", i != 0 ? or : "", k->choices[i]);
+			sq_buf_printf(out, "%s%s", i != 0 ? sep : "", k->choices[i]);
 	} else {
 		sq_buf_printf(out, "%s", words[k->type]);
 	}

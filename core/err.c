@@ -6,17 +6,17 @@
 #include "core/mem.h"
 
 static const char *const texts[] = {
-	[-SQ_OK] = "success",
-	[-SQ_EAGAIN] = "not now, try again later",
-	[-SQ_ENOMEM] = "a limit is reached",
-	[-SQ_EINVAL] = "malformed or invalid",
-	[-SQ_ETOOBIG] = "longer than its limit",
-	[-SQ_ENOTFOUND] = "not found",
-	[-SQ_EEXIST] = "exists already",
-	[-SQ_EIO] = "input/output error",
-	[-SQ_ECLOSED] = "closed",
-	[-SQ_ESTALE] = "superseded by a newer one",
-	[-SQ_EDENIED] = "not authorised",
+    [-SQ_OK] = "success",
+    [-SQ_EAGAIN] = "not now, try again later",
+    [-SQ_ENOMEM] = "a limit is reached",
+    [-SQ_EINVAL] = "malformed or invalid",
+    [-SQ_ETOOBIG] = "longer than its limit",
+    [-SQ_ENOTFOUND] = "not found",
+    [-SQ_EEXIST] = "exists already",
+    [-SQ_EIO] = "input/output error",
+    [-SQ_ECLOSED] = "closed",
+    [-SQ_ESTALE] = "superseded by a newer one",
+    [-SQ_EDENIED] = "not authorised",
 };
 
 const char *

@@ -68,7 +68,8 @@ h2o_drain_http2_buffers(h2o_context_t *ctx)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
 		return;
 	h2o_http2_accept(&accept_ctx,
-	    h2o_evloop_socket_create(ctx->loop, pair[0], H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION), now);
+	    h2o_evloop_socket_create(ctx->loop, pair[0], H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION),
+	    now);
 	conn = H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, _conns, ctx->http2._conns.next);
 	prototype = h2o_prototype_of(conn->_write.buf);
 	close(pair[1]);
@@ -78,17 +79,10 @@ h2o_drain_http2_buffers(h2o_context_t *ctx)
 }
 
 void
-sq_h2o_context_fini(h2o_context_t *ctx)
+sq_h2o_thread_fini(h2o_context_t *ctx)
 {
-	h2o_multithread_queue_t *queue = ctx->queue;
-	h2o_loop_t *loop = ctx->loop;
-
-	assert(h2o_linklist_is_empty(&ctx->http1._conns));
 	assert(h2o_linklist_is_empty(&ctx->http2._conns));
 	h2o_drain_http2_buffers(ctx);
-	h2o_context_dispose(ctx);
-	h2o_evloop_destroy(loop);
-	free(queue); /* h2o closes the queue and forgets its memory */
 	h2o_drain_list(&h2o_socket_buffer_prototype.allocator);
 	h2o_drain_pool_chunks();
 }

@@ -4,10 +4,13 @@
 
 #include <h2o.h>
 
-/* Ends 'ctx', on its own thread and when its last connection and listener are
- * closed: disposes of it, destroys its loop, and frees what h2o keeps for reuse
- * in this thread.  Receivers must be unregistered; h2o_config_dispose() is the
- * caller's and comes afterwards. */
-void sq_h2o_context_fini(h2o_context_t *ctx);
+/* Frees what h2o keeps for reuse in this thread.  Call it on the thread of
+ * 'ctx' when its connections are gone, before h2o_context_dispose(); the loop
+ * turns a few times inside.
+ *
+ * Two more things that h2o's own disposal leaves to the caller: ctx->queue,
+ * read before h2o_context_dispose() and freed after it, and the loop, by
+ * h2o_evloop_destroy() at last. */
+void sq_h2o_thread_fini(h2o_context_t *ctx);
 
 #endif

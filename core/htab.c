@@ -207,8 +207,10 @@ sq_siphash(uint64_t k0, uint64_t k1, const void *data, size_t len)
 {
 	const unsigned char *p = data;
 	uint64_t v[4] = {
-		k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
-		k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573),
+	    k0 ^ UINT64_C(0x736f6d6570736575),
+	    k1 ^ UINT64_C(0x646f72616e646f6d),
+	    k0 ^ UINT64_C(0x6c7967656e657261),
+	    k1 ^ UINT64_C(0x7465646279746573),
 	};
 	uint64_t last = (uint64_t)len << 56;
 	size_t left;

@@ -18,10 +18,10 @@
 #define LOG_WINDOW_LINES 10u
 
 static const char *const level_names[] = {
-	[SQ_LOG_DEBUG] = "debug",
-	[SQ_LOG_INFO] = "info",
-	[SQ_LOG_WARN] = "warn",
-	[SQ_LOG_ERROR] = "error",
+    [SQ_LOG_DEBUG] = "debug",
+    [SQ_LOG_INFO] = "info",
+    [SQ_LOG_WARN] = "warn",
+    [SQ_LOG_ERROR] = "error",
 };
 
 atomic_int sq_log_threshold = SQ_LOG_INFO;
@@ -127,7 +127,8 @@ line_begin(struct line *l, enum sq_log_level level)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
 	l->len = strftime(l->bytes, 32, "%Y-%m-%dT%H:%M:%S", &tm);
-	n = snprintf(l->bytes + l->len, 32, ".%03ldZ %s ", ts.tv_nsec / 1000000, level_names[level]);
+	n = snprintf(
+	    l->bytes + l->len, 32, ".%03ldZ %s ", ts.tv_nsec / 1000000, level_names[level]);
 	l->len += (size_t)n;
 }
 

@@ -56,8 +56,8 @@ metrics_cpu(struct sq_buf *out)
 		return;
 	metrics_head(out, "process_cpu_seconds_total", "counter",
 	    "Total user and system CPU time spent in seconds.");
-	sq_buf_printf(out, "process_cpu_seconds_total %lld.%06ld\n", (long long)ts.tv_sec,
-	    ts.tv_nsec / 1000);
+	sq_buf_printf(
+	    out, "process_cpu_seconds_total %lld.%06ld\n", (long long)ts.tv_sec, ts.tv_nsec / 1000);
 }
 
 static void
@@ -73,7 +73,8 @@ metrics_resident(struct sq_buf *out)
 	if (at == NULL)
 		return;
 	pages = strtoull(at, NULL, 10);
-	metrics_head(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
+	metrics_head(
+	    out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
 	sq_buf_printf(out, "process_resident_memory_bytes %llu\n",
 	    pages * (unsigned long long)sysconf(_SC_PAGESIZE));
 }
@@ -120,8 +121,8 @@ metrics_start_time(struct sq_buf *out)
 	if (at == NULL || clock_gettime(CLOCK_REALTIME, &real) != 0 ||
 	    clock_gettime(CLOCK_BOOTTIME, &boot) != 0)
 		return;
-	start = (double)(real.tv_sec - boot.tv_sec) +
-	    (double)(real.tv_nsec - boot.tv_nsec) / 1e9 + (double)strtoull(at, NULL, 10) / ticks;
+	start = (double)(real.tv_sec - boot.tv_sec) + (double)(real.tv_nsec - boot.tv_nsec) / 1e9 +
+	    (double)strtoull(at, NULL, 10) / ticks;
 	metrics_head(out, "process_start_time_seconds", "gauge",
 	    "Start time of the process since the Unix epoch in seconds.");
 	sq_buf_printf(out, "process_start_time_seconds %.2f\n", start);
@@ -135,7 +136,8 @@ sq_metrics_write(const struct sq_metrics *m, struct sq_buf *out)
 		long long v = atomic_load_explicit(&m->values[i], memory_order_relaxed);
 
 		if (i == 0 || !metrics_same(d->name, d[-1].name))
-			metrics_head(out, d->name, d->type == SQ_COUNTER ? "counter" : "gauge", d->help);
+			metrics_head(
+			    out, d->name, d->type == SQ_COUNTER ? "counter" : "gauge", d->help);
 		if (d->labels != NULL)
 			sq_buf_printf(out, "%s{%s} %lld\n", d->name, d->labels, v);
 		else

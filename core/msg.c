@@ -24,8 +24,8 @@ sq_image_check(const unsigned char *p, size_t len)
 }
 
 void
-sq_image_header(unsigned char *out, unsigned qos, bool retain, size_t topic_len,
-    size_t props_len, uint32_t expiry_s, size_t payload_len)
+sq_image_header(unsigned char *out, unsigned qos, bool retain, size_t topic_len, size_t props_len,
+    uint32_t expiry_s, size_t payload_len)
 {
 	assert(qos <= 2 && topic_len >= 1 && topic_len <= UINT16_MAX);
 	assert(props_len <= UINT32_MAX && payload_len <= UINT32_MAX);

@@ -35,8 +35,9 @@ tls_new(const SSL_METHOD *method, struct sq_buf *err)
 
 	if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
-	    SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
-	                                  "TLS_CHACHA20_POLY1305_SHA256") != 1 ||
+	    SSL_CTX_set_ciphersuites(ctx,
+		"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+		"TLS_CHACHA20_POLY1305_SHA256") != 1 ||
 	    SSL_CTX_set1_groups_list(ctx, "X25519:P-256") != 1 ||
 	    SSL_CTX_set_num_tickets(ctx, 0) != 1) {
 		sq_buf_printf(err, "TLS: ");
@@ -46,8 +47,9 @@ tls_new(const SSL_METHOD *method, struct sq_buf *err)
 	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-	        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+	SSL_CTX_set_mode(ctx,
+	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
 	return ctx;
 }
 
@@ -60,7 +62,7 @@ sq_tls_client(const char *ca_file, struct sq_buf *err)
 	if (ctx == NULL)
 		return NULL;
 	ok = ca_file != NULL ? SSL_CTX_load_verify_file(ctx, ca_file)
-	                     : SSL_CTX_set_default_verify_paths(ctx);
+			     : SSL_CTX_set_default_verify_paths(ctx);
 	if (ok != 1) {
 		sq_buf_printf(err, "%s: cannot load certificate authorities: ",
 		    ca_file != NULL ? ca_file : "system");
@@ -101,8 +103,8 @@ tls_hello(SSL *ssl, int *alert, void *arg)
 	size_t len;
 
 	(void)arg;
-	if (SSL_client_hello_get0_ext(ssl,
-	        TLSEXT_TYPE_application_layer_protocol_negotiation, &ext, &len) == 1)
+	if (SSL_client_hello_get0_ext(
+		ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &ext, &len) == 1)
 		return SSL_CLIENT_HELLO_SUCCESS;
 	*alert = SSL_AD_NO_APPLICATION_PROTOCOL;
 	return SSL_CLIENT_HELLO_ERROR;

@@ -17,9 +17,13 @@ enum state {
 };
 
 static const char *const state_names[] = {
-	[S_BACKOFF] = "backoff", [S_DIALING] = "dialing", [S_UP] = "up",
-	[S_PROBING] = "probing", [S_DRAINING] = "draining",
-	[S_DRAIN_PROBING] = "draining, probing", [S_ENDED] = "ended",
+    [S_BACKOFF] = "backoff",
+    [S_DIALING] = "dialing",
+    [S_UP] = "up",
+    [S_PROBING] = "probing",
+    [S_DRAINING] = "draining",
+    [S_DRAIN_PROBING] = "draining, probing",
+    [S_ENDED] = "ended",
 };
 
 struct sq_reconnect {
@@ -37,15 +41,15 @@ struct sq_reconnect {
 };
 
 const struct sq_reconnect_cfg sq_reconnect_defaults = {
-	.backoff_min_ms = 100,
-	.backoff_max_ms = 15000,
-	.stable_ms = 10000,
-	.dial_timeout_ms = 10000,
-	.probe_after_ms = 6500, /* one missed heartbeat of 5 s */
-	.drop_after_ms = 10000,
-	.max_age_ms = 30 * 60 * 1000,
-	.drain_ms = 30000,
-	.retry_after_max_ms = 5 * 60 * 1000,
+    .backoff_min_ms = 100,
+    .backoff_max_ms = 15000,
+    .stable_ms = 10000,
+    .dial_timeout_ms = 10000,
+    .probe_after_ms = 6500, /* one missed heartbeat of 5 s */
+    .drop_after_ms = 10000,
+    .max_age_ms = 30 * 60 * 1000,
+    .drain_ms = 30000,
+    .retry_after_max_ms = 5 * 60 * 1000,
 };
 
 /* A number in [0, bound], by splitmix64; the bias is far below what jitter needs. */
@@ -85,7 +89,8 @@ reconnect_enter(struct sq_reconnect *r, enum state to, uint64_t now_ms)
 		r->retry_after_ms = 0;
 	} else if (fresh) {
 		r->up_ms = r->heard_ms = now_ms;
-		r->age_end_ms = r->cfg.max_age_ms == 0 ? UINT64_MAX
+		r->age_end_ms = r->cfg.max_age_ms == 0
+		    ? UINT64_MAX
 		    : now_ms + r->cfg.max_age_ms - reconnect_random(r, r->cfg.max_age_ms / 4);
 	} else if (to == S_DRAINING && r->state != S_DRAIN_PROBING) {
 		r->drain_end_ms = now_ms + r->cfg.drain_ms;
@@ -201,7 +206,7 @@ sq_reconnect_step(struct sq_reconnect *r, enum sq_reconnect_event ev, uint64_t n
 	switch (ev) {
 	case SQ_RECONNECT_TICK:
 		return now_ms < sq_reconnect_deadline(r) ? SQ_RECONNECT_WAIT
-		                                         : reconnect_expire(r, now_ms);
+							 : reconnect_expire(r, now_ms);
 	case SQ_RECONNECT_UP:
 		assert(r->state == S_DIALING);
 		reconnect_enter(r, S_UP, now_ms);

@@ -39,10 +39,10 @@ struct sq_reconnect_cfg {
 	uint32_t backoff_max_ms; /* bound of the longest, at least the first */
 	uint32_t stable_ms;      /* up for this long: the next backoff starts anew */
 	uint32_t dial_timeout_ms;
-	uint32_t probe_after_ms; /* silence before a probe, at least 1 */
-	uint32_t drop_after_ms;  /* silence before a drop, above probe_after_ms */
-	uint32_t max_age_ms;     /* then drain, up to a quarter earlier; 0: never */
-	uint32_t drain_ms;       /* time to drain before a drop */
+	uint32_t probe_after_ms;     /* silence before a probe, at least 1 */
+	uint32_t drop_after_ms;      /* silence before a drop, above probe_after_ms */
+	uint32_t max_age_ms;         /* then drain, up to a quarter earlier; 0: never */
+	uint32_t drain_ms;           /* time to drain before a drop */
 	uint32_t retry_after_max_ms; /* the longest wait a peer may ask for */
 };
 
@@ -52,15 +52,15 @@ extern const struct sq_reconnect_cfg sq_reconnect_defaults;
 
 /* A machine whose first dial is due at 'now_ms'.  'cfg' is copied; 'seed' (any
  * value, different in each process and link) makes the jitter. */
-struct sq_reconnect *sq_reconnect_new(
-    const struct sq_reconnect_cfg *cfg, uint64_t seed, uint64_t now_ms);
+struct sq_reconnect *
+sq_reconnect_new(const struct sq_reconnect_cfg *cfg, uint64_t seed, uint64_t now_ms);
 /* Frees '*rp', if any, and nulls it. */
 void sq_reconnect_free(struct sq_reconnect **rp);
 
 /* Takes in 'ev'; returns what the owner must do now.  UP is legal only while
  * dialing; what comes late otherwise (HEARD or DOWN after a drop) is ignored. */
-enum sq_reconnect_action sq_reconnect_step(
-    struct sq_reconnect *, enum sq_reconnect_event ev, uint64_t now_ms);
+enum sq_reconnect_action
+sq_reconnect_step(struct sq_reconnect *, enum sq_reconnect_event ev, uint64_t now_ms);
 
 /* The peer asked for patience (429 or 503 with Retry-After): the backoff that
  * runs, or the next one, lasts at least 'ms' plus its jitter. */

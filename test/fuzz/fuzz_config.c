@@ -18,13 +18,13 @@ struct cfg {
 static const char *const choices[] = {"one", "two", NULL};
 
 static const struct sq_config_key keys[] = {
-	{"a", SQ_CFG_STRING, offsetof(struct cfg, s), NULL, 0, 0, NULL, ""},
-	{"g.list", SQ_CFG_LIST, offsetof(struct cfg, list), NULL, 0, 0, NULL, ""},
-	{"g.b", SQ_CFG_BOOL, offsetof(struct cfg, b), NULL, 0, 0, NULL, ""},
-	{"g.h.u", SQ_CFG_UINT, offsetof(struct cfg, u), NULL, 1, 10, NULL, ""},
-	{"size", SQ_CFG_SIZE, offsetof(struct cfg, size), NULL, 0, 0, NULL, ""},
-	{"ms", SQ_CFG_DURATION, offsetof(struct cfg, ms), NULL, 0, 0, NULL, ""},
-	{"e", SQ_CFG_ENUM, offsetof(struct cfg, e), NULL, 0, 0, choices, ""},
+    {"a", SQ_CFG_STRING, offsetof(struct cfg, s), NULL, 0, 0, NULL, ""},
+    {"g.list", SQ_CFG_LIST, offsetof(struct cfg, list), NULL, 0, 0, NULL, ""},
+    {"g.b", SQ_CFG_BOOL, offsetof(struct cfg, b), NULL, 0, 0, NULL, ""},
+    {"g.h.u", SQ_CFG_UINT, offsetof(struct cfg, u), NULL, 1, 10, NULL, ""},
+    {"size", SQ_CFG_SIZE, offsetof(struct cfg, size), NULL, 0, 0, NULL, ""},
+    {"ms", SQ_CFG_DURATION, offsetof(struct cfg, ms), NULL, 0, 0, NULL, ""},
+    {"e", SQ_CFG_ENUM, offsetof(struct cfg, e), NULL, 0, 0, choices, ""},
 };
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);

@@ -75,8 +75,9 @@ TestSuite(admin, .init = setup, .fini = tidy);
 static int
 dial(void)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons((uint16_t)sq_admin_port(admin)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in sin = {.sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)sq_admin_port(admin)),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct timeval tv = {10, 0}; /* so that a failure is no hang */
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -166,7 +167,8 @@ Test(admin, other_paths_and_methods_are_refused_with_a_problem_body)
 
 Test(admin, requests_out_of_bounds_get_an_error_or_a_close)
 {
-	static const char big[] = "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n";
+	static const char big[] =
+	    "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n";
 	int fd = dial();
 
 	cr_assert_eq(write(fd, big, sizeof big - 1), (ssize_t)sizeof big - 1);
@@ -181,11 +183,10 @@ Test(admin, requests_out_of_bounds_get_an_error_or_a_close)
 }
 
 /* The preface, SETTINGS, and GET /livez on stream 1. */
-static const char h2_get[] =
-    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-    "\x00\x00\x0d\x01\x05\x00\x00\x00\x01"
-    "\x82\x86\x04\x06/livez\x41\x01x";
+static const char h2_get[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+			     "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+			     "\x00\x00\x0d\x01\x05\x00\x00\x00\x01"
+			     "\x82\x86\x04\x06/livez\x41\x01x";
 
 /* Waits for the body of the answer. */
 static void
@@ -249,9 +250,9 @@ Test(admin, connections_above_the_limit_wait_their_turn)
 
 Test(admin, addresses_that_cannot_be_bound_are_errors)
 {
-	static const char *const wrong[] = {"", "9090", ":9090", "localhost:9090", "127.0.0.1:",
-		"127.0.0.1:65536", "127.0.0.1:1x", "[::1]", "::1:9090", "[::1:9090",
-		"1111111111111111111111111111111111111111111111111111111111111111:1"};
+	static const char *const wrong[] = {"", "9090", ":9090", "localhost:9090",
+	    "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:1x", "[::1]", "::1:9090", "[::1:9090",
+	    "1111111111111111111111111111111111111111111111111111111111111111:1"};
 	char taken[40];
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(wrong); i++) {

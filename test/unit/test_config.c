@@ -20,14 +20,14 @@ struct cfg {
 static const char *const levels[] = {"debug", "info", "warn", NULL};
 
 static const struct sq_config_key keys[] = {
-	{"listen", SQ_CFG_STRING, offsetof(struct cfg, listen), "127.0.0.1:1883", 0, 0, NULL, "L."},
-	{"tls.ca-file", SQ_CFG_STRING, offsetof(struct cfg, ca), NULL, 0, 0, NULL, "CA."},
-	{"brokers", SQ_CFG_LIST, offsetof(struct cfg, brokers), "a:1, b:2", 0, 0, NULL, "B."},
-	{"clear", SQ_CFG_BOOL, offsetof(struct cfg, clear), NULL, 0, 0, NULL, "C."},
-	{"pool.size", SQ_CFG_UINT, offsetof(struct cfg, pool), "2", 1, 64, NULL, "P."},
-	{"pool.grace", SQ_CFG_DURATION, offsetof(struct cfg, grace), "30s", 100, 3600000, NULL, "G."},
-	{"outbox", SQ_CFG_SIZE, offsetof(struct cfg, outbox), "8Mi", 0, 0, NULL, "O."},
-	{"log.level", SQ_CFG_ENUM, offsetof(struct cfg, level), "info", 0, 0, levels, "Level."},
+    {"listen", SQ_CFG_STRING, offsetof(struct cfg, listen), "127.0.0.1:1883", 0, 0, NULL, "L."},
+    {"tls.ca-file", SQ_CFG_STRING, offsetof(struct cfg, ca), NULL, 0, 0, NULL, "CA."},
+    {"brokers", SQ_CFG_LIST, offsetof(struct cfg, brokers), "a:1, b:2", 0, 0, NULL, "B."},
+    {"clear", SQ_CFG_BOOL, offsetof(struct cfg, clear), NULL, 0, 0, NULL, "C."},
+    {"pool.size", SQ_CFG_UINT, offsetof(struct cfg, pool), "2", 1, 64, NULL, "P."},
+    {"pool.grace", SQ_CFG_DURATION, offsetof(struct cfg, grace), "30s", 100, 3600000, NULL, "G."},
+    {"outbox", SQ_CFG_SIZE, offsetof(struct cfg, outbox), "8Mi", 0, 0, NULL, "O."},
+    {"log.level", SQ_CFG_ENUM, offsetof(struct cfg, level), "info", 0, 0, levels, "Level."},
 };
 #define N SQ_ARRAY_LEN(keys)
 
@@ -99,13 +99,13 @@ Test(config, defaults_alone)
 Test(config, yaml_sets_every_type)
 {
 	cr_assert_eq(yaml("# comment\n"
-	                  "listen: '[::1]:1883'\n"
-	                  "tls:\n  ca-file: /etc/ca.pem\n"
-	                  "brokers:\n  - x:1\n  - \"y,z:2\"\n"
-	                  "clear: true\n"
-	                  "pool: {size: 64, grace: 250ms}\n"
-	                  "outbox: 64Ki\n"
-	                  "log:\n  level: warn\n"),
+			  "listen: '[::1]:1883'\n"
+			  "tls:\n  ca-file: /etc/ca.pem\n"
+			  "brokers:\n  - x:1\n  - \"y,z:2\"\n"
+			  "clear: true\n"
+			  "pool: {size: 64, grace: 250ms}\n"
+			  "outbox: 64Ki\n"
+			  "log:\n  level: warn\n"),
 	    0);
 	cr_assert_str_eq(cfg.listen, "[::1]:1883");
 	cr_assert_str_eq(cfg.ca, "/etc/ca.pem");
@@ -162,11 +162,12 @@ Test(config, values_are_checked)
 	yaml_fails("pool:\n  size: 0\n", "f.yaml:2: pool.size: \"0\" is out of range: 1 to 64");
 	yaml_fails("pool:\n  size: -1\n", "f.yaml:2: pool.size: \"-1\" is not a number");
 	yaml_fails("pool:\n  size: 2x\n", "f.yaml:2: pool.size: \"2x\" is not a number");
-	yaml_fails("pool:\n  grace: 2h\n", "f.yaml:2: pool.grace: \"2h\" is out of range: 100ms to 1h");
+	yaml_fails(
+	    "pool:\n  grace: 2h\n", "f.yaml:2: pool.grace: \"2h\" is out of range: 100ms to 1h");
 	yaml_fails("pool:\n  grace: 5\n",
 	    "f.yaml:2: pool.grace: \"5\" is not a duration like 250ms, 30s, 5m or 24h");
-	yaml_fails("outbox: 8MB\n",
-	    "f.yaml:1: outbox: \"8MB\" is not a size like 4096, 64Ki, 8Mi or 1Gi");
+	yaml_fails(
+	    "outbox: 8MB\n", "f.yaml:1: outbox: \"8MB\" is not a size like 4096, 64Ki, 8Mi or 1Gi");
 	yaml_fails("outbox: 17179869184Gi\n",
 	    "f.yaml:1: outbox: \"17179869184Gi\" is not a size like 4096, 64Ki, 8Mi or 1Gi");
 	yaml_fails("outbox: 18446744073709551616\n",
@@ -209,14 +210,13 @@ Test(config, environment_errors_name_the_variable)
 
 Test(config, variables_of_kubernetes_services_are_no_errors)
 {
-	cr_assert_eq(load(ARGS(),
-	                 ENV("SQMQOS_BROKER_SERVICE_HOST=10.0.0.1", "SQMQOS_BROKER_SERVICE_PORT=443",
-	                     "SQMQOS_BROKER_SERVICE_PORT_LINK=443",
-	                     "SQMQOS_BROKER_PORT=tcp://10.0.0.1:443",
-	                     "SQMQOS_BROKER_PORT_443_TCP=tcp://10.0.0.1:443",
-	                     "SQMQOS_BROKER_PORT_443_TCP_PROTO=tcp",
-	                     "SQMQOS_BROKER_PORT_443_TCP_PORT=443",
-	                     "SQMQOS_BROKER_PORT_443_TCP_ADDR=10.0.0.1")),
+	cr_assert_eq(
+	    load(ARGS(),
+		ENV("SQMQOS_BROKER_SERVICE_HOST=10.0.0.1", "SQMQOS_BROKER_SERVICE_PORT=443",
+		    "SQMQOS_BROKER_SERVICE_PORT_LINK=443", "SQMQOS_BROKER_PORT=tcp://10.0.0.1:443",
+		    "SQMQOS_BROKER_PORT_443_TCP=tcp://10.0.0.1:443",
+		    "SQMQOS_BROKER_PORT_443_TCP_PROTO=tcp", "SQMQOS_BROKER_PORT_443_TCP_PORT=443",
+		    "SQMQOS_BROKER_PORT_443_TCP_ADDR=10.0.0.1")),
 	    0);
 	cr_assert_eq(load(ARGS(), ENV("SQMQOS_BROKER_PORT=443")), SQ_EINVAL);
 }
@@ -250,7 +250,7 @@ Test(config, later_layers_win)
 	close(fd);
 	strcat(var, path);
 	cr_assert_eq(load(ARGS("--pool.size=12", "--listen", "--odd"),
-	                 ENV(var, "SQMQOS_POOL_SIZE=11", "SQMQOS_OUTBOX=2Ki")),
+			 ENV(var, "SQMQOS_POOL_SIZE=11", "SQMQOS_OUTBOX=2Ki")),
 	    0);
 	cr_assert_eq(cfg.pool, 12, "the flag");
 	cr_assert_eq(cfg.outbox, 2048, "the environment");
@@ -280,7 +280,7 @@ Test(config, help_and_reference_name_every_key)
 	error();
 	cr_assert_not_null(strstr((char *)err.base, "  --pool.size number\n      P. [2]\n"));
 	cr_assert_not_null(strstr((char *)err.base, "  --log.level debug|info|warn\n"));
-	cr_assert_not_null(strstr((char *)err.base,
-	    "| `pool.grace` | duration, 100ms to 1h | `30s` | G. |\n"));
+	cr_assert_not_null(
+	    strstr((char *)err.base, "| `pool.grace` | duration, 100ms to 1h | `30s` | G. |\n"));
 	cr_assert_not_null(strstr((char *)err.base, "| `tls.ca-file` | text | none | CA. |\n"));
 }

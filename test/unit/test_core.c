@@ -175,7 +175,8 @@ Test(msg, parts_come_back_from_the_image)
 
 Test(msg, truncated_image_is_refused_at_each_length)
 {
-	struct sq_msg m = sq_msg_new(1, false, bytes("t"), bytes(""), SQ_MSG_NO_EXPIRY, bytes("xyz"));
+	struct sq_msg m = sq_msg_new(
+	    1, false, bytes("t"), bytes(""), SQ_MSG_NO_EXPIRY, bytes("xyz"));
 
 	for (size_t len = 0; len < m.block->size; len++) {
 		unsigned char *cut = sq_xmalloc(len); /* so that ASan sees a read past it */
@@ -195,18 +196,26 @@ Test(msg, header_with_wrong_fields_is_refused)
 		unsigned char value;
 		const char *what;
 	} wrong[] = {
-		{4, 3, "QoS 3"}, {4, 8, "unknown flag"}, {5, 1, "reserved byte"}, {7, 0, "no topic"},
-		{7, 200, "topic past the end"}, {11, 200, "properties past the end"},
-		{8, 0xff, "huge properties"}, {0, 1, "size past the input"},
-		{3, 15, "size below the header"}, {3, 17, "size below its parts"},
+	    {4, 3, "QoS 3"},
+	    {4, 8, "unknown flag"},
+	    {5, 1, "reserved byte"},
+	    {7, 0, "no topic"},
+	    {7, 200, "topic past the end"},
+	    {11, 200, "properties past the end"},
+	    {8, 0xff, "huge properties"},
+	    {0, 1, "size past the input"},
+	    {3, 15, "size below the header"},
+	    {3, 17, "size below its parts"},
 	};
-	struct sq_msg m = sq_msg_new(1, false, bytes("t"), bytes("p"), SQ_MSG_NO_EXPIRY, bytes("xyz"));
+	struct sq_msg m = sq_msg_new(
+	    1, false, bytes("t"), bytes("p"), SQ_MSG_NO_EXPIRY, bytes("xyz"));
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(wrong); i++) {
 		struct sq_msg c = sq_msg_clone(&m);
 
 		c.block->bytes[wrong[i].at] = wrong[i].value;
-		cr_assert_eq(sq_image_check(c.image, c.block->size), SQ_EINVAL, "%s", wrong[i].what);
+		cr_assert_eq(
+		    sq_image_check(c.image, c.block->size), SQ_EINVAL, "%s", wrong[i].what);
 		sq_msg_unref(&c);
 	}
 	sq_msg_unref(&m);
@@ -240,7 +249,8 @@ Test(list, splice_and_safe_walk_keep_order)
 	}
 	sq_list_splice(&a, &b);
 	cr_assert(sq_list_empty(&b));
-	SQ_LIST_FOR_EACH_SAFE(it, &a, struct item, node) {
+	SQ_LIST_FOR_EACH_SAFE(it, &a, struct item, node)
+	{
 		cr_assert_eq(it->v, want++);
 		sq_list_remove(&it->node);
 		sq_list_remove(&it->node);

@@ -48,9 +48,8 @@ Test(log, line_has_time_level_scope_and_text)
 
 	SQ_INFO("listener", "listening port=%d", 1883);
 	line = captured();
-	cr_assert_eq(sscanf(line, "%4u-%2u-%2uT%2u:%2u:%2u.%3uZ %n", &y, &mo, &d, &h, &mi, &s, &ms,
-	                 &at),
-	    7);
+	cr_assert_eq(
+	    sscanf(line, "%4u-%2u-%2uT%2u:%2u:%2u.%3uZ %n", &y, &mo, &d, &h, &mi, &s, &ms, &at), 7);
 	cr_assert_eq(at, 25);
 	cr_assert_str_eq(line + at, "info listener listening port=1883\n");
 }
@@ -58,15 +57,18 @@ Test(log, line_has_time_level_scope_and_text)
 Test(log, control_characters_and_quotes_are_escaped)
 {
 	SQ_INFO("client/a b\n", "name=%s", "x\"y\\z\r\n\x1b[31m\x7f");
-	cr_assert_str_eq(captured() + 25,
-	    "info client/a\\x20b\\x0a name=x\\\"y\\\\z\\x0d\\x0a\\x1b[31m\\x7f\n");
+	cr_assert_str_eq(
+	    captured() + 25, "info client/a\\x20b\\x0a name=x\\\"y\\\\z\\x0d\\x0a\\x1b[31m\\x7f\n");
 }
 
 Test(log, well_formed_text_of_any_language_passes_and_the_rest_is_escaped)
 {
 	SQ_INFO("s", "gr\xc3\xbc\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x9a\x80");
-	cr_assert_str_eq(captured() + 25, "info s gr\xc3\xbc\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x9a\x80\n");
-	SQ_INFO("s", "%s", "\xc2\x9b" "1 \xe2\x80\xae \xff \xc3");
+	cr_assert_str_eq(
+	    captured() + 25, "info s gr\xc3\xbc\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x9a\x80\n");
+	SQ_INFO("s", "%s",
+	    "\xc2\x9b"
+	    "1 \xe2\x80\xae \xff \xc3");
 	cr_assert_str_eq(captured() + 25, "info s \\xc2\\x9b1 \\xe2\\x80\\xae \\xff \\xc3\n");
 }
 

@@ -10,9 +10,9 @@
 #include "core/metrics.h"
 
 static const struct sq_metric_def defs[] = {
-	{"sq_in_total", "qos=\"0\"", SQ_COUNTER, "Messages in."},
-	{"sq_in_total", "qos=\"1\"", SQ_COUNTER, "Messages in."},
-	{"sq_clients", NULL, SQ_GAUGE, "Clients, a \\ and\na line."},
+    {"sq_in_total", "qos=\"0\"", SQ_COUNTER, "Messages in."},
+    {"sq_in_total", "qos=\"1\"", SQ_COUNTER, "Messages in."},
+    {"sq_clients", NULL, SQ_GAUGE, "Clients, a \\ and\na line."},
 };
 
 static _Atomic int64_t values[3];
@@ -48,12 +48,13 @@ Test(metrics, rows_of_one_name_share_a_head)
 	sq_metric_add(&metrics, 0, 3);
 	sq_metric_set(&metrics, 2, -1);
 	t = text();
-	cr_assert_eq(strncmp(t,
-	                 "# HELP sq_in_total Messages in.\n# TYPE sq_in_total counter\n"
-	                 "sq_in_total{qos=\"0\"} 5\nsq_in_total{qos=\"1\"} 0\n"
-	                 "# HELP sq_clients Clients, a \\\\ and\\na line.\n# TYPE sq_clients gauge\n"
-	                 "sq_clients -1\n# HELP process_",
-	                 200),
+	cr_assert_eq(
+	    strncmp(t,
+		"# HELP sq_in_total Messages in.\n# TYPE sq_in_total counter\n"
+		"sq_in_total{qos=\"0\"} 5\nsq_in_total{qos=\"1\"} 0\n"
+		"# HELP sq_clients Clients, a \\\\ and\\na line.\n# TYPE sq_clients gauge\n"
+		"sq_clients -1\n# HELP process_",
+		200),
 	    0);
 	free(t);
 }

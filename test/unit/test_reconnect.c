@@ -8,15 +8,15 @@
 #define T0 UINT64_C(1000000)
 
 static const struct sq_reconnect_cfg cfg = {
-	.backoff_min_ms = 100,
-	.backoff_max_ms = 6000,
-	.stable_ms = 1000,
-	.dial_timeout_ms = 3000,
-	.probe_after_ms = 5000,
-	.drop_after_ms = 10000,
-	.max_age_ms = 400000,
-	.drain_ms = 30000,
-	.retry_after_max_ms = 60000,
+    .backoff_min_ms = 100,
+    .backoff_max_ms = 6000,
+    .stable_ms = 1000,
+    .dial_timeout_ms = 3000,
+    .probe_after_ms = 5000,
+    .drop_after_ms = 10000,
+    .max_age_ms = 400000,
+    .drain_ms = 30000,
+    .retry_after_max_ms = 60000,
 };
 
 static struct sq_reconnect *
@@ -306,8 +306,8 @@ Test(reconnect, a_storm_is_spread_over_the_backoff)
 		slots[wait * SLOTS / (cfg.backoff_max_ms + 1)]++;
 	}
 	for (int i = 0; i < SLOTS; i++)
-		cr_assert(slots[i] > LINKS / SLOTS / 2 && slots[i] < LINKS / SLOTS * 2, "slot %d: %u", i,
-		    slots[i]);
+		cr_assert(slots[i] > LINKS / SLOTS / 2 && slots[i] < LINKS / SLOTS * 2,
+		    "slot %d: %u", i, slots[i]);
 }
 
 /* What the world does to a link in the replay. */

@@ -34,7 +34,8 @@ setup(void)
 	    "-subj /CN=test -addext subjectAltName=DNS:broker.test,IP:127.0.0.1 "
 	    "-keyout key.pem -out cert.pem 2>/dev/null && "
 	    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
-	    "-subj /CN=other -keyout other-key.pem -out other.pem 2>/dev/null", dir);
+	    "-subj /CN=other -keyout other-key.pem -out other.pem 2>/dev/null",
+	    dir);
 	cr_assert_eq(system(cmd), 0);
 }
 
@@ -198,8 +199,8 @@ Test(tls, bad_files_are_named)
 	cr_assert_not_null(strstr(error(), "/nonexistent/ca.pem: "));
 	sq_buf_fini(&err);
 	cr_assert_null(sq_tls_server(file("cert.pem"), "/nonexistent/key.pem", &err));
-	cr_assert_eq(strcmp(error(), "/nonexistent/key.pem: No such file or directory"), 0, "%s",
-	    error());
+	cr_assert_eq(
+	    strcmp(error(), "/nonexistent/key.pem: No such file or directory"), 0, "%s", error());
 	sq_buf_fini(&err);
 	cr_assert_null(sq_tls_server(file("key.pem"), file("key.pem"), &err));
 	cr_assert_not_null(strstr(error(), "key.pem: "));
