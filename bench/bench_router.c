@@ -20,7 +20,7 @@ enum { MATCHES = 1000000, TOPIC_MAX = 96, SLICE = 1000 };
 enum kind { EXACT, PLUS, MULTI, MIX, N_KINDS };
 
 static const char *const kind_names[N_KINDS] = {
-	"exact", "one + each", "# at the end", "mix 80/15/5"};
+    "exact", "one + each", "# at the end", "mix 80/15/5"};
 
 static uint64_t state = 88172645463325252u;
 
@@ -42,8 +42,8 @@ bench_now_ns(void)
 static struct sq_bytes
 bench_topic(char out[TOPIC_MAX], size_t i)
 {
-	int n = snprintf(out, TOPIC_MAX, "building/%zu/room/%zu/sensor/%zu", i / 10000,
-	    i / 100 % 100, i % 100);
+	int n = snprintf(
+	    out, TOPIC_MAX, "building/%zu/room/%zu/sensor/%zu", i / 10000, i / 100 % 100, i % 100);
 
 	return (struct sq_bytes){(const unsigned char *)out, (size_t)n};
 }

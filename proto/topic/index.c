@@ -124,8 +124,8 @@ index_node_free(struct sq_topic_index *x, struct topic_node *n)
 void
 sq_topic_index_prune(struct sq_topic_index *x, struct topic_node *n)
 {
-	while (n->parent != NULL && n->children == NULL && n->plus == NULL &&
-	    n->entries == NULL && n->multi == NULL && n->scans == 0) {
+	while (n->parent != NULL && n->children == NULL && n->plus == NULL && n->entries == NULL &&
+	    n->multi == NULL && n->scans == 0) {
 		struct topic_node *parent = n->parent;
 
 		index_node_free(x, n);
@@ -199,8 +199,8 @@ index_is(struct sq_bytes level, unsigned char c)
 }
 
 void
-sq_topic_index_insert(struct sq_topic_index *x, struct sq_bytes tag, struct sq_bytes filter,
-    struct sq_index_entry *e)
+sq_topic_index_insert(
+    struct sq_topic_index *x, struct sq_bytes tag, struct sq_bytes filter, struct sq_index_entry *e)
 {
 	struct topic_node *n = tag.len > 0 ? index_child_make(x, x->tags, tag) : x->root;
 	struct sq_index_entry **head = NULL;
@@ -375,8 +375,8 @@ sq_topic_index_match(const struct sq_topic_index *x, struct sq_bytes topic,
 }
 
 size_t
-sq_topic_index_match_tag(const struct sq_topic_index *x, struct sq_bytes tag,
-    struct sq_bytes topic, void (*fn)(struct sq_index_entry *, void *arg), void *arg)
+sq_topic_index_match_tag(const struct sq_topic_index *x, struct sq_bytes tag, struct sq_bytes topic,
+    void (*fn)(struct sq_index_entry *, void *arg), void *arg)
 {
 	struct topic_level level = {tag, sq_topic_index_hash(x, tag)};
 	const struct topic_node *root = topic_child(x, x->tags, &level);

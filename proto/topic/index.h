@@ -26,7 +26,7 @@ struct sq_topic_scan;
 
 /* Stands in the caller's object (SQ_CONTAINER_OF).  Zeroed: in no index. */
 struct sq_index_entry {
-	struct sq_index_entry *next;   /* same filter, same tag */
+	struct sq_index_entry *next; /* same filter, same tag */
 	struct sq_index_entry **pprev;
 	void *node;
 };
@@ -49,8 +49,8 @@ void sq_topic_index_free(struct sq_topic_index **indexp);
  * in struct sq_topic_filter, checked (SQ_NO_TAG or empty: none).  Both are
  * copied.  For retained messages 'filter' is a topic name.  Any number of
  * entries may have the same filter. */
-void sq_topic_index_insert(struct sq_topic_index *, struct sq_bytes tag,
-    struct sq_bytes filter, struct sq_index_entry *e);
+void sq_topic_index_insert(
+    struct sq_topic_index *, struct sq_bytes tag, struct sq_bytes filter, struct sq_index_entry *e);
 /* Takes 'e' out and frees what nobody needs any more; nothing if 'e' is in no
  * index.  O(levels). */
 void sq_topic_index_remove(struct sq_topic_index *, struct sq_index_entry *e);
@@ -66,8 +66,8 @@ size_t sq_topic_index_match_tag(const struct sq_topic_index *, struct sq_bytes t
 
 /* First entry inserted under exactly this text, wildcards being ordinary
  * characters here ("a/+" finds only "a/+"); NULL if none; go on with ->next. */
-struct sq_index_entry *sq_topic_index_find(const struct sq_topic_index *,
-    struct sq_bytes tag, struct sq_bytes filter);
+struct sq_index_entry *
+sq_topic_index_find(const struct sq_topic_index *, struct sq_bytes tag, struct sq_bytes filter);
 
 /* Entries and trie nodes; an index without entries and open scans has no node. */
 size_t sq_topic_index_count(const struct sq_topic_index *);
@@ -78,8 +78,8 @@ size_t sq_topic_index_nodes(const struct sq_topic_index *);
  * found).  The index may change between slices: a name that is there all the
  * time is reported exactly once, one that comes or goes may be missed, and a
  * scan always ends.  SQ_EINVAL or SQ_ETOOBIG if 'filter' isn't a plain one. */
-int sq_topic_scan_open(struct sq_topic_index *, struct sq_bytes filter,
-    struct sq_topic_scan **out) SQ_MUST_CHECK;
+int sq_topic_scan_open(
+    struct sq_topic_index *, struct sq_bytes filter, struct sq_topic_scan **out) SQ_MUST_CHECK;
 /* Goes on for at most 'max_nodes' visited nodes, so at most so many names;
  * returns whether there may be more.  'fn' returns false to end the slice after
  * this name; it may remove the entry that it is given, and change nothing else. */

@@ -46,8 +46,7 @@ scan_takes_all(const struct sq_topic_scan *s, size_t depth)
 static bool
 scan_hidden(const struct sq_topic_scan *s)
 {
-	return s->depth == 1 && scan_takes_all(s, 0) && s->at->len > 0 &&
-	    s->at->level[0] == '$';
+	return s->depth == 1 && scan_takes_all(s, 0) && s->at->len > 0 && s->at->level[0] == '$';
 }
 
 static struct topic_node *
@@ -135,8 +134,8 @@ sq_topic_scan_open(struct sq_topic_index *x, struct sq_bytes filter, struct sq_t
 		if (rest.p == NULL && level.len == 1 && level.p[0] == '#')
 			s->multi = true;
 		else
-			s->levels[s->n_levels++] =
-			    (struct topic_level){level, sq_topic_index_hash(x, level)};
+			s->levels[s->n_levels++] = (struct topic_level){
+			    level, sq_topic_index_hash(x, level)};
 	}
 	scan_move(s, x->root);
 	*out = s;

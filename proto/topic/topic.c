@@ -89,8 +89,7 @@ topic_plain(struct sq_bytes in, bool *wildcard, const char **why)
 			*wildcard = true;
 			break;
 		case 0:
-			return topic_fail(
-			    SQ_EINVAL, why, "a topic filter must not contain U+0000");
+			return topic_fail(SQ_EINVAL, why, "a topic filter must not contain U+0000");
 		default:
 			break;
 		}
@@ -215,8 +214,8 @@ sq_topic_match(struct sq_bytes filter, struct sq_bytes topic)
 			t++;
 		} else {
 			/* "a/#" selects its parent "a", §4.7.1.2 */
-			return t == topic.len && f + 2 == filter.len &&
-			    filter.p[f] == '/' && filter.p[f + 1] == '#';
+			return t == topic.len && f + 2 == filter.len && filter.p[f] == '/' &&
+			    filter.p[f + 1] == '#';
 		}
 	}
 	return t == topic.len;

@@ -43,8 +43,8 @@ int sq_topic_name_check(struct sq_bytes name, const char **why) SQ_MUST_CHECK;
  * filter follows it (§4.8.2); a tag likewise, but the filter behind it may be
  * left out.  $share stands before $tag, each at most once.  "$share" without a
  * slash is an ordinary filter.  Errors as above; '*out' is then untouched. */
-int sq_topic_filter_parse(struct sq_bytes in, struct sq_topic_filter *out,
-    const char **why) SQ_MUST_CHECK;
+int sq_topic_filter_parse(
+    struct sq_bytes in, struct sq_topic_filter *out, const char **why) SQ_MUST_CHECK;
 
 /* Checks a tag alone: 1 to SQ_TOPIC_TAG_MAX bytes, no NUL, no / + #. */
 int sq_topic_tag_check(struct sq_bytes tag, const char **why) SQ_MUST_CHECK;

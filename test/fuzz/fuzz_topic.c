@@ -49,7 +49,7 @@ check_topic(const struct sq_topic_index *x, struct item *items, size_t n, struct
 		if (k < n && tag.len == 0)
 			continue;
 		found = tag.len > 0 ? sq_topic_index_match_tag(x, tag, topic, hit, &calls)
-		                    : sq_topic_index_match(x, topic, hit, &calls);
+				    : sq_topic_index_match(x, topic, hit, &calls);
 		assert(found == calls);
 		for (size_t i = 0; i < n; i++) {
 			bool want = sq_index_entry_linked(&items[i].entry) &&

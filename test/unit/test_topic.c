@@ -56,16 +56,15 @@ repeat(const char *unit, size_t len)
 
 Test(topic, names_take_anything_but_wildcards_and_nul)
 {
-	const char *good[] = {"a", "/", "//", "ACCOUNTS", "Accounts payable", "/finance",
-		"a/", "$SYS/x", "$share/x", "$", "\xe2\x82\xac/\xf0\x9f\x90\x87"};
+	const char *good[] = {"a", "/", "//", "ACCOUNTS", "Accounts payable", "/finance", "a/",
+	    "$SYS/x", "$share/x", "$", "\xe2\x82\xac/\xf0\x9f\x90\x87"};
 	const char *bad[] = {"", "+", "#", "a/+", "a/#", "a+b", "a#", "+/a", "sport/+/x"};
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		cr_assert_eq(name(good[i]), 0, "%s", good[i]);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		cr_assert_eq(name(bad[i]), SQ_EINVAL, "%s", bad[i]);
-	cr_assert_eq(
-	    sq_topic_name_check((struct sq_bytes){(const unsigned char *)"a\0b", 3}, NULL),
+	cr_assert_eq(sq_topic_name_check((struct sq_bytes){(const unsigned char *)"a\0b", 3}, NULL),
 	    SQ_EINVAL);
 	cr_assert_eq(sq_topic_name_check((struct sq_bytes){NULL, 0}, NULL), SQ_EINVAL);
 }
@@ -101,9 +100,9 @@ Test(topic, lengths_and_levels_are_bounded)
 Test(topic, wildcards_stand_where_4_7_1_allows)
 {
 	const char *good[] = {"#", "+", "sport/tennis/#", "+/tennis/#", "sport/+/player1", "/+",
-		"+/+", "+/", "/#", "//#", "a//+//b", "$SYS/#", "$SYS/monitor/+", "$share", "$"};
+	    "+/+", "+/", "/#", "//#", "a//+//b", "$SYS/#", "$SYS/monitor/+", "$share", "$"};
 	const char *bad[] = {"", "sport/tennis#", "sport/tennis/#/ranking", "sport+", "+sport",
-		"a/b+/c", "a/++", "##", "#/", "a/#/", "+#", "#+", "a/+#"};
+	    "a/b+/c", "a/++", "##", "#/", "a/#/", "+#", "#+", "a/+#"};
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		cr_assert_eq(filter(good[i]), 0, "%s", good[i]);
@@ -117,23 +116,23 @@ Test(topic, filters_are_taken_apart)
 		const char *in, *share, *tag, *filter;
 		bool wildcard;
 	} rows[] = {
-		{"a/+/c", "", "", "a/+/c", true},
-		{"a/b", "", "", "a/b", false},
-		{"$share/consumer1/sport/tennis/+", "consumer1", "", "sport/tennis/+", true},
-		{"$share/consumer1//finance", "consumer1", "", "/finance", false},
-		{"$share/g/#", "g", "", "#", true},
-		{"$share/g/$SYS/x", "g", "", "$SYS/x", false},
-		{"$share/$g/x", "$g", "", "x", false},
-		{"$share", "", "", "$share", false},
-		{"$shared/a/b", "", "", "$shared/a/b", false},
-		{"a/$share/b", "", "", "a/$share/b", false},
-		{"$tag/red", "", "red", "#", true},
-		{"$tag/red/a/b", "", "red", "a/b", false},
-		{"$tag/red//", "", "red", "/", false},
-		{"$tag/$x/$SYS/#", "", "$x", "$SYS/#", true},
-		{"$tags/red", "", "", "$tags/red", false},
-		{"$share/g/$tag/red", "g", "red", "#", true},
-		{"$share/g/$tag/red/a/#", "g", "red", "a/#", true},
+	    {"a/+/c", "", "", "a/+/c", true},
+	    {"a/b", "", "", "a/b", false},
+	    {"$share/consumer1/sport/tennis/+", "consumer1", "", "sport/tennis/+", true},
+	    {"$share/consumer1//finance", "consumer1", "", "/finance", false},
+	    {"$share/g/#", "g", "", "#", true},
+	    {"$share/g/$SYS/x", "g", "", "$SYS/x", false},
+	    {"$share/$g/x", "$g", "", "x", false},
+	    {"$share", "", "", "$share", false},
+	    {"$shared/a/b", "", "", "$shared/a/b", false},
+	    {"a/$share/b", "", "", "a/$share/b", false},
+	    {"$tag/red", "", "red", "#", true},
+	    {"$tag/red/a/b", "", "red", "a/b", false},
+	    {"$tag/red//", "", "red", "/", false},
+	    {"$tag/$x/$SYS/#", "", "$x", "$SYS/#", true},
+	    {"$tags/red", "", "", "$tags/red", false},
+	    {"$share/g/$tag/red", "g", "red", "#", true},
+	    {"$share/g/$tag/red/a/#", "g", "red", "a/#", true},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -155,27 +154,27 @@ Test(topic, errors_name_the_rule_and_leave_the_result_alone)
 	const struct {
 		const char *in, *word;
 	} rows[] = {
-		{"", "empty"},
-		{"$share/", "share name must not be empty"},
-		{"$share//x", "share name must not be empty"},
-		{"$share/g", "must follow the share name"},
-		{"$share/g/", "must follow the share name"},
-		{"$share/+/x", "share name must not contain"},
-		{"$share/g#/x", "share name must not contain"},
-		{"$share/g/a#", "# must fill"},
-		{"$share/g/$share/h/x", "once each"},
-		{"$tag", "followed by / and a tag"},
-		{"$share/g/$tag", "followed by / and a tag"},
-		{"$tag/", "tag must not be empty"},
-		{"$tag//x", "tag must not be empty"},
-		{"$tag/red/", "filter must not be empty"},
-		{"$tag/+", "tag must not contain"},
-		{"$tag/#", "tag must not contain"},
-		{"$tag/red/#/x", "last character"},
-		{"$tag/red/$share/g/x", "once each"},
-		{"$tag/red/$tag/blue", "once each"},
-		{"a+", "+ must fill"},
-		{"#/a", "last character"},
+	    {"", "empty"},
+	    {"$share/", "share name must not be empty"},
+	    {"$share//x", "share name must not be empty"},
+	    {"$share/g", "must follow the share name"},
+	    {"$share/g/", "must follow the share name"},
+	    {"$share/+/x", "share name must not contain"},
+	    {"$share/g#/x", "share name must not contain"},
+	    {"$share/g/a#", "# must fill"},
+	    {"$share/g/$share/h/x", "once each"},
+	    {"$tag", "followed by / and a tag"},
+	    {"$share/g/$tag", "followed by / and a tag"},
+	    {"$tag/", "tag must not be empty"},
+	    {"$tag//x", "tag must not be empty"},
+	    {"$tag/red/", "filter must not be empty"},
+	    {"$tag/+", "tag must not contain"},
+	    {"$tag/#", "tag must not contain"},
+	    {"$tag/red/#/x", "last character"},
+	    {"$tag/red/$share/g/x", "once each"},
+	    {"$tag/red/$tag/blue", "once each"},
+	    {"a+", "+ must fill"},
+	    {"#/a", "last character"},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -315,8 +314,8 @@ Test(topic, every_short_filter_agrees_with_every_short_topic)
 					if (ttext[0] == 0)
 						continue;
 					want = oracle(f, nf, t, nt);
-					cr_assert_eq(match(ftext, ttext), want, "%s %s", ftext,
-					    ttext);
+					cr_assert_eq(
+					    match(ftext, ttext), want, "%s %s", ftext, ttext);
 					agreed++;
 					hits += want;
 				}

@@ -17,16 +17,15 @@ check_match(const struct sq_topic_index *x, struct item *items, size_t n, const 
 
 	for (size_t i = 0; i < n; i++)
 		items[i].hits = 0;
-	found = tag[0] == 0
-	    ? sq_topic_index_match(x, bytes(topic), hit, &calls)
-	    : sq_topic_index_match_tag(x, bytes(tag), bytes(topic), hit, &calls);
+	found = tag[0] == 0 ? sq_topic_index_match(x, bytes(topic), hit, &calls)
+			    : sq_topic_index_match_tag(x, bytes(tag), bytes(topic), hit, &calls);
 	for (size_t i = 0; i < n; i++) {
 		bool should = sq_index_entry_linked(&items[i].entry) &&
 		    !strcmp(items[i].tag, tag) &&
 		    sq_topic_match(bytes(items[i].text), bytes(topic));
 
-		cr_assert_eq(items[i].hits, should, "%s on %s: %u", items[i].text, topic,
-		    items[i].hits);
+		cr_assert_eq(
+		    items[i].hits, should, "%s on %s: %u", items[i].text, topic, items[i].hits);
 		want += should;
 	}
 	cr_assert_eq(found, want);

@@ -15,8 +15,7 @@ hit_scan(struct sq_index_entry *e, void *arg)
 }
 
 static void
-check_scan(struct sq_topic_index *x, struct item *items, size_t n, const char *filter,
-    size_t slice)
+check_scan(struct sq_topic_index *x, struct item *items, size_t n, const char *filter, size_t slice)
 {
 	struct sq_topic_scan *s = NULL;
 	size_t calls = 0;
@@ -38,7 +37,7 @@ check_scan(struct sq_topic_index *x, struct item *items, size_t n, const char *f
 	for (size_t i = 0; i < n; i++)
 		cr_assert_eq(items[i].hits,
 		    sq_index_entry_linked(&items[i].entry) &&
-		        sq_topic_match(bytes(filter), bytes(items[i].text)),
+			sq_topic_match(bytes(filter), bytes(items[i].text)),
 		    "%s in %s: %u", items[i].text, filter, items[i].hits);
 }
 

@@ -43,8 +43,8 @@ hit(struct sq_index_entry *e, void *arg)
 static inline void
 random_topic(char *out, bool wild)
 {
-	static const char *const words[] = {"", "a", "b", "c", "$s", "$", "long-enough-for-two",
-		"+", "+", "#"};
+	static const char *const words[] = {
+	    "", "a", "b", "c", "$s", "$", "long-enough-for-two", "+", "+", "#"};
 	struct sq_topic_filter f;
 
 	do {
@@ -57,7 +57,7 @@ random_topic(char *out, bool wild)
 			strcat(out, words[rnd(wild ? 10 : 7)]);
 		}
 	} while (wild ? sq_topic_filter_parse(bytes(out), &f, NULL) < 0
-	              : sq_topic_name_check(bytes(out), NULL) < 0);
+		      : sq_topic_name_check(bytes(out), NULL) < 0);
 }
 
 static inline void
