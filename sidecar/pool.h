@@ -67,6 +67,7 @@ struct sq_pool_events {
 	void (*detached)(void *owner, struct sq_uplink *, uint64_t epoch, uint8_t reason);
 };
 
+/* What it points to must outlive the pool. */
 struct sq_pool_cfg {
 	const struct sq_strings *brokers; /* host:port, [v6]:port */
 	unsigned links_per_broker;        /* 1 or 2 */
