@@ -75,8 +75,8 @@ sq_mqtt_read_packet_id(struct sq_mqtt_decoder *d, struct sq_reader *r, uint16_t 
 	if (r->bad)
 		return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED, CUT_SHORT);
 	if (*out == 0)
-		return sq_mqtt_fail(d, SQ_MQTT_RC_PROTOCOL_ERROR,
-		    "packet identifier is 0 (MQTT 2.2.1)");
+		return sq_mqtt_fail(
+		    d, SQ_MQTT_RC_PROTOCOL_ERROR, "packet identifier is 0 (MQTT 2.2.1)");
 	return 0;
 }
 
@@ -102,15 +102,14 @@ decode_first(struct sq_mqtt_decoder *d, uint8_t first)
 	uint8_t flags = first & def->flags_mask;
 
 	if (type == 0 || (type == SQ_MQTT_AUTH && d->version != 0 && d->version < SQ_MQTT_V5))
-		return sq_mqtt_fail(
-		    d, SQ_MQTT_RC_MALFORMED, "reserved packet type (MQTT 2.1.2)");
+		return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED, "reserved packet type (MQTT 2.1.2)");
 	if (since == 0 || (d->version != 0 && since > d->version))
 		return sq_mqtt_fail(d, SQ_MQTT_RC_PROTOCOL_ERROR,
 		    "packet that this side does not send (MQTT 2.1.2)");
 	if (d->role == SQ_MQTT_SERVER && (type == SQ_MQTT_CONNECT) != (d->version == 0))
 		return sq_mqtt_fail(d, SQ_MQTT_RC_PROTOCOL_ERROR,
 		    d->version == 0 ? "first packet is not CONNECT (MQTT 3.1)"
-		                    : "second CONNECT on a connection (MQTT 3.1)");
+				    : "second CONNECT on a connection (MQTT 3.1)");
 	if (type == SQ_MQTT_PUBLISH)
 		return decode_publish_flags(d, first);
 	if (d->version == SQ_MQTT_V31 && def->flags != 0)
@@ -209,8 +208,8 @@ decode_publish(
 /* Reads what ends most packets of MQTT 5: a reason code and properties, the
  * latter, or both, left out for success. */
 static int
-decode_reason(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mqtt_packet *out,
-    uint8_t *reason)
+decode_reason(
+    struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mqtt_packet *out, uint8_t *reason)
 {
 	*reason = SQ_MQTT_RC_SUCCESS;
 	out->props = sq_mqtt_props_none;

@@ -29,8 +29,8 @@ connect_version(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mqtt_c
 	mqtt = name.len == 4 && memcmp(name.p, "MQTT", 4) == 0;
 	v31 = name.len == 6 && memcmp(name.p, "MQIsdp", 6) == 0;
 	if (r->bad || (!mqtt && !v31))
-		return sq_mqtt_fail(d, SQ_MQTT_RC_UNSUPPORTED_VERSION,
-		    "protocol name is not MQTT (MQTT 3.1.2.1)");
+		return sq_mqtt_fail(
+		    d, SQ_MQTT_RC_UNSUPPORTED_VERSION, "protocol name is not MQTT (MQTT 3.1.2.1)");
 	/* Above 0x7f are private levels of bridges; they ask for the one below. */
 	d->version = (level & 0x7f) < SQ_MQTT_V5 ? SQ_MQTT_V311 : SQ_MQTT_V5;
 	if (mqtt ? level != SQ_MQTT_V311 && level != SQ_MQTT_V5 : level != SQ_MQTT_V31)
@@ -51,16 +51,16 @@ connect_flags(struct sq_mqtt_decoder *d, uint8_t flags, struct sq_mqtt_connect *
 	con->has_username = (flags & FLAG_USERNAME) != 0;
 	con->has_password = (flags & FLAG_PASSWORD) != 0;
 	if ((flags & FLAG_RESERVED) != 0)
-		return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED,
-		    "CONNECT with the reserved flag set (MQTT 3.1.2.3)");
+		return sq_mqtt_fail(
+		    d, SQ_MQTT_RC_MALFORMED, "CONNECT with the reserved flag set (MQTT 3.1.2.3)");
 	if (con->will_qos == 3)
 		return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED, "will with QoS 3 (MQTT 3.1.2.6)");
 	if (!con->has_will && (con->will_qos != 0 || con->will_retain))
 		return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED,
 		    "will QoS or will retain without a will (MQTT 3.1.2.6)");
 	if (d->version < SQ_MQTT_V5 && con->has_password && !con->has_username)
-		return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED,
-		    "password without user name (MQTT 3.1.1, 3.1.2.9)");
+		return sq_mqtt_fail(
+		    d, SQ_MQTT_RC_MALFORMED, "password without user name (MQTT 3.1.1, 3.1.2.9)");
 	return 0;
 }
 
@@ -74,8 +74,7 @@ connect_will(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mqtt_conn
 	if (rc == 0)
 		rc = sq_mqtt_read_topic(d, r, &con->will_topic);
 	if (rc == 0 && con->will_topic.len == 0)
-		rc = sq_mqtt_fail(
-		    d, SQ_MQTT_RC_MALFORMED, "will with an empty topic (MQTT 4.7.3)");
+		rc = sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED, "will with an empty topic (MQTT 4.7.3)");
 	if (rc == 0)
 		rc = sq_mqtt_read_binary(d, r, &con->will_payload);
 	return rc;
@@ -141,8 +140,8 @@ sq_mqtt_read_connack(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_m
 	out->props = sq_mqtt_props_none;
 	out->connack.session_present = flags & 1;
 	if ((flags & ~1u) != 0)
-		return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED,
-		    "CONNACK with reserved flags set (MQTT 3.2.2.1)");
+		return sq_mqtt_fail(
+		    d, SQ_MQTT_RC_MALFORMED, "CONNACK with reserved flags set (MQTT 3.2.2.1)");
 	if (v5 ? !sq_mqtt_reason_allowed(code, SQ_MQTT_CONNACK, SQ_MQTT_SERVER) : code > 5)
 		return sq_mqtt_fail(d, SQ_MQTT_RC_PROTOCOL_ERROR,
 		    "CONNACK with an unknown reason code (MQTT 3.2.2.2)");

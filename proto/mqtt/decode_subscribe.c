@@ -29,8 +29,7 @@ subscribe_filter(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_bytes
 	int rc = sq_mqtt_read_string(d, r, out);
 
 	if (rc == 0 && out->len == 0)
-		return sq_mqtt_fail(
-		    d, SQ_MQTT_RC_MALFORMED, "topic filter is empty (MQTT 4.7.3)");
+		return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED, "topic filter is empty (MQTT 4.7.3)");
 	return rc;
 }
 
@@ -79,8 +78,8 @@ sq_mqtt_read_subscribe(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq
 	out->subscribe.entries = (struct sq_bytes){r->p, sq_reader_left(r)};
 	out->subscribe.count = 0;
 	if (sq_reader_left(r) == 0)
-		return sq_mqtt_fail(d, SQ_MQTT_RC_PROTOCOL_ERROR,
-		    "SUBSCRIBE without a topic filter (MQTT 3.8.3)");
+		return sq_mqtt_fail(
+		    d, SQ_MQTT_RC_PROTOCOL_ERROR, "SUBSCRIBE without a topic filter (MQTT 3.8.3)");
 	for (; sq_reader_left(r) > 0; out->subscribe.count++) {
 		rc = subscribe_filter(d, r, &filter);
 		if (rc != 0)
@@ -97,8 +96,7 @@ sq_mqtt_read_subscribe(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq
 }
 
 int
-sq_mqtt_read_unsubscribe(
-    struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mqtt_packet *out)
+sq_mqtt_read_unsubscribe(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mqtt_packet *out)
 {
 	struct sq_bytes filter;
 	int rc = subscribe_head(d, r, out, &out->unsubscribe.packet_id);
@@ -147,10 +145,11 @@ sq_mqtt_read_suback(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mq
 bool
 sq_mqtt_filter_next(struct sq_bytes *rest, struct sq_bytes *filter)
 {
-	struct sq_reader r = sq_reader(rest->p, rest->len);
+	struct sq_reader r;
 
 	if (rest->len == 0)
 		return false;
+	r = sq_reader(rest->p, rest->len);
 	filter->len = sq_read16(&r);
 	filter->p = sq_read_bytes(&r, filter->len);
 	*rest = (struct sq_bytes){r.p, r.bad ? 0 : sq_reader_left(&r)};

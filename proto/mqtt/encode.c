@@ -111,8 +111,8 @@ first_byte(enum sq_mqtt_type type)
 }
 
 size_t
-sq_mqtt_ack(unsigned char *out, uint8_t version, enum sq_mqtt_type type, uint16_t packet_id,
-    uint8_t reason)
+sq_mqtt_ack(
+    unsigned char *out, uint8_t version, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason)
 {
 	bool shortest = version < SQ_MQTT_V5 || reason == SQ_MQTT_RC_SUCCESS;
 
@@ -125,8 +125,8 @@ sq_mqtt_ack(unsigned char *out, uint8_t version, enum sq_mqtt_type type, uint16_
 }
 
 void
-sq_mqtt_put_ack(struct sq_buf *b, uint8_t version, enum sq_mqtt_type type, uint16_t packet_id,
-    uint8_t reason)
+sq_mqtt_put_ack(
+    struct sq_buf *b, uint8_t version, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason)
 {
 	unsigned char *p = sq_buf_reserve(b, SQ_MQTT_ACK_MAX);
 
@@ -134,8 +134,8 @@ sq_mqtt_put_ack(struct sq_buf *b, uint8_t version, enum sq_mqtt_type type, uint1
 }
 
 int
-sq_mqtt_put_ack_props(struct sq_buf *b, uint8_t version, enum sq_mqtt_type type,
-    uint16_t packet_id, uint8_t reason, const struct sq_mqtt_props *props)
+sq_mqtt_put_ack_props(struct sq_buf *b, uint8_t version, enum sq_mqtt_type type, uint16_t packet_id,
+    uint8_t reason, const struct sq_mqtt_props *props)
 {
 	struct out o;
 	int rc;
@@ -177,7 +177,7 @@ sq_mqtt_put_connect(
     struct sq_buf *b, const struct sq_mqtt_connect *con, const struct sq_mqtt_props *props)
 {
 	static const struct sq_bytes names[] = {
-		{(const unsigned char *)"MQTT", 4}, {(const unsigned char *)"MQIsdp", 6}};
+	    {(const unsigned char *)"MQTT", 4}, {(const unsigned char *)"MQIsdp", 6}};
 	bool v31 = con->version == SQ_MQTT_V31;
 	struct out o;
 	int rc = out_open(&o, b, first_byte(SQ_MQTT_CONNECT), connect_size(con, v31, props));
@@ -188,8 +188,8 @@ sq_mqtt_put_connect(
 	out_u8(&o, con->version);
 	out_u8(&o,
 	    (unsigned)con->has_username << 7 | (unsigned)con->has_password << 6 |
-	        (con->has_will ? (unsigned)con->will_retain << 5 | con->will_qos << 3 | 4 : 0) |
-	        (unsigned)con->clean_start << 1);
+		(con->has_will ? (unsigned)con->will_retain << 5 | con->will_qos << 3 | 4 : 0) |
+		(unsigned)con->clean_start << 1);
 	out_u16(&o, con->keep_alive_s);
 	out_props(&o, con->version, props);
 	out_string(&o, con->client_id);
@@ -210,8 +210,7 @@ sq_mqtt_put_connack(struct sq_buf *b, uint8_t version, bool session_present, uin
     const struct sq_mqtt_props *props)
 {
 	struct out o;
-	int rc = out_open(
-	    &o, b, first_byte(SQ_MQTT_CONNACK), add(2, props_size(version, props)));
+	int rc = out_open(&o, b, first_byte(SQ_MQTT_CONNACK), add(2, props_size(version, props)));
 
 	if (rc != 0)
 		return rc;
@@ -344,8 +343,8 @@ sq_mqtt_put_pingresp(struct sq_buf *b)
 
 /* SUBSCRIBE and UNSUBSCRIBE as the decoder left them: entries as they are. */
 static int
-put_entries(struct sq_buf *b, uint8_t version, const struct sq_mqtt_packet *pkt,
-    uint16_t packet_id, struct sq_bytes entries)
+put_entries(struct sq_buf *b, uint8_t version, const struct sq_mqtt_packet *pkt, uint16_t packet_id,
+    struct sq_bytes entries)
 {
 	struct out o;
 	int rc = out_open(&o, b, first_byte(pkt->type),

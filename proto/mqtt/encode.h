@@ -20,7 +20,7 @@ struct sq_mqtt_publish_out {
 	uint16_t topic_alias; /* 0: none; with one, 'topic' may be empty */
 	uint32_t expiry_s;    /* SQ_MSG_NO_EXPIRY: none */
 	struct sq_bytes topic;
-	struct sq_bytes props; /* forwardable block of the message, spliced as it is */
+	struct sq_bytes props;   /* forwardable block of the message, spliced as it is */
 	const uint32_t *sub_ids; /* subscription identifiers, 1 to 268,435,455 */
 	size_t sub_ids_n;
 	size_t payload_len;
@@ -37,33 +37,32 @@ size_t sq_mqtt_publish_head(unsigned char *out, size_t cap, const struct sq_mqtt
 
 /* Writes a PUBACK, PUBREC, PUBREL or PUBCOMP without properties, in its short
  * form for success, to 'out' (SQ_MQTT_ACK_MAX bytes); returns its bytes. */
-size_t sq_mqtt_ack(unsigned char *out, uint8_t version, enum sq_mqtt_type type,
-    uint16_t packet_id, uint8_t reason);
-void sq_mqtt_put_ack(struct sq_buf *, uint8_t version, enum sq_mqtt_type type,
-    uint16_t packet_id, uint8_t reason);
+size_t sq_mqtt_ack(unsigned char *out, uint8_t version, enum sq_mqtt_type type, uint16_t packet_id,
+    uint8_t reason);
+void sq_mqtt_put_ack(
+    struct sq_buf *, uint8_t version, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason);
 int sq_mqtt_put_ack_props(struct sq_buf *, uint8_t version, enum sq_mqtt_type type,
     uint16_t packet_id, uint8_t reason, const struct sq_mqtt_props *props) SQ_MUST_CHECK;
 
 /* connect->version says in which form. */
 int sq_mqtt_put_connect(struct sq_buf *, const struct sq_mqtt_connect *connect,
     const struct sq_mqtt_props *props) SQ_MUST_CHECK;
-int sq_mqtt_put_connack(struct sq_buf *, uint8_t version, bool session_present,
-    uint8_t reason, const struct sq_mqtt_props *props) SQ_MUST_CHECK;
+int sq_mqtt_put_connack(struct sq_buf *, uint8_t version, bool session_present, uint8_t reason,
+    const struct sq_mqtt_props *props) SQ_MUST_CHECK;
 int sq_mqtt_put_subscribe(struct sq_buf *, uint8_t version, uint16_t packet_id,
     const struct sq_mqtt_sub *subs, size_t n, const struct sq_mqtt_props *props) SQ_MUST_CHECK;
 int sq_mqtt_put_unsubscribe(struct sq_buf *, uint8_t version, uint16_t packet_id,
     const struct sq_bytes *filters, size_t n, const struct sq_mqtt_props *props) SQ_MUST_CHECK;
 /* SUBACK or UNSUBACK with 'n' reason codes (3.1.1: every failure as 0x80; no
  * codes at all in an UNSUBACK). */
-int sq_mqtt_put_suback(struct sq_buf *, uint8_t version, enum sq_mqtt_type type,
-    uint16_t packet_id, const uint8_t *reasons, size_t n, const struct sq_mqtt_props *props)
-    SQ_MUST_CHECK;
+int sq_mqtt_put_suback(struct sq_buf *, uint8_t version, enum sq_mqtt_type type, uint16_t packet_id,
+    const uint8_t *reasons, size_t n, const struct sq_mqtt_props *props) SQ_MUST_CHECK;
 /* In 3.1.1 only a client sends it, and it says nothing but success. */
 int sq_mqtt_put_disconnect(struct sq_buf *, uint8_t version, uint8_t reason,
     const struct sq_mqtt_props *props) SQ_MUST_CHECK;
 /* MQTT 5 only. */
-int sq_mqtt_put_auth(struct sq_buf *, uint8_t reason, const struct sq_mqtt_props *props)
-    SQ_MUST_CHECK;
+int
+sq_mqtt_put_auth(struct sq_buf *, uint8_t reason, const struct sq_mqtt_props *props) SQ_MUST_CHECK;
 void sq_mqtt_put_pingreq(struct sq_buf *);
 void sq_mqtt_put_pingresp(struct sq_buf *);
 

@@ -41,7 +41,7 @@ enum sq_mqtt_version { SQ_MQTT_V31 = 3, SQ_MQTT_V311 = 4, SQ_MQTT_V5 = 5 };
 
 struct sq_mqtt_connect { /* §3.1; its properties are in the packet */
 	uint8_t version;
-	bool clean_start;    /* 3.1.1: clean session */
+	bool clean_start; /* 3.1.1: clean session */
 	bool has_will, has_username, has_password;
 	bool will_retain;
 	uint8_t will_qos;
@@ -54,8 +54,8 @@ struct sq_mqtt_connect { /* §3.1; its properties are in the packet */
 struct sq_mqtt_publish { /* §3.3 */
 	uint8_t qos;
 	bool dup, retain;
-	uint16_t packet_id;     /* 0 with QoS 0 */
-	struct sq_bytes topic;  /* empty: by props.topic_alias */
+	uint16_t packet_id;    /* 0 with QoS 0 */
+	struct sq_bytes topic; /* empty: by props.topic_alias */
 	struct sq_bytes payload;
 };
 
@@ -63,32 +63,32 @@ struct sq_mqtt_packet {
 	uint8_t type; /* enum sq_mqtt_type; says which member is valid */
 	union {
 		struct sq_mqtt_connect connect;
-		struct {
+		struct { /* §3.2 */
 			bool session_present;
 			uint8_t reason;
-		} connack; /* §3.2 */
+		} connack;
 		struct sq_mqtt_publish publish;
-		struct {
+		struct { /* PUBACK, PUBREC, PUBREL, PUBCOMP: §3.4 to §3.7 */
 			uint16_t packet_id;
 			uint8_t reason;
-		} ack; /* PUBACK, PUBREC, PUBREL, PUBCOMP: §3.4 to §3.7 */
-		struct {
-			uint16_t packet_id;
-			uint32_t count;         /* of entries, at least 1 */
-			struct sq_bytes entries; /* sq_mqtt_sub_next() */
-		} subscribe; /* §3.8 */
-		struct {
+		} ack;
+		struct { /* §3.8; at least one entry, for sq_mqtt_sub_next() */
 			uint16_t packet_id;
 			uint32_t count;
-			struct sq_bytes filters; /* sq_mqtt_filter_next() */
-		} unsubscribe; /* §3.10 */
-		struct {
+			struct sq_bytes entries;
+		} subscribe;
+		struct { /* §3.10; at least one filter, for sq_mqtt_filter_next() */
 			uint16_t packet_id;
-			struct sq_bytes reasons; /* one byte each; none in an UNSUBACK of 3.1.1 */
-		} suback; /* SUBACK and UNSUBACK: §3.9, §3.11 */
-		struct {
+			uint32_t count;
+			struct sq_bytes filters;
+		} unsubscribe;
+		struct { /* SUBACK and UNSUBACK: §3.9, §3.11 */
+			uint16_t packet_id;
+			struct sq_bytes reasons; /* a byte each; none in an UNSUBACK of 3.1.1 */
+		} suback;
+		struct { /* §3.14, §3.15 */
 			uint8_t reason;
-		} disconnect, auth; /* §3.14, §3.15 */
+		} disconnect, auth;
 	};
 	struct sq_mqtt_props props; /* sq_mqtt_props_none in 3.1.1 */
 };

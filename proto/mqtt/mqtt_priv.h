@@ -17,13 +17,20 @@
 
 struct sq_mqtt_type_def {
 	const char *name;
-	uint8_t flags, flags_mask;  /* what the masked low bits must be (§2.1.3) */
-	uint8_t client, server;     /* first version in which it sends it; 0: never */
-	uint32_t min[2], max[2];    /* of the remaining length: 3.1.1, 5.0 */
+	uint8_t flags, flags_mask; /* what the masked low bits must be (§2.1.3) */
+	uint8_t client, server;    /* first version in which it sends it; 0: never */
+	uint32_t min[2], max[2];   /* of the remaining length: 3.1.1, 5.0 */
 };
 
-enum sq_mqtt_prop_type { MQTT_BYTE, MQTT_U16, MQTT_U32, MQTT_VARINT, MQTT_STRING,
-	MQTT_BINARY, MQTT_PAIR };
+enum sq_mqtt_prop_type {
+	MQTT_BYTE,
+	MQTT_U16,
+	MQTT_U32,
+	MQTT_VARINT,
+	MQTT_STRING,
+	MQTT_BINARY,
+	MQTT_PAIR
+};
 
 struct sq_mqtt_prop_def {
 	enum sq_mqtt_prop_type type;
@@ -41,8 +48,8 @@ const struct sq_mqtt_type_def *sq_mqtt_type_def(unsigned type);
 const struct sq_mqtt_prop_def *sq_mqtt_prop_def(uint8_t id);
 
 /* Notes why the input is refused and returns SQ_EINVAL. */
-__attribute__((cold, noinline)) int sq_mqtt_fail(
-    struct sq_mqtt_decoder *, uint8_t reason, const char *error);
+__attribute__((cold, noinline)) int
+sq_mqtt_fail(struct sq_mqtt_decoder *, uint8_t reason, const char *error);
 
 static inline enum sq_mqtt_role
 sq_mqtt_sender(const struct sq_mqtt_decoder *d)
@@ -60,8 +67,8 @@ bool sq_mqtt_has_wildcard(struct sq_bytes topic);
 int sq_mqtt_read_packet_id(struct sq_mqtt_decoder *, struct sq_reader *, uint16_t *out);
 
 /* Reads properties with their length for 'type' (or SQ_MQTT_WILL). */
-int sq_mqtt_props_read(struct sq_mqtt_decoder *, struct sq_reader *, unsigned type,
-    struct sq_mqtt_props *out);
+int sq_mqtt_props_read(
+    struct sq_mqtt_decoder *, struct sq_reader *, unsigned type, struct sq_mqtt_props *out);
 /* Bytes of the properties as encoded, without and with their length; SIZE_MAX
  * if one can't be encoded. */
 size_t sq_mqtt_props_size(const struct sq_mqtt_props *);
@@ -72,8 +79,7 @@ unsigned char *sq_mqtt_props_write(unsigned char *p, const struct sq_mqtt_props 
 int sq_mqtt_read_connect(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_mqtt_packet *);
 int sq_mqtt_read_connack(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_mqtt_packet *);
 int sq_mqtt_read_subscribe(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_mqtt_packet *);
-int sq_mqtt_read_unsubscribe(
-    struct sq_mqtt_decoder *, struct sq_reader *, struct sq_mqtt_packet *);
+int sq_mqtt_read_unsubscribe(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_mqtt_packet *);
 /* SUBACK and UNSUBACK. */
 int sq_mqtt_read_suback(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_mqtt_packet *);
 

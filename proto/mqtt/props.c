@@ -10,16 +10,16 @@
 #define MANY (SQ_MQTT_HAS(SQ_MQTT_PROP_USER_PROPERTY) | SQ_MQTT_HAS(SQ_MQTT_PROP_SUBSCRIPTION_ID))
 
 const struct sq_mqtt_props sq_mqtt_props_none = {
-	.forwardable = true,
-	.request_problem_info = 1,
-	.maximum_qos = 2,
-	.retain_available = 1,
-	.wildcard_available = 1,
-	.subscription_id_available = 1,
-	.shared_available = 1,
-	.receive_maximum = 65535,
-	.expiry_s = SQ_MSG_NO_EXPIRY,
-	.maximum_packet_size = UINT32_MAX,
+    .forwardable = true,
+    .request_problem_info = 1,
+    .maximum_qos = 2,
+    .retain_available = 1,
+    .wildcard_available = 1,
+    .subscription_id_available = 1,
+    .shared_available = 1,
+    .receive_maximum = 65535,
+    .expiry_s = SQ_MSG_NO_EXPIRY,
+    .maximum_packet_size = UINT32_MAX,
 };
 
 uint32_t
@@ -135,13 +135,13 @@ sq_mqtt_user_append(struct sq_buf *b, struct sq_bytes key, struct sq_bytes value
 
 /* Checks a value by its own rules: range, UTF-8, topic name. */
 static int
-prop_check(struct sq_mqtt_decoder *d, const struct sq_mqtt_prop_def *def,
-    const struct sq_mqtt_prop *prop)
+prop_check(
+    struct sq_mqtt_decoder *d, const struct sq_mqtt_prop_def *def, const struct sq_mqtt_prop *prop)
 {
 	if (def->max != 0 && (prop->num < def->min || prop->num > def->max))
 		return sq_mqtt_fail(d,
 		    def->id == SQ_MQTT_PROP_TOPIC_ALIAS ? SQ_MQTT_RC_TOPIC_ALIAS_INVALID
-		                                        : SQ_MQTT_RC_PROTOCOL_ERROR,
+							: SQ_MQTT_RC_PROTOCOL_ERROR,
 		    def->range);
 	if (def->type == MQTT_STRING || def->type == MQTT_PAIR) {
 		if (!sq_utf8_valid(prop->value.p, prop->value.len) ||
@@ -150,8 +150,8 @@ prop_check(struct sq_mqtt_decoder *d, const struct sq_mqtt_prop_def *def,
 	}
 	if (def->id == SQ_MQTT_PROP_RESPONSE_TOPIC) {
 		if (prop->value.len == 0)
-			return sq_mqtt_fail(d, SQ_MQTT_RC_PROTOCOL_ERROR,
-			    "Response Topic is empty (MQTT 4.7.3)");
+			return sq_mqtt_fail(
+			    d, SQ_MQTT_RC_PROTOCOL_ERROR, "Response Topic is empty (MQTT 4.7.3)");
 		if (sq_mqtt_has_wildcard(prop->value))
 			return sq_mqtt_fail(d, SQ_MQTT_RC_PROTOCOL_ERROR,
 			    "Response Topic with a wildcard (MQTT 3.3.2.3.5)");
@@ -161,8 +161,8 @@ prop_check(struct sq_mqtt_decoder *d, const struct sq_mqtt_prop_def *def,
 
 /* Puts a value into its field. */
 static void
-prop_store(const struct sq_mqtt_prop_def *def, const struct sq_mqtt_prop *prop,
-    struct sq_mqtt_props *out)
+prop_store(
+    const struct sq_mqtt_prop_def *def, const struct sq_mqtt_prop *prop, struct sq_mqtt_props *out)
 {
 	unsigned char *field = (unsigned char *)out + def->offset;
 	uint16_t num16 = (uint16_t)prop->num;
@@ -207,8 +207,8 @@ prop_place(struct sq_mqtt_decoder *d, const struct sq_mqtt_prop_def *def, unsign
 }
 
 int
-sq_mqtt_props_read(struct sq_mqtt_decoder *d, struct sq_reader *r, unsigned type,
-    struct sq_mqtt_props *out)
+sq_mqtt_props_read(
+    struct sq_mqtt_decoder *d, struct sq_reader *r, unsigned type, struct sq_mqtt_props *out)
 {
 	const struct sq_mqtt_prop_def *def;
 	struct sq_mqtt_prop prop;
@@ -230,7 +230,7 @@ sq_mqtt_props_read(struct sq_mqtt_decoder *d, struct sq_reader *r, unsigned type
 		if (def == NULL)
 			return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED,
 			    in.bad ? "property is cut off or wrongly encoded (MQTT 2.2.2.2)"
-			           : "unknown property identifier (MQTT 2.2.2.2)");
+				   : "unknown property identifier (MQTT 2.2.2.2)");
 		rc = prop_place(d, def, type, out);
 		if (rc == 0)
 			rc = prop_check(d, def, &prop);

@@ -58,7 +58,7 @@ enum sq_mqtt_prop_id {
  * default (for "no limit" the greatest value), so most readers need not look
  * at 'has'.  Views point into the decoder's input. */
 struct sq_mqtt_props {
-	uint64_t has;     /* SQ_MQTT_HAS(identifier) of each one present */
+	uint64_t has; /* SQ_MQTT_HAS(identifier) of each one present */
 	/* Decoded: the encoded properties without their length.  To encode: user
 	 * properties (and, for a PUBLISH, subscription identifiers after the first)
 	 * are copied from here when their bits are in 'has'; the rest is ignored. */
@@ -67,7 +67,7 @@ struct sq_mqtt_props {
 	uint8_t payload_format, request_problem_info, request_response_info, maximum_qos;
 	uint8_t retain_available, wildcard_available, subscription_id_available, shared_available;
 	uint16_t topic_alias, topic_alias_maximum, receive_maximum, server_keep_alive_s;
-	uint32_t expiry_s; /* SQ_MSG_NO_EXPIRY: none */
+	uint32_t expiry_s;        /* SQ_MSG_NO_EXPIRY: none */
 	uint32_t subscription_id; /* the first; walk 'raw' for more */
 	uint32_t session_expiry_s, will_delay_s, maximum_packet_size;
 	struct sq_bytes content_type, response_topic, correlation_data, reason_string;
@@ -87,11 +87,11 @@ sq_mqtt_has(const struct sq_mqtt_props *props, enum sq_mqtt_prop_id id)
 /* One property in its encoded form. */
 struct sq_mqtt_prop {
 	uint8_t id;
-	bool forward;           /* forwarded unchanged (§3.3.2.3) */
-	uint32_t num;           /* of a number */
-	struct sq_bytes key;    /* of a user property */
-	struct sq_bytes value;  /* of a string, binary or user property */
-	struct sq_bytes whole;  /* identifier and value, as encoded */
+	bool forward;          /* forwarded unchanged (§3.3.2.3) */
+	uint32_t num;          /* of a number */
+	struct sq_bytes key;   /* of a user property */
+	struct sq_bytes value; /* of a string, binary or user property */
+	struct sq_bytes whole; /* identifier and value, as encoded */
 };
 
 /* Takes the next property off '*rest' (start with a copy of 'raw').  Returns
@@ -100,8 +100,7 @@ bool sq_mqtt_prop_next(struct sq_bytes *rest, struct sq_mqtt_prop *out);
 /* As above, but only user properties: key and value. */
 bool sq_mqtt_user_next(struct sq_bytes *rest, struct sq_bytes *key, struct sq_bytes *value);
 /* Appends an encoded user property; SQ_ETOOBIG if a part is above 65,535 bytes. */
-int sq_mqtt_user_append(struct sq_buf *, struct sq_bytes key, struct sq_bytes value)
-    SQ_MUST_CHECK;
+int sq_mqtt_user_append(struct sq_buf *, struct sq_bytes key, struct sq_bytes value) SQ_MUST_CHECK;
 
 /* Copies from 'raw' what is forwarded unchanged, in its order, to 'out', which
  * has room for raw.len bytes; returns the bytes written.  With 'forwardable'

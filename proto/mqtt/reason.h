@@ -23,8 +23,7 @@
 	X(UNSPECIFIED, 0x80, "Unspecified error", A | R | D, N | A | R | S | U | D) \
 	X(MALFORMED, 0x81, "Malformed Packet", D, N | D) \
 	X(PROTOCOL_ERROR, 0x82, "Protocol Error", D, N | D) \
-	X(IMPLEMENTATION, 0x83, "Implementation specific error", A | R | D, \
-	    N | A | R | S | U | D) \
+	X(IMPLEMENTATION, 0x83, "Implementation specific error", A | R | D, N | A | R | S | U | D) \
 	X(UNSUPPORTED_VERSION, 0x84, "Unsupported Protocol Version", 0, N) \
 	X(BAD_CLIENT_ID, 0x85, "Client Identifier not valid", 0, N) \
 	X(BAD_CREDENTIALS, 0x86, "Bad User Name or Password", 0, N) \

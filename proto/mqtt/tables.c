@@ -28,22 +28,22 @@ enum {
 #define ANY SQ_MQTT_MAX_REMAINING
 
 static const struct sq_mqtt_type_def types[16] = {
-	[0] = {"reserved", 0, 0, 0, 0, {0, 0}, {0, 0}},
-	[SQ_MQTT_CONNECT] = {"CONNECT", 0, 15, 3, 0, {10, 10}, {ANY, ANY}},
-	[SQ_MQTT_CONNACK] = {"CONNACK", 0, 15, 0, 3, {2, 3}, {2, ANY}},
-	[SQ_MQTT_PUBLISH] = {"PUBLISH", 0, 0, 3, 3, {2, 3}, {ANY, ANY}},
-	[SQ_MQTT_PUBACK] = {"PUBACK", 0, 15, 3, 3, {2, 2}, {2, ANY}},
-	[SQ_MQTT_PUBREC] = {"PUBREC", 0, 15, 3, 3, {2, 2}, {2, ANY}},
-	[SQ_MQTT_PUBREL] = {"PUBREL", 2, 15, 3, 3, {2, 2}, {2, ANY}},
-	[SQ_MQTT_PUBCOMP] = {"PUBCOMP", 0, 15, 3, 3, {2, 2}, {2, ANY}},
-	[SQ_MQTT_SUBSCRIBE] = {"SUBSCRIBE", 2, 15, 3, 0, {2, 3}, {ANY, ANY}},
-	[SQ_MQTT_SUBACK] = {"SUBACK", 0, 15, 0, 3, {2, 3}, {ANY, ANY}},
-	[SQ_MQTT_UNSUBSCRIBE] = {"UNSUBSCRIBE", 2, 15, 3, 0, {2, 3}, {ANY, ANY}},
-	[SQ_MQTT_UNSUBACK] = {"UNSUBACK", 0, 15, 0, 3, {2, 3}, {2, ANY}},
-	[SQ_MQTT_PINGREQ] = {"PINGREQ", 0, 15, 3, 0, {0, 0}, {0, 0}},
-	[SQ_MQTT_PINGRESP] = {"PINGRESP", 0, 15, 0, 3, {0, 0}, {0, 0}},
-	[SQ_MQTT_DISCONNECT] = {"DISCONNECT", 0, 15, 3, 5, {0, 0}, {0, ANY}},
-	[SQ_MQTT_AUTH] = {"AUTH", 0, 15, 5, 5, {0, 0}, {0, ANY}},
+    [0] = {"reserved", 0, 0, 0, 0, {0, 0}, {0, 0}},
+    [SQ_MQTT_CONNECT] = {"CONNECT", 0, 15, 3, 0, {10, 10}, {ANY, ANY}},
+    [SQ_MQTT_CONNACK] = {"CONNACK", 0, 15, 0, 3, {2, 3}, {2, ANY}},
+    [SQ_MQTT_PUBLISH] = {"PUBLISH", 0, 0, 3, 3, {2, 3}, {ANY, ANY}},
+    [SQ_MQTT_PUBACK] = {"PUBACK", 0, 15, 3, 3, {2, 2}, {2, ANY}},
+    [SQ_MQTT_PUBREC] = {"PUBREC", 0, 15, 3, 3, {2, 2}, {2, ANY}},
+    [SQ_MQTT_PUBREL] = {"PUBREL", 2, 15, 3, 3, {2, 2}, {2, ANY}},
+    [SQ_MQTT_PUBCOMP] = {"PUBCOMP", 0, 15, 3, 3, {2, 2}, {2, ANY}},
+    [SQ_MQTT_SUBSCRIBE] = {"SUBSCRIBE", 2, 15, 3, 0, {2, 3}, {ANY, ANY}},
+    [SQ_MQTT_SUBACK] = {"SUBACK", 0, 15, 0, 3, {2, 3}, {ANY, ANY}},
+    [SQ_MQTT_UNSUBSCRIBE] = {"UNSUBSCRIBE", 2, 15, 3, 0, {2, 3}, {ANY, ANY}},
+    [SQ_MQTT_UNSUBACK] = {"UNSUBACK", 0, 15, 0, 3, {2, 3}, {2, ANY}},
+    [SQ_MQTT_PINGREQ] = {"PINGREQ", 0, 15, 3, 0, {0, 0}, {0, 0}},
+    [SQ_MQTT_PINGRESP] = {"PINGRESP", 0, 15, 0, 3, {0, 0}, {0, 0}},
+    [SQ_MQTT_DISCONNECT] = {"DISCONNECT", 0, 15, 3, 5, {0, 0}, {0, ANY}},
+    [SQ_MQTT_AUTH] = {"AUTH", 0, 15, 5, 5, {0, 0}, {0, ANY}},
 };
 
 #define PROP_ROW(name, pid, ptype, field, least, most, fwd, c, s) \
@@ -74,12 +74,12 @@ static const struct reason_def reasons[] = {SQ_MQTT_REASONS(REASON_ROW)};
 
 /* Return codes of MQTT 3.1.1, §3.2.2.3, by value. */
 static const uint8_t v3_codes[] = {
-	SQ_MQTT_RC_SUCCESS,
-	SQ_MQTT_RC_UNSUPPORTED_VERSION,
-	SQ_MQTT_RC_BAD_CLIENT_ID,
-	SQ_MQTT_RC_SERVER_UNAVAILABLE,
-	SQ_MQTT_RC_BAD_CREDENTIALS,
-	SQ_MQTT_RC_NOT_AUTHORIZED,
+    SQ_MQTT_RC_SUCCESS,
+    SQ_MQTT_RC_UNSUPPORTED_VERSION,
+    SQ_MQTT_RC_BAD_CLIENT_ID,
+    SQ_MQTT_RC_SERVER_UNAVAILABLE,
+    SQ_MQTT_RC_BAD_CREDENTIALS,
+    SQ_MQTT_RC_NOT_AUTHORIZED,
 };
 
 const struct sq_mqtt_type_def *
@@ -106,7 +106,7 @@ static const struct reason_def *
 reason_find(uint8_t reason)
 {
 	return reason < SQ_ARRAY_LEN(reasons) && reasons[reason].text != NULL ? &reasons[reason]
-	                                                                      : NULL;
+									      : NULL;
 }
 
 const char *

@@ -39,10 +39,13 @@ static inline void
 fuzz_publish(const struct sq_mqtt_packet *p)
 {
 	unsigned char *block = malloc(p->props.raw.len + 1), *head;
-	struct sq_mqtt_publish_out out = {.version = SQ_MQTT_V5, .qos = p->publish.qos,
-		.packet_id = p->publish.packet_id, .topic = p->publish.topic,
-		.topic_alias = p->props.topic_alias, .expiry_s = p->props.expiry_s,
-		.payload_len = p->publish.payload.len};
+	struct sq_mqtt_publish_out out = {.version = SQ_MQTT_V5,
+	    .qos = p->publish.qos,
+	    .packet_id = p->publish.packet_id,
+	    .topic = p->publish.topic,
+	    .topic_alias = p->props.topic_alias,
+	    .expiry_s = p->props.expiry_s,
+	    .payload_len = p->publish.payload.len};
 	struct sq_mqtt_decoder d = {.role = SQ_MQTT_CLIENT, .version = SQ_MQTT_V5};
 	struct sq_mqtt_packet again;
 	size_t used, n;
@@ -63,8 +66,8 @@ fuzz_publish(const struct sq_mqtt_packet *p)
 
 /* Encodes 'p', decodes that, and compares. */
 static inline void
-fuzz_round_trip(const struct sq_mqtt_decoder *before, uint8_t version,
-    const struct sq_mqtt_packet *p)
+fuzz_round_trip(
+    const struct sq_mqtt_decoder *before, uint8_t version, const struct sq_mqtt_packet *p)
 {
 	struct sq_mqtt_decoder d = {.role = before->role, .version = before->version};
 	struct sq_mqtt_packet again;
@@ -96,10 +99,11 @@ fuzz_stream(enum sq_mqtt_role role, const unsigned char *p, size_t len)
 	for (p++, len--; len > 0; p += used, len -= used) {
 		before = d;
 		rc = len <= 512 ? packet_decode_splits(&d, p, len, &out, &used, &why)
-		                : sq_mqtt_decode(&d, p, len, &out, &used);
+				: sq_mqtt_decode(&d, p, len, &out, &used);
 		FUZZ_CHECK(rc <= 0);
 		if (rc != 0) {
-			FUZZ_CHECK(rc == SQ_EAGAIN ? d.need > len : d.error != NULL && d.reason >= 0x80);
+			FUZZ_CHECK(
+			    rc == SQ_EAGAIN ? d.need > len : d.error != NULL && d.reason >= 0x80);
 			return;
 		}
 		FUZZ_CHECK(used >= 2 && used <= len && (d.max_packet == 0 || used <= d.max_packet));

@@ -202,8 +202,8 @@ Test(mqtt_decode, publish_5_from_a_server_has_several_subscription_identifiers)
 Test(mqtt_decode, topic_with_every_length_of_utf8)
 {
 	/* The example of 1.5.4, then U+0001, U+07FF, U+FFFF and U+10FFFF. */
-	struct sq_mqtt_packet p = decode(SQ_MQTT_SERVER, SQ_MQTT_V311,
-	    "30 11 000f 'A' f0aa9b94 01 dfbf efbfbf f48fbfbf");
+	struct sq_mqtt_packet p = decode(
+	    SQ_MQTT_SERVER, SQ_MQTT_V311, "30 11 000f 'A' f0aa9b94 01 dfbf efbfbf f48fbfbf");
 
 	cr_assert_eq(p.publish.topic.len, 15);
 }
@@ -216,17 +216,17 @@ Test(mqtt_decode, acknowledgements_in_all_their_forms)
 		uint8_t type, reason;
 		uint16_t packet_id;
 	} rows[] = {
-		{SQ_MQTT_V311, "40 02 1234", SQ_MQTT_PUBACK, 0, 0x1234},
-		{SQ_MQTT_V311, "50 02 0001", SQ_MQTT_PUBREC, 0, 1},
-		{SQ_MQTT_V311, "62 02 0001", SQ_MQTT_PUBREL, 0, 1},
-		{SQ_MQTT_V31, "6a 02 0001", SQ_MQTT_PUBREL, 0, 1},
-		{SQ_MQTT_V311, "70 02 ffff", SQ_MQTT_PUBCOMP, 0, 65535},
-		{SQ_MQTT_V5, "40 02 1234", SQ_MQTT_PUBACK, 0, 0x1234},
-		{SQ_MQTT_V5, "40 03 0001 10", SQ_MQTT_PUBACK, 0x10, 1},
-		{SQ_MQTT_V5, "40 04 0001 97 00", SQ_MQTT_PUBACK, 0x97, 1},
-		{SQ_MQTT_V5, "50 09 0001 80 05 1f 0002 'no'", SQ_MQTT_PUBREC, 0x80, 1},
-		{SQ_MQTT_V5, "62 03 0001 92", SQ_MQTT_PUBREL, 0x92, 1},
-		{SQ_MQTT_V5, "70 0b 0001 92 07 26 0001 'k' 0001 'v'", SQ_MQTT_PUBCOMP, 0x92, 1},
+	    {SQ_MQTT_V311, "40 02 1234", SQ_MQTT_PUBACK, 0, 0x1234},
+	    {SQ_MQTT_V311, "50 02 0001", SQ_MQTT_PUBREC, 0, 1},
+	    {SQ_MQTT_V311, "62 02 0001", SQ_MQTT_PUBREL, 0, 1},
+	    {SQ_MQTT_V31, "6a 02 0001", SQ_MQTT_PUBREL, 0, 1},
+	    {SQ_MQTT_V311, "70 02 ffff", SQ_MQTT_PUBCOMP, 0, 65535},
+	    {SQ_MQTT_V5, "40 02 1234", SQ_MQTT_PUBACK, 0, 0x1234},
+	    {SQ_MQTT_V5, "40 03 0001 10", SQ_MQTT_PUBACK, 0x10, 1},
+	    {SQ_MQTT_V5, "40 04 0001 97 00", SQ_MQTT_PUBACK, 0x97, 1},
+	    {SQ_MQTT_V5, "50 09 0001 80 05 1f 0002 'no'", SQ_MQTT_PUBREC, 0x80, 1},
+	    {SQ_MQTT_V5, "62 03 0001 92", SQ_MQTT_PUBREL, 0x92, 1},
+	    {SQ_MQTT_V5, "70 0b 0001 92 07 26 0001 'k' 0001 'v'", SQ_MQTT_PUBCOMP, 0x92, 1},
 	};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
@@ -252,8 +252,8 @@ Test(mqtt_decode, subscribe_entries_one_by_one)
 	cr_assert(sq_mqtt_sub_next(&rest, &sub) && is(sub.filter, "a/b") && sub.qos == 1);
 	cr_assert(sq_mqtt_sub_next(&rest, &sub) && is(sub.filter, "c/d") && sub.qos == 2);
 	cr_assert_not(sq_mqtt_sub_next(&rest, &sub));
-	p = decode(SQ_MQTT_SERVER, SQ_MQTT_V5,
-	    "82 17 000a 03 0b 8001 0003 'a/#' 2e 0008 '$share/g' 10");
+	p = decode(
+	    SQ_MQTT_SERVER, SQ_MQTT_V5, "82 17 000a 03 0b 8001 0003 'a/#' 2e 0008 '$share/g' 10");
 	rest = p.subscribe.entries;
 	cr_assert_eq(p.props.subscription_id, 128);
 	cr_assert(sq_mqtt_sub_next(&rest, &sub) && is(sub.filter, "a/#") && sub.qos == 2);
@@ -279,8 +279,7 @@ Test(mqtt_decode, unsubscribe_filters_one_by_one)
 
 Test(mqtt_decode, suback_and_unsuback)
 {
-	struct sq_mqtt_packet p = decode(
-	    SQ_MQTT_CLIENT, SQ_MQTT_V311, "90 06 000a 00 01 02 80");
+	struct sq_mqtt_packet p = decode(SQ_MQTT_CLIENT, SQ_MQTT_V311, "90 06 000a 00 01 02 80");
 
 	cr_assert(p.suback.packet_id == 10 && is(p.suback.reasons, "") == false);
 	cr_assert_eq(p.suback.reasons.len, 4);
@@ -319,12 +318,12 @@ Test(mqtt_decode, remaining_length_at_the_edges_of_its_sizes)
 		unsigned char head[5];
 		size_t head_len;
 	} rows[] = {
-		{127 - 3, {0x30, 0x7f}, 2},
-		{128 - 3, {0x30, 0x80, 0x01}, 3},
-		{16383 - 3, {0x30, 0xff, 0x7f}, 3},
-		{16384 - 3, {0x30, 0x80, 0x80, 0x01}, 4},
-		{2097151 - 3, {0x30, 0xff, 0xff, 0x7f}, 4},
-		{2097152 - 3, {0x30, 0x80, 0x80, 0x80, 0x01}, 5},
+	    {127 - 3, {0x30, 0x7f}, 2},
+	    {128 - 3, {0x30, 0x80, 0x01}, 3},
+	    {16383 - 3, {0x30, 0xff, 0x7f}, 3},
+	    {16384 - 3, {0x30, 0x80, 0x80, 0x01}, 4},
+	    {2097151 - 3, {0x30, 0xff, 0xff, 0x7f}, 4},
+	    {2097152 - 3, {0x30, 0x80, 0x80, 0x80, 0x01}, 5},
 	};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
@@ -353,8 +352,8 @@ Test(mqtt_decode, older_versions_may_pad_the_remaining_length)
 
 Test(mqtt_decode, packets_in_a_row_each_say_where_they_end)
 {
-	static const uint8_t types[] = {SQ_MQTT_CONNECT, SQ_MQTT_PUBLISH, SQ_MQTT_PINGREQ,
-		SQ_MQTT_DISCONNECT};
+	static const uint8_t types[] = {
+	    SQ_MQTT_CONNECT, SQ_MQTT_PUBLISH, SQ_MQTT_PINGREQ, SQ_MQTT_DISCONNECT};
 	struct sq_mqtt_decoder d = {.role = SQ_MQTT_SERVER};
 	struct sq_mqtt_packet out;
 	struct sq_buf b = {0};

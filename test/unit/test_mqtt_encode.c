@@ -54,25 +54,35 @@ Test(mqtt_encode, acknowledgements_take_the_short_form_for_success)
 
 Test(mqtt_encode, connect_in_each_version)
 {
-	struct sq_mqtt_connect con = {.version = SQ_MQTT_V311, .clean_start = true,
-		.keep_alive_s = 10, .has_will = true, .will_qos = 1, .has_username = true,
-		.has_password = true, .client_id = text("cid"), .will_topic = text("will"),
-		.will_payload = text("bye"), .username = text("u"), .password = text("p"),
-		.will_props = sq_mqtt_props_none};
+	struct sq_mqtt_connect con = {.version = SQ_MQTT_V311,
+	    .clean_start = true,
+	    .keep_alive_s = 10,
+	    .has_will = true,
+	    .will_qos = 1,
+	    .has_username = true,
+	    .has_password = true,
+	    .client_id = text("cid"),
+	    .will_topic = text("will"),
+	    .will_payload = text("bye"),
+	    .username = text("u"),
+	    .password = text("p"),
+	    .will_props = sq_mqtt_props_none};
 	struct sq_mqtt_props props = sq_mqtt_props_none;
 	struct sq_buf b = {0};
 
 	cr_assert_eq(sq_mqtt_put_connect(&b, &con, NULL), 0);
-	cr_assert(wrote(&b, "10 20 0004 'MQTT' 04 ce 000a 0003 'cid' 0004 'will' 0003 'bye'"
-	                    "0001 'u' 0001 'p'"));
+	cr_assert(wrote(&b,
+	    "10 20 0004 'MQTT' 04 ce 000a 0003 'cid' 0004 'will' 0003 'bye'"
+	    "0001 'u' 0001 'p'"));
 	con.version = SQ_MQTT_V5;
 	con.will_props.will_delay_s = 5;
 	con.will_props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_WILL_DELAY);
 	props.receive_maximum = 20;
 	props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_RECEIVE_MAXIMUM);
 	cr_assert_eq(sq_mqtt_put_connect(&b, &con, &props), 0);
-	cr_assert(wrote(&b, "10 2a 0004 'MQTT' 05 ce 000a 03 21 0014 0003 'cid' 05 18 00000005"
-	                    "0004 'will' 0003 'bye' 0001 'u' 0001 'p'"));
+	cr_assert(wrote(&b,
+	    "10 2a 0004 'MQTT' 05 ce 000a 03 21 0014 0003 'cid' 05 18 00000005"
+	    "0004 'will' 0003 'bye' 0001 'u' 0001 'p'"));
 	con = (struct sq_mqtt_connect){.version = SQ_MQTT_V31, .client_id = text("a")};
 	cr_assert_eq(sq_mqtt_put_connect(&b, &con, &props), 0);
 	cr_assert(wrote(&b, "10 0f 0006 'MQIsdp' 03 00 0000 0001 'a'"));
@@ -104,9 +114,12 @@ Test(mqtt_encode, connack_speaks_return_codes_to_older_clients)
 Test(mqtt_encode, subscribe_and_its_answer)
 {
 	const struct sq_mqtt_sub subs[] = {
-		{.filter = text("a/b"), .qos = 1},
-		{.filter = text("c"), .qos = 2, .no_local = true, .retain_as_published = true,
-		    .retain_handling = 2},
+	    {.filter = text("a/b"), .qos = 1},
+	    {.filter = text("c"),
+		.qos = 2,
+		.no_local = true,
+		.retain_as_published = true,
+		.retain_handling = 2},
 	};
 	const struct sq_bytes filters[] = {text("a/b"), text("c")};
 	const uint8_t reasons[] = {0x02, 0x87};
@@ -119,8 +132,7 @@ Test(mqtt_encode, subscribe_and_its_answer)
 	cr_assert(wrote(&b, "82 0c 000a 0003 'a/b' 01 0001 'c' 02"));
 	cr_assert_eq(sq_mqtt_put_subscribe(&b, SQ_MQTT_V5, 10, subs, 2, &props), 0);
 	cr_assert(wrote(&b, "82 10 000a 03 0b ac02 0003 'a/b' 01 0001 'c' 2e"));
-	cr_assert_eq(
-	    sq_mqtt_put_suback(&b, SQ_MQTT_V311, SQ_MQTT_SUBACK, 10, reasons, 2, NULL), 0);
+	cr_assert_eq(sq_mqtt_put_suback(&b, SQ_MQTT_V311, SQ_MQTT_SUBACK, 10, reasons, 2, NULL), 0);
 	cr_assert(wrote(&b, "90 04 000a 02 80"));
 	cr_assert_eq(sq_mqtt_put_suback(&b, SQ_MQTT_V5, SQ_MQTT_SUBACK, 10, reasons, 2, NULL), 0);
 	cr_assert(wrote(&b, "90 05 000a 00 02 87"));
@@ -181,8 +193,10 @@ Test(mqtt_encode, publish_head_in_both_versions)
 {
 	static const unsigned char block[] = {0x01, 0x01, 0x26, 0, 1, 'k', 0, 1, 'v'};
 	const uint32_t ids[] = {1, 268435455};
-	struct sq_mqtt_publish_out pub = {.version = SQ_MQTT_V311, .expiry_s = SQ_MSG_NO_EXPIRY,
-		.topic = text("a/b"), .payload_len = 2};
+	struct sq_mqtt_publish_out pub = {.version = SQ_MQTT_V311,
+	    .expiry_s = SQ_MSG_NO_EXPIRY,
+	    .topic = text("a/b"),
+	    .payload_len = 2};
 
 	cr_assert(head_is(&pub, "30 07 0003 'a/b'"));
 	pub.version = SQ_MQTT_V5;
@@ -196,12 +210,15 @@ Test(mqtt_encode, publish_head_in_both_versions)
 	pub.topic_alias = 7;
 	pub.sub_ids = ids;
 	pub.sub_ids_n = 2;
-	cr_assert(head_is(&pub, "3d 22 0003 'a/b' 000a 18 02 0000003c 23 0007 0b 01 0b ffffff7f"
-	                        "01 01 26 0001 'k' 0001 'v'"));
+	cr_assert(head_is(&pub,
+	    "3d 22 0003 'a/b' 000a 18 02 0000003c 23 0007 0b 01 0b ffffff7f"
+	    "01 01 26 0001 'k' 0001 'v'"));
 	pub.version = SQ_MQTT_V311;
 	cr_assert(head_is(&pub, "3d 09 0003 'a/b' 000a"));
-	pub = (struct sq_mqtt_publish_out){.version = SQ_MQTT_V5, .topic_alias = 1,
-		.expiry_s = SQ_MSG_NO_EXPIRY, .payload_len = 1 << 20};
+	pub = (struct sq_mqtt_publish_out){.version = SQ_MQTT_V5,
+	    .topic_alias = 1,
+	    .expiry_s = SQ_MSG_NO_EXPIRY,
+	    .payload_len = 1 << 20};
 	cr_assert(head_is(&pub, "30 868040 0000 03 23 0001"));
 }
 
@@ -251,37 +268,37 @@ static const struct {
 	uint8_t version;
 	const char *bytes;
 } trips[] = {
-	{SQ_MQTT_SERVER, 0, "10 11 0006 'MQIsdp' 03 02 003c 0003 'abc'"},
-	{SQ_MQTT_SERVER, 0,
-	    "10 20 0004 'MQTT' 04 ee 000a 0003 'cid' 0004 'will' 0003 'bye' 0001 'u' 0001 'p'"},
-	{SQ_MQTT_SERVER, 0,
-	    "10 2a 0004 'MQTT' 05 c6 000a 0a 11 0000000a 17 00 21 0005 0002 'c1'"
-	    "07 26 0001 'k' 0001 'v' 0001 't' 0000 0000 0000"},
-	{SQ_MQTT_CLIENT, 4, "20 02 01 00"},
-	{SQ_MQTT_CLIENT, 4, "20 02 00 04"},
-	{SQ_MQTT_CLIENT, 5, "20 11 00 00 0e 26 0001 'k' 0001 'v' 24 01 11 00000000"},
-	{SQ_MQTT_SERVER, 4, "3b 08 0003 'a/b' 000a 'x'"},
-	{SQ_MQTT_SERVER, 3, "30 03 0001 'a'"},
-	{SQ_MQTT_CLIENT, 5,
-	    "34 21 0001 'a' 0001 1a 26 0001 'k' 0001 'v' 0b 01 26 0001 'k' 0001 'v' 0b 8001"
-	    "02 00000000 01 00"
-	    "'x'"},
-	{SQ_MQTT_SERVER, 4, "40 02 0001"},
-	{SQ_MQTT_SERVER, 5, "50 0b 0001 80 07 26 0001 'k' 0001 'v'"},
-	{SQ_MQTT_SERVER, 5, "62 03 0001 92"},
-	{SQ_MQTT_CLIENT, 5, "70 02 0001"},
-	{SQ_MQTT_SERVER, 4, "82 06 0001 0001 'a' 01"},
-	{SQ_MQTT_SERVER, 5, "82 10 0001 09 0b 01 26 0001 'k' 0001 'v' 0001 'a' 2d"},
-	{SQ_MQTT_SERVER, 5, "a2 06 0001 00 0001 'a'"},
-	{SQ_MQTT_CLIENT, 4, "90 04 0001 01 80"},
-	{SQ_MQTT_CLIENT, 5, "90 09 0001 04 1f 0001 'r' 01 8f"},
-	{SQ_MQTT_CLIENT, 4, "b0 02 0001"},
-	{SQ_MQTT_CLIENT, 5, "b0 05 0001 00 00 11"},
-	{SQ_MQTT_SERVER, 4, "c0 00"},
-	{SQ_MQTT_CLIENT, 4, "d0 00"},
-	{SQ_MQTT_SERVER, 4, "e0 00"},
-	{SQ_MQTT_CLIENT, 5, "e0 06 9c 04 1c 0001 's'"},
-	{SQ_MQTT_SERVER, 5, "f0 0a 19 08 16 0001 'd' 15 0001 'm'"},
+    {SQ_MQTT_SERVER, 0, "10 11 0006 'MQIsdp' 03 02 003c 0003 'abc'"},
+    {SQ_MQTT_SERVER, 0,
+	"10 20 0004 'MQTT' 04 ee 000a 0003 'cid' 0004 'will' 0003 'bye' 0001 'u' 0001 'p'"},
+    {SQ_MQTT_SERVER, 0,
+	"10 2a 0004 'MQTT' 05 c6 000a 0a 11 0000000a 17 00 21 0005 0002 'c1'"
+	"07 26 0001 'k' 0001 'v' 0001 't' 0000 0000 0000"},
+    {SQ_MQTT_CLIENT, 4, "20 02 01 00"},
+    {SQ_MQTT_CLIENT, 4, "20 02 00 04"},
+    {SQ_MQTT_CLIENT, 5, "20 11 00 00 0e 26 0001 'k' 0001 'v' 24 01 11 00000000"},
+    {SQ_MQTT_SERVER, 4, "3b 08 0003 'a/b' 000a 'x'"},
+    {SQ_MQTT_SERVER, 3, "30 03 0001 'a'"},
+    {SQ_MQTT_CLIENT, 5,
+	"34 21 0001 'a' 0001 1a 26 0001 'k' 0001 'v' 0b 01 26 0001 'k' 0001 'v' 0b 8001"
+	"02 00000000 01 00"
+	"'x'"},
+    {SQ_MQTT_SERVER, 4, "40 02 0001"},
+    {SQ_MQTT_SERVER, 5, "50 0b 0001 80 07 26 0001 'k' 0001 'v'"},
+    {SQ_MQTT_SERVER, 5, "62 03 0001 92"},
+    {SQ_MQTT_CLIENT, 5, "70 02 0001"},
+    {SQ_MQTT_SERVER, 4, "82 06 0001 0001 'a' 01"},
+    {SQ_MQTT_SERVER, 5, "82 10 0001 09 0b 01 26 0001 'k' 0001 'v' 0001 'a' 2d"},
+    {SQ_MQTT_SERVER, 5, "a2 06 0001 00 0001 'a'"},
+    {SQ_MQTT_CLIENT, 4, "90 04 0001 01 80"},
+    {SQ_MQTT_CLIENT, 5, "90 09 0001 04 1f 0001 'r' 01 8f"},
+    {SQ_MQTT_CLIENT, 4, "b0 02 0001"},
+    {SQ_MQTT_CLIENT, 5, "b0 05 0001 00 00 11"},
+    {SQ_MQTT_SERVER, 4, "c0 00"},
+    {SQ_MQTT_CLIENT, 4, "d0 00"},
+    {SQ_MQTT_SERVER, 4, "e0 00"},
+    {SQ_MQTT_CLIENT, 5, "e0 06 9c 04 1c 0001 's'"},
+    {SQ_MQTT_SERVER, 5, "f0 0a 19 08 16 0001 'd' 15 0001 'm'"},
 };
 
 Test(mqtt_encode, what_is_decoded_encodes_to_the_same_packet)
