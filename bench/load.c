@@ -263,6 +263,8 @@ sq_load_step(struct sq_load *l)
 	case SQ_LOAD_SETTLE:
 		if (over)
 			load_enter(l, SQ_LOAD_WARMUP);
+		if (over && l->o.warmup_s <= 0)
+			load_enter(l, SQ_LOAD_MEASURE);
 		break;
 	case SQ_LOAD_WARMUP:
 		if (over)

@@ -1,0 +1,88 @@
+"""The load generator against a plain mosquitto: what it says about a broker
+that does well, and that it notices one that doesn't."""
+
+import asyncio
+import json
+
+import clients
+import stack as parts
+from cluster import eventually
+
+
+async def mosquitto(env, *lines):
+    port = parts.free_port()
+    path = env.folder / "mosquitto.conf"
+    path.write_text("\n".join([f"listener {port} 127.0.0.1", "allow_anonymous true",
+                               "set_tcp_nodelay true", *lines, ""]))
+    await clients.start(env, "mosquitto", "-c", path)
+    await eventually(lambda: parts.port_error(port) is not None, "mosquitto listens")
+    return port
+
+
+UNLIMITED = ("max_queued_messages 0", "max_inflight_messages 0")
+
+
+async def generate(env, port, *flags):
+    """(exit code, JSON object or None, standard error)"""
+    program = clients.ROOT / "build" / env.settings.build / "sqmqos-bench"
+    process = await asyncio.create_subprocess_exec(
+        str(program), "--json", "--pub", f"127.0.0.1:{port}", *map(str, flags),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    env.processes.append(process)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, json.loads(out) if out else None, err.decode()
+
+
+async def test_generator_counts_every_message_once(env):
+    port = await mosquitto(env, *UNLIMITED)
+    shapes = ((("-P", 3, "-S", 3), 3), (("-P", 1, "-S", 5, "-t", "fanout"), 5),
+              (("-P", 5, "-S", 2, "-t", "fanin"), 10), (("-P", 4, "-S", 3, "--shared", "g"), 4))
+    for qos in (0, 1, 2):
+        for version in (3, 5):
+            for flags, deliveries in shapes:
+                code, result, _ = await generate(
+                    env, port, *flags, "-q", qos, "--mqtt", version, "-n", 300, "-w", 20)
+                assert code == 0, result
+                assert result["delivered"] == result["received_total"] == 300 * deliveries
+                assert result["latency_us"]["n"] == 300 * deliveries
+                for wrong in ("lost", "duplicates", "reordered", "unacked", "foreign"):
+                    assert result[wrong] == 0, (wrong, result)
+                if qos > 0:
+                    assert result["acked"] == result["ack_us"]["n"] == result["sent_total"]
+
+
+async def test_generator_keeps_the_schedule_of_an_open_loop(env):
+    port = await mosquitto(env, *UNLIMITED)
+    code, result, _ = await generate(
+        env, port, "-P", 2, "-S", 2, "-q", 1, "-r", 2000, "-n", 500, "-s", 1000)
+    assert code == 0, result
+    assert result["sent"] == 1000 and result["late_us"]["n"] == 1000
+    assert 0.49 <= result["seconds"], result
+
+
+async def test_generator_carries_payloads_larger_than_its_reads(env):
+    port = await mosquitto(env, *UNLIMITED)
+    code, result, _ = await generate(env, port, "-q", 2, "-n", 8, "-w", 4, "-s", 3 << 20)
+    assert code == 0, result
+    assert result["delivered"] == 8
+
+
+async def test_generator_fails_when_a_broker_drops_messages(env):
+    port = await mosquitto(env, "max_queued_messages 1", "max_inflight_messages 1")
+    code, result, _ = await generate(
+        env, port, "-P", 5, "-S", 1, "-t", "fanin", "-q", 1, "-n", 500, "-w", 100, "--drain", 3)
+    assert code == 1, result
+    assert not result["ok"] and result["lost"] > 0
+
+
+async def test_generator_says_when_there_is_no_broker(env):
+    port = parts.free_port()
+    code, result, words = await generate(env, port, "-n", 1)
+    assert (code, result) == (3, None)
+    assert "Connection refused" in words
+
+
+async def test_generator_holds_idle_clients(env):
+    port = await mosquitto(env, *UNLIMITED)
+    code, result, _ = await generate(env, port, "--idle", 300, "--hold", 0, "--subscribe")
+    assert (code, result["ready"]) == (0, 300)
