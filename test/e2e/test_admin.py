@@ -1,0 +1,124 @@
+"""The admin endpoint, signals, --help, and the reference that follows from the
+programs' tables."""
+
+import asyncio
+import re
+import signal
+import subprocess
+
+import stack as parts
+from cluster import eventually, metrics
+
+
+async def test_livez_readyz_and_metrics(env):
+    stack = await env.stack(sidecars=1)
+    for program in stack.programs:
+        assert program.get("/livez")[0] == 200
+        assert program.get("/readyz")[0] == 200
+        status, body = program.get("/nothing")
+        assert status == 404
+        status, body = program.get("/metrics")
+        assert status == 200
+        names = set()
+        for line in body.strip().splitlines():
+            if line.startswith("# "):
+                assert re.match(r"^# (HELP|TYPE) [a-z0-9_]+ .+$", line), line
+                names.add(line.split()[2])
+            else:
+                assert re.match(r'^[a-z0-9_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? '
+                                r"-?[0-9.eE+-]+$", line), line
+                assert re.split(r"[{ ]", line)[0] in names, f"no HELP before {line}"
+        assert "process_open_fds" in names
+
+
+async def test_livez_answers_under_load(env):
+    stack = await env.stack(sidecars=1)
+    client = await env.connect(stack.ports[0], "c")
+    for n in range(2000):
+        client.publish_nowait("t", b"x" * 1000, 0)
+    for program in stack.programs:
+        assert (await asyncio.to_thread(program.get, "/livez"))[0] == 200
+
+
+async def test_counters_count(env):
+    stack = await env.stack()
+    sub = await env.connect(stack.ports[1], "sub")
+    await sub.subscribe(("t", 2))
+    pub = await env.connect(stack.ports[0], "pub")
+    for qos in (0, 1, 2):
+        await pub.publish("t", b"x", qos)
+        await sub.receive()
+
+    async def counted():
+        first, second, broker = [await metrics(p) for p in (*stack.sidecars, stack.broker)]
+        return all(first[f'sqmqos_messages_received_total{{qos="{q}"}}'] == 1 and
+                   broker[f'sqmqos_messages_received_total{{qos="{q}"}}'] == 1 and
+                   broker[f'sqmqos_messages_sent_total{{qos="{q}"}}'] == 1 and
+                   second[f'sqmqos_messages_sent_total{{qos="{q}"}}'] == 1 for q in (0, 1, 2))
+    await eventually(counted, "one message at each QoS")
+
+
+async def test_sigterm_ends_with_code_0_and_sigint_too(env):
+    stack = await env.stack(sidecars=2)
+    client = await env.connect(stack.ports[0], "c")
+    stack.sidecars[0].signal(signal.SIGTERM)
+    assert await client.wait_closed() == 0x8B  # server shutting down
+    stack.sidecars[1].signal(signal.SIGINT)
+    for sidecar in stack.sidecars:
+        code = await asyncio.to_thread(sidecar.process.wait, 20)
+        assert code == 0, (sidecar.name, code)
+    stack.broker.signal(signal.SIGINT)
+    assert await asyncio.to_thread(stack.broker.process.wait, 20) == 0
+    env.check_leftovers = False
+
+
+def output(env, kind, *argv):
+    program = parts.ROOT / "build" / env.settings.build / f"sqmqos-{kind}"
+    done = subprocess.run([str(program), *argv], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, (kind, argv, done.returncode, done.stderr)
+    return done.stdout
+
+
+async def test_help_and_version(env):
+    for kind in ("broker", "sidecar"):
+        text = output(env, kind, "--help")
+        assert "listen." in text and "--config" in text
+        assert max(map(len, text.splitlines())) < 200
+        assert re.match(rf"^sqmqos-{kind} \d+\.\d+\.\d+$", output(env, kind, "--version").strip())
+
+
+async def test_the_configuration_reference_is_current(env):
+    page = (parts.ROOT / "docs" / "configuration.md").read_text()
+    for kind in ("broker", "sidecar"):
+        table = output(env, kind, "--help-markdown").strip()
+        assert table in page, f"docs/configuration.md: the table of {kind} is not what " \
+            f"`sqmqos-{kind} --help-markdown` prints"
+
+
+async def test_environment_and_flags_override_the_file(env):
+    stack = await env.stack(sidecars=1)
+    sidecar = stack.sidecars[0]
+    await stack.end(sidecar)
+    sidecar.environment |= {"SQMQOS_LOG_LEVEL": "debug", "SQMQOS_IDENTITY_POD": "from-env"}
+    sidecar.argv += ["--identity.pod", "from-flag"]
+    await stack.restart(sidecar)
+    client = await env.connect(stack.ports[0], "c")
+    await client.subscribe("t")
+    await eventually(lambda: " debug " in stack.log(sidecar), "debug lines")
+
+
+async def test_a_token_file_is_read_again(env):
+    """A renewed token, and links that come up later, without a restart."""
+    stack = await env.stack(sidecars=1)
+    client = await env.connect(stack.ports[0], "c")
+    await client.subscribe("t")
+    parts.write_token(stack.folder / "token")
+    await stack.end(stack.broker)
+    await stack.restart(stack.broker)
+
+    async def flows():
+        await client.publish("t", b"", 1)
+        await client.ping()
+        return client.inbox
+    await eventually(flows, "messages flow with the new token", 30)
+    assert client.connected
