@@ -21,7 +21,10 @@ struct sq_call;
 struct sq_link;
 struct sq_worker;
 
+struct sq_engine_ops;
+
 struct sq_broker_cfg {
+	const struct sq_engine_ops *engine;
 	uint32_t max_packet;          /* bytes of an MQTT packet */
 	uint64_t grace_ms;            /* attachment grace after a lost link */
 	uint64_t session_expiry_max_s;
@@ -36,7 +39,10 @@ struct sq_broker_cfg {
 /* 'workers' live as long as the broker. */
 struct sq_broker *sq_broker_new(const struct sq_broker_cfg *, struct sq_worker *const *workers,
     size_t n_workers, const struct sq_metrics *metrics);
-/* Every worker has stopped.  Frees '*bp'. */
+/* Ends all sessions without their wills, while the workers still turn; returns
+ * when nothing of theirs is left.  No call comes any more.  Not from a worker. */
+void sq_broker_stop(struct sq_broker *);
+/* After sq_broker_stop().  Frees '*bp'. */
 void sq_broker_free(struct sq_broker **bp);
 
 /* Takes the call over; answered by sq_call_done(), maybe before this returns. */

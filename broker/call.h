@@ -15,6 +15,7 @@
 #include "core/list.h"
 #include "proto/link/key.h"
 
+struct sq_broker;
 struct sq_link;
 
 enum sq_call_kind {
@@ -34,6 +35,7 @@ enum sq_conflict {
 };
 
 struct sq_call {
+	struct sq_broker *broker; /* whose it is, once it was handed over */
 	struct sq_task task;      /* for whoever holds the call */
 	struct sq_list node;      /* likewise */
 	enum sq_call_kind kind;
@@ -51,6 +53,10 @@ struct sq_call {
 	const char *detail;       /* static text for the problem body, or NULL */
 	struct sq_buf out;        /* body of a 200 */
 };
+
+/* What 'key_hash' is: the same for all sessions of one space, workload and
+ * client, whatever their pod. */
+uint64_t sq_call_key_hash(const struct sq_key *);
 
 /* Hands the answered call back to the front, from any worker: the caller must
  * not touch it afterwards. */

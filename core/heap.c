@@ -1,3 +1,4 @@
+/* Binary heap in an array; nodes know their place, so any can be moved. */
 #include "core/heap.h"
 
 #include <stdlib.h>

@@ -9,7 +9,8 @@
 
 struct sq_heap_node {
 	uint64_t due;
-	size_t pos; /* index + 1; 0: in no heap */
+	size_t pos;  /* index + 1; 0: in no heap */
+	void *owner; /* the caller's */
 };
 
 struct sq_heap {

@@ -121,8 +121,6 @@ sq_attach_encode(struct sq_buf *b, const struct sq_attach *a, const struct sq_op
 	sq_buf_u8(b, a->flags);
 	sq_buf_u32(b, a->expiry_s);
 	sq_buf_u16(b, a->receive_max);
-	sq_buf_u64(b, a->credit_msgs);
-	sq_buf_u64(b, a->credit_bytes);
 	sq_buf_u64(b, a->incarnation);
 	if (a->flags & SQ_ATTACH_WILL) {
 		sq_buf_u32(b, a->will_delay_s);
@@ -146,8 +144,6 @@ sq_attach_decode(const void *p, size_t len, struct sq_attach *out)
 	out->flags = sq_read8(&r);
 	out->expiry_s = sq_read32(&r);
 	out->receive_max = sq_read16(&r);
-	out->credit_msgs = sq_read64(&r);
-	out->credit_bytes = sq_read64(&r);
 	out->incarnation = sq_read64(&r);
 	if (out->flags & SQ_ATTACH_WILL) {
 		out->will_delay_s = sq_read32(&r);

@@ -72,8 +72,7 @@ struct sq_attach {
 	uint8_t flags;
 	uint32_t expiry_s;
 	uint16_t receive_max;
-	uint64_t credit_msgs, credit_bytes;
-	uint64_t incarnation;
+	uint64_t incarnation; /* no credit here: it comes by settlements once the epoch is known */
 	uint32_t will_delay_s;
 	struct sq_bytes will;  /* an image, empty without SQ_ATTACH_WILL */
 	struct sq_bytes open;  /* encoded; walk with sq_open_id_next() */

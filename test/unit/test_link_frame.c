@@ -27,7 +27,7 @@ Test(link_frame, attach_round_trip_and_every_truncation)
 	};
 	struct sq_attach in = {.instance = 11, .ordinal = 12, .attempt = 13, .link = 14,
 		.flags = SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL, .expiry_s = 15, .receive_max = 16,
-		.credit_msgs = 17, .credit_bytes = 18, .incarnation = 19, .will_delay_s = 20,
+		.incarnation = 19, .will_delay_s = 20,
 		.will = {will.image, sq_image_size(will.image)}, .n_open = 2}, out;
 	struct sq_buf b = {0};
 	struct sq_open_id id;
@@ -42,8 +42,6 @@ Test(link_frame, attach_round_trip_and_every_truncation)
 	cr_assert_eq(out.link, 14);
 	cr_assert_eq(out.expiry_s, 15);
 	cr_assert_eq(out.receive_max, 16);
-	cr_assert_eq(out.credit_msgs, 17);
-	cr_assert_eq(out.credit_bytes, 18);
 	cr_assert_eq(out.incarnation, 19);
 	cr_assert_eq(out.will_delay_s, 20);
 	cr_assert_eq(out.will.len, sq_image_size(will.image));

@@ -1,0 +1,235 @@
+/* The PUT: who may hold a session, the fence, and the state from which both
+ * sides go on (docs/link.md, "a session at the broker"). */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/session.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "proto/mqtt/reason.h"
+
+static struct sq_superseded *
+attach_superseded(struct sq_session *s, uint64_t instance)
+{
+	for (size_t i = 0; i < SQ_SUPERSEDED_MAX; i++) {
+		if (s->superseded[i].instance == instance)
+			return &s->superseded[i];
+	}
+	return NULL;
+}
+
+/* Whether the PUT is newer than what the session has seen. */
+static enum sq_conflict
+attach_order(struct sq_session *s, const struct sq_attach *a)
+{
+	const struct sq_superseded *old;
+
+	if (s->instance == 0)
+		return SQ_CONFLICT_NONE;
+	if (a->instance == s->instance) {
+		if (a->ordinal > s->ordinal || (a->ordinal == s->ordinal && a->attempt > s->attempt))
+			return SQ_CONFLICT_NONE;
+		return SQ_CONFLICT_EPOCH;
+	}
+	old = attach_superseded(s, a->instance);
+	return old != NULL && a->ordinal <= old->ordinal ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_NONE;
+}
+
+/* Notes that the holder lost the session to another instance. */
+static void
+attach_supersede(struct sq_session *s)
+{
+	struct sq_superseded *at = attach_superseded(s, s->instance);
+
+	if (at == NULL) { /* the oldest goes */
+		memmove(s->superseded + 1, s->superseded,
+		    (SQ_SUPERSEDED_MAX - 1) * sizeof(s->superseded[0]));
+		at = &s->superseded[0];
+	}
+	*at = (struct sq_superseded){s->instance, s->ordinal, s->epoch};
+}
+
+/* Ends what the session's older attachment was. */
+static void
+attach_fence(struct sq_session *s, const struct sq_attach *a)
+{
+	bool other = s->instance != 0 && a->instance != s->instance;
+	bool was_live = s->state == SQ_SESSION_ATTACHED || s->state == SQ_SESSION_GRACE;
+
+	if (other) {
+		attach_supersede(s);
+		if (was_live)
+			sq_count(s->shard->broker, SQ_M_TAKEOVERS, 1);
+		if (s->state == SQ_SESSION_ATTACHED)
+			sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_TAKEN_OVER);
+	}
+	if (s->attaching != NULL) {
+		sq_call_refuse(s->attaching, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
+		s->attaching = NULL;
+	}
+	s->takes_over |= was_live && (other || a->ordinal != s->ordinal);
+	sq_session_unattach(s, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
+	s->instance = a->instance;
+	s->ordinal = a->ordinal;
+	s->attempt = a->attempt;
+}
+
+/* The will of the connection that this one replaces (MQTT 5.0 §3.1.3.2.2): due
+ * at once without a delay or when the session ends, else not at all. */
+static void
+attach_old_will(struct sq_session *s, bool clean)
+{
+	if (s->takes_over ? s->will_delay_s == 0 || clean : clean && s->will_timer.pos != 0)
+		sq_publish_will(s);
+	sq_heap_remove(&s->shard->timers, &s->will_timer);
+	sq_msg_unref(&s->will);
+	s->takes_over = false;
+}
+
+/* A session of the same key without history, in the place of 's'. */
+static struct sq_session *
+attach_renew(struct sq_session *s, const struct sq_key *key)
+{
+	struct sq_session *fresh;
+
+	struct sq_session saved = *s;
+
+	sq_session_end(s);
+	fresh = sq_session_new(saved.shard, key, saved.durable);
+	fresh->attaching = saved.attaching;
+	fresh->instance = saved.instance;
+	fresh->ordinal = saved.ordinal;
+	fresh->attempt = saved.attempt;
+	memcpy(fresh->superseded, saved.superseded, sizeof fresh->superseded);
+	return fresh;
+}
+
+static void
+attach_take(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
+{
+	struct sq_broker *b = s->shard->broker;
+
+	s->expiry_s = a->expiry_s;
+	if (a->expiry_s != UINT32_MAX && a->expiry_s > b->cfg.session_expiry_max_s)
+		s->expiry_s = (uint32_t)b->cfg.session_expiry_max_s;
+	s->will_delay_s = a->will_delay_s;
+	if (a->will.len > 0) {
+		s->will.block = sq_block_copy(a->will.p, a->will.len);
+		s->will.image = s->will.block->bytes;
+	}
+	for (int lane = 0; lane < SQ_LANES; lane++) {
+		if (s->failed[lane])
+			sq_lane_in_failed(&s->lanes[lane]);
+		s->failed[lane] = false;
+	}
+	s->epoch = b->boot << 32 | atomic_fetch_add(&b->next_epoch, 1);
+	sq_htab_insert(&s->shard->by_epoch, &s->by_epoch, sq_hash_u64(s->epoch));
+	s->link = sq_link_ref(c->link);
+	sq_heap_remove(&s->shard->timers, &s->timer);
+	sq_session_set_state(s, SQ_SESSION_ATTACHED);
+}
+
+void
+sq_attach_finish(struct sq_session *s)
+{
+	struct sq_call *c = s->attaching;
+	struct sq_open_id *ids;
+	struct sq_attached out;
+	struct sq_attach a;
+	bool clean, fresh;
+
+	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK)
+		abort(); /* it was decoded before */
+	if (!sq_link_open(c->link)) {
+		sq_session_link_lost(s);
+		return;
+	}
+	clean = (a.flags & SQ_ATTACH_CLEAN_START) != 0 &&
+	    (s->cleaned_instance != a.instance || s->cleaned_ordinal != a.ordinal);
+	attach_old_will(s, clean);
+	if (clean && s->present)
+		s = attach_renew(s, &c->key);
+	s->attaching = NULL;
+	if (a.flags & SQ_ATTACH_CLEAN_START) {
+		s->cleaned_instance = a.instance;
+		s->cleaned_ordinal = a.ordinal;
+	}
+	fresh = a.incarnation != s->incarnation;
+	attach_take(s, c, &a);
+	out = (struct sq_attached){
+		.epoch = s->epoch,
+		.incarnation = s->incarnation,
+		.store = s->shard->broker->store,
+		.present = s->present,
+		.max_packet = s->shard->broker->cfg.max_packet,
+		.last = {s->lanes[0].last, s->lanes[1].last},
+		.n_held = (uint16_t)s->n_held,
+	};
+	out.n_open = sq_deliver_attach(s, &a, fresh, &ids);
+	sq_attached_encode(&c->out, &out, s->held, ids);
+	free(ids);
+	s->present = true;
+	sq_call_answer(c, 200, NULL);
+	sq_members_start(s);
+	sq_deliver_pump(s);
+}
+
+/* A transient CONNECT ends the durable session of its client id. */
+static void
+attach_end_durable(struct sq_shard *sh, const struct sq_key *key)
+{
+	struct sq_key durable = *key;
+	struct sq_buf text = {0};
+	struct sq_session *s;
+
+	durable.pod[0] = '\0';
+	sq_key_encode(&text, &durable);
+	sq_buf_u8(&text, '\0');
+	s = sq_session_find(sh, (const char *)sq_buf_data(&text));
+	sq_buf_fini(&text);
+	if (s == NULL || s->running > 0 || s->state == SQ_SESSION_FENCING)
+		return;
+	if (s->state == SQ_SESSION_ATTACHED)
+		sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_TAKEN_OVER);
+	sq_session_end(s);
+}
+
+void
+sq_attach_call(struct sq_shard *sh, struct sq_call *c)
+{
+	struct sq_broker *b = sh->broker;
+	struct sq_buf text = {0};
+	enum sq_conflict conflict;
+	struct sq_session *s;
+	struct sq_attach a;
+
+	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK) {
+		sq_call_answer(c, 400, "malformed attach");
+		return;
+	}
+	sq_key_encode(&text, &c->key);
+	sq_buf_u8(&text, '\0');
+	s = sq_session_find(sh, (const char *)sq_buf_data(&text));
+	sq_buf_fini(&text);
+	conflict = s != NULL ? attach_order(s, &a) : SQ_CONFLICT_NONE;
+	if (conflict != SQ_CONFLICT_NONE) {
+		sq_call_refuse(c, conflict);
+		return;
+	}
+	if (s == NULL && atomic_load(&b->n_sessions) >= b->cfg.max_sessions) {
+		c->retry_after_s = 1;
+		sq_call_answer(c, 503, "the broker has as many sessions as it may");
+		return;
+	}
+	if (c->key.pod[0] != '\0' && !(a.flags & SQ_ATTACH_KEEPER))
+		attach_end_durable(sh, &c->key);
+	if (s == NULL)
+		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0');
+	attach_fence(s, &a);
+	s->attaching = c;
+	sq_session_set_state(s, SQ_SESSION_FENCING);
+	sq_heap_remove(&sh->timers, &s->timer);
+	if (s->running == 0)
+		sq_attach_finish(s);
+}

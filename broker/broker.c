@@ -1,0 +1,297 @@
+#include "broker/broker.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "broker/group.h"
+#include "broker/session.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+
+enum { GROUPS_EXPIRE_TURN = 16 }; /* ticks between two looks at empty groups */
+
+struct sq_broker *
+sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers, size_t n_workers,
+    const struct sq_metrics *metrics)
+{
+	struct sq_broker *b = sq_xcalloc(1, sizeof *b);
+	struct sq_engine_cfg engine = {.metrics = metrics, .n_workers = n_workers};
+	struct sq_router_cfg router = {metrics, cfg->retained_max_msgs, cfg->retained_max_bytes};
+	struct sq_buf err = {0};
+
+	b->cfg = *cfg;
+	b->metrics = *metrics;
+	b->engine = cfg->engine->open(&engine, &err);
+	if (b->engine == NULL) {
+		SQ_ERROR("engine", "%.*s", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
+		sq_buf_fini(&err);
+		free(b);
+		return NULL;
+	}
+	b->router = sq_router_new(&router);
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->gone, NULL);
+	b->store = sq_random_u64();
+	b->boot = sq_random_u64() & UINT32_MAX; /* an engine that lasts counts its boots */
+	b->own = (struct sq_origin){.incarnation = sq_random_u64(), .run = sq_random_u64()};
+	atomic_init(&b->next_epoch, 1);
+	atomic_init(&b->next_queue, 1);
+	atomic_init(&b->own_number, 1);
+	b->shards = sq_xcalloc(n_workers, sizeof(*b->shards));
+	b->n_shards = n_workers;
+	for (size_t i = 0; i < n_workers; i++) {
+		struct sq_shard *sh = &b->shards[i];
+
+		assert(sq_worker_index(workers[i]) == i);
+		sh->broker = b;
+		sh->worker = workers[i];
+		sh->routes = sq_route_cache_new();
+		sq_list_init(&sh->sessions);
+		sq_list_init(&sh->blocked);
+	}
+	return b;
+}
+
+void
+sq_broker_object(struct sq_broker *b, int by)
+{
+	pthread_mutex_lock(&b->lock);
+	b->n_objects += (size_t)(ptrdiff_t)by;
+	if (b->n_objects == 0)
+		pthread_cond_broadcast(&b->gone);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static void
+shard_stop(struct sq_task *t)
+{
+	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct sq_shard, stop);
+
+	SQ_LIST_FOR_EACH_SAFE (s, &sh->sessions, struct sq_session, node) {
+		if (s->attaching != NULL)
+			sq_session_link_lost(s);
+		sq_msg_unref(&s->will); /* the broker goes, not the client */
+		if (s->running == 0)
+			sq_session_end(s);
+	}
+	if (sq_list_empty(&sh->sessions))
+		sq_broker_object(sh->broker, -1);
+	else
+		sq_worker_post(sh->worker, t);
+}
+
+void
+sq_broker_stop(struct sq_broker *b)
+{
+	for (size_t i = 0; i < b->n_shards; i++) {
+		sq_broker_object(b, 1);
+		b->shards[i].stop.run = shard_stop;
+		sq_worker_post(b->shards[i].worker, &b->shards[i].stop);
+	}
+	pthread_mutex_lock(&b->lock);
+	while (b->n_objects > 0)
+		pthread_cond_wait(&b->gone, &b->lock);
+	pthread_mutex_unlock(&b->lock);
+}
+
+void
+sq_broker_free(struct sq_broker **bp)
+{
+	struct sq_broker *b = *bp;
+
+	*bp = NULL;
+	if (b == NULL)
+		return;
+	sq_groups_clear(b);
+	for (size_t i = 0; i < b->n_shards; i++) {
+		struct sq_shard *sh = &b->shards[i];
+
+		assert(sq_list_empty(&sh->sessions));
+		sq_htab_fini(&sh->by_key);
+		sq_htab_fini(&sh->by_epoch);
+		sq_heap_fini(&sh->timers);
+		sq_route_cache_free(&sh->routes);
+	}
+	free(b->shards);
+	sq_router_free(&b->router);
+	b->engine->ops->close(b->engine);
+	pthread_cond_destroy(&b->gone);
+	pthread_mutex_destroy(&b->lock);
+	free(b);
+}
+
+/* The call's session, or NULL when it has been refused. */
+static struct sq_session *
+call_session(struct sq_shard *sh, struct sq_call *c)
+{
+	struct sq_session *s = sq_session_find_epoch(sh, c->epoch);
+	enum sq_conflict why = SQ_CONFLICT_EPOCH;
+	struct sq_buf text = {0};
+
+	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->link == c->link)
+		return s;
+	sq_key_encode(&text, &c->key);
+	sq_buf_u8(&text, '\0');
+	s = sq_session_find(sh, (const char *)sq_buf_data(&text));
+	sq_buf_fini(&text);
+	for (size_t i = 0; s != NULL && i < SQ_SUPERSEDED_MAX; i++) {
+		if (s->superseded[i].epoch == c->epoch)
+			why = SQ_CONFLICT_SUPERSEDED;
+	}
+	sq_call_refuse(c, why);
+	return NULL;
+}
+
+static void
+call_run(struct sq_shard *sh, struct sq_call *c)
+{
+	struct sq_broker *b = sh->broker;
+	struct sq_session *s;
+
+	if (atomic_load_explicit(&b->draining, memory_order_relaxed) &&
+	    (c->kind == SQ_CALL_ATTACH || c->kind == SQ_CALL_MESSAGES)) {
+		c->retry_after_s = 1;
+		sq_call_answer(c, 503, "draining");
+		return;
+	}
+	if (c->kind == SQ_CALL_ATTACH) {
+		sq_attach_call(sh, c);
+		return;
+	}
+	s = call_session(sh, c);
+	if (s == NULL)
+		return;
+	switch (c->kind) {
+	case SQ_CALL_MESSAGES:
+		sq_publish_call(s, c);
+		break;
+	case SQ_CALL_SETTLEMENTS:
+		sq_settle_call(s, c);
+		break;
+	case SQ_CALL_SUBSCRIPTIONS:
+		sq_subscribe_call(s, c);
+		break;
+	case SQ_CALL_DETACH:
+		sq_session_detach(s, c);
+		break;
+	case SQ_CALL_ATTACH:
+		break;
+	}
+}
+
+static void
+call_task(struct sq_task *t)
+{
+	struct sq_call *c = SQ_CONTAINER_OF(t, struct sq_call, task);
+
+	call_run(&c->broker->shards[c->key_hash % c->broker->n_shards], c);
+}
+
+void
+sq_broker_call(struct sq_broker *b, struct sq_call *c)
+{
+	struct sq_shard *sh = &b->shards[c->key_hash % b->n_shards];
+
+	c->broker = b;
+	if (sh->worker == sq_worker_self()) {
+		call_run(sh, c);
+		return;
+	}
+	c->task.run = call_task;
+	sq_worker_post(sh->worker, &c->task);
+}
+
+/* A link's end, told to each shard. */
+struct link_closed {
+	struct sq_task task;
+	struct sq_shard *shard;
+	struct sq_link *link; /* a reference */
+};
+
+static void
+link_closed_run(struct sq_task *t)
+{
+	struct link_closed *lc = SQ_CONTAINER_OF(t, struct link_closed, task);
+
+	SQ_LIST_FOR_EACH_SAFE (s, &lc->shard->sessions, struct sq_session, node) {
+		if (s->link == lc->link || (s->attaching != NULL && s->attaching->link == lc->link))
+			sq_session_link_lost(s);
+	}
+	sq_link_unref(&lc->link);
+	sq_broker_object(lc->shard->broker, -1);
+	free(lc);
+}
+
+void
+sq_broker_link_closed(struct sq_broker *b, struct sq_link *link)
+{
+	for (size_t i = 0; i < b->n_shards; i++) {
+		struct link_closed *lc = sq_xcalloc(1, sizeof *lc);
+
+		lc->task.run = link_closed_run;
+		lc->shard = &b->shards[i];
+		lc->link = sq_link_ref(link);
+		sq_broker_object(b, 1);
+		sq_worker_post(lc->shard->worker, &lc->task);
+	}
+}
+
+void
+sq_broker_link_writable(struct sq_broker *b, struct sq_link *link)
+{
+	struct sq_shard *sh = &b->shards[sq_worker_index(sq_worker_self())];
+
+	SQ_LIST_FOR_EACH_SAFE (s, &sh->blocked, struct sq_session, blocked) {
+		if (s->link != link)
+			continue;
+		sq_list_remove(&s->blocked);
+		sq_deliver_pump(s);
+	}
+}
+
+static void
+shard_check_drained(struct sq_shard *sh)
+{
+	bool idle = true;
+
+	SQ_LIST_FOR_EACH (s, &sh->sessions, struct sq_session, node) {
+		if (s->running > 0 || (s->state == SQ_SESSION_ATTACHED && !sq_deliver_idle(s)))
+			idle = false;
+	}
+	atomic_store(&sh->drained, idle);
+}
+
+void
+sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
+{
+	struct sq_shard *sh = &b->shards[sq_worker_index(w)];
+	uint64_t now_ms = sq_worker_now_ms(w);
+	struct sq_heap_node *node;
+
+	while ((node = sq_heap_pop(&sh->timers, now_ms)) != NULL) {
+		struct sq_session *s = node->owner;
+
+		sq_session_timer(s, node);
+	}
+	if (sq_worker_index(w) == 0 && sh->ticks++ % GROUPS_EXPIRE_TURN == 0)
+		sq_groups_expire(b, now_ms);
+	if (atomic_load(&b->draining))
+		shard_check_drained(sh);
+}
+
+void
+sq_broker_drain(struct sq_broker *b)
+{
+	atomic_store(&b->draining, true);
+}
+
+bool
+sq_broker_drained(struct sq_broker *b)
+{
+	for (size_t i = 0; i < b->n_shards; i++) {
+		if (!atomic_load(&b->shards[i].drained))
+			return false;
+	}
+	return true;
+}

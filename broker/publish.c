@@ -1,0 +1,417 @@
+/* Messages up: batches of a lane, routed and put into queues; wills. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/group.h"
+#include "broker/session.h"
+#include "broker/txn.h"
+#include "core/mem.h"
+#include "proto/mqtt/reason.h"
+
+enum {
+	OUTCOMES_MAX = 65536, /* kept outcomes of a lane */
+	SPARSE_RATIO = 4,     /* below one match in so many, matches are copied out */
+};
+
+/* Held ids. */
+
+static uint32_t
+held_find(const struct sq_session *s, uint16_t id)
+{
+	uint32_t lo = 0, hi = s->n_held;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (s->held[mid] < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static bool
+held_has(const struct sq_session *s, uint16_t id)
+{
+	uint32_t at = held_find(s, id);
+
+	return at < s->n_held && s->held[at] == id;
+}
+
+bool
+sq_held_add(struct sq_session *s, uint16_t id)
+{
+	uint32_t at = held_find(s, id);
+
+	if (at < s->n_held && s->held[at] == id)
+		return false;
+	if (s->n_held == s->cap_held) {
+		s->cap_held = s->cap_held > 0 ? s->cap_held * 2 : 8;
+		s->held = sq_xrealloc(s->held, s->cap_held * sizeof(*s->held));
+	}
+	memmove(s->held + at + 1, s->held + at, (s->n_held - at) * sizeof(*s->held));
+	s->held[at] = id;
+	s->n_held++;
+	return true;
+}
+
+bool
+sq_held_remove(struct sq_session *s, uint16_t id)
+{
+	uint32_t at = held_find(s, id);
+
+	if (at == s->n_held || s->held[at] != id)
+		return false;
+	s->n_held--;
+	memmove(s->held + at, s->held + at + 1, (s->n_held - at) * sizeof(*s->held));
+	return true;
+}
+
+/* Routing of one message. */
+
+struct publish {
+	struct sq_broker *broker;
+	struct sq_txn *txn;
+	const struct sq_msg *msg;
+	const struct sq_origin *origin;
+	uint64_t not_from, expires_ms;
+	uint8_t qos;
+	bool retain, copy_out;
+	size_t n; /* sinks reached */
+};
+
+static uint8_t
+publish_qos(const struct publish *p, const struct sq_binding *b)
+{
+	return p->qos < b->max_qos ? p->qos : b->max_qos;
+}
+
+static bool
+publish_wanted(const struct publish *p, const struct sq_binding *b)
+{
+	return b->not_from == 0 || b->not_from != p->not_from;
+}
+
+/* 'subs' is a reference, or NULL. */
+static void
+publish_put(struct publish *p, struct sq_sink *sink, uint8_t qos, bool as_published,
+    struct sq_block *subs)
+{
+	struct sq_item item = {
+		.msg = p->copy_out ? sq_msg_clone(p->msg) : sq_msg_ref(*p->msg),
+		.subs = subs,
+		.origin = *p->origin,
+		.expires_ms = p->expires_ms,
+		.qos = qos,
+		.retain = p->retain && as_published,
+	};
+
+	p->n++;
+	if (qos == 0 && atomic_load_explicit(&sink->offline, memory_order_relaxed))
+		sq_item_fini(&item);
+	else
+		(void)sink->engine->ops->put(p->txn, sink->queue, &item); /* a drop is counted there */
+}
+
+static int
+binding_by_sink(const void *a, const void *b)
+{
+	const struct sq_binding *x = *(struct sq_binding *const *)a;
+	const struct sq_binding *y = *(struct sq_binding *const *)b;
+
+	return x->sink < y->sink ? -1 : x->sink > y->sink;
+}
+
+/* Puts one copy for 'n' overlapping bindings of a sink: the highest QoS, all
+ * identifiers (MQTT 5.0 §3.3.4). */
+static void
+publish_merged(struct publish *p, struct sq_binding **v, size_t n)
+{
+	struct sq_block *subs = NULL;
+	bool as_published = false;
+	uint32_t bytes = 0;
+	uint8_t qos = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		qos = publish_qos(p, v[i]) > qos ? publish_qos(p, v[i]) : qos;
+		as_published |= v[i]->as_published;
+		bytes += v[i]->subs != NULL ? v[i]->subs->size : 0;
+	}
+	if (bytes > UINT8_MAX * sizeof(uint32_t)) /* what a target can name */
+		bytes = UINT8_MAX * sizeof(uint32_t);
+	if (bytes > 0) {
+		uint32_t at = 0;
+
+		subs = sq_block_new(bytes);
+		for (size_t i = 0; i < n && at < bytes; i++) {
+			if (v[i]->subs == NULL)
+				continue;
+			memcpy(subs->bytes + at, v[i]->subs->bytes, v[i]->subs->size);
+			at += v[i]->subs->size;
+		}
+	}
+	publish_put(p, v[0]->sink, qos, as_published, subs);
+}
+
+/* Puts to the bindings whose sinks have several; 'v' is sorted in a copy. */
+static void
+publish_overlapping(struct publish *p, struct sq_binding *const *v, size_t n, size_t n_many)
+{
+	struct sq_binding **many = sq_xmalloc(n_many * sizeof(*many));
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i]->sink->n_bindings > 1 && publish_wanted(p, v[i]))
+			many[k++] = v[i];
+	}
+	qsort(many, k, sizeof *many, binding_by_sink);
+	for (size_t i = 0, j; i < k; i = j) {
+		for (j = i + 1; j < k && many[j]->sink == many[i]->sink; j++)
+			continue;
+		publish_merged(p, many + i, j - i);
+	}
+	free(many);
+}
+
+static bool
+publish_refused(const struct publish *p, struct sq_binding *const *v, size_t n)
+{
+	uint32_t size = sq_image_size(p->msg->image);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct sq_sink *sink = v[i]->sink;
+
+		if (sink->reject && publish_qos(p, v[i]) > 0 && publish_wanted(p, v[i]) &&
+		    sink->engine->ops->queue_full(sink->queue, size))
+			return true;
+	}
+	return false;
+}
+
+/* Routes the message; the router is locked for reading.  Returns its outcome. */
+static uint8_t
+publish_route(struct publish *p, struct sq_route_cache *cache, struct sq_space *space)
+{
+	size_t n, n_many = 0;
+	struct sq_binding **v = sq_router_match(p->broker->router, cache, space, p->msg->image, &n);
+
+	if (p->qos > 0 && publish_refused(p, v, n))
+		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+	if (p->retain && sq_router_retain(p->broker->router, space, p->msg, p->origin,
+	    p->expires_ms) != SQ_OK)
+		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+	for (size_t i = 0; i < n; i++) {
+		if (v[i]->sink->n_bindings > 1)
+			n_many++;
+		else if (publish_wanted(p, v[i]))
+			publish_put(p, v[i]->sink, publish_qos(p, v[i]), v[i]->as_published,
+			    v[i]->subs != NULL ? sq_block_ref(v[i]->subs) : NULL);
+	}
+	if (n_many > 0)
+		publish_overlapping(p, v, n, n_many);
+	if (p->n > 0 || p->qos == 0 || p->retain)
+		return SQ_MQTT_RC_SUCCESS;
+	return SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS;
+}
+
+static uint8_t
+publish_message(struct sq_session *s, struct publish *p)
+{
+	const unsigned char *image = p->msg->image;
+	uint32_t expiry_s = sq_image_expiry(image);
+	uint8_t code;
+
+	p->qos = (uint8_t)sq_image_qos(image);
+	p->retain = sq_image_retain(image);
+	p->expires_ms = expiry_s == SQ_MSG_NO_EXPIRY
+	    ? 0 : sq_worker_now_ms(s->shard->worker) + expiry_s * UINT64_C(1000);
+	if (sq_topic_name_check(sq_image_topic(image), NULL) != SQ_OK)
+		code = SQ_MQTT_RC_TOPIC_INVALID;
+	else if (sq_image_size(image) > p->broker->cfg.max_packet + SQ_BODY_SLACK / 2)
+		code = SQ_MQTT_RC_PACKET_TOO_LARGE;
+	else
+		code = publish_route(p, s->shard->routes, s->space);
+	sq_count(p->broker, code < 0x80 ? SQ_M_RECEIVED_QOS0 + p->qos : SQ_M_REFUSED, 1);
+	return code;
+}
+
+/* Batches. */
+
+static uint8_t
+batch_release(struct sq_session *s, uint16_t packet_id)
+{
+	(void)sq_held_remove(s, packet_id); /* one that is not held succeeds too */
+	return SQ_MQTT_RC_SUCCESS;
+}
+
+static uint8_t
+batch_message(struct sq_session *s, struct sq_op *op, const struct sq_entry *e, struct publish *p)
+{
+	uint8_t code;
+
+	if (e->packet_id != 0 && held_has(s, e->packet_id))
+		return SQ_MQTT_RC_SUCCESS; /* a second copy of what awaits its release */
+	p->n = 0;
+	code = publish_message(s, p);
+	if (e->packet_id != 0 && code < 0x80 && sq_held_add(s, e->packet_id))
+		sq_op_held(op, e->packet_id);
+	return code;
+}
+
+static void
+batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_t skip)
+{
+	struct sq_lane_in *lane = &s->lanes[b->lane];
+	struct sq_origin origin = {s->incarnation, b->run, b->first - 1, 0};
+	struct sq_msg msg = {c->body, NULL};
+	struct sq_op *op = sq_op_new(s, c);
+	struct publish p = {.broker = s->shard->broker, .txn = &op->txn, .msg = &msg,
+		.origin = &origin, .not_from = s->incarnation, .copy_out = s->sparse};
+	size_t matched = 0, messages = 0;
+
+	op->lane = b->lane;
+	op->first = b->first;
+	op->last = b->first + b->n - 1;
+	sq_lane_in_admit(lane, b);
+	sq_router_rdlock(p.broker->router);
+	for (uint16_t i = 0; i < b->n; i++) {
+		struct sq_entry e = sq_batch_next(&b->entries);
+		uint8_t code;
+
+		origin.number++;
+		if (i < skip)
+			continue;
+		if (e.kind == SQ_ENTRY_RELEASE) {
+			code = batch_release(s, e.packet_id);
+		} else {
+			msg.image = e.image;
+			code = batch_message(s, op, &e, &p);
+			messages++;
+			matched += p.n > 0;
+		}
+		sq_lane_in_set(lane, origin.number, code);
+	}
+	sq_router_unlock(p.broker->router);
+	s->sparse = messages >= SPARSE_RATIO && matched * SPARSE_RATIO < messages;
+	sq_op_commit(op);
+}
+
+static unsigned
+batch_parked(const struct sq_session *s, uint8_t lane)
+{
+	unsigned n = 0;
+
+	SQ_LIST_FOR_EACH (c, &s->waiting, struct sq_call, node)
+		n += c->kind == SQ_CALL_MESSAGES && c->body->bytes[0] == lane;
+	return n;
+}
+
+/* Takes a batch in, or lets it wait; 'c' is in no list. */
+static void
+batch_offer(struct sq_session *s, struct sq_call *c)
+{
+	struct sq_lane_in *lane;
+	struct sq_batch b;
+	uint16_t skip;
+
+	if (sq_batch_decode(c->body->bytes, c->body->size, &b) != SQ_OK) {
+		sq_call_answer(c, 400, "malformed batch");
+		return;
+	}
+	lane = &s->lanes[b.lane];
+	if (b.first <= lane->last + 1 && b.first + b.n - lane->kept > OUTCOMES_MAX) {
+		sq_call_answer(c, 400, "outcomes are never acknowledged");
+		return;
+	}
+	switch (sq_lane_in_offer(lane, &b, &skip)) {
+	case SQ_LANE_ADMIT:
+		batch_admit(s, c, &b, skip);
+		return;
+	case SQ_LANE_KNOWN:
+		if (b.first + b.n - 1 <= lane->done)
+			sq_publish_answer(s, c);
+		else
+			sq_list_push_back(&s->waiting, &c->node);
+		return;
+	case SQ_LANE_EARLY:
+		if (batch_parked(s, b.lane) < SQ_BATCH_PARKED_MAX) {
+			sq_list_push_back(&s->waiting, &c->node);
+			return;
+		}
+		c->last = lane->last;
+		sq_call_refuse(c, SQ_CONFLICT_GAP);
+		return;
+	case SQ_LANE_RUN:
+		sq_call_refuse(c, SQ_CONFLICT_RUN);
+		return;
+	}
+}
+
+void
+sq_publish_answer(struct sq_session *s, struct sq_call *c)
+{
+	struct sq_outcomes out;
+	struct sq_batch b;
+	uint8_t *codes;
+
+	if (sq_batch_decode(c->body->bytes, c->body->size, &b) != SQ_OK)
+		abort(); /* it was decoded before */
+	codes = sq_xmalloc(b.n);
+	if (!sq_lane_in_outcomes(&s->lanes[b.lane], b.first, b.n, codes)) {
+		free(codes);
+		sq_call_refuse(c, SQ_CONFLICT_RUN);
+		return;
+	}
+	out = (struct sq_outcomes){b.first, b.n, codes};
+	sq_outcomes_encode(&c->out, &out);
+	free(codes);
+	sq_call_answer(c, 200, NULL);
+}
+
+void
+sq_publish_call(struct sq_session *s, struct sq_call *c)
+{
+	bool waits = !sq_list_empty(&s->waiting);
+
+	batch_offer(s, c);
+	if (waits)
+		sq_publish_retry(s);
+}
+
+void
+sq_publish_retry(struct sq_session *s)
+{
+	struct sq_list old;
+
+	sq_list_init(&old);
+	sq_list_splice(&old, &s->waiting);
+	SQ_LIST_FOR_EACH_SAFE (c, &old, struct sq_call, node) {
+		sq_list_remove(&c->node);
+		if (c->kind == SQ_CALL_DETACH)
+			sq_session_detach(s, c);
+		else
+			batch_offer(s, c);
+	}
+}
+
+void
+sq_publish_will(struct sq_session *s)
+{
+	struct sq_broker *b = s->shard->broker;
+	struct sq_origin origin = b->own;
+	struct sq_loose_txn *loose = NULL;
+	struct publish p = {.broker = b, .msg = &s->will, .origin = &origin, .not_from = s->incarnation};
+
+	sq_heap_remove(&s->shard->timers, &s->will_timer);
+	if (s->will.image == NULL)
+		return;
+	origin.number = atomic_fetch_add(&b->own_number, 1);
+	p.txn = sq_loose_txn(s, &loose);
+	sq_router_rdlock(b->router);
+	(void)publish_message(s, &p); /* nobody is there to be told */
+	sq_router_unlock(b->router);
+	sq_loose_commit(&loose);
+	sq_count(b, SQ_M_WILLS, 1);
+	sq_msg_unref(&s->will);
+}

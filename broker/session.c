@@ -1,0 +1,252 @@
+#include "broker/session.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "proto/mqtt/reason.h"
+
+enum { BUSY_RETRY_MS = 100 };
+
+struct sq_session *
+sq_session_find(struct sq_shard *sh, const char *key)
+{
+	uint64_t hash = sq_hash(key, strlen(key));
+
+	for (struct sq_hnode *n = sq_htab_find(&sh->by_key, hash); n != NULL; n = sq_htab_next_same(n)) {
+		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, by_key);
+
+		if (strcmp(s->key, key) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+struct sq_session *
+sq_session_find_epoch(struct sq_shard *sh, uint64_t epoch)
+{
+	struct sq_hnode *n = sq_htab_find(&sh->by_epoch, sq_hash_u64(epoch));
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, by_epoch);
+
+		if (s->epoch == epoch)
+			return s;
+	}
+	return NULL;
+}
+
+void
+sq_session_set_state(struct sq_session *s, enum sq_session_state to)
+{
+	struct sq_broker *b = s->shard->broker;
+
+	sq_count(b, SQ_M_ATTACHED, (to == SQ_SESSION_ATTACHED) - (s->state == SQ_SESSION_ATTACHED));
+	s->state = to;
+	atomic_store_explicit(&s->sink.offline, to == SQ_SESSION_DETACHED, memory_order_relaxed);
+}
+
+static struct sq_queue *
+session_queue(struct sq_session *s)
+{
+	const struct sq_broker *b = s->shard->broker;
+	struct sq_queue_cfg q = {
+		.name = s->key,
+		.owner = s->shard->worker,
+		.max_msgs = b->cfg.queue_max_msgs,
+		.max_bytes = b->cfg.queue_max_bytes,
+		.overflow = s->durable ? SQ_OVERFLOW_REJECT_PUBLISH : SQ_OVERFLOW_DROP_NEW,
+		.durable = s->durable,
+	};
+
+	return b->engine->ops->queue_open(b->engine, &q);
+}
+
+struct sq_session *
+sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable)
+{
+	struct sq_session *s = sq_xcalloc(1, sizeof *s);
+	struct sq_buf text = {0};
+
+	sq_key_encode(&text, key);
+	s->key = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
+	sq_buf_fini(&text);
+	s->shard = sh;
+	s->space = sq_router_space(sh->broker->router, key->space);
+	s->state = SQ_SESSION_FENCING;
+	s->incarnation = sq_random_u64();
+	s->durable = durable;
+	s->pins = 1; /* the table's */
+	s->timer.owner = s->will_timer.owner = s;
+	sq_list_init(&s->blocked);
+	sq_list_init(&s->waiting);
+	sq_list_init(&s->subscriptions);
+	sq_list_init(&s->members);
+	s->sink.engine = sh->broker->engine;
+	s->sink.queue = session_queue(s);
+	s->sink.reject = durable;
+	sq_deliver_init(s);
+	sq_htab_insert(&sh->by_key, &s->by_key, sq_hash(s->key, strlen(s->key)));
+	sq_list_push_back(&sh->sessions, &s->node);
+	atomic_fetch_add(&sh->broker->n_sessions, 1);
+	sq_broker_object(sh->broker, 1);
+	sq_count(sh->broker, SQ_M_SESSIONS, 1);
+	return s;
+}
+
+void
+sq_session_pin(struct sq_session *s)
+{
+	s->pins++;
+}
+
+void
+sq_session_unpin(struct sq_session *s)
+{
+	if (--s->pins > 0)
+		return;
+	assert(s->state == SQ_SESSION_DEAD && s->running == 0);
+	sq_deliver_fini(s);
+	for (int lane = 0; lane < SQ_LANES; lane++)
+		sq_lane_in_fini(&s->lanes[lane]);
+	free(s->held);
+	free(s->key);
+	sq_broker_object(s->shard->broker, -1);
+	free(s);
+}
+
+static void
+session_refuse_waiting(struct sq_session *s, enum sq_conflict why)
+{
+	SQ_LIST_FOR_EACH_SAFE (c, &s->waiting, struct sq_call, node) {
+		sq_list_remove(&c->node);
+		sq_call_refuse(c, why);
+	}
+}
+
+void
+sq_session_unattach(struct sq_session *s, enum sq_conflict why)
+{
+	if (s->epoch == 0)
+		return;
+	sq_htab_remove(&s->shard->by_epoch, &s->by_epoch);
+	s->epoch = 0;
+	sq_link_unref(&s->link);
+	sq_list_remove(&s->blocked);
+	session_refuse_waiting(s, why);
+	sq_members_stop(s);
+	sq_deliver_return_ready(s, false);
+}
+
+/* The client is gone for good: its will is due now or after its delay, and the
+ * session waits for its expiry or ends. */
+static void
+session_client_gone(struct sq_session *s, uint32_t waited_s)
+{
+	struct sq_heap *timers = &s->shard->timers;
+	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
+
+	if (s->will_delay_s <= waited_s || s->expiry_s == 0)
+		sq_publish_will(s);
+	else if (s->will.image != NULL)
+		sq_heap_set(timers, &s->will_timer, now_ms + (s->will_delay_s - waited_s) * UINT64_C(1000));
+	if (s->expiry_s <= waited_s && s->running == 0) {
+		sq_session_end(s);
+		return;
+	}
+	sq_session_set_state(s, SQ_SESSION_DETACHED);
+	sq_deliver_return(s, false);
+	if (s->expiry_s <= waited_s)
+		sq_heap_set(timers, &s->timer, now_ms + BUSY_RETRY_MS);
+	else if (s->expiry_s != UINT32_MAX)
+		sq_heap_set(timers, &s->timer, now_ms + (s->expiry_s - waited_s) * UINT64_C(1000));
+	else
+		sq_heap_remove(timers, &s->timer);
+}
+
+void
+sq_session_link_lost(struct sq_session *s)
+{
+	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
+	struct sq_call *attaching = s->attaching;
+
+	s->attaching = NULL;
+	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
+	sq_session_set_state(s, SQ_SESSION_GRACE);
+	sq_heap_set(&s->shard->timers, &s->timer, now_ms + s->shard->broker->cfg.grace_ms);
+	if (attaching != NULL)
+		sq_call_refuse(attaching, SQ_CONFLICT_EPOCH);
+}
+
+void
+sq_session_detach(struct sq_session *s, struct sq_call *c)
+{
+	struct sq_detach d;
+
+	if (sq_detach_decode(c->body->bytes, c->body->size, &d) != SQ_OK) {
+		sq_call_answer(c, 400, "malformed detach");
+		return;
+	}
+	for (int lane = 0; lane < SQ_LANES; lane++) {
+		if (s->lanes[lane].done < d.last[lane] || s->running > 0) {
+			sq_list_push_back(&s->waiting, &c->node);
+			return;
+		}
+	}
+	s->expiry_s = d.expiry_s;
+	if (!d.will)
+		sq_msg_unref(&s->will);
+	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
+	sq_call_answer(c, 204, NULL);
+	session_client_gone(s, 0);
+}
+
+void
+sq_session_timer(struct sq_session *s, struct sq_heap_node *which)
+{
+	if (which == &s->will_timer) {
+		sq_publish_will(s);
+	} else if (s->running > 0) {
+		sq_heap_set(&s->shard->timers, &s->timer,
+		    sq_worker_now_ms(s->shard->worker) + BUSY_RETRY_MS);
+	} else if (s->state == SQ_SESSION_GRACE) {
+		session_client_gone(s, (uint32_t)(s->shard->broker->cfg.grace_ms / 1000));
+	} else if (s->state == SQ_SESSION_DETACHED) {
+		sq_session_end(s);
+	}
+}
+
+void
+sq_session_ran(struct sq_session *s)
+{
+	if (s->state == SQ_SESSION_FENCING) {
+		if (s->running == 0 && s->attaching != NULL)
+			sq_attach_finish(s);
+	} else if (!sq_list_empty(&s->waiting)) {
+		sq_publish_retry(s);
+	}
+}
+
+void
+sq_session_end(struct sq_session *s)
+{
+	struct sq_shard *sh = s->shard;
+
+	assert(s->state != SQ_SESSION_DEAD);
+	sq_publish_will(s);
+	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
+	sq_session_set_state(s, SQ_SESSION_DEAD);
+	sq_heap_remove(&sh->timers, &s->timer);
+	sq_subscribe_drop_all(s);
+	sq_deliver_return(s, true);
+	s->sink.engine->ops->cancel(&s->consumer);
+	s->sink.engine->ops->queue_delete(s->sink.queue);
+	sq_htab_remove(&sh->by_key, &s->by_key);
+	sq_list_remove(&s->node);
+	atomic_fetch_sub(&sh->broker->n_sessions, 1);
+	sq_count(sh->broker, SQ_M_SESSIONS, -1);
+	sq_session_unpin(s);
+}

@@ -1,0 +1,196 @@
+/* A session at the broker: MQTT session state of a client, and the attachment
+ * over which a sidecar holds it (docs/link.md, "a session at the broker").
+ *
+ * Owned by one shard; everything here runs on its worker.  session.c has its
+ * life, attach.c the PUT, publish.c messages up, deliver.c messages down,
+ * subscribe.c bindings, group.c the queues that sessions share. */
+#ifndef SQ_BROKER_SESSION_H
+#define SQ_BROKER_SESSION_H
+
+#include "broker/link.h"
+#include "broker/shard.h"
+#include "proto/link/lane_in.h"
+
+enum sq_session_state {
+	SQ_SESSION_FENCING,  /* a PUT waits for what was admitted before it */
+	SQ_SESSION_ATTACHED,
+	SQ_SESSION_GRACE,    /* the link was lost */
+	SQ_SESSION_DETACHED, /* the client is gone, the session has not expired */
+	SQ_SESSION_DEAD,     /* waits for its consumers to end */
+};
+
+struct sq_group;
+
+/* A session's part in a group's queue. */
+struct sq_member {
+	struct sq_consumer consumer;
+	struct sq_list node;       /* of the session, while it takes part */
+	struct sq_session *session;
+	struct sq_group *group;    /* a reference */
+	struct sq_block *subs;
+	uint32_t demanded;
+	uint8_t max_qos;
+	bool as_published;
+};
+
+/* One entry of SUBSCRIBE or of an annotation. */
+struct sq_subscription {
+	struct sq_list node;
+	char *name;                /* what makes it one: filter, or group, tag and filter */
+	struct sq_binding binding; /* of the session's own queue */
+	struct sq_group *group;    /* or of this group's; a reference */
+	struct sq_group_binding *group_binding;
+	struct sq_member *member;
+};
+
+/* An unfinished delivery; the packet id is its index + 1. */
+struct sq_slot {
+	struct sq_item item;       /* no message once received, and for an orphan */
+	struct sq_group *group;    /* whose queue it came from (a reference); NULL: own */
+	uint64_t delivery;
+	uint64_t order;            /* of first sending */
+	struct sq_block *subs;     /* as sent; a reference */
+	uint64_t orphan_queue;     /* an orphan's */
+	uint8_t state;             /* enum sq_open_state; 0: free */
+	uint8_t qos;               /* as sent */
+	bool retain;               /* as sent */
+	uint16_t next_free;        /* index + 1 */
+};
+
+/* A handed item that waits for credit. */
+struct sq_ready {
+	struct sq_item item;
+	struct sq_group *group;    /* a reference; NULL: own queue */
+	struct sq_member *member;  /* NULL: own queue */
+};
+
+/* What one instance had when another took the session from it. */
+struct sq_superseded {
+	uint64_t instance, ordinal, epoch;
+};
+
+enum { SQ_SUPERSEDED_MAX = 4 };
+
+struct sq_session {
+	struct sq_hnode by_key, by_epoch;
+	struct sq_list node;              /* of the shard */
+	struct sq_list blocked;           /* of the shard, while its link is full */
+	struct sq_shard *shard;
+	struct sq_space *space;
+	char *key;
+	enum sq_session_state state;
+	uint64_t incarnation;
+	uint32_t expiry_s;
+	bool durable;
+
+	/* The attachment. */
+	uint64_t epoch;                   /* 0: none */
+	struct sq_link *link;             /* a reference */
+	uint64_t instance, ordinal;
+	uint32_t attempt;
+	uint64_t cleaned_instance, cleaned_ordinal; /* whose clean start was applied */
+	bool present;                     /* has been attached before */
+	bool takes_over;                  /* the PUT that waits ends a live connection */
+	struct sq_superseded superseded[SQ_SUPERSEDED_MAX];
+	struct sq_call *attaching;        /* the PUT that waits in FENCING */
+	unsigned running;                 /* transactions that are not done */
+	struct sq_list waiting;           /* calls: parked batches, known ones, detach */
+
+	/* Up. */
+	struct sq_lane_in lanes[SQ_LANES];
+	uint16_t *held;                   /* QoS 2 packet ids, ascending */
+	uint32_t n_held, cap_held;
+	bool failed[SQ_LANES];            /* a commit failed: attach again */
+	bool sparse;                      /* few of the last batch's messages matched */
+
+	/* Will. */
+	struct sq_msg will;               /* a reference; no image: none */
+	uint32_t will_delay_s;
+	struct sq_heap_node will_timer;
+	struct sq_heap_node timer;        /* grace or expiry */
+
+	/* Down. */
+	struct sq_sink sink;
+	struct sq_consumer consumer;      /* of the own queue */
+	struct sq_task pump;
+	bool pump_posted;
+	unsigned pins;                    /* consumers and tasks that still point here */
+	uint32_t demanded;
+	uint64_t credit_msgs, credit_bytes, used_msgs, used_bytes;
+	uint16_t receive_max;
+	struct sq_slot *slots;
+	uint32_t n_slots, cap_slots, free_slot; /* free_slot: index + 1 */
+	uint64_t next_order;
+	uint64_t next_delivery, base_delivery;  /* ids in [base, next) may be open */
+	uint16_t *by_delivery;            /* ring: slot index + 1, 0 finished */
+	uint32_t cap_delivery;
+	uint16_t *resend;                 /* slots to send again after an attach */
+	uint32_t n_resend, resend_at;
+	struct sq_ready *ready;           /* ring */
+	uint32_t ready_head, n_ready, cap_ready;
+
+	struct sq_list subscriptions, members;
+	uint32_t n_subscriptions;
+};
+
+/* session.c */
+struct sq_session *sq_session_find(struct sq_shard *, const char *key);
+struct sq_session *sq_session_find_epoch(struct sq_shard *, uint64_t epoch);
+struct sq_session *sq_session_new(struct sq_shard *, const struct sq_key *, bool durable);
+/* Ends it for good: will (if due), bindings, queue, everything unfinished.
+ * Nothing may be running.  Freed when its consumers have ended. */
+void sq_session_end(struct sq_session *);
+void sq_session_set_state(struct sq_session *, enum sq_session_state);
+/* The attachment has ended, whyever: parked calls are refused with 'why'. */
+void sq_session_unattach(struct sq_session *, enum sq_conflict why);
+/* The link is gone. */
+void sq_session_link_lost(struct sq_session *);
+void sq_session_detach(struct sq_session *, struct sq_call *);
+void sq_session_timer(struct sq_session *, struct sq_heap_node *);
+/* Something admitted has ended: goes on with what waited for it. */
+void sq_session_ran(struct sq_session *);
+void sq_session_pin(struct sq_session *);
+void sq_session_unpin(struct sq_session *);
+
+/* attach.c */
+void sq_attach_call(struct sq_shard *, struct sq_call *);
+/* What was admitted before has ended. */
+void sq_attach_finish(struct sq_session *);
+
+/* publish.c */
+/* Answers a batch whose numbers are all done with their outcomes. */
+void sq_publish_answer(struct sq_session *, struct sq_call *);
+void sq_publish_call(struct sq_session *, struct sq_call *);
+/* Goes through the waiting calls: batches, detach. */
+void sq_publish_retry(struct sq_session *);
+/* Publishes the will now, if there is one. */
+void sq_publish_will(struct sq_session *);
+bool sq_held_add(struct sq_session *, uint16_t packet_id);
+bool sq_held_remove(struct sq_session *, uint16_t packet_id);
+
+/* deliver.c */
+void sq_deliver_init(struct sq_session *);
+void sq_deliver_fini(struct sq_session *);
+void sq_deliver_pump(struct sq_session *);     /* at the end of the turn */
+void sq_settle_call(struct sq_session *, struct sq_call *);
+/* Prepares for a new epoch: new delivery ids for all that is open, in order.
+ * Writes the open ids into 'out', which the caller frees; returns their number. */
+uint16_t sq_deliver_attach(struct sq_session *, const struct sq_attach *, bool fresh,
+    struct sq_open_id **out);
+/* The client is gone: what came from groups and isn't in a QoS 2 handshake goes
+ * back; 'all': everything unfinished goes. */
+void sq_deliver_return(struct sq_session *, bool all);
+/* The same for what was not sent yet. */
+void sq_deliver_return_ready(struct sq_session *, bool all);
+/* Nothing waits and nothing is unfinished. */
+bool sq_deliver_idle(const struct sq_session *);
+void sq_deliver_take_member(struct sq_consumer *, struct sq_item *, size_t n);
+
+/* subscribe.c */
+void sq_subscribe_call(struct sq_session *, struct sq_call *);
+void sq_subscribe_drop_all(struct sq_session *);
+/* Members take items only while the session is attached. */
+void sq_members_start(struct sq_session *);
+void sq_members_stop(struct sq_session *);
+
+#endif

@@ -1,0 +1,59 @@
+/* The broker's inside: what belongs to one worker, and what all share. */
+#ifndef SQ_BROKER_SHARD_H
+#define SQ_BROKER_SHARD_H
+
+#include <pthread.h>
+
+#include "broker/broker.h"
+#include "broker/call.h"
+#include "broker/engine/engine.h"
+#include "broker/metrics.h"
+#include "broker/router.h"
+#include "core/heap.h"
+#include "core/htab.h"
+
+/* A worker's part: the sessions that it owns. */
+struct sq_shard {
+	struct sq_broker *broker;
+	struct sq_worker *worker;
+	struct sq_htab by_key, by_epoch;  /* struct sq_session */
+	struct sq_list sessions;
+	struct sq_list blocked;           /* sessions that wait for room in their link */
+	struct sq_heap timers;
+	struct sq_route_cache *routes;
+	atomic_bool drained;
+	unsigned ticks;
+	struct sq_task stop;
+};
+
+struct sq_broker {
+	struct sq_broker_cfg cfg;
+	struct sq_metrics metrics;
+	struct sq_engine *engine;
+	struct sq_router *router;
+	struct sq_shard *shards;
+	size_t n_shards;
+	uint64_t store;                   /* this engine's life, in Attached */
+	uint64_t boot;                    /* high half of every epoch */
+	atomic_uint_fast64_t next_epoch;
+	atomic_uint_fast64_t next_queue;  /* ids of group queues, from 1 */
+	struct sq_htab groups;            /* struct sq_group; under the router's write lock */
+	struct sq_origin own;             /* origin of wills: the broker's own run */
+	atomic_uint_fast64_t own_number;
+	atomic_uint_fast64_t n_sessions;
+	pthread_mutex_t lock;             /* of 'n_objects' */
+	pthread_cond_t gone;
+	size_t n_objects;                 /* sessions in memory, dead ones too, and link_closed tasks */
+	atomic_bool draining;
+};
+
+/* Counts what must be gone before the broker may be freed. */
+void sq_broker_object(struct sq_broker *, int by);
+
+static inline void
+sq_count(struct sq_broker *b, enum sq_broker_metric m, int64_t by)
+{
+	sq_metric_add(&b->metrics, m, by);
+}
+
+#endif

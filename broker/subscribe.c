@@ -1,0 +1,400 @@
+/* Bindings of a session: SUBSCRIBE, shares, and what annotations declare. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/group.h"
+#include "broker/session.h"
+#include "broker/txn.h"
+#include "core/mem.h"
+#include "core/utf8.h"
+#include "proto/mqtt/reason.h"
+
+enum {
+	OPTION_NO_LOCAL = 0x04,     /* MQTT 5.0 §3.8.3.1 */
+	OPTION_AS_PUBLISHED = 0x08,
+	RETAIN_ALWAYS = 0,
+	RETAIN_IF_NEW = 1,
+	SEPARATOR = 0xff, /* in no UTF-8 */
+};
+
+/* Members. */
+
+static void
+member_consume(struct sq_member *m)
+{
+	struct sq_session *s = m->session;
+
+	sq_session_pin(s);
+	m->demanded = 0;
+	s->sink.engine->ops->consume(m->group->sink.queue, &m->consumer);
+}
+
+static void
+member_cancelled(struct sq_consumer *c)
+{
+	struct sq_member *m = SQ_CONTAINER_OF(c, struct sq_member, consumer);
+	struct sq_session *s = m->session;
+
+	if (sq_list_empty(&m->node)) { /* it has left */
+		sq_group_unref(&m->group);
+		sq_block_unref(&m->subs);
+		free(m);
+	} else if (s->state == SQ_SESSION_ATTACHED) {
+		member_consume(m);
+		sq_deliver_pump(s);
+	}
+	sq_session_unpin(s);
+}
+
+static void
+member_join(struct sq_session *s, struct sq_subscription *sub, const struct sq_sub *e)
+{
+	struct sq_member *m = sq_xcalloc(1, sizeof *m);
+	bool declared = (e->flags & SQ_SUB_DECLARED) != 0;
+
+	m->session = s;
+	m->group = sq_group_ref(sub->group);
+	m->max_qos = declared ? 2 : e->options & 3;
+	m->as_published = (e->options & OPTION_AS_PUBLISHED) != 0;
+	m->consumer.worker = s->shard->worker;
+	m->consumer.take = sq_deliver_take_member;
+	m->consumer.cancelled = member_cancelled;
+	sq_list_init(&m->consumer.node);
+	sq_list_push_back(&s->members, &m->node);
+	sub->member = m;
+	member_consume(m);
+}
+
+static void
+member_leave(struct sq_session *s, struct sq_member *m)
+{
+	sq_list_remove(&m->node);
+	for (uint32_t i = 0; i < s->n_ready; i++) { /* what it was handed loses its member */
+		struct sq_ready *r = &s->ready[(s->ready_head + i) & (s->cap_ready - 1)];
+
+		if (r->member == m)
+			sq_deliver_return_ready(s, false);
+	}
+	if (m->consumer.queue == NULL) {
+		sq_session_pin(s);
+		member_cancelled(&m->consumer);
+	} else if (!m->consumer.stopped) {
+		s->sink.engine->ops->cancel(&m->consumer);
+	}
+}
+
+void
+sq_members_start(struct sq_session *s)
+{
+	SQ_LIST_FOR_EACH (m, &s->members, struct sq_member, node) {
+		if (m->consumer.queue == NULL) /* else it comes back once it is cancelled */
+			member_consume(m);
+	}
+}
+
+void
+sq_members_stop(struct sq_session *s)
+{
+	SQ_LIST_FOR_EACH (m, &s->members, struct sq_member, node) {
+		if (m->consumer.queue != NULL && !m->consumer.stopped)
+			s->sink.engine->ops->cancel(&m->consumer);
+		m->demanded = 0;
+	}
+}
+
+/* Subscriptions. */
+
+static struct sq_subscription *
+subscription_find(struct sq_session *s, const char *name)
+{
+	SQ_LIST_FOR_EACH (sub, &s->subscriptions, struct sq_subscription, node) {
+		if (strcmp(sub->name, name) == 0)
+			return sub;
+	}
+	return NULL;
+}
+
+/* Under the router's write lock. */
+static void
+subscription_free(struct sq_session *s, struct sq_subscription *sub, bool session_ends)
+{
+	struct sq_broker *b = s->shard->broker;
+
+	sq_router_unbind(b->router, &sub->binding);
+	if (sub->member != NULL)
+		member_leave(s, sub->member);
+	if (sub->group != NULL) {
+		sq_group_unbind(sub->group, sub->group_binding, session_ends && sub->group->durable);
+		sq_group_leave(&sub->group, sq_worker_now_ms(s->shard->worker));
+	}
+	sq_block_unref(&sub->binding.subs);
+	sq_list_remove(&sub->node);
+	s->n_subscriptions--;
+	free(sub->name);
+	free(sub);
+}
+
+/* An entry with its filter parsed. */
+struct wanted {
+	struct sq_sub e;
+	struct sq_topic_filter filter;
+	char *name;  /* see struct sq_subscription */
+	char *group; /* NULL: none */
+};
+
+/* The parts in one string, each behind a byte that no part can be mistaken for. */
+static char *
+wanted_text(const char *kind, struct sq_bytes a, struct sq_bytes b, struct sq_bytes c)
+{
+	const struct sq_bytes parts[] = {a, b, c};
+	struct sq_buf text = {0};
+	char *out;
+
+	sq_buf_append(&text, kind, strlen(kind));
+	for (size_t i = 0; i < SQ_ARRAY_LEN(parts); i++) {
+		sq_buf_u8(&text, SEPARATOR);
+		sq_buf_append(&text, parts[i].p, parts[i].len);
+	}
+	out = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
+	sq_buf_fini(&text);
+	return out;
+}
+
+static struct sq_bytes
+wanted_str(const char *s)
+{
+	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
+}
+
+static bool
+wanted_has_nul(struct sq_bytes b)
+{
+	return b.len > 0 && (memchr(b.p, '\0', b.len) != NULL || !sq_utf8_valid(b.p, b.len));
+}
+
+/* Parses an entry; returns a reason code, below 0x80 when it is well formed. */
+static uint8_t
+wanted_parse(const struct sq_call *c, const struct sq_sub *e, struct wanted *w)
+{
+	struct sq_bytes all = {(const unsigned char *)"#", 1};
+	struct sq_bytes space = wanted_str(c->key.space), workload = wanted_str(c->key.workload);
+
+	*w = (struct wanted){.e = *e};
+	if (wanted_has_nul(e->filter) || wanted_has_nul(e->tag) || wanted_has_nul(e->group) ||
+	    sq_topic_filter_parse(e->filter.len > 0 ? e->filter : all, &w->filter, NULL) != SQ_OK ||
+	    (e->tag.len > 0 && (sq_topic_tag_check(e->tag, NULL) != SQ_OK || w->filter.tag.len > 0)))
+		return SQ_MQTT_RC_FILTER_INVALID;
+	if (e->tag.len > 0)
+		w->filter.tag = e->tag;
+	if (e->flags & SQ_SUB_DECLARED) {
+		if (w->filter.share.len > 0)
+			return SQ_MQTT_RC_FILTER_INVALID;
+		w->name = wanted_text("", e->group, e->tag, e->filter);
+		w->group = wanted_text("declared", space, workload, e->group);
+		return SQ_MQTT_RC_SUCCESS;
+	}
+	w->name = sq_xmemdup0(e->filter.p, e->filter.len);
+	if (w->filter.share.len > 0) {
+		if (e->options & OPTION_NO_LOCAL) /* MQTT-3.8.3-4 */
+			return SQ_MQTT_RC_PROTOCOL_ERROR;
+		w->group = wanted_text("share", space, e->filter, (struct sq_bytes){0});
+	}
+	return SQ_MQTT_RC_SUCCESS;
+}
+
+static void
+subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct wanted *w)
+{
+	struct sq_broker *b = s->shard->broker;
+	bool declared = (w->e.flags & SQ_SUB_DECLARED) != 0;
+	struct sq_group_cfg cfg = {
+		.name = w->group,
+		.durable = declared && (w->e.flags & SQ_SUB_DURABLE) != 0,
+		.expiry_s = w->e.queue_expiry_s,
+		.max_length = w->e.max_length,
+		.max_attempts = w->e.max_attempts,
+		.overflow = (enum sq_overflow)w->e.overflow,
+	};
+
+	sub->group = sq_group_join(b, &cfg);
+	sub->group_binding = sq_group_bind(sub->group, s->space, &w->filter, sub->name,
+	    declared ? w->e.options & 3 : 2);
+	if (!declared || (w->e.flags & SQ_SUB_CONSUME))
+		member_join(s, sub, &w->e);
+}
+
+/* One member per group: a session that declares several filters of a group
+ * takes from its queue once. */
+static bool
+subscribe_is_member(struct sq_session *s, const char *group)
+{
+	SQ_LIST_FOR_EACH (m, &s->members, struct sq_member, node) {
+		if (strcmp(m->group->name, group) == 0)
+			return true;
+	}
+	return false;
+}
+
+static struct sq_subscription *
+subscribe_new(struct sq_session *s, struct wanted *w)
+{
+	struct sq_subscription *sub = sq_xcalloc(1, sizeof *sub);
+
+	sub->name = w->name;
+	w->name = NULL;
+	sq_list_push_back(&s->subscriptions, &sub->node);
+	s->n_subscriptions++;
+	if (w->group != NULL) {
+		if (subscribe_is_member(s, w->group))
+			w->e.flags &= (uint8_t)~SQ_SUB_CONSUME;
+		subscribe_group(s, sub, w);
+	} else {
+		sub->binding.sink = &s->sink;
+		sq_router_bind(s->shard->broker->router, s->space, &w->filter, &sub->binding);
+	}
+	return sub;
+}
+
+/* Sets or replaces what the options say (MQTT 5.0 §3.8.4). */
+static void
+subscribe_options(struct sq_session *s, struct sq_subscription *sub, const struct sq_sub *e)
+{
+	struct sq_block *subs = NULL;
+
+	if (e->sub_id != 0)
+		subs = sq_block_copy(&e->sub_id, sizeof e->sub_id);
+	if (sub->member != NULL) {
+		sq_block_unref(&sub->member->subs);
+		sub->member->subs = subs;
+		if ((e->flags & SQ_SUB_DECLARED) == 0)
+			sub->member->max_qos = e->options & 3;
+		sub->member->as_published = (e->options & OPTION_AS_PUBLISHED) != 0;
+	} else if (sub->group != NULL) {
+		sq_block_unref(&subs);
+		sub->group_binding->binding.max_qos = e->options & 3;
+	} else {
+		sq_block_unref(&sub->binding.subs);
+		sub->binding.subs = subs;
+		sub->binding.max_qos = e->options & 3;
+		sub->binding.as_published = (e->options & OPTION_AS_PUBLISHED) != 0;
+		sub->binding.not_from = (e->options & OPTION_NO_LOCAL) ? s->incarnation : 0;
+	}
+}
+
+/* Retained messages for a new subscription (MQTT 5.0 §3.3.1.3). */
+
+struct retained_put {
+	struct sq_session *session;
+	const struct sq_subscription *sub;
+	struct sq_txn *txn;
+};
+
+static bool
+retained_put(const struct sq_msg *m, const struct sq_origin *origin, uint64_t expires_ms, void *arg)
+{
+	const struct retained_put *to = arg;
+	const struct sq_binding *b = &to->sub->binding;
+	uint8_t qos = (uint8_t)sq_image_qos(m->image);
+	struct sq_item item = {
+		.msg = sq_msg_ref(*m),
+		.subs = b->subs != NULL ? sq_block_ref(b->subs) : NULL,
+		.origin = *origin,
+		.expires_ms = expires_ms,
+		.qos = qos < b->max_qos ? qos : b->max_qos,
+		.retain = true,
+	};
+
+	return b->sink->engine->ops->put(to->txn, b->sink->queue, &item) == SQ_OK;
+}
+
+static uint8_t
+subscribe_one(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
+{
+	unsigned handling = w->e.options >> 4 & 3;
+	struct sq_subscription *sub = subscription_find(s, w->name);
+	bool is_new = sub == NULL;
+	bool becomes_consumer = !is_new && sub->group != NULL && sub->member == NULL &&
+	    (w->e.flags & SQ_SUB_CONSUME);
+
+	if (is_new && s->n_subscriptions >= s->shard->broker->cfg.max_subs_per_session)
+		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+	if (is_new)
+		sub = subscribe_new(s, w);
+	else if (becomes_consumer && !subscribe_is_member(s, w->group))
+		member_join(s, sub, &w->e);
+	subscribe_options(s, sub, &w->e);
+	if (sub->group == NULL && (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new)) &&
+	    w->filter.tag.len == 0) {
+		struct retained_put to = {s, sub, txn};
+
+		sq_router_retained(s->shard->broker->router, s->space, w->filter.filter,
+		    sq_worker_now_ms(s->shard->worker), retained_put, &to);
+	}
+	return w->e.options & 3; /* granted */
+}
+
+static uint8_t
+unsubscribe_one(struct sq_session *s, const struct wanted *w)
+{
+	struct sq_subscription *sub = subscription_find(s, w->name);
+
+	if (sub == NULL)
+		return SQ_MQTT_RC_NO_SUBSCRIPTION;
+	subscription_free(s, sub, false);
+	return SQ_MQTT_RC_SUCCESS;
+}
+
+static uint8_t
+subscribe_entry(struct sq_session *s, const struct sq_call *c, const struct sq_sub *e, struct sq_txn *txn)
+{
+	struct wanted w;
+	uint8_t code = wanted_parse(c, e, &w);
+
+	if (code < 0x80)
+		code = e->op == SQ_SUB_SUBSCRIBE ? subscribe_one(s, &w, txn) : unsubscribe_one(s, &w);
+	free(w.name);
+	free(w.group);
+	return code;
+}
+
+void
+sq_subscribe_call(struct sq_session *s, struct sq_call *c)
+{
+	struct sq_router *router = s->shard->broker->router;
+	struct sq_bytes entries;
+	struct sq_op *op;
+	int n = sq_subs_decode(c->body->bytes, c->body->size, &entries);
+
+	if (n < 0) {
+		sq_call_answer(c, 400, "malformed subscriptions");
+		return;
+	}
+	op = sq_op_new(s, c);
+	sq_buf_u16(&c->out, (uint16_t)n);
+	sq_router_wrlock(router);
+	for (int i = 0; i < n; i++) {
+		struct sq_sub e = sq_sub_next(&entries);
+
+		sq_buf_u8(&c->out, subscribe_entry(s, c, &e, &op->txn));
+	}
+	SQ_LIST_FOR_EACH (sub, &s->subscriptions, struct sq_subscription, node) {
+		if (sub->group != NULL)
+			sq_group_prune(sub->group);
+	}
+	sq_router_unlock(router);
+	sq_op_commit(op);
+	sq_deliver_pump(s);
+}
+
+void
+sq_subscribe_drop_all(struct sq_session *s)
+{
+	struct sq_router *router = s->shard->broker->router;
+
+	if (sq_list_empty(&s->subscriptions))
+		return;
+	sq_router_wrlock(router);
+	SQ_LIST_FOR_EACH_SAFE (sub, &s->subscriptions, struct sq_subscription, node)
+		subscription_free(s, sub, true);
+	sq_router_unlock(router);
+}

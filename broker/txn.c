@@ -1,0 +1,127 @@
+#include "broker/txn.h"
+
+#include <stdlib.h>
+
+#include "core/mem.h"
+
+struct sq_loose_txn {
+	struct sq_txn txn;
+	struct sq_session *session;
+};
+
+static void
+txn_init(struct sq_txn *txn, struct sq_session *s, void (*done)(struct sq_txn *, int err))
+{
+	txn->worker = s->shard->worker;
+	txn->engine = s->shard->broker->engine;
+	txn->done = done;
+	s->running++;
+	sq_session_pin(s);
+}
+
+static void
+txn_end(struct sq_session *s)
+{
+	s->running--;
+	sq_session_ran(s);
+	sq_session_unpin(s);
+}
+
+/* What the batch admitted never was; the sidecar attaches again. */
+static void
+op_failed(struct sq_op *op)
+{
+	struct sq_session *s = op->session;
+
+	for (uint16_t i = 0; i < op->n_held; i++)
+		(void)sq_held_remove(s, op->held[i]);
+	if (op->first != 0)
+		s->failed[op->lane] = true;
+	sq_call_answer(op->call, 500, "the commit failed");
+	if (s->state == SQ_SESSION_ATTACHED)
+		sq_session_link_lost(s);
+}
+
+static void
+op_outcomes(struct sq_op *op)
+{
+	struct sq_lane_in *lane = &op->session->lanes[op->lane];
+
+	if (!op->session->failed[op->lane])
+		sq_lane_in_done(lane, op->last);
+	sq_publish_answer(op->session, op->call);
+}
+
+static void
+op_done(struct sq_txn *txn, int err)
+{
+	struct sq_op *op = SQ_CONTAINER_OF(txn, struct sq_op, txn);
+	struct sq_session *s = op->session;
+
+	if (err != SQ_OK || s->failed[op->lane])
+		op_failed(op);
+	else if (op->first != 0)
+		op_outcomes(op);
+	else
+		sq_call_answer(op->call, 204, NULL);
+	free(op->held);
+	free(op);
+	txn_end(s);
+}
+
+struct sq_op *
+sq_op_new(struct sq_session *s, struct sq_call *call)
+{
+	struct sq_op *op = sq_xcalloc(1, sizeof *op);
+
+	txn_init(&op->txn, s, op_done);
+	op->session = s;
+	op->call = call;
+	return op;
+}
+
+void
+sq_op_held(struct sq_op *op, uint16_t packet_id)
+{
+	if ((op->n_held & (op->n_held - 1)) == 0) /* a power of two is full */
+		op->held = sq_xrealloc(op->held, (op->n_held > 0 ? op->n_held * 2u : 1u) * sizeof(*op->held));
+	op->held[op->n_held++] = packet_id;
+}
+
+void
+sq_op_commit(struct sq_op *op)
+{
+	op->txn.engine->ops->commit(&op->txn);
+}
+
+static void
+loose_done(struct sq_txn *txn, int err)
+{
+	struct sq_loose_txn *loose = SQ_CONTAINER_OF(txn, struct sq_loose_txn, txn);
+	struct sq_session *s = loose->session;
+
+	(void)err; /* unsettled items come again, which is what a failure means */
+	free(loose);
+	txn_end(s);
+}
+
+struct sq_txn *
+sq_loose_txn(struct sq_session *s, struct sq_loose_txn **loose)
+{
+	if (*loose == NULL) {
+		*loose = sq_xcalloc(1, sizeof **loose);
+		(*loose)->session = s;
+		txn_init(&(*loose)->txn, s, loose_done);
+	}
+	return &(*loose)->txn;
+}
+
+void
+sq_loose_commit(struct sq_loose_txn **loose)
+{
+	struct sq_loose_txn *l = *loose;
+
+	*loose = NULL;
+	if (l != NULL)
+		l->txn.engine->ops->commit(&l->txn);
+}

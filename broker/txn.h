@@ -1,0 +1,29 @@
+/* Transactions of a session: those that answer a call, and loose ones. */
+#ifndef SQ_BROKER_TXN_H
+#define SQ_BROKER_TXN_H
+
+#include "broker/session.h"
+
+/* Answers its call when it is committed: with outcomes, or with 204. */
+struct sq_op {
+	struct sq_txn txn;
+	struct sq_session *session; /* pinned, counted in 'running' */
+	struct sq_call *call;
+	uint8_t lane;
+	uint64_t first, last;       /* numbers of a batch; 0: not a batch */
+	uint16_t *held;             /* QoS 2 ids that this batch added */
+	uint16_t n_held;
+};
+
+/* Begins one for 'call'. */
+struct sq_op *sq_op_new(struct sq_session *, struct sq_call *call);
+void sq_op_held(struct sq_op *, uint16_t packet_id);
+void sq_op_commit(struct sq_op *);
+
+/* What nobody waits for: made by the first use. */
+struct sq_loose_txn;
+struct sq_txn *sq_loose_txn(struct sq_session *, struct sq_loose_txn **);
+/* Commits it, if it was used, and nulls the pointer. */
+void sq_loose_commit(struct sq_loose_txn **);
+
+#endif
