@@ -19,6 +19,7 @@ BACKOFF_FIRST_S = 0.2
 BACKOFF_LAST_S = 5.0
 STEADY_S = 10.0  # who lived that long starts again with the first backoff
 START_TRIES = 5
+END_S = 15.0
 
 
 class Stopped(Exception):
@@ -211,14 +212,21 @@ def supervise(args, kept):
 
 
 def stop_all(programs):
-    """Sidecars first, so that the broker has nothing left to wait for."""
-    groups = ([p for p in programs if p.kind == "sidecar"],
-              [p for p in programs if p.kind == "broker"])
-    for group in groups:
+    """Sidecars first, so that the broker has nothing left to wait for. A second
+    Ctrl-C, or END_S, ends them at once."""
+    for kind in ("sidecar", "broker"):
+        group = [p for p in programs if p.kind == kind and p.running()]
         for p in group:
             p.signal(signal.SIGTERM)
+        deadline = time.monotonic() + END_S
+        try:
+            while any(p.running() for p in group) and time.monotonic() < deadline:
+                wait_signal(0.1)
+        except Stopped:
+            pass
         for p in group:
-            p.stop(5)
+            p.signal(signal.SIGKILL)
+            p.process.wait()
 
 
 def main():

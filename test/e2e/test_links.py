@@ -5,6 +5,7 @@ reordered."""
 import asyncio
 import contextlib
 import random
+import signal
 
 import flow
 from cluster import eventually, metric
@@ -136,6 +137,34 @@ async def test_a_half_open_link(env):
     await traffic.more(50, timeout_s=60)
     for sidecar, before in zip(stack.sidecars, lost):
         assert await metric(sidecar, "sqmqos_links_lost_total") > before
+    await traffic.finish(duplicates_at_qos1=False)
+
+
+@scenario(timeout_s=180)
+async def test_links_are_drained(env):
+    """SIGUSR1: every link is asked to move, and the broker goes on serving."""
+    stack = await env.stack()
+    traffic = await Traffic(env, stack).start()
+    for _ in range(5):
+        dials = [await metric(s, "sqmqos_link_dials_total") for s in stack.sidecars]
+        stack.broker.signal(signal.SIGUSR1)
+        await eventually(lambda: dialled_again(stack, dials), "new links")
+        await traffic.more(50)
+    await traffic.finish(duplicates_at_qos1=False)
+
+
+async def dialled_again(stack, before):
+    return all([await metric(s, "sqmqos_link_dials_total") >= n + 2
+                for s, n in zip(stack.sidecars, before)])
+
+
+@scenario(timeout_s=180)
+async def test_links_grow_old(env):
+    stack = await env.stack(broker={"link": {"max-age": "500ms"}})
+    traffic = await Traffic(env, stack).start()
+    dials = [await metric(s, "sqmqos_link_dials_total") for s in stack.sidecars]
+    await eventually(lambda: dialled_again(stack, [n + 8 for n in dials]), "many links", 60)
+    await traffic.more(50)
     await traffic.finish(duplicates_at_qos1=False)
 
 
