@@ -40,7 +40,8 @@ struct sq_subscription {
 	struct sq_binding binding; /* of the session's own queue */
 	struct sq_group *group;    /* or of this group's; a reference */
 	struct sq_group_binding *group_binding;
-	struct sq_member *member;
+	bool consumes;             /* from the group */
+	struct sq_member *member;  /* one of the session's subscriptions to a group has it */
 };
 
 /* An unfinished delivery; the packet id is its index + 1. */

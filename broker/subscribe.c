@@ -114,14 +114,28 @@ subscription_find(struct sq_session *s, const char *name)
 	return NULL;
 }
 
+/* Another subscription of the session that consumes from the same group. */
+static struct sq_subscription *
+subscription_heir(struct sq_session *s, const struct sq_subscription *sub)
+{
+	SQ_LIST_FOR_EACH (other, &s->subscriptions, struct sq_subscription, node) {
+		if (other != sub && other->consumes && other->group == sub->group)
+			return other;
+	}
+	return NULL;
+}
+
 /* Under the router's write lock. */
 static void
 subscription_free(struct sq_session *s, struct sq_subscription *sub, bool session_ends)
 {
 	struct sq_broker *b = s->shard->broker;
+	struct sq_subscription *heir = subscription_heir(s, sub);
 
 	sq_router_unbind(b->router, &sub->binding);
-	if (sub->member != NULL)
+	if (sub->member != NULL && heir != NULL)
+		heir->member = sub->member;
+	else if (sub->member != NULL)
 		member_leave(s, sub->member);
 	if (sub->group != NULL) {
 		sq_group_unbind(sub->group, sub->group_binding, session_ends && sub->group->durable);
@@ -219,20 +233,18 @@ subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct 
 	sub->group = sq_group_join(b, &cfg);
 	sub->group_binding = sq_group_bind(sub->group, s->space, &w->filter, sub->name,
 	    declared ? w->e.options & 3 : 2);
-	if (!declared || (w->e.flags & SQ_SUB_CONSUME))
-		member_join(s, sub, &w->e);
 }
 
 /* One member per group: a session that declares several filters of a group
  * takes from its queue once. */
-static bool
-subscribe_is_member(struct sq_session *s, const char *group)
+static void
+subscribe_consume(struct sq_session *s, struct sq_subscription *sub, const struct sq_sub *e)
 {
-	SQ_LIST_FOR_EACH (m, &s->members, struct sq_member, node) {
-		if (strcmp(m->group->name, group) == 0)
-			return true;
-	}
-	return false;
+	struct sq_subscription *first = subscription_heir(s, sub);
+
+	sub->consumes = true;
+	if (sub->member == NULL && first == NULL)
+		member_join(s, sub, e);
 }
 
 static struct sq_subscription *
@@ -245,8 +257,6 @@ subscribe_new(struct sq_session *s, struct wanted *w)
 	sq_list_push_back(&s->subscriptions, &sub->node);
 	s->n_subscriptions++;
 	if (w->group != NULL) {
-		if (subscribe_is_member(s, w->group))
-			w->e.flags &= (uint8_t)~SQ_SUB_CONSUME;
 		subscribe_group(s, sub, w);
 	} else {
 		sub->binding.sink = &s->sink;
@@ -313,15 +323,13 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 	unsigned handling = w->e.options >> 4 & 3;
 	struct sq_subscription *sub = subscription_find(s, w->name);
 	bool is_new = sub == NULL;
-	bool becomes_consumer = !is_new && sub->group != NULL && sub->member == NULL &&
-	    (w->e.flags & SQ_SUB_CONSUME);
 
 	if (is_new && s->n_subscriptions >= s->shard->broker->cfg.max_subs_per_session)
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
 	if (is_new)
 		sub = subscribe_new(s, w);
-	else if (becomes_consumer && !subscribe_is_member(s, w->group))
-		member_join(s, sub, &w->e);
+	if (sub->group != NULL && ((w->e.flags & SQ_SUB_DECLARED) == 0 || (w->e.flags & SQ_SUB_CONSUME)))
+		subscribe_consume(s, sub, &w->e);
 	subscribe_options(s, sub, &w->e);
 	if (sub->group == NULL && (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new)) &&
 	    w->filter.tag.len == 0) {
