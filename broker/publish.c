@@ -229,7 +229,7 @@ publish_message(struct sq_session *s, struct publish *p)
 	if (sq_topic_name_check(sq_image_topic(image), NULL) != SQ_OK)
 		code = SQ_MQTT_RC_TOPIC_INVALID;
 	else if (sq_image_size(image) > p->broker->cfg.max_packet + SQ_BODY_SLACK / 2)
-		code = SQ_MQTT_RC_PACKET_TOO_LARGE;
+		code = SQ_MQTT_RC_IMPLEMENTATION;
 	else
 		code = publish_route(p, s->shard->routes, s->space);
 	sq_count(p->broker, code < 0x80 ? SQ_M_RECEIVED_QOS0 + p->qos : SQ_M_REFUSED, 1);

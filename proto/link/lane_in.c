@@ -1,0 +1,103 @@
+#include "proto/link/lane_in.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+enum { CODES_MIN = 64 };
+
+enum sq_lane_verdict
+sq_lane_in_offer(const struct sq_lane_in *l, const struct sq_batch *b, uint16_t *skip)
+{
+	*skip = 0;
+	if (b->first > l->last + 1)
+		return SQ_LANE_EARLY;
+	if (b->run != l->run)
+		return b->first == l->last + 1 ? SQ_LANE_ADMIT : SQ_LANE_RUN;
+	if (b->first + b->n - 1 <= l->last) {
+		*skip = b->n;
+		return b->first > l->kept ? SQ_LANE_KNOWN : SQ_LANE_RUN;
+	}
+	*skip = (uint16_t)(l->last + 1 - b->first);
+	return *skip == 0 || b->first > l->kept ? SQ_LANE_ADMIT : SQ_LANE_RUN;
+}
+
+/* Makes room for the outcomes of (kept, last]. */
+static void
+lane_in_grow(struct sq_lane_in *l, uint64_t n)
+{
+	uint32_t cap = l->cap > 0 ? l->cap : CODES_MIN;
+	uint8_t *codes;
+
+	while (cap < n)
+		cap *= 2;
+	if (cap == l->cap)
+		return;
+	codes = sq_xcalloc(cap, 1);
+	for (uint64_t i = l->kept + 1; i <= l->last; i++)
+		codes[i & (cap - 1)] = l->codes[i & (l->cap - 1)];
+	free(l->codes);
+	l->codes = codes;
+	l->cap = cap;
+}
+
+void
+sq_lane_in_admit(struct sq_lane_in *l, const struct sq_batch *b)
+{
+	uint64_t end = b->first + b->n - 1;
+
+	if (b->run != l->run) {
+		assert(b->first == l->last + 1);
+		l->run = b->run;
+		l->kept = l->last;
+	}
+	assert(end > l->last);
+	if (b->upto > l->kept) /* what the sender has seen of its run */
+		l->kept = b->upto < l->last ? b->upto : l->last;
+	lane_in_grow(l, end - l->kept);
+	for (uint64_t i = l->last + 1; i <= end; i++)
+		l->codes[i & (l->cap - 1)] = 0;
+	l->last = end;
+}
+
+void
+sq_lane_in_set(struct sq_lane_in *l, uint64_t number, uint8_t code)
+{
+	assert(number > l->kept && number <= l->last);
+	l->codes[number & (l->cap - 1)] = code;
+}
+
+void
+sq_lane_in_done(struct sq_lane_in *l, uint64_t number)
+{
+	assert(number <= l->last);
+	if (number > l->done)
+		l->done = number;
+}
+
+void
+sq_lane_in_failed(struct sq_lane_in *l)
+{
+	l->last = l->done;
+	if (l->kept > l->last)
+		l->kept = l->last;
+}
+
+bool
+sq_lane_in_outcomes(const struct sq_lane_in *l, uint64_t first, uint16_t n, uint8_t *out)
+{
+	if (first <= l->kept || first + n - 1 > l->last)
+		return false;
+	for (uint16_t i = 0; i < n; i++)
+		out[i] = l->codes[(first + i) & (l->cap - 1)];
+	return true;
+}
+
+void
+sq_lane_in_fini(struct sq_lane_in *l)
+{
+	free(l->codes);
+	*l = (struct sq_lane_in){0};
+}

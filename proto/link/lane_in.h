@@ -1,0 +1,45 @@
+/* The broker's end of a lane: which numbers are admitted, and what was answered.
+ *
+ * Pure.  docs/link.md, "a lane at the broker", is its table.  Numbers are
+ * admitted when they come, get an outcome, and are done when their commit is. */
+#ifndef SQ_PROTO_LINK_LANE_IN_H
+#define SQ_PROTO_LINK_LANE_IN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "proto/link/frame.h"
+
+struct sq_lane_in {
+	uint64_t run;     /* whose numbers; 0: nobody's yet */
+	uint64_t last;    /* last admitted number */
+	uint64_t done;    /* last number whose commit has ended */
+	uint64_t kept;    /* outcomes are kept for numbers above this one, up to 'last' */
+	uint8_t *codes;   /* ring, power of two */
+	uint32_t cap;
+};
+
+enum sq_lane_verdict {
+	SQ_LANE_ADMIT,    /* entries from 'skip' on are new and next in line */
+	SQ_LANE_KNOWN,    /* all admitted before: answer when they are done */
+	SQ_LANE_EARLY,    /* a gap: park it or answer 409 gap */
+	SQ_LANE_RUN,      /* 409 run */
+};
+
+/* What to do with a batch; 'skip' is how many of its entries were admitted
+ * before.  Changes nothing. */
+enum sq_lane_verdict sq_lane_in_offer(const struct sq_lane_in *, const struct sq_batch *,
+    uint16_t *skip);
+/* Admits the entries of an SQ_LANE_ADMIT batch; their outcomes are 0 until set. */
+void sq_lane_in_admit(struct sq_lane_in *, const struct sq_batch *);
+void sq_lane_in_set(struct sq_lane_in *, uint64_t number, uint8_t code);
+/* The commit of all numbers up to 'number' has ended well. */
+void sq_lane_in_done(struct sq_lane_in *, uint64_t number);
+/* A commit failed: whatever is not done was never admitted. */
+void sq_lane_in_failed(struct sq_lane_in *);
+/* Copies the outcomes of [first, first + n) to 'out'; false if one isn't kept. */
+bool sq_lane_in_outcomes(const struct sq_lane_in *, uint64_t first, uint16_t n, uint8_t *out);
+void sq_lane_in_fini(struct sq_lane_in *);
+
+#endif
