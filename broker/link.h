@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/auth.h"
 #include "core/msg.h"
 #include "proto/link/frame.h"
 
@@ -14,6 +15,8 @@ struct sq_link;
 struct sq_link *sq_link_ref(struct sq_link *);
 void sq_link_unref(struct sq_link **);
 uint64_t sq_link_id(const struct sq_link *);
+/* Whose token opened it. */
+const struct sq_identity *sq_link_identity(const struct sq_link *);
 /* False once its connection or its deliveries response is gone. */
 bool sq_link_open(const struct sq_link *);
 /* False while more than the link's bound waits to be written; the front calls

@@ -14,14 +14,22 @@
 
 struct sq_worker;
 
+/* The parts of a turn's end, in this order: deliveries are written before the
+ * acknowledgements that the same turn has made due. */
+enum sq_turn { SQ_TURN_WORK, SQ_TURN_FLUSH, SQ_TURN_ANSWER, SQ_TURN_PARTS };
+
 struct sq_task {
 	h2o_multithread_message_t mt;
 	struct sq_list node;
 	void (*run)(struct sq_task *);
+	enum sq_turn turn; /* the worker's */
 };
 
-/* Runs 't' on 'to', which the caller keeps alive until then; from any thread. */
+/* Runs 't' on 'to', which the caller keeps alive until then; from any thread.
+ * A task is posted again only after it has begun to run. */
 void sq_worker_post(struct sq_worker *to, struct sq_task *t);
+/* The same, in another part of the turn than SQ_TURN_WORK. */
+void sq_worker_post_in(struct sq_worker *to, enum sq_turn turn, struct sq_task *t);
 /* The worker whose thread this is; NULL outside of one. */
 struct sq_worker *sq_worker_self(void);
 unsigned sq_worker_index(const struct sq_worker *);

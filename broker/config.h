@@ -1,0 +1,37 @@
+/* The broker's configuration: one table (core/config.h). */
+#ifndef SQ_BROKER_CONFIG_H
+#define SQ_BROKER_CONFIG_H
+
+#include <stdbool.h>
+
+#include "broker/broker.h"
+#include "core/config.h"
+
+struct sq_broker_config {
+	char *listen;
+	bool tls;
+	char *tls_cert, *tls_key;
+	char *token_file;
+	uint64_t workers;
+	unsigned engine; /* index into the names of the table */
+	char *admin_listen;
+	uint64_t max_packet, max_inflight, max_sessions, max_subs;
+	uint64_t link_max_age_ms, link_idle_ms, link_stall_ms, max_connections;
+	uint64_t grace_ms, session_expiry_max_ms;
+	uint64_t queue_max_msgs, queue_max_bytes;
+	uint64_t retained_max_msgs, retained_max_bytes;
+	uint64_t drain_ms;
+	unsigned log_level; /* enum sq_log_level */
+};
+
+extern const struct sq_config_key sq_broker_config_keys[];
+extern const size_t sq_broker_config_n;
+
+/* Loads and checks what single keys can't show; see sq_config_load(). */
+int sq_broker_config_load(struct sq_broker_config *, int argc, char **argv, char **envp,
+    struct sq_buf *err) SQ_MUST_CHECK;
+void sq_broker_config_free(struct sq_broker_config *);
+/* The part that is the broker proper's. */
+struct sq_broker_cfg sq_broker_config_cfg(const struct sq_broker_config *);
+
+#endif

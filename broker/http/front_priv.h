@@ -1,0 +1,96 @@
+/* What the parts of the front share.  front.c has its life and the way of a
+ * request, conn.c connections, calls.c requests that are with the broker,
+ * deliveries.c the responses that never end. */
+#ifndef SQ_BROKER_HTTP_FRONT_PRIV_H
+#define SQ_BROKER_HTTP_FRONT_PRIV_H
+
+#include <h2o.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "broker/auth.h"
+#include "broker/call.h"
+#include "broker/http/front.h"
+#include "broker/http/listen.h"
+#include "broker/http/route.h"
+#include "broker/metrics.h"
+#include "broker/worker_priv.h"
+#include "core/htab.h"
+#include "core/list.h"
+
+struct sq_stream;
+
+/* The front's part on one worker; that worker's thread only, but for the atomics. */
+struct sq_front_worker {
+	struct sq_front *front;
+	struct sq_worker *worker;
+	h2o_accept_ctx_t accept;
+	h2o_socket_t *listeners[SQ_LISTEN_ADDRS];
+	bool serving, paused; /* paused: no descriptors left, until the next tick */
+	struct sq_auth *auth;
+	struct sq_list conns;   /* struct sq_conn */
+	struct sq_list streams; /* struct sq_stream, the longest silent first */
+	struct sq_list spare;   /* struct sq_call, to be used again */
+	unsigned n_spare;
+	uint64_t second_ms;     /* the next look at all connections */
+	atomic_uint running;    /* calls with the broker; written here only */
+};
+
+struct sq_front {
+	struct sq_front_cfg cfg;
+	struct sq_broker *broker; /* set before a worker serves */
+	h2o_globalconf_t conf;
+	struct sq_listen listen;
+	struct sq_front_worker *parts; /* one per worker */
+	struct sq_worker **workers;
+	atomic_uint conns;
+	atomic_uint barrier; /* workers that have not reached it */
+	atomic_bool draining;
+	pthread_mutex_t lock;
+	struct sq_htab links; /* open streams by link id; under 'lock' */
+};
+
+/* A connection.  Freed when its socket is closed and no call is left. */
+struct sq_conn {
+	struct sq_list node;
+	struct sq_front_worker *part;
+	h2o_socket_t *sock;       /* NULL once closed */
+	struct sq_stream *stream; /* its open link, or NULL */
+	unsigned running;         /* calls with the broker */
+	uint64_t move_at_ms;      /* 0: never */
+	uint64_t close_at_ms;     /* 0: not asked to move */
+};
+
+/* conn.c */
+void sq_conn_listen(struct sq_front_worker *, unsigned index);
+void sq_conn_unlisten(struct sq_front_worker *);
+struct sq_conn *sq_conn_of(h2o_req_t *);
+/* The caller was the last to need a closed connection's memory, maybe. */
+void sq_conn_release(struct sq_conn *);
+/* Asks for the link to move and closes the connection 'after_ms' later; 0: leaves it. */
+void sq_conn_move(struct sq_conn *, uint64_t after_ms);
+/* Ends it at once; h2o does the rest from its loop. */
+void sq_conn_kill(struct sq_conn *);
+/* Each tick: listeners that pause; each second: age. */
+void sq_conns_tick(struct sq_front_worker *, uint64_t now_ms);
+
+/* calls.c */
+void sq_calls_start(struct sq_conn *, h2o_req_t *, const struct sq_route *,
+    const struct sq_identity *);
+void sq_calls_fini(struct sq_front_worker *);
+
+/* deliveries.c */
+void sq_deliveries_open(struct sq_conn *, h2o_req_t *, uint64_t id, const struct sq_identity *);
+/* Writes what waits and ends the response; the link is closed at once. */
+void sq_deliveries_end(struct sq_stream *);
+struct sq_link *sq_deliveries_link(struct sq_stream *);
+/* Heartbeats, and links that take nothing. */
+void sq_deliveries_tick(struct sq_front_worker *, uint64_t now_ms);
+
+static inline void
+sq_front_count(const struct sq_front_worker *p, enum sq_broker_metric m, int64_t by)
+{
+	sq_metric_add(p->front->cfg.metrics, m, by);
+}
+
+#endif

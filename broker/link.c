@@ -1,0 +1,261 @@
+/* The buffer between the broker and a deliveries response.
+ *
+ * Any worker puts frames; the link's own worker takes all that waits once per
+ * turn and writes it.  One lock per link, held for a copy. */
+#include "broker/link_priv.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "core/mem.h"
+
+struct sq_link {
+	struct sq_link_cfg cfg;
+	atomic_uint refs;
+	atomic_bool open, full;
+	struct sq_task flush; /* holds a reference while it is posted */
+	pthread_mutex_t lock;
+	/* Under the lock. */
+	struct sq_buf out;
+	size_t taken; /* bytes that the stream has and has not written */
+	bool posted;
+	/* The deliver frame at the end of 'out', if 'image' is set: what a target
+	 * must share to join it.  The reference keeps the pointer from being reused. */
+	struct {
+		struct sq_msg msg;
+		struct sq_origin origin;
+		bool has_origin;
+		uint32_t expiry_s;
+		size_t at;
+	} last;
+};
+
+static void
+link_flush(struct sq_task *t)
+{
+	struct sq_link *l = SQ_CONTAINER_OF(t, struct sq_link, flush);
+
+	if (l->cfg.stream != NULL)
+		l->cfg.flush(l->cfg.stream);
+	sq_link_unref(&l);
+}
+
+struct sq_link *
+sq_link_new(const struct sq_link_cfg *cfg)
+{
+	struct sq_link *l = sq_xcalloc(1, sizeof *l);
+
+	l->cfg = *cfg;
+	atomic_init(&l->refs, 1);
+	atomic_init(&l->open, true);
+	atomic_init(&l->full, false);
+	l->flush.run = link_flush;
+	pthread_mutex_init(&l->lock, NULL);
+	return l;
+}
+
+struct sq_link *
+sq_link_ref(struct sq_link *l)
+{
+	atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
+	return l;
+}
+
+static void
+link_forget_last(struct sq_link *l)
+{
+	if (l->last.msg.image != NULL)
+		sq_msg_unref(&l->last.msg);
+}
+
+void
+sq_link_unref(struct sq_link **lp)
+{
+	struct sq_link *l = *lp;
+
+	*lp = NULL;
+	if (l == NULL || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	link_forget_last(l);
+	sq_buf_fini(&l->out);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+uint64_t
+sq_link_id(const struct sq_link *l)
+{
+	return l->cfg.id;
+}
+
+const struct sq_identity *
+sq_link_identity(const struct sq_link *l)
+{
+	return &l->cfg.identity;
+}
+
+bool
+sq_link_open(const struct sq_link *l)
+{
+	return atomic_load_explicit(&l->open, memory_order_acquire);
+}
+
+bool
+sq_link_writable(const struct sq_link *l)
+{
+	return !atomic_load_explicit(&l->full, memory_order_acquire);
+}
+
+/* Locks the link to put something; false, and not locked, when it is closed. */
+static bool
+link_lock(struct sq_link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	if (sq_link_open(l))
+		return true;
+	pthread_mutex_unlock(&l->lock);
+	return false;
+}
+
+/* Unlocks it after something was put. */
+static void
+link_unlock(struct sq_link *l)
+{
+	bool post = !l->posted;
+
+	l->posted = true;
+	if (sq_buf_len(&l->out) + l->taken > SQ_LINK_HIGH)
+		atomic_store_explicit(&l->full, true, memory_order_release);
+	pthread_mutex_unlock(&l->lock);
+	if (post) {
+		sq_link_ref(l);
+		sq_worker_post_in(l->cfg.home, SQ_TURN_FLUSH, &l->flush);
+	}
+}
+
+/* Whether a target of 'm' may join the frame at the end. */
+static bool
+link_joins(const struct sq_link *l, const struct sq_msg *m, const struct sq_origin *origin,
+    uint32_t expiry_s)
+{
+	return l->last.msg.image == m->image && m->image != NULL && l->last.expiry_s == expiry_s &&
+	    l->last.has_origin == (origin != NULL) &&
+	    (origin == NULL || sq_origin_equal(&l->last.origin, origin));
+}
+
+static void
+link_open_frame(struct sq_link *l, const struct sq_msg *m, const struct sq_origin *origin,
+    uint32_t expiry_s)
+{
+	link_forget_last(l);
+	l->last.msg = sq_msg_ref(*m);
+	l->last.has_origin = origin != NULL;
+	if (origin != NULL)
+		l->last.origin = *origin;
+	l->last.expiry_s = expiry_s;
+	l->last.at = sq_deliver_open(&l->out, origin, expiry_s, m->image);
+}
+
+void
+sq_link_deliver(struct sq_link *l, const struct sq_msg *m, const struct sq_origin *origin,
+    uint32_t expiry_s, const struct sq_target *t, const uint32_t *subs)
+{
+	if (!link_lock(l))
+		return;
+	if (!link_joins(l, m, origin, expiry_s) ||
+	    sq_deliver_target(&l->out, l->last.at, t, subs) != SQ_OK) {
+		int err;
+
+		link_open_frame(l, m, origin, expiry_s);
+		err = sq_deliver_target(&l->out, l->last.at, t, subs);
+		assert(err == SQ_OK); /* a frame without targets has room for one */
+	}
+	link_unlock(l);
+}
+
+void
+sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason)
+{
+	if (!link_lock(l))
+		return;
+	link_forget_last(l);
+	sq_frame_detached(&l->out, epoch, reason);
+	link_unlock(l);
+}
+
+void
+sq_link_heartbeat(struct sq_link *l)
+{
+	if (!link_lock(l))
+		return;
+	link_forget_last(l);
+	sq_buf_trim(&l->out, 0); /* nothing was put for a while */
+	sq_frame_heartbeat(&l->out);
+	link_unlock(l);
+}
+
+void
+sq_link_draining(struct sq_link *l)
+{
+	if (!link_lock(l))
+		return;
+	link_forget_last(l);
+	sq_frame_draining(&l->out);
+	link_unlock(l);
+}
+
+void
+sq_link_close(struct sq_link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	atomic_store_explicit(&l->open, false, memory_order_release);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void
+sq_link_orphan(struct sq_link *l)
+{
+	sq_link_close(l);
+	l->cfg.stream = NULL;
+	pthread_mutex_lock(&l->lock);
+	link_forget_last(l);
+	sq_buf_fini(&l->out);
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool
+sq_link_take(struct sq_link *l, struct sq_buf *out)
+{
+	bool any;
+
+	assert(sq_buf_len(out) == 0);
+	pthread_mutex_lock(&l->lock);
+	any = sq_buf_len(&l->out) > 0;
+	if (any) {
+		struct sq_buf was = l->out;
+
+		l->out = *out;
+		*out = was;
+		l->taken = sq_buf_len(out);
+		link_forget_last(l);
+	}
+	l->posted = false;
+	pthread_mutex_unlock(&l->lock);
+	return any;
+}
+
+bool
+sq_link_written(struct sq_link *l)
+{
+	bool again;
+
+	pthread_mutex_lock(&l->lock);
+	l->taken = 0;
+	again = !sq_link_writable(l) && sq_buf_len(&l->out) < SQ_LINK_LOW;
+	if (again)
+		atomic_store_explicit(&l->full, false, memory_order_release);
+	pthread_mutex_unlock(&l->lock);
+	return again;
+}

@@ -1,0 +1,312 @@
+/* sqmqos-broker: reads the configuration, starts front and broker, and waits
+ * for signals.  The main thread serves nothing itself. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/broker.h"
+#include "broker/config.h"
+#include "broker/engine/engine.h"
+#include "broker/http/front.h"
+#include "broker/metrics.h"
+#include "core/admin.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/tls.h"
+
+enum {
+	EXIT_FAILED = 1,
+	EXIT_CONFIG = 2,
+	LIVE_MS = 5000,    /* a loop that has not turned for so long is stuck */
+	DRAIN_POLL_MS = 20,
+};
+
+/* In the order of the key's choices. */
+static const struct sq_engine_ops *const engines[] = {&sq_engine_memory};
+
+struct program {
+	struct sq_broker_config config;
+	SSL_CTX *tls;
+	struct sq_front *front;
+	struct sq_broker *broker;
+	struct sq_admin *admin;
+	_Atomic bool listening, draining;
+};
+
+static const char usage[] =
+    "usage: sqmqos-broker [--config FILE] [--KEY VALUE]...\n"
+    "\n"
+    "The broker that sidecars connect to.  Keys come from the YAML file that --config\n"
+    "or SQMQOS_CONFIG names, from the environment (SQMQOS_TLS_CERT_FILE), and from\n"
+    "flags (--tls.cert-file); later wins.\n"
+    "\n"
+    "  --help           this text\n"
+    "  --help-markdown  the table of keys for the documentation\n"
+    "  --version        the version\n"
+    "  --check-config   read and check the configuration, then exit\n"
+    "\n"
+    "Signals: SIGTERM and SIGINT drain (links are asked to move, queues run empty, at\n"
+    "most drain-timeout), a second one ends at once.  SIGUSR1 asks every link to move\n"
+    "and goes on serving; links that have not moved after drain-timeout are closed.\n"
+    "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration.\n"
+    "\n";
+
+/* Writes 'text' to 'fd' as far as it takes it. */
+static void
+program_print(int fd, const struct sq_buf *text)
+{
+	const unsigned char *p = sq_buf_data(text);
+	size_t left = sq_buf_len(text);
+
+	while (left > 0) {
+		ssize_t n = write(fd, p, left);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		p += n;
+		left -= (size_t)n;
+	}
+}
+
+/* One line on stderr: why the program does not run. */
+static int
+program_fail(int code, struct sq_buf *err)
+{
+	size_t len = sq_buf_len(err);
+
+	fprintf(stderr, "sqmqos-broker: %.*s\n", (int)len, (const char *)sq_buf_data(err));
+	sq_buf_fini(err);
+	return code;
+}
+
+/* --help and the like; true when that was all. */
+static bool
+program_help(int argc, char **argv)
+{
+	struct sq_buf out = {0};
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			sq_buf_append(&out, usage, sizeof usage - 1);
+			sq_config_help(sq_broker_config_keys, sq_broker_config_n, &out);
+		} else if (strcmp(argv[i], "--help-markdown") == 0) {
+			sq_config_markdown(sq_broker_config_keys, sq_broker_config_n, &out);
+		} else if (strcmp(argv[i], "--version") == 0) {
+			sq_buf_printf(&out, "sqmqos-broker %s\n", SQ_VERSION);
+		} else {
+			continue;
+		}
+		program_print(STDOUT_FILENO, &out);
+		sq_buf_fini(&out);
+		return true;
+	}
+	return false;
+}
+
+/* Takes --check-config out of the arguments; true if it was there. */
+static bool
+program_check_only(int *argc, char **argv)
+{
+	int n = 1;
+
+	for (int i = 1; i < *argc; i++)
+		if (strcmp(argv[i], "--check-config") != 0)
+			argv[n++] = argv[i];
+	if (n == *argc)
+		return false;
+	*argc = n;
+	argv[n] = NULL;
+	return true;
+}
+
+static bool
+program_ready(void *owner, struct sq_buf *why)
+{
+	const struct program *p = owner;
+
+	if (!p->listening)
+		sq_buf_printf(why, "not listening yet\n");
+	if (p->draining)
+		sq_buf_printf(why, "draining\n");
+	return p->listening && !p->draining;
+}
+
+static bool
+program_live(void *owner, struct sq_buf *why)
+{
+	const struct program *p = owner;
+
+	return sq_front_live(p->front, LIVE_MS, why);
+}
+
+static struct sq_front_cfg
+program_front_cfg(const struct program *p)
+{
+	const struct sq_broker_config *c = &p->config;
+
+	return (struct sq_front_cfg){
+	    .listen = c->listen,
+	    .tls = p->tls,
+	    .token_file = c->token_file,
+	    .workers = (unsigned)c->workers,
+	    .max_packet = (uint32_t)c->max_packet,
+	    .idle_ms = c->link_idle_ms,
+	    .link_max_age_ms = c->link_max_age_ms,
+	    .move_ms = c->drain_ms > 0 ? c->drain_ms : 1,
+	    .stall_ms = c->link_stall_ms,
+	    .max_connections = (unsigned)c->max_connections,
+	    .metrics = &sq_broker_metrics,
+	};
+}
+
+/* Every connection is a descriptor. */
+static void
+program_raise_limits(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+/* Brings everything up; on error a line in 'err'. */
+static int
+program_start(struct program *p, struct sq_buf *err)
+{
+	const struct sq_broker_config *c = &p->config;
+	const struct sq_front_cfg front = program_front_cfg(p);
+	struct sq_broker_cfg broker = sq_broker_config_cfg(c);
+
+	broker.engine = engines[c->engine];
+	p->front = sq_front_new(&front, err);
+	if (p->front == NULL)
+		return SQ_EIO;
+	if (c->admin_listen != NULL && *c->admin_listen != '\0') {
+		p->admin = sq_admin_start(&(struct sq_admin_cfg){.listen = c->admin_listen,
+		                              .metrics = &sq_broker_metrics,
+		                              .ready = program_ready,
+		                              .live = program_live,
+		                              .owner = p},
+		    err);
+		if (p->admin == NULL)
+			return SQ_EIO;
+	}
+	p->broker = sq_broker_new(
+	    &broker, sq_front_workers(p->front), (size_t)c->workers, &sq_broker_metrics);
+	sq_front_serve(p->front, p->broker);
+	p->listening = true;
+	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
+	    sq_front_port(p->front), c->tls ? "TLS" : "clear text", (unsigned)c->workers);
+	SQ_INFO("broker", "engine memory: sessions and messages do not survive a restart");
+	return SQ_OK;
+}
+
+static void
+program_stop(struct program *p)
+{
+	sq_admin_stop(&p->admin);
+	if (p->front != NULL)
+		sq_front_stop(p->front);
+	if (p->broker != NULL)
+		sq_broker_free(&p->broker);
+	sq_front_free(&p->front);
+	SSL_CTX_free(p->tls);
+	sq_broker_config_free(&p->config);
+}
+
+static void
+program_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Serves until the queues are empty, the time is over, or another signal. */
+static void
+program_drain(struct program *p, const sigset_t *set)
+{
+	const struct timespec poll = {0, DRAIN_POLL_MS * 1000000L};
+	uint64_t until = sq_clock_ms() + p->config.drain_ms;
+
+	SQ_INFO("broker", "draining for at most %llu ms", (unsigned long long)p->config.drain_ms);
+	p->draining = true;
+	sq_broker_drain(p->broker);
+	sq_front_drain(p->front);
+	for (;;) {
+		int sig = sigtimedwait(set, NULL, &poll);
+
+		if (sig == SIGTERM || sig == SIGINT)
+			break;
+		if (sq_front_idle(p->front) && sq_broker_drained(p->broker))
+			break;
+		if (sq_clock_ms() >= until) {
+			SQ_INFO("broker", "drain-timeout is over");
+			break;
+		}
+	}
+}
+
+static void
+program_run(struct program *p, const sigset_t *set)
+{
+	int sig;
+
+	while ((sig = sigwaitinfo(set, NULL)) != SIGTERM && sig != SIGINT) {
+		if (sig == SIGUSR1) {
+			SQ_INFO("broker", "every link is asked to move");
+			sq_front_move(p->front);
+		}
+	}
+	program_drain(p, set);
+}
+
+int
+main(int argc, char **argv, char **envp)
+{
+	struct program p = {0};
+	struct sq_buf err = {0};
+	bool check_only;
+	sigset_t set;
+	int code = 0;
+
+	if (program_help(argc, argv))
+		return 0;
+	check_only = program_check_only(&argc, argv);
+	if (sq_broker_config_load(&p.config, argc, argv, envp, &err) != SQ_OK) {
+		sq_broker_config_free(&p.config);
+		return program_fail(EXIT_CONFIG, &err);
+	}
+	sq_log_set_level((enum sq_log_level)p.config.log_level);
+	if (p.config.tls)
+		p.tls = sq_tls_server(p.config.tls_cert, p.config.tls_key, &err);
+	if (p.config.tls && p.tls == NULL) {
+		sq_broker_config_free(&p.config);
+		return program_fail(EXIT_CONFIG, &err);
+	}
+	if (!check_only) {
+		program_signals(&set);
+		program_raise_limits();
+		if (program_start(&p, &err) == SQ_OK)
+			program_run(&p, &set);
+		else
+			code = program_fail(EXIT_FAILED, &err);
+	}
+	program_stop(&p);
+	if (code == 0 && !check_only)
+		SQ_INFO("broker", "ended");
+	return code;
+}
