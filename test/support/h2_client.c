@@ -1,4 +1,4 @@
-#include "test/support/h2_client.h"
+#include "h2_client.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

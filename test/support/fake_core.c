@@ -1,0 +1,226 @@
+#include "fake_core.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "broker/call.h"
+#include "broker/link.h"
+#include "broker/metrics.h"
+#include "core/clock.h"
+#include "core/mem.h"
+
+struct sq_broker fake;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sq_list held = {&held, &held};
+static struct sq_msg shared;
+
+struct sq_front_cfg
+fake_front_cfg(void)
+{
+	return (struct sq_front_cfg){
+	    .listen = "127.0.0.1:0",
+	    .workers = 1,
+	    .max_packet = 65536,
+	    .idle_ms = 10000,
+	    .move_ms = 1000,
+	    .heartbeat_ms = 100,
+	    .stall_ms = 60000,
+	    .max_connections = 200,
+	    .metrics = &sq_broker_metrics,
+	};
+}
+
+static struct sq_msg
+fake_msg(size_t len)
+{
+	unsigned char *payload = sq_xcalloc(1, len);
+	struct sq_msg m = sq_msg_new(1, false, (struct sq_bytes){(const unsigned char *)"t", 1},
+	    (struct sq_bytes){NULL, 0}, SQ_MSG_NO_EXPIRY, (struct sq_bytes){payload, len});
+
+	free(payload);
+	return m;
+}
+
+void
+fake_start(const struct sq_front_cfg *cfg)
+{
+	struct sq_buf err = {0};
+
+	shared = fake_msg(10);
+	fake.front = sq_front_new(cfg, &err);
+	if (fake.front == NULL) {
+		fprintf(stderr, "%.*s\n", (int)sq_buf_len(&err), sq_buf_data(&err));
+		abort();
+	}
+	sq_front_serve(fake.front, &fake);
+}
+
+void
+fake_stop(void)
+{
+	if (fake.front == NULL)
+		return;
+	sq_front_stop(fake.front);
+	fake_release();
+	sq_front_free(&fake.front);
+	sq_msg_unref(&shared);
+}
+
+static void
+fake_put(struct sq_call *c, struct sq_msg m, unsigned n)
+{
+	struct sq_origin origin = {1, 2, 3, 0};
+	uint32_t sub = 7;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct sq_target t = {.epoch = c->epoch, .delivery = i + 1, .packet_id = (uint16_t)(i + 1),
+		    .flags = 1, .n_subs = 1};
+
+		if (!sq_link_writable(c->link))
+			atomic_store(&fake.blocked, true);
+		sq_link_deliver(c->link, &m, &origin, 60, &t, &sub);
+	}
+}
+
+static void
+fake_other(struct sq_task *t)
+{
+	sq_call_answer(SQ_CONTAINER_OF(t, struct sq_call, task), 200, NULL);
+}
+
+/* Carries out one word; true when it has answered or kept the call. */
+static bool
+fake_word(struct sq_call *c, const char *word, unsigned n)
+{
+	if (strcmp(word, "deliver") == 0) {
+		fake_put(c, shared, n);
+	} else if (strcmp(word, "single") == 0 || strcmp(word, "big") == 0) {
+		for (unsigned i = 0; i < n; i++) {
+			struct sq_msg m = fake_msg(word[0] == 'b' ? 65536 : 10);
+
+			fake_put(c, m, 1);
+			sq_msg_unref(&m);
+		}
+	} else if (strcmp(word, "detached") == 0) {
+		sq_link_detached(c->link, c->epoch, 0x8e);
+	} else if (strcmp(word, "hold") == 0) {
+		pthread_mutex_lock(&lock);
+		sq_list_push_back(&held, &c->node);
+		pthread_mutex_unlock(&lock);
+		atomic_fetch_add(&fake.held, 1);
+		return true;
+	} else if (strcmp(word, "other") == 0) {
+		c->task.run = fake_other;
+		sq_worker_post(
+		    sq_front_workers(fake.front)[1 - sq_worker_index(sq_worker_self())], &c->task);
+		return true;
+	} else {
+		static const struct {
+			const char *word;
+			unsigned status;
+			enum sq_conflict why;
+		} answers[] = {
+		    {"run", 409, SQ_CONFLICT_RUN},
+		    {"gap", 409, SQ_CONFLICT_GAP},
+		    {"busy", 429, SQ_CONFLICT_NONE},
+		    {"stale", 409, SQ_CONFLICT_SUPERSEDED},
+		    {"fail", 500, SQ_CONFLICT_NONE},
+		    {"malformed", 400, SQ_CONFLICT_NONE},
+		    {"empty", 204, SQ_CONFLICT_NONE},
+		};
+
+		for (size_t i = 0; i < SQ_ARRAY_LEN(answers); i++) {
+			if (strcmp(word, answers[i].word) != 0)
+				continue;
+			c->conflict = answers[i].why;
+			c->last = 41;
+			c->retry_after_s = 3;
+			sq_call_answer(c, answers[i].status, NULL);
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+sq_broker_call(struct sq_broker *b, struct sq_call *c)
+{
+	char text[256], *save, *word;
+
+	atomic_fetch_add(&b->calls, 1);
+	if (c->kind == SQ_CALL_ATTACH) {
+		sq_buf_append(&c->out, "attached", 8);
+		sq_call_answer(c, 200, NULL);
+		return;
+	}
+	snprintf(text, sizeof text, "%.*s", (int)c->body->size, (const char *)c->body->bytes);
+	for (word = strtok_r(text, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
+		bool counted = strcmp(word, "deliver") == 0 || strcmp(word, "single") == 0 ||
+		    strcmp(word, "big") == 0;
+		char *n = counted ? strtok_r(NULL, " ", &save) : NULL;
+
+		if (fake_word(c, word, n != NULL ? (unsigned)atoi(n) : 0))
+			return;
+	}
+	sq_buf_append(&c->out, c->body->bytes, c->body->size);
+	sq_call_answer(c, 200, NULL);
+}
+
+void
+fake_release(void)
+{
+	struct sq_list all;
+
+	sq_list_init(&all);
+	pthread_mutex_lock(&lock);
+	sq_list_splice(&all, &held);
+	pthread_mutex_unlock(&lock);
+	while (!sq_list_empty(&all)) {
+		struct sq_call *c = SQ_LIST_FIRST(&all, struct sq_call, node);
+
+		sq_list_remove(&c->node);
+		sq_call_answer(c, 200, NULL);
+	}
+}
+
+bool
+fake_await(const atomic_uint *n, unsigned least)
+{
+	const struct timespec nap = {0, 1000000};
+	uint64_t until = sq_clock_ms() + 10000;
+
+	while (atomic_load(n) < least && sq_clock_ms() < until)
+		nanosleep(&nap, NULL);
+	return atomic_load(n) >= least;
+}
+
+void
+sq_broker_stop(struct sq_broker *b)
+{
+	(void)b;
+}
+
+void
+sq_broker_link_closed(struct sq_broker *b, struct sq_link *l)
+{
+	if (!sq_link_open(l))
+		atomic_fetch_add(&b->links_closed, 1);
+}
+
+void
+sq_broker_link_writable(struct sq_broker *b, struct sq_link *l)
+{
+	if (sq_link_writable(l))
+		atomic_fetch_add(&b->writable, 1);
+}
+
+void
+sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
+{
+	if (w == sq_worker_self())
+		atomic_fetch_add(&b->ticks, 1);
+}
