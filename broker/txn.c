@@ -62,8 +62,8 @@ op_done(struct sq_txn *txn, int err)
 		op_failed(op);
 	else if (op->first != 0)
 		op_outcomes(op);
-	else
-		sq_call_answer(op->call, 204, NULL);
+	else /* what has an answer of its own has put it there */
+		sq_call_answer(op->call, sq_buf_len(&op->call->out) > 0 ? 200 : 204, NULL);
 	free(op->held);
 	free(op);
 	txn_end(s);
