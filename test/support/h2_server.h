@@ -42,7 +42,7 @@ struct h2_server_stats {
 	unsigned held;        /* waiting for h2_server_release() */
 	unsigned held_peak;
 	unsigned pings;
-	char last_path[128];
+	char last_path[144];
 };
 
 /* Listens on 127.0.0.1, a port of its own choice. */
