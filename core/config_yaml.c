@@ -195,11 +195,15 @@ doc_value(struct doc *d, const struct sq_config_key *k)
 }
 
 static int
-doc_group(struct doc *d, unsigned depth)
+doc_group(struct doc *d, size_t key_line, unsigned depth)
 {
-	for (size_t i = 0; i < d->groups.n; i++)
-		if (strcmp(d->groups.v[i], d->path) == 0)
-			return doc_fail(d, "given twice");
+	for (size_t i = 0; i < d->groups.n; i++) {
+		if (strcmp(d->groups.v[i], d->path) == 0) {
+			doc_error(d, key_line);
+			sq_buf_printf(d->load.err, "given twice");
+			return SQ_EINVAL;
+		}
+	}
 	sq_strings_add(&d->groups, d->path, d->path_len);
 	if (doc_is_null(d))
 		return 0; /* all below it is commented out */
@@ -228,7 +232,7 @@ doc_pair(struct doc *d, unsigned depth)
 	err = doc_next(d);
 	if (err != 0)
 		return err;
-	return k != NULL ? doc_value(d, k) : doc_group(d, depth);
+	return k != NULL ? doc_value(d, k) : doc_group(d, key_line, depth);
 }
 
 /* Reads a map whose start was just read, up to its end. */
