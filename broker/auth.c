@@ -83,6 +83,19 @@ auth_split(const struct sq_buf *text, struct sq_bytes *tokens, unsigned max)
 	return n;
 }
 
+/* Whether no token has a byte that a header could not carry (RFC 6750 §2.1). */
+static bool
+auth_printable(const struct sq_bytes *tokens, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		for (size_t at = 0; at < tokens[i].len; at++) {
+			if (tokens[i].p[at] <= 0x20 || tokens[i].p[at] >= 0x7f)
+				return false;
+		}
+	}
+	return true;
+}
+
 /* Replaces the tokens by the file's.  On an error they stay. */
 static int
 auth_load(struct sq_auth *a)
@@ -94,7 +107,7 @@ auth_load(struct sq_auth *a)
 	int err = auth_read(a->file, &text, &st);
 
 	n = err == SQ_OK ? auth_split(&text, tokens, AUTH_TOKENS_MAX) : 0;
-	if (err == SQ_OK && n == 0)
+	if (err == SQ_OK && (n == 0 || !auth_printable(tokens, n)))
 		err = SQ_EINVAL;
 	if (err != SQ_OK) {
 		auth_wipe(&text);
@@ -113,7 +126,7 @@ auth_load(struct sq_auth *a)
 static const char *
 auth_reason(int err)
 {
-	return err == SQ_EIO ? strerror(errno) : err == SQ_EINVAL ? "no token in it" : sq_strerror(err);
+	return err == SQ_EIO ? strerror(errno) : err == SQ_EINVAL ? "no token in it, or not in printable ASCII" : sq_strerror(err);
 }
 
 struct sq_auth *
