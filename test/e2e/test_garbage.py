@@ -317,34 +317,24 @@ async def test_garbage_in_the_files_that_a_configuration_names(env):
     folder.mkdir()
     parts.write_token(folder / "token")
     parts.write_certificates(folder)
-    garbage = {"empty": b"", "random": random.Random(2).randbytes(500),
+    garbage = {"missing": None, "empty": b"", "random": random.Random(2).randbytes(500),
                "cut": (folder / "broker.pem").read_bytes()[:200]}
     names = {"broker": ["token", "broker.pem", "broker.key"], "sidecar": ["token", "ca.pem"]}
-    for kind in names:
+    for kind, what in ((k, w) for k in names for w in garbage):
         for name in names[kind]:
+            if name == "token" and what == "cut":
+                continue  # any printable word may be a token
             good = (folder / name).read_bytes()
-            for what in [*garbage, "missing"]:
-                pathlib.Path(folder / name).unlink()
-                if what != "missing":
-                    (folder / name).write_bytes(garbage[what])
-                if kind == "sidecar" and name == "token" and what in ("cut", "random"):
-                    (folder / name).write_bytes(b"\r\n\0\1 not a token \n")
-                tree = parts.config(kind, folder, listen=parts.free_port(),
-                                    admin=parts.free_port(), tls=True, broker=1)
-                path = env.folder / f"{kind}.yaml"
-                path.write_text(parts.yaml(tree))
-                error = refuses_or_waits(kind, path, env, name, what)
-                assert error is None or name in error or "token" in error, (kind, name, what, error)
-                (folder / name).write_bytes(good)
-
-
-def refuses_or_waits(kind, path, env, name, what):
-    """A sidecar may wait for a token that is not there yet; else as refuses()."""
-    try:
-        return refuses(kind, ["--config", str(path)], env)
-    except subprocess.TimeoutExpired:
-        assert kind == "sidecar" and name == "token", (kind, name, what)
-        return None
+            (folder / name).unlink()
+            if what != "missing":
+                (folder / name).write_bytes(garbage[what])
+            tree = parts.config(kind, folder, listen=parts.free_port(), admin=parts.free_port(),
+                                tls=True, broker=1)
+            path = env.folder / f"{kind}.yaml"
+            path.write_text(parts.yaml(tree))
+            error = refuses(kind, ["--config", str(path)], env)
+            assert name in error, (kind, name, what, error)
+            (folder / name).write_bytes(good)
 
 
 async def test_ports_in_use_are_said_in_one_sentence(env):
