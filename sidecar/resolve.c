@@ -13,8 +13,8 @@
 #include "core/mem.h"
 
 enum {
-	RESOLVE_TIMEOUT_MS = 1500, /* of the first try; c-ares lengthens the next */
-	RESOLVE_TRIES = 3,
+	RESOLVE_TIMEOUT_MS = 1000, /* of the first try; the second has twice as long */
+	RESOLVE_TRIES = 2,
 };
 
 struct resolver_socket {

@@ -52,9 +52,9 @@ token_take(struct sq_token *t, const char *p, size_t len, struct sq_buf *err)
 	const size_t scheme = sizeof token_scheme - 1;
 	struct sq_block *header;
 
-	while (len > 0 && strchr(" \t\r\n", p[len - 1]) != NULL)
+	while (len > 0 && memchr(" \t\r\n", p[len - 1], 4) != NULL)
 		len--;
-	while (len > 0 && strchr(" \t\r\n", p[0]) != NULL) {
+	while (len > 0 && memchr(" \t\r\n", p[0], 4) != NULL) {
 		p++;
 		len--;
 	}

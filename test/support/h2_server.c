@@ -33,7 +33,7 @@ struct h2_stream {
 	int32_t id;
 	char method[8], path[128], token[1024];
 	struct sq_buf in, out;
-	uint32_t sum, len;   /* of the body */
+	uint32_t sum, len; /* of the body */
 	size_t piece;
 	bool deliveries, held, answered, more; /* 'more': the answer has no end yet */
 };
@@ -69,9 +69,9 @@ static void
 server_update_stats(struct h2_server *s)
 {
 	s->stats.open = s->stats.links = s->stats.held = 0;
-	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node) {
+	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node) {
 		s->stats.open++;
-		SQ_LIST_FOR_EACH(st, &c->streams, struct h2_stream, node) {
+		SQ_LIST_FOR_EACH (st, &c->streams, struct h2_stream, node) {
 			s->stats.links += st->deliveries && st->more;
 			s->stats.held += st->held;
 		}
@@ -168,7 +168,8 @@ server_request(struct h2_conn *c, struct h2_stream *st)
 		return;
 	}
 	s->stats.requests++;
-	(void)snprintf(s->stats.last_path, sizeof s->stats.last_path, "%s %s", st->method, st->path);
+	(void)snprintf(
+	    s->stats.last_path, sizeof s->stats.last_path, "%s %s", st->method, st->path);
 	if (strcmp(st->path, "/sum") == 0) {
 		sq_buf_u32(&st->out, st->len);
 		sq_buf_u32(&st->out, st->sum);
@@ -218,8 +219,8 @@ server_on_header(nghttp2_session *session, const nghttp2_frame *frame, const uin
 }
 
 static int
-server_on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p, size_t len,
-    void *arg)
+server_on_data(
+    nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p, size_t len, void *arg)
 {
 	struct h2_stream *st = nghttp2_session_get_stream_user_data(session, id);
 
@@ -273,7 +274,8 @@ static void
 server_conn_free(struct h2_conn *c)
 {
 	sq_list_remove(&c->node);
-	SQ_LIST_FOR_EACH_SAFE(st, &c->streams, struct h2_stream, node) {
+	SQ_LIST_FOR_EACH_SAFE(st, &c->streams, struct h2_stream, node)
+	{
 		sq_buf_fini(&st->in);
 		sq_buf_fini(&st->out);
 		free(st);
@@ -289,9 +291,9 @@ static void
 server_accept(struct h2_server *s)
 {
 	nghttp2_settings_entry settings[] = {
-		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
-		    s->cfg.max_streams != 0 ? s->cfg.max_streams : 100},
-		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, s->cfg.window != 0 ? s->cfg.window : 65535},
+	    {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+		s->cfg.max_streams != 0 ? s->cfg.max_streams : 100},
+	    {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, s->cfg.window != 0 ? s->cfg.window : 65535},
 	};
 	int fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), one = 1;
 	struct h2_conn *c;
@@ -349,8 +351,7 @@ server_conn_write(struct h2_conn *c)
 	ssize_t n;
 
 	while (!c->server->cfg.mute && c->server->cfg.garbage == NULL &&
-	    sq_buf_len(&c->out) < 65536 &&
-	    (n = nghttp2_session_mem_send(c->session, &p)) > 0)
+	    sq_buf_len(&c->out) < 65536 && (n = nghttp2_session_mem_send(c->session, &p)) > 0)
 		sq_buf_append(&c->out, p, (size_t)n);
 	c->want_write = false;
 	while (sq_buf_len(&c->out) > 0) {
@@ -360,7 +361,8 @@ server_conn_write(struct h2_conn *c)
 		if (n <= 0) {
 			int why = c->ssl != NULL ? SSL_get_error(c->ssl, (int)n) : 0;
 
-			c->want_write = c->ssl != NULL ? why == SSL_ERROR_WANT_WRITE : errno == EAGAIN;
+			c->want_write = c->ssl != NULL ? why == SSL_ERROR_WANT_WRITE
+						       : errno == EAGAIN;
 			c->dead = c->dead || (!c->want_write && why != SSL_ERROR_WANT_READ);
 			return;
 		}
@@ -375,8 +377,8 @@ server_conn_write(struct h2_conn *c)
 static void
 server_deliver(struct h2_server *s, const void *p, size_t len, size_t piece)
 {
-	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node)
-		SQ_LIST_FOR_EACH(st, &c->streams, struct h2_stream, node)
+	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node)
+		SQ_LIST_FOR_EACH (st, &c->streams, struct h2_stream, node)
 			if (st->deliveries && st->more) {
 				st->piece = piece;
 				sq_buf_append(&st->out, p, len);
@@ -412,7 +414,8 @@ server_run(void *arg)
 		int timeout = server_timeout(s);
 		uint64_t wakes;
 
-		SQ_LIST_FOR_EACH_SAFE(c, &s->conns, struct h2_conn, node) {
+		SQ_LIST_FOR_EACH_SAFE(c, &s->conns, struct h2_conn, node)
+		{
 			server_conn_write(c);
 			if (c->dead) {
 				server_conn_free(c);
@@ -420,8 +423,8 @@ server_run(void *arg)
 			}
 			assert(n < SERVER_CONNS_MAX);
 			at[n - 2] = c;
-			fds[n++] = (struct pollfd){c->fd,
-			    (short)(POLLIN | (c->want_write ? POLLOUT : 0)), 0};
+			fds[n++] = (struct pollfd){
+			    c->fd, (short)(POLLIN | (c->want_write ? POLLOUT : 0)), 0};
 		}
 		server_update_stats(s);
 		fds[0] = (struct pollfd){s->listener, POLLIN, 0};
@@ -445,8 +448,13 @@ struct h2_server *
 h2_server_start(const struct h2_server_cfg *cfg)
 {
 	struct h2_server *s = sq_xcalloc(1, sizeof *s);
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in a = {
+	    .sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	    .sin_port = htons(cfg->port),
+	};
 	socklen_t len = sizeof a;
+	int one = 1;
 	struct sq_buf err = {0};
 	nghttp2_session_callbacks *cb;
 
@@ -468,6 +476,7 @@ h2_server_start(const struct h2_server_cfg *cfg)
 	s->callbacks = cb;
 	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	(void)setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (bind(s->listener, (struct sockaddr *)&a, sizeof a) != 0 ||
 	    listen(s->listener, 64) != 0 ||
 	    getsockname(s->listener, (struct sockaddr *)&a, &len) != 0)
@@ -508,7 +517,7 @@ h2_server_stop(struct h2_server **sp)
 	server_unlock(s);
 	pthread_join(s->thread, NULL);
 	SQ_LIST_FOR_EACH_SAFE(c, &s->conns, struct h2_conn, node)
-		server_conn_free(c);
+	server_conn_free(c);
 	nghttp2_session_callbacks_del(s->callbacks);
 	SSL_CTX_free(s->tls);
 	close(s->listener);
@@ -552,14 +561,14 @@ void
 h2_server_end_deliveries(struct h2_server *s, bool reset)
 {
 	server_lock(s);
-	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node)
-		SQ_LIST_FOR_EACH(st, &c->streams, struct h2_stream, node) {
+	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node)
+		SQ_LIST_FOR_EACH (st, &c->streams, struct h2_stream, node) {
 			if (!st->deliveries || !st->more)
 				continue;
 			st->more = false;
 			if (reset)
-				(void)nghttp2_submit_rst_stream(c->session, 0, st->id,
-				    NGHTTP2_INTERNAL_ERROR);
+				(void)nghttp2_submit_rst_stream(
+				    c->session, 0, st->id, NGHTTP2_INTERNAL_ERROR);
 			else
 				(void)nghttp2_session_resume_data(c->session, st->id);
 		}
@@ -570,8 +579,8 @@ void
 h2_server_release(struct h2_server *s)
 {
 	server_lock(s);
-	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node)
-		SQ_LIST_FOR_EACH(st, &c->streams, struct h2_stream, node)
+	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node)
+		SQ_LIST_FOR_EACH (st, &c->streams, struct h2_stream, node)
 			if (st->held) {
 				st->held = false;
 				server_answer(c, st, "200", NULL);
@@ -583,7 +592,7 @@ void
 h2_server_goaway(struct h2_server *s)
 {
 	server_lock(s);
-	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node)
+	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node)
 		(void)nghttp2_submit_goaway(c->session, 0,
 		    nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR, NULL, 0);
 	server_unlock(s);
@@ -593,7 +602,7 @@ void
 h2_server_cut(struct h2_server *s)
 {
 	server_lock(s);
-	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node)
+	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node)
 		c->dead = true;
 	server_unlock(s);
 }

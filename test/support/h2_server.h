@@ -21,15 +21,16 @@
 struct h2_server;
 
 struct h2_server_cfg {
-	const char *cert, *key;    /* PEM files; NULL: in the clear */
-	const char *token;         /* NULL: any; else what the bearer must be */
-	unsigned heartbeat_ms;     /* 0: none */
+	uint16_t port;              /* 0: of its own choice */
+	const char *cert, *key;     /* PEM files; NULL: in the clear */
+	const char *token;          /* NULL: any; else what the bearer must be */
+	unsigned heartbeat_ms;      /* 0: none */
 	unsigned deliveries_status; /* 0: 200 */
-	const char *retry_after;   /* with it, or NULL */
-	const char *garbage;       /* sent to each connection instead of HTTP/2 */
-	uint32_t max_streams;      /* 0: 100 */
-	uint32_t window;           /* of streams; 0: 65535 */
-	bool mute;                 /* accepts and says nothing */
+	const char *retry_after;    /* with it, or NULL */
+	const char *garbage;        /* sent to each connection instead of HTTP/2 */
+	uint32_t max_streams;       /* 0: 100 */
+	uint32_t window;            /* of streams; 0: 65535 */
+	bool mute;                  /* accepts and says nothing */
 };
 
 struct h2_server_stats {
@@ -45,7 +46,7 @@ struct h2_server_stats {
 	char last_path[144];
 };
 
-/* Listens on 127.0.0.1, a port of its own choice. */
+/* Listens on 127.0.0.1. */
 struct h2_server *h2_server_start(const struct h2_server_cfg *);
 void h2_server_stop(struct h2_server **);
 uint16_t h2_server_port(const struct h2_server *);

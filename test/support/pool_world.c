@@ -47,8 +47,8 @@ world_on_down(void *owner, struct sq_uplink *l)
 }
 
 static void
-world_on_deliver(void *owner, struct sq_uplink *l, const struct sq_deliver *d,
-    struct sq_block *block)
+world_on_deliver(
+    void *owner, struct sq_uplink *l, const struct sq_deliver *d, struct sq_block *block)
 {
 	struct world *w = owner;
 	struct sq_bytes payload = sq_image_payload(d->image), targets = d->targets;
@@ -60,7 +60,8 @@ world_on_deliver(void *owner, struct sq_uplink *l, const struct sq_deliver *d,
 		    d->image + sq_image_size(d->image) <= block->bytes + block->size);
 	sq_buf_printf(&w->frames, "deliver %.*s", (int)payload.len, (const char *)payload.p);
 	for (unsigned i = 0; i < d->n; i++)
-		sq_buf_printf(&w->frames, " %llu", (unsigned long long)sq_target_next(&targets).epoch);
+		sq_buf_printf(
+		    &w->frames, " %llu", (unsigned long long)sq_target_next(&targets).epoch);
 	sq_buf_printf(&w->frames, "\n");
 	if (w->fail_with != NULL)
 		sq_uplink_fail(l, w->fail_with);
@@ -76,11 +77,11 @@ world_on_detached(void *owner, struct sq_uplink *l, uint64_t epoch, uint8_t reas
 }
 
 static const struct sq_pool_events world_events = {
-	.up = world_on_up,
-	.draining = world_on_draining,
-	.down = world_on_down,
-	.deliver = world_on_deliver,
-	.detached = world_on_detached,
+    .up = world_on_up,
+    .draining = world_on_draining,
+    .down = world_on_down,
+    .deliver = world_on_deliver,
+    .detached = world_on_detached,
 };
 
 void
@@ -92,9 +93,15 @@ world_init(struct world *w)
 	w->loop = ev_loop_new(EVFLAG_AUTO);
 	w->brokers.v = w->names;
 	w->cfg = (struct sq_pool_cfg){
-		.brokers = &w->brokers, .links_per_broker = 1, .brokers_max = 1,
-		.backoff_min_ms = 5, .backoff_max_ms = 40, .dial_timeout_ms = 10000,
-		.silence_ms = 10000, .max_frame = 2 * 1024 * 1024, .metrics = &metrics,
+	    .brokers = &w->brokers,
+	    .links_per_broker = 1,
+	    .brokers_max = 1,
+	    .backoff_min_ms = 5,
+	    .backoff_max_ms = 40,
+	    .dial_timeout_ms = 10000,
+	    .silence_ms = 10000,
+	    .max_frame = 2 * 1024 * 1024,
+	    .metrics = &metrics,
 	};
 }
 

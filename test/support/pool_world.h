@@ -19,13 +19,13 @@ struct world {
 	char *names[WORLD_BROKERS];
 	struct sq_strings brokers;
 	struct sq_buf err;
-	unsigned ups, drains, downs; /* events */
+	unsigned ups, drains, downs;  /* events */
 	unsigned downs_with_requests; /* down before all its requests were answered */
 	struct sq_uplink *last_up;
-	struct sq_buf frames;        /* a line for each deliver and detached */
+	struct sq_buf frames; /* a line for each deliver and detached */
 	unsigned delivered, in_blocks;
-	const char *fail_with;       /* on the next deliver: sq_uplink_fail() */
-	unsigned unanswered;         /* requests put and not done */
+	const char *fail_with; /* on the next deliver: sq_uplink_fail() */
+	unsigned unanswered;   /* requests put and not done */
 };
 
 /* Answers and what they said; owned by the test. */
@@ -58,8 +58,8 @@ void world_turn(struct world *);
 int64_t world_metric(const struct world *, enum sq_sidecar_metric);
 
 /* Sends a request with up to two pieces of body. */
-void call_send(struct call *, struct world *, struct sq_uplink *, const char *path,
-    const void *a, size_t a_len, const void *b, size_t b_len);
+void call_send(struct call *, struct world *, struct sq_uplink *, const char *path, const void *a,
+    size_t a_len, const void *b, size_t b_len);
 void call_fini(struct call *);
 
 /* What goes to stderr from now on is in the file "log" of the test's folder, which

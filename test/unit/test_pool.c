@@ -91,16 +91,16 @@ Test(pool, answer_carries_status_conflict_last_and_retry_after)
 		uint64_t last;
 		unsigned retry_after_ms;
 	} cases[] = {
-		{"/status/204", 204, SQ_ANSWER_NONE, 0, 0},
-		{"/status/409?sqmqos-conflict=epoch", 409, SQ_ANSWER_EPOCH, 0, 0},
-		{"/status/409?sqmqos-conflict=run", 409, SQ_ANSWER_RUN, 0, 0},
-		{"/status/409?sqmqos-conflict=gap&sqmqos-last=18446744073709551615", 409,
-		    SQ_ANSWER_GAP, UINT64_MAX, 0},
-		{"/status/409?sqmqos-conflict=superseded", 409, SQ_ANSWER_SUPERSEDED, 0, 0},
-		{"/status/409?sqmqos-conflict=else", 409, SQ_ANSWER_NONE, 0, 0},
-		{"/status/503?retry-after=7", 503, SQ_ANSWER_NONE, 0, 7000},
-		{"/status/503?retry-after=99999999999999999999", 503, SQ_ANSWER_NONE, 0, 3600000},
-		{"/status/503?retry-after=soon", 503, SQ_ANSWER_NONE, 0, 0},
+	    {"/status/204", 204, SQ_ANSWER_NONE, 0, 0},
+	    {"/status/409?sqmqos-conflict=epoch", 409, SQ_ANSWER_EPOCH, 0, 0},
+	    {"/status/409?sqmqos-conflict=run", 409, SQ_ANSWER_RUN, 0, 0},
+	    {"/status/409?sqmqos-conflict=gap&sqmqos-last=18446744073709551615", 409, SQ_ANSWER_GAP,
+		UINT64_MAX, 0},
+	    {"/status/409?sqmqos-conflict=superseded", 409, SQ_ANSWER_SUPERSEDED, 0, 0},
+	    {"/status/409?sqmqos-conflict=else", 409, SQ_ANSWER_NONE, 0, 0},
+	    {"/status/503?retry-after=7", 503, SQ_ANSWER_NONE, 0, 7000},
+	    {"/status/503?retry-after=99999999999999999999", 503, SQ_ANSWER_NONE, 0, 3600000},
+	    {"/status/503?retry-after=soon", 503, SQ_ANSWER_NONE, 0, 0},
 	};
 	struct call call;
 
@@ -111,7 +111,8 @@ Test(pool, answer_carries_status_conflict_last_and_retry_after)
 		cr_assert_eq(call.answer.status, cases[i].status, "%s", cases[i].path);
 		cr_assert_eq(call.answer.conflict, cases[i].conflict, "%s", cases[i].path);
 		cr_assert_eq(call.answer.last, cases[i].last, "%s", cases[i].path);
-		cr_assert_eq(call.answer.retry_after_ms, cases[i].retry_after_ms, "%s", cases[i].path);
+		cr_assert_eq(
+		    call.answer.retry_after_ms, cases[i].retry_after_ms, "%s", cases[i].path);
 		call_fini(&call);
 	}
 }
@@ -149,7 +150,8 @@ splice(bool tls, uint32_t window)
 
 		cr_assert_eq(calls[i].answer.len, 8);
 		cr_assert_eq(sq_get32(got), head + tail);
-		cr_assert_eq(sq_get32(got + 4), sum(sum(0, a, head), b, tail), "%zu + %zu", head, tail);
+		cr_assert_eq(
+		    sq_get32(got + 4), sum(sum(0, a, head), b, tail), "%zu + %zu", head, tail);
 		call_fini(&calls[i]);
 	}
 	free(calls);

@@ -1,0 +1,130 @@
+/* sidecar/token: the file that somebody else renews. */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/mem.h"
+#include "sidecar/token.h"
+
+static char path[] = "/tmp/sq_test_token_XXXXXX";
+static struct sq_buf err;
+
+static void
+put(const char *text, size_t len)
+{
+	char tmp[64];
+	FILE *f;
+
+	(void)snprintf(tmp, sizeof tmp, "%s.new", path);
+	f = fopen(tmp, "w");
+	cr_assert_not_null(f);
+	cr_assert_eq(fwrite(text, 1, len, f), len);
+	fclose(f);
+	cr_assert_eq(rename(tmp, path), 0); /* another inode: seen even within a clock tick */
+}
+
+static void
+setup(void)
+{
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	close(fd);
+}
+
+static void
+tidy(void)
+{
+	unlink(path);
+	sq_buf_fini(&err);
+}
+
+TestSuite(token, .init = setup, .fini = tidy);
+
+static void
+expect(const struct sq_token *t, const char *header)
+{
+	struct sq_block *b = sq_token_header(t);
+
+	cr_assert_not_null(b);
+	cr_assert_eq(b->size, strlen(header));
+	cr_assert_arr_eq(b->bytes, header, b->size);
+	sq_block_unref(&b);
+}
+
+Test(token, no_file_is_no_token)
+{
+	static const char *const none[] = {NULL, ""};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct sq_token *t = sq_token_open(none[i], &err);
+
+		cr_assert_not_null(t);
+		cr_assert_null(sq_token_header(t));
+		cr_assert_eq(sq_token_refresh(t, &err), 0);
+		sq_token_free(&t);
+	}
+}
+
+Test(token, is_read_again_when_it_changes_and_kept_when_it_cannot)
+{
+	struct sq_token *t;
+	struct sq_block *old;
+
+	put("  one.two-3_~+/=\r\n", 18);
+	t = sq_token_open(path, &err);
+	cr_assert_not_null(t);
+	expect(t, "Bearer one.two-3_~+/=");
+	cr_assert_eq(sq_token_refresh(t, &err), 0);
+	old = sq_token_header(t);
+	put("two", 3);
+	cr_assert_eq(sq_token_refresh(t, &err), 0);
+	expect(t, "Bearer two");
+	cr_assert_arr_eq(old->bytes, "Bearer one", 10, "who holds it, keeps it");
+	sq_block_unref(&old);
+	put("", 0);
+	cr_assert_eq(sq_token_refresh(t, &err), SQ_EINVAL);
+	expect(t, "Bearer two");
+	unlink(path);
+	cr_assert_eq(sq_token_refresh(t, &err), SQ_EIO);
+	expect(t, "Bearer two");
+	put("three", 5);
+	cr_assert_eq(sq_token_refresh(t, &err), 0);
+	expect(t, "Bearer three");
+	sq_token_free(&t);
+}
+
+Test(token, wrong_files_are_refused_without_their_contents)
+{
+	static char big[SQ_TOKEN_MAX + 1];
+	static const struct {
+		const char *text;
+		size_t len;
+	} wrong[] = {
+	    {"", 0},
+	    {" \n", 2},
+	    {"sec ret", 7},
+	    {"sec\nret", 7},
+	    {"sec\0ret", 7},
+	    {"sec\xc3\xa4", 5},
+	    {"sec\x1b", 4},
+	    {big, sizeof big},
+	};
+	struct sq_token *t;
+
+	memset(big, 'x', sizeof big);
+	for (size_t i = 0; i < SQ_ARRAY_LEN(wrong); i++) {
+		put(wrong[i].text, wrong[i].len);
+		t = sq_token_open(path, &err);
+		cr_assert_null(t, "%zu", i);
+	}
+	sq_buf_u8(&err, 0);
+	cr_assert_null(strstr((char *)sq_buf_data(&err), "sec"));
+	put(big, SQ_TOKEN_MAX);
+	t = sq_token_open(path, &err);
+	cr_assert_not_null(t, "the longest");
+	sq_token_free(&t);
+}
