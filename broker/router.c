@@ -297,7 +297,7 @@ sq_router_match(struct sq_router *r, struct sq_route_cache *c, struct sq_space *
 {
 	struct sq_bytes topic = sq_image_topic(image);
 	struct routes *to = &c->scratch;
-	struct cache_slot *slot;
+	struct cache_slot *slot = NULL;
 
 	if (topic.len <= CACHE_TOPIC_MAX && s->tagged == 0) {
 		slot = cache_find(c, s, topic);
@@ -316,7 +316,7 @@ sq_router_match(struct sq_router *r, struct sq_route_cache *c, struct sq_space *
 	sq_topic_index_match(s->bindings, topic, routes_add, to);
 	if (s->tagged > 0)
 		routes_add_tagged(s, image, to);
-	if (to != &c->scratch && to->n > CACHE_ROUTES_MAX)
+	if (slot != NULL && to->n > CACHE_ROUTES_MAX)
 		slot->space = NULL; /* too large to keep */
 	*n = to->n;
 	return to->v;

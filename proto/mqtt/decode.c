@@ -290,7 +290,7 @@ sq_mqtt_decode(struct sq_mqtt_decoder *d, const unsigned char *p, size_t len,
     struct sq_mqtt_packet *out, size_t *used)
 {
 	struct sq_reader r;
-	struct header h;
+	struct header h = {0};
 	size_t total;
 	int rc;
 
