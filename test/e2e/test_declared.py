@@ -76,6 +76,17 @@ async def test_only_the_first_client_gets_them(env):
     assert not second.inbox and not first.inbox
 
 
+async def test_the_client_may_be_named(env):
+    file = AnnotationsFile(env.folder / "pod").write(
+        "declared", **{"sqmqos.io/client-id": "consumer"})
+    stack = await env.stack(annotations=[file.path, None])
+    publisher = await env.connect(stack.ports[1], "publisher")
+    other = await env.connect(stack.ports[0], "other")
+    consumer = await env.connect(stack.ports[0], "consumer")
+    await receives(consumer, publisher, "declared")
+    assert not other.inbox
+
+
 async def test_editing_moves_them_without_touching_the_connection(env):
     stack, file, publisher = await declared_stack(env, "before")
     client = await env.connect(stack.ports[0], "app")
@@ -125,7 +136,6 @@ MALFORMED = [  # (annotation or whole file, line in the log, a word of the reaso
     ("- filter: a\n  qos: 3\n", "qos", 2),
     ("- filter: a\n- filter: b\n  delivery: everyone\n", "delivery", 3),
     ("- filter: [a\n", "sqmqos.io/subscribe", 1),
-    ("", "sqmqos.io/subscribe", 1),
     ("- filter: a\n  max-length: many\n", "max-length", 2),
 ]
 
