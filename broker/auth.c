@@ -126,7 +126,9 @@ auth_load(struct sq_auth *a)
 static const char *
 auth_reason(int err)
 {
-	return err == SQ_EIO ? strerror(errno) : err == SQ_EINVAL ? "no token in it, or not in printable ASCII" : sq_strerror(err);
+	return err == SQ_EIO   ? strerror(errno)
+	    : err == SQ_EINVAL ? "no token in it, or not in printable ASCII"
+			       : sq_strerror(err);
 }
 
 struct sq_auth *
@@ -168,7 +170,8 @@ sq_auth_refresh(struct sq_auth *a)
 	if (a->file == NULL)
 		return;
 	if (stat(a->file, &st) != 0) {
-		SQ_WARN("auth", "token file %s: %s; the last tokens stay", a->file, strerror(errno));
+		SQ_WARN(
+		    "auth", "token file %s: %s; the last tokens stay", a->file, strerror(errno));
 		return;
 	}
 	if (st.st_mtim.tv_sec == a->mtime.tv_sec && st.st_mtim.tv_nsec == a->mtime.tv_nsec &&
@@ -176,7 +179,8 @@ sq_auth_refresh(struct sq_auth *a)
 		return;
 	err = auth_load(a);
 	if (err != SQ_OK)
-		SQ_WARN("auth", "token file %s: %s; the last tokens stay", a->file, auth_reason(err));
+		SQ_WARN(
+		    "auth", "token file %s: %s; the last tokens stay", a->file, auth_reason(err));
 	else
 		SQ_INFO("auth", "token file %s read again", a->file);
 }

@@ -35,7 +35,7 @@ void sq_auth_free(struct sq_auth **ap);
 void sq_auth_refresh(struct sq_auth *);
 /* Checks the value of an authorization header, empty for none.  SQ_EDENIED,
  * without a hint why. */
-int sq_auth_check(const struct sq_auth *, struct sq_bytes header,
-    struct sq_identity *out) SQ_MUST_CHECK;
+int sq_auth_check(
+    const struct sq_auth *, struct sq_bytes header, struct sq_identity *out) SQ_MUST_CHECK;
 
 #endif

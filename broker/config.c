@@ -17,52 +17,52 @@ static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 const struct sq_config_key sq_broker_config_keys[] = {
     {"listen.address", SQ_CFG_STRING, AT(listen), "0.0.0.0:7443", 0, 0, NULL,
-        "Where sidecars connect: host:port, [v6]:port, or *:port for every address."},
+	"Where sidecars connect: host:port, [v6]:port, or *:port for every address."},
     {"tls.enabled", SQ_CFG_BOOL, AT(tls), "true", 0, 0, NULL,
-        "TLS 1.3 on that address; false: clear text, HTTP/2 with prior knowledge."},
+	"TLS 1.3 on that address; false: clear text, HTTP/2 with prior knowledge."},
     {"tls.cert-file", SQ_CFG_STRING, AT(tls_cert), NULL, 0, 0, NULL,
-        "PEM file with the certificate chain."},
+	"PEM file with the certificate chain."},
     {"tls.key-file", SQ_CFG_STRING, AT(tls_key), NULL, 0, 0, NULL,
-        "PEM file with the private key."},
+	"PEM file with the private key."},
     {"auth.token-file", SQ_CFG_STRING, AT(token_file), NULL, 0, 0, NULL,
-        "File with the bearer tokens that requests must carry, one per line; read again when it "
-        "changes; unset: no tokens."},
+	"File with the bearer tokens that requests must carry, one per line; read again when it "
+	"changes; unset: no tokens."},
     {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
     {"engine", SQ_CFG_ENUM, AT(engine), "memory", 0, 0, engines,
-        "Where sessions and messages live; memory: they end with the process."},
+	"Where sessions and messages live; memory: they end with the process."},
     {"admin.listen", SQ_CFG_STRING, AT(admin_listen), "127.0.0.1:9090", 0, 0, NULL,
-        "Address of /livez, /readyz and /metrics; empty: none."},
+	"Address of /livez, /readyz and /metrics; empty: none."},
     {"limits.max-packet", SQ_CFG_SIZE, AT(max_packet), "1088Ki", 1024, 16 * MIB, NULL,
-        "Largest MQTT packet, announced to clients; a payload of 1 MiB fits the default."},
+	"Largest MQTT packet, announced to clients; a payload of 1 MiB fits the default."},
     {"limits.max-inflight", SQ_CFG_UINT, AT(max_inflight), "1000", 1, 65535, NULL,
-        "QoS 1 and 2 deliveries of a session that are unfinished at a time."},
+	"QoS 1 and 2 deliveries of a session that are unfinished at a time."},
     {"limits.max-sessions", SQ_CFG_UINT, AT(max_sessions), "200000", 1, 100000000, NULL,
-        "Sessions of this broker."},
+	"Sessions of this broker."},
     {"limits.max-subscriptions", SQ_CFG_UINT, AT(max_subs), "10000", 1, 10000000, NULL,
-        "Subscriptions of a session."},
+	"Subscriptions of a session."},
     {"link.max-age", SQ_CFG_DURATION, AT(link_max_age_ms), "1h", 0, 365 * DAY, NULL,
-        "Age, give or take a tenth, at which a link is asked to move; 0: never."},
+	"Age, give or take a tenth, at which a link is asked to move; 0: never."},
     {"link.idle-timeout", SQ_CFG_DURATION, AT(link_idle_ms), "60s", SECOND, DAY, NULL,
-        "A connection without a link or a request is closed after this."},
+	"A connection without a link or a request is closed after this."},
     {"link.stall-timeout", SQ_CFG_DURATION, AT(link_stall_ms), "30s", 5 * SECOND, HOUR, NULL,
-        "A link that takes no byte of its deliveries for so long is closed."},
+	"A link that takes no byte of its deliveries for so long is closed."},
     {"link.max-connections", SQ_CFG_UINT, AT(max_connections), "20000", 1, 1000000, NULL,
-        "Connections of sidecars."},
+	"Connections of sidecars."},
     {"session.grace", SQ_CFG_DURATION, AT(grace_ms), "30s", 0, HOUR, NULL,
-        "How long a session waits for its sidecar after a lost link before its will is published."},
+	"How long a session waits for its sidecar after a lost link before its will is published."},
     {"session.max-expiry", SQ_CFG_DURATION, AT(session_expiry_max_ms), "168h", 0, 3650 * DAY, NULL,
-        "Longest session expiry that is granted."},
+	"Longest session expiry that is granted."},
     {"queue.max-messages", SQ_CFG_UINT, AT(queue_max_msgs), "100000", 1, 100000000, NULL,
-        "Messages that wait in one queue."},
-    {"queue.max-bytes", SQ_CFG_SIZE, AT(queue_max_bytes), "64Mi", 4096, MIB * MIB, NULL,
-        "Bytes that wait in one queue."},
+	"Messages that wait in one queue."},
+    {"queue.max-bytes", SQ_CFG_SIZE, AT(queue_max_bytes), "64Mi", 4096, MIB *MIB, NULL,
+	"Bytes that wait in one queue."},
     {"retained.max-messages", SQ_CFG_UINT, AT(retained_max_msgs), "100000", 0, 100000000, NULL,
-        "Retained messages."},
-    {"retained.max-bytes", SQ_CFG_SIZE, AT(retained_max_bytes), "256Mi", 0, MIB * MIB, NULL,
-        "Bytes of retained messages."},
+	"Retained messages."},
+    {"retained.max-bytes", SQ_CFG_SIZE, AT(retained_max_bytes), "256Mi", 0, MIB *MIB, NULL,
+	"Bytes of retained messages."},
     {"drain-timeout", SQ_CFG_DURATION, AT(drain_ms), "10s", 0, HOUR, NULL,
-        "How long a broker that ends waits for its queues to empty, and a link that is asked to "
-        "move stays."},
+	"How long a broker that ends waits for its queues to empty, and a link that is asked to "
+	"move stays."},
     {"log.level", SQ_CFG_ENUM, AT(log_level), "info", 0, 0, levels, "Least level that is logged."},
 };
 
@@ -75,8 +75,8 @@ config_set(const char *s)
 }
 
 int
-sq_broker_config_load(struct sq_broker_config *c, int argc, char **argv, char **envp,
-    struct sq_buf *err)
+sq_broker_config_load(
+    struct sq_broker_config *c, int argc, char **argv, char **envp, struct sq_buf *err)
 {
 	int rc = sq_config_load(
 	    c, sq_broker_config_keys, sq_broker_config_n, argc, argv, envp, err);

@@ -146,8 +146,8 @@ link_joins(const struct sq_link *l, const struct sq_msg *m, const struct sq_orig
 }
 
 static void
-link_open_frame(struct sq_link *l, const struct sq_msg *m, const struct sq_origin *origin,
-    uint32_t expiry_s)
+link_open_frame(
+    struct sq_link *l, const struct sq_msg *m, const struct sq_origin *origin, uint32_t expiry_s)
 {
 	link_forget_last(l);
 	l->last.msg = sq_msg_ref(*m);

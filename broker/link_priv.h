@@ -7,8 +7,8 @@
 #include "core/buf.h"
 
 enum {
-	SQ_LINK_HIGH = 4 << 20, /* bytes that wait before it is not writable */
-	SQ_LINK_LOW = 1 << 20,  /* and below which it is again */
+	SQ_LINK_HIGH = 4 << 20,  /* bytes that wait before it is not writable */
+	SQ_LINK_LOW = 1 << 20,   /* and below which it is again */
 	SQ_LINK_KEEP = 64 << 10, /* capacity kept for the next turn */
 };
 

@@ -23,7 +23,7 @@
 enum {
 	EXIT_FAILED = 1,
 	EXIT_CONFIG = 2,
-	LIVE_MS = 5000,    /* a loop that has not turned for so long is stuck */
+	LIVE_MS = 5000, /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
 };
 
@@ -193,10 +193,10 @@ program_start(struct program *p, struct sq_buf *err)
 		return SQ_EIO;
 	if (c->admin_listen != NULL && *c->admin_listen != '\0') {
 		p->admin = sq_admin_start(&(struct sq_admin_cfg){.listen = c->admin_listen,
-		                              .metrics = &sq_broker_metrics,
-		                              .ready = program_ready,
-		                              .live = program_live,
-		                              .owner = p},
+					      .metrics = &sq_broker_metrics,
+					      .ready = program_ready,
+					      .live = program_live,
+					      .owner = p},
 		    err);
 		if (p->admin == NULL)
 			return SQ_EIO;

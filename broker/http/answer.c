@@ -56,8 +56,8 @@ sq_answer_problem(h2o_req_t *req, unsigned status, const char *detail)
 	size_t cap = 512;
 	char *body = h2o_mem_alloc_pool(&req->pool, cap);
 	int n = snprintf(body, cap,
-	    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"%s\"}\n", t->title,
-	    status, detail != NULL ? detail : t->detail);
+	    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"%s\"}\n",
+	    t->title, status, detail != NULL ? detail : t->detail);
 
 	req->res.status = (int)status;
 	req->res.reason = t->title;
@@ -84,13 +84,14 @@ answer_refusal(h2o_req_t *req, const struct sq_call *c)
 	if (c->conflict != SQ_CONFLICT_NONE) {
 		const char *why = conflicts[c->conflict];
 
-		h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("sqmqos-conflict"), 0,
-		    NULL, why, strlen(why));
+		h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("sqmqos-conflict"),
+		    0, NULL, why, strlen(why));
 	}
 	if (c->conflict == SQ_CONFLICT_GAP)
 		answer_number(req, H2O_STRLIT("sqmqos-last"), c->last);
 	if (c->status == 429 || c->status == 503)
-		answer_number(req, H2O_STRLIT("retry-after"), c->retry_after_s > 0 ? c->retry_after_s : 1);
+		answer_number(
+		    req, H2O_STRLIT("retry-after"), c->retry_after_s > 0 ? c->retry_after_s : 1);
 	sq_answer_problem(req, c->status, c->detail);
 }
 

@@ -13,7 +13,7 @@
 enum {
 	CALLS_PER_CONN = 256, /* resets don't count against h2o's 100 streams */
 	CALLS_SPARE = 256,
-	CALLS_KEEP = 4096,    /* capacity of a spare call's answer */
+	CALLS_KEEP = 4096, /* capacity of a spare call's answer */
 };
 
 struct guard;
@@ -171,8 +171,8 @@ calls_unlinked(struct sq_conn *c, h2o_req_t *req, enum sq_route_kind kind)
 
 /* Whether the connection's link may be asked this; else refuses. */
 static bool
-calls_allowed(struct sq_conn *c, h2o_req_t *req, const struct sq_route *r,
-    const struct sq_identity *who)
+calls_allowed(
+    struct sq_conn *c, h2o_req_t *req, const struct sq_route *r, const struct sq_identity *who)
 {
 	struct sq_attach attach;
 	struct sq_link *link;
@@ -191,7 +191,8 @@ calls_allowed(struct sq_conn *c, h2o_req_t *req, const struct sq_route *r,
 		return false;
 	}
 	if (c->running >= CALLS_PER_CONN) {
-		h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("1"));
+		h2o_add_header(
+		    &req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("1"));
 		calls_refuse(c, req, 429, "too many requests of this connection are not done");
 		return false;
 	}
@@ -209,8 +210,8 @@ calls_allowed(struct sq_conn *c, h2o_req_t *req, const struct sq_route *r,
 }
 
 void
-sq_calls_start(struct sq_conn *conn, h2o_req_t *req, const struct sq_route *r,
-    const struct sq_identity *who)
+sq_calls_start(
+    struct sq_conn *conn, h2o_req_t *req, const struct sq_route *r, const struct sq_identity *who)
 {
 	struct sq_front_worker *p = conn->part;
 	struct front_call *fc;

@@ -48,8 +48,9 @@ conn_move_at(const struct sq_front_worker *p)
 {
 	uint64_t age = p->front->cfg.link_max_age_ms;
 
-	return age == 0 ? 0
-	                : sq_worker_now_ms(p->worker) + age - age / 10 + sq_random_u64() % (age / 5 + 1);
+	return age == 0
+	    ? 0
+	    : sq_worker_now_ms(p->worker) + age - age / 10 + sq_random_u64() % (age / 5 + 1);
 }
 
 static void
@@ -59,7 +60,8 @@ conn_new(struct sq_front_worker *p, h2o_socket_t *sock)
 	unsigned timeout = CONN_USER_TIMEOUT_MS;
 	struct sq_conn *c;
 
-	if (atomic_fetch_add_explicit(&f->conns, 1, memory_order_relaxed) >= f->cfg.max_connections) {
+	if (atomic_fetch_add_explicit(&f->conns, 1, memory_order_relaxed) >=
+	    f->cfg.max_connections) {
 		atomic_fetch_sub_explicit(&f->conns, 1, memory_order_relaxed);
 		SQ_WARN("front", "connection refused: link.max-connections is reached");
 		h2o_socket_close(sock);
@@ -72,7 +74,8 @@ conn_new(struct sq_front_worker *p, h2o_socket_t *sock)
 	sq_list_push_back(&p->conns, &c->node);
 	sock->on_close.cb = conn_on_close;
 	sock->on_close.data = c;
-	setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+	setsockopt(
+	    h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
 	h2o_accept(&p->accept, sock);
 }
 
@@ -180,5 +183,5 @@ sq_conns_tick(struct sq_front_worker *p, uint64_t now_ms)
 	p->second_ms = now_ms + 1000;
 	sq_auth_refresh(p->auth);
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
-		conn_age(c, now_ms);
+	conn_age(c, now_ms);
 }

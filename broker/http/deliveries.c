@@ -19,12 +19,12 @@ struct sq_stream {
 	struct sq_conn *conn;
 	struct sq_link *link; /* a reference */
 	struct sq_hnode by_id;
-	struct sq_list node;  /* of its worker; not in it once ending */
-	uint64_t active_ms;   /* of the last send, or look at a stalled one */
-	uint64_t moved_ms;    /* when bytes last left */
-	size_t moved_bytes;   /* how many had */
+	struct sq_list node; /* of its worker; not in it once ending */
+	uint64_t active_ms;  /* of the last send, or look at a stalled one */
+	uint64_t moved_ms;   /* when bytes last left */
+	size_t moved_bytes;  /* how many had */
 	struct sq_buf sending;
-	bool in_flight;       /* h2o has 'sending' */
+	bool in_flight; /* h2o has 'sending' */
 	bool ending, ended;
 };
 
@@ -180,7 +180,8 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 	struct sq_stream *s;
 
 	if (atomic_load_explicit(&f->draining, memory_order_relaxed) || c->close_at_ms != 0) {
-		h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("1"));
+		h2o_add_header(
+		    &req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("1"));
 		sq_answer_problem(req, 503, "the broker or the connection is draining");
 		return;
 	}
@@ -230,7 +231,8 @@ stream_silent(struct sq_stream *s, uint64_t now_ms)
 		s->moved_bytes = s->req->bytes_sent;
 		s->moved_ms = now_ms;
 	} else if (now_ms - s->moved_ms >= s->conn->part->front->cfg.stall_ms) {
-		SQ_WARN("link", "%016llx takes nothing; closed", (unsigned long long)sq_link_id(s->link));
+		SQ_WARN("link", "%016llx takes nothing; closed",
+		    (unsigned long long)sq_link_id(s->link));
 		sq_conn_kill(s->conn);
 	}
 }

@@ -17,7 +17,7 @@ enum {
 	FRONT_GRACE_MS = 500,      /* for peers to close after GOAWAY */
 	FRONT_FORCE_MS = 5000,     /* for sockets that were shut down to be noticed */
 	FRONT_POLL_MS = 5,
-	FRONT_ROUNDS = 4,          /* how far tasks may pass from worker to worker */
+	FRONT_ROUNDS = 4, /* how far tasks may pass from worker to worker */
 };
 
 /* Something that a worker shall do. */
@@ -70,8 +70,8 @@ front_refuse(const struct sq_front_worker *p, h2o_req_t *req, unsigned status, c
 {
 	sq_front_count(p, SQ_M_BAD_REQUESTS, 1);
 	if (status == 401)
-		h2o_add_header(
-		    &req->pool, &req->res.headers, H2O_TOKEN_WWW_AUTHENTICATE, NULL, H2O_STRLIT("Bearer"));
+		h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_WWW_AUTHENTICATE, NULL,
+		    H2O_STRLIT("Bearer"));
 	if (allow != NULL)
 		h2o_add_header(
 		    &req->pool, &req->res.headers, H2O_TOKEN_ALLOW, NULL, allow, strlen(allow));
@@ -94,11 +94,13 @@ front_on_req(h2o_handler_t *self, h2o_req_t *req)
 	}
 	status = sq_route_find(
 	    (struct sq_bytes){(const unsigned char *)req->input.method.base, req->input.method.len},
-	    (struct sq_bytes){(const unsigned char *)req->input.path.base, req->input.path.len}, &route);
+	    (struct sq_bytes){(const unsigned char *)req->input.path.base, req->input.path.len},
+	    &route);
 	if (status == 0 && req->version < 0x200)
 		status = 505;
 	if (status != 0)
-		front_refuse(c->part, req, status, route.allow, status == 505 ? NULL : route.detail);
+		front_refuse(
+		    c->part, req, status, route.allow, status == 505 ? NULL : route.detail);
 	else if (route.kind == SQ_ROUTE_DELIVERIES)
 		sq_deliveries_open(c, req, route.link, &who);
 	else
@@ -114,9 +116,9 @@ front_configure(struct sq_front *f)
 
 	h2o_config_init(conf);
 	conf->server_name = h2o_iovec_init(H2O_STRLIT(""));
-	/* h2o resets an HTTP/2 stream above its limit without a status, so ours
-	 * comes first and its one is for those who mean it. */
-	conf->max_request_entity_size = 2 * ((size_t)f->cfg.max_packet + SQ_BODY_SLACK);
+	/* h2o resets an HTTP/2 stream above its limit without a status, so ours,
+	 * which answers 413, is a little lower. */
+	conf->max_request_entity_size = (size_t)f->cfg.max_packet + 2 * SQ_BODY_SLACK;
 	/* Does not count while a request is open, as it always is on a link. */
 	conf->http2.idle_timeout = f->cfg.idle_ms;
 	conf->http1.upgrade_to_http2 = 1; /* what lets clear text start with HTTP/2 */
@@ -161,8 +163,8 @@ front_start(struct sq_front *f, unsigned i)
 	sq_list_init(&p->conns);
 	sq_list_init(&p->streams);
 	sq_list_init(&p->spare);
-	p->worker = f->workers[i] = sq_worker_start(&(struct sq_worker_cfg){
-	    .index = i, .conf = &f->conf, .tick = part_tick, .owner = p});
+	p->worker = f->workers[i] = sq_worker_start(
+	    &(struct sq_worker_cfg){.index = i, .conf = &f->conf, .tick = part_tick, .owner = p});
 }
 
 struct sq_front *
@@ -220,7 +222,7 @@ sq_front_serve(struct sq_front *f, struct sq_broker *broker)
 static void
 part_move(struct sq_front_worker *p)
 {
-	SQ_LIST_FOR_EACH(c, &p->conns, struct sq_conn, node)
+	SQ_LIST_FOR_EACH (c, &p->conns, struct sq_conn, node)
 		sq_conn_move(c, p->front->cfg.move_ms);
 }
 
@@ -234,7 +236,7 @@ static void
 part_drain(struct sq_front_worker *p)
 {
 	sq_conn_unlisten(p);
-	SQ_LIST_FOR_EACH(c, &p->conns, struct sq_conn, node)
+	SQ_LIST_FOR_EACH (c, &p->conns, struct sq_conn, node)
 		sq_conn_move(c, 0);
 }
 
@@ -276,7 +278,8 @@ part_goaway(struct sq_front_worker *p)
 	p->serving = false;
 	sq_conn_unlisten(p);
 	h2o_context_request_shutdown(sq_worker_context(p->worker));
-	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node) {
+	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
+	{
 		if (c->stream != NULL)
 			sq_deliveries_end(c->stream);
 	}
@@ -286,7 +289,7 @@ static void
 part_kill(struct sq_front_worker *p)
 {
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
-		sq_conn_kill(c);
+	sq_conn_kill(c);
 }
 
 static void

@@ -17,9 +17,9 @@ struct sq_broker;
 struct sq_front;
 
 struct sq_front_cfg {
-	const char *listen;       /* see sq_listen_open() */
-	SSL_CTX *tls;             /* outlives the front; NULL: clear text */
-	const char *token_file;   /* NULL or empty: no tokens */
+	const char *listen;     /* see sq_listen_open() */
+	SSL_CTX *tls;           /* outlives the front; NULL: clear text */
+	const char *token_file; /* NULL or empty: no tokens */
 	unsigned workers;
 	uint32_t max_packet;      /* bytes; bodies may be SQ_BODY_SLACK larger */
 	uint64_t idle_ms;         /* a connection without an open request is closed */

@@ -32,8 +32,8 @@ struct sq_front_worker {
 	struct sq_list streams; /* struct sq_stream, the longest silent first */
 	struct sq_list spare;   /* struct sq_call, to be used again */
 	unsigned n_spare;
-	uint64_t second_ms;     /* the next look at all connections */
-	atomic_uint running;    /* calls with the broker; written here only */
+	uint64_t second_ms;  /* the next look at all connections */
+	atomic_uint running; /* calls with the broker; written here only */
 };
 
 struct sq_front {
@@ -75,8 +75,8 @@ void sq_conn_kill(struct sq_conn *);
 void sq_conns_tick(struct sq_front_worker *, uint64_t now_ms);
 
 /* calls.c */
-void sq_calls_start(struct sq_conn *, h2o_req_t *, const struct sq_route *,
-    const struct sq_identity *);
+void
+sq_calls_start(struct sq_conn *, h2o_req_t *, const struct sq_route *, const struct sq_identity *);
 void sq_calls_fini(struct sq_front_worker *);
 
 /* deliveries.c */

@@ -65,13 +65,13 @@ listen_bind(const struct addrinfo *ai, unsigned port, bool share)
 static unsigned
 listen_port(int fd)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof ss;
 
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
 		return 0;
 	return ss.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)(void *)&ss)->sin_port)
-	                               : ntohs(((struct sockaddr_in6 *)(void *)&ss)->sin6_port);
+				       : ntohs(((struct sockaddr_in6 *)(void *)&ss)->sin6_port);
 }
 
 /* Binds address 'i' for every set.  A first bind without sharing finds another
@@ -106,7 +106,8 @@ listen_all(struct sq_listen *l, const struct addrinfo *list)
 	int err = SQ_EIO;
 
 	errno = EADDRNOTAVAIL;
-	for (const struct addrinfo *ai = list; ai != NULL && l->n < SQ_LISTEN_ADDRS; ai = ai->ai_next) {
+	for (const struct addrinfo *ai = list; ai != NULL && l->n < SQ_LISTEN_ADDRS;
+	     ai = ai->ai_next) {
 		err = listen_address(l, ai, l->n);
 		if (err == SQ_OK)
 			l->n++;
@@ -127,12 +128,14 @@ sq_listen_open(struct sq_listen *l, const char *address, unsigned sets, struct s
 
 	*l = (struct sq_listen){.sets = sets};
 	if (listen_split(address, host, sizeof host, &port) != SQ_OK ||
-	    (number = strtoul(port, &end, 10)) > 65535 || *end != '\0' || *port < '0' || *port > '9') {
+	    (number = strtoul(port, &end, 10)) > 65535 || *end != '\0' || *port < '0' ||
+	    *port > '9') {
 		sq_buf_printf(err, "listen.address %s: not of the form host:port", address);
 		return SQ_EINVAL;
 	}
 	l->port = (unsigned)number;
-	rc = getaddrinfo(host[0] == '\0' || strcmp(host, "*") == 0 ? NULL : host, "0", &hints, &list);
+	rc = getaddrinfo(
+	    host[0] == '\0' || strcmp(host, "*") == 0 ? NULL : host, "0", &hints, &list);
 	if (rc != 0) {
 		sq_buf_printf(err, "listen.address %s: %s", address, gai_strerror(rc));
 		return SQ_EINVAL;

@@ -19,8 +19,8 @@ struct sq_listen {
  * port 0: any free one.  More than one set: each is bound with SO_REUSEPORT, so
  * the kernel spreads connections.  On error SQ_EIO or SQ_EINVAL with a line in
  * 'err'. */
-int sq_listen_open(struct sq_listen *, const char *address, unsigned sets,
-    struct sq_buf *err) SQ_MUST_CHECK;
+int sq_listen_open(
+    struct sq_listen *, const char *address, unsigned sets, struct sq_buf *err) SQ_MUST_CHECK;
 /* Closes what was not taken over. */
 void sq_listen_close(struct sq_listen *);
 

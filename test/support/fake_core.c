@@ -77,8 +77,11 @@ fake_put(struct sq_call *c, struct sq_msg m, unsigned n)
 	uint32_t sub = 7;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct sq_target t = {.epoch = c->epoch, .delivery = i + 1, .packet_id = (uint16_t)(i + 1),
-		    .flags = 1, .n_subs = 1};
+		struct sq_target t = {.epoch = c->epoch,
+		    .delivery = i + 1,
+		    .packet_id = (uint16_t)(i + 1),
+		    .flags = 1,
+		    .n_subs = 1};
 
 		if (!sq_link_writable(c->link))
 			atomic_store(&fake.blocked, true);

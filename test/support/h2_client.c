@@ -53,7 +53,8 @@ h2_on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t
 		r->status = (unsigned)strtoul((const char *)value, NULL, 10);
 	for (size_t i = 0; i < SQ_ARRAY_LEN(kept); i++)
 		if (strlen(kept[i].name) == name_len && memcmp(name, kept[i].name, name_len) == 0)
-			snprintf(kept[i].to, kept[i].cap, "%.*s", (int)value_len, (const char *)value);
+			snprintf(
+			    kept[i].to, kept[i].cap, "%.*s", (int)value_len, (const char *)value);
 	return 0;
 }
 
@@ -147,7 +148,8 @@ h2_open(unsigned port, SSL_CTX *tls)
 	if (tls != NULL) {
 		c->ssl = SSL_new(tls);
 		SSL_set_fd(c->ssl, c->fd);
-		SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+		SSL_set_mode(
+		    c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 		if (SSL_connect(c->ssl) != 1)
 			goto fail;
 	}
@@ -207,15 +209,17 @@ h2_start(struct h2_client *c, const char *method, const char *path, const void *
 {
 	struct h2_response *r = sq_xcalloc(1, sizeof *r);
 	nghttp2_data_provider upload = {.source = {.ptr = r}, .read_callback = h2_upload};
-	nghttp2_nv nv[5] = {h2_nv(":method", method), h2_nv(":scheme", c->ssl != NULL ? "https" : "http"),
-	    h2_nv(":authority", "localhost"), h2_nv(":path", path)};
+	nghttp2_nv nv[5] = {h2_nv(":method", method),
+	    h2_nv(":scheme", c->ssl != NULL ? "https" : "http"), h2_nv(":authority", "localhost"),
+	    h2_nv(":path", path)};
 	size_t n = 4;
 
 	if (c->token != NULL)
 		nv[n++] = h2_nv("authorization", c->token);
 	r->upload = body;
 	r->upload_left = len;
-	r->stream = nghttp2_submit_request(c->session, NULL, nv, n, body != NULL ? &upload : NULL, r);
+	r->stream = nghttp2_submit_request(
+	    c->session, NULL, nv, n, body != NULL ? &upload : NULL, r);
 	r->next = c->responses;
 	c->responses = r;
 	h2_write(c);
@@ -235,7 +239,8 @@ h2_io(struct h2_client *c, void *in, const void *out, size_t len)
 	ssize_t n;
 
 	if (c->ssl != NULL) {
-		int rc = in != NULL ? SSL_read(c->ssl, in, (int)len) : SSL_write(c->ssl, out, (int)len);
+		int rc = in != NULL ? SSL_read(c->ssl, in, (int)len)
+				    : SSL_write(c->ssl, out, (int)len);
 		int why = rc > 0 ? SSL_ERROR_NONE : SSL_get_error(c->ssl, rc);
 
 		if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
@@ -257,7 +262,8 @@ h2_write(struct h2_client *c)
 	ssize_t n;
 
 	while (!c->lost) {
-		while (sq_buf_len(&c->out) < 65536 && (n = nghttp2_session_mem_send(c->session, &p)) > 0)
+		while (sq_buf_len(&c->out) < 65536 &&
+		    (n = nghttp2_session_mem_send(c->session, &p)) > 0)
 			sq_buf_append(&c->out, p, (size_t)n);
 		if (sq_buf_len(&c->out) == 0)
 			return;

@@ -14,9 +14,9 @@ enum { H2_WAIT_MS = 10000 };
 /* What came back on one stream. */
 struct h2_response {
 	int32_t stream;
-	unsigned status;    /* 0: no headers yet */
-	bool closed;        /* the stream has ended, well or not */
-	uint32_t error;     /* HTTP/2 error code of the close */
+	unsigned status; /* 0: no headers yet */
+	bool closed;     /* the stream has ended, well or not */
+	uint32_t error;  /* HTTP/2 error code of the close */
 	struct sq_buf body;
 	char conflict[32], last[32], retry_after[32], allow[32], authenticate[32], type[64];
 	unsigned order;     /* counts closes on the connection, from 1 */
@@ -34,8 +34,8 @@ void h2_close(struct h2_client **cp);
 /* Sends a bearer token with every request from now on; NULL: none. */
 void h2_token(struct h2_client *, const char *token);
 /* Starts a request; 'body' (may be NULL) stays with the caller until the end. */
-struct h2_response *h2_start(struct h2_client *, const char *method, const char *path,
-    const void *body, size_t len);
+struct h2_response *
+h2_start(struct h2_client *, const char *method, const char *path, const void *body, size_t len);
 void h2_reset(struct h2_client *, struct h2_response *);
 /* Reads and writes what can be, waiting at most 'ms' for the socket. */
 void h2_turn(struct h2_client *, int ms);
@@ -44,8 +44,8 @@ void h2_write(struct h2_client *);
 /* Turns until the stream has closed; false after H2_WAIT_MS or a lost connection. */
 bool h2_finish(struct h2_client *, struct h2_response *);
 /* h2_start() and h2_finish(). */
-struct h2_response *h2_ask(struct h2_client *, const char *method, const char *path,
-    const void *body, size_t len);
+struct h2_response *
+h2_ask(struct h2_client *, const char *method, const char *path, const void *body, size_t len);
 /* Turns until the response has 'n' bytes of body. */
 bool h2_body(struct h2_client *, struct h2_response *, size_t n);
 /* Turns until the peer has closed the connection. */

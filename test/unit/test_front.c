@@ -80,7 +80,8 @@ static struct h2_response *
 put(const char *path, uint64_t link)
 {
 	static struct sq_buf body; /* lives until the request is over */
-	struct sq_attach a = {.instance = 1, .ordinal = 1, .attempt = 1, .link = link, .receive_max = 1};
+	struct sq_attach a = {
+	    .instance = 1, .ordinal = 1, .attempt = 1, .link = link, .receive_max = 1};
 	struct h2_response *r;
 
 	sq_attach_encode(&body, &a, NULL);
@@ -154,8 +155,9 @@ Test(front, refusals_carry_the_links_headers)
 	cr_assert_str_eq(r->retry_after, "3");
 	cr_assert_eq(post("fail")->status, 500);
 	r = post("malformed");
-	cr_assert(body_is(r, "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
-	                     "\"detail\":\"malformed request\"}\n"));
+	cr_assert(body_is(r,
+	    "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
+	    "\"detail\":\"malformed request\"}\n"));
 	cr_assert_eq(sq_broker_metrics.values[SQ_M_CONFLICTS], 3);
 }
 

@@ -178,7 +178,8 @@ Test(front_life, draining_stops_accepting_and_serves_what_is_there)
 	cr_assert(frame_comes(client, deliveries, SQ_FRAME_DRAINING));
 	late = h2_open(port, NULL);
 	cr_assert_null(late);
-	cr_assert_eq(h2_ask(early, "GET", "/v1/links/00000000000000bb/deliveries", NULL, 0)->status, 503);
+	cr_assert_eq(
+	    h2_ask(early, "GET", "/v1/links/00000000000000bb/deliveries", NULL, 0)->status, 503);
 	h2_close(&early);
 	cr_assert_eq(post(client, "hello")->status, 200);
 	cr_assert_not(sq_front_idle(fake.front));
@@ -259,7 +260,8 @@ make_tls(SSL_CTX **server, SSL_CTX **peer)
 	snprintf(cmd, sizeof cmd,
 	    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
 	    "-subj /CN=localhost -addext subjectAltName=DNS:localhost "
-	    "-keyout %s -out %s 2>/dev/null", key, cert);
+	    "-keyout %s -out %s 2>/dev/null",
+	    key, cert);
 	cr_assert_eq(system(cmd), 0);
 	*server = sq_tls_server(cert, key, &err);
 	*peer = sq_tls_client(cert, &err);
