@@ -18,7 +18,7 @@
 #include "sidecar/uplink_priv.h"
 
 static void
-uplink_set_ended(struct sq_uplink *l, bool well, const char *fmt, va_list ap)
+    SQ_PRINTF(3, 0) uplink_set_ended(struct sq_uplink *l, bool well, const char *fmt, va_list ap)
 {
 	if (l->ended)
 		return; /* the first reason is the cause */
