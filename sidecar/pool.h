@@ -2,7 +2,9 @@
  *
  * Sits on libev, nghttp2 and OpenSSL; knows requests and frames, not sessions.
  * Callbacks come from the loop, never from inside a call of this header.
- * Everything put during a loop turn leaves in one write per link at its end. */
+ * Everything put during a loop turn leaves in one write per link at its end, by
+ * a prepare watcher of priority -1; who puts in a prepare watcher of his own gives
+ * it a higher one. */
 #ifndef SQ_SIDECAR_POOL_H
 #define SQ_SIDECAR_POOL_H
 
@@ -55,7 +57,8 @@ struct sq_pool_events {
 	/* The link's deliveries response is open: sessions may attach over it. */
 	void (*up)(void *owner, struct sq_uplink *);
 	/* The broker asks to move (draining, GOAWAY or connection age): no new attach;
-	 * requests still work until it is down. */
+	 * requests still work until it is down, but for GOAWAY: HTTP/2 lets those in
+	 * flight finish and no other go, so the link is down when they have. */
 	void (*draining)(void *owner, struct sq_uplink *);
 	/* Gone: its requests have all been answered with status 0.  The pointer is
 	 * dead when this returns. */
@@ -100,7 +103,8 @@ const char *sq_uplink_name(const struct sq_uplink *);
 void sq_uplink_use(struct sq_uplink *, int delta);
 
 /* Sends, or queues while SQ_LINK_STREAMS_MAX requests are in flight; in order
- * of call.  Never calls back from inside. */
+ * of call.  Never calls back from inside: on a link that is lost already, the
+ * answer with status 0 comes around its down(). */
 void sq_uplink_send(struct sq_uplink *, struct sq_request *);
 /* The broker broke the protocol: log 'why' and drop the link. */
 void sq_uplink_fail(struct sq_uplink *, const char *why);
