@@ -1,0 +1,91 @@
+/* Deliveries of one session at the sidecar (docs/link.md, "State: a delivery at
+ * the sidecar") and its credit.
+ *
+ *   deliver -> write to the client -> PUBACK, PUBREC, PUBCOMP -> settlement
+ *   attached -> rebind by (packet id, queue, origin) -> settle again
+ *
+ * Pure.  Entries lie in one open-addressed table keyed by packet id, so a
+ * delivery costs no allocation; payloads are not kept.  One inbox serves one
+ * MQTT connection: a new one starts with an empty inbox, and learns what is
+ * open from the answer to its attach. */
+#ifndef SQ_PROTO_LINK_INBOX_H
+#define SQ_PROTO_LINK_INBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+#include "proto/link/frame.h"
+
+struct sq_inbox;
+
+/* The window: messages and bytes (image sizes) on their way or unsettled. */
+struct sq_inbox *sq_inbox_new(uint64_t window_msgs, uint64_t window_bytes, uint16_t receive_max);
+void sq_inbox_free(struct sq_inbox **);
+
+/* --- attach --- */
+
+/* Fills the receive maximum and the open ids of a PUT; '*ids' has
+ * out->n_open entries in the order of first sending and is the caller's to
+ * free(); NULL when there are none. */
+void sq_inbox_attach(const struct sq_inbox *, struct sq_attach *out, struct sq_open_id **ids);
+/* The PUT was answered: settlements on their way are void, what the client has
+ * finished is settled again, and the window is granted anew. */
+void sq_inbox_attached(struct sq_inbox *, const struct sq_attached *);
+
+/* --- deliveries --- */
+
+enum sq_inbox_verdict {
+	SQ_INBOX_WRITE,   /* new: write it to the client, or sq_inbox_discard() it */
+	SQ_INBOX_KNOWN,   /* the client has it already */
+};
+
+/* A QoS 1 or 2 delivery of 'size' image bytes. */
+enum sq_inbox_verdict sq_inbox_deliver(struct sq_inbox *, const struct sq_target *,
+    const struct sq_origin *, uint32_t size);
+/* It was not written (too large for the client): finished with 'reason'. */
+void sq_inbox_discard(struct sq_inbox *, uint16_t packet_id, uint8_t reason);
+/* A QoS 0 delivery came; sq_inbox_written() says when it has left. */
+void sq_inbox_qos0(struct sq_inbox *, uint32_t size);
+void sq_inbox_written(struct sq_inbox *, uint64_t msgs, uint64_t bytes);
+
+/* --- the client's answers; unknown ids are no error --- */
+
+void sq_inbox_puback(struct sq_inbox *, uint16_t packet_id, uint8_t reason);
+/* May queue a PUBREL at once. */
+void sq_inbox_pubrec(struct sq_inbox *, uint16_t packet_id, uint8_t reason);
+void sq_inbox_pubcomp(struct sq_inbox *, uint16_t packet_id);
+/* The next PUBREL to write to the client; false: none. */
+bool sq_inbox_pubrel(struct sq_inbox *, uint16_t *packet_id);
+
+/* --- settlements --- */
+
+enum { SQ_INBOX_FLYING_MAX = 2 };
+
+/* Settlements on their way: the body, and what it settles. */
+struct sq_inbox_flight {
+	struct sq_buf body;
+	uint16_t *ids; /* packet ids, one for each delivery id in the body */
+	uint32_t n;
+	uint64_t attach; /* which attach it belongs to */
+};
+
+/* Whether a settlement is to be posted: something is settled, or half of the
+ * window is used up. */
+bool sq_inbox_due(const struct sq_inbox *);
+/* Takes what is due, credit included.  False: nothing, or too many flying. */
+bool sq_inbox_take(struct sq_inbox *, struct sq_inbox_flight *out);
+/* The flight has ended, 'ok' with 204; frees what it holds.  Not ok: an attach
+ * must follow, or sq_inbox_again(). */
+void sq_inbox_done(struct sq_inbox *, struct sq_inbox_flight *, bool ok);
+/* Settles again under the same delivery ids (429, 503, a reset stream). */
+void sq_inbox_again(struct sq_inbox *, struct sq_inbox_flight *);
+/* Nothing is settled that the broker has not confirmed. */
+bool sq_inbox_flushed(const struct sq_inbox *);
+/* Unfinished deliveries, for tests and metrics. */
+size_t sq_inbox_open(const struct sq_inbox *);
+/* Gives back memory that an empty inbox need not keep. */
+void sq_inbox_trim(struct sq_inbox *);
+
+#endif

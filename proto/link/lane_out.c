@@ -1,0 +1,546 @@
+/* Sender of a lane; see lane_out.h.  Batches stand in one list in number order;
+ * 'scan' is where the next one to send is looked for. */
+#include "proto/link/lane_out.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/list.h"
+#include "core/mem.h"
+
+enum batch_state { B_OPEN, B_SEALED, B_FLYING, B_ANSWERED };
+
+/* What the sidecar must know of an entry to acknowledge it. */
+struct meta {
+	uint16_t packet_id;
+	uint8_t kind_qos; /* kind << 4 | qos */
+	uint8_t reason;
+};
+
+struct sq_lane_batch {
+	struct sq_list node;
+	enum batch_state state;
+	bool flown;        /* posted at least once under this number */
+	bool retry;        /* the held message, once more */
+	bool listed;       /* in the lane; else only flights hold it */
+	bool forced;       /* the outcome is ours (413), whatever the broker says */
+	uint32_t flights;  /* open requests that use its bytes */
+	uint32_t turn;
+	uint64_t first;
+	uint16_t n, handed; /* entries; of which the outcome was handed out */
+	uint16_t metas_cap;
+	struct meta *metas;
+	struct sq_buf bytes;
+};
+
+struct sq_lane_out {
+	unsigned lane;
+	uint64_t run, next; /* 'next': number of the next entry */
+	bool started;       /* something was posted in this run */
+	bool run_lost;
+	unsigned flying;
+	size_t bytes, bytes_max;
+	size_t hint;        /* size of the last batch that was sealed */
+	struct sq_list batches;
+	struct sq_list *scan; /* no batch before it can be sent */
+	/* The message that was taken back: its entry and meta. */
+	bool held, retrying, settled;
+	struct meta held_meta;
+	struct sq_buf held_entry;
+	/* For sq_lane_out_hold(): where the outcome just handed out was. */
+	struct sq_lane_batch *last_batch;
+	uint16_t last_index;
+};
+
+enum { ENTRIES_MAX = 8192, BATCH_OVERHEAD = 96 };
+
+struct sq_lane_out *
+sq_lane_out_new(unsigned lane, uint64_t run, size_t bytes_max)
+{
+	struct sq_lane_out *l = sq_xcalloc(1, sizeof *l);
+
+	l->lane = lane;
+	l->run = run;
+	l->next = 1;
+	l->bytes_max = bytes_max;
+	sq_list_init(&l->batches);
+	l->scan = &l->batches;
+	return l;
+}
+
+static void
+batch_free(struct sq_lane_batch *b)
+{
+	free(b->metas);
+	sq_buf_fini(&b->bytes);
+	free(b);
+}
+
+/* Takes 'b' out of the lane; its memory goes with its last flight. */
+static void
+lane_unlist(struct sq_lane_out *l, struct sq_lane_batch *b)
+{
+	if (l->scan == &b->node)
+		l->scan = b->node.next;
+	if (b->state == B_FLYING)
+		l->flying--;
+	sq_list_remove(&b->node);
+	l->bytes -= sq_buf_len(&b->bytes) + BATCH_OVERHEAD;
+	if (l->last_batch == b)
+		l->last_batch = NULL;
+	b->listed = false;
+	if (b->flights == 0)
+		batch_free(b);
+}
+
+void
+sq_lane_out_free(struct sq_lane_out **lp)
+{
+	struct sq_lane_out *l = *lp;
+
+	*lp = NULL;
+	if (l == NULL)
+		return;
+	SQ_LIST_FOR_EACH_SAFE(b, &l->batches, struct sq_lane_batch, node) {
+		assert(b->flights == 0);
+		batch_free(b);
+	}
+	sq_buf_fini(&l->held_entry);
+	free(l);
+}
+
+/* The one writer of a batch's state. */
+static void
+lane_enter(struct sq_lane_out *l, struct sq_lane_batch *b, enum batch_state to)
+{
+	if (b->state == B_FLYING)
+		l->flying--;
+	if (to == B_FLYING)
+		l->flying++;
+	if (to == B_SEALED && b->state != B_OPEN)
+		l->scan = l->batches.next; /* it may stand before 'scan' */
+	b->state = to;
+}
+
+/* The batch that takes an entry of 'size' bytes. */
+static struct sq_lane_batch *
+lane_open_batch(struct sq_lane_out *l, size_t size)
+{
+	struct sq_lane_batch *b = sq_list_empty(&l->batches)
+	    ? NULL : SQ_CONTAINER_OF(l->batches.prev, struct sq_lane_batch, node);
+	size_t room = SQ_BATCH_BYTES_MAX - SQ_BATCH_HEADER;
+
+	if (b != NULL && b->state == B_OPEN) {
+		if (sq_buf_len(&b->bytes) + size <= room && b->n < ENTRIES_MAX)
+			return b;
+		l->hint = sq_buf_len(&b->bytes);
+		lane_enter(l, b, B_SEALED);
+	}
+	b = sq_xcalloc(1, sizeof *b);
+	b->state = B_OPEN;
+	b->listed = true;
+	b->first = l->next;
+	sq_buf_reserve(&b->bytes, size > l->hint ? size : l->hint);
+	sq_list_push_back(&l->batches, &b->node);
+	if (l->scan == &l->batches)
+		l->scan = &b->node;
+	l->bytes += BATCH_OVERHEAD;
+	return b;
+}
+
+static void
+batch_meta(struct sq_lane_batch *b, struct meta m)
+{
+	if (b->n == b->metas_cap) {
+		b->metas_cap = (uint16_t)(b->metas_cap == 0 ? 4 : b->metas_cap * 4);
+		b->metas = sq_xrealloc(b->metas, b->metas_cap * sizeof *b->metas);
+	}
+	b->metas[b->n++] = m;
+}
+
+int
+sq_lane_out_message(struct sq_lane_out *l, const struct sq_lane_publish *m)
+{
+	size_t image = SQ_MSG_HEADER + m->topic.len + m->props.len + m->payload.len;
+	size_t size = SQ_ENTRY_HEADER + image;
+	struct sq_lane_batch *b;
+	unsigned char *p;
+
+	if (m->topic.len == 0 || m->topic.len > UINT16_MAX || image > UINT32_MAX / 2)
+		return SQ_ETOOBIG;
+	if (l->bytes != 0 && l->bytes + size > l->bytes_max)
+		return SQ_EAGAIN;
+	b = lane_open_batch(l, size);
+	p = sq_buf_reserve(&b->bytes, size);
+	sq_entry_header(p, SQ_ENTRY_MESSAGE, m->qos == 2 ? m->packet_id : 0);
+	p += SQ_ENTRY_HEADER;
+	sq_image_header(p, m->qos, m->retain, m->topic.len, m->props.len, m->expiry_s,
+	    m->payload.len);
+	p += SQ_MSG_HEADER;
+	memcpy(p, m->topic.p, m->topic.len);
+	p += m->topic.len;
+	if (m->props.len != 0)
+		memcpy(p, m->props.p, m->props.len);
+	p += m->props.len;
+	if (m->payload.len != 0)
+		memcpy(p, m->payload.p, m->payload.len);
+	sq_buf_commit(&b->bytes, size);
+	batch_meta(b, (struct meta){m->packet_id, (uint8_t)(SQ_ENTRY_MESSAGE << 4 | m->qos), 0});
+	l->next++;
+	l->bytes += size;
+	return 0;
+}
+
+int
+sq_lane_out_release(struct sq_lane_out *l, uint16_t packet_id)
+{
+	struct sq_lane_batch *b;
+
+	if (l->bytes != 0 && l->bytes + SQ_ENTRY_HEADER > l->bytes_max)
+		return SQ_EAGAIN;
+	b = lane_open_batch(l, SQ_ENTRY_HEADER);
+	sq_entry_header(sq_buf_reserve(&b->bytes, SQ_ENTRY_HEADER), SQ_ENTRY_RELEASE, packet_id);
+	sq_buf_commit(&b->bytes, SQ_ENTRY_HEADER);
+	batch_meta(b, (struct meta){packet_id, SQ_ENTRY_RELEASE << 4 | 2, 0});
+	l->next++;
+	l->bytes += SQ_ENTRY_HEADER;
+	return 0;
+}
+
+bool
+sq_lane_out_room(const struct sq_lane_out *l)
+{
+	return l->bytes <= l->bytes_max - l->bytes_max / 4;
+}
+
+size_t
+sq_lane_out_bytes(const struct sq_lane_out *l)
+{
+	return l->bytes;
+}
+
+bool
+sq_lane_out_idle(const struct sq_lane_out *l)
+{
+	return sq_list_empty(&l->batches) && !l->held;
+}
+
+uint64_t
+sq_lane_out_last(const struct sq_lane_out *l)
+{
+	return l->next - 1;
+}
+
+/* The oldest batch without an answer, or NULL. */
+static struct sq_lane_batch *
+lane_oldest(const struct sq_lane_out *l)
+{
+	SQ_LIST_FOR_EACH(b, &l->batches, struct sq_lane_batch, node) {
+		if (b->state != B_ANSWERED)
+			return b;
+	}
+	return NULL;
+}
+
+bool
+sq_lane_out_take(struct sq_lane_out *l, struct sq_lane_flight *out)
+{
+	struct sq_lane_batch *b = NULL;
+	struct sq_batch head;
+
+	if (l->flying >= SQ_BATCH_FLYING_MAX)
+		return false;
+	for (; l->scan != &l->batches; l->scan = l->scan->next) {
+		b = SQ_CONTAINER_OF(l->scan, struct sq_lane_batch, node);
+		if (b->state == B_OPEN || b->state == B_SEALED)
+			break;
+	}
+	if (l->scan == &l->batches)
+		return false;
+	if (b->state == B_OPEN)
+		l->hint = sq_buf_len(&b->bytes);
+	lane_enter(l, b, B_FLYING);
+	b->flown = true;
+	b->flights++;
+	b->turn++;
+	l->started = true;
+	l->scan = b->node.next;
+	*out = (struct sq_lane_flight){.batch = b, .turn = b->turn, .run = l->run,
+	    .first = b->first, .n = b->n,
+	    .entries = {sq_buf_data(&b->bytes), sq_buf_len(&b->bytes)}};
+	head = (struct sq_batch){.lane = (uint8_t)l->lane, .n = b->n, .run = l->run,
+	    .first = b->first, .upto = lane_oldest(l)->first - 1};
+	sq_batch_header(out->header, &head);
+	return true;
+}
+
+/* Ends a flight's hold on its batch.  Returns the batch if it is still of the
+ * lane, else NULL. */
+static struct sq_lane_batch *
+flight_end(const struct sq_lane_flight *f)
+{
+	struct sq_lane_batch *b = f->batch;
+
+	assert(b->flights > 0);
+	b->flights--;
+	if (b->listed)
+		return b;
+	if (b->flights == 0)
+		batch_free(b);
+	return NULL;
+}
+
+/* Sends 'b' again unless a later flight of it is already on its way. */
+static void
+flight_reseal(struct sq_lane_out *l, struct sq_lane_batch *b, const struct sq_lane_flight *f)
+{
+	if (b != NULL && b->state == B_FLYING && b->turn == f->turn)
+		lane_enter(l, b, B_SEALED);
+}
+
+/* Codes that a broker may answer (docs/link.md, "Outcomes"). */
+static bool
+outcome_known(uint8_t code)
+{
+	switch (code) {
+	case 0x00: case 0x10: case 0x80: case 0x83: case 0x87: case 0x90: case 0x97: case 0x99:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void
+batch_answer(struct sq_lane_out *l, struct sq_lane_batch *b, const unsigned char *codes)
+{
+	if (!b->forced) {
+		for (unsigned i = 0; i < b->n; i++)
+			b->metas[i].reason = codes[i];
+	}
+	lane_enter(l, b, B_ANSWERED);
+	if (b->retry) {
+		/* It stands in for the held message, not for itself. */
+		if (l->held && l->retrying) {
+			l->held_meta.reason = b->metas[0].reason;
+			l->settled = true;
+		}
+		lane_unlist(l, b);
+	}
+}
+
+int
+sq_lane_out_answered(struct sq_lane_out *l, const struct sq_lane_flight *f,
+    const struct sq_outcomes *o)
+{
+	struct sq_lane_batch *b;
+	bool fits = o->first == f->first && o->n == f->n;
+
+	for (unsigned i = 0; fits && i < o->n; i++)
+		fits = outcome_known(o->codes[i]);
+	b = flight_end(f);
+	if (!fits) {
+		flight_reseal(l, b, f);
+		return SQ_EINVAL;
+	}
+	/* Numbers of an older run say nothing about this batch's. */
+	if (b == NULL || b->state == B_ANSWERED || f->run != l->run || f->first != b->first)
+		return 0;
+	batch_answer(l, b, o->codes);
+	return 0;
+}
+
+void
+sq_lane_out_failed(struct sq_lane_out *l, const struct sq_lane_flight *f)
+{
+	flight_reseal(l, flight_end(f), f);
+}
+
+int
+sq_lane_out_gap(struct sq_lane_out *l, const struct sq_lane_flight *f, uint64_t last)
+{
+	struct sq_lane_batch *b = flight_end(f), *oldest;
+
+	if (b == NULL || f->run != l->run || f->first != b->first)
+		return 0;
+	flight_reseal(l, b, f);
+	SQ_LIST_FOR_EACH(it, &l->batches, struct sq_lane_batch, node) {
+		if (it->state == B_FLYING && it->first > last)
+			lane_enter(l, it, B_SEALED);
+	}
+	oldest = lane_oldest(l);
+	if (oldest == NULL || last + 1 >= oldest->first)
+		return 0;
+	l->run_lost = true;
+	return SQ_ESTALE;
+}
+
+void
+sq_lane_out_run_lost(struct sq_lane_out *l, const struct sq_lane_flight *f)
+{
+	flight_reseal(l, flight_end(f), f);
+	if (f->run == l->run)
+		l->run_lost = true;
+}
+
+int
+sq_lane_out_too_big(struct sq_lane_out *l, const struct sq_lane_flight *f, uint8_t reason)
+{
+	struct sq_lane_batch *b = flight_end(f);
+	uint16_t id;
+
+	if (b == NULL || b->state == B_ANSWERED)
+		return 0;
+	flight_reseal(l, b, f);
+	if (b->forced)
+		return 0;
+	id = b->metas[0].packet_id;
+	if (id == 0) {
+		/* QoS 0: nothing can take the number's place, the next run leaves it out. */
+		lane_unlist(l, b);
+		l->run_lost = true;
+		return SQ_ESTALE;
+	}
+	/* A release of an id that isn't held uses up the number, and no more. */
+	if (b->n != 1 || b->flights != 0)
+		return SQ_ESTALE;
+	b->metas[0].reason = reason;
+	b->forced = true;
+	l->bytes -= sq_buf_len(&b->bytes) - SQ_ENTRY_HEADER;
+	sq_buf_fini(&b->bytes);
+	sq_entry_header(sq_buf_reserve(&b->bytes, SQ_ENTRY_HEADER), SQ_ENTRY_RELEASE, id);
+	sq_buf_commit(&b->bytes, SQ_ENTRY_HEADER);
+	return 0;
+}
+
+/* Gives every batch without an answer numbers from 'number' on, in a new run. */
+static void
+lane_renumber(struct sq_lane_out *l, uint64_t run, uint64_t number, bool drop_flown)
+{
+	l->run = run;
+	l->run_lost = false;
+	l->started = false;
+	SQ_LIST_FOR_EACH_SAFE(b, &l->batches, struct sq_lane_batch, node) {
+		if (b->state == B_ANSWERED)
+			continue;
+		if (drop_flown && b->flown) {
+			lane_unlist(l, b);
+			continue;
+		}
+		b->first = number;
+		b->flown = false;
+		number += b->n;
+	}
+	l->next = number;
+}
+
+void
+sq_lane_out_attached(struct sq_lane_out *l, const struct sq_lane_attach *a)
+{
+	struct sq_lane_batch *oldest;
+	bool keep;
+
+	SQ_LIST_FOR_EACH(b, &l->batches, struct sq_lane_batch, node) {
+		if (b->state == B_FLYING)
+			lane_enter(l, b, B_SEALED);
+	}
+	l->scan = l->batches.next;
+	oldest = lane_oldest(l);
+	keep = a->same && l->started && !l->run_lost && a->last < l->next &&
+	    (oldest == NULL ? a->last + 1 == l->next : a->last + 1 >= oldest->first);
+	if (!keep)
+		lane_renumber(l, a->run, a->last + 1, l->lane == 0 || a->clean);
+	if (l->held && l->retrying && !l->settled) {
+		/* Its batch may just have been dropped. */
+		bool there = false;
+
+		SQ_LIST_FOR_EACH(b, &l->batches, struct sq_lane_batch, node)
+			there = there || b->retry;
+		l->retrying = there;
+	}
+}
+
+bool
+sq_lane_out_outcome(struct sq_lane_out *l, struct sq_lane_outcome *out)
+{
+	struct sq_lane_batch *b;
+	const struct meta *m;
+
+	if (l->held) {
+		if (!l->settled)
+			return false;
+		l->held = l->retrying = l->settled = false;
+		m = &l->held_meta;
+		l->last_batch = NULL; /* hold() goes on with the entry that it has */
+	} else {
+		sq_buf_fini(&l->held_entry);
+		while ((b = SQ_LIST_FIRST(&l->batches, struct sq_lane_batch, node)) != NULL &&
+		    b->state == B_ANSWERED && b->handed == b->n)
+			lane_unlist(l, b);
+		if (b == NULL || b->state != B_ANSWERED)
+			return false;
+		l->last_batch = b;
+		l->last_index = b->handed;
+		m = &b->metas[b->handed++];
+	}
+	*out = (struct sq_lane_outcome){.kind = m->kind_qos >> 4, .qos = m->kind_qos & 15,
+	    .reason = m->reason, .packet_id = m->packet_id};
+	return true;
+}
+
+void
+sq_lane_out_hold(struct sq_lane_out *l)
+{
+	struct sq_lane_batch *b = l->last_batch;
+	struct sq_bytes rest;
+
+	assert(!l->held);
+	if (b != NULL) {
+		const unsigned char *at = NULL;
+
+		assert(!b->forced);
+		rest = (struct sq_bytes){sq_buf_data(&b->bytes), sq_buf_len(&b->bytes)};
+		for (unsigned i = 0; i <= l->last_index; i++) {
+			at = rest.p;
+			(void)sq_batch_next(&rest);
+		}
+		sq_buf_append(&l->held_entry, at, (size_t)(rest.p - at));
+		l->held_meta = b->metas[l->last_index];
+		l->last_batch = NULL;
+	}
+	assert(sq_buf_len(&l->held_entry) != 0);
+	l->held = true;
+	l->retrying = l->settled = false;
+}
+
+bool
+sq_lane_out_held(const struct sq_lane_out *l)
+{
+	return l->held;
+}
+
+void
+sq_lane_out_retry(struct sq_lane_out *l)
+{
+	struct sq_lane_batch *b;
+	size_t size = sq_buf_len(&l->held_entry);
+
+	if (!l->held || l->retrying)
+		return;
+	/* A batch of its own: room for it is never found in an open one. */
+	b = lane_open_batch(l, SQ_BATCH_BYTES_MAX);
+	sq_buf_append(&b->bytes, sq_buf_data(&l->held_entry), size);
+	batch_meta(b, l->held_meta);
+	b->retry = true;
+	lane_enter(l, b, B_SEALED);
+	l->next++;
+	l->bytes += size;
+	l->retrying = true;
+}
+
+void
+sq_lane_out_unhold(struct sq_lane_out *l)
+{
+	l->held = l->retrying = l->settled = false;
+	sq_buf_fini(&l->held_entry);
+}

@@ -1,0 +1,115 @@
+/* The sender of one lane (docs/link.md, "State: a lane at the sidecar").
+ *
+ *   sq_lane_out_message() -> open batch -> sealed -> flying -> answered
+ *                                            ^         |          |
+ *                                            +- failed-+   outcomes, in order
+ *
+ * Pure: no sockets, no clock, no randomness.  Entries are built where they are
+ * posted from: a payload is copied once, into its batch.  The owner takes
+ * batches out as flights, posts them, and tells how each flight ended; outcomes
+ * leave in number order.  A batch stays in memory while a flight of it is open,
+ * so an attach may send it again before the older request has been answered. */
+#ifndef SQ_PROTO_LINK_LANE_OUT_H
+#define SQ_PROTO_LINK_LANE_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/msg.h"
+#include "proto/link/frame.h"
+
+struct sq_lane_out;
+struct sq_lane_batch;
+
+/* A publish as it came from the client; views are copied. */
+struct sq_lane_publish {
+	uint8_t qos;
+	bool retain;
+	uint16_t packet_id; /* 0 with QoS 0 */
+	uint32_t expiry_s;
+	struct sq_bytes topic, props, payload; /* 'props': only what is forwarded */
+};
+
+/* One batch on its way: the body is 'header', then 'entries'. */
+struct sq_lane_flight {
+	struct sq_lane_batch *batch;
+	uint32_t turn;            /* which flight of its batch */
+	uint64_t run, first;
+	uint16_t n;
+	unsigned char header[SQ_BATCH_HEADER];
+	struct sq_bytes entries;  /* valid until the flight has ended */
+};
+
+struct sq_lane_outcome {
+	uint8_t kind;   /* SQ_ENTRY_MESSAGE or SQ_ENTRY_RELEASE */
+	uint8_t qos;
+	uint8_t reason; /* MQTT 5 reason code */
+	uint16_t packet_id;
+};
+
+/* An empty lane ('lane' is 0 or 1) that takes entries up to 'bytes_max', at
+ * least one.  'run' is random. */
+struct sq_lane_out *sq_lane_out_new(unsigned lane, uint64_t run, size_t bytes_max);
+/* Frees '*lp', if any.  No flight may be open. */
+void sq_lane_out_free(struct sq_lane_out **lp);
+
+/* Adds an entry.  SQ_EAGAIN: the lane is at its bound; stop reading from the
+ * client until sq_lane_out_room().  SQ_ETOOBIG: above what an image can say. */
+int sq_lane_out_message(struct sq_lane_out *, const struct sq_lane_publish *) SQ_MUST_CHECK;
+int sq_lane_out_release(struct sq_lane_out *, uint16_t packet_id) SQ_MUST_CHECK;
+/* Whether at least a quarter of the bound is free. */
+bool sq_lane_out_room(const struct sq_lane_out *);
+/* Bytes of all entries whose outcome was not handed out. */
+size_t sq_lane_out_bytes(const struct sq_lane_out *);
+/* No entry is left whose outcome was not handed out. */
+bool sq_lane_out_idle(const struct sq_lane_out *);
+/* The last number given out so far, for Detach. */
+uint64_t sq_lane_out_last(const struct sq_lane_out *);
+
+/* Fills 'out' with the next batch to post.  False: nothing to send, or
+ * SQ_BATCH_FLYING_MAX are flying. */
+bool sq_lane_out_take(struct sq_lane_out *, struct sq_lane_flight *out);
+
+/* Ends of a flight; exactly one of them for each flight taken. */
+/* 200: 0, or SQ_EINVAL when the answer doesn't fit the batch; the flight has
+ * then failed. */
+int sq_lane_out_answered(struct sq_lane_out *, const struct sq_lane_flight *,
+    const struct sq_outcomes *) SQ_MUST_CHECK;
+/* No answer, 429, 5xx, 409 epoch: it will be sent again. */
+void sq_lane_out_failed(struct sq_lane_out *, const struct sq_lane_flight *);
+/* 409 gap.  SQ_ESTALE: the broker lacks numbers that it had accepted, attach. */
+int sq_lane_out_gap(struct sq_lane_out *, const struct sq_lane_flight *, uint64_t last)
+    SQ_MUST_CHECK;
+/* 409 run: attach; the next attach starts a new run. */
+void sq_lane_out_run_lost(struct sq_lane_out *, const struct sq_lane_flight *);
+/* 413: the message gets 'reason' and will never be sent.  SQ_ESTALE: attach
+ * first (its number can't be taken back otherwise). */
+int sq_lane_out_too_big(struct sq_lane_out *, const struct sq_lane_flight *, uint8_t reason)
+    SQ_MUST_CHECK;
+
+struct sq_lane_attach {
+	uint64_t last;  /* of this lane, from Attached */
+	bool same;      /* the incarnation is the one this lane has sent to */
+	bool clean;     /* it changed by the client's own clean start */
+	uint64_t run;   /* random, for when a new run is due */
+};
+
+/* The session is attached: what was flying goes again. */
+void sq_lane_out_attached(struct sq_lane_out *, const struct sq_lane_attach *);
+
+/* The next outcome in number order; false: none is there. */
+bool sq_lane_out_outcome(struct sq_lane_out *, struct sq_lane_outcome *out);
+/* Takes the outcome just handed out back: that message is not finished.  No
+ * outcome leaves until it was sent once more by sq_lane_out_retry() and has a
+ * new one, which is handed out in its old place. */
+void sq_lane_out_hold(struct sq_lane_out *);
+bool sq_lane_out_held(const struct sq_lane_out *);
+/* Sends the held message again under a new number; no effect while it is on
+ * its way. */
+void sq_lane_out_retry(struct sq_lane_out *);
+/* Nobody waits for the held message any more: outcomes go on behind it. */
+void sq_lane_out_unhold(struct sq_lane_out *);
+
+#endif
