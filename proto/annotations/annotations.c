@@ -1,0 +1,321 @@
+/* The annotations file and the plain forms of sqmqos.io/subscribe; the YAML form
+ * is in subscribe.c. */
+#include "proto/annotations/annotations.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "core/msg.h"
+#include "core/utf8.h"
+#include "proto/annotations/annotations_priv.h"
+#include "proto/topic/topic.h"
+
+static void
+declaration_fini(struct sq_declaration *d)
+{
+	free(d->filter);
+	free(d->tag);
+	free(d->group);
+}
+
+void
+sq_declarations_free(struct sq_declarations *ds)
+{
+	for (size_t i = 0; i < ds->n; i++)
+		declaration_fini(&ds->v[i]);
+	free(ds->v);
+	free(ds->client_id);
+	*ds = (struct sq_declarations){0};
+}
+
+struct sq_declaration *
+sq_declarations_add(struct sq_declarations *ds, unsigned line, struct sq_buf *err)
+{
+	if (ds->n == SQ_DECLARATIONS_MAX) {
+		sq_buf_printf(err, "line %u: more than %d subscriptions", line,
+		    SQ_DECLARATIONS_MAX);
+		return NULL;
+	}
+	ds->v = sq_xrealloc(ds->v, (ds->n + 1) * sizeof *ds->v);
+	ds->v[ds->n] = (struct sq_declaration){.qos = 1, .durable = true};
+	return &ds->v[ds->n++];
+}
+
+static struct sq_bytes
+bytes_of(const char *s)
+{
+	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
+}
+
+static int
+declaration_group(const struct sq_declaration *d, unsigned line, struct sq_buf *err)
+{
+	if (d->group == NULL)
+		return 0;
+	if (d->pod)
+		sq_buf_printf(err, "line %u: group has no meaning with delivery: pod", line);
+	else if (d->group[0] == '\0' || strlen(d->group) > SQ_GROUP_MAX)
+		sq_buf_printf(err, "line %u: group must have 1 to %d bytes", line, SQ_GROUP_MAX);
+	else if (strpbrk(d->group, "/+#:") != NULL)
+		sq_buf_printf(err, "line %u: group must not contain / + # or :", line);
+	else if (!sq_utf8_valid(d->group, strlen(d->group)))
+		sq_buf_printf(err, "line %u: group is not UTF-8", line);
+	else
+		return 0;
+	return SQ_EINVAL;
+}
+
+int
+sq_declaration_check(struct sq_declaration *d, unsigned line, struct sq_buf *err)
+{
+	struct sq_topic_filter f;
+	const char *why = NULL;
+	char *plain;
+
+	if (d->filter == NULL && d->tag == NULL) {
+		sq_buf_printf(err, "line %u: a filter or a tag is needed", line);
+		return SQ_EINVAL;
+	}
+	if (d->filter == NULL)
+		d->filter = sq_xstrdup("#");
+	if (!sq_utf8_valid(d->filter, strlen(d->filter)))
+		why = "it is not UTF-8";
+	if (why != NULL || sq_topic_filter_parse(bytes_of(d->filter), &f, &why) != 0) {
+		sq_buf_printf(err, "line %u: bad filter '%s': %s", line, d->filter, why);
+		return SQ_EINVAL;
+	}
+	if (f.share.len != 0) {
+		sq_buf_printf(err, "line %u: '%s': use group instead of $share", line, d->filter);
+		return SQ_EINVAL;
+	}
+	if (f.tag.len != 0 && d->tag != NULL) {
+		sq_buf_printf(err, "line %u: two tags, in the filter and as tag", line);
+		return SQ_EINVAL;
+	}
+	if (d->tag != NULL && (!sq_utf8_valid(d->tag, strlen(d->tag)) ||
+	    sq_topic_tag_check(bytes_of(d->tag), &why) != 0)) {
+		sq_buf_printf(err, "line %u: bad tag: %s", line, why != NULL ? why : "not UTF-8");
+		return SQ_EINVAL;
+	}
+	if (f.tag.len != 0) {
+		d->tag = sq_xmemdup0(f.tag.p, f.tag.len);
+		plain = sq_xmemdup0(f.filter.p, f.filter.len);
+		free(d->filter);
+		d->filter = plain;
+	}
+	return declaration_group(d, line, err);
+}
+
+/* --- did you mean --- */
+
+static unsigned
+edit_distance(const char *a, const char *b)
+{
+	unsigned row[32];
+	size_t n = strlen(b);
+
+	if (n >= SQ_ARRAY_LEN(row) || strlen(a) >= SQ_ARRAY_LEN(row))
+		return UINT8_MAX;
+	for (unsigned j = 0; j <= n; j++)
+		row[j] = j;
+	for (unsigned i = 1; a[i - 1] != '\0'; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			unsigned up = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
+
+			if (up + 1 < best)
+				best = up + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+			diagonal = up;
+		}
+	}
+	return row[n];
+}
+
+const char *
+sq_did_you_mean(const char *written, const char *const *words)
+{
+	const char *best = NULL;
+	unsigned least = 3;
+
+	for (; *words != NULL; words++) {
+		unsigned d = edit_distance(written, *words);
+
+		if (d < least && d < strlen(*words)) {
+			least = d;
+			best = *words;
+		}
+	}
+	return best;
+}
+
+/* --- the plain forms --- */
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Whether the value is meant as YAML: a list in block or flow form, or a map,
+ * which the YAML reader refuses with a reason. */
+static bool
+value_is_yaml(const char *v, size_t len)
+{
+	while (len > 0 && is_space(*v)) {
+		v++;
+		len--;
+	}
+	if (len == 0)
+		return false;
+	return v[0] == '[' || v[0] == '{' || v[0] == '#' ||
+	    (v[0] == '-' && (len == 1 || is_space(v[1]))) ||
+	    (len >= 3 && memcmp(v, "---", 3) == 0);
+}
+
+static int
+subscribe_list(const char *v, size_t len, struct sq_declarations *out, struct sq_buf *err)
+{
+	const char *end = v + len;
+
+	for (;;) {
+		const char *comma = memchr(v, ',', (size_t)(end - v));
+		const char *stop = comma != NULL ? comma : end;
+		struct sq_declaration *d;
+		int rc;
+
+		while (v < stop && is_space(*v))
+			v++;
+		while (stop > v && is_space(stop[-1]))
+			stop--;
+		if (v == stop) {
+			sq_buf_printf(err, "line 1: an empty filter");
+			return SQ_EINVAL;
+		}
+		if ((d = sq_declarations_add(out, 1, err)) == NULL)
+			return SQ_EINVAL;
+		if (memchr(v, '\0', (size_t)(stop - v)) != NULL) {
+			sq_buf_printf(err, "line 1: a NUL in a filter");
+			return SQ_EINVAL;
+		}
+		d->filter = sq_xmemdup0(v, (size_t)(stop - v));
+		if ((rc = sq_declaration_check(d, 1, err)) != 0)
+			return rc;
+		if (comma == NULL)
+			return 0;
+		v = comma + 1;
+	}
+}
+
+int
+sq_annotations_subscribe(const char *value, size_t len, struct sq_declarations *out,
+    struct sq_buf *err)
+{
+	bool blank = true;
+
+	for (size_t i = 0; i < len && blank; i++)
+		blank = is_space(value[i]);
+	if (blank)
+		return 0;
+	return value_is_yaml(value, len) ? sq_declarations_yaml(value, len, out, err)
+	                                 : subscribe_list(value, len, out, err);
+}
+
+/* --- the file --- */
+
+static int
+annotation_take(const char *key, const struct sq_buf *value, struct sq_declarations *out,
+    struct sq_buf *err)
+{
+	const char *text = (const char *)sq_buf_data(value);
+	size_t len = sq_buf_len(value);
+
+	if (strcmp(key, SQ_ANNOTATION_SUBSCRIBE) == 0)
+		return sq_annotations_subscribe(text != NULL ? text : "", len, out, err);
+	if (strcmp(key, SQ_ANNOTATION_CLIENT_ID) != 0 || len == 0)
+		return 0;
+	if (len > 256 || !sq_utf8_valid(text, len)) {
+		sq_buf_printf(err, "line 1: a client identifier has at most 256 bytes of UTF-8");
+		return SQ_EINVAL;
+	}
+	free(out->client_id);
+	out->client_id = sq_xmemdup0(text, len);
+	return 0;
+}
+
+/* One line, without its end.  Returns the bytes used, or an error. */
+static long
+annotation_line(const char *p, size_t len, unsigned line, struct sq_declarations *out,
+    struct sq_buf *err)
+{
+	static const char ours[] = "sqmqos.io/";
+	const char *eq = memchr(p, '=', len), *why;
+	struct sq_buf value = {0}, reason = {0};
+	char key[128] = "";
+	bool mine;
+	long n;
+	int rc;
+
+	if (eq == NULL || eq == p) {
+		sq_buf_printf(err, "line %u: not of the form key=\"value\"", line);
+		return SQ_EINVAL;
+	}
+	mine = (size_t)(eq - p) < sizeof key && strncmp(p, ours, sizeof ours - 1) == 0;
+	if (mine)
+		memcpy(key, p, (size_t)(eq - p));
+	n = sq_go_unquote(eq + 1, len - (size_t)(eq + 1 - p), &value, &why);
+	if (n < 0) {
+		sq_buf_printf(err, "line %u: %.*s: %s", line, (int)(eq - p < 100 ? eq - p : 100),
+		    p, why);
+		sq_buf_fini(&value);
+		return SQ_EINVAL;
+	}
+	rc = mine ? annotation_take(key, &value, out, &reason) : 0;
+	if (rc != 0)
+		sq_buf_printf(err, "line %u: %s: %.*s", line, key, (int)sq_buf_len(&reason),
+		    (const char *)sq_buf_data(&reason));
+	sq_buf_fini(&value);
+	sq_buf_fini(&reason);
+	return rc != 0 ? rc : eq + 1 - p + n;
+}
+
+int
+sq_annotations_parse(const char *text, size_t len, struct sq_declarations *out,
+    struct sq_buf *err)
+{
+	unsigned line = 1;
+	long n = 0;
+
+	*out = (struct sq_declarations){0};
+	if (len > SQ_ANNOTATIONS_SIZE_MAX) {
+		sq_buf_printf(err, "line 1: the file is larger than %d bytes",
+		    SQ_ANNOTATIONS_SIZE_MAX);
+		return SQ_ETOOBIG;
+	}
+	for (size_t at = 0; at < len; line++) {
+		const char *nl = memchr(text + at, '\n', len - at);
+		size_t size = nl != NULL ? (size_t)(nl - text) - at : len - at;
+
+		if (size > 0 && text[at + size - 1] == '\r')
+			size--;
+		if (size > 0) {
+			n = annotation_line(text + at, size, line, out, err);
+			if (n >= 0 && (size_t)n != size) {
+				sq_buf_printf(err, "line %u: something follows the value", line);
+				n = SQ_EINVAL;
+			}
+			if (n < 0) {
+				sq_declarations_free(out);
+				return (int)n;
+			}
+		}
+		at = nl != NULL ? (size_t)(nl - text) + 1 : len;
+	}
+	return 0;
+}
