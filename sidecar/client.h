@@ -1,0 +1,74 @@
+/* One MQTT connection of a local app: the socket, the packets, the rules of the
+ * standard that need no broker.  Reads and writes at most once a loop turn. */
+#ifndef SQ_SIDECAR_CLIENT_H
+#define SQ_SIDECAR_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/block.h"
+#include "core/err.h"
+#include "proto/link/frame.h"
+#include "proto/link/lane_out.h"
+
+struct sq_client;
+struct sq_hub;
+
+/* X(symbol, MQTT 5 reason, our side is to blame or it is unexpected, text) */
+#define SQ_CLIENT_ENDS(X) \
+	X(NONE, 0x00, 0, "open") \
+	X(DISCONNECTED, 0x00, 0, "disconnected by the client") \
+	X(GONE, 0x00, 0, "connection closed by the client") \
+	X(PROTOCOL, 0x82, 1, "protocol error") \
+	X(MALFORMED, 0x81, 1, "malformed packet") \
+	X(TOO_LARGE, 0x95, 1, "packet above limits.max-packet") \
+	X(NO_CONNECT, 0x00, 1, "no CONNECT in time") \
+	X(REFUSED, 0x00, 1, "CONNECT refused") \
+	X(KEEP_ALIVE, 0x8d, 1, "keep alive timeout") \
+	X(TAKEN_OVER, 0x8e, 0, "session taken over") \
+	X(ADMIN, 0x98, 1, "ended by the broker") \
+	X(QUOTA, 0x97, 1, "quota exceeded") \
+	X(RECEIVE_MAX, 0x93, 1, "more unfinished publishes than allowed") \
+	X(ALIAS, 0x94, 1, "topic alias invalid") \
+	X(TOPIC, 0x90, 1, "topic name invalid") \
+	X(NOT_AUTHORIZED, 0x87, 1, "not authorized") \
+	X(MESSAGE_REFUSED, 0x83, 1, "message refused, and MQTT 3.1.1 can't say so") \
+	X(SHUTDOWN, 0x8b, 0, "sidecar is shutting down") \
+	X(IO, 0x00, 1, "socket error")
+
+#define SQ_CLIENT_END_ENUM(sym, reason, bad, text) SQ_END_##sym,
+enum sq_client_end { SQ_CLIENT_ENDS(SQ_CLIENT_END_ENUM) SQ_END_COUNT };
+
+/* Takes over a connected, non-blocking socket; 'from' names it in logs. */
+void sq_client_new(struct sq_hub *, int fd, const char *from);
+/* Ends the connection: an MQTT 5 client is told why.  The object goes later. */
+void sq_client_end(struct sq_client *, enum sq_client_end why);
+/* Frees a client that has ended, or at the end of the program. */
+void sq_client_free(struct sq_client *);
+
+/* --- from the loop --- */
+/* Goes on with input that had to wait. */
+void sq_client_go_on(struct sq_client *);
+void sq_client_write(struct sq_client *);
+/* Once a second: keep alive, time-outs. */
+void sq_client_sweep(struct sq_client *, uint64_t now_ms);
+
+/* --- from its session --- */
+/* The first attach of a durable session succeeded: CONNACK. */
+void sq_client_attached(struct sq_client *, bool present, uint32_t max_packet);
+/* Or it did not: CONNACK with 'reason'; nothing for a client that has its CONNACK. */
+void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
+/* The session can take more: input goes on this turn. */
+void sq_client_resume(struct sq_client *);
+/* PUBACK, PUBREC or PUBCOMP for what it published. */
+void sq_client_acked(struct sq_client *, const struct sq_lane_outcome *);
+/* SUBACK or UNSUBACK ('type', enum sq_mqtt_type). */
+void sq_client_suback(struct sq_client *, uint8_t type, uint16_t packet_id,
+    const uint8_t *codes, size_t n);
+void sq_client_pubrel(struct sq_client *, uint16_t packet_id);
+/* Puts a PUBLISH into the output.  SQ_ETOOBIG: above the client's maximum
+ * packet size, dropped. */
+int sq_client_deliver(struct sq_client *, const struct sq_deliver *, const struct sq_target *,
+    struct sq_block *block) SQ_MUST_CHECK;
+
+#endif

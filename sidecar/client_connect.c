@@ -1,0 +1,207 @@
+/* CONNECT and CONNACK (MQTT 5.0 §3.1, §3.2). */
+#include "sidecar/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "proto/link/key.h"
+#include "proto/mqtt/encode.h"
+#include "proto/topic/topic.h"
+#include "sidecar/client_priv.h"
+#include "sidecar/declared.h"
+#include "sidecar/session.h"
+
+/* The will as an image, one reference. */
+static struct sq_block *
+connect_will(const struct sq_mqtt_connect *k)
+{
+	struct sq_bytes props = k->will_props.raw;
+	unsigned char *kept = NULL;
+	struct sq_msg m;
+
+	if (!k->will_props.forwardable && props.len > 0) {
+		kept = sq_xmalloc(props.len);
+		props = (struct sq_bytes){kept, sq_mqtt_props_forward(props, kept)};
+	}
+	m = sq_msg_new(k->will_qos, k->will_retain, k->will_topic, props, k->will_props.expiry_s,
+	    k->will_payload);
+	free(kept);
+	return m.block;
+}
+
+/* What this CONNECT must be refused with; 0: nothing. */
+static uint8_t
+connect_refusal(const struct sq_client *c, const struct sq_mqtt_packet *p, const char **text)
+{
+	const struct sq_mqtt_connect *k = &p->connect;
+
+	if (c->hub->stopping) {
+		*text = "shutting down";
+		return SQ_MQTT_RC_SERVER_UNAVAILABLE;
+	}
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_AUTH_METHOD)) {
+		*text = "enhanced authentication is not supported";
+		return SQ_MQTT_RC_BAD_AUTH_METHOD;
+	}
+	if (k->client_id.len == 0 && !k->clean_start && k->version != SQ_MQTT_V5) {
+		*text = "an empty client identifier needs clean session";
+		return SQ_MQTT_RC_BAD_CLIENT_ID;
+	}
+	if (k->client_id.len > SQ_KEY_PART_MAX) {
+		*text = "client identifier above 256 bytes";
+		return SQ_MQTT_RC_BAD_CLIENT_ID;
+	}
+	if (k->client_id.len == strlen(SQ_KEEPER_ID) &&
+	    memcmp(k->client_id.p, SQ_KEEPER_ID, k->client_id.len) == 0) {
+		*text = "client identifier is reserved";
+		return SQ_MQTT_RC_BAD_CLIENT_ID;
+	}
+	if (k->has_will && sq_topic_name_check(k->will_topic, text) != 0)
+		return SQ_MQTT_RC_TOPIC_INVALID;
+	/* Departed sessions that still flush count, too. */
+	if (c->hub->n_sessions >= c->hub->cfg->max_clients * 2) {
+		*text = "too many sessions";
+		return SQ_MQTT_RC_SERVER_BUSY;
+	}
+	return 0;
+}
+
+/* The limits and times of this connection. */
+static void
+connect_settings(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	const struct sq_mqtt_connect *k = &p->connect;
+	uint64_t longest_s = c->hub->cfg->keep_alive_max_ms / 1000;
+
+	c->keep_alive_s = k->keep_alive_s;
+	c->clean_start = k->clean_start;
+	c->receive_max = (uint16_t)c->hub->cfg->receive_max;
+	if (k->version != SQ_MQTT_V5) {
+		c->expiry_s = k->clean_start ? 0 : UINT32_MAX;
+		return;
+	}
+	c->expiry_s = sq_mqtt_has(&p->props, SQ_MQTT_PROP_SESSION_EXPIRY)
+	    ? p->props.session_expiry_s : 0;
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_RECEIVE_MAXIMUM))
+		c->receive_max = p->props.receive_maximum;
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE))
+		c->max_packet = p->props.maximum_packet_size;
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM))
+		c->alias_max = p->props.topic_alias_maximum < SQ_ALIAS_MAX
+		    ? p->props.topic_alias_maximum : SQ_ALIAS_MAX;
+	if (longest_s != 0 && (c->keep_alive_s == 0 || c->keep_alive_s > longest_s)) {
+		c->keep_alive_s = (uint16_t)longest_s;
+		c->server_keep_alive = true;
+	}
+}
+
+void
+sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	const struct sq_mqtt_connect *k = &p->connect;
+	const char *text = NULL;
+	uint8_t reason = connect_refusal(c, p, &text);
+	char id[SQ_KEY_PART_MAX + 1];
+	struct sq_session_params sp = {.client_id = id, .version = k->version,
+	    .clean_start = k->clean_start};
+
+	if (reason != 0) {
+		sq_client_refuse(c, reason, text);
+		return;
+	}
+	if (k->client_id.len == 0) {
+		snprintf(id, sizeof id, "sq-%016llx", (unsigned long long)sq_random_u64());
+		c->assigned = true;
+	} else {
+		memcpy(id, k->client_id.p, k->client_id.len);
+		id[k->client_id.len] = '\0';
+	}
+	connect_settings(c, p);
+	sp.expiry_s = c->expiry_s;
+	sp.receive_max = c->receive_max;
+	if (k->has_will) {
+		sp.will = connect_will(k);
+		sp.will_delay_s = k->will_props.will_delay_s;
+	}
+	c->session = sq_session_open(c->hub, &sp, c);
+	c->since_ms = sq_hub_now(c->hub);
+	c->state = SQ_CLIENT_WAITING;
+	if (c->expiry_s == 0)
+		sq_client_connack(c, false);
+	sq_declared_opened(c->hub->declared, c->session);
+}
+
+void
+sq_client_connack(struct sq_client *c, bool present)
+{
+	struct sq_mqtt_props props = sq_mqtt_props_none;
+	const struct sq_sidecar_cfg *cfg = c->hub->cfg;
+	uint32_t max = (uint32_t)cfg->max_packet;
+	struct sq_buf b = {0};
+
+	if (c->broker_max_packet != 0 && c->broker_max_packet < max)
+		max = c->broker_max_packet;
+	props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE) |
+	    SQ_MQTT_HAS(SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM);
+	props.maximum_packet_size = max;
+	props.topic_alias_maximum = SQ_ALIAS_MAX;
+	if (cfg->publish_max < UINT16_MAX) {
+		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_RECEIVE_MAXIMUM);
+		props.receive_maximum = (uint16_t)cfg->publish_max;
+	}
+	if (c->assigned) {
+		const char *id = sq_session_client_id(c->session);
+
+		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_ASSIGNED_CLIENT_ID);
+		props.assigned_client_id = (struct sq_bytes){
+		    (const unsigned char *)id, strlen(id)};
+	}
+	if (c->server_keep_alive) {
+		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_SERVER_KEEP_ALIVE);
+		props.server_keep_alive_s = c->keep_alive_s;
+	}
+	if (sq_mqtt_put_connack(&b, c->decoder.version, present, 0, &props) == 0)
+		sq_client_put(c, &b);
+	sq_buf_fini(&b);
+	c->state = SQ_CLIENT_OPEN;
+	c->heard_ms = sq_hub_now(c->hub);
+	SQ_DEBUG("client", "%s: CONNACK, from %s, version %u, expiry %u, present %d",
+	    sq_client_name(c), c->from, c->decoder.version, c->expiry_s, present);
+}
+
+void
+sq_client_attached(struct sq_client *c, bool present, uint32_t max_packet)
+{
+	c->broker_max_packet = max_packet;
+	if (c->state != SQ_CLIENT_WAITING)
+		return;
+	sq_client_connack(c, present);
+	sq_client_resume(c);
+}
+
+void
+sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
+{
+	struct sq_mqtt_props props = sq_mqtt_props_none;
+	struct sq_buf b = {0};
+
+	if (c->state != SQ_CLIENT_NEW && c->state != SQ_CLIENT_WAITING)
+		return;
+	if (text != NULL && strlen(text) <= UINT16_MAX) {
+		props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_REASON_STRING);
+		props.reason_string = (struct sq_bytes){
+		    (const unsigned char *)text, strlen(text)};
+	}
+	/* Without a version it wasn't MQTT: nothing could be understood there. */
+	if (c->decoder.version != 0 && reason != 0 &&
+	    sq_mqtt_put_connack(&b, c->decoder.version, false, reason, &props) == 0)
+		sq_client_put(c, &b);
+	sq_buf_fini(&b);
+	SQ_WARN("client", "%s: CONNECT refused with 0x%02x, %s", sq_client_name(c), reason,
+	    text != NULL ? text : "no reason given");
+	sq_client_end(c, SQ_END_REFUSED);
+}

@@ -1,0 +1,173 @@
+/* Packets from a client: PUBLISH, acknowledgements, SUBSCRIBE, DISCONNECT. */
+#include "sidecar/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "proto/mqtt/encode.h"
+#include "proto/topic/topic.h"
+#include "sidecar/client_priv.h"
+#include "sidecar/session.h"
+
+void
+sq_client_free_aliases(struct sq_alias **ap)
+{
+	for (int i = 0; *ap != NULL && i < SQ_ALIAS_MAX; i++)
+		free((*ap)[i].topic);
+	free(*ap);
+	*ap = NULL;
+}
+
+/* Resolves or learns a topic alias (MQTT 5.0 §3.3.2.3.4); false: the connection
+ * has been ended. */
+static bool
+publish_alias(struct sq_client *c, uint16_t alias, struct sq_bytes *topic)
+{
+	struct sq_alias *a;
+
+	if (alias == 0 || alias > SQ_ALIAS_MAX) {
+		sq_client_end(c, SQ_END_ALIAS);
+		return false;
+	}
+	if (c->aliases_in == NULL)
+		c->aliases_in = sq_xcalloc(SQ_ALIAS_MAX, sizeof *c->aliases_in);
+	a = &c->aliases_in[alias - 1];
+	if (topic->len == 0) {
+		if (a->topic == NULL) {
+			sq_client_end(c, SQ_END_PROTOCOL);
+			return false;
+		}
+		*topic = (struct sq_bytes){(const unsigned char *)a->topic, a->len};
+		return true;
+	}
+	if (a->len == topic->len && memcmp(a->topic, topic->p, topic->len) == 0)
+		return true;
+	c->alias_bytes += (uint32_t)topic->len - a->len;
+	if (c->alias_bytes > SQ_ALIAS_BYTES_MAX) {
+		sq_client_end(c, SQ_END_QUOTA);
+		return false;
+	}
+	free(a->topic);
+	a->topic = sq_xmemdup0(topic->p, topic->len);
+	a->len = (uint16_t)topic->len;
+	return true;
+}
+
+/* Whether the client keeps to our Receive Maximum (§4.9). */
+static bool
+publish_within_quota(struct sq_client *c, const struct sq_mqtt_publish *m)
+{
+	if (m->qos == 0 || c->decoder.version != SQ_MQTT_V5 ||
+	    c->unfinished < (int32_t)c->hub->cfg->publish_max)
+		return true;
+	sq_client_end(c, SQ_END_RECEIVE_MAX);
+	return false;
+}
+
+static int
+client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
+{
+	const struct sq_mqtt_publish *m = &p->publish;
+	struct sq_lane_publish out = {.qos = m->qos, .retain = m->retain,
+	    .packet_id = m->packet_id, .expiry_s = p->props.expiry_s, .topic = m->topic,
+	    .props = p->props.raw, .payload = m->payload};
+	unsigned char *kept = NULL;
+	int rc;
+
+	if (c->broker_max_packet != 0 && size > c->broker_max_packet) {
+		sq_client_end(c, SQ_END_TOO_LARGE);
+		return 0;
+	}
+	if (!publish_within_quota(c, m))
+		return 0;
+	if ((m->topic.len == 0 || sq_mqtt_has(&p->props, SQ_MQTT_PROP_TOPIC_ALIAS)) &&
+	    !publish_alias(c, p->props.topic_alias, &out.topic))
+		return 0;
+	if (sq_topic_name_check(out.topic, NULL) != 0) {
+		sq_client_end(c, SQ_END_TOPIC);
+		return 0;
+	}
+	if (out.props.len > 0 && !p->props.forwardable) {
+		kept = sq_xmalloc(out.props.len);
+		out.props = (struct sq_bytes){kept, sq_mqtt_props_forward(p->props.raw, kept)};
+	}
+	rc = sq_session_publish(c->session, &out);
+	free(kept);
+	if (rc == SQ_EAGAIN)
+		return rc;
+	if (rc != 0) {
+		sq_client_end(c, SQ_END_TOO_LARGE);
+		return 0;
+	}
+	if (m->qos > 0)
+		c->unfinished++;
+	sq_hub_count(c->hub, SQ_M_RECEIVED_QOS0 + m->qos, 1);
+	return 0;
+}
+
+static int
+client_subscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	uint32_t sub_id = sq_mqtt_has(&p->props, SQ_MQTT_PROP_SUBSCRIPTION_ID)
+	    ? p->props.subscription_id : 0;
+
+	return sq_session_subscribe(c->session, p->subscribe.packet_id, p->subscribe.count,
+	    p->subscribe.entries, sub_id);
+}
+
+static void
+client_disconnect(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_SESSION_EXPIRY)) {
+		if (c->expiry_s == 0 && p->props.session_expiry_s != 0) {
+			sq_client_end(c, SQ_END_PROTOCOL); /* §3.14.2.2.2 */
+			return;
+		}
+		c->expiry_s = p->props.session_expiry_s;
+	}
+	/* Any reason but 0 leaves the will in place (§3.14.2.1). */
+	sq_client_end(c, p->disconnect.reason == 0 ? SQ_END_DISCONNECTED : SQ_END_GONE);
+}
+
+int
+sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
+{
+	/* A client that doesn't read what it asks for is not read either. */
+	if (sq_output_len(&c->output) > c->hub->cfg->output_bytes + c->hub->cfg->credit_bytes &&
+	    c->state == SQ_CLIENT_OPEN && p->type != SQ_MQTT_DISCONNECT)
+		return SQ_EAGAIN;
+	switch (p->type) {
+	case SQ_MQTT_CONNECT:
+		sq_client_connect(c, p);
+		return 0;
+	case SQ_MQTT_PUBLISH:
+		return client_publish(c, p, size);
+	case SQ_MQTT_PUBACK:
+	case SQ_MQTT_PUBREC:
+	case SQ_MQTT_PUBCOMP:
+		sq_session_ack(c->session, p->type, p->ack.packet_id, p->ack.reason);
+		return 0;
+	case SQ_MQTT_PUBREL:
+		return sq_session_release(c->session, p->ack.packet_id);
+	case SQ_MQTT_SUBSCRIBE:
+		return client_subscribe(c, p);
+	case SQ_MQTT_UNSUBSCRIBE:
+		return sq_session_unsubscribe(c->session, p->unsubscribe.packet_id,
+		    p->unsubscribe.count, p->unsubscribe.filters);
+	case SQ_MQTT_PINGREQ: {
+		struct sq_buf b = {0};
+
+		sq_mqtt_put_pingresp(&b);
+		sq_client_put(c, &b);
+		sq_buf_fini(&b);
+		return 0;
+	}
+	case SQ_MQTT_DISCONNECT:
+		client_disconnect(c, p);
+		return 0;
+	default: /* AUTH without a method (§4.12), or what only a server sends */
+		sq_client_end(c, SQ_END_PROTOCOL);
+		return 0;
+	}
+}

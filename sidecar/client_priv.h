@@ -1,0 +1,70 @@
+/* Layout of a client, for client*.c. */
+#ifndef SQ_SIDECAR_CLIENT_PRIV_H
+#define SQ_SIDECAR_CLIENT_PRIV_H
+
+#include <ev.h>
+
+#include "core/buf.h"
+#include "core/list.h"
+#include "proto/mqtt/mqtt.h"
+#include "sidecar/client.h"
+#include "sidecar/hub.h"
+#include "sidecar/output.h"
+
+enum { SQ_ALIAS_MAX = 16, SQ_ALIAS_BYTES_MAX = 65536 };
+
+enum sq_client_state {
+	SQ_CLIENT_NEW,      /* awaits CONNECT */
+	SQ_CLIENT_WAITING,  /* awaits the attach, then CONNACK */
+	SQ_CLIENT_OPEN,
+	SQ_CLIENT_CLOSING,  /* writes what is left, then reads until the end */
+	SQ_CLIENT_DEAD,
+};
+
+/* Topics by alias (MQTT 5.0 §3.3.2.3.4); 'used' orders the outbound ones. */
+struct sq_alias {
+	char *topic;
+	uint16_t len;
+	uint32_t used;
+};
+
+struct sq_client {
+	struct sq_hub *hub;
+	struct sq_session *session;
+	struct sq_list all, resumed, writer;
+	ev_io in, out;
+	struct sq_mqtt_decoder decoder;
+	struct sq_buf rest;           /* input that is not decoded yet */
+	struct sq_output output;
+	struct sq_alias *aliases_in, *aliases_out; /* SQ_ALIAS_MAX each, or NULL */
+	char *from;
+	uint64_t since_ms, heard_ms;  /* of the state; of the last input */
+	uint32_t alias_clock, alias_bytes;
+	uint32_t max_packet;          /* the client's; 0: none */
+	uint32_t broker_max_packet;
+	uint32_t expiry_s;
+	int32_t unfinished;           /* QoS 1 and 2 publishes without their end */
+	uint16_t keep_alive_s, alias_max;
+	uint16_t receive_max;
+	uint8_t state, end;
+	bool blocked;                 /* the session takes no more just now */
+	bool assigned, clean_start;
+	bool server_keep_alive;
+};
+
+/* client_in.c: a decoded packet.  SQ_EAGAIN: offer it again later. */
+int sq_client_packet(struct sq_client *, const struct sq_mqtt_packet *, size_t size)
+    SQ_MUST_CHECK;
+/* client_connect.c */
+void sq_client_connect(struct sq_client *, const struct sq_mqtt_packet *);
+void sq_client_connack(struct sq_client *, bool present);
+/* client_out.c: the output has something. */
+void sq_client_touch(struct sq_client *);
+void sq_client_put(struct sq_client *, const struct sq_buf *packet);
+void sq_client_put_ack(struct sq_client *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason);
+void sq_client_put_disconnect(struct sq_client *, uint8_t reason, const char *text);
+/* A name for log lines: the client id, else where it comes from. */
+const char *sq_client_name(const struct sq_client *);
+void sq_client_free_aliases(struct sq_alias **);
+
+#endif

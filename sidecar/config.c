@@ -1,0 +1,136 @@
+/* The sidecar's configuration table. */
+#include "sidecar/config.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/mem.h"
+#include "proto/link/key.h"
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+
+#define KEY(name, type, field, def, min, max, help) \
+	{name, type, offsetof(struct sq_sidecar_cfg, field), def, min, max, NULL, help}
+
+const struct sq_config_key sq_sidecar_keys[] = {
+	KEY("listen.port", SQ_CFG_UINT, listen_port, "1883", 0, 65535,
+	    "TCP port for local MQTT clients; 0: none."),
+	KEY("listen.addresses", SQ_CFG_LIST, listen_addresses, "127.0.0.1, ::1", 0, 0,
+	    "Addresses of that port."),
+	KEY("listen.unix", SQ_CFG_STRING, listen_unix, NULL, 0, 0,
+	    "Path of a unix socket for local MQTT clients."),
+	KEY("brokers", SQ_CFG_LIST, brokers, "127.0.0.1:7443", 0, 0,
+	    "Brokers as host:port; all serve one store."),
+	KEY("pool.links-per-broker", SQ_CFG_UINT, links_per_broker, "2", 1, 2,
+	    "HTTP/2 connections to each broker."),
+	KEY("pool.brokers-max", SQ_CFG_UINT, brokers_max, "2", 1, 16,
+	    "To how many of the brokers at a time."),
+	KEY("pool.backoff-min", SQ_CFG_DURATION, backoff_min_ms, "100ms", 1, 60000,
+	    "Longest wait before the first dial again; the wait is drawn at random."),
+	KEY("pool.backoff-max", SQ_CFG_DURATION, backoff_max_ms, "5s", 1, 600000,
+	    "What that wait grows to."),
+	KEY("pool.dial-timeout", SQ_CFG_DURATION, dial_timeout_ms, "5s", 10, 60000,
+	    "Time for a connection to come up."),
+	KEY("pool.silence", SQ_CFG_DURATION, silence_ms, "10s", 100, 600000,
+	    "A link without a frame for so long is dropped."),
+	KEY("pool.max-age", SQ_CFG_DURATION, max_age_ms, NULL, 0, 0,
+	    "Age at which a link is replaced; 0: never."),
+	KEY("tls.enabled", SQ_CFG_BOOL, tls, "true", 0, 0,
+	    "TLS 1.3 to the brokers; false: clear text."),
+	KEY("tls.ca-file", SQ_CFG_STRING, ca_file, NULL, 0, 0,
+	    "PEM file of the authorities to trust; without it the system's."),
+	KEY("tls.server-name", SQ_CFG_STRING, server_name, NULL, 0, 0,
+	    "Name that the brokers' certificates must have; without it the host's."),
+	KEY("auth.token-file", SQ_CFG_STRING, token_file, NULL, 0, 0,
+	    "File with the bearer token; read again when it changes."),
+	KEY("identity.space", SQ_CFG_STRING, space, "default", 0, 0, "The topic space."),
+	KEY("identity.workload", SQ_CFG_STRING, workload, "app", 0, 0,
+	    "The workload; its name is the default group."),
+	KEY("identity.pod", SQ_CFG_STRING, pod, NULL, 0, 0,
+	    "The pod; without it the host's name."),
+	KEY("annotations.file", SQ_CFG_STRING, annotations_file, NULL, 0, 0,
+	    "The pod's annotations as the downward API writes them."),
+	KEY("admin.listen", SQ_CFG_STRING, admin_listen, NULL, 0, 0,
+	    "Address of /livez, /readyz and /metrics; without it there is none."),
+	KEY("limits.clients", SQ_CFG_UINT, max_clients, "16384", 1, 1000000,
+	    "MQTT connections at a time."),
+	KEY("limits.max-packet", SQ_CFG_SIZE, max_packet, "1088Ki", 1024, 268435455,
+	    "Bytes of an MQTT packet from a client; a payload of 1 MiB fits the default."),
+	KEY("limits.subscriptions", SQ_CFG_UINT, max_subscriptions, "10000", 1, 1000000,
+	    "Subscriptions of a client."),
+	KEY("limits.lane", SQ_CFG_SIZE, lane_bytes, "1Mi", 4096, 1073741824,
+	    "Bytes of a client's publishes that wait for a broker; then it is not read."),
+	KEY("limits.output", SQ_CFG_SIZE, output_bytes, "256Ki", 4096, 1073741824,
+	    "Bytes to a client, besides its credit, above which it is not read."),
+	KEY("session.receive-max", SQ_CFG_UINT, receive_max, "1024", 1, 65535,
+	    "Unfinished QoS 1 and 2 deliveries to a client that states no limit."),
+	KEY("session.publish-max", SQ_CFG_UINT, publish_max, "65535", 1, 65535,
+	    "Unfinished QoS 1 and 2 publishes of an MQTT 5 client."),
+	KEY("session.credit-messages", SQ_CFG_UINT, credit_msgs, "8192", 1, 1000000,
+	    "Messages on their way to a client at a time."),
+	KEY("session.credit-bytes", SQ_CFG_SIZE, credit_bytes, "1Mi", 1024, 1073741824,
+	    "Bytes on their way to a client at a time."),
+	KEY("session.keep-alive-max", SQ_CFG_DURATION, keep_alive_max_ms, NULL, 0, 65535000,
+	    "Longest keep alive granted to MQTT 5 clients; 0: any, also none."),
+	KEY("session.connect-timeout", SQ_CFG_DURATION, connect_timeout_ms, "10s", 100, 600000,
+	    "Time from a connection to its CONNECT."),
+	KEY("session.attach-timeout", SQ_CFG_DURATION, attach_timeout_ms, "20s", 100, 600000,
+	    "How long the CONNECT of a durable session waits for a broker."),
+	KEY("session.linger", SQ_CFG_DURATION, linger_ms, "60s", 1000, 3600000,
+	    "How long what a departed client has published waits for a broker."),
+	KEY("shutdown.timeout", SQ_CFG_DURATION, shutdown_ms, "10s", 0, 600000,
+	    "How long SIGTERM waits for publishes to reach a broker."),
+	{"log.level", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, log_level), "info", 0, 0,
+	    log_levels, "Least severe lines to log."},
+};
+const size_t sq_sidecar_keys_n = SQ_ARRAY_LEN(sq_sidecar_keys);
+
+static int
+config_part(const char *key, const char *value, struct sq_buf *err)
+{
+	if (value != NULL && value[0] != '\0' && strlen(value) <= SQ_KEY_PART_MAX)
+		return 0;
+	sq_buf_printf(err, "%s: must have 1 to %d bytes", key, SQ_KEY_PART_MAX);
+	return SQ_EINVAL;
+}
+
+int
+sq_sidecar_config(struct sq_sidecar_cfg *cfg, int argc, char **argv, char **envp,
+    struct sq_buf *err)
+{
+	int rc = sq_config_load(cfg, sq_sidecar_keys, sq_sidecar_keys_n, argc, argv, envp, err);
+
+	if (rc != 0)
+		return rc;
+	if (cfg->pod == NULL || cfg->pod[0] == '\0') {
+		char host[256] = "";
+
+		(void)gethostname(host, sizeof host - 1);
+		cfg->pod = sq_xstrdup(host[0] != '\0' ? host : "localhost");
+	}
+	if ((rc = config_part("identity.space", cfg->space, err)) != 0 ||
+	    (rc = config_part("identity.workload", cfg->workload, err)) != 0 ||
+	    (rc = config_part("identity.pod", cfg->pod, err)) != 0)
+		return rc;
+	if (cfg->brokers.n == 0) {
+		sq_buf_printf(err, "brokers: at least one is needed");
+		return SQ_EINVAL;
+	}
+	if (cfg->listen_port == 0 && cfg->listen_unix == NULL) {
+		sq_buf_printf(err, "listen.port is 0 and listen.unix is not set: "
+		    "no client could connect");
+		return SQ_EINVAL;
+	}
+	if (cfg->backoff_min_ms > cfg->backoff_max_ms) {
+		sq_buf_printf(err, "pool.backoff-min is above pool.backoff-max");
+		return SQ_EINVAL;
+	}
+	return 0;
+}
+
+void
+sq_sidecar_config_free(struct sq_sidecar_cfg *cfg)
+{
+	sq_config_free(cfg, sq_sidecar_keys, sq_sidecar_keys_n);
+}

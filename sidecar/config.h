@@ -1,0 +1,41 @@
+/* The sidecar's configuration: one table, see core/config.h. */
+#ifndef SQ_SIDECAR_CONFIG_H
+#define SQ_SIDECAR_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/config.h"
+#include "core/err.h"
+
+struct sq_sidecar_cfg {
+	uint64_t listen_port;
+	struct sq_strings listen_addresses;
+	char *listen_unix;
+	struct sq_strings brokers;
+	uint64_t links_per_broker, brokers_max;
+	uint64_t backoff_min_ms, backoff_max_ms, dial_timeout_ms, silence_ms, max_age_ms;
+	bool tls;
+	char *ca_file, *server_name, *token_file;
+	char *space, *workload, *pod;
+	char *annotations_file;
+	char *admin_listen;
+	uint64_t max_clients, max_packet, max_subscriptions;
+	uint64_t lane_bytes, output_bytes;
+	uint64_t receive_max, publish_max, credit_msgs, credit_bytes;
+	uint64_t connect_timeout_ms, attach_timeout_ms, linger_ms, shutdown_ms;
+	uint64_t keep_alive_max_ms;
+	unsigned log_level; /* enum sq_log_level */
+};
+
+extern const struct sq_config_key sq_sidecar_keys[];
+extern const size_t sq_sidecar_keys_n;
+
+/* Loads the configuration and checks what concerns more than one key; fills the
+ * pod's name from the host's when it is not given.  As sq_config_load(). */
+int sq_sidecar_config(struct sq_sidecar_cfg *, int argc, char **argv, char **envp,
+    struct sq_buf *err) SQ_MUST_CHECK;
+void sq_sidecar_config_free(struct sq_sidecar_cfg *);
+
+#endif

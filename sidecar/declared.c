@@ -1,0 +1,447 @@
+/* Declared subscriptions; see declared.h.  The file is watched in
+ * annotations_file.c. */
+#include "sidecar/declared.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "proto/annotations/annotations.h"
+#include "proto/mqtt/mqtt.h"
+#include "sidecar/annotations_file.h"
+#include "sidecar/client_priv.h"
+#include "sidecar/hub.h"
+#include "sidecar/session.h"
+
+enum { RETRY_MS = 5000 };
+enum place { P_ASKED, P_OK, P_FAILED };
+
+/* One binding. */
+struct item {
+	struct sq_declaration d; /* owned */
+	uint32_t id;
+	uint8_t keeper, consumer; /* enum place, at either session */
+	uint8_t code;             /* why it failed */
+};
+
+struct sq_declared {
+	struct sq_hub *hub;
+	struct sq_annotations_file *file;
+	struct sq_session *keeper, *consumer;
+	struct item *items;
+	size_t n;
+	char *client_id;  /* who consumes; NULL: the first to connect */
+	char *pod_group;
+	uint32_t last_id;
+	uint64_t retry_ms;
+	bool read;        /* a good set was read, or no file is configured */
+	bool stopped;
+	struct sq_buf error; /* why the file's present content is not in force */
+};
+
+/* --- bindings --- */
+
+static const char *
+item_group(const struct sq_declared *d, const struct sq_declaration *x)
+{
+	if (x->pod)
+		return d->pod_group;
+	return x->group != NULL ? x->group : d->hub->cfg->workload;
+}
+
+static bool
+text_equal(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool
+binding_equal(const struct sq_declared *d, const struct sq_declaration *a,
+    const struct sq_declaration *b)
+{
+	return strcmp(a->filter, b->filter) == 0 && text_equal(a->tag, b->tag) &&
+	    strcmp(item_group(d, a), item_group(d, b)) == 0;
+}
+
+static bool
+options_equal(const struct sq_declaration *a, const struct sq_declaration *b)
+{
+	return a->qos == b->qos && a->pod == b->pod && a->durable == b->durable &&
+	    a->overflow == b->overflow && a->expiry_s == b->expiry_s &&
+	    a->max_length == b->max_length && a->max_attempts == b->max_attempts &&
+	    a->concurrency == b->concurrency;
+}
+
+static struct sq_bytes
+bytes_of(const char *s)
+{
+	return (struct sq_bytes){(const unsigned char *)s, s != NULL ? strlen(s) : 0};
+}
+
+/* Asks for 'x' at 's', or for its end. */
+static void
+declared_ask(struct sq_declared *d, struct sq_session *s, uint8_t op,
+    const struct sq_declaration *x, uint32_t token)
+{
+	/* A group is shared and gets no retained messages; a pod's copy does, once. */
+	unsigned retain = x->pod ? 1 : 2;
+	struct sq_sub sub = {.op = op, .options = (uint8_t)(x->qos | retain << 4),
+	    .flags = (uint8_t)(SQ_SUB_DECLARED | (s == d->keeper ? 0 : SQ_SUB_CONSUME) |
+	    (x->durable ? SQ_SUB_DURABLE : 0)),
+	    .overflow = x->overflow, .queue_expiry_s = x->expiry_s,
+	    .max_length = x->max_length, .max_attempts = x->max_attempts,
+	    .tag = bytes_of(x->tag), .group = bytes_of(item_group(d, x)),
+	    .filter = bytes_of(x->filter)};
+
+	sq_session_declare(s, &sub, 1, token);
+}
+
+static void
+declared_ask_all(struct sq_declared *d, struct sq_session *s)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		struct item *it = &d->items[i];
+
+		*(s == d->keeper ? &it->keeper : &it->consumer) = P_ASKED;
+		declared_ask(d, s, SQ_SUB_SUBSCRIBE, &it->d, it->id);
+	}
+}
+
+static void
+declared_count(struct sq_declared *d)
+{
+	int64_t ok = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		ok += d->items[i].keeper == P_OK;
+	sq_metric_set(d->hub->metrics, SQ_M_DECLARED, (int64_t)d->n);
+	sq_metric_set(d->hub->metrics, SQ_M_DECLARED_OK, ok);
+}
+
+void
+sq_declared_answer(struct sq_declared *d, struct sq_session *s, uint32_t token,
+    const uint8_t *codes, size_t n)
+{
+	if (d == NULL || n != 1)
+		return;
+	for (size_t i = 0; i < d->n; i++) {
+		struct item *it = &d->items[i];
+		uint8_t *place = s == d->keeper ? &it->keeper : &it->consumer;
+
+		if (it->id != token || (s != d->keeper && s != d->consumer))
+			continue;
+		*place = codes[0] < 0x80 ? P_OK : P_FAILED;
+		if (*place == P_OK) {
+			SQ_INFO("declared", "'%s'%s%s to group %s: in place%s", it->d.filter,
+			    it->d.tag != NULL ? " with tag " : "",
+			    it->d.tag != NULL ? it->d.tag : "", item_group(d, &it->d),
+			    s == d->keeper ? "" : ", consumed");
+		} else {
+			it->code = codes[0];
+			SQ_WARN("declared", "'%s' to group %s refused with 0x%02x", it->d.filter,
+			    item_group(d, &it->d), codes[0]);
+		}
+		break;
+	}
+	declared_count(d);
+}
+
+/* --- who consumes --- */
+
+static bool
+declared_eligible(const struct sq_declared *d, const struct sq_session *s)
+{
+	return !d->stopped && s != d->keeper &&
+	    (d->client_id == NULL || strcmp(d->client_id, sq_session_client_id(s)) == 0);
+}
+
+static void
+declared_consume(struct sq_declared *d, struct sq_session *s)
+{
+	d->consumer = s;
+	if (d->n != 0)
+		SQ_INFO("declared", "client %s gets the declared messages",
+		    sq_session_client_id(s));
+	if (sq_session_attached(s))
+		declared_ask_all(d, s); /* else its attach asks for them */
+}
+
+static void
+declared_choose(struct sq_declared *d)
+{
+	d->consumer = NULL;
+	SQ_LIST_FOR_EACH(c, &d->hub->clients, struct sq_client, all) {
+		if (c->session != NULL && declared_eligible(d, c->session)) {
+			declared_consume(d, c->session);
+			return;
+		}
+	}
+}
+
+void
+sq_declared_opened(struct sq_declared *d, struct sq_session *s)
+{
+	if (d != NULL && d->consumer == NULL && declared_eligible(d, s))
+		declared_consume(d, s);
+}
+
+void
+sq_declared_left(struct sq_declared *d, struct sq_session *s)
+{
+	if (d != NULL && s == d->consumer)
+		declared_choose(d);
+}
+
+void
+sq_declared_attached(struct sq_declared *d, struct sq_session *s)
+{
+	if (d == NULL || (s != d->keeper && s != d->consumer))
+		return;
+	declared_ask_all(d, s);
+	declared_count(d);
+}
+
+/* --- changes --- */
+
+static void
+declared_keep(struct sq_declared *d)
+{
+	struct sq_session_params p = {.client_id = SQ_KEEPER_ID, .version = SQ_MQTT_V5,
+	    .clean_start = true, .keeper = true, .receive_max = 1};
+
+	if (d->n != 0 && d->keeper == NULL && !d->stopped) {
+		d->keeper = sq_session_open(d->hub, &p, NULL);
+	} else if (d->n == 0 && d->keeper != NULL) {
+		struct sq_session *keeper = d->keeper;
+
+		d->keeper = NULL;
+		sq_session_leave(keeper, false, 0);
+	}
+}
+
+/* Ends the bindings of 'old' that 'now' doesn't have. */
+static void
+declared_end_old(struct sq_declared *d, const struct item *old, size_t n_old)
+{
+	struct sq_session *at[] = {d->keeper, d->consumer};
+
+	for (size_t i = 0; i < n_old; i++) {
+		bool kept = false;
+
+		for (size_t k = 0; k < d->n && !kept; k++)
+			kept = binding_equal(d, &old[i].d, &d->items[k].d);
+		for (size_t k = 0; k < SQ_ARRAY_LEN(at) && !kept; k++) {
+			if (at[k] != NULL)
+				declared_ask(d, at[k], SQ_SUB_UNSUBSCRIBE, &old[i].d, 0);
+		}
+	}
+}
+
+/* Makes the bindings that 'old' didn't have, or had with other options. */
+static void
+declared_begin_new(struct sq_declared *d, const struct item *old, size_t n_old)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		struct item *it = &d->items[i];
+		const struct item *same = NULL;
+
+		for (size_t k = 0; k < n_old && same == NULL; k++) {
+			if (binding_equal(d, &it->d, &old[k].d) &&
+			    options_equal(&it->d, &old[k].d))
+				same = &old[k];
+		}
+		if (same != NULL) {
+			it->id = same->id;
+			it->keeper = same->keeper;
+			it->consumer = same->consumer;
+			it->code = same->code;
+			continue;
+		}
+		it->id = ++d->last_id;
+		if (d->keeper != NULL && sq_session_attached(d->keeper))
+			declared_ask(d, d->keeper, SQ_SUB_SUBSCRIBE, &it->d, it->id);
+		if (d->consumer != NULL && sq_session_attached(d->consumer))
+			declared_ask(d, d->consumer, SQ_SUB_SUBSCRIBE, &it->d, it->id);
+	}
+}
+
+static void
+items_free(struct item *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct sq_declarations one = {&items[i].d, 1, NULL};
+
+		free(one.v->filter);
+		free(one.v->tag);
+		free(one.v->group);
+	}
+	free(items);
+}
+
+/* A consumer that was chosen under another client id gives the bindings up. */
+static void
+declared_rechoose(struct sq_declared *d)
+{
+	struct sq_session *s = d->consumer;
+
+	if (s != NULL && declared_eligible(d, s))
+		return;
+	for (size_t i = 0; s != NULL && i < d->n; i++)
+		declared_ask(d, s, SQ_SUB_UNSUBSCRIBE, &d->items[i].d, 0);
+	declared_choose(d);
+}
+
+/* Takes 'new' over; what it holds is then the declared set's. */
+static void
+declared_apply(struct sq_declared *d, struct sq_declarations *new)
+{
+	struct item *old = d->items;
+	size_t n_old = d->n;
+
+	d->items = new->n != 0 ? sq_xcalloc(new->n, sizeof *d->items) : NULL;
+	d->n = 0;
+	for (size_t i = 0; i < new->n; i++) {
+		bool twice = false;
+
+		for (size_t k = 0; k < d->n && !twice; k++)
+			twice = binding_equal(d, &new->v[i], &d->items[k].d);
+		if (twice)
+			continue;
+		d->items[d->n++].d = new->v[i];
+		new->v[i] = (struct sq_declaration){0};
+	}
+	free(d->client_id);
+	d->client_id = new->client_id;
+	new->client_id = NULL;
+	d->read = true;
+	declared_end_old(d, old, n_old);
+	declared_begin_new(d, old, n_old);
+	items_free(old, n_old);
+	declared_keep(d);
+	declared_rechoose(d);
+	declared_count(d);
+}
+
+static void
+declared_on_file(void *owner, const char *text, size_t len, const char *problem)
+{
+	struct sq_declared *d = owner;
+	struct sq_declarations new = {0};
+
+	sq_buf_fini(&d->error);
+	if (problem != NULL) {
+		sq_buf_printf(&d->error, "%s", problem);
+	} else if (sq_annotations_parse(text, len, &new, &d->error) == 0) {
+		sq_buf_fini(&d->error);
+		SQ_INFO("declared", "%zu subscriptions from %s", new.n,
+		    d->hub->cfg->annotations_file);
+		declared_apply(d, &new);
+		sq_declarations_free(&new);
+		return;
+	}
+	sq_hub_count(d->hub, SQ_M_DECLARED_ERRORS, 1);
+	SQ_WARN("declared", "%s: %.*s%s", d->hub->cfg->annotations_file,
+	    (int)sq_buf_len(&d->error), (const char *)sq_buf_data(&d->error),
+	    d->read ? "; the last good set stays in force" : "");
+}
+
+/* --- life --- */
+
+struct sq_declared *
+sq_declared_new(struct sq_hub *h)
+{
+	struct sq_declared *d = sq_xcalloc(1, sizeof *d);
+	const char *path = h->cfg->annotations_file;
+	struct sq_buf name = {0};
+
+	d->hub = h;
+	h->declared = d;
+	sq_buf_printf(&name, "pod:%.*s", SQ_GROUP_MAX - 4, h->cfg->pod);
+	d->pod_group = sq_xmemdup0(sq_buf_data(&name), sq_buf_len(&name));
+	sq_buf_fini(&name);
+	if (path != NULL && path[0] != '\0')
+		d->file = sq_annotations_file_open(h->loop, path, declared_on_file, d);
+	else
+		d->read = true;
+	return d;
+}
+
+void
+sq_declared_free(struct sq_declared **dp)
+{
+	struct sq_declared *d = *dp;
+
+	*dp = NULL;
+	if (d == NULL)
+		return;
+	sq_annotations_file_close(&d->file);
+	items_free(d->items, d->n);
+	free(d->client_id);
+	free(d->pod_group);
+	sq_buf_fini(&d->error);
+	free(d);
+}
+
+void
+sq_declared_stop(struct sq_declared *d)
+{
+	struct sq_session *keeper;
+
+	if (d == NULL || d->stopped)
+		return;
+	d->stopped = true;
+	d->consumer = NULL;
+	keeper = d->keeper;
+	d->keeper = NULL;
+	if (keeper != NULL)
+		sq_session_leave(keeper, false, 0);
+}
+
+void
+sq_declared_sweep(struct sq_declared *d, uint64_t now_ms)
+{
+	if (d == NULL || d->stopped)
+		return;
+	if (d->file != NULL)
+		sq_annotations_file_check(d->file);
+	if (now_ms - d->retry_ms < RETRY_MS)
+		return;
+	d->retry_ms = now_ms;
+	for (size_t i = 0; i < d->n; i++) {
+		struct item *it = &d->items[i];
+
+		if (it->keeper == P_FAILED && d->keeper != NULL) {
+			it->keeper = P_ASKED;
+			declared_ask(d, d->keeper, SQ_SUB_SUBSCRIBE, &it->d, it->id);
+		}
+		if (it->consumer == P_FAILED && d->consumer != NULL) {
+			it->consumer = P_ASKED;
+			declared_ask(d, d->consumer, SQ_SUB_SUBSCRIBE, &it->d, it->id);
+		}
+	}
+}
+
+bool
+sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
+{
+	bool ready = d->read;
+
+	if (sq_buf_len(&d->error) != 0)
+		sq_buf_printf(why, "%s: %.*s\n", d->hub->cfg->annotations_file,
+		    (int)sq_buf_len(&d->error), (const char *)sq_buf_data(&d->error));
+	for (size_t i = 0; i < d->n; i++) {
+		const struct item *it = &d->items[i];
+
+		if (it->keeper == P_OK)
+			continue;
+		ready = false;
+		sq_buf_printf(why, "declared subscription '%s'%s%s (group %s) is not in place",
+		    it->d.filter, it->d.tag != NULL ? " tag " : "",
+		    it->d.tag != NULL ? it->d.tag : "", item_group(d, &it->d));
+		if (it->keeper == P_FAILED)
+			sq_buf_printf(why, ": the broker answered 0x%02x", it->code);
+		sq_buf_printf(why, "\n");
+	}
+	return ready;
+}

@@ -1,0 +1,43 @@
+/* Declared subscriptions: what the pod's annotations ask for, kept in place.
+ *
+ * Watches the annotations file; keeps the last good set when a new one is
+ * malformed.  A keeper session of the pod declares every binding, so messages
+ * wait in their queues whether or not the app is there; the chosen client's
+ * session declares them with consume and gets the messages.  A change touches
+ * bindings only, never a client's connection. */
+#ifndef SQ_SIDECAR_DECLARED_H
+#define SQ_SIDECAR_DECLARED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+
+struct sq_declared;
+struct sq_hub;
+struct sq_session;
+
+#define SQ_KEEPER_ID "$keeper" /* client id of the pod's keeper session */
+
+/* Reads the file, if the configuration names one, and starts watching it. */
+struct sq_declared *sq_declared_new(struct sq_hub *);
+void sq_declared_free(struct sq_declared **dp);
+/* The program is shutting down: the keeper leaves. */
+void sq_declared_stop(struct sq_declared *);
+/* Once a second: the file's state, what failed before. */
+void sq_declared_sweep(struct sq_declared *, uint64_t now_ms);
+
+/* From sessions; 'd' may be NULL (at the end of the program). */
+void sq_declared_opened(struct sq_declared *d, struct sq_session *);
+void sq_declared_left(struct sq_declared *d, struct sq_session *);
+/* The broker knows nothing of the session's bindings: declare them. */
+void sq_declared_attached(struct sq_declared *d, struct sq_session *);
+void sq_declared_answer(struct sq_declared *d, struct sq_session *, uint32_t token,
+    const uint8_t *codes, size_t n);
+
+/* Whether the file was read well and every binding is in place at the broker;
+ * else appends a line per reason. */
+bool sq_declared_ready(const struct sq_declared *, struct sq_buf *why);
+
+#endif

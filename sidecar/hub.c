@@ -1,0 +1,353 @@
+/* The hub: pool events to sessions, and what is done before the loop sleeps. */
+#include "sidecar/hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/client.h"
+#include "sidecar/client_priv.h"
+#include "sidecar/declared.h"
+#include "sidecar/listener.h"
+#include "sidecar/session.h"
+#include "sidecar/session_priv.h"
+
+uint64_t
+sq_hub_now(const struct sq_hub *h)
+{
+	return (uint64_t)(ev_now(h->loop) * 1000.0);
+}
+
+struct sq_hub_link *
+sq_hub_link_find(struct sq_hub *h, const struct sq_uplink *link)
+{
+	SQ_LIST_FOR_EACH(hl, &h->links, struct sq_hub_link, node) {
+		if (hl->link == link)
+			return hl;
+	}
+	return NULL;
+}
+
+/* --- from the pool --- */
+
+static void
+hub_up(void *owner, struct sq_uplink *link)
+{
+	struct sq_hub *h = owner;
+	struct sq_hub_link *hl = sq_xcalloc(1, sizeof *hl);
+	struct sq_list waiting;
+
+	hl->link = link;
+	sq_list_init(&hl->sessions);
+	sq_list_push_back(&h->links, &hl->node);
+	h->link_was_up = true;
+	sq_list_init(&waiting);
+	sq_list_splice(&waiting, &h->waiting);
+	SQ_LIST_FOR_EACH_SAFE(s, &waiting, struct sq_session, place) {
+		sq_list_remove(&s->place);
+		s->state = SQ_SESSION_DOWN;
+		s->due_attach = 0;
+		sq_session_wake(s);
+	}
+	/* Sessions on a link that drains had nowhere to go until now. */
+	SQ_LIST_FOR_EACH(other, &h->links, struct sq_hub_link, node) {
+		if (other != hl && sq_uplink_draining(other->link)) {
+			SQ_LIST_FOR_EACH_SAFE(s, &other->sessions, struct sq_session, place)
+				sq_session_link_draining(s);
+		}
+	}
+}
+
+static void
+hub_draining(void *owner, struct sq_uplink *link)
+{
+	struct sq_hub_link *hl = sq_hub_link_find(owner, link);
+
+	if (hl == NULL)
+		return;
+	SQ_LIST_FOR_EACH_SAFE(s, &hl->sessions, struct sq_session, place)
+		sq_session_link_draining(s);
+}
+
+static void
+hub_down(void *owner, struct sq_uplink *link)
+{
+	struct sq_hub_link *hl = sq_hub_link_find(owner, link);
+	struct sq_session *s;
+
+	if (hl == NULL)
+		return;
+	while ((s = SQ_LIST_FIRST(&hl->sessions, struct sq_session, place)) != NULL)
+		sq_session_link_down(s);
+	sq_list_remove(&hl->node);
+	free(hl);
+}
+
+static struct sq_session *
+hub_by_epoch(const struct sq_hub *h, uint64_t epoch, const struct sq_uplink *link)
+{
+	struct sq_hnode *n = sq_htab_find(&h->by_epoch, sq_hash_u64(epoch));
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, epoch_node);
+
+		if (s->epoch == epoch && s->link == link)
+			return s;
+	}
+	return NULL;
+}
+
+static void
+hub_deliver(void *owner, struct sq_uplink *link, const struct sq_deliver *d,
+    struct sq_block *block)
+{
+	struct sq_hub *h = owner;
+	struct sq_bytes rest = d->targets;
+
+	for (uint16_t i = 0; i < d->n; i++) {
+		struct sq_target t = sq_target_next(&rest);
+		struct sq_session *s = hub_by_epoch(h, t.epoch, link);
+		unsigned qos = t.flags & SQ_TARGET_QOS;
+
+		if (qos > 2 || (qos > 0 && t.packet_id == 0)) {
+			sq_uplink_fail(link, "it delivers with a bad QoS or packet id");
+			return;
+		}
+		if (s != NULL)
+			sq_session_deliver(s, d, &t, block);
+		else if (qos == 0)
+			sq_hub_count(h, SQ_M_DROPPED_CUT, 1);
+	}
+}
+
+static void
+hub_detached(void *owner, struct sq_uplink *link, uint64_t epoch, uint8_t reason)
+{
+	struct sq_session *s = hub_by_epoch(owner, epoch, link);
+
+	if (s != NULL)
+		sq_session_detached(s, reason);
+}
+
+static const struct sq_pool_events hub_pool_events = {
+	.up = hub_up,
+	.draining = hub_draining,
+	.down = hub_down,
+	.deliver = hub_deliver,
+	.detached = hub_detached,
+};
+
+/* --- the end of a turn --- */
+
+static void
+hub_reap(struct sq_hub *h)
+{
+	struct sq_session *s;
+	struct sq_client *c;
+
+	while ((c = SQ_LIST_FIRST(&h->dead, struct sq_client, resumed)) != NULL)
+		sq_client_free(c);
+	while ((s = SQ_LIST_FIRST(&h->reap, struct sq_session, all)) != NULL)
+		sq_session_free(s);
+}
+
+static void
+hub_sessions(struct sq_hub *h)
+{
+	uint64_t now_ms = sq_hub_now(h);
+	struct sq_session *s;
+	struct sq_list todo;
+
+	sq_list_init(&todo);
+	sq_list_splice(&todo, &h->turns); /* who is woken meanwhile comes after */
+	while ((s = SQ_LIST_FIRST(&todo, struct sq_session, turn)) != NULL) {
+		sq_list_remove(&s->turn);
+		sq_session_turn(s, now_ms);
+	}
+}
+
+static void
+hub_clients(struct sq_hub *h)
+{
+	struct sq_client *c;
+	struct sq_list todo;
+
+	sq_list_init(&todo);
+	sq_list_splice(&todo, &h->resumed);
+	while ((c = SQ_LIST_FIRST(&todo, struct sq_client, resumed)) != NULL) {
+		sq_list_remove(&c->resumed);
+		sq_client_go_on(c);
+	}
+	sq_list_splice(&todo, &h->writers);
+	while ((c = SQ_LIST_FIRST(&todo, struct sq_client, writer)) != NULL) {
+		sq_list_remove(&c->writer);
+		sq_client_write(c);
+	}
+}
+
+/* Everything that the turn's input has led to.  It ends: what a client sends is
+ * bounded by its buffer, and what it gets by its credit. */
+static void
+hub_prepare(struct ev_loop *loop, ev_prepare *w, int events)
+{
+	struct sq_hub *h = w->data;
+
+	(void)loop;
+	(void)events;
+	while (!sq_list_empty(&h->turns) || !sq_list_empty(&h->resumed) ||
+	    !sq_list_empty(&h->writers)) {
+		hub_sessions(h);
+		hub_clients(h);
+	}
+	hub_reap(h);
+	sq_hub_arm(h);
+}
+
+/* --- time --- */
+
+static void
+hub_on_timer(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct sq_hub *h = w->data;
+	struct sq_heap_node *n;
+
+	(void)loop;
+	(void)events;
+	while ((n = sq_heap_pop(&h->timers, sq_hub_now(h))) != NULL)
+		sq_session_wake(SQ_CONTAINER_OF(n, struct sq_session, timer));
+}
+
+void
+sq_hub_arm(struct sq_hub *h)
+{
+	uint64_t now_ms = sq_hub_now(h), due;
+
+	if (h->timers.n == 0) {
+		ev_timer_stop(h->loop, &h->timer);
+		return;
+	}
+	due = h->timers.v[0]->due;
+	if (ev_is_active(&h->timer) && h->timer.repeat > 0 &&
+	    due >= now_ms + (uint64_t)(ev_timer_remaining(h->loop, &h->timer) * 1000.0))
+		return;
+	h->timer.repeat = due > now_ms ? (double)(due - now_ms) / 1000.0 + 0.001 : 0.001;
+	ev_timer_again(h->loop, &h->timer);
+}
+
+static void
+hub_on_sweep(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct sq_hub *h = w->data;
+	uint64_t now_ms = sq_hub_now(h);
+
+	(void)loop;
+	(void)events;
+	SQ_LIST_FOR_EACH_SAFE(c, &h->clients, struct sq_client, all)
+		sq_client_sweep(c, now_ms);
+	sq_declared_sweep(h->declared, now_ms);
+}
+
+/* --- life --- */
+
+static struct sq_pool *
+hub_pool(struct sq_hub *h, struct sq_buf *err)
+{
+	const struct sq_sidecar_cfg *cfg = h->cfg;
+	struct sq_pool_cfg pc = {
+		.brokers = &cfg->brokers,
+		.links_per_broker = (unsigned)cfg->links_per_broker,
+		.brokers_max = (unsigned)cfg->brokers_max,
+		.tls = cfg->tls,
+		.ca_file = cfg->ca_file,
+		.server_name = cfg->server_name,
+		.token_file = cfg->token_file,
+		.backoff_min_ms = cfg->backoff_min_ms,
+		.backoff_max_ms = cfg->backoff_max_ms,
+		.dial_timeout_ms = cfg->dial_timeout_ms,
+		.silence_ms = cfg->silence_ms,
+		.max_age_ms = cfg->max_age_ms,
+		.max_frame = (uint32_t)cfg->max_packet + SQ_BODY_SLACK,
+		.metrics = h->metrics,
+	};
+
+	return sq_pool_new(h->loop, &pc, &hub_pool_events, h, err);
+}
+
+struct sq_hub *
+sq_hub_new(struct ev_loop *loop, const struct sq_sidecar_cfg *cfg, struct sq_buf *err)
+{
+	struct sq_hub *h = sq_xcalloc(1, sizeof *h);
+	struct sq_list *lists[] = {&h->sessions, &h->reap, &h->posts, &h->waiting, &h->turns,
+	    &h->links, &h->clients, &h->resumed, &h->writers, &h->dead};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(lists); i++)
+		sq_list_init(lists[i]);
+	h->loop = loop;
+	h->cfg = cfg;
+	h->metrics = &sq_sidecar_metrics;
+	h->instance = sq_random_u64();
+	h->read_buf = sq_xmalloc(2 * SQ_READ_MAX);
+	ev_prepare_init(&h->prepare, hub_prepare);
+	ev_set_priority(&h->prepare, 1); /* before the pool's */
+	h->prepare.data = h;
+	ev_prepare_start(loop, &h->prepare);
+	ev_timer_init(&h->sweep, hub_on_sweep, 1.0, 1.0);
+	h->sweep.data = h;
+	ev_timer_start(loop, &h->sweep);
+	ev_timer_init(&h->timer, hub_on_timer, 0.0, 0.0);
+	h->timer.data = h;
+	h->pool = hub_pool(h, err);
+	if (h->pool == NULL)
+		sq_hub_free(&h);
+	return h;
+}
+
+void
+sq_hub_free(struct sq_hub **hp)
+{
+	struct sq_hub *h = *hp;
+	struct sq_client *c;
+	struct sq_session *s;
+
+	*hp = NULL;
+	if (h == NULL)
+		return;
+	sq_listener_close(&h->listener);
+	sq_declared_free(&h->declared);
+	while ((c = SQ_LIST_FIRST(&h->clients, struct sq_client, all)) != NULL)
+		sq_client_free(c);
+	while ((s = SQ_LIST_FIRST(&h->sessions, struct sq_session, all)) != NULL)
+		sq_session_drop(s);
+	sq_pool_free(&h->pool);
+	sq_session_fail_posts(h);
+	hub_reap(h);
+	SQ_LIST_FOR_EACH_SAFE(hl, &h->links, struct sq_hub_link, node)
+		free(hl);
+	ev_prepare_stop(h->loop, &h->prepare);
+	ev_timer_stop(h->loop, &h->sweep);
+	ev_timer_stop(h->loop, &h->timer);
+	sq_htab_fini(&h->by_epoch);
+	sq_htab_fini(&h->by_client);
+	sq_heap_fini(&h->timers);
+	sq_output_cache_fini(&h->outputs);
+	free(h->read_buf);
+	free(h);
+}
+
+void
+sq_hub_stop(struct sq_hub *h)
+{
+	h->stopping = true;
+	sq_listener_close(&h->listener);
+	sq_declared_stop(h->declared);
+	SQ_LIST_FOR_EACH_SAFE(c, &h->clients, struct sq_client, all)
+		sq_client_end(c, SQ_END_SHUTDOWN);
+}
+
+bool
+sq_hub_idle(const struct sq_hub *h)
+{
+	return sq_list_empty(&h->clients) && sq_list_empty(&h->sessions);
+}

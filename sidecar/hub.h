@@ -1,0 +1,92 @@
+/* What the sidecar's parts share: the loop, the tables, the lists of what is to
+ * be done this turn.
+ *
+ *   listener -> client <-> session -> pool ==HTTP/2==> broker
+ *                             ^
+ *                          declared (annotations)
+ *
+ * One loop thread.  Reads of a turn only collect work; hub_prepare() carries it
+ * out before the loop sleeps: sessions post, clients write, once each.  The
+ * pool's own preparation comes after that, so all of it leaves in one write per
+ * link. */
+#ifndef SQ_SIDECAR_HUB_H
+#define SQ_SIDECAR_HUB_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/heap.h"
+#include "core/htab.h"
+#include "core/list.h"
+#include "sidecar/config.h"
+#include "sidecar/metrics.h"
+#include "sidecar/output.h"
+#include "sidecar/pool.h"
+
+struct sq_declared;
+struct sq_listener;
+
+enum { SQ_READ_MAX = 65536 };
+
+/* The sessions that are attached over one link. */
+struct sq_hub_link {
+	struct sq_list node;
+	struct sq_uplink *link;
+	struct sq_list sessions;
+};
+
+struct sq_hub {
+	struct ev_loop *loop;
+	const struct sq_sidecar_cfg *cfg;
+	const struct sq_metrics *metrics;
+	struct sq_pool *pool;
+	struct sq_listener *listener;
+	struct sq_declared *declared;
+	uint64_t instance;
+	uint64_t ordinals;           /* MQTT connections of this process so far */
+	bool stopping;
+	bool link_was_up;
+	struct sq_htab by_epoch;     /* attached sessions */
+	struct sq_htab by_client;    /* the newest session of each client id */
+	struct sq_list sessions;     /* all that have not ended */
+	struct sq_list reap;         /* sessions to free */
+	struct sq_list posts;        /* requests of sessions that are not answered */
+	struct sq_list waiting;      /* sessions without a link */
+	struct sq_list turns;        /* sessions with something to do */
+	struct sq_list links;        /* struct sq_hub_link */
+	struct sq_list clients;      /* all */
+	struct sq_list resumed;      /* clients whose input goes on */
+	struct sq_list writers;      /* clients with output */
+	struct sq_list dead;         /* clients to free */
+	size_t n_clients, n_sessions;
+	struct sq_heap timers;       /* of sessions */
+	struct sq_output_cache outputs;
+	unsigned char *read_buf;     /* 2 * SQ_READ_MAX: what is left, and what is read */
+	ev_prepare prepare;
+	ev_timer sweep, timer;
+};
+
+/* Makes the hub and its pool.  NULL with a line in 'err'. */
+struct sq_hub *sq_hub_new(struct ev_loop *, const struct sq_sidecar_cfg *, struct sq_buf *err);
+/* Ends all clients and sessions where they are, and frees '*hp'. */
+void sq_hub_free(struct sq_hub **hp);
+/* No new client; the others are told and leave; what was published still goes
+ * out.  sq_hub_idle() tells when that is done. */
+void sq_hub_stop(struct sq_hub *);
+bool sq_hub_idle(const struct sq_hub *);
+
+/* The loop's now, CLOCK_MONOTONIC-like milliseconds. */
+uint64_t sq_hub_now(const struct sq_hub *);
+/* The record of an open link; NULL if it is not known (any more). */
+struct sq_hub_link *sq_hub_link_find(struct sq_hub *, const struct sq_uplink *);
+/* Makes sure that the loop wakes for the earliest timer. */
+void sq_hub_arm(struct sq_hub *);
+
+static inline void
+sq_hub_count(const struct sq_hub *h, enum sq_sidecar_metric m, int64_t by)
+{
+	sq_metric_add(h->metrics, m, by);
+}
+
+#endif

@@ -1,0 +1,232 @@
+/* sqmqos-sidecar: reads the configuration, opens the local sockets, starts the
+ * pool, and turns the loop until it is told to stop. */
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/admin.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/config.h"
+#include "sidecar/declared.h"
+#include "sidecar/hub.h"
+#include "sidecar/listener.h"
+#include "sidecar/status.h"
+
+enum { EXIT_FAILED = 1, EXIT_CONFIG = 2 };
+
+struct program {
+	struct sq_sidecar_cfg config;
+	struct ev_loop *loop;
+	struct sq_hub *hub;
+	struct sq_status *status;
+	struct sq_admin *admin;
+	ev_signal term, intr;
+	ev_timer deadline, poll;
+	bool stopping;
+};
+
+static const char usage[] =
+    "usage: sqmqos-sidecar [--config FILE] [--KEY VALUE]...\n"
+    "\n"
+    "Plain MQTT on localhost for the apps of a pod, HTTP/2 to the brokers.  Keys come\n"
+    "from the YAML file that --config or SQMQOS_CONFIG names, from the environment\n"
+    "(SQMQOS_TLS_CA_FILE), and from flags (--tls.ca-file); later wins.\n"
+    "\n"
+    "  --help           this text\n"
+    "  --help-markdown  the table of keys for the documentation\n"
+    "  --version        the version\n"
+    "  --check-config   read and check the configuration, then exit\n"
+    "\n"
+    "Signals: SIGTERM and SIGINT tell the clients, send what they have published (at\n"
+    "most shutdown.timeout) and end; a second one ends at once.\n"
+    "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration.\n"
+    "\n";
+
+static void
+program_print(const struct sq_buf *text)
+{
+	fwrite(sq_buf_data(text), 1, sq_buf_len(text), stdout);
+	fflush(stdout);
+}
+
+/* One line on stderr: why the program does not run. */
+static int
+program_fail(int code, struct sq_buf *err)
+{
+	fprintf(stderr, "sqmqos-sidecar: %.*s\n", (int)sq_buf_len(err),
+	    (const char *)sq_buf_data(err));
+	sq_buf_fini(err);
+	return code;
+}
+
+/* --help and the like; true when that was all. */
+static bool
+program_help(int argc, char **argv)
+{
+	struct sq_buf out = {0};
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			sq_buf_append(&out, usage, sizeof usage - 1);
+			sq_config_help(sq_sidecar_keys, sq_sidecar_keys_n, &out);
+		} else if (strcmp(argv[i], "--help-markdown") == 0) {
+			sq_config_markdown(sq_sidecar_keys, sq_sidecar_keys_n, &out);
+		} else if (strcmp(argv[i], "--version") == 0) {
+			sq_buf_printf(&out, "sqmqos-sidecar %s\n", SQ_VERSION);
+		} else {
+			continue;
+		}
+		program_print(&out);
+		sq_buf_fini(&out);
+		return true;
+	}
+	return false;
+}
+
+/* Takes --check-config out of the arguments; true if it was there. */
+static bool
+program_check_only(int *argc, char **argv)
+{
+	int n = 1;
+
+	for (int i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], "--check-config") != 0)
+			argv[n++] = argv[i];
+	}
+	if (n == *argc)
+		return false;
+	*argc = n;
+	argv[n] = NULL;
+	return true;
+}
+
+/* As many descriptors as the hard limit gives: clients, links, and some more. */
+static void
+program_descriptors(const struct program *p)
+{
+	struct rlimit rl;
+	rlim_t want = p->config.max_clients + 256;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_cur >= want)
+		return;
+	rl.rlim_cur = want < rl.rlim_max ? want : rl.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &rl);
+	if (rl.rlim_cur < want)
+		SQ_INFO("sidecar", "the limit of %llu descriptors is below limits.clients",
+		    (unsigned long long)rl.rlim_cur);
+}
+
+static void
+program_on_deadline(struct ev_loop *loop, ev_timer *w, int events)
+{
+	(void)w;
+	(void)events;
+	SQ_WARN("sidecar", "not everything could be sent before shutdown.timeout");
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void
+program_on_poll(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct program *p = w->data;
+
+	(void)events;
+	if (sq_hub_idle(p->hub))
+		ev_break(loop, EVBREAK_ALL);
+}
+
+static void
+program_on_signal(struct ev_loop *loop, ev_signal *w, int events)
+{
+	struct program *p = w->data;
+
+	(void)events;
+	if (p->stopping) {
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	p->stopping = true;
+	SQ_INFO("sidecar", "stopping");
+	sq_hub_stop(p->hub);
+	ev_timer_init(&p->deadline, program_on_deadline,
+	    (double)p->config.shutdown_ms / 1000.0, 0.0);
+	ev_timer_start(loop, &p->deadline);
+	ev_timer_init(&p->poll, program_on_poll, 0.0, 0.01);
+	p->poll.data = p;
+	ev_timer_start(loop, &p->poll);
+}
+
+static void
+program_signals(struct program *p)
+{
+	ev_signal_init(&p->term, program_on_signal, SIGTERM);
+	ev_signal_init(&p->intr, program_on_signal, SIGINT);
+	p->term.data = p->intr.data = p;
+	ev_signal_start(p->loop, &p->term);
+	ev_signal_start(p->loop, &p->intr);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Everything up to the loop; 0, or an exit code with a line in 'err'. */
+static int
+program_start(struct program *p, struct sq_buf *err)
+{
+	const struct sq_sidecar_cfg *cfg = &p->config;
+
+	program_descriptors(p);
+	p->hub = sq_hub_new(p->loop, cfg, err);
+	if (p->hub == NULL)
+		return EXIT_FAILED;
+	sq_declared_new(p->hub);
+	p->hub->listener = sq_listener_open(p->hub, err);
+	if (p->hub->listener == NULL)
+		return EXIT_FAILED;
+	p->status = sq_status_new(p->hub);
+	if (cfg->admin_listen != NULL && cfg->admin_listen[0] != '\0') {
+		p->admin = sq_status_serve(p->status, cfg->admin_listen, err);
+		if (p->admin == NULL)
+			return EXIT_FAILED;
+	}
+	SQ_INFO("sidecar", "listening on port %llu, space %s, workload %s, pod %s",
+	    (unsigned long long)cfg->listen_port, cfg->space, cfg->workload, cfg->pod);
+	return 0;
+}
+
+int
+main(int argc, char **argv, char **envp)
+{
+	struct program p = {0};
+	struct sq_buf err = {0};
+	bool check_only;
+	int rc;
+
+	if (program_help(argc, argv))
+		return 0;
+	check_only = program_check_only(&argc, argv);
+	if (sq_sidecar_config(&p.config, argc, argv, envp, &err) != 0) {
+		sq_sidecar_config_free(&p.config);
+		return program_fail(EXIT_CONFIG, &err);
+	}
+	if (check_only) {
+		sq_sidecar_config_free(&p.config);
+		return 0;
+	}
+	sq_log_set_level((enum sq_log_level)p.config.log_level);
+	p.loop = ev_default_loop(EVFLAG_AUTO);
+	program_signals(&p);
+	rc = program_start(&p, &err);
+	if (rc == 0)
+		ev_run(p.loop, 0);
+	sq_admin_stop(&p.admin);
+	sq_status_free(&p.status);
+	sq_hub_free(&p.hub);
+	sq_sidecar_config_free(&p.config);
+	ev_loop_destroy(p.loop);
+	return rc != 0 ? program_fail(rc, &err) : 0;
+}

@@ -1,0 +1,262 @@
+/* Attach and detach of a session (docs/link.md, "Requests"). */
+#include "sidecar/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/client.h"
+#include "sidecar/declared.h"
+#include "sidecar/session_priv.h"
+
+struct attach_post {
+	struct sq_session_post post;
+	struct sq_buf body;
+};
+
+struct detach_post {
+	struct sq_session_post post;
+	struct sq_buf body;
+};
+
+void
+sq_session_unlink(struct sq_session *s)
+{
+	struct sq_hub *h = s->hub;
+
+	sq_list_remove(&s->place);
+	if (s->epoch != 0) {
+		sq_htab_remove(&h->by_epoch, &s->epoch_node);
+		s->epoch = 0;
+		sq_hub_count(h, SQ_M_ATTACHED, -1);
+	}
+	if (s->link != NULL)
+		sq_uplink_use(s->link, -1);
+	s->link = NULL;
+	s->attach_seq++;
+}
+
+/* Holds the link that the answer came on. */
+static void
+attach_link(struct sq_session *s, struct sq_uplink *link, uint64_t epoch)
+{
+	struct sq_hub_link *hl = sq_hub_link_find(s->hub, link);
+
+	sq_session_unlink(s);
+	s->epoch = epoch;
+	sq_htab_insert(&s->hub->by_epoch, &s->epoch_node, sq_hash_u64(epoch));
+	sq_hub_count(s->hub, SQ_M_ATTACHED, 1);
+	s->link = link;
+	sq_uplink_use(link, 1);
+	sq_list_push_back(&hl->sessions, &s->place);
+}
+
+static void
+attach_lanes(struct sq_session *s, const struct sq_attached *a, bool same, bool first)
+{
+	for (int i = 0; i < SQ_LANES; i++) {
+		struct sq_lane_attach la = {.last = a->last[i], .same = same,
+		    .clean = first && s->clean_start, .run = sq_random_u64()};
+
+		s->last[i] = a->last[i];
+		if (s->lane[i] == NULL)
+			continue;
+		sq_lane_out_attached(s->lane[i], &la);
+		if (sq_lane_out_held(s->lane[i]))
+			s->due_retry = sq_hub_now(s->hub);
+	}
+}
+
+static void
+attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_attached *a)
+{
+	bool first = s->incarnation == 0;
+	bool same = s->incarnation == a->incarnation;
+
+	SQ_DEBUG("session", "client %s: attached over %s, present=%d same=%d", s->client_id,
+	    sq_uplink_name(link), a->present, same);
+	attach_link(s, link, a->epoch);
+	s->state = SQ_SESSION_ATTACHED;
+	s->attached_ms = sq_hub_now(s->hub);
+	s->incarnation = a->incarnation;
+	s->max_packet = a->max_packet;
+	attach_lanes(s, a, same, first);
+	sq_inbox_attached(s->inbox, a);
+	if (first && s->client != NULL)
+		sq_client_attached(s->client, a->present && !s->clean_start, a->max_packet);
+	if (!first && !same)
+		SQ_INFO("session", "client %s: the broker has lost the session, making it again",
+		    s->client_id);
+	if (!same)
+		sq_session_resubscribe(s);
+	if (!same && !s->leaving)
+		sq_declared_attached(s->hub->declared, s);
+	sq_session_flush_pubrels(s);
+	sq_session_outcomes(s, sq_hub_now(s->hub));
+	if (s->client != NULL)
+		sq_client_resume(s->client);
+	sq_session_wake(s);
+	if (sq_uplink_draining(link))
+		sq_session_link_draining(s);
+}
+
+static void
+attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_answer *ans)
+{
+	switch (ans->status) {
+	case 409:
+		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
+		if (ans->conflict == SQ_ANSWER_SUPERSEDED) {
+			sq_session_detached(s, 0x8e);
+			return;
+		}
+		break;
+	case 400:
+	case 413:
+		sq_uplink_fail(link, "it calls an attach malformed");
+		break;
+	case 401:
+	case 403:
+		SQ_WARN("session", "client %s: not authorized by the broker (%u)", s->client_id,
+		    ans->status);
+		if (s->incarnation == 0)
+			s->put_sent = false;
+		if (s->client != NULL)
+			sq_client_refuse(s->client, SQ_MQTT_RC_NOT_AUTHORIZED,
+			    "not authorized by the broker");
+		if (s->state == SQ_SESSION_ENDED)
+			return;
+		if (s->failures == 0)
+			s->failures = 1;
+		break;
+	default:
+		break;
+	}
+	sq_session_again(s, ans->retry_after_ms);
+}
+
+static void
+attach_done(struct sq_request *req, const struct sq_answer *ans)
+{
+	struct attach_post *p = SQ_CONTAINER_OF(req, struct attach_post, post.req);
+	struct sq_session *s = p->post.session;
+	struct sq_attached a;
+
+	if (s->state == SQ_SESSION_ENDED) {
+		/* the broker finds that out by the next attach, or its grace time */
+	} else if (ans->status != 200) {
+		attach_refused(s, p->post.link, ans);
+	} else if (sq_attached_decode(ans->body, ans->len, &a) == 0) {
+		attach_succeeded(s, p->post.link, &a);
+	} else {
+		sq_uplink_fail(p->post.link, "it answered an attach with something malformed");
+		sq_session_again(s, 0);
+	}
+	sq_buf_fini(&p->body);
+	sq_session_post_free(&p->post);
+}
+
+void
+sq_session_attach(struct sq_session *s)
+{
+	struct sq_uplink *link = sq_pool_pick(s->hub->pool);
+	struct sq_open_id *ids = NULL;
+	struct attach_post *p;
+	struct sq_attach a = {0};
+
+	if (link == NULL) {
+		s->state = SQ_SESSION_WAITING;
+		sq_list_remove(&s->place);
+		sq_list_push_back(&s->hub->waiting, &s->place);
+		return;
+	}
+	p = sq_session_post_new(s, sizeof *p, NULL);
+	a.instance = s->hub->instance;
+	a.ordinal = s->ordinal;
+	a.attempt = ++s->attempt;
+	a.link = sq_uplink_id(link);
+	a.flags = (uint8_t)((s->clean_start ? SQ_ATTACH_CLEAN_START : 0) |
+	    (s->will != NULL ? SQ_ATTACH_WILL : 0) |
+	    (s->version == SQ_MQTT_V5 ? SQ_ATTACH_MQTT5 : 0) |
+	    (s->keeper ? SQ_ATTACH_KEEPER : 0));
+	a.expiry_s = s->expiry_s;
+	a.incarnation = s->incarnation;
+	if (s->will != NULL) {
+		a.will_delay_s = s->will_delay_s;
+		a.will = (struct sq_bytes){s->will->bytes, s->will->size};
+	}
+	sq_inbox_attach(s->inbox, &a, &ids);
+	sq_attach_encode(&p->body, &a, ids);
+	free(ids);
+	p->post.req.put = true;
+	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
+	p->post.req.n_body = 1;
+	p->post.req.done = attach_done;
+	s->state = SQ_SESSION_ATTACHING;
+	s->put_sent = true;
+	s->due_attach = 0;
+	sq_session_post_send(&p->post, link);
+}
+
+void
+sq_session_link_draining(struct sq_session *s)
+{
+	if (s->state != SQ_SESSION_ATTACHED || sq_pool_pick(s->hub->pool) == NULL)
+		return;
+	/* It stays attached here until the other broker has answered. */
+	s->attach_seq++;
+	sq_session_attach(s);
+}
+
+void
+sq_session_link_down(struct sq_session *s)
+{
+	/* A move that is on its way over another link goes on. */
+	if (s->state == SQ_SESSION_ATTACHING) {
+		uint32_t seq = s->attach_seq;
+
+		sq_session_unlink(s);
+		s->attach_seq = seq;
+	} else {
+		sq_session_again(s, 0);
+	}
+}
+
+static void
+detach_done(struct sq_request *req, const struct sq_answer *ans)
+{
+	struct detach_post *p = SQ_CONTAINER_OF(req, struct detach_post, post.req);
+	struct sq_session *s = p->post.session;
+
+	sq_buf_fini(&p->body);
+	if (s->state == SQ_SESSION_ENDED) {
+		/* gone meanwhile */
+	} else if (ans->status == 204 || ans->status == 200) {
+		sq_session_end(s);
+	} else if (s->state != SQ_SESSION_DETACHING) {
+		/* the link went down first: the attach is under way */
+	} else if (ans->status == 409 && ans->conflict == SQ_ANSWER_SUPERSEDED) {
+		sq_session_end(s);
+	} else {
+		sq_session_again(s, ans->retry_after_ms);
+	}
+	sq_session_post_free(&p->post);
+}
+
+void
+sq_session_post_detach(struct sq_session *s)
+{
+	struct detach_post *p = sq_session_post_new(s, sizeof *p, "detach");
+	struct sq_detach d = {.expiry_s = s->expiry_s, .will = s->publish_will};
+
+	for (int i = 0; i < SQ_LANES; i++)
+		d.last[i] = s->lane[i] != NULL ? sq_lane_out_last(s->lane[i]) : s->last[i];
+	sq_detach_encode(&p->body, &d);
+	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
+	p->post.req.n_body = 1;
+	p->post.req.done = detach_done;
+	s->state = SQ_SESSION_DETACHING;
+	sq_session_post_send(&p->post, s->link);
+}

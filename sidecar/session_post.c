@@ -1,0 +1,341 @@
+/* Requests of an attached session: batches up, settlements and credit down, and
+ * what their answers mean. */
+#include "sidecar/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/client.h"
+#include "sidecar/session_priv.h"
+
+enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000, PAUSE_MS = 50, PAUSE_BUSY_MS = 500 };
+
+struct batch_post {
+	struct sq_session_post post;
+	struct sq_lane_flight flight;
+	unsigned lane;
+};
+
+struct settle_post {
+	struct sq_session_post post;
+	struct sq_inbox_flight flight;
+};
+
+void *
+sq_session_post_new(struct sq_session *s, size_t size, const char *what)
+{
+	size_t base = strlen(s->path), tail = what != NULL ? strlen(what) + 25 : 1;
+	struct sq_session_post *p = sq_xmalloc(size + base + tail);
+	char *path = (char *)p + size;
+
+	memset(p, 0, size);
+	memcpy(path, s->path, base + 1);
+	if (what != NULL)
+		snprintf(path + base, tail, "/%s?epoch=%016llx", what,
+		    (unsigned long long)s->epoch);
+	sq_list_init(&p->req.node);
+	p->req.path = path;
+	p->session = s;
+	sq_list_init(&p->all);
+	return p;
+}
+
+void
+sq_session_post_send(struct sq_session_post *p, struct sq_uplink *link)
+{
+	struct sq_session *s = p->session;
+
+	p->attach_seq = s->attach_seq;
+	p->link = link;
+	s->requests++;
+	sq_list_push_back(&s->hub->posts, &p->all);
+	sq_uplink_send(link, &p->req);
+}
+
+void
+sq_session_post_free(struct sq_session_post *p)
+{
+	struct sq_session *s = p->session;
+
+	sq_list_remove(&p->all);
+	s->requests--;
+	if (s->state != SQ_SESSION_ENDED)
+		sq_session_wake(s);
+	else if (s->requests == 0)
+		sq_list_push_back(&s->hub->reap, &s->all);
+	free(p);
+}
+
+void
+sq_session_fail_posts(struct sq_hub *h)
+{
+	static const struct sq_answer lost;
+	struct sq_session_post *p;
+
+	while ((p = SQ_LIST_FIRST(&h->posts, struct sq_session_post, all)) != NULL)
+		p->req.done(&p->req, &lost);
+}
+
+bool
+sq_session_refused(struct sq_session *s, const struct sq_session_post *p,
+    const struct sq_answer *ans)
+{
+	if (ans->status == 409)
+		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
+	if (p->attach_seq != s->attach_seq || s->state != SQ_SESSION_ATTACHED)
+		return false; /* of an older attachment: nothing follows from it */
+	switch (ans->status) {
+	case 0:   /* the stream alone, or its link, which will say so */
+	case 429:
+	case 503:
+		s->due_pause = sq_hub_now(s->hub) + (ans->retry_after_ms != 0
+		    ? ans->retry_after_ms : ans->status == 0 ? PAUSE_MS : PAUSE_BUSY_MS);
+		sq_session_wake(s);
+		return true;
+	case 409:
+		if (ans->conflict == SQ_ANSWER_GAP) {
+			sq_session_wake(s);
+			return true;
+		}
+		if (ans->conflict == SQ_ANSWER_SUPERSEDED) {
+			sq_session_detached(s, 0x8e);
+			return false;
+		}
+		break;
+	case 400:
+	case 404:
+		sq_uplink_fail(s->link, "it calls a request malformed");
+		return true; /* the link's end follows */
+	default:
+		break;
+	}
+	sq_session_again(s, ans->retry_after_ms);
+	return false;
+}
+
+/* --- batches --- */
+
+/* MQTT 3.1.1 can't refuse a publish.  True: the message is kept, to be sent
+ * again; else the connection ends. */
+static bool
+outcome_v3(struct sq_session *s, struct sq_lane_out *l, const struct sq_lane_outcome *o,
+    uint64_t now_ms)
+{
+	if (o->reason != SQ_MQTT_RC_QUOTA_EXCEEDED && o->reason != SQ_MQTT_RC_UNSPECIFIED) {
+		SQ_WARN("session", "client %s: publish refused with 0x%02x", s->client_id,
+		    o->reason);
+		sq_client_end(s->client, SQ_END_MESSAGE_REFUSED);
+		return false;
+	}
+	sq_lane_out_hold(l);
+	if (s->retry_ms == 0) { /* the first one since something was accepted */
+		s->retry_ms = RETRY_MIN_MS;
+	} else {
+		s->retry_ms = s->retry_ms * 2 < RETRY_MAX_MS ? s->retry_ms * 2 : RETRY_MAX_MS;
+	}
+	s->due_retry = now_ms + s->retry_ms;
+	sq_session_wake(s);
+	return true;
+}
+
+void
+sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
+{
+	struct sq_lane_outcome o;
+
+	for (int i = 0; i < SQ_LANES; i++) {
+		struct sq_lane_out *l = s->lane[i];
+		size_t before = l != NULL ? sq_lane_out_bytes(l) : 0;
+
+		while (l != NULL && sq_lane_out_outcome(l, &o)) {
+			if (s->client == NULL || o.qos == 0)
+				continue;
+			if (o.reason >= 0x80 && s->version != SQ_MQTT_V5) {
+				if (outcome_v3(s, l, &o, now_ms))
+					break;
+				continue; /* the client is gone now */
+			}
+			s->retry_ms = 0;
+			sq_client_acked(s->client, &o);
+		}
+		if (s->client != NULL && l != NULL && sq_lane_out_bytes(l) != before &&
+		    sq_lane_out_room(l))
+			sq_client_resume(s->client);
+	}
+}
+
+static void
+batch_accepted(struct sq_session *s, struct batch_post *p, const struct sq_answer *ans)
+{
+	struct sq_outcomes o;
+
+	if (sq_outcomes_decode(ans->body, ans->len, &o) != 0)
+		o = (struct sq_outcomes){0};
+	if (sq_lane_out_answered(s->lane[p->lane], &p->flight, &o) != 0) {
+		sq_uplink_fail(p->post.link, "its outcomes don't fit the batch");
+		return;
+	}
+	if (p->post.attach_seq == s->attach_seq)
+		s->failures = 0;
+	sq_session_outcomes(s, sq_hub_now(s->hub));
+}
+
+static void
+batch_refused(struct sq_session *s, struct batch_post *p, const struct sq_answer *ans)
+{
+	struct sq_lane_out *l = s->lane[p->lane];
+	int rc = 0;
+
+	if (ans->status == 409 && ans->conflict == SQ_ANSWER_GAP) {
+		rc = sq_lane_out_gap(l, &p->flight, ans->last);
+	} else if (ans->status == 409 && ans->conflict == SQ_ANSWER_RUN) {
+		sq_lane_out_run_lost(l, &p->flight);
+	} else if (ans->status == 413) {
+		SQ_WARN("session", "client %s: a message is above the broker's limit",
+		    s->client_id);
+		rc = sq_lane_out_too_big(l, &p->flight, SQ_MQTT_RC_IMPLEMENTATION);
+	} else {
+		sq_lane_out_failed(l, &p->flight);
+	}
+	if (ans->status == 413 && rc == 0)
+		return;
+	if (rc != 0 && p->post.attach_seq == s->attach_seq && s->state == SQ_SESSION_ATTACHED)
+		sq_session_again(s, 0);
+	else
+		(void)sq_session_refused(s, &p->post, ans);
+}
+
+/* A flight of a session that has ended needs its lane no more than to let go. */
+static void
+batch_done(struct sq_request *req, const struct sq_answer *ans)
+{
+	struct batch_post *p = SQ_CONTAINER_OF(req, struct batch_post, post.req);
+	struct sq_session *s = p->post.session;
+
+	if (s->state == SQ_SESSION_ENDED) {
+		sq_lane_out_failed(s->lane[p->lane], &p->flight);
+	} else if (ans->status == 200) {
+		batch_accepted(s, p, ans);
+	} else {
+		batch_refused(s, p, ans);
+	}
+	sq_session_post_free(&p->post);
+}
+
+void
+sq_session_post_lanes(struct sq_session *s, uint64_t now_ms)
+{
+	struct batch_post *p;
+
+	if (s->due_retry != 0 && now_ms >= s->due_retry) {
+		s->due_retry = 0;
+		sq_lane_out_retry(s->lane[1]);
+	}
+	for (unsigned i = 0; i < SQ_LANES; i++) {
+		struct sq_lane_flight f;
+
+		while (s->lane[i] != NULL && sq_lane_out_take(s->lane[i], &f)) {
+			p = sq_session_post_new(s, sizeof *p, "messages");
+			p->lane = i;
+			p->flight = f;
+			p->post.req.body[0] = (struct iovec){p->flight.header, SQ_BATCH_HEADER};
+			p->post.req.body[1] = (struct iovec){
+			    (void *)(uintptr_t)f.entries.p, f.entries.len};
+			p->post.req.n_body = 2;
+			p->post.req.done = batch_done;
+			sq_session_post_send(&p->post, s->link);
+		}
+	}
+}
+
+/* --- settlements --- */
+
+void
+sq_session_flush_pubrels(struct sq_session *s)
+{
+	uint16_t id;
+
+	while (sq_inbox_pubrel(s->inbox, &id)) {
+		if (s->client != NULL)
+			sq_client_pubrel(s->client, id);
+	}
+}
+
+static void
+settle_done(struct sq_request *req, const struct sq_answer *ans)
+{
+	struct settle_post *p = SQ_CONTAINER_OF(req, struct settle_post, post.req);
+	struct sq_session *s = p->post.session;
+	bool ok = ans->status == 204 || ans->status == 200;
+
+	if (s->state == SQ_SESSION_ENDED || ok) {
+		if (ok && p->post.attach_seq == s->attach_seq)
+			s->failures = 0;
+		sq_inbox_done(s->inbox, &p->flight, ok);
+		if (s->state != SQ_SESSION_ENDED)
+			sq_session_flush_pubrels(s);
+	} else if (ans->status == 0 || ans->status == 429 || ans->status == 503) {
+		sq_inbox_again(s->inbox, &p->flight);
+		(void)sq_session_refused(s, &p->post, ans);
+	} else {
+		sq_inbox_done(s->inbox, &p->flight, false);
+		(void)sq_session_refused(s, &p->post, ans);
+	}
+	sq_session_post_free(&p->post);
+}
+
+void
+sq_session_post_settlements(struct sq_session *s)
+{
+	struct sq_inbox_flight f;
+	struct settle_post *p;
+
+	while (sq_inbox_take(s->inbox, &f)) {
+		p = sq_session_post_new(s, sizeof *p, "settlements");
+		p->flight = f;
+		p->post.req.body[0] = (struct iovec){sq_buf_data(&f.body), sq_buf_len(&f.body)};
+		p->post.req.n_body = 1;
+		p->post.req.done = settle_done;
+		sq_session_post_send(&p->post, s->link);
+	}
+}
+
+bool
+sq_session_flushed(const struct sq_session *s)
+{
+	for (int i = 0; i < SQ_LANES; i++) {
+		if (s->lane[i] != NULL && !sq_lane_out_idle(s->lane[i]))
+			return false;
+	}
+	return sq_inbox_flushed(s->inbox) && !s->sub_flying;
+}
+
+/* --- deliveries --- */
+
+void
+sq_session_deliver(struct sq_session *s, const struct sq_deliver *d, const struct sq_target *t,
+    struct sq_block *block)
+{
+	uint32_t size = sq_image_size(d->image);
+	unsigned qos = t->flags & SQ_TARGET_QOS;
+	static const struct sq_origin no_origin;
+
+	if (s->client == NULL)
+		return; /* on its way out: the broker takes it back */
+	if (qos == 0) {
+		sq_inbox_qos0(s->inbox, size);
+		if (sq_client_deliver(s->client, d, t, block) != 0)
+			sq_session_written(s, 1, size);
+		return;
+	}
+	if (sq_inbox_deliver(s->inbox, t, d->has_origin ? &d->origin : &no_origin, size) ==
+	    SQ_INBOX_WRITE) {
+		if (sq_client_deliver(s->client, d, t, block) != 0)
+			sq_inbox_discard(s->inbox, t->packet_id, SQ_MQTT_RC_PACKET_TOO_LARGE);
+	}
+	if (sq_inbox_due(s->inbox))
+		sq_session_wake(s);
+}

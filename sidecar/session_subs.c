@@ -1,0 +1,422 @@
+/* SUBSCRIBE and UNSUBSCRIBE of a session, and declared bindings: asked of the
+ * broker in order, one request at a time; what a live client has subscribed to
+ * is kept, to be made again when the broker has lost it. */
+#include "sidecar/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "proto/topic/topic.h"
+#include "sidecar/client.h"
+#include "sidecar/declared.h"
+#include "sidecar/session_priv.h"
+
+enum {
+	SUBREQ_BYTES_MAX = 262144, /* of a session that waits to be asked; then EAGAIN */
+	POST_BYTES_MAX = 65536,    /* of a request, unless it is one packet's */
+	PACKET_ENTRIES_MAX = 2048,
+	CODE_ASK = 0xff,           /* the broker's answer goes here */
+};
+
+/* What came in one packet, or one declaration. */
+struct subreq {
+	struct sq_list node;
+	uint8_t op;           /* SQ_SUB_SUBSCRIBE or SQ_SUB_UNSUBSCRIBE */
+	bool declared, again; /* 'again': the client knows nothing of it */
+	uint16_t packet_id;
+	uint16_t n, n_ask;    /* entries; of which are asked for */
+	uint32_t token;
+	uint8_t *codes;
+	struct sq_buf entries;
+};
+
+/* A live client's subscription. */
+struct sub {
+	struct sq_hnode node;
+	uint32_t sub_id;
+	uint16_t len;
+	uint8_t options;
+	char filter[];
+};
+
+struct subs_post {
+	struct sq_session_post post;
+	struct sq_list subreqs;
+	struct sq_buf body;
+};
+
+/* --- what the client has subscribed to --- */
+
+static struct sub *
+subs_find(const struct sq_session *s, struct sq_bytes filter, uint64_t hash)
+{
+	struct sq_hnode *n = sq_htab_find(&s->subs, hash);
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
+
+		if (sub->len == filter.len && memcmp(sub->filter, filter.p, filter.len) == 0)
+			return sub;
+	}
+	return NULL;
+}
+
+static void
+subs_set(struct sq_session *s, const struct sq_sub *e)
+{
+	uint64_t hash = sq_hash(e->filter.p, e->filter.len);
+	struct sub *sub = subs_find(s, e->filter, hash);
+
+	if (sub == NULL) {
+		sub = sq_xmalloc(sizeof *sub + e->filter.len);
+		sub->len = (uint16_t)e->filter.len;
+		memcpy(sub->filter, e->filter.p, e->filter.len);
+		sq_htab_insert(&s->subs, &sub->node, hash);
+	}
+	sub->options = e->options;
+	sub->sub_id = e->sub_id;
+}
+
+static void
+subs_remove(struct sq_session *s, struct sq_bytes filter)
+{
+	struct sub *sub = subs_find(s, filter, sq_hash(filter.p, filter.len));
+
+	if (sub == NULL)
+		return;
+	sq_htab_remove(&s->subs, &sub->node);
+	free(sub);
+}
+
+void
+sq_session_free_subs(struct sq_session *s)
+{
+	struct sq_hnode *n, *next;
+
+	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
+		next = sq_htab_walk(&s->subs, n);
+		sq_htab_remove(&s->subs, n);
+		free(SQ_CONTAINER_OF(n, struct sub, node));
+	}
+	sq_htab_fini(&s->subs);
+}
+
+void
+sq_session_inherit_subs(struct sq_session *to, struct sq_session *from)
+{
+	struct sq_htab mine = to->subs;
+
+	if (to->clean_start || !to->durable || !from->durable || mine.n != 0)
+		return;
+	to->subs = from->subs;
+	from->subs = mine;
+}
+
+/* --- requests --- */
+
+static void
+subreq_free(struct subreq *r)
+{
+	free(r->codes);
+	sq_buf_fini(&r->entries);
+	free(r);
+}
+
+static struct subreq *
+subreq_new(uint8_t op, uint16_t packet_id, uint16_t n)
+{
+	struct subreq *r = sq_xcalloc(1, sizeof *r);
+
+	r->op = op;
+	r->packet_id = packet_id;
+	r->n = n;
+	r->codes = sq_xmalloc(n);
+	sq_list_init(&r->node);
+	return r;
+}
+
+static void
+subreq_ask(struct subreq *r, uint16_t i, const struct sq_sub *sub)
+{
+	r->codes[i] = CODE_ASK;
+	r->n_ask++;
+	sq_sub_put(&r->entries, sub);
+}
+
+static void
+subreq_queue(struct sq_session *s, struct subreq *r, bool first)
+{
+	s->subreq_bytes += sq_buf_len(&r->entries);
+	if (first)
+		sq_list_push_front(&s->subreqs, &r->node);
+	else
+		sq_list_push_back(&s->subreqs, &r->node);
+	sq_session_wake(s);
+}
+
+void
+sq_session_drop_subreqs(struct sq_session *s)
+{
+	SQ_LIST_FOR_EACH_SAFE(r, &s->subreqs, struct subreq, node) {
+		sq_list_remove(&r->node);
+		subreq_free(r);
+	}
+	s->subreq_bytes = 0;
+}
+
+/* A packet's request is complete; one with nothing to ask is answered at once. */
+static void
+subreq_start(struct sq_session *s, struct subreq *r)
+{
+	if (r->n_ask != 0) {
+		subreq_queue(s, r, false);
+		return;
+	}
+	sq_client_suback(s->client, r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK
+	    : SQ_MQTT_UNSUBACK, r->packet_id, r->codes, r->n);
+	subreq_free(r);
+}
+
+/* All entries of a packet are refused alike. */
+static void
+subs_refuse_packet(struct sq_session *s, uint8_t type, uint16_t packet_id, uint32_t count)
+{
+	uint8_t *codes = sq_xmalloc(count);
+
+	memset(codes, SQ_MQTT_RC_QUOTA_EXCEEDED, count);
+	if (type == SQ_MQTT_UNSUBACK)
+		memset(codes, SQ_MQTT_RC_IMPLEMENTATION, count);
+	sq_client_suback(s->client, type, packet_id, codes, count);
+	free(codes);
+}
+
+int
+sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
+    struct sq_bytes entries, uint32_t sub_id)
+{
+	struct sq_topic_filter f;
+	struct sq_mqtt_sub in;
+	struct subreq *r;
+
+	if (s->subreq_bytes > SUBREQ_BYTES_MAX)
+		return SQ_EAGAIN;
+	if (count > PACKET_ENTRIES_MAX) {
+		subs_refuse_packet(s, SQ_MQTT_SUBACK, packet_id, count);
+		return 0;
+	}
+	r = subreq_new(SQ_SUB_SUBSCRIBE, packet_id, (uint16_t)count);
+	for (uint16_t i = 0; i < count && sq_mqtt_sub_next(&entries, &in); i++) {
+		struct sq_sub sub = {.op = SQ_SUB_SUBSCRIBE, .sub_id = sub_id,
+		    .filter = in.filter, .options = (uint8_t)(in.qos |
+		    (in.no_local ? 4 : 0) | (in.retain_as_published ? 8 : 0) |
+		    in.retain_handling << 4)};
+
+		if (sq_topic_filter_parse(in.filter, &f, NULL) != 0)
+			r->codes[i] = SQ_MQTT_RC_FILTER_INVALID;
+		else if (s->subs.n + i >= s->hub->cfg->max_subscriptions)
+			r->codes[i] = SQ_MQTT_RC_QUOTA_EXCEEDED;
+		else
+			subreq_ask(r, i, &sub);
+	}
+	subreq_start(s, r);
+	return 0;
+}
+
+int
+sq_session_unsubscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
+    struct sq_bytes filters)
+{
+	struct sq_bytes filter;
+	struct sq_topic_filter f;
+	struct subreq *r;
+
+	if (s->subreq_bytes > SUBREQ_BYTES_MAX)
+		return SQ_EAGAIN;
+	if (count > PACKET_ENTRIES_MAX) {
+		subs_refuse_packet(s, SQ_MQTT_UNSUBACK, packet_id, count);
+		return 0;
+	}
+	r = subreq_new(SQ_SUB_UNSUBSCRIBE, packet_id, (uint16_t)count);
+	for (uint16_t i = 0; i < count && sq_mqtt_filter_next(&filters, &filter); i++) {
+		struct sq_sub sub = {.op = SQ_SUB_UNSUBSCRIBE, .filter = filter};
+
+		if (sq_topic_filter_parse(filter, &f, NULL) != 0)
+			r->codes[i] = SQ_MQTT_RC_FILTER_INVALID;
+		else
+			subreq_ask(r, i, &sub);
+	}
+	subreq_start(s, r);
+	return 0;
+}
+
+void
+sq_session_declare(struct sq_session *s, const struct sq_sub *subs, uint16_t n, uint32_t token)
+{
+	struct subreq *r;
+
+	if (n == 0 || s->leaving || s->state == SQ_SESSION_ENDED)
+		return;
+	r = subreq_new(subs[0].op, 0, n);
+	r->declared = true;
+	r->token = token;
+	for (uint16_t i = 0; i < n; i++)
+		subreq_ask(r, i, &subs[i]);
+	subreq_queue(s, r, false);
+}
+
+void
+sq_session_resubscribe(struct sq_session *s)
+{
+	struct subreq *r = NULL;
+	struct sq_hnode *n;
+
+	if (s->leaving)
+		return;
+	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = sq_htab_walk(&s->subs, n)) {
+		const struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
+		/* No retained messages again: the client would notice. */
+		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE, .sub_id = sub->sub_id,
+		    .options = (uint8_t)((sub->options & 0x0f) | 2 << 4),
+		    .filter = {(const unsigned char *)sub->filter, sub->len}};
+
+		if (r == NULL) {
+			r = subreq_new(SQ_SUB_SUBSCRIBE, 0, PACKET_ENTRIES_MAX);
+			r->again = true;
+		}
+		subreq_ask(r, r->n_ask, &e);
+		if (r->n_ask == PACKET_ENTRIES_MAX || sq_buf_len(&r->entries) > POST_BYTES_MAX) {
+			r->n = r->n_ask;
+			subreq_queue(s, r, true);
+			r = NULL;
+		}
+	}
+	if (r != NULL) {
+		r->n = r->n_ask;
+		subreq_queue(s, r, true);
+	}
+}
+
+/* --- answers --- */
+
+/* An entry was answered: what the client has subscribed to follows. */
+static void
+subreq_remember(struct sq_session *s, const struct subreq *r, const struct sq_sub *e,
+    uint8_t code)
+{
+	if (r->op == SQ_SUB_UNSUBSCRIBE)
+		subs_remove(s, e->filter);
+	else if (code < 0x80 && !r->again)
+		subs_set(s, e);
+	else if (code >= 0x80 && r->again)
+		SQ_WARN("session", "client %s: a subscription could not be made again, 0x%02x",
+		    s->client_id, code);
+}
+
+/* Takes the answers of 'r' off the front of 'codes'. */
+static void
+subreq_answer(struct sq_session *s, struct subreq *r, const unsigned char *codes)
+{
+	struct sq_bytes rest = {sq_buf_data(&r->entries), sq_buf_len(&r->entries)};
+
+	for (uint16_t i = 0; i < r->n; i++) {
+		struct sq_sub e;
+
+		if (r->codes[i] != CODE_ASK)
+			continue;
+		e = sq_sub_next(&rest);
+		r->codes[i] = *codes++;
+		if (!r->declared && !s->leaving)
+			subreq_remember(s, r, &e, r->codes[i]);
+	}
+	if (r->declared)
+		sq_declared_answer(s->hub->declared, s, r->token, r->codes, r->n);
+	else if (!r->again && s->client != NULL)
+		sq_client_suback(s->client, r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK
+		    : SQ_MQTT_UNSUBACK, r->packet_id, r->codes, r->n);
+}
+
+static void
+subs_post_free(struct subs_post *p)
+{
+	SQ_LIST_FOR_EACH_SAFE(r, &p->subreqs, struct subreq, node)
+		subreq_free(r);
+	sq_buf_fini(&p->body);
+	sq_session_post_free(&p->post);
+}
+
+/* Back to the front of the queue, in their order. */
+static void
+subs_requeue(struct sq_session *s, struct subs_post *p)
+{
+	SQ_LIST_FOR_EACH(r, &p->subreqs, struct subreq, node)
+		s->subreq_bytes += sq_buf_len(&r->entries);
+	sq_list_splice(&p->subreqs, &s->subreqs);
+	sq_list_splice(&s->subreqs, &p->subreqs);
+}
+
+static void
+subs_done(struct sq_request *req, const struct sq_answer *ans)
+{
+	struct subs_post *p = SQ_CONTAINER_OF(req, struct subs_post, post.req);
+	struct sq_session *s = p->post.session;
+	const unsigned char *codes = NULL;
+	int n = ans->status == 200 ? sq_codes_decode(ans->body, ans->len, &codes) : 0;
+	int want = 0;
+
+	s->sub_flying = false;
+	SQ_LIST_FOR_EACH(r, &p->subreqs, struct subreq, node)
+		want += r->n_ask;
+	if (s->state == SQ_SESSION_ENDED) {
+		/* nobody asks any more */
+	} else if (ans->status == 200 && n == want) {
+		if (p->post.attach_seq == s->attach_seq)
+			s->failures = 0;
+		SQ_LIST_FOR_EACH(r, &p->subreqs, struct subreq, node) {
+			subreq_answer(s, r, codes);
+			codes += r->n_ask;
+		}
+	} else {
+		if (!s->leaving)
+			subs_requeue(s, p);
+		if (ans->status == 200)
+			sq_uplink_fail(p->post.link, "it answered a SUBSCRIBE malformed");
+		else
+			(void)sq_session_refused(s, &p->post, ans);
+	}
+	if (s->client != NULL)
+		sq_client_resume(s->client);
+	subs_post_free(p);
+}
+
+void
+sq_session_post_subs(struct sq_session *s)
+{
+	struct subs_post *p;
+	unsigned n = 0;
+
+	if (s->sub_flying || sq_list_empty(&s->subreqs))
+		return;
+	p = sq_session_post_new(s, sizeof *p, "subscriptions");
+	sq_list_init(&p->subreqs);
+	sq_buf_u16(&p->body, 0);
+	SQ_LIST_FOR_EACH_SAFE(r, &s->subreqs, struct subreq, node) {
+		size_t len = sq_buf_len(&r->entries);
+
+		if (n != 0 && (n + r->n_ask > PACKET_ENTRIES_MAX ||
+		    sq_buf_len(&p->body) + len > POST_BYTES_MAX))
+			break;
+		sq_list_remove(&r->node);
+		sq_list_push_back(&p->subreqs, &r->node);
+		sq_buf_append(&p->body, sq_buf_data(&r->entries), len);
+		s->subreq_bytes -= len;
+		n += r->n_ask;
+	}
+	sq_put16(sq_buf_data(&p->body), (uint16_t)n);
+	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
+	p->post.req.n_body = 1;
+	p->post.req.done = subs_done;
+	s->sub_flying = true;
+	sq_session_post_send(&p->post, s->link);
+}

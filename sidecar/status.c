@@ -1,0 +1,130 @@
+/* Readiness and liveness; see status.h.
+ *
+ * Ready means that the declared subscriptions are in place and a link has been
+ * up.  It latches: a broker outage never turns running pods unready. */
+#include "sidecar/status.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/declared.h"
+#include "sidecar/hub.h"
+
+enum { STUCK_MS = 10000 };
+
+struct sq_status {
+	struct sq_hub *hub;
+	ev_timer timer;
+	atomic_uint_fast64_t turned_ms; /* when the loop last turned */
+	atomic_bool ready;
+	pthread_mutex_t lock;           /* of 'why' */
+	struct sq_buf why;
+};
+
+static void
+status_update(struct sq_status *s)
+{
+	struct sq_buf why = {0}, old;
+	bool ready;
+
+	atomic_store(&s->turned_ms, sq_clock_ms());
+	if (atomic_load(&s->ready))
+		return;
+	ready = sq_declared_ready(s->hub->declared, &why);
+	if (!s->hub->link_was_up) {
+		ready = false;
+		sq_buf_printf(&why, "no broker has been reached yet\n");
+		(void)sq_pool_ready(s->hub->pool, &why);
+	}
+	if (ready) {
+		SQ_INFO("sidecar", "ready");
+		sq_buf_fini(&why);
+		atomic_store(&s->ready, true);
+	}
+	pthread_mutex_lock(&s->lock);
+	old = s->why;
+	s->why = why;
+	pthread_mutex_unlock(&s->lock);
+	sq_buf_fini(&old);
+}
+
+static void
+status_on_timer(struct ev_loop *loop, ev_timer *w, int events)
+{
+	(void)loop;
+	(void)events;
+	status_update(w->data);
+}
+
+/* The two below run on the admin endpoint's thread. */
+static bool
+status_ready(void *owner, struct sq_buf *why)
+{
+	struct sq_status *s = owner;
+
+	if (atomic_load(&s->ready))
+		return true;
+	pthread_mutex_lock(&s->lock);
+	sq_buf_append(why, sq_buf_data(&s->why), sq_buf_len(&s->why));
+	pthread_mutex_unlock(&s->lock);
+	return false;
+}
+
+static bool
+status_live(void *owner, struct sq_buf *why)
+{
+	struct sq_status *s = owner;
+	uint64_t age_ms = sq_clock_ms() - atomic_load(&s->turned_ms);
+
+	if (age_ms < STUCK_MS)
+		return true;
+	sq_buf_printf(why, "the loop has not turned for %llu s\n",
+	    (unsigned long long)(age_ms / 1000));
+	return false;
+}
+
+struct sq_status *
+sq_status_new(struct sq_hub *hub)
+{
+	struct sq_status *s = sq_xcalloc(1, sizeof *s);
+
+	s->hub = hub;
+	pthread_mutex_init(&s->lock, NULL);
+	ev_timer_init(&s->timer, status_on_timer, 0.1, 0.5);
+	s->timer.data = s;
+	ev_timer_start(hub->loop, &s->timer);
+	status_update(s);
+	return s;
+}
+
+void
+sq_status_free(struct sq_status **sp)
+{
+	struct sq_status *s = *sp;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	ev_timer_stop(s->hub->loop, &s->timer);
+	pthread_mutex_destroy(&s->lock);
+	sq_buf_fini(&s->why);
+	free(s);
+}
+
+struct sq_admin *
+sq_status_serve(struct sq_status *s, const char *listen, struct sq_buf *err)
+{
+	struct sq_admin_cfg cfg = {
+		.listen = listen,
+		.metrics = s->hub->metrics,
+		.ready = status_ready,
+		.live = status_live,
+		.owner = s,
+	};
+
+	return sq_admin_start(&cfg, err);
+}

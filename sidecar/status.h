@@ -1,0 +1,20 @@
+/* What the admin endpoint shows of the loop, in a form that its thread may read. */
+#ifndef SQ_SIDECAR_STATUS_H
+#define SQ_SIDECAR_STATUS_H
+
+#include <stdbool.h>
+
+#include "core/admin.h"
+#include "core/buf.h"
+
+struct sq_hub;
+struct sq_status;
+
+/* Follows 'hub' from its loop, twice a second, from now on. */
+struct sq_status *sq_status_new(struct sq_hub *hub);
+/* No admin endpoint uses it any more. */
+void sq_status_free(struct sq_status **);
+/* Starts the endpoint on 'listen'.  NULL with a line in 'err'. */
+struct sq_admin *sq_status_serve(struct sq_status *, const char *listen, struct sq_buf *err);
+
+#endif
