@@ -75,7 +75,8 @@ uplink_stream_new(struct sq_uplink *l, struct sq_request *req)
 	sq_list_push_back(&l->live, &s->node);
 	l->flying++;
 	s->req = req;
-	s->auth = sq_token_header(l->env->token);
+	/* nghttp2 never indexes the header, so only what binds an identity has it. */
+	s->auth = req->put ? sq_token_header(l->env->token) : NULL;
 	s->total = s->offered = s->sent = 0;
 	for (unsigned i = 0; i < req->n_body; i++)
 		s->total += req->body[i].iov_len;

@@ -8,6 +8,7 @@
 #include "broker/broker.h"
 #include "broker/http/answer.h"
 #include "broker/http/front_priv.h"
+#include "broker/link.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "proto/link/frame.h"
@@ -49,9 +50,9 @@ front_command(struct sq_front *f, void (*run)(struct sq_front_worker *))
 	}
 }
 
-/* The token of a request. */
+/* The token of a request; without one it is its link's, if that is open. */
 static int
-front_identify(const struct sq_front_worker *p, h2o_req_t *req, struct sq_identity *who)
+front_identify(const struct sq_conn *c, h2o_req_t *req, struct sq_identity *who)
 {
 	ssize_t i = h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, -1);
 	struct sq_bytes value = {NULL, 0};
@@ -60,8 +61,11 @@ front_identify(const struct sq_front_worker *p, h2o_req_t *req, struct sq_identi
 		h2o_iovec_t v = req->headers.entries[i].value;
 
 		value = (struct sq_bytes){(const unsigned char *)v.base, v.len};
+	} else if (c->stream != NULL) {
+		*who = *sq_link_identity(sq_deliveries_link(c->stream));
+		return SQ_OK;
 	}
-	return sq_auth_check(p->auth, value, who);
+	return sq_auth_check(c->part->auth, value, who);
 }
 
 static void
@@ -88,7 +92,7 @@ front_on_req(h2o_handler_t *self, h2o_req_t *req)
 	unsigned status;
 
 	(void)self;
-	if (front_identify(c->part, req, &who) != SQ_OK) {
+	if (front_identify(c, req, &who) != SQ_OK) {
 		front_refuse(c->part, req, 401, NULL, NULL);
 		return 0;
 	}

@@ -181,11 +181,12 @@ call_done(struct sq_request *req, const struct sq_answer *a)
 	c->world->unanswered--;
 }
 
-void
-call_send(struct call *c, struct world *w, struct sq_uplink *l, const char *path, const void *a,
-    size_t a_len, const void *b, size_t b_len)
+static void
+call_make(struct call *c, struct world *w, struct sq_uplink *l, bool put, const char *path,
+    const void *a, size_t a_len, const void *b, size_t b_len)
 {
 	memset(c, 0, sizeof *c);
+	c->req.put = put;
 	c->world = w;
 	(void)snprintf(c->path, sizeof c->path, "%s", path);
 	c->req.path = c->path;
@@ -196,6 +197,20 @@ call_send(struct call *c, struct world *w, struct sq_uplink *l, const char *path
 	w->unanswered++;
 	sq_uplink_send(l, &c->req);
 	assert(!c->done);
+}
+
+void
+call_send(struct call *c, struct world *w, struct sq_uplink *l, const char *path, const void *a,
+    size_t a_len, const void *b, size_t b_len)
+{
+	call_make(c, w, l, false, path, a, a_len, b, b_len);
+}
+
+void
+call_put(struct call *c, struct world *w, struct sq_uplink *l, const char *path, const void *a,
+    size_t a_len)
+{
+	call_make(c, w, l, true, path, a, a_len, NULL, 0);
 }
 
 void

@@ -60,6 +60,9 @@ int64_t world_metric(const struct world *, enum sq_sidecar_metric);
 /* Sends a request with up to two pieces of body. */
 void call_send(struct call *, struct world *, struct sq_uplink *, const char *path, const void *a,
     size_t a_len, const void *b, size_t b_len);
+/* The same as a PUT. */
+void call_put(struct call *, struct world *, struct sq_uplink *, const char *path, const void *a,
+    size_t a_len);
 void call_fini(struct call *);
 
 /* What goes to stderr from now on is in the file "log" of the test's folder, which

@@ -256,8 +256,10 @@ Test(front, requests_need_a_good_token)
 	h2_token(client, "sesame");
 	link_response = open_link(client, LINK);
 	cr_assert_eq(post("hello")->status, 200);
-	h2_token(client, NULL);
+	h2_token(client, "sesame2");
 	cr_assert_eq(post("hello")->status, 401);
+	h2_token(client, NULL);
+	cr_assert_eq(post("hello")->status, 200, "the link's identity is the request's");
 }
 
 Test(front, targets_of_one_message_share_a_frame)

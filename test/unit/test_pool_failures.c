@@ -447,7 +447,7 @@ Test(pool_failures, refused_token_is_said_once_and_read_again)
 	cr_assert_null(strstr(world_log(), "bad.token"));
 }
 
-Test(pool_failures, requests_carry_the_token)
+Test(pool_failures, what_binds_an_identity_carries_the_token)
 {
 	struct h2_server_cfg cfg = {.token = "good.token"};
 	struct call call;
@@ -456,14 +456,18 @@ Test(pool_failures, requests_carry_the_token)
 	w.cfg.token_file = world_file("token");
 	start(&cfg);
 	WORLD_UNTIL(&w, w.ups == 1);
-	call_send(&call, &w, w.last_up, "/echo", "x", 1, NULL, 0);
+	call_put(&call, &w, w.last_up, "/echo", "x", 1);
 	WORLD_UNTIL(&w, call.done);
 	cr_assert_eq(call.answer.status, 200);
 	call_fini(&call);
 	h2_server_expect_token(server, "another.token");
-	call_send(&call, &w, w.last_up, "/echo", "x", 1, NULL, 0);
+	call_put(&call, &w, w.last_up, "/echo", "x", 1);
 	WORLD_UNTIL(&w, call.done);
 	cr_assert_eq(call.answer.status, 401);
+	call_fini(&call);
+	call_send(&call, &w, w.last_up, "/echo", "x", 1, NULL, 0);
+	WORLD_UNTIL(&w, call.done);
+	cr_assert_eq(call.answer.status, 401, "a POST has none: it is its link's");
 	call_fini(&call);
 }
 
