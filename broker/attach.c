@@ -55,12 +55,15 @@ static void
 attach_fence(struct sq_session *s, const struct sq_attach *a)
 {
 	bool other = s->instance != 0 && a->instance != s->instance;
-	bool was_live = s->state == SQ_SESSION_ATTACHED || s->state == SQ_SESSION_GRACE;
+	bool newer = s->instance != 0 && (other || a->ordinal != s->ordinal);
+	bool was_live = s->state != SQ_SESSION_DETACHED;
 
+	if (newer && was_live) {
+		s->takes_over = true;
+		sq_count(s->shard->broker, SQ_M_TAKEOVERS, 1);
+	}
 	if (other) {
 		attach_supersede(s);
-		if (was_live)
-			sq_count(s->shard->broker, SQ_M_TAKEOVERS, 1);
 		if (s->state == SQ_SESSION_ATTACHED)
 			sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_TAKEN_OVER);
 	}
@@ -68,7 +71,6 @@ attach_fence(struct sq_session *s, const struct sq_attach *a)
 		sq_call_refuse(s->attaching, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
 		s->attaching = NULL;
 	}
-	s->takes_over |= was_live && (other || a->ordinal != s->ordinal);
 	sq_session_unattach(s, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
 	s->instance = a->instance;
 	s->ordinal = a->ordinal;
@@ -76,11 +78,11 @@ attach_fence(struct sq_session *s, const struct sq_attach *a)
 }
 
 /* The will of the connection that this one replaces (MQTT 5.0 §3.1.3.2.2): due
- * at once without a delay or when the session ends, else not at all. */
+ * at once without a delay or when the session 'ends', else not at all. */
 static void
-attach_old_will(struct sq_session *s, bool clean)
+attach_old_will(struct sq_session *s, bool ends)
 {
-	if (s->takes_over ? s->will_delay_s == 0 || clean : clean && s->will_timer.pos != 0)
+	if (s->takes_over ? s->will_delay_s == 0 || ends : ends && s->will_timer.pos != 0)
 		sq_publish_will(s);
 	sq_heap_remove(&s->shard->timers, &s->will_timer);
 	sq_msg_unref(&s->will);
@@ -93,15 +95,17 @@ attach_renew(struct sq_session *s, const struct sq_key *key)
 {
 	struct sq_session *fresh;
 
-	struct sq_session saved = *s;
-
+	sq_session_pin(s);
 	sq_session_end(s);
-	fresh = sq_session_new(saved.shard, key, saved.durable);
-	fresh->attaching = saved.attaching;
-	fresh->instance = saved.instance;
-	fresh->ordinal = saved.ordinal;
-	fresh->attempt = saved.attempt;
-	memcpy(fresh->superseded, saved.superseded, sizeof fresh->superseded);
+	fresh = sq_session_new(s->shard, key, s->durable);
+	fresh->attaching = s->attaching;
+	fresh->owner = s->owner;
+	fresh->instance = s->instance;
+	fresh->ordinal = s->ordinal;
+	fresh->attempt = s->attempt;
+	memcpy(fresh->superseded, s->superseded, sizeof fresh->superseded);
+	s->attaching = NULL;
+	sq_session_unpin(s);
 	return fresh;
 }
 
@@ -110,9 +114,7 @@ attach_take(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 {
 	struct sq_broker *b = s->shard->broker;
 
-	s->expiry_s = a->expiry_s;
-	if (a->expiry_s != UINT32_MAX && a->expiry_s > b->cfg.session_expiry_max_s)
-		s->expiry_s = (uint32_t)b->cfg.session_expiry_max_s;
+	s->expiry_s = sq_session_expiry_s(s, a->expiry_s);
 	s->will_delay_s = a->will_delay_s;
 	if (a->will.len > 0) {
 		s->will.block = sq_block_copy(a->will.p, a->will.len);
@@ -137,7 +139,7 @@ sq_attach_finish(struct sq_session *s)
 	struct sq_open_id *ids;
 	struct sq_attached out;
 	struct sq_attach a;
-	bool clean, fresh;
+	bool clean, ends, fresh;
 
 	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK)
 		abort(); /* it was decoded before */
@@ -147,8 +149,11 @@ sq_attach_finish(struct sq_session *s)
 	}
 	clean = (a.flags & SQ_ATTACH_CLEAN_START) != 0 &&
 	    (s->cleaned_instance != a.instance || s->cleaned_ordinal != a.ordinal);
-	attach_old_will(s, clean);
-	if (clean && s->present)
+	/* Without an expiry the session ends with the connection that is taken over
+	 * (MQTT 5.0 §3.1.4); a keeper is no connection. */
+	ends = clean || (s->takes_over && s->expiry_s == 0 && (a.flags & SQ_ATTACH_KEEPER) == 0);
+	attach_old_will(s, ends);
+	if (ends && s->present)
 		s = attach_renew(s, &c->key);
 	s->attaching = NULL;
 	if (a.flags & SQ_ATTACH_CLEAN_START) {
@@ -188,10 +193,13 @@ attach_end_durable(struct sq_shard *sh, const struct sq_key *key)
 	sq_buf_u8(&text, '\0');
 	s = sq_session_find(sh, (const char *)sq_buf_data(&text));
 	sq_buf_fini(&text);
-	if (s == NULL || s->running > 0 || s->state == SQ_SESSION_FENCING)
+	if (s == NULL)
 		return;
 	if (s->state == SQ_SESSION_ATTACHED)
 		sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_TAKEN_OVER);
+	if (s->attaching != NULL)
+		sq_call_refuse(s->attaching, SQ_CONFLICT_SUPERSEDED);
+	s->attaching = NULL;
 	sq_session_end(s);
 }
 
@@ -203,6 +211,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	enum sq_conflict conflict;
 	struct sq_session *s;
 	struct sq_attach a;
+	bool newer;
 
 	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK) {
 		sq_call_answer(c, 400, "malformed attach");
@@ -212,6 +221,14 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	sq_buf_u8(&text, '\0');
 	s = sq_session_find(sh, (const char *)sq_buf_data(&text));
 	sq_buf_fini(&text);
+	if (!sq_link_open(c->link)) { /* a late copy: it must not fence anybody */
+		sq_call_answer(c, 410, "the link is not open");
+		return;
+	}
+	if (s != NULL && !sq_identity_equal(&s->owner, sq_link_identity(c->link))) {
+		sq_call_answer(c, 403, "the session belongs to another identity");
+		return;
+	}
 	conflict = s != NULL ? attach_order(s, &a) : SQ_CONFLICT_NONE;
 	if (conflict != SQ_CONFLICT_NONE) {
 		sq_call_refuse(c, conflict);
@@ -222,10 +239,13 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_answer(c, 503, "the broker has as many sessions as it may");
 		return;
 	}
-	if (c->key.pod[0] != '\0' && !(a.flags & SQ_ATTACH_KEEPER))
+	newer = s == NULL || a.instance != s->instance || a.ordinal != s->ordinal;
+	if (newer && c->key.pod[0] != '\0' && !(a.flags & SQ_ATTACH_KEEPER))
 		attach_end_durable(sh, &c->key);
-	if (s == NULL)
+	if (s == NULL) {
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0');
+		s->owner = *sq_link_identity(c->link);
+	}
 	attach_fence(s, &a);
 	s->attaching = c;
 	sq_session_set_state(s, SQ_SESSION_FENCING);

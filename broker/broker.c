@@ -72,13 +72,9 @@ shard_stop(struct sq_task *t)
 		if (s->attaching != NULL)
 			sq_session_link_lost(s);
 		sq_msg_unref(&s->will); /* the broker goes, not the client */
-		if (s->running == 0)
-			sq_session_end(s);
+		sq_session_end(s);
 	}
-	if (sq_list_empty(&sh->sessions))
-		sq_broker_object(sh->broker, -1);
-	else
-		sq_worker_post(sh->worker, t);
+	sq_broker_object(sh->broker, -1);
 }
 
 void
@@ -135,7 +131,7 @@ call_session(struct sq_shard *sh, struct sq_call *c)
 	sq_buf_u8(&text, '\0');
 	s = sq_session_find(sh, (const char *)sq_buf_data(&text));
 	sq_buf_fini(&text);
-	for (size_t i = 0; s != NULL && i < SQ_SUPERSEDED_MAX; i++) {
+	for (size_t i = 0; s != NULL && c->epoch != 0 && i < SQ_SUPERSEDED_MAX; i++) {
 		if (s->superseded[i].epoch == c->epoch)
 			why = SQ_CONFLICT_SUPERSEDED;
 	}

@@ -17,6 +17,19 @@ enum {
 
 /* Slots. */
 
+/* Makes the list of free slots anew, low ids first. */
+static void
+slots_chain(struct sq_session *s)
+{
+	s->free_slot = 0;
+	for (uint32_t i = s->cap_slots; i > 0; i--) {
+		if (s->slots[i - 1].state != 0)
+			continue;
+		s->slots[i - 1].next_free = (uint16_t)s->free_slot;
+		s->free_slot = i;
+	}
+}
+
 static void
 slots_grow(struct sq_session *s, uint32_t want)
 {
@@ -30,34 +43,21 @@ slots_grow(struct sq_session *s, uint32_t want)
 		return;
 	s->slots = sq_xrealloc(s->slots, cap * sizeof(*s->slots));
 	memset(s->slots + s->cap_slots, 0, (cap - s->cap_slots) * sizeof(*s->slots));
-	for (uint32_t i = cap; i > s->cap_slots; i--) { /* low ids first */
-		s->slots[i - 1].next_free = (uint16_t)s->free_slot;
-		s->free_slot = i;
-	}
 	s->cap_slots = cap;
+	slots_chain(s);
 }
 
-/* Takes a free slot, or the one at 'index' where that is not UINT32_MAX. */
+/* Takes a free slot; there is one while fewer than UINT16_MAX are taken. */
 static struct sq_slot *
-slot_take(struct sq_session *s, uint32_t index)
+slot_take(struct sq_session *s)
 {
-	uint32_t want = index == UINT32_MAX ? s->free_slot : index + 1;
 	struct sq_slot *slot;
 
-	if (want == 0) {
+	if (s->free_slot == 0)
 		slots_grow(s, s->cap_slots + 1);
-		want = s->free_slot;
-	}
-	if (s->free_slot == want) {
-		s->free_slot = s->slots[want - 1].next_free;
-	} else {
-		uint32_t at = s->free_slot;
-
-		while (s->slots[at - 1].next_free != want)
-			at = s->slots[at - 1].next_free;
-		s->slots[at - 1].next_free = s->slots[want - 1].next_free;
-	}
-	slot = &s->slots[want - 1];
+	assert(s->free_slot != 0);
+	slot = &s->slots[s->free_slot - 1];
+	s->free_slot = slot->next_free;
 	slot->order = s->next_order++;
 	s->n_slots++;
 	return slot;
@@ -97,6 +97,7 @@ slot_free(struct sq_session *s, struct sq_slot *slot)
 	while (s->base_delivery < s->next_delivery &&
 	    s->by_delivery[s->base_delivery & (s->cap_delivery - 1)] == 0)
 		s->base_delivery++;
+	s->n_sent -= slot->sent;
 	sq_item_fini(&slot->item);
 	sq_block_unref(&slot->subs);
 	sq_group_unref(&slot->group);
@@ -179,7 +180,7 @@ sq_deliver_take_member(struct sq_consumer *c, struct sq_item *items, size_t n)
 	m->demanded -= m->demanded < n ? m->demanded : (uint32_t)n; /* 0 once it has left */
 	for (size_t i = 0; i < n; i++)
 		*ready_push(s) = (struct sq_ready){items[i], sq_group_ref(m->group), m};
-	if (sq_list_empty(&m->node)) /* it has left meanwhile */
+	if (sq_list_empty(&m->node) || s->state != SQ_SESSION_ATTACHED) /* it has left meanwhile */
 		sq_deliver_return_ready(s, false);
 	sq_deliver_pump(s);
 }
@@ -229,10 +230,24 @@ deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_g
 	sq_count(s->shard->broker, SQ_M_SENT_QOS0 + qos, 1);
 }
 
+static void
+slot_sent(struct sq_session *s, struct sq_slot *slot)
+{
+	slot->sent = true;
+	s->n_sent++;
+}
+
+/* Whether the client may get one more of QoS 1 or 2. */
+static bool
+deliver_may_send(const struct sq_session *s)
+{
+	return s->n_sent < s->receive_max;
+}
+
 static bool
 deliver_has_slot(const struct sq_session *s)
 {
-	return s->n_slots < s->receive_max && s->next_delivery - s->base_delivery < DELIVERIES_MAX;
+	return deliver_may_send(s) && s->n_slots < UINT16_MAX && s->next_delivery - s->base_delivery < DELIVERIES_MAX;
 }
 
 /* Settles an item that needs no answer, or no longer has anybody to give one. */
@@ -273,7 +288,7 @@ deliver_next(struct sq_session *s, struct sq_loose_txn **loose)
 		deliver_drop(s, loose, &r);
 		return true;
 	}
-	slot = slot_take(s, UINT32_MAX);
+	slot = slot_take(s);
 	slot->item = r.item;
 	slot->group = r.group;
 	slot->state = qos == 1 ? SQ_OPEN_QOS1 : SQ_OPEN_QOS2;
@@ -283,6 +298,7 @@ deliver_next(struct sq_session *s, struct sq_loose_txn **loose)
 	if (slot->subs != NULL)
 		sq_block_ref(slot->subs);
 	slot_number(s, slot);
+	slot_sent(s, slot);
 	deliver_send(s, &slot->item, slot->group, slot, qos, retain, slot->subs, false);
 	return true;
 }
@@ -293,8 +309,9 @@ deliver_again(struct sq_session *s)
 	struct sq_slot *slot = &s->slots[s->resend[s->resend_at]];
 
 	if (slot->state == SQ_OPEN_QOS1 || slot->state == SQ_OPEN_QOS2) {
-		if (!deliver_has_credit(s))
+		if (!deliver_has_credit(s) || !deliver_may_send(s))
 			return false;
+		slot_sent(s, slot);
 		deliver_send(s, &slot->item, slot->group, slot, slot->qos, slot->retain, slot->subs, true);
 	}
 	if (++s->resend_at == s->n_resend) {
@@ -322,9 +339,13 @@ deliver_demand(struct sq_session *s)
 		ops->demand(&s->consumer, more);
 	}
 	SQ_LIST_FOR_EACH (m, &s->members, struct sq_member, node) {
-		uint32_t share = want < s->receive_max ? want : s->receive_max;
+		/* No more than may leave: other members could have the rest. */
+		uint32_t share = s->n_slots < s->receive_max ? s->receive_max - s->n_slots : 0;
 
-		if (m->consumer.queue == NULL || m->consumer.stopped || m->demanded > share / 2)
+		share = share < want ? share : want;
+		share -= s->n_ready < share ? s->n_ready : share;
+		if (m->consumer.queue == NULL || m->consumer.stopped || m->demanded > share / 2 ||
+		    share == 0)
 			continue;
 		share -= m->demanded;
 		m->demanded += share;
@@ -406,6 +427,8 @@ settle_one(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot, const
 	struct sq_queue *q = deliver_queue(s, slot->group);
 	bool has_item = slot->item.msg.image != NULL;
 
+	if (!has_item && e->kind != SQ_SETTLE_COMPLETE)
+		return; /* received or an orphan: the client holds the id until PUBCOMP */
 	switch ((enum sq_settle_kind)e->kind) {
 	case SQ_SETTLE_RECEIVED:
 		if (slot->state != SQ_OPEN_QOS2)
@@ -415,11 +438,9 @@ settle_one(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot, const
 		slot->state = SQ_OPEN_RECEIVED;
 		return;
 	case SQ_SETTLE_REQUEUE:
-		if (has_item) {
-			ops->settle(txn, q, &slot->item, SQ_REQUEUE);
-			slot->item.msg = (struct sq_msg){0};
-			slot->item.subs = NULL;
-		}
+		ops->settle(txn, q, &slot->item, SQ_REQUEUE);
+		slot->item.msg = (struct sq_msg){0};
+		slot->item.subs = NULL;
 		break;
 	case SQ_SETTLE_ACK:
 	case SQ_SETTLE_COMPLETE:
@@ -431,6 +452,18 @@ settle_one(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot, const
 	slot_free(s, slot);
 }
 
+/* A settlement names each open id once; more is work for nothing. */
+static bool
+settle_bounded(struct sq_bytes entries)
+{
+	struct sq_settle e;
+	uint64_t n = 0;
+
+	while (sq_settle_next(&entries, &e))
+		n += e.n;
+	return n <= 2 * DELIVERIES_MAX;
+}
+
 void
 sq_settle_call(struct sq_session *s, struct sq_call *c)
 {
@@ -438,7 +471,8 @@ sq_settle_call(struct sq_session *s, struct sq_call *c)
 	struct sq_settle e;
 	struct sq_op *op;
 
-	if (sq_settlements_decode(c->body->bytes, c->body->size, &body) != SQ_OK) {
+	if (sq_settlements_decode(c->body->bytes, c->body->size, &body) != SQ_OK ||
+	    !settle_bounded(body.entries)) {
 		sq_call_answer(c, 400, "malformed settlements");
 		return;
 	}
@@ -470,12 +504,21 @@ slot_order(const void *a, const void *b, void *arg)
 	return x < y ? -1 : x > y;
 }
 
+static void
+slot_orphan(struct sq_session *s, struct sq_slot *slot, const struct sq_open_id *id)
+{
+	*slot = (struct sq_slot){.state = SQ_OPEN_ORPHAN, .order = s->next_order++,
+		.item.origin = id->origin, .orphan_queue = id->queue};
+}
+
 /* Ids that the client has open from another incarnation stay taken; what has
  * such an id here goes to another one, for this client has not seen it. */
 static void
 deliver_orphans(struct sq_session *s, const struct sq_attach *a)
 {
+	struct sq_open_id *clash = sq_xcalloc(a->n_open + 1u, sizeof *clash);
 	struct sq_bytes open = a->open;
+	uint32_t n = 0;
 
 	for (uint16_t i = 0; i < a->n_open; i++) {
 		struct sq_open_id id = sq_open_id_next(&open, false);
@@ -483,26 +526,25 @@ deliver_orphans(struct sq_session *s, const struct sq_attach *a)
 
 		slots_grow(s, id.packet_id);
 		slot = &s->slots[id.packet_id - 1];
-		if (slot->state == SQ_OPEN_ORPHAN)
-			continue;
-		if (slot->state != 0) {
-			uint32_t from = (uint32_t)(id.packet_id - 1);
-			struct sq_slot *other;
-			uint64_t order = slot->order;
-
-			if (s->n_slots == UINT16_MAX)
-				continue;
-			other = slot_take(s, UINT32_MAX);
-			slot = &s->slots[from];
-			*other = *slot;
-			other->order = order;
-		} else {
-			slot = slot_take(s, (uint32_t)(id.packet_id - 1));
+		if (slot->state == 0) {
+			slot_orphan(s, slot, &id);
+			s->n_slots++;
+		} else if (slot->state != SQ_OPEN_ORPHAN) {
+			clash[n++] = id;
 		}
-		*slot = (struct sq_slot){.state = SQ_OPEN_ORPHAN, .order = s->next_order++};
-		slot->item.origin = id.origin;
-		slot->orphan_queue = id.queue;
 	}
+	slots_chain(s);
+	for (uint32_t i = 0; i < n && s->n_slots < UINT16_MAX; i++) {
+		struct sq_slot *to = slot_take(s), *from = &s->slots[clash[i].packet_id - 1];
+
+		if (from->state == SQ_OPEN_ORPHAN) { /* the id was named twice */
+			slot_free(s, to);
+			continue;
+		}
+		*to = *from;
+		slot_orphan(s, from, &clash[i]);
+	}
+	free(clash);
 }
 
 uint16_t
@@ -516,6 +558,7 @@ sq_deliver_attach(struct sq_session *s, const struct sq_attach *a, bool fresh,
 	s->base_delivery = s->next_delivery = 1;
 	s->used_msgs = s->used_bytes = 0;
 	s->credit_msgs = s->credit_bytes = 0;
+	s->n_sent = 0;
 	s->receive_max = a->receive_max;
 	if (s->receive_max > s->shard->broker->cfg.max_inflight)
 		s->receive_max = (uint16_t)s->shard->broker->cfg.max_inflight;
@@ -536,6 +579,9 @@ sq_deliver_attach(struct sq_session *s, const struct sq_attach *a, bool fresh,
 		struct sq_slot *slot = &s->slots[order[i]];
 
 		slot_number(s, slot);
+		slot->sent = false;
+		if (slot->state == SQ_OPEN_RECEIVED || slot->state == SQ_OPEN_ORPHAN)
+			slot_sent(s, slot);
 		(*out)[i] = (struct sq_open_id){
 			.packet_id = slot_packet_id(s, slot),
 			.state = slot->state,
@@ -557,12 +603,8 @@ return_ready(struct sq_session *s, struct sq_loose_txn **loose, struct sq_ready 
 		deliver_drop(s, loose, r);
 		return;
 	}
-	if (r->item.qos == 0) { /* handing it out counted it as gone */
-		sq_count(s->shard->broker, SQ_M_QUEUED, 1);
-		sq_count(s->shard->broker, SQ_M_QUEUED_BYTES, sq_image_size(r->item.msg.image));
-	}
 	s->sink.engine->ops->settle(sq_loose_txn(s, loose), deliver_queue(s, r->group), &r->item,
-	    SQ_REQUEUE);
+	    SQ_UNTRIED);
 	sq_group_unref(&r->group);
 }
 

@@ -165,7 +165,8 @@ sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 		struct sq_group *g = SQ_CONTAINER_OF(at, struct sq_group, node);
 
 		next = sq_htab_walk(&b->groups, at);
-		if (g->n_subs == 0 && now_ms - g->empty_since_ms >= g->expiry_s * UINT64_C(1000))
+		/* 'empty_since_ms' is another worker's idea of now */
+		if (g->n_subs == 0 && now_ms >= g->empty_since_ms + g->expiry_s * UINT64_C(1000))
 			group_unlist(g);
 	}
 	sq_router_unlock(b->router);

@@ -297,13 +297,15 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	sq_op_commit(op);
 }
 
+/* Batches of the lane that wait for a gap to close, not for their commit. */
 static unsigned
 batch_parked(const struct sq_session *s, uint8_t lane)
 {
 	unsigned n = 0;
 
 	SQ_LIST_FOR_EACH (c, &s->waiting, struct sq_call, node)
-		n += c->kind == SQ_CALL_MESSAGES && c->body->bytes[0] == lane;
+		n += c->kind == SQ_CALL_MESSAGES && sq_batch_lane(c->body->bytes) == lane &&
+		    sq_batch_first(c->body->bytes) > s->lanes[lane].last + 1;
 	return n;
 }
 
@@ -320,7 +322,8 @@ batch_offer(struct sq_session *s, struct sq_call *c)
 		return;
 	}
 	lane = &s->lanes[b.lane];
-	if (b.first <= lane->last + 1 && b.first + b.n - lane->kept > OUTCOMES_MAX) {
+	if (b.run == lane->run && b.first <= lane->last + 1 &&
+	    b.first + b.n - lane->kept > OUTCOMES_MAX) {
 		sq_call_answer(c, 400, "outcomes are never acknowledged");
 		return;
 	}
@@ -382,17 +385,22 @@ sq_publish_call(struct sq_session *s, struct sq_call *c)
 void
 sq_publish_retry(struct sq_session *s)
 {
+	uint64_t epoch = s->epoch;
 	struct sq_list old;
 
+	sq_session_pin(s); /* a detach may end it */
 	sq_list_init(&old);
 	sq_list_splice(&old, &s->waiting);
 	SQ_LIST_FOR_EACH_SAFE (c, &old, struct sq_call, node) {
 		sq_list_remove(&c->node);
-		if (c->kind == SQ_CALL_DETACH)
+		if (s->epoch != epoch)
+			sq_call_refuse(c, SQ_CONFLICT_EPOCH);
+		else if (c->kind == SQ_CALL_DETACH)
 			sq_session_detach(s, c);
 		else
 			batch_offer(s, c);
 	}
+	sq_session_unpin(s);
 }
 
 void

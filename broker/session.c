@@ -9,8 +9,6 @@
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
 
-enum { BUSY_RETRY_MS = 100 };
-
 struct sq_session *
 sq_session_find(struct sq_shard *sh, const char *key)
 {
@@ -153,18 +151,24 @@ session_client_gone(struct sq_session *s, uint32_t waited_s)
 		sq_publish_will(s);
 	else if (s->will.image != NULL)
 		sq_heap_set(timers, &s->will_timer, now_ms + (s->will_delay_s - waited_s) * UINT64_C(1000));
-	if (s->expiry_s <= waited_s && s->running == 0) {
+	if (s->expiry_s <= waited_s) {
 		sq_session_end(s);
 		return;
 	}
 	sq_session_set_state(s, SQ_SESSION_DETACHED);
 	sq_deliver_return(s, false);
-	if (s->expiry_s <= waited_s)
-		sq_heap_set(timers, &s->timer, now_ms + BUSY_RETRY_MS);
-	else if (s->expiry_s != UINT32_MAX)
+	if (s->expiry_s != UINT32_MAX)
 		sq_heap_set(timers, &s->timer, now_ms + (s->expiry_s - waited_s) * UINT64_C(1000));
 	else
 		sq_heap_remove(timers, &s->timer);
+}
+
+uint32_t
+sq_session_expiry_s(const struct sq_session *s, uint32_t wanted_s)
+{
+	uint64_t max_s = s->shard->broker->cfg.session_expiry_max_s;
+
+	return wanted_s > max_s ? (uint32_t)max_s : wanted_s;
 }
 
 void
@@ -196,7 +200,7 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 			return;
 		}
 	}
-	s->expiry_s = d.expiry_s;
+	s->expiry_s = sq_session_expiry_s(s, d.expiry_s);
 	if (!d.will)
 		sq_msg_unref(&s->will);
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
@@ -209,9 +213,6 @@ sq_session_timer(struct sq_session *s, struct sq_heap_node *which)
 {
 	if (which == &s->will_timer) {
 		sq_publish_will(s);
-	} else if (s->running > 0) {
-		sq_heap_set(&s->shard->timers, &s->timer,
-		    sq_worker_now_ms(s->shard->worker) + BUSY_RETRY_MS);
 	} else if (s->state == SQ_SESSION_GRACE) {
 		session_client_gone(s, (uint32_t)(s->shard->broker->cfg.grace_ms / 1000));
 	} else if (s->state == SQ_SESSION_DETACHED) {

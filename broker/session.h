@@ -55,6 +55,7 @@ struct sq_slot {
 	uint8_t state;             /* enum sq_open_state; 0: free */
 	uint8_t qos;               /* as sent */
 	bool retain;               /* as sent */
+	bool sent;                 /* in this epoch, or the client has it open anyway */
 	uint16_t next_free;        /* index + 1 */
 };
 
@@ -87,6 +88,7 @@ struct sq_session {
 	/* The attachment. */
 	uint64_t epoch;                   /* 0: none */
 	struct sq_link *link;             /* a reference */
+	struct sq_identity owner;         /* whose token made it */
 	uint64_t instance, ordinal;
 	uint32_t attempt;
 	uint64_t cleaned_instance, cleaned_ordinal; /* whose clean start was applied */
@@ -121,6 +123,7 @@ struct sq_session {
 	uint16_t receive_max;
 	struct sq_slot *slots;
 	uint32_t n_slots, cap_slots, free_slot; /* free_slot: index + 1 */
+	uint32_t n_sent;                  /* slots that count against 'receive_max' */
 	uint64_t next_order;
 	uint64_t next_delivery, base_delivery;  /* ids in [base, next) may be open */
 	uint16_t *by_delivery;            /* ring: slot index + 1, 0 finished */
@@ -138,8 +141,10 @@ struct sq_session {
 struct sq_session *sq_session_find(struct sq_shard *, const char *key);
 struct sq_session *sq_session_find_epoch(struct sq_shard *, uint64_t epoch);
 struct sq_session *sq_session_new(struct sq_shard *, const struct sq_key *, bool durable);
-/* Ends it for good: will (if due), bindings, queue, everything unfinished.
- * Nothing may be running.  Freed when its consumers have ended. */
+/* The expiry that the broker grants, in seconds. */
+uint32_t sq_session_expiry_s(const struct sq_session *, uint32_t wanted_s);
+/* Ends it for good: will, bindings, queue, everything unfinished.  Freed when
+ * its consumers and what is running have ended. */
 void sq_session_end(struct sq_session *);
 void sq_session_set_state(struct sq_session *, enum sq_session_state);
 /* The attachment has ended, whyever: parked calls are refused with 'why'. */

@@ -207,6 +207,8 @@ wanted_parse(const struct sq_call *c, const struct sq_sub *e, struct wanted *w)
 		w->group = wanted_text("declared", space, workload, e->group);
 		return SQ_MQTT_RC_SUCCESS;
 	}
+	if (e->tag.len > 0) /* a plain one names its tag in the filter */
+		return SQ_MQTT_RC_FILTER_INVALID;
 	w->name = sq_xmemdup0(e->filter.p, e->filter.len);
 	if (w->filter.share.len > 0) {
 		if (e->options & OPTION_NO_LOCAL) /* MQTT-3.8.3-4 */
@@ -276,7 +278,9 @@ subscribe_options(struct sq_session *s, struct sq_subscription *sub, const struc
 	if (sub->member != NULL) {
 		sq_block_unref(&sub->member->subs);
 		sub->member->subs = subs;
-		if ((e->flags & SQ_SUB_DECLARED) == 0)
+		if (e->flags & SQ_SUB_DECLARED)
+			sub->group_binding->binding.max_qos = e->options & 3;
+		else
 			sub->member->max_qos = e->options & 3;
 		sub->member->as_published = (e->options & OPTION_AS_PUBLISHED) != 0;
 	} else if (sub->group != NULL) {
@@ -314,6 +318,11 @@ retained_put(const struct sq_msg *m, const struct sq_origin *origin, uint64_t ex
 		.retain = true,
 	};
 
+	if (b->sink->reject && b->sink->engine->ops->queue_full(b->sink->queue, sq_image_size(m->image))) {
+		sq_count(to->session->shard->broker, SQ_M_DROPPED_FULL, 1);
+		sq_item_fini(&item);
+		return false;
+	}
 	return b->sink->engine->ops->put(to->txn, b->sink->queue, &item) == SQ_OK;
 }
 

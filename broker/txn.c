@@ -47,8 +47,7 @@ op_outcomes(struct sq_op *op)
 {
 	struct sq_lane_in *lane = &op->session->lanes[op->lane];
 
-	if (!op->session->failed[op->lane])
-		sq_lane_in_done(lane, op->last);
+	sq_lane_in_done(lane, op->last);
 	sq_publish_answer(op->session, op->call);
 }
 
@@ -58,7 +57,7 @@ op_done(struct sq_txn *txn, int err)
 	struct sq_op *op = SQ_CONTAINER_OF(txn, struct sq_op, txn);
 	struct sq_session *s = op->session;
 
-	if (err != SQ_OK || s->failed[op->lane])
+	if (err != SQ_OK || (op->first != 0 && s->failed[op->lane]))
 		op_failed(op);
 	else if (op->first != 0)
 		op_outcomes(op);

@@ -7,7 +7,8 @@
  *  - Nothing blocks a loop.  A transaction's done() and a consumer's take() run
  *    as tasks on the worker that they belong to, never from inside a call.
  *  - What a transaction holds becomes durable together, or not at all.  Items
- *    may be handed out before that; done() comes after.
+ *    may be handed out before that; done() comes after, for the transactions of
+ *    one worker in the order of their commits.
  *  - Items of a queue are handed out in the order of their puts.  What comes back
  *    unsettled stands at the head again, in its old order.
  *  - Every item carries its origin, so that an engine that can't commit messages
@@ -39,7 +40,7 @@ struct sq_item {
 	uint64_t expires_ms;       /* on the workers' clock; 0: never */
 	uint8_t qos;               /* of this delivery */
 	bool retain;               /* as the subscriber shall see it */
-	uint16_t attempts;         /* hand-outs before this one */
+	uint16_t attempts;         /* times that it came back from a consumer */
 };
 
 void sq_item_fini(struct sq_item *);
@@ -74,7 +75,8 @@ struct sq_consumer {
 
 enum sq_settle_how {
 	SQ_DONE,    /* delivered */
-	SQ_REQUEUE, /* back to its old place */
+	SQ_REQUEUE, /* back to its old place; it counts as an attempt */
+	SQ_UNTRIED, /* the same for what never left: no attempt; also at QoS 0 */
 	SQ_REJECT,  /* never again: dead-letter, or dropped and counted */
 };
 
@@ -106,8 +108,9 @@ struct sq_engine_ops {
 
 	/* Declares a queue; from any worker.  Limits are those of 'cfg'. */
 	struct sq_queue *(*queue_open)(struct sq_engine *, const struct sq_queue_cfg *cfg);
-	/* Deletes it with what it holds.  No consumer is left; puts that other workers
-	 * have under way end harmlessly. */
+	/* Deletes it with what it holds; the handle is dead.  All consumers were
+	 * cancelled, though cancelled() may not have run; transactions that have put
+	 * or settled here may still be on their way. */
 	void (*queue_delete)(struct sq_queue *);
 
 	/* Whether a put of 'bytes' would be refused now; from any worker. */
@@ -117,10 +120,12 @@ struct sq_engine_ops {
 
 	/* Adds an item to the transaction; takes the item's references.  Returns
 	 * SQ_ENOMEM, and drops the item, where the queue is full and its policy is not
-	 * to drop the oldest. */
+	 * to drop the oldest.  With SQ_OVERFLOW_REJECT_PUBLISH an item of QoS 1 or 2 is
+	 * always taken: the publisher has asked queue_full(), and what it was told must
+	 * hold when several workers put at a time. */
 	int (*put)(struct sq_txn *, struct sq_queue *, struct sq_item *item);
-	/* Settles an item that was handed out.  SQ_REQUEUE takes the references of
-	 * 'item'; otherwise only its seq and size count. */
+	/* Settles an item that was handed out.  SQ_REQUEUE and SQ_UNTRIED take the
+	 * references of 'item'; otherwise only its seq and size count. */
 	void (*settle)(struct sq_txn *, struct sq_queue *, struct sq_item *item,
 	    enum sq_settle_how how);
 	/* Ends the building of the transaction; done() follows. */

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/metrics.h"
 #include "core/mem.h"
@@ -39,7 +40,7 @@ struct handing {
 	struct sq_task task;
 	struct sq_consumer *consumer;
 	size_t n;
-	struct sq_item items[HAND_MAX];
+	struct sq_item items[];
 };
 
 void
@@ -166,7 +167,7 @@ queue_next_consumer(struct sq_queue *q)
 }
 
 /* Takes the next items for 'c' off the ring; under the lock.  Alone it gets
- * what it wants, among others one item per turn. */
+ * what it wants, among others one item per turn.  None when all had expired. */
 static size_t
 queue_hand(struct sq_queue *q, struct sq_consumer *c, struct sq_item *out)
 {
@@ -206,6 +207,20 @@ handing_run(struct sq_task *t)
 		sq_worker_post(c->worker, &c->task);
 }
 
+/* Hands items to a consumer on another worker; under the lock. */
+static void
+queue_send(struct sq_consumer *c, const struct sq_item *items, size_t n)
+{
+	struct handing *h = sq_xmalloc(sizeof *h + n * sizeof *items);
+
+	h->task = (struct sq_task){.run = handing_run};
+	h->consumer = c;
+	h->n = n;
+	memcpy(h->items, items, n * sizeof *items);
+	c->handing++;
+	sq_worker_post(c->worker, &h->task);
+}
+
 static void
 queue_run(struct sq_task *t)
 {
@@ -217,21 +232,16 @@ queue_run(struct sq_task *t)
 	pthread_mutex_lock(&q->lock);
 	q->posted = false;
 	while (q->n > 0 && (c = queue_next_consumer(q)) != NULL) {
-		if (c->worker == q->cfg.owner) {
-			n = queue_hand(q, c, items);
-			pthread_mutex_unlock(&q->lock);
-			if (n > 0)
-				c->take(c, items, n);
-			pthread_mutex_lock(&q->lock);
-		} else {
-			struct handing *h = sq_xmalloc(sizeof *h);
-
-			h->n = queue_hand(q, c, h->items);
-			h->consumer = c;
-			h->task = (struct sq_task){.run = handing_run};
-			c->handing++;
-			sq_worker_post(c->worker, &h->task);
+		n = queue_hand(q, c, items);
+		if (n == 0)
+			continue;
+		if (c->worker != q->cfg.owner) {
+			queue_send(c, items, n);
+			continue;
 		}
+		pthread_mutex_unlock(&q->lock);
+		c->take(c, items, n);
+		pthread_mutex_lock(&q->lock);
 	}
 	pthread_mutex_unlock(&q->lock);
 	queue_unref(q);
@@ -295,18 +305,20 @@ memory_queue_depth(const struct sq_queue *cq)
 
 /* Transactions. */
 
-/* Makes room as the policy says; under the lock. */
+/* Makes room for an item as the policy says; under the lock. */
 static bool
-queue_make_room(struct sq_queue *q, uint32_t bytes)
+queue_make_room(struct sq_queue *q, const struct sq_item *for_item)
 {
 	uint64_t now_ms = sq_worker_now_ms(sq_worker_self());
 
-	while (queue_is_full(q, bytes)) {
-		const struct sq_item *oldest = queue_at(q, 0);
-		bool expired = oldest->expires_ms != 0 && oldest->expires_ms <= now_ms;
+	while (queue_is_full(q, sq_image_size(for_item->msg.image))) {
+		uint64_t expires_ms = q->n > 0 ? queue_at(q, 0)->expires_ms : 0;
+		bool expired = expires_ms != 0 && expires_ms <= now_ms;
 		struct sq_item item;
 
-		if (!expired && q->cfg.overflow != SQ_OVERFLOW_DROP_OLDEST)
+		if (!expired && q->cfg.overflow == SQ_OVERFLOW_REJECT_PUBLISH && for_item->qos > 0)
+			return true;
+		if (q->n == 0 || (!expired && q->cfg.overflow != SQ_OVERFLOW_DROP_OLDEST))
 			return false;
 		item = queue_pop(q);
 		queue_drop(q, &item, expired ? SQ_M_DROPPED_EXPIRED : SQ_M_DROPPED_FULL);
@@ -323,7 +335,7 @@ memory_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	pthread_mutex_lock(&q->lock);
 	if (q->deleted) {
 		sq_item_fini(item);
-	} else if (!queue_make_room(q, sq_image_size(item->msg.image))) {
+	} else if (!queue_make_room(q, item)) {
 		sq_metric_add(&q->memory->metrics, SQ_M_DROPPED_FULL, 1);
 		sq_item_fini(item);
 		err = SQ_ENOMEM;
@@ -339,6 +351,15 @@ memory_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	return err;
 }
 
+/* Counts one attempt more; true when it was the last. */
+static bool
+queue_tried(const struct sq_queue *q, struct sq_item *item)
+{
+	if (item->attempts < UINT16_MAX)
+		item->attempts++;
+	return q->cfg.max_attempts != 0 && item->attempts >= q->cfg.max_attempts;
+}
+
 static void
 memory_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
 {
@@ -348,13 +369,15 @@ memory_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum
 		return;
 	}
 	pthread_mutex_lock(&q->lock);
+	if (item->qos == 0) /* handing it out has settled it */
+		queue_count(q, 1, item);
 	if (how == SQ_REJECT) {
 		queue_count(q, -1, item);
 		sq_metric_add(&q->memory->metrics, SQ_M_DROPPED_ATTEMPTS, 1);
 	} else if (q->deleted) {
 		queue_count(q, -1, item);
 		sq_item_fini(item);
-	} else if (++item->attempts == q->cfg.max_attempts) {
+	} else if (how == SQ_REQUEUE && queue_tried(q, item)) {
 		queue_drop(q, item, SQ_M_DROPPED_ATTEMPTS);
 	} else {
 		queue_push_back_in_order(q, item);

@@ -122,6 +122,17 @@ void sq_entry_header(unsigned char *out, uint8_t kind, uint16_t packet_id);
 /* Checks the whole batch, every entry included: kinds, images, count, lane
  * rules (lane 0: QoS 0, not retained, no packet id, no release). */
 int sq_batch_decode(const void *p, size_t len, struct sq_batch *out) SQ_MUST_CHECK;
+/* Lane and first number of a body that was decoded before. */
+static inline uint8_t
+sq_batch_lane(const unsigned char *p)
+{
+	return p[0];
+}
+static inline uint64_t
+sq_batch_first(const unsigned char *p)
+{
+	return sq_get64(p + 12);
+}
 /* The next entry of a batch that was decoded; call it 'n' times. */
 struct sq_entry sq_batch_next(struct sq_bytes *entries);
 
