@@ -1,0 +1,725 @@
+/* The contract of broker/engine/engine.h, on every engine that there is. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "../support/fake_worker.h"
+#include "broker/engine/engine.h"
+#include "broker/metrics.h"
+#include "core/mem.h"
+
+/* A new engine plugs in here. */
+static const struct sq_engine_ops *const engines[] = {
+	&sq_engine_memory,
+};
+
+static const struct sq_engine_ops *ops;
+static struct sq_engine *engine;
+
+#define CONTRACT(name) \
+	static void contract_##name(void); \
+	Test(engine, name) \
+	{ \
+		for (size_t i = 0; i < SQ_ARRAY_LEN(engines); i++) { \
+			engine_begin(engines[i]); \
+			contract_##name(); \
+			engine_end(); \
+		} \
+	} \
+	static void contract_##name(void)
+
+static int64_t
+metric(enum sq_broker_metric m)
+{
+	return atomic_load(&sq_broker_metrics.values[m]);
+}
+
+static void
+engine_begin(const struct sq_engine_ops *which)
+{
+	struct sq_engine_cfg cfg = {.metrics = &sq_broker_metrics, .n_workers = 2};
+	struct sq_buf err = {0};
+
+	fake_workers_init(2);
+	ops = which;
+	for (size_t i = 0; i < SQ_M_COUNT; i++)
+		sq_metric_set(&sq_broker_metrics, i, 0);
+	engine = ops->open(&cfg, &err);
+	cr_assert_not_null(engine, "%s", ops->name);
+	sq_buf_fini(&err);
+}
+
+static void
+engine_end(void)
+{
+	cr_assert(fake_run());
+	cr_assert_eq(fake_pending(), 0);
+	cr_assert_eq(metric(SQ_M_QUEUED), 0, "%s leaves messages", ops->name);
+	cr_assert_eq(metric(SQ_M_QUEUED_BYTES), 0, "%s leaves bytes", ops->name);
+	ops->close(engine);
+}
+
+static struct sq_queue *
+queue_open_cfg(struct sq_queue_cfg cfg)
+{
+	cfg.name = "q";
+	cfg.owner = fake_worker(0);
+	if (cfg.max_msgs == 0)
+		cfg.max_msgs = 1000;
+	if (cfg.max_bytes == 0)
+		cfg.max_bytes = 1000000;
+	if (cfg.overflow == SQ_OVERFLOW_DEFAULT)
+		cfg.overflow = SQ_OVERFLOW_DROP_NEW;
+	return ops->queue_open(engine, &cfg);
+}
+
+static struct sq_queue *
+queue_open(void)
+{
+	return queue_open_cfg((struct sq_queue_cfg){0});
+}
+
+/* Items: the payload is one number. */
+
+static struct sq_item
+item_new(unsigned number, uint8_t qos)
+{
+	unsigned char payload[4];
+	struct sq_item item = {.qos = qos, .origin = {1, 2, number, 0}};
+
+	sq_put32(payload, number);
+	item.msg = sq_msg_new(qos, false, (struct sq_bytes){(const unsigned char *)"t", 1},
+	    (struct sq_bytes){0}, SQ_MSG_NO_EXPIRY, (struct sq_bytes){payload, 4});
+	return item;
+}
+
+static unsigned
+item_number(const struct sq_item *item)
+{
+	return sq_get32(sq_image_payload(item->msg.image).p);
+}
+
+/* Transactions. */
+
+struct txn {
+	struct sq_txn txn;
+	int done, err;
+};
+
+static void
+txn_done(struct sq_txn *txn, int err)
+{
+	struct txn *t = SQ_CONTAINER_OF(txn, struct txn, txn);
+
+	cr_assert_eq(sq_worker_self(), txn->worker, "done() runs on its worker");
+	t->done++;
+	t->err = err;
+}
+
+static void
+txn_begin(struct txn *t, unsigned worker)
+{
+	*t = (struct txn){.txn = {.worker = fake_worker(worker), .done = txn_done, .engine = engine}};
+}
+
+static int
+put_item(struct sq_queue *q, struct sq_item item)
+{
+	struct txn t;
+	int err;
+
+	txn_begin(&t, 0);
+	err = ops->put(&t.txn, q, &item);
+	ops->commit(&t.txn);
+	cr_assert(fake_run());
+	cr_assert_eq(t.done, 1);
+	cr_assert_eq(t.err, SQ_OK);
+	return err;
+}
+
+static int
+put(struct sq_queue *q, unsigned number, uint8_t qos)
+{
+	return put_item(q, item_new(number, qos));
+}
+
+static void
+put_range(struct sq_queue *q, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i <= to; i++)
+		cr_assert_eq(put(q, i, 1), SQ_OK);
+}
+
+static void
+settle(struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
+{
+	struct txn t;
+
+	txn_begin(&t, 0);
+	ops->settle(&t.txn, q, item, how);
+	if (how == SQ_DONE || how == SQ_REJECT)
+		sq_item_fini(item);
+	*item = (struct sq_item){0};
+	ops->commit(&t.txn);
+	cr_assert(fake_run());
+	cr_assert_eq(t.done, 1);
+}
+
+/* Consumers: keep what they take. */
+
+enum { TAKEN_MAX = 600 };
+
+struct consumer {
+	struct sq_consumer consumer;
+	struct sq_item items[TAKEN_MAX];
+	size_t n;
+	int cancelled;
+};
+
+static void
+consumer_take(struct sq_consumer *sc, struct sq_item *items, size_t n)
+{
+	struct consumer *c = SQ_CONTAINER_OF(sc, struct consumer, consumer);
+
+	cr_assert_eq(sq_worker_self(), sc->worker, "take() runs on its worker");
+	cr_assert_eq(c->cancelled, 0, "nothing comes after cancelled()");
+	cr_assert_gt(n, 0);
+	cr_assert_leq(c->n + n, TAKEN_MAX);
+	memcpy(c->items + c->n, items, n * sizeof *items);
+	c->n += n;
+}
+
+static void
+consumer_cancelled(struct sq_consumer *sc)
+{
+	struct consumer *c = SQ_CONTAINER_OF(sc, struct consumer, consumer);
+
+	cr_assert_eq(sq_worker_self(), sc->worker);
+	c->cancelled++;
+}
+
+static struct consumer *
+consume(struct sq_queue *q, unsigned worker, uint32_t demand)
+{
+	struct consumer *c = sq_xcalloc(1, sizeof *c);
+
+	c->consumer.worker = fake_worker(worker);
+	c->consumer.take = consumer_take;
+	c->consumer.cancelled = consumer_cancelled;
+	sq_list_init(&c->consumer.node);
+	fake_self(worker);
+	ops->consume(q, &c->consumer);
+	if (demand > 0)
+		ops->demand(&c->consumer, demand);
+	fake_self(0);
+	return c;
+}
+
+static void
+demand(struct consumer *c, uint32_t more)
+{
+	fake_self(sq_worker_index(c->consumer.worker));
+	ops->demand(&c->consumer, more);
+	fake_self(0);
+	cr_assert(fake_run());
+}
+
+static void
+cancel(struct consumer *c)
+{
+	fake_self(sq_worker_index(c->consumer.worker));
+	ops->cancel(&c->consumer);
+	fake_self(0);
+}
+
+/* Settles all that was taken. */
+static void
+consumer_settle(struct sq_queue *q, struct consumer *c, enum sq_settle_how how)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->items[i].qos == 0 && how == SQ_DONE)
+			sq_item_fini(&c->items[i]);
+		else
+			settle(q, &c->items[i], how);
+	}
+	c->n = 0;
+}
+
+static void
+consumer_free(struct sq_queue *q, struct consumer *c)
+{
+	consumer_settle(q, c, SQ_DONE);
+	cancel(c);
+	cr_assert(fake_run());
+	cr_assert_eq(c->cancelled, 1);
+	free(c);
+}
+
+static void
+expect_numbers(const struct consumer *c, const unsigned *numbers, size_t n)
+{
+	cr_assert_eq(c->n, n, "%zu items instead of %zu", c->n, n);
+	for (size_t i = 0; i < n; i++)
+		cr_assert_eq(item_number(&c->items[i]), numbers[i], "item %zu is %u", i,
+		    item_number(&c->items[i]));
+}
+
+#define EXPECT(c, ...) \
+	expect_numbers(c, (const unsigned[]){__VA_ARGS__}, \
+	    sizeof((const unsigned[]){__VA_ARGS__}) / sizeof(unsigned))
+
+/* The contract. */
+
+CONTRACT(items_come_in_the_order_of_their_puts)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 0, 500);
+
+	put_range(q, 1, 300);
+	cr_assert_eq(c->n, 300);
+	for (unsigned i = 0; i < 300; i++) {
+		cr_assert_eq(item_number(&c->items[i]), i + 1);
+		cr_assert(sq_origin_equal(&c->items[i].origin, &(struct sq_origin){1, 2, i + 1, 0}));
+		cr_assert_eq(c->items[i].attempts, 0);
+	}
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(nothing_comes_without_demand_and_never_more_than_it)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 0, 0);
+
+	put_range(q, 1, 5);
+	cr_assert_eq(c->n, 0);
+	cr_assert_eq(ops->queue_depth(q), 5);
+	demand(c, 2);
+	EXPECT(c, 1, 2);
+	demand(c, 1);
+	demand(c, 1);
+	EXPECT(c, 1, 2, 3, 4);
+	cr_assert_eq(ops->queue_depth(q), 1);
+	demand(c, 5);
+	put_range(q, 6, 12);
+	EXPECT(c, 1, 2, 3, 4, 5, 6, 7, 8, 9);
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(consumers_of_a_queue_take_turns)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *a = consume(q, 0, 100), *b = consume(q, 1, 100), *c = consume(q, 0, 3);
+
+	put_range(q, 1, 30);
+	cr_assert_eq(a->n + b->n + c->n, 30);
+	cr_assert_eq(c->n, 3, "no more than it wants");
+	cr_assert(a->n >= 13 && a->n <= 14, "%zu of 27", a->n);
+	consumer_free(q, a);
+	consumer_free(q, b);
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(a_backlog_is_shared_too)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *a, *b;
+
+	put_range(q, 1, 20);
+	a = consume(q, 0, 100);
+	b = consume(q, 1, 100);
+	cr_assert(fake_run());
+	cr_assert_eq(a->n, 10);
+	cr_assert_eq(b->n, 10);
+	consumer_free(q, a);
+	consumer_free(q, b);
+	ops->queue_delete(q);
+}
+
+CONTRACT(a_full_queue_drops_the_new_one)
+{
+	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.max_msgs = 3});
+	struct consumer *c;
+
+	put_range(q, 1, 3);
+	cr_assert(ops->queue_full(q, 1));
+	cr_assert_eq(put(q, 4, 1), SQ_ENOMEM);
+	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 1);
+	c = consume(q, 0, 10);
+	cr_assert(fake_run());
+	EXPECT(c, 1, 2, 3);
+	cr_assert_not(ops->queue_full(q, 1));
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(a_full_queue_drops_the_oldest)
+{
+	struct sq_queue *q = queue_open_cfg(
+	    (struct sq_queue_cfg){.max_msgs = 3, .overflow = SQ_OVERFLOW_DROP_OLDEST});
+	struct consumer *c;
+
+	put_range(q, 1, 5);
+	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 2);
+	c = consume(q, 0, 10);
+	cr_assert(fake_run());
+	EXPECT(c, 3, 4, 5);
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(a_queue_that_rejects_is_asked_and_then_takes_what_was_promised)
+{
+	struct sq_queue *q = queue_open_cfg(
+	    (struct sq_queue_cfg){.max_msgs = 2, .overflow = SQ_OVERFLOW_REJECT_PUBLISH});
+	struct consumer *c;
+
+	put_range(q, 1, 2);
+	cr_assert(ops->queue_full(q, 1));
+	cr_assert_eq(put(q, 3, 1), SQ_OK, "another worker was told that there is room");
+	cr_assert_eq(put(q, 4, 0), SQ_ENOMEM, "QoS 0 was promised nothing");
+	c = consume(q, 0, 10);
+	cr_assert(fake_run());
+	EXPECT(c, 1, 2, 3);
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(bytes_are_a_limit_but_for_a_message_alone)
+{
+	struct sq_item big = item_new(1, 1);
+	uint32_t size = sq_image_size(big.msg.image);
+	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.max_bytes = size - 1});
+
+	cr_assert_eq(put_item(q, big), SQ_OK);
+	cr_assert(ops->queue_full(q, 1));
+	cr_assert_eq(put(q, 2, 1), SQ_ENOMEM);
+	cr_assert_eq(metric(SQ_M_QUEUED_BYTES), size);
+	ops->queue_delete(q);
+	q = queue_open_cfg((struct sq_queue_cfg){.max_bytes = 2 * size});
+	put_range(q, 1, 2);
+	cr_assert_eq(put(q, 3, 1), SQ_ENOMEM);
+	ops->queue_delete(q);
+}
+
+CONTRACT(what_comes_back_stands_in_its_old_place)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 0, 5);
+
+	put_range(q, 1, 8);
+	EXPECT(c, 1, 2, 3, 4, 5);
+	settle(q, &c->items[3], SQ_REQUEUE);
+	settle(q, &c->items[1], SQ_REQUEUE);
+	settle(q, &c->items[4], SQ_UNTRIED);
+	settle(q, &c->items[0], SQ_DONE);
+	settle(q, &c->items[2], SQ_DONE);
+	c->n = 0;
+	demand(c, 10);
+	EXPECT(c, 2, 4, 5, 6, 7, 8);
+	cr_assert_eq(c->items[0].attempts, 1);
+	cr_assert_eq(c->items[2].attempts, 0, "what never left was not tried");
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(what_comes_back_goes_to_another_consumer)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *a = consume(q, 0, 1), *b;
+
+	put_range(q, 1, 1);
+	EXPECT(a, 1);
+	b = consume(q, 1, 1);
+	settle(q, &a->items[0], SQ_REQUEUE);
+	a->n = 0;
+	EXPECT(b, 1);
+	consumer_free(q, a);
+	consumer_free(q, b);
+	ops->queue_delete(q);
+}
+
+CONTRACT(an_item_is_tried_as_often_as_its_queue_says)
+{
+	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.max_attempts = 3});
+	struct consumer *c = consume(q, 0, 100);
+
+	put_range(q, 1, 1);
+	for (unsigned i = 0; i < 5; i++) {
+		cr_assert_eq(c->n, 1);
+		settle(q, &c->items[--c->n], SQ_UNTRIED);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		cr_assert_eq(c->n, 1);
+		cr_assert_eq(c->items[0].attempts, i);
+		settle(q, &c->items[--c->n], SQ_REQUEUE);
+	}
+	cr_assert_eq(metric(SQ_M_DROPPED_ATTEMPTS), 0);
+	settle(q, &c->items[--c->n], SQ_REQUEUE);
+	cr_assert_eq(c->n, 0);
+	cr_assert_eq(metric(SQ_M_DROPPED_ATTEMPTS), 1);
+	cr_assert_eq(metric(SQ_M_QUEUED), 0);
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(attempts_without_a_limit_never_end)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 0, 1);
+	struct sq_item item;
+
+	put_range(q, 1, 1);
+	item = c->items[0];
+	item.attempts = UINT16_MAX;
+	settle(q, &item, SQ_REQUEUE);
+	c->n = 0;
+	demand(c, 1);
+	EXPECT(c, 1);
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(a_rejected_item_is_gone)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 0, 10);
+
+	put_range(q, 1, 2);
+	settle(q, &c->items[0], SQ_REJECT);
+	settle(q, &c->items[1], SQ_DONE);
+	c->n = 0;
+	cr_assert_eq(metric(SQ_M_DROPPED_ATTEMPTS), 1);
+	cr_assert_eq(metric(SQ_M_QUEUED), 0);
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(an_expired_item_is_not_handed_out)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *a, *b;
+
+	for (unsigned i = 1; i <= 6; i++) {
+		struct sq_item item = item_new(i, 1);
+
+		item.expires_ms = i % 2 == 0 ? fake_now() + 100 : fake_now() + 1000;
+		cr_assert_eq(put_item(q, item), SQ_OK);
+	}
+	fake_set_now(fake_now() + 100);
+	a = consume(q, 0, 3);
+	cr_assert(fake_run());
+	EXPECT(a, 1, 3, 5);
+	cr_assert_eq(metric(SQ_M_DROPPED_EXPIRED), 2 + (ops->queue_depth(q) == 0));
+	consumer_free(q, a);
+	b = consume(q, 1, 10); /* only an expired one may be left: it takes nothing */
+	cr_assert(fake_run());
+	cr_assert_eq(b->n, 0);
+	cr_assert_eq(metric(SQ_M_DROPPED_EXPIRED), 3);
+	consumer_free(q, b);
+	ops->queue_delete(q);
+}
+
+CONTRACT(an_expired_item_makes_room)
+{
+	struct sq_queue *q = queue_open_cfg(
+	    (struct sq_queue_cfg){.max_msgs = 1, .overflow = SQ_OVERFLOW_REJECT_PUBLISH});
+	struct sq_item item = item_new(1, 1);
+	struct consumer *c;
+
+	item.expires_ms = fake_now() + 10;
+	cr_assert_eq(put_item(q, item), SQ_OK);
+	fake_set_now(fake_now() + 10);
+	cr_assert_eq(put(q, 2, 1), SQ_OK);
+	cr_assert_eq(metric(SQ_M_DROPPED_EXPIRED), 1);
+	c = consume(q, 0, 10);
+	cr_assert(fake_run());
+	EXPECT(c, 2);
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(at_qos_0_to_hand_out_is_to_settle)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 1, 2);
+
+	cr_assert_eq(put(q, 1, 0), SQ_OK);
+	cr_assert_eq(put(q, 2, 0), SQ_OK);
+	EXPECT(c, 1, 2);
+	cr_assert_eq(metric(SQ_M_QUEUED), 0);
+	settle(q, &c->items[1], SQ_UNTRIED); /* it could not leave after all */
+	c->n = 1;
+	cr_assert_eq(metric(SQ_M_QUEUED), 1);
+	demand(c, 1);
+	EXPECT(c, 1, 2);
+	cr_assert_eq(metric(SQ_M_QUEUED), 0);
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(a_cancelled_consumer_gets_nothing_more)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 0, 10), *other;
+
+	put_range(q, 1, 2);
+	cancel(c);
+	put_range(q, 3, 4);
+	cr_assert_eq(c->cancelled, 1);
+	EXPECT(c, 1, 2);
+	other = consume(q, 0, 10);
+	settle(q, &c->items[0], SQ_REQUEUE); /* what it had is still its to settle */
+	settle(q, &c->items[1], SQ_DONE);
+	EXPECT(other, 1, 3, 4);
+	free(c);
+	consumer_free(q, other);
+	ops->queue_delete(q);
+}
+
+CONTRACT(items_on_their_way_arrive_before_cancelled)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 1, 10);
+	struct sq_item item = item_new(1, 1);
+	struct txn t;
+
+	txn_begin(&t, 0);
+	cr_assert_eq(ops->put(&t.txn, q, &item), SQ_OK);
+	ops->commit(&t.txn);
+	cancel(c); /* before anything could run */
+	cr_assert(fake_run());
+	cr_assert_eq(c->cancelled, 1);
+	cr_assert_eq(c->n + ops->queue_depth(q), 1, "taken or still there, not both, not neither");
+	consumer_settle(q, c, SQ_DONE);
+	free(c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(a_consumer_may_come_again)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 1, 5);
+
+	put_range(q, 1, 1);
+	cancel(c);
+	cr_assert(fake_run());
+	cr_assert_eq(c->cancelled, 1);
+	c->cancelled = 0;
+	fake_self(1);
+	ops->consume(q, &c->consumer);
+	fake_self(0);
+	put_range(q, 2, 3);
+	EXPECT(c, 1);
+	demand(c, 1); /* what it wanted before is forgotten */
+	EXPECT(c, 1, 2);
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
+
+CONTRACT(a_transaction_ends_later_and_never_from_inside)
+{
+	struct sq_queue *q = queue_open();
+	struct sq_item item = item_new(1, 1);
+	struct txn t[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		txn_begin(&t[i], i & 1);
+		if (i == 0)
+			cr_assert_eq(ops->put(&t[i].txn, q, &item), SQ_OK);
+		ops->commit(&t[i].txn);
+		cr_assert_eq(t[i].done, 0);
+	}
+	cr_assert(fake_run());
+	for (unsigned i = 0; i < 3; i++)
+		cr_assert(t[i].done == 1 && t[i].err == SQ_OK);
+	ops->queue_delete(q);
+}
+
+static struct txn ordered[20];
+
+static void
+ordered_done(struct sq_txn *txn, int err)
+{
+	struct txn *t = SQ_CONTAINER_OF(txn, struct txn, txn);
+
+	cr_assert(t == ordered || t[-1].done, "transactions end in the order of their commits");
+	t->done = 1;
+	t->err = err;
+}
+
+CONTRACT(transactions_of_a_worker_end_in_order)
+{
+	struct sq_queue *q = queue_open();
+
+	for (unsigned i = 0; i < 20; i++) {
+		struct sq_item item = item_new(i, 1);
+
+		txn_begin(&ordered[i], 0);
+		ordered[i].txn.done = ordered_done;
+		if (i % 3 != 0)
+			cr_assert_eq(ops->put(&ordered[i].txn, q, &item), SQ_OK);
+		else
+			sq_item_fini(&item);
+		ops->commit(&ordered[i].txn);
+	}
+	cr_assert(fake_run());
+	for (unsigned i = 0; i < 20; i++)
+		cr_assert_eq(ordered[i].done, 1);
+	ops->queue_delete(q);
+}
+
+CONTRACT(a_queue_is_deleted_with_things_under_way)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 1, 2);
+	struct sq_item last = item_new(4, 1), sent;
+	struct txn t;
+
+	put_range(q, 1, 3);
+	EXPECT(c, 1, 2);
+	sent = c->items[0];
+	txn_begin(&t, 0);
+	cr_assert_eq(ops->put(&t.txn, q, &last), SQ_OK);
+	ops->settle(&t.txn, q, &sent, SQ_DONE);
+	sq_item_fini(&sent);
+	ops->settle(&t.txn, q, &c->items[1], SQ_REQUEUE);
+	ops->commit(&t.txn);
+	cancel(c);
+	ops->queue_delete(q);
+	cr_assert_eq(t.done, 0);
+	cr_assert(fake_run());
+	cr_assert_eq(t.done, 1);
+	cr_assert_eq(c->cancelled, 1);
+	cr_assert_eq(c->n, 2, "nothing was handed out of a deleted queue");
+	free(c);
+}
+
+CONTRACT(a_deleted_queue_takes_its_items_along)
+{
+	struct sq_queue *q = queue_open();
+
+	put_range(q, 1, 100);
+	cr_assert_eq(metric(SQ_M_QUEUED), 100);
+	ops->queue_delete(q);
+	cr_assert_eq(metric(SQ_M_QUEUED), 0);
+	cr_assert_eq(metric(SQ_M_QUEUED_BYTES), 0);
+}
+
+CONTRACT(the_metrics_count_what_waits_and_what_is_unsettled)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 0, 2);
+
+	put_range(q, 1, 5);
+	cr_assert_eq(ops->queue_depth(q), 3);
+	cr_assert_eq(metric(SQ_M_QUEUED), 5);
+	settle(q, &c->items[0], SQ_DONE);
+	cr_assert_eq(metric(SQ_M_QUEUED), 4);
+	settle(q, &c->items[1], SQ_REQUEUE);
+	cr_assert_eq(metric(SQ_M_QUEUED), 4);
+	c->n = 0;
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}

@@ -1,0 +1,290 @@
+/* The router: who gets a topic, and what is retained. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "broker/metrics.h"
+#include "broker/router.h"
+#include "core/mem.h"
+
+static struct sq_router *router;
+static struct sq_space *space;
+static struct sq_route_cache *cache;
+
+static struct sq_bytes
+text(const char *s)
+{
+	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
+}
+
+static int64_t
+metric(enum sq_broker_metric m)
+{
+	return atomic_load(&sq_broker_metrics.values[m]);
+}
+
+static void
+setup(void)
+{
+	struct sq_router_cfg cfg = {.metrics = &sq_broker_metrics,
+		.retained_max_msgs = 3, .retained_max_bytes = 1000};
+
+	router = sq_router_new(&cfg);
+	space = sq_router_space(router, "space");
+	cache = sq_route_cache_new();
+}
+
+static void
+teardown(void)
+{
+	sq_route_cache_free(&cache);
+	sq_router_free(&router);
+}
+
+TestSuite(router, .init = setup, .fini = teardown);
+
+static void
+bind_to(struct sq_binding *b, struct sq_sink *sink, const char *filter)
+{
+	struct sq_topic_filter f;
+
+	cr_assert_eq(sq_topic_filter_parse(text(filter), &f, NULL), SQ_OK);
+	b->sink = sink;
+	sq_router_wrlock(router);
+	sq_router_bind(router, space, &f, b);
+	sq_router_unlock(router);
+}
+
+static void
+unbind(struct sq_binding *b)
+{
+	sq_router_wrlock(router);
+	sq_router_unbind(router, b);
+	sq_router_unlock(router);
+}
+
+static struct sq_msg
+message(const char *topic, const char *payload, struct sq_bytes props)
+{
+	return sq_msg_new(1, true, text(topic), props, SQ_MSG_NO_EXPIRY, text(payload));
+}
+
+/* How many bindings of 'sink' the topic selects in 'in'. */
+static size_t
+matches_in(struct sq_space *in, const char *topic, struct sq_bytes props, const struct sq_sink *sink)
+{
+	struct sq_msg m = message(topic, "x", props);
+	struct sq_binding **v;
+	size_t n, of_sink = 0;
+
+	sq_router_rdlock(router);
+	v = sq_router_match(router, cache, in, m.image, &n);
+	for (size_t i = 0; i < n; i++)
+		of_sink += v[i]->sink == sink;
+	sq_router_unlock(router);
+	sq_msg_unref(&m);
+	return of_sink;
+}
+
+static size_t
+matches(const char *topic, const struct sq_sink *sink)
+{
+	return matches_in(space, topic, (struct sq_bytes){0}, sink);
+}
+
+Test(router, a_topic_reaches_its_bindings_and_no_others)
+{
+	struct sq_sink sink = {0}, other = {0};
+	struct sq_binding a = {0}, b = {0}, c = {0};
+
+	bind_to(&a, &sink, "a/+");
+	bind_to(&b, &sink, "a/b");
+	bind_to(&c, &other, "#");
+	cr_assert_eq(sink.n_bindings, 2);
+	cr_assert_eq(metric(SQ_M_SUBSCRIPTIONS), 3);
+	cr_assert_eq(matches("a/b", &sink), 2);
+	cr_assert_eq(matches("a/c", &sink), 1);
+	cr_assert_eq(matches("b", &sink), 0);
+	cr_assert_eq(matches("b", &other), 1);
+	cr_assert_eq(matches("$SYS/x", &other), 0);
+	unbind(&a);
+	unbind(&b);
+	unbind(&c);
+	unbind(&c);
+	cr_assert_eq(sink.n_bindings, 0);
+	cr_assert_eq(metric(SQ_M_SUBSCRIPTIONS), 0);
+}
+
+Test(router, a_cached_route_ends_with_its_binding)
+{
+	struct sq_sink sink = {0};
+	struct sq_binding *b = sq_xcalloc(1, sizeof *b), again = {0};
+
+	bind_to(b, &sink, "a");
+	cr_assert_eq(matches("a", &sink), 1);
+	cr_assert_eq(matches("a", &sink), 1);
+	unbind(b);
+	free(b); /* a stale pointer would be seen by the sanitiser */
+	cr_assert_eq(matches("a", &sink), 0);
+	bind_to(&again, &sink, "+");
+	cr_assert_eq(matches("a", &sink), 1);
+	unbind(&again);
+}
+
+Test(router, a_topic_too_long_for_the_cache_is_matched_all_the_same)
+{
+	struct sq_sink sink = {0};
+	struct sq_binding b = {0};
+	char topic[1000];
+
+	memset(topic, 'x', sizeof topic - 1);
+	topic[sizeof topic - 1] = '\0';
+	bind_to(&b, &sink, "+");
+	cr_assert_eq(matches(topic, &sink), 1);
+	unbind(&b);
+	cr_assert_eq(matches(topic, &sink), 0);
+}
+
+Test(router, spaces_do_not_see_each_other)
+{
+	struct sq_space *other = sq_router_space(router, "other");
+	struct sq_sink sink = {0};
+	struct sq_binding b = {0};
+
+	cr_assert_neq(other, space);
+	cr_assert_eq(sq_router_space(router, "space"), space);
+	bind_to(&b, &sink, "a");
+	cr_assert_eq(matches("a", &sink), 1);
+	cr_assert_eq(matches_in(other, "a", (struct sq_bytes){0}, &sink), 0);
+	cr_assert_eq(matches("a", &sink), 1);
+	unbind(&b);
+}
+
+/* Property blocks as the sidecar forwards them. */
+
+static const unsigned char red[] = {0x26, 0, 3, 't', 'a', 'g', 0, 3, 'r', 'e', 'd'};
+static const unsigned char red_twice[] = {0x01, 1, 0x03, 0, 1, 'x', 0x26, 0, 3, 't', 'a', 'g', 0, 3,
+	'r', 'e', 'd', 0x26, 0, 1, 'k', 0, 1, 'v', 0x26, 0, 3, 't', 'a', 'g', 0, 3, 'r', 'e', 'd'};
+
+Test(router, a_tag_selects_messages_that_carry_it)
+{
+	struct sq_sink sink = {0}, plain = {0};
+	struct sq_binding b = {0}, p = {0};
+	struct sq_bytes one = {red, sizeof red}, two = {red_twice, sizeof red_twice};
+
+	bind_to(&p, &plain, "a/b");
+	cr_assert_eq(matches("a/b", &plain), 1); /* cached before a tag is asked for */
+	bind_to(&b, &sink, "$tag/red/a/#");
+	cr_assert_eq(matches("a/b", &sink), 0);
+	cr_assert_eq(matches_in(space, "a/b", one, &sink), 1);
+	cr_assert_eq(matches_in(space, "a/b", one, &plain), 1);
+	cr_assert_eq(matches_in(space, "b", one, &sink), 0);
+	cr_assert_eq(matches_in(space, "a/b", two, &sink), 1, "a tag that comes twice counts once");
+	for (size_t n = 0; n < sizeof red_twice; n++) /* cut anywhere: some answer, no harm */
+		(void)matches_in(space, "a/b", (struct sq_bytes){red_twice, n}, &sink);
+	unbind(&b);
+	cr_assert_eq(matches_in(space, "a/b", one, &sink), 0);
+	unbind(&p);
+}
+
+/* Retained. */
+
+static int
+retain(const char *topic, const char *payload, uint64_t expires_ms)
+{
+	struct sq_msg m = message(topic, payload, (struct sq_bytes){0});
+	struct sq_origin origin = {1, 2, 3, 0};
+	int err;
+
+	sq_router_rdlock(router);
+	err = sq_router_retain(router, space, &m, &origin, expires_ms);
+	sq_router_unlock(router);
+	sq_msg_unref(&m);
+	return err;
+}
+
+struct seen {
+	size_t n, stop_at;
+	char last[32];
+	uint8_t copy;
+};
+
+static bool
+see(const struct sq_msg *m, const struct sq_origin *origin, uint64_t expires_ms, void *arg)
+{
+	struct sq_bytes payload = sq_image_payload(m->image);
+	struct seen *s = arg;
+
+	(void)expires_ms;
+	s->copy = origin->copy;
+	snprintf(s->last, sizeof s->last, "%.*s", (int)payload.len, (const char *)payload.p);
+	return ++s->n != s->stop_at;
+}
+
+static struct seen
+retained(const char *filter, uint64_t now_ms, size_t stop_at)
+{
+	struct seen s = {.stop_at = stop_at};
+
+	sq_router_wrlock(router);
+	sq_router_retained(router, space, text(filter), now_ms, see, &s);
+	sq_router_unlock(router);
+	return s;
+}
+
+Test(router, a_retained_message_is_kept_replaced_and_removed)
+{
+	struct seen s;
+
+	cr_assert_eq(retain("a/b", "one", 0), SQ_OK);
+	cr_assert_eq(retain("a/c", "two", 0), SQ_OK);
+	s = retained("a/b", 0, 0);
+	cr_assert_eq(s.n, 1);
+	cr_assert_str_eq(s.last, "one");
+	cr_assert_eq(s.copy, 1, "its origin differs from the live copy's");
+	cr_assert_eq(retained("a/+", 0, 0).n, 2);
+	cr_assert_eq(retained("#", 0, 1).n, 1, "the visitor may stop");
+	cr_assert_eq(retain("a/b", "three", 0), SQ_OK);
+	cr_assert_str_eq(retained("a/b", 0, 0).last, "three");
+	cr_assert_eq(metric(SQ_M_RETAINED), 2);
+	cr_assert_eq(retain("a/b", "", 0), SQ_OK);
+	cr_assert_eq(retain("nothing/there", "", 0), SQ_OK);
+	cr_assert_eq(retained("a/b", 0, 0).n, 0);
+	cr_assert_eq(metric(SQ_M_RETAINED), 1);
+}
+
+Test(router, retained_messages_have_a_limit_in_number)
+{
+	cr_assert_eq(retain("a", "1", 0), SQ_OK);
+	cr_assert_eq(retain("b", "1", 0), SQ_OK);
+	cr_assert_eq(retain("c", "1", 0), SQ_OK);
+	cr_assert_eq(retain("d", "1", 0), SQ_ENOMEM);
+	cr_assert_eq(retain("c", "2", 0), SQ_OK, "replacing needs no room");
+	cr_assert_eq(retain("b", "", 0), SQ_OK);
+	cr_assert_eq(retain("d", "1", 0), SQ_OK);
+	cr_assert_eq(metric(SQ_M_RETAINED), 3);
+}
+
+Test(router, retained_messages_have_a_limit_in_bytes)
+{
+	char big[900];
+
+	memset(big, 'x', sizeof big - 1);
+	big[sizeof big - 1] = '\0';
+	cr_assert_eq(retain("a", big, 0), SQ_OK);
+	cr_assert_eq(retain("b", big, 0), SQ_ENOMEM);
+	cr_assert_eq(retain("a", big, 0), SQ_OK, "its own bytes make room for it");
+	cr_assert_eq(retain("a", "small", 0), SQ_OK);
+	cr_assert_eq(retain("b", big, 0), SQ_OK);
+}
+
+Test(router, an_expired_retained_message_is_neither_seen_nor_kept)
+{
+	cr_assert_eq(retain("a", "1", 1000), SQ_OK);
+	cr_assert_eq(retain("a/b", "2", 2000), SQ_OK);
+	cr_assert_eq(retain("c", "3", 0), SQ_OK);
+	cr_assert_eq(retained("#", 999, 0).n, 3);
+	cr_assert_eq(retained("#", 1000, 0).n, 2);
+	cr_assert_eq(metric(SQ_M_RETAINED), 2);
+	cr_assert_eq(retained("#", 9999, 0).n, 1);
+	cr_assert_eq(metric(SQ_M_RETAINED), 1);
+}
