@@ -203,6 +203,12 @@ def criterion_results(job, code, output):
     return results
 
 
+def cut_middle(text, head=3000, tail=3000):
+    if len(text) <= head + tail:
+        return text
+    return f"{text[:head]}\n… {len(text) - head - tail} more …\n{text[-tail:]}"
+
+
 def ending(job, code):
     if code is None:
         return f"not finished after {job.timeout_s:g} s\n"
@@ -219,7 +225,7 @@ def run_job(job):
     elif code == SKIPPED:
         results = [Result(job.name, "skipped", detail=output.strip()[-300:])]
     else:
-        results = [Result(job.name, "failed", detail=ending(job, code) + output[-6000:])]
+        results = [Result(job.name, "failed", detail=ending(job, code) + cut_middle(output))]
     for report in scenario.sanitizer_reports(job.folder()):
         if all(r.outcome != "failed" for r in results):
             results.append(Result(job.name, "failed"))

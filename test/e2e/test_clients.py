@@ -19,7 +19,8 @@ async def test_mosquitto_at_every_qos_in_both_versions(env):
                                         version=9 - version)
             assert await sub.next() == (f"v{version}/t", b"hello %d" % qos, qos, False)
         await sub.end()
-        assert sub.messages.empty()
+        # what it prints while a signal interrupts it may come twice; what it gets may not
+        assert len([line for line in sub.output if "received PUBLISH" in line]) == 3, sub.output
 
 
 async def test_mosquitto_in_the_clear(env):
@@ -345,18 +346,20 @@ async def test_messages_above_the_maximum_packet_size_are_left_out(env):
 async def test_expired_messages_are_not_delivered(env):
     stack = await env.stack()
     a, b = stack.ports
+    durable = {"session_expiry": 100}
     sub = env.client("sleeper")
-    await sub.connect(b, props={"session_expiry": 100})
+    await sub.connect(b, props=durable)
     await sub.subscribe("t")
     sub.abort()
-    await sub.wait_closed()
+    await eventually(lambda: is_zero(stack.broker, "sqmqos_sessions_attached"), "it is gone")
     pub = await env.connect(a, "pub")
     await pub.publish("t", b"short", 1, props={"message_expiry": 1})
     await pub.publish("t", b"long", 1, props={"message_expiry": 100})
     await asyncio.sleep(1.5)  # the time that the message has
-    assert (await sub.connect(b, clean=False)).session_present
+    assert (await sub.connect(b, clean=False, props=durable)).session_present
     m = await sub.receive()
-    assert m.payload == b"long" and m.props["message_expiry"] < 100
+    assert m.payload == b"long" and m.props["message_expiry"] < 100, m
+    await sub.disconnect(props={"session_expiry": 0})
 
 
 async def test_a_session_goes_on_where_it_stopped(env):

@@ -9,6 +9,7 @@ import subprocess
 import stack as parts
 from proxy import Proxy
 
+POOL = 2  # connections of a sidecar to its broker
 METRIC = re.compile(r"^(\w+(?:\{[^}]*\})?) (-?[0-9.eE+]+)$")
 
 
@@ -97,9 +98,16 @@ class Stack:
         for program in self.programs:
             program.start()
         await self.ready()
+        await self.linked()
         for program in self.programs:
             self.descriptors[program.name] = descriptors(program)
         return self
+
+    async def linked(self):
+        """Awaits that every sidecar's pool is complete."""
+        async def complete():
+            return all([await metric(s, "sqmqos_links") == POOL for s in self.sidecars])
+        await eventually(complete, "all links are up")
 
     async def ready(self, *programs, timeout_s=20):
         """Awaits /readyz of all, or of those given."""
@@ -132,6 +140,7 @@ class Stack:
     async def restart(self, program):
         program.start()
         await self.ready(program)
+        await self.linked()
         self.descriptors[program.name] = max(self.descriptors.get(program.name, 0),
                                              descriptors(program))
 

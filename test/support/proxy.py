@@ -90,6 +90,8 @@ class Proxy:
         self.pairs.add(pair)
         try:
             await asyncio.gather(pair.pump(UP, reader), pair.pump(DOWN, upstream[0]))
+        except asyncio.CancelledError:
+            pass  # the scenario is over
         finally:
             pair.cut()
             self.pairs.discard(pair)
