@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/group.h"
+#include "broker/pace.h"
 #include "broker/session.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -49,6 +50,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 		sh->routes = sq_route_cache_new();
 		sq_list_init(&sh->sessions);
 		sq_list_init(&sh->blocked);
+		sq_list_init(&sh->paced);
 	}
 	return b;
 }
@@ -68,6 +70,7 @@ shard_stop(struct sq_task *t)
 {
 	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct sq_shard, stop);
 
+	sq_pace_tick(sh, UINT64_MAX);
 	SQ_LIST_FOR_EACH_SAFE (s, &sh->sessions, struct sq_session, node) {
 		if (s->attaching != NULL)
 			sq_session_link_lost(s);
@@ -270,6 +273,7 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 
 		sq_session_timer(s, node);
 	}
+	sq_pace_tick(sh, now_ms);
 	if (sq_worker_index(w) == 0 && sh->ticks++ % GROUPS_EXPIRE_TURN == 0)
 		sq_groups_expire(b, now_ms);
 	if (atomic_load(&b->draining))

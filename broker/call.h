@@ -7,6 +7,7 @@
 #ifndef SQ_BROKER_CALL_H
 #define SQ_BROKER_CALL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "broker/worker.h"
@@ -17,6 +18,7 @@
 
 struct sq_broker;
 struct sq_link;
+struct sq_sink;
 
 enum sq_call_kind {
 	SQ_CALL_ATTACH,
@@ -44,6 +46,11 @@ struct sq_call {
 	uint64_t epoch;           /* 0 for an attach */
 	struct sq_link *link;     /* the call's reference; its identity is the caller's */
 	struct sq_block *body;    /* the call's reference; freed with the call */
+
+	/* The broker's: see broker/pace.h. */
+	struct sq_sink *pace;     /* what the answer waits for; NULL: nothing */
+	uint64_t pace_ms;         /* since when */
+	bool pace_answered;       /* it only waits for that */
 
 	/* The answer. */
 	unsigned status;          /* HTTP */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/group.h"
+#include "broker/pace.h"
 #include "broker/session.h"
 #include "broker/txn.h"
 #include "core/mem.h"
@@ -168,6 +169,7 @@ deliver_take_own(struct sq_consumer *c, struct sq_item *items, size_t n)
 	s->demanded -= (uint32_t)n;
 	for (size_t i = 0; i < n; i++)
 		*ready_push(s) = (struct sq_ready){.item = items[i]};
+	sq_pace_taken(s->shard, &s->sink);
 	sq_deliver_pump(s);
 }
 
@@ -182,6 +184,7 @@ sq_deliver_take_member(struct sq_consumer *c, struct sq_item *items, size_t n)
 		*ready_push(s) = (struct sq_ready){items[i], sq_group_ref(m->group), m};
 	if (sq_list_empty(&m->node) || s->state != SQ_SESSION_ATTACHED) /* it has left meanwhile */
 		sq_deliver_return_ready(s, false);
+	sq_pace_taken(s->shard, &m->group->sink);
 	sq_deliver_pump(s);
 }
 

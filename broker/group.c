@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/pace.h"
 #include "core/mem.h"
 
 void
@@ -55,6 +56,8 @@ group_new(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t hash)
 	g->broker = b;
 	g->name = sq_xstrdup(cfg->name);
 	g->id = atomic_fetch_add(&b->next_queue, 1);
+	if (b->n_shards == 1) /* a group may end on any worker, a wait only on its own */
+		g->sink.shard = &b->shards[0];
 	g->sink.engine = b->engine;
 	g->sink.queue = b->engine->ops->queue_open(b->engine, &q);
 	g->sink.reject = overflow == SQ_OVERFLOW_REJECT_PUBLISH;
@@ -93,6 +96,8 @@ group_unlist(struct sq_group *g)
 {
 	struct sq_group *table = g;
 
+	if (g->sink.shard != NULL)
+		sq_pace_end(g->sink.shard, &g->sink);
 	SQ_LIST_FOR_EACH_SAFE (gb, &g->bindings, struct sq_group_binding, node)
 		group_binding_free(g, gb);
 	sq_htab_remove(&g->broker->groups, &g->node);

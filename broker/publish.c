@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/group.h"
+#include "broker/pace.h"
 #include "broker/session.h"
 #include "broker/txn.h"
 #include "core/mem.h"
@@ -10,6 +11,7 @@
 
 enum {
 	OUTCOMES_MAX = 65536, /* kept outcomes of a lane */
+	PACE_EVERY = 32,      /* puts between two looks at a queue's length */
 	SPARSE_RATIO = 4,     /* below one match in so many, matches are copied out */
 };
 
@@ -79,6 +81,12 @@ struct publish {
 	uint8_t qos;
 	bool retain, copy_out;
 	size_t n; /* sinks reached */
+
+	/* For pacing; no call: none. */
+	struct sq_shard *shard;
+	struct sq_call *call;
+	struct sq_sink *last_sink;
+	unsigned puts;
 };
 
 static uint8_t
@@ -112,6 +120,9 @@ publish_put(struct publish *p, struct sq_sink *sink, uint8_t qos, bool as_publis
 		sq_item_fini(&item);
 	else
 		(void)sink->engine->ops->put(p->txn, sink->queue, &item); /* a drop is counted there */
+	if (p->call != NULL && ++p->puts % PACE_EVERY == 0)
+		sq_pace_put(p->shard, p->call, sink);
+	p->last_sink = sink;
 }
 
 static int
@@ -267,7 +278,8 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	struct sq_msg msg = {c->body, NULL};
 	struct sq_op *op = sq_op_new(s, c);
 	struct publish p = {.broker = s->shard->broker, .txn = &op->txn, .msg = &msg,
-		.origin = &origin, .not_from = s->incarnation, .copy_out = s->sparse};
+		.origin = &origin, .not_from = s->incarnation, .copy_out = s->sparse,
+		.shard = s->shard, .call = c};
 	size_t matched = 0, messages = 0;
 
 	op->lane = b->lane;
@@ -292,6 +304,8 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 		}
 		sq_lane_in_set(lane, origin.number, code);
 	}
+	if (p.last_sink != NULL)
+		sq_pace_put(s->shard, c, p.last_sink);
 	sq_router_unlock(p.broker->router);
 	s->sparse = messages >= SPARSE_RATIO && matched * SPARSE_RATIO < messages;
 	sq_op_commit(op);
@@ -369,7 +383,8 @@ sq_publish_answer(struct sq_session *s, struct sq_call *c)
 	out = (struct sq_outcomes){b.first, b.n, codes};
 	sq_outcomes_encode(&c->out, &out);
 	free(codes);
-	sq_call_answer(c, 200, NULL);
+	c->status = 200;
+	sq_pace_answer(c);
 }
 
 void

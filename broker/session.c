@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/pace.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -83,6 +84,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable)
 	sq_list_init(&s->waiting);
 	sq_list_init(&s->subscriptions);
 	sq_list_init(&s->members);
+	s->sink.shard = sh;
 	s->sink.engine = sh->broker->engine;
 	s->sink.queue = session_queue(s);
 	s->sink.reject = durable;
@@ -243,6 +245,7 @@ sq_session_end(struct sq_session *s)
 	sq_heap_remove(&sh->timers, &s->timer);
 	sq_subscribe_drop_all(s);
 	sq_deliver_return(s, true);
+	sq_pace_end(sh, &s->sink);
 	s->sink.engine->ops->cancel(&s->consumer);
 	s->sink.engine->ops->queue_delete(s->sink.queue);
 	sq_htab_remove(&sh->by_key, &s->by_key);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "broker/pace.h"
 #include "core/mem.h"
 
 struct sq_loose_txn {
@@ -37,7 +38,9 @@ op_failed(struct sq_op *op)
 		(void)sq_held_remove(s, op->held[i]);
 	if (op->first != 0)
 		s->failed[op->lane] = true;
-	sq_call_answer(op->call, 500, "the commit failed");
+	op->call->status = 500;
+	op->call->detail = "the commit failed";
+	sq_pace_answer(op->call);
 	if (s->state == SQ_SESSION_ATTACHED)
 		sq_session_link_lost(s);
 }

@@ -115,6 +115,8 @@ struct sq_engine_ops {
 
 	/* Whether a put of 'bytes' would be refused now; from any worker. */
 	bool (*queue_full)(const struct sq_queue *, uint32_t bytes);
+	/* Whether so much waits that whoever puts should slow down; from any worker. */
+	bool (*queue_busy)(const struct sq_queue *);
 	/* Messages that wait (not those handed out). */
 	size_t (*queue_depth)(const struct sq_queue *);
 

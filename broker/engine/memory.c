@@ -14,7 +14,11 @@
 #include "broker/metrics.h"
 #include "core/mem.h"
 
-enum { HAND_MAX = 64 }; /* items in one take() */
+enum {
+	HAND_MAX = 64,  /* items in one take() */
+	BUSY_MIN = 512, /* a queue is busy above so many, */
+	BUSY_PART = 16, /* and above such a part of a limit */
+};
 
 struct memory {
 	struct sq_engine engine;
@@ -291,6 +295,19 @@ memory_queue_full(const struct sq_queue *cq, uint32_t bytes)
 	return full;
 }
 
+static bool
+memory_queue_busy(const struct sq_queue *cq)
+{
+	struct sq_queue *q = (struct sq_queue *)(uintptr_t)cq;
+	bool busy;
+
+	pthread_mutex_lock(&q->lock);
+	busy = q->n > BUSY_MIN &&
+	    (q->n > q->cfg.max_msgs / BUSY_PART || q->bytes > q->cfg.max_bytes / BUSY_PART);
+	pthread_mutex_unlock(&q->lock);
+	return busy;
+}
+
 static size_t
 memory_queue_depth(const struct sq_queue *cq)
 {
@@ -479,6 +496,7 @@ const struct sq_engine_ops sq_engine_memory = {
 	.queue_open = memory_queue_open,
 	.queue_delete = memory_queue_delete,
 	.queue_full = memory_queue_full,
+	.queue_busy = memory_queue_busy,
 	.queue_depth = memory_queue_depth,
 	.put = memory_put,
 	.settle = memory_settle,

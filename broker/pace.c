@@ -1,0 +1,78 @@
+#include "broker/pace.h"
+
+#include "core/mem.h"
+
+enum {
+	PACE_MS = 100,      /* longest wait */
+	PACE_OFF_MS = 1000, /* without waits after one that long */
+};
+
+static bool
+pace_busy(const struct sq_sink *sink)
+{
+	return sink->engine->ops->queue_busy(sink->queue);
+}
+
+static void
+pace_release(struct sq_call *c)
+{
+	c->pace = NULL;
+	sq_list_remove(&c->node);
+	if (c->pace_answered)
+		sq_call_done(c);
+	c->pace_answered = false;
+}
+
+void
+sq_pace_put(struct sq_shard *sh, struct sq_call *c, struct sq_sink *sink)
+{
+	uint64_t now_ms;
+
+	if (c->pace != NULL || sink->shard != sh || !pace_busy(sink))
+		return;
+	now_ms = sq_worker_now_ms(sh->worker);
+	if (now_ms < sink->pace_off_ms)
+		return;
+	c->pace = sink;
+	c->pace_ms = now_ms;
+	sq_list_push_back(&sh->paced, &c->node);
+}
+
+void
+sq_pace_answer(struct sq_call *c)
+{
+	if (c->pace == NULL)
+		sq_call_done(c);
+	else
+		c->pace_answered = true;
+}
+
+void
+sq_pace_taken(struct sq_shard *sh, struct sq_sink *sink)
+{
+	if (!sq_list_empty(&sh->paced) && !pace_busy(sink))
+		sq_pace_end(sh, sink);
+}
+
+void
+sq_pace_end(struct sq_shard *sh, struct sq_sink *sink)
+{
+	SQ_LIST_FOR_EACH_SAFE (c, &sh->paced, struct sq_call, node) {
+		if (c->pace == sink)
+			pace_release(c);
+	}
+}
+
+void
+sq_pace_tick(struct sq_shard *sh, uint64_t now_ms)
+{
+	struct sq_call *c;
+
+	while ((c = SQ_LIST_FIRST(&sh->paced, struct sq_call, node)) != NULL &&
+	    c->pace_ms + PACE_MS <= now_ms) {
+		struct sq_sink *sink = c->pace;
+
+		sink->pace_off_ms = now_ms + PACE_OFF_MS;
+		sq_pace_end(sh, sink);
+	}
+}

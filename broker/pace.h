@@ -1,0 +1,25 @@
+/* Pacing: a batch that was put into a queue which runs behind is answered when
+ * the queue has run down again, so that a publisher is not faster than his
+ * subscribers can be.
+ *
+ * Only for a moment: a subscriber that does not keep up must not slow others.
+ * After PACE_MS the answer goes out anyway, and for PACE_OFF_MS nobody waits for
+ * that queue; it fills up to its limit and its policy.  Only queues of the own
+ * shard are waited for. */
+#ifndef SQ_BROKER_PACE_H
+#define SQ_BROKER_PACE_H
+
+#include "broker/shard.h"
+
+/* A message of batch 'c' was put into 'sink': if that runs behind, 'c' waits. */
+void sq_pace_put(struct sq_shard *, struct sq_call *c, struct sq_sink *sink);
+/* 'c' has its answer; sends it now or when its wait is over. */
+void sq_pace_answer(struct sq_call *c);
+/* Items of 'sink' have left. */
+void sq_pace_taken(struct sq_shard *, struct sq_sink *sink);
+/* Nobody waits for 'sink' any more: it ends. */
+void sq_pace_end(struct sq_shard *, struct sq_sink *sink);
+/* Ends the waits that are over. */
+void sq_pace_tick(struct sq_shard *, uint64_t now_ms);
+
+#endif
