@@ -32,6 +32,8 @@ fake_workers_init(unsigned n)
 		for (unsigned part = 0; part < SQ_TURN_PARTS; part++)
 			sq_list_init(&workers[i].due[part]);
 	}
+	for (unsigned i = n; i < FAKE_WORKERS_MAX; i++)
+		pointers[i] = NULL;
 	self = &workers[0];
 }
 

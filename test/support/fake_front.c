@@ -1,0 +1,233 @@
+#include "fake_front.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/htab.h"
+#include "core/mem.h"
+
+struct sq_link {
+	uint64_t id;
+	struct sq_identity identity;
+	atomic_uint refs;
+	atomic_bool open, full;
+	pthread_mutex_t lock;
+	struct fake_delivery *log;
+	size_t n, cap;
+};
+
+static atomic_size_t n_links;
+
+struct sq_link *
+fake_link_new(uint64_t id, uint64_t identity)
+{
+	struct sq_link *l = sq_xcalloc(1, sizeof *l);
+
+	l->id = id;
+	l->identity.id = identity;
+	atomic_init(&l->refs, 1);
+	atomic_init(&l->open, true);
+	pthread_mutex_init(&l->lock, NULL);
+	atomic_fetch_add(&n_links, 1);
+	return l;
+}
+
+void
+fake_link_shut(struct sq_link *l)
+{
+	atomic_store(&l->open, false);
+}
+
+void
+fake_link_set_full(struct sq_link *l, bool full)
+{
+	atomic_store(&l->full, full);
+}
+
+size_t
+fake_link_count(const struct sq_link *l)
+{
+	return l->n;
+}
+
+struct fake_delivery *
+fake_link_at(struct sq_link *l, size_t i)
+{
+	return &l->log[i];
+}
+
+size_t
+fake_links(void)
+{
+	return atomic_load(&n_links);
+}
+
+struct sq_link *
+sq_link_ref(struct sq_link *l)
+{
+	atomic_fetch_add(&l->refs, 1);
+	return l;
+}
+
+void
+sq_link_unref(struct sq_link **lp)
+{
+	struct sq_link *l = *lp;
+
+	*lp = NULL;
+	if (l == NULL || atomic_fetch_sub(&l->refs, 1) != 1)
+		return;
+	for (size_t i = 0; i < l->n; i++) {
+		if (!l->log[i].detached)
+			sq_msg_unref(&l->log[i].msg);
+	}
+	free(l->log);
+	pthread_mutex_destroy(&l->lock);
+	atomic_fetch_sub(&n_links, 1);
+	free(l);
+}
+
+uint64_t
+sq_link_id(const struct sq_link *l)
+{
+	return l->id;
+}
+
+const struct sq_identity *
+sq_link_identity(const struct sq_link *l)
+{
+	return &l->identity;
+}
+
+bool
+sq_link_open(const struct sq_link *l)
+{
+	return atomic_load(&l->open);
+}
+
+bool
+sq_link_writable(const struct sq_link *l)
+{
+	return !atomic_load(&l->full);
+}
+
+/* The next entry of the log; under the lock. */
+static struct fake_delivery *
+link_log(struct sq_link *l)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap > 0 ? l->cap * 2 : 16;
+		l->log = sq_xrealloc(l->log, l->cap * sizeof *l->log);
+	}
+	memset(&l->log[l->n], 0, sizeof *l->log);
+	return &l->log[l->n++];
+}
+
+static void
+delivery_text(char *to, size_t size, struct sq_bytes from)
+{
+	snprintf(to, size, "%.*s", (int)from.len, from.len > 0 ? (const char *)from.p : "");
+}
+
+void
+sq_link_deliver(struct sq_link *l, const struct sq_msg *m, const struct sq_origin *origin,
+    uint32_t expiry_s, const struct sq_target *t, const uint32_t *subs)
+{
+	struct fake_delivery *d;
+
+	if (!sq_link_open(l))
+		return;
+	pthread_mutex_lock(&l->lock);
+	d = link_log(l);
+	d->epoch = t->epoch;
+	d->delivery = t->delivery;
+	d->queue = t->queue;
+	d->packet_id = t->packet_id;
+	d->qos = t->flags & SQ_TARGET_QOS;
+	d->retain = (t->flags & SQ_TARGET_RETAIN) != 0;
+	d->redelivered = (t->flags & SQ_TARGET_REDELIVERED) != 0;
+	d->expiry_s = expiry_s;
+	d->has_origin = origin != NULL;
+	if (origin != NULL)
+		d->origin = *origin;
+	d->n_subs = t->n_subs;
+	for (unsigned i = 0; i < t->n_subs && i < SQ_ARRAY_LEN(d->subs); i++)
+		d->subs[i] = subs[i];
+	d->msg = sq_msg_clone(m);
+	delivery_text(d->payload, sizeof d->payload, sq_image_payload(m->image));
+	delivery_text(d->topic, sizeof d->topic, sq_image_topic(m->image));
+	pthread_mutex_unlock(&l->lock);
+}
+
+void
+sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason)
+{
+	struct fake_delivery *d;
+
+	if (!sq_link_open(l))
+		return;
+	pthread_mutex_lock(&l->lock);
+	d = link_log(l);
+	d->detached = true;
+	d->epoch = epoch;
+	d->reason = reason;
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* Calls. */
+
+uint64_t
+sq_call_key_hash(const struct sq_key *k)
+{
+	char text[3 * sizeof k->space];
+	int n = snprintf(text, sizeof text, "%s/%s/%s", k->space, k->workload, k->client);
+
+	return sq_hash(text, (size_t)n);
+}
+
+struct fake_call *
+fake_call_new(enum sq_call_kind kind, const char *key, uint64_t epoch, struct sq_link *link,
+    struct sq_buf *body)
+{
+	struct fake_call *fc = sq_xcalloc(1, sizeof *fc);
+	struct sq_bytes segment = {(const unsigned char *)key, strlen(key)};
+
+	fc->call.kind = kind;
+	if (sq_key_decode(segment, &fc->call.key) != SQ_OK)
+		abort(); /* the test's mistake */
+	fc->call.key_hash = sq_call_key_hash(&fc->call.key);
+	fc->call.epoch = epoch;
+	fc->call.link = sq_link_ref(link);
+	fc->call.body = sq_block_copy(sq_buf_len(body) > 0 ? sq_buf_data(body) : (const void *)"",
+	    sq_buf_len(body));
+	sq_buf_fini(body);
+	return fc;
+}
+
+void
+sq_call_done(struct sq_call *c)
+{
+	struct fake_call *fc = SQ_CONTAINER_OF(c, struct fake_call, call);
+
+	fc->answers++;
+	if (fc->done != NULL)
+		fc->done(fc);
+}
+
+void
+fake_call_free(struct fake_call **cp)
+{
+	struct fake_call *fc = *cp;
+
+	*cp = NULL;
+	if (fc == NULL)
+		return;
+	assert(fc->answers == 1);
+	sq_link_unref(&fc->call.link);
+	sq_block_unref(&fc->call.body);
+	sq_buf_fini(&fc->call.out);
+	free(fc);
+}

@@ -1,0 +1,52 @@
+/* The HTTP front as the broker sees it, without HTTP: links that record what is
+ * put on them, and calls whose answers are kept.  Safe from many threads. */
+#ifndef SQ_TEST_SUPPORT_FAKE_FRONT_H
+#define SQ_TEST_SUPPORT_FAKE_FRONT_H
+
+#include "broker/broker.h"
+#include "broker/call.h"
+#include "broker/link.h"
+
+/* What was put on a link: a delivery to one target, or 'detached'. */
+struct fake_delivery {
+	bool detached, taken;
+	uint8_t reason;        /* of a detached frame */
+	uint64_t epoch, delivery, queue;
+	uint16_t packet_id;
+	uint8_t qos;
+	bool retain, redelivered;
+	uint32_t expiry_s;
+	bool has_origin;
+	struct sq_origin origin;
+	uint8_t n_subs;
+	uint32_t subs[8];      /* the first ones */
+	struct sq_msg msg;     /* a copy */
+	char payload[64];      /* as text, cut */
+	char topic[64];
+};
+
+/* An open link with one reference, the caller's; freed by sq_link_unref(). */
+struct sq_link *fake_link_new(uint64_t id, uint64_t identity);
+/* Closes it without telling the broker. */
+void fake_link_shut(struct sq_link *);
+void fake_link_set_full(struct sq_link *, bool full);
+/* What was put on it, in order. */
+size_t fake_link_count(const struct sq_link *);
+struct fake_delivery *fake_link_at(struct sq_link *, size_t i);
+/* All links that live. */
+size_t fake_links(void);
+
+struct fake_call {
+	struct sq_call call;
+	unsigned answers; /* how often it was answered: 1 in the end */
+	void (*done)(struct fake_call *); /* if set, runs where it was answered */
+	void *owner;
+};
+
+/* A call with one reference to 'link'; takes what 'body' holds. */
+struct fake_call *fake_call_new(enum sq_call_kind, const char *key, uint64_t epoch,
+    struct sq_link *link, struct sq_buf *body);
+/* Frees '*cp', which was answered. */
+void fake_call_free(struct fake_call **cp);
+
+#endif

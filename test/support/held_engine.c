@@ -1,0 +1,148 @@
+#include "held_engine.h"
+
+#include <assert.h>
+
+#include "core/mem.h"
+
+static struct sq_list waiting = {&waiting, &waiting};
+static size_t n_waiting;
+static bool holding;
+
+void
+held_engine_hold(bool hold)
+{
+	holding = hold;
+}
+
+size_t
+held_engine_waiting(void)
+{
+	return n_waiting;
+}
+
+static void
+failed_run(struct sq_task *t)
+{
+	struct sq_txn *txn = SQ_CONTAINER_OF(t, struct sq_txn, task);
+
+	txn->done(txn, SQ_EIO);
+}
+
+void
+held_engine_release(int err)
+{
+	struct sq_txn *txn = SQ_LIST_FIRST(&waiting, struct sq_txn, task.node);
+
+	assert(txn != NULL);
+	sq_list_remove(&txn->task.node);
+	n_waiting--;
+	if (err == SQ_OK) {
+		sq_engine_memory.commit(txn);
+		return;
+	}
+	txn->task.run = failed_run;
+	sq_worker_post(txn->worker, &txn->task);
+}
+
+static struct sq_engine *
+held_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
+{
+	struct sq_engine *e = sq_engine_memory.open(cfg, err);
+
+	e->ops = &held_engine;
+	return e;
+}
+
+static void
+held_close(struct sq_engine *e)
+{
+	sq_engine_memory.close(e);
+}
+
+static struct sq_queue *
+held_queue_open(struct sq_engine *e, const struct sq_queue_cfg *cfg)
+{
+	return sq_engine_memory.queue_open(e, cfg);
+}
+
+static void
+held_queue_delete(struct sq_queue *q)
+{
+	sq_engine_memory.queue_delete(q);
+}
+
+static bool
+held_queue_full(const struct sq_queue *q, uint32_t bytes)
+{
+	return sq_engine_memory.queue_full(q, bytes);
+}
+
+static bool
+held_queue_busy(const struct sq_queue *q)
+{
+	return sq_engine_memory.queue_busy(q);
+}
+
+static size_t
+held_queue_depth(const struct sq_queue *q)
+{
+	return sq_engine_memory.queue_depth(q);
+}
+
+static int
+held_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
+{
+	return sq_engine_memory.put(txn, q, item);
+}
+
+static void
+held_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
+{
+	sq_engine_memory.settle(txn, q, item, how);
+}
+
+static void
+held_commit(struct sq_txn *txn)
+{
+	if (!holding) {
+		sq_engine_memory.commit(txn);
+		return;
+	}
+	sq_list_push_back(&waiting, &txn->task.node);
+	n_waiting++;
+}
+
+static void
+held_consume(struct sq_queue *q, struct sq_consumer *c)
+{
+	sq_engine_memory.consume(q, c);
+}
+
+static void
+held_demand(struct sq_consumer *c, uint32_t more)
+{
+	sq_engine_memory.demand(c, more);
+}
+
+static void
+held_cancel(struct sq_consumer *c)
+{
+	sq_engine_memory.cancel(c);
+}
+
+const struct sq_engine_ops held_engine = {
+	.name = "held",
+	.open = held_open,
+	.close = held_close,
+	.queue_open = held_queue_open,
+	.queue_delete = held_queue_delete,
+	.queue_full = held_queue_full,
+	.queue_busy = held_queue_busy,
+	.queue_depth = held_queue_depth,
+	.put = held_put,
+	.settle = held_settle,
+	.commit = held_commit,
+	.consume = held_consume,
+	.demand = held_demand,
+	.cancel = held_cancel,
+};

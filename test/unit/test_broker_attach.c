@@ -1,0 +1,381 @@
+/* The PUT: who holds a session, and from what state both sides go on. */
+#include "../support/broker_world.h"
+#include "../support/held_engine.h"
+
+static struct world w;
+
+static void
+setup(void)
+{
+	world_init(&w);
+	w.cfg.engine = &held_engine;
+	world_start(&w, 1);
+}
+
+static void
+teardown(void)
+{
+	world_stop(&w);
+}
+
+TestSuite(broker_attach, .init = setup, .fini = teardown);
+
+Test(broker_attach, a_new_session_is_not_present_and_an_old_one_is)
+{
+	struct peer p = peer_new(&w, "s~w~c");
+	uint64_t incarnation, epoch;
+
+	peer_connect(&p);
+	cr_assert_not(p.present);
+	incarnation = p.incarnation;
+	epoch = p.epoch;
+	cr_assert_neq(incarnation, 0);
+	cr_assert_eq(peer_detach(&p, 100, false), 204);
+	cr_assert_eq(world_metric(SQ_M_ATTACHED), 0);
+	cr_assert_eq(world_metric(SQ_M_SESSIONS), 1);
+	peer_connect(&p);
+	cr_assert(p.present);
+	cr_assert_eq(p.incarnation, incarnation);
+	cr_assert_neq(p.epoch, epoch, "an epoch names one attachment for ever");
+	cr_assert_eq(world_metric(SQ_M_ATTACHED), 1);
+}
+
+Test(broker_attach, a_late_or_doubled_put_changes_nothing)
+{
+	struct peer p = peer_new(&w, "s~w~c");
+	struct fake_call *c;
+
+	p.ordinal = 5;
+	p.attempt = 2;
+	cr_assert_eq(peer_attach(&p), 200); /* attempt 3 */
+	for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+		p.attempt = attempt - 1;
+		c = peer_put(&p);
+		call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	}
+	p.ordinal = 4;
+	p.attempt = 99;
+	p.flags |= SQ_ATTACH_CLEAN_START;
+	c = peer_put(&p);
+	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	cr_assert_eq(peer_credit(&p, 1, 1), 204, "the attachment is the same as before");
+	cr_assert_eq(peer_detached_reason(&p, p.epoch), 0);
+}
+
+Test(broker_attach, a_put_over_a_closed_link_changes_nothing)
+{
+	struct peer p = peer_new(&w, "s~w~c"), other;
+	struct fake_call *c;
+
+	peer_connect(&p);
+	other = peer_other(&p);
+	other.ordinal = 1;
+	fake_link_shut(w.links[other.link]);
+	c = peer_put(&other);
+	call_expect(&c, 410);
+	cr_assert_eq(peer_credit(&p, 1, 1), 204);
+}
+
+Test(broker_attach, a_session_of_another_identity_is_refused)
+{
+	struct peer p = peer_new(&w, "s~w~c"), other;
+	struct fake_call *c;
+
+	peer_connect(&p);
+	sq_link_unref(&w.links[1]);
+	w.links[1] = fake_link_new(2, 77);
+	other = peer_other(&p);
+	other.ordinal = 1;
+	c = peer_put(&other);
+	call_expect(&c, 403);
+	cr_assert_eq(peer_credit(&p, 1, 1), 204);
+}
+
+Test(broker_attach, a_malformed_body_is_400)
+{
+	struct peer p = peer_new(&w, "s~w~c");
+	struct sq_buf body = {0};
+	struct fake_call *c;
+
+	peer_connect(&p);
+	for (int kind = SQ_CALL_ATTACH; kind <= SQ_CALL_DETACH; kind++) {
+		sq_buf_u8(&body, 9);
+		c = fake_call_new((enum sq_call_kind)kind, p.key, p.epoch, w.links[0], &body);
+		sq_broker_call(w.broker, &c->call);
+		call_expect(&c, 400);
+	}
+}
+
+Test(broker_attach, another_instance_takes_over)
+{
+	struct peer a = peer_new(&w, "s~w~c"), b;
+	struct fake_call *c;
+	uint64_t epoch;
+
+	peer_connect(&a);
+	epoch = a.epoch;
+	b = peer_other(&a);
+	peer_connect(&b);
+	cr_assert(b.present);
+	cr_assert_eq(peer_detached_reason(&a, epoch), 0x8e);
+	cr_assert_eq(world_metric(SQ_M_TAKEOVERS), 1);
+	cr_assert_eq(world_metric(SQ_M_ATTACHED), 1);
+	c = peer_settle_post(&a, SQ_SETTLE_ACK, 1, 1);
+	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	c = peer_put(&a); /* the superseded ordinal, a later attempt */
+	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	cr_assert_eq(peer_credit(&b, 1, 1), 204, "the holder is not disturbed");
+	peer_connect(&a); /* a newer connection of the first instance */
+	cr_assert_eq(peer_detached_reason(&b, b.epoch), 0x8e);
+	c = peer_put(&b);
+	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+}
+
+Test(broker_attach, posts_of_another_epoch_or_link_are_refused)
+{
+	struct peer p = peer_new(&w, "s~w~c"), wrong;
+	struct fake_call *c;
+
+	peer_connect(&p);
+	wrong = p;
+	wrong.epoch++;
+	c = peer_settle_post(&wrong, SQ_SETTLE_ACK, 1, 1);
+	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	wrong = p;
+	wrong.link = 1;
+	c = peer_settle_post(&wrong, SQ_SETTLE_ACK, 1, 1);
+	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	wrong = peer_new(&w, "s~w~nobody");
+	c = peer_settle_post(&wrong, SQ_SETTLE_ACK, 1, 1);
+	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+}
+
+Test(broker_attach, clean_start_applies_once_per_ordinal)
+{
+	struct peer p = peer_new(&w, "s~w~c");
+	uint64_t incarnation;
+
+	peer_connect(&p);
+	cr_assert_eq(peer_subscribe(&p, "a", 1), 1);
+	incarnation = p.incarnation;
+	p.flags |= SQ_ATTACH_CLEAN_START;
+	peer_connect(&p);
+	cr_assert_not(p.present);
+	cr_assert_neq(p.incarnation, incarnation);
+	cr_assert_eq(world_metric(SQ_M_SUBSCRIPTIONS), 0);
+	cr_assert_eq(peer_subscribe(&p, "b", 1), 1);
+	incarnation = p.incarnation;
+	cr_assert_eq(peer_attach(&p), 200); /* the same connection again */
+	cr_assert(p.present);
+	cr_assert_eq(p.incarnation, incarnation);
+	cr_assert_eq(world_metric(SQ_M_SUBSCRIPTIONS), 1);
+	peer_connect(&p);
+	cr_assert_neq(p.incarnation, incarnation);
+	cr_assert_eq(world_metric(SQ_M_SESSIONS), 1);
+}
+
+Test(broker_attach, the_answer_waits_for_what_was_admitted)
+{
+	struct entry e = {.topic = "t", .payload = "x", .qos = 2, .id = 7};
+	struct peer p = peer_new(&w, "s~w~c");
+	struct fake_call *batch, *put, *late;
+
+	peer_connect(&p);
+	held_engine_hold(true);
+	batch = peer_post(&p, 1, &e, 1);
+	put = peer_put(&p);
+	world_run();
+	cr_assert_eq(put->answers, 0);
+	late = peer_post(&p, 1, &e, 1); /* the old epoch is fenced */
+	call_expect_conflict(&late, SQ_CONFLICT_EPOCH);
+	held_engine_hold(false);
+	held_engine_release(SQ_OK);
+	call_expect(&batch, 200);
+	cr_assert_eq(peer_attached(&p, &put), 200);
+	cr_assert_eq(p.last[1], 1);
+	cr_assert_eq(p.n_held, 1);
+	cr_assert_eq(p.held[0], 7);
+}
+
+Test(broker_attach, a_newer_put_replaces_the_one_that_waits)
+{
+	struct entry e = {.topic = "t", .payload = "x", .qos = 1};
+	struct peer p = peer_new(&w, "s~w~c"), other;
+	struct fake_call *batch, *first, *second, *third;
+
+	peer_connect(&p);
+	held_engine_hold(true);
+	batch = peer_post(&p, 1, &e, 1);
+	first = peer_put(&p);
+	second = peer_put(&p);
+	call_expect_conflict(&first, SQ_CONFLICT_EPOCH);
+	other = peer_other(&p);
+	other.ordinal = 1;
+	third = peer_put(&other);
+	call_expect_conflict(&second, SQ_CONFLICT_SUPERSEDED);
+	held_engine_hold(false);
+	held_engine_release(SQ_OK);
+	call_expect(&batch, 200);
+	cr_assert_eq(peer_attached(&other, &third), 200);
+}
+
+Test(broker_attach, a_link_lost_while_the_put_waits_leaves_the_session_in_grace)
+{
+	struct entry e = {.topic = "t", .payload = "x", .qos = 1};
+	struct peer p = peer_new(&w, "s~w~c");
+	struct fake_call *batch, *put;
+
+	peer_connect(&p);
+	held_engine_hold(true);
+	batch = peer_post(&p, 1, &e, 1);
+	p.link = 1;
+	put = peer_put(&p);
+	world_close_link(&w, 1);
+	call_expect_conflict(&put, SQ_CONFLICT_EPOCH);
+	held_engine_hold(false);
+	held_engine_release(SQ_OK);
+	call_expect(&batch, 200);
+	p.link = 0;
+	cr_assert_eq(peer_attach(&p), 200);
+	cr_assert(p.present);
+}
+
+Test(broker_attach, a_failed_commit_is_500_and_so_is_all_behind_it)
+{
+	struct entry one = {.topic = "t", .payload = "1", .qos = 2, .id = 1};
+	struct entry two = {.topic = "t", .payload = "2", .qos = 2, .id = 2};
+	struct entry three = {.topic = "t", .payload = "3", .qos = 2, .id = 3};
+	struct peer p = peer_new(&w, "s~w~c");
+	struct fake_call *c[3], *again;
+
+	peer_connect(&p);
+	held_engine_hold(true);
+	c[0] = peer_post(&p, 1, &one, 1);
+	c[1] = peer_post(&p, 1, &two, 1);
+	c[2] = peer_post(&p, 1, &three, 1);
+	held_engine_release(SQ_OK);
+	held_engine_release(SQ_EIO);
+	held_engine_release(SQ_OK);
+	held_engine_hold(false);
+	call_expect(&c[0], 200);
+	call_expect(&c[1], 500);
+	call_expect(&c[2], 500);
+	again = peer_post(&p, 1, &two, 1);
+	call_expect_conflict(&again, SQ_CONFLICT_EPOCH);
+	cr_assert_eq(peer_attach(&p), 200);
+	cr_assert(p.present);
+	cr_assert_eq(p.last[1], 1, "what failed was never accepted");
+	cr_assert_eq(p.n_held, 1);
+	cr_assert_eq(p.held[0], 1);
+	p.next[1] = 2;
+	again = peer_post(&p, 1, &two, 1);
+	call_expect(&again, 200);
+}
+
+Test(broker_attach, a_commit_that_fails_behind_the_fence_counts)
+{
+	struct entry e = {.topic = "t", .payload = "1", .qos = 2, .id = 1};
+	struct peer p = peer_new(&w, "s~w~c");
+	struct fake_call *batch, *put;
+
+	peer_connect(&p);
+	held_engine_hold(true);
+	batch = peer_post(&p, 1, &e, 1);
+	put = peer_put(&p);
+	held_engine_release(SQ_EIO);
+	held_engine_hold(false);
+	call_expect(&batch, 500);
+	cr_assert_eq(peer_attached(&p, &put), 200);
+	cr_assert_eq(p.last[1], 0);
+	cr_assert_eq(p.n_held, 0);
+}
+
+Test(broker_attach, a_failed_settlement_does_not_take_numbers_back)
+{
+	struct entry e = {.topic = "t", .payload = "1", .qos = 1};
+	struct peer p = peer_new(&w, "s~w~c");
+	struct fake_call *batch, *settle;
+
+	peer_connect(&p);
+	held_engine_hold(true);
+	settle = peer_settle_post(&p, SQ_SETTLE_ACK, 1, 1);
+	batch = peer_post(&p, 1, &e, 1);
+	held_engine_release(SQ_EIO);
+	held_engine_release(SQ_OK);
+	held_engine_hold(false);
+	call_expect(&settle, 500);
+	call_expect(&batch, 200);
+	cr_assert_eq(peer_attach(&p), 200);
+	cr_assert_eq(p.last[1], 1);
+}
+
+Test(broker_attach, a_transient_connect_ends_the_durable_session)
+{
+	struct entry e = {.topic = "t", .payload = "1", .qos = 1};
+	struct peer durable = peer_new(&w, "s~w~c"), other = peer_new(&w, "s~w~d");
+	struct peer transient = peer_new(&w, "s~w~c~pod");
+	struct fake_call *batch;
+
+	peer_connect(&durable);
+	peer_connect(&other);
+	cr_assert_eq(peer_subscribe(&durable, "a", 1), 1);
+	held_engine_hold(true);
+	batch = peer_post(&durable, 1, &e, 1); /* even when it is busy */
+	transient.ordinal = 1;
+	cr_assert_eq(peer_attach(&transient), 200);
+	cr_assert_eq(peer_detached_reason(&durable, durable.epoch), 0x8e);
+	held_engine_hold(false);
+	held_engine_release(SQ_OK);
+	call_expect(&batch, 200);
+	cr_assert_eq(world_metric(SQ_M_SUBSCRIPTIONS), 0);
+	cr_assert_eq(world_metric(SQ_M_SESSIONS), 2);
+	cr_assert_eq(peer_credit(&other, 1, 1), 204);
+	peer_connect(&durable);
+	cr_assert_not(durable.present);
+	cr_assert_eq(peer_attach(&transient), 200); /* the same connection: it ends nothing */
+	cr_assert_eq(peer_credit(&durable, 1, 1), 204);
+}
+
+Test(broker_attach, a_keeper_ends_no_durable_session)
+{
+	struct peer durable = peer_new(&w, "s~w~c"), keeper = peer_new(&w, "s~w~c~pod");
+
+	peer_connect(&durable);
+	keeper.flags |= SQ_ATTACH_KEEPER;
+	peer_connect(&keeper);
+	cr_assert_eq(peer_credit(&durable, 1, 1), 204);
+}
+
+Test(broker_attach, a_session_without_expiry_ends_when_it_is_taken_over)
+{
+	struct peer p = peer_new(&w, "s~w~c~pod"), other;
+
+	peer_connect(&p);
+	cr_assert_eq(peer_subscribe(&p, "a", 1), 1);
+	world_close_link(&w, 0);
+	other = peer_other(&p);
+	peer_connect(&other);
+	cr_assert_not(other.present);
+	cr_assert_eq(world_metric(SQ_M_SUBSCRIPTIONS), 0);
+	cr_assert_eq(world_metric(SQ_M_SESSIONS), 1);
+}
+
+Test(broker_attach, sessions_have_a_limit)
+{
+	struct peer p = peer_new(&w, "s~w~c");
+	struct fake_call *c = NULL;
+	char keys[101][16];
+
+	for (unsigned i = 0; i <= 100; i++) {
+		struct peer one;
+
+		snprintf(keys[i], sizeof keys[i], "s~w~%u", i);
+		one = peer_new(&w, keys[i]);
+		one.ordinal = 1;
+		c = peer_put(&one);
+		call_expect(&c, i < 100 ? 200 : 503);
+	}
+	p.ordinal = 1;
+	c = peer_put(&p);
+	call_expect(&c, 503);
+}
