@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Checks the models of the link protocol: run.sh [--list] [NAME].  NAME selects
+# the checks whose name contains it.
+#
+# A check is a model with some rules switched off.  Without a NO_ switch spin must
+# find nothing in all of its states; with one it must find a counterexample, or
+# the model would not notice that the rule is gone.
+set -euo pipefail
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+
+jobs=2
+memory_mb=3000
+seconds=150
+
+# name, model, what must come out, switches
+checks()
+{
+	cat <<-'END'
+	up/sequence            up pass -DQOS=22 -DID=0 -DFAULTS=2 -DK=3
+	up/sequence-durable    up pass -DQOS=22 -DID=0 -DFAULTS=2 -DK=3 -DDURABLE -DCOUNT
+	up/sequence-qos1       up pass -DQOS=11 -DID=0 -DFAULTS=2 -DK=3
+	up/clean-move          up pass -DQOS=22 -DID=0 -DFAULTS=2 -DCLEAN -DSIDECARS=2 -DCOUNT
+	up/clean-move-durable  up pass -DQOS=22 -DID=0 -DFAULTS=2 -DCLEAN -DSIDECARS=2 -DDURABLE
+	up/clean-move-qos1     up pass -DQOS=11 -DID=0 -DFAULTS=2 -DCLEAN -DSIDECARS=2
+	up/window              up pass -DQOS=22 -DID=1 -DFAULTS=2 -DK=2
+	up/window-mixed        up pass -DQOS=21 -DID=1 -DFAULTS=2 -DK=2 -DTAKEOVER
+	up/window-durable      up pass -DQOS=21 -DID=1 -DFAULTS=2 -DK=2 -DDURABLE
+	up/window-move         up pass -DQOS=12 -DID=1 -DFAULTS=1 -DK=2 -DSIDECARS=2 -DCLEAN
+	up/interleaved         up pass -DQOS=21 -DID=1 -DFAULTS=1 -DK=3
+	up/no-needless-attach  up pass -DQOS=22 -DID=1 -DFAULTS=0 -DK=3 -DCOUNT -DATTACHES=1
+	up/fence               up fail -DQOS=22 -DID=0 -DFAULTS=2 -DCLEAN -DNO_FENCE
+	up/fence-waits         up fail -DQOS=22 -DID=0 -DFAULTS=2 -DCLEAN -DNO_FENCE_WAIT
+	up/same-run            up fail -DQOS=21 -DID=1 -DFAULTS=1 -DK=2 -DNO_FENCE_WAIT -DNO_RUN_CHECK
+	up/new-run             up fail -DQOS=22 -DID=0 -DFAULTS=2 -DNO_NEW_RUN
+	up/run-lost            up fail -DQOS=22 -DID=0 -DFAULTS=2 -DDURABLE -DCOUNT -DNO_RUN_LOST
+	up/outcome-run         up fail -DQOS=22 -DID=0 -DFAULTS=2 -DNO_OUTCOME_RUN
+	up/skip                up fail -DQOS=21 -DID=1 -DFAULTS=1 -DK=2 -DNO_SKIP
+	up/kept-outcomes       up fail -DQOS=22 -DID=0 -DFAULTS=2 -DNO_KEPT
+	up/gap                 up fail -DQOS=22 -DID=1 -DFAULTS=1 -DK=2 -DNO_GAP
+	up/failed-commit       up fail -DQOS=22 -DID=1 -DFAULTS=1 -DK=2 -DNO_FAIL_LATER
+	up/held                up fail -DQOS=22 -DID=0 -DFAULTS=2 -DNO_HELD
+	up/held-accepted       up fail -DQOS=22 -DID=0 -DFAULTS=2 -DNO_HELD_ACCEPTED
+	up/number-order        up fail -DQOS=22 -DID=1 -DFAULTS=1 -DK=2 -DNO_ORDER
+	up/own-connection      up fail -DQOS=22 -DID=0 -DFAULTS=2 -DTAKEOVER -DNO_CONNECTION
+	up/connect-stops       up fail -DQOS=22 -DID=0 -DFAULTS=2 -DTAKEOVER -DCLEAN -DNO_CONNECT_STOPS
+	up/clean-drops         up fail -DQOS=22 -DID=0 -DFAULTS=2 -DTAKEOVER -DCLEAN -DNO_CLEAN_DROP
+	up/clean-once          up fail -DQOS=22 -DID=0 -DFAULTS=2 -DCLEAN -DNO_CLEAN_ONCE
+	up/client-gone         up fail -DQOS=22 -DID=0 -DFAULTS=2 -DSIDECARS=2 -DNO_GONE
+	up/fresh-lane          up fail -DQOS=22 -DID=0 -DFAULTS=2 -DSIDECARS=2 -DTAKEOVER
+	up/stale-conflict      up fail -DQOS=22 -DID=1 -DFAULTS=0 -DK=3 -DCOUNT -DATTACHES=1 -DNO_STALE
+	END
+}
+
+# Prints what spin found: "pass", "fail", or why it found neither.
+verdict()
+{
+	local model=$1 dir=$2
+	shift 2
+
+	cd "$dir"
+	if ! spin -a "$@" "$here/$model.pml" >spin.out 2>&1; then
+		tail -3 spin.out
+		return
+	fi
+	if ! gcc -O2 -w -DSAFETY -DCOLLAPSE -DNOREDUCE -DVECTORSZ=2048 \
+		-DMEMLIM=$memory_mb -o pan pan.c >cc.out 2>&1; then
+		tail -3 cc.out
+		return
+	fi
+	timeout $seconds ./pan -m100000 -n >pan.out 2>&1 || true
+	if grep -q 'max search depth too small\|invalid array index' pan.out; then
+		grep -m1 'max search depth too small\|invalid array index' pan.out
+	elif grep -q 'pan:1: assertion violated\|pan:1: invalid end state' pan.out; then
+		echo fail
+	elif grep -q 'errors: 0' pan.out && ! grep -q 'Search not completed' pan.out; then
+		echo pass
+	else
+		echo "not finished within $seconds s and $memory_mb MB"
+	fi
+}
+
+check()
+{
+	local name=$1 model=$2 expected=$3 dir got
+	shift 3
+
+	dir=$(mktemp -d "$tmp/check.XXXXXX")
+	got=$(verdict "$model" "$dir" "$@")
+	rm -rf "$dir"
+	if [ "$got" = "$expected" ]; then
+		echo "ok - $name"
+	else
+		echo "not ok - $name: expected $expected, got: $got ($model.pml $*)"
+	fi
+}
+
+list=''
+if [ "${1:-}" = --list ]; then
+	list=1
+	shift
+fi
+pattern=${1:-}
+selected=$(checks | awk -v p="$pattern" 'index($1, p)')
+if [ -n "$list" ]; then
+	awk '{ print $1 }' <<<"$selected"
+	exit 0
+fi
+if [ -z "$selected" ]; then
+	echo "run.sh: no check matches '$pattern'" >&2
+	exit 2
+fi
+if ! command -v spin >/dev/null; then
+	echo "spin is not installed"
+	exit 77
+fi
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+: >"$tmp/results"
+while read -r -a row; do
+	while [ "$(jobs -pr | wc -l)" -ge $jobs ]; do
+		wait -n || true
+	done
+	{ check "${row[@]}" | tee -a "$tmp/results"; } &
+done <<<"$selected"
+wait
+passed=$(grep -c '^ok' "$tmp/results" || true)
+failed=$(grep -c '^not ok' "$tmp/results" || true)
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" = 0 ]
