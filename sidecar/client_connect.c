@@ -121,6 +121,9 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 		id[k->client_id.len] = '\0';
 	}
 	connect_settings(c, p);
+	/* Without clean start there may be a session to go on with, even if this
+	 * connection is its last (§3.1.2.4). */
+	sp.durable = c->expiry_s != 0 || !k->clean_start;
 	sp.expiry_s = c->expiry_s;
 	sp.receive_max = c->receive_max;
 	if (k->has_will) {
@@ -130,9 +133,10 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	c->session = sq_session_open(c->hub, &sp, c);
 	c->since_ms = sq_hub_now(c->hub);
 	c->state = SQ_CLIENT_WAITING;
-	if (c->expiry_s == 0)
+	if (!sp.durable)
 		sq_client_connack(c, false);
-	sq_declared_opened(c->hub->declared, c->session);
+	if (c->session != NULL)
+		sq_declared_opened(c->hub->declared, c->session);
 }
 
 void
@@ -142,6 +146,7 @@ sq_client_connack(struct sq_client *c, bool present)
 	const struct sq_sidecar_cfg *cfg = c->hub->cfg;
 	uint32_t max = (uint32_t)cfg->max_packet;
 	struct sq_buf b = {0};
+	bool fits;
 
 	if (c->broker_max_packet != 0 && c->broker_max_packet < max)
 		max = c->broker_max_packet;
@@ -164,9 +169,14 @@ sq_client_connack(struct sq_client *c, bool present)
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_SERVER_KEEP_ALIVE);
 		props.server_keep_alive_s = c->keep_alive_s;
 	}
-	if (sq_mqtt_put_connack(&b, c->decoder.version, present, 0, &props) == 0)
-		sq_client_put(c, &b);
+	fits = sq_mqtt_put_connack(&b, c->decoder.version, present, 0, &props) == 0 &&
+	    sq_client_put(c, &b);
 	sq_buf_fini(&b);
+	if (!fits) {
+		sq_client_refuse(c, SQ_MQTT_RC_PACKET_TOO_LARGE,
+		    "its maximum packet size has no room for CONNACK");
+		return;
+	}
 	c->state = SQ_CLIENT_OPEN;
 	c->heard_ms = sq_hub_now(c->hub);
 	SQ_DEBUG("client", "%s: CONNACK, from %s, version %u, expiry %u, present %d",
@@ -183,6 +193,17 @@ sq_client_attached(struct sq_client *c, bool present, uint32_t max_packet)
 	sq_client_resume(c);
 }
 
+/* Whether the client hears of it.  Without a version it wasn't MQTT; MQTT 3.1.1
+ * has no CONNACK for what doesn't conform (its MQTT-3.1.4-1). */
+static bool
+refuse_says(uint8_t version, uint8_t reason)
+{
+	if (version == 0 || reason == 0)
+		return false;
+	return version == SQ_MQTT_V5 || (reason != SQ_MQTT_RC_MALFORMED &&
+	    reason != SQ_MQTT_RC_PROTOCOL_ERROR && reason != SQ_MQTT_RC_TOPIC_INVALID);
+}
+
 void
 sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 {
@@ -196,10 +217,9 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 		props.reason_string = (struct sq_bytes){
 		    (const unsigned char *)text, strlen(text)};
 	}
-	/* Without a version it wasn't MQTT: nothing could be understood there. */
-	if (c->decoder.version != 0 && reason != 0 &&
+	if (refuse_says(c->decoder.version, reason) &&
 	    sq_mqtt_put_connack(&b, c->decoder.version, false, reason, &props) == 0)
-		sq_client_put(c, &b);
+		(void)sq_client_put(c, &b);
 	sq_buf_fini(&b);
 	SQ_WARN("client", "%s: CONNECT refused with 0x%02x, %s", sq_client_name(c), reason,
 	    text != NULL ? text : "no reason given");

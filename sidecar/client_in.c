@@ -159,7 +159,7 @@ sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t siz
 		struct sq_buf b = {0};
 
 		sq_mqtt_put_pingresp(&b);
-		sq_client_put(c, &b);
+		(void)sq_client_put(c, &b);
 		sq_buf_fini(&b);
 		return 0;
 	}

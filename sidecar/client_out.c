@@ -22,16 +22,24 @@ sq_client_touch(struct sq_client *c)
 		sq_list_push_back(&c->hub->writers, &c->writer);
 }
 
-void
+/* Whether the client takes a packet of 'size' bytes (MQTT-3.1.2-24). */
+static bool
+client_takes(const struct sq_client *c, size_t size)
+{
+	return c->max_packet == 0 || size <= c->max_packet;
+}
+
+bool
 sq_client_put(struct sq_client *c, const struct sq_buf *packet)
 {
 	size_t len = sq_buf_len(packet);
 
-	if (c->state >= SQ_CLIENT_CLOSING)
-		return;
+	if (c->state >= SQ_CLIENT_CLOSING || !client_takes(c, len))
+		return false;
 	memcpy(sq_output_reserve(&c->output, &c->hub->outputs, len), sq_buf_data(packet), len);
 	sq_output_commit(&c->output, len);
 	sq_client_touch(c);
+	return true;
 }
 
 void
@@ -53,13 +61,19 @@ sq_client_put_disconnect(struct sq_client *c, uint8_t reason, const char *text)
 {
 	struct sq_mqtt_props props = sq_mqtt_props_none;
 	struct sq_buf b = {0};
+	int rc;
 
 	if (c->decoder.version != SQ_MQTT_V5)
 		return;
 	props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_REASON_STRING);
 	props.reason_string = (struct sq_bytes){(const unsigned char *)text, strlen(text)};
-	if (sq_mqtt_put_disconnect(&b, SQ_MQTT_V5, reason, &props) == 0)
-		sq_client_put(c, &b);
+	rc = sq_mqtt_put_disconnect(&b, SQ_MQTT_V5, reason, &props);
+	if (rc == 0 && !client_takes(c, sq_buf_len(&b))) { /* without words (MQTT-3.14.2-3) */
+		sq_buf_fini(&b);
+		rc = sq_mqtt_put_disconnect(&b, SQ_MQTT_V5, reason, NULL);
+	}
+	if (rc == 0)
+		(void)sq_client_put(c, &b);
 	sq_buf_fini(&b);
 }
 
@@ -88,7 +102,7 @@ sq_client_suback(struct sq_client *c, uint8_t type, uint16_t packet_id, const ui
 	struct sq_buf b = {0};
 
 	if (sq_mqtt_put_suback(&b, c->decoder.version, type, packet_id, codes, n, NULL) == 0)
-		sq_client_put(c, &b);
+		(void)sq_client_put(c, &b);
 	sq_buf_fini(&b);
 }
 
@@ -160,9 +174,12 @@ sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct 
 		out.topic.len = 0;
 	p = sq_output_reserve(&c->output, &c->hub->outputs, cap + (copy ? payload.len : 0));
 	head = sq_mqtt_publish_head(p, cap, &out);
-	if (head == 0 || (c->max_packet != 0 && head + payload.len > c->max_packet)) {
-		if (out.topic_alias != 0 && !known)
-			deliver_unlearn(c, out.topic_alias);
+	if (out.topic_alias != 0 && !known && !client_takes(c, head + payload.len)) {
+		deliver_unlearn(c, out.topic_alias); /* it may fit without */
+		out.topic_alias = 0;
+		head = sq_mqtt_publish_head(p, cap, &out);
+	}
+	if (head == 0 || !client_takes(c, head + payload.len)) {
 		sq_hub_count(c->hub, SQ_M_DROPPED_TOO_LARGE, 1);
 		return SQ_ETOOBIG;
 	}

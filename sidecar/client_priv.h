@@ -60,7 +60,8 @@ void sq_client_connect(struct sq_client *, const struct sq_mqtt_packet *);
 void sq_client_connack(struct sq_client *, bool present);
 /* client_out.c: the output has something. */
 void sq_client_touch(struct sq_client *);
-void sq_client_put(struct sq_client *, const struct sq_buf *packet);
+/* False: above the client's maximum packet size, or it is closing. */
+bool sq_client_put(struct sq_client *, const struct sq_buf *packet);
 void sq_client_put_ack(struct sq_client *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason);
 void sq_client_put_disconnect(struct sq_client *, uint8_t reason, const char *text);
 /* A name for log lines: the client id, else where it comes from. */

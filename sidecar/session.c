@@ -27,7 +27,7 @@ session_path(const struct sq_hub *h, const struct sq_session_params *p)
 	strcpy(key.space, h->cfg->space);
 	strcpy(key.workload, h->cfg->workload);
 	strcpy(key.client, p->client_id);
-	if (p->expiry_s == 0)
+	if (!p->durable)
 		strcpy(key.pod, h->cfg->pod);
 	sq_buf_append(&b, "/v1/sessions/", 13);
 	sq_key_encode(&b, &key);
@@ -47,6 +47,15 @@ session_by_client(const struct sq_hub *h, const char *client_id, uint64_t hash)
 			return s;
 	}
 	return NULL;
+}
+
+/* Makes it the session of its client id that the next one finds. */
+static void
+session_show(struct sq_session *s)
+{
+	sq_htab_insert(&s->hub->by_client, &s->client_node,
+	    sq_hash(s->client_id, strlen(s->client_id)));
+	s->in_clients = true;
 }
 
 static void
@@ -72,7 +81,7 @@ sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_c
 	s->version = p->version;
 	s->clean_start = p->clean_start;
 	s->keeper = p->keeper;
-	s->durable = p->expiry_s != 0;
+	s->durable = p->durable;
 	s->expiry_s = p->expiry_s;
 	s->receive_max = p->receive_max;
 	s->will = p->will;
@@ -98,8 +107,7 @@ sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_c
 			sq_client_end(older->client, SQ_END_TAKEN_OVER);
 		}
 	}
-	sq_htab_insert(&h->by_client, &s->client_node, hash);
-	s->in_clients = true;
+	session_show(s);
 	sq_session_wake(s);
 	return s;
 }
@@ -141,8 +149,11 @@ sq_session_end(struct sq_session *s)
 	sq_session_unlink(s);
 	s->state = SQ_SESSION_ENDED;
 	session_hide(s);
-	if (s->older != NULL)
+	if (s->older != NULL) {
 		s->older->newer = s->newer;
+		if (s->newer == NULL) /* the next one has to wait for the older again */
+			session_show(s->older);
+	}
 	if (s->newer != NULL) {
 		s->newer->older = s->older;
 		if (s->older == NULL && s->newer->state == SQ_SESSION_QUEUED) {
@@ -209,7 +220,7 @@ sq_session_leave(struct sq_session *s, bool will, uint32_t expiry_s)
 	assert(!s->leaving);
 	s->client = NULL;
 	s->leaving = true;
-	s->expiry_s = s->durable ? expiry_s : 0;
+	s->expiry_s = expiry_s;
 	s->publish_will = will && s->will != NULL;
 	if (!s->publish_will)
 		sq_block_unref(&s->will);

@@ -24,7 +24,8 @@ struct sq_session_params {
 	const char *client_id;    /* at most SQ_KEY_PART_MAX bytes */
 	uint8_t version;          /* enum sq_mqtt_version */
 	bool clean_start, keeper;
-	uint32_t expiry_s;        /* 0: transient */
+	bool durable;             /* may go on, or be there already: its key has no pod */
+	uint32_t expiry_s;
 	uint16_t receive_max;
 	struct sq_block *will;    /* an image; the session takes the reference.  NULL: none */
 	uint32_t will_delay_s;
