@@ -377,7 +377,9 @@ sq_publish_answer(struct sq_session *s, struct sq_call *c)
 	codes = sq_xmalloc(b.n);
 	if (!sq_lane_in_outcomes(&s->lanes[b.lane], b.first, b.n, codes)) {
 		free(codes);
-		sq_call_refuse(c, SQ_CONFLICT_RUN);
+		c->conflict = SQ_CONFLICT_RUN;
+		c->status = 409;
+		sq_pace_answer(c);
 		return;
 	}
 	out = (struct sq_outcomes){b.first, b.n, codes};
