@@ -16,7 +16,7 @@ struct sq_link {
 	atomic_bool open, full;
 	pthread_mutex_t lock;
 	struct fake_delivery *log;
-	size_t n, cap;
+	size_t n, cap, at; /* 'at': what fake_link_take() has taken */
 };
 
 static atomic_size_t n_links;
@@ -59,6 +59,24 @@ fake_link_at(struct sq_link *l, size_t i)
 	return &l->log[i];
 }
 
+bool
+fake_link_take(struct sq_link *l, struct fake_delivery *out)
+{
+	bool any;
+
+	pthread_mutex_lock(&l->lock);
+	any = l->at < l->n;
+	if (any) {
+		if (l->log[l->at].msg.block != NULL)
+			sq_msg_unref(&l->log[l->at].msg);
+		*out = l->log[l->at++];
+	}
+	if (l->at == l->n)
+		l->at = l->n = 0;
+	pthread_mutex_unlock(&l->lock);
+	return any;
+}
+
 size_t
 fake_links(void)
 {
@@ -81,7 +99,7 @@ sq_link_unref(struct sq_link **lp)
 	if (l == NULL || atomic_fetch_sub(&l->refs, 1) != 1)
 		return;
 	for (size_t i = 0; i < l->n; i++) {
-		if (!l->log[i].detached)
+		if (l->log[i].msg.block != NULL)
 			sq_msg_unref(&l->log[i].msg);
 	}
 	free(l->log);

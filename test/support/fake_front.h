@@ -33,6 +33,9 @@ void fake_link_set_full(struct sq_link *, bool full);
 /* What was put on it, in order. */
 size_t fake_link_count(const struct sq_link *);
 struct fake_delivery *fake_link_at(struct sq_link *, size_t i);
+/* Takes the oldest thing that was put out of the log; the message stays with the
+ * link (msg is empty).  For threads, instead of the two above. */
+bool fake_link_take(struct sq_link *, struct fake_delivery *out);
 /* All links that live. */
 size_t fake_links(void);
 

@@ -262,3 +262,33 @@ Test(broker_lanes, few_matches_of_a_batch_are_copied_out_of_it)
 		peer_expect_nothing(&sub);
 	}
 }
+
+Test(broker_lanes, a_batch_whose_answer_is_held_back_is_refused_once)
+{
+	struct entry many[100], e = {.topic = "busy", .payload = "x", .qos = 1};
+	struct peer slow = peer_new(&w, "s~w~slow~pod");
+	struct fake_call *c, *old, *other;
+
+	slow.ordinal = 1;
+	cr_assert_eq(peer_attach(&slow), 200); /* it has no credit */
+	cr_assert_eq(peer_subscribe(&slow, "busy", 1), 1);
+	for (unsigned i = 0; i < 100; i++)
+		many[i] = e;
+	for (uint64_t i = 0; i < 6; i++) {
+		c = peer_batch(&p, 1, 5, 1 + 100 * i, 100 * i, many, 100);
+		world_pass(&w, 200);
+		call_expect(&c, 200);
+	}
+	world_pass(&w, 2000);
+	held_engine_hold(true);
+	old = peer_batch(&p, 1, 5, 601, 600, &e, 1);
+	other = peer_batch(&p, 1, 6, 602, 601, &e, 1);
+	held_engine_hold(false);
+	while (held_engine_waiting() > 0)
+		held_engine_release(SQ_OK);
+	world_run();
+	world_pass(&w, 200);
+	call_expect_conflict(&old, SQ_CONFLICT_RUN);
+	call_expect(&other, 200);
+	world_pass(&w, 200);
+}

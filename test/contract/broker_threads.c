@@ -1,0 +1,433 @@
+/* The broker proper on three workers, under everything at once.
+ *
+ * Threads act as sidecars: they attach, take each other's sessions, publish,
+ * subscribe, settle, lose their links and leave, at random.  Beside them one
+ * publisher counts, and its subscriber, on another worker, must see every
+ * number once and in order.  A plain program: Criterion does not start under
+ * ThreadSanitizer. */
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/fake_front.h"
+#include "../support/thread_worker.h"
+#include "broker/engine/engine.h"
+#include "broker/metrics.h"
+#include "core/clock.h"
+#include "core/mem.h"
+
+enum {
+	WORKERS = 3,
+	SIDECARS = 8,
+	TURNS = 1500,
+	COUNTED = 2000,
+	WAIT_MS = 60000,
+};
+
+#define CHECK(cond) \
+	do { \
+		if (!(cond)) { \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			abort(); \
+		} \
+	} while (0)
+
+static _Atomic(struct sq_broker *) broker;
+static atomic_uint_fast64_t next_link = 1;
+
+static void
+tick(struct sq_worker *w)
+{
+	struct sq_broker *b = atomic_load(&broker);
+
+	if (b != NULL)
+		sq_broker_tick(b, w);
+}
+
+/* One session of one sidecar; used by one thread. */
+struct actor {
+	const char *key;
+	uint64_t instance, ordinal, epoch, incarnation, run;
+	uint64_t next[SQ_LANES];
+	uint32_t attempt;
+	struct sq_link *link;
+	unsigned seed;
+	uint64_t granted;
+	uint64_t expect; /* of the one that counts */
+};
+
+static unsigned
+pick(struct actor *a, unsigned n)
+{
+	return (unsigned)rand_r(&a->seed) % n;
+}
+
+/* A call that is waited for. */
+struct waiting {
+	pthread_mutex_t lock;
+	pthread_cond_t answered;
+	bool done;
+};
+
+static void
+waiting_done(struct fake_call *fc)
+{
+	struct waiting *wait = fc->owner;
+
+	pthread_mutex_lock(&wait->lock);
+	wait->done = true;
+	pthread_cond_signal(&wait->answered);
+	pthread_mutex_unlock(&wait->lock);
+}
+
+static struct fake_call *
+call(struct actor *a, enum sq_call_kind kind, struct sq_buf *body)
+{
+	struct waiting wait = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+	struct fake_call *fc = fake_call_new(
+	    kind, a->key, kind == SQ_CALL_ATTACH ? 0 : a->epoch, a->link, body);
+
+	fc->done = waiting_done;
+	fc->owner = &wait;
+	sq_broker_call(atomic_load(&broker), &fc->call);
+	pthread_mutex_lock(&wait.lock);
+	while (!wait.done)
+		pthread_cond_wait(&wait.answered, &wait.lock);
+	pthread_mutex_unlock(&wait.lock);
+	return fc;
+}
+
+static unsigned
+finish(struct fake_call *fc)
+{
+	unsigned status = fc->call.status;
+
+	fake_call_free(&fc);
+	return status;
+}
+
+static void
+actor_relink(struct actor *a)
+{
+	if (a->link != NULL) {
+		fake_link_shut(a->link);
+		sq_broker_link_closed(atomic_load(&broker), a->link);
+		sq_link_unref(&a->link);
+	}
+	a->link = fake_link_new(atomic_fetch_add(&next_link, 1), 0);
+}
+
+static void
+actor_attach(struct actor *a, bool reconnect, uint8_t flags)
+{
+	static const unsigned char topic[] = "t/1";
+	struct sq_msg will = sq_msg_new(1, false, (struct sq_bytes){topic, 3}, (struct sq_bytes){0},
+	    SQ_MSG_NO_EXPIRY, (struct sq_bytes){topic, 1});
+	struct sq_attach body = {.instance = a->instance, .link = sq_link_id(a->link), .flags = flags,
+		.expiry_s = strchr(a->key, '~') != strrchr(a->key, '~') ? 1 : 0, .receive_max = 20,
+		.incarnation = a->incarnation,
+		.will = {will.image, sq_image_size(will.image)}};
+	struct sq_attached out;
+	struct sq_buf b = {0};
+	struct fake_call *fc;
+
+	if (reconnect) {
+		a->ordinal++;
+		a->attempt = 0;
+	}
+	body.ordinal = a->ordinal;
+	body.attempt = ++a->attempt;
+	if ((flags & SQ_ATTACH_WILL) == 0)
+		body.will = (struct sq_bytes){0};
+	sq_attach_encode(&b, &body, NULL);
+	sq_msg_unref(&will);
+	fc = call(a, SQ_CALL_ATTACH, &b);
+	CHECK(fc->call.status == 200 || fc->call.status == 409);
+	if (fc->call.status == 200) {
+		CHECK(sq_attached_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &out) == SQ_OK);
+		a->epoch = out.epoch;
+		a->granted = 0;
+		if (a->incarnation != out.incarnation)
+			a->run++;
+		a->incarnation = out.incarnation;
+		for (unsigned lane = 0; lane < SQ_LANES; lane++)
+			a->next[lane] = out.last[lane] + 1;
+	}
+	finish(fc);
+}
+
+static void
+entry_put(struct sq_buf *b, const char *topic, uint8_t qos, bool retain, uint16_t id, uint64_t number)
+{
+	unsigned char payload[8], head[SQ_ENTRY_HEADER];
+	struct sq_msg m;
+
+	sq_put64(payload, number);
+	m = sq_msg_new(qos, retain, (struct sq_bytes){(const unsigned char *)topic, strlen(topic)},
+	    (struct sq_bytes){0}, SQ_MSG_NO_EXPIRY, (struct sq_bytes){payload, 8});
+	sq_entry_header(head, SQ_ENTRY_MESSAGE, id);
+	sq_buf_append(b, head, sizeof head);
+	sq_buf_append(b, m.image, sq_image_size(m.image));
+	sq_msg_unref(&m);
+}
+
+/* Posts the entries in 'entries' under the next numbers; returns the call. */
+static struct fake_call *
+actor_batch(struct actor *a, uint8_t lane, uint16_t n, struct sq_buf *entries)
+{
+	struct sq_batch batch = {.lane = lane, .n = n, .run = a->run, .first = a->next[lane]};
+	unsigned char head[SQ_BATCH_HEADER];
+	struct sq_buf b = {0};
+
+	batch.upto = batch.first - 1; /* one at a time: all earlier ones have arrived */
+	sq_batch_header(head, &batch);
+	sq_buf_append(&b, head, sizeof head);
+	sq_buf_append(&b, sq_buf_data(entries), sq_buf_len(entries));
+	sq_buf_fini(entries);
+	a->next[lane] += n;
+	return call(a, SQ_CALL_MESSAGES, &b);
+}
+
+static void
+actor_publish(struct actor *a)
+{
+	uint8_t lane = (uint8_t)pick(a, 2);
+	uint16_t n = (uint16_t)(1 + pick(a, 5));
+	struct sq_buf entries = {0};
+
+	for (uint16_t i = 0; i < n; i++) {
+		char topic[] = "t/0";
+		uint8_t qos = lane == 0 ? 0 : (uint8_t)(1 + pick(a, 2));
+		uint16_t id = qos == 2 ? (uint16_t)(1 + pick(a, 20)) : 0;
+
+		topic[2] = (char)('0' + pick(a, 6));
+		entry_put(&entries, topic, qos, lane == 1 && pick(a, 4) == 0, id, i);
+		if (qos == 2 && i + 1 < n) {
+			unsigned char head[SQ_ENTRY_HEADER];
+
+			sq_entry_header(head, SQ_ENTRY_RELEASE, id);
+			sq_buf_append(&entries, head, sizeof head);
+			i++;
+		}
+	}
+	finish(actor_batch(a, lane, n, &entries));
+}
+
+static void
+actor_subscribe(struct actor *a, const char *filter, uint8_t options, uint8_t op)
+{
+	bool declared = strcmp(filter, "declared") == 0;
+	struct sq_sub s = {.op = op, .options = options, .sub_id = 1 + pick(a, 9),
+		.filter = {(const unsigned char *)filter, strlen(filter)}};
+	struct sq_buf b = {0};
+
+	if (declared) {
+		s.flags = SQ_SUB_DECLARED | SQ_SUB_CONSUME | (pick(a, 2) != 0 ? SQ_SUB_DURABLE : 0);
+		s.queue_expiry_s = pick(a, 2);
+		s.group = (struct sq_bytes){(const unsigned char *)"g", 1};
+		s.filter = (struct sq_bytes){(const unsigned char *)"t/+", 3};
+	}
+	sq_buf_u16(&b, 1);
+	sq_sub_put(&b, &s);
+	finish(call(a, SQ_CALL_SUBSCRIPTIONS, &b));
+}
+
+/* Settles what has come, and grants credit for more. */
+static void
+actor_settle(struct actor *a)
+{
+	struct sq_buf b = {0};
+	struct fake_delivery d;
+
+	a->granted += 50;
+	sq_settlements_header(&b, a->granted, a->granted * 1000);
+	while (fake_link_take(a->link, &d)) {
+		struct sq_settle e = {.n = 1, .delivery = d.delivery,
+			.kind = (uint8_t)(SQ_SETTLE_ACK + pick(a, SQ_SETTLE_REJECT))};
+
+		if (!d.detached && d.epoch == a->epoch && d.delivery != 0)
+			sq_settle_put(&b, &e);
+	}
+	finish(call(a, SQ_CALL_SETTLEMENTS, &b));
+}
+
+static void
+actor_detach(struct actor *a)
+{
+	struct sq_detach d = {.expiry_s = pick(a, 2), .will = (uint8_t)pick(a, 2),
+		.last = {a->next[0] - 1, a->next[1] - 1}};
+	struct sq_buf b = {0};
+
+	sq_detach_encode(&b, &d);
+	finish(call(a, SQ_CALL_DETACH, &b));
+}
+
+static void
+actor_act(struct actor *a)
+{
+	static const char *const filters[] = {
+		"t/+", "t/1", "#", "$share/g/t/#", "$share/h/t/2", "$tag/red", "declared"};
+	const char *filter = filters[pick(a, SQ_ARRAY_LEN(filters))];
+
+	switch (pick(a, 16)) {
+	case 0:
+		actor_relink(a);
+		actor_attach(a, false, 0);
+		break;
+	case 1:
+		actor_attach(a, pick(a, 2) != 0, (uint8_t)(pick(a, 4) == 0 ? SQ_ATTACH_CLEAN_START : 0) |
+		    SQ_ATTACH_WILL);
+		break;
+	case 2:
+		actor_attach(a, true, SQ_ATTACH_WILL);
+		break;
+	case 3:
+		if (pick(a, 4) == 0) {
+			actor_detach(a);
+			actor_attach(a, true, 0);
+		}
+		break;
+	case 4:
+	case 5:
+		actor_subscribe(a, filter, (uint8_t)pick(a, 3), SQ_SUB_SUBSCRIBE);
+		break;
+	case 6:
+		actor_subscribe(a, filter, 0, SQ_SUB_UNSUBSCRIBE);
+		break;
+	case 7:
+	case 8:
+	case 9:
+	case 10:
+		actor_settle(a);
+		break;
+	default:
+		actor_publish(a);
+		break;
+	}
+}
+
+static void *
+sidecar_main(void *arg)
+{
+	struct actor *a = arg;
+
+	actor_relink(a);
+	actor_attach(a, true, 0);
+	for (unsigned i = 0; i < TURNS; i++)
+		actor_act(a);
+	return NULL;
+}
+
+/* The one that counts. */
+
+static void
+count_take(struct actor *sub)
+{
+	uint64_t first = 0, n = 0;
+	struct fake_delivery d;
+	struct sq_buf b = {0};
+
+	while (fake_link_take(sub->link, &d)) {
+		CHECK(!d.detached && d.epoch == sub->epoch);
+		CHECK(d.origin.number == sub->expect);
+		sub->expect++;
+		first = n == 0 ? d.delivery : first;
+		n++;
+	}
+	if (n == 0)
+		return;
+	sub->granted += n;
+	sq_settlements_header(&b, sub->granted, UINT64_MAX);
+	sq_settle_put(&b, &(struct sq_settle){SQ_SETTLE_ACK, 0, (uint16_t)n, first});
+	CHECK(finish(call(sub, SQ_CALL_SETTLEMENTS, &b)) == 204);
+}
+
+static void *
+count_main(void *arg)
+{
+	struct actor pub = {.key = "count~w~pub", .instance = 101, .run = 1, .seed = 101};
+	struct actor sub = {.key = "count~w~sub3", .instance = 102, .run = 1, .seed = 102, .expect = 1};
+	uint64_t end = sq_clock_ms() + WAIT_MS;
+	struct sq_buf b = {0};
+
+	(void)arg;
+	actor_relink(&pub);
+	actor_attach(&pub, true, 0);
+	actor_relink(&sub);
+	actor_attach(&sub, true, 0);
+	actor_subscribe(&sub, "count", 1, SQ_SUB_SUBSCRIBE);
+	sub.granted = 100;
+	sq_settlements_header(&b, sub.granted, UINT64_MAX);
+	CHECK(finish(call(&sub, SQ_CALL_SETTLEMENTS, &b)) == 204);
+	for (unsigned i = 0; i < COUNTED; i += 4) {
+		struct sq_buf entries = {0};
+
+		for (unsigned k = 0; k < 4; k++)
+			entry_put(&entries, "count", 1, false, 0, i + k);
+		CHECK(finish(actor_batch(&pub, 1, 4, &entries)) == 200);
+		count_take(&sub);
+	}
+	while (sub.expect <= COUNTED) {
+		CHECK(sq_clock_ms() < end);
+		sched_yield();
+		count_take(&sub);
+	}
+	sq_link_unref(&pub.link);
+	sq_link_unref(&sub.link);
+	return NULL;
+}
+
+static void
+check_nothing_left(void)
+{
+	static const enum sq_broker_metric gauges[] = {SQ_M_SESSIONS, SQ_M_ATTACHED,
+		SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(gauges); i++) {
+		int64_t n = atomic_load(&sq_broker_metrics.values[gauges[i]]);
+
+		if (n != 0)
+			fprintf(stderr, "%s is %lld\n", sq_broker_metrics.defs[gauges[i]].name, (long long)n);
+		CHECK(n == 0);
+	}
+	CHECK(fake_links() == 0);
+}
+
+int
+main(void)
+{
+	static const char *const keys[SIDECARS] = {"s~w~a", "s~w~a", "s~w~a~pod", "s~w~b", "s~w~b~pod",
+		"s~w~c~pod", "s~w~d", "s~w~e~pod"};
+	struct sq_broker_cfg cfg = {.engine = &sq_engine_memory, .max_packet = 65536, .grace_ms = 5,
+		.session_expiry_max_s = 1, .max_inflight = 100, .queue_max_msgs = 1000,
+		.queue_max_bytes = 1 << 20, .retained_max_msgs = 5, .retained_max_bytes = 1 << 20,
+		.max_sessions = 100, .max_subs_per_session = 50};
+	struct sq_worker *workers[WORKERS];
+	struct actor actors[SIDECARS];
+	pthread_t threads[SIDECARS], counting;
+	struct sq_broker *b;
+
+	for (unsigned i = 0; i < WORKERS; i++)
+		workers[i] = thread_worker_start(i, tick);
+	b = sq_broker_new(&cfg, workers, WORKERS, &sq_broker_metrics);
+	CHECK(b != NULL);
+	atomic_store(&broker, b);
+	for (unsigned i = 0; i < SIDECARS; i++) {
+		actors[i] = (struct actor){.key = keys[i], .instance = i + 1, .run = 1000 * (i + 1), .seed = i};
+		pthread_create(&threads[i], NULL, sidecar_main, &actors[i]);
+	}
+	pthread_create(&counting, NULL, count_main, NULL);
+	pthread_join(counting, NULL);
+	for (unsigned i = 0; i < SIDECARS; i++)
+		pthread_join(threads[i], NULL);
+	sq_broker_stop(b);
+	for (unsigned i = 0; i < WORKERS; i++)
+		thread_worker_stop(&workers[i]);
+	sq_broker_free(&b);
+	for (unsigned i = 0; i < SIDECARS; i++)
+		sq_link_unref(&actors[i].link);
+	check_nothing_left();
+	return 0;
+}
