@@ -232,8 +232,10 @@ sq_session_leave(struct sq_session *s, bool will, uint32_t expiry_s)
 	s->due_linger = sq_hub_now(s->hub) + s->hub->cfg->linger_ms;
 	sq_declared_left(s->hub->declared, s);
 	sq_session_outcomes(s, 0);
-	/* Nothing that the broker has to hear of? */
+	/* Nothing that the broker has to hear of?  A transient connection ends the
+	 * durable session of its client id, unless one before it does already. */
 	silent = !s->put_sent && s->will == NULL &&
+	    (s->durable || (s->older != NULL && !s->older->durable)) &&
 	    (s->lane[0] == NULL || sq_lane_out_idle(s->lane[0])) &&
 	    (s->lane[1] == NULL || sq_lane_out_idle(s->lane[1]));
 	if (silent && s->state != SQ_SESSION_ATTACHING)
