@@ -16,11 +16,13 @@ pace_busy(const struct sq_sink *sink)
 static void
 pace_release(struct sq_call *c)
 {
+	bool answered = c->pace_answered;
+
 	c->pace = NULL;
-	sq_list_remove(&c->node);
-	if (c->pace_answered)
-		sq_call_done(c);
 	c->pace_answered = false;
+	sq_list_remove(&c->node);
+	if (answered)
+		sq_call_done(c); /* it is the front's now */
 }
 
 void

@@ -80,8 +80,13 @@ sq_router_new(const struct sq_router_cfg *cfg)
 }
 
 static void
-retained_free(struct sq_space *s, struct retained *kept)
+retained_free(struct sq_router *r, struct sq_space *s, struct retained *kept)
 {
+	int64_t size = sq_image_size(kept->msg.image);
+
+	atomic_fetch_sub(&r->retained_msgs, 1);
+	atomic_fetch_sub(&r->retained_bytes, size);
+	sq_metric_add(&r->metrics, SQ_M_RETAINED, -1);
 	sq_topic_index_remove(s->retained, &kept->entry);
 	sq_list_remove(&kept->node);
 	sq_msg_unref(&kept->msg);
@@ -103,7 +108,7 @@ sq_router_free(struct sq_router **rp)
 		assert(sq_topic_index_count(s->bindings) == 0);
 		sq_htab_remove(&r->spaces, at);
 		SQ_LIST_FOR_EACH_SAFE (kept, &s->retained_list, struct retained, node)
-			retained_free(s, kept);
+			retained_free(r, s, kept);
 		sq_topic_index_free(&s->bindings);
 		sq_topic_index_free(&s->retained);
 		pthread_mutex_destroy(&s->retained_lock);
@@ -332,13 +337,6 @@ retained_count(struct sq_router *r, int64_t msgs, int64_t bytes)
 	sq_metric_add(&r->metrics, SQ_M_RETAINED, msgs);
 }
 
-static void
-retained_remove(struct sq_router *r, struct sq_space *s, struct retained *kept)
-{
-	retained_count(r, -1, -(int64_t)sq_image_size(kept->msg.image));
-	retained_free(s, kept);
-}
-
 static int
 retained_put(struct sq_router *r, struct sq_space *s, struct retained *old, const struct sq_msg *m,
     const struct sq_origin *origin, uint64_t expires_ms)
@@ -380,7 +378,7 @@ sq_router_retain(struct sq_router *r, struct sq_space *s, const struct sq_msg *m
 	if (sq_image_payload(m->image).len > 0)
 		err = retained_put(r, s, old, m, origin, expires_ms);
 	else if (old != NULL)
-		retained_remove(r, s, old);
+		retained_free(r, s, old);
 	pthread_mutex_unlock(&s->retained_lock);
 	return err;
 }
@@ -401,7 +399,7 @@ retained_visit(struct sq_index_entry *e, void *arg)
 	struct retained_walk *w = arg;
 
 	if (kept->expires_ms != 0 && kept->expires_ms <= w->now_ms)
-		retained_remove(w->router, w->space, kept);
+		retained_free(w->router, w->space, kept);
 	else
 		w->stop = !w->fn(&kept->msg, &kept->origin, kept->expires_ms, w->arg);
 	return !w->stop;
