@@ -383,7 +383,7 @@ static void
 check_nothing_left(void)
 {
 	static const enum sq_broker_metric gauges[] = {SQ_M_SESSIONS, SQ_M_ATTACHED,
-		SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
+		SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_RETAINED, SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(gauges); i++) {
 		int64_t n = atomic_load(&sq_broker_metrics.values[gauges[i]]);

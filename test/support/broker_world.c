@@ -88,7 +88,7 @@ void
 world_stop(struct world *w)
 {
 	static const enum sq_broker_metric gauges[] = {SQ_M_SESSIONS, SQ_M_ATTACHED,
-		SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
+		SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_RETAINED, SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
 	pthread_t thread;
 
 	world_run();
