@@ -1,0 +1,240 @@
+/* The bodies and frames of the link, and session keys: what is taken must survive
+ * its round trip byte for byte.
+ *
+ * The first byte of the input says which decoder gets the rest. */
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "proto/link/frame.h"
+#include "proto/link/key.h"
+
+/* What was encoded again is what came. */
+static void
+same(struct sq_buf *b, const uint8_t *p, size_t len)
+{
+	assert(sq_buf_len(b) == len);
+	assert(len == 0 || memcmp(sq_buf_data(b), p, len) == 0);
+	sq_buf_fini(b);
+}
+
+static struct sq_open_id *
+open_ids(struct sq_bytes open, uint16_t n, bool answer)
+{
+	struct sq_open_id *ids = sq_xcalloc(n + 1u, sizeof *ids);
+
+	for (uint16_t i = 0; i < n; i++)
+		ids[i] = sq_open_id_next(&open, answer);
+	assert(open.len == 0);
+	return ids;
+}
+
+static void
+try_attach(const uint8_t *p, size_t len)
+{
+	struct sq_buf b = {0};
+	struct sq_attach a;
+	struct sq_open_id *ids;
+
+	if (sq_attach_decode(p, len, &a) != SQ_OK)
+		return;
+	ids = open_ids(a.open, a.n_open, false);
+	sq_attach_encode(&b, &a, ids);
+	free(ids);
+	same(&b, p, len);
+}
+
+static void
+try_attached(const uint8_t *p, size_t len)
+{
+	struct sq_buf b = {0};
+	struct sq_attached a;
+	struct sq_open_id *ids;
+	uint16_t *held;
+
+	if (sq_attached_decode(p, len, &a) != SQ_OK)
+		return;
+	held = sq_xcalloc(a.n_held + 1u, sizeof *held);
+	for (uint16_t i = 0; i < a.n_held; i++)
+		held[i] = sq_get16(a.held.p + 2u * i);
+	ids = open_ids(a.open, a.n_open, true);
+	sq_attached_encode(&b, &a, held, ids);
+	free(held);
+	free(ids);
+	same(&b, p, len);
+}
+
+static void
+try_batch(const uint8_t *p, size_t len)
+{
+	unsigned char head[SQ_BATCH_HEADER], entry[SQ_ENTRY_HEADER];
+	struct sq_buf b = {0};
+	struct sq_batch batch;
+
+	if (sq_batch_decode(p, len, &batch) != SQ_OK)
+		return;
+	assert(sq_batch_lane(p) == batch.lane && sq_batch_first(p) == batch.first);
+	sq_batch_header(head, &batch);
+	sq_buf_append(&b, head, sizeof head);
+	for (uint16_t i = 0; i < batch.n; i++) {
+		struct sq_entry e = sq_batch_next(&batch.entries);
+
+		sq_entry_header(entry, e.kind, e.packet_id);
+		sq_buf_append(&b, entry, sizeof entry);
+		if (e.image != NULL)
+			sq_buf_append(&b, e.image, sq_image_size(e.image));
+	}
+	same(&b, p, len);
+}
+
+static void
+try_outcomes(const uint8_t *p, size_t len)
+{
+	struct sq_buf b = {0};
+	struct sq_outcomes o;
+
+	if (sq_outcomes_decode(p, len, &o) != SQ_OK)
+		return;
+	sq_outcomes_encode(&b, &o);
+	same(&b, p, len);
+}
+
+static void
+try_settlements(const uint8_t *p, size_t len)
+{
+	struct sq_settlements s;
+	struct sq_buf b = {0};
+	struct sq_settle e;
+
+	if (sq_settlements_decode(p, len, &s) != SQ_OK)
+		return;
+	sq_settlements_header(&b, s.credit_msgs, s.credit_bytes);
+	while (sq_settle_next(&s.entries, &e))
+		sq_settle_put(&b, &e);
+	same(&b, p, len);
+}
+
+static void
+try_subs(const uint8_t *p, size_t len)
+{
+	struct sq_bytes entries;
+	struct sq_buf b = {0};
+	int n = sq_subs_decode(p, len, &entries);
+
+	if (n < 0)
+		return;
+	sq_buf_u16(&b, (uint16_t)n);
+	for (int i = 0; i < n; i++) {
+		struct sq_sub s = sq_sub_next(&entries);
+
+		sq_sub_put(&b, &s);
+	}
+	same(&b, p, len);
+}
+
+static void
+try_codes(const uint8_t *p, size_t len)
+{
+	const unsigned char *codes;
+	struct sq_buf b = {0};
+	int n = sq_codes_decode(p, len, &codes);
+
+	if (n < 0)
+		return;
+	sq_codes_encode(&b, codes, (uint16_t)n);
+	same(&b, p, len);
+}
+
+static void
+try_detach(const uint8_t *p, size_t len)
+{
+	struct sq_buf b = {0};
+	struct sq_detach d;
+
+	if (sq_detach_decode(p, len, &d) != SQ_OK)
+		return;
+	sq_detach_encode(&b, &d);
+	same(&b, p, len);
+}
+
+/* Encodes a deliver frame again; its subscription identifiers are big-endian
+ * in a decoded target and host-order for the encoder. */
+static void
+deliver_again(struct sq_buf *b, const struct sq_deliver *d)
+{
+	size_t at = sq_deliver_open(b, d->has_origin ? &d->origin : NULL, d->expiry_s, d->image);
+	struct sq_bytes targets = d->targets;
+
+	for (uint16_t i = 0; i < d->n; i++) {
+		struct sq_target t = sq_target_next(&targets);
+		uint32_t subs[UINT8_MAX];
+
+		for (unsigned k = 0; k < t.n_subs; k++)
+			subs[k] = sq_get32(t.subs + 4u * k);
+		if (sq_deliver_target(b, at, &t, subs) != SQ_OK)
+			abort(); /* it was in a frame before */
+	}
+	assert(targets.len == 0);
+}
+
+static void
+try_frame(const uint8_t *p, size_t len)
+{
+	struct sq_frame f;
+	struct sq_buf b = {0};
+	size_t used = 0;
+
+	if (sq_frame_decode(p, len, 1 << 20, &f, &used) != SQ_OK)
+		return;
+	assert(used <= len);
+	for (size_t cut = 0; cut < used && cut < 64; cut++) {
+		struct sq_frame part;
+		size_t need;
+
+		assert(sq_frame_decode(p, cut, 1 << 20, &part, &need) != SQ_OK);
+	}
+	if (f.type == SQ_FRAME_HEARTBEAT)
+		sq_frame_heartbeat(&b);
+	else if (f.type == SQ_FRAME_DRAINING)
+		sq_frame_draining(&b);
+	else if (f.type == SQ_FRAME_DETACHED)
+		sq_frame_detached(&b, f.epoch, f.reason);
+	else
+		deliver_again(&b, &f.deliver);
+	same(&b, p, used);
+}
+
+/* A key has one encoding; what is decoded and encoded decodes to the same. */
+static void
+try_key(const uint8_t *p, size_t len)
+{
+	struct sq_key key, again;
+	struct sq_buf b = {0};
+	int err;
+
+	memset(&key, 0, sizeof key);
+	memset(&again, 0, sizeof again);
+	if (sq_key_decode((struct sq_bytes){p, len}, &key) != SQ_OK)
+		return;
+	sq_key_encode(&b, &key);
+	err = sq_key_decode((struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)}, &again);
+	assert(err == SQ_OK);
+	assert(strcmp(key.space, again.space) == 0 && strcmp(key.workload, again.workload) == 0);
+	assert(strcmp(key.client, again.client) == 0 && strcmp(key.pod, again.pod) == 0);
+	sq_buf_fini(&b);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t len);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
+{
+	static void (*const tries[])(const uint8_t *, size_t) = {try_attach, try_attached, try_batch,
+		try_outcomes, try_settlements, try_subs, try_codes, try_detach, try_frame, try_key};
+
+	if (len > 0)
+		tries[p[0] % SQ_ARRAY_LEN(tries)](p + 1, len - 1);
+	return 0;
+}
