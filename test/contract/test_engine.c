@@ -723,3 +723,19 @@ CONTRACT(the_metrics_count_what_waits_and_what_is_unsettled)
 	consumer_free(q, c);
 	ops->queue_delete(q);
 }
+
+CONTRACT(a_queue_is_busy_while_much_waits)
+{
+	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.max_msgs = 550});
+	struct consumer *c;
+
+	cr_assert_not(ops->queue_busy(q));
+	put_range(q, 1, 550);
+	cr_assert(ops->queue_full(q, 1));
+	cr_assert(ops->queue_busy(q), "what is full is busy");
+	c = consume(q, 0, 550);
+	cr_assert(fake_run());
+	cr_assert_not(ops->queue_busy(q));
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}
