@@ -425,7 +425,7 @@ void
 sq_inbox_attached(struct sq_inbox *in, const struct sq_attached *a)
 {
 	struct sq_bytes rest = a->open;
-	bool *listed = sq_xcalloc(UINT16_MAX + 1, sizeof *listed);
+	bool *listed = NULL;
 
 	in->attach++;
 	in->flying = 0;
@@ -435,6 +435,9 @@ sq_inbox_attached(struct sq_inbox *in, const struct sq_attached *a)
 	in->credit_msgs = (int64_t)(in->window_msgs - in->unwritten_msgs);
 	in->credit_bytes = (int64_t)(in->window_bytes - in->unwritten_bytes);
 	in->announced_msgs = in->announced_bytes = 0; /* the first settlements grant it */
+	if (in->n == 0 && a->n_open == 0)
+		return;
+	listed = sq_xcalloc(UINT16_MAX + 1, sizeof *listed);
 	for (uint16_t i = 0; i < a->n_open; i++) {
 		struct sq_open_id id = sq_open_id_next(&rest, true);
 		struct entry *e = inbox_find(in, id.packet_id);

@@ -1,0 +1,597 @@
+/* Deliveries of a session at the sidecar: settlements, attach, credit. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "core/bytes.h"
+#include "proto/link/inbox.h"
+
+enum { MSGS = 100, BYTES = 10000, SIZE = 50 };
+
+static struct sq_inbox *
+inbox(void)
+{
+	return sq_inbox_new(MSGS, BYTES, 16);
+}
+
+static struct sq_origin
+origin(uint64_t number)
+{
+	return (struct sq_origin){.incarnation = 1, .run = 2, .number = number};
+}
+
+/* A delivery of message 'number'. */
+static enum sq_inbox_verdict
+deliver(struct sq_inbox *in, uint8_t qos, uint16_t id, uint64_t delivery, uint64_t number)
+{
+	struct sq_target t = {.delivery = delivery, .packet_id = id, .flags = qos};
+	struct sq_origin o = origin(number);
+
+	return sq_inbox_deliver(in, &t, &o, SIZE);
+}
+
+/* What a flight says, as "kind:delivery+n ...". */
+static void
+expect(const struct sq_inbox_flight *f, size_t n, const struct sq_settle *want)
+{
+	struct sq_settlements s;
+	struct sq_settle got;
+	size_t i = 0;
+
+	cr_assert_eq(sq_settlements_decode(sq_buf_data(&f->body), sq_buf_len(&f->body), &s), 0);
+	while (sq_settle_next(&s.entries, &got)) {
+		cr_assert_lt(i, n, "one settlement too many: kind %u, delivery %lu", got.kind,
+		    (unsigned long)got.delivery);
+		cr_assert_eq(got.kind, want[i].kind, "entry %zu: kind %u", i, got.kind);
+		cr_assert_eq(got.reason, want[i].reason);
+		cr_assert_eq(got.n, want[i].n, "entry %zu: n %u", i, got.n);
+		cr_assert_eq(got.delivery, want[i].delivery, "entry %zu: delivery %lu", i,
+		    (unsigned long)got.delivery);
+		i++;
+	}
+	cr_assert_eq(i, n, "%zu settlements, not %zu", i, n);
+}
+
+static struct sq_inbox_flight
+take(struct sq_inbox *in, size_t n, const struct sq_settle *want)
+{
+	struct sq_inbox_flight f;
+
+	cr_assert(sq_inbox_take(in, &f));
+	expect(&f, n, want);
+	return f;
+}
+
+#define TAKE(in, ...) \
+	take(in, sizeof((struct sq_settle[]){__VA_ARGS__}) / sizeof(struct sq_settle), \
+	    (struct sq_settle[]){__VA_ARGS__})
+
+static void
+nothing_due(struct sq_inbox *in)
+{
+	struct sq_inbox_flight f;
+
+	cr_assert_not(sq_inbox_take(in, &f));
+}
+
+static struct sq_settlements
+credit(const struct sq_inbox_flight *f)
+{
+	struct sq_settlements s;
+
+	cr_assert_eq(sq_settlements_decode(sq_buf_data(&f->body), sq_buf_len(&f->body), &s), 0);
+	return s;
+}
+
+/* An attach that lists 'ids'; takes the grant that follows if nothing else is due. */
+static void
+attach(struct sq_inbox *in, const struct sq_open_id *ids, uint16_t n)
+{
+	struct sq_attached a = {.epoch = 1, .incarnation = 1, .store = 1, .max_packet = 1000,
+	    .n_open = n}, decoded;
+	struct sq_buf body = {0};
+
+	sq_attached_encode(&body, &a, NULL, ids);
+	cr_assert_eq(sq_attached_decode(sq_buf_data(&body), sq_buf_len(&body), &decoded), 0);
+	sq_inbox_attached(in, &decoded);
+	sq_buf_fini(&body);
+}
+
+/* An inbox that is attached and has granted its window. */
+static struct sq_inbox *
+attached(void)
+{
+	struct sq_inbox *in = inbox();
+	struct sq_inbox_flight f;
+
+	attach(in, NULL, 0);
+	cr_assert(sq_inbox_take(in, &f));
+	cr_assert_eq(credit(&f).credit_msgs, MSGS);
+	cr_assert_eq(credit(&f).credit_bytes, BYTES);
+	sq_inbox_done(in, &f, true);
+	nothing_due(in);
+	return in;
+}
+
+static void
+pubrel(struct sq_inbox *in, uint16_t id)
+{
+	uint16_t got;
+
+	cr_assert(sq_inbox_pubrel(in, &got), "no PUBREL for %u", id);
+	cr_assert_eq(got, id);
+}
+
+static void
+no_pubrel(struct sq_inbox *in)
+{
+	uint16_t got;
+
+	cr_assert_not(sq_inbox_pubrel(in, &got));
+}
+
+Test(inbox, acks_in_a_row_are_one_entry)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	for (uint16_t i = 1; i <= 10; i++)
+		cr_assert_eq(deliver(in, 1, i, 100u + i, i), SQ_INBOX_WRITE);
+	for (uint16_t i = 1; i <= 10; i++)
+		sq_inbox_puback(in, i, i == 5 ? 0x80 : 0);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 4, 101}, {SQ_SETTLE_ACK, 0x80, 1, 105},
+	    {SQ_SETTLE_ACK, 0, 5, 106});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + 10);
+	cr_assert_eq(credit(&f).credit_bytes, BYTES + 10 * SIZE);
+	cr_assert_not(sq_inbox_flushed(in));
+	cr_assert_eq(sq_inbox_open(in), 10, "kept until it is confirmed");
+	sq_inbox_done(in, &f, true);
+	cr_assert(sq_inbox_flushed(in));
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, qos_2_goes_by_received_release_and_complete)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	cr_assert_eq(deliver(in, 2, 7, 70, 1), SQ_INBOX_WRITE);
+	sq_inbox_pubcomp(in, 7); /* out of turn */
+	nothing_due(in);
+	sq_inbox_pubrec(in, 7, 0);
+	sq_inbox_pubrec(in, 7, 0); /* said twice, settled once */
+	no_pubrel(in);
+	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 1, 70});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS, "credit comes back when it is complete");
+	no_pubrel(in);
+	sq_inbox_done(in, &f, true);
+	pubrel(in, 7);
+	no_pubrel(in);
+	sq_inbox_pubrec(in, 7, 0);
+	pubrel(in, 7); /* the client asks again */
+	sq_inbox_pubcomp(in, 7);
+	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 1, 70});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1);
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, a_refused_qos_2_delivery_is_finished_by_its_pubrec)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	deliver(in, 2, 7, 70, 1);
+	sq_inbox_pubrec(in, 7, 0x83);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0x83, 1, 70});
+	sq_inbox_done(in, &f, true);
+	no_pubrel(in);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, what_was_not_written_is_finished)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	deliver(in, 1, 1, 10, 1);
+	deliver(in, 2, 2, 11, 2);
+	sq_inbox_discard(in, 1, 0x95);
+	sq_inbox_discard(in, 2, 0x95);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0x95, 2, 10});
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, answers_to_unknown_ids_are_no_error)
+{
+	struct sq_inbox *in = attached();
+
+	sq_inbox_puback(in, 1, 0);
+	sq_inbox_pubcomp(in, 1);
+	no_pubrel(in);
+	nothing_due(in);
+	sq_inbox_pubrec(in, 9, 0);
+	pubrel(in, 9);
+	sq_inbox_pubcomp(in, 9);
+	sq_inbox_pubrec(in, 9, 0x80);
+	no_pubrel(in);
+	nothing_due(in);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, credit_for_qos_0_waits_until_half_the_window_was_written)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	for (int i = 0; i < MSGS; i++)
+		sq_inbox_qos0(in, SIZE);
+	nothing_due(in);
+	sq_inbox_written(in, MSGS / 2 - 1, (MSGS / 2 - 1) * SIZE);
+	nothing_due(in);
+	sq_inbox_written(in, 1, SIZE);
+	f = take(in, 0, NULL);
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + MSGS / 2);
+	sq_inbox_done(in, &f, true);
+	nothing_due(in);
+	/* by bytes: one large message is enough */
+	sq_inbox_qos0(in, BYTES);
+	sq_inbox_written(in, 1, BYTES);
+	f = take(in, 0, NULL);
+	sq_inbox_done(in, &f, true);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, an_attach_grants_less_while_a_client_has_not_read)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	for (int i = 0; i < 10; i++)
+		sq_inbox_qos0(in, SIZE);
+	attach(in, NULL, 0);
+	f = take(in, 0, NULL);
+	cr_assert_eq(credit(&f).credit_msgs, MSGS - 10);
+	cr_assert_eq(credit(&f).credit_bytes, BYTES - 10 * SIZE);
+	sq_inbox_done(in, &f, true);
+	sq_inbox_written(in, 10, 10 * SIZE);
+	deliver(in, 1, 1, 1, 1);
+	sq_inbox_puback(in, 1, 0);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 1});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1);
+	sq_inbox_done(in, &f, true);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, two_settlements_fly_and_no_more)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight a, b, c;
+
+	for (uint16_t i = 1; i <= 3; i++)
+		deliver(in, 1, i, i, i);
+	sq_inbox_puback(in, 1, 0);
+	a = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 1});
+	sq_inbox_puback(in, 2, 0);
+	b = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 2});
+	sq_inbox_puback(in, 3, 0);
+	cr_assert_not(sq_inbox_take(in, &c));
+	cr_assert(sq_inbox_due(in));
+	sq_inbox_done(in, &b, true);
+	c = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 3});
+	sq_inbox_done(in, &a, true);
+	sq_inbox_done(in, &c, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, a_settlement_that_may_be_repeated_is)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	deliver(in, 1, 1, 5, 1);
+	deliver(in, 1, 2, 6, 2);
+	sq_inbox_puback(in, 1, 0);
+	sq_inbox_puback(in, 2, 0);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 2, 5});
+	sq_inbox_again(in, &f);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 2, 5});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + 2, "counted once");
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, an_id_in_use_again_before_its_settlement_is_confirmed_is_a_new_delivery)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f, g;
+
+	deliver(in, 1, 1, 5, 1);
+	sq_inbox_puback(in, 1, 0);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 5});
+	cr_assert_eq(deliver(in, 1, 1, 6, 2), SQ_INBOX_WRITE);
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 1, "the new one stays");
+	sq_inbox_puback(in, 1, 0);
+	g = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 6});
+	sq_inbox_done(in, &g, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, the_put_lists_what_is_open_in_its_order_and_state)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+	struct sq_attach a = {0};
+	struct sq_open_id *ids;
+
+	deliver(in, 1, 300, 1, 1);
+	deliver(in, 2, 5, 2, 2);
+	deliver(in, 2, 9, 3, 3);
+	deliver(in, 2, 2, 4, 4);
+	deliver(in, 1, 1, 5, 5);
+	sq_inbox_pubrec(in, 9, 0);
+	sq_inbox_pubrec(in, 2, 0);
+	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 2, 3});
+	sq_inbox_done(in, &f, true);
+	sq_inbox_pubcomp(in, 2);
+	sq_inbox_puback(in, 1, 0);
+	sq_inbox_attach(in, &a, &ids);
+	cr_assert_eq(a.n_open, 5);
+	cr_assert_eq(a.receive_max, 16);
+	cr_assert_eq(ids[0].packet_id, 300);
+	cr_assert_eq(ids[0].state, SQ_OPEN_QOS1);
+	cr_assert_eq(ids[0].origin.number, 1);
+	cr_assert_eq(ids[1].packet_id, 5);
+	cr_assert_eq(ids[1].state, SQ_OPEN_QOS2);
+	cr_assert_eq(ids[2].packet_id, 9);
+	cr_assert_eq(ids[2].state, SQ_OPEN_RECEIVED);
+	cr_assert_eq(ids[3].packet_id, 2);
+	cr_assert_eq(ids[3].state, SQ_OPEN_RECEIVED);
+	cr_assert_eq(ids[4].state, SQ_OPEN_QOS1);
+	free(ids);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, in_flight_deliveries_are_rebound_and_not_written_again)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+	struct sq_open_id ids[] = {
+		{1, SQ_OPEN_QOS1, 0, origin(1), 11}, {2, SQ_OPEN_QOS2, 0, origin(2), 12}};
+
+	deliver(in, 1, 1, 1, 1);
+	deliver(in, 2, 2, 2, 2);
+	attach(in, ids, 2);
+	cr_assert_eq(deliver(in, 1, 1, 11, 1), SQ_INBOX_KNOWN);
+	cr_assert_eq(deliver(in, 2, 2, 12, 2), SQ_INBOX_KNOWN);
+	sq_inbox_puback(in, 1, 0);
+	sq_inbox_pubrec(in, 2, 0);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 11}, {SQ_SETTLE_RECEIVED, 0, 1, 12});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1, "what was sent again used credit again");
+	sq_inbox_done(in, &f, true);
+	pubrel(in, 2);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, what_the_client_finished_is_settled_again_by_the_new_ids)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight lost, f;
+	struct sq_open_id ids[] = {{1, SQ_OPEN_QOS1, 0, origin(1), 11},
+	    {2, SQ_OPEN_QOS2, 0, origin(2), 12}, {3, SQ_OPEN_RECEIVED, 0, origin(3), 13}};
+
+	for (uint16_t i = 1; i <= 3; i++)
+		deliver(in, i == 1 ? 1 : 2, i, i, i);
+	sq_inbox_pubrec(in, 3, 0);
+	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 1, 3});
+	sq_inbox_done(in, &f, true);
+	pubrel(in, 3);
+	sq_inbox_puback(in, 1, 0);
+	sq_inbox_pubrec(in, 2, 0);
+	sq_inbox_pubcomp(in, 3);
+	cr_assert(sq_inbox_take(in, &lost));
+	attach(in, ids, 3);
+	sq_inbox_done(in, &lost, true); /* late, of the epoch before: says nothing now */
+	no_pubrel(in);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 11}, {SQ_SETTLE_RECEIVED, 0, 1, 12},
+	    {SQ_SETTLE_COMPLETE, 0, 1, 13});
+	/* the messages come again while that is on its way */
+	cr_assert_eq(deliver(in, 1, 1, 11, 1), SQ_INBOX_KNOWN);
+	cr_assert_eq(deliver(in, 2, 2, 12, 2), SQ_INBOX_KNOWN);
+	nothing_due(in);
+	sq_inbox_done(in, &f, true);
+	pubrel(in, 2);
+	sq_inbox_pubcomp(in, 2);
+	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 1, 12});
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, a_settled_message_that_comes_after_its_confirmation_is_not_written)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+	struct sq_open_id ids[] = {{1, SQ_OPEN_QOS1, 0, origin(1), 11}};
+
+	deliver(in, 1, 1, 1, 1);
+	sq_inbox_puback(in, 1, 0);
+	attach(in, ids, 1);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 11});
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	cr_assert_eq(deliver(in, 1, 1, 11, 1), SQ_INBOX_KNOWN);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 11});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1);
+	sq_inbox_done(in, &f, true);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, what_the_answer_does_not_list_is_forgotten)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	deliver(in, 1, 1, 1, 1);
+	deliver(in, 2, 2, 2, 2);
+	deliver(in, 2, 3, 3, 3);
+	sq_inbox_pubrec(in, 3, 0);
+	attach(in, NULL, 0);
+	pubrel(in, 3); /* the client waits for it */
+	sq_inbox_puback(in, 1, 0);
+	sq_inbox_pubrec(in, 2, 0);
+	pubrel(in, 2);
+	sq_inbox_pubcomp(in, 2);
+	sq_inbox_pubcomp(in, 3);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	f = take(in, 0, NULL); /* only the window */
+	sq_inbox_done(in, &f, true);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, a_settled_message_that_was_not_listed_and_comes_again_is_settled_again)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	deliver(in, 1, 1, 1, 1);
+	sq_inbox_puback(in, 1, 0);
+	attach(in, NULL, 0);
+	f = take(in, 0, NULL);
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	cr_assert_eq(deliver(in, 1, 1, 21, 1), SQ_INBOX_KNOWN);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 21});
+	sq_inbox_done(in, &f, true);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, what_is_only_remembered_goes_after_a_window)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	deliver(in, 1, 1, 1, 1);
+	sq_inbox_puback(in, 1, 0);
+	attach(in, NULL, 0);
+	for (uint16_t i = 2; i <= 40; i++)
+		cr_assert_eq(deliver(in, 1, i, i, i), SQ_INBOX_WRITE);
+	cr_assert_eq(deliver(in, 1, 1, 99, 1), SQ_INBOX_WRITE, "it is new by now");
+	cr_assert(sq_inbox_take(in, &f));
+	sq_inbox_done(in, &f, true);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, orphans_keep_their_id_until_complete)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+	struct sq_open_id ids[] = {{1, SQ_OPEN_ORPHAN, 0, origin(1), 11},
+	    {2, SQ_OPEN_ORPHAN, 0, origin(2), 12}, {3, SQ_OPEN_ORPHAN, 0, origin(3), 13}};
+	struct sq_attach a = {0};
+	struct sq_open_id *open;
+
+	deliver(in, 1, 1, 1, 1);
+	deliver(in, 2, 2, 2, 2);
+	deliver(in, 2, 3, 3, 3);
+	sq_inbox_pubrec(in, 3, 0);
+	attach(in, ids, 3);
+	pubrel(in, 3);
+	sq_inbox_attach(in, &a, &open);
+	cr_assert_eq(a.n_open, 3);
+	cr_assert_eq(open[0].state, SQ_OPEN_ORPHAN);
+	free(open);
+	sq_inbox_puback(in, 1, 0x80);
+	sq_inbox_pubrec(in, 2, 0);
+	pubrel(in, 2);
+	sq_inbox_pubcomp(in, 2);
+	sq_inbox_pubcomp(in, 3);
+	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 3, 11});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS, "they use none");
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, a_new_connection_goes_on_with_what_the_old_one_left)
+{
+	struct sq_inbox *in = inbox();
+	struct sq_inbox_flight f;
+	struct sq_open_id ids[] = {{4, SQ_OPEN_RECEIVED, 0, origin(4), 14},
+	    {5, SQ_OPEN_QOS1, 0, origin(5), 15}, {6, SQ_OPEN_ORPHAN, 0, origin(6), 16}};
+
+	attach(in, ids, 3);
+	pubrel(in, 4);
+	no_pubrel(in);
+	cr_assert_eq(deliver(in, 1, 5, 15, 5), SQ_INBOX_WRITE);
+	sq_inbox_pubcomp(in, 4);
+	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 1, 16}, {SQ_SETTLE_COMPLETE, 0, 1, 14});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS);
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 1);
+	sq_inbox_free(&in);
+}
+
+/* Against a plain array: ids come and go in any order, the table stays right. */
+Test(inbox, the_table_keeps_every_id_through_a_long_life)
+{
+	struct sq_inbox *in = sq_inbox_new(1000000, 1u << 30, 2000);
+	static uint64_t open[4000];
+	uint64_t delivery = 1;
+	unsigned seed = 12345;
+	size_t n = 0;
+
+	attach(in, NULL, 0);
+	for (int step = 0; step < 60000; step++) {
+		uint16_t id;
+
+		seed = seed * 1103515245u + 12345u;
+		id = (uint16_t)(1 + (seed >> 8) % 3999 * 16 % 65535); /* many collide */
+		if (open[id % 4000] == 0) {
+			open[id % 4000] = id;
+			cr_assert_eq(deliver(in, 1, id, delivery, delivery), SQ_INBOX_WRITE);
+			delivery++;
+			n++;
+		} else if (open[id % 4000] == id) {
+			sq_inbox_puback(in, id, 0);
+			open[id % 4000] = 0;
+			n--;
+		}
+		if (step % 100 == 99) {
+			struct sq_inbox_flight f;
+
+			if (sq_inbox_take(in, &f))
+				sq_inbox_done(in, &f, true);
+			cr_assert_eq(sq_inbox_open(in), n, "step %d: %zu, not %zu", step,
+			    sq_inbox_open(in), n);
+		}
+	}
+	cr_assert_gt(n, 100u);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, an_empty_inbox_gives_its_memory_back)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	for (uint16_t i = 1; i <= 100; i++)
+		deliver(in, 1, i, i, i);
+	for (uint16_t i = 1; i <= 100; i++)
+		sq_inbox_puback(in, i, 0);
+	sq_inbox_trim(in); /* not yet: they are not confirmed */
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 100, 1});
+	sq_inbox_done(in, &f, true);
+	sq_inbox_trim(in);
+	cr_assert_eq(deliver(in, 1, 1, 200, 200), SQ_INBOX_WRITE);
+	cr_assert_eq(sq_inbox_open(in), 1);
+	sq_inbox_free(&in);
+}
