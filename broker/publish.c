@@ -252,8 +252,7 @@ publish_message(struct sq_session *s, struct publish *p)
 static uint8_t
 batch_release(struct sq_session *s, uint16_t packet_id)
 {
-	(void)sq_held_remove(s, packet_id); /* one that is not held succeeds too */
-	return SQ_MQTT_RC_SUCCESS;
+	return sq_held_remove(s, packet_id) ? SQ_MQTT_RC_SUCCESS : SQ_MQTT_RC_PACKET_ID_NOT_FOUND;
 }
 
 static uint8_t

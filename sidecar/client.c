@@ -32,6 +32,24 @@ sq_client_name(const struct sq_client *c)
 	return c->session != NULL ? sq_session_client_id(c->session) : c->from;
 }
 
+/* The end that an error of the decoder is. */
+static enum sq_client_end
+client_decode_end(uint8_t reason)
+{
+	switch (reason) {
+	case SQ_MQTT_RC_PACKET_TOO_LARGE:
+		return SQ_END_TOO_LARGE;
+	case SQ_MQTT_RC_PROTOCOL_ERROR:
+		return SQ_END_PROTOCOL;
+	case SQ_MQTT_RC_TOPIC_INVALID:
+		return SQ_END_TOPIC;
+	case SQ_MQTT_RC_TOPIC_ALIAS_INVALID:
+		return SQ_END_ALIAS;
+	default:
+		return SQ_END_MALFORMED;
+	}
+}
+
 /* Decodes what is at 'p'; returns how much was used up. */
 static size_t
 client_decode(struct sq_client *c, const unsigned char *p, size_t len)
@@ -52,10 +70,7 @@ client_decode(struct sq_client *c, const unsigned char *p, size_t len)
 			if (c->state == SQ_CLIENT_NEW)
 				sq_client_refuse(c, c->decoder.reason, c->decoder.error);
 			else
-				sq_client_end(c, rc == SQ_ETOOBIG ? SQ_END_TOO_LARGE
-				    : c->decoder.reason == SQ_MQTT_RC_PROTOCOL_ERROR
-				    ? SQ_END_PROTOCOL : c->decoder.reason == SQ_MQTT_RC_TOPIC_INVALID
-				    ? SQ_END_TOPIC : SQ_END_MALFORMED);
+				sq_client_end(c, client_decode_end(c->decoder.reason));
 			break;
 		}
 		if (sq_client_packet(c, &packet, used) == SQ_EAGAIN) {

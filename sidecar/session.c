@@ -259,14 +259,31 @@ session_lane(struct sq_session *s, unsigned lane)
 	return l;
 }
 
+/* Which lane a message goes by.  QoS 0 may change its lane, as retained messages
+ * have theirs, but a topic's messages stay in order (MQTT-4.6.0-6): none goes by
+ * lane 0 while lane 1 has some, and lane 1 waits for what lane 0 had before. */
+static unsigned
+session_lane_of(struct sq_session *s, const struct sq_lane_publish *m)
+{
+	if (m->qos > 0)
+		return 1;
+	if (s->lane[1] == NULL || sq_lane_out_idle(s->lane[1]))
+		s->lane1_qos0 = 0;
+	return m->retain || s->lane1_qos0 > 0;
+}
+
 int
 sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
 {
-	struct sq_lane_out *l = session_lane(s, m->qos > 0 || m->retain);
-	int rc = sq_lane_out_message(l, m);
+	unsigned lane = session_lane_of(s, m);
+	int rc = sq_lane_out_message(session_lane(s, lane), m);
 
 	if (rc != 0)
 		return rc;
+	if (lane == 1 && m->qos == 0) {
+		if (s->lane1_qos0++ == 0)
+			s->lane1_waits = s->lane[0] != NULL && !sq_lane_out_idle(s->lane[0]);
+	}
 	sq_session_wake(s);
 	return 0;
 }

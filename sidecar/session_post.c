@@ -151,9 +151,12 @@ sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
 		size_t before = l != NULL ? sq_lane_out_bytes(l) : 0;
 
 		while (l != NULL && sq_lane_out_outcome(l, &o)) {
+			if (i == 1 && o.qos == 0 && s->lane1_qos0 > 0)
+				s->lane1_qos0--;
 			if (s->client == NULL || o.qos == 0)
 				continue;
-			if (o.reason >= 0x80 && s->version != SQ_MQTT_V5) {
+			if (o.reason >= 0x80 && s->version != SQ_MQTT_V5 &&
+			    o.kind == SQ_ENTRY_MESSAGE) {
 				if (outcome_v3(s, l, &o, now_ms))
 					break;
 				continue; /* the client is gone now */
@@ -234,9 +237,13 @@ sq_session_post_lanes(struct sq_session *s, uint64_t now_ms)
 		s->due_retry = 0;
 		sq_lane_out_retry(s->lane[1]);
 	}
+	if (s->lane1_waits)
+		s->lane1_waits = !sq_lane_out_idle(s->lane[0]);
 	for (unsigned i = 0; i < SQ_LANES; i++) {
 		struct sq_lane_flight f;
 
+		if (i == 1 && s->lane1_waits)
+			break;
 		while (s->lane[i] != NULL && sq_lane_out_take(s->lane[i], &f)) {
 			p = sq_session_post_new(s, sizeof *p, "messages");
 			p->lane = i;

@@ -45,10 +45,12 @@ struct sq_session {
 	uint32_t attach_seq;           /* attachments so far */
 	uint32_t will_delay_s, expiry_s, max_packet;
 	uint32_t retry_ms;             /* backoff of a refused message */
+	uint32_t lane1_qos0;           /* messages of QoS 0 in lane 1 without an outcome */
 	uint16_t receive_max;
 	uint8_t state, version;
 	bool clean_start, keeper, durable, leaving, publish_will, sub_flying;
 	bool put_sent;                 /* the broker may know this connection */
+	bool lane1_waits;              /* for what lane 0 has, to keep a topic's order */
 	bool in_clients;               /* in hub->by_client */
 };
 

@@ -230,7 +230,7 @@ entry_fits(uint8_t lane, const struct sq_entry *e)
 	qos = sq_image_qos(e->image);
 	if (lane == 0)
 		return qos == 0 && !sq_image_retain(e->image) && e->packet_id == 0;
-	return (qos > 0 || sq_image_retain(e->image)) && (e->packet_id != 0) == (qos == 2);
+	return (e->packet_id != 0) == (qos == 2);
 }
 
 static struct sq_entry
