@@ -48,6 +48,29 @@ checks()
 	up/client-gone         up fail -DQOS=22 -DID=0 -DFAULTS=2 -DSIDECARS=2 -DNO_GONE
 	up/fresh-lane          up fail -DQOS=22 -DID=0 -DFAULTS=2 -DSIDECARS=2 -DTAKEOVER
 	up/stale-conflict      up fail -DQOS=22 -DID=1 -DFAULTS=0 -DK=3 -DCOUNT -DATTACHES=1 -DNO_STALE
+	down/one-id            down pass -DQOS=22 -DIDS=1 -DFAULTS=3
+	down/one-id-durable    down pass -DQOS=22 -DIDS=1 -DFAULTS=3 -DDURABLE
+	down/one-id-mixed      down pass -DQOS=21 -DIDS=1 -DFAULTS=2
+	down/window            down pass -DQOS=22 -DFAULTS=2
+	down/window-durable    down pass -DQOS=12 -DFAULTS=2 -DDURABLE
+	down/window-qos1       down pass -DQOS=11 -DFAULTS=2 -DDURABLE
+	down/release-waits     down fail -DQOS=22 -DFAULTS=2 -DNO_RELEASE_WAITS
+	down/complete-frees    down fail -DQOS=22 -DFAULTS=2 -DNO_COMPLETE
+	down/frame-epoch       down fail -DQOS=22 -DFAULTS=2 -DNO_FRAME_EPOCH
+	down/settle-epoch      down fail -DQOS=22 -DFAULTS=2 -DNO_SETTLE_EPOCH
+	down/fence-waits       down fail -DQOS=22 -DFAULTS=2 -DNO_FENCE_WAIT
+	down/delivery-id       down fail -DQOS=22 -DFAULTS=2 -DNO_DELIVERY_ID
+	down/origin            down fail -DQOS=22 -DFAULTS=2 -DNO_ORIGIN
+	down/settle-again      down fail -DQOS=22 -DFAULTS=2 -DNO_DROP
+	down/late-copy         down fail -DQOS=22 -DFAULTS=2 -DNO_GHOST
+	down/expected          down fail -DQOS=22 -DFAULTS=2 -DNO_EXPECTED
+	down/orphans           down fail -DQOS=22 -DFAULTS=2 -DNO_ORPHANS
+	down/orphan-release    down fail -DQOS=22 -DFAULTS=2 -DNO_ORPHAN_RELEASE
+	down/session-present   down fail -DQOS=22 -DIDS=1 -DFAULTS=3 -DNO_PRESENT
+	down/credit-from-0     down fail -DQOS=22 -DFAULTS=2 -DNO_CREDIT
+	down/keep-ids          down fail -DQOS=12 -DFAULTS=2 -DDURABLE -DNO_KEEP_IDS
+	down/durable-id        down fail -DQOS=12 -DFAULTS=2 -DDURABLE -DNO_DURABLE_ID
+	down/queue-order       down fail -DQOS=12 -DFAULTS=2 -DDURABLE -DNO_QUEUE_ORDER
 	END
 }
 
@@ -62,7 +85,7 @@ verdict()
 		tail -3 spin.out
 		return
 	fi
-	if ! gcc -O2 -w -DSAFETY -DCOLLAPSE -DNOREDUCE -DVECTORSZ=2048 \
+	if ! gcc -O1 -w -DSAFETY -DCOLLAPSE -DNOREDUCE -DVECTORSZ=2048 \
 		-DMEMLIM=$memory_mb -o pan pan.c >cc.out 2>&1; then
 		tail -3 cc.out
 		return
