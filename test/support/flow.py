@@ -29,6 +29,23 @@ class Ledger:
     def complete(self):
         return not any(self.lost(p) for p in list(self.acked))
 
+    # A broker that keeps its state in memory starts without subscriptions: what
+    # it acknowledges before the subscriber is back went to nobody.
+
+    def mark(self):
+        """What was acknowledged and received when the old broker had ended."""
+        return {p: (set(numbers), len(self.got[p])) for p, numbers in self.acked.items()}
+
+    def flows_since(self, mark):
+        return all(len(self.got[p]) > received for p, (_, received) in mark.items())
+
+    def forgive_unheard(self, mark):
+        """Forgets what was acknowledged after 'mark' and before the first
+        message that came after it."""
+        for p, (acked, received) in mark.items():
+            first = self.got[p][received]
+            self.acked[p] -= {n for n in self.acked[p] - acked if n < first}
+
     def problems(self, duplicates_allowed):
         """One line per problem; none when all is well."""
         out = []

@@ -66,13 +66,17 @@ def sanitizer_environment(folder):
 
 def sanitizer_reports(folder):
     """The text of each report below 'folder'."""
-    reports = [p.read_text(errors="replace") for p in sorted(pathlib.Path(folder).rglob("san.*"))]
+    reports = []
+    for p in sorted(pathlib.Path(folder).rglob("san.*")):
+        text = p.read_text(errors="replace")
+        if "ERROR:" in text or "runtime error:" in text or "SUMMARY:" in text:
+            reports.append(text)  # else it is a remark, as on a missing symbolizer
     for p in sorted(pathlib.Path(folder).rglob("*.log")):
         text = p.read_text(errors="replace")
         if any(mark in text for mark in ("Sanitizer:", "runtime error:", "assertion failed",
                                          "Assertion `")):
             reports.append(f"{p.name}:\n{text[-4000:]}")
-    return [r for r in reports if r.strip()]
+    return reports
 
 
 class Env:
