@@ -2,6 +2,7 @@
 broker → sidecar 2 → app."""
 
 import asyncio
+import os
 
 import clients
 import mqtt
@@ -75,6 +76,21 @@ async def test_ipv6_localhost(env):
     await sub.subscribe("t")
     await sub.publish("t", b"6", 1)
     assert (await sub.receive()).payload == b"6"
+
+
+async def test_unix_socket(env):
+    path = f"/tmp/sqmqos-test-{os.getpid()}.sock"  # a path in the folder may be too long
+    stack = await env.stack(sidecars=1, sidecar={"listen": {"unix": path}})
+    local = env.client("local")
+    await local.connect(None, path=path)
+    remote = await env.connect(stack.ports[0], "remote")
+    await local.subscribe("t")
+    await remote.publish("t", b"x", 1)
+    assert (await local.receive()).payload == b"x"
+    await local.disconnect()
+    await stack.end(stack.sidecars[0])
+    assert not os.path.exists(path), "the socket's file is left behind"
+    await stack.restart(stack.sidecars[0])
 
 
 async def test_retained(env):

@@ -272,17 +272,22 @@ class Client:
 
     # -- connecting
 
-    async def open(self, port, host="127.0.0.1"):
+    async def open(self, port, host="127.0.0.1", path=None):
         loop = asyncio.get_running_loop()
-        _, self.connection = await loop.create_connection(lambda: Connection(self), host, port)
+        if path is None:
+            made = loop.create_connection(lambda: Connection(self), host, port)
+        else:
+            made = loop.create_unix_connection(lambda: Connection(self), path)
+        _, self.connection = await made
         self.disconnect_reason = None
         return self
 
     async def connect(self, port, *, clean=True, keep_alive=0, will=None, props=None,
-                      timeout_s=30, host="127.0.0.1", resend=True):
-        """Opens, sends CONNECT, awaits CONNACK; goes on with the session when
-        it is present. Returns the Connack; Closed when there is none."""
-        await self.open(port, host)
+                      timeout_s=30, host="127.0.0.1", path=None, resend=True):
+        """Opens 'port' of 'host', or the unix socket 'path', sends CONNECT, awaits
+        CONNACK; goes on with the session when it is present. Returns the
+        Connack; Closed when there is none."""
+        await self.open(port, host, path)
         self.connack_waiter = asyncio.get_running_loop().create_future()
         self.send(self.connect_packet(clean, keep_alive, will, props))
         self.connack = await asyncio.wait_for(self.connack_waiter, timeout_s)
