@@ -20,7 +20,7 @@ struct sq_link {
 	/* Under the lock. */
 	struct sq_buf out;
 	size_t taken; /* bytes that the stream has and has not written */
-	bool posted;
+	bool posted;  /* 'flush' is; only its run ends that, whoever has taken meanwhile */
 	/* The deliver frame at the end of 'out', if 'image' is set: what a target
 	 * must share to join it.  The reference keeps the pointer from being reused. */
 	struct {
@@ -37,6 +37,9 @@ link_flush(struct sq_task *t)
 {
 	struct sq_link *l = SQ_CONTAINER_OF(t, struct sq_link, flush);
 
+	pthread_mutex_lock(&l->lock);
+	l->posted = false;
+	pthread_mutex_unlock(&l->lock);
 	if (l->cfg.stream != NULL)
 		l->cfg.flush(l->cfg.stream);
 	sq_link_unref(&l);
@@ -241,7 +244,6 @@ sq_link_take(struct sq_link *l, struct sq_buf *out)
 		l->taken = sq_buf_len(out);
 		link_forget_last(l);
 	}
-	l->posted = false;
 	pthread_mutex_unlock(&l->lock);
 	return any;
 }
