@@ -221,7 +221,7 @@ deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_g
 		.queue = group != NULL ? group->id : 0,
 		.packet_id = slot != NULL ? slot_packet_id(s, slot) : 0,
 		.flags = (uint8_t)(qos | (retain ? SQ_TARGET_RETAIN : 0) |
-		    (again || item->attempts > 0 ? SQ_TARGET_REDELIVERED : 0)),
+		    (again ? SQ_TARGET_REDELIVERED : 0)),
 		.n_subs = (uint8_t)(subs != NULL ? subs->size / sizeof(uint32_t) : 0),
 	};
 
@@ -266,6 +266,40 @@ deliver_drop(struct sq_session *s, struct sq_loose_txn **loose, struct sq_ready 
 	sq_group_unref(&r->group);
 }
 
+/* Writes an item that has credit and, above QoS 0, a slot; takes it. */
+static void
+deliver_item(struct sq_session *s, struct sq_loose_txn **loose, struct sq_ready *r, uint8_t qos)
+{
+	const struct sq_member *m = r->member;
+	bool retain = r->item.retain && (m == NULL || m->as_published);
+	struct sq_block *subs = m != NULL ? m->subs : r->item.subs;
+	struct sq_slot *slot;
+
+	if (qos == 0) {
+		deliver_send(s, &r->item, r->group, NULL, 0, retain, subs, false);
+		deliver_drop(s, loose, r);
+		return;
+	}
+	slot = slot_take(s);
+	slot->item = r->item;
+	slot->group = r->group;
+	slot->state = qos == 1 ? SQ_OPEN_QOS1 : SQ_OPEN_QOS2;
+	slot->qos = qos;
+	slot->retain = retain;
+	slot->subs = subs;
+	if (subs != NULL)
+		sq_block_ref(subs);
+	slot_number(s, slot);
+	slot_sent(s, slot);
+	deliver_send(s, &slot->item, slot->group, slot, qos, retain, subs, false);
+}
+
+static bool
+deliver_may(const struct sq_session *s, uint8_t qos)
+{
+	return deliver_has_credit(s) && (qos == 0 || deliver_has_slot(s));
+}
+
 /* Sends the first ready item; false if it must wait. */
 static bool
 deliver_next(struct sq_session *s, struct sq_loose_txn **loose)
@@ -274,8 +308,6 @@ deliver_next(struct sq_session *s, struct sq_loose_txn **loose)
 	const struct sq_member *m = first->member;
 	uint8_t qos = m != NULL && m->max_qos < first->item.qos ? m->max_qos : first->item.qos;
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
-	bool retain = first->item.retain && (m == NULL || m->as_published);
-	struct sq_slot *slot;
 
 	if (first->item.expires_ms != 0 && first->item.expires_ms <= now_ms) {
 		r = ready_pop(s);
@@ -283,26 +315,10 @@ deliver_next(struct sq_session *s, struct sq_loose_txn **loose)
 		deliver_drop(s, loose, &r);
 		return true;
 	}
-	if (!deliver_has_credit(s) || (qos > 0 && !deliver_has_slot(s)))
+	if (!deliver_may(s, qos))
 		return false;
 	r = ready_pop(s);
-	if (qos == 0) {
-		deliver_send(s, &r.item, r.group, NULL, 0, retain, m != NULL ? m->subs : r.item.subs, false);
-		deliver_drop(s, loose, &r);
-		return true;
-	}
-	slot = slot_take(s);
-	slot->item = r.item;
-	slot->group = r.group;
-	slot->state = qos == 1 ? SQ_OPEN_QOS1 : SQ_OPEN_QOS2;
-	slot->qos = qos;
-	slot->retain = retain;
-	slot->subs = m != NULL ? m->subs : r.item.subs;
-	if (slot->subs != NULL)
-		sq_block_ref(slot->subs);
-	slot_number(s, slot);
-	slot_sent(s, slot);
-	deliver_send(s, &slot->item, slot->group, slot, qos, retain, slot->subs, false);
+	deliver_item(s, loose, &r, qos);
 	return true;
 }
 
@@ -375,6 +391,23 @@ deliver_some(struct sq_session *s)
 		sq_deliver_pump(s);
 	sq_loose_commit(&loose);
 	deliver_demand(s);
+}
+
+bool
+sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
+{
+	struct sq_ready r;
+
+	if (s->state != SQ_SESSION_ATTACHED || s->n_ready > 0 || s->n_resend > 0 ||
+	    !deliver_may(s, item->qos) || !sq_link_writable(s->link) ||
+	    !s->sink.engine->ops->pass(txn, &s->consumer, item))
+		return false;
+	s->demanded--;
+	s->sink.taken_ms = sq_worker_now_ms(s->shard->worker);
+	r = (struct sq_ready){.item = *item};
+	deliver_item(s, NULL, &r, item->qos); /* at QoS 0 there is nothing to settle */
+	deliver_demand(s);
+	return true;
 }
 
 static void

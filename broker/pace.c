@@ -3,8 +3,8 @@
 #include "core/mem.h"
 
 enum {
-	PACE_MS = 100,      /* longest wait */
-	PACE_OFF_MS = 1000, /* without waits after one that long */
+	PACE_MS = 100,        /* longest wait */
+	PACE_STUCK_MS = 1000, /* who has taken nothing for so long is not waited for */
 };
 
 static bool
@@ -33,7 +33,7 @@ sq_pace_put(struct sq_shard *sh, struct sq_call *c, struct sq_sink *sink)
 	if (c->pace != NULL || sink->shard != sh || !pace_busy(sink))
 		return;
 	now_ms = sq_worker_now_ms(sh->worker);
-	if (now_ms < sink->pace_off_ms)
+	if (now_ms - sink->taken_ms > PACE_STUCK_MS)
 		return;
 	c->pace = sink;
 	c->pace_ms = now_ms;
@@ -52,6 +52,7 @@ sq_pace_answer(struct sq_call *c)
 void
 sq_pace_taken(struct sq_shard *sh, struct sq_sink *sink)
 {
+	sink->taken_ms = sq_worker_now_ms(sh->worker);
 	if (!sq_list_empty(&sh->paced) && !pace_busy(sink))
 		sq_pace_end(sh, sink);
 }
@@ -71,10 +72,6 @@ sq_pace_tick(struct sq_shard *sh, uint64_t now_ms)
 	struct sq_call *c;
 
 	while ((c = SQ_LIST_FIRST(&sh->paced, struct sq_call, node)) != NULL &&
-	    c->pace_ms + PACE_MS <= now_ms) {
-		struct sq_sink *sink = c->pace;
-
-		sink->pace_off_ms = now_ms + PACE_OFF_MS;
-		sq_pace_end(sh, sink);
-	}
+	    c->pace_ms + PACE_MS <= now_ms)
+		pace_release(c);
 }

@@ -2,10 +2,11 @@
  * the queue has run down again, so that a publisher is not faster than his
  * subscribers can be.
  *
- * Only for a moment: a subscriber that does not keep up must not slow others.
- * After PACE_MS the answer goes out anyway, and for PACE_OFF_MS nobody waits for
- * that queue; it fills up to its limit and its policy.  Only queues of the own
- * shard are waited for. */
+ * Only for a moment, because a subscriber that does not keep up must not stop
+ * others: the answer goes out after PACE_MS at the latest, and a queue from which
+ * nothing was taken for PACE_STUCK_MS is not waited for; it fills up to its
+ * limit, and then its policy says what happens.  Only queues of the own shard are
+ * waited for. */
 #ifndef SQ_BROKER_PACE_H
 #define SQ_BROKER_PACE_H
 

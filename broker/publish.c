@@ -107,7 +107,7 @@ publish_put(struct publish *p, struct sq_sink *sink, uint8_t qos, bool as_publis
     struct sq_block *subs)
 {
 	struct sq_item item = {
-		.msg = p->copy_out ? sq_msg_clone(p->msg) : sq_msg_ref(*p->msg),
+		.msg = p->copy_out && qos > 0 ? sq_msg_clone(p->msg) : sq_msg_ref(*p->msg),
 		.subs = subs,
 		.origin = *p->origin,
 		.expires_ms = p->expires_ms,
@@ -116,6 +116,9 @@ publish_put(struct publish *p, struct sq_sink *sink, uint8_t qos, bool as_publis
 	};
 
 	p->n++;
+	if (sink->session != NULL && sink->shard == p->shard &&
+	    sq_deliver_now(sink->session, p->txn, &item))
+		return;
 	if (qos == 0 && atomic_load_explicit(&sink->offline, memory_order_relaxed))
 		sq_item_fini(&item);
 	else

@@ -18,12 +18,14 @@
 struct sq_router;
 struct sq_space;
 struct sq_route_cache;
+struct sq_session;
 struct sq_shard;
 
 /* Where matched messages go: the queue of a session or a group. */
 struct sq_sink {
 	struct sq_shard *shard;      /* where its items are taken */
-	uint64_t pace_off_ms;        /* see broker/pace.h; the shard's */
+	struct sq_session *session;  /* whose own queue it is; NULL: a group's */
+	uint64_t taken_ms;           /* when items last left; see broker/pace.h; the shard's */
 	struct sq_engine *engine;
 	struct sq_queue *queue;
 	uint32_t n_bindings;  /* the router's */

@@ -85,6 +85,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable)
 	sq_list_init(&s->subscriptions);
 	sq_list_init(&s->members);
 	s->sink.shard = sh;
+	s->sink.session = s;
 	s->sink.engine = sh->broker->engine;
 	s->sink.queue = session_queue(s);
 	s->sink.reject = durable;

@@ -178,6 +178,10 @@ bool sq_held_remove(struct sq_session *, uint16_t packet_id);
 void sq_deliver_init(struct sq_session *);
 void sq_deliver_fini(struct sq_session *);
 void sq_deliver_pump(struct sq_session *);     /* at the end of the turn */
+/* Sends the item now if nothing stands before it and the session has credit:
+ * 'item' is then taken.  False: put it.  So a message goes to all sessions of a
+ * link in one frame, and not through their queues. */
+bool sq_deliver_now(struct sq_session *, struct sq_txn *, struct sq_item *item);
 void sq_settle_call(struct sq_session *, struct sq_call *);
 /* Prepares for a new epoch: new delivery ids for all that is open, in order.
  * Writes the open ids into 'out', which the caller frees; returns their number. */

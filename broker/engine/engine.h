@@ -126,6 +126,11 @@ struct sq_engine_ops {
 	 * always taken: the publisher has asked queue_full(), and what it was told must
 	 * hold when several workers put at a time. */
 	int (*put)(struct sq_txn *, struct sq_queue *, struct sq_item *item);
+	/* A put that hands the item out at once: where nothing waits before it, 'c' has
+	 * demand, and the engine may hand it out before the commit.  Then it returns
+	 * true, the item is in the transaction and, as by take(), the caller's.
+	 * Otherwise nothing has happened.  From the consumer's worker. */
+	bool (*pass)(struct sq_txn *, struct sq_consumer *c, struct sq_item *item);
 	/* Settles an item that was handed out.  SQ_REQUEUE and SQ_UNTRIED take the
 	 * references of 'item'; otherwise only its seq and size count. */
 	void (*settle)(struct sq_txn *, struct sq_queue *, struct sq_item *item,

@@ -377,6 +377,25 @@ queue_tried(const struct sq_queue *q, struct sq_item *item)
 	return q->cfg.max_attempts != 0 && item->attempts >= q->cfg.max_attempts;
 }
 
+static bool
+memory_pass(struct sq_txn *txn, struct sq_consumer *c, struct sq_item *item)
+{
+	struct sq_queue *q = c->queue;
+	bool passes;
+
+	(void)txn;
+	pthread_mutex_lock(&q->lock);
+	passes = q->n == 0 && c->demand > 0 && c->handing == 0 && !q->deleted;
+	if (passes) {
+		item->seq = q->next_seq++;
+		c->demand--;
+		if (item->qos > 0)
+			queue_count(q, 1, item);
+	}
+	pthread_mutex_unlock(&q->lock);
+	return passes;
+}
+
 static void
 memory_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
 {
@@ -499,6 +518,7 @@ const struct sq_engine_ops sq_engine_memory = {
 	.queue_busy = memory_queue_busy,
 	.queue_depth = memory_queue_depth,
 	.put = memory_put,
+	.pass = memory_pass,
 	.settle = memory_settle,
 	.commit = memory_commit,
 	.consume = memory_consume,

@@ -739,3 +739,38 @@ CONTRACT(a_queue_is_busy_while_much_waits)
 	consumer_free(q, c);
 	ops->queue_delete(q);
 }
+
+CONTRACT(an_item_passes_only_where_nothing_stands_before_it)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 0, 2);
+	struct sq_item first = item_new(1, 1), second = item_new(2, 1), third = item_new(3, 1);
+	struct txn t;
+
+	txn_begin(&t, 0);
+	cr_assert_eq(ops->put(&t.txn, q, &first), SQ_OK);
+	cr_assert_not(ops->pass(&t.txn, &c->consumer, &second), "the first one waits");
+	ops->commit(&t.txn);
+	cr_assert(fake_run());
+	EXPECT(c, 1);
+	txn_begin(&t, 0);
+	if (ops->pass(&t.txn, &c->consumer, &second)) /* an engine need not */
+		c->items[c->n++] = second;
+	else
+		cr_assert_eq(ops->put(&t.txn, q, &second), SQ_OK);
+	ops->commit(&t.txn);
+	cr_assert(fake_run());
+	EXPECT(c, 1, 2);
+	cr_assert_eq(metric(SQ_M_QUEUED), 2);
+	txn_begin(&t, 0);
+	cr_assert_not(ops->pass(&t.txn, &c->consumer, &third), "it wants no more");
+	sq_item_fini(&third);
+	ops->commit(&t.txn);
+	settle(q, &c->items[1], SQ_REQUEUE);
+	settle(q, &c->items[0], SQ_REQUEUE);
+	c->n = 0;
+	demand(c, 2);
+	EXPECT(c, 1, 2);
+	consumer_free(q, c);
+	ops->queue_delete(q);
+}

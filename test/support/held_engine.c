@@ -95,6 +95,12 @@ held_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	return sq_engine_memory.put(txn, q, item);
 }
 
+static bool
+held_pass(struct sq_txn *txn, struct sq_consumer *c, struct sq_item *item)
+{
+	return sq_engine_memory.pass(txn, c, item);
+}
+
 static void
 held_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
 {
@@ -140,6 +146,7 @@ const struct sq_engine_ops held_engine = {
 	.queue_busy = held_queue_busy,
 	.queue_depth = held_queue_depth,
 	.put = held_put,
+	.pass = held_pass,
 	.settle = held_settle,
 	.commit = held_commit,
 	.consume = held_consume,
