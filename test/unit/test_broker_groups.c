@@ -104,7 +104,8 @@ Test(broker_groups, what_a_member_leaves_goes_to_another)
 	peer_expect_nothing(&b);
 	cr_assert_eq(peer_detach(&a, 0, false), 204);
 	for (unsigned i = 0; i < 4; i++)
-		cr_assert(peer_expect(&b, (const char[]){(char)('0' + i), '\0'})->redelivered);
+		cr_assert_not(peer_expect(&b, (const char[]){(char)('0' + i), '\0'})->redelivered,
+		    "DUP would be for the same client (MQTT-3.3.1-3)");
 	peer_expect_nothing(&b);
 }
 
@@ -290,7 +291,6 @@ Test(broker_groups, limits_of_a_declared_queue_hold)
 	cr_assert_eq(peer_settle(&a, SQ_SETTLE_REQUEUE, d->delivery, 1), 204);
 	peer_expect(&a, "3");
 	d = peer_expect(&a, "2");
-	cr_assert(d->redelivered);
 	cr_assert_eq(peer_settle(&a, SQ_SETTLE_REQUEUE, d->delivery, 1), 204);
 	peer_expect_nothing(&a);
 	cr_assert_eq(world_metric(SQ_M_DROPPED_ATTEMPTS), 1);
