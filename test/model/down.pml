@@ -215,7 +215,8 @@ inline client_says(x, what)
 #ifdef NO_RELEASE_WAITS
 		client_write(x, 0)
 #endif
-	:: what == PUBREC && (e_st[x] == NONE || e_st[x] == GHOST || e_st[x] == RELEASED) -> client_write(x, 0)
+	:: what == PUBREC && (e_st[x] == NONE || e_st[x] == GHOST || e_st[x] == RELEASED) ->
+		client_write(x, 0)
 	:: what == PUBCOMP && e_st[x] == RELEASED -> entry_finish(x, COMPLETE)
 	:: else
 	fi

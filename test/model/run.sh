@@ -71,6 +71,12 @@ checks()
 	down/keep-ids          down fail -DQOS=12 -DFAULTS=2 -DDURABLE -DNO_KEEP_IDS
 	down/durable-id        down fail -DQOS=12 -DFAULTS=2 -DDURABLE -DNO_DURABLE_ID
 	down/queue-order       down fail -DQOS=12 -DFAULTS=2 -DDURABLE -DNO_QUEUE_ORDER
+	attach/retries         attach pass -DFAULTS=3 -DCONNECTS=2
+	attach/moves           attach pass -DFAULTS=2 -DCONNECTS=3
+	attach/newer           attach fail -DFAULTS=2 -DCONNECTS=2 -DNO_ATTEMPT
+	attach/superseded      attach fail -DFAULTS=2 -DCONNECTS=2 -DNO_SUPERSEDED
+	attach/open-link       attach fail -DFAULTS=2 -DCONNECTS=2 -DNO_LINK
+	attach/clean-once      attach fail -DFAULTS=2 -DCONNECTS=2 -DNO_CLEAN_ONCE
 	END
 }
 

@@ -748,8 +748,7 @@ inline broker_answers()
 		if
 		:: r[j].st == ADMITTED && END(j) <= b_done ->
 			if
-			:: r[j].first <= b_kept && END(j) > b_kept - 0 -> request_answer(j, RUN)
-			:: r[j].first <= b_kept && END(j) <= b_kept -> request_answer(j, RUN)
+			:: r[j].first <= b_kept -> request_answer(j, RUN)
 			:: else ->
 				r[j].o0 = kept[r[j].first - b_kept - 1];
 				r[j].o1 = (r[j].n == 2 -> kept[END(j) - b_kept - 1] : 0);
@@ -990,7 +989,8 @@ init {
 #endif
 	:: d_step { b_st == B_FENCING && FENCED -> broker_put_answer(); skip }
 	:: d_step { b_last > b_done -> broker_commit(0); skip }
-	:: d_step { b_last > b_done && faults < FAULTS && pend[0] <= M -> faults++; broker_commit(1); skip }
+	:: d_step { b_last > b_done && faults < FAULTS && pend[0] <= M ->
+		faults++; broker_commit(1); skip }
 	:: d_step { b_last > b_done && faults < FAULTS -> faults++; broker_fail(); skip }
 	:: d_step { b_st != B_NONE && faults < FAULTS -> faults++; broker_crash(); skip }
 	:: d_step { at != 0 && faults < FAULTS -> faults++; client_gone(); skip }
