@@ -1,6 +1,7 @@
 /* The hub: pool events to sessions, and what is done before the loop sleeps. */
 #include "sidecar/hub.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,6 +199,7 @@ hub_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 	(void)events;
 	while (!sq_list_empty(&h->turns) || !sq_list_empty(&h->resumed) ||
 	    !sq_list_empty(&h->writers)) {
+		h->work++;
 		hub_sessions(h);
 		hub_clients(h);
 	}
@@ -236,6 +238,18 @@ sq_hub_arm(struct sq_hub *h)
 	ev_timer_again(h->loop, &h->timer);
 }
 
+/* After a second without work: the memory of a load goes back to the system. */
+static void
+hub_rest(struct sq_hub *h)
+{
+	bool idle = h->work == h->work_seen;
+
+	h->work_seen = h->work;
+	if (idle && !h->rests)
+		malloc_trim(0);
+	h->rests = idle;
+}
+
 static void
 hub_on_sweep(struct ev_loop *loop, ev_timer *w, int events)
 {
@@ -247,6 +261,7 @@ hub_on_sweep(struct ev_loop *loop, ev_timer *w, int events)
 	SQ_LIST_FOR_EACH_SAFE(c, &h->clients, struct sq_client, all)
 		sq_client_sweep(c, now_ms);
 	sq_declared_sweep(h->declared, now_ms);
+	hub_rest(h);
 }
 
 /* --- life --- */

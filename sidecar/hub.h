@@ -60,6 +60,8 @@ struct sq_hub {
 	struct sq_list writers;      /* clients with output */
 	struct sq_list dead;         /* clients to free */
 	size_t n_clients, n_sessions;
+	uint64_t work, work_seen;    /* turns with work so far, and at the last sweep */
+	bool rests;                  /* gave back what the last load left */
 	struct sq_heap timers;       /* of sessions */
 	struct sq_output_cache outputs;
 	unsigned char *read_buf;     /* 2 * SQ_READ_MAX: what is left, and what is read */

@@ -241,6 +241,7 @@ sq_calls_start(
 	fc->guard = h2o_mem_alloc_shared(&req->pool, sizeof *fc->guard, guard_dispose);
 	*fc->guard = (struct guard){fc, req};
 	conn->running++;
+	p->calls++;
 	calls_count(p, 1);
 	sq_front_count(p, SQ_M_REQUESTS, 1);
 	sq_broker_call(p->front->broker, c);

@@ -1,5 +1,6 @@
 /* Connections: accepted, asked to move when they are old, closed. */
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -169,6 +170,20 @@ conn_age(struct sq_conn *c, uint64_t now_ms)
 		sq_conn_kill(c);
 }
 
+/* After a second without calls: the memory of a load goes back to the system. */
+static void
+conns_rest(struct sq_front_worker *p)
+{
+	bool idle = p->calls == p->calls_seen;
+
+	p->calls_seen = p->calls;
+	if (idle && !p->rests) {
+		sq_calls_fini(p);
+		malloc_trim(0);
+	}
+	p->rests = idle;
+}
+
 void
 sq_conns_tick(struct sq_front_worker *p, uint64_t now_ms)
 {
@@ -181,6 +196,7 @@ sq_conns_tick(struct sq_front_worker *p, uint64_t now_ms)
 	if (now_ms < p->second_ms)
 		return;
 	p->second_ms = now_ms + 1000;
+	conns_rest(p);
 	sq_auth_refresh(p->auth);
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
 	conn_age(c, now_ms);

@@ -32,6 +32,8 @@ struct sq_front_worker {
 	struct sq_list streams; /* struct sq_stream, the longest silent first */
 	struct sq_list spare;   /* struct sq_call, to be used again */
 	unsigned n_spare;
+	uint64_t calls, calls_seen; /* started so far, and when last looked at */
+	bool rests;                 /* gave back what the last load left */
 	uint64_t second_ms;  /* the next look at all connections */
 	atomic_uint running; /* calls with the broker; written here only */
 };
