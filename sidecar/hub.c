@@ -15,12 +15,6 @@
 #include "sidecar/session.h"
 #include "sidecar/session_priv.h"
 
-uint64_t
-sq_hub_now(const struct sq_hub *h)
-{
-	return (uint64_t)(ev_now(h->loop) * 1000.0);
-}
-
 struct sq_hub_link *
 sq_hub_link_find(struct sq_hub *h, const struct sq_uplink *link)
 {
@@ -210,6 +204,16 @@ hub_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 /* --- time --- */
 
 static void
+hub_on_check(struct ev_loop *loop, ev_check *w, int events)
+{
+	struct sq_hub *h = w->data;
+
+	(void)loop;
+	(void)events;
+	h->now_ms = sq_clock_ms();
+}
+
+static void
 hub_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct sq_hub *h = w->data;
@@ -217,6 +221,7 @@ hub_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 
 	(void)loop;
 	(void)events;
+	h->armed_ms = 0;
 	while ((n = sq_heap_pop(&h->timers, sq_hub_now(h))) != NULL)
 		sq_session_wake(SQ_CONTAINER_OF(n, struct sq_session, timer));
 }
@@ -224,18 +229,18 @@ hub_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 void
 sq_hub_arm(struct sq_hub *h)
 {
-	uint64_t now_ms = sq_hub_now(h), due;
+	uint64_t due = h->timers.n != 0 ? h->timers.v[0]->due : 0;
 
-	if (h->timers.n == 0) {
-		ev_timer_stop(h->loop, &h->timer);
+	if (due == h->armed_ms)
 		return;
-	}
-	due = h->timers.v[0]->due;
-	if (ev_is_active(&h->timer) && h->timer.repeat > 0 &&
-	    due >= now_ms + (uint64_t)(ev_timer_remaining(h->loop, &h->timer) * 1000.0))
+	ev_timer_stop(h->loop, &h->timer);
+	h->armed_ms = due;
+	if (due == 0)
 		return;
-	h->timer.repeat = due > now_ms ? (double)(due - now_ms) / 1000.0 + 0.001 : 0.001;
-	ev_timer_again(h->loop, &h->timer);
+	/* A millisecond late rather than early: what is due is then done. */
+	ev_timer_set(&h->timer, due > h->now_ms ? (double)(due - h->now_ms + 1) / 1000.0 : 0.0,
+	    0.0);
+	ev_timer_start(h->loop, &h->timer);
 }
 
 /* After a second without work: the memory of a load goes back to the system. */
@@ -304,6 +309,11 @@ sq_hub_new(struct ev_loop *loop, const struct sq_sidecar_cfg *cfg, struct sq_buf
 	h->metrics = &sq_sidecar_metrics;
 	h->instance = sq_random_u64();
 	h->read_buf = sq_xmalloc(2 * SQ_READ_MAX);
+	h->now_ms = sq_clock_ms();
+	ev_check_init(&h->check, hub_on_check);
+	ev_set_priority(&h->check, EV_MAXPRI); /* before whoever asks for the time */
+	h->check.data = h;
+	ev_check_start(loop, &h->check);
 	ev_prepare_init(&h->prepare, hub_prepare);
 	ev_set_priority(&h->prepare, 1); /* before the pool's */
 	h->prepare.data = h;
@@ -340,6 +350,7 @@ sq_hub_free(struct sq_hub **hp)
 	hub_reap(h);
 	SQ_LIST_FOR_EACH_SAFE(hl, &h->links, struct sq_hub_link, node)
 		free(hl);
+	ev_check_stop(h->loop, &h->check);
 	ev_prepare_stop(h->loop, &h->prepare);
 	ev_timer_stop(h->loop, &h->sweep);
 	ev_timer_stop(h->loop, &h->timer);

@@ -65,6 +65,9 @@ struct sq_hub {
 	struct sq_heap timers;       /* of sessions */
 	struct sq_output_cache outputs;
 	unsigned char *read_buf;     /* 2 * SQ_READ_MAX: what is left, and what is read */
+	uint64_t now_ms;             /* when this turn began, CLOCK_MONOTONIC */
+	uint64_t armed_ms;           /* what 'timer' is set for; 0: nothing */
+	ev_check check;
 	ev_prepare prepare;
 	ev_timer sweep, timer;
 };
@@ -78,8 +81,13 @@ void sq_hub_free(struct sq_hub **hp);
 void sq_hub_stop(struct sq_hub *);
 bool sq_hub_idle(const struct sq_hub *);
 
-/* The loop's now, CLOCK_MONOTONIC-like milliseconds. */
-uint64_t sq_hub_now(const struct sq_hub *);
+/* The turn's now: CLOCK_MONOTONIC in milliseconds, as the wall clock may jump. */
+static inline uint64_t
+sq_hub_now(const struct sq_hub *h)
+{
+	return h->now_ms;
+}
+
 /* The record of an open link; NULL if it is not known (any more). */
 struct sq_hub_link *sq_hub_link_find(struct sq_hub *, const struct sq_uplink *);
 /* Makes sure that the loop wakes for the earliest timer. */
