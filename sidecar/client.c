@@ -14,7 +14,7 @@
 #include "sidecar/client_priv.h"
 #include "sidecar/session.h"
 
-enum { CLOSING_MS = 2000 };
+enum { CLOSING_MS = 2000, CATCH_UP_READS = 16 };
 
 static const struct {
 	uint8_t reason;
@@ -103,6 +103,7 @@ client_recv(struct sq_client *c, unsigned char *to, size_t room)
 
 	if (n > 0) {
 		c->heard_ms = sq_hub_now(c->hub);
+		c->received += (uint64_t)n;
 		return (size_t)n;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
@@ -130,10 +131,10 @@ client_read_large(struct sq_client *c, size_t room)
 		sq_buf_trim(&c->rest, 0);
 }
 
+/* Reads once by way of 'buf', which has room for twice SQ_READ_MAX. */
 static void
-client_read(struct sq_client *c)
+client_read(struct sq_client *c, unsigned char *buf)
 {
-	unsigned char *buf = c->hub->read_buf;
 	size_t left = sq_buf_len(&c->rest), n, used;
 
 	if (c->state == SQ_CLIENT_CLOSING) {
@@ -174,7 +175,26 @@ client_on_readable(struct ev_loop *loop, ev_io *w, int events)
 
 	(void)loop;
 	(void)events;
-	client_read(c);
+	client_read(c, c->hub->read_buf);
+	client_bury(c);
+}
+
+void
+sq_client_catch_up(struct sq_client *c)
+{
+	unsigned char *buf; /* the hub's has the CONNECT that this comes from */
+	uint64_t before;
+
+	if (c->state != SQ_CLIENT_OPEN || c->blocked)
+		return;
+	buf = sq_xmalloc(2 * SQ_READ_MAX);
+	for (int i = 0; i < CATCH_UP_READS && c->state == SQ_CLIENT_OPEN && !c->blocked; i++) {
+		before = c->received;
+		client_read(c, buf);
+		if (c->received == before)
+			break;
+	}
+	free(buf);
 	client_bury(c);
 }
 

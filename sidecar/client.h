@@ -58,6 +58,9 @@ void sq_client_sweep(struct sq_client *, uint64_t now_ms);
 void sq_client_attached(struct sq_client *, bool present, uint32_t max_packet);
 /* Or it did not: CONNACK with 'reason'; nothing for a client that has its CONNACK. */
 void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
+/* Another connection takes its client id: what had come before counts, such as
+ * acknowledgements or a DISCONNECT.  It may have ended then. */
+void sq_client_catch_up(struct sq_client *);
 /* The session can take more: input goes on this turn. */
 void sq_client_resume(struct sq_client *);
 /* PUBACK, PUBREC or PUBCOMP for what it published. */

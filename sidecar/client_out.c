@@ -195,6 +195,23 @@ sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct 
 	return 0;
 }
 
+/* The client takes no more.  It may have closed after a DISCONNECT, or after
+ * acknowledgements, that are still to be read: its end comes behind them. */
+static void
+client_broken(struct sq_client *c, uint64_t *msgs, uint64_t *bytes)
+{
+	uint64_t m, b;
+
+	if (c->state == SQ_CLIENT_OPEN && !c->blocked) {
+		sq_output_drop(&c->output, &m, &b);
+		*msgs += m;
+		*bytes += b;
+		return;
+	}
+	sq_client_end(c, SQ_END_IO);
+	c->state = SQ_CLIENT_DEAD;
+}
+
 void
 sq_client_write(struct sq_client *c)
 {
@@ -206,14 +223,13 @@ sq_client_write(struct sq_client *c)
 	if (c->state == SQ_CLIENT_DEAD)
 		return;
 	rc = sq_output_write(&c->output, &c->hub->outputs, c->in.fd, &msgs, &bytes);
+	if (rc != 0 && rc != SQ_EAGAIN)
+		client_broken(c, &msgs, &bytes);
 	if (c->session != NULL && msgs != 0)
 		sq_session_written(c->session, msgs, bytes);
 	if (rc == SQ_EAGAIN) {
 		ev_io_start(c->hub->loop, &c->out);
-	} else if (rc != 0) {
-		sq_client_end(c, SQ_END_IO);
-		c->state = SQ_CLIENT_DEAD;
-	} else if (c->state == SQ_CLIENT_CLOSING) {
+	} else if (rc == 0 && c->state == SQ_CLIENT_CLOSING) {
 		(void)shutdown(c->in.fd, SHUT_WR); /* the rest is read until the end */
 	}
 	if (c->state == SQ_CLIENT_DEAD) {

@@ -39,6 +39,7 @@ struct sq_client {
 	struct sq_alias *aliases_in, *aliases_out; /* SQ_ALIAS_MAX each, or NULL */
 	char *from;
 	uint64_t since_ms, heard_ms;  /* of the state; of the last input */
+	uint64_t received;            /* bytes */
 	uint32_t alias_clock, alias_bytes;
 	uint32_t max_packet;          /* the client's; 0: none */
 	uint32_t broker_max_packet;

@@ -66,12 +66,24 @@ session_hide(struct sq_session *s)
 	s->in_clients = false;
 }
 
+/* The session that a new connection of this client id comes after. */
+static struct sq_session *
+session_before(struct sq_hub *h, const char *client_id)
+{
+	uint64_t hash = sq_hash(client_id, strlen(client_id));
+	struct sq_session *s = session_by_client(h, client_id, hash);
+
+	if (s == NULL || s->client == NULL)
+		return s;
+	sq_client_catch_up(s->client);
+	return session_by_client(h, client_id, hash); /* it may have ended */
+}
+
 struct sq_session *
 sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_client *client)
 {
-	uint64_t hash = sq_hash(p->client_id, strlen(p->client_id));
+	struct sq_session *older = session_before(h, p->client_id);
 	struct sq_session *s = sq_xcalloc(1, sizeof *s);
-	struct sq_session *older;
 
 	assert(strlen(p->client_id) <= SQ_KEY_PART_MAX);
 	s->hub = h;
@@ -96,7 +108,6 @@ sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_c
 	h->n_sessions++;
 	sq_hub_count(h, SQ_M_SESSIONS, 1);
 	sq_list_push_back(&h->sessions, &s->all);
-	older = session_by_client(h, s->client_id, hash);
 	if (older != NULL) {
 		session_hide(older);
 		older->newer = s;

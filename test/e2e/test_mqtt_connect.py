@@ -452,6 +452,30 @@ async def will_goes_with_disconnect(w):
     await w.nothing_comes(sub, w.topic("end"))
 
 
+@statement("3.1.2-10", "3.14.4-3")
+async def disconnect_counts_also_while_messages_flow(w):
+    """The client closes right behind DISCONNECT and reads no more, and connects again."""
+    sub = await w.subscriber(w.topic("#"))
+    pub = await w.connect("pub")
+    for n in range(10):
+        raw = await w.raw()
+        raw.send(connect_packet(w.id("c"), flags=6, payload=will_payload(w.topic("no"), b"w")))
+        await raw.expect(CONNACK)
+        raw.send(packet(SUBSCRIBE, b"\0\1\0" + text(w.topic("t")) + b"\0", 2))
+        await raw.expect(SUBACK)
+        for _ in range(50):
+            pub.publish_nowait(w.topic("t"), b"x" * 100, 0)
+        await raw.expect(PUBLISH)
+        raw.send(packet(DISCONNECT))
+        if n % 2:
+            raw.writer.close()
+        else:
+            raw.abort()
+    got = await sub.receive_all(500)
+    assert all(m.topic == w.topic("t") for m in got)
+    await w.nothing_comes(sub, w.topic("end"))
+
+
 @statement("3.1.2-8", "3.1.4-3")
 async def will_is_published_at_takeover(w):
     sub = await w.subscriber(w.topic("#"))
