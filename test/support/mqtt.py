@@ -176,6 +176,7 @@ class Outgoing:
     retain: bool
     done: asyncio.Future
     received: bool = False  # PUBREC has come: PUBREL is due
+    reason: int = 0         # PUBREC's
 
 
 def publish_packet(topic, payload, qos, retain, dup, packet_id, version, props):
@@ -260,6 +261,7 @@ class Client:
         self.disconnect_reason = None
         self.disconnect_props = {}
         self.errors = []          # what the server did wrong
+        self.ids_not_found = 0    # PUBRELs that it answered so
         self.inbox = collections.deque()
         self.arrival = asyncio.Event()
         self.outgoing = {}        # packet id: Outgoing
@@ -488,7 +490,7 @@ class Client:
         if out is None:
             raise ValueError(f"acknowledgement {kind} of id {packet_id} that is not in flight")
         if kind == PUBREC and reason < 0x80:
-            out.received = True
+            out.received, out.reason = True, reason
             self.send_ack(PUBREL, packet_id)
             return
         expected = PUBACK if out.qos == 1 else PUBREC if reason >= 0x80 and not out.received \
@@ -496,6 +498,9 @@ class Client:
         if kind != expected:
             raise ValueError(f"packet {kind} where {expected} is due")
         del self.outgoing[packet_id]
+        if kind == PUBCOMP:  # 0x92 speaks of the id, not of the message
+            self.ids_not_found += reason == 0x92
+            reason = out.reason
         if not out.done.done():
             out.done.set_result(reason)
 
