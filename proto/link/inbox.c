@@ -43,7 +43,7 @@ struct sq_inbox {
 	struct entry *slots;
 	uint32_t mask, n;  /* slots - 1; entries */
 	uint32_t seq;
-	uint32_t ghosts, ghost_window;
+	uint32_t ghosts;
 	uint16_t receive_max;
 	uint8_t flying;
 	uint64_t attach;
@@ -177,14 +177,12 @@ entry_name(struct entry *e, uint64_t queue, const struct sq_origin *o)
 	e->copy = o->copy;
 }
 
-/* Ghosts are forgotten after a window of other traffic. */
+/* What the broker sends again after an attach precedes anything new: ghosts are
+ * forgotten when that begins, and at the next attach, but not before. */
 static void
-inbox_age(struct sq_inbox *in)
+inbox_forget_ghosts(struct sq_inbox *in)
 {
-	if (in->ghosts == 0 || --in->ghost_window > 0)
-		return;
-	in->ghost_window = in->receive_max;
-	for (uint32_t i = 0; i <= in->mask && in->ghosts > 0;) {
+	for (uint32_t i = 0; in->ghosts > 0 && i <= in->mask;) {
 		if (in->slots[i].packet_id != 0 && in->slots[i].state == E_GHOST)
 			inbox_erase(in, &in->slots[i]); /* another one may now be here */
 		else
@@ -195,8 +193,7 @@ inbox_age(struct sq_inbox *in)
 static void
 inbox_make_ghost(struct sq_inbox *in, struct entry *e)
 {
-	if (in->ghosts++ == 0)
-		in->ghost_window = in->receive_max;
+	in->ghosts++;
 	e->state = E_GHOST;
 }
 
@@ -435,6 +432,7 @@ sq_inbox_attached(struct sq_inbox *in, const struct sq_attached *a)
 	in->credit_msgs = (int64_t)(in->window_msgs - in->unwritten_msgs);
 	in->credit_bytes = (int64_t)(in->window_bytes - in->unwritten_bytes);
 	in->announced_msgs = in->announced_bytes = 0; /* the first settlements grant it */
+	inbox_forget_ghosts(in);
 	if (in->n == 0 && a->n_open == 0)
 		return;
 	listed = sq_xcalloc(UINT16_MAX + 1, sizeof *listed);
@@ -445,7 +443,7 @@ sq_inbox_attached(struct sq_inbox *in, const struct sq_attached *a)
 		if (id.packet_id == 0)
 			continue;
 		listed[id.packet_id] = true;
-		if (e != NULL && e->state != E_GHOST && entry_is(e, id.queue, &id.origin)) {
+		if (e != NULL && entry_is(e, id.queue, &id.origin)) {
 			entry_rebind(in, e, &id);
 			continue;
 		}
@@ -491,7 +489,7 @@ sq_inbox_deliver(struct sq_inbox *in, const struct sq_target *t, const struct sq
 	 * answer to our settlement got here. */
 	if (e != NULL)
 		inbox_erase(in, e);
-	inbox_age(in);
+	inbox_forget_ghosts(in);
 	e = inbox_insert(in, t->packet_id);
 	entry_name(e, t->queue, o);
 	e->delivery = t->delivery;
@@ -621,7 +619,6 @@ inbox_confirm(struct sq_inbox *in, uint16_t id, uint8_t kind, uint64_t delivery)
 			inbox_erase(in, e);
 		else
 			inbox_make_ghost(in, e);
-		inbox_age(in);
 	}
 }
 

@@ -474,7 +474,7 @@ Test(inbox, a_settled_message_that_was_not_listed_and_comes_again_is_settled_aga
 	sq_inbox_free(&in);
 }
 
-Test(inbox, what_is_only_remembered_goes_after_a_window)
+Test(inbox, what_is_only_remembered_goes_when_anything_new_comes)
 {
 	struct sq_inbox *in = attached();
 	struct sq_inbox_flight f;
@@ -482,11 +482,59 @@ Test(inbox, what_is_only_remembered_goes_after_a_window)
 	deliver(in, 1, 1, 1, 1);
 	sq_inbox_puback(in, 1, 0);
 	attach(in, NULL, 0);
-	for (uint16_t i = 2; i <= 40; i++)
-		cr_assert_eq(deliver(in, 1, i, i, i), SQ_INBOX_WRITE);
+	cr_assert_eq(deliver(in, 1, 2, 2, 2), SQ_INBOX_WRITE);
 	cr_assert_eq(deliver(in, 1, 1, 99, 1), SQ_INBOX_WRITE, "it is new by now");
 	cr_assert(sq_inbox_take(in, &f));
 	sq_inbox_done(in, &f, true);
+	sq_inbox_free(&in);
+}
+
+/* Everything is confirmed before the first of the frames that the attach sent
+ * again arrives: more confirmations than the receive maximum. */
+Test(inbox, confirmations_do_not_make_what_is_sent_again_new)
+{
+	enum { OPEN = 40 };
+	struct sq_inbox *in = attached();
+	struct sq_open_id ids[OPEN];
+	struct sq_inbox_flight f;
+
+	for (uint16_t i = 1; i <= OPEN; i++) {
+		cr_assert_eq(deliver(in, 2, i, i, i), SQ_INBOX_WRITE);
+		sq_inbox_pubrec(in, i, 0);
+		ids[i - 1] = (struct sq_open_id){i, SQ_OPEN_QOS2, 0, origin(i), 100u + i};
+	}
+	attach(in, ids, OPEN);
+	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, OPEN, 101});
+	sq_inbox_done(in, &f, true);
+	for (uint16_t i = 1; i <= OPEN; i++) {
+		pubrel(in, i);
+		sq_inbox_pubcomp(in, i);
+	}
+	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, OPEN, 101});
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	for (uint16_t i = 1; i <= OPEN; i++)
+		cr_assert_eq(deliver(in, 2, i, 100u + i, i), SQ_INBOX_KNOWN, "id %u", i);
+	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, OPEN, 101});
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(deliver(in, 2, 1, 200, 100), SQ_INBOX_WRITE);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, what_is_only_remembered_goes_at_the_next_attach)
+{
+	struct sq_inbox *in = attached();
+	struct sq_open_id ids[] = {{1, SQ_OPEN_QOS1, 0, origin(1), 11}};
+	struct sq_inbox_flight f;
+
+	deliver(in, 1, 1, 1, 1);
+	sq_inbox_puback(in, 1, 0);
+	attach(in, ids, 1);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 11});
+	sq_inbox_done(in, &f, true);
+	attach(in, NULL, 0);
+	cr_assert_eq(deliver(in, 1, 1, 21, 1), SQ_INBOX_WRITE);
+	cr_assert_eq(sq_inbox_open(in), 1);
 	sq_inbox_free(&in);
 }
 
