@@ -17,6 +17,7 @@ enum entry_state {
 	E_RECEIVING, /* PUBREC came; its 'received' is not confirmed */
 	E_RELEASED,  /* PUBREL is due or written */
 	E_SETTLING,  /* finished; 'kind' is not confirmed */
+	E_EXPECTED,  /* QoS 2, listed by the broker: its message will come again */
 	E_GHOST,     /* finished and forgotten, but its message may come once more */
 };
 
@@ -342,12 +343,18 @@ inbox_adopt(struct sq_inbox *in, const struct sq_open_id *id)
 {
 	struct entry *e;
 
-	if (id->state != SQ_OPEN_RECEIVED && id->state != SQ_OPEN_ORPHAN)
+	if (id->state == SQ_OPEN_QOS1)
 		return; /* its message comes as a new one */
 	e = inbox_insert(in, id->packet_id);
 	entry_name(e, id->queue, &id->origin);
 	e->qos = 2;
 	e->delivery = id->delivery;
+	if (id->state == SQ_OPEN_QOS2) {
+		/* The client may hold the id: the next PUT must list it, even if its
+		 * message has not come by then. */
+		e->state = E_EXPECTED;
+		return;
+	}
 	e->flags = F_SEEN;
 	if (id->state == SQ_OPEN_RECEIVED) {
 		entry_release(in, e);
@@ -372,6 +379,10 @@ entry_rebind(struct sq_inbox *in, struct entry *e, const struct sq_open_id *id)
 	case E_SENT1:
 	case E_SENT2:
 		if (id->state == SQ_OPEN_RECEIVED)
+			entry_release(in, e);
+		break;
+	case E_EXPECTED:
+		if (id->state == SQ_OPEN_RECEIVED || id->state == SQ_OPEN_ORPHAN)
 			entry_release(in, e);
 		break;
 	case E_RECEIVING:
@@ -480,16 +491,18 @@ sq_inbox_deliver(struct sq_inbox *in, const struct sq_target *t, const struct sq
     uint32_t size)
 {
 	struct entry *e = inbox_find(in, t->packet_id);
+	bool listed = e != NULL && entry_is(e, t->queue, o);
 
-	if (e != NULL && entry_is(e, t->queue, o)) {
+	if (listed && e->state != E_EXPECTED) {
 		entry_again(in, e, t->delivery, size);
 		return SQ_INBOX_KNOWN;
 	}
-	/* The id is used anew: the broker finished the old delivery before its
-	 * answer to our settlement got here. */
+	/* An expected message, or the id is used anew: the broker finished the old
+	 * delivery before its answer to our settlement got here. */
 	if (e != NULL)
 		inbox_erase(in, e);
-	inbox_forget_ghosts(in);
+	if (!listed)
+		inbox_forget_ghosts(in);
 	e = inbox_insert(in, t->packet_id);
 	entry_name(e, t->queue, o);
 	e->delivery = t->delivery;

@@ -588,6 +588,86 @@ Test(inbox, a_new_connection_goes_on_with_what_the_old_one_left)
 	sq_inbox_free(&in);
 }
 
+static void
+expect_open(struct sq_inbox *in, uint16_t id, uint8_t state, uint64_t number)
+{
+	struct sq_attach a = {0};
+	struct sq_open_id *open;
+
+	sq_inbox_attach(in, &a, &open);
+	cr_assert_eq(a.n_open, 1);
+	cr_assert_eq(open[0].packet_id, id);
+	cr_assert_eq(open[0].state, state);
+	cr_assert_eq(open[0].origin.number, number);
+	free(open);
+}
+
+/* The client may hold a QoS 2 id since an older connection.  If the broker is
+ * lost before it has sent the message again, the next one must learn of the id. */
+Test(inbox, a_listed_qos_2_id_is_listed_by_the_next_put_before_its_message_came)
+{
+	struct sq_inbox *in = inbox();
+	struct sq_inbox_flight f;
+	struct sq_open_id known[] = {{1, SQ_OPEN_QOS2, 0, origin(1), 11}};
+	struct sq_open_id orphan[] = {{1, SQ_OPEN_ORPHAN, 0, origin(1), 21}};
+
+	attach(in, known, 1);
+	no_pubrel(in);
+	expect_open(in, 1, SQ_OPEN_QOS2, 1);
+	attach(in, orphan, 1); /* another broker: it has the id only from that list */
+	pubrel(in, 1);
+	expect_open(in, 1, SQ_OPEN_ORPHAN, 1);
+	sq_inbox_pubcomp(in, 1);
+	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 1, 21});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS);
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, an_expected_message_is_written_when_it_comes)
+{
+	struct sq_inbox *in = inbox();
+	struct sq_inbox_flight f;
+	struct sq_open_id ids[] = {{1, SQ_OPEN_QOS2, 0, origin(1), 11}};
+
+	attach(in, ids, 1);
+	sq_inbox_pubcomp(in, 1); /* what the client says of it before means nothing */
+	sq_inbox_puback(in, 1, 0);
+	sq_inbox_pubrec(in, 1, 0);
+	no_pubrel(in);
+	attach(in, ids, 1);
+	cr_assert_eq(deliver(in, 2, 1, 11, 1), SQ_INBOX_WRITE);
+	cr_assert_eq(deliver(in, 2, 1, 11, 1), SQ_INBOX_KNOWN);
+	cr_assert_eq(sq_inbox_open(in), 1);
+	sq_inbox_pubrec(in, 1, 0);
+	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 1, 11});
+	sq_inbox_done(in, &f, true);
+	pubrel(in, 1);
+	sq_inbox_pubcomp(in, 1);
+	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 1, 11});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1);
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, an_expected_id_that_the_next_answer_does_not_list_is_forgotten)
+{
+	struct sq_inbox *in = inbox();
+	struct sq_open_id ids[] = {{1, SQ_OPEN_QOS2, 0, origin(1), 11},
+	    {2, SQ_OPEN_QOS2, 0, origin(2), 12}};
+	struct sq_open_id received[] = {{2, SQ_OPEN_RECEIVED, 0, origin(2), 22}};
+
+	attach(in, ids, 2);
+	attach(in, received, 1);
+	pubrel(in, 2);
+	no_pubrel(in);
+	expect_open(in, 2, SQ_OPEN_RECEIVED, 2);
+	cr_assert_eq(deliver(in, 1, 1, 23, 3), SQ_INBOX_WRITE, "the id is used anew");
+	sq_inbox_free(&in);
+}
+
 /* Against a plain array: ids come and go in any order, the table stays right. */
 Test(inbox, the_table_keeps_every_id_through_a_long_life)
 {
