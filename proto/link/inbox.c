@@ -355,14 +355,12 @@ inbox_adopt(struct sq_inbox *in, const struct sq_open_id *id)
 		e->state = E_EXPECTED;
 		return;
 	}
-	e->flags = F_SEEN;
-	if (id->state == SQ_OPEN_RECEIVED) {
-		entry_release(in, e);
-		e->flags |= F_POSTED;
-	} else {
+	/* An orphan's message may have come to an older connection, so the client
+	 * may hold that id too: it is free after PUBREL and PUBCOMP. */
+	e->flags = F_SEEN | F_POSTED;
+	if (id->state == SQ_OPEN_ORPHAN)
 		e->flags |= F_ORPHAN;
-		entry_finish(in, e, SQ_SETTLE_COMPLETE, 0);
-	}
+	entry_release(in, e);
 }
 
 /* The broker holds the id of 'e' in the state that 'id' says. */
