@@ -81,11 +81,13 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	s->state = SQ_SESSION_ATTACHED;
 	s->attached_ms = sq_hub_now(s->hub);
 	s->incarnation = a->incarnation;
+	s->recovered = !first || (a->present && !s->clean_start);
 	s->max_packet = a->max_packet;
 	attach_lanes(s, a, same, first);
 	sq_inbox_attached(s->inbox, a);
 	if (first && s->client != NULL)
-		sq_client_attached(s->client, a->present && !s->clean_start, a->max_packet);
+		sq_client_attached(s->client, a->present && !s->clean_start, a->max_packet,
+		    a->expiry_s);
 	if (!first && !same)
 		SQ_INFO("session", "client %s: the broker has lost the session, making it again",
 		    s->client_id);

@@ -151,6 +151,9 @@ sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
 		size_t before = l != NULL ? sq_lane_out_bytes(l) : 0;
 
 		while (l != NULL && sq_lane_out_outcome(l, &o)) {
+			/* An unknown id is no error during recovery (MQTT 5.0 §3.7.2.1). */
+			if (o.reason == SQ_MQTT_RC_PACKET_ID_NOT_FOUND && s->recovered)
+				o.reason = SQ_MQTT_RC_SUCCESS;
 			if (i == 1 && o.qos == 0 && s->lane1_qos0 > 0)
 				s->lane1_qos0--;
 			if (s->client == NULL || o.qos == 0)
@@ -190,20 +193,23 @@ static void
 batch_refused(struct sq_session *s, struct batch_post *p, const struct sq_answer *ans)
 {
 	struct sq_lane_out *l = s->lane[p->lane];
+	bool settled = false; /* nothing follows for the attachment */
 	int rc = 0;
 
 	if (ans->status == 409 && ans->conflict == SQ_ANSWER_GAP) {
 		rc = sq_lane_out_gap(l, &p->flight, ans->last);
 	} else if (ans->status == 409 && ans->conflict == SQ_ANSWER_RUN) {
-		sq_lane_out_run_lost(l, &p->flight);
+		rc = sq_lane_out_run_lost(l, &p->flight);
+		settled = rc == 0;
 	} else if (ans->status == 413) {
 		SQ_WARN("session", "client %s: a message is above the broker's limit",
 		    s->client_id);
 		rc = sq_lane_out_too_big(l, &p->flight, SQ_MQTT_RC_IMPLEMENTATION);
+		settled = rc == 0;
 	} else {
 		sq_lane_out_failed(l, &p->flight);
 	}
-	if (ans->status == 413 && rc == 0)
+	if (settled)
 		return;
 	if (rc != 0 && p->post.attach_seq == s->attach_seq && s->state == SQ_SESSION_ATTACHED)
 		sq_session_again(s, 0);

@@ -51,6 +51,7 @@ struct sq_session {
 	bool clean_start, keeper, durable, leaving, publish_will, sub_flying;
 	bool put_sent;                 /* the broker may know this connection */
 	bool lane1_waits;              /* for what lane 0 has, to keep a topic's order */
+	bool recovered;                /* it goes on with what was before this attach */
 	bool in_clients;               /* in hub->by_client */
 };
 
