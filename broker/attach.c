@@ -153,7 +153,7 @@ sq_attach_finish(struct sq_session *s)
 	 * (MQTT 5.0 §3.1.4); a keeper is no connection. */
 	ends = clean || (s->takes_over && s->expiry_s == 0 && (a.flags & SQ_ATTACH_KEEPER) == 0);
 	attach_old_will(s, ends);
-	if (ends && s->present)
+	if (ends && s->answered)
 		s = attach_renew(s, &c->key);
 	s->attaching = NULL;
 	if (a.flags & SQ_ATTACH_CLEAN_START) {
@@ -174,7 +174,7 @@ sq_attach_finish(struct sq_session *s)
 	out.n_open = sq_deliver_attach(s, &a, fresh, &ids);
 	sq_attached_encode(&c->out, &out, s->held, ids);
 	free(ids);
-	s->present = true;
+	s->answered = true;
 	sq_call_answer(c, 200, NULL);
 	sq_members_start(s);
 	sq_deliver_pump(s);

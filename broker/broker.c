@@ -128,8 +128,10 @@ call_session(struct sq_shard *sh, struct sq_call *c)
 	enum sq_conflict why = SQ_CONFLICT_EPOCH;
 	struct sq_buf text = {0};
 
-	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->link == c->link)
+	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->link == c->link) {
+		s->present = true; /* the answer to its PUT has arrived */
 		return s;
+	}
 	sq_key_encode(&text, &c->key);
 	sq_buf_u8(&text, '\0');
 	s = sq_session_find(sh, (const char *)sq_buf_data(&text));

@@ -92,7 +92,8 @@ struct sq_session {
 	uint64_t instance, ordinal;
 	uint32_t attempt;
 	uint64_t cleaned_instance, cleaned_ordinal; /* whose clean start was applied */
-	bool present;                     /* has been attached before */
+	bool answered;                    /* a PUT was answered; the answer may be lost */
+	bool present;                     /* an attachment was used: the client knows of it */
 	bool takes_over;                  /* the PUT that waits ends a live connection */
 	struct sq_superseded superseded[SQ_SUPERSEDED_MAX];
 	struct sq_call *attaching;        /* the PUT that waits in FENCING */

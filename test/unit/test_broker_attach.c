@@ -40,6 +40,83 @@ Test(broker_attach, a_new_session_is_not_present_and_an_old_one_is)
 	cr_assert_eq(world_metric(SQ_M_ATTACHED), 1);
 }
 
+/* A client that is told of a session that it has never used would keep the QoS 2
+ * ids of the one before. */
+Test(broker_attach, a_session_is_present_once_it_was_used)
+{
+	struct peer p = peer_new(&w, "s~w~c"), other;
+	uint64_t incarnation;
+
+	p.ordinal = 1;
+	cr_assert_eq(peer_attach(&p), 200); /* this answer is lost */
+	cr_assert_not(p.present);
+	incarnation = p.incarnation;
+	cr_assert_eq(peer_attach(&p), 200); /* so the PUT is sent again */
+	cr_assert_not(p.present);
+	other = peer_other(&p); /* or the client connects elsewhere */
+	other.ordinal = 1;
+	cr_assert_eq(peer_attach(&other), 200);
+	cr_assert_not(other.present);
+	cr_assert_eq(other.incarnation, incarnation);
+	cr_assert_eq(peer_credit(&other, 1, 1), 204);
+	cr_assert_eq(peer_attach(&other), 200);
+	cr_assert(other.present);
+}
+
+Test(broker_attach, a_post_that_is_refused_does_not_make_a_session_present)
+{
+	struct peer p = peer_new(&w, "s~w~c"), wrong;
+	struct fake_call *c;
+
+	p.ordinal = 1;
+	cr_assert_eq(peer_attach(&p), 200);
+	wrong = p;
+	wrong.epoch++;
+	c = peer_settle_post(&wrong, SQ_SETTLE_ACK, 1, 1);
+	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	cr_assert_eq(peer_attach(&p), 200);
+	cr_assert_not(p.present);
+}
+
+Test(broker_attach, a_detach_alone_makes_a_session_present)
+{
+	struct peer p = peer_new(&w, "s~w~c");
+
+	p.ordinal = 1;
+	cr_assert_eq(peer_attach(&p), 200);
+	cr_assert_eq(peer_detach(&p, 100, false), 204);
+	p.ordinal++;
+	cr_assert_eq(peer_attach(&p), 200);
+	cr_assert(p.present);
+}
+
+/* What the lost attach brought along, here an orphan, ends all the same. */
+Test(broker_attach, a_clean_start_renews_a_session_that_was_never_used)
+{
+	struct sq_open_id open = {.packet_id = 3, .state = SQ_OPEN_QOS2,
+	    .origin = {.incarnation = 9, .run = 9, .number = 1}};
+	struct peer p = peer_new(&w, "s~w~c");
+	uint64_t incarnation;
+
+	p.ordinal = 1;
+	p.incarnation = 9; /* of a broker that is gone */
+	p.open = &open;
+	p.n_open = 1;
+	cr_assert_eq(peer_attach(&p), 200);
+	cr_assert_eq(p.n_listed, 1);
+	cr_assert_eq(p.listed[0].state, SQ_OPEN_ORPHAN);
+	incarnation = p.incarnation;
+	p.ordinal++;
+	p.flags |= SQ_ATTACH_CLEAN_START;
+	p.incarnation = 0;
+	p.n_open = 0;
+	cr_assert_eq(peer_attach(&p), 200);
+	cr_assert_not(p.present);
+	cr_assert_neq(p.incarnation, incarnation);
+	cr_assert_eq(p.n_listed, 0);
+	cr_assert_eq(world_metric(SQ_M_SESSIONS), 1);
+}
+
 Test(broker_attach, a_late_or_doubled_put_changes_nothing)
 {
 	struct peer p = peer_new(&w, "s~w~c");
