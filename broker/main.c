@@ -1,13 +1,10 @@
 /* sqmqos-broker: reads the configuration, starts front and broker, and waits
  * for signals.  The main thread serves nothing itself. */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "broker/broker.h"
 #include "broker/config.h"
@@ -18,11 +15,10 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/program.h"
 #include "core/tls.h"
 
 enum {
-	EXIT_FAILED = 1,
-	EXIT_CONFIG = 2,
 	LIVE_MS = 5000, /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
 };
@@ -56,76 +52,6 @@ static const char usage[] =
     "and goes on serving; links that have not moved after drain-timeout are closed.\n"
     "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration.\n"
     "\n";
-
-/* Writes 'text' to 'fd' as far as it takes it. */
-static void
-program_print(int fd, const struct sq_buf *text)
-{
-	const unsigned char *p = sq_buf_data(text);
-	size_t left = sq_buf_len(text);
-
-	while (left > 0) {
-		ssize_t n = write(fd, p, left);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		p += n;
-		left -= (size_t)n;
-	}
-}
-
-/* One line on stderr: why the program does not run. */
-static int
-program_fail(int code, struct sq_buf *err)
-{
-	size_t len = sq_buf_len(err);
-
-	fprintf(stderr, "sqmqos-broker: %.*s\n", (int)len, (const char *)sq_buf_data(err));
-	sq_buf_fini(err);
-	return code;
-}
-
-/* --help and the like; true when that was all. */
-static bool
-program_help(int argc, char **argv)
-{
-	struct sq_buf out = {0};
-
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			sq_buf_append(&out, usage, sizeof usage - 1);
-			sq_config_help(sq_broker_config_keys, sq_broker_config_n, &out);
-		} else if (strcmp(argv[i], "--help-markdown") == 0) {
-			sq_config_markdown(sq_broker_config_keys, sq_broker_config_n, &out);
-		} else if (strcmp(argv[i], "--version") == 0) {
-			sq_buf_printf(&out, "sqmqos-broker %s\n", SQ_VERSION);
-		} else {
-			continue;
-		}
-		program_print(STDOUT_FILENO, &out);
-		sq_buf_fini(&out);
-		return true;
-	}
-	return false;
-}
-
-/* Takes --check-config out of the arguments; true if it was there. */
-static bool
-program_check_only(int *argc, char **argv)
-{
-	int n = 1;
-
-	for (int i = 1; i < *argc; i++)
-		if (strcmp(argv[i], "--check-config") != 0)
-			argv[n++] = argv[i];
-	if (n == *argc)
-		return false;
-	*argc = n;
-	argv[n] = NULL;
-	return true;
-}
 
 static bool
 program_ready(void *owner, struct sq_buf *why)
@@ -277,25 +203,27 @@ program_run(struct program *p, const sigset_t *set)
 int
 main(int argc, char **argv, char **envp)
 {
+	const struct sq_program self = {
+	    "sqmqos-broker", usage, sq_broker_config_keys, sq_broker_config_n};
 	struct program p = {0};
 	struct sq_buf err = {0};
 	bool check_only;
 	sigset_t set;
 	int code = 0;
 
-	if (program_help(argc, argv))
+	if (sq_program_help(&self, argc, argv))
 		return 0;
-	check_only = program_check_only(&argc, argv);
+	check_only = sq_program_check_only(&argc, argv);
 	if (sq_broker_config_load(&p.config, argc, argv, envp, &err) != SQ_OK) {
 		sq_broker_config_free(&p.config);
-		return program_fail(EXIT_CONFIG, &err);
+		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	}
 	sq_log_set_level((enum sq_log_level)p.config.log_level);
 	if (p.config.tls)
 		p.tls = sq_tls_server(p.config.tls_cert, p.config.tls_key, &err);
 	if (p.config.tls && p.tls == NULL) {
 		sq_broker_config_free(&p.config);
-		return program_fail(EXIT_CONFIG, &err);
+		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	}
 	if (!check_only) {
 		program_signals(&set);
@@ -303,7 +231,7 @@ main(int argc, char **argv, char **envp)
 		if (program_start(&p, &err) == SQ_OK)
 			program_run(&p, &set);
 		else
-			code = program_fail(EXIT_FAILED, &err);
+			code = sq_program_fail(&self, SQ_EXIT_FAILED, &err);
 	}
 	program_stop(&p);
 	if (code == 0 && !check_only)

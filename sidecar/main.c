@@ -1,24 +1,20 @@
 /* sqmqos-sidecar: reads the configuration, opens the local sockets, starts the
  * pool, and turns the loop until it is told to stop. */
-#include <errno.h>
 #include <ev.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "core/admin.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/program.h"
 #include "sidecar/config.h"
 #include "sidecar/declared.h"
 #include "sidecar/hub.h"
 #include "sidecar/listener.h"
 #include "sidecar/status.h"
-
-enum { EXIT_FAILED = 1, EXIT_CONFIG = 2 };
 
 struct program {
 	struct sq_sidecar_cfg config;
@@ -47,64 +43,6 @@ static const char usage[] =
     "most shutdown.timeout) and end; a second one ends at once.\n"
     "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration.\n"
     "\n";
-
-static void
-program_print(const struct sq_buf *text)
-{
-	fwrite(sq_buf_data(text), 1, sq_buf_len(text), stdout);
-	fflush(stdout);
-}
-
-/* One line on stderr: why the program does not run. */
-static int
-program_fail(int code, struct sq_buf *err)
-{
-	fprintf(stderr, "sqmqos-sidecar: %.*s\n", (int)sq_buf_len(err),
-	    (const char *)sq_buf_data(err));
-	sq_buf_fini(err);
-	return code;
-}
-
-/* --help and the like; true when that was all. */
-static bool
-program_help(int argc, char **argv)
-{
-	struct sq_buf out = {0};
-
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			sq_buf_append(&out, usage, sizeof usage - 1);
-			sq_config_help(sq_sidecar_keys, sq_sidecar_keys_n, &out);
-		} else if (strcmp(argv[i], "--help-markdown") == 0) {
-			sq_config_markdown(sq_sidecar_keys, sq_sidecar_keys_n, &out);
-		} else if (strcmp(argv[i], "--version") == 0) {
-			sq_buf_printf(&out, "sqmqos-sidecar %s\n", SQ_VERSION);
-		} else {
-			continue;
-		}
-		program_print(&out);
-		sq_buf_fini(&out);
-		return true;
-	}
-	return false;
-}
-
-/* Takes --check-config out of the arguments; true if it was there. */
-static bool
-program_check_only(int *argc, char **argv)
-{
-	int n = 1;
-
-	for (int i = 1; i < *argc; i++) {
-		if (strcmp(argv[i], "--check-config") != 0)
-			argv[n++] = argv[i];
-	}
-	if (n == *argc)
-		return false;
-	*argc = n;
-	argv[n] = NULL;
-	return true;
-}
 
 /* As many descriptors as the hard limit gives: clients, links, and some more. */
 static void
@@ -182,16 +120,16 @@ program_start(struct program *p, struct sq_buf *err)
 	program_descriptors(p);
 	p->hub = sq_hub_new(p->loop, cfg, err);
 	if (p->hub == NULL)
-		return EXIT_FAILED;
+		return SQ_EXIT_FAILED;
 	sq_declared_new(p->hub);
 	p->hub->listener = sq_listener_open(p->hub, err);
 	if (p->hub->listener == NULL)
-		return EXIT_FAILED;
+		return SQ_EXIT_FAILED;
 	p->status = sq_status_new(p->hub);
 	if (cfg->admin_listen != NULL && cfg->admin_listen[0] != '\0') {
 		p->admin = sq_status_serve(p->status, cfg->admin_listen, err);
 		if (p->admin == NULL)
-			return EXIT_FAILED;
+			return SQ_EXIT_FAILED;
 	}
 	SQ_INFO("sidecar", "listening on port %llu, space %s, workload %s, pod %s",
 	    (unsigned long long)cfg->listen_port, cfg->space, cfg->workload, cfg->pod);
@@ -201,17 +139,19 @@ program_start(struct program *p, struct sq_buf *err)
 int
 main(int argc, char **argv, char **envp)
 {
+	const struct sq_program self = {
+	    "sqmqos-sidecar", usage, sq_sidecar_keys, sq_sidecar_keys_n};
 	struct program p = {0};
 	struct sq_buf err = {0};
 	bool check_only;
 	int rc;
 
-	if (program_help(argc, argv))
+	if (sq_program_help(&self, argc, argv))
 		return 0;
-	check_only = program_check_only(&argc, argv);
+	check_only = sq_program_check_only(&argc, argv);
 	if (sq_sidecar_config(&p.config, argc, argv, envp, &err) != 0) {
 		sq_sidecar_config_free(&p.config);
-		return program_fail(EXIT_CONFIG, &err);
+		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	}
 	if (check_only) {
 		sq_sidecar_config_free(&p.config);
@@ -228,5 +168,5 @@ main(int argc, char **argv, char **envp)
 	sq_hub_free(&p.hub);
 	sq_sidecar_config_free(&p.config);
 	ev_loop_destroy(p.loop);
-	return rc != 0 ? program_fail(rc, &err) : 0;
+	return rc != 0 ? sq_program_fail(&self, rc, &err) : 0;
 }

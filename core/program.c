@@ -1,0 +1,52 @@
+#include "core/program.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool
+sq_program_help(const struct sq_program *p, int argc, char **argv)
+{
+	struct sq_buf out = {0};
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			sq_buf_append(&out, p->usage, strlen(p->usage));
+			sq_config_help(p->keys, p->n_keys, &out);
+		} else if (strcmp(argv[i], "--help-markdown") == 0) {
+			sq_config_markdown(p->keys, p->n_keys, &out);
+		} else if (strcmp(argv[i], "--version") == 0) {
+			sq_buf_printf(&out, "%s %s\n", p->name, SQ_VERSION);
+		} else {
+			continue;
+		}
+		fwrite(sq_buf_data(&out), 1, sq_buf_len(&out), stdout);
+		fflush(stdout);
+		sq_buf_fini(&out);
+		return true;
+	}
+	return false;
+}
+
+bool
+sq_program_check_only(int *argc, char **argv)
+{
+	int n = 1;
+
+	for (int i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], "--check-config") != 0)
+			argv[n++] = argv[i];
+	}
+	if (n == *argc)
+		return false;
+	*argc = n;
+	argv[n] = NULL;
+	return true;
+}
+
+int
+sq_program_fail(const struct sq_program *p, int code, struct sq_buf *err)
+{
+	fprintf(stderr, "%s: %.*s\n", p->name, (int)sq_buf_len(err), (const char *)sq_buf_data(err));
+	sq_buf_fini(err);
+	return code;
+}

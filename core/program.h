@@ -1,0 +1,30 @@
+/* What every program of ours answers before it does anything: --help,
+ * --help-markdown, --version, --check-config, and one line when it can't run. */
+#ifndef SQ_CORE_PROGRAM_H
+#define SQ_CORE_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/buf.h"
+#include "core/config.h"
+
+enum { SQ_EXIT_FAILED = 1, SQ_EXIT_CONFIG = 2 };
+
+struct sq_program {
+	const char *name;                 /* "sqmqos-broker" */
+	const char *usage;                /* what stands before the keys in --help */
+	const struct sq_config_key *keys;
+	size_t n_keys;
+};
+
+/* Prints --help, --help-markdown or --version on stdout, whichever comes first
+ * in the arguments; true when that was all that was asked. */
+bool sq_program_help(const struct sq_program *, int argc, char **argv);
+/* Takes --check-config out of the arguments; true if it was there. */
+bool sq_program_check_only(int *argc, char **argv);
+/* Says in one line on stderr why the program does not run; frees 'err' and
+ * returns 'code'. */
+int sq_program_fail(const struct sq_program *, int code, struct sq_buf *err);
+
+#endif
