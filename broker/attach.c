@@ -36,6 +36,19 @@ attach_order(struct sq_session *s, const struct sq_attach *a)
 	return old != NULL && a->ordinal <= old->ordinal ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_NONE;
 }
 
+/* Whether a sidecar whose client has left may attach: to what it still holds.  A
+ * session that it made anew would bring back what its client has finished over
+ * another sidecar since.  Nobody else makes one whose key has a pod. */
+static bool
+attach_holds(const struct sq_session *s, const struct sq_key *key, const struct sq_attach *a)
+{
+	bool transient = key->pod[0] != '\0';
+
+	if (s == NULL)
+		return transient;
+	return s->instance == a->instance && (transient || s->incarnation == a->incarnation);
+}
+
 /* Notes that the holder lost the session to another instance. */
 static void
 attach_supersede(struct sq_session *s)
@@ -168,6 +181,7 @@ sq_attach_finish(struct sq_session *s)
 		.store = s->shard->broker->store,
 		.present = s->present,
 		.max_packet = s->shard->broker->cfg.max_packet,
+		.expiry_s = s->expiry_s,
 		.last = {s->lanes[0].last, s->lanes[1].last},
 		.n_held = (uint16_t)s->n_held,
 	};
@@ -230,6 +244,8 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		return;
 	}
 	conflict = s != NULL ? attach_order(s, &a) : SQ_CONFLICT_NONE;
+	if ((a.flags & SQ_ATTACH_GONE) != 0 && !attach_holds(s, &c->key, &a))
+		conflict = SQ_CONFLICT_SUPERSEDED;
 	if (conflict != SQ_CONFLICT_NONE) {
 		sq_call_refuse(c, conflict);
 		return;
@@ -240,7 +256,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		return;
 	}
 	newer = s == NULL || a.instance != s->instance || a.ordinal != s->ordinal;
-	if (newer && c->key.pod[0] != '\0' && !(a.flags & SQ_ATTACH_KEEPER))
+	if (newer && c->key.pod[0] != '\0' && !(a.flags & (SQ_ATTACH_KEEPER | SQ_ATTACH_GONE)))
 		attach_end_durable(sh, &c->key);
 	if (s == NULL) {
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0');

@@ -54,8 +54,9 @@ void sq_client_write(struct sq_client *);
 void sq_client_sweep(struct sq_client *, uint64_t now_ms);
 
 /* --- from its session --- */
-/* The first attach of a durable session succeeded: CONNACK. */
-void sq_client_attached(struct sq_client *, bool present, uint32_t max_packet);
+/* The first attach of a durable session succeeded: CONNACK; 'expiry_s' is granted. */
+void sq_client_attached(struct sq_client *, bool present, uint32_t max_packet,
+    uint32_t expiry_s);
 /* Or it did not: CONNACK with 'reason'; nothing for a client that has its CONNACK. */
 void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
 /* Another connection takes its client id: what had come before counts, such as

@@ -158,6 +158,10 @@ sq_client_connack(struct sq_client *c, bool present)
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_RECEIVE_MAXIMUM);
 		props.receive_maximum = (uint16_t)cfg->publish_max;
 	}
+	if (c->granted_expiry_s < c->expiry_s) { /* §3.2.2.3.2 */
+		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_SESSION_EXPIRY);
+		props.session_expiry_s = c->granted_expiry_s;
+	}
 	if (c->assigned) {
 		const char *id = sq_session_client_id(c->session);
 
@@ -184,9 +188,10 @@ sq_client_connack(struct sq_client *c, bool present)
 }
 
 void
-sq_client_attached(struct sq_client *c, bool present, uint32_t max_packet)
+sq_client_attached(struct sq_client *c, bool present, uint32_t max_packet, uint32_t expiry_s)
 {
 	c->broker_max_packet = max_packet;
+	c->granted_expiry_s = expiry_s;
 	if (c->state != SQ_CLIENT_WAITING)
 		return;
 	sq_client_connack(c, present);

@@ -43,11 +43,6 @@ publish_alias(struct sq_client *c, uint16_t alias, struct sq_bytes *topic)
 	}
 	if (a->len == topic->len && memcmp(a->topic, topic->p, topic->len) == 0)
 		return true;
-	c->alias_bytes += (uint32_t)topic->len - a->len;
-	if (c->alias_bytes > SQ_ALIAS_BYTES_MAX) {
-		sq_client_end(c, SQ_END_QUOTA);
-		return false;
-	}
 	free(a->topic);
 	a->topic = sq_xmemdup0(topic->p, topic->len);
 	a->len = (uint16_t)topic->len;

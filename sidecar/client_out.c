@@ -130,7 +130,7 @@ deliver_alias(struct sq_client *c, struct sq_bytes topic, bool *known)
 		if (a->used < oldest->used)
 			oldest = a;
 	}
-	if (topic.len > SQ_ALIAS_BYTES_MAX / SQ_ALIAS_MAX)
+	if (topic.len > SQ_ALIAS_OUT_BYTES_MAX)
 		return 0;
 	free(oldest->topic);
 	oldest->topic = sq_xmemdup0(topic.p, topic.len);

@@ -11,7 +11,7 @@
 #include "sidecar/hub.h"
 #include "sidecar/output.h"
 
-enum { SQ_ALIAS_MAX = 16, SQ_ALIAS_BYTES_MAX = 65536 };
+enum { SQ_ALIAS_MAX = 16, SQ_ALIAS_OUT_BYTES_MAX = 4096 };
 
 enum sq_client_state {
 	SQ_CLIENT_NEW,      /* awaits CONNECT */
@@ -40,10 +40,10 @@ struct sq_client {
 	char *from;
 	uint64_t since_ms, heard_ms;  /* of the state; of the last input */
 	uint64_t received;            /* bytes */
-	uint32_t alias_clock, alias_bytes;
+	uint32_t alias_clock;
 	uint32_t max_packet;          /* the client's; 0: none */
 	uint32_t broker_max_packet;
-	uint32_t expiry_s;
+	uint32_t expiry_s, granted_expiry_s; /* wanted; what the broker says of it */
 	int32_t unfinished;           /* QoS 1 and 2 publishes without their end */
 	uint16_t keep_alive_s, alias_max;
 	uint16_t receive_max;

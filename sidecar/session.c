@@ -419,7 +419,7 @@ sq_session_detached(struct sq_session *s, uint8_t reason)
 {
 	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x",
 	    s->client_id, reason);
-	if (s->keeper) { /* it wants nothing but to be there */
+	if (s->keeper && !s->leaving) { /* it wants nothing but to be there */
 		sq_session_again(s, AGAIN_MAX_MS);
 		return;
 	}

@@ -182,7 +182,8 @@ sq_session_attach(struct sq_session *s)
 	a.flags = (uint8_t)((s->clean_start ? SQ_ATTACH_CLEAN_START : 0) |
 	    (s->will != NULL ? SQ_ATTACH_WILL : 0) |
 	    (s->version == SQ_MQTT_V5 ? SQ_ATTACH_MQTT5 : 0) |
-	    (s->keeper ? SQ_ATTACH_KEEPER : 0));
+	    (s->keeper ? SQ_ATTACH_KEEPER : 0) |
+	    (s->leaving && s->incarnation != 0 ? SQ_ATTACH_GONE : 0));
 	a.expiry_s = s->expiry_s;
 	a.incarnation = s->incarnation;
 	if (s->will != NULL) {

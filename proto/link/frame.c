@@ -150,7 +150,8 @@ sq_attach_decode(const void *p, size_t len, struct sq_attach *out)
 		out->will = frame_take_image(&r);
 	}
 	out->open = open_ids_take(&r, false, &out->n_open);
-	if (out->flags & ~(SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL | SQ_ATTACH_MQTT5 | SQ_ATTACH_KEEPER) ||
+	if (out->flags & ~(SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL | SQ_ATTACH_MQTT5 | SQ_ATTACH_KEEPER |
+	    SQ_ATTACH_GONE) ||
 	    out->instance == 0 || out->ordinal == 0 || out->attempt == 0 || out->receive_max == 0)
 		return SQ_EINVAL;
 	return frame_end(&r);
@@ -165,6 +166,7 @@ sq_attached_encode(struct sq_buf *b, const struct sq_attached *a, const uint16_t
 	sq_buf_u64(b, a->store);
 	sq_buf_u8(b, a->present ? 1 : 0);
 	sq_buf_u32(b, a->max_packet);
+	sq_buf_u32(b, a->expiry_s);
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_buf_u64(b, a->last[lane]);
 	sq_buf_u16(b, a->n_held);
@@ -188,6 +190,7 @@ sq_attached_decode(const void *p, size_t len, struct sq_attached *out)
 	flags = sq_read8(&r);
 	out->present = flags == 1;
 	out->max_packet = sq_read32(&r);
+	out->expiry_s = sq_read32(&r);
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		out->last[lane] = sq_read64(&r);
 	out->n_held = sq_read16(&r);

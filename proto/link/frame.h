@@ -63,6 +63,7 @@ enum {
 	SQ_ATTACH_WILL = 2,
 	SQ_ATTACH_MQTT5 = 4,
 	SQ_ATTACH_KEEPER = 8,
+	SQ_ATTACH_GONE = 16, /* the client has left: only to go on with what is held */
 };
 
 struct sq_attach {
@@ -87,6 +88,7 @@ struct sq_attached {
 	uint64_t epoch, incarnation, store;
 	bool present;
 	uint32_t max_packet;
+	uint32_t expiry_s; /* granted */
 	uint64_t last[SQ_LANES];
 	struct sq_bytes held; /* n_held big-endian u16 */
 	uint16_t n_held;

@@ -256,6 +256,36 @@ async def expiry_changes_at_disconnect(w):
     assert await c.wait_closed() == 0x82  # it was 0
 
 
+@statement("3.2.2-21", "3.1.2-23", one_sidecar=True)
+async def session_expiry_that_is_granted(w):
+    """CONNACK says it where it is another than the one asked for."""
+    c = w.client("c")
+    connack = await c.connect(w.a, props={"session_expiry": 0xFFFFFFFF})
+    assert 0 < connack.props["session_expiry"] < 0xFFFFFFFF
+    connack = await c.connect(w.a, clean=False, props=DURABLE)
+    assert connack.session_present and "session_expiry" not in connack.props
+    assert "session_expiry" not in (await c.connect(w.a, clean=True)).props
+
+
+@statement("2.1.3-1", "2.2.2-1", "1.5.5-1", one_sidecar=True)
+async def fixed_headers(w):
+    bad = [b"\x00\0", b"\xf1\0", b"\x20\2\0\0", b"\x90\3\0\1\0", b"\xb0\2\0\1", b"\xd0\0",
+           b"\xc1\0", b"\xc0\1x", b"\xe1\0", b"\x30\xff\xff\xff\xff\x01", b"\x30\x80\x80\x80\x80\0",
+           b"\xa0\3\0\1t", b"\x10\0"]
+    for version in (V311, V5):
+        for data in bad:
+            raw = await w.raw_connected(version=version)
+            raw.send(data)
+            reason = await raw.ended()
+            assert reason in (0x81, 0x82, 0x95) if version == V5 else reason is None, (version, data)
+    raw = await w.raw_connected(version=V311)
+    raw.send(b"\xf0\0")  # AUTH is of MQTT 5
+    assert await raw.ended() is None
+    raw = await w.raw_connected(version=V311)
+    raw.send(b"\xe0\1\0")  # DISCONNECT with a reason, too
+    assert await raw.ended() is None
+
+
 @statement("3.1.2-24", "3.1.2-25")
 async def maximum_packet_size_of_the_client(w):
     raw = await w.raw()
@@ -367,6 +397,25 @@ async def takeover(w):
                 await second.publish(w.topic(f"t{version}"), b"x", 1)
                 assert (await second.receive()).payload == b"x"
             await second.disconnect()
+
+
+@statement("3.1.4-3", "3.1.2-4")
+async def a_transient_connection_ends_the_durable_session(w):
+    for version in (V311, V5):
+        durable = await w.connect("c", version, w.b, clean=False,
+                                  props=DURABLE if version == V5 else None)
+        assert await durable.subscribe((w.topic(), 1)) == [1]
+        transient = await w.connect("c", version, w.a, clean=True)
+        assert await durable.wait_closed() == (0x8E if version == V5 else None)
+        assert await transient.subscribe((w.topic("other"), 1)) == [1]
+        assert await transient.publish(w.topic(), b"", 1) in (0, 0x10)
+        await transient.ping()
+        assert not transient.inbox
+        await transient.disconnect()
+        assert not (await durable.connect(w.a, clean=False)).session_present
+        await durable.disconnect()
+        await durable.connect(w.a, clean=True)
+        await durable.disconnect()
 
 
 @statement("3.1.4-3")

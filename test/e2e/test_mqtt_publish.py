@@ -15,7 +15,8 @@ PUBLISH_MAX = 20
 
 @scenario(timeout_s=120)
 async def test_publish(env):
-    stack = await env.stack(sidecar={"session": {"publish-max": PUBLISH_MAX}})
+    stack = await env.stack(sidecar={"session": {"publish-max": PUBLISH_MAX,
+                                                 "keep-alive-max": "60s"}})
     await check(env, stack, cases(globals()))
 
 
@@ -372,6 +373,12 @@ async def aliases_from_a_client(w):
         pub.publish_nowait(w.topic(topic) if topic else "", b"x", qos, props={"topic_alias": alias})
     got = [m.topic for m in await sub.receive_all(9)]
     assert sorted(got) == sorted(w.topic(t) for t in "ababbbaba"), got
+    # all of them, with the longest topics
+    for alias in range(1, most + 1):
+        topic = w.topic(f"{alias}/" + "x" * (65000 + alias))
+        await pub.publish(topic, b"long", 1, props={"topic_alias": alias})
+        pub.publish_nowait("", b"again", 1, props={"topic_alias": alias})
+        assert [m.topic for m in await sub.receive_all(2)] == [topic, topic]
     # aliases end with their connection
     await pub.disconnect()
     again = await w.connect("pub")
@@ -445,6 +452,14 @@ async def receive_maximum_of_the_client(w):
         got = first + await sub.receive_all(2 * most + 1 - len(sub.inbox)) + list(sub.inbox)
         assert sorted(m.payload for m in got if m.qos) == sorted(b"%d" % n for n in range(3 * most))
         await sub.disconnect()
+
+
+@statement("3.1.2-21", "3.2.2-22", one_sidecar=True)
+async def server_keep_alive(w):
+    for asked, granted in ((120, 60), (0, 60), (60, None), (30, None)):
+        c = await w.connect("c", keep_alive=asked)
+        assert c.connack.props.get("server_keep_alive") == granted, asked
+    await w.connect("old", V311, keep_alive=120)
 
 
 # ---- order

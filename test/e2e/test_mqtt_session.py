@@ -268,6 +268,27 @@ async def a_session_may_change_its_version(w):
     await wipe(c, w.a)
 
 
+@statement("4.1.0-1", "3.8.3-3", "3.3.1-13", "3.3.4-3")
+async def options_stay_with_the_session(w):
+    c = w.client("c")
+    await c.connect(w.b, props=DURABLE)
+    await c.subscribe((w.topic("t"), 1 | 4 | 8), props={"subscription_id": 9})  # no local, as published
+    await c.subscribe((w.topic("end"), 0))
+    await c.disconnect()
+    assert (await c.connect(w.a, clean=False, props=DURABLE)).session_present
+    await c.publish(w.topic("t"), b"own", 1)
+    pub = await w.connect("pub")
+    await pub.publish(w.topic("t"), b"x", 2, retain=True)
+    m = await c.receive()
+    assert (m.payload, m.qos, m.retain, m.props["subscription_id"]) == (b"x", 1, True, [9])
+    await pub.publish(w.topic("end"), b"", 1)
+    m = await c.receive()
+    assert m.qos == 0 and "subscription_id" not in m.props
+    await pub.publish(w.topic("t"), b"", 1, retain=True)
+    await c.disconnect()
+    await wipe(c, w.a)
+
+
 @statement("3.1.4-3", "4.1.0-1")
 async def takeover_between_sidecars_loses_nothing(w):
     """The client moves while messages flow, without saying so."""

@@ -191,9 +191,9 @@ class Attached:
 
     @classmethod
     def parse(cls, body):
-        epoch, incarnation, _, flags, _, last0, last1, n = struct.unpack(">QQQBIQQH", body[:47])
+        epoch, incarnation, _, flags, _, _, last0, last1, n = struct.unpack(">QQQBIIQQH", body[:51])
         return cls(epoch, incarnation, bool(flags & 1), (last0, last1),
-                   list(struct.unpack(f">{n}H", body[47:47 + 2 * n])))
+                   list(struct.unpack(f">{n}H", body[51:51 + 2 * n])))
 
 
 def batch(run, first, entries, lane=1, upto=0):

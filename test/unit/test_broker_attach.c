@@ -437,6 +437,87 @@ Test(broker_attach, a_session_without_expiry_ends_when_it_is_taken_over)
 	cr_assert_eq(world_metric(SQ_M_SESSIONS), 1);
 }
 
+/* A sidecar whose client has left. */
+static struct peer
+gone(const struct peer *p)
+{
+	struct peer g = *p;
+
+	g.flags |= SQ_ATTACH_GONE;
+	return g;
+}
+
+Test(broker_attach, without_its_client_a_sidecar_goes_on_with_what_it_holds)
+{
+	struct peer p = peer_new(&w, "s~w~c"), g;
+
+	peer_connect(&p);
+	world_close_link(&w, 0);
+	g = gone(&p);
+	g.link = 1;
+	cr_assert_eq(peer_attach(&g), 200);
+	cr_assert_eq(g.incarnation, p.incarnation);
+	cr_assert_eq(peer_publish(&g, "t", "last", 1), 0x10);
+	cr_assert_eq(peer_detach(&g, 0, false), 204);
+}
+
+/* The broker that forgot everything must not take up again what the client has
+ * finished over another sidecar since. */
+Test(broker_attach, without_its_client_a_sidecar_makes_no_session)
+{
+	struct peer p = peer_new(&w, "s~w~c"), g;
+	struct fake_call *c;
+
+	p.ordinal = 1;
+	p.incarnation = 9; /* of a broker that is gone */
+	g = gone(&p);
+	c = peer_put(&g);
+	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	cr_assert_eq(world_metric(SQ_M_SESSIONS), 0);
+}
+
+Test(broker_attach, without_its_client_a_sidecar_takes_no_session)
+{
+	struct peer a = peer_new(&w, "s~w~c"), b, g;
+	struct fake_call *c;
+
+	peer_connect(&a);
+	b = peer_other(&a);
+	b.ordinal = 1;
+	cr_assert_eq(peer_attach(&b), 200);
+	g = gone(&a); /* an ordinal that nobody has seen superseded */
+	g.ordinal = 7;
+	c = peer_put(&g);
+	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	g = gone(&b);
+	g.incarnation++; /* it has been made anew since */
+	c = peer_put(&g);
+	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	cr_assert_eq(peer_detached_reason(&b, b.epoch), 0);
+	cr_assert_eq(peer_credit(&b, 1, 1), 204, "the holder is not disturbed");
+}
+
+/* No other pod can have a transient session: its last publishes still go to a
+ * broker that has just come up. */
+Test(broker_attach, without_its_client_a_transient_session_is_made_but_ends_no_durable_one)
+{
+	struct peer durable = peer_new(&w, "s~w~c"), t = peer_new(&w, "s~w~c~pod"), g, other;
+	struct fake_call *c;
+
+	peer_connect(&durable);
+	t.ordinal = 1;
+	t.incarnation = 9;
+	g = gone(&t);
+	cr_assert_eq(peer_attach(&g), 200);
+	cr_assert_eq(peer_publish(&g, "t", "last", 1), 0x10);
+	cr_assert_eq(peer_credit(&durable, 1, 1), 204);
+	other = peer_other(&t); /* but its pod's next sidecar can */
+	peer_connect(&other);
+	c = peer_put(&g);
+	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	cr_assert_eq(peer_credit(&other, 1, 1), 204);
+}
+
 Test(broker_attach, sessions_have_a_limit)
 {
 	struct peer p = peer_new(&w, "s~w~c");

@@ -26,7 +26,7 @@ Test(link_frame, attach_round_trip_and_every_truncation)
 		{.packet_id = 65535, .state = SQ_OPEN_RECEIVED, .origin = {4, 5, 6, 0}},
 	};
 	struct sq_attach in = {.instance = 11, .ordinal = 12, .attempt = 13, .link = 14,
-		.flags = SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL, .expiry_s = 15, .receive_max = 16,
+		.flags = SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL | SQ_ATTACH_GONE, .expiry_s = 15, .receive_max = 16,
 		.incarnation = 19, .will_delay_s = 20,
 		.will = {will.image, sq_image_size(will.image)}, .n_open = 2}, out;
 	struct sq_buf b = {0};
@@ -40,6 +40,7 @@ Test(link_frame, attach_round_trip_and_every_truncation)
 	cr_assert_eq(out.ordinal, 12);
 	cr_assert_eq(out.attempt, 13);
 	cr_assert_eq(out.link, 14);
+	cr_assert_eq(out.flags, in.flags);
 	cr_assert_eq(out.expiry_s, 15);
 	cr_assert_eq(out.receive_max, 16);
 	cr_assert_eq(out.incarnation, 19);
@@ -62,7 +63,7 @@ Test(link_frame, attached_round_trip_and_every_truncation)
 	uint16_t held[] = {3, 4};
 	struct sq_open_id ids[1] = {{.packet_id = 1, .state = SQ_OPEN_ORPHAN, .delivery = 77}};
 	struct sq_attached in = {.epoch = 1, .incarnation = 2, .store = 3, .present = true,
-		.max_packet = 4, .last = {5, 6}, .n_held = 2, .n_open = 1}, out;
+		.max_packet = 4, .expiry_s = 7, .last = {5, 6}, .n_held = 2, .n_open = 1}, out;
 	struct sq_buf b = {0};
 
 	sq_attached_encode(&b, &in, held, ids);
@@ -70,7 +71,7 @@ Test(link_frame, attached_round_trip_and_every_truncation)
 		cr_assert_eq(sq_attached_decode(sq_buf_data(&b), n, &out), SQ_EINVAL);
 	cr_assert_eq(sq_attached_decode(sq_buf_data(&b), sq_buf_len(&b), &out), SQ_OK);
 	cr_assert(out.present && out.epoch == 1 && out.incarnation == 2 && out.store == 3);
-	cr_assert(out.last[0] == 5 && out.last[1] == 6 && out.max_packet == 4);
+	cr_assert(out.last[0] == 5 && out.last[1] == 6 && out.max_packet == 4 && out.expiry_s == 7);
 	cr_assert(out.n_held == 2 && sq_get16(out.held.p + 2) == 4);
 	cr_assert_eq(sq_open_id_next(&out.open, true).delivery, 77);
 	sq_buf_fini(&b);
