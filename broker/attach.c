@@ -185,7 +185,7 @@ sq_attach_finish(struct sq_session *s)
 		.last = {s->lanes[0].last, s->lanes[1].last},
 		.n_held = (uint16_t)s->n_held,
 	};
-	out.n_open = sq_deliver_attach(s, &a, fresh, &ids);
+	out.n_open = sq_window_attach(s, &a, fresh, &ids);
 	sq_attached_encode(&c->out, &out, s->held, ids);
 	free(ids);
 	s->answered = true;

@@ -139,7 +139,7 @@ sq_session_unattach(struct sq_session *s, enum sq_conflict why)
 	sq_list_remove(&s->blocked);
 	session_refuse_waiting(s, why);
 	sq_members_stop(s);
-	sq_deliver_return_ready(s, false);
+	sq_settle_return_ready(s, false);
 }
 
 /* The client is gone for good: its will is due now or after its delay, and the
@@ -159,7 +159,7 @@ session_client_gone(struct sq_session *s, uint32_t waited_s)
 		return;
 	}
 	sq_session_set_state(s, SQ_SESSION_DETACHED);
-	sq_deliver_return(s, false);
+	sq_settle_return(s, false);
 	if (s->expiry_s != UINT32_MAX)
 		sq_heap_set(timers, &s->timer, now_ms + (s->expiry_s - waited_s) * UINT64_C(1000));
 	else
@@ -245,7 +245,7 @@ sq_session_end(struct sq_session *s)
 	sq_session_set_state(s, SQ_SESSION_DEAD);
 	sq_heap_remove(&sh->timers, &s->timer);
 	sq_subscribe_drop_all(s);
-	sq_deliver_return(s, true);
+	sq_settle_return(s, true);
 	sq_pace_end(sh, &s->sink);
 	s->sink.engine->ops->cancel(&s->consumer);
 	s->sink.engine->ops->queue_delete(s->sink.queue);

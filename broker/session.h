@@ -2,8 +2,8 @@
  * over which a sidecar holds it (docs/link.md, "a session at the broker").
  *
  * Owned by one shard; everything here runs on its worker.  session.c has its
- * life, attach.c the PUT, publish.c messages up, deliver.c messages down,
- * subscribe.c bindings, group.c the queues that sessions share. */
+ * life, attach.c the PUT, publish.c messages up, deliver.c, window.c and settle.c
+ * messages down, subscribe.c bindings, group.c the queues that sessions share. */
 #ifndef SQ_BROKER_SESSION_H
 #define SQ_BROKER_SESSION_H
 
@@ -183,19 +183,23 @@ void sq_deliver_pump(struct sq_session *);     /* at the end of the turn */
  * 'item' is then taken.  False: put it.  So a message goes to all sessions of a
  * link in one frame, and not through their queues. */
 bool sq_deliver_now(struct sq_session *, struct sq_txn *, struct sq_item *item);
-void sq_settle_call(struct sq_session *, struct sq_call *);
-/* Prepares for a new epoch: new delivery ids for all that is open, in order.
- * Writes the open ids into 'out', which the caller frees; returns their number. */
-uint16_t sq_deliver_attach(struct sq_session *, const struct sq_attach *, bool fresh,
-    struct sq_open_id **out);
-/* The client is gone: what came from groups and isn't in a QoS 2 handshake goes
- * back; 'all': everything unfinished goes. */
-void sq_deliver_return(struct sq_session *, bool all);
-/* The same for what was not sent yet. */
-void sq_deliver_return_ready(struct sq_session *, bool all);
 /* Nothing waits and nothing is unfinished. */
 bool sq_deliver_idle(const struct sq_session *);
 void sq_deliver_take_member(struct sq_consumer *, struct sq_item *, size_t n);
+
+/* window.c */
+/* Prepares for a new epoch: new delivery ids for all that is open, in order.
+ * Writes the open ids into 'out', which the caller frees; returns their number. */
+uint16_t sq_window_attach(struct sq_session *, const struct sq_attach *, bool fresh,
+    struct sq_open_id **out);
+
+/* settle.c */
+void sq_settle_call(struct sq_session *, struct sq_call *);
+/* The client is gone: what came from groups and isn't in a QoS 2 handshake goes
+ * back; 'all': everything unfinished goes. */
+void sq_settle_return(struct sq_session *, bool all);
+/* The same for what was not sent yet. */
+void sq_settle_return_ready(struct sq_session *, bool all);
 
 /* subscribe.c */
 void sq_subscribe_call(struct sq_session *, struct sq_call *);

@@ -73,7 +73,7 @@ member_leave(struct sq_session *s, struct sq_member *m)
 		struct sq_ready *r = &s->ready[(s->ready_head + i) & (s->cap_ready - 1)];
 
 		if (r->member == m)
-			sq_deliver_return_ready(s, false);
+			sq_settle_return_ready(s, false);
 	}
 	if (m->consumer.queue == NULL) {
 		sq_session_pin(s);

@@ -1,0 +1,35 @@
+/* What a session has under way to its client: items that wait for credit
+ * ("ready"), and unfinished deliveries ("slots", whose index + 1 is the packet
+ * id).  Shared by deliver.c, which sends, and settle.c, which finishes. */
+#ifndef SQ_BROKER_WINDOW_H
+#define SQ_BROKER_WINDOW_H
+
+#include "broker/session.h"
+#include "broker/txn.h"
+
+enum { SQ_DELIVERIES_MAX = 65536 }; /* span of open delivery ids */
+
+/* A free slot, not yet sent; there is one while fewer than UINT16_MAX are taken. */
+struct sq_slot *sq_slot_take(struct sq_session *);
+void sq_slot_free(struct sq_session *, struct sq_slot *);
+uint16_t sq_slot_packet_id(const struct sq_session *, const struct sq_slot *);
+/* Gives a new delivery id to the slot. */
+void sq_slot_number(struct sq_session *, struct sq_slot *);
+/* The slot that has this delivery id in the present epoch, or NULL. */
+struct sq_slot *sq_slot_find(struct sq_session *, uint64_t delivery);
+/* It counts against the client's receive maximum from now on. */
+void sq_slot_sent(struct sq_session *, struct sq_slot *);
+
+/* The i-th ready item, oldest first. */
+struct sq_ready *sq_ready_at(const struct sq_session *, uint32_t i);
+/* Room for one more at the end; the caller fills it. */
+struct sq_ready *sq_ready_push(struct sq_session *);
+struct sq_ready sq_ready_pop(struct sq_session *);
+
+/* The queue that an item came from: the group's, or the session's own. */
+struct sq_queue *sq_window_queue(const struct sq_session *, const struct sq_group *);
+/* Settles an item that needs no answer, or no longer has anybody to give one.
+ * 'loose' may be NULL at QoS 0, where there is nothing to settle. */
+void sq_window_drop(struct sq_session *, struct sq_loose_txn **loose, struct sq_ready *);
+
+#endif
