@@ -332,6 +332,46 @@ async def test_a_sidecar_without_a_broker(env):
     await durable.disconnect(props={"session_expiry": 0})
 
 
+@scenario(timeout_s=120)
+async def test_what_is_left_of_a_client_takes_no_session(env):
+    """A durable client has left a sidecar that lost its broker, and may have moved:
+    what it has not got acknowledged there is not published for it later. A
+    transient client cannot move, and one that was never attached has no session:
+    their last publishes arrive."""
+    stack = await env.stack(sidecars=1)
+    port = stack.ports[0]
+    durable = await env.connect(port, "durable", props=DURABLE)
+    transient = await env.connect(port, "transient")
+    for client in (durable, transient):
+        assert await client.publish(f"before/{client.client_id}", b"x", 1) in (0, 0x10)
+    await stack.kill(stack.broker)
+    await eventually(lambda: unlinked(stack), "the link is gone")
+    early = await env.connect(port, "early")
+    for client in (durable, transient, early):
+        client.publish_nowait(f"last/{client.client_id}", b"x", 1, retain=True)
+        await client.ping()
+        await client.disconnect()
+    await stack.restart(stack.broker)
+
+    async def ended():
+        return await metric(stack.sidecars[0], "sqmqos_sessions") == 0
+    await eventually(ended, "all that was left has ended", 30)
+    subscriber = await env.connect(port, "subscriber")
+    await subscriber.subscribe(("last/#", 1))
+    await subscriber.ping()
+    got = {m.topic for m in await subscriber.receive_all(2)}
+    assert got == {"last/transient", "last/early"}, got
+    log = stack.log(stack.sidecars[0])
+    assert "client durable: the broker ended the attachment" in log
+    connack = await durable.connect(port, clean=False, props=DURABLE, resend=False)
+    assert not connack.session_present
+    await subscriber.ping()
+    assert not subscriber.inbox, subscriber.inbox
+    for topic in got:
+        await subscriber.publish(topic, b"", 1, retain=True)
+    await durable.disconnect(props={"session_expiry": 0})
+
+
 @scenario(timeout_s=90)
 async def test_a_durable_client_is_told_when_no_broker_comes(env):
     stack = await env.stack(sidecars=1)
