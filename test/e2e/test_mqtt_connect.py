@@ -171,6 +171,8 @@ async def empty_client_id_5(w):
         assert r.data[:2] == b"\0\0"
         r.at = 2
         names.add(r.properties()["assigned_client_id"])
+        raw.send(packet(SUBSCRIBE, b"\0\1\0" + text(w.topic()) + b"\0", 2))
+        await raw.expect(SUBACK)
         raw.send(packet(DISCONNECT))
         await raw.ended()
     assert len(names) == 2
@@ -212,6 +214,7 @@ async def session_present(w):
                                      (w.b, False, True), (w.a, False, True), (w.b, True, False)):
             connack = await c.connect(port, clean=clean, props=props)
             assert connack.code == 0 and connack.session_present == present, (version, clean)
+            assert await c.subscribe(w.topic()) == [1]
             await c.disconnect()
     # without an expiry the session ends with the connection (3.1.2-23)
     c = w.client("short")
@@ -233,6 +236,7 @@ async def clean_start_holds_however_short_it_is(w):
         assert await raw.packet() is None
         # the wiping is asynchronous towards the other sidecar: through the same one it isn't
         assert not (await c.connect(w.b, clean=False, props=props)).session_present
+        assert await c.subscribe(w.topic()) == [1]
         await c.disconnect()
         assert (await c.connect(w.a, clean=False, props=props)).session_present
         await c.disconnect()
@@ -402,10 +406,10 @@ async def takeover(w):
 @statement("3.1.4-3", "3.1.2-4")
 async def a_transient_connection_ends_the_durable_session(w):
     for version in (V311, V5):
-        durable = await w.connect("c", version, w.b, clean=False,
+        durable = await w.connect(f"c{version}", version, w.b, clean=False,
                                   props=DURABLE if version == V5 else None)
         assert await durable.subscribe((w.topic(), 1)) == [1]
-        transient = await w.connect("c", version, w.a, clean=True)
+        transient = await w.connect(f"c{version}", version, w.a, clean=True)
         assert await durable.wait_closed() == (0x8E if version == V5 else None)
         assert await transient.subscribe((w.topic("other"), 1)) == [1]
         assert await transient.publish(w.topic(), b"", 1) in (0, 0x10)
@@ -424,6 +428,8 @@ async def takeover_many_times(w):
     for n, c in enumerate(clients):
         connack = await c.connect(w.a if n % 2 else w.b, clean=False, props=DURABLE)
         assert connack.code == 0 and connack.session_present == (n > 0)
+        if n == 0:
+            assert await c.subscribe(w.topic()) == [1]
     for c in clients[:-1]:
         assert await c.wait_closed() == 0x8E
     await clients[-1].ping()
