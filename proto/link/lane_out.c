@@ -267,10 +267,10 @@ sq_lane_out_take(struct sq_lane_out *l, struct sq_lane_flight *out)
 	l->started = true;
 	l->scan = b->node.next;
 	*out = (struct sq_lane_flight){.batch = b, .turn = b->turn, .run = l->run,
-	    .first = b->first, .n = b->n,
+	    .first = b->first, .upto = lane_oldest(l)->first - 1, .n = b->n,
 	    .entries = {sq_buf_data(&b->bytes), sq_buf_len(&b->bytes)}};
 	head = (struct sq_batch){.lane = (uint8_t)l->lane, .n = b->n, .run = l->run,
-	    .first = b->first, .upto = lane_oldest(l)->first - 1};
+	    .first = b->first, .upto = out->upto};
 	sq_batch_header(out->header, &head);
 	return true;
 }
@@ -360,28 +360,33 @@ sq_lane_out_failed(struct sq_lane_out *l, const struct sq_lane_flight *f)
 int
 sq_lane_out_gap(struct sq_lane_out *l, const struct sq_lane_flight *f, uint64_t last)
 {
-	struct sq_lane_batch *b = flight_end(f), *oldest;
+	struct sq_lane_batch *b = flight_end(f);
 
-	if (b == NULL || f->run != l->run || f->first != b->first)
+	/* An older flight's: another one is on its way, or has been answered. */
+	if (b == NULL || b->state != B_FLYING || b->turn != f->turn || f->run != l->run)
 		return 0;
-	flight_reseal(l, b, f);
 	SQ_LIST_FOR_EACH(it, &l->batches, struct sq_lane_batch, node) {
-		if (it->state == B_FLYING && it->first > last)
+		if (it->state == B_FLYING && (it == b || it->first > last))
 			lane_enter(l, it, B_SEALED);
 	}
-	oldest = lane_oldest(l);
-	if (oldest == NULL || last + 1 >= oldest->first)
+	if (last >= f->upto)
 		return 0;
 	l->run_lost = true;
 	return SQ_ESTALE;
 }
 
-void
+int
 sq_lane_out_run_lost(struct sq_lane_out *l, const struct sq_lane_flight *f)
 {
-	flight_reseal(l, flight_end(f), f);
-	if (f->run == l->run)
-		l->run_lost = true;
+	struct sq_lane_batch *b = flight_end(f);
+
+	/* A flight of a batch that another one has answered says nothing: its
+	 * outcomes are no longer kept because they have arrived. */
+	if (b == NULL || b->state != B_FLYING || b->turn != f->turn || f->run != l->run)
+		return 0;
+	lane_enter(l, b, B_SEALED);
+	l->run_lost = true;
+	return SQ_ESTALE;
 }
 
 int

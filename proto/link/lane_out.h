@@ -37,6 +37,7 @@ struct sq_lane_flight {
 	struct sq_lane_batch *batch;
 	uint32_t turn;            /* which flight of its batch */
 	uint64_t run, first;
+	uint64_t upto;            /* all outcomes up to this number had arrived */
 	uint16_t n;
 	unsigned char header[SQ_BATCH_HEADER];
 	struct sq_bytes entries;  /* valid until the flight has ended */
@@ -82,8 +83,9 @@ void sq_lane_out_failed(struct sq_lane_out *, const struct sq_lane_flight *);
 /* 409 gap.  SQ_ESTALE: the broker lacks numbers that it had accepted, attach. */
 int sq_lane_out_gap(struct sq_lane_out *, const struct sq_lane_flight *, uint64_t last)
     SQ_MUST_CHECK;
-/* 409 run: attach; the next attach starts a new run. */
-void sq_lane_out_run_lost(struct sq_lane_out *, const struct sq_lane_flight *);
+/* 409 run.  SQ_ESTALE: attach, which starts a new run; 0: it came too late to
+ * mean anything. */
+int sq_lane_out_run_lost(struct sq_lane_out *, const struct sq_lane_flight *) SQ_MUST_CHECK;
 /* 413: the message gets 'reason' and will never be sent.  SQ_ESTALE: attach
  * first (its number can't be taken back otherwise). */
 int sq_lane_out_too_big(struct sq_lane_out *, const struct sq_lane_flight *, uint8_t reason)

@@ -460,12 +460,36 @@ Test(lane_out, a_lost_run_is_taken_up_by_the_next_attach)
 
 	cr_assert_eq(publish(l, 1, 1, "x"), 0);
 	f = fly(l, 1, 1);
-	sq_lane_out_run_lost(l, &f);
+	cr_assert_eq(sq_lane_out_run_lost(l, &f), SQ_ESTALE);
 	attach(l, 9, true, false);
 	f = fly(l, 10, 1);
 	cr_assert_eq(f.run, 77);
 	cr_assert_eq(answer(l, &f, 0), 0);
 	outcome(l, 1, 0);
+	sq_lane_out_free(&l);
+}
+
+Test(lane_out, a_lost_run_of_a_batch_that_was_answered_meanwhile_is_none)
+{
+	struct sq_lane_out *l = sq_lane_out_new(1, 5, BOUND);
+	struct sq_lane_flight old, again;
+
+	cr_assert_eq(publish(l, 1, 1, "x"), 0);
+	old = fly(l, 1, 1);
+	attach(l, 1, true, false); /* a move: the older request is still open */
+	again = fly(l, 1, 1);
+	cr_assert_eq(answer(l, &old, 0), 0);
+	cr_assert_eq(publish(l, 1, 2, "y"), 0);
+	old = fly(l, 2, 1); /* tells the broker that outcome 1 has arrived */
+	cr_assert_eq(sq_lane_out_run_lost(l, &again), 0);
+	cr_assert_eq(answer(l, &old, 0), 0);
+	outcome(l, 1, 0);
+	outcome(l, 2, 0);
+	attach(l, 2, true, false);
+	cr_assert_eq(publish(l, 1, 3, "z"), 0);
+	old = fly(l, 3, 1);
+	cr_assert_eq(old.run, 5, "the run goes on");
+	cr_assert_eq(answer(l, &old, 0), 0);
 	sq_lane_out_free(&l);
 }
 
