@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "broker/group.h"
-#include "broker/pace.h"
-#include "broker/session.h"
+#include "broker/session/group.h"
+#include "broker/session/pace.h"
+#include "broker/session/session.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"

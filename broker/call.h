@@ -47,7 +47,7 @@ struct sq_call {
 	struct sq_link *link;     /* the call's reference; its identity is the caller's */
 	struct sq_block *body;    /* the call's reference; freed with the call */
 
-	/* The broker's: see broker/pace.h. */
+	/* The broker's: see broker/session/pace.h. */
 	struct sq_sink *pace;     /* what the answer waits for; NULL: nothing */
 	uint64_t pace_ms;         /* since when */
 	bool pace_answered;       /* it only waits for that */

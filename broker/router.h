@@ -25,7 +25,7 @@ struct sq_shard;
 struct sq_sink {
 	struct sq_shard *shard;      /* where its items are taken */
 	struct sq_session *session;  /* whose own queue it is; NULL: a group's */
-	uint64_t taken_ms;           /* when items last left; see broker/pace.h; the shard's */
+	uint64_t taken_ms;           /* when items last left; see broker/session/pace.h; the shard's */
 	struct sq_engine *engine;
 	struct sq_queue *queue;
 	uint32_t n_bindings;  /* the router's */

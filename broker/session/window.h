@@ -4,8 +4,8 @@
 #ifndef SQ_BROKER_WINDOW_H
 #define SQ_BROKER_WINDOW_H
 
-#include "broker/session.h"
-#include "broker/txn.h"
+#include "broker/session/session.h"
+#include "broker/session/txn.h"
 
 enum { SQ_DELIVERIES_MAX = 65536 }; /* span of open delivery ids */
 

@@ -1,10 +1,10 @@
-#include "broker/session.h"
+#include "broker/session/session.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/pace.h"
+#include "broker/session/pace.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"

@@ -1,8 +1,8 @@
-#include "broker/txn.h"
+#include "broker/session/txn.h"
 
 #include <stdlib.h>
 
-#include "broker/pace.h"
+#include "broker/session/pace.h"
 #include "core/mem.h"
 
 struct sq_loose_txn {

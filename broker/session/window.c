@@ -1,10 +1,10 @@
-#include "broker/window.h"
+#include "broker/session/window.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/group.h"
+#include "broker/session/group.h"
 #include "core/mem.h"
 
 /* Makes the list of free slots anew, low ids first. */

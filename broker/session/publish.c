@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/group.h"
-#include "broker/pace.h"
-#include "broker/session.h"
-#include "broker/txn.h"
+#include "broker/session/group.h"
+#include "broker/session/pace.h"
+#include "broker/session/session.h"
+#include "broker/session/txn.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
 

@@ -1,10 +1,10 @@
-#include "broker/group.h"
+#include "broker/session/group.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/pace.h"
+#include "broker/session/pace.h"
 #include "core/mem.h"
 
 void

@@ -2,8 +2,8 @@
  * and what becomes of them when nobody will say anything. */
 #include <stdlib.h>
 
-#include "broker/group.h"
-#include "broker/window.h"
+#include "broker/session/group.h"
+#include "broker/session/window.h"
 
 static void
 settle_one(

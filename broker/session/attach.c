@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/session.h"
+#include "broker/session/session.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"

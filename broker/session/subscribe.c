@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/group.h"
-#include "broker/session.h"
-#include "broker/txn.h"
+#include "broker/session/group.h"
+#include "broker/session/session.h"
+#include "broker/session/txn.h"
 #include "core/mem.h"
 #include "core/utf8.h"
 #include "proto/mqtt/reason.h"

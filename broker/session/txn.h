@@ -2,7 +2,7 @@
 #ifndef SQ_BROKER_TXN_H
 #define SQ_BROKER_TXN_H
 
-#include "broker/session.h"
+#include "broker/session/session.h"
 
 /* Answers its call when it is committed: with outcomes, or with 204. */
 struct sq_op {

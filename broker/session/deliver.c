@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/group.h"
-#include "broker/pace.h"
-#include "broker/window.h"
+#include "broker/session/group.h"
+#include "broker/session/pace.h"
+#include "broker/session/window.h"
 #include "core/mem.h"
 
 enum {

@@ -1,4 +1,4 @@
-#include "broker/pace.h"
+#include "broker/session/pace.h"
 
 #include "core/mem.h"
 
