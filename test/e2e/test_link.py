@@ -137,21 +137,23 @@ async def test_a_newer_attach_fences_the_older(env):
     stack = await hand_stack(env)
     link = await linked(env, stack)
     first = await attached(link)
-    second = await attached(link, attempt=2, clean=False)
-    assert second.epoch != first.epoch and second.present
     answer = await publish(link, first.epoch, batch(7, 1, [(0, image("t", b"x"))]))
+    assert answer.status == 200
+    second = await attached(link, attempt=2, clean=False)
+    assert second.epoch != first.epoch and second.present and second.last == (0, 1)
+    answer = await publish(link, first.epoch, batch(7, 2, [(0, image("t", b"x"))]))
     assert answer.status == 409
     # a late copy of an older attach changes nothing
     late = await link.request("PUT", session_path(KEY), attach(link, attempt=1))
     assert late.status == 409
-    answer = await publish(link, second.epoch, batch(7, 1, [(0, image("t", b"x"))]))
+    answer = await publish(link, second.epoch, batch(7, 2, [(0, image("t", b"x"))]))
     assert answer.status == 200
     # another life of the sidecar takes over, and the older one is told
     other = await linked(env, stack)
     await attached(other, clean=False)
     kind, contents = await link.delivery()
     assert kind == 3 and struct.unpack(">QB", contents) == (second.epoch, 0x8E)
-    answer = await publish(link, second.epoch, batch(7, 2, [(0, image("t", b"x"))]))
+    answer = await publish(link, second.epoch, batch(7, 3, [(0, image("t", b"x"))]))
     assert answer.status == 409
     await link.close()
     await other.close()
