@@ -90,7 +90,7 @@ declared_ask(struct sq_declared *d, struct sq_session *s, uint8_t op,
 	    .flags = (uint8_t)(SQ_SUB_DECLARED | (s == d->keeper ? 0 : SQ_SUB_CONSUME) |
 	    (x->durable ? SQ_SUB_DURABLE : 0)),
 	    .overflow = x->overflow, .queue_expiry_s = x->expiry_s,
-	    .max_length = x->max_length, .max_attempts = x->max_attempts,
+	    .max_length = x->max_length, .max_attempts = x->max_attempts, .concurrency = x->concurrency,
 	    .tag = bytes_of(x->tag), .group = bytes_of(item_group(d, x)),
 	    .filter = bytes_of(x->filter)};
 

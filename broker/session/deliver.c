@@ -34,6 +34,7 @@ sq_deliver_take_member(struct sq_consumer *c, struct sq_item *items, size_t n)
 	m->demanded -= m->demanded < n ? m->demanded : (uint32_t)n; /* 0 once it has left */
 	for (size_t i = 0; i < n; i++)
 		*sq_ready_push(s) = (struct sq_ready){items[i], sq_group_ref(m->group), m};
+	m->open += (uint32_t)n;
 	if (sq_list_empty(&m->node) || s->state != SQ_SESSION_ATTACHED) /* it has left meanwhile */
 		sq_settle_return_ready(s, false);
 	sq_pace_taken(s->shard, &m->group->sink);
@@ -175,6 +176,18 @@ deliver_again(struct sq_session *s)
 	return true;
 }
 
+/* How many of 'more' messages the member may still ask for. */
+static uint32_t
+deliver_concurrency(const struct sq_member *m, uint32_t more)
+{
+	uint32_t busy = m->open + m->demanded, room;
+
+	if (m->concurrency == 0)
+		return more;
+	room = m->concurrency > busy ? m->concurrency - busy : 0;
+	return more < room ? more : room;
+}
+
 /* Asks the queues for as much as may be sent soon. */
 static void
 deliver_demand(struct sq_session *s)
@@ -200,7 +213,9 @@ deliver_demand(struct sq_session *s)
 		if (m->consumer.queue == NULL || m->consumer.stopped || m->demanded > share / 2 ||
 		    share == 0)
 			continue;
-		share -= m->demanded;
+		share = deliver_concurrency(m, share - m->demanded);
+		if (share == 0)
+			continue;
 		m->demanded += share;
 		ops->demand(&m->consumer, share);
 	}

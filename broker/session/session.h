@@ -29,6 +29,8 @@ struct sq_member {
 	struct sq_group *group;    /* a reference */
 	struct sq_block *subs;
 	uint32_t demanded;
+	uint32_t open;             /* handed to the session and not finished */
+	uint32_t concurrency;      /* the most of these; 0: no limit of its own */
 	uint8_t max_qos;
 	bool as_published;
 };

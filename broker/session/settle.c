@@ -90,6 +90,7 @@ return_ready(struct sq_session *s, struct sq_loose_txn **loose, struct sq_ready 
 	}
 	s->sink.engine->ops->settle(
 	    sq_loose_txn(s, loose), sq_window_queue(s, r->group), &r->item, SQ_UNTRIED);
+	sq_window_left(s, r->group);
 	sq_group_unref(&r->group);
 }
 

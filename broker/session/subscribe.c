@@ -276,6 +276,7 @@ subscribe_options(struct sq_session *s, struct sq_subscription *sub, const struc
 	if (e->sub_id != 0)
 		subs = sq_block_copy(&e->sub_id, sizeof e->sub_id);
 	if (sub->member != NULL) {
+		sub->member->concurrency = e->concurrency;
 		sq_block_unref(&sub->member->subs);
 		sub->member->subs = subs;
 		if (e->flags & SQ_SUB_DECLARED)

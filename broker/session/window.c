@@ -88,6 +88,7 @@ sq_slot_free(struct sq_session *s, struct sq_slot *slot)
 	s->n_sent -= slot->sent;
 	sq_item_fini(&slot->item);
 	sq_block_unref(&slot->subs);
+	sq_window_left(s, slot->group);
 	sq_group_unref(&slot->group);
 	memset(slot, 0, sizeof *slot);
 	slot->next_free = (uint16_t)s->free_slot;
@@ -146,6 +147,17 @@ sq_ready_pop(struct sq_session *s)
 	return r;
 }
 
+void
+sq_window_left(struct sq_session *s, const struct sq_group *g)
+{
+	if (g == NULL)
+		return;
+	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
+		if (m->group == g && m->open > 0)
+			m->open--;
+	}
+}
+
 struct sq_queue *
 sq_window_queue(const struct sq_session *s, const struct sq_group *g)
 {
@@ -161,6 +173,7 @@ sq_window_drop(struct sq_session *s, struct sq_loose_txn **loose, struct sq_read
 		s->sink.engine->ops->settle(txn, sq_window_queue(s, r->group), &r->item, SQ_DONE);
 	}
 	sq_item_fini(&r->item);
+	sq_window_left(s, r->group);
 	sq_group_unref(&r->group);
 }
 

@@ -26,6 +26,9 @@ struct sq_ready *sq_ready_at(const struct sq_session *, uint32_t i);
 struct sq_ready *sq_ready_push(struct sq_session *);
 struct sq_ready sq_ready_pop(struct sq_session *);
 
+/* An item of 'g' is finished or went back: the session's member there, if it is
+ * still one, may have another.  'g' may be NULL. */
+void sq_window_left(struct sq_session *, const struct sq_group *g);
 /* The queue that an item came from: the group's, or the session's own. */
 struct sq_queue *sq_window_queue(const struct sq_session *, const struct sq_group *);
 /* Settles an item that needs no answer, or no longer has anybody to give one.

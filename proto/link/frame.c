@@ -5,7 +5,7 @@
 enum {
 	OPEN_ID_SIZE = 2 + 1 + 8 + SQ_ORIGIN_SIZE,
 	ENTRY_SETTLE = 12,
-	SUB_FIXED = 20,
+	SUB_FIXED = 30,
 	TARGET_FIXED = 28,
 	FRAME_HEADER = 5,
 };
@@ -383,6 +383,7 @@ sq_sub_put(struct sq_buf *b, const struct sq_sub *s)
 	sq_buf_u32(b, s->queue_expiry_s);
 	sq_buf_u32(b, s->max_length);
 	sq_buf_u32(b, s->max_attempts);
+	sq_buf_u32(b, s->concurrency);
 	frame_put16(b, s->tag);
 	frame_put16(b, s->group);
 	frame_put16(b, s->filter);
@@ -401,6 +402,7 @@ sub_take(struct sq_reader *r)
 	s.queue_expiry_s = sq_read32(r);
 	s.max_length = sq_read32(r);
 	s.max_attempts = sq_read32(r);
+	s.concurrency = sq_read32(r);
 	s.tag = frame_take16(r);
 	s.group = frame_take16(r);
 	s.filter = frame_take16(r);

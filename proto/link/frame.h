@@ -190,6 +190,7 @@ struct sq_sub {
 	uint32_t queue_expiry_s;
 	uint32_t max_length;
 	uint32_t max_attempts;
+	uint32_t concurrency; /* unfinished messages of this member; 0: no limit of its own */
 	struct sq_bytes tag, group, filter;
 };
 

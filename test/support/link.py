@@ -218,7 +218,7 @@ def settlements(messages, size, entries=()):
 
 def subscription(topic_filter, options=1):
     name = topic_filter.encode()
-    return struct.pack(">HBBBBIIII", 1, 1, options, 0, 0, 0, 0, 0, 0) + b"\0\0\0\0" + \
+    return struct.pack(">HBBBBIIIII", 1, 1, options, 0, 0, 0, 0, 0, 0, 0) + b"\0\0\0\0" + \
         struct.pack(">H", len(name)) + name
 
 

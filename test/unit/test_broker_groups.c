@@ -296,6 +296,26 @@ Test(broker_groups, limits_of_a_declared_queue_hold)
 	cr_assert_eq(world_metric(SQ_M_DROPPED_ATTEMPTS), 1);
 }
 
+Test(broker_groups, a_member_has_no_more_unfinished_than_its_concurrency)
+{
+	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE, .options = 1,
+		.flags = SQ_SUB_DECLARED | SQ_SUB_CONSUME, .concurrency = 2,
+		.group = text("g"), .filter = text("t")};
+	struct fake_delivery *first;
+
+	cr_assert_eq(peer_sub(&a, &s), 1);
+	publish(4, 1);
+	first = peer_expect(&a, "0");
+	peer_expect(&a, "1");
+	peer_expect_nothing(&a);
+	cr_assert_eq(peer_settle(&a, SQ_SETTLE_ACK, first->delivery, 1), 204);
+	peer_expect(&a, "2");
+	peer_expect_nothing(&a);
+	s.concurrency = 0;
+	cr_assert_eq(peer_sub(&a, &s), 1);
+	peer_expect(&a, "3");
+}
+
 Test(broker_groups, a_full_durable_group_refuses_the_publish)
 {
 	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE, .options = 1,

@@ -168,7 +168,7 @@ Test(link_frame, settlements_round_trip)
 Test(link_frame, subscriptions_round_trip_and_every_truncation)
 {
 	struct sq_sub in = {.op = SQ_SUB_SUBSCRIBE, .options = 2, .sub_id = 9, .flags = SQ_SUB_DECLARED,
-		.group = text("g"), .tag = text("t"), .filter = text("a/#"), .max_length = 8}, got;
+		.group = text("g"), .tag = text("t"), .filter = text("a/#"), .max_length = 8, .concurrency = 7}, got;
 	struct sq_buf b = {0};
 	struct sq_bytes entries;
 
@@ -178,7 +178,7 @@ Test(link_frame, subscriptions_round_trip_and_every_truncation)
 		cr_assert_eq(sq_subs_decode(sq_buf_data(&b), n, &entries), SQ_EINVAL);
 	cr_assert_eq(sq_subs_decode(sq_buf_data(&b), sq_buf_len(&b), &entries), 1);
 	got = sq_sub_next(&entries);
-	cr_assert(got.sub_id == 9 && got.max_length == 8 && got.filter.len == 3 && got.tag.len == 1);
+	cr_assert(got.sub_id == 9 && got.concurrency == 7 && got.max_length == 8 && got.filter.len == 3 && got.tag.len == 1);
 	cr_assert_eq(memcmp(got.filter.p, "a/#", 3), 0);
 	sq_buf_fini(&b);
 }
