@@ -104,6 +104,12 @@ sq_declaration_check(struct sq_declaration *d, unsigned line, struct sq_buf *err
 		plain = sq_xmemdup0(f.filter.p, f.filter.len);
 		free(d->filter);
 		d->filter = plain;
+		/* It travels without its tag and must not be read as more than a filter. */
+		if (sq_topic_filter_parse(bytes_of(plain), &f, &why) != 0 || f.tag.len != 0 ||
+		    f.share.len != 0) {
+			sq_buf_printf(err, "line %u: bad filter '%s' behind the tag", line, plain);
+			return SQ_EINVAL;
+		}
 	}
 	return declaration_group(d, line, err);
 }

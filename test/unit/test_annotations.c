@@ -149,6 +149,8 @@ Test(annotations, errors_name_the_lines_the_annotation_and_the_reason)
 	    "sqmqos.io/subscribe: line 1: max-length must be a number from 1 to 4294967295");
 	refuse("sqmqos.io/subscribe=\"- {filter: $tag/a/b, tag: c}\"", "line 1: "
 	    "sqmqos.io/subscribe: line 1: two tags, in the filter and as tag");
+	refuse("sqmqos.io/subscribe=\"$tag/a/$tag\"", "line 1: sqmqos.io/subscribe: "
+	    "line 1: bad filter '$tag' behind the tag");
 	refuse("sqmqos.io/subscribe=\"- &x {filter: a}\\n- *x\"", "line 1: sqmqos.io/subscribe: "
 	    "line 2: YAML aliases are not taken");
 	refuse("sqmqos.io/subscribe=\"- a\\n---\\n- b\"", "line 1: sqmqos.io/subscribe: line 2: "
