@@ -71,7 +71,7 @@ shard_stop(struct sq_task *t)
 	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct sq_shard, stop);
 
 	sq_pace_tick(sh, UINT64_MAX);
-	SQ_LIST_FOR_EACH_SAFE (s, &sh->sessions, struct sq_session, node) {
+	SQ_LIST_FOR_EACH_SAFE(s, &sh->sessions, struct sq_session, node) {
 		if (s->attaching != NULL)
 			sq_session_link_lost(s);
 		sq_msg_unref(&s->will); /* the broker goes, not the client */
@@ -215,7 +215,7 @@ link_closed_run(struct sq_task *t)
 {
 	struct link_closed *lc = SQ_CONTAINER_OF(t, struct link_closed, task);
 
-	SQ_LIST_FOR_EACH_SAFE (s, &lc->shard->sessions, struct sq_session, node) {
+	SQ_LIST_FOR_EACH_SAFE(s, &lc->shard->sessions, struct sq_session, node) {
 		if (s->link == lc->link || (s->attaching != NULL && s->attaching->link == lc->link))
 			sq_session_link_lost(s);
 	}
@@ -243,7 +243,7 @@ sq_broker_link_writable(struct sq_broker *b, struct sq_link *link)
 {
 	struct sq_shard *sh = &b->shards[sq_worker_index(sq_worker_self())];
 
-	SQ_LIST_FOR_EACH_SAFE (s, &sh->blocked, struct sq_session, blocked) {
+	SQ_LIST_FOR_EACH_SAFE(s, &sh->blocked, struct sq_session, blocked) {
 		if (s->link != link)
 			continue;
 		sq_list_remove(&s->blocked);
@@ -256,7 +256,7 @@ shard_check_drained(struct sq_shard *sh)
 {
 	bool idle = true;
 
-	SQ_LIST_FOR_EACH (s, &sh->sessions, struct sq_session, node) {
+	SQ_LIST_FOR_EACH(s, &sh->sessions, struct sq_session, node) {
 		if (s->running > 0 || (s->state == SQ_SESSION_ATTACHED && !sq_deliver_idle(s)))
 			idle = false;
 	}

@@ -42,23 +42,23 @@ struct sq_call {
 	struct sq_list node;      /* likewise */
 	enum sq_call_kind kind;
 	struct sq_key key;
-	uint64_t key_hash;        /* of space, workload and client: picks the owner */
-	uint64_t epoch;           /* 0 for an attach */
-	struct sq_link *link;     /* the call's reference; its identity is the caller's */
-	struct sq_block *body;    /* the call's reference; freed with the call */
+	uint64_t key_hash;     /* of space, workload and client: picks the owner */
+	uint64_t epoch;        /* 0 for an attach */
+	struct sq_link *link;  /* the call's reference; its identity is the caller's */
+	struct sq_block *body; /* the call's reference; freed with the call */
 
 	/* The broker's: see broker/session/pace.h. */
-	struct sq_sink *pace;     /* what the answer waits for; NULL: nothing */
-	uint64_t pace_ms;         /* since when */
-	bool pace_answered;       /* it only waits for that */
+	struct sq_sink *pace; /* what the answer waits for; NULL: nothing */
+	uint64_t pace_ms;     /* since when */
+	bool pace_answered;   /* it only waits for that */
 
 	/* The answer. */
-	unsigned status;          /* HTTP */
+	unsigned status;           /* HTTP */
 	enum sq_conflict conflict; /* with 409 */
-	uint64_t last;            /* with SQ_CONFLICT_GAP */
-	unsigned retry_after_s;   /* with 429 and 503 */
-	const char *detail;       /* static text for the problem body, or NULL */
-	struct sq_buf out;        /* body of a 200 */
+	uint64_t last;             /* with SQ_CONFLICT_GAP */
+	unsigned retry_after_s;    /* with 429 and 503 */
+	const char *detail;        /* static text for the problem body, or NULL */
+	struct sq_buf out;         /* body of a 200 */
 };
 
 /* What 'key_hash' is: the same for all sessions of one space, workload and

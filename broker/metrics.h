@@ -12,24 +12,39 @@
 	X(SUBSCRIPTIONS, "sqmqos_subscriptions", NULL, SQ_GAUGE, "Bindings in the router.") \
 	X(GROUPS, "sqmqos_groups", NULL, SQ_GAUGE, "Group queues, shared and declared.") \
 	X(RETAINED, "sqmqos_retained_messages", NULL, SQ_GAUGE, "Retained messages.") \
-	X(QUEUED, "sqmqos_queued_messages", NULL, SQ_GAUGE, "Messages that wait in queues or are unsettled.") \
+	X(QUEUED, "sqmqos_queued_messages", NULL, SQ_GAUGE, \
+	    "Messages that wait in queues or are unsettled.") \
 	X(QUEUED_BYTES, "sqmqos_queued_bytes", NULL, SQ_GAUGE, "Image bytes of those messages.") \
-	X(RECEIVED_QOS0, "sqmqos_messages_received_total", "qos=\"0\"", SQ_COUNTER, "Messages accepted from publishers.") \
-	X(RECEIVED_QOS1, "sqmqos_messages_received_total", "qos=\"1\"", SQ_COUNTER, "Messages accepted from publishers.") \
-	X(RECEIVED_QOS2, "sqmqos_messages_received_total", "qos=\"2\"", SQ_COUNTER, "Messages accepted from publishers.") \
-	X(SENT_QOS0, "sqmqos_messages_sent_total", "qos=\"0\"", SQ_COUNTER, "Deliveries sent, redeliveries included.") \
-	X(SENT_QOS1, "sqmqos_messages_sent_total", "qos=\"1\"", SQ_COUNTER, "Deliveries sent, redeliveries included.") \
-	X(SENT_QOS2, "sqmqos_messages_sent_total", "qos=\"2\"", SQ_COUNTER, "Deliveries sent, redeliveries included.") \
-	X(REFUSED, "sqmqos_messages_refused_total", NULL, SQ_COUNTER, "Messages answered with a reason code of 0x80 or above.") \
-	X(DROPPED_FULL, "sqmqos_messages_dropped_total", "reason=\"queue-full\"", SQ_COUNTER, "Messages not queued or taken out of a queue.") \
-	X(DROPPED_EXPIRED, "sqmqos_messages_dropped_total", "reason=\"expired\"", SQ_COUNTER, "Messages not queued or taken out of a queue.") \
-	X(DROPPED_ATTEMPTS, "sqmqos_messages_dropped_total", "reason=\"attempts\"", SQ_COUNTER, "Messages not queued or taken out of a queue.") \
+	X(RECEIVED_QOS0, "sqmqos_messages_received_total", "qos=\"0\"", SQ_COUNTER, \
+	    "Messages accepted from publishers.") \
+	X(RECEIVED_QOS1, "sqmqos_messages_received_total", "qos=\"1\"", SQ_COUNTER, \
+	    "Messages accepted from publishers.") \
+	X(RECEIVED_QOS2, "sqmqos_messages_received_total", "qos=\"2\"", SQ_COUNTER, \
+	    "Messages accepted from publishers.") \
+	X(SENT_QOS0, "sqmqos_messages_sent_total", "qos=\"0\"", SQ_COUNTER, \
+	    "Deliveries sent, redeliveries included.") \
+	X(SENT_QOS1, "sqmqos_messages_sent_total", "qos=\"1\"", SQ_COUNTER, \
+	    "Deliveries sent, redeliveries included.") \
+	X(SENT_QOS2, "sqmqos_messages_sent_total", "qos=\"2\"", SQ_COUNTER, \
+	    "Deliveries sent, redeliveries included.") \
+	X(REFUSED, "sqmqos_messages_refused_total", NULL, SQ_COUNTER, \
+	    "Messages answered with a reason code of 0x80 or above.") \
+	X(DROPPED_FULL, "sqmqos_messages_dropped_total", "reason=\"queue-full\"", SQ_COUNTER, \
+	    "Messages not queued or taken out of a queue.") \
+	X(DROPPED_EXPIRED, "sqmqos_messages_dropped_total", "reason=\"expired\"", SQ_COUNTER, \
+	    "Messages not queued or taken out of a queue.") \
+	X(DROPPED_ATTEMPTS, "sqmqos_messages_dropped_total", "reason=\"attempts\"", SQ_COUNTER, \
+	    "Messages not queued or taken out of a queue.") \
 	X(WILLS, "sqmqos_wills_published_total", NULL, SQ_COUNTER, "Will messages published.") \
-	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, "Sessions taken over by another connection of their client.") \
-	X(CONFLICTS, "sqmqos_link_conflicts_total", NULL, SQ_COUNTER, "Link requests answered 409.") \
+	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, \
+	    "Sessions taken over by another connection of their client.") \
+	X(CONFLICTS, "sqmqos_link_conflicts_total", NULL, SQ_COUNTER, \
+	    "Link requests answered 409.") \
 	X(REQUESTS, "sqmqos_link_requests_total", NULL, SQ_COUNTER, "Link requests taken in.") \
-	X(BAD_REQUESTS, "sqmqos_link_bad_requests_total", NULL, SQ_COUNTER, "Requests refused as malformed or unauthorised.") \
-	X(DELIVERY_BYTES, "sqmqos_link_delivery_bytes_total", NULL, SQ_COUNTER, "Bytes of frames put on deliveries responses.")
+	X(BAD_REQUESTS, "sqmqos_link_bad_requests_total", NULL, SQ_COUNTER, \
+	    "Requests refused as malformed or unauthorised.") \
+	X(DELIVERY_BYTES, "sqmqos_link_delivery_bytes_total", NULL, SQ_COUNTER, \
+	    "Bytes of frames put on deliveries responses.")
 
 #define SQ_BROKER_METRIC_ENUM(sym, name, labels, type, help) SQ_M_##sym,
 enum sq_broker_metric { SQ_BROKER_METRICS(SQ_BROKER_METRIC_ENUM) SQ_M_COUNT };

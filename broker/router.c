@@ -44,7 +44,7 @@ struct sq_router {
 	pthread_rwlock_t lock;
 	struct sq_htab spaces; /* under 'spaces_lock' */
 	pthread_mutex_t spaces_lock;
-	uint64_t version;      /* counts changes of bindings; under 'lock' */
+	uint64_t version; /* counts changes of bindings; under 'lock' */
 	atomic_uint_fast64_t retained_msgs, retained_bytes;
 };
 
@@ -107,7 +107,7 @@ sq_router_free(struct sq_router **rp)
 
 		assert(sq_topic_index_count(s->bindings) == 0);
 		sq_htab_remove(&r->spaces, at);
-		SQ_LIST_FOR_EACH_SAFE (kept, &s->retained_list, struct retained, node)
+		SQ_LIST_FOR_EACH_SAFE(kept, &s->retained_list, struct retained, node)
 			retained_free(r, s, kept);
 		sq_topic_index_free(&s->bindings);
 		sq_topic_index_free(&s->retained);
@@ -142,7 +142,8 @@ sq_router_space(struct sq_router *r, const char *name)
 	struct sq_space *s = NULL;
 
 	pthread_mutex_lock(&r->spaces_lock);
-	for (struct sq_hnode *n = sq_htab_find(&r->spaces, hash); n != NULL; n = sq_htab_next_same(n)) {
+	for (struct sq_hnode *n = sq_htab_find(&r->spaces, hash); n != NULL;
+	     n = sq_htab_next_same(n)) {
 		s = SQ_CONTAINER_OF(n, struct sq_space, node);
 		if (strcmp(s->name, name) == 0)
 			break;
@@ -173,8 +174,8 @@ sq_router_unlock(struct sq_router *r)
 }
 
 void
-sq_router_bind(struct sq_router *r, struct sq_space *s, const struct sq_topic_filter *f,
-    struct sq_binding *b)
+sq_router_bind(
+    struct sq_router *r, struct sq_space *s, const struct sq_topic_filter *f, struct sq_binding *b)
 {
 	b->space = s;
 	b->sink->n_bindings++;
@@ -307,8 +308,8 @@ sq_router_match(struct sq_router *r, struct sq_route_cache *c, struct sq_space *
 	if (topic.len <= CACHE_TOPIC_MAX && s->tagged == 0) {
 		slot = cache_find(c, s, topic);
 		to = &slot->routes;
-		if (slot->space == s && slot->version == r->version && slot->topic_len == topic.len &&
-		    memcmp(slot->topic, topic.p, topic.len) == 0) {
+		if (slot->space == s && slot->version == r->version &&
+		    slot->topic_len == topic.len && memcmp(slot->topic, topic.p, topic.len) == 0) {
 			*n = to->n;
 			return to->v;
 		}
@@ -351,7 +352,8 @@ retained_put(struct sq_router *r, struct sq_space *s, struct retained *old, cons
 		return SQ_ENOMEM;
 	if (old == NULL) {
 		old = sq_xcalloc(1, sizeof *old);
-		sq_topic_index_insert(s->retained, SQ_NO_TAG, sq_image_topic(m->image), &old->entry);
+		sq_topic_index_insert(
+		    s->retained, SQ_NO_TAG, sq_image_topic(m->image), &old->entry);
 		sq_list_push_back(&s->retained_list, &old->node);
 	} else {
 		sq_msg_unref(&old->msg);
@@ -406,8 +408,8 @@ retained_visit(struct sq_index_entry *e, void *arg)
 }
 
 void
-sq_router_retained(struct sq_router *r, struct sq_space *s, struct sq_bytes filter,
-    uint64_t now_ms, sq_retained_fn *fn, void *arg)
+sq_router_retained(struct sq_router *r, struct sq_space *s, struct sq_bytes filter, uint64_t now_ms,
+    sq_retained_fn *fn, void *arg)
 {
 	struct retained_walk w = {r, s, now_ms, fn, arg, false};
 	struct sq_topic_scan *scan;

@@ -23,14 +23,14 @@ struct sq_shard;
 
 /* Where matched messages go: the queue of a session or a group. */
 struct sq_sink {
-	struct sq_shard *shard;      /* where its items are taken */
-	struct sq_session *session;  /* whose own queue it is; NULL: a group's */
-	uint64_t taken_ms;           /* when items last left; see broker/session/pace.h; the shard's */
+	struct sq_shard *shard;     /* where its items are taken */
+	struct sq_session *session; /* whose own queue it is; NULL: a group's */
+	uint64_t taken_ms; /* when items last left; see broker/session/pace.h; the shard's */
 	struct sq_engine *engine;
 	struct sq_queue *queue;
-	uint32_t n_bindings;  /* the router's */
-	bool reject;          /* a full queue refuses the publish as a whole */
-	atomic_bool offline;  /* nobody is there for QoS 0 */
+	uint32_t n_bindings; /* the router's */
+	bool reject;         /* a full queue refuses the publish as a whole */
+	atomic_bool offline; /* nobody is there for QoS 0 */
 };
 
 struct sq_binding {
@@ -41,7 +41,7 @@ struct sq_binding {
 	uint64_t not_from;     /* session whose own messages don't come (no local); 0: none */
 	struct sq_block *subs; /* a subscription identifier, or NULL; the owner's reference */
 	uint8_t max_qos;
-	bool as_published;     /* retain flag stays (MQTT 5.0 §3.8.3.1) */
+	bool as_published; /* retain flag stays (MQTT 5.0 §3.8.3.1) */
 };
 
 struct sq_router_cfg {
@@ -61,8 +61,8 @@ void sq_router_wrlock(struct sq_router *);
 void sq_router_unlock(struct sq_router *);
 
 /* Under the write lock.  'tag' and 'filter' as parsed; copied. */
-void sq_router_bind(struct sq_router *, struct sq_space *, const struct sq_topic_filter *,
-    struct sq_binding *);
+void sq_router_bind(
+    struct sq_router *, struct sq_space *, const struct sq_topic_filter *, struct sq_binding *);
 void sq_router_unbind(struct sq_router *, struct sq_binding *);
 
 /* Each worker has a cache of its own. */
@@ -70,8 +70,8 @@ struct sq_route_cache *sq_route_cache_new(void);
 void sq_route_cache_free(struct sq_route_cache **);
 /* The bindings that match the image's topic and tags, each once; valid until
  * the next lookup in this cache or the unlock. */
-struct sq_binding **sq_router_match(struct sq_router *, struct sq_route_cache *,
-    struct sq_space *, const unsigned char *image, size_t *n);
+struct sq_binding **sq_router_match(struct sq_router *, struct sq_route_cache *, struct sq_space *,
+    const unsigned char *image, size_t *n);
 
 /* Keeps 'm' as the retained message of its topic; an empty payload removes it
  * (MQTT 5.0 §3.3.1.3).  Takes no reference of the caller's.  SQ_ENOMEM at the limit. */
@@ -79,8 +79,8 @@ int sq_router_retain(struct sq_router *, struct sq_space *, const struct sq_msg 
     const struct sq_origin *origin, uint64_t expires_ms);
 /* Under the write lock: calls 'fn' for the retained messages that 'filter'
  * selects and that have not expired at 'now_ms', until it returns false. */
-typedef bool sq_retained_fn(const struct sq_msg *, const struct sq_origin *,
-    uint64_t expires_ms, void *arg);
+typedef bool
+sq_retained_fn(const struct sq_msg *, const struct sq_origin *, uint64_t expires_ms, void *arg);
 void sq_router_retained(struct sq_router *, struct sq_space *, struct sq_bytes filter,
     uint64_t now_ms, sq_retained_fn *fn, void *arg);
 

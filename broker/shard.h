@@ -16,10 +16,10 @@
 struct sq_shard {
 	struct sq_broker *broker;
 	struct sq_worker *worker;
-	struct sq_htab by_key, by_epoch;  /* struct sq_session */
+	struct sq_htab by_key, by_epoch; /* struct sq_session */
 	struct sq_list sessions;
-	struct sq_list paced;             /* calls, by age: see broker/session/pace.h */
-	struct sq_list blocked;           /* sessions that wait for room in their link */
+	struct sq_list paced;   /* calls, by age: see broker/session/pace.h */
+	struct sq_list blocked; /* sessions that wait for room in their link */
 	struct sq_heap timers;
 	struct sq_route_cache *routes;
 	atomic_bool drained;
@@ -34,17 +34,17 @@ struct sq_broker {
 	struct sq_router *router;
 	struct sq_shard *shards;
 	size_t n_shards;
-	uint64_t store;                   /* this engine's life, in Attached */
-	uint64_t boot;                    /* high half of every epoch */
+	uint64_t store; /* this engine's life, in Attached */
+	uint64_t boot;  /* high half of every epoch */
 	atomic_uint_fast64_t next_epoch;
-	atomic_uint_fast64_t next_queue;  /* ids of group queues, from 1 */
-	struct sq_htab groups;            /* struct sq_group; under the router's write lock */
-	struct sq_origin own;             /* origin of wills: the broker's own run */
+	atomic_uint_fast64_t next_queue; /* ids of group queues, from 1 */
+	struct sq_htab groups;           /* struct sq_group; under the router's write lock */
+	struct sq_origin own;            /* origin of wills: the broker's own run */
 	atomic_uint_fast64_t own_number;
 	atomic_uint_fast64_t n_sessions;
-	pthread_mutex_t lock;             /* of 'n_objects' */
+	pthread_mutex_t lock; /* of 'n_objects' */
 	pthread_cond_t gone;
-	size_t n_objects;                 /* sessions in memory, dead ones too, and link_closed tasks */
+	size_t n_objects; /* sessions in memory, dead ones too, and link_closed tasks */
 	atomic_bool draining;
 };
 

@@ -217,7 +217,7 @@ admin_on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 		return;
 	h2o_socket_close(a->listener);
 	a->listener = NULL;
-	SQ_LIST_FOR_EACH (c, &a->conns, struct admin_conn, node)
+	SQ_LIST_FOR_EACH(c, &a->conns, struct admin_conn, node)
 		shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
 }
 

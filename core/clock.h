@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-uint64_t sq_clock_ms(void);  /* CLOCK_MONOTONIC */
-uint64_t sq_clock_us(void);  /* CLOCK_MONOTONIC */
+uint64_t sq_clock_ms(void); /* CLOCK_MONOTONIC */
+uint64_t sq_clock_us(void); /* CLOCK_MONOTONIC */
 /* Random 64 bits from the kernel, never 0: runs, instances, incarnations. */
 uint64_t sq_random_u64(void);
 

@@ -31,24 +31,24 @@ struct sq_strings {
 };
 
 struct sq_config_key {
-	const char *name;     /* "tls.ca-file" */
+	const char *name; /* "tls.ca-file" */
 	enum sq_config_type type;
-	size_t offset;        /* of the value in the program's struct */
-	const char *def;      /* as it would be written; NULL: unset, empty or 0 */
-	uint64_t min, max;    /* numbers, sizes, durations; both 0: any */
+	size_t offset;              /* of the value in the program's struct */
+	const char *def;            /* as it would be written; NULL: unset, empty or 0 */
+	uint64_t min, max;          /* numbers, sizes, durations; both 0: any */
 	const char *const *choices; /* SQ_CFG_ENUM, NULL-terminated */
-	const char *help;     /* one sentence, for --help and docs/ */
+	const char *help;           /* one sentence, for --help and docs/ */
 };
 
 /* Fills 'cfg' (zeroed by the caller) from defaults, the file that --config or
  * SQMQOS_CONFIG names, environment and argv.  --help and --version are the
  * caller's.  On error returns SQ_EINVAL and appends one readable line to
  * 'err'; 'cfg' is safe to free either way. */
-int sq_config_load(void *cfg, const struct sq_config_key *keys, size_t n, int argc,
-    char **argv, char **envp, struct sq_buf *err) SQ_MUST_CHECK;
+int sq_config_load(void *cfg, const struct sq_config_key *keys, size_t n, int argc, char **argv,
+    char **envp, struct sq_buf *err) SQ_MUST_CHECK;
 /* The YAML layer alone, from memory; 'source' names it in errors. */
-int sq_config_yaml(void *cfg, const struct sq_config_key *keys, size_t n,
-    const char *source, const void *text, size_t len, struct sq_buf *err) SQ_MUST_CHECK;
+int sq_config_yaml(void *cfg, const struct sq_config_key *keys, size_t n, const char *source,
+    const void *text, size_t len, struct sq_buf *err) SQ_MUST_CHECK;
 void sq_config_free(void *cfg, const struct sq_config_key *keys, size_t n);
 /* The table as --help text, and as the Markdown table of docs/. */
 void sq_config_help(const struct sq_config_key *keys, size_t n, struct sq_buf *out);

@@ -7,10 +7,10 @@
 
 enum sq_err {
 	SQ_OK = 0,
-	SQ_EAGAIN = -1,   /* not now: wait for more input, room or credit */
-	SQ_ENOMEM = -2,   /* a bound is reached, or memory is */
-	SQ_EINVAL = -3,   /* malformed input or argument */
-	SQ_ETOOBIG = -4,  /* longer than its limit */
+	SQ_EAGAIN = -1,  /* not now: wait for more input, room or credit */
+	SQ_ENOMEM = -2,  /* a bound is reached, or memory is */
+	SQ_EINVAL = -3,  /* malformed input or argument */
+	SQ_ETOOBIG = -4, /* longer than its limit */
 	SQ_ENOTFOUND = -5,
 	SQ_EEXIST = -6,
 	SQ_EIO = -7,      /* the operating system said no; see errno */

@@ -68,16 +68,15 @@ sq_list_splice(struct sq_list *to, struct sq_list *from)
 }
 
 #define SQ_LIST_FOR_EACH(it, head, type, member) \
-	for (type *it = SQ_CONTAINER_OF((head)->next, type, member); \
-	    &it->member != (head); \
-	    it = SQ_CONTAINER_OF(it->member.next, type, member))
+	for (type *it = SQ_CONTAINER_OF((head)->next, type, member); &it->member != (head); \
+	     it = SQ_CONTAINER_OF(it->member.next, type, member))
 
 /* As above, and 'it' may be removed or freed in the body. */
 #define SQ_LIST_FOR_EACH_SAFE(it, head, type, member) \
 	for (type *it = SQ_CONTAINER_OF((head)->next, type, member), \
-	    *it##_next = SQ_CONTAINER_OF(it->member.next, type, member); \
-	    &it->member != (head); \
-	    it = it##_next, it##_next = SQ_CONTAINER_OF(it->member.next, type, member))
+		  *it##_next = SQ_CONTAINER_OF(it->member.next, type, member); \
+	     &it->member != (head); \
+	     it = it##_next, it##_next = SQ_CONTAINER_OF(it->member.next, type, member))
 
 #define SQ_LIST_FIRST(head, type, member) \
 	(sq_list_empty(head) ? NULL : SQ_CONTAINER_OF((head)->next, type, member))

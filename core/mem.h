@@ -18,8 +18,7 @@ char *sq_xmemdup0(const void *p, size_t len) __attribute__((malloc, returns_nonn
 /* Compares two secrets of 'len' bytes in constant time; returns true if equal. */
 _Bool sq_secret_equal(const void *a, const void *b, size_t len);
 
-#define SQ_CONTAINER_OF(ptr, type, member) \
-	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define SQ_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define SQ_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

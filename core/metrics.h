@@ -18,7 +18,7 @@ struct sq_metric_def {
 	const char *name;   /* "sqmqos_messages_received_total" */
 	const char *labels; /* "qos=\"0\"" or NULL; rows of one name stand together */
 	enum sq_metric_type type;
-	const char *help;   /* one sentence */
+	const char *help; /* one sentence */
 };
 
 /* 'n' definitions and as many values, index by index. */

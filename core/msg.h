@@ -95,8 +95,8 @@ void sq_image_header(unsigned char *out, unsigned qos, bool retain, size_t topic
 
 /* A message of its own, copied from the parts; one reference.  'props' may be
  * empty.  Lengths must fit the fields above. */
-struct sq_msg sq_msg_new(unsigned qos, bool retain, struct sq_bytes topic,
-    struct sq_bytes props, uint32_t expiry_s, struct sq_bytes payload);
+struct sq_msg sq_msg_new(unsigned qos, bool retain, struct sq_bytes topic, struct sq_bytes props,
+    uint32_t expiry_s, struct sq_bytes payload);
 /* A copy of 'm' in a block of its own size, for messages that stay while the
  * batch they came with goes; one reference. */
 struct sq_msg sq_msg_clone(const struct sq_msg *m);

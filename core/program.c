@@ -46,7 +46,8 @@ sq_program_check_only(int *argc, char **argv)
 int
 sq_program_fail(const struct sq_program *p, int code, struct sq_buf *err)
 {
-	fprintf(stderr, "%s: %.*s\n", p->name, (int)sq_buf_len(err), (const char *)sq_buf_data(err));
+	fprintf(
+	    stderr, "%s: %.*s\n", p->name, (int)sq_buf_len(err), (const char *)sq_buf_data(err));
 	sq_buf_fini(err);
 	return code;
 }

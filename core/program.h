@@ -12,8 +12,8 @@
 enum { SQ_EXIT_FAILED = 1, SQ_EXIT_CONFIG = 2 };
 
 struct sq_program {
-	const char *name;                 /* "sqmqos-broker" */
-	const char *usage;                /* what stands before the keys in --help */
+	const char *name;  /* "sqmqos-broker" */
+	const char *usage; /* what stands before the keys in --help */
 	const struct sq_config_key *keys;
 	size_t n_keys;
 };

@@ -21,7 +21,7 @@ enum { SETTLE_MS = 300 }; /* a file written this lately may not be whole */
 struct sq_annotations_file {
 	struct ev_loop *loop;
 	ev_io io;
-	int fd;             /* inotify; -1: none */
+	int fd; /* inotify; -1: none */
 	char *path;
 	sq_annotations_file_fn *changed;
 	void *owner;
@@ -59,8 +59,8 @@ file_read(const char *path, struct sq_buf *out, struct stat *st)
 static bool
 text_same(const struct sq_buf *a, const struct sq_buf *b)
 {
-	return sq_buf_len(a) == sq_buf_len(b) && (sq_buf_len(a) == 0 ||
-	    memcmp(sq_buf_data(a), sq_buf_data(b), sq_buf_len(a)) == 0);
+	return sq_buf_len(a) == sq_buf_len(b) &&
+	    (sq_buf_len(a) == 0 || memcmp(sq_buf_data(a), sq_buf_data(b), sq_buf_len(a)) == 0);
 }
 
 static void
@@ -117,8 +117,9 @@ file_watch(struct sq_annotations_file *f)
 		*slash = '\0';
 	f->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	/* No IN_CREATE: what was just created is empty, and its close follows. */
-	if (f->fd >= 0 && inotify_add_watch(f->fd, slash != NULL ? dir : ".",
-	    IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_ONLYDIR) < 0) {
+	if (f->fd >= 0 &&
+	    inotify_add_watch(f->fd, slash != NULL ? dir : ".",
+		IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_ONLYDIR) < 0) {
 		SQ_INFO("declared", "%s can't be watched (%s), looking once a second", dir,
 		    strerror(errno));
 		close(f->fd);
@@ -133,8 +134,8 @@ file_watch(struct sq_annotations_file *f)
 }
 
 struct sq_annotations_file *
-sq_annotations_file_open(struct ev_loop *loop, const char *path,
-    sq_annotations_file_fn *changed, void *owner)
+sq_annotations_file_open(
+    struct ev_loop *loop, const char *path, sq_annotations_file_fn *changed, void *owner)
 {
 	struct sq_annotations_file *f = sq_xcalloc(1, sizeof *f);
 

@@ -9,13 +9,12 @@
 struct sq_annotations_file;
 
 /* The content, valid during the call; or, with 'problem', why it can't be read. */
-typedef void sq_annotations_file_fn(void *owner, const char *text, size_t len,
-    const char *problem);
+typedef void sq_annotations_file_fn(void *owner, const char *text, size_t len, const char *problem);
 
 /* Reads the file and calls 'changed' before it returns, later from the loop
  * whenever its content (or the problem) is another one. */
-struct sq_annotations_file *sq_annotations_file_open(struct ev_loop *, const char *path,
-    sq_annotations_file_fn *changed, void *owner);
+struct sq_annotations_file *sq_annotations_file_open(
+    struct ev_loop *, const char *path, sq_annotations_file_fn *changed, void *owner);
 /* Looks whether the file has changed; for where the watch is blind.  Call it
  * about once a second. */
 void sq_annotations_file_check(struct sq_annotations_file *);

@@ -40,7 +40,7 @@ struct sq_brokers {
 static struct sq_broker *
 brokers_find(const struct sq_brokers *bs, const struct sq_addr *addr)
 {
-	SQ_LIST_FOR_EACH (b, &bs->all, struct sq_broker, node)
+	SQ_LIST_FOR_EACH(b, &bs->all, struct sq_broker, node)
 		if (sq_addr_equal(&b->addr, addr))
 			return b;
 	return NULL;
@@ -77,13 +77,13 @@ static void
 brokers_replace(
     struct sq_brokers *bs, const struct brokers_name *name, const struct sq_addr *addrs, size_t n)
 {
-	SQ_LIST_FOR_EACH (b, &bs->all, struct sq_broker, node)
+	SQ_LIST_FOR_EACH(b, &bs->all, struct sq_broker, node)
 		if (b->host == name->host)
 			b->gone = true;
 	for (size_t i = 0; i < n; i++)
 		brokers_add(bs, name, &addrs[i]);
 	SQ_LIST_FOR_EACH_SAFE(b, &bs->all, struct sq_broker, node)
-	brokers_reap(b);
+		brokers_reap(b);
 }
 
 static void
@@ -155,7 +155,7 @@ sq_brokers_free(struct sq_brokers **bsp)
 		return;
 	sq_resolver_free(&bs->resolver);
 	SQ_LIST_FOR_EACH_SAFE(b, &bs->all, struct sq_broker, node)
-	free(b);
+		free(b);
 	free(bs->names);
 	free(bs);
 }
@@ -203,7 +203,7 @@ sq_brokers_claim(struct sq_brokers *bs, struct sq_broker *from)
 		from->claimed = false;
 		brokers_reap(from);
 	}
-	SQ_LIST_FOR_EACH (b, &bs->all, struct sq_broker, node) {
+	SQ_LIST_FOR_EACH(b, &bs->all, struct sq_broker, node) {
 		unsigned score = broker_score(b, now);
 
 		if (b->claimed || b->gone || score > least)
@@ -223,7 +223,7 @@ sq_brokers_better(const struct sq_brokers *bs, const struct sq_broker *b)
 {
 	uint64_t now = sq_clock_ms();
 
-	SQ_LIST_FOR_EACH (other, &bs->all, struct sq_broker, node)
+	SQ_LIST_FOR_EACH(other, &bs->all, struct sq_broker, node)
 		if (!other->claimed && !other->gone &&
 		    (b->gone || broker_score(other, now) < broker_score(b, now)))
 			return true;
@@ -288,7 +288,7 @@ sq_brokers_report(const struct sq_brokers *bs, struct sq_buf *out)
 		if (bs->names[i].why[0] != '\0')
 			sq_buf_printf(out, "broker %s: no address: %s\n", bs->names[i].host,
 			    bs->names[i].why);
-	SQ_LIST_FOR_EACH (b, &bs->all, struct sq_broker, node)
+	SQ_LIST_FOR_EACH(b, &bs->all, struct sq_broker, node)
 		if (b->links == 0 && b->why[0] != '\0')
 			sq_buf_printf(out, "broker %s: %s\n", b->text, b->why);
 }

@@ -22,7 +22,7 @@ static const struct {
 	const char *text;
 } client_ends[] = {
 #define CLIENT_END_ROW(sym, reason, bad, text) {reason, bad, text},
-	SQ_CLIENT_ENDS(CLIENT_END_ROW)
+    SQ_CLIENT_ENDS(CLIENT_END_ROW)
 #undef CLIENT_END_ROW
 };
 
@@ -56,8 +56,8 @@ client_decode(struct sq_client *c, const unsigned char *p, size_t len)
 {
 	size_t at = 0;
 
-	while (at < len && (c->state == SQ_CLIENT_NEW || c->state == SQ_CLIENT_OPEN) &&
-	    !c->blocked) {
+	while (
+	    at < len && (c->state == SQ_CLIENT_NEW || c->state == SQ_CLIENT_OPEN) && !c->blocked) {
 		struct sq_mqtt_packet packet;
 		size_t used;
 		int rc = sq_mqtt_decode(&c->decoder, p + at, len - at, &packet, &used);
@@ -125,8 +125,8 @@ client_read_large(struct sq_client *c, size_t room)
 		return;
 	sq_buf_commit(&c->rest, n);
 	if (sq_buf_len(&c->rest) >= c->decoder.need)
-		sq_buf_drain(&c->rest,
-		    client_decode(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest)));
+		sq_buf_drain(
+		    &c->rest, client_decode(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest)));
 	if (!client_deaf(c))
 		sq_buf_trim(&c->rest, 0);
 }
@@ -309,8 +309,8 @@ sq_client_go_on(struct sq_client *c)
 		return; /* it must read first */
 	c->blocked = false;
 	if (sq_buf_len(&c->rest) > 0) {
-		sq_buf_drain(&c->rest,
-		    client_decode(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest)));
+		sq_buf_drain(
+		    &c->rest, client_decode(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest)));
 		if (!client_deaf(c))
 			sq_buf_trim(&c->rest, 0);
 	}
@@ -332,7 +332,8 @@ sq_client_sweep(struct sq_client *c, uint64_t now_ms)
 		break;
 	case SQ_CLIENT_WAITING:
 		if (now_ms - c->since_ms >= cfg->attach_timeout_ms)
-			sq_client_refuse(c, SQ_MQTT_RC_SERVER_UNAVAILABLE, "no broker is reachable");
+			sq_client_refuse(
+			    c, SQ_MQTT_RC_SERVER_UNAVAILABLE, "no broker is reachable");
 		break;
 	case SQ_CLIENT_OPEN:
 		/* While it isn't read, nobody can tell whether it is alive. */

@@ -55,8 +55,7 @@ void sq_client_sweep(struct sq_client *, uint64_t now_ms);
 
 /* --- from its session --- */
 /* The first attach of a durable session succeeded: CONNACK; 'expiry_s' is granted. */
-void sq_client_attached(struct sq_client *, bool present, uint32_t max_packet,
-    uint32_t expiry_s);
+void sq_client_attached(struct sq_client *, bool present, uint32_t max_packet, uint32_t expiry_s);
 /* Or it did not: CONNACK with 'reason'; nothing for a client that has its CONNACK. */
 void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
 /* Another connection takes its client id: what had come before counts, such as
@@ -67,8 +66,8 @@ void sq_client_resume(struct sq_client *);
 /* PUBACK, PUBREC or PUBCOMP for what it published. */
 void sq_client_acked(struct sq_client *, const struct sq_lane_outcome *);
 /* SUBACK or UNSUBACK ('type', enum sq_mqtt_type). */
-void sq_client_suback(struct sq_client *, uint8_t type, uint16_t packet_id,
-    const uint8_t *codes, size_t n);
+void sq_client_suback(
+    struct sq_client *, uint8_t type, uint16_t packet_id, const uint8_t *codes, size_t n);
 void sq_client_pubrel(struct sq_client *, uint16_t packet_id);
 /* Puts a PUBLISH into the output.  SQ_ETOOBIG: above the client's maximum
  * packet size, dropped. */

@@ -85,14 +85,16 @@ connect_settings(struct sq_client *c, const struct sq_mqtt_packet *p)
 		return;
 	}
 	c->expiry_s = sq_mqtt_has(&p->props, SQ_MQTT_PROP_SESSION_EXPIRY)
-	    ? p->props.session_expiry_s : 0;
+	    ? p->props.session_expiry_s
+	    : 0;
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_RECEIVE_MAXIMUM))
 		c->receive_max = p->props.receive_maximum;
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE))
 		c->max_packet = p->props.maximum_packet_size;
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM))
 		c->alias_max = p->props.topic_alias_maximum < SQ_ALIAS_MAX
-		    ? p->props.topic_alias_maximum : SQ_ALIAS_MAX;
+		    ? p->props.topic_alias_maximum
+		    : SQ_ALIAS_MAX;
 	if (longest_s != 0 && (c->keep_alive_s == 0 || c->keep_alive_s > longest_s)) {
 		c->keep_alive_s = (uint16_t)longest_s;
 		c->server_keep_alive = true;
@@ -106,8 +108,8 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	const char *text = NULL;
 	uint8_t reason = connect_refusal(c, p, &text);
 	char id[SQ_KEY_PART_MAX + 1];
-	struct sq_session_params sp = {.client_id = id, .version = k->version,
-	    .clean_start = k->clean_start};
+	struct sq_session_params sp = {
+	    .client_id = id, .version = k->version, .clean_start = k->clean_start};
 
 	if (reason != 0) {
 		sq_client_refuse(c, reason, text);
@@ -166,8 +168,7 @@ sq_client_connack(struct sq_client *c, bool present)
 		const char *id = sq_session_client_id(c->session);
 
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_ASSIGNED_CLIENT_ID);
-		props.assigned_client_id = (struct sq_bytes){
-		    (const unsigned char *)id, strlen(id)};
+		props.assigned_client_id = (struct sq_bytes){(const unsigned char *)id, strlen(id)};
 	}
 	if (c->server_keep_alive) {
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_SERVER_KEEP_ALIVE);
@@ -205,8 +206,9 @@ refuse_says(uint8_t version, uint8_t reason)
 {
 	if (version == 0 || reason == 0)
 		return false;
-	return version == SQ_MQTT_V5 || (reason != SQ_MQTT_RC_MALFORMED &&
-	    reason != SQ_MQTT_RC_PROTOCOL_ERROR && reason != SQ_MQTT_RC_TOPIC_INVALID);
+	return version == SQ_MQTT_V5 ||
+	    (reason != SQ_MQTT_RC_MALFORMED && reason != SQ_MQTT_RC_PROTOCOL_ERROR &&
+		reason != SQ_MQTT_RC_TOPIC_INVALID);
 }
 
 void
@@ -219,8 +221,7 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 		return;
 	if (text != NULL && strlen(text) <= UINT16_MAX) {
 		props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_REASON_STRING);
-		props.reason_string = (struct sq_bytes){
-		    (const unsigned char *)text, strlen(text)};
+		props.reason_string = (struct sq_bytes){(const unsigned char *)text, strlen(text)};
 	}
 	if (refuse_says(c->decoder.version, reason) &&
 	    sq_mqtt_put_connack(&b, c->decoder.version, false, reason, &props) == 0)

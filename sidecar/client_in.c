@@ -64,9 +64,13 @@ static int
 client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 {
 	const struct sq_mqtt_publish *m = &p->publish;
-	struct sq_lane_publish out = {.qos = m->qos, .retain = m->retain,
-	    .packet_id = m->packet_id, .expiry_s = p->props.expiry_s, .topic = m->topic,
-	    .props = p->props.raw, .payload = m->payload};
+	struct sq_lane_publish out = {.qos = m->qos,
+	    .retain = m->retain,
+	    .packet_id = m->packet_id,
+	    .expiry_s = p->props.expiry_s,
+	    .topic = m->topic,
+	    .props = p->props.raw,
+	    .payload = m->payload};
 	unsigned char *kept = NULL;
 	int rc;
 
@@ -105,10 +109,11 @@ static int
 client_subscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
 {
 	uint32_t sub_id = sq_mqtt_has(&p->props, SQ_MQTT_PROP_SUBSCRIPTION_ID)
-	    ? p->props.subscription_id : 0;
+	    ? p->props.subscription_id
+	    : 0;
 
-	return sq_session_subscribe(c->session, p->subscribe.packet_id, p->subscribe.count,
-	    p->subscribe.entries, sub_id);
+	return sq_session_subscribe(
+	    c->session, p->subscribe.packet_id, p->subscribe.count, p->subscribe.entries, sub_id);
 }
 
 static void

@@ -11,8 +11,8 @@
 #include "sidecar/session.h"
 
 enum {
-	REF_MIN = 8192,   /* payloads below are copied */
-	HEAD_SLACK = 64,  /* of a PUBLISH head: all but topic, properties, identifiers */
+	REF_MIN = 8192,  /* payloads below are copied */
+	HEAD_SLACK = 64, /* of a PUBLISH head: all but topic, properties, identifiers */
 };
 
 void
@@ -43,16 +43,14 @@ sq_client_put(struct sq_client *c, const struct sq_buf *packet)
 }
 
 void
-sq_client_put_ack(struct sq_client *c, enum sq_mqtt_type type, uint16_t packet_id,
-    uint8_t reason)
+sq_client_put_ack(struct sq_client *c, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason)
 {
 	unsigned char *p;
 
 	if (c->state >= SQ_CLIENT_CLOSING)
 		return;
 	p = sq_output_reserve(&c->output, &c->hub->outputs, SQ_MQTT_ACK_MAX);
-	sq_output_commit(&c->output,
-	    sq_mqtt_ack(p, c->decoder.version, type, packet_id, reason));
+	sq_output_commit(&c->output, sq_mqtt_ack(p, c->decoder.version, type, packet_id, reason));
 	sq_client_touch(c);
 }
 
@@ -84,9 +82,11 @@ sq_client_acked(struct sq_client *c, const struct sq_lane_outcome *o)
 
 	if (ends && c->unfinished > 0)
 		c->unfinished--;
-	sq_client_put_ack(c, o->kind == SQ_ENTRY_RELEASE ? SQ_MQTT_PUBCOMP
-	    : o->qos == 1 ? SQ_MQTT_PUBACK : SQ_MQTT_PUBREC, o->packet_id,
-	    c->decoder.version == SQ_MQTT_V5 ? o->reason : 0);
+	sq_client_put_ack(c,
+	    o->kind == SQ_ENTRY_RELEASE ? SQ_MQTT_PUBCOMP
+		: o->qos == 1           ? SQ_MQTT_PUBACK
+					: SQ_MQTT_PUBREC,
+	    o->packet_id, c->decoder.version == SQ_MQTT_V5 ? o->reason : 0);
 }
 
 void
@@ -96,8 +96,8 @@ sq_client_pubrel(struct sq_client *c, uint16_t packet_id)
 }
 
 void
-sq_client_suback(struct sq_client *c, uint8_t type, uint16_t packet_id, const uint8_t *codes,
-    size_t n)
+sq_client_suback(
+    struct sq_client *c, uint8_t type, uint16_t packet_id, const uint8_t *codes, size_t n)
 {
 	struct sq_buf b = {0};
 
@@ -156,10 +156,15 @@ sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct 
 	struct sq_bytes payload = sq_image_payload(d->image);
 	uint32_t ids[UINT8_MAX];
 	struct sq_mqtt_publish_out out = {.version = c->decoder.version,
-	    .qos = t->flags & SQ_TARGET_QOS, .retain = (t->flags & SQ_TARGET_RETAIN) != 0,
-	    .packet_id = t->packet_id, .expiry_s = d->expiry_s,
-	    .topic = sq_image_topic(d->image), .props = sq_image_props(d->image),
-	    .sub_ids = ids, .sub_ids_n = t->n_subs, .payload_len = payload.len};
+	    .qos = t->flags & SQ_TARGET_QOS,
+	    .retain = (t->flags & SQ_TARGET_RETAIN) != 0,
+	    .packet_id = t->packet_id,
+	    .expiry_s = d->expiry_s,
+	    .topic = sq_image_topic(d->image),
+	    .props = sq_image_props(d->image),
+	    .sub_ids = ids,
+	    .sub_ids_n = t->n_subs,
+	    .payload_len = payload.len};
 	size_t cap = HEAD_SLACK + out.topic.len + out.props.len + 5u * t->n_subs, head;
 	bool known = false, copy = block == NULL || payload.len < REF_MIN;
 	unsigned char *p;

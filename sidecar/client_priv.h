@@ -14,10 +14,10 @@
 enum { SQ_ALIAS_MAX = 16, SQ_ALIAS_OUT_BYTES_MAX = 4096 };
 
 enum sq_client_state {
-	SQ_CLIENT_NEW,      /* awaits CONNECT */
-	SQ_CLIENT_WAITING,  /* awaits the attach, then CONNACK */
+	SQ_CLIENT_NEW,     /* awaits CONNECT */
+	SQ_CLIENT_WAITING, /* awaits the attach, then CONNACK */
 	SQ_CLIENT_OPEN,
-	SQ_CLIENT_CLOSING,  /* writes what is left, then reads until the end */
+	SQ_CLIENT_CLOSING, /* writes what is left, then reads until the end */
 	SQ_CLIENT_DEAD,
 };
 
@@ -34,28 +34,27 @@ struct sq_client {
 	struct sq_list all, resumed, writer;
 	ev_io in, out;
 	struct sq_mqtt_decoder decoder;
-	struct sq_buf rest;           /* input that is not decoded yet */
+	struct sq_buf rest; /* input that is not decoded yet */
 	struct sq_output output;
 	struct sq_alias *aliases_in, *aliases_out; /* SQ_ALIAS_MAX each, or NULL */
 	char *from;
-	uint64_t since_ms, heard_ms;  /* of the state; of the last input */
-	uint64_t received;            /* bytes */
+	uint64_t since_ms, heard_ms; /* of the state; of the last input */
+	uint64_t received;           /* bytes */
 	uint32_t alias_clock;
-	uint32_t max_packet;          /* the client's; 0: none */
+	uint32_t max_packet; /* the client's; 0: none */
 	uint32_t broker_max_packet;
 	uint32_t expiry_s, granted_expiry_s; /* wanted; what the broker says of it */
-	int32_t unfinished;           /* QoS 1 and 2 publishes without their end */
+	int32_t unfinished;                  /* QoS 1 and 2 publishes without their end */
 	uint16_t keep_alive_s, alias_max;
 	uint16_t receive_max;
 	uint8_t state, end;
-	bool blocked;                 /* the session takes no more just now */
+	bool blocked; /* the session takes no more just now */
 	bool assigned, clean_start;
 	bool server_keep_alive;
 };
 
 /* client_in.c: a decoded packet.  SQ_EAGAIN: offer it again later. */
-int sq_client_packet(struct sq_client *, const struct sq_mqtt_packet *, size_t size)
-    SQ_MUST_CHECK;
+int sq_client_packet(struct sq_client *, const struct sq_mqtt_packet *, size_t size) SQ_MUST_CHECK;
 /* client_connect.c */
 void sq_client_connect(struct sq_client *, const struct sq_mqtt_packet *);
 void sq_client_connack(struct sq_client *, bool present);

@@ -34,8 +34,8 @@ extern const size_t sq_sidecar_keys_n;
 
 /* Loads the configuration and checks what concerns more than one key; fills the
  * pod's name from the host's when it is not given.  As sq_config_load(). */
-int sq_sidecar_config(struct sq_sidecar_cfg *, int argc, char **argv, char **envp,
-    struct sq_buf *err) SQ_MUST_CHECK;
+int sq_sidecar_config(
+    struct sq_sidecar_cfg *, int argc, char **argv, char **envp, struct sq_buf *err) SQ_MUST_CHECK;
 void sq_sidecar_config_free(struct sq_sidecar_cfg *);
 
 #endif

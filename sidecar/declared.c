@@ -31,11 +31,11 @@ struct sq_declared {
 	struct sq_session *keeper, *consumer;
 	struct item *items;
 	size_t n;
-	char *client_id;  /* who consumes; NULL: the first to connect */
+	char *client_id; /* who consumes; NULL: the first to connect */
 	char *pod_group;
 	uint32_t last_id;
 	uint64_t retry_ms;
-	bool read;        /* a good set was read, or no file is configured */
+	bool read; /* a good set was read, or no file is configured */
 	bool stopped;
 	struct sq_buf error; /* why the file's present content is not in force */
 };
@@ -57,8 +57,8 @@ text_equal(const char *a, const char *b)
 }
 
 static bool
-binding_equal(const struct sq_declared *d, const struct sq_declaration *a,
-    const struct sq_declaration *b)
+binding_equal(
+    const struct sq_declared *d, const struct sq_declaration *a, const struct sq_declaration *b)
 {
 	return strcmp(a->filter, b->filter) == 0 && text_equal(a->tag, b->tag) &&
 	    strcmp(item_group(d, a), item_group(d, b)) == 0;
@@ -86,12 +86,17 @@ declared_ask(struct sq_declared *d, struct sq_session *s, uint8_t op,
 {
 	/* A group is shared and gets no retained messages; a pod's copy does, once. */
 	unsigned retain = x->pod ? 1 : 2;
-	struct sq_sub sub = {.op = op, .options = (uint8_t)(x->qos | retain << 4),
+	struct sq_sub sub = {.op = op,
+	    .options = (uint8_t)(x->qos | retain << 4),
 	    .flags = (uint8_t)(SQ_SUB_DECLARED | (s == d->keeper ? 0 : SQ_SUB_CONSUME) |
-	    (x->durable ? SQ_SUB_DURABLE : 0)),
-	    .overflow = x->overflow, .queue_expiry_s = x->expiry_s,
-	    .max_length = x->max_length, .max_attempts = x->max_attempts, .concurrency = x->concurrency,
-	    .tag = bytes_of(x->tag), .group = bytes_of(item_group(d, x)),
+		(x->durable ? SQ_SUB_DURABLE : 0)),
+	    .overflow = x->overflow,
+	    .queue_expiry_s = x->expiry_s,
+	    .max_length = x->max_length,
+	    .max_attempts = x->max_attempts,
+	    .concurrency = x->concurrency,
+	    .tag = bytes_of(x->tag),
+	    .group = bytes_of(item_group(d, x)),
 	    .filter = bytes_of(x->filter)};
 
 	sq_session_declare(s, &sub, 1, token);
@@ -120,8 +125,8 @@ declared_count(struct sq_declared *d)
 }
 
 void
-sq_declared_answer(struct sq_declared *d, struct sq_session *s, uint32_t token,
-    const uint8_t *codes, size_t n)
+sq_declared_answer(
+    struct sq_declared *d, struct sq_session *s, uint32_t token, const uint8_t *codes, size_t n)
 {
 	if (d == NULL || n != 1)
 		return;
@@ -161,8 +166,8 @@ declared_consume(struct sq_declared *d, struct sq_session *s)
 {
 	d->consumer = s;
 	if (d->n != 0)
-		SQ_INFO("declared", "client %s gets the declared messages",
-		    sq_session_client_id(s));
+		SQ_INFO(
+		    "declared", "client %s gets the declared messages", sq_session_client_id(s));
 	if (sq_session_attached(s))
 		declared_ask_all(d, s); /* else its attach asks for them */
 }
@@ -207,8 +212,11 @@ sq_declared_attached(struct sq_declared *d, struct sq_session *s)
 static void
 declared_keep(struct sq_declared *d)
 {
-	struct sq_session_params p = {.client_id = SQ_KEEPER_ID, .version = SQ_MQTT_V5,
-	    .clean_start = true, .keeper = true, .receive_max = 1};
+	struct sq_session_params p = {.client_id = SQ_KEEPER_ID,
+	    .version = SQ_MQTT_V5,
+	    .clean_start = true,
+	    .keeper = true,
+	    .receive_max = 1};
 
 	if (d->n != 0 && d->keeper == NULL && !d->stopped) {
 		d->keeper = sq_session_open(d->hub, &p, NULL);
@@ -247,8 +255,7 @@ declared_begin_new(struct sq_declared *d, const struct item *old, size_t n_old)
 		const struct item *same = NULL;
 
 		for (size_t k = 0; k < n_old && same == NULL; k++) {
-			if (binding_equal(d, &it->d, &old[k].d) &&
-			    options_equal(&it->d, &old[k].d))
+			if (binding_equal(d, &it->d, &old[k].d) && options_equal(&it->d, &old[k].d))
 				same = &old[k];
 		}
 		if (same != NULL) {
@@ -334,15 +341,15 @@ declared_on_file(void *owner, const char *text, size_t len, const char *problem)
 		sq_buf_printf(&d->error, "%s", problem);
 	} else if (sq_annotations_parse(text, len, &new, &d->error) == 0) {
 		sq_buf_fini(&d->error);
-		SQ_INFO("declared", "%zu subscriptions from %s", new.n,
-		    d->hub->cfg->annotations_file);
+		SQ_INFO(
+		    "declared", "%zu subscriptions from %s", new.n, d->hub->cfg->annotations_file);
 		declared_apply(d, &new);
 		sq_declarations_free(&new);
 		return;
 	}
 	sq_hub_count(d->hub, SQ_M_DECLARED_ERRORS, 1);
-	SQ_WARN("declared", "%s: %.*s%s", d->hub->cfg->annotations_file,
-	    (int)sq_buf_len(&d->error), (const char *)sq_buf_data(&d->error),
+	SQ_WARN("declared", "%s: %.*s%s", d->hub->cfg->annotations_file, (int)sq_buf_len(&d->error),
+	    (const char *)sq_buf_data(&d->error),
 	    d->read ? "; the last good set stays in force" : "");
 }
 

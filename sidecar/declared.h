@@ -33,8 +33,8 @@ void sq_declared_opened(struct sq_declared *d, struct sq_session *);
 void sq_declared_left(struct sq_declared *d, struct sq_session *);
 /* The broker knows nothing of the session's bindings: declare them. */
 void sq_declared_attached(struct sq_declared *d, struct sq_session *);
-void sq_declared_answer(struct sq_declared *d, struct sq_session *, uint32_t token,
-    const uint8_t *codes, size_t n);
+void sq_declared_answer(
+    struct sq_declared *d, struct sq_session *, uint32_t token, const uint8_t *codes, size_t n);
 
 /* Whether the file was read well and every binding is in place at the broker;
  * else appends a line per reason. */

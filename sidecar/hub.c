@@ -95,8 +95,7 @@ hub_by_epoch(const struct sq_hub *h, uint64_t epoch, const struct sq_uplink *lin
 }
 
 static void
-hub_deliver(void *owner, struct sq_uplink *link, const struct sq_deliver *d,
-    struct sq_block *block)
+hub_deliver(void *owner, struct sq_uplink *link, const struct sq_deliver *d, struct sq_block *block)
 {
 	struct sq_hub *h = owner;
 	struct sq_bytes rest = d->targets;
@@ -127,11 +126,11 @@ hub_detached(void *owner, struct sq_uplink *link, uint64_t epoch, uint8_t reason
 }
 
 static const struct sq_pool_events hub_pool_events = {
-	.up = hub_up,
-	.draining = hub_draining,
-	.down = hub_down,
-	.deliver = hub_deliver,
-	.detached = hub_detached,
+    .up = hub_up,
+    .draining = hub_draining,
+    .down = hub_down,
+    .deliver = hub_deliver,
+    .detached = hub_detached,
 };
 
 /* --- the end of a turn --- */
@@ -238,8 +237,8 @@ sq_hub_arm(struct sq_hub *h)
 	if (due == 0)
 		return;
 	/* A millisecond late rather than early: what is due is then done. */
-	ev_timer_set(&h->timer, due > h->now_ms ? (double)(due - h->now_ms + 1) / 1000.0 : 0.0,
-	    0.0);
+	ev_timer_set(
+	    &h->timer, due > h->now_ms ? (double)(due - h->now_ms + 1) / 1000.0 : 0.0, 0.0);
 	ev_timer_start(h->loop, &h->timer);
 }
 
@@ -276,20 +275,20 @@ hub_pool(struct sq_hub *h, struct sq_buf *err)
 {
 	const struct sq_sidecar_cfg *cfg = h->cfg;
 	struct sq_pool_cfg pc = {
-		.brokers = &cfg->brokers,
-		.links_per_broker = (unsigned)cfg->links_per_broker,
-		.brokers_max = (unsigned)cfg->brokers_max,
-		.tls = cfg->tls,
-		.ca_file = cfg->ca_file,
-		.server_name = cfg->server_name,
-		.token_file = cfg->token_file,
-		.backoff_min_ms = cfg->backoff_min_ms,
-		.backoff_max_ms = cfg->backoff_max_ms,
-		.dial_timeout_ms = cfg->dial_timeout_ms,
-		.silence_ms = cfg->silence_ms,
-		.max_age_ms = cfg->max_age_ms,
-		.max_frame = (uint32_t)cfg->max_packet + SQ_BODY_SLACK,
-		.metrics = h->metrics,
+	    .brokers = &cfg->brokers,
+	    .links_per_broker = (unsigned)cfg->links_per_broker,
+	    .brokers_max = (unsigned)cfg->brokers_max,
+	    .tls = cfg->tls,
+	    .ca_file = cfg->ca_file,
+	    .server_name = cfg->server_name,
+	    .token_file = cfg->token_file,
+	    .backoff_min_ms = cfg->backoff_min_ms,
+	    .backoff_max_ms = cfg->backoff_max_ms,
+	    .dial_timeout_ms = cfg->dial_timeout_ms,
+	    .silence_ms = cfg->silence_ms,
+	    .max_age_ms = cfg->max_age_ms,
+	    .max_frame = (uint32_t)cfg->max_packet + SQ_BODY_SLACK,
+	    .metrics = h->metrics,
 	};
 
 	return sq_pool_new(h->loop, &pc, &hub_pool_events, h, err);

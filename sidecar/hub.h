@@ -44,29 +44,29 @@ struct sq_hub {
 	struct sq_listener *listener;
 	struct sq_declared *declared;
 	uint64_t instance;
-	uint64_t ordinals;           /* MQTT connections of this process so far */
+	uint64_t ordinals; /* MQTT connections of this process so far */
 	bool stopping;
 	bool link_was_up;
-	struct sq_htab by_epoch;     /* attached sessions */
-	struct sq_htab by_client;    /* the newest session of each client id */
-	struct sq_list sessions;     /* all that have not ended */
-	struct sq_list reap;         /* sessions to free */
-	struct sq_list posts;        /* requests of sessions that are not answered */
-	struct sq_list waiting;      /* sessions without a link */
-	struct sq_list turns;        /* sessions with something to do */
-	struct sq_list links;        /* struct sq_hub_link */
-	struct sq_list clients;      /* all */
-	struct sq_list resumed;      /* clients whose input goes on */
-	struct sq_list writers;      /* clients with output */
-	struct sq_list dead;         /* clients to free */
+	struct sq_htab by_epoch;  /* attached sessions */
+	struct sq_htab by_client; /* the newest session of each client id */
+	struct sq_list sessions;  /* all that have not ended */
+	struct sq_list reap;      /* sessions to free */
+	struct sq_list posts;     /* requests of sessions that are not answered */
+	struct sq_list waiting;   /* sessions without a link */
+	struct sq_list turns;     /* sessions with something to do */
+	struct sq_list links;     /* struct sq_hub_link */
+	struct sq_list clients;   /* all */
+	struct sq_list resumed;   /* clients whose input goes on */
+	struct sq_list writers;   /* clients with output */
+	struct sq_list dead;      /* clients to free */
 	size_t n_clients, n_sessions;
-	uint64_t work, work_seen;    /* turns with work so far, and at the last sweep */
-	bool rests;                  /* gave back what the last load left */
-	struct sq_heap timers;       /* of sessions */
+	uint64_t work, work_seen; /* turns with work so far, and at the last sweep */
+	bool rests;               /* gave back what the last load left */
+	struct sq_heap timers;    /* of sessions */
 	struct sq_output_cache outputs;
-	unsigned char *read_buf;     /* 2 * SQ_READ_MAX: what is left, and what is read */
-	uint64_t now_ms;             /* when this turn began, CLOCK_MONOTONIC */
-	uint64_t armed_ms;           /* what 'timer' is set for; 0: nothing */
+	unsigned char *read_buf; /* 2 * SQ_READ_MAX: what is left, and what is read */
+	uint64_t now_ms;         /* when this turn began, CLOCK_MONOTONIC */
+	uint64_t armed_ms;       /* what 'timer' is set for; 0: nothing */
 	ev_check check;
 	ev_prepare prepare;
 	ev_timer sweep, timer;

@@ -24,8 +24,8 @@ struct sq_listener {
 	struct sq_hub *hub;
 	ev_io io[SOCKETS_MAX];
 	size_t n;
-	ev_timer again;    /* accepts on after the process ran out of descriptors */
-	char *unix_path;   /* to remove */
+	ev_timer again;  /* accepts on after the process ran out of descriptors */
+	char *unix_path; /* to remove */
 };
 
 union address {

@@ -92,8 +92,8 @@ program_on_signal(struct ev_loop *loop, ev_signal *w, int events)
 	p->stopping = true;
 	SQ_INFO("sidecar", "stopping");
 	sq_hub_stop(p->hub);
-	ev_timer_init(&p->deadline, program_on_deadline,
-	    (double)p->config.shutdown_ms / 1000.0, 0.0);
+	ev_timer_init(
+	    &p->deadline, program_on_deadline, (double)p->config.shutdown_ms / 1000.0, 0.0);
 	ev_timer_start(loop, &p->deadline);
 	ev_timer_init(&p->poll, program_on_poll, 0.0, 0.01);
 	p->poll.data = p;

@@ -10,23 +10,36 @@
 	X(SESSIONS, "sqmqos_sessions", NULL, SQ_GAUGE, "Sessions of local clients.") \
 	X(ATTACHED, "sqmqos_sessions_attached", NULL, SQ_GAUGE, "Sessions attached to a broker.") \
 	X(LINKS, "sqmqos_links", NULL, SQ_GAUGE, "Open links to brokers.") \
-	X(DECLARED, "sqmqos_declared_subscriptions", "state=\"wanted\"", SQ_GAUGE, "Subscriptions declared by annotations.") \
-	X(DECLARED_OK, "sqmqos_declared_subscriptions", "state=\"in-place\"", SQ_GAUGE, "Subscriptions declared by annotations.") \
-	X(DECLARED_ERRORS, "sqmqos_annotation_errors_total", NULL, SQ_COUNTER, "Annotation files refused as malformed.") \
-	X(RECEIVED_QOS0, "sqmqos_messages_received_total", "qos=\"0\"", SQ_COUNTER, "Messages taken from local publishers.") \
-	X(RECEIVED_QOS1, "sqmqos_messages_received_total", "qos=\"1\"", SQ_COUNTER, "Messages taken from local publishers.") \
-	X(RECEIVED_QOS2, "sqmqos_messages_received_total", "qos=\"2\"", SQ_COUNTER, "Messages taken from local publishers.") \
-	X(SENT_QOS0, "sqmqos_messages_sent_total", "qos=\"0\"", SQ_COUNTER, "Messages written to local subscribers.") \
-	X(SENT_QOS1, "sqmqos_messages_sent_total", "qos=\"1\"", SQ_COUNTER, "Messages written to local subscribers.") \
-	X(SENT_QOS2, "sqmqos_messages_sent_total", "qos=\"2\"", SQ_COUNTER, "Messages written to local subscribers.") \
-	X(DROPPED_TOO_LARGE, "sqmqos_messages_dropped_total", "reason=\"too-large\"", SQ_COUNTER, "Messages not written to a local subscriber.") \
-	X(DROPPED_CUT, "sqmqos_messages_dropped_total", "reason=\"qos0-in-flight\"", SQ_COUNTER, "Messages not written to a local subscriber.") \
-	X(BACKLOG, "sqmqos_publish_backlog_bytes", NULL, SQ_GAUGE, "Bytes of publishes that no broker has accepted yet.") \
+	X(DECLARED, "sqmqos_declared_subscriptions", "state=\"wanted\"", SQ_GAUGE, \
+	    "Subscriptions declared by annotations.") \
+	X(DECLARED_OK, "sqmqos_declared_subscriptions", "state=\"in-place\"", SQ_GAUGE, \
+	    "Subscriptions declared by annotations.") \
+	X(DECLARED_ERRORS, "sqmqos_annotation_errors_total", NULL, SQ_COUNTER, \
+	    "Annotation files refused as malformed.") \
+	X(RECEIVED_QOS0, "sqmqos_messages_received_total", "qos=\"0\"", SQ_COUNTER, \
+	    "Messages taken from local publishers.") \
+	X(RECEIVED_QOS1, "sqmqos_messages_received_total", "qos=\"1\"", SQ_COUNTER, \
+	    "Messages taken from local publishers.") \
+	X(RECEIVED_QOS2, "sqmqos_messages_received_total", "qos=\"2\"", SQ_COUNTER, \
+	    "Messages taken from local publishers.") \
+	X(SENT_QOS0, "sqmqos_messages_sent_total", "qos=\"0\"", SQ_COUNTER, \
+	    "Messages written to local subscribers.") \
+	X(SENT_QOS1, "sqmqos_messages_sent_total", "qos=\"1\"", SQ_COUNTER, \
+	    "Messages written to local subscribers.") \
+	X(SENT_QOS2, "sqmqos_messages_sent_total", "qos=\"2\"", SQ_COUNTER, \
+	    "Messages written to local subscribers.") \
+	X(DROPPED_TOO_LARGE, "sqmqos_messages_dropped_total", "reason=\"too-large\"", SQ_COUNTER, \
+	    "Messages not written to a local subscriber.") \
+	X(DROPPED_CUT, "sqmqos_messages_dropped_total", "reason=\"qos0-in-flight\"", SQ_COUNTER, \
+	    "Messages not written to a local subscriber.") \
+	X(BACKLOG, "sqmqos_publish_backlog_bytes", NULL, SQ_GAUGE, \
+	    "Bytes of publishes that no broker has accepted yet.") \
 	X(DIALS, "sqmqos_link_dials_total", NULL, SQ_COUNTER, "Connections dialled to brokers.") \
 	X(LINKS_LOST, "sqmqos_links_lost_total", NULL, SQ_COUNTER, "Links that ended.") \
 	X(REQUESTS, "sqmqos_link_requests_total", NULL, SQ_COUNTER, "Requests sent over links.") \
 	X(CONFLICTS, "sqmqos_link_conflicts_total", NULL, SQ_COUNTER, "Requests answered 409.") \
-	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, "Clients disconnected because their session was taken over.")
+	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, \
+	    "Clients disconnected because their session was taken over.")
 
 #define SQ_SIDECAR_METRIC_ENUM(sym, name, labels, type, help) SQ_M_##sym,
 enum sq_sidecar_metric { SQ_SIDECAR_METRICS(SQ_SIDECAR_METRIC_ENUM) SQ_M_COUNT };

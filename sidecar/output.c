@@ -40,7 +40,9 @@ sq_output_ref(struct sq_output *o, struct sq_block *block, const void *p, size_t
 		o->refs = sq_xrealloc(o->refs, o->refs_cap * sizeof *o->refs);
 	}
 	o->refs[o->n_refs++] = (struct sq_output_ref){.after = o->buf_done + sq_buf_len(&o->buf),
-	    .block = sq_block_ref(block), .p = p, .len = len};
+	    .block = sq_block_ref(block),
+	    .p = p,
+	    .len = len};
 	o->queued += len;
 }
 
@@ -71,8 +73,8 @@ output_gather(const struct sq_output *o, struct iovec *iov)
 			p += stop - at;
 			at = stop;
 		} else {
-			iov[n++] = (struct iovec){(void *)(uintptr_t)o->refs[ref].p,
-			    o->refs[ref].len};
+			iov[n++] = (struct iovec){
+			    (void *)(uintptr_t)o->refs[ref].p, o->refs[ref].len};
 			ref++;
 		}
 	}
@@ -88,7 +90,7 @@ output_advance(struct sq_output *o, size_t n)
 	o->written += n;
 	while (n > 0) {
 		uint64_t buffered = done < o->n_refs ? o->refs[done].after - o->buf_done
-		                                     : sq_buf_len(&o->buf);
+						     : sq_buf_len(&o->buf);
 		size_t take = buffered < n ? (size_t)buffered : n;
 
 		sq_buf_drain(&o->buf, take);
@@ -142,8 +144,8 @@ output_rest(struct sq_output *o, struct sq_output_cache *cache)
 }
 
 int
-sq_output_write(struct sq_output *o, struct sq_output_cache *cache, int fd, uint64_t *msgs,
-    uint64_t *bytes)
+sq_output_write(
+    struct sq_output *o, struct sq_output_cache *cache, int fd, uint64_t *msgs, uint64_t *bytes)
 {
 	struct iovec iov[IOV_N];
 	int rc = 0;
@@ -152,7 +154,7 @@ sq_output_write(struct sq_output *o, struct sq_output_cache *cache, int fd, uint
 		size_t want = 0;
 		int n = output_gather(o, iov);
 		ssize_t got = n == 1 ? write(fd, iov[0].iov_base, iov[0].iov_len)
-		                     : writev(fd, iov, n);
+				     : writev(fd, iov, n);
 
 		if (got < 0 && errno == EINTR)
 			continue;

@@ -28,12 +28,12 @@ struct sq_output_ref;
 
 struct sq_output {
 	struct sq_buf buf;
-	uint64_t buf_done;  /* bytes of 'buf' that were written, ever */
+	uint64_t buf_done; /* bytes of 'buf' that were written, ever */
 	struct sq_output_ref *refs;
 	uint32_t n_refs, refs_cap;
 	uint64_t queued, written; /* bytes, ever */
 	struct sq_output_mark mark[2];
-	bool sealed;        /* the first mark takes no more */
+	bool sealed; /* the first mark takes no more */
 };
 
 /* Room for 'n' bytes; the caller adds what he wrote with sq_output_commit(). */

@@ -149,8 +149,8 @@ pool_on_reap(EV_P_ struct ev_timer *w, int revents)
 	(void)EV_A, (void)revents;
 	ev_timer_stop(p->loop, w);
 	SQ_LIST_FOR_EACH_SAFE(m, &p->members, struct member, node)
-	if (m->uplink != NULL && sq_uplink_ended(m->uplink) != NULL)
-		member_down(m);
+		if (m->uplink != NULL && sq_uplink_ended(m->uplink) != NULL)
+			member_down(m);
 }
 
 static void
@@ -199,7 +199,7 @@ static const struct sq_uplink_hooks member_hooks = {
 static bool
 seat_shared(const struct member *m)
 {
-	SQ_LIST_FOR_EACH (it, &m->pool->members, struct member, node)
+	SQ_LIST_FOR_EACH(it, &m->pool->members, struct member, node)
 		if (it != m && it->seat == m->seat && it->up && !it->draining &&
 		    it->broker == m->seat->broker)
 			return true;
@@ -386,7 +386,7 @@ pool_on_names(void *owner)
 {
 	struct sq_pool *p = owner;
 
-	SQ_LIST_FOR_EACH (m, &p->members, struct member, node)
+	SQ_LIST_FOR_EACH(m, &p->members, struct member, node)
 		if (m->waiting)
 			member_dial(m);
 	pool_fill(p);
@@ -415,7 +415,7 @@ pool_on_flush(EV_P_ struct ev_prepare *w, int revents)
 	struct sq_pool *p = SQ_CONTAINER_OF(w, struct sq_pool, flush);
 
 	(void)EV_A, (void)revents;
-	SQ_LIST_FOR_EACH (m, &p->members, struct member, node)
+	SQ_LIST_FOR_EACH(m, &p->members, struct member, node)
 		if (m->uplink != NULL)
 			sq_uplink_flush(m->uplink);
 }
@@ -494,8 +494,7 @@ sq_pool_free(struct sq_pool **pp)
 	*pp = NULL;
 	if (p == NULL)
 		return;
-	SQ_LIST_FOR_EACH_SAFE(m, &p->members, struct member, node)
-	{
+	SQ_LIST_FOR_EACH_SAFE(m, &p->members, struct member, node) {
 		if (m->up)
 			sq_metric_add(p->cfg.metrics, SQ_M_LINKS, -1);
 		member_free(m);
@@ -524,7 +523,7 @@ pool_lot(struct sq_pool *p, uint64_t bound)
 static struct sq_uplink *
 pool_usable(struct sq_pool *p, uint64_t i)
 {
-	SQ_LIST_FOR_EACH (m, &p->members, struct member, node)
+	SQ_LIST_FOR_EACH(m, &p->members, struct member, node)
 		if (m->uplink != NULL && sq_uplink_usable(m->uplink) && i-- == 0)
 			return m->uplink;
 	return NULL;
@@ -554,7 +553,7 @@ sq_pool_ready(struct sq_pool *p, struct sq_buf *why)
 	bool open = false;
 	size_t before = sq_buf_len(why);
 
-	SQ_LIST_FOR_EACH (m, &p->members, struct member, node)
+	SQ_LIST_FOR_EACH(m, &p->members, struct member, node)
 		open = open || m->up;
 	sq_brokers_report(p->brokers, why);
 	if (!open && sq_buf_len(why) == before)

@@ -43,14 +43,14 @@ struct sq_answer {
 
 /* A request; the caller owns it and what it points to until done() is called. */
 struct sq_request {
-	struct sq_list node;    /* the pool's while it is queued or in flight */
-	bool put;               /* PUT, else POST */
-	const char *path;       /* NUL-terminated, with query */
+	struct sq_list node; /* the pool's while it is queued or in flight */
+	bool put;            /* PUT, else POST */
+	const char *path;    /* NUL-terminated, with query */
 	struct iovec body[2];
 	unsigned n_body;
 	void (*done)(struct sq_request *, const struct sq_answer *); /* exactly once */
-	void *priv;             /* the pool's */
-	struct sq_uplink *link; /* the pool's */
+	void *priv;                                                  /* the pool's */
+	struct sq_uplink *link;                                      /* the pool's */
 };
 
 struct sq_pool_events {
@@ -65,23 +65,23 @@ struct sq_pool_events {
 	void (*down)(void *owner, struct sq_uplink *);
 	/* A deliver frame.  When 'block' is not NULL the image lies in it and may be
 	 * kept by a reference; else the image is valid during the call only. */
-	void (*deliver)(void *owner, struct sq_uplink *, const struct sq_deliver *,
-	    struct sq_block *block);
+	void (*deliver)(
+	    void *owner, struct sq_uplink *, const struct sq_deliver *, struct sq_block *block);
 	void (*detached)(void *owner, struct sq_uplink *, uint64_t epoch, uint8_t reason);
 };
 
 /* What it points to must outlive the pool. */
 struct sq_pool_cfg {
-	const struct sq_strings *brokers; /* host:port, [v6]:port */
-	unsigned links_per_broker;        /* 1 or 2 */
-	unsigned brokers_max;             /* how many of them at a time */
-	bool tls;                         /* false: clear text with prior knowledge */
+	const struct sq_strings *brokers;  /* host:port, [v6]:port */
+	unsigned links_per_broker;         /* 1 or 2 */
+	unsigned brokers_max;              /* how many of them at a time */
+	bool tls;                          /* false: clear text with prior knowledge */
 	const char *ca_file, *server_name; /* server_name NULL: the host's name */
-	const char *token_file;           /* NULL or empty: none; read again when it changes */
+	const char *token_file;            /* NULL or empty: none; read again when it changes */
 	uint64_t backoff_min_ms, backoff_max_ms, dial_timeout_ms;
-	uint64_t silence_ms;              /* no frame for so long: the link is dead */
-	uint64_t max_age_ms;              /* 0: no limit */
-	uint32_t max_frame;               /* bytes of a deliver frame */
+	uint64_t silence_ms; /* no frame for so long: the link is dead */
+	uint64_t max_age_ms; /* 0: no limit */
+	uint32_t max_frame;  /* bytes of a deliver frame */
 	const struct sq_metrics *metrics;
 };
 

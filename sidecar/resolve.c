@@ -185,7 +185,7 @@ resolver_watch(void *arg, ares_socket_t fd, int readable, int writable)
 	struct sq_resolver *r = arg;
 	struct resolver_socket *s = NULL;
 
-	SQ_LIST_FOR_EACH (it, &r->sockets, struct resolver_socket, node)
+	SQ_LIST_FOR_EACH(it, &r->sockets, struct resolver_socket, node)
 		if (it->io.fd == fd)
 			s = it;
 	if (s != NULL)
@@ -342,13 +342,11 @@ sq_resolver_free(struct sq_resolver **rp)
 	resolver_close(r);
 	ev_timer_stop(r->loop, &r->report);
 	sq_list_splice(&r->finished, &r->flying);
-	SQ_LIST_FOR_EACH_SAFE(q, &r->finished, struct resolver_lookup, node)
-	{
+	SQ_LIST_FOR_EACH_SAFE(q, &r->finished, struct resolver_lookup, node) {
 		free(q->addrs);
 		free(q);
 	}
-	SQ_LIST_FOR_EACH_SAFE(s, &r->sockets, struct resolver_socket, node)
-	{
+	SQ_LIST_FOR_EACH_SAFE(s, &r->sockets, struct resolver_socket, node) {
 		ev_io_stop(r->loop, &s->io);
 		free(s);
 	}

@@ -53,8 +53,8 @@ session_by_client(const struct sq_hub *h, const char *client_id, uint64_t hash)
 static void
 session_show(struct sq_session *s)
 {
-	sq_htab_insert(&s->hub->by_client, &s->client_node,
-	    sq_hash(s->client_id, strlen(s->client_id)));
+	sq_htab_insert(
+	    &s->hub->by_client, &s->client_node, sq_hash(s->client_id, strlen(s->client_id)));
 	s->in_clients = true;
 }
 
@@ -432,7 +432,9 @@ sq_session_detached(struct sq_session *s, uint8_t reason)
 			sq_lane_out_unhold(s->lane[i]);
 	}
 	if (s->client != NULL)
-		sq_client_end(s->client, reason == 0x8e ? SQ_END_TAKEN_OVER
-		    : reason == 0x97 ? SQ_END_QUOTA : SQ_END_ADMIN);
+		sq_client_end(s->client,
+		    reason == 0x8e       ? SQ_END_TAKEN_OVER
+			: reason == 0x97 ? SQ_END_QUOTA
+					 : SQ_END_ADMIN);
 	sq_session_end(s);
 }

@@ -21,20 +21,20 @@ struct sq_hub;
 struct sq_session;
 
 struct sq_session_params {
-	const char *client_id;    /* at most SQ_KEY_PART_MAX bytes */
-	uint8_t version;          /* enum sq_mqtt_version */
+	const char *client_id; /* at most SQ_KEY_PART_MAX bytes */
+	uint8_t version;       /* enum sq_mqtt_version */
 	bool clean_start, keeper;
-	bool durable;             /* may go on, or be there already: its key has no pod */
+	bool durable; /* may go on, or be there already: its key has no pod */
 	uint32_t expiry_s;
 	uint16_t receive_max;
-	struct sq_block *will;    /* an image; the session takes the reference.  NULL: none */
+	struct sq_block *will; /* an image; the session takes the reference.  NULL: none */
 	uint32_t will_delay_s;
 };
 
 /* Opens a session for 'client' (NULL: the keeper).  An older connection of the
  * same client id is told that it was taken over. */
-struct sq_session *sq_session_open(struct sq_hub *, const struct sq_session_params *,
-    struct sq_client *);
+struct sq_session *
+sq_session_open(struct sq_hub *, const struct sq_session_params *, struct sq_client *);
 /* The client is gone.  'will': publish it (now or after its delay).  The session
  * frees itself; the caller forgets it. */
 void sq_session_leave(struct sq_session *, bool will, uint32_t expiry_s);
@@ -45,8 +45,8 @@ int sq_session_release(struct sq_session *, uint16_t packet_id) SQ_MUST_CHECK;
 /* 'entries' and 'count' as in the packet; 'sub_id' 0: none. */
 int sq_session_subscribe(struct sq_session *, uint16_t packet_id, uint32_t count,
     struct sq_bytes entries, uint32_t sub_id) SQ_MUST_CHECK;
-int sq_session_unsubscribe(struct sq_session *, uint16_t packet_id, uint32_t count,
-    struct sq_bytes filters) SQ_MUST_CHECK;
+int sq_session_unsubscribe(
+    struct sq_session *, uint16_t packet_id, uint32_t count, struct sq_bytes filters) SQ_MUST_CHECK;
 /* The client's PUBACK, PUBREC or PUBCOMP. */
 void sq_session_ack(struct sq_session *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason);
 /* QoS 0 deliveries were written, or dropped with the client's output. */
@@ -54,8 +54,7 @@ void sq_session_written(struct sq_session *, uint64_t msgs, uint64_t bytes);
 
 /* A declared binding to make or to end; answered by sq_declared_answer() with
  * 'token' and a code per entry.  Made again by sq_declared_attached(). */
-void sq_session_declare(struct sq_session *, const struct sq_sub *subs, uint16_t n,
-    uint32_t token);
+void sq_session_declare(struct sq_session *, const struct sq_sub *subs, uint16_t n, uint32_t token);
 
 const char *sq_session_client_id(const struct sq_session *);
 struct sq_client *sq_session_client(const struct sq_session *);

@@ -57,8 +57,10 @@ static void
 attach_lanes(struct sq_session *s, const struct sq_attached *a, bool same, bool first)
 {
 	for (int i = 0; i < SQ_LANES; i++) {
-		struct sq_lane_attach la = {.last = a->last[i], .same = same,
-		    .clean = first && s->clean_start, .run = sq_random_u64()};
+		struct sq_lane_attach la = {.last = a->last[i],
+		    .same = same,
+		    .clean = first && s->clean_start,
+		    .run = sq_random_u64()};
 
 		s->last[i] = a->last[i];
 		if (s->lane[i] == NULL)
@@ -86,8 +88,8 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	attach_lanes(s, a, same, first);
 	sq_inbox_attached(s->inbox, a);
 	if (first && s->client != NULL)
-		sq_client_attached(s->client, a->present && !s->clean_start, a->max_packet,
-		    a->expiry_s);
+		sq_client_attached(
+		    s->client, a->present && !s->clean_start, a->max_packet, a->expiry_s);
 	if (!first && !same)
 		SQ_INFO("session", "client %s: the broker has lost the session, making it again",
 		    s->client_id);
@@ -126,8 +128,8 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 		if (s->incarnation == 0)
 			s->put_sent = false;
 		if (s->client != NULL)
-			sq_client_refuse(s->client, SQ_MQTT_RC_NOT_AUTHORIZED,
-			    "not authorized by the broker");
+			sq_client_refuse(
+			    s->client, SQ_MQTT_RC_NOT_AUTHORIZED, "not authorized by the broker");
 		if (s->state == SQ_SESSION_ENDED)
 			return;
 		if (s->failures == 0)
@@ -181,8 +183,7 @@ sq_session_attach(struct sq_session *s)
 	a.link = sq_uplink_id(link);
 	a.flags = (uint8_t)((s->clean_start ? SQ_ATTACH_CLEAN_START : 0) |
 	    (s->will != NULL ? SQ_ATTACH_WILL : 0) |
-	    (s->version == SQ_MQTT_V5 ? SQ_ATTACH_MQTT5 : 0) |
-	    (s->keeper ? SQ_ATTACH_KEEPER : 0) |
+	    (s->version == SQ_MQTT_V5 ? SQ_ATTACH_MQTT5 : 0) | (s->keeper ? SQ_ATTACH_KEEPER : 0) |
 	    (s->leaving && s->incarnation != 0 ? SQ_ATTACH_GONE : 0));
 	a.expiry_s = s->expiry_s;
 	a.incarnation = s->incarnation;

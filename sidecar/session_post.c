@@ -34,8 +34,8 @@ sq_session_post_new(struct sq_session *s, size_t size, const char *what)
 	memset(p, 0, size);
 	memcpy(path, s->path, base + 1);
 	if (what != NULL)
-		snprintf(path + base, tail, "/%s?epoch=%016llx", what,
-		    (unsigned long long)s->epoch);
+		snprintf(
+		    path + base, tail, "/%s?epoch=%016llx", what, (unsigned long long)s->epoch);
 	sq_list_init(&p->req.node);
 	p->req.path = path;
 	p->session = s;
@@ -80,19 +80,21 @@ sq_session_fail_posts(struct sq_hub *h)
 }
 
 bool
-sq_session_refused(struct sq_session *s, const struct sq_session_post *p,
-    const struct sq_answer *ans)
+sq_session_refused(
+    struct sq_session *s, const struct sq_session_post *p, const struct sq_answer *ans)
 {
 	if (ans->status == 409)
 		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
 	if (p->attach_seq != s->attach_seq || s->state != SQ_SESSION_ATTACHED)
 		return false; /* of an older attachment: nothing follows from it */
 	switch (ans->status) {
-	case 0:   /* the stream alone, or its link, which will say so */
+	case 0: /* the stream alone, or its link, which will say so */
 	case 429:
 	case 503:
-		s->due_pause = sq_hub_now(s->hub) + (ans->retry_after_ms != 0
-		    ? ans->retry_after_ms : ans->status == 0 ? PAUSE_MS : PAUSE_BUSY_MS);
+		s->due_pause = sq_hub_now(s->hub) +
+		    (ans->retry_after_ms != 0  ? ans->retry_after_ms
+			    : ans->status == 0 ? PAUSE_MS
+					       : PAUSE_BUSY_MS);
 		sq_session_wake(s);
 		return true;
 	case 409:
@@ -121,12 +123,12 @@ sq_session_refused(struct sq_session *s, const struct sq_session_post *p,
 /* MQTT 3.1.1 can't refuse a publish.  True: the message is kept, to be sent
  * again; else the connection ends. */
 static bool
-outcome_v3(struct sq_session *s, struct sq_lane_out *l, const struct sq_lane_outcome *o,
-    uint64_t now_ms)
+outcome_v3(
+    struct sq_session *s, struct sq_lane_out *l, const struct sq_lane_outcome *o, uint64_t now_ms)
 {
 	if (o->reason != SQ_MQTT_RC_QUOTA_EXCEEDED && o->reason != SQ_MQTT_RC_UNSPECIFIED) {
-		SQ_WARN("session", "client %s: publish refused with 0x%02x", s->client_id,
-		    o->reason);
+		SQ_WARN(
+		    "session", "client %s: publish refused with 0x%02x", s->client_id, o->reason);
 		sq_client_end(s->client, SQ_END_MESSAGE_REFUSED);
 		return false;
 	}
@@ -202,8 +204,8 @@ batch_refused(struct sq_session *s, struct batch_post *p, const struct sq_answer
 		rc = sq_lane_out_run_lost(l, &p->flight);
 		settled = rc == 0;
 	} else if (ans->status == 413) {
-		SQ_WARN("session", "client %s: a message is above the broker's limit",
-		    s->client_id);
+		SQ_WARN(
+		    "session", "client %s: a message is above the broker's limit", s->client_id);
 		rc = sq_lane_out_too_big(l, &p->flight, SQ_MQTT_RC_IMPLEMENTATION);
 		settled = rc == 0;
 	} else {

@@ -21,38 +21,38 @@ enum sq_session_state {
 
 struct sq_session {
 	struct sq_hub *hub;
-	struct sq_client *client;      /* NULL: gone, or the keeper */
-	struct sq_list all;            /* hub->sessions, hub->reap */
-	struct sq_list turn;           /* hub->turns */
-	struct sq_list place;          /* hub->waiting, or its link's sessions */
+	struct sq_client *client; /* NULL: gone, or the keeper */
+	struct sq_list all;       /* hub->sessions, hub->reap */
+	struct sq_list turn;      /* hub->turns */
+	struct sq_list place;     /* hub->waiting, or its link's sessions */
 	struct sq_hnode epoch_node, client_node;
 	struct sq_heap_node timer;
 	struct sq_session *older, *newer; /* connections of the same client id */
-	char *path;                    /* "/v1/sessions/<key>" */
+	char *path;                       /* "/v1/sessions/<key>" */
 	char *client_id;
-	struct sq_uplink *link;        /* where it is attached */
+	struct sq_uplink *link; /* where it is attached */
 	uint64_t ordinal, epoch, incarnation;
 	uint64_t due_attach, due_pause, due_retry, due_linger; /* 0: none */
-	uint64_t last[SQ_LANES];       /* from the attach, for lanes not made yet */
+	uint64_t last[SQ_LANES]; /* from the attach, for lanes not made yet */
 	struct sq_lane_out *lane[SQ_LANES];
 	struct sq_inbox *inbox;
 	struct sq_block *will;
-	struct sq_list subreqs;        /* struct subreq, session_subs.c */
-	struct sq_htab subs;           /* what the client has subscribed to */
+	struct sq_list subreqs; /* struct subreq, session_subs.c */
+	struct sq_htab subs;    /* what the client has subscribed to */
 	size_t subreq_bytes, backlog;
 	uint64_t attached_ms;
 	uint32_t attempt, failures, requests;
-	uint32_t attach_seq;           /* attachments so far */
+	uint32_t attach_seq; /* attachments so far */
 	uint32_t will_delay_s, expiry_s, max_packet;
-	uint32_t retry_ms;             /* backoff of a refused message */
-	uint32_t lane1_qos0;           /* messages of QoS 0 in lane 1 without an outcome */
+	uint32_t retry_ms;   /* backoff of a refused message */
+	uint32_t lane1_qos0; /* messages of QoS 0 in lane 1 without an outcome */
 	uint16_t receive_max;
 	uint8_t state, version;
 	bool clean_start, keeper, durable, leaving, publish_will, sub_flying;
-	bool put_sent;                 /* the broker may know this connection */
-	bool lane1_waits;              /* for what lane 0 has, to keep a topic's order */
-	bool recovered;                /* it goes on with what was before this attach */
-	bool in_clients;               /* in hub->by_client */
+	bool put_sent;    /* the broker may know this connection */
+	bool lane1_waits; /* for what lane 0 has, to keep a topic's order */
+	bool recovered;   /* it goes on with what was before this attach */
+	bool in_clients;  /* in hub->by_client */
 };
 
 /* Has the turn of 's' come at the end of this one. */
@@ -74,7 +74,7 @@ void sq_session_post_detach(struct sq_session *);
 /* session_post.c: the head of each request of ours, with its own path. */
 struct sq_session_post {
 	struct sq_request req;
-	struct sq_list all;     /* hub->posts */
+	struct sq_list all; /* hub->posts */
 	struct sq_session *session;
 	struct sq_uplink *link; /* dead when the answer has status 0 */
 	uint32_t attach_seq;    /* which attachment it was made under */
@@ -90,8 +90,8 @@ void sq_session_post_lanes(struct sq_session *, uint64_t now_ms);
 void sq_session_post_settlements(struct sq_session *);
 /* What an answer other than 2xx means for the attachment; true: the request may
  * be sent again under it. */
-bool sq_session_refused(struct sq_session *, const struct sq_session_post *,
-    const struct sq_answer *);
+bool
+sq_session_refused(struct sq_session *, const struct sq_session_post *, const struct sq_answer *);
 void sq_session_flush_pubrels(struct sq_session *);
 bool sq_session_flushed(const struct sq_session *);
 /* The outcomes that have come go to the client. */

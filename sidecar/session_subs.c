@@ -17,7 +17,7 @@ enum {
 	SUBREQ_BYTES_MAX = 262144, /* of a session that waits to be asked; then EAGAIN */
 	POST_BYTES_MAX = 65536,    /* of a request, unless it is one packet's */
 	PACKET_ENTRIES_MAX = 2048,
-	CODE_ASK = 0xff,           /* the broker's answer goes here */
+	CODE_ASK = 0xff, /* the broker's answer goes here */
 };
 
 /* What came in one packet, or one declaration. */
@@ -26,7 +26,7 @@ struct subreq {
 	uint8_t op;           /* SQ_SUB_SUBSCRIBE or SQ_SUB_UNSUBSCRIBE */
 	bool declared, again; /* 'again': the client knows nothing of it */
 	uint16_t packet_id;
-	uint16_t n, n_ask;    /* entries; of which are asked for */
+	uint16_t n, n_ask; /* entries; of which are asked for */
 	uint32_t token;
 	uint8_t *codes;
 	struct sq_buf entries;
@@ -174,8 +174,8 @@ subreq_start(struct sq_session *s, struct subreq *r)
 		subreq_queue(s, r, false);
 		return;
 	}
-	sq_client_suback(s->client, r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK
-	    : SQ_MQTT_UNSUBACK, r->packet_id, r->codes, r->n);
+	sq_client_suback(s->client, r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK : SQ_MQTT_UNSUBACK,
+	    r->packet_id, r->codes, r->n);
 	subreq_free(r);
 }
 
@@ -208,10 +208,11 @@ sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
 	}
 	r = subreq_new(SQ_SUB_SUBSCRIBE, packet_id, (uint16_t)count);
 	for (uint16_t i = 0; i < count && sq_mqtt_sub_next(&entries, &in); i++) {
-		struct sq_sub sub = {.op = SQ_SUB_SUBSCRIBE, .sub_id = sub_id,
-		    .filter = in.filter, .options = (uint8_t)(in.qos |
-		    (in.no_local ? 4 : 0) | (in.retain_as_published ? 8 : 0) |
-		    in.retain_handling << 4)};
+		struct sq_sub sub = {.op = SQ_SUB_SUBSCRIBE,
+		    .sub_id = sub_id,
+		    .filter = in.filter,
+		    .options = (uint8_t)(in.qos | (in.no_local ? 4 : 0) |
+			(in.retain_as_published ? 8 : 0) | in.retain_handling << 4)};
 
 		if (sq_topic_filter_parse(in.filter, &f, NULL) != 0)
 			r->codes[i] = SQ_MQTT_RC_FILTER_INVALID;
@@ -225,8 +226,8 @@ sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
 }
 
 int
-sq_session_unsubscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
-    struct sq_bytes filters)
+sq_session_unsubscribe(
+    struct sq_session *s, uint16_t packet_id, uint32_t count, struct sq_bytes filters)
 {
 	struct sq_bytes filter;
 	struct sq_topic_filter f;
@@ -277,7 +278,8 @@ sq_session_resubscribe(struct sq_session *s)
 	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = sq_htab_walk(&s->subs, n)) {
 		const struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
 		/* No retained messages again: the client would notice. */
-		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE, .sub_id = sub->sub_id,
+		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE,
+		    .sub_id = sub->sub_id,
 		    .options = (uint8_t)((sub->options & 0x0f) | 2 << 4),
 		    .filter = {(const unsigned char *)sub->filter, sub->len}};
 
@@ -302,8 +304,7 @@ sq_session_resubscribe(struct sq_session *s)
 
 /* An entry was answered: what the client has subscribed to follows. */
 static void
-subreq_remember(struct sq_session *s, const struct subreq *r, const struct sq_sub *e,
-    uint8_t code)
+subreq_remember(struct sq_session *s, const struct subreq *r, const struct sq_sub *e, uint8_t code)
 {
 	if (r->op == SQ_SUB_UNSUBSCRIBE)
 		subs_remove(s, e->filter);
@@ -333,8 +334,9 @@ subreq_answer(struct sq_session *s, struct subreq *r, const unsigned char *codes
 	if (r->declared)
 		sq_declared_answer(s->hub->declared, s, r->token, r->codes, r->n);
 	else if (!r->again && s->client != NULL)
-		sq_client_suback(s->client, r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK
-		    : SQ_MQTT_UNSUBACK, r->packet_id, r->codes, r->n);
+		sq_client_suback(s->client,
+		    r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK : SQ_MQTT_UNSUBACK, r->packet_id,
+		    r->codes, r->n);
 }
 
 static void
@@ -404,8 +406,9 @@ sq_session_post_subs(struct sq_session *s)
 	SQ_LIST_FOR_EACH_SAFE(r, &s->subreqs, struct subreq, node) {
 		size_t len = sq_buf_len(&r->entries);
 
-		if (n != 0 && (n + r->n_ask > PACKET_ENTRIES_MAX ||
-		    sq_buf_len(&p->body) + len > POST_BYTES_MAX))
+		if (n != 0 &&
+		    (n + r->n_ask > PACKET_ENTRIES_MAX ||
+			sq_buf_len(&p->body) + len > POST_BYTES_MAX))
 			break;
 		sq_list_remove(&r->node);
 		sq_list_push_back(&p->subreqs, &r->node);

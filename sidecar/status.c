@@ -21,7 +21,7 @@ struct sq_status {
 	ev_timer timer;
 	atomic_uint_fast64_t turned_ms; /* when the loop last turned */
 	atomic_bool ready;
-	pthread_mutex_t lock;           /* of 'why' */
+	pthread_mutex_t lock; /* of 'why' */
 	struct sq_buf why;
 };
 
@@ -82,8 +82,8 @@ status_live(void *owner, struct sq_buf *why)
 
 	if (age_ms < STUCK_MS)
 		return true;
-	sq_buf_printf(why, "the loop has not turned for %llu s\n",
-	    (unsigned long long)(age_ms / 1000));
+	sq_buf_printf(
+	    why, "the loop has not turned for %llu s\n", (unsigned long long)(age_ms / 1000));
 	return false;
 }
 
@@ -119,11 +119,11 @@ struct sq_admin *
 sq_status_serve(struct sq_status *s, const char *listen, struct sq_buf *err)
 {
 	struct sq_admin_cfg cfg = {
-		.listen = listen,
-		.metrics = s->hub->metrics,
-		.ready = status_ready,
-		.live = status_live,
-		.owner = s,
+	    .listen = listen,
+	    .metrics = s->hub->metrics,
+	    .ready = status_ready,
+	    .live = status_live,
+	    .owner = s,
 	};
 
 	return sq_admin_start(&cfg, err);

@@ -348,8 +348,7 @@ sq_uplink_free(struct sq_uplink **lp)
 	nghttp2_session_del(l->session);
 	sq_conn_free(&l->conn);
 	sq_list_splice(&l->spare, &l->live);
-	SQ_LIST_FOR_EACH_SAFE(s, &l->spare, struct uplink_stream, node)
-	{
+	SQ_LIST_FOR_EACH_SAFE(s, &l->spare, struct uplink_stream, node) {
 		sq_block_unref(&s->auth);
 		sq_buf_fini(&s->body);
 		free(s);

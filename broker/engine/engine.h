@@ -33,21 +33,21 @@ struct sq_txn;
 
 /* A message in a queue. */
 struct sq_item {
-	struct sq_msg msg;         /* a reference */
-	struct sq_block *subs;     /* subscription identifiers, u32 each, or NULL; a reference */
+	struct sq_msg msg;     /* a reference */
+	struct sq_block *subs; /* subscription identifiers, u32 each, or NULL; a reference */
 	struct sq_origin origin;
-	uint64_t seq;              /* place in its queue; the engine's */
-	uint64_t expires_ms;       /* on the workers' clock; 0: never */
-	uint8_t qos;               /* of this delivery */
-	bool retain;               /* as the subscriber shall see it */
-	uint16_t attempts;         /* times that it came back from a consumer */
+	uint64_t seq;        /* place in its queue; the engine's */
+	uint64_t expires_ms; /* on the workers' clock; 0: never */
+	uint8_t qos;         /* of this delivery */
+	bool retain;         /* as the subscriber shall see it */
+	uint16_t attempts;   /* times that it came back from a consumer */
 };
 
 void sq_item_fini(struct sq_item *);
 
 struct sq_queue_cfg {
-	const char *name;          /* for logs and the store; copied */
-	struct sq_worker *owner;   /* whose thread hands items out */
+	const char *name;        /* for logs and the store; copied */
+	struct sq_worker *owner; /* whose thread hands items out */
 	uint32_t max_msgs;
 	uint64_t max_bytes;        /* of images */
 	enum sq_overflow overflow; /* resolved: not SQ_OVERFLOW_DEFAULT */
@@ -133,8 +133,8 @@ struct sq_engine_ops {
 	bool (*pass)(struct sq_txn *, struct sq_consumer *c, struct sq_item *item);
 	/* Settles an item that was handed out.  SQ_REQUEUE and SQ_UNTRIED take the
 	 * references of 'item'; otherwise only its seq and size count. */
-	void (*settle)(struct sq_txn *, struct sq_queue *, struct sq_item *item,
-	    enum sq_settle_how how);
+	void (*settle)(
+	    struct sq_txn *, struct sq_queue *, struct sq_item *item, enum sq_settle_how how);
 	/* Ends the building of the transaction; done() follows. */
 	void (*commit)(struct sq_txn *);
 

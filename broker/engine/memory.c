@@ -160,7 +160,7 @@ queue_kick(struct sq_queue *q)
 static struct sq_consumer *
 queue_next_consumer(struct sq_queue *q)
 {
-	SQ_LIST_FOR_EACH (c, &q->consumers, struct sq_consumer, node) {
+	SQ_LIST_FOR_EACH(c, &q->consumers, struct sq_consumer, node) {
 		if (c->demand == 0)
 			continue;
 		sq_list_remove(&c->node); /* it goes to the back of the row */
@@ -508,20 +508,20 @@ memory_close(struct sq_engine *e)
 }
 
 const struct sq_engine_ops sq_engine_memory = {
-	.name = "memory",
-	.durable = false,
-	.open = memory_open,
-	.close = memory_close,
-	.queue_open = memory_queue_open,
-	.queue_delete = memory_queue_delete,
-	.queue_full = memory_queue_full,
-	.queue_busy = memory_queue_busy,
-	.queue_depth = memory_queue_depth,
-	.put = memory_put,
-	.pass = memory_pass,
-	.settle = memory_settle,
-	.commit = memory_commit,
-	.consume = memory_consume,
-	.demand = memory_demand,
-	.cancel = memory_cancel,
+    .name = "memory",
+    .durable = false,
+    .open = memory_open,
+    .close = memory_close,
+    .queue_open = memory_queue_open,
+    .queue_delete = memory_queue_delete,
+    .queue_full = memory_queue_full,
+    .queue_busy = memory_queue_busy,
+    .queue_depth = memory_queue_depth,
+    .put = memory_put,
+    .pass = memory_pass,
+    .settle = memory_settle,
+    .commit = memory_commit,
+    .consume = memory_consume,
+    .demand = memory_demand,
+    .cancel = memory_cancel,
 };

@@ -199,5 +199,5 @@ sq_conns_tick(struct sq_front_worker *p, uint64_t now_ms)
 	conns_rest(p);
 	sq_auth_refresh(p->auth);
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
-	conn_age(c, now_ms);
+		conn_age(c, now_ms);
 }

@@ -226,7 +226,7 @@ sq_front_serve(struct sq_front *f, struct sq_broker *broker)
 static void
 part_move(struct sq_front_worker *p)
 {
-	SQ_LIST_FOR_EACH (c, &p->conns, struct sq_conn, node)
+	SQ_LIST_FOR_EACH(c, &p->conns, struct sq_conn, node)
 		sq_conn_move(c, p->front->cfg.move_ms);
 }
 
@@ -240,7 +240,7 @@ static void
 part_drain(struct sq_front_worker *p)
 {
 	sq_conn_unlisten(p);
-	SQ_LIST_FOR_EACH (c, &p->conns, struct sq_conn, node)
+	SQ_LIST_FOR_EACH(c, &p->conns, struct sq_conn, node)
 		sq_conn_move(c, 0);
 }
 
@@ -282,8 +282,7 @@ part_goaway(struct sq_front_worker *p)
 	p->serving = false;
 	sq_conn_unlisten(p);
 	h2o_context_request_shutdown(sq_worker_context(p->worker));
-	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
-	{
+	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node) {
 		if (c->stream != NULL)
 			sq_deliveries_end(c->stream);
 	}
@@ -293,7 +292,7 @@ static void
 part_kill(struct sq_front_worker *p)
 {
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
-	sq_conn_kill(c);
+		sq_conn_kill(c);
 }
 
 static void

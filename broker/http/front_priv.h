@@ -34,8 +34,8 @@ struct sq_front_worker {
 	unsigned n_spare;
 	uint64_t calls, calls_seen; /* started so far, and when last looked at */
 	bool rests;                 /* gave back what the last load left */
-	uint64_t second_ms;  /* the next look at all connections */
-	atomic_uint running; /* calls with the broker; written here only */
+	uint64_t second_ms;         /* the next look at all connections */
+	atomic_uint running;        /* calls with the broker; written here only */
 };
 
 struct sq_front {

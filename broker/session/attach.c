@@ -28,12 +28,14 @@ attach_order(struct sq_session *s, const struct sq_attach *a)
 	if (s->instance == 0)
 		return SQ_CONFLICT_NONE;
 	if (a->instance == s->instance) {
-		if (a->ordinal > s->ordinal || (a->ordinal == s->ordinal && a->attempt > s->attempt))
+		if (a->ordinal > s->ordinal ||
+		    (a->ordinal == s->ordinal && a->attempt > s->attempt))
 			return SQ_CONFLICT_NONE;
 		return SQ_CONFLICT_EPOCH;
 	}
 	old = attach_superseded(s, a->instance);
-	return old != NULL && a->ordinal <= old->ordinal ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_NONE;
+	return old != NULL && a->ordinal <= old->ordinal ? SQ_CONFLICT_SUPERSEDED
+							 : SQ_CONFLICT_NONE;
 }
 
 /* Whether a sidecar whose client has left may attach: to what it still holds.  A
@@ -176,14 +178,14 @@ sq_attach_finish(struct sq_session *s)
 	fresh = a.incarnation != s->incarnation;
 	attach_take(s, c, &a);
 	out = (struct sq_attached){
-		.epoch = s->epoch,
-		.incarnation = s->incarnation,
-		.store = s->shard->broker->store,
-		.present = s->present,
-		.max_packet = s->shard->broker->cfg.max_packet,
-		.expiry_s = s->expiry_s,
-		.last = {s->lanes[0].last, s->lanes[1].last},
-		.n_held = (uint16_t)s->n_held,
+	    .epoch = s->epoch,
+	    .incarnation = s->incarnation,
+	    .store = s->shard->broker->store,
+	    .present = s->present,
+	    .max_packet = s->shard->broker->cfg.max_packet,
+	    .expiry_s = s->expiry_s,
+	    .last = {s->lanes[0].last, s->lanes[1].last},
+	    .n_held = (uint16_t)s->n_held,
 	};
 	out.n_open = sq_window_attach(s, &a, fresh, &ids);
 	sq_attached_encode(&c->out, &out, s->held, ids);

@@ -25,7 +25,8 @@ sq_group_unref(struct sq_group **gp)
 static struct sq_group *
 group_find(struct sq_broker *b, const char *name, uint64_t hash)
 {
-	for (struct sq_hnode *n = sq_htab_find(&b->groups, hash); n != NULL; n = sq_htab_next_same(n)) {
+	for (struct sq_hnode *n = sq_htab_find(&b->groups, hash); n != NULL;
+	     n = sq_htab_next_same(n)) {
 		struct sq_group *g = SQ_CONTAINER_OF(n, struct sq_group, node);
 
 		if (strcmp(g->name, name) == 0)
@@ -44,14 +45,15 @@ group_new(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t hash)
 	if (overflow == SQ_OVERFLOW_DEFAULT)
 		overflow = cfg->durable ? SQ_OVERFLOW_REJECT_PUBLISH : SQ_OVERFLOW_DROP_NEW;
 	q = (struct sq_queue_cfg){
-		.name = cfg->name,
-		.owner = b->shards[hash % b->n_shards].worker,
-		.max_msgs = cfg->max_length > 0 && cfg->max_length < b->cfg.queue_max_msgs
-		    ? cfg->max_length : b->cfg.queue_max_msgs,
-		.max_bytes = b->cfg.queue_max_bytes,
-		.overflow = overflow,
-		.max_attempts = cfg->max_attempts,
-		.durable = cfg->durable,
+	    .name = cfg->name,
+	    .owner = b->shards[hash % b->n_shards].worker,
+	    .max_msgs = cfg->max_length > 0 && cfg->max_length < b->cfg.queue_max_msgs
+		? cfg->max_length
+		: b->cfg.queue_max_msgs,
+	    .max_bytes = b->cfg.queue_max_bytes,
+	    .overflow = overflow,
+	    .max_attempts = cfg->max_attempts,
+	    .durable = cfg->durable,
 	};
 	g->broker = b;
 	g->name = sq_xstrdup(cfg->name);
@@ -98,7 +100,7 @@ group_unlist(struct sq_group *g)
 
 	if (g->sink.shard != NULL)
 		sq_pace_end(g->sink.shard, &g->sink);
-	SQ_LIST_FOR_EACH_SAFE (gb, &g->bindings, struct sq_group_binding, node)
+	SQ_LIST_FOR_EACH_SAFE(gb, &g->bindings, struct sq_group_binding, node)
 		group_binding_free(g, gb);
 	sq_htab_remove(&g->broker->groups, &g->node);
 	g->listed = false;
@@ -125,7 +127,7 @@ sq_group_bind(struct sq_group *g, struct sq_space *space, const struct sq_topic_
 {
 	struct sq_group_binding *gb;
 
-	SQ_LIST_FOR_EACH (old, &g->bindings, struct sq_group_binding, node) {
+	SQ_LIST_FOR_EACH(old, &g->bindings, struct sq_group_binding, node) {
 		if (strcmp(old->name, name) == 0) {
 			old->refs++;
 			old->binding.max_qos = qos;
@@ -154,7 +156,7 @@ sq_group_unbind(struct sq_group *g, struct sq_group_binding *gb, bool keep)
 void
 sq_group_prune(struct sq_group *g)
 {
-	SQ_LIST_FOR_EACH_SAFE (gb, &g->bindings, struct sq_group_binding, node) {
+	SQ_LIST_FOR_EACH_SAFE(gb, &g->bindings, struct sq_group_binding, node) {
 		if (gb->refs == 0)
 			group_binding_free(g, gb);
 	}

@@ -21,13 +21,13 @@ struct sq_group {
 	struct sq_broker *broker;
 	atomic_uint refs;
 	char *name;
-	uint64_t id;               /* the queue, in targets */
+	uint64_t id; /* the queue, in targets */
 	struct sq_sink sink;
 	struct sq_list bindings;
-	unsigned n_subs;           /* subscriptions of live sessions */
-	bool durable;              /* outlives its last subscription by 'expiry_s' */
+	unsigned n_subs; /* subscriptions of live sessions */
+	bool durable;    /* outlives its last subscription by 'expiry_s' */
 	uint32_t expiry_s;
-	uint64_t empty_since_ms;   /* while n_subs is 0 */
+	uint64_t empty_since_ms; /* while n_subs is 0 */
 	bool listed;
 };
 

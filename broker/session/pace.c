@@ -60,7 +60,7 @@ sq_pace_taken(struct sq_shard *sh, struct sq_sink *sink)
 void
 sq_pace_end(struct sq_shard *sh, struct sq_sink *sink)
 {
-	SQ_LIST_FOR_EACH_SAFE (c, &sh->paced, struct sq_call, node) {
+	SQ_LIST_FOR_EACH_SAFE(c, &sh->paced, struct sq_call, node) {
 		if (c->pace == sink)
 			pace_release(c);
 	}

@@ -103,16 +103,16 @@ publish_wanted(const struct publish *p, const struct sq_binding *b)
 
 /* 'subs' is a reference, or NULL. */
 static void
-publish_put(struct publish *p, struct sq_sink *sink, uint8_t qos, bool as_published,
-    struct sq_block *subs)
+publish_put(
+    struct publish *p, struct sq_sink *sink, uint8_t qos, bool as_published, struct sq_block *subs)
 {
 	struct sq_item item = {
-		.msg = p->copy_out && qos > 0 ? sq_msg_clone(p->msg) : sq_msg_ref(*p->msg),
-		.subs = subs,
-		.origin = *p->origin,
-		.expires_ms = p->expires_ms,
-		.qos = qos,
-		.retain = p->retain && as_published,
+	    .msg = p->copy_out && qos > 0 ? sq_msg_clone(p->msg) : sq_msg_ref(*p->msg),
+	    .subs = subs,
+	    .origin = *p->origin,
+	    .expires_ms = p->expires_ms,
+	    .qos = qos,
+	    .retain = p->retain && as_published,
 	};
 
 	p->n++;
@@ -122,7 +122,8 @@ publish_put(struct publish *p, struct sq_sink *sink, uint8_t qos, bool as_publis
 	if (qos == 0 && atomic_load_explicit(&sink->offline, memory_order_relaxed))
 		sq_item_fini(&item);
 	else
-		(void)sink->engine->ops->put(p->txn, sink->queue, &item); /* a drop is counted there */
+		(void)sink->engine->ops->put(
+		    p->txn, sink->queue, &item); /* a drop is counted there */
 	if (p->call != NULL && ++p->puts % PACE_EVERY == 0)
 		sq_pace_put(p->shard, p->call, sink);
 	p->last_sink = sink;
@@ -212,8 +213,8 @@ publish_route(struct publish *p, struct sq_route_cache *cache, struct sq_space *
 
 	if (p->qos > 0 && publish_refused(p, v, n))
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
-	if (p->retain && sq_router_retain(p->broker->router, space, p->msg, p->origin,
-	    p->expires_ms) != SQ_OK)
+	if (p->retain &&
+	    sq_router_retain(p->broker->router, space, p->msg, p->origin, p->expires_ms) != SQ_OK)
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
 	for (size_t i = 0; i < n; i++) {
 		if (v[i]->sink->n_bindings > 1)
@@ -239,7 +240,8 @@ publish_message(struct sq_session *s, struct publish *p)
 	p->qos = (uint8_t)sq_image_qos(image);
 	p->retain = sq_image_retain(image);
 	p->expires_ms = expiry_s == SQ_MSG_NO_EXPIRY
-	    ? 0 : sq_worker_now_ms(s->shard->worker) + expiry_s * UINT64_C(1000);
+	    ? 0
+	    : sq_worker_now_ms(s->shard->worker) + expiry_s * UINT64_C(1000);
 	if (sq_topic_name_check(sq_image_topic(image), NULL) != SQ_OK)
 		code = SQ_MQTT_RC_TOPIC_INVALID;
 	else if (sq_image_size(image) > p->broker->cfg.max_packet + SQ_BODY_SLACK / 2)
@@ -279,9 +281,14 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	struct sq_origin origin = {s->incarnation, b->run, b->first - 1, 0};
 	struct sq_msg msg = {c->body, NULL};
 	struct sq_op *op = sq_op_new(s, c);
-	struct publish p = {.broker = s->shard->broker, .txn = &op->txn, .msg = &msg,
-		.origin = &origin, .not_from = s->incarnation, .copy_out = s->sparse,
-		.shard = s->shard, .call = c};
+	struct publish p = {.broker = s->shard->broker,
+	    .txn = &op->txn,
+	    .msg = &msg,
+	    .origin = &origin,
+	    .not_from = s->incarnation,
+	    .copy_out = s->sparse,
+	    .shard = s->shard,
+	    .call = c};
 	size_t matched = 0, messages = 0;
 
 	op->lane = b->lane;
@@ -319,7 +326,7 @@ batch_parked(const struct sq_session *s, uint8_t lane)
 {
 	unsigned n = 0;
 
-	SQ_LIST_FOR_EACH (c, &s->waiting, struct sq_call, node)
+	SQ_LIST_FOR_EACH(c, &s->waiting, struct sq_call, node)
 		n += c->kind == SQ_CALL_MESSAGES && sq_batch_lane(c->body->bytes) == lane &&
 		    sq_batch_first(c->body->bytes) > s->lanes[lane].last + 1;
 	return n;
@@ -410,7 +417,7 @@ sq_publish_retry(struct sq_session *s)
 	sq_session_pin(s); /* a detach may end it */
 	sq_list_init(&old);
 	sq_list_splice(&old, &s->waiting);
-	SQ_LIST_FOR_EACH_SAFE (c, &old, struct sq_call, node) {
+	SQ_LIST_FOR_EACH_SAFE(c, &old, struct sq_call, node) {
 		sq_list_remove(&c->node);
 		if (s->epoch != epoch)
 			sq_call_refuse(c, SQ_CONFLICT_EPOCH);
@@ -428,7 +435,8 @@ sq_publish_will(struct sq_session *s)
 	struct sq_broker *b = s->shard->broker;
 	struct sq_origin origin = b->own;
 	struct sq_loose_txn *loose = NULL;
-	struct publish p = {.broker = b, .msg = &s->will, .origin = &origin, .not_from = s->incarnation};
+	struct publish p = {
+	    .broker = b, .msg = &s->will, .origin = &origin, .not_from = s->incarnation};
 
 	sq_heap_remove(&s->shard->timers, &s->will_timer);
 	if (s->will.image == NULL)

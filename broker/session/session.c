@@ -15,7 +15,8 @@ sq_session_find(struct sq_shard *sh, const char *key)
 {
 	uint64_t hash = sq_hash(key, strlen(key));
 
-	for (struct sq_hnode *n = sq_htab_find(&sh->by_key, hash); n != NULL; n = sq_htab_next_same(n)) {
+	for (struct sq_hnode *n = sq_htab_find(&sh->by_key, hash); n != NULL;
+	     n = sq_htab_next_same(n)) {
 		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, by_key);
 
 		if (strcmp(s->key, key) == 0)
@@ -53,12 +54,12 @@ session_queue(struct sq_session *s)
 {
 	const struct sq_broker *b = s->shard->broker;
 	struct sq_queue_cfg q = {
-		.name = s->key,
-		.owner = s->shard->worker,
-		.max_msgs = b->cfg.queue_max_msgs,
-		.max_bytes = b->cfg.queue_max_bytes,
-		.overflow = s->durable ? SQ_OVERFLOW_REJECT_PUBLISH : SQ_OVERFLOW_DROP_NEW,
-		.durable = s->durable,
+	    .name = s->key,
+	    .owner = s->shard->worker,
+	    .max_msgs = b->cfg.queue_max_msgs,
+	    .max_bytes = b->cfg.queue_max_bytes,
+	    .overflow = s->durable ? SQ_OVERFLOW_REJECT_PUBLISH : SQ_OVERFLOW_DROP_NEW,
+	    .durable = s->durable,
 	};
 
 	return b->engine->ops->queue_open(b->engine, &q);
@@ -122,7 +123,7 @@ sq_session_unpin(struct sq_session *s)
 static void
 session_refuse_waiting(struct sq_session *s, enum sq_conflict why)
 {
-	SQ_LIST_FOR_EACH_SAFE (c, &s->waiting, struct sq_call, node) {
+	SQ_LIST_FOR_EACH_SAFE(c, &s->waiting, struct sq_call, node) {
 		sq_list_remove(&c->node);
 		sq_call_refuse(c, why);
 	}
@@ -153,7 +154,8 @@ session_client_gone(struct sq_session *s, uint32_t waited_s)
 	if (s->will_delay_s <= waited_s || s->expiry_s == 0)
 		sq_publish_will(s);
 	else if (s->will.image != NULL)
-		sq_heap_set(timers, &s->will_timer, now_ms + (s->will_delay_s - waited_s) * UINT64_C(1000));
+		sq_heap_set(
+		    timers, &s->will_timer, now_ms + (s->will_delay_s - waited_s) * UINT64_C(1000));
 	if (s->expiry_s <= waited_s) {
 		sq_session_end(s);
 		return;

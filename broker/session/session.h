@@ -12,7 +12,7 @@
 #include "proto/link/lane_in.h"
 
 enum sq_session_state {
-	SQ_SESSION_FENCING,  /* a PUT waits for what was admitted before it */
+	SQ_SESSION_FENCING, /* a PUT waits for what was admitted before it */
 	SQ_SESSION_ATTACHED,
 	SQ_SESSION_GRACE,    /* the link was lost */
 	SQ_SESSION_DETACHED, /* the client is gone, the session has not expired */
@@ -24,13 +24,13 @@ struct sq_group;
 /* A session's part in a group's queue. */
 struct sq_member {
 	struct sq_consumer consumer;
-	struct sq_list node;       /* of the session, while it takes part */
+	struct sq_list node; /* of the session, while it takes part */
 	struct sq_session *session;
-	struct sq_group *group;    /* a reference */
+	struct sq_group *group; /* a reference */
 	struct sq_block *subs;
 	uint32_t demanded;
-	uint32_t open;             /* handed to the session and not finished */
-	uint32_t concurrency;      /* the most of these; 0: no limit of its own */
+	uint32_t open;        /* handed to the session and not finished */
+	uint32_t concurrency; /* the most of these; 0: no limit of its own */
 	uint8_t max_qos;
 	bool as_published;
 };
@@ -42,30 +42,30 @@ struct sq_subscription {
 	struct sq_binding binding; /* of the session's own queue */
 	struct sq_group *group;    /* or of this group's; a reference */
 	struct sq_group_binding *group_binding;
-	bool consumes;             /* from the group */
-	struct sq_member *member;  /* one of the session's subscriptions to a group has it */
+	bool consumes;            /* from the group */
+	struct sq_member *member; /* one of the session's subscriptions to a group has it */
 };
 
 /* An unfinished delivery; the packet id is its index + 1. */
 struct sq_slot {
-	struct sq_item item;       /* no message once received, and for an orphan */
-	struct sq_group *group;    /* whose queue it came from (a reference); NULL: own */
+	struct sq_item item;    /* no message once received, and for an orphan */
+	struct sq_group *group; /* whose queue it came from (a reference); NULL: own */
 	uint64_t delivery;
-	uint64_t order;            /* of first sending */
-	struct sq_block *subs;     /* as sent; a reference */
-	uint64_t orphan_queue;     /* an orphan's */
-	uint8_t state;             /* enum sq_open_state; 0: free */
-	uint8_t qos;               /* as sent */
-	bool retain;               /* as sent */
-	bool sent;                 /* in this epoch, or the client has it open anyway */
-	uint16_t next_free;        /* index + 1 */
+	uint64_t order;        /* of first sending */
+	struct sq_block *subs; /* as sent; a reference */
+	uint64_t orphan_queue; /* an orphan's */
+	uint8_t state;         /* enum sq_open_state; 0: free */
+	uint8_t qos;           /* as sent */
+	bool retain;           /* as sent */
+	bool sent;             /* in this epoch, or the client has it open anyway */
+	uint16_t next_free;    /* index + 1 */
 };
 
 /* A handed item that waits for credit. */
 struct sq_ready {
 	struct sq_item item;
-	struct sq_group *group;    /* a reference; NULL: own queue */
-	struct sq_member *member;  /* NULL: own queue */
+	struct sq_group *group;   /* a reference; NULL: own queue */
+	struct sq_member *member; /* NULL: own queue */
 };
 
 /* What one instance had when another took the session from it. */
@@ -77,8 +77,8 @@ enum { SQ_SUPERSEDED_MAX = 4 };
 
 struct sq_session {
 	struct sq_hnode by_key, by_epoch;
-	struct sq_list node;              /* of the shard */
-	struct sq_list blocked;           /* of the shard, while its link is full */
+	struct sq_list node;    /* of the shard */
+	struct sq_list blocked; /* of the shard, while its link is full */
 	struct sq_shard *shard;
 	struct sq_space *space;
 	char *key;
@@ -88,52 +88,52 @@ struct sq_session {
 	bool durable;
 
 	/* The attachment. */
-	uint64_t epoch;                   /* 0: none */
-	struct sq_link *link;             /* a reference */
-	struct sq_identity owner;         /* whose token made it */
+	uint64_t epoch;           /* 0: none */
+	struct sq_link *link;     /* a reference */
+	struct sq_identity owner; /* whose token made it */
 	uint64_t instance, ordinal;
 	uint32_t attempt;
 	uint64_t cleaned_instance, cleaned_ordinal; /* whose clean start was applied */
-	bool answered;                    /* a PUT was answered; the answer may be lost */
-	bool present;                     /* an attachment was used: the client knows of it */
-	bool takes_over;                  /* the PUT that waits ends a live connection */
+	bool answered;                              /* a PUT was answered; the answer may be lost */
+	bool present;    /* an attachment was used: the client knows of it */
+	bool takes_over; /* the PUT that waits ends a live connection */
 	struct sq_superseded superseded[SQ_SUPERSEDED_MAX];
-	struct sq_call *attaching;        /* the PUT that waits in FENCING */
-	unsigned running;                 /* transactions that are not done */
-	struct sq_list waiting;           /* calls: parked batches, known ones, detach */
+	struct sq_call *attaching; /* the PUT that waits in FENCING */
+	unsigned running;          /* transactions that are not done */
+	struct sq_list waiting;    /* calls: parked batches, known ones, detach */
 
 	/* Up. */
 	struct sq_lane_in lanes[SQ_LANES];
-	uint16_t *held;                   /* QoS 2 packet ids, ascending */
+	uint16_t *held; /* QoS 2 packet ids, ascending */
 	uint32_t n_held, cap_held;
-	bool failed[SQ_LANES];            /* a commit failed: attach again */
-	bool sparse;                      /* few of the last batch's messages matched */
+	bool failed[SQ_LANES]; /* a commit failed: attach again */
+	bool sparse;           /* few of the last batch's messages matched */
 
 	/* Will. */
-	struct sq_msg will;               /* a reference; no image: none */
+	struct sq_msg will; /* a reference; no image: none */
 	uint32_t will_delay_s;
 	struct sq_heap_node will_timer;
-	struct sq_heap_node timer;        /* grace or expiry */
+	struct sq_heap_node timer; /* grace or expiry */
 
 	/* Down. */
 	struct sq_sink sink;
-	struct sq_consumer consumer;      /* of the own queue */
+	struct sq_consumer consumer; /* of the own queue */
 	struct sq_task pump;
 	bool pump_posted;
-	unsigned pins;                    /* consumers and tasks that still point here */
+	unsigned pins; /* consumers and tasks that still point here */
 	uint32_t demanded;
 	uint64_t credit_msgs, credit_bytes, used_msgs, used_bytes;
 	uint16_t receive_max;
 	struct sq_slot *slots;
 	uint32_t n_slots, cap_slots, free_slot; /* free_slot: index + 1 */
-	uint32_t n_sent;                  /* slots that count against 'receive_max' */
+	uint32_t n_sent;                        /* slots that count against 'receive_max' */
 	uint64_t next_order;
-	uint64_t next_delivery, base_delivery;  /* ids in [base, next) may be open */
-	uint16_t *by_delivery;            /* ring: slot index + 1, 0 finished */
+	uint64_t next_delivery, base_delivery; /* ids in [base, next) may be open */
+	uint16_t *by_delivery;                 /* ring: slot index + 1, 0 finished */
 	uint32_t cap_delivery;
-	uint16_t *resend;                 /* slots to send again after an attach */
+	uint16_t *resend; /* slots to send again after an attach */
 	uint32_t n_resend, resend_at;
-	struct sq_ready *ready;           /* ring */
+	struct sq_ready *ready; /* ring */
 	uint32_t ready_head, n_ready, cap_ready;
 
 	struct sq_list subscriptions, members;
@@ -180,7 +180,7 @@ bool sq_held_remove(struct sq_session *, uint16_t packet_id);
 /* deliver.c */
 void sq_deliver_init(struct sq_session *);
 void sq_deliver_fini(struct sq_session *);
-void sq_deliver_pump(struct sq_session *);     /* at the end of the turn */
+void sq_deliver_pump(struct sq_session *); /* at the end of the turn */
 /* Sends the item now if nothing stands before it and the session has credit:
  * 'item' is then taken.  False: put it.  So a message goes to all sessions of a
  * link in one frame, and not through their queues. */
@@ -192,8 +192,8 @@ void sq_deliver_take_member(struct sq_consumer *, struct sq_item *, size_t n);
 /* window.c */
 /* Prepares for a new epoch: new delivery ids for all that is open, in order.
  * Writes the open ids into 'out', which the caller frees; returns their number. */
-uint16_t sq_window_attach(struct sq_session *, const struct sq_attach *, bool fresh,
-    struct sq_open_id **out);
+uint16_t sq_window_attach(
+    struct sq_session *, const struct sq_attach *, bool fresh, struct sq_open_id **out);
 
 /* settle.c */
 void sq_settle_call(struct sq_session *, struct sq_call *);

@@ -10,7 +10,7 @@
 #include "proto/mqtt/reason.h"
 
 enum {
-	OPTION_NO_LOCAL = 0x04,     /* MQTT 5.0 §3.8.3.1 */
+	OPTION_NO_LOCAL = 0x04, /* MQTT 5.0 §3.8.3.1 */
 	OPTION_AS_PUBLISHED = 0x08,
 	RETAIN_ALWAYS = 0,
 	RETAIN_IF_NEW = 1,
@@ -86,7 +86,7 @@ member_leave(struct sq_session *s, struct sq_member *m)
 void
 sq_members_start(struct sq_session *s)
 {
-	SQ_LIST_FOR_EACH (m, &s->members, struct sq_member, node) {
+	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
 		if (m->consumer.queue == NULL) /* else it comes back once it is cancelled */
 			member_consume(m);
 	}
@@ -95,7 +95,7 @@ sq_members_start(struct sq_session *s)
 void
 sq_members_stop(struct sq_session *s)
 {
-	SQ_LIST_FOR_EACH (m, &s->members, struct sq_member, node) {
+	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
 		if (m->consumer.queue != NULL && !m->consumer.stopped)
 			s->sink.engine->ops->cancel(&m->consumer);
 		m->demanded = 0;
@@ -107,7 +107,7 @@ sq_members_stop(struct sq_session *s)
 static struct sq_subscription *
 subscription_find(struct sq_session *s, const char *name)
 {
-	SQ_LIST_FOR_EACH (sub, &s->subscriptions, struct sq_subscription, node) {
+	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
 		if (strcmp(sub->name, name) == 0)
 			return sub;
 	}
@@ -118,7 +118,7 @@ subscription_find(struct sq_session *s, const char *name)
 static struct sq_subscription *
 subscription_heir(struct sq_session *s, const struct sq_subscription *sub)
 {
-	SQ_LIST_FOR_EACH (other, &s->subscriptions, struct sq_subscription, node) {
+	SQ_LIST_FOR_EACH(other, &s->subscriptions, struct sq_subscription, node) {
 		if (other != sub && other->consumes && other->group == sub->group)
 			return other;
 	}
@@ -138,7 +138,8 @@ subscription_free(struct sq_session *s, struct sq_subscription *sub, bool sessio
 	else if (sub->member != NULL)
 		member_leave(s, sub->member);
 	if (sub->group != NULL) {
-		sq_group_unbind(sub->group, sub->group_binding, session_ends && sub->group->durable);
+		sq_group_unbind(
+		    sub->group, sub->group_binding, session_ends && sub->group->durable);
 		sq_group_leave(&sub->group, sq_worker_now_ms(s->shard->worker));
 	}
 	sq_block_unref(&sub->binding.subs);
@@ -196,7 +197,8 @@ wanted_parse(const struct sq_call *c, const struct sq_sub *e, struct wanted *w)
 	*w = (struct wanted){.e = *e};
 	if (wanted_has_nul(e->filter) || wanted_has_nul(e->tag) || wanted_has_nul(e->group) ||
 	    sq_topic_filter_parse(e->filter.len > 0 ? e->filter : all, &w->filter, NULL) != SQ_OK ||
-	    (e->tag.len > 0 && (sq_topic_tag_check(e->tag, NULL) != SQ_OK || w->filter.tag.len > 0)))
+	    (e->tag.len > 0 &&
+		(sq_topic_tag_check(e->tag, NULL) != SQ_OK || w->filter.tag.len > 0)))
 		return SQ_MQTT_RC_FILTER_INVALID;
 	if (e->tag.len > 0)
 		w->filter.tag = e->tag;
@@ -224,17 +226,17 @@ subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct 
 	struct sq_broker *b = s->shard->broker;
 	bool declared = (w->e.flags & SQ_SUB_DECLARED) != 0;
 	struct sq_group_cfg cfg = {
-		.name = w->group,
-		.durable = declared && (w->e.flags & SQ_SUB_DURABLE) != 0,
-		.expiry_s = w->e.queue_expiry_s,
-		.max_length = w->e.max_length,
-		.max_attempts = w->e.max_attempts,
-		.overflow = (enum sq_overflow)w->e.overflow,
+	    .name = w->group,
+	    .durable = declared && (w->e.flags & SQ_SUB_DURABLE) != 0,
+	    .expiry_s = w->e.queue_expiry_s,
+	    .max_length = w->e.max_length,
+	    .max_attempts = w->e.max_attempts,
+	    .overflow = (enum sq_overflow)w->e.overflow,
 	};
 
 	sub->group = sq_group_join(b, &cfg);
-	sub->group_binding = sq_group_bind(sub->group, s->space, &w->filter, sub->name,
-	    declared ? w->e.options & 3 : 2);
+	sub->group_binding = sq_group_bind(
+	    sub->group, s->space, &w->filter, sub->name, declared ? w->e.options & 3 : 2);
 }
 
 /* One member per group: a session that declares several filters of a group
@@ -311,15 +313,16 @@ retained_put(const struct sq_msg *m, const struct sq_origin *origin, uint64_t ex
 	const struct sq_binding *b = &to->sub->binding;
 	uint8_t qos = (uint8_t)sq_image_qos(m->image);
 	struct sq_item item = {
-		.msg = sq_msg_ref(*m),
-		.subs = b->subs != NULL ? sq_block_ref(b->subs) : NULL,
-		.origin = *origin,
-		.expires_ms = expires_ms,
-		.qos = qos < b->max_qos ? qos : b->max_qos,
-		.retain = true,
+	    .msg = sq_msg_ref(*m),
+	    .subs = b->subs != NULL ? sq_block_ref(b->subs) : NULL,
+	    .origin = *origin,
+	    .expires_ms = expires_ms,
+	    .qos = qos < b->max_qos ? qos : b->max_qos,
+	    .retain = true,
 	};
 
-	if (b->sink->reject && b->sink->engine->ops->queue_full(b->sink->queue, sq_image_size(m->image))) {
+	if (b->sink->reject &&
+	    b->sink->engine->ops->queue_full(b->sink->queue, sq_image_size(m->image))) {
 		sq_count(to->session->shard->broker, SQ_M_DROPPED_FULL, 1);
 		sq_item_fini(&item);
 		return false;
@@ -338,10 +341,12 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
 	if (is_new)
 		sub = subscribe_new(s, w);
-	if (sub->group != NULL && ((w->e.flags & SQ_SUB_DECLARED) == 0 || (w->e.flags & SQ_SUB_CONSUME)))
+	if (sub->group != NULL &&
+	    ((w->e.flags & SQ_SUB_DECLARED) == 0 || (w->e.flags & SQ_SUB_CONSUME)))
 		subscribe_consume(s, sub, &w->e);
 	subscribe_options(s, sub, &w->e);
-	if (sub->group == NULL && (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new)) &&
+	if (sub->group == NULL &&
+	    (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new)) &&
 	    w->filter.tag.len == 0) {
 		struct retained_put to = {s, sub, txn};
 
@@ -363,13 +368,15 @@ unsubscribe_one(struct sq_session *s, const struct wanted *w)
 }
 
 static uint8_t
-subscribe_entry(struct sq_session *s, const struct sq_call *c, const struct sq_sub *e, struct sq_txn *txn)
+subscribe_entry(
+    struct sq_session *s, const struct sq_call *c, const struct sq_sub *e, struct sq_txn *txn)
 {
 	struct wanted w;
 	uint8_t code = wanted_parse(c, e, &w);
 
 	if (code < 0x80)
-		code = e->op == SQ_SUB_SUBSCRIBE ? subscribe_one(s, &w, txn) : unsubscribe_one(s, &w);
+		code = e->op == SQ_SUB_SUBSCRIBE ? subscribe_one(s, &w, txn)
+						 : unsubscribe_one(s, &w);
 	free(w.name);
 	free(w.group);
 	return code;
@@ -395,7 +402,7 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 
 		sq_buf_u8(&c->out, subscribe_entry(s, c, &e, &op->txn));
 	}
-	SQ_LIST_FOR_EACH (sub, &s->subscriptions, struct sq_subscription, node) {
+	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
 		if (sub->group != NULL)
 			sq_group_prune(sub->group);
 	}
@@ -412,7 +419,7 @@ sq_subscribe_drop_all(struct sq_session *s)
 	if (sq_list_empty(&s->subscriptions))
 		return;
 	sq_router_wrlock(router);
-	SQ_LIST_FOR_EACH_SAFE (sub, &s->subscriptions, struct sq_subscription, node)
+	SQ_LIST_FOR_EACH_SAFE(sub, &s->subscriptions, struct sq_subscription, node)
 		subscription_free(s, sub, true);
 	sq_router_unlock(router);
 }

@@ -86,7 +86,8 @@ void
 sq_op_held(struct sq_op *op, uint16_t packet_id)
 {
 	if ((op->n_held & (op->n_held - 1)) == 0) /* a power of two is full */
-		op->held = sq_xrealloc(op->held, (op->n_held > 0 ? op->n_held * 2u : 1u) * sizeof(*op->held));
+		op->held = sq_xrealloc(
+		    op->held, (op->n_held > 0 ? op->n_held * 2u : 1u) * sizeof(*op->held));
 	op->held[op->n_held++] = packet_id;
 }
 

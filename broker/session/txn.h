@@ -10,8 +10,8 @@ struct sq_op {
 	struct sq_session *session; /* pinned, counted in 'running' */
 	struct sq_call *call;
 	uint8_t lane;
-	uint64_t first, last;       /* numbers of a batch; 0: not a batch */
-	uint16_t *held;             /* QoS 2 ids that this batch added */
+	uint64_t first, last; /* numbers of a batch; 0: not a batch */
+	uint16_t *held;       /* QoS 2 ids that this batch added */
 	uint16_t n_held;
 };
 

@@ -19,19 +19,19 @@
 enum {
 	SQ_ANNOTATIONS_SIZE_MAX = 1 << 20, /* bytes of the file */
 	SQ_DECLARATIONS_MAX = 512,
-	SQ_GROUP_MAX = 255,                /* bytes of a group's name */
+	SQ_GROUP_MAX = 255, /* bytes of a group's name */
 };
 
 struct sq_declaration {
-	char *filter;        /* plain; "#" where only a tag was given */
-	char *tag;           /* NULL: any */
-	char *group;         /* NULL: the workload's name */
-	uint8_t qos;         /* default 1 */
-	bool pod;            /* delivery: pod; else group */
-	bool durable;        /* default: with delivery group */
-	uint8_t overflow;    /* enum sq_overflow of the link */
-	uint32_t expiry_s;   /* of the queue; 0: the broker's default */
-	uint32_t max_length; /* messages; 0: the broker's default */
+	char *filter;          /* plain; "#" where only a tag was given */
+	char *tag;             /* NULL: any */
+	char *group;           /* NULL: the workload's name */
+	uint8_t qos;           /* default 1 */
+	bool pod;              /* delivery: pod; else group */
+	bool durable;          /* default: with delivery group */
+	uint8_t overflow;      /* enum sq_overflow of the link */
+	uint32_t expiry_s;     /* of the queue; 0: the broker's default */
+	uint32_t max_length;   /* messages; 0: the broker's default */
 	uint32_t max_attempts; /* 0: unlimited */
 	uint32_t concurrency;  /* unfinished messages of a pod; 0: no limit of its own */
 };
@@ -45,12 +45,12 @@ struct sq_declarations {
 /* Parses a whole file.  On error returns SQ_EINVAL or SQ_ETOOBIG, '*out' is
  * empty, and 'err' has one line that names the line, the annotation and the
  * reason.  Annotations of others are skipped. */
-int sq_annotations_parse(const char *text, size_t len, struct sq_declarations *out,
-    struct sq_buf *err) SQ_MUST_CHECK;
+int sq_annotations_parse(
+    const char *text, size_t len, struct sq_declarations *out, struct sq_buf *err) SQ_MUST_CHECK;
 /* Parses the value of sqmqos.io/subscribe into '*out', which must be empty but
  * for client_id.  Errors as above, with the line within the value. */
-int sq_annotations_subscribe(const char *value, size_t len, struct sq_declarations *out,
-    struct sq_buf *err) SQ_MUST_CHECK;
+int sq_annotations_subscribe(
+    const char *value, size_t len, struct sq_declarations *out, struct sq_buf *err) SQ_MUST_CHECK;
 /* Undoes Go's strconv.Quote: 'quoted' starts at the opening quote.  Appends the
  * text to 'out' and returns how many bytes were read, or SQ_EINVAL with a
  * static reason in '*why'. */

@@ -16,18 +16,21 @@ static const struct {
 	size_t offset;
 	const char *wants;
 } fields[] = {
-#define FIELD(name, type, field, wants) {name, type, offsetof(struct sq_declaration, field), wants}
-	FIELD("filter", T_TEXT, filter, "a topic filter"),
-	FIELD("tag", T_TEXT, tag, "a tag"),
-	FIELD("qos", T_QOS, qos, "0, 1 or 2"),
-	FIELD("delivery", T_DELIVERY, pod, "group or pod"),
-	FIELD("group", T_TEXT, group, "a name"),
-	FIELD("durable", T_BOOL, durable, "true or false"),
-	FIELD("expiry", T_DURATION, expiry_s, "a time such as 90s, 10m, 24h or 7d"),
-	FIELD("max-length", T_COUNT, max_length, "a number from 1 to 4294967295"),
-	FIELD("overflow", T_OVERFLOW, overflow, "reject-publish, drop-oldest or drop-new"),
-	FIELD("max-attempts", T_COUNT, max_attempts, "a number from 1 to 4294967295"),
-	FIELD("concurrency", T_COUNT, concurrency, "a number from 1 to 4294967295"),
+#define FIELD(name, type, field, wants) \
+	{ \
+		name, type, offsetof(struct sq_declaration, field), wants \
+	}
+    FIELD("filter", T_TEXT, filter, "a topic filter"),
+    FIELD("tag", T_TEXT, tag, "a tag"),
+    FIELD("qos", T_QOS, qos, "0, 1 or 2"),
+    FIELD("delivery", T_DELIVERY, pod, "group or pod"),
+    FIELD("group", T_TEXT, group, "a name"),
+    FIELD("durable", T_BOOL, durable, "true or false"),
+    FIELD("expiry", T_DURATION, expiry_s, "a time such as 90s, 10m, 24h or 7d"),
+    FIELD("max-length", T_COUNT, max_length, "a number from 1 to 4294967295"),
+    FIELD("overflow", T_OVERFLOW, overflow, "reject-publish, drop-oldest or drop-new"),
+    FIELD("max-attempts", T_COUNT, max_attempts, "a number from 1 to 4294967295"),
+    FIELD("concurrency", T_COUNT, concurrency, "a number from 1 to 4294967295"),
 };
 enum { FIELDS_N = SQ_ARRAY_LEN(fields) };
 
@@ -172,8 +175,7 @@ reader_field(struct reader *r, struct sq_declaration *d, unsigned *seen)
 	int rc;
 
 	if (!reader_scalar(r)) {
-		sq_buf_printf(r->err, "line %u: a field's name must be plain text",
-		    reader_line(r));
+		sq_buf_printf(r->err, "line %u: a field's name must be plain text", reader_line(r));
 		return SQ_EINVAL;
 	}
 	for (i = 0; i < FIELDS_N; i++) {
@@ -270,8 +272,7 @@ reader_list(struct reader *r, struct sq_declarations *out)
 }
 
 int
-sq_declarations_yaml(const char *value, size_t len, struct sq_declarations *out,
-    struct sq_buf *err)
+sq_declarations_yaml(const char *value, size_t len, struct sq_declarations *out, struct sq_buf *err)
 {
 	struct reader r = {.err = err};
 	int rc;

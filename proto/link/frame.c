@@ -150,8 +150,9 @@ sq_attach_decode(const void *p, size_t len, struct sq_attach *out)
 		out->will = frame_take_image(&r);
 	}
 	out->open = open_ids_take(&r, false, &out->n_open);
-	if (out->flags & ~(SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL | SQ_ATTACH_MQTT5 | SQ_ATTACH_KEEPER |
-	    SQ_ATTACH_GONE) ||
+	if (out->flags &
+		~(SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL | SQ_ATTACH_MQTT5 | SQ_ATTACH_KEEPER |
+		    SQ_ATTACH_GONE) ||
 	    out->instance == 0 || out->ordinal == 0 || out->attempt == 0 || out->receive_max == 0)
 		return SQ_EINVAL;
 	return frame_end(&r);
@@ -415,8 +416,7 @@ sub_fits(const struct sq_sub *s)
 	return (s->op == SQ_SUB_SUBSCRIBE || s->op == SQ_SUB_UNSUBSCRIBE) &&
 	    (s->options & 3) != 3 && (s->options & 0xc0) == 0 && (s->options >> 4) != 3 &&
 	    (s->flags & ~(SQ_SUB_DECLARED | SQ_SUB_CONSUME | SQ_SUB_DURABLE)) == 0 &&
-	    s->overflow <= SQ_OVERFLOW_DROP_NEW &&
-	    (s->filter.len > 0 || s->tag.len > 0) &&
+	    s->overflow <= SQ_OVERFLOW_DROP_NEW && (s->filter.len > 0 || s->tag.len > 0) &&
 	    (s->group.len > 0) == ((s->flags & SQ_SUB_DECLARED) != 0);
 }
 
@@ -531,8 +531,8 @@ deliver_count_at(const unsigned char *frame)
 }
 
 size_t
-sq_deliver_open(struct sq_buf *b, const struct sq_origin *origin, uint32_t expiry_s,
-    const unsigned char *image)
+sq_deliver_open(
+    struct sq_buf *b, const struct sq_origin *origin, uint32_t expiry_s, const unsigned char *image)
 {
 	size_t at = sq_buf_len(b);
 	size_t size = sq_image_size(image);
@@ -641,9 +641,13 @@ sq_target_next(struct sq_bytes *targets)
 {
 	const unsigned char *p = targets->p;
 	struct sq_target t = {
-		.epoch = sq_get64(p), .delivery = sq_get64(p + 8), .queue = sq_get64(p + 16),
-		.packet_id = sq_get16(p + 24), .flags = p[26], .n_subs = p[27],
-		.subs = p + TARGET_FIXED,
+	    .epoch = sq_get64(p),
+	    .delivery = sq_get64(p + 8),
+	    .queue = sq_get64(p + 16),
+	    .packet_id = sq_get16(p + 24),
+	    .flags = p[26],
+	    .n_subs = p[27],
+	    .subs = p + TARGET_FIXED,
 	};
 	size_t used = TARGET_FIXED + t.n_subs * 4u;
 

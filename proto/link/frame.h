@@ -16,13 +16,13 @@
 
 enum {
 	SQ_LANES = 2,
-	SQ_BATCH_FLYING_MAX = 4,      /* batches of a lane in flight */
-	SQ_BATCH_PARKED_MAX = 3,      /* early batches that the receiver keeps */
-	SQ_BATCH_BYTES_MAX = 32768,   /* unless it has one entry */
+	SQ_BATCH_FLYING_MAX = 4,    /* batches of a lane in flight */
+	SQ_BATCH_PARKED_MAX = 3,    /* early batches that the receiver keeps */
+	SQ_BATCH_BYTES_MAX = 32768, /* unless it has one entry */
 	SQ_BATCH_HEADER = 28,
 	SQ_ENTRY_HEADER = 4,
-	SQ_LINK_STREAMS_MAX = 60,     /* requests of a link at a time, deliveries not counted */
-	SQ_BODY_SLACK = 65536,        /* body limit: maximum packet size and this */
+	SQ_LINK_STREAMS_MAX = 60, /* requests of a link at a time, deliveries not counted */
+	SQ_BODY_SLACK = 65536,    /* body limit: maximum packet size and this */
 	SQ_DELIVER_TARGETS_MAX = 1024,
 	SQ_ORIGIN_SIZE = 25,
 };
@@ -35,8 +35,8 @@ struct sq_origin {
 static inline bool
 sq_origin_equal(const struct sq_origin *a, const struct sq_origin *b)
 {
-	return a->number == b->number && a->run == b->run &&
-	    a->incarnation == b->incarnation && a->copy == b->copy;
+	return a->number == b->number && a->run == b->run && a->incarnation == b->incarnation &&
+	    a->copy == b->copy;
 }
 
 void sq_origin_put(struct sq_buf *, const struct sq_origin *);
@@ -75,8 +75,8 @@ struct sq_attach {
 	uint16_t receive_max;
 	uint64_t incarnation; /* no credit here: it comes by settlements once the epoch is known */
 	uint32_t will_delay_s;
-	struct sq_bytes will;  /* an image, empty without SQ_ATTACH_WILL */
-	struct sq_bytes open;  /* encoded; walk with sq_open_id_next() */
+	struct sq_bytes will; /* an image, empty without SQ_ATTACH_WILL */
+	struct sq_bytes open; /* encoded; walk with sq_open_id_next() */
 	uint16_t n_open;
 };
 
@@ -223,7 +223,7 @@ enum {
 struct sq_target {
 	uint64_t epoch, delivery, queue;
 	uint16_t packet_id;
-	uint8_t flags;  /* SQ_TARGET_... */
+	uint8_t flags; /* SQ_TARGET_... */
 	uint8_t n_subs;
 	const unsigned char *subs; /* n_subs big-endian u32 (decoding); or see put */
 };
@@ -242,7 +242,7 @@ struct sq_deliver {
 struct sq_frame {
 	uint8_t type;
 	struct sq_deliver deliver;
-	uint64_t epoch;  /* SQ_FRAME_DETACHED */
+	uint64_t epoch; /* SQ_FRAME_DETACHED */
 	uint8_t reason;
 };
 
@@ -251,12 +251,12 @@ void sq_frame_draining(struct sq_buf *);
 void sq_frame_detached(struct sq_buf *, uint64_t epoch, uint8_t reason);
 /* Opens a deliver frame without targets at the end of 'b'; returns the offset
  * (from the buffer's data start) by which sq_deliver_target() finds it. */
-size_t sq_deliver_open(struct sq_buf *, const struct sq_origin *origin, uint32_t expiry_s,
-    const unsigned char *image);
+size_t sq_deliver_open(
+    struct sq_buf *, const struct sq_origin *origin, uint32_t expiry_s, const unsigned char *image);
 /* Appends a target to the deliver frame at 'at', which must be the last thing in
  * the buffer.  'subs' are host-order identifiers.  SQ_EAGAIN: the frame is full. */
-int sq_deliver_target(struct sq_buf *, size_t at, const struct sq_target *,
-    const uint32_t *subs) SQ_MUST_CHECK;
+int sq_deliver_target(
+    struct sq_buf *, size_t at, const struct sq_target *, const uint32_t *subs) SQ_MUST_CHECK;
 
 /* The frame at 'p': 0 with its whole size in 'used'; SQ_EAGAIN when bytes are
  * missing, then 'used' is what the frame needs in total (0: not known yet);

@@ -38,11 +38,11 @@ struct entry {
 
 struct sq_inbox {
 	uint64_t window_msgs, window_bytes;
-	int64_t credit_msgs, credit_bytes;        /* totals to announce */
+	int64_t credit_msgs, credit_bytes; /* totals to announce */
 	int64_t announced_msgs, announced_bytes;
 	uint64_t unwritten_msgs, unwritten_bytes; /* QoS 0 in the client's output */
 	struct entry *slots;
-	uint32_t mask, n;  /* slots - 1; entries */
+	uint32_t mask, n; /* slots - 1; entries */
 	uint32_t seq;
 	uint32_t ghosts;
 	uint16_t receive_max;
@@ -325,7 +325,9 @@ sq_inbox_attach(const struct sq_inbox *in, struct sq_attach *out, struct sq_open
 		if (e->packet_id == 0 || e->state == E_GHOST)
 			continue;
 		v[n++] = (struct sq_open_id){.packet_id = e->packet_id,
-		    .state = entry_open_state(e), .queue = e->queue, .delivery = e->seq,
+		    .state = entry_open_state(e),
+		    .queue = e->queue,
+		    .delivery = e->seq,
 		    .origin = {e->incarnation, e->run, e->number, e->copy}};
 	}
 	if (n > 1)
@@ -368,7 +370,7 @@ static void
 entry_rebind(struct sq_inbox *in, struct entry *e, const struct sq_open_id *id)
 {
 	e->delivery = id->delivery;
-	e->flags &= (uint8_t)~(F_POSTED | F_CHARGED | F_SEEN);
+	e->flags &= (uint8_t) ~(F_POSTED | F_CHARGED | F_SEEN);
 	if (id->state == SQ_OPEN_ORPHAN)
 		e->flags |= F_ORPHAN | F_SEEN;
 	else if (id->state == SQ_OPEN_RECEIVED)
@@ -417,7 +419,7 @@ inbox_forget_unlisted(struct sq_inbox *in, const bool *listed)
 		} else if (e->state == E_SETTLING || e->state == E_GHOST) {
 			if (e->state == E_SETTLING)
 				inbox_make_ghost(in, e);
-			e->flags &= (uint8_t)~(F_POSTED | F_CHARGED | F_SEEN);
+			e->flags &= (uint8_t) ~(F_POSTED | F_CHARGED | F_SEEN);
 			i++;
 		} else {
 			if (e->state == E_RECEIVING)
@@ -485,8 +487,8 @@ entry_again(struct sq_inbox *in, struct entry *e, uint64_t delivery, uint32_t si
 }
 
 enum sq_inbox_verdict
-sq_inbox_deliver(struct sq_inbox *in, const struct sq_target *t, const struct sq_origin *o,
-    uint32_t size)
+sq_inbox_deliver(
+    struct sq_inbox *in, const struct sq_target *t, const struct sq_origin *o, uint32_t size)
 {
 	struct entry *e = inbox_find(in, t->packet_id);
 	bool listed = e != NULL && entry_is(e, t->queue, o);
@@ -605,8 +607,8 @@ sq_inbox_take(struct sq_inbox *in, struct sq_inbox_flight *out)
 	head = sq_buf_data(&in->body);
 	sq_put64(head, (uint64_t)in->announced_msgs);
 	sq_put64(head + 8, (uint64_t)in->announced_bytes);
-	*out = (struct sq_inbox_flight){.body = in->body, .ids = in->ids, .n = in->n_ids,
-	    .attach = in->attach};
+	*out = (struct sq_inbox_flight){
+	    .body = in->body, .ids = in->ids, .n = in->n_ids, .attach = in->attach};
 	in->body = (struct sq_buf){0};
 	in->ids = NULL;
 	in->n_ids = in->ids_cap = 0;
@@ -636,8 +638,8 @@ inbox_confirm(struct sq_inbox *in, uint16_t id, uint8_t kind, uint64_t delivery)
 static struct sq_bytes
 flight_entries(const struct sq_inbox_flight *f)
 {
-	return (struct sq_bytes){sq_buf_data(&f->body) + CREDIT_HEADER,
-	    sq_buf_len(&f->body) - CREDIT_HEADER};
+	return (struct sq_bytes){
+	    sq_buf_data(&f->body) + CREDIT_HEADER, sq_buf_len(&f->body) - CREDIT_HEADER};
 }
 
 static void
@@ -674,11 +676,10 @@ sq_inbox_again(struct sq_inbox *in, struct sq_inbox_flight *f)
 	if (f->attach == in->attach) {
 		/* What it said of the credit may not have arrived: due again. */
 		if (in->announced_msgs <= in->credit_msgs)
-			in->announced_msgs =
-			    in->credit_msgs - (int64_t)(in->window_msgs + 1) / 2;
+			in->announced_msgs = in->credit_msgs - (int64_t)(in->window_msgs + 1) / 2;
 		if (in->announced_bytes <= in->credit_bytes)
-			in->announced_bytes =
-			    in->credit_bytes - (int64_t)(in->window_bytes + 1) / 2;
+			in->announced_bytes = in->credit_bytes -
+			    (int64_t)(in->window_bytes + 1) / 2;
 		while (sq_settle_next(&rest, &s)) {
 			for (unsigned i = 0; i < s.n && at < f->n; i++)
 				inbox_settle(in, f->ids[at++], s.kind, s.reason, s.delivery + i);

@@ -37,13 +37,13 @@ void sq_inbox_attached(struct sq_inbox *, const struct sq_attached *);
 /* --- deliveries --- */
 
 enum sq_inbox_verdict {
-	SQ_INBOX_WRITE,   /* new: write it to the client, or sq_inbox_discard() it */
-	SQ_INBOX_KNOWN,   /* the client has it already */
+	SQ_INBOX_WRITE, /* new: write it to the client, or sq_inbox_discard() it */
+	SQ_INBOX_KNOWN, /* the client has it already */
 };
 
 /* A QoS 1 or 2 delivery of 'size' image bytes. */
-enum sq_inbox_verdict sq_inbox_deliver(struct sq_inbox *, const struct sq_target *,
-    const struct sq_origin *, uint32_t size);
+enum sq_inbox_verdict sq_inbox_deliver(
+    struct sq_inbox *, const struct sq_target *, const struct sq_origin *, uint32_t size);
 /* It was not written (too large for the client): finished with 'reason'. */
 void sq_inbox_discard(struct sq_inbox *, uint16_t packet_id, uint8_t reason);
 /* A QoS 0 delivery came; sq_inbox_written() says when it has left. */

@@ -61,7 +61,8 @@ key_take(struct sq_reader *r, char *out)
 
 		if (c == '%') {
 			const unsigned char *h = sq_read_bytes(r, 2);
-			int hi = h != NULL ? key_hex(h[0]) : -1, lo = h != NULL ? key_hex(h[1]) : -1;
+			int hi = h != NULL ? key_hex(h[0]) : -1,
+			    lo = h != NULL ? key_hex(h[1]) : -1;
 
 			if (hi < 0 || lo < 0)
 				return SQ_EINVAL;

@@ -12,25 +12,25 @@
 #include "proto/link/frame.h"
 
 struct sq_lane_in {
-	uint64_t run;     /* whose numbers; 0: nobody's yet */
-	uint64_t last;    /* last admitted number */
-	uint64_t done;    /* last number whose commit has ended */
-	uint64_t kept;    /* outcomes are kept for numbers above this one, up to 'last' */
-	uint8_t *codes;   /* ring, power of two */
+	uint64_t run;   /* whose numbers; 0: nobody's yet */
+	uint64_t last;  /* last admitted number */
+	uint64_t done;  /* last number whose commit has ended */
+	uint64_t kept;  /* outcomes are kept for numbers above this one, up to 'last' */
+	uint8_t *codes; /* ring, power of two */
 	uint32_t cap;
 };
 
 enum sq_lane_verdict {
-	SQ_LANE_ADMIT,    /* entries from 'skip' on are new and next in line */
-	SQ_LANE_KNOWN,    /* all admitted before: answer when they are done */
-	SQ_LANE_EARLY,    /* a gap: park it or answer 409 gap */
-	SQ_LANE_RUN,      /* 409 run */
+	SQ_LANE_ADMIT, /* entries from 'skip' on are new and next in line */
+	SQ_LANE_KNOWN, /* all admitted before: answer when they are done */
+	SQ_LANE_EARLY, /* a gap: park it or answer 409 gap */
+	SQ_LANE_RUN,   /* 409 run */
 };
 
 /* What to do with a batch; 'skip' is how many of its entries were admitted
  * before.  Changes nothing. */
-enum sq_lane_verdict sq_lane_in_offer(const struct sq_lane_in *, const struct sq_batch *,
-    uint16_t *skip);
+enum sq_lane_verdict
+sq_lane_in_offer(const struct sq_lane_in *, const struct sq_batch *, uint16_t *skip);
 /* Admits the entries of an SQ_LANE_ADMIT batch; their outcomes are 0 until set. */
 void sq_lane_in_admit(struct sq_lane_in *, const struct sq_batch *);
 void sq_lane_in_set(struct sq_lane_in *, uint64_t number, uint8_t code);

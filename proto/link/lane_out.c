@@ -21,11 +21,11 @@ struct meta {
 struct sq_lane_batch {
 	struct sq_list node;
 	enum batch_state state;
-	bool flown;        /* posted at least once under this number */
-	bool retry;        /* the held message, once more */
-	bool listed;       /* in the lane; else only flights hold it */
-	bool forced;       /* the outcome is ours (413), whatever the broker says */
-	uint32_t flights;  /* open requests that use its bytes */
+	bool flown;       /* posted at least once under this number */
+	bool retry;       /* the held message, once more */
+	bool listed;      /* in the lane; else only flights hold it */
+	bool forced;      /* the outcome is ours (413), whatever the broker says */
+	uint32_t flights; /* open requests that use its bytes */
 	uint32_t turn;
 	uint64_t first;
 	uint16_t n, handed; /* entries; of which the outcome was handed out */
@@ -41,7 +41,7 @@ struct sq_lane_out {
 	bool run_lost;
 	unsigned flying;
 	size_t bytes, bytes_max;
-	size_t hint;        /* size of the last batch that was sealed */
+	size_t hint; /* size of the last batch that was sealed */
 	struct sq_list batches;
 	struct sq_list *scan; /* no batch before it can be sent */
 	/* The message that was taken back: its entry and meta. */
@@ -128,7 +128,8 @@ static struct sq_lane_batch *
 lane_open_batch(struct sq_lane_out *l, size_t size)
 {
 	struct sq_lane_batch *b = sq_list_empty(&l->batches)
-	    ? NULL : SQ_CONTAINER_OF(l->batches.prev, struct sq_lane_batch, node);
+	    ? NULL
+	    : SQ_CONTAINER_OF(l->batches.prev, struct sq_lane_batch, node);
 	size_t room = SQ_BATCH_BYTES_MAX - SQ_BATCH_HEADER;
 
 	if (b != NULL && b->state == B_OPEN) {
@@ -175,8 +176,8 @@ sq_lane_out_message(struct sq_lane_out *l, const struct sq_lane_publish *m)
 	p = sq_buf_reserve(&b->bytes, size);
 	sq_entry_header(p, SQ_ENTRY_MESSAGE, m->qos == 2 ? m->packet_id : 0);
 	p += SQ_ENTRY_HEADER;
-	sq_image_header(p, m->qos, m->retain, m->topic.len, m->props.len, m->expiry_s,
-	    m->payload.len);
+	sq_image_header(
+	    p, m->qos, m->retain, m->topic.len, m->props.len, m->expiry_s, m->payload.len);
 	p += SQ_MSG_HEADER;
 	memcpy(p, m->topic.p, m->topic.len);
 	p += m->topic.len;
@@ -266,11 +267,18 @@ sq_lane_out_take(struct sq_lane_out *l, struct sq_lane_flight *out)
 	b->turn++;
 	l->started = true;
 	l->scan = b->node.next;
-	*out = (struct sq_lane_flight){.batch = b, .turn = b->turn, .run = l->run,
-	    .first = b->first, .upto = lane_oldest(l)->first - 1, .n = b->n,
+	*out = (struct sq_lane_flight){.batch = b,
+	    .turn = b->turn,
+	    .run = l->run,
+	    .first = b->first,
+	    .upto = lane_oldest(l)->first - 1,
+	    .n = b->n,
 	    .entries = {sq_buf_data(&b->bytes), sq_buf_len(&b->bytes)}};
-	head = (struct sq_batch){.lane = (uint8_t)l->lane, .n = b->n, .run = l->run,
-	    .first = b->first, .upto = out->upto};
+	head = (struct sq_batch){.lane = (uint8_t)l->lane,
+	    .n = b->n,
+	    .run = l->run,
+	    .first = b->first,
+	    .upto = out->upto};
 	sq_batch_header(out->header, &head);
 	return true;
 }
@@ -304,8 +312,15 @@ static bool
 outcome_known(uint8_t code)
 {
 	switch (code) {
-	case 0x00: case 0x10: case 0x80: case 0x83: case 0x87: case 0x90: case 0x92:
-	case 0x97: case 0x99:
+	case 0x00:
+	case 0x10:
+	case 0x80:
+	case 0x83:
+	case 0x87:
+	case 0x90:
+	case 0x92:
+	case 0x97:
+	case 0x99:
 		return true;
 	default:
 		return false;
@@ -331,8 +346,8 @@ batch_answer(struct sq_lane_out *l, struct sq_lane_batch *b, const unsigned char
 }
 
 int
-sq_lane_out_answered(struct sq_lane_out *l, const struct sq_lane_flight *f,
-    const struct sq_outcomes *o)
+sq_lane_out_answered(
+    struct sq_lane_out *l, const struct sq_lane_flight *f, const struct sq_outcomes *o)
 {
 	struct sq_lane_batch *b;
 	bool fits = o->first == f->first && o->n == f->n;
@@ -489,8 +504,10 @@ sq_lane_out_outcome(struct sq_lane_out *l, struct sq_lane_outcome *out)
 		l->last_index = b->handed;
 		m = &b->metas[b->handed++];
 	}
-	*out = (struct sq_lane_outcome){.kind = m->kind_qos >> 4, .qos = m->kind_qos & 15,
-	    .reason = m->reason, .packet_id = m->packet_id};
+	*out = (struct sq_lane_outcome){.kind = m->kind_qos >> 4,
+	    .qos = m->kind_qos & 15,
+	    .reason = m->reason,
+	    .packet_id = m->packet_id};
 	return true;
 }
 

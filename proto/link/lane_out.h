@@ -35,16 +35,16 @@ struct sq_lane_publish {
 /* One batch on its way: the body is 'header', then 'entries'. */
 struct sq_lane_flight {
 	struct sq_lane_batch *batch;
-	uint32_t turn;            /* which flight of its batch */
+	uint32_t turn; /* which flight of its batch */
 	uint64_t run, first;
-	uint64_t upto;            /* all outcomes up to this number had arrived */
+	uint64_t upto; /* all outcomes up to this number had arrived */
 	uint16_t n;
 	unsigned char header[SQ_BATCH_HEADER];
-	struct sq_bytes entries;  /* valid until the flight has ended */
+	struct sq_bytes entries; /* valid until the flight has ended */
 };
 
 struct sq_lane_outcome {
-	uint8_t kind;   /* SQ_ENTRY_MESSAGE or SQ_ENTRY_RELEASE */
+	uint8_t kind; /* SQ_ENTRY_MESSAGE or SQ_ENTRY_RELEASE */
 	uint8_t qos;
 	uint8_t reason; /* MQTT 5 reason code */
 	uint16_t packet_id;
@@ -76,26 +76,26 @@ bool sq_lane_out_take(struct sq_lane_out *, struct sq_lane_flight *out);
 /* Ends of a flight; exactly one of them for each flight taken. */
 /* 200: 0, or SQ_EINVAL when the answer doesn't fit the batch; the flight has
  * then failed. */
-int sq_lane_out_answered(struct sq_lane_out *, const struct sq_lane_flight *,
-    const struct sq_outcomes *) SQ_MUST_CHECK;
+int sq_lane_out_answered(
+    struct sq_lane_out *, const struct sq_lane_flight *, const struct sq_outcomes *) SQ_MUST_CHECK;
 /* No answer, 429, 5xx, 409 epoch: it will be sent again. */
 void sq_lane_out_failed(struct sq_lane_out *, const struct sq_lane_flight *);
 /* 409 gap.  SQ_ESTALE: the broker lacks numbers that it had accepted, attach. */
-int sq_lane_out_gap(struct sq_lane_out *, const struct sq_lane_flight *, uint64_t last)
-    SQ_MUST_CHECK;
+int
+sq_lane_out_gap(struct sq_lane_out *, const struct sq_lane_flight *, uint64_t last) SQ_MUST_CHECK;
 /* 409 run.  SQ_ESTALE: attach, which starts a new run; 0: it came too late to
  * mean anything. */
 int sq_lane_out_run_lost(struct sq_lane_out *, const struct sq_lane_flight *) SQ_MUST_CHECK;
 /* 413: the message gets 'reason' and will never be sent.  SQ_ESTALE: attach
  * first (its number can't be taken back otherwise). */
-int sq_lane_out_too_big(struct sq_lane_out *, const struct sq_lane_flight *, uint8_t reason)
-    SQ_MUST_CHECK;
+int sq_lane_out_too_big(
+    struct sq_lane_out *, const struct sq_lane_flight *, uint8_t reason) SQ_MUST_CHECK;
 
 struct sq_lane_attach {
-	uint64_t last;  /* of this lane, from Attached */
-	bool same;      /* the incarnation is the one this lane has sent to */
-	bool clean;     /* it changed by the client's own clean start */
-	uint64_t run;   /* random, for when a new run is due */
+	uint64_t last; /* of this lane, from Attached */
+	bool same;     /* the incarnation is the one this lane has sent to */
+	bool clean;    /* it changed by the client's own clean start */
+	uint64_t run;  /* random, for when a new run is due */
 };
 
 /* The session is attached: what was flying goes again. */

@@ -125,10 +125,13 @@ actor_attach(struct actor *a, bool reconnect, uint8_t flags)
 	static const unsigned char topic[] = "t/1";
 	struct sq_msg will = sq_msg_new(1, false, (struct sq_bytes){topic, 3}, (struct sq_bytes){0},
 	    SQ_MSG_NO_EXPIRY, (struct sq_bytes){topic, 1});
-	struct sq_attach body = {.instance = a->instance, .link = sq_link_id(a->link), .flags = flags,
-		.expiry_s = strchr(a->key, '~') != strrchr(a->key, '~') ? 1 : 0, .receive_max = 20,
-		.incarnation = a->incarnation,
-		.will = {will.image, sq_image_size(will.image)}};
+	struct sq_attach body = {.instance = a->instance,
+	    .link = sq_link_id(a->link),
+	    .flags = flags,
+	    .expiry_s = strchr(a->key, '~') != strrchr(a->key, '~') ? 1 : 0,
+	    .receive_max = 20,
+	    .incarnation = a->incarnation,
+	    .will = {will.image, sq_image_size(will.image)}};
 	struct sq_attached out;
 	struct sq_buf b = {0};
 	struct fake_call *fc;
@@ -146,7 +149,8 @@ actor_attach(struct actor *a, bool reconnect, uint8_t flags)
 	fc = call(a, SQ_CALL_ATTACH, &b);
 	CHECK(fc->call.status == 200 || fc->call.status == 409);
 	if (fc->call.status == 200) {
-		CHECK(sq_attached_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &out) == SQ_OK);
+		CHECK(sq_attached_decode(
+			  sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &out) == SQ_OK);
 		a->epoch = out.epoch;
 		a->granted = 0;
 		if (a->incarnation != out.incarnation)
@@ -159,7 +163,8 @@ actor_attach(struct actor *a, bool reconnect, uint8_t flags)
 }
 
 static void
-entry_put(struct sq_buf *b, const char *topic, uint8_t qos, bool retain, uint16_t id, uint64_t number)
+entry_put(
+    struct sq_buf *b, const char *topic, uint8_t qos, bool retain, uint16_t id, uint64_t number)
 {
 	unsigned char payload[8], head[SQ_ENTRY_HEADER];
 	struct sq_msg m;
@@ -219,8 +224,10 @@ static void
 actor_subscribe(struct actor *a, const char *filter, uint8_t options, uint8_t op)
 {
 	bool declared = strcmp(filter, "declared") == 0;
-	struct sq_sub s = {.op = op, .options = options, .sub_id = 1 + pick(a, 9),
-		.filter = {(const unsigned char *)filter, strlen(filter)}};
+	struct sq_sub s = {.op = op,
+	    .options = options,
+	    .sub_id = 1 + pick(a, 9),
+	    .filter = {(const unsigned char *)filter, strlen(filter)}};
 	struct sq_buf b = {0};
 
 	if (declared) {
@@ -244,8 +251,9 @@ actor_settle(struct actor *a)
 	a->granted += 50;
 	sq_settlements_header(&b, a->granted, a->granted * 1000);
 	while (fake_link_take(a->link, &d)) {
-		struct sq_settle e = {.n = 1, .delivery = d.delivery,
-			.kind = (uint8_t)(SQ_SETTLE_ACK + pick(a, SQ_SETTLE_REJECT))};
+		struct sq_settle e = {.n = 1,
+		    .delivery = d.delivery,
+		    .kind = (uint8_t)(SQ_SETTLE_ACK + pick(a, SQ_SETTLE_REJECT))};
 
 		if (!d.detached && d.epoch == a->epoch && d.delivery != 0)
 			sq_settle_put(&b, &e);
@@ -256,8 +264,9 @@ actor_settle(struct actor *a)
 static void
 actor_detach(struct actor *a)
 {
-	struct sq_detach d = {.expiry_s = pick(a, 2), .will = (uint8_t)pick(a, 2),
-		.last = {a->next[0] - 1, a->next[1] - 1}};
+	struct sq_detach d = {.expiry_s = pick(a, 2),
+	    .will = (uint8_t)pick(a, 2),
+	    .last = {a->next[0] - 1, a->next[1] - 1}};
 	struct sq_buf b = {0};
 
 	sq_detach_encode(&b, &d);
@@ -268,7 +277,7 @@ static void
 actor_act(struct actor *a)
 {
 	static const char *const filters[] = {
-		"t/+", "t/1", "#", "$share/g/t/#", "$share/h/t/2", "$tag/red", "declared"};
+	    "t/+", "t/1", "#", "$share/g/t/#", "$share/h/t/2", "$tag/red", "declared"};
 	const char *filter = filters[pick(a, SQ_ARRAY_LEN(filters))];
 
 	switch (pick(a, 16)) {
@@ -277,8 +286,8 @@ actor_act(struct actor *a)
 		actor_attach(a, false, 0);
 		break;
 	case 1:
-		actor_attach(a, pick(a, 2) != 0, (uint8_t)(pick(a, 4) == 0 ? SQ_ATTACH_CLEAN_START : 0) |
-		    SQ_ATTACH_WILL);
+		actor_attach(a, pick(a, 2) != 0,
+		    (uint8_t)(pick(a, 4) == 0 ? SQ_ATTACH_CLEAN_START : 0) | SQ_ATTACH_WILL);
 		break;
 	case 2:
 		actor_attach(a, true, SQ_ATTACH_WILL);
@@ -348,7 +357,8 @@ static void *
 count_main(void *arg)
 {
 	struct actor pub = {.key = "count~w~pub", .instance = 101, .run = 1, .seed = 101};
-	struct actor sub = {.key = "count~w~sub3", .instance = 102, .run = 1, .seed = 102, .expect = 1};
+	struct actor sub = {
+	    .key = "count~w~sub3", .instance = 102, .run = 1, .seed = 102, .expect = 1};
 	uint64_t end = sq_clock_ms() + WAIT_MS;
 	struct sq_buf b = {0};
 
@@ -383,13 +393,14 @@ static void
 check_nothing_left(void)
 {
 	static const enum sq_broker_metric gauges[] = {SQ_M_SESSIONS, SQ_M_ATTACHED,
-		SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_RETAINED, SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
+	    SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_RETAINED, SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(gauges); i++) {
 		int64_t n = atomic_load(&sq_broker_metrics.values[gauges[i]]);
 
 		if (n != 0)
-			fprintf(stderr, "%s is %lld\n", sq_broker_metrics.defs[gauges[i]].name, (long long)n);
+			fprintf(stderr, "%s is %lld\n", sq_broker_metrics.defs[gauges[i]].name,
+			    (long long)n);
 		CHECK(n == 0);
 	}
 	CHECK(fake_links() == 0);
@@ -398,12 +409,19 @@ check_nothing_left(void)
 int
 main(void)
 {
-	static const char *const keys[SIDECARS] = {"s~w~a", "s~w~a", "s~w~a~pod", "s~w~b", "s~w~b~pod",
-		"s~w~c~pod", "s~w~d", "s~w~e~pod"};
-	struct sq_broker_cfg cfg = {.engine = &sq_engine_memory, .max_packet = 65536, .grace_ms = 5,
-		.session_expiry_max_s = 1, .max_inflight = 100, .queue_max_msgs = 1000,
-		.queue_max_bytes = 1 << 20, .retained_max_msgs = 5, .retained_max_bytes = 1 << 20,
-		.max_sessions = 100, .max_subs_per_session = 50};
+	static const char *const keys[SIDECARS] = {
+	    "s~w~a", "s~w~a", "s~w~a~pod", "s~w~b", "s~w~b~pod", "s~w~c~pod", "s~w~d", "s~w~e~pod"};
+	struct sq_broker_cfg cfg = {.engine = &sq_engine_memory,
+	    .max_packet = 65536,
+	    .grace_ms = 5,
+	    .session_expiry_max_s = 1,
+	    .max_inflight = 100,
+	    .queue_max_msgs = 1000,
+	    .queue_max_bytes = 1 << 20,
+	    .retained_max_msgs = 5,
+	    .retained_max_bytes = 1 << 20,
+	    .max_sessions = 100,
+	    .max_subs_per_session = 50};
 	struct sq_worker *workers[WORKERS];
 	struct actor actors[SIDECARS];
 	pthread_t threads[SIDECARS], counting;
@@ -415,7 +433,8 @@ main(void)
 	CHECK(b != NULL);
 	atomic_store(&broker, b);
 	for (unsigned i = 0; i < SIDECARS; i++) {
-		actors[i] = (struct actor){.key = keys[i], .instance = i + 1, .run = 1000 * (i + 1), .seed = i};
+		actors[i] = (struct actor){
+		    .key = keys[i], .instance = i + 1, .run = 1000 * (i + 1), .seed = i};
 		pthread_create(&threads[i], NULL, sidecar_main, &actors[i]);
 	}
 	pthread_create(&counting, NULL, count_main, NULL);

@@ -9,7 +9,7 @@
 
 /* A new engine plugs in here. */
 static const struct sq_engine_ops *const engines[] = {
-	&sq_engine_memory,
+    &sq_engine_memory,
 };
 
 static const struct sq_engine_ops *ops;
@@ -118,7 +118,8 @@ txn_done(struct sq_txn *txn, int err)
 static void
 txn_begin(struct txn *t, unsigned worker)
 {
-	*t = (struct txn){.txn = {.worker = fake_worker(worker), .done = txn_done, .engine = engine}};
+	*t = (struct txn){
+	    .txn = {.worker = fake_worker(worker), .done = txn_done, .engine = engine}};
 }
 
 static int
@@ -278,7 +279,8 @@ CONTRACT(items_come_in_the_order_of_their_puts)
 	cr_assert_eq(c->n, 300);
 	for (unsigned i = 0; i < 300; i++) {
 		cr_assert_eq(item_number(&c->items[i]), i + 1);
-		cr_assert(sq_origin_equal(&c->items[i].origin, &(struct sq_origin){1, 2, i + 1, 0}));
+		cr_assert(
+		    sq_origin_equal(&c->items[i].origin, &(struct sq_origin){1, 2, i + 1, 0}));
 		cr_assert_eq(c->items[i].attempts, 0);
 	}
 	consumer_free(q, c);

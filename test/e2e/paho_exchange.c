@@ -79,7 +79,8 @@ open_client(const char *port, const char *id, bool v5)
 
 	snprintf(uri, sizeof uri, "tcp://127.0.0.1:%s", port);
 	create.MQTTVersion = v5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
-	rc = MQTTClient_createWithOptions(&client, uri, id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &create);
+	rc = MQTTClient_createWithOptions(
+	    &client, uri, id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &create);
 	if (rc != MQTTCLIENT_SUCCESS)
 		die("create", rc);
 	rc = MQTTClient_setCallbacks(client, NULL, lost, arrived, NULL);

@@ -52,7 +52,8 @@ static struct fake_call *
 call(struct fuzz *f, unsigned who, enum sq_call_kind kind, struct sq_buf *body)
 {
 	struct fake_call *fc = fake_call_new(kind, keys[who],
-	    kind == SQ_CALL_ATTACH ? 0 : f->sessions[who].epoch, f->links[f->sessions[who].link], body);
+	    kind == SQ_CALL_ATTACH ? 0 : f->sessions[who].epoch, f->links[f->sessions[who].link],
+	    body);
 
 	if (f->n_calls == CALLS) {
 		fc->answers = 1; /* never handed over */
@@ -79,18 +80,23 @@ step_attach(struct fuzz *f, unsigned who)
 	struct sq_msg will = sq_msg_new(pick(f, 3), pick(f, 2), text(topics[pick(f, 4)]),
 	    (struct sq_bytes){0}, pick(f, 8), text("will"));
 	struct sq_open_id ids[3];
-	struct sq_attach a = {.instance = 1 + pick(f, 3), .link = 1, .flags = (uint8_t)pick(f, 16),
-		.expiry_s = pick(f, 4), .receive_max = (uint16_t)(1 + pick(f, 4)),
-		.incarnation = pick(f, 4) == 0 ? 7 : f->sessions[who].incarnation,
-		.will_delay_s = pick(f, 4), .will = {will.image, sq_image_size(will.image)},
-		.n_open = (uint16_t)pick(f, 4)};
+	struct sq_attach a = {.instance = 1 + pick(f, 3),
+	    .link = 1,
+	    .flags = (uint8_t)pick(f, 16),
+	    .expiry_s = pick(f, 4),
+	    .receive_max = (uint16_t)(1 + pick(f, 4)),
+	    .incarnation = pick(f, 4) == 0 ? 7 : f->sessions[who].incarnation,
+	    .will_delay_s = pick(f, 4),
+	    .will = {will.image, sq_image_size(will.image)},
+	    .n_open = (uint16_t)pick(f, 4)};
 	struct sq_buf body = {0};
 	struct sq_attached out;
 	struct fake_call *fc;
 
 	for (uint16_t i = 0; i < a.n_open; i++)
 		ids[i] = (struct sq_open_id){.packet_id = (uint16_t)(1 + pick(f, 5)),
-			.state = (uint8_t)(1 + pick(f, 4)), .queue = pick(f, 3)};
+		    .state = (uint8_t)(1 + pick(f, 4)),
+		    .queue = pick(f, 3)};
 	if (pick(f, 2) == 0)
 		f->sessions[who].ordinal++;
 	a.ordinal = 1 + f->sessions[who].ordinal;
@@ -103,7 +109,8 @@ step_attach(struct fuzz *f, unsigned who)
 		run();
 	if (fc == NULL || fc->answers == 0 || fc->call.status != 200)
 		return;
-	if (sq_attached_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &out) != SQ_OK)
+	if (sq_attached_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &out) !=
+	    SQ_OK)
 		abort();
 	f->sessions[who].epoch = out.epoch;
 	f->sessions[who].incarnation = out.incarnation;
@@ -114,8 +121,8 @@ step_attach(struct fuzz *f, unsigned who)
 static void
 step_batch(struct fuzz *f, unsigned who)
 {
-	struct sq_batch b = {.lane = (uint8_t)pick(f, 2), .n = (uint16_t)(1 + pick(f, 4)),
-		.run = 1 + pick(f, 2)};
+	struct sq_batch b = {
+	    .lane = (uint8_t)pick(f, 2), .n = (uint16_t)(1 + pick(f, 4)), .run = 1 + pick(f, 2)};
 	unsigned char head[SQ_BATCH_HEADER], entry[SQ_ENTRY_HEADER];
 	struct sq_buf body = {0};
 
@@ -137,8 +144,9 @@ step_batch(struct fuzz *f, unsigned who)
 			sq_buf_append(&body, entry, sizeof entry);
 			continue;
 		}
-		m = sq_msg_new(qos, b.lane == 1 && what == 1, text(topics[pick(f, 4)]), (struct sq_bytes){0},
-		    pick(f, 2) != 0 ? SQ_MSG_NO_EXPIRY : pick(f, 3), text(pick(f, 4) == 0 ? "" : "payload"));
+		m = sq_msg_new(qos, b.lane == 1 && what == 1, text(topics[pick(f, 4)]),
+		    (struct sq_bytes){0}, pick(f, 2) != 0 ? SQ_MSG_NO_EXPIRY : pick(f, 3),
+		    text(pick(f, 4) == 0 ? "" : "payload"));
 		sq_entry_header(entry, SQ_ENTRY_MESSAGE, id);
 		sq_buf_append(&body, entry, sizeof entry);
 		sq_buf_append(&body, m.image, sq_image_size(m.image));
@@ -155,8 +163,9 @@ step_settle(struct fuzz *f, unsigned who)
 
 	sq_settlements_header(&body, pick(f, 255), pick(f, 255) * 100u);
 	for (unsigned i = 0; i < n; i++) {
-		struct sq_settle e = {.kind = (uint8_t)(1 + pick(f, 5)), .n = (uint16_t)(1 + pick(f, 8)),
-			.delivery = pick(f, 32)};
+		struct sq_settle e = {.kind = (uint8_t)(1 + pick(f, 5)),
+		    .n = (uint16_t)(1 + pick(f, 8)),
+		    .delivery = pick(f, 32)};
 
 		sq_settle_put(&body, &e);
 	}
@@ -172,8 +181,10 @@ step_subscribe(struct fuzz *f, unsigned who)
 	sq_buf_u16(&body, (uint16_t)n);
 	for (unsigned i = 0; i < n; i++) {
 		unsigned options = pick(f, 64);
-		struct sq_sub s = {.op = (uint8_t)(1 + (pick(f, 4) == 0)), .options = (uint8_t)options,
-			.sub_id = pick(f, 3), .filter = text(filters[pick(f, SQ_ARRAY_LEN(filters))])};
+		struct sq_sub s = {.op = (uint8_t)(1 + (pick(f, 4) == 0)),
+		    .options = (uint8_t)options,
+		    .sub_id = pick(f, 3),
+		    .filter = text(filters[pick(f, SQ_ARRAY_LEN(filters))])};
 
 		if (pick(f, 3) == 0) {
 			s.flags = (uint8_t)(SQ_SUB_DECLARED | (pick(f, 4) << 1));
@@ -312,8 +323,8 @@ stop_main(void *arg)
 static void
 finish(struct fuzz *f)
 {
-	static const enum sq_broker_metric gauges[] = {SQ_M_SESSIONS, SQ_M_ATTACHED,
-		SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_RETAINED};
+	static const enum sq_broker_metric gauges[] = {
+	    SQ_M_SESSIONS, SQ_M_ATTACHED, SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_RETAINED};
 	pthread_t thread;
 
 	held_engine_hold(false);
@@ -344,10 +355,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t len);
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 {
-	struct sq_broker_cfg cfg = {.engine = &held_engine, .max_packet = 4096, .grace_ms = 1000,
-		.session_expiry_max_s = 3, .max_inflight = 4, .queue_max_msgs = 6,
-		.queue_max_bytes = 300, .retained_max_msgs = 2, .retained_max_bytes = 1000,
-		.max_sessions = 3, .max_subs_per_session = 4};
+	struct sq_broker_cfg cfg = {.engine = &held_engine,
+	    .max_packet = 4096,
+	    .grace_ms = 1000,
+	    .session_expiry_max_s = 3,
+	    .max_inflight = 4,
+	    .queue_max_msgs = 6,
+	    .queue_max_bytes = 300,
+	    .retained_max_msgs = 2,
+	    .retained_max_bytes = 1000,
+	    .max_sessions = 3,
+	    .max_subs_per_session = 4};
 	struct fuzz f = {.in = sq_reader(p, len)};
 
 	fake_workers_init(WORKERS);

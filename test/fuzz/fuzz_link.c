@@ -231,8 +231,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t len);
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 {
-	static void (*const tries[])(const uint8_t *, size_t) = {try_attach, try_attached, try_batch,
-		try_outcomes, try_settlements, try_subs, try_codes, try_detach, try_frame, try_key};
+	static void (*const tries[])(const uint8_t *, size_t) = {try_attach, try_attached,
+	    try_batch, try_outcomes, try_settlements, try_subs, try_codes, try_detach, try_frame,
+	    try_key};
 
 	if (len > 0)
 		tries[p[0] % SQ_ARRAY_LEN(tries)](p + 1, len - 1);

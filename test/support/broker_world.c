@@ -17,18 +17,18 @@ void
 world_init(struct world *w)
 {
 	*w = (struct world){.cfg = {
-		.engine = &sq_engine_memory,
-		.max_packet = 65536,
-		.grace_ms = 30000,
-		.session_expiry_max_s = 7 * 86400,
-		.max_inflight = 1000,
-		.queue_max_msgs = 1000,
-		.queue_max_bytes = 1 << 20,
-		.retained_max_msgs = 100,
-		.retained_max_bytes = 1 << 20,
-		.max_sessions = 100,
-		.max_subs_per_session = 50,
-	}};
+				.engine = &sq_engine_memory,
+				.max_packet = 65536,
+				.grace_ms = 30000,
+				.session_expiry_max_s = 7 * 86400,
+				.max_inflight = 1000,
+				.queue_max_msgs = 1000,
+				.queue_max_bytes = 1 << 20,
+				.retained_max_msgs = 100,
+				.retained_max_bytes = 1 << 20,
+				.max_sessions = 100,
+				.max_subs_per_session = 50,
+			    }};
 }
 
 void
@@ -88,7 +88,7 @@ void
 world_stop(struct world *w)
 {
 	static const enum sq_broker_metric gauges[] = {SQ_M_SESSIONS, SQ_M_ATTACHED,
-		SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_RETAINED, SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
+	    SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_RETAINED, SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
 	pthread_t thread;
 
 	world_run();
@@ -121,8 +121,8 @@ text(const char *s)
 static struct fake_call *
 peer_call(struct peer *p, enum sq_call_kind kind, struct sq_buf *body)
 {
-	struct fake_call *fc = fake_call_new(kind, p->key, kind == SQ_CALL_ATTACH ? 0 : p->epoch,
-	    p->world->links[p->link], body);
+	struct fake_call *fc = fake_call_new(
+	    kind, p->key, kind == SQ_CALL_ATTACH ? 0 : p->epoch, p->world->links[p->link], body);
 
 	sq_broker_call(p->world->broker, &fc->call);
 	return fc;
@@ -133,7 +133,8 @@ call_expect(struct fake_call **cp, unsigned status)
 {
 	world_run();
 	cr_assert_eq((*cp)->answers, 1, "answered %u times", (*cp)->answers);
-	cr_assert_eq((*cp)->call.status, status, "status %u instead of %u", (*cp)->call.status, status);
+	cr_assert_eq(
+	    (*cp)->call.status, status, "status %u instead of %u", (*cp)->call.status, status);
 	fake_call_free(cp);
 }
 
@@ -165,8 +166,11 @@ struct peer
 peer_new(struct world *w, const char *key)
 {
 	struct sq_key k;
-	struct peer p = {.world = w, .key = key, .instance = ++instances, .receive_max = 100,
-		.flags = SQ_ATTACH_MQTT5};
+	struct peer p = {.world = w,
+	    .key = key,
+	    .instance = ++instances,
+	    .receive_max = 100,
+	    .flags = SQ_ATTACH_MQTT5};
 
 	cr_assert_eq(sq_key_decode(text(key), &k), SQ_OK);
 	p.expiry_s = k.pod[0] == '\0' ? 3600 : 0;
@@ -191,22 +195,22 @@ peer_put(struct peer *p)
 {
 	struct sq_msg will = {0};
 	struct sq_attach a = {
-		.instance = p->instance,
-		.ordinal = p->ordinal,
-		.attempt = ++p->attempt,
-		.link = p->link + 1,
-		.flags = (uint8_t)(p->flags | (p->will != NULL ? SQ_ATTACH_WILL : 0)),
-		.expiry_s = p->expiry_s,
-		.receive_max = p->receive_max,
-		.incarnation = p->incarnation,
-		.will_delay_s = p->will_delay_s,
-		.n_open = p->n_open,
+	    .instance = p->instance,
+	    .ordinal = p->ordinal,
+	    .attempt = ++p->attempt,
+	    .link = p->link + 1,
+	    .flags = (uint8_t)(p->flags | (p->will != NULL ? SQ_ATTACH_WILL : 0)),
+	    .expiry_s = p->expiry_s,
+	    .receive_max = p->receive_max,
+	    .incarnation = p->incarnation,
+	    .will_delay_s = p->will_delay_s,
+	    .n_open = p->n_open,
 	};
 	struct sq_buf body = {0};
 
 	if (p->will != NULL) {
-		will = sq_msg_new(p->will_qos, false, text("will"), text(""), SQ_MSG_NO_EXPIRY,
-		    text(p->will));
+		will = sq_msg_new(
+		    p->will_qos, false, text("will"), text(""), SQ_MSG_NO_EXPIRY, text(p->will));
 		a.will = (struct sq_bytes){will.image, sq_image_size(will.image)};
 	}
 	sq_attach_encode(&body, &a, p->open);
@@ -298,7 +302,8 @@ struct fake_call *
 peer_batch(struct peer *p, unsigned lane, uint64_t run, uint64_t first, uint64_t upto,
     const struct entry *entries, uint16_t n)
 {
-	struct sq_batch batch = {.lane = (uint8_t)lane, .n = n, .run = run, .first = first, .upto = upto};
+	struct sq_batch batch = {
+	    .lane = (uint8_t)lane, .n = n, .run = run, .first = first, .upto = upto};
 	unsigned char head[SQ_BATCH_HEADER];
 	struct sq_buf body = {0};
 
@@ -323,8 +328,10 @@ call_outcome(const struct fake_call *fc, unsigned i)
 {
 	struct sq_outcomes out;
 
-	cr_assert_eq(fc->call.status, 200, "status %u conflict %d", fc->call.status, fc->call.conflict);
-	cr_assert_eq(sq_outcomes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &out), SQ_OK);
+	cr_assert_eq(
+	    fc->call.status, 200, "status %u conflict %d", fc->call.status, fc->call.conflict);
+	cr_assert_eq(
+	    sq_outcomes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &out), SQ_OK);
 	cr_assert_lt(i, out.n);
 	return out.codes[i];
 }
@@ -347,7 +354,8 @@ uint8_t
 peer_publish(struct peer *p, const char *topic, const char *payload, uint8_t qos)
 {
 	static uint16_t id;
-	struct entry e = {.topic = topic, .payload = payload, .qos = qos, .id = qos == 2 ? ++id : 0};
+	struct entry e = {
+	    .topic = topic, .payload = payload, .qos = qos, .id = qos == 2 ? ++id : 0};
 	uint8_t code = peer_send(p, &e);
 
 	if (qos == 2)
@@ -358,7 +366,8 @@ peer_publish(struct peer *p, const char *topic, const char *payload, uint8_t qos
 uint8_t
 peer_retain(struct peer *p, const char *topic, const char *payload, uint8_t qos)
 {
-	return peer_send(p, &(struct entry){.topic = topic, .payload = payload, .qos = qos, .retain = true});
+	return peer_send(
+	    p, &(struct entry){.topic = topic, .payload = payload, .qos = qos, .retain = true});
 }
 
 /* Subscriptions. */
@@ -377,7 +386,8 @@ peer_sub(struct peer *p, const struct sq_sub *sub)
 	world_run();
 	cr_assert_eq(fc->answers, 1);
 	cr_assert_eq(fc->call.status, 200, "status %u", fc->call.status);
-	cr_assert_eq(sq_codes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &codes), 1);
+	cr_assert_eq(
+	    sq_codes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &codes), 1);
 	code = codes[0];
 	fake_call_free(&fc);
 	return code;
@@ -386,8 +396,8 @@ peer_sub(struct peer *p, const struct sq_sub *sub)
 uint8_t
 peer_subscribe(struct peer *p, const char *filter, uint8_t options)
 {
-	return peer_sub(p, &(struct sq_sub){
-	    .op = SQ_SUB_SUBSCRIBE, .options = options, .filter = text(filter)});
+	return peer_sub(p,
+	    &(struct sq_sub){.op = SQ_SUB_SUBSCRIBE, .options = options, .filter = text(filter)});
 }
 
 uint8_t
@@ -483,8 +493,8 @@ peer_settle(struct peer *p, enum sq_settle_kind kind, uint64_t delivery, uint16_
 struct fake_call *
 peer_detach_post(struct peer *p, uint32_t expiry_s, bool will)
 {
-	struct sq_detach d = {.expiry_s = expiry_s, .will = will,
-		.last = {p->next[0] - 1, p->next[1] - 1}};
+	struct sq_detach d = {
+	    .expiry_s = expiry_s, .will = will, .last = {p->next[0] - 1, p->next[1] - 1}};
 	struct sq_buf body = {0};
 
 	sq_detach_encode(&body, &d);

@@ -33,14 +33,14 @@ int64_t world_metric(enum sq_broker_metric);
 struct peer {
 	struct world *world;
 	const char *key;
-	unsigned link;             /* index into the world's */
+	unsigned link; /* index into the world's */
 	uint64_t instance, ordinal;
 	uint32_t attempt;
 	/* For the next PUT. */
 	uint8_t flags;
 	uint32_t expiry_s;
 	uint16_t receive_max;
-	const char *will;          /* its payload; topic "will" */
+	const char *will; /* its payload; topic "will" */
 	uint8_t will_qos;
 	uint32_t will_delay_s;
 	const struct sq_open_id *open;
@@ -65,7 +65,7 @@ struct peer peer_new(struct world *, const char *key);
 struct fake_call *peer_put(struct peer *); /* next attempt; may be unanswered */
 /* Takes the answer in and frees the call; returns its status. */
 unsigned peer_attached(struct peer *, struct fake_call **);
-unsigned peer_attach(struct peer *);       /* both, and runs in between */
+unsigned peer_attach(struct peer *); /* both, and runs in between */
 /* A new connection of the client: ordinal, attach, credit of 1000 messages. */
 void peer_connect(struct peer *);
 /* Another sidecar's view of the same client. */
@@ -78,8 +78,8 @@ struct entry {
 	uint8_t qos;
 	bool retain;
 	uint16_t id;
-	uint32_t expiry_s;           /* 0: none */
-	uint32_t payload_len;        /* instead of 'payload': so many bytes */
+	uint32_t expiry_s;    /* 0: none */
+	uint32_t payload_len; /* instead of 'payload': so many bytes */
 };
 
 /* Posts entries under numbers from 'first'. */
@@ -114,7 +114,8 @@ uint8_t peer_detached_reason(struct peer *, uint64_t epoch);
 /* Posts settlements; returns the status. */
 unsigned peer_credit(struct peer *, uint64_t msgs, uint64_t bytes);
 unsigned peer_settle(struct peer *, enum sq_settle_kind, uint64_t delivery, uint16_t n);
-struct fake_call *peer_settle_post(struct peer *, enum sq_settle_kind, uint64_t delivery, uint16_t n);
+struct fake_call *
+peer_settle_post(struct peer *, enum sq_settle_kind, uint64_t delivery, uint16_t n);
 
 /* --- detach --- */
 

@@ -219,8 +219,8 @@ fake_call_new(enum sq_call_kind kind, const char *key, uint64_t epoch, struct sq
 	fc->call.key_hash = sq_call_key_hash(&fc->call.key);
 	fc->call.epoch = epoch;
 	fc->call.link = sq_link_ref(link);
-	fc->call.body = sq_block_copy(sq_buf_len(body) > 0 ? sq_buf_data(body) : (const void *)"",
-	    sq_buf_len(body));
+	fc->call.body = sq_block_copy(
+	    sq_buf_len(body) > 0 ? sq_buf_data(body) : (const void *)"", sq_buf_len(body));
 	sq_buf_fini(body);
 	return fc;
 }

@@ -10,7 +10,7 @@
 /* What was put on a link: a delivery to one target, or 'detached'. */
 struct fake_delivery {
 	bool detached, taken;
-	uint8_t reason;        /* of a detached frame */
+	uint8_t reason; /* of a detached frame */
 	uint64_t epoch, delivery, queue;
 	uint16_t packet_id;
 	uint8_t qos;
@@ -19,9 +19,9 @@ struct fake_delivery {
 	bool has_origin;
 	struct sq_origin origin;
 	uint8_t n_subs;
-	uint32_t subs[8];      /* the first ones */
-	struct sq_msg msg;     /* a copy */
-	char payload[64];      /* as text, cut */
+	uint32_t subs[8];  /* the first ones */
+	struct sq_msg msg; /* a copy */
+	char payload[64];  /* as text, cut */
 	char topic[64];
 };
 
@@ -41,14 +41,14 @@ size_t fake_links(void);
 
 struct fake_call {
 	struct sq_call call;
-	unsigned answers; /* how often it was answered: 1 in the end */
+	unsigned answers;                 /* how often it was answered: 1 in the end */
 	void (*done)(struct fake_call *); /* if set, runs where it was answered */
 	void *owner;
 };
 
 /* A call with one reference to 'link'; takes what 'body' holds. */
-struct fake_call *fake_call_new(enum sq_call_kind, const char *key, uint64_t epoch,
-    struct sq_link *link, struct sq_buf *body);
+struct fake_call *fake_call_new(
+    enum sq_call_kind, const char *key, uint64_t epoch, struct sq_link *link, struct sq_buf *body);
 /* Frees '*cp', which was answered. */
 void fake_call_free(struct fake_call **cp);
 

@@ -69,9 +69,9 @@ static void
 server_update_stats(struct h2_server *s)
 {
 	s->stats.open = s->stats.links = s->stats.held = 0;
-	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node) {
+	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node) {
 		s->stats.open++;
-		SQ_LIST_FOR_EACH (st, &c->streams, struct h2_stream, node) {
+		SQ_LIST_FOR_EACH(st, &c->streams, struct h2_stream, node) {
 			s->stats.links += st->deliveries && st->more;
 			s->stats.held += st->held;
 		}
@@ -274,8 +274,7 @@ static void
 server_conn_free(struct h2_conn *c)
 {
 	sq_list_remove(&c->node);
-	SQ_LIST_FOR_EACH_SAFE(st, &c->streams, struct h2_stream, node)
-	{
+	SQ_LIST_FOR_EACH_SAFE(st, &c->streams, struct h2_stream, node) {
 		sq_buf_fini(&st->in);
 		sq_buf_fini(&st->out);
 		free(st);
@@ -377,8 +376,8 @@ server_conn_write(struct h2_conn *c)
 static void
 server_deliver(struct h2_server *s, const void *p, size_t len, size_t piece)
 {
-	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node)
-		SQ_LIST_FOR_EACH (st, &c->streams, struct h2_stream, node)
+	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node)
+		SQ_LIST_FOR_EACH(st, &c->streams, struct h2_stream, node)
 			if (st->deliveries && st->more) {
 				st->piece = piece;
 				sq_buf_append(&st->out, p, len);
@@ -414,8 +413,7 @@ server_run(void *arg)
 		int timeout = server_timeout(s);
 		uint64_t wakes;
 
-		SQ_LIST_FOR_EACH_SAFE(c, &s->conns, struct h2_conn, node)
-		{
+		SQ_LIST_FOR_EACH_SAFE(c, &s->conns, struct h2_conn, node) {
 			server_conn_write(c);
 			if (c->dead) {
 				server_conn_free(c);
@@ -517,7 +515,7 @@ h2_server_stop(struct h2_server **sp)
 	server_unlock(s);
 	pthread_join(s->thread, NULL);
 	SQ_LIST_FOR_EACH_SAFE(c, &s->conns, struct h2_conn, node)
-	server_conn_free(c);
+		server_conn_free(c);
 	nghttp2_session_callbacks_del(s->callbacks);
 	SSL_CTX_free(s->tls);
 	close(s->listener);
@@ -561,8 +559,8 @@ void
 h2_server_end_deliveries(struct h2_server *s, bool reset)
 {
 	server_lock(s);
-	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node)
-		SQ_LIST_FOR_EACH (st, &c->streams, struct h2_stream, node) {
+	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node)
+		SQ_LIST_FOR_EACH(st, &c->streams, struct h2_stream, node) {
 			if (!st->deliveries || !st->more)
 				continue;
 			st->more = false;
@@ -579,8 +577,8 @@ void
 h2_server_release(struct h2_server *s)
 {
 	server_lock(s);
-	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node)
-		SQ_LIST_FOR_EACH (st, &c->streams, struct h2_stream, node)
+	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node)
+		SQ_LIST_FOR_EACH(st, &c->streams, struct h2_stream, node)
 			if (st->held) {
 				st->held = false;
 				server_answer(c, st, "200", NULL);
@@ -592,7 +590,7 @@ void
 h2_server_goaway(struct h2_server *s)
 {
 	server_lock(s);
-	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node)
+	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node)
 		(void)nghttp2_submit_goaway(c->session, 0,
 		    nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR, NULL, 0);
 	server_unlock(s);
@@ -602,7 +600,7 @@ void
 h2_server_cut(struct h2_server *s)
 {
 	server_lock(s);
-	SQ_LIST_FOR_EACH (c, &s->conns, struct h2_conn, node)
+	SQ_LIST_FOR_EACH(c, &s->conns, struct h2_conn, node)
 		c->dead = true;
 	server_unlock(s);
 }

@@ -93,7 +93,8 @@ Test(broker_attach, a_detach_alone_makes_a_session_present)
 /* What the lost attach brought along, here an orphan, ends all the same. */
 Test(broker_attach, a_clean_start_renews_a_session_that_was_never_used)
 {
-	struct sq_open_id open = {.packet_id = 3, .state = SQ_OPEN_QOS2,
+	struct sq_open_id open = {.packet_id = 3,
+	    .state = SQ_OPEN_QOS2,
 	    .origin = {.incarnation = 9, .run = 9, .number = 1}};
 	struct peer p = peer_new(&w, "s~w~c");
 	uint64_t incarnation;

@@ -51,9 +51,13 @@ drain(struct peer *of, bool settle)
 static uint8_t
 declare(struct peer *of, const char *filter, uint8_t flags, uint32_t expiry_s)
 {
-	return peer_sub(of, &(struct sq_sub){.op = SQ_SUB_SUBSCRIBE, .options = 1,
-	    .flags = (uint8_t)(SQ_SUB_DECLARED | flags), .queue_expiry_s = expiry_s,
-	    .group = text("g"), .filter = text(filter)});
+	return peer_sub(of,
+	    &(struct sq_sub){.op = SQ_SUB_SUBSCRIBE,
+		.options = 1,
+		.flags = (uint8_t)(SQ_SUB_DECLARED | flags),
+		.queue_expiry_s = expiry_s,
+		.group = text("g"),
+		.filter = text(filter)});
 }
 
 Test(broker_groups, members_of_a_share_take_turns)
@@ -80,7 +84,8 @@ Test(broker_groups, shares_of_another_name_or_filter_are_apart)
 
 Test(broker_groups, each_member_has_its_own_qos_and_identifier)
 {
-	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE, .options = 0, .sub_id = 7, .filter = text("$share/g/t")};
+	struct sq_sub s = {
+	    .op = SQ_SUB_SUBSCRIBE, .options = 0, .sub_id = 7, .filter = text("$share/g/t")};
 	struct fake_delivery *d;
 
 	cr_assert_eq(peer_sub(&a, &s), 0);
@@ -234,8 +239,12 @@ Test(broker_groups, the_member_stays_while_one_of_its_filters_does)
 {
 	cr_assert_eq(declare(&a, "u", SQ_SUB_CONSUME, 0), 1);
 	cr_assert_eq(declare(&a, "t", SQ_SUB_CONSUME, 0), 1);
-	cr_assert_eq(peer_sub(&a, &(struct sq_sub){.op = SQ_SUB_UNSUBSCRIBE, .flags = SQ_SUB_DECLARED,
-	    .group = text("g"), .filter = text("u")}), 0);
+	cr_assert_eq(peer_sub(&a,
+			 &(struct sq_sub){.op = SQ_SUB_UNSUBSCRIBE,
+			     .flags = SQ_SUB_DECLARED,
+			     .group = text("g"),
+			     .filter = text("u")}),
+	    0);
 	publish(2, 1);
 	cr_assert_eq(drain(&a, true), 2);
 }
@@ -251,7 +260,8 @@ Test(broker_groups, a_durable_group_outlives_its_members)
 	world_pass(&w, 30000);
 	cr_assert_eq(declare(&b, "t", SQ_SUB_CONSUME | SQ_SUB_DURABLE, 60), 1);
 	cr_assert_eq(drain(&b, true), 4);
-	cr_assert_eq(world_metric(SQ_M_SUBSCRIPTIONS), 1, "what nobody declares any more is pruned");
+	cr_assert_eq(
+	    world_metric(SQ_M_SUBSCRIPTIONS), 1, "what nobody declares any more is pruned");
 	cr_assert_eq(peer_publish(&p, "old", "x", 1), 0x10);
 	world_pass(&w, 120000);
 	cr_assert_eq(world_metric(SQ_M_GROUPS), 1, "somebody is there");
@@ -277,9 +287,14 @@ Test(broker_groups, a_workers_late_clock_does_not_expire_a_group)
 
 Test(broker_groups, limits_of_a_declared_queue_hold)
 {
-	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE, .options = 1, .flags = SQ_SUB_DECLARED,
-		.overflow = SQ_OVERFLOW_DROP_OLDEST, .max_length = 2, .max_attempts = 2,
-		.group = text("g"), .filter = text("t")};
+	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE,
+	    .options = 1,
+	    .flags = SQ_SUB_DECLARED,
+	    .overflow = SQ_OVERFLOW_DROP_OLDEST,
+	    .max_length = 2,
+	    .max_attempts = 2,
+	    .group = text("g"),
+	    .filter = text("t")};
 	struct fake_delivery *d;
 
 	cr_assert_eq(peer_sub(&a, &s), 1);
@@ -298,9 +313,12 @@ Test(broker_groups, limits_of_a_declared_queue_hold)
 
 Test(broker_groups, a_member_has_no_more_unfinished_than_its_concurrency)
 {
-	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE, .options = 1,
-		.flags = SQ_SUB_DECLARED | SQ_SUB_CONSUME, .concurrency = 2,
-		.group = text("g"), .filter = text("t")};
+	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE,
+	    .options = 1,
+	    .flags = SQ_SUB_DECLARED | SQ_SUB_CONSUME,
+	    .concurrency = 2,
+	    .group = text("g"),
+	    .filter = text("t")};
 	struct fake_delivery *first;
 
 	cr_assert_eq(peer_sub(&a, &s), 1);
@@ -318,9 +336,12 @@ Test(broker_groups, a_member_has_no_more_unfinished_than_its_concurrency)
 
 Test(broker_groups, a_full_durable_group_refuses_the_publish)
 {
-	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE, .options = 1,
-		.flags = SQ_SUB_DECLARED | SQ_SUB_DURABLE, .max_length = 2,
-		.group = text("g"), .filter = text("t")};
+	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE,
+	    .options = 1,
+	    .flags = SQ_SUB_DECLARED | SQ_SUB_DURABLE,
+	    .max_length = 2,
+	    .group = text("g"),
+	    .filter = text("t")};
 
 	cr_assert_eq(peer_sub(&a, &s), 1);
 	cr_assert_eq(peer_subscribe(&b, "t", 1), 1);

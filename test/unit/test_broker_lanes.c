@@ -126,7 +126,7 @@ Test(broker_lanes, duplicates_that_wait_do_not_count_as_early)
 Test(broker_lanes, a_batch_sent_again_in_other_pieces_is_admitted_from_its_first_new_number)
 {
 	struct entry e[3] = {{.topic = "t", .payload = "1", .qos = 1},
-		{.topic = "t", .payload = "2", .qos = 1}, {.topic = "t", .payload = "3", .qos = 1}};
+	    {.topic = "t", .payload = "2", .qos = 1}, {.topic = "t", .payload = "3", .qos = 1}};
 	struct fake_call *c = peer_batch(&p, 1, 5, 1, 0, e, 2);
 
 	call_expect(&c, 200);
@@ -228,8 +228,10 @@ Test(broker_lanes, held_ids_are_listed_in_order_once)
 	static const uint16_t ids[] = {500, 3, 65535, 77, 3};
 
 	for (unsigned i = 0; i < 5; i++)
-		cr_assert_lt(peer_send(&p, &(struct entry){
-		    .topic = "none", .payload = "x", .qos = 2, .id = ids[i]}), 0x80);
+		cr_assert_lt(
+		    peer_send(&p,
+			&(struct entry){.topic = "none", .payload = "x", .qos = 2, .id = ids[i]}),
+		    0x80);
 	cr_assert_eq(peer_attach(&p), 200);
 	cr_assert_eq(p.n_held, 4);
 	cr_assert(p.held[0] == 3 && p.held[1] == 77 && p.held[2] == 500 && p.held[3] == 65535);
@@ -239,7 +241,8 @@ Test(broker_lanes, sizes_and_matches_have_their_outcomes)
 {
 	cr_assert_eq(peer_publish(&p, "nobody", "x", 1), 0x10);
 	cr_assert_eq(peer_publish(&p, "nobody", "x", 0), 0);
-	cr_assert_eq(peer_send(&p, &(struct entry){.topic = "t", .qos = 1, .payload_len = 200000}), 0x83);
+	cr_assert_eq(
+	    peer_send(&p, &(struct entry){.topic = "t", .qos = 1, .payload_len = 200000}), 0x83);
 	cr_assert_eq(world_metric(SQ_M_REFUSED), 1);
 	peer_expect_nothing(&sub);
 }
@@ -250,8 +253,10 @@ Test(broker_lanes, few_matches_of_a_batch_are_copied_out_of_it)
 	struct fake_call *c;
 
 	for (unsigned i = 0; i < 50; i++)
-		e[i] = (struct entry){.topic = i == 17 ? "t" : "nobody", .payload = "x", .qos = 1,
-			.payload_len = i == 17 ? 0 : 500};
+		e[i] = (struct entry){.topic = i == 17 ? "t" : "nobody",
+		    .payload = "x",
+		    .qos = 1,
+		    .payload_len = i == 17 ? 0 : 500};
 	for (unsigned turn = 0; turn < 3; turn++) { /* the first batch teaches the second */
 		c = peer_post(&p, 1, e, 50);
 		world_run();

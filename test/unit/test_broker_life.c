@@ -347,9 +347,14 @@ Test(broker_life, the_end_leaves_nothing_over)
 		peer_connect(&many[i]);
 		cr_assert_eq(peer_subscribe(&many[i], "a/#", 2), 2);
 		cr_assert_eq(peer_subscribe(&many[i], "$share/g/a/#", 2), 2);
-		cr_assert_eq(peer_sub(&many[i], &(struct sq_sub){.op = SQ_SUB_SUBSCRIBE, .options = 1,
-		    .flags = SQ_SUB_DECLARED | SQ_SUB_CONSUME | SQ_SUB_DURABLE, .queue_expiry_s = 99,
-		    .group = text("g"), .filter = text("a/b")}), 1);
+		cr_assert_eq(peer_sub(&many[i],
+				 &(struct sq_sub){.op = SQ_SUB_SUBSCRIBE,
+				     .options = 1,
+				     .flags = SQ_SUB_DECLARED | SQ_SUB_CONSUME | SQ_SUB_DURABLE,
+				     .queue_expiry_s = 99,
+				     .group = text("g"),
+				     .filter = text("a/b")}),
+		    1);
 	}
 	for (unsigned i = 0; i < 6; i++) {
 		for (uint8_t qos = 0; qos <= 2; qos++)

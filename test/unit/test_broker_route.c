@@ -63,7 +63,8 @@ Test(broker_route, filters_are_checked)
 	cr_assert_eq(peer_subscribe(&sub, "$share//a", 1), 0x8f);
 	cr_assert_eq(peer_subscribe(&sub, "a\xff", 1), 0x8f);
 	cr_assert_eq(peer_subscribe(&sub, "$share/g/a", 1 | NO_LOCAL), 0x82);
-	cr_assert_eq(peer_sub(&sub, &(struct sq_sub){.op = SQ_SUB_SUBSCRIBE, .tag = text("red")}), 0x8f);
+	cr_assert_eq(
+	    peer_sub(&sub, &(struct sq_sub){.op = SQ_SUB_SUBSCRIBE, .tag = text("red")}), 0x8f);
 	cr_assert_eq(world_metric(SQ_M_SUBSCRIPTIONS), 0);
 	for (unsigned i = 0; i < 50; i++) {
 		char filter[16];
@@ -110,11 +111,13 @@ Test(broker_route, the_retain_flag_stays_only_as_published)
 
 Test(broker_route, overlapping_subscriptions_are_delivered_once_at_the_highest_qos)
 {
-	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE, .options = 0, .sub_id = 11, .filter = text("a/#")};
+	struct sq_sub s = {
+	    .op = SQ_SUB_SUBSCRIBE, .options = 0, .sub_id = 11, .filter = text("a/#")};
 	struct fake_delivery *d;
 
 	cr_assert_eq(peer_sub(&sub, &s), 0);
-	s = (struct sq_sub){.op = SQ_SUB_SUBSCRIBE, .options = 2, .sub_id = 22, .filter = text("a/+")};
+	s = (struct sq_sub){
+	    .op = SQ_SUB_SUBSCRIBE, .options = 2, .sub_id = 22, .filter = text("a/+")};
 	cr_assert_eq(peer_sub(&sub, &s), 2);
 	cr_assert_eq(peer_subscribe(&sub, "#", 1 | NO_LOCAL), 1);
 	cr_assert_eq(peer_publish(&p, "a/b", "x", 2), 0);
@@ -128,7 +131,8 @@ Test(broker_route, overlapping_subscriptions_are_delivered_once_at_the_highest_q
 
 Test(broker_route, an_identifier_comes_with_its_subscription_and_may_change)
 {
-	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE, .options = 1, .sub_id = 268435455, .filter = text("t")};
+	struct sq_sub s = {
+	    .op = SQ_SUB_SUBSCRIBE, .options = 1, .sub_id = 268435455, .filter = text("t")};
 	struct fake_delivery *d;
 
 	cr_assert_eq(peer_sub(&sub, &s), 1);
@@ -230,7 +234,8 @@ Test(broker_route, a_full_durable_queue_refuses_the_publish_as_a_whole)
 	}
 	cr_assert_eq(peer_publish(&p, "t", "no", 1), 0x97);
 	cr_assert_eq(peer_retain(&p, "t", "no", 1), 0x97);
-	cr_assert_eq(peer_send(&p, &(struct entry){.topic = "t", .payload = "no", .qos = 2, .id = 5}), 0x97);
+	cr_assert_eq(
+	    peer_send(&p, &(struct entry){.topic = "t", .payload = "no", .qos = 2, .id = 5}), 0x97);
 	peer_expect_nothing(&sub);
 	cr_assert_eq(world_metric(SQ_M_RETAINED), 0);
 	cr_assert_eq(world_metric(SQ_M_REFUSED), 3);

@@ -207,9 +207,9 @@ Test(broker_settle, a_packet_id_is_free_only_after_complete)
 Test(broker_settle, ids_of_an_older_incarnation_stay_taken_until_complete)
 {
 	struct sq_open_id open[3] = {
-		{.packet_id = 1, .state = SQ_OPEN_QOS1, .queue = 9, .origin = {1, 2, 3, 0}},
-		{.packet_id = 3, .state = SQ_OPEN_QOS2, .origin = {1, 2, 4, 0}},
-		{.packet_id = 3, .state = SQ_OPEN_QOS2, .origin = {1, 2, 4, 0}},
+	    {.packet_id = 1, .state = SQ_OPEN_QOS1, .queue = 9, .origin = {1, 2, 3, 0}},
+	    {.packet_id = 3, .state = SQ_OPEN_QOS2, .origin = {1, 2, 4, 0}},
+	    {.packet_id = 3, .state = SQ_OPEN_QOS2, .origin = {1, 2, 4, 0}},
 	};
 	struct fake_delivery *d;
 
@@ -247,14 +247,16 @@ Test(broker_settle, thousands_of_orphans_with_high_ids_are_kept_and_ended)
 	struct fake_call *c;
 
 	for (unsigned i = 0; i < 4000; i++)
-		open[i] = (struct sq_open_id){.packet_id = (uint16_t)(65535 - i), .state = SQ_OPEN_QOS1};
+		open[i] = (struct sq_open_id){
+		    .packet_id = (uint16_t)(65535 - i), .state = SQ_OPEN_QOS1};
 	sub.incarnation = 12345;
 	sub.open = open;
 	sub.n_open = 4000;
 	c = peer_put(&sub);
 	free(open);
 	world_run();
-	cr_assert_eq(sq_attached_decode(sq_buf_data(&c->call.out), sq_buf_len(&c->call.out), &a), SQ_OK);
+	cr_assert_eq(
+	    sq_attached_decode(sq_buf_data(&c->call.out), sq_buf_len(&c->call.out), &a), SQ_OK);
 	cr_assert_eq(a.n_open, 4000);
 	sub.epoch = a.epoch;
 	fake_call_free(&c);

@@ -249,8 +249,7 @@ Test(list, splice_and_safe_walk_keep_order)
 	}
 	sq_list_splice(&a, &b);
 	cr_assert(sq_list_empty(&b));
-	SQ_LIST_FOR_EACH_SAFE(it, &a, struct item, node)
-	{
+	SQ_LIST_FOR_EACH_SAFE(it, &a, struct item, node) {
 		cr_assert_eq(it->v, want++);
 		sq_list_remove(&it->node);
 		sq_list_remove(&it->node);

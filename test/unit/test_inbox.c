@@ -86,8 +86,12 @@ credit(const struct sq_inbox_flight *f)
 static void
 attach(struct sq_inbox *in, const struct sq_open_id *ids, uint16_t n)
 {
-	struct sq_attached a = {.epoch = 1, .incarnation = 1, .store = 1, .max_packet = 1000,
-	    .n_open = n}, decoded;
+	struct sq_attached a = {.epoch = 1,
+			       .incarnation = 1,
+			       .store = 1,
+			       .max_packet = 1000,
+			       .n_open = n},
+			   decoded;
 	struct sq_buf body = {0};
 
 	sq_attached_encode(&body, &a, NULL, ids);
@@ -365,7 +369,7 @@ Test(inbox, in_flight_deliveries_are_rebound_and_not_written_again)
 	struct sq_inbox *in = attached();
 	struct sq_inbox_flight f;
 	struct sq_open_id ids[] = {
-		{1, SQ_OPEN_QOS1, 0, origin(1), 11}, {2, SQ_OPEN_QOS2, 0, origin(2), 12}};
+	    {1, SQ_OPEN_QOS1, 0, origin(1), 11}, {2, SQ_OPEN_QOS2, 0, origin(2), 12}};
 
 	deliver(in, 1, 1, 1, 1);
 	deliver(in, 2, 2, 2, 2);
@@ -659,8 +663,8 @@ Test(inbox, an_expected_message_is_written_when_it_comes)
 Test(inbox, an_expected_id_that_the_next_answer_does_not_list_is_forgotten)
 {
 	struct sq_inbox *in = inbox();
-	struct sq_open_id ids[] = {{1, SQ_OPEN_QOS2, 0, origin(1), 11},
-	    {2, SQ_OPEN_QOS2, 0, origin(2), 12}};
+	struct sq_open_id ids[] = {
+	    {1, SQ_OPEN_QOS2, 0, origin(1), 11}, {2, SQ_OPEN_QOS2, 0, origin(2), 12}};
 	struct sq_open_id received[] = {{2, SQ_OPEN_RECEIVED, 0, origin(2), 22}};
 
 	attach(in, ids, 2);

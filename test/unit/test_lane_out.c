@@ -17,8 +17,11 @@ text(const char *s)
 static int
 publish(struct sq_lane_out *l, uint8_t qos, uint16_t id, const char *payload)
 {
-	struct sq_lane_publish m = {.qos = qos, .packet_id = id, .expiry_s = SQ_MSG_NO_EXPIRY,
-	    .topic = text("t"), .payload = text(payload)};
+	struct sq_lane_publish m = {.qos = qos,
+	    .packet_id = id,
+	    .expiry_s = SQ_MSG_NO_EXPIRY,
+	    .topic = text("t"),
+	    .payload = text(payload)};
 
 	return sq_lane_out_message(l, &m);
 }
@@ -27,8 +30,11 @@ static int
 publish_size(struct sq_lane_out *l, uint8_t qos, uint16_t id, size_t size)
 {
 	static unsigned char payload[2 * SQ_BATCH_BYTES_MAX];
-	struct sq_lane_publish m = {.qos = qos, .packet_id = id, .expiry_s = 7,
-	    .topic = text("t"), .payload = {payload, size}};
+	struct sq_lane_publish m = {.qos = qos,
+	    .packet_id = id,
+	    .expiry_s = 7,
+	    .topic = text("t"),
+	    .payload = {payload, size}};
 
 	cr_assert_leq(size, sizeof payload);
 	return sq_lane_out_message(l, &m);
@@ -55,8 +61,8 @@ fly(struct sq_lane_out *l, uint64_t first, uint16_t n)
 
 	cr_assert(sq_lane_out_take(l, &f));
 	b = decode(&f, &body);
-	cr_assert_eq(b.first, first, "first %lu, not %lu", (unsigned long)b.first,
-	    (unsigned long)first);
+	cr_assert_eq(
+	    b.first, first, "first %lu, not %lu", (unsigned long)b.first, (unsigned long)first);
 	cr_assert_eq(b.n, n);
 	cr_assert_eq(f.first, first);
 	cr_assert_eq(f.n, n);
@@ -111,8 +117,13 @@ attach(struct sq_lane_out *l, uint64_t last, bool same, bool clean)
 Test(lane_out, entries_leave_as_one_batch_with_all_their_parts)
 {
 	struct sq_lane_out *l = sq_lane_out_new(1, 5, BOUND);
-	struct sq_lane_publish m = {.qos = 2, .retain = true, .packet_id = 9, .expiry_s = 60,
-	    .topic = text("a/b"), .props = text("\x01\x01"), .payload = text("hello")};
+	struct sq_lane_publish m = {.qos = 2,
+	    .retain = true,
+	    .packet_id = 9,
+	    .expiry_s = 60,
+	    .topic = text("a/b"),
+	    .props = text("\x01\x01"),
+	    .payload = text("hello")};
 	struct sq_lane_flight f;
 	struct sq_buf body = {0};
 	struct sq_batch b;

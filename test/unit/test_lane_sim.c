@@ -48,8 +48,10 @@ static void
 publish(struct world *w)
 {
 	unsigned char payload[64] = {0};
-	struct sq_lane_publish m = {.qos = 1, .packet_id = (uint16_t)(w->published + 1),
-	    .expiry_s = SQ_MSG_NO_EXPIRY, .topic = {(const unsigned char *)"t", 1},
+	struct sq_lane_publish m = {.qos = 1,
+	    .packet_id = (uint16_t)(w->published + 1),
+	    .expiry_s = SQ_MSG_NO_EXPIRY,
+	    .topic = {(const unsigned char *)"t", 1},
 	    .payload = {payload, 4 + pick(w, 60)}};
 
 	if (w->published == MESSAGES)
@@ -73,8 +75,9 @@ send_batch(struct world *w)
 		r->epoch = w->epoch;
 		sq_buf_append(&r->body, r->flight.header, SQ_BATCH_HEADER);
 		sq_buf_append(&r->body, r->flight.entries.p, r->flight.entries.len);
-		cr_assert_eq(sq_batch_decode(sq_buf_data(&r->body), sq_buf_len(&r->body),
-		    &r->batch), 0, "seed %u", w->seed);
+		cr_assert_eq(
+		    sq_batch_decode(sq_buf_data(&r->body), sq_buf_len(&r->body), &r->batch), 0,
+		    "seed %u", w->seed);
 		return;
 	}
 }

@@ -22,13 +22,21 @@ Test(link_frame, attach_round_trip_and_every_truncation)
 {
 	struct sq_msg will = message(1, true);
 	struct sq_open_id ids[2] = {
-		{.packet_id = 7, .state = SQ_OPEN_QOS1, .queue = 9, .origin = {1, 2, 3, 1}},
-		{.packet_id = 65535, .state = SQ_OPEN_RECEIVED, .origin = {4, 5, 6, 0}},
+	    {.packet_id = 7, .state = SQ_OPEN_QOS1, .queue = 9, .origin = {1, 2, 3, 1}},
+	    {.packet_id = 65535, .state = SQ_OPEN_RECEIVED, .origin = {4, 5, 6, 0}},
 	};
-	struct sq_attach in = {.instance = 11, .ordinal = 12, .attempt = 13, .link = 14,
-		.flags = SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL | SQ_ATTACH_GONE, .expiry_s = 15, .receive_max = 16,
-		.incarnation = 19, .will_delay_s = 20,
-		.will = {will.image, sq_image_size(will.image)}, .n_open = 2}, out;
+	struct sq_attach in = {.instance = 11,
+			     .ordinal = 12,
+			     .attempt = 13,
+			     .link = 14,
+			     .flags = SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL | SQ_ATTACH_GONE,
+			     .expiry_s = 15,
+			     .receive_max = 16,
+			     .incarnation = 19,
+			     .will_delay_s = 20,
+			     .will = {will.image, sq_image_size(will.image)},
+			     .n_open = 2},
+			 out;
 	struct sq_buf b = {0};
 	struct sq_open_id id;
 
@@ -48,7 +56,8 @@ Test(link_frame, attach_round_trip_and_every_truncation)
 	cr_assert_eq(out.will.len, sq_image_size(will.image));
 	cr_assert_eq(memcmp(out.will.p, will.image, out.will.len), 0);
 	id = sq_open_id_next(&out.open, false);
-	cr_assert(id.packet_id == 7 && id.queue == 9 && sq_origin_equal(&id.origin, &ids[0].origin));
+	cr_assert(
+	    id.packet_id == 7 && id.queue == 9 && sq_origin_equal(&id.origin, &ids[0].origin));
 	id = sq_open_id_next(&out.open, false);
 	cr_assert(id.packet_id == 65535 && id.state == SQ_OPEN_RECEIVED);
 	cr_assert_eq(out.open.len, 0);
@@ -62,8 +71,16 @@ Test(link_frame, attached_round_trip_and_every_truncation)
 {
 	uint16_t held[] = {3, 4};
 	struct sq_open_id ids[1] = {{.packet_id = 1, .state = SQ_OPEN_ORPHAN, .delivery = 77}};
-	struct sq_attached in = {.epoch = 1, .incarnation = 2, .store = 3, .present = true,
-		.max_packet = 4, .expiry_s = 7, .last = {5, 6}, .n_held = 2, .n_open = 1}, out;
+	struct sq_attached in = {.epoch = 1,
+			       .incarnation = 2,
+			       .store = 3,
+			       .present = true,
+			       .max_packet = 4,
+			       .expiry_s = 7,
+			       .last = {5, 6},
+			       .n_held = 2,
+			       .n_open = 1},
+			   out;
 	struct sq_buf b = {0};
 
 	sq_attached_encode(&b, &in, held, ids);
@@ -124,13 +141,24 @@ Test(link_frame, batch_round_trip_and_every_truncation)
 
 Test(link_frame, batch_refuses_what_its_lane_must_not_carry)
 {
-	struct { uint8_t lane, kind; uint16_t id; unsigned qos; bool retain, ok; } rows[] = {
-		{0, SQ_ENTRY_MESSAGE, 0, 0, false, true}, {0, SQ_ENTRY_MESSAGE, 0, 1, false, false},
-		{0, SQ_ENTRY_MESSAGE, 0, 0, true, false}, {0, SQ_ENTRY_RELEASE, 1, 0, false, false},
-		{1, SQ_ENTRY_MESSAGE, 0, 0, false, true}, {1, SQ_ENTRY_MESSAGE, 0, 0, true, true},
-		{1, SQ_ENTRY_MESSAGE, 1, 1, false, false}, {1, SQ_ENTRY_MESSAGE, 0, 2, false, false},
-		{1, SQ_ENTRY_MESSAGE, 1, 2, false, true}, {1, SQ_ENTRY_RELEASE, 0, 0, false, false},
-		{1, 3, 1, 0, false, false}, {2, SQ_ENTRY_MESSAGE, 0, 0, false, false},
+	struct {
+		uint8_t lane, kind;
+		uint16_t id;
+		unsigned qos;
+		bool retain, ok;
+	} rows[] = {
+	    {0, SQ_ENTRY_MESSAGE, 0, 0, false, true},
+	    {0, SQ_ENTRY_MESSAGE, 0, 1, false, false},
+	    {0, SQ_ENTRY_MESSAGE, 0, 0, true, false},
+	    {0, SQ_ENTRY_RELEASE, 1, 0, false, false},
+	    {1, SQ_ENTRY_MESSAGE, 0, 0, false, true},
+	    {1, SQ_ENTRY_MESSAGE, 0, 0, true, true},
+	    {1, SQ_ENTRY_MESSAGE, 1, 1, false, false},
+	    {1, SQ_ENTRY_MESSAGE, 0, 2, false, false},
+	    {1, SQ_ENTRY_MESSAGE, 1, 2, false, true},
+	    {1, SQ_ENTRY_RELEASE, 0, 0, false, false},
+	    {1, 3, 1, 0, false, false},
+	    {2, SQ_ENTRY_MESSAGE, 0, 0, false, false},
 	};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
@@ -139,9 +167,10 @@ Test(link_frame, batch_refuses_what_its_lane_must_not_carry)
 		struct sq_batch out;
 
 		batch_begin(&b, rows[i].lane, 1);
-		batch_entry(&b, rows[i].kind, rows[i].id, rows[i].kind == SQ_ENTRY_RELEASE ? NULL : &m);
-		cr_expect_eq(sq_batch_decode(sq_buf_data(&b), sq_buf_len(&b), &out) == SQ_OK, rows[i].ok,
-		    "row %zu", i);
+		batch_entry(
+		    &b, rows[i].kind, rows[i].id, rows[i].kind == SQ_ENTRY_RELEASE ? NULL : &m);
+		cr_expect_eq(sq_batch_decode(sq_buf_data(&b), sq_buf_len(&b), &out) == SQ_OK,
+		    rows[i].ok, "row %zu", i);
 		sq_buf_fini(&b);
 		sq_msg_unref(&m);
 	}
@@ -167,8 +196,16 @@ Test(link_frame, settlements_round_trip)
 
 Test(link_frame, subscriptions_round_trip_and_every_truncation)
 {
-	struct sq_sub in = {.op = SQ_SUB_SUBSCRIBE, .options = 2, .sub_id = 9, .flags = SQ_SUB_DECLARED,
-		.group = text("g"), .tag = text("t"), .filter = text("a/#"), .max_length = 8, .concurrency = 7}, got;
+	struct sq_sub in = {.op = SQ_SUB_SUBSCRIBE,
+			  .options = 2,
+			  .sub_id = 9,
+			  .flags = SQ_SUB_DECLARED,
+			  .group = text("g"),
+			  .tag = text("t"),
+			  .filter = text("a/#"),
+			  .max_length = 8,
+			  .concurrency = 7},
+		      got;
 	struct sq_buf b = {0};
 	struct sq_bytes entries;
 
@@ -178,7 +215,8 @@ Test(link_frame, subscriptions_round_trip_and_every_truncation)
 		cr_assert_eq(sq_subs_decode(sq_buf_data(&b), n, &entries), SQ_EINVAL);
 	cr_assert_eq(sq_subs_decode(sq_buf_data(&b), sq_buf_len(&b), &entries), 1);
 	got = sq_sub_next(&entries);
-	cr_assert(got.sub_id == 9 && got.concurrency == 7 && got.max_length == 8 && got.filter.len == 3 && got.tag.len == 1);
+	cr_assert(got.sub_id == 9 && got.concurrency == 7 && got.max_length == 8 &&
+	    got.filter.len == 3 && got.tag.len == 1);
 	cr_assert_eq(memcmp(got.filter.p, "a/#", 3), 0);
 	sq_buf_fini(&b);
 }
@@ -207,8 +245,12 @@ Test(link_frame, one_deliver_frame_serves_many_targets)
 	sq_frame_heartbeat(&b);
 	at = sq_deliver_open(&b, &o, 60, m.image);
 	for (uint16_t i = 1; i <= 3; i++) {
-		struct sq_target t = {.epoch = i, .delivery = 10u + i, .queue = 4, .packet_id = i,
-			.flags = 1, .n_subs = i == 2 ? 2 : 0};
+		struct sq_target t = {.epoch = i,
+		    .delivery = 10u + i,
+		    .queue = 4,
+		    .packet_id = i,
+		    .flags = 1,
+		    .n_subs = i == 2 ? 2 : 0};
 
 		cr_assert_eq(sq_deliver_target(&b, at, &t, subs), SQ_OK);
 	}
@@ -226,7 +268,8 @@ Test(link_frame, one_deliver_frame_serves_many_targets)
 	for (uint16_t i = 1; i <= 3; i++) {
 		struct sq_target t = sq_target_next(&f.deliver.targets);
 
-		cr_assert(t.epoch == i && t.delivery == 10u + i && t.queue == 4 && t.packet_id == i);
+		cr_assert(
+		    t.epoch == i && t.delivery == 10u + i && t.queue == 4 && t.packet_id == i);
 		if (i == 2)
 			cr_assert(t.n_subs == 2 && sq_get32(t.subs + 4) == 6);
 	}
@@ -251,13 +294,18 @@ Test(link_frame, a_full_frame_takes_no_more_targets)
 
 Test(link_key, round_trip_escapes_and_refusals)
 {
-	struct sq_key in = {.space = "a b", .workload = "w~x", .client = "c/\xc3\xa9", .pod = "p-1"}, out;
+	struct sq_key in = {.space = "a b",
+			  .workload = "w~x",
+			  .client = "c/\xc3\xa9",
+			  .pod = "p-1"},
+		      out;
 	struct sq_buf b = {0};
-	static const char *const bad[] = {"", "a", "a~b", "a~b~", "~b~c", "a~b~c~d~e", "a~b~c%", "a~b~c%4",
-		"a~b~%41", "a~b~%00", "a~b~c d", "a~b~%zz", "a~b~%c3"};
+	static const char *const bad[] = {"", "a", "a~b", "a~b~", "~b~c", "a~b~c~d~e", "a~b~c%",
+	    "a~b~c%4", "a~b~%41", "a~b~%00", "a~b~c d", "a~b~%zz", "a~b~%c3"};
 
 	sq_key_encode(&b, &in);
-	cr_assert_eq(sq_key_decode((struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)}, &out), SQ_OK);
+	cr_assert_eq(
+	    sq_key_decode((struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)}, &out), SQ_OK);
 	cr_assert_str_eq(out.space, in.space);
 	cr_assert_str_eq(out.workload, in.workload);
 	cr_assert_str_eq(out.client, in.client);

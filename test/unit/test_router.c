@@ -25,8 +25,8 @@ metric(enum sq_broker_metric m)
 static void
 setup(void)
 {
-	struct sq_router_cfg cfg = {.metrics = &sq_broker_metrics,
-		.retained_max_msgs = 3, .retained_max_bytes = 1000};
+	struct sq_router_cfg cfg = {
+	    .metrics = &sq_broker_metrics, .retained_max_msgs = 3, .retained_max_bytes = 1000};
 
 	router = sq_router_new(&cfg);
 	space = sq_router_space(router, "space");
@@ -70,7 +70,8 @@ message(const char *topic, const char *payload, struct sq_bytes props)
 
 /* How many bindings of 'sink' the topic selects in 'in'. */
 static size_t
-matches_in(struct sq_space *in, const char *topic, struct sq_bytes props, const struct sq_sink *sink)
+matches_in(
+    struct sq_space *in, const char *topic, struct sq_bytes props, const struct sq_sink *sink)
 {
 	struct sq_msg m = message(topic, "x", props);
 	struct sq_binding **v;
@@ -163,7 +164,7 @@ Test(router, spaces_do_not_see_each_other)
 
 static const unsigned char red[] = {0x26, 0, 3, 't', 'a', 'g', 0, 3, 'r', 'e', 'd'};
 static const unsigned char red_twice[] = {0x01, 1, 0x03, 0, 1, 'x', 0x26, 0, 3, 't', 'a', 'g', 0, 3,
-	'r', 'e', 'd', 0x26, 0, 1, 'k', 0, 1, 'v', 0x26, 0, 3, 't', 'a', 'g', 0, 3, 'r', 'e', 'd'};
+    'r', 'e', 'd', 0x26, 0, 1, 'k', 0, 1, 'v', 0x26, 0, 3, 't', 'a', 'g', 0, 3, 'r', 'e', 'd'};
 
 Test(router, a_tag_selects_messages_that_carry_it)
 {
