@@ -1,0 +1,78 @@
+/* Layout of an inbox, for inbox*.c. */
+#ifndef SQ_PROTO_LINK_INBOX_PRIV_H
+#define SQ_PROTO_LINK_INBOX_PRIV_H
+
+#include "proto/link/inbox.h"
+
+enum sq_inbox_state {
+	E_SENT1 = 1,
+	E_SENT2,
+	E_RECEIVING, /* PUBREC came; its 'received' is not confirmed */
+	E_RELEASED,  /* PUBREL is due or written */
+	E_SETTLING,  /* finished; 'kind' is not confirmed */
+	E_EXPECTED,  /* QoS 2, listed by the broker: its message will come again */
+	E_GHOST,     /* finished and forgotten, but its message may come once more */
+};
+
+enum {
+	F_ORPHAN = 1,  /* the broker has only the id */
+	F_CHARGED = 2, /* it uses credit of this attach */
+	F_POSTED = 4,  /* what its state settles was put since the attach */
+	F_SEEN = 8,    /* its message came in this attach, or won't come */
+};
+
+struct sq_inbox_entry {
+	uint64_t incarnation, run, number;
+	uint64_t queue, delivery;
+	uint32_t size, seq;
+	uint16_t packet_id; /* 0: the slot is free */
+	uint8_t copy, qos, state, flags, kind, reason;
+};
+
+struct sq_inbox {
+	uint64_t window_msgs, window_bytes;
+	int64_t credit_msgs, credit_bytes; /* totals to announce */
+	int64_t announced_msgs, announced_bytes;
+	uint64_t unwritten_msgs, unwritten_bytes; /* QoS 0 in the client's output */
+	struct sq_inbox_entry *slots;
+	uint32_t mask, n; /* slots - 1; entries */
+	uint32_t seq;
+	uint32_t ghosts;
+	uint16_t receive_max;
+	uint8_t flying;
+	uint64_t attach;
+	/* What is settled and not yet taken. */
+	struct sq_buf body;
+	struct sq_settle run; /* the run that still grows; n 0: none */
+	uint16_t *ids;
+	uint32_t n_ids, ids_cap;
+	uint16_t *pubrels;
+	uint32_t n_pubrels, next_pubrel, pubrels_cap;
+};
+
+/* The table.  Pointers are valid until the next insert or erase; an insert
+ * must be of an id that is not there. */
+struct sq_inbox_entry *sq_inbox_find(const struct sq_inbox *in, uint16_t id);
+struct sq_inbox_entry *sq_inbox_insert(struct sq_inbox *in, uint16_t id);
+void sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e);
+/* Finished, but its message may come once more. */
+void sq_inbox_make_ghost(struct sq_inbox *in, struct sq_inbox_entry *e);
+/* All of those. */
+void sq_inbox_forget_ghosts(struct sq_inbox *in);
+/* Puts a settlement of one delivery. */
+void sq_inbox_settle(struct sq_inbox *in, uint16_t id, uint8_t kind, uint8_t reason,
+    uint64_t delivery);
+/* Queues a PUBREL for the client. */
+void sq_inbox_push_pubrel(struct sq_inbox *in, uint16_t id);
+/* The message of an entry. */
+bool sq_inbox_entry_is(const struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o);
+void sq_inbox_entry_name(struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o);
+/* Posts what 'e' is settled by in its state, once in each attach. */
+void sq_inbox_entry_post(struct sq_inbox *in, struct sq_inbox_entry *e);
+/* The client has finished it: settles it by 'kind' (an orphan: complete). */
+void sq_inbox_entry_finish(struct sq_inbox *in, struct sq_inbox_entry *e, uint8_t kind,
+    uint8_t reason);
+/* The broker knows that it was received: PUBREL. */
+void sq_inbox_entry_release(struct sq_inbox *in, struct sq_inbox_entry *e);
+
+#endif
