@@ -266,8 +266,6 @@ declared_begin_new(struct sq_declared *d, const struct item *old, size_t n_old)
 			continue;
 		}
 		it->id = ++d->last_id;
-		if (it->d.concurrency != 0)
-			SQ_INFO("declared", "'%s': concurrency is not in force yet", it->d.filter);
 		if (d->keeper != NULL && sq_session_attached(d->keeper))
 			declared_ask(d, d->keeper, SQ_SUB_SUBSCRIBE, &it->d, it->id);
 		if (d->consumer != NULL && sq_session_attached(d->consumer))
