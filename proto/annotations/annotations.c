@@ -34,8 +34,8 @@ struct sq_declaration *
 sq_declarations_add(struct sq_declarations *ds, unsigned line, struct sq_buf *err)
 {
 	if (ds->n == SQ_DECLARATIONS_MAX) {
-		sq_buf_printf(err, "line %u: more than %d subscriptions", line,
-		    SQ_DECLARATIONS_MAX);
+		sq_buf_printf(
+		    err, "line %u: more than %d subscriptions", line, SQ_DECLARATIONS_MAX);
 		return NULL;
 	}
 	ds->v = sq_xrealloc(ds->v, (ds->n + 1) * sizeof *ds->v);
@@ -94,8 +94,9 @@ sq_declaration_check(struct sq_declaration *d, unsigned line, struct sq_buf *err
 		sq_buf_printf(err, "line %u: two tags, in the filter and as tag", line);
 		return SQ_EINVAL;
 	}
-	if (d->tag != NULL && (!sq_utf8_valid(d->tag, strlen(d->tag)) ||
-	    sq_topic_tag_check(bytes_of(d->tag), &why) != 0)) {
+	if (d->tag != NULL &&
+	    (!sq_utf8_valid(d->tag, strlen(d->tag)) ||
+		sq_topic_tag_check(bytes_of(d->tag), &why) != 0)) {
 		sq_buf_printf(err, "line %u: bad tag: %s", line, why != NULL ? why : "not UTF-8");
 		return SQ_EINVAL;
 	}
@@ -181,8 +182,7 @@ value_is_yaml(const char *v, size_t len)
 	if (len == 0)
 		return false;
 	return v[0] == '[' || v[0] == '{' || v[0] == '#' ||
-	    (v[0] == '-' && (len == 1 || is_space(v[1]))) ||
-	    (len >= 3 && memcmp(v, "---", 3) == 0);
+	    (v[0] == '-' && (len == 1 || is_space(v[1]))) || (len >= 3 && memcmp(v, "---", 3) == 0);
 }
 
 static int
@@ -220,8 +220,8 @@ subscribe_list(const char *v, size_t len, struct sq_declarations *out, struct sq
 }
 
 int
-sq_annotations_subscribe(const char *value, size_t len, struct sq_declarations *out,
-    struct sq_buf *err)
+sq_annotations_subscribe(
+    const char *value, size_t len, struct sq_declarations *out, struct sq_buf *err)
 {
 	bool blank = true;
 
@@ -230,14 +230,14 @@ sq_annotations_subscribe(const char *value, size_t len, struct sq_declarations *
 	if (blank)
 		return 0;
 	return value_is_yaml(value, len) ? sq_declarations_yaml(value, len, out, err)
-	                                 : subscribe_list(value, len, out, err);
+					 : subscribe_list(value, len, out, err);
 }
 
 /* --- the file --- */
 
 static int
-annotation_take(const char *key, const struct sq_buf *value, struct sq_declarations *out,
-    struct sq_buf *err)
+annotation_take(
+    const char *key, const struct sq_buf *value, struct sq_declarations *out, struct sq_buf *err)
 {
 	const char *text = (const char *)sq_buf_data(value);
 	size_t len = sq_buf_len(value);
@@ -257,8 +257,8 @@ annotation_take(const char *key, const struct sq_buf *value, struct sq_declarati
 
 /* One line, without its end.  Returns the bytes used, or an error. */
 static long
-annotation_line(const char *p, size_t len, unsigned line, struct sq_declarations *out,
-    struct sq_buf *err)
+annotation_line(
+    const char *p, size_t len, unsigned line, struct sq_declarations *out, struct sq_buf *err)
 {
 	static const char ours[] = "sqmqos.io/";
 	const char *eq = memchr(p, '=', len), *why;
@@ -277,8 +277,8 @@ annotation_line(const char *p, size_t len, unsigned line, struct sq_declarations
 		memcpy(key, p, (size_t)(eq - p));
 	n = sq_go_unquote(eq + 1, len - (size_t)(eq + 1 - p), &value, &why);
 	if (n < 0) {
-		sq_buf_printf(err, "line %u: %.*s: %s", line, (int)(eq - p < 100 ? eq - p : 100),
-		    p, why);
+		sq_buf_printf(
+		    err, "line %u: %.*s: %s", line, (int)(eq - p < 100 ? eq - p : 100), p, why);
 		sq_buf_fini(&value);
 		return SQ_EINVAL;
 	}
@@ -292,16 +292,15 @@ annotation_line(const char *p, size_t len, unsigned line, struct sq_declarations
 }
 
 int
-sq_annotations_parse(const char *text, size_t len, struct sq_declarations *out,
-    struct sq_buf *err)
+sq_annotations_parse(const char *text, size_t len, struct sq_declarations *out, struct sq_buf *err)
 {
 	unsigned line = 1;
 	long n = 0;
 
 	*out = (struct sq_declarations){0};
 	if (len > SQ_ANNOTATIONS_SIZE_MAX) {
-		sq_buf_printf(err, "line 1: the file is larger than %d bytes",
-		    SQ_ANNOTATIONS_SIZE_MAX);
+		sq_buf_printf(
+		    err, "line 1: the file is larger than %d bytes", SQ_ANNOTATIONS_SIZE_MAX);
 		return SQ_ETOOBIG;
 	}
 	for (size_t at = 0; at < len; line++) {

@@ -123,37 +123,51 @@ Test(annotations, errors_name_the_lines_the_annotation_and_the_reason)
 	refuse("a=\"\\q\"", "line 1: a: bad escape");
 	refuse("x=\"\"\nsqmqos.io/subscribe=\"a,,b\"",
 	    "line 2: sqmqos.io/subscribe: line 1: an empty filter");
-	refuse("sqmqos.io/subscribe=\"$share/g/a\"", "line 1: sqmqos.io/subscribe: line 1: "
+	refuse("sqmqos.io/subscribe=\"$share/g/a\"",
+	    "line 1: sqmqos.io/subscribe: line 1: "
 	    "'$share/g/a': use group instead of $share");
-	refuse("sqmqos.io/subscribe=\"- filter: a\\n  qso: 1\\n\"", "line 1: sqmqos.io/subscribe: "
+	refuse("sqmqos.io/subscribe=\"- filter: a\\n  qso: 1\\n\"",
+	    "line 1: sqmqos.io/subscribe: "
 	    "line 2: unknown field 'qso', did you mean qos?");
-	refuse("sqmqos.io/subscribe=\"- filter: a\\n  qos: 3\\n\"", "line 1: sqmqos.io/subscribe: "
+	refuse("sqmqos.io/subscribe=\"- filter: a\\n  qos: 3\\n\"",
+	    "line 1: sqmqos.io/subscribe: "
 	    "line 2: qos must be 0, 1 or 2");
 	refuse("sqmqos.io/subscribe=\"- filter: a\\n  filter: b\\n\"",
 	    "line 1: sqmqos.io/subscribe: line 2: filter twice");
 	refuse("sqmqos.io/subscribe=\"- qos: 1\"",
 	    "line 1: sqmqos.io/subscribe: line 1: a filter or a tag is needed");
-	refuse("sqmqos.io/subscribe=\"{filter: a}\"", "line 1: sqmqos.io/subscribe: line 1: "
+	refuse("sqmqos.io/subscribe=\"{filter: a}\"",
+	    "line 1: sqmqos.io/subscribe: line 1: "
 	    "a list is wanted: start each item with \"- \"");
-	refuse("sqmqos.io/subscribe=\"- [a]\"", "line 1: sqmqos.io/subscribe: line 1: "
+	refuse("sqmqos.io/subscribe=\"- [a]\"",
+	    "line 1: sqmqos.io/subscribe: line 1: "
 	    "an item must be a filter or a map");
-	refuse("sqmqos.io/subscribe=\"- {filter: a, delivery: pod, group: g}\"", "line 1: "
+	refuse("sqmqos.io/subscribe=\"- {filter: a, delivery: pod, group: g}\"",
+	    "line 1: "
 	    "sqmqos.io/subscribe: line 1: group has no meaning with delivery: pod");
-	refuse("sqmqos.io/subscribe=\"- {filter: a, delivery: pod, durable: true}\"", "line 1: "
+	refuse("sqmqos.io/subscribe=\"- {filter: a, delivery: pod, durable: true}\"",
+	    "line 1: "
 	    "sqmqos.io/subscribe: line 1: delivery: pod can't be durable");
-	refuse("sqmqos.io/subscribe=\"- {filter: a, group: 'pod:x'}\"", "line 1: "
+	refuse("sqmqos.io/subscribe=\"- {filter: a, group: 'pod:x'}\"",
+	    "line 1: "
 	    "sqmqos.io/subscribe: line 1: group must not contain / + # or :");
-	refuse("sqmqos.io/subscribe=\"- {filter: a, expiry: 5}\"", "line 1: sqmqos.io/subscribe: "
+	refuse("sqmqos.io/subscribe=\"- {filter: a, expiry: 5}\"",
+	    "line 1: sqmqos.io/subscribe: "
 	    "line 1: expiry must be a time such as 90s, 10m, 24h or 7d");
-	refuse("sqmqos.io/subscribe=\"- {filter: a, max-length: 4294967296}\"", "line 1: "
+	refuse("sqmqos.io/subscribe=\"- {filter: a, max-length: 4294967296}\"",
+	    "line 1: "
 	    "sqmqos.io/subscribe: line 1: max-length must be a number from 1 to 4294967295");
-	refuse("sqmqos.io/subscribe=\"- {filter: $tag/a/b, tag: c}\"", "line 1: "
+	refuse("sqmqos.io/subscribe=\"- {filter: $tag/a/b, tag: c}\"",
+	    "line 1: "
 	    "sqmqos.io/subscribe: line 1: two tags, in the filter and as tag");
-	refuse("sqmqos.io/subscribe=\"$tag/a/$tag\"", "line 1: sqmqos.io/subscribe: "
+	refuse("sqmqos.io/subscribe=\"$tag/a/$tag\"",
+	    "line 1: sqmqos.io/subscribe: "
 	    "line 1: bad filter '$tag' behind the tag");
-	refuse("sqmqos.io/subscribe=\"- &x {filter: a}\\n- *x\"", "line 1: sqmqos.io/subscribe: "
+	refuse("sqmqos.io/subscribe=\"- &x {filter: a}\\n- *x\"",
+	    "line 1: sqmqos.io/subscribe: "
 	    "line 2: YAML aliases are not taken");
-	refuse("sqmqos.io/subscribe=\"- a\\n---\\n- b\"", "line 1: sqmqos.io/subscribe: line 2: "
+	refuse("sqmqos.io/subscribe=\"- a\\n---\\n- b\"",
+	    "line 1: sqmqos.io/subscribe: line 2: "
 	    "one YAML document is enough");
 }
 
@@ -183,8 +197,9 @@ Test(annotations, there_is_a_limit_on_how_many)
 Test(annotations, go_escapes_are_undone)
 {
 	static const char quoted[] = "\"\\a\\b\\f\\n\\r\\t\\v\\\\\\\"\\x41\\101\\u00e9\\u20ac"
-	                             "\\U0001F600é\"tail";
-	static const char want[] = "\a\b\f\n\r\t\v\\\"AA\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc3\xa9";
+				     "\\U0001F600é\"tail";
+	static const char want[] =
+	    "\a\b\f\n\r\t\v\\\"AA\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc3\xa9";
 	struct sq_buf out = {0};
 	const char *why;
 	long n = sq_go_unquote(quoted, sizeof quoted - 1, &out, &why);
