@@ -93,6 +93,9 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	if (!first && !same)
 		SQ_INFO("session", "client %s: the broker has lost the session, making it again",
 		    s->client_id);
+	/* Its detach was applied, only the answer was lost: so was its will. */
+	if (s->detach_sent && !a->present)
+		s->publish_will = false;
 	if (!same)
 		sq_session_resubscribe(s);
 	if (!same && !s->leaving)
@@ -262,5 +265,6 @@ sq_session_post_detach(struct sq_session *s)
 	p->post.req.n_body = 1;
 	p->post.req.done = detach_done;
 	s->state = SQ_SESSION_DETACHING;
+	s->detach_sent = true;
 	sq_session_post_send(&p->post, s->link);
 }

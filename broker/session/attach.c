@@ -28,6 +28,8 @@ attach_order(struct sq_session *s, const struct sq_attach *a)
 	if (s->instance == 0)
 		return SQ_CONFLICT_NONE;
 	if (a->instance == s->instance) {
+		if (s->left && a->ordinal == s->ordinal)
+			return SQ_CONFLICT_SUPERSEDED; /* its will, too, has been dealt with */
 		if (a->ordinal > s->ordinal ||
 		    (a->ordinal == s->ordinal && a->attempt > s->attempt))
 			return SQ_CONFLICT_NONE;
@@ -89,6 +91,7 @@ attach_fence(struct sq_session *s, const struct sq_attach *a)
 	sq_session_unattach(s, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
 	s->instance = a->instance;
 	s->ordinal = a->ordinal;
+	s->left = false;
 	s->attempt = a->attempt;
 }
 

@@ -208,6 +208,7 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 	s->expiry_s = sq_session_expiry_s(s, d.expiry_s);
 	if (!d.will)
 		sq_msg_unref(&s->will);
+	s->left = true;
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
 	sq_call_answer(c, 204, NULL);
 	session_client_gone(s, 0);

@@ -335,6 +335,22 @@ Test(broker_life, a_draining_broker_takes_nothing_new_and_says_when_it_is_empty)
 	cr_assert_eq(peer_detach(&watcher, 0, false), 204);
 }
 
+/* The answer to a detach may get lost: what its sidecar then says again must not
+ * bring the will a second time. */
+Test(broker_life, a_connection_that_has_left_does_not_come_back)
+{
+	struct peer gone = peer_new(&w, "s~w~gone");
+
+	gone.will = "once";
+	peer_connect(&gone);
+	cr_assert_eq(peer_detach(&gone, 100, true), 204);
+	cr_assert_eq(world_metric(SQ_M_WILLS), 1);
+	cr_assert_eq(peer_attach(&gone), 409, "the same ordinal, its next attempt");
+	peer_connect(&gone);
+	cr_assert(gone.present, "a new connection of the client is welcome");
+	cr_assert_eq(world_metric(SQ_M_WILLS), 1);
+}
+
 Test(broker_life, the_end_leaves_nothing_over)
 {
 	struct peer many[6];
