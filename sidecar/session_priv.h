@@ -49,7 +49,7 @@ struct sq_session {
 	uint16_t receive_max;
 	uint8_t state, version;
 	bool clean_start, keeper, durable, leaving, publish_will, sub_flying;
-	bool detach_sent;              /* all else had been said before */
+	bool detach_sent; /* all else had been said before */
 	bool put_sent;    /* the broker may know this connection */
 	bool lane1_waits; /* for what lane 0 has, to keep a topic's order */
 	bool recovered;   /* it goes on with what was before this attach */

@@ -97,7 +97,7 @@ struct sq_session {
 	bool answered;                              /* a PUT was answered; the answer may be lost */
 	bool present;    /* an attachment was used: the client knows of it */
 	bool takes_over; /* the PUT that waits ends a live connection */
-	bool left;                        /* the ordinal's client has left by a detach */
+	bool left;       /* the ordinal's client has left by a detach */
 	struct sq_superseded superseded[SQ_SUPERSEDED_MAX];
 	struct sq_call *attaching; /* the PUT that waits in FENCING */
 	unsigned running;          /* transactions that are not done */

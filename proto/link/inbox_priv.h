@@ -60,8 +60,8 @@ void sq_inbox_make_ghost(struct sq_inbox *in, struct sq_inbox_entry *e);
 /* All of those. */
 void sq_inbox_forget_ghosts(struct sq_inbox *in);
 /* Puts a settlement of one delivery. */
-void sq_inbox_settle(struct sq_inbox *in, uint16_t id, uint8_t kind, uint8_t reason,
-    uint64_t delivery);
+void
+sq_inbox_settle(struct sq_inbox *in, uint16_t id, uint8_t kind, uint8_t reason, uint64_t delivery);
 /* Queues a PUBREL for the client. */
 void sq_inbox_push_pubrel(struct sq_inbox *in, uint16_t id);
 /* The message of an entry. */
@@ -70,8 +70,8 @@ void sq_inbox_entry_name(struct sq_inbox_entry *e, uint64_t queue, const struct 
 /* Posts what 'e' is settled by in its state, once in each attach. */
 void sq_inbox_entry_post(struct sq_inbox *in, struct sq_inbox_entry *e);
 /* The client has finished it: settles it by 'kind' (an orphan: complete). */
-void sq_inbox_entry_finish(struct sq_inbox *in, struct sq_inbox_entry *e, uint8_t kind,
-    uint8_t reason);
+void
+sq_inbox_entry_finish(struct sq_inbox *in, struct sq_inbox_entry *e, uint8_t kind, uint8_t reason);
 /* The broker knows that it was received: PUBREL. */
 void sq_inbox_entry_release(struct sq_inbox *in, struct sq_inbox_entry *e);
 
