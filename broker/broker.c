@@ -120,6 +120,35 @@ sq_broker_free(struct sq_broker **bp)
 	free(b);
 }
 
+void
+sq_broker_remade(struct sq_broker *b, uint64_t now_ms)
+{
+	uint64_t until_ms = atomic_load(&b->recovered_ms);
+
+	if (now_ms < until_ms && !atomic_exchange(&b->recovering, true))
+		SQ_INFO("broker",
+		    "sessions come back from before the start: no messages for %llu ms",
+		    (unsigned long long)(until_ms - now_ms));
+}
+
+/* The recovery time begins with the first PUT. */
+static void
+broker_first_attach(struct sq_broker *b, uint64_t now_ms)
+{
+	uint_fast64_t none = 0;
+
+	if (b->cfg.recovery_ms > 0)
+		atomic_compare_exchange_strong(
+		    &b->recovered_ms, &none, now_ms + b->cfg.recovery_ms);
+}
+
+static bool
+broker_recovers(struct sq_broker *b, uint64_t now_ms)
+{
+	return atomic_load_explicit(&b->recovering, memory_order_relaxed) &&
+	    now_ms < atomic_load_explicit(&b->recovered_ms, memory_order_relaxed);
+}
+
 /* The call's session, or NULL when it has been refused. */
 static struct sq_session *
 call_session(struct sq_shard *sh, struct sq_call *c)
@@ -156,7 +185,13 @@ call_run(struct sq_shard *sh, struct sq_call *c)
 		sq_call_answer(c, 503, "draining");
 		return;
 	}
+	if (c->kind == SQ_CALL_MESSAGES && broker_recovers(b, sq_worker_now_ms(sh->worker))) {
+		c->retry_after_s = 1;
+		sq_call_answer(c, 503, "sessions are on their way back");
+		return;
+	}
 	if (c->kind == SQ_CALL_ATTACH) {
+		broker_first_attach(b, sq_worker_now_ms(sh->worker));
 		sq_attach_call(sh, c);
 		return;
 	}

@@ -25,8 +25,9 @@ struct sq_engine_ops;
 
 struct sq_broker_cfg {
 	const struct sq_engine_ops *engine;
-	uint32_t max_packet; /* bytes of an MQTT packet */
-	uint64_t grace_ms;   /* attachment grace after a lost link */
+	uint32_t max_packet;  /* bytes of an MQTT packet */
+	uint64_t recovery_ms; /* see sq_broker_remade() in broker/shard.h; 0: off */
+	uint64_t grace_ms;    /* attachment grace after a lost link */
 	uint64_t session_expiry_max_s;
 	uint32_t max_inflight; /* QoS >= 1 deliveries of a session at a time */
 	uint32_t queue_max_msgs;

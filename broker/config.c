@@ -50,6 +50,9 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Connections of sidecars."},
     {"session.grace", SQ_CFG_DURATION, AT(grace_ms), "30s", 0, HOUR, NULL,
 	"How long a session waits for its sidecar after a lost link before its will is published."},
+    {"session.recovery-time", SQ_CFG_DURATION, AT(recovery_ms), "5s", 0, HOUR, NULL,
+	"After a start, when sidecars come back with sessions that are lost: how long messages are "
+	"not taken, so that their subscribers are back first; 0s: not at all."},
     {"session.max-expiry", SQ_CFG_DURATION, AT(session_expiry_max_ms), "168h", 0, 3650 * DAY, NULL,
 	"Longest session expiry that is granted."},
     {"queue.max-messages", SQ_CFG_UINT, AT(queue_max_msgs), "100000", 1, 100000000, NULL,
@@ -106,6 +109,7 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	return (struct sq_broker_cfg){
 	    .max_packet = (uint32_t)c->max_packet,
 	    .grace_ms = c->grace_ms,
+	    .recovery_ms = c->recovery_ms,
 	    .session_expiry_max_s = c->session_expiry_max_ms / SECOND,
 	    .max_inflight = (uint32_t)c->max_inflight,
 	    .queue_max_msgs = (uint32_t)c->queue_max_msgs,

@@ -17,7 +17,7 @@ struct sq_broker_config {
 	char *admin_listen;
 	uint64_t max_packet, max_inflight, max_sessions, max_subs;
 	uint64_t link_max_age_ms, link_idle_ms, link_stall_ms, max_connections;
-	uint64_t grace_ms, session_expiry_max_ms;
+	uint64_t grace_ms, recovery_ms, session_expiry_max_ms;
 	uint64_t queue_max_msgs, queue_max_bytes;
 	uint64_t retained_max_msgs, retained_max_bytes;
 	uint64_t drain_ms;

@@ -46,7 +46,14 @@ struct sq_broker {
 	pthread_cond_t gone;
 	size_t n_objects; /* sessions in memory, dead ones too, and link_closed tasks */
 	atomic_bool draining;
+	atomic_uint_fast64_t recovered_ms; /* the end of the recovery time; 0: not begun, or off */
+	atomic_bool recovering; /* a session of another life was made again before that */
 };
+
+/* A client goes on with a session that this broker does not know: it was started
+ * again, and others are on their way back.  Until its recovery time is over it
+ * takes no messages, which would find their subscribers missing. */
+void sq_broker_remade(struct sq_broker *, uint64_t now_ms);
 
 /* Counts what must be gone before the broker may be freed. */
 void sq_broker_object(struct sq_broker *, int by);

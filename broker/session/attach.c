@@ -179,6 +179,8 @@ sq_attach_finish(struct sq_session *s)
 		s->cleaned_ordinal = a.ordinal;
 	}
 	fresh = a.incarnation != s->incarnation;
+	if (fresh && a.incarnation != 0)
+		sq_broker_remade(s->shard->broker, sq_worker_now_ms(s->shard->worker));
 	attach_take(s, c, &a);
 	out = (struct sq_attached){
 	    .epoch = s->epoch,

@@ -335,6 +335,31 @@ Test(broker_life, a_draining_broker_takes_nothing_new_and_says_when_it_is_empty)
 	cr_assert_eq(peer_detach(&watcher, 0, false), 204);
 }
 
+/* A broker that lost its memory must not take what has nobody to go to yet. */
+Test(broker_life, messages_wait_until_sessions_are_back_after_a_start)
+{
+	struct peer back, fresh;
+	struct entry e = {.topic = "t", .payload = "x", .qos = 1};
+	struct fake_call *c;
+
+	world_stop(&w);
+	world_init(&w);
+	w.cfg.recovery_ms = 5000;
+	world_start(&w, 1);
+	fresh = peer_new(&w, "s~w~fresh~pod");
+	peer_connect(&fresh);
+	cr_assert_eq(peer_publish(&fresh, "t", "x", 1), 0x10, "nobody comes back: nothing waits");
+	back = peer_new(&w, "s~w~back~pod");
+	back.ordinal = 1;
+	back.incarnation = 77;
+	cr_assert_eq(peer_attach(&back), 200);
+	c = peer_post(&fresh, 1, &e, 1);
+	call_expect(&c, 503);
+	fresh.next[1]--; /* it was not admitted */
+	world_pass(&w, 6000);
+	cr_assert_eq(peer_publish(&fresh, "t", "x", 1), 0x10);
+}
+
 /* The answer to a detach may get lost: what its sidecar then says again must not
  * bring the will a second time. */
 Test(broker_life, a_connection_that_has_left_does_not_come_back)
