@@ -39,13 +39,6 @@ class Ledger:
     def flows_since(self, mark):
         return all(len(self.got[p]) > received for p, (_, received) in mark.items())
 
-    def forgive_unheard(self, mark):
-        """Forgets what was acknowledged after 'mark' and before the first
-        message that came after it."""
-        for p, (acked, received) in mark.items():
-            first = self.got[p][received]
-            self.acked[p] -= {n for n in self.acked[p] - acked if n < first}
-
     def problems(self, duplicates_allowed):
         """One line per problem; none when all is well."""
         out = []
