@@ -12,7 +12,6 @@ check_pie_supported(LANGUAGES C)
 option(SQ_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(SQ_TSAN "ThreadSanitizer" OFF)
 option(SQ_FUZZ "libFuzzer targets (clang)" OFF)
-option(SQ_FAULTS "named fault points for crash tests" OFF)
 
 add_library(sq_flags INTERFACE)
 target_compile_definitions(sq_flags INTERFACE _GNU_SOURCE
@@ -43,9 +42,6 @@ else()
 endif()
 if(SQ_FUZZ)
 	target_compile_options(sq_flags INTERFACE -fsanitize=fuzzer-no-link)
-endif()
-if(SQ_FAULTS)
-	target_compile_definitions(sq_flags INTERFACE SQ_FAULTS)
 endif()
 
 # Asserts guard our own invariants and stay in release builds.
