@@ -155,16 +155,12 @@ call_session(struct sq_shard *sh, struct sq_call *c)
 {
 	struct sq_session *s = sq_session_find_epoch(sh, c->epoch);
 	enum sq_conflict why = SQ_CONFLICT_EPOCH;
-	struct sq_buf text = {0};
 
 	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->link == c->link) {
 		s->present = true; /* the answer to its PUT has arrived */
 		return s;
 	}
-	sq_key_encode(&text, &c->key);
-	sq_buf_u8(&text, '\0');
-	s = sq_session_find(sh, (const char *)sq_buf_data(&text));
-	sq_buf_fini(&text);
+	s = sq_session_find(sh, &c->key);
 	for (size_t i = 0; s != NULL && c->epoch != 0 && i < SQ_SUPERSEDED_MAX; i++) {
 		if (s->superseded[i].epoch == c->epoch)
 			why = SQ_CONFLICT_SUPERSEDED;

@@ -206,14 +206,10 @@ static void
 attach_end_durable(struct sq_shard *sh, const struct sq_key *key)
 {
 	struct sq_key durable = *key;
-	struct sq_buf text = {0};
 	struct sq_session *s;
 
 	durable.pod[0] = '\0';
-	sq_key_encode(&text, &durable);
-	sq_buf_u8(&text, '\0');
-	s = sq_session_find(sh, (const char *)sq_buf_data(&text));
-	sq_buf_fini(&text);
+	s = sq_session_find(sh, &durable);
 	if (s == NULL)
 		return;
 	if (s->state == SQ_SESSION_ATTACHED)
@@ -228,7 +224,6 @@ void
 sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 {
 	struct sq_broker *b = sh->broker;
-	struct sq_buf text = {0};
 	enum sq_conflict conflict;
 	struct sq_session *s;
 	struct sq_attach a;
@@ -238,10 +233,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_answer(c, 400, "malformed attach");
 		return;
 	}
-	sq_key_encode(&text, &c->key);
-	sq_buf_u8(&text, '\0');
-	s = sq_session_find(sh, (const char *)sq_buf_data(&text));
-	sq_buf_fini(&text);
+	s = sq_session_find(sh, &c->key);
 	if (!sq_link_open(c->link)) { /* a late copy: it must not fence anybody */
 		sq_call_answer(c, 410, "the link is not open");
 		return;

@@ -356,7 +356,7 @@ batch_offer(struct sq_session *s, struct sq_call *c)
 		return;
 	case SQ_LANE_KNOWN:
 		if (b.first + b.n - 1 <= lane->done)
-			sq_publish_answer(s, c);
+			sq_publish_answer(s, c, b.lane, b.first, b.n);
 		else
 			sq_list_push_back(&s->waiting, &c->node);
 		return;
@@ -375,23 +375,20 @@ batch_offer(struct sq_session *s, struct sq_call *c)
 }
 
 void
-sq_publish_answer(struct sq_session *s, struct sq_call *c)
+sq_publish_answer(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_t first, uint16_t n)
 {
 	struct sq_outcomes out;
-	struct sq_batch b;
 	uint8_t *codes;
 
-	if (sq_batch_decode(c->body->bytes, c->body->size, &b) != SQ_OK)
-		abort(); /* it was decoded before */
-	codes = sq_xmalloc(b.n);
-	if (!sq_lane_in_outcomes(&s->lanes[b.lane], b.first, b.n, codes)) {
+	codes = sq_xmalloc(n);
+	if (!sq_lane_in_outcomes(&s->lanes[lane], first, n, codes)) {
 		free(codes);
 		c->conflict = SQ_CONFLICT_RUN;
 		c->status = 409;
 		sq_pace_answer(c);
 		return;
 	}
-	out = (struct sq_outcomes){b.first, b.n, codes};
+	out = (struct sq_outcomes){first, n, codes};
 	sq_outcomes_encode(&c->out, &out);
 	free(codes);
 	c->status = 200;

@@ -10,19 +10,35 @@
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
 
-struct sq_session *
-sq_session_find(struct sq_shard *sh, const char *key)
+/* The key as one string, the caller's. */
+static char *
+session_key(const struct sq_key *key)
 {
-	uint64_t hash = sq_hash(key, strlen(key));
+	struct sq_buf text = {0};
+	char *out;
 
-	for (struct sq_hnode *n = sq_htab_find(&sh->by_key, hash); n != NULL;
+	sq_key_encode(&text, key);
+	out = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
+	sq_buf_fini(&text);
+	return out;
+}
+
+struct sq_session *
+sq_session_find(struct sq_shard *sh, const struct sq_key *key)
+{
+	char *text = session_key(key);
+	uint64_t hash = sq_hash(text, strlen(text));
+	struct sq_session *found = NULL;
+
+	for (struct sq_hnode *n = sq_htab_find(&sh->by_key, hash); n != NULL && found == NULL;
 	     n = sq_htab_next_same(n)) {
 		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, by_key);
 
-		if (strcmp(s->key, key) == 0)
-			return s;
+		if (strcmp(s->key, text) == 0)
+			found = s;
 	}
-	return NULL;
+	free(text);
+	return found;
 }
 
 struct sq_session *
@@ -69,11 +85,8 @@ struct sq_session *
 sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable)
 {
 	struct sq_session *s = sq_xcalloc(1, sizeof *s);
-	struct sq_buf text = {0};
 
-	sq_key_encode(&text, key);
-	s->key = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
-	sq_buf_fini(&text);
+	s->key = session_key(key);
 	s->shard = sh;
 	s->space = sq_router_space(sh->broker->router, key->space);
 	s->state = SQ_SESSION_FENCING;

@@ -142,7 +142,7 @@ struct sq_session {
 };
 
 /* session.c */
-struct sq_session *sq_session_find(struct sq_shard *, const char *key);
+struct sq_session *sq_session_find(struct sq_shard *, const struct sq_key *key);
 struct sq_session *sq_session_find_epoch(struct sq_shard *, uint64_t epoch);
 struct sq_session *sq_session_new(struct sq_shard *, const struct sq_key *, bool durable);
 /* The expiry that the broker grants, in seconds. */
@@ -168,8 +168,10 @@ void sq_attach_call(struct sq_shard *, struct sq_call *);
 void sq_attach_finish(struct sq_session *);
 
 /* publish.c */
-/* Answers a batch whose numbers are all done with their outcomes. */
-void sq_publish_answer(struct sq_session *, struct sq_call *);
+/* Answers a batch of 'n' numbers from 'first', which are all done, with their
+ * outcomes. */
+void
+sq_publish_answer(struct sq_session *, struct sq_call *, uint8_t lane, uint64_t first, uint16_t n);
 void sq_publish_call(struct sq_session *, struct sq_call *);
 /* Goes through the waiting calls: batches, detach. */
 void sq_publish_retry(struct sq_session *);

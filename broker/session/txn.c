@@ -51,7 +51,8 @@ op_outcomes(struct sq_op *op)
 	struct sq_lane_in *lane = &op->session->lanes[op->lane];
 
 	sq_lane_in_done(lane, op->last);
-	sq_publish_answer(op->session, op->call);
+	sq_publish_answer(
+	    op->session, op->call, op->lane, op->first, (uint16_t)(op->last - op->first + 1));
 }
 
 static void
