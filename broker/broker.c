@@ -33,11 +33,8 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->router = sq_router_new(&router);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->gone, NULL);
-	b->store = sq_random_u64();
-	b->boot = sq_random_u64() & UINT32_MAX; /* an engine that lasts counts its boots */
 	b->own = (struct sq_origin){.incarnation = sq_random_u64(), .run = sq_random_u64()};
-	atomic_init(&b->next_epoch, 1);
-	atomic_init(&b->next_queue, 1);
+	atomic_init(&b->next_id, 1);
 	atomic_init(&b->own_number, 1);
 	b->shards = sq_xcalloc(n_workers, sizeof(*b->shards));
 	b->n_shards = n_workers;
@@ -53,6 +50,12 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 		sq_list_init(&sh->paced);
 	}
 	return b;
+}
+
+uint64_t
+sq_broker_id(struct sq_broker *b)
+{
+	return (uint64_t)b->engine->boot << 40 | atomic_fetch_add(&b->next_id, 1);
 }
 
 void

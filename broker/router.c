@@ -18,8 +18,6 @@ enum {
 	SCAN_SLICE = 1024,
 };
 
-static const unsigned char USER_PROPERTY = 0x26; /* MQTT 5.0 §2.2.2.2 */
-
 struct sq_space {
 	struct sq_hnode node;
 	char *name;
@@ -253,31 +251,15 @@ routes_unique(struct routes *to, size_t from)
 }
 
 /* Adds the bindings that ask for one of the message's tags: its user
- * properties named "tag" (MQTT 5.0 §3.3.2.3.7).  The block was checked by the
- * sidecar's codec; a malformed one ends the walk. */
+ * properties named "tag" (MQTT 5.0 §3.3.2.3.7). */
 static void
 routes_add_tagged(struct sq_space *s, const unsigned char *image, struct routes *to)
 {
-	static const uint8_t fixed[] = {[0x01] = 1};
-	struct sq_bytes props = sq_image_props(image), topic = sq_image_topic(image);
-	struct sq_reader r = sq_reader(props.p, props.len);
+	struct sq_bytes props = sq_image_props(image), topic = sq_image_topic(image), name, value;
 	size_t from = to->n;
 
-	while (!r.bad && sq_reader_left(&r) > 0) {
-		uint8_t id = sq_read8(&r);
-		struct sq_bytes name, value;
-
-		if (id < sizeof fixed && fixed[id] > 0) {
-			sq_read_bytes(&r, fixed[id]);
-			continue;
-		}
-		name.len = sq_read16(&r);
-		name.p = sq_read_bytes(&r, name.len);
-		if (id != USER_PROPERTY)
-			continue;
-		value.len = sq_read16(&r);
-		value.p = sq_read_bytes(&r, value.len);
-		if (!r.bad && name.len == 3 && memcmp(name.p, "tag", 3) == 0 && value.len > 0)
+	while (sq_props_user_next(&props, &name, &value)) {
+		if (name.len == 3 && memcmp(name.p, "tag", 3) == 0 && value.len > 0)
 			sq_topic_index_match_tag(s->bindings, value, topic, routes_add, to);
 	}
 	routes_unique(to, from);

@@ -34,10 +34,7 @@ struct sq_broker {
 	struct sq_router *router;
 	struct sq_shard *shards;
 	size_t n_shards;
-	uint64_t store; /* this engine's life, in Attached */
-	uint64_t boot;  /* high half of every epoch */
-	atomic_uint_fast64_t next_epoch;
-	atomic_uint_fast64_t next_queue; /* ids of group queues, from 1 */
+	atomic_uint_fast64_t next_id;
 	struct sq_htab groups;           /* struct sq_group; under the router's write lock */
 	struct sq_origin own;            /* origin of wills: the broker's own run */
 	atomic_uint_fast64_t own_number;
@@ -54,6 +51,9 @@ struct sq_broker {
  * again, and others are on their way back.  Until its recovery time is over it
  * takes no messages, which would find their subscribers missing. */
 void sq_broker_remade(struct sq_broker *, uint64_t now_ms);
+
+/* A number that this store has never had: of groups, epochs, records. */
+uint64_t sq_broker_id(struct sq_broker *);
 
 /* Counts what must be gone before the broker may be freed. */
 void sq_broker_object(struct sq_broker *, int by);

@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <string.h>
 
+/* MQTT 5.0 §2.2.2.2 */
+enum { PROP_PAYLOAD_FORMAT = 0x01, PROP_USER = 0x26 };
+
 #define MSG_FLAGS (3u | SQ_MSG_RETAIN)
 
 int
@@ -21,6 +24,31 @@ sq_image_check(const unsigned char *p, size_t len)
 		return SQ_EINVAL;
 	head = UINT64_C(0) + SQ_MSG_HEADER + sq_get16(p + 6) + sq_get32(p + 8);
 	return head <= size ? 0 : SQ_EINVAL;
+}
+
+bool
+sq_props_user_next(struct sq_bytes *props, struct sq_bytes *name, struct sq_bytes *value)
+{
+	struct sq_reader r = sq_reader(props->p, props->len);
+	bool found = false;
+
+	while (!found && !r.bad && sq_reader_left(&r) > 0) {
+		uint8_t id = sq_read8(&r);
+
+		if (id == PROP_PAYLOAD_FORMAT) {
+			(void)sq_read8(&r);
+			continue;
+		}
+		name->len = sq_read16(&r); /* all others that are forwarded start with a string */
+		name->p = sq_read_bytes(&r, name->len);
+		if (id != PROP_USER)
+			continue;
+		value->len = sq_read16(&r);
+		value->p = sq_read_bytes(&r, value->len);
+		found = true;
+	}
+	*props = (struct sq_bytes){r.p, sq_reader_left(&r)};
+	return found && !r.bad;
 }
 
 void

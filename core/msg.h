@@ -89,6 +89,10 @@ sq_image_payload(const unsigned char *image)
  * at the topic's characters nor into the property block. */
 int sq_image_check(const unsigned char *p, size_t len) SQ_MUST_CHECK;
 
+/* Takes the next user property out of 'props', what is left of a property block
+ * (MQTT 5.0 §2.2.2.2); false at its end, and where it is malformed. */
+bool sq_props_user_next(struct sq_bytes *props, struct sq_bytes *name, struct sq_bytes *value);
+
 /* Writes the fixed header of an image to 'out' (SQ_MSG_HEADER bytes). */
 void sq_image_header(unsigned char *out, unsigned qos, bool retain, size_t topic_len,
     size_t props_len, uint32_t expiry_s, size_t payload_len);

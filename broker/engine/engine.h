@@ -1,4 +1,4 @@
-/* The engine: where queues live, and what makes a message durable.
+/* The engine: where queues and records live, and what makes them durable.
  *
  * A vtable with one contract, and one contract suite (test/contract/) that runs
  * on every engine.  The broker resolves a message to queues and gives the engine
@@ -6,13 +6,17 @@
  *
  *  - Nothing blocks a loop.  A transaction's done() and a consumer's take() run
  *    as tasks on the worker that they belong to, never from inside a call.
- *  - What a transaction holds becomes durable together, or not at all.  Items
- *    may be handed out before that; done() comes after, for the transactions of
- *    one worker in the order of their commits.
- *  - Items of a queue are handed out in the order of their puts.  What comes back
- *    unsettled stands at the head again, in its old order.
+ *  - What a transaction holds becomes durable together, or not at all.  An
+ *    engine that can't write does not fail commits: it stalls, is not healthy, and
+ *    says of every durable queue that it is full.  Items of a durable queue are
+ *    handed out after their commit, those of another one may be at once.
+ *  - done() comes for the transactions of one worker in the order of their
+ *    commits, but those that hold nothing durable need not wait for the others.
+ *  - Items of a queue are handed out in the order of their commits.  What comes
+ *    back unsettled stands at the head again, in its old order.
  *  - Every item carries its origin, so that an engine that can't commit messages
- *    and session numbers together can still tell a second copy. */
+ *    and session numbers together can still tell a second copy.
+ *  - Queues that are not durable and QoS 0 items live in memory in every engine. */
 #ifndef SQ_BROKER_ENGINE_H
 #define SQ_BROKER_ENGINE_H
 
@@ -22,10 +26,12 @@
 
 #include "broker/worker.h"
 #include "core/block.h"
+#include "core/buf.h"
 #include "core/err.h"
 #include "core/metrics.h"
 #include "core/msg.h"
 #include "proto/link/frame.h"
+#include "store/journal.h"
 
 struct sq_engine;
 struct sq_queue;
@@ -40,19 +46,34 @@ struct sq_item {
 	uint64_t expires_ms; /* on the workers' clock; 0: never */
 	uint8_t qos;         /* of this delivery */
 	bool retain;         /* as the subscriber shall see it */
+	bool assured;        /* QoS 3: see dead() */
+	bool stored;         /* the engine's: a copy of it is durable */
 	uint16_t attempts;   /* times that it came back from a consumer */
 };
 
 void sq_item_fini(struct sq_item *);
 
+/* Why an item leaves its queue without having been delivered. */
+enum sq_death {
+	SQ_DEAD_EXPIRED,
+	SQ_DEAD_ATTEMPTS, /* came back as often as it may */
+	SQ_DEAD_REJECTED, /* by a consumer */
+	SQ_DEAD_OVERFLOW, /* the oldest, for a newer one */
+};
+
 struct sq_queue_cfg {
-	const char *name;        /* for logs and the store; copied */
+	const char *name;        /* for logs and the store, where it is unique; copied */
 	struct sq_worker *owner; /* whose thread hands items out */
 	uint32_t max_msgs;
 	uint64_t max_bytes;        /* of images */
 	enum sq_overflow overflow; /* resolved: not SQ_OVERFLOW_DEFAULT */
 	uint32_t max_attempts;     /* 0: any */
 	bool durable;
+	/* An item of QoS 1 or 2 leaves so.  What the callee puts into 'txn' becomes
+	 * durable together with that.  On the worker of 'txn', with no lock held; the
+	 * item is the engine's.  NULL: it is only counted, as it is in any case. */
+	void (*dead)(void *arg, struct sq_txn *txn, const struct sq_item *item, enum sq_death why);
+	void *arg;
 };
 
 /* Receives items of one queue on its own worker.  The owner embeds it, zeroed,
@@ -77,24 +98,42 @@ enum sq_settle_how {
 	SQ_DONE,    /* delivered */
 	SQ_REQUEUE, /* back to its old place; it counts as an attempt */
 	SQ_UNTRIED, /* the same for what never left: no attempt; also at QoS 0 */
-	SQ_REJECT,  /* never again: dead-letter, or dropped and counted */
+	SQ_REJECT,  /* never again: dead() */
 };
 
-/* A transaction.  The caller embeds it, zeroed but for 'worker' and 'done', and
- * keeps it until done() runs on 'worker'. */
+/* Small durable values that the broker keeps beside its queues: sessions,
+ * retained messages and the like (broker/record.h).  A key is written as often as
+ * its value changes; the last commit counts. */
+struct sq_record_key {
+	uint8_t kind;
+	uint64_t id, sub;
+};
+
+/* A transaction.  The caller embeds it, zeroed but for 'worker', 'engine' and
+ * 'done', and keeps it until done() runs on 'worker'. */
 struct sq_txn {
 	struct sq_worker *worker;
+	struct sq_engine *engine;
 	void (*done)(struct sq_txn *, int err); /* 0, or SQ_EIO: nothing of it holds */
 
 	/* The engine's. */
-	struct sq_engine *engine;
 	struct sq_task task;
-	int err;
+	struct sq_journal_entry entry;
+	struct sq_buf log;  /* what is to be durable */
+	struct sq_list ops; /* what follows the commit in memory */
+	const unsigned char *last_image; /* the last message in 'log' */
 };
 
 struct sq_engine_cfg {
 	const struct sq_metrics *metrics;
 	size_t n_workers;
+	/* Of an engine with files. */
+	const char *dir;
+	enum sq_durability durability;
+	uint64_t interval_ms;
+	uint64_t journal_bytes; /* of messages and changes that are in the journal only */
+	uint64_t max_bytes;     /* of the rest */
+	uint64_t cache_bytes;   /* of waiting messages that are also in memory */
 };
 
 struct sq_engine_ops {
@@ -103,15 +142,36 @@ struct sq_engine_ops {
 
 	/* NULL with a line in 'err'. */
 	struct sq_engine *(*open)(const struct sq_engine_cfg *, struct sq_buf *err);
-	/* All workers have stopped. */
+	/* All workers have stopped, all queues may still be open. */
 	void (*close)(struct sq_engine *);
+	/* False with a line in 'why' while nothing can be made durable, or when something
+	 * that was durable is damaged; from any thread. */
+	bool (*healthy)(struct sq_engine *, struct sq_buf *why);
 
-	/* Declares a queue; from any worker.  Limits are those of 'cfg'. */
-	struct sq_queue *(*queue_open)(struct sq_engine *, const struct sq_queue_cfg *cfg);
+	/* --- start: in the order open, load, queue_open and claim, ready --- */
+
+	/* Calls 'fn' for each record of a kind, by ascending id and sub. */
+	int (*load)(struct sq_engine *, uint8_t kind,
+	    void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg);
+	/* Takes one item, by its seq, out of a queue: it was handed out before the
+	 * restart and its consumer goes on with it.  SQ_ENOTFOUND: it was settled. */
+	int (*claim)(struct sq_queue *, uint64_t seq, struct sq_item *out);
+	/* Whoever has a durable queue has opened it: the others are deleted. */
+	void (*ready)(struct sq_engine *);
+
+	/* --- queues --- */
+
+	/* Declares a queue; from any worker.  A durable one goes on with what its name
+	 * holds in the store; a new one is made by 'txn', without which nothing durable
+	 * is made.  Limits are those of 'cfg'. */
+	struct sq_queue *(*queue_open)(
+	    struct sq_engine *, struct sq_txn *txn, const struct sq_queue_cfg *cfg);
 	/* Deletes it with what it holds; the handle is dead.  All consumers were
 	 * cancelled, though cancelled() may not have run; transactions that have put
-	 * or settled here may still be on their way. */
-	void (*queue_delete)(struct sq_queue *);
+	 * or settled here may still be on their way.  'txn' as above. */
+	void (*queue_delete)(struct sq_txn *txn, struct sq_queue *);
+	/* The handle is dead, what is durable stays: at the broker's end. */
+	void (*queue_close)(struct sq_queue *);
 
 	/* Whether a put of 'bytes' would be refused now; from any worker. */
 	bool (*queue_full)(const struct sq_queue *, uint32_t bytes);
@@ -120,6 +180,8 @@ struct sq_engine_ops {
 	/* Messages that wait (not those handed out). */
 	size_t (*queue_depth)(const struct sq_queue *);
 
+	/* --- transactions --- */
+
 	/* Adds an item to the transaction; takes the item's references.  Returns
 	 * SQ_ENOMEM, and drops the item, where the queue is full and its policy is not
 	 * to drop the oldest.  With SQ_OVERFLOW_REJECT_PUBLISH an item of QoS 1 or 2 is
@@ -127,16 +189,22 @@ struct sq_engine_ops {
 	 * hold when several workers put at a time. */
 	int (*put)(struct sq_txn *, struct sq_queue *, struct sq_item *item);
 	/* A put that hands the item out at once: where nothing waits before it, 'c' has
-	 * demand, and the engine may hand it out before the commit.  Then it returns
-	 * true, the item is in the transaction and, as by take(), the caller's.
-	 * Otherwise nothing has happened.  From the consumer's worker. */
+	 * demand, and the item needs no commit first.  Then it returns true, the item is
+	 * in the transaction and, as by take(), the caller's.  Otherwise nothing has
+	 * happened.  From the consumer's worker. */
 	bool (*pass)(struct sq_txn *, struct sq_consumer *c, struct sq_item *item);
 	/* Settles an item that was handed out.  SQ_REQUEUE and SQ_UNTRIED take the
-	 * references of 'item'; otherwise only its seq and size count. */
+	 * references of 'item'; otherwise only its seq, size and 'stored' count. */
 	void (*settle)(
 	    struct sq_txn *, struct sq_queue *, struct sq_item *item, enum sq_settle_how how);
+	/* Writes a record; a value without bytes ('p' is NULL) deletes it. */
+	void (*record)(struct sq_txn *, const struct sq_record_key *, struct sq_bytes value);
+	/* Whether the transaction holds anything durable so far. */
+	bool (*is_durable)(const struct sq_txn *);
 	/* Ends the building of the transaction; done() follows. */
 	void (*commit)(struct sq_txn *);
+
+	/* --- consumers --- */
 
 	/* The consumer takes items as far as it has demand; several consumers of a
 	 * queue take turns.  From the consumer's worker. */
@@ -149,8 +217,11 @@ struct sq_engine_ops {
 
 struct sq_engine {
 	const struct sq_engine_ops *ops;
+	uint64_t store; /* whose state this is: drawn when the store was made */
+	uint32_t boot;  /* the how manieth opening of it, from 1 */
 };
 
 extern const struct sq_engine_ops sq_engine_memory;
+extern const struct sq_engine_ops sq_engine_embedded;
 
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "broker/metrics.h"
+#include "core/clock.h"
 #include "core/mem.h"
 
 enum {
@@ -252,10 +253,11 @@ queue_run(struct sq_task *t)
 }
 
 static struct sq_queue *
-memory_queue_open(struct sq_engine *e, const struct sq_queue_cfg *cfg)
+memory_queue_open(struct sq_engine *e, struct sq_txn *txn, const struct sq_queue_cfg *cfg)
 {
 	struct sq_queue *q = sq_xcalloc(1, sizeof *q);
 
+	(void)txn;
 	q->memory = SQ_CONTAINER_OF(e, struct memory, engine);
 	q->cfg = *cfg;
 	q->cfg.name = sq_xstrdup(cfg->name);
@@ -268,7 +270,7 @@ memory_queue_open(struct sq_engine *e, const struct sq_queue_cfg *cfg)
 }
 
 static void
-memory_queue_delete(struct sq_queue *q)
+memory_queue_close(struct sq_queue *q)
 {
 	pthread_mutex_lock(&q->lock);
 	assert(sq_list_empty(&q->consumers));
@@ -281,6 +283,13 @@ memory_queue_delete(struct sq_queue *q)
 	}
 	pthread_mutex_unlock(&q->lock);
 	queue_unref(q);
+}
+
+static void
+memory_queue_delete(struct sq_txn *txn, struct sq_queue *q)
+{
+	(void)txn;
+	memory_queue_close(q);
 }
 
 static bool
@@ -423,6 +432,21 @@ memory_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum
 }
 
 static void
+memory_record(struct sq_txn *txn, const struct sq_record_key *key, struct sq_bytes value)
+{
+	(void)txn;
+	(void)key;
+	(void)value;
+}
+
+static bool
+memory_is_durable(const struct sq_txn *txn)
+{
+	(void)txn;
+	return false;
+}
+
+static void
 txn_run(struct sq_task *t)
 {
 	struct sq_txn *txn = SQ_CONTAINER_OF(t, struct sq_txn, task);
@@ -498,7 +522,43 @@ memory_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 	(void)err;
 	m->engine.ops = &sq_engine_memory;
 	m->metrics = *cfg->metrics;
+	m->engine.store = sq_random_u64();
+	m->engine.boot = (uint32_t)sq_random_u64() & 0xffffff;
 	return &m->engine;
+}
+
+static bool
+memory_healthy(struct sq_engine *e, struct sq_buf *why)
+{
+	(void)e;
+	(void)why;
+	return true;
+}
+
+static int
+memory_load(struct sq_engine *e, uint8_t kind,
+    void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg)
+{
+	(void)e;
+	(void)kind;
+	(void)fn;
+	(void)arg;
+	return SQ_OK;
+}
+
+static int
+memory_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
+{
+	(void)q;
+	(void)seq;
+	(void)out;
+	return SQ_ENOTFOUND;
+}
+
+static void
+memory_ready(struct sq_engine *e)
+{
+	(void)e;
 }
 
 static void
@@ -512,14 +572,21 @@ const struct sq_engine_ops sq_engine_memory = {
     .durable = false,
     .open = memory_open,
     .close = memory_close,
+    .healthy = memory_healthy,
+    .load = memory_load,
+    .claim = memory_claim,
+    .ready = memory_ready,
     .queue_open = memory_queue_open,
     .queue_delete = memory_queue_delete,
+    .queue_close = memory_queue_close,
     .queue_full = memory_queue_full,
     .queue_busy = memory_queue_busy,
     .queue_depth = memory_queue_depth,
     .put = memory_put,
     .pass = memory_pass,
     .settle = memory_settle,
+    .record = memory_record,
+    .is_durable = memory_is_durable,
     .commit = memory_commit,
     .consume = memory_consume,
     .demand = memory_demand,

@@ -143,7 +143,7 @@ attach_take(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 			sq_lane_in_failed(&s->lanes[lane]);
 		s->failed[lane] = false;
 	}
-	s->epoch = b->boot << 32 | atomic_fetch_add(&b->next_epoch, 1);
+	s->epoch = sq_broker_id(b);
 	sq_htab_insert(&s->shard->by_epoch, &s->by_epoch, sq_hash_u64(s->epoch));
 	s->link = sq_link_ref(c->link);
 	sq_heap_remove(&s->shard->timers, &s->timer);
@@ -185,7 +185,7 @@ sq_attach_finish(struct sq_session *s)
 	out = (struct sq_attached){
 	    .epoch = s->epoch,
 	    .incarnation = s->incarnation,
-	    .store = s->shard->broker->store,
+	    .store = s->shard->broker->engine->store,
 	    .present = s->present,
 	    .max_packet = s->shard->broker->cfg.max_packet,
 	    .expiry_s = s->expiry_s,

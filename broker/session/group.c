@@ -16,7 +16,7 @@ sq_group_unref(struct sq_group **gp)
 	if (g == NULL || atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	assert(!g->listed && sq_list_empty(&g->bindings));
-	g->sink.engine->ops->queue_delete(g->sink.queue);
+	g->sink.engine->ops->queue_delete(NULL, g->sink.queue);
 	sq_count(g->broker, SQ_M_GROUPS, -1);
 	free(g->name);
 	free(g);
@@ -57,11 +57,11 @@ group_new(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t hash)
 	};
 	g->broker = b;
 	g->name = sq_xstrdup(cfg->name);
-	g->id = atomic_fetch_add(&b->next_queue, 1);
+	g->id = sq_broker_id(b);
 	if (b->n_shards == 1) /* a group may end on any worker, a wait only on its own */
 		g->sink.shard = &b->shards[0];
 	g->sink.engine = b->engine;
-	g->sink.queue = b->engine->ops->queue_open(b->engine, &q);
+	g->sink.queue = b->engine->ops->queue_open(b->engine, NULL, &q);
 	g->sink.reject = overflow == SQ_OVERFLOW_REJECT_PUBLISH;
 	sq_list_init(&g->bindings);
 	g->durable = cfg->durable;

@@ -78,7 +78,7 @@ session_queue(struct sq_session *s)
 	    .durable = s->durable,
 	};
 
-	return b->engine->ops->queue_open(b->engine, &q);
+	return b->engine->ops->queue_open(b->engine, NULL, &q);
 }
 
 struct sq_session *
@@ -264,7 +264,7 @@ sq_session_end(struct sq_session *s)
 	sq_settle_return(s, true);
 	sq_pace_end(sh, &s->sink);
 	s->sink.engine->ops->cancel(&s->consumer);
-	s->sink.engine->ops->queue_delete(s->sink.queue);
+	s->sink.engine->ops->queue_delete(NULL, s->sink.queue);
 	sq_htab_remove(&sh->by_key, &s->by_key);
 	sq_list_remove(&s->node);
 	atomic_fetch_sub(&sh->broker->n_sessions, 1);

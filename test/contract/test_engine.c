@@ -69,7 +69,7 @@ queue_open_cfg(struct sq_queue_cfg cfg)
 		cfg.max_bytes = 1000000;
 	if (cfg.overflow == SQ_OVERFLOW_DEFAULT)
 		cfg.overflow = SQ_OVERFLOW_DROP_NEW;
-	return ops->queue_open(engine, &cfg);
+	return ops->queue_open(engine, NULL, &cfg);
 }
 
 static struct sq_queue *
@@ -284,7 +284,7 @@ CONTRACT(items_come_in_the_order_of_their_puts)
 		cr_assert_eq(c->items[i].attempts, 0);
 	}
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(nothing_comes_without_demand_and_never_more_than_it)
@@ -305,7 +305,7 @@ CONTRACT(nothing_comes_without_demand_and_never_more_than_it)
 	put_range(q, 6, 12);
 	EXPECT(c, 1, 2, 3, 4, 5, 6, 7, 8, 9);
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(consumers_of_a_queue_take_turns)
@@ -320,7 +320,7 @@ CONTRACT(consumers_of_a_queue_take_turns)
 	consumer_free(q, a);
 	consumer_free(q, b);
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(a_backlog_is_shared_too)
@@ -336,7 +336,7 @@ CONTRACT(a_backlog_is_shared_too)
 	cr_assert_eq(b->n, 10);
 	consumer_free(q, a);
 	consumer_free(q, b);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(a_full_queue_drops_the_new_one)
@@ -353,7 +353,7 @@ CONTRACT(a_full_queue_drops_the_new_one)
 	EXPECT(c, 1, 2, 3);
 	cr_assert_not(ops->queue_full(q, 1));
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(a_full_queue_drops_the_oldest)
@@ -368,7 +368,7 @@ CONTRACT(a_full_queue_drops_the_oldest)
 	cr_assert(fake_run());
 	EXPECT(c, 3, 4, 5);
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(a_queue_that_rejects_is_asked_and_then_takes_what_was_promised)
@@ -385,7 +385,7 @@ CONTRACT(a_queue_that_rejects_is_asked_and_then_takes_what_was_promised)
 	cr_assert(fake_run());
 	EXPECT(c, 1, 2, 3);
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(bytes_are_a_limit_but_for_a_message_alone)
@@ -398,11 +398,11 @@ CONTRACT(bytes_are_a_limit_but_for_a_message_alone)
 	cr_assert(ops->queue_full(q, 1));
 	cr_assert_eq(put(q, 2, 1), SQ_ENOMEM);
 	cr_assert_eq(metric(SQ_M_QUEUED_BYTES), size);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 	q = queue_open_cfg((struct sq_queue_cfg){.max_bytes = 2 * size});
 	put_range(q, 1, 2);
 	cr_assert_eq(put(q, 3, 1), SQ_ENOMEM);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(what_comes_back_stands_in_its_old_place)
@@ -423,7 +423,7 @@ CONTRACT(what_comes_back_stands_in_its_old_place)
 	cr_assert_eq(c->items[0].attempts, 1);
 	cr_assert_eq(c->items[2].attempts, 0, "what never left was not tried");
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(what_comes_back_goes_to_another_consumer)
@@ -439,7 +439,7 @@ CONTRACT(what_comes_back_goes_to_another_consumer)
 	EXPECT(b, 1);
 	consumer_free(q, a);
 	consumer_free(q, b);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(an_item_is_tried_as_often_as_its_queue_says)
@@ -463,7 +463,7 @@ CONTRACT(an_item_is_tried_as_often_as_its_queue_says)
 	cr_assert_eq(metric(SQ_M_DROPPED_ATTEMPTS), 1);
 	cr_assert_eq(metric(SQ_M_QUEUED), 0);
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(attempts_without_a_limit_never_end)
@@ -480,7 +480,7 @@ CONTRACT(attempts_without_a_limit_never_end)
 	demand(c, 1);
 	EXPECT(c, 1);
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(a_rejected_item_is_gone)
@@ -495,7 +495,7 @@ CONTRACT(a_rejected_item_is_gone)
 	cr_assert_eq(metric(SQ_M_DROPPED_ATTEMPTS), 1);
 	cr_assert_eq(metric(SQ_M_QUEUED), 0);
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(an_expired_item_is_not_handed_out)
@@ -520,7 +520,7 @@ CONTRACT(an_expired_item_is_not_handed_out)
 	cr_assert_eq(b->n, 0);
 	cr_assert_eq(metric(SQ_M_DROPPED_EXPIRED), 3);
 	consumer_free(q, b);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(an_expired_item_makes_room)
@@ -539,7 +539,7 @@ CONTRACT(an_expired_item_makes_room)
 	cr_assert(fake_run());
 	EXPECT(c, 2);
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(at_qos_0_to_hand_out_is_to_settle)
@@ -558,7 +558,7 @@ CONTRACT(at_qos_0_to_hand_out_is_to_settle)
 	EXPECT(c, 1, 2);
 	cr_assert_eq(metric(SQ_M_QUEUED), 0);
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(a_cancelled_consumer_gets_nothing_more)
@@ -577,7 +577,7 @@ CONTRACT(a_cancelled_consumer_gets_nothing_more)
 	EXPECT(other, 1, 3, 4);
 	free(c);
 	consumer_free(q, other);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(items_on_their_way_arrive_before_cancelled)
@@ -596,7 +596,7 @@ CONTRACT(items_on_their_way_arrive_before_cancelled)
 	cr_assert_eq(c->n + ops->queue_depth(q), 1, "taken or still there, not both, not neither");
 	consumer_settle(q, c, SQ_DONE);
 	free(c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(a_consumer_may_come_again)
@@ -617,7 +617,7 @@ CONTRACT(a_consumer_may_come_again)
 	demand(c, 1); /* what it wanted before is forgotten */
 	EXPECT(c, 1, 2);
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(a_transaction_ends_later_and_never_from_inside)
@@ -636,7 +636,7 @@ CONTRACT(a_transaction_ends_later_and_never_from_inside)
 	cr_assert(fake_run());
 	for (unsigned i = 0; i < 3; i++)
 		cr_assert(t[i].done == 1 && t[i].err == SQ_OK);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 static struct txn ordered[20];
@@ -669,7 +669,7 @@ CONTRACT(transactions_of_a_worker_end_in_order)
 	cr_assert(fake_run());
 	for (unsigned i = 0; i < 20; i++)
 		cr_assert_eq(ordered[i].done, 1);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(a_queue_is_deleted_with_things_under_way)
@@ -689,7 +689,7 @@ CONTRACT(a_queue_is_deleted_with_things_under_way)
 	ops->settle(&t.txn, q, &c->items[1], SQ_REQUEUE);
 	ops->commit(&t.txn);
 	cancel(c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 	cr_assert_eq(t.done, 0);
 	cr_assert(fake_run());
 	cr_assert_eq(t.done, 1);
@@ -704,7 +704,7 @@ CONTRACT(a_deleted_queue_takes_its_items_along)
 
 	put_range(q, 1, 100);
 	cr_assert_eq(metric(SQ_M_QUEUED), 100);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 	cr_assert_eq(metric(SQ_M_QUEUED), 0);
 	cr_assert_eq(metric(SQ_M_QUEUED_BYTES), 0);
 }
@@ -723,7 +723,7 @@ CONTRACT(the_metrics_count_what_waits_and_what_is_unsettled)
 	cr_assert_eq(metric(SQ_M_QUEUED), 4);
 	c->n = 0;
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(a_queue_is_busy_while_much_waits)
@@ -739,7 +739,7 @@ CONTRACT(a_queue_is_busy_while_much_waits)
 	cr_assert(fake_run());
 	cr_assert_not(ops->queue_busy(q));
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }
 
 CONTRACT(an_item_passes_only_where_nothing_stands_before_it)
@@ -774,5 +774,5 @@ CONTRACT(an_item_passes_only_where_nothing_stands_before_it)
 	demand(c, 2);
 	EXPECT(c, 1, 2);
 	consumer_free(q, c);
-	ops->queue_delete(q);
+	ops->queue_delete(NULL, q);
 }

@@ -60,15 +60,58 @@ held_close(struct sq_engine *e)
 }
 
 static struct sq_queue *
-held_queue_open(struct sq_engine *e, const struct sq_queue_cfg *cfg)
+held_queue_open(struct sq_engine *e, struct sq_txn *txn, const struct sq_queue_cfg *cfg)
 {
-	return sq_engine_memory.queue_open(e, cfg);
+	return sq_engine_memory.queue_open(e, txn, cfg);
 }
 
 static void
-held_queue_delete(struct sq_queue *q)
+held_queue_delete(struct sq_txn *txn, struct sq_queue *q)
 {
-	sq_engine_memory.queue_delete(q);
+	sq_engine_memory.queue_delete(txn, q);
+}
+
+static void
+held_queue_close(struct sq_queue *q)
+{
+	sq_engine_memory.queue_close(q);
+}
+
+static bool
+held_healthy(struct sq_engine *e, struct sq_buf *why)
+{
+	return sq_engine_memory.healthy(e, why);
+}
+
+static int
+held_load(struct sq_engine *e, uint8_t kind,
+    void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg)
+{
+	return sq_engine_memory.load(e, kind, fn, arg);
+}
+
+static int
+held_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
+{
+	return sq_engine_memory.claim(q, seq, out);
+}
+
+static void
+held_ready(struct sq_engine *e)
+{
+	sq_engine_memory.ready(e);
+}
+
+static void
+held_record(struct sq_txn *txn, const struct sq_record_key *key, struct sq_bytes value)
+{
+	sq_engine_memory.record(txn, key, value);
+}
+
+static bool
+held_is_durable(const struct sq_txn *txn)
+{
+	return sq_engine_memory.is_durable(txn);
 }
 
 static bool
@@ -140,14 +183,21 @@ const struct sq_engine_ops held_engine = {
     .name = "held",
     .open = held_open,
     .close = held_close,
+    .healthy = held_healthy,
+    .load = held_load,
+    .claim = held_claim,
+    .ready = held_ready,
     .queue_open = held_queue_open,
     .queue_delete = held_queue_delete,
+    .queue_close = held_queue_close,
     .queue_full = held_queue_full,
     .queue_busy = held_queue_busy,
     .queue_depth = held_queue_depth,
     .put = held_put,
     .pass = held_pass,
     .settle = held_settle,
+    .record = held_record,
+    .is_durable = held_is_durable,
     .commit = held_commit,
     .consume = held_consume,
     .demand = held_demand,

@@ -1,0 +1,30 @@
+/* The broker's records in the engine's store: kinds and what their keys mean.
+ * The values are laid out where they are encoded; docs/store.md lists them all. */
+#ifndef SQ_BROKER_RECORD_H
+#define SQ_BROKER_RECORD_H
+
+/* Stored: never reuse or renumber one. */
+enum sq_record_kind {
+	/* A session: id its incarnation, sub 0.  broker/session/stored.c */
+	SQ_RECORD_SESSION = 1,
+	/* The last number of its QoS >= 1 lane: id the incarnation, sub the lane. */
+	SQ_RECORD_LANE = 2,
+	/* An inbound QoS 2 id that is held: id the incarnation, sub the packet id. */
+	SQ_RECORD_HELD = 3,
+	/* An outbound QoS 2 id: id the incarnation, sub the packet id. */
+	SQ_RECORD_OPEN = 4,
+	/* A subscription: id the incarnation, sub a number of the session's. */
+	SQ_RECORD_SUBSCRIPTION = 5,
+	/* A group: id the group's, sub 0.  broker/session/group.c */
+	SQ_RECORD_GROUP = 6,
+	/* A binding of a group: id the group's, sub a number of the group's. */
+	SQ_RECORD_BINDING = 7,
+	/* A retained message: id drawn from sq_broker_id(), sub 0.  broker/router.c */
+	SQ_RECORD_RETAINED = 8,
+	/* A delayed message: id drawn from sq_broker_id(), sub 0.  broker/delayed.c */
+	SQ_RECORD_DELAYED = 9,
+	/* An idempotency key: id and sub are halves of its hash.  broker/keys.c */
+	SQ_RECORD_KEY = 10,
+};
+
+#endif

@@ -1,0 +1,14 @@
+/* The directory of a store: one process at a time. */
+#ifndef SQ_STORE_DIR_H
+#define SQ_STORE_DIR_H
+
+#include "core/buf.h"
+#include "core/err.h"
+
+/* Makes the directory where it is missing (0700) and locks it until the process
+ * ends or sq_store_unlock().  Returns the lock, or an error with a line in 'err':
+ * SQ_EEXIST when another process has it. */
+int sq_store_lock(const char *dir, struct sq_buf *err) SQ_MUST_CHECK;
+void sq_store_unlock(int *lock);
+
+#endif

@@ -1,0 +1,98 @@
+/* The journal: what was appended is on disk when committed() says so.
+ *
+ * One writer thread.  What callers append while a commit runs is the next one
+ * ("group commit"): one record, one write, one sync.  Records are numbered from
+ * 1 without a gap (the record's lsn) and live in segment files of fixed size that
+ * are written through once before their first use, then recycled; docs/store.md
+ * has the bytes.
+ *
+ * An append never fails.  When the disk is full, a write or a sync fails, or all
+ * segments hold what is still needed, the journal stalls: it keeps what it was
+ * given, says so, and goes on when it can.  A sync that failed is final for its
+ * segment: the record is written again to another one, whose header says where
+ * the broken one ends. */
+#ifndef SQ_STORE_JOURNAL_H
+#define SQ_STORE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+#include "core/list.h"
+#include "core/msg.h"
+
+struct sq_journal;
+
+enum sq_durability {
+	SQ_DURABILITY_ALWAYS,   /* committed() after the sync */
+	SQ_DURABILITY_INTERVAL, /* after the write; a sync every 'interval_ms' */
+	SQ_DURABILITY_NONE,     /* after the write; the system syncs when it likes */
+};
+
+/* Bytes that become durable together, at most SQ_JOURNAL_ENTRY_MAX. */
+struct sq_journal_entry {
+	struct sq_list node; /* the journal's */
+	struct sq_bytes data; /* the caller's, unchanged until committed() */
+};
+
+enum {
+	SQ_JOURNAL_ENTRY_MAX = 64 << 20,
+	SQ_JOURNAL_RECORD_MAX = 4 << 20, /* a record takes no more entries above it */
+};
+
+struct sq_journal_cfg {
+	const char *dir;        /* is there; the caller has its lock (store/dir.h) */
+	uint64_t id;            /* of the store, in every segment: a foreign one is refused */
+	uint64_t segment_bytes; /* of a segment; one longer record gets a larger one */
+	unsigned max_segments;
+	enum sq_durability durability;
+	uint64_t interval_ms;
+	/* On the journal's thread: record 'lsn' holds these entries, in the order of
+	 * their append().  The list is the callee's. */
+	void (*committed)(void *owner, uint64_t lsn, struct sq_list *entries);
+	/* On the journal's thread: it stalls, and why; NULL: it goes on. */
+	void (*stalled)(void *owner, const char *why);
+	void *owner;
+};
+
+/* 'data' is the record: its entries, one behind the other.  Not 0 ends the replay. */
+typedef int sq_journal_replay_fn(void *owner, uint64_t lsn, struct sq_bytes data);
+
+/* Opens the journal of a directory, or makes one.  Proves every record and calls
+ * 'replay' for those above 'from', in order.  A record that was not synced when
+ * the machine stopped is cut off; anything else that does not verify is SQ_EINVAL
+ * with a line in 'err' that names file and offset, and nothing is changed.
+ * SQ_EIO: the operating system said no. */
+int sq_journal_open(struct sq_journal **, const struct sq_journal_cfg *, uint64_t from,
+    sq_journal_replay_fn *replay, struct sq_buf *err) SQ_MUST_CHECK;
+/* What was appended is committed first, unless the journal is stalled. */
+void sq_journal_close(struct sq_journal **);
+
+/* Any thread, never blocks. */
+void sq_journal_append(struct sq_journal *, struct sq_journal_entry *);
+/* Records up to 'lsn' are needed no longer.  Any thread. */
+void sq_journal_release(struct sq_journal *, uint64_t lsn);
+/* The last committed record; 0: none.  Any thread. */
+uint64_t sq_journal_last(const struct sq_journal *);
+/* Bytes of segments that hold what is needed, of at most so many.  Any thread. */
+uint64_t sq_journal_used(const struct sq_journal *, uint64_t *max);
+
+/* Reads committed records again, from 'lsn' on; for one thread at a time. */
+struct sq_journal_cursor {
+	uint64_t lsn; /* of the record to read next */
+	int fd;       /* -1 before the first read */
+	uint64_t segment, offset;
+};
+/* Reads one record into 'out' (emptied first).  SQ_EAGAIN: not committed yet.
+ * SQ_ENOTFOUND: released.  SQ_EINVAL: it does not verify. */
+int sq_journal_read(
+    struct sq_journal *, struct sq_journal_cursor *, struct sq_buf *out) SQ_MUST_CHECK;
+void sq_journal_cursor_fini(struct sq_journal_cursor *);
+
+/* Verifies a directory's segments without changing or replaying anything; 'line'
+ * gets a text for each segment and each fault.  Returns the number of faults. */
+unsigned sq_journal_check(
+    const char *dir, uint64_t from, void (*line)(void *arg, const char *text), void *arg);
+
+#endif
