@@ -165,7 +165,9 @@ sq_attached_encode(struct sq_buf *b, const struct sq_attached *a, const uint16_t
 	sq_buf_u64(b, a->epoch);
 	sq_buf_u64(b, a->incarnation);
 	sq_buf_u64(b, a->store);
-	sq_buf_u8(b, a->present ? 1 : 0);
+	sq_buf_u8(b,
+	    (uint8_t)((a->present ? SQ_ATTACHED_PRESENT : 0) |
+		(a->renewed ? SQ_ATTACHED_RENEWED : 0)));
 	sq_buf_u32(b, a->max_packet);
 	sq_buf_u32(b, a->expiry_s);
 	for (int lane = 0; lane < SQ_LANES; lane++)
@@ -189,7 +191,8 @@ sq_attached_decode(const void *p, size_t len, struct sq_attached *out)
 	out->incarnation = sq_read64(&r);
 	out->store = sq_read64(&r);
 	flags = sq_read8(&r);
-	out->present = flags == 1;
+	out->present = (flags & SQ_ATTACHED_PRESENT) != 0;
+	out->renewed = (flags & SQ_ATTACHED_RENEWED) != 0;
 	out->max_packet = sq_read32(&r);
 	out->expiry_s = sq_read32(&r);
 	for (int lane = 0; lane < SQ_LANES; lane++)
@@ -197,7 +200,8 @@ sq_attached_decode(const void *p, size_t len, struct sq_attached *out)
 	out->n_held = sq_read16(&r);
 	out->held = frame_take(&r, out->n_held * 2u);
 	out->open = open_ids_take(&r, true, &out->n_open);
-	if (flags > 1 || out->epoch == 0 || out->incarnation == 0)
+	if ((flags & ~(SQ_ATTACHED_PRESENT | SQ_ATTACHED_RENEWED)) != 0 || out->epoch == 0 ||
+	    out->incarnation == 0)
 		return SQ_EINVAL;
 	return frame_end(&r);
 }

@@ -84,9 +84,12 @@ struct sq_attach {
 void sq_attach_encode(struct sq_buf *, const struct sq_attach *a, const struct sq_open_id *ids);
 int sq_attach_decode(const void *p, size_t len, struct sq_attach *out) SQ_MUST_CHECK;
 
+enum { SQ_ATTACHED_PRESENT = 1, SQ_ATTACHED_RENEWED = 2 };
+
 struct sq_attached {
 	uint64_t epoch, incarnation, store;
 	bool present;
+	bool renewed; /* the broker has of the session only what it stores of a transient one */
 	uint32_t max_packet;
 	uint32_t expiry_s; /* granted */
 	uint64_t last[SQ_LANES];

@@ -90,8 +90,38 @@ Test(link_frame, attached_round_trip_and_every_truncation)
 	cr_assert(out.present && out.epoch == 1 && out.incarnation == 2 && out.store == 3);
 	cr_assert(out.last[0] == 5 && out.last[1] == 6 && out.max_packet == 4 && out.expiry_s == 7);
 	cr_assert(out.n_held == 2 && sq_get16(out.held.p + 2) == 4);
+	cr_assert_not(out.renewed);
 	cr_assert_eq(sq_open_id_next(&out.open, true).delivery, 77);
 	sq_buf_fini(&b);
+}
+
+/* Each flag says one thing, and flags that nobody knows yet are refused. */
+Test(link_frame, flags_of_an_answer_to_an_attach)
+{
+	enum { FLAGS_AT = 24 };
+
+	for (unsigned flags = 0; flags < 256; flags++) {
+		struct sq_attached in = {.epoch = 1,
+				       .incarnation = 2,
+				       .present = (flags & 1) != 0,
+				       .renewed = (flags & 2) != 0},
+				   out;
+		struct sq_buf b = {0};
+		unsigned char *p;
+
+		sq_attached_encode(&b, &in, NULL, NULL);
+		p = sq_buf_data(&b);
+		cr_assert_eq(p[FLAGS_AT], flags & 3);
+		p[FLAGS_AT] = (unsigned char)flags;
+		if (flags > 3) {
+			cr_assert_eq(sq_attached_decode(p, sq_buf_len(&b), &out), SQ_EINVAL);
+		} else {
+			cr_assert_eq(sq_attached_decode(p, sq_buf_len(&b), &out), SQ_OK);
+			cr_assert_eq(out.present, in.present);
+			cr_assert_eq(out.renewed, in.renewed);
+		}
+		sq_buf_fini(&b);
+	}
 }
 
 static void
