@@ -27,6 +27,7 @@ sq_declarations_free(struct sq_declarations *ds)
 		declaration_fini(&ds->v[i]);
 	free(ds->v);
 	free(ds->client_id);
+	sq_publish_rules_free(&ds->publish);
 	*ds = (struct sq_declarations){0};
 }
 
@@ -244,6 +245,12 @@ annotation_take(
 
 	if (strcmp(key, SQ_ANNOTATION_SUBSCRIBE) == 0)
 		return sq_annotations_subscribe(text != NULL ? text : "", len, out, err);
+	if (strcmp(key, SQ_ANNOTATION_OUTBOX) == 0)
+		return sq_annotations_outbox(text != NULL ? text : "", len, &out->outbox, err);
+	if (strcmp(key, SQ_ANNOTATION_PUBLISH) == 0) {
+		sq_publish_rules_free(&out->publish);
+		return sq_annotations_publish(text != NULL ? text : "", len, &out->publish, err);
+	}
 	if (strcmp(key, SQ_ANNOTATION_CLIENT_ID) != 0 || len == 0)
 		return 0;
 	if (len > 256 || !sq_utf8_valid(text, len)) {

@@ -1,9 +1,12 @@
-/* Pod annotations: the downward API's file, and the subscriptions that
- * sqmqos.io/subscribe declares.  Pure; the sidecar and the injector share it.
+/* Pod annotations: the downward API's file, the subscriptions that
+ * sqmqos.io/subscribe declares, and the rules of sqmqos.io/publish.  Pure; the
+ * sidecar and the injector share it.
  *
  * The file has a line for each annotation: key="value", the value with the
  * escapes of Go's strconv.Quote.  sqmqos.io/subscribe is a filter, a comma
- * list of filters, or a YAML list whose items are filters or maps. */
+ * list of filters, or a YAML list whose items are filters or maps.
+ * sqmqos.io/publish is a YAML list whose items are filters or maps, or a map of
+ * such a list ("rules") and "strict". */
 #ifndef SQ_PROTO_ANNOTATIONS_H
 #define SQ_PROTO_ANNOTATIONS_H
 
@@ -13,13 +16,19 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "proto/annotations/outbox.h"
 
 #define SQ_ANNOTATION_SUBSCRIBE "sqmqos.io/subscribe"
+#define SQ_ANNOTATION_PUBLISH "sqmqos.io/publish"
 #define SQ_ANNOTATION_CLIENT_ID "sqmqos.io/client-id"
 enum {
 	SQ_ANNOTATIONS_SIZE_MAX = 1 << 20, /* bytes of the file */
 	SQ_DECLARATIONS_MAX = 512,
 	SQ_GROUP_MAX = 255, /* bytes of a group's name */
+	SQ_RULES_MAX = 256,
+	SQ_RULE_TAGS_MAX = 16,      /* of one rule */
+	SQ_RULE_PROPERTY_MAX = 255, /* bytes of a user property's name */
+	SQ_RULE_RECEIPT_MAX = 1024, /* bytes of a receipt's topic */
 };
 
 struct sq_declaration {
@@ -40,6 +49,7 @@ struct sq_declarations {
 	struct sq_declaration *v;
 	size_t n;
 	char *client_id; /* sqmqos.io/client-id; NULL: the first to connect */
+	struct sq_outbox_annotation outbox;
 };
 
 /* Parses a whole file.  On error returns SQ_EINVAL or SQ_ETOOBIG, '*out' is
@@ -51,6 +61,11 @@ int sq_annotations_parse(
  * for client_id.  Errors as above, with the line within the value. */
 int sq_annotations_subscribe(
     const char *value, size_t len, struct sq_declarations *out, struct sq_buf *err) SQ_MUST_CHECK;
+/* Parses the value of sqmqos.io/publish into '*out', which must be empty; free it
+ * with sq_publish_rules_free(), also after an error.  Errors as above. */
+int sq_annotations_publish(
+    const char *value, size_t len, struct sq_publish_rules *out, struct sq_buf *err) SQ_MUST_CHECK;
+void sq_publish_rules_free(struct sq_publish_rules *);
 /* Undoes Go's strconv.Quote: 'quoted' starts at the opening quote.  Appends the
  * text to 'out' and returns how many bytes were read, or SQ_EINVAL with a
  * static reason in '*why'. */
