@@ -45,10 +45,31 @@ struct sq_declaration {
 	uint32_t concurrency;  /* unfinished messages of a pod; 0: no limit of its own */
 };
 
+/* What is put on the messages of the topics that 'filter' selects. */
+struct sq_publish_rule {
+	char *filter;       /* plain: no $share, no $tag */
+	int8_t qos;         /* 0 to 3: at least this; -1: as published */
+	int8_t retain;      /* 0 or 1; -1: as published */
+	bool key_generated; /* key: generated */
+	char *key_property; /* key: the value of this user property; NULL: not said */
+	char *receipt;      /* topic; NULL: none */
+	char **tags;
+	size_t n_tags;
+	uint32_t ttl_s;   /* at most so long; 0: as published */
+	uint32_t delay_s; /* 0: none */
+};
+
+struct sq_publish_rules {
+	struct sq_publish_rule *v; /* in their order */
+	size_t n;
+	bool strict; /* what no rule selects must not be published */
+};
+
 struct sq_declarations {
 	struct sq_declaration *v;
 	size_t n;
 	char *client_id; /* sqmqos.io/client-id; NULL: the first to connect */
+	struct sq_publish_rules publish;
 	struct sq_outbox_annotation outbox;
 };
 
