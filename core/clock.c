@@ -23,6 +23,16 @@ sq_clock_ms(void)
 }
 
 uint64_t
+sq_clock_wall_ms(void)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_REALTIME, &ts) != 0)
+		abort(); /* only on a wrong argument */
+	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
+}
+
+uint64_t
 sq_random_u64(void)
 {
 	uint64_t v = 0;
