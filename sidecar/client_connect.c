@@ -13,24 +13,36 @@
 #include "proto/topic/topic.h"
 #include "sidecar/client_priv.h"
 #include "sidecar/declared.h"
+#include "sidecar/rules.h"
 #include "sidecar/session.h"
 
-/* The will as an image, one reference. */
-static struct sq_block *
-connect_will(const struct sq_mqtt_connect *k)
+/* The will as an image, one reference, in '*out'.  SQ_EDENIED: the rules for what
+ * is published don't allow it. */
+static int
+connect_will(const struct sq_client *c, const struct sq_mqtt_connect *k, struct sq_block **out)
 {
-	struct sq_bytes props = k->will_props.raw;
+	struct sq_lane_publish m = {.qos = k->will_qos,
+	    .retain = k->will_retain,
+	    .expiry_s = k->will_props.expiry_s,
+	    .topic = k->will_topic,
+	    .props = k->will_props.raw,
+	    .payload = k->will_payload};
 	unsigned char *kept = NULL;
-	struct sq_msg m;
+	struct sq_buf props = {0};
+	int rc;
 
-	if (!k->will_props.forwardable && props.len > 0) {
-		kept = sq_xmalloc(props.len);
-		props = (struct sq_bytes){kept, sq_mqtt_props_forward(props, kept)};
+	if (!k->will_props.forwardable && m.props.len > 0) {
+		kept = sq_xmalloc(m.props.len);
+		m.props = (struct sq_bytes){kept, sq_mqtt_props_forward(m.props, kept)};
 	}
-	m = sq_msg_new(k->will_qos, k->will_retain, k->will_topic, props, k->will_props.expiry_s,
-	    k->will_payload);
+	rc = sq_rules_apply(c->hub->rules, &m, &props);
+	if (rc == 0)
+		*out = sq_msg_new(
+		    sq_lane_publish_qos(&m), m.retain, m.topic, m.props, m.expiry_s, m.payload)
+			   .block;
+	sq_buf_fini(&props);
 	free(kept);
-	return m.block;
+	return rc;
 }
 
 /* What this CONNECT must be refused with; 0: nothing. */
@@ -122,16 +134,20 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 		memcpy(id, k->client_id.p, k->client_id.len);
 		id[k->client_id.len] = '\0';
 	}
+	if (k->has_will && connect_will(c, k, &sp.will) != 0) {
+		sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
+		sq_client_refuse(c, SQ_MQTT_RC_NOT_AUTHORIZED,
+		    "no rule of " SQ_ANNOTATION_PUBLISH " allows its will");
+		return;
+	}
 	connect_settings(c, p);
 	/* Without clean start there may be a session to go on with, even if this
 	 * connection is its last (§3.1.2.4). */
 	sp.durable = c->expiry_s != 0 || !k->clean_start;
 	sp.expiry_s = c->expiry_s;
 	sp.receive_max = c->receive_max;
-	if (k->has_will) {
-		sp.will = connect_will(k);
+	if (k->has_will)
 		sp.will_delay_s = k->will_props.will_delay_s;
-	}
 	c->session = sq_session_open(c->hub, &sp, c);
 	c->since_ms = sq_hub_now(c->hub);
 	c->state = SQ_CLIENT_WAITING;

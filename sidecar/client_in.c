@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "core/mem.h"
 #include "proto/mqtt/encode.h"
 #include "proto/topic/topic.h"
 #include "sidecar/client_priv.h"
+#include "sidecar/rules.h"
 #include "sidecar/session.h"
 
 void
@@ -60,6 +62,45 @@ publish_within_quota(struct sq_client *c, const struct sq_mqtt_publish *m)
 	return false;
 }
 
+/* A publish that no rule allows.  SQ_EAGAIN as for any. */
+static int
+publish_denied(struct sq_client *c, const struct sq_mqtt_publish *m, struct sq_bytes topic)
+{
+	int rc = 0;
+
+	if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5) {
+		rc = sq_session_refuse(c->session, m->qos, m->packet_id, SQ_MQTT_RC_NOT_AUTHORIZED);
+		if (rc != 0)
+			return rc;
+		c->unfinished++;
+	}
+	sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
+	SQ_WARN("client",
+	    "%s: publish to '%.*s' refused, no rule of " SQ_ANNOTATION_PUBLISH " allows it",
+	    sq_client_name(c), (int)topic.len, (const char *)topic.p);
+	if (m->qos > 0 && c->decoder.version != SQ_MQTT_V5)
+		sq_client_end(c, SQ_END_MESSAGE_DENIED);
+	return 0;
+}
+
+/* Hands the message to the session as the rules want it. */
+static int
+publish_by_rules(struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_lane_publish *out)
+{
+	struct sq_buf props = {0};
+	int rc;
+
+	/* Without rules, only QoS 3 that the app asks for itself is of interest. */
+	if (c->hub->rules == NULL &&
+	    (out->qos < 2 || !sq_mqtt_has(&p->props, SQ_MQTT_PROP_USER_PROPERTY)))
+		return sq_session_publish(c->session, out);
+	rc = sq_rules_apply(c->hub->rules, out, &props);
+	if (rc == 0)
+		rc = sq_session_publish(c->session, out);
+	sq_buf_fini(&props);
+	return rc;
+}
+
 static int
 client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 {
@@ -91,10 +132,12 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 		kept = sq_xmalloc(out.props.len);
 		out.props = (struct sq_bytes){kept, sq_mqtt_props_forward(p->props.raw, kept)};
 	}
-	rc = sq_session_publish(c->session, &out);
+	rc = publish_by_rules(c, p, &out);
 	free(kept);
 	if (rc == SQ_EAGAIN)
 		return rc;
+	if (rc == SQ_EDENIED)
+		return publish_denied(c, m, out.topic);
 	if (rc != 0) {
 		sq_client_end(c, SQ_END_TOO_LARGE);
 		return 0;

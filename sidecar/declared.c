@@ -12,6 +12,7 @@
 #include "sidecar/annotations_file.h"
 #include "sidecar/client_priv.h"
 #include "sidecar/hub.h"
+#include "sidecar/rules.h"
 #include "sidecar/session.h"
 
 enum { RETRY_MS = 5000 };
@@ -277,7 +278,7 @@ static void
 items_free(struct item *items, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct sq_declarations one = {&items[i].d, 1, NULL};
+		struct sq_declarations one = {.v = &items[i].d, .n = 1};
 
 		free(one.v->filter);
 		free(one.v->tag);
@@ -322,6 +323,8 @@ declared_apply(struct sq_declared *d, struct sq_declarations *new)
 	d->client_id = new->client_id;
 	new->client_id = NULL;
 	d->read = true;
+	sq_rules_free(&d->hub->rules);
+	d->hub->rules = sq_rules_new(&new->publish);
 	declared_end_old(d, old, n_old);
 	declared_begin_new(d, old, n_old);
 	items_free(old, n_old);
@@ -341,8 +344,9 @@ declared_on_file(void *owner, const char *text, size_t len, const char *problem)
 		sq_buf_printf(&d->error, "%s", problem);
 	} else if (sq_annotations_parse(text, len, &new, &d->error) == 0) {
 		sq_buf_fini(&d->error);
-		SQ_INFO(
-		    "declared", "%zu subscriptions from %s", new.n, d->hub->cfg->annotations_file);
+		SQ_INFO("declared", "%zu subscriptions and %zu publish rules%s from %s", new.n,
+		    new.publish.n, new.publish.strict ? " (strict)" : "",
+		    d->hub->cfg->annotations_file);
 		declared_apply(d, &new);
 		sq_declarations_free(&new);
 		return;
@@ -383,6 +387,7 @@ sq_declared_free(struct sq_declared **dp)
 	if (d == NULL)
 		return;
 	sq_annotations_file_close(&d->file);
+	sq_rules_free(&d->hub->rules);
 	items_free(d->items, d->n);
 	free(d->client_id);
 	free(d->pod_group);

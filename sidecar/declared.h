@@ -1,4 +1,5 @@
-/* Declared subscriptions: what the pod's annotations ask for, kept in place.
+/* Declared subscriptions: what the pod's annotations ask for, kept in place; and
+ * the publish rules beside them, in hub->rules.
  *
  * Watches the annotations file; keeps the last good set when a new one is
  * malformed.  A keeper session of the pod declares every binding, so messages

@@ -22,6 +22,10 @@
 	    "Messages taken from local publishers.") \
 	X(RECEIVED_QOS2, "sqmqos_messages_received_total", "qos=\"2\"", SQ_COUNTER, \
 	    "Messages taken from local publishers.") \
+	X(REFUSED_STRICT, "sqmqos_publishes_refused_total", "reason=\"strict\"", SQ_COUNTER, \
+	    "Publishes of local clients that were not taken.") \
+	X(REFUSED_UNHEARD, "sqmqos_publishes_refused_total", "reason=\"broker\"", SQ_COUNTER, \
+	    "Publishes of local clients that were not taken.") \
 	X(SENT_QOS0, "sqmqos_messages_sent_total", "qos=\"0\"", SQ_COUNTER, \
 	    "Messages written to local subscribers.") \
 	X(SENT_QOS1, "sqmqos_messages_sent_total", "qos=\"1\"", SQ_COUNTER, \

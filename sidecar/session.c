@@ -276,7 +276,7 @@ session_lane(struct sq_session *s, unsigned lane)
 static unsigned
 session_lane_of(struct sq_session *s, const struct sq_lane_publish *m)
 {
-	if (m->qos > 0)
+	if (sq_lane_publish_qos(m) > 0)
 		return 1;
 	if (s->lane[1] == NULL || sq_lane_out_idle(s->lane[1]))
 		s->lane1_qos0 = 0;
@@ -291,10 +291,21 @@ sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
 
 	if (rc != 0)
 		return rc;
-	if (lane == 1 && m->qos == 0) {
+	if (lane == 1 && sq_lane_publish_qos(m) == 0) {
 		if (s->lane1_qos0++ == 0)
 			s->lane1_waits = s->lane[0] != NULL && !sq_lane_out_idle(s->lane[0]);
 	}
+	sq_session_wake(s);
+	return 0;
+}
+
+int
+sq_session_refuse(struct sq_session *s, uint8_t qos, uint16_t packet_id, uint8_t reason)
+{
+	int rc = sq_lane_out_refused(session_lane(s, 1), qos, packet_id, reason);
+
+	if (rc != 0)
+		return rc;
 	sq_session_wake(s);
 	return 0;
 }

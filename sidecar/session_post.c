@@ -120,16 +120,27 @@ sq_session_refused(
 
 /* --- batches --- */
 
-/* MQTT 3.1.1 can't refuse a publish.  True: the message is kept, to be sent
- * again; else the connection ends. */
+/* Whether the client hears of a refusal: MQTT 3.1.1 has no way to refuse a
+ * publish, and one of QoS 0 (which a rule raised) no acknowledgement. */
 static bool
-outcome_v3(
+outcome_heard(const struct sq_session *s, const struct sq_lane_outcome *o)
+{
+	return o->qos > 0 && (s->version == SQ_MQTT_V5 || o->kind != SQ_ENTRY_MESSAGE);
+}
+
+/* True: the message is kept, to be sent again; else it is dropped (QoS 0), or the
+ * connection ends. */
+static bool
+outcome_unheard(
     struct sq_session *s, struct sq_lane_out *l, const struct sq_lane_outcome *o, uint64_t now_ms)
 {
 	if (o->reason != SQ_MQTT_RC_QUOTA_EXCEEDED && o->reason != SQ_MQTT_RC_UNSPECIFIED) {
 		SQ_WARN(
 		    "session", "client %s: publish refused with 0x%02x", s->client_id, o->reason);
-		sq_client_end(s->client, SQ_END_MESSAGE_REFUSED);
+		if (o->qos > 0)
+			sq_client_end(s->client, SQ_END_MESSAGE_REFUSED);
+		else
+			sq_hub_count(s->hub, SQ_M_REFUSED_UNHEARD, 1);
 		return false;
 	}
 	sq_lane_out_hold(l);
@@ -156,18 +167,18 @@ sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
 			/* An unknown id is no error during recovery (MQTT 5.0 §3.7.2.1). */
 			if (o.reason == SQ_MQTT_RC_PACKET_ID_NOT_FOUND && s->recovered)
 				o.reason = SQ_MQTT_RC_SUCCESS;
-			if (i == 1 && o.qos == 0 && s->lane1_qos0 > 0)
+			if (i == 1 && o.image_qos == 0 && s->lane1_qos0 > 0)
 				s->lane1_qos0--;
-			if (s->client == NULL || o.qos == 0)
+			if (s->client == NULL || o.image_qos == 0)
 				continue;
-			if (o.reason >= 0x80 && s->version != SQ_MQTT_V5 &&
-			    o.kind == SQ_ENTRY_MESSAGE) {
-				if (outcome_v3(s, l, &o, now_ms))
+			if (o.reason >= 0x80 && !outcome_heard(s, &o)) {
+				if (outcome_unheard(s, l, &o, now_ms))
 					break;
-				continue; /* the client is gone now */
+				continue; /* the client may be gone now */
 			}
 			s->retry_ms = 0;
-			sq_client_acked(s->client, &o);
+			if (o.qos > 0)
+				sq_client_acked(s->client, &o);
 		}
 		if (s->client != NULL && l != NULL && sq_lane_out_bytes(l) != before &&
 		    sq_lane_out_room(l))

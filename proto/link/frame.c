@@ -227,7 +227,8 @@ sq_entry_header(unsigned char *out, uint8_t kind, uint16_t packet_id)
 	sq_put16(out + 2, packet_id);
 }
 
-/* Lane 0 carries live QoS 0 only; packet ids go with QoS 2 and releases. */
+/* Lane 0 carries live QoS 0 only; packet ids go with releases and with QoS 2, but
+ * for what the sidecar raised to it. */
 static bool
 entry_fits(uint8_t lane, const struct sq_entry *e)
 {
@@ -238,7 +239,7 @@ entry_fits(uint8_t lane, const struct sq_entry *e)
 	qos = sq_image_qos(e->image);
 	if (lane == 0)
 		return qos == 0 && !sq_image_retain(e->image) && e->packet_id == 0;
-	return (e->packet_id != 0) == (qos == 2);
+	return e->packet_id == 0 || qos == 2;
 }
 
 static struct sq_entry

@@ -14,8 +14,15 @@ enum batch_state { B_OPEN, B_SEALED, B_FLYING, B_ANSWERED };
 /* What the sidecar must know of an entry to acknowledge it. */
 struct meta {
 	uint16_t packet_id;
-	uint8_t kind_qos; /* kind << 4 | qos */
+	uint8_t bits; /* enum meta_bits */
 	uint8_t reason;
+};
+
+enum meta_bits {
+	META_QOS = 3,
+	META_IMAGE_QOS_SHIFT = 2,
+	META_KIND_SHIFT = 4,
+	META_FORCED = 0x80, /* the outcome is ours, whatever the broker says */
 };
 
 struct sq_lane_batch {
@@ -24,7 +31,7 @@ struct sq_lane_batch {
 	bool flown;       /* posted at least once under this number */
 	bool retry;       /* the held message, once more */
 	bool listed;      /* in the lane; else only flights hold it */
-	bool forced;      /* the outcome is ours (413), whatever the broker says */
+	bool forced;      /* its one entry was above the broker's limit (413) */
 	uint32_t flights; /* open requests that use its bytes */
 	uint32_t turn;
 	uint64_t first;
@@ -150,6 +157,13 @@ lane_open_batch(struct sq_lane_out *l, size_t size)
 	return b;
 }
 
+static struct meta
+meta_of(uint8_t kind, uint8_t qos, uint8_t image_qos, uint16_t packet_id)
+{
+	return (struct meta){packet_id,
+	    (uint8_t)(kind << META_KIND_SHIFT | image_qos << META_IMAGE_QOS_SHIFT | qos), 0};
+}
+
 static void
 batch_meta(struct sq_lane_batch *b, struct meta m)
 {
@@ -165,6 +179,7 @@ sq_lane_out_message(struct sq_lane_out *l, const struct sq_lane_publish *m)
 {
 	size_t image = SQ_MSG_HEADER + m->topic.len + m->props.len + m->payload.len;
 	size_t size = SQ_ENTRY_HEADER + image;
+	uint8_t qos = sq_lane_publish_qos(m);
 	struct sq_lane_batch *b;
 	unsigned char *p;
 
@@ -176,8 +191,7 @@ sq_lane_out_message(struct sq_lane_out *l, const struct sq_lane_publish *m)
 	p = sq_buf_reserve(&b->bytes, size);
 	sq_entry_header(p, SQ_ENTRY_MESSAGE, m->qos == 2 ? m->packet_id : 0);
 	p += SQ_ENTRY_HEADER;
-	sq_image_header(
-	    p, m->qos, m->retain, m->topic.len, m->props.len, m->expiry_s, m->payload.len);
+	sq_image_header(p, qos, m->retain, m->topic.len, m->props.len, m->expiry_s, m->payload.len);
 	p += SQ_MSG_HEADER;
 	memcpy(p, m->topic.p, m->topic.len);
 	p += m->topic.len;
@@ -187,26 +201,45 @@ sq_lane_out_message(struct sq_lane_out *l, const struct sq_lane_publish *m)
 	if (m->payload.len != 0)
 		memcpy(p, m->payload.p, m->payload.len);
 	sq_buf_commit(&b->bytes, size);
-	batch_meta(b, (struct meta){m->packet_id, (uint8_t)(SQ_ENTRY_MESSAGE << 4 | m->qos), 0});
+	batch_meta(b, meta_of(SQ_ENTRY_MESSAGE, m->qos, qos, m->packet_id));
 	l->next++;
 	l->bytes += size;
 	return 0;
 }
 
-int
-sq_lane_out_release(struct sq_lane_out *l, uint16_t packet_id)
+static int
+lane_release(struct sq_lane_out *l, struct meta m)
 {
 	struct sq_lane_batch *b;
 
 	if (l->bytes != 0 && l->bytes + SQ_ENTRY_HEADER > l->bytes_max)
 		return SQ_EAGAIN;
 	b = lane_open_batch(l, SQ_ENTRY_HEADER);
-	sq_entry_header(sq_buf_reserve(&b->bytes, SQ_ENTRY_HEADER), SQ_ENTRY_RELEASE, packet_id);
+	sq_entry_header(sq_buf_reserve(&b->bytes, SQ_ENTRY_HEADER), SQ_ENTRY_RELEASE, m.packet_id);
 	sq_buf_commit(&b->bytes, SQ_ENTRY_HEADER);
-	batch_meta(b, (struct meta){packet_id, SQ_ENTRY_RELEASE << 4 | 2, 0});
+	batch_meta(b, m);
 	l->next++;
 	l->bytes += SQ_ENTRY_HEADER;
 	return 0;
+}
+
+int
+sq_lane_out_release(struct sq_lane_out *l, uint16_t packet_id)
+{
+	return lane_release(l, meta_of(SQ_ENTRY_RELEASE, 2, 2, packet_id));
+}
+
+int
+sq_lane_out_refused(struct sq_lane_out *l, uint8_t qos, uint16_t packet_id, uint8_t reason)
+{
+	struct meta m = meta_of(SQ_ENTRY_MESSAGE, qos, qos, packet_id);
+
+	/* To the broker it is a release: of an id that isn't held it uses up the
+	 * number and no more, and one that is held ends with this refusal. */
+	assert(l->lane == 1 && qos > 0 && reason >= 0x80);
+	m.bits |= META_FORCED;
+	m.reason = reason;
+	return lane_release(l, m);
 }
 
 bool
@@ -330,8 +363,8 @@ outcome_known(uint8_t code)
 static void
 batch_answer(struct sq_lane_out *l, struct sq_lane_batch *b, const unsigned char *codes)
 {
-	if (!b->forced) {
-		for (unsigned i = 0; i < b->n; i++)
+	for (unsigned i = 0; i < b->n; i++) {
+		if ((b->metas[i].bits & META_FORCED) == 0)
 			b->metas[i].reason = codes[i];
 	}
 	lane_enter(l, b, B_ANSWERED);
@@ -426,6 +459,7 @@ sq_lane_out_too_big(struct sq_lane_out *l, const struct sq_lane_flight *f, uint8
 	if (b->n != 1 || b->flights != 0)
 		return SQ_ESTALE;
 	b->metas[0].reason = reason;
+	b->metas[0].bits |= META_FORCED;
 	b->forced = true;
 	l->bytes -= sq_buf_len(&b->bytes) - SQ_ENTRY_HEADER;
 	sq_buf_fini(&b->bytes);
@@ -504,8 +538,9 @@ sq_lane_out_outcome(struct sq_lane_out *l, struct sq_lane_outcome *out)
 		l->last_index = b->handed;
 		m = &b->metas[b->handed++];
 	}
-	*out = (struct sq_lane_outcome){.kind = m->kind_qos >> 4,
-	    .qos = m->kind_qos & 15,
+	*out = (struct sq_lane_outcome){.kind = m->bits >> META_KIND_SHIFT & 3,
+	    .qos = m->bits & META_QOS,
+	    .image_qos = m->bits >> META_IMAGE_QOS_SHIFT & META_QOS,
 	    .reason = m->reason,
 	    .packet_id = m->packet_id};
 	return true;
@@ -521,7 +556,7 @@ sq_lane_out_hold(struct sq_lane_out *l)
 	if (b != NULL) {
 		const unsigned char *at = NULL;
 
-		assert(!b->forced);
+		assert((b->metas[l->last_index].bits & META_FORCED) == 0);
 		rest = (struct sq_bytes){sq_buf_data(&b->bytes), sq_buf_len(&b->bytes)};
 		for (unsigned i = 0; i <= l->last_index; i++) {
 			at = rest.p;

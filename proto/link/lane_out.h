@@ -25,12 +25,20 @@ struct sq_lane_batch;
 
 /* A publish as it came from the client; views are copied. */
 struct sq_lane_publish {
-	uint8_t qos;
+	uint8_t qos;       /* of the client's packet: how it is acknowledged */
+	uint8_t qos_least; /* what a rule raises the message to; below 'qos': nothing */
 	bool retain;
 	uint16_t packet_id; /* 0 with QoS 0 */
 	uint32_t expiry_s;
 	struct sq_bytes topic, props, payload; /* 'props': only what is forwarded */
 };
+
+/* The QoS of the message itself, from the publisher's packet or raised. */
+static inline uint8_t
+sq_lane_publish_qos(const struct sq_lane_publish *m)
+{
+	return m->qos > m->qos_least ? m->qos : m->qos_least;
+}
 
 /* One batch on its way: the body is 'header', then 'entries'. */
 struct sq_lane_flight {
@@ -44,9 +52,10 @@ struct sq_lane_flight {
 };
 
 struct sq_lane_outcome {
-	uint8_t kind; /* SQ_ENTRY_MESSAGE or SQ_ENTRY_RELEASE */
-	uint8_t qos;
-	uint8_t reason; /* MQTT 5 reason code */
+	uint8_t kind;      /* SQ_ENTRY_MESSAGE or SQ_ENTRY_RELEASE */
+	uint8_t qos;       /* of the client's packet */
+	uint8_t image_qos; /* of the message; above 'qos' where a rule raised it */
+	uint8_t reason;    /* MQTT 5 reason code */
 	uint16_t packet_id;
 };
 
@@ -60,6 +69,10 @@ void sq_lane_out_free(struct sq_lane_out **lp);
  * client until sq_lane_out_room().  SQ_ETOOBIG: above what an image can say. */
 int sq_lane_out_message(struct sq_lane_out *, const struct sq_lane_publish *) SQ_MUST_CHECK;
 int sq_lane_out_release(struct sq_lane_out *, uint16_t packet_id) SQ_MUST_CHECK;
+/* In lane 1, a publish of QoS 1 or 2 that is refused here with 'reason': it takes
+ * a number, so that its outcome leaves in its place.  SQ_EAGAIN as above. */
+int sq_lane_out_refused(
+    struct sq_lane_out *, uint8_t qos, uint16_t packet_id, uint8_t reason) SQ_MUST_CHECK;
 /* Whether at least a quarter of the bound is free. */
 bool sq_lane_out_room(const struct sq_lane_out *);
 /* Bytes of all entries whose outcome was not handed out. */

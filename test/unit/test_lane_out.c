@@ -647,3 +647,86 @@ Test(lane_out, a_topic_that_no_image_can_hold_is_refused)
 	cr_assert(sq_lane_out_idle(l));
 	sq_lane_out_free(&l);
 }
+
+Test(lane_out, a_raised_message_is_acknowledged_as_it_was_published)
+{
+	const struct {
+		uint8_t qos, least, image;
+		uint16_t id, entry_id;
+	} rows[] = {{0, 1, 1, 0, 0}, {0, 2, 2, 0, 0}, {1, 2, 2, 5, 0}, {2, 1, 2, 6, 6},
+	    {1, 1, 1, 7, 0}, {2, 2, 2, 8, 8}};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
+		struct sq_lane_out *l = sq_lane_out_new(1, 9, BOUND);
+		struct sq_lane_publish m = {.qos = rows[i].qos,
+		    .qos_least = rows[i].least,
+		    .packet_id = rows[i].id,
+		    .topic = text("t")};
+		struct sq_lane_outcome o;
+		struct sq_lane_flight f;
+		struct sq_buf body = {0};
+		struct sq_batch b;
+		struct sq_entry e;
+
+		cr_assert_eq(sq_lane_out_message(l, &m), 0);
+		cr_assert(sq_lane_out_take(l, &f));
+		b = decode(&f, &body);
+		e = sq_batch_next(&b.entries);
+		cr_expect_eq(sq_image_qos(e.image), rows[i].image, "row %zu", i);
+		cr_expect_eq(e.packet_id, rows[i].entry_id, "row %zu", i);
+		cr_assert_eq(answer(l, &f, 0), 0);
+		cr_assert(sq_lane_out_outcome(l, &o));
+		cr_expect_eq(o.qos, rows[i].qos, "row %zu", i);
+		cr_expect_eq(o.image_qos, rows[i].image, "row %zu", i);
+		cr_expect_eq(o.packet_id, rows[i].id, "row %zu", i);
+		cr_expect_eq(o.kind, SQ_ENTRY_MESSAGE);
+		sq_buf_fini(&body);
+		sq_lane_out_free(&l);
+	}
+}
+
+Test(lane_out, a_refused_publish_gets_its_outcome_in_its_place)
+{
+	struct sq_lane_out *l = sq_lane_out_new(1, 9, BOUND);
+	const uint8_t reasons[] = {0, 0x87, 0, 0x87};
+	struct sq_lane_outcome o;
+	struct sq_lane_flight f;
+	struct sq_buf body = {0};
+	struct sq_batch b;
+
+	cr_assert_eq(publish(l, 1, 1, "a"), 0);
+	cr_assert_eq(sq_lane_out_refused(l, 1, 2, 0x87), 0);
+	cr_assert_eq(publish(l, 1, 3, "b"), 0);
+	cr_assert_eq(sq_lane_out_refused(l, 2, 4, 0x87), 0);
+	cr_assert_not(sq_lane_out_outcome(l, &o), "nothing leaves before what came first");
+	cr_assert(sq_lane_out_take(l, &f));
+	cr_assert_eq(f.n, 4);
+	b = decode(&f, &body);
+	for (uint16_t i = 0; i < 4; i++) {
+		struct sq_entry e = sq_batch_next(&b.entries);
+
+		cr_expect_eq(e.image == NULL, i % 2 == 1, "the broker gets no refused message");
+	}
+	cr_assert_eq(answer(l, &f, 0), 0);
+	for (uint16_t i = 0; i < 4; i++) {
+		cr_assert(sq_lane_out_outcome(l, &o));
+		cr_expect_eq(o.packet_id, i + 1);
+		cr_expect_eq(o.reason, reasons[i], "entry %u: 0x%02x", i, o.reason);
+		cr_expect_eq(o.kind, SQ_ENTRY_MESSAGE);
+	}
+	cr_expect(sq_lane_out_idle(l) || !sq_lane_out_outcome(l, &o));
+	sq_buf_fini(&body);
+	sq_lane_out_free(&l);
+}
+
+Test(lane_out, refused_publishes_have_a_bound)
+{
+	struct sq_lane_out *l = sq_lane_out_new(1, 9, 4096);
+	unsigned n = 0;
+
+	while (n < 65535 && sq_lane_out_refused(l, 1, (uint16_t)(n + 1), 0x87) == 0)
+		n++;
+	cr_assert_lt(n, 2048u);
+	cr_assert_eq(sq_lane_out_refused(l, 1, 1, 0x87), SQ_EAGAIN);
+	sq_lane_out_free(&l);
+}

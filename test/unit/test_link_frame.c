@@ -184,7 +184,7 @@ Test(link_frame, batch_refuses_what_its_lane_must_not_carry)
 	    {1, SQ_ENTRY_MESSAGE, 0, 0, false, true},
 	    {1, SQ_ENTRY_MESSAGE, 0, 0, true, true},
 	    {1, SQ_ENTRY_MESSAGE, 1, 1, false, false},
-	    {1, SQ_ENTRY_MESSAGE, 0, 2, false, false},
+	    {1, SQ_ENTRY_MESSAGE, 0, 2, false, true}, /* raised from less */
 	    {1, SQ_ENTRY_MESSAGE, 1, 2, false, true},
 	    {1, SQ_ENTRY_RELEASE, 0, 0, false, false},
 	    {1, 3, 1, 0, false, false},
