@@ -57,8 +57,9 @@ static void
 attach_lanes(struct sq_session *s, const struct sq_attached *a, bool same, bool first)
 {
 	for (int i = 0; i < SQ_LANES; i++) {
+		/* Of a renewed session's lane 0 the broker knows nothing. */
 		struct sq_lane_attach la = {.last = a->last[i],
-		    .same = same,
+		    .same = same && (i == 1 || !a->renewed),
 		    .clean = first && s->clean_start,
 		    .run = sq_random_u64()};
 
@@ -76,9 +77,10 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 {
 	bool first = s->incarnation == 0;
 	bool same = s->incarnation == a->incarnation;
+	bool bound = same && !a->renewed; /* the broker has its subscriptions */
 
-	SQ_DEBUG("session", "client %s: attached over %s, present=%d same=%d", s->client_id,
-	    sq_uplink_name(link), a->present, same);
+	SQ_DEBUG("session", "client %s: attached over %s, present=%d same=%d renewed=%d",
+	    s->client_id, sq_uplink_name(link), a->present, same, a->renewed);
 	attach_link(s, link, a->epoch);
 	s->state = SQ_SESSION_ATTACHED;
 	s->attached_ms = sq_hub_now(s->hub);
@@ -90,15 +92,15 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	if (first && s->client != NULL)
 		sq_client_attached(
 		    s->client, a->present && !s->clean_start, a->max_packet, a->expiry_s);
-	if (!first && !same)
-		SQ_INFO("session", "client %s: the broker has lost the session, making it again",
-		    s->client_id);
+	if (!first && !bound)
+		SQ_INFO("session", "client %s: the broker has lost the %s, making %s again",
+		    s->client_id, same ? "subscriptions" : "session", same ? "them" : "it");
 	/* Its detach was applied, only the answer was lost: so was its will. */
 	if (s->detach_sent && !a->present)
 		s->publish_will = false;
-	if (!same)
+	if (!bound)
 		sq_session_resubscribe(s);
-	if (!same && !s->leaving)
+	if (!bound && !s->leaving)
 		sq_declared_attached(s->hub->declared, s);
 	sq_session_flush_pubrels(s);
 	sq_session_outcomes(s, sq_hub_now(s->hub));

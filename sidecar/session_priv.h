@@ -49,6 +49,7 @@ struct sq_session {
 	uint16_t receive_max;
 	uint8_t state, version;
 	bool clean_start, keeper, durable, leaving, publish_will, sub_flying;
+	bool sub_again;   /* everything is to be subscribed again once that has landed */
 	bool detach_sent; /* all else had been said before */
 	bool put_sent;    /* the broker may know this connection */
 	bool lane1_waits; /* for what lane 0 has, to keep a topic's order */
@@ -100,7 +101,8 @@ void sq_session_outcomes(struct sq_session *, uint64_t now_ms);
 
 /* session_subs.c */
 void sq_session_post_subs(struct sq_session *);
-/* The broker has lost the session: everything is subscribed again. */
+/* The broker has lost the subscriptions: everything is subscribed again, in the
+ * place of what was still to be. */
 void sq_session_resubscribe(struct sq_session *);
 /* 'to' goes on with what 'from' had subscribed to. */
 void sq_session_inherit_subs(struct sq_session *to, struct sq_session *from);

@@ -267,14 +267,14 @@ sq_session_declare(struct sq_session *s, const struct sq_sub *subs, uint16_t n, 
 	subreq_queue(s, r, false);
 }
 
-void
-sq_session_resubscribe(struct sq_session *s)
+/* Subscribes to everything again, before what waits. */
+static void
+subs_make_again(struct sq_session *s)
 {
 	struct subreq *r = NULL;
 	struct sq_hnode *n;
 
-	if (s->leaving)
-		return;
+	s->sub_again = false;
 	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = sq_htab_walk(&s->subs, n)) {
 		const struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
 		/* No retained messages again: the client would notice. */
@@ -298,6 +298,32 @@ sq_session_resubscribe(struct sq_session *s)
 		r->n = r->n_ask;
 		subreq_queue(s, r, true);
 	}
+}
+
+/* What still waits to make again what the broker has lost once more. */
+static void
+subreqs_drop_again(struct sq_session *s)
+{
+	SQ_LIST_FOR_EACH_SAFE(r, &s->subreqs, struct subreq, node) {
+		if (!r->again && !(r->declared && r->op == SQ_SUB_SUBSCRIBE))
+			continue;
+		s->subreq_bytes -= sq_buf_len(&r->entries);
+		sq_list_remove(&r->node);
+		subreq_free(r);
+	}
+}
+
+void
+sq_session_resubscribe(struct sq_session *s)
+{
+	if (s->leaving)
+		return;
+	subreqs_drop_again(s);
+	/* What is on its way comes first: it may end a subscription. */
+	if (s->sub_flying)
+		s->sub_again = true;
+	else
+		subs_make_again(s);
 }
 
 /* --- answers --- */
@@ -387,6 +413,8 @@ subs_done(struct sq_request *req, const struct sq_answer *ans)
 		else
 			(void)sq_session_refused(s, &p->post, ans);
 	}
+	if (s->sub_again && !s->leaving && s->state != SQ_SESSION_ENDED)
+		subs_make_again(s);
 	if (s->client != NULL)
 		sq_client_resume(s->client);
 	subs_post_free(p);
