@@ -1,4 +1,5 @@
-/* The pod's annotations: the file, and sqmqos.io/subscribe by itself.  What is
+/* The pod's annotations: the file, sqmqos.io/subscribe and sqmqos.io/publish by
+ * themselves.  What is
  * refused must be refused with a reason; what is accepted must keep its rules. */
 #include "proto/annotations/annotations.h"
 
@@ -12,6 +13,28 @@ static struct sq_bytes
 text(const char *s)
 {
 	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
+}
+
+static void
+check_publish(int rc, const struct sq_publish_rules *rules, struct sq_buf *err)
+{
+	struct sq_topic_filter f;
+
+	assert((rc == 0) == (sq_buf_len(err) == 0));
+	assert(rules->n <= SQ_RULES_MAX);
+	for (size_t i = 0; rc == 0 && i < rules->n; i++) {
+		const struct sq_publish_rule *r = &rules->v[i];
+
+		assert(sq_topic_filter_parse(text(r->filter), &f, NULL) == 0);
+		assert(f.share.len == 0 && f.tag.len == 0);
+		assert(r->qos >= -1 && r->qos <= 3 && r->retain >= -1 && r->retain <= 1);
+		assert(r->n_tags <= SQ_RULE_TAGS_MAX);
+		for (size_t t = 0; t < r->n_tags; t++)
+			assert(sq_topic_tag_check(text(r->tags[t]), NULL) == 0);
+		assert(r->receipt == NULL || sq_topic_name_check(text(r->receipt), NULL) == 0);
+		assert(r->qos == 3 || (r->receipt == NULL && r->key_property == NULL));
+		assert(r->key_property == NULL || !r->key_generated);
+	}
 }
 
 static void
@@ -37,6 +60,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sq_declarations ds = {0};
+	struct sq_publish_rules rules = {0};
 	struct sq_buf err = {0}, out = {0};
 	const char *why;
 
@@ -45,6 +69,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sq_buf_fini(&err);
 	check(sq_annotations_subscribe((const char *)data, size, &ds, &err), &ds, &err);
 	sq_declarations_free(&ds);
+	sq_buf_fini(&err);
+	check_publish(sq_annotations_publish((const char *)data, size, &rules, &err), &rules, &err);
+	sq_publish_rules_free(&rules);
 	sq_buf_fini(&err);
 	if (sq_go_unquote((const char *)data, size, &out, &why) < 0)
 		assert(why != NULL);

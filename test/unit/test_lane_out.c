@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/bytes.h"
+#include "core/mem.h"
 #include "proto/link/lane_out.h"
 
 enum { BOUND = 1 << 20 };
