@@ -54,6 +54,7 @@ pkg_check_modules(H2O REQUIRED IMPORTED_TARGET libh2o-evloop)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
 find_library(EV_LIBRARY ev REQUIRED)
+find_library(LMDB_LIBRARY lmdb REQUIRED)
 find_library(WSLAY_LIBRARY wslay)
 
 # h2o's headers are not warning-free; treat them as the system's.

@@ -30,7 +30,7 @@ struct sq_table_meta {
 
 /* What is known of a queue; the name follows in the stored value. */
 struct sq_table_queue {
-	uint64_t id; /* from 1, never used again */
+	uint64_t id;       /* from 1, never used again */
 	uint64_t n, bytes; /* its items in the table, and the bytes of their images */
 	const char *name;
 };
@@ -43,7 +43,7 @@ struct sq_table_item {
 	uint8_t qos;
 	bool retain, assured;
 	uint16_t attempts;
-	struct sq_bytes subs;  /* u32 each, host order in memory */
+	struct sq_bytes subs; /* u32 each, host order in memory */
 	struct sq_bytes image;
 };
 
@@ -77,8 +77,8 @@ int sq_table_delete_queue(struct sq_table *, uint64_t id) SQ_MUST_CHECK;
 /* Deletes up to 'n' items of garbage queues; returns how many, or an error. */
 int sq_table_sweep(struct sq_table *, unsigned n) SQ_MUST_CHECK;
 /* A value without bytes ('p' is NULL) deletes. */
-int sq_table_put_record(struct sq_table *, const struct sq_record_key *,
-    struct sq_bytes value) SQ_MUST_CHECK;
+int sq_table_put_record(
+    struct sq_table *, const struct sq_record_key *, struct sq_bytes value) SQ_MUST_CHECK;
 /* Makes it durable, with 'lsn' in the meta data. */
 int sq_table_commit(struct sq_table *, uint64_t lsn) SQ_MUST_CHECK;
 void sq_table_abort(struct sq_table *);
@@ -102,11 +102,10 @@ uint64_t sq_table_item_bytes(struct sq_table *, uint64_t queue, uint64_t seq);
 int sq_table_records(struct sq_table *,
     void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value),
     void *arg) SQ_MUST_CHECK;
-int sq_table_queues(struct sq_table *,
-    void (*fn)(void *arg, const struct sq_table_queue *), void *arg) SQ_MUST_CHECK;
+int sq_table_queues(struct sq_table *, void (*fn)(void *arg, const struct sq_table_queue *),
+    void *arg) SQ_MUST_CHECK;
 /* Walks everything and verifies every value; 'line' gets a text for each database
  * and each fault.  Returns the number of faults. */
-unsigned sq_table_check(
-    struct sq_table *, void (*line)(void *arg, const char *text), void *arg);
+unsigned sq_table_check(struct sq_table *, void (*line)(void *arg, const char *text), void *arg);
 
 #endif

@@ -1,0 +1,448 @@
+/* The tables: opening and making them, meta data, formats, errors.  What the
+ * checkpoint writes is in table_write.c, reading in table_read.c and table_check.c,
+ * the form of keys and values in table_value.c. */
+#include "broker/engine/embedded/table_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/mem.h"
+
+enum {
+	TABLE_READERS = 256, /* reads at a time */
+	TABLE_PUT_SHARE = 8, /* one part of so many is for deletes only */
+	TABLE_ERROR_MAX = 512,
+};
+
+/* Brings the tables from a format to the next one, within the transaction that
+ * also writes the new number; LMDB's error. */
+typedef int table_upgrade_fn(struct sq_table *, MDB_txn *);
+
+/* By the format that is there.  There was none before 1. */
+static table_upgrade_fn *const upgrades[SQ_TABLE_FORMAT] = {NULL};
+
+static _Thread_local char error_text[TABLE_ERROR_MAX];
+
+int
+sq_table_fail(int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(error_text, sizeof error_text, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+const char *
+sq_table_error(const struct sq_table *t)
+{
+	(void)t;
+	return error_text;
+}
+
+static int
+table_lmdb_err(int rc)
+{
+	switch (rc) {
+	case MDB_MAP_FULL:
+	case MDB_TXN_FULL:
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+	case ENOMEM:
+		return SQ_ENOMEM;
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID:
+	case MDB_VERSION_MISMATCH:
+	case MDB_INCOMPATIBLE:
+	case MDB_BAD_VALSIZE:
+		return SQ_EINVAL;
+	default:
+		return SQ_EIO;
+	}
+}
+
+int
+sq_table_lmdb_fail(const struct sq_table *t, int rc, const char *what)
+{
+	return sq_table_fail(table_lmdb_err(rc), "%s: %s: %s", t->path, what, mdb_strerror(rc));
+}
+
+struct sq_table_meta
+sq_table_meta(const struct sq_table *t)
+{
+	return t->meta;
+}
+
+uint64_t
+sq_table_used(const struct sq_table *t)
+{
+	return t->used;
+}
+
+uint64_t
+sq_table_live_bytes(const struct sq_table *t, MDB_txn *txn)
+{
+	/* LMDB's own two trees, free pages and names of databases, come first. */
+	MDB_dbi all[2 + TABLE_DBS] = {0, 1};
+	uint64_t pages = 2;
+
+	memcpy(all + 2, t->dbi, sizeof t->dbi);
+	for (size_t i = 0; i < SQ_ARRAY_LEN(all); i++) {
+		MDB_stat s;
+
+		if (mdb_stat(txn, all[i], &s) == 0)
+			pages += s.ms_branch_pages + s.ms_leaf_pages + s.ms_overflow_pages;
+	}
+	return pages * t->page_bytes;
+}
+
+/* --- meta data --- */
+
+static int
+table_write_format(struct sq_table *t, MDB_txn *txn)
+{
+	unsigned char body[TABLE_VALUE_HEAD + 4];
+	struct table_key k;
+	MDB_val v = {sizeof body, body};
+
+	sq_put32(body + TABLE_VALUE_HEAD, SQ_TABLE_FORMAT);
+	sq_table_key_text(&k, TABLE_FORMAT_KEY);
+	sq_table_seal(TABLE_META, &k.val, &v);
+	return mdb_put(txn, t->dbi[TABLE_META], &k.val, &v, 0);
+}
+
+int
+sq_table_write_state(struct sq_table *t, MDB_txn *txn)
+{
+	unsigned char body[TABLE_VALUE_HEAD + TABLE_STATE];
+	struct table_key k;
+	MDB_val v = {sizeof body, body};
+
+	sq_put64(body + TABLE_VALUE_HEAD, t->meta.store);
+	sq_put64(body + TABLE_VALUE_HEAD + 8, t->meta.boots);
+	sq_put64(body + TABLE_VALUE_HEAD + 16, t->meta.lsn);
+	sq_table_key_text(&k, TABLE_STATE_KEY);
+	sq_table_seal(TABLE_META, &k.val, &v);
+	return mdb_put(txn, t->dbi[TABLE_META], &k.val, &v, 0);
+}
+
+/* A value of the meta data of exactly 'n' bytes. */
+static int
+table_read_meta(
+    struct sq_table *t, MDB_txn *txn, const char *key, size_t n, const unsigned char **out)
+{
+	struct sq_bytes body;
+	struct table_key k;
+	MDB_val v;
+	int rc;
+
+	sq_table_key_text(&k, key);
+	rc = mdb_get(txn, t->dbi[TABLE_META], &k.val, &v);
+	if (rc == MDB_NOTFOUND)
+		return sq_table_fail(SQ_EINVAL, "%s: no '%s' in its meta data", t->path, key);
+	if (rc != 0)
+		return sq_table_lmdb_fail(t, rc, "reading the meta data");
+	if (!sq_table_proven(TABLE_META, &k.val, &v, &body) || body.len < n)
+		return sq_table_fail(
+		    SQ_EINVAL, "%s: '%s' in its meta data does not verify", t->path, key);
+	*out = body.p;
+	return SQ_OK;
+}
+
+/* Refuses a format that this program can't read, and brings an older one to ours
+ * where that is known and allowed. */
+static int
+table_read_format(struct sq_table *t, MDB_txn *txn, bool read_only)
+{
+	const unsigned char *p;
+	uint32_t format;
+	int rc = table_read_meta(t, txn, TABLE_FORMAT_KEY, 4, &p);
+
+	if (rc != SQ_OK)
+		return rc;
+	format = sq_get32(p);
+	if (format > SQ_TABLE_FORMAT)
+		return sq_table_fail(SQ_EINVAL,
+		    "%s: format %u is of a newer version; this one knows %d", t->path, format,
+		    SQ_TABLE_FORMAT);
+	if (format == SQ_TABLE_FORMAT)
+		return SQ_OK;
+	for (uint32_t f = format; f < SQ_TABLE_FORMAT; f++)
+		if (upgrades[f] == NULL)
+			return sq_table_fail(SQ_EINVAL,
+			    "%s: format %u is older than any that this version can upgrade",
+			    t->path, format);
+	if (read_only)
+		return sq_table_fail(SQ_EINVAL,
+		    "%s: format %u is upgraded when a broker of this version starts", t->path,
+		    format);
+	for (uint32_t f = format; f < SQ_TABLE_FORMAT; f++) {
+		rc = upgrades[f](t, txn);
+		if (rc != 0)
+			return sq_table_lmdb_fail(t, rc, "upgrading the format");
+	}
+	rc = table_write_format(t, txn);
+	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "upgrading the format");
+}
+
+static int
+table_read_state(struct sq_table *t, MDB_txn *txn)
+{
+	const unsigned char *p;
+	int rc = table_read_meta(t, txn, TABLE_STATE_KEY, TABLE_STATE, &p);
+
+	if (rc != SQ_OK)
+		return rc;
+	t->meta = (struct sq_table_meta){
+	    .store = sq_get64(p), .boots = sq_get64(p + 8), .lsn = sq_get64(p + 16)};
+	return SQ_OK;
+}
+
+/* --- opening --- */
+
+static int
+table_open_dbs(struct sq_table *t, MDB_txn *txn, unsigned flags)
+{
+	for (int i = 0; i < TABLE_DBS; i++) {
+		int rc = mdb_dbi_open(txn, sq_table_db_names[i], flags, &t->dbi[i]);
+
+		if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE)
+			return sq_table_fail(SQ_EINVAL,
+			    "%s: a file of LMDB, but not the tables of a broker", t->path);
+		if (rc != 0)
+			return sq_table_lmdb_fail(t, rc, "opening a database");
+	}
+	return SQ_OK;
+}
+
+static int
+table_env_open(struct sq_table *t, const char *folder, uint64_t max_bytes, unsigned flags)
+{
+	int rc = mdb_env_create(&t->env);
+
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(t->env, TABLE_DBS);
+	if (rc == 0)
+		rc = mdb_env_set_maxreaders(t->env, TABLE_READERS);
+	if (rc == 0 && max_bytes != 0)
+		rc = mdb_env_set_mapsize(t->env, max_bytes);
+	/* Reads are made on any thread: their slots belong to transactions. */
+	if (rc == 0)
+		rc = mdb_env_open(t->env, folder, flags | MDB_NOTLS, 0600);
+	if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
+		return sq_table_fail(SQ_EINVAL, "%s: not a file of LMDB %d.%d", t->path,
+		    MDB_VERSION_MAJOR, MDB_VERSION_MINOR);
+	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "opening");
+}
+
+/* What is known only once it is open. */
+static int
+table_env_sizes(struct sq_table *t, bool read_only)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat st;
+	int fd;
+
+	if (mdb_env_info(t->env, &info) != 0 || mdb_env_stat(t->env, &stat) != 0 ||
+	    mdb_env_get_fd(t->env, &fd) != 0 || fstat(fd, &st) != 0)
+		return sq_table_lmdb_fail(t, errno, "its size");
+	t->page_bytes = stat.ms_psize;
+	t->max_bytes = info.me_mapsize / stat.ms_psize * stat.ms_psize;
+	t->put_max_bytes = t->max_bytes - t->max_bytes / TABLE_PUT_SHARE;
+	/* As large as the map, all but what is used being a hole: a wrong length in a
+	 * damaged page never leads behind the end, which would be a SIGBUS. */
+	if (!read_only && (uint64_t)st.st_size < info.me_mapsize &&
+	    ftruncate(fd, (off_t)info.me_mapsize) != 0)
+		return sq_table_lmdb_fail(t, errno, "setting its size");
+	return SQ_OK;
+}
+
+/* Databases and meta data; counts the boot. */
+static int
+table_load(struct sq_table *t, bool read_only)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(t->env, NULL, read_only ? MDB_RDONLY : 0, &txn);
+
+	if (rc != 0)
+		return sq_table_lmdb_fail(t, rc, "beginning a transaction");
+	rc = table_open_dbs(t, txn, 0);
+	if (rc == SQ_OK)
+		rc = table_read_format(t, txn, read_only);
+	if (rc == SQ_OK)
+		rc = table_read_state(t, txn);
+	if (rc != SQ_OK) {
+		mdb_txn_abort(txn);
+		return rc;
+	}
+	t->used = sq_table_live_bytes(t, txn);
+	if (!read_only) {
+		t->meta.boots++;
+		rc = sq_table_write_state(t, txn);
+		if (rc != 0) {
+			mdb_txn_abort(txn);
+			return sq_table_lmdb_fail(t, rc, "counting the boot");
+		}
+	}
+	/* Of a read transaction, too: it keeps the handles. */
+	rc = mdb_txn_commit(txn);
+	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "counting the boot");
+}
+
+static void
+table_page_fault(void *arg, const char *text)
+{
+	bool *told = arg;
+
+	if (!*told)
+		sq_table_fail(SQ_EINVAL, "%s", text);
+	*told = true;
+}
+
+static int
+table_open_existing(struct sq_table *t, const char *folder, uint64_t max_bytes, bool read_only)
+{
+	bool told = false;
+	int rc;
+
+	if (access(t->path, F_OK) != 0)
+		return sq_table_fail(
+		    errno == ENOENT ? SQ_EINVAL : SQ_EIO, "%s: %s", t->path, strerror(errno));
+	if (sq_table_pages_check(t->path, false, table_page_fault, &told) != 0)
+		return SQ_EINVAL;
+	rc = table_env_open(t, folder, max_bytes, read_only ? MDB_RDONLY : 0);
+	if (rc == SQ_OK)
+		rc = table_env_sizes(t, read_only);
+	return rc == SQ_OK ? table_load(t, read_only) : rc;
+}
+
+/* --- making --- */
+
+static int
+table_sync_path(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return sq_table_fail(SQ_EIO, "%s: %s", path, strerror(errno));
+	rc = fsync(fd);
+	if (rc != 0)
+		sq_table_fail(SQ_EIO, "%s: %s", path, strerror(errno));
+	close(fd);
+	return rc == 0 ? SQ_OK : SQ_EIO;
+}
+
+static int
+table_make_content(struct sq_table *t)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(t->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return sq_table_lmdb_fail(t, rc, "making it");
+	rc = table_open_dbs(t, txn, MDB_CREATE);
+	if (rc != SQ_OK) {
+		mdb_txn_abort(txn);
+		return rc;
+	}
+	t->meta = (struct sq_table_meta){.store = sq_random_u64()};
+	rc = table_write_format(t, txn);
+	if (rc == 0)
+		rc = sq_table_write_state(t, txn);
+	if (rc != 0) {
+		mdb_txn_abort(txn);
+		return sq_table_lmdb_fail(t, rc, "making it");
+	}
+	rc = mdb_txn_commit(txn);
+	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "making it");
+}
+
+/* Makes new tables under another name, so that a kill or a power cut on the way
+ * leaves either none or all of it. */
+static int
+table_make(const char *dir, const char *folder, uint64_t max_bytes)
+{
+	char fresh[PATH_MAX], data[PATH_MAX], lock[PATH_MAX];
+	struct sq_table t = {.path = data};
+	int rc;
+
+	snprintf(fresh, sizeof fresh, "%s.new", folder);
+	if (snprintf(data, sizeof data, "%s/data.mdb", fresh) >= (int)sizeof data ||
+	    snprintf(lock, sizeof lock, "%s/lock.mdb", fresh) >= (int)sizeof lock)
+		return sq_table_fail(SQ_EINVAL, "%s: the path is too long", dir);
+	unlink(data);
+	unlink(lock);
+	if (mkdir(fresh, 0700) != 0 && errno != EEXIST)
+		return sq_table_fail(SQ_EIO, "%s: %s", fresh, strerror(errno));
+	rc = table_env_open(&t, fresh, max_bytes, 0);
+	if (rc == SQ_OK)
+		rc = table_make_content(&t);
+	mdb_env_close(t.env);
+	unlink(lock);
+	if (rc == SQ_OK)
+		rc = table_sync_path(data);
+	if (rc == SQ_OK)
+		rc = table_sync_path(fresh);
+	if (rc == SQ_OK && rename(fresh, folder) != 0)
+		rc = sq_table_fail(SQ_EIO, "%s: %s", folder, strerror(errno));
+	return rc == SQ_OK ? table_sync_path(dir) : rc;
+}
+
+int
+sq_table_open(
+    struct sq_table **out, const char *dir, uint64_t max_bytes, bool read_only, struct sq_buf *err)
+{
+	char folder[PATH_MAX - 32], path[PATH_MAX];
+	struct sq_table *t = NULL;
+	int rc = SQ_OK;
+
+	*out = NULL;
+	if (snprintf(folder, sizeof folder, "%s/tables", dir) >= (int)sizeof folder) {
+		rc = sq_table_fail(SQ_EINVAL, "%s: the path is too long", dir);
+	} else if (access(folder, F_OK) != 0) {
+		if (errno != ENOENT)
+			rc = sq_table_fail(SQ_EIO, "%s: %s", folder, strerror(errno));
+		else if (read_only)
+			rc = sq_table_fail(SQ_ENOTFOUND, "%s: there are no tables", dir);
+		else
+			rc = table_make(dir, folder, max_bytes);
+	}
+	if (rc == SQ_OK) {
+		snprintf(path, sizeof path, "%s/data.mdb", folder);
+		t = sq_xcalloc(1, sizeof *t);
+		t->path = sq_xstrdup(path);
+		rc = table_open_existing(t, folder, max_bytes, read_only);
+	}
+	if (rc != SQ_OK) {
+		sq_buf_printf(err, "%s", error_text);
+		sq_table_close(&t);
+		return rc;
+	}
+	*out = t;
+	return SQ_OK;
+}
+
+void
+sq_table_close(struct sq_table **tp)
+{
+	struct sq_table *t = *tp;
+
+	if (t == NULL)
+		return;
+	sq_table_abort(t);
+	mdb_env_close(t->env);
+	free(t->path);
+	free(t);
+	*tp = NULL;
+}

@@ -1,0 +1,104 @@
+/* What the files of the tables share: the environment and the form of values.
+ *
+ * Every value begins with a CRC-32C of database, key and the rest of the value,
+ * and the length of what follows, so that a size that LMDB reports wrongly is
+ * noticed before anything is read by it.  Integers are big-endian. */
+#ifndef SQ_BROKER_ENGINE_EMBEDDED_TABLE_PRIV_H
+#define SQ_BROKER_ENGINE_EMBEDDED_TABLE_PRIV_H
+
+#include <lmdb.h>
+#include <stdatomic.h>
+
+#include "broker/engine/embedded/table.h"
+#include "core/bytes.h"
+
+/* The number is part of each CRC: never renumber one. */
+enum table_db {
+	TABLE_META = 0,
+	TABLE_QUEUES = 1,
+	TABLE_ITEMS = 2,
+	TABLE_RECORDS = 3,
+	TABLE_GARBAGE = 4,
+	TABLE_DBS = 5,
+};
+
+enum {
+	TABLE_VALUE_HEAD = 4 + 4,                              /* CRC, length of the rest */
+	TABLE_ITEM_HEAD = 1 + 1 + 2 + 4 + (8 + 8 + 8 + 1) + 8, /* then subs and image */
+	TABLE_QUEUE_HEAD = 8 + 8,                              /* then the name */
+	TABLE_STATE = 8 + 8 + 8,
+	TABLE_ID_KEY = 8,
+	TABLE_ITEM_KEY = 8 + 8,
+	TABLE_RECORD_KEY = 1 + 8 + 8,
+	TABLE_KEY_MAX = 32,
+	/* Flags of an item. */
+	TABLE_ITEM_RETAIN = 1,
+	TABLE_ITEM_ASSURED = 2,
+};
+
+#define TABLE_FORMAT_KEY "format"
+#define TABLE_STATE_KEY "state"
+
+struct sq_table {
+	MDB_env *env;
+	MDB_dbi dbi[TABLE_DBS];
+	char *path; /* of LMDB's file, for messages */
+	struct sq_table_meta meta;
+	uint64_t page_bytes;
+	uint64_t max_bytes;
+	uint64_t put_max_bytes; /* above it only deletes, which need pages, too */
+	_Atomic uint64_t used;
+	MDB_txn *txn;      /* of the checkpoint */
+	MDB_cursor *items; /* in 'txn' */
+	bool fenced; /* behind the items of queue 'fence'; table_write.c */
+	uint64_t fence;
+	bool full;         /* the last checkpoint found no room */
+};
+
+/* A key and its bytes; do not copy it. */
+struct table_key {
+	MDB_val val;
+	unsigned char bytes[TABLE_KEY_MAX];
+};
+
+extern const char *const sq_table_db_names[TABLE_DBS];
+
+void sq_table_key_id(struct table_key *, uint64_t id);
+void sq_table_key_item(struct table_key *, uint64_t queue, uint64_t seq);
+void sq_table_key_record(struct table_key *, const struct sq_record_key *);
+void sq_table_key_text(struct table_key *, const char *text);
+
+/* Completes the head of a value whose rest is in place. */
+void sq_table_seal(enum table_db, const MDB_val *key, const MDB_val *value);
+/* Whether a value verifies; then 'body' is what follows its head. */
+bool
+sq_table_proven(enum table_db, const MDB_val *key, const MDB_val *value, struct sq_bytes *body);
+/* The size of an item's image by the value's own lengths, which are not verified. */
+uint64_t sq_table_image_bytes(const MDB_val *value);
+
+/* Fields of a proven body.  False where they do not add up, which a proven value of
+ * this format never has.  'subs' holds the identifiers of the item. */
+bool sq_table_item_get(
+    const MDB_val *key, struct sq_bytes body, struct sq_buf *subs, struct sq_table_item *out);
+/* 'name' holds the queue's. */
+bool sq_table_queue_get(
+    const MDB_val *key, struct sq_bytes body, struct sq_buf *name, struct sq_table_queue *out);
+bool sq_table_record_key_get(const MDB_val *key, struct sq_record_key *out);
+
+/* Keeps a text for sq_table_error() and returns 'err'. */
+int sq_table_fail(int err, const char *fmt, ...) SQ_PRINTF(2, 3);
+/* The same for an error of LMDB's or the system's, in 'what'; returns its SQ_E. */
+int sq_table_lmdb_fail(const struct sq_table *, int rc, const char *what);
+
+/* Writes the meta data in a transaction; LMDB's error. */
+int sq_table_write_state(struct sq_table *, MDB_txn *);
+/* Bytes of pages that hold something, as seen by a transaction. */
+uint64_t sq_table_live_bytes(const struct sq_table *, MDB_txn *);
+
+/* Checks LMDB's own structure in its file before LMDB trusts it: heads, every
+ * branch page, and with 'leaves' every leaf as well.  'fault' gets a text for each
+ * one; returns their number.  Does not need the environment open. */
+unsigned sq_table_pages_check(
+    const char *path, bool leaves, void (*fault)(void *arg, const char *text), void *arg);
+
+#endif
