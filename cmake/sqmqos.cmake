@@ -12,6 +12,8 @@ check_pie_supported(LANGUAGES C)
 option(SQ_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(SQ_TSAN "ThreadSanitizer" OFF)
 option(SQ_FUZZ "libFuzzer targets (clang)" OFF)
+option(SQ_BROKEN_ACK "acknowledge before the commit, for ./dev torture --broken" OFF)
+option(SQ_FAULTS "named fault points for crash tests (core/fault.h)" OFF)
 
 add_library(sq_flags INTERFACE)
 target_compile_definitions(sq_flags INTERFACE _GNU_SOURCE
@@ -40,8 +42,14 @@ else()
 	target_link_options(sq_flags INTERFACE -Wl,-z,relro,-z,now -Wl,-z,noexecstack
 		-Wl,--as-needed)
 endif()
+if(SQ_BROKEN_ACK)
+	target_compile_definitions(sq_flags INTERFACE SQ_BROKEN_ACK)
+endif()
 if(SQ_FUZZ)
 	target_compile_options(sq_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(SQ_FAULTS)
+	target_compile_definitions(sq_flags INTERFACE SQ_FAULTS)
 endif()
 
 # Asserts guard our own invariants and stay in release builds.

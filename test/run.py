@@ -79,6 +79,16 @@ def criterion_cases(job):
     return cases
 
 
+def torture_jobs():
+    """What the torture harness is made of, and a short run of it."""
+    for path in sorted((HERE / "torture").glob("test_*.py")):
+        yield Job(f"torture/{path.stem[5:]}", "torture", [sys.executable, str(path)])
+    job = Job("torture/short", "torture", [], timeout_s=400)
+    job.argv = [sys.executable, str(HERE / "torture" / "run.py"), "--preset", "debug",
+                "--folder", str(job.folder()), "--short"]
+    yield job
+
+
 def all_jobs():
     for job in ctest_jobs("debug"):
         if job.kind in ("unit", "contract"):
@@ -92,6 +102,7 @@ def all_jobs():
                              "-print_final_stats=0", f"-artifact_prefix={job.folder()}/",
                              str(job.folder())]
             yield job
+    yield from torture_jobs()
     for path in sorted((HERE / "e2e").glob("test_*.py")):
         for name, settings in scenario.scenarios(path).items():
             job = Job(f"e2e/{path.stem[5:]}/{name}", "e2e", [], timeout_s=settings.timeout_s,

@@ -44,6 +44,8 @@ class Pair:
         writer = self.writers[direction]
         try:
             while data := await reader.read(65536):
+                if self.proxy.delay_s:
+                    await asyncio.sleep(self.proxy.delay_s)
                 await self.flowing.wait()
                 try:
                     for f in self.proxy.filters:
@@ -74,6 +76,7 @@ class Proxy:
         self.pairs = set()
         self.filters = []
         self.cuts = 0
+        self.delay_s = 0  # of every piece that passes
         self.server = None
 
     async def start(self):

@@ -1,0 +1,141 @@
+/* One app of the torture run: an MQTT client that publishes or subscribes, and
+ * writes a ledger of it.
+ *
+ * The ledger is a text file of lines that are written one by one, each before
+ * what it speaks of can have an effect (a publish before it is sent, a message
+ * before it is acknowledged).  It is at once the client's persistent session
+ * state: an app that was killed reads it and goes on.  ledger.py has the lines. */
+#ifndef SQ_TORTURE_APP_H
+#define SQ_TORTURE_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	APP_STREAMS = 4, /* of a publisher: topic and numbers of QoS 0 to 3 */
+	APP_PAYLOAD_MAX = 1 << 16,
+	APP_FLIGHTS_MAX = 1024,
+	APP_BUFFER_MAX = 4 << 20,
+};
+
+/* MQTT packet types. */
+enum {
+	CONNECT = 1,
+	CONNACK,
+	PUBLISH,
+	PUBACK,
+	PUBREC,
+	PUBREL,
+	PUBCOMP,
+	SUBSCRIBE,
+	SUBACK,
+	DISCONNECT = 14,
+};
+
+struct app_opts {
+	bool publisher;
+	bool transient;
+	int port;
+	int version; /* 4 or 5 */
+	const char *id;
+	const char *filter; /* NULL: a declared subscription is all */
+	int qos;
+	unsigned number; /* of the publisher, in its payloads */
+	unsigned rate;   /* publishes per second */
+	unsigned window; /* unfinished ones of a stream */
+	unsigned max_size;
+	const char *ledger;
+};
+
+/* A publish of QoS 1 and above that is not finished. */
+struct app_flight {
+	uint16_t id;
+	uint8_t stream;
+	bool received;  /* PUBREC has come */
+	bool sent;      /* over an older connection of this session */
+	uint8_t reason; /* PUBREC's */
+	uint32_t number;
+};
+
+/* Which message an inbound QoS 2 packet id stands for, until PUBREL. */
+struct app_held {
+	bool held;
+	uint8_t stream;
+	unsigned publisher;
+	uint32_t number;
+};
+
+struct app {
+	struct app_opts o;
+	int ledger;
+	/* the connection */
+	int fd;         /* -1: none */
+	bool connected; /* CONNACK has come */
+	unsigned char *in, *out;
+	size_t in_n, out_n, out_done;
+	/* the session */
+	bool subscribed; /* SUBACK has come */
+	bool stopping;   /* asked to come to an end */
+	bool ending;     /* the last connection, which ends the session */
+	bool ended;
+	struct app_held *held;
+	struct app_flight flights[APP_FLIGHTS_MAX]; /* in the order of sending */
+	size_t n_flights;
+	size_t in_window[APP_STREAMS];
+	uint32_t next[APP_STREAMS];
+	uint16_t next_id;
+	uint64_t rng;
+	double due; /* publishes */
+	uint64_t last_us;
+};
+
+/* --- wire.c: packets, on the buffer 'out' of the app --- */
+
+uint64_t app_now_us(void);
+/* The payload of a message, the same each time; returns its size. */
+size_t app_payload(
+    unsigned publisher, unsigned stream, uint32_t number, unsigned max_size, unsigned char *out);
+
+void app_send_connect(struct app *, bool clean);
+void app_send_subscribe(struct app *);
+void app_send_publish(struct app *, const struct app_flight *, bool dup);
+void app_send_ack(struct app *, int type, uint16_t id);
+void app_send_disconnect(struct app *);
+
+struct app_packet {
+	int type, flags;
+	const unsigned char *body;
+	size_t n;
+};
+
+/* Takes the packet at the head of the bytes.  Returns its size, 0 when more bytes are needed,
+ * -1 when it is none. */
+long app_packet_next(const unsigned char *bytes, size_t n, struct app_packet *out);
+
+struct app_message {
+	int qos;
+	bool dup;
+	uint16_t id;
+	unsigned publisher, stream;
+	uint32_t number;
+};
+
+/* Reads a PUBLISH.  False when its payload is not one that was published. */
+bool app_message_read(const struct app *, const struct app_packet *, struct app_message *out);
+
+/* --- ledger.c --- */
+
+/* Opens the ledger and takes up what it says; exits on an error. */
+void app_ledger_open(struct app *);
+void app_ledger(struct app *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- session.c: what the ledger and the wire both change --- */
+
+struct app_flight *app_flight_add(struct app *, uint16_t id, unsigned stream, uint32_t number);
+struct app_flight *app_flight_find(struct app *, uint16_t id);
+void app_flight_remove(struct app *, struct app_flight *);
+/* A new session at the server: nothing is held. */
+void app_session_new(struct app *);
+
+#endif

@@ -1,0 +1,162 @@
+"""Finds what was lost, doubled, reordered or damaged, from ledgers alone."""
+
+import collections
+import dataclasses
+
+from ledger import STREAM_QOS
+
+NO_MATCH = 0x10
+QUOTA = 0x97
+
+
+@dataclasses.dataclass
+class Target:
+    """Where every message goes once: a session, or the members of a group."""
+    name: str
+    members: list        # ledger.Received
+    qos: int = 2         # of its subscription
+    transient: bool = False
+
+    def delivered_qos(self, stream):
+        return min(self.qos, STREAM_QOS[stream])
+
+    def got(self, key):
+        return [n for m in self.members for n in m.got.get(key, ())]
+
+
+@dataclasses.dataclass
+class Violation:
+    kind: str
+    who: str
+    text: str
+
+    def __str__(self):
+        return f"{self.kind}: {self.who}: {self.text}"
+
+
+def some(numbers, most=6):
+    numbers = sorted(numbers)
+    shown = ", ".join(map(str, numbers[:most]))
+    return f"{len(numbers)} ({shown}{', …' if len(numbers) > most else ''})"
+
+
+def missing(publishers, target):
+    """{(publisher, stream): numbers} that were acknowledged and did not come."""
+    out = {}
+    for p, published in publishers.items():
+        for stream in (1, 2, 3):
+            if target.delivered_qos(stream) == 0:
+                continue
+            lost = set(published.accepted(stream)) - set(target.got((p, stream)))
+            if lost:
+                out[p, stream] = lost
+    return out
+
+
+def complete(publishers, targets):
+    """Whether all has arrived where it is owed."""
+    return not any(missing(publishers, t) for t in targets if not t.transient)
+
+
+def check_lost(publishers, target):
+    for (p, stream), lost in missing(publishers, target).items():
+        yield Violation("lost", target.name,
+                        f"publisher {p} stream {stream}: {some(lost)} acknowledged, never came")
+
+
+def check_copies(publishers, target):
+    for p, published in publishers.items():
+        for stream in range(4):
+            got = target.got((p, stream))
+            where = f"publisher {p} stream {stream}"
+            if invented := [n for n in set(got) if not 1 <= n <= published.sent[stream]]:
+                yield Violation("invented", target.name, f"{where}: {some(invented)}")
+            if target.delivered_qos(stream) == 1:
+                continue
+            twice = [n for n, c in collections.Counter(got).items() if c > 1]
+            if twice:
+                yield Violation("duplicate", target.name, f"{where}: {some(twice)} came twice")
+
+
+def check_order(target):
+    """First copies come in order; among members of a group nobody can tell."""
+    if len(target.members) != 1:
+        return
+    for (p, stream), got in target.members[0].got.items():
+        first = list(dict.fromkeys(got))
+        late = [(a, b) for a, b in zip(first, first[1:]) if b < a]
+        if late:
+            yield Violation("order", target.name, f"publisher {p} stream {stream}: {late[0][1]} "
+                            f"came after {late[0][0]}, and {len(late) - 1} more")
+
+
+def check_qos(target):
+    for m in target.members:
+        for (_, stream), seen in m.qos.items():
+            if seen != {target.delivered_qos(stream)}:
+                yield Violation("qos", m.name, f"stream {stream} came with QoS {sorted(seen)}, "
+                                f"not {target.delivered_qos(stream)}")
+
+
+def gaps(owed, got):
+    """How many runs of 'owed' between the first and the last of 'got' are not in it."""
+    have, runs, inside = set(got), 0, False
+    for n in sorted(owed):
+        if not min(got) < n < max(got):
+            continue
+        if n not in have and not inside:
+            runs += 1
+        inside = n not in have
+    return runs
+
+
+def check_transient(publishers, target, broker_deaths_ms):
+    """While it is connected a transient session gets everything, but for one gap
+    for each death of its broker."""
+    for m in target.members:
+        for start, end, got in m.connections:
+            deaths = sum(start <= t <= (end or t) for t in broker_deaths_ms)
+            for (p, stream), numbers in got.items():
+                if target.delivered_qos(stream) == 0 or p not in publishers:
+                    continue
+                found = gaps(publishers[p].accepted(stream), numbers)
+                if found > deaths:
+                    yield Violation("lost", m.name, f"publisher {p} stream {stream}: {found} gaps "
+                                    f"from {start} to {end} ms, with {deaths} deaths of the broker")
+
+
+def check_publisher(published, finished):
+    for kind, text in published.wrong:
+        yield Violation(kind, published.name, text)
+    for stream in (1, 2, 3):
+        codes = published.acked[stream]
+        nobody = [n for n, code in codes.items() if code == NO_MATCH]
+        if nobody:
+            yield Violation("unmatched", published.name,
+                            f"stream {stream}: {some(nobody)} answered 0x10, with subscribers there")
+        refused = {code for code in codes.values() if code >= 0x80} - {QUOTA}
+        if refused:
+            yield Violation("refused", published.name, f"stream {stream}: reason codes "
+                            f"{sorted(map(hex, refused))}")
+        left = published.unanswered(stream) if finished else []
+        if left:
+            yield Violation("unanswered", published.name, f"stream {stream}: {some(left)}")
+
+
+def check(publishers, targets, broker_deaths_ms=(), finished=True):
+    """All violations. publishers: {number: ledger.Published}; finished: every
+    publisher had the time to end."""
+    out = []
+    for published in publishers.values():
+        out += check_publisher(published, finished)
+    for target in targets:
+        for m in target.members:
+            out += [Violation(kind, m.name, text) for kind, text in m.wrong]
+        if target.transient:
+            out += check_transient(publishers, target, broker_deaths_ms)
+        elif finished:
+            out += check_lost(publishers, target)
+        out += check_copies(publishers, target)
+        out += check_order(target)
+        out += check_qos(target)
+    return out

@@ -1,0 +1,154 @@
+"""Does what the schedule says to a world, and undoes it."""
+
+import asyncio
+import collections
+import random
+import signal
+import time
+
+from proxy import DOWN, UP, Cut
+
+
+def cut_soon(seed):
+    """A filter: cuts a connection after a random number of further bytes."""
+    rng = random.Random(seed)
+
+    def cut(pair, direction, data):
+        limit = pair.state.setdefault("cut", {UP: pair.passed[UP] + rng.randint(1, 20000),
+                                              DOWN: pair.passed[DOWN] + rng.randint(1, 40000)})
+        room = limit[direction] - pair.passed[direction]
+        if len(data) >= room:
+            raise Cut(data[:max(room, 0)])
+        return data
+    return cut
+
+
+class Faults:
+    def __init__(self, world, log, disk=None):
+        self.world = world
+        self.log = log
+        self.disk = disk      # a disk.Small, or None
+        self.counts = collections.Counter()
+        self.undoing = set()
+        self.busy = set()     # what is dead or stopped now
+        self.started = time.monotonic()
+
+    def note(self, text):
+        print(f"{time.monotonic() * 1000:.0f} {time.monotonic() - self.started:8.3f} {text}",
+              file=self.log, flush=True)
+
+    async def run(self, actions):
+        for action in actions:
+            await asyncio.sleep(self.started + action.at_s - time.monotonic())
+            verb, _, kind = action.kind.partition("-")
+            name = {"kill": "kill", "stop": "pause"}.get(verb)
+            if name and kind in ("app", "sidecar", "broker"):
+                self.one(action, kind, getattr(self, name))
+            elif action.kind == "power-cut":
+                self.one(action, "broker", self.power_cut)
+            else:
+                proxy = self.world.proxies[action.target % len(self.world.proxies)]
+                getattr(self, action.kind.replace("-", "_"))(action, proxy)
+        await asyncio.gather(*self.undoing)
+
+    def spawn(self, coroutine):
+        task = asyncio.create_task(coroutine)
+        self.undoing.add(task)
+        task.add_done_callback(lambda t: self.undoing.discard(t) if not t.exception() else None)
+
+    def one(self, action, kind, do):
+        """Something to one program or app, unless something is being done to it."""
+        world = self.world
+        among = {"app": world.apps, "sidecar": world.sidecars, "broker": [world.broker]}[kind]
+        victim = among[action.target % len(among)]
+        if victim.name in self.busy:
+            self.note(f"{action}: {victim.name} is not there")
+            return
+        self.note(f"{action}: {victim.name}")
+        self.busy.add(victim.name)
+        self.spawn(self.guarded(victim, do, action))
+
+    async def guarded(self, victim, do, action):
+        try:
+            if not victim.running():
+                # it has ended by itself: never right
+                self.world.problems.append(
+                    f"{victim.name} ended by itself with {victim.process.poll()}")
+                victim.start()
+                return
+            await do(victim, action)
+            self.counts[action.kind] += 1
+        finally:
+            self.busy.discard(victim.name)
+
+    async def kill(self, victim, action):
+        await self.world.kill(victim)
+        if victim is self.world.broker:
+            self.world.broker_deaths_ms.append(time.monotonic() * 1000)
+        await asyncio.sleep(action.seconds)
+        victim.start()
+        self.note(f"{victim.name} starts again, pid {victim.process.pid}")
+
+    async def power_cut(self, victim, action):
+        await self.world.kill(victim)
+        self.world.broker_deaths_ms.append(time.monotonic() * 1000)
+        done = await asyncio.to_thread(self.world.layer.cut, random.Random(action.seed))
+        self.note(f"power cut: {done}")
+        await asyncio.sleep(action.seconds)
+        victim.start()
+        self.note(f"{victim.name} starts again, pid {victim.process.pid}")
+
+    async def pause(self, victim, action):
+        victim.signal(signal.SIGSTOP)
+        await asyncio.sleep(action.seconds)
+        victim.signal(signal.SIGCONT)
+        self.note(f"{victim.name} goes on")
+
+    def cut(self, action, proxy):
+        self.note(f"{action}: {len(proxy.pairs)} connections")
+        self.counts["cut"] += len(proxy.pairs)
+        proxy.cut_all()
+
+    def cut_in_frame(self, action, proxy):
+        self.note(str(action))
+        before, f = proxy.cuts, cut_soon(action.seed)
+
+        async def later():
+            proxy.filters.append(f)
+            await asyncio.sleep(action.seconds)
+            proxy.filters.remove(f)
+            for pair in proxy.pairs:
+                pair.state.pop("cut", None)
+            self.counts["cut"] += proxy.cuts - before
+        self.spawn(later())
+
+    def freeze(self, action, proxy):
+        self.note(str(action))
+
+        async def later():
+            proxy.freeze()
+            await asyncio.sleep(action.seconds)
+            proxy.thaw()
+            self.counts["freeze"] += 1
+        self.spawn(later())
+
+    def delay(self, action, proxy):
+        self.note(str(action))
+
+        async def later():
+            proxy.delay_s = random.Random(action.seed).choice((0.002, 0.02, 0.1))
+            await asyncio.sleep(action.seconds)
+            proxy.delay_s = 0
+            self.counts["delay"] += 1
+        self.spawn(later())
+
+    def disk_full(self, action, _proxy):
+        self.note(str(action))
+
+        async def later():
+            await asyncio.to_thread(self.disk.fill, random.Random(action.seed))
+            await asyncio.sleep(action.seconds)
+            self.disk.empty()
+            self.note("the disk has room again")
+            self.counts["disk-full"] += 1
+        self.spawn(later())

@@ -1,0 +1,198 @@
+"""./dev torture: seeds of faults against a broker, its sidecars and their apps."""
+
+import argparse
+import asyncio
+import collections
+import dataclasses
+import os
+import pathlib
+import random
+import shutil
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(HERE), str(ROOT / "tools"), str(HERE.parent / "support")]
+
+import checker  # noqa: E402
+import schedule  # noqa: E402
+import scenario  # noqa: E402
+import world as worlds  # noqa: E402
+from faults import Faults  # noqa: E402
+
+END_S = 10       # of a seed, that its end takes about
+LEAST_S = 5.0    # of faults
+KILLS = ("kill-app", "kill-sidecar", "kill-broker", "power-cut")
+
+
+@dataclasses.dataclass
+class Summary:
+    """What one seed, or all, came to."""
+    counts: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    sent: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    received: int = 0
+    refused: int = 0
+    violations: list = dataclasses.field(default_factory=list)
+    problems: list = dataclasses.field(default_factory=list)
+
+    @property
+    def failed(self):
+        return bool(self.violations or self.problems)
+
+    def add(self, other):
+        self.counts += other.counts
+        self.sent += other.sent
+        self.received += other.received
+        self.refused += other.refused
+        self.violations += other.violations
+        self.problems += other.problems
+
+    def take_ledgers(self, publishers, targets):
+        for p in publishers.values():
+            for stream in range(4):
+                self.sent[stream] += len(p.acked[stream]) if stream else p.sent[0]
+                self.refused += sum(c >= 0x80 for c in p.acked[stream].values())
+        self.received += sum(len(g) for t in targets for m in t.members for g in m.got.values())
+
+    def line(self):
+        kinds = collections.Counter(v.kind for v in self.violations)
+        wrong = [f"{name} {kinds[kind]}" for name, kind in (
+            ("lost", "lost"), ("duplicated", "duplicate"), ("reordered", "order"))]
+        other = len(self.violations) - kinds["lost"] - kinds["duplicate"] - kinds["order"]
+        wrong.append(f"otherwise wrong {other + len(self.problems)}")
+        kills = ", ".join(f"{k.replace('kill-', '')} {self.counts[k]}" for k in KILLS)
+        rest = ", ".join(f"{k} {n}" for k, n in sorted(self.counts.items()) if k not in KILLS)
+        sent = ", ".join(f"QoS {s} {self.sent[s]}" for s in range(4))
+        return (f"kills: {kills}; {rest or 'no other faults'}; published: {sent} (refused "
+                f"{self.refused}), received {self.received}; {', '.join(wrong)}")
+
+
+class Seed:
+    def __init__(self, seed, folder, args):
+        self.seed = seed
+        self.folder = folder
+        self.args = args
+        self.summary = Summary()
+
+    async def run(self, seconds):
+        rng = random.Random(f"world {self.seed}")
+        durable = self.args.engine == "embedded"
+        actions = schedule.draw(self.seed, seconds, durable=durable, layer=False, disk=False,
+                                gap_s=self.args.gap)
+        world = worlds.World(self.folder, self.args.build, engine=self.args.engine,
+                             tls=rng.random() < 0.5, rate=self.args.rate)
+        with open(self.folder / "faults.log", "w") as log:
+            faults = Faults(world, log)
+            faults.note(f"seed {self.seed}, {seconds:.1f} s, {len(actions)} actions")
+            try:
+                await world.start()
+                faults.started = time.monotonic()
+                await faults.run(actions)
+                await self.settle(world, faults)
+            except AssertionError as e:
+                world.problems.append(str(e))
+            finally:
+                await world.stop()
+        self.check(world, faults)
+
+    async def settle(self, world, faults):
+        """No more faults: everything comes to its end."""
+        faults.note("the faults are over")
+        await world.ready()
+        faults.note("all are ready")
+        self.finished = await world.finish_publishers()
+        faults.note(f"publishers have {'' if self.finished else 'NOT '}ended")
+        drained = await world.drained()
+        faults.note(f"queues are {'' if drained else 'NOT '}empty")
+        await world.end_subscribers()
+        faults.note("subscribers have ended")
+        await world.nothing_left()
+
+    finished = True
+
+    def check(self, world, faults):
+        publishers, targets = world.ledgers()
+        s = self.summary
+        s.counts += faults.counts
+        s.take_ledgers(publishers, targets)
+        s.violations += checker.check(publishers, targets, world.broker_deaths_ms, self.finished)
+        s.problems += world.problems + scenario.sanitizer_reports(self.folder)
+        if not self.finished:
+            s.problems.append("publishers do not end")
+        with open(self.folder / "result", "w") as f:
+            print(s.line(), *s.violations, *s.problems, sep="\n", file=f)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        prog="./dev torture", allow_abbrev=False,
+        description="Kills, stops, cuts and starves a broker, its sidecars and their apps by a "
+        "schedule that is drawn from the seed, and proves from the apps' ledgers that nothing "
+        "acknowledged was lost, nothing of QoS 2 and 3 doubled, and the order kept. Fails with "
+        "the seed and the folder of its logs.")
+    parser.add_argument("seed", nargs="?", help="a number, or a range as 1-20 (default: drawn)")
+    parser.add_argument("minutes", nargs="?", type=float, default=1,
+                        help="of all seeds together (1)")
+    parser.add_argument("--keep", action="store_true", help="keep the logs of seeds that pass, too")
+    parser.add_argument("--preset", default="release", help="which build to torture (release)")
+    parser.add_argument("--engine", choices=("embedded", "memory"), default=None,
+                        help="memory: only apps and sidecars are killed")
+    parser.add_argument("--rate", type=int, default=200,
+                        help="publishes per second of each of the four publishers (200)")
+    parser.add_argument("--gap", type=float, default=0.25,
+                        help="seconds between faults, on average (0.25)")
+    parser.add_argument("--build", type=pathlib.Path, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build" / "torture",
+                        help="for logs (build/torture)")
+    args = parser.parse_args()
+    args.build = args.build or ROOT / "build" / args.preset
+    try:
+        first, _, last = (args.seed or str(random.SystemRandom().randrange(1, 1 << 31))
+                          ).partition("-")
+        args.seeds = range(int(first), int(last or first) + 1)
+    except ValueError:
+        parser.error(f"'{args.seed}' is neither a number nor a range as 1-20")
+    if not args.seeds or args.minutes <= 0:
+        parser.error("there is nothing to run")
+    if args.engine is None:
+        args.engine = "embedded" if worlds.broker_knows(args.build, "store.dir") else "memory"
+    return args
+
+
+def one(seed, seconds, args):
+    folder = args.folder.resolve() / f"seed-{seed}"
+    shutil.rmtree(folder, ignore_errors=True)
+    os.environ.update(scenario.sanitizer_environment(folder))
+    run = Seed(seed, folder, args)
+    asyncio.run(run.run(seconds))
+    s = run.summary
+    print(f"seed {seed}: {seconds:.0f} s of faults; {s.line()}", flush=True)
+    if s.failed:
+        for wrong in [*s.violations, *s.problems][:30]:
+            print(f"  {str(wrong)[:2000]}")
+        print(f"  again: ./dev torture {seed} {args.minutes / len(args.seeds):g}; logs: {folder}",
+              flush=True)
+    elif not args.keep:
+        shutil.rmtree(folder)
+    return s
+
+
+def main():
+    args = arguments()
+    total, failed = Summary(), []
+    seconds = max(LEAST_S, args.minutes * 60 / len(args.seeds) - END_S)
+    print(f"{args.engine} engine, {args.build.name} build, seeds {args.seeds[0]} to "
+          f"{args.seeds[-1]}", flush=True)
+    for seed in args.seeds:
+        s = one(seed, seconds, args)
+        total.add(s)
+        if s.failed:
+            failed.append(seed)
+    print(f"{len(args.seeds)} seeds; {total.line()}")
+    if failed:
+        print("FAILED: seed " + ", ".join(map(str, failed)))
+    return 1 if failed else 0
+
+
+sys.exit(main())

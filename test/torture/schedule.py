@@ -1,0 +1,62 @@
+"""What goes wrong in a run, drawn from its seed alone."""
+
+import dataclasses
+import random
+
+LONGEST_S = 4.0  # that anything stays stopped, frozen or full
+
+
+@dataclasses.dataclass
+class Action:
+    at_s: float
+    kind: str
+    target: int      # index, taken modulo how many there are
+    seconds: float   # until it is undone
+    seed: int        # for what the action draws itself
+
+    def __str__(self):
+        return f"{self.kind} {self.target} for {self.seconds:.3f} s (seed {self.seed})"
+
+
+@dataclasses.dataclass
+class Kind:
+    name: str
+    weight: float
+    least_s: float
+    most_s: float
+    durable: bool = False  # only where the broker keeps what it has
+    layer: bool = False    # only with the write-recording layer
+    disk: bool = False     # only where the store has a small disk
+
+
+KINDS = (
+    Kind("kill-app", 8, 0, 0.2),
+    Kind("stop-app", 3, 0.02, 2),
+    Kind("kill-sidecar", 5, 0, 0.3),
+    Kind("stop-sidecar", 2, 0.02, LONGEST_S),
+    Kind("kill-broker", 4, 0, 0.3, durable=True),
+    Kind("power-cut", 4, 0, 0.3, durable=True, layer=True),
+    Kind("stop-broker", 2, 0.02, LONGEST_S),
+    Kind("cut", 3, 0, 0),
+    Kind("cut-in-frame", 2, 1, 3),
+    Kind("freeze", 1, 0.05, LONGEST_S),
+    Kind("delay", 1, 0.2, 3),
+    Kind("disk-full", 0.4, 0.3, 3, durable=True, disk=True),
+)
+
+
+def draw(seed, seconds, *, durable, layer, disk, gap_s=0.25):
+    """The actions of 'seconds', one in 'gap_s' on average. Which kinds are possible
+    does not change when something happens, nor what of the rest."""
+    rng = random.Random(f"torture {seed}")
+    out, at = [], 0.0
+    while True:
+        at += rng.expovariate(1 / gap_s)
+        if at >= seconds:
+            return out
+        kind = rng.choices(KINDS, [k.weight for k in KINDS])[0]
+        # most are short, some are long
+        span = kind.least_s + (kind.most_s - kind.least_s) * rng.random() ** 3
+        action = Action(at, kind.name, rng.randrange(1000), span, rng.randrange(1 << 32))
+        if (durable or not kind.durable) and (layer or not kind.layer) and (disk or not kind.disk):
+            out.append(action)

@@ -1,0 +1,158 @@
+"""The checker finds each kind of violation where one is planted, and none in a
+clean run. Runs alone: python3 test/torture/test_checker.py"""
+
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import checker  # noqa: E402
+import ledger  # noqa: E402
+
+# Three messages of streams 1 and 2, acknowledged.
+SENT = """B 1 77
+C 2 0
+P 3 1 1 1
+P 3 2 1 2
+P 3 3 2 1
+P 3 4 2 2
+P 3 0 0 1
+A 5 1 1 1 0 0
+A 5 2 1 2 0 0
+R 5 3 0
+A 5 3 2 1 0 0
+R 5 4 0
+A 5 4 2 2 0 0
+E 9
+"""
+GOT = """B 1 78
+C 2 0
+S 3 2
+M 4 1 1 7 0 1 1
+M 4 2 1 7 0 1 2
+M 4 3 2 7 0 2 1
+M 4 4 2 7 0 2 2
+M 4 0 0 7 0 0 1
+L 5 3
+L 5 4
+E 9
+"""
+
+
+class Planted(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.files = 0
+
+    def file(self, text):
+        self.files += 1
+        path = pathlib.Path(self.folder.name) / str(self.files)
+        path.write_text(text)
+        return path
+
+    def kinds(self, sent=SENT, *got, qos=2, transient=False, deaths=(), finished=True):
+        publisher = ledger.read_publisher("p", self.file(sent))
+        members = [ledger.read_subscriber(f"s{i}", self.file(text), transient)
+                   for i, text in enumerate(got or (GOT,))]
+        target = checker.Target("t", members, qos, transient)
+        found = checker.check({7: publisher}, [target], deaths, finished)
+        return sorted({v.kind for v in found})
+
+    def test_a_clean_run(self):
+        self.assertEqual(self.kinds(), [])
+
+    def test_lost(self):
+        for line in ("M 4 2 1 7 0 1 2\n", "M 4 4 2 7 0 2 2\n"):
+            self.assertEqual(self.kinds(SENT, GOT.replace(line, "")), ["lost"])
+
+    def test_what_was_not_acknowledged_may_be_lost(self):
+        sent = SENT.replace("A 5 2 1 2 0 0\n", "A 5 2 1 2 151 0\n")
+        self.assertEqual(self.kinds(sent, GOT.replace("M 4 2 1 7 0 1 2\n", "")), [])
+
+    def test_a_message_of_qos_0_may_be_lost(self):
+        self.assertEqual(self.kinds(SENT, GOT.replace("M 4 0 0 7 0 0 1\n", "")), [])
+
+    def test_duplicate_of_qos_2(self):
+        self.assertEqual(self.kinds(SENT, GOT + "M 9 5 2 7 0 2 2\n"), ["duplicate"])
+
+    def test_duplicate_of_qos_0(self):
+        self.assertEqual(self.kinds(SENT, GOT + "M 9 0 0 7 0 0 1\n"), ["duplicate"])
+
+    def test_qos_1_may_come_twice(self):
+        self.assertEqual(self.kinds(SENT, GOT + "M 9 5 1 7 1 1 2\n"), [])
+
+    def test_a_repeated_packet_id_is_no_duplicate(self):
+        got = GOT.replace("L 5 4\n", "D 5 end\nB 6 79\nC 7 1\nI 8 4 7 2 2\nL 8 4\n")
+        self.assertEqual(self.kinds(SENT, got), [])
+
+    def test_a_packet_id_for_another_message(self):
+        got = GOT.replace("L 5 4\n", "I 8 4 7 2 1\nL 8 4\n")
+        self.assertEqual(self.kinds(SENT, got), ["packet id"])
+
+    def test_order(self):
+        for a, b in (("M 4 1 1 7 0 1 1\n", "M 4 2 1 7 0 1 2\n"),
+                     ("M 4 3 2 7 0 2 1\n", "M 4 4 2 7 0 2 2\n")):
+            self.assertEqual(self.kinds(SENT, GOT.replace(a + b, b + a)), ["order"])
+
+    def test_order_of_first_copies_only(self):
+        self.assertEqual(self.kinds(SENT, GOT + "M 9 5 1 7 1 1 1\n"), [])
+
+    def test_a_group_shares(self):
+        one = GOT.replace("M 4 3 2 7 0 2 1\n", "").replace("M 4 2 1 7 0 1 2\n", "")
+        two = "B 1 1\nC 2 0\nS 3 2\nM 4 2 1 7 0 1 2\nM 4 3 2 7 0 2 1\n"
+        self.assertEqual(self.kinds(SENT, one, two), [])
+        self.assertEqual(self.kinds(SENT, GOT, two), ["duplicate"])
+        self.assertEqual(self.kinds(SENT, one, "B 1 1\nC 2 0\nS 3 2\n"), ["lost"])
+
+    def test_invented(self):
+        self.assertEqual(self.kinds(SENT, GOT + "M 9 5 2 7 0 2 3\n"), ["invented"])
+
+    def test_damaged(self):
+        self.assertEqual(self.kinds(SENT, GOT + "X 9 2 5\n"), ["damaged"])
+
+    def test_a_lost_session(self):
+        self.assertEqual(self.kinds(SENT, GOT + "D 9 end\nC 10 0\n"), ["session"])
+        self.assertEqual(self.kinds(SENT + "D 9 end\nC 10 0\n"), ["session"])
+
+    def test_a_session_that_was_not_used_may_be_gone(self):
+        self.assertEqual(self.kinds(SENT, GOT.replace("C 2 0\n", "C 2 0\nD 2 end\nC 2 0\n")), [])
+
+    def test_wrong_qos(self):
+        self.assertEqual(self.kinds(SENT, GOT, qos=1), ["qos"])
+
+    def test_unmatched(self):
+        self.assertEqual(self.kinds(SENT.replace("A 5 2 1 2 0", "A 5 2 1 2 16")), ["unmatched"])
+
+    def test_refused(self):
+        sent = SENT.replace("A 5 2 1 2 0", "A 5 2 1 2 131")
+        self.assertEqual(self.kinds(sent), ["refused"])
+
+    def test_unanswered(self):
+        sent = SENT.replace("A 5 2 1 2 0 0\n", "")
+        self.assertEqual(self.kinds(sent), ["unanswered"])
+        self.assertEqual(self.kinds(sent, finished=False), [])
+
+    def test_protocol(self):
+        self.assertEqual(self.kinds(SENT + "Z 10 packet type 3\n"), ["protocol"])
+        self.assertEqual(self.kinds(SENT, GOT + "Z 10 packet type 3\n"), ["protocol"])
+
+    def test_a_refused_subscription(self):
+        self.assertEqual(self.kinds(SENT, GOT.replace("S 3 2", "S 3 135")), ["subscribe"])
+
+    def test_a_torn_line_does_not_count(self):
+        self.assertEqual(self.kinds(SENT, GOT + "M 9 5 2 7 0 2 2 torn\n"), [])
+
+    def test_a_transient_session_has_no_gaps(self):
+        sent = SENT.replace("E 9\n", "P 6 5 1 3\nA 7 5 1 3 0 0\n")
+        got = GOT.replace("M 4 2 1 7 0 1 2\n", "") + "M 8 6 1 7 0 1 3\n"
+        self.assertEqual(self.kinds(sent, got, transient=True), ["lost"])
+        self.assertEqual(self.kinds(sent, got, transient=True, deaths=[5]), [])
+        self.assertEqual(self.kinds(sent, got, transient=True, deaths=[1]), ["lost"])
+        apart = got.replace("M 8 6", "D 7 end\nC 7 0\nS 7 2\nM 8 6")
+        self.assertEqual(self.kinds(sent, apart, transient=True), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,295 @@
+"""One broker, two sidecars and the apps of a torture run: starting, killing
+and stopping them."""
+
+import asyncio
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import checker
+import ledger
+import stack as parts
+from annotations import AnnotationsFile
+from cluster import eventually, metrics
+from proxy import Proxy
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+EVERYTHING = "torture/#"
+DECLARED = '- filter: "torture/#"\n  qos: 2\n  durable: true\n'
+SIDECAR = {
+    "pool": {"backoff-min": "20ms", "backoff-max": "300ms", "silence": "2s", "dial-timeout": "2s"},
+    "session": {"attach-timeout": "10s"},
+}
+BROKER = {"session": {"grace": "5s", "recovery-time": "1s"}, "drain-timeout": "3s"}
+
+
+class App:
+    """A process of torture-app that is started again with the same ledger."""
+
+    def __init__(self, world, name, kind, sidecar, *options, version=5, transient=False):
+        self.name = name
+        self.kind = kind
+        self.transient = transient
+        self.ledger = world.folder / f"{name}.ledger"
+        self.log = world.folder / f"{name}.log"
+        self.argv = [str(world.build / "test" / "torture-app"), kind, "--id", name, "--port",
+                     str(world.sidecars[sidecar].tree["listen"]["port"]), "--ledger",
+                     str(self.ledger), "--version", str(version), *map(str, options)]
+        if transient:
+            self.argv.append("--transient")
+        self.process = None
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, start_new_session=True)
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number):
+        if self.running():
+            self.process.send_signal(number)
+
+    def read(self):
+        reader = ledger.read_publisher if self.kind == "pub" else ledger.read_subscriber
+        return reader(self.name, self.ledger, self.transient)
+
+
+def broker_knows(build, key):
+    """Whether the broker of this build has a configuration key."""
+    shown = subprocess.run([str(build / "sqmqos-broker"), "--help-markdown"], capture_output=True,
+                           text=True, check=True).stdout
+    return f"`{key}`" in shown
+
+
+class World:
+    """options: engine ("memory" or "embedded"), tls, rate (of each publisher per second),
+    store (a folder for the store), layer (a powerfail.Layer or None)."""
+
+    def __init__(self, folder, build, *, engine, tls, rate, store=None, layer=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True)
+        self.build = pathlib.Path(build)
+        self.engine = engine
+        self.layer = layer
+        self.problems = []
+        self.base = {}
+        self.broker_deaths_ms = []
+        ports = []
+        for _ in range(8):
+            ports.append(parts.free_port(ports))
+        parts.write_token(self.folder / "token")
+        if tls:
+            parts.write_certificates(self.folder)
+        self.store = store or self.folder / "store"
+        self.make_broker(ports, tls)
+        self.make_sidecars(ports, tls)
+        self.make_apps(rate)
+
+    def make_broker(self, ports, tls):
+        tree = parts.merge(parts.config("broker", self.folder, listen=ports[0], admin=ports[1],
+                                        tls=tls), BROKER)
+        if broker_knows(self.build, "store.dir"):
+            tree |= {"engine": self.engine}
+            if self.engine == "embedded":
+                tree["store"] = {"dir": str(self.store)}
+        self.broker = parts.Program("broker", "broker", self.folder, self.build, tree)
+        if self.layer:
+            self.broker.environment |= self.layer.environment(self.build)
+
+    def make_sidecars(self, ports, tls):
+        self.sidecars, self.proxies = [], []
+        for i in range(2):
+            self.proxies.append(Proxy(ports[2 + i], ports[0]))
+            file = AnnotationsFile(self.folder / f"pod-{i}").write(
+                DECLARED, **{"sqmqos.io/client-id": f"declared-{i}"})
+            tree = parts.config("sidecar", self.folder, listen=ports[4 + 2 * i],
+                                admin=ports[5 + 2 * i], tls=tls, broker=ports[2 + i], pod=i + 1,
+                                annotations=file.path)
+            self.sidecars.append(parts.Program("sidecar", f"sidecar-{i}", self.folder, self.build,
+                                               parts.merge(tree, SIDECAR)))
+
+    def make_apps(self, rate):
+        def pub(number, sidecar, **more):
+            return App(self, f"pub-{number}", "pub", sidecar, "--number", number, "--rate", rate,
+                       **more)
+
+        def sub(name, sidecar, filter_=EVERYTHING, qos=2, **more):
+            asked = ("--filter", filter_, "--qos", qos) if filter_ else ()
+            return App(self, name, "sub", sidecar, *asked, **more)
+
+        shared = f"$share/crew/{EVERYTHING}"
+        self.publishers = {1: pub(1, 0), 2: pub(2, 0, version=4), 3: pub(3, 1),
+                           4: pub(4, 1, transient=True)}
+        # name, members, qos
+        self.groups = (
+            ("durable-5", [sub("durable-5", 1)], 2),
+            ("durable-4", [sub("durable-4", 0, version=4)], 2),
+            ("durable-qos-1", [sub("durable-qos-1", 0, qos=1)], 1),
+            ("share", [sub("share-0", 0, shared), sub("share-1", 1, shared)], 2),
+            ("declared", [sub(f"declared-{i}", i, None) for i in (0, 1)], 2),
+            ("transient", [sub("transient", 1, transient=True)], 2),
+        )
+        self.subscribers = [m for _, members, _ in self.groups for m in members]
+
+    @property
+    def apps(self):
+        return [*self.publishers.values(), *self.subscribers]
+
+    @property
+    def programs(self):
+        return [self.broker, *self.sidecars]
+
+    # -- start and end
+
+    async def start(self):
+        for proxy in self.proxies:
+            await proxy.start()
+        for program in self.programs:
+            program.start()
+        await self.ready()
+        await asyncio.sleep(0.2)
+        self.base = {p.name: self.descriptors(p) for p in self.programs}
+        for app in self.subscribers:
+            app.start()
+        await eventually(self.all_subscribed, "every app has subscribed", 30, 0.1)
+        for app in self.publishers.values():
+            app.start()
+
+    def all_subscribed(self):
+        """The declared ones never send SUBSCRIBE: for them to be connected is all."""
+        states = [app.read() for app in self.subscribers if app.ledger.exists()]
+        return len(states) == len(self.subscribers) and all(
+            s.subscribed or s.name.startswith("declared") and s.connections for s in states)
+
+    async def ready(self, timeout_s=40):
+        """Awaits that all programs are ready, and all links up."""
+        for program in self.programs:
+            def check(program=program):
+                assert program.running(), f"{program.name} has ended: {program.last_words()}"
+                return asyncio.to_thread(program.ready)
+
+            async def is_ready(check=check):
+                return (await check())[0]
+            await eventually(is_ready, f"{program.name} is ready", timeout_s, 0.05)
+
+        async def linked():
+            return all([(await metrics(s)).get("sqmqos_links") == 2 for s in self.sidecars])
+        await eventually(linked, "all links are up", timeout_s, 0.05)
+
+    def descriptors(self, program):
+        """Open descriptors but those of the store, whose files come and go."""
+        n = 0
+        for fd in pathlib.Path(f"/proc/{program.pid}/fd").iterdir():
+            try:
+                n += not os.readlink(fd).startswith(str(self.store))
+            except OSError:
+                pass
+        return n
+
+    async def kill(self, what):
+        what.process.kill()
+        await asyncio.to_thread(what.process.wait)
+
+    async def quiet(self, still_s, timeout_s, done):
+        """Awaits done(); gives up when no ledger has grown for 'still_s'."""
+        end = time.monotonic() + timeout_s
+        size, since = None, time.monotonic()
+        while time.monotonic() < end:
+            result = done()
+            if asyncio.iscoroutine(result):
+                result = await result
+            if result:
+                return True
+            now = sum(a.ledger.stat().st_size for a in self.apps)
+            if now != size:
+                size, since = now, time.monotonic()
+            elif time.monotonic() - since > still_s:
+                return False
+            await asyncio.sleep(0.2)
+        return False
+
+    async def finish_publishers(self):
+        """Whether every publisher ended with all answered."""
+        for app in self.publishers.values():
+            app.signal(signal.SIGUSR1)
+        return await self.quiet(30, 180, lambda: not any(
+            a.running() for a in self.publishers.values()))
+
+    def ledgers(self):
+        """(publishers, targets) for the checker."""
+        targets = []
+        for name, members, qos in self.groups:
+            targets.append(checker.Target(name, [m.read() for m in members], qos,
+                                          members[0].transient))
+        return {n: app.read() for n, app in self.publishers.items()}, targets
+
+    async def drained(self):
+        """Whether all has arrived."""
+        async def empty():
+            found = await metrics(self.broker)
+            return not found.get("sqmqos_queued_messages") and \
+                await asyncio.to_thread(lambda: checker.complete(*self.ledgers()))
+        return await self.quiet(25, 180, empty)
+
+    async def end_subscribers(self):
+        for app in self.subscribers:
+            app.signal(signal.SIGUSR1)
+        if not await self.quiet(20, 60, lambda: not any(a.running() for a in self.subscribers)):
+            self.problems.append("subscribers do not end: " + ", ".join(
+                a.name for a in self.subscribers if a.running()))
+
+    async def leftovers(self):
+        out = []
+        found = await metrics(self.broker)
+        # a sidecar's keeper of its declared subscriptions stays
+        bound = {"sqmqos_queued_messages": 0, "sqmqos_queued_bytes": 0, "sqmqos_unsettled": 0,
+                 "sqmqos_sessions": len(self.sidecars)}
+        out += [f"broker: {name} is {found[name]:g}" for name, most in bound.items()
+                if found.get(name, 0) > most]
+        for s in self.sidecars:
+            found = await metrics(s)
+            out += [f"{s.name}: {name} is {found[name]:g}"
+                    for name in ("sqmqos_clients", "sqmqos_publish_backlog_bytes")
+                    if found.get(name)]
+            if found.get("sqmqos_sessions", 0) > 1:
+                out.append(f"{s.name}: sqmqos_sessions is {found['sqmqos_sessions']:g}")
+        for p in self.programs:
+            if self.descriptors(p) > self.base[p.name]:
+                out.append(f"{p.name}: {self.descriptors(p)} descriptors, {self.base[p.name]} "
+                           "at the start")
+        return out
+
+    async def nothing_left(self, timeout_s=30):
+        left = []
+
+        async def none():
+            left[:] = await self.leftovers()
+            return not left
+        try:
+            await eventually(none, "nothing is left over", timeout_s, 0.2)
+        except AssertionError:
+            self.problems += [f"left over: {line}" for line in left]
+
+    async def stop(self):
+        """SIGTERM to the programs, SIGKILL to what is left of the apps."""
+        for app in self.apps:
+            if app.running():
+                await self.kill(app)
+        for program in [*self.sidecars, self.broker]:
+            if program.process is None:
+                continue
+            if not program.running():
+                self.problems.append(f"{program.name} had "
+                                     f"{parts.describe_exit(program.process.returncode)}")
+                continue
+            code = await asyncio.to_thread(program.stop, 30)
+            if code != 0:
+                self.problems.append(f"{program.name} {parts.describe_exit(code)} after SIGTERM")
+        for proxy in self.proxies:
+            if proxy.server:
+                await proxy.stop()
