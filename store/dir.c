@@ -1,3 +1,5 @@
+/* The lock of a store's directory; see store/dir.h.  An flock(2), so that it
+ * ends with the process however that ends. */
 #include "store/dir.h"
 
 #include <errno.h>
@@ -7,28 +9,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LOCK_FILE "lock"
+
 int
 sq_store_lock(const char *dir, struct sq_buf *err)
 {
-	int at, lock;
+	int dirfd, fd, rc = SQ_EIO;
 
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-		sq_buf_printf(err, "%s: can't be made: %s", dir, strerror(errno));
+		sq_buf_printf(err, "%s: %s", dir, strerror(errno));
 		return SQ_EIO;
 	}
-	at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	lock = at >= 0 ? openat(at, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
-	if (lock < 0)
-		sq_buf_printf(err, "%s: can't be opened: %s", dir, strerror(errno));
-	if (at >= 0)
-		close(at);
-	if (lock < 0)
+	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0) {
+		sq_buf_printf(err, "%s: %s", dir, strerror(errno));
 		return SQ_EIO;
-	if (flock(lock, LOCK_EX | LOCK_NB) == 0)
-		return lock;
-	sq_buf_printf(err, "%s: another process has this store", dir);
-	close(lock);
-	return SQ_EEXIST;
+	}
+	fd = openat(dirfd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		sq_buf_printf(err, "%s/" LOCK_FILE ": %s", dir, strerror(errno));
+	} else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		rc = errno == EWOULDBLOCK ? SQ_EEXIST : SQ_EIO;
+		sq_buf_printf(err, "%s: %s", dir,
+		    rc == SQ_EEXIST ? "another process has this store" : strerror(errno));
+		close(fd);
+	} else {
+		rc = fd;
+	}
+	close(dirfd);
+	return rc;
 }
 
 void

@@ -32,7 +32,7 @@ enum sq_durability {
 
 /* Bytes that become durable together, at most SQ_JOURNAL_ENTRY_MAX. */
 struct sq_journal_entry {
-	struct sq_list node; /* the journal's */
+	struct sq_list node;  /* the journal's */
 	struct sq_bytes data; /* the caller's, unchanged until committed() */
 };
 
@@ -86,8 +86,8 @@ struct sq_journal_cursor {
 };
 /* Reads one record into 'out' (emptied first).  SQ_EAGAIN: not committed yet.
  * SQ_ENOTFOUND: released.  SQ_EINVAL: it does not verify. */
-int sq_journal_read(
-    struct sq_journal *, struct sq_journal_cursor *, struct sq_buf *out) SQ_MUST_CHECK;
+int
+sq_journal_read(struct sq_journal *, struct sq_journal_cursor *, struct sq_buf *out) SQ_MUST_CHECK;
 void sq_journal_cursor_fini(struct sq_journal_cursor *);
 
 /* Verifies a directory's segments without changing or replaying anything; 'line'

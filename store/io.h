@@ -1,0 +1,24 @@
+/* What the journal asks of the operating system, in one table that a unit test
+ * replaces to fail a call.  Private to store/. */
+#ifndef SQ_STORE_IO_H
+#define SQ_STORE_IO_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct sq_io {
+	int (*open)(int dirfd, const char *name, int flags, mode_t mode);
+	ssize_t (*pwritev)(int fd, const struct iovec *, int n, off_t offset);
+	int (*fdatasync)(int fd); /* of commits */
+	int (*fsync)(int fd);     /* of new files and of the directory */
+	int (*fallocate)(int fd, int mode, off_t offset, off_t len);
+};
+
+extern struct sq_io sq_io;
+
+/* Writes all of it, changing 'iov'; SQ_EIO with errno set. */
+int sq_io_write(int fd, struct iovec *iov, int n, off_t offset);
+/* Reads 'n' bytes, fewer only at the end of the file; -1 with errno set. */
+ssize_t sq_io_read(int fd, void *p, size_t n, off_t offset);
+
+#endif

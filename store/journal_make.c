@@ -1,0 +1,114 @@
+/* The thread that makes segments, and unmakes them: a commit never waits for
+ * zeros to be written or for a directory, as long as it keeps one ahead. */
+#include "store/journal_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/log.h"
+
+/* All with the lock held; they let go of it for what takes time. */
+
+static void
+maker_wake_writer(struct sq_journal *j)
+{
+	if (j->wanting)
+		pthread_cond_signal(&j->work);
+}
+
+/* A file that was written through once is worth keeping: no metadata changes
+ * when it is written again. */
+static bool
+maker_can_recycle(const struct sq_journal *j, const struct sq_segment *s)
+{
+	return j->spare == NULL && j->chain_len < j->cfg.max_segments && !s->broken &&
+	    s->size == j->cfg.segment_bytes && s->size >= j->want && !j->stop_making;
+}
+
+static void
+maker_bury(struct sq_journal *j)
+{
+	struct sq_segment *s = SQ_LIST_FIRST(&j->dead, struct sq_segment, node);
+	bool recycle = maker_can_recycle(j, s);
+	uint64_t no = recycle ? j->next_no++ : 0;
+
+	sq_list_remove(&s->node);
+	j->making = true;
+	pthread_mutex_unlock(&j->lock);
+	if (recycle && sq_segment_rename(j->dirfd, s, no) != 0)
+		recycle = false;
+	if (!recycle) {
+		sq_segment_remove(j->dirfd, s);
+		sq_segment_free(&s);
+	}
+	pthread_mutex_lock(&j->lock);
+	j->making = false;
+	j->spare = recycle ? s : j->spare;
+	j->make_errno = 0;
+	maker_wake_writer(j);
+}
+
+static void
+maker_make(struct sq_journal *j)
+{
+	uint64_t no = j->next_no++;
+	uint64_t size = j->want > j->cfg.segment_bytes ? j->want : j->cfg.segment_bytes;
+	struct sq_segment *s;
+	int error;
+
+	j->making = true;
+	pthread_mutex_unlock(&j->lock);
+	s = sq_segment_make(j->dirfd, no, size);
+	error = s != NULL ? 0 : errno;
+	pthread_mutex_lock(&j->lock);
+	j->making = false;
+	j->spare = s;
+	j->make_errno = error;
+	maker_wake_writer(j);
+}
+
+static void
+maker_grow(struct sq_journal *j)
+{
+	struct sq_segment *s = j->spare;
+	uint64_t size = j->want;
+	int rc, error;
+
+	j->spare = NULL;
+	j->making = true;
+	pthread_mutex_unlock(&j->lock);
+	rc = sq_segment_grow(s, size);
+	error = rc == 0 ? 0 : errno;
+	pthread_mutex_lock(&j->lock);
+	j->making = false;
+	j->make_errno = error;
+	if (s->broken)
+		sq_list_push_back(&j->dead, &s->node);
+	else
+		j->spare = s;
+	maker_wake_writer(j);
+}
+
+void *
+sq_journal_maker(void *arg)
+{
+	struct sq_journal *j = arg;
+
+	pthread_mutex_lock(&j->lock);
+	for (;;) {
+		if (!sq_list_empty(&j->dead))
+			maker_bury(j);
+		else if (j->stop_making)
+			break;
+		else if (j->make_errno != 0)
+			pthread_cond_wait(&j->chores, &j->lock);
+		else if (j->spare == NULL && j->chain_len < j->cfg.max_segments)
+			maker_make(j);
+		else if (j->spare != NULL && j->spare->size < j->want)
+			maker_grow(j);
+		else
+			pthread_cond_wait(&j->chores, &j->lock);
+	}
+	pthread_mutex_unlock(&j->lock);
+	return NULL;
+}

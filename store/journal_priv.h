@@ -1,0 +1,66 @@
+/* The journal's state, for the files that share it: journal.c (open, close and
+ * what callers do), journal_write.c (the writer thread), journal_make.c (the
+ * thread that makes segments), journal_read.c. */
+#ifndef SQ_STORE_JOURNAL_PRIV_H
+#define SQ_STORE_JOURNAL_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "core/buf.h"
+#include "core/list.h"
+#include "store/journal.h"
+#include "store/segment.h"
+
+struct sq_journal {
+	struct sq_journal_cfg cfg;
+	int dirfd;
+	pthread_t writer, maker;
+	_Atomic uint64_t last; /* the last lsn whose entries committed() was told of */
+
+	pthread_mutex_t lock;   /* of what follows */
+	pthread_cond_t work;    /* for the writer */
+	pthread_cond_t chores;  /* for the maker */
+	struct sq_list pending; /* struct sq_journal_entry */
+	bool idle;              /* the writer waits for entries */
+	bool wanting;           /* the writer waits for a segment or for a release */
+	bool closing;
+	bool making;          /* the maker is at a file, without the lock */
+	bool stop_making;     /* the writer has ended */
+	struct sq_list chain; /* struct sq_segment, oldest first */
+	unsigned chain_len;
+	struct sq_list dead;      /* of no use any more, oldest first */
+	struct sq_segment *spare; /* ready to be written */
+	uint64_t want;            /* bytes that the writer needs in the next segment; 0: any */
+	int make_errno;           /* why none could be made; 0: go on trying */
+	uint64_t next_no;
+	uint64_t written; /* the last lsn that can be read, seals too */
+	uint64_t released;
+
+	/* The writer's own. */
+	struct sq_segment *active; /* the chain's last, or NULL: a new one is due */
+	struct sq_segment *doubt;  /* its sync failed with records that were told committed */
+	uint64_t synced;           /* up to this lsn all is durable */
+	uint64_t synced_ms;        /* when a sync was done */
+	uint64_t written_ms;       /* when a record was written */
+	bool sealed;               /* the last record is a seal, or there is none */
+	bool stalled;
+	char why[192]; /* of a failure */
+	struct sq_buf stage;
+};
+
+enum { SQ_JOURNAL_SEAL_MS = 100, SQ_JOURNAL_RETRY_MS = 250 };
+
+void *sq_journal_writer(void *journal);
+void *sq_journal_maker(void *journal);
+
+/* With the lock held. */
+void sq_journal_reap(struct sq_journal *); /* released segments from the chain to the dead */
+static inline bool
+sq_segment_is_empty(const struct sq_segment *s)
+{
+	return s->last < s->first;
+}
+
+#endif

@@ -1,0 +1,586 @@
+/* The writer thread: commits, seals, and what follows a failure.
+ *
+ * The rule on which recovery rests: a record is written only when the one before
+ * it is durable (durability always), and each says how far that was. */
+#include "store/journal_priv.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/crc32c.h"
+#include "core/fault.h"
+#include "core/log.h"
+#include "store/io.h"
+
+enum {
+	PAGE = 4096,
+	COPY_MAX = 64 << 10, /* longer entries are written from where they are */
+	PARTS = 2 * (SQ_JOURNAL_RECORD_MAX / COPY_MAX) + 4,
+};
+
+/* What goes into one record. */
+struct batch {
+	struct sq_list entries;
+	uint64_t len; /* header and data */
+};
+
+/* The bytes of a write, being put together. */
+struct image {
+	struct iovec iov[PARTS];
+	int n;
+	unsigned char *start, *at; /* what is staged and not yet in 'iov' */
+	uint64_t len;              /* of all */
+};
+
+static void
+image_flush(struct image *m)
+{
+	if (m->at == m->start)
+		return;
+	assert(m->n < PARTS);
+	m->iov[m->n++] = (struct iovec){m->start, (size_t)(m->at - m->start)};
+	m->len += (uint64_t)(m->at - m->start);
+	m->start = m->at;
+}
+
+static void
+image_zeros(struct image *m, uint64_t n)
+{
+	memset(m->at, 0, (size_t)n);
+	m->at += n;
+}
+
+static void
+image_data(struct image *m, struct sq_bytes data)
+{
+	if (data.len == 0)
+		return;
+	if (data.len < COPY_MAX) {
+		memcpy(m->at, data.p, data.len);
+		m->at += data.len;
+		return;
+	}
+	image_flush(m);
+	assert(m->n < PARTS);
+	m->iov[m->n++] = (struct iovec){(void *)(uintptr_t)data.p, data.len};
+	m->len += data.len;
+}
+
+/* Makes room for all that image_...() will copy. */
+static void
+image_init(struct sq_journal *j, struct image *m, const struct batch *b)
+{
+	size_t copied = SQ_SEGMENT_HEADER + SQ_RECORD_HEADER + 8 + PAGE;
+
+	SQ_LIST_FOR_EACH(e, &b->entries, struct sq_journal_entry, node)
+		copied += e->data.len < COPY_MAX ? e->data.len : 0;
+	sq_buf_drain(&j->stage, sq_buf_len(&j->stage));
+	m->n = 0;
+	m->len = 0;
+	m->start = m->at = sq_buf_reserve(&j->stage, copied);
+}
+
+/* The segment whose records end where those of 's' begin. */
+static uint64_t
+image_prev(struct sq_journal *j, struct sq_segment *s)
+{
+	struct sq_list *at = s->node.prev;
+	uint64_t no = 0;
+
+	pthread_mutex_lock(&j->lock);
+	for (; at != &j->chain; at = at->prev) {
+		struct sq_segment *p = SQ_CONTAINER_OF(at, struct sq_segment, node);
+
+		/* What is in doubt may be all that a segment has. */
+		if (p->first >= s->first)
+			continue;
+		no = p->last + 1 >= s->first ? p->no : 0;
+		break;
+	}
+	pthread_mutex_unlock(&j->lock);
+	return no;
+}
+
+static void
+image_header(struct sq_journal *j, struct image *m)
+{
+	struct sq_segment *s = j->active;
+	struct sq_segment_head head = {.version = SQ_SEGMENT_VERSION,
+	    .id = j->cfg.id,
+	    .no = s->no,
+	    .first = s->first,
+	    .synced = j->synced};
+
+	head.prev = image_prev(j, s);
+	sq_segment_head_put(m->at, &head);
+	m->at += SQ_SEGMENT_HEADER;
+}
+
+static void
+image_record(struct sq_journal *j, struct image *m, const struct batch *b, uint64_t lsn)
+{
+	unsigned char *head = m->at;
+	struct sq_record r = {.lsn = lsn, .synced = j->synced, .len = (uint32_t)b->len};
+	uint32_t crc = sq_record_begin(head, j->active->tag, &r);
+
+	m->at += SQ_RECORD_HEADER;
+	SQ_LIST_FOR_EACH(e, &b->entries, struct sq_journal_entry, node) {
+		crc = sq_crc32c(crc, e->data.p, e->data.len);
+		image_data(m, e->data);
+	}
+	sq_record_end(head, crc);
+	image_zeros(m, sq_record_space(b->len) - b->len);
+}
+
+static void __attribute__((format(printf, 2, 3)))
+writer_why(struct sq_journal *j, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(j->why, sizeof j->why, fmt, ap);
+	va_end(ap);
+}
+
+/* The active segment is written no more.  One that nothing was committed to is
+ * given up as a whole: the next one's header does not know it. */
+static void
+writer_leave(struct sq_journal *j)
+{
+	struct sq_segment *s = j->active;
+
+	pthread_mutex_lock(&j->lock);
+	j->active = NULL;
+	if (sq_segment_is_empty(s)) {
+		sq_list_remove(&s->node);
+		j->chain_len--;
+		sq_list_push_back(&j->dead, &s->node);
+		pthread_cond_signal(&j->chores);
+	} else {
+		sq_journal_reap(j);
+	}
+	pthread_mutex_unlock(&j->lock);
+}
+
+/* A write or a sync of the active segment failed. */
+static int
+writer_break(struct sq_journal *j, const char *what)
+{
+	struct sq_segment *s = j->active;
+
+	writer_why(
+	    j, "%s %s/%s: %s", what, j->cfg.dir, sq_segment_name(s->no).text, strerror(errno));
+	SQ_WARN("journal", "%s; the segment is given up", j->why);
+	s->broken = true;
+	if (j->cfg.durability == SQ_DURABILITY_INTERVAL && j->synced < j->written &&
+	    !sq_segment_is_empty(s))
+		j->doubt = s;
+	writer_leave(j);
+	return SQ_EIO;
+}
+
+static int
+writer_sync(struct sq_journal *j)
+{
+	struct sq_segment *s = j->active;
+
+	if (sq_io.fdatasync(s->fd) != 0)
+		return writer_break(j, "sync of");
+	s->dirty = false;
+	j->synced_ms = sq_clock_ms();
+	return 0;
+}
+
+/* The spare segment, of 'need' bytes at least, made if there is none; its records
+ * begin at 'first'. */
+static struct sq_segment *
+writer_take(struct sq_journal *j, uint64_t need, uint64_t first)
+{
+	struct sq_segment *s = NULL;
+
+	pthread_mutex_lock(&j->lock);
+	j->want = need;
+	j->make_errno = 0;
+	j->wanting = true;
+	while (j->spare == NULL || j->spare->size < need) {
+		if (j->make_errno != 0) {
+			writer_why(j, "no segment can be made in %s: %s", j->cfg.dir,
+			    strerror(j->make_errno));
+			break;
+		}
+		if (j->spare == NULL && !j->making && sq_list_empty(&j->dead) &&
+		    j->chain_len >= j->cfg.max_segments) {
+			writer_why(j, "all %u segments in %s hold what is still needed",
+			    j->cfg.max_segments, j->cfg.dir);
+			break;
+		}
+		pthread_cond_signal(&j->chores);
+		pthread_cond_wait(&j->work, &j->lock);
+	}
+	j->wanting = false;
+	if (j->spare != NULL && j->spare->size >= need) {
+		s = j->spare;
+		j->spare = NULL;
+		j->want = 0;
+		s->tag = sq_record_tag(j->cfg.id, s->no);
+		s->end = 0;
+		s->broken = s->dirty = false;
+		s->first = first;
+		s->last = first - 1;
+		s->bytes = 0;
+		sq_list_push_back(&j->chain, &s->node);
+		j->chain_len++;
+		pthread_cond_signal(&j->chores); /* the next one */
+	}
+	pthread_mutex_unlock(&j->lock);
+	return s;
+}
+
+/* Writes one record behind the others, the segment's header before it if it is
+ * the first. */
+static int
+writer_write(struct sq_journal *j, const struct batch *b, uint64_t lsn)
+{
+	struct sq_segment *s = j->active;
+	uint64_t offset = s->end, end;
+	struct image m;
+
+	image_init(j, &m, b);
+	if (offset == 0)
+		image_header(j, &m);
+	image_record(j, &m, b, lsn);
+	image_flush(&m);
+	end = offset + m.len;
+	/* To the end of the page: it is new then as a whole, and need not be read. */
+	image_zeros(&m, -end % PAGE < s->size - end ? -end % PAGE : s->size - end);
+	image_flush(&m);
+	SQ_FAULT("journal-before-write");
+	if (sq_io_write(s->fd, m.iov, m.n, (off_t)offset) != 0)
+		return writer_break(j, "write to");
+	SQ_FAULT("journal-after-write");
+	s->end = end;
+	s->dirty = true;
+	j->written_ms = sq_clock_ms();
+	return 0;
+}
+
+/* Reads a record of the segment whose sync failed; an empty one where that is not
+ * there any more. */
+static void
+writer_read_doubtful(struct sq_journal *j, struct sq_window *w, uint64_t lsn, struct sq_bytes *data)
+{
+	struct sq_record r;
+	const unsigned char *p;
+
+	*data = (struct sq_bytes){NULL, 0};
+	if (sq_segment_next(w, j->doubt->tag, &r, &p) != SQ_NEXT_RECORD || r.lsn != lsn) {
+		SQ_ERROR("journal", "record %" PRIu64 " is lost: its sync failed", lsn);
+		return;
+	}
+	*data = (struct sq_bytes){p + SQ_RECORD_HEADER, r.len - SQ_RECORD_HEADER};
+	sq_window_skip(w, sq_record_space(r.len));
+}
+
+/* Durability interval, and the sync failed: what was told committed since the
+ * sync before is still in memory (the file's pages), and goes to a new segment. */
+static int
+writer_rescue(struct sq_journal *j)
+{
+	struct sq_segment *from = j->doubt, *to = j->active;
+	struct sq_window w = {.fd = from->fd, .size = from->size};
+	int rc = 0;
+
+	sq_window_seek(
+	    &w, sq_segment_find(from->fd, from->size, from->tag, from->first, to->first));
+	for (uint64_t lsn = to->first; lsn <= j->written && rc == 0; lsn++) {
+		struct sq_journal_entry entry;
+		struct batch b;
+
+		sq_list_init(&b.entries);
+		sq_list_init(&entry.node);
+		writer_read_doubtful(j, &w, lsn, &entry.data);
+		b.len = SQ_RECORD_HEADER + entry.data.len;
+		if (entry.data.len > 0)
+			sq_list_push_back(&b.entries, &entry.node);
+		rc = writer_write(j, &b, lsn);
+	}
+	sq_window_fini(&w);
+	if (rc == 0)
+		rc = writer_sync(j);
+	if (rc != 0)
+		return rc;
+	pthread_mutex_lock(&j->lock);
+	to->last = j->written;
+	to->bytes = to->end;
+	from->last = to->first - 1;
+	if (sq_segment_is_empty(from)) {
+		sq_list_remove(&from->node);
+		j->chain_len--;
+		sq_list_push_back(&j->dead, &from->node);
+	}
+	pthread_mutex_unlock(&j->lock);
+	j->doubt = NULL;
+	j->synced = j->written;
+	return 0;
+}
+
+/* Goes to the next segment. */
+static int
+writer_switch(struct sq_journal *j, uint64_t need)
+{
+	uint64_t first = j->written + 1;
+
+	if (j->active != NULL) {
+		if (j->cfg.durability == SQ_DURABILITY_INTERVAL && j->active->dirty) {
+			if (writer_sync(j) != 0)
+				return SQ_EIO;
+			j->synced = j->written;
+		}
+		writer_leave(j);
+	}
+	need += SQ_SEGMENT_HEADER + SQ_RECORD_HEADER;
+	if (j->doubt != NULL) {
+		need += j->doubt->end;
+		first = j->doubt->first > j->synced ? j->doubt->first : j->synced + 1;
+	}
+	need = (need + PAGE - 1) / PAGE * PAGE;
+	j->active = writer_take(j, need, first);
+	if (j->active == NULL)
+		return SQ_EAGAIN;
+	return j->doubt != NULL ? writer_rescue(j) : 0;
+}
+
+/* One try at a commit. */
+static int
+writer_commit(struct sq_journal *j, const struct batch *b)
+{
+	uint64_t space = sq_record_space(b->len), lsn = j->written + 1;
+	/* Room for a seal is kept free. */
+	uint64_t room = space + (sq_list_empty(&b->entries) ? 0 : SQ_RECORD_HEADER);
+	int rc;
+
+	if (j->active == NULL || (j->active->end != 0 && j->active->end + room > j->active->size)) {
+		rc = writer_switch(j, space);
+		if (rc != 0)
+			return rc;
+	}
+	rc = writer_write(j, b, lsn);
+	if (rc == 0 && j->cfg.durability == SQ_DURABILITY_ALWAYS)
+		rc = writer_sync(j);
+	if (rc != 0)
+		return rc;
+	SQ_FAULT("journal-after-sync");
+	pthread_mutex_lock(&j->lock);
+	j->written = j->active->last = lsn;
+	j->active->bytes = j->active->end;
+	sq_journal_reap(j);
+	pthread_mutex_unlock(&j->lock);
+	if (!j->active->dirty)
+		j->synced = lsn;
+	j->sealed = sq_list_empty(&b->entries);
+	return 0;
+}
+
+static void
+writer_deadline(struct timespec *ts, uint64_t at_ms)
+{
+	ts->tv_sec = (time_t)(at_ms / 1000);
+	ts->tv_nsec = (long)(at_ms % 1000) * 1000000;
+}
+
+/* Waits until something may have changed; false when the journal closes. */
+static bool
+writer_stall(struct sq_journal *j)
+{
+	struct timespec ts;
+	bool closing;
+
+	if (!j->stalled) {
+		j->stalled = true;
+		SQ_ERROR("journal", "stalled: %s", j->why);
+		j->cfg.stalled(j->cfg.owner, j->why);
+	}
+	writer_deadline(&ts, sq_clock_ms() + SQ_JOURNAL_RETRY_MS);
+	pthread_mutex_lock(&j->lock);
+	j->wanting = true;
+	if (!j->closing)
+		pthread_cond_timedwait(&j->work, &j->lock, &ts);
+	j->wanting = false;
+	closing = j->closing;
+	pthread_mutex_unlock(&j->lock);
+	return !closing;
+}
+
+/* Commits, however long it takes; false: the journal closes without it. */
+static bool
+writer_place(struct sq_journal *j, const struct batch *b)
+{
+	unsigned failures = 0;
+	int rc;
+
+	while ((rc = writer_commit(j, b)) != 0) {
+		/* After the first failure another segment is tried at once. */
+		if (rc == SQ_EIO && ++failures == 1)
+			continue;
+		if (!writer_stall(j))
+			return false;
+	}
+	if (j->stalled) {
+		j->stalled = false;
+		SQ_INFO("journal", "goes on");
+		j->cfg.stalled(j->cfg.owner, NULL);
+	}
+	return true;
+}
+
+/* An empty record: proves, when it is found, that the one before it was durable.
+ * Nobody waits for it, so a failure only ends the segment. */
+static void
+writer_seal(struct sq_journal *j)
+{
+	struct batch b = {.len = SQ_RECORD_HEADER};
+
+	sq_list_init(&b.entries);
+	j->sealed = true;
+	if (j->active != NULL && j->active->end + SQ_RECORD_HEADER <= j->active->size &&
+	    writer_commit(j, &b) != 0)
+		SQ_DEBUG("journal", "not sealed");
+}
+
+/* The sync of durability interval. */
+static void
+writer_flush(struct sq_journal *j)
+{
+	struct batch b = {.len = SQ_RECORD_HEADER};
+
+	sq_list_init(&b.entries);
+	if (j->active == NULL || !j->active->dirty)
+		return;
+	if (writer_sync(j) == 0)
+		j->synced = j->written;
+	else
+		(void)writer_place(j, &b); /* what is in doubt goes with it */
+}
+
+static bool
+writer_flush_is_due(const struct sq_journal *j)
+{
+	return j->cfg.durability == SQ_DURABILITY_INTERVAL && j->active != NULL && j->active->dirty;
+}
+
+/* When there is something to do without entries; 0: never. */
+static uint64_t
+writer_due_ms(const struct sq_journal *j)
+{
+	if (writer_flush_is_due(j))
+		return j->synced_ms + j->cfg.interval_ms;
+	if (!j->sealed && j->active != NULL && j->cfg.durability != SQ_DURABILITY_NONE)
+		return j->written_ms + SQ_JOURNAL_SEAL_MS;
+	return 0;
+}
+
+static void
+writer_do_due(struct sq_journal *j)
+{
+	uint64_t due_ms = writer_due_ms(j);
+
+	if (due_ms == 0 || sq_clock_ms() < due_ms)
+		return;
+	if (writer_flush_is_due(j))
+		writer_flush(j);
+	else
+		writer_seal(j);
+}
+
+/* The next record's entries, in order; waits for some until something else is
+ * due.  False: the journal closes and all is written. */
+static bool
+writer_collect(struct sq_journal *j, struct batch *b)
+{
+	uint64_t due_ms = writer_due_ms(j);
+	struct timespec ts;
+	bool go_on;
+
+	b->len = SQ_RECORD_HEADER;
+	writer_deadline(&ts, due_ms);
+	pthread_mutex_lock(&j->lock);
+	while (sq_list_empty(&j->pending) && !j->closing) {
+		j->idle = true;
+		if (due_ms == 0)
+			pthread_cond_wait(&j->work, &j->lock);
+		else if (pthread_cond_timedwait(&j->work, &j->lock, &ts) != 0)
+			break;
+	}
+	j->idle = false;
+	go_on = !sq_list_empty(&j->pending) || !j->closing;
+	while (!sq_list_empty(&j->pending)) {
+		struct sq_journal_entry *e = SQ_LIST_FIRST(
+		    &j->pending, struct sq_journal_entry, node);
+
+		if (!sq_list_empty(&b->entries) && b->len + e->data.len > SQ_JOURNAL_RECORD_MAX)
+			break;
+		sq_list_remove(&e->node);
+		sq_list_push_back(&b->entries, &e->node);
+		b->len += e->data.len;
+	}
+	pthread_mutex_unlock(&j->lock);
+	return go_on;
+}
+
+/* What durability interval and none have left open, and the last seal. */
+static void
+writer_finish(struct sq_journal *j)
+{
+	bool synced = true;
+
+	if (j->stalled)
+		return;
+	SQ_LIST_FOR_EACH(s, &j->chain, struct sq_segment, node) {
+		if (!s->dirty || s->broken)
+			continue;
+		if (sq_io.fdatasync(s->fd) != 0) {
+			SQ_ERROR("journal", "sync of %s/%s: %s", j->cfg.dir,
+			    sq_segment_name(s->no).text, strerror(errno));
+			synced = false;
+			s->broken = true;
+		}
+		s->dirty = false;
+	}
+	if (!synced || j->doubt != NULL)
+		return;
+	j->synced = j->written;
+	if (!j->sealed) {
+		writer_seal(j);
+		if (j->active != NULL && j->active->dirty)
+			(void)writer_sync(j);
+	}
+}
+
+void *
+sq_journal_writer(void *arg)
+{
+	struct sq_journal *j = arg;
+	struct batch b;
+
+	sq_list_init(&b.entries);
+	while (writer_collect(j, &b)) {
+		if (!sq_list_empty(&b.entries)) {
+			if (!writer_place(j, &b))
+				break;
+			atomic_store_explicit(&j->last, j->written, memory_order_release);
+			j->cfg.committed(j->cfg.owner, j->written, &b.entries);
+			sq_list_init(&b.entries);
+		}
+		writer_do_due(j);
+	}
+	SQ_LIST_FOR_EACH_SAFE(e, &b.entries, struct sq_journal_entry, node)
+		sq_list_remove(&e->node);
+	writer_finish(j);
+	return NULL;
+}

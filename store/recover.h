@@ -1,0 +1,48 @@
+/* Reads a journal's directory: which segments hold it, in which order, and
+ * whether every record is what was written.  Changes nothing.  Private to store/.
+ *
+ * The rules are in docs/store.md, "Recovery". */
+#ifndef SQ_STORE_RECOVER_H
+#define SQ_STORE_RECOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+#include "core/list.h"
+#include "store/journal.h"
+
+struct sq_recover_cfg {
+	const char *dir;
+	int dirfd;
+	bool writable; /* open the files for writing */
+	bool any_id;   /* take the id from the segments */
+	uint64_t id;
+	uint64_t from;
+	bool go_on;                   /* after a fault, to find them all */
+	sq_journal_replay_fn *replay; /* may be NULL */
+	void *owner;
+	void (*line)(void *arg, const char *text); /* each fault and, if go_on, each segment */
+	void *arg;
+};
+
+struct sq_recovered {
+	struct sq_list chain;    /* struct sq_segment, oldest first; those in use */
+	struct sq_list rest;     /* all others */
+	struct sq_segment *tail; /* of the chain: may be written on; NULL: none may */
+	uint64_t id;
+	uint64_t last;      /* lsn, of the journal */
+	uint64_t last_data; /* the last that was replayed, else 'from' */
+	uint64_t proven;    /* up to this lsn all is known to be durable */
+	uint64_t next_no;   /* of a new segment */
+	bool sealed;        /* the last record is a seal */
+	unsigned faults;
+};
+
+/* 0, SQ_EINVAL after a fault, SQ_EIO, or what 'replay' returned.  The lists are
+ * the caller's in each case. */
+int sq_recover(const struct sq_recover_cfg *, struct sq_recovered *) SQ_MUST_CHECK;
+void sq_recovered_fini(struct sq_recovered *);
+
+#endif
