@@ -35,6 +35,23 @@
 	    "Messages not queued or taken out of a queue.") \
 	X(DROPPED_ATTEMPTS, "sqmqos_messages_dropped_total", "reason=\"attempts\"", SQ_COUNTER, \
 	    "Messages not queued or taken out of a queue.") \
+	X(DELAYED, "sqmqos_delayed_messages", NULL, SQ_GAUGE, "Messages whose time has not come.") \
+	X(DUPLICATES, "sqmqos_messages_duplicate_total", NULL, SQ_COUNTER, \
+	    "QoS 3 messages whose key was stored before.") \
+	X(DEAD_LETTERS, "sqmqos_dead_letters_total", NULL, SQ_COUNTER, "Dead letters made.") \
+	X(RECEIPTS, "sqmqos_receipts_total", NULL, SQ_COUNTER, "Receipts published.") \
+	X(STORE_COMMITS, "sqmqos_store_commits_total", NULL, SQ_COUNTER, \
+	    "Records committed to the journal.") \
+	X(STORE_CHECKPOINTS, "sqmqos_store_checkpoints_total", NULL, SQ_COUNTER, \
+	    "Chunks of the journal written into the tables.") \
+	X(STORE_JOURNAL_BYTES, "sqmqos_store_journal_bytes", NULL, SQ_GAUGE, \
+	    "Bytes of the journal that are needed.") \
+	X(STORE_TABLE_BYTES, "sqmqos_store_table_bytes", NULL, SQ_GAUGE, \
+	    "Bytes of the tables in use.") \
+	X(STORE_STALLED, "sqmqos_store_stalled", NULL, SQ_GAUGE, \
+	    "1 while the store takes nothing more.") \
+	X(STORE_DAMAGED, "sqmqos_store_damaged_total", NULL, SQ_COUNTER, \
+	    "Stored messages that did not verify, and were not served.") \
 	X(WILLS, "sqmqos_wills_published_total", NULL, SQ_COUNTER, "Will messages published.") \
 	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, \
 	    "Sessions taken over by another connection of their client.") \

@@ -119,9 +119,9 @@ struct sq_txn {
 	/* The engine's. */
 	struct sq_task task;
 	struct sq_journal_entry entry;
-	struct sq_buf log;  /* what is to be durable */
-	struct sq_list ops; /* what follows the commit in memory */
-	const unsigned char *last_image; /* the last message in 'log' */
+	struct sq_buf log;   /* what is to be durable */
+	struct sq_buf ops;   /* what follows the commit in memory */
+	size_t last_message; /* where the last message stands in it */
 };
 
 struct sq_engine_cfg {

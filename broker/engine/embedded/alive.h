@@ -1,0 +1,142 @@
+/* What is durable and not in the tables yet: the live part of the journal.
+ *
+ * Each committed record is applied here, at a start those of the replay.  Items and
+ * records that are gone or overwritten before a checkpoint never reach the tables.
+ * A checkpoint takes a chunk of it, writes it, and gives it back.
+ *
+ * A chunk has an lsn: with it in the tables, a replay need not begin before the next
+ * record.  No item of a later record is in the chunk, for a replay would put it a
+ * second time; settlements and records may be, for they do no harm twice.
+ *
+ * One lock guards it all. */
+#ifndef SQ_BROKER_ENGINE_EMBEDDED_ALIVE_H
+#define SQ_BROKER_ENGINE_EMBEDDED_ALIVE_H
+
+#include "broker/engine/embedded/oplog.h"
+#include "broker/engine/embedded/table.h"
+#include "broker/engine/queue.h"
+#include "core/htab.h"
+
+struct sq_alive;
+
+/* A queue as the store knows it. */
+struct sq_kept_queue {
+	struct sq_hnode by_id;
+	uint64_t id;
+	char *name; /* NULL: only its id is known yet */
+	bool deleted;
+	bool news;      /* a checkpoint shall look at it */
+	bool forgotten; /* deleted in the tables, too: it goes with its last item */
+	size_t n_items; /* struct sq_alive_item */
+
+	/* The checkpoint's. */
+	uint64_t n, bytes; /* in the tables */
+	uint64_t n_before, bytes_before;
+	bool listed; /* there */
+	bool touched;
+
+	/* Of a start. */
+	struct sq_hnode by_name;
+	bool opened;
+	struct sq_ring restored; /* items of the journal */
+	uint64_t *skip;          /* seqs in the tables that are settled */
+	size_t n_skip, cap_skip;
+	uint64_t skip_bytes;
+};
+
+/* An item whose put is in the journal only. */
+struct sq_alive_item {
+	struct sq_hnode by_seq;
+	struct sq_list node;
+	struct sq_kept_queue *queue;
+	struct sq_item item; /* references of its own */
+	uint64_t expires_ms; /* wall-clock */
+	bool writing, settled;
+};
+
+/* What is to happen to an item in the tables. */
+struct sq_alive_change {
+	struct sq_list node;
+	uint64_t lsn, queue, seq;
+	uint16_t attempts; /* 0: it is settled */
+};
+
+/* The last value of a record, or that it is deleted. */
+struct sq_alive_record {
+	struct sq_hnode by_key;
+	struct sq_list node;
+	uint64_t lsn;
+	struct sq_record_key key;
+	bool deleted;
+	size_t len;
+	unsigned char value[];
+};
+
+/* A queue that is new, or was deleted. */
+struct sq_chunk_queue {
+	struct sq_kept_queue *queue;
+	bool deleted;
+};
+
+struct sq_chunk {
+	uint64_t lsn;
+	size_t n_items;
+	struct sq_alive_item **items; /* by queue and seq */
+	struct sq_list changes;       /* struct sq_alive_change */
+	struct sq_list records;       /* struct sq_alive_record */
+	struct sq_chunk_queue *queues;
+	size_t n_queues;
+};
+
+/* 'table' is asked at a start what an operation means that is not about an item
+ * of the journal. */
+struct sq_alive *sq_alive_new(struct sq_table *table);
+void sq_alive_free(struct sq_alive **);
+
+/* --- commits: of one thread --- */
+
+/* Record 'lsn' is durable and will be applied. */
+void sq_alive_begin(struct sq_alive *, uint64_t lsn);
+/* Takes no references of the caller's. */
+void
+sq_alive_put(struct sq_alive *, uint64_t queue, const struct sq_item *item, uint64_t expires_ms);
+void sq_alive_settle(struct sq_alive *, uint64_t queue, uint64_t seq);
+void sq_alive_attempts(struct sq_alive *, uint64_t queue, uint64_t seq, uint16_t attempts);
+void sq_alive_record(struct sq_alive *, const struct sq_record_key *, struct sq_bytes value);
+void sq_alive_queue_open(struct sq_alive *, uint64_t queue, struct sq_bytes name);
+void sq_alive_queue_delete(struct sq_alive *, uint64_t queue);
+void sq_alive_end(struct sq_alive *);
+
+/* --- start --- */
+
+/* Takes in what the tables know of queues; before the replay. */
+int sq_alive_load(struct sq_alive *) SQ_MUST_CHECK;
+/* Applies a record of the journal; SQ_EINVAL: it is malformed. */
+int sq_alive_replay(struct sq_alive *, uint64_t lsn, struct sq_bytes data) SQ_MUST_CHECK;
+/* Sorts what waits for its queues; after the replay. */
+void sq_alive_replayed(struct sq_alive *);
+/* A queue of that name that was not opened yet; NULL: none. */
+struct sq_kept_queue *sq_alive_open(struct sq_alive *, const char *name);
+/* Calls 'fn' for the queues that nobody has opened. */
+void sq_alive_unopened(struct sq_alive *, void (*fn)(void *arg, struct sq_kept_queue *), void *arg);
+/* The largest id of a queue. */
+uint64_t sq_alive_last_queue(struct sq_alive *);
+/* All records of a kind, those of the tables included, by ascending id and sub. */
+int sq_alive_records(struct sq_alive *, uint8_t kind,
+    void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value),
+    void *arg) SQ_MUST_CHECK;
+
+/* --- checkpoints: of one thread --- */
+
+/* Bytes of images that are in the journal only, and what else waits. */
+uint64_t sq_alive_bytes(struct sq_alive *, size_t *n_changes);
+/* Takes items of about 'max_bytes', and about 'max_n' of all else. */
+void sq_alive_take(struct sq_alive *, uint64_t max_bytes, size_t max_n, struct sq_chunk *);
+/* The chunk is in the tables, or was not written; it is empty afterwards. */
+void sq_alive_give_back(struct sq_alive *, struct sq_chunk *, bool written);
+/* The queue of an id, NULL where it is deleted or unknown. */
+struct sq_kept_queue *sq_alive_queue(struct sq_alive *, uint64_t id);
+/* Its name, "" where that is not known yet. */
+const char *sq_alive_name(struct sq_alive *, const struct sq_kept_queue *);
+
+#endif

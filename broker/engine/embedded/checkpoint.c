@@ -1,0 +1,341 @@
+/* Writes what is still alive of the journal into the tables, so that segments
+ * become free; on a thread of its own, in chunks, no faster than is needed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "broker/engine/embedded/embedded.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "core/thread.h"
+
+enum {
+	CHUNK_BYTES = 8 << 20,
+	CHUNK_OPS = 65536,       /* changes and records of a chunk */
+	SWEEP_ITEMS = 4096,      /* of deleted queues, per chunk */
+	BEGIN_PART = 4,          /* it begins above this part of the journal */
+	BEGIN_CHANGES = 1 << 18, /* or with so many settlements for the tables */
+	POLL_MS = 100,
+	RETRY_MS = 500,
+	RATE_FIRST = 32 << 20,
+};
+
+struct sq_checkpoint {
+	struct sq_embedded *engine;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop;
+	bool tight; /* the last chunk did not fit: settlements first */
+	atomic_uint_fast64_t rate;
+	struct sq_kept_queue **touched; /* queues whose counts change in this chunk */
+	size_t n_touched, cap_touched;
+};
+
+/* The queue's counts will change: notes what they were. */
+static void
+checkpoint_touch(struct sq_checkpoint *c, struct sq_kept_queue *q)
+{
+	if (q->touched)
+		return;
+	q->touched = true;
+	q->n_before = q->n;
+	q->bytes_before = q->bytes;
+	if (c->n_touched == c->cap_touched) {
+		c->cap_touched = c->cap_touched > 0 ? c->cap_touched * 2 : 64;
+		c->touched = sq_xrealloc(c->touched, c->cap_touched * sizeof(*c->touched));
+	}
+	c->touched[c->n_touched++] = q;
+}
+
+static void
+checkpoint_untouch(struct sq_checkpoint *c, bool written)
+{
+	for (size_t i = 0; i < c->n_touched; i++) {
+		struct sq_kept_queue *q = c->touched[i];
+
+		q->touched = false;
+		q->listed |= written;
+		if (!written) {
+			q->n = q->n_before;
+			q->bytes = q->bytes_before;
+		}
+	}
+	c->n_touched = 0;
+}
+
+static int
+write_items(struct sq_checkpoint *c, const struct sq_chunk *chunk)
+{
+	struct sq_table *t = c->engine->table;
+	int err = SQ_OK;
+
+	for (size_t i = 0; i < chunk->n_items && err == SQ_OK; i++) {
+		const struct sq_alive_item *ai = chunk->items[i];
+		const struct sq_item *item = &ai->item;
+		struct sq_table_item row = {
+		    .queue = ai->queue->id,
+		    .seq = item->seq,
+		    .origin = item->origin,
+		    .expires_ms = ai->expires_ms,
+		    .qos = item->qos,
+		    .retain = item->retain,
+		    .assured = item->assured,
+		    .attempts = item->attempts,
+		    .image = {item->msg.image, sq_image_size(item->msg.image)},
+		};
+
+		if (item->subs != NULL)
+			row.subs = (struct sq_bytes){item->subs->bytes, item->subs->size};
+		checkpoint_touch(c, ai->queue);
+		ai->queue->n++;
+		ai->queue->bytes += row.image.len;
+		err = sq_table_put_item(t, &row);
+	}
+	return err;
+}
+
+static int
+write_change(struct sq_checkpoint *c, const struct sq_alive_change *ch)
+{
+	struct sq_table *t = c->engine->table;
+	struct sq_kept_queue *q = sq_alive_queue(c->engine->alive, ch->queue);
+	uint64_t bytes;
+	int err;
+
+	if (q == NULL) /* it goes with its queue */
+		return SQ_OK;
+	if (ch->attempts > 0)
+		return sq_table_set_attempts(t, ch->queue, ch->seq, ch->attempts);
+	err = sq_table_delete_item(t, ch->queue, ch->seq, &bytes);
+	if (err == SQ_OK && bytes > 0) {
+		checkpoint_touch(c, q);
+		q->n--;
+		q->bytes -= bytes;
+	}
+	return err;
+}
+
+static int
+write_rest(struct sq_checkpoint *c, const struct sq_chunk *chunk)
+{
+	struct sq_table *t = c->engine->table;
+	int err = SQ_OK;
+
+	SQ_LIST_FOR_EACH(ch, &chunk->changes, struct sq_alive_change, node) {
+		err = write_change(c, ch);
+		if (err != SQ_OK)
+			return err;
+	}
+	SQ_LIST_FOR_EACH(r, &chunk->records, struct sq_alive_record, node) {
+		struct sq_bytes value = {r->deleted ? NULL : r->value, r->len};
+
+		err = sq_table_put_record(t, &r->key, value);
+		if (err != SQ_OK)
+			return err;
+	}
+	return err;
+}
+
+static int
+write_queues(struct sq_checkpoint *c, const struct sq_chunk *chunk)
+{
+	struct sq_table *t = c->engine->table;
+	int err = SQ_OK;
+
+	for (size_t i = 0; i < chunk->n_queues && err == SQ_OK; i++) {
+		struct sq_kept_queue *q = chunk->queues[i].queue;
+
+		if (!chunk->queues[i].deleted)
+			checkpoint_touch(c, q);
+		else if (q->listed)
+			err = sq_table_delete_queue(t, q->id);
+	}
+	for (size_t i = 0; i < c->n_touched && err == SQ_OK; i++) {
+		struct sq_kept_queue *q = c->touched[i];
+		struct sq_table_queue row = {
+		    q->id, q->n, q->bytes, sq_alive_name(c->engine->alive, q)};
+
+		err = sq_table_put_queue(t, &row);
+	}
+	return err;
+}
+
+static int
+checkpoint_write(struct sq_checkpoint *c, const struct sq_chunk *chunk)
+{
+	struct sq_table *t = c->engine->table;
+	int err = sq_table_begin(t);
+
+	if (err != SQ_OK)
+		return err;
+	err = write_rest(c, chunk);
+	if (err == SQ_OK)
+		err = write_items(c, chunk);
+	if (err == SQ_OK)
+		err = write_queues(c, chunk);
+	if (err == SQ_OK && (err = sq_table_sweep(t, SWEEP_ITEMS)) > 0)
+		err = SQ_OK;
+	if (err == SQ_OK)
+		return sq_table_commit(t, chunk->lsn);
+	sq_table_abort(t);
+	return err;
+}
+
+static void
+checkpoint_failed(struct sq_checkpoint *c, int err)
+{
+	char text[256];
+
+	c->tight = err == SQ_ENOMEM && !c->tight;
+	snprintf(text, sizeof text, "tables: %s", sq_table_error(c->engine->table));
+	sq_embedded_trouble(
+	    c->engine, err == SQ_EINVAL ? SQ_TROUBLE_DAMAGE : SQ_TROUBLE_TABLES, text);
+}
+
+/* Writes one chunk; false when that failed. */
+static bool
+checkpoint_chunk(struct sq_checkpoint *c)
+{
+	struct sq_embedded *e = c->engine;
+	struct sq_chunk chunk;
+	int err;
+
+	sq_alive_take(e->alive, c->tight ? 0 : CHUNK_BYTES, CHUNK_OPS, &chunk);
+	err = checkpoint_write(c, &chunk);
+	checkpoint_untouch(c, err == SQ_OK);
+	if (err == SQ_OK) {
+		atomic_store_explicit(
+		    &e->store.clean, sq_seq(chunk.lsn + 1, 0), memory_order_release);
+		sq_journal_release(e->journal, chunk.lsn);
+	}
+	sq_alive_give_back(e->alive, &chunk, err == SQ_OK);
+	if (err != SQ_OK) {
+		checkpoint_failed(c, err);
+		return false;
+	}
+	if (!c->tight)
+		sq_embedded_trouble(e, SQ_TROUBLE_TABLES, NULL);
+	c->tight = false;
+	sq_metric_add(&e->metrics, SQ_M_STORE_CHECKPOINTS, 1);
+	sq_metric_set(&e->metrics, SQ_M_STORE_TABLE_BYTES, (int64_t)sq_table_used(e->table));
+	sq_embedded_page_out(e);
+	return true;
+}
+
+static bool
+checkpoint_due(struct sq_checkpoint *c)
+{
+	uint64_t max, used = sq_journal_used(c->engine->journal, &max);
+	size_t n_changes;
+
+	sq_metric_set(&c->engine->metrics, SQ_M_STORE_JOURNAL_BYTES, (int64_t)used);
+	(void)sq_alive_bytes(c->engine->alive, &n_changes);
+	return used > max / BEGIN_PART || n_changes > BEGIN_CHANGES || c->tight;
+}
+
+/* Whether the journal is so full that there is no time to rest. */
+static bool
+checkpoint_hurries(const struct sq_checkpoint *c)
+{
+	uint64_t max, used = sq_journal_used(c->engine->journal, &max);
+
+	return used > max / 2;
+}
+
+/* Waits 'ms'; false: stop.  Under the lock. */
+static bool
+checkpoint_wait(struct sq_checkpoint *c, uint64_t ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(ms / 1000);
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	if (!c->stop)
+		pthread_cond_timedwait(&c->wake, &c->lock, &until);
+	return !c->stop;
+}
+
+/* One chunk, and as long a rest if there is time. */
+static uint64_t
+checkpoint_turn(struct sq_checkpoint *c)
+{
+	uint64_t max, before = sq_journal_used(c->engine->journal, &max);
+	uint64_t begin = sq_clock_ms(), took, after, freed, rate;
+
+	if (!checkpoint_chunk(c))
+		return RETRY_MS;
+	took = sq_clock_ms() - begin;
+	after = sq_journal_used(c->engine->journal, &max);
+	freed = before > after ? before - after : CHUNK_BYTES;
+	rate = atomic_load(&c->rate);
+	atomic_store(&c->rate, (rate * 7 + freed * 1000 / (took + 1)) / 8);
+	return checkpoint_hurries(c) ? 0 : took;
+}
+
+static void *
+checkpoint_main(void *arg)
+{
+	struct sq_checkpoint *c = arg;
+	uint64_t wait_ms = POLL_MS;
+
+	pthread_mutex_lock(&c->lock);
+	for (;;) {
+		if (wait_ms > 0 && !checkpoint_wait(c, wait_ms))
+			break;
+		if (c->stop)
+			break;
+		pthread_mutex_unlock(&c->lock);
+		wait_ms = checkpoint_due(c) ? checkpoint_turn(c) : POLL_MS;
+		pthread_mutex_lock(&c->lock);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+struct sq_checkpoint *
+sq_checkpoint_start(struct sq_embedded *e)
+{
+	struct sq_checkpoint *c = sq_xcalloc(1, sizeof *c);
+	pthread_condattr_t attr;
+
+	c->engine = e;
+	atomic_init(&c->rate, RATE_FIRST);
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	sq_thread_start(&c->thread, checkpoint_main, c);
+	return c;
+}
+
+void
+sq_checkpoint_stop(struct sq_checkpoint **cp)
+{
+	struct sq_checkpoint *c = *cp;
+
+	*cp = NULL;
+	if (c == NULL)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+	pthread_cond_destroy(&c->wake);
+	pthread_mutex_destroy(&c->lock);
+	free(c->touched);
+	free(c);
+}
+
+uint64_t
+sq_checkpoint_rate(const struct sq_checkpoint *c)
+{
+	return atomic_load_explicit(&c->rate, memory_order_relaxed);
+}

@@ -1,0 +1,635 @@
+#include "broker/engine/embedded/embedded.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "store/dir.h"
+
+enum {
+	SEGMENTS = 8, /* of a journal */
+	SEGMENT_MIN = 1 << 20,
+	THROTTLE_PART = 2,        /* commits are slowed above this part of the journal */
+	THROTTLE_MAX_US = 50000,  /* for one commit */
+	TABLES_FULL_PERCENT = 90, /* puts are refused above */
+	SHARE_MIN = 64 << 10,
+	LOG_MAX = SQ_JOURNAL_ENTRY_MAX / 2,
+};
+
+/* What becomes of a put when it is committed. */
+struct put {
+	struct sq_queue *queue; /* a reference */
+	struct sq_item item;
+};
+
+/* Trouble. */
+
+static void
+embedded_check_full(struct sq_embedded *e)
+{
+	bool full = e->trouble[SQ_TROUBLE_JOURNAL] != NULL ||
+	    e->trouble[SQ_TROUBLE_TABLES] != NULL ||
+	    sq_table_used(e->table) > e->cfg.max_bytes / 100 * TABLES_FULL_PERCENT;
+
+	atomic_store_explicit(&e->store.full, full, memory_order_relaxed);
+	sq_metric_set(&e->metrics, SQ_M_STORE_STALLED, full);
+}
+
+void
+sq_embedded_trouble(struct sq_embedded *e, enum sq_trouble which, const char *why)
+{
+	char *old;
+
+	pthread_mutex_lock(&e->trouble_lock);
+	old = e->trouble[which];
+	if (why != NULL && old == NULL)
+		SQ_ERROR("store", "%s", why);
+	else if (why == NULL && old != NULL)
+		SQ_INFO("store", "goes on; it was: %s", old);
+	e->trouble[which] = why != NULL ? sq_xstrdup(why) : NULL;
+	free(old);
+	embedded_check_full(e);
+	pthread_mutex_unlock(&e->trouble_lock);
+}
+
+static bool
+embedded_healthy(struct sq_engine *engine, struct sq_buf *why)
+{
+	struct sq_embedded *e = sq_embedded_of(engine);
+	bool healthy = true;
+
+	pthread_mutex_lock(&e->trouble_lock);
+	for (size_t i = 0; i < SQ_TROUBLES; i++) {
+		if (e->trouble[i] == NULL)
+			continue;
+		sq_buf_printf(why, "store: %s\n", e->trouble[i]);
+		healthy = false;
+	}
+	pthread_mutex_unlock(&e->trouble_lock);
+	return healthy;
+}
+
+/* Items. */
+
+uint64_t
+sq_embedded_wall(const struct sq_embedded *e, uint64_t expires_ms)
+{
+	return expires_ms != 0 ? expires_ms + (uint64_t)e->wall_ms : 0;
+}
+
+uint64_t
+sq_embedded_mono(const struct sq_embedded *e, uint64_t wall_ms)
+{
+	int64_t ms = (int64_t)wall_ms - e->wall_ms;
+
+	if (wall_ms == 0)
+		return 0;
+	return ms > 0 ? (uint64_t)ms : 1; /* long ago */
+}
+
+struct sq_item
+sq_embedded_item(const struct sq_embedded *e, const struct sq_table_item *stored)
+{
+	struct sq_item item = {
+	    .origin = stored->origin,
+	    .seq = stored->seq,
+	    .expires_ms = sq_embedded_mono(e, stored->expires_ms),
+	    .qos = stored->qos,
+	    .retain = stored->retain,
+	    .assured = stored->assured,
+	    .stored = true,
+	    .attempts = stored->attempts,
+	};
+
+	item.msg.block = sq_block_copy(stored->image.p, stored->image.len);
+	item.msg.image = item.msg.block->bytes;
+	if (stored->subs.len > 0)
+		item.subs = sq_block_copy(stored->subs.p, stored->subs.len);
+	return item;
+}
+
+/* Commits. */
+
+static void
+committed_other(struct sq_alive *a, const struct sq_op_view *op)
+{
+	switch (op->kind) {
+	case SQ_OP_SETTLE:
+		sq_alive_settle(a, op->queue, op->seq);
+		break;
+	case SQ_OP_ATTEMPTS:
+		sq_alive_attempts(a, op->queue, op->seq, op->attempts);
+		break;
+	case SQ_OP_RECORD:
+		sq_alive_record(a, &op->key, op->value);
+		break;
+	case SQ_OP_QUEUE_OPEN:
+		sq_alive_queue_open(a, op->queue, op->value);
+		break;
+	case SQ_OP_QUEUE_DELETE:
+		sq_alive_queue_delete(a, op->queue);
+		break;
+	case SQ_OP_PUT:
+	case SQ_OP_MESSAGE:
+		break;
+	}
+}
+
+static void
+committed_txn(struct sq_embedded *e, struct sq_txn *txn, uint64_t lsn, uint32_t *puts)
+{
+	struct put *put = (struct put *)(void *)sq_buf_data(&txn->ops);
+	struct sq_oplog_reader r;
+	const struct sq_op_view *op;
+
+	sq_oplog_read(&r, txn->entry.data);
+	while ((op = sq_oplog_next(&r)) != NULL) {
+		if (op->kind != SQ_OP_PUT) {
+			committed_other(e->alive, op);
+			continue;
+		}
+		put->item.seq = sq_seq(lsn, (*puts)++);
+		put->item.stored = true;
+		sq_alive_put(e->alive, op->queue, &put->item, op->put.expires_ms);
+		put++;
+	}
+}
+
+/* On its worker. */
+static void
+txn_run(struct sq_task *t)
+{
+	struct sq_txn *txn = SQ_CONTAINER_OF(t, struct sq_txn, task);
+
+	sq_buf_fini(&txn->log);
+	sq_buf_fini(&txn->ops);
+	txn->done(txn, SQ_OK);
+}
+
+/* What it put is there for consumers; then whoever waits for it is told. */
+static void
+committed_show(struct sq_txn *txn)
+{
+	struct put *put = (struct put *)(void *)sq_buf_data(&txn->ops);
+	size_t n = sq_buf_len(&txn->ops) / sizeof *put;
+
+	for (size_t i = 0; i < n; i++) {
+		sq_queue_arrive(put[i].queue, &put[i].item);
+		sq_queue_unref(put[i].queue);
+	}
+	if (txn->worker != NULL)
+		sq_worker_post(txn->worker, &txn->task);
+	else
+		txn_run(&txn->task); /* the engine's own */
+}
+
+/* Slows commits to what checkpoints can free, when the journal fills up: those who
+ * publish are slower then, and nobody stalls at its end. */
+static void
+committed_throttle(struct sq_embedded *e, uint64_t bytes)
+{
+	uint64_t max, used = sq_journal_used(e->journal, &max), us;
+	struct timespec pause = {0};
+
+	if (used <= max / THROTTLE_PART)
+		return;
+	us = bytes * 1000000 / (sq_checkpoint_rate(e->checkpoint) + 1);
+	us = us * (used - max / THROTTLE_PART) / (max / THROTTLE_PART);
+	pause.tv_nsec = (long)(us < THROTTLE_MAX_US ? us : THROTTLE_MAX_US) * 1000;
+	nanosleep(&pause, NULL);
+}
+
+static void
+embedded_committed(void *owner, uint64_t lsn, struct sq_list *entries)
+{
+	struct sq_embedded *e = owner;
+	uint32_t puts = 0;
+	uint64_t bytes = 0;
+
+	sq_alive_begin(e->alive, lsn);
+	SQ_LIST_FOR_EACH(entry, entries, struct sq_journal_entry, node)
+		committed_txn(e, SQ_CONTAINER_OF(entry, struct sq_txn, entry), lsn, &puts);
+	sq_alive_end(e->alive);
+	SQ_LIST_FOR_EACH_SAFE(entry, entries, struct sq_journal_entry, node) {
+		sq_list_remove(&entry->node);
+		bytes += entry->data.len;
+		committed_show(SQ_CONTAINER_OF(entry, struct sq_txn, entry));
+	}
+	sq_metric_add(&e->metrics, SQ_M_STORE_COMMITS, 1);
+	committed_throttle(e, bytes);
+}
+
+static void
+embedded_stalled(void *owner, const char *why)
+{
+	char text[256];
+
+	if (why != NULL)
+		snprintf(text, sizeof text, "journal: %s", why);
+	sq_embedded_trouble(owner, SQ_TROUBLE_JOURNAL, why != NULL ? text : NULL);
+}
+
+static void
+own_done(struct sq_txn *txn, int err)
+{
+	(void)err;
+	free(txn);
+}
+
+#ifdef SQ_BROKEN_ACK
+/* Answers before the commit: a torture run must find that (test/torture). */
+static struct sq_txn *
+commit_unsafely(struct sq_txn *txn)
+{
+	struct sq_txn *own = sq_xmalloc(sizeof *own);
+
+	*own = *txn;
+	own->worker = NULL;
+	own->done = own_done;
+	txn->log = txn->ops = (struct sq_buf){0};
+	sq_worker_post(txn->worker, &txn->task);
+	return own;
+}
+#endif
+
+static void
+embedded_commit(struct sq_txn *txn)
+{
+	txn->task.run = txn_run;
+	if (sq_buf_len(&txn->log) == 0) {
+		sq_worker_post(txn->worker, &txn->task);
+		return;
+	}
+#ifdef SQ_BROKEN_ACK
+	txn = commit_unsafely(txn);
+#endif
+	txn->entry.data = (struct sq_bytes){sq_buf_data(&txn->log), sq_buf_len(&txn->log)};
+	sq_journal_append(sq_embedded_of(txn->engine)->journal, &txn->entry);
+}
+
+/* Building a transaction. */
+
+static int
+embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
+{
+	struct sq_embedded *e = sq_embedded_of(q->engine);
+	struct put put;
+	int err;
+
+	if (sq_buf_len(&txn->log) + sq_image_size(item->msg.image) > LOG_MAX ||
+	    sq_buf_len(&txn->ops) / sizeof put >= SQ_OPLOG_PUTS_MAX) {
+		sq_metric_add(&e->metrics, SQ_M_DROPPED_FULL, 1);
+		sq_item_fini(item);
+		return SQ_ENOMEM;
+	}
+	item->stored = false;
+	err = sq_queue_offer(q, txn, item);
+	if (err != SQ_OK)
+		return err == SQ_ECLOSED ? SQ_OK : err;
+	if (q->id == 0 || item->qos == 0) {
+		sq_queue_arrive(q, item);
+		return SQ_OK;
+	}
+	sq_oplog_message(
+	    &txn->log, &txn->last_message, item, sq_embedded_wall(e, item->expires_ms));
+	sq_oplog_put(&txn->log, q->id, item);
+	put = (struct put){sq_queue_ref(q), *item};
+	sq_buf_append(&txn->ops, &put, sizeof put);
+	return SQ_OK;
+}
+
+static bool
+embedded_pass(struct sq_txn *txn, struct sq_consumer *c, struct sq_item *item)
+{
+	(void)txn;
+	item->stored = false;
+	return sq_queue_pass(c, item);
+}
+
+static void
+settle_gone(struct sq_txn *txn, struct sq_queue *q, const struct sq_item *item)
+{
+	if (item->stored)
+		sq_oplog_settle(&txn->log, q->id, item->seq);
+	if (item->qos > 0)
+		sq_queue_settled(q, item);
+}
+
+static void
+embedded_settle(
+    struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
+{
+	switch (how) {
+	case SQ_DONE:
+		settle_gone(txn, q, item);
+		return;
+	case SQ_REJECT:
+		sq_queue_dead(q, txn, item, SQ_DEAD_REJECTED);
+		settle_gone(txn, q, item);
+		return;
+	case SQ_REQUEUE:
+		if (sq_queue_tried(q, item)) {
+			sq_queue_dead(q, txn, item, SQ_DEAD_ATTEMPTS);
+			settle_gone(txn, q, item);
+			sq_item_fini(item);
+			return;
+		}
+		if (item->stored)
+			sq_oplog_attempts(&txn->log, q->id, item->seq, item->attempts);
+		break;
+	case SQ_UNTRIED:
+		break;
+	}
+	sq_queue_back(q, item);
+}
+
+static void
+embedded_record(struct sq_txn *txn, const struct sq_record_key *key, struct sq_bytes value)
+{
+	sq_oplog_record(&txn->log, key, value);
+}
+
+static bool
+embedded_is_durable(const struct sq_txn *txn)
+{
+	return sq_buf_len(&txn->log) > 0;
+}
+
+/* Queues. */
+
+static void
+queue_restore(struct sq_embedded *e, struct sq_queue *q, struct sq_kept_queue *kept)
+{
+	struct sq_gap gap = {
+	    .to = atomic_load(&e->store.clean) - 1,
+	    .n = kept->n - kept->n_skip,
+	    .bytes = kept->bytes - kept->skip_bytes,
+	    .skip = kept->skip,
+	    .n_skip = kept->n_skip,
+	};
+
+	for (uint32_t i = 0; i < kept->restored.n; i++) {
+		struct sq_item *item = &kept->restored.v[i]; /* pushed to an empty ring */
+
+		item->expires_ms = sq_embedded_mono(e, item->expires_ms);
+	}
+	kept->skip = NULL;
+	kept->n_skip = 0;
+	sq_queue_restore(q, &gap, &kept->restored);
+}
+
+static struct sq_queue *
+embedded_queue_open(struct sq_engine *engine, struct sq_txn *txn, const struct sq_queue_cfg *cfg)
+{
+	struct sq_embedded *e = sq_embedded_of(engine);
+	struct sq_queue *q = sq_queue_new(engine, &e->store, &e->metrics, cfg);
+	struct sq_kept_queue *kept = NULL;
+
+	if (!cfg->durable)
+		return q;
+	if (!e->started)
+		kept = sq_alive_open(e->alive, cfg->name);
+	if (kept != NULL) {
+		q->id = kept->id;
+		queue_restore(e, q, kept);
+	} else {
+		q->id = atomic_fetch_add(&e->next_queue, 1);
+		sq_oplog_queue_open(&txn->log, q->id, cfg->name);
+	}
+	pthread_mutex_lock(&e->queues_lock);
+	sq_list_push_back(&e->queues, &q->paged);
+	pthread_mutex_unlock(&e->queues_lock);
+	return q;
+}
+
+static void
+embedded_queue_close(struct sq_queue *q)
+{
+	struct sq_embedded *e = sq_embedded_of(q->engine);
+
+	pthread_mutex_lock(&e->queues_lock);
+	sq_list_remove(&q->paged);
+	pthread_mutex_unlock(&e->queues_lock);
+	sq_queue_close(q);
+}
+
+static void
+embedded_queue_delete(struct sq_txn *txn, struct sq_queue *q)
+{
+	if (q->id != 0)
+		sq_oplog_queue_delete(&txn->log, q->id);
+	embedded_queue_close(q);
+}
+
+void
+sq_embedded_page_out(struct sq_embedded *e)
+{
+	uint64_t n = 1, share;
+
+	pthread_mutex_lock(&e->queues_lock);
+	SQ_LIST_FOR_EACH(q, &e->queues, struct sq_queue, paged)
+		n += sq_queue_page_out(q);
+	pthread_mutex_unlock(&e->queues_lock);
+	share = e->cfg.cache_bytes / n;
+	atomic_store_explicit(
+	    &e->store.share, share < SHARE_MIN ? SHARE_MIN : share, memory_order_relaxed);
+	pthread_mutex_lock(&e->trouble_lock);
+	embedded_check_full(e);
+	pthread_mutex_unlock(&e->trouble_lock);
+}
+
+/* Start and end. */
+
+static int
+embedded_load(struct sq_engine *engine, uint8_t kind,
+    void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg)
+{
+	return sq_alive_records(sq_embedded_of(engine)->alive, kind, fn, arg);
+}
+
+struct claim {
+	struct sq_embedded *engine;
+	struct sq_item *out;
+};
+
+static void
+claim_item(void *arg, const struct sq_table_item *stored)
+{
+	struct claim *c = arg;
+
+	*c->out = sq_embedded_item(c->engine, stored);
+}
+
+static int
+embedded_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
+{
+	struct sq_embedded *e = sq_embedded_of(q->engine);
+	struct claim c = {e, out};
+	int err;
+
+	if (sq_queue_claim(q, seq, out))
+		return SQ_OK;
+	if (sq_queue_skips(q, seq))
+		return SQ_ENOTFOUND;
+	err = sq_table_item(e->table, q->id, seq, claim_item, &c);
+	if (err == SQ_OK)
+		sq_queue_skip(q, out);
+	return err;
+}
+
+static void
+unopened_delete(void *arg, struct sq_kept_queue *kept)
+{
+	struct sq_txn *txn = arg;
+
+	sq_oplog_queue_delete(&txn->log, kept->id);
+}
+
+static void
+embedded_ready(struct sq_engine *engine)
+{
+	struct sq_embedded *e = sq_embedded_of(engine);
+	struct sq_txn *txn = sq_xcalloc(1, sizeof *txn);
+
+	txn->engine = engine;
+	txn->done = own_done;
+	sq_alive_unopened(e->alive, unopened_delete, txn);
+	e->started = true;
+	e->checkpoint = sq_checkpoint_start(e);
+	if (embedded_is_durable(txn))
+		embedded_commit(txn);
+	else
+		free(txn);
+}
+
+static int
+embedded_replay(void *owner, uint64_t lsn, struct sq_bytes data)
+{
+	struct sq_embedded *e = owner;
+
+	return sq_alive_replay(e->alive, lsn, data);
+}
+
+static int
+embedded_open_journal(struct sq_embedded *e, struct sq_buf *err)
+{
+	struct sq_table_meta meta = sq_table_meta(e->table);
+	uint64_t segment = e->cfg.journal_bytes / SEGMENTS;
+	struct sq_journal_cfg cfg = {
+	    .dir = e->cfg.dir,
+	    .id = meta.store,
+	    .segment_bytes = segment < SEGMENT_MIN ? SEGMENT_MIN : segment,
+	    .max_segments = SEGMENTS,
+	    .durability = e->cfg.durability,
+	    .interval_ms = e->cfg.interval_ms,
+	    .committed = embedded_committed,
+	    .stalled = embedded_stalled,
+	    .owner = e,
+	};
+
+	return sq_journal_open(&e->journal, &cfg, meta.lsn, embedded_replay, err);
+}
+
+/* Opens files and replays; SQ_OK, or an error with a line in 'err'. */
+static int
+embedded_start(struct sq_embedded *e, struct sq_buf *err)
+{
+	struct sq_table_meta meta;
+	int rc;
+
+	e->lock = sq_store_lock(e->cfg.dir, err);
+	if (e->lock < 0)
+		return SQ_EIO;
+	rc = sq_table_open(&e->table, e->cfg.dir, e->cfg.max_bytes, false, err);
+	if (rc != SQ_OK)
+		return rc;
+	meta = sq_table_meta(e->table);
+	e->engine.store = meta.store;
+	e->engine.boot = (uint32_t)meta.boots;
+	e->alive = sq_alive_new(e->table);
+	atomic_init(&e->store.clean, sq_seq(meta.lsn + 1, 0));
+	rc = sq_alive_load(e->alive);
+	if (rc != SQ_OK) {
+		sq_buf_printf(err, "%s: tables: %s", e->cfg.dir, sq_table_error(e->table));
+		return rc;
+	}
+	rc = embedded_open_journal(e, err);
+	if (rc != SQ_OK)
+		return rc;
+	sq_alive_replayed(e->alive);
+	atomic_init(&e->next_queue, sq_alive_last_queue(e->alive) + 1);
+	e->pager = sq_pager_start(e);
+	return SQ_OK;
+}
+
+static void
+embedded_close(struct sq_engine *engine)
+{
+	struct sq_embedded *e = sq_embedded_of(engine);
+
+	sq_journal_close(&e->journal);
+	sq_checkpoint_stop(&e->checkpoint);
+	sq_pager_stop(&e->pager);
+	sq_alive_free(&e->alive);
+	sq_table_close(&e->table);
+	sq_store_unlock(&e->lock);
+	for (size_t i = 0; i < SQ_TROUBLES; i++)
+		free(e->trouble[i]);
+	pthread_mutex_destroy(&e->trouble_lock);
+	pthread_mutex_destroy(&e->queues_lock);
+	free((void *)(uintptr_t)e->cfg.dir);
+	free(e);
+}
+
+static struct sq_engine *
+embedded_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
+{
+	struct sq_embedded *e = sq_xcalloc(1, sizeof *e);
+
+	e->engine.ops = &sq_engine_embedded;
+	e->cfg = *cfg;
+	e->cfg.dir = sq_xstrdup(cfg->dir);
+	e->metrics = *cfg->metrics;
+	e->lock = -1;
+	e->wall_ms = (int64_t)(sq_clock_wall_ms() - sq_clock_ms());
+	pthread_mutex_init(&e->queues_lock, NULL);
+	pthread_mutex_init(&e->trouble_lock, NULL);
+	sq_list_init(&e->queues);
+	e->store.page = sq_pager_want;
+	atomic_init(&e->store.share, cfg->cache_bytes);
+	if (embedded_start(e, err) == SQ_OK)
+		return &e->engine;
+	embedded_close(&e->engine);
+	return NULL;
+}
+
+const struct sq_engine_ops sq_engine_embedded = {
+    .name = "embedded",
+    .durable = true,
+    .open = embedded_open,
+    .close = embedded_close,
+    .healthy = embedded_healthy,
+    .load = embedded_load,
+    .claim = embedded_claim,
+    .ready = embedded_ready,
+    .queue_open = embedded_queue_open,
+    .queue_delete = embedded_queue_delete,
+    .queue_close = embedded_queue_close,
+    .queue_full = sq_queue_full,
+    .queue_busy = sq_queue_busy,
+    .queue_depth = sq_queue_depth,
+    .put = embedded_put,
+    .pass = embedded_pass,
+    .settle = embedded_settle,
+    .record = embedded_record,
+    .is_durable = embedded_is_durable,
+    .commit = embedded_commit,
+    .consume = sq_queue_consume,
+    .demand = sq_queue_demand,
+    .cancel = sq_queue_cancel,
+};

@@ -1,0 +1,77 @@
+/* The embedded engine's parts; broker/engine/engine.h is what others see.
+ *
+ *   commit() --> journal --committed()--> alive --checkpoint--> tables
+ *                                 |                               |
+ *                                 +--> queues <------pager--------+
+ *
+ * Threads: the workers, the journal's, the checkpoint's and the pager's. */
+#ifndef SQ_BROKER_ENGINE_EMBEDDED_EMBEDDED_H
+#define SQ_BROKER_ENGINE_EMBEDDED_EMBEDDED_H
+
+#include <pthread.h>
+
+#include "broker/engine/embedded/alive.h"
+#include "broker/engine/embedded/oplog.h"
+#include "broker/engine/embedded/table.h"
+#include "broker/engine/queue.h"
+
+struct sq_checkpoint;
+struct sq_pager;
+
+/* Why nothing can be made durable, by who says so; and what is damaged. */
+enum sq_trouble { SQ_TROUBLE_JOURNAL, SQ_TROUBLE_TABLES, SQ_TROUBLE_DAMAGE, SQ_TROUBLES };
+
+struct sq_embedded {
+	struct sq_engine engine;
+	struct sq_engine_cfg cfg;
+	struct sq_metrics metrics;
+	int lock; /* of the directory */
+	struct sq_table *table;
+	struct sq_journal *journal;
+	struct sq_alive *alive;
+	struct sq_checkpoint *checkpoint;
+	struct sq_pager *pager;
+	struct sq_queue_store store;
+	int64_t wall_ms; /* from the workers' clock to wall-clock time */
+	bool started;    /* ready() was called */
+	atomic_uint_fast64_t next_queue;
+
+	pthread_mutex_t queues_lock; /* before a queue's lock */
+	struct sq_list queues;       /* the durable ones, by 'paged' */
+
+	pthread_mutex_t trouble_lock;
+	char *trouble[SQ_TROUBLES]; /* NULL: none */
+};
+
+static inline struct sq_embedded *
+sq_embedded_of(struct sq_engine *e)
+{
+	return SQ_CONTAINER_OF(e, struct sq_embedded, engine);
+}
+
+/* Notes a trouble, with one line in the log where it is new; NULL: it is over.
+ * Damage is never over. */
+void sq_embedded_trouble(struct sq_embedded *, enum sq_trouble, const char *why);
+/* What a checkpoint has written may leave memory. */
+void sq_embedded_page_out(struct sq_embedded *);
+/* An item from the tables, with references of its own. */
+struct sq_item sq_embedded_item(const struct sq_embedded *, const struct sq_table_item *);
+/* From the workers' clock to wall-clock time and back; 0 stays 0. */
+uint64_t sq_embedded_wall(const struct sq_embedded *, uint64_t expires_ms);
+uint64_t sq_embedded_mono(const struct sq_embedded *, uint64_t wall_ms);
+
+/* --- checkpoint.c --- */
+
+struct sq_checkpoint *sq_checkpoint_start(struct sq_embedded *);
+void sq_checkpoint_stop(struct sq_checkpoint **);
+/* Bytes per second that checkpoints have lately freed of the journal. */
+uint64_t sq_checkpoint_rate(const struct sq_checkpoint *);
+
+/* --- pager.c --- */
+
+struct sq_pager *sq_pager_start(struct sq_embedded *);
+void sq_pager_stop(struct sq_pager **);
+/* The queue's gap shall be read; under the queue's lock. */
+void sq_pager_want(struct sq_queue *);
+
+#endif

@@ -1,0 +1,74 @@
+/* What a record of the journal says: operations, one behind the other.
+ *
+ * The items that a record puts are counted from 0 through the whole record; an
+ * item's seq is made of the record's lsn and that count, so that seqs rise in the
+ * order of commits and need not be written.  docs/store.md has the bytes. */
+#ifndef SQ_BROKER_ENGINE_EMBEDDED_OPLOG_H
+#define SQ_BROKER_ENGINE_EMBEDDED_OPLOG_H
+
+#include "broker/engine/engine.h"
+
+enum { SQ_SEQ_BITS = 22, SQ_OPLOG_PUTS_MAX = 1 << (SQ_SEQ_BITS - 1) };
+
+static inline uint64_t
+sq_seq(uint64_t lsn, uint32_t count)
+{
+	return lsn << SQ_SEQ_BITS | count;
+}
+
+enum sq_op_kind {
+	SQ_OP_MESSAGE = 1,  /* what the puts behind it are of */
+	SQ_OP_PUT = 2,      /* that message to a queue */
+	SQ_OP_SETTLE = 3,   /* an item is gone */
+	SQ_OP_ATTEMPTS = 4, /* an item came back */
+	SQ_OP_RECORD = 5,
+	SQ_OP_QUEUE_OPEN = 6,
+	SQ_OP_QUEUE_DELETE = 7,
+};
+
+/* One operation; of SQ_OP_MESSAGE and SQ_OP_PUT together, 'put' has both. */
+struct sq_op_view {
+	enum sq_op_kind kind; /* never SQ_OP_MESSAGE */
+	uint64_t queue, seq;  /* seq: of SQ_OP_SETTLE and SQ_OP_ATTEMPTS */
+	uint16_t attempts;
+	struct {
+		struct sq_origin origin;
+		uint64_t expires_ms; /* wall-clock; 0: never */
+		const unsigned char *image;
+		uint8_t qos;
+		bool retain, assured;
+		struct sq_bytes subs; /* u32 each */
+	} put;
+	struct sq_record_key key;
+	struct sq_bytes value; /* of a record, p is NULL: deleted; a queue's name */
+};
+
+/* --- writing --- */
+
+/* Writes the message of 'item', unless it is the last that was written; 'last' is
+ * where that stands in 'log' and 1, or 0 where there is none. */
+void
+sq_oplog_message(struct sq_buf *log, size_t *last, const struct sq_item *item, uint64_t expires_ms);
+void sq_oplog_put(struct sq_buf *log, uint64_t queue, const struct sq_item *item);
+void sq_oplog_settle(struct sq_buf *log, uint64_t queue, uint64_t seq);
+void sq_oplog_attempts(struct sq_buf *log, uint64_t queue, uint64_t seq, uint16_t attempts);
+void sq_oplog_record(struct sq_buf *log, const struct sq_record_key *, struct sq_bytes value);
+void sq_oplog_queue_open(struct sq_buf *log, uint64_t queue, const char *name);
+void sq_oplog_queue_delete(struct sq_buf *log, uint64_t queue);
+
+/* --- reading --- */
+
+/* The subscription identifiers of a put, as an item has them; NULL: none. */
+struct sq_block *sq_oplog_subs(const struct sq_op_view *);
+
+struct sq_oplog_reader {
+	struct sq_reader in;
+	struct sq_op_view op;
+};
+
+void sq_oplog_read(struct sq_oplog_reader *, struct sq_bytes data);
+/* The next operation, valid until the next call; NULL at the end, or where it is
+ * malformed ('in.bad'). */
+const struct sq_op_view *sq_oplog_next(struct sq_oplog_reader *);
+
+#endif

@@ -1,0 +1,843 @@
+#include "broker/engine/queue.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+enum {
+	HAND_MAX = 64,  /* items in one take() */
+	BUSY_MIN = 512, /* a queue is busy above so many, */
+	BUSY_PART = 16, /* and above such a part of a limit */
+	PAGE_LOW = 512, /* fewer in the head than that: the gap is read */
+	DEAD_MAX = 64,  /* items that leave undelivered in one go */
+};
+
+void
+sq_item_fini(struct sq_item *item)
+{
+	sq_msg_unref(&item->msg);
+	sq_block_unref(&item->subs);
+}
+
+static uint32_t
+item_bytes(const struct sq_item *item)
+{
+	return sq_image_size(item->msg.image);
+}
+
+/* Rings. */
+
+static struct sq_item *
+ring_at(const struct sq_ring *r, uint32_t i)
+{
+	return &r->v[(r->head + i) & (r->cap - 1)];
+}
+
+static void
+ring_grow(struct sq_ring *r)
+{
+	uint32_t cap = r->cap > 0 ? r->cap * 2 : 8;
+	struct sq_item *v;
+
+	if (r->n < r->cap)
+		return;
+	v = sq_xmalloc(cap * sizeof *v);
+	for (uint32_t i = 0; i < r->n; i++)
+		v[i] = *ring_at(r, i);
+	free(r->v);
+	*r = (struct sq_ring){v, 0, r->n, cap};
+}
+
+void
+sq_ring_push(struct sq_ring *r, const struct sq_item *item)
+{
+	ring_grow(r);
+	*ring_at(r, r->n++) = *item;
+}
+
+static struct sq_item
+ring_pop(struct sq_ring *r)
+{
+	struct sq_item item = *ring_at(r, 0);
+
+	r->head = (r->head + 1) & (r->cap - 1);
+	r->n--;
+	if (r->n == 0 && r->cap > 64) { /* a backlog is over: give its memory back */
+		free(r->v);
+		*r = (struct sq_ring){0};
+	}
+	return item;
+}
+
+/* Puts an item where its seq says, near the front. */
+static void
+ring_insert(struct sq_ring *r, const struct sq_item *item)
+{
+	uint32_t i = 0;
+
+	ring_grow(r);
+	r->head = (r->head - 1) & (r->cap - 1);
+	r->n++;
+	for (; i + 1 < r->n && ring_at(r, i + 1)->seq < item->seq; i++)
+		*ring_at(r, i) = *ring_at(r, i + 1);
+	*ring_at(r, i) = *item;
+}
+
+static bool
+ring_remove(struct sq_ring *r, uint64_t seq, struct sq_item *out)
+{
+	uint32_t i = 0;
+
+	while (i < r->n && ring_at(r, i)->seq != seq)
+		i++;
+	if (i == r->n)
+		return false;
+	*out = *ring_at(r, i);
+	for (; i > 0; i--)
+		*ring_at(r, i) = *ring_at(r, i - 1);
+	(void)ring_pop(r);
+	return true;
+}
+
+void
+sq_ring_fini(struct sq_ring *r)
+{
+	while (r->n > 0) {
+		struct sq_item item = ring_pop(r);
+
+		sq_item_fini(&item);
+	}
+	free(r->v);
+	*r = (struct sq_ring){0};
+}
+
+/* Counters. */
+
+static void
+queue_count(const struct sq_queue *q, int64_t n, int64_t bytes)
+{
+	sq_metric_add(&q->metrics, SQ_M_QUEUED, n);
+	sq_metric_add(&q->metrics, SQ_M_QUEUED_BYTES, bytes);
+}
+
+static void
+queue_count_item(const struct sq_queue *q, int n, const struct sq_item *item)
+{
+	queue_count(q, n, n * (int64_t)item_bytes(item));
+}
+
+void
+sq_queue_settled(const struct sq_queue *q, const struct sq_item *item)
+{
+	queue_count_item(q, -1, item);
+}
+
+bool
+sq_queue_tried(const struct sq_queue *q, struct sq_item *item)
+{
+	if (item->attempts < UINT16_MAX)
+		item->attempts++;
+	return q->cfg.max_attempts != 0 && item->attempts >= q->cfg.max_attempts;
+}
+
+void
+sq_queue_dead(struct sq_queue *q, struct sq_txn *txn, const struct sq_item *item, enum sq_death why)
+{
+	static const enum sq_broker_metric metrics[] = {
+	    [SQ_DEAD_EXPIRED] = SQ_M_DROPPED_EXPIRED,
+	    [SQ_DEAD_ATTEMPTS] = SQ_M_DROPPED_ATTEMPTS,
+	    [SQ_DEAD_REJECTED] = SQ_M_DROPPED_ATTEMPTS,
+	    [SQ_DEAD_OVERFLOW] = SQ_M_DROPPED_FULL,
+	};
+
+	sq_metric_add(&q->metrics, metrics[why], 1);
+	if (q->cfg.dead != NULL && item->qos > 0)
+		q->cfg.dead(q->cfg.arg, txn, item, why);
+}
+
+/* Items that leave undelivered: collected under the lock, buried without it. */
+
+struct dead {
+	struct sq_item item;
+	enum sq_death why;
+};
+
+struct dead_list {
+	struct dead v[DEAD_MAX];
+	size_t n;
+};
+
+/* In the transaction of whoever made them leave. */
+static void
+dead_bury(struct sq_queue *q, struct sq_txn *txn, struct dead_list *dead)
+{
+	for (size_t i = 0; i < dead->n; i++) {
+		struct sq_item *item = &dead->v[i].item;
+
+		sq_queue_dead(q, txn, item, dead->v[i].why);
+		if (item->qos > 0)
+			q->engine->ops->settle(txn, q, item, SQ_DONE);
+		else
+			sq_queue_settled(q, item);
+		sq_item_fini(item);
+	}
+	dead->n = 0;
+}
+
+static void
+own_txn_done(struct sq_txn *txn, int err)
+{
+	(void)err;
+	free(txn);
+}
+
+/* In one that nobody waits for; on the owner. */
+static void
+dead_bury_alone(struct sq_queue *q, struct dead_list *dead)
+{
+	struct sq_txn *txn;
+
+	if (dead->n == 0)
+		return;
+	txn = sq_xcalloc(1, sizeof *txn);
+	txn->worker = q->cfg.owner;
+	txn->engine = q->engine;
+	txn->done = own_txn_done;
+	dead_bury(q, txn, dead);
+	q->engine->ops->commit(txn);
+}
+
+static bool
+item_expired(const struct sq_item *item, uint64_t now_ms)
+{
+	return item->expires_ms != 0 && item->expires_ms <= now_ms;
+}
+
+/* Life. */
+
+struct sq_queue *
+sq_queue_ref(struct sq_queue *q)
+{
+	atomic_fetch_add_explicit(&q->refs, 1, memory_order_relaxed);
+	return q;
+}
+
+void
+sq_queue_unref(struct sq_queue *q)
+{
+	if (atomic_fetch_sub_explicit(&q->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	pthread_mutex_destroy(&q->lock);
+	sq_ring_fini(&q->head);
+	sq_ring_fini(&q->tail);
+	free(q->gap.skip);
+	free((void *)(uintptr_t)q->cfg.name);
+	free(q);
+}
+
+void
+sq_queue_close(struct sq_queue *q)
+{
+	struct sq_ring head, tail;
+
+	pthread_mutex_lock(&q->lock);
+	assert(sq_list_empty(&q->consumers));
+	q->deleted = true;
+	queue_count(
+	    q, -(int64_t)(q->head.n + q->tail.n + q->gap.n), -(int64_t)(q->bytes + q->gap.bytes));
+	head = q->head;
+	tail = q->tail;
+	q->head = q->tail = (struct sq_ring){0};
+	q->gap.n = q->gap.bytes = q->bytes = 0;
+	pthread_mutex_unlock(&q->lock);
+	sq_ring_fini(&head);
+	sq_ring_fini(&tail);
+	sq_queue_unref(q);
+}
+
+/* Has the owner hand items out; under the lock. */
+static void
+queue_kick(struct sq_queue *q)
+{
+	if (q->posted || q->head.n + q->gap.n == 0 || sq_list_empty(&q->consumers))
+		return;
+	q->posted = true;
+	sq_queue_ref(q);
+	sq_worker_post(q->cfg.owner, &q->task);
+}
+
+/* Hand-out. */
+
+/* One to another worker. */
+struct handing {
+	struct sq_task task;
+	struct sq_consumer *consumer;
+	size_t n;
+	struct sq_item items[];
+};
+
+static struct sq_consumer *
+queue_next_consumer(struct sq_queue *q)
+{
+	SQ_LIST_FOR_EACH(c, &q->consumers, struct sq_consumer, node) {
+		if (c->demand == 0)
+			continue;
+		sq_list_remove(&c->node); /* it goes to the back of the row */
+		sq_list_push_back(&q->consumers, &c->node);
+		return c;
+	}
+	return NULL;
+}
+
+static struct sq_item
+queue_pop(struct sq_queue *q)
+{
+	struct sq_item item = ring_pop(&q->head);
+
+	q->bytes -= item_bytes(&item);
+	return item;
+}
+
+/* Takes the next items for 'c'; under the lock.  Alone it gets what it wants,
+ * among others one item per turn.  None when all had expired. */
+static size_t
+queue_hand(struct sq_queue *q, struct sq_consumer *c, struct sq_item *out, struct dead_list *dead)
+{
+	bool alone = c->node.next == c->node.prev; /* only the head beside it */
+	uint64_t now_ms = sq_worker_now_ms(q->cfg.owner);
+	size_t n = 0;
+
+	while (n < HAND_MAX && dead->n < DEAD_MAX && q->head.n > 0 && c->demand > 0 &&
+	    (alone || n == 0)) {
+		struct sq_item item = queue_pop(q);
+
+		if (item_expired(&item, now_ms)) {
+			dead->v[dead->n++] = (struct dead){item, SQ_DEAD_EXPIRED};
+			continue;
+		}
+		if (item.qos == 0)
+			queue_count_item(q, -1, &item);
+		c->demand--;
+		out[n++] = item;
+	}
+	return n;
+}
+
+static void
+handing_run(struct sq_task *t)
+{
+	struct handing *h = SQ_CONTAINER_OF(t, struct handing, task);
+	struct sq_consumer *c = h->consumer;
+	struct sq_queue *q = c->queue;
+	bool over;
+
+	c->take(c, h->items, h->n);
+	free(h);
+	pthread_mutex_lock(&q->lock);
+	over = --c->handing == 0 && c->stopped;
+	pthread_mutex_unlock(&q->lock);
+	if (over)
+		sq_worker_post(c->worker, &c->task);
+}
+
+/* Hands items to a consumer on another worker; under the lock. */
+static void
+queue_send(struct sq_consumer *c, const struct sq_item *items, size_t n)
+{
+	struct handing *h = sq_xmalloc(sizeof *h + n * sizeof *items);
+
+	h->task = (struct sq_task){.run = handing_run};
+	h->consumer = c;
+	h->n = n;
+	memcpy(h->items, items, n * sizeof *items);
+	c->handing++;
+	sq_worker_post(c->worker, &h->task);
+}
+
+/* Has the gap read when the head runs low; under the lock. */
+static void
+queue_want_page(struct sq_queue *q)
+{
+	if (q->gap.n > 0 && !q->paging && q->head.n < PAGE_LOW && !q->deleted) {
+		q->paging = true;
+		q->store->page(q);
+	}
+}
+
+static void
+queue_run(struct sq_task *t)
+{
+	struct sq_queue *q = SQ_CONTAINER_OF(t, struct sq_queue, task);
+	struct sq_item items[HAND_MAX];
+	struct dead_list dead;
+	struct sq_consumer *c;
+	size_t n;
+
+	dead.n = 0;
+	pthread_mutex_lock(&q->lock);
+	q->posted = false;
+	while (q->head.n > 0 && (c = queue_next_consumer(q)) != NULL) {
+		n = queue_hand(q, c, items, &dead);
+		if (n > 0 && c->worker != q->cfg.owner) {
+			queue_send(c, items, n);
+			n = 0;
+		}
+		if (n == 0 && dead.n < DEAD_MAX)
+			continue;
+		pthread_mutex_unlock(&q->lock);
+		if (n > 0)
+			c->take(c, items, n);
+		dead_bury_alone(q, &dead);
+		pthread_mutex_lock(&q->lock);
+	}
+	if (!sq_list_empty(&q->consumers))
+		queue_want_page(q);
+	pthread_mutex_unlock(&q->lock);
+	dead_bury_alone(q, &dead);
+	sq_queue_unref(q);
+}
+
+struct sq_queue *
+sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_metrics *metrics,
+    const struct sq_queue_cfg *cfg)
+{
+	struct sq_queue *q = sq_xcalloc(1, sizeof *q);
+
+	q->engine = e;
+	q->store = store;
+	q->metrics = *metrics;
+	q->cfg = *cfg;
+	q->cfg.name = sq_xstrdup(cfg->name);
+	q->task.run = queue_run;
+	q->last_seq = 1;
+	atomic_init(&q->refs, 1);
+	pthread_mutex_init(&q->lock, NULL);
+	sq_list_init(&q->consumers);
+	sq_list_init(&q->waits);
+	sq_list_init(&q->paged);
+	return q;
+}
+
+/* Limits. */
+
+static bool
+queue_is_full(const struct sq_queue *q, uint32_t bytes)
+{
+	uint64_t n = q->head.n + q->tail.n + q->gap.n + q->coming;
+	uint64_t all = q->bytes + q->gap.bytes + q->coming_bytes;
+
+	return n >= q->cfg.max_msgs || (n > 0 && all + bytes > q->cfg.max_bytes);
+}
+
+static struct sq_queue *
+queue_unconst(const struct sq_queue *q)
+{
+	return (struct sq_queue *)(uintptr_t)q;
+}
+
+bool
+sq_queue_full(const struct sq_queue *cq, uint32_t bytes)
+{
+	struct sq_queue *q = queue_unconst(cq);
+	bool full;
+
+	if (q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed))
+		return true;
+	pthread_mutex_lock(&q->lock);
+	full = queue_is_full(q, bytes);
+	pthread_mutex_unlock(&q->lock);
+	return full;
+}
+
+bool
+sq_queue_busy(const struct sq_queue *cq)
+{
+	struct sq_queue *q = queue_unconst(cq);
+	uint64_t n, bytes;
+
+	pthread_mutex_lock(&q->lock);
+	n = q->head.n + q->tail.n + q->gap.n;
+	bytes = q->bytes + q->gap.bytes;
+	pthread_mutex_unlock(&q->lock);
+	return n > BUSY_MIN &&
+	    (n > q->cfg.max_msgs / BUSY_PART || bytes > q->cfg.max_bytes / BUSY_PART);
+}
+
+size_t
+sq_queue_depth(const struct sq_queue *cq)
+{
+	struct sq_queue *q = queue_unconst(cq);
+	size_t n;
+
+	pthread_mutex_lock(&q->lock);
+	n = q->head.n + q->tail.n + (size_t)q->gap.n;
+	pthread_mutex_unlock(&q->lock);
+	return n;
+}
+
+/* Makes room for an item as the policy says; under the lock.  What goes for it is
+ * left in 'dead'. */
+static bool
+queue_make_room(struct sq_queue *q, const struct sq_item *for_item, struct dead_list *dead)
+{
+	bool oldest = q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST;
+	uint64_t now_ms = sq_worker_now_ms(sq_worker_self());
+
+	while (queue_is_full(q, item_bytes(for_item))) {
+		bool expired = q->head.n > 0 && item_expired(ring_at(&q->head, 0), now_ms);
+
+		if (!expired && q->cfg.overflow == SQ_OVERFLOW_REJECT_PUBLISH && for_item->qos > 0)
+			return true;
+		if (!expired && !oldest)
+			return false;
+		if (q->head.n == 0 || dead->n == DEAD_MAX)
+			return q->gap.n > 0; /* the oldest are being read */
+		dead->v[dead->n++] = (struct dead){
+		    queue_pop(q), expired ? SQ_DEAD_EXPIRED : SQ_DEAD_OVERFLOW};
+	}
+	return true;
+}
+
+int
+sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
+{
+	struct dead_list dead;
+	int err = SQ_OK;
+
+	dead.n = 0;
+	pthread_mutex_lock(&q->lock);
+	if (q->deleted) {
+		err = SQ_ECLOSED;
+	} else if (!queue_make_room(q, item, &dead)) {
+		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
+		err = SQ_ENOMEM;
+	} else {
+		q->coming++;
+		q->coming_bytes += item_bytes(item);
+		queue_count_item(q, 1, item);
+	}
+	if (q->gap.n > 0 && q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST)
+		queue_want_page(q);
+	pthread_mutex_unlock(&q->lock);
+	dead_bury(q, txn, &dead);
+	if (err != SQ_OK)
+		sq_item_fini(item);
+	return err;
+}
+
+/* Puts an item behind all others; under the lock. */
+static void
+queue_append(struct sq_queue *q, const struct sq_item *item)
+{
+	q->last_seq = item->seq;
+	q->bytes += item_bytes(item);
+	sq_ring_push(q->gap.n > 0 ? &q->tail : &q->head, item);
+}
+
+void
+sq_queue_arrive(struct sq_queue *q, struct sq_item *item)
+{
+	bool gone;
+
+	pthread_mutex_lock(&q->lock);
+	q->coming--;
+	q->coming_bytes -= item_bytes(item);
+	gone = q->deleted;
+	if (gone) {
+		queue_count_item(q, -1, item);
+	} else {
+		if (!item->stored)
+			item->seq = q->id != 0 ? q->last_seq : q->last_seq + 1;
+		queue_append(q, item);
+		queue_kick(q);
+	}
+	pthread_mutex_unlock(&q->lock);
+	if (gone)
+		sq_item_fini(item);
+}
+
+bool
+sq_queue_pass(struct sq_consumer *c, struct sq_item *item)
+{
+	struct sq_queue *q = c->queue;
+	bool passes;
+
+	if (q->id != 0 && item->qos > 0)
+		return false;
+	pthread_mutex_lock(&q->lock);
+	passes = q->head.n + q->gap.n == 0 && c->demand > 0 && c->handing == 0 && !q->deleted;
+	if (passes) {
+		item->seq = q->id != 0 ? q->last_seq : ++q->last_seq;
+		c->demand--;
+		if (item->qos > 0)
+			queue_count_item(q, 1, item);
+	}
+	pthread_mutex_unlock(&q->lock);
+	return passes;
+}
+
+void
+sq_queue_back(struct sq_queue *q, struct sq_item *item)
+{
+	bool gone;
+
+	pthread_mutex_lock(&q->lock);
+	gone = q->deleted;
+	if (gone == (item->qos > 0)) /* handing a QoS 0 item out has settled it */
+		queue_count_item(q, gone ? -1 : 1, item);
+	if (!gone) {
+		q->bytes += item_bytes(item);
+		ring_insert(&q->head, item);
+		queue_kick(q);
+	}
+	pthread_mutex_unlock(&q->lock);
+	if (gone)
+		sq_item_fini(item);
+}
+
+/* Consumers. */
+
+static void
+cancelled_run(struct sq_task *t)
+{
+	struct sq_consumer *c = SQ_CONTAINER_OF(t, struct sq_consumer, task);
+	struct sq_queue *q = c->queue;
+
+	c->queue = NULL;
+	c->cancelled(c);
+	sq_queue_unref(q);
+}
+
+void
+sq_queue_consume(struct sq_queue *q, struct sq_consumer *c)
+{
+	c->queue = sq_queue_ref(q);
+	c->demand = c->handing = 0;
+	c->stopped = false;
+	c->task = (struct sq_task){.run = cancelled_run};
+	pthread_mutex_lock(&q->lock);
+	sq_list_push_back(&q->consumers, &c->node);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void
+sq_queue_demand(struct sq_consumer *c, uint32_t more)
+{
+	struct sq_queue *q = c->queue;
+
+	pthread_mutex_lock(&q->lock);
+	c->demand += more;
+	queue_kick(q);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void
+sq_queue_cancel(struct sq_consumer *c)
+{
+	struct sq_queue *q = c->queue;
+	bool idle;
+
+	pthread_mutex_lock(&q->lock);
+	sq_list_remove(&c->node);
+	c->stopped = true;
+	c->demand = 0;
+	idle = c->handing == 0;
+	pthread_mutex_unlock(&q->lock);
+	if (idle)
+		sq_worker_post(c->worker, &c->task);
+}
+
+/* With a store. */
+
+/* The gap is over: what stands behind it is next; under the lock. */
+static void
+queue_close_gap(struct sq_queue *q)
+{
+	while (q->tail.n > 0) {
+		struct sq_item item = ring_pop(&q->tail);
+
+		sq_ring_push(&q->head, &item);
+	}
+	q->gap.n = q->gap.bytes = 0; /* claims may still ask what it has left out */
+}
+
+void
+sq_queue_restore(struct sq_queue *q, const struct sq_gap *gap, struct sq_ring *tail)
+{
+	pthread_mutex_lock(&q->lock);
+	q->gap = *gap;
+	for (uint32_t i = 0; i < tail->n; i++) {
+		q->bytes += item_bytes(ring_at(tail, i));
+		q->last_seq = ring_at(tail, i)->seq;
+	}
+	queue_count(q, (int64_t)(tail->n + gap->n), (int64_t)(q->bytes + gap->bytes));
+	q->tail = *tail;
+	*tail = (struct sq_ring){0};
+	if (q->gap.n == 0)
+		queue_close_gap(q);
+	pthread_mutex_unlock(&q->lock);
+}
+
+bool
+sq_queue_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
+{
+	bool found;
+
+	pthread_mutex_lock(&q->lock);
+	found = ring_remove(&q->head, seq, out) || ring_remove(&q->tail, seq, out);
+	if (found)
+		q->bytes -= item_bytes(out);
+	pthread_mutex_unlock(&q->lock);
+	return found;
+}
+
+void
+sq_queue_paged(struct sq_queue *q, struct sq_item *items, size_t n, uint64_t from, bool end)
+{
+	bool gone;
+
+	pthread_mutex_lock(&q->lock);
+	q->paging = false;
+	gone = q->deleted;
+	for (size_t i = 0; i < n && !gone; i++) {
+		uint32_t bytes = item_bytes(&items[i]);
+
+		q->gap.n -= q->gap.n > 0;
+		q->gap.bytes -= bytes < q->gap.bytes ? bytes : q->gap.bytes;
+		q->bytes += bytes;
+		sq_ring_push(&q->head, &items[i]);
+	}
+	q->gap.from = from;
+	if (end && !gone) {
+		queue_count(q, -(int64_t)q->gap.n, -(int64_t)q->gap.bytes);
+		queue_close_gap(q);
+	}
+	if (!gone)
+		queue_kick(q);
+	pthread_mutex_unlock(&q->lock);
+	for (size_t i = 0; i < n && gone; i++)
+		sq_item_fini(&items[i]);
+}
+
+static bool
+item_is_clean(const struct sq_queue *q, const struct sq_item *item)
+{
+	return item->seq < atomic_load_explicit(&q->store->clean, memory_order_acquire);
+}
+
+/* Takes the first item behind the head out of memory: into the gap, or, what is
+ * not stored at all, away.  Under the lock. */
+static void
+queue_page_out_one(struct sq_queue *q, struct sq_item *item)
+{
+	uint32_t bytes = item_bytes(item);
+
+	q->bytes -= bytes;
+	if (item->stored) {
+		if (q->gap.n == 0) {
+			free(q->gap.skip);
+			q->gap = (struct sq_gap){.from = item->seq};
+		}
+		q->gap.to = item->seq;
+		q->gap.n++;
+		q->gap.bytes += bytes;
+	} else {
+		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
+		queue_count_item(q, -1, item);
+	}
+	sq_item_fini(item);
+}
+
+/* Splits the head where the gap is to begin; under the lock. */
+static void
+queue_open_gap(struct sq_queue *q, uint64_t keep)
+{
+	struct sq_ring all = q->head;
+	uint64_t bytes = 0;
+
+	q->head = (struct sq_ring){0};
+	while (all.n > 0 && (bytes < keep || q->head.n == 0)) {
+		struct sq_item item = ring_pop(&all);
+
+		bytes += item_bytes(&item);
+		sq_ring_push(&q->head, &item);
+	}
+	q->tail = all;
+}
+
+/* Where 'seq' stands among those that the gap leaves out, or would. */
+static size_t
+gap_find(const struct sq_gap *gap, uint64_t seq)
+{
+	size_t lo = 0, hi = gap->n_skip;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (gap->skip[mid] < seq)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+bool
+sq_gap_skips(const struct sq_gap *gap, uint64_t seq)
+{
+	size_t at = gap_find(gap, seq);
+
+	return at < gap->n_skip && gap->skip[at] == seq;
+}
+
+bool
+sq_queue_skips(const struct sq_queue *q, uint64_t seq)
+{
+	return sq_gap_skips(&q->gap, seq);
+}
+
+void
+sq_queue_skip(struct sq_queue *q, const struct sq_item *claimed)
+{
+	struct sq_gap *gap = &q->gap;
+	size_t at;
+
+	pthread_mutex_lock(&q->lock);
+	at = gap_find(gap, claimed->seq);
+	gap->skip = sq_xrealloc(gap->skip, (gap->n_skip + 1) * sizeof(*gap->skip));
+	memmove(gap->skip + at + 1, gap->skip + at, (gap->n_skip - at) * sizeof(*gap->skip));
+	gap->skip[at] = claimed->seq;
+	gap->n_skip++;
+	gap->n--;
+	gap->bytes -= item_bytes(claimed);
+	if (gap->n == 0)
+		queue_close_gap(q);
+	pthread_mutex_unlock(&q->lock);
+}
+
+bool
+sq_queue_page_out(struct sq_queue *q)
+{
+	uint64_t share = atomic_load_explicit(&q->store->share, memory_order_relaxed);
+	bool any;
+
+	pthread_mutex_lock(&q->lock);
+	any = q->bytes > 0;
+	if (q->bytes <= share || q->deleted || q->paging) {
+		pthread_mutex_unlock(&q->lock);
+		return any;
+	}
+	if (q->gap.n == 0)
+		queue_open_gap(q, share / 2);
+	while (q->tail.n > 0 && item_is_clean(q, ring_at(&q->tail, 0))) {
+		struct sq_item item = ring_pop(&q->tail);
+
+		queue_page_out_one(q, &item);
+	}
+	if (q->gap.n == 0)
+		queue_close_gap(q);
+	pthread_mutex_unlock(&q->lock);
+	return any;
+}

@@ -1,0 +1,23 @@
+#include "core/thread.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+
+void
+sq_thread_start(pthread_t *out, void *(*run)(void *), void *arg)
+{
+	sigset_t all, old;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(out, NULL, run, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err == 0)
+		return;
+	SQ_ERROR("thread", "can't be started: %s", strerror(err));
+	abort();
+}
