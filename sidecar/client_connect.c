@@ -13,6 +13,7 @@
 #include "proto/topic/topic.h"
 #include "sidecar/client_priv.h"
 #include "sidecar/declared.h"
+#include "sidecar/outbox.h"
 #include "sidecar/rules.h"
 #include "sidecar/session.h"
 
@@ -67,8 +68,10 @@ connect_refusal(const struct sq_client *c, const struct sq_mqtt_packet *p, const
 		*text = "client identifier above 256 bytes";
 		return SQ_MQTT_RC_BAD_CLIENT_ID;
 	}
-	if (k->client_id.len == strlen(SQ_KEEPER_ID) &&
-	    memcmp(k->client_id.p, SQ_KEEPER_ID, k->client_id.len) == 0) {
+	if ((k->client_id.len == strlen(SQ_KEEPER_ID) &&
+		memcmp(k->client_id.p, SQ_KEEPER_ID, k->client_id.len) == 0) ||
+	    (k->client_id.len >= strlen(SQ_OUTBOX_ID_PREFIX) &&
+		memcmp(k->client_id.p, SQ_OUTBOX_ID_PREFIX, strlen(SQ_OUTBOX_ID_PREFIX)) == 0)) {
 		*text = "client identifier is reserved";
 		return SQ_MQTT_RC_BAD_CLIENT_ID;
 	}

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include "core/mem.h"
+#include "proto/annotations/outbox.h"
 #include "proto/link/key.h"
 
+static const char *const outbox_modes[] = {"memory", "disk", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
 #define KEY(name, type, field, def, min, max, help) \
@@ -52,6 +54,13 @@ const struct sq_config_key sq_sidecar_keys[] = {
     KEY("identity.pod", SQ_CFG_STRING, pod, NULL, 0, 0, "The pod; without it the host's name."),
     KEY("annotations.file", SQ_CFG_STRING, annotations_file, NULL, 0, 0,
 	"The pod's annotations as the downward API writes them."),
+    {"outbox.mode", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, outbox_mode), "memory", 0, 0,
+	outbox_modes,
+	"Where publishes wait for a broker; disk: QoS 1 and 2 are acknowledged once synced there."},
+    KEY("outbox.size", SQ_CFG_SIZE, outbox_size, NULL, 65536, UINT64_C(1) << 44,
+	"How many bytes of them; without it 8Mi in memory, 1Gi on disk."),
+    KEY("outbox.dir", SQ_CFG_STRING, outbox_dir, NULL, 0, 0,
+	"Directory of an outbox on disk, for this sidecar alone."),
     KEY("admin.listen", SQ_CFG_STRING, admin_listen, NULL, 0, 0,
 	"Address of /livez, /readyz and /metrics; without it there is none."),
     KEY("limits.clients", SQ_CFG_UINT, max_clients, "16384", 1, 1000000,
@@ -61,7 +70,7 @@ const struct sq_config_key sq_sidecar_keys[] = {
     KEY("limits.subscriptions", SQ_CFG_UINT, max_subscriptions, "10000", 1, 1000000,
 	"Subscriptions of a client."),
     KEY("limits.lane", SQ_CFG_SIZE, lane_bytes, "1Mi", 4096, 1073741824,
-	"Bytes of a client's publishes that wait for a broker; then it is not read."),
+	"Bytes of a client's publishes on their way to a broker; then it is not read."),
     KEY("limits.output", SQ_CFG_SIZE, output_bytes, "256Ki", 4096, 1073741824,
 	"Bytes to a client, besides its credit, above which it is not read."),
     KEY("session.receive-max", SQ_CFG_UINT, receive_max, "1024", 1, 65535,
@@ -122,6 +131,11 @@ sq_sidecar_config(
 		sq_buf_printf(err,
 		    "listen.port is 0 and listen.unix is not set: "
 		    "no client could connect");
+		return SQ_EINVAL;
+	}
+	if (cfg->outbox_mode == SQ_OUTBOX_DISK &&
+	    (cfg->outbox_dir == NULL || cfg->outbox_dir[0] == '\0')) {
+		sq_buf_printf(err, "outbox.mode: disk needs outbox.dir");
 		return SQ_EINVAL;
 	}
 	if (cfg->backoff_min_ms > cfg->backoff_max_ms) {

@@ -21,6 +21,9 @@ struct sq_sidecar_cfg {
 	char *space, *workload, *pod;
 	char *annotations_file;
 	char *admin_listen;
+	unsigned outbox_mode; /* enum sq_outbox_mode */
+	uint64_t outbox_size;
+	char *outbox_dir;
 	uint64_t max_clients, max_packet, max_subscriptions;
 	uint64_t lane_bytes, output_bytes;
 	uint64_t receive_max, publish_max, credit_msgs, credit_bytes;

@@ -12,6 +12,7 @@
 #include "sidecar/annotations_file.h"
 #include "sidecar/client_priv.h"
 #include "sidecar/hub.h"
+#include "sidecar/outbox.h"
 #include "sidecar/rules.h"
 #include "sidecar/session.h"
 
@@ -347,6 +348,7 @@ declared_on_file(void *owner, const char *text, size_t len, const char *problem)
 		SQ_INFO("declared", "%zu subscriptions and %zu publish rules%s from %s", new.n,
 		    new.publish.n, new.publish.strict ? " (strict)" : "",
 		    d->hub->cfg->annotations_file);
+		sq_outbox_annotated(d->hub->outbox, &new.outbox);
 		declared_apply(d, &new);
 		sq_declarations_free(&new);
 		return;

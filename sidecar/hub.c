@@ -12,6 +12,7 @@
 #include "sidecar/client_priv.h"
 #include "sidecar/declared.h"
 #include "sidecar/listener.h"
+#include "sidecar/outbox.h"
 #include "sidecar/session.h"
 #include "sidecar/session_priv.h"
 
@@ -265,6 +266,7 @@ hub_on_sweep(struct ev_loop *loop, ev_timer *w, int events)
 	SQ_LIST_FOR_EACH_SAFE(c, &h->clients, struct sq_client, all)
 		sq_client_sweep(c, now_ms);
 	sq_declared_sweep(h->declared, now_ms);
+	sq_outbox_sweep(h->outbox);
 	hub_rest(h);
 }
 
@@ -307,6 +309,7 @@ sq_hub_new(struct ev_loop *loop, const struct sq_sidecar_cfg *cfg, struct sq_buf
 	h->cfg = cfg;
 	h->metrics = &sq_sidecar_metrics;
 	h->instance = sq_random_u64();
+	h->outbox = sq_outbox_new(h);
 	h->read_buf = sq_xmalloc(2 * SQ_READ_MAX);
 	h->now_ms = sq_clock_ms();
 	ev_check_init(&h->check, hub_on_check);
@@ -347,6 +350,7 @@ sq_hub_free(struct sq_hub **hp)
 	sq_pool_free(&h->pool);
 	sq_session_fail_posts(h);
 	hub_reap(h);
+	sq_outbox_free(&h->outbox);
 	SQ_LIST_FOR_EACH_SAFE(hl, &h->links, struct sq_hub_link, node)
 		free(hl);
 	ev_check_stop(h->loop, &h->check);
@@ -369,6 +373,7 @@ sq_hub_stop(struct sq_hub *h)
 	sq_declared_stop(h->declared);
 	SQ_LIST_FOR_EACH_SAFE(c, &h->clients, struct sq_client, all)
 		sq_client_end(c, SQ_END_SHUTDOWN);
+	sq_outbox_stop(h->outbox);
 }
 
 bool

@@ -26,6 +26,7 @@
 
 struct sq_declared;
 struct sq_listener;
+struct sq_outbox;
 struct sq_rules;
 
 enum { SQ_READ_MAX = 65536 };
@@ -44,6 +45,7 @@ struct sq_hub {
 	struct sq_pool *pool;
 	struct sq_listener *listener;
 	struct sq_declared *declared;
+	struct sq_outbox *outbox;
 	struct sq_rules *rules; /* of declared: for what clients publish; NULL: none */
 	uint64_t instance;
 	uint64_t ordinals; /* MQTT connections of this process so far */

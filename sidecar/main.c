@@ -14,6 +14,7 @@
 #include "sidecar/declared.h"
 #include "sidecar/hub.h"
 #include "sidecar/listener.h"
+#include "sidecar/outbox.h"
 #include "sidecar/status.h"
 
 struct program {
@@ -122,6 +123,7 @@ program_start(struct program *p, struct sq_buf *err)
 	if (p->hub == NULL)
 		return SQ_EXIT_FAILED;
 	sq_declared_new(p->hub);
+	sq_outbox_start(p->hub->outbox); /* its annotation has been read */
 	p->hub->listener = sq_listener_open(p->hub, err);
 	if (p->hub->listener == NULL)
 		return SQ_EXIT_FAILED;

@@ -38,6 +38,16 @@
 	    "Messages not written to a local subscriber.") \
 	X(BACKLOG, "sqmqos_publish_backlog_bytes", NULL, SQ_GAUGE, \
 	    "Bytes of publishes that no broker has accepted yet.") \
+	X(OUTBOX_BYTES, "sqmqos_outbox_bytes", NULL, SQ_GAUGE, \
+	    "Bytes of publishes in the outbox, in memory or on disk.") \
+	X(OUTBOX_PAUSED, "sqmqos_outbox_pauses_total", NULL, SQ_COUNTER, \
+	    "Times that a client was not read because the outbox had no room for it.") \
+	X(OUTBOX_DROPPED, "sqmqos_outbox_dropped_total", "reason=\"refused\"", SQ_COUNTER, \
+	    "Messages in a disk outbox that went to no broker.") \
+	X(OUTBOX_DROPPED_QOS0, "sqmqos_outbox_dropped_total", "reason=\"qos0\"", SQ_COUNTER, \
+	    "Messages in a disk outbox that went to no broker.") \
+	X(OUTBOX_STALLED, "sqmqos_outbox_stalled", NULL, SQ_GAUGE, \
+	    "1 while the disk of the outbox takes nothing.") \
 	X(DIALS, "sqmqos_link_dials_total", NULL, SQ_COUNTER, "Connections dialled to brokers.") \
 	X(LINKS_LOST, "sqmqos_links_lost_total", NULL, SQ_COUNTER, "Links that ended.") \
 	X(REQUESTS, "sqmqos_link_requests_total", NULL, SQ_COUNTER, "Requests sent over links.") \

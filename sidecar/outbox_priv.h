@@ -110,6 +110,7 @@ struct sq_outbox_store {
 	uint32_t retry_ms;
 	struct sq_list batches;
 	/* The state that is written down. */
+	uint64_t state_lsn; /* of the last one that was replayed */
 	bool state_flies, dirty;
 	size_t since_state, state_size;
 	struct sq_htab clients;

@@ -185,10 +185,12 @@ replay_entry(struct sq_outbox_store *st, const unsigned char *p, size_t size)
 	struct sq_bytes client = {0};
 	size_t at;
 
-	if (p[0] == SQ_OUTBOX_STATE)
+	if (p[0] == SQ_OUTBOX_STATE) {
+		st->state_lsn = st->last_lsn;
 		return sq_outbox_state_get(st,
 		    (struct sq_bytes){p + SQ_OUTBOX_ENTRY_HEADER, size - SQ_OUTBOX_ENTRY_HEADER},
 		    &st->cursor.lsn);
+	}
 	if (p[0] == SQ_OUTBOX_AGAIN)
 		return 0;
 	at = entry_client(p, size, &client);
@@ -272,7 +274,7 @@ store_identify(struct sq_outbox_store *st, const char *dir, struct sq_buf *err)
 static int
 store_journal(struct sq_outbox_store *st, struct sq_buf *err)
 {
-	uint64_t segment = st->cfg.size / SEGMENTS;
+	uint64_t segment = st->cfg.size / SEGMENTS, low;
 	struct sq_journal_cfg jc = {.dir = st->cfg.dir,
 	    .id = st->id,
 	    .durability = SQ_DURABILITY_ALWAYS,
@@ -297,6 +299,9 @@ store_journal(struct sq_outbox_store *st, struct sq_buf *err)
 	if (st->cursor.lsn == 0)
 		st->cursor.lsn = 1;
 	st->behind = st->next_seq > st->loaded_seq + 1;
+	low = st->cursor.lsn < st->state_lsn ? st->cursor.lsn : st->state_lsn;
+	if (low > 1)
+		sq_journal_release(st->journal, low - 1);
 	return 0;
 }
 

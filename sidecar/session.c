@@ -13,7 +13,11 @@
 #include "proto/link/key.h"
 #include "sidecar/client.h"
 #include "sidecar/declared.h"
+#include "sidecar/outbox.h"
 #include "sidecar/session_priv.h"
+
+/* The bound is the outbox's; a lane has none of its own. */
+#define SESSION_LANE_MAX (SIZE_MAX / 4)
 
 /* Waits between attaches, and how long one must hold to count as good. */
 enum { AGAIN_MIN_MS = 50, AGAIN_MAX_MS = 5000, SETTLED_MS = 10000 };
@@ -104,6 +108,9 @@ sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_c
 	sq_list_init(&s->turn);
 	sq_list_init(&s->place);
 	sq_list_init(&s->subreqs);
+	sq_list_init(&s->paused);
+	sq_list_init(&s->port.pending);
+	s->port.user = s;
 	s->state = SQ_SESSION_DOWN;
 	h->n_sessions++;
 	sq_hub_count(h, SQ_M_SESSIONS, 1);
@@ -119,6 +126,8 @@ sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_c
 		}
 	}
 	session_show(s);
+	if (s->clean_start)
+		sq_outbox_forget(h->outbox, s);
 	sq_session_wake(s);
 	return s;
 }
@@ -145,7 +154,10 @@ sq_session_backlog(struct sq_session *s)
 
 	for (int i = 0; i < SQ_LANES && s->state != SQ_SESSION_ENDED; i++)
 		now += s->lane[i] != NULL ? sq_lane_out_bytes(s->lane[i]) : 0;
+	if (now == s->backlog)
+		return;
 	sq_hub_count(s->hub, SQ_M_BACKLOG, (int64_t)now - (int64_t)s->backlog);
+	sq_outbox_held(s->hub->outbox, (int64_t)now - (int64_t)s->backlog);
 	s->backlog = now;
 }
 
@@ -178,6 +190,7 @@ sq_session_end(struct sq_session *s)
 	sq_list_remove(&s->turn);
 	sq_list_remove(&s->place);
 	sq_heap_remove(&h->timers, &s->timer);
+	sq_outbox_gone(h->outbox, s);
 	h->n_sessions--;
 	sq_hub_count(h, SQ_M_SESSIONS, -1);
 	sq_session_backlog(s);
@@ -236,6 +249,8 @@ sq_session_leave(struct sq_session *s, bool will, uint32_t expiry_s)
 	if (!s->publish_will)
 		sq_block_unref(&s->will);
 	sq_session_drop_subreqs(s);
+	if (expiry_s == 0)
+		sq_outbox_forget(s->hub->outbox, s);
 	for (int i = 0; i < SQ_LANES; i++) {
 		if (s->lane[i] != NULL)
 			sq_lane_out_unhold(s->lane[i]);
@@ -264,7 +279,7 @@ session_lane(struct sq_session *s, unsigned lane)
 
 	if (l != NULL)
 		return l;
-	s->lane[lane] = l = sq_lane_out_new(lane, sq_random_u64(), s->hub->cfg->lane_bytes);
+	s->lane[lane] = l = sq_lane_out_new(lane, sq_random_u64(), SESSION_LANE_MAX);
 	a = (struct sq_lane_attach){.last = s->last[lane], .run = sq_random_u64()};
 	sq_lane_out_attached(l, &a);
 	return l;
@@ -286,11 +301,21 @@ session_lane_of(struct sq_session *s, const struct sq_lane_publish *m)
 int
 sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
 {
+	size_t size = SQ_ENTRY_HEADER + SQ_MSG_HEADER + m->topic.len + m->props.len +
+	    m->payload.len;
 	unsigned lane = session_lane_of(s, m);
-	int rc = sq_lane_out_message(session_lane(s, lane), m);
+	int rc;
 
+	if (sq_outbox_takes(s->hub->outbox, m))
+		return sq_outbox_publish(s->hub->outbox, s, m);
+	if (lane == 0 && sq_outbox_drops_qos0(s->hub->outbox, s, size))
+		return 0;
+	rc = sq_outbox_admit(s->hub->outbox, s, size);
+	if (rc == 0)
+		rc = sq_lane_out_message(session_lane(s, lane), m);
 	if (rc != 0)
 		return rc;
+	sq_session_backlog(s);
 	if (lane == 1 && sq_lane_publish_qos(m) == 0) {
 		if (s->lane1_qos0++ == 0)
 			s->lane1_waits = s->lane[0] != NULL && !sq_lane_out_idle(s->lane[0]);
@@ -313,11 +338,16 @@ sq_session_refuse(struct sq_session *s, uint8_t qos, uint16_t packet_id, uint8_t
 int
 sq_session_release(struct sq_session *s, uint16_t packet_id)
 {
-	struct sq_lane_out *l = session_lane(s, 1);
-	int rc = sq_lane_out_release(l, packet_id);
+	int rc;
 
+	if (sq_outbox_holds(s->hub->outbox, s, packet_id))
+		return sq_outbox_release(s->hub->outbox, s, packet_id);
+	rc = sq_outbox_admit(s->hub->outbox, s, SQ_ENTRY_HEADER);
+	if (rc == 0)
+		rc = sq_lane_out_release(session_lane(s, 1), packet_id);
 	if (rc != 0)
 		return rc;
+	sq_session_backlog(s);
 	sq_session_wake(s);
 	return 0;
 }
@@ -400,7 +430,10 @@ session_post(struct sq_session *s, uint64_t now_ms)
 		return;
 	s->due_pause = 0;
 	sq_session_post_subs(s);
-	sq_session_post_lanes(s, now_ms);
+	if (s->outbox)
+		sq_outbox_post(s->hub->outbox, s, now_ms);
+	else
+		sq_session_post_lanes(s, now_ms);
 	sq_session_post_settlements(s);
 	if (s->leaving && s->state == SQ_SESSION_ATTACHED && sq_session_flushed(s))
 		sq_session_post_detach(s);
@@ -430,7 +463,7 @@ sq_session_detached(struct sq_session *s, uint8_t reason)
 {
 	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x",
 	    s->client_id, reason);
-	if (s->keeper && !s->leaving) { /* it wants nothing but to be there */
+	if ((s->keeper || s->outbox) && !s->leaving) { /* it wants nothing but to be there */
 		sq_session_again(s, AGAIN_MAX_MS);
 		return;
 	}

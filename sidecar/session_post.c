@@ -158,11 +158,10 @@ void
 sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
 {
 	struct sq_lane_outcome o;
+	size_t before = s->backlog;
 
 	for (int i = 0; i < SQ_LANES; i++) {
 		struct sq_lane_out *l = s->lane[i];
-		size_t before = l != NULL ? sq_lane_out_bytes(l) : 0;
-
 		while (l != NULL && sq_lane_out_outcome(l, &o)) {
 			/* An unknown id is no error during recovery (MQTT 5.0 §3.7.2.1). */
 			if (o.reason == SQ_MQTT_RC_PACKET_ID_NOT_FOUND && s->recovered)
@@ -180,10 +179,11 @@ sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
 			if (o.qos > 0)
 				sq_client_acked(s->client, &o);
 		}
-		if (s->client != NULL && l != NULL && sq_lane_out_bytes(l) != before &&
-		    sq_lane_out_room(l))
-			sq_client_resume(s->client);
 	}
+	sq_session_backlog(s);
+	if (s->client != NULL && s->backlog != before &&
+	    s->backlog <= s->hub->cfg->lane_bytes - s->hub->cfg->lane_bytes / 4)
+		sq_client_resume(s->client);
 }
 
 static void

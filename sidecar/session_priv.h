@@ -7,6 +7,7 @@
 #include "core/list.h"
 #include "proto/link/inbox.h"
 #include "sidecar/hub.h"
+#include "sidecar/outbox_store.h"
 #include "sidecar/session.h"
 
 enum sq_session_state {
@@ -25,6 +26,8 @@ struct sq_session {
 	struct sq_list all;       /* hub->sessions, hub->reap */
 	struct sq_list turn;      /* hub->turns */
 	struct sq_list place;     /* hub->waiting, or its link's sessions */
+	struct sq_list paused;    /* the outbox's, while its client waits for room */
+	struct sq_outbox_port port;
 	struct sq_hnode epoch_node, client_node;
 	struct sq_heap_node timer;
 	struct sq_session *older, *newer; /* connections of the same client id */
@@ -55,6 +58,7 @@ struct sq_session {
 	bool lane1_waits; /* for what lane 0 has, to keep a topic's order */
 	bool recovered;   /* it goes on with what was before this attach */
 	bool in_clients;  /* in hub->by_client */
+	bool outbox;      /* the disk outbox's own */
 };
 
 /* Has the turn of 's' come at the end of this one. */

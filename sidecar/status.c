@@ -1,7 +1,9 @@
 /* Readiness and liveness; see status.h.
  *
  * Ready means that the declared subscriptions are in place and a link has been
- * up.  It latches: a broker outage never turns running pods unready. */
+ * up.  It latches: a broker outage never turns running pods unready.  What does
+ * not latch is the disk of an outbox: while it takes nothing, the pod can publish
+ * nothing, whatever the brokers do. */
 #include "sidecar/status.h"
 
 #include <pthread.h>
@@ -13,6 +15,7 @@
 #include "core/mem.h"
 #include "sidecar/declared.h"
 #include "sidecar/hub.h"
+#include "sidecar/outbox.h"
 
 enum { STUCK_MS = 10000 };
 
@@ -20,21 +23,38 @@ struct sq_status {
 	struct sq_hub *hub;
 	ev_timer timer;
 	atomic_uint_fast64_t turned_ms; /* when the loop last turned */
-	atomic_bool ready;
+	atomic_bool latched, outbox_ready;
 	pthread_mutex_t lock; /* of 'why' */
 	struct sq_buf why;
 };
 
 static void
+status_say(struct sq_status *s, struct sq_buf *why)
+{
+	struct sq_buf old;
+
+	pthread_mutex_lock(&s->lock);
+	old = s->why;
+	s->why = *why;
+	pthread_mutex_unlock(&s->lock);
+	sq_buf_fini(&old);
+}
+
+static void
 status_update(struct sq_status *s)
 {
-	struct sq_buf why = {0}, old;
+	struct sq_buf why = {0};
 	bool ready;
 
 	atomic_store(&s->turned_ms, sq_clock_ms());
-	if (atomic_load(&s->ready))
+	ready = sq_outbox_ready(s->hub->outbox, &why);
+	atomic_store(&s->outbox_ready, ready);
+	if (atomic_load(&s->latched)) {
+		status_say(s, &why);
 		return;
-	ready = sq_declared_ready(s->hub->declared, &why);
+	}
+	if (!sq_declared_ready(s->hub->declared, &why))
+		ready = false;
 	if (!s->hub->link_was_up) {
 		ready = false;
 		sq_buf_printf(&why, "no broker has been reached yet\n");
@@ -42,14 +62,9 @@ status_update(struct sq_status *s)
 	}
 	if (ready) {
 		SQ_INFO("sidecar", "ready");
-		sq_buf_fini(&why);
-		atomic_store(&s->ready, true);
+		atomic_store(&s->latched, true);
 	}
-	pthread_mutex_lock(&s->lock);
-	old = s->why;
-	s->why = why;
-	pthread_mutex_unlock(&s->lock);
-	sq_buf_fini(&old);
+	status_say(s, &why);
 }
 
 static void
@@ -66,7 +81,7 @@ status_ready(void *owner, struct sq_buf *why)
 {
 	struct sq_status *s = owner;
 
-	if (atomic_load(&s->ready))
+	if (atomic_load(&s->latched) && atomic_load(&s->outbox_ready))
 		return true;
 	pthread_mutex_lock(&s->lock);
 	sq_buf_append(why, sq_buf_data(&s->why), sq_buf_len(&s->why));
