@@ -307,7 +307,6 @@ sq_journal_close(struct sq_journal **jp)
 
 	if (j == NULL)
 		return;
-	*jp = NULL;
 	pthread_mutex_lock(&j->lock);
 	j->closing = true;
 	pthread_cond_signal(&j->work);
@@ -321,6 +320,7 @@ sq_journal_close(struct sq_journal **jp)
 	SQ_LIST_FOR_EACH_SAFE(e, &j->pending, struct sq_journal_entry, node)
 		sq_list_remove(&e->node);
 	journal_free(j);
+	*jp = NULL; /* not before: what was appended is committed first */
 }
 
 unsigned
