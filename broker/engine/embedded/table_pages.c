@@ -362,6 +362,10 @@ pages_main_entry(struct walk *w, struct sq_bytes key, unsigned flags, struct sq_
 		return;
 	snprintf(name, sizeof name, "%.*s", (int)key.len, (const char *)key.p);
 	memcpy(&tree, data.p, sizeof tree);
+	if (tree.flags != 0) {
+		pages_fault(w->pages, "the root of '%s' is damaged", name);
+		return;
+	}
 	sub.visit_leaves = w->pages->leaves;
 	walk_tree(&sub);
 }
@@ -394,8 +398,18 @@ pages_heads(struct pages *p)
 		pages_fault(p, "a head is damaged");
 		return false;
 	}
+	/* They are written in turn, each with the next number. */
+	if (p->head.txn % 2 != 0 || (other.txn % 2 != 1 && other.txn != 0) ||
+	    (other.txn > p->head.txn ? other.txn - p->head.txn : p->head.txn - other.txn) > 1) {
+		pages_fault(p, "the number of a head is damaged");
+		return false;
+	}
 	if (other.txn > p->head.txn)
 		p->head = other;
+	if (p->head.free.flags != TREE_INTEGER_KEYS || p->head.main.flags != 0) {
+		pages_fault(p, "a head is damaged");
+		return false;
+	}
 	p->page_bytes = bytes;
 	if (p->head.last < 1 || p->head.last >= p->size / bytes) {
 		pages_fault(p, "has %llu bytes, and should have %llu at least: it was cut off",

@@ -6,11 +6,14 @@
 #include "broker/engine/embedded/table_priv.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <sys/statvfs.h>
 
 enum {
 	/* Values of which two to four fill a page of 4 KiB: see table_fence(). */
 	FENCE_VALUE_MIN = 790,
 	FENCE_VALUE_MAX = 2014,
+	DISK_FULL_BYTES = 4 << 20,
 };
 
 static int
@@ -58,10 +61,21 @@ sq_table_begin(struct sq_table *t)
 	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "beginning a checkpoint");
 }
 
+/* LMDB takes a write that ends where the disk is full for an I/O error. */
+static bool
+table_disk_full(const struct sq_table *t)
+{
+	struct statvfs fs;
+	int fd;
+
+	return mdb_env_get_fd(t->env, &fd) == 0 && fstatvfs(fd, &fs) == 0 &&
+	    (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BYTES;
+}
+
 static int
 table_write_fail(struct sq_table *t, int rc, const char *what)
 {
-	int err = sq_table_lmdb_fail(t, rc, what);
+	int err = sq_table_lmdb_fail(t, rc == EIO && table_disk_full(t) ? ENOSPC : rc, what);
 
 	t->full = t->full || err == SQ_ENOMEM;
 	return err;
