@@ -95,6 +95,14 @@ sq_inbox_insert(struct sq_inbox *in, uint16_t id)
 	return e;
 }
 
+static void
+inbox_count_ghost(struct sq_inbox *in, const struct sq_inbox_entry *e, int by)
+{
+	in->ghosts += (uint32_t)by;
+	if ((e->flags & F_LISTED) == 0)
+		in->unlisted += (uint32_t)by;
+}
+
 /* Closes the hole that 'e' leaves, so that probing needs no tombstones. */
 void
 sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e)
@@ -102,7 +110,7 @@ sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e)
 	uint32_t hole = (uint32_t)(e - in->slots);
 
 	if (e->state == E_GHOST)
-		in->ghosts--;
+		inbox_count_ghost(in, e, -1);
 	for (uint32_t i = (hole + 1) & in->mask;; i = (i + 1) & in->mask) {
 		uint32_t home = in->slots[i].packet_id & in->mask;
 
@@ -134,13 +142,16 @@ sq_inbox_entry_name(struct sq_inbox_entry *e, uint64_t queue, const struct sq_or
 	e->copy = o->copy;
 }
 
-/* What the broker sends again after an attach precedes anything new: ghosts are
- * forgotten when that begins, and at the next attach, but not before. */
+/* What an attach has listed comes again by the delivery id of the list, or never:
+ * such a ghost may stay until the next attach.  Any other is forgotten when
+ * something new comes, as it may be sent anew for good reason (retained). */
 void
-sq_inbox_forget_ghosts(struct sq_inbox *in)
+sq_inbox_forget_ghosts(struct sq_inbox *in, bool all)
 {
-	for (uint32_t i = 0; in->ghosts > 0 && i <= in->mask;) {
-		if (in->slots[i].packet_id != 0 && in->slots[i].state == E_GHOST)
+	for (uint32_t i = 0; (all ? in->ghosts : in->unlisted) > 0 && i <= in->mask;) {
+		const struct sq_inbox_entry *e = &in->slots[i];
+
+		if (e->packet_id != 0 && e->state == E_GHOST && (all || !(e->flags & F_LISTED)))
 			sq_inbox_erase(in, &in->slots[i]); /* another one may now be here */
 		else
 			i++;
@@ -150,8 +161,8 @@ sq_inbox_forget_ghosts(struct sq_inbox *in)
 void
 sq_inbox_make_ghost(struct sq_inbox *in, struct sq_inbox_entry *e)
 {
-	in->ghosts++;
 	e->state = E_GHOST;
+	inbox_count_ghost(in, e, 1);
 }
 
 /* --- settlements --- */
@@ -252,18 +263,27 @@ sq_inbox_pubrel(struct sq_inbox *in, uint16_t *packet_id)
 static void
 entry_again(struct sq_inbox *in, struct sq_inbox_entry *e, uint64_t delivery, uint32_t size)
 {
+	if (e->state == E_GHOST) {
+		inbox_count_ghost(in, e, -1);
+		e->state = E_SETTLING;
+		e->flags &= (uint8_t)~F_POSTED;
+	}
 	if (e->delivery != delivery)
 		e->flags &= (uint8_t)~F_POSTED;
 	e->delivery = delivery;
 	e->size = size;
 	e->flags |= F_CHARGED | F_SEEN;
 	e->flags &= (uint8_t)~F_ORPHAN;
-	if (e->state == E_GHOST) {
-		in->ghosts--;
-		e->state = E_SETTLING;
-		e->flags &= (uint8_t)~F_POSTED;
-	}
 	sq_inbox_entry_post(in, e);
+}
+
+/* Whether a delivery is the one of 'e', which has its packet id. */
+static bool
+entry_named(const struct sq_inbox_entry *e, const struct sq_target *t, const struct sq_origin *o)
+{
+	if (e->state == E_GHOST && (e->flags & F_LISTED) != 0 && e->delivery != t->delivery)
+		return false;
+	return sq_inbox_entry_is(e, t->queue, o);
 }
 
 enum sq_inbox_verdict
@@ -271,7 +291,7 @@ sq_inbox_deliver(
     struct sq_inbox *in, const struct sq_target *t, const struct sq_origin *o, uint32_t size)
 {
 	struct sq_inbox_entry *e = sq_inbox_find(in, t->packet_id);
-	bool listed = e != NULL && sq_inbox_entry_is(e, t->queue, o);
+	bool listed = e != NULL && entry_named(e, t, o);
 
 	if (listed && e->state != E_EXPECTED) {
 		entry_again(in, e, t->delivery, size);
@@ -282,7 +302,7 @@ sq_inbox_deliver(
 	if (e != NULL)
 		sq_inbox_erase(in, e);
 	if (!listed)
-		sq_inbox_forget_ghosts(in);
+		sq_inbox_forget_ghosts(in, false);
 	e = sq_inbox_insert(in, t->packet_id);
 	sq_inbox_entry_name(e, t->queue, o);
 	e->delivery = t->delivery;

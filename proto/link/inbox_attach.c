@@ -85,6 +85,7 @@ entry_rebind(struct sq_inbox *in, struct sq_inbox_entry *e, const struct sq_open
 {
 	e->delivery = id->delivery;
 	e->flags &= (uint8_t) ~(F_POSTED | F_CHARGED | F_SEEN);
+	e->flags |= F_LISTED;
 	if (id->state == SQ_OPEN_ORPHAN)
 		e->flags |= F_ORPHAN | F_SEEN;
 	else if (id->state == SQ_OPEN_RECEIVED)
@@ -131,9 +132,9 @@ inbox_forget_unlisted(struct sq_inbox *in, const bool *listed)
 		if (e->packet_id == 0 || listed[e->packet_id]) {
 			i++;
 		} else if (e->state == E_SETTLING || e->state == E_GHOST) {
+			e->flags &= (uint8_t) ~(F_POSTED | F_CHARGED | F_SEEN | F_LISTED);
 			if (e->state == E_SETTLING)
 				sq_inbox_make_ghost(in, e);
-			e->flags &= (uint8_t) ~(F_POSTED | F_CHARGED | F_SEEN);
 			i++;
 		} else {
 			if (e->state == E_RECEIVING)
@@ -157,7 +158,7 @@ sq_inbox_attached(struct sq_inbox *in, const struct sq_attached *a)
 	in->credit_msgs = (int64_t)(in->window_msgs - in->unwritten_msgs);
 	in->credit_bytes = (int64_t)(in->window_bytes - in->unwritten_bytes);
 	in->announced_msgs = in->announced_bytes = 0; /* the first settlements grant it */
-	sq_inbox_forget_ghosts(in);
+	sq_inbox_forget_ghosts(in, true);
 	if (in->n == 0 && a->n_open == 0)
 		return;
 	listed = sq_xcalloc(UINT16_MAX + 1, sizeof *listed);

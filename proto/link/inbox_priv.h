@@ -19,6 +19,7 @@ enum {
 	F_CHARGED = 2, /* it uses credit of this attach */
 	F_POSTED = 4,  /* what its state settles was put since the attach */
 	F_SEEN = 8,    /* its message came in this attach, or won't come */
+	F_LISTED = 16, /* the answer to this attach has it, so its delivery id is known */
 };
 
 struct sq_inbox_entry {
@@ -37,7 +38,7 @@ struct sq_inbox {
 	struct sq_inbox_entry *slots;
 	uint32_t mask, n; /* slots - 1; entries */
 	uint32_t seq;
-	uint32_t ghosts;
+	uint32_t ghosts, unlisted; /* 'unlisted': those without F_LISTED */
 	uint16_t receive_max;
 	uint8_t flying;
 	uint64_t attach;
@@ -57,8 +58,8 @@ struct sq_inbox_entry *sq_inbox_insert(struct sq_inbox *in, uint16_t id);
 void sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e);
 /* Finished, but its message may come once more. */
 void sq_inbox_make_ghost(struct sq_inbox *in, struct sq_inbox_entry *e);
-/* All of those. */
-void sq_inbox_forget_ghosts(struct sq_inbox *in);
+/* All of those, or the ones of which no delivery id is known. */
+void sq_inbox_forget_ghosts(struct sq_inbox *in, bool all);
 /* Puts a settlement of one delivery. */
 void
 sq_inbox_settle(struct sq_inbox *in, uint16_t id, uint8_t kind, uint8_t reason, uint64_t delivery);

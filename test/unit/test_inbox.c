@@ -542,6 +542,96 @@ Test(inbox, what_is_only_remembered_goes_at_the_next_attach)
 	sq_inbox_free(&in);
 }
 
+/* A broker that lost what another queue had under way may send that first. */
+Test(inbox, what_was_listed_is_remembered_though_something_new_comes_first)
+{
+	struct sq_inbox *in = attached();
+	struct sq_open_id ids[] = {
+	    {1, SQ_OPEN_QOS2, 0, origin(1), 11}, {2, SQ_OPEN_QOS1, 0, origin(2), 12}};
+	struct sq_inbox_flight f;
+
+	deliver(in, 2, 1, 1, 1);
+	deliver(in, 1, 2, 2, 2);
+	sq_inbox_pubrec(in, 1, 0x80);
+	sq_inbox_puback(in, 2, 0x80);
+	attach(in, ids, 2);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0x80, 2, 11});
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	cr_assert_eq(deliver(in, 1, 3, 13, 3), SQ_INBOX_WRITE);
+	cr_assert_eq(deliver(in, 2, 1, 11, 1), SQ_INBOX_KNOWN);
+	cr_assert_eq(deliver(in, 1, 2, 12, 2), SQ_INBOX_KNOWN);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0x80, 2, 11});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + 2, "what came again gives its credit back");
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 1);
+	sq_inbox_free(&in);
+}
+
+/* A retained message has one origin for ever: a second one is a new delivery. */
+Test(inbox, what_was_listed_is_remembered_by_its_delivery_id)
+{
+	struct sq_inbox *in = attached();
+	struct sq_open_id ids[] = {{1, SQ_OPEN_QOS1, 0, origin(1), 11}};
+	struct sq_inbox_flight f;
+
+	deliver(in, 1, 1, 1, 1);
+	sq_inbox_puback(in, 1, 0);
+	attach(in, ids, 1);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 11});
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(deliver(in, 1, 1, 12, 1), SQ_INBOX_WRITE);
+	cr_assert_eq(sq_inbox_open(in), 1);
+	sq_inbox_free(&in);
+}
+
+/* The broker was started again and has only id 4, from a durable queue; the rest
+ * became orphans, and each goes its way by what the client says. */
+Test(inbox, a_renewed_session_keeps_its_ids_in_whatever_state)
+{
+	struct sq_inbox *in = attached();
+	struct sq_open_id ids[] = {{1, SQ_OPEN_ORPHAN, 0, origin(1), 11},
+	    {2, SQ_OPEN_ORPHAN, 0, origin(2), 12}, {3, SQ_OPEN_ORPHAN, 0, origin(3), 13},
+	    {4, SQ_OPEN_QOS2, 0, origin(4), 14}, {5, SQ_OPEN_ORPHAN, 0, origin(5), 15},
+	    {6, SQ_OPEN_ORPHAN, 0, origin(6), 16}, {7, SQ_OPEN_QOS2, 9, origin(7), 17}};
+	struct sq_inbox_flight f;
+
+	deliver(in, 1, 1, 1, 1); /* sent */
+	deliver(in, 2, 2, 2, 2); /* sent */
+	deliver(in, 2, 3, 3, 3); /* released */
+	deliver(in, 2, 4, 4, 4); /* PUBREC came */
+	deliver(in, 2, 5, 5, 5); /* PUBREC came */
+	deliver(in, 1, 6, 6, 6); /* acknowledged */
+	sq_inbox_pubrec(in, 3, 0);
+	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 1, 3});
+	sq_inbox_done(in, &f, true);
+	pubrel(in, 3);
+	sq_inbox_pubrec(in, 4, 0);
+	sq_inbox_pubrec(in, 5, 0);
+	sq_inbox_puback(in, 6, 0);
+	for (int put = 0; put < 2; put++) { /* an answer may come twice */
+		attach(in, ids, 7);
+		if (put == 0)
+			pubrel(in, 5);
+		no_pubrel(in);
+	}
+	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 1, 14}, {SQ_SETTLE_COMPLETE, 0, 1, 16});
+	sq_inbox_done(in, &f, true);
+	pubrel(in, 4);
+	cr_assert_eq(deliver(in, 2, 4, 14, 4), SQ_INBOX_KNOWN);
+	cr_assert_eq(deliver(in, 2, 7, 17, 7), SQ_INBOX_WRITE, "its frame was lost");
+	sq_inbox_puback(in, 1, 0);
+	sq_inbox_pubrec(in, 2, 0);
+	pubrel(in, 2);
+	for (uint16_t id = 2; id <= 5; id++)
+		sq_inbox_pubcomp(in, id);
+	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 5, 11});
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1, "orphans use none");
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 1);
+	sq_inbox_free(&in);
+}
+
 Test(inbox, orphans_keep_their_id_until_complete)
 {
 	struct sq_inbox *in = attached();
