@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../support/fake_worker.h"
+#include "../support/temp_dir.h"
 #include "broker/engine/engine.h"
 #include "broker/metrics.h"
 #include "core/mem.h"
@@ -10,10 +11,13 @@
 /* A new engine plugs in here. */
 static const struct sq_engine_ops *const engines[] = {
     &sq_engine_memory,
+    &sq_engine_embedded,
 };
 
 static const struct sq_engine_ops *ops;
 static struct sq_engine *engine;
+static char *dir;        /* of the engine's files */
+static unsigned running; /* transactions that are not done */
 
 #define CONTRACT(name) \
 	static void contract_##name(void); \
@@ -33,34 +37,95 @@ metric(enum sq_broker_metric m)
 	return atomic_load(&sq_broker_metrics.values[m]);
 }
 
+static bool
+all_done(void *arg)
+{
+	(void)arg;
+	return running == 0;
+}
+
+/* Runs until every transaction is done. */
+static bool
+run(void)
+{
+	return fake_run_until(all_done, NULL) && fake_run();
+}
+
+static void
+engine_open(void)
+{
+	struct sq_engine_cfg cfg = {
+	    .metrics = &sq_broker_metrics,
+	    .n_workers = 2,
+	    .dir = dir,
+	    .journal_bytes = 8 << 20,
+	    .max_bytes = 64 << 20,
+	    .cache_bytes = 1 << 20,
+	};
+	struct sq_buf err = {0};
+
+	engine = ops->open(&cfg, &err);
+	cr_assert_not_null(
+	    engine, "%s: %.*s", ops->name, (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
+	sq_buf_fini(&err);
+}
+
 static void
 engine_begin(const struct sq_engine_ops *which)
 {
-	struct sq_engine_cfg cfg = {.metrics = &sq_broker_metrics, .n_workers = 2};
-	struct sq_buf err = {0};
-
 	fake_workers_init(2);
 	ops = which;
+	dir = temp_dir_new();
 	for (size_t i = 0; i < SQ_M_COUNT; i++)
 		sq_metric_set(&sq_broker_metrics, i, 0);
-	engine = ops->open(&cfg, &err);
-	cr_assert_not_null(engine, "%s", ops->name);
-	sq_buf_fini(&err);
+	engine_open();
+	ops->ready(engine);
 }
 
 static void
 engine_end(void)
 {
-	cr_assert(fake_run());
+	cr_assert(run());
+	ops->close(engine);
+	cr_assert(run(), "what the engine itself had under way");
 	cr_assert_eq(fake_pending(), 0);
 	cr_assert_eq(metric(SQ_M_QUEUED), 0, "%s leaves messages", ops->name);
 	cr_assert_eq(metric(SQ_M_QUEUED_BYTES), 0, "%s leaves bytes", ops->name);
-	ops->close(engine);
+	temp_dir_free(&dir);
+}
+
+/* Transactions. */
+
+struct txn {
+	struct sq_txn txn;
+	int done, err;
+};
+
+static void
+txn_done(struct sq_txn *txn, int err)
+{
+	struct txn *t = SQ_CONTAINER_OF(txn, struct txn, txn);
+
+	cr_assert_eq(sq_worker_self(), txn->worker, "done() runs on its worker");
+	t->done++;
+	t->err = err;
+	running--;
+}
+
+static void
+txn_begin(struct txn *t, unsigned worker)
+{
+	*t = (struct txn){
+	    .txn = {.worker = fake_worker(worker), .done = txn_done, .engine = engine}};
+	running++;
 }
 
 static struct sq_queue *
 queue_open_cfg(struct sq_queue_cfg cfg)
 {
+	struct sq_queue *q;
+	struct txn t;
+
 	cfg.name = "q";
 	cfg.owner = fake_worker(0);
 	if (cfg.max_msgs == 0)
@@ -69,7 +134,23 @@ queue_open_cfg(struct sq_queue_cfg cfg)
 		cfg.max_bytes = 1000000;
 	if (cfg.overflow == SQ_OVERFLOW_DEFAULT)
 		cfg.overflow = SQ_OVERFLOW_DROP_NEW;
-	return ops->queue_open(engine, NULL, &cfg);
+	cfg.durable = ops->durable;
+	txn_begin(&t, 0);
+	q = ops->queue_open(engine, &t.txn, &cfg);
+	ops->commit(&t.txn);
+	cr_assert(run());
+	return q;
+}
+
+static void
+queue_delete(struct sq_queue *q)
+{
+	struct txn t;
+
+	txn_begin(&t, 0);
+	ops->queue_delete(&t.txn, q);
+	ops->commit(&t.txn);
+	cr_assert(run());
 }
 
 static struct sq_queue *
@@ -98,30 +179,6 @@ item_number(const struct sq_item *item)
 	return sq_get32(sq_image_payload(item->msg.image).p);
 }
 
-/* Transactions. */
-
-struct txn {
-	struct sq_txn txn;
-	int done, err;
-};
-
-static void
-txn_done(struct sq_txn *txn, int err)
-{
-	struct txn *t = SQ_CONTAINER_OF(txn, struct txn, txn);
-
-	cr_assert_eq(sq_worker_self(), txn->worker, "done() runs on its worker");
-	t->done++;
-	t->err = err;
-}
-
-static void
-txn_begin(struct txn *t, unsigned worker)
-{
-	*t = (struct txn){
-	    .txn = {.worker = fake_worker(worker), .done = txn_done, .engine = engine}};
-}
-
 static int
 put_item(struct sq_queue *q, struct sq_item item)
 {
@@ -131,7 +188,7 @@ put_item(struct sq_queue *q, struct sq_item item)
 	txn_begin(&t, 0);
 	err = ops->put(&t.txn, q, &item);
 	ops->commit(&t.txn);
-	cr_assert(fake_run());
+	cr_assert(run());
 	cr_assert_eq(t.done, 1);
 	cr_assert_eq(t.err, SQ_OK);
 	return err;
@@ -161,7 +218,7 @@ settle(struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
 		sq_item_fini(item);
 	*item = (struct sq_item){0};
 	ops->commit(&t.txn);
-	cr_assert(fake_run());
+	cr_assert(run());
 	cr_assert_eq(t.done, 1);
 }
 
@@ -221,7 +278,7 @@ demand(struct consumer *c, uint32_t more)
 	fake_self(sq_worker_index(c->consumer.worker));
 	ops->demand(&c->consumer, more);
 	fake_self(0);
-	cr_assert(fake_run());
+	cr_assert(run());
 }
 
 static void
@@ -250,7 +307,7 @@ consumer_free(struct sq_queue *q, struct consumer *c)
 {
 	consumer_settle(q, c, SQ_DONE);
 	cancel(c);
-	cr_assert(fake_run());
+	cr_assert(run());
 	cr_assert_eq(c->cancelled, 1);
 	free(c);
 }
@@ -284,7 +341,7 @@ CONTRACT(items_come_in_the_order_of_their_puts)
 		cr_assert_eq(c->items[i].attempts, 0);
 	}
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(nothing_comes_without_demand_and_never_more_than_it)
@@ -305,7 +362,7 @@ CONTRACT(nothing_comes_without_demand_and_never_more_than_it)
 	put_range(q, 6, 12);
 	EXPECT(c, 1, 2, 3, 4, 5, 6, 7, 8, 9);
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(consumers_of_a_queue_take_turns)
@@ -320,7 +377,7 @@ CONTRACT(consumers_of_a_queue_take_turns)
 	consumer_free(q, a);
 	consumer_free(q, b);
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(a_backlog_is_shared_too)
@@ -331,12 +388,12 @@ CONTRACT(a_backlog_is_shared_too)
 	put_range(q, 1, 20);
 	a = consume(q, 0, 100);
 	b = consume(q, 1, 100);
-	cr_assert(fake_run());
+	cr_assert(run());
 	cr_assert_eq(a->n, 10);
 	cr_assert_eq(b->n, 10);
 	consumer_free(q, a);
 	consumer_free(q, b);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(a_full_queue_drops_the_new_one)
@@ -349,11 +406,11 @@ CONTRACT(a_full_queue_drops_the_new_one)
 	cr_assert_eq(put(q, 4, 1), SQ_ENOMEM);
 	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 1);
 	c = consume(q, 0, 10);
-	cr_assert(fake_run());
+	cr_assert(run());
 	EXPECT(c, 1, 2, 3);
 	cr_assert_not(ops->queue_full(q, 1));
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(a_full_queue_drops_the_oldest)
@@ -365,10 +422,10 @@ CONTRACT(a_full_queue_drops_the_oldest)
 	put_range(q, 1, 5);
 	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 2);
 	c = consume(q, 0, 10);
-	cr_assert(fake_run());
+	cr_assert(run());
 	EXPECT(c, 3, 4, 5);
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(a_queue_that_rejects_is_asked_and_then_takes_what_was_promised)
@@ -382,10 +439,10 @@ CONTRACT(a_queue_that_rejects_is_asked_and_then_takes_what_was_promised)
 	cr_assert_eq(put(q, 3, 1), SQ_OK, "another worker was told that there is room");
 	cr_assert_eq(put(q, 4, 0), SQ_ENOMEM, "QoS 0 was promised nothing");
 	c = consume(q, 0, 10);
-	cr_assert(fake_run());
+	cr_assert(run());
 	EXPECT(c, 1, 2, 3);
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(bytes_are_a_limit_but_for_a_message_alone)
@@ -398,11 +455,11 @@ CONTRACT(bytes_are_a_limit_but_for_a_message_alone)
 	cr_assert(ops->queue_full(q, 1));
 	cr_assert_eq(put(q, 2, 1), SQ_ENOMEM);
 	cr_assert_eq(metric(SQ_M_QUEUED_BYTES), size);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 	q = queue_open_cfg((struct sq_queue_cfg){.max_bytes = 2 * size});
 	put_range(q, 1, 2);
 	cr_assert_eq(put(q, 3, 1), SQ_ENOMEM);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(what_comes_back_stands_in_its_old_place)
@@ -423,7 +480,7 @@ CONTRACT(what_comes_back_stands_in_its_old_place)
 	cr_assert_eq(c->items[0].attempts, 1);
 	cr_assert_eq(c->items[2].attempts, 0, "what never left was not tried");
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(what_comes_back_goes_to_another_consumer)
@@ -439,7 +496,7 @@ CONTRACT(what_comes_back_goes_to_another_consumer)
 	EXPECT(b, 1);
 	consumer_free(q, a);
 	consumer_free(q, b);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(an_item_is_tried_as_often_as_its_queue_says)
@@ -463,7 +520,7 @@ CONTRACT(an_item_is_tried_as_often_as_its_queue_says)
 	cr_assert_eq(metric(SQ_M_DROPPED_ATTEMPTS), 1);
 	cr_assert_eq(metric(SQ_M_QUEUED), 0);
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(attempts_without_a_limit_never_end)
@@ -480,7 +537,7 @@ CONTRACT(attempts_without_a_limit_never_end)
 	demand(c, 1);
 	EXPECT(c, 1);
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(a_rejected_item_is_gone)
@@ -495,7 +552,7 @@ CONTRACT(a_rejected_item_is_gone)
 	cr_assert_eq(metric(SQ_M_DROPPED_ATTEMPTS), 1);
 	cr_assert_eq(metric(SQ_M_QUEUED), 0);
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(an_expired_item_is_not_handed_out)
@@ -511,16 +568,16 @@ CONTRACT(an_expired_item_is_not_handed_out)
 	}
 	fake_set_now(fake_now() + 100);
 	a = consume(q, 0, 3);
-	cr_assert(fake_run());
+	cr_assert(run());
 	EXPECT(a, 1, 3, 5);
 	cr_assert_eq(metric(SQ_M_DROPPED_EXPIRED), 2 + (ops->queue_depth(q) == 0));
 	consumer_free(q, a);
 	b = consume(q, 1, 10); /* only an expired one may be left: it takes nothing */
-	cr_assert(fake_run());
+	cr_assert(run());
 	cr_assert_eq(b->n, 0);
 	cr_assert_eq(metric(SQ_M_DROPPED_EXPIRED), 3);
 	consumer_free(q, b);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(an_expired_item_makes_room)
@@ -536,10 +593,10 @@ CONTRACT(an_expired_item_makes_room)
 	cr_assert_eq(put(q, 2, 1), SQ_OK);
 	cr_assert_eq(metric(SQ_M_DROPPED_EXPIRED), 1);
 	c = consume(q, 0, 10);
-	cr_assert(fake_run());
+	cr_assert(run());
 	EXPECT(c, 2);
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(at_qos_0_to_hand_out_is_to_settle)
@@ -558,7 +615,7 @@ CONTRACT(at_qos_0_to_hand_out_is_to_settle)
 	EXPECT(c, 1, 2);
 	cr_assert_eq(metric(SQ_M_QUEUED), 0);
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(a_cancelled_consumer_gets_nothing_more)
@@ -577,7 +634,7 @@ CONTRACT(a_cancelled_consumer_gets_nothing_more)
 	EXPECT(other, 1, 3, 4);
 	free(c);
 	consumer_free(q, other);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(items_on_their_way_arrive_before_cancelled)
@@ -591,12 +648,12 @@ CONTRACT(items_on_their_way_arrive_before_cancelled)
 	cr_assert_eq(ops->put(&t.txn, q, &item), SQ_OK);
 	ops->commit(&t.txn);
 	cancel(c); /* before anything could run */
-	cr_assert(fake_run());
+	cr_assert(run());
 	cr_assert_eq(c->cancelled, 1);
 	cr_assert_eq(c->n + ops->queue_depth(q), 1, "taken or still there, not both, not neither");
 	consumer_settle(q, c, SQ_DONE);
 	free(c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(a_consumer_may_come_again)
@@ -606,7 +663,7 @@ CONTRACT(a_consumer_may_come_again)
 
 	put_range(q, 1, 1);
 	cancel(c);
-	cr_assert(fake_run());
+	cr_assert(run());
 	cr_assert_eq(c->cancelled, 1);
 	c->cancelled = 0;
 	fake_self(1);
@@ -617,7 +674,7 @@ CONTRACT(a_consumer_may_come_again)
 	demand(c, 1); /* what it wanted before is forgotten */
 	EXPECT(c, 1, 2);
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(a_transaction_ends_later_and_never_from_inside)
@@ -633,10 +690,10 @@ CONTRACT(a_transaction_ends_later_and_never_from_inside)
 		ops->commit(&t[i].txn);
 		cr_assert_eq(t[i].done, 0);
 	}
-	cr_assert(fake_run());
+	cr_assert(run());
 	for (unsigned i = 0; i < 3; i++)
 		cr_assert(t[i].done == 1 && t[i].err == SQ_OK);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 static struct txn ordered[20];
@@ -649,6 +706,7 @@ ordered_done(struct sq_txn *txn, int err)
 	cr_assert(t == ordered || t[-1].done, "transactions end in the order of their commits");
 	t->done = 1;
 	t->err = err;
+	running--;
 }
 
 CONTRACT(transactions_of_a_worker_end_in_order)
@@ -660,16 +718,13 @@ CONTRACT(transactions_of_a_worker_end_in_order)
 
 		txn_begin(&ordered[i], 0);
 		ordered[i].txn.done = ordered_done;
-		if (i % 3 != 0)
-			cr_assert_eq(ops->put(&ordered[i].txn, q, &item), SQ_OK);
-		else
-			sq_item_fini(&item);
+		cr_assert_eq(ops->put(&ordered[i].txn, q, &item), SQ_OK);
 		ops->commit(&ordered[i].txn);
 	}
-	cr_assert(fake_run());
+	cr_assert(run());
 	for (unsigned i = 0; i < 20; i++)
 		cr_assert_eq(ordered[i].done, 1);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(a_queue_is_deleted_with_things_under_way)
@@ -677,7 +732,7 @@ CONTRACT(a_queue_is_deleted_with_things_under_way)
 	struct sq_queue *q = queue_open();
 	struct consumer *c = consume(q, 1, 2);
 	struct sq_item last = item_new(4, 1), sent;
-	struct txn t;
+	struct txn t, gone;
 
 	put_range(q, 1, 3);
 	EXPECT(c, 1, 2);
@@ -689,9 +744,11 @@ CONTRACT(a_queue_is_deleted_with_things_under_way)
 	ops->settle(&t.txn, q, &c->items[1], SQ_REQUEUE);
 	ops->commit(&t.txn);
 	cancel(c);
-	ops->queue_delete(NULL, q);
+	txn_begin(&gone, 0);
+	ops->queue_delete(&gone.txn, q);
+	ops->commit(&gone.txn);
 	cr_assert_eq(t.done, 0);
-	cr_assert(fake_run());
+	cr_assert(run());
 	cr_assert_eq(t.done, 1);
 	cr_assert_eq(c->cancelled, 1);
 	cr_assert_eq(c->n, 2, "nothing was handed out of a deleted queue");
@@ -704,7 +761,7 @@ CONTRACT(a_deleted_queue_takes_its_items_along)
 
 	put_range(q, 1, 100);
 	cr_assert_eq(metric(SQ_M_QUEUED), 100);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 	cr_assert_eq(metric(SQ_M_QUEUED), 0);
 	cr_assert_eq(metric(SQ_M_QUEUED_BYTES), 0);
 }
@@ -723,7 +780,7 @@ CONTRACT(the_metrics_count_what_waits_and_what_is_unsettled)
 	cr_assert_eq(metric(SQ_M_QUEUED), 4);
 	c->n = 0;
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(a_queue_is_busy_while_much_waits)
@@ -736,10 +793,10 @@ CONTRACT(a_queue_is_busy_while_much_waits)
 	cr_assert(ops->queue_full(q, 1));
 	cr_assert(ops->queue_busy(q), "what is full is busy");
 	c = consume(q, 0, 550);
-	cr_assert(fake_run());
+	cr_assert(run());
 	cr_assert_not(ops->queue_busy(q));
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }
 
 CONTRACT(an_item_passes_only_where_nothing_stands_before_it)
@@ -753,7 +810,7 @@ CONTRACT(an_item_passes_only_where_nothing_stands_before_it)
 	cr_assert_eq(ops->put(&t.txn, q, &first), SQ_OK);
 	cr_assert_not(ops->pass(&t.txn, &c->consumer, &second), "the first one waits");
 	ops->commit(&t.txn);
-	cr_assert(fake_run());
+	cr_assert(run());
 	EXPECT(c, 1);
 	txn_begin(&t, 0);
 	if (ops->pass(&t.txn, &c->consumer, &second)) /* an engine need not */
@@ -761,7 +818,7 @@ CONTRACT(an_item_passes_only_where_nothing_stands_before_it)
 	else
 		cr_assert_eq(ops->put(&t.txn, q, &second), SQ_OK);
 	ops->commit(&t.txn);
-	cr_assert(fake_run());
+	cr_assert(run());
 	EXPECT(c, 1, 2);
 	cr_assert_eq(metric(SQ_M_QUEUED), 2);
 	txn_begin(&t, 0);
@@ -774,5 +831,5 @@ CONTRACT(an_item_passes_only_where_nothing_stands_before_it)
 	demand(c, 2);
 	EXPECT(c, 1, 2);
 	consumer_free(q, c);
-	ops->queue_delete(NULL, q);
+	queue_delete(q);
 }

@@ -2,10 +2,11 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "core/mem.h"
 
-enum { RUNS_MAX = 1000000 };
+enum { RUNS_MAX = 1000000, WAIT_MAX_S = 60 };
 
 struct sq_worker {
 	unsigned index;
@@ -18,6 +19,7 @@ static unsigned n_workers;
 static uint64_t now_ms;
 static size_t pending;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t posted = PTHREAD_COND_INITIALIZER;
 static _Thread_local struct sq_worker *self;
 
 void
@@ -114,6 +116,29 @@ fake_run(void)
 	return last == 0;
 }
 
+bool
+fake_run_until(bool (*over)(void *arg), void *arg)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += WAIT_MAX_S;
+	for (;;) {
+		int err = 0;
+
+		if (!fake_run())
+			return false;
+		if (over(arg))
+			return true;
+		pthread_mutex_lock(&lock);
+		while (pending == 0 && err == 0)
+			err = pthread_cond_timedwait(&posted, &lock, &end);
+		pthread_mutex_unlock(&lock);
+		if (err != 0)
+			return false;
+	}
+}
+
 size_t
 fake_pending(void)
 {
@@ -132,6 +157,7 @@ sq_worker_post_in(struct sq_worker *to, enum sq_turn turn, struct sq_task *t)
 	pthread_mutex_lock(&lock);
 	sq_list_push_back(&to->due[turn], &t->node);
 	pending++;
+	pthread_cond_signal(&posted);
 	pthread_mutex_unlock(&lock);
 }
 

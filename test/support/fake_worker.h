@@ -22,6 +22,9 @@ uint64_t fake_now(void);
 /* Runs tasks until none is left; false when there were more than a test can
  * have, so that somebody posts himself for ever. */
 bool fake_run(void);
+/* Runs tasks, those that other threads post included, until 'over' says so; false
+ * when it does not within a minute. */
+bool fake_run_until(bool (*over)(void *arg), void *arg);
 /* Tasks that wait. */
 size_t fake_pending(void);
 

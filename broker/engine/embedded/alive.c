@@ -14,8 +14,8 @@ struct sq_alive {
 	uint64_t last_queue;
 	struct sq_htab queues;  /* struct sq_kept_queue */
 	struct sq_htab by_name; /* at a start: those that wait to be opened */
-	struct sq_htab by_seq; /* struct sq_alive_item */
-	struct sq_list items;  /* by lsn */
+	struct sq_htab by_seq;  /* struct sq_alive_item */
+	struct sq_list items;   /* by lsn */
 	uint64_t bytes;
 	struct sq_list changes;  /* by lsn */
 	struct sq_list deferred; /* settlements of items that were being written */

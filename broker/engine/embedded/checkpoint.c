@@ -26,8 +26,7 @@ struct sq_checkpoint {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stop;
-	bool tight; /* the last chunk did not fit: settlements first */
-	atomic_uint_fast64_t rate;
+	bool tight;                     /* the last chunk did not fit: settlements first */
 	struct sq_kept_queue **touched; /* queues whose counts change in this chunk */
 	size_t n_touched, cap_touched;
 };
@@ -273,8 +272,8 @@ checkpoint_turn(struct sq_checkpoint *c)
 	took = sq_clock_ms() - begin;
 	after = sq_journal_used(c->engine->journal, &max);
 	freed = before > after ? before - after : CHUNK_BYTES;
-	rate = atomic_load(&c->rate);
-	atomic_store(&c->rate, (rate * 7 + freed * 1000 / (took + 1)) / 8);
+	rate = atomic_load(&c->engine->rate);
+	atomic_store(&c->engine->rate, (rate * 7 + freed * 1000 / (took + 1)) / 8);
 	return checkpoint_hurries(c) ? 0 : took;
 }
 
@@ -305,7 +304,7 @@ sq_checkpoint_start(struct sq_embedded *e)
 	pthread_condattr_t attr;
 
 	c->engine = e;
-	atomic_init(&c->rate, RATE_FIRST);
+	atomic_store(&e->rate, RATE_FIRST);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -332,10 +331,4 @@ sq_checkpoint_stop(struct sq_checkpoint **cp)
 	pthread_mutex_destroy(&c->lock);
 	free(c->touched);
 	free(c);
-}
-
-uint64_t
-sq_checkpoint_rate(const struct sq_checkpoint *c)
-{
-	return atomic_load_explicit(&c->rate, memory_order_relaxed);
 }

@@ -198,7 +198,7 @@ committed_throttle(struct sq_embedded *e, uint64_t bytes)
 
 	if (used <= max / THROTTLE_PART)
 		return;
-	us = bytes * 1000000 / (sq_checkpoint_rate(e->checkpoint) + 1);
+	us = bytes * 1000000 / (atomic_load(&e->rate) + 1);
 	us = us * (used - max / THROTTLE_PART) / (max / THROTTLE_PART);
 	pause.tv_nsec = (long)(us < THROTTLE_MAX_US ? us : THROTTLE_MAX_US) * 1000;
 	nanosleep(&pause, NULL);
@@ -571,9 +571,11 @@ static void
 embedded_close(struct sq_engine *engine)
 {
 	struct sq_embedded *e = sq_embedded_of(engine);
+	struct sq_journal *journal = e->journal;
 
-	sq_journal_close(&e->journal);
 	sq_checkpoint_stop(&e->checkpoint);
+	if (journal != NULL) /* its thread uses e->journal to the end */
+		sq_journal_close(&journal);
 	sq_pager_stop(&e->pager);
 	sq_alive_free(&e->alive);
 	sq_table_close(&e->table);

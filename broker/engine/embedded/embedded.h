@@ -32,6 +32,8 @@ struct sq_embedded {
 	struct sq_checkpoint *checkpoint;
 	struct sq_pager *pager;
 	struct sq_queue_store store;
+	atomic_uint_fast64_t
+	    rate;        /* bytes of the journal that checkpoints lately freed in a second */
 	int64_t wall_ms; /* from the workers' clock to wall-clock time */
 	bool started;    /* ready() was called */
 	atomic_uint_fast64_t next_queue;
@@ -64,8 +66,6 @@ uint64_t sq_embedded_mono(const struct sq_embedded *, uint64_t wall_ms);
 
 struct sq_checkpoint *sq_checkpoint_start(struct sq_embedded *);
 void sq_checkpoint_stop(struct sq_checkpoint **);
-/* Bytes per second that checkpoints have lately freed of the journal. */
-uint64_t sq_checkpoint_rate(const struct sq_checkpoint *);
 
 /* --- pager.c --- */
 
