@@ -274,6 +274,11 @@ app_read(struct app *a)
 static void
 app_flush(struct app *a)
 {
+	uint64_t now = app_now_us();
+
+	if (a->out_n == 0 || now - a->flushed_us < a->o.linger_ms * UINT64_C(1000))
+		return;
+	a->flushed_us = now;
 	while (a->out_done < a->out_n) {
 		ssize_t n = send(a->fd, a->out + a->out_done, a->out_n - a->out_done, MSG_NOSIGNAL);
 
@@ -349,9 +354,9 @@ app_turn(struct app *a)
 	app_flush(a);
 	if (a->fd < 0)
 		return;
-	if (a->out_n > 0)
+	if (a->out_n > 0 && a->o.linger_ms == 0)
 		p.events |= POLLOUT;
-	poll(&p, 1, active ? 2 : 200);
+	poll(&p, 1, active || a->out_n > 0 ? 2 : 200);
 	if (p.revents & ~POLLOUT)
 		app_read(a);
 	if (a->fd >= 0 && !a->connected && app_now_us() - a->last_us > CONNACK_TIMEOUT_MS * 1000ull)
@@ -392,7 +397,7 @@ app_usage(void)
 	fprintf(stderr,
 	    "usage: torture-app pub|sub --port N --id TEXT --ledger FILE\n"
 	    "  [--version 4|5] [--transient] [--filter F --qos N]\n"
-	    "  [--number N --rate N --window N] [--max-size N]\n");
+	    "  [--number N --rate N --window N] [--max-size N] [--linger MS]\n");
 	exit(2);
 }
 
@@ -403,7 +408,7 @@ app_options(struct app_opts *o, int argc, char **argv)
 	    {"ledger", 1, NULL, 'l'}, {"version", 1, NULL, 'v'}, {"transient", 0, NULL, 't'},
 	    {"filter", 1, NULL, 'f'}, {"qos", 1, NULL, 'q'}, {"number", 1, NULL, 'n'},
 	    {"rate", 1, NULL, 'r'}, {"window", 1, NULL, 'w'}, {"max-size", 1, NULL, 's'},
-	    {NULL, 0, NULL, 0}};
+	    {"linger", 1, NULL, 'g'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -442,6 +447,9 @@ app_options(struct app_opts *o, int argc, char **argv)
 			break;
 		case 's':
 			o->max_size = v;
+			break;
+		case 'g':
+			o->linger_ms = v;
 			break;
 		default:
 			app_usage();

@@ -45,6 +45,8 @@ struct app_opts {
 	unsigned rate;   /* publishes per second */
 	unsigned window; /* unfinished ones of a stream */
 	unsigned max_size;
+	unsigned
+	    linger_ms; /* how long what is to be sent gathers, so that a kill finds it unsent */
 	const char *ledger;
 };
 
@@ -88,6 +90,7 @@ struct app {
 	uint64_t rng;
 	double due; /* publishes */
 	uint64_t last_us;
+	uint64_t flushed_us;
 };
 
 /* --- wire.c: packets, on the buffer 'out' of the app --- */

@@ -41,7 +41,7 @@ class Faults:
         for action in actions:
             await asyncio.sleep(self.started + action.at_s - time.monotonic())
             verb, _, kind = action.kind.partition("-")
-            name = {"kill": "kill", "stop": "pause"}.get(verb)
+            name = {"kill": "kill", "stop": "pause", "move": "move"}.get(verb)
             if name and kind in ("app", "sidecar", "broker"):
                 self.one(action, kind, getattr(self, name))
             elif action.kind == "power-cut":
@@ -84,14 +84,20 @@ class Faults:
     async def kill(self, victim, action):
         await self.world.kill(victim)
         if victim is self.world.broker:
-            self.world.broker_deaths_ms.append(time.monotonic() * 1000)
+            self.world.broker_died()
         await asyncio.sleep(action.seconds)
         victim.start()
         self.note(f"{victim.name} starts again, pid {victim.process.pid}")
 
+    async def move(self, victim, action):
+        victim.move()
+        await self.kill(victim, action)
+
     async def power_cut(self, victim, action):
         await self.world.kill(victim)
-        self.world.broker_deaths_ms.append(time.monotonic() * 1000)
+        self.world.broker_died()
+        if self.disk:
+            self.disk.empty()
         done = await asyncio.to_thread(self.world.layer.cut, random.Random(action.seed))
         self.note(f"power cut: {done}")
         await asyncio.sleep(action.seconds)

@@ -16,14 +16,18 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(ROOT / "tools"), str(HERE.parent / "support")]
 
 import checker  # noqa: E402
+import disk as disks  # noqa: E402
+import flips  # noqa: E402
+import powerfail  # noqa: E402
 import schedule  # noqa: E402
 import scenario  # noqa: E402
 import world as worlds  # noqa: E402
 from faults import Faults  # noqa: E402
 
 END_S = 10       # of a seed, that its end takes about
+SHORT_MINUTES = 0.5
 LEAST_S = 5.0    # of faults
-KILLS = ("kill-app", "kill-sidecar", "kill-broker", "power-cut")
+KILLS = ("kill-app", "move-app", "kill-sidecar", "kill-broker", "power-cut")
 
 
 @dataclasses.dataclass
@@ -69,32 +73,85 @@ class Summary:
 
 
 class Seed:
+    """One run. What the world is like is drawn from the seed, too."""
+
+    finished = True
+    disk = None
+    layer = None
+
     def __init__(self, seed, folder, args):
         self.seed = seed
         self.folder = folder
         self.args = args
         self.summary = Summary()
+        rng = random.Random(f"world {seed}")
+        self.tls = rng.random() < 0.5
+        self.small = rng.random() < 0.3
+        self.recorded = rng.random() < 0.8
+        self.durable = args.engine == "embedded"
+
+    def prepare(self):
+        """The disk and the layer, where this seed has them. Returns the store's folder."""
+        self.folder.mkdir(parents=True)
+        store = self.folder / "store"
+        if self.durable and self.small:
+            try:
+                self.disk = disks.Small(self.folder / "disk")
+                store = self.folder / "disk" / "store"
+            except OSError as e:
+                print(f"seed {self.seed}: the disk is never full here: {e}", flush=True)
+        if self.durable and self.recorded:
+            self.layer = powerfail.Layer(self.args.build / "test" / "powerfail.so", store)
+        return store
 
     async def run(self, seconds):
-        rng = random.Random(f"world {self.seed}")
-        durable = self.args.engine == "embedded"
-        actions = schedule.draw(self.seed, seconds, durable=durable, layer=False, disk=False,
-                                gap_s=self.args.gap)
-        world = worlds.World(self.folder, self.args.build, engine=self.args.engine,
-                             tls=rng.random() < 0.5, rate=self.args.rate)
-        with open(self.folder / "faults.log", "w") as log:
-            faults = Faults(world, log)
-            faults.note(f"seed {self.seed}, {seconds:.1f} s, {len(actions)} actions")
-            try:
-                await world.start()
-                faults.started = time.monotonic()
-                await faults.run(actions)
-                await self.settle(world, faults)
-            except AssertionError as e:
-                world.problems.append(str(e))
-            finally:
-                await world.stop()
-        self.check(world, faults)
+        actions = schedule.draw(self.seed, seconds, durable=self.durable, layer=self.recorded,
+                                disk=self.small, gap_s=self.args.gap)
+        store = self.prepare()
+        try:
+            world = worlds.World(self.folder, self.args.build, engine=self.args.engine,
+                                 tls=self.tls, rate=self.args.rate, store=store, layer=self.layer)
+            with open(self.folder / "faults.log", "w") as log:
+                faults = Faults(world, log, self.disk)
+                faults.note(f"seed {self.seed}, {seconds:.1f} s, {len(actions)} actions, "
+                            f"TLS {self.tls}, small disk {self.disk is not None}, "
+                            f"power cuts {self.layer is not None}")
+                await self.torment(world, faults, actions)
+                self.check(world, faults)
+        finally:
+            if self.layer:
+                self.layer.close()
+            if self.disk:
+                self.disk.close()
+
+    async def torment(self, world, faults, actions):
+        snapshot = flips.Snapshot(world, self.folder / "snapshot")
+        try:
+            await world.start()
+            faults.started = time.monotonic()
+            await faults.run(actions)
+            if self.durable:
+                await world.ready()
+                await snapshot.take()
+            await self.settle(world, faults)
+        except AssertionError as e:
+            world.problems.append(str(e))
+            self.finished = False
+        finally:
+            await world.stop()
+        if self.layer and self.layer.mapped():
+            world.problems.append(f"written through a mapping: {self.layer.mapped()}")
+        if self.durable and snapshot.folder.exists():
+            await self.flip(snapshot, faults)
+
+    async def flip(self, snapshot, faults):
+        for i in range(self.args.flips):
+            rng = random.Random(f"flip {self.seed} {i}")
+            one_flip = flips.Flip(snapshot, self.folder / f"flip-{i}", rng, self.args)
+            outcome = await one_flip.run()
+            faults.note(f"flip {i} in {one_flip.path.name} at {one_flip.at}: {outcome}")
+            faults.counts[f"flip-{outcome}"] += 1
+            self.summary.violations += one_flip.violations
 
     async def settle(self, world, faults):
         """No more faults: everything comes to its end."""
@@ -108,8 +165,6 @@ class Seed:
         await world.end_subscribers()
         faults.note("subscribers have ended")
         await world.nothing_left()
-
-    finished = True
 
     def check(self, world, faults):
         publishers, targets = world.ledgers()
@@ -142,11 +197,19 @@ def arguments():
                         help="publishes per second of each of the four publishers (200)")
     parser.add_argument("--gap", type=float, default=0.25,
                         help="seconds between faults, on average (0.25)")
+    parser.add_argument("--flips", type=int, default=4,
+                        help="flipped bits in copies of the store after each seed (4)")
+    parser.add_argument("--broken", action="store_true",
+                        help="torture a build that acknowledges before it commits, and fail "
+                        "unless that is found")
+    parser.add_argument("--short", action="store_true", help="one short seed, for ./dev test")
     parser.add_argument("--build", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build" / "torture",
                         help="for logs (build/torture)")
     args = parser.parse_args()
-    args.build = args.build or ROOT / "build" / args.preset
+    args.build = args.build or ROOT / "build" / ("broken" if args.broken else args.preset)
+    if args.short:
+        args.minutes, args.flips = SHORT_MINUTES, 1
     try:
         first, _, last = (args.seed or str(random.SystemRandom().randrange(1, 1 << 31))
                           ).partition("-")
@@ -184,12 +247,21 @@ def main():
     seconds = max(LEAST_S, args.minutes * 60 / len(args.seeds) - END_S)
     print(f"{args.engine} engine, {args.build.name} build, seeds {args.seeds[0]} to "
           f"{args.seeds[-1]}", flush=True)
+    if args.broken and args.engine != "embedded":
+        print("--broken needs the embedded engine: it is its acknowledgement that is broken")
+        return 2
     for seed in args.seeds:
         s = one(seed, seconds, args)
         total.add(s)
         if s.failed:
             failed.append(seed)
+        if args.broken and any(v.kind == "lost" for v in s.violations):
+            print(f"seed {seed} has found that this build acknowledges before it commits")
+            return 0
     print(f"{len(args.seeds)} seeds; {total.line()}")
+    if args.broken:
+        print("FAILED: the broken build was not found out")
+        return 1
     if failed:
         print("FAILED: seed " + ", ".join(map(str, failed)))
     return 1 if failed else 0

@@ -31,6 +31,7 @@ class Kind:
 
 KINDS = (
     Kind("kill-app", 8, 0, 0.2),
+    Kind("move-app", 3, 0, 0.2),  # kill, and start at the other sidecar
     Kind("stop-app", 3, 0.02, 2),
     Kind("kill-sidecar", 5, 0, 0.3),
     Kind("stop-sidecar", 2, 0.02, LONGEST_S),

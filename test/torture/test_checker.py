@@ -99,6 +99,15 @@ class Planted(unittest.TestCase):
     def test_order_of_first_copies_only(self):
         self.assertEqual(self.kinds(SENT, GOT + "M 9 5 1 7 1 1 1\n"), [])
 
+    def test_order_in_a_transient_session(self):
+        sent = SENT.replace("E 9\n", "P 6 5 1 3\nA 7 5 1 3 0 0\n")
+        start = "B 1 78\nC 2 0\nS 3 2\n"
+        late = start + "M 4 1 1 7 0 1 1\nM 4 2 1 7 0 1 3\nM 4 3 1 7 0 1 2\n"
+        self.assertEqual(self.kinds(sent, late, transient=True), ["order"])
+        again = start + "M 4 1 1 7 0 1 2\nM 4 2 1 7 0 1 3\nM 5 3 1 7 0 1 1\nM 5 4 1 7 0 1 2\n"
+        self.assertEqual(self.kinds(sent, again, transient=True), [])
+        self.assertEqual(self.kinds(sent, again), ["lost", "order"])
+
     def test_a_group_shares(self):
         one = GOT.replace("M 4 3 2 7 0 2 1\n", "").replace("M 4 2 1 7 0 1 2\n", "")
         two = "B 1 1\nC 2 0\nS 3 2\nM 4 2 1 7 0 1 2\nM 4 3 2 7 0 2 1\n"

@@ -35,8 +35,12 @@ class App:
         self.transient = transient
         self.ledger = world.folder / f"{name}.ledger"
         self.log = world.folder / f"{name}.log"
-        self.argv = [str(world.build / "test" / "torture-app"), kind, "--id", name, "--port",
-                     str(world.sidecars[sidecar].tree["listen"]["port"]), "--ledger",
+        self.ports = [s.tree["listen"]["port"] for s in world.sidecars]
+        self.at = sidecar
+        # An annotation names a declared client. What a transient publisher has given up
+        # may still come from the old sidecar, behind what it publishes at the new one.
+        self.movable = "--filter" in options or kind == "pub" and not transient
+        self.argv = [str(world.build / "test" / "torture-app"), kind, "--id", name, "--ledger",
                      str(self.ledger), "--version", str(version), *map(str, options)]
         if transient:
             self.argv.append("--transient")
@@ -44,8 +48,14 @@ class App:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                [*self.argv, "--port", str(self.ports[self.at])], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True)
+
+    def move(self):
+        """It starts at another sidecar the next time."""
+        if self.movable:
+            self.at = (self.at + 1) % len(self.ports)
 
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -72,7 +82,7 @@ class World:
 
     def __init__(self, folder, build, *, engine, tls, rate, store=None, layer=None):
         self.folder = pathlib.Path(folder)
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.build = pathlib.Path(build)
         self.engine = engine
         self.layer = layer
@@ -99,7 +109,7 @@ class World:
                 tree["store"] = {"dir": str(self.store)}
         self.broker = parts.Program("broker", "broker", self.folder, self.build, tree)
         if self.layer:
-            self.broker.environment |= self.layer.environment(self.build)
+            self.broker.environment |= self.layer.environment(self.broker.argv[0])
 
     def make_sidecars(self, ports, tls):
         self.sidecars, self.proxies = [], []
@@ -116,22 +126,22 @@ class World:
     def make_apps(self, rate):
         def pub(number, sidecar, **more):
             return App(self, f"pub-{number}", "pub", sidecar, "--number", number, "--rate", rate,
-                       **more)
+                       "--linger", 7 * (number % 3), **more)
 
-        def sub(name, sidecar, filter_=EVERYTHING, qos=2, **more):
+        def sub(name, sidecar, filter_=EVERYTHING, qos=2, linger=0, **more):
             asked = ("--filter", filter_, "--qos", qos) if filter_ else ()
-            return App(self, name, "sub", sidecar, *asked, **more)
+            return App(self, name, "sub", sidecar, *asked, "--linger", linger, **more)
 
         shared = f"$share/crew/{EVERYTHING}"
         self.publishers = {1: pub(1, 0), 2: pub(2, 0, version=4), 3: pub(3, 1),
                            4: pub(4, 1, transient=True)}
         # name, members, qos
         self.groups = (
-            ("durable-5", [sub("durable-5", 1)], 2),
+            ("durable-5", [sub("durable-5", 1, linger=15)], 2),
             ("durable-4", [sub("durable-4", 0, version=4)], 2),
             ("durable-qos-1", [sub("durable-qos-1", 0, qos=1)], 1),
-            ("share", [sub("share-0", 0, shared), sub("share-1", 1, shared)], 2),
-            ("declared", [sub(f"declared-{i}", i, None) for i in (0, 1)], 2),
+            ("share", [sub("share-0", 0, shared, linger=10), sub("share-1", 1, shared)], 2),
+            ("declared", [sub(f"declared-{i}", i, None, linger=20 * i) for i in (0, 1)], 2),
             ("transient", [sub("transient", 1, transient=True)], 2),
         )
         self.subscribers = [m for _, members, _ in self.groups for m in members]
@@ -190,6 +200,9 @@ class World:
             except OSError:
                 pass
         return n
+
+    def broker_died(self):
+        self.broker_deaths_ms.append(time.monotonic() * 1000)
 
     async def kill(self, what):
         what.process.kill()
