@@ -15,6 +15,7 @@
 
 #include "core/buf.h"
 #include "core/metrics.h"
+#include "store/journal.h"
 
 struct sq_broker;
 struct sq_call;
@@ -25,6 +26,9 @@ struct sq_engine_ops;
 
 struct sq_broker_cfg {
 	const struct sq_engine_ops *engine;
+	const char *store_dir; /* of an engine with files; see struct sq_engine_cfg */
+	enum sq_durability durability;
+	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
 	uint32_t max_packet;  /* bytes of an MQTT packet */
 	uint64_t recovery_ms; /* see sq_broker_remade() in broker/shard.h; 0: off */
 	uint64_t grace_ms;    /* attachment grace after a lost link */
@@ -33,6 +37,10 @@ struct sq_broker_cfg {
 	uint32_t queue_max_msgs;
 	uint64_t queue_max_bytes;
 	uint64_t retained_max_msgs, retained_max_bytes;
+	uint64_t delayed_max_msgs, delayed_max_bytes, delayed_max_s;
+	uint32_t dead_max_msgs; /* dead letters of a space */
+	uint64_t dead_max_bytes;
+	uint64_t key_window_ms, max_keys; /* idempotency keys */
 	uint32_t max_sessions;
 	uint32_t max_subs_per_session;
 };
@@ -45,6 +53,9 @@ struct sq_broker *sq_broker_new(const struct sq_broker_cfg *, struct sq_worker *
 void sq_broker_stop(struct sq_broker *);
 /* After sq_broker_stop().  Frees '*bp'. */
 void sq_broker_free(struct sq_broker **bp);
+
+/* False with a line in 'why' while the engine can't make anything durable.  Any thread. */
+bool sq_broker_healthy(struct sq_broker *, struct sq_buf *why);
 
 /* Takes the call over; answered by sq_call_done(), maybe before this returns. */
 void sq_broker_call(struct sq_broker *, struct sq_call *);

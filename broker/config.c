@@ -12,7 +12,8 @@
 #define MIB (UINT64_C(1) << 20)
 #define AT(field) offsetof(struct sq_broker_config, field)
 
-static const char *const engines[] = {"memory", NULL};
+static const char *const engines[] = {"embedded", "memory", NULL};
+static const char *const durabilities[] = {"always", "interval", "none", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 const struct sq_config_key sq_broker_config_keys[] = {
@@ -29,7 +30,22 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"changes; unset: no tokens."},
     {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
     {"engine", SQ_CFG_ENUM, AT(engine), "memory", 0, 0, engines,
-	"Where sessions and messages live; memory: they end with the process."},
+	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with the "
+	"process."},
+    {"store.dir", SQ_CFG_STRING, AT(store_dir), "/var/lib/sqmqos", 0, 0, NULL,
+	"Directory of the embedded engine, for one broker alone; made when missing."},
+    {"store.durability", SQ_CFG_ENUM, AT(durability), "always", 0, 0, durabilities,
+	"When a publish is acknowledged; always: when it is synced to disk; interval: when it is "
+	"written, a crash of the machine loses the last store.sync-interval; none: the same, and the "
+	"system writes back when it likes. A crash of the broker alone loses nothing in any case."},
+    {"store.sync-interval", SQ_CFG_DURATION, AT(sync_interval_ms), "100ms", 1, MINUTE, NULL,
+	"Time between two syncs with store.durability interval."},
+    {"store.journal-size", SQ_CFG_SIZE, AT(journal_size), "128Mi", 8 * MIB, MIB *MIB, NULL,
+	"Size of the journal; what it holds is also in memory."},
+    {"store.max-size", SQ_CFG_SIZE, AT(store_max_size), "64Gi", 16 * MIB, MIB *MIB, NULL,
+	"Size that the tables behind it may reach; publishes are refused when nine tenths are used."},
+    {"store.cache-size", SQ_CFG_SIZE, AT(store_cache_size), "64Mi", MIB, MIB *MIB, NULL,
+	"Memory for waiting messages that are in the tables, too."},
     {"admin.listen", SQ_CFG_STRING, AT(admin_listen), "127.0.0.1:9090", 0, 0, NULL,
 	"Address of /livez, /readyz and /metrics; empty: none."},
     {"limits.max-packet", SQ_CFG_SIZE, AT(max_packet), "1088Ki", 1024, 16 * MIB, NULL,
@@ -63,6 +79,21 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Retained messages."},
     {"retained.max-bytes", SQ_CFG_SIZE, AT(retained_max_bytes), "256Mi", 0, MIB *MIB, NULL,
 	"Bytes of retained messages."},
+    {"delayed.max-delay", SQ_CFG_DURATION, AT(delayed_max_ms), "168h", SECOND, 3650 * DAY, NULL,
+	"Longest delay that a message may ask for."},
+    {"delayed.max-messages", SQ_CFG_UINT, AT(delayed_max_msgs), "100000", 0, 100000000, NULL,
+	"Messages whose time has not come."},
+    {"delayed.max-bytes", SQ_CFG_SIZE, AT(delayed_max_bytes), "256Mi", 0, MIB *MIB, NULL,
+	"Bytes of those messages; they are kept in memory, too."},
+    {"dead-letters.max-messages", SQ_CFG_UINT, AT(dead_max_msgs), "100000", 1, 100000000, NULL,
+	"Dead letters of a space; while there are so many, QoS 3 messages are refused."},
+    {"dead-letters.max-bytes", SQ_CFG_SIZE, AT(dead_max_bytes), "64Mi", 4096, MIB *MIB, NULL,
+	"Bytes of dead letters of a space; likewise."},
+    {"idempotency.window", SQ_CFG_DURATION, AT(key_window_ms), "24h", SECOND, 3650 * DAY, NULL,
+	"How long a QoS 3 message with the same key is taken for a copy."},
+    {"idempotency.max-keys", SQ_CFG_UINT, AT(max_keys), "1000000", 0, 100000000, NULL,
+	"Keys within the window, at about 64 bytes of memory each; above that, QoS 3 messages with "
+	"new keys are refused."},
     {"drain-timeout", SQ_CFG_DURATION, AT(drain_ms), "10s", 0, HOUR, NULL,
 	"How long a broker that ends waits for its queues to empty, and a link that is asked to "
 	"move stays."},
@@ -107,6 +138,12 @@ struct sq_broker_cfg
 sq_broker_config_cfg(const struct sq_broker_config *c)
 {
 	return (struct sq_broker_cfg){
+	    .store_dir = c->store_dir,
+	    .durability = (enum sq_durability)c->durability,
+	    .sync_interval_ms = c->sync_interval_ms,
+	    .journal_size = c->journal_size,
+	    .store_max_size = c->store_max_size,
+	    .store_cache_size = c->store_cache_size,
 	    .max_packet = (uint32_t)c->max_packet,
 	    .grace_ms = c->grace_ms,
 	    .recovery_ms = c->recovery_ms,
@@ -116,6 +153,13 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .queue_max_bytes = c->queue_max_bytes,
 	    .retained_max_msgs = c->retained_max_msgs,
 	    .retained_max_bytes = c->retained_max_bytes,
+	    .delayed_max_s = c->delayed_max_ms / SECOND,
+	    .delayed_max_msgs = c->delayed_max_msgs,
+	    .delayed_max_bytes = c->delayed_max_bytes,
+	    .dead_max_msgs = (uint32_t)c->dead_max_msgs,
+	    .dead_max_bytes = c->dead_max_bytes,
+	    .key_window_ms = c->key_window_ms,
+	    .max_keys = c->max_keys,
 	    .max_sessions = (uint32_t)c->max_sessions,
 	    .max_subs_per_session = (uint32_t)c->max_subs,
 	};

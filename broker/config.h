@@ -14,12 +14,18 @@ struct sq_broker_config {
 	char *token_file;
 	uint64_t workers;
 	unsigned engine; /* index into the names of the table */
+	char *store_dir;
+	unsigned durability; /* enum sq_durability */
+	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
 	char *admin_listen;
 	uint64_t max_packet, max_inflight, max_sessions, max_subs;
 	uint64_t link_max_age_ms, link_idle_ms, link_stall_ms, max_connections;
 	uint64_t grace_ms, recovery_ms, session_expiry_max_ms;
 	uint64_t queue_max_msgs, queue_max_bytes;
 	uint64_t retained_max_msgs, retained_max_bytes;
+	uint64_t delayed_max_ms, delayed_max_msgs, delayed_max_bytes;
+	uint64_t dead_max_msgs, dead_max_bytes;
+	uint64_t key_window_ms, max_keys;
 	uint64_t drain_ms;
 	unsigned log_level; /* enum sq_log_level */
 };

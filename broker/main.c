@@ -24,7 +24,7 @@ enum {
 };
 
 /* In the order of the key's choices. */
-static const struct sq_engine_ops *const engines[] = {&sq_engine_memory};
+static const struct sq_engine_ops *const engines[] = {&sq_engine_embedded, &sq_engine_memory};
 
 struct program {
 	struct sq_broker_config config;
@@ -62,7 +62,7 @@ program_ready(void *owner, struct sq_buf *why)
 		sq_buf_printf(why, "not listening yet\n");
 	if (p->draining)
 		sq_buf_printf(why, "draining\n");
-	return p->listening && !p->draining;
+	return p->listening && sq_broker_healthy(p->broker, why) && !p->draining;
 }
 
 static bool
@@ -129,11 +129,17 @@ program_start(struct program *p, struct sq_buf *err)
 	}
 	p->broker = sq_broker_new(
 	    &broker, sq_front_workers(p->front), (size_t)c->workers, &sq_broker_metrics);
+	if (p->broker == NULL) {
+		sq_buf_printf(err, "the engine can't be opened");
+		return SQ_EIO;
+	}
 	sq_front_serve(p->front, p->broker);
 	p->listening = true;
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
 	    sq_front_port(p->front), c->tls ? "TLS" : "clear text", (unsigned)c->workers);
-	SQ_INFO("broker", "engine memory: sessions and messages do not survive a restart");
+	if (!engines[c->engine]->durable)
+		SQ_INFO("broker", "engine %s: sessions and messages do not survive a restart",
+		    engines[c->engine]->name);
 	return SQ_OK;
 }
 
