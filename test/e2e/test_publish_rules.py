@@ -140,6 +140,20 @@ async def test_a_tag_that_comes_twice_delivers_once(env):
     assert not subscriber.inbox
 
 
+async def test_a_shared_subscription_by_tag(env):
+    stack, _ = await ruled_stack(env, "- {filter: jobs/+, tags: red}")
+    app = await env.connect(stack.ports[0], "app", V311)
+    crew = [await subscribed(env, stack, "$share/crew/$tag/red/jobs/+", client_id=f"crew-{n}")
+            for n in range(2)]
+    for n in range(20):
+        await app.publish("jobs/1", b"%d" % n, 2)
+        await app.publish("other/1", b"", 2)
+    await eventually(lambda: sum(len(c.inbox) for c in crew) >= 20, "all jobs are done")
+    for client in crew:
+        await client.ping()
+    assert sorted(int(m.payload) for c in crew for m in c.inbox) == list(range(20))
+
+
 async def test_ttl_and_retain(env):
     stack, _ = await ruled_stack(env, "- {filter: state/#, retain: true, ttl: 10m}\n"
                                       "- {filter: events/#, retain: false, ttl: 60}")
@@ -183,6 +197,31 @@ async def test_qos_3_has_a_key_always(env):
     assert user(m, "sqmqos-qos") == ["3"] and len(user(m, "sqmqos-key")[0]) == 32
     await app.publish("own", b"", 2, props={"user": [("sqmqos-qos", "3"), ("sqmqos-key", "k")]})
     assert user(await subscriber.receive(), "sqmqos-key") == ["k"]
+
+
+async def test_a_retransmission_is_no_second_message(env):
+    stack, _ = await ruled_stack(env, "- {filter: t, qos: 3}")
+    subscriber = await subscribed(env, stack, "t")
+    for version in (V311, V5):
+        app = await env.connect(stack.ports[0], f"app-{version}", version, clean=False,
+                                props={"session_expiry": 60})
+        for n in range(15):
+            done = app.publish_nowait("t", b"%d" % n, 2)
+            for _ in range(n % 4):  # the connection ends at another point of the handshake
+                await app.ping()
+            app.abort()
+            await app.wait_closed()
+            await app.connect(stack.ports[0], clean=False, props={"session_expiry": 60})
+            await asyncio.wait_for(done, 30)
+            await app.publish("t", b"", 2)
+        got = await subscriber.receive_all(30)
+        assert [m.payload for m in got[::2]] == [b"%d" % n for n in range(15)]
+        assert len({user(m, "sqmqos-key")[0] for m in got}) == 30
+        await app.disconnect()
+        end = await env.connect(stack.ports[0], f"app-{version}", version)
+        await end.disconnect()
+    await subscriber.ping()
+    assert not subscriber.inbox
 
 
 async def test_mosquitto_sees_what_a_rule_adds(env):
