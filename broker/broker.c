@@ -3,22 +3,58 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/dead.h"
+#include "broker/delayed.h"
+#include "broker/keys.h"
+#include "broker/own.h"
 #include "broker/session/group.h"
 #include "broker/session/pace.h"
 #include "broker/session/session.h"
+#include "broker/wall.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
 
 enum { GROUPS_EXPIRE_TURN = 16 }; /* ticks between two looks at empty groups */
 
+static uint64_t
+broker_record_id(void *b)
+{
+	return sq_broker_id(b);
+}
+
+/* Reads what the store has of what is not a session's. */
+static int
+broker_load(struct sq_broker *b)
+{
+	uint64_t now_ms = sq_own_now_ms();
+	int err = sq_router_load(b->router, b->engine, now_ms);
+
+	if (err == SQ_OK)
+		err = sq_keys_load(b->keys, b->engine, now_ms);
+	if (err == SQ_OK)
+		err = sq_delayed_load(b->delayed, now_ms);
+	return err == SQ_OK ? sq_dead_load(b->dead) : err;
+}
+
 struct sq_broker *
 sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers, size_t n_workers,
     const struct sq_metrics *metrics)
 {
 	struct sq_broker *b = sq_xcalloc(1, sizeof *b);
-	struct sq_engine_cfg engine = {.metrics = metrics, .n_workers = n_workers};
-	struct sq_router_cfg router = {metrics, cfg->retained_max_msgs, cfg->retained_max_bytes};
+	struct sq_engine_cfg engine = {.metrics = metrics,
+	    .n_workers = n_workers,
+	    .dir = cfg->store_dir,
+	    .durability = cfg->durability,
+	    .interval_ms = cfg->sync_interval_ms,
+	    .journal_bytes = cfg->journal_size,
+	    .max_bytes = cfg->store_max_size,
+	    .cache_bytes = cfg->store_cache_size};
+	struct sq_router_cfg router = {.metrics = metrics,
+	    .retained_max_msgs = cfg->retained_max_msgs,
+	    .retained_max_bytes = cfg->retained_max_bytes,
+	    .new_id = broker_record_id,
+	    .id_arg = b};
 	struct sq_buf err = {0};
 
 	b->cfg = *cfg;
@@ -48,8 +84,22 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 		sq_list_init(&sh->sessions);
 		sq_list_init(&sh->blocked);
 		sq_list_init(&sh->paced);
+		sq_list_init(&sh->receipts);
+	}
+	b->keys = sq_keys_new(cfg->max_keys, cfg->key_window_ms);
+	b->delayed = sq_delayed_new(b);
+	b->dead = sq_dead_new(b);
+	if (broker_load(b) != SQ_OK) {
+		SQ_ERROR("broker", "the store can't be read");
+		sq_broker_free(&b);
 	}
 	return b;
+}
+
+bool
+sq_broker_healthy(struct sq_broker *b, struct sq_buf *why)
+{
+	return b->engine->ops->healthy(b->engine, why);
 }
 
 uint64_t
@@ -106,6 +156,9 @@ sq_broker_free(struct sq_broker **bp)
 	if (b == NULL)
 		return;
 	sq_groups_clear(b);
+	sq_dead_free(&b->dead);
+	sq_delayed_free(&b->delayed);
+	sq_keys_free(&b->keys);
 	for (size_t i = 0; i < b->n_shards; i++) {
 		struct sq_shard *sh = &b->shards[i];
 
@@ -297,6 +350,32 @@ shard_check_drained(struct sq_shard *sh)
 	atomic_store(&sh->drained, idle);
 }
 
+struct sweep {
+	struct sq_shard *shard;
+	struct sq_own_txn *own;
+};
+
+static struct sq_txn *
+sweep_txn(void *arg)
+{
+	struct sweep *s = arg;
+
+	return sq_own_txn(s->shard, &s->own);
+}
+
+/* Forgets what has expired of what is not a session's. */
+static void
+broker_sweep(struct sq_shard *sh, uint64_t now_ms)
+{
+	struct sweep s = {sh, NULL};
+
+	sq_router_rdlock(sh->broker->router);
+	sq_router_sweep(sh->broker->router, now_ms, sweep_txn, &s);
+	sq_router_unlock(sh->broker->router);
+	sq_own_commit(&s.own);
+	sq_keys_sweep(sh->broker->keys, sh, now_ms);
+}
+
 void
 sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 {
@@ -310,8 +389,13 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 		sq_session_timer(s, node);
 	}
 	sq_pace_tick(sh, now_ms);
-	if (sq_worker_index(w) == 0 && sh->ticks++ % GROUPS_EXPIRE_TURN == 0)
-		sq_groups_expire(b, now_ms);
+	if (sq_worker_index(w) == 0) {
+		sq_delayed_tick(b->delayed, now_ms);
+		if (sh->ticks++ % GROUPS_EXPIRE_TURN == 0) {
+			sq_groups_expire(b, now_ms);
+			broker_sweep(sh, now_ms);
+		}
+	}
 	if (atomic_load(&b->draining))
 		shard_check_drained(sh);
 }

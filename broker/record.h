@@ -25,6 +25,8 @@ enum sq_record_kind {
 	SQ_RECORD_DELAYED = 9,
 	/* An idempotency key: id and sub are halves of its hash.  broker/keys.c */
 	SQ_RECORD_KEY = 10,
+	/* A space's dead-letter queue: id the group's, sub 0.  broker/dead.c */
+	SQ_RECORD_DEAD = 11,
 };
 
 #endif

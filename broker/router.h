@@ -18,6 +18,7 @@
 struct sq_router;
 struct sq_space;
 struct sq_route_cache;
+struct sq_dead_source;
 struct sq_session;
 struct sq_shard;
 
@@ -28,8 +29,10 @@ struct sq_sink {
 	uint64_t taken_ms; /* when items last left; see broker/session/pace.h; the shard's */
 	struct sq_engine *engine;
 	struct sq_queue *queue;
-	uint32_t n_bindings; /* the router's */
-	bool reject;         /* a full queue refuses the publish as a whole */
+	struct sq_dead_source *dead; /* of that queue: see broker/dead.h */
+	uint32_t n_bindings;         /* the router's */
+	bool reject;                 /* a full queue refuses the publish as a whole */
+	bool durable;
 	atomic_bool offline; /* nobody is there for QoS 0 */
 };
 
@@ -47,6 +50,9 @@ struct sq_binding {
 struct sq_router_cfg {
 	const struct sq_metrics *metrics;
 	uint64_t retained_max_msgs, retained_max_bytes;
+	/* Numbers for records; NULL: none are written. */
+	uint64_t (*new_id)(void *arg);
+	void *id_arg;
 };
 
 struct sq_router *sq_router_new(const struct sq_router_cfg *);
@@ -55,10 +61,13 @@ void sq_router_free(struct sq_router **);
 
 /* The space of that name, made when missing; lives as long as the router. */
 struct sq_space *sq_router_space(struct sq_router *, const char *name);
+const char *sq_space_name(const struct sq_space *);
 
 void sq_router_rdlock(struct sq_router *);
 void sq_router_wrlock(struct sq_router *);
 void sq_router_unlock(struct sq_router *);
+/* Whether this thread is between lock and unlock. */
+bool sq_router_locked(void);
 
 /* Under the write lock.  'tag' and 'filter' as parsed; copied. */
 void sq_router_bind(
@@ -74,9 +83,17 @@ struct sq_binding **sq_router_match(struct sq_router *, struct sq_route_cache *,
     const unsigned char *image, size_t *n);
 
 /* Keeps 'm' as the retained message of its topic; an empty payload removes it
- * (MQTT 5.0 §3.3.1.3).  Takes no reference of the caller's.  SQ_ENOMEM at the limit. */
+ * (MQTT 5.0 §3.3.1.3).  Takes no reference of the caller's.  SQ_ENOMEM at the limit.
+ * Its record is written by 'txn'; NULL: by none. */
 int sq_router_retain(struct sq_router *, struct sq_space *, const struct sq_msg *m,
-    const struct sq_origin *origin, uint64_t expires_ms);
+    const struct sq_origin *origin, uint64_t expires_ms, struct sq_txn *txn);
+/* Reads what the store has, within the limits; before any other use.  Returns the
+ * engine's error. */
+int sq_router_load(struct sq_router *, struct sq_engine *, uint64_t now_ms) SQ_MUST_CHECK;
+/* Under the read lock: removes what has expired by 'now_ms', and records that nobody needs, a bounded
+ * number per call.  'txn' is asked for a transaction when there is one. */
+void sq_router_sweep(
+    struct sq_router *, uint64_t now_ms, struct sq_txn *(*txn)(void *arg), void *arg);
 /* Under the write lock: calls 'fn' for the retained messages that 'filter'
  * selects and that have not expired at 'now_ms', until it returns false. */
 typedef bool

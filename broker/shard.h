@@ -25,6 +25,10 @@ struct sq_shard {
 	atomic_bool drained;
 	unsigned ticks;
 	struct sq_task stop;
+	struct sq_list receipts; /* that wait: see sq_dead_flush() */
+	unsigned n_receipts;
+	struct sq_task receipts_task;
+	bool receipts_posted;
 };
 
 struct sq_broker {
@@ -44,6 +48,9 @@ struct sq_broker {
 	size_t n_objects; /* sessions in memory, dead ones too, and link_closed tasks */
 	atomic_bool draining;
 	atomic_uint_fast64_t recovered_ms; /* the end of the recovery time; 0: not begun, or off */
+	struct sq_keys *keys;
+	struct sq_delayed *delayed;
+	struct sq_dead *dead;
 	atomic_bool recovering; /* a session of another life was made again before that */
 };
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/dead.h"
 #include "broker/session/group.h"
 #include "broker/session/pace.h"
 #include "broker/session/window.h"
@@ -146,6 +147,9 @@ deliver_next(struct sq_session *s, struct sq_loose_txn **loose)
 	if (first->item.expires_ms != 0 && first->item.expires_ms <= now_ms) {
 		r = sq_ready_pop(s);
 		sq_count(s->shard->broker, SQ_M_DROPPED_EXPIRED, 1);
+		if (r.item.assured)
+			sq_dead_item(r.group != NULL ? r.group->sink.dead : s->sink.dead,
+			    sq_loose_txn(s, loose), &r.item, SQ_DEAD_EXPIRED);
 		sq_window_drop(s, loose, &r);
 		return true;
 	}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/dead.h"
 #include "broker/session/pace.h"
 #include "core/mem.h"
 
@@ -17,6 +18,7 @@ sq_group_unref(struct sq_group **gp)
 		return;
 	assert(!g->listed && sq_list_empty(&g->bindings));
 	g->sink.engine->ops->queue_delete(NULL, g->sink.queue);
+	sq_dead_source_free(&g->sink.dead, g->owner);
 	sq_count(g->broker, SQ_M_GROUPS, -1);
 	free(g->name);
 	free(g);
@@ -54,7 +56,10 @@ group_new(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t hash)
 	    .overflow = overflow,
 	    .max_attempts = cfg->max_attempts,
 	    .durable = cfg->durable,
+	    .dead = sq_dead_item,
 	};
+	q.arg = g->sink.dead = sq_dead_source_new(b, cfg->space, cfg->name, cfg->durable);
+	g->owner = q.owner;
 	g->broker = b;
 	g->name = sq_xstrdup(cfg->name);
 	g->id = sq_broker_id(b);
@@ -63,6 +68,7 @@ group_new(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t hash)
 	g->sink.engine = b->engine;
 	g->sink.queue = b->engine->ops->queue_open(b->engine, NULL, &q);
 	g->sink.reject = overflow == SQ_OVERFLOW_REJECT_PUBLISH;
+	g->sink.durable = cfg->durable;
 	sq_list_init(&g->bindings);
 	g->durable = cfg->durable;
 	g->expiry_s = cfg->expiry_s;

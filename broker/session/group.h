@@ -23,6 +23,7 @@ struct sq_group {
 	char *name;
 	uint64_t id; /* the queue, in targets */
 	struct sq_sink sink;
+	struct sq_worker *owner; /* of the queue */
 	struct sq_list bindings;
 	unsigned n_subs; /* subscriptions of live sessions */
 	bool durable;    /* outlives its last subscription by 'expiry_s' */
@@ -33,6 +34,7 @@ struct sq_group {
 
 struct sq_group_cfg {
 	const char *name;
+	struct sq_space *space;
 	bool durable;
 	uint32_t expiry_s, max_length, max_attempts;
 	enum sq_overflow overflow;

@@ -2,6 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/session/publish.h"
+
+#include "broker/dead.h"
+#include "broker/delayed.h"
+#include "broker/keys.h"
+#include "broker/own.h"
+#include "broker/session/asked.h"
 #include "broker/session/group.h"
 #include "broker/session/pace.h"
 #include "broker/session/session.h"
@@ -74,13 +81,18 @@ sq_held_remove(struct sq_session *s, uint16_t id)
 
 struct publish {
 	struct sq_broker *broker;
+	struct sq_shard *home; /* the worker's */
+	struct sq_space *space;
 	struct sq_txn *txn;
 	const struct sq_msg *msg;
 	const struct sq_origin *origin;
 	uint64_t not_from, expires_ms;
 	uint8_t qos;
 	bool retain, copy_out;
-	size_t n; /* sinks reached */
+	bool own;         /* the broker's: what it asks for was done, nobody can be refused */
+	bool assured;     /* QoS 3 */
+	bool keys_locked; /* until the commit: see broker/keys.h */
+	size_t n;         /* sinks reached */
 
 	/* For pacing; no call: none. */
 	struct sq_shard *shard;
@@ -101,6 +113,22 @@ publish_wanted(const struct publish *p, const struct sq_binding *b)
 	return b->not_from == 0 || b->not_from != p->not_from;
 }
 
+/* A drop is counted there. */
+static int
+publish_queue(const struct publish *p, const struct sq_sink *sink, struct sq_item *item)
+{
+	return sink->engine->ops->put(p->txn, sink->queue, item);
+}
+
+/* A queue that drops what is new has dropped a QoS 3 message. */
+static void
+publish_lost(const struct publish *p, const struct sq_sink *sink)
+{
+	struct sq_item item = {.msg = *p->msg, .qos = p->qos, .assured = true};
+
+	sq_dead_item(sink->dead, p->txn, &item, SQ_DEAD_OVERFLOW);
+}
+
 /* 'subs' is a reference, or NULL. */
 static void
 publish_put(
@@ -113,6 +141,7 @@ publish_put(
 	    .expires_ms = p->expires_ms,
 	    .qos = qos,
 	    .retain = p->retain && as_published,
+	    .assured = p->assured && qos > 0,
 	};
 
 	p->n++;
@@ -121,9 +150,8 @@ publish_put(
 		return;
 	if (qos == 0 && atomic_load_explicit(&sink->offline, memory_order_relaxed))
 		sq_item_fini(&item);
-	else
-		(void)sink->engine->ops->put(
-		    p->txn, sink->queue, &item); /* a drop is counted there */
+	else if (publish_queue(p, sink, &item) != SQ_OK && p->assured && qos > 0)
+		publish_lost(p, sink);
 	if (p->call != NULL && ++p->puts % PACE_EVERY == 0)
 		sq_pace_put(p->shard, p->call, sink);
 	p->last_sink = sink;
@@ -197,24 +225,26 @@ publish_refused(const struct publish *p, struct sq_binding *const *v, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		const struct sq_sink *sink = v[i]->sink;
 
-		if (sink->reject && publish_qos(p, v[i]) > 0 && publish_wanted(p, v[i]) &&
+		if ((sink->reject || (p->assured && sink->durable)) && publish_qos(p, v[i]) > 0 && publish_wanted(p, v[i]) &&
 		    sink->engine->ops->queue_full(sink->queue, size))
 			return true;
 	}
-	return false;
+	return p->assured && sq_dead_full(p->broker->dead, p->space);
 }
 
 /* Routes the message; the router is locked for reading.  Returns its outcome. */
 static uint8_t
-publish_route(struct publish *p, struct sq_route_cache *cache, struct sq_space *space)
+publish_route(struct publish *p)
 {
+	struct sq_router *router = p->broker->router;
 	size_t n, n_many = 0;
-	struct sq_binding **v = sq_router_match(p->broker->router, cache, space, p->msg->image, &n);
+	struct sq_binding **v =
+	    sq_router_match(router, p->home->routes, p->space, p->msg->image, &n);
 
-	if (p->qos > 0 && publish_refused(p, v, n))
+	if (p->qos > 0 && !p->own && publish_refused(p, v, n))
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
-	if (p->retain &&
-	    sq_router_retain(p->broker->router, space, p->msg, p->origin, p->expires_ms) != SQ_OK)
+	if (p->retain && sq_router_retain(router, p->space, p->msg, p->origin, p->expires_ms,
+			     p->txn) != SQ_OK)
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
 	for (size_t i = 0; i < n; i++) {
 		if (v[i]->sink->n_bindings > 1)
@@ -225,13 +255,97 @@ publish_route(struct publish *p, struct sq_route_cache *cache, struct sq_space *
 	}
 	if (n_many > 0)
 		publish_overlapping(p, v, n, n_many);
-	if (p->n > 0 || p->qos == 0 || p->retain)
+	if (p->n > 0 || p->qos == 0 || (p->retain && !p->assured))
 		return SQ_MQTT_RC_SUCCESS;
 	return SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS;
 }
 
+/* Keeps the message for later. */
 static uint8_t
-publish_message(struct sq_session *s, struct publish *p)
+publish_later(struct publish *p, uint32_t delay_s)
+{
+	uint64_t due_ms = sq_worker_now_ms(p->home->worker) + delay_s * UINT64_C(1000);
+
+	if (delay_s > p->broker->cfg.delayed_max_s)
+		return SQ_MQTT_RC_IMPLEMENTATION;
+	if (sq_delayed_add(p->broker->delayed, p->txn, p->space, p->msg, p->not_from, due_ms) !=
+	    SQ_OK)
+		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+	return SQ_MQTT_RC_SUCCESS;
+}
+
+static uint8_t
+publish_now_or_later(struct publish *p, const struct sq_asked *asked)
+{
+	return asked->delay_s > 0 ? publish_later(p, asked->delay_s) : publish_route(p);
+}
+
+/* A QoS 3 message with a key: stored once in its window. */
+static uint8_t
+publish_once(struct publish *p, const struct sq_asked *asked)
+{
+	struct sq_key_hash hash = sq_keys_hash(sq_space_name(p->space), asked->key);
+	uint64_t now_ms = sq_worker_now_ms(p->home->worker);
+	struct sq_keys *keys = p->broker->keys;
+	uint8_t code;
+
+	if (!p->keys_locked)
+		sq_keys_lock(keys);
+	p->keys_locked = true;
+	switch (sq_keys_find(keys, p->txn, &hash, now_ms)) {
+	case SQ_KEY_KNOWN:
+		sq_count(p->broker, SQ_M_DUPLICATES, 1);
+		return SQ_MQTT_RC_SUCCESS;
+	case SQ_KEY_FULL:
+		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+	case SQ_KEY_NEW:
+		break;
+	}
+	code = publish_now_or_later(p, asked);
+	if (code == SQ_MQTT_RC_SUCCESS) /* nothing else was stored: a retry shall be */
+		sq_keys_add(keys, p->txn, &hash, now_ms);
+	return code;
+}
+
+/* A message with properties: does what they ask for. */
+static uint8_t
+publish_asked(struct publish *p)
+{
+	struct sq_asked asked;
+	uint8_t code = sq_asked_parse(p->msg->image, &asked);
+
+	if (code != SQ_MQTT_RC_SUCCESS)
+		return code;
+	p->assured = asked.assured;
+	if (p->own) {
+		code = publish_route(p);
+		if (p->assured && p->n == 0)
+			sq_dead_unmatched(p->broker, p->space, p->txn, p->msg);
+		return code;
+	}
+	if (asked.assured && asked.key.len > 0)
+		return publish_once(p, &asked);
+	return publish_now_or_later(p, &asked);
+}
+
+static uint8_t
+publish_checked(struct publish *p)
+{
+	const unsigned char *image = p->msg->image;
+	struct sq_bytes topic = sq_image_topic(image);
+
+	if (sq_topic_name_check(topic, NULL) != SQ_OK ||
+	    (topic.p[0] == '$' && sq_asked_is_dead(topic)))
+		return SQ_MQTT_RC_TOPIC_INVALID;
+	if (sq_image_size(image) > p->broker->cfg.max_packet + SQ_BODY_SLACK / 2)
+		return SQ_MQTT_RC_IMPLEMENTATION;
+	if (sq_image_props(image).len > 0)
+		return publish_asked(p);
+	return publish_route(p);
+}
+
+static uint8_t
+publish_message(struct publish *p)
 {
 	const unsigned char *image = p->msg->image;
 	uint32_t expiry_s = sq_image_expiry(image);
@@ -239,17 +353,40 @@ publish_message(struct sq_session *s, struct publish *p)
 
 	p->qos = (uint8_t)sq_image_qos(image);
 	p->retain = sq_image_retain(image);
+	p->assured = false;
+	p->n = 0;
 	p->expires_ms = expiry_s == SQ_MSG_NO_EXPIRY
 	    ? 0
-	    : sq_worker_now_ms(s->shard->worker) + expiry_s * UINT64_C(1000);
-	if (sq_topic_name_check(sq_image_topic(image), NULL) != SQ_OK)
-		code = SQ_MQTT_RC_TOPIC_INVALID;
-	else if (sq_image_size(image) > p->broker->cfg.max_packet + SQ_BODY_SLACK / 2)
-		code = SQ_MQTT_RC_IMPLEMENTATION;
-	else
-		code = publish_route(p, s->shard->routes, s->space);
+	    : sq_worker_now_ms(p->home->worker) + expiry_s * UINT64_C(1000);
+	code = publish_checked(p);
 	sq_count(p->broker, code < 0x80 ? SQ_M_RECEIVED_QOS0 + p->qos : SQ_M_REFUSED, 1);
 	return code;
+}
+
+/* The end of a transaction that has published: 'committed' it. */
+static void
+publish_committed(struct publish *p)
+{
+	if (p->keys_locked)
+		sq_keys_unlock(p->broker->keys);
+	p->keys_locked = false;
+}
+
+void
+sq_publish_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_space *space,
+    const struct sq_msg *m, uint64_t not_from)
+{
+	struct sq_origin origin = sq_own_origin(sh->broker);
+	struct publish p = {.broker = sh->broker,
+	    .home = sh,
+	    .space = space,
+	    .txn = txn,
+	    .msg = m,
+	    .origin = &origin,
+	    .not_from = not_from,
+	    .own = true};
+
+	(void)publish_message(&p); /* nobody is there to be told */
 }
 
 /* Batches. */
@@ -267,8 +404,7 @@ batch_message(struct sq_session *s, struct sq_op *op, const struct sq_entry *e, 
 
 	if (e->packet_id != 0 && held_has(s, e->packet_id))
 		return SQ_MQTT_RC_SUCCESS; /* a second copy of what awaits its release */
-	p->n = 0;
-	code = publish_message(s, p);
+	code = publish_message(p);
 	if (e->packet_id != 0 && code < 0x80 && sq_held_add(s, e->packet_id))
 		sq_op_held(op, e->packet_id);
 	return code;
@@ -282,6 +418,8 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	struct sq_msg msg = {c->body, NULL};
 	struct sq_op *op = sq_op_new(s, c);
 	struct publish p = {.broker = s->shard->broker,
+	    .home = s->shard,
+	    .space = s->space,
 	    .txn = &op->txn,
 	    .msg = &msg,
 	    .origin = &origin,
@@ -315,9 +453,11 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	}
 	if (p.last_sink != NULL)
 		sq_pace_put(s->shard, c, p.last_sink);
+	sq_dead_flush(s->shard, p.txn);
 	sq_router_unlock(p.broker->router);
 	s->sparse = messages >= SPARSE_RATIO && matched * SPARSE_RATIO < messages;
 	sq_op_commit(op);
+	publish_committed(&p);
 }
 
 /* Batches of the lane that wait for a gap to close, not for their commit. */
@@ -432,8 +572,12 @@ sq_publish_will(struct sq_session *s)
 	struct sq_broker *b = s->shard->broker;
 	struct sq_origin origin = b->own;
 	struct sq_loose_txn *loose = NULL;
-	struct publish p = {
-	    .broker = b, .msg = &s->will, .origin = &origin, .not_from = s->incarnation};
+	struct publish p = {.broker = b,
+	    .home = s->shard,
+	    .space = s->space,
+	    .msg = &s->will,
+	    .origin = &origin,
+	    .not_from = s->incarnation};
 
 	sq_heap_remove(&s->shard->timers, &s->will_timer);
 	if (s->will.image == NULL)
@@ -441,9 +585,11 @@ sq_publish_will(struct sq_session *s)
 	origin.number = atomic_fetch_add(&b->own_number, 1);
 	p.txn = sq_loose_txn(s, &loose);
 	sq_router_rdlock(b->router);
-	(void)publish_message(s, &p); /* nobody is there to be told */
+	(void)publish_message(&p); /* nobody is there to be told */
+	sq_dead_flush(s->shard, p.txn);
 	sq_router_unlock(b->router);
 	sq_loose_commit(&loose);
+	publish_committed(&p);
 	sq_count(b, SQ_M_WILLS, 1);
 	sq_msg_unref(&s->will);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/dead.h"
 #include "broker/session/pace.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -76,6 +77,8 @@ session_queue(struct sq_session *s)
 	    .max_bytes = b->cfg.queue_max_bytes,
 	    .overflow = s->durable ? SQ_OVERFLOW_REJECT_PUBLISH : SQ_OVERFLOW_DROP_NEW,
 	    .durable = s->durable,
+	    .dead = sq_dead_item,
+	    .arg = s->sink.dead,
 	};
 
 	return b->engine->ops->queue_open(b->engine, NULL, &q);
@@ -101,8 +104,9 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable)
 	s->sink.shard = sh;
 	s->sink.session = s;
 	s->sink.engine = sh->broker->engine;
+	s->sink.dead = sq_dead_source_new(sh->broker, s->space, s->key, durable);
 	s->sink.queue = session_queue(s);
-	s->sink.reject = durable;
+	s->sink.reject = s->sink.durable = durable;
 	sq_deliver_init(s);
 	sq_htab_insert(&sh->by_key, &s->by_key, sq_hash(s->key, strlen(s->key)));
 	sq_list_push_back(&sh->sessions, &s->node);
@@ -127,6 +131,7 @@ sq_session_unpin(struct sq_session *s)
 	sq_deliver_fini(s);
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_lane_in_fini(&s->lanes[lane]);
+	sq_dead_source_free(&s->sink.dead, s->shard->worker);
 	free(s->held);
 	free(s->key);
 	sq_broker_object(s->shard->broker, -1);

@@ -2,8 +2,20 @@
  * and what becomes of them when nobody will say anything. */
 #include <stdlib.h>
 
+#include "broker/dead.h"
 #include "broker/session/group.h"
 #include "broker/session/window.h"
+
+/* The client has it. */
+static void
+settle_done(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
+{
+	const struct sq_sink *sink = slot->group != NULL ? &slot->group->sink : &s->sink;
+
+	s->sink.engine->ops->settle(txn, sink->queue, &slot->item, SQ_DONE);
+	if (slot->item.assured)
+		sq_dead_settled(sink->dead, txn, &slot->item);
+}
 
 static void
 settle_one(
@@ -19,7 +31,7 @@ settle_one(
 	case SQ_SETTLE_RECEIVED:
 		if (slot->state != SQ_OPEN_QOS2)
 			return;
-		ops->settle(txn, q, &slot->item, SQ_DONE);
+		settle_done(s, txn, slot);
 		sq_item_fini(&slot->item);
 		slot->state = SQ_OPEN_RECEIVED;
 		return;
@@ -31,9 +43,10 @@ settle_one(
 	case SQ_SETTLE_ACK:
 	case SQ_SETTLE_COMPLETE:
 	case SQ_SETTLE_REJECT:
-		if (has_item)
-			ops->settle(
-			    txn, q, &slot->item, e->kind == SQ_SETTLE_REJECT ? SQ_REJECT : SQ_DONE);
+		if (has_item && e->kind == SQ_SETTLE_REJECT)
+			ops->settle(txn, q, &slot->item, SQ_REJECT);
+		else if (has_item)
+			settle_done(s, txn, slot);
 		break;
 	}
 	sq_slot_free(s, slot);

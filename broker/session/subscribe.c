@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/dead.h"
+#include "broker/session/asked.h"
 #include "broker/session/group.h"
 #include "broker/session/session.h"
 #include "broker/session/txn.h"
@@ -155,6 +157,7 @@ struct wanted {
 	struct sq_topic_filter filter;
 	char *name;  /* see struct sq_subscription */
 	char *group; /* NULL: none */
+	bool dead;   /* the group is the dead-letter queue's */
 };
 
 /* The parts in one string, each behind a byte that no part can be mistaken for. */
@@ -187,6 +190,18 @@ wanted_has_nul(struct sq_bytes b)
 	return b.len > 0 && (memchr(b.p, '\0', b.len) != NULL || !sq_utf8_valid(b.p, b.len));
 }
 
+/* Dead letters are taken whole, and by no share of their own: all who want them
+ * share them. */
+static bool
+wanted_dead(struct wanted *w)
+{
+	struct sq_bytes f = w->filter.filter;
+
+	w->dead = f.len == 7 && memcmp(f.p, "$dead/#", 7) == 0 && w->filter.share.len == 0 &&
+	    w->filter.tag.len == 0;
+	return w->dead;
+}
+
 /* Parses an entry; returns a reason code, below 0x80 when it is well formed. */
 static uint8_t
 wanted_parse(const struct sq_call *c, const struct sq_sub *e, struct wanted *w)
@@ -202,6 +217,8 @@ wanted_parse(const struct sq_call *c, const struct sq_sub *e, struct wanted *w)
 		return SQ_MQTT_RC_FILTER_INVALID;
 	if (e->tag.len > 0)
 		w->filter.tag = e->tag;
+	if (sq_asked_is_dead(w->filter.filter) && !wanted_dead(w))
+		return SQ_MQTT_RC_FILTER_INVALID;
 	if (e->flags & SQ_SUB_DECLARED) {
 		if (w->filter.share.len > 0)
 			return SQ_MQTT_RC_FILTER_INVALID;
@@ -217,6 +234,8 @@ wanted_parse(const struct sq_call *c, const struct sq_sub *e, struct wanted *w)
 			return SQ_MQTT_RC_PROTOCOL_ERROR;
 		w->group = wanted_text("share", space, e->filter, (struct sq_bytes){0});
 	}
+	if (w->dead)
+		w->group = sq_xstrdup("dead");
 	return SQ_MQTT_RC_SUCCESS;
 }
 
@@ -227,6 +246,7 @@ subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct 
 	bool declared = (w->e.flags & SQ_SUB_DECLARED) != 0;
 	struct sq_group_cfg cfg = {
 	    .name = w->group,
+	    .space = s->space,
 	    .durable = declared && (w->e.flags & SQ_SUB_DURABLE) != 0,
 	    .expiry_s = w->e.queue_expiry_s,
 	    .max_length = w->e.max_length,
@@ -234,7 +254,12 @@ subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct 
 	    .overflow = (enum sq_overflow)w->e.overflow,
 	};
 
-	sub->group = sq_group_join(b, &cfg);
+	if (w->dead) {
+		sub->group = sq_group_ref(sq_dead_group(b->dead, s->space));
+		sub->group->n_subs++;
+	} else {
+		sub->group = sq_group_join(b, &cfg);
+	}
 	sub->group_binding = sq_group_bind(
 	    sub->group, s->space, &w->filter, sub->name, declared ? w->e.options & 3 : 2);
 }

@@ -26,6 +26,13 @@ world_init(struct world *w)
 				.queue_max_bytes = 1 << 20,
 				.retained_max_msgs = 100,
 				.retained_max_bytes = 1 << 20,
+				.delayed_max_msgs = 100,
+				.delayed_max_bytes = 1 << 20,
+				.delayed_max_s = 3600,
+				.dead_max_msgs = 100,
+				.dead_max_bytes = 1 << 20,
+				.key_window_ms = 60000,
+				.max_keys = 100,
 				.max_sessions = 100,
 				.max_subs_per_session = 50,
 			    }};

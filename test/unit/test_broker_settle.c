@@ -87,12 +87,13 @@ Test(broker_settle, requeued_messages_come_again_in_their_order)
 	peer_expect_nothing(&sub);
 }
 
-Test(broker_settle, a_rejected_message_is_gone_and_counted)
+Test(broker_settle, a_rejected_message_is_counted_and_a_dead_letter)
 {
 	publish("1", 1);
 	cr_assert_eq(peer_settle(&sub, SQ_SETTLE_REJECT, peer_expect(&sub, "1")->delivery, 1), 204);
 	cr_assert_eq(world_metric(SQ_M_DROPPED_ATTEMPTS), 1);
-	cr_assert_eq(world_metric(SQ_M_QUEUED), 0);
+	cr_assert_eq(world_metric(SQ_M_DEAD_LETTERS), 1);
+	cr_assert_eq(world_metric(SQ_M_QUEUED), 1, "in their queue, not the session's");
 	peer_expect_nothing(&sub);
 }
 

@@ -197,7 +197,7 @@ retain(const char *topic, const char *payload, uint64_t expires_ms)
 	int err;
 
 	sq_router_rdlock(router);
-	err = sq_router_retain(router, space, &m, &origin, expires_ms);
+	err = sq_router_retain(router, space, &m, &origin, expires_ms, NULL);
 	sq_router_unlock(router);
 	sq_msg_unref(&m);
 	return err;
@@ -278,6 +278,22 @@ Test(router, retained_messages_have_a_limit_in_bytes)
 	cr_assert_eq(retain("b", big, 0), SQ_OK);
 }
 
+static struct sq_txn *
+sweep_txn(void *arg)
+{
+	return arg; /* none of these has a record */
+}
+
+static void
+sweep(uint64_t now_ms)
+{
+	struct sq_txn txn = {0};
+
+	sq_router_rdlock(router);
+	sq_router_sweep(router, now_ms, sweep_txn, &txn);
+	sq_router_unlock(router);
+}
+
 Test(router, an_expired_retained_message_is_neither_seen_nor_kept)
 {
 	cr_assert_eq(retain("a", "1", 1000), SQ_OK);
@@ -285,7 +301,12 @@ Test(router, an_expired_retained_message_is_neither_seen_nor_kept)
 	cr_assert_eq(retain("c", "3", 0), SQ_OK);
 	cr_assert_eq(retained("#", 999, 0).n, 3);
 	cr_assert_eq(retained("#", 1000, 0).n, 2);
+	cr_assert_eq(metric(SQ_M_RETAINED), 3);
+	sweep(999);
+	cr_assert_eq(metric(SQ_M_RETAINED), 3);
+	sweep(1000);
 	cr_assert_eq(metric(SQ_M_RETAINED), 2);
 	cr_assert_eq(retained("#", 9999, 0).n, 1);
+	sweep(9999);
 	cr_assert_eq(metric(SQ_M_RETAINED), 1);
 }

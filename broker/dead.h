@@ -1,0 +1,52 @@
+/* Dead letters and receipts (architecture.md section 8, docs/user-guide.md).
+ *
+ * An item that leaves its queue undelivered becomes a message of its own in the
+ * dead-letter queue of its space, which is a durable group that clients join by
+ * subscribing to $dead/#.  A QoS 3 item always does, of others those that a durable
+ * queue has given up: too many attempts, or a client's refusal.
+ *
+ * A QoS 3 message may name a topic for receipts: a message goes there for each
+ * target that has it, or whose copy is dead.  Both belong to the transaction that
+ * settles the item. */
+#ifndef SQ_BROKER_DEAD_H
+#define SQ_BROKER_DEAD_H
+
+#include "broker/shard.h"
+
+struct sq_dead;        /* all of a broker's */
+struct sq_dead_source; /* what it has to know of one queue */
+struct sq_group;
+
+struct sq_dead *sq_dead_new(struct sq_broker *);
+/* The queues that the store has, before sq_engine_ops.ready(); the engine's error. */
+int sq_dead_load(struct sq_dead *) SQ_MUST_CHECK;
+/* All sessions and groups have ended. */
+void sq_dead_free(struct sq_dead **);
+
+/* A queue's; 'name' is copied.  Its sink has it, and its engine queue as 'arg' of
+ * sq_dead_item(). */
+struct sq_dead_source *sq_dead_source_new(
+    struct sq_broker *, struct sq_space *, const char *name, bool durable);
+/* The queue is deleted or closed.  Freed when its owner has ended this turn. */
+void sq_dead_source_free(struct sq_dead_source **, struct sq_worker *owner);
+
+/* sq_queue_cfg.dead */
+void sq_dead_item(void *source, struct sq_txn *, const struct sq_item *, enum sq_death why);
+/* The client has the item: the settlement is in 'txn'. */
+void sq_dead_settled(struct sq_dead_source *, struct sq_txn *, const struct sq_item *);
+/* A delayed QoS 3 message that nothing matches when it is due. */
+void sq_dead_unmatched(struct sq_broker *, struct sq_space *, struct sq_txn *,
+    const struct sq_msg *);
+
+/* The group that $dead/# joins, made when missing; lives as long as the broker. */
+struct sq_group *sq_dead_group(struct sq_dead *, struct sq_space *);
+/* The same by the number that targets have; NULL: it is none of these. */
+struct sq_group *sq_dead_group_by_id(struct sq_dead *, uint64_t id);
+/* Whether the queue of the space is full: then no more QoS 3 messages come in. */
+bool sq_dead_full(struct sq_dead *, struct sq_space *);
+
+/* Under the router's read lock: publishes the receipts that had to wait for the
+ * end of a lookup, in 'txn'.  Whoever routes calls it before he commits. */
+void sq_dead_flush(struct sq_shard *, struct sq_txn *txn);
+
+#endif
