@@ -44,6 +44,7 @@ struct sq_lane_batch {
 struct sq_lane_out {
 	unsigned lane;
 	uint64_t run, next; /* 'next': number of the next entry */
+	uint64_t top;       /* the highest number of this run that was answered; 0: none */
 	bool started;       /* something was posted in this run */
 	bool run_lost;
 	unsigned flying;
@@ -368,6 +369,8 @@ batch_answer(struct sq_lane_out *l, struct sq_lane_batch *b, const unsigned char
 			b->metas[i].reason = codes[i];
 	}
 	lane_enter(l, b, B_ANSWERED);
+	if (l->top < b->first + b->n - 1)
+		l->top = b->first + b->n - 1;
 	if (b->retry) {
 		/* It stands in for the held message, not for itself. */
 		if (l->held && l->retrying) {
@@ -473,6 +476,7 @@ static void
 lane_renumber(struct sq_lane_out *l, uint64_t run, uint64_t number, bool drop_flown)
 {
 	l->run = run;
+	l->top = 0;
 	l->run_lost = false;
 	l->started = false;
 	SQ_LIST_FOR_EACH_SAFE(b, &l->batches, struct sq_lane_batch, node) {
@@ -501,7 +505,8 @@ sq_lane_out_attached(struct sq_lane_out *l, const struct sq_lane_attach *a)
 	}
 	l->scan = l->batches.next;
 	oldest = lane_oldest(l);
-	keep = a->same && l->started && !l->run_lost && a->last < l->next &&
+	/* A broker that forgot an answered number would wait for it for ever. */
+	keep = a->same && l->started && !l->run_lost && l->top <= a->last && a->last < l->next &&
 	    (oldest == NULL ? a->last + 1 == l->next : a->last + 1 >= oldest->first);
 	if (!keep)
 		lane_renumber(l, a->run, a->last + 1, l->lane == 0 || a->clean);

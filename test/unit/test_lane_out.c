@@ -381,6 +381,39 @@ Test(lane_out, an_attach_of_the_same_incarnation_keeps_run_and_numbers)
 	sq_lane_out_free(&l);
 }
 
+/* A broker need not have stored a number whose message found nothing durable. */
+Test(lane_out, an_answered_number_that_the_broker_forgot_starts_a_new_run)
+{
+	struct sq_lane_out *l = sq_lane_out_new(1, 5, BOUND);
+	struct sq_lane_flight a, b, c;
+
+	cr_assert_eq(publish(l, 2, 1, "a"), 0);
+	a = fly(l, 1, 1);
+	cr_assert_eq(publish(l, 2, 2, "b"), 0);
+	b = fly(l, 2, 1);
+	cr_assert_eq(answer(l, &b, 0), 0);
+	sq_lane_out_failed(l, &a);
+	attach(l, 0, true, false);
+	a = fly(l, 1, 1);
+	cr_assert_eq(a.run, 77);
+	cr_assert_eq(publish(l, 2, 3, "c"), 0);
+	c = fly(l, 2, 1); /* as number 3 it would wait for number 2 */
+	cr_assert_eq(answer(l, &c, 0), 0);
+	cr_assert_eq(answer(l, &a, 0), 0);
+	outcome(l, 1, 0);
+	outcome(l, 2, 0);
+	outcome(l, 3, 0);
+	/* in the new run nothing is missing that the broker has */
+	cr_assert_eq(publish(l, 2, 4, "d"), 0);
+	attach(l, 2, true, false);
+	a = fly(l, 3, 1);
+	cr_assert_eq(answer(l, &a, 0), 0);
+	outcome(l, 4, 0);
+	no_outcome(l);
+	cr_assert(sq_lane_out_idle(l));
+	sq_lane_out_free(&l);
+}
+
 Test(lane_out, a_late_answer_of_an_older_flight_counts_once)
 {
 	struct sq_lane_out *l = sq_lane_out_new(1, 5, BOUND);
