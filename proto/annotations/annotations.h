@@ -26,9 +26,10 @@ enum {
 	SQ_DECLARATIONS_MAX = 512,
 	SQ_GROUP_MAX = 255, /* bytes of a group's name */
 	SQ_RULES_MAX = 256,
-	SQ_RULE_TAGS_MAX = 16,      /* of one rule */
-	SQ_RULE_PROPERTY_MAX = 255, /* bytes of a user property's name */
-	SQ_RULE_RECEIPT_MAX = 1024, /* bytes of a receipt's topic */
+	SQ_RULE_TAGS_MAX = 16,           /* of one rule */
+	SQ_RULE_PROPERTY_MAX = 255,      /* bytes of a user property's name */
+	SQ_RULE_RECEIPT_MAX = 1024,      /* bytes of a receipt's topic */
+	SQ_RULE_DELAY_MAX_S = 999999999, /* what a broker takes */
 };
 
 struct sq_declaration {

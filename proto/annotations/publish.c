@@ -128,7 +128,9 @@ take_ttl(struct sq_yaml *y, struct sq_publish_rule *r)
 static int
 take_delay(struct sq_yaml *y, struct sq_publish_rule *r)
 {
-	return take_time(y, &r->delay_s);
+	int rc = take_time(y, &r->delay_s);
+
+	return rc == 0 && r->delay_s > SQ_RULE_DELAY_MAX_S ? SQ_EINVAL : rc;
 }
 
 /* "generated", or {property: NAME}. */
@@ -172,6 +174,11 @@ take_receipt(struct sq_yaml *y, struct sq_publish_rule *r)
 		sq_buf_printf(y->err, "line %u: bad topic '%s': %s", sq_yaml_line(y), text, why);
 		return SQ_EINVAL;
 	}
+	if (strcmp(text, "$dead") == 0 || strncmp(text, "$dead/", 6) == 0) {
+		sq_buf_printf(y->err, "line %u: bad topic '%s': $dead is for dead letters",
+		    sq_yaml_line(y), text);
+		return SQ_EINVAL;
+	}
 	r->receipt = sq_xstrdup(text);
 	return 0;
 }
@@ -187,7 +194,7 @@ static const struct {
     {take_ttl, "a time such as 90s, 10m, 24h or 7d, or seconds"},
     {take_key, "generated or {property: NAME}"},
     {take_receipt, "a topic of at most 1024 bytes"},
-    {take_delay, "a time such as 90s, 10m, 24h or 7d, or seconds"},
+    {take_delay, "a time such as 90s, 10m, 24h or 7d, or seconds, at most 999999999s"},
 };
 static const char *const field_names[] = {
     "filter", "qos", "retain", "tags", "ttl", "key", "receipt", "delay", NULL};

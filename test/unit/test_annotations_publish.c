@@ -135,7 +135,13 @@ Test(annotations_publish, errors_name_the_line_and_the_reason)
 	    {"- filter: a\n  ttl: 4294967295",
 		"line 2: ttl must be a time such as 90s, 10m, 24h or 7d, or seconds"},
 	    {"- filter: a\n  delay: soon",
-		"line 2: delay must be a time such as 90s, 10m, 24h or 7d, or seconds"},
+		"line 2: delay must be a time such as 90s, 10m, 24h or 7d, or seconds, at most "
+		"999999999s"},
+	    {"- filter: a\n  delay: 1000000000",
+		"line 2: delay must be a time such as 90s, 10m, 24h or 7d, or seconds, at most "
+		"999999999s"},
+	    {"- {filter: a, qos: 3, receipt: $dead/a}",
+		"line 1: bad topic '$dead/a': $dead is for dead letters"},
 	    {"- filter: a\n  qos: 3\n  key: id",
 		"line 3: key must be generated or {property: NAME}"},
 	    {"- filter: a\n  qos: 3\n  key: {}",
