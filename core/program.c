@@ -28,12 +28,12 @@ sq_program_help(const struct sq_program *p, int argc, char **argv)
 }
 
 bool
-sq_program_check_only(int *argc, char **argv)
+sq_program_flag(int *argc, char **argv, const char *flag)
 {
 	int n = 1;
 
 	for (int i = 1; i < *argc; i++) {
-		if (strcmp(argv[i], "--check-config") != 0)
+		if (strcmp(argv[i], flag) != 0)
 			argv[n++] = argv[i];
 	}
 	if (n == *argc)
@@ -41,6 +41,12 @@ sq_program_check_only(int *argc, char **argv)
 	*argc = n;
 	argv[n] = NULL;
 	return true;
+}
+
+bool
+sq_program_check_only(int *argc, char **argv)
+{
+	return sq_program_flag(argc, argv, "--check-config");
 }
 
 int

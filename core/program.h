@@ -21,7 +21,9 @@ struct sq_program {
 /* Prints --help, --help-markdown or --version on stdout, whichever comes first
  * in the arguments; true when that was all that was asked. */
 bool sq_program_help(const struct sq_program *, int argc, char **argv);
-/* Takes --check-config out of the arguments; true if it was there. */
+/* Takes a flag without a value out of the arguments; true if it was there. */
+bool sq_program_flag(int *argc, char **argv, const char *flag);
+/* The same for --check-config. */
 bool sq_program_check_only(int *argc, char **argv);
 /* Says in one line on stderr why the program does not run; frees 'err' and
  * returns 'code'. */

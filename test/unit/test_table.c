@@ -727,6 +727,68 @@ Test(table, full_tables_take_more_once_there_is_room)
 	cr_assert_eq(s.n, n - 300);
 }
 
+/* One item after the other until nothing more fits; their number. */
+static uint64_t
+fill_up(const void *image, size_t len)
+{
+	int rc = SQ_OK;
+	uint64_t n = 0;
+
+	while (rc == SQ_OK) {
+		begin();
+		rc = try_put(1, n + 1, image, len);
+		if (rc == SQ_OK)
+			rc = sq_table_commit(table, n);
+		if (rc == SQ_OK)
+			n++;
+	}
+	cr_assert_eq(rc, SQ_ENOMEM);
+	sq_table_abort(table);
+	return n;
+}
+
+Test(table, full_tables_have_pages_left_for_deletes)
+{
+	static unsigned char image[1500];
+	uint64_t n, bytes;
+
+	open_table(MIB, false);
+	n = fill_up(image, sizeof image);
+	/* In every page something stays: nothing gets free but by what is copied. */
+	for (uint64_t seq = 1; seq + 20 < n;) {
+		begin();
+		for (unsigned i = 0; i < 5; i++, seq += 2)
+			ok(sq_table_delete_item(table, 1, seq, &bytes));
+		commit(n);
+	}
+	cr_assert_leq(read_items(1, 0, 5000, UINT64_MAX).n, n / 2 + 21);
+}
+
+Test(table, what_a_checkpoint_has_freed_is_room_for_a_second_attempt)
+{
+	static unsigned char image[1500];
+	uint64_t n, bytes, tries = 0;
+	int rc;
+
+	open_table(MIB, false);
+	n = fill_up(image, sizeof image);
+	begin();
+	for (uint64_t seq = 1; seq <= 300; seq++)
+		ok(sq_table_delete_item(table, 1, seq, &bytes));
+	commit(n);
+	do {
+		rc = SQ_OK;
+		begin();
+		for (uint64_t i = 1; i <= 280 && rc == SQ_OK; i++)
+			rc = try_put(1, n + i, image, sizeof image);
+		if (rc == SQ_OK)
+			rc = sq_table_commit(table, n);
+		sq_table_abort(table);
+	} while (rc == SQ_ENOMEM && ++tries < 3);
+	cr_assert_eq(rc, SQ_OK);
+	cr_assert_eq(read_items(1, 0, 5000, UINT64_MAX).n, n - 20);
+}
+
 /* The system refuses bytes behind the limit, as a full disk does. */
 static void
 limit_file(rlim_t bytes)
@@ -1026,6 +1088,11 @@ digest(void)
 		s = read_items(queue, 0, 5000, UINT64_MAX);
 		crc = sq_crc32c(crc, &s.n, sizeof s.n);
 		crc = sq_crc32c(crc, &s.crc, sizeof s.crc);
+		for (uint64_t seq = 0; seq < 50; seq++) {
+			const uint64_t bytes = sq_table_item_bytes(table, queue, seq);
+
+			crc = sq_crc32c(crc, &bytes, sizeof bytes);
+		}
 	}
 	return sq_crc32c(crc, l.text, l.n);
 }
@@ -1073,6 +1140,16 @@ flip_bit(int fd, off_t at, unsigned bit)
 	cr_assert_eq(pwrite(fd, &byte, 1, at), 1);
 }
 
+/* Where the nodes of a branch page begin; 4096: it is none. */
+static unsigned
+branch_nodes(int fd, off_t page)
+{
+	uint16_t head[3]; /* flags, lower, upper */
+
+	cr_assert_eq(pread(fd, head, sizeof head, page + 10), (ssize_t)sizeof head);
+	return head[0] == 1 && page >= 2 * 4096 ? head[2] : 4096;
+}
+
 /* Each flip is refused, or found by the check, or has changed nothing. */
 static void
 flip_and_look(int fd, off_t at, unsigned bit, uint32_t want)
@@ -1099,6 +1176,7 @@ Test(table, a_flipped_bit_anywhere_is_found_or_harmless, .timeout = 120)
 {
 	uint32_t want = make_used();
 	int fd = open(data_file, O_RDWR);
+	unsigned branches = 0;
 	MDB_envinfo info;
 	MDB_env *env;
 	MDB_txn *txn;
@@ -1115,6 +1193,10 @@ Test(table, a_flipped_bit_anywhere_is_found_or_harmless, .timeout = 120)
 	for (off_t page = 0; page < end; page += 4096)
 		for (unsigned i = 0; i < 24; i++)
 			flip_and_look(fd, page + rand() % 40, (unsigned)rand() % 8, want);
+	for (off_t page = 0; page < end; page += 4096)
+		for (unsigned at = branch_nodes(fd, page); at < 4096; at++, branches++)
+			flip_and_look(fd, page + at, (unsigned)rand() % 8, want);
+	cr_assert_gt(branches, 200);
 	for (unsigned i = 0; i < 8 * 200; i += 3)
 		flip_and_look(fd, i / 8 + (i % 2) * 4096, i % 8, want);
 	for (unsigned i = 0; i < 800; i++)
