@@ -29,7 +29,7 @@ enum {
 	SQ_OUTBOX_HOLDS = 1,           /* flag of a message */
 	SQ_OUTBOX_ENTRY_HEADER = 8,    /* kind, flags, packet id, size */
 	SQ_OUTBOX_AHEAD_MAX = 1 << 20, /* bytes in memory that wait for a broker */
-	SQ_OUTBOX_UNSYNCED_MAX = 1 << 20,
+	SQ_OUTBOX_UNSYNCED_MAX = 256 << 10,
 	SQ_OUTBOX_CLIENTS_MAX = 4096, /* whose ids are held */
 	SQ_OUTBOX_BATCH_ENTRIES_MAX = 1024,
 };

@@ -286,7 +286,8 @@ store_journal(struct sq_outbox_store *st, struct sq_buf *err)
 	segment = segment < SEGMENT_MIN ? SEGMENT_MIN : segment;
 	segment = segment > SEGMENT_MAX ? SEGMENT_MAX : segment;
 	jc.segment_bytes = segment;
-	jc.max_segments = (unsigned)(st->cfg.size / segment) + SEGMENTS_SPARE;
+	/* A record is in one segment, which may end before it is full. */
+	jc.max_segments = 2 * (unsigned)(st->cfg.size / segment) + SEGMENTS_SPARE;
 	rc = sq_journal_open(&st->journal, &jc, 0, store_replay, err);
 	if (rc == 0 && st->broken) {
 		sq_buf_printf(err, "%s: record %llu is not an outbox's", st->cfg.dir,
