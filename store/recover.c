@@ -416,7 +416,10 @@ recovery_headless(struct recovery *rv, struct file *f)
 	struct sq_record r;
 	uint64_t offset;
 
-	if (recovery_look_ahead(rv, &w, s->tag, &r, &offset) && rv->out->proven >= rv->expect)
+	if (rv->cfg->any_id && rv->chain_len == 0)
+		recovery_fault(rv, SQ_EINVAL, "%s offset 0: the header does not verify",
+		    sq_segment_name(s->no).text);
+	else if (recovery_look_ahead(rv, &w, s->tag, &r, &offset) && rv->out->proven >= rv->expect)
 		recovery_fault(rv, SQ_EINVAL,
 		    "%s offset 0: the header does not verify, and record %" PRIu64
 		    " is at %" PRIu64,
