@@ -10,7 +10,15 @@
  *
  * Each rule can be switched off (-DNO_...); test/model/run.sh says what must
  * fail then.  -DDURABLE: what is committed survives a broker's crash; packet ids
- * of QoS 1 are never committed. */
+ * of QoS 1 are never committed.  A commit may take as long as it likes, and never
+ * fails: that of a message is a step of its own, and the record of a QoS 2 id and
+ * its frame are one step, as a crash between them is a crash that loses the frame.
+ *
+ * -DTRANSIENT: the same with a transient session, whose client stays connected.
+ * A message comes from its own queue, which a crash loses, or from a durable
+ * group's (GROUP), which has another member.  Of the session only QoS 2 ids from
+ * the group survive, and its incarnation with the first of them or what its lanes
+ * have stored. */
 #ifndef M
 #define M 2          /* messages, published in this order */
 #endif
@@ -28,6 +36,17 @@
 #define F 2          /* frames under way */
 #define C 4          /* packets to the client under way */
 #define QOS_OF(m) ((m) == 0 -> QOS / 10 : QOS % 10)
+#ifdef TRANSIENT
+#define DURABLE
+#ifndef GROUP
+#define GROUP 10     /* 1: the message comes from the group's queue */
+#endif
+#define GROUPED(m) ((m) == 0 -> GROUP / 10 : GROUP % 10)
+#define ONE_QUEUE (GROUP / 10 == GROUP % 10)
+#else
+#define GROUPED(m) 1
+#define ONE_QUEUE true
+#endif
 
 /* A slot, as the broker has it and as the lists say it; 0: free. */
 #define QOS1 1
@@ -50,6 +69,8 @@
 #define RECEIVE 2
 #define COMPLETE 3
 #define BOTH 4       /* received and complete in one body */
+#define SUBSCRIBE 5  /* no settlement: the subscriptions */
+#define SETTLES(kind) ((kind) != CREDIT && (kind) != SUBSCRIBE)
 
 /* Requests. */
 #define FREE 0
@@ -105,7 +126,26 @@ bit s_resend[IDS];
 #define TAKEN 2
 #define DONE 3
 #define LOST 4       /* with a broker without a disk */
+#define COMING 5     /* admitted, and not committed */
 byte q[M];
+#ifdef NO_COMMIT_FIRST
+bit early[M];        /* taken before its commit */
+#endif
+
+#ifdef TRANSIENT
+bit sub_due;         /* the sidecar has to subscribe */
+bit b_sub;           /* the broker has the subscriptions */
+bit b_stored;        /* the session is stored */
+bit b_renewed, ans_renewed;
+#ifdef NO_END_FIRST
+byte kept_m[IDS], kept_st[IDS]; /* ids as they are stored */
+#endif
+#define SUBSCRIBED b_sub
+#define RENEWED b_renewed
+#else
+#define SUBSCRIBED true
+#define RENEWED false
+#endif
 
 byte faults;
 bit got[M];          /* by the client */
@@ -129,7 +169,8 @@ inline client_first_copy(m)
 {
 	i = 0;
 	do
-	:: i < m -> assert(got[i] || q[i] == LOST); i++ /* first copies come in order */
+	/* first copies come in order */
+	:: i < m -> assert(got[i] || q[i] == LOST || !ONE_QUEUE); i++
 	:: else -> break
 	od;
 	got[m] = 1
@@ -228,16 +269,20 @@ inline client_says(x, what)
 #else
 #define FRAME_COUNTS (att == 2 && f_epoch[0] == epoch)
 #endif
-/* "The sidecar matches by queue and origin." */
+/* "The sidecar matches by queue and origin", and what it has forgotten but for its
+ * late copy by that copy's delivery id. */
+#define ENTERED(x) (e_st[x] != NONE && e_st[x] != EXPECTED && \
+	(e_st[x] != GHOST || e_did[x] == f_did[0]))
 #ifdef NO_ORIGIN
-#define MATCHES(x) (e_st[x] != NONE && e_st[x] != EXPECTED)
+#define MATCHES(x) ENTERED(x)
 #else
-#define MATCHES(x) (e_st[x] != NONE && e_st[x] != EXPECTED && e_m[x] == f_m[0])
+#define MATCHES(x) (ENTERED(x) && e_m[x] == f_m[0])
 #endif
 
-/* What is sent again after an attach comes before anything new. */
+/* Nothing tells which new message is the last before a late copy. */
 inline ghosts_clear()
 {
+#ifdef NO_COPY_ID
 	i = 0;
 	do
 	:: i < IDS ->
@@ -248,6 +293,9 @@ inline ghosts_clear()
 		i++
 	:: else -> break
 	od
+#else
+	skip
+#endif
 }
 
 inline inbox_frame()
@@ -368,12 +416,21 @@ inline inbox_attached()
 		k++
 	:: else -> break
 	od;
+#ifdef TRANSIENT
+#ifdef NO_RENEWED
+	ans_renewed = 0;
+#endif
+	sub_due = sub_due | ans_renewed | (inc != ans_inc);
+#endif
 	inc = ans_inc;
 	ans_clear()
 }
 
 inline ans_clear()
 {
+#ifdef TRANSIENT
+	ans_renewed = 0;
+#endif
 	ans = 0; ans_present = 0; ans_epoch = 0; ans_inc = 0;
 	i = 0;
 	do
@@ -390,7 +447,7 @@ inline settle_post(x, how)
 	r[k].st = TRAVELS; r[k].epoch = epoch; r[k].kind = how;
 	r[k].live = 1; r[k].credit = credit;
 	if
-	:: how != CREDIT -> r[k].id = x; r[k].did = e_did[x]; e_due[x] = 0; e_again[x] = 0
+	:: SETTLES(how) -> r[k].id = x; r[k].did = e_did[x]; e_due[x] = 0; e_again[x] = 0
 	:: else
 	fi;
 	announced = credit
@@ -408,7 +465,10 @@ inline settle_answered(x)
 {
 	k = r[x].id;
 	if
-	:: att == 2 && r[x].epoch == epoch && r[x].kind != CREDIT && e_st[k] != NONE &&
+#ifdef TRANSIENT
+	:: att == 2 && r[x].epoch == epoch && r[x].kind == SUBSCRIBE -> sub_due = 0
+#endif
+	:: att == 2 && r[x].epoch == epoch && SETTLES(r[x].kind) && e_st[k] != NONE &&
 	    e_did[k] == r[x].did ->
 		if
 		:: r[x].kind == RECEIVE && e_st[k] == RECEIVING -> entry_release(k)
@@ -432,7 +492,10 @@ inline broker_put()
 {
 	if
 	:: b_st == B_NONE ->
-		b_inc = (inc == 1 -> 2 : 1)
+		b_inc = (inc == 1 -> 2 : 1);
+#ifdef TRANSIENT
+		b_sub = 0
+#endif
 	:: else
 	fi;
 	b_epoch = 0;
@@ -473,7 +536,13 @@ inline broker_open_ids()
 			fi;
 			s_st[i] = ORPHAN; s_m[i] = l_m[i]
 #endif
-#ifndef NO_KEEP_IDS
+#ifndef NO_RENEWED_ORPHANS
+		:: l_m[i] != 0 && l_inc == b_inc && RENEWED && s_st[i] == 0 ->
+			/* "An id of the PUT's list for which the broker has no delivery
+			 * becomes an orphan." */
+			s_st[i] = ORPHAN; s_m[i] = l_m[i]
+#endif
+#if !defined(NO_KEEP_IDS) && !defined(TRANSIENT)
 		:: l_m[i] != 0 && l_inc == b_inc && s_st[i] == 0 && q[l_m[i] - 1] == WAITING ->
 			/* "The broker keeps those ids for those messages": of QoS 1, after its
 			 * own crash. */
@@ -522,7 +591,13 @@ inline broker_put_answer()
 	:: else -> break
 	od;
 	if
-	:: b_waits -> b_st = B_ATTACHED; ans = 1; ans_epoch = b_epoch; ans_inc = b_inc
+	:: b_waits -> b_st = B_ATTACHED; ans = 1; ans_epoch = b_epoch; ans_inc = b_inc;
+#ifdef TRANSIENT
+		ans_renewed = b_renewed;
+#ifdef NO_RENEWED_KEPT
+		b_renewed = 0 /* the answer may never arrive */
+#endif
+#endif
 	:: else -> b_st = B_GRACE
 	fi;
 	b_waits = 0
@@ -539,8 +614,30 @@ inline broker_send(m, x)
 {
 	s_m[x] = m + 1; s_st[x] = QOS_OF(m);
 	s_did[x] = next_did; next_did++;
+#ifdef NO_COMMIT_FIRST
+	early[m] = (q[m] == COMING);
+#endif
+#ifdef TRANSIENT
+	b_stored = b_stored | (GROUPED(m) && QOS_OF(m) == 2);
+#endif
 	q[m] = TAKEN;
+	slot_commit(x);
 	frame_put(x)
+}
+
+/* Ids of a transient session that are stored: of QoS 2, from a durable queue. */
+#define STORED(x) ((s_st[x] == QOS2 || s_st[x] == RECEIVED) && GROUPED(s_m[x] - 1))
+
+/* The store has the id as it is now. */
+inline slot_commit(x)
+{
+#ifdef NO_END_FIRST
+	/* but for its end, which is still to be committed when the id is used anew */
+	kept_m[x] = (STORED(x) -> s_m[x] : kept_m[x]);
+	kept_st[x] = (STORED(x) -> s_st[x] : kept_st[x])
+#else
+	skip
+#endif
 }
 
 /* An id is found by its delivery id. */
@@ -560,7 +657,7 @@ inline broker_settle(x)
 {
 	k = 0;
 	do
-	:: k < IDS && !(r[x].kind != CREDIT && NAMES(x, k)) -> k++
+	:: k < IDS && !(SETTLES(r[x].kind) && NAMES(x, k)) -> k++
 	:: else -> break
 	od;
 	if
@@ -574,6 +671,7 @@ inline broker_settle(x)
 		if
 		:: r[x].kind == RECEIVE && s_st[k] == QOS2 ->
 			s_st[k] = RECEIVED; s_resend[k] = 0;
+			slot_commit(k);
 #ifdef NO_COMPLETE
 			slot_free(k)
 #endif
@@ -582,6 +680,9 @@ inline broker_settle(x)
 		fi
 	:: else
 	fi;
+#ifdef TRANSIENT
+	b_sub = b_sub | (r[x].kind == SUBSCRIBE);
+#endif
 	if
 	:: r[x].live -> r[x].st = ANSWERED; r[x].credit = 0
 	:: else -> request_free(x)
@@ -643,7 +744,13 @@ inline client_gone()
 }
 
 /* "QoS 2 durable before the frame leaves." */
+#ifdef TRANSIENT
 #ifdef NO_DURABLE_ID
+#define FORGOTTEN(x) (s_st[x] != 0 && !(s_st[x] == RECEIVED && STORED(x)))
+#else
+#define FORGOTTEN(x) (s_st[x] != 0 && !STORED(x))
+#endif
+#elif defined(NO_DURABLE_ID)
 #define FORGOTTEN(x) (s_st[x] == QOS1 || s_st[x] == QOS2)
 #else
 #define FORGOTTEN(x) (s_st[x] == QOS1)
@@ -664,9 +771,14 @@ inline broker_crash()
 #ifdef DURABLE
 		s_did[i] = 0; s_resend[i] = 0;
 		if
-		:: FORGOTTEN(i) -> q[s_m[i] - 1] = WAITING; slot_free(i)
+		:: FORGOTTEN(i) && (s_st[i] == QOS1 || s_st[i] == QOS2) ->
+			q[s_m[i] - 1] = WAITING; slot_free(i)
+		:: FORGOTTEN(i) && (s_st[i] == RECEIVED || s_st[i] == ORPHAN) -> slot_free(i)
 		:: else
 		fi;
+#ifdef NO_END_FIRST
+		s_m[i] = kept_m[i]; s_st[i] = kept_st[i];
+#endif
 #else
 		slot_free(i);
 #endif
@@ -674,7 +786,27 @@ inline broker_crash()
 	:: else -> break
 	od;
 #ifdef DURABLE
-	b_st = (b_st == B_NONE -> B_NONE : B_GRACE)
+	b_st = (b_st == B_NONE -> B_NONE : B_GRACE);
+	i = 0;
+	do
+	:: i < M ->
+#ifdef NO_COMMIT_FIRST
+		q[i] = (early[i] -> NEW : q[i]);
+		early[i] = 0;
+#endif
+		/* its publisher has no answer, and sends it again */
+		q[i] = (q[i] == COMING -> NEW : q[i]);
+		q[i] = (!GROUPED(i) && q[i] == WAITING -> LOST : q[i]);
+		i++
+	:: else -> break
+	od;
+#ifdef TRANSIENT
+	b_sub = 0;
+	b_renewed = b_stored;
+	b_st = (b_stored -> b_st : B_NONE);
+	b_inc = (b_stored -> b_inc : 0);
+	b_present = (b_stored -> b_present : 0)
+#endif
 #else
 	b_st = B_NONE;
 	b_inc = 0; b_present = 0;
@@ -699,13 +831,11 @@ inline broker_crash()
 #else
 #define RESENDS_BEFORE(m) ((s_resend[0] && s_m[0] < m + 1) || \
 	(s_resend[IDS - 1] && s_m[IDS - 1] < m + 1))
-#define IN_ORDER(x) (!(q[0] == WAITING && s_m[x] > 1))
+#define IN_ORDER(x) (!(ONE_QUEUE && q[0] == WAITING && s_m[x] > 1))
 #endif
 #define FIRST_RESEND(x) (s_resend[x] && !(s_resend[0] && s_m[0] < s_m[x]) && \
 	!(s_resend[IDS - 1] && s_m[IDS - 1] < s_m[x]))
 #define ROOM (c_n + 2 <= C)
-
-#define PUBLISHED(m) (q[m] != NEW)
 
 #define ID(x) \
 	:: d_step { at && due[x] & PUBACK && ROOM -> client_says(x, PUBACK); skip } \
@@ -715,17 +845,59 @@ inline broker_crash()
 	:: d_step { CAN_SEND && FIRST_RESEND(x) && IN_ORDER(x) -> s_resend[x] = 0; frame_put(x); skip }
 
 #define SEND(m, x) \
-	:: d_step { CAN_SEND && !RESENDS_BEFORE(m) && q[m] == WAITING && (m == 0 || q[0] != WAITING) && \
-	    s_st[x] == 0 -> broker_send(m, x); skip }
+	:: d_step { CAN_SEND && CAN_TAKE(m) && s_st[x] == 0 -> broker_send(m, x); skip }
+
+/* In its queue's order, and from a durable queue after its commit. */
+#ifdef NO_COMMIT_FIRST
+#define READY(m) (q[m] == WAITING || q[m] == COMING)
+#else
+#define READY(m) (q[m] == WAITING)
+#endif
+#define CAN_TAKE(m) (SUBSCRIBED && READY(m) && \
+	(!ONE_QUEUE || (!RESENDS_BEFORE(m) && (m == 0 || !READY(0)))))
+
+/* The group's other member: a QoS 2 message that it gets is nobody else's. */
+#ifdef TRANSIENT
+#define OTHER(m) \
+	:: d_step { GROUPED(m) && q[m] == WAITING -> \
+		assert(!(got[m] && QOS_OF(m) == 2)); \
+		got[m] = 1; q[m] = DONE }
+#else
+#define OTHER(m)
+#endif
+
+/* A message is admitted, then committed; a memory engine does both at once. */
+#ifdef DURABLE
+#define PUBLISH(m) \
+	:: d_step { (m == 0 || q[0] != NEW) && q[m] == NEW && (GROUPED(m) || SUBSCRIBED) && \
+	    b_st != B_NONE -> q[m] = COMING } \
+	:: d_step { q[m] == COMING && (m == 0 || q[0] != COMING) -> q[m] = WAITING } \
+	PUBLISH_EARLY(m)
+#else
+#define PUBLISH(m) \
+	:: d_step { (m == 0 || q[0] != NEW) && q[m] == NEW && b_st != B_NONE -> q[m] = WAITING }
+#endif
+#ifdef NO_COMMIT_FIRST
+#define PUBLISH_EARLY(m) :: d_step { early[m] -> early[m] = 0 }
+#else
+#define PUBLISH_EARLY(m)
+#endif
 
 #define REQUEST(x) \
 	:: d_step { r[x].st == TRAVELS && EPOCH_COUNTS(x) -> \
-		r[x].st = ADMITTED; b_present = 1; \
+		r[x].st = ADMITTED; b_present = 1; USED \
 		b_credit = (r[x].credit > b_credit -> r[x].credit : b_credit); skip } \
 	:: d_step { r[x].st == TRAVELS && !EPOCH_COUNTS(x) -> request_free(x); skip } \
 	:: d_step { r[x].st == TRAVELS && !r[x].live -> request_free(x); skip } \
 	:: d_step { r[x].st == ADMITTED -> broker_settle(x); skip } \
 	:: d_step { r[x].st == ANSWERED && ROOM -> settle_answered(x); skip }
+
+/* "It stays renewed until the first POST of it is admitted." */
+#ifdef TRANSIENT
+#define USED b_renewed = 0;
+#else
+#define USED
+#endif
 
 #ifdef NO_SETTLE_EPOCH
 #define EPOCH_COUNTS(x) (b_st == B_ATTACHED)
@@ -767,12 +939,20 @@ init {
 	:: d_step { b_st == B_FENCING && FENCED -> broker_put_answer(); skip }
 	:: d_step { ans && att == 1 && c_n + IDS <= C -> inbox_attached(); skip }
 	:: d_step { att == 2 && credit > announced && SLOT -> settle_post(0, CREDIT); skip }
-	/* publishers */
-	:: d_step { b_st != B_NONE && q[0] == NEW -> q[0] = WAITING }
-	:: d_step { b_st != B_NONE && q[0] != NEW && q[1] == NEW -> q[1] = WAITING }
+#ifdef TRANSIENT
+	:: d_step { att == 2 && sub_due && SLOT && r[0].kind != SUBSCRIBE && \
+	    r[1].kind != SUBSCRIBE -> settle_post(0, SUBSCRIBE); skip }
+	:: d_step { b_st == B_ATTACHED && b_present && !b_stored -> b_stored = 1 }
+#endif
+	PUBLISH(0)
+	PUBLISH(1)
+	OTHER(0)
+	OTHER(1)
 	/* faults */
+#ifndef TRANSIENT
 	:: d_step { faults < FAULTS && at -> faults++; client_gone(); skip }
 	:: d_step { faults < FAULTS && at -> faults++; link_cut(); client_gone(); skip }
+#endif
 	:: d_step { faults < FAULTS && att != 0 -> faults++; link_cut(); skip }
 	:: d_step { faults < FAULTS && b_st != B_NONE -> faults++; broker_crash(); skip }
 	:: FINISHED(0) && FINISHED(1) && ALL_FREE -> break

@@ -27,6 +27,9 @@ checks()
 	up/window-durable      up pass -DQOS=21 -DID=1 -DFAULTS=2 -DK=2 -DDURABLE
 	up/window-move         up pass -DQOS=12 -DID=1 -DFAULTS=1 -DK=2 -DSIDECARS=2 -DCLEAN
 	up/interleaved         up pass -DQOS=21 -DID=1 -DFAULTS=1 -DK=3
+	up/transient           up pass -DQOS=22 -DID=0 -DFAULTS=3 -DTRANSIENT
+	up/transient-window    up pass -DQOS=22 -DID=1 -DFAULTS=2 -DK=2 -DTRANSIENT
+	up/transient-mixed     up pass -DQOS=21 -DID=1 -DFAULTS=2 -DK=2 -DTRANSIENT -DCOUNT
 	up/no-needless-attach  up pass -DQOS=22 -DID=1 -DFAULTS=0 -DK=3 -DCOUNT -DATTACHES=1
 	up/fence               up fail -DQOS=22 -DID=0 -DFAULTS=2 -DCLEAN -DNO_FENCE
 	up/fence-waits         up fail -DQOS=22 -DID=0 -DFAULTS=2 -DCLEAN -DNO_FENCE_WAIT
@@ -48,12 +51,19 @@ checks()
 	up/client-gone         up fail -DQOS=22 -DID=0 -DFAULTS=2 -DSIDECARS=2 -DNO_GONE
 	up/fresh-lane          up fail -DQOS=22 -DID=0 -DFAULTS=2 -DSIDECARS=2 -DTAKEOVER
 	up/stale-conflict      up fail -DQOS=22 -DID=1 -DFAULTS=0 -DK=3 -DCOUNT -DATTACHES=1 -DNO_STALE
+	up/stored-held         up fail -DQOS=22 -DID=0 -DFAULTS=2 -DTRANSIENT -DNO_STORED_HELD
+	up/stored-release      up fail -DQOS=22 -DID=0 -DFAULTS=2 -DTRANSIENT -DNO_STORED_RELEASE
+	up/stored-clean        up fail -DQOS=22 -DID=0 -DFAULTS=2 -DTRANSIENT -DNO_STORED_CLEAN
+	up/forgotten-number    up fail -DQOS=22 -DID=1 -DFAULTS=2 -DK=2 -DTRANSIENT -DNO_TOP
 	down/one-id            down pass -DQOS=22 -DIDS=1 -DFAULTS=3
 	down/one-id-durable    down pass -DQOS=22 -DIDS=1 -DFAULTS=3 -DDURABLE
 	down/one-id-mixed      down pass -DQOS=21 -DIDS=1 -DFAULTS=2
 	down/window            down pass -DQOS=22 -DFAULTS=2
 	down/window-durable    down pass -DQOS=12 -DFAULTS=2 -DDURABLE
 	down/window-qos1       down pass -DQOS=11 -DFAULTS=2 -DDURABLE
+	down/transient         down pass -DQOS=22 -DIDS=1 -DFAULTS=3 -DTRANSIENT
+	down/transient-window  down pass -DQOS=22 -DFAULTS=2 -DTRANSIENT
+	down/transient-group   down pass -DQOS=12 -DFAULTS=2 -DTRANSIENT -DGROUP=11
 	down/release-waits     down fail -DQOS=22 -DFAULTS=2 -DNO_RELEASE_WAITS
 	down/complete-frees    down fail -DQOS=22 -DFAULTS=2 -DNO_COMPLETE
 	down/frame-epoch       down fail -DQOS=22 -DFAULTS=2 -DNO_FRAME_EPOCH
@@ -71,6 +81,14 @@ checks()
 	down/keep-ids          down fail -DQOS=12 -DFAULTS=2 -DDURABLE -DNO_KEEP_IDS
 	down/durable-id        down fail -DQOS=12 -DFAULTS=2 -DDURABLE -DNO_DURABLE_ID
 	down/queue-order       down fail -DQOS=12 -DFAULTS=2 -DDURABLE -DNO_QUEUE_ORDER
+	down/commit-first      down fail -DQOS=12 -DFAULTS=2 -DDURABLE -DNO_COMMIT_FIRST
+	down/commit-first-transient down fail -DQOS=22 -DFAULTS=2 -DTRANSIENT -DNO_COMMIT_FIRST
+	down/copy-by-id        down fail -DQOS=12 -DFAULTS=2 -DTRANSIENT -DGROUP=11 -DNO_COPY_ID
+	down/stored-id         down fail -DQOS=22 -DFAULTS=2 -DTRANSIENT -DNO_DURABLE_ID
+	down/stored-end        down fail -DQOS=22 -DFAULTS=2 -DTRANSIENT -DNO_END_FIRST
+	down/renewed           down fail -DQOS=22 -DFAULTS=2 -DTRANSIENT -DNO_RENEWED
+	down/renewed-until-used down fail -DQOS=22 -DFAULTS=2 -DTRANSIENT -DNO_RENEWED_KEPT
+	down/renewed-orphans   down fail -DQOS=22 -DFAULTS=2 -DTRANSIENT -DNO_RENEWED_ORPHANS
 	attach/retries         attach pass -DFAULTS=3 -DCONNECTS=2
 	attach/moves           attach pass -DFAULTS=2 -DCONNECTS=3
 	attach/newer           attach fail -DFAULTS=2 -DCONNECTS=2 -DNO_ATTEMPT

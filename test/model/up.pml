@@ -9,7 +9,20 @@
  *
  * Each rule can be switched off (-DNO_...); test/model/run.sh says what must
  * fail then.  -DDURABLE: committed state survives a broker's crash, except the
- * run and the kept outcomes, which need not. */
+ * run and the kept outcomes, which need not.  The embedded engine's commits never
+ * fail, they take as long as it takes: that is a commit not made yet.
+ *
+ * -DTRANSIENT: the same with a transient session, of which only commits that store
+ * a message, or release a stored id, survive.  A message either goes to a durable
+ * queue or to none, then it is forgotten by a crash; so may be its number.  Each
+ * connection starts clean. */
+#ifdef TRANSIENT
+#define DURABLE
+#define CLEAN
+#define STARTS_CLEAN 1
+#else
+#define STARTS_CLEAN 0
+#endif
 #ifndef M
 #define M 2          /* messages, in the client's order, of one topic */
 #endif
@@ -97,6 +110,15 @@ byte pend[6];        /* entries b_done + 1 .. b_last */
 byte kept[8];        /* outcomes b_kept + 1 .. b_done */
 bit held[2], cleaned[2], fresh;
 bit b_waits;         /* somebody waits for the PUT's answer */
+#ifdef TRANSIENT
+bit stores[M];       /* the message goes to a durable queue */
+bit st_session, st_held[2], st_cleaned; /* what is stored */
+byte st_last;
+byte top[2];         /* the highest number of the lane's run that was answered */
+#define STORES(m) stores[m]
+#else
+#define STORES(m) true
+#endif
 
 byte faults;
 #ifdef COUNT
@@ -118,6 +140,14 @@ hidden byte i, j, k, w, o;
 #define INC_USED(v) (inc[0] == v || inc[1] == v || b_inc == v || ans_inc[0] == v || \
 	ans_inc[1] == v)
 
+/* A crash may have taken a number that was answered: those after it would wait for
+ * it for ever. */
+#if defined(TRANSIENT) && !defined(NO_TOP)
+#define FORGOT(s) (top[s] > ans_last[s])
+#else
+#define FORGOT(s) false
+#endif
+
 /* "Run: drawn at random whenever the sidecar has no memory of the numbers." */
 inline lane_new_run(s)
 {
@@ -125,6 +155,9 @@ inline lane_new_run(s)
 	rid[s] = 1
 #else
 	rid[s] = 0;
+#ifdef TRANSIENT
+	top[s] = 0;
+#endif
 	j = 1;
 	do
 	:: RUN_USED(j) -> j++
@@ -258,6 +291,9 @@ inline object_end(s)
 	lane_clear(s);
 	obj[s] = 0; clean[s] = 0; started[s] = 0; run_lost[s] = 0; att[s] = 0;
 	epoch[s] = 0; inc[s] = 0; rid[s] = 0; next[s] = 0;
+#ifdef TRANSIENT
+	top[s] = 0;
+#endif
 	ans[s] = 0; ans_epoch[s] = 0; ans_inc[s] = 0; ans_last[s] = 0
 }
 
@@ -362,6 +398,9 @@ inline client_connect(s, c)
 	clean[s] = c;
 	unclean = c;
 	cleaned[s] = 0;
+#ifdef TRANSIENT
+	st_cleaned = 0; /* it is stored with its ordinal */
+#endif
 	i = 0;
 	do
 	:: i < M ->
@@ -441,7 +480,7 @@ inline lane_attached(s)
 	flown[s] = 0;
 	lane_oldest(s);
 	if
-	:: inc[s] == ans_inc[s] && started[s] && !run_lost[s] && ans_last[s] < next[s] &&
+	:: inc[s] == ans_inc[s] && started[s] && !run_lost[s] && !FORGOT(s) && ans_last[s] < next[s] &&
 	    ans_last[s] + 1 >= (i < cnt[s] -> num[s * L + i] : next[s]) -> skip
 	:: else ->
 		/* "When the incarnation changed, the sidecar takes a new run, numbers on
@@ -494,6 +533,9 @@ inline lane_answered(x)
 			if
 			:: j >= r[x].first && j <= END(x) && out[k * L + i] == NONE ->
 				out[k * L + i] = (j == r[x].first -> r[x].o0 : r[x].o1);
+#ifdef TRANSIENT
+				top[k] = (j > top[k] -> j : top[k]);
+#endif
 				num[k * L + i] = 0
 			:: else
 			fi;
@@ -542,6 +584,9 @@ inline lane_answered(x)
 
 inline broker_reset()
 {
+#ifdef TRANSIENT
+	st_session = 0; st_held[0] = 0; st_held[1] = 0; st_cleaned = 0; st_last = 0;
+#endif
 	b_last = b_last - b_done; /* nothing, where the fence has waited */
 	b_done = 0; b_kept = 0; b_run = 0;
 	i = 0;
@@ -772,7 +817,7 @@ inline store(m)
 	:: qos[m] == 2 ->
 		/* no QoS 2 duplicate */
 		assert(!here[m]);
-		assert(lost_all || !ever[m]);
+		assert(lost_all || !ever[m] || !STORES(m));
 		assert(state[m] != RECEIVED && state[m] != DONE && state[m] != REJECTED)
 	:: else
 	fi;
@@ -798,6 +843,33 @@ inline store(m)
 #define HOLDS(o) ((o) == ACCEPTED)
 #endif
 
+/* What becomes durable of a transient session with the number that w is committed
+ * by: nothing, unless a message is stored or a stored id released. */
+inline session_commit()
+{
+#ifdef TRANSIENT
+	if
+	:: w <= M && STORES(w - 1) && here[w - 1] && o == ACCEPTED ->
+		st_session = 1;
+		st_last = b_done + 1;
+#ifndef NO_STORED_HELD
+		st_held[id[w - 1]] = held[id[w - 1]];
+#endif
+#ifndef NO_STORED_CLEAN
+		st_cleaned = cleaned[b_holder];
+#endif
+#ifndef NO_STORED_RELEASE
+	:: w > M && st_held[id[w - 1 - M]] ->
+		st_held[id[w - 1 - M]] = 0;
+		st_last = b_done + 1;
+#endif
+	:: else
+	fi
+#else
+	skip
+#endif
+}
+
 /* Commits the next number, with a refusal or not. */
 inline broker_commit(refuse)
 {
@@ -820,6 +892,7 @@ inline broker_commit(refuse)
 		:: else
 		fi
 	fi;
+	session_commit();
 	i = 0;
 	do
 	:: i < 5 -> pend[i] = pend[i + 1]; i++
@@ -884,7 +957,24 @@ inline broker_crash()
 	:: else -> break
 	od;
 	b_epoch = 0;
-#ifdef DURABLE
+#ifdef TRANSIENT
+	i = 0;
+	do
+	:: i < M -> here[i] = here[i] && STORES(i); i++
+	:: else -> break
+	od;
+	broker_forget(b_done);
+	if
+	:: st_session ->
+		b_last = st_last; b_done = st_last; b_kept = st_last; b_run = 0;
+		held[0] = st_held[0]; held[1] = st_held[1];
+		cleaned[0] = st_cleaned;
+		b_st = (b_st == B_NONE -> B_NONE : B_GRACE)
+	:: else ->
+		broker_reset();
+		b_inc = 0; b_st = B_NONE; fresh = 0; cleaned[0] = 0
+	fi
+#elif defined(DURABLE)
 	broker_forget(b_done);
 	b_kept = b_done;
 	b_run = 0;
@@ -926,7 +1016,8 @@ inline broker_crash()
 		lane_post(s, 1); skip } \
 	:: d_step { att[s] == 2 && flown[s] + 1 < cnt[s] && TWO(s, s * L + flown[s]) && SLOT -> \
 		lane_post(s, 2); skip } \
-	:: d_step { at == 0 && (s == 0 || faults > 0) && !unclean -> client_connect(s, 0); skip } \
+	:: d_step { at == 0 && (s == 0 || faults > 0) && !unclean && \
+	    (!STARTS_CLEAN || faults == 0) -> client_connect(s, STARTS_CLEAN); skip } \
 	CONNECT_CLEAN(s) \
 	:: d_step { faults < FAULTS && obj[s] -> faults++; link_cut(s); \
 		if \
@@ -956,6 +1047,15 @@ inline broker_crash()
 	:: qos[m] = 2; id[m] = 0 \
 	:: qos[m] = 2; id[m] = 1 \
 	fi
+#ifdef TRANSIENT
+#define MESSAGE_STORES(m) \
+	if \
+	:: stores[m] = 0 \
+	:: stores[m] = 1 \
+	fi;
+#else
+#define MESSAGE_STORES(m)
+#endif
 #define FINISHED(m) (state[m] >= DONE)
 
 init {
@@ -972,6 +1072,8 @@ init {
 	MESSAGE(2);
 #endif
 #endif
+	MESSAGE_STORES(0)
+	MESSAGE_STORES(1)
 	do
 	CLIENT(0)
 	CLIENT(1)
