@@ -64,12 +64,12 @@ publish_within_quota(struct sq_client *c, const struct sq_mqtt_publish *m)
 
 /* A publish that no rule allows.  SQ_EAGAIN as for any. */
 static int
-publish_denied(struct sq_client *c, const struct sq_mqtt_publish *m, struct sq_bytes topic)
+publish_denied(struct sq_client *c, const struct sq_lane_publish *m)
 {
 	int rc = 0;
 
 	if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5) {
-		rc = sq_session_refuse(c->session, m->qos, m->packet_id, SQ_MQTT_RC_NOT_AUTHORIZED);
+		rc = sq_session_refuse(c->session, m, SQ_MQTT_RC_NOT_AUTHORIZED);
 		if (rc != 0)
 			return rc;
 		c->unfinished++;
@@ -77,7 +77,7 @@ publish_denied(struct sq_client *c, const struct sq_mqtt_publish *m, struct sq_b
 	sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
 	SQ_WARN("client",
 	    "%s: publish to '%.*s' refused, no rule of " SQ_ANNOTATION_PUBLISH " allows it",
-	    sq_client_name(c), (int)topic.len, (const char *)topic.p);
+	    sq_client_name(c), (int)m->topic.len, (const char *)m->topic.p);
 	if (m->qos > 0 && c->decoder.version != SQ_MQTT_V5)
 		sq_client_end(c, SQ_END_MESSAGE_DENIED);
 	return 0;
@@ -133,11 +133,14 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 		out.props = (struct sq_bytes){kept, sq_mqtt_props_forward(p->props.raw, kept)};
 	}
 	rc = publish_by_rules(c, p, &out);
+	if (rc == SQ_EDENIED) {
+		rc = publish_denied(c, &out);
+		free(kept);
+		return rc;
+	}
 	free(kept);
 	if (rc == SQ_EAGAIN)
 		return rc;
-	if (rc == SQ_EDENIED)
-		return publish_denied(c, m, out.topic);
 	if (rc != 0) {
 		sq_client_end(c, SQ_END_TOO_LARGE);
 		return 0;

@@ -298,6 +298,14 @@ session_lane_of(struct sq_session *s, const struct sq_lane_publish *m)
 	return m->retain || s->lane1_qos0 > 0;
 }
 
+/* Whether it is a second copy of what the outbox has accepted, whatever the rules
+ * say of it by now. */
+static bool
+session_outbox_has(const struct sq_session *s, const struct sq_lane_publish *m)
+{
+	return m->qos == 2 && sq_outbox_holds(s->hub->outbox, s, m->packet_id);
+}
+
 int
 sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
 {
@@ -306,7 +314,7 @@ sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
 	unsigned lane = session_lane_of(s, m);
 	int rc;
 
-	if (sq_outbox_takes(s->hub->outbox, m))
+	if (sq_outbox_takes(s->hub->outbox, m) || session_outbox_has(s, m))
 		return sq_outbox_publish(s->hub->outbox, s, m);
 	if (lane == 0 && sq_outbox_drops_qos0(s->hub->outbox, s, size))
 		return 0;
@@ -325,12 +333,18 @@ sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
 }
 
 int
-sq_session_refuse(struct sq_session *s, uint8_t qos, uint16_t packet_id, uint8_t reason)
+sq_session_refuse(struct sq_session *s, const struct sq_lane_publish *m, uint8_t reason)
 {
-	int rc = sq_lane_out_refused(session_lane(s, 1), qos, packet_id, reason);
+	int rc;
 
+	if (session_outbox_has(s, m))
+		return sq_outbox_publish(s->hub->outbox, s, m);
+	rc = sq_outbox_admit(s->hub->outbox, s, SQ_ENTRY_HEADER);
+	if (rc == 0)
+		rc = sq_lane_out_refused(session_lane(s, 1), m->qos, m->packet_id, reason);
 	if (rc != 0)
 		return rc;
+	sq_session_backlog(s);
 	sq_session_wake(s);
 	return 0;
 }

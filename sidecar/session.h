@@ -44,7 +44,7 @@ int sq_session_publish(struct sq_session *, const struct sq_lane_publish *) SQ_M
 /* A publish of QoS 1 or 2 that is refused here: the client is told in its place
  * among the others.  SQ_EAGAIN as above. */
 int sq_session_refuse(
-    struct sq_session *, uint8_t qos, uint16_t packet_id, uint8_t reason) SQ_MUST_CHECK;
+    struct sq_session *, const struct sq_lane_publish *, uint8_t reason) SQ_MUST_CHECK;
 int sq_session_release(struct sq_session *, uint16_t packet_id) SQ_MUST_CHECK;
 /* 'entries' and 'count' as in the packet; 'sub_id' 0: none. */
 int sq_session_subscribe(struct sq_session *, uint16_t packet_id, uint32_t count,
