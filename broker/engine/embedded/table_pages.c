@@ -258,16 +258,43 @@ walk_leaf(struct walk *w, uint64_t pgno, struct sq_bytes low, struct sq_bytes hi
 static void
 walk_page(struct walk *, uint64_t pgno, unsigned depth, struct sq_bytes low, struct sq_bytes high);
 
+static uint64_t
+node_child(const unsigned char *node)
+{
+	return native16(node) | (uint64_t)native16(node + 2) << 16 |
+	    (uint64_t)native16(node + 4) << 32;
+}
+
+/* Has the pages below a branch read together: they lie anywhere in the file. */
+static void
+walk_ahead(struct walk *w, uint64_t pgno, unsigned n)
+{
+	const struct pages *p = w->pages;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct sq_bytes key;
+		size_t rest;
+		const unsigned char *node = walk_node(w, pgno, i, &key, &rest);
+
+		if (node == NULL)
+			return;
+		if (node_child(node) <= p->head.last)
+			madvise((void *)(uintptr_t)(p->map + node_child(node) * p->page_bytes),
+			    p->page_bytes, MADV_WILLNEED);
+	}
+}
+
 static void
 walk_branch(
     struct walk *w, uint64_t pgno, unsigned depth, struct sq_bytes low, struct sq_bytes high)
 {
 	unsigned n = walk_page_head(w, pgno, PAGE_BRANCH);
 
+	if (depth > 2 || w->visit_leaves)
+		walk_ahead(w, pgno, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct sq_bytes key, next = high;
 		const unsigned char *node;
-		uint64_t child;
 		size_t rest;
 
 		if (i + 1 < n && walk_node(w, pgno, i + 1, &next, &rest) == NULL)
@@ -282,9 +309,7 @@ walk_branch(
 			walk_bad(w, pgno, "its keys are out of order");
 			return;
 		}
-		child = native16(node) | (uint64_t)native16(node + 2) << 16 |
-		    (uint64_t)native16(node + 4) << 32;
-		walk_page(w, child, depth - 1, key, next);
+		walk_page(w, node_child(node), depth - 1, key, next);
 	}
 }
 
@@ -460,6 +485,7 @@ sq_table_pages_check(
 			pages_fault(&p, "%s", strerror(errno));
 		} else {
 			p.map = map;
+			madvise(map, (size_t)p.size, MADV_RANDOM);
 			if (pages_heads(&p))
 				pages_trees(&p);
 			munmap(map, (size_t)p.size);
