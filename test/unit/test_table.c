@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/engine/embedded/table.h"
@@ -880,6 +881,75 @@ Test(table, readers_see_whole_checkpoints)
 		pthread_join(threads[i], NULL);
 }
 
+/* --- the end of a process --- */
+
+struct lines {
+	char text[20000];
+	size_t n;
+};
+
+static void
+keep_line(void *arg, const char *text)
+{
+	struct lines *l = arg;
+
+	cr_assert_null(strchr(text, '\n'));
+	l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s\n", text);
+	cr_assert_lt(l->n, sizeof l->text);
+}
+
+/* Checkpoint N holds the items N and N + 1 of each queue, until the kill. */
+static void
+write_until_killed(void)
+{
+	static unsigned char image[3000];
+	uint64_t bytes;
+
+	open_table(64 * MIB, false);
+	for (uint64_t n = sq_table_meta(table).lsn + 1;; n++) {
+		begin();
+		for (uint64_t queue = 1; queue <= 20; queue++) {
+			ok(sq_table_delete_item(table, queue, n - 1, &bytes));
+			ok(try_put(queue, n, image, 100 * queue));
+			ok(try_put(queue, n + 1, image, 150 * queue));
+		}
+		commit(n);
+	}
+}
+
+Test(table, a_kill_leaves_the_last_whole_checkpoint)
+{
+	uint64_t before = 0;
+
+	for (unsigned round = 0; round < 25; round++) {
+		struct lines l = {0};
+		pid_t child = fork();
+		uint64_t n;
+		struct seen s;
+
+		if (child == 0) {
+			write_until_killed();
+			_exit(1);
+		}
+		usleep(5000 + 3000 * round);
+		kill(child, SIGKILL);
+		cr_assert_eq(waitpid(child, NULL, 0), child);
+		open_table(64 * MIB, false);
+		n = sq_table_meta(table).lsn;
+		cr_assert_geq(n, before);
+		before = n;
+		for (uint64_t queue = 1; queue <= 20 && n > 0; queue++) {
+			s = read_items(queue, 0, 10, UINT64_MAX);
+			cr_assert_eq(s.n, 2);
+			cr_assert_eq(s.seq[0], n);
+		}
+		/* Each queue is unknown, which is all that may be said. */
+		cr_assert_eq(sq_table_check(table, keep_line, &l), n > 0 ? 20 : 0, "%s", l.text);
+		sq_table_close(&table);
+	}
+	cr_assert_gt(before, 10);
+}
+
 /* --- damage --- */
 
 /* Flips a bit of the only place in the file that holds 'text'. */
@@ -897,21 +967,6 @@ flip_text(const char *text)
 	flipped = *at ^ 0x10;
 	cr_assert_eq(pwrite(fd, &flipped, 1, at - bytes), 1);
 	close(fd);
-}
-
-struct lines {
-	char text[20000];
-	size_t n;
-};
-
-static void
-keep_line(void *arg, const char *text)
-{
-	struct lines *l = arg;
-
-	cr_assert_null(strchr(text, '\n'));
-	l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s\n", text);
-	cr_assert_lt(l->n, sizeof l->text);
 }
 
 /* Checks the tables of the directory; each of 'texts' must be in a line. */

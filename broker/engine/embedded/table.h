@@ -48,27 +48,33 @@ struct sq_table_item {
 };
 
 /* Opens or makes the environment of a directory (dir/tables/), of at most
- * 'max_bytes'.  Refuses a format that it does not know (SQ_EINVAL), files that
- * LMDB does not take (SQ_EINVAL), and what the system denies (SQ_EIO), with a line
- * in 'err'.  Counts one more boot, durably, unless 'read_only'. */
+ * 'max_bytes' (0: as its file says).  Refuses a format that it does not know (SQ_EINVAL), files that
+ * LMDB does not take or should not trust (SQ_EINVAL), a disk without room
+ * (SQ_ENOMEM), and what the system denies (SQ_EIO), with a line in 'err'.  Counts one
+ * more boot, durably, unless 'read_only', which makes nothing: SQ_ENOTFOUND. */
 int sq_table_open(struct sq_table **, const char *dir, uint64_t max_bytes, bool read_only,
     struct sq_buf *err) SQ_MUST_CHECK;
 void sq_table_close(struct sq_table **);
 struct sq_table_meta sq_table_meta(const struct sq_table *);
-/* Bytes in use, of 'max_bytes'; any thread. */
+/* Bytes in use, of 'max_bytes', as of the last commit; any thread. */
 uint64_t sq_table_used(const struct sq_table *);
 
 /* --- the checkpoint: one write transaction at a time, one thread --- */
 
-/* Each returns 0, SQ_ENOMEM (the map or the disk is full), SQ_EINVAL (a value that
- * it had to read does not verify) or SQ_EIO; sq_table_error() has the text.  After
- * an error only sq_table_abort() is allowed. */
+/* Each returns 0, SQ_ENOMEM (the map or the disk is full), SQ_EINVAL (LMDB finds its
+ * file damaged) or SQ_EIO; sq_table_error() has the text.  After an error only
+ * sq_table_abort() is allowed, also after one of sq_table_commit().
+ *
+ * The last eighth of 'max_bytes' is for deletes.  Puts of items one queue after the
+ * other, by ascending seq, cost least and fill pages best.  A damaged value never
+ * makes a write fail: it is overwritten or deleted like any other. */
 int sq_table_begin(struct sq_table *) SQ_MUST_CHECK;
+/* 'seq' is below UINT64_MAX. */
 int sq_table_put_item(struct sq_table *, const struct sq_table_item *) SQ_MUST_CHECK;
 /* Deletes an item; 'bytes' gets its image's size, 0 where there was none. */
 int sq_table_delete_item(
     struct sq_table *, uint64_t queue, uint64_t seq, uint64_t *bytes) SQ_MUST_CHECK;
-/* Changes an item's attempts; one that is not there is left alone. */
+/* Changes an item's attempts; one that is not there or damaged is left alone. */
 int sq_table_set_attempts(
     struct sq_table *, uint64_t queue, uint64_t seq, uint16_t attempts) SQ_MUST_CHECK;
 int sq_table_put_queue(struct sq_table *, const struct sq_table_queue *) SQ_MUST_CHECK;
@@ -82,6 +88,7 @@ int sq_table_put_record(
 /* Makes it durable, with 'lsn' in the meta data. */
 int sq_table_commit(struct sq_table *, uint64_t lsn) SQ_MUST_CHECK;
 void sq_table_abort(struct sq_table *);
+/* Of the last call that failed on this thread, reads included. */
 const char *sq_table_error(const struct sq_table *);
 
 /* --- reading, any thread --- */
