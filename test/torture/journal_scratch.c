@@ -139,7 +139,8 @@ main(int argc, char **argv)
 	if (sq_journal_open(&scratch_journal, &cfg, strtoull(argv[2], NULL, 10), scratch_replay,
 		&err) != SQ_OK) {
 		printf("bad open: %.*s\n", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
-		return 1;
+		fflush(stdout);
+		_exit(1);
 	}
 	scratch_say("open", scratch_last);
 	scratch_committed = scratch_last;

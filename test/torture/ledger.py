@@ -61,7 +61,9 @@ class Received:
 
 
 def lines(path):
-    """The words of each whole line."""
+    """The words of each whole line; none of an app that never started."""
+    if not path.exists():
+        return
     with open(path, "rb") as f:
         for line in f:
             if line.endswith(b"\n") and not line.endswith(b" torn\n"):

@@ -180,7 +180,8 @@ class World:
         """Awaits that all programs are ready, and all links up."""
         for program in self.programs:
             def check(program=program):
-                assert program.running(), f"{program.name} has ended: {program.last_words()}"
+                for p in self.programs:
+                    assert p.running(), f"{p.name} has ended: {p.last_words()}"
                 return asyncio.to_thread(program.ready)
 
             async def is_ready(check=check):
