@@ -596,8 +596,10 @@ store_read_ahead(struct sq_outbox_store *st)
 		else if (rc != 0 || ahead_record(st, lsn) != 0)
 			store_broken(st);
 	}
-	if (!st->behind)
+	if (!st->behind) {
 		sq_buf_fini(&st->record);
+		sq_journal_cursor_fini(&st->cursor);
+	}
 }
 
 /* Takes over what the journal's thread says. */
