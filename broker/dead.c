@@ -420,8 +420,8 @@ receipt_new(const struct sq_asked *asked, const char *target, const char *outcom
 	props_add_text(&props, "sqmqos-target", target);
 	props_add_text(&props, "sqmqos-outcome", outcome);
 	props_add_now(&props, "sqmqos-time");
-	out = sq_msg_new(1, false, asked->receipt, buf_bytes(&props), SQ_MSG_NO_EXPIRY,
-	    (struct sq_bytes){0});
+	out = sq_msg_new(
+	    1, false, asked->receipt, buf_bytes(&props), SQ_MSG_NO_EXPIRY, (struct sq_bytes){0});
 	sq_buf_fini(&props);
 	return out;
 }
@@ -468,8 +468,7 @@ void
 sq_dead_settled(struct sq_dead_source *s, struct sq_txn *txn, const struct sq_item *item)
 {
 	if (item->assured)
-		receipt_send(
-		    s->broker, s->space, txn, item->msg.image, s->name, "acknowledged");
+		receipt_send(s->broker, s->space, txn, item->msg.image, s->name, "acknowledged");
 }
 
 void

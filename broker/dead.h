@@ -25,8 +25,8 @@ void sq_dead_free(struct sq_dead **);
 
 /* A queue's; 'name' is copied.  Its sink has it, and its engine queue as 'arg' of
  * sq_dead_item(). */
-struct sq_dead_source *sq_dead_source_new(
-    struct sq_broker *, struct sq_space *, const char *name, bool durable);
+struct sq_dead_source *
+sq_dead_source_new(struct sq_broker *, struct sq_space *, const char *name, bool durable);
 /* The queue is deleted or closed.  Freed when its owner has ended this turn. */
 void sq_dead_source_free(struct sq_dead_source **, struct sq_worker *owner);
 
@@ -35,8 +35,8 @@ void sq_dead_item(void *source, struct sq_txn *, const struct sq_item *, enum sq
 /* The client has the item: the settlement is in 'txn'. */
 void sq_dead_settled(struct sq_dead_source *, struct sq_txn *, const struct sq_item *);
 /* A delayed QoS 3 message that nothing matches when it is due. */
-void sq_dead_unmatched(struct sq_broker *, struct sq_space *, struct sq_txn *,
-    const struct sq_msg *);
+void
+sq_dead_unmatched(struct sq_broker *, struct sq_space *, struct sq_txn *, const struct sq_msg *);
 
 /* The group that $dead/# joins, made when missing; lives as long as the broker. */
 struct sq_group *sq_dead_group(struct sq_dead *, struct sq_space *);

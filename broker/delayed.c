@@ -112,8 +112,7 @@ later_write(const struct later *l, struct sq_txn *txn, uint64_t due_ms)
 	sq_buf_u16(&v, (uint16_t)strlen(space));
 	sq_buf_append(&v, space, strlen(space));
 	sq_buf_append(&v, l->msg.image, sq_image_size(l->msg.image));
-	txn->engine->ops->record(
-	    txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
+	txn->engine->ops->record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
 	sq_buf_fini(&v);
 }
 

@@ -141,8 +141,7 @@ known_new(struct sq_keys *k, const struct sq_key_hash *h)
 }
 
 enum sq_key_state
-sq_keys_find(
-    struct sq_keys *k, struct sq_txn *txn, const struct sq_key_hash *h, uint64_t now_ms)
+sq_keys_find(struct sq_keys *k, struct sq_txn *txn, const struct sq_key_hash *h, uint64_t now_ms)
 {
 	struct known *at = known_find(k, h);
 
@@ -233,8 +232,7 @@ sq_keys_sweep(struct sq_keys *k, struct sq_shard *sh, uint64_t now_ms)
 		if (at == NULL || at->expires_ms > now_ms)
 			break;
 		key = known_record(at);
-		sh->broker->engine->ops->record(
-		    sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
+		sh->broker->engine->ops->record(sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
 		known_free(k, at);
 	}
 	sq_own_commit(&own); /* before anybody adds one of them again */

@@ -33,8 +33,8 @@ void sq_keys_unlock(struct sq_keys *);
 
 /* Under the lock.  A known key is written again by 'txn': its commit is then not
  * before that of the first. */
-enum sq_key_state sq_keys_find(
-    struct sq_keys *, struct sq_txn *txn, const struct sq_key_hash *, uint64_t now_ms);
+enum sq_key_state
+sq_keys_find(struct sq_keys *, struct sq_txn *txn, const struct sq_key_hash *, uint64_t now_ms);
 /* Adds a key that sq_keys_find() has called new. */
 void sq_keys_add(struct sq_keys *, struct sq_txn *txn, const struct sq_key_hash *, uint64_t now_ms);
 

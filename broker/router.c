@@ -18,7 +18,7 @@ enum {
 	CACHE_TOPIC_MAX = 128, /* longer topics are looked up each time */
 	CACHE_ROUTES_MAX = 4096,
 	SCAN_SLICE = 1024,
-	SWEEP_MAX = 1000,     /* retained messages of a space removed in one go */
+	SWEEP_MAX = 1000, /* retained messages of a space removed in one go */
 };
 
 static _Thread_local bool router_is_locked;
@@ -372,8 +372,7 @@ retained_write(const struct sq_space *s, const struct retained *kept, struct sq_
 	sq_buf_u16(&v, (uint16_t)space_len);
 	sq_buf_append(&v, s->name, space_len);
 	sq_buf_append(&v, kept->msg.image, sq_image_size(kept->msg.image));
-	txn->engine->ops->record(
-	    txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
+	txn->engine->ops->record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
 	sq_buf_fini(&v);
 }
 
@@ -390,8 +389,7 @@ retained_set_expiry(struct sq_space *s, struct retained *kept, uint64_t expires_
 
 /* Puts 'm' in the place of '*at', or makes one. */
 static int
-retained_put(
-    struct sq_router *r, struct sq_space *s, const struct sq_msg *m, struct retained **at)
+retained_put(struct sq_router *r, struct sq_space *s, const struct sq_msg *m, struct retained **at)
 {
 	uint32_t size = sq_image_size(m->image), old_size = 0;
 	struct retained *kept = *at;
@@ -420,15 +418,14 @@ retained_put(
 static struct retained *
 retained_find(const struct sq_space *s, const unsigned char *image)
 {
-	struct sq_index_entry *e =
-	    sq_topic_index_find(s->retained, SQ_NO_TAG, sq_image_topic(image));
+	struct sq_index_entry *e = sq_topic_index_find(
+	    s->retained, SQ_NO_TAG, sq_image_topic(image));
 
 	return e != NULL ? SQ_CONTAINER_OF(e, struct retained, entry) : NULL;
 }
 
 static void
-retained_remove(
-    struct sq_router *r, struct sq_space *s, struct retained *kept, struct sq_txn *txn)
+retained_remove(struct sq_router *r, struct sq_space *s, struct retained *kept, struct sq_txn *txn)
 {
 	struct sq_record_key key = retained_record(kept->id);
 
@@ -554,8 +551,7 @@ retained_sweep(struct sq_router *r, struct sq_space *s, uint64_t now_ms,
 }
 
 void
-sq_router_sweep(
-    struct sq_router *r, uint64_t now_ms, struct sq_txn *(*txn)(void *arg), void *arg)
+sq_router_sweep(struct sq_router *r, uint64_t now_ms, struct sq_txn *(*txn)(void *arg), void *arg)
 {
 	struct sq_hnode *at = NULL;
 

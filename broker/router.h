@@ -92,8 +92,8 @@ int sq_router_retain(struct sq_router *, struct sq_space *, const struct sq_msg 
 int sq_router_load(struct sq_router *, struct sq_engine *, uint64_t now_ms) SQ_MUST_CHECK;
 /* Under the read lock: removes what has expired by 'now_ms', and records that nobody needs, a bounded
  * number per call.  'txn' is asked for a transaction when there is one. */
-void sq_router_sweep(
-    struct sq_router *, uint64_t now_ms, struct sq_txn *(*txn)(void *arg), void *arg);
+void
+sq_router_sweep(struct sq_router *, uint64_t now_ms, struct sq_txn *(*txn)(void *arg), void *arg);
 /* Under the write lock: calls 'fn' for the retained messages that 'filter'
  * selects and that have not expired at 'now_ms', until it returns false. */
 typedef bool

@@ -285,10 +285,23 @@ peer_connect(struct peer *p)
 /* Up. */
 
 static void
+props_put(struct sq_buf *out, const char *const *props)
+{
+	for (; props != NULL && *props != NULL; props += 2) {
+		sq_buf_u8(out, 0x26);
+		for (int i = 0; i < 2; i++) {
+			sq_buf_u16(out, (uint16_t)strlen(props[i]));
+			sq_buf_append(out, props[i], strlen(props[i]));
+		}
+	}
+}
+
+static void
 entry_put(struct sq_buf *b, const struct entry *e)
 {
 	unsigned char head[SQ_ENTRY_HEADER];
 	struct sq_bytes payload = text(e->payload);
+	struct sq_buf props = {0};
 	struct sq_msg m;
 
 	sq_entry_header(head, e->topic != NULL ? SQ_ENTRY_MESSAGE : SQ_ENTRY_RELEASE, e->id);
@@ -297,8 +310,11 @@ entry_put(struct sq_buf *b, const struct entry *e)
 		return;
 	if (e->payload_len > 0)
 		payload = (struct sq_bytes){sq_xcalloc(1, e->payload_len), e->payload_len};
-	m = sq_msg_new(e->qos, e->retain, text(e->topic), text(""),
+	props_put(&props, e->props);
+	m = sq_msg_new(e->qos, e->retain, text(e->topic),
+	    (struct sq_bytes){sq_buf_data(&props), sq_buf_len(&props)},
 	    e->expiry_s > 0 ? e->expiry_s : SQ_MSG_NO_EXPIRY, payload);
+	sq_buf_fini(&props);
 	sq_buf_append(b, m.image, sq_image_size(m.image));
 	sq_msg_unref(&m);
 	if (e->payload_len > 0)
@@ -493,6 +509,23 @@ peer_settle(struct peer *p, enum sq_settle_kind kind, uint64_t delivery, uint16_
 	struct fake_call *fc = peer_settle_post(p, kind, delivery, n);
 
 	return call_finish(&fc);
+}
+
+const char *
+delivery_prop(const struct fake_delivery *d, const char *name)
+{
+	static char value[512];
+	struct sq_bytes props = sq_image_props(d->msg.image), n, v;
+
+	while (sq_props_user_next(&props, &n, &v)) {
+		if (n.len != strlen(name) || memcmp(n.p, name, n.len) != 0)
+			continue;
+		cr_assert_lt(v.len, sizeof value);
+		memcpy(value, v.p, v.len);
+		value[v.len] = '\0';
+		return value;
+	}
+	return NULL;
 }
 
 /* Detach. */

@@ -80,6 +80,7 @@ struct entry {
 	uint16_t id;
 	uint32_t expiry_s;    /* 0: none */
 	uint32_t payload_len; /* instead of 'payload': so many bytes */
+	const char *const *props; /* user properties: name, value, .. NULL; or NULL */
 };
 
 /* Posts entries under numbers from 'first'. */
@@ -121,6 +122,9 @@ peer_settle_post(struct peer *, enum sq_settle_kind, uint64_t delivery, uint16_t
 
 struct fake_call *peer_detach_post(struct peer *, uint32_t expiry_s, bool will);
 unsigned peer_detach(struct peer *, uint32_t expiry_s, bool will);
+
+/* The value of a user property of a delivery, as text until the next call; NULL: none. */
+const char *delivery_prop(const struct fake_delivery *, const char *name);
 
 /* Runs, checks that the call was answered so, and frees it. */
 void call_expect(struct fake_call **, unsigned status);
