@@ -261,7 +261,7 @@ sq_queue_close(struct sq_queue *q)
 static void
 queue_kick(struct sq_queue *q)
 {
-	if (q->posted || q->head.n + q->gap.n == 0 || sq_list_empty(&q->consumers))
+	if (q->posted || (q->head.n == 0 && !q->gap.open) || sq_list_empty(&q->consumers))
 		return;
 	q->posted = true;
 	sq_queue_ref(q);
@@ -360,7 +360,7 @@ queue_send(struct sq_consumer *c, const struct sq_item *items, size_t n)
 static void
 queue_want_page(struct sq_queue *q)
 {
-	if (q->gap.n > 0 && !q->paging && q->head.n < PAGE_LOW && !q->deleted) {
+	if (q->gap.open && !q->paging && q->head.n < PAGE_LOW && !q->deleted) {
 		q->paging = true;
 		q->store->page(q);
 	}
@@ -493,7 +493,7 @@ queue_make_room(struct sq_queue *q, const struct sq_item *for_item, struct dead_
 		if (!expired && !oldest)
 			return false;
 		if (q->head.n == 0 || dead->n == DEAD_MAX)
-			return q->gap.n > 0; /* the oldest are being read */
+			return q->gap.open; /* the oldest are being read */
 		dead->v[dead->n++] = (struct dead){
 		    queue_pop(q), expired ? SQ_DEAD_EXPIRED : SQ_DEAD_OVERFLOW};
 	}
@@ -518,7 +518,7 @@ sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 		q->coming_bytes += item_bytes(item);
 		queue_count_item(q, 1, item);
 	}
-	if (q->gap.n > 0 && q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST)
+	if (q->gap.open && q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST)
 		queue_want_page(q);
 	pthread_mutex_unlock(&q->lock);
 	dead_bury(q, txn, &dead);
@@ -533,7 +533,7 @@ queue_append(struct sq_queue *q, const struct sq_item *item)
 {
 	q->last_seq = item->seq;
 	q->bytes += item_bytes(item);
-	sq_ring_push(q->gap.n > 0 ? &q->tail : &q->head, item);
+	sq_ring_push(q->gap.open ? &q->tail : &q->head, item);
 }
 
 void
@@ -567,7 +567,7 @@ sq_queue_pass(struct sq_consumer *c, struct sq_item *item)
 	if (q->id != 0 && item->qos > 0)
 		return false;
 	pthread_mutex_lock(&q->lock);
-	passes = q->head.n + q->gap.n == 0 && c->demand > 0 && c->handing == 0 && !q->deleted;
+	passes = q->head.n == 0 && !q->gap.open && c->demand > 0 && c->handing == 0 && !q->deleted;
 	if (passes) {
 		item->seq = q->id != 0 ? q->last_seq : ++q->last_seq;
 		c->demand--;
@@ -660,6 +660,7 @@ queue_close_gap(struct sq_queue *q)
 
 		sq_ring_push(&q->head, &item);
 	}
+	q->gap.open = false;
 	q->gap.n = q->gap.bytes = 0; /* claims may still ask what it has left out */
 }
 
@@ -675,7 +676,7 @@ sq_queue_restore(struct sq_queue *q, const struct sq_gap *gap, struct sq_ring *t
 	queue_count(q, (int64_t)(tail->n + gap->n), (int64_t)(q->bytes + gap->bytes));
 	q->tail = *tail;
 	*tail = (struct sq_ring){0};
-	if (q->gap.n == 0)
+	if (!q->gap.open)
 		queue_close_gap(q);
 	pthread_mutex_unlock(&q->lock);
 }
@@ -736,9 +737,9 @@ queue_page_out_one(struct sq_queue *q, struct sq_item *item)
 
 	q->bytes -= bytes;
 	if (item->stored) {
-		if (q->gap.n == 0) {
+		if (!q->gap.open) {
 			free(q->gap.skip);
-			q->gap = (struct sq_gap){.from = item->seq};
+			q->gap = (struct sq_gap){.from = item->seq, .open = true};
 		}
 		q->gap.to = item->seq;
 		q->gap.n++;
@@ -764,6 +765,7 @@ queue_open_gap(struct sq_queue *q, uint64_t keep)
 		bytes += item_bytes(&item);
 		sq_ring_push(&q->head, &item);
 	}
+	sq_ring_fini(&q->tail);
 	q->tail = all;
 }
 
@@ -812,8 +814,6 @@ sq_queue_skip(struct sq_queue *q, const struct sq_item *claimed)
 	gap->n_skip++;
 	gap->n--;
 	gap->bytes -= item_bytes(claimed);
-	if (gap->n == 0)
-		queue_close_gap(q);
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -829,14 +829,14 @@ sq_queue_page_out(struct sq_queue *q)
 		pthread_mutex_unlock(&q->lock);
 		return any;
 	}
-	if (q->gap.n == 0)
+	if (!q->gap.open)
 		queue_open_gap(q, share / 2);
 	while (q->tail.n > 0 && item_is_clean(q, ring_at(&q->tail, 0))) {
 		struct sq_item item = ring_pop(&q->tail);
 
 		queue_page_out_one(q, &item);
 	}
-	if (q->gap.n == 0)
+	if (!q->gap.open)
 		queue_close_gap(q);
 	pthread_mutex_unlock(&q->lock);
 	return any;

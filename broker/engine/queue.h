@@ -24,6 +24,7 @@ struct sq_ring {
 /* Items from seq 'from' to 'to' that are in the store only. */
 struct sq_gap {
 	uint64_t from, to;
+	bool open; /* not read to its end yet */
 	uint64_t n, bytes;
 	uint64_t *skip; /* ascending: those in between that are settled or claimed */
 	size_t n_skip;

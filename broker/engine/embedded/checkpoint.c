@@ -290,6 +290,7 @@ checkpoint_main(void *arg)
 		if (c->stop)
 			break;
 		pthread_mutex_unlock(&c->lock);
+		sq_embedded_check_stall(c->engine);
 		wait_ms = checkpoint_due(c) ? checkpoint_turn(c) : POLL_MS;
 		pthread_mutex_lock(&c->lock);
 	}

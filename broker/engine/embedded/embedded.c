@@ -18,6 +18,7 @@ enum {
 	THROTTLE_MAX_US = 50000,  /* for one commit */
 	TABLES_FULL_PERCENT = 90, /* puts are refused above */
 	SHARE_MIN = 64 << 10,
+	STALL_MS = 1000, /* a longer wait of the journal is trouble */
 	LOG_MAX = SQ_JOURNAL_ENTRY_MAX / 2,
 };
 
@@ -227,11 +228,30 @@ embedded_committed(void *owner, uint64_t lsn, struct sq_list *entries)
 static void
 embedded_stalled(void *owner, const char *why)
 {
+	struct sq_embedded *e = owner;
+
+	pthread_mutex_lock(&e->trouble_lock);
+	if (e->stall == NULL)
+		e->stall_ms = sq_clock_ms();
+	free(e->stall);
+	e->stall = why != NULL ? sq_xstrdup(why) : NULL;
+	pthread_mutex_unlock(&e->trouble_lock);
+	if (why == NULL)
+		sq_embedded_trouble(e, SQ_TROUBLE_JOURNAL, NULL);
+}
+
+void
+sq_embedded_check_stall(struct sq_embedded *e)
+{
 	char text[256];
 
-	if (why != NULL)
-		snprintf(text, sizeof text, "journal: %s", why);
-	sq_embedded_trouble(owner, SQ_TROUBLE_JOURNAL, why != NULL ? text : NULL);
+	text[0] = '\0';
+	pthread_mutex_lock(&e->trouble_lock);
+	if (e->stall != NULL && sq_clock_ms() - e->stall_ms > STALL_MS)
+		snprintf(text, sizeof text, "journal: %s", e->stall);
+	pthread_mutex_unlock(&e->trouble_lock);
+	if (text[0] != '\0')
+		sq_embedded_trouble(e, SQ_TROUBLE_JOURNAL, text);
 }
 
 static void
@@ -367,6 +387,7 @@ queue_restore(struct sq_embedded *e, struct sq_queue *q, struct sq_kept_queue *k
 {
 	struct sq_gap gap = {
 	    .to = atomic_load(&e->store.clean) - 1,
+	    .open = kept->n > 0,
 	    .n = kept->n - kept->n_skip,
 	    .bytes = kept->bytes - kept->skip_bytes,
 	    .skip = kept->skip,
@@ -582,6 +603,7 @@ embedded_close(struct sq_engine *engine)
 	sq_store_unlock(&e->lock);
 	for (size_t i = 0; i < SQ_TROUBLES; i++)
 		free(e->trouble[i]);
+	free(e->stall);
 	pthread_mutex_destroy(&e->trouble_lock);
 	pthread_mutex_destroy(&e->queues_lock);
 	free((void *)(uintptr_t)e->cfg.dir);

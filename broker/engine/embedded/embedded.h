@@ -43,6 +43,8 @@ struct sq_embedded {
 
 	pthread_mutex_t trouble_lock;
 	char *trouble[SQ_TROUBLES]; /* NULL: none */
+	char *stall;                /* why the journal waits; NULL: it does not */
+	uint64_t stall_ms;          /* since when */
 };
 
 static inline struct sq_embedded *
@@ -54,6 +56,9 @@ sq_embedded_of(struct sq_engine *e)
 /* Notes a trouble, with one line in the log where it is new; NULL: it is over.
  * Damage is never over. */
 void sq_embedded_trouble(struct sq_embedded *, enum sq_trouble, const char *why);
+/* A journal that waits for long is trouble; for a moment it only slows who publishes.
+ * Called now and then. */
+void sq_embedded_check_stall(struct sq_embedded *);
 /* What a checkpoint has written may leave memory. */
 void sq_embedded_page_out(struct sq_embedded *);
 /* An item from the tables, with references of its own. */

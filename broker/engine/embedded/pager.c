@@ -94,7 +94,7 @@ pager_read(struct sq_embedded *e, struct sq_queue *q, struct page *p)
 	p->gap = &gap;
 	p->n = 0;
 	p->from = gap.from;
-	p->end = gap.n == 0;
+	p->end = !gap.open;
 	while (!p->end && p->n == 0)
 		page_read(p, q->id);
 	sq_queue_paged(q, p->items, p->n, p->from, p->end);

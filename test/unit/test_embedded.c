@@ -1,0 +1,593 @@
+/* The embedded engine over restarts, and with more than fits into memory.  What
+ * every engine must do is in test/contract/test_engine.c. */
+#include <criterion/criterion.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../support/fake_worker.h"
+#include "../support/temp_dir.h"
+#include "broker/engine/queue.h"
+#include "broker/metrics.h"
+#include "core/mem.h"
+
+enum { QUEUES = 8, MIB = 1 << 20 };
+
+static const struct sq_engine_ops *const ops = &sq_engine_embedded;
+static struct sq_engine *engine;
+static char *dir;
+static unsigned running;
+
+static void
+store_open(void)
+{
+	struct sq_engine_cfg cfg = {
+	    .metrics = &sq_broker_metrics,
+	    .n_workers = 1,
+	    .dir = dir,
+	    .journal_bytes = 8 * MIB,
+	    .max_bytes = 512 * MIB,
+	    .cache_bytes = MIB,
+	};
+	struct sq_buf err = {0};
+
+	for (size_t i = 0; i < SQ_M_COUNT; i++)
+		sq_metric_set(&sq_broker_metrics, i, 0);
+	engine = ops->open(&cfg, &err);
+	cr_assert_not_null(engine, "%.*s", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
+	sq_buf_fini(&err);
+}
+
+static void
+begin(void)
+{
+	fake_workers_init(1);
+	dir = temp_dir_new();
+	store_open();
+}
+
+static bool
+all_done(void *arg)
+{
+	(void)arg;
+	return running == 0;
+}
+
+static void
+run(void)
+{
+	cr_assert(fake_run_until(all_done, NULL));
+}
+
+static void
+store_close(void)
+{
+	run();
+	ops->close(engine);
+	cr_assert(fake_run());
+}
+
+static void
+end(void)
+{
+	store_close();
+	temp_dir_free(&dir);
+}
+
+/* Transactions free themselves. */
+
+static void
+txn_done(struct sq_txn *txn, int err)
+{
+	cr_assert_eq(err, SQ_OK);
+	running--;
+	free(txn);
+}
+
+static struct sq_txn *
+txn_new(void)
+{
+	struct sq_txn *txn = sq_xcalloc(1, sizeof *txn);
+
+	txn->worker = fake_worker(0);
+	txn->engine = engine;
+	txn->done = txn_done;
+	running++;
+	return txn;
+}
+
+static struct sq_queue *
+queue_open(const char *name)
+{
+	struct sq_queue_cfg cfg = {
+	    .name = name,
+	    .owner = fake_worker(0),
+	    .max_msgs = 1000000,
+	    .max_bytes = UINT64_C(1) << 40,
+	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
+	    .durable = true,
+	};
+	struct sq_txn *txn = txn_new();
+	struct sq_queue *q = ops->queue_open(engine, txn, &cfg);
+
+	ops->commit(txn);
+	return q;
+}
+
+static struct sq_item
+item_new(unsigned number, size_t size)
+{
+	unsigned char *payload = sq_xcalloc(1, size);
+	struct sq_item item = {.qos = 1, .origin = {7, 8, number, 0}};
+
+	sq_put32(payload, number);
+	item.msg = sq_msg_new(1, false, (struct sq_bytes){(const unsigned char *)"t", 1},
+	    (struct sq_bytes){0}, SQ_MSG_NO_EXPIRY, (struct sq_bytes){payload, size});
+	free(payload);
+	return item;
+}
+
+static unsigned
+item_number(const struct sq_item *item)
+{
+	return sq_get32(sq_image_payload(item->msg.image).p);
+}
+
+static void
+put(struct sq_queue *q, unsigned from, unsigned to, size_t size)
+{
+	for (unsigned i = from; i <= to; i++) {
+		struct sq_txn *txn = txn_new();
+		struct sq_item item = item_new(i, size);
+
+		cr_assert_eq(ops->put(txn, q, &item), SQ_OK);
+		ops->commit(txn);
+		if (i % 256 == 0)
+			run();
+	}
+	run();
+}
+
+static void
+settle(struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
+{
+	struct sq_txn *txn = txn_new();
+
+	ops->settle(txn, q, item, how);
+	if (how == SQ_DONE)
+		sq_item_fini(item);
+	ops->commit(txn);
+}
+
+/* A consumer that keeps what it takes. */
+
+struct consumer {
+	struct sq_consumer consumer;
+	struct sq_item *items;
+	size_t n, cap, want;
+	bool cancelled;
+};
+
+static void
+consumer_take(struct sq_consumer *sc, struct sq_item *items, size_t n)
+{
+	struct consumer *c = SQ_CONTAINER_OF(sc, struct consumer, consumer);
+
+	if (c->n + n > c->cap) {
+		c->cap = (c->n + n) * 2;
+		c->items = sq_xrealloc(c->items, c->cap * sizeof(*c->items));
+	}
+	memcpy(c->items + c->n, items, n * sizeof *items);
+	c->n += n;
+}
+
+static void
+consumer_cancelled(struct sq_consumer *sc)
+{
+	SQ_CONTAINER_OF(sc, struct consumer, consumer)->cancelled = true;
+}
+
+static bool
+consumer_full(void *arg)
+{
+	const struct consumer *c = arg;
+
+	return c->n >= c->want;
+}
+
+static bool
+consumer_is_cancelled(void *arg)
+{
+	const struct consumer *c = arg;
+
+	return c->cancelled;
+}
+
+/* Takes 'n' items out of the queue, in order. */
+static void
+consumer_take_n(struct consumer *c, struct sq_queue *q, size_t n)
+{
+	*c = (struct consumer){.want = n};
+	c->consumer.worker = fake_worker(0);
+	c->consumer.take = consumer_take;
+	c->consumer.cancelled = consumer_cancelled;
+	sq_list_init(&c->consumer.node);
+	ops->consume(q, &c->consumer);
+	ops->demand(&c->consumer, (uint32_t)n);
+	cr_assert(fake_run_until(consumer_full, c), "%zu of %zu items", c->n, n);
+	ops->cancel(&c->consumer);
+	cr_assert(fake_run_until(consumer_is_cancelled, c));
+	cr_assert_eq(c->n, n);
+}
+
+/* Takes items 'from' to 'to', in order, and settles them. */
+static void
+drain(struct sq_queue *q, unsigned from, unsigned to)
+{
+	struct consumer c;
+
+	consumer_take_n(&c, q, to - from + 1);
+	for (size_t i = 0; i < c.n; i++) {
+		cr_assert_eq(item_number(&c.items[i]), from + i, "item %zu is %u, not %zu", i,
+		    item_number(&c.items[i]), from + i);
+		settle(q, &c.items[i], SQ_DONE);
+		if (i % 256 == 0)
+			run();
+	}
+	run();
+	free(c.items);
+}
+
+static int64_t
+checkpoints(void)
+{
+	return atomic_load(&sq_broker_metrics.values[SQ_M_STORE_CHECKPOINTS]);
+}
+
+/* Waits until more than 'before' checkpoints were written. */
+static void
+await_checkpoint(int64_t before)
+{
+	for (int i = 0; i < 60000 && checkpoints() <= before; i++)
+		usleep(1000);
+	cr_assert_gt(checkpoints(), before);
+}
+
+Test(embedded, what_was_committed_is_there_after_a_restart)
+{
+	struct sq_queue *q;
+	struct consumer c;
+
+	begin();
+	q = queue_open("a");
+	ops->ready(engine);
+	put(q, 1, 10, 100);
+	drain(q, 1, 3);
+	consumer_take_n(&c, q, 2); /* 4 stays out, 5 comes back */
+	settle(q, &c.items[1], SQ_REQUEUE);
+	run();
+	ops->queue_close(q);
+	sq_item_fini(&c.items[0]);
+	free(c.items);
+	store_close();
+
+	store_open();
+	q = queue_open("a");
+	ops->ready(engine);
+	cr_assert_eq(ops->queue_depth(q), 7);
+	consumer_take_n(&c, q, 7);
+	for (unsigned i = 0; i < 7; i++) {
+		cr_assert_eq(item_number(&c.items[i]), i + 4);
+		cr_assert_eq(c.items[i].attempts, i == 1);
+		cr_assert(sq_origin_equal(&c.items[i].origin, &(struct sq_origin){7, 8, i + 4, 0}));
+		settle(q, &c.items[i], SQ_DONE);
+	}
+	free(c.items);
+	run();
+	ops->queue_close(q);
+	store_close();
+
+	store_open();
+	q = queue_open("a");
+	ops->ready(engine);
+	cr_assert_eq(ops->queue_depth(q), 0);
+	ops->queue_close(q);
+	end();
+}
+
+Test(embedded, a_backlog_leaves_memory_and_comes_back_in_order)
+{
+	enum { N = 40000, SIZE = 1000 };
+	struct sq_queue *q;
+
+	begin();
+	q = queue_open("a");
+	ops->ready(engine);
+	put(q, 1, N, SIZE);
+	cr_assert_eq(ops->queue_depth(q), N);
+	cr_assert_gt(q->gap.n, N / 2, "only %llu are not in memory", (unsigned long long)q->gap.n);
+	cr_assert_lt(q->bytes, 12 * MIB);
+	drain(q, 1, 1000);
+	put(q, N + 1, N + 1000, SIZE);
+	drain(q, 1001, N / 2);
+	ops->queue_close(q);
+	store_close();
+
+	store_open();
+	q = queue_open("a");
+	ops->ready(engine);
+	cr_assert_eq(ops->queue_depth(q), N / 2 + 1000);
+	drain(q, N / 2 + 1, N + 1000);
+	cr_assert_eq(ops->queue_depth(q), 0);
+	ops->queue_close(q);
+	end();
+}
+
+Test(embedded, what_was_handed_out_is_claimed_from_journal_and_tables)
+{
+	enum { N = 8000 };
+	struct sq_queue *q;
+	struct sq_item old, young, none;
+	struct consumer c;
+	uint64_t seqs[3];
+
+	begin();
+	q = queue_open("a");
+	ops->ready(engine);
+	put(q, 1, N, 1000);
+	consumer_take_n(&c, q, N);
+	seqs[0] = c.items[0].seq;
+	seqs[1] = c.items[N - 1].seq;
+	seqs[2] = c.items[1].seq;
+	settle(q, &c.items[1], SQ_DONE);
+	run();
+	ops->queue_close(q);
+	for (unsigned i = 0; i < N; i++)
+		if (i != 1)
+			sq_item_fini(&c.items[i]);
+	free(c.items);
+	store_close();
+
+	store_open();
+	q = queue_open("a");
+	cr_assert_eq(ops->claim(q, seqs[0], &old), SQ_OK);
+	cr_assert_eq(ops->claim(q, seqs[1], &young), SQ_OK);
+	cr_assert_eq(ops->claim(q, seqs[2], &none), SQ_ENOTFOUND, "it was settled");
+	ops->ready(engine);
+	cr_assert_eq(item_number(&old), 1);
+	cr_assert_eq(item_number(&young), N);
+	cr_assert_eq(ops->queue_depth(q), N - 3);
+	settle(q, &young, SQ_DONE);
+	settle(q, &old, SQ_UNTRIED);
+	consumer_take_n(&c, q, N - 2);
+	cr_assert_eq(item_number(&c.items[0]), 1);
+	for (unsigned i = 1; i < N - 2; i++)
+		cr_assert_eq(item_number(&c.items[i]), i + 2);
+	for (unsigned i = 0; i < N - 2; i++)
+		settle(q, &c.items[i], SQ_DONE);
+	free(c.items);
+	run();
+	ops->queue_close(q);
+	end();
+}
+
+/* Records. */
+
+static void
+record(uint64_t id, const char *value)
+{
+	struct sq_txn *txn = txn_new();
+
+	ops->record(txn, &(struct sq_record_key){3, id, id + 1},
+	    (struct sq_bytes){(const unsigned char *)value, value != NULL ? strlen(value) : 0});
+	ops->commit(txn);
+}
+
+static void
+record_seen(void *arg, const struct sq_record_key *key, struct sq_bytes value)
+{
+	cr_assert_eq(key->kind, 3);
+	cr_assert_eq(key->sub, key->id + 1);
+	sq_buf_printf(arg, "%d=%.*s ", (int)key->id, (int)value.len, (const char *)value.p);
+}
+
+static void
+records_expect(const char *want)
+{
+	struct sq_buf text = {0};
+
+	cr_assert_eq(ops->load(engine, 3, record_seen, &text), SQ_OK);
+	cr_assert_eq(ops->load(engine, 4, record_seen, &text), SQ_OK);
+	sq_buf_u8(&text, 0);
+	cr_assert_str_eq((const char *)sq_buf_data(&text), want);
+	sq_buf_fini(&text);
+}
+
+Test(embedded, the_last_value_of_a_record_counts)
+{
+	struct sq_queue *q;
+	int64_t before;
+
+	begin();
+	q = queue_open("a");
+	ops->ready(engine);
+	record(5, "five");
+	record(1, "one");
+	record(2, "two");
+	record(3, "");
+	record(1, "ONE");
+	record(2, NULL);
+	run();
+	ops->queue_close(q);
+	store_close();
+
+	store_open();
+	records_expect("1=ONE 3= 5=five ");
+	q = queue_open("a");
+	ops->ready(engine);
+	before = checkpoints();
+	put(q, 1, 4000, 1000); /* until a checkpoint has written them */
+	await_checkpoint(before);
+	record(5, NULL);
+	record(1, "eins");
+	record(4, "four");
+	run();
+	ops->queue_close(q);
+	store_close();
+
+	store_open();
+	records_expect("1=eins 3= 4=four ");
+	ops->ready(engine);
+	end();
+}
+
+Test(embedded, a_queue_that_nobody_opens_is_deleted)
+{
+	struct sq_queue *a, *b;
+
+	begin();
+	a = queue_open("a");
+	b = queue_open("b");
+	ops->ready(engine);
+	put(a, 1, 5000, 1000);
+	put(b, 1, 2, 1000);
+	ops->queue_close(a);
+	ops->queue_close(b);
+	store_close();
+
+	store_open();
+	b = queue_open("b");
+	ops->ready(engine);
+	run();
+	ops->queue_close(b);
+	store_close();
+
+	store_open();
+	a = queue_open("a");
+	b = queue_open("b");
+	ops->ready(engine);
+	cr_assert_eq(ops->queue_depth(a), 0);
+	cr_assert_eq(ops->queue_depth(b), 2);
+	drain(b, 1, 2);
+	ops->queue_close(a);
+	ops->queue_close(b);
+	end();
+}
+
+Test(embedded, a_second_broker_gets_no_store)
+{
+	struct sq_engine_cfg cfg = {.metrics = &sq_broker_metrics, .n_workers = 1};
+	struct sq_buf err = {0};
+
+	begin();
+	cfg.dir = dir;
+	cfg.journal_bytes = cfg.max_bytes = 64 * MIB;
+	cr_assert_null(ops->open(&cfg, &err));
+	sq_buf_u8(&err, 0);
+	cr_assert_not_null(strstr((const char *)sq_buf_data(&err), dir));
+	sq_buf_fini(&err);
+	ops->ready(engine);
+	end();
+}
+
+/* Random puts, settlements and restarts, beside a reference in memory. */
+
+struct reference {
+	struct sq_queue *q;
+	unsigned *waiting; /* numbers, in order */
+	size_t n, cap;
+};
+
+static uint64_t seed = 88172645463325252ull;
+
+static uint32_t
+draw(uint32_t below)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)(seed >> 32) % below;
+}
+
+static void
+reference_put(struct reference *r, unsigned number, size_t size)
+{
+	if (r->n == r->cap) {
+		r->cap = r->cap > 0 ? r->cap * 2 : 64;
+		r->waiting = sq_xrealloc(r->waiting, r->cap * sizeof(*r->waiting));
+	}
+	r->waiting[r->n++] = number;
+	put(r->q, number, number, size);
+}
+
+/* Takes some from the front; settles a part of them, the others come back. */
+static void
+reference_take(struct reference *r)
+{
+	size_t n = draw((uint32_t)(r->n < 600 ? r->n : 600)) + 1, kept = 0;
+	struct consumer c;
+
+	consumer_take_n(&c, r->q, n);
+	for (size_t i = 0; i < n; i++) {
+		bool back = draw(10) == 0;
+
+		cr_assert_eq(item_number(&c.items[i]), r->waiting[i]);
+		if (back)
+			r->waiting[kept++] = r->waiting[i];
+		settle(r->q, &c.items[i], back ? SQ_UNTRIED : SQ_DONE);
+	}
+	run();
+	memmove(r->waiting + kept, r->waiting + n, (r->n - n) * sizeof(*r->waiting));
+	r->n -= n - kept;
+	free(c.items);
+}
+
+static void
+reference_restart(struct reference *refs)
+{
+	char name[8];
+
+	for (unsigned i = 0; i < QUEUES; i++)
+		ops->queue_close(refs[i].q);
+	store_close();
+	store_open();
+	for (unsigned i = 0; i < QUEUES; i++) {
+		snprintf(name, sizeof name, "q%u", i);
+		refs[i].q = queue_open(name);
+	}
+	ops->ready(engine);
+	for (unsigned i = 0; i < QUEUES; i++)
+		cr_assert_eq(ops->queue_depth(refs[i].q), refs[i].n, "queue %u: %zu, not %zu", i,
+		    ops->queue_depth(refs[i].q), refs[i].n);
+}
+
+Test(embedded, random_work_with_restarts_loses_and_doubles_nothing)
+{
+	struct reference refs[QUEUES] = {0};
+	unsigned number = 0;
+	char name[8];
+
+	begin();
+	for (unsigned i = 0; i < QUEUES; i++) {
+		snprintf(name, sizeof name, "q%u", i);
+		refs[i].q = queue_open(name);
+	}
+	ops->ready(engine);
+	for (unsigned step = 0; step < 20000; step++) {
+		struct reference *r = &refs[draw(QUEUES)];
+
+		if (draw(40) == 0 && r->n > 0)
+			reference_take(r);
+		else
+			reference_put(r, ++number, 4 + draw(6000));
+		if (draw(2000) == 0)
+			reference_restart(refs);
+	}
+	reference_restart(refs);
+	for (unsigned i = 0; i < QUEUES; i++) {
+		while (refs[i].n > 0)
+			reference_take(&refs[i]);
+		ops->queue_close(refs[i].q);
+		free(refs[i].waiting);
+	}
+	end();
+}
