@@ -121,12 +121,12 @@ txn_begin(struct txn *t, unsigned worker)
 }
 
 static struct sq_queue *
-queue_open_cfg(struct sq_queue_cfg cfg)
+queue_open_as(const char *name, struct sq_queue_cfg cfg)
 {
 	struct sq_queue *q;
 	struct txn t;
 
-	cfg.name = "q";
+	cfg.name = name;
 	cfg.owner = fake_worker(0);
 	if (cfg.max_msgs == 0)
 		cfg.max_msgs = 1000;
@@ -140,6 +140,12 @@ queue_open_cfg(struct sq_queue_cfg cfg)
 	ops->commit(&t.txn);
 	cr_assert(run());
 	return q;
+}
+
+static struct sq_queue *
+queue_open_cfg(struct sq_queue_cfg cfg)
+{
+	return queue_open_as("q", cfg);
 }
 
 static void
@@ -832,4 +838,151 @@ CONTRACT(an_item_passes_only_where_nothing_stands_before_it)
 	EXPECT(c, 1, 2);
 	consumer_free(q, c);
 	queue_delete(q);
+}
+
+/* What leaves undelivered: the callee keeps it in another queue, in the transaction
+ * that it is told. */
+
+static struct {
+	struct sq_queue *into;
+	enum sq_death why[8];
+	unsigned number[8];
+	size_t n;
+} dead;
+
+static void
+dead_keep(void *arg, struct sq_txn *txn, const struct sq_item *item, enum sq_death why)
+{
+	struct sq_item copy = {.msg = sq_msg_ref(item->msg), .qos = 1};
+
+	cr_assert_eq(arg, &dead);
+	cr_assert_eq(sq_worker_self(), txn->worker, "on the transaction's worker");
+	cr_assert_lt(dead.n, SQ_ARRAY_LEN(dead.why));
+	dead.why[dead.n] = why;
+	dead.number[dead.n++] = item_number(item);
+	cr_assert_not(ops->queue_full(dead.into, 1), "no lock is held");
+	cr_assert_eq(ops->put(txn, dead.into, &copy), SQ_OK);
+}
+
+/* A queue whose dead items go to 'dead.into'. */
+static struct sq_queue *
+dead_begin(struct sq_queue_cfg cfg)
+{
+	cfg.dead = dead_keep;
+	cfg.arg = &dead;
+	dead.n = 0;
+	dead.into = queue_open_as("dead", (struct sq_queue_cfg){0});
+	return queue_open_cfg(cfg);
+}
+
+static void
+expect_dead(size_t i, unsigned number, enum sq_death why)
+{
+	cr_assert_gt(dead.n, i);
+	cr_assert_eq(dead.number[i], number, "item %u", dead.number[i]);
+	cr_assert_eq(dead.why[i], why, "died of %d", dead.why[i]);
+}
+
+/* All that died is in the other queue, in its order. */
+static void
+dead_end(struct sq_queue *q)
+{
+	struct consumer *c;
+
+	cr_assert(run());
+	c = consume(dead.into, 0, 100);
+	cr_assert(run());
+	expect_numbers(c, dead.number, dead.n);
+	consumer_free(dead.into, c);
+	queue_delete(dead.into);
+	queue_delete(q);
+}
+
+CONTRACT(an_expired_item_is_told_when_its_turn_comes)
+{
+	struct sq_queue *q = dead_begin((struct sq_queue_cfg){0});
+	struct sq_item one = item_new(1, 1), two = item_new(2, 1), zero = item_new(3, 0);
+	struct consumer *c;
+
+	one.expires_ms = two.expires_ms = zero.expires_ms = fake_now() + 1000;
+	cr_assert_eq(put_item(q, one), SQ_OK);
+	cr_assert_eq(put_item(q, two), SQ_OK);
+	cr_assert_eq(put_item(q, zero), SQ_OK);
+	cr_assert_eq(put(q, 4, 1), SQ_OK);
+	fake_set_now(fake_now() + 1000);
+	c = consume(q, 1, 10);
+	cr_assert(run());
+	EXPECT(c, 4);
+	cr_assert_eq(dead.n, 2, "not for QoS 0");
+	expect_dead(0, 1, SQ_DEAD_EXPIRED);
+	expect_dead(1, 2, SQ_DEAD_EXPIRED);
+	cr_assert_eq(metric(SQ_M_DROPPED_EXPIRED), 3);
+	consumer_free(q, c);
+	dead_end(q);
+}
+
+CONTRACT(an_expired_item_that_makes_room_is_told)
+{
+	struct sq_queue *q = dead_begin((struct sq_queue_cfg){.max_msgs = 1});
+	struct sq_item one = item_new(1, 1);
+
+	one.expires_ms = fake_now() + 1000;
+	cr_assert_eq(put_item(q, one), SQ_OK);
+	fake_set_now(fake_now() + 1000);
+	cr_assert_eq(put(q, 2, 1), SQ_OK);
+	cr_assert_eq(dead.n, 1);
+	expect_dead(0, 1, SQ_DEAD_EXPIRED);
+	dead_end(q);
+}
+
+CONTRACT(the_last_attempt_is_told)
+{
+	struct sq_queue *q = dead_begin((struct sq_queue_cfg){.max_attempts = 2});
+	struct consumer *c;
+
+	put_range(q, 1, 2);
+	c = consume(q, 0, 2);
+	cr_assert(run());
+	settle(q, &c->items[1], SQ_DONE);
+	settle(q, &c->items[0], SQ_REQUEUE);
+	cr_assert_eq(dead.n, 0);
+	c->n = 0;
+	demand(c, 1);
+	EXPECT(c, 1);
+	settle(q, &c->items[0], SQ_REQUEUE);
+	c->n = 0;
+	cr_assert_eq(dead.n, 1);
+	expect_dead(0, 1, SQ_DEAD_ATTEMPTS);
+	consumer_free(q, c);
+	dead_end(q);
+}
+
+CONTRACT(a_rejected_item_is_told)
+{
+	struct sq_queue *q = dead_begin((struct sq_queue_cfg){0});
+	struct consumer *c;
+
+	put_range(q, 1, 2);
+	c = consume(q, 0, 2);
+	cr_assert(run());
+	settle(q, &c->items[0], SQ_REJECT);
+	settle(q, &c->items[1], SQ_DONE);
+	c->n = 0;
+	cr_assert_eq(dead.n, 1);
+	expect_dead(0, 1, SQ_DEAD_REJECTED);
+	consumer_free(q, c);
+	dead_end(q);
+}
+
+CONTRACT(the_oldest_that_makes_room_is_told)
+{
+	struct sq_queue *q = dead_begin(
+	    (struct sq_queue_cfg){.max_msgs = 2, .overflow = SQ_OVERFLOW_DROP_OLDEST});
+
+	put_range(q, 1, 4);
+	cr_assert_eq(dead.n, 2);
+	expect_dead(0, 1, SQ_DEAD_OVERFLOW);
+	expect_dead(1, 2, SQ_DEAD_OVERFLOW);
+	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 2);
+	dead_end(q);
 }
