@@ -1,0 +1,181 @@
+#include "fake_pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+struct sq_uplink {
+	struct sq_list node;
+	uint64_t id;
+	bool draining;
+};
+
+struct sq_pool {
+	const struct sq_pool_events *events;
+	void *owner;
+	struct sq_list links, requests;
+	struct sq_buf body;
+	uint64_t last_id;
+};
+
+static struct sq_pool *the_pool;
+
+struct sq_pool *
+sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
+    const struct sq_pool_events *events, void *owner, struct sq_buf *err)
+{
+	(void)loop;
+	(void)cfg;
+	(void)err;
+	the_pool = sq_xcalloc(1, sizeof *the_pool);
+	the_pool->events = events;
+	the_pool->owner = owner;
+	sq_list_init(&the_pool->links);
+	sq_list_init(&the_pool->requests);
+	return the_pool;
+}
+
+void
+sq_pool_free(struct sq_pool **pp)
+{
+	struct sq_pool *p = *pp;
+
+	*pp = NULL;
+	if (p == NULL)
+		return;
+	SQ_LIST_FOR_EACH_SAFE(l, &p->links, struct sq_uplink, node)
+		free(l);
+	sq_buf_fini(&p->body);
+	free(p);
+	the_pool = NULL;
+}
+
+struct sq_uplink *
+sq_pool_pick(struct sq_pool *p)
+{
+	SQ_LIST_FOR_EACH(l, &p->links, struct sq_uplink, node) {
+		if (!l->draining)
+			return l;
+	}
+	return NULL;
+}
+
+uint64_t
+sq_uplink_id(const struct sq_uplink *l)
+{
+	return l->id;
+}
+
+bool
+sq_uplink_draining(const struct sq_uplink *l)
+{
+	return l->draining;
+}
+
+const char *
+sq_uplink_name(const struct sq_uplink *l)
+{
+	(void)l;
+	return "fake#1";
+}
+
+void
+sq_uplink_use(struct sq_uplink *l, int delta)
+{
+	(void)l;
+	(void)delta;
+}
+
+void
+sq_uplink_send(struct sq_uplink *l, struct sq_request *r)
+{
+	r->link = l;
+	sq_list_push_back(&the_pool->requests, &r->node);
+}
+
+void
+sq_uplink_fail(struct sq_uplink *l, const char *why)
+{
+	(void)l;
+	(void)why;
+	abort(); /* no test lets the broker break the protocol */
+}
+
+bool
+sq_pool_ready(struct sq_pool *p, struct sq_buf *why)
+{
+	(void)why;
+	return !sq_list_empty(&p->links);
+}
+
+/* --- for the test --- */
+
+struct sq_uplink *
+fake_link_up(struct sq_pool *p)
+{
+	struct sq_uplink *l = sq_xcalloc(1, sizeof *l);
+
+	l->id = ++p->last_id;
+	sq_list_push_back(&p->links, &l->node);
+	p->events->up(p->owner, l);
+	return l;
+}
+
+void
+fake_link_drain(struct sq_pool *p, struct sq_uplink *l)
+{
+	l->draining = true;
+	p->events->draining(p->owner, l);
+}
+
+void
+fake_link_down(struct sq_pool *p, struct sq_uplink *l)
+{
+	static const struct sq_answer lost;
+
+	sq_list_remove(&l->node);
+	SQ_LIST_FOR_EACH_SAFE(r, &p->requests, struct sq_request, node) {
+		if (r->link == l)
+			fake_answer(r, &lost);
+	}
+	p->events->down(p->owner, l);
+	free(l);
+}
+
+struct sq_request *
+fake_request_after(struct sq_pool *p, const struct sq_request *r, const char *what)
+{
+	bool past = r == NULL;
+
+	SQ_LIST_FOR_EACH(it, &p->requests, struct sq_request, node) {
+		if (past && strstr(it->path, what) != NULL)
+			return it;
+		past = past || it == r;
+	}
+	return NULL;
+}
+
+struct sq_request *
+fake_request(struct sq_pool *p, const char *what)
+{
+	return fake_request_after(p, NULL, what);
+}
+
+struct sq_bytes
+fake_body(const struct sq_request *r)
+{
+	struct sq_buf *b = &the_pool->body;
+
+	sq_buf_fini(b);
+	for (unsigned i = 0; i < r->n_body; i++)
+		sq_buf_append(b, r->body[i].iov_base, r->body[i].iov_len);
+	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
+}
+
+void
+fake_answer(struct sq_request *r, const struct sq_answer *ans)
+{
+	sq_list_remove(&r->node);
+	r->done(r, ans);
+}

@@ -1,0 +1,374 @@
+/* sidecar/session: what it does with an answer to its attach that says renewed
+ * (docs/link.md, "A transient session after its broker's restart"). */
+#include <criterion/criterion.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../support/fake_pool.h"
+#include "core/bytes.h"
+#include "core/mem.h"
+#include "sidecar/declared.h"
+#include "sidecar/hub.h"
+#include "sidecar/session.h"
+
+enum { INCARNATION = 7, SAME = 0, RENEWED = 1 };
+
+static struct ev_loop *loop;
+static struct sq_sidecar_cfg cfg;
+static struct sq_hub *hub;
+static struct sq_uplink *up;
+static uint64_t last_epoch;
+static char folder[] = "/tmp/sqmqos-renewed-XXXXXX", file[sizeof folder + 16];
+
+static void
+setup(void)
+{
+	struct sq_buf err = {0};
+
+	loop = ev_loop_new(EVFLAG_AUTO);
+	cfg = (struct sq_sidecar_cfg){.space = (char *)"space",
+	    .workload = (char *)"work",
+	    .pod = (char *)"pod",
+	    .max_subscriptions = 100,
+	    .max_packet = 10000,
+	    .lane_bytes = 1 << 20,
+	    .credit_msgs = 100,
+	    .credit_bytes = 1 << 20,
+	    .linger_ms = 60000};
+	hub = sq_hub_new(loop, &cfg, &err);
+	cr_assert(hub);
+	up = fake_link_up(hub->pool);
+}
+
+static void
+tidy(void)
+{
+	sq_hub_free(&hub);
+	ev_loop_destroy(loop);
+	if (file[0] != '\0') {
+		unlink(file);
+		rmdir(folder);
+	}
+}
+
+TestSuite(session_renewed, .init = setup, .fini = tidy, .timeout = 60);
+
+static void
+turn(void)
+{
+	ev_run(loop, EVRUN_NOWAIT);
+}
+
+/* The request that comes, by its path; waits for it. */
+static struct sq_request *
+request(const char *what)
+{
+	struct sq_request *r;
+
+	turn();
+	while ((r = fake_request(hub->pool, what)) == NULL)
+		ev_run(loop, EVRUN_ONCE);
+	return r;
+}
+
+static struct sq_request *
+put(void)
+{
+	struct sq_request *r = request("/v1/sessions/");
+
+	cr_assert(r->put, "%s before the attach", r->path);
+	return r;
+}
+
+/* Answers the attach of the only session. */
+static void
+attach_as(int renewed, uint64_t last0, uint64_t last1)
+{
+	struct sq_attached a = {.epoch = ++last_epoch,
+	    .incarnation = INCARNATION,
+	    .store = 1,
+	    .present = renewed == RENEWED,
+	    .renewed = renewed == RENEWED,
+	    .max_packet = 10000,
+	    .last = {last0, last1}};
+	struct sq_buf b = {0};
+
+	sq_attached_encode(&b, &a, NULL, NULL);
+	fake_answer(put(),
+	    &(struct sq_answer){.status = 200, .body = sq_buf_data(&b), .len = sq_buf_len(&b)});
+	sq_buf_fini(&b);
+	turn();
+}
+
+/* The link goes, another one comes. */
+static void
+relink(void)
+{
+	fake_link_down(hub->pool, up);
+	up = fake_link_up(hub->pool);
+}
+
+static struct sq_session *
+session(void)
+{
+	struct sq_session_params p = {
+	    .client_id = "c", .version = SQ_MQTT_V5, .clean_start = true, .receive_max = 10};
+
+	return sq_session_open(hub, &p, NULL);
+}
+
+/* --- subscriptions --- */
+
+static void
+ask(struct sq_session *s, uint8_t op, const char *filter)
+{
+	struct sq_buf b = {0};
+	struct sq_bytes body;
+
+	sq_buf_u16(&b, (uint16_t)strlen(filter));
+	sq_buf_append(&b, filter, strlen(filter));
+	if (op == SQ_SUB_SUBSCRIBE)
+		sq_buf_u8(&b, 1);
+	body = (struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)};
+	if (op == SQ_SUB_SUBSCRIBE)
+		cr_assert_eq(sq_session_subscribe(s, 1, 1, body, 0), 0);
+	else
+		cr_assert_eq(sq_session_unsubscribe(s, 1, 1, body), 0);
+	sq_buf_fini(&b);
+	turn();
+}
+
+/* What a request asks for, as "+a@2 -b": the retain handling after the '@'. */
+static char *
+asked(const struct sq_request *r)
+{
+	static struct sq_buf out;
+	struct sq_bytes body = fake_body(r), entries;
+	int n = sq_subs_decode(body.p, body.len, &entries);
+
+	cr_assert_gt(n, 0);
+	sq_buf_fini(&out);
+	for (int i = 0; i < n; i++) {
+		struct sq_sub sub = sq_sub_next(&entries);
+
+		sq_buf_printf(&out, "%s%c%.*s", i > 0 ? " " : "",
+		    sub.op == SQ_SUB_SUBSCRIBE ? '+' : '-', (int)sub.filter.len,
+		    (const char *)sub.filter.p);
+		if (sub.op == SQ_SUB_SUBSCRIBE)
+			sq_buf_printf(&out, "@%u", sub.options >> 4);
+	}
+	sq_buf_u8(&out, 0);
+	return (char *)sq_buf_data(&out);
+}
+
+static void
+grant(struct sq_request *r)
+{
+	struct sq_bytes body = fake_body(r), entries;
+	int n = sq_subs_decode(body.p, body.len, &entries);
+	uint8_t codes[100] = {0};
+	struct sq_buf b = {0};
+
+	cr_assert(n > 0 && n <= 100);
+	sq_codes_encode(&b, codes, (uint16_t)n);
+	fake_answer(
+	    r, &(struct sq_answer){.status = 200, .body = sq_buf_data(&b), .len = sq_buf_len(&b)});
+	sq_buf_fini(&b);
+	turn();
+}
+
+static void
+grants(const char *want)
+{
+	struct sq_request *r = request("/subscriptions");
+
+	cr_assert_str_eq(asked(r), want);
+	grant(r);
+}
+
+/* Subscriptions are posted before an attachment's first settlements. */
+static void
+asks_nothing(void)
+{
+	(void)request("/settlements");
+	cr_assert_null(fake_request(hub->pool, "/subscriptions"));
+}
+
+static struct sq_session *
+subscribed(void)
+{
+	struct sq_session *s = session();
+
+	attach_as(SAME, 0, 0);
+	ask(s, SQ_SUB_SUBSCRIBE, "a");
+	grants("+a@0");
+	return s;
+}
+
+Test(session_renewed, subscriptions_are_made_again)
+{
+	struct sq_session *s = subscribed();
+
+	relink();
+	attach_as(SAME, 0, 0);
+	asks_nothing();
+	relink();
+	attach_as(RENEWED, 0, 0);
+	grants("+a@2");
+	asks_nothing();
+	ask(s, SQ_SUB_SUBSCRIBE, "b");
+	grants("+b@0");
+}
+
+/* The broker says it until it has seen a request; what is due is asked once. */
+Test(session_renewed, an_answer_that_comes_again_doubles_nothing)
+{
+	(void)subscribed();
+	for (int i = 0; i < 3; i++) {
+		relink();
+		attach_as(RENEWED, 0, 0);
+		cr_assert_str_eq(asked(request("/subscriptions")), "+a@2");
+	}
+	relink();
+	/* It got a request, and has not answered it: what it lacks is known here. */
+	attach_as(SAME, 0, 0);
+	grants("+a@2");
+	asks_nothing();
+}
+
+/* A move to another link leaves an UNSUBSCRIBE on its way; whatever comes of it,
+ * the subscription is not there in the end. */
+static void
+unsubscribe_on_its_way(struct sq_answer *ans)
+{
+	struct sq_session *s = subscribed();
+	struct sq_uplink *old = up;
+	struct sq_request *r;
+
+	ask(s, SQ_SUB_SUBSCRIBE, "b");
+	grants("+b@0");
+	ask(s, SQ_SUB_UNSUBSCRIBE, "a");
+	r = request("/subscriptions");
+	fake_answer(request("/settlements"), &(struct sq_answer){.status = 204});
+	up = fake_link_up(hub->pool);
+	fake_link_drain(hub->pool, old);
+	turn();
+	for (struct sq_request *it; (it = fake_request(hub->pool, "?")) != NULL && it != r;)
+		fake_answer(it, &(struct sq_answer){.status = 204});
+	sq_list_remove(&r->node); /* it is answered after the attach */
+	attach_as(RENEWED, 0, 0);
+	asks_nothing();
+	sq_list_init(&r->node);
+	if (ans->status == 200) {
+		grant(r);
+		grants("+b@2");
+	} else {
+		fake_answer(r, ans);
+		r = request("/subscriptions");
+		cr_assert(
+		    strcmp(asked(r), "+a@2 +b@2 -a") == 0 || strcmp(asked(r), "+b@2 +a@2 -a") == 0,
+		    "%s", asked(r));
+		grant(r);
+	}
+	asks_nothing();
+	relink();
+	attach_as(RENEWED, 0, 0);
+	grants("+b@2");
+	fake_link_down(hub->pool, old);
+}
+
+Test(session_renewed, an_unsubscribe_that_was_refused_meanwhile_comes_last)
+{
+	unsubscribe_on_its_way(&(struct sq_answer){.status = 409, .conflict = SQ_ANSWER_EPOCH});
+}
+
+Test(session_renewed, an_unsubscribe_that_was_done_meanwhile_is_done)
+{
+	unsubscribe_on_its_way(&(struct sq_answer){.status = 200});
+}
+
+Test(session_renewed, declared_subscriptions_are_made_again)
+{
+	FILE *f;
+
+	cr_assert(mkdtemp(folder));
+	snprintf(file, sizeof file, "%s/annotations", folder);
+	f = fopen(file, "w");
+	cr_assert(f);
+	fputs("sqmqos.io/subscribe=\"x/#, y\"\n", f);
+	fclose(f);
+	cfg.annotations_file = file;
+	(void)sq_declared_new(hub);
+	attach_as(SAME, 0, 0); /* the keeper's */
+	grants("+x/#@2 +y@2");
+	for (int i = 0; i < 3; i++) {
+		relink();
+		attach_as(RENEWED, 0, 0);
+		cr_assert_str_eq(asked(request("/subscriptions")), "+x/#@2 +y@2");
+	}
+	grant(request("/subscriptions"));
+	asks_nothing();
+	relink();
+	attach_as(SAME, 0, 0);
+	asks_nothing();
+}
+
+/* --- lanes --- */
+
+static void
+publish(struct sq_session *s, uint8_t qos)
+{
+	struct sq_lane_publish m = {.qos = qos,
+	    .packet_id = qos > 0 ? 1 : 0,
+	    .expiry_s = SQ_MSG_NO_EXPIRY,
+	    .topic = {(const unsigned char *)"t", 1}};
+
+	cr_assert_eq(sq_session_publish(s, &m), 0);
+	turn();
+}
+
+/* The batches that are on their way: 1 for lane 0, 2 for lane 1. */
+static unsigned
+lanes_posted(uint64_t *run1)
+{
+	struct sq_request *r = request("/messages");
+	unsigned lanes = 0;
+
+	for (; r != NULL; r = fake_request_after(hub->pool, r, "/messages")) {
+		struct sq_bytes body = fake_body(r);
+		struct sq_batch b;
+
+		cr_assert_eq(sq_batch_decode(body.p, body.len, &b), 0);
+		cr_assert_eq(b.first, 1);
+		lanes |= 1u << b.lane;
+		if (b.lane == 1)
+			*run1 = b.run;
+	}
+	return lanes;
+}
+
+Test(session_renewed, lane_1_goes_on_and_lane_0_sends_nothing_twice)
+{
+	struct sq_session *s = session();
+	uint64_t run, now = 0;
+
+	attach_as(SAME, 0, 0);
+	publish(s, 0);
+	publish(s, 1);
+	cr_assert_eq(lanes_posted(&run), 3);
+	relink();
+	attach_as(SAME, 0, 0);
+	cr_assert_eq(lanes_posted(&now), 3);
+	cr_assert_eq(now, run);
+	relink();
+	attach_as(RENEWED, 0, 0);
+	cr_assert_eq(lanes_posted(&now), 2);
+	cr_assert_eq(now, run);
+	publish(s, 0);
+	relink();
+	attach_as(SAME, 0, 0);
+	cr_assert_eq(lanes_posted(&now), 3);
+}
