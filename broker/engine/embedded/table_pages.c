@@ -438,7 +438,7 @@ pages_heads(struct pages *p)
 	p->page_bytes = bytes;
 	if (p->head.last < 1 || p->head.last >= p->size / bytes) {
 		pages_fault(p, "has %llu bytes, and should have %llu at least: it was cut off",
-		    (unsigned long long)p->size, (unsigned long long)((p->head.last + 1) * bytes));
+		    (unsigned long long)p->size, (unsigned long long)p->head.last * bytes + bytes);
 		return false;
 	}
 	return true;

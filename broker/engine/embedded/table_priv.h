@@ -50,9 +50,9 @@ struct sq_table {
 	_Atomic uint64_t used;
 	MDB_txn *txn;      /* of the checkpoint */
 	MDB_cursor *items; /* in 'txn' */
-	bool fenced; /* behind the items of queue 'fence'; table_write.c */
+	bool fenced;       /* behind the items of queue 'fence'; table_write.c */
 	uint64_t fence;
-	bool full;         /* the last checkpoint found no room */
+	bool full; /* the last checkpoint found no room */
 };
 
 /* A key and its bytes; do not copy it. */
