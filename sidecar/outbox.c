@@ -75,6 +75,7 @@ outbox_show(const struct sq_outbox *o)
 {
 	uint64_t bytes = o->held + (o->store != NULL ? sq_outbox_store_bytes(o->store) : 0);
 
+	sq_metric_set(o->hub->metrics, SQ_M_BACKLOG, (int64_t)o->held);
 	sq_metric_set(o->hub->metrics, SQ_M_OUTBOX_BYTES, (int64_t)bytes);
 }
 

@@ -156,7 +156,6 @@ sq_session_backlog(struct sq_session *s)
 		now += s->lane[i] != NULL ? sq_lane_out_bytes(s->lane[i]) : 0;
 	if (now == s->backlog)
 		return;
-	sq_hub_count(s->hub, SQ_M_BACKLOG, (int64_t)now - (int64_t)s->backlog);
 	sq_outbox_held(s->hub->outbox, (int64_t)now - (int64_t)s->backlog);
 	s->backlog = now;
 }
