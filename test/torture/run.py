@@ -8,6 +8,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import time
 
@@ -241,8 +242,13 @@ def one(seed, seconds, args):
     return s
 
 
+def interrupted(_number, _frame):
+    raise KeyboardInterrupt  # so that mounts and logs in memory are given back
+
+
 def main():
     args = arguments()
+    signal.signal(signal.SIGTERM, interrupted)
     total, failed = Summary(), []
     seconds = max(LEAST_S, args.minutes * 60 / len(args.seeds) - END_S)
     print(f"{args.engine} engine, {args.build.name} build, seeds {args.seeds[0]} to "
