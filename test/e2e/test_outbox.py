@@ -315,3 +315,19 @@ async def test_sigterm_leaves_the_rest_on_disk(env):
     await stack.restart(sidecar)
     await arrived(ledger)
     await empty(sidecar)
+
+
+@scenario(timeout_s=180)
+async def test_disk_bridges_a_broker_that_was_killed(env):
+    """The broker forgets the outbox's session; what was acknowledged meanwhile arrives."""
+    stack = await disk_stack(env)
+    sidecar = stack.sidecars[0]
+    ledger = Ledger()
+    await subscribed(env, stack, ledger)
+    for turn in range(3):
+        await stack.kill(stack.broker)
+        for qos in (1, 2):
+            await send(env, stack.ports[0], f"p-{turn}-{qos}", qos, 300, ledger)
+        await stack.restart(stack.broker)
+        await arrived(ledger)
+        await empty(sidecar)
