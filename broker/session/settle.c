@@ -17,6 +17,13 @@ settle_done(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 		sq_dead_settled(sink->dead, txn, &slot->item);
 }
 
+/* The client has said that it does not want it, or can't be sent it. */
+static bool
+settle_refused(const struct sq_settle *e)
+{
+	return e->kind == SQ_SETTLE_REJECT || (e->kind == SQ_SETTLE_ACK && e->reason >= 0x80);
+}
+
 static void
 settle_one(
     struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot, const struct sq_settle *e)
@@ -43,7 +50,7 @@ settle_one(
 	case SQ_SETTLE_ACK:
 	case SQ_SETTLE_COMPLETE:
 	case SQ_SETTLE_REJECT:
-		if (has_item && e->kind == SQ_SETTLE_REJECT)
+		if (has_item && settle_refused(e))
 			ops->settle(txn, q, &slot->item, SQ_REJECT);
 		else if (has_item)
 			settle_done(s, txn, slot);
