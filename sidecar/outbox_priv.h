@@ -77,6 +77,7 @@ struct sq_outbox_store {
 	struct sq_journal *journal;
 	int lock;
 	uint64_t id;
+	uint64_t opened_size; /* what the journal has room for */
 	/* Shared with the journal's thread. */
 	pthread_mutex_t mutex;
 	struct sq_list synced; /* struct sq_journal_entry */

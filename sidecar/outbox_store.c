@@ -314,6 +314,7 @@ sq_outbox_store_open(
 	int rc = 0;
 
 	st->cfg = *cfg;
+	st->opened_size = cfg->size;
 	st->cfg.dir = sq_xstrdup(cfg->dir);
 	pthread_mutex_init(&st->mutex, NULL);
 	sq_list_init(&st->synced);
@@ -681,5 +682,5 @@ sq_outbox_store_stalled(const struct sq_outbox_store *st)
 void
 sq_outbox_store_resize(struct sq_outbox_store *st, uint64_t size)
 {
-	st->cfg.size = size;
+	st->cfg.size = size < st->opened_size ? size : st->opened_size;
 }

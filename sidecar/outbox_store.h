@@ -121,6 +121,7 @@ bool sq_outbox_store_idle(const struct sq_outbox_store *);
 uint64_t sq_outbox_store_due(const struct sq_outbox_store *);
 /* Why the disk takes nothing just now; NULL: it does.  Valid until the next turn. */
 const char *sq_outbox_store_stalled(const struct sq_outbox_store *);
+/* Not above the size that it was opened with: the journal has room for that. */
 void sq_outbox_store_resize(struct sq_outbox_store *, uint64_t size);
 
 #endif
