@@ -42,7 +42,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"system writes back when it likes. A crash of the broker alone loses nothing in any case."},
     {"store.sync-interval", SQ_CFG_DURATION, AT(sync_interval_ms), "100ms", 1, MINUTE, NULL,
 	"Time between two syncs with store.durability interval."},
-    {"store.journal-size", SQ_CFG_SIZE, AT(journal_size), "128Mi", 8 * MIB, MIB *MIB, NULL,
+    {"store.journal-size", SQ_CFG_SIZE, AT(journal_size), "256Mi", 8 * MIB, MIB *MIB, NULL,
 	"Size of the journal; what it holds is also in memory."},
     {"store.max-size", SQ_CFG_SIZE, AT(store_max_size), "64Gi", 16 * MIB, MIB *MIB, NULL,
 	"Size that the tables behind it may reach; publishes are refused when nine tenths are "

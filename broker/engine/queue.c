@@ -10,7 +10,7 @@ enum {
 	HAND_MAX = 64,  /* items in one take() */
 	BUSY_MIN = 512, /* a queue is busy above so many, */
 	BUSY_PART = 16, /* and above such a part of a limit */
-	PAGE_LOW = 512, /* fewer in the head than that: the gap is read */
+	PAGE_LOW = 4,   /* a head of less than that part of its share: the gap is read */
 	DEAD_MAX = 64,  /* items that leave undelivered in one go */
 };
 
@@ -250,7 +250,7 @@ sq_queue_close(struct sq_queue *q)
 	head = q->head;
 	tail = q->tail;
 	q->head = q->tail = (struct sq_ring){0};
-	q->gap.n = q->gap.bytes = q->bytes = 0;
+	q->gap.n = q->gap.bytes = q->bytes = q->head_bytes = 0;
 	pthread_mutex_unlock(&q->lock);
 	sq_ring_fini(&head);
 	sq_ring_fini(&tail);
@@ -297,6 +297,7 @@ queue_pop(struct sq_queue *q)
 	struct sq_item item = ring_pop(&q->head);
 
 	q->bytes -= item_bytes(&item);
+	q->head_bytes -= item_bytes(&item);
 	return item;
 }
 
@@ -360,7 +361,12 @@ queue_send(struct sq_consumer *c, const struct sq_item *items, size_t n)
 static void
 queue_want_page(struct sq_queue *q)
 {
-	if (q->gap.open && !q->paging && q->head.n < PAGE_LOW && !q->deleted) {
+	uint64_t share;
+
+	if (!q->gap.open || q->paging || q->deleted)
+		return;
+	share = atomic_load_explicit(&q->store->share, memory_order_relaxed);
+	if (q->head_bytes < share / PAGE_LOW) {
 		q->paging = true;
 		q->store->page(q);
 	}
@@ -533,6 +539,8 @@ queue_append(struct sq_queue *q, const struct sq_item *item)
 {
 	q->last_seq = item->seq;
 	q->bytes += item_bytes(item);
+	if (!q->gap.open)
+		q->head_bytes += item_bytes(item);
 	sq_ring_push(q->gap.open ? &q->tail : &q->head, item);
 }
 
@@ -589,6 +597,7 @@ sq_queue_back(struct sq_queue *q, struct sq_item *item)
 		queue_count_item(q, gone ? -1 : 1, item);
 	if (!gone) {
 		q->bytes += item_bytes(item);
+		q->head_bytes += item_bytes(item);
 		ring_insert(&q->head, item);
 		queue_kick(q);
 	}
@@ -660,6 +669,7 @@ queue_close_gap(struct sq_queue *q)
 
 		sq_ring_push(&q->head, &item);
 	}
+	q->head_bytes = q->bytes;
 	q->gap.open = false;
 	q->gap.n = q->gap.bytes = 0; /* claims may still ask what it has left out */
 }
@@ -687,7 +697,10 @@ sq_queue_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
 	bool found;
 
 	pthread_mutex_lock(&q->lock);
-	found = ring_remove(&q->head, seq, out) || ring_remove(&q->tail, seq, out);
+	found = ring_remove(&q->head, seq, out);
+	if (found)
+		q->head_bytes -= item_bytes(out);
+	found = found || ring_remove(&q->tail, seq, out);
 	if (found)
 		q->bytes -= item_bytes(out);
 	pthread_mutex_unlock(&q->lock);
@@ -708,6 +721,7 @@ sq_queue_paged(struct sq_queue *q, struct sq_item *items, size_t n, uint64_t fro
 		q->gap.n -= q->gap.n > 0;
 		q->gap.bytes -= bytes < q->gap.bytes ? bytes : q->gap.bytes;
 		q->bytes += bytes;
+		q->head_bytes += bytes;
 		sq_ring_push(&q->head, &items[i]);
 	}
 	q->gap.from = from;
@@ -765,6 +779,7 @@ queue_open_gap(struct sq_queue *q, uint64_t keep)
 		bytes += item_bytes(&item);
 		sq_ring_push(&q->head, &item);
 	}
+	q->head_bytes = bytes;
 	sq_ring_fini(&q->tail);
 	q->tail = all;
 }

@@ -50,6 +50,7 @@ struct sq_queue {
 	struct sq_ring head, tail;
 	struct sq_gap gap;
 	uint64_t bytes;                /* of images in head and tail */
+	uint64_t head_bytes;           /* in head alone */
 	uint64_t coming, coming_bytes; /* put, not committed */
 	uint64_t last_seq;             /* the last item that is not the store's gets it, too */
 	struct sq_list consumers;      /* struct sq_consumer; the head's turn is next */

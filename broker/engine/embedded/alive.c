@@ -579,7 +579,7 @@ chunk_order(const void *x, const void *y)
 
 /* Takes items of records up to the chunk's lsn, whole records only. */
 static void
-take_items(struct sq_alive *a, uint64_t max_bytes, struct sq_chunk *c)
+take_items(struct sq_alive *a, uint64_t max_bytes, size_t max_n, struct sq_chunk *c)
 {
 	uint64_t bytes = 0, last = 0;
 	size_t cap = 0;
@@ -593,7 +593,7 @@ take_items(struct sq_alive *a, uint64_t max_bytes, struct sq_chunk *c)
 			item_free(a, ai);
 			continue;
 		}
-		if (bytes >= max_bytes && lsn != last) {
+		if ((bytes >= max_bytes || c->n_items >= max_n) && lsn != last) {
 			c->lsn = lsn - 1;
 			break;
 		}
@@ -626,7 +626,7 @@ sq_alive_take(struct sq_alive *a, uint64_t max_bytes, size_t max_n, struct sq_ch
 	}
 	take_changes(a, max_n, c);
 	take_records(a, max_n, c);
-	take_items(a, max_bytes, c);
+	take_items(a, max_bytes, max_n, c);
 	pthread_mutex_unlock(&a->lock);
 	if (c->n_items > 0)
 		qsort(c->items, c->n_items, sizeof(struct sq_alive_item *), chunk_order);

@@ -130,7 +130,7 @@ int sq_alive_records(struct sq_alive *, uint8_t kind,
 
 /* Bytes of images that are in the journal only, and what else waits. */
 uint64_t sq_alive_bytes(struct sq_alive *, size_t *n_changes);
-/* Takes items of about 'max_bytes', and about 'max_n' of all else. */
+/* Takes items of about 'max_bytes', and about 'max_n' of each kind. */
 void sq_alive_take(struct sq_alive *, uint64_t max_bytes, size_t max_n, struct sq_chunk *);
 /* The chunk is in the tables, or was not written; it is empty afterwards. */
 void sq_alive_give_back(struct sq_alive *, struct sq_chunk *, bool written);

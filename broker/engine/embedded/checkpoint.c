@@ -10,8 +10,9 @@
 #include "core/thread.h"
 
 enum {
-	CHUNK_BYTES = 8 << 20,
-	CHUNK_OPS = 65536,       /* changes and records of a chunk */
+	CHUNK_BYTES = 32 << 20,
+	CHUNK_OPS = 32768,       /* items, changes and records of a chunk, each */
+	TIGHT_OPS = 1024,        /* the same when there is no room */
 	SWEEP_ITEMS = 4096,      /* of deleted queues, per chunk */
 	BEGIN_PART = 4,          /* it begins above this part of the journal */
 	BEGIN_CHANGES = 1 << 18, /* or with so many settlements for the tables */
@@ -200,7 +201,8 @@ checkpoint_chunk(struct sq_checkpoint *c)
 	struct sq_chunk chunk;
 	int err;
 
-	sq_alive_take(e->alive, c->tight ? 0 : CHUNK_BYTES, CHUNK_OPS, &chunk);
+	sq_alive_take(
+	    e->alive, c->tight ? 0 : CHUNK_BYTES, c->tight ? TIGHT_OPS : CHUNK_OPS, &chunk);
 	err = checkpoint_write(c, &chunk);
 	checkpoint_untouch(c, err == SQ_OK);
 	if (err == SQ_OK) {
