@@ -19,6 +19,11 @@ SECTOR = 512
 BACKLOG_S = 1.5  # how long messages gather before the snapshot
 
 
+def copy_store(source, target):
+    """The tables are a file with large holes."""
+    subprocess.run(["cp", "-a", "--sparse=always", str(source), str(target)], check=True)
+
+
 class Snapshot:
     def __init__(self, world, folder):
         self.world = world
@@ -35,7 +40,7 @@ class Snapshot:
                 await w.kill(victim)
         w.broker_died()
         self.folder.mkdir()
-        shutil.copytree(w.store, self.folder / "store")
+        copy_store(w.store, self.folder / "store")
         for app in w.apps:
             shutil.copy(app.ledger, self.folder)
         for victim in [w.broker, *w.apps]:
@@ -47,7 +52,7 @@ def flip(store, rng):
     for _ in range(2000):
         files = sorted(p for p in store.rglob("*") if p.is_file() and p.stat().st_size and
                        "lock" not in p.name)
-        path = rng.choices(files, [p.stat().st_size for p in files])[0]
+        path = rng.choices(files, [p.stat().st_blocks + 1 for p in files])[0]
         at = rng.randrange(path.stat().st_size)
         fd = os.open(path, os.O_RDWR)
         try:
@@ -66,7 +71,7 @@ class Flip:
     def __init__(self, snapshot, folder, rng, args):
         self.world = worlds.World(folder, args.build, engine=args.engine, tls=False,
                                   rate=args.rate)
-        shutil.copytree(snapshot.folder / "store", self.world.store)
+        copy_store(snapshot.folder / "store", self.world.store)
         for app in self.world.apps:
             shutil.copy(snapshot.folder / app.ledger.name, app.ledger)
         self.path, self.at = flip(self.world.store, rng)

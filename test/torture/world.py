@@ -106,7 +106,8 @@ class World:
         if broker_knows(self.build, "store.dir"):
             tree |= {"engine": self.engine}
             if self.engine == "embedded":
-                tree["store"] = {"dir": str(self.store)}
+                tree["store"] = {"dir": str(self.store), "max-size": "256Mi",
+                                 "journal-size": "32Mi"}
         self.broker = parts.Program("broker", "broker", self.folder, self.build, tree)
         if self.layer:
             self.broker.environment |= self.layer.environment(self.broker.argv[0])
