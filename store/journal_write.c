@@ -403,7 +403,6 @@ writer_stall(struct sq_journal *j)
 
 	if (!j->stalled) {
 		j->stalled = true;
-		SQ_ERROR("journal", "stalled: %s", j->why);
 		j->cfg.stalled(j->cfg.owner, j->why);
 	}
 	writer_deadline(&ts, sq_clock_ms() + SQ_JOURNAL_RETRY_MS);
@@ -433,7 +432,6 @@ writer_place(struct sq_journal *j, const struct batch *b)
 	}
 	if (j->stalled) {
 		j->stalled = false;
-		SQ_INFO("journal", "goes on");
 		j->cfg.stalled(j->cfg.owner, NULL);
 	}
 	return true;
