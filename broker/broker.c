@@ -10,6 +10,7 @@
 #include "broker/session/group.h"
 #include "broker/session/pace.h"
 #include "broker/session/session.h"
+#include "broker/session/stored.h"
 #include "broker/wall.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -34,7 +35,9 @@ broker_load(struct sq_broker *b)
 		err = sq_keys_load(b->keys, b->engine, now_ms);
 	if (err == SQ_OK)
 		err = sq_delayed_load(b->delayed, now_ms);
-	return err == SQ_OK ? sq_dead_load(b->dead) : err;
+	if (err == SQ_OK)
+		err = sq_dead_load(b->dead);
+	return err == SQ_OK ? sq_stored_restore(b) : err;
 }
 
 struct sq_broker *
@@ -91,8 +94,9 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->dead = sq_dead_new(b);
 	if (broker_load(b) != SQ_OK) {
 		SQ_ERROR("broker", "the store can't be read");
-		sq_broker_free(&b);
+		return NULL; /* with what was read so far: the program ends */
 	}
+	b->engine->ops->ready(b->engine);
 	return b;
 }
 
@@ -127,8 +131,7 @@ shard_stop(struct sq_task *t)
 	SQ_LIST_FOR_EACH_SAFE(s, &sh->sessions, struct sq_session, node) {
 		if (s->attaching != NULL)
 			sq_session_link_lost(s);
-		sq_msg_unref(&s->will); /* the broker goes, not the client */
-		sq_session_end(s);
+		sq_session_close(s);
 	}
 	sq_broker_object(sh->broker, -1);
 }
@@ -136,6 +139,7 @@ shard_stop(struct sq_task *t)
 void
 sq_broker_stop(struct sq_broker *b)
 {
+	atomic_store(&b->closing, true);
 	for (size_t i = 0; i < b->n_shards; i++) {
 		sq_broker_object(b, 1);
 		b->shards[i].stop.run = shard_stop;
@@ -205,6 +209,18 @@ broker_recovers(struct sq_broker *b, uint64_t now_ms)
 	    now_ms < atomic_load_explicit(&b->recovered_ms, memory_order_relaxed);
 }
 
+/* The answer to the session's PUT has arrived. */
+static void
+call_used(struct sq_session *s)
+{
+	bool first = !s->present;
+
+	s->present = true;
+	s->restored = false;
+	if (first && s->durable)
+		sq_stored_changed(s);
+}
+
 /* The call's session, or NULL when it has been refused. */
 static struct sq_session *
 call_session(struct sq_shard *sh, struct sq_call *c)
@@ -213,7 +229,7 @@ call_session(struct sq_shard *sh, struct sq_call *c)
 	enum sq_conflict why = SQ_CONFLICT_EPOCH;
 
 	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->link == c->link) {
-		s->present = true; /* the answer to its PUT has arrived */
+		call_used(s);
 		return s;
 	}
 	s = sq_session_find(sh, &c->key);

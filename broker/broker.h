@@ -45,11 +45,13 @@ struct sq_broker_cfg {
 	uint32_t max_subs_per_session;
 };
 
-/* 'workers' live as long as the broker. */
+/* 'workers' live as long as the broker, and turn only after this: it brings back what the
+ * store has.  NULL: the store can't be opened or read; it was logged. */
 struct sq_broker *sq_broker_new(const struct sq_broker_cfg *, struct sq_worker *const *workers,
     size_t n_workers, const struct sq_metrics *metrics);
 /* Ends all sessions without their wills, while the workers still turn; returns
- * when nothing of theirs is left.  No call comes any more.  Not from a worker. */
+ * when nothing of theirs is left in memory.  What is in the store stays there, for the
+ * next start.  No call comes any more.  Not from a worker. */
 void sq_broker_stop(struct sq_broker *);
 /* After sq_broker_stop().  Frees '*bp'. */
 void sq_broker_free(struct sq_broker **bp);

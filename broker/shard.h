@@ -46,7 +46,7 @@ struct sq_broker {
 	pthread_mutex_t lock; /* of 'n_objects' */
 	pthread_cond_t gone;
 	size_t n_objects; /* sessions in memory, dead ones too, and link_closed tasks */
-	atomic_bool draining;
+	atomic_bool draining, closing;
 	atomic_uint_fast64_t recovered_ms; /* the end of the recovery time; 0: not begun, or off */
 	struct sq_keys *keys;
 	struct sq_delayed *delayed;

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/session/session.h"
+#include "broker/session/stored.h"
+#include "broker/session/txn.h"
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
@@ -93,6 +95,7 @@ attach_fence(struct sq_session *s, const struct sq_attach *a)
 	s->ordinal = a->ordinal;
 	s->left = false;
 	s->attempt = a->attempt;
+	s->admitted = false;
 }
 
 /* The will of the connection that this one replaces (MQTT 5.0 §3.1.3.2.2): due
@@ -107,15 +110,14 @@ attach_old_will(struct sq_session *s, bool ends)
 	s->takes_over = false;
 }
 
-/* A session of the same key without history, in the place of 's'. */
+/* A session of the same key without history, in the place of 's', which ends in the
+ * same transaction: 'loose', if there is a store. */
 static struct sq_session *
-attach_renew(struct sq_session *s, const struct sq_key *key)
+attach_renew(struct sq_session *s, const struct sq_key *key, struct sq_loose_txn **loose)
 {
-	struct sq_session *fresh;
+	struct sq_session *fresh = sq_session_new(s->shard, key, s->durable, sq_random_u64());
 
 	sq_session_pin(s);
-	sq_session_end(s);
-	fresh = sq_session_new(s->shard, key, s->durable);
 	fresh->attaching = s->attaching;
 	fresh->owner = s->owner;
 	fresh->instance = s->instance;
@@ -123,93 +125,167 @@ attach_renew(struct sq_session *s, const struct sq_key *key)
 	fresh->attempt = s->attempt;
 	memcpy(fresh->superseded, s->superseded, sizeof fresh->superseded);
 	s->attaching = NULL;
+	sq_session_end(s, s->stored ? sq_loose_txn(fresh, loose) : NULL);
 	sq_session_unpin(s);
 	return fresh;
 }
 
-static void
-attach_take(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
+/* Whether what a PUT changes is committed before its answer. */
+static bool
+attach_stores(const struct sq_session *s)
 {
-	struct sq_broker *b = s->shard->broker;
+	return s->durable && sq_stored_engine(s->shard->broker);
+}
 
+/* Of a transient session only who holds it is stored. */
+static bool
+attach_moves(const struct sq_session *s, const struct sq_attach *a)
+{
+	return s->stored && (s->stored_instance != a->instance || s->stored_ordinal != a->ordinal);
+}
+
+/* Opens the queue of a new session. */
+static void
+attach_open(struct sq_session *s, struct sq_loose_txn **loose)
+{
+	if (s->sink.queue == NULL)
+		sq_session_open(s, attach_stores(s) ? sq_loose_txn(s, loose) : NULL);
+}
+
+/* The PUT names another incarnation, or this session has lost what it had: do others,
+ * too, come back to a broker that was started again? */
+static void
+attach_remade(struct sq_session *s, const struct sq_attach *a, bool fresh)
+{
+	bool unknown = fresh && a->incarnation != 0 && !attach_stores(s);
+
+	if (unknown || (s->restored && !s->durable))
+		sq_broker_remade(s->shard->broker, sq_worker_now_ms(s->shard->worker));
+}
+
+/* Takes in what the PUT says; with a store, its transaction is on its way then and its
+ * done() comes to sq_attach_finish().  Returns the session that it is for, or NULL:
+ * the link is gone. */
+static struct sq_session *
+attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
+{
+	bool clean = (a->flags & SQ_ATTACH_CLEAN_START) != 0 &&
+	    (s->cleaned_instance != a->instance || s->cleaned_ordinal != a->ordinal);
+	bool ends, fresh;
+	struct sq_loose_txn *loose = NULL;
+
+	if (!sq_link_open(c->link)) {
+		attach_open(s, &loose);
+		sq_loose_commit(&loose);
+		sq_session_link_lost(s);
+		return NULL;
+	}
+	/* Without an expiry the session ends with the connection that is taken over
+	 * (MQTT 5.0 §3.1.4); a keeper is no connection. */
+	ends = clean || (s->takes_over && s->expiry_s == 0 && (a->flags & SQ_ATTACH_KEEPER) == 0);
+	attach_old_will(s, ends);
+	if (ends && s->answered)
+		s = attach_renew(s, &c->key, &loose);
+	attach_open(s, &loose);
+	if (a->flags & SQ_ATTACH_CLEAN_START) {
+		s->cleaned_instance = a->instance;
+		s->cleaned_ordinal = a->ordinal;
+	}
+	fresh = a->incarnation != s->incarnation;
+	attach_remade(s, a, fresh);
 	s->expiry_s = sq_session_expiry_s(s, a->expiry_s);
 	s->will_delay_s = a->will_delay_s;
 	if (a->will.len > 0) {
 		s->will.block = sq_block_copy(a->will.p, a->will.len);
 		s->will.image = s->will.block->bytes;
 	}
+	s->admitted = true;
+	s->answered = true; /* or as good as that: it is stored with what the PUT says */
+	sq_window_list(s, a, fresh, &loose);
+	if (attach_stores(s) || attach_moves(s, a))
+		sq_stored_base(s, sq_loose_txn(s, &loose));
+	sq_loose_commit(&loose);
+	return s;
+}
+
+static void
+attach_take(struct sq_session *s, const struct sq_call *c)
+{
 	for (int lane = 0; lane < SQ_LANES; lane++) {
 		if (s->failed[lane])
 			sq_lane_in_failed(&s->lanes[lane]);
 		s->failed[lane] = false;
 	}
-	s->epoch = sq_broker_id(b);
+	s->epoch = sq_broker_id(s->shard->broker);
 	sq_htab_insert(&s->shard->by_epoch, &s->by_epoch, sq_hash_u64(s->epoch));
 	s->link = sq_link_ref(c->link);
 	sq_heap_remove(&s->shard->timers, &s->timer);
 	sq_session_set_state(s, SQ_SESSION_ATTACHED);
 }
 
-void
-sq_attach_finish(struct sq_session *s)
+static void
+attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 {
-	struct sq_call *c = s->attaching;
-	struct sq_open_id *ids;
-	struct sq_attached out;
-	struct sq_attach a;
-	bool clean, ends, fresh;
-
-	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK)
-		abort(); /* it was decoded before */
-	if (!sq_link_open(c->link)) {
-		sq_session_link_lost(s);
-		return;
-	}
-	clean = (a.flags & SQ_ATTACH_CLEAN_START) != 0 &&
-	    (s->cleaned_instance != a.instance || s->cleaned_ordinal != a.ordinal);
-	/* Without an expiry the session ends with the connection that is taken over
-	 * (MQTT 5.0 §3.1.4); a keeper is no connection. */
-	ends = clean || (s->takes_over && s->expiry_s == 0 && (a.flags & SQ_ATTACH_KEEPER) == 0);
-	attach_old_will(s, ends);
-	if (ends && s->answered)
-		s = attach_renew(s, &c->key);
-	s->attaching = NULL;
-	if (a.flags & SQ_ATTACH_CLEAN_START) {
-		s->cleaned_instance = a.instance;
-		s->cleaned_ordinal = a.ordinal;
-	}
-	fresh = a.incarnation != s->incarnation;
-	if (fresh && a.incarnation != 0)
-		sq_broker_remade(s->shard->broker, sq_worker_now_ms(s->shard->worker));
-	attach_take(s, c, &a);
-	out = (struct sq_attached){
+	struct sq_attached out = {
 	    .epoch = s->epoch,
 	    .incarnation = s->incarnation,
 	    .store = s->shard->broker->engine->store,
 	    .present = s->present,
+	    .renewed = s->restored && !s->durable,
 	    .max_packet = s->shard->broker->cfg.max_packet,
 	    .expiry_s = s->expiry_s,
 	    .last = {s->lanes[0].last, s->lanes[1].last},
 	    .n_held = (uint16_t)s->n_held,
 	};
-	out.n_open = sq_window_attach(s, &a, fresh, &ids);
-	sq_attached_encode(&c->out, &out, s->held, ids);
+	uint16_t *held = sq_held_ids(s);
+	struct sq_open_id *ids;
+
+	out.n_open = sq_window_attach(s, a, &ids);
+	sq_attached_encode(&c->out, &out, held, ids);
+	free(held);
 	free(ids);
-	s->answered = true;
 	sq_call_answer(c, 200, NULL);
+}
+
+void
+sq_attach_finish(struct sq_session *s)
+{
+	struct sq_call *c = s->attaching;
+	struct sq_attach a;
+
+	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK)
+		abort(); /* it was decoded before */
+	if (!s->admitted) {
+		s = attach_admit(s, c, &a);
+		if (s == NULL || s->running > 0)
+			return;
+	}
+	s->admitted = false;
+	s->attaching = NULL;
+	if (s->lost || !sq_link_open(c->link)) {
+		s->attaching = s->lost ? NULL : c;
+		if (s->lost)
+			sq_call_answer(c, 500, "the commit failed");
+		s->lost = false;
+		sq_session_link_lost(s);
+		return;
+	}
+	attach_take(s, c);
+	attach_answer(s, c, &a);
 	sq_members_start(s);
 	sq_deliver_pump(s);
 }
 
-/* A transient CONNECT ends the durable session of its client id. */
+/* A transient CONNECT, of 'by', ends the durable session of its client id. */
 static void
-attach_end_durable(struct sq_shard *sh, const struct sq_key *key)
+attach_end_durable(struct sq_session *by, const struct sq_key *key)
 {
 	struct sq_key durable = *key;
+	struct sq_loose_txn *loose = NULL;
 	struct sq_session *s;
 
 	durable.pod[0] = '\0';
-	s = sq_session_find(sh, &durable);
+	s = sq_session_find(by->shard, &durable);
 	if (s == NULL)
 		return;
 	if (s->state == SQ_SESSION_ATTACHED)
@@ -217,7 +293,23 @@ attach_end_durable(struct sq_shard *sh, const struct sq_key *key)
 	if (s->attaching != NULL)
 		sq_call_refuse(s->attaching, SQ_CONFLICT_SUPERSEDED);
 	s->attaching = NULL;
-	sq_session_end(s);
+	sq_session_end(s, s->stored ? sq_loose_txn(by, &loose) : NULL);
+	sq_loose_commit(&loose); /* the answer to the PUT waits for it */
+}
+
+/* Whether a PUT for this session could not be answered before the store is well again. */
+static bool
+attach_would_hang(
+    struct sq_broker *b, const struct sq_session *s, const struct sq_attach *a, bool durable)
+{
+	struct sq_buf why = {0};
+	bool healthy;
+
+	if (!sq_stored_engine(b) || !(durable || (s != NULL && attach_moves(s, a))))
+		return false;
+	healthy = b->engine->ops->healthy(b->engine, &why);
+	sq_buf_fini(&why);
+	return !healthy;
 }
 
 void
@@ -254,17 +346,21 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_answer(c, 503, "the broker has as many sessions as it may");
 		return;
 	}
+	if (attach_would_hang(b, s, &a, c->key.pod[0] == '\0')) {
+		sq_call_answer(c, 507, "nothing can be stored at present");
+		return;
+	}
 	newer = s == NULL || a.instance != s->instance || a.ordinal != s->ordinal;
-	if (newer && c->key.pod[0] != '\0' && !(a.flags & (SQ_ATTACH_KEEPER | SQ_ATTACH_GONE)))
-		attach_end_durable(sh, &c->key);
 	if (s == NULL) {
-		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0');
+		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64());
 		s->owner = *sq_link_identity(c->link);
 	}
 	attach_fence(s, &a);
 	s->attaching = c;
 	sq_session_set_state(s, SQ_SESSION_FENCING);
 	sq_heap_remove(&sh->timers, &s->timer);
+	if (newer && c->key.pod[0] != '\0' && !(a.flags & (SQ_ATTACH_KEEPER | SQ_ATTACH_GONE)))
+		attach_end_durable(s, &c->key);
 	if (s->running == 0)
 		sq_attach_finish(s);
 }

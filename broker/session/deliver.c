@@ -1,4 +1,8 @@
-/* Messages down: from queues through the window to the link. */
+/* Messages down: from queues through the window to the link.
+ *
+ * A QoS 2 delivery from a durable queue is announced before it leaves: its slot is
+ * committed, so that a restarted broker knows the packet id.  Until then it waits in a
+ * row, with what of QoS 1 comes behind it. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +10,9 @@
 #include "broker/dead.h"
 #include "broker/session/group.h"
 #include "broker/session/pace.h"
+#include "broker/session/stored.h"
 #include "broker/session/window.h"
+#include "core/fault.h"
 #include "core/mem.h"
 
 enum {
@@ -20,6 +26,7 @@ deliver_take_own(struct sq_consumer *c, struct sq_item *items, size_t n)
 	struct sq_session *s = SQ_CONTAINER_OF(c, struct sq_session, consumer);
 
 	s->demanded -= (uint32_t)n;
+	s->old_items -= n < s->old_items ? (uint32_t)n : s->old_items;
 	for (size_t i = 0; i < n; i++)
 		*sq_ready_push(s) = (struct sq_ready){.item = items[i]};
 	sq_pace_taken(s->shard, &s->sink);
@@ -37,7 +44,7 @@ sq_deliver_take_member(struct sq_consumer *c, struct sq_item *items, size_t n)
 		*sq_ready_push(s) = (struct sq_ready){items[i], sq_group_ref(m->group), m};
 	m->open += (uint32_t)n;
 	if (sq_list_empty(&m->node) || s->state != SQ_SESSION_ATTACHED) /* it has left meanwhile */
-		sq_settle_return_ready(s, false);
+		sq_settle_return_ready(s, SQ_RETURN_GROUPS, NULL);
 	sq_pace_taken(s->shard, &m->group->sink);
 	sq_deliver_pump(s);
 }
@@ -64,7 +71,14 @@ deliver_expiry_s(const struct sq_item *item, uint64_t now_ms)
 	return item->expires_ms > now_ms ? (uint32_t)((item->expires_ms - now_ms + 999) / 1000) : 1;
 }
 
-/* Writes one delivery; 'slot' is NULL at QoS 0. */
+static void
+deliver_charge(struct sq_session *s, const struct sq_item *item)
+{
+	s->used_msgs++;
+	s->used_bytes += sq_image_size(item->msg.image);
+}
+
+/* Writes one delivery, which was charged; 'slot' is NULL at QoS 0. */
 static void
 deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_group *group,
     const struct sq_slot *slot, uint8_t qos, bool retain, const struct sq_block *subs, bool again)
@@ -79,8 +93,6 @@ deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_g
 	    .n_subs = (uint8_t)(subs != NULL ? subs->size / sizeof(uint32_t) : 0),
 	};
 
-	s->used_msgs++;
-	s->used_bytes += sq_image_size(item->msg.image);
 	sq_link_deliver(s->link, &item->msg, qos > 0 ? &item->origin : NULL,
 	    deliver_expiry_s(item, sq_worker_now_ms(s->shard->worker)), &t,
 	    subs != NULL ? (const uint32_t *)(const void *)subs->bytes : NULL);
@@ -101,32 +113,133 @@ deliver_has_slot(const struct sq_session *s)
 	    s->next_delivery - s->base_delivery < SQ_DELIVERIES_MAX;
 }
 
-/* Writes an item that has credit and, above QoS 0, a slot; takes it. */
-static void
-deliver_item(struct sq_session *s, struct sq_loose_txn **loose, struct sq_ready *r, uint8_t qos)
+/* Fills a new slot with the item. */
+static struct sq_slot *
+deliver_slot(struct sq_session *s, const struct sq_ready *r, uint8_t qos)
 {
 	const struct sq_member *m = r->member;
-	bool retain = r->item.retain && (m == NULL || m->as_published);
 	struct sq_block *subs = m != NULL ? m->subs : r->item.subs;
-	struct sq_slot *slot;
+	struct sq_slot *slot = sq_slot_take(s);
 
-	if (qos == 0) {
-		deliver_send(s, &r->item, r->group, NULL, 0, retain, subs, false);
-		sq_window_drop(s, loose, r);
-		return;
-	}
-	slot = sq_slot_take(s);
 	slot->item = r->item;
 	slot->group = r->group;
 	slot->state = qos == 1 ? SQ_OPEN_QOS1 : SQ_OPEN_QOS2;
 	slot->qos = qos;
-	slot->retain = retain;
+	slot->retain = r->item.retain && (m == NULL || m->as_published);
 	slot->subs = subs;
 	if (subs != NULL)
 		sq_block_ref(subs);
 	sq_slot_number(s, slot);
+	return slot;
+}
+
+static void
+deliver_slot_now(struct sq_session *s, const struct sq_slot *slot, bool again)
+{
+	deliver_send(s, &slot->item, slot->group, slot, slot->qos, slot->retain, slot->subs, again);
+}
+
+/* What of the client's is expected again, and has come. */
+static void
+deliver_expected(struct sq_session *s, struct sq_slot *slot, const struct sq_member *m)
+{
+	slot->qos = 1;
+	slot->retain = slot->item.retain && (m == NULL || m->as_published);
+	slot->subs = m != NULL ? m->subs : slot->item.subs;
+	if (slot->subs != NULL)
+		sq_block_ref(slot->subs);
+	deliver_charge(s, &slot->item);
 	sq_slot_sent(s, slot);
-	deliver_send(s, &slot->item, slot->group, slot, qos, retain, subs, false);
+	deliver_slot_now(s, slot, true);
+}
+
+/* A commit that lets slots leave. */
+struct announce {
+	struct sq_txn txn;
+	struct sq_session *session;
+	uint64_t number;
+};
+
+static void deliver_row(struct sq_session *s);
+
+static void
+announce_done(struct sq_txn *txn, int err)
+{
+	struct announce *an = SQ_CONTAINER_OF(txn, struct announce, txn);
+	struct sq_session *s = an->session;
+
+	(void)err; /* then the broker is about to end */
+	SQ_FAULT("broker-announce-committed");
+	s->announced_done = an->number;
+	free(an);
+	if (s->state == SQ_SESSION_ATTACHED)
+		deliver_row(s);
+	sq_txn_end(s);
+}
+
+/* The transaction in which this turn announces. */
+static struct sq_txn *
+announce_txn(struct sq_session *s, struct announce **an)
+{
+	if (*an == NULL) {
+		*an = sq_xcalloc(1, sizeof **an);
+		(*an)->session = s;
+		(*an)->number = ++s->announced;
+		sq_txn_begin(&(*an)->txn, s, announce_done);
+	}
+	return &(*an)->txn;
+}
+
+/* Writes what of the row may leave. */
+static void
+deliver_row(struct sq_session *s)
+{
+	struct sq_slot *slot;
+
+	while ((slot = sq_out_first(s)) != NULL && slot->announce <= s->announced_done) {
+		sq_out_pop(s);
+		deliver_slot_now(s, slot, false);
+	}
+}
+
+/* What one turn of a session begins, and commits at its end. */
+struct turn {
+	struct sq_loose_txn *loose;
+	struct announce *announce;
+};
+
+/* Writes an item that has credit and, above QoS 0, room for a slot; or lets it wait for
+ * its commit.  Takes it. */
+static void
+deliver_item(struct sq_session *s, struct turn *turn, struct sq_ready *r, uint8_t qos)
+{
+	const struct sq_member *m = r->member;
+	struct sq_slot *slot;
+
+	if (qos == 0) {
+		deliver_charge(s, &r->item);
+		deliver_send(s, &r->item, r->group, NULL, 0,
+		    r->item.retain && (m == NULL || m->as_published),
+		    m != NULL ? m->subs : r->item.subs, false);
+		sq_window_drop(s, &turn->loose, r);
+		return;
+	}
+	if (s->n_expected > 0 && qos == 1 && (slot = sq_window_expected(s, r)) != NULL) {
+		deliver_expected(s, slot, m);
+		return;
+	}
+	slot = deliver_slot(s, r, qos);
+	deliver_charge(s, &slot->item);
+	sq_slot_sent(s, slot);
+	if (qos == 2 && sq_stored_announced(s, slot->group)) {
+		sq_stored_open(s, announce_txn(s, &turn->announce), slot);
+		slot->announce = s->announced;
+		sq_out_push(s, slot);
+	} else if (s->out_first != 0) {
+		sq_out_push(s, slot);
+	} else {
+		deliver_slot_now(s, slot, false);
+	}
 }
 
 static bool
@@ -137,7 +250,7 @@ deliver_may(const struct sq_session *s, uint8_t qos)
 
 /* Sends the first ready item; false if it must wait. */
 static bool
-deliver_next(struct sq_session *s, struct sq_loose_txn **loose)
+deliver_next(struct sq_session *s, struct turn *turn)
 {
 	struct sq_ready *first = sq_ready_at(s, 0), r;
 	const struct sq_member *m = first->member;
@@ -149,14 +262,19 @@ deliver_next(struct sq_session *s, struct sq_loose_txn **loose)
 		sq_count(s->shard->broker, SQ_M_DROPPED_EXPIRED, 1);
 		if (r.item.assured)
 			sq_dead_item(r.group != NULL ? r.group->sink.dead : s->sink.dead,
-			    sq_loose_txn(s, loose), &r.item, SQ_DEAD_EXPIRED);
-		sq_window_drop(s, loose, &r);
+			    sq_loose_txn(s, &turn->loose), &r.item, SQ_DEAD_EXPIRED);
+		sq_window_drop(s, &turn->loose, &r);
+		return true;
+	}
+	if (s->n_acked > 0 && sq_window_was_acked(s, first)) {
+		r = sq_ready_pop(s);
+		sq_window_drop(s, &turn->loose, &r);
 		return true;
 	}
 	if (!deliver_may(s, qos))
 		return false;
 	r = sq_ready_pop(s);
-	deliver_item(s, loose, &r, qos);
+	deliver_item(s, turn, &r, qos);
 	return true;
 }
 
@@ -165,14 +283,19 @@ deliver_again(struct sq_session *s)
 {
 	struct sq_slot *slot = &s->slots[s->resend[s->resend_at]];
 
-	if (slot->state == SQ_OPEN_QOS1 || slot->state == SQ_OPEN_QOS2) {
+	/* Finished since, or sent when it came again: see sq_window_expected(). */
+	if ((slot->state == SQ_OPEN_QOS1 || slot->state == SQ_OPEN_QOS2) && !slot->expected &&
+	    !slot->sent) {
 		if (!deliver_has_credit(s) || !deliver_may_send(s))
 			return false;
+		deliver_charge(s, &slot->item);
 		sq_slot_sent(s, slot);
-		deliver_send(
-		    s, &slot->item, slot->group, slot, slot->qos, slot->retain, slot->subs, true);
+		if (s->reordered)
+			slot->order = s->next_order++;
+		deliver_slot_now(s, slot, true);
 	}
 	if (++s->resend_at == s->n_resend) {
+		s->reordered = false;
 		free(s->resend);
 		s->resend = NULL;
 		s->n_resend = s->resend_at = 0;
@@ -225,10 +348,54 @@ deliver_demand(struct sq_session *s)
 	}
 }
 
+/* The first ready item of the own queue, or NULL. */
+static const struct sq_item *
+deliver_first_own(const struct sq_session *s)
+{
+	for (uint32_t i = 0; i < s->n_ready; i++) {
+		const struct sq_ready *r = sq_ready_at(s, i);
+
+		if (r->group == NULL)
+			return &r->item;
+	}
+	return NULL;
+}
+
+/* After a restart what is sent again goes in the queue's order with what waits there
+ * again (docs/link.md, NO_QUEUE_ORDER).  Whether something of it comes before the next
+ * slot; 'wait': it is not here yet. */
+static bool
+deliver_older(struct sq_session *s, bool *wait)
+{
+	const struct sq_slot *slot = &s->slots[s->resend[s->resend_at]];
+	const struct sq_item *own;
+
+	*wait = false;
+	if (!s->reordered || slot->group != NULL || slot->item.msg.image == NULL)
+		return false;
+	own = deliver_first_own(s);
+	if (own == NULL && s->old_items > 0 &&
+	    s->sink.engine->ops->queue_depth(s->sink.queue) == 0 && s->consumer.handing == 0)
+		s->old_items = 0; /* some have expired */
+	*wait = own == NULL && s->old_items > 0;
+	return own != NULL && own->seq < slot->item.seq;
+}
+
+/* One delivery; false: no more now. */
+static bool
+deliver_step(struct sq_session *s, struct turn *turn)
+{
+	bool wait = false;
+
+	if (s->n_resend > 0 && !deliver_older(s, &wait))
+		return !wait && deliver_again(s);
+	return s->n_ready > 0 && deliver_next(s, turn);
+}
+
 static void
 deliver_some(struct sq_session *s)
 {
-	struct sq_loose_txn *loose = NULL;
+	struct turn turn = {0};
 	int n = 0;
 
 	while (n++ < TURN_MAX) {
@@ -237,29 +404,33 @@ deliver_some(struct sq_session *s)
 				sq_list_push_back(&s->shard->blocked, &s->blocked);
 			break;
 		}
-		if (s->n_resend > 0 ? !deliver_again(s)
-				    : s->n_ready == 0 || !deliver_next(s, &loose))
+		if (!deliver_step(s, &turn))
 			break;
 	}
 	if (n > TURN_MAX)
 		sq_deliver_pump(s);
-	sq_loose_commit(&loose);
+	if (turn.announce != NULL) {
+		SQ_FAULT("broker-announce");
+		s->sink.engine->ops->commit(&turn.announce->txn);
+	}
+	sq_loose_commit(&turn.loose);
 	deliver_demand(s);
 }
 
 bool
 sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 {
+	struct turn turn = {0}; /* at QoS 0 there is nothing to settle */
 	struct sq_ready r;
 
 	if (s->state != SQ_SESSION_ATTACHED || s->n_ready > 0 || s->n_resend > 0 ||
-	    !deliver_may(s, item->qos) || !sq_link_writable(s->link) ||
-	    !s->sink.engine->ops->pass(txn, &s->consumer, item))
+	    (s->out_first != 0 && item->qos > 0) || !deliver_may(s, item->qos) ||
+	    !sq_link_writable(s->link) || !s->sink.engine->ops->pass(txn, &s->consumer, item))
 		return false;
 	s->demanded--;
 	s->sink.taken_ms = sq_worker_now_ms(s->shard->worker);
 	r = (struct sq_ready){.item = *item};
-	deliver_item(s, NULL, &r, item->qos); /* at QoS 0 there is nothing to settle */
+	deliver_item(s, &turn, &r, item->qos);
 	deliver_demand(s);
 	return true;
 }
@@ -288,13 +459,13 @@ sq_deliver_pump(struct sq_session *s)
 void
 sq_deliver_init(struct sq_session *s)
 {
-	s->pump.run = deliver_run;
 	s->next_delivery = s->base_delivery = 1;
 	s->consumer.worker = s->shard->worker;
 	s->consumer.take = deliver_take_own;
 	s->consumer.cancelled = deliver_cancelled;
 	sq_list_init(&s->consumer.node);
 	sq_session_pin(s);
+	s->pump.run = deliver_run;
 	s->sink.engine->ops->consume(s->sink.queue, &s->consumer);
 }
 

@@ -2,7 +2,13 @@
  *
  * A group is a share name with its filter (MQTT 5.0 §4.8.2), or what the pods
  * of a workload declare.  The table and the bindings change under the router's
- * write lock; references are atomic, because slots on any worker hold them. */
+ * write lock; references are atomic, because slots on any worker hold them.
+ *
+ * Where the engine is durable, so is the queue of every share and of every group that
+ * is declared so, from its first subscription on, whoever made that: a durable session
+ * may join at any time.  Group and bindings then have records; a share's go with its last
+ * subscription.  Subscriptions of transient sessions have none: after a restart such a
+ * group waits for them to come back. */
 #ifndef SQ_BROKER_GROUP_H
 #define SQ_BROKER_GROUP_H
 
@@ -13,7 +19,17 @@ struct sq_group_binding {
 	struct sq_list node;
 	struct sq_binding binding;
 	unsigned refs;
-	char name[];
+	uint32_t number; /* of its record; 0: it has none */
+	size_t tag_len, filter_len;
+	char name[]; /* then the tag and the filter, as they are bound */
+};
+
+struct sq_group_cfg {
+	const char *name;
+	struct sq_space *space;
+	bool durable, share;
+	uint32_t expiry_s, max_length, max_attempts;
+	enum sq_overflow overflow;
 };
 
 struct sq_group {
@@ -25,19 +41,15 @@ struct sq_group {
 	struct sq_sink sink;
 	struct sq_worker *owner; /* of the queue */
 	struct sq_list bindings;
-	unsigned n_subs; /* subscriptions of live sessions */
-	bool durable;    /* outlives its last subscription by 'expiry_s' */
-	uint32_t expiry_s;
-	uint64_t empty_since_ms; /* while n_subs is 0 */
-	bool listed;
-};
-
-struct sq_group_cfg {
-	const char *name;
 	struct sq_space *space;
-	bool durable;
-	uint32_t expiry_s, max_length, max_attempts;
-	enum sq_overflow overflow;
+	struct sq_group_cfg cfg; /* without pointers */
+	unsigned n_subs;         /* subscriptions of live sessions */
+	uint32_t next_binding;
+	bool durable; /* outlives its last subscription by 'expiry_s' */
+	bool stored;  /* it and its bindings have records */
+	uint32_t expiry_s;
+	uint64_t expires_ms; /* while n_subs is 0 */
+	bool listed;
 };
 
 static inline struct sq_group *
@@ -50,24 +62,35 @@ sq_group_ref(struct sq_group *g)
 /* Gives '*gp' back, if any, and nulls it; the last one deletes the queue. */
 void sq_group_unref(struct sq_group **gp);
 
-/* All under the router's write lock. */
+/* All under the router's write lock.  Records go into 'txn'; NULL: the store stays as
+ * it is. */
 
 /* The group of that name, made when missing, with a reference and one more
  * subscription.  An existing one keeps its limits. */
-struct sq_group *sq_group_join(struct sq_broker *, const struct sq_group_cfg *);
+struct sq_group *sq_group_join(struct sq_broker *, const struct sq_group_cfg *, struct sq_txn *txn);
 /* One subscription less; takes the reference of sq_group_join() back.  A group
  * that nobody wants goes at once, a durable one when it expires. */
-void sq_group_leave(struct sq_group **gp, uint64_t now_ms);
+void sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn);
 /* Wants 'filter' in the group's queue, at most at 'qos'. */
 struct sq_group_binding *sq_group_bind(struct sq_group *, struct sq_space *,
-    const struct sq_topic_filter *filter, const char *name, uint8_t qos);
+    const struct sq_topic_filter *filter, const char *name, uint8_t qos, struct sq_txn *txn);
+/* Wants it at most at 'qos' from now on. */
+void
+sq_group_set_qos(struct sq_group *, struct sq_group_binding *, uint8_t qos, struct sq_txn *txn);
 /* Wants it no longer.  'keep': stays bound until the group goes or is pruned. */
-void sq_group_unbind(struct sq_group *, struct sq_group_binding *, bool keep);
+void sq_group_unbind(struct sq_group *, struct sq_group_binding *, bool keep, struct sq_txn *txn);
 /* Drops kept bindings that nobody wants: members have declared theirs. */
-void sq_group_prune(struct sq_group *);
+void sq_group_prune(struct sq_group *, struct sq_txn *txn);
 /* Removes durable groups that are empty for too long; takes the lock itself. */
 void sq_groups_expire(struct sq_broker *, uint64_t now_ms);
-/* At the end of the broker: removes all. */
+/* At the end of the broker: removes all; what is stored of them stays. */
 void sq_groups_clear(struct sq_broker *);
+
+/* Start: makes what the store has, without queues, so that subscriptions find it. */
+int sq_groups_load(struct sq_broker *, uint64_t now_ms) SQ_MUST_CHECK;
+/* And opens their queues. */
+void sq_groups_open(struct sq_broker *);
+/* By the number that targets have, with a reference; NULL: there is none.  At the start. */
+struct sq_group *sq_group_by_id(struct sq_broker *, uint64_t id);
 
 #endif

@@ -12,7 +12,9 @@
 #include "broker/session/group.h"
 #include "broker/session/pace.h"
 #include "broker/session/session.h"
+#include "broker/session/stored.h"
 #include "broker/session/txn.h"
+#include "core/fault.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
 
@@ -21,61 +23,6 @@ enum {
 	PACE_EVERY = 32,      /* puts between two looks at a queue's length */
 	SPARSE_RATIO = 4,     /* below one match in so many, matches are copied out */
 };
-
-/* Held ids. */
-
-static uint32_t
-held_find(const struct sq_session *s, uint16_t id)
-{
-	uint32_t lo = 0, hi = s->n_held;
-
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-
-		if (s->held[mid] < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-static bool
-held_has(const struct sq_session *s, uint16_t id)
-{
-	uint32_t at = held_find(s, id);
-
-	return at < s->n_held && s->held[at] == id;
-}
-
-bool
-sq_held_add(struct sq_session *s, uint16_t id)
-{
-	uint32_t at = held_find(s, id);
-
-	if (at < s->n_held && s->held[at] == id)
-		return false;
-	if (s->n_held == s->cap_held) {
-		s->cap_held = s->cap_held > 0 ? s->cap_held * 2 : 8;
-		s->held = sq_xrealloc(s->held, s->cap_held * sizeof(*s->held));
-	}
-	memmove(s->held + at + 1, s->held + at, (s->n_held - at) * sizeof(*s->held));
-	s->held[at] = id;
-	s->n_held++;
-	return true;
-}
-
-bool
-sq_held_remove(struct sq_session *s, uint16_t id)
-{
-	uint32_t at = held_find(s, id);
-
-	if (at == s->n_held || s->held[at] != id)
-		return false;
-	s->n_held--;
-	memmove(s->held + at, s->held + at + 1, (s->n_held - at) * sizeof(*s->held));
-	return true;
-}
 
 /* Routing of one message. */
 
@@ -225,8 +172,8 @@ publish_refused(const struct publish *p, struct sq_binding *const *v, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		const struct sq_sink *sink = v[i]->sink;
 
-		if ((sink->reject || (p->assured && sink->durable)) && publish_qos(p, v[i]) > 0 && publish_wanted(p, v[i]) &&
-		    sink->engine->ops->queue_full(sink->queue, size))
+		if ((sink->reject || (p->assured && sink->durable)) && publish_qos(p, v[i]) > 0 &&
+		    publish_wanted(p, v[i]) && sink->engine->ops->queue_full(sink->queue, size))
 			return true;
 	}
 	return p->assured && sq_dead_full(p->broker->dead, p->space);
@@ -238,13 +185,13 @@ publish_route(struct publish *p)
 {
 	struct sq_router *router = p->broker->router;
 	size_t n, n_many = 0;
-	struct sq_binding **v =
-	    sq_router_match(router, p->home->routes, p->space, p->msg->image, &n);
+	struct sq_binding **v = sq_router_match(
+	    router, p->home->routes, p->space, p->msg->image, &n);
 
 	if (p->qos > 0 && !p->own && publish_refused(p, v, n))
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
-	if (p->retain && sq_router_retain(router, p->space, p->msg, p->origin, p->expires_ms,
-			     p->txn) != SQ_OK)
+	if (p->retain &&
+	    sq_router_retain(router, p->space, p->msg, p->origin, p->expires_ms, p->txn) != SQ_OK)
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
 	for (size_t i = 0; i < n; i++) {
 		if (v[i]->sink->n_bindings > 1)
@@ -392,9 +339,17 @@ sq_publish_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_space *space,
 /* Batches. */
 
 static uint8_t
-batch_release(struct sq_session *s, uint16_t packet_id)
+batch_release(struct sq_session *s, struct sq_op *op, uint16_t packet_id)
 {
-	return sq_held_remove(s, packet_id) ? SQ_MQTT_RC_SUCCESS : SQ_MQTT_RC_PACKET_ID_NOT_FOUND;
+	const struct sq_held *held = sq_held_find(s, packet_id);
+
+	if (held == NULL)
+		return SQ_MQTT_RC_PACKET_ID_NOT_FOUND;
+	if (held->stored)
+		sq_stored_released(s, &op->txn, packet_id);
+	(void)sq_held_remove(s, packet_id);
+	op->releases = true;
+	return SQ_MQTT_RC_SUCCESS;
 }
 
 static uint8_t
@@ -402,7 +357,7 @@ batch_message(struct sq_session *s, struct sq_op *op, const struct sq_entry *e, 
 {
 	uint8_t code;
 
-	if (e->packet_id != 0 && held_has(s, e->packet_id))
+	if (e->packet_id != 0 && sq_held_find(s, e->packet_id) != NULL)
 		return SQ_MQTT_RC_SUCCESS; /* a second copy of what awaits its release */
 	code = publish_message(p);
 	if (e->packet_id != 0 && code < 0x80 && sq_held_add(s, e->packet_id))
@@ -442,7 +397,7 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 		if (i < skip)
 			continue;
 		if (e.kind == SQ_ENTRY_RELEASE) {
-			code = batch_release(s, e.packet_id);
+			code = batch_release(s, op, e.packet_id);
 		} else {
 			msg.image = e.image;
 			code = batch_message(s, op, &e, &p);
@@ -456,6 +411,11 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	sq_dead_flush(s->shard, p.txn);
 	sq_router_unlock(p.broker->router);
 	s->sparse = messages >= SPARSE_RATIO && matched * SPARSE_RATIO < messages;
+	sq_stored_batch(s, &op->txn, b->lane, op->held, op->n_held);
+	if (messages > 0)
+		SQ_FAULT("broker-publish-admitted");
+	if (op->releases)
+		SQ_FAULT("broker-release-admitted");
 	sq_op_commit(op);
 	publish_committed(&p);
 }
@@ -486,7 +446,7 @@ batch_offer(struct sq_session *s, struct sq_call *c)
 	}
 	lane = &s->lanes[b.lane];
 	if (b.run == lane->run && b.first <= lane->last + 1 &&
-	    b.first + b.n - lane->kept > OUTCOMES_MAX) {
+	    b.first + b.n > lane->kept + OUTCOMES_MAX) {
 		sq_call_answer(c, 400, "outcomes are never acknowledged");
 		return;
 	}
@@ -588,6 +548,7 @@ sq_publish_will(struct sq_session *s)
 	(void)publish_message(&p); /* nobody is there to be told */
 	sq_dead_flush(s->shard, p.txn);
 	sq_router_unlock(b->router);
+	sq_stored_will_gone(s, p.txn);
 	sq_loose_commit(&loose);
 	publish_committed(&p);
 	sq_count(b, SQ_M_WILLS, 1);

@@ -6,6 +6,8 @@
 
 #include "broker/dead.h"
 #include "broker/session/pace.h"
+#include "broker/session/stored.h"
+#include "broker/session/txn.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -66,12 +68,12 @@ sq_session_set_state(struct sq_session *s, enum sq_session_state to)
 	atomic_store_explicit(&s->sink.offline, to == SQ_SESSION_DETACHED, memory_order_relaxed);
 }
 
-static struct sq_queue *
-session_queue(struct sq_session *s)
+void
+sq_session_open(struct sq_session *s, struct sq_txn *txn)
 {
 	const struct sq_broker *b = s->shard->broker;
+	struct sq_buf name = {0};
 	struct sq_queue_cfg q = {
-	    .name = s->key,
 	    .owner = s->shard->worker,
 	    .max_msgs = b->cfg.queue_max_msgs,
 	    .max_bytes = b->cfg.queue_max_bytes,
@@ -81,11 +83,16 @@ session_queue(struct sq_session *s)
 	    .arg = s->sink.dead,
 	};
 
-	return b->engine->ops->queue_open(b->engine, NULL, &q);
+	/* After a clean start the key's old queue may still be on its way out. */
+	sq_buf_printf(&name, "%s#%016llx%c", s->key, (unsigned long long)s->incarnation, '\0');
+	q.name = (const char *)sq_buf_data(&name);
+	s->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
+	sq_buf_fini(&name);
+	sq_deliver_init(s);
 }
 
 struct sq_session *
-sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable)
+sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint64_t incarnation)
 {
 	struct sq_session *s = sq_xcalloc(1, sizeof *s);
 
@@ -93,7 +100,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable)
 	s->shard = sh;
 	s->space = sq_router_space(sh->broker->router, key->space);
 	s->state = SQ_SESSION_FENCING;
-	s->incarnation = sq_random_u64();
+	s->incarnation = incarnation;
 	s->durable = durable;
 	s->pins = 1; /* the table's */
 	s->timer.owner = s->will_timer.owner = s;
@@ -105,9 +112,9 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable)
 	s->sink.session = s;
 	s->sink.engine = sh->broker->engine;
 	s->sink.dead = sq_dead_source_new(sh->broker, s->space, s->key, durable);
-	s->sink.queue = session_queue(s);
 	s->sink.reject = s->sink.durable = durable;
-	sq_deliver_init(s);
+	for (int lane = 0; lane < SQ_LANES; lane++)
+		sq_list_init(&s->ops[lane]);
 	sq_htab_insert(&sh->by_key, &s->by_key, sq_hash(s->key, strlen(s->key)));
 	sq_list_push_back(&sh->sessions, &s->node);
 	atomic_fetch_add(&sh->broker->n_sessions, 1);
@@ -133,6 +140,7 @@ sq_session_unpin(struct sq_session *s)
 		sq_lane_in_fini(&s->lanes[lane]);
 	sq_dead_source_free(&s->sink.dead, s->shard->worker);
 	free(s->held);
+	free(s->acked);
 	free(s->key);
 	sq_broker_object(s->shard->broker, -1);
 	free(s);
@@ -158,13 +166,15 @@ sq_session_unattach(struct sq_session *s, enum sq_conflict why)
 	sq_list_remove(&s->blocked);
 	session_refuse_waiting(s, why);
 	sq_members_stop(s);
-	sq_settle_return_ready(s, false);
+	sq_window_unattach(s);
+	sq_settle_return_ready(s, SQ_RETURN_GROUPS, NULL);
 }
 
 /* The client is gone for good: its will is due now or after its delay, and the
- * session waits for its expiry or ends. */
+ * session waits for its expiry or ends.  What is stored of that goes into 'txn', or,
+ * if it is NULL, into one of its own. */
 static void
-session_client_gone(struct sq_session *s, uint32_t waited_s)
+session_client_gone(struct sq_session *s, uint32_t waited_s, struct sq_txn *txn)
 {
 	struct sq_heap *timers = &s->shard->timers;
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
@@ -175,15 +185,19 @@ session_client_gone(struct sq_session *s, uint32_t waited_s)
 		sq_heap_set(
 		    timers, &s->will_timer, now_ms + (s->will_delay_s - waited_s) * UINT64_C(1000));
 	if (s->expiry_s <= waited_s) {
-		sq_session_end(s);
+		sq_session_end(s, txn);
 		return;
 	}
 	sq_session_set_state(s, SQ_SESSION_DETACHED);
-	sq_settle_return(s, false);
+	sq_settle_return(s, SQ_RETURN_GROUPS, txn);
 	if (s->expiry_s != UINT32_MAX)
 		sq_heap_set(timers, &s->timer, now_ms + (s->expiry_s - waited_s) * UINT64_C(1000));
 	else
 		sq_heap_remove(timers, &s->timer);
+	if (s->stored && txn != NULL)
+		sq_stored_base(s, txn);
+	else
+		sq_stored_changed(s);
 }
 
 uint32_t
@@ -212,6 +226,7 @@ void
 sq_session_detach(struct sq_session *s, struct sq_call *c)
 {
 	struct sq_detach d;
+	struct sq_op *op;
 
 	if (sq_detach_decode(c->body->bytes, c->body->size, &d) != SQ_OK) {
 		sq_call_answer(c, 400, "malformed detach");
@@ -228,8 +243,9 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 		sq_msg_unref(&s->will);
 	s->left = true;
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
-	sq_call_answer(c, 204, NULL);
-	session_client_gone(s, 0);
+	op = sq_op_new(s, c);
+	session_client_gone(s, 0, &op->txn);
+	sq_op_commit(op);
 }
 
 void
@@ -238,9 +254,9 @@ sq_session_timer(struct sq_session *s, struct sq_heap_node *which)
 	if (which == &s->will_timer) {
 		sq_publish_will(s);
 	} else if (s->state == SQ_SESSION_GRACE) {
-		session_client_gone(s, (uint32_t)(s->shard->broker->cfg.grace_ms / 1000));
+		session_client_gone(s, (uint32_t)(s->shard->broker->cfg.grace_ms / 1000), NULL);
 	} else if (s->state == SQ_SESSION_DETACHED) {
-		sq_session_end(s);
+		sq_session_end(s, NULL);
 	}
 }
 
@@ -255,24 +271,57 @@ sq_session_ran(struct sq_session *s)
 	}
 }
 
-void
-sq_session_end(struct sq_session *s)
+/* Nobody finds it any more, and nothing comes to it. */
+static void
+session_leave(struct sq_session *s)
 {
 	struct sq_shard *sh = s->shard;
 
 	assert(s->state != SQ_SESSION_DEAD);
-	sq_publish_will(s);
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
 	sq_session_set_state(s, SQ_SESSION_DEAD);
 	sq_heap_remove(&sh->timers, &s->timer);
-	sq_subscribe_drop_all(s);
-	sq_settle_return(s, true);
-	sq_pace_end(sh, &s->sink);
-	s->sink.engine->ops->cancel(&s->consumer);
-	s->sink.engine->ops->queue_delete(NULL, s->sink.queue);
 	sq_htab_remove(&sh->by_key, &s->by_key);
 	sq_list_remove(&s->node);
+	sq_pace_end(sh, &s->sink);
 	atomic_fetch_sub(&sh->broker->n_sessions, 1);
 	sq_count(sh->broker, SQ_M_SESSIONS, -1);
+}
+
+void
+sq_session_end(struct sq_session *s, struct sq_txn *txn)
+{
+	const struct sq_engine_ops *ops = s->sink.engine->ops;
+	struct sq_loose_txn *loose = NULL;
+
+	sq_publish_will(s);
+	session_leave(s);
+	if (txn == NULL && sq_stored_engine(s->shard->broker))
+		txn = sq_loose_txn(s, &loose);
+	sq_subscribe_drop_all(s, txn);
+	sq_settle_return(s, SQ_RETURN_ALL, txn);
+	sq_stored_end(s, txn);
+	ops->cancel(&s->consumer);
+	ops->queue_delete(txn, s->sink.queue);
+	sq_loose_commit(&loose);
+	sq_session_unpin(s);
+}
+
+void
+sq_session_close(struct sq_session *s)
+{
+	const struct sq_engine_ops *ops = s->sink.engine->ops;
+	bool stays = s->durable && sq_stored_engine(s->shard->broker);
+
+	sq_heap_remove(&s->shard->timers, &s->will_timer);
+	sq_msg_unref(&s->will); /* the broker goes, not the client */
+	session_leave(s);
+	sq_subscribe_drop_all(s, NULL);
+	sq_settle_return(s, SQ_RETURN_CLOSE, NULL);
+	ops->cancel(&s->consumer);
+	if (stays)
+		ops->queue_close(s->sink.queue);
+	else
+		ops->queue_delete(NULL, s->sink.queue);
 	sq_session_unpin(s);
 }

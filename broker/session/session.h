@@ -2,8 +2,9 @@
  * over which a sidecar holds it (docs/link.md, "a session at the broker").
  *
  * Owned by one shard; everything here runs on its worker.  session.c has its
- * life, attach.c the PUT, publish.c messages up, deliver.c, window.c and settle.c
- * messages down, subscribe.c bindings, group.c the queues that sessions share. */
+ * life, attach.c the PUT, publish.c and held.c messages up, deliver.c, window.c and
+ * settle.c messages down, subscribe.c bindings, group.c the queues that sessions
+ * share, stored.c what of all this is in the store. */
 #ifndef SQ_BROKER_SESSION_H
 #define SQ_BROKER_SESSION_H
 
@@ -20,6 +21,7 @@ enum sq_session_state {
 };
 
 struct sq_group;
+struct sq_loose_txn;
 
 /* A session's part in a group's queue. */
 struct sq_member {
@@ -42,6 +44,7 @@ struct sq_subscription {
 	struct sq_binding binding; /* of the session's own queue */
 	struct sq_group *group;    /* or of this group's; a reference */
 	struct sq_group_binding *group_binding;
+	uint32_t number;          /* of its record; 0: it has none */
 	bool consumes;            /* from the group */
 	struct sq_member *member; /* one of the session's subscriptions to a group has it */
 };
@@ -53,12 +56,24 @@ struct sq_slot {
 	uint64_t delivery;
 	uint64_t order;        /* of first sending */
 	struct sq_block *subs; /* as sent; a reference */
-	uint64_t orphan_queue; /* an orphan's */
+	uint64_t orphan_queue; /* where an orphan came from, or one whose group is gone */
+	uint64_t announce;     /* may leave when so many of the session's are committed */
 	uint8_t state;         /* enum sq_open_state; 0: free */
 	uint8_t qos;           /* as sent */
 	bool retain;           /* as sent */
 	bool sent;             /* in this epoch, or the client has it open anyway */
+	bool stored;           /* it has a record */
+	bool queued;           /* chosen, but not written yet: see deliver.c */
+	bool expected;         /* the client has its id, its item will come: see window.c */
+	bool listed;           /* the PUT names what is expected */
 	uint16_t next_free;    /* index + 1 */
+	uint16_t next_out;     /* index + 1 */
+};
+
+/* An inbound QoS 2 packet id that awaits its release. */
+struct sq_held {
+	uint16_t id;
+	bool stored; /* it has a record */
 };
 
 /* A handed item that waits for credit. */
@@ -87,6 +102,17 @@ struct sq_session {
 	uint32_t expiry_s;
 	bool durable;
 
+	/* The store. */
+	bool stored; /* it has a base record, which names this holder */
+	uint64_t stored_instance, stored_ordinal;
+	bool lane_stored;        /* and one of lane 1 */
+	bool restored;           /* from before a restart, and not used since */
+	uint32_t next_sub;       /* number of the next record of a subscription */
+	bool reordered;          /* what is sent again comes from before a restart */
+	uint32_t old_items;      /* of the own queue, from before it, not handed out */
+	struct sq_origin *acked; /* of these: what the client has finished */
+	uint32_t n_acked, n_expected;
+
 	/* The attachment. */
 	uint64_t epoch;           /* 0: none */
 	struct sq_link *link;     /* a reference */
@@ -98,6 +124,8 @@ struct sq_session {
 	bool present;    /* an attachment was used: the client knows of it */
 	bool takes_over; /* the PUT that waits ends a live connection */
 	bool left;       /* the ordinal's client has left by a detach */
+	bool admitted;   /* what the waiting PUT says is taken in, its commit is awaited */
+	bool lost;       /* and has failed */
 	struct sq_superseded superseded[SQ_SUPERSEDED_MAX];
 	struct sq_call *attaching; /* the PUT that waits in FENCING */
 	unsigned running;          /* transactions that are not done */
@@ -105,10 +133,11 @@ struct sq_session {
 
 	/* Up. */
 	struct sq_lane_in lanes[SQ_LANES];
-	uint16_t *held; /* QoS 2 packet ids, ascending */
+	struct sq_held *held; /* ascending */
 	uint32_t n_held, cap_held;
-	bool failed[SQ_LANES]; /* a commit failed: attach again */
-	bool sparse;           /* few of the last batch's messages matched */
+	struct sq_list ops[SQ_LANES]; /* struct sq_op: batches that are not answered */
+	bool failed[SQ_LANES];        /* a commit failed: attach again */
+	bool sparse;                  /* few of the last batch's messages matched */
 
 	/* Will. */
 	struct sq_msg will; /* a reference; no image: none */
@@ -134,7 +163,9 @@ struct sq_session {
 	uint32_t cap_delivery;
 	uint16_t *resend; /* slots to send again after an attach */
 	uint32_t n_resend, resend_at;
-	struct sq_ready *ready; /* ring */
+	uint32_t out_first, out_last;       /* queued slots: index + 1 */
+	uint64_t announced, announced_done; /* transactions that announce slots */
+	struct sq_ready *ready;             /* ring */
 	uint32_t ready_head, n_ready, cap_ready;
 
 	struct sq_list subscriptions, members;
@@ -144,12 +175,18 @@ struct sq_session {
 /* session.c */
 struct sq_session *sq_session_find(struct sq_shard *, const struct sq_key *key);
 struct sq_session *sq_session_find_epoch(struct sq_shard *, uint64_t epoch);
-struct sq_session *sq_session_new(struct sq_shard *, const struct sq_key *, bool durable);
+/* Without its queue, in FENCING. */
+struct sq_session *
+sq_session_new(struct sq_shard *, const struct sq_key *, bool durable, uint64_t incarnation);
+/* Opens its queue; a durable one that is new is made by 'txn'. */
+void sq_session_open(struct sq_session *, struct sq_txn *txn);
 /* The expiry that the broker grants, in seconds. */
 uint32_t sq_session_expiry_s(const struct sq_session *, uint32_t wanted_s);
-/* Ends it for good: will, bindings, queue, everything unfinished.  Freed when
- * its consumers and what is running have ended. */
-void sq_session_end(struct sq_session *);
+/* Ends it for good: will, bindings, queue, records, everything unfinished, in 'txn'
+ * (NULL: one of its own).  Freed when its consumers and what is running have ended. */
+void sq_session_end(struct sq_session *, struct sq_txn *txn);
+/* The broker ends: what is stored of it stays, and its client is not gone. */
+void sq_session_close(struct sq_session *);
 void sq_session_set_state(struct sq_session *, enum sq_session_state);
 /* The attachment has ended, whyever: parked calls are refused with 'why'. */
 void sq_session_unattach(struct sq_session *, enum sq_conflict why);
@@ -177,8 +214,14 @@ void sq_publish_call(struct sq_session *, struct sq_call *);
 void sq_publish_retry(struct sq_session *);
 /* Publishes the will now, if there is one. */
 void sq_publish_will(struct sq_session *);
+
+/* held.c */
+/* NULL: it is not held.  Valid until the next change. */
+struct sq_held *sq_held_find(struct sq_session *, uint16_t packet_id);
 bool sq_held_add(struct sq_session *, uint16_t packet_id);
 bool sq_held_remove(struct sq_session *, uint16_t packet_id);
+/* Their ids, for the caller to free. */
+uint16_t *sq_held_ids(const struct sq_session *);
 
 /* deliver.c */
 void sq_deliver_init(struct sq_session *);
@@ -193,22 +236,37 @@ bool sq_deliver_idle(const struct sq_session *);
 void sq_deliver_take_member(struct sq_consumer *, struct sq_item *, size_t n);
 
 /* window.c */
+/* Takes in what a PUT lists: ids of another incarnation ('fresh') and such as the
+ * broker has lost stay taken.  'loose' is for what of it is stored. */
+void sq_window_list(
+    struct sq_session *, const struct sq_attach *, bool fresh, struct sq_loose_txn **loose);
 /* Prepares for a new epoch: new delivery ids for all that is open, in order.
  * Writes the open ids into 'out', which the caller frees; returns their number. */
-uint16_t sq_window_attach(
-    struct sq_session *, const struct sq_attach *, bool fresh, struct sq_open_id **out);
+uint16_t sq_window_attach(struct sq_session *, const struct sq_attach *, struct sq_open_id **out);
+/* The attachment is over: nothing that was chosen is written any more. */
+void sq_window_unattach(struct sq_session *);
 
 /* settle.c */
 void sq_settle_call(struct sq_session *, struct sq_call *);
-/* The client is gone: what came from groups and isn't in a QoS 2 handshake goes
- * back; 'all': everything unfinished goes. */
-void sq_settle_return(struct sq_session *, bool all);
+/* What becomes of unfinished deliveries. */
+enum sq_return {
+	SQ_RETURN_GROUPS, /* the client is gone: what came from groups and isn't in a QoS 2
+			   * handshake goes back */
+	SQ_RETURN_ALL,    /* so is the session: everything goes */
+	SQ_RETURN_CLOSE,  /* the broker is: what is in the store waits there */
+};
+/* In 'txn', or, if it is NULL, in one of its own. */
+void sq_settle_return(struct sq_session *, enum sq_return, struct sq_txn *txn);
 /* The same for what was not sent yet. */
-void sq_settle_return_ready(struct sq_session *, bool all);
+void sq_settle_return_ready(struct sq_session *, enum sq_return, struct sq_txn *txn);
 
 /* subscribe.c */
 void sq_subscribe_call(struct sq_session *, struct sq_call *);
-void sq_subscribe_drop_all(struct sq_session *);
+/* The session ends; 'txn' is NULL when the broker does. */
+void sq_subscribe_drop_all(struct sq_session *, struct sq_txn *txn);
+/* A subscription from the store: the value of its record.  Before the session's
+ * queue is open. */
+int sq_subscribe_restore(struct sq_session *, uint32_t number, struct sq_bytes value) SQ_MUST_CHECK;
 /* Members take items only while the session is attached. */
 void sq_members_start(struct sq_session *);
 void sq_members_stop(struct sq_session *);

@@ -4,7 +4,9 @@
 
 #include "broker/dead.h"
 #include "broker/session/group.h"
+#include "broker/session/stored.h"
 #include "broker/session/window.h"
+#include "core/fault.h"
 
 /* The client has it. */
 static void
@@ -32,6 +34,12 @@ settle_one(
 	struct sq_queue *q = sq_window_queue(s, slot->group);
 	bool has_item = slot->item.msg.image != NULL;
 
+	if (slot->expected) { /* finished before its message came again */
+		if (e->kind == SQ_SETTLE_ACK)
+			sq_window_acked(s, slot);
+		sq_slot_free(s, slot);
+		return;
+	}
 	if (!has_item && e->kind != SQ_SETTLE_COMPLETE)
 		return; /* received or an orphan: the client holds the id until PUBCOMP */
 	switch ((enum sq_settle_kind)e->kind) {
@@ -41,6 +49,8 @@ settle_one(
 		settle_done(s, txn, slot);
 		sq_item_fini(&slot->item);
 		slot->state = SQ_OPEN_RECEIVED;
+		if (slot->stored)
+			sq_stored_open(s, txn, slot);
 		return;
 	case SQ_SETTLE_REQUEUE:
 		ops->settle(txn, q, &slot->item, SQ_REQUEUE);
@@ -56,6 +66,7 @@ settle_one(
 			settle_done(s, txn, slot);
 		break;
 	}
+	sq_stored_finished(s, txn, slot);
 	sq_slot_free(s, slot);
 }
 
@@ -92,72 +103,115 @@ sq_settle_call(struct sq_session *s, struct sq_call *c)
 		for (uint16_t i = 0; i < e.n; i++) {
 			struct sq_slot *slot = sq_slot_find(s, e.delivery + i);
 
-			if (slot != NULL) /* an unknown id was settled before */
-				settle_one(s, &op->txn, slot, &e);
+			if (slot == NULL || slot->queued) /* settled before, or never sent */
+				continue;
+			op->receives |= slot->state >= SQ_OPEN_QOS2;
+			settle_one(s, &op->txn, slot, &e);
 		}
 	}
+	if (op->receives)
+		SQ_FAULT("broker-settlement-admitted");
 	sq_op_commit(op);
 	sq_deliver_pump(s);
 }
 
+/* Where a transaction is not given, one is made. */
+struct returns {
+	struct sq_session *session;
+	enum sq_return how;
+	struct sq_txn *txn;
+	struct sq_loose_txn *loose;
+};
+
+static struct sq_txn *
+returns_txn(struct returns *to)
+{
+	return to->txn != NULL ? to->txn : sq_loose_txn(to->session, &to->loose);
+}
+
+/* The broker ends, and the item waits in the store. */
+static bool
+returns_stays(const struct returns *to, const struct sq_item *item, const struct sq_group *g)
+{
+	return to->how == SQ_RETURN_CLOSE && item->qos > 0 && sq_stored_announced(to->session, g);
+}
+
 /* Gives a ready item back to its queue, or drops it. */
 static void
-return_ready(struct sq_session *s, struct sq_loose_txn **loose, struct sq_ready *r, bool drop)
+return_ready(struct returns *to, struct sq_ready *r)
 {
-	if (drop) {
-		sq_window_drop(s, loose, r);
-		return;
+	struct sq_session *s = to->session;
+
+	if (returns_stays(to, &r->item, r->group)) {
+		sq_item_fini(&r->item);
+	} else if (r->group == NULL) {
+		if (r->item.qos > 0)
+			s->sink.engine->ops->settle(
+			    returns_txn(to), s->sink.queue, &r->item, SQ_DONE);
+		sq_item_fini(&r->item);
+	} else {
+		s->sink.engine->ops->settle(
+		    returns_txn(to), r->group->sink.queue, &r->item, SQ_UNTRIED);
 	}
-	s->sink.engine->ops->settle(
-	    sq_loose_txn(s, loose), sq_window_queue(s, r->group), &r->item, SQ_UNTRIED);
 	sq_window_left(s, r->group);
 	sq_group_unref(&r->group);
 }
 
 static void
-return_slot(struct sq_session *s, struct sq_loose_txn **loose, struct sq_slot *slot, bool all)
+return_slot(struct returns *to, struct sq_slot *slot)
 {
-	const struct sq_engine_ops *ops = s->sink.engine->ops;
+	const struct sq_engine_ops *ops = to->session->sink.engine->ops;
 	bool give_back = slot->group != NULL && slot->state == SQ_OPEN_QOS1;
+	bool stays = returns_stays(to, &slot->item, slot->group);
 
-	if (!all && !give_back)
+	if (to->how == SQ_RETURN_GROUPS && !give_back)
 		return;
-	if (slot->item.msg.image != NULL) {
-		ops->settle(sq_loose_txn(s, loose), sq_window_queue(s, slot->group), &slot->item,
+	if (slot->item.msg.image != NULL && !stays) {
+		ops->settle(returns_txn(to), sq_window_queue(to->session, slot->group), &slot->item,
 		    give_back ? SQ_REQUEUE : SQ_DONE);
 		if (give_back) {
 			slot->item.msg = (struct sq_msg){0};
 			slot->item.subs = NULL;
 		}
 	}
-	sq_slot_free(s, slot);
+	if (to->how != SQ_RETURN_CLOSE && slot->stored)
+		sq_stored_finished(to->session, returns_txn(to), slot);
+	sq_slot_free(to->session, slot);
 }
 
-void
-sq_settle_return_ready(struct sq_session *s, bool all)
+static void
+returns_ready(struct returns *to)
 {
-	struct sq_loose_txn *loose = NULL;
+	struct sq_session *s = to->session;
 
 	for (uint32_t n = s->n_ready; n > 0; n--) {
 		struct sq_ready r = sq_ready_pop(s);
 
-		if (r.group == NULL && !all)
+		if (r.group == NULL && to->how == SQ_RETURN_GROUPS)
 			*sq_ready_push(s) = r;
 		else
-			return_ready(s, &loose, &r, r.group == NULL);
+			return_ready(to, &r);
 	}
-	sq_loose_commit(&loose);
 }
 
 void
-sq_settle_return(struct sq_session *s, bool all)
+sq_settle_return_ready(struct sq_session *s, enum sq_return how, struct sq_txn *txn)
 {
-	struct sq_loose_txn *loose = NULL;
+	struct returns to = {s, how, txn, NULL};
 
-	sq_settle_return_ready(s, all);
+	returns_ready(&to);
+	sq_loose_commit(&to.loose);
+}
+
+void
+sq_settle_return(struct sq_session *s, enum sq_return how, struct sq_txn *txn)
+{
+	struct returns to = {s, how, txn, NULL};
+
+	returns_ready(&to);
 	for (uint32_t i = 0; i < s->cap_slots; i++) {
 		if (s->slots[i].state != 0)
-			return_slot(s, &loose, &s->slots[i], all);
+			return_slot(&to, &s->slots[i]);
 	}
-	sq_loose_commit(&loose);
+	sq_loose_commit(&to.loose);
 }

@@ -47,10 +47,8 @@ void sq_stored_unsubscribed(struct sq_session *, struct sq_txn *, struct sq_subs
 void sq_stored_end(struct sq_session *, struct sq_txn *);
 
 /* Start: makes the sessions and groups that the engine has, before its ready().
- * SQ_EINVAL: a record can't be read; it was logged. */
+ * SQ_EINVAL: a record can't be read; it was
+ * logged, and the broker must not serve. */
 int sq_stored_restore(struct sq_broker *) SQ_MUST_CHECK;
-/* On the shard's worker, before anything else: the time of what was restored goes
- * on. */
-void sq_stored_start(struct sq_shard *);
 
 #endif

@@ -6,6 +6,7 @@
 #include "broker/session/asked.h"
 #include "broker/session/group.h"
 #include "broker/session/session.h"
+#include "broker/session/stored.h"
 #include "broker/session/txn.h"
 #include "core/mem.h"
 #include "core/utf8.h"
@@ -64,7 +65,8 @@ member_join(struct sq_session *s, struct sq_subscription *sub, const struct sq_s
 	sq_list_init(&m->consumer.node);
 	sq_list_push_back(&s->members, &m->node);
 	sub->member = m;
-	member_consume(m);
+	if (s->state == SQ_SESSION_ATTACHED) /* else with the attachment */
+		member_consume(m);
 }
 
 static void
@@ -75,7 +77,7 @@ member_leave(struct sq_session *s, struct sq_member *m)
 		struct sq_ready *r = &s->ready[(s->ready_head + i) & (s->cap_ready - 1)];
 
 		if (r->member == m)
-			sq_settle_return_ready(s, false);
+			sq_settle_return_ready(s, SQ_RETURN_GROUPS, NULL);
 	}
 	if (m->consumer.queue == NULL) {
 		sq_session_pin(s);
@@ -127,13 +129,15 @@ subscription_heir(struct sq_session *s, const struct sq_subscription *sub)
 	return NULL;
 }
 
-/* Under the router's write lock. */
+/* Under the router's write lock.  'txn' is NULL at the broker's end. */
 static void
-subscription_free(struct sq_session *s, struct sq_subscription *sub, bool session_ends)
+subscription_free(
+    struct sq_session *s, struct sq_subscription *sub, bool session_ends, struct sq_txn *txn)
 {
 	struct sq_broker *b = s->shard->broker;
 	struct sq_subscription *heir = subscription_heir(s, sub);
 
+	sq_stored_unsubscribed(s, txn, sub);
 	sq_router_unbind(b->router, &sub->binding);
 	if (sub->member != NULL && heir != NULL)
 		heir->member = sub->member;
@@ -141,8 +145,8 @@ subscription_free(struct sq_session *s, struct sq_subscription *sub, bool sessio
 		member_leave(s, sub->member);
 	if (sub->group != NULL) {
 		sq_group_unbind(
-		    sub->group, sub->group_binding, session_ends && sub->group->durable);
-		sq_group_leave(&sub->group, sq_worker_now_ms(s->shard->worker));
+		    sub->group, sub->group_binding, session_ends && sub->group->durable, txn);
+		sq_group_leave(&sub->group, sq_worker_now_ms(s->shard->worker), txn);
 	}
 	sq_block_unref(&sub->binding.subs);
 	sq_list_remove(&sub->node);
@@ -204,10 +208,10 @@ wanted_dead(struct wanted *w)
 
 /* Parses an entry; returns a reason code, below 0x80 when it is well formed. */
 static uint8_t
-wanted_parse(const struct sq_call *c, const struct sq_sub *e, struct wanted *w)
+wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct wanted *w)
 {
 	struct sq_bytes all = {(const unsigned char *)"#", 1};
-	struct sq_bytes space = wanted_str(c->key.space), workload = wanted_str(c->key.workload);
+	struct sq_bytes space = wanted_str(key->space), workload = wanted_str(key->workload);
 
 	*w = (struct wanted){.e = *e};
 	if (wanted_has_nul(e->filter) || wanted_has_nul(e->tag) || wanted_has_nul(e->group) ||
@@ -240,7 +244,8 @@ wanted_parse(const struct sq_call *c, const struct sq_sub *e, struct wanted *w)
 }
 
 static void
-subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct wanted *w)
+subscribe_group(
+    struct sq_session *s, struct sq_subscription *sub, const struct wanted *w, struct sq_txn *txn)
 {
 	struct sq_broker *b = s->shard->broker;
 	bool declared = (w->e.flags & SQ_SUB_DECLARED) != 0;
@@ -248,6 +253,7 @@ subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct 
 	    .name = w->group,
 	    .space = s->space,
 	    .durable = declared && (w->e.flags & SQ_SUB_DURABLE) != 0,
+	    .share = !declared,
 	    .expiry_s = w->e.queue_expiry_s,
 	    .max_length = w->e.max_length,
 	    .max_attempts = w->e.max_attempts,
@@ -258,10 +264,10 @@ subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct 
 		sub->group = sq_group_ref(sq_dead_group(b->dead, s->space));
 		sub->group->n_subs++;
 	} else {
-		sub->group = sq_group_join(b, &cfg);
+		sub->group = sq_group_join(b, &cfg, txn);
 	}
 	sub->group_binding = sq_group_bind(
-	    sub->group, s->space, &w->filter, sub->name, declared ? w->e.options & 3 : 2);
+	    sub->group, s->space, &w->filter, sub->name, declared ? w->e.options & 3 : 2, txn);
 }
 
 /* One member per group: a session that declares several filters of a group
@@ -277,7 +283,7 @@ subscribe_consume(struct sq_session *s, struct sq_subscription *sub, const struc
 }
 
 static struct sq_subscription *
-subscribe_new(struct sq_session *s, struct wanted *w)
+subscribe_new(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 {
 	struct sq_subscription *sub = sq_xcalloc(1, sizeof *sub);
 
@@ -286,7 +292,7 @@ subscribe_new(struct sq_session *s, struct wanted *w)
 	sq_list_push_back(&s->subscriptions, &sub->node);
 	s->n_subscriptions++;
 	if (w->group != NULL) {
-		subscribe_group(s, sub, w);
+		subscribe_group(s, sub, w, txn);
 	} else {
 		sub->binding.sink = &s->sink;
 		sq_router_bind(s->shard->broker->router, s->space, &w->filter, &sub->binding);
@@ -296,7 +302,8 @@ subscribe_new(struct sq_session *s, struct wanted *w)
 
 /* Sets or replaces what the options say (MQTT 5.0 §3.8.4). */
 static void
-subscribe_options(struct sq_session *s, struct sq_subscription *sub, const struct sq_sub *e)
+subscribe_options(
+    struct sq_session *s, struct sq_subscription *sub, const struct sq_sub *e, struct sq_txn *txn)
 {
 	struct sq_block *subs = NULL;
 
@@ -307,13 +314,13 @@ subscribe_options(struct sq_session *s, struct sq_subscription *sub, const struc
 		sq_block_unref(&sub->member->subs);
 		sub->member->subs = subs;
 		if (e->flags & SQ_SUB_DECLARED)
-			sub->group_binding->binding.max_qos = e->options & 3;
+			sq_group_set_qos(sub->group, sub->group_binding, e->options & 3, txn);
 		else
 			sub->member->max_qos = e->options & 3;
 		sub->member->as_published = (e->options & OPTION_AS_PUBLISHED) != 0;
 	} else if (sub->group != NULL) {
 		sq_block_unref(&subs);
-		sub->group_binding->binding.max_qos = e->options & 3;
+		sq_group_set_qos(sub->group, sub->group_binding, e->options & 3, txn);
 	} else {
 		sq_block_unref(&sub->binding.subs);
 		sub->binding.subs = subs;
@@ -365,11 +372,12 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 	if (is_new && s->n_subscriptions >= s->shard->broker->cfg.max_subs_per_session)
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
 	if (is_new)
-		sub = subscribe_new(s, w);
+		sub = subscribe_new(s, w, txn);
 	if (sub->group != NULL &&
 	    ((w->e.flags & SQ_SUB_DECLARED) == 0 || (w->e.flags & SQ_SUB_CONSUME)))
 		subscribe_consume(s, sub, &w->e);
-	subscribe_options(s, sub, &w->e);
+	subscribe_options(s, sub, &w->e, txn);
+	sq_stored_subscription(s, txn, sub, &w->e);
 	if (sub->group == NULL &&
 	    (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new)) &&
 	    w->filter.tag.len == 0) {
@@ -382,13 +390,13 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 }
 
 static uint8_t
-unsubscribe_one(struct sq_session *s, const struct wanted *w)
+unsubscribe_one(struct sq_session *s, const struct wanted *w, struct sq_txn *txn)
 {
 	struct sq_subscription *sub = subscription_find(s, w->name);
 
 	if (sub == NULL)
 		return SQ_MQTT_RC_NO_SUBSCRIPTION;
-	subscription_free(s, sub, false);
+	subscription_free(s, sub, false, txn);
 	return SQ_MQTT_RC_SUCCESS;
 }
 
@@ -397,11 +405,11 @@ subscribe_entry(
     struct sq_session *s, const struct sq_call *c, const struct sq_sub *e, struct sq_txn *txn)
 {
 	struct wanted w;
-	uint8_t code = wanted_parse(c, e, &w);
+	uint8_t code = wanted_parse(&c->key, e, &w);
 
 	if (code < 0x80)
 		code = e->op == SQ_SUB_SUBSCRIBE ? subscribe_one(s, &w, txn)
-						 : unsubscribe_one(s, &w);
+						 : unsubscribe_one(s, &w, txn);
 	free(w.name);
 	free(w.group);
 	return code;
@@ -429,15 +437,16 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 	}
 	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
 		if (sub->group != NULL)
-			sq_group_prune(sub->group);
+			sq_group_prune(sub->group, &op->txn);
 	}
-	sq_router_unlock(router);
+	/* Before anybody finds a group that is new: his commit comes after this one. */
 	sq_op_commit(op);
+	sq_router_unlock(router);
 	sq_deliver_pump(s);
 }
 
 void
-sq_subscribe_drop_all(struct sq_session *s)
+sq_subscribe_drop_all(struct sq_session *s, struct sq_txn *txn)
 {
 	struct sq_router *router = s->shard->broker->router;
 
@@ -445,6 +454,34 @@ sq_subscribe_drop_all(struct sq_session *s)
 		return;
 	sq_router_wrlock(router);
 	SQ_LIST_FOR_EACH_SAFE(sub, &s->subscriptions, struct sq_subscription, node)
-		subscription_free(s, sub, true);
+		subscription_free(s, sub, true, txn);
 	sq_router_unlock(router);
+}
+
+int
+sq_subscribe_restore(struct sq_session *s, uint32_t number, struct sq_bytes value)
+{
+	struct sq_bytes entries;
+	struct sq_subscription *sub;
+	struct wanted w;
+	struct sq_key key;
+	struct sq_sub e;
+
+	if (sq_subs_decode(value.p, value.len, &entries) != 1 ||
+	    sq_key_decode(wanted_str(s->key), &key) != SQ_OK)
+		return SQ_EINVAL;
+	e = sq_sub_next(&entries);
+	if (wanted_parse(&key, &e, &w) >= 0x80 || subscription_find(s, w.name) != NULL) {
+		free(w.name);
+		free(w.group);
+		return SQ_EINVAL;
+	}
+	sub = subscribe_new(s, &w, NULL);
+	sub->number = number;
+	if (sub->group != NULL && ((e.flags & SQ_SUB_DECLARED) == 0 || (e.flags & SQ_SUB_CONSUME)))
+		subscribe_consume(s, sub, &e);
+	subscribe_options(s, sub, &e, NULL);
+	free(w.name);
+	free(w.group);
+	return SQ_OK;
 }

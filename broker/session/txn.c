@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "broker/session/pace.h"
+#include "core/fault.h"
 #include "core/mem.h"
 
 struct sq_loose_txn {
@@ -10,8 +11,8 @@ struct sq_loose_txn {
 	struct sq_session *session;
 };
 
-static void
-txn_init(struct sq_txn *txn, struct sq_session *s, void (*done)(struct sq_txn *, int err))
+void
+sq_txn_begin(struct sq_txn *txn, struct sq_session *s, void (*done)(struct sq_txn *, int err))
 {
 	txn->worker = s->shard->worker;
 	txn->engine = s->shard->broker->engine;
@@ -20,8 +21,8 @@ txn_init(struct sq_txn *txn, struct sq_session *s, void (*done)(struct sq_txn *,
 	sq_session_pin(s);
 }
 
-static void
-txn_end(struct sq_session *s)
+void
+sq_txn_end(struct sq_session *s)
 {
 	s->running--;
 	sq_session_ran(s);
@@ -56,12 +57,23 @@ op_outcomes(struct sq_op *op)
 }
 
 static void
-op_done(struct sq_txn *txn, int err)
+op_fault(const struct sq_op *op)
 {
-	struct sq_op *op = SQ_CONTAINER_OF(txn, struct sq_op, txn);
+	if (op->first != 0 && !op->releases)
+		SQ_FAULT("broker-publish-committed");
+	if (op->releases)
+		SQ_FAULT("broker-release-committed");
+	if (op->receives)
+		SQ_FAULT("broker-settlement-committed");
+}
+
+/* Answers its call and frees it. */
+static void
+op_end(struct sq_op *op)
+{
 	struct sq_session *s = op->session;
 
-	if (err != SQ_OK || (op->first != 0 && s->failed[op->lane]))
+	if (op->err != SQ_OK || (op->first != 0 && s->failed[op->lane]))
 		op_failed(op);
 	else if (op->first != 0)
 		op_outcomes(op);
@@ -69,7 +81,32 @@ op_done(struct sq_txn *txn, int err)
 		sq_call_answer(op->call, sq_buf_len(&op->call->out) > 0 ? 200 : 204, NULL);
 	free(op->held);
 	free(op);
-	txn_end(s);
+	sq_txn_end(s);
+}
+
+/* A batch that holds nothing durable is done before older ones that do; outcomes
+ * leave in the order of the numbers. */
+static void
+op_done(struct sq_txn *txn, int err)
+{
+	struct sq_op *op = SQ_CONTAINER_OF(txn, struct sq_op, txn);
+	struct sq_session *s = op->session;
+	struct sq_list *row;
+
+	op_fault(op);
+	op->err = err;
+	op->ended = true;
+	if (op->first == 0) {
+		op_end(op);
+		return;
+	}
+	row = &s->ops[op->lane];
+	sq_session_pin(s);
+	while ((op = SQ_LIST_FIRST(row, struct sq_op, node)) != NULL && op->ended) {
+		sq_list_remove(&op->node);
+		op_end(op);
+	}
+	sq_session_unpin(s);
 }
 
 struct sq_op *
@@ -77,9 +114,10 @@ sq_op_new(struct sq_session *s, struct sq_call *call)
 {
 	struct sq_op *op = sq_xcalloc(1, sizeof *op);
 
-	txn_init(&op->txn, s, op_done);
+	sq_txn_begin(&op->txn, s, op_done);
 	op->session = s;
 	op->call = call;
+	sq_list_init(&op->node);
 	return op;
 }
 
@@ -95,6 +133,8 @@ sq_op_held(struct sq_op *op, uint16_t packet_id)
 void
 sq_op_commit(struct sq_op *op)
 {
+	if (op->first != 0)
+		sq_list_push_back(&op->session->ops[op->lane], &op->node);
 	op->txn.engine->ops->commit(&op->txn);
 }
 
@@ -104,9 +144,10 @@ loose_done(struct sq_txn *txn, int err)
 	struct sq_loose_txn *loose = SQ_CONTAINER_OF(txn, struct sq_loose_txn, txn);
 	struct sq_session *s = loose->session;
 
-	(void)err; /* unsettled items come again, which is what a failure means */
+	if (err != SQ_OK && s->admitted) /* unsettled items come again, but a PUT is lost */
+		s->lost = true;
 	free(loose);
-	txn_end(s);
+	sq_txn_end(s);
 }
 
 struct sq_txn *
@@ -115,7 +156,7 @@ sq_loose_txn(struct sq_session *s, struct sq_loose_txn **loose)
 	if (*loose == NULL) {
 		*loose = sq_xcalloc(1, sizeof **loose);
 		(*loose)->session = s;
-		txn_init(&(*loose)->txn, s, loose_done);
+		sq_txn_begin(&(*loose)->txn, s, loose_done);
 	}
 	return &(*loose)->txn;
 }

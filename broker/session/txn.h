@@ -7,18 +7,28 @@
 /* Answers its call when it is committed: with outcomes, or with 204. */
 struct sq_op {
 	struct sq_txn txn;
+	struct sq_list node;        /* of the lane, for a batch: answered in order */
 	struct sq_session *session; /* pinned, counted in 'running' */
 	struct sq_call *call;
 	uint8_t lane;
 	uint64_t first, last; /* numbers of a batch; 0: not a batch */
 	uint16_t *held;       /* QoS 2 ids that this batch added */
 	uint16_t n_held;
+	bool releases; /* it has released one */
+	bool receives; /* it settles a QoS 2 delivery: received or complete */
+	bool ended;    /* its commit has, with 'err' */
+	int err;
 };
 
 /* Begins one for 'call'. */
 struct sq_op *sq_op_new(struct sq_session *, struct sq_call *call);
 void sq_op_held(struct sq_op *, uint16_t packet_id);
 void sq_op_commit(struct sq_op *);
+
+/* A transaction of the caller's: counted in 'running', the session pinned, until
+ * done() calls sq_txn_end(). */
+void sq_txn_begin(struct sq_txn *, struct sq_session *, void (*done)(struct sq_txn *, int err));
+void sq_txn_end(struct sq_session *);
 
 /* What nobody waits for: made by the first use. */
 struct sq_loose_txn;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/session/group.h"
+#include "broker/session/stored.h"
 #include "core/mem.h"
 
 /* Makes the list of free slots anew, low ids first. */
@@ -34,6 +35,26 @@ window_grow(struct sq_session *s, uint32_t want)
 	s->slots = sq_xrealloc(s->slots, cap * sizeof(*s->slots));
 	memset(s->slots + s->cap_slots, 0, (cap - s->cap_slots) * sizeof(*s->slots));
 	s->cap_slots = cap;
+	window_chain(s);
+}
+
+struct sq_slot *
+sq_slot_restore(struct sq_session *s, uint16_t packet_id)
+{
+	struct sq_slot *slot;
+
+	window_grow(s, packet_id);
+	slot = &s->slots[packet_id - 1];
+	if (slot->state != 0)
+		return NULL;
+	memset(slot, 0, sizeof *slot);
+	s->n_slots++;
+	return slot;
+}
+
+void
+sq_window_restored(struct sq_session *s)
+{
 	window_chain(s);
 }
 
@@ -86,6 +107,7 @@ sq_slot_free(struct sq_session *s, struct sq_slot *slot)
 	    s->by_delivery[s->base_delivery & (s->cap_delivery - 1)] == 0)
 		s->base_delivery++;
 	s->n_sent -= slot->sent;
+	s->n_expected -= slot->expected;
 	sq_item_fini(&slot->item);
 	sq_block_unref(&slot->subs);
 	sq_window_left(s, slot->group);
@@ -112,6 +134,92 @@ sq_slot_sent(struct sq_session *s, struct sq_slot *slot)
 {
 	slot->sent = true;
 	s->n_sent++;
+}
+
+/* The row of chosen slots. */
+
+void
+sq_out_push(struct sq_session *s, struct sq_slot *slot)
+{
+	uint16_t id = sq_slot_packet_id(s, slot);
+
+	slot->queued = true;
+	slot->next_out = 0;
+	if (s->out_last != 0)
+		s->slots[s->out_last - 1].next_out = id;
+	else
+		s->out_first = id;
+	s->out_last = id;
+}
+
+struct sq_slot *
+sq_out_first(const struct sq_session *s)
+{
+	return s->out_first != 0 ? &s->slots[s->out_first - 1] : NULL;
+}
+
+void
+sq_out_pop(struct sq_session *s)
+{
+	struct sq_slot *slot = sq_out_first(s);
+
+	slot->queued = false;
+	s->out_first = slot->next_out;
+	if (s->out_first == 0)
+		s->out_last = 0;
+}
+
+void
+sq_window_unattach(struct sq_session *s)
+{
+	while (s->out_first != 0)
+		sq_out_pop(s);
+}
+
+/* What is expected. */
+
+struct sq_slot *
+sq_window_expected(struct sq_session *s, struct sq_ready *r)
+{
+	uint64_t queue = r->group != NULL ? r->group->id : 0;
+
+	for (uint32_t i = 0; i < s->cap_slots && s->n_expected > 0; i++) {
+		struct sq_slot *slot = &s->slots[i];
+
+		if (!slot->expected || slot->orphan_queue != queue ||
+		    !sq_origin_equal(&slot->item.origin, &r->item.origin))
+			continue;
+		slot->expected = false;
+		s->n_expected--;
+		slot->item = r->item;
+		slot->group = r->group;
+		slot->orphan_queue = 0;
+		return slot;
+	}
+	return NULL;
+}
+
+void
+sq_window_acked(struct sq_session *s, const struct sq_slot *slot)
+{
+	if (slot->orphan_queue != 0 || s->old_items == 0)
+		return;
+	if ((s->n_acked & (s->n_acked - 1)) == 0) /* a power of two is full */
+		s->acked = sq_xrealloc(
+		    s->acked, (s->n_acked > 0 ? s->n_acked * 2 : 1) * sizeof(*s->acked));
+	s->acked[s->n_acked++] = slot->item.origin;
+}
+
+bool
+sq_window_was_acked(struct sq_session *s, const struct sq_ready *r)
+{
+	for (uint32_t i = 0; i < s->n_acked && r->group == NULL; i++) {
+		if (!sq_origin_equal(&s->acked[i], &r->item.origin))
+			continue;
+		s->acked[i] = s->acked[--s->n_acked];
+		return true;
+	}
+	return false;
 }
 
 struct sq_ready *
@@ -179,13 +287,22 @@ sq_window_drop(struct sq_session *s, struct sq_loose_txn **loose, struct sq_read
 
 /* What the answer to a PUT lists. */
 
+/* By first sending.  After a restart the row of the own queue says more: what lost its
+ * slot by that has another one by now. */
 static int
 slot_order(const void *a, const void *b, void *arg)
 {
-	const struct sq_slot *slots = arg;
-	uint64_t x = slots[*(const uint16_t *)a].order, y = slots[*(const uint16_t *)b].order;
+	const struct sq_session *s = arg;
+	const struct sq_slot *x = &s->slots[*(const uint16_t *)a];
+	const struct sq_slot *y = &s->slots[*(const uint16_t *)b];
+	bool own_x = x->group == NULL && x->item.msg.image != NULL;
+	bool own_y = y->group == NULL && y->item.msg.image != NULL;
 
-	return x < y ? -1 : x > y;
+	if (s->reordered && own_x != own_y)
+		return own_x - own_y;
+	if (s->reordered && own_x)
+		return x->item.seq < y->item.seq ? -1 : x->item.seq > y->item.seq;
+	return x->order < y->order ? -1 : x->order > y->order;
 }
 
 static void
@@ -200,9 +317,10 @@ slot_orphan(struct sq_session *s, struct sq_slot *slot, const struct sq_open_id 
 /* Ids that the client has open from another incarnation stay taken; what has
  * such an id here goes to another one, for this client has not seen it. */
 static void
-deliver_orphans(struct sq_session *s, const struct sq_attach *a)
+window_orphans(struct sq_session *s, const struct sq_attach *a, struct sq_loose_txn **loose)
 {
 	struct sq_open_id *clash = sq_xcalloc(a->n_open + 1u, sizeof *clash);
+	bool stores = s->durable && sq_stored_engine(s->shard->broker);
 	struct sq_bytes open = a->open;
 	uint32_t n = 0;
 
@@ -215,6 +333,8 @@ deliver_orphans(struct sq_session *s, const struct sq_attach *a)
 		if (slot->state == 0) {
 			slot_orphan(s, slot, &id);
 			s->n_slots++;
+			if (stores)
+				sq_stored_open(s, sq_loose_txn(s, loose), slot);
 		} else if (slot->state != SQ_OPEN_ORPHAN) {
 			clash[n++] = id;
 		}
@@ -228,19 +348,80 @@ deliver_orphans(struct sq_session *s, const struct sq_attach *a)
 			continue;
 		}
 		*to = *from;
+		if (to->stored)
+			sq_stored_open(s, sq_loose_txn(s, loose), to);
 		slot_orphan(s, from, &clash[i]);
+		if (to->stored || stores)
+			sq_stored_open(s, sq_loose_txn(s, loose), from);
 	}
 	free(clash);
 }
 
+/* What another connection of the client has expected is not this one's. */
+static void
+window_unexpected(struct sq_session *s)
+{
+	for (uint32_t i = 0; i < s->cap_slots && s->n_expected > 0; i++) {
+		if (s->slots[i].expected && !s->slots[i].listed)
+			sq_slot_free(s, &s->slots[i]);
+		else
+			s->slots[i].listed = false;
+	}
+}
+
+/* An id that the client has, and of which the broker has no delivery since it was
+ * started again: the message of a durable session comes again, others are gone. */
+static void
+window_lost(struct sq_session *s, const struct sq_open_id *id, struct sq_loose_txn **loose)
+{
+	bool waits = s->durable && id->state == SQ_OPEN_QOS1 &&
+	    (id->queue != 0 || s->old_items > 0);
+	struct sq_slot *slot;
+
+	if (s->durable && !waits && id->state != SQ_OPEN_ORPHAN)
+		return; /* finished, though the client was not told */
+	slot = sq_slot_restore(s, id->packet_id);
+	slot_orphan(s, slot, id);
+	if (waits) {
+		slot->state = SQ_OPEN_QOS1;
+		slot->expected = slot->listed = true;
+		s->n_expected++;
+	} else if (s->durable) {
+		sq_stored_open(s, sq_loose_txn(s, loose), slot);
+	}
+}
+
+void
+sq_window_list(
+    struct sq_session *s, const struct sq_attach *a, bool fresh, struct sq_loose_txn **loose)
+{
+	struct sq_bytes open = a->open;
+
+	if (fresh) {
+		window_orphans(s, a, loose);
+		window_unexpected(s);
+		return;
+	}
+	for (uint16_t i = 0; i < a->n_open && (s->restored || s->n_expected > 0); i++) {
+		struct sq_open_id id = sq_open_id_next(&open, false);
+		struct sq_slot *slot = id.packet_id <= s->cap_slots ? &s->slots[id.packet_id - 1]
+								    : NULL;
+
+		if (slot != NULL && slot->state != 0)
+			slot->listed = slot->expected && slot->orphan_queue == id.queue &&
+			    sq_origin_equal(&slot->item.origin, &id.origin);
+		else if (s->restored)
+			window_lost(s, &id, loose);
+	}
+	window_chain(s);
+	window_unexpected(s);
+}
+
 uint16_t
-sq_window_attach(
-    struct sq_session *s, const struct sq_attach *a, bool fresh, struct sq_open_id **out)
+sq_window_attach(struct sq_session *s, const struct sq_attach *a, struct sq_open_id **out)
 {
 	uint16_t n = 0, *order;
 
-	if (fresh)
-		deliver_orphans(s, a);
 	s->base_delivery = s->next_delivery = 1;
 	s->used_msgs = s->used_bytes = 0;
 	s->credit_msgs = s->credit_bytes = 0;
@@ -251,6 +432,8 @@ sq_window_attach(
 	free(s->resend);
 	s->resend = NULL;
 	s->n_resend = s->resend_at = 0;
+	if (s->old_items == 0 && s->n_ready == 0)
+		s->n_acked = 0;
 	*out = NULL;
 	if (s->n_slots == 0)
 		return 0;
@@ -259,7 +442,7 @@ sq_window_attach(
 		if (s->slots[i].state != 0)
 			order[n++] = (uint16_t)i;
 	}
-	qsort_r(order, n, sizeof *order, slot_order, s->slots);
+	qsort_r(order, n, sizeof *order, slot_order, s);
 	*out = sq_xcalloc(n, sizeof **out);
 	for (uint16_t i = 0; i < n; i++) {
 		struct sq_slot *slot = &s->slots[order[i]];

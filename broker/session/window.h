@@ -20,6 +20,26 @@ struct sq_slot *sq_slot_find(struct sq_session *, uint64_t delivery);
 /* It counts against the client's receive maximum from now on. */
 void sq_slot_sent(struct sq_session *, struct sq_slot *);
 
+/* Start: the slot of that id, for the caller to fill; NULL: it is taken.  None is taken
+ * before sq_window_restored(). */
+struct sq_slot *sq_slot_restore(struct sq_session *, uint16_t packet_id);
+void sq_window_restored(struct sq_session *);
+
+/* Slots that were chosen wait in a row, because those of QoS 2 from durable queues are
+ * committed first. */
+void sq_out_push(struct sq_session *, struct sq_slot *);
+struct sq_slot *sq_out_first(const struct sq_session *);
+void sq_out_pop(struct sq_session *);
+
+/* After a restart the client has ids of QoS 1 whose messages are in their queues again
+ * (docs/link.md, NO_KEEP_IDS).  The slot that waits for this item, which it takes, or
+ * NULL. */
+struct sq_slot *sq_window_expected(struct sq_session *, struct sq_ready *);
+/* The client has finished what the slot waits for, which is yet to come. */
+void sq_window_acked(struct sq_session *, const struct sq_slot *);
+/* Whether it has finished this item, which has come now. */
+bool sq_window_was_acked(struct sq_session *, const struct sq_ready *);
+
 /* The i-th ready item, oldest first. */
 struct sq_ready *sq_ready_at(const struct sq_session *, uint32_t i);
 /* Room for one more at the end; the caller fills it. */
