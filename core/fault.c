@@ -3,37 +3,27 @@
 
 #ifdef SQ_FAULTS
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *wanted; /* NAME, or NAME:N */
-static size_t wanted_len;
-static atomic_long countdown;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void
-fault_init(void)
-{
-	const char *colon;
-
-	wanted = getenv("SQMQOS_FAULT");
-	if (wanted == NULL)
-		return;
-	colon = strrchr(wanted, ':');
-	wanted_len = colon != NULL ? (size_t)(colon - wanted) : strlen(wanted);
-	atomic_store(&countdown, colon != NULL ? strtol(colon + 1, NULL, 10) : 1);
-}
+static atomic_long hits;
 
 void
 sq_fault_hit(const char *name)
 {
-	pthread_once(&once, fault_init);
-	if (wanted == NULL || strlen(name) != wanted_len || memcmp(name, wanted, wanted_len) != 0)
+	const char *wanted = getenv("SQMQOS_FAULT"); /* NAME or NAME:N */
+	size_t len = strlen(name);
+	long nth = 1;
+
+	if (wanted == NULL || strncmp(wanted, name, len) != 0)
 		return;
-	if (atomic_fetch_sub(&countdown, 1) == 1)
+	if (wanted[len] == ':')
+		nth = strtol(wanted + len + 1, NULL, 10);
+	else if (wanted[len] != '\0')
+		return;
+	if (atomic_fetch_add(&hits, 1) + 1 == nth)
 		raise(SIGKILL);
 }
 

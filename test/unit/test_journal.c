@@ -7,11 +7,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -684,26 +686,38 @@ Test(journal, two_failures_stall_and_it_goes_on)
 	cr_assert_leq(count_files(), 4);
 }
 
-Test(journal, a_full_disk_stalls_it_until_there_is_room)
+/* Returns how many entries there are then; the last is not committed. */
+static unsigned
+append_until_stalled(void)
 {
-	unsigned n = 0;
+	unsigned n = committed_entries;
+	bool stalled;
 
-	fail_calls();
-	open_journal(0);
-	commit(10);
-	atomic_store(&disk_full, true);
-	while (stalls == 0) {
+	do {
 		append(4000);
 		n++;
 		pthread_mutex_lock(&lock);
 		while (committed_entries < n && stalls == 0)
 			pthread_cond_wait(&changed, &lock);
+		stalled = stalls != 0;
 		pthread_mutex_unlock(&lock);
-	}
+	} while (!stalled);
+	return n;
+}
+
+Test(journal, a_full_disk_stalls_it_until_there_is_room)
+{
+	unsigned n;
+
+	fail_calls();
+	open_journal(0);
+	commit(10);
+	atomic_store(&disk_full, true);
+	n = append_until_stalled();
 	cr_assert(strstr(why_stalled, "No space left") != NULL, "%s", why_stalled);
 	append(50);
 	atomic_store(&disk_full, false);
-	await(&committed_entries, n + 2);
+	await(&committed_entries, n + 1);
 	cr_assert_eq(recoveries, 1);
 	sq_journal_close(&journal);
 	open_and_compare();
@@ -711,19 +725,12 @@ Test(journal, a_full_disk_stalls_it_until_there_is_room)
 
 Test(journal, all_segments_in_use_stall_it_until_one_is_released)
 {
-	unsigned n = 0;
+	unsigned n;
 	uint64_t before;
 
 	cfg.max_segments = 3;
 	open_journal(0);
-	while (stalls == 0) {
-		append(4000);
-		n++;
-		pthread_mutex_lock(&lock);
-		while (committed_entries < n && stalls == 0)
-			pthread_cond_wait(&changed, &lock);
-		pthread_mutex_unlock(&lock);
-	}
+	n = append_until_stalled();
 	cr_assert(strstr(why_stalled, "all 3 segments") != NULL, "%s", why_stalled);
 	cr_assert_leq(count_files(), 3);
 	before = committed_lsn;
@@ -902,6 +909,57 @@ Test(journal, a_record_longer_than_a_segment)
 		commit(2000);
 	sq_journal_close(&journal);
 	cr_assert_leq(count_files(), 4, "the long ones are not kept");
+}
+
+/* Commits one entry after the other, reporting each, until a fault point ends it. */
+static void
+commit_until_killed(const char *point, unsigned nth, int report)
+{
+	char fault[64];
+
+	snprintf(fault, sizeof fault, "%s:%u", point, nth);
+	setenv("SQMQOS_FAULT", fault, 1);
+	alarm(60); /* an assertion that fails here would wait for ever */
+	open_journal(0);
+	for (unsigned i = 0; i < 40; i++) {
+		commit(1500);
+		if (write(report, "", 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+Test(journal, a_killed_process_loses_nothing_that_it_reported)
+{
+	static const char *const points[] = {
+	    "journal-before-write", "journal-after-write", "journal-after-sync"};
+	unsigned reported = 0;
+
+	cfg.segment_bytes = 256 << 10;
+	for (unsigned i = 0; i < 30; i++) {
+		int p[2], status;
+		char c;
+		pid_t child;
+
+		cr_assert_eq(pipe(p), 0);
+		child = fork();
+		if (child == 0)
+			commit_until_killed(points[i % 3], i + 1, p[1]);
+		close(p[1]);
+		while (read(p[0], &c, 1) == 1)
+			reported++;
+		close(p[0]);
+		cr_assert_eq(waitpid(child, &status, 0), child);
+#ifdef SQ_FAULTS
+		cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%u: %x", i, status);
+#endif
+		open_journal(0);
+		sq_journal_close(&journal);
+		/* One that was written may be there though nobody was told. */
+		cr_assert_geq(replayed_records, reported);
+		cr_assert_leq(replayed_records, reported + 1);
+		reported = replayed_records;
+	}
 }
 
 Test(journal, opening_again_and_again_takes_no_room)
