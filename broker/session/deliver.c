@@ -144,6 +144,7 @@ static void
 deliver_expected(struct sq_session *s, struct sq_slot *slot, const struct sq_member *m)
 {
 	slot->qos = 1;
+	slot->order = s->next_order++;
 	slot->retain = slot->item.retain && (m == NULL || m->as_published);
 	slot->subs = m != NULL ? m->subs : slot->item.subs;
 	if (slot->subs != NULL)

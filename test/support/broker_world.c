@@ -241,6 +241,7 @@ peer_take_answer(struct peer *p, const struct sq_buf *out)
 	}
 	p->incarnation = a.incarnation;
 	p->present = a.present;
+	p->renewed = a.renewed;
 	memcpy(p->last, a.last, sizeof p->last);
 	cr_assert_leq(a.n_held, SQ_ARRAY_LEN(p->held));
 	p->n_held = a.n_held;

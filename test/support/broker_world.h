@@ -47,7 +47,7 @@ struct peer {
 	uint16_t n_open;
 	/* From its answer. */
 	uint64_t epoch, incarnation;
-	bool present;
+	bool present, renewed;
 	uint64_t last[SQ_LANES];
 	uint16_t held[16], n_held;
 	struct sq_open_id listed[16];
