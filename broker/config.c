@@ -29,7 +29,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"File with the bearer tokens that requests must carry, one per line; read again when it "
 	"changes; unset: no tokens."},
     {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
-    {"engine", SQ_CFG_ENUM, AT(engine), "memory", 0, 0, engines,
+    {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, engines,
 	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
         "the "
 	"process."},

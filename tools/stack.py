@@ -127,6 +127,7 @@ def config(program, folder, *, listen, admin, tls, broker=None, pod=1, annotatio
     }
     if program == "broker":
         tree["listen"] = {"address": f"127.0.0.1:{listen}"}
+        tree["store"] = {"dir": str(folder / f"store-{listen}"), "journal-size": "8Mi"}
         tree["tls"] = {"enabled": tls}
         if tls:
             tree["tls"] |= {"cert-file": str(folder / "broker.pem"),
