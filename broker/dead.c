@@ -128,6 +128,7 @@ dead_space_new(struct sq_dead *d, struct sq_space *space, uint64_t id, struct sq
 	if (b->n_shards == 1)
 		g->sink.shard = &b->shards[0];
 	g->sink.engine = b->engine;
+	g->sink.durable = true;
 	g->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
 	g->n_subs = 1; /* so that it never ends */
 	atomic_init(&g->refs, 1);

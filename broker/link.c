@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "core/fault.h"
 #include "core/mem.h"
 
 struct sq_link {
@@ -21,6 +22,7 @@ struct sq_link {
 	struct sq_buf out;
 	size_t taken; /* bytes that the stream has and has not written */
 	bool posted;  /* 'flush' is; only its run ends that, whoever has taken meanwhile */
+	bool qos2, taken_qos2; /* for the fault point: 'out', what was taken, has such a delivery */
 	/* The deliver frame at the end of 'out', if 'image' is set: what a target
 	 * must share to join it.  The reference keeps the pointer from being reused. */
 	struct {
@@ -175,6 +177,7 @@ sq_link_deliver(struct sq_link *l, const struct sq_msg *m, const struct sq_origi
 		err = sq_deliver_target(&l->out, l->last.at, t, subs);
 		assert(err == SQ_OK); /* a frame without targets has room for one */
 	}
+	l->qos2 |= (t->flags & SQ_TARGET_QOS) == 2;
 	link_unlock(l);
 }
 
@@ -242,6 +245,8 @@ sq_link_take(struct sq_link *l, struct sq_buf *out)
 		l->out = *out;
 		*out = was;
 		l->taken = sq_buf_len(out);
+		l->taken_qos2 = l->qos2;
+		l->qos2 = false;
 		link_forget_last(l);
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -254,6 +259,8 @@ sq_link_written(struct sq_link *l)
 	bool again;
 
 	pthread_mutex_lock(&l->lock);
+	if (l->taken_qos2)
+		SQ_FAULT("broker-deliver-sent");
 	l->taken = 0;
 	again = !sq_link_writable(l) && sq_buf_len(&l->out) < SQ_LINK_LOW;
 	if (again)

@@ -398,10 +398,11 @@ group_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	cfg.name = text = sq_xmemdup0(name.p, name.len);
 	g = group_make(l->broker, &cfg, key->id, true);
 	free(text);
-	/* Without subscriptions of durable sessions it waits for others to come back. */
-	g->expires_ms = expires_ms != 0
-	    ? sq_own_from_wall(expires_ms, l->now_ms)
-	    : l->now_ms + l->broker->cfg.grace_ms + cfg.expiry_s * UINT64_C(1000);
+	/* Transient sessions' subscriptions come back, or not, within the grace. */
+	g->expires_ms = l->now_ms + l->broker->cfg.grace_ms +
+	    (expires_ms == 0 ? cfg.expiry_s * UINT64_C(1000) : 0);
+	if (expires_ms != 0 && sq_own_from_wall(expires_ms, l->now_ms) > g->expires_ms)
+		g->expires_ms = sq_own_from_wall(expires_ms, l->now_ms);
 }
 
 static struct sq_group *
