@@ -241,3 +241,27 @@ Test(broker_kept, dead_letters_are_there_again)
 	cr_assert_eq(peer_subscribe(&sub, "$dead/#", 2), 2);
 	peer_expect_nothing(&sub);
 }
+
+/* The item leaves its queue in the transaction that makes the dead letter. */
+Test(broker_kept, a_dead_letter_is_neither_lost_nor_doubled_by_a_crash)
+{
+	struct fake_call *c;
+	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE,
+	    .options = 2,
+	    .flags = SQ_SUB_DECLARED | SQ_SUB_DURABLE | SQ_SUB_CONSUME,
+	    .queue_expiry_s = 3600,
+	    .group = text("g"),
+	    .filter = text("t")};
+
+	cr_assert_lt(peer_sub(&sub, &s), 0x80);
+	cr_assert_eq(send_props("t", "1", 2, PROPS(ASSURED)), 0);
+	cr_assert_eq(stored_engine_items(), 1);
+	c = peer_settle_post(&sub, SQ_SETTLE_REJECT, peer_expect(&sub, "1")->delivery, 1);
+	call_expect(&c, 204);
+	cr_assert_eq(stored_engine_items(), 1);
+	crash();
+	cr_assert_eq(stored_engine_items(), 1);
+	cr_assert_eq(peer_subscribe(&sub, "$dead/#", 2), 2);
+	finish(&sub, peer_expect(&sub, "1"));
+	cr_assert_eq(stored_engine_items(), 0);
+}
