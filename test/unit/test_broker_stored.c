@@ -829,7 +829,7 @@ Test(broker_stored, a_declared_group_keeps_bindings_messages_and_its_number)
 	world_pass(&w, 1000);
 	cr_assert_eq(stored_engine_records(SQ_RECORD_GROUP), 1);
 	restart(3600000);
-	world_pass(&w, 10000);
+	world_pass(&w, 32000);
 	expect_empty_store();
 }
 
