@@ -64,9 +64,9 @@ class Chain:
     def launch(self):
         raise NotImplementedError
 
-    def listening(self, role, port):
+    def listening(self, role, port, timeout_s=START_S):
         """Waits until 'role' takes connections on 'port'."""
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             self.check()
             try:
@@ -219,17 +219,17 @@ class Ours(Chain):
         stack.write_token(self.folder / "token")
         if self.tls:
             stack.write_certificates(self.folder)
-        programs = []
+        self.programs = {}
         for role, (kind, tree) in self.configs().items():
             program = stack.Program(kind, role, self.folder, self.build, tree).start()
             self.processes[role] = program.process
-            programs.append(program)
-        late = stack.wait_ready(programs, START_S)
+            self.programs[role] = program
+        late = stack.wait_ready(self.programs.values(), START_S)
         self.check()
         if late:
             raise ChainError(f"{self.name}: " + "; ".join(
                 f"{role} is not ready: {why}" for role, why in late.items()))
-        ports = {p.name: p.tree["listen"].get("port") for p in programs}
+        ports = {r: p.tree["listen"].get("port") for r, p in self.programs.items()}
         self.pub, self.sub = (f"127.0.0.1:{ports[r]}" for r in ("local-1", "local-2"))
 
 

@@ -96,7 +96,7 @@ load_total(const struct sq_load *l)
 {
 	if (l->o.idle > 0)
 		return l->o.idle;
-	return l->o.publishers + (l->o.raw ? 0 : l->o.subscribers);
+	return (l->o.take > 0 ? 0 : l->o.publishers) + (l->o.raw ? 0 : l->o.subscribers);
 }
 
 static uint64_t
@@ -157,10 +157,12 @@ load_enter(struct sq_load *l, enum sq_load_phase to)
 		sq_load_pids_before(l);
 		l->own_cpu_s = load_own_cpu();
 		l->now = l->from = sq_load_clock_ns();
+		l->last_ack = l->now;
 		if (l->o.count == 0)
 			l->phase_end = l->till = l->from + load_ns(l->o.duration_s);
 		for (unsigned i = 0; i < l->o.publishers && l->o.count > 0; i++)
-			l->pub[i].quota = l->pub[i].sent + l->pub[i].due + l->o.count;
+			l->pub[i].quota = l->pub[i].sent + l->pub[i].due +
+			    (l->o.take > 0 ? 0 : l->o.count);
 		break;
 	case SQ_LOAD_DRAIN:
 		if (l->o.count == 0) {
@@ -191,9 +193,9 @@ load_drained(const struct sq_load *l)
 
 		if (p->unacked > 0 || p->due > 0 || p->c.out_at < p->c.out_len)
 			return false;
-		sent += p->sent;
+		sent += p->sent - l->o.expect;
 	}
-	return l->received >= sent * l->fan;
+	return l->o.pace || l->received >= sent * l->fan;
 }
 
 /* All of --count is sent. */
@@ -356,6 +358,17 @@ load_calloc(size_t n, size_t size)
 	return p;
 }
 
+/* The same in each run with this prefix: they know each other's messages. */
+static uint32_t
+load_magic(const char *prefix)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *prefix != '\0'; prefix++)
+		h = (h ^ (unsigned char)*prefix) * 16777619u;
+	return h;
+}
+
 static void
 load_init(struct sq_load *l)
 {
@@ -367,13 +380,13 @@ load_init(struct sq_load *l)
 		(void)setrlimit(RLIMIT_NOFILE, &rl);
 	}
 	prctl(PR_SET_TIMERSLACK, 1UL);
-	l->magic = (uint32_t)sq_random_u64();
+	l->magic = l->o.keep || l->o.resume ? load_magic(l->o.prefix) : (uint32_t)sq_random_u64();
 	l->epfd = epoll_create1(EPOLL_CLOEXEC);
 	l->fan = l->o.subscribers == 0                              ? 0
 	    : l->o.topology == SQ_LOAD_PAIRS || l->o.shared != NULL ? 1
 								    : l->o.subscribers;
 	/* Twice, as a flush may put a connection on the list again. */
-	l->dirty = load_calloc(2 * (size_t)total, sizeof *l->dirty);
+	l->dirty = load_calloc(2 * ((size_t)total + l->o.publishers), sizeof *l->dirty);
 	l->rbuf_cap = SQ_LOAD_READ + l->o.size;
 	l->rbuf = load_calloc(1, l->rbuf_cap);
 	l->latency = sq_hist_new();
@@ -404,7 +417,7 @@ load_goodbye(struct sq_load *l, struct sq_load_conn *c)
 	size_t n;
 
 	if (c->state == SQ_LOAD_READY && !l->o.raw && !c->blocked && c->out_at == c->out_len) {
-		n = sq_wire_put_disconnect(packet, l->o.v5, l->o.durable);
+		n = sq_wire_put_disconnect(packet, l->o.v5, l->o.durable && !l->o.keep);
 		(void)!send(c->fd, packet, n, MSG_NOSIGNAL);
 	}
 	sq_load_conn_close(l, c);
@@ -429,6 +442,7 @@ load_fini(struct sq_load *l)
 		free(l->sub[i].track);
 		free(l->sub[i].order);
 		free(l->sub[i].held);
+		free(l->sub[i].late);
 	}
 	for (unsigned i = 0; i < l->nsinks; i++) {
 		sq_load_conn_close(l, l->sink[i]);

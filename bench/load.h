@@ -57,10 +57,14 @@ struct sq_load_opts {
 	enum sq_load_topology topology;
 	enum sq_load_mode mode;
 	bool v5, durable, raw, json, quiet, idle_subscribe;
+	bool keep, resume, pace;
+	uint16_t receive_max; /* of subscribers; 0: not said */
 	uint8_t qos;
 	const char *shared; /* group, or NULL */
 	size_t size;
 	uint64_t rate, window, backlog, count, connect_rate;
+	uint64_t first, expect; /* numbers: of publishers, and due at subscribers */
+	uint64_t take;          /* nothing is published: so many of each publisher come */
 	uint32_t expiry_s;
 	double duration_s, warmup_s, drain_s, settle_s, hold_s;
 	unsigned idle;
@@ -113,6 +117,9 @@ struct sq_load_sub {
 	struct sq_track *track; /* per publisher; NULL when a group shares them */
 	uint64_t *order;        /* in a group: next number due per publisher */
 	unsigned char *held;    /* QoS 2 packet ids not released, a bit each */
+	/* Paced: acknowledgements that wait for a publish, and publishes for them. */
+	uint16_t *late;
+	uint32_t late_at, n_late, allowed;
 };
 
 enum sq_load_phase {
@@ -140,7 +147,8 @@ struct sq_load {
 	uint64_t start;      /* of the schedule */
 	uint64_t from, till; /* of the measured time */
 	uint64_t last_delivery, last_progress;
-	uint64_t scheduled; /* messages, by the open loop's clock */
+	uint64_t last_ack, longest_gap; /* between acknowledgements, measured */
+	uint64_t scheduled;             /* messages, by the open loop's clock */
 	bool failed;
 	bool drained;
 
@@ -202,6 +210,8 @@ uint64_t sq_load_pub_time(const struct sq_load *, unsigned idx, uint64_t n);
 
 /* load_sub.c */
 void sq_load_sub_init(struct sq_load *, unsigned idx);
+/* Paced: a publish to subscriber 'idx' is acknowledged. */
+void sq_load_sub_release(struct sq_load *, unsigned idx);
 void sq_load_sub_filter(const struct sq_load *, unsigned idx, char *out, size_t cap);
 bool sq_load_sub_packet(
     struct sq_load *, struct sq_load_sub *, struct sq_load_conn *, const struct sq_wire_frame *);

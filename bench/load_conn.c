@@ -210,8 +210,11 @@ conn_greet(struct sq_load *l, struct sq_load_conn *c)
 {
 	unsigned char packet[SQ_WIRE_SMALL];
 	char id[100];
-	struct sq_wire_connect cfg = {
-	    .client_id = id, .v5 = l->o.v5, .clean = !l->o.durable, .expiry_s = l->o.expiry_s};
+	struct sq_wire_connect cfg = {.client_id = id,
+	    .v5 = l->o.v5,
+	    .clean = !l->o.durable,
+	    .expiry_s = l->o.expiry_s,
+	    .receive_max = c->kind == SQ_LOAD_SUB ? l->o.receive_max : 0};
 	socklen_t len = sizeof errno;
 	int err = 0;
 	size_t n;
@@ -247,6 +250,12 @@ conn_greeted(struct sq_load *l, struct sq_load_conn *c, const struct sq_wire_fra
 	}
 	c->receive_max = ack.receive_max;
 	if (c->kind == SQ_LOAD_PUB || (c->kind == SQ_LOAD_IDLE && !l->o.idle_subscribe)) {
+		sq_load_conn_ready(l, c);
+		return true;
+	}
+	if (c->kind == SQ_LOAD_SUB && l->o.resume) {
+		if (!ack.present)
+			return conn_fail(l, c, "its session is not there");
 		sq_load_conn_ready(l, c);
 		return true;
 	}

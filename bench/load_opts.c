@@ -30,6 +30,15 @@ static const char usage[] =
     "  -s, --size N        payload bytes, at least 24 (64)\n"
     "  --durable           durable sessions, ended with the run (MQTT 5)\n"
     "  --expiry S          their expiry (3600)\n"
+    "Over several runs, with the same --prefix\n"
+    "  --keep              durable sessions stay when the run ends\n"
+    "  --resume            the subscribers' sessions are there: no SUBSCRIBE\n"
+    "  --first N           the number of each publisher's first message (0)\n"
+    "  --expect N          the number that is due first at subscribers (as --first)\n"
+    "  --take N            publish nothing: N messages of each publisher wait\n"
+    "  --pace              subscribers acknowledge a message for each one published, so that\n"
+    "                      as many wait all along; pairs and QoS 1 only\n"
+    "  --receive-max N     unacknowledged deliveries of a subscriber (MQTT 5)\n"
     "How\n"
     "  -r, --rate N        open loop: N messages a second over all publishers; latency counts\n"
     "                      from when a message was due, sent or not\n"
@@ -167,6 +176,13 @@ enum { /* options without a letter */
 	O_JSON,
 	O_QUIET,
 	O_PREFIX,
+	O_KEEP,
+	O_RESUME,
+	O_FIRST,
+	O_EXPECT,
+	O_TAKE,
+	O_PACE,
+	O_RECEIVE_MAX,
 };
 
 static const struct option options[] = {
@@ -199,6 +215,13 @@ static const struct option options[] = {
     {"json", 0, NULL, O_JSON},
     {"quiet", 0, NULL, O_QUIET},
     {"prefix", 1, NULL, O_PREFIX},
+    {"keep", 0, NULL, O_KEEP},
+    {"resume", 0, NULL, O_RESUME},
+    {"first", 1, NULL, O_FIRST},
+    {"expect", 1, NULL, O_EXPECT},
+    {"take", 1, NULL, O_TAKE},
+    {"pace", 0, NULL, O_PACE},
+    {"receive-max", 1, NULL, O_RECEIVE_MAX},
     {"help", 0, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -264,6 +287,37 @@ opts_take_what(struct sq_load_opts *o, int opt, char *arg)
 	}
 }
 
+/* A run that goes on with the sessions of another. */
+static bool
+opts_take_over(struct sq_load_opts *o, int opt, char *arg)
+{
+	switch (opt) {
+	case O_KEEP:
+		o->keep = true;
+		return true;
+	case O_RESUME:
+		o->resume = true;
+		return true;
+	case O_FIRST:
+		o->first = opts_uint("--first", arg, 0, UINT32_MAX);
+		return true;
+	case O_EXPECT:
+		o->expect = opts_uint("--expect", arg, 0, UINT32_MAX);
+		return true;
+	case O_TAKE:
+		o->take = opts_uint("--take", arg, 1, UINT32_MAX);
+		return true;
+	case O_PACE:
+		o->pace = true;
+		return true;
+	case O_RECEIVE_MAX:
+		o->receive_max = (uint16_t)opts_uint("--receive-max", arg, 1, UINT16_MAX);
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool
 opts_take_how(struct sq_load_opts *o, int opt, char *arg)
 {
@@ -322,6 +376,22 @@ opts_take_how(struct sq_load_opts *o, int opt, char *arg)
 	}
 }
 
+static void
+opts_settle_over(struct sq_load_opts *o)
+{
+	if (o->expect == 0 && o->take == 0)
+		o->expect = o->first;
+	if (o->pace && (o->topology != SQ_LOAD_PAIRS || o->qos != 1 || o->receive_max == 0))
+		opts_die("--pace", "wants --topology pairs, --qos 1 and --receive-max");
+	if (o->take == 0)
+		return;
+	if (o->subscribers == 0 || o->pace || o->mode != SQ_LOAD_WINDOW)
+		opts_die("--take", "wants subscribers, and nothing to publish");
+	o->first = o->expect + o->take;
+	o->count = o->take;
+	o->warmup_s = 0;
+}
+
 /* What can't go together, and what follows from what. */
 static void
 opts_settle(struct sq_load_opts *o)
@@ -334,6 +404,7 @@ opts_settle(struct sq_load_opts *o)
 		o->sub = o->pub;
 	if (o->idle > 0)
 		return;
+	opts_settle_over(o);
 	if (o->raw) {
 		if (o->qos != 0 || o->shared != NULL || o->durable)
 			opts_die("--raw", "only QoS 0, no sessions");
@@ -374,7 +445,7 @@ sq_load_opts_parse(struct sq_load_opts *o, int argc, char **argv)
 			exit(0);
 		}
 		if (!opts_take_where(o, opt, optarg) && !opts_take_what(o, opt, optarg) &&
-		    !opts_take_how(o, opt, optarg))
+		    !opts_take_over(o, opt, optarg) && !opts_take_how(o, opt, optarg))
 			opts_die("wrong option", argv[optind - 1]);
 	}
 	if (optind < argc)

@@ -20,6 +20,8 @@ sq_load_pub_init(struct sq_load *l, unsigned idx)
 	p->c.kind = SQ_LOAD_PUB;
 	p->c.idx = idx;
 	p->quota = UINT64_MAX;
+	p->sent = l->o.first;
+	p->delivered = l->o.first * l->fan;
 	snprintf(
 	    topic, sizeof topic, "%s/%u", l->o.prefix, l->o.topology == SQ_LOAD_FANOUT ? 0 : idx);
 	p->tmpl = sq_wire_template(topic, l->o.qos, l->o.size, l->o.v5);
@@ -128,6 +130,15 @@ sq_load_pub_fill(struct sq_load *l, struct sq_load_pub *p)
 		l->count.sent += n;
 }
 
+static void
+pub_measured(struct sq_load *l)
+{
+	l->count.acked++;
+	if (l->now - l->last_ack > l->longest_gap)
+		l->longest_gap = l->now - l->last_ack;
+	l->last_ack = l->now;
+}
+
 /* The handshake for 'slot' is over. */
 static void
 pub_acked(struct sq_load *l, struct sq_load_pub *p, struct sq_load_slot *slot, bool ok)
@@ -138,7 +149,9 @@ pub_acked(struct sq_load *l, struct sq_load_pub *p, struct sq_load_slot *slot, b
 	if (!ok)
 		l->refused++;
 	else if (sq_load_measuring(l))
-		l->count.acked++;
+		pub_measured(l);
+	if (l->o.pace)
+		sq_load_sub_release(l, p->c.idx);
 	if (ok && slot->stamp >= l->from && slot->stamp < l->till)
 		sq_hist_add(l->ack, l->now > slot->stamp ? l->now - slot->stamp : 0);
 	sq_load_conn_dirty(l, &p->c);

@@ -11,9 +11,11 @@ struct report {
 };
 
 static void
-report_track(struct report *r, const struct sq_track *t, const struct sq_load_pub *p)
+report_track(struct report *r, const struct sq_load *l, const struct sq_track *t,
+    const struct sq_load_pub *p)
 {
-	r->lost += p->sent - sq_track_unique(t);
+	/* Paced, the last ones still wait. */
+	r->lost += l->o.pace ? t->missing : p->sent - sq_track_unique(t);
 	r->duplicates += t->duplicate;
 }
 
@@ -25,16 +27,16 @@ report_make(const struct sq_load *l)
 	unsigned i, k;
 
 	for (i = 0; i < o->publishers; i++) {
-		r.sent += l->pub[i].sent;
+		r.sent += l->pub[i].sent - (l->o.take > 0 ? l->o.expect : l->o.first);
 		r.unacked += l->pub[i].unacked;
 		if (l->group != NULL && l->fan > 0)
-			report_track(&r, &l->group[i], &l->pub[i]);
+			report_track(&r, l, &l->group[i], &l->pub[i]);
 	}
 	for (i = 0; i < o->subscribers && l->group == NULL; i++)
 		for (k = 0; k < o->publishers; k++) {
 			if (o->topology == SQ_LOAD_PAIRS && k != i)
 				continue;
-			report_track(&r, &l->sub[i].track[k], &l->pub[k]);
+			report_track(&r, l, &l->sub[i].track[k], &l->pub[k]);
 			r.reordered += l->sub[i].track[k].late;
 		}
 	r.seconds = l->till > l->from ? (double)(l->till - l->from) / 1e9 : 0;
@@ -155,10 +157,11 @@ report_json(const struct sq_load *l, const struct report *r)
 	printf("\"sent_total\": %" PRIu64 ", \"received_total\": %" PRIu64 ", \"lost\": %" PRIu64
 	       ", \"duplicates\": %" PRIu64 ", \"reordered\": %" PRIu64 ", \"refused\": %" PRIu64
 	       ", \"unacked\": %" PRIu64 ", \"foreign\": %" PRIu64 ", \"redelivered\": %" PRIu64
-	       ", \"stalls\": %" PRIu64 ", \"drained\": %s, \"own_cpu\": %.3f, ",
+	       ", \"stalls\": %" PRIu64
+	       ", \"longest_gap_us\": %.1f, \"drained\": %s, \"own_cpu\": %.3f, ",
 	    r->sent, l->received, r->lost, r->duplicates, r->reordered, l->refused, r->unacked,
-	    l->foreign, l->redelivered, l->stalls, l->drained ? "true" : "false",
-	    r->seconds > 0 ? l->own_cpu_s / r->seconds : 0);
+	    l->foreign, l->redelivered, l->stalls, us(l->longest_gap),
+	    l->drained ? "true" : "false", r->seconds > 0 ? l->own_cpu_s / r->seconds : 0);
 	report_pids_json(l);
 }
 

@@ -27,6 +27,10 @@ sq_load_sub_init(struct sq_load *l, unsigned idx)
 		s->order = sub_calloc(l->o.publishers, sizeof *s->order);
 	else
 		s->track = sub_calloc(l->o.publishers, sizeof *s->track);
+	for (unsigned i = 0; s->track != NULL && i < l->o.publishers; i++)
+		s->track[i].next = l->o.expect;
+	if (l->o.pace)
+		s->late = sub_calloc(l->o.receive_max, sizeof *s->late);
 }
 
 void
@@ -90,6 +94,42 @@ sub_count(struct sq_load *l, struct sq_load_sub *s, uint32_t pub, const unsigned
 		sq_hist_add(l->latency, l->now > stamp ? l->now - stamp : 0);
 }
 
+static void
+sub_ack(struct sq_load *l, struct sq_load_conn *c, enum sq_wire_type type, uint16_t id)
+{
+	sq_wire_put_ack(sq_load_conn_room(c, 4), type, id);
+	sq_load_conn_dirty(l, c);
+}
+
+void
+sq_load_sub_release(struct sq_load *l, unsigned idx)
+{
+	struct sq_load_sub *s = &l->sub[idx];
+
+	if (s->n_late == 0) {
+		s->allowed++;
+		return;
+	}
+	sub_ack(l, &s->c, SQ_WIRE_PUBACK, s->late[s->late_at]);
+	s->late_at = s->late_at + 1 == l->o.receive_max ? 0 : s->late_at + 1;
+	s->n_late--;
+}
+
+/* Acknowledges now, or with the next publish; false: more than the receive maximum. */
+static bool
+sub_ack_paced(struct sq_load *l, struct sq_load_sub *s, uint16_t id)
+{
+	if (s->allowed > 0) {
+		s->allowed--;
+		sub_ack(l, &s->c, SQ_WIRE_PUBACK, id);
+		return true;
+	}
+	if (s->n_late == l->o.receive_max)
+		return sq_load_fail(l, "subscriber %u: more than its receive maximum", s->c.idx);
+	s->late[(s->late_at + s->n_late++) % l->o.receive_max] = id;
+	return true;
+}
+
 /* Answers a QoS 1 or 2 message; returns false if its packet id is held, that
  * is if it is the same delivery once more. */
 static bool
@@ -99,8 +139,9 @@ sub_answer(
 	unsigned char bit = (unsigned char)(1 << (id & 7));
 	bool again = false;
 
-	sq_wire_put_ack(sq_load_conn_room(c, 4), qos == 1 ? SQ_WIRE_PUBACK : SQ_WIRE_PUBREC, id);
-	sq_load_conn_dirty(l, c);
+	if (l->o.pace)
+		return sub_ack_paced(l, s, id);
+	sub_ack(l, c, qos == 1 ? SQ_WIRE_PUBACK : SQ_WIRE_PUBREC, id);
 	if (qos == 2) {
 		again = (s->held[id >> 3] & bit) != 0;
 		s->held[id >> 3] |= bit;
@@ -120,7 +161,7 @@ sub_publish(
 		return sq_load_fail(l, "subscriber %u: malformed PUBLISH", c->idx);
 	if (m.qos > 0 && !sub_answer(l, s, c, m.qos, m.packet_id)) {
 		l->redelivered++;
-		return true;
+		return !l->failed;
 	}
 	if (m.len != l->o.size || sq_get32(m.payload) != l->magic) {
 		l->foreign++;

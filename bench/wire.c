@@ -48,6 +48,25 @@ wire_finish(unsigned char *out, unsigned char head, const unsigned char *body, s
 	return n + len;
 }
 
+static size_t
+wire_put_connect_props(unsigned char *b, const struct sq_wire_connect *c)
+{
+	size_t n = 1;
+
+	if (!c->clean) {
+		b[n++] = PROP_SESSION_EXPIRY;
+		sq_put32(b + n, c->expiry_s);
+		n += 4;
+	}
+	if (c->receive_max > 0) {
+		b[n++] = PROP_RECEIVE_MAX;
+		sq_put16(b + n, c->receive_max);
+		n += 2;
+	}
+	b[0] = (unsigned char)(n - 1);
+	return n;
+}
+
 size_t
 sq_wire_put_connect(unsigned char *out, const struct sq_wire_connect *c)
 {
@@ -58,14 +77,8 @@ sq_wire_put_connect(unsigned char *out, const struct sq_wire_connect *c)
 	b[n++] = c->clean ? 2 : 0;
 	sq_put16(b + n, 0); /* no keep-alive */
 	n += 2;
-	if (c->v5 && !c->clean) {
-		b[n++] = 5;
-		b[n++] = PROP_SESSION_EXPIRY;
-		sq_put32(b + n, c->expiry_s);
-		n += 4;
-	} else if (c->v5) {
-		b[n++] = 0;
-	}
+	if (c->v5)
+		n += wire_put_connect_props(b + n, c);
 	n += wire_put_string(b + n, c->client_id);
 	return wire_finish(out, 0x10, b, n);
 }
@@ -187,6 +200,7 @@ sq_wire_read_connack(const struct sq_wire_frame *f, bool v5, struct sq_wire_conn
 	if (f->len < 2)
 		return false;
 	c->reason = f->body[1];
+	c->present = f->body[0] & 1;
 	c->receive_max = UINT16_MAX;
 	if (!v5 || f->len == 2)
 		return true;

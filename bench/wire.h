@@ -42,12 +42,14 @@ struct sq_wire_connect {
 	const char *client_id;
 	bool v5;
 	bool clean;
-	uint32_t expiry_s; /* MQTT 5, when not clean */
+	uint32_t expiry_s;    /* MQTT 5, when not clean */
+	uint16_t receive_max; /* MQTT 5; 0: none is said */
 };
 
 struct sq_wire_connack {
 	uint8_t reason; /* 0: accepted */
 	uint16_t receive_max;
+	bool present; /* the session was there */
 };
 
 /* What sq_wire_template() built: copy it, patch it, send it. */
