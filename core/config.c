@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/config_priv.h"
+#include "core/fault.h"
 #include "core/mem.h"
 
 #define CONFIG_FILE_MAX (1u << 20)
@@ -229,6 +230,8 @@ config_env(const struct sq_config_load *l, char **envp)
 			continue;
 		len = (size_t)(value++ - name);
 		if (len == 6 && memcmp(name, "CONFIG", 6) == 0)
+			continue;
+		if (SQ_FAULT_POINTS && len == 5 && memcmp(name, "FAULT", 5) == 0)
 			continue;
 		k = env_find(l, name, len);
 		if (k == NULL) {

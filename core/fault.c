@@ -5,26 +5,58 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static atomic_long hits;
+static atomic_uintptr_t armed; /* the connection at which the process ends, or 0 */
 
-void
-sq_fault_hit(const char *name)
+/* Whether this is the N-th time that the wanted point is passed. */
+static bool
+fault_is_due(const char *name)
 {
 	const char *wanted = getenv("SQMQOS_FAULT"); /* NAME or NAME:N */
 	size_t len = strlen(name);
 	long nth = 1;
 
 	if (wanted == NULL || strncmp(wanted, name, len) != 0)
-		return;
+		return false;
 	if (wanted[len] == ':')
 		nth = strtol(wanted + len + 1, NULL, 10);
 	else if (wanted[len] != '\0')
-		return;
-	if (atomic_fetch_add(&hits, 1) + 1 == nth)
-		raise(SIGKILL);
+		return false;
+	return atomic_fetch_add(&hits, 1) + 1 == nth;
+}
+
+static void
+fault_end(void)
+{
+	dprintf(STDERR_FILENO, "fault point %s\n", getenv("SQMQOS_FAULT"));
+	raise(SIGKILL);
+}
+
+void
+sq_fault_hit(const char *name)
+{
+	if (fault_is_due(name))
+		fault_end();
+}
+
+void
+sq_fault_later(const char *name, const void *conn)
+{
+	if (fault_is_due(name))
+		atomic_store(&armed, (uintptr_t)conn);
+}
+
+void
+sq_fault_written(const void *conn)
+{
+	if (atomic_load(&armed) == (uintptr_t)conn)
+		fault_end();
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/mqtt/encode.h"
@@ -115,6 +116,7 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 	unsigned char *kept = NULL;
 	int rc;
 
+	SQ_FAULT_IF(m->qos == 2, "sidecar-publish-read");
 	if (c->broker_max_packet != 0 && size > c->broker_max_packet) {
 		sq_client_end(c, SQ_END_TOO_LARGE);
 		return 0;
@@ -192,9 +194,12 @@ sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t siz
 	case SQ_MQTT_PUBACK:
 	case SQ_MQTT_PUBREC:
 	case SQ_MQTT_PUBCOMP:
+		SQ_FAULT_IF(p->type == SQ_MQTT_PUBREC, "sidecar-pubrec-read");
+		SQ_FAULT_IF(p->type == SQ_MQTT_PUBCOMP, "sidecar-pubcomp-read");
 		sq_session_ack(c->session, p->type, p->ack.packet_id, p->ack.reason);
 		return 0;
 	case SQ_MQTT_PUBREL:
+		SQ_FAULT("sidecar-pubrel-read");
 		return sq_session_release(c->session, p->ack.packet_id);
 	case SQ_MQTT_SUBSCRIBE:
 		return client_subscribe(c, p);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/fault.h"
 #include "core/mem.h"
 #include "proto/mqtt/encode.h"
 #include "sidecar/client_priv.h"
@@ -87,12 +88,15 @@ sq_client_acked(struct sq_client *c, const struct sq_lane_outcome *o)
 		: o->qos == 1           ? SQ_MQTT_PUBACK
 					: SQ_MQTT_PUBREC,
 	    o->packet_id, c->decoder.version == SQ_MQTT_V5 ? o->reason : 0);
+	SQ_FAULT_LATER(o->kind == SQ_ENTRY_RELEASE, "sidecar-pubcomp-written", c);
+	SQ_FAULT_LATER(o->kind != SQ_ENTRY_RELEASE && o->qos == 2, "sidecar-pubrec-written", c);
 }
 
 void
 sq_client_pubrel(struct sq_client *c, uint16_t packet_id)
 {
 	sq_client_put_ack(c, SQ_MQTT_PUBREL, packet_id, 0);
+	SQ_FAULT_LATER(true, "sidecar-pubrel-written", c);
 }
 
 void
@@ -197,6 +201,7 @@ sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct 
 		sq_output_mark(&c->output, sq_image_size(d->image));
 	sq_hub_count(c->hub, SQ_M_SENT_QOS0 + out.qos, 1);
 	sq_client_touch(c);
+	SQ_FAULT_LATER(out.qos == 2, "sidecar-publish-written", c);
 	return 0;
 }
 
@@ -228,6 +233,7 @@ sq_client_write(struct sq_client *c)
 	if (c->state == SQ_CLIENT_DEAD)
 		return;
 	rc = sq_output_write(&c->output, &c->hub->outputs, c->in.fd, &msgs, &bytes);
+	SQ_FAULT_WRITTEN(c);
 	if (rc != 0 && rc != SQ_EAGAIN)
 		client_broken(c, &msgs, &bytes);
 	if (c->session != NULL && msgs != 0)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/client.h"
@@ -119,6 +120,21 @@ sq_session_refused(
 }
 
 /* --- batches --- */
+
+/* Whether the batch has an entry of this kind; of messages, one of QoS 2. */
+static bool
+batch_has(const struct sq_lane_flight *f, uint8_t kind)
+{
+	struct sq_bytes rest = f->entries;
+
+	for (unsigned i = 0; i < f->n; i++) {
+		struct sq_entry e = sq_batch_next(&rest);
+
+		if (e.kind == kind && e.packet_id != 0)
+			return true;
+	}
+	return false;
+}
 
 /* Whether the client hears of a refusal: MQTT 3.1.1 has no way to refuse a
  * publish, and one of QoS 0 (which a rule raised) no acknowledgement. */
@@ -240,11 +256,26 @@ batch_done(struct sq_request *req, const struct sq_answer *ans)
 	if (s->state == SQ_SESSION_ENDED) {
 		sq_lane_out_failed(s->lane[p->lane], &p->flight);
 	} else if (ans->status == 200) {
+		SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-answered");
+		SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_RELEASE), "sidecar-release-answered");
 		batch_accepted(s, p, ans);
 	} else {
 		batch_refused(s, p, ans);
 	}
 	sq_session_post_free(&p->post);
+}
+
+static void
+batch_post_send(struct batch_post *p)
+{
+	struct sq_uplink *link = p->post.session->link;
+	const struct sq_lane_flight *f = &p->flight;
+
+	SQ_FAULT_IF(batch_has(f, SQ_ENTRY_MESSAGE), "sidecar-publish-posting");
+	SQ_FAULT_IF(batch_has(f, SQ_ENTRY_RELEASE), "sidecar-release-posting");
+	sq_session_post_send(&p->post, link);
+	SQ_FAULT_LATER(batch_has(f, SQ_ENTRY_MESSAGE), "sidecar-publish-posted", link);
+	SQ_FAULT_LATER(batch_has(f, SQ_ENTRY_RELEASE), "sidecar-release-posted", link);
 }
 
 void
@@ -272,7 +303,7 @@ sq_session_post_lanes(struct sq_session *s, uint64_t now_ms)
 			    (void *)(uintptr_t)f.entries.p, f.entries.len};
 			p->post.req.n_body = 2;
 			p->post.req.done = batch_done;
-			sq_session_post_send(&p->post, s->link);
+			batch_post_send(p);
 		}
 	}
 }
@@ -290,6 +321,21 @@ sq_session_flush_pubrels(struct sq_session *s)
 	}
 }
 
+static bool
+settle_has(const struct sq_inbox_flight *f, uint8_t kind)
+{
+	struct sq_settlements body;
+	struct sq_settle e;
+
+	if (sq_settlements_decode(sq_buf_data(&f->body), sq_buf_len(&f->body), &body) != 0)
+		return false;
+	while (sq_settle_next(&body.entries, &e)) {
+		if (e.kind == kind)
+			return true;
+	}
+	return false;
+}
+
 static void
 settle_done(struct sq_request *req, const struct sq_answer *ans)
 {
@@ -300,6 +346,10 @@ settle_done(struct sq_request *req, const struct sq_answer *ans)
 	if (s->state == SQ_SESSION_ENDED || ok) {
 		if (ok && p->post.attach_seq == s->attach_seq)
 			s->failures = 0;
+		SQ_FAULT_IF(
+		    settle_has(&p->flight, SQ_SETTLE_RECEIVED), "sidecar-received-answered");
+		SQ_FAULT_IF(
+		    settle_has(&p->flight, SQ_SETTLE_COMPLETE), "sidecar-complete-answered");
 		sq_inbox_done(s->inbox, &p->flight, ok);
 		if (s->state != SQ_SESSION_ENDED)
 			sq_session_flush_pubrels(s);
@@ -326,6 +376,10 @@ sq_session_post_settlements(struct sq_session *s)
 		p->post.req.n_body = 1;
 		p->post.req.done = settle_done;
 		sq_session_post_send(&p->post, s->link);
+		SQ_FAULT_LATER(
+		    settle_has(&p->flight, SQ_SETTLE_RECEIVED), "sidecar-received-posted", s->link);
+		SQ_FAULT_LATER(
+		    settle_has(&p->flight, SQ_SETTLE_COMPLETE), "sidecar-complete-posted", s->link);
 	}
 }
 
@@ -359,6 +413,7 @@ sq_session_deliver(struct sq_session *s, const struct sq_deliver *d, const struc
 	}
 	if (sq_inbox_deliver(s->inbox, t, d->has_origin ? &d->origin : &no_origin, size) ==
 	    SQ_INBOX_WRITE) {
+		SQ_FAULT_IF(qos == 2, "sidecar-deliver-read");
 		if (sq_client_deliver(s->client, d, t, block) != 0)
 			sq_inbox_discard(s->inbox, t->packet_id, SQ_MQTT_RC_PACKET_TOO_LARGE);
 	}

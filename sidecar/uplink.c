@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/fault.h"
 #include "core/log.h"
 #include "sidecar/uplink_priv.h"
 
@@ -199,6 +200,7 @@ sq_uplink_flush(struct sq_uplink *l)
 		    l, "%s", l->complaint[0] != '\0' ? l->complaint : "HTTP/2 connection ended");
 	else if (uplink_spent(l))
 		uplink_close(l, "drained");
+	SQ_FAULT_WRITTEN(l);
 }
 
 void
