@@ -15,7 +15,6 @@ from chains import ChainError
 SHAPES = [(window, size) for size in (64, 1024) for window in (1, 100)]
 DURABLE = ("--durable", "--expiry", 3600, "--qos", 1)
 QUEUES, EACH = 1000, 1000  # of the part with a million waiting
-BACKLOG = dict(zip(("--publishers", "--subscribers"), (QUEUES, QUEUES)))
 MIB = 1 << 20
 
 
@@ -56,7 +55,7 @@ def start(g, chain):
 
 # ---- the disk
 
-def fdatasync_us(folder, n=400):
+def fdatasync_us(folder, n=200):
     """Microseconds of each fdatasync after 4 KiB written over a file's old bytes."""
     page = mmap.mmap(-1, 4096)
     page.write(os.urandom(4096))

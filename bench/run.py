@@ -18,6 +18,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import chains as chain_kinds  # noqa: E402
+import durable  # noqa: E402
+import generator  # noqa: E402
 import measures  # noqa: E402
 import table  # noqa: E402
 
@@ -40,6 +42,9 @@ def parse(argv):
         prog="./dev bench", description="Measures our chain (publisher, sidecar, broker, sidecar, "
         "subscriber) in the clear and with TLS beside a chain of mosquittos and beside bare TCP "
         "proxies, in turns, and prints a table of medians and ratios.")
+    p.add_argument("--durable", action="store_true",
+                   help="the durable engine beside RabbitMQ instead, with options of its own: "
+                   "--durable --help")
     p.add_argument("--quick", action="store_true",
                    help="short and few runs, under 2 minutes: figures only to look at")
     p.add_argument("--only", metavar="CHAINS", default=",".join(names),
@@ -78,7 +83,7 @@ class Bench:
 
     def __init__(self, args, folder):
         self.args = args
-        self.generator = pathlib.Path(args.build) / "sqmqos-bench"
+        self.generator = generator.Generator(pathlib.Path(args.build) / "sqmqos-bench")
         self.started = time.monotonic()
         self.results = {}  # run key -> chain name -> list of JSON objects or None
         self.memory = {}
@@ -87,27 +92,11 @@ class Bench:
         self.broken = set()  # chains that don't start any more
         self.runs = [r for r in measures.runs() if args.runs.search(r.key)]
         self.chains = [c(folder, args.build) for c in chain_kinds.ALL if c.name in args.only]
-        self.child = None
 
     # ---- the generator
 
-    def generate(self, chain, *flags, timeout_s=60):
-        """Runs the generator on 'chain'; (JSON object or None, its last words)."""
-        argv = [str(self.generator), "--json", "--pub", chain.pub, *map(str, flags)]
-        if "--idle" not in flags:
-            argv += ["--sub", chain.sub] + (["--raw"] if chain.raw else [])
-        for role, pid in chain.pids().items():
-            argv += ["--pid", f"{role}={pid}"]
-        self.child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                      text=True, preexec_fn=chain_kinds.stack.in_child)
-        try:
-            out, err = self.child.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.communicate()
-            return None, "the generator did not end"
-        words = err.strip().splitlines()[-1:] or [f"exit code {self.child.returncode}"]
-        return (json.loads(out) if out else None), words[0]
+    def generate(self, chain, *flags):
+        return self.generator.run(chain, *flags)
 
     def start(self, chain):
         """Starts 'chain' and waits until a message comes through."""
@@ -133,7 +122,7 @@ class Bench:
         if result is None:
             self.failures.append(f"{chain.title}: {run.title}: {words}")
         elif not result["ok"]:
-            self.failures.append(f"{chain.title}: {run.title}: {describe(result)}")
+            self.failures.append(f"{chain.title}: {run.title}: {generator.describe(result)}")
         if result is None or not result["drained"]:
             # What is stuck inside must not reach the next run.
             try:
@@ -247,15 +236,6 @@ class Bench:
         return out
 
 
-def describe(result):
-    wrong = [f"{result[k]} {text}" for k, text in (
-        ("lost", "not delivered"), ("reordered", "reordered"), ("refused", "refused"),
-        ("unacked", "not acknowledged")) if result[k]]
-    if result["qos"] == 2 and result["duplicates"]:
-        wrong.append(f"{result['duplicates']} duplicated")
-    return f"of {result['sent_total']} messages " + ", ".join(wrong)
-
-
 def procstat(pid):
     """(anonymous, PSS) of a process in KiB."""
     figures = {}
@@ -325,8 +305,8 @@ def measure(args, folder):
         why = chain.missing()
         if why:
             fail(f"{why}; --only takes the chains to measure")
-    if not bench.generator.exists():
-        fail(f"{bench.generator} is not built: ./dev build")
+    if not bench.generator.program.exists():
+        fail(f"{bench.generator.program} is not built: ./dev build")
     rounds = 0
     try:
         if bench.runs or args.syscalls:
@@ -336,15 +316,15 @@ def measure(args, folder):
     except chain_kinds.ChainError as e:
         fail(str(e))
     finally:
-        if bench.child is not None and bench.child.poll() is None:
-            bench.child.kill()
-            bench.child.wait()
+        bench.generator.stop()
         for chain in bench.chains:
             chain.stop()
     return bench, rounds
 
 
 def main(argv):
+    if "--durable" in argv:
+        return durable.main(argv)
     args = parse(argv)
     if args.list:
         print("\n".join([r.key for r in measures.runs()] + ["memory"]))
