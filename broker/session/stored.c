@@ -7,7 +7,8 @@
  *    of a detached session (wall-clock ms; 0: never), u64 when its will is due (the
  *    same; 0: with its end), u32 will delay in s, u8 n, n × (u64 instance, u64 ordinal,
  *    u64 epoch) superseded, the will's image or nothing.
- *  - LANE: u64 last number.
+ *  - LANE: u64 last number, u64 run, u64 number up to which outcomes are not kept; then
+ *    u32 distance to the last number and u8 outcome of those kept that are not 0.
  *  - HELD: nothing.
  *  - OPEN: u8 state, u8 QoS, u8 retain, u8 0, u64 queue, u64 seq of the item, u64 order,
  *    origin (25 bytes), u16 n, n × u32 subscription identifiers.
@@ -136,15 +137,15 @@ void
 sq_stored_batch(
     struct sq_session *s, struct sq_txn *txn, uint8_t lane, const uint16_t *held, uint16_t n)
 {
-	unsigned char last[8];
+	struct sq_buf v = {0};
 
 	if (lane == 0 || !sq_stored_engine(s->shard->broker) ||
 	    (!s->durable && !s->sink.engine->ops->is_durable(txn)))
 		return;
 	if (!s->stored)
 		sq_stored_base(s, txn);
-	sq_put64(last, s->lanes[lane].last);
-	stored_put(s, txn, SQ_RECORD_LANE, lane, (struct sq_bytes){last, sizeof last});
+	sq_lane_in_save(&s->lanes[lane], &v);
+	stored_put_buf(s, txn, SQ_RECORD_LANE, lane, &v);
 	s->lane_stored = true;
 	for (uint16_t i = 0; i < n; i++) {
 		struct sq_held *h = sq_held_find(s, held[i]);
@@ -377,11 +378,10 @@ load_lane(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 
 	if (s == NULL)
 		return;
-	if (key->sub != 1 || value.len != 8) {
+	if (key->sub != 1 || sq_lane_in_load(&s->lanes[1], value) != SQ_OK) {
 		restore_bad(arg, "a lane", key->id);
 		return;
 	}
-	s->lanes[1].last = s->lanes[1].done = s->lanes[1].kept = sq_get64(value.p);
 	s->lane_stored = true;
 }
 

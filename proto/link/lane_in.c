@@ -6,7 +6,11 @@
 
 #include "core/mem.h"
 
-enum { CODES_MIN = 64 };
+enum {
+	CODES_MIN = 64,
+	SAVED_MAX = 4096,         /* outcomes */
+	SAVED_SPAN_MAX = 1 << 20, /* numbers */
+};
 
 enum sq_lane_verdict
 sq_lane_in_offer(const struct sq_lane_in *l, const struct sq_batch *b, uint16_t *skip)
@@ -36,7 +40,7 @@ lane_in_grow(struct sq_lane_in *l, uint64_t n)
 	if (cap == l->cap)
 		return;
 	codes = sq_xcalloc(cap, 1);
-	for (uint64_t i = l->kept + 1; i <= l->last; i++)
+	for (uint64_t i = l->kept + 1; l->cap > 0 && i <= l->last; i++)
 		codes[i & (cap - 1)] = l->codes[i & (l->cap - 1)];
 	free(l->codes);
 	l->codes = codes;
@@ -93,6 +97,52 @@ sq_lane_in_outcomes(const struct sq_lane_in *l, uint64_t first, uint16_t n, uint
 	for (uint16_t i = 0; i < n; i++)
 		out[i] = l->codes[(first + i) & (l->cap - 1)];
 	return true;
+}
+
+void
+sq_lane_in_save(const struct sq_lane_in *l, struct sq_buf *out)
+{
+	uint64_t kept = l->last;
+	size_t n = 0, at;
+
+	sq_buf_u64(out, l->last);
+	sq_buf_u64(out, l->run);
+	at = sq_buf_len(out);
+	sq_buf_u64(out, 0);
+	for (; kept > l->kept; kept--) { /* the latest first */
+		uint8_t code = l->codes[kept & (l->cap - 1)];
+
+		if (code == 0)
+			continue;
+		if (n++ == SAVED_MAX)
+			break;
+		sq_buf_u32(out, (uint32_t)(l->last - kept));
+		sq_buf_u8(out, code);
+	}
+	sq_put64(sq_buf_data(out) + at, kept);
+}
+
+int
+sq_lane_in_load(struct sq_lane_in *l, struct sq_bytes saved)
+{
+	struct sq_reader r = sq_reader(saved.p, saved.len);
+
+	l->last = l->done = sq_read64(&r);
+	l->run = sq_read64(&r);
+	l->kept = sq_read64(&r);
+	if (r.bad || l->kept > l->last || l->last - l->kept > SAVED_SPAN_MAX)
+		return SQ_EINVAL;
+	lane_in_grow(l, l->last - l->kept);
+	while (!r.bad && sq_reader_left(&r) > 0) {
+		uint32_t before = sq_read32(&r);
+		uint8_t code = sq_read8(&r);
+
+		if (before >= l->last - l->kept)
+			r.bad = true;
+		else
+			sq_lane_in_set(l, l->last - before, code);
+	}
+	return r.bad ? SQ_EINVAL : SQ_OK;
 }
 
 void

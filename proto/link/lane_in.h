@@ -40,6 +40,11 @@ void sq_lane_in_done(struct sq_lane_in *, uint64_t number);
 void sq_lane_in_failed(struct sq_lane_in *);
 /* Copies the outcomes of [first, first + n) to 'out'; false if one isn't kept. */
 bool sq_lane_in_outcomes(const struct sq_lane_in *, uint64_t first, uint16_t n, uint8_t *out);
+/* What a restart must not forget: run, last number, and outcomes other than 0 of
+ * those that are kept; of very many only the latest.  Everything is taken as done. */
+void sq_lane_in_save(const struct sq_lane_in *, struct sq_buf *out);
+/* Takes it back into an empty lane; SQ_EINVAL when it does not read. */
+int sq_lane_in_load(struct sq_lane_in *, struct sq_bytes saved) SQ_MUST_CHECK;
 void sq_lane_in_fini(struct sq_lane_in *);
 
 #endif

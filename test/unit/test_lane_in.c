@@ -169,3 +169,40 @@ Test(lane_in, a_failed_commit_of_a_new_run_takes_its_numbers_back_too)
 	cr_assert_eq(l.last, 3);
 	sq_lane_in_fini(&l);
 }
+
+Test(lane_in, a_saved_lane_answers_as_before)
+{
+	struct sq_lane_in l = {0}, back = {0};
+	struct sq_buf saved = {0};
+	uint8_t codes[4];
+	uint16_t skip;
+
+	admit(&l, 7, 1, 10, 0);
+	sq_lane_in_set(&l, 3, 0x87);
+	sq_lane_in_set(&l, 8, 0x97);
+	sq_lane_in_set(&l, 10, 0x10);
+	admit(&l, 7, 11, 1, 4);
+	sq_lane_in_save(&l, &saved);
+	cr_assert_eq(
+	    sq_lane_in_load(&back, (struct sq_bytes){sq_buf_data(&saved), sq_buf_len(&saved)}),
+	    SQ_OK);
+	cr_assert_eq(back.last, 11);
+	cr_assert_eq(back.done, 11);
+	cr_assert_eq(offer(&back, 7, 7, 4, &skip), SQ_LANE_KNOWN);
+	cr_assert(sq_lane_in_outcomes(&back, 7, 4, codes));
+	cr_assert_arr_eq(codes, ((uint8_t[]){0, 0x97, 0, 0x10}), 4);
+	cr_assert_eq(offer(&back, 7, 4, 2, &skip), SQ_LANE_RUN, "no longer kept");
+	cr_assert_eq(offer(&back, 8, 11, 1, &skip), SQ_LANE_RUN);
+	cr_assert_eq(offer(&back, 8, 12, 1, &skip), SQ_LANE_ADMIT);
+	sq_lane_in_fini(&back);
+	back = (struct sq_lane_in){0};
+	for (size_t n = 0; n < sq_buf_len(&saved); n++) {
+		int err = sq_lane_in_load(&back, (struct sq_bytes){sq_buf_data(&saved), n});
+
+		cr_assert_eq(err == SQ_OK, n >= 24 && (n - 24) % 5 == 0, "%zu bytes", n);
+		sq_lane_in_fini(&back);
+		back = (struct sq_lane_in){0};
+	}
+	sq_lane_in_fini(&l);
+	sq_buf_fini(&saved);
+}
