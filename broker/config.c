@@ -31,22 +31,20 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
     {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, engines,
 	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
-        "the "
+	"the "
 	"process."},
     {"store.dir", SQ_CFG_STRING, AT(store_dir), "/var/lib/sqmqos", 0, 0, NULL,
 	"Directory of the embedded engine, for one broker alone; made when missing."},
     {"store.durability", SQ_CFG_ENUM, AT(durability), "always", 0, 0, durabilities,
-	"When a publish is acknowledged; always: when it is synced to disk; interval: when it is "
-	"written, a crash of the machine loses the last store.sync-interval; none: the same, and "
-        "the "
-	"system writes back when it likes. A crash of the broker alone loses nothing in any case."},
+	"When a publish is acknowledged: once it is synced to disk (always), or written (interval, "
+	"none); docs/store.md says what each can lose."},
     {"store.sync-interval", SQ_CFG_DURATION, AT(sync_interval_ms), "100ms", 1, MINUTE, NULL,
 	"Time between two syncs with store.durability interval."},
     {"store.journal-size", SQ_CFG_SIZE, AT(journal_size), "256Mi", 8 * MIB, MIB *MIB, NULL,
 	"Size of the journal; what it holds is also in memory."},
     {"store.max-size", SQ_CFG_SIZE, AT(store_max_size), "64Gi", 16 * MIB, MIB *MIB, NULL,
 	"Size that the tables behind it may reach; publishes are refused when nine tenths are "
-        "used."},
+	"used."},
     {"store.cache-size", SQ_CFG_SIZE, AT(store_cache_size), "64Mi", MIB, MIB *MIB, NULL,
 	"Memory for waiting messages that are in the tables, too."},
     {"admin.listen", SQ_CFG_STRING, AT(admin_listen), "127.0.0.1:9090", 0, 0, NULL,

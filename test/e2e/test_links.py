@@ -268,10 +268,28 @@ async def test_a_sidecar_ends_while_its_clients_publish(env):
     await traffic.end_sessions()
 
 
-@scenario(timeout_s=180)
-async def test_the_broker_is_killed_and_started_again(env):
-    """What its memory held is lost, and it says so; then all flows by itself."""
+@scenario(timeout_s=240)
+async def test_the_broker_is_killed_while_clients_publish(env):
+    """Durable sessions go on: nothing acknowledged is lost, QoS 2 comes once."""
     stack = await env.stack()
+    traffic = await DurableTraffic(env, stack).start()
+    for _ in range(5):
+        await traffic.more(60)
+        await stack.kill(stack.broker)
+        await stack.restart(stack.broker)
+    await traffic.more(60)
+    for p in traffic.publishers:
+        p.stop()
+    await asyncio.wait_for(asyncio.gather(*traffic.tasks), 60)
+    await eventually(traffic.ledger.complete, "all that was acknowledged has arrived", 60)
+    traffic.check()
+    await traffic.end_sessions()
+
+
+@scenario(timeout_s=180)
+async def test_a_broker_that_forgets_is_killed_and_started_again(env):
+    """What its memory held is lost, and it says so; then all flows by itself."""
+    stack = await env.stack(broker={"engine": "memory"})
     a, b = stack.ports
     subscriber = await env.connect(b, "subscriber")
     await subscriber.subscribe(("flow/#", 2))
@@ -337,7 +355,7 @@ async def test_what_is_left_of_a_client_takes_no_session(env):
     what it has not got acknowledged there is not published for it later. A
     transient client cannot move, and one that was never attached has no session:
     their last publishes arrive."""
-    stack = await env.stack(sidecars=1)
+    stack = await env.stack(sidecars=1, broker={"engine": "memory"})
     port = stack.ports[0]
     durable = await env.connect(port, "durable", props=DURABLE)
     transient = await env.connect(port, "transient")
