@@ -196,8 +196,8 @@ alive_change(struct sq_alive *a, uint64_t queue, uint64_t seq, uint16_t attempts
 	a->n_changes++;
 }
 
-void
-sq_alive_settle(struct sq_alive *a, uint64_t queue, uint64_t seq)
+static void
+alive_settle(struct sq_alive *a, uint64_t queue, uint64_t seq)
 {
 	struct sq_alive_item *ai = item_find(a, queue, seq);
 	struct sq_kept_queue *q;
@@ -222,8 +222,8 @@ sq_alive_settle(struct sq_alive *a, uint64_t queue, uint64_t seq)
 	alive_change(a, queue, seq, 0);
 }
 
-void
-sq_alive_attempts(struct sq_alive *a, uint64_t queue, uint64_t seq, uint16_t attempts)
+static void
+alive_attempts(struct sq_alive *a, uint64_t queue, uint64_t seq, uint16_t attempts)
 {
 	struct sq_alive_item *ai = item_find(a, queue, seq);
 
@@ -261,8 +261,8 @@ record_free(struct sq_alive *a, struct sq_alive_record *r)
 	free(r);
 }
 
-void
-sq_alive_record(struct sq_alive *a, const struct sq_record_key *key, struct sq_bytes value)
+static void
+alive_record(struct sq_alive *a, const struct sq_record_key *key, struct sq_bytes value)
 {
 	struct sq_alive_record *r, *old = record_find(a, key);
 
@@ -277,8 +277,8 @@ sq_alive_record(struct sq_alive *a, const struct sq_record_key *key, struct sq_b
 	sq_list_push_back(&a->records, &r->node);
 }
 
-void
-sq_alive_queue_open(struct sq_alive *a, uint64_t queue, struct sq_bytes name)
+static void
+alive_queue_open(struct sq_alive *a, uint64_t queue, struct sq_bytes name)
 {
 	struct sq_kept_queue *q = queue_find(a, queue);
 
@@ -289,8 +289,8 @@ sq_alive_queue_open(struct sq_alive *a, uint64_t queue, struct sq_bytes name)
 	queue_is_news(a, q);
 }
 
-void
-sq_alive_queue_delete(struct sq_alive *a, uint64_t queue)
+static void
+alive_queue_delete(struct sq_alive *a, uint64_t queue)
 {
 	struct sq_kept_queue *q = queue_find(a, queue);
 
@@ -298,6 +298,31 @@ sq_alive_queue_delete(struct sq_alive *a, uint64_t queue)
 		return;
 	q->deleted = true;
 	queue_is_news(a, q);
+}
+
+void
+sq_alive_apply(struct sq_alive *a, const struct sq_op_view *op)
+{
+	switch (op->kind) {
+	case SQ_OP_SETTLE:
+		alive_settle(a, op->queue, op->seq);
+		break;
+	case SQ_OP_ATTEMPTS:
+		alive_attempts(a, op->queue, op->seq, op->attempts);
+		break;
+	case SQ_OP_RECORD:
+		alive_record(a, &op->key, op->value);
+		break;
+	case SQ_OP_QUEUE_OPEN:
+		alive_queue_open(a, op->queue, op->value);
+		break;
+	case SQ_OP_QUEUE_DELETE:
+		alive_queue_delete(a, op->queue);
+		break;
+	case SQ_OP_PUT:
+	case SQ_OP_MESSAGE:
+		break;
+	}
 }
 
 /* Start. */
@@ -339,33 +364,6 @@ replay_put(struct sq_alive *a, const struct sq_op_view *op, uint64_t seq)
 	sq_item_fini(&item);
 }
 
-static void
-replay_op(struct sq_alive *a, const struct sq_op_view *op, uint64_t lsn, uint32_t *puts)
-{
-	switch (op->kind) {
-	case SQ_OP_PUT:
-		replay_put(a, op, sq_seq(lsn, (*puts)++));
-		break;
-	case SQ_OP_SETTLE:
-		sq_alive_settle(a, op->queue, op->seq);
-		break;
-	case SQ_OP_ATTEMPTS:
-		sq_alive_attempts(a, op->queue, op->seq, op->attempts);
-		break;
-	case SQ_OP_RECORD:
-		sq_alive_record(a, &op->key, op->value);
-		break;
-	case SQ_OP_QUEUE_OPEN:
-		sq_alive_queue_open(a, op->queue, op->value);
-		break;
-	case SQ_OP_QUEUE_DELETE:
-		sq_alive_queue_delete(a, op->queue);
-		break;
-	case SQ_OP_MESSAGE:
-		break;
-	}
-}
-
 int
 sq_alive_replay(struct sq_alive *a, uint64_t lsn, struct sq_bytes data)
 {
@@ -376,8 +374,12 @@ sq_alive_replay(struct sq_alive *a, uint64_t lsn, struct sq_bytes data)
 	sq_alive_begin(a, lsn);
 	a->replaying = true;
 	sq_oplog_read(&r, data);
-	while ((op = sq_oplog_next(&r)) != NULL)
-		replay_op(a, op, lsn, &puts);
+	while ((op = sq_oplog_next(&r)) != NULL) {
+		if (op->kind == SQ_OP_PUT)
+			replay_put(a, op, sq_seq(lsn, puts++));
+		else
+			sq_alive_apply(a, op);
+	}
 	a->replaying = false;
 	sq_alive_end(a);
 	return r.in.bad ? SQ_EINVAL : SQ_OK;

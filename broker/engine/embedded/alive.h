@@ -100,11 +100,8 @@ void sq_alive_begin(struct sq_alive *, uint64_t lsn);
 /* Takes no references of the caller's. */
 void
 sq_alive_put(struct sq_alive *, uint64_t queue, const struct sq_item *item, uint64_t expires_ms);
-void sq_alive_settle(struct sq_alive *, uint64_t queue, uint64_t seq);
-void sq_alive_attempts(struct sq_alive *, uint64_t queue, uint64_t seq, uint16_t attempts);
-void sq_alive_record(struct sq_alive *, const struct sq_record_key *, struct sq_bytes value);
-void sq_alive_queue_open(struct sq_alive *, uint64_t queue, struct sq_bytes name);
-void sq_alive_queue_delete(struct sq_alive *, uint64_t queue);
+/* What an operation that is no put says. */
+void sq_alive_apply(struct sq_alive *, const struct sq_op_view *);
 void sq_alive_end(struct sq_alive *);
 
 /* --- start --- */

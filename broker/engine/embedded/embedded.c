@@ -17,8 +17,7 @@ enum {
 	THROTTLE_PART = 2,        /* commits are slowed above this part of the journal */
 	THROTTLE_MAX_US = 50000,  /* for one commit */
 	TABLES_FULL_PERCENT = 90, /* puts are refused above */
-	SHARE_MIN = 64 << 10,
-	STALL_MS = 1000, /* a longer wait of the journal is trouble */
+	STALL_MS = 1000,          /* a longer wait of the journal is trouble */
 	LOG_MAX = SQ_JOURNAL_ENTRY_MAX / 2,
 };
 
@@ -117,31 +116,6 @@ sq_embedded_item(const struct sq_embedded *e, const struct sq_table_item *stored
 /* Commits. */
 
 static void
-committed_other(struct sq_alive *a, const struct sq_op_view *op)
-{
-	switch (op->kind) {
-	case SQ_OP_SETTLE:
-		sq_alive_settle(a, op->queue, op->seq);
-		break;
-	case SQ_OP_ATTEMPTS:
-		sq_alive_attempts(a, op->queue, op->seq, op->attempts);
-		break;
-	case SQ_OP_RECORD:
-		sq_alive_record(a, &op->key, op->value);
-		break;
-	case SQ_OP_QUEUE_OPEN:
-		sq_alive_queue_open(a, op->queue, op->value);
-		break;
-	case SQ_OP_QUEUE_DELETE:
-		sq_alive_queue_delete(a, op->queue);
-		break;
-	case SQ_OP_PUT:
-	case SQ_OP_MESSAGE:
-		break;
-	}
-}
-
-static void
 committed_txn(struct sq_embedded *e, struct sq_txn *txn, uint64_t lsn, uint32_t *puts)
 {
 	struct put *put = (struct put *)(void *)sq_buf_data(&txn->ops);
@@ -151,7 +125,7 @@ committed_txn(struct sq_embedded *e, struct sq_txn *txn, uint64_t lsn, uint32_t 
 	sq_oplog_read(&r, txn->entry.data);
 	while ((op = sq_oplog_next(&r)) != NULL) {
 		if (op->kind != SQ_OP_PUT) {
-			committed_other(e->alive, op);
+			sq_alive_apply(e->alive, op);
 			continue;
 		}
 		put->item.seq = sq_seq(lsn, (*puts)++);
@@ -450,15 +424,10 @@ embedded_queue_delete(struct sq_txn *txn, struct sq_queue *q)
 void
 sq_embedded_page_out(struct sq_embedded *e)
 {
-	uint64_t n = 1, share;
-
 	pthread_mutex_lock(&e->queues_lock);
 	SQ_LIST_FOR_EACH(q, &e->queues, struct sq_queue, paged)
-		n += sq_queue_page_out(q);
+		sq_queue_page_out(q);
 	pthread_mutex_unlock(&e->queues_lock);
-	share = e->cfg.cache_bytes / n;
-	atomic_store_explicit(
-	    &e->store.share, share < SHARE_MIN ? SHARE_MIN : share, memory_order_relaxed);
 	pthread_mutex_lock(&e->trouble_lock);
 	embedded_check_full(e);
 	pthread_mutex_unlock(&e->trouble_lock);
@@ -625,7 +594,7 @@ embedded_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 	pthread_mutex_init(&e->trouble_lock, NULL);
 	sq_list_init(&e->queues);
 	e->store.page = sq_pager_want;
-	atomic_init(&e->store.share, cfg->cache_bytes);
+	e->store.cache = cfg->cache_bytes;
 	if (embedded_start(e, err) == SQ_OK)
 		return &e->engine;
 	embedded_close(&e->engine);
