@@ -2,9 +2,9 @@
 two of its four packets, in either direction: one scenario for each point.
 
 A program that is built with fault points (core/fault.h) ends itself with SIGKILL as
-its first message after some finished ones passes the point; an app drops its
-connection there.  Then it comes back, and every message must have come once, in
-order, with nothing left over."""
+the first message after some finished ones passes the point; an app drops its
+connection there. It comes back, dies there once more while it recovers, and comes
+back again. Then every message must have come once, in order, and nothing be left."""
 
 import asyncio
 import dataclasses
@@ -15,7 +15,8 @@ from cluster import eventually, metric
 from mqtt import PUBCOMP, PUBLISH, PUBREC, PUBREL, Client
 from scenario import scenario
 
-BEFORE, BURST, AFTER = 3, 4, 3  # messages: finished one by one; with the one that dies; later
+# Messages: finished one by one; with the one that dies; for the second time; later.
+BEFORE, BURST, AGAIN, AFTER = 3, 4, 2, 3
 DURABLE = {"session_expiry": 300}
 BROKER = {"engine": "embedded",
           "session": {"grace": "60s", "recovery-time": "200ms"}}
@@ -183,6 +184,30 @@ async def nothing_queued(stack):
     async def empty():
         return await metric(stack.broker, "sqmqos_queued_messages") == 0
     await eventually(empty, "the queues are empty")
+    # It would have stored that somebody has a message, and not which.
+    assert "is not there" not in stack.log(stack.broker)
+
+
+async def come_once_more(ports):
+    """To sessions with nothing unfinished: no PUBREL comes, and no message."""
+    for client, port in ports.items():
+        await client.disconnect()
+        client.stray.clear()
+        assert (await client.come(port)).session_present != client.transient
+        await client.ping()
+        assert not client.stray and not client.held, (client.stray, client.held)
+
+
+async def end_sessions(stack, ports):
+    for client, port in ports.items():
+        await client.disconnect()
+        await client.connect(port, clean=True, resend=False)
+        await client.disconnect()
+
+    async def ended():
+        return await metric(stack.broker, "sqmqos_sessions") == \
+            sum("annotations" in s.tree for s in stack.sidecars)  # its keeper stays
+    await eventually(ended, "the sessions have ended")
 
 
 # ---- one publisher and one subscriber
@@ -205,23 +230,37 @@ class Crash:
     async def start(self):
         self.stack = stack = await self.env.stack(start=False, tls=False, broker=BROKER,
                                                   sidecar=SIDECAR)
-        if self.point.who == "app":
-            self.victim.die_at(self.point.name, self.point.hit)
-        else:
+        if self.point.who != "app":
             self.program = stack.broker if self.point.who == "broker" \
                 else stack.sidecars[not self.up]
-            arm(self.program, self.point.name, self.point.hit)
+        self.arm(self.point.hit)
         await stack.start()
         self.ports = dict(zip((self.publisher, self.subscriber), stack.ports))
         for client, port in self.ports.items():
             await client.come(port)
         assert await self.subscriber.subscribe(("t", 2)) == [2]
 
+    def arm(self, hit):
+        if self.program is None:
+            self.victim.die_at(self.point.name, hit)
+        else:
+            arm(self.program, self.point.name, hit)
+
+    def disarm(self):
+        if self.program is None:
+            self.victim.point = None
+        else:
+            disarm(self.program)
+
     def publish(self):
         self.outcomes.append(self.publisher.publish_nowait("t", payload(self.sent), 2))
         self.sent += 1
 
-    async def finished(self, done=None):
+    def publish_until(self, n):
+        while self.sent < n and not self.publisher.dead:
+            self.publish()
+
+    async def finished(self):
         """Awaits that the broker has finished with all that was published."""
         await asyncio.wait_for(asyncio.gather(*self.outcomes), 30)
         await eventually(lambda: len(self.subscriber.got) >= self.sent and
@@ -247,11 +286,9 @@ class Crash:
             died_there(self.stack, self.program)
         if self.point.who != "broker":
             await self.victim.wait_closed()
-        assert self.point.at in (None, self.progress()), self.progress()
 
     async def come_back(self):
         if self.program is not None:
-            disarm(self.program)
             self.program.start()
         if self.point.who == "broker":
             assert self.publisher.connected and self.subscriber.connected
@@ -266,13 +303,16 @@ class Crash:
         for _ in range(BEFORE):
             self.publish()
             await self.finished()
-        burst = 1 if self.point.alone else BURST
-        while self.sent < BEFORE + burst and not self.publisher.dead:
-            self.publish()
+        self.publish_until(BEFORE + (1 if self.point.alone else BURST))
         await self.die()
+        assert self.point.at in (None, self.progress()), self.progress()
+        self.arm(1)
         await self.come_back()
-        while self.sent < BEFORE + BURST + AFTER:
-            self.publish()
+        self.publish_until(BEFORE + BURST + AGAIN)
+        await self.die()
+        self.disarm()
+        await self.come_back()
+        self.publish_until(BEFORE + BURST + AGAIN + AFTER)
         await self.finished()
         self.check()
 
@@ -283,25 +323,21 @@ class Crash:
         assert got == list(range(self.sent)), got
 
     async def nothing_left(self):
-        """All is as if nothing had happened: no message, no packet id."""
-        await nothing_queued(self.stack)
-        for client, port in self.ports.items():
-            await client.disconnect()
-            client.stray.clear()
-            assert (await client.come(port)).session_present != client.transient
-            await client.ping()
-        # A packet id that was still held would swallow its next message.
-        self.publisher.next_id = 1
-        for _ in range(self.sent):
-            self.publish()
+        """All is as if nothing had happened: no message, no packet id, no session."""
+        self.publisher.next_id = 1  # an id that was still held would swallow its message
+        self.publish_until(2 * self.sent)
         await self.finished()
+        await nothing_queued(self.stack)
+        await come_once_more(self.ports)
         self.check()
-        await self.subscriber.ping()
-        assert not self.subscriber.stray, self.subscriber.stray
         assert not self.publisher.ids_not_found
-        for client, port in self.ports.items():
-            await client.disconnect()
-            await client.connect(port, clean=True)
+        await end_sessions(self.stack, self.ports)
+        if self.point.who == "broker":  # nor in the store
+            await self.stack.kill(self.stack.broker)
+            read = len(self.stack.log(self.stack.broker))
+            self.stack.broker.start()
+            await self.stack.ready(self.stack.broker)
+            assert "from before the start" not in self.stack.log(self.stack.broker)[read:]
 
 
 def crash(point, direction, transient=False):
@@ -391,22 +427,26 @@ class GroupCrash:
             assert self.missing(), "what was under way to the first member went to the other"
 
     async def come_back(self):
-        disarm(self.program)
         self.program.start()
-        await self.stack.ready(self.program)
         if self.program is self.stack.broker:
             assert all(client.connected for client in self.ports)
         else:
+            await self.stack.ready(self.program)
             assert (await self.members[0].come(self.ports[self.members[0]])).session_present
 
     async def run(self):
         await self.start()
-        await self.publish_until_it_dies()
-        for _ in range(self.AFTER):
-            self.publish()
-        if self.program is not self.stack.broker:
-            await self.the_other_goes_on()
-        await self.come_back()
+        for hit in (1, None):
+            await self.publish_until_it_dies()
+            for _ in range(self.AFTER):
+                self.publish()
+            if self.program is not self.stack.broker:
+                await self.the_other_goes_on()
+            if hit:
+                arm(self.program, self.point, hit)
+            else:
+                disarm(self.program)
+            await self.come_back()
         await asyncio.wait_for(asyncio.gather(*self.outcomes), 30)
         assert all(o.result() == 0 for o in self.outcomes)
         await eventually(lambda: not self.missing() and not any(m.held for m in self.members),
@@ -420,16 +460,9 @@ class GroupCrash:
 
     async def nothing_left(self):
         await nothing_queued(self.stack)
-        for client, port in self.ports.items():
-            await client.disconnect()
-            client.stray.clear()
-            await client.come(port)
-            await client.ping()
-            assert not client.stray, client.stray
+        await come_once_more(self.ports)
         self.check()
-        for client, port in self.ports.items():
-            await client.disconnect()
-            await client.connect(port, clean=True)
+        await end_sessions(self.stack, self.ports)
 
 
 @scenario(timeout_s=90)
@@ -453,9 +486,42 @@ async def test_share_a_handshake_ends_with_its_session(env):
     await eventually(lambda: last in second.got and not second.held, "the last one has come")
     assert not begun & set(second.got), begun & set(second.got)
     await nothing_queued(world.stack)
-    for client, port in world.ports.items():
-        await client.disconnect()
-        await client.connect(port, clean=True)
+    await end_sessions(world.stack, world.ports)
+
+
+@scenario(timeout_s=90)
+async def test_share_what_no_handshake_has_begun_with(env):
+    """A member that is busy with other messages has been handed some of the group's.
+    When its link is lost, the other member gets them at once."""
+    stack = await env.stack(tls=False, broker=BROKER, sidecar=SIDECAR)
+    first = App("member-0", props={"receive_maximum": 2})
+    second, publisher = App("member-1"), App("publisher")
+    ports = dict(zip((first, second), stack.ports)) | {publisher: stack.ports[1]}
+    env.clients += list(ports)
+    for client, port in ports.items():
+        await client.come(port)
+    await first.subscribe(("$share/crew/t", 2), ("own", 2))
+    await second.subscribe(("$share/crew/t", 2))
+    first.ack = "none"
+    for n in range(2):
+        await publisher.publish("own", b"own", 2)
+    await eventually(lambda: len(first.held) == 2, "its window is full")
+    for n in range(20):
+        await publisher.publish("t", payload(n), 2)
+    await eventually(lambda: not second.held and len(second.got) >= 10, "the other gets its part")
+    assert len(second.got) < 20, "the first member was handed none"
+    await stack.kill(stack.sidecars[0])
+    await eventually(lambda: len(second.got) == 20, "it gets the rest")
+    await first.wait_closed()
+    first.ack = "auto"
+    await stack.restart(stack.sidecars[0])
+    await first.come(ports[first])
+    await eventually(lambda: not first.held, "the handshakes end")
+    await first.ping()
+    assert first.got == [b"own"] * 2, first.got
+    assert sorted(int(p) for p in second.got) == list(range(20)), second.got
+    await nothing_queued(stack)
+    await end_sessions(stack, ports)
 
 
 def group_crash(point, kind, transient=False):
