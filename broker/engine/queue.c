@@ -215,6 +215,21 @@ item_expired(const struct sq_item *item, uint64_t now_ms)
 	return item->expires_ms != 0 && item->expires_ms <= now_ms;
 }
 
+/* Counts bytes in memory; under the lock. */
+static void
+queue_hold(struct sq_queue *q, int64_t bytes)
+{
+	bool before = q->bytes > 0;
+
+	q->bytes += (uint64_t)bytes;
+	if (q->id == 0 || before == (q->bytes > 0))
+		return;
+	if (before)
+		atomic_fetch_sub_explicit(&q->store->held, 1, memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&q->store->held, 1, memory_order_relaxed);
+}
+
 /* Life. */
 
 struct sq_queue *
@@ -250,7 +265,8 @@ sq_queue_close(struct sq_queue *q)
 	head = q->head;
 	tail = q->tail;
 	q->head = q->tail = (struct sq_ring){0};
-	q->gap.n = q->gap.bytes = q->bytes = q->head_bytes = 0;
+	queue_hold(q, -(int64_t)q->bytes);
+	q->gap.n = q->gap.bytes = q->head_bytes = 0;
 	pthread_mutex_unlock(&q->lock);
 	sq_ring_fini(&head);
 	sq_ring_fini(&tail);
@@ -296,7 +312,7 @@ queue_pop(struct sq_queue *q)
 {
 	struct sq_item item = ring_pop(&q->head);
 
-	q->bytes -= item_bytes(&item);
+	queue_hold(q, -(int64_t)item_bytes(&item));
 	q->head_bytes -= item_bytes(&item);
 	return item;
 }
@@ -361,12 +377,9 @@ queue_send(struct sq_consumer *c, const struct sq_item *items, size_t n)
 static void
 queue_want_page(struct sq_queue *q)
 {
-	uint64_t share;
-
 	if (!q->gap.open || q->paging || q->deleted)
 		return;
-	share = atomic_load_explicit(&q->store->share, memory_order_relaxed);
-	if (q->head_bytes < share / PAGE_LOW) {
+	if (q->head_bytes < sq_queue_share(q->store) / PAGE_LOW) {
 		q->paging = true;
 		q->store->page(q);
 	}
@@ -538,7 +551,7 @@ static void
 queue_append(struct sq_queue *q, const struct sq_item *item)
 {
 	q->last_seq = item->seq;
-	q->bytes += item_bytes(item);
+	queue_hold(q, item_bytes(item));
 	if (!q->gap.open)
 		q->head_bytes += item_bytes(item);
 	sq_ring_push(q->gap.open ? &q->tail : &q->head, item);
@@ -596,7 +609,7 @@ sq_queue_back(struct sq_queue *q, struct sq_item *item)
 	if (gone == (item->qos > 0)) /* handing a QoS 0 item out has settled it */
 		queue_count_item(q, gone ? -1 : 1, item);
 	if (!gone) {
-		q->bytes += item_bytes(item);
+		queue_hold(q, item_bytes(item));
 		q->head_bytes += item_bytes(item);
 		ring_insert(&q->head, item);
 		queue_kick(q);
@@ -680,7 +693,7 @@ sq_queue_restore(struct sq_queue *q, const struct sq_gap *gap, struct sq_ring *t
 	pthread_mutex_lock(&q->lock);
 	q->gap = *gap;
 	for (uint32_t i = 0; i < tail->n; i++) {
-		q->bytes += item_bytes(ring_at(tail, i));
+		queue_hold(q, item_bytes(ring_at(tail, i)));
 		q->last_seq = ring_at(tail, i)->seq;
 	}
 	queue_count(q, (int64_t)(tail->n + gap->n), (int64_t)(q->bytes + gap->bytes));
@@ -702,7 +715,7 @@ sq_queue_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
 		q->head_bytes -= item_bytes(out);
 	found = found || ring_remove(&q->tail, seq, out);
 	if (found)
-		q->bytes -= item_bytes(out);
+		queue_hold(q, -(int64_t)item_bytes(out));
 	pthread_mutex_unlock(&q->lock);
 	return found;
 }
@@ -720,7 +733,7 @@ sq_queue_paged(struct sq_queue *q, struct sq_item *items, size_t n, uint64_t fro
 
 		q->gap.n -= q->gap.n > 0;
 		q->gap.bytes -= bytes < q->gap.bytes ? bytes : q->gap.bytes;
-		q->bytes += bytes;
+		queue_hold(q, bytes);
 		q->head_bytes += bytes;
 		sq_ring_push(&q->head, &items[i]);
 	}
@@ -749,7 +762,7 @@ queue_page_out_one(struct sq_queue *q, struct sq_item *item)
 {
 	uint32_t bytes = item_bytes(item);
 
-	q->bytes -= bytes;
+	queue_hold(q, -(int64_t)bytes);
 	if (item->stored) {
 		if (!q->gap.open) {
 			free(q->gap.skip);
@@ -832,17 +845,15 @@ sq_queue_skip(struct sq_queue *q, const struct sq_item *claimed)
 	pthread_mutex_unlock(&q->lock);
 }
 
-bool
+void
 sq_queue_page_out(struct sq_queue *q)
 {
-	uint64_t share = atomic_load_explicit(&q->store->share, memory_order_relaxed);
-	bool any;
+	uint64_t share = sq_queue_share(q->store);
 
 	pthread_mutex_lock(&q->lock);
-	any = q->bytes > 0;
 	if (q->bytes <= share || q->deleted || q->paging) {
 		pthread_mutex_unlock(&q->lock);
-		return any;
+		return;
 	}
 	if (!q->gap.open)
 		queue_open_gap(q, share / 2);
@@ -854,5 +865,4 @@ sq_queue_page_out(struct sq_queue *q)
 	if (!q->gap.open)
 		queue_close_gap(q);
 	pthread_mutex_unlock(&q->lock);
-	return any;
 }

@@ -36,8 +36,21 @@ struct sq_queue_store {
 	void (*page)(struct sq_queue *);
 	atomic_bool full;           /* it can't take more */
 	atomic_uint_fast64_t clean; /* seqs below this are in the store's tables */
-	atomic_uint_fast64_t share; /* bytes of waiting items that a queue keeps in memory */
+	uint64_t cache;             /* bytes of waiting items that its queues may keep in memory */
+	atomic_uint_fast64_t held;  /* queues that have any there */
 };
+
+enum { SQ_QUEUE_SHARE_MIN = 16 << 10 };
+
+/* A queue's share of the cache. */
+static inline uint64_t
+sq_queue_share(const struct sq_queue_store *store)
+{
+	uint64_t share = store->cache /
+	    (atomic_load_explicit(&store->held, memory_order_relaxed) + 1);
+
+	return share < SQ_QUEUE_SHARE_MIN ? SQ_QUEUE_SHARE_MIN : share;
+}
 
 struct sq_queue {
 	struct sq_queue_cfg cfg;
@@ -107,9 +120,8 @@ bool sq_queue_claim(struct sq_queue *, uint64_t seq, struct sq_item *out);
 /* A read has ended: 'n' items from the front of the gap; it goes on at 'from'.  The
  * gap is over when 'end'. */
 void sq_queue_paged(struct sq_queue *, struct sq_item *items, size_t n, uint64_t from, bool end);
-/* Leaves what is in the tables to them, as far as the queue has more than its share.
- * Returns whether it has anything in memory. */
-bool sq_queue_page_out(struct sq_queue *);
+/* Leaves what is in the tables to them, as far as the queue has more than its share. */
+void sq_queue_page_out(struct sq_queue *);
 /* Whether the gap leaves a seq out; leaves out that of an item that was claimed. */
 bool sq_queue_skips(const struct sq_queue *, uint64_t seq);
 void sq_queue_skip(struct sq_queue *, const struct sq_item *claimed);

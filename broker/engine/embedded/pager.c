@@ -49,7 +49,7 @@ page_item(void *arg, const struct sq_table_item *stored)
 static uint64_t
 page_bytes(const struct sq_embedded *e)
 {
-	uint64_t bytes = atomic_load_explicit(&e->store.share, memory_order_relaxed) / 4;
+	uint64_t bytes = sq_queue_share(&e->store) / 4;
 
 	if (bytes > PAGE_BYTES_MAX)
 		return PAGE_BYTES_MAX;
