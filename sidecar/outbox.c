@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/client.h"
@@ -486,12 +487,14 @@ outbox_post_done(struct sq_request *req, const struct sq_answer *ans)
 	struct sq_session *s = p->post.session;
 	struct sq_outbox *o = s->hub->outbox;
 
-	if (s->state == SQ_SESSION_ENDED)
+	if (s->state == SQ_SESSION_ENDED) {
 		sq_outbox_store_failed(o->store, &p->batch);
-	else if (ans->status == 200)
+	} else if (ans->status == 200) {
+		SQ_FAULT("sidecar-outbox-answered");
 		outbox_accepted(o, p, ans);
-	else
+	} else {
 		outbox_refused(o, p, ans);
+	}
 	outbox_turn(o);
 	sq_session_post_free(&p->post);
 }
@@ -509,7 +512,9 @@ sq_outbox_post(struct sq_outbox *o, struct sq_session *s, uint64_t now_ms)
 		p->post.req.body[0] = (struct iovec){sq_buf_data(&b->body), sq_buf_len(&b->body)};
 		p->post.req.n_body = 1;
 		p->post.req.done = outbox_post_done;
+		SQ_FAULT("sidecar-outbox-posting");
 		sq_session_post_send(&p->post, s->link);
+		SQ_FAULT_LATER(true, "sidecar-outbox-posted", s->link);
 	}
 	due = sq_outbox_store_due(o->store);
 	s->due_retry = due > now_ms ? due : 0;

@@ -7,12 +7,13 @@ connection there. It comes back, dies there once more while it recovers, and com
 back again. Then every message must have come once, in order, and nothing be left."""
 
 import asyncio
+import contextlib
 import dataclasses
 import signal
 
 from annotations import AnnotationsFile
 from cluster import eventually, metric
-from mqtt import PUBCOMP, PUBLISH, PUBREC, PUBREL, Client
+from mqtt import PUBCOMP, PUBLISH, PUBREC, PUBREL, Client, Closed
 from scenario import scenario
 
 # Messages: finished one by one; with the one that dies; for the second time; later.
@@ -85,6 +86,18 @@ DOWN = [
     Point("broker-settlement-committed", "broker", RELEASED, 2 * BEFORE + 2, True,
           "broker-complete-committed"),
     Point("sidecar-complete-answered", "sidecar", RELEASED),
+]
+
+# With a disk outbox, which answers for itself and has only its numbers at the broker.
+OUTBOX = [
+    Point("sidecar-publish-read", "sidecar", SENT),
+    Point("sidecar-pubrec-written", "sidecar", RECEIVED),
+    Point("sidecar-pubrel-read", "sidecar", RECEIVED),
+    Point("sidecar-outbox-posting", "sidecar"),
+    Point("sidecar-outbox-posted", "sidecar"),
+    Point("broker-publish-admitted", "broker"),
+    Point("broker-publish-committed", "broker"),
+    Point("sidecar-outbox-answered", "sidecar"),
 ]
 
 APP_POINTS = {  # name: (before or after which packet of its own it dies)
@@ -205,8 +218,8 @@ async def end_sessions(stack, ports):
         await client.disconnect()
 
     async def ended():
-        return await metric(stack.broker, "sqmqos_sessions") == \
-            sum("annotations" in s.tree for s in stack.sidecars)  # its keeper stays
+        stay = sum(("annotations" in s.tree) + ("outbox" in s.tree) for s in stack.sidecars)
+        return await metric(stack.broker, "sqmqos_sessions") == stay
     await eventually(ended, "the sessions have ended")
 
 
@@ -215,10 +228,11 @@ async def end_sessions(stack, ports):
 class Crash:
     """A publisher at the first sidecar, a subscriber at the second one."""
 
-    def __init__(self, env, point, direction, transient):
+    def __init__(self, env, point, up, transient, outbox):
         self.env = env
         self.point = point
-        self.up = direction == "up"
+        self.up = up
+        self.outbox = outbox
         self.publisher = App("publisher", transient)
         self.subscriber = App("subscriber")
         env.clients += [self.publisher, self.subscriber]
@@ -230,6 +244,9 @@ class Crash:
     async def start(self):
         self.stack = stack = await self.env.stack(start=False, tls=False, broker=BROKER,
                                                   sidecar=SIDECAR)
+        if self.outbox:
+            stack.sidecars[0].tree["outbox"] = {"mode": "disk", "size": "8Mi",
+                                                "dir": str(stack.folder / "outbox")}
         if self.point.who != "app":
             self.program = stack.broker if self.point.who == "broker" \
                 else stack.sidecars[not self.up]
@@ -293,6 +310,13 @@ class Crash:
         if self.point.who == "broker":
             assert self.publisher.connected and self.subscriber.connected
             return
+        if self.point.name.startswith("sidecar-outbox") and \
+                "SQMQOS_FAULT" in self.program.environment:
+            # It forwards without its app, and may be dead again at any time.
+            with contextlib.suppress(AssertionError, OSError, Closed):
+                await self.stack.ready(self.program)
+                await self.victim.come(self.ports[self.victim])
+            return
         if self.program is not None:
             await self.stack.ready(self.program)
         connack = await self.victim.come(self.ports[self.victim])
@@ -332,7 +356,7 @@ class Crash:
         self.check()
         assert not self.publisher.ids_not_found
         await end_sessions(self.stack, self.ports)
-        if self.point.who == "broker":  # nor in the store
+        if self.point.who == "broker" and not self.outbox:  # nor in the store
             await self.stack.kill(self.stack.broker)
             read = len(self.stack.log(self.stack.broker))
             self.stack.broker.start()
@@ -340,14 +364,14 @@ class Crash:
             assert "from before the start" not in self.stack.log(self.stack.broker)[read:]
 
 
-def crash(point, direction, transient=False):
+def crash(point, kind, transient=False):
     @scenario(timeout_s=90)
     async def run(env):
-        world = Crash(env, point, direction, transient)
+        world = Crash(env, point, kind != "down", transient, kind == "outbox")
         await world.run()
         await world.nothing_left()
     name = (point.label or point.name).replace("-", "_")
-    globals()[f"test_{direction}_{name}" + ("_transient" if transient else "")] = run
+    globals()[f"test_{kind}_{name}" + ("_transient" if transient else "")] = run
 
 
 for p in UP:
@@ -356,6 +380,8 @@ for p in UP:
         crash(p, "up", True)
 for p in DOWN:
     crash(p, "down")
+for p in OUTBOX:
+    crash(p, "outbox")
 
 
 # ---- a group

@@ -40,7 +40,7 @@ async def metric(program, name):
 
 def descriptors(program):
     """Open descriptors but those of a store, whose files come and go."""
-    store = program.tree.get("store", {}).get("dir")
+    store = (program.tree.get("store") or program.tree.get("outbox") or {}).get("dir")
     n = 0
     for fd in pathlib.Path(f"/proc/{program.pid}/fd").iterdir():
         try:
