@@ -331,6 +331,8 @@ app_publish(struct app *a)
 
 		a->rng = a->rng * UINT64_C(6364136223846793005) + 1442695040888963407u;
 		stream = a->rng >> 60 < 2 ? 0 : (unsigned)(1 + (a->rng >> 33) % 3);
+		if (a->o.only >= 0)
+			stream = (unsigned)a->o.only;
 		a->due--;
 		if (a->in_window[stream] < a->o.window)
 			app_publish_one(a, stream);
@@ -397,7 +399,8 @@ app_usage(void)
 	fprintf(stderr,
 	    "usage: torture-app pub|sub --port N --id TEXT --ledger FILE\n"
 	    "  [--version 4|5] [--transient] [--filter F --qos N]\n"
-	    "  [--number N --rate N --window N] [--max-size N] [--linger MS]\n");
+	    "  [--number N --rate N --window N] [--max-size N] [--linger MS]\n"
+	    "  [--only STREAM] [--keyed] [--willed] [--end]\n");
 	exit(2);
 }
 
@@ -408,7 +411,8 @@ app_options(struct app_opts *o, int argc, char **argv)
 	    {"ledger", 1, NULL, 'l'}, {"version", 1, NULL, 'v'}, {"transient", 0, NULL, 't'},
 	    {"filter", 1, NULL, 'f'}, {"qos", 1, NULL, 'q'}, {"number", 1, NULL, 'n'},
 	    {"rate", 1, NULL, 'r'}, {"window", 1, NULL, 'w'}, {"max-size", 1, NULL, 's'},
-	    {"linger", 1, NULL, 'g'}, {NULL, 0, NULL, 0}};
+	    {"linger", 1, NULL, 'g'}, {"only", 1, NULL, 'o'}, {"keyed", 0, NULL, 'k'},
+	    {"willed", 0, NULL, 'W'}, {"end", 0, NULL, 'e'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -451,12 +455,25 @@ app_options(struct app_opts *o, int argc, char **argv)
 		case 'g':
 			o->linger_ms = v;
 			break;
+		case 'o':
+			o->only = (int)v;
+			break;
+		case 'k':
+			o->keyed = true;
+			break;
+		case 'e':
+			app_asked = 1;
+			break;
+		case 'W':
+			o->willed = true;
+			break;
 		default:
 			app_usage();
 		}
 	}
 	if (optind != argc - 1 || o->id == NULL || o->ledger == NULL || o->port == 0 ||
-	    o->window >= APP_FLIGHTS_MAX / 4 || o->max_size > APP_PAYLOAD_MAX)
+	    o->window >= APP_FLIGHTS_MAX / 4 || o->max_size > APP_PAYLOAD_MAX ||
+	    o->only >= APP_STREAMS)
 		app_usage();
 	o->publisher = strcmp(argv[optind], "pub") == 0;
 }
@@ -467,7 +484,8 @@ main(int argc, char **argv)
 	static struct app a;
 	struct sigaction act = {.sa_handler = app_on_signal};
 
-	a.o = (struct app_opts){.version = 5, .rate = 100, .window = 20, .max_size = 4096};
+	a.o = (struct app_opts){
+	    .version = 5, .rate = 100, .window = 20, .max_size = 4096, .only = -1};
 	app_options(&a.o, argc, argv);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigaction(SIGUSR1, &act, NULL);

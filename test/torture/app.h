@@ -45,6 +45,9 @@ struct app_opts {
 	unsigned rate;   /* publishes per second */
 	unsigned window; /* unfinished ones of a stream */
 	unsigned max_size;
+	int only;    /* the only stream that it publishes; -1: all */
+	bool keyed;  /* QoS 3 messages have a key */
+	bool willed; /* has a will: number 1 of stream 2 */
 	unsigned
 	    linger_ms; /* how long what is to be sent gathers, so that a kill finds it unsent */
 	const char *ledger;

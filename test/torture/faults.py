@@ -148,13 +148,32 @@ class Faults:
             self.counts["delay"] += 1
         self.spawn(later())
 
+    def fail_sync(self, action, _proxy):
+        self.note(str(action))
+        if self.world.layer.sync_has_failed():
+            self.counts["fail-sync"] += 1
+            self.world.layer.fail_sync()
+
     def disk_full(self, action, _proxy):
         self.note(str(action))
+        if "disk" in self.busy:
+            return
+        self.busy.add("disk")
 
         async def later():
             await asyncio.to_thread(self.disk.fill, random.Random(action.seed))
-            await asyncio.sleep(action.seconds)
+            end = time.monotonic() + action.seconds
+            felt = False
+            while time.monotonic() < end:
+                await asyncio.sleep(0.1)
+                felt = felt or await self.broker_complains()
             self.disk.empty()
-            self.note("the disk has room again")
+            self.busy.discard("disk")
+            self.note(f"the disk has room again; felt: {felt}")
             self.counts["disk-full"] += 1
+            self.counts["disk-full-felt"] += felt
         self.spawn(later())
+
+    async def broker_complains(self):
+        ready, why = await asyncio.to_thread(self.world.broker.ready)
+        return not ready and "store:" in why

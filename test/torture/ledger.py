@@ -51,6 +51,7 @@ class Received:
     """What one subscriber got; 'got' is in the order of arrival."""
     name: str
     got: dict = dataclasses.field(default_factory=lambda: collections.defaultdict(list))
+    at: dict = dataclasses.field(default_factory=lambda: collections.defaultdict(list))  # ms
     qos: dict = dataclasses.field(default_factory=lambda: collections.defaultdict(set))
     # (from ms, to ms, {(publisher, stream): [n]}) of each connection
     connections: list = dataclasses.field(default_factory=list)
@@ -107,6 +108,19 @@ def read_publisher(name, path, transient=False):
     return out
 
 
+def together(a, b):
+    """Two publishers that say the same under the same keys."""
+    out = Published(f"{a.name}, {b.name}", list(map(max, a.sent, b.sent)))
+    for stream in range(4):
+        out.acked[stream] = b.acked[stream] | a.acked[stream]
+        # either has said it, so it is nothing that was given up
+        out.acked[stream] |= {n: c for n, c in b.acked[stream].items() if c < FAILURE}
+        out.given_up[stream] = (a.given_up[stream] | b.given_up[stream]) - set(out.acked[stream])
+    out.wrong = a.wrong + b.wrong
+    out.ended = a.ended and b.ended
+    return out
+
+
 class Inbound:
     """Replays the packet ids that a subscriber holds."""
 
@@ -119,6 +133,7 @@ class Inbound:
         key = (int(w[4]), int(w[6]))
         n = int(w[7])
         self.out.got[key].append(n)
+        self.out.at[key].append(int(w[1]))
         self.out.qos[key].add(int(qos))
         if self.out.connections:
             self.out.connections[-1][2].setdefault(key, []).append(n)

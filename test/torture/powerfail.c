@@ -37,6 +37,7 @@ struct pf_file {
 	dev_t device;
 	int fd; /* our own, for reading what is replaced */
 	bool folder;
+	bool failed;           /* a sync of it has failed: none makes anything of it durable now */
 	pthread_rwlock_t lock; /* written by a sync while it changes the log */
 	pthread_mutex_t append;
 	struct pf_log log;
@@ -637,6 +638,22 @@ pf_sync_folder(long number, int fd)
 	return rc;
 }
 
+/* Whether this sync of a journal's file shall fail: LOG/fail-sync stands for one. */
+static bool
+pf_fails(int fd)
+{
+	char link[64], real[NAME], path[NAME + 16];
+	ssize_t n;
+
+	snprintf(path, sizeof path, "%s/fail-sync", pf_logs);
+	if (syscall(SYS_faccessat, AT_FDCWD, path, F_OK) != 0)
+		return false;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	n = readlink(link, real, sizeof real - 1);
+	real[n > 0 ? n : 0] = 0;
+	return strstr(real, "/journal-") != NULL && syscall(SYS_unlinkat, AT_FDCWD, path, 0L) == 0;
+}
+
 static int
 pf_sync(long number, int fd)
 {
@@ -648,12 +665,17 @@ pf_sync(long number, int fd)
 		return (int)syscall(number, fd);
 	if (f->folder)
 		return pf_sync_folder(number, fd);
+	if (pf_fails(fd)) {
+		f->failed = true;
+		errno = EIO;
+		return -1;
+	}
 	pthread_rwlock_wrlock(&f->lock);
 	stamp = pf_turn(&f->log);
 	pthread_rwlock_unlock(&f->lock);
 	rc = (int)syscall(number, fd);
 	error = errno;
-	if (rc == 0)
+	if (rc == 0 && !f->failed)
 		pf_forget(f->log.prefix, stamp);
 	errno = error;
 	return rc;

@@ -12,6 +12,10 @@
  * POWERFAIL_HELD, a folder on the store's disk, has links to files whose names a
  * rename or an unlink has taken away, named by the same stamps.
  *
+ * While LOG/fail-sync is there, the next sync of a file journal-* fails with EIO and
+ * takes it away.  What was written to that file may be undone as long as its process
+ * lives, whatever syncs say: the system calls such pages clean.
+ *
  * Writes on O_DSYNC descriptors are entries while they run; once they have
  * returned, they are a PF_SYNCED entry, so that undoing older writes spares them.
  * Descriptors that were made by dup() are not followed.

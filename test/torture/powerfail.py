@@ -146,6 +146,13 @@ class Layer:
             out[int(words[1]) if kind == "f" else None].append(path)
         return out
 
+    def fail_sync(self):
+        """The next sync of the journal fails."""
+        (self.logs / "fail-sync").touch()
+
+    def sync_has_failed(self):
+        return not (self.logs / "fail-sync").exists()
+
     def mapped(self):
         """Files of the store that were written through a mapping, unseen."""
         mark = self.logs / "mapped"

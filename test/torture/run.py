@@ -89,6 +89,7 @@ class Seed:
         self.tls = rng.random() < 0.5
         self.small = rng.random() < 0.3
         self.recorded = rng.random() < 0.8
+        self.max_size = 65536 if self.small else 4096  # a full disk is soon felt
         self.durable = args.engine == "embedded"
 
     def prepare(self):
@@ -111,7 +112,8 @@ class Seed:
         store = self.prepare()
         try:
             world = worlds.World(self.folder, self.args.build, engine=self.args.engine,
-                                 tls=self.tls, rate=self.args.rate, store=store, layer=self.layer)
+                                 tls=self.tls, rate=self.args.rate, store=store, layer=self.layer,
+                                 max_size=self.max_size)
             with open(self.folder / "faults.log", "w") as log:
                 faults = Faults(world, log, self.disk)
                 faults.note(f"seed {self.seed}, {seconds:.1f} s, {len(actions)} actions, "
@@ -159,6 +161,9 @@ class Seed:
         faults.note("the faults are over")
         await world.ready()
         faults.note("all are ready")
+        if self.durable:
+            await world.last_will()
+            faults.note("a client has died with its sidecar and its broker")
         self.finished = await world.finish_publishers()
         faults.note(f"publishers have {'' if self.finished else 'NOT '}ended")
         drained = await world.drained()

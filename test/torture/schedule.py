@@ -3,7 +3,7 @@
 import dataclasses
 import random
 
-LONGEST_S = 4.0  # that anything stays stopped, frozen or full
+LONGEST_S = 4.0  # that anything stays stopped or frozen
 
 
 @dataclasses.dataclass
@@ -42,7 +42,8 @@ KINDS = (
     Kind("cut-in-frame", 2, 1, 3),
     Kind("freeze", 1, 0.05, LONGEST_S),
     Kind("delay", 1, 0.2, 3),
-    Kind("disk-full", 0.4, 0.3, 3, durable=True, disk=True),
+    Kind("disk-full", 1.5, 0.5, 8, durable=True, disk=True),
+    Kind("fail-sync", 3, 0, 0, durable=True, layer=True),
 )
 
 

@@ -77,6 +77,18 @@ class Planted(unittest.TestCase):
     def test_duplicate_of_qos_2(self):
         self.assertEqual(self.kinds(SENT, GOT + "M 9 5 2 7 0 2 2\n"), ["duplicate"])
 
+    def test_a_transient_session_ends_with_its_broker(self):
+        got = GOT + "M 9 5 2 7 0 2 2\n"
+        self.assertEqual(self.kinds(SENT, got, transient=True), ["duplicate"])
+        self.assertEqual(self.kinds(SENT, got, transient=True, deaths=[3]), ["duplicate"])
+        self.assertEqual(self.kinds(SENT, got, transient=True, deaths=[7]), [])
+        self.assertEqual(self.kinds(SENT, got, deaths=[7]), ["duplicate"])
+
+    def test_order_of_qos_2_in_a_transient_session(self):
+        late = GOT.replace("M 4 3 2 7 0 2 1\n", "").replace("L 5 3\n", "M 9 3 2 7 0 2 1\n")
+        self.assertEqual(self.kinds(SENT, late, transient=True), ["order"])
+        self.assertEqual(self.kinds(SENT, late, transient=True, deaths=[7]), ["order"])
+
     def test_duplicate_of_qos_0(self):
         self.assertEqual(self.kinds(SENT, GOT + "M 9 0 0 7 0 0 1\n"), ["duplicate"])
 

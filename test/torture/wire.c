@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SESSION_EXPIRY_S = 3600, HEADER_MAX = 5 };
+enum { SESSION_EXPIRY_S = 3600, HEADER_MAX = 5, WILL_QOS_2 = 0x14, PROPERTY = 5 };
 
 uint64_t
 app_now_us(void)
@@ -120,6 +120,21 @@ wire_send(struct app *a, int type, int flags, const struct wire_body *b)
 	a->out_n += i + b->n;
 }
 
+static void
+wire_will(const struct app *a, struct wire_body *b)
+{
+	static unsigned char payload[APP_PAYLOAD_MAX];
+	char topic[64];
+	size_t n = app_payload(a->o.number, 2, 1, a->o.max_size, payload);
+
+	if (a->o.version == 5)
+		wire_u8(b, 0);
+	snprintf(topic, sizeof topic, "torture/%u/2", a->o.number);
+	wire_text(b, topic);
+	wire_u16(b, (unsigned)n);
+	wire_bytes(b, payload, n);
+}
+
 void
 app_send_connect(struct app *a, bool clean)
 {
@@ -127,7 +142,7 @@ app_send_connect(struct app *a, bool clean)
 
 	wire_text(&b, "MQTT");
 	wire_u8(&b, (unsigned)a->o.version);
-	wire_u8(&b, clean ? 2 : 0);
+	wire_u8(&b, (clean ? 2u : 0) | (a->o.willed ? WILL_QOS_2 : 0));
 	wire_u16(&b, 0);
 	if (a->o.version == 5) {
 		wire_u8(&b, 5);
@@ -135,6 +150,8 @@ app_send_connect(struct app *a, bool clean)
 		wire_u32(&b, clean ? 0 : SESSION_EXPIRY_S);
 	}
 	wire_text(&b, a->o.id);
+	if (a->o.willed)
+		wire_will(a, &b);
 	wire_send(a, CONNECT, 0, &b);
 }
 
@@ -151,6 +168,14 @@ app_send_subscribe(struct app *a)
 	wire_send(a, SUBSCRIBE, 2, &b);
 }
 
+static void
+wire_property(struct wire_body *b, const char *name, const char *value)
+{
+	wire_u8(b, 0x26);
+	wire_text(b, name);
+	wire_text(b, value);
+}
+
 void
 app_send_publish(struct app *a, const struct app_flight *f, bool dup)
 {
@@ -164,12 +189,14 @@ app_send_publish(struct app *a, const struct app_flight *f, bool dup)
 	if (qos > 0)
 		wire_u16(&b, f->id);
 	if (a->o.version == 5 && f->stream == 3) {
-		struct wire_body *p = &b;
+		char key[32];
 
-		wire_u8(p, 1 + 2 + 10 + 2 + 1);
-		wire_u8(p, 0x26); /* user property */
-		wire_text(p, "sqmqos-qos");
-		wire_text(p, "3");
+		snprintf(key, sizeof key, "%u-%u", a->o.number, f->number);
+		wire_u8(
+		    &b, PROPERTY + 11 + (a->o.keyed ? PROPERTY + 10 + (unsigned)strlen(key) : 0));
+		wire_property(&b, "sqmqos-qos", "3");
+		if (a->o.keyed)
+			wire_property(&b, "sqmqos-key", key);
 	} else if (a->o.version == 5) {
 		wire_u8(&b, 0);
 	}

@@ -19,6 +19,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 EVERYTHING = "torture/#"
 DECLARED = '- filter: "torture/#"\n  qos: 2\n  durable: true\n'
+DECLARING = 2  # sidecars; the last one has an outbox on disk, and a publisher that stays there
+SIDECARS = 3
+TWINS = 5      # publishers that say the same
+OUTBOX = 7     # publisher at the outbox
+WILLED = 8     # who dies at the end
 SIDECAR = {
     "pool": {"backoff-min": "20ms", "backoff-max": "300ms", "silence": "2s", "dial-timeout": "2s"},
     "session": {"attach-timeout": "10s"},
@@ -31,6 +36,7 @@ class App:
 
     def __init__(self, world, name, kind, sidecar, *options, version=5, transient=False):
         self.name = name
+        self.world = world
         self.kind = kind
         self.transient = transient
         self.ledger = world.folder / f"{name}.ledger"
@@ -39,7 +45,8 @@ class App:
         self.at = sidecar
         # An annotation names a declared client. What a transient publisher has given up
         # may still come from the old sidecar, behind what it publishes at the new one.
-        self.movable = "--filter" in options or kind == "pub" and not transient
+        self.movable = sidecar < DECLARING and (
+            "--filter" in options or kind == "pub" and not transient)
         self.argv = [str(world.build / "test" / "torture-app"), kind, "--id", name, "--ledger",
                      str(self.ledger), "--version", str(version), *map(str, options)]
         if transient:
@@ -55,7 +62,7 @@ class App:
     def move(self):
         """It starts at another sidecar the next time."""
         if self.movable:
-            self.at = (self.at + 1) % len(self.ports)
+            self.at = (self.at + 1) % DECLARING
 
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -78,19 +85,22 @@ def broker_knows(build, key):
 
 class World:
     """options: engine ("memory" or "embedded"), tls, rate (of each publisher per second),
-    store (a folder for the store), layer (a powerfail.Layer or None)."""
+    store (a folder for the store), layer (a powerfail.Layer or None), max_size (of payloads)."""
 
-    def __init__(self, folder, build, *, engine, tls, rate, store=None, layer=None):
+    def __init__(self, folder, build, *, engine, tls, rate, store=None, layer=None,
+                 max_size=4096):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.build = pathlib.Path(build)
         self.engine = engine
         self.layer = layer
         self.problems = []
+        self.max_size = max_size
+        self.will_is_due = False
         self.base = {}
         self.broker_deaths_ms = []
         ports = []
-        for _ in range(8):
+        for _ in range(2 + 3 * SIDECARS):
             ports.append(parts.free_port(ports))
         parts.write_token(self.folder / "token")
         if tls:
@@ -98,7 +108,7 @@ class World:
         self.store = store or self.folder / "store"
         self.make_broker(ports, tls)
         self.make_sidecars(ports, tls)
-        self.make_apps(rate)
+        self.make_apps(rate, max_size)
 
     def make_broker(self, ports, tls):
         tree = parts.merge(parts.config("broker", self.folder, listen=ports[0], admin=ports[1],
@@ -107,35 +117,49 @@ class World:
             tree |= {"engine": self.engine}
             if self.engine == "embedded":
                 tree["store"] = {"dir": str(self.store), "max-size": "256Mi",
-                                 "journal-size": "32Mi"}
+                                 "journal-size": "8Mi", "cache-size": "1Mi"}
         self.broker = parts.Program("broker", "broker", self.folder, self.build, tree)
         if self.layer:
             self.broker.environment |= self.layer.environment(self.broker.argv[0])
 
     def make_sidecars(self, ports, tls):
         self.sidecars, self.proxies = [], []
-        for i in range(2):
+        for i in range(SIDECARS):
+            listen, admin = ports[2 + SIDECARS + 2 * i:][:2]
             self.proxies.append(Proxy(ports[2 + i], ports[0]))
-            file = AnnotationsFile(self.folder / f"pod-{i}").write(
-                DECLARED, **{"sqmqos.io/client-id": f"declared-{i}"})
-            tree = parts.config("sidecar", self.folder, listen=ports[4 + 2 * i],
-                                admin=ports[5 + 2 * i], tls=tls, broker=ports[2 + i], pod=i + 1,
-                                annotations=file.path)
+            annotations = None
+            if i < DECLARING:
+                annotations = AnnotationsFile(self.folder / f"pod-{i}").write(
+                    DECLARED, **{"sqmqos.io/client-id": f"declared-{i}"}).path
+            tree = parts.config("sidecar", self.folder, listen=listen, admin=admin, tls=tls,
+                                broker=ports[2 + i], pod=i + 1, annotations=annotations)
+            tree = parts.merge(tree, SIDECAR)
+            if i >= DECLARING:
+                tree["outbox"] = {"mode": "disk", "dir": str(self.folder / "outbox"),
+                                  "size": "16Mi"}
             self.sidecars.append(parts.Program("sidecar", f"sidecar-{i}", self.folder, self.build,
-                                               parts.merge(tree, SIDECAR)))
+                                               tree))
 
-    def make_apps(self, rate):
-        def pub(number, sidecar, **more):
-            return App(self, f"pub-{number}", "pub", sidecar, "--number", number, "--rate", rate,
-                       "--linger", 7 * (number % 3), **more)
+    def make_apps(self, rate, max_size):
+        def pub(number, sidecar, *options, name=None, **more):
+            if "--rate" not in options:
+                options += ("--rate", rate)
+            return App(self, name or f"pub-{number}", "pub", sidecar, "--number", number,
+                       "--linger", 7 * (number % 3), "--max-size", max_size, "--keyed", *options,
+                       **more)
 
         def sub(name, sidecar, filter_=EVERYTHING, qos=2, linger=0, **more):
             asked = ("--filter", filter_, "--qos", qos) if filter_ else ()
-            return App(self, name, "sub", sidecar, *asked, "--linger", linger, **more)
+            return App(self, name, "sub", sidecar, *asked, "--linger", linger,
+                       "--max-size", max_size, **more)
 
         shared = f"$share/crew/{EVERYTHING}"
         self.publishers = {1: pub(1, 0), 2: pub(2, 0, version=4), 3: pub(3, 1),
-                           4: pub(4, 1, transient=True)}
+                           4: pub(4, 1, transient=True),
+                           OUTBOX: pub(OUTBOX, DECLARING)}
+        half = ("--only", 3, "--rate", max(rate // 4, 1))
+        self.twins = [pub(TWINS, i, *half, name=f"twin-{i}") for i in range(2)]
+        self.willed = pub(WILLED, 0, "--willed", "--rate", 0, name="willed")
         # name, members, qos
         self.groups = (
             ("durable-5", [sub("durable-5", 1, linger=15)], 2),
@@ -149,7 +173,11 @@ class World:
 
     @property
     def apps(self):
-        return [*self.publishers.values(), *self.subscribers]
+        return [*self.all_publishers, *self.subscribers]
+
+    @property
+    def all_publishers(self):
+        return [*self.publishers.values(), *self.twins]
 
     @property
     def programs(self):
@@ -168,7 +196,7 @@ class World:
         for app in self.subscribers:
             app.start()
         await eventually(self.all_subscribed, "every app has subscribed", 30, 0.1)
-        for app in self.publishers.values():
+        for app in self.all_publishers:
             app.start()
 
     def all_subscribed(self):
@@ -230,10 +258,10 @@ class World:
 
     async def finish_publishers(self):
         """Whether every publisher ended with all answered."""
-        for app in self.publishers.values():
+        for app in self.all_publishers:
             app.signal(signal.SIGUSR1)
         return await self.quiet(30, 180, lambda: not any(
-            a.running() for a in self.publishers.values()))
+            a.running() for a in self.all_publishers))
 
     def ledgers(self):
         """(publishers, targets) for the checker."""
@@ -241,7 +269,30 @@ class World:
         for name, members, qos in self.groups:
             targets.append(checker.Target(name, [m.read() for m in members], qos,
                                           members[0].transient))
-        return {n: app.read() for n, app in self.publishers.items()}, targets
+        publishers = {n: app.read() for n, app in self.publishers.items()}
+        publishers[TWINS] = ledger.together(*(app.read() for app in self.twins))
+        if self.will_is_due:
+            publishers[WILLED] = ledger.Published(
+                "willed", [0, 0, 1, 0], [{}, {}, {1: 0}, {}], ended=True)
+        return publishers, targets
+
+    async def last_will(self):
+        """A client dies, and at the same moment its sidecar and its broker."""
+        app, sidecar = self.willed, self.sidecars[self.willed.at]
+        app.start()
+
+        def connected():
+            return any(w[0] == "C" for w in ledger.lines(app.ledger))
+        await eventually(connected, "the client with a will is connected", 30, 0.05)
+        self.will_is_due = True
+        for victim in (app, sidecar, self.broker):
+            victim.process.kill()
+        self.broker_died()
+        for victim in (app, sidecar, self.broker):
+            await asyncio.to_thread(victim.process.wait)
+        self.broker.start()
+        sidecar.start()
+        await self.ready()
 
     async def drained(self):
         """Whether all has arrived."""
@@ -252,24 +303,34 @@ class World:
         return await self.quiet(25, 180, empty)
 
     async def end_subscribers(self):
-        for app in self.subscribers:
+        """Their sessions end, and that of the client that has died."""
+        ending = list(self.subscribers)
+        for app in ending:
             app.signal(signal.SIGUSR1)
-        if not await self.quiet(20, 60, lambda: not any(a.running() for a in self.subscribers)):
+        if self.will_is_due:
+            self.willed.argv.append("--end")
+            self.willed.start()
+            ending.append(self.willed)
+        if not await self.quiet(20, 60, lambda: not any(a.running() for a in ending)):
             self.problems.append("subscribers do not end: " + ", ".join(
-                a.name for a in self.subscribers if a.running()))
+                a.name for a in ending if a.running()))
 
     async def leftovers(self):
         out = []
         found = await metrics(self.broker)
-        # a sidecar's keeper of its declared subscriptions stays
-        bound = {"sqmqos_queued_messages": 0, "sqmqos_queued_bytes": 0, "sqmqos_unsettled": 0,
-                 "sqmqos_sessions": len(self.sidecars)}
+        # a sidecar's keeper of its declared subscriptions stays, and the outbox's session
+        bound = {"sqmqos_queued_messages": 0, "sqmqos_queued_bytes": 0,
+                 "sqmqos_sessions": SIDECARS}
+        for name in bound:
+            if name not in found:
+                out.append(f"broker: there is no metric {name}")
         out += [f"broker: {name} is {found[name]:g}" for name, most in bound.items()
                 if found.get(name, 0) > most]
         for s in self.sidecars:
             found = await metrics(s)
             out += [f"{s.name}: {name} is {found[name]:g}"
-                    for name in ("sqmqos_clients", "sqmqos_publish_backlog_bytes")
+                    for name in ("sqmqos_clients", "sqmqos_publish_backlog_bytes",
+                                 "sqmqos_outbox_bytes")
                     if found.get(name)]
             if found.get("sqmqos_sessions", 0) > 1:
                 out.append(f"{s.name}: sqmqos_sessions is {found['sqmqos_sessions']:g}")
@@ -292,7 +353,7 @@ class World:
 
     async def stop(self):
         """SIGTERM to the programs, SIGKILL to what is left of the apps."""
-        for app in self.apps:
+        for app in [*self.apps, self.willed]:
             if app.running():
                 await self.kill(app)
         for program in [*self.sidecars, self.broker]:
