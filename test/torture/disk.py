@@ -13,7 +13,7 @@ class Small:
 
     def __init__(self, folder, size_mib=SIZE_MIB):
         self.folder = pathlib.Path(folder)
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() != 0:
             raise PermissionError("only root can mount a disk")
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "sqmqos-torture",

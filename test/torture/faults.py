@@ -99,6 +99,8 @@ class Faults:
         if self.disk:
             self.disk.empty()
         done = await asyncio.to_thread(self.world.layer.cut, random.Random(action.seed))
+        if "disk" in self.busy:
+            await asyncio.to_thread(self.disk.fill, random.Random(action.seed))
         self.note(f"power cut: {done}")
         await asyncio.sleep(action.seconds)
         victim.start()
