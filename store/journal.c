@@ -47,9 +47,12 @@ sq_journal_append(struct sq_journal *j, struct sq_journal_entry *e)
 
 	assert(e->data.len <= SQ_JOURNAL_ENTRY_MAX);
 	pthread_mutex_lock(&j->lock);
+	/* The writer wakes for the first one, then only for one that presses. */
+	wake = j->idle && (!e->patient || sq_list_empty(&j->pending));
 	sq_list_push_back(&j->pending, &e->node);
-	wake = j->idle;
-	j->idle = false;
+	j->pressing += !e->patient;
+	if (wake)
+		j->idle = false;
 	pthread_mutex_unlock(&j->lock);
 	if (wake)
 		pthread_cond_signal(&j->work);

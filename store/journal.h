@@ -34,6 +34,7 @@ enum sq_durability {
 struct sq_journal_entry {
 	struct sq_list node;  /* the journal's */
 	struct sq_bytes data; /* the caller's, unchanged until committed() */
+	bool patient;         /* about a sync's time it may wait for others to share one */
 };
 
 enum {

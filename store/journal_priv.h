@@ -23,6 +23,7 @@ struct sq_journal {
 	pthread_cond_t work;    /* for the writer */
 	pthread_cond_t chores;  /* for the maker */
 	struct sq_list pending; /* struct sq_journal_entry */
+	size_t pressing;        /* of them: those that are not patient */
 	bool idle;              /* the writer waits for entries */
 	bool wanting;           /* the writer waits for a segment or for a release */
 	bool closing;
@@ -43,6 +44,7 @@ struct sq_journal {
 	struct sq_segment *doubt;  /* its sync failed with records that were told committed */
 	uint64_t synced;           /* up to this lsn all is durable */
 	uint64_t synced_ms;        /* when a sync was done */
+	uint64_t sync_us;          /* what one took lately */
 	uint64_t written_ms;       /* when a record was written */
 	bool sealed;               /* the last record is a seal, or there is none */
 	bool stalled;

@@ -22,6 +22,7 @@ enum {
 	PAGE = 4096,
 	COPY_MAX = 64 << 10, /* longer entries are written from where they are */
 	PARTS = 2 * (SQ_JOURNAL_RECORD_MAX / COPY_MAX) + 4,
+	PATIENCE_MAX_US = 400,
 };
 
 /* What goes into one record. */
@@ -189,11 +190,14 @@ static int
 writer_sync(struct sq_journal *j)
 {
 	struct sq_segment *s = j->active;
+	uint64_t begun_us = sq_clock_us(), now_us;
 
 	if (sq_io.fdatasync(s->fd) != 0)
 		return writer_break(j, "sync of");
+	now_us = sq_clock_us();
 	s->dirty = false;
-	j->synced_ms = sq_clock_ms();
+	j->synced_ms = now_us / 1000;
+	j->sync_us = (j->sync_us * 7 + (now_us - begun_us)) / 8;
 	return 0;
 }
 
@@ -388,10 +392,10 @@ writer_commit(struct sq_journal *j, const struct batch *b)
 }
 
 static void
-writer_deadline(struct timespec *ts, uint64_t at_ms)
+writer_deadline(struct timespec *ts, uint64_t at_us)
 {
-	ts->tv_sec = (time_t)(at_ms / 1000);
-	ts->tv_nsec = (long)(at_ms % 1000) * 1000000;
+	ts->tv_sec = (time_t)(at_us / 1000000);
+	ts->tv_nsec = (long)(at_us % 1000000) * 1000;
 }
 
 /* Waits until something may have changed; false when the journal closes. */
@@ -405,7 +409,7 @@ writer_stall(struct sq_journal *j)
 		j->stalled = true;
 		j->cfg.stalled(j->cfg.owner, j->why);
 	}
-	writer_deadline(&ts, sq_clock_ms() + SQ_JOURNAL_RETRY_MS);
+	writer_deadline(&ts, (sq_clock_ms() + SQ_JOURNAL_RETRY_MS) * 1000);
 	pthread_mutex_lock(&j->lock);
 	j->wanting = true;
 	if (!j->closing)
@@ -496,26 +500,47 @@ writer_do_due(struct sq_journal *j)
 		writer_seal(j);
 }
 
-/* The next record's entries, in order; waits for some until something else is
- * due.  False: the journal closes and all is written. */
-static bool
-writer_collect(struct sq_journal *j, struct batch *b)
+/* How long patient entries wait for others: a sync of their own would take as long. */
+static uint64_t
+writer_patience_us(const struct sq_journal *j)
 {
-	uint64_t due_ms = writer_due_ms(j);
-	struct timespec ts;
-	bool go_on;
+	if (j->cfg.durability != SQ_DURABILITY_ALWAYS)
+		return 0;
+	return j->sync_us < PATIENCE_MAX_US / 2 ? 2 * j->sync_us : PATIENCE_MAX_US;
+}
 
-	b->len = SQ_RECORD_HEADER;
-	writer_deadline(&ts, due_ms);
-	pthread_mutex_lock(&j->lock);
-	while (sq_list_empty(&j->pending) && !j->closing) {
+/* Waits until there is something to write, or something else is due; under the lock. */
+static void
+writer_wait(struct sq_journal *j)
+{
+	uint64_t due_us = writer_due_ms(j) * 1000, until_us;
+	uint64_t patient_us = 0; /* until when; 0: nothing patient is there */
+	struct timespec ts;
+
+	while (j->pressing == 0 && !j->closing) {
+		if (patient_us == 0 && !sq_list_empty(&j->pending))
+			patient_us = sq_clock_us() + writer_patience_us(j);
+		until_us = patient_us != 0 ? patient_us : due_us;
 		j->idle = true;
-		if (due_ms == 0)
+		writer_deadline(&ts, until_us);
+		if (until_us == 0)
 			pthread_cond_wait(&j->work, &j->lock);
 		else if (pthread_cond_timedwait(&j->work, &j->lock, &ts) != 0)
 			break;
 	}
 	j->idle = false;
+}
+
+/* The next record's entries, in order; waits for some until something else is
+ * due.  False: the journal closes and all is written. */
+static bool
+writer_collect(struct sq_journal *j, struct batch *b)
+{
+	bool go_on;
+
+	b->len = SQ_RECORD_HEADER;
+	pthread_mutex_lock(&j->lock);
+	writer_wait(j);
 	go_on = !sq_list_empty(&j->pending) || !j->closing;
 	while (!sq_list_empty(&j->pending)) {
 		struct sq_journal_entry *e = SQ_LIST_FIRST(
@@ -525,6 +550,7 @@ writer_collect(struct sq_journal *j, struct batch *b)
 			break;
 		sq_list_remove(&e->node);
 		sq_list_push_back(&b->entries, &e->node);
+		j->pressing -= !e->patient;
 		b->len += e->data.len;
 	}
 	pthread_mutex_unlock(&j->lock);

@@ -122,6 +122,7 @@ struct sq_txn {
 	struct sq_buf log;   /* what is to be durable */
 	struct sq_buf ops;   /* what follows the commit in memory */
 	size_t last_message; /* where the last message stands in it */
+	bool pressing;       /* it is not settlements only */
 };
 
 struct sq_engine_cfg {

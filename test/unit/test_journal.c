@@ -191,6 +191,8 @@ teardown(void)
 
 TestSuite(journal, .init = setup, .fini = teardown, .timeout = 120);
 
+static bool patient; /* what append() says of its entries */
+
 /* An entry of 'len' bytes that tells it from all others. */
 static struct entry *
 append(size_t len)
@@ -205,6 +207,7 @@ append(size_t len)
 		sq_put32(e->bytes, serial);
 	sq_buf_append(&expected, e->bytes, len);
 	e->entry.data = (struct sq_bytes){e->bytes, len};
+	e->entry.patient = patient;
 	sq_list_init(&e->entry.node);
 	sq_journal_append(journal, &e->entry);
 	return e;
@@ -373,6 +376,27 @@ Test(journal, close_commits_what_was_appended)
 		append(10);
 	sq_journal_close(&journal);
 	cr_assert_eq(committed_entries, 300);
+	open_and_compare();
+}
+
+/* Alone, beside others, and at the end: nobody waits for ever, and the order stays. */
+Test(journal, patient_entries_are_committed_too)
+{
+	open_journal(0);
+	patient = true;
+	for (unsigned i = 0; i < 20; i++)
+		commit(12);
+	for (unsigned i = 0; i < 2000; i++) {
+		patient = i % 7 < 4;
+		append(12);
+		if (i % 100 == 99)
+			await(&committed_entries, 20 + i + 1);
+	}
+	patient = true;
+	append(12);
+	sq_journal_close(&journal);
+	patient = false;
+	cr_assert_eq(committed_entries, 2021);
 	open_and_compare();
 }
 

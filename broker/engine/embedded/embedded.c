@@ -262,6 +262,8 @@ embedded_commit(struct sq_txn *txn)
 #ifdef SQ_BROKEN_ACK
 	txn = commit_unsafely(txn);
 #endif
+	/* A settlement that is lost is a delivery once more: nobody waits for its sync. */
+	txn->entry.patient = !txn->pressing;
 	txn->entry.data = (struct sq_bytes){sq_buf_data(&txn->log), sq_buf_len(&txn->log)};
 	sq_journal_append(sq_embedded_of(txn->engine)->journal, &txn->entry);
 }
@@ -292,6 +294,7 @@ embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	sq_oplog_message(
 	    &txn->log, &txn->last_message, item, sq_embedded_wall(e, item->expires_ms));
 	sq_oplog_put(&txn->log, q->id, item);
+	txn->pressing = true;
 	put = (struct put){sq_queue_ref(q), *item};
 	sq_buf_append(&txn->ops, &put, sizeof put);
 	return SQ_OK;
@@ -345,6 +348,7 @@ embedded_settle(
 static void
 embedded_record(struct sq_txn *txn, const struct sq_record_key *key, struct sq_bytes value)
 {
+	txn->pressing = true;
 	sq_oplog_record(&txn->log, key, value);
 }
 
@@ -394,6 +398,7 @@ embedded_queue_open(struct sq_engine *engine, struct sq_txn *txn, const struct s
 		queue_restore(e, q, kept);
 	} else {
 		q->id = atomic_fetch_add(&e->next_queue, 1);
+		txn->pressing = true;
 		sq_oplog_queue_open(&txn->log, q->id, cfg->name);
 	}
 	pthread_mutex_lock(&e->queues_lock);
@@ -416,8 +421,10 @@ embedded_queue_close(struct sq_queue *q)
 static void
 embedded_queue_delete(struct sq_txn *txn, struct sq_queue *q)
 {
-	if (q->id != 0)
+	if (q->id != 0) {
+		txn->pressing = true;
 		sq_oplog_queue_delete(&txn->log, q->id);
+	}
 	embedded_queue_close(q);
 }
 
