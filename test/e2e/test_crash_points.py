@@ -20,7 +20,7 @@ from scenario import scenario
 BEFORE, BURST, AGAIN, AFTER = 3, 4, 2, 3
 DURABLE = {"session_expiry": 300}
 BROKER = {"engine": "embedded",
-          "session": {"grace": "60s", "recovery-time": "200ms"}}
+          "session": {"grace": "60s", "recovery-time": "0s"}}
 SIDECAR = {"pool": {"backoff-min": "20ms", "backoff-max": "100ms"}}
 
 # How far the first message of the burst is at its client when that one's connection ends.
@@ -133,7 +133,7 @@ class App(Client):
         self.arrival.set()
 
     def die_at(self, point, hit):
-        self.point, self.passes = APP_POINTS[point], hit
+        self.point, self.passes = APP_POINTS[point] if hit else None, hit
 
     def passes_by(self, when, kind):
         if self.point == (when, kind):
@@ -388,7 +388,7 @@ for p in OUTBOX:
 
 class GroupCrash:
     """Two members of a group, each at a sidecar. While its first member takes part in
-    a handshake, its sidecar ends, or the broker does.
+    a handshake, it ends, or its sidecar does, or the broker.
 
     MQTT-4.8.2-4 and -5: what is in a handshake stays with its session; the other
     member gets the rest at once."""
@@ -418,8 +418,9 @@ class GroupCrash:
         self.stack = stack = await self.env.stack(
             start=False, tls=False, broker=BROKER, sidecar=SIDECAR,
             annotations=self.annotations())
-        self.program = stack.broker if self.point.startswith("broker") else stack.sidecars[0]
-        arm(self.program, self.point, self.HIT)
+        self.program = {"broker": stack.broker, "sidecar": stack.sidecars[0]}.get(
+            self.point.split("-")[0])  # None: the app
+        self.arm(self.HIT)
         await stack.start()
         self.ports = dict(zip(self.members, stack.ports)) | {self.publisher: stack.ports[1]}
         for client, port in self.ports.items():
@@ -427,6 +428,15 @@ class GroupCrash:
         for member in self.members:
             if self.kind == "share":
                 assert await member.subscribe(("$share/crew/t", 2)) == [2]
+
+    def arm(self, hit):
+        """None: not any more."""
+        if self.program is None:
+            self.members[0].die_at(self.point, hit)
+        elif hit:
+            arm(self.program, self.point, hit)
+        else:
+            disarm(self.program)
 
     def publish(self):
         self.outcomes.append(self.publisher.publish_nowait("t", payload(self.sent), 2))
@@ -436,11 +446,14 @@ class GroupCrash:
         return set(map(payload, range(self.sent))) - {p for m in self.members for p in m.got}
 
     async def publish_until_it_dies(self):
-        while self.program.running():
+        def lives():
+            return self.program.running() if self.program else not self.members[0].dead
+        while lives():
             assert self.sent < 1000, "the point is never passed"
             self.publish()
             await asyncio.wait([self.outcomes[-1]], timeout=0.02)
-        died_there(self.stack, self.program)
+        if self.program:
+            died_there(self.stack, self.program)
 
     async def the_other_goes_on(self):
         """Without the first member, which is expected back for a minute."""
@@ -453,11 +466,12 @@ class GroupCrash:
             assert self.missing(), "what was under way to the first member went to the other"
 
     async def come_back(self):
-        self.program.start()
+        if self.program:
+            self.program.start()
         if self.program is self.stack.broker:
             assert all(client.connected for client in self.ports)
         else:
-            await self.stack.ready(self.program)
+            await self.stack.ready()
             assert (await self.members[0].come(self.ports[self.members[0]])).session_present
 
     async def run(self):
@@ -468,10 +482,7 @@ class GroupCrash:
                 self.publish()
             if self.program is not self.stack.broker:
                 await self.the_other_goes_on()
-            if hit:
-                arm(self.program, self.point, hit)
-            else:
-                disarm(self.program)
+            self.arm(hit)
             await self.come_back()
         await asyncio.wait_for(asyncio.gather(*self.outcomes), 30)
         assert all(o.result() == 0 for o in self.outcomes)
@@ -501,7 +512,7 @@ async def test_share_a_handshake_ends_with_its_session(env):
     await world.the_other_goes_on()
     begun = {p for p, packet_id in first.ids.items() if packet_id in first.held}
     assert begun
-    disarm(world.program)
+    world.arm(None)
     world.program.start()
     await world.stack.ready(world.program)
     connack = await first.connect(world.ports[first], clean=True, props=first.props)
@@ -513,6 +524,32 @@ async def test_share_a_handshake_ends_with_its_session(env):
     assert not begun & set(second.got), begun & set(second.got)
     await nothing_queued(world.stack)
     await end_sessions(world.stack, world.ports)
+
+
+@scenario(timeout_s=90)
+async def test_share_qos_1_of_a_dead_app(env):
+    """It goes to the other member at once: of QoS 1 nothing stays with a session."""
+    stack = await env.stack(tls=False, broker=BROKER, sidecar=SIDECAR)
+    first = env.client("member-0", ack="none")
+    second, publisher = env.client("member-1"), env.client("publisher")
+    ports = dict(zip((first, second), stack.ports)) | {publisher: stack.ports[1]}
+    for client, port in ports.items():
+        await client.connect(port, clean=False, props=DURABLE)
+    for member in (first, second):
+        await member.subscribe(("$share/crew/t", 1))
+    for n in range(20):
+        await publisher.publish("t", payload(n), 1)
+    await eventually(lambda: len(first.inbox) + len(second.inbox) == 20, "all has come")
+    assert first.inbox and second.inbox, "one of them got all"
+    first.abort()
+    await eventually(lambda: {m.payload for m in second.inbox} == set(map(payload, range(20))),
+                     "the other gets what was not acknowledged")
+    first.inbox.clear()
+    await first.connect(ports[first], clean=False, props=DURABLE)
+    await first.ping()
+    assert not first.inbox and len(second.inbox) == 20
+    for client, port in ports.items():
+        await client.disconnect(props={"session_expiry": 0})
 
 
 @scenario(timeout_s=90)
@@ -561,7 +598,8 @@ def group_crash(point, kind, transient=False):
 
 
 for kind in ("share", "declared"):
-    for point in ("sidecar-deliver-read", "sidecar-publish-written", "sidecar-pubrec-read",
+    for point in ("app-publish-read", "app-pubrec-written", "app-pubrel-read",
+                  "sidecar-deliver-read", "sidecar-publish-written", "sidecar-pubrec-read",
                   "sidecar-received-answered", "sidecar-pubrel-written",
                   "broker-announce-committed", "broker-deliver-sent",
                   "broker-settlement-admitted", "broker-settlement-committed"):
