@@ -278,14 +278,10 @@ sq_attach_finish(struct sq_session *s)
 
 /* A transient CONNECT, of 'by', ends the durable session of its client id. */
 static void
-attach_end_durable(struct sq_session *by, const struct sq_key *key)
+attach_end_durable(struct sq_session *by, struct sq_session *s)
 {
-	struct sq_key durable = *key;
 	struct sq_loose_txn *loose = NULL;
-	struct sq_session *s;
 
-	durable.pod[0] = '\0';
-	s = sq_session_find(by->shard, &durable);
 	if (s == NULL)
 		return;
 	if (s->state == SQ_SESSION_ATTACHED)
@@ -297,15 +293,51 @@ attach_end_durable(struct sq_session *by, const struct sq_key *key)
 	sq_loose_commit(&loose); /* the answer to the PUT waits for it */
 }
 
+/* Whether the PUT is of a transient connection that comes first: it ends the durable
+ * session of its client id. */
+static bool
+attach_ends_durable(const struct sq_call *c, const struct sq_session *s, const struct sq_attach *a)
+{
+	bool newer = s == NULL || a->instance != s->instance || a->ordinal != s->ordinal;
+
+	return newer && c->key.pod[0] != '\0' &&
+	    (a->flags & (SQ_ATTACH_KEEPER | SQ_ATTACH_GONE)) == 0;
+}
+
+static struct sq_session *
+attach_durable(struct sq_shard *sh, const struct sq_key *key)
+{
+	struct sq_key durable = *key;
+
+	durable.pod[0] = '\0';
+	return sq_session_find(sh, &durable);
+}
+
+/* Whether a PUT for this session changes what is stored. */
+static bool
+attach_needs_store(struct sq_shard *sh, const struct sq_call *c, const struct sq_session *s,
+    const struct sq_attach *a)
+{
+	const struct sq_session *durable;
+
+	if (c->key.pod[0] == '\0' || (s != NULL && attach_moves(s, a)))
+		return true;
+	if (!attach_ends_durable(c, s, a))
+		return false;
+	durable = attach_durable(sh, &c->key);
+	return durable != NULL && durable->stored;
+}
+
 /* Whether a PUT for this session could not be answered before the store is well again. */
 static bool
-attach_would_hang(
-    struct sq_broker *b, const struct sq_session *s, const struct sq_attach *a, bool durable)
+attach_would_hang(struct sq_shard *sh, const struct sq_call *c, const struct sq_session *s,
+    const struct sq_attach *a)
 {
+	struct sq_broker *b = sh->broker;
 	struct sq_buf why = {0};
 	bool healthy;
 
-	if (!sq_stored_engine(b) || !(durable || (s != NULL && attach_moves(s, a))))
+	if (!sq_stored_engine(b) || !attach_needs_store(sh, c, s, a))
 		return false;
 	healthy = b->engine->ops->healthy(b->engine, &why);
 	sq_buf_fini(&why);
@@ -319,7 +351,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	enum sq_conflict conflict;
 	struct sq_session *s;
 	struct sq_attach a;
-	bool newer;
+	bool ends_durable;
 
 	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK) {
 		sq_call_answer(c, 400, "malformed attach");
@@ -346,11 +378,11 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_answer(c, 503, "the broker has as many sessions as it may");
 		return;
 	}
-	if (attach_would_hang(b, s, &a, c->key.pod[0] == '\0')) {
+	if (attach_would_hang(sh, c, s, &a)) {
 		sq_call_answer(c, 507, "nothing can be stored at present");
 		return;
 	}
-	newer = s == NULL || a.instance != s->instance || a.ordinal != s->ordinal;
+	ends_durable = attach_ends_durable(c, s, &a);
 	if (s == NULL) {
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64());
 		s->owner = *sq_link_identity(c->link);
@@ -359,8 +391,8 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	s->attaching = c;
 	sq_session_set_state(s, SQ_SESSION_FENCING);
 	sq_heap_remove(&sh->timers, &s->timer);
-	if (newer && c->key.pod[0] != '\0' && !(a.flags & (SQ_ATTACH_KEEPER | SQ_ATTACH_GONE)))
-		attach_end_durable(s, &c->key);
+	if (ends_durable)
+		attach_end_durable(s, attach_durable(sh, &c->key));
 	if (s->running == 0)
 		sq_attach_finish(s);
 }
