@@ -13,6 +13,10 @@
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
 
+/* After a lost link: a sidecar that lives is back by then.  What its clients had
+ * from groups goes to other members, long before the grace ends. */
+enum { RETURN_MS = 2000 };
+
 /* The key as one string, the caller's. */
 static char *
 session_key(const struct sq_key *key)
@@ -212,12 +216,15 @@ void
 sq_session_link_lost(struct sq_session *s)
 {
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
+	uint64_t grace_ms = s->shard->broker->cfg.grace_ms;
 	struct sq_call *attaching = s->attaching;
 
 	s->attaching = NULL;
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
 	sq_session_set_state(s, SQ_SESSION_GRACE);
-	sq_heap_set(&s->shard->timers, &s->timer, now_ms + s->shard->broker->cfg.grace_ms);
+	s->grace_ms = now_ms + grace_ms;
+	sq_heap_set(
+	    &s->shard->timers, &s->timer, now_ms + (grace_ms < RETURN_MS ? grace_ms : RETURN_MS));
 	if (attaching != NULL)
 		sq_call_refuse(attaching, SQ_CONFLICT_EPOCH);
 }
@@ -253,6 +260,9 @@ sq_session_timer(struct sq_session *s, struct sq_heap_node *which)
 {
 	if (which == &s->will_timer) {
 		sq_publish_will(s);
+	} else if (s->state == SQ_SESSION_GRACE && s->grace_ms > which->due) {
+		sq_settle_return(s, SQ_RETURN_GROUPS, NULL);
+		sq_heap_set(&s->shard->timers, &s->timer, s->grace_ms);
 	} else if (s->state == SQ_SESSION_GRACE) {
 		session_client_gone(s, (uint32_t)(s->shard->broker->cfg.grace_ms / 1000), NULL);
 	} else if (s->state == SQ_SESSION_DETACHED) {

@@ -144,6 +144,7 @@ struct sq_session {
 	uint32_t will_delay_s;
 	struct sq_heap_node will_timer;
 	struct sq_heap_node timer; /* grace or expiry */
+	uint64_t grace_ms;         /* when the grace ends */
 
 	/* Down. */
 	struct sq_sink sink;

@@ -141,6 +141,24 @@ Test(broker_groups, a_lost_link_stops_the_member_at_once)
 	cr_assert_eq(drain(&a, true), 6);
 }
 
+Test(broker_groups, what_a_lost_member_had_goes_to_another_long_before_its_grace_ends)
+{
+	cr_assert_eq(peer_subscribe(&b, "$share/g/t", 1), 1);
+	publish(2, 1);
+	cr_assert_eq(drain(&b, false), 2);
+	cr_assert_eq(peer_subscribe(&a, "$share/g/t", 1), 1);
+	world_close_link(&w, 1);
+	world_pass(&w, 1500);
+	peer_expect_nothing(&a); /* it may be on its way back */
+	world_pass(&w, 1000);
+	peer_expect(&a, "0");
+	peer_expect(&a, "1");
+	b.link = 0;
+	cr_assert_eq(peer_attach(&b), 200);
+	cr_assert(b.present);
+	cr_assert_eq(b.n_listed, 0, "they are another's now");
+}
+
 Test(broker_groups, a_member_that_comes_back_goes_on)
 {
 	a.expiry_s = 1000;
