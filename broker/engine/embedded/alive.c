@@ -18,7 +18,7 @@ struct sq_alive {
 	struct sq_list items;   /* by lsn */
 	uint64_t bytes;
 	struct sq_list changes;  /* by lsn */
-	struct sq_list deferred; /* settlements of items that were being written */
+	struct sq_list deferred; /* settlements of items that were being written: all are taken */
 	size_t n_changes;        /* in 'changes' */
 	struct sq_htab by_key;   /* struct sq_alive_record */
 	struct sq_list records;
@@ -33,6 +33,7 @@ sq_alive_new(struct sq_table *table)
 
 	a->table = table;
 	a->lsn = sq_table_meta(table).lsn;
+	a->last_queue = sq_table_last_queue(table);
 	pthread_mutex_init(&a->lock, NULL);
 	sq_list_init(&a->items);
 	sq_list_init(&a->changes);
@@ -171,6 +172,7 @@ sq_alive_put(struct sq_alive *a, uint64_t queue, const struct sq_item *item, uin
 	ai->queue = q;
 	q->n_items++;
 	ai->item = *item;
+	ai->attempts = item->attempts;
 	ai->item.msg = sq_msg_ref(item->msg);
 	ai->item.subs = item->subs != NULL ? sq_block_ref(item->subs) : NULL;
 	ai->expires_ms = expires_ms;
@@ -227,6 +229,8 @@ alive_attempts(struct sq_alive *a, uint64_t queue, uint64_t seq, uint16_t attemp
 {
 	struct sq_alive_item *ai = item_find(a, queue, seq);
 
+	if (ai != NULL)
+		ai->attempts = attempts;
 	if (ai != NULL && !ai->writing)
 		ai->item.attempts = attempts;
 	else
@@ -436,6 +440,19 @@ sq_alive_open(struct sq_alive *a, const char *name)
 }
 
 void
+sq_alive_make(struct sq_alive *a, uint64_t queue, const char *name)
+{
+	struct sq_kept_queue *q;
+
+	pthread_mutex_lock(&a->lock);
+	q = queue_new(a, queue);
+	q->name = sq_xstrdup(name);
+	q->opened = true;
+	queue_is_news(a, q);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void
 sq_alive_unopened(struct sq_alive *a, void (*fn)(void *arg, struct sq_kept_queue *), void *arg)
 {
 	struct sq_hnode *at = NULL;
@@ -540,7 +557,7 @@ take_changes(struct sq_alive *a, size_t max_n, struct sq_chunk *c)
 {
 	struct sq_alive_change *first;
 
-	sq_list_splice(&c->changes, &a->deferred);
+	sq_list_splice(&c->deferred, &a->deferred);
 	for (size_t n = 0; n < max_n && !sq_list_empty(&a->changes); n++) {
 		first = SQ_LIST_FIRST(&a->changes, struct sq_alive_change, node);
 		sq_list_remove(&first->node);
@@ -614,6 +631,7 @@ void
 sq_alive_take(struct sq_alive *a, uint64_t max_bytes, size_t max_n, struct sq_chunk *c)
 {
 	*c = (struct sq_chunk){0};
+	sq_list_init(&c->deferred);
 	sq_list_init(&c->changes);
 	sq_list_init(&c->records);
 	pthread_mutex_lock(&a->lock);
@@ -639,6 +657,7 @@ static void
 give_back_item(struct sq_alive *a, struct sq_alive_item *ai, bool written)
 {
 	ai->writing = false;
+	ai->item.attempts = ai->attempts;
 	if (written && ai->settled && !ai->queue->deleted)
 		sq_list_push_back(
 		    &a->deferred, &change_new(a, ai->queue->id, ai->item.seq, 0)->node);
@@ -659,17 +678,26 @@ give_back_record(struct sq_alive *a, struct sq_alive_record *r, bool written)
 }
 
 static void
+changes_free(struct sq_list *changes)
+{
+	SQ_LIST_FOR_EACH_SAFE(ch, changes, struct sq_alive_change, node)
+		free(ch);
+}
+
+static void
 give_back_changes(struct sq_alive *a, struct sq_chunk *c, bool written)
 {
 	struct sq_list all;
 
 	if (written) {
-		SQ_LIST_FOR_EACH_SAFE(ch, &c->changes, struct sq_alive_change, node)
-			free(ch);
+		changes_free(&c->deferred);
+		changes_free(&c->changes);
 		return;
 	}
 	SQ_LIST_FOR_EACH(ch, &c->changes, struct sq_alive_change, node)
 		a->n_changes++;
+	/* Not to the others, which are by lsn. */
+	sq_list_splice(&a->deferred, &c->deferred);
 	sq_list_init(&all);
 	sq_list_splice(&all, &c->changes);
 	sq_list_splice(&all, &a->changes);
@@ -741,10 +769,8 @@ sq_alive_free(struct sq_alive **ap)
 		return;
 	SQ_LIST_FOR_EACH_SAFE(ai, &a->items, struct sq_alive_item, node)
 		item_free(a, ai);
-	SQ_LIST_FOR_EACH_SAFE(ch, &a->changes, struct sq_alive_change, node)
-		free(ch);
-	SQ_LIST_FOR_EACH_SAFE(ch, &a->deferred, struct sq_alive_change, node)
-		free(ch);
+	changes_free(&a->changes);
+	changes_free(&a->deferred);
 	SQ_LIST_FOR_EACH_SAFE(r, &a->records, struct sq_alive_record, node)
 		record_free(a, r);
 	while ((at = sq_htab_walk(&a->queues, NULL)) != NULL)

@@ -52,6 +52,7 @@ struct sq_alive_item {
 	struct sq_item item; /* references of its own */
 	uint64_t expires_ms; /* wall-clock */
 	bool writing, settled;
+	uint16_t attempts; /* of an item that is being written: its newest */
 };
 
 /* What is to happen to an item in the tables. */
@@ -82,6 +83,7 @@ struct sq_chunk {
 	uint64_t lsn;
 	size_t n_items;
 	struct sq_alive_item **items; /* by queue and seq */
+	struct sq_list deferred;      /* struct sq_alive_change, of items of the chunk before */
 	struct sq_list changes;       /* struct sq_alive_change */
 	struct sq_list records;       /* struct sq_alive_record */
 	struct sq_chunk_queue *queues;
@@ -114,9 +116,11 @@ int sq_alive_replay(struct sq_alive *, uint64_t lsn, struct sq_bytes data) SQ_MU
 void sq_alive_replayed(struct sq_alive *);
 /* A queue of that name that was not opened yet; NULL: none. */
 struct sq_kept_queue *sq_alive_open(struct sq_alive *, const char *name);
+/* A new queue, which is opened; its record follows. */
+void sq_alive_make(struct sq_alive *, uint64_t queue, const char *name);
 /* Calls 'fn' for the queues that nobody has opened. */
 void sq_alive_unopened(struct sq_alive *, void (*fn)(void *arg, struct sq_kept_queue *), void *arg);
-/* The largest id of a queue. */
+/* The largest id of a queue; one that is still being deleted counts. */
 uint64_t sq_alive_last_queue(struct sq_alive *);
 /* All records of a kind, those of the tables included, by ascending id and sub. */
 int sq_alive_records(struct sq_alive *, uint8_t kind,

@@ -117,16 +117,28 @@ write_change(struct sq_checkpoint *c, const struct sq_alive_change *ch)
 }
 
 static int
+write_changes(struct sq_checkpoint *c, const struct sq_list *changes)
+{
+	int err = SQ_OK;
+
+	SQ_LIST_FOR_EACH(ch, changes, struct sq_alive_change, node) {
+		err = write_change(c, ch);
+		if (err != SQ_OK)
+			break;
+	}
+	return err;
+}
+
+static int
 write_rest(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 {
 	struct sq_table *t = c->engine->table;
-	int err = SQ_OK;
+	int err = write_changes(c, &chunk->deferred);
 
-	SQ_LIST_FOR_EACH(ch, &chunk->changes, struct sq_alive_change, node) {
-		err = write_change(c, ch);
-		if (err != SQ_OK)
-			return err;
-	}
+	if (err == SQ_OK)
+		err = write_changes(c, &chunk->changes);
+	if (err != SQ_OK)
+		return err;
 	SQ_LIST_FOR_EACH(r, &chunk->records, struct sq_alive_record, node) {
 		struct sq_bytes value = {r->deleted ? NULL : r->value, r->len};
 

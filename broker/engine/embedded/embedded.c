@@ -40,13 +40,12 @@ embedded_check_full(struct sq_embedded *e)
 	sq_metric_set(&e->metrics, SQ_M_STORE_STALLED, full);
 }
 
-void
-sq_embedded_trouble(struct sq_embedded *e, enum sq_trouble which, const char *why)
+/* Under the lock. */
+static void
+embedded_note(struct sq_embedded *e, enum sq_trouble which, const char *why)
 {
-	char *old;
+	char *old = e->trouble[which];
 
-	pthread_mutex_lock(&e->trouble_lock);
-	old = e->trouble[which];
 	if (why != NULL && old == NULL)
 		SQ_ERROR("store", "%s", why);
 	else if (why == NULL && old != NULL)
@@ -54,6 +53,13 @@ sq_embedded_trouble(struct sq_embedded *e, enum sq_trouble which, const char *wh
 	e->trouble[which] = why != NULL ? sq_xstrdup(why) : NULL;
 	free(old);
 	embedded_check_full(e);
+}
+
+void
+sq_embedded_trouble(struct sq_embedded *e, enum sq_trouble which, const char *why)
+{
+	pthread_mutex_lock(&e->trouble_lock);
+	embedded_note(e, which, why);
 	pthread_mutex_unlock(&e->trouble_lock);
 }
 
@@ -209,9 +215,9 @@ embedded_stalled(void *owner, const char *why)
 		e->stall_ms = sq_clock_ms();
 	free(e->stall);
 	e->stall = why != NULL ? sq_xstrdup(why) : NULL;
-	pthread_mutex_unlock(&e->trouble_lock);
 	if (why == NULL)
-		sq_embedded_trouble(e, SQ_TROUBLE_JOURNAL, NULL);
+		embedded_note(e, SQ_TROUBLE_JOURNAL, NULL);
+	pthread_mutex_unlock(&e->trouble_lock);
 }
 
 void
@@ -219,13 +225,12 @@ sq_embedded_check_stall(struct sq_embedded *e)
 {
 	char text[256];
 
-	text[0] = '\0';
 	pthread_mutex_lock(&e->trouble_lock);
-	if (e->stall != NULL && sq_clock_ms() - e->stall_ms > STALL_MS)
+	if (e->stall != NULL && sq_clock_ms() - e->stall_ms > STALL_MS) {
 		snprintf(text, sizeof text, "journal: %s", e->stall);
+		embedded_note(e, SQ_TROUBLE_JOURNAL, text);
+	}
 	pthread_mutex_unlock(&e->trouble_lock);
-	if (text[0] != '\0')
-		sq_embedded_trouble(e, SQ_TROUBLE_JOURNAL, text);
 }
 
 static void
@@ -382,6 +387,25 @@ queue_restore(struct sq_embedded *e, struct sq_queue *q, struct sq_kept_queue *k
 	sq_queue_restore(q, &gap, &kept->restored);
 }
 
+/* Makes a queue in the store; at a start perhaps without its owner's transaction. */
+static void
+queue_make(struct sq_embedded *e, struct sq_queue *q, struct sq_txn *txn)
+{
+	struct sq_txn *own = NULL;
+
+	q->id = atomic_fetch_add(&e->next_queue, 1);
+	if (txn == NULL) {
+		txn = own = sq_xcalloc(1, sizeof *own);
+		own->engine = &e->engine;
+		own->done = own_done;
+		sq_alive_make(e->alive, q->id, q->cfg.name);
+	}
+	txn->pressing = true;
+	sq_oplog_queue_open(&txn->log, q->id, q->cfg.name);
+	if (own != NULL)
+		embedded_commit(own);
+}
+
 static struct sq_queue *
 embedded_queue_open(struct sq_engine *engine, struct sq_txn *txn, const struct sq_queue_cfg *cfg)
 {
@@ -397,9 +421,7 @@ embedded_queue_open(struct sq_engine *engine, struct sq_txn *txn, const struct s
 		q->id = kept->id;
 		queue_restore(e, q, kept);
 	} else {
-		q->id = atomic_fetch_add(&e->next_queue, 1);
-		txn->pressing = true;
-		sq_oplog_queue_open(&txn->log, q->id, cfg->name);
+		queue_make(e, q, txn);
 	}
 	pthread_mutex_lock(&e->queues_lock);
 	sq_list_push_back(&e->queues, &q->paged);

@@ -197,6 +197,38 @@ sq_table_records(struct sq_table *t,
 	return table_each(t, TABLE_RECORDS, records_one, &w);
 }
 
+static uint64_t
+table_last_id(struct sq_table *t, MDB_txn *txn, enum table_db db)
+{
+	uint64_t id = 0;
+	MDB_cursor *c;
+	MDB_val k, v;
+
+	if (mdb_cursor_open(txn, t->dbi[db], &c) != 0)
+		return 0;
+	if (mdb_cursor_get(c, &k, &v, MDB_LAST) == 0 && k.mv_size >= TABLE_ID_KEY)
+		id = sq_get64(k.mv_data);
+	mdb_cursor_close(c);
+	return id;
+}
+
+uint64_t
+sq_table_last_queue(struct sq_table *t)
+{
+	static const enum table_db dbs[] = {TABLE_QUEUES, TABLE_ITEMS, TABLE_GARBAGE};
+	uint64_t last = 0, id;
+	MDB_txn *txn;
+
+	if (table_read_begin(t, &txn) != SQ_OK)
+		return 0;
+	for (size_t i = 0; i < SQ_ARRAY_LEN(dbs); i++) {
+		id = table_last_id(t, txn, dbs[i]);
+		last = id > last ? id : last;
+	}
+	mdb_txn_abort(txn);
+	return last;
+}
+
 struct queues_walk {
 	void (*fn)(void *arg, const struct sq_table_queue *);
 	void *arg;
