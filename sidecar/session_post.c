@@ -269,13 +269,12 @@ static void
 batch_post_send(struct batch_post *p)
 {
 	struct sq_uplink *link = p->post.session->link;
-	const struct sq_lane_flight *f = &p->flight;
 
-	SQ_FAULT_IF(batch_has(f, SQ_ENTRY_MESSAGE), "sidecar-publish-posting");
-	SQ_FAULT_IF(batch_has(f, SQ_ENTRY_RELEASE), "sidecar-release-posting");
+	SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-posting");
+	SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_RELEASE), "sidecar-release-posting");
 	sq_session_post_send(&p->post, link);
-	SQ_FAULT_LATER(batch_has(f, SQ_ENTRY_MESSAGE), "sidecar-publish-posted", link);
-	SQ_FAULT_LATER(batch_has(f, SQ_ENTRY_RELEASE), "sidecar-release-posted", link);
+	SQ_FAULT_LATER(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-posted", link);
+	SQ_FAULT_LATER(batch_has(&p->flight, SQ_ENTRY_RELEASE), "sidecar-release-posted", link);
 }
 
 void
