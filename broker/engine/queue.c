@@ -317,6 +317,14 @@ queue_pop(struct sq_queue *q)
 	return item;
 }
 
+/* A consumer has the item; under the lock. */
+static void
+queue_handed(struct sq_queue *q, uint64_t seq)
+{
+	if (seq > q->handed)
+		q->handed = seq;
+}
+
 /* Takes the next items for 'c'; under the lock.  Alone it gets what it wants,
  * among others one item per turn.  None when all had expired. */
 static size_t
@@ -336,6 +344,8 @@ queue_hand(struct sq_queue *q, struct sq_consumer *c, struct sq_item *out, struc
 		}
 		if (item.qos == 0)
 			queue_count_item(q, -1, &item);
+		if (item.stored)
+			queue_handed(q, item.seq);
 		c->demand--;
 		out[n++] = item;
 	}
@@ -673,6 +683,34 @@ sq_queue_cancel(struct sq_consumer *c)
 
 /* With a store. */
 
+/* Where 'seq' stands among those that the gap leaves out, or would. */
+static size_t
+gap_find(const struct sq_gap *gap, uint64_t seq)
+{
+	size_t lo = 0, hi = gap->n_skip;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (gap->skip[mid] < seq)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static void
+gap_skip(struct sq_gap *gap, uint64_t seq)
+{
+	size_t at = gap_find(gap, seq);
+
+	gap->skip = sq_xrealloc(gap->skip, (gap->n_skip + 1) * sizeof(*gap->skip));
+	memmove(gap->skip + at + 1, gap->skip + at, (gap->n_skip - at) * sizeof(*gap->skip));
+	gap->skip[at] = seq;
+	gap->n_skip++;
+}
+
 /* The gap is over: what stands behind it is next; under the lock. */
 static void
 queue_close_gap(struct sq_queue *q)
@@ -707,15 +745,20 @@ sq_queue_restore(struct sq_queue *q, const struct sq_gap *gap, struct sq_ring *t
 bool
 sq_queue_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
 {
-	bool found;
+	bool found, tail = false;
 
 	pthread_mutex_lock(&q->lock);
 	found = ring_remove(&q->head, seq, out);
 	if (found)
 		q->head_bytes -= item_bytes(out);
-	found = found || ring_remove(&q->tail, seq, out);
+	else
+		found = tail = ring_remove(&q->tail, seq, out);
 	if (found)
 		queue_hold(q, -(int64_t)item_bytes(out));
+	if (tail) /* the gap may come to reach beyond it */
+		gap_skip(&q->gap, seq);
+	if (found)
+		queue_handed(q, seq);
 	pthread_mutex_unlock(&q->lock);
 	return found;
 }
@@ -778,7 +821,9 @@ queue_page_out_one(struct sq_queue *q, struct sq_item *item)
 	sq_item_fini(item);
 }
 
-/* Splits the head where the gap is to begin; under the lock. */
+/* Splits the head where the gap is to begin; under the lock.  What was handed out is
+ * in the tables until it is settled: the gap begins behind all of that, or reading
+ * it would bring those items again. */
 static void
 queue_open_gap(struct sq_queue *q, uint64_t keep)
 {
@@ -786,7 +831,8 @@ queue_open_gap(struct sq_queue *q, uint64_t keep)
 	uint64_t bytes = 0;
 
 	q->head = (struct sq_ring){0};
-	while (all.n > 0 && (bytes < keep || q->head.n == 0)) {
+	while (
+	    all.n > 0 && (bytes < keep || q->head.n == 0 || ring_at(&all, 0)->seq <= q->handed)) {
 		struct sq_item item = ring_pop(&all);
 
 		bytes += item_bytes(&item);
@@ -795,23 +841,6 @@ queue_open_gap(struct sq_queue *q, uint64_t keep)
 	q->head_bytes = bytes;
 	sq_ring_fini(&q->tail);
 	q->tail = all;
-}
-
-/* Where 'seq' stands among those that the gap leaves out, or would. */
-static size_t
-gap_find(const struct sq_gap *gap, uint64_t seq)
-{
-	size_t lo = 0, hi = gap->n_skip;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (gap->skip[mid] < seq)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
 }
 
 bool
@@ -831,17 +860,11 @@ sq_queue_skips(const struct sq_queue *q, uint64_t seq)
 void
 sq_queue_skip(struct sq_queue *q, const struct sq_item *claimed)
 {
-	struct sq_gap *gap = &q->gap;
-	size_t at;
-
 	pthread_mutex_lock(&q->lock);
-	at = gap_find(gap, claimed->seq);
-	gap->skip = sq_xrealloc(gap->skip, (gap->n_skip + 1) * sizeof(*gap->skip));
-	memmove(gap->skip + at + 1, gap->skip + at, (gap->n_skip - at) * sizeof(*gap->skip));
-	gap->skip[at] = claimed->seq;
-	gap->n_skip++;
-	gap->n--;
-	gap->bytes -= item_bytes(claimed);
+	gap_skip(&q->gap, claimed->seq);
+	queue_handed(q, claimed->seq);
+	q->gap.n--;
+	q->gap.bytes -= item_bytes(claimed);
 	pthread_mutex_unlock(&q->lock);
 }
 

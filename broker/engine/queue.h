@@ -26,7 +26,7 @@ struct sq_gap {
 	uint64_t from, to;
 	bool open; /* not read to its end yet */
 	uint64_t n, bytes;
-	uint64_t *skip; /* ascending: those in between that are settled or claimed */
+	uint64_t *skip; /* ascending: those that are settled or claimed, and not to be read */
 	size_t n_skip;
 };
 
@@ -66,6 +66,7 @@ struct sq_queue {
 	uint64_t head_bytes;           /* in head alone */
 	uint64_t coming, coming_bytes; /* put, not committed */
 	uint64_t last_seq;             /* the last item that is not the store's gets it, too */
+	uint64_t handed;               /* up to here consumers may have stored items */
 	struct sq_list consumers;      /* struct sq_consumer; the head's turn is next */
 	bool posted, deleted;
 
