@@ -42,7 +42,7 @@ broker_load(struct sq_broker *b)
 
 struct sq_broker *
 sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers, size_t n_workers,
-    const struct sq_metrics *metrics)
+    const struct sq_metrics *metrics, struct sq_buf *err)
 {
 	struct sq_broker *b = sq_xcalloc(1, sizeof *b);
 	struct sq_engine_cfg engine = {.metrics = metrics,
@@ -58,14 +58,11 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	    .retained_max_bytes = cfg->retained_max_bytes,
 	    .new_id = broker_record_id,
 	    .id_arg = b};
-	struct sq_buf err = {0};
 
 	b->cfg = *cfg;
 	b->metrics = *metrics;
-	b->engine = cfg->engine->open(&engine, &err);
+	b->engine = cfg->engine->open(&engine, err);
 	if (b->engine == NULL) {
-		SQ_ERROR("engine", "%.*s", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
-		sq_buf_fini(&err);
 		free(b);
 		return NULL;
 	}
@@ -93,8 +90,11 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->delayed = sq_delayed_new(b);
 	b->dead = sq_dead_new(b);
 	if (broker_load(b) != SQ_OK) {
-		SQ_ERROR("broker", "the store can't be read");
-		return NULL; /* with what was read so far: the program ends */
+		sq_buf_printf(
+		    err, "%s: a record does not read, which its checksum proves", cfg->store_dir);
+		sq_broker_stop(b); /* what was read so far */
+		sq_broker_free(&b);
+		return NULL;
 	}
 	b->engine->ops->ready(b->engine);
 	return b;

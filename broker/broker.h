@@ -46,9 +46,10 @@ struct sq_broker_cfg {
 };
 
 /* 'workers' live as long as the broker, and turn only after this: it brings back what the
- * store has.  NULL: the store can't be opened or read; it was logged. */
+ * store has.  NULL: the store can't be opened or read, with a line in
+ * 'err'. */
 struct sq_broker *sq_broker_new(const struct sq_broker_cfg *, struct sq_worker *const *workers,
-    size_t n_workers, const struct sq_metrics *metrics);
+    size_t n_workers, const struct sq_metrics *metrics, struct sq_buf *err);
 /* Ends all sessions without their wills, while the workers still turn; returns
  * when nothing of theirs is left in memory.  What is in the store stays there, for the
  * next start.  No call comes any more.  Not from a worker. */

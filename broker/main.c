@@ -131,11 +131,9 @@ program_start(struct program *p, struct sq_buf *err)
 			return SQ_EIO;
 	}
 	p->broker = sq_broker_new(
-	    &broker, sq_front_workers(p->front), (size_t)c->workers, &sq_broker_metrics);
-	if (p->broker == NULL) {
-		sq_buf_printf(err, "the engine can't be opened");
+	    &broker, sq_front_workers(p->front), (size_t)c->workers, &sq_broker_metrics, err);
+	if (p->broker == NULL)
 		return SQ_EIO;
-	}
 	sq_front_serve(p->front, p->broker);
 	p->listening = true;
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,

@@ -425,11 +425,12 @@ main(void)
 	struct sq_worker *workers[WORKERS];
 	struct actor actors[SIDECARS];
 	pthread_t threads[SIDECARS], counting;
+	struct sq_buf err = {0};
 	struct sq_broker *b;
 
 	for (unsigned i = 0; i < WORKERS; i++)
 		workers[i] = thread_worker_start(i, tick);
-	b = sq_broker_new(&cfg, workers, WORKERS, &sq_broker_metrics);
+	b = sq_broker_new(&cfg, workers, WORKERS, &sq_broker_metrics, &err);
 	CHECK(b != NULL);
 	atomic_store(&broker, b);
 	for (unsigned i = 0; i < SIDECARS; i++) {

@@ -367,10 +367,11 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 	    .max_sessions = 3,
 	    .max_subs_per_session = 4};
 	struct fuzz f = {.in = sq_reader(p, len)};
+	struct sq_buf err = {0};
 
 	fake_workers_init(WORKERS);
 	held_engine_hold(false);
-	f.broker = sq_broker_new(&cfg, fake_workers(), WORKERS, &sq_broker_metrics);
+	f.broker = sq_broker_new(&cfg, fake_workers(), WORKERS, &sq_broker_metrics, &err);
 	for (unsigned i = 0; i < LINKS; i++)
 		f.links[i] = fake_link_new(i + 1, 0);
 	while (!f.in.bad && sq_reader_left(&f.in) > 0)

@@ -41,8 +41,10 @@ world_init(struct world *w)
 void
 world_start(struct world *w, unsigned n)
 {
+	struct sq_buf err = {0};
+
 	fake_workers_init(n);
-	w->broker = sq_broker_new(&w->cfg, fake_workers(), n, &sq_broker_metrics);
+	w->broker = sq_broker_new(&w->cfg, fake_workers(), n, &sq_broker_metrics, &err);
 	cr_assert_not_null(w->broker);
 	for (unsigned i = 0; i < SQ_ARRAY_LEN(w->links); i++)
 		w->links[i] = fake_link_new(i + 1, 1);
