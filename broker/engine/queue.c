@@ -57,6 +57,18 @@ sq_ring_push(struct sq_ring *r, const struct sq_item *item)
 	*ring_at(r, r->n++) = *item;
 }
 
+/* Puts an item where its seq says, near the end. */
+static void
+ring_push_sorted(struct sq_ring *r, const struct sq_item *item)
+{
+	uint32_t i;
+
+	sq_ring_push(r, item);
+	for (i = r->n - 1; i > 0 && ring_at(r, i - 1)->seq > item->seq; i--)
+		*ring_at(r, i) = *ring_at(r, i - 1);
+	*ring_at(r, i) = *item;
+}
+
 static struct sq_item
 ring_pop(struct sq_ring *r)
 {
@@ -307,6 +319,14 @@ queue_next_consumer(struct sq_queue *q)
 	return NULL;
 }
 
+/* The item has left the head, or was claimed; under the lock. */
+static void
+queue_handed(struct sq_queue *q, uint64_t seq)
+{
+	if (seq > q->handed)
+		q->handed = seq;
+}
+
 static struct sq_item
 queue_pop(struct sq_queue *q)
 {
@@ -314,15 +334,17 @@ queue_pop(struct sq_queue *q)
 
 	queue_hold(q, -(int64_t)item_bytes(&item));
 	q->head_bytes -= item_bytes(&item);
+	if (item.stored)
+		queue_handed(q, item.seq);
 	return item;
 }
 
-/* A consumer has the item; under the lock. */
-static void
-queue_handed(struct sq_queue *q, uint64_t seq)
+/* Whether the head begins with what was claimed and came back, from within the gap:
+ * that is read first.  Under the lock. */
+static bool
+queue_head_waits(struct sq_queue *q)
 {
-	if (seq > q->handed)
-		q->handed = seq;
+	return q->gap.open && q->head.n > 0 && ring_at(&q->head, 0)->seq >= q->gap.from;
 }
 
 /* Takes the next items for 'c'; under the lock.  Alone it gets what it wants,
@@ -334,8 +356,8 @@ queue_hand(struct sq_queue *q, struct sq_consumer *c, struct sq_item *out, struc
 	uint64_t now_ms = sq_worker_now_ms(q->cfg.owner);
 	size_t n = 0;
 
-	while (n < HAND_MAX && dead->n < DEAD_MAX && q->head.n > 0 && c->demand > 0 &&
-	    (alone || n == 0)) {
+	while (n < HAND_MAX && dead->n < DEAD_MAX && q->head.n > 0 && !queue_head_waits(q) &&
+	    c->demand > 0 && (alone || n == 0)) {
 		struct sq_item item = queue_pop(q);
 
 		if (item_expired(&item, now_ms)) {
@@ -344,8 +366,6 @@ queue_hand(struct sq_queue *q, struct sq_consumer *c, struct sq_item *out, struc
 		}
 		if (item.qos == 0)
 			queue_count_item(q, -1, &item);
-		if (item.stored)
-			queue_handed(q, item.seq);
 		c->demand--;
 		out[n++] = item;
 	}
@@ -389,7 +409,7 @@ queue_want_page(struct sq_queue *q)
 {
 	if (!q->gap.open || q->paging || q->deleted)
 		return;
-	if (q->head_bytes < sq_queue_share(q->store) / PAGE_LOW) {
+	if (q->head_bytes < sq_queue_share(q->store) / PAGE_LOW || queue_head_waits(q)) {
 		q->paging = true;
 		q->store->page(q);
 	}
@@ -407,7 +427,7 @@ queue_run(struct sq_task *t)
 	dead.n = 0;
 	pthread_mutex_lock(&q->lock);
 	q->posted = false;
-	while (q->head.n > 0 && (c = queue_next_consumer(q)) != NULL) {
+	while (q->head.n > 0 && !queue_head_waits(q) && (c = queue_next_consumer(q)) != NULL) {
 		n = queue_hand(q, c, items, &dead);
 		if (n > 0 && c->worker != q->cfg.owner) {
 			queue_send(c, items, n);
@@ -476,6 +496,10 @@ sq_queue_full(const struct sq_queue *cq, uint32_t bytes)
 		return true;
 	pthread_mutex_lock(&q->lock);
 	full = queue_is_full(q, bytes);
+	if (full && q->head.n > 0) /* what has expired makes room for a put */
+		full = !item_expired(ring_at(&q->head, 0), sq_worker_now_ms(sq_worker_self()));
+	else if (full)
+		queue_want_page(q); /* perhaps that has */
 	pthread_mutex_unlock(&q->lock);
 	return full;
 }
@@ -547,7 +571,7 @@ sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 		q->coming_bytes += item_bytes(item);
 		queue_count_item(q, 1, item);
 	}
-	if (q->gap.open && q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST)
+	if (q->head.n == 0 || q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST)
 		queue_want_page(q);
 	pthread_mutex_unlock(&q->lock);
 	dead_bury(q, txn, &dead);
@@ -718,7 +742,7 @@ queue_close_gap(struct sq_queue *q)
 	while (q->tail.n > 0) {
 		struct sq_item item = ring_pop(&q->tail);
 
-		sq_ring_push(&q->head, &item);
+		ring_push_sorted(&q->head, &item);
 	}
 	q->head_bytes = q->bytes;
 	q->gap.open = false;
@@ -730,6 +754,9 @@ sq_queue_restore(struct sq_queue *q, const struct sq_gap *gap, struct sq_ring *t
 {
 	pthread_mutex_lock(&q->lock);
 	q->gap = *gap;
+	q->last_seq = gap->to;
+	if (gap->n_skip > 0)
+		queue_handed(q, gap->skip[gap->n_skip - 1]);
 	for (uint32_t i = 0; i < tail->n; i++) {
 		queue_hold(q, item_bytes(ring_at(tail, i)));
 		q->last_seq = ring_at(tail, i)->seq;
@@ -778,7 +805,7 @@ sq_queue_paged(struct sq_queue *q, struct sq_item *items, size_t n, uint64_t fro
 		q->gap.bytes -= bytes < q->gap.bytes ? bytes : q->gap.bytes;
 		queue_hold(q, bytes);
 		q->head_bytes += bytes;
-		sq_ring_push(&q->head, &items[i]);
+		ring_push_sorted(&q->head, &items[i]); /* what was claimed may have come back */
 	}
 	q->gap.from = from;
 	if (end && !gone) {

@@ -66,7 +66,7 @@ struct sq_queue {
 	uint64_t head_bytes;           /* in head alone */
 	uint64_t coming, coming_bytes; /* put, not committed */
 	uint64_t last_seq;             /* the last item that is not the store's gets it, too */
-	uint64_t handed;               /* up to here consumers may have stored items */
+	uint64_t handed;               /* up to here stored items have left, or may have */
 	struct sq_list consumers;      /* struct sq_consumer; the head's turn is next */
 	bool posted, deleted;
 

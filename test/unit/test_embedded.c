@@ -489,6 +489,213 @@ Test(embedded, a_second_broker_gets_no_store)
 	end();
 }
 
+/* Gives the checkpoint reason to write, until it has, and what was put meanwhile away. */
+static void
+force_checkpoint(struct sq_queue *other)
+{
+	int64_t before = checkpoints();
+
+	while (checkpoints() < before + 2) {
+		put(other, 1, 512, 4000);
+		drain(other, 1, 512);
+	}
+}
+
+Test(embedded, what_comes_back_does_not_leave_memory_over_what_is_still_out)
+{
+	enum { N = 6000 };
+	struct sq_queue *q, *other;
+	struct consumer c, rest;
+	bool seen[N + 1] = {0};
+
+	begin();
+	q = queue_open("a");
+	other = queue_open("other");
+	ops->ready(engine);
+	for (unsigned i = 0; i < N; i += 100) { /* handed out as they come */
+		put(q, i + 1, i + 100, 1000);
+		consumer_take_n(&rest, q, 100);
+		if (i == 0)
+			c = (struct consumer){.cap = N, .items = sq_xcalloc(N, sizeof *c.items)};
+		memcpy(c.items + c.n, rest.items, 100 * sizeof *c.items);
+		c.n += 100;
+		free(rest.items);
+	}
+	force_checkpoint(other);
+	for (unsigned i = 0; i < N; i += 2)
+		settle(q, &c.items[i], SQ_UNTRIED);
+	run();
+	put(q, N + 1, N + 1000, 1000);
+	force_checkpoint(other);
+	for (unsigned i = 1; i < N; i += 4) /* settled, though perhaps still in the tables */
+		settle(q, &c.items[i], SQ_DONE);
+	run();
+	cr_assert_eq(ops->queue_depth(q), N / 2 + 1000);
+	consumer_take_n(&rest, q, N / 2 + 1000);
+	for (size_t i = 0; i < rest.n; i++) {
+		unsigned number = item_number(&rest.items[i]);
+
+		if (number <= N) {
+			cr_assert_eq(number % 2, 1, "%u was not given back", number);
+			cr_assert(!seen[number], "%u came twice", number);
+			seen[number] = true;
+		}
+		settle(q, &rest.items[i], SQ_DONE);
+	}
+	cr_assert_eq(ops->queue_depth(q), 0);
+	free(rest.items);
+	for (unsigned i = 3; i < N; i += 4)
+		settle(q, &c.items[i], SQ_DONE);
+	free(c.items);
+	run();
+	ops->queue_close(q);
+	ops->queue_close(other);
+	end();
+}
+
+Test(embedded, what_was_claimed_comes_back_to_its_place)
+{
+	enum { N = 8000, YOUNG = 1000 };
+	struct sq_queue *q;
+	struct consumer c;
+	struct sq_item young;
+	uint64_t seq;
+
+	begin();
+	q = queue_open("a");
+	ops->ready(engine);
+	put(q, 1, N, 1000);
+	consumer_take_n(&c, q, N);
+	seq = c.items[YOUNG - 1].seq;
+	ops->queue_close(q);
+	for (unsigned i = 0; i < N; i++)
+		sq_item_fini(&c.items[i]);
+	free(c.items);
+	store_close();
+
+	store_open();
+	q = queue_open("a");
+	cr_assert_eq(ops->claim(q, seq, &young), SQ_OK);
+	ops->ready(engine);
+	cr_assert(q->gap.open && q->gap.to > seq);
+	settle(q, &young, SQ_UNTRIED);
+	run();
+	drain(q, 1, N);
+	ops->queue_close(q);
+	end();
+}
+
+Test(embedded, the_number_of_a_queue_whose_items_are_being_deleted_is_not_used_again)
+{
+	enum { N = 24000 };
+	struct sq_queue *q, *other;
+	struct sq_txn *txn;
+
+	begin();
+	other = queue_open("other");
+	q = queue_open("a");
+	ops->ready(engine);
+	put(q, 1, N, 1000);
+	txn = txn_new();
+	ops->queue_delete(txn, q);
+	ops->commit(txn);
+	force_checkpoint(other);
+	ops->queue_close(other);
+	store_close();
+
+	store_open();
+	other = queue_open("other");
+	ops->ready(engine);
+	q = queue_open("b");
+	put(q, 1, N, 1000);
+	force_checkpoint(other);
+	drain(q, 1, N);
+	ops->queue_close(q);
+	ops->queue_close(other);
+	end();
+}
+
+Test(embedded, a_queue_whose_making_was_lost_is_made_at_the_start)
+{
+	struct sq_queue_cfg cfg = {.name = "a",
+	    .owner = fake_worker(0),
+	    .max_msgs = 10,
+	    .max_bytes = 10000,
+	    .durable = true};
+	struct sq_queue *q;
+
+	begin();
+	cfg.owner = fake_worker(0);
+	q = ops->queue_open(engine, NULL, &cfg);
+	ops->ready(engine);
+	put(q, 1, 3, 10);
+	ops->queue_close(q);
+	store_close();
+
+	store_open();
+	q = ops->queue_open(engine, NULL, &cfg);
+	ops->ready(engine);
+	cr_assert_eq(ops->queue_depth(q), 3);
+	drain(q, 1, 3);
+	ops->queue_close(q);
+	end();
+}
+
+Test(embedded, what_has_expired_makes_room_though_it_is_not_in_memory)
+{
+	enum { N = 8000 };
+	struct sq_queue_cfg cfg = {.name = "a",
+	    .max_msgs = N,
+	    .max_bytes = UINT64_C(1) << 40,
+	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
+	    .durable = true};
+	struct sq_txn *txn;
+	struct sq_queue *q, *other;
+	struct sq_item item;
+
+	begin();
+	cfg.owner = fake_worker(0);
+	txn = txn_new();
+	q = ops->queue_open(engine, txn, &cfg);
+	ops->commit(txn);
+	other = queue_open("other");
+	ops->ready(engine);
+	for (unsigned i = 1; i <= N; i++) {
+		txn = txn_new();
+		item = item_new(i, 1000);
+		item.expires_ms = fake_now() + 1000;
+		cr_assert_eq(ops->put(txn, q, &item), SQ_OK);
+		ops->commit(txn);
+		if (i % 256 == 0)
+			run();
+	}
+	run();
+	force_checkpoint(other);
+	cr_assert(q->gap.open);
+	cr_assert(ops->queue_full(q, 10));
+	fake_set_now(fake_now() + 2000);
+	for (unsigned i = 1; i <= 2 * N; i++) {
+		while (ops->queue_full(q, 10)) /* a part is being read */
+			usleep(100);
+		txn = txn_new();
+		item = item_new(i, 10);
+		cr_assert_eq(ops->put(txn, q, &item), SQ_OK);
+		ops->commit(txn);
+		if (i % 256 == 0)
+			run();
+		if (i == N) {
+			run();
+			break;
+		}
+	}
+	cr_assert_eq(ops->queue_depth(q), N);
+	cr_assert(ops->queue_full(q, 10));
+	drain(q, 1, N);
+	ops->queue_close(q);
+	ops->queue_close(other);
+	end();
+}
+
 /* Random puts, settlements and restarts, beside a reference in memory. */
 
 struct reference {
