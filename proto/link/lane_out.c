@@ -505,8 +505,10 @@ sq_lane_out_attached(struct sq_lane_out *l, const struct sq_lane_attach *a)
 	}
 	l->scan = l->batches.next;
 	oldest = lane_oldest(l);
-	/* A broker that forgot an answered number would wait for it for ever. */
+	/* A broker that forgot an answered number would wait for it for ever.  Of lane 0 it
+	 * knows no number after a restart, though it may have had some. */
 	keep = a->same && l->started && !l->run_lost && l->top <= a->last && a->last < l->next &&
+	    (l->lane != 0 || a->last != 0) &&
 	    (oldest == NULL ? a->last + 1 == l->next : a->last + 1 >= oldest->first);
 	if (!keep)
 		lane_renumber(l, a->run, a->last + 1, l->lane == 0 || a->clean);

@@ -480,6 +480,28 @@ Test(lane_out, qos_0_that_had_flown_is_not_sent_to_another_incarnation)
 	sq_lane_out_free(&l);
 }
 
+/* A durable session comes back to a broker that was started again: it has the
+ * incarnation, and no number of lane 0. */
+Test(lane_out, qos_0_that_had_flown_is_not_sent_to_a_broker_that_knows_none)
+{
+	struct sq_lane_out *l = sq_lane_out_new(0, 5, BOUND);
+	struct sq_lane_flight flown, next;
+
+	attach(l, 0, false, false);
+	cr_assert_eq(publish(l, 0, 0, "once"), 0);
+	flown = fly(l, 1, 1);
+	cr_assert_eq(publish(l, 0, 0, "waits"), 0);
+	sq_lane_out_failed(l, &flown);
+	attach(l, 0, true, false);
+	next = fly(l, 1, 1);
+	cr_assert_arr_eq(next.entries.p + next.entries.len - 5, "waits", 5);
+	cr_assert_eq(answer(l, &next, 0), 0);
+	outcome(l, 0, 0);
+	no_outcome(l);
+	cr_assert(sq_lane_out_idle(l));
+	sq_lane_out_free(&l);
+}
+
 Test(lane_out, after_a_clean_start_lane_1_drops_what_had_flown_too)
 {
 	struct sq_lane_out *l = sq_lane_out_new(1, 5, BOUND);
