@@ -370,6 +370,44 @@ Test(embedded, what_was_handed_out_is_claimed_from_journal_and_tables)
 	end();
 }
 
+/* Half of what a consumer has comes back, and more arrives than memory may hold: the
+ * other half, which is in the tables, does not come with it. */
+Test(embedded, what_is_with_a_consumer_is_not_read_from_the_tables)
+{
+	enum { HANDED = 4000, N = 40000, REST = N - HANDED / 2, SIZE = 1000 };
+	struct sq_queue *q;
+	struct consumer has, rest;
+
+	begin();
+	q = queue_open("a");
+	ops->ready(engine);
+	put(q, 1, HANDED, SIZE);
+	consumer_take_n(&has, q, HANDED);
+	for (unsigned i = 0; i < HANDED; i += 2)
+		settle(q, &has.items[i], SQ_UNTRIED);
+	put(q, HANDED + 1, N, SIZE);
+	cr_assert_gt(q->gap.n, N / 2, "only %llu are not in memory", (unsigned long long)q->gap.n);
+	cr_assert_eq(ops->queue_depth(q), REST);
+	consumer_take_n(&rest, q, REST);
+	for (unsigned i = 0; i < REST; i++) {
+		unsigned number = i < HANDED / 2 ? 2 * i + 1 : i + HANDED / 2 + 1;
+
+		cr_assert_eq(item_number(&rest.items[i]), number, "item %u is %u, not %u", i,
+		    item_number(&rest.items[i]), number);
+		settle(q, &rest.items[i], SQ_DONE);
+		if (i % 256 == 0)
+			run();
+	}
+	for (unsigned i = 1; i < HANDED; i += 2)
+		settle(q, &has.items[i], SQ_DONE);
+	run();
+	cr_assert_eq(ops->queue_depth(q), 0);
+	free(has.items);
+	free(rest.items);
+	ops->queue_close(q);
+	end();
+}
+
 /* Records. */
 
 static void
