@@ -446,6 +446,26 @@ recovery_summary(struct recovery *rv)
 	}
 }
 
+/* Records were written, and no segment has them. */
+static void
+recovery_missing(struct recovery *rv)
+{
+	struct sq_segment_name name;
+
+	for (size_t i = rv->n; i > 0; i--) {
+		if (rv->files[i - 1].state != FILE_BAD)
+			continue;
+		recovery_fault(rv, SQ_EINVAL,
+		    "%s offset 0: its header does not verify, and no other segment has the records "
+		    "from %" PRIu64 " on",
+		    file_name(&rv->files[i - 1], &name), rv->cfg->from);
+		return;
+	}
+	recovery_fault(rv, SQ_EINVAL,
+	    ": the journal is missing, records were written up to %" PRIu64 " at least",
+	    rv->cfg->from);
+}
+
 static void
 recovery_read(struct recovery *rv)
 {
@@ -463,9 +483,7 @@ recovery_read(struct recovery *rv)
 	}
 	out->last = rv->expect - 1;
 	if (rv->rc == 0 && rv->chain_len == 0 && rv->cfg->from > 0)
-		recovery_fault(rv, SQ_EINVAL,
-		    ": the journal is missing, records were written up to %" PRIu64 " at least",
-		    rv->cfg->from);
+		recovery_missing(rv);
 }
 
 /* Hands the segments over. */

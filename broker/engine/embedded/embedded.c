@@ -32,10 +32,18 @@ struct put {
 static void
 embedded_check_full(struct sq_embedded *e)
 {
-	bool full = e->trouble[SQ_TROUBLE_JOURNAL] != NULL ||
-	    e->trouble[SQ_TROUBLE_TABLES] != NULL ||
-	    sq_table_used(e->table) > e->cfg.max_bytes / 100 * TABLES_FULL_PERCENT;
+	bool room = sq_table_used(e->table) <= e->cfg.max_bytes / 100 * TABLES_FULL_PERCENT;
+	bool full = !room || e->trouble[SQ_TROUBLE_JOURNAL] != NULL ||
+	    e->trouble[SQ_TROUBLE_TABLES] != NULL;
 
+	if (!room && !e->no_room)
+		SQ_WARN("store",
+		    "tables: %d %% of store.max-size is full, nothing durable is taken until "
+		    "consumers make room",
+		    TABLES_FULL_PERCENT);
+	else if (room && e->no_room)
+		SQ_INFO("store", "tables: there is room again");
+	e->no_room = !room;
 	atomic_store_explicit(&e->store.full, full, memory_order_relaxed);
 	sq_metric_set(&e->metrics, SQ_M_STORE_STALLED, full);
 }
