@@ -2,7 +2,6 @@
 durability keeps when the broker is killed."""
 
 import asyncio
-import os
 import pathlib
 import random
 import re
@@ -121,3 +120,288 @@ async def test_a_full_disk_stops_what_is_durable_and_goes_on_by_itself(env):
         env.check_leftovers = False
     finally:
         small.close()
+
+
+@scenario(timeout_s=300)
+async def test_full_tables_refuse_and_room_comes_with_consumption(env):
+    stack = await stack_with(env, SMALL | {"max-size": "16Mi"})
+    await stack.start()
+    a, b = stack.ports
+    ledger = Ledger()
+    away = await absent(env, stack)
+    publisher, task = flood(env, await env.connect(a, "full"), ledger)
+    await eventually(lambda: publisher.refused, "a publish is refused", 120)
+    publisher.stop()
+    await task
+    assert {reason for _, reason in publisher.refused} == {QUOTA}
+    assert await metric(stack.broker, "sqmqos_store_stalled") == 1
+    assert any(re.search("warn store tables: .* full", line) for line in lines(stack))
+    old = await env.connect(a, "old", V311)
+    waits = old.publish_nowait("flow/old", number("old", 0), 1)
+    # It is ready: consumers come, and make room.
+    assert await asyncio.to_thread(stack.broker.ready) == (True, "ok")
+    await stack.kill(stack.broker)  # nor does that change anything
+    await stack.restart(stack.broker)
+    assert not waits.done()
+    away.on_message = ledger.take
+    await away.connect(b, clean=False)
+    assert await asyncio.wait_for(waits, 60) == 0
+    ledger.acked["old"].add(0)
+    await eventually(ledger.complete, "all that was acknowledged arrives", 120)
+    assert ledger.problems(duplicates_allowed=True) == []
+
+    async def room():
+        return await metric(stack.broker, "sqmqos_store_stalled") == 0
+    await eventually(room, "the tables have room", 30)
+    again, task = flood(env, await env.connect(a, "again"), ledger)
+    await eventually(lambda: len(ledger.acked["again"]) > 5000, "it takes as before", 60)
+    again.stop()
+    await task
+    await eventually(ledger.complete, "all that was acknowledged arrives", 60)
+
+
+# ---- damaged, foreign, taken
+
+CRC_TABLE = [0] * 256
+for i in range(256):
+    c = i
+    for _ in range(8):
+        c = c >> 1 ^ (0x82F63B78 if c & 1 else 0)
+    CRC_TABLE[i] = c
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
+class Kept:
+    """The store of a killed broker with messages in its journal and its tables."""
+
+    def __init__(self, env, stack):
+        self.env = env
+        self.stack = stack
+        self.folder = folder(stack)
+        self.original = env.folder / "original"
+        subprocess.run(["cp", "-a", "--sparse=always", self.folder, self.original], check=True)
+
+    @staticmethod
+    async def made(env):
+        stack = await stack_with(env)
+        await stack.start()
+        await absent(env, stack)
+        ledger = Ledger()
+        publisher, task = flood(env, await env.connect(stack.ports[0], "p"), ledger)
+
+        async def both():
+            return await metric(stack.broker, "sqmqos_store_checkpoints_total") >= 2
+        await eventually(both, "checkpoints", 60)
+        publisher.stop()
+        await task
+        await absent(env, stack, "last")
+        await stack.kill(stack.broker)
+        for sidecar in stack.sidecars:
+            await stack.kill(sidecar)
+        stack.broker.log_path.unlink()
+        env.check_leftovers = False
+        return Kept(env, stack)
+
+    def restore(self):
+        subprocess.run(["rm", "-rf", self.folder], check=True)
+        subprocess.run(["cp", "-a", "--sparse=always", self.original, self.folder], check=True)
+        self.stack.broker.log_path.unlink(missing_ok=True)
+
+    def journal(self):
+        """The segment with the newest records."""
+        return max(p for p in self.folder.glob("journal-*") if any(p.read_bytes()[:8]))
+
+    def check(self):
+        done = subprocess.run([*self.stack.broker.argv, "--check-store"], capture_output=True,
+                              text=True, timeout=120, env=self.stack.broker.environment)
+        return done.returncode, done.stdout + done.stderr
+
+    async def refused(self, *said, checked=True):
+        """The broker does not serve: code 1, and one line that says all of 'said'."""
+        code, found = await asyncio.to_thread(self.check)
+        assert code == checked, found
+        broker = self.stack.broker
+        broker.start()
+        while broker.running():
+            status, why = await asyncio.to_thread(broker.get, "/readyz", 0.5)
+            assert status != 200, f"ready with {said}: {why}"
+            await asyncio.sleep(0.01)
+        assert broker.process.returncode == 1, broker.process.returncode
+        broker.process = None  # it need not end well
+        log = lines(self.stack)
+        assert len(log) == 1 or not checked, log
+        assert all(str(s) in log[-1] for s in said), (log, said)
+        assert not any("serves" in line for line in log)
+
+
+def records(image):
+    """(offset, lsn, length) of a segment's records."""
+    at, lsn = 4096, struct.unpack_from(">Q", image, 32)[0]
+    tag = image[at:at + 8]
+    while image[at:at + 8] == tag and struct.unpack_from(">Q", image, at + 8)[0] == lsn:
+        length = struct.unpack_from(">I", image, at + 24)[0]
+        yield at, lsn, length
+        at += (length + 7) & ~7
+        lsn += 1
+
+
+def patch(path, offset, data):
+    with open(path, "r+b") as f:
+        f.seek(offset)
+        f.write(data)
+
+
+@scenario(timeout_s=300)
+async def test_a_damaged_journal_is_not_opened(env):
+    kept = await Kept.made(env)
+    code, found = kept.check()
+    assert code == 0 and "sound" in found, found
+
+    segment = kept.journal()
+    image = segment.read_bytes()
+    rows = [r for r in records(image) if r[2] > 64]
+    at, _, length = rows[len(rows) // 2]
+    patch(segment, at + length // 2, bytes([image[at + length // 2] ^ 4]))
+    await kept.refused(segment.name, at)
+
+    kept.restore()  # a hole: zeros where a record was
+    patch(segment, at, bytes(length))
+    await kept.refused(segment.name, at)
+
+    kept.restore()  # the format of a version to come
+    head = bytearray(image[:60])
+    struct.pack_into(">I", head, 8, 9)
+    struct.pack_into(">I", head, 56, crc32c(head[:56]))
+    patch(segment, 0, bytes(head))
+    await kept.refused(segment.name, "version 9")
+
+    kept.restore()  # something else under its name
+    segment.write_bytes(b"not a journal\n" * 100)
+    await kept.refused(segment.name)
+
+    kept.restore()  # of another broker: the id is not that of the tables
+    for path in kept.folder.glob("journal-*"):
+        path.unlink()
+    other = await stack_with(env)
+    await other.start()
+    await absent(env, other)
+    await other.kill(other.broker)
+    for sidecar in other.sidecars:
+        await other.kill(sidecar)
+    for path in folder(other).glob("journal-*"):
+        subprocess.run(["cp", path, kept.folder], check=True)
+    await kept.refused("another store")
+
+
+@scenario(timeout_s=300)
+async def test_damaged_tables_are_not_opened(env):
+    kept = await Kept.made(env)
+    data = kept.folder / "tables" / "data.mdb"
+    image = data.read_bytes()
+
+    branch = next(at for at in range(8192, len(image), 4096)
+                  if struct.unpack_from("<H", image, at + 10)[0] & 1 and image[at + 16])
+    patch(data, branch + 12, b"\xff\xff")  # where its entries end
+    await kept.refused("data.mdb", branch // 4096)
+
+    kept.restore()  # the format of a version to come, well sealed
+    for at in (m.start() for m in re.finditer(b"format", image)):
+        value = at + 6
+        if struct.unpack_from(">II", image, value + 4) != (4, 1):
+            continue
+        body = struct.pack(">II", 4, 9)
+        patch(data, value, struct.pack(">I", crc32c(b"\0format" + body)) + body)
+    await kept.refused("data.mdb", "format 9", "newer")
+
+    kept.restore()
+    data.write_bytes(b"not LMDB\n" * 10000)
+    await kept.refused("data.mdb")
+
+    kept.restore()
+    data.unlink()
+    await kept.refused("data.mdb", "No such file")
+
+
+@scenario(timeout_s=300)
+async def test_a_record_of_a_version_to_come_is_not_guessed_at(env):
+    """Its checksum is good: --check-store can't know, but the broker does."""
+    kept = await Kept.made(env)
+    segment = kept.journal()
+    image = bytearray(segment.read_bytes())
+    key = b"default~demo~last"
+    patched = 0
+    for at, _, length in list(records(image)):
+        place = image.find(struct.pack(">H", len(key)) + key, at, at + length)
+        while place >= 0 and image[place - 2] == 1:  # a session's: version, flags, key
+            image[place - 2] = 99
+            patched += 1
+            place = image.find(struct.pack(">H", len(key)) + key, place + 1, at + length)
+        crc = crc32c(image[at:at + 28] + image[at + 32:at + length])
+        struct.pack_into(">I", image, at + 28, crc)
+    assert patched > 0
+    segment.write_bytes(image)
+    assert kept.check()[0] == 0
+    await kept.refused(folder(kept.stack), "does not read", checked=False)
+
+
+@scenario(timeout_s=120)
+async def test_a_store_has_one_broker(env):
+    stack = await stack_with(env)
+    await stack.start()
+    await absent(env, stack)
+    second = await stack_with(env, SMALL | {"dir": str(folder(stack))}, sidecars=0)
+    env.check_leftovers = False
+    second.broker.start()
+    await eventually(lambda: not second.broker.running(), "the second broker ends")
+    assert second.broker.process.returncode == 1
+    second.broker.process = None
+    assert str(folder(stack)) in second.broker.last_words()
+    assert "another process has this store" in second.broker.last_words()
+    done = subprocess.run([*stack.broker.argv, "--check-store"], capture_output=True, text=True,
+                          timeout=60, env=stack.broker.environment)
+    assert done.returncode == 1 and "another process" in done.stdout, done.stdout
+    ledger = Ledger()
+    publisher, task = flood(env, await env.connect(stack.ports[0], "p"), ledger)
+    await eventually(lambda: len(ledger.acked["p"]) > 500, "the first one lives on", 30)
+    publisher.stop()
+    await task
+    client = env.client("absent", V311)
+    await take_all(client, ledger, stack.ports[1])
+
+
+# ---- durability
+
+async def survives_a_kill(env, durability):
+    stack = await stack_with(env, SMALL | {"durability": durability})
+    await stack.start()
+    a, b = stack.ports
+    await absent(env, stack)
+    ledger = Ledger()
+    publisher, task = flood(env, await env.connect(a, "p"), ledger, 200)
+    for _ in range(3):
+        n = len(ledger.acked["p"])
+        await eventually(lambda n=n: len(ledger.acked["p"]) > n + 500, "it flows", 60)
+        await stack.kill(stack.broker)
+        await stack.restart(stack.broker)
+    publisher.stop()
+    await asyncio.wait_for(task, 60)
+    assert publisher.refused == []
+    await stack.kill(stack.broker)
+    await stack.restart(stack.broker)
+    await take_all(env.client("absent", V311), ledger, b)
+
+
+@scenario(timeout_s=180)
+async def test_durability_interval_survives_a_kill(env):
+    await survives_a_kill(env, "interval")
+
+
+@scenario(timeout_s=180)
+async def test_durability_none_survives_a_kill(env):
+    await survives_a_kill(env, "none")
