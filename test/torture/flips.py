@@ -76,6 +76,7 @@ class Flip:
             shutil.copy(snapshot.folder / app.ledger.name, app.ledger)
         self.path, self.at = flip(self.world.store, rng)
         self.violations = []
+        self.deaths_ms = snapshot.world.broker_deaths_ms
 
     def check_store(self):
         """Whether --check-store finds damage."""
@@ -126,7 +127,7 @@ class Flip:
             app.start()
         all_came = await w.quiet(8, 90, lambda: checker.complete(*self.ledgers()))
         publishers, targets = self.ledgers()
-        wrong = [v for v in checker.check(publishers, targets, [0], finished=False)
+        wrong = [v for v in checker.check(publishers, targets, self.deaths_ms, finished=False)
                  if v.kind in ("damaged", "invented", "duplicate", "order", "protocol")]
         return wrong, all_came
 
