@@ -327,11 +327,16 @@ sq_journal_close(struct sq_journal **jp)
 }
 
 unsigned
-sq_journal_check(
-    const char *dir, uint64_t from, void (*line)(void *arg, const char *text), void *arg)
+sq_journal_check(const char *dir, uint64_t id, uint64_t from,
+    void (*line)(void *arg, const char *text), void *arg)
 {
-	struct sq_recover_cfg cfg = {
-	    .dir = dir, .any_id = true, .from = from, .go_on = true, .line = line, .arg = arg};
+	struct sq_recover_cfg cfg = {.dir = dir,
+	    .id = id,
+	    .any_id = id == 0,
+	    .from = from,
+	    .go_on = true,
+	    .line = line,
+	    .arg = arg};
 	struct sq_recovered rec;
 	struct sq_buf text = {0};
 

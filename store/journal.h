@@ -102,8 +102,9 @@ sq_journal_read(struct sq_journal *, struct sq_journal_cursor *, struct sq_buf *
 void sq_journal_cursor_fini(struct sq_journal_cursor *);
 
 /* Verifies a directory's segments without changing or replaying anything; 'line'
- * gets a text for each segment and each fault.  Returns the number of faults. */
-unsigned sq_journal_check(
-    const char *dir, uint64_t from, void (*line)(void *arg, const char *text), void *arg);
+ * gets a text for each segment and each fault.  'id' is the store's, 0: not known.
+ * Returns the number of faults. */
+unsigned sq_journal_check(const char *dir, uint64_t id, uint64_t from,
+    void (*line)(void *arg, const char *text), void *arg);
 
 #endif

@@ -148,6 +148,8 @@ struct sq_engine_ops {
 	/* False with a line in 'why' while nothing can be made durable, or when something
 	 * that was durable is damaged; from any thread. */
 	bool (*healthy)(struct sq_engine *, struct sq_buf *why);
+	/* Whether commits have waited for long now; from any thread. */
+	bool (*stalled)(struct sq_engine *);
 
 	/* --- start: in the order open, load, queue_open and claim, ready --- */
 

@@ -118,6 +118,13 @@ memory_healthy(struct sq_engine *e, struct sq_buf *why)
 	return true;
 }
 
+static bool
+memory_stalled(struct sq_engine *e)
+{
+	(void)e;
+	return false;
+}
+
 static int
 memory_load(struct sq_engine *e, uint8_t kind,
     void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg)
@@ -150,6 +157,7 @@ const struct sq_engine_ops sq_engine_memory = {
     .open = memory_open,
     .close = memory_close,
     .healthy = memory_healthy,
+    .stalled = memory_stalled,
     .load = memory_load,
     .claim = memory_claim,
     .ready = memory_ready,

@@ -334,14 +334,9 @@ attach_would_hang(struct sq_shard *sh, const struct sq_call *c, const struct sq_
     const struct sq_attach *a)
 {
 	struct sq_broker *b = sh->broker;
-	struct sq_buf why = {0};
-	bool healthy;
 
-	if (!sq_stored_engine(b) || !attach_needs_store(sh, c, s, a))
-		return false;
-	healthy = b->engine->ops->healthy(b->engine, &why);
-	sq_buf_fini(&why);
-	return !healthy;
+	return sq_stored_engine(b) && attach_needs_store(sh, c, s, a) &&
+	    b->engine->ops->stalled(b->engine);
 }
 
 void

@@ -152,7 +152,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	if (recover(from, &again) != rc || again != last)
 		abort();
 	/* Without a header that verifies the check does not know whose journal it is. */
-	if (rc != 0 && sq_journal_check(dir, from, line, &lines) == 0)
+	if (rc != 0 && sq_journal_check(dir, 0, from, line, &lines) == 0)
 		abort();
 	return 0;
 }

@@ -83,6 +83,12 @@ held_healthy(struct sq_engine *e, struct sq_buf *why)
 	return sq_engine_memory.healthy(e, why);
 }
 
+static bool
+held_stalled(struct sq_engine *e)
+{
+	return sq_engine_memory.stalled(e);
+}
+
 static int
 held_load(struct sq_engine *e, uint8_t kind,
     void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg)
@@ -184,6 +190,7 @@ const struct sq_engine_ops held_engine = {
     .open = held_open,
     .close = held_close,
     .healthy = held_healthy,
+    .stalled = held_stalled,
     .load = held_load,
     .claim = held_claim,
     .ready = held_ready,

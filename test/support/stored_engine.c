@@ -849,6 +849,13 @@ stored_healthy(struct sq_engine *e, struct sq_buf *why)
 	return !sick;
 }
 
+static bool
+stored_stalled(struct sq_engine *e)
+{
+	(void)e;
+	return sick;
+}
+
 static int
 stored_load(struct sq_engine *e, uint8_t kind,
     void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg)
@@ -889,6 +896,7 @@ const struct sq_engine_ops stored_engine = {
     .open = stored_open,
     .close = stored_close,
     .healthy = stored_healthy,
+    .stalled = stored_stalled,
     .load = stored_load,
     .claim = stored_claim,
     .ready = stored_ready,

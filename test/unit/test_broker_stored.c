@@ -330,6 +330,21 @@ Test(broker_stored, a_sick_store_is_said_to_durable_sessions_only)
 	expect_empty_store();
 }
 
+/* To end the durable session of its client id takes a commit. */
+Test(broker_stored, a_sick_store_is_said_to_who_ends_a_durable_session)
+{
+	struct peer s = peer_new(&w, "s~w~c"), t = peer_new(&w, "s~w~c~pod");
+
+	peer_connect(&s);
+	stored_engine_sick(true);
+	t.ordinal = 1;
+	cr_assert_eq(peer_attach(&t), 507);
+	stored_engine_sick(false);
+	peer_connect(&t);
+	end(&t);
+	expect_empty_store();
+}
+
 /* --- wills and expiry --- */
 
 static struct peer

@@ -1005,7 +1005,7 @@ Test(journal, check_finds_every_fault)
 	for (unsigned i = 0; i < 40; i++)
 		commit(1000);
 	sq_journal_close(&journal);
-	cr_assert_eq(sq_journal_check(dir, 0, check_line, &out), 0);
+	cr_assert_eq(sq_journal_check(dir, 0, 0, check_line, &out), 0);
 	cr_assert_eq(check_lines, 4, "one for each segment");
 	m = image_load(1);
 	m.bytes[record_offset(1, 1, 2) + 50] ^= 1;
@@ -1017,7 +1017,7 @@ Test(journal, check_finds_every_fault)
 	image_store(&m);
 	free(m.bytes);
 	sq_buf_drain(&out, sq_buf_len(&out));
-	cr_assert_eq(sq_journal_check(dir, 0, check_line, &out), 3, "%.*s", (int)sq_buf_len(&out),
+	cr_assert_eq(sq_journal_check(dir, 0, 0, check_line, &out), 3, "%.*s", (int)sq_buf_len(&out),
 	    (const char *)sq_buf_data(&out));
 	sq_buf_fini(&out);
 }

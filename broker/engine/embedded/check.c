@@ -17,7 +17,7 @@
 struct check_found {
 	bool ended;
 	unsigned faults;
-	uint64_t lsn;
+	uint64_t store, lsn;
 };
 
 static void
@@ -33,6 +33,7 @@ check_tables(const char *dir, FILE *out, struct check_found *found)
 	struct sq_table *t;
 
 	if (sq_table_open(&t, dir, 0, true, &err) == SQ_OK) {
+		found->store = sq_table_meta(t).store;
 		found->lsn = sq_table_meta(t).lsn;
 		found->faults = sq_table_check(t, check_line, out);
 		sq_table_close(&t);
@@ -47,7 +48,7 @@ check_tables(const char *dir, FILE *out, struct check_found *found)
 
 /* In a process of its own: what is damaged may end it. */
 static unsigned
-check_tables_apart(const char *dir, FILE *out, uint64_t *lsn)
+check_tables_apart(const char *dir, FILE *out, uint64_t *store, uint64_t *lsn)
 {
 	struct check_found *found = mmap(
 	    NULL, sizeof *found, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -74,6 +75,7 @@ check_tables_apart(const char *dir, FILE *out, uint64_t *lsn)
 		    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	else
 		faults = found->faults;
+	*store = found->store;
 	*lsn = found->lsn;
 	munmap(found, sizeof *found);
 	return faults;
@@ -84,7 +86,7 @@ sq_store_check(const char *dir, FILE *out)
 {
 	struct sq_buf err = {0};
 	unsigned faults;
-	uint64_t lsn = 0;
+	uint64_t store = 0, lsn = 0;
 	struct stat st;
 	int lock;
 
@@ -98,8 +100,8 @@ sq_store_check(const char *dir, FILE *out)
 		sq_buf_fini(&err);
 		return 1;
 	}
-	faults = check_tables_apart(dir, out, &lsn);
-	faults += sq_journal_check(dir, lsn, check_line, out);
+	faults = check_tables_apart(dir, out, &store, &lsn);
+	faults += sq_journal_check(dir, store, lsn, check_line, out);
 	sq_store_unlock(&lock);
 	if (faults == 0)
 		fprintf(out, "%s: sound\n", dir);

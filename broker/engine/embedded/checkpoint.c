@@ -244,6 +244,8 @@ checkpoint_due(struct sq_checkpoint *c)
 
 	sq_metric_set(&c->engine->metrics, SQ_M_STORE_JOURNAL_BYTES, (int64_t)used);
 	(void)sq_alive_bytes(c->engine->alive, &n_changes);
+	if (atomic_load(&c->engine->no_room) && n_changes > 0) /* they make room */
+		return true;
 	return used > max / BEGIN_PART || n_changes > BEGIN_CHANGES || c->tight;
 }
 

@@ -16,7 +16,7 @@ enum {
 	SEGMENT_MIN = 1 << 20,
 	THROTTLE_PART = 2,        /* commits are slowed above this part of the journal */
 	THROTTLE_MAX_US = 50000,  /* for one commit */
-	TABLES_FULL_PERCENT = 90, /* puts are refused above */
+	TABLES_FULL_PERCENT = 80, /* puts are refused above; the tables can take 7/8 */
 	STALL_MS = 1000,          /* a longer wait of the journal is trouble */
 	LOG_MAX = SQ_JOURNAL_ENTRY_MAX / 2,
 };
@@ -29,21 +29,31 @@ struct put {
 
 /* Trouble. */
 
+/* What waits in the journal needs room in the tables as well, at worst twice its size. */
+static bool
+embedded_no_room(struct sq_embedded *e)
+{
+	size_t n_changes;
+	uint64_t used = sq_table_used(e->table) + 2 * sq_alive_bytes(e->alive, &n_changes);
+
+	return used > e->cfg.max_bytes / 100 * TABLES_FULL_PERCENT;
+}
+
 static void
 embedded_check_full(struct sq_embedded *e)
 {
-	bool room = sq_table_used(e->table) <= e->cfg.max_bytes / 100 * TABLES_FULL_PERCENT;
-	bool full = !room || e->trouble[SQ_TROUBLE_JOURNAL] != NULL ||
+	bool no_room = embedded_no_room(e), was = atomic_load(&e->no_room);
+	bool full = no_room || e->trouble[SQ_TROUBLE_JOURNAL] != NULL ||
 	    e->trouble[SQ_TROUBLE_TABLES] != NULL;
 
-	if (!room && !e->no_room)
+	if (no_room && !was)
 		SQ_WARN("store",
 		    "tables: %d %% of store.max-size is full, nothing durable is taken until "
 		    "consumers make room",
 		    TABLES_FULL_PERCENT);
-	else if (room && e->no_room)
+	else if (!no_room && was)
 		SQ_INFO("store", "tables: there is room again");
-	e->no_room = !room;
+	atomic_store(&e->no_room, no_room);
 	atomic_store_explicit(&e->store.full, full, memory_order_relaxed);
 	sq_metric_set(&e->metrics, SQ_M_STORE_STALLED, full);
 }
@@ -86,6 +96,19 @@ embedded_healthy(struct sq_engine *engine, struct sq_buf *why)
 	}
 	pthread_mutex_unlock(&e->trouble_lock);
 	return healthy;
+}
+
+/* With trouble of the tables alone commits go on, as far as the journal reaches. */
+static bool
+embedded_stalls(struct sq_engine *engine)
+{
+	struct sq_embedded *e = sq_embedded_of(engine);
+	bool stalls;
+
+	pthread_mutex_lock(&e->trouble_lock);
+	stalls = e->trouble[SQ_TROUBLE_JOURNAL] != NULL;
+	pthread_mutex_unlock(&e->trouble_lock);
+	return stalls;
 }
 
 /* Items. */
@@ -210,6 +233,11 @@ embedded_committed(void *owner, uint64_t lsn, struct sq_list *entries)
 		committed_show(SQ_CONTAINER_OF(entry, struct sq_txn, entry));
 	}
 	sq_metric_add(&e->metrics, SQ_M_STORE_COMMITS, 1);
+	if (embedded_no_room(e) != atomic_load(&e->no_room)) {
+		pthread_mutex_lock(&e->trouble_lock);
+		embedded_check_full(e);
+		pthread_mutex_unlock(&e->trouble_lock);
+	}
 	committed_throttle(e, bytes);
 }
 
@@ -644,6 +672,7 @@ const struct sq_engine_ops sq_engine_embedded = {
     .open = embedded_open,
     .close = embedded_close,
     .healthy = embedded_healthy,
+    .stalled = embedded_stalls,
     .load = embedded_load,
     .claim = embedded_claim,
     .ready = embedded_ready,

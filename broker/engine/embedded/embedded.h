@@ -45,7 +45,7 @@ struct sq_embedded {
 	char *trouble[SQ_TROUBLES]; /* NULL: none */
 	char *stall;                /* why the journal waits; NULL: it does not */
 	uint64_t stall_ms;          /* since when */
-	bool no_room;               /* the tables are as full as they may be */
+	atomic_bool no_room;        /* the tables are as full as they may be */
 };
 
 static inline struct sq_embedded *
