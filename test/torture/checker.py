@@ -173,8 +173,8 @@ def check_publisher(published, finished):
 
 def check(publishers, targets, broker_deaths_ms=(), finished=True, unordered=()):
     """All violations. publishers: {number: ledger.Published}; finished: every
-    publisher had the time to end; unordered: publishers whose outbox may have had
-    messages refused that were acknowledged before, so that they came later."""
+    publisher had the time to end; unordered: publishers for whom somebody publishes again
+    what a full disk has refused, so that it comes later."""
     out = []
     for published in publishers.values():
         out += check_publisher(published, finished)

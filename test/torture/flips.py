@@ -89,9 +89,10 @@ class Flip:
         return done.returncode != 0
 
     def reported(self):
-        """Whether the broker's log names the file."""
+        """Whether the broker's log names the file, or a message that is damaged."""
         log = self.world.broker.log_path
-        return log.exists() and self.path.name in log.read_text(errors="replace")
+        text = log.read_text(errors="replace") if log.exists() else ""
+        return self.path.name in text or " is damaged" in text
 
     async def serves(self):
         """Whether the broker gets ready."""

@@ -24,6 +24,9 @@ SIDECARS = 3
 TWINS = 5      # publishers that say the same
 OUTBOX = 7     # publisher at the outbox
 WILLED = 8     # who dies at the end
+# For whom what was refused for now is published again: by the outbox, by the sidecar (a
+# client of MQTT 3.1.1 can't be told), or by the other twin.
+REPUBLISHED = (OUTBOX, 2, TWINS)
 SIDECAR = {
     "pool": {"backoff-min": "20ms", "backoff-max": "300ms", "silence": "2s", "dial-timeout": "2s"},
     "session": {"attach-timeout": "10s"},
