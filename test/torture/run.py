@@ -167,7 +167,9 @@ class Seed:
         await world.ready()
         faults.note("all are ready")
         if self.durable:
+            await world.check_kept()
             await world.last_will()
+            await world.check_kept()
             faults.note("a client has died with its sidecar and its broker")
         self.finished = await world.finish_publishers()
         faults.note(f"publishers have {'' if self.finished else 'NOT '}ended")

@@ -13,6 +13,7 @@ import ledger
 import stack as parts
 from annotations import AnnotationsFile
 from cluster import eventually, metrics
+from kept import Kept
 from proxy import Proxy
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -100,6 +101,7 @@ class World:
         self.problems = []
         self.max_size = max_size
         self.will_is_due = False
+        self.kept = None
         self.base = {}
         self.broker_deaths_ms = []
         ports = []
@@ -201,6 +203,8 @@ class World:
         await eventually(self.all_subscribed, "every app has subscribed", 30, 0.1)
         for app in self.all_publishers:
             app.start()
+        self.kept = Kept(self.sidecars[0].tree["listen"]["port"])
+        self.kept.start()
 
     def all_subscribed(self):
         """The declared ones never send SUBSCRIBE: for them to be connected is all."""
@@ -279,6 +283,11 @@ class World:
                 "willed", [0, 0, 1, 0], [{}, {}, {1: 0}, {}], ended=True)
         return publishers, targets
 
+    async def check_kept(self):
+        """Before the last will, and behind it: what was retained is stored."""
+        await self.kept.stop()
+        self.problems += await self.kept.check(self.sidecars[1].tree["listen"]["port"])
+
     async def last_will(self):
         """A client dies, and at the same moment its sidecar and its broker."""
         app, sidecar = self.willed, self.sidecars[self.willed.at]
@@ -356,6 +365,8 @@ class World:
 
     async def stop(self):
         """SIGTERM to the programs, SIGKILL to what is left of the apps."""
+        if self.kept:
+            await self.kept.stop()
         for app in [*self.apps, self.willed]:
             if app.running():
                 await self.kill(app)
