@@ -52,6 +52,8 @@ sq_pace_answer(struct sq_call *c)
 void
 sq_pace_taken(struct sq_shard *sh, struct sq_sink *sink)
 {
+	if (sink->shard != sh) /* a group's, taken on several: nobody waits for it */
+		return;
 	sink->taken_ms = sq_worker_now_ms(sh->worker);
 	if (!sq_list_empty(&sh->paced) && !pace_busy(sink))
 		sq_pace_end(sh, sink);

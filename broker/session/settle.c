@@ -136,6 +136,16 @@ returns_stays(const struct returns *to, const struct sq_item *item, const struct
 	return to->how == SQ_RETURN_CLOSE && item->qos > 0 && sq_stored_announced(to->session, g);
 }
 
+/* It is the next broker's to count. */
+static void
+return_uncount(const struct returns *to, const struct sq_item *item)
+{
+	struct sq_broker *b = to->session->shard->broker;
+
+	sq_count(b, SQ_M_QUEUED, -1);
+	sq_count(b, SQ_M_QUEUED_BYTES, -(int64_t)sq_image_size(item->msg.image));
+}
+
 /* Gives a ready item back to its queue, or drops it. */
 static void
 return_ready(struct returns *to, struct sq_ready *r)
@@ -143,6 +153,7 @@ return_ready(struct returns *to, struct sq_ready *r)
 	struct sq_session *s = to->session;
 
 	if (returns_stays(to, &r->item, r->group)) {
+		return_uncount(to, &r->item);
 		sq_item_fini(&r->item);
 	} else if (r->group == NULL) {
 		if (r->item.qos > 0)
@@ -166,7 +177,9 @@ return_slot(struct returns *to, struct sq_slot *slot)
 
 	if (to->how == SQ_RETURN_GROUPS && !give_back)
 		return;
-	if (slot->item.msg.image != NULL && !stays) {
+	if (slot->item.msg.image != NULL && stays) {
+		return_uncount(to, &slot->item);
+	} else if (slot->item.msg.image != NULL) {
 		ops->settle(returns_txn(to), sq_window_queue(to->session, slot->group), &slot->item,
 		    give_back ? SQ_REQUEUE : SQ_DONE);
 		if (give_back) {

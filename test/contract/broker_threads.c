@@ -3,8 +3,9 @@
  * Threads act as sidecars: they attach, take each other's sessions, publish,
  * subscribe, settle, lose their links and leave, at random.  Beside them one
  * publisher counts, and its subscriber, on another worker, must see every
- * number once and in order.  A plain program: Criterion does not start under
- * ThreadSanitizer. */
+ * number once and in order.  On each engine; where that has a store, a small one,
+ * with a cache that is smaller than what waits, over a restart of the broker.  A
+ * plain program: Criterion does not start under ThreadSanitizer. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "../support/fake_front.h"
+#include "../support/temp_dir.h"
 #include "../support/thread_worker.h"
 #include "broker/engine/engine.h"
 #include "broker/metrics.h"
@@ -24,6 +26,8 @@ enum {
 	TURNS = 1500,
 	COUNTED = 2000,
 	WAIT_MS = 60000,
+	PAYLOAD = 2000,
+	WAITING = 3000, /* messages that wait for one who is away */
 };
 
 #define CHECK(cond) \
@@ -166,12 +170,12 @@ static void
 entry_put(
     struct sq_buf *b, const char *topic, uint8_t qos, bool retain, uint16_t id, uint64_t number)
 {
-	unsigned char payload[8], head[SQ_ENTRY_HEADER];
+	unsigned char payload[PAYLOAD] = {0}, head[SQ_ENTRY_HEADER];
 	struct sq_msg m;
 
 	sq_put64(payload, number);
 	m = sq_msg_new(qos, retain, (struct sq_bytes){(const unsigned char *)topic, strlen(topic)},
-	    (struct sq_bytes){0}, SQ_MSG_NO_EXPIRY, (struct sq_bytes){payload, 8});
+	    (struct sq_bytes){0}, SQ_MSG_NO_EXPIRY, (struct sq_bytes){payload, sizeof payload});
 	sq_entry_header(head, SQ_ENTRY_MESSAGE, id);
 	sq_buf_append(b, head, sizeof head);
 	sq_buf_append(b, m.image, sq_image_size(m.image));
@@ -249,7 +253,7 @@ actor_settle(struct actor *a)
 	struct fake_delivery d;
 
 	a->granted += 50;
-	sq_settlements_header(&b, a->granted, a->granted * 1000);
+	sq_settlements_header(&b, a->granted, a->granted * 4000);
 	while (fake_link_take(a->link, &d)) {
 		struct sq_settle e = {.n = 1,
 		    .delivery = d.delivery,
@@ -356,15 +360,16 @@ count_take(struct actor *sub)
 static void *
 count_main(void *arg)
 {
-	struct actor pub = {.key = "count~w~pub", .instance = 101, .run = 1, .seed = 101};
-	struct actor sub = {
-	    .key = "count~w~sub3", .instance = 102, .run = 1, .seed = 102, .expect = 1};
-	uint64_t end = sq_clock_ms() + WAIT_MS;
+	uint64_t instance = *(unsigned *)arg * 1000 + 101;
+	struct actor pub = {.key = "count~w~pub", .instance = instance, .run = 1};
+	struct actor sub = {.key = "count~w~sub3", .instance = instance + 1, .run = 1};
+	uint64_t end = sq_clock_ms() + WAIT_MS, last;
 	struct sq_buf b = {0};
 
-	(void)arg;
 	actor_relink(&pub);
 	actor_attach(&pub, true, 0);
+	sub.expect = pub.next[1];
+	last = sub.expect + COUNTED - 1;
 	actor_relink(&sub);
 	actor_attach(&sub, true, 0);
 	actor_subscribe(&sub, "count", 1, SQ_SUB_SUBSCRIBE);
@@ -379,11 +384,55 @@ count_main(void *arg)
 		CHECK(finish(actor_batch(&pub, 1, 4, &entries)) == 200);
 		count_take(&sub);
 	}
-	while (sub.expect <= COUNTED) {
+	while (sub.expect <= last) {
 		CHECK(sq_clock_ms() < end);
 		sched_yield();
 		count_take(&sub);
 	}
+	sq_link_unref(&pub.link);
+	sq_link_unref(&sub.link);
+	return NULL;
+}
+
+/* One who is away while messages come for it, more than the cache has room for. */
+static void
+backlog_put(struct actor *pub)
+{
+	for (unsigned i = 0; i < WAITING; i += 4) {
+		struct sq_buf entries = {0};
+
+		for (unsigned k = 0; k < 4; k++)
+			entry_put(&entries, "backlog", 1, false, 0, i + k);
+		CHECK(finish(actor_batch(pub, 1, 4, &entries)) == 200);
+	}
+}
+
+static void *
+backlog_main(void *arg)
+{
+	uint64_t instance = *(unsigned *)arg * 1000 + 201;
+	struct actor pub = {.key = "back~w~pub~pod", .instance = instance, .run = 1};
+	struct actor sub = {.key = "back~w~sub", .instance = instance + 1, .run = 1};
+	uint64_t end = sq_clock_ms() + WAIT_MS, last;
+	struct sq_buf b = {0};
+
+	actor_relink(&pub);
+	actor_attach(&pub, true, 0);
+	sub.expect = pub.next[1];
+	last = sub.expect + WAITING - 1;
+	actor_relink(&sub);
+	actor_attach(&sub, true, 0);
+	actor_subscribe(&sub, "backlog", 1, SQ_SUB_SUBSCRIBE);
+	backlog_put(&pub);
+	sub.granted = 100;
+	sq_settlements_header(&b, sub.granted, UINT64_MAX);
+	CHECK(finish(call(&sub, SQ_CALL_SETTLEMENTS, &b)) == 204);
+	while (sub.expect <= last) {
+		CHECK(sq_clock_ms() < end);
+		sched_yield();
+		count_take(&sub);
+	}
+	actor_subscribe(&sub, "backlog", 0, SQ_SUB_UNSUBSCRIBE);
 	sq_link_unref(&pub.link);
 	sq_link_unref(&sub.link);
 	return NULL;
@@ -406,48 +455,73 @@ check_nothing_left(void)
 	CHECK(fake_links() == 0);
 }
 
-int
-main(void)
+static void
+run_broker(const struct sq_broker_cfg *cfg, unsigned round)
 {
 	static const char *const keys[SIDECARS] = {
 	    "s~w~a", "s~w~a", "s~w~a~pod", "s~w~b", "s~w~b~pod", "s~w~c~pod", "s~w~d", "s~w~e~pod"};
-	struct sq_broker_cfg cfg = {.engine = &sq_engine_memory,
-	    .max_packet = 65536,
-	    .grace_ms = 5,
-	    .session_expiry_max_s = 1,
-	    .max_inflight = 100,
-	    .queue_max_msgs = 1000,
-	    .queue_max_bytes = 1 << 20,
-	    .retained_max_msgs = 5,
-	    .retained_max_bytes = 1 << 20,
-	    .max_sessions = 100,
-	    .max_subs_per_session = 50};
 	struct sq_worker *workers[WORKERS];
 	struct actor actors[SIDECARS];
-	pthread_t threads[SIDECARS], counting;
+	pthread_t threads[SIDECARS], counting, backlog;
 	struct sq_buf err = {0};
 	struct sq_broker *b;
 
 	for (unsigned i = 0; i < WORKERS; i++)
 		workers[i] = thread_worker_start(i, tick);
-	b = sq_broker_new(&cfg, workers, WORKERS, &sq_broker_metrics, &err);
+	b = sq_broker_new(cfg, workers, WORKERS, &sq_broker_metrics, &err);
 	CHECK(b != NULL);
 	atomic_store(&broker, b);
 	for (unsigned i = 0; i < SIDECARS; i++) {
-		actors[i] = (struct actor){
-		    .key = keys[i], .instance = i + 1, .run = 1000 * (i + 1), .seed = i};
+		actors[i] = (struct actor){.key = keys[i],
+		    .instance = 1000 * round + i + 1,
+		    .run = 1000 * (i + 1),
+		    .seed = round * SIDECARS + i};
 		pthread_create(&threads[i], NULL, sidecar_main, &actors[i]);
 	}
-	pthread_create(&counting, NULL, count_main, NULL);
+	pthread_create(&counting, NULL, count_main, &round);
+	pthread_create(&backlog, NULL, backlog_main, &round);
 	pthread_join(counting, NULL);
+	pthread_join(backlog, NULL);
 	for (unsigned i = 0; i < SIDECARS; i++)
 		pthread_join(threads[i], NULL);
 	sq_broker_stop(b);
 	for (unsigned i = 0; i < WORKERS; i++)
 		thread_worker_stop(&workers[i]);
 	sq_broker_free(&b);
+	atomic_store(&broker, NULL);
 	for (unsigned i = 0; i < SIDECARS; i++)
 		sq_link_unref(&actors[i].link);
 	check_nothing_left();
+	CHECK(!cfg->engine->durable ||
+	    atomic_load(&sq_broker_metrics.values[SQ_M_STORE_CHECKPOINTS]) > 0);
+}
+
+int
+main(void)
+{
+	struct sq_broker_cfg cfg = {.engine = &sq_engine_memory,
+	    .journal_size = 8 << 20,
+	    .store_max_size = 256 << 20,
+	    .store_cache_size = 128 << 10,
+	    .max_packet = 65536,
+	    .grace_ms = 5,
+	    .session_expiry_max_s = 1,
+	    .max_inflight = 100,
+	    .queue_max_msgs = 5000,
+	    .queue_max_bytes = 16 << 20,
+	    .retained_max_msgs = 5,
+	    .retained_max_bytes = 1 << 20,
+	    .dead_max_msgs = 1000,
+	    .dead_max_bytes = 1 << 20,
+	    .max_sessions = 100,
+	    .max_subs_per_session = 50};
+	char *dir = temp_dir_new();
+
+	run_broker(&cfg, 0);
+	cfg.engine = &sq_engine_embedded;
+	cfg.store_dir = dir;
+	for (unsigned round = 1; round <= 2; round++)
+		run_broker(&cfg, round);
+	temp_dir_free(&dir);
 	return 0;
 }
