@@ -335,8 +335,22 @@ subscribe_options(
 struct retained_put {
 	struct sq_session *session;
 	const struct sq_subscription *sub;
+	struct sq_bytes tag; /* only messages with it; empty: any */
 	struct sq_txn *txn;
 };
+
+static bool
+retained_tagged(const unsigned char *image, struct sq_bytes tag)
+{
+	struct sq_bytes props = sq_image_props(image), name, value;
+
+	while (sq_props_user_next(&props, &name, &value)) {
+		if (name.len == 3 && memcmp(name.p, "tag", 3) == 0 && value.len == tag.len &&
+		    memcmp(value.p, tag.p, tag.len) == 0)
+			return true;
+	}
+	return false;
+}
 
 static bool
 retained_put(const struct sq_msg *m, const struct sq_origin *origin, uint64_t expires_ms, void *arg)
@@ -344,7 +358,11 @@ retained_put(const struct sq_msg *m, const struct sq_origin *origin, uint64_t ex
 	const struct retained_put *to = arg;
 	const struct sq_binding *b = &to->sub->binding;
 	uint8_t qos = (uint8_t)sq_image_qos(m->image);
-	struct sq_item item = {
+	struct sq_item item;
+
+	if (to->tag.len != 0 && !retained_tagged(m->image, to->tag))
+		return true;
+	item = (struct sq_item){
 	    .msg = sq_msg_ref(*m),
 	    .subs = b->subs != NULL ? sq_block_ref(b->subs) : NULL,
 	    .origin = *origin,
@@ -352,7 +370,6 @@ retained_put(const struct sq_msg *m, const struct sq_origin *origin, uint64_t ex
 	    .qos = qos < b->max_qos ? qos : b->max_qos,
 	    .retain = true,
 	};
-
 	if (b->sink->reject &&
 	    b->sink->engine->ops->queue_full(b->sink->queue, sq_image_size(m->image))) {
 		sq_count(to->session->shard->broker, SQ_M_DROPPED_FULL, 1);
@@ -379,9 +396,8 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 	subscribe_options(s, sub, &w->e, txn);
 	sq_stored_subscription(s, txn, sub, &w->e);
 	if (sub->group == NULL &&
-	    (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new)) &&
-	    w->filter.tag.len == 0) {
-		struct retained_put to = {s, sub, txn};
+	    (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new))) {
+		struct retained_put to = {s, sub, w->filter.tag, txn};
 
 		sq_router_retained(s->shard->broker->router, s->space, w->filter.filter,
 		    sq_worker_now_ms(s->shard->worker), retained_put, &to);

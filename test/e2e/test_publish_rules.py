@@ -336,3 +336,18 @@ async def test_editing_the_rules_of_a_running_pod(env):
     file.write()
     await becomes([])
     assert app.connected
+
+
+async def test_a_subscription_by_tag_gets_retained_messages(env):
+    stack, _ = await ruled_stack(env, "- {filter: state/a, retain: true, tags: red}\n"
+                                      "- {filter: state/+, retain: true}\n")
+    app = await env.connect(stack.ports[0], "app", V311)
+    for topic in ("state/a", "state/b"):
+        await app.publish(topic, topic, 1)
+    late = await subscribed(env, stack, "$tag/red/state/#", client_id="late")
+    m = await late.receive()
+    assert (m.topic, m.retain) == ("state/a", True)
+    for topic in ("state/a", "state/b"):
+        await app.publish(topic, b"", 1)
+    assert (await late.receive()).payload == b""
+    assert not late.inbox
