@@ -2,12 +2,14 @@
 durability keeps when the broker is killed."""
 
 import asyncio
+import os
 import pathlib
 import random
 import re
 import struct
 import subprocess
 import sys
+import time
 
 import mqtt
 from cluster import eventually, metric
@@ -405,3 +407,57 @@ async def test_durability_interval_survives_a_kill(env):
 @scenario(timeout_s=180)
 async def test_durability_none_survives_a_kill(env):
     await survives_a_kill(env, "none")
+
+
+# ---- many sessions
+
+SESSION_BYTES = 4096  # of the broker's anonymous memory
+
+
+async def make_session(port, n):
+    """A durable session with a subscription of its own; the client leaves."""
+    client = mqtt.Client(f"session-{n}", V311)
+    await client.connect(port, clean=False)
+    await client.subscribe((f"device/{n}/command", 1))
+    await client.disconnect()
+
+
+async def make_sessions(port, count, at_a_time=100):
+    numbers = iter(range(count))
+
+    async def some():
+        for n in numbers:
+            await make_session(port, n)
+    await asyncio.gather(*(some() for _ in range(at_a_time)))
+
+
+def anonymous(program):
+    """Bytes of anonymous memory."""
+    with open(f"/proc/{program.pid}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
+
+
+@scenario(timeout_s=600, alone=True, build="release")
+async def test_durable_sessions_that_wait_take_little_memory(env):
+    count = int(os.environ.get("SESSIONS", 10000))
+    stack = await stack_with(env, SMALL | {"max-size": "1Gi"}, sidecars=1)
+    await stack.start()
+    broker = stack.broker
+    empty = anonymous(broker)
+    await make_sessions(stack.ports[0], count)
+    assert await metric(broker, "sqmqos_sessions") == count
+    made = anonymous(broker) - empty
+    await stack.kill(broker)
+    began = time.monotonic()
+    await stack.restart(broker)
+    took = time.monotonic() - began
+    assert await metric(broker, "sqmqos_sessions") == count
+    back = anonymous(broker) - empty
+    print(f"{count} sessions: {made / count:.0f} bytes each, {back / count:.0f} after a restart, "
+          f"which took {took:.2f} s")
+    assert max(made, back) < count * SESSION_BYTES
+    client = await env.connect(stack.ports[0], "session-7", V311, clean=False)
+    assert client.connack.session_present
+    assert await client.publish("device/7/command", b"go", 1) == 0
+    assert (await client.receive()).payload == b"go"
+    env.check_leftovers = False
