@@ -8,9 +8,10 @@ import re
 import clients
 import stack as parts
 from devrun import dev_run, free_ports
-from scenario import scenario
+from scenario import scenario, scenarios
 
 BLOCK = re.compile(r"^```sh run\n(.*?)^```$", re.M | re.S)
+TEST = re.compile(r"`((?:e2e|unit|contract|torture|fuzz|model)/[\w.]+\.(?:py|c|pml))(?:::(\w+))?`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(#[^)]*)?\)")
 
 
@@ -49,3 +50,23 @@ async def test_the_readme_names_every_verb_that_dev_has(_env):
     text = "".join(p.read_text() for p in pages())
     for verb in verbs:
         assert f"./dev {verb}" in text, f"no page speaks of ./dev {verb}"
+
+
+def tests_of(path):
+    """Names of the tests in a file."""
+    if path.suffix == ".py":
+        return set(scenarios(path))
+    return set(re.findall(r"^(?:Test\(\w+, |CONTRACT\()(\w+)", path.read_text(), re.M))
+
+
+async def test_every_promise_names_tests_that_exist(_env):
+    text = (parts.ROOT / "docs" / "reliability.md").read_text()
+    promises = text.split("## Promises")[1].split("\n## ")[0]
+    named = re.split(r"^\*\*\d\. ", promises, flags=re.M)[1:]
+    assert len(named) == 8
+    for promise in named:
+        assert TEST.search(promise), f"no test: {promise[:60]}"
+    for file, name in TEST.findall(text):
+        path = parts.ROOT / "test" / file
+        assert path.exists(), f"there is no {file}"
+        assert not name or name in tests_of(path), f"there is no {name} in {file}"
