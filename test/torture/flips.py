@@ -70,7 +70,7 @@ class Flip:
 
     def __init__(self, snapshot, folder, rng, args):
         self.world = worlds.World(folder, args.build, engine=args.engine, tls=False,
-                                  rate=args.rate, max_size=snapshot.world.max_size)
+                                  rate=args.rate, small_disk=snapshot.world.small_disk)
         copy_store(snapshot.folder / "store", self.world.store)
         for app in self.world.apps:
             shutil.copy(snapshot.folder / app.ledger.name, app.ledger)
@@ -128,7 +128,7 @@ class Flip:
             app.start()
         all_came = await w.quiet(8, 90, lambda: checker.complete(*self.ledgers()))
         publishers, targets = self.ledgers()
-        wrong = [v for v in checker.check(publishers, targets, self.deaths_ms, finished=False)
+        wrong = [v for v in checker.check(publishers, targets, self.deaths_ms, False, w.unordered)
                  if v.kind in ("damaged", "invented", "duplicate", "order", "protocol")]
         return wrong, all_came
 

@@ -94,7 +94,6 @@ class Seed:
         self.tls = rng.random() < 0.5
         self.small = rng.random() < 0.3
         self.recorded = rng.random() < 0.8
-        self.max_size = 65536 if self.small else 4096  # a full disk is soon felt
         self.durable = args.engine == "embedded"
 
     def prepare(self):
@@ -112,13 +111,13 @@ class Seed:
         return store
 
     async def run(self, seconds):
-        actions = schedule.draw(self.seed, seconds, durable=self.durable, layer=self.recorded,
-                                disk=self.small, gap_s=self.args.gap)
         store = self.prepare()
+        actions = schedule.draw(self.seed, seconds, durable=self.durable, layer=self.recorded,
+                                disk=self.disk is not None, gap_s=self.args.gap)
         try:
             world = worlds.World(self.folder, self.args.build, engine=self.args.engine,
                                  tls=self.tls, rate=self.args.rate, store=store, layer=self.layer,
-                                 max_size=self.max_size)
+                                 small_disk=self.disk is not None)
             with open(self.folder / "faults.log", "w") as log:
                 faults = Faults(world, log, self.disk)
                 faults.note(f"seed {self.seed}, {seconds:.1f} s, {len(actions)} actions, "
@@ -185,7 +184,7 @@ class Seed:
         s.counts += faults.counts
         s.take_ledgers(publishers, targets)
         s.violations += checker.check(publishers, targets, world.broker_deaths_ms, self.finished,
-                                      worlds.REPUBLISHED if self.small else ())
+                                      world.unordered)
         s.problems += world.problems + scenario.sanitizer_reports(self.folder)
         if not self.finished:
             s.problems.append("publishers do not end")

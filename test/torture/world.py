@@ -89,17 +89,19 @@ def broker_knows(build, key):
 
 class World:
     """options: engine ("memory" or "embedded"), tls, rate (of each publisher per second),
-    store (a folder for the store), layer (a powerfail.Layer or None), max_size (of payloads)."""
+    store (a folder for the store), layer (a powerfail.Layer or None), small_disk (which large
+    payloads fill soon)."""
 
     def __init__(self, folder, build, *, engine, tls, rate, store=None, layer=None,
-                 max_size=4096):
+                 small_disk=False):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.build = pathlib.Path(build)
         self.engine = engine
         self.layer = layer
         self.problems = []
-        self.max_size = max_size
+        self.small_disk = small_disk
+        self.unordered = REPUBLISHED if small_disk else ()
         self.will_is_due = False
         self.kept = None
         self.base = {}
@@ -113,7 +115,7 @@ class World:
         self.store = store or self.folder / "store"
         self.make_broker(ports, tls)
         self.make_sidecars(ports, tls)
-        self.make_apps(rate, max_size)
+        self.make_apps(rate, 65536 if small_disk else 4096)
 
     def make_broker(self, ports, tls):
         tree = parts.merge(parts.config("broker", self.folder, listen=ports[0], admin=ports[1],
