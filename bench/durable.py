@@ -83,7 +83,7 @@ class Bench:
         self.load = os.getloadavg()[0]
 
     def chain(self, kind):
-        made = kind(self.folder, self.args.build)
+        made = kind(self.folder / str(len(self.chains)), self.args.build)
         why = made.missing()
         if why:
             raise ChainError(why)
@@ -284,8 +284,8 @@ def about_lines(bench, command):
     return [
         "# Durable benchmarks", "", "Written by the benchmark itself:", "", f"    {command}", "",
         f"Machine: {table.machine()}; stores on {kind}. The load average was {bench.load:.1f} when "
-        "it began: what else ran took its share from all of them alike, so ratios count, not "
-        f"absolute figures. RabbitMQ {durable_chains.RabbitMQ.version()}.", "",
+        "it began: other programs ran beside, so ratios say more than absolute figures. "
+        f"RabbitMQ {durable_chains.RabbitMQ.version()}.", "",
         "All publishers and subscribers have durable sessions (clean session 0) and QoS 1. Ours is "
         "publisher → sidecar → broker (embedded engine, `store.durability: always`) → sidecar → "
         "subscriber; RabbitMQ is one node that both connect to, in the clear, with durable queues, "
