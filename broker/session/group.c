@@ -342,10 +342,12 @@ sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 void
 sq_groups_clear(struct sq_broker *b)
 {
-	struct sq_hnode *at;
+	struct sq_hnode *at, *next;
 
-	while ((at = sq_htab_walk(&b->groups, NULL)) != NULL)
+	for (at = sq_htab_walk(&b->groups, NULL); at != NULL; at = next) {
+		next = sq_htab_walk(&b->groups, at);
 		group_unlist(SQ_CONTAINER_OF(at, struct sq_group, node), NULL);
+	}
 	sq_htab_fini(&b->groups);
 }
 

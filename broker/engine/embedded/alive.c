@@ -762,7 +762,7 @@ void
 sq_alive_free(struct sq_alive **ap)
 {
 	struct sq_alive *a = *ap;
-	struct sq_hnode *at;
+	struct sq_hnode *at, *next;
 
 	*ap = NULL;
 	if (a == NULL)
@@ -773,8 +773,10 @@ sq_alive_free(struct sq_alive **ap)
 	changes_free(&a->deferred);
 	SQ_LIST_FOR_EACH_SAFE(r, &a->records, struct sq_alive_record, node)
 		record_free(a, r);
-	while ((at = sq_htab_walk(&a->queues, NULL)) != NULL)
+	for (at = sq_htab_walk(&a->queues, NULL); at != NULL; at = next) {
+		next = sq_htab_walk(&a->queues, at);
 		queue_free(a, SQ_CONTAINER_OF(at, struct sq_kept_queue, by_id));
+	}
 	sq_htab_fini(&a->by_seq);
 	sq_htab_fini(&a->by_key);
 	sq_htab_fini(&a->by_name);
