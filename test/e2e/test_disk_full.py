@@ -75,9 +75,9 @@ async def not_ready(stack, part):
     return not ready and f"store: {part}" in why
 
 
-async def fill_up(stack, publisher, disk, part="tables"):
+async def fill_up(stack, publisher, disk, part="tables", leave=0):
     """Publishes on a full disk until the broker says so."""
-    await asyncio.to_thread(disk.fill, random.Random(0))
+    await asyncio.to_thread(disk.fill, random.Random(0), leave)
     complains = asyncio.ensure_future(
         eventually(lambda: not_ready(stack, part), "the broker is not ready", 30))
     await publisher.until(complains.done)
@@ -109,6 +109,17 @@ async def test_a_full_disk_and_room_again(env):
         stack, publisher = await begin(env, disk)
         await fill_up(stack, publisher, disk)
         publisher.publish()  # waits, or is refused
+        disk.empty()
+        await stack.ready()
+        await end(env, stack, publisher)
+
+
+@scenario(timeout_s=120)
+async def test_a_disk_with_hardly_any_room(env):
+    """Enough for the small checkpoint that is tried next, which is not the end of it."""
+    with small_disk(env) as disk:
+        stack, publisher = await begin(env, disk)
+        await fill_up(stack, publisher, disk, leave=512 << 10)
         disk.empty()
         await stack.ready()
         await end(env, stack, publisher)

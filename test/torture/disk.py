@@ -22,9 +22,10 @@ class Small:
             raise OSError(done.stderr.strip())
         self.filler = self.folder / "filler"
 
-    def fill(self, rng):
+    def fill(self, rng, leave=None):
         """Leaves some pages at most."""
-        leave = rng.choice((0, 0, 4096, 65536, 1 << 20))
+        if leave is None:
+            leave = rng.choice((0, 0, 4096, 65536, 1 << 20))
         with open(self.filler, "ab", buffering=0) as f:
             for piece in (PIECE, 4096):
                 try:

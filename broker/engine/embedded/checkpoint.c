@@ -28,6 +28,7 @@ struct sq_checkpoint {
 	pthread_cond_t wake;
 	bool stop;
 	bool tight;                     /* the last chunk did not fit: settlements first */
+	bool failed;                    /* no full chunk was written since one failed */
 	struct sq_kept_queue **touched; /* queues whose counts change in this chunk */
 	size_t n_touched, cap_touched;
 };
@@ -199,6 +200,7 @@ checkpoint_failed(struct sq_checkpoint *c, int err)
 {
 	char text[256];
 
+	c->failed = true;
 	c->tight = err == SQ_ENOMEM && !c->tight;
 	snprintf(text, sizeof text, "tables: %s", sq_table_error(c->engine->table));
 	sq_embedded_trouble(
@@ -227,8 +229,10 @@ checkpoint_chunk(struct sq_checkpoint *c)
 		checkpoint_failed(c, err);
 		return false;
 	}
-	if (!c->tight)
+	if (!c->tight) {
+		c->failed = false;
 		sq_embedded_trouble(e, SQ_TROUBLE_TABLES, NULL);
+	}
 	c->tight = false;
 	sq_metric_add(&e->metrics, SQ_M_STORE_CHECKPOINTS, 1);
 	sq_metric_set(&e->metrics, SQ_M_STORE_TABLE_BYTES, (int64_t)sq_table_used(e->table));
@@ -246,7 +250,8 @@ checkpoint_due(struct sq_checkpoint *c)
 	(void)sq_alive_bytes(c->engine->alive, &n_changes);
 	if (atomic_load(&c->engine->no_room) && n_changes > 0) /* they make room */
 		return true;
-	return used > max / BEGIN_PART || n_changes > BEGIN_CHANGES || c->tight;
+	/* Nobody publishes to a store in trouble: it must find out by itself that it is over. */
+	return used > max / BEGIN_PART || n_changes > BEGIN_CHANGES || c->failed;
 }
 
 /* Whether the journal is so full that there is no time to rest. */
