@@ -730,7 +730,6 @@ queue_end(struct sq_queue *q)
 
 		sq_item_fini(&item);
 	}
-	queue_count(q, -(int64_t)q->n_out, -(int64_t)q->out_bytes);
 	q->dead = true;
 }
 
@@ -742,6 +741,7 @@ stored_queue_delete(struct sq_txn *txn, struct sq_queue *q)
 		op_new(txn, OP_DELETE, q);
 	}
 	queue_end(q);
+	queue_count(q, -(int64_t)q->n_out, -(int64_t)q->out_bytes);
 	queue_unref(q);
 }
 
