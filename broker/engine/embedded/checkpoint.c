@@ -244,11 +244,13 @@ static bool
 checkpoint_due(struct sq_checkpoint *c)
 {
 	uint64_t max, used = sq_journal_used(c->engine->journal, &max);
+	uint64_t bytes;
 	size_t n_changes;
 
 	sq_metric_set(&c->engine->metrics, SQ_M_STORE_JOURNAL_BYTES, (int64_t)used);
-	(void)sq_alive_bytes(c->engine->alive, &n_changes);
-	if (atomic_load(&c->engine->no_room) && n_changes > 0) /* they make room */
+	bytes = sq_alive_bytes(c->engine->alive, &n_changes);
+	/* Settlements make room, and what is written needs less than was feared. */
+	if (atomic_load(&c->engine->no_room) && (n_changes > 0 || bytes > 0))
 		return true;
 	/* Nobody publishes to a store in trouble: it must find out by itself that it is over. */
 	return used > max / BEGIN_PART || n_changes > BEGIN_CHANGES || c->failed;
