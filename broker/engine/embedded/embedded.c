@@ -17,6 +17,7 @@ enum {
 	THROTTLE_PART = 2,        /* commits are slowed above this part of the journal */
 	THROTTLE_MAX_US = 50000,  /* for one commit */
 	TABLES_FULL_PERCENT = 80, /* puts are refused above; the tables can take 7/8 */
+	TABLES_ROOM_PERCENT = 75, /* and then until there is so much room */
 	STALL_MS = 1000,          /* a longer wait of the journal is trouble */
 	LOG_MAX = SQ_JOURNAL_ENTRY_MAX / 2,
 };
@@ -35,8 +36,9 @@ embedded_no_room(struct sq_embedded *e)
 {
 	size_t n_changes;
 	uint64_t used = sq_table_used(e->table) + 2 * sq_alive_bytes(e->alive, &n_changes);
+	unsigned percent = atomic_load(&e->no_room) ? TABLES_ROOM_PERCENT : TABLES_FULL_PERCENT;
 
-	return used > e->cfg.max_bytes / 100 * TABLES_FULL_PERCENT;
+	return used > e->cfg.max_bytes / 100 * percent;
 }
 
 static void
