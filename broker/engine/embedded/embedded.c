@@ -313,6 +313,25 @@ embedded_commit(struct sq_txn *txn)
 
 /* Building a transaction. */
 
+/* Gives the item a message of its own, the same as that of the put before where it
+ * is the same message: it may wait for long, and would keep its whole batch. */
+static void
+put_own(struct sq_txn *txn, struct sq_item *item, bool same)
+{
+	const struct put *before;
+	struct sq_msg own;
+
+	if (same) {
+		before = (const struct put *)(void *)(sq_buf_data(&txn->ops) +
+		    sq_buf_len(&txn->ops) - sizeof *before);
+		own = sq_msg_ref(before->item.msg);
+	} else {
+		own = sq_msg_clone(&item->msg);
+	}
+	sq_msg_unref(&item->msg);
+	item->msg = own;
+}
+
 static int
 embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 {
@@ -334,8 +353,9 @@ embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 		sq_queue_arrive(q, item);
 		return SQ_OK;
 	}
-	sq_oplog_message(
-	    &txn->log, &txn->last_message, item, sq_embedded_wall(e, item->expires_ms));
+	put_own(txn, item,
+	    !sq_oplog_message(
+		&txn->log, &txn->last_message, item, sq_embedded_wall(e, item->expires_ms)));
 	sq_oplog_put(&txn->log, q->id, item);
 	txn->pressing = true;
 	put = (struct put){sq_queue_ref(q), *item};

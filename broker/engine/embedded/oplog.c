@@ -10,7 +10,7 @@ enum {
 	DELETED = UINT32_MAX, /* as the length of a record's value */
 };
 
-void
+bool
 sq_oplog_message(struct sq_buf *log, size_t *last, const struct sq_item *item, uint64_t expires_ms)
 {
 	size_t at = sq_buf_len(log), size = sq_image_size(item->msg.image);
@@ -25,10 +25,11 @@ sq_oplog_message(struct sq_buf *log, size_t *last, const struct sq_item *item, u
 	    sq_image_size(old + MESSAGE_HEADER) == size &&
 	    memcmp(old + MESSAGE_HEADER, item->msg.image, size) == 0) {
 		log->end -= MESSAGE_HEADER; /* it goes to another queue */
-		return;
+		return false;
 	}
 	sq_buf_append(log, item->msg.image, size);
 	*last = at + 1;
+	return true;
 }
 
 void

@@ -45,9 +45,9 @@ struct sq_op_view {
 
 /* --- writing --- */
 
-/* Writes the message of 'item', unless it is the last that was written; 'last' is
- * where that stands in 'log' and 1, or 0 where there is none. */
-void
+/* Writes the message of 'item', unless it is the last that was written: then false.
+ * 'last' is where that stands in 'log' and 1, or 0 where there is none. */
+bool
 sq_oplog_message(struct sq_buf *log, size_t *last, const struct sq_item *item, uint64_t expires_ms);
 void sq_oplog_put(struct sq_buf *log, uint64_t queue, const struct sq_item *item);
 void sq_oplog_settle(struct sq_buf *log, uint64_t queue, uint64_t seq);
