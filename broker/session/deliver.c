@@ -16,9 +16,30 @@
 #include "core/mem.h"
 
 enum {
-	READY_MAX = 256, /* handed items that wait for credit, per queue */
-	TURN_MAX = 512,  /* deliveries of one session in one turn */
+	READY_MAX = 256,         /* handed items that wait for credit, per queue */
+	READY_BYTES = 256 << 10, /* the same in bytes, as far as the last ones tell */
+	TURN_MAX = 512,          /* deliveries of one session in one turn */
 };
+
+/* Notes how large items are that the session gets. */
+static void
+deliver_measure(struct sq_session *s, const struct sq_item *items, size_t n)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += sq_image_size(items[i].msg.image);
+	s->item_bytes = (uint32_t)((s->item_bytes + bytes / n) / 2);
+}
+
+/* How many items may wait in the session. */
+static uint32_t
+deliver_ready_max(const struct sq_session *s)
+{
+	uint32_t n = READY_BYTES / (s->item_bytes + 1);
+
+	return n > READY_MAX ? READY_MAX : n + 1;
+}
 
 static void
 deliver_take_own(struct sq_consumer *c, struct sq_item *items, size_t n)
@@ -39,6 +60,7 @@ sq_deliver_take_member(struct sq_consumer *c, struct sq_item *items, size_t n)
 	struct sq_member *m = SQ_CONTAINER_OF(c, struct sq_member, consumer);
 	struct sq_session *s = m->session;
 
+	deliver_measure(s, items, n);
 	m->demanded -= m->demanded < n ? m->demanded : (uint32_t)n; /* 0 once it has left */
 	for (size_t i = 0; i < n; i++)
 		*sq_ready_push(s) = (struct sq_ready){items[i], sq_group_ref(m->group), m};
@@ -322,9 +344,9 @@ deliver_demand(struct sq_session *s)
 {
 	const struct sq_engine_ops *ops = s->sink.engine->ops;
 	uint64_t room = s->credit_msgs - s->used_msgs;
-	uint32_t want = room < READY_MAX ? (uint32_t)room : READY_MAX;
+	uint32_t most = deliver_ready_max(s), want = room < most ? (uint32_t)room : most;
 
-	if (!deliver_has_credit(s) || s->n_ready >= READY_MAX / 2)
+	if (!deliver_has_credit(s) || s->n_ready > most / 2)
 		return;
 	if (s->demanded <= want / 2) {
 		uint32_t more = want - s->demanded;

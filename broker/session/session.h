@@ -166,6 +166,7 @@ struct sq_session {
 	uint32_t n_resend, resend_at;
 	uint32_t out_first, out_last;       /* queued slots: index + 1 */
 	uint64_t announced, announced_done; /* transactions that announce slots */
+	uint32_t item_bytes;                /* of an item's image, about */
 	struct sq_ready *ready;             /* ring */
 	uint32_t ready_head, n_ready, cap_ready;
 
