@@ -123,6 +123,20 @@ class Store(unittest.TestCase):
         self.cut()
         self.assertEqual(self.read("a"), b"u" * 512 + b"s" * 1536)
 
+    def test_a_sync_of_a_journal_that_fails(self):
+        self.made()
+        self.made("journal-1")
+        self.layer.fail_sync()
+        self.do("open a", "write 0 512 u", "sync", "open journal-1", "write 0 512 v")
+        self.assertFalse(self.layer.sync_has_failed(), "another file took it")
+        self.program.stdin.write("sync\n")
+        self.program.stdin.flush()
+        self.assertEqual(self.program.stdout.readline(), "", "it ends with the error")
+        self.assertTrue(self.layer.sync_has_failed())
+        self.cut()
+        self.assertEqual(self.read("a"), b"u" * 512 + b"s" * 1536)
+        self.assertEqual(self.read("journal-1"), b"s" * 2048)
+
     def test_a_synchronous_descriptor_syncs_its_own_write_only(self):
         self.made()
         self.do("write 0 512 u", "write 1024 512 u", "open a dsync", "write 512 512 d",
