@@ -1,4 +1,4 @@
-#include "broker/engine/queue.h"
+#include "broker/engine/queue_priv.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -14,136 +14,25 @@ enum {
 	DEAD_MAX = 64,  /* items that leave undelivered in one go */
 };
 
-void
-sq_item_fini(struct sq_item *item)
-{
-	sq_msg_unref(&item->msg);
-	sq_block_unref(&item->subs);
-}
-
-static uint32_t
-item_bytes(const struct sq_item *item)
-{
-	return sq_image_size(item->msg.image);
-}
-
-/* Rings. */
-
-static struct sq_item *
-ring_at(const struct sq_ring *r, uint32_t i)
-{
-	return &r->v[(r->head + i) & (r->cap - 1)];
-}
-
-static void
-ring_grow(struct sq_ring *r)
-{
-	uint32_t cap = r->cap > 0 ? r->cap * 2 : 8;
-	struct sq_item *v;
-
-	if (r->n < r->cap)
-		return;
-	v = sq_xmalloc(cap * sizeof *v);
-	for (uint32_t i = 0; i < r->n; i++)
-		v[i] = *ring_at(r, i);
-	free(r->v);
-	*r = (struct sq_ring){v, 0, r->n, cap};
-}
-
-void
-sq_ring_push(struct sq_ring *r, const struct sq_item *item)
-{
-	ring_grow(r);
-	*ring_at(r, r->n++) = *item;
-}
-
-/* Puts an item where its seq says, near the end. */
-static void
-ring_push_sorted(struct sq_ring *r, const struct sq_item *item)
-{
-	uint32_t i;
-
-	sq_ring_push(r, item);
-	for (i = r->n - 1; i > 0 && ring_at(r, i - 1)->seq > item->seq; i--)
-		*ring_at(r, i) = *ring_at(r, i - 1);
-	*ring_at(r, i) = *item;
-}
-
-static struct sq_item
-ring_pop(struct sq_ring *r)
-{
-	struct sq_item item = *ring_at(r, 0);
-
-	r->head = (r->head + 1) & (r->cap - 1);
-	r->n--;
-	if (r->n == 0 && r->cap > 64) { /* a backlog is over: give its memory back */
-		free(r->v);
-		*r = (struct sq_ring){0};
-	}
-	return item;
-}
-
-/* Puts an item where its seq says, near the front. */
-static void
-ring_insert(struct sq_ring *r, const struct sq_item *item)
-{
-	uint32_t i = 0;
-
-	ring_grow(r);
-	r->head = (r->head - 1) & (r->cap - 1);
-	r->n++;
-	for (; i + 1 < r->n && ring_at(r, i + 1)->seq < item->seq; i++)
-		*ring_at(r, i) = *ring_at(r, i + 1);
-	*ring_at(r, i) = *item;
-}
-
-static bool
-ring_remove(struct sq_ring *r, uint64_t seq, struct sq_item *out)
-{
-	uint32_t i = 0;
-
-	while (i < r->n && ring_at(r, i)->seq != seq)
-		i++;
-	if (i == r->n)
-		return false;
-	*out = *ring_at(r, i);
-	for (; i > 0; i--)
-		*ring_at(r, i) = *ring_at(r, i - 1);
-	(void)ring_pop(r);
-	return true;
-}
-
-void
-sq_ring_fini(struct sq_ring *r)
-{
-	while (r->n > 0) {
-		struct sq_item item = ring_pop(r);
-
-		sq_item_fini(&item);
-	}
-	free(r->v);
-	*r = (struct sq_ring){0};
-}
-
 /* Counters. */
 
-static void
-queue_count(const struct sq_queue *q, int64_t n, int64_t bytes)
+void
+sq_queue_count(const struct sq_queue *q, int64_t n, int64_t bytes)
 {
 	sq_metric_add(&q->metrics, SQ_M_QUEUED, n);
 	sq_metric_add(&q->metrics, SQ_M_QUEUED_BYTES, bytes);
 }
 
-static void
-queue_count_item(const struct sq_queue *q, int n, const struct sq_item *item)
+void
+sq_queue_count_item(const struct sq_queue *q, int n, const struct sq_item *item)
 {
-	queue_count(q, n, n * (int64_t)item_bytes(item));
+	sq_queue_count(q, n, n * (int64_t)sq_item_bytes(item));
 }
 
 void
 sq_queue_settled(const struct sq_queue *q, const struct sq_item *item)
 {
-	queue_count_item(q, -1, item);
+	sq_queue_count_item(q, -1, item);
 }
 
 bool
@@ -227,9 +116,8 @@ item_expired(const struct sq_item *item, uint64_t now_ms)
 	return item->expires_ms != 0 && item->expires_ms <= now_ms;
 }
 
-/* Counts bytes in memory; under the lock. */
-static void
-queue_hold(struct sq_queue *q, int64_t bytes)
+void
+sq_queue_hold(struct sq_queue *q, int64_t bytes)
 {
 	bool before = q->bytes > 0;
 
@@ -272,12 +160,12 @@ sq_queue_close(struct sq_queue *q)
 	pthread_mutex_lock(&q->lock);
 	assert(sq_list_empty(&q->consumers));
 	q->deleted = true;
-	queue_count(
+	sq_queue_count(
 	    q, -(int64_t)(q->head.n + q->tail.n + q->gap.n), -(int64_t)(q->bytes + q->gap.bytes));
 	head = q->head;
 	tail = q->tail;
 	q->head = q->tail = (struct sq_ring){0};
-	queue_hold(q, -(int64_t)q->bytes);
+	sq_queue_hold(q, -(int64_t)q->bytes);
 	q->gap.n = q->gap.bytes = q->head_bytes = 0;
 	pthread_mutex_unlock(&q->lock);
 	sq_ring_fini(&head);
@@ -285,9 +173,8 @@ sq_queue_close(struct sq_queue *q)
 	sq_queue_unref(q);
 }
 
-/* Has the owner hand items out; under the lock. */
-static void
-queue_kick(struct sq_queue *q)
+void
+sq_queue_kick(struct sq_queue *q)
 {
 	if (q->posted || (q->head.n == 0 && !q->gap.open) || sq_list_empty(&q->consumers))
 		return;
@@ -319,9 +206,8 @@ queue_next_consumer(struct sq_queue *q)
 	return NULL;
 }
 
-/* The item has left the head, or was claimed; under the lock. */
-static void
-queue_handed(struct sq_queue *q, uint64_t seq)
+void
+sq_queue_handed(struct sq_queue *q, uint64_t seq)
 {
 	if (seq > q->handed)
 		q->handed = seq;
@@ -330,12 +216,12 @@ queue_handed(struct sq_queue *q, uint64_t seq)
 static struct sq_item
 queue_pop(struct sq_queue *q)
 {
-	struct sq_item item = ring_pop(&q->head);
+	struct sq_item item = sq_ring_pop(&q->head);
 
-	queue_hold(q, -(int64_t)item_bytes(&item));
-	q->head_bytes -= item_bytes(&item);
+	sq_queue_hold(q, -(int64_t)sq_item_bytes(&item));
+	q->head_bytes -= sq_item_bytes(&item);
 	if (item.stored)
-		queue_handed(q, item.seq);
+		sq_queue_handed(q, item.seq);
 	return item;
 }
 
@@ -344,7 +230,7 @@ queue_pop(struct sq_queue *q)
 static bool
 queue_head_waits(struct sq_queue *q)
 {
-	return q->gap.open && q->head.n > 0 && ring_at(&q->head, 0)->seq >= q->gap.from;
+	return q->gap.open && q->head.n > 0 && sq_ring_at(&q->head, 0)->seq >= q->gap.from;
 }
 
 /* Takes the next items for 'c'; under the lock.  Alone it gets what it wants,
@@ -365,7 +251,7 @@ queue_hand(struct sq_queue *q, struct sq_consumer *c, struct sq_item *out, struc
 			continue;
 		}
 		if (item.qos == 0)
-			queue_count_item(q, -1, &item);
+			sq_queue_count_item(q, -1, &item);
 		c->demand--;
 		out[n++] = item;
 	}
@@ -497,7 +383,7 @@ sq_queue_full(const struct sq_queue *cq, uint32_t bytes)
 	pthread_mutex_lock(&q->lock);
 	full = queue_is_full(q, bytes);
 	if (full && q->head.n > 0) /* what has expired makes room for a put */
-		full = !item_expired(ring_at(&q->head, 0), sq_worker_now_ms(sq_worker_self()));
+		full = !item_expired(sq_ring_at(&q->head, 0), sq_worker_now_ms(sq_worker_self()));
 	else if (full)
 		queue_want_page(q); /* perhaps that has */
 	pthread_mutex_unlock(&q->lock);
@@ -538,8 +424,8 @@ queue_make_room(struct sq_queue *q, const struct sq_item *for_item, struct dead_
 	bool oldest = q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST;
 	uint64_t now_ms = sq_worker_now_ms(sq_worker_self());
 
-	while (queue_is_full(q, item_bytes(for_item))) {
-		bool expired = q->head.n > 0 && item_expired(ring_at(&q->head, 0), now_ms);
+	while (queue_is_full(q, sq_item_bytes(for_item))) {
+		bool expired = q->head.n > 0 && item_expired(sq_ring_at(&q->head, 0), now_ms);
 
 		if (!expired && q->cfg.overflow == SQ_OVERFLOW_REJECT_PUBLISH && for_item->qos > 0)
 			return true;
@@ -568,8 +454,8 @@ sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 		err = SQ_ENOMEM;
 	} else {
 		q->coming++;
-		q->coming_bytes += item_bytes(item);
-		queue_count_item(q, 1, item);
+		q->coming_bytes += sq_item_bytes(item);
+		sq_queue_count_item(q, 1, item);
 	}
 	if (q->head.n == 0 || q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST)
 		queue_want_page(q);
@@ -585,9 +471,9 @@ static void
 queue_append(struct sq_queue *q, const struct sq_item *item)
 {
 	q->last_seq = item->seq;
-	queue_hold(q, item_bytes(item));
+	sq_queue_hold(q, sq_item_bytes(item));
 	if (!q->gap.open)
-		q->head_bytes += item_bytes(item);
+		q->head_bytes += sq_item_bytes(item);
 	sq_ring_push(q->gap.open ? &q->tail : &q->head, item);
 }
 
@@ -598,15 +484,15 @@ sq_queue_arrive(struct sq_queue *q, struct sq_item *item)
 
 	pthread_mutex_lock(&q->lock);
 	q->coming--;
-	q->coming_bytes -= item_bytes(item);
+	q->coming_bytes -= sq_item_bytes(item);
 	gone = q->deleted;
 	if (gone) {
-		queue_count_item(q, -1, item);
+		sq_queue_count_item(q, -1, item);
 	} else {
 		if (!item->stored)
 			item->seq = q->id != 0 ? q->last_seq : q->last_seq + 1;
 		queue_append(q, item);
-		queue_kick(q);
+		sq_queue_kick(q);
 	}
 	pthread_mutex_unlock(&q->lock);
 	if (gone)
@@ -627,7 +513,7 @@ sq_queue_pass(struct sq_consumer *c, struct sq_item *item)
 		item->seq = q->id != 0 ? q->last_seq : ++q->last_seq;
 		c->demand--;
 		if (item->qos > 0)
-			queue_count_item(q, 1, item);
+			sq_queue_count_item(q, 1, item);
 	}
 	pthread_mutex_unlock(&q->lock);
 	return passes;
@@ -641,12 +527,12 @@ sq_queue_back(struct sq_queue *q, struct sq_item *item)
 	pthread_mutex_lock(&q->lock);
 	gone = q->deleted;
 	if (gone == (item->qos > 0)) /* handing a QoS 0 item out has settled it */
-		queue_count_item(q, gone ? -1 : 1, item);
+		sq_queue_count_item(q, gone ? -1 : 1, item);
 	if (!gone) {
-		queue_hold(q, item_bytes(item));
-		q->head_bytes += item_bytes(item);
-		ring_insert(&q->head, item);
-		queue_kick(q);
+		sq_queue_hold(q, sq_item_bytes(item));
+		q->head_bytes += sq_item_bytes(item);
+		sq_ring_insert(&q->head, item);
+		sq_queue_kick(q);
 	}
 	pthread_mutex_unlock(&q->lock);
 	if (gone)
@@ -685,7 +571,7 @@ sq_queue_demand(struct sq_consumer *c, uint32_t more)
 
 	pthread_mutex_lock(&q->lock);
 	c->demand += more;
-	queue_kick(q);
+	sq_queue_kick(q);
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -703,216 +589,4 @@ sq_queue_cancel(struct sq_consumer *c)
 	pthread_mutex_unlock(&q->lock);
 	if (idle)
 		sq_worker_post(c->worker, &c->task);
-}
-
-/* With a store. */
-
-/* Where 'seq' stands among those that the gap leaves out, or would. */
-static size_t
-gap_find(const struct sq_gap *gap, uint64_t seq)
-{
-	size_t lo = 0, hi = gap->n_skip;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (gap->skip[mid] < seq)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-static void
-gap_skip(struct sq_gap *gap, uint64_t seq)
-{
-	size_t at = gap_find(gap, seq);
-
-	gap->skip = sq_xrealloc(gap->skip, (gap->n_skip + 1) * sizeof(*gap->skip));
-	memmove(gap->skip + at + 1, gap->skip + at, (gap->n_skip - at) * sizeof(*gap->skip));
-	gap->skip[at] = seq;
-	gap->n_skip++;
-}
-
-/* The gap is over: what stands behind it is next; under the lock. */
-static void
-queue_close_gap(struct sq_queue *q)
-{
-	while (q->tail.n > 0) {
-		struct sq_item item = ring_pop(&q->tail);
-
-		ring_push_sorted(&q->head, &item);
-	}
-	q->head_bytes = q->bytes;
-	q->gap.open = false;
-	q->gap.n = q->gap.bytes = 0; /* claims may still ask what it has left out */
-}
-
-void
-sq_queue_restore(struct sq_queue *q, const struct sq_gap *gap, struct sq_ring *tail)
-{
-	pthread_mutex_lock(&q->lock);
-	q->gap = *gap;
-	q->last_seq = gap->to;
-	if (gap->n_skip > 0)
-		queue_handed(q, gap->skip[gap->n_skip - 1]);
-	for (uint32_t i = 0; i < tail->n; i++) {
-		queue_hold(q, item_bytes(ring_at(tail, i)));
-		q->last_seq = ring_at(tail, i)->seq;
-	}
-	queue_count(q, (int64_t)(tail->n + gap->n), (int64_t)(q->bytes + gap->bytes));
-	q->tail = *tail;
-	*tail = (struct sq_ring){0};
-	if (!q->gap.open)
-		queue_close_gap(q);
-	pthread_mutex_unlock(&q->lock);
-}
-
-bool
-sq_queue_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
-{
-	bool found, tail = false;
-
-	pthread_mutex_lock(&q->lock);
-	found = ring_remove(&q->head, seq, out);
-	if (found)
-		q->head_bytes -= item_bytes(out);
-	else
-		found = tail = ring_remove(&q->tail, seq, out);
-	if (found)
-		queue_hold(q, -(int64_t)item_bytes(out));
-	if (tail) /* the gap may come to reach beyond it */
-		gap_skip(&q->gap, seq);
-	if (found)
-		queue_handed(q, seq);
-	pthread_mutex_unlock(&q->lock);
-	return found;
-}
-
-void
-sq_queue_paged(struct sq_queue *q, struct sq_item *items, size_t n, uint64_t from, bool end)
-{
-	bool gone;
-
-	pthread_mutex_lock(&q->lock);
-	q->paging = false;
-	gone = q->deleted;
-	for (size_t i = 0; i < n && !gone; i++) {
-		uint32_t bytes = item_bytes(&items[i]);
-
-		q->gap.n -= q->gap.n > 0;
-		q->gap.bytes -= bytes < q->gap.bytes ? bytes : q->gap.bytes;
-		queue_hold(q, bytes);
-		q->head_bytes += bytes;
-		ring_push_sorted(&q->head, &items[i]); /* what was claimed may have come back */
-	}
-	q->gap.from = from;
-	if (end && !gone) {
-		queue_count(q, -(int64_t)q->gap.n, -(int64_t)q->gap.bytes);
-		queue_close_gap(q);
-	}
-	if (!gone)
-		queue_kick(q);
-	pthread_mutex_unlock(&q->lock);
-	for (size_t i = 0; i < n && gone; i++)
-		sq_item_fini(&items[i]);
-}
-
-static bool
-item_is_clean(const struct sq_queue *q, const struct sq_item *item)
-{
-	return item->seq < atomic_load_explicit(&q->store->clean, memory_order_acquire);
-}
-
-/* Takes the first item behind the head out of memory: into the gap, or, what is
- * not stored at all, away.  Under the lock. */
-static void
-queue_page_out_one(struct sq_queue *q, struct sq_item *item)
-{
-	uint32_t bytes = item_bytes(item);
-
-	queue_hold(q, -(int64_t)bytes);
-	if (item->stored) {
-		if (!q->gap.open) {
-			free(q->gap.skip);
-			q->gap = (struct sq_gap){.from = item->seq, .open = true};
-		}
-		q->gap.to = item->seq;
-		q->gap.n++;
-		q->gap.bytes += bytes;
-	} else {
-		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
-		queue_count_item(q, -1, item);
-	}
-	sq_item_fini(item);
-}
-
-/* Splits the head where the gap is to begin; under the lock.  What was handed out is
- * in the tables until it is settled: the gap begins behind all of that, or reading
- * it would bring those items again. */
-static void
-queue_open_gap(struct sq_queue *q, uint64_t keep)
-{
-	struct sq_ring all = q->head;
-	uint64_t bytes = 0;
-
-	q->head = (struct sq_ring){0};
-	while (
-	    all.n > 0 && (bytes < keep || q->head.n == 0 || ring_at(&all, 0)->seq <= q->handed)) {
-		struct sq_item item = ring_pop(&all);
-
-		bytes += item_bytes(&item);
-		sq_ring_push(&q->head, &item);
-	}
-	q->head_bytes = bytes;
-	sq_ring_fini(&q->tail);
-	q->tail = all;
-}
-
-bool
-sq_gap_skips(const struct sq_gap *gap, uint64_t seq)
-{
-	size_t at = gap_find(gap, seq);
-
-	return at < gap->n_skip && gap->skip[at] == seq;
-}
-
-bool
-sq_queue_skips(const struct sq_queue *q, uint64_t seq)
-{
-	return sq_gap_skips(&q->gap, seq);
-}
-
-void
-sq_queue_skip(struct sq_queue *q, const struct sq_item *claimed)
-{
-	pthread_mutex_lock(&q->lock);
-	gap_skip(&q->gap, claimed->seq);
-	queue_handed(q, claimed->seq);
-	q->gap.n--;
-	q->gap.bytes -= item_bytes(claimed);
-	pthread_mutex_unlock(&q->lock);
-}
-
-void
-sq_queue_page_out(struct sq_queue *q)
-{
-	uint64_t share = sq_queue_share(q->store);
-
-	pthread_mutex_lock(&q->lock);
-	if (q->bytes <= share || q->deleted || q->paging) {
-		pthread_mutex_unlock(&q->lock);
-		return;
-	}
-	if (!q->gap.open)
-		queue_open_gap(q, share / 2);
-	while (q->tail.n > 0 && item_is_clean(q, ring_at(&q->tail, 0))) {
-		struct sq_item item = ring_pop(&q->tail);
-
-		queue_page_out_one(q, &item);
-	}
-	if (!q->gap.open)
-		queue_close_gap(q);
-	pthread_mutex_unlock(&q->lock);
 }

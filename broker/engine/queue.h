@@ -14,12 +14,8 @@
 #include <stdatomic.h>
 
 #include "broker/engine/engine.h"
+#include "broker/engine/ring.h"
 #include "broker/metrics.h"
-
-struct sq_ring {
-	struct sq_item *v;
-	uint32_t head, n, cap; /* cap: power of two */
-};
 
 /* Items from seq 'from' to 'to' that are in the store only. */
 struct sq_gap {
@@ -128,8 +124,5 @@ bool sq_queue_skips(const struct sq_queue *, uint64_t seq);
 void sq_queue_skip(struct sq_queue *, const struct sq_item *claimed);
 /* The same for a gap of the caller's. */
 bool sq_gap_skips(const struct sq_gap *, uint64_t seq);
-
-void sq_ring_push(struct sq_ring *, const struct sq_item *);
-void sq_ring_fini(struct sq_ring *); /* with its items */
 
 #endif
