@@ -20,8 +20,8 @@ struct sq_link {
 	pthread_mutex_t lock;
 	/* Under the lock. */
 	struct sq_buf out;
-	size_t taken; /* bytes that the stream has and has not written */
-	bool posted;  /* 'flush' is; only its run ends that, whoever has taken meanwhile */
+	size_t taken;          /* bytes that the stream has and has not written */
+	bool posted;           /* 'flush' is; only its run ends that, whoever has taken meanwhile */
 	bool qos2, taken_qos2; /* for the fault point: 'out', what was taken, has such a delivery */
 	/* The deliver frame at the end of 'out', if 'image' is set: what a target
 	 * must share to join it.  The reference keeps the pointer from being reused. */

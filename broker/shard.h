@@ -39,8 +39,8 @@ struct sq_broker {
 	struct sq_shard *shards;
 	size_t n_shards;
 	atomic_uint_fast64_t next_id;
-	struct sq_htab groups;           /* struct sq_group; under the router's write lock */
-	struct sq_origin own;            /* origin of wills: the broker's own run */
+	struct sq_htab groups; /* struct sq_group; under the router's write lock */
+	struct sq_origin own;  /* origin of wills: the broker's own run */
 	atomic_uint_fast64_t own_number;
 	atomic_uint_fast64_t n_sessions;
 	pthread_mutex_t lock; /* of 'n_objects' */

@@ -78,8 +78,8 @@ struct entry {
 	uint8_t qos;
 	bool retain;
 	uint16_t id;
-	uint32_t expiry_s;    /* 0: none */
-	uint32_t payload_len; /* instead of 'payload': so many bytes */
+	uint32_t expiry_s;        /* 0: none */
+	uint32_t payload_len;     /* instead of 'payload': so many bytes */
 	const char *const *props; /* user properties: name, value, .. NULL; or NULL */
 };
 

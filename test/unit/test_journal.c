@@ -1017,8 +1017,8 @@ Test(journal, check_finds_every_fault)
 	image_store(&m);
 	free(m.bytes);
 	sq_buf_drain(&out, sq_buf_len(&out));
-	cr_assert_eq(sq_journal_check(dir, 0, 0, check_line, &out), 3, "%.*s", (int)sq_buf_len(&out),
-	    (const char *)sq_buf_data(&out));
+	cr_assert_eq(sq_journal_check(dir, 0, 0, check_line, &out), 3, "%.*s",
+	    (int)sq_buf_len(&out), (const char *)sq_buf_data(&out));
 	sq_buf_fini(&out);
 }
 
