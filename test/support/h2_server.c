@@ -140,7 +140,7 @@ static void
 server_deliveries(struct h2_conn *c, struct h2_stream *st)
 {
 	const struct h2_server_cfg *cfg = &c->server->cfg;
-	char status[8], query[64] = "";
+	char status[16], query[64] = "";
 
 	c->server->stats.dials++;
 	(void)snprintf(status, sizeof status, "%u",

@@ -543,7 +543,7 @@ Test(embedded, what_comes_back_does_not_leave_memory_over_what_is_still_out)
 {
 	enum { N = 6000 };
 	struct sq_queue *q, *other;
-	struct consumer c, rest;
+	struct consumer c = {0}, rest;
 	bool seen[N + 1] = {0};
 
 	begin();
