@@ -360,15 +360,15 @@ Test(session_renewed, lane_1_goes_on_and_lane_0_sends_nothing_twice)
 	publish(s, 1);
 	cr_assert_eq(lanes_posted(&run), 3);
 	relink();
-	attach_as(SAME, 0, 0);
-	cr_assert_eq(lanes_posted(&now), 3);
+	attach_as(SAME, 0, 0); /* the broker may have been restarted */
+	cr_assert_eq(lanes_posted(&now), 2);
 	cr_assert_eq(now, run);
+	publish(s, 0);
+	cr_assert_eq(lanes_posted(&now), 3);
 	relink();
 	attach_as(RENEWED, 0, 0);
 	cr_assert_eq(lanes_posted(&now), 2);
 	cr_assert_eq(now, run);
 	publish(s, 0);
-	relink();
-	attach_as(SAME, 0, 0);
 	cr_assert_eq(lanes_posted(&now), 3);
 }
