@@ -14,11 +14,8 @@
 enum {
 	SEGMENTS = 8, /* of a journal */
 	SEGMENT_MIN = 1 << 20,
-	THROTTLE_PART = 2,        /* commits are slowed above this part of the journal */
-	THROTTLE_MAX_US = 50000,  /* for one commit */
-	TABLES_FULL_PERCENT = 80, /* puts are refused above; the tables can take 7/8 */
-	TABLES_ROOM_PERCENT = 75, /* and then until there is so much room */
-	STALL_MS = 1000,          /* a longer wait of the journal is trouble */
+	THROTTLE_PART = 2,       /* commits are slowed above this part of the journal */
+	THROTTLE_MAX_US = 50000, /* for one commit */
 	LOG_MAX = SQ_JOURNAL_ENTRY_MAX / 2,
 };
 
@@ -27,91 +24,6 @@ struct put {
 	struct sq_queue *queue; /* a reference */
 	struct sq_item item;
 };
-
-/* Trouble. */
-
-/* What waits in the journal needs room in the tables as well, at worst twice its size. */
-static bool
-embedded_no_room(struct sq_embedded *e)
-{
-	size_t n_changes;
-	uint64_t used = sq_table_used(e->table) + 2 * sq_alive_bytes(e->alive, &n_changes);
-	unsigned percent = atomic_load(&e->no_room) ? TABLES_ROOM_PERCENT : TABLES_FULL_PERCENT;
-
-	return used > e->cfg.max_bytes / 100 * percent;
-}
-
-static void
-embedded_check_full(struct sq_embedded *e)
-{
-	bool no_room = embedded_no_room(e), was = atomic_load(&e->no_room);
-	bool full = no_room || e->trouble[SQ_TROUBLE_JOURNAL] != NULL ||
-	    e->trouble[SQ_TROUBLE_TABLES] != NULL;
-
-	if (no_room && !was)
-		SQ_WARN("store",
-		    "tables: %d %% of store.max-size is full, nothing durable is taken until "
-		    "consumers make room",
-		    TABLES_FULL_PERCENT);
-	else if (!no_room && was)
-		SQ_INFO("store", "tables: there is room again");
-	atomic_store(&e->no_room, no_room);
-	atomic_store_explicit(&e->store.full, full, memory_order_relaxed);
-	sq_metric_set(&e->metrics, SQ_M_STORE_STALLED, full);
-}
-
-/* Under the lock. */
-static void
-embedded_note(struct sq_embedded *e, enum sq_trouble which, const char *why)
-{
-	char *old = e->trouble[which];
-
-	if (why != NULL && old == NULL)
-		SQ_ERROR("store", "%s", why);
-	else if (why == NULL && old != NULL)
-		SQ_INFO("store", "goes on; it was: %s", old);
-	e->trouble[which] = why != NULL ? sq_xstrdup(why) : NULL;
-	free(old);
-	embedded_check_full(e);
-}
-
-void
-sq_embedded_trouble(struct sq_embedded *e, enum sq_trouble which, const char *why)
-{
-	pthread_mutex_lock(&e->trouble_lock);
-	embedded_note(e, which, why);
-	pthread_mutex_unlock(&e->trouble_lock);
-}
-
-static bool
-embedded_healthy(struct sq_engine *engine, struct sq_buf *why)
-{
-	struct sq_embedded *e = sq_embedded_of(engine);
-	bool healthy = true;
-
-	pthread_mutex_lock(&e->trouble_lock);
-	for (size_t i = 0; i < SQ_TROUBLES; i++) {
-		if (e->trouble[i] == NULL)
-			continue;
-		sq_buf_printf(why, "store: %s\n", e->trouble[i]);
-		healthy = false;
-	}
-	pthread_mutex_unlock(&e->trouble_lock);
-	return healthy;
-}
-
-/* With trouble of the tables alone commits go on, as far as the journal reaches. */
-static bool
-embedded_stalls(struct sq_engine *engine)
-{
-	struct sq_embedded *e = sq_embedded_of(engine);
-	bool stalls;
-
-	pthread_mutex_lock(&e->trouble_lock);
-	stalls = e->trouble[SQ_TROUBLE_JOURNAL] != NULL;
-	pthread_mutex_unlock(&e->trouble_lock);
-	return stalls;
-}
 
 /* Items. */
 
@@ -235,40 +147,8 @@ embedded_committed(void *owner, uint64_t lsn, struct sq_list *entries)
 		committed_show(SQ_CONTAINER_OF(entry, struct sq_txn, entry));
 	}
 	sq_metric_add(&e->metrics, SQ_M_STORE_COMMITS, 1);
-	if (embedded_no_room(e) != atomic_load(&e->no_room)) {
-		pthread_mutex_lock(&e->trouble_lock);
-		embedded_check_full(e);
-		pthread_mutex_unlock(&e->trouble_lock);
-	}
+	sq_embedded_check_room(e);
 	committed_throttle(e, bytes);
-}
-
-static void
-embedded_stalled(void *owner, const char *why)
-{
-	struct sq_embedded *e = owner;
-
-	pthread_mutex_lock(&e->trouble_lock);
-	if (e->stall == NULL)
-		e->stall_ms = sq_clock_ms();
-	free(e->stall);
-	e->stall = why != NULL ? sq_xstrdup(why) : NULL;
-	if (why == NULL)
-		embedded_note(e, SQ_TROUBLE_JOURNAL, NULL);
-	pthread_mutex_unlock(&e->trouble_lock);
-}
-
-void
-sq_embedded_check_stall(struct sq_embedded *e)
-{
-	char text[256];
-
-	pthread_mutex_lock(&e->trouble_lock);
-	if (e->stall != NULL && sq_clock_ms() - e->stall_ms > STALL_MS) {
-		snprintf(text, sizeof text, "journal: %s", e->stall);
-		embedded_note(e, SQ_TROUBLE_JOURNAL, text);
-	}
-	pthread_mutex_unlock(&e->trouble_lock);
 }
 
 static void
@@ -515,9 +395,7 @@ sq_embedded_page_out(struct sq_embedded *e)
 	SQ_LIST_FOR_EACH(q, &e->queues, struct sq_queue, paged)
 		sq_queue_page_out(q);
 	pthread_mutex_unlock(&e->queues_lock);
-	pthread_mutex_lock(&e->trouble_lock);
-	embedded_check_full(e);
-	pthread_mutex_unlock(&e->trouble_lock);
+	sq_embedded_check_room(e);
 }
 
 /* Start and end. */
@@ -605,7 +483,7 @@ embedded_open_journal(struct sq_embedded *e, struct sq_buf *err)
 	    .durability = e->cfg.durability,
 	    .interval_ms = e->cfg.interval_ms,
 	    .committed = embedded_committed,
-	    .stalled = embedded_stalled,
+	    .stalled = sq_embedded_stalled,
 	    .owner = e,
 	};
 
@@ -693,8 +571,8 @@ const struct sq_engine_ops sq_engine_embedded = {
     .durable = true,
     .open = embedded_open,
     .close = embedded_close,
-    .healthy = embedded_healthy,
-    .stalled = embedded_stalls,
+    .healthy = sq_embedded_healthy,
+    .stalled = sq_embedded_stalls,
     .load = embedded_load,
     .claim = embedded_claim,
     .ready = embedded_ready,

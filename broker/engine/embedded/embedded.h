@@ -54,12 +54,6 @@ sq_embedded_of(struct sq_engine *e)
 	return SQ_CONTAINER_OF(e, struct sq_embedded, engine);
 }
 
-/* Notes a trouble, with one line in the log where it is new; NULL: it is over.
- * Damage is never over. */
-void sq_embedded_trouble(struct sq_embedded *, enum sq_trouble, const char *why);
-/* A journal that waits for long is trouble; for a moment it only slows who publishes.
- * Called now and then. */
-void sq_embedded_check_stall(struct sq_embedded *);
 /* What a checkpoint has written may leave memory. */
 void sq_embedded_page_out(struct sq_embedded *);
 /* An item from the tables, with references of its own. */
@@ -67,6 +61,23 @@ struct sq_item sq_embedded_item(const struct sq_embedded *, const struct sq_tabl
 /* From the workers' clock to wall-clock time and back; 0 stays 0. */
 uint64_t sq_embedded_wall(const struct sq_embedded *, uint64_t expires_ms);
 uint64_t sq_embedded_mono(const struct sq_embedded *, uint64_t wall_ms);
+
+/* --- trouble.c --- */
+
+/* Notes a trouble, with one line in the log where it is new; NULL: it is over.
+ * Damage is never over. */
+void sq_embedded_trouble(struct sq_embedded *, enum sq_trouble, const char *why);
+/* Refuses puts when the tables fill up, and takes them again. */
+void sq_embedded_check_room(struct sq_embedded *);
+/* The journal waits, and why; NULL: it goes on.  Its own thread. */
+void sq_embedded_stalled(void *embedded, const char *why);
+/* A journal that waits for long is trouble; for a moment it only slows who publishes.
+ * Called now and then. */
+void sq_embedded_check_stall(struct sq_embedded *);
+/* sq_engine_ops.healthy and .stalled: with trouble of the tables alone commits go on,
+ * as far as the journal reaches. */
+bool sq_embedded_healthy(struct sq_engine *, struct sq_buf *why);
+bool sq_embedded_stalls(struct sq_engine *);
 
 /* --- checkpoint.c --- */
 
