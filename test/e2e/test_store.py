@@ -222,7 +222,7 @@ class Kept:
 
     def journal(self):
         """The segment with the newest records."""
-        return max(p for p in self.folder.glob("journal-*") if any(p.read_bytes()[:8]))
+        return max(p for p in self.folder.glob("journal-*") if holds_records(p))
 
     def check(self):
         done = subprocess.run([*self.stack.broker.argv, "--check-store"], capture_output=True,
@@ -256,6 +256,14 @@ def records(image):
         yield at, lsn, length
         at += (length + 7) & ~7
         lsn += 1
+
+
+def holds_records(path):
+    """Not a spare, which is zeros or has the number of its life before."""
+    image = path.read_bytes()
+    number = struct.unpack_from(">Q", image, 24)[0]
+    return path.name == f"journal-{number:016x}" and \
+        any(length > 64 for _, _, length in records(image))
 
 
 def patch(path, offset, data):
