@@ -56,8 +56,9 @@ page_bytes(const struct sq_embedded *e)
 	return bytes < PAGE_BYTES_MIN ? PAGE_BYTES_MIN : bytes;
 }
 
-/* Reads once; what is damaged is left out, and reported. */
-static void
+/* Reads once; what is damaged is left out, and reported.  False: the read failed, and
+ * is tried again when somebody asks for it. */
+static bool
 page_read(struct page *p, uint64_t queue)
 {
 	struct sq_embedded *e = p->engine;
@@ -73,13 +74,15 @@ page_read(struct page *p, uint64_t queue)
 		sq_metric_add(&e->metrics, SQ_M_STORE_DAMAGED, 1);
 		p->from = bad + 1;
 	} else if (err != SQ_OK) {
-		sq_embedded_trouble(e, SQ_TROUBLE_DAMAGE, "tables: a read failed");
-		p->end = true;
+		snprintf(text, sizeof text, "tables: %s", sq_table_error(e->table));
+		sq_embedded_trouble(e, SQ_TROUBLE_TABLES, text);
+		return false;
 	} else if (p->from == from) { /* nothing was there */
 		p->end = true;
 	}
 	if (p->from > p->gap->to)
 		p->end = true;
+	return true;
 }
 
 static void
@@ -95,8 +98,8 @@ pager_read(struct sq_embedded *e, struct sq_queue *q, struct page *p)
 	p->n = 0;
 	p->from = gap.from;
 	p->end = !gap.open;
-	while (!p->end && p->n == 0)
-		page_read(p, q->id);
+	while (!p->end && p->n == 0 && page_read(p, q->id))
+		continue;
 	sq_queue_paged(q, p->items, p->n, p->from, p->end);
 }
 
