@@ -27,6 +27,7 @@ deliver_measure(struct sq_session *s, const struct sq_item *items, size_t n)
 {
 	uint64_t bytes = 0;
 
+	assert(n > 0);
 	for (size_t i = 0; i < n; i++)
 		bytes += sq_image_size(items[i].msg.image);
 	s->item_bytes = (uint32_t)((s->item_bytes + bytes / n) / 2);
