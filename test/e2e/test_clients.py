@@ -415,6 +415,7 @@ async def test_takeover_at_one_sidecar_and_not_between_replicas(env):
     assert replica.connected
     # a durable session is one for all replicas: there the other one goes
     kept = await env.connect(a, "kept", props={"session_expiry": 60})
+    await kept.subscribe("kept")  # a session that was never used is not present
     moved = await env.connect(b, "kept", clean=False, props={"session_expiry": 60})
     assert moved.connack.session_present
     assert await kept.wait_closed() == 0x8E

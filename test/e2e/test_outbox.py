@@ -320,7 +320,7 @@ async def test_sigterm_leaves_the_rest_on_disk(env):
 @scenario(timeout_s=180)
 async def test_disk_bridges_a_broker_that_was_killed(env):
     """The broker forgets the outbox's session; what was acknowledged meanwhile arrives."""
-    stack = await disk_stack(env)
+    stack = await disk_stack(env, broker={"engine": "memory"})
     sidecar = stack.sidecars[0]
     ledger = Ledger()
     await subscribed(env, stack, ledger)
