@@ -86,9 +86,13 @@ void sq_groups_expire(struct sq_broker *, uint64_t now_ms);
 /* At the end of the broker: removes all; what is stored of them stays. */
 void sq_groups_clear(struct sq_broker *);
 
-/* Start: makes what the store has, without queues, so that subscriptions find it. */
-int sq_groups_load(struct sq_broker *, uint64_t now_ms) SQ_MUST_CHECK;
-/* And opens their queues. */
+/* Start (group_store.h): a group in the table, without its queue, and a binding of it that
+ * nobody wants yet. */
+struct sq_group *
+sq_group_make(struct sq_broker *, const struct sq_group_cfg *, uint64_t id, bool stored);
+struct sq_group_binding *sq_group_binding_make(struct sq_group *, struct sq_space *,
+    const struct sq_topic_filter *filter, const char *name, uint8_t qos);
+/* Opens the queues of all that have none. */
 void sq_groups_open(struct sq_broker *);
 /* By the number that targets have, with a reference; NULL: there is none.  At the start. */
 struct sq_group *sq_group_by_id(struct sq_broker *, uint64_t id);

@@ -21,7 +21,7 @@
 #include "broker/dead.h"
 #include "broker/own.h"
 #include "broker/record.h"
-#include "broker/session/group.h"
+#include "broker/session/group_store.h"
 #include "broker/session/txn.h"
 #include "broker/session/window.h"
 #include "core/bytes.h"

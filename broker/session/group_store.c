@@ -1,0 +1,199 @@
+/* The records of groups and of their bindings; see group_store.h. */
+#include "broker/session/group_store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/own.h"
+#include "broker/record.h"
+#include "core/bytes.h"
+#include "core/log.h"
+#include "core/mem.h"
+
+static void
+store_record(const struct sq_group *g, struct sq_txn *txn, uint8_t kind, uint64_t sub,
+    const struct sq_buf *value)
+{
+	struct sq_record_key key = {kind, g->id, sub};
+	struct sq_bytes v = {0};
+
+	if (value != NULL)
+		v = (struct sq_bytes){sq_buf_data(value), sq_buf_len(value)};
+	g->sink.engine->ops->record(txn, &key, v);
+}
+
+static void
+store_text(struct sq_buf *b, const void *p, size_t len)
+{
+	sq_buf_u16(b, (uint16_t)len);
+	sq_buf_append(b, p, len);
+}
+
+/* A group: u8 1, u8 flags (1 durable, 2 a share), u8 overflow, u8 0, u32 expiry in s, u32
+ * maximum length, u32 maximum attempts, u64 when it expires (wall-clock ms, 0: it has
+ * subscriptions), bytes16 space, bytes16 name. */
+void
+sq_group_store(const struct sq_group *g, struct sq_txn *txn)
+{
+	struct sq_buf v = {0};
+	uint64_t expires_ms = 0;
+
+	if (txn == NULL || !g->stored)
+		return;
+	if (g->n_subs == 0)
+		expires_ms = sq_own_to_wall(g->expires_ms, sq_worker_now_ms(txn->worker));
+	sq_buf_u8(&v, 1);
+	sq_buf_u8(&v, (uint8_t)((g->cfg.durable ? 1 : 0) | (g->cfg.share ? 2 : 0)));
+	sq_buf_u8(&v, (uint8_t)g->cfg.overflow);
+	sq_buf_u8(&v, 0);
+	sq_buf_u32(&v, g->cfg.expiry_s);
+	sq_buf_u32(&v, g->cfg.max_length);
+	sq_buf_u32(&v, g->cfg.max_attempts);
+	sq_buf_u64(&v, expires_ms);
+	store_text(&v, sq_space_name(g->space), strlen(sq_space_name(g->space)));
+	store_text(&v, g->name, strlen(g->name));
+	store_record(g, txn, SQ_RECORD_GROUP, 0, &v);
+	sq_buf_fini(&v);
+}
+
+/* A binding: u8 1, u8 QoS, bytes16 name, bytes16 tag, bytes16 filter. */
+void
+sq_group_store_binding(struct sq_group *g, struct sq_group_binding *gb, struct sq_txn *txn)
+{
+	const char *tag = gb->name + strlen(gb->name) + 1;
+	struct sq_buf v = {0};
+
+	if (txn == NULL || !g->stored)
+		return;
+	if (gb->number == 0)
+		gb->number = ++g->next_binding;
+	sq_buf_u8(&v, 1);
+	sq_buf_u8(&v, gb->binding.max_qos);
+	store_text(&v, gb->name, strlen(gb->name));
+	store_text(&v, tag, gb->tag_len);
+	store_text(&v, tag + gb->tag_len, gb->filter_len);
+	store_record(g, txn, SQ_RECORD_BINDING, gb->number, &v);
+	sq_buf_fini(&v);
+}
+
+void
+sq_group_unstore(const struct sq_group *g, struct sq_txn *txn)
+{
+	if (txn != NULL && g->stored)
+		store_record(g, txn, SQ_RECORD_GROUP, 0, NULL);
+}
+
+void
+sq_group_unstore_binding(
+    const struct sq_group *g, const struct sq_group_binding *gb, struct sq_txn *txn)
+{
+	if (txn != NULL && gb->number != 0)
+		store_record(g, txn, SQ_RECORD_BINDING, gb->number, NULL);
+}
+
+/* Start. */
+
+struct groups_load {
+	struct sq_broker *broker;
+	struct sq_group *last; /* bindings come group by group */
+	uint64_t now_ms;
+	int err;
+};
+
+static struct sq_bytes
+load_text(struct sq_reader *r)
+{
+	size_t len = sq_read16(r);
+
+	return (struct sq_bytes){sq_read_bytes(r, len), r->bad ? 0 : len};
+}
+
+static void
+load_group(void *arg, const struct sq_record_key *key, struct sq_bytes value)
+{
+	struct sq_reader r = sq_reader(value.p, value.len);
+	struct groups_load *l = arg;
+	uint8_t version = sq_read8(&r), flags = sq_read8(&r);
+	struct sq_group_cfg cfg = {.durable = (flags & 1) != 0, .share = (flags & 2) != 0};
+	struct sq_bytes space, name;
+	uint64_t expires_ms;
+	struct sq_group *g;
+	char *text;
+
+	cfg.overflow = (enum sq_overflow)sq_read8(&r);
+	(void)sq_read8(&r);
+	cfg.expiry_s = sq_read32(&r);
+	cfg.max_length = sq_read32(&r);
+	cfg.max_attempts = sq_read32(&r);
+	expires_ms = sq_read64(&r);
+	space = load_text(&r);
+	name = load_text(&r);
+	if (r.bad || version != 1 || name.len == 0 || sq_reader_left(&r) > 0) {
+		SQ_ERROR("store", "the record of group %016llx does not read",
+		    (unsigned long long)key->id);
+		l->err = SQ_EINVAL;
+		return;
+	}
+	text = sq_xmemdup0(space.p, space.len);
+	cfg.space = sq_router_space(l->broker->router, text);
+	free(text);
+	cfg.name = text = sq_xmemdup0(name.p, name.len);
+	g = sq_group_make(l->broker, &cfg, key->id, true);
+	free(text);
+	/* Transient sessions' subscriptions come back, or not, within the grace. */
+	g->expires_ms = l->now_ms + l->broker->cfg.grace_ms +
+	    (expires_ms == 0 ? cfg.expiry_s * UINT64_C(1000) : 0);
+	if (expires_ms != 0 && sq_own_from_wall(expires_ms, l->now_ms) > g->expires_ms)
+		g->expires_ms = sq_own_from_wall(expires_ms, l->now_ms);
+}
+
+static struct sq_group *
+load_find(struct groups_load *l, uint64_t id)
+{
+	if (l->last == NULL || l->last->id != id) {
+		struct sq_group *g = sq_group_by_id(l->broker, id);
+
+		l->last = g;
+		sq_group_unref(&g);
+	}
+	return l->last;
+}
+
+static void
+load_binding(void *arg, const struct sq_record_key *key, struct sq_bytes value)
+{
+	struct sq_reader r = sq_reader(value.p, value.len);
+	struct groups_load *l = arg;
+	uint8_t version = sq_read8(&r), qos = sq_read8(&r);
+	struct sq_bytes name = load_text(&r);
+	struct sq_topic_filter filter = {.tag = load_text(&r)};
+	struct sq_group *g = load_find(l, key->id);
+	struct sq_group_binding *gb;
+	char *text;
+
+	filter.filter = load_text(&r);
+	if (r.bad || version != 1 || filter.filter.len == 0 || g == NULL) {
+		SQ_ERROR("store", "the record of a binding of group %016llx does not read",
+		    (unsigned long long)key->id);
+		l->err = SQ_EINVAL;
+		return;
+	}
+	text = sq_xmemdup0(name.p, name.len);
+	gb = sq_group_binding_make(g, g->space, &filter, text, qos);
+	free(text);
+	gb->number = (uint32_t)key->sub;
+	if (gb->number > g->next_binding)
+		g->next_binding = gb->number;
+}
+
+int
+sq_groups_load(struct sq_broker *b, uint64_t now_ms)
+{
+	const struct sq_engine_ops *ops = b->engine->ops;
+	struct groups_load l = {.broker = b, .now_ms = now_ms};
+	int err = ops->load(b->engine, SQ_RECORD_GROUP, load_group, &l);
+
+	if (err == SQ_OK)
+		err = ops->load(b->engine, SQ_RECORD_BINDING, load_binding, &l);
+	return err == SQ_OK ? l.err : err;
+}
