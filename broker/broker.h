@@ -36,6 +36,8 @@ struct sq_broker_cfg {
 	uint32_t max_inflight; /* QoS >= 1 deliveries of a session at a time */
 	uint32_t queue_max_msgs;
 	uint64_t queue_max_bytes;
+	uint32_t queue_expiry_s; /* of a durable group's, which asks for none */
+	uint32_t queue_expiry_max_s;
 	uint64_t retained_max_msgs, retained_max_bytes;
 	uint64_t delayed_max_msgs, delayed_max_bytes, delayed_max_s;
 	uint32_t dead_max_msgs; /* dead letters of a space */

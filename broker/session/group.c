@@ -91,6 +91,14 @@ group_open(struct sq_group *g, struct sq_txn *txn)
 	sq_buf_fini(&name);
 }
 
+uint32_t
+sq_group_expiry_s(const struct sq_broker *b, uint32_t wanted_s)
+{
+	uint32_t s = wanted_s != 0 ? wanted_s : b->cfg.queue_expiry_s;
+
+	return s < b->cfg.queue_expiry_max_s ? s : b->cfg.queue_expiry_max_s;
+}
+
 struct sq_group *
 sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, bool stored)
 {
@@ -113,7 +121,7 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 	sq_list_init(&g->bindings);
 	g->durable = cfg->durable;
 	g->stored = stored;
-	g->expiry_s = cfg->expiry_s;
+	g->expiry_s = cfg->durable ? sq_group_expiry_s(b, cfg->expiry_s) : 0;
 	atomic_init(&g->refs, 1); /* the table's */
 	g->listed = true;
 	sq_htab_insert(&b->groups, &g->node, hash);

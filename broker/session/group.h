@@ -28,7 +28,8 @@ struct sq_group_cfg {
 	const char *name;
 	struct sq_space *space;
 	bool durable, share;
-	uint32_t expiry_s, max_length, max_attempts;
+	uint32_t expiry_s; /* as it was asked for; 0: the broker's */
+	uint32_t max_length, max_attempts;
 	enum sq_overflow overflow;
 };
 
@@ -45,9 +46,9 @@ struct sq_group {
 	struct sq_group_cfg cfg; /* without pointers */
 	unsigned n_subs;         /* subscriptions of live sessions */
 	uint32_t next_binding;
-	bool durable; /* outlives its last subscription by 'expiry_s' */
-	bool stored;  /* it and its bindings have records */
-	uint32_t expiry_s;
+	bool durable;        /* outlives its last subscription by 'expiry_s' */
+	bool stored;         /* it and its bindings have records */
+	uint32_t expiry_s;   /* as it is granted; 0 where it is not durable */
 	uint64_t expires_ms; /* while n_subs is 0 */
 	bool listed;
 };
@@ -61,6 +62,10 @@ sq_group_ref(struct sq_group *g)
 
 /* Gives '*gp' back, if any, and nulls it; the last one deletes the queue. */
 void sq_group_unref(struct sq_group **gp);
+
+/* How long a durable group is kept without subscriptions that asks for 'wanted_s'
+ * (0: for nothing), in seconds. */
+uint32_t sq_group_expiry_s(const struct sq_broker *, uint32_t wanted_s);
 
 /* All under the router's write lock.  Records go into 'txn'; NULL: the store stays as
  * it is. */

@@ -142,7 +142,7 @@ load_group(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	free(text);
 	/* Transient sessions' subscriptions come back, or not, within the grace. */
 	g->expires_ms = l->now_ms + l->broker->cfg.grace_ms +
-	    (expires_ms == 0 ? cfg.expiry_s * UINT64_C(1000) : 0);
+	    (expires_ms == 0 ? g->expiry_s * UINT64_C(1000) : 0);
 	if (expires_ms != 0 && sq_own_from_wall(expires_ms, l->now_ms) > g->expires_ms)
 		g->expires_ms = sq_own_from_wall(expires_ms, l->now_ms);
 }

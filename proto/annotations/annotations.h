@@ -40,7 +40,7 @@ struct sq_declaration {
 	bool pod;              /* delivery: pod; else group */
 	bool durable;          /* default: with delivery group */
 	uint8_t overflow;      /* enum sq_overflow of the link */
-	uint32_t expiry_s;     /* of the queue; 0: the broker's default */
+	uint32_t expiry_s;     /* of the queue, "at once" is 1; 0: not said: the broker's */
 	uint32_t max_length;   /* messages; 0: the broker's default */
 	uint32_t max_attempts; /* 0: unlimited */
 	uint32_t concurrency;  /* unfinished messages of a pod; 0: no limit of its own */

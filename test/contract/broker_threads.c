@@ -509,6 +509,8 @@ main(void)
 	    .max_inflight = 100,
 	    .queue_max_msgs = 5000,
 	    .queue_max_bytes = 16 << 20,
+	    .queue_expiry_s = 1,
+	    .queue_expiry_max_s = 2,
 	    .retained_max_msgs = 5,
 	    .retained_max_bytes = 1 << 20,
 	    .dead_max_msgs = 1000,

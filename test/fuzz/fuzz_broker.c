@@ -362,6 +362,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 	    .max_inflight = 4,
 	    .queue_max_msgs = 6,
 	    .queue_max_bytes = 300,
+	    .queue_expiry_s = 2,
+	    .queue_expiry_max_s = 3,
 	    .retained_max_msgs = 2,
 	    .retained_max_bytes = 1000,
 	    .max_sessions = 3,

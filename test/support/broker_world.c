@@ -24,6 +24,8 @@ world_init(struct world *w)
 				.max_inflight = 1000,
 				.queue_max_msgs = 1000,
 				.queue_max_bytes = 1 << 20,
+				.queue_expiry_s = 7 * 86400,
+				.queue_expiry_max_s = 30 * 86400,
 				.retained_max_msgs = 100,
 				.retained_max_bytes = 1 << 20,
 				.delayed_max_msgs = 100,

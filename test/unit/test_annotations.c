@@ -151,6 +151,9 @@ Test(annotations, errors_name_the_lines_the_annotation_and_the_reason)
 	refuse("sqmqos.io/subscribe=\"- {filter: a, group: 'pod:x'}\"",
 	    "line 1: "
 	    "sqmqos.io/subscribe: line 1: group must not contain / + # or :");
+	refuse("sqmqos.io/subscribe=\"- {filter: a, expiry: 0s}\"",
+	    "line 1: sqmqos.io/subscribe: "
+	    "line 1: expiry must be a time such as 90s, 10m, 24h or 7d");
 	refuse("sqmqos.io/subscribe=\"- {filter: a, expiry: 5}\"",
 	    "line 1: sqmqos.io/subscribe: "
 	    "line 1: expiry must be a time such as 90s, 10m, 24h or 7d");

@@ -5,9 +5,8 @@ static struct world w;
 static struct peer p, a, b;
 
 static void
-setup(void)
+begin(void)
 {
-	world_init(&w);
 	world_start(&w, 2);
 	p = peer_new(&w, "s~w~publisher~pod");
 	a = peer_new(&w, "s~w~a~pod");
@@ -16,6 +15,13 @@ setup(void)
 	peer_connect(&p);
 	peer_connect(&a);
 	peer_connect(&b);
+}
+
+static void
+setup(void)
+{
+	world_init(&w);
+	begin();
 }
 
 static void
@@ -290,6 +296,43 @@ Test(broker_groups, a_durable_group_outlives_its_members)
 	world_pass(&w, 70000);
 	cr_assert_eq(world_metric(SQ_M_GROUPS), 0);
 	cr_assert_eq(world_metric(SQ_M_QUEUED), 0);
+}
+
+Test(broker_groups, a_durable_group_without_an_expiry_has_the_brokers)
+{
+	world_stop(&w);
+	w.cfg.queue_expiry_s = 20;
+	begin();
+	cr_assert_eq(declare(&a, "t", SQ_SUB_CONSUME | SQ_SUB_DURABLE, 0), 1);
+	cr_assert_eq(peer_detach(&a, 0, false), 204);
+	publish(3, 1);
+	world_pass(&w, 15000);
+	cr_assert_eq(declare(&b, "t", SQ_SUB_CONSUME | SQ_SUB_DURABLE, 0), 1);
+	cr_assert_eq(drain(&b, true), 3);
+	cr_assert_eq(peer_detach(&b, 0, false), 204);
+	world_pass(&w, 22000);
+	cr_assert_eq(world_metric(SQ_M_GROUPS), 0);
+}
+
+Test(broker_groups, a_second_is_at_once)
+{
+	cr_assert_eq(declare(&a, "t", SQ_SUB_CONSUME | SQ_SUB_DURABLE, 1), 1);
+	cr_assert_eq(peer_detach(&a, 0, false), 204);
+	world_pass(&w, 3000);
+	cr_assert_eq(world_metric(SQ_M_GROUPS), 0);
+}
+
+Test(broker_groups, an_expiry_above_the_brokers_most_is_cut)
+{
+	world_stop(&w);
+	w.cfg.queue_expiry_max_s = 10;
+	begin();
+	cr_assert_eq(declare(&a, "t", SQ_SUB_CONSUME | SQ_SUB_DURABLE, UINT32_MAX), 1);
+	cr_assert_eq(peer_detach(&a, 0, false), 204);
+	world_pass(&w, 8000);
+	cr_assert_eq(world_metric(SQ_M_GROUPS), 1);
+	world_pass(&w, 4000);
+	cr_assert_eq(world_metric(SQ_M_GROUPS), 0);
 }
 
 Test(broker_groups, a_workers_late_clock_does_not_expire_a_group)
