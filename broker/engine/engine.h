@@ -176,6 +176,12 @@ struct sq_engine_ops {
 	/* The handle is dead, what is durable stays: at the broker's end. */
 	void (*queue_close)(struct sq_queue *);
 
+	/* Changes max_msgs, max_attempts and overflow to those of 'cfg'; from any worker.
+	 * Nothing that waits is dropped: a queue that has more than its new limit takes none,
+	 * or with SQ_OVERFLOW_DROP_OLDEST one for one, until less waits.  A smaller
+	 * max_attempts counts at the next return. */
+	void (*queue_limits)(struct sq_queue *, const struct sq_queue_cfg *cfg);
+
 	/* Whether a put of 'bytes' would be refused now; from any worker. */
 	bool (*queue_full)(const struct sq_queue *, uint32_t bytes);
 	/* Whether so much waits that whoever puts should slow down; from any worker. */

@@ -164,6 +164,7 @@ const struct sq_engine_ops sq_engine_memory = {
     .queue_open = memory_queue_open,
     .queue_delete = memory_queue_delete,
     .queue_close = sq_queue_close,
+    .queue_limits = sq_queue_limits,
     .queue_full = sq_queue_full,
     .queue_busy = sq_queue_busy,
     .queue_depth = sq_queue_depth,

@@ -36,11 +36,16 @@ sq_queue_settled(const struct sq_queue *q, const struct sq_item *item)
 }
 
 bool
-sq_queue_tried(const struct sq_queue *q, struct sq_item *item)
+sq_queue_tried(struct sq_queue *q, struct sq_item *item)
 {
+	uint32_t max_attempts;
+
 	if (item->attempts < UINT16_MAX)
 		item->attempts++;
-	return q->cfg.max_attempts != 0 && item->attempts >= q->cfg.max_attempts;
+	pthread_mutex_lock(&q->lock);
+	max_attempts = q->cfg.max_attempts;
+	pthread_mutex_unlock(&q->lock);
+	return max_attempts != 0 && item->attempts >= max_attempts;
 }
 
 void
@@ -357,13 +362,49 @@ sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_
 
 /* Limits. */
 
+static uint64_t
+queue_waiting(const struct sq_queue *q)
+{
+	return q->head.n + q->tail.n + q->gap.n;
+}
+
+/* Whether 'most' messages, or bytes, would be too many with one of 'bytes'. */
+static bool
+queue_is_above(const struct sq_queue *q, uint64_t most, uint32_t bytes)
+{
+	uint64_t n = queue_waiting(q) + q->coming;
+	uint64_t all = q->bytes + q->gap.bytes + q->coming_bytes;
+
+	return n >= most || (n > 0 && all + bytes > q->cfg.max_bytes);
+}
+
 static bool
 queue_is_full(const struct sq_queue *q, uint32_t bytes)
 {
-	uint64_t n = q->head.n + q->tail.n + q->gap.n + q->coming;
-	uint64_t all = q->bytes + q->gap.bytes + q->coming_bytes;
+	return queue_is_above(q, q->cfg.max_msgs, bytes);
+}
 
-	return n >= q->cfg.max_msgs || (n > 0 && all + bytes > q->cfg.max_bytes);
+/* How many may wait where the oldest makes room: the limit, or as many as there were
+ * above it when it was set, and still are. */
+static uint64_t
+queue_most(struct sq_queue *q)
+{
+	uint64_t n = queue_waiting(q) + q->coming;
+
+	if (q->over > n)
+		q->over = n;
+	return q->over > q->cfg.max_msgs ? q->over : q->cfg.max_msgs;
+}
+
+void
+sq_queue_limits(struct sq_queue *q, const struct sq_queue_cfg *cfg)
+{
+	pthread_mutex_lock(&q->lock);
+	q->cfg.max_msgs = cfg->max_msgs;
+	q->cfg.max_attempts = cfg->max_attempts;
+	q->cfg.overflow = cfg->overflow;
+	q->over = queue_waiting(q) + q->coming;
+	pthread_mutex_unlock(&q->lock);
 }
 
 static struct sq_queue *
@@ -394,14 +435,16 @@ bool
 sq_queue_busy(const struct sq_queue *cq)
 {
 	struct sq_queue *q = queue_unconst(cq);
-	uint64_t n, bytes;
+	bool busy;
+	uint64_t n;
 
 	pthread_mutex_lock(&q->lock);
-	n = q->head.n + q->tail.n + q->gap.n;
-	bytes = q->bytes + q->gap.bytes;
+	n = queue_waiting(q);
+	busy = n > BUSY_MIN &&
+	    (n > q->cfg.max_msgs / BUSY_PART ||
+		q->bytes + q->gap.bytes > q->cfg.max_bytes / BUSY_PART);
 	pthread_mutex_unlock(&q->lock);
-	return n > BUSY_MIN &&
-	    (n > q->cfg.max_msgs / BUSY_PART || bytes > q->cfg.max_bytes / BUSY_PART);
+	return busy;
 }
 
 size_t
@@ -411,7 +454,7 @@ sq_queue_depth(const struct sq_queue *cq)
 	size_t n;
 
 	pthread_mutex_lock(&q->lock);
-	n = q->head.n + q->tail.n + (size_t)q->gap.n;
+	n = (size_t)queue_waiting(q);
 	pthread_mutex_unlock(&q->lock);
 	return n;
 }
@@ -422,9 +465,10 @@ static bool
 queue_make_room(struct sq_queue *q, const struct sq_item *for_item, struct dead_list *dead)
 {
 	bool oldest = q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST;
+	uint64_t most = oldest ? queue_most(q) : q->cfg.max_msgs;
 	uint64_t now_ms = sq_worker_now_ms(sq_worker_self());
 
-	while (queue_is_full(q, sq_item_bytes(for_item))) {
+	while (queue_is_above(q, most, sq_item_bytes(for_item))) {
 		bool expired = q->head.n > 0 && item_expired(sq_ring_at(&q->head, 0), now_ms);
 
 		if (!expired && q->cfg.overflow == SQ_OVERFLOW_REJECT_PUBLISH && for_item->qos > 0)
@@ -537,56 +581,4 @@ sq_queue_back(struct sq_queue *q, struct sq_item *item)
 	pthread_mutex_unlock(&q->lock);
 	if (gone)
 		sq_item_fini(item);
-}
-
-/* Consumers. */
-
-static void
-cancelled_run(struct sq_task *t)
-{
-	struct sq_consumer *c = SQ_CONTAINER_OF(t, struct sq_consumer, task);
-	struct sq_queue *q = c->queue;
-
-	c->queue = NULL;
-	c->cancelled(c);
-	sq_queue_unref(q);
-}
-
-void
-sq_queue_consume(struct sq_queue *q, struct sq_consumer *c)
-{
-	c->queue = sq_queue_ref(q);
-	c->demand = c->handing = 0;
-	c->stopped = false;
-	c->task = (struct sq_task){.run = cancelled_run};
-	pthread_mutex_lock(&q->lock);
-	sq_list_push_back(&q->consumers, &c->node);
-	pthread_mutex_unlock(&q->lock);
-}
-
-void
-sq_queue_demand(struct sq_consumer *c, uint32_t more)
-{
-	struct sq_queue *q = c->queue;
-
-	pthread_mutex_lock(&q->lock);
-	c->demand += more;
-	sq_queue_kick(q);
-	pthread_mutex_unlock(&q->lock);
-}
-
-void
-sq_queue_cancel(struct sq_consumer *c)
-{
-	struct sq_queue *q = c->queue;
-	bool idle;
-
-	pthread_mutex_lock(&q->lock);
-	sq_list_remove(&c->node);
-	c->stopped = true;
-	c->demand = 0;
-	idle = c->handing == 0;
-	pthread_mutex_unlock(&q->lock);
-	if (idle)
-		sq_worker_post(c->worker, &c->task);
 }

@@ -63,7 +63,8 @@ struct sq_queue {
 	uint64_t coming, coming_bytes; /* put, not committed */
 	uint64_t last_seq;             /* the last item that is not the store's gets it, too */
 	uint64_t handed;               /* up to here stored items have left, or may have */
-	struct sq_list consumers;      /* struct sq_consumer; the head's turn is next */
+	uint64_t over; /* so many waited above the limits when these were set, and still do */
+	struct sq_list consumers; /* struct sq_consumer; the head's turn is next */
 	bool posted, deleted;
 
 	/* With a store only. */
@@ -86,6 +87,7 @@ void sq_queue_close(struct sq_queue *);
 
 /* --- what engine ops are made of; see engine.h --- */
 
+void sq_queue_limits(struct sq_queue *, const struct sq_queue_cfg *);
 bool sq_queue_full(const struct sq_queue *, uint32_t bytes);
 bool sq_queue_busy(const struct sq_queue *);
 size_t sq_queue_depth(const struct sq_queue *);
@@ -99,7 +101,7 @@ void sq_queue_settled(const struct sq_queue *, const struct sq_item *item);
 /* One that was handed out comes back; takes its references. */
 void sq_queue_back(struct sq_queue *, struct sq_item *item);
 /* Counts an attempt; true when it was the last. */
-bool sq_queue_tried(const struct sq_queue *, struct sq_item *item);
+bool sq_queue_tried(struct sq_queue *, struct sq_item *item);
 /* Counts an item that leaves undelivered, and tells the broker. */
 void
 sq_queue_dead(struct sq_queue *, struct sq_txn *, const struct sq_item *item, enum sq_death why);

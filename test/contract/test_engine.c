@@ -546,6 +546,109 @@ CONTRACT(attempts_without_a_limit_never_end)
 	queue_delete(q);
 }
 
+static void
+limits(struct sq_queue *q, uint32_t max_msgs, enum sq_overflow overflow, uint32_t max_attempts)
+{
+	struct sq_queue_cfg cfg = {
+	    .max_msgs = max_msgs, .overflow = overflow, .max_attempts = max_attempts};
+
+	ops->queue_limits(q, &cfg);
+}
+
+CONTRACT(a_lowered_limit_drops_nothing_that_waits)
+{
+	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.max_msgs = 10});
+	struct consumer *c;
+
+	put_range(q, 1, 5);
+	limits(q, 2, SQ_OVERFLOW_DROP_NEW, 0);
+	cr_assert_eq(ops->queue_depth(q), 5);
+	cr_assert(ops->queue_full(q, 1));
+	cr_assert_eq(put(q, 6, 1), SQ_ENOMEM);
+	c = consume(q, 0, 3);
+	cr_assert(run());
+	EXPECT(c, 1, 2, 3);
+	cr_assert(ops->queue_full(q, 1), "two wait, and two may");
+	demand(c, 1);
+	cr_assert_not(ops->queue_full(q, 1));
+	put_range(q, 7, 7);
+	cr_assert(ops->queue_full(q, 1));
+	limits(q, 3, SQ_OVERFLOW_DROP_NEW, 0);
+	put_range(q, 8, 8);
+	demand(c, 10);
+	EXPECT(c, 1, 2, 3, 4, 5, 7, 8);
+	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 1);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+CONTRACT(above_a_lowered_limit_the_oldest_go_one_for_one)
+{
+	struct sq_queue *q = queue_open_cfg(
+	    (struct sq_queue_cfg){.max_msgs = 10, .overflow = SQ_OVERFLOW_DROP_OLDEST});
+	struct consumer *c;
+
+	put_range(q, 1, 6);
+	limits(q, 2, SQ_OVERFLOW_DROP_OLDEST, 0);
+	put_range(q, 7, 8);
+	cr_assert_eq(ops->queue_depth(q), 6);
+	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 2);
+	c = consume(q, 0, 2);
+	cr_assert(run());
+	EXPECT(c, 3, 4);
+	put_range(q, 9, 9);
+	cr_assert_eq(ops->queue_depth(q), 4, "what was taken makes no room above the limit");
+	demand(c, 3);
+	EXPECT(c, 3, 4, 6, 7, 8);
+	put_range(q, 10, 12);
+	cr_assert_eq(ops->queue_depth(q), 2);
+	demand(c, 10);
+	EXPECT(c, 3, 4, 6, 7, 8, 11, 12);
+	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 5);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+CONTRACT(another_overflow_holds_from_the_next_put)
+{
+	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.max_msgs = 2});
+	struct consumer *c;
+
+	put_range(q, 1, 2);
+	cr_assert_eq(put(q, 3, 1), SQ_ENOMEM);
+	limits(q, 2, SQ_OVERFLOW_REJECT_PUBLISH, 0);
+	cr_assert_eq(put(q, 4, 1), SQ_OK);
+	limits(q, 2, SQ_OVERFLOW_DROP_OLDEST, 0);
+	cr_assert_eq(put(q, 5, 1), SQ_OK);
+	cr_assert_eq(ops->queue_depth(q), 3);
+	c = consume(q, 0, 10);
+	cr_assert(run());
+	EXPECT(c, 2, 4, 5);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+CONTRACT(fewer_attempts_count_at_the_next_return)
+{
+	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.max_attempts = 5});
+	struct consumer *c = consume(q, 0, 100);
+
+	put_range(q, 1, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		cr_assert_eq(c->n, 1);
+		settle(q, &c->items[--c->n], SQ_REQUEUE);
+	}
+	limits(q, 1000, SQ_OVERFLOW_DROP_NEW, 2);
+	cr_assert_eq(c->n, 1, "it is a consumer's, and stays his");
+	settle(q, &c->items[--c->n], SQ_UNTRIED);
+	cr_assert_eq(c->n, 1, "this was no attempt");
+	settle(q, &c->items[--c->n], SQ_REQUEUE);
+	cr_assert_eq(c->n, 0);
+	cr_assert_eq(metric(SQ_M_DROPPED_ATTEMPTS), 1);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
 CONTRACT(a_rejected_item_is_gone)
 {
 	struct sq_queue *q = queue_open();

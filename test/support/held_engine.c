@@ -120,6 +120,12 @@ held_is_durable(const struct sq_txn *txn)
 	return sq_engine_memory.is_durable(txn);
 }
 
+static void
+held_queue_limits(struct sq_queue *q, const struct sq_queue_cfg *cfg)
+{
+	sq_engine_memory.queue_limits(q, cfg);
+}
+
 static bool
 held_queue_full(const struct sq_queue *q, uint32_t bytes)
 {
@@ -197,6 +203,7 @@ const struct sq_engine_ops held_engine = {
     .queue_open = held_queue_open,
     .queue_delete = held_queue_delete,
     .queue_close = held_queue_close,
+    .queue_limits = held_queue_limits,
     .queue_full = held_queue_full,
     .queue_busy = held_queue_busy,
     .queue_depth = held_queue_depth,

@@ -755,6 +755,14 @@ stored_queue_close(struct sq_queue *q)
 	queue_unref(q);
 }
 
+static void
+stored_queue_limits(struct sq_queue *q, const struct sq_queue_cfg *cfg)
+{
+	q->cfg.max_msgs = cfg->max_msgs;
+	q->cfg.max_attempts = cfg->max_attempts;
+	q->cfg.overflow = cfg->overflow;
+}
+
 static bool
 stored_queue_full(const struct sq_queue *q, uint32_t bytes)
 {
@@ -903,6 +911,7 @@ const struct sq_engine_ops stored_engine = {
     .queue_open = stored_queue_open,
     .queue_delete = stored_queue_delete,
     .queue_close = stored_queue_close,
+    .queue_limits = stored_queue_limits,
     .queue_full = stored_queue_full,
     .queue_busy = stored_queue_busy,
     .queue_depth = stored_queue_depth,

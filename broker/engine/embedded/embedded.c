@@ -579,6 +579,7 @@ const struct sq_engine_ops sq_engine_embedded = {
     .queue_open = embedded_queue_open,
     .queue_delete = embedded_queue_delete,
     .queue_close = embedded_queue_close,
+    .queue_limits = sq_queue_limits,
     .queue_full = sq_queue_full,
     .queue_busy = sq_queue_busy,
     .queue_depth = sq_queue_depth,
