@@ -7,7 +7,7 @@
 
 #include "core/log.h"
 #include "core/mem.h"
-#include "proto/annotations/annotations.h"
+#include "proto/annotations/merge.h"
 #include "proto/mqtt/mqtt.h"
 #include "sidecar/annotations_file.h"
 #include "sidecar/client_priv.h"
@@ -343,7 +343,8 @@ declared_on_file(void *owner, const char *text, size_t len, const char *problem)
 	sq_buf_fini(&d->error);
 	if (problem != NULL) {
 		sq_buf_printf(&d->error, "%s", problem);
-	} else if (sq_annotations_parse(text, len, &new, &d->error) == 0) {
+	} else if (sq_annotations_parse(text, len, &new, &d->error) == 0 &&
+	    sq_annotations_merge(&new, d->hub->cfg->workload, &d->error) == 0) {
 		sq_buf_fini(&d->error);
 		SQ_INFO("declared", "%zu subscriptions and %zu publish rules%s from %s", new.n,
 		    new.publish.n, new.publish.strict ? " (strict)" : "",
@@ -353,6 +354,7 @@ declared_on_file(void *owner, const char *text, size_t len, const char *problem)
 		sq_declarations_free(&new);
 		return;
 	}
+	sq_declarations_free(&new);
 	sq_hub_count(d->hub, SQ_M_DECLARED_ERRORS, 1);
 	SQ_WARN("declared", "%s: %.*s%s", d->hub->cfg->annotations_file, (int)sq_buf_len(&d->error),
 	    (const char *)sq_buf_data(&d->error),

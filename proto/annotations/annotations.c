@@ -40,7 +40,7 @@ sq_declarations_add(struct sq_declarations *ds, unsigned line, struct sq_buf *er
 		return NULL;
 	}
 	ds->v = sq_xrealloc(ds->v, (ds->n + 1) * sizeof *ds->v);
-	ds->v[ds->n] = (struct sq_declaration){.qos = 1, .durable = true};
+	ds->v[ds->n] = (struct sq_declaration){.qos = 1, .durable = true, .line = line};
 	return &ds->v[ds->n++];
 }
 
@@ -289,6 +289,8 @@ annotation_line(
 		sq_buf_fini(&value);
 		return SQ_EINVAL;
 	}
+	if (strcmp(key, SQ_ANNOTATION_SUBSCRIBE) == 0)
+		out->line = line;
 	rc = mine ? annotation_take(key, &value, out, &reason) : 0;
 	if (rc != 0)
 		sq_buf_printf(err, "line %u: %s: %.*s", line, key, (int)sq_buf_len(&reason),

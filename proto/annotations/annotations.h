@@ -32,6 +32,16 @@ enum {
 	SQ_RULE_DELAY_MAX_S = 999999999, /* what a broker takes */
 };
 
+/* Options of a queue that an entry names itself. */
+enum {
+	SQ_NAMED_DURABLE = 1,
+	SQ_NAMED_EXPIRY = 2,
+	SQ_NAMED_MAX_LENGTH = 4,
+	SQ_NAMED_OVERFLOW = 8,
+	SQ_NAMED_MAX_ATTEMPTS = 16,
+};
+
+/* As its entry says it; merge.h has what other entries of its group say. */
 struct sq_declaration {
 	char *filter;          /* plain; "#" where only a tag was given */
 	char *tag;             /* NULL: any */
@@ -44,6 +54,8 @@ struct sq_declaration {
 	uint32_t max_length;   /* messages; 0: the broker's default */
 	uint32_t max_attempts; /* 0: unlimited */
 	uint32_t concurrency;  /* unfinished messages of a pod; 0: no limit of its own */
+	uint8_t named;         /* SQ_NAMED_...: the options above that are not defaults */
+	unsigned line;         /* of the entry within the value, from 1 */
 };
 
 /* What is put on the messages of the topics that 'filter' selects. */
@@ -69,6 +81,7 @@ struct sq_publish_rules {
 struct sq_declarations {
 	struct sq_declaration *v;
 	size_t n;
+	unsigned line;   /* of sqmqos.io/subscribe in the file; 0: not read from one */
 	char *client_id; /* sqmqos.io/client-id; NULL: the first to connect */
 	struct sq_publish_rules publish;
 	struct sq_outbox_annotation outbox;

@@ -9,6 +9,8 @@
 /* Checks 'd' as a whole and takes its filter apart ($tag/...).  'line' is that
  * within the value.  On error a line is in 'err'. */
 int sq_declaration_check(struct sq_declaration *d, unsigned line, struct sq_buf *err) SQ_MUST_CHECK;
+/* In the order of enum sq_overflow, from 1; NULL-terminated. */
+extern const char *const sq_overflow_names[];
 /* The YAML form. */
 int sq_declarations_yaml(
     const char *value, size_t len, struct sq_declarations *out, struct sq_buf *err) SQ_MUST_CHECK;

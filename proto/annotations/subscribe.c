@@ -13,30 +13,32 @@ static const struct {
 	const char *name;
 	enum field_type type;
 	size_t offset;
+	uint8_t named; /* its bit in sq_declaration.named; 0: it is not the queue's */
 	const char *wants;
 } fields[] = {
-#define FIELD(name, type, field, wants) \
+#define FIELD(name, type, field, named, wants) \
 	{ \
-		name, type, offsetof(struct sq_declaration, field), wants \
+		name, type, offsetof(struct sq_declaration, field), named, wants \
 	}
-    FIELD("filter", T_TEXT, filter, "a topic filter"),
-    FIELD("tag", T_TEXT, tag, "a tag"),
-    FIELD("qos", T_QOS, qos, "0, 1 or 2"),
-    FIELD("delivery", T_DELIVERY, pod, "group or pod"),
-    FIELD("group", T_TEXT, group, "a name"),
-    FIELD("durable", T_BOOL, durable, "true or false"),
-    FIELD("expiry", T_DURATION, expiry_s, "a time such as 90s, 10m, 24h or 7d"),
-    FIELD("max-length", T_COUNT, max_length, "a number from 1 to 4294967295"),
-    FIELD("overflow", T_OVERFLOW, overflow, "reject-publish, drop-oldest or drop-new"),
-    FIELD("max-attempts", T_COUNT, max_attempts, "a number from 1 to 4294967295"),
-    FIELD("concurrency", T_COUNT, concurrency, "a number from 1 to 4294967295"),
+    FIELD("filter", T_TEXT, filter, 0, "a topic filter"),
+    FIELD("tag", T_TEXT, tag, 0, "a tag"),
+    FIELD("qos", T_QOS, qos, 0, "0, 1 or 2"),
+    FIELD("delivery", T_DELIVERY, pod, 0, "group or pod"),
+    FIELD("group", T_TEXT, group, 0, "a name"),
+    FIELD("durable", T_BOOL, durable, SQ_NAMED_DURABLE, "true or false"),
+    FIELD("expiry", T_DURATION, expiry_s, SQ_NAMED_EXPIRY, "a time such as 90s, 10m, 24h or 7d"),
+    FIELD("max-length", T_COUNT, max_length, SQ_NAMED_MAX_LENGTH, "a number from 1 to 4294967295"),
+    FIELD("overflow", T_OVERFLOW, overflow, SQ_NAMED_OVERFLOW,
+	"reject-publish, drop-oldest or drop-new"),
+    FIELD("max-attempts", T_COUNT, max_attempts, SQ_NAMED_MAX_ATTEMPTS,
+	"a number from 1 to 4294967295"),
+    FIELD("concurrency", T_COUNT, concurrency, 0, "a number from 1 to 4294967295"),
 };
-enum { FIELDS_N = SQ_ARRAY_LEN(fields) };
 
 static const char *const field_names[] = {"filter", "tag", "qos", "delivery", "group", "durable",
     "expiry", "max-length", "overflow", "max-attempts", "concurrency", NULL};
 /* In the order of enum sq_overflow, from 1. */
-static const char *const overflow_names[] = {"reject-publish", "drop-oldest", "drop-new", NULL};
+const char *const sq_overflow_names[] = {"reject-publish", "drop-oldest", "drop-new", NULL};
 
 static int
 field_set(struct sq_declaration *d, size_t i, const char *s)
@@ -64,8 +66,8 @@ field_set(struct sq_declaration *d, size_t i, const char *s)
 	case T_COUNT:
 		return sq_value_count(s, 1, to);
 	case T_OVERFLOW:
-		for (uint8_t k = 0; overflow_names[k] != NULL; k++) {
-			if (strcmp(s, overflow_names[k]) == 0) {
+		for (uint8_t k = 0; sq_overflow_names[k] != NULL; k++) {
+			if (strcmp(s, sq_overflow_names[k]) == 0) {
 				*(uint8_t *)to = (uint8_t)(k + 1);
 				return 0;
 			}
@@ -91,17 +93,8 @@ reader_field(struct sq_yaml *y, struct sq_declaration *d, unsigned *seen)
 		    fields[i].wants);
 		return SQ_EINVAL;
 	}
+	d->named |= fields[i].named;
 	return 0;
-}
-
-static bool
-field_seen(unsigned seen, const char *name)
-{
-	for (size_t i = 0; i < FIELDS_N; i++) {
-		if (strcmp(fields[i].name, name) == 0)
-			return (seen & 1u << i) != 0;
-	}
-	return false;
 }
 
 /* An item of the list: the event is its start. */
@@ -128,7 +121,7 @@ reader_item(struct sq_yaml *y, struct sq_declarations *out)
 	}
 	if (rc != 0)
 		return rc;
-	if (d->pod && !field_seen(seen, "durable"))
+	if (d->pod && (d->named & SQ_NAMED_DURABLE) == 0)
 		d->durable = false;
 	if (d->pod && d->durable) {
 		sq_buf_printf(y->err, "line %u: delivery: pod can't be durable", line);

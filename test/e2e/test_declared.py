@@ -137,6 +137,7 @@ MALFORMED = [  # (annotation or whole file, line in the log, a word of the reaso
     ("- filter: a\n- filter: b\n  delivery: everyone\n", "delivery", 3),
     ("- filter: [a\n", "sqmqos.io/subscribe", 1),
     ("- filter: a\n  max-length: many\n", "max-length", 2),
+    ("- filter: a\n  max-length: 7\n- filter: b\n  max-length: 8\n", "which has 7", 3),
 ]
 
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "proto/annotations/merge.h"
 #include "proto/topic/topic.h"
 
 static struct sq_bytes
@@ -68,6 +69,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sq_declarations_free(&ds);
 	sq_buf_fini(&err);
 	check(sq_annotations_subscribe((const char *)data, size, &ds, &err), &ds, &err);
+	if (sq_buf_len(&err) == 0) {
+		int rc = sq_annotations_merge(&ds, "w", &err);
+
+		check(rc, &ds, &err);
+		if (rc == 0) /* once merged, nothing differs */
+			assert(sq_annotations_merge(&ds, "w", &err) == 0);
+	}
 	sq_declarations_free(&ds);
 	sq_buf_fini(&err);
 	check_publish(sq_annotations_publish((const char *)data, size, &rules, &err), &rules, &err);
