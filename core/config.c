@@ -12,9 +12,10 @@
 #include "core/config_priv.h"
 #include "core/fault.h"
 #include "core/mem.h"
+#include "core/suggest.h"
 
 #define CONFIG_FILE_MAX (1u << 20)
-#define CONFIG_NAME_MAX 96u
+#define CONFIG_NAME_MAX ((size_t)SQ_SUGGEST_MAX)
 #define ENV_PREFIX "SQMQOS_"
 
 /* ---- search and suggestions ---- */
@@ -39,34 +40,6 @@ sq_config_is_group(const struct sq_config_load *l, const char *path)
 	return false;
 }
 
-static unsigned
-config_min(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
-
-/* Edits between two words: insert, delete, replace, swap neighbours. */
-static unsigned
-config_distance(const char *a, size_t na, const char *b, size_t nb)
-{
-	unsigned rows[3][CONFIG_NAME_MAX + 1];
-
-	for (unsigned j = 0; j <= nb; j++)
-		rows[0][j] = j;
-	for (unsigned i = 1; i <= na; i++) {
-		unsigned *cur = rows[i % 3], *up = rows[(i + 2) % 3], *up2 = rows[(i + 1) % 3];
-
-		cur[0] = i;
-		for (unsigned j = 1; j <= nb; j++) {
-			cur[j] = config_min(
-			    config_min(cur[j - 1], up[j]) + 1, up[j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				cur[j] = config_min(cur[j], up2[j - 2] + 1);
-		}
-	}
-	return rows[na % 3][nb];
-}
-
 /* The length of the first 'depth' parts of a dotted name. */
 static size_t
 config_prefix(const char *name, unsigned depth)
@@ -82,33 +55,23 @@ void
 sq_config_suggest(const struct sq_config_load *l, const char *name,
     void (*spell)(struct sq_buf *, const char *name, size_t len))
 {
-	size_t len = strlen(name), best_len = 0;
-	unsigned depth = 1, best = UINT32_MAX;
-	const char *best_name = NULL;
+	struct sq_suggest s = sq_suggest_start(name, strlen(name));
+	unsigned depth = 1;
 
-	if (len > CONFIG_NAME_MAX)
-		return;
 	for (const char *at = name; *at != '\0'; at++)
 		depth += *at == '.';
 	for (size_t i = 0; i < l->n; i++) {
 		const char *key = l->keys[i].name;
-		size_t lens[2] = {strlen(key), config_prefix(key, depth)};
+		size_t len = strlen(key), group = config_prefix(key, depth);
 
-		assert(lens[0] <= CONFIG_NAME_MAX);
-		for (int j = 0; j < 2; j++) {
-			unsigned d = config_distance(name, len, key, lens[j]);
-
-			if (d < best) {
-				best = d;
-				best_name = key;
-				best_len = lens[j];
-			}
-		}
+		assert(len <= CONFIG_NAME_MAX);
+		sq_suggest_offer(&s, key, len, key, len);
+		sq_suggest_offer(&s, key, group, key, group);
 	}
-	if (best_name == NULL || best > 1 + len / 4)
+	if (s.best == NULL)
 		return;
 	sq_buf_printf(l->err, ", did you mean ");
-	spell(l->err, best_name, best_len);
+	spell(l->err, s.best, s.best_len);
 	sq_buf_printf(l->err, "?");
 }
 
@@ -187,31 +150,23 @@ env_is_service_link(const char *name, size_t len, const char *value)
 static void
 env_unknown(const struct sq_config_load *l, const char *name, size_t len)
 {
+	struct sq_suggest s = sq_suggest_start(name, len);
 	char var[CONFIG_NAME_MAX + 1];
-	const char *best_key = NULL;
-	unsigned best = (unsigned)len / 4 + 2;
 
 	sq_buf_printf(l->err, "environment: " ENV_PREFIX "%.*s: unknown variable",
 	    len < CONFIG_NAME_MAX ? (int)len : (int)CONFIG_NAME_MAX, name);
-	if (len > CONFIG_NAME_MAX)
-		return;
 	for (size_t i = 0; i < l->n; i++) {
 		const char *key = l->keys[i].name;
 		size_t klen = strlen(key);
-		unsigned d;
 
 		for (size_t j = 0; j < klen; j++)
 			var[j] = env_letter(key[j]);
-		d = config_distance(name, len, var, klen);
-		if (d < best) {
-			best = d;
-			best_key = key;
-		}
+		sq_suggest_offer(&s, var, klen, key, klen);
 	}
-	if (best_key == NULL)
+	if (s.best == NULL)
 		return;
 	sq_buf_printf(l->err, ", did you mean ");
-	env_spell(l->err, best_key, strlen(best_key));
+	env_spell(l->err, s.best, s.best_len);
 	sq_buf_printf(l->err, "?");
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/mem.h"
 #include "core/msg.h"
+#include "core/suggest.h"
 #include "core/utf8.h"
 #include "proto/annotations/annotations_priv.h"
 #include "proto/topic/topic.h"
@@ -118,49 +119,14 @@ sq_declaration_check(struct sq_declaration *d, unsigned line, struct sq_buf *err
 
 /* --- did you mean --- */
 
-static unsigned
-edit_distance(const char *a, const char *b)
-{
-	unsigned row[32];
-	size_t n = strlen(b);
-
-	if (n >= SQ_ARRAY_LEN(row) || strlen(a) >= SQ_ARRAY_LEN(row))
-		return UINT8_MAX;
-	for (unsigned j = 0; j <= n; j++)
-		row[j] = j;
-	for (unsigned i = 1; a[i - 1] != '\0'; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= n; j++) {
-			unsigned up = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-
-			if (up + 1 < best)
-				best = up + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-			diagonal = up;
-		}
-	}
-	return row[n];
-}
-
 const char *
 sq_did_you_mean(const char *written, const char *const *words)
 {
-	const char *best = NULL;
-	unsigned least = 3;
+	struct sq_suggest s = sq_suggest_start(written, strlen(written));
 
-	for (; *words != NULL; words++) {
-		unsigned d = edit_distance(written, *words);
-
-		if (d < least && d < strlen(*words)) {
-			least = d;
-			best = *words;
-		}
-	}
-	return best;
+	for (; *words != NULL; words++)
+		sq_suggest_offer(&s, *words, strlen(*words), *words, strlen(*words));
+	return s.best;
 }
 
 /* --- the plain forms --- */
