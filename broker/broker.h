@@ -43,6 +43,7 @@ struct sq_broker_cfg {
 	uint32_t dead_max_msgs; /* dead letters of a space */
 	uint64_t dead_max_bytes;
 	uint64_t key_window_ms, max_keys; /* idempotency keys */
+	bool unknown_properties; /* take a message with a sqmqos- property that is unknown */
 	uint32_t max_sessions;
 	uint32_t max_subs_per_session;
 };

@@ -14,6 +14,7 @@
 
 static const char *const engines[] = {"embedded", "memory", NULL};
 static const char *const durabilities[] = {"always", "interval", "none", NULL};
+static const char *const unknowns[] = {"refuse", "warn", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 const struct sq_config_key sq_broker_config_keys[] = {
@@ -100,6 +101,9 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"idempotency.max-keys", SQ_CFG_UINT, AT(max_keys), "1000000", 0, 100000000, NULL,
 	"Keys within the window, at about 64 bytes of memory each; above that, QoS 3 messages with "
 	"new keys are refused."},
+    {"message.unknown-properties", SQ_CFG_ENUM, AT(unknown_properties), "refuse", 0, 0, unknowns,
+	"What becomes of a message with a user property of an unknown name that starts with "
+	"sqmqos-; refuse: 0x83; warn: it is taken, counted and logged."},
     {"drain-timeout", SQ_CFG_DURATION, AT(drain_ms), "10s", 0, HOUR, NULL,
 	"How long a broker that ends waits for its queues to empty, and a link that is asked to "
 	"move stays."},
@@ -168,6 +172,7 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .dead_max_bytes = c->dead_max_bytes,
 	    .key_window_ms = c->key_window_ms,
 	    .max_keys = c->max_keys,
+	    .unknown_properties = c->unknown_properties != 0,
 	    .max_sessions = (uint32_t)c->max_sessions,
 	    .max_subs_per_session = (uint32_t)c->max_subs,
 	};

@@ -437,7 +437,7 @@ receipt_send(struct sq_broker *b, struct sq_space *space, struct sq_txn *txn,
 	struct sq_asked asked;
 	struct receipt *r;
 
-	if (sq_asked_parse(image, &asked) != 0 || asked.receipt.len == 0)
+	if (!sq_asked_parse(image, &asked) || asked.receipt.len == 0)
 		return;
 	r = sq_xcalloc(1, sizeof *r);
 	r->space = space;

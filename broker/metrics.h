@@ -29,6 +29,8 @@
 	    "Deliveries sent, redeliveries included.") \
 	X(REFUSED, "sqmqos_messages_refused_total", NULL, SQ_COUNTER, \
 	    "Messages answered with a reason code of 0x80 or above.") \
+	X(UNKNOWN_PROPERTIES, "sqmqos_unknown_properties_total", NULL, SQ_COUNTER, \
+	    "Messages accepted with a user property of an unknown name that starts with sqmqos-.") \
 	X(DROPPED_FULL, "sqmqos_messages_dropped_total", "reason=\"queue-full\"", SQ_COUNTER, \
 	    "Messages not queued or taken out of a queue.") \
 	X(DROPPED_EXPIRED, "sqmqos_messages_dropped_total", "reason=\"expired\"", SQ_COUNTER, \

@@ -12,6 +12,7 @@
 #include "sidecar/client.h"
 #include "sidecar/hub.h"
 #include "sidecar/outbox_store.h"
+#include "sidecar/rules.h"
 #include "sidecar/session_priv.h"
 
 enum {
@@ -372,16 +373,22 @@ sq_outbox_ready(const struct sq_outbox *o, struct sq_buf *why)
 
 /* --- disk: from sessions --- */
 
-/* Whether the message asks for QoS 3. */
+static bool
+name_is(struct sq_bytes name, const char *text)
+{
+	return name.len == strlen(text) && memcmp(name.p, text, name.len) == 0;
+}
+
+/* Whether the message asks for QoS 3, or has a key, which is for QoS 3 alone: at QoS 1
+ * the broker refuses it, and the app is to hear of that. */
 static bool
 publish_assured(const struct sq_lane_publish *m)
 {
-	static const char key[] = "sqmqos-qos";
 	struct sq_bytes rest = m->props, name, value;
 
 	while (sq_props_user_next(&rest, &name, &value)) {
-		if (name.len == sizeof key - 1 && memcmp(name.p, key, name.len) == 0 &&
-		    value.len == 1 && value.p[0] == '3')
+		if (name_is(name, SQ_PROP_KEY) ||
+		    (name_is(name, SQ_PROP_QOS) && value.len == 1 && value.p[0] == '3'))
 			return true;
 	}
 	return false;

@@ -219,16 +219,17 @@ exactly_key(const struct said *s, struct sq_lane_publish *m, struct sq_buf *prop
 	return props_add(m, props, SQ_PROP_KEY, bytes_of(drawn));
 }
 
-/* A message of QoS 2 that asks for QoS 3, or is to by a rule. */
+/* A message of QoS 2 that asks for QoS 3, by its name or by a key, or is to by a rule. */
 static int
 exactly_apply(const struct said *s, struct sq_lane_publish *m, struct sq_buf *props)
 {
-	bool asked = props_has(m->props, SQ_PROP_QOS, bytes_of("3"));
+	bool named = props_has(m->props, SQ_PROP_QOS, bytes_of("3"));
+	struct sq_bytes key;
 	int rc = 0;
 
-	if (!asked && s->qos < 3)
+	if (!named && s->qos < 3 && !props_find(m->props, SQ_PROP_KEY, &key))
 		return 0;
-	if (!asked)
+	if (!named)
 		rc = props_add(m, props, SQ_PROP_QOS, bytes_of("3"));
 	if (rc == 0)
 		rc = exactly_key(s, m, props);

@@ -15,6 +15,7 @@
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
 #include "core/fault.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
 
@@ -28,7 +29,8 @@ enum {
 
 struct publish {
 	struct sq_broker *broker;
-	struct sq_shard *home; /* the worker's */
+	struct sq_shard *home;         /* the worker's */
+	const struct sq_session *from; /* NULL: the broker's own */
 	struct sq_space *space;
 	struct sq_txn *txn;
 	const struct sq_msg *msg;
@@ -254,15 +256,30 @@ publish_once(struct publish *p, const struct sq_asked *asked)
 	return code;
 }
 
+/* The message has a property of ours that is not known; false: it is refused. */
+static bool
+publish_unknown(const struct publish *p, const struct sq_asked *asked)
+{
+	struct sq_buf text = {0};
+
+	if (!p->broker->cfg.unknown_properties)
+		return false;
+	sq_count(p->broker, SQ_M_UNKNOWN_PROPERTIES, 1);
+	sq_asked_explain(asked, &text);
+	SQ_WARN("broker", "%s: %.*s", p->from->key, (int)sq_buf_len(&text),
+	    (const char *)sq_buf_data(&text));
+	sq_buf_fini(&text);
+	return true;
+}
+
 /* A message with properties: does what they ask for. */
 static uint8_t
 publish_asked(struct publish *p)
 {
 	struct sq_asked asked;
-	uint8_t code = sq_asked_parse(p->msg->image, &asked);
+	bool good = sq_asked_parse(p->msg->image, &asked);
+	uint8_t code;
 
-	if (code != SQ_MQTT_RC_SUCCESS)
-		return code;
 	p->assured = asked.assured;
 	if (p->own) {
 		code = publish_route(p);
@@ -270,6 +287,8 @@ publish_asked(struct publish *p)
 			sq_dead_unmatched(p->broker, p->space, p->txn, p->msg);
 		return code;
 	}
+	if (!good || (asked.unknown.len > 0 && !publish_unknown(p, &asked)))
+		return SQ_MQTT_RC_IMPLEMENTATION;
 	if (asked.assured && asked.key.len > 0)
 		return publish_once(p, &asked);
 	return publish_now_or_later(p, &asked);
@@ -374,6 +393,7 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	struct sq_op *op = sq_op_new(s, c);
 	struct publish p = {.broker = s->shard->broker,
 	    .home = s->shard,
+	    .from = s,
 	    .space = s->space,
 	    .txn = &op->txn,
 	    .msg = &msg,
@@ -534,6 +554,7 @@ sq_publish_will(struct sq_session *s)
 	struct sq_loose_txn *loose = NULL;
 	struct publish p = {.broker = b,
 	    .home = s->shard,
+	    .from = s,
 	    .space = s->space,
 	    .msg = &s->will,
 	    .origin = &origin,

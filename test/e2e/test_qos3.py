@@ -73,10 +73,37 @@ async def test_what_can_not_be_had_is_refused(env):
     stack = await env.stack()
     pub = await env.connect(stack.ports[0], "pub")
     for qos, ask in ((1, asks(qos=3)), (2, asks(qos=9)), (1, asks(delay="soon")),
-                     (2, asks(qos=3, key="k" * 257)), (2, asks(qos=3, receipt="a/+"))):
+                     (2, asks(qos=3, key="k" * 257)), (2, asks(qos=3, receipt="a/+")),
+                     (1, asks(key="k")), (2, asks(kye="k")), (1, asks(ttl=60))):
         assert await pub.publish("t", "x", qos, props=ask) == 0x83, ask
     assert await pub.publish("$dead/t", "x", 1) == 0x90
     assert await pub.subscribe("$dead/t") == [0x8F]
+
+
+async def test_a_key_alone_means_qos_3(env):
+    stack = await env.stack()
+    pub = await env.connect(stack.ports[0], "pub")
+    assert await pub.publish("t", "x", 2, props=asks(key="k")) == 0x10, "nobody is there"
+    sub = await env.connect(stack.ports[1], "sub")
+    await sub.subscribe("t", qos=2)
+    for payload in ("one", "copy"):
+        assert await pub.publish("t", payload, 2, props=asks(key="k")) == 0
+    assert await pub.publish("t", "two", 2, props=asks(key="l")) == 0
+    assert [m.payload for m in await sub.receive_all(2)] == [b"one", b"two"]
+    assert await metric(stack.broker, "sqmqos_messages_duplicate_total") == 1
+
+
+async def test_an_unknown_name_may_be_taken(env):
+    stack = await env.stack(broker={"message": {"unknown-properties": "warn"}})
+    sub = await env.connect(stack.ports[1], "sub")
+    await sub.subscribe("t", qos=1)
+    pub = await env.connect(stack.ports[0], "pub")
+    for _ in range(30):
+        assert await pub.publish("t", "x", 1, props=asks(dealy=5)) == 0
+    assert user((await sub.receive_all(30))[0], "sqmqos-dealy") == "5"
+    assert await metric(stack.broker, "sqmqos_unknown_properties_total") == 30
+    said = stack.log(stack.broker).count("sqmqos-dealy, did you mean sqmqos-delay?")
+    assert 1 <= said <= 20, f"{said} lines for 30 messages"
 
 
 async def test_each_target_gives_a_receipt(env):

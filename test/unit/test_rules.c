@@ -254,6 +254,23 @@ Test(rules, an_app_may_ask_for_qos_3_itself)
 	end(&w);
 }
 
+Test(rules, a_key_alone_asks_for_qos_3)
+{
+	struct world w = {0};
+
+	own_property(&w, "sqmqos-key", "k");
+	cr_assert_eq(apply(&w, "a", 2), 0);
+	cr_expect_str_eq(properties(&w), "sqmqos-key=k sqmqos-qos=3");
+	cr_assert_eq(apply(&w, "a", 1), 0);
+	cr_expect_str_eq(properties(&w), "sqmqos-key=k", "it is for the broker to refuse");
+	end(&w);
+	w = world("[{filter: a, qos: 2}, {filter: a, qos: 3, receipt: r}]");
+	own_property(&w, "sqmqos-key", "k");
+	cr_assert_eq(apply(&w, "a", 1), 0);
+	cr_expect_str_eq(properties(&w), "sqmqos-key=k sqmqos-qos=3 sqmqos-receipt=r");
+	end(&w);
+}
+
 Test(rules, strict_allows_what_a_rule_selects)
 {
 	struct world w = world("{strict: true, rules: [orders/#, {filter: stock/+, tags: s}]}");
