@@ -101,6 +101,12 @@ sq_link_identity(const struct sq_link *l)
 	return &l->cfg.identity;
 }
 
+unsigned
+sq_link_version(const struct sq_link *l)
+{
+	return l->cfg.version;
+}
+
 bool
 sq_link_open(const struct sq_link *l)
 {
@@ -182,12 +188,15 @@ sq_link_deliver(struct sq_link *l, const struct sq_msg *m, const struct sq_origi
 }
 
 void
-sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason)
+sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason, const char *text)
 {
+	size_t len = text != NULL ? strlen(text) : 0;
+
 	if (!link_lock(l))
 		return;
 	link_forget_last(l);
-	sq_frame_detached(&l->out, epoch, reason);
+	sq_frame_detached(&l->out, epoch, reason,
+	    (struct sq_bytes){(const unsigned char *)text, len}, l->cfg.version);
 	link_unlock(l);
 }
 

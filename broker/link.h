@@ -22,12 +22,15 @@ bool sq_link_open(const struct sq_link *);
 /* False while more than the link's bound waits to be written; the front calls
  * sq_broker_link_writable() on every worker when that has passed. */
 bool sq_link_writable(const struct sq_link *);
+/* Of the protocol: what its two ends both speak (docs/link.md, "Versions"). */
+unsigned sq_link_version(const struct sq_link *);
 
 /* Puts a delivery: 'm' to one target.  When the last thing put was the same
  * message (same image, origin and expiry), the target joins its frame.  Copies
  * the image.  Dropped when the link is not open. */
 void sq_link_deliver(struct sq_link *, const struct sq_msg *m, const struct sq_origin *origin,
     uint32_t expiry_s, const struct sq_target *, const uint32_t *subs);
-void sq_link_detached(struct sq_link *, uint64_t epoch, uint8_t reason);
+/* The attachment has ended; 'text' says why, for people, or is NULL. */
+void sq_link_detached(struct sq_link *, uint64_t epoch, uint8_t reason, const char *text);
 
 #endif

@@ -14,6 +14,7 @@ enum {
 
 struct sq_link_cfg {
 	uint64_t id;
+	unsigned version;
 	struct sq_identity identity;
 	struct sq_worker *home; /* its connection's */
 	/* On 'home', in SQ_TURN_FLUSH: something waits to be taken. */

@@ -25,6 +25,7 @@ struct item {
 	uint32_t id;
 	uint8_t keeper, consumer; /* enum place, at either session */
 	uint8_t code;             /* why it failed */
+	char *note;               /* what the broker says of it to the keeper; or NULL */
 };
 
 struct sq_declared {
@@ -101,7 +102,7 @@ declared_ask(struct sq_declared *d, struct sq_session *s, uint8_t op,
 	    .group = bytes_of(item_group(d, x)),
 	    .filter = bytes_of(x->filter)};
 
-	sq_session_declare(s, &sub, 1, token);
+	sq_session_declare(s, &sub, token);
 }
 
 static void
@@ -126,11 +127,24 @@ declared_count(struct sq_declared *d)
 	sq_metric_set(d->hub->metrics, SQ_M_DECLARED_OK, ok);
 }
 
+/* What the broker says of a binding; said once in the log, until it changes. */
+static void
+item_noted(struct sq_declared *d, struct item *it, struct sq_bytes note)
+{
+	char *text = note.len > 0 ? sq_xmemdup0(note.p, note.len) : NULL;
+
+	if (text != NULL && !text_equal(text, it->note))
+		SQ_WARN(
+		    "declared", "'%s' to group %s: %s", it->d.filter, item_group(d, &it->d), text);
+	free(it->note);
+	it->note = text;
+}
+
 void
 sq_declared_answer(
-    struct sq_declared *d, struct sq_session *s, uint32_t token, const uint8_t *codes, size_t n)
+    struct sq_declared *d, struct sq_session *s, uint32_t token, uint8_t code, struct sq_bytes note)
 {
-	if (d == NULL || n != 1)
+	if (d == NULL)
 		return;
 	for (size_t i = 0; i < d->n; i++) {
 		struct item *it = &d->items[i];
@@ -138,16 +152,18 @@ sq_declared_answer(
 
 		if (it->id != token || (s != d->keeper && s != d->consumer))
 			continue;
-		*place = codes[0] < 0x80 ? P_OK : P_FAILED;
+		*place = code < 0x80 ? P_OK : P_FAILED;
+		if (s == d->keeper)
+			item_noted(d, it, note);
 		if (*place == P_OK) {
 			SQ_INFO("declared", "'%s'%s%s to group %s: in place%s", it->d.filter,
 			    it->d.tag != NULL ? " with tag " : "",
 			    it->d.tag != NULL ? it->d.tag : "", item_group(d, &it->d),
 			    s == d->keeper ? "" : ", consumed");
 		} else {
-			it->code = codes[0];
+			it->code = code;
 			SQ_WARN("declared", "'%s' to group %s refused with 0x%02x", it->d.filter,
-			    item_group(d, &it->d), codes[0]);
+			    item_group(d, &it->d), code);
 		}
 		break;
 	}
@@ -250,11 +266,11 @@ declared_end_old(struct sq_declared *d, const struct item *old, size_t n_old)
 
 /* Makes the bindings that 'old' didn't have, or had with other options. */
 static void
-declared_begin_new(struct sq_declared *d, const struct item *old, size_t n_old)
+declared_begin_new(struct sq_declared *d, struct item *old, size_t n_old)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		struct item *it = &d->items[i];
-		const struct item *same = NULL;
+		struct item *same = NULL;
 
 		for (size_t k = 0; k < n_old && same == NULL; k++) {
 			if (binding_equal(d, &it->d, &old[k].d) && options_equal(&it->d, &old[k].d))
@@ -265,6 +281,8 @@ declared_begin_new(struct sq_declared *d, const struct item *old, size_t n_old)
 			it->keeper = same->keeper;
 			it->consumer = same->consumer;
 			it->code = same->code;
+			it->note = same->note;
+			same->note = NULL;
 			continue;
 		}
 		it->id = ++d->last_id;
@@ -284,6 +302,7 @@ items_free(struct item *items, size_t n)
 		free(one.v->filter);
 		free(one.v->tag);
 		free(one.v->group);
+		free(items[i].note);
 	}
 	free(items);
 }
@@ -449,6 +468,9 @@ sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 	for (size_t i = 0; i < d->n; i++) {
 		const struct item *it = &d->items[i];
 
+		if (it->note != NULL)
+			sq_buf_printf(why, "declared subscription '%s' (group %s): %s\n",
+			    it->d.filter, item_group(d, &it->d), it->note);
 		if (it->keeper == P_OK)
 			continue;
 		ready = false;

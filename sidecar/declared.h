@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "core/buf.h"
+#include "core/msg.h"
 
 struct sq_declared;
 struct sq_hub;
@@ -34,8 +35,10 @@ void sq_declared_opened(struct sq_declared *d, struct sq_session *);
 void sq_declared_left(struct sq_declared *d, struct sq_session *);
 /* The broker knows nothing of the session's bindings: declare them. */
 void sq_declared_attached(struct sq_declared *d, struct sq_session *);
+/* The binding of 'token' was answered with 'code'; 'note' is what the broker says of it,
+ * for people, and may be empty. */
 void sq_declared_answer(
-    struct sq_declared *d, struct sq_session *, uint32_t token, const uint8_t *codes, size_t n);
+    struct sq_declared *d, struct sq_session *, uint32_t token, uint8_t code, struct sq_bytes note);
 
 /* Whether the file was read well and every binding is in place at the broker;
  * else appends a line per reason. */

@@ -118,12 +118,13 @@ hub_deliver(void *owner, struct sq_uplink *link, const struct sq_deliver *d, str
 }
 
 static void
-hub_detached(void *owner, struct sq_uplink *link, uint64_t epoch, uint8_t reason)
+hub_detached(
+    void *owner, struct sq_uplink *link, uint64_t epoch, uint8_t reason, struct sq_bytes text)
 {
 	struct sq_session *s = hub_by_epoch(owner, epoch, link);
 
 	if (s != NULL)
-		sq_session_detached(s, reason);
+		sq_session_detached(s, reason, text);
 }
 
 static const struct sq_pool_events hub_pool_events = {

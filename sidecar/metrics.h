@@ -51,6 +51,8 @@
 	X(DIALS, "sqmqos_link_dials_total", NULL, SQ_COUNTER, "Connections dialled to brokers.") \
 	X(LINKS_LOST, "sqmqos_links_lost_total", NULL, SQ_COUNTER, "Links that ended.") \
 	X(REQUESTS, "sqmqos_link_requests_total", NULL, SQ_COUNTER, "Requests sent over links.") \
+	X(FRAMES_SKIPPED, "sqmqos_link_frames_skipped_total", NULL, SQ_COUNTER, \
+	    "Frames of a type that this program does not know.") \
 	X(CONFLICTS, "sqmqos_link_conflicts_total", NULL, SQ_COUNTER, "Requests answered 409.") \
 	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, \
 	    "Clients disconnected because their session was taken over.")

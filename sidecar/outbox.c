@@ -478,7 +478,7 @@ outbox_accepted(struct sq_outbox *o, struct outbox_post *p, const struct sq_answ
 	struct sq_session *s = p->post.session;
 	struct sq_outcomes outcomes;
 
-	if (sq_outcomes_decode(ans->body, ans->len, &outcomes) != 0)
+	if (sq_outcomes_decode(ans->body, ans->len, ans->version, &outcomes) != 0)
 		outcomes = (struct sq_outcomes){0};
 	if (sq_outbox_store_answered(o->store, &p->batch, &outcomes, sq_hub_now(o->hub)) != 0)
 		sq_uplink_fail(p->post.link, "its outcomes don't fit the batch");

@@ -37,6 +37,7 @@ struct sq_answer {
 	enum sq_answer_conflict conflict; /* with 409 */
 	uint64_t last;                    /* with SQ_ANSWER_GAP */
 	unsigned retry_after_ms;          /* with 429 and 503; 0 unknown */
+	unsigned version;                 /* of the link: what the body is laid out by */
 	const unsigned char *body;        /* valid during the callback */
 	size_t len;
 };
@@ -67,7 +68,9 @@ struct sq_pool_events {
 	 * kept by a reference; else the image is valid during the call only. */
 	void (*deliver)(
 	    void *owner, struct sq_uplink *, const struct sq_deliver *, struct sq_block *block);
-	void (*detached)(void *owner, struct sq_uplink *, uint64_t epoch, uint8_t reason);
+	/* 'text' says why, for people; it may be empty. */
+	void (*detached)(
+	    void *owner, struct sq_uplink *, uint64_t epoch, uint8_t reason, struct sq_bytes text);
 };
 
 /* What it points to must outlive the pool. */
@@ -96,6 +99,8 @@ struct sq_uplink *sq_pool_pick(struct sq_pool *);
 /* Its 64-bit id, as in the Attach body. */
 uint64_t sq_uplink_id(const struct sq_uplink *);
 bool sq_uplink_draining(const struct sq_uplink *);
+/* Of the protocol: what its two ends both speak (docs/link.md, "Versions"). */
+unsigned sq_uplink_version(const struct sq_uplink *);
 /* Name for logs: "10.0.0.7:7443#2". */
 const char *sq_uplink_name(const struct sq_uplink *);
 /* How many sessions are attached over it (the sessions count themselves);

@@ -472,10 +472,10 @@ sq_session_turn(struct sq_session *s, uint64_t now_ms)
 }
 
 void
-sq_session_detached(struct sq_session *s, uint8_t reason)
+sq_session_detached(struct sq_session *s, uint8_t reason, struct sq_bytes text)
 {
-	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x",
-	    s->client_id, reason);
+	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x%s%.*s",
+	    s->client_id, reason, text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
 	if ((s->keeper || s->outbox) && !s->leaving) { /* it wants nothing but to be there */
 		sq_session_again(s, AGAIN_MAX_MS);
 		return;

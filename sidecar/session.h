@@ -57,8 +57,8 @@ void sq_session_ack(struct sq_session *, enum sq_mqtt_type, uint16_t packet_id, 
 void sq_session_written(struct sq_session *, uint64_t msgs, uint64_t bytes);
 
 /* A declared binding to make or to end; answered by sq_declared_answer() with
- * 'token' and a code per entry.  Made again by sq_declared_attached(). */
-void sq_session_declare(struct sq_session *, const struct sq_sub *subs, uint16_t n, uint32_t token);
+ * 'token'.  Made again by sq_declared_attached(). */
+void sq_session_declare(struct sq_session *, const struct sq_sub *, uint32_t token);
 
 const char *sq_session_client_id(const struct sq_session *);
 struct sq_client *sq_session_client(const struct sq_session *);
@@ -83,7 +83,7 @@ void sq_session_link_draining(struct sq_session *);
 void sq_session_link_down(struct sq_session *);
 void sq_session_deliver(struct sq_session *, const struct sq_deliver *, const struct sq_target *,
     struct sq_block *block);
-/* The broker has ended the attachment. */
-void sq_session_detached(struct sq_session *, uint8_t reason);
+/* The broker has ended the attachment; 'text' says why, for people, or is empty. */
+void sq_session_detached(struct sq_session *, uint8_t reason, struct sq_bytes text);
 
 #endif

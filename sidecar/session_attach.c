@@ -123,7 +123,7 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 	case 409:
 		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
 		if (ans->conflict == SQ_ANSWER_SUPERSEDED) {
-			sq_session_detached(s, 0x8e);
+			sq_session_detached(s, 0x8e, (struct sq_bytes){0});
 			return;
 		}
 		break;
@@ -267,7 +267,7 @@ sq_session_post_detach(struct sq_session *s)
 
 	for (int i = 0; i < SQ_LANES; i++)
 		d.last[i] = s->lane[i] != NULL ? sq_lane_out_last(s->lane[i]) : s->last[i];
-	sq_detach_encode(&p->body, &d);
+	sq_detach_encode(&p->body, &d, sq_uplink_version(s->link));
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
 	p->post.req.n_body = 1;
 	p->post.req.done = detach_done;

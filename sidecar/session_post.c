@@ -104,7 +104,7 @@ sq_session_refused(
 			return true;
 		}
 		if (ans->conflict == SQ_ANSWER_SUPERSEDED) {
-			sq_session_detached(s, 0x8e);
+			sq_session_detached(s, 0x8e, (struct sq_bytes){0});
 			return false;
 		}
 		break;
@@ -207,7 +207,7 @@ batch_accepted(struct sq_session *s, struct batch_post *p, const struct sq_answe
 {
 	struct sq_outcomes o;
 
-	if (sq_outcomes_decode(ans->body, ans->len, &o) != 0)
+	if (sq_outcomes_decode(ans->body, ans->len, ans->version, &o) != 0)
 		o = (struct sq_outcomes){0};
 	if (sq_lane_out_answered(s->lane[p->lane], &p->flight, &o) != 0) {
 		sq_uplink_fail(p->post.link, "its outcomes don't fit the batch");

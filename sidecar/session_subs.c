@@ -29,7 +29,7 @@ struct subreq {
 	uint16_t n, n_ask; /* entries; of which are asked for */
 	uint32_t token;
 	uint8_t *codes;
-	struct sq_buf entries;
+	struct sq_buf entries; /* as in version SQ_LINK_VERSION of the link */
 };
 
 /* A live client's subscription. */
@@ -142,7 +142,7 @@ subreq_ask(struct subreq *r, uint16_t i, const struct sq_sub *sub)
 {
 	r->codes[i] = CODE_ASK;
 	r->n_ask++;
-	sq_sub_put(&r->entries, sub);
+	sq_sub_put(&r->entries, sub, SQ_LINK_VERSION);
 }
 
 static void
@@ -253,17 +253,16 @@ sq_session_unsubscribe(
 }
 
 void
-sq_session_declare(struct sq_session *s, const struct sq_sub *subs, uint16_t n, uint32_t token)
+sq_session_declare(struct sq_session *s, const struct sq_sub *sub, uint32_t token)
 {
 	struct subreq *r;
 
-	if (n == 0 || s->leaving || s->state == SQ_SESSION_ENDED)
+	if (s->leaving || s->state == SQ_SESSION_ENDED)
 		return;
-	r = subreq_new(subs[0].op, 0, n);
+	r = subreq_new(sub->op, 0, 1);
 	r->declared = true;
 	r->token = token;
-	for (uint16_t i = 0; i < n; i++)
-		subreq_ask(r, i, &subs[i]);
+	subreq_ask(r, 0, sub);
 	subreq_queue(s, r, false);
 }
 
@@ -341,24 +340,27 @@ subreq_remember(struct sq_session *s, const struct subreq *r, const struct sq_su
 		    s->client_id, code);
 }
 
-/* Takes the answers of 'r' off the front of 'codes'. */
+/* Takes the answers of 'r', whose first entry is the 'first' of the request. */
 static void
-subreq_answer(struct sq_session *s, struct subreq *r, const unsigned char *codes)
+subreq_answer(struct sq_session *s, struct subreq *r, const unsigned char *codes,
+    struct sq_bytes notes, uint16_t first)
 {
 	struct sq_bytes rest = {sq_buf_data(&r->entries), sq_buf_len(&r->entries)};
+	const unsigned char *code = codes + first;
 
 	for (uint16_t i = 0; i < r->n; i++) {
 		struct sq_sub e;
 
 		if (r->codes[i] != CODE_ASK)
 			continue;
-		e = sq_sub_next(&rest);
-		r->codes[i] = *codes++;
+		e = sq_sub_next(&rest, SQ_LINK_VERSION);
+		r->codes[i] = *code++;
 		if (!r->declared && !s->leaving)
 			subreq_remember(s, r, &e, r->codes[i]);
 	}
 	if (r->declared)
-		sq_declared_answer(s->hub->declared, s, r->token, r->codes, r->n);
+		sq_declared_answer(
+		    s->hub->declared, s, r->token, r->codes[0], sq_note_find(notes, first).text);
 	else if (!r->again && s->client != NULL)
 		sq_client_suback(s->client,
 		    r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK : SQ_MQTT_UNSUBACK, r->packet_id,
@@ -390,7 +392,11 @@ subs_done(struct sq_request *req, const struct sq_answer *ans)
 	struct subs_post *p = SQ_CONTAINER_OF(req, struct subs_post, post.req);
 	struct sq_session *s = p->post.session;
 	const unsigned char *codes = NULL;
-	int n = ans->status == 200 ? sq_codes_decode(ans->body, ans->len, &codes) : 0;
+	struct sq_bytes notes = {0};
+	int n = ans->status == 200
+	    ? sq_codes_decode(ans->body, ans->len, ans->version, &codes, &notes)
+	    : 0;
+	uint16_t first = 0;
 	int want = 0;
 
 	s->sub_flying = false;
@@ -402,8 +408,8 @@ subs_done(struct sq_request *req, const struct sq_answer *ans)
 		if (p->post.attach_seq == s->attach_seq)
 			s->failures = 0;
 		SQ_LIST_FOR_EACH(r, &p->subreqs, struct subreq, node) {
-			subreq_answer(s, r, codes);
-			codes += r->n_ask;
+			subreq_answer(s, r, codes, notes, first);
+			first = (uint16_t)(first + r->n_ask);
 		}
 	} else {
 		if (!s->leaving)
@@ -418,6 +424,23 @@ subs_done(struct sq_request *req, const struct sq_answer *ans)
 	if (s->client != NULL)
 		sq_client_resume(s->client);
 	subs_post_free(p);
+}
+
+/* Writes the entries of 'r' as the link wants them. */
+static void
+subreq_write(struct sq_buf *b, const struct subreq *r, unsigned version)
+{
+	struct sq_bytes rest = {sq_buf_data(&r->entries), sq_buf_len(&r->entries)};
+
+	if (version == SQ_LINK_VERSION) {
+		sq_buf_append(b, rest.p, rest.len);
+		return;
+	}
+	while (rest.len > 0) {
+		struct sq_sub e = sq_sub_next(&rest, SQ_LINK_VERSION);
+
+		sq_sub_put(b, &e, version);
+	}
 }
 
 void
@@ -440,7 +463,7 @@ sq_session_post_subs(struct sq_session *s)
 			break;
 		sq_list_remove(&r->node);
 		sq_list_push_back(&p->subreqs, &r->node);
-		sq_buf_append(&p->body, sq_buf_data(&r->entries), len);
+		subreq_write(&p->body, r, sq_uplink_version(s->link));
 		s->subreq_bytes -= len;
 		n += r->n_ask;
 	}

@@ -105,7 +105,6 @@ sq_uplink_answer(struct sq_uplink *l, struct uplink_stream *s, bool complete)
 	struct sq_request *req = s->req;
 	struct sq_answer a = {0};
 
-	(void)l;
 	if (req == NULL)
 		return;
 	s->req = NULL;
@@ -114,6 +113,7 @@ sq_uplink_answer(struct sq_uplink *l, struct uplink_stream *s, bool complete)
 		a.body = sq_buf_data(&s->body);
 		a.len = sq_buf_len(&s->body);
 	}
+	a.version = l->version;
 	req->priv = NULL;
 	req->link = NULL;
 	req->done(req, &a);
@@ -310,6 +310,7 @@ sq_uplink_new(const struct sq_uplink_env *env, const struct sq_uplink_to *to,
 	l->id = sq_random_u64();
 	l->authority = to->authority;
 	l->deliveries_id = -1;
+	l->version = SQ_LINK_VERSION_MIN;
 	sq_list_init(&l->queue);
 	sq_list_init(&l->live);
 	sq_list_init(&l->spare);
@@ -370,6 +371,12 @@ const char *
 sq_uplink_name(const struct sq_uplink *l)
 {
 	return l->name;
+}
+
+unsigned
+sq_uplink_version(const struct sq_uplink *l)
+{
+	return l->version;
 }
 
 bool

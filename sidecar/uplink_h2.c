@@ -71,11 +71,14 @@ static int
 h2_on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
     size_t name_len, const uint8_t *value, size_t len, uint8_t flags, void *arg)
 {
-	struct sq_answer *a = h2_answer(arg, frame->hd.stream_id);
+	struct sq_uplink *l = arg;
+	struct sq_answer *a = h2_answer(l, frame->hd.stream_id);
 
 	(void)session, (void)flags;
 	if (a == NULL)
 		return 0;
+	if (a == &l->opened && h2_is(name, name_len, "sqmqos-link"))
+		l->version = (unsigned)h2_number(value, len, UINT32_MAX);
 	if (h2_is(name, name_len, ":status"))
 		a->status = (unsigned)h2_number(value, len, 999);
 	else if (h2_is(name, name_len, "sqmqos-conflict"))
@@ -98,13 +101,16 @@ h2_frame(void *arg, const struct sq_frame *f, struct sq_block *block)
 		ev->deliver(l->env->owner, l, &f->deliver, block);
 		break;
 	case SQ_FRAME_DETACHED:
-		ev->detached(l->env->owner, l, f->epoch, f->reason);
+		ev->detached(l->env->owner, l, f->epoch, f->reason, f->text);
 		break;
 	case SQ_FRAME_DRAINING:
 		sq_uplink_asked_to_move(l, false);
 		break;
-	default:
-		break; /* heartbeat */
+	case SQ_FRAME_HEARTBEAT:
+		break;
+	default: /* of a newer version; what it says can be done without */
+		sq_metric_add(l->env->metrics, SQ_M_FRAMES_SKIPPED, 1);
+		break;
 	}
 	return l->ended ? SQ_ECLOSED : 0;
 }
@@ -160,6 +166,10 @@ h2_on_opened(struct sq_uplink *l)
 	if (status != 200) {
 		sq_uplink_lose(l, "the broker refuses the link: HTTP %u%s", status,
 		    status == 401 || status == 403 ? ", the token is not good" : "");
+		return;
+	}
+	if (l->version < SQ_LINK_VERSION_MIN || l->version > SQ_LINK_VERSION) {
+		sq_uplink_fail(l, "it answered with a version of the link that was not asked for");
 		return;
 	}
 	l->state = UPLINK_UP;
@@ -329,14 +339,16 @@ sq_uplink_h2_submit(struct sq_uplink *l, struct uplink_stream *s)
 int
 sq_uplink_h2_deliveries(struct sq_uplink *l)
 {
-	nghttp2_nv nv[5] = {
+	nghttp2_nv nv[6] = {
 	    UPLINK_NV(":method", "GET", 3),
 	    UPLINK_NV(":path", l->path, strlen(l->path)),
 	};
 	size_t n = 2;
 
+	static_assert(SQ_LINK_VERSION == 2, "the header below says the version");
 	l->deliveries_auth = sq_token_header(l->env->token);
 	n += h2_headers(l, nv + n, l->deliveries_auth);
+	nv[n++] = UPLINK_NV("sqmqos-link", "2", 1);
 	l->deliveries_id = nghttp2_submit_request(l->session, NULL, nv, n, NULL, NULL);
 	l->state = UPLINK_OPENING;
 	return l->deliveries_id < 0 ? l->deliveries_id : 0;

@@ -37,6 +37,7 @@ struct sq_uplink {
 	const struct sq_uplink_hooks *hooks;
 	void *owner;
 	uint64_t id;
+	unsigned version; /* by the head of the deliveries response */
 	enum uplink_state state;
 	bool draining;
 	bool closing; /* nghttp2 takes no new request: GOAWAY, or ids used up */

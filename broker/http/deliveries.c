@@ -4,6 +4,7 @@
  * A stream is a link on its connection.  It lives in the request's pool, so it
  * ends with the request: by the end of the response, a reset of the stream or
  * the loss of the connection. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "broker/broker.h"
@@ -12,6 +13,8 @@
 #include "broker/link_priv.h"
 #include "core/log.h"
 #include "core/mem.h"
+
+enum { VERSION_DIGITS = 9 };
 
 struct sq_stream {
 	h2o_generator_t generator; /* first: h2o hands it back */
@@ -158,14 +161,46 @@ stream_enter(struct sq_front *f, struct sq_stream *s, uint64_t id)
 	return n == NULL;
 }
 
+/* The version that both speak, by the request's "sqmqos-link"; 0: it is no version. */
+static unsigned
+stream_version(const h2o_req_t *req)
+{
+	ssize_t at = h2o_find_header_by_str(&req->headers, H2O_STRLIT("sqmqos-link"), SIZE_MAX);
+	const h2o_iovec_t *v;
+	unsigned wanted = 0;
+
+	if (at < 0)
+		return SQ_LINK_VERSION_MIN;
+	v = &req->headers.entries[at].value;
+	if (v->len == 0 || v->len > VERSION_DIGITS)
+		return 0;
+	for (size_t i = 0; i < v->len; i++) {
+		if (v->base[i] < '0' || v->base[i] > '9')
+			return 0;
+		wanted = wanted * 10 + (unsigned)(v->base[i] - '0');
+	}
+	return sq_link_version_both(wanted);
+}
+
+static void
+stream_say_version(h2o_req_t *req, unsigned version)
+{
+	char *text = h2o_mem_alloc_pool(&req->pool, VERSION_DIGITS + 1);
+	int n = snprintf(text, VERSION_DIGITS + 1, "%u", version);
+
+	h2o_add_header_by_str(
+	    &req->pool, &req->res.headers, H2O_STRLIT("sqmqos-link"), 0, NULL, text, (size_t)n);
+}
+
 static struct sq_stream *
-stream_new(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct sq_identity *who)
+stream_new(struct sq_conn *c, h2o_req_t *req, const struct sq_link_cfg *cfg)
 {
 	struct sq_stream *s = h2o_mem_alloc_shared(&req->pool, sizeof *s, stream_dispose);
 
 	*s = (struct sq_stream){.generator = {stream_proceed, NULL}, .req = req, .conn = c};
-	s->link = sq_link_new(&(struct sq_link_cfg){.id = id,
-	    .identity = *who,
+	s->link = sq_link_new(&(struct sq_link_cfg){.id = cfg->id,
+	    .version = cfg->version,
+	    .identity = cfg->identity,
 	    .home = c->part->worker,
 	    .flush = stream_flush,
 	    .stream = s});
@@ -177,8 +212,13 @@ void
 sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct sq_identity *who)
 {
 	struct sq_front *f = c->part->front;
+	struct sq_link_cfg cfg = {.id = id, .version = stream_version(req), .identity = *who};
 	struct sq_stream *s;
 
+	if (cfg.version < SQ_LINK_VERSION_MIN) {
+		sq_answer_problem(req, 400, "sqmqos-link is not a version of the link");
+		return;
+	}
 	if (atomic_load_explicit(&f->draining, memory_order_relaxed) || c->close_at_ms != 0) {
 		h2o_add_header(
 		    &req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("1"));
@@ -189,18 +229,19 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 		sq_answer_problem(req, 409, "the connection has a link already");
 		return;
 	}
-	s = stream_new(c, req, id, who);
+	s = stream_new(c, req, &cfg);
 	if (!stream_enter(f, s, id)) {
 		sq_answer_problem(req, 409, "the link id is open already");
 		return;
 	}
 	c->stream = s;
 	sq_front_count(c->part, SQ_M_LINKS, 1);
-	SQ_DEBUG("link", "%016llx open", (unsigned long long)id);
+	SQ_DEBUG("link", "%016llx open, version %u", (unsigned long long)id, cfg.version);
 	req->res.status = 200;
 	req->res.reason = "OK";
 	h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
 	    H2O_STRLIT("application/octet-stream"));
+	stream_say_version(req, cfg.version);
 	h2o_start_response(req, &s->generator);
 	sq_link_heartbeat(s->link); /* the first frame says that the link is open */
 }

@@ -84,7 +84,8 @@ attach_fence(struct sq_session *s, const struct sq_attach *a)
 	if (other) {
 		attach_supersede(s);
 		if (s->state == SQ_SESSION_ATTACHED)
-			sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_TAKEN_OVER);
+			sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_TAKEN_OVER,
+			    "another connection has the session");
 	}
 	if (s->attaching != NULL) {
 		sq_call_refuse(s->attaching, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
@@ -285,7 +286,8 @@ attach_end_durable(struct sq_session *by, struct sq_session *s)
 	if (s == NULL)
 		return;
 	if (s->state == SQ_SESSION_ATTACHED)
-		sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_TAKEN_OVER);
+		sq_link_detached(
+		    s->link, s->epoch, SQ_MQTT_RC_TAKEN_OVER, "another connection has the session");
 	if (s->attaching != NULL)
 		sq_call_refuse(s->attaching, SQ_CONFLICT_SUPERSEDED);
 	s->attaching = NULL;

@@ -508,8 +508,8 @@ sq_publish_answer(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_
 		sq_pace_answer(c);
 		return;
 	}
-	out = (struct sq_outcomes){first, n, codes};
-	sq_outcomes_encode(&c->out, &out);
+	out = (struct sq_outcomes){.first = first, .n = n, .codes = codes};
+	sq_outcomes_encode(&c->out, &out, NULL, sq_link_version(c->link));
 	free(codes);
 	c->status = 200;
 	sq_pace_answer(c);

@@ -235,7 +235,8 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 	struct sq_detach d;
 	struct sq_op *op;
 
-	if (sq_detach_decode(c->body->bytes, c->body->size, &d) != SQ_OK) {
+	if (sq_detach_decode(c->body->bytes, c->body->size, sq_link_version(c->link), &d) !=
+	    SQ_OK) {
 		sq_call_answer(c, 400, "malformed detach");
 		return;
 	}

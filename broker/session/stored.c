@@ -217,7 +217,7 @@ sq_stored_subscription(
 	if (sub->number == 0)
 		sub->number = ++s->next_sub;
 	sq_buf_u16(&v, 1);
-	sq_sub_put(&v, e);
+	sq_sub_put(&v, e, SQ_SUB_STORED_VERSION);
 	stored_put_buf(s, txn, SQ_RECORD_SUBSCRIPTION, sub->number, &v);
 }
 

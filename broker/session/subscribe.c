@@ -162,6 +162,10 @@ struct wanted {
 	char *name;  /* see struct sq_subscription */
 	char *group; /* NULL: none */
 	bool dead;   /* the group is the dead-letter queue's */
+
+	/* What the answer says behind the code. */
+	enum sq_refusal refusal; /* for a code that refuses */
+	struct sq_buf note;      /* a text for people; may be empty */
 };
 
 /* The parts in one string, each behind a byte that no part can be mistaken for. */
@@ -416,18 +420,45 @@ unsubscribe_one(struct sq_session *s, const struct wanted *w, struct sq_txn *txn
 	return SQ_MQTT_RC_SUCCESS;
 }
 
+static void
+wanted_fini(struct wanted *w)
+{
+	free(w->name);
+	free(w->group);
+	sq_buf_fini(&w->note);
+}
+
+/* Why a code refuses, where nobody has said so. */
+static enum sq_refusal
+wanted_refusal(const struct wanted *w, uint8_t code)
+{
+	if (code < 0x80 || w->refusal != SQ_REFUSAL_NONE)
+		return w->refusal;
+	switch (code) {
+	case SQ_MQTT_RC_FILTER_INVALID:
+		return SQ_REFUSAL_TOPIC;
+	case SQ_MQTT_RC_QUOTA_EXCEEDED:
+		return SQ_REFUSAL_QUOTA;
+	default:
+		return SQ_REFUSAL_OTHER;
+	}
+}
+
+/* Carries out entry 'i' and says of it in 'notes' what its code doesn't. */
 static uint8_t
-subscribe_entry(
-    struct sq_session *s, const struct sq_call *c, const struct sq_sub *e, struct sq_txn *txn)
+subscribe_entry(struct sq_session *s, const struct sq_call *c, const struct sq_sub *e, uint16_t i,
+    struct sq_txn *txn, struct sq_notes *notes)
 {
 	struct wanted w;
 	uint8_t code = wanted_parse(&c->key, e, &w);
+	bool unsubscribes = e->op == SQ_SUB_UNSUBSCRIBE;
 
 	if (code < 0x80)
-		code = e->op == SQ_SUB_SUBSCRIBE ? subscribe_one(s, &w, txn)
-						 : unsubscribe_one(s, &w, txn);
-	free(w.name);
-	free(w.group);
+		code = unsubscribes ? unsubscribe_one(s, &w, txn) : subscribe_one(s, &w, txn);
+	if (code >= 0x80 || sq_buf_len(&w.note) > 0)
+		sq_notes_add(notes, i, (uint8_t)wanted_refusal(&w, code),
+		    (struct sq_bytes){sq_buf_data(&w.note), sq_buf_len(&w.note)});
+	wanted_fini(&w);
 	return code;
 }
 
@@ -435,9 +466,11 @@ void
 sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 {
 	struct sq_router *router = s->shard->broker->router;
+	unsigned version = sq_link_version(c->link);
 	struct sq_bytes entries;
+	struct sq_notes notes = {0};
 	struct sq_op *op;
-	int n = sq_subs_decode(c->body->bytes, c->body->size, &entries);
+	int n = sq_subs_decode(c->body->bytes, c->body->size, version, &entries);
 
 	if (n < 0) {
 		sq_call_answer(c, 400, "malformed subscriptions");
@@ -447,10 +480,13 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 	sq_buf_u16(&c->out, (uint16_t)n);
 	sq_router_wrlock(router);
 	for (int i = 0; i < n; i++) {
-		struct sq_sub e = sq_sub_next(&entries);
+		struct sq_sub e = sq_sub_next(&entries, version);
 
-		sq_buf_u8(&c->out, subscribe_entry(s, c, &e, &op->txn));
+		sq_buf_u8(&c->out, subscribe_entry(s, c, &e, (uint16_t)i, &op->txn, &notes));
 	}
+	if (version >= 2)
+		sq_notes_encode(&c->out, &notes);
+	sq_notes_fini(&notes);
 	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
 		if (sub->group != NULL)
 			sq_group_prune(sub->group, &op->txn);
@@ -483,13 +519,12 @@ sq_subscribe_restore(struct sq_session *s, uint32_t number, struct sq_bytes valu
 	struct sq_key key;
 	struct sq_sub e;
 
-	if (sq_subs_decode(value.p, value.len, &entries) != 1 ||
+	if (sq_subs_decode(value.p, value.len, SQ_SUB_STORED_VERSION, &entries) != 1 ||
 	    sq_key_decode(wanted_str(s->key), &key) != SQ_OK)
 		return SQ_EINVAL;
-	e = sq_sub_next(&entries);
+	e = sq_sub_next(&entries, SQ_SUB_STORED_VERSION);
 	if (wanted_parse(&key, &e, &w) >= 0x80 || subscription_find(s, w.name) != NULL) {
-		free(w.name);
-		free(w.group);
+		wanted_fini(&w);
 		return SQ_EINVAL;
 	}
 	sub = subscribe_new(s, &w, NULL);
@@ -497,7 +532,6 @@ sq_subscribe_restore(struct sq_session *s, uint32_t number, struct sq_bytes valu
 	if (sub->group != NULL && ((e.flags & SQ_SUB_DECLARED) == 0 || (e.flags & SQ_SUB_CONSUME)))
 		subscribe_consume(s, sub, &e);
 	subscribe_options(s, sub, &e, NULL);
-	free(w.name);
-	free(w.group);
+	wanted_fini(&w);
 	return SQ_OK;
 }

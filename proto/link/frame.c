@@ -5,7 +5,7 @@
 enum {
 	OPEN_ID_SIZE = 2 + 1 + 8 + SQ_ORIGIN_SIZE,
 	ENTRY_SETTLE = 12,
-	SUB_FIXED = 30,
+	SUB_FIXED = 30, /* of version 1, the smallest */
 	TARGET_FIXED = 28,
 	FRAME_HEADER = 5,
 };
@@ -298,21 +298,23 @@ sq_batch_next(struct sq_bytes *entries)
 }
 
 void
-sq_outcomes_encode(struct sq_buf *b, const struct sq_outcomes *o)
+sq_outcomes_encode(
+    struct sq_buf *b, const struct sq_outcomes *o, const struct sq_notes *notes, unsigned version)
 {
 	sq_buf_u64(b, o->first);
-	sq_codes_encode(b, o->codes, o->n);
+	sq_codes_encode(b, o->codes, o->n, notes, version);
 }
 
 int
-sq_outcomes_decode(const void *p, size_t len, struct sq_outcomes *out)
+sq_outcomes_decode(const void *p, size_t len, unsigned version, struct sq_outcomes *out)
 {
 	int n;
 
 	if (len < 8)
 		return SQ_EINVAL;
 	out->first = sq_get64(p);
-	n = sq_codes_decode((const unsigned char *)p + 8, len - 8, &out->codes);
+	n = sq_codes_decode(
+	    (const unsigned char *)p + 8, len - 8, version, &out->codes, &out->notes);
 	if (n < 0)
 		return n;
 	out->n = (uint16_t)n;
@@ -379,7 +381,7 @@ frame_put16(struct sq_buf *b, struct sq_bytes s)
 }
 
 void
-sq_sub_put(struct sq_buf *b, const struct sq_sub *s)
+sq_sub_put(struct sq_buf *b, const struct sq_sub *s, unsigned version)
 {
 	sq_buf_u8(b, s->op);
 	sq_buf_u8(b, s->options);
@@ -390,15 +392,19 @@ sq_sub_put(struct sq_buf *b, const struct sq_sub *s)
 	sq_buf_u32(b, s->max_length);
 	sq_buf_u32(b, s->max_attempts);
 	sq_buf_u32(b, s->concurrency);
+	if (version >= 2)
+		sq_buf_u64(b, s->since_ms);
 	frame_put16(b, s->tag);
 	frame_put16(b, s->group);
 	frame_put16(b, s->filter);
+	if (version >= 2)
+		frame_put16(b, s->pod);
 }
 
 static struct sq_sub
-sub_take(struct sq_reader *r)
+sub_take(struct sq_reader *r, unsigned version)
 {
-	struct sq_sub s;
+	struct sq_sub s = {0};
 
 	s.op = sq_read8(r);
 	s.options = sq_read8(r);
@@ -409,9 +415,13 @@ sub_take(struct sq_reader *r)
 	s.max_length = sq_read32(r);
 	s.max_attempts = sq_read32(r);
 	s.concurrency = sq_read32(r);
+	if (version >= 2)
+		s.since_ms = sq_read64(r);
 	s.tag = frame_take16(r);
 	s.group = frame_take16(r);
 	s.filter = frame_take16(r);
+	if (version >= 2)
+		s.pod = frame_take16(r);
 	return s;
 }
 
@@ -422,11 +432,13 @@ sub_fits(const struct sq_sub *s)
 	    (s->options & 3) != 3 && (s->options & 0xc0) == 0 && (s->options >> 4) != 3 &&
 	    (s->flags & ~(SQ_SUB_DECLARED | SQ_SUB_CONSUME | SQ_SUB_DURABLE)) == 0 &&
 	    s->overflow <= SQ_OVERFLOW_DROP_NEW && (s->filter.len > 0 || s->tag.len > 0) &&
-	    (s->group.len > 0) == ((s->flags & SQ_SUB_DECLARED) != 0);
+	    (s->group.len > 0) == ((s->flags & SQ_SUB_DECLARED) != 0) &&
+	    s->pod.len <= SQ_SUB_POD_MAX &&
+	    (s->group.len > 0 || (s->since_ms == 0 && s->pod.len == 0));
 }
 
 int
-sq_subs_decode(const void *p, size_t len, struct sq_bytes *entries)
+sq_subs_decode(const void *p, size_t len, unsigned version, struct sq_bytes *entries)
 {
 	struct sq_reader r = sq_reader(p, len);
 	uint16_t n = sq_read16(&r);
@@ -435,7 +447,7 @@ sq_subs_decode(const void *p, size_t len, struct sq_bytes *entries)
 	if (r.bad || n == 0 || n > entries->len / SUB_FIXED)
 		return SQ_EINVAL;
 	for (uint16_t i = 0; i < n; i++) {
-		struct sq_sub s = sub_take(&r);
+		struct sq_sub s = sub_take(&r, version);
 
 		if (r.bad || !sub_fits(&s))
 			return SQ_EINVAL;
@@ -444,55 +456,66 @@ sq_subs_decode(const void *p, size_t len, struct sq_bytes *entries)
 }
 
 struct sq_sub
-sq_sub_next(struct sq_bytes *entries)
+sq_sub_next(struct sq_bytes *entries, unsigned version)
 {
 	struct sq_reader r = sq_reader(entries->p, entries->len);
-	struct sq_sub s = sub_take(&r);
+	struct sq_sub s = sub_take(&r, version);
 
 	*entries = (struct sq_bytes){r.p, sq_reader_left(&r)};
 	return s;
 }
 
 void
-sq_codes_encode(struct sq_buf *b, const uint8_t *codes, uint16_t n)
+sq_codes_encode(struct sq_buf *b, const uint8_t *codes, uint16_t n, const struct sq_notes *notes,
+    unsigned version)
 {
 	sq_buf_u16(b, n);
 	sq_buf_append(b, codes, n);
+	if (version >= 2)
+		sq_notes_encode(b, notes);
 }
 
 int
-sq_codes_decode(const void *p, size_t len, const unsigned char **codes)
+sq_codes_decode(const void *p, size_t len, unsigned version, const unsigned char **codes,
+    struct sq_bytes *notes)
 {
 	struct sq_reader r = sq_reader(p, len);
 	uint16_t n = sq_read16(&r);
 
 	*codes = sq_read_bytes(&r, n);
+	*notes = (struct sq_bytes){0};
+	if (!r.bad && version >= 2)
+		return sq_notes_decode(r.p, sq_reader_left(&r), n, notes) == SQ_OK ? n : SQ_EINVAL;
 	return frame_end(&r) == SQ_OK ? n : SQ_EINVAL;
 }
 
 /* Detach. */
 
 void
-sq_detach_encode(struct sq_buf *b, const struct sq_detach *d)
+sq_detach_encode(struct sq_buf *b, const struct sq_detach *d, unsigned version)
 {
 	sq_buf_u32(b, d->expiry_s);
-	sq_buf_u32(b, (uint32_t)d->will << 24);
+	sq_buf_u8(b, d->will);
+	sq_buf_u8(b, version >= 2 ? d->flags : 0);
+	sq_buf_u16(b, 0);
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_buf_u64(b, d->last[lane]);
 }
 
 int
-sq_detach_decode(const void *p, size_t len, struct sq_detach *out)
+sq_detach_decode(const void *p, size_t len, unsigned version, struct sq_detach *out)
 {
 	struct sq_reader r = sq_reader(p, len);
-	uint32_t will;
+	uint8_t flags = version >= 2 ? SQ_DETACH_QUIET : 0;
+	uint16_t zero;
 
 	out->expiry_s = sq_read32(&r);
-	will = sq_read32(&r);
-	out->will = (uint8_t)(will >> 24);
+	out->will = sq_read8(&r);
+	out->flags = sq_read8(&r);
+	zero = sq_read16(&r);
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		out->last[lane] = sq_read64(&r);
-	if ((will & 0xffffff) != 0 || out->will > 1)
+	if (zero != 0 || out->will > 1 || (out->flags & ~flags) != 0)
 		return SQ_EINVAL;
 	return frame_end(&r);
 }
@@ -519,11 +542,17 @@ sq_frame_draining(struct sq_buf *b)
 }
 
 void
-sq_frame_detached(struct sq_buf *b, uint64_t epoch, uint8_t reason)
+sq_frame_detached(
+    struct sq_buf *b, uint64_t epoch, uint8_t reason, struct sq_bytes text, unsigned version)
 {
-	frame_head(b, 9, SQ_FRAME_DETACHED);
+	unsigned char room[SQ_NOTE_TEXT_MAX];
+
+	text = sq_note_text_clean(text, room);
+	frame_head(b, 8 + 1 + (version >= 2 ? 2 + text.len : 0), SQ_FRAME_DETACHED);
 	sq_buf_u64(b, epoch);
 	sq_buf_u8(b, reason);
+	if (version >= 2)
+		frame_put16(b, text);
 }
 
 /* Where a deliver frame's count of targets stands, from its start. */
@@ -609,6 +638,14 @@ deliver_decode(struct sq_reader *r, struct sq_deliver *d)
 	return SQ_OK;
 }
 
+/* The words of a detached frame, from version 2 on. */
+static int
+detached_text(struct sq_reader *r, struct sq_bytes *text)
+{
+	*text = frame_take16(r);
+	return frame_end(r) == SQ_OK && sq_note_text_valid(*text) ? SQ_OK : SQ_EINVAL;
+}
+
 int
 sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame *out, size_t *used)
 {
@@ -635,9 +672,10 @@ sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame 
 	case SQ_FRAME_DETACHED:
 		out->epoch = sq_read64(&r);
 		out->reason = sq_read8(&r);
-		return frame_end(&r);
+		out->text = (struct sq_bytes){0};
+		return r.bad || r.p == r.end ? frame_end(&r) : detached_text(&r, &out->text);
 	default:
-		return SQ_EINVAL;
+		return SQ_OK; /* of a version that is not known here */
 	}
 }
 

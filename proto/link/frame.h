@@ -2,7 +2,10 @@
  *
  * Pure: encoders append to a buffer, decoders yield views into their input.
  * A decoder returns SQ_EINVAL for anything malformed, trailing bytes included;
- * 'n' counts are checked against the input's size before anything is read. */
+ * 'n' counts are checked against the input's size before anything is read.
+ *
+ * Where a layout is another in an older version of the link, its functions take the
+ * version that the two ends of the link have agreed on. */
 #ifndef SQ_PROTO_LINK_FRAME_H
 #define SQ_PROTO_LINK_FRAME_H
 
@@ -13,6 +16,19 @@
 #include "core/bytes.h"
 #include "core/err.h"
 #include "core/msg.h"
+#include "proto/link/notes.h"
+
+enum {
+	SQ_LINK_VERSION = 2,     /* the newest that this program speaks */
+	SQ_LINK_VERSION_MIN = 1, /* and the oldest; what a peer speaks that says nothing */
+};
+
+/* The version for a peer that speaks up to 'wanted'; 0: none. */
+static inline unsigned
+sq_link_version_both(uint64_t wanted)
+{
+	return wanted > SQ_LINK_VERSION ? SQ_LINK_VERSION : (unsigned)wanted;
+}
 
 enum {
 	SQ_LANES = 2,
@@ -25,6 +41,7 @@ enum {
 	SQ_BODY_SLACK = 65536,    /* body limit: maximum packet size and this */
 	SQ_DELIVER_TARGETS_MAX = 1024,
 	SQ_ORIGIN_SIZE = 25,
+	SQ_SUB_POD_MAX = 256,
 };
 
 struct sq_origin {
@@ -145,10 +162,14 @@ struct sq_outcomes {
 	uint64_t first;
 	uint16_t n;
 	const unsigned char *codes;
+	struct sq_bytes notes; /* on codes; decoding, from version 2 on: for sq_note_next() */
 };
 
-void sq_outcomes_encode(struct sq_buf *, const struct sq_outcomes *);
-int sq_outcomes_decode(const void *p, size_t len, struct sq_outcomes *out) SQ_MUST_CHECK;
+/* 'notes' are on the codes; NULL: none.  Version 1 leaves them out. */
+void sq_outcomes_encode(
+    struct sq_buf *, const struct sq_outcomes *, const struct sq_notes *notes, unsigned version);
+int sq_outcomes_decode(
+    const void *p, size_t len, unsigned version, struct sq_outcomes *out) SQ_MUST_CHECK;
 
 enum sq_settle_kind {
 	SQ_SETTLE_ACK = 1,
@@ -195,26 +216,46 @@ struct sq_sub {
 	uint32_t max_attempts;
 	uint32_t concurrency; /* unfinished messages of this member; 0: no limit of its own */
 	struct sq_bytes tag, group, filter;
+
+	/* From version 2 on, of a declared one: when the set that it belongs to came into
+	 * being (wall-clock ms; 0: not known) and the pod that declares it. */
+	uint64_t since_ms;
+	struct sq_bytes pod;
 };
 
-/* Bodies start with a count: write it with sq_buf_u16(), then the entries. */
-void sq_sub_put(struct sq_buf *, const struct sq_sub *);
-/* Checks the whole body; returns its count or a negative error. */
-int sq_subs_decode(const void *p, size_t len, struct sq_bytes *entries) SQ_MUST_CHECK;
-struct sq_sub sq_sub_next(struct sq_bytes *entries);
+/* The version by whose layout the broker's store keeps subscriptions (docs/store.md). */
+enum { SQ_SUB_STORED_VERSION = 1 };
 
-void sq_codes_encode(struct sq_buf *, const uint8_t *codes, uint16_t n);
-/* Returns the count, with 'codes' pointing into 'p'. */
-int sq_codes_decode(const void *p, size_t len, const unsigned char **codes) SQ_MUST_CHECK;
+/* Bodies start with a count: write it with sq_buf_u16(), then the entries. */
+void sq_sub_put(struct sq_buf *, const struct sq_sub *, unsigned version);
+/* Checks the whole body; returns its count or a negative error. */
+int
+sq_subs_decode(const void *p, size_t len, unsigned version, struct sq_bytes *entries) SQ_MUST_CHECK;
+struct sq_sub sq_sub_next(struct sq_bytes *entries, unsigned version);
+
+/* 'notes' as for outcomes. */
+void sq_codes_encode(struct sq_buf *, const uint8_t *codes, uint16_t n,
+    const struct sq_notes *notes, unsigned version);
+/* Returns the count, with 'codes' and 'notes' pointing into 'p'. */
+int sq_codes_decode(const void *p, size_t len, unsigned version, const unsigned char **codes,
+    struct sq_bytes *notes) SQ_MUST_CHECK;
+
+/* Flags of a detach, from version 2 on. */
+enum {
+	SQ_DETACH_QUIET = 1, /* the client's connection did not break: what it has not settled
+			      * goes back without counting an attempt */
+};
 
 struct sq_detach {
 	uint32_t expiry_s;
 	uint8_t will; /* 1: publish it */
+	uint8_t flags;
 	uint64_t last[SQ_LANES];
 };
 
-void sq_detach_encode(struct sq_buf *, const struct sq_detach *);
-int sq_detach_decode(const void *p, size_t len, struct sq_detach *out) SQ_MUST_CHECK;
+void sq_detach_encode(struct sq_buf *, const struct sq_detach *, unsigned version);
+int
+sq_detach_decode(const void *p, size_t len, unsigned version, struct sq_detach *out) SQ_MUST_CHECK;
 
 enum {
 	SQ_FRAME_HEARTBEAT = 1,
@@ -243,15 +284,18 @@ struct sq_deliver {
 };
 
 struct sq_frame {
-	uint8_t type;
+	uint8_t type; /* may be one that this program does not know: to be skipped */
 	struct sq_deliver deliver;
 	uint64_t epoch; /* SQ_FRAME_DETACHED */
 	uint8_t reason;
+	struct sq_bytes text; /* for people; empty in version 1 */
 };
 
 void sq_frame_heartbeat(struct sq_buf *);
 void sq_frame_draining(struct sq_buf *);
-void sq_frame_detached(struct sq_buf *, uint64_t epoch, uint8_t reason);
+/* 'text' as in a note; version 1 leaves it out. */
+void sq_frame_detached(
+    struct sq_buf *, uint64_t epoch, uint8_t reason, struct sq_bytes text, unsigned version);
 /* Opens a deliver frame without targets at the end of 'b'; returns the offset
  * (from the buffer's data start) by which sq_deliver_target() finds it. */
 size_t sq_deliver_open(

@@ -241,7 +241,7 @@ actor_subscribe(struct actor *a, const char *filter, uint8_t options, uint8_t op
 		s.filter = (struct sq_bytes){(const unsigned char *)"t/+", 3};
 	}
 	sq_buf_u16(&b, 1);
-	sq_sub_put(&b, &s);
+	sq_sub_put(&b, &s, SQ_LINK_VERSION);
 	finish(call(a, SQ_CALL_SUBSCRIPTIONS, &b));
 }
 
@@ -273,7 +273,7 @@ actor_detach(struct actor *a)
 	    .last = {a->next[0] - 1, a->next[1] - 1}};
 	struct sq_buf b = {0};
 
-	sq_detach_encode(&b, &d);
+	sq_detach_encode(&b, &d, SQ_LINK_VERSION);
 	finish(call(a, SQ_CALL_DETACH, &b));
 }
 

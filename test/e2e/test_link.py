@@ -13,10 +13,10 @@ from scenario import scenario
 KEY = "default~demo~hand~pod-9"
 
 
-async def linked(env, stack):
-    link = await LinkClient(stack.broker_port,
-                            (stack.folder / "token").read_text().strip()).open()
-    assert await link.open_link() == 200
+async def linked(env, stack, version=None, status=200):
+    link = await LinkClient(stack.broker_port, (stack.folder / "token").read_text().strip(),
+                            version).open()
+    assert await link.open_link() == status
     return link
 
 
@@ -45,6 +45,28 @@ async def subscriber(link, key, topic_filter, credit=1000):
 async def hand_stack(env):
     env.check_leftovers = False  # the sessions of this file end with the broker
     return await env.stack(sidecars=1, tls=False)
+
+
+async def test_the_link_has_the_version_that_both_speak(env):
+    stack = await hand_stack(env)
+    for version, notes in ((None, b""), ("1", b""), ("2", b"\0\0"), ("900", b"\0\0")):
+        link = await linked(env, stack, version)
+        state = await attached(link)
+        fields = {} if not notes else {"since": 0, "pod": ""}
+        answer = await link.request("POST", session_path(KEY, "/subscriptions", state.epoch),
+                                    subscription("t", **fields))
+        assert (answer.status, answer.body) == (200, b"\0\1\1" + notes), (version, answer)
+        body = batch(7, state.last[1] + 1, [(0, image("u", b""))])
+        answer = await publish(link, state.epoch, body)
+        assert answer.status == 200 and answer.body[11:] == notes, (version, answer)
+        await link.close()
+
+
+async def test_what_is_no_version_of_the_link_is_refused(env):
+    stack = await hand_stack(env)
+    for version in ("0", "two", "-1", "2.0", " 2 2", "99999999999999999999"):
+        link = await linked(env, stack, version, 400)
+        await link.close()
 
 
 async def test_a_batch_sent_again_is_answered_and_not_doubled(env):

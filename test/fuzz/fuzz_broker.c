@@ -194,7 +194,7 @@ step_subscribe(struct fuzz *f, unsigned who)
 			s.max_length = pick(f, 4);
 			s.max_attempts = pick(f, 3);
 		}
-		sq_sub_put(&body, &s);
+		sq_sub_put(&body, &s, SQ_LINK_VERSION);
 	}
 	call(f, who, SQ_CALL_SUBSCRIPTIONS, &body);
 }
@@ -207,7 +207,7 @@ step_detach(struct fuzz *f, unsigned who)
 
 	for (unsigned lane = 0; lane < SQ_LANES; lane++)
 		d.last[lane] = f->sessions[who].next[lane] - (f->sessions[who].next[lane] > 0);
-	sq_detach_encode(&body, &d);
+	sq_detach_encode(&body, &d, SQ_LINK_VERSION);
 	call(f, who, SQ_CALL_DETACH, &body);
 }
 

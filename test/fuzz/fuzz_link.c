@@ -89,16 +89,35 @@ try_batch(const uint8_t *p, size_t len)
 	same(&b, p, len);
 }
 
+/* The notes of an answer again; what says the same in a row is one note then. */
 static void
-try_outcomes(const uint8_t *p, size_t len)
+notes_again(struct sq_notes *out, struct sq_bytes notes)
 {
-	struct sq_buf b = {0};
-	struct sq_outcomes o;
+	struct sq_note note;
 
-	if (sq_outcomes_decode(p, len, &o) != SQ_OK)
+	while (sq_note_next(&notes, &note)) {
+		assert(note.n > 0 && sq_note_text_valid(note.text));
+		for (uint16_t i = 0; i < note.n; i++)
+			sq_notes_add(out, (uint16_t)(note.index + i), note.refusal, note.text);
+	}
+}
+
+static void
+try_outcomes(const uint8_t *p, size_t len, unsigned version)
+{
+	struct sq_outcomes o, again;
+	struct sq_notes notes = {0};
+	struct sq_buf b = {0};
+
+	if (sq_outcomes_decode(p, len, version, &o) != SQ_OK)
 		return;
-	sq_outcomes_encode(&b, &o);
-	same(&b, p, len);
+	notes_again(&notes, o.notes);
+	sq_outcomes_encode(&b, &o, &notes, version);
+	if (sq_outcomes_decode(sq_buf_data(&b), sq_buf_len(&b), version, &again) != SQ_OK ||
+	    again.n != o.n)
+		abort();
+	sq_notes_fini(&notes);
+	sq_buf_fini(&b);
 }
 
 static void
@@ -117,19 +136,19 @@ try_settlements(const uint8_t *p, size_t len)
 }
 
 static void
-try_subs(const uint8_t *p, size_t len)
+try_subs(const uint8_t *p, size_t len, unsigned version)
 {
 	struct sq_bytes entries;
 	struct sq_buf b = {0};
-	int n = sq_subs_decode(p, len, &entries);
+	int n = sq_subs_decode(p, len, version, &entries);
 
 	if (n < 0)
 		return;
 	sq_buf_u16(&b, (uint16_t)n);
 	for (int i = 0; i < n; i++) {
-		struct sq_sub s = sq_sub_next(&entries);
+		struct sq_sub s = sq_sub_next(&entries, version);
 
-		sq_sub_put(&b, &s);
+		sq_sub_put(&b, &s, version);
 	}
 	same(&b, p, len);
 }
@@ -138,24 +157,25 @@ static void
 try_codes(const uint8_t *p, size_t len)
 {
 	const unsigned char *codes;
+	struct sq_bytes notes;
 	struct sq_buf b = {0};
-	int n = sq_codes_decode(p, len, &codes);
+	int n = sq_codes_decode(p, len, 1, &codes, &notes);
 
 	if (n < 0)
 		return;
-	sq_codes_encode(&b, codes, (uint16_t)n);
+	sq_codes_encode(&b, codes, (uint16_t)n, NULL, 1);
 	same(&b, p, len);
 }
 
 static void
-try_detach(const uint8_t *p, size_t len)
+try_detach(const uint8_t *p, size_t len, unsigned version)
 {
 	struct sq_buf b = {0};
 	struct sq_detach d;
 
-	if (sq_detach_decode(p, len, &d) != SQ_OK)
+	if (sq_detach_decode(p, len, version, &d) != SQ_OK)
 		return;
-	sq_detach_encode(&b, &d);
+	sq_detach_encode(&b, &d, version);
 	same(&b, p, len);
 }
 
@@ -179,6 +199,8 @@ deliver_again(struct sq_buf *b, const struct sq_deliver *d)
 	assert(targets.len == 0);
 }
 
+enum { DETACHED_V1 = 14 }; /* bytes of a detached frame of version 1 */
+
 static void
 try_frame(const uint8_t *p, size_t len)
 {
@@ -200,9 +222,11 @@ try_frame(const uint8_t *p, size_t len)
 	else if (f.type == SQ_FRAME_DRAINING)
 		sq_frame_draining(&b);
 	else if (f.type == SQ_FRAME_DETACHED)
-		sq_frame_detached(&b, f.epoch, f.reason);
-	else
+		sq_frame_detached(&b, f.epoch, f.reason, f.text, used > DETACHED_V1 ? 2 : 1);
+	else if (f.type == SQ_FRAME_DELIVER)
 		deliver_again(&b, &f.deliver);
+	else
+		return; /* skipped */
 	same(&b, p, used);
 }
 
@@ -226,14 +250,50 @@ try_key(const uint8_t *p, size_t len)
 	sq_buf_fini(&b);
 }
 
+static void
+try_outcomes_1(const uint8_t *p, size_t len)
+{
+	try_outcomes(p, len, 1);
+}
+
+static void
+try_outcomes_2(const uint8_t *p, size_t len)
+{
+	try_outcomes(p, len, 2);
+}
+
+static void
+try_subs_1(const uint8_t *p, size_t len)
+{
+	try_subs(p, len, 1);
+}
+
+static void
+try_subs_2(const uint8_t *p, size_t len)
+{
+	try_subs(p, len, 2);
+}
+
+static void
+try_detach_1(const uint8_t *p, size_t len)
+{
+	try_detach(p, len, 1);
+}
+
+static void
+try_detach_2(const uint8_t *p, size_t len)
+{
+	try_detach(p, len, 2);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t len);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 {
 	static void (*const tries[])(const uint8_t *, size_t) = {try_attach, try_attached,
-	    try_batch, try_outcomes, try_settlements, try_subs, try_codes, try_detach, try_frame,
-	    try_key};
+	    try_batch, try_outcomes_1, try_settlements, try_subs_1, try_codes, try_detach_1,
+	    try_frame, try_key, try_outcomes_2, try_subs_2, try_detach_2};
 
 	if (len > 0)
 		tries[p[0] % SQ_ARRAY_LEN(tries)](p + 1, len - 1);

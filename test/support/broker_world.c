@@ -358,8 +358,9 @@ call_outcome(const struct fake_call *fc, unsigned i)
 
 	cr_assert_eq(
 	    fc->call.status, 200, "status %u conflict %d", fc->call.status, fc->call.conflict);
-	cr_assert_eq(
-	    sq_outcomes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &out), SQ_OK);
+	cr_assert_eq(sq_outcomes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
+			 sq_link_version(fc->call.link), &out),
+	    SQ_OK);
 	cr_assert_lt(i, out.n);
 	return out.codes[i];
 }
@@ -404,18 +405,20 @@ uint8_t
 peer_sub(struct peer *p, const struct sq_sub *sub)
 {
 	const unsigned char *codes;
+	struct sq_bytes notes;
 	struct fake_call *fc;
 	struct sq_buf body = {0};
 	uint8_t code;
 
 	sq_buf_u16(&body, 1);
-	sq_sub_put(&body, sub);
+	sq_sub_put(&body, sub, sq_link_version(p->world->links[p->link]));
 	fc = peer_call(p, SQ_CALL_SUBSCRIPTIONS, &body);
 	world_run();
 	cr_assert_eq(fc->answers, 1);
 	cr_assert_eq(fc->call.status, 200, "status %u", fc->call.status);
-	cr_assert_eq(
-	    sq_codes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &codes), 1);
+	cr_assert_eq(sq_codes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
+			 sq_link_version(p->world->links[p->link]), &codes, &notes),
+	    1);
 	code = codes[0];
 	fake_call_free(&fc);
 	return code;
@@ -542,7 +545,7 @@ peer_detach_post(struct peer *p, uint32_t expiry_s, bool will)
 	    .expiry_s = expiry_s, .will = will, .last = {p->next[0] - 1, p->next[1] - 1}};
 	struct sq_buf body = {0};
 
-	sq_detach_encode(&body, &d);
+	sq_detach_encode(&body, &d, sq_link_version(p->world->links[p->link]));
 	return peer_call(p, SQ_CALL_DETACH, &body);
 }
 

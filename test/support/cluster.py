@@ -67,6 +67,7 @@ class Stack:
                  broker=None, sidecar=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.build = pathlib.Path(build)
         ports = []
         for _ in range(2 * sidecars + 3):
             ports.append(parts.free_port(ports))

@@ -109,7 +109,7 @@ fake_word(struct sq_call *c, const char *word, unsigned n)
 			sq_msg_unref(&m);
 		}
 	} else if (strcmp(word, "detached") == 0) {
-		sq_link_detached(c->link, c->epoch, 0x8e);
+		sq_link_detached(c->link, c->epoch, 0x8e, NULL);
 	} else if (strcmp(word, "hold") == 0) {
 		pthread_mutex_lock(&lock);
 		sq_list_push_back(&held, &c->node);

@@ -11,6 +11,7 @@
 
 struct sq_link {
 	uint64_t id;
+	unsigned version;
 	struct sq_identity identity;
 	atomic_uint refs;
 	atomic_bool open, full;
@@ -27,6 +28,7 @@ fake_link_new(uint64_t id, uint64_t identity)
 	struct sq_link *l = sq_xcalloc(1, sizeof *l);
 
 	l->id = id;
+	l->version = SQ_LINK_VERSION;
 	l->identity.id = identity;
 	atomic_init(&l->refs, 1);
 	atomic_init(&l->open, true);
@@ -120,6 +122,18 @@ sq_link_identity(const struct sq_link *l)
 	return &l->identity;
 }
 
+unsigned
+sq_link_version(const struct sq_link *l)
+{
+	return l->version;
+}
+
+void
+fake_link_set_version(struct sq_link *l, unsigned version)
+{
+	l->version = version;
+}
+
 bool
 sq_link_open(const struct sq_link *l)
 {
@@ -181,10 +195,11 @@ sq_link_deliver(struct sq_link *l, const struct sq_msg *m, const struct sq_origi
 }
 
 void
-sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason)
+sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason, const char *text)
 {
 	struct fake_delivery *d;
 
+	(void)text;
 	if (!sq_link_open(l))
 		return;
 	pthread_mutex_lock(&l->lock);

@@ -30,6 +30,8 @@ struct sq_link *fake_link_new(uint64_t id, uint64_t identity);
 /* Closes it without telling the broker. */
 void fake_link_shut(struct sq_link *);
 void fake_link_set_full(struct sq_link *, bool full);
+/* Of the protocol; a new link has the newest. */
+void fake_link_set_version(struct sq_link *, unsigned version);
 /* What was put on it, in order. */
 size_t fake_link_count(const struct sq_link *);
 struct fake_delivery *fake_link_at(struct sq_link *, size_t i);

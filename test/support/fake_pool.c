@@ -67,6 +67,13 @@ sq_uplink_id(const struct sq_uplink *l)
 	return l->id;
 }
 
+unsigned
+sq_uplink_version(const struct sq_uplink *l)
+{
+	(void)l;
+	return SQ_LINK_VERSION;
+}
+
 bool
 sq_uplink_draining(const struct sq_uplink *l)
 {
@@ -176,6 +183,9 @@ fake_body(const struct sq_request *r)
 void
 fake_answer(struct sq_request *r, const struct sq_answer *ans)
 {
+	struct sq_answer a = *ans;
+
+	a.version = SQ_LINK_VERSION;
 	sq_list_remove(&r->node);
-	r->done(r, ans);
+	r->done(r, &a);
 }

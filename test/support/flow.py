@@ -6,6 +6,9 @@ import collections
 import dataclasses
 
 import mqtt
+from cluster import eventually
+
+DURABLE = {"session_expiry": 600}
 
 
 def number(publisher, n, size=0):
@@ -112,3 +115,49 @@ async def keep_connected(client, port, props=None, after=None, **connect):
                 await asyncio.sleep(0.05)
                 continue
         await asyncio.wait([client.connection.closed])
+
+
+class Traffic:
+    """Publishers at QoS 1 and 2 on sidecar 1; a durable subscriber on sidecar 2."""
+
+    async def start(self, env, stack):
+        a, b = stack.ports
+        self.ledger = Ledger()
+        self.subscriber = env.client("subscriber")
+        self.subscriber.on_message = self.ledger.take
+        await self.subscriber.connect(b, clean=True, props=DURABLE)
+        await self.subscriber.subscribe(("flow/#", 2))
+        env.spawn(keep_connected(self.subscriber, b, DURABLE))
+        self.publishers = []
+        for kind, props in (("durable", DURABLE), ("transient", None)):
+            for qos in (1, 2):
+                client = env.client(f"{kind}-{qos}")
+                await client.connect(a, clean=True, props=props)
+                self.publishers.append(
+                    Publisher(client, f"flow/{kind}-{qos}", qos, self.ledger, 10, 100))
+        self.tasks = [env.spawn(p.run()) for p in self.publishers]
+        return self
+
+    async def more(self, n=50):
+        goals = {p: len(self.ledger.acked[p.client.client_id]) + n for p in self.publishers}
+        await eventually(lambda: all(len(self.ledger.acked[p.client.client_id]) >= goal
+                                     for p, goal in goals.items()),
+                         f"{n} more acknowledgements of each publisher", 60)
+
+    async def finish(self):
+        for p in self.publishers:
+            p.stop()
+        await asyncio.wait_for(asyncio.gather(*self.tasks), 60)
+        await eventually(self.ledger.complete, "all that was acknowledged has arrived", 60)
+        problems = self.ledger.problems(duplicates_allowed=True)
+        for p in self.publishers:
+            name = p.client.client_id
+            if p.refused:
+                problems.append(f"{name}: refused {p.refused[:3]}")
+            if not p.client.connected:
+                problems.append(f"{name}: disconnected")
+            if p.qos == 2:
+                one = Ledger(got={name: self.ledger.got[name]})
+                one.acked[name] = set()
+                problems += one.problems(duplicates_allowed=False)
+        assert problems == [], "\n".join(problems)

@@ -64,8 +64,9 @@ class Broken(Exception):
 class LinkClient:
     """One HTTP/2 connection; with open_link() a link."""
 
-    def __init__(self, port, token):
+    def __init__(self, port, token, version=None):
         self.port = port
+        self.version = version  # what the link is asked for in; None: nothing is said
         self.token = token
         self.instance = secrets.randbits(64)
         self.id = secrets.randbits(64)
@@ -144,8 +145,9 @@ class LinkClient:
         self.writer.write(data)
         return answer
 
-    async def request(self, method, path, body=b"", timeout_s=15):
-        return await asyncio.wait_for(self.request_nowait(method, path, body).done, timeout_s)
+    async def request(self, method, path, body=b"", timeout_s=15, headers=()):
+        return await asyncio.wait_for(
+            self.request_nowait(method, path, body, headers).done, timeout_s)
 
     def reset(self, answer, code=8):
         self.writer.write(frame(RST_STREAM, 0, answer.stream, struct.pack(">I", code)))
@@ -153,7 +155,9 @@ class LinkClient:
     async def open_link(self):
         """The deliveries response; returns its status."""
         self.link_stream = self.next_stream
-        return (await self.request("GET", f"/v1/links/{self.id:016x}/deliveries")).status
+        headers = [("sqmqos-link", self.version)] if self.version else []
+        return (await self.request("GET", f"/v1/links/{self.id:016x}/deliveries",
+                                   headers=headers)).status
 
     async def delivery(self, timeout_s=15):
         """The next frame but heartbeats: (type, contents)."""
@@ -216,10 +220,16 @@ def settlements(messages, size, entries=()):
     return out
 
 
-def subscription(topic_filter, options=1):
+def subscription(topic_filter, options=1, since=None, pod=None):
+    """One entry; with 'since' and 'pod' as in version 2."""
     name = topic_filter.encode()
-    return struct.pack(">HBBBBIIIII", 1, 1, options, 0, 0, 0, 0, 0, 0, 0) + b"\0\0\0\0" + \
-        struct.pack(">H", len(name)) + name
+    out = struct.pack(">HBBBBIIIII", 1, 1, options, 0, 0, 0, 0, 0, 0, 0)
+    if since is not None:
+        out += struct.pack(">Q", since)
+    out += b"\0\0\0\0" + struct.pack(">H", len(name)) + name
+    if pod is not None:
+        out += struct.pack(">H", len(pod)) + pod.encode()
+    return out
 
 
 def session_path(key, what="", epoch=None):

@@ -68,12 +68,14 @@ world_on_deliver(
 }
 
 static void
-world_on_detached(void *owner, struct sq_uplink *l, uint64_t epoch, uint8_t reason)
+world_on_detached(
+    void *owner, struct sq_uplink *l, uint64_t epoch, uint8_t reason, struct sq_bytes text)
 {
 	struct world *w = owner;
 
 	(void)l;
-	sq_buf_printf(&w->frames, "detached %llu %02x\n", (unsigned long long)epoch, reason);
+	sq_buf_printf(&w->frames, "detached %llu %02x%s%.*s\n", (unsigned long long)epoch, reason,
+	    text.len > 0 ? " " : "", (int)text.len, (const char *)text.p);
 }
 
 static const struct sq_pool_events world_events = {

@@ -50,7 +50,7 @@ Test(link_buffer, taking_before_the_flush_does_not_post_it_twice)
 	cr_assert(sq_link_take(l, &out));
 	sq_buf_drain(&out, sq_buf_len(&out));
 	sq_link_draining(l);
-	sq_link_detached(l, 1, 0x8e);
+	sq_link_detached(l, 1, 0x8e, NULL);
 	cr_assert(fake_run());
 	cr_assert_eq(flushes, 1);
 	sq_link_draining(l);

@@ -224,7 +224,9 @@ Test(link_frame, settlements_round_trip)
 	sq_buf_fini(&b);
 }
 
-Test(link_frame, subscriptions_round_trip_and_every_truncation)
+/* In a version of the link. */
+static void
+subscriptions_round_trip(unsigned version)
 {
 	struct sq_sub in = {.op = SQ_SUB_SUBSCRIBE,
 			  .options = 2,
@@ -233,6 +235,8 @@ Test(link_frame, subscriptions_round_trip_and_every_truncation)
 			  .group = text("g"),
 			  .tag = text("t"),
 			  .filter = text("a/#"),
+			  .since_ms = UINT64_C(1) << 41,
+			  .pod = text("shop-1"),
 			  .max_length = 8,
 			  .concurrency = 7},
 		      got;
@@ -240,26 +244,87 @@ Test(link_frame, subscriptions_round_trip_and_every_truncation)
 	struct sq_bytes entries;
 
 	sq_buf_u16(&b, 1);
-	sq_sub_put(&b, &in);
+	sq_sub_put(&b, &in, version);
 	for (size_t n = 0; n < sq_buf_len(&b); n++)
-		cr_assert_eq(sq_subs_decode(sq_buf_data(&b), n, &entries), SQ_EINVAL);
-	cr_assert_eq(sq_subs_decode(sq_buf_data(&b), sq_buf_len(&b), &entries), 1);
-	got = sq_sub_next(&entries);
+		cr_assert_eq(sq_subs_decode(sq_buf_data(&b), n, version, &entries), SQ_EINVAL);
+	cr_assert_eq(sq_subs_decode(sq_buf_data(&b), sq_buf_len(&b), version, &entries), 1);
+	got = sq_sub_next(&entries, version);
 	cr_assert(got.sub_id == 9 && got.concurrency == 7 && got.max_length == 8 &&
 	    got.filter.len == 3 && got.tag.len == 1);
 	cr_assert_eq(memcmp(got.filter.p, "a/#", 3), 0);
+	cr_assert_eq(got.since_ms, version >= 2 ? in.since_ms : 0);
+	cr_assert_eq(got.pod.len, version >= 2 ? 6 : 0);
+	sq_buf_fini(&b);
+}
+
+Test(link_frame, subscriptions_round_trip_and_every_truncation)
+{
+	subscriptions_round_trip(1);
+	subscriptions_round_trip(2);
+}
+
+Test(link_frame, only_a_declared_entry_has_an_age_and_a_pod)
+{
+	struct sq_sub in = {.op = SQ_SUB_SUBSCRIBE, .filter = text("a"), .since_ms = 1};
+	struct sq_bytes entries;
+	struct sq_buf b = {0};
+
+	sq_buf_u16(&b, 1);
+	sq_sub_put(&b, &in, 2);
+	cr_assert_eq(sq_subs_decode(sq_buf_data(&b), sq_buf_len(&b), 2, &entries), SQ_EINVAL);
 	sq_buf_fini(&b);
 }
 
 Test(link_frame, detach_round_trip)
 {
-	struct sq_detach in = {.expiry_s = 4, .will = 1, .last = {5, 6}}, out;
-	struct sq_buf b = {0};
+	struct sq_detach in = {.expiry_s = 4, .will = 1, .flags = SQ_DETACH_QUIET, .last = {5, 6}};
 
-	sq_detach_encode(&b, &in);
-	cr_assert_eq(sq_detach_decode(sq_buf_data(&b), sq_buf_len(&b) - 1, &out), SQ_EINVAL);
-	cr_assert_eq(sq_detach_decode(sq_buf_data(&b), sq_buf_len(&b), &out), SQ_OK);
-	cr_assert(out.expiry_s == 4 && out.will == 1 && out.last[0] == 5 && out.last[1] == 6);
+	for (unsigned version = 1; version <= 2; version++) {
+		struct sq_buf b = {0};
+		struct sq_detach out;
+		size_t n;
+
+		sq_detach_encode(&b, &in, version);
+		n = sq_buf_len(&b);
+		cr_assert_eq(sq_detach_decode(sq_buf_data(&b), n - 1, version, &out), SQ_EINVAL);
+		cr_assert_eq(sq_detach_decode(sq_buf_data(&b), n, version, &out), SQ_OK);
+		cr_assert(
+		    out.expiry_s == 4 && out.will == 1 && out.last[0] == 5 && out.last[1] == 6);
+		cr_assert_eq(out.flags, version >= 2 ? SQ_DETACH_QUIET : 0);
+		sq_buf_data(&b)[5] |= 2; /* a flag that no version has */
+		cr_assert_eq(sq_detach_decode(sq_buf_data(&b), n, version, &out), SQ_EINVAL);
+		sq_buf_fini(&b);
+	}
+}
+
+Test(link_frame, a_detached_frame_has_words_from_version_2_on)
+{
+	for (unsigned version = 1; version <= 2; version++) {
+		struct sq_buf b = {0};
+		struct sq_frame f;
+		size_t used;
+
+		sq_frame_detached(&b, 7, 0x8e, text("taken\nover"), version);
+		cr_assert_eq(
+		    sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), SQ_OK);
+		cr_assert(f.epoch == 7 && f.reason == 0x8e && used == sq_buf_len(&b));
+		cr_assert_eq(f.text.len, version >= 2 ? 10 : 0);
+		cr_assert(f.text.len == 0 || memcmp(f.text.p, "taken?over", 10) == 0);
+		sq_buf_fini(&b);
+	}
+}
+
+Test(link_frame, a_frame_of_unknown_type_is_whole_and_no_error)
+{
+	struct sq_buf b = {0};
+	struct sq_frame f;
+	size_t used;
+
+	sq_buf_u32(&b, 3);
+	sq_buf_append(&b, "\xee..", 3);
+	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), 6, 1000, &f, &used), SQ_EAGAIN);
+	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), 7, 1000, &f, &used), SQ_OK);
+	cr_assert(f.type == 0xee && used == 7);
 	sq_buf_fini(&b);
 }
 

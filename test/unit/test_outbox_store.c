@@ -179,7 +179,7 @@ round_trip(struct sq_outbox_store *st, uint64_t now_ms, uint8_t code)
 		return false;
 	memset(codes, code, sizeof codes);
 	broker_takes(b, codes);
-	o = (struct sq_outcomes){b->first, b->n, codes};
+	o = (struct sq_outcomes){.first = b->first, .n = b->n, .codes = codes};
 	cr_assert_eq(sq_outbox_store_answered(st, &b, &o, now_ms), 0);
 	(void)sq_outbox_store_turn(st);
 	return true;

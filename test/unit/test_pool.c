@@ -284,7 +284,7 @@ frames_put(struct sq_buf *b)
 			cr_assert_eq(sq_deliver_target(b, at, &t, NULL), 0);
 		sq_msg_unref(&m);
 		sq_frame_heartbeat(b);
-		sq_frame_detached(b, 0x1234, 0x8e);
+		sq_frame_detached(b, 0x1234, 0x8e, (struct sq_bytes){0}, 1);
 	}
 }
 
@@ -311,6 +311,27 @@ Test(pool, frames_in_every_split_equal_frames_whole)
 	cr_assert_eq(w.downs, 0);
 	sq_buf_fini(&in);
 	sq_buf_fini(&whole);
+}
+
+Test(pool, frames_of_an_unknown_type_are_skipped_and_counted)
+{
+	static const unsigned char unknown[] = {0, 0, 0, 4, 0xee, 'n', 'e', 'w'};
+	struct sq_buf in = {0};
+	int64_t before;
+
+	start((struct h2_server_cfg){0}, false, 1);
+	before = world_metric(&w, SQ_M_FRAMES_SKIPPED);
+	for (size_t piece = 0; piece < 9; piece += 4) {
+		sq_buf_drain(&in, sq_buf_len(&in));
+		sq_buf_append(&in, unknown, sizeof unknown);
+		frames_put(&in);
+		sq_buf_append(&in, unknown, sizeof unknown);
+		h2_server_deliver(server, sq_buf_data(&in), sq_buf_len(&in), piece);
+	}
+	WORLD_UNTIL(&w, world_metric(&w, SQ_M_FRAMES_SKIPPED) == before + 6);
+	cr_assert_eq(w.delivered, 9);
+	cr_assert_eq(w.downs, 0);
+	sq_buf_fini(&in);
 }
 
 Test(pool, frames_flow_over_tls_while_requests_do)

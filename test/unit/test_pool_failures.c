@@ -114,7 +114,7 @@ reset_deliveries(void)
 static void
 break_protocol(void)
 {
-	static const unsigned char malformed[] = {0, 0, 0, 1, 99};
+	static const unsigned char malformed[] = {0, 0, 0, 2, 1, 0};
 
 	h2_server_deliver(server, malformed, sizeof malformed, 0);
 }

@@ -147,12 +147,12 @@ asked(const struct sq_request *r)
 {
 	static struct sq_buf out;
 	struct sq_bytes body = fake_body(r), entries;
-	int n = sq_subs_decode(body.p, body.len, &entries);
+	int n = sq_subs_decode(body.p, body.len, SQ_LINK_VERSION, &entries);
 
 	cr_assert_gt(n, 0);
 	sq_buf_fini(&out);
 	for (int i = 0; i < n; i++) {
-		struct sq_sub sub = sq_sub_next(&entries);
+		struct sq_sub sub = sq_sub_next(&entries, SQ_LINK_VERSION);
 
 		sq_buf_printf(&out, "%s%c%.*s", i > 0 ? " " : "",
 		    sub.op == SQ_SUB_SUBSCRIBE ? '+' : '-', (int)sub.filter.len,
@@ -168,12 +168,12 @@ static void
 grant(struct sq_request *r)
 {
 	struct sq_bytes body = fake_body(r), entries;
-	int n = sq_subs_decode(body.p, body.len, &entries);
+	int n = sq_subs_decode(body.p, body.len, SQ_LINK_VERSION, &entries);
 	uint8_t codes[100] = {0};
 	struct sq_buf b = {0};
 
 	cr_assert(n > 0 && n <= 100);
-	sq_codes_encode(&b, codes, (uint16_t)n);
+	sq_codes_encode(&b, codes, (uint16_t)n, NULL, SQ_LINK_VERSION);
 	fake_answer(
 	    r, &(struct sq_answer){.status = 200, .body = sq_buf_data(&b), .len = sq_buf_len(&b)});
 	sq_buf_fini(&b);

@@ -1,0 +1,31 @@
+/* Why something that a client asked for was refused: the one table of the words that
+ * notes on the link, metrics, logs and docs use.
+ *
+ * The numbers travel (docs/link.md, "Notes"): a row is never moved or taken out. */
+#ifndef SQ_PROTO_LINK_REFUSAL_H
+#define SQ_PROTO_LINK_REFUSAL_H
+
+#include <stdint.h>
+
+/* X(symbol, number, name, what it is, in a few words) */
+#define SQ_REFUSALS(X) \
+	X(NONE, 0, "none", "nothing was refused") \
+	X(PROPERTY, 1, "property", "a user property that asks for what can't be had") \
+	X(TOPIC, 2, "topic", "a topic name or filter that is not one, or not for apps") \
+	X(DENIED, 3, "denied", "the app may not do that") \
+	X(QUOTA, 4, "quota", "more than a session, client or space may have") \
+	X(QUEUE_FULL, 5, "queue-full", "a queue that the message goes to is full") \
+	X(STORE_FULL, 6, "store-full", "the broker's store takes no more at the moment") \
+	X(DEAD_LETTERS_FULL, 7, "dead-letters-full", "the space's dead letters are full") \
+	X(UNMATCHED, 8, "unmatched", "a QoS 3 message that nothing matches") \
+	X(SESSIONS_FULL, 9, "sessions-full", "the broker has as many sessions as it may") \
+	X(OTHER, 10, "other", "anything else")
+
+#define SQ_REFUSAL_ENUM(symbol, number, name, text) SQ_REFUSAL_##symbol = number,
+enum sq_refusal { SQ_REFUSALS(SQ_REFUSAL_ENUM) SQ_REFUSAL_COUNT };
+#undef SQ_REFUSAL_ENUM
+
+/* The name; a number that this program does not know is "other". */
+const char *sq_refusal_name(unsigned refusal);
+
+#endif
