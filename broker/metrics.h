@@ -37,10 +37,14 @@
 	    "Messages not queued or taken out of a queue.") \
 	X(DROPPED_ATTEMPTS, "sqmqos_messages_dropped_total", "reason=\"attempts\"", SQ_COUNTER, \
 	    "Messages not queued or taken out of a queue.") \
+	X(DROPPED_ABANDONED, "sqmqos_messages_dropped_total", "reason=\"abandoned\"", SQ_COUNTER, \
+	    "Messages not queued or taken out of a queue.") \
 	X(DELAYED, "sqmqos_delayed_messages", NULL, SQ_GAUGE, "Messages whose time has not come.") \
 	X(DUPLICATES, "sqmqos_messages_duplicate_total", NULL, SQ_COUNTER, \
 	    "QoS 3 messages whose key was stored before.") \
 	X(DEAD_LETTERS, "sqmqos_dead_letters_total", NULL, SQ_COUNTER, "Dead letters made.") \
+	X(DEAD_LETTERS_DROPPED, "sqmqos_dead_letters_dropped_total", NULL, SQ_COUNTER, \
+	    "Dead letters, not of QoS 3, that left for newer ones, untaken.") \
 	X(RECEIPTS, "sqmqos_receipts_total", NULL, SQ_COUNTER, "Receipts published.") \
 	X(STORE_COMMITS, "sqmqos_store_commits_total", NULL, SQ_COUNTER, \
 	    "Records committed to the journal.") \

@@ -56,9 +56,25 @@ void sq_item_fini(struct sq_item *);
 /* Why an item leaves its queue without having been delivered. */
 enum sq_death {
 	SQ_DEAD_EXPIRED,
-	SQ_DEAD_ATTEMPTS, /* came back as often as it may */
-	SQ_DEAD_REJECTED, /* by a consumer */
-	SQ_DEAD_OVERFLOW, /* the oldest, for a newer one */
+	SQ_DEAD_ATTEMPTS,  /* came back as often as it may */
+	SQ_DEAD_REJECTED,  /* by a consumer */
+	SQ_DEAD_OVERFLOW,  /* the oldest, for a newer one */
+	SQ_DEAD_ABANDONED, /* the same where nobody takes from the queue */
+};
+
+/* When a full queue with SQ_OVERFLOW_REJECT_PUBLISH makes room for an item of QoS 1 or 2
+ * that is not assured: its oldest leave, up to the first that is assured. */
+enum sq_yield {
+	SQ_YIELD_NEVER,
+	SQ_YIELD_LONELY, /* while nobody takes from it: see queue_attend() */
+	SQ_YIELD_ALWAYS,
+};
+
+struct sq_queue_state {
+	uint64_t n, bytes;    /* messages that wait, and their images */
+	uint64_t first, last; /* seq of the oldest that waits (0: none), of the newest there was */
+	unsigned takers;      /* see queue_attend() */
+	uint64_t lonely_since_ms; /* since when there is none, on the workers' clock; 0: there is */
 };
 
 struct sq_queue_cfg {
@@ -67,8 +83,10 @@ struct sq_queue_cfg {
 	uint32_t max_msgs;
 	uint64_t max_bytes;        /* of images */
 	enum sq_overflow overflow; /* resolved: not SQ_OVERFLOW_DEFAULT */
-	uint32_t max_attempts;     /* 0: any */
+	enum sq_yield yields;
+	uint32_t max_attempts; /* 0: any */
 	bool durable;
+	bool uncounted; /* dead() counts what leaves, the engine does not */
 	/* An item of QoS 1 or 2 leaves so.  What the callee puts into 'txn' becomes
 	 * durable together with that.  On the worker of 'txn', with no lock held; the
 	 * item is the engine's.  NULL: it is only counted, as it is in any case. */
@@ -176,9 +194,9 @@ struct sq_engine_ops {
 	/* The handle is dead, what is durable stays: at the broker's end. */
 	void (*queue_close)(struct sq_queue *);
 
-	/* Changes max_msgs, max_attempts and overflow to those of 'cfg'; from any worker.
+	/* Changes max_msgs, max_attempts, overflow and yields to those of 'cfg'; from any worker.
 	 * Nothing that waits is dropped: a queue that has more than its new limit takes none,
-	 * or with SQ_OVERFLOW_DROP_OLDEST one for one, until less waits.  A smaller
+	 * or where the oldest makes room one for one, until less waits.  A smaller
 	 * max_attempts counts at the next return. */
 	void (*queue_limits)(struct sq_queue *, const struct sq_queue_cfg *cfg);
 
@@ -188,6 +206,17 @@ struct sq_engine_ops {
 	bool (*queue_busy)(const struct sq_queue *);
 	/* Messages that wait (not those handed out). */
 	size_t (*queue_depth)(const struct sq_queue *);
+	/* The broker says who is there to take from the queue: one more (1), or one less
+	 * (-1).  They need not consume at the moment, and consumers need not be among them.
+	 * From any worker, and before they turn. */
+	void (*queue_attend)(struct sq_queue *, int by);
+	/* Whether the queue, which is full, would make room for an item that is not assured: it
+	 * yields, the oldest is not assured, and the store has room.  For a while it may
+	 * hold more than its limits then, by a bounded number: where its oldest are
+	 * on their way to the disk or from it.  From any worker. */
+	bool (*queue_yields)(const struct sq_queue *);
+	/* From any thread. */
+	void (*queue_state)(const struct sq_queue *, struct sq_queue_state *);
 
 	/* --- transactions --- */
 

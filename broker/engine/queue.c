@@ -11,7 +11,6 @@ enum {
 	BUSY_MIN = 512, /* a queue is busy above so many, */
 	BUSY_PART = 16, /* and above such a part of a limit */
 	PAGE_LOW = 4,   /* a head of less than that part of its share: the gap is read */
-	DEAD_MAX = 64,  /* items that leave undelivered in one go */
 };
 
 /* Counters. */
@@ -56,28 +55,28 @@ sq_queue_dead(struct sq_queue *q, struct sq_txn *txn, const struct sq_item *item
 	    [SQ_DEAD_ATTEMPTS] = SQ_M_DROPPED_ATTEMPTS,
 	    [SQ_DEAD_REJECTED] = SQ_M_DROPPED_ATTEMPTS,
 	    [SQ_DEAD_OVERFLOW] = SQ_M_DROPPED_FULL,
+	    [SQ_DEAD_ABANDONED] = SQ_M_DROPPED_ABANDONED,
 	};
 
-	sq_metric_add(&q->metrics, metrics[why], 1);
+	if (!q->cfg.uncounted)
+		sq_metric_add(&q->metrics, metrics[why], 1);
 	if (q->cfg.dead != NULL && item->qos > 0)
 		q->cfg.dead(q->cfg.arg, txn, item, why);
 }
 
 /* Items that leave undelivered: collected under the lock, buried without it. */
 
-struct dead {
-	struct sq_item item;
-	enum sq_death why;
-};
+void
+sq_queue_doom(struct sq_dead_list *dead, struct sq_item item, enum sq_death why)
+{
+	assert(dead->n < SQ_DEAD_MAX);
+	dead->v[dead->n].item = item;
+	dead->v[dead->n++].why = why;
+	dead->bytes += sq_item_bytes(&item);
+}
 
-struct dead_list {
-	struct dead v[DEAD_MAX];
-	size_t n;
-};
-
-/* In the transaction of whoever made them leave. */
-static void
-dead_bury(struct sq_queue *q, struct sq_txn *txn, struct dead_list *dead)
+void
+sq_queue_bury(struct sq_queue *q, struct sq_txn *txn, struct sq_dead_list *dead)
 {
 	for (size_t i = 0; i < dead->n; i++) {
 		struct sq_item *item = &dead->v[i].item;
@@ -89,7 +88,7 @@ dead_bury(struct sq_queue *q, struct sq_txn *txn, struct dead_list *dead)
 			sq_queue_settled(q, item);
 		sq_item_fini(item);
 	}
-	dead->n = 0;
+	dead->n = dead->bytes = 0;
 }
 
 static void
@@ -99,9 +98,8 @@ own_txn_done(struct sq_txn *txn, int err)
 	free(txn);
 }
 
-/* In one that nobody waits for; on the owner. */
-static void
-dead_bury_alone(struct sq_queue *q, struct dead_list *dead)
+void
+sq_queue_bury_alone(struct sq_queue *q, struct sq_dead_list *dead)
 {
 	struct sq_txn *txn;
 
@@ -111,14 +109,8 @@ dead_bury_alone(struct sq_queue *q, struct dead_list *dead)
 	txn->worker = q->cfg.owner;
 	txn->engine = q->engine;
 	txn->done = own_txn_done;
-	dead_bury(q, txn, dead);
+	sq_queue_bury(q, txn, dead);
 	q->engine->ops->commit(txn);
-}
-
-static bool
-item_expired(const struct sq_item *item, uint64_t now_ms)
-{
-	return item->expires_ms != 0 && item->expires_ms <= now_ms;
 }
 
 void
@@ -179,13 +171,20 @@ sq_queue_close(struct sq_queue *q)
 }
 
 void
-sq_queue_kick(struct sq_queue *q)
+sq_queue_post(struct sq_queue *q)
 {
-	if (q->posted || (q->head.n == 0 && !q->gap.open) || sq_list_empty(&q->consumers))
+	if (q->posted)
 		return;
 	q->posted = true;
 	sq_queue_ref(q);
 	sq_worker_post(q->cfg.owner, &q->task);
+}
+
+void
+sq_queue_kick(struct sq_queue *q)
+{
+	if ((q->head.n > 0 || q->gap.open) && !sq_list_empty(&q->consumers))
+		sq_queue_post(q);
 }
 
 /* Hand-out. */
@@ -218,8 +217,8 @@ sq_queue_handed(struct sq_queue *q, uint64_t seq)
 		q->handed = seq;
 }
 
-static struct sq_item
-queue_pop(struct sq_queue *q)
+struct sq_item
+sq_queue_pop(struct sq_queue *q)
 {
 	struct sq_item item = sq_ring_pop(&q->head);
 
@@ -230,10 +229,8 @@ queue_pop(struct sq_queue *q)
 	return item;
 }
 
-/* Whether the head begins with what was claimed and came back, from within the gap:
- * that is read first.  Under the lock. */
-static bool
-queue_head_waits(struct sq_queue *q)
+bool
+sq_queue_head_waits(const struct sq_queue *q)
 {
 	return q->gap.open && q->head.n > 0 && sq_ring_at(&q->head, 0)->seq >= q->gap.from;
 }
@@ -241,18 +238,19 @@ queue_head_waits(struct sq_queue *q)
 /* Takes the next items for 'c'; under the lock.  Alone it gets what it wants,
  * among others one item per turn.  None when all had expired. */
 static size_t
-queue_hand(struct sq_queue *q, struct sq_consumer *c, struct sq_item *out, struct dead_list *dead)
+queue_hand(
+    struct sq_queue *q, struct sq_consumer *c, struct sq_item *out, struct sq_dead_list *dead)
 {
 	bool alone = c->node.next == c->node.prev; /* only the head beside it */
 	uint64_t now_ms = sq_worker_now_ms(q->cfg.owner);
 	size_t n = 0;
 
-	while (n < HAND_MAX && dead->n < DEAD_MAX && q->head.n > 0 && !queue_head_waits(q) &&
-	    c->demand > 0 && (alone || n == 0)) {
-		struct sq_item item = queue_pop(q);
+	while (n < HAND_MAX && !sq_dead_list_full(dead) && q->head.n > 0 &&
+	    !sq_queue_head_waits(q) && c->demand > 0 && (alone || n == 0)) {
+		struct sq_item item = sq_queue_pop(q);
 
-		if (item_expired(&item, now_ms)) {
-			dead->v[dead->n++] = (struct dead){item, SQ_DEAD_EXPIRED};
+		if (sq_item_expired(&item, now_ms)) {
+			sq_queue_doom(dead, item, SQ_DEAD_EXPIRED);
 			continue;
 		}
 		if (item.qos == 0)
@@ -294,13 +292,12 @@ queue_send(struct sq_consumer *c, const struct sq_item *items, size_t n)
 	sq_worker_post(c->worker, &h->task);
 }
 
-/* Has the gap read when the head runs low; under the lock. */
-static void
-queue_want_page(struct sq_queue *q)
+void
+sq_queue_want_page(struct sq_queue *q)
 {
 	if (!q->gap.open || q->paging || q->deleted)
 		return;
-	if (q->head_bytes < sq_queue_share(q->store) / PAGE_LOW || queue_head_waits(q)) {
+	if (q->head_bytes < sq_queue_share(q->store) / PAGE_LOW || sq_queue_head_waits(q)) {
 		q->paging = true;
 		q->store->page(q);
 	}
@@ -311,31 +308,32 @@ queue_run(struct sq_task *t)
 {
 	struct sq_queue *q = SQ_CONTAINER_OF(t, struct sq_queue, task);
 	struct sq_item items[HAND_MAX];
-	struct dead_list dead;
+	struct sq_dead_list dead;
 	struct sq_consumer *c;
 	size_t n;
 
-	dead.n = 0;
+	dead.n = dead.bytes = 0;
 	pthread_mutex_lock(&q->lock);
 	q->posted = false;
-	while (q->head.n > 0 && !queue_head_waits(q) && (c = queue_next_consumer(q)) != NULL) {
+	while (q->head.n > 0 && !sq_queue_head_waits(q) && (c = queue_next_consumer(q)) != NULL) {
 		n = queue_hand(q, c, items, &dead);
 		if (n > 0 && c->worker != q->cfg.owner) {
 			queue_send(c, items, n);
 			n = 0;
 		}
-		if (n == 0 && dead.n < DEAD_MAX)
+		if (n == 0 && !sq_dead_list_full(&dead))
 			continue;
 		pthread_mutex_unlock(&q->lock);
 		if (n > 0)
 			c->take(c, items, n);
-		dead_bury_alone(q, &dead);
+		sq_queue_bury_alone(q, &dead);
 		pthread_mutex_lock(&q->lock);
 	}
 	if (!sq_list_empty(&q->consumers))
-		queue_want_page(q);
+		sq_queue_want_page(q);
 	pthread_mutex_unlock(&q->lock);
-	dead_bury_alone(q, &dead);
+	sq_queue_bury_alone(q, &dead);
+	sq_queue_trim(q);
 	sq_queue_unref(q);
 }
 
@@ -352,6 +350,7 @@ sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_
 	q->cfg.name = sq_xstrdup(cfg->name);
 	q->task.run = queue_run;
 	q->last_seq = 1;
+	q->lonely_since_ms = sq_queue_now_ms();
 	atomic_init(&q->refs, 1);
 	pthread_mutex_init(&q->lock, NULL);
 	sq_list_init(&q->consumers);
@@ -368,9 +367,8 @@ queue_waiting(const struct sq_queue *q)
 	return q->head.n + q->tail.n + q->gap.n;
 }
 
-/* Whether 'most' messages, or bytes, would be too many with one of 'bytes'. */
-static bool
-queue_is_above(const struct sq_queue *q, uint64_t most, uint32_t bytes)
+bool
+sq_queue_is_above(const struct sq_queue *q, uint64_t most, uint32_t bytes)
 {
 	uint64_t n = queue_waiting(q) + q->coming;
 	uint64_t all = q->bytes + q->gap.bytes + q->coming_bytes;
@@ -381,13 +379,11 @@ queue_is_above(const struct sq_queue *q, uint64_t most, uint32_t bytes)
 static bool
 queue_is_full(const struct sq_queue *q, uint32_t bytes)
 {
-	return queue_is_above(q, q->cfg.max_msgs, bytes);
+	return sq_queue_is_above(q, q->cfg.max_msgs, bytes);
 }
 
-/* How many may wait where the oldest makes room: the limit, or as many as there were
- * above it when it was set, and still are. */
-static uint64_t
-queue_most(struct sq_queue *q)
+uint64_t
+sq_queue_most(struct sq_queue *q)
 {
 	uint64_t n = queue_waiting(q) + q->coming;
 
@@ -403,20 +399,15 @@ sq_queue_limits(struct sq_queue *q, const struct sq_queue_cfg *cfg)
 	q->cfg.max_msgs = cfg->max_msgs;
 	q->cfg.max_attempts = cfg->max_attempts;
 	q->cfg.overflow = cfg->overflow;
+	q->cfg.yields = cfg->yields;
 	q->over = queue_waiting(q) + q->coming;
 	pthread_mutex_unlock(&q->lock);
-}
-
-static struct sq_queue *
-queue_unconst(const struct sq_queue *q)
-{
-	return (struct sq_queue *)(uintptr_t)q;
 }
 
 bool
 sq_queue_full(const struct sq_queue *cq, uint32_t bytes)
 {
-	struct sq_queue *q = queue_unconst(cq);
+	struct sq_queue *q = sq_queue_unconst(cq);
 	bool full;
 
 	if (q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed))
@@ -424,9 +415,10 @@ sq_queue_full(const struct sq_queue *cq, uint32_t bytes)
 	pthread_mutex_lock(&q->lock);
 	full = queue_is_full(q, bytes);
 	if (full && q->head.n > 0) /* what has expired makes room for a put */
-		full = !item_expired(sq_ring_at(&q->head, 0), sq_worker_now_ms(sq_worker_self()));
+		full = !sq_item_expired(
+		    sq_ring_at(&q->head, 0), sq_worker_now_ms(sq_worker_self()));
 	else if (full)
-		queue_want_page(q); /* perhaps that has */
+		sq_queue_want_page(q); /* perhaps that has */
 	pthread_mutex_unlock(&q->lock);
 	return full;
 }
@@ -434,7 +426,7 @@ sq_queue_full(const struct sq_queue *cq, uint32_t bytes)
 bool
 sq_queue_busy(const struct sq_queue *cq)
 {
-	struct sq_queue *q = queue_unconst(cq);
+	struct sq_queue *q = sq_queue_unconst(cq);
 	bool busy;
 	uint64_t n;
 
@@ -450,7 +442,7 @@ sq_queue_busy(const struct sq_queue *cq)
 size_t
 sq_queue_depth(const struct sq_queue *cq)
 {
-	struct sq_queue *q = queue_unconst(cq);
+	struct sq_queue *q = sq_queue_unconst(cq);
 	size_t n;
 
 	pthread_mutex_lock(&q->lock);
@@ -462,23 +454,26 @@ sq_queue_depth(const struct sq_queue *cq)
 /* Makes room for an item as the policy says; under the lock.  What goes for it is
  * left in 'dead'. */
 static bool
-queue_make_room(struct sq_queue *q, const struct sq_item *for_item, struct dead_list *dead)
+queue_make_room(struct sq_queue *q, const struct sq_txn *txn, const struct sq_item *for_item,
+    struct sq_dead_list *dead)
 {
 	bool oldest = q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST;
-	uint64_t most = oldest ? queue_most(q) : q->cfg.max_msgs;
+	uint64_t most = oldest ? sq_queue_most(q) : q->cfg.max_msgs;
 	uint64_t now_ms = sq_worker_now_ms(sq_worker_self());
 
-	while (queue_is_above(q, most, sq_item_bytes(for_item))) {
-		bool expired = q->head.n > 0 && item_expired(sq_ring_at(&q->head, 0), now_ms);
+	while (sq_queue_is_above(q, most, sq_item_bytes(for_item))) {
+		bool expired = q->head.n > 0 && sq_item_expired(sq_ring_at(&q->head, 0), now_ms);
 
-		if (!expired && q->cfg.overflow == SQ_OVERFLOW_REJECT_PUBLISH && for_item->qos > 0)
+		if (!expired && q->cfg.overflow == SQ_OVERFLOW_REJECT_PUBLISH &&
+		    for_item->qos > 0) {
+			sq_queue_make_way(q, txn, for_item, dead);
 			return true;
+		}
 		if (!expired && !oldest)
 			return false;
-		if (q->head.n == 0 || dead->n == DEAD_MAX)
+		if (q->head.n == 0 || dead->n == SQ_DEAD_MAX)
 			return q->gap.open; /* the oldest are being read */
-		dead->v[dead->n++] = (struct dead){
-		    queue_pop(q), expired ? SQ_DEAD_EXPIRED : SQ_DEAD_OVERFLOW};
+		sq_queue_doom(dead, sq_queue_pop(q), expired ? SQ_DEAD_EXPIRED : SQ_DEAD_OVERFLOW);
 	}
 	return true;
 }
@@ -486,14 +481,14 @@ queue_make_room(struct sq_queue *q, const struct sq_item *for_item, struct dead_
 int
 sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 {
-	struct dead_list dead;
+	struct sq_dead_list dead;
 	int err = SQ_OK;
 
-	dead.n = 0;
+	dead.n = dead.bytes = 0;
 	pthread_mutex_lock(&q->lock);
 	if (q->deleted) {
 		err = SQ_ECLOSED;
-	} else if (!queue_make_room(q, item, &dead)) {
+	} else if (!queue_make_room(q, txn, item, &dead)) {
 		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
 		err = SQ_ENOMEM;
 	} else {
@@ -502,9 +497,9 @@ sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 		sq_queue_count_item(q, 1, item);
 	}
 	if (q->head.n == 0 || q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST)
-		queue_want_page(q);
+		sq_queue_want_page(q);
 	pthread_mutex_unlock(&q->lock);
-	dead_bury(q, txn, &dead);
+	sq_queue_bury(q, txn, &dead);
 	if (err != SQ_OK)
 		sq_item_fini(item);
 	return err;
@@ -537,6 +532,7 @@ sq_queue_arrive(struct sq_queue *q, struct sq_item *item)
 			item->seq = q->id != 0 ? q->last_seq : q->last_seq + 1;
 		queue_append(q, item);
 		sq_queue_kick(q);
+		sq_queue_kick_trim(q);
 	}
 	pthread_mutex_unlock(&q->lock);
 	if (gone)

@@ -66,6 +66,8 @@ struct sq_queue {
 	uint64_t over; /* so many waited above the limits when these were set, and still do */
 	struct sq_list consumers; /* struct sq_consumer; the head's turn is next */
 	bool posted, deleted;
+	unsigned takers; /* see sq_engine_ops.queue_attend */
+	uint64_t lonely_since_ms;
 
 	/* With a store only. */
 	struct sq_queue_store *store;
@@ -91,6 +93,9 @@ void sq_queue_limits(struct sq_queue *, const struct sq_queue_cfg *);
 bool sq_queue_full(const struct sq_queue *, uint32_t bytes);
 bool sq_queue_busy(const struct sq_queue *);
 size_t sq_queue_depth(const struct sq_queue *);
+void sq_queue_attend(struct sq_queue *, int by);
+bool sq_queue_yields(const struct sq_queue *);
+void sq_queue_state(const struct sq_queue *, struct sq_queue_state *);
 /* Makes room as the policy says and counts the item as coming; SQ_ENOMEM drops it. */
 int sq_queue_offer(struct sq_queue *, struct sq_txn *, struct sq_item *item);
 /* An offered item is there. */

@@ -112,8 +112,10 @@ sq_queue_paged(struct sq_queue *q, struct sq_item *items, size_t n, uint64_t fro
 		sq_queue_count(q, -(int64_t)q->gap.n, -(int64_t)q->gap.bytes);
 		queue_close_gap(q);
 	}
-	if (!gone)
+	if (!gone) {
 		sq_queue_kick(q);
+		sq_queue_kick_trim(q);
+	}
 	pthread_mutex_unlock(&q->lock);
 	for (size_t i = 0; i < n && gone; i++)
 		sq_item_fini(&items[i]);

@@ -1,14 +1,61 @@
-/* What queue.c and queue_gap.c share.  All but the first under the queue's lock. */
+/* What queue.c, queue_gap.c and queue_yield.c share.  All under the queue's lock, but
+ * where it is said otherwise. */
 #ifndef SQ_BROKER_ENGINE_QUEUE_PRIV_H
 #define SQ_BROKER_ENGINE_QUEUE_PRIV_H
 
 #include "broker/engine/queue.h"
+#include "core/clock.h"
 
 static inline uint32_t
 sq_item_bytes(const struct sq_item *item)
 {
 	return sq_image_size(item->msg.image);
 }
+
+static inline struct sq_queue *
+sq_queue_unconst(const struct sq_queue *q)
+{
+	return (struct sq_queue *)(uintptr_t)q;
+}
+
+/* The workers' clock, also where no worker runs yet. */
+static inline uint64_t
+sq_queue_now_ms(void)
+{
+	return sq_worker_self() != NULL ? sq_worker_now_ms(sq_worker_self()) : sq_clock_ms();
+}
+
+static inline bool
+sq_item_expired(const struct sq_item *item, uint64_t now_ms)
+{
+	return item->expires_ms != 0 && item->expires_ms <= now_ms;
+}
+
+/* Items that leave undelivered in one go: collected under the lock, buried without it. */
+
+enum { SQ_DEAD_MAX = 64, SQ_DEAD_BYTES = 1 << 20 };
+
+struct sq_dead_list {
+	struct {
+		struct sq_item item;
+		enum sq_death why;
+	} v[SQ_DEAD_MAX];
+	size_t n;
+	uint64_t bytes;
+};
+
+static inline bool
+sq_dead_list_full(const struct sq_dead_list *dead)
+{
+	return dead->n == SQ_DEAD_MAX || dead->bytes >= SQ_DEAD_BYTES;
+}
+
+/* Takes the item's references. */
+void sq_queue_doom(struct sq_dead_list *, struct sq_item item, enum sq_death why);
+/* In the transaction of whoever made them leave; without the lock. */
+void sq_queue_bury(struct sq_queue *, struct sq_txn *, struct sq_dead_list *);
+/* In one that nobody waits for; on the owner, without the lock. */
+void sq_queue_bury_alone(struct sq_queue *, struct sq_dead_list *);
 
 /* Counts messages that wait or are unsettled. */
 void sq_queue_count(const struct sq_queue *, int64_t n, int64_t bytes);
@@ -17,7 +64,32 @@ void sq_queue_count_item(const struct sq_queue *, int n, const struct sq_item *i
 void sq_queue_hold(struct sq_queue *, int64_t bytes);
 /* Has the owner hand items out. */
 void sq_queue_kick(struct sq_queue *);
+/* Has the owner look at the queue. */
+void sq_queue_post(struct sq_queue *);
+/* Has the gap read when the head runs low. */
+void sq_queue_want_page(struct sq_queue *);
+/* Takes the first item of the head; there is one. */
+struct sq_item sq_queue_pop(struct sq_queue *);
+/* Whether the head begins with what was claimed and came back, from within the gap:
+ * that is read first. */
+bool sq_queue_head_waits(const struct sq_queue *);
+/* Whether 'most' messages, or bytes, would be too many with one of 'bytes'. */
+bool sq_queue_is_above(const struct sq_queue *, uint64_t most, uint32_t bytes);
+/* How many may wait where the oldest makes room: the limit, or as many as there were
+ * above it when it was set, and still are. */
+uint64_t sq_queue_most(struct sq_queue *);
 /* The item has left the head, or was claimed. */
 void sq_queue_handed(struct sq_queue *, uint64_t seq);
+
+/* --- queue_yield.c --- */
+
+/* Dooms the oldest of a full queue that yields, for an item of QoS 1 or 2 that 'txn' puts. */
+void sq_queue_make_way(struct sq_queue *, const struct sq_txn *txn, const struct sq_item *for_item,
+    struct sq_dead_list *);
+/* Has sq_queue_trim() called where it is needed. */
+void sq_queue_kick_trim(struct sq_queue *);
+/* What a queue that yields has above its limits leaves, some of it at a time; on the
+ * owner, without the lock. */
+void sq_queue_trim(struct sq_queue *);
 
 #endif

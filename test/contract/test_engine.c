@@ -948,8 +948,8 @@ CONTRACT(an_item_passes_only_where_nothing_stands_before_it)
 
 static struct {
 	struct sq_queue *into;
-	enum sq_death why[8];
-	unsigned number[8];
+	enum sq_death why[64];
+	unsigned number[64];
 	size_t n;
 } dead;
 
@@ -986,6 +986,13 @@ expect_dead(size_t i, unsigned number, enum sq_death why)
 	cr_assert_eq(dead.why[i], why, "died of %d", dead.why[i]);
 }
 
+static bool
+dead_are_kept(void *arg)
+{
+	(void)arg;
+	return ops->queue_depth(dead.into) == dead.n;
+}
+
 /* All that died is in the other queue, in its order. */
 static void
 dead_end(struct sq_queue *q)
@@ -993,6 +1000,7 @@ dead_end(struct sq_queue *q)
 	struct consumer *c;
 
 	cr_assert(run());
+	cr_assert(fake_run_until(dead_are_kept, NULL));
 	c = consume(dead.into, 0, 100);
 	cr_assert(run());
 	expect_numbers(c, dead.number, dead.n);
@@ -1074,6 +1082,155 @@ CONTRACT(a_rejected_item_is_told)
 	cr_assert_eq(dead.n, 1);
 	expect_dead(0, 1, SQ_DEAD_REJECTED);
 	consumer_free(q, c);
+	dead_end(q);
+}
+
+/* A queue of three that yields, and keeps what leaves. */
+static struct sq_queue *
+yielding_begin(enum sq_yield yields)
+{
+	return dead_begin((struct sq_queue_cfg){
+	    .max_msgs = 3, .overflow = SQ_OVERFLOW_REJECT_PUBLISH, .yields = yields});
+}
+
+CONTRACT(a_full_queue_makes_room_while_nobody_is_there)
+{
+	struct sq_queue *q = yielding_begin(SQ_YIELD_LONELY);
+	struct sq_queue_state state;
+	struct consumer *c;
+
+	put_range(q, 1, 3);
+	cr_assert(ops->queue_full(q, 1));
+	cr_assert(ops->queue_yields(q));
+	cr_assert_eq(dead.n, 0, "there was room");
+	put_range(q, 4, 9);
+	cr_assert_eq(dead.n, 6);
+	for (unsigned i = 0; i < 6; i++)
+		expect_dead(i, i + 1, SQ_DEAD_ABANDONED);
+	cr_assert_eq(metric(SQ_M_DROPPED_ABANDONED), 6);
+	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 0);
+	ops->queue_state(q, &state);
+	cr_assert_eq(state.n, 3);
+	cr_assert_eq(put(q, 10, 0), SQ_ENOMEM, "QoS 0 makes nobody leave");
+	c = consume(q, 0, 10);
+	cr_assert(run());
+	EXPECT(c, 7, 8, 9);
+	consumer_free(q, c);
+	dead_end(q);
+}
+
+CONTRACT(a_full_queue_refuses_once_somebody_is_there)
+{
+	struct sq_queue *q = yielding_begin(SQ_YIELD_LONELY);
+	struct sq_queue_state state;
+
+	ops->queue_state(q, &state);
+	cr_assert_eq(state.takers, 0);
+	cr_assert_eq(state.lonely_since_ms, fake_now());
+	ops->queue_attend(q, 1);
+	ops->queue_attend(q, 1);
+	put_range(q, 1, 3);
+	cr_assert_not(ops->queue_yields(q));
+	cr_assert_eq(put(q, 4, 1), SQ_OK, "it was promised");
+	ops->queue_attend(q, -1);
+	ops->queue_state(q, &state);
+	cr_assert_eq(state.takers, 1);
+	cr_assert_eq(state.lonely_since_ms, 0);
+	cr_assert_not(ops->queue_yields(q), "one is there yet");
+	cr_assert_eq(dead.n, 0);
+	fake_set_now(fake_now() + 500);
+	ops->queue_attend(q, -1);
+	ops->queue_state(q, &state);
+	cr_assert_eq(state.lonely_since_ms, fake_now());
+	cr_assert(ops->queue_yields(q));
+	put_range(q, 5, 5);
+	cr_assert_eq(dead.n, 2, "what was promised makes room, too");
+	expect_dead(0, 1, SQ_DEAD_ABANDONED);
+	expect_dead(1, 2, SQ_DEAD_ABANDONED);
+	dead_end(q);
+}
+
+static int
+put_assured(struct sq_queue *q, unsigned number)
+{
+	struct sq_item item = item_new(number, 1);
+
+	item.assured = true;
+	return put_item(q, item);
+}
+
+CONTRACT(what_is_assured_leaves_for_nobody_and_makes_nobody_leave)
+{
+	struct sq_queue *q = yielding_begin(SQ_YIELD_LONELY);
+
+	put_range(q, 1, 1);
+	cr_assert_eq(put_assured(q, 2), SQ_OK);
+	put_range(q, 3, 4);
+	cr_assert_eq(dead.n, 1);
+	expect_dead(0, 1, SQ_DEAD_ABANDONED);
+	cr_assert(ops->queue_full(q, 1));
+	cr_assert_not(ops->queue_yields(q), "the oldest is assured");
+	cr_assert_eq(put(q, 5, 1), SQ_OK, "it was promised");
+	cr_assert_eq(dead.n, 1);
+	dead_end(q);
+	q = yielding_begin(SQ_YIELD_LONELY);
+	put_range(q, 1, 3);
+	cr_assert_eq(put_assured(q, 4), SQ_OK, "it was promised");
+	cr_assert_leq(dead.n, 1, "its owner may take it down to its limit, no further");
+	dead_end(q);
+}
+
+CONTRACT(more_than_a_queue_holds_in_one_transaction_ends_at_its_limit)
+{
+	struct sq_queue *q = yielding_begin(SQ_YIELD_ALWAYS);
+	struct txn t;
+
+	cr_assert(run());
+	txn_begin(&t, 0);
+	for (unsigned i = 1; i <= 40; i++) {
+		struct sq_item item = item_new(i, 1);
+
+		if (i > 3)
+			cr_assert(ops->queue_yields(q), "before %u", i);
+		cr_assert_eq(ops->put(&t.txn, q, &item), SQ_OK);
+	}
+	ops->commit(&t.txn);
+	cr_assert(run());
+	cr_assert_eq(ops->queue_depth(q), 3);
+	cr_assert_eq(dead.n, 37);
+	for (unsigned i = 0; i < 37; i++)
+		expect_dead(i, i + 1, SQ_DEAD_OVERFLOW);
+	dead_end(q);
+}
+
+CONTRACT(above_a_lowered_limit_one_leaves_for_one)
+{
+	struct sq_queue *q = yielding_begin(SQ_YIELD_LONELY);
+
+	put_range(q, 1, 3);
+	ops->queue_limits(q,
+	    &(struct sq_queue_cfg){
+		.max_msgs = 1, .overflow = SQ_OVERFLOW_REJECT_PUBLISH, .yields = SQ_YIELD_LONELY});
+	cr_assert(run());
+	cr_assert_eq(dead.n, 0, "the limit drops nothing");
+	cr_assert(ops->queue_yields(q));
+	put_range(q, 4, 5);
+	cr_assert_eq(dead.n, 2);
+	cr_assert_eq(ops->queue_depth(q), 3);
+	dead_end(q);
+}
+
+CONTRACT(what_is_uncounted_is_told_only)
+{
+	struct sq_queue *q = dead_begin((struct sq_queue_cfg){.max_msgs = 1,
+	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
+	    .yields = SQ_YIELD_ALWAYS,
+	    .uncounted = true});
+
+	put_range(q, 1, 2);
+	cr_assert_eq(dead.n, 1);
+	expect_dead(0, 1, SQ_DEAD_OVERFLOW);
+	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 0);
 	dead_end(q);
 }
 

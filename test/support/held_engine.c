@@ -144,6 +144,24 @@ held_queue_depth(const struct sq_queue *q)
 	return sq_engine_memory.queue_depth(q);
 }
 
+static void
+held_queue_attend(struct sq_queue *q, int by)
+{
+	sq_engine_memory.queue_attend(q, by);
+}
+
+static bool
+held_queue_yields(const struct sq_queue *q)
+{
+	return sq_engine_memory.queue_yields(q);
+}
+
+static void
+held_queue_state(const struct sq_queue *q, struct sq_queue_state *out)
+{
+	sq_engine_memory.queue_state(q, out);
+}
+
 static int
 held_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 {
@@ -207,6 +225,9 @@ const struct sq_engine_ops held_engine = {
     .queue_full = held_queue_full,
     .queue_busy = held_queue_busy,
     .queue_depth = held_queue_depth,
+    .queue_attend = held_queue_attend,
+    .queue_yields = held_queue_yields,
+    .queue_state = held_queue_state,
     .put = held_put,
     .pass = held_pass,
     .settle = held_settle,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/metrics.h"
+#include "core/clock.h"
 #include "core/mem.h"
 
 enum { HAND_MAX = 64 };
@@ -56,6 +57,8 @@ struct sq_queue {
 	struct sq_list consumers;
 	unsigned refs;
 	bool posted, dead;
+	unsigned takers;
+	uint64_t lonely_since_ms;
 };
 
 enum op_kind { OP_CREATE, OP_DELETE, OP_PUT, OP_SETTLE, OP_RECORD };
@@ -311,9 +314,11 @@ queue_dead(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item, enum sq
 	static const enum sq_broker_metric counters[] = {[SQ_DEAD_EXPIRED] = SQ_M_DROPPED_EXPIRED,
 	    [SQ_DEAD_ATTEMPTS] = SQ_M_DROPPED_ATTEMPTS,
 	    [SQ_DEAD_REJECTED] = SQ_M_DROPPED_ATTEMPTS,
-	    [SQ_DEAD_OVERFLOW] = SQ_M_DROPPED_FULL};
+	    [SQ_DEAD_OVERFLOW] = SQ_M_DROPPED_FULL,
+	    [SQ_DEAD_ABANDONED] = SQ_M_DROPPED_ABANDONED};
 
-	sq_metric_add(&q->stored->metrics, counters[why], 1);
+	if (!q->cfg.uncounted)
+		sq_metric_add(&q->stored->metrics, counters[why], 1);
 	if (q->cfg.dead != NULL && item->qos > 0)
 		q->cfg.dead(q->cfg.arg, txn, item, why);
 	if (item->stored) {
@@ -598,14 +603,44 @@ queue_is_full(const struct sq_queue *q, uint32_t bytes)
 	    (n > 0 && q->bytes + bytes > q->cfg.max_bytes);
 }
 
+/* Whether it yields, but for what its oldest is. */
+static bool
+queue_yields(const struct sq_queue *q)
+{
+	return q->cfg.yields == SQ_YIELD_ALWAYS ||
+	    (q->cfg.yields == SQ_YIELD_LONELY && q->takers == 0);
+}
+
+static bool
+queue_first_goes(const struct sq_queue *q)
+{
+	return q->n > 0 && !SQ_LIST_FIRST(&q->items, struct stored_item, node)->item.assured;
+}
+
+static void
+queue_make_way(struct sq_queue *q, struct sq_txn *txn, const struct sq_item *item)
+{
+	enum sq_death why = q->cfg.yields == SQ_YIELD_ALWAYS ? SQ_DEAD_OVERFLOW : SQ_DEAD_ABANDONED;
+
+	while (queue_yields(q) && !item->assured && queue_first_goes(q) &&
+	    queue_is_full(q, sq_image_size(item->msg.image))) {
+		struct sq_item oldest = queue_take(
+		    q, SQ_LIST_FIRST(&q->items, struct stored_item, node));
+
+		queue_dead(q, txn, &oldest, why);
+	}
+}
+
 static bool
 queue_make_room(struct sq_queue *q, struct sq_txn *txn, const struct sq_item *item)
 {
 	while (queue_is_full(q, sq_image_size(item->msg.image))) {
 		struct sq_item oldest;
 
-		if (q->cfg.overflow == SQ_OVERFLOW_REJECT_PUBLISH && item->qos > 0)
+		if (q->cfg.overflow == SQ_OVERFLOW_REJECT_PUBLISH && item->qos > 0) {
+			queue_make_way(q, txn, item);
 			return true;
+		}
 		if (q->cfg.overflow != SQ_OVERFLOW_DROP_OLDEST || q->n == 0)
 			return false;
 		oldest = queue_take(q, SQ_LIST_FIRST(&q->items, struct stored_item, node));
@@ -697,6 +732,7 @@ stored_queue_open(struct sq_engine *e, struct sq_txn *txn, const struct sq_queue
 	q->cfg.name = sq_xstrdup(cfg->name);
 	q->task.run = queue_run;
 	q->next_seq = 1;
+	q->lonely_since_ms = sq_clock_ms();
 	q->refs = 1;
 	sq_list_init(&q->items);
 	sq_list_init(&q->consumers);
@@ -761,6 +797,7 @@ stored_queue_limits(struct sq_queue *q, const struct sq_queue_cfg *cfg)
 	q->cfg.max_msgs = cfg->max_msgs;
 	q->cfg.max_attempts = cfg->max_attempts;
 	q->cfg.overflow = cfg->overflow;
+	q->cfg.yields = cfg->yields;
 }
 
 static bool
@@ -780,6 +817,33 @@ static size_t
 stored_queue_depth(const struct sq_queue *q)
 {
 	return q->n;
+}
+
+static void
+stored_queue_attend(struct sq_queue *q, int by)
+{
+	q->takers += (unsigned)by;
+	q->lonely_since_ms = q->takers == 0 ? sq_clock_ms() : 0;
+}
+
+static bool
+stored_queue_yields(const struct sq_queue *q)
+{
+	return queue_yields(q) && !(sick && q->cfg.durable) && (q->n == 0 || queue_first_goes(q));
+}
+
+static void
+stored_queue_state(const struct sq_queue *q, struct sq_queue_state *out)
+{
+	*out = (struct sq_queue_state){
+	    .n = q->n,
+	    .bytes = q->bytes,
+	    .last = (q->kept != NULL ? q->kept->next_seq : q->next_seq) - 1,
+	    .takers = q->takers,
+	    .lonely_since_ms = q->lonely_since_ms,
+	};
+	if (q->n > 0)
+		out->first = SQ_LIST_FIRST(&q->items, struct stored_item, node)->item.seq;
 }
 
 /* --- consumers --- */
@@ -915,6 +979,9 @@ const struct sq_engine_ops stored_engine = {
     .queue_full = stored_queue_full,
     .queue_busy = stored_queue_busy,
     .queue_depth = stored_queue_depth,
+    .queue_attend = stored_queue_attend,
+    .queue_yields = stored_queue_yields,
+    .queue_state = stored_queue_state,
     .put = stored_put,
     .pass = stored_pass,
     .settle = stored_settle,
