@@ -142,7 +142,7 @@ sq_auth_new(const char *token_file, struct sq_buf *err)
 	a->file = sq_xstrdup(token_file);
 	rc = auth_load(a);
 	if (rc != SQ_OK) {
-		sq_buf_printf(err, "auth.token-file %s: %s", token_file, auth_reason(rc));
+		sq_buf_printf(err, "auth.token-file: %s: %s", token_file, auth_reason(rc));
 		sq_auth_free(&a);
 	}
 	return a;
@@ -170,8 +170,8 @@ sq_auth_refresh(struct sq_auth *a)
 	if (a->file == NULL)
 		return;
 	if (stat(a->file, &st) != 0) {
-		SQ_WARN(
-		    "auth", "token file %s: %s; the last tokens stay", a->file, strerror(errno));
+		SQ_WARN("auth", "auth.token-file: %s: %s; the last tokens stay", a->file,
+		    strerror(errno));
 		return;
 	}
 	if (st.st_mtim.tv_sec == a->mtime.tv_sec && st.st_mtim.tv_nsec == a->mtime.tv_nsec &&
@@ -179,10 +179,10 @@ sq_auth_refresh(struct sq_auth *a)
 		return;
 	err = auth_load(a);
 	if (err != SQ_OK)
-		SQ_WARN(
-		    "auth", "token file %s: %s; the last tokens stay", a->file, auth_reason(err));
+		SQ_WARN("auth", "auth.token-file: %s: %s; the last tokens stay", a->file,
+		    auth_reason(err));
 	else
-		SQ_INFO("auth", "token file %s read again", a->file);
+		SQ_INFO("auth", "auth.token-file: %s read again", a->file);
 }
 
 int

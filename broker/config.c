@@ -29,6 +29,9 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"auth.token-file", SQ_CFG_STRING, AT(token_file), NULL, 0, 0, NULL,
 	"File with the bearer tokens that requests must carry, one per line; read again when it "
 	"changes; unset: no tokens."},
+    {"auth.insecure", SQ_CFG_BOOL, AT(insecure), "false", 0, 0, NULL,
+	"Serve other machines with neither TLS nor tokens: whoever reaches the broker may do "
+	"everything."},
     {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
     {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, engines,
 	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
@@ -49,7 +52,8 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"store.cache-size", SQ_CFG_SIZE, AT(store_cache_size), "64Mi", MIB, MIB *MIB, NULL,
 	"Memory for waiting messages that are in the tables, too."},
     {"admin.listen", SQ_CFG_STRING, AT(admin_listen), "127.0.0.1:9090", 0, 0, NULL,
-	"Address of /livez, /readyz and /metrics; empty: none."},
+	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or :9090 for "
+	"every address; empty: none."},
     {"limits.max-packet", SQ_CFG_SIZE, AT(max_packet), "1088Ki", 1024, 16 * MIB, NULL,
 	"Largest MQTT packet, announced to clients; a payload of 1 MiB fits the default."},
     {"limits.max-inflight", SQ_CFG_UINT, AT(max_inflight), "1000", 1, 65535, NULL,
@@ -136,6 +140,12 @@ sq_broker_config_load(
 		return SQ_EINVAL;
 	}
 	return SQ_OK;
+}
+
+bool
+sq_broker_config_open(const struct sq_broker_config *c)
+{
+	return !c->tls && !config_set(c->token_file);
 }
 
 void

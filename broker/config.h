@@ -7,13 +7,17 @@
 #include "broker/broker.h"
 #include "core/config.h"
 
+/* In the order of the key's choices. */
+enum sq_broker_engine { SQ_BROKER_ENGINE_EMBEDDED, SQ_BROKER_ENGINE_MEMORY };
+
 struct sq_broker_config {
 	char *listen;
 	bool tls;
 	char *tls_cert, *tls_key;
 	char *token_file;
+	bool insecure;
 	uint64_t workers;
-	unsigned engine; /* index into the names of the table */
+	unsigned engine; /* enum sq_broker_engine */
 	char *store_dir;
 	unsigned durability; /* enum sq_durability */
 	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
@@ -38,6 +42,8 @@ extern const size_t sq_broker_config_n;
 int sq_broker_config_load(struct sq_broker_config *, int argc, char **argv, char **envp,
     struct sq_buf *err) SQ_MUST_CHECK;
 void sq_broker_config_free(struct sq_broker_config *);
+/* Whether it lets everybody in that reaches it: neither TLS nor tokens. */
+bool sq_broker_config_open(const struct sq_broker_config *);
 /* The part that is the broker proper's. */
 struct sq_broker_cfg sq_broker_config_cfg(const struct sq_broker_config *);
 

@@ -8,6 +8,7 @@
 
 #include "broker/broker.h"
 #include "broker/config.h"
+#include "broker/config_check.h"
 #include "broker/engine/embedded/check.h"
 #include "broker/engine/engine.h"
 #include "broker/http/front.h"
@@ -24,8 +25,10 @@ enum {
 	DRAIN_POLL_MS = 20,
 };
 
-/* In the order of the key's choices. */
-static const struct sq_engine_ops *const engines[] = {&sq_engine_embedded, &sq_engine_memory};
+static const struct sq_engine_ops *const engines[] = {
+    [SQ_BROKER_ENGINE_EMBEDDED] = &sq_engine_embedded,
+    [SQ_BROKER_ENGINE_MEMORY] = &sq_engine_memory,
+};
 
 struct program {
 	struct sq_broker_config config;
@@ -46,7 +49,8 @@ static const char usage[] =
     "  --help           this text\n"
     "  --help-markdown  the table of keys for the documentation\n"
     "  --version        the version\n"
-    "  --check-config   read and check the configuration, then exit\n"
+    "  --check-config   read the configuration, check all that a start needs (files,\n"
+    "                   addresses, the store's directory), say so, then exit\n"
     "  --check-store    verify every byte of the store in store.dir, which no broker may\n"
     "                   have open, print what was found, then exit: 0 sound, 1 not\n"
     "\n"
@@ -113,10 +117,14 @@ static int
 program_start(struct program *p, struct sq_buf *err)
 {
 	const struct sq_broker_config *c = &p->config;
-	const struct sq_front_cfg front = program_front_cfg(p);
+	struct sq_front_cfg front;
 	struct sq_broker_cfg broker = sq_broker_config_cfg(c);
+	struct sq_buf why = {0};
 
 	broker.engine = engines[c->engine];
+	if (c->tls && (p->tls = sq_tls_server(c->tls_cert, c->tls_key, err)) == NULL)
+		return SQ_EIO;
+	front = program_front_cfg(p);
 	p->front = sq_front_new(&front, err);
 	if (p->front == NULL)
 		return SQ_EIO;
@@ -131,13 +139,20 @@ program_start(struct program *p, struct sq_buf *err)
 			return SQ_EIO;
 	}
 	p->broker = sq_broker_new(
-	    &broker, sq_front_workers(p->front), (size_t)c->workers, &sq_broker_metrics, err);
-	if (p->broker == NULL)
+	    &broker, sq_front_workers(p->front), (size_t)c->workers, &sq_broker_metrics, &why);
+	if (p->broker == NULL) {
+		sq_buf_printf(
+		    err, "store.dir: %.*s", (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
+		sq_buf_fini(&why);
 		return SQ_EIO;
+	}
 	sq_front_serve(p->front, p->broker);
 	p->listening = true;
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
 	    sq_front_port(p->front), c->tls ? "TLS" : "clear text", (unsigned)c->workers);
+	if (sq_broker_config_open(c) && c->insecure)
+		SQ_WARN("broker",
+		    "auth.insecure: whoever reaches %s may read and publish everything", c->listen);
 	if (!engines[c->engine]->durable)
 		SQ_INFO("broker", "engine %s: sessions and messages do not survive a restart",
 		    engines[c->engine]->name);
@@ -207,16 +222,35 @@ program_run(struct program *p, const sigset_t *set)
 	program_drain(p, set);
 }
 
+/* From a checked configuration to the end. */
+static int
+program_main(const struct sq_program *self, struct program *p)
+{
+	struct sq_buf err = {0};
+	sigset_t set;
+	int code = 0;
+
+	program_signals(&set);
+	program_raise_limits();
+	if (program_start(p, &err) == SQ_OK)
+		program_run(p, &set);
+	else
+		code = sq_program_fail(self, SQ_EXIT_FAILED, &err);
+	program_stop(p);
+	if (code == 0)
+		SQ_INFO("broker", "ended");
+	return code;
+}
+
 int
 main(int argc, char **argv, char **envp)
 {
 	const struct sq_program self = {
 	    "sqmqos-broker", usage, sq_broker_config_keys, sq_broker_config_n};
 	struct program p = {0};
-	struct sq_buf err = {0};
+	struct sq_buf notes = {0}, err = {0};
 	bool check_only, check_store;
-	sigset_t set;
-	int code = 0;
+	int code;
 
 	if (sq_program_help(&self, argc, argv))
 		return 0;
@@ -232,22 +266,11 @@ main(int argc, char **argv, char **envp)
 		sq_broker_config_free(&p.config);
 		return code;
 	}
-	if (p.config.tls)
-		p.tls = sq_tls_server(p.config.tls_cert, p.config.tls_key, &err);
-	if (p.config.tls && p.tls == NULL) {
+	sq_broker_config_check(&p.config, &notes, &err);
+	code = sq_program_checked(&self, check_only, &notes, &err);
+	if (code >= 0) {
 		sq_broker_config_free(&p.config);
-		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
+		return code;
 	}
-	if (!check_only) {
-		program_signals(&set);
-		program_raise_limits();
-		if (program_start(&p, &err) == SQ_OK)
-			program_run(&p, &set);
-		else
-			code = sq_program_fail(&self, SQ_EXIT_FAILED, &err);
-	}
-	program_stop(&p);
-	if (code == 0 && !check_only)
-		SQ_INFO("broker", "ended");
-	return code;
+	return program_main(&self, &p);
 }

@@ -5,36 +5,31 @@
  * are the caller's) and wake it to stop. */
 #include "core/admin.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <h2o.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/h2o.h"
 #include "core/list.h"
+#include "core/listen.h"
 #include "core/mem.h"
 
 #define ADMIN_STACK (256u * 1024) /* reserved; only pages that are touched count */
 #define ADMIN_CONNS_MAX 16u       /* h2o bounds the head of a request at 408 KiB */
 #define ADMIN_BODY_MAX 1024u
-#define ADMIN_IDLE_MS 5000 /* for a request to come, also on a kept connection */
-#define ADMIN_BACKLOG 32
+#define ADMIN_IDLE_MS 5000  /* for a request to come, also on a kept connection */
 #define ADMIN_RETRY_MS 1000 /* until accepting is tried again */
 #define ADMIN_HTTP2_STREAMS 4u
 
 struct sq_admin {
 	struct sq_admin_cfg cfg;
-	unsigned port;
-	int listen_fd;
+	struct sq_listen sockets; /* taken over by 'listeners' */
 	pthread_t thread;
 	sem_t started;
 	/* The thread's own. */
@@ -42,7 +37,8 @@ struct sq_admin {
 	h2o_context_t ctx;
 	h2o_accept_ctx_t accept_ctx;
 	h2o_multithread_receiver_t stop; /* any thread may send to it */
-	h2o_socket_t *listener;
+	h2o_socket_t *listeners[SQ_LISTEN_ADDRS];
+	unsigned n_listeners;
 	struct sq_list conns; /* struct admin_conn */
 	unsigned n_conns;
 	bool paused; /* not accepting: too many connections or descriptors */
@@ -193,7 +189,8 @@ admin_on_accept(h2o_socket_t *listener, const char *err)
 		h2o_accept(&a->accept_ctx, sock);
 	}
 	if (sock == NULL || a->n_conns >= ADMIN_CONNS_MAX) {
-		h2o_socket_read_stop(listener);
+		for (unsigned i = 0; i < a->n_listeners; i++)
+			h2o_socket_read_stop(a->listeners[i]);
 		a->paused = true;
 	}
 }
@@ -213,15 +210,22 @@ admin_on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 		free(m);
 		a->stopping = true;
 	}
-	if (!a->stopping || a->listener == NULL)
+	if (!a->stopping)
 		return;
-	h2o_socket_close(a->listener);
-	a->listener = NULL;
+	while (a->n_listeners > 0)
+		h2o_socket_close(a->listeners[--a->n_listeners]);
 	SQ_LIST_FOR_EACH(c, &a->conns, struct admin_conn, node)
 		shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
 }
 
 /* ---- the thread ---- */
+
+static void
+admin_listen(struct sq_admin *a)
+{
+	for (unsigned i = 0; i < a->n_listeners; i++)
+		h2o_socket_read_start(a->listeners[i], admin_on_accept);
+}
 
 static void
 admin_open(struct sq_admin *a)
@@ -244,10 +248,15 @@ admin_open(struct sq_admin *a)
 	a->accept_ctx.ctx = &a->ctx;
 	a->accept_ctx.hosts = a->config.hosts;
 	h2o_multithread_register_receiver(a->ctx.queue, &a->stop, admin_on_stop);
-	a->listener = h2o_evloop_socket_create(
-	    a->ctx.loop, a->listen_fd, H2O_SOCKET_FLAG_DONT_READ);
-	a->listener->data = a;
-	h2o_socket_read_start(a->listener, admin_on_accept);
+	for (unsigned i = 0; i < a->sockets.n; i++) {
+		h2o_socket_t *l = h2o_evloop_socket_create(
+		    a->ctx.loop, a->sockets.fds[i], H2O_SOCKET_FLAG_DONT_READ);
+
+		a->sockets.fds[i] = -1;
+		l->data = a;
+		a->listeners[a->n_listeners++] = l;
+	}
+	admin_listen(a);
 }
 
 static void
@@ -276,7 +285,7 @@ admin_main(void *arg)
 		h2o_evloop_run(a->ctx.loop, a->paused ? ADMIN_RETRY_MS : INT32_MAX);
 		if (a->paused && a->n_conns < ADMIN_CONNS_MAX && !a->stopping) {
 			a->paused = false;
-			h2o_socket_read_start(a->listener, admin_on_accept);
+			admin_listen(a);
 		}
 	}
 	admin_close(a);
@@ -284,64 +293,6 @@ admin_main(void *arg)
 }
 
 /* ---- start and stop ---- */
-
-/* Reads "127.0.0.1:9090" or "[::1]:0".  Returns the length of 'out', or 0. */
-static socklen_t
-admin_address(const char *text, struct sockaddr_storage *out)
-{
-	struct sockaddr_in *in4 = (void *)out;
-	struct sockaddr_in6 *in6 = (void *)out;
-	const char *colon = strrchr(text, ':');
-	char host[INET6_ADDRSTRLEN + 2], *end;
-	size_t len = colon != NULL ? (size_t)(colon - text) : 0;
-	unsigned long port;
-
-	if (len == 0 || len >= sizeof host || colon[1] < '0' || colon[1] > '9')
-		return 0;
-	port = strtoul(colon + 1, &end, 10);
-	if (*end != '\0' || port > UINT16_MAX)
-		return 0;
-	memset(out, 0, sizeof *out);
-	memcpy(host, text, len);
-	host[len] = '\0';
-	if (host[0] == '[' && host[len - 1] == ']') {
-		host[len - 1] = '\0';
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons((uint16_t)port);
-		return inet_pton(AF_INET6, host + 1, &in6->sin6_addr) == 1 ? sizeof *in6 : 0;
-	}
-	in4->sin_family = AF_INET;
-	in4->sin_port = htons((uint16_t)port);
-	return inet_pton(AF_INET, host, &in4->sin_addr) == 1 ? sizeof *in4 : 0;
-}
-
-static int
-admin_listen(struct sq_admin *a, struct sq_buf *err)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = admin_address(a->cfg.listen, &ss);
-	int on = 1;
-
-	if (len == 0) {
-		sq_buf_printf(err,
-		    "admin: \"%s\" is not an address like 127.0.0.1:9090 or [::1]:9090",
-		    a->cfg.listen);
-		return SQ_EINVAL;
-	}
-	a->listen_fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (a->listen_fd == -1 ||
-	    setsockopt(a->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-	    bind(a->listen_fd, (struct sockaddr *)&ss, len) != 0 ||
-	    listen(a->listen_fd, ADMIN_BACKLOG) != 0 ||
-	    getsockname(a->listen_fd, (struct sockaddr *)&ss, &len) != 0) {
-		sq_buf_printf(
-		    err, "admin: cannot listen on %s: %s", a->cfg.listen, strerror(errno));
-		return SQ_EIO;
-	}
-	a->port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&ss)->sin_port
-						: ((struct sockaddr_in6 *)(void *)&ss)->sin6_port);
-	return 0;
-}
 
 /* Starts the thread with a small stack and all signals blocked: they are the
  * program's loop's. */
@@ -365,6 +316,7 @@ admin_spawn(struct sq_admin *a)
 static void
 admin_free(struct sq_admin *a)
 {
+	sq_listen_close(&a->sockets);
 	sem_destroy(&a->started);
 	free(a);
 }
@@ -376,14 +328,13 @@ sq_admin_start(const struct sq_admin_cfg *cfg, struct sq_buf *err)
 	int rc;
 
 	a->cfg = *cfg;
-	a->listen_fd = -1;
 	sq_list_init(&a->conns);
 	sem_init(&a->started, 0, 0);
-	if (admin_listen(a, err) != 0)
+	if (sq_listen_open(&a->sockets, SQ_ADMIN_KEY, cfg->listen, 1, err) != 0)
 		goto fail;
 	rc = admin_spawn(a);
 	if (rc != 0) {
-		sq_buf_printf(err, "admin: cannot start a thread: %s", strerror(rc));
+		sq_buf_printf(err, SQ_ADMIN_KEY ": cannot start a thread: %s", strerror(rc));
 		goto fail;
 	}
 	while (sem_wait(&a->started) != 0)
@@ -391,8 +342,6 @@ sq_admin_start(const struct sq_admin_cfg *cfg, struct sq_buf *err)
 	a->cfg.listen = NULL; /* the caller's */
 	return a;
 fail:
-	if (a->listen_fd != -1)
-		close(a->listen_fd);
 	admin_free(a);
 	return NULL;
 }
@@ -400,7 +349,7 @@ fail:
 unsigned
 sq_admin_port(const struct sq_admin *a)
 {
-	return a->port;
+	return a->sockets.port;
 }
 
 void

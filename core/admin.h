@@ -12,10 +12,13 @@
 #include "core/err.h"
 #include "core/metrics.h"
 
+/* The setting that has its address, as errors name it. */
+#define SQ_ADMIN_KEY "admin.listen"
+
 struct sq_admin;
 
 struct sq_admin_cfg {
-	const char *listen; /* "127.0.0.1:9090", "[::1]:0"; port 0: any free one */
+	const char *listen; /* ":9090", "localhost:9090"; see sq_listen_open() */
 	const struct sq_metrics *metrics;
 	/* Called before the metrics are written, to set gauges; may be NULL. */
 	void (*refresh)(void *owner);

@@ -304,16 +304,17 @@ config_slurp(const char *path, struct sq_buf *text)
 	return n >= 0 ? 0 : SQ_EIO;
 }
 
+/* Reads the file that 'key' names: --config or the variable. */
 static int
-config_file(const struct sq_config_load *l, const char *path)
+config_file(const struct sq_config_load *l, const char *key, const char *path)
 {
 	struct sq_buf text = {0};
 	int err = SQ_EINVAL;
 
 	if (config_slurp(path, &text) != 0)
-		sq_buf_printf(l->err, "%s: %s", path, strerror(errno));
+		sq_buf_printf(l->err, "%s: %s: %s", key, path, strerror(errno));
 	else if (sq_buf_len(&text) > CONFIG_FILE_MAX)
-		sq_buf_printf(l->err, "%s: longer than %u bytes", path, CONFIG_FILE_MAX);
+		sq_buf_printf(l->err, "%s: %s: longer than %u bytes", key, path, CONFIG_FILE_MAX);
 	else
 		err = sq_config_yaml(
 		    l->cfg, l->keys, l->n, path, sq_buf_data(&text), sq_buf_len(&text), l->err);
@@ -338,7 +339,7 @@ sq_config_load(void *cfg, const struct sq_config_key *keys, size_t n, int argc, 
 {
 	struct sq_buf why = {0};
 	const struct sq_config_load l = {cfg, keys, n, &why};
-	const char *file = config_file_of_env(envp);
+	const char *env = config_file_of_env(envp), *file = env;
 	int rc = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -346,7 +347,7 @@ sq_config_load(void *cfg, const struct sq_config_key *keys, size_t n, int argc, 
 			abort(); /* the table contradicts itself */
 	rc = config_flags(&l, argc, argv, &file);
 	if (rc == 0 && file != NULL && *file != '\0')
-		rc = config_file(&l, file);
+		rc = config_file(&l, file == env ? ENV_PREFIX "CONFIG" : "--config", file);
 	if (rc == 0)
 		rc = config_env(&l, envp);
 	if (rc == 0)

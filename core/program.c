@@ -49,11 +49,45 @@ sq_program_check_only(int *argc, char **argv)
 	return sq_program_flag(argc, argv, "--check-config");
 }
 
+void
+sq_program_problem(struct sq_buf *problems, struct sq_buf *why)
+{
+	if (sq_buf_len(why) > 0) {
+		if (sq_buf_len(problems) > 0)
+			sq_buf_u8(problems, '\n');
+		sq_buf_append(problems, sq_buf_data(why), sq_buf_len(why));
+	}
+	sq_buf_fini(why);
+}
+
+int
+sq_program_checked(
+    const struct sq_program *p, bool check_only, struct sq_buf *notes, struct sq_buf *problems)
+{
+	int code = -1;
+
+	if (sq_buf_len(problems) > 0) {
+		code = sq_program_fail(p, SQ_EXIT_CONFIG, problems);
+	} else if (check_only) {
+		printf("%s: the configuration is good%.*s\n", p->name, (int)sq_buf_len(notes),
+		    (const char *)sq_buf_data(notes));
+		fflush(stdout);
+		code = 0;
+	}
+	sq_buf_fini(notes);
+	return code;
+}
+
 int
 sq_program_fail(const struct sq_program *p, int code, struct sq_buf *err)
 {
-	fprintf(
-	    stderr, "%s: %.*s\n", p->name, (int)sq_buf_len(err), (const char *)sq_buf_data(err));
+	const char *at, *end;
+
+	sq_buf_u8(err, '\0');
+	for (at = (const char *)sq_buf_data(err); at != NULL; at = *end != '\0' ? end + 1 : NULL) {
+		end = strchrnul(at, '\n');
+		fprintf(stderr, "%s: %.*s\n", p->name, (int)(end - at), at);
+	}
 	sq_buf_fini(err);
 	return code;
 }

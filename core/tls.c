@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -53,6 +54,25 @@ tls_new(const SSL_METHOD *method, struct sq_buf *err)
 	return ctx;
 }
 
+/* One line on why 'file', which the setting 'key' names and which should hold
+ * 'what', was not taken. */
+static void
+tls_file_error(struct sq_buf *err, const char *key, const char *file, const char *what)
+{
+	unsigned long e = ERR_peek_error();
+	int lib = ERR_GET_LIB(e), reason = ERR_GET_REASON(e);
+
+	sq_buf_printf(err, "%s: %s: ", key, file);
+	if (!ERR_SYSTEM_ERROR(e) &&
+	    (lib == ERR_LIB_OSSL_DECODER || (lib == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE)))
+		sq_buf_printf(err, "no %s in PEM format in it", what);
+	else if (lib == ERR_LIB_X509 && reason == X509_R_KEY_VALUES_MISMATCH)
+		sq_buf_printf(err, "not the key of the certificate in tls.cert-file");
+	else
+		sq_tls_reason(NULL, err);
+	ERR_clear_error();
+}
+
 SSL_CTX *
 sq_tls_client(const char *ca_file, struct sq_buf *err)
 {
@@ -64,9 +84,8 @@ sq_tls_client(const char *ca_file, struct sq_buf *err)
 	ok = ca_file != NULL ? SSL_CTX_load_verify_file(ctx, ca_file)
 			     : SSL_CTX_set_default_verify_paths(ctx);
 	if (ok != 1) {
-		sq_buf_printf(err, "%s: cannot load certificate authorities: ",
-		    ca_file != NULL ? ca_file : "system");
-		sq_tls_reason(NULL, err);
+		tls_file_error(
+		    err, "tls.ca-file", ca_file != NULL ? ca_file : "the system's", "certificate");
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
@@ -114,25 +133,23 @@ SSL_CTX *
 sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err)
 {
 	SSL_CTX *ctx = tls_new(TLS_server_method(), err);
-	const char *what;
 
 	if (ctx == NULL)
 		return NULL;
-	what = cert_file;
-	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1)
-		goto fail;
-	what = key_file;
+	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1) {
+		tls_file_error(err, "tls.cert-file", cert_file, "certificate");
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
 	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_check_private_key(ctx) != 1)
-		goto fail;
+	    SSL_CTX_check_private_key(ctx) != 1) {
+		tls_file_error(err, "tls.key-file", key_file, "private key");
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
 	SSL_CTX_set_alpn_select_cb(ctx, tls_select, NULL);
 	SSL_CTX_set_client_hello_cb(ctx, tls_hello, NULL);
 	return ctx;
-fail:
-	sq_buf_printf(err, "%s: ", what);
-	sq_tls_reason(NULL, err);
-	SSL_CTX_free(ctx);
-	return NULL;
 }
 
 int

@@ -10,10 +10,11 @@
 
 /* A client context that trusts 'ca_file' (PEM) and nothing else; with NULL the
  * system's roots.  The caller sets the name to verify on each SSL.  Tuned for
- * small idle memory (SSL_MODE_RELEASE_BUFFERS).  NULL with a line in 'err'. */
+ * small idle memory (SSL_MODE_RELEASE_BUFFERS).  NULL with a line in 'err' that
+ * names tls.ca-file, the file and the reason. */
 SSL_CTX *sq_tls_client(const char *ca_file, struct sq_buf *err);
-/* A server context from PEM files.  NULL with a line in 'err' that names the
- * file and the reason.  A client that doesn't offer h2 by ALPN gets the alert
+/* A server context from PEM files.  NULL with a line in 'err' that names
+ * tls.cert-file or tls.key-file, the file and the reason.  A client that doesn't offer h2 by ALPN gets the alert
  * no_application_protocol; certificates of clients are not asked for. */
 SSL_CTX *sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err);
 

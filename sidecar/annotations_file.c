@@ -56,6 +56,14 @@ file_read(const char *path, struct sq_buf *out, struct stat *st)
 	return rc;
 }
 
+int
+sq_annotations_file_read(const char *path, struct sq_buf *out)
+{
+	struct stat st;
+
+	return file_read(path, out, &st);
+}
+
 static bool
 text_same(const struct sq_buf *a, const struct sq_buf *b)
 {

@@ -6,11 +6,15 @@
 #include <ev.h>
 #include <stddef.h>
 
+#include "core/buf.h"
+
 struct sq_annotations_file;
 
 /* The content, valid during the call; or, with 'problem', why it can't be read. */
 typedef void sq_annotations_file_fn(void *owner, const char *text, size_t len, const char *problem);
 
+/* Appends the file's content; returns 0 or an errno. */
+int sq_annotations_file_read(const char *path, struct sq_buf *out);
 /* Reads the file and calls 'changed' before it returns, later from the loop
  * whenever its content (or the problem) is another one. */
 struct sq_annotations_file *sq_annotations_file_open(

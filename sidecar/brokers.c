@@ -108,14 +108,35 @@ brokers_on_resolved(
 		bs->changed(bs->owner);
 }
 
+int
+sq_brokers_check(const struct sq_strings *list, struct sq_buf *err)
+{
+	char host[SQ_HOST_MAX + 1];
+	uint16_t port;
+
+	for (size_t i = 0; i < list->n; i++) {
+		if (sq_addr_split(list->v[i], host, &port) == 0)
+			continue;
+		sq_buf_printf(err, "brokers: %s: not host:port nor [v6]:port", list->v[i]);
+		return SQ_EINVAL;
+	}
+	if (list->n > 0)
+		return 0;
+	sq_buf_printf(err, "brokers: at least one is needed");
+	return SQ_EINVAL;
+}
+
 struct sq_brokers *
 sq_brokers_new(struct ev_loop *loop, const struct sq_strings *list, void (*changed)(void *owner),
     void *owner, struct sq_buf *err)
 {
-	struct sq_brokers *bs = sq_xcalloc(1, sizeof *bs);
+	struct sq_brokers *bs;
 	struct sq_addr addr;
 	bool names = false;
 
+	if (sq_brokers_check(list, err) != 0)
+		return NULL;
+	bs = sq_xcalloc(1, sizeof *bs);
 	bs->changed = changed;
 	bs->owner = owner;
 	bs->names = sq_xcalloc(list->n, sizeof *bs->names);
@@ -123,22 +144,15 @@ sq_brokers_new(struct ev_loop *loop, const struct sq_strings *list, void (*chang
 	for (bs->n = 0; bs->n < list->n; bs->n++) {
 		struct brokers_name *name = &bs->names[bs->n];
 
+		int rc;
+
 		name->authority = list->v[bs->n];
-		if (sq_addr_split(name->authority, name->host, &name->port) != 0) {
-			sq_buf_printf(
-			    err, "broker '%s': not host:port nor [v6]:port", name->authority);
-			sq_brokers_free(&bs);
-			return NULL;
-		}
+		rc = sq_addr_split(name->authority, name->host, &name->port);
+		assert(rc == 0);
 		name->numeric = sq_addr_numeric(name->host, name->port, &addr) == 0;
 		if (name->numeric)
 			brokers_add(bs, name, &addr);
 		names = names || !name->numeric;
-	}
-	if (bs->n == 0) {
-		sq_buf_printf(err, "no broker is configured");
-		sq_brokers_free(&bs);
-		return NULL;
 	}
 	if (names)
 		bs->resolver = sq_resolver_new(loop, brokers_on_resolved, bs);

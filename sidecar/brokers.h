@@ -34,8 +34,11 @@ struct sq_broker {
 	char why[160];         /* the last failure; empty: none since the last link */
 };
 
+/* Whether 'list' has one address at least and all can be one; else SQ_EINVAL with
+ * a line in 'err'. */
+int sq_brokers_check(const struct sq_strings *list, struct sq_buf *err) SQ_MUST_CHECK;
 /* 'changed' is called from the loop when lookups have ended, whatever came.
- * NULL with a line in 'err' for an address that can't be one, or none at all. */
+ * NULL with a line in 'err' as sq_brokers_check(). */
 struct sq_brokers *sq_brokers_new(struct ev_loop *, const struct sq_strings *list,
     void (*changed)(void *owner), void *owner, struct sq_buf *err);
 void sq_brokers_free(struct sq_brokers **);

@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -13,10 +15,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/listen.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/client.h"
 #include "sidecar/hub.h"
+
+#define ADDRESSES_KEY "listen.addresses"
+#define UNIX_KEY "listen.unix"
 
 enum { SOCKETS_MAX = 16, BACKLOG = 1024, ACCEPT_MAX = 64 };
 
@@ -117,46 +123,46 @@ listener_add(struct sq_listener *l, int fd)
 	ev_io_start(l->hub->loop, w);
 }
 
-/* One TCP address.  0, also when the machine lacks the family; or SQ_EIO. */
-static int
-listener_tcp(struct sq_listener *l, const char *address, uint16_t port, struct sq_buf *err)
+/* "127.0.0.1" or "::1" with the port, as sq_listen_open() takes it. */
+static void
+listener_address(const char *host, uint64_t port, struct sq_buf *out)
 {
-	union address a = {0};
-	int one = 1, fd;
-	socklen_t len;
+	bool bare_v6 = strchr(host, ':') != NULL && host[0] != '[';
 
-	if (inet_pton(AF_INET, address, &a.v4.sin_addr) == 1) {
-		a.v4.sin_family = AF_INET;
-		a.v4.sin_port = htons(port);
-		len = sizeof a.v4;
-	} else if (inet_pton(AF_INET6, address, &a.v6.sin6_addr) == 1) {
-		a.v6.sin6_family = AF_INET6;
-		a.v6.sin6_port = htons(port);
-		len = sizeof a.v6;
+	sq_buf_printf(out, bare_v6 ? "[%s]:%llu" : "%s:%llu", host, (unsigned long long)port);
+	sq_buf_u8(out, 0);
+}
+
+/* One of listen.addresses.  0, also when the machine lacks the family; or an
+ * error with a line in 'err'. */
+static int
+listener_tcp(struct sq_listener *l, const char *host, uint64_t port, struct sq_buf *err)
+{
+	struct sq_buf address = {0}, why = {0};
+	struct sq_listen sockets;
+	int rc;
+
+	listener_address(host, port, &address);
+	rc = sq_listen_open(&sockets, ADDRESSES_KEY, (const char *)sq_buf_data(&address), 1, &why);
+	if (rc == SQ_ENOTFOUND) {
+		SQ_INFO("listener", "%.*s", (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
+		rc = 0;
+	} else if (rc != 0) {
+		sq_buf_append(err, sq_buf_data(&why), sq_buf_len(&why));
+	} else if (l->n + sockets.n >= SOCKETS_MAX) {
+		sq_buf_printf(err, ADDRESSES_KEY ": more than %d", SOCKETS_MAX - 1);
+		sq_listen_close(&sockets);
+		rc = SQ_EINVAL;
 	} else {
-		sq_buf_printf(err, "listen.addresses: %s is no IP address", address);
-		return SQ_EINVAL;
-	}
-	fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd >= 0) {
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-		if (a.any.sa_family == AF_INET6)
-			(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-		if (bind(fd, &a.any, len) == 0 && listen(fd, BACKLOG) == 0) {
-			listener_add(l, fd);
-			return 0;
+		for (unsigned i = 0; i < sockets.n; i++) {
+			listener_add(l, sockets.fds[i]);
+			sockets.fds[i] = -1;
 		}
+		sq_listen_close(&sockets);
 	}
-	if (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL) {
-		SQ_INFO("listener", "%s is not available here: %s", address, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return 0;
-	}
-	sq_buf_printf(err, "can't listen on %s port %u: %s", address, port, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return SQ_EIO;
+	sq_buf_fini(&address);
+	sq_buf_fini(&why);
+	return rc;
 }
 
 /* A socket file that nobody listens on any more may be replaced. */
@@ -176,23 +182,32 @@ listener_remove_stale(const union address *a)
 	close(fd);
 }
 
+/* Fills the address of the socket file, if it can be one. */
+static int
+listener_unix_address(union address *a, const char *path, struct sq_buf *err)
+{
+	if (strlen(path) >= sizeof a->un.sun_path) {
+		sq_buf_printf(
+		    err, UNIX_KEY ": %s: longer than %zu bytes", path, sizeof a->un.sun_path - 1);
+		return SQ_EINVAL;
+	}
+	a->un.sun_family = AF_UNIX;
+	strcpy(a->un.sun_path, path);
+	return 0;
+}
+
 static int
 listener_unix(struct sq_listener *l, const char *path, struct sq_buf *err)
 {
 	union address a = {0};
-	int fd;
+	int fd, rc = listener_unix_address(&a, path, err);
 
-	a.un.sun_family = AF_UNIX;
-	if (strlen(path) >= sizeof a.un.sun_path) {
-		sq_buf_printf(err, "listen.unix: %s is longer than %zu bytes", path,
-		    sizeof a.un.sun_path - 1);
-		return SQ_EINVAL;
-	}
-	strcpy(a.un.sun_path, path);
+	if (rc != 0)
+		return rc;
 	listener_remove_stale(&a);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, &a.any, sizeof a.un) != 0 || listen(fd, BACKLOG) != 0) {
-		sq_buf_printf(err, "can't listen on %s: %s", path, strerror(errno));
+		sq_buf_printf(err, UNIX_KEY ": %s: %s", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return SQ_EIO;
@@ -212,18 +227,12 @@ sq_listener_open(struct sq_hub *h, struct sq_buf *err)
 	l->hub = h;
 	ev_timer_init(&l->again, listener_on_again, 0.2, 0.0);
 	l->again.data = l;
-	for (size_t i = 0; rc == 0 && cfg->listen_port != 0 && i < cfg->listen_addresses.n; i++) {
-		if (l->n + 1 >= SOCKETS_MAX) {
-			sq_buf_printf(err, "listen.addresses: more than %d", SOCKETS_MAX - 1);
-			rc = SQ_EINVAL;
-			break;
-		}
-		rc = listener_tcp(l, cfg->listen_addresses.v[i], (uint16_t)cfg->listen_port, err);
-	}
+	for (size_t i = 0; rc == 0 && cfg->listen_port != 0 && i < cfg->listen_addresses.n; i++)
+		rc = listener_tcp(l, cfg->listen_addresses.v[i], cfg->listen_port, err);
 	if (rc == 0 && cfg->listen_unix != NULL && cfg->listen_unix[0] != '\0')
 		rc = listener_unix(l, cfg->listen_unix, err);
 	if (rc == 0 && l->n == 0) {
-		sq_buf_printf(err, "none of listen.addresses is available");
+		sq_buf_printf(err, ADDRESSES_KEY ": none is available here");
 		rc = SQ_EIO;
 	}
 	if (rc != 0)
@@ -248,4 +257,78 @@ sq_listener_close(struct sq_listener **lp)
 		(void)unlink(l->unix_path);
 	free(l->unix_path);
 	free(l);
+}
+
+/* Whether a socket file can be made at 'path': its folder is there and takes one,
+ * and nothing but a socket is in its place. */
+static int
+listener_check_unix(const char *path, bool *in_use, struct sq_buf *err)
+{
+	union address a = {0};
+	struct stat st;
+	char *folder;
+	int fd, rc = listener_unix_address(&a, path, err);
+
+	if (rc != 0)
+		return rc;
+	folder = sq_xstrdup(path);
+	errno = 0;
+	if (faccessat(AT_FDCWD, dirname(folder), W_OK | X_OK, AT_EACCESS) == 0) {
+		if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+			errno = EEXIST;
+		else
+			errno = 0;
+	}
+	free(folder);
+	if (errno != 0) {
+		sq_buf_printf(err, UNIX_KEY ": %s: %s", path, strerror(errno));
+		return SQ_EIO;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, &a.any, sizeof a.un) == 0)
+		*in_use = true;
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+/* One of listen.addresses; counts it in '*n' unless the machine lacks its family. */
+static int
+listener_check_tcp(const char *host, uint64_t port, size_t *n, bool *in_use, struct sq_buf *err)
+{
+	struct sq_buf address = {0}, why = {0};
+	struct sq_listen_found found;
+	int rc;
+
+	listener_address(host, port, &address);
+	rc = sq_listen_check(ADDRESSES_KEY, (const char *)sq_buf_data(&address), &found, &why);
+	if (rc == 0)
+		++*n;
+	else if (rc != SQ_ENOTFOUND)
+		sq_buf_append(err, sq_buf_data(&why), sq_buf_len(&why));
+	*in_use = *in_use || found.in_use;
+	sq_buf_fini(&address);
+	sq_buf_fini(&why);
+	return rc == SQ_ENOTFOUND ? 0 : rc;
+}
+
+int
+sq_listener_check(const struct sq_sidecar_cfg *cfg, bool *in_use, struct sq_buf *err)
+{
+	size_t n = 0;
+	int rc = 0;
+
+	*in_use = false;
+	for (size_t i = 0; rc == 0 && cfg->listen_port != 0 && i < cfg->listen_addresses.n; i++)
+		rc = listener_check_tcp(
+		    cfg->listen_addresses.v[i], cfg->listen_port, &n, in_use, err);
+	if (rc == 0 && cfg->listen_unix != NULL && cfg->listen_unix[0] != '\0') {
+		rc = listener_check_unix(cfg->listen_unix, in_use, err);
+		n++;
+	}
+	if (rc == 0 && n == 0) {
+		sq_buf_printf(err, ADDRESSES_KEY ": none is available here");
+		rc = SQ_EIO;
+	}
+	return rc;
 }

@@ -11,6 +11,7 @@
 #include "core/mem.h"
 #include "core/program.h"
 #include "sidecar/config.h"
+#include "sidecar/config_check.h"
 #include "sidecar/declared.h"
 #include "sidecar/hub.h"
 #include "sidecar/listener.h"
@@ -38,7 +39,8 @@ static const char usage[] =
     "  --help           this text\n"
     "  --help-markdown  the table of keys for the documentation\n"
     "  --version        the version\n"
-    "  --check-config   read and check the configuration, then exit\n"
+    "  --check-config   read the configuration, check all that it needs (files,\n"
+    "                   addresses, annotations), say so, then exit\n"
     "\n"
     "Signals: SIGTERM and SIGINT tell the clients, send what they have published (at\n"
     "most shutdown.timeout) and end; a second one ends at once.\n"
@@ -144,7 +146,7 @@ main(int argc, char **argv, char **envp)
 	const struct sq_program self = {
 	    "sqmqos-sidecar", usage, sq_sidecar_keys, sq_sidecar_keys_n};
 	struct program p = {0};
-	struct sq_buf err = {0};
+	struct sq_buf notes = {0}, err = {0};
 	bool check_only;
 	int rc;
 
@@ -155,9 +157,11 @@ main(int argc, char **argv, char **envp)
 		sq_sidecar_config_free(&p.config);
 		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	}
-	if (check_only) {
+	sq_sidecar_config_check(&p.config, check_only, &notes, &err);
+	rc = sq_program_checked(&self, check_only, &notes, &err);
+	if (rc >= 0) {
 		sq_sidecar_config_free(&p.config);
-		return 0;
+		return rc;
 	}
 	sq_log_set_level((enum sq_log_level)p.config.log_level);
 	p.loop = ev_default_loop(EVFLAG_AUTO);

@@ -234,17 +234,20 @@ outbox_open(struct sq_outbox *o)
 	    .acked = outbox_on_acked,
 	    .dropped = outbox_on_dropped,
 	    .owner = o};
-	struct sq_buf err = {0};
+	struct sq_buf err = {0}, why = {0};
 
-	if (sq_outbox_store_open(&o->store, &cfg, &err) != 0) {
+	if (sq_outbox_store_open(&o->store, &cfg, &why) != 0) {
+		sq_buf_printf(&err, "outbox.dir: %.*s", (int)sq_buf_len(&why),
+		    (const char *)sq_buf_data(&why));
 		sq_buf_u8(&err, 0);
+		sq_buf_fini(&why);
 		if (sq_buf_len(&o->problem) == 0)
 			SQ_ERROR("outbox", "%s", (const char *)sq_buf_data(&err));
 		sq_buf_fini(&o->problem);
 		o->problem = err;
 		return;
 	}
-	sq_buf_fini(&err);
+	sq_buf_fini(&why);
 	sq_buf_fini(&o->problem);
 	SQ_INFO("outbox", "%s: %llu bytes wait for a broker", cfg.dir,
 	    (unsigned long long)sq_outbox_store_bytes(o->store));

@@ -24,7 +24,7 @@ struct sq_token {
 static int
 token_io_error(const struct sq_token *t, struct sq_buf *err)
 {
-	sq_buf_printf(err, "token file %s: %s", t->file, strerror(errno));
+	sq_buf_printf(err, "auth.token-file: %s: %s", t->file, strerror(errno));
 	return SQ_EIO;
 }
 
@@ -62,7 +62,7 @@ token_take(struct sq_token *t, const char *p, size_t len, struct sq_buf *err)
 		if (p[i] <= ' ' || p[i] > '~')
 			len = 0;
 	if (len == 0 || len > SQ_TOKEN_MAX) {
-		sq_buf_printf(err, "token file %s: %s", t->file,
+		sq_buf_printf(err, "auth.token-file: %s: %s", t->file,
 		    len == 0 ? "it does not hold one token" : "it is too long");
 		return SQ_EINVAL;
 	}

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -37,6 +39,30 @@ sq_store_lock(const char *dir, struct sq_buf *err)
 		rc = fd;
 	}
 	close(dirfd);
+	return rc;
+}
+
+int
+sq_store_dir_check(const char *dir, struct sq_buf *err)
+{
+	char *copy = strdup(dir);
+	struct stat st;
+	int rc = SQ_OK;
+
+	if (copy == NULL)
+		return SQ_ENOMEM;
+	if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		errno = ENOTDIR;
+		rc = SQ_EIO;
+	} else if (faccessat(AT_FDCWD, dir, R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
+		/* It may be made, where its own folder takes it. */
+		if (errno != ENOENT ||
+		    faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS) != 0)
+			rc = SQ_EIO;
+	}
+	if (rc != SQ_OK)
+		sq_buf_printf(err, "%s: %s", dir, strerror(errno));
+	free(copy);
 	return rc;
 }
 

@@ -9,6 +9,9 @@
  * ends or sq_store_unlock().  Returns the lock, or an error with a line in 'err':
  * SQ_EEXIST when another process has it. */
 int sq_store_lock(const char *dir, struct sq_buf *err) SQ_MUST_CHECK;
+/* Whether sq_store_lock() could take or make the directory, but for another process
+ * that has it; makes nothing.  SQ_EIO with a line in 'err'. */
+int sq_store_dir_check(const char *dir, struct sq_buf *err) SQ_MUST_CHECK;
 void sq_store_unlock(int *lock);
 
 #endif

@@ -185,7 +185,7 @@ sq_front_new(const struct sq_front_cfg *cfg, struct sq_buf *err)
 	pthread_mutex_init(&f->lock, NULL);
 	front_configure(f);
 	if (front_auth(f, err) != SQ_OK ||
-	    sq_listen_open(&f->listen, cfg->listen, cfg->workers, err) != SQ_OK) {
+	    sq_listen_open(&f->listen, "listen.address", cfg->listen, cfg->workers, err) != SQ_OK) {
 		sq_front_free(&f);
 		return NULL;
 	}

@@ -11,7 +11,7 @@
 #include "broker/auth.h"
 #include "broker/call.h"
 #include "broker/http/front.h"
-#include "broker/http/listen.h"
+#include "core/listen.h"
 #include "broker/http/route.h"
 #include "broker/metrics.h"
 #include "broker/worker_priv.h"

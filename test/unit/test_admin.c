@@ -248,17 +248,65 @@ Test(admin, connections_above_the_limit_wait_their_turn)
 		HAS(drain(fds[i]), " 200 ");
 }
 
+/* Whether /livez answers at 'address' and the port of 'admin'. */
+static bool
+answers_at(const char *address)
+{
+	struct sockaddr_in6 v6 = {
+	    .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)sq_admin_port(admin))};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = v6.sin6_port};
+	bool is_v6 = inet_pton(AF_INET6, address, &v6.sin6_addr) == 1;
+	int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+
+	if (!is_v6)
+		cr_assert_eq(inet_pton(AF_INET, address, &v4.sin_addr), 1);
+	if (connect(fd, is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
+		is_v6 ? sizeof v6 : sizeof v4) != 0) {
+		close(fd);
+		return false;
+	}
+	dprintf(fd, "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	return strstr(drain(fd), " 200 ") != NULL;
+}
+
+static void
+starts_at(const char *listen_on)
+{
+	sq_admin_stop(&admin);
+	admin = start(listen_on);
+	cr_assert_not_null(admin, "%s", listen_on);
+}
+
+Test(admin, a_port_alone_is_every_address_and_a_name_is_all_it_stands_for)
+{
+	bool has_v6;
+
+	sq_admin_stop(&admin);
+	admin = start("[::1]:0");
+	has_v6 = admin != NULL;
+	if (!has_v6)
+		sq_buf_fini(&err);
+	starts_at(":0");
+	cr_assert(answers_at("127.0.0.1"));
+	cr_assert(answers_at("127.1.2.3"), "not one address of IPv4 alone");
+	cr_assert_eq(answers_at("::1"), has_v6);
+	starts_at("localhost:0");
+	cr_assert(answers_at("127.0.0.1") || answers_at("::1"));
+	cr_assert(!answers_at("127.1.2.3"), "localhost is no other address");
+}
+
 Test(admin, addresses_that_cannot_be_bound_are_errors)
 {
-	static const char *const wrong[] = {"", "9090", ":9090", "localhost:9090",
-	    "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:1x", "[::1]", "::1:9090", "[::1:9090",
+	static const char *const wrong[] = {"", "9090", "127.0.0.1:", "127.0.0.1:65536",
+	    "127.0.0.1:1x", "[::1]", "::1:9090", "[::1:9090", "no.such.host.invalid:9090",
 	    "1111111111111111111111111111111111111111111111111111111111111111:1"};
 	char taken[40];
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(wrong); i++) {
 		cr_assert_null(start(wrong[i]), "%s", wrong[i]);
 		sq_buf_u8(&err, 0);
-		HAS((char *)err.base, "is not an address like");
+		HAS((char *)err.base, "admin.listen: ");
+		HAS((char *)err.base, wrong[i]);
 		sq_buf_fini(&err);
 	}
 	snprintf(taken, sizeof taken, "127.0.0.1:%u", sq_admin_port(admin));

@@ -108,7 +108,7 @@ Test(auth, says_which_file_is_missing_or_empty)
 	cr_assert_null(auth);
 	sq_buf_u8(&err, 0);
 	cr_assert_str_eq((char *)sq_buf_data(&err),
-	    "auth.token-file /nonexistent/token: No such file or directory");
+	    "auth.token-file: /nonexistent/token: No such file or directory");
 	sq_buf_fini(&err);
 	auth = sq_auth_new(path, &err);
 	cr_assert_null(auth);

@@ -265,11 +265,13 @@ Test(config, later_layers_win)
 Test(config, unreadable_files_are_errors)
 {
 	cr_assert_eq(load(ARGS("--config=/nonexistent/x"), ENV()), SQ_EINVAL);
-	cr_assert_str_eq(error(), "/nonexistent/x: No such file or directory");
+	cr_assert_str_eq(error(), "--config: /nonexistent/x: No such file or directory");
 	cr_assert_eq(load(ARGS("--config=/tmp"), ENV()), SQ_EINVAL);
-	cr_assert_str_eq(error(), "/tmp: Is a directory");
+	cr_assert_str_eq(error(), "--config: /tmp: Is a directory");
 	cr_assert_eq(load(ARGS("--config=/dev/zero"), ENV()), SQ_EINVAL);
-	cr_assert_str_eq(error(), "/dev/zero: longer than 1048576 bytes");
+	cr_assert_str_eq(error(), "--config: /dev/zero: longer than 1048576 bytes");
+	cr_assert_eq(load(ARGS(), ENV("SQMQOS_CONFIG=/nonexistent/x")), SQ_EINVAL);
+	cr_assert_str_eq(error(), "SQMQOS_CONFIG: /nonexistent/x: No such file or directory");
 	cr_assert_eq(load(ARGS("--config="), ENV()), 0, "an empty name is none");
 }
 

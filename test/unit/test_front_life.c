@@ -9,7 +9,7 @@
 
 #include "../support/fake_core.h"
 #include "../support/h2_client.h"
-#include "broker/http/listen.h"
+#include "core/listen.h"
 #include "broker/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"

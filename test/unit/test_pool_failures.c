@@ -558,7 +558,7 @@ Test(pool_failures, wrong_configuration_is_refused_in_one_line)
 	w.brokers.n = 0;
 	w.err.start = w.err.end = 0;
 	cr_assert(!world_start(&w));
-	cr_assert_str_eq((char *)sq_buf_data(&w.err), "no broker is configured");
+	cr_assert_str_eq((char *)sq_buf_data(&w.err), "brokers: at least one is needed");
 	world_add_broker(&w, "127.0.0.1:1");
 	w.err.start = w.err.end = 0;
 	w.cfg.token_file = "/nonexistent/token";

@@ -1,4 +1,5 @@
-#include "broker/http/listen.h"
+/* Listening sockets; see core/listen.h. */
+#include "core/listen.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -100,52 +101,74 @@ listen_address(struct sq_listen *l, const struct addrinfo *ai, unsigned i)
 	return SQ_OK;
 }
 
+/* Whether the last error says that this machine lacks the address's family: a
+ * host without IPv6 may still resolve names to it. */
+static bool
+listen_lacks(const struct addrinfo *ai)
+{
+	return errno == EAFNOSUPPORT || (errno == EADDRNOTAVAIL && ai->ai_family == AF_INET6);
+}
+
 static int
 listen_all(struct sq_listen *l, const struct addrinfo *list)
 {
-	int err = SQ_EIO;
+	int err;
 
-	errno = EADDRNOTAVAIL;
 	for (const struct addrinfo *ai = list; ai != NULL && l->n < SQ_LISTEN_ADDRS;
 	     ai = ai->ai_next) {
 		err = listen_address(l, ai, l->n);
 		if (err == SQ_OK)
 			l->n++;
-		else if (errno != EAFNOSUPPORT || (ai->ai_next == NULL && l->n == 0))
-			return err; /* a host without IPv6 may still resolve to it */
+		else if (!listen_lacks(ai))
+			return err;
 	}
-	return l->n > 0 ? SQ_OK : err;
+	return l->n > 0 ? SQ_OK : SQ_ENOTFOUND;
 }
 
-int
-sq_listen_open(struct sq_listen *l, const char *address, unsigned sets, struct sq_buf *err)
+/* The addresses that 'address' names; the caller frees the list. */
+static int
+listen_resolve(const char *key, const char *address, struct addrinfo **list, unsigned *port_out,
+    struct sq_buf *err)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list = NULL;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
 	char host[256], *end;
 	const char *port;
 	unsigned long number;
 	int rc;
 
-	*l = (struct sq_listen){.sets = sets};
-	if (listen_split(address, host, sizeof host, &port) != SQ_OK ||
-	    (number = strtoul(port, &end, 10)) > 65535 || *end != '\0' || *port < '0' ||
-	    *port > '9') {
-		sq_buf_printf(err, "listen.address %s: not of the form host:port", address);
+	if (listen_split(address, host, sizeof host, &port) != SQ_OK || *port < '0' ||
+	    *port > '9' || (number = strtoul(port, &end, 10)) > 65535 || *end != '\0') {
+		sq_buf_printf(
+		    err, "%s: %s: not of the form host:port, [v6]:port or :port", key, address);
 		return SQ_EINVAL;
 	}
-	l->port = (unsigned)number;
+	*port_out = (unsigned)number;
 	rc = getaddrinfo(
-	    host[0] == '\0' || strcmp(host, "*") == 0 ? NULL : host, "0", &hints, &list);
-	if (rc != 0) {
-		sq_buf_printf(err, "listen.address %s: %s", address, gai_strerror(rc));
-		return SQ_EINVAL;
-	}
+	    host[0] == '\0' || strcmp(host, "*") == 0 ? NULL : host, "0", &hints, list);
+	if (rc == 0)
+		return SQ_OK;
+	sq_buf_printf(
+	    err, "%s: %s: %s", key, address, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+	return SQ_EINVAL;
+}
+
+int
+sq_listen_open(
+    struct sq_listen *l, const char *key, const char *address, unsigned sets, struct sq_buf *err)
+{
+	struct addrinfo *list;
+	int rc;
+
+	*l = (struct sq_listen){.sets = sets};
+	rc = listen_resolve(key, address, &list, &l->port, err);
+	if (rc != SQ_OK)
+		return rc;
 	l->fds = sq_xmalloc(sets * SQ_LISTEN_ADDRS * sizeof *l->fds);
 	for (unsigned i = 0; i < sets * SQ_LISTEN_ADDRS; i++)
 		l->fds[i] = -1;
 	rc = listen_all(l, list);
 	if (rc != SQ_OK)
-		sq_buf_printf(err, "listen.address %s: %s", address, strerror(errno));
+		sq_buf_printf(err, "%s: %s: %s", key, address, strerror(errno));
 	freeaddrinfo(list);
 	if (rc != SQ_OK)
 		sq_listen_close(l);
@@ -160,4 +183,49 @@ sq_listen_close(struct sq_listen *l)
 			close(l->fds[i]);
 	free(l->fds);
 	*l = (struct sq_listen){0};
+}
+
+static bool
+listen_is_loopback(const struct sockaddr *sa)
+{
+	const struct sockaddr_in *v4 = (const void *)sa;
+	const struct sockaddr_in6 *v6 = (const void *)sa;
+
+	if (sa->sa_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return sa->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+int
+sq_listen_check(
+    const char *key, const char *address, struct sq_listen_found *found, struct sq_buf *err)
+{
+	struct addrinfo *list;
+	unsigned port;
+	int rc, fd;
+
+	*found = (struct sq_listen_found){0};
+	rc = listen_resolve(key, address, &list, &port, err);
+	if (rc != SQ_OK)
+		return rc;
+	rc = SQ_ENOTFOUND;
+	for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
+		found->beyond = found->beyond || !listen_is_loopback(ai->ai_addr);
+		fd = listen_bind(ai, port, false);
+		if (fd >= 0)
+			close(fd);
+		else if (errno == EADDRINUSE)
+			found->in_use = true;
+		else if (listen_lacks(ai))
+			continue;
+		else
+			rc = SQ_EIO;
+		if (rc == SQ_EIO)
+			break;
+		rc = SQ_OK;
+	}
+	if (rc != SQ_OK)
+		sq_buf_printf(err, "%s: %s: %s", key, address, strerror(errno));
+	freeaddrinfo(list);
+	return rc;
 }

@@ -1,0 +1,105 @@
+/* The checks of a start; see sidecar/config_check.h.  Each uses the very function that
+ * opens the thing later, and closes it again. */
+#include "sidecar/config_check.h"
+
+#include <string.h>
+
+#include "core/admin.h"
+#include "core/listen.h"
+#include "core/program.h"
+#include "core/tls.h"
+#include "proto/annotations/annotations.h"
+#include "sidecar/annotations_file.h"
+#include "sidecar/brokers.h"
+#include "sidecar/listener.h"
+#include "sidecar/token.h"
+#include "store/dir.h"
+
+static bool
+check_is_set(const char *s)
+{
+	return s != NULL && s[0] != '\0';
+}
+
+/* What the links need. */
+static void
+check_links(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
+{
+	struct sq_buf why = {0};
+	struct sq_token *token;
+
+	if (sq_brokers_check(&cfg->brokers, &why) != 0)
+		sq_program_problem(problems, &why);
+	token = sq_token_open(cfg->token_file, &why);
+	sq_token_free(&token);
+	sq_program_problem(problems, &why);
+	if (cfg->tls)
+		SSL_CTX_free(sq_tls_client(cfg->ca_file, &why));
+	sq_program_problem(problems, &why);
+}
+
+static void
+check_addresses(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes, struct sq_buf *problems)
+{
+	struct sq_listen_found found;
+	struct sq_buf why = {0};
+	bool in_use;
+
+	if (sq_listener_check(cfg, &in_use, &why) == 0 && in_use)
+		sq_buf_printf(notes, "; an address for MQTT clients is in use just now");
+	sq_program_problem(problems, &why);
+	if (!check_is_set(cfg->admin_listen))
+		return;
+	if (sq_listen_check(SQ_ADMIN_KEY, cfg->admin_listen, &found, &why) == 0 && found.in_use)
+		sq_buf_printf(notes, "; " SQ_ADMIN_KEY " %s is in use just now", cfg->admin_listen);
+	sq_program_problem(problems, &why);
+}
+
+static void
+check_annotations(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
+{
+	struct sq_buf text = {0}, why = {0}, line = {0};
+	struct sq_declarations set = {0};
+	int rc;
+
+	if (!check_is_set(cfg->annotations_file))
+		return;
+	rc = sq_annotations_file_read(cfg->annotations_file, &text);
+	if (rc != 0)
+		sq_buf_printf(&why, "%s", strerror(rc));
+	else if (sq_annotations_parse(sq_buf_len(&text) != 0 ? (char *)sq_buf_data(&text) : "",
+		     sq_buf_len(&text), &set, &why) == 0)
+		sq_declarations_free(&set);
+	if (sq_buf_len(&why) != 0)
+		sq_buf_printf(&line, "annotations.file: %s: %.*s", cfg->annotations_file,
+		    (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
+	sq_buf_fini(&text);
+	sq_buf_fini(&why);
+	sq_program_problem(problems, &line);
+}
+
+static void
+check_outbox(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
+{
+	struct sq_buf why = {0}, line = {0};
+
+	if (cfg->outbox_mode != SQ_OUTBOX_DISK)
+		return;
+	if (sq_store_dir_check(cfg->outbox_dir, &why) != 0)
+		sq_buf_printf(&line, "outbox.dir: %.*s", (int)sq_buf_len(&why),
+		    (const char *)sq_buf_data(&why));
+	sq_buf_fini(&why);
+	sq_program_problem(problems, &line);
+}
+
+void
+sq_sidecar_config_check(
+    const struct sq_sidecar_cfg *cfg, bool all, struct sq_buf *notes, struct sq_buf *problems)
+{
+	check_links(cfg, problems);
+	check_addresses(cfg, notes, problems);
+	if (!all)
+		return;
+	check_annotations(cfg, problems);
+	check_outbox(cfg, problems);
+}

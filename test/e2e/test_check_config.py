@@ -1,0 +1,175 @@
+"""--check-config tells what a start would: each problem by its key, and that all is
+good. And what a start refuses that would let everybody in."""
+
+import asyncio
+import os
+import socket
+import subprocess
+
+import stack as parts
+from annotations import render
+from cluster import eventually
+from scenario import scenario
+
+
+class Configured:
+    """A program with a good configuration, to be spoilt."""
+
+    def __init__(self, env, kind):
+        self.env = env
+        self.kind = kind
+        self.folder = env.folder / kind
+        self.folder.mkdir()
+        parts.write_token(self.folder / "token")
+        parts.write_certificates(self.folder)
+        (self.folder / "annotations").write_text(render({"sqmqos.io/subscribe": "a/#"}))
+        self.tree = parts.config(
+            kind, self.folder, listen=parts.free_port(), admin=parts.free_port(), tls=True,
+            broker=1, annotations=self.folder / "annotations" if kind == "sidecar" else None)
+
+    def argv(self, changes, *more):
+        path = self.folder / "config.yaml"
+        path.write_text(parts.yaml(parts.merge(self.tree, changes)))
+        program = parts.ROOT / "build" / self.env.settings.build / f"sqmqos-{self.kind}"
+        return [str(program), "--config", str(path), *more]
+
+    async def run(self, changes, *more):
+        """(code, stdout, stderr) of a program that ends by itself."""
+        done = await asyncio.to_thread(
+            subprocess.run, self.argv(changes, *more), capture_output=True, text=True, timeout=30,
+            env=parts.clean_environment(), stdin=subprocess.DEVNULL)
+        return done.returncode, done.stdout, done.stderr
+
+    async def good(self, changes=None, note=""):
+        code, out, error = await self.run(changes or {}, "--check-config")
+        assert (code, error) == (0, ""), (changes, code, error)
+        assert out.startswith(f"sqmqos-{self.kind}: the configuration is good"), out
+        assert out.count("\n") == 1 and note in out, out
+
+    async def bad(self, changes, *lines, start=2):
+        """--check-config ends with 2 and these lines; a start with 'start', saying the
+        same, or goes on where that is None."""
+        code, out, error = await self.run(changes, "--check-config")
+        assert (code, out) == (2, ""), (changes, code, out, error)
+        found = error.splitlines()
+        assert len(found) == len(lines), (changes, error)
+        for line, wanted in zip(found, lines):
+            assert line.startswith(f"sqmqos-{self.kind}: {wanted}"), (changes, line, wanted)
+        if start is None:
+            return
+        code, _, error = await self.run(changes)
+        assert code == start and error.splitlines() == found, (changes, code, error)
+
+
+async def test_a_good_configuration_is_said_to_be_good(env):
+    for kind in ("broker", "sidecar"):
+        made = Configured(env, kind)
+        await made.good()
+        assert not list(made.folder.glob("store*")), "a check makes nothing"
+        for admin in (f":{parts.free_port()}", f"localhost:{parts.free_port()}",
+                      f"*:{parts.free_port()}", f"[::1]:{parts.free_port()}"):
+            await made.good({"admin": {"listen": admin}})
+        # what runs already has its ports
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", int(made.tree["admin"]["listen"].split(":")[1])))
+            taken.listen(1)
+            await made.good(note="admin.listen 127.0.0.1:")
+
+
+async def test_each_problem_is_named_with_its_key(env):
+    for kind in ("broker", "sidecar"):
+        made = Configured(env, kind)
+        folder = made.folder
+        (folder / "empty").write_text("")
+        missing, empty = folder / "missing", folder / "empty"
+        await made.bad({"auth": {"token-file": str(missing)}},
+                       f"auth.token-file: {missing}: No such file or directory")
+        await made.bad({"auth": {"token-file": str(empty)}}, f"auth.token-file: {empty}: ")
+        await made.bad({"admin": {"listen": "9090"}}, "admin.listen: 9090: not of the form ")
+        await made.bad({"admin": {"listen": "no.such.host.invalid:9090"}},
+                       "admin.listen: no.such.host.invalid:9090: ")
+        await made.bad({"admin": {"listen": "192.0.2.1:9090"}},
+                       "admin.listen: 192.0.2.1:9090: Cannot assign requested address")
+        await made.bad({"admin": {"listen": "9090"}, "auth": {"token-file": str(missing)}},
+                       "auth.token-file: ", "admin.listen: ")
+
+
+async def test_the_brokers_own_files_and_addresses(env):
+    made = Configured(env, "broker")
+    folder, missing = made.folder, made.folder / "missing"
+    await made.bad({"tls": {"cert-file": str(missing)}},
+                   f"tls.cert-file: {missing}: No such file or directory")
+    await made.bad({"tls": {"key-file": str(missing)}},
+                   f"tls.key-file: {missing}: No such file or directory")
+    await made.bad({"tls": {"key-file": str(folder / "ca.key")}},
+                   f"tls.key-file: {folder / 'ca.key'}: not the key of the certificate in "
+                   "tls.cert-file")
+    await made.bad({"tls": {"cert-file": str(folder / "token")}},
+                   f"tls.cert-file: {folder / 'token'}: no certificate in PEM format in it")
+    await made.bad({"listen": {"address": "127.0.0.1"}},
+                   "listen.address: 127.0.0.1: not of the form ")
+    await made.bad({"store": {"dir": str(folder / "token")}},
+                   f"store.dir: {folder / 'token'}: Not a directory")
+    await made.bad({"store": {"dir": str(missing / "store")}},
+                   f"store.dir: {missing / 'store'}: No such file or directory")
+    await made.good({"store": {"dir": str(missing)}})
+    await made.good({"engine": "memory", "store": {"dir": str(missing / "store")}})
+    if os.geteuid() != 0:
+        closed = folder / "closed"
+        closed.mkdir(mode=0o500)
+        await made.bad({"store": {"dir": str(closed)}}, f"store.dir: {closed}: Permission denied")
+
+
+async def test_the_sidecars_own_files_and_addresses(env):
+    made = Configured(env, "sidecar")
+    folder, missing = made.folder, made.folder / "missing"
+    await made.bad({"tls": {"ca-file": str(missing)}},
+                   f"tls.ca-file: {missing}: No such file or directory")
+    await made.bad({"tls": {"ca-file": str(folder / "token")}},
+                   f"tls.ca-file: {folder / 'token'}: ")
+    await made.bad({"brokers": ["broker.example"]},
+                   "brokers: broker.example: not host:port nor [v6]:port")
+    await made.bad({"listen": {"addresses": ["nowhere.invalid"]}},
+                   "listen.addresses: nowhere.invalid:")
+    await made.bad({"listen": {"unix": str(missing / "socket")}},
+                   f"listen.unix: {missing / 'socket'}: No such file or directory")
+    await made.bad({"listen": {"unix": str(folder / "token")}},
+                   f"listen.unix: {folder / 'token'}: File exists")
+    await made.bad({"listen": {"unix": str(folder / ("x" * 200))}}, "listen.unix: ")
+    await made.good({"listen": {"unix": str(folder / "socket")}})
+    # what a start waits for is told by a check alone
+    await made.bad({"annotations": {"file": str(missing)}},
+                   f"annotations.file: {missing}: No such file or directory", start=None)
+    (folder / "annotations").write_text(render({"sqmqos.io/subscribe": "- {filtr: a}"}))
+    await made.bad({}, f"annotations.file: {folder / 'annotations'}: line 1", start=None)
+    (folder / "annotations").write_text("")
+    await made.good()
+    await made.bad({"outbox": {"mode": "disk", "dir": str(folder / "token")}},
+                   f"outbox.dir: {folder / 'token'}: Not a directory", start=None)
+
+
+@scenario(timeout_s=60)
+async def test_a_broker_that_everybody_could_use_does_not_start_by_oversight(env):
+    made = Configured(env, "broker")
+    port = made.tree["listen"]["address"].split(":")[1]
+    nothing = {"tls": {"enabled": False, "cert-file": None, "key-file": None},
+               "auth": {"token-file": None}}
+    for address in (f"0.0.0.0:{port}", f":{port}", f"*:{port}"):
+        away = parts.merge(nothing, {"listen": {"address": address}})
+        await made.bad(away, f"auth.insecure: other machines reach listen.address {address}")
+        await made.good(parts.merge(away, {"auth": {"insecure": True}}))
+        await made.good(parts.merge(away, {"auth": {"token-file": str(made.folder / "token")}}))
+        await made.good({"listen": {"address": address}, "auth": {"token-file": None}})
+    for address in (f"127.0.0.1:{port}", f"localhost:{port}"):
+        await made.good(parts.merge(nothing, {"listen": {"address": address}}))
+
+    # with the key it serves, and says what that means
+    tree = parts.merge(made.tree, parts.merge(nothing, {
+        "listen": {"address": f"0.0.0.0:{port}"}, "auth": {"insecure": True}}))
+    broker = parts.Program("broker", "open", made.folder,
+                           parts.ROOT / "build" / env.settings.build, tree).start()
+    try:
+        await eventually(lambda: asyncio.to_thread(lambda: broker.ready()[0]), "it serves")
+        assert "auth.insecure" in broker.log_path.read_text()
+    finally:
+        assert await asyncio.to_thread(broker.stop) == 0
