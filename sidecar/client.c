@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/client_priv.h"
+#include "sidecar/foreign.h"
 #include "sidecar/session.h"
 
 enum { CLOSING_MS = 2000, CATCH_UP_READS = 16 };
@@ -50,12 +51,35 @@ client_decode_end(uint8_t reason)
 	}
 }
 
+/* Whether the first bytes are of another protocol, or may be; then they are not
+ * decoded.  A foreigner is told in its own protocol, and the log says who came. */
+static bool
+client_foreign(struct sq_client *c, const unsigned char *p, size_t len, bool last)
+{
+	enum sq_foreign f = sq_foreign_find(p, len, last);
+	struct sq_buf answer = {0};
+
+	if (f == SQ_FOREIGN_NONE || f == SQ_FOREIGN_UNSURE)
+		return f == SQ_FOREIGN_UNSURE;
+	sq_hub_count(c->hub, SQ_M_FOREIGN_HTTP + (f - SQ_FOREIGN_HTTP), 1);
+	SQ_WARN("client", "%s: %s came to the MQTT port, closed; %s", c->from, sq_foreign_name(f),
+	    sq_foreign_hint(f));
+	sq_foreign_answer(f, &answer);
+	if (sq_buf_len(&answer) > 0)
+		(void)sq_client_put(c, &answer);
+	sq_buf_fini(&answer);
+	sq_client_end(c, SQ_END_FOREIGN);
+	return true;
+}
+
 /* Decodes what is at 'p'; returns how much was used up. */
 static size_t
 client_decode(struct sq_client *c, const unsigned char *p, size_t len)
 {
 	size_t at = 0;
 
+	if (c->state == SQ_CLIENT_NEW && client_foreign(c, p, len, false))
+		return 0;
 	while (
 	    at < len && (c->state == SQ_CLIENT_NEW || c->state == SQ_CLIENT_OPEN) && !c->blocked) {
 		struct sq_mqtt_packet packet;
@@ -327,7 +351,8 @@ sq_client_sweep(struct sq_client *c, uint64_t now_ms)
 
 	switch ((enum sq_client_state)c->state) {
 	case SQ_CLIENT_NEW:
-		if (now_ms - c->since_ms >= cfg->connect_timeout_ms)
+		if (now_ms - c->since_ms >= cfg->connect_timeout_ms &&
+		    !client_foreign(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest), true))
 			sq_client_end(c, SQ_END_NO_CONNECT);
 		break;
 	case SQ_CLIENT_WAITING:

@@ -22,6 +22,7 @@ struct sq_hub;
 	X(PROTOCOL, 0x82, 1, "protocol error") \
 	X(MALFORMED, 0x81, 1, "malformed packet") \
 	X(TOO_LARGE, 0x95, 1, "packet above limits.max-packet") \
+	X(FOREIGN, 0x00, 0, "not MQTT") \
 	X(NO_CONNECT, 0x00, 1, "no CONNECT in time") \
 	X(REFUSED, 0x00, 1, "CONNECT refused") \
 	X(KEEP_ALIVE, 0x8d, 1, "keep alive timeout") \

@@ -7,6 +7,12 @@
 /* X(symbol, name, labels, type, help) */
 #define SQ_SIDECAR_METRICS(X) \
 	X(CLIENTS, "sqmqos_clients", NULL, SQ_GAUGE, "MQTT connections from local apps.") \
+	X(FOREIGN_HTTP, "sqmqos_foreign_connections_total", "protocol=\"http\"", SQ_COUNTER, \
+	    "Connections to the MQTT port that spoke another protocol.") \
+	X(FOREIGN_WEBSOCKET, "sqmqos_foreign_connections_total", "protocol=\"websocket\"", \
+	    SQ_COUNTER, "Connections to the MQTT port that spoke another protocol.") \
+	X(FOREIGN_TLS, "sqmqos_foreign_connections_total", "protocol=\"tls\"", SQ_COUNTER, \
+	    "Connections to the MQTT port that spoke another protocol.") \
 	X(SESSIONS, "sqmqos_sessions", NULL, SQ_GAUGE, "Sessions of local clients.") \
 	X(ATTACHED, "sqmqos_sessions_attached", NULL, SQ_GAUGE, "Sessions attached to a broker.") \
 	X(LINKS, "sqmqos_links", NULL, SQ_GAUGE, "Open links to brokers.") \

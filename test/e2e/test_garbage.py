@@ -133,6 +133,67 @@ async def test_garbage_on_the_mqtt_port(env):
     await eventually(lambda: only_two_clients(stack), "the others are gone")
 
 
+WEBSOCKET = b"GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" \
+    b"Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Key: c2VjcmV0\r\n\r\n"
+FOREIGNERS = [  # (what comes, its name in the metric, in the log, in the answer)
+    (b"GET /secret HTTP/1.1\r\nhost: x\r\n\r\n", "http", "an HTTP request", b"400"),
+    (b"POST /secret HTTP/1.1\r\ncontent-length: 2\r\n\r\nhi", "http", "an HTTP request", b"400"),
+    (PREFACE, "http", "an HTTP request", b"400"),
+    (WEBSOCKET, "websocket", "a WebSocket handshake", b"400"),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "tls", "a TLS handshake", b""),
+]
+
+
+async def foreigners(sidecar):
+    """How many the sidecar has counted, by protocol."""
+    name = 'sqmqos_foreign_connections_total{protocol="%s"}'
+    return {p: await metric(sidecar, name % p) for p in ("http", "websocket", "tls")}
+
+
+async def test_http_and_tls_on_the_mqtt_port_are_named(env):
+    stack = await env.stack(sidecars=1, tls=False,
+                            sidecar={"session": {"connect-timeout": "2s"}})
+    sidecar, port = stack.sidecars[0], stack.ports[0]
+    bystander = await Bystander(stack).start(env)
+    expected = await foreigners(sidecar)
+    assert set(expected.values()) == {0}
+    for data, protocol, name, status in FOREIGNERS:
+        at = len(stack.log(sidecar))
+        answer = await send_garbage(port, data)
+        assert answer.startswith(b"HTTP/1.1 " + status if status else b""), answer
+        assert not status or b"MQTT" in answer.partition(b"\r\n\r\n")[2], answer
+        assert status or not answer, answer
+        expected[protocol] += 1
+        assert await foreigners(sidecar) == expected, data
+        log = stack.log(sidecar)[at:]
+        assert name in log and "secret" not in log, log
+    # in pieces, as a slow network brings it
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for i in range(len(WEBSOCKET)):
+        writer.write(WEBSOCKET[i:i + 1])
+        await writer.drain()
+    assert (await reader.read()).startswith(b"HTTP/1.1 400")
+    writer.close()
+    expected["websocket"] += 1
+    assert await foreigners(sidecar) == expected
+    # a request without end is judged when its time is over
+    assert (await send_garbage(port, b"GET / HTTP/1.1\r\nhost: x\r\n")).startswith(b"HTTP/1.1 400")
+    expected["http"] += 1
+    assert await foreigners(sidecar) == expected
+    # a crowd of them does not fill the log
+    at = len(stack.log(sidecar))
+    for _ in range(100):
+        await send_garbage(port, PREFACE)
+    expected["http"] += 100
+    assert await foreigners(sidecar) == expected
+    assert stack.log(sidecar)[at:].count("an HTTP request") <= 20
+    # a client that believes the port to be TLS learns it at once
+    with contextlib.suppress(ssl.SSLError, OSError):
+        await asyncio.open_connection("127.0.0.1", port, ssl=ssl.create_default_context())
+        raise AssertionError("TLS on the MQTT port")
+    await bystander.check()
+
+
 async def only_two_clients(stack):
     return await metric(stack.sidecars[0], "sqmqos_clients") == 1
 
