@@ -479,10 +479,12 @@ sq_dead_item(void *source, struct sq_txn *txn, const struct sq_item *item, enum 
 	    [SQ_DEAD_EXPIRED] = "expired",
 	    [SQ_DEAD_ATTEMPTS] = "attempts",
 	    [SQ_DEAD_REJECTED] = "rejected",
+	    [SQ_DEAD_UNFINISHED] = "unfinished",
 	    [SQ_DEAD_OVERFLOW] = "overflow",
 	};
 	struct sq_dead_source *s = source;
-	bool given_up = why == SQ_DEAD_ATTEMPTS || why == SQ_DEAD_REJECTED;
+	bool given_up = why == SQ_DEAD_ATTEMPTS || why == SQ_DEAD_REJECTED ||
+	    why == SQ_DEAD_UNFINISHED;
 
 	if (!item->assured && !(s->durable && given_up))
 		return;

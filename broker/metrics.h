@@ -39,6 +39,8 @@
 	    "Messages not queued or taken out of a queue.") \
 	X(DROPPED_ABANDONED, "sqmqos_messages_dropped_total", "reason=\"abandoned\"", SQ_COUNTER, \
 	    "Messages not queued or taken out of a queue.") \
+	X(DROPPED_UNFINISHED, "sqmqos_messages_dropped_total", "reason=\"unfinished\"", \
+	    SQ_COUNTER, "Messages not queued or taken out of a queue.") \
 	X(DELAYED, "sqmqos_delayed_messages", NULL, SQ_GAUGE, "Messages whose time has not come.") \
 	X(DUPLICATES, "sqmqos_messages_duplicate_total", NULL, SQ_COUNTER, \
 	    "QoS 3 messages whose key was stored before.") \

@@ -19,10 +19,10 @@ enum { CLOSING_MS = 2000, CATCH_UP_READS = 16 };
 
 static const struct {
 	uint8_t reason;
-	bool bad;
+	bool bad, quiet;
 	const char *text;
 } client_ends[] = {
-#define CLIENT_END_ROW(sym, reason, bad, text) {reason, bad, text},
+#define CLIENT_END_ROW(sym, reason, bad, quiet, text) {reason, bad, quiet, text},
     SQ_CLIENT_ENDS(CLIENT_END_ROW)
 #undef CLIENT_END_ROW
 };
@@ -256,20 +256,21 @@ sq_client_new(struct sq_hub *h, int fd, const char *from)
 
 /* Lets go of the session, which ends as the client has. */
 static void
-client_leave(struct sq_client *c, bool will)
+client_leave(struct sq_client *c, unsigned how)
 {
 	struct sq_session *s = c->session;
 
 	if (s == NULL)
 		return;
 	c->session = NULL;
-	sq_session_leave(s, will, c->expiry_s);
+	sq_session_leave(s, how, c->expiry_s);
 }
 
 void
 sq_client_end(struct sq_client *c, enum sq_client_end why)
 {
-	bool will = why != SQ_END_DISCONNECTED;
+	unsigned how = (why != SQ_END_DISCONNECTED ? SQ_LEAVE_WILL : 0) |
+	    (client_ends[why].quiet ? SQ_LEAVE_QUIET : 0);
 	uint8_t reason = client_ends[why].reason;
 
 	if (c->state >= SQ_CLIENT_CLOSING)
@@ -281,11 +282,11 @@ sq_client_end(struct sq_client *c, enum sq_client_end why)
 		SQ_DEBUG("client", "%s: closed, %s", sq_client_name(c), client_ends[why].text);
 	if (c->state == SQ_CLIENT_OPEN && reason != 0)
 		sq_client_put_disconnect(c, reason, client_ends[why].text);
-	client_leave(c, will);
+	client_leave(c, how);
 	c->state = SQ_CLIENT_CLOSING;
 	c->since_ms = sq_hub_now(c->hub);
 	c->blocked = false;
-	if (why == SQ_END_GONE || why == SQ_END_IO) {
+	if (why == SQ_END_GONE || why == SQ_END_IO || why == SQ_END_LEFT_WILL) {
 		c->state = SQ_CLIENT_DEAD;
 		client_bury(c);
 		return;
@@ -300,7 +301,7 @@ sq_client_free(struct sq_client *c)
 	struct sq_hub *h = c->hub;
 	uint64_t msgs, bytes;
 
-	client_leave(c, true);
+	client_leave(c, SQ_LEAVE_WILL | SQ_LEAVE_QUIET);
 	ev_io_stop(h->loop, &c->in);
 	ev_io_stop(h->loop, &c->out);
 	close(c->in.fd);

@@ -14,31 +14,33 @@
 struct sq_client;
 struct sq_hub;
 
-/* X(symbol, MQTT 5 reason, our side is to blame or it is unexpected, text) */
+/* X(symbol, MQTT 5 reason, our side is to blame or it is unexpected, quiet, text).  Quiet: the
+ * client's connection did not break; what it had and did not settle counts no attempt. */
 #define SQ_CLIENT_ENDS(X) \
-	X(NONE, 0x00, 0, "open") \
-	X(DISCONNECTED, 0x00, 0, "disconnected by the client") \
-	X(GONE, 0x00, 0, "connection closed by the client") \
-	X(PROTOCOL, 0x82, 1, "protocol error") \
-	X(MALFORMED, 0x81, 1, "malformed packet") \
-	X(TOO_LARGE, 0x95, 1, "packet above limits.max-packet") \
-	X(FOREIGN, 0x00, 0, "not MQTT") \
-	X(NO_CONNECT, 0x00, 1, "no CONNECT in time") \
-	X(REFUSED, 0x00, 1, "CONNECT refused") \
-	X(KEEP_ALIVE, 0x8d, 1, "keep alive timeout") \
-	X(TAKEN_OVER, 0x8e, 0, "session taken over") \
-	X(ADMIN, 0x98, 1, "ended by the broker") \
-	X(QUOTA, 0x97, 1, "quota exceeded") \
-	X(RECEIVE_MAX, 0x93, 1, "more unfinished publishes than allowed") \
-	X(ALIAS, 0x94, 1, "topic alias invalid") \
-	X(TOPIC, 0x90, 1, "topic name invalid") \
-	X(NOT_AUTHORIZED, 0x87, 1, "not authorized") \
-	X(MESSAGE_REFUSED, 0x83, 1, "message refused, and MQTT 3.1.1 can't say so") \
-	X(MESSAGE_DENIED, 0x87, 1, "message not allowed, and MQTT 3.1.1 can't say so") \
-	X(SHUTDOWN, 0x8b, 0, "sidecar is shutting down") \
-	X(IO, 0x00, 1, "socket error")
+	X(NONE, 0x00, 0, 0, "open") \
+	X(DISCONNECTED, 0x00, 0, 1, "disconnected by the client") \
+	X(LEFT_WILL, 0x00, 0, 1, "disconnected by the client, with its will") \
+	X(GONE, 0x00, 0, 0, "connection closed by the client") \
+	X(PROTOCOL, 0x82, 1, 0, "protocol error") \
+	X(MALFORMED, 0x81, 1, 0, "malformed packet") \
+	X(TOO_LARGE, 0x95, 1, 0, "packet above limits.max-packet") \
+	X(FOREIGN, 0x00, 0, 0, "not MQTT") \
+	X(NO_CONNECT, 0x00, 1, 0, "no CONNECT in time") \
+	X(REFUSED, 0x00, 1, 1, "CONNECT refused") \
+	X(KEEP_ALIVE, 0x8d, 1, 0, "keep alive timeout") \
+	X(TAKEN_OVER, 0x8e, 0, 1, "session taken over") \
+	X(ADMIN, 0x98, 1, 1, "ended by the broker") \
+	X(QUOTA, 0x97, 1, 1, "quota exceeded") \
+	X(RECEIVE_MAX, 0x93, 1, 0, "more unfinished publishes than allowed") \
+	X(ALIAS, 0x94, 1, 0, "topic alias invalid") \
+	X(TOPIC, 0x90, 1, 0, "topic name invalid") \
+	X(NOT_AUTHORIZED, 0x87, 1, 1, "not authorized") \
+	X(MESSAGE_REFUSED, 0x83, 1, 1, "message refused, and MQTT 3.1.1 can't say so") \
+	X(MESSAGE_DENIED, 0x87, 1, 1, "message not allowed, and MQTT 3.1.1 can't say so") \
+	X(SHUTDOWN, 0x8b, 0, 1, "sidecar is shutting down") \
+	X(IO, 0x00, 1, 0, "socket error")
 
-#define SQ_CLIENT_END_ENUM(sym, reason, bad, text) SQ_END_##sym,
+#define SQ_CLIENT_END_ENUM(sym, reason, bad, quiet, text) SQ_END_##sym,
 enum sq_client_end { SQ_CLIENT_ENDS(SQ_CLIENT_END_ENUM) SQ_END_COUNT };
 
 /* Takes over a connected, non-blocking socket; 'from' names it in logs. */

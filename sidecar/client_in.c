@@ -175,7 +175,7 @@ client_disconnect(struct sq_client *c, const struct sq_mqtt_packet *p)
 		c->expiry_s = p->props.session_expiry_s;
 	}
 	/* Any reason but 0 leaves the will in place (§3.14.2.1). */
-	sq_client_end(c, p->disconnect.reason == 0 ? SQ_END_DISCONNECTED : SQ_END_GONE);
+	sq_client_end(c, p->disconnect.reason == 0 ? SQ_END_DISCONNECTED : SQ_END_LEFT_WILL);
 }
 
 int

@@ -242,7 +242,7 @@ declared_keep(struct sq_declared *d)
 		struct sq_session *keeper = d->keeper;
 
 		d->keeper = NULL;
-		sq_session_leave(keeper, false, 0);
+		sq_session_leave(keeper, SQ_LEAVE_QUIET, 0);
 	}
 }
 
@@ -430,7 +430,7 @@ sq_declared_stop(struct sq_declared *d)
 	keeper = d->keeper;
 	d->keeper = NULL;
 	if (keeper != NULL)
-		sq_session_leave(keeper, false, 0);
+		sq_session_leave(keeper, SQ_LEAVE_QUIET, 0);
 }
 
 void

@@ -191,7 +191,7 @@ outbox_turn(struct sq_outbox *o)
 		return;
 	if (o->stopping && !o->session->leaving && sq_outbox_store_idle(o->store)) {
 		o->session->last[1] = sq_outbox_store_last(o->store);
-		sq_session_leave(o->session, false, UINT32_MAX);
+		sq_session_leave(o->session, SQ_LEAVE_QUIET, UINT32_MAX);
 	} else {
 		sq_session_wake(o->session);
 	}

@@ -236,7 +236,7 @@ sq_session_again(struct sq_session *s, unsigned least_ms)
 }
 
 void
-sq_session_leave(struct sq_session *s, bool will, uint32_t expiry_s)
+sq_session_leave(struct sq_session *s, unsigned how, uint32_t expiry_s)
 {
 	bool silent;
 
@@ -244,7 +244,8 @@ sq_session_leave(struct sq_session *s, bool will, uint32_t expiry_s)
 	s->client = NULL;
 	s->leaving = true;
 	s->expiry_s = expiry_s;
-	s->publish_will = will && s->will != NULL;
+	s->quiet = (how & SQ_LEAVE_QUIET) != 0;
+	s->publish_will = (how & SQ_LEAVE_WILL) != 0 && s->will != NULL;
 	if (!s->publish_will)
 		sq_block_unref(&s->will);
 	sq_session_drop_subreqs(s);

@@ -35,9 +35,13 @@ struct sq_session_params {
  * same client id is told that it was taken over. */
 struct sq_session *
 sq_session_open(struct sq_hub *, const struct sq_session_params *, struct sq_client *);
-/* The client is gone.  'will': publish it (now or after its delay).  The session
- * frees itself; the caller forgets it. */
-void sq_session_leave(struct sq_session *, bool will, uint32_t expiry_s);
+/* How a client goes. */
+enum {
+	SQ_LEAVE_WILL = 1,  /* its will is to be published, now or after its delay */
+	SQ_LEAVE_QUIET = 2, /* its connection did not break: see SQ_DETACH_QUIET */
+};
+/* The client is gone.  The session frees itself; the caller forgets it. */
+void sq_session_leave(struct sq_session *, unsigned how, uint32_t expiry_s);
 
 /* SQ_EAGAIN: not now; the client gets sq_client_resume(). */
 int sq_session_publish(struct sq_session *, const struct sq_lane_publish *) SQ_MUST_CHECK;

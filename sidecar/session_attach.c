@@ -263,7 +263,9 @@ void
 sq_session_post_detach(struct sq_session *s)
 {
 	struct detach_post *p = sq_session_post_new(s, sizeof *p, "detach");
-	struct sq_detach d = {.expiry_s = s->expiry_s, .will = s->publish_will};
+	struct sq_detach d = {.expiry_s = s->expiry_s,
+	    .will = s->publish_will,
+	    .flags = s->quiet ? SQ_DETACH_QUIET : 0};
 
 	for (int i = 0; i < SQ_LANES; i++)
 		d.last[i] = s->lane[i] != NULL ? sq_lane_out_last(s->lane[i]) : s->last[i];

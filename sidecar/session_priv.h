@@ -52,6 +52,7 @@ struct sq_session {
 	uint16_t receive_max;
 	uint8_t state, version;
 	bool clean_start, keeper, durable, leaving, publish_will, sub_flying;
+	bool quiet;       /* see SQ_LEAVE_QUIET */
 	bool sub_again;   /* everything is to be subscribed again once that has landed */
 	bool detach_sent; /* all else had been said before */
 	bool put_sent;    /* the broker may know this connection */

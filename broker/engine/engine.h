@@ -56,10 +56,11 @@ void sq_item_fini(struct sq_item *);
 /* Why an item leaves its queue without having been delivered. */
 enum sq_death {
 	SQ_DEAD_EXPIRED,
-	SQ_DEAD_ATTEMPTS,  /* came back as often as it may */
-	SQ_DEAD_REJECTED,  /* by a consumer */
-	SQ_DEAD_OVERFLOW,  /* the oldest, for a newer one */
-	SQ_DEAD_ABANDONED, /* the same where nobody takes from the queue */
+	SQ_DEAD_ATTEMPTS,   /* came back as often as it may */
+	SQ_DEAD_REJECTED,   /* by a consumer */
+	SQ_DEAD_UNFINISHED, /* the one consumer that may have it has ended */
+	SQ_DEAD_OVERFLOW,   /* the oldest, for a newer one */
+	SQ_DEAD_ABANDONED,  /* the same where nobody takes from the queue */
 };
 
 /* When a full queue with SQ_OVERFLOW_REJECT_PUBLISH makes room for an item of QoS 1 or 2
@@ -113,10 +114,11 @@ struct sq_consumer {
 };
 
 enum sq_settle_how {
-	SQ_DONE,    /* delivered */
-	SQ_REQUEUE, /* back to its old place; it counts as an attempt */
-	SQ_UNTRIED, /* the same for what never left: no attempt; also at QoS 0 */
-	SQ_REJECT,  /* never again: dead() */
+	SQ_DONE,       /* delivered */
+	SQ_REQUEUE,    /* back to its old place; it counts as an attempt */
+	SQ_UNTRIED,    /* the same without an attempt; also at QoS 0 */
+	SQ_REJECT,     /* never again: dead() */
+	SQ_UNFINISHED, /* the consumer has ended, and nobody else may have it: dead() */
 };
 
 /* Small durable values that the broker keeps beside its queues: sessions,

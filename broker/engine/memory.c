@@ -49,16 +49,29 @@ memory_pass(struct sq_txn *txn, struct sq_consumer *c, struct sq_item *item)
 static void
 memory_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
 {
-	bool last = how == SQ_REQUEUE && sq_queue_tried(q, item);
-
-	if (how == SQ_REJECT || last)
-		sq_queue_dead(q, txn, item, last ? SQ_DEAD_ATTEMPTS : SQ_DEAD_REJECTED);
-	if (how == SQ_DONE || how == SQ_REJECT || last)
+	switch (how) {
+	case SQ_DONE:
+		break;
+	case SQ_REJECT:
+		sq_queue_dead(q, txn, item, SQ_DEAD_REJECTED);
+		break;
+	case SQ_UNFINISHED:
+		sq_queue_dead(q, txn, item, SQ_DEAD_UNFINISHED);
+		break;
+	case SQ_REQUEUE:
+		if (!sq_queue_tried(q, item)) {
+			sq_queue_back(q, item);
+			return;
+		}
+		sq_queue_dead(q, txn, item, SQ_DEAD_ATTEMPTS);
 		sq_queue_settled(q, item);
-	else
-		sq_queue_back(q, item);
-	if (last)
 		sq_item_fini(item);
+		return;
+	case SQ_UNTRIED:
+		sq_queue_back(q, item);
+		return;
+	}
+	sq_queue_settled(q, item);
 }
 
 static void

@@ -54,6 +54,7 @@ sq_queue_dead(struct sq_queue *q, struct sq_txn *txn, const struct sq_item *item
 	    [SQ_DEAD_EXPIRED] = SQ_M_DROPPED_EXPIRED,
 	    [SQ_DEAD_ATTEMPTS] = SQ_M_DROPPED_ATTEMPTS,
 	    [SQ_DEAD_REJECTED] = SQ_M_DROPPED_ATTEMPTS,
+	    [SQ_DEAD_UNFINISHED] = SQ_M_DROPPED_UNFINISHED,
 	    [SQ_DEAD_OVERFLOW] = SQ_M_DROPPED_FULL,
 	    [SQ_DEAD_ABANDONED] = SQ_M_DROPPED_ABANDONED,
 	};

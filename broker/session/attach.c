@@ -221,6 +221,7 @@ attach_take(struct sq_session *s, const struct sq_call *c)
 	sq_htab_insert(&s->shard->by_epoch, &s->by_epoch, sq_hash_u64(s->epoch));
 	s->link = sq_link_ref(c->link);
 	sq_heap_remove(&s->shard->timers, &s->timer);
+	s->broke = false;
 	sq_session_set_state(s, SQ_SESSION_ATTACHED);
 }
 

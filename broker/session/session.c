@@ -250,6 +250,7 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 	if (!d.will)
 		sq_msg_unref(&s->will);
 	s->left = true;
+	s->broke = (d.flags & SQ_DETACH_QUIET) == 0;
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
 	op = sq_op_new(s, c);
 	session_client_gone(s, 0, &op->txn);

@@ -124,6 +124,7 @@ struct sq_session {
 	bool present;    /* an attachment was used: the client knows of it */
 	bool takes_over; /* the PUT that waits ends a live connection */
 	bool left;       /* the ordinal's client has left by a detach */
+	bool broke;      /* and not on purpose: what it had counts an attempt */
 	bool admitted;   /* what the waiting PUT says is taken in, its commit is awaited */
 	bool lost;       /* and has failed */
 	struct sq_superseded superseded[SQ_SUPERSEDED_MAX];

@@ -168,11 +168,25 @@ return_ready(struct returns *to, struct sq_ready *r)
 	sq_group_unref(&r->group);
 }
 
+/* How a delivery that is out and not finished is settled, when the client will not say.  One of
+ * QoS 2 from a group may have reached the client, so nobody else may get it (MQTT 5.0 §4.8.2);
+ * that of a session of its own ends with it, but at QoS 3. */
+static enum sq_settle_how
+return_how(const struct sq_session *s, const struct sq_slot *slot)
+{
+	if (slot->group != NULL && slot->state == SQ_OPEN_QOS1)
+		return s->broke ? SQ_REQUEUE : SQ_UNTRIED;
+	if (slot->state == SQ_OPEN_QOS2 && (slot->group != NULL || slot->item.assured))
+		return SQ_UNFINISHED;
+	return SQ_DONE;
+}
+
 static void
 return_slot(struct returns *to, struct sq_slot *slot)
 {
 	const struct sq_engine_ops *ops = to->session->sink.engine->ops;
-	bool give_back = slot->group != NULL && slot->state == SQ_OPEN_QOS1;
+	enum sq_settle_how how = return_how(to->session, slot);
+	bool give_back = how == SQ_REQUEUE || how == SQ_UNTRIED;
 	bool stays = returns_stays(to, &slot->item, slot->group);
 
 	if (to->how == SQ_RETURN_GROUPS && !give_back)
@@ -180,8 +194,8 @@ return_slot(struct returns *to, struct sq_slot *slot)
 	if (slot->item.msg.image != NULL && stays) {
 		return_uncount(to, &slot->item);
 	} else if (slot->item.msg.image != NULL) {
-		ops->settle(returns_txn(to), sq_window_queue(to->session, slot->group), &slot->item,
-		    give_back ? SQ_REQUEUE : SQ_DONE);
+		ops->settle(
+		    returns_txn(to), sq_window_queue(to->session, slot->group), &slot->item, how);
 		if (give_back) {
 			slot->item.msg = (struct sq_msg){0};
 			slot->item.subs = NULL;

@@ -538,15 +538,31 @@ delivery_prop(const struct fake_delivery *d, const char *name)
 
 /* Detach. */
 
-struct fake_call *
-peer_detach_post(struct peer *p, uint32_t expiry_s, bool will)
+static struct fake_call *
+detach_post(struct peer *p, uint32_t expiry_s, bool will, uint8_t flags)
 {
-	struct sq_detach d = {
-	    .expiry_s = expiry_s, .will = will, .last = {p->next[0] - 1, p->next[1] - 1}};
+	struct sq_detach d = {.expiry_s = expiry_s,
+	    .will = will,
+	    .flags = flags,
+	    .last = {p->next[0] - 1, p->next[1] - 1}};
 	struct sq_buf body = {0};
 
 	sq_detach_encode(&body, &d, sq_link_version(p->world->links[p->link]));
 	return peer_call(p, SQ_CALL_DETACH, &body);
+}
+
+struct fake_call *
+peer_detach_post(struct peer *p, uint32_t expiry_s, bool will)
+{
+	return detach_post(p, expiry_s, will, 0);
+}
+
+unsigned
+peer_disconnect(struct peer *p, uint32_t expiry_s)
+{
+	struct fake_call *fc = detach_post(p, expiry_s, false, SQ_DETACH_QUIET);
+
+	return call_finish(&fc);
 }
 
 unsigned

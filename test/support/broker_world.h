@@ -122,6 +122,8 @@ peer_settle_post(struct peer *, enum sq_settle_kind, uint64_t delivery, uint16_t
 
 struct fake_call *peer_detach_post(struct peer *, uint32_t expiry_s, bool will);
 unsigned peer_detach(struct peer *, uint32_t expiry_s, bool will);
+/* The same, quiet (SQ_DETACH_QUIET) and without the will. */
+unsigned peer_disconnect(struct peer *, uint32_t expiry_s);
 
 /* The value of a user property of a delivery, as text until the next call; NULL: none. */
 const char *delivery_prop(const struct fake_delivery *, const char *name);

@@ -314,6 +314,7 @@ queue_dead(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item, enum sq
 	static const enum sq_broker_metric counters[] = {[SQ_DEAD_EXPIRED] = SQ_M_DROPPED_EXPIRED,
 	    [SQ_DEAD_ATTEMPTS] = SQ_M_DROPPED_ATTEMPTS,
 	    [SQ_DEAD_REJECTED] = SQ_M_DROPPED_ATTEMPTS,
+	    [SQ_DEAD_UNFINISHED] = SQ_M_DROPPED_UNFINISHED,
 	    [SQ_DEAD_OVERFLOW] = SQ_M_DROPPED_FULL,
 	    [SQ_DEAD_ABANDONED] = SQ_M_DROPPED_ABANDONED};
 
@@ -701,12 +702,15 @@ stored_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum
 		queue_out(q, -1, item);
 	if (how == SQ_REQUEUE && item->attempts < UINT16_MAX)
 		item->attempts++;
-	if (how == SQ_REJECT ||
+	if (how == SQ_REJECT || how == SQ_UNFINISHED ||
 	    (how == SQ_REQUEUE && q->cfg.max_attempts != 0 &&
 		item->attempts >= q->cfg.max_attempts)) {
-		struct sq_item dead = how == SQ_REJECT ? item_copy(item) : *item;
+		struct sq_item dead = how == SQ_REQUEUE ? *item : item_copy(item);
 
-		queue_dead(q, txn, &dead, how == SQ_REJECT ? SQ_DEAD_REJECTED : SQ_DEAD_ATTEMPTS);
+		queue_dead(q, txn, &dead,
+		    how == SQ_REJECT        ? SQ_DEAD_REJECTED
+			: how == SQ_REQUEUE ? SQ_DEAD_ATTEMPTS
+					    : SQ_DEAD_UNFINISHED);
 		return;
 	}
 	if (stored && how != SQ_UNTRIED) {

@@ -272,6 +272,10 @@ embedded_settle(
 		sq_queue_dead(q, txn, item, SQ_DEAD_REJECTED);
 		settle_gone(txn, q, item);
 		return;
+	case SQ_UNFINISHED:
+		sq_queue_dead(q, txn, item, SQ_DEAD_UNFINISHED);
+		settle_gone(txn, q, item);
+		return;
 	case SQ_REQUEUE:
 		if (sq_queue_tried(q, item)) {
 			sq_queue_dead(q, txn, item, SQ_DEAD_ATTEMPTS);
