@@ -108,19 +108,19 @@ admin_metrics(struct sq_admin *a, h2o_req_t *req)
 	sq_buf_fini(&body);
 }
 
-/* /livez or /readyz: "ok", or 503 with the reasons. */
+/* /livez or /readyz: "ok" and what there is to know, or 503 with the reasons. */
 static void
 admin_probe(struct sq_admin *a, h2o_req_t *req, bool (*ask)(void *owner, struct sq_buf *why))
 {
-	struct sq_buf body = {0};
-	bool ok = ask == NULL || ask(a->cfg.owner, &body);
+	struct sq_buf body = {0}, why = {0};
+	bool ok = ask == NULL || ask(a->cfg.owner, &why);
 
-	if (ok) {
-		sq_buf_drain(&body, sq_buf_len(&body));
+	if (ok)
 		sq_buf_printf(&body, "ok\n");
-	} else if (sq_buf_len(&body) == 0) {
+	else if (sq_buf_len(&why) == 0)
 		sq_buf_printf(&body, "not ok\n");
-	}
+	sq_buf_append(&body, sq_buf_data(&why), sq_buf_len(&why));
+	sq_buf_fini(&why);
 	admin_send(req, ok ? 200 : 503, ok ? "OK" : "Service Unavailable",
 	    "text/plain; charset=utf-8", &body);
 	sq_buf_fini(&body);

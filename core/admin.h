@@ -22,7 +22,8 @@ struct sq_admin_cfg {
 	const struct sq_metrics *metrics;
 	/* Called before the metrics are written, to set gauges; may be NULL. */
 	void (*refresh)(void *owner);
-	/* True when ready; else appends why, one line per reason. */
+	/* True when ready; else appends why, one line per reason.  What it appends
+	 * when ready is shown behind "ok". */
 	bool (*ready)(void *owner, struct sq_buf *why);
 	/* True while the program's loops turn; else appends why. */
 	bool (*live)(void *owner, struct sq_buf *why);
