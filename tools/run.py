@@ -4,13 +4,17 @@ Ctrl-C or SIGTERM."""
 import argparse
 import errno
 import fcntl
+import json
 import os
 import pathlib
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 
+import pods
 import stack
 
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
@@ -20,6 +24,13 @@ BACKOFF_LAST_S = 5.0
 STEADY_S = 10.0  # who lived that long starts again with the first backoff
 START_TRIES = 5
 END_S = 15.0
+SETTLE_S = 0.3  # a file written this lately may not be whole
+SETTING = re.compile(r"(broker|sidecar)\.([a-z0-9-]+(?:\.[a-z0-9-]+)*)=(.*)", re.S)
+CHOSEN = {  # settings that ./dev run makes itself, and what says them instead
+    "broker.listen.address": "it keeps one, see DIR/env", "broker.admin.listen": "see DIR/env",
+    "sidecar.listen.port": "see --port", "sidecar.admin.listen": "see DIR/env",
+    "sidecar.brokers": "there is one", "sidecar.annotations.file": "see --annotations",
+}
 
 
 class Stopped(Exception):
@@ -45,24 +56,75 @@ def arguments():
         prog="./dev run", allow_abbrev=False,
         description="Builds, then runs one broker and N sidecars with TLS 1.3 between them, "
         "restarts what dies, and ends everything on Ctrl-C or SIGTERM. A line that starts "
-        "with 'ready' says that all of them serve.")
+        "with 'ready' says that all of them serve. What they keep is there at the next run: "
+        "sessions, messages, ports. DIR/env has ports, addresses and process ids for scripts.")
     parser.add_argument("--sidecars", type=int, default=2, metavar="N",
                         help="how many sidecars, 1 to 100 (2)")
     parser.add_argument("--port", type=int, default=1883, metavar="P",
                         help="MQTT port of the first sidecar; the next ones follow it (1883)")
     parser.add_argument("--data", metavar="DIR", default=str(stack.ROOT / "build" / "run"),
-                        help="where certificates, configuration files and logs are kept (build/run)")
+                        help="where the store, certificates, configuration files and logs are "
+                        "kept (build/run); remove it to start anew")
     parser.add_argument("--clear", action="store_true",
                         help="no TLS between sidecars and broker")
-    parser.add_argument("--annotations", metavar="FILE",
-                        help="pod annotations in the downward API's format, for every sidecar; "
-                        "may be edited while it runs")
+    parser.add_argument("--annotations", metavar="[PORT=]FILE", action="append", default=[],
+                        help="pod annotations of the sidecar with that MQTT port, or of every "
+                        "one: a YAML map, a manifest of a pod or of what makes pods, or the "
+                        "downward API's format; may be edited while it runs")
+    parser.add_argument("--set", metavar="PROGRAM.KEY=VALUE", action="append", default=[],
+                        help="a setting of the broker or of every sidecar, as in "
+                        "broker.queue.max-bytes=1Mi; may be given several times")
     args = parser.parse_args()
     if not 1 <= args.sidecars <= 100:
         parser.error(f"--sidecars must be from 1 to 100, not {args.sidecars}")
     if not 1 <= args.port <= 65536 - args.sidecars:
         parser.error(f"--port must be from 1 to {65536 - args.sidecars}, not {args.port}")
+    args.ports = range(args.port, args.port + args.sidecars)
+    args.settings = settings(parser, args.set)
+    args.annotations = annotation_files(parser, args)
     return args
+
+
+def settings(parser, given):
+    """{"broker": tree, "sidecar": tree} of what --set says; later wins."""
+    trees = {"broker": {}, "sidecar": {}}
+    for text in given:
+        match = SETTING.fullmatch(text)
+        if match is None:
+            parser.error(f"--set {text} is not like broker.queue.max-bytes=1Mi "
+                         "or sidecar.session.linger=5s")
+        program, name, value = match.groups()
+        if f"{program}.{name}" in CHOSEN:
+            parser.error(f"--set {program}.{name}: ./dev run chooses that itself; "
+                         + CHOSEN[f"{program}.{name}"])
+        *groups, key = name.split(".")
+        tree = trees[program]
+        for group in groups:
+            tree = tree.setdefault(group, {})
+            if not isinstance(tree, dict):
+                parser.error(f"--set {program}.{name}: another --set gives {group} a value")
+        if isinstance(tree.get(key), dict):
+            parser.error(f"--set {program}.{name}: another --set gives a key below it a value")
+        tree[key] = value
+    return trees
+
+
+def annotation_files(parser, args):
+    """{MQTT port: file} of what --annotations says; a port's own goes before all's."""
+    files, general = {}, None
+    for text in args.annotations:
+        port, _, name = text.partition("=") if re.match(r"\d+=", text) else ("", "", text)
+        if port and int(port) not in args.ports:
+            parser.error(f"--annotations {text}: no sidecar has port {port}")
+        if int(port) in files if port else general is not None:
+            parser.error(f"--annotations {text}: given twice for the same sidecar")
+        if port:
+            files[int(port)] = os.path.abspath(name)
+        else:
+            general = os.path.abspath(name)
+    if general is not None:
+        files = {port: general for port in args.ports} | files
+    return files
 
 
 def wait_signal(seconds):
@@ -152,27 +214,135 @@ class Kept:
         self.backoff_s = min(self.backoff_s * 2, BACKOFF_LAST_S)
 
 
-def make_programs(args, folder):
+class Annotations:
+    """A file of a person's, kept as the downward API's in the state folder. It is
+    written when its content changes, with the time of the person's file."""
+
+    def __init__(self, source):
+        self.source = pathlib.Path(source)
+        self.seen = None
+        self.text = ""
+        self.problem = None
+        self.path = None
+
+    def read(self):
+        """Takes the file in if it has changed; OSError, UnicodeError or Malformed."""
+        stat = self.source.stat()
+        seen = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if seen == self.seen or self.seen and 0 <= time.time() - stat.st_mtime < SETTLE_S:
+            return
+        self.text = pods.downward(self.source.read_text(encoding="utf-8"))
+        self.seen = seen
+
+    def keep(self):
+        if self.path.exists() and self.path.read_text(encoding="utf-8") == self.text:
+            return
+        new = self.path.with_name(self.path.name + ".new")
+        stack.write_private(new, self.text)
+        os.utime(new, ns=(self.seen[3], self.seen[3]))
+        new.replace(self.path)
+
+    def look_after(self):
+        """While running: a problem is said once, and the last good set stays."""
+        try:
+            self.read()
+            self.keep()
+            problem = None
+        except (OSError, UnicodeError, pods.Malformed) as e:
+            problem = getattr(e, "strerror", None) or str(e)
+        if problem not in (None, self.problem):
+            say(f"{self.source}: {problem}; the annotations stay as they were")
+        self.problem = problem
+
+
+def read_annotations(args):
+    """{MQTT port: Annotations}, all of them read."""
+    made = {}
+    for port, source in args.annotations.items():
+        made[port] = Annotations(source)
+        try:
+            made[port].read()
+        except OSError as e:
+            fail(f"cannot read {source}: {e.strerror}")
+        except (UnicodeError, pods.Malformed) as e:
+            fail(f"{source}: {e}")
+    return made
+
+
+def keep_ports(folder, names, taken):
+    """{name: port}: those of the last run where they are free, else new ones."""
+    path = folder / "ports"
+    try:
+        kept = {n: p for n, p in json.loads(path.read_text()).items() if type(p) is int}
+    except (OSError, ValueError, AttributeError):
+        kept = {}
+    for name in names:
+        port = kept.get(name)
+        if port is not None and port not in taken and stack.port_error(port) is None:
+            continue
+        kept[name] = stack.free_port(taken | set(kept.values()))
+        if port is not None:
+            say(f"port {port} ({name}) is in use by now; it is {kept[name]} from here on")
+    stack.write_private(path, json.dumps(kept, indent=1) + "\n")
+    return kept
+
+
+def make_programs(args, folder, annotations):
     tls = not args.clear
     release = stack.ROOT / "build" / "release"
-    taken = set(range(args.port, args.port + args.sidecars))
-    ports = []
-    for _ in range(args.sidecars + 2):
-        ports.append(stack.free_port(taken | set(ports)))
-    broker_port, *admin = ports
-    programs = [stack.Program("broker", "broker", folder, release, stack.config(
-        "broker", folder, listen=broker_port, admin=admin[0], tls=tls))]
-    for i in range(args.sidecars):
-        tree = stack.config("sidecar", folder, listen=args.port + i, admin=admin[1 + i], tls=tls,
-                            broker=broker_port, pod=i + 1, annotations=args.annotations)
-        programs.append(stack.Program("sidecar", f"sidecar-{args.port + i}", folder, release, tree))
+    for port, a in annotations.items():
+        a.path = folder / f"sidecar-{port}.annotations"
+        a.keep()
+    names = ["broker", "broker-admin", *(f"sidecar-{p}-admin" for p in args.ports)]
+    kept = keep_ports(folder, names, set(args.ports))
+    tree = stack.config("broker", folder, listen=kept["broker"], admin=kept["broker-admin"],
+                        tls=tls, store="store")
+    programs = [stack.Program("broker", "broker", folder, release,
+                              stack.merge(tree, args.settings["broker"]))]
+    for i, port in enumerate(args.ports):
+        file = annotations[port].path if port in annotations else None
+        tree = stack.config("sidecar", folder, listen=port, admin=kept[f"sidecar-{port}-admin"],
+                            tls=tls, broker=kept["broker"], pod=i + 1, annotations=file)
+        programs.append(stack.Program("sidecar", f"sidecar-{port}", folder, release,
+                                      stack.merge(tree, args.settings["sidecar"])))
     for p in programs:
-        p.log_path.unlink(missing_ok=True)
+        if p.log_path.exists():
+            p.log_path.replace(p.log_path.with_name(p.log_path.name + ".1"))
     return programs
 
 
+def check(programs):
+    for p in programs:
+        problems = p.check()
+        if problems:
+            fail("\ndev run: ".join(problems.splitlines()))
+
+
+def write_environment(folder, programs):
+    """DIR/env, for a shell to read: what runs where. Without process ids at the end."""
+    broker, sidecars = programs[0], programs[1:]
+    running = any(p.running() for p in programs)
+    values = {
+        "DATA": folder, "RUN_PID": os.getpid() if running else "",
+        "MQTT_PORTS": " ".join(str(s.tree["listen"]["port"]) for s in sidecars),
+        "BROKER_ADDRESS": broker.tree["listen"]["address"],
+        "BROKER_ADMIN": broker.tree["admin"]["listen"],
+        "BROKER_PID": broker.pid if broker.running() else "",
+    }
+    for i, s in enumerate(sidecars, 1):
+        values |= {f"SIDECAR_{i}_PORT": s.tree["listen"]["port"],
+                   f"SIDECAR_{i}_ADMIN": s.tree["admin"]["listen"],
+                   f"SIDECAR_{i}_PID": s.pid if s.running() else ""}
+    text = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
+    path = folder / "env"
+    if path.exists() and path.read_text() == text:
+        return
+    stack.write_private(folder / "env.new", text)
+    (folder / "env.new").replace(path)
+
+
 def announce(args, programs):
-    ports = range(args.port, args.port + args.sidecars)
+    ports = args.ports
     broker = programs[0]
     how = "in the clear" if args.clear else "TLS 1.3"
     say("ready: MQTT on " + ", ".join(f"localhost:{p}" for p in ports) +
@@ -183,10 +353,12 @@ def announce(args, programs):
         "What goes on inside:")
     for p in programs:
         say(f"  curl http://127.0.0.1:{p.admin_port}/metrics   # {p.name}")
-    say(f"\nLogs are in {broker.log_path.parent}. Ctrl-C ends everything.")
+    folder = broker.log_path.parent
+    say(f"\nLogs are in {folder}; scripts find ports and process ids in {folder / 'env'}.\n"
+        "Ctrl-C ends everything; sessions and messages are there at the next run.")
 
 
-def supervise(args, kept):
+def supervise(args, folder, kept, annotations):
     """Starts all, says when they are ready, and keeps them running."""
     programs = [k.program for k in kept]
     waiting = set(programs)
@@ -199,6 +371,9 @@ def supervise(args, kept):
             k.look_after(now)
             if waiting and k.ends >= START_TRIES:
                 fail(f"{k.program.name} does not start: {k.program.last_words()}")
+        write_environment(folder, programs)
+        for a in annotations.values():
+            a.look_after()
         if waiting:
             reasons = {p: p.ready() for p in waiting if p.process is not None}
             waiting -= {p for p, (ok, _) in reasons.items() if ok}
@@ -231,12 +406,7 @@ def stop_all(programs):
 
 def main():
     args = arguments()
-    if args.annotations is not None:
-        try:
-            with open(args.annotations, "rb"):
-                args.annotations = os.path.abspath(args.annotations)
-        except OSError as e:
-            fail(f"cannot read {args.annotations}: {e.strerror}")
+    annotations = read_annotations(args)
     check_ports(args.port, args.sidecars)
     folder, lock = open_data(args.data)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -247,14 +417,17 @@ def main():
             stack.write_token(folder / "token")
         if not args.clear and not (folder / "broker.pem").exists():
             stack.write_certificates(folder)
-        programs = make_programs(args, folder)
-        supervise(args, [Kept(p) for p in programs])
+        programs = make_programs(args, folder, annotations)
+        check(programs)
+        supervise(args, folder, [Kept(p) for p in programs], annotations)
     except Stopped:
         say("ending")
     except RuntimeError as e:
         fail(str(e))
     finally:
         stop_all(programs)
+        if programs:
+            write_environment(folder, programs)
         lock.close()
 
 

@@ -114,11 +114,12 @@ def merge(tree, more):
     return out
 
 
-def config(program, folder, *, listen, admin, tls, broker=None, pod=1, annotations=None):
+def config(program, folder, *, listen, admin, tls, broker=None, pod=1, annotations=None,
+           store=None):
     """The configuration of 'program' ("broker" or "sidecar") as a tree.
 
-    'folder' holds the token and the certificates; 'listen', 'admin' and
-    'broker' are ports on 127.0.0.1."""
+    'folder' holds the token and the certificates, and 'store' in it, a name; 'listen',
+    'admin' and 'broker' are ports on 127.0.0.1."""
     folder = pathlib.Path(folder)
     tree = {
         "auth": {"token-file": str(folder / "token")},
@@ -127,7 +128,7 @@ def config(program, folder, *, listen, admin, tls, broker=None, pod=1, annotatio
     }
     if program == "broker":
         tree["listen"] = {"address": f"127.0.0.1:{listen}"}
-        tree["store"] = {"dir": str(folder / f"store-{listen}"), "journal-size": "8Mi"}
+        tree["store"] = {"dir": str(folder / (store or f"store-{listen}")), "journal-size": "8Mi"}
         tree["tls"] = {"enabled": tls}
         if tls:
             tree["tls"] |= {"cert-file": str(folder / "broker.pem"),
@@ -180,8 +181,21 @@ class Program:
     def pid(self):
         return self.process.pid
 
-    def start(self):
+    def write_config(self):
         write_private(self.config_path, yaml(self.tree))
+
+    def check(self):
+        """What --check-config has to say against the configuration, or ""."""
+        self.write_config()
+        done = subprocess.run([*self.argv, "--check-config"], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, errors="replace",
+                              env=self.environment)
+        if done.returncode == 0:
+            return ""
+        return done.stderr.strip() or f"{self.name} {describe_exit(done.returncode)}"
+
+    def start(self):
+        self.write_config()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

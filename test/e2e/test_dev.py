@@ -9,6 +9,7 @@ import socket
 import subprocess
 
 import clients
+import pods
 from annotations import AnnotationsFile
 from cluster import eventually
 from devrun import DEV, children, dev_run, free_ports
@@ -88,6 +89,10 @@ async def test_run_with_annotations(env):
 async def test_run_refuses_in_one_sentence(env):
     file = env.folder / "file"
     file.write_text("x")
+    number, many = env.folder / "number.yaml", env.folder / "many.yaml"
+    number.write_text("example.com/n: 7\n")
+    many.write_text("kind: Pod\nmetadata: {name: a}\n---\n"
+                    "{kind: Deployment, metadata: {name: b}, spec: {template: {spec: {}}}}\n")
     full = env.folder / "full"
     full.mkdir()
     (full / "something").write_text("x")
@@ -103,6 +108,12 @@ async def test_run_refuses_in_one_sentence(env):
             (["--data", file], 1, "not a folder"), (["--data", file / "below"], 1, "below"),
             (["--data", full], 1, "not empty"), (["--data", "/proc/x"], 1, "/proc/x"),
             (["--annotations", env.folder / "none"], 1, "none"),
+            (["--annotations", "1=x"], 2, "no sidecar has port 1"),
+            (["--annotations", many], 1, "Pod a, Deployment b"),
+            (["--annotations", number], 1, "example.com/n is not text"),
+            (["--set", "nonsense"], 2, "broker.queue.max-bytes=1Mi"),
+            (["--set", "broker.admin.listen=:1"], 2, "chooses that itself"),
+            (["--set", "broker.log=info", "--set", "broker.log.level=info"], 2, "another --set"),
         ]
         free = str(free_ports(2))
         for argv, code, word in cases:
@@ -127,3 +138,190 @@ async def test_two_runs_do_not_share_a_folder(env):
         capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and re.search(r"another \./dev run", done.stderr), done.stderr
     assert await run.end() == 0
+
+
+def shell(data, *names):
+    """What a shell has in these variables after it has read DIR/env."""
+    script = '. "$0"; printf "%s\\n" ' + " ".join(f'"${name}"' for name in names)
+    done = subprocess.run(["sh", "-eu", "-c", script, str(data / "env")], capture_output=True,
+                          text=True, check=True)
+    return done.stdout.splitlines()
+
+
+NAMES = ("MQTT_PORTS", "RUN_PID", "BROKER_ADDRESS", "BROKER_ADMIN", "SIDECAR_1_ADMIN")
+
+
+@scenario(timeout_s=240)
+async def test_run_keeps_its_state(env):
+    """A retained message and a durable session survive Ctrl-C and a new ./dev run, on
+    another MQTT port, too."""
+    data = env.folder / "a folder's data"
+    port, other = free_ports(2), free_ports(1)
+    run = await dev_run(env, "--port", port, "--data", data)
+    await run.ready()
+    first = shell(data, *NAMES)
+    assert first[:2] == [f"{port} {port + 1}", str(run.process.pid)], first
+    programs = children(run.process.pid)
+    pids = [int(p) for p in shell(data, "BROKER_PID", "SIDECAR_1_PID", "SIDECAR_2_PID")]
+    assert [p for p in pids if "sqmqos-" in programs[p]] == pids and len(set(pids)) == 3, programs
+    os.kill(pids[1], signal.SIGKILL)
+    await eventually(lambda: shell(data, "SIDECAR_1_PID")[0] not in ("", str(pids[1])),
+                     "env follows a program that was started again")
+
+    worker = await env.connect(port + 1, "worker", clean=False,
+                               props={"session_expiry": 3600})
+    await worker.subscribe(("orders/#", 1))
+    await worker.disconnect()
+    publisher = await env.connect(port + 1, "publisher")
+    await publisher.publish("state", b"on", 1, retain=True)
+    await publisher.publish("orders/1", b"an order", 1)
+    await publisher.disconnect()
+    log = (data / "broker.log").read_text()
+    assert await run.end(signal.SIGINT) == 0
+    assert shell(data, *NAMES) == [first[0], "", *first[2:]], "nothing runs, and all is kept"
+
+    run = await dev_run(env, "--port", other, "--data", data, "--sidecars", 1, "--set",
+                        "broker.log.level=debug", "--set", "sidecar.session.linger=5s")
+    await run.ready()
+    assert shell(data, *NAMES)[2:4] == first[2:4], "the broker's ports are kept"
+    worker = await env.connect(other, "worker", clean=False,
+                               props={"session_expiry": 3600})
+    assert (await worker.receive()).payload == b"an order"
+    await worker.subscribe(("state", 1))
+    assert (await worker.receive()).payload == b"on"
+    await worker.disconnect()
+    assert (data / "broker.log.1").read_text().startswith(log), "the last run's log is there"
+    assert " debug " in (data / "broker.log").read_text(), "--set has reached the broker"
+    assert "linger: \"5s\"" in (data / f"sidecar-{other}.yaml").read_text()
+    assert await run.end(signal.SIGINT) == 0
+
+    # a kept port that somebody has by now is left to him
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", int(first[4].split(":")[1])))
+        taken.listen(1)
+        run = await dev_run(env, "--port", port, "--data", data)
+        await run.ready()
+        again = shell(data, *NAMES)
+        assert again[2:4] == first[2:4] and again[4] != first[4], (first, again)
+        assert any("is in use by now" in line for line in run.lines), run.lines
+        assert await run.end() == 0
+
+
+POD = """
+apiVersion: v1
+kind: Service
+metadata: {name: shop, annotations: {sqmqos.io/subscribe: "not/this"}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: shop
+  annotations: {sqmqos.io/subscribe: "nor/this"}
+spec:
+  template:
+    metadata:
+      annotations:
+        example.com/note: 'a "quoted" text'
+        sqmqos.io/subscribe: |
+          - filter: %s  # as people write it
+            delivery: pod
+    spec: {containers: []}
+"""
+MAP = """
+sqmqos.io/subscribe: |
+  - {filter: %s, delivery: pod}
+"""
+
+
+ANNOTATED = "{metadata: {annotations: {sqmqos.io/subscribe: a}}}"
+MANIFESTS = [  # (YAML, its annotations or what is said against it)
+    ("sqmqos.io/subscribe: a", {"sqmqos.io/subscribe": "a"}),
+    ("    sqmqos.io/subscribe: |\n      - a\n", {"sqmqos.io/subscribe": "- a\n"}),
+    ("annotations: {sqmqos.io/subscribe: a}", {"sqmqos.io/subscribe": "a"}),
+    ("metadata: {name: x, annotations: {sqmqos.io/subscribe: a}}", {"sqmqos.io/subscribe": "a"}),
+    ("{kind: Pod, metadata: {annotations: {sqmqos.io/subscribe: a}}}",
+     {"sqmqos.io/subscribe": "a"}),
+    ("{kind: Pod, metadata: {name: x}}", {}),
+    ("{kind: StatefulSet, spec: {template: %s}}" % ANNOTATED, {"sqmqos.io/subscribe": "a"}),
+    ("{kind: CronJob, spec: {jobTemplate: {spec: {template: %s}}}}" % ANNOTATED,
+     {"sqmqos.io/subscribe": "a"}),
+    ("{kind: List, items: [{kind: Service}, {kind: Job, spec: {template: %s}}]}" % ANNOTATED,
+     {"sqmqos.io/subscribe": "a"}),
+    ("{kind: Pod, metadata: {name: other}}\n---\n{kind: Job, spec: {template: %s}}" % ANNOTATED,
+     {"sqmqos.io/subscribe": "a"}),
+    ("kind: Service", "no pod"), ("---\n", "no pod"), ("- a\n- b\n", "neither"),
+    ("word", "neither"), ("a: [", "line "), ("a: &x [*x]", "is not text"),
+    ("sqmqos.io/subscribe: [a]", "is not text"), ("\0", "no YAML"),
+]
+
+
+async def test_annotations_are_found_in_what_people_have(_env):
+    for text, expected in MANIFESTS:
+        try:
+            found = pods.annotations_of(text)
+        except pods.Malformed as e:
+            assert isinstance(expected, str) and expected in str(e), (text, e)
+        else:
+            assert found == expected, (text, found)
+    assert pods.downward('a="b"\n') == 'a="b"\n' and pods.downward("") == ""
+    assert pods.downward('a: b"c') == 'a="b\\"c"'
+
+
+@scenario(timeout_s=240)
+async def test_run_takes_yaml_annotations_for_each_sidecar(env):
+    port, data = free_ports(2), env.folder / "data"
+    pod, plain = env.folder / "pod=1.yaml", env.folder / "map.yaml"
+    pod.write_text(POD % "orders/#")
+    plain.write_text(MAP % "stock/#")
+    run = await dev_run(env, "--port", port, "--data", data, "--annotations",
+                        f"{port}={pod}", "--annotations", plain)
+    await run.ready()
+    first, second = await env.connect(port, "first"), await env.connect(port + 1, "second")
+
+    async def publish_all():
+        publisher = await env.connect(port, "publisher")
+        for topic in ("orders/1", "stock/1", "edited/1", "not/this", "nor/this"):
+            await publisher.publish(topic, b"x", 1)
+        await publisher.disconnect()
+    await publish_all()
+    assert (await first.receive()).topic == "orders/1"
+    assert (await second.receive()).topic == "stock/1"
+
+    # an edit that can't be used is said, and changes nothing
+    pod.write_text("kind: Pod\nmetadata: [\n")
+    await eventually(lambda: any("stay as they were" in line and "pod=1.yaml" in line
+                                 for line in run.lines), "a line about it")
+    # a good one is followed
+    pod.write_text(POD % "edited/#")
+    log = data / f"sidecar-{port}.log"
+    await eventually(lambda: "'edited/#' to group" in log.read_text(), "the sidecar follows")
+    await eventually(lambda: log.read_text().count("in place, consumed") >= 2, "for its client")
+    await publish_all()
+    assert (await first.receive()).topic == "edited/1"
+    assert (await second.receive()).topic == "stock/1"
+    assert not first.inbox and not second.inbox
+    kept = data / f"sidecar-{port}.annotations"
+    assert abs(kept.stat().st_mtime - pod.stat().st_mtime) < 0.001, "as old as its source"
+    before = kept.stat()
+    assert await run.end() == 0
+    run = await dev_run(env, "--port", port, "--data", data, "--annotations", f"{port}={pod}",
+                        "--sidecars", 1)
+    await run.ready()
+    assert kept.stat().st_ino == before.st_ino, "what has not changed is not written"
+    assert await run.end() == 0
+
+
+@scenario(timeout_s=120)
+async def test_run_lets_the_programs_say_what_is_wrong_with_a_setting(env):
+    for setting, words in (
+            ("broker.queue.max-byts=1Mi", ("queue.max-byts", "did you mean queue.max-bytes")),
+            ("sidecar.session.linger=soon", ("session.linger",)),
+            ("sidecar.tls.ca-file=/nonexistent", ("tls.ca-file: /nonexistent: No such file",))):
+        done = await asyncio.to_thread(
+            subprocess.run, [DEV, "run", "--port", str(free_ports(1)), "--sidecars", "1", "--data",
+                             str(env.folder / "data"), "--set", setting],
+            capture_output=True, text=True, timeout=100)
+        lines = done.stderr.strip().splitlines()
+        assert done.returncode == 1 and len(lines) == 1, (setting, done.stderr)
+        assert all(word in lines[0] for word in words), (setting, lines)

@@ -4,26 +4,7 @@ value quoted as Go's strconv.Quote does."""
 import os
 import pathlib
 
-
-def go_quote(s):
-    out = '"'
-    for c in s:
-        if c in '"\\':
-            out += "\\" + c
-        elif c in "\n\t\r\a\b\f\v":
-            out += {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\a": "\\a", "\b": "\\b", "\f": "\\f",
-                    "\v": "\\v"}[c]
-        elif ord(c) < 0x20 or ord(c) == 0x7F:
-            out += f"\\x{ord(c):02x}"
-        elif c.isprintable():
-            out += c
-        else:
-            out += f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
-    return out + '"'
-
-
-def render(annotations):
-    return "\n".join(f"{key}={go_quote(value)}" for key, value in sorted(annotations.items()))
+from pods import render
 
 
 class AnnotationsFile:
