@@ -190,6 +190,7 @@ sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t siz
 		sq_client_connect(c, p);
 		return 0;
 	case SQ_MQTT_PUBLISH:
+		sq_client_did(c, SQ_TAKER_PUBLISHED);
 		return client_publish(c, p, size);
 	case SQ_MQTT_PUBACK:
 	case SQ_MQTT_PUBREC:
@@ -202,6 +203,7 @@ sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t siz
 		SQ_FAULT("sidecar-pubrel-read");
 		return sq_session_release(c->session, p->ack.packet_id);
 	case SQ_MQTT_SUBSCRIBE:
+		sq_client_did(c, SQ_TAKER_SUBSCRIBED);
 		return client_subscribe(c, p);
 	case SQ_MQTT_UNSUBSCRIBE:
 		return sq_session_unsubscribe(c->session, p->unsubscribe.packet_id,

@@ -200,6 +200,8 @@ sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct 
 	if (out.qos == 0)
 		sq_output_mark(&c->output, sq_image_size(d->image));
 	sq_hub_count(c->hub, SQ_M_SENT_QOS0 + out.qos, 1);
+	c->taker.taken += t->queue != 0 && !out.dup;
+	sq_client_did(c, SQ_TAKER_RECEIVED);
 	sq_client_touch(c);
 	SQ_FAULT_LATER(out.qos == 2, "sidecar-publish-written", c);
 	return 0;

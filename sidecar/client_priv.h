@@ -8,6 +8,7 @@
 #include "core/list.h"
 #include "proto/mqtt/mqtt.h"
 #include "sidecar/client.h"
+#include "sidecar/consumer.h"
 #include "sidecar/hub.h"
 #include "sidecar/output.h"
 
@@ -32,6 +33,7 @@ struct sq_client {
 	struct sq_hub *hub;
 	struct sq_session *session;
 	struct sq_list all, resumed, writer;
+	struct sq_taker_client taker;
 	ev_io in, out;
 	struct sq_mqtt_decoder decoder;
 	struct sq_buf rest; /* input that is not decoded yet */
@@ -67,5 +69,13 @@ void sq_client_put_disconnect(struct sq_client *, uint8_t reason, const char *te
 /* A name for log lines: the client id, else where it comes from. */
 const char *sq_client_name(const struct sq_client *);
 void sq_client_free_aliases(struct sq_alias **);
+
+/* Tells who chooses where the declared messages go, the first time. */
+static inline void
+sq_client_did(struct sq_client *c, enum sq_taker_flag what)
+{
+	if ((c->taker.flags & what) == 0)
+		sq_consumer_did(c->hub->consumer, &c->taker, what);
+}
 
 #endif

@@ -20,6 +20,7 @@ struct sq_sidecar_cfg {
 	char *ca_file, *server_name, *token_file;
 	char *space, *workload, *pod;
 	char *annotations_file;
+	uint64_t declared_settle_ms;
 	char *admin_listen;
 	unsigned outbox_mode; /* enum sq_outbox_mode */
 	uint64_t outbox_size;

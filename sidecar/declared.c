@@ -10,7 +10,7 @@
 #include "proto/annotations/merge.h"
 #include "proto/mqtt/mqtt.h"
 #include "sidecar/annotations_file.h"
-#include "sidecar/client_priv.h"
+#include "sidecar/consumer.h"
 #include "sidecar/hub.h"
 #include "sidecar/outbox.h"
 #include "sidecar/rules.h"
@@ -34,7 +34,7 @@ struct sq_declared {
 	struct sq_session *keeper, *consumer;
 	struct item *items;
 	size_t n;
-	char *client_id; /* who consumes; NULL: the first to connect */
+	struct sq_client_ids client_ids; /* who consumes */
 	char *pod_group;
 	uint32_t last_id;
 	uint64_t retry_ms;
@@ -172,48 +172,22 @@ sq_declared_answer(
 
 /* --- who consumes --- */
 
-static bool
-declared_eligible(const struct sq_declared *d, const struct sq_session *s)
-{
-	return !d->stopped && s != d->keeper &&
-	    (d->client_id == NULL || strcmp(d->client_id, sq_session_client_id(s)) == 0);
-}
-
+/* Another session does, or none; the one before, if it is still there, gives the
+ * bindings up. */
 static void
-declared_consume(struct sq_declared *d, struct sq_session *s)
+declared_on_chosen(void *owner, struct sq_session *s)
 {
+	struct sq_declared *d = owner;
+	struct sq_session *before = d->consumer;
+
 	d->consumer = s;
-	if (d->n != 0)
-		SQ_INFO(
-		    "declared", "client %s gets the declared messages", sq_session_client_id(s));
+	for (size_t i = 0; before != NULL && i < d->n; i++)
+		declared_ask(d, before, SQ_SUB_UNSUBSCRIBE, &d->items[i].d, 0);
+	if (s == NULL)
+		return;
+	SQ_INFO("declared", "client %s gets the declared messages", sq_session_client_id(s));
 	if (sq_session_attached(s))
 		declared_ask_all(d, s); /* else its attach asks for them */
-}
-
-static void
-declared_choose(struct sq_declared *d)
-{
-	d->consumer = NULL;
-	SQ_LIST_FOR_EACH(c, &d->hub->clients, struct sq_client, all) {
-		if (c->session != NULL && declared_eligible(d, c->session)) {
-			declared_consume(d, c->session);
-			return;
-		}
-	}
-}
-
-void
-sq_declared_opened(struct sq_declared *d, struct sq_session *s)
-{
-	if (d != NULL && d->consumer == NULL && declared_eligible(d, s))
-		declared_consume(d, s);
-}
-
-void
-sq_declared_left(struct sq_declared *d, struct sq_session *s)
-{
-	if (d != NULL && s == d->consumer)
-		declared_choose(d);
 }
 
 void
@@ -307,25 +281,13 @@ items_free(struct item *items, size_t n)
 	free(items);
 }
 
-/* A consumer that was chosen under another client id gives the bindings up. */
-static void
-declared_rechoose(struct sq_declared *d)
-{
-	struct sq_session *s = d->consumer;
-
-	if (s != NULL && declared_eligible(d, s))
-		return;
-	for (size_t i = 0; s != NULL && i < d->n; i++)
-		declared_ask(d, s, SQ_SUB_UNSUBSCRIBE, &d->items[i].d, 0);
-	declared_choose(d);
-}
-
 /* Takes 'new' over; what it holds is then the declared set's. */
 static void
 declared_apply(struct sq_declared *d, struct sq_declarations *new)
 {
 	struct item *old = d->items;
 	size_t n_old = d->n;
+	struct sq_client_ids ids;
 
 	d->items = new->n != 0 ? sq_xcalloc(new->n, sizeof *d->items) : NULL;
 	d->n = 0;
@@ -339,9 +301,9 @@ declared_apply(struct sq_declared *d, struct sq_declarations *new)
 		d->items[d->n++].d = new->v[i];
 		new->v[i] = (struct sq_declaration){0};
 	}
-	free(d->client_id);
-	d->client_id = new->client_id;
-	new->client_id = NULL;
+	ids = d->client_ids;
+	d->client_ids = new->client_ids;
+	new->client_ids = (struct sq_client_ids){0};
 	d->read = true;
 	sq_rules_free(&d->hub->rules);
 	d->hub->rules = sq_rules_new(&new->publish);
@@ -349,7 +311,8 @@ declared_apply(struct sq_declared *d, struct sq_declarations *new)
 	declared_begin_new(d, old, n_old);
 	items_free(old, n_old);
 	declared_keep(d);
-	declared_rechoose(d);
+	sq_consumer_set(d->hub->consumer, d->n != 0, d->client_ids.v, d->client_ids.n);
+	sq_client_ids_free(&ids);
 	declared_count(d);
 }
 
@@ -392,6 +355,7 @@ sq_declared_new(struct sq_hub *h)
 	d->hub = h;
 	h->declared = d;
 	sq_buf_printf(&name, "pod:%.*s", SQ_GROUP_MAX - 4, h->cfg->pod);
+	h->consumer = sq_consumer_new(h, declared_on_chosen, d);
 	d->pod_group = sq_xmemdup0(sq_buf_data(&name), sq_buf_len(&name));
 	sq_buf_fini(&name);
 	if (path != NULL && path[0] != '\0')
@@ -410,9 +374,10 @@ sq_declared_free(struct sq_declared **dp)
 	if (d == NULL)
 		return;
 	sq_annotations_file_close(&d->file);
+	sq_consumer_free(&d->hub->consumer);
 	sq_rules_free(&d->hub->rules);
 	items_free(d->items, d->n);
-	free(d->client_id);
+	sq_client_ids_free(&d->client_ids);
 	free(d->pod_group);
 	sq_buf_fini(&d->error);
 	free(d);
@@ -427,6 +392,7 @@ sq_declared_stop(struct sq_declared *d)
 		return;
 	d->stopped = true;
 	d->consumer = NULL;
+	sq_consumer_set(d->hub->consumer, false, d->client_ids.v, d->client_ids.n);
 	keeper = d->keeper;
 	d->keeper = NULL;
 	if (keeper != NULL)
@@ -482,4 +448,11 @@ sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 		sq_buf_printf(why, "\n");
 	}
 	return ready;
+}
+
+void
+sq_declared_notes(const struct sq_declared *d, struct sq_buf *out)
+{
+	if (d != NULL)
+		sq_consumer_note(d->hub->consumer, out);
 }

@@ -3,8 +3,8 @@
  *
  * Watches the annotations file; keeps the last good set when a new one is
  * malformed.  A keeper session of the pod declares every binding, so messages
- * wait in their queues whether or not the app is there; the chosen client's
- * session declares them with consume and gets the messages.  A change touches
+ * wait in their queues whether or not the app is there; the session that
+ * consumer.h chooses declares them with consume and gets the messages.  A change touches
  * bindings only, never a client's connection. */
 #ifndef SQ_SIDECAR_DECLARED_H
 #define SQ_SIDECAR_DECLARED_H
@@ -31,8 +31,6 @@ void sq_declared_stop(struct sq_declared *);
 void sq_declared_sweep(struct sq_declared *, uint64_t now_ms);
 
 /* From sessions; 'd' may be NULL (at the end of the program). */
-void sq_declared_opened(struct sq_declared *d, struct sq_session *);
-void sq_declared_left(struct sq_declared *d, struct sq_session *);
 /* The broker knows nothing of the session's bindings: declare them. */
 void sq_declared_attached(struct sq_declared *d, struct sq_session *);
 /* The binding of 'token' was answered with 'code'; 'note' is what the broker says of it,
@@ -43,5 +41,7 @@ void sq_declared_answer(
 /* Whether the file was read well and every binding is in place at the broker;
  * else appends a line per reason. */
 bool sq_declared_ready(const struct sq_declared *, struct sq_buf *why);
+/* Appends lines for people that don't make it less ready. */
+void sq_declared_notes(const struct sq_declared *, struct sq_buf *out);
 
 #endif

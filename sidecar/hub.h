@@ -2,8 +2,8 @@
  * be done this turn.
  *
  *   listener -> client <-> session -> pool ==HTTP/2==> broker
- *                             ^
- *                          declared (annotations)
+ *                  |          ^
+ *                  +-> consumer -> declared (annotations)
  *
  * One loop thread.  Reads of a turn only collect work; hub_prepare() carries it
  * out before the loop sleeps: sessions post, clients write, once each.  The
@@ -24,6 +24,7 @@
 #include "sidecar/output.h"
 #include "sidecar/pool.h"
 
+struct sq_consumer;
 struct sq_declared;
 struct sq_listener;
 struct sq_outbox;
@@ -45,6 +46,7 @@ struct sq_hub {
 	struct sq_pool *pool;
 	struct sq_listener *listener;
 	struct sq_declared *declared;
+	struct sq_consumer *consumer; /* of declared: who gets what it declares */
 	struct sq_outbox *outbox;
 	struct sq_rules *rules; /* of declared: for what clients publish; NULL: none */
 	uint64_t instance;

@@ -20,6 +20,9 @@
 	    "Subscriptions declared by annotations.") \
 	X(DECLARED_OK, "sqmqos_declared_subscriptions", "state=\"in-place\"", SQ_GAUGE, \
 	    "Subscriptions declared by annotations.") \
+	X(DECLARED_OTHERS, "sqmqos_declared_other_clients", NULL, SQ_GAUGE, \
+	    "Clients besides the one that gets the declared messages, where no client-id says " \
+	    "who.") \
 	X(DECLARED_ERRORS, "sqmqos_annotation_errors_total", NULL, SQ_COUNTER, \
 	    "Annotation files refused as malformed.") \
 	X(RECEIVED_QOS0, "sqmqos_messages_received_total", "qos=\"0\"", SQ_COUNTER, \

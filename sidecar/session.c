@@ -256,7 +256,6 @@ sq_session_leave(struct sq_session *s, unsigned how, uint32_t expiry_s)
 			sq_lane_out_unhold(s->lane[i]);
 	}
 	s->due_linger = sq_hub_now(s->hub) + s->hub->cfg->linger_ms;
-	sq_declared_left(s->hub->declared, s);
 	sq_session_outcomes(s, 0);
 	/* Nothing that the broker has to hear of?  A transient connection ends the
 	 * durable session of its client id, unless one before it does already. */

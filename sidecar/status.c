@@ -23,48 +23,51 @@ struct sq_status {
 	struct sq_hub *hub;
 	ev_timer timer;
 	atomic_uint_fast64_t turned_ms; /* when the loop last turned */
-	atomic_bool latched, outbox_ready;
-	pthread_mutex_t lock; /* of 'why' */
-	struct sq_buf why;
+	bool latched;
+	pthread_mutex_t lock; /* of what follows */
+	bool ready;
+	struct sq_buf why; /* what is missing, and what else there is to know */
 };
 
 static void
-status_say(struct sq_status *s, struct sq_buf *why)
+status_say(struct sq_status *s, bool ready, struct sq_buf *why)
 {
 	struct sq_buf old;
 
 	pthread_mutex_lock(&s->lock);
+	s->ready = ready;
 	old = s->why;
 	s->why = *why;
 	pthread_mutex_unlock(&s->lock);
 	sq_buf_fini(&old);
 }
 
+/* Whether it has all it needs to be ready for the first time; else says why not. */
+static bool
+status_complete(const struct sq_hub *h, struct sq_buf *why)
+{
+	bool complete = sq_declared_ready(h->declared, why);
+
+	if (h->link_was_up)
+		return complete;
+	sq_buf_printf(why, "no broker has been reached yet\n");
+	(void)sq_pool_ready(h->pool, why);
+	return false;
+}
+
 static void
 status_update(struct sq_status *s)
 {
 	struct sq_buf why = {0};
-	bool ready;
+	bool outbox_ready = sq_outbox_ready(s->hub->outbox, &why);
 
 	atomic_store(&s->turned_ms, sq_clock_ms());
-	ready = sq_outbox_ready(s->hub->outbox, &why);
-	atomic_store(&s->outbox_ready, ready);
-	if (atomic_load(&s->latched)) {
-		status_say(s, &why);
-		return;
-	}
-	if (!sq_declared_ready(s->hub->declared, &why))
-		ready = false;
-	if (!s->hub->link_was_up) {
-		ready = false;
-		sq_buf_printf(&why, "no broker has been reached yet\n");
-		(void)sq_pool_ready(s->hub->pool, &why);
-	}
-	if (ready) {
+	if (!s->latched && status_complete(s->hub, &why) && outbox_ready) {
 		SQ_INFO("sidecar", "ready");
-		atomic_store(&s->latched, true);
+		s->latched = true;
 	}
-	status_say(s, &why);
+	sq_declared_notes(s->hub->declared, &why);
+	status_say(s, s->latched && outbox_ready, &why);
 }
 
 static void
@@ -80,13 +83,13 @@ static bool
 status_ready(void *owner, struct sq_buf *why)
 {
 	struct sq_status *s = owner;
+	bool ready;
 
-	if (atomic_load(&s->latched) && atomic_load(&s->outbox_ready))
-		return true;
 	pthread_mutex_lock(&s->lock);
+	ready = s->ready;
 	sq_buf_append(why, sq_buf_data(&s->why), sq_buf_len(&s->why));
 	pthread_mutex_unlock(&s->lock);
-	return false;
+	return ready;
 }
 
 static bool

@@ -1,5 +1,5 @@
 /* The annotations file and the plain forms of sqmqos.io/subscribe; the YAML form
- * is in subscribe.c. */
+ * is in subscribe.c, sqmqos.io/client-id in client_id.c. */
 #include "proto/annotations/annotations.h"
 
 #include <ctype.h>
@@ -27,7 +27,7 @@ sq_declarations_free(struct sq_declarations *ds)
 	for (size_t i = 0; i < ds->n; i++)
 		declaration_fini(&ds->v[i]);
 	free(ds->v);
-	free(ds->client_id);
+	sq_client_ids_free(&ds->client_ids);
 	sq_publish_rules_free(&ds->publish);
 	*ds = (struct sq_declarations){0};
 }
@@ -131,25 +131,34 @@ sq_did_you_mean(const char *written, const char *const *words)
 
 /* --- the plain forms --- */
 
-static bool
-is_space(char c)
+bool
+sq_value_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Whether the value is meant as YAML: a list in block or flow form, or a map,
- * which the YAML reader refuses with a reason. */
-static bool
-value_is_yaml(const char *v, size_t len)
+bool
+sq_value_blank(const char *v, size_t len)
 {
-	while (len > 0 && is_space(*v)) {
+	for (size_t i = 0; i < len; i++) {
+		if (!sq_value_space(v[i]))
+			return false;
+	}
+	return true;
+}
+
+bool
+sq_value_is_yaml(const char *v, size_t len)
+{
+	while (len > 0 && sq_value_space(*v)) {
 		v++;
 		len--;
 	}
 	if (len == 0)
 		return false;
 	return v[0] == '[' || v[0] == '{' || v[0] == '#' ||
-	    (v[0] == '-' && (len == 1 || is_space(v[1]))) || (len >= 3 && memcmp(v, "---", 3) == 0);
+	    (v[0] == '-' && (len == 1 || sq_value_space(v[1]))) ||
+	    (len >= 3 && memcmp(v, "---", 3) == 0);
 }
 
 static int
@@ -163,9 +172,9 @@ subscribe_list(const char *v, size_t len, struct sq_declarations *out, struct sq
 		struct sq_declaration *d;
 		int rc;
 
-		while (v < stop && is_space(*v))
+		while (v < stop && sq_value_space(*v))
 			v++;
-		while (stop > v && is_space(stop[-1]))
+		while (stop > v && sq_value_space(stop[-1]))
 			stop--;
 		if (v == stop) {
 			sq_buf_printf(err, "line 1: an empty filter");
@@ -190,14 +199,10 @@ int
 sq_annotations_subscribe(
     const char *value, size_t len, struct sq_declarations *out, struct sq_buf *err)
 {
-	bool blank = true;
-
-	for (size_t i = 0; i < len && blank; i++)
-		blank = is_space(value[i]);
-	if (blank)
+	if (sq_value_blank(value, len))
 		return 0;
-	return value_is_yaml(value, len) ? sq_declarations_yaml(value, len, out, err)
-					 : subscribe_list(value, len, out, err);
+	return sq_value_is_yaml(value, len) ? sq_declarations_yaml(value, len, out, err)
+					    : subscribe_list(value, len, out, err);
 }
 
 /* --- the file --- */
@@ -217,14 +222,11 @@ annotation_take(
 		sq_publish_rules_free(&out->publish);
 		return sq_annotations_publish(text != NULL ? text : "", len, &out->publish, err);
 	}
-	if (strcmp(key, SQ_ANNOTATION_CLIENT_ID) != 0 || len == 0)
-		return 0;
-	if (len > 256 || !sq_utf8_valid(text, len)) {
-		sq_buf_printf(err, "line 1: a client identifier has at most 256 bytes of UTF-8");
-		return SQ_EINVAL;
+	if (strcmp(key, SQ_ANNOTATION_CLIENT_ID) == 0) {
+		sq_client_ids_free(&out->client_ids);
+		return sq_annotations_client_id(
+		    text != NULL ? text : "", len, &out->client_ids, err);
 	}
-	free(out->client_id);
-	out->client_id = sq_xmemdup0(text, len);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  * The file has a line for each annotation: key="value", the value with the
  * escapes of Go's strconv.Quote.  sqmqos.io/subscribe is a filter, a comma
  * list of filters, or a YAML list whose items are filters or maps.
+ * sqmqos.io/client-id is a glob, a comma list of globs, or a YAML list of them.
  * sqmqos.io/publish is a YAML list whose items are filters or maps, or a map of
  * such a list ("rules") and "strict". */
 #ifndef SQ_PROTO_ANNOTATIONS_H
@@ -25,6 +26,8 @@ enum {
 	SQ_ANNOTATIONS_SIZE_MAX = 1 << 20, /* bytes of the file */
 	SQ_DECLARATIONS_MAX = 512,
 	SQ_GROUP_MAX = 255, /* bytes of a group's name */
+	SQ_CLIENT_IDS_MAX = 64,
+	SQ_CLIENT_ID_MAX = 256, /* bytes of one */
 	SQ_RULES_MAX = 256,
 	SQ_RULE_TAGS_MAX = 16,           /* of one rule */
 	SQ_RULE_PROPERTY_MAX = 255,      /* bytes of a user property's name */
@@ -78,11 +81,17 @@ struct sq_publish_rules {
 	bool strict; /* what no rule selects must not be published */
 };
 
+/* sqmqos.io/client-id: globs (core/glob.h), in their order; none: nobody is named. */
+struct sq_client_ids {
+	char **v;
+	size_t n;
+};
+
 struct sq_declarations {
 	struct sq_declaration *v;
 	size_t n;
-	unsigned line;   /* of sqmqos.io/subscribe in the file; 0: not read from one */
-	char *client_id; /* sqmqos.io/client-id; NULL: the first to connect */
+	unsigned line; /* of sqmqos.io/subscribe in the file; 0: not read from one */
+	struct sq_client_ids client_ids;
 	struct sq_publish_rules publish;
 	struct sq_outbox_annotation outbox;
 };
@@ -93,7 +102,7 @@ struct sq_declarations {
 int sq_annotations_parse(
     const char *text, size_t len, struct sq_declarations *out, struct sq_buf *err) SQ_MUST_CHECK;
 /* Parses the value of sqmqos.io/subscribe into '*out', which must be empty but
- * for client_id.  Errors as above, with the line within the value. */
+ * for client_ids.  Errors as above, with the line within the value. */
 int sq_annotations_subscribe(
     const char *value, size_t len, struct sq_declarations *out, struct sq_buf *err) SQ_MUST_CHECK;
 /* Parses the value of sqmqos.io/publish into '*out', which must be empty; free it
@@ -101,6 +110,11 @@ int sq_annotations_subscribe(
 int sq_annotations_publish(
     const char *value, size_t len, struct sq_publish_rules *out, struct sq_buf *err) SQ_MUST_CHECK;
 void sq_publish_rules_free(struct sq_publish_rules *);
+/* Parses the value of sqmqos.io/client-id.  On error '*out' is empty; errors as
+ * above. */
+int sq_annotations_client_id(
+    const char *value, size_t len, struct sq_client_ids *out, struct sq_buf *err) SQ_MUST_CHECK;
+void sq_client_ids_free(struct sq_client_ids *);
 /* Undoes Go's strconv.Quote: 'quoted' starts at the opening quote.  Appends the
  * text to 'out' and returns how many bytes were read, or SQ_EINVAL with a
  * static reason in '*why'. */

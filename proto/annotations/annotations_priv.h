@@ -1,4 +1,4 @@
-/* Shared by annotations.c, subscribe.c, publish.c and yaml.c. */
+/* Shared by annotations.c, client_id.c, subscribe.c, publish.c and yaml.c. */
 #ifndef SQ_PROTO_ANNOTATIONS_PRIV_H
 #define SQ_PROTO_ANNOTATIONS_PRIV_H
 
@@ -48,6 +48,11 @@ const char *sq_yaml_text(const struct sq_yaml *);
 int
 sq_yaml_key(struct sq_yaml *, const char *const *names, unsigned *seen, size_t *i) SQ_MUST_CHECK;
 
+bool sq_value_space(char c);
+bool sq_value_blank(const char *v, size_t len);
+/* Whether the value is meant as YAML: a list in block or flow form, or a map,
+ * which the YAML reader refuses with a reason. */
+bool sq_value_is_yaml(const char *v, size_t len);
 /* "12": at least 'least'. */
 int sq_value_count(const char *s, uint32_t least, uint32_t *out) SQ_MUST_CHECK;
 /* "90s", "10m", "24h" or "7d", in seconds, at least 1. */

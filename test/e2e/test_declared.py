@@ -70,9 +70,10 @@ async def test_only_the_first_client_gets_them(env):
     stack, _, publisher = await declared_stack(env, "declared")
     first = await env.connect(stack.ports[0], "first")
     second = await env.connect(stack.ports[0], "second")
-    await second.subscribe("own")
     await receives(first, publisher, "declared")
+    await second.subscribe("own")
     await receives(second, publisher, "own")
+    await receives(first, publisher, "declared")
     assert not second.inbox and not first.inbox
 
 
@@ -265,3 +266,166 @@ async def test_the_file_may_come_later(env):
     await receives(client, publisher, "late")
     assert file.path.exists()
     env.check_leftovers = False
+
+
+# ---- who gets them
+
+OTHERS = "sqmqos_declared_other_clients"
+
+
+async def does_take(stack, publisher, client, topic="work"):
+    """'client' is the one that gets what is declared, from now on."""
+    async def came():
+        await publisher.publish(topic, b"probe", 1)
+        await client.ping()
+        return client.inbox
+    await eventually(came, f"{client.client_id} gets the declared messages")
+    client.inbox.clear()
+
+
+def warnings(stack, word):
+    return [row for row in stack.log(stack.sidecars[0]).splitlines()
+            if " warn declared " in row and word in row]
+
+
+async def settled(stack, others):
+    async def has_settled():
+        return await metric(stack.sidecars[0], OTHERS) == others
+    await eventually(has_settled, f"{others} clients are told to stand beside the taker")
+
+
+async def says(stack, text, all_of_it=None):
+    """/readyz says it, and that the sidecar is ready."""
+    status, body = await asyncio.to_thread(stack.sidecars[0].get, "/readyz")
+    assert status == 200 and body.startswith("ok\n"), body
+    return text in body and body == (all_of_it or body)
+
+
+async def test_the_connection_that_consumes_gets_all_of_them(env):
+    """An app with one connection to publish, opened first, and one to consume."""
+    stack, _, publisher = await declared_stack(env, "work")
+    out = await env.connect(stack.ports[0], "app-out")
+    await out.publish("out", b"", 1)
+    into = await env.connect(stack.ports[0], "app-in")
+    for n in range(10):
+        await publisher.publish("work", b"%d" % n, 1)
+        await out.publish("out", b"", 1)
+    assert [int(m.payload) for m in await into.receive_all(10)] == list(range(10))
+    assert not out.inbox
+    await settled(stack, 1)
+    rows = warnings(stack, "sqmqos.io/client-id")
+    assert len(rows) == 1 and "client app-in gets" in rows[0] and "not app-out" in rows[0], rows
+    await eventually(lambda: says(stack, "app-in gets the declared messages, and not app-out;"),
+                     "/readyz says it, too")
+    await out.disconnect()
+    await settled(stack, 0)
+    await eventually(lambda: says(stack, "", "ok\n"), "/readyz has nothing to say any more")
+    await does_take(stack, publisher, into)
+
+
+async def test_a_publisher_that_comes_to_it_late_yields(env):
+    """Both connections are idle at first, and the one to publish is the older."""
+    stack, _, publisher = await declared_stack(env, "work")
+    out = await env.connect(stack.ports[0], "app-out")
+    into = await env.connect(stack.ports[0], "app-in")
+    await settled(stack, 1)
+    assert "client app-out gets" in warnings(stack, "sqmqos.io/client-id")[0]
+    await out.publish("out", b"", 1)
+    await does_take(stack, publisher, into)
+    assert not out.inbox
+    assert "client app-in gets" in warnings(stack, "sqmqos.io/client-id")[-1]
+
+
+async def test_a_publisher_at_a_shell_takes_nothing(env):
+    """mosquitto_pub beside a worker, and before it."""
+    stack, _, publisher = await declared_stack(env, "work")
+
+    async def at_a_shell(n):
+        for i in range(n):
+            process = await asyncio.create_subprocess_exec(
+                "mosquitto_pub", "-p", str(stack.ports[0]), "-t", "done", "-m", str(i), "-q", "1")
+            assert await process.wait() == 0
+    for n in range(10):
+        await publisher.publish("work", b"%d" % n, 1)
+    await at_a_shell(3)
+    worker = await env.connect(stack.ports[0], "worker")
+    for n in range(10, 20):
+        await publisher.publish("work", b"%d" % n, 1)
+        await at_a_shell(1)
+    assert [int(m.payload) for m in await worker.receive_all(20)] == list(range(20))
+    assert not warnings(stack, "")
+
+
+async def test_one_that_subscribes_comes_before_the_others(env):
+    stack, _, publisher = await declared_stack(env, "work")
+    quiet = await env.connect(stack.ports[0], "quiet")
+    subscriber = await env.connect(stack.ports[0], "subscriber")
+    await subscriber.subscribe("own")
+    await does_take(stack, publisher, subscriber)
+    await settled(stack, 1)
+    assert not quiet.inbox
+    await subscriber.disconnect()
+    await does_take(stack, publisher, quiet)
+
+
+async def test_publishers_alone_leave_them_in_their_queue(env):
+    stack, _, publisher = await declared_stack(env, "work")
+    clients = [await env.connect(stack.ports[0], f"out-{i}") for i in range(2)]
+    for client in clients:
+        await client.publish("out", b"", 1)
+    await publisher.publish("work", b"waits", 1)
+    await settled(stack, 2)
+    row = warnings(stack, "sqmqos.io/client-id")[0]
+    assert "no client gets the declared messages" in row and "out-0, out-1" in row, row
+    assert not any(client.inbox for client in clients)
+    await clients[1].disconnect()  # the other one is alone now
+    assert (await clients[0].receive()).payload == b"waits"
+
+
+async def test_what_a_publisher_took_is_told_at_its_end(env):
+    stack, _, publisher = await declared_stack(env, "work")
+    out = await env.connect(stack.ports[0], "out")
+    for n in range(7):
+        await publisher.publish("work", b"%d" % n, 1)
+    await out.receive_all(7)
+    await out.publish("out", b"", 1)
+    await out.disconnect()
+    rows = await eventually(lambda: warnings(stack, "took"), "a warning")
+    assert len(rows) == 1 and "client out," in rows[0] and "took 7 declared messages" in rows[0]
+    subscriber = await env.connect(stack.ports[0], "subscriber")  # of this one nothing is said
+    await subscriber.subscribe("own")
+    await does_take(stack, publisher, subscriber)
+    await subscriber.publish("out", b"", 1)
+    await subscriber.disconnect()
+
+    async def gone():
+        return await metric(stack.sidecars[0], "sqmqos_clients") == 0
+    await eventually(gone, "all clients are gone")
+    assert len(warnings(stack, "took")) == 1
+
+
+async def test_a_glob_names_the_client(env):
+    file = AnnotationsFile(env.folder / "pod").write(
+        "work", **{"sqmqos.io/client-id": "- spare\n- app-con-?*\n"})
+    stack = await env.stack(annotations=[file.path, None],
+                            sidecar={"declared": {"settle": "10m"}})
+    publisher = await env.connect(stack.ports[1], "publisher")
+    other = await env.connect(stack.ports[0], "app-pub-1")
+    await other.subscribe("own")
+    first = await env.connect(stack.ports[0], "app-con-1")
+    await first.publish("out", b"", 1)  # whatever it does, it is named
+    second = await env.connect(stack.ports[0], "spare")
+    await receives(first, publisher, "work")
+    await first.disconnect()
+    await receives(second, publisher, "work")
+    assert not other.inbox
+    assert await metric(stack.sidecars[0], OTHERS) == 0
+    file.write("work", **{"sqmqos.io/client-id": "app-pub-*, nobody"})
+    await does_take(stack, publisher, other)
+    assert second.connected
+    second.inbox.clear()
+    file.write("work", **{"sqmqos.io/client-id": "a, , b"})
+    rows = await eventually(lambda: warnings(stack, "sqmqos.io/client-id"), "a warning")
+    assert "an empty client identifier" in rows[0], rows
+    await receives(other, publisher, "work")
+    assert not second.inbox

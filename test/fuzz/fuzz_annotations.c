@@ -39,6 +39,15 @@ check_publish(int rc, const struct sq_publish_rules *rules, struct sq_buf *err)
 }
 
 static void
+check_client_ids(int rc, const struct sq_client_ids *ids, struct sq_buf *err)
+{
+	assert((rc == 0) == (sq_buf_len(err) == 0));
+	assert(ids->n <= SQ_CLIENT_IDS_MAX && (rc == 0 || ids->n == 0));
+	for (size_t i = 0; i < ids->n; i++)
+		assert(ids->v[i][0] != '\0' && strlen(ids->v[i]) <= SQ_CLIENT_ID_MAX);
+}
+
+static void
 check(int rc, const struct sq_declarations *ds, struct sq_buf *err)
 {
 	struct sq_topic_filter f;
@@ -62,6 +71,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sq_declarations ds = {0};
 	struct sq_publish_rules rules = {0};
+	struct sq_client_ids ids;
 	struct sq_buf err = {0}, out = {0};
 	const char *why;
 
@@ -80,6 +90,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sq_buf_fini(&err);
 	check_publish(sq_annotations_publish((const char *)data, size, &rules, &err), &rules, &err);
 	sq_publish_rules_free(&rules);
+	sq_buf_fini(&err);
+	check_client_ids(
+	    sq_annotations_client_id((const char *)data, size, &ids, &err), &ids, &err);
+	sq_client_ids_free(&ids);
 	sq_buf_fini(&err);
 	if (sq_go_unquote((const char *)data, size, &out, &why) < 0)
 		assert(why != NULL);

@@ -1,8 +1,10 @@
 /* The annotations file and sqmqos.io/subscribe in its three forms. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mem.h"
 #include "proto/annotations/annotations.h"
 
 static char *
@@ -55,7 +57,7 @@ Test(annotations, a_filter_gets_the_defaults)
 	cr_assert_eq(ds.v[0].qos, 1);
 	cr_assert(ds.v[0].durable);
 	cr_assert_not(ds.v[0].pod);
-	cr_assert_null(ds.client_id);
+	cr_assert_eq(ds.client_ids.n, 0);
 	sq_declarations_free(&ds);
 }
 
@@ -81,7 +83,8 @@ Test(annotations, a_yaml_list_says_everything)
 	    "- tag: blue\\n\"\n");
 
 	cr_assert_eq(ds.n, 4);
-	cr_assert_str_eq(ds.client_id, "the app");
+	cr_assert_eq(ds.client_ids.n, 1);
+	cr_assert_str_eq(ds.client_ids.v[0], "the app");
 	cr_assert_str_eq(ds.v[0].filter, "a/b");
 	cr_assert_str_eq(ds.v[0].tag, "red");
 	cr_assert_str_eq(ds.v[0].group, "g");
@@ -249,4 +252,78 @@ Test(annotations, a_file_cut_anywhere_does_no_harm)
 		sq_buf_fini(&err);
 		free(copy);
 	}
+}
+
+/* What sqmqos.io/client-id may say: globs in their order. */
+Test(annotations, clients_are_named_one_by_one_or_in_a_list)
+{
+	static const struct {
+		const char *value; /* as in the file */
+		const char *want[3];
+	} rows[] = {
+	    {"app-con-*", {"app-con-*"}},
+	    {" one , two?,*-3 ", {"one", "two?", "*-3"}},
+	    {"- one\\n- 'a, b'\\n", {"one", "a, b"}},
+	    {"[one, \\\"[x]\\\"]", {"one", "[x]"}},
+	    {"", {NULL}},
+	    {" \\n", {NULL}},
+	    {"# none\\n", {NULL}},
+	    {"[]", {NULL}},
+	};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
+		struct sq_declarations ds;
+		char file[128];
+		size_t n = 0;
+
+		snprintf(file, sizeof file, "sqmqos.io/client-id=\"%s\"\n", rows[i].value);
+		ds = accept(file);
+		for (; n < SQ_ARRAY_LEN(rows[i].want) && rows[i].want[n] != NULL; n++) {
+			cr_assert_gt(ds.client_ids.n, n, "%s", file);
+			cr_assert_str_eq(ds.client_ids.v[n], rows[i].want[n], "%s", file);
+		}
+		cr_assert_eq(ds.client_ids.n, n, "%s", file);
+		sq_declarations_free(&ds);
+	}
+}
+
+Test(annotations, client_names_have_bounds)
+{
+	struct sq_client_ids ids;
+	struct sq_buf err = {0}, list = {0};
+
+	refuse("sqmqos.io/client-id=\"a,,b\"",
+	    "line 1: sqmqos.io/client-id: line 1: an empty client identifier");
+	refuse("sqmqos.io/client-id=\"- a\\n- ''\\n\"",
+	    "line 1: sqmqos.io/client-id: line 2: an empty client identifier");
+	refuse("sqmqos.io/client-id=\"- a\\n- {b: c}\\n\"",
+	    "line 1: sqmqos.io/client-id: line 2: an item must be a client identifier");
+	refuse("sqmqos.io/client-id=\"{a: b}\"",
+	    "line 1: sqmqos.io/client-id: line 1: a client identifier or a list of them is wanted");
+	refuse("sqmqos.io/client-id=\"a\\x00b\"",
+	    "line 1: sqmqos.io/client-id: line 1: a client identifier has at most 256 bytes of "
+	    "UTF-8");
+	for (int i = 0; i < SQ_CLIENT_IDS_MAX; i++)
+		sq_buf_printf(&list, "%sx", i > 0 ? "," : "");
+	cr_assert_eq(
+	    sq_annotations_client_id((char *)sq_buf_data(&list), sq_buf_len(&list), &ids, &err), 0);
+	cr_assert_eq(ids.n, SQ_CLIENT_IDS_MAX);
+	sq_client_ids_free(&ids);
+	sq_buf_printf(&list, ",x");
+	cr_assert_neq(
+	    sq_annotations_client_id((char *)sq_buf_data(&list), sq_buf_len(&list), &ids, &err), 0);
+	cr_assert_eq(ids.n, 0);
+	sq_buf_fini(&err);
+	sq_buf_fini(&list);
+	for (int i = 0; i < SQ_CLIENT_ID_MAX; i++)
+		sq_buf_u8(&list, 'x');
+	cr_assert_eq(
+	    sq_annotations_client_id((char *)sq_buf_data(&list), SQ_CLIENT_ID_MAX, &ids, &err), 0);
+	sq_client_ids_free(&ids);
+	sq_buf_u8(&list, 'x');
+	cr_assert_neq(
+	    sq_annotations_client_id((char *)sq_buf_data(&list), SQ_CLIENT_ID_MAX + 1, &ids, &err),
+	    0);
+	sq_buf_fini(&err);
+	sq_buf_fini(&list);
 }
