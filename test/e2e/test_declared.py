@@ -120,7 +120,8 @@ async def in_place(stack, n):
 
 
 async def test_taking_the_annotation_away_ends_them(env):
-    stack, file, publisher = await declared_stack(env, "gone")
+    # what is published while they end may still find their queue
+    stack, file, publisher = await declared_stack(env, "- {filter: gone, expiry: 1s}")
     client = await env.connect(stack.ports[0], "app")
     await receives(client, publisher, "gone")
     file.write(None)
