@@ -21,6 +21,7 @@ import chains as chain_kinds  # noqa: E402
 import durable  # noqa: E402
 import generator  # noqa: E402
 import measures  # noqa: E402
+import pairs  # noqa: E402
 import table  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -45,6 +46,8 @@ def parse(argv):
     p.add_argument("--durable", action="store_true",
                    help="the durable engine beside RabbitMQ instead, with options of its own: "
                    "--durable --help")
+    p.add_argument("--against", metavar="DIR",
+                   help="the programs in DIR beside ours instead, in pairs: --against DIR --help")
     p.add_argument("--quick", action="store_true",
                    help="short and few runs, under 2 minutes: figures only to look at")
     p.add_argument("--only", metavar="CHAINS", default=",".join(names),
@@ -325,6 +328,8 @@ def measure(args, folder):
 def main(argv):
     if "--durable" in argv:
         return durable.main(argv)
+    if any(a.split("=")[0] == "--against" for a in argv):
+        return pairs.main(argv)
     args = parse(argv)
     if args.list:
         print("\n".join([r.key for r in measures.runs()] + ["memory"]))

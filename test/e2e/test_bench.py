@@ -3,10 +3,12 @@ that does well, and that it notices one that doesn't."""
 
 import asyncio
 import json
+import sys
 
 import clients
 import stack as parts
 from cluster import eventually
+from scenario import scenario
 
 
 async def mosquitto(env, *lines):
@@ -86,3 +88,30 @@ async def test_generator_holds_idle_clients(env):
     port = await mosquitto(env, *UNLIMITED)
     code, result, _ = await generate(env, port, "--idle", 300, "--hold", 0, "--subscribe")
     assert (code, result["ready"]) == (0, 300)
+
+
+async def test_pairs_are_judged_by_their_median_and_spread(_env):
+    sys.path.insert(0, str(clients.ROOT / "bench"))
+    import pairs
+    cpu = pairs.Figure("CPU", 3, True, None)
+    speed = pairs.Figure("speed", 15, False, None)
+    even = [0.99, 1.01] * 4 + [1.0]
+    for figure, ratios, want in (
+            (cpu, even, "within 3 %"),
+            (cpu, [r * 1.04 for r in even], "worse"),
+            (cpu, [r * 0.9 for r in even], "better"),
+            (cpu, [0.9, 1.1] * 4 + [1.0], "not decided"),
+            (cpu, even[:5], "not decided"),       # too few
+            (cpu, even[:7] + [2.0, 0.1], "within 3 %"),  # one bad pair at either end
+            (speed, [r * 0.8 for r in even], "worse"),
+            (speed, [r * 1.2 for r in even], "better"),
+            (speed, [r * 0.9 for r in even], "within 15 %")):
+        assert pairs.verdict(figure, ratios) == want, (figure, ratios)
+
+
+@scenario(timeout_s=120)
+async def test_our_programs_are_measured_beside_others(env):
+    build = clients.ROOT / "build" / "release"
+    output = await clients.run(env, sys.executable, clients.ROOT / "bench" / "run.py", "--against",
+                               build, "--pairs", 1, "--seconds", 0.1, "--runs", "1-1-q1")
+    assert "CPU per message" in output and "not decided" in output

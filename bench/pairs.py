@@ -1,0 +1,160 @@
+"""./dev bench --against DIR: the programs of this tree beside those in DIR, in pairs
+A-B-A-B of the same run, in one go: what has a change cost?
+
+Each figure is the median of the pairs' ratios, with its spread: half of the interval in
+which the median is with 95 % confidence (by order statistics), in percent. CPU per message
+is judged at 3 %, the rest at 15 %; a figure whose spread is above what it is judged at is
+not decided."""
+
+import argparse
+import dataclasses
+import pathlib
+import signal
+import sys
+import tempfile
+import time
+
+import chains as chain_kinds
+import generator
+import measures
+import table
+
+CPU_PERCENT, OTHER_PERCENT = 3.0, 15.0
+# The ranks, from either end, between which the median of n is with 95 % confidence.
+RANKS = {6: 1, 7: 1, 8: 1, 9: 2, 10: 2, 11: 2, 12: 3, 13: 3, 14: 3, 15: 4}
+RUNS = ("1-1-q0", "1-1-q1", "1-1-q2", "10-10-q1", "1-100-q1", "latency-q0", "latency-q1")
+
+
+@dataclasses.dataclass
+class Figure:
+    title: str
+    percent: float         # at which it is judged
+    lower_is_better: bool
+    value: object          # of a result
+
+
+def figures(run):
+    """What is read off a result of this run."""
+    if run.latency:
+        def percentile(name):
+            return lambda r: r["latency_us"] and r["latency_us"][name]
+        return [Figure(f"{run.title}, {p}", OTHER_PERCENT, True, percentile(p))
+                for p in ("p50", "p99")]
+    return [Figure(f"{run.title}: CPU per message", CPU_PERCENT, True, measures.cpu_per_million),
+            Figure(f"{run.title}", OTHER_PERCENT, False, lambda r: r["delivered_per_s"])]
+
+
+def spread(ratios):
+    """Half of the median's interval, in percent of it."""
+    values, mid = sorted(ratios), measures.median(ratios)
+    rank = RANKS.get(len(values), 1)
+    return 50 * (values[-rank] - values[rank - 1]) / mid
+
+
+def verdict(figure, ratios):
+    change = 100 * (measures.median(ratios) - 1) * (1 if figure.lower_is_better else -1)
+    if len(ratios) < min(RANKS) or spread(ratios) > figure.percent:
+        return "not decided"
+    return "worse" if change > figure.percent else \
+        "better" if change < -figure.percent else f"within {figure.percent:g} %"
+
+
+def parse(argv):
+    p = argparse.ArgumentParser(prog="./dev bench --against DIR")
+    p.add_argument("--against", metavar="DIR", required=True,
+                   help="where the other sqmqos-broker and sqmqos-sidecar are")
+    p.add_argument("--pairs", type=int, metavar="N", default=9, help="pairs of each run (9)")
+    p.add_argument("--seconds", type=float, metavar="S", default=2.0, help="measured per run (2)")
+    p.add_argument("--runs", metavar="NAMES", default=",".join(RUNS),
+                   help=f"comma list of kinds of runs ({','.join(RUNS)})")
+    p.add_argument("--tls", action="store_true", help="with TLS between sidecars and broker")
+    p.add_argument("--build", metavar="DIR", default=str(chain_kinds.ROOT / "build" / "release"),
+                   help="where our programs are (build/release)")
+    args = p.parse_args(argv)
+    known = {r.key: r for r in measures.runs()}
+    for key in args.runs.split(","):
+        if key not in known:
+            p.error(f"--runs: there is no run '{key}'")
+    args.runs = [known[key] for key in args.runs.split(",")]
+    return args
+
+
+class Pairs:
+    def __init__(self, args, folder):
+        kind = chain_kinds.OursTLS if args.tls else chain_kinds.OursClear
+        self.args = args
+        self.generator = generator.Generator(pathlib.Path(args.build) / "sqmqos-bench")
+        self.before = kind(pathlib.Path(folder) / "before", args.against)
+        self.after = kind(pathlib.Path(folder) / "after", args.build)
+        self.ratios = {}    # figure title -> (Figure, list of ratios after / before)
+        self.failures = []
+
+    def one(self, run, chain, label):
+        seconds = self.args.seconds * (2 if run.latency else 1)
+        result, words = self.generator.run(
+            chain, *run.args, "--duration", seconds, "--warmup", 0.3, "--drain", 5)
+        if result is None or not result["ok"]:
+            self.failures.append(f"{label}: {run.title}: "
+                                 f"{generator.describe(result) if result else words}")
+            return None
+        return result
+
+    def pair(self, run, swap):
+        order = [(self.before, "before"), (self.after, "after")]
+        results = {label: self.one(run, chain, label)
+                   for chain, label in (reversed(order) if swap else order)}
+        if None in results.values():
+            return
+        for figure in figures(run):
+            values = [figure.value(results[label]) for label in ("before", "after")]
+            if all(values):
+                self.ratios.setdefault(figure.title, (figure, []))[1].append(
+                    values[1] / values[0])
+
+    def run(self):
+        for chain in (self.before, self.after):
+            why = chain.missing()
+            if why:
+                raise chain_kinds.ChainError(why)
+            chain.start()
+        for n in range(self.args.pairs):
+            print(f"bench: pair {n + 1} of {self.args.pairs}", file=sys.stderr, flush=True)
+            for run in self.args.runs:
+                self.pair(run, n % 2 == 1)
+
+    def stop(self):
+        self.generator.stop()
+        self.before.stop()
+        self.after.stop()
+
+    def text(self, seconds):
+        lines = [f"{'measure':<58} {'after / before':>14} {'spread':>8} {'pairs':>6}  verdict"]
+        for figure, ratios in self.ratios.values():
+            lines.append(f"{figure.title:<58} {measures.median(ratios):>14.3f} "
+                         f"{spread(ratios):>6.1f} % {len(ratios):>6}  {verdict(figure, ratios)}")
+        lines += ["", f"Pairs in turns, medians of their ratios; {self.args.seconds:g} s a "
+                  f"throughput run; {seconds / 60:.1f} minutes. Machine: {table.machine()}."]
+        return "\n".join(lines + [f"failed: {f}" for f in self.failures])
+
+
+def interrupt(number, _frame):
+    raise KeyboardInterrupt(number)
+
+
+def main(argv):
+    args = parse(argv)
+    began = time.monotonic()
+    signal.signal(signal.SIGTERM, interrupt)
+    with tempfile.TemporaryDirectory(prefix="sqmqos-bench-") as folder:
+        pairs = Pairs(args, folder)
+        try:
+            pairs.run()
+        except chain_kinds.ChainError as e:
+            print(f"bench: {e}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            return 130
+        finally:
+            pairs.stop()
+    print(pairs.text(time.monotonic() - began))
+    return 1 if pairs.failures else 0
