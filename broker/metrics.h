@@ -11,6 +11,12 @@
 	X(ATTACHED, "sqmqos_sessions_attached", NULL, SQ_GAUGE, "Sessions attached over a link.") \
 	X(SUBSCRIPTIONS, "sqmqos_subscriptions", NULL, SQ_GAUGE, "Bindings in the router.") \
 	X(GROUPS, "sqmqos_groups", NULL, SQ_GAUGE, "Group queues, shared and declared.") \
+	X(GROUPS_DISAGREE, "sqmqos_groups_disagreeing", NULL, SQ_GAUGE, \
+	    "Groups whose attached pods declare different options of their queue.") \
+	X(GROUPS_WAIT, "sqmqos_groups_durable_waiting", NULL, SQ_GAUGE, \
+	    "Groups whose declared durable waits until they have no member.") \
+	X(GROUP_OPTIONS, "sqmqos_group_options_changed_total", NULL, SQ_COUNTER, \
+	    "Times that the options of a group's queue became others.") \
 	X(RETAINED, "sqmqos_retained_messages", NULL, SQ_GAUGE, "Retained messages.") \
 	X(QUEUED, "sqmqos_queued_messages", NULL, SQ_GAUGE, \
 	    "Messages that wait in queues or are unsettled.") \

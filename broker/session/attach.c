@@ -92,6 +92,8 @@ attach_fence(struct sq_session *s, const struct sq_attach *a)
 		s->attaching = NULL;
 	}
 	sq_session_unattach(s, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
+	if (newer)
+		sq_subscribe_unsay(s);
 	s->instance = a->instance;
 	s->ordinal = a->ordinal;
 	s->left = false;

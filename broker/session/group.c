@@ -6,6 +6,7 @@
 
 #include "broker/dead.h"
 #include "broker/own.h"
+#include "broker/session/group_declare.h"
 #include "broker/session/group_store.h"
 #include "broker/session/pace.h"
 #include "core/bytes.h"
@@ -42,6 +43,7 @@ sq_group_unref(struct sq_group **gp)
 	assert(!g->listed && sq_list_empty(&g->bindings));
 	group_end_queue(g);
 	sq_dead_source_free(&g->sink.dead, g->owner);
+	sq_group_options_fini(&g->options);
 	sq_count(g->broker, SQ_M_GROUPS, -1);
 	free(g->name);
 	free(g);
@@ -60,21 +62,17 @@ group_find(struct sq_broker *b, const char *name, uint64_t hash)
 	return NULL;
 }
 
-/* Opens the queue; a new one is made by 'txn'. */
-static void
-group_open(struct sq_group *g, struct sq_txn *txn)
+/* What the queue is to be, without a name. */
+static struct sq_queue_cfg
+group_queue_cfg(const struct sq_group *g)
 {
-	struct sq_broker *b = g->broker;
+	const struct sq_broker *b = g->broker;
 	enum sq_overflow overflow = g->cfg.overflow;
-	struct sq_buf name = {0};
-	struct sq_queue_cfg q;
 
 	if (overflow == SQ_OVERFLOW_DEFAULT)
 		overflow = g->durable || g->stored ? SQ_OVERFLOW_REJECT_PUBLISH
 						   : SQ_OVERFLOW_DROP_NEW;
-	sq_buf_printf(&name, "%s#%016llx%c", g->name, (unsigned long long)g->id, '\0');
-	q = (struct sq_queue_cfg){
-	    .name = (const char *)sq_buf_data(&name),
+	return (struct sq_queue_cfg){
 	    .owner = g->owner,
 	    .max_msgs = g->cfg.max_length > 0 && g->cfg.max_length < b->cfg.queue_max_msgs
 		? g->cfg.max_length
@@ -86,9 +84,30 @@ group_open(struct sq_group *g, struct sq_txn *txn)
 	    .dead = sq_dead_item,
 	    .arg = g->sink.dead,
 	};
-	g->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
-	g->sink.reject = overflow == SQ_OVERFLOW_REJECT_PUBLISH;
+}
+
+/* Opens the queue; a new one is made by 'txn'. */
+static void
+group_open(struct sq_group *g, struct sq_txn *txn)
+{
+	struct sq_engine *e = g->broker->engine;
+	struct sq_queue_cfg q = group_queue_cfg(g);
+	struct sq_buf name = {0};
+
+	sq_buf_printf(&name, "%s#%016llx%c", g->name, (unsigned long long)g->id, '\0');
+	q.name = (const char *)sq_buf_data(&name);
+	g->sink.queue = e->ops->queue_open(e, txn, &q);
+	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
 	sq_buf_fini(&name);
+}
+
+void
+sq_group_set_limits(struct sq_group *g)
+{
+	struct sq_queue_cfg q = group_queue_cfg(g);
+
+	g->broker->engine->ops->queue_limits(g->sink.queue, &q);
+	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
 }
 
 uint32_t
@@ -104,6 +123,7 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 {
 	struct sq_group *g = sq_xcalloc(1, sizeof *g);
 	uint64_t hash = sq_hash(cfg->name, strlen(cfg->name));
+	struct sq_options options = sq_group_cfg_options(cfg);
 
 	g->broker = b;
 	g->name = sq_xstrdup(cfg->name);
@@ -122,6 +142,7 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 	g->durable = cfg->durable;
 	g->stored = stored;
 	g->expiry_s = cfg->durable ? sq_group_expiry_s(b, cfg->expiry_s) : 0;
+	sq_group_options_init(&g->options, &options, 0, (struct sq_bytes){0}, 0);
 	atomic_init(&g->refs, 1); /* the table's */
 	g->listed = true;
 	sq_htab_insert(&b->groups, &g->node, hash);
@@ -162,12 +183,52 @@ group_unlist(struct sq_group *g, struct sq_txn *txn)
 
 	if (g->sink.shard != NULL)
 		sq_pace_end(g->sink.shard, &g->sink);
+	sq_group_declare_end(g);
 	SQ_LIST_FOR_EACH_SAFE(gb, &g->bindings, struct sq_group_binding, node)
 		group_binding_free(g, gb, txn);
 	sq_group_unstore(g, txn);
 	sq_htab_remove(&g->broker->groups, &g->node);
 	g->listed = false;
 	sq_group_unref(&table);
+}
+
+static void
+group_bind_again(struct sq_group *g, const struct sq_group_binding *old, struct sq_txn *txn)
+{
+	const unsigned char *tag = (const unsigned char *)old->name + strlen(old->name) + 1;
+	struct sq_topic_filter filter = {
+	    .tag = {tag, old->tag_len}, .filter = {tag + old->tag_len, old->filter_len}};
+
+	sq_group_store_binding(
+	    g, sq_group_binding_make(g, g->space, &filter, old->name, old->binding.max_qos), txn);
+}
+
+/* Its pods want it durable, and nobody is left: a durable group takes its place, as empty
+ * as it has to be, and with its bindings. */
+static void
+group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
+{
+	struct sq_broker *b = g->broker;
+	struct sq_group_cfg cfg = g->cfg;
+	struct sq_group *fresh;
+
+	if (txn == NULL) { /* the broker ends */
+		group_unlist(g, txn);
+		return;
+	}
+	cfg.name = g->name;
+	cfg.space = g->space;
+	cfg.durable = true;
+	fresh = sq_group_make(b, &cfg, sq_broker_id(b), b->engine->ops->durable);
+	group_open(fresh, fresh->stored ? txn : NULL);
+	sq_group_options_set(&fresh->options, &g->options.now, g->options.since_ms,
+	    (struct sq_bytes){(const unsigned char *)g->options.pod, strlen(g->options.pod)},
+	    now_ms);
+	SQ_LIST_FOR_EACH(gb, &g->bindings, struct sq_group_binding, node)
+		group_bind_again(fresh, gb, txn);
+	fresh->expires_ms = now_ms + fresh->expiry_s * UINT64_C(1000);
+	sq_group_store(fresh, txn);
+	group_unlist(g, txn);
 }
 
 void
@@ -178,10 +239,12 @@ sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn)
 	assert(g->n_subs > 0);
 	if (--g->n_subs == 0) {
 		g->expires_ms = now_ms + g->expiry_s * UINT64_C(1000);
-		if (g->durable)
+		if (!g->options.now.durable)
+			group_unlist(g, txn);
+		else if (g->durable)
 			sq_group_store(g, txn);
 		else
-			group_unlist(g, txn);
+			group_renew(g, now_ms, txn);
 	}
 	sq_group_unref(gp);
 }
@@ -268,6 +331,9 @@ sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 		/* 'expires_ms' is another worker's idea of the time */
 		if (g->n_subs == 0 && now_ms >= g->expires_ms)
 			group_unlist(g, g->stored ? sq_own_txn(&b->shards[0], &own) : NULL);
+		else if (sq_group_options_due(&g->options, now_ms, b->cfg.grace_ms))
+			sq_group_declared(
+			    g, now_ms, g->stored ? sq_own_txn(&b->shards[0], &own) : NULL);
 	}
 	sq_router_unlock(b->router);
 	sq_own_commit(&own);

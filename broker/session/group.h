@@ -12,6 +12,7 @@
 #ifndef SQ_BROKER_GROUP_H
 #define SQ_BROKER_GROUP_H
 
+#include "broker/session/group_options.h"
 #include "broker/shard.h"
 
 /* One filter of a group, wanted by 'refs' subscriptions. */
@@ -33,6 +34,17 @@ struct sq_group_cfg {
 	enum sq_overflow overflow;
 };
 
+/* What of it is declared. */
+static inline struct sq_options
+sq_group_cfg_options(const struct sq_group_cfg *cfg)
+{
+	return (struct sq_options){.expiry_s = cfg->expiry_s,
+	    .max_length = cfg->max_length,
+	    .max_attempts = cfg->max_attempts,
+	    .overflow = cfg->overflow,
+	    .durable = cfg->durable};
+}
+
 struct sq_group {
 	struct sq_hnode node;
 	struct sq_broker *broker;
@@ -43,13 +55,16 @@ struct sq_group {
 	struct sq_worker *owner; /* of the queue */
 	struct sq_list bindings;
 	struct sq_space *space;
-	struct sq_group_cfg cfg; /* without pointers */
+	struct sq_group_cfg cfg; /* without pointers; limits and expiry are those in force */
 	unsigned n_subs;         /* subscriptions of live sessions */
 	uint32_t next_binding;
-	bool durable;        /* outlives its last subscription by 'expiry_s' */
-	bool stored;         /* it and its bindings have records */
-	uint32_t expiry_s;   /* as it is granted; 0 where it is not durable */
-	uint64_t expires_ms; /* while n_subs is 0 */
+	struct sq_group_options options; /* what its pods declare, and what is in force */
+	bool unsaved;                    /* its record says an older pod's word */
+	bool disagrees, waits;           /* as the gauges have it: see group_declare.h */
+	bool durable;                    /* outlives its last subscription by 'expiry_s' */
+	bool stored;                     /* it and its bindings have records */
+	uint32_t expiry_s;               /* as it is granted; 0 where it is not durable */
+	uint64_t expires_ms;             /* while n_subs is 0 */
 	bool listed;
 };
 
@@ -71,10 +86,12 @@ uint32_t sq_group_expiry_s(const struct sq_broker *, uint32_t wanted_s);
  * it is. */
 
 /* The group of that name, made when missing, with a reference and one more
- * subscription.  An existing one keeps its limits. */
+ * subscription.  An existing one keeps its options until one is declared
+ * (group_declare.h). */
 struct sq_group *sq_group_join(struct sq_broker *, const struct sq_group_cfg *, struct sq_txn *txn);
 /* One subscription less; takes the reference of sq_group_join() back.  A group
- * that nobody wants goes at once, a durable one when it expires. */
+ * that nobody wants goes at once, a durable one when it expires.  One whose options say
+ * durable by now is made anew so, with its bindings, and without its messages. */
 void sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn);
 /* Wants 'filter' in the group's queue, at most at 'qos'. */
 struct sq_group_binding *sq_group_bind(struct sq_group *, struct sq_space *,
@@ -82,6 +99,13 @@ struct sq_group_binding *sq_group_bind(struct sq_group *, struct sq_space *,
 /* Wants it at most at 'qos' from now on. */
 void
 sq_group_set_qos(struct sq_group *, struct sq_group_binding *, uint8_t qos, struct sq_txn *txn);
+/* Whether what a session that ends has bound is kept for those that come. */
+static inline bool
+sq_group_keeps(const struct sq_group *g)
+{
+	return g->options.now.durable;
+}
+
 /* Wants it no longer.  'keep': stays bound until the group goes or is pruned. */
 void sq_group_unbind(struct sq_group *, struct sq_group_binding *, bool keep, struct sq_txn *txn);
 /* Drops kept bindings that nobody wants: members have declared theirs. */
@@ -90,6 +114,9 @@ void sq_group_prune(struct sq_group *, struct sq_txn *txn);
 void sq_groups_expire(struct sq_broker *, uint64_t now_ms);
 /* At the end of the broker: removes all; what is stored of them stays. */
 void sq_groups_clear(struct sq_broker *);
+
+/* Gives the queue the limits in force. */
+void sq_group_set_limits(struct sq_group *);
 
 /* Start (group_store.h): a group in the table, without its queue, and a binding of it that
  * nobody wants yet. */

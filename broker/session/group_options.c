@@ -126,7 +126,7 @@ declarer_set_counts(struct sq_group_options *go, struct sq_declarer *d, bool cou
 		declarer_find_first(go);
 }
 
-/* Of one pod the newest attached word counts. */
+/* Of one pod the newest word that is held counts. */
 static void
 declarer_recount(struct sq_group_options *go, struct sq_declarer *of)
 {
@@ -136,7 +136,7 @@ declarer_recount(struct sq_group_options *go, struct sq_declarer *of)
 	for (struct sq_hnode *n = first; n != NULL; n = sq_htab_next_same(n)) {
 		struct sq_declarer *d = SQ_CONTAINER_OF(n, struct sq_declarer, node);
 
-		if (d->attached > 0 && strcmp(d->pod, of->pod) == 0 &&
+		if (d->refs > 0 && strcmp(d->pod, of->pod) == 0 &&
 		    (newest == NULL || d->since_ms > newest->since_ms ||
 			(d->since_ms == newest->since_ms && d->counts)))
 			newest = d;
@@ -152,7 +152,7 @@ declarer_recount(struct sq_group_options *go, struct sq_declarer *of)
 }
 
 struct sq_declarer *
-sq_declarer_get(
+sq_declarer_join(
     struct sq_group_options *go, const struct sq_options *o, uint64_t since_ms, struct sq_bytes pod)
 {
 	uint64_t hash = pod_hash((const char *)pod.p, pod.len);
@@ -175,36 +175,23 @@ sq_declarer_get(
 	d->refs = 1;
 	d->set = set_get(go, o);
 	sq_htab_insert(&go->declarers, &d->node, hash);
+	declarer_recount(go, d);
 	return d;
 }
 
 void
-sq_declarer_put(struct sq_group_options *go, struct sq_declarer **dp)
+sq_declarer_leave(struct sq_group_options *go, struct sq_declarer **dp)
 {
 	struct sq_declarer *d = *dp;
 
 	*dp = NULL;
 	if (d == NULL || --d->refs > 0)
 		return;
-	assert(d->attached == 0 && !d->counts);
+	declarer_recount(go, d);
+	assert(!d->counts);
 	sq_htab_remove(&go->declarers, &d->node);
 	set_put(d->set);
 	free(d);
-}
-
-void
-sq_declarer_attach(struct sq_group_options *go, struct sq_declarer *d)
-{
-	if (d->attached++ == 0)
-		declarer_recount(go, d);
-}
-
-void
-sq_declarer_detach(struct sq_group_options *go, struct sq_declarer *d)
-{
-	assert(d->attached > 0);
-	if (--d->attached == 0)
-		declarer_recount(go, d);
 }
 
 const struct sq_options *
@@ -219,10 +206,22 @@ void
 sq_group_options_init(struct sq_group_options *go, const struct sq_options *now, uint64_t since_ms,
     struct sq_bytes pod, uint64_t now_ms)
 {
-	*go = (struct sq_group_options){
-	    .now = *now, .since_ms = since_ms, .away = true, .away_ms = now_ms};
-	go->pod = sq_xmemdup0(pod.p, pod.len);
+	*go = (struct sq_group_options){0};
 	sq_list_init(&go->sets);
+	sq_group_options_set(go, now, since_ms, pod, now_ms);
+}
+
+void
+sq_group_options_set(struct sq_group_options *go, const struct sq_options *now, uint64_t since_ms,
+    struct sq_bytes pod, uint64_t now_ms)
+{
+	assert(go->first == NULL);
+	free(go->pod);
+	go->now = *now;
+	go->since_ms = since_ms;
+	go->pod = sq_xmemdup0(pod.p, pod.len);
+	go->away = true;
+	go->away_ms = now_ms;
 }
 
 void
@@ -234,11 +233,12 @@ sq_group_options_fini(struct sq_group_options *go)
 	go->pod = NULL;
 }
 
-/* The first one's word is in force from now on; true: it is another one. */
-static bool
+/* The first one's word is in force from now on. */
+static enum sq_chosen
 options_take(struct sq_group_options *go)
 {
 	const struct sq_declarer *d = go->first;
+	bool same = word_compare(d->since_ms, d->pod, go->since_ms, go->pod) == 0;
 	bool other = !sq_options_equal(&go->now, &d->set->options);
 
 	go->now = d->set->options;
@@ -248,10 +248,12 @@ options_take(struct sq_group_options *go)
 		go->pod = sq_xstrdup(d->pod);
 	}
 	go->away = false;
-	return other;
+	if (other)
+		return SQ_CHOSEN_OTHER;
+	return same ? SQ_CHOSEN_SAME : SQ_CHOSEN_WORD;
 }
 
-bool
+enum sq_chosen
 sq_group_options_choose(struct sq_group_options *go, uint64_t now_ms, uint64_t wait_ms)
 {
 	const struct sq_declarer *d = go->first;
@@ -262,14 +264,14 @@ sq_group_options_choose(struct sq_group_options *go, uint64_t now_ms, uint64_t w
 		go->away = true;
 		go->away_ms = now_ms;
 	}
-	/* 'away_ms' may be another worker's idea of the time. */
-	return d != NULL && now_ms >= go->away_ms + wait_ms && options_take(go);
+	return sq_group_options_due(go, now_ms, wait_ms) ? options_take(go) : SQ_CHOSEN_SAME;
 }
 
 bool
-sq_group_options_waits(const struct sq_group_options *go)
+sq_group_options_due(const struct sq_group_options *go, uint64_t now_ms, uint64_t wait_ms)
 {
-	return go->away && go->first != NULL;
+	/* 'away_ms' may be another worker's idea of the time. */
+	return go->away && go->first != NULL && now_ms >= go->away_ms + wait_ms;
 }
 
 bool

@@ -29,18 +29,24 @@ struct sq_options {
 
 struct sq_options_set;
 
-/* What one pod has declared since a time; subscriptions hold it. */
+/* What one pod has declared since a time: its word. */
 struct sq_declarer {
 	struct sq_hnode node; /* by pod */
 	struct sq_options_set *set;
 	uint64_t since_ms; /* wall clock */
-	unsigned refs;     /* subscriptions */
-	unsigned attached; /* of these, such whose session is attached or in its grace */
-	bool counts;       /* it is the newest attached word of its pod */
+	unsigned refs;     /* subscriptions that hold it */
+	bool counts;       /* it is the newest of its pod */
 	char pod[];
 };
 
 enum { SQ_OPTIONS_TOLD = 16 };
+
+/* What a choice has changed. */
+enum sq_chosen {
+	SQ_CHOSEN_SAME,  /* nothing */
+	SQ_CHOSEN_WORD,  /* whose word counts; its options are the same */
+	SQ_CHOSEN_OTHER, /* the options */
+};
 
 struct sq_group_options {
 	/* In force, and whose they are; since 0: of nobody who said when. */
@@ -66,25 +72,24 @@ void sq_options_print(const struct sq_options *, struct sq_buf *);
 /* Options in force, of whom, and since when he is away. */
 void sq_group_options_init(struct sq_group_options *, const struct sq_options *, uint64_t since_ms,
     struct sq_bytes pod, uint64_t now_ms);
+/* The same while nobody has declared anything: what was in force before a restart, say. */
+void sq_group_options_set(struct sq_group_options *, const struct sq_options *, uint64_t since_ms,
+    struct sq_bytes pod, uint64_t now_ms);
 /* No declarer may be left. */
 void sq_group_options_fini(struct sq_group_options *);
 
-/* The declarer of that pod with these options, with a reference; 'since_ms' is not 0. */
-struct sq_declarer *sq_declarer_get(
+/* An attached subscription holds the word of that pod from now on; 'since_ms' is not 0. */
+struct sq_declarer *sq_declarer_join(
     struct sq_group_options *, const struct sq_options *, uint64_t since_ms, struct sq_bytes pod);
-/* Gives it back and nulls it; NULL: nothing. */
-void sq_declarer_put(struct sq_group_options *, struct sq_declarer **);
-/* A subscription of it is attached from now on, or no longer. */
-void sq_declarer_attach(struct sq_group_options *, struct sq_declarer *);
-void sq_declarer_detach(struct sq_group_options *, struct sq_declarer *);
+/* It is there no more, or has another word: gives it back and nulls it; NULL: nothing. */
+void sq_declarer_leave(struct sq_group_options *, struct sq_declarer **);
 
 /* Finds anew whose options count; one that is away keeps its place for 'wait_ms'.  To be
- * called after every change of declarers, and while sq_group_options_waits().  True: the
- * options in force are others now. */
-bool
+ * called after every change of declarers, and when sq_group_options_due(). */
+enum sq_chosen
 sq_group_options_choose(struct sq_group_options *, uint64_t now_ms, uint64_t wait_ms) SQ_MUST_CHECK;
-/* Whether time alone may change the options. */
-bool sq_group_options_waits(const struct sq_group_options *);
+/* Whether the place of the one that is away goes to another now. */
+bool sq_group_options_due(const struct sq_group_options *, uint64_t now_ms, uint64_t wait_ms);
 /* Whether attached pods have declared different options. */
 bool sq_group_options_disagree(const struct sq_group_options *);
 /* A declarer that disagrees with the first one, of a pair of sets that was not told yet as

@@ -6,6 +6,7 @@
 
 #include "broker/own.h"
 #include "broker/record.h"
+#include "broker/session/group_declare.h"
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -29,11 +30,15 @@ store_text(struct sq_buf *b, const void *p, size_t len)
 	sq_buf_append(b, p, len);
 }
 
-/* A group: u8 1, u8 flags (1 durable, 2 a share), u8 overflow, u8 0, u32 expiry in s, u32
- * maximum length, u32 maximum attempts, u64 when it expires (wall-clock ms, 0: it has
- * subscriptions), bytes16 space, bytes16 name. */
+enum { FLAG_DURABLE = 1, FLAG_SHARE = 2, FLAG_WAITS = 4 };
+
+/* A group: u8 2, u8 flags (1 durable, 2 a share, 4 its options say the other of 1), u8
+ * overflow, u8 0, u32 expiry in s, u32 maximum length, u32 maximum attempts, u64 when it
+ * expires (wall-clock ms, 0: it has subscriptions), bytes16 space, bytes16 name, u64 since
+ * (wall-clock ms, 0: nobody said) and bytes16 pod of whom the options are.  Version 1 has
+ * neither of these two, nor flag 4. */
 void
-sq_group_store(const struct sq_group *g, struct sq_txn *txn)
+sq_group_store(struct sq_group *g, struct sq_txn *txn)
 {
 	struct sq_buf v = {0};
 	uint64_t expires_ms = 0;
@@ -42,8 +47,10 @@ sq_group_store(const struct sq_group *g, struct sq_txn *txn)
 		return;
 	if (g->n_subs == 0)
 		expires_ms = sq_own_to_wall(g->expires_ms, sq_worker_now_ms(txn->worker));
-	sq_buf_u8(&v, 1);
-	sq_buf_u8(&v, (uint8_t)((g->cfg.durable ? 1 : 0) | (g->cfg.share ? 2 : 0)));
+	sq_buf_u8(&v, 2);
+	sq_buf_u8(&v,
+	    (uint8_t)((g->durable ? FLAG_DURABLE : 0) | (g->cfg.share ? FLAG_SHARE : 0) |
+		(g->options.now.durable != g->durable ? FLAG_WAITS : 0)));
 	sq_buf_u8(&v, (uint8_t)g->cfg.overflow);
 	sq_buf_u8(&v, 0);
 	sq_buf_u32(&v, g->cfg.expiry_s);
@@ -52,7 +59,10 @@ sq_group_store(const struct sq_group *g, struct sq_txn *txn)
 	sq_buf_u64(&v, expires_ms);
 	store_text(&v, sq_space_name(g->space), strlen(sq_space_name(g->space)));
 	store_text(&v, g->name, strlen(g->name));
+	sq_buf_u64(&v, g->options.since_ms);
+	store_text(&v, g->options.pod, strlen(g->options.pod));
 	store_record(g, txn, SQ_RECORD_GROUP, 0, &v);
+	g->unsaved = false;
 	sq_buf_fini(&v);
 }
 
@@ -108,43 +118,69 @@ load_text(struct sq_reader *r)
 	return (struct sq_bytes){sq_read_bytes(r, len), r->bad ? 0 : len};
 }
 
+/* A group's record. */
+struct group_record {
+	struct sq_group_cfg cfg; /* without pointers */
+	bool waits;
+	uint64_t expires_ms, since_ms;
+	struct sq_bytes space, name, pod;
+};
+
+static bool
+load_record(struct sq_reader *r, struct group_record *out)
+{
+	uint8_t version = sq_read8(r), flags = sq_read8(r);
+
+	*out = (struct group_record){
+	    .cfg = {.durable = (flags & FLAG_DURABLE) != 0, .share = (flags & FLAG_SHARE) != 0},
+	    .waits = (flags & FLAG_WAITS) != 0};
+	out->cfg.overflow = (enum sq_overflow)sq_read8(r);
+	(void)sq_read8(r);
+	out->cfg.expiry_s = sq_read32(r);
+	out->cfg.max_length = sq_read32(r);
+	out->cfg.max_attempts = sq_read32(r);
+	out->expires_ms = sq_read64(r);
+	out->space = load_text(r);
+	out->name = load_text(r);
+	if (version >= 2) {
+		out->since_ms = sq_read64(r);
+		out->pod = load_text(r);
+	}
+	return !r->bad && (version == 1 || version == 2) && out->name.len > 0 &&
+	    sq_reader_left(r) == 0;
+}
+
 static void
 load_group(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 {
 	struct sq_reader r = sq_reader(value.p, value.len);
 	struct groups_load *l = arg;
-	uint8_t version = sq_read8(&r), flags = sq_read8(&r);
-	struct sq_group_cfg cfg = {.durable = (flags & 1) != 0, .share = (flags & 2) != 0};
-	struct sq_bytes space, name;
-	uint64_t expires_ms;
+	struct group_record rec;
+	struct sq_options options;
 	struct sq_group *g;
 	char *text;
 
-	cfg.overflow = (enum sq_overflow)sq_read8(&r);
-	(void)sq_read8(&r);
-	cfg.expiry_s = sq_read32(&r);
-	cfg.max_length = sq_read32(&r);
-	cfg.max_attempts = sq_read32(&r);
-	expires_ms = sq_read64(&r);
-	space = load_text(&r);
-	name = load_text(&r);
-	if (r.bad || version != 1 || name.len == 0 || sq_reader_left(&r) > 0) {
+	if (!load_record(&r, &rec)) {
 		SQ_ERROR("store", "the record of group %016llx does not read",
 		    (unsigned long long)key->id);
 		l->err = SQ_EINVAL;
 		return;
 	}
-	text = sq_xmemdup0(space.p, space.len);
-	cfg.space = sq_router_space(l->broker->router, text);
+	text = sq_xmemdup0(rec.space.p, rec.space.len);
+	rec.cfg.space = sq_router_space(l->broker->router, text);
 	free(text);
-	cfg.name = text = sq_xmemdup0(name.p, name.len);
-	g = sq_group_make(l->broker, &cfg, key->id, true);
+	rec.cfg.name = text = sq_xmemdup0(rec.name.p, rec.name.len);
+	g = sq_group_make(l->broker, &rec.cfg, key->id, true);
 	free(text);
+	options = sq_group_cfg_options(&rec.cfg);
+	options.durable = rec.cfg.durable != rec.waits;
+	sq_group_options_set(&g->options, &options, rec.since_ms, rec.pod, l->now_ms);
+	sq_group_declared(g, l->now_ms, NULL);
 	/* Transient sessions' subscriptions come back, or not, within the grace. */
 	g->expires_ms = l->now_ms + l->broker->cfg.grace_ms +
-	    (expires_ms == 0 ? g->expiry_s * UINT64_C(1000) : 0);
-	if (expires_ms != 0 && sq_own_from_wall(expires_ms, l->now_ms) > g->expires_ms)
-		g->expires_ms = sq_own_from_wall(expires_ms, l->now_ms);
+	    (rec.expires_ms == 0 && !rec.waits ? g->expiry_s * UINT64_C(1000) : 0);
+	if (rec.expires_ms != 0 && sq_own_from_wall(rec.expires_ms, l->now_ms) > g->expires_ms)
+		g->expires_ms = sq_own_from_wall(rec.expires_ms, l->now_ms);
 }
 
 static struct sq_group *

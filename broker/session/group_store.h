@@ -8,7 +8,7 @@
 /* Under the router's write lock.  'txn' NULL, or a group that is not stored: nothing. */
 
 /* Puts the group, or the binding, as it is now into 'txn'; a binding gets its number. */
-void sq_group_store(const struct sq_group *, struct sq_txn *txn);
+void sq_group_store(struct sq_group *, struct sq_txn *txn);
 void sq_group_store_binding(struct sq_group *, struct sq_group_binding *, struct sq_txn *txn);
 /* Deletes its record, if it has one. */
 void sq_group_unstore(const struct sq_group *, struct sq_txn *txn);

@@ -69,6 +69,8 @@ sq_session_set_state(struct sq_session *s, enum sq_session_state to)
 
 	sq_count(b, SQ_M_ATTACHED, (to == SQ_SESSION_ATTACHED) - (s->state == SQ_SESSION_ATTACHED));
 	s->state = to;
+	if (to == SQ_SESSION_DETACHED)
+		sq_subscribe_unsay(s);
 	atomic_store_explicit(&s->sink.offline, to == SQ_SESSION_DETACHED, memory_order_relaxed);
 }
 

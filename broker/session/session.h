@@ -46,6 +46,7 @@ struct sq_subscription {
 	struct sq_group_binding *group_binding;
 	uint32_t number;          /* of its record; 0: it has none */
 	bool consumes;            /* from the group */
+	struct sq_declarer *word; /* what it declares of the group's queue; NULL: nothing */
 	struct sq_member *member; /* one of the session's subscriptions to a group has it */
 };
 
@@ -265,6 +266,9 @@ void sq_settle_return_ready(struct sq_session *, enum sq_return, struct sq_txn *
 
 /* subscribe.c */
 void sq_subscribe_call(struct sq_session *, struct sq_call *);
+/* Who has declared something through the session is gone: until it is declared anew it
+ * counts no more. */
+void sq_subscribe_unsay(struct sq_session *);
 /* The session ends; 'txn' is NULL when the broker does. */
 void sq_subscribe_drop_all(struct sq_session *, struct sq_txn *txn);
 /* A subscription from the store: the value of its record.  Before the session's

@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "broker/dead.h"
+#include "broker/own.h"
 #include "broker/session/asked.h"
-#include "broker/session/group.h"
+#include "broker/session/group_declare.h"
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
@@ -144,8 +145,9 @@ subscription_free(
 	else if (sub->member != NULL)
 		member_leave(s, sub->member);
 	if (sub->group != NULL) {
-		sq_group_unbind(
-		    sub->group, sub->group_binding, session_ends && sub->group->durable, txn);
+		sq_group_undeclare(sub->group, &sub->word, sq_worker_now_ms(s->shard->worker), txn);
+		sq_group_unbind(sub->group, sub->group_binding,
+		    session_ends && sq_group_keeps(sub->group), txn);
 		sq_group_leave(&sub->group, sq_worker_now_ms(s->shard->worker), txn);
 	}
 	sq_block_unref(&sub->binding.subs);
@@ -219,6 +221,7 @@ wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct wanted *w)
 
 	*w = (struct wanted){.e = *e};
 	if (wanted_has_nul(e->filter) || wanted_has_nul(e->tag) || wanted_has_nul(e->group) ||
+	    wanted_has_nul(e->pod) ||
 	    sq_topic_filter_parse(e->filter.len > 0 ? e->filter : all, &w->filter, NULL) != SQ_OK ||
 	    (e->tag.len > 0 &&
 		(sq_topic_tag_check(e->tag, NULL) != SQ_OK || w->filter.tag.len > 0)))
@@ -247,13 +250,12 @@ wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct wanted *w)
 	return SQ_MQTT_RC_SUCCESS;
 }
 
-static void
-subscribe_group(
-    struct sq_session *s, struct sq_subscription *sub, const struct wanted *w, struct sq_txn *txn)
+static struct sq_group_cfg
+wanted_cfg(const struct sq_session *s, const struct wanted *w)
 {
-	struct sq_broker *b = s->shard->broker;
 	bool declared = (w->e.flags & SQ_SUB_DECLARED) != 0;
-	struct sq_group_cfg cfg = {
+
+	return (struct sq_group_cfg){
 	    .name = w->group,
 	    .space = s->space,
 	    .durable = declared && (w->e.flags & SQ_SUB_DURABLE) != 0,
@@ -263,6 +265,15 @@ subscribe_group(
 	    .max_attempts = w->e.max_attempts,
 	    .overflow = (enum sq_overflow)w->e.overflow,
 	};
+}
+
+static void
+subscribe_group(
+    struct sq_session *s, struct sq_subscription *sub, const struct wanted *w, struct sq_txn *txn)
+{
+	struct sq_broker *b = s->shard->broker;
+	bool declared = (w->e.flags & SQ_SUB_DECLARED) != 0;
+	struct sq_group_cfg cfg = wanted_cfg(s, w);
 
 	if (w->dead) {
 		sub->group = sq_group_ref(sq_dead_group(b->dead, s->space));
@@ -272,6 +283,21 @@ subscribe_group(
 	}
 	sub->group_binding = sq_group_bind(
 	    sub->group, s->space, &w->filter, sub->name, declared ? w->e.options & 3 : 2, txn);
+}
+
+/* What the entry says of the group's queue. */
+static void
+subscribe_declare(
+    struct sq_session *s, struct sq_subscription *sub, struct wanted *w, struct sq_txn *txn)
+{
+	struct sq_group_cfg cfg = wanted_cfg(s, w);
+	struct sq_word word = {
+	    .options = sq_group_cfg_options(&cfg), .since_ms = w->e.since_ms, .pod = w->e.pod};
+
+	if (cfg.share || w->dead || sub->group == NULL)
+		return;
+	sq_group_declare(sub->group, &sub->word, &word, sq_worker_now_ms(s->shard->worker), txn);
+	sq_group_declare_note(sub->group, cfg.durable, &w->note);
 }
 
 /* One member per group: a session that declares several filters of a group
@@ -398,6 +424,7 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 	    ((w->e.flags & SQ_SUB_DECLARED) == 0 || (w->e.flags & SQ_SUB_CONSUME)))
 		subscribe_consume(s, sub, &w->e);
 	subscribe_options(s, sub, &w->e, txn);
+	subscribe_declare(s, sub, w, txn);
 	sq_stored_subscription(s, txn, sub, &w->e);
 	if (sub->group == NULL &&
 	    (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new))) {
@@ -495,6 +522,27 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 	sq_op_commit(op);
 	sq_router_unlock(router);
 	sq_deliver_pump(s);
+}
+
+void
+sq_subscribe_unsay(struct sq_session *s)
+{
+	struct sq_router *router = s->shard->broker->router;
+	struct sq_own_txn *own = NULL;
+	bool any = false;
+
+	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node)
+		any = any || sub->word != NULL;
+	if (!any)
+		return;
+	sq_router_wrlock(router);
+	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
+		if (sub->word != NULL)
+			sq_group_undeclare(sub->group, &sub->word,
+			    sq_worker_now_ms(s->shard->worker), sq_own_txn(s->shard, &own));
+	}
+	sq_own_commit(&own); /* before somebody else's change of the same group */
+	sq_router_unlock(router);
 }
 
 void

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,7 +100,8 @@ void
 world_stop(struct world *w)
 {
 	static const enum sq_broker_metric gauges[] = {SQ_M_SESSIONS, SQ_M_ATTACHED,
-	    SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_RETAINED, SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
+	    SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_GROUPS_DISAGREE, SQ_M_GROUPS_WAIT, SQ_M_RETAINED,
+	    SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
 	pthread_t thread;
 
 	world_run();
@@ -420,6 +422,8 @@ peer_sub(struct peer *p, const struct sq_sub *sub)
 			 sq_link_version(p->world->links[p->link]), &codes, &notes),
 	    1);
 	code = codes[0];
+	snprintf(p->note, sizeof p->note, "%.*s", (int)sq_note_find(notes, 0).text.len,
+	    (const char *)sq_note_find(notes, 0).text.p);
 	fake_call_free(&fc);
 	return code;
 }

@@ -52,6 +52,7 @@ struct peer {
 	uint16_t held[16], n_held;
 	struct sq_open_id listed[16];
 	uint16_t n_listed;
+	char note[SQ_NOTE_TEXT_MAX + 1]; /* on the entry of the last peer_sub() */
 	/* Lanes. */
 	uint64_t run[SQ_LANES], next[SQ_LANES];
 };

@@ -44,7 +44,7 @@ TestSuite(group_options, .init = setup, .fini = teardown);
 static void
 choose(void)
 {
-	if (sq_group_options_choose(&go, now_ms, WAIT_MS))
+	if (sq_group_options_choose(&go, now_ms, WAIT_MS) == SQ_CHOSEN_OTHER)
 		changes++;
 }
 
@@ -52,9 +52,8 @@ static struct sq_declarer *
 join(const char *pod, uint64_t since_ms, uint32_t max_length)
 {
 	struct sq_options o = options(max_length);
-	struct sq_declarer *d = sq_declarer_get(&go, &o, since_ms, text(pod));
+	struct sq_declarer *d = sq_declarer_join(&go, &o, since_ms, text(pod));
 
-	sq_declarer_attach(&go, d);
 	choose();
 	return d;
 }
@@ -62,8 +61,7 @@ join(const char *pod, uint64_t since_ms, uint32_t max_length)
 static void
 leave(struct sq_declarer **d)
 {
-	sq_declarer_detach(&go, *d);
-	sq_declarer_put(&go, d);
+	sq_declarer_leave(&go, d);
 	choose();
 }
 
@@ -97,7 +95,7 @@ Test(group_options, the_newest_wins_in_any_order)
 	expect(30, 2);
 	pass(10 * WAIT_MS);
 	expect(30, 2);
-	cr_assert_not(sq_group_options_waits(&go), "with nobody there time changes nothing");
+	cr_assert_not(sq_group_options_due(&go, now_ms, WAIT_MS), "with nobody there");
 }
 
 Test(group_options, the_pod_decides_between_equal_times)
@@ -120,13 +118,14 @@ Test(group_options, a_pod_that_is_away_keeps_its_place_for_a_while)
 
 	for (unsigned i = 0; i < 20; i++) {
 		leave(&new);
-		cr_assert(sq_group_options_waits(&go));
 		pass(WAIT_MS - 1);
+		cr_assert_not(sq_group_options_due(&go, now_ms, WAIT_MS));
+		cr_assert(sq_group_options_due(&go, now_ms + 1, WAIT_MS));
 		leave(&old);
 		old = join("a", 100, 10);
 		expect(20, 2);
 		new = join("b", 200, 20);
-		cr_assert_not(sq_group_options_waits(&go));
+		cr_assert_not(sq_group_options_due(&go, now_ms + WAIT_MS, WAIT_MS));
 	}
 	expect(20, 2);
 	leave(&new);
@@ -223,26 +222,6 @@ Test(group_options, a_pod_has_one_word_its_newest)
 	expect(20, 2);
 	leave(&keeper);
 	leave(&consumer);
-}
-
-Test(group_options, a_subscription_of_an_absent_session_does_not_count)
-{
-	struct sq_options o = options(20);
-	struct sq_declarer *old = join("a", 100, 10);
-	struct sq_declarer *kept = sq_declarer_get(&go, &o, 200, text("b"));
-
-	pass(WAIT_MS);
-	expect(10, 1);
-	cr_assert_not(sq_group_options_disagree(&go));
-	sq_declarer_attach(&go, kept);
-	choose();
-	expect(20, 2);
-	sq_declarer_detach(&go, kept);
-	choose();
-	pass(WAIT_MS);
-	expect(10, 3);
-	sq_declarer_put(&go, &kept);
-	leave(&old);
 }
 
 Test(group_options, a_pair_that_disagrees_is_told_once)
