@@ -1,5 +1,7 @@
-/* sqmqos-broker: reads the configuration, starts front and broker, and waits
- * for signals.  The main thread serves nothing itself. */
+/* sqmqos-broker: reads the configuration, starts front and broker, and waits to be
+ * told of signals (core/stop.h).  The main thread serves nothing itself. */
+#include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/program.h"
+#include "core/stop.h"
 #include "core/tls.h"
 
 enum {
@@ -37,6 +40,9 @@ struct program {
 	struct sq_broker *broker;
 	struct sq_admin *admin;
 	_Atomic bool listening, draining;
+	struct sq_stop *stop;
+	sem_t told; /* of one of these */
+	_Atomic bool end, move;
 };
 
 static const char usage[] =
@@ -55,9 +61,12 @@ static const char usage[] =
     "                   have open, print what was found, then exit: 0 sound, 1 not\n"
     "\n"
     "Signals: SIGTERM and SIGINT drain (links are asked to move, queues run empty, at\n"
-    "most drain-timeout), a second one ends at once.  SIGUSR1 asks every link to move\n"
-    "and goes on serving; links that have not moved after drain-timeout are closed.\n"
-    "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration.\n"
+    "most drain-timeout) and end, whatever the disk does within 5 s more; a second one\n"
+    "ends at once.  SIGUSR1 asks every link to move and goes on serving; links that\n"
+    "have not moved after drain-timeout are closed.\n"
+    "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration, 3 ended at once\n"
+    "by a second signal or because the disk did not let it end; nothing acknowledged is\n"
+    "lost.\n"
     "\n";
 
 static bool
@@ -172,20 +181,35 @@ program_stop(struct program *p)
 	sq_broker_config_free(&p->config);
 }
 
+/* On the thread of the signals. */
 static void
-program_signals(sigset_t *set)
+program_told(void *owner, int sig)
 {
-	sigemptyset(set);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, set, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	struct program *p = owner;
+
+	if (sig == SIGUSR1)
+		p->move = true;
+	else
+		p->end = true;
+	sem_post(&p->told);
 }
 
-/* Serves until the queues are empty, the time is over, or another signal. */
+/* From now on nothing that the program waits for keeps it from ending. */
 static void
-program_drain(struct program *p, const sigset_t *set)
+program_signals(struct program *p)
+{
+	signal(SIGPIPE, SIG_IGN);
+	sem_init(&p->told, 0, 0);
+	p->stop = sq_stop_start(&(struct sq_stop_cfg){.scope = "broker",
+	    .within_ms = p->config.drain_ms + SQ_STOP_MS,
+	    .also = SIGUSR1,
+	    .told = program_told,
+	    .owner = p});
+}
+
+/* Serves until the queues are empty or the time is over. */
+static void
+program_drain(struct program *p)
 {
 	const struct timespec poll = {0, DRAIN_POLL_MS * 1000000L};
 	uint64_t until = sq_clock_ms() + p->config.drain_ms;
@@ -194,32 +218,27 @@ program_drain(struct program *p, const sigset_t *set)
 	p->draining = true;
 	sq_broker_drain(p->broker);
 	sq_front_drain(p->front);
-	for (;;) {
-		int sig = sigtimedwait(set, NULL, &poll);
-
-		if (sig == SIGTERM || sig == SIGINT)
-			break;
-		if (sq_front_idle(p->front) && sq_broker_drained(p->broker))
-			break;
+	while (!sq_front_idle(p->front) || !sq_broker_drained(p->broker)) {
 		if (sq_clock_ms() >= until) {
 			SQ_INFO("broker", "drain-timeout is over");
 			break;
 		}
+		nanosleep(&poll, NULL);
 	}
 }
 
 static void
-program_run(struct program *p, const sigset_t *set)
+program_run(struct program *p)
 {
-	int sig;
-
-	while ((sig = sigwaitinfo(set, NULL)) != SIGTERM && sig != SIGINT) {
-		if (sig == SIGUSR1) {
+	while (!p->end) {
+		while (sem_wait(&p->told) != 0 && errno == EINTR)
+			continue;
+		if (atomic_exchange(&p->move, false)) {
 			SQ_INFO("broker", "every link is asked to move");
 			sq_front_move(p->front);
 		}
 	}
-	program_drain(p, set);
+	program_drain(p);
 }
 
 /* From a checked configuration to the end. */
@@ -227,18 +246,18 @@ static int
 program_main(const struct sq_program *self, struct program *p)
 {
 	struct sq_buf err = {0};
-	sigset_t set;
 	int code = 0;
 
-	program_signals(&set);
+	program_signals(p);
 	program_raise_limits();
 	if (program_start(p, &err) == SQ_OK)
-		program_run(p, &set);
+		program_run(p);
 	else
 		code = sq_program_fail(self, SQ_EXIT_FAILED, &err);
 	program_stop(p);
 	if (code == 0)
 		SQ_INFO("broker", "ended");
+	sq_stop_done(&p->stop);
 	return code;
 }
 

@@ -18,7 +18,7 @@ static atomic_uintptr_t armed; /* the connection at which the process ends, or 0
 static bool
 fault_is_due(const char *name)
 {
-	const char *wanted = getenv("SQMQOS_FAULT"); /* NAME or NAME:N */
+	const char *wanted = getenv("SQMQOS_FAULT"); /* NAME, NAME:N or NAME:N:hang */
 	size_t len = strlen(name);
 	long nth = 1;
 
@@ -34,7 +34,11 @@ fault_is_due(const char *name)
 static void
 fault_end(void)
 {
-	dprintf(STDERR_FILENO, "fault point %s\n", getenv("SQMQOS_FAULT"));
+	const char *wanted = getenv("SQMQOS_FAULT"), *how = strrchr(wanted, ':');
+
+	dprintf(STDERR_FILENO, "fault point %s\n", wanted);
+	while (how != NULL && strcmp(how, ":hang") == 0)
+		pause();
 	raise(SIGKILL);
 }
 

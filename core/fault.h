@@ -2,7 +2,8 @@
  *
  * Compiled in with SQ_FAULTS only.  SQMQOS_FAULT=NAME or NAME:N in the
  * environment: the process says so on stderr and kills itself with SIGKILL at the
- * N-th time that it comes by that point.
+ * N-th time that it comes by that point.  NAME:N:hang: the thread that does stays
+ * there for ever, as in a call that never returns; the others go on.
  *
  * SQ_FAULT_LATER() is for what leaves at the end of the loop's turn: it counts, and
  * the process ends at SQ_FAULT_WRITTEN() of the same connection. */

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/program.h"
+#include "core/stop.h"
 #include "sidecar/config.h"
 #include "sidecar/config_check.h"
 #include "sidecar/declared.h"
@@ -24,9 +25,9 @@ struct program {
 	struct sq_hub *hub;
 	struct sq_status *status;
 	struct sq_admin *admin;
-	ev_signal term, intr;
+	struct sq_stop *stop;
+	ev_async told; /* to stop */
 	ev_timer deadline, poll;
-	bool stopping;
 };
 
 static const char usage[] =
@@ -43,8 +44,11 @@ static const char usage[] =
     "                   addresses, annotations), say so, then exit\n"
     "\n"
     "Signals: SIGTERM and SIGINT tell the clients, send what they have published (at\n"
-    "most shutdown.timeout) and end; a second one ends at once.\n"
-    "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration.\n"
+    "most shutdown.timeout) and end, whatever the disk does within 5 s more; a second\n"
+    "one ends at once.\n"
+    "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration, 3 ended at once\n"
+    "by a second signal or because the disk did not let it end; nothing acknowledged is\n"
+    "lost.\n"
     "\n";
 
 /* As many descriptors as the hard limit gives: clients, links, and some more. */
@@ -83,16 +87,11 @@ program_on_poll(struct ev_loop *loop, ev_timer *w, int events)
 }
 
 static void
-program_on_signal(struct ev_loop *loop, ev_signal *w, int events)
+program_on_told(struct ev_loop *loop, ev_async *w, int events)
 {
 	struct program *p = w->data;
 
 	(void)events;
-	if (p->stopping) {
-		ev_break(loop, EVBREAK_ALL);
-		return;
-	}
-	p->stopping = true;
 	SQ_INFO("sidecar", "stopping");
 	sq_hub_stop(p->hub);
 	ev_timer_init(
@@ -103,15 +102,27 @@ program_on_signal(struct ev_loop *loop, ev_signal *w, int events)
 	ev_timer_start(loop, &p->poll);
 }
 
+/* On the thread of the signals. */
+static void
+program_told(void *owner, int sig)
+{
+	struct program *p = owner;
+
+	(void)sig;
+	ev_async_send(p->loop, &p->told);
+}
+
 static void
 program_signals(struct program *p)
 {
-	ev_signal_init(&p->term, program_on_signal, SIGTERM);
-	ev_signal_init(&p->intr, program_on_signal, SIGINT);
-	p->term.data = p->intr.data = p;
-	ev_signal_start(p->loop, &p->term);
-	ev_signal_start(p->loop, &p->intr);
+	ev_async_init(&p->told, program_on_told);
+	p->told.data = p;
+	ev_async_start(p->loop, &p->told);
 	signal(SIGPIPE, SIG_IGN);
+	p->stop = sq_stop_start(&(struct sq_stop_cfg){.scope = "sidecar",
+	    .within_ms = p->config.shutdown_ms + SQ_STOP_MS,
+	    .told = program_told,
+	    .owner = p});
 }
 
 /* Everything up to the loop; 0, or an exit code with a line in 'err'. */
@@ -173,6 +184,7 @@ main(int argc, char **argv, char **envp)
 	sq_status_free(&p.status);
 	sq_hub_free(&p.hub);
 	sq_sidecar_config_free(&p.config);
+	sq_stop_done(&p.stop);
 	ev_loop_destroy(p.loop);
 	return rc != 0 ? sq_program_fail(&self, rc, &err) : 0;
 }

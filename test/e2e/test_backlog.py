@@ -3,7 +3,6 @@ lost, doubled or reordered, and memory has a bound that the backlog does not mov
 
 import asyncio
 import json
-import signal
 
 import clients
 from cluster import eventually, metric
@@ -82,7 +81,6 @@ async def test_a_backlog_survives_restarts_in_bounded_memory(env):
     await stack.restart(broker)
     await waiting(stack, count)
     assert anonymous(broker) < bound, (anonymous(broker), before)
-    broker.signal(signal.SIGTERM)
     await stack.end(broker)
     await stack.restart(broker)
     await waiting(stack, count)

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import pathlib
 import random
+import signal
 import sys
 
 from cluster import eventually, metric
@@ -18,6 +19,7 @@ KEPT = {"session_expiry": 3600}
 PAYLOAD = b"x" * 65000
 WINDOW = 8
 SMALL_MIB = 128
+CUT = 3  # the exit code of a program that was ended at once
 
 
 @contextlib.contextmanager
@@ -57,10 +59,10 @@ class Publisher:
         return [n for n, code in enumerate(codes) if code == 0]
 
 
-async def begin(env, disk, journal="8Mi"):
+async def begin(env, disk, journal="8Mi", drain="10s"):
     """A stack, a publisher, and a durable session that is away."""
     stack = await env.stack(sidecars=1, broker={
-        "engine": "embedded",
+        "engine": "embedded", "drain-timeout": drain,
         "store": {"dir": str(disk.folder / "store"), "journal-size": journal, "max-size": "256Mi"}})
     sub = await env.connect(stack.ports[0], "sub", clean=False, props=KEPT)
     await sub.subscribe("full/#", qos=2)
@@ -156,5 +158,42 @@ async def test_a_broker_starts_on_a_full_disk(env):
                 assert "No space left" in stack.log(stack.broker).splitlines()[-1]
                 stack.broker.start()
             await asyncio.sleep(0.05)
+        await stack.ready()
+        await end(env, stack, publisher)
+
+
+async def ended(stack, within_s, why):
+    """The broker is ended in time, and says why that was no orderly end."""
+    assert await asyncio.to_thread(stack.broker.process.wait, within_s) == CUT
+    assert f"{why}: ended at once" in stack.broker.last_words(), stack.broker.last_words()
+
+
+@scenario(timeout_s=120)
+async def test_sigterm_on_a_full_disk(env):
+    """What waits for the journal keeps the broker for drain-timeout, and 5 s at most."""
+    with small_disk(env) as disk:
+        stack, publisher = await begin(env, disk, "128Mi", drain="500ms")
+        await fill_up(stack, publisher, disk, "journal")
+        publisher.publish()
+        stack.broker.signal(signal.SIGTERM)
+        await ended(stack, 0.5 + 5, "the time for an orderly end is over")
+        disk.empty()
+        stack.broker.start()
+        await stack.ready()
+        await end(env, stack, publisher)
+
+
+@scenario(timeout_s=120)
+async def test_a_second_signal_on_a_full_disk(env):
+    with small_disk(env) as disk:
+        stack, publisher = await begin(env, disk, "128Mi", drain="1h")
+        await fill_up(stack, publisher, disk, "journal")
+        publisher.publish()
+        stack.broker.signal(signal.SIGTERM)
+        await eventually(lambda: "draining" in stack.broker.last_words(), "it drains")
+        stack.broker.signal(signal.SIGTERM)
+        await ended(stack, 5, "a second signal")
+        disk.empty()
+        stack.broker.start()
         await stack.ready()
         await end(env, stack, publisher)

@@ -2,7 +2,6 @@
 sidecar that is killed, and bounds that are reached."""
 
 import asyncio
-import signal
 
 import mqtt
 from cluster import eventually, metric
@@ -308,7 +307,6 @@ async def test_sigterm_leaves_the_rest_on_disk(env):
     sidecar.start()
     await eventually(lambda: sidecar.get("/livez")[0] == 200, "the sidecar is up")
     await send(env, stack.ports[0], "p", 2, 200, ledger)
-    sidecar.signal(signal.SIGTERM)
     await stack.end(sidecar)
     assert ledger.got["p"] == []
     sidecar.tree["brokers"] = [f"127.0.0.1:{stack.link_port}"]

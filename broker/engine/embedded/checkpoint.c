@@ -6,6 +6,7 @@
 
 #include "broker/engine/embedded/embedded.h"
 #include "core/clock.h"
+#include "core/fault.h"
 #include "core/mem.h"
 #include "core/thread.h"
 
@@ -189,8 +190,10 @@ checkpoint_write(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 		err = write_queues(c, chunk);
 	if (err == SQ_OK && (err = sq_table_sweep(t, SWEEP_ITEMS)) > 0)
 		err = SQ_OK;
-	if (err == SQ_OK)
+	if (err == SQ_OK) {
+		SQ_FAULT("checkpoint-before-commit");
 		return sq_table_commit(t, chunk->lsn);
+	}
 	sq_table_abort(t);
 	return err;
 }
