@@ -1,7 +1,5 @@
 #include "broker/dead.h"
 
-#include <assert.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,19 +25,6 @@ enum {
 
 static const char topic_prefix[] = "$dead/";
 
-/* A space's dead-letter queue. */
-struct dead_space {
-	struct sq_hnode node;
-	struct sq_space *space;
-	struct sq_group *group; /* a reference, and a subscription that keeps it */
-};
-
-struct sq_dead {
-	struct sq_broker *broker;
-	pthread_mutex_t lock;
-	struct sq_htab spaces;
-};
-
 struct sq_dead_source {
 	struct sq_task task;
 	struct sq_broker *broker;
@@ -54,185 +39,6 @@ struct receipt {
 	struct sq_space *space;
 	struct sq_msg msg;
 };
-
-/* Life. */
-
-struct sq_dead *
-sq_dead_new(struct sq_broker *b)
-{
-	struct sq_dead *d = sq_xcalloc(1, sizeof *d);
-
-	d->broker = b;
-	pthread_mutex_init(&d->lock, NULL);
-	return d;
-}
-
-void
-sq_dead_free(struct sq_dead **dp)
-{
-	struct sq_dead *d = *dp;
-	struct sq_hnode *at;
-
-	*dp = NULL;
-	if (d == NULL)
-		return;
-	while ((at = sq_htab_walk(&d->spaces, NULL)) != NULL) {
-		struct dead_space *s = SQ_CONTAINER_OF(at, struct dead_space, node);
-
-		assert(s->group->refs == 1 && sq_list_empty(&s->group->bindings));
-		s->group->sink.engine->ops->queue_close(s->group->sink.queue);
-		sq_htab_remove(&d->spaces, at);
-		free(s->group->name);
-		free(s->group);
-		free(s);
-	}
-	sq_htab_fini(&d->spaces);
-	pthread_mutex_destroy(&d->lock);
-	free(d);
-}
-
-/* The queue's name: the form of group names, of which none is this one. */
-static char *
-dead_name(const struct sq_space *space)
-{
-	struct sq_buf text = {0};
-	char *out;
-
-	sq_buf_append(&text, "dead", 4);
-	sq_buf_u8(&text, SEPARATOR);
-	sq_buf_append(&text, sq_space_name(space), strlen(sq_space_name(space)));
-	out = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
-	sq_buf_fini(&text);
-	return out;
-}
-
-/* Under the lock.  'txn' as in queue_open(). */
-static struct sq_group *
-dead_space_new(struct sq_dead *d, struct sq_space *space, uint64_t id, struct sq_txn *txn)
-{
-	struct dead_space *s = sq_xcalloc(1, sizeof *s);
-	struct sq_group *g = sq_xcalloc(1, sizeof *g);
-	struct sq_broker *b = d->broker;
-	uint64_t hash = sq_hash(&space, sizeof space);
-	struct sq_queue_cfg q = {
-	    .owner = b->shards[hash % b->n_shards].worker,
-	    .max_msgs = b->cfg.dead_max_msgs,
-	    .max_bytes = b->cfg.dead_max_bytes,
-	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
-	    .durable = true,
-	};
-
-	q.name = g->name = dead_name(space);
-	g->broker = b;
-	g->id = id;
-	if (b->n_shards == 1)
-		g->sink.shard = &b->shards[0];
-	g->sink.engine = b->engine;
-	g->sink.durable = true;
-	g->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
-	g->n_subs = 1; /* so that it never ends */
-	atomic_init(&g->refs, 1);
-	sq_list_init(&g->bindings);
-	s->space = space;
-	s->group = g;
-	sq_htab_insert(&d->spaces, &s->node, hash);
-	return g;
-}
-
-static struct sq_group *
-dead_find(const struct sq_dead *d, const struct sq_space *space)
-{
-	struct sq_hnode *n = sq_htab_find(&d->spaces, sq_hash(&space, sizeof space));
-
-	for (; n != NULL; n = sq_htab_next_same(n)) {
-		struct dead_space *s = SQ_CONTAINER_OF(n, struct dead_space, node);
-
-		if (s->space == space)
-			return s->group;
-	}
-	return NULL;
-}
-
-/* A queue that becomes durable before anybody can put into it. */
-static struct sq_group *
-dead_make(struct sq_dead *d, struct sq_space *space)
-{
-	struct sq_broker *b = d->broker;
-	struct sq_shard *sh = &b->shards[sq_worker_index(sq_worker_self())];
-	struct sq_record_key key = {SQ_RECORD_DEAD, sq_broker_id(b), 0};
-	const char *name = sq_space_name(space);
-	struct sq_own_txn *own = NULL;
-	struct sq_txn *txn = sq_own_txn(sh, &own);
-	struct sq_group *g = dead_space_new(d, space, key.id, txn);
-
-	b->engine->ops->record(
-	    txn, &key, (struct sq_bytes){(const unsigned char *)name, strlen(name)});
-	sq_own_commit(&own);
-	return g;
-}
-
-struct sq_group *
-sq_dead_group(struct sq_dead *d, struct sq_space *space)
-{
-	struct sq_group *g;
-
-	pthread_mutex_lock(&d->lock);
-	g = dead_find(d, space);
-	if (g == NULL)
-		g = dead_make(d, space);
-	pthread_mutex_unlock(&d->lock);
-	return g;
-}
-
-struct sq_group *
-sq_dead_group_by_id(struct sq_dead *d, uint64_t id)
-{
-	struct sq_hnode *at = NULL;
-	struct sq_group *g = NULL;
-
-	pthread_mutex_lock(&d->lock);
-	while (g == NULL && (at = sq_htab_walk(&d->spaces, at)) != NULL) {
-		struct dead_space *s = SQ_CONTAINER_OF(at, struct dead_space, node);
-
-		if (s->group->id == id)
-			g = s->group;
-	}
-	pthread_mutex_unlock(&d->lock);
-	return g;
-}
-
-bool
-sq_dead_full(struct sq_dead *d, struct sq_space *space)
-{
-	struct sq_group *g;
-
-	pthread_mutex_lock(&d->lock);
-	g = dead_find(d, space);
-	pthread_mutex_unlock(&d->lock);
-	return g != NULL && g->sink.engine->ops->queue_full(g->sink.queue, 0);
-}
-
-/* Start. */
-
-static void
-dead_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
-{
-	struct sq_dead *d = arg;
-	char *name = sq_xmemdup0(value.p, value.len);
-	struct sq_space *space = sq_router_space(d->broker->router, name);
-
-	if (dead_find(d, space) == NULL)
-		(void)dead_space_new(d, space, key->id, NULL);
-	free(name);
-}
-
-int
-sq_dead_load(struct sq_dead *d)
-{
-	struct sq_engine *e = d->broker->engine;
-
-	return e->ops->load(e, SQ_RECORD_DEAD, dead_load, d);
-}
 
 /* Sources. */
 
@@ -272,6 +78,12 @@ sq_dead_source_free(struct sq_dead_source **sp, struct sq_worker *owner)
 	}
 	s->task.run = source_freed; /* the queue may be burying items at this moment */
 	sq_worker_post(owner, &s->task);
+}
+
+const char *
+sq_dead_source_name(const struct sq_dead_source *s)
+{
+	return s->name;
 }
 
 /* Messages. */
@@ -355,20 +167,18 @@ static void
 letter_put(struct sq_broker *b, struct sq_space *space, struct sq_txn *txn, const struct sq_msg *m,
     const char *queue, const char *reason, bool assured)
 {
-	struct sq_group *g = sq_dead_group(b->dead, space);
-	const struct sq_engine_ops *ops = b->engine->ops;
-	struct sq_item item;
-
-	/* Others are bounded by the queue; of QoS 3 no more come in while it is full. */
-	if (!assured && ops->queue_full(g->sink.queue, sq_image_size(m->image)))
-		return;
-	item = (struct sq_item){
+	struct sq_group *g = sq_dead_group(
+	    b->dead, space, assured ? SQ_DEAD_ASSURED : SQ_DEAD_OTHERS);
+	struct sq_item item = {
 	    .msg = letter_new(m, queue, reason),
 	    .origin = sq_own_origin(b),
 	};
 	item.qos = (uint8_t)sq_image_qos(item.msg.image);
-	(void)ops->put(txn, g->sink.queue, &item); /* reject-publish takes all */
-	sq_count(b, SQ_M_DEAD_LETTERS, 1);
+	/* Others make room; of QoS 3 no more messages come in while its queue is full. */
+	if (b->engine->ops->put(txn, g->sink.queue, &item) == SQ_OK)
+		sq_count(b, SQ_M_DEAD_LETTERS, 1);
+	else
+		sq_count(b, SQ_M_DEAD_LETTERS_DROPPED, 1); /* a transaction beyond its bound */
 }
 
 /* Receipts. */
@@ -481,10 +291,11 @@ sq_dead_item(void *source, struct sq_txn *txn, const struct sq_item *item, enum 
 	    [SQ_DEAD_REJECTED] = "rejected",
 	    [SQ_DEAD_UNFINISHED] = "unfinished",
 	    [SQ_DEAD_OVERFLOW] = "overflow",
+	    [SQ_DEAD_ABANDONED] = "abandoned",
 	};
 	struct sq_dead_source *s = source;
 	bool given_up = why == SQ_DEAD_ATTEMPTS || why == SQ_DEAD_REJECTED ||
-	    why == SQ_DEAD_UNFINISHED;
+	    why == SQ_DEAD_UNFINISHED || why == SQ_DEAD_ABANDONED;
 
 	if (!item->assured && !(s->durable && given_up))
 		return;

@@ -1,9 +1,11 @@
 /* Dead letters and receipts (architecture.md section 8, docs/user-guide.md).
  *
- * An item that leaves its queue undelivered becomes a message of its own in the
- * dead-letter queue of its space, which is a durable group that clients join by
- * subscribing to $dead/#.  A QoS 3 item always does, of others those that a durable
- * queue has given up: too many attempts, or a client's refusal.
+ * An item that leaves its queue undelivered becomes a message of its own in a
+ * dead-letter queue of its space.  There are two, durable groups that clients join both by
+ * subscribing to $dead/#: one of QoS 3 messages, which all become letters, and which are
+ * refused while it is full; and one of others: those that a durable queue has given
+ * up for too many attempts, a client's refusal, or because nobody takes from it.  That one
+ * has half of the limits, and its oldest go for newer ones.
  *
  * A QoS 3 message may name a topic for receipts: a message goes there for each
  * target that has it, or whose copy is dead.  Both belong to the transaction that
@@ -29,6 +31,8 @@ struct sq_dead_source *
 sq_dead_source_new(struct sq_broker *, struct sq_space *, const char *name, bool durable);
 /* The queue is deleted or closed.  Freed when its owner has ended this turn. */
 void sq_dead_source_free(struct sq_dead_source **, struct sq_worker *owner);
+/* The queue's name for people: of letters, logs, metrics, reason strings. */
+const char *sq_dead_source_name(const struct sq_dead_source *);
 
 /* sq_queue_cfg.dead */
 void sq_dead_item(void *source, struct sq_txn *, const struct sq_item *, enum sq_death why);
@@ -38,11 +42,14 @@ void sq_dead_settled(struct sq_dead_source *, struct sq_txn *, const struct sq_i
 void
 sq_dead_unmatched(struct sq_broker *, struct sq_space *, struct sq_txn *, const struct sq_msg *);
 
-/* The group that $dead/# joins, made when missing; lives as long as the broker. */
-struct sq_group *sq_dead_group(struct sq_dead *, struct sq_space *);
+enum sq_dead_kind { SQ_DEAD_ASSURED, SQ_DEAD_OTHERS, SQ_DEAD_KINDS };
+
+/* A group that $dead/# joins, made when missing; lives as long as the broker. */
+struct sq_group *sq_dead_group(struct sq_dead *, struct sq_space *, enum sq_dead_kind);
 /* The same by the number that targets have; NULL: it is none of these. */
 struct sq_group *sq_dead_group_by_id(struct sq_dead *, uint64_t id);
-/* Whether the queue of the space is full: then no more QoS 3 messages come in. */
+/* Whether the space has as many letters of QoS 3 as it may: then no more such messages
+ * come in. */
 bool sq_dead_full(struct sq_dead *, struct sq_space *);
 
 /* Under the router's read lock: publishes the receipts that had to wait for the

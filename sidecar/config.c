@@ -56,7 +56,7 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"The pod's annotations as the downward API writes them."),
     KEY("declared.settle", SQ_CFG_DURATION, declared_settle_ms, "1s", 0, 600000,
 	"How long a client is watched before it may get the declared messages, without a "
-        "client-id."),
+	"client-id."),
     {"outbox.mode", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, outbox_mode), "memory", 0, 0,
 	outbox_modes,
 	"Where publishes wait for a broker; disk: QoS 1 and 2 are acknowledged once synced there."},

@@ -87,7 +87,7 @@ struct sq_queue_cfg {
 	enum sq_yield yields;
 	uint32_t max_attempts; /* 0: any */
 	bool durable;
-	bool uncounted; /* dead() counts what leaves, the engine does not */
+	bool uncounted; /* dead() counts what leaves for a newer one, the engine does not */
 	/* An item of QoS 1 or 2 leaves so.  What the callee puts into 'txn' becomes
 	 * durable together with that.  On the worker of 'txn', with no lock held; the
 	 * item is the engine's.  NULL: it is only counted, as it is in any case. */

@@ -59,7 +59,7 @@ sq_queue_dead(struct sq_queue *q, struct sq_txn *txn, const struct sq_item *item
 	    [SQ_DEAD_ABANDONED] = SQ_M_DROPPED_ABANDONED,
 	};
 
-	if (!q->cfg.uncounted)
+	if (!q->cfg.uncounted || why != SQ_DEAD_OVERFLOW)
 		sq_metric_add(&q->metrics, metrics[why], 1);
 	if (q->cfg.dead != NULL && item->qos > 0)
 		q->cfg.dead(q->cfg.arg, txn, item, why);

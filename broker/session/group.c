@@ -79,6 +79,7 @@ group_queue_cfg(const struct sq_group *g)
 		: b->cfg.queue_max_msgs,
 	    .max_bytes = b->cfg.queue_max_bytes,
 	    .overflow = overflow,
+	    .yields = g->cfg.overflow == SQ_OVERFLOW_DEFAULT ? SQ_YIELD_LONELY : SQ_YIELD_NEVER,
 	    .max_attempts = g->cfg.max_attempts,
 	    .durable = g->stored,
 	    .dead = sq_dead_item,
@@ -98,6 +99,8 @@ group_open(struct sq_group *g, struct sq_txn *txn)
 	q.name = (const char *)sq_buf_data(&name);
 	g->sink.queue = e->ops->queue_open(e, txn, &q);
 	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
+	if (g->awaited)
+		e->ops->queue_attend(g->sink.queue, 1);
 	sq_buf_fini(&name);
 }
 
@@ -317,6 +320,18 @@ sq_group_prune(struct sq_group *g, struct sq_txn *txn)
 	}
 }
 
+/* The recovery time is over: who is not back takes from no queue. */
+static void
+group_recovered(struct sq_group *g, uint64_t now_ms)
+{
+	uint64_t until_ms = atomic_load(&g->broker->recovered_ms);
+
+	if (!g->awaited || until_ms == 0 || now_ms < until_ms)
+		return;
+	g->awaited = false;
+	g->sink.engine->ops->queue_attend(g->sink.queue, -1);
+}
+
 void
 sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 {
@@ -328,6 +343,7 @@ sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 		struct sq_group *g = SQ_CONTAINER_OF(at, struct sq_group, node);
 
 		next = sq_htab_walk(&b->groups, at);
+		group_recovered(g, now_ms);
 		/* 'expires_ms' is another worker's idea of the time */
 		if (g->n_subs == 0 && now_ms >= g->expires_ms)
 			group_unlist(g, g->stored ? sq_own_txn(&b->shards[0], &own) : NULL);

@@ -176,6 +176,8 @@ load_group(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	options.durable = rec.cfg.durable != rec.waits;
 	sq_group_options_set(&g->options, &options, rec.since_ms, rec.pod, l->now_ms);
 	sq_group_declared(g, l->now_ms, NULL);
+	/* So do those who take from it: till then it is not taken for abandoned. */
+	g->awaited = rec.expires_ms == 0 && l->broker->cfg.recovery_ms > 0;
 	/* Transient sessions' subscriptions come back, or not, within the grace. */
 	g->expires_ms = l->now_ms + l->broker->cfg.grace_ms +
 	    (rec.expires_ms == 0 && !rec.waits ? g->expiry_s * UINT64_C(1000) : 0);

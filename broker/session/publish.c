@@ -166,6 +166,16 @@ publish_overlapping(struct publish *p, struct sq_binding *const *v, size_t n, si
 	free(many);
 }
 
+/* Whether the sink's queue has no room for the message, and makes none. */
+static bool
+publish_is_full(const struct publish *p, const struct sq_sink *sink, uint32_t size)
+{
+	const struct sq_engine_ops *ops = sink->engine->ops;
+
+	return ops->queue_full(sink->queue, size) &&
+	    (p->assured || !ops->queue_yields(sink->queue));
+}
+
 static bool
 publish_refused(const struct publish *p, struct sq_binding *const *v, size_t n)
 {
@@ -175,7 +185,7 @@ publish_refused(const struct publish *p, struct sq_binding *const *v, size_t n)
 		const struct sq_sink *sink = v[i]->sink;
 
 		if ((sink->reject || (p->assured && sink->durable)) && publish_qos(p, v[i]) > 0 &&
-		    publish_wanted(p, v[i]) && sink->engine->ops->queue_full(sink->queue, size))
+		    publish_wanted(p, v[i]) && publish_is_full(p, sink, size))
 			return true;
 	}
 	return p->assured && sq_dead_full(p->broker->dead, p->space);

@@ -62,6 +62,26 @@ sq_session_find_epoch(struct sq_shard *sh, uint64_t epoch)
 	return NULL;
 }
 
+bool
+sq_session_attends(const struct sq_session *s)
+{
+	return s->state == SQ_SESSION_FENCING || s->state == SQ_SESSION_ATTACHED ||
+	    s->state == SQ_SESSION_GRACE;
+}
+
+/* Tells the queues of the session and of its groups, where they are open. */
+static void
+session_attend(struct sq_session *s)
+{
+	bool attends = sq_session_attends(s);
+
+	if (s->sink.queue != NULL && s->attends != attends) {
+		s->attends = attends;
+		s->sink.engine->ops->queue_attend(s->sink.queue, attends ? 1 : -1);
+	}
+	sq_members_attend(s, attends);
+}
+
 void
 sq_session_set_state(struct sq_session *s, enum sq_session_state to)
 {
@@ -72,6 +92,7 @@ sq_session_set_state(struct sq_session *s, enum sq_session_state to)
 	if (to == SQ_SESSION_DETACHED)
 		sq_subscribe_unsay(s);
 	atomic_store_explicit(&s->sink.offline, to == SQ_SESSION_DETACHED, memory_order_relaxed);
+	session_attend(s);
 }
 
 void
@@ -84,6 +105,7 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 	    .max_msgs = b->cfg.queue_max_msgs,
 	    .max_bytes = b->cfg.queue_max_bytes,
 	    .overflow = s->durable ? SQ_OVERFLOW_REJECT_PUBLISH : SQ_OVERFLOW_DROP_NEW,
+	    .yields = SQ_YIELD_LONELY,
 	    .durable = s->durable,
 	    .dead = sq_dead_item,
 	    .arg = s->sink.dead,
@@ -94,6 +116,7 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 	q.name = (const char *)sq_buf_data(&name);
 	s->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
 	sq_buf_fini(&name);
+	session_attend(s);
 	sq_deliver_init(s);
 }
 

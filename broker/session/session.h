@@ -35,6 +35,7 @@ struct sq_member {
 	uint32_t concurrency; /* the most of these; 0: no limit of its own */
 	uint8_t max_qos;
 	bool as_published;
+	bool attends; /* the group's queue was told that it is there */
 };
 
 /* One entry of SUBSCRIBE or of an annotation. */
@@ -44,10 +45,11 @@ struct sq_subscription {
 	struct sq_binding binding; /* of the session's own queue */
 	struct sq_group *group;    /* or of this group's; a reference */
 	struct sq_group_binding *group_binding;
-	uint32_t number;          /* of its record; 0: it has none */
-	bool consumes;            /* from the group */
-	struct sq_declarer *word; /* what it declares of the group's queue; NULL: nothing */
-	struct sq_member *member; /* one of the session's subscriptions to a group has it */
+	uint32_t number;              /* of its record; 0: it has none */
+	bool consumes;                /* from the group */
+	struct sq_declarer *word;     /* what it declares of the group's queue; NULL: nothing */
+	struct sq_member *member;     /* one of the session's subscriptions to a group has it */
+	struct sq_subscription *twin; /* of one to $dead/#: to the other queue of the two */
 };
 
 /* An unfinished delivery; the packet id is its index + 1. */
@@ -102,6 +104,7 @@ struct sq_session {
 	uint64_t incarnation;
 	uint32_t expiry_s;
 	bool durable;
+	bool attends; /* its queue was told that it is there */
 
 	/* The store. */
 	bool stored; /* it has a base record, which names this holder */
@@ -194,6 +197,9 @@ void sq_session_close(struct sq_session *);
 void sq_session_set_state(struct sq_session *, enum sq_session_state);
 /* The attachment has ended, whyever: parked calls are refused with 'why'. */
 void sq_session_unattach(struct sq_session *, enum sq_conflict why);
+/* Whether somebody is there to take what the session gets: its client, or a sidecar that
+ * has lost its link and is expected back within the grace. */
+bool sq_session_attends(const struct sq_session *);
 /* The link is gone. */
 void sq_session_link_lost(struct sq_session *);
 void sq_session_detach(struct sq_session *, struct sq_call *);
@@ -274,6 +280,8 @@ void sq_subscribe_drop_all(struct sq_session *, struct sq_txn *txn);
 /* A subscription from the store: the value of its record.  Before the session's
  * queue is open. */
 int sq_subscribe_restore(struct sq_session *, uint32_t number, struct sq_bytes value) SQ_MUST_CHECK;
+/* Whether they are there to take from their groups' queues: see sq_session_attends(). */
+void sq_members_attend(struct sq_session *, bool attend);
 /* Members take items only while the session is attached. */
 void sq_members_start(struct sq_session *);
 void sq_members_stop(struct sq_session *);

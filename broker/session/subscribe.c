@@ -23,6 +23,25 @@ enum {
 
 /* Members. */
 
+/* Tells the group's queue whether the member is there to take from it. */
+static void
+member_attend(struct sq_member *m, bool attends)
+{
+	const struct sq_sink *sink = &m->group->sink;
+
+	if (m->attends == attends || sink->queue == NULL) /* at a start it comes later */
+		return;
+	m->attends = attends;
+	sink->engine->ops->queue_attend(sink->queue, attends ? 1 : -1);
+}
+
+void
+sq_members_attend(struct sq_session *s, bool attend)
+{
+	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node)
+		member_attend(m, attend);
+}
+
 static void
 member_consume(struct sq_member *m)
 {
@@ -66,6 +85,7 @@ member_join(struct sq_session *s, struct sq_subscription *sub, const struct sq_s
 	sq_list_init(&m->consumer.node);
 	sq_list_push_back(&s->members, &m->node);
 	sub->member = m;
+	member_attend(m, sq_session_attends(s));
 	if (s->state == SQ_SESSION_ATTACHED) /* else with the attachment */
 		member_consume(m);
 }
@@ -74,6 +94,7 @@ static void
 member_leave(struct sq_session *s, struct sq_member *m)
 {
 	sq_list_remove(&m->node);
+	member_attend(m, false);
 	for (uint32_t i = 0; i < s->n_ready; i++) { /* what it was handed loses its member */
 		struct sq_ready *r = &s->ready[(s->ready_head + i) & (s->cap_ready - 1)];
 
@@ -163,7 +184,8 @@ struct wanted {
 	struct sq_topic_filter filter;
 	char *name;  /* see struct sq_subscription */
 	char *group; /* NULL: none */
-	bool dead;   /* the group is the dead-letter queue's */
+	bool dead;   /* the group is a dead-letter queue's: */
+	enum sq_dead_kind dead_kind;
 
 	/* What the answer says behind the code. */
 	enum sq_refusal refusal; /* for a code that refuses */
@@ -276,7 +298,7 @@ subscribe_group(
 	struct sq_group_cfg cfg = wanted_cfg(s, w);
 
 	if (w->dead) {
-		sub->group = sq_group_ref(sq_dead_group(b->dead, s->space));
+		sub->group = sq_group_ref(sq_dead_group(b->dead, s->space, w->dead_kind));
 		sub->group->n_subs++;
 	} else {
 		sub->group = sq_group_join(b, &cfg, txn);
@@ -312,6 +334,21 @@ subscribe_consume(struct sq_session *s, struct sq_subscription *sub, const struc
 		member_join(s, sub, e);
 }
 
+static struct sq_subscription *subscribe_new(struct sq_session *, struct wanted *, struct sq_txn *);
+
+/* There are two queues of dead letters: a subscription to them has a twin. */
+static struct sq_subscription *
+subscribe_twin(struct sq_session *s, const struct sq_subscription *sub, const struct wanted *w,
+    struct sq_txn *txn)
+{
+	struct wanted other = *w;
+
+	other.dead_kind = SQ_DEAD_OTHERS;
+	other.name = wanted_text(
+	    "twin", wanted_str(sub->name), (struct sq_bytes){0}, (struct sq_bytes){0});
+	return subscribe_new(s, &other, txn);
+}
+
 static struct sq_subscription *
 subscribe_new(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 {
@@ -327,6 +364,8 @@ subscribe_new(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 		sub->binding.sink = &s->sink;
 		sq_router_bind(s->shard->broker->router, s->space, &w->filter, &sub->binding);
 	}
+	if (w->dead && w->dead_kind == SQ_DEAD_ASSURED)
+		sub->twin = subscribe_twin(s, sub, w, txn);
 	return sub;
 }
 
@@ -357,6 +396,19 @@ subscribe_options(
 		sub->binding.max_qos = e->options & 3;
 		sub->binding.as_published = (e->options & OPTION_AS_PUBLISHED) != 0;
 		sub->binding.not_from = (e->options & OPTION_NO_LOCAL) ? s->incarnation : 0;
+	}
+}
+
+/* Does what an entry says of a subscription that is there. */
+static void
+subscribe_apply(
+    struct sq_session *s, struct sq_subscription *sub, const struct sq_sub *e, struct sq_txn *txn)
+{
+	for (; sub != NULL; sub = sub->twin) {
+		if (sub->group != NULL &&
+		    ((e->flags & SQ_SUB_DECLARED) == 0 || (e->flags & SQ_SUB_CONSUME)))
+			subscribe_consume(s, sub, e);
+		subscribe_options(s, sub, e, txn);
 	}
 }
 
@@ -420,10 +472,7 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
 	if (is_new)
 		sub = subscribe_new(s, w, txn);
-	if (sub->group != NULL &&
-	    ((w->e.flags & SQ_SUB_DECLARED) == 0 || (w->e.flags & SQ_SUB_CONSUME)))
-		subscribe_consume(s, sub, &w->e);
-	subscribe_options(s, sub, &w->e, txn);
+	subscribe_apply(s, sub, &w->e, txn);
 	subscribe_declare(s, sub, w, txn);
 	sq_stored_subscription(s, txn, sub, &w->e);
 	if (sub->group == NULL &&
@@ -443,6 +492,8 @@ unsubscribe_one(struct sq_session *s, const struct wanted *w, struct sq_txn *txn
 
 	if (sub == NULL)
 		return SQ_MQTT_RC_NO_SUBSCRIPTION;
+	if (sub->twin != NULL)
+		subscription_free(s, sub->twin, false, txn);
 	subscription_free(s, sub, false, txn);
 	return SQ_MQTT_RC_SUCCESS;
 }
@@ -577,9 +628,7 @@ sq_subscribe_restore(struct sq_session *s, uint32_t number, struct sq_bytes valu
 	}
 	sub = subscribe_new(s, &w, NULL);
 	sub->number = number;
-	if (sub->group != NULL && ((e.flags & SQ_SUB_DECLARED) == 0 || (e.flags & SQ_SUB_CONSUME)))
-		subscribe_consume(s, sub, &e);
-	subscribe_options(s, sub, &e, NULL);
+	subscribe_apply(s, sub, &e, NULL);
 	wanted_fini(&w);
 	return SQ_OK;
 }

@@ -318,7 +318,7 @@ queue_dead(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item, enum sq
 	    [SQ_DEAD_OVERFLOW] = SQ_M_DROPPED_FULL,
 	    [SQ_DEAD_ABANDONED] = SQ_M_DROPPED_ABANDONED};
 
-	if (!q->cfg.uncounted)
+	if (!q->cfg.uncounted || why != SQ_DEAD_OVERFLOW)
 		sq_metric_add(&q->stored->metrics, counters[why], 1);
 	if (q->cfg.dead != NULL && item->qos > 0)
 		q->cfg.dead(q->cfg.arg, txn, item, why);

@@ -1,4 +1,5 @@
 /* QoS 3, dead letters, receipts and delayed messages. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -346,19 +347,47 @@ Test(broker_assured, while_dead_letters_are_full_no_more_come_in)
 	cr_assert_eq(peer_subscribe(&sub, "t", 2), 2);
 	cr_assert_eq(send_key("last", "last"), 0);
 	last = peer_expect(&sub, "last")->delivery;
-	for (unsigned i = 0; i < 102; i++) {
-		cr_assert_eq(send_props(&pub, "t", "x", 1, NULL), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		cr_assert_eq(send_props(&pub, "t", "x", 2, PROPS(ASSURED)), 0);
 		reject("x");
 	}
-	cr_assert_eq(world_metric(SQ_M_DEAD_LETTERS), 100, "of the others none is kept");
+	cr_assert_eq(world_metric(SQ_M_DEAD_LETTERS), 100);
 	cr_assert_eq(send_key("1", "a"), 0x97);
+	cr_assert_eq(send_props(&pub, "t", "plain", 1, NULL), 0);
+	reject("plain");
 	cr_assert_eq(peer_settle(&sub, SQ_SETTLE_REJECT, last, 1), 204);
-	cr_assert_eq(world_metric(SQ_M_DEAD_LETTERS), 101, "one that came in before is");
+	cr_assert_eq(world_metric(SQ_M_DEAD_LETTERS), 102, "one that came in before is");
 	u = undertaker();
-	for (unsigned i = 0; i < 100; i++)
-		finish(&u, peer_expect(&u, "x"));
-	finish(&u, peer_expect(&u, "last"));
+	for (unsigned n = 0; n < 102; n++)
+		finish(&u, peer_next(&u));
+	peer_expect_nothing(&u);
 	cr_assert_eq(send_key("1", "a"), 0);
+}
+
+Test(broker_assured, letters_of_plain_messages_leave_for_newer_ones_and_stop_nothing)
+{
+	char number[16];
+	struct peer u;
+
+	cr_assert_eq(peer_subscribe(&sub, "t", 2), 2);
+	for (unsigned i = 0; i < 130; i++) {
+		snprintf(number, sizeof number, "%u", i);
+		cr_assert_eq(send_props(&pub, "t", number, 1, NULL), 0);
+		reject(number);
+	}
+	cr_assert_eq(world_metric(SQ_M_DEAD_LETTERS), 130);
+	cr_assert_eq(world_metric(SQ_M_DEAD_LETTERS_DROPPED), 80, "half of the limit stays");
+	cr_assert_eq(world_metric(SQ_M_DROPPED_FULL), 0, "they are not counted twice");
+	cr_assert_eq(world_metric(SQ_M_QUEUED), 50);
+	cr_assert_eq(send_key("1", "a"), 0);
+	reject("1");
+	u = undertaker();
+	finish(&u, peer_expect(&u, "1"));
+	for (unsigned i = 80; i < 130; i++) {
+		snprintf(number, sizeof number, "%u", i);
+		finish(&u, peer_expect(&u, number));
+	}
+	peer_expect_nothing(&u);
 }
 
 Test(broker_assured, too_many_attempts_make_a_dead_letter)

@@ -400,6 +400,7 @@ Test(broker_groups, a_full_durable_group_refuses_the_publish)
 	struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE,
 	    .options = 1,
 	    .flags = SQ_SUB_DECLARED | SQ_SUB_DURABLE,
+	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
 	    .max_length = 2,
 	    .group = text("g"),
 	    .filter = text("t")};

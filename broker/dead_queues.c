@@ -1,0 +1,301 @@
+/* The dead-letter queues: two of each space, see broker/dead.h. */
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/dead.h"
+#include "broker/own.h"
+#include "broker/record.h"
+#include "broker/session/group.h"
+#include "core/log.h"
+#include "core/mem.h"
+
+enum {
+	SEPARATOR = 0xff, /* between the parts of a group's name */
+	LOG_EVERY_MS = 60000,
+};
+
+/* A space's dead-letter queues. */
+struct dead_space {
+	struct sq_hnode node;
+	struct sq_broker *broker;
+	struct sq_space *space;
+	/* NULL: not made yet.  A reference, and a subscription that keeps it. */
+	struct sq_group *groups[SQ_DEAD_KINDS];
+	bool unrecorded[SQ_DEAD_KINDS]; /* made while no worker ran */
+	/* Letters that left for newer ones, and are in no line of the log yet. */
+	atomic_uint_fast64_t dropped, logged_ms;
+};
+
+struct sq_dead {
+	struct sq_broker *broker;
+	pthread_mutex_t lock;
+	struct sq_htab spaces;
+};
+
+/* Life. */
+
+struct sq_dead *
+sq_dead_new(struct sq_broker *b)
+{
+	struct sq_dead *d = sq_xcalloc(1, sizeof *d);
+
+	d->broker = b;
+	pthread_mutex_init(&d->lock, NULL);
+	return d;
+}
+
+static void
+dead_close(struct sq_group *g)
+{
+	if (g == NULL)
+		return;
+	assert(g->refs == 1 && sq_list_empty(&g->bindings));
+	g->sink.engine->ops->queue_close(g->sink.queue);
+	free(g->name);
+	free(g);
+}
+
+void
+sq_dead_free(struct sq_dead **dp)
+{
+	struct sq_dead *d = *dp;
+	struct sq_hnode *at;
+
+	*dp = NULL;
+	if (d == NULL)
+		return;
+	while ((at = sq_htab_walk(&d->spaces, NULL)) != NULL) {
+		struct dead_space *s = SQ_CONTAINER_OF(at, struct dead_space, node);
+
+		for (int kind = 0; kind < SQ_DEAD_KINDS; kind++)
+			dead_close(s->groups[kind]);
+		sq_htab_remove(&d->spaces, at);
+		free(s);
+	}
+	sq_htab_fini(&d->spaces);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+/* The queue's name: the form of group names, of which none is this one. */
+static char *
+dead_name(const struct sq_space *space, enum sq_dead_kind kind)
+{
+	const char *first = kind == SQ_DEAD_ASSURED ? "dead" : "dead-others";
+	struct sq_buf text = {0};
+	char *out;
+
+	sq_buf_append(&text, first, strlen(first));
+	sq_buf_u8(&text, SEPARATOR);
+	sq_buf_append(&text, sq_space_name(space), strlen(sq_space_name(space)));
+	out = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
+	sq_buf_fini(&text);
+	return out;
+}
+
+/* Of the queue of others: a letter leaves it for a newer one. */
+static void
+dead_dropped(void *arg, struct sq_txn *txn, const struct sq_item *item, enum sq_death why)
+{
+	struct dead_space *s = arg;
+	uint64_t now_ms = sq_worker_now_ms(txn->worker);
+	uint_fast64_t logged_ms = atomic_load(&s->logged_ms);
+
+	(void)item;
+	if (why != SQ_DEAD_OVERFLOW)
+		return;
+	sq_count(s->broker, SQ_M_DEAD_LETTERS_DROPPED, 1);
+	atomic_fetch_add(&s->dropped, 1);
+	if ((logged_ms == 0 || now_ms - logged_ms >= LOG_EVERY_MS) &&
+	    atomic_compare_exchange_strong(&s->logged_ms, &logged_ms, now_ms))
+		sq_log(SQ_LOG_WARN, "broker",
+		    "space %s: the oldest dead letters left for newer ones, %llu since the last "
+		    "such line: nobody takes them from $dead/#",
+		    sq_space_name(s->space), (unsigned long long)atomic_exchange(&s->dropped, 0));
+}
+
+static uint64_t
+dead_half(uint64_t limit)
+{
+	return limit > 1 ? limit / 2 : 1;
+}
+
+static struct sq_queue_cfg
+dead_queue_cfg(struct dead_space *s, enum sq_dead_kind kind, const char *name)
+{
+	struct sq_broker *b = s->broker;
+	struct sq_queue_cfg q = {
+	    .name = name,
+	    .owner = b->shards[sq_hash(&s->space, sizeof s->space) % b->n_shards].worker,
+	    .max_msgs = b->cfg.dead_max_msgs,
+	    .max_bytes = b->cfg.dead_max_bytes,
+	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
+	    .durable = true,
+	};
+
+	if (kind == SQ_DEAD_ASSURED)
+		return q;
+	q.max_msgs = (uint32_t)dead_half(q.max_msgs);
+	q.max_bytes = dead_half(q.max_bytes);
+	q.yields = SQ_YIELD_ALWAYS;
+	q.uncounted = true;
+	q.dead = dead_dropped;
+	q.arg = s;
+	return q;
+}
+
+/* Under the lock, as the next ones.  NULL: nothing of the space is there yet. */
+static struct dead_space *
+dead_find(const struct sq_dead *d, const struct sq_space *space)
+{
+	struct sq_hnode *n = sq_htab_find(&d->spaces, sq_hash(&space, sizeof space));
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct dead_space *s = SQ_CONTAINER_OF(n, struct dead_space, node);
+
+		if (s->space == space)
+			return s;
+	}
+	return NULL;
+}
+
+static struct dead_space *
+dead_space(struct sq_dead *d, struct sq_space *space)
+{
+	struct dead_space *s = dead_find(d, space);
+
+	if (s != NULL)
+		return s;
+	s = sq_xcalloc(1, sizeof *s);
+	s->broker = d->broker;
+	s->space = space;
+	sq_htab_insert(&d->spaces, &s->node, sq_hash(&space, sizeof space));
+	return s;
+}
+
+/* 'txn' as in queue_open(). */
+static void
+dead_open(struct dead_space *s, enum sq_dead_kind kind, uint64_t id, struct sq_txn *txn)
+{
+	struct sq_group *g = sq_xcalloc(1, sizeof *g);
+	struct sq_broker *b = s->broker;
+	struct sq_queue_cfg q;
+
+	g->name = dead_name(s->space, kind);
+	q = dead_queue_cfg(s, kind, g->name);
+	g->broker = b;
+	g->id = id;
+	if (b->n_shards == 1)
+		g->sink.shard = &b->shards[0];
+	g->sink.engine = b->engine;
+	g->sink.durable = true;
+	g->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
+	g->n_subs = 1; /* so that it never ends */
+	atomic_init(&g->refs, 1);
+	sq_list_init(&g->bindings);
+	s->groups[kind] = g;
+}
+
+static void
+dead_record(struct dead_space *s, enum sq_dead_kind kind, uint64_t id, struct sq_txn *txn)
+{
+	struct sq_record_key key = {SQ_RECORD_DEAD, id, kind};
+	const char *name = sq_space_name(s->space);
+
+	s->broker->engine->ops->record(
+	    txn, &key, (struct sq_bytes){(const unsigned char *)name, strlen(name)});
+}
+
+/* A queue, or its record, that becomes durable before anybody can put into it.  At a start,
+ * for a session that had subscribed before there were two, the record waits for a worker. */
+static void
+dead_make(struct dead_space *s, enum sq_dead_kind kind)
+{
+	struct sq_broker *b = s->broker;
+	struct sq_group *g = s->groups[kind];
+	uint64_t id = g != NULL ? g->id : sq_broker_id(b);
+	struct sq_own_txn *own = NULL;
+	struct sq_txn *txn = NULL;
+
+	s->unrecorded[kind] = sq_worker_self() == NULL;
+	if (!s->unrecorded[kind])
+		txn = sq_own_txn(&b->shards[sq_worker_index(sq_worker_self())], &own);
+	if (g == NULL)
+		dead_open(s, kind, id, txn);
+	if (txn != NULL)
+		dead_record(s, kind, id, txn);
+	sq_own_commit(&own);
+}
+
+struct sq_group *
+sq_dead_group(struct sq_dead *d, struct sq_space *space, enum sq_dead_kind kind)
+{
+	struct dead_space *s;
+	struct sq_group *g;
+
+	pthread_mutex_lock(&d->lock);
+	s = dead_space(d, space);
+	if (s->groups[kind] == NULL || s->unrecorded[kind])
+		dead_make(s, kind);
+	g = s->groups[kind];
+	pthread_mutex_unlock(&d->lock);
+	return g;
+}
+
+struct sq_group *
+sq_dead_group_by_id(struct sq_dead *d, uint64_t id)
+{
+	struct sq_hnode *at = NULL;
+	struct sq_group *found = NULL;
+
+	pthread_mutex_lock(&d->lock);
+	while (found == NULL && (at = sq_htab_walk(&d->spaces, at)) != NULL) {
+		struct dead_space *s = SQ_CONTAINER_OF(at, struct dead_space, node);
+
+		for (int kind = 0; kind < SQ_DEAD_KINDS; kind++) {
+			struct sq_group *g = s->groups[kind];
+
+			if (g != NULL && g->id == id)
+				found = g;
+		}
+	}
+	pthread_mutex_unlock(&d->lock);
+	return found;
+}
+
+bool
+sq_dead_full(struct sq_dead *d, struct sq_space *space)
+{
+	struct dead_space *s;
+	struct sq_group *g;
+
+	pthread_mutex_lock(&d->lock);
+	s = dead_find(d, space);
+	g = s != NULL ? s->groups[SQ_DEAD_ASSURED] : NULL;
+	pthread_mutex_unlock(&d->lock);
+	return g != NULL && g->sink.engine->ops->queue_full(g->sink.queue, 0);
+}
+
+/* Start. */
+
+static void
+dead_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
+{
+	struct sq_dead *d = arg;
+	char *name = sq_xmemdup0(value.p, value.len);
+	struct dead_space *s = dead_space(d, sq_router_space(d->broker->router, name));
+
+	if (key->sub < SQ_DEAD_KINDS && s->groups[key->sub] == NULL)
+		dead_open(s, (enum sq_dead_kind)key->sub, key->id, NULL);
+	free(name);
+}
+
+int
+sq_dead_load(struct sq_dead *d)
+{
+	struct sq_engine *e = d->broker->engine;
+
+	return e->ops->load(e, SQ_RECORD_DEAD, dead_load, d);
+}
