@@ -95,6 +95,8 @@ put_done(struct sq_txn *txn, int err)
 	bench_more();
 }
 
+static const struct sq_demand all = {256, 256, UINT64_MAX};
+
 static void
 bench_put(void)
 {
@@ -115,7 +117,7 @@ bench_put(void)
 	bench.put++;
 	bench.in_flight++;
 	if (bench.pairs)
-		bench.engine->ops->demand(&l->consumer, 1);
+		bench.engine->ops->demand(&l->consumer, &all);
 }
 
 static bool
@@ -165,7 +167,7 @@ lane_take(struct sq_consumer *c, struct sq_item *items, size_t n)
 	bench.engine->ops->commit(txn);
 	bench.taken += n;
 	if (bench.to_put == UINT64_MAX) { /* draining */
-		bench.engine->ops->demand(c, (uint32_t)n);
+		bench.engine->ops->demand(c, &all);
 		if (bench.taken == bench.o.waiting)
 			phase_over();
 	}
@@ -189,7 +191,7 @@ lanes_consume(struct sq_task *t)
 		sq_list_init(&l->consumer.node);
 		bench.engine->ops->consume(l->queue, &l->consumer);
 		if (bench.to_put == UINT64_MAX)
-			bench.engine->ops->demand(&l->consumer, 256);
+			bench.engine->ops->demand(&l->consumer, &all);
 	}
 	if (bench.to_put != UINT64_MAX)
 		phase_over();

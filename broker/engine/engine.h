@@ -48,6 +48,7 @@ struct sq_item {
 	bool retain;         /* as the subscriber shall see it */
 	bool assured;        /* QoS 3: see dead() */
 	bool stored;         /* the engine's: a copy of it is durable */
+	bool unsent;         /* handed out by a queue, where it goes on counting: see sent() */
 	uint16_t attempts;   /* times that it came back from a consumer */
 };
 
@@ -95,6 +96,30 @@ struct sq_queue_cfg {
 	void *arg;
 };
 
+/* What a consumer may be handed: items, those of QoS 1 and 2 among them, and bytes of
+ * images, of which there is one at least and the last item may exceed them. */
+struct sq_demand {
+	uint32_t msgs, slots;
+	uint64_t bytes;
+};
+
+static inline bool
+sq_demand_covers(const struct sq_demand *d, const struct sq_item *item)
+{
+	return d->msgs > 0 && d->bytes > 0 && (item->qos == 0 || d->slots > 0);
+}
+
+/* An item that is covered was handed out. */
+static inline void
+sq_demand_take(struct sq_demand *d, const struct sq_item *item)
+{
+	uint32_t bytes = sq_image_size(item->msg.image);
+
+	d->msgs--;
+	d->slots -= item->qos > 0;
+	d->bytes -= bytes < d->bytes ? bytes : d->bytes;
+}
+
 /* Receives items of one queue on its own worker.  The owner embeds it, zeroed,
  * and keeps it until cancelled() has run. */
 struct sq_consumer {
@@ -108,8 +133,8 @@ struct sq_consumer {
 	struct sq_queue *queue;
 	struct sq_list node;
 	struct sq_task task;
-	uint32_t demand;
-	uint32_t handing; /* hand-outs on their way to another worker */
+	struct sq_demand demand;
+	struct sq_demand way; /* handed out, on its way to another worker */
 	bool stopped;
 };
 
@@ -206,7 +231,7 @@ struct sq_engine_ops {
 	bool (*queue_full)(const struct sq_queue *, uint32_t bytes);
 	/* Whether so much waits that whoever puts should slow down; from any worker. */
 	bool (*queue_busy)(const struct sq_queue *);
-	/* Messages that wait (not those handed out). */
+	/* Messages that wait: in the queue, or handed out and not sent. */
 	size_t (*queue_depth)(const struct sq_queue *);
 	/* The broker says who is there to take from the queue: one more (1), or one less
 	 * (-1).  They need not consume at the moment, and consumers need not be among them.
@@ -249,7 +274,13 @@ struct sq_engine_ops {
 	/* The consumer takes items as far as it has demand; several consumers of a
 	 * queue take turns.  From the consumer's worker. */
 	void (*consume)(struct sq_queue *, struct sq_consumer *);
-	void (*demand)(struct sq_consumer *, uint32_t more);
+	/* How much it takes from now on, what is on its way to it included; in the place
+	 * of what it has asked for before. */
+	void (*demand)(struct sq_consumer *, const struct sq_demand *all);
+	/* What take() has brought goes on counting in the bounds of its queue until it has
+	 * left for the client, which this says of 'n' items of 'bytes' together (whose
+	 * 'unsent' the caller clears), or until it is settled. */
+	void (*sent)(struct sq_queue *, uint32_t n, uint64_t bytes);
 	/* No take() after cancelled() has run; unsettled items are the consumer's to
 	 * settle.  From the consumer's worker. */
 	void (*cancel)(struct sq_consumer *);

@@ -192,5 +192,6 @@ const struct sq_engine_ops sq_engine_memory = {
     .commit = memory_commit,
     .consume = sq_queue_consume,
     .demand = sq_queue_demand,
+    .sent = sq_queue_sent,
     .cancel = sq_queue_cancel,
 };

@@ -7,7 +7,6 @@
 #include "core/mem.h"
 
 enum {
-	HAND_MAX = 64,  /* items in one take() */
 	BUSY_MIN = 512, /* a queue is busy above so many, */
 	BUSY_PART = 16, /* and above such a part of a limit */
 	PAGE_LOW = 4,   /* a head of less than that part of its share: the gap is read */
@@ -29,9 +28,10 @@ sq_queue_count_item(const struct sq_queue *q, int n, const struct sq_item *item)
 }
 
 void
-sq_queue_settled(const struct sq_queue *q, const struct sq_item *item)
+sq_queue_settled(struct sq_queue *q, struct sq_item *item)
 {
 	sq_queue_count_item(q, -1, item);
+	sq_queue_sent_item(q, item);
 }
 
 bool
@@ -142,6 +142,7 @@ sq_queue_unref(struct sq_queue *q)
 {
 	if (atomic_fetch_sub_explicit(&q->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	assert(atomic_load_explicit(&q->unsent, memory_order_relaxed) == 0);
 	pthread_mutex_destroy(&q->lock);
 	sq_ring_fini(&q->head);
 	sq_ring_fini(&q->tail);
@@ -188,29 +189,6 @@ sq_queue_kick(struct sq_queue *q)
 		sq_queue_post(q);
 }
 
-/* Hand-out. */
-
-/* One to another worker. */
-struct handing {
-	struct sq_task task;
-	struct sq_consumer *consumer;
-	size_t n;
-	struct sq_item items[];
-};
-
-static struct sq_consumer *
-queue_next_consumer(struct sq_queue *q)
-{
-	SQ_LIST_FOR_EACH(c, &q->consumers, struct sq_consumer, node) {
-		if (c->demand == 0)
-			continue;
-		sq_list_remove(&c->node); /* it goes to the back of the row */
-		sq_list_push_back(&q->consumers, &c->node);
-		return c;
-	}
-	return NULL;
-}
-
 void
 sq_queue_handed(struct sq_queue *q, uint64_t seq)
 {
@@ -236,63 +214,6 @@ sq_queue_head_waits(const struct sq_queue *q)
 	return q->gap.open && q->head.n > 0 && sq_ring_at(&q->head, 0)->seq >= q->gap.from;
 }
 
-/* Takes the next items for 'c'; under the lock.  Alone it gets what it wants,
- * among others one item per turn.  None when all had expired. */
-static size_t
-queue_hand(
-    struct sq_queue *q, struct sq_consumer *c, struct sq_item *out, struct sq_dead_list *dead)
-{
-	bool alone = c->node.next == c->node.prev; /* only the head beside it */
-	uint64_t now_ms = sq_worker_now_ms(q->cfg.owner);
-	size_t n = 0;
-
-	while (n < HAND_MAX && !sq_dead_list_full(dead) && q->head.n > 0 &&
-	    !sq_queue_head_waits(q) && c->demand > 0 && (alone || n == 0)) {
-		struct sq_item item = sq_queue_pop(q);
-
-		if (sq_item_expired(&item, now_ms)) {
-			sq_queue_doom(dead, item, SQ_DEAD_EXPIRED);
-			continue;
-		}
-		if (item.qos == 0)
-			sq_queue_count_item(q, -1, &item);
-		c->demand--;
-		out[n++] = item;
-	}
-	return n;
-}
-
-static void
-handing_run(struct sq_task *t)
-{
-	struct handing *h = SQ_CONTAINER_OF(t, struct handing, task);
-	struct sq_consumer *c = h->consumer;
-	struct sq_queue *q = c->queue;
-	bool over;
-
-	c->take(c, h->items, h->n);
-	free(h);
-	pthread_mutex_lock(&q->lock);
-	over = --c->handing == 0 && c->stopped;
-	pthread_mutex_unlock(&q->lock);
-	if (over)
-		sq_worker_post(c->worker, &c->task);
-}
-
-/* Hands items to a consumer on another worker; under the lock. */
-static void
-queue_send(struct sq_consumer *c, const struct sq_item *items, size_t n)
-{
-	struct handing *h = sq_xmalloc(sizeof *h + n * sizeof *items);
-
-	h->task = (struct sq_task){.run = handing_run};
-	h->consumer = c;
-	h->n = n;
-	memcpy(h->items, items, n * sizeof *items);
-	c->handing++;
-	sq_worker_post(c->worker, &h->task);
-}
-
 void
 sq_queue_want_page(struct sq_queue *q)
 {
@@ -302,40 +223,6 @@ sq_queue_want_page(struct sq_queue *q)
 		q->paging = true;
 		q->store->page(q);
 	}
-}
-
-static void
-queue_run(struct sq_task *t)
-{
-	struct sq_queue *q = SQ_CONTAINER_OF(t, struct sq_queue, task);
-	struct sq_item items[HAND_MAX];
-	struct sq_dead_list dead;
-	struct sq_consumer *c;
-	size_t n;
-
-	dead.n = dead.bytes = 0;
-	pthread_mutex_lock(&q->lock);
-	q->posted = false;
-	while (q->head.n > 0 && !sq_queue_head_waits(q) && (c = queue_next_consumer(q)) != NULL) {
-		n = queue_hand(q, c, items, &dead);
-		if (n > 0 && c->worker != q->cfg.owner) {
-			queue_send(c, items, n);
-			n = 0;
-		}
-		if (n == 0 && !sq_dead_list_full(&dead))
-			continue;
-		pthread_mutex_unlock(&q->lock);
-		if (n > 0)
-			c->take(c, items, n);
-		sq_queue_bury_alone(q, &dead);
-		pthread_mutex_lock(&q->lock);
-	}
-	if (!sq_list_empty(&q->consumers))
-		sq_queue_want_page(q);
-	pthread_mutex_unlock(&q->lock);
-	sq_queue_bury_alone(q, &dead);
-	sq_queue_trim(q);
-	sq_queue_unref(q);
 }
 
 struct sq_queue *
@@ -349,10 +236,11 @@ sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_
 	q->metrics = *metrics;
 	q->cfg = *cfg;
 	q->cfg.name = sq_xstrdup(cfg->name);
-	q->task.run = queue_run;
+	q->task.run = sq_queue_hand_out;
 	q->last_seq = 1;
 	q->lonely_since_ms = sq_queue_now_ms();
 	atomic_init(&q->refs, 1);
+	atomic_init(&q->unsent, 0);
 	pthread_mutex_init(&q->lock, NULL);
 	sq_list_init(&q->consumers);
 	sq_list_init(&q->waits);
@@ -362,17 +250,11 @@ sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_
 
 /* Limits. */
 
-static uint64_t
-queue_waiting(const struct sq_queue *q)
-{
-	return q->head.n + q->tail.n + q->gap.n;
-}
-
 bool
 sq_queue_is_above(const struct sq_queue *q, uint64_t most, uint32_t bytes)
 {
-	uint64_t n = queue_waiting(q) + q->coming;
-	uint64_t all = q->bytes + q->gap.bytes + q->coming_bytes;
+	uint64_t n = sq_queue_waiting(q) + q->coming;
+	uint64_t all = sq_queue_waiting_bytes(q) + q->coming_bytes;
 
 	return n >= most || (n > 0 && all + bytes > q->cfg.max_bytes);
 }
@@ -386,7 +268,7 @@ queue_is_full(const struct sq_queue *q, uint32_t bytes)
 uint64_t
 sq_queue_most(struct sq_queue *q)
 {
-	uint64_t n = queue_waiting(q) + q->coming;
+	uint64_t n = sq_queue_waiting(q) + q->coming;
 
 	if (q->over > n)
 		q->over = n;
@@ -401,7 +283,7 @@ sq_queue_limits(struct sq_queue *q, const struct sq_queue_cfg *cfg)
 	q->cfg.max_attempts = cfg->max_attempts;
 	q->cfg.overflow = cfg->overflow;
 	q->cfg.yields = cfg->yields;
-	q->over = queue_waiting(q) + q->coming;
+	q->over = sq_queue_waiting(q) + q->coming;
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -432,10 +314,10 @@ sq_queue_busy(const struct sq_queue *cq)
 	uint64_t n;
 
 	pthread_mutex_lock(&q->lock);
-	n = queue_waiting(q);
+	n = sq_queue_waiting(q);
 	busy = n > BUSY_MIN &&
 	    (n > q->cfg.max_msgs / BUSY_PART ||
-		q->bytes + q->gap.bytes > q->cfg.max_bytes / BUSY_PART);
+		sq_queue_waiting_bytes(q) > q->cfg.max_bytes / BUSY_PART);
 	pthread_mutex_unlock(&q->lock);
 	return busy;
 }
@@ -447,7 +329,7 @@ sq_queue_depth(const struct sq_queue *cq)
 	size_t n;
 
 	pthread_mutex_lock(&q->lock);
-	n = (size_t)queue_waiting(q);
+	n = (size_t)sq_queue_waiting(q);
 	pthread_mutex_unlock(&q->lock);
 	return n;
 }
@@ -540,26 +422,6 @@ sq_queue_arrive(struct sq_queue *q, struct sq_item *item)
 		sq_item_fini(item);
 }
 
-bool
-sq_queue_pass(struct sq_consumer *c, struct sq_item *item)
-{
-	struct sq_queue *q = c->queue;
-	bool passes;
-
-	if (q->id != 0 && item->qos > 0)
-		return false;
-	pthread_mutex_lock(&q->lock);
-	passes = q->head.n == 0 && !q->gap.open && c->demand > 0 && c->handing == 0 && !q->deleted;
-	if (passes) {
-		item->seq = q->id != 0 ? q->last_seq : ++q->last_seq;
-		c->demand--;
-		if (item->qos > 0)
-			sq_queue_count_item(q, 1, item);
-	}
-	pthread_mutex_unlock(&q->lock);
-	return passes;
-}
-
 void
 sq_queue_back(struct sq_queue *q, struct sq_item *item)
 {
@@ -569,6 +431,7 @@ sq_queue_back(struct sq_queue *q, struct sq_item *item)
 	gone = q->deleted;
 	if (gone == (item->qos > 0)) /* handing a QoS 0 item out has settled it */
 		sq_queue_count_item(q, gone ? -1 : 1, item);
+	sq_queue_sent_item(q, item);
 	if (!gone) {
 		sq_queue_hold(q, sq_item_bytes(item));
 		q->head_bytes += sq_item_bytes(item);

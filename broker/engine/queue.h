@@ -48,12 +48,28 @@ sq_queue_share(const struct sq_queue_store *store)
 	return share < SQ_QUEUE_SHARE_MIN ? SQ_QUEUE_SHARE_MIN : share;
 }
 
+/* What was handed out and not sent, in one word: messages above, bytes below. */
+enum { SQ_UNSENT_SHIFT = 40 };
+
+static inline uint64_t
+sq_unsent_msgs(uint64_t unsent)
+{
+	return unsent >> SQ_UNSENT_SHIFT;
+}
+
+static inline uint64_t
+sq_unsent_bytes(uint64_t unsent)
+{
+	return unsent & ((UINT64_C(1) << SQ_UNSENT_SHIFT) - 1);
+}
+
 struct sq_queue {
 	struct sq_queue_cfg cfg;
 	struct sq_engine *engine;
 	struct sq_metrics metrics;
 	struct sq_task task;
 	atomic_uint refs; /* the handle, the task while posted, and whoever has noted it */
+	atomic_uint_fast64_t unsent; /* grows under the lock */
 
 	pthread_mutex_t lock;
 	struct sq_ring head, tail;
@@ -102,7 +118,7 @@ int sq_queue_offer(struct sq_queue *, struct sq_txn *, struct sq_item *item);
 void sq_queue_arrive(struct sq_queue *, struct sq_item *item);
 bool sq_queue_pass(struct sq_consumer *, struct sq_item *item);
 /* An item is settled for good: the counters forget it. */
-void sq_queue_settled(const struct sq_queue *, const struct sq_item *item);
+void sq_queue_settled(struct sq_queue *, struct sq_item *item);
 /* One that was handed out comes back; takes its references. */
 void sq_queue_back(struct sq_queue *, struct sq_item *item);
 /* Counts an attempt; true when it was the last. */
@@ -112,7 +128,8 @@ void
 sq_queue_dead(struct sq_queue *, struct sq_txn *, const struct sq_item *item, enum sq_death why);
 
 void sq_queue_consume(struct sq_queue *, struct sq_consumer *);
-void sq_queue_demand(struct sq_consumer *, uint32_t more);
+void sq_queue_demand(struct sq_consumer *, const struct sq_demand *all);
+void sq_queue_sent(struct sq_queue *, uint32_t n, uint64_t bytes);
 void sq_queue_cancel(struct sq_consumer *);
 
 /* --- with a store --- */

@@ -1,5 +1,5 @@
-/* What queue.c, queue_gap.c and queue_yield.c share.  All under the queue's lock, but
- * where it is said otherwise. */
+/* What queue.c, queue_hand.c, queue_gap.c and queue_yield.c share.  All under the
+ * queue's lock, but where it is said otherwise. */
 #ifndef SQ_BROKER_ENGINE_QUEUE_PRIV_H
 #define SQ_BROKER_ENGINE_QUEUE_PRIV_H
 
@@ -73,6 +73,26 @@ struct sq_item sq_queue_pop(struct sq_queue *);
 /* Whether the head begins with what was claimed and came back, from within the gap:
  * that is read first. */
 bool sq_queue_head_waits(const struct sq_queue *);
+/* The task of the owner; without the lock. */
+void sq_queue_hand_out(struct sq_task *);
+/* The item counts no longer as handed out and not sent, where it did. */
+void sq_queue_sent_item(struct sq_queue *, struct sq_item *);
+
+/* Messages that wait, those that were handed out and not sent among them. */
+static inline uint64_t
+sq_queue_waiting(const struct sq_queue *q)
+{
+	return q->head.n + q->tail.n + q->gap.n +
+	    sq_unsent_msgs(atomic_load_explicit(&q->unsent, memory_order_relaxed));
+}
+
+static inline uint64_t
+sq_queue_waiting_bytes(const struct sq_queue *q)
+{
+	return q->bytes + q->gap.bytes +
+	    sq_unsent_bytes(atomic_load_explicit(&q->unsent, memory_order_relaxed));
+}
+
 /* Whether 'most' messages, or bytes, would be too many with one of 'bytes'. */
 bool sq_queue_is_above(const struct sq_queue *, uint64_t most, uint32_t bytes);
 /* How many may wait where the oldest makes room: the limit, or as many as there were

@@ -57,8 +57,8 @@ sq_queue_make_way(struct sq_queue *q, const struct sq_txn *txn, const struct sq_
 static bool
 yield_is_over(struct sq_queue *q, uint64_t msgs, uint64_t bytes)
 {
-	uint64_t n = q->head.n + q->tail.n + q->gap.n + q->coming;
-	uint64_t all = q->bytes + q->gap.bytes + q->coming_bytes;
+	uint64_t n = sq_queue_waiting(q) + q->coming;
+	uint64_t all = sq_queue_waiting_bytes(q) + q->coming_bytes;
 
 	return n > sq_queue_most(q) + msgs || (n > 1 && all > q->cfg.max_bytes + bytes);
 }
@@ -134,8 +134,8 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 
 	pthread_mutex_lock(&q->lock);
 	*out = (struct sq_queue_state){
-	    .n = q->head.n + q->tail.n + q->gap.n,
-	    .bytes = q->bytes + q->gap.bytes,
+	    .n = sq_queue_waiting(q),
+	    .bytes = sq_queue_waiting_bytes(q),
 	    .first = queue_first(q),
 	    .last = q->last_seq,
 	    .takers = q->takers,

@@ -16,30 +16,19 @@
 #include "core/mem.h"
 
 enum {
-	READY_MAX = 256,         /* handed items that wait for credit, per queue */
-	READY_BYTES = 256 << 10, /* the same in bytes, as far as the last ones tell */
-	TURN_MAX = 512,          /* deliveries of one session in one turn */
+	DEMAND_MAX = 256,         /* the most items that a queue is asked for at a time */
+	DEMAND_BYTES = 256 << 10, /* and bytes */
+	TURN_MAX = 512,           /* deliveries of one session in one turn */
 };
 
-/* Notes how large items are that the session gets. */
+/* Takes what was handed out off what was asked for. */
 static void
-deliver_measure(struct sq_session *s, const struct sq_item *items, size_t n)
+deliver_taken(struct sq_demand *demanded, const struct sq_item *items, size_t n)
 {
-	uint64_t bytes = 0;
-
-	assert(n > 0);
-	for (size_t i = 0; i < n; i++)
-		bytes += sq_image_size(items[i].msg.image);
-	s->item_bytes = (uint32_t)((s->item_bytes + bytes / n) / 2);
-}
-
-/* How many items may wait in the session. */
-static uint32_t
-deliver_ready_max(const struct sq_session *s)
-{
-	uint32_t n = READY_BYTES / (s->item_bytes + 1);
-
-	return n > READY_MAX ? READY_MAX : n + 1;
+	for (size_t i = 0; i < n; i++) {
+		if (sq_demand_covers(demanded, &items[i])) /* else it was taken back meanwhile */
+			sq_demand_take(demanded, &items[i]);
+	}
 }
 
 static void
@@ -47,11 +36,13 @@ deliver_take_own(struct sq_consumer *c, struct sq_item *items, size_t n)
 {
 	struct sq_session *s = SQ_CONTAINER_OF(c, struct sq_session, consumer);
 
-	s->demanded -= (uint32_t)n;
-	s->old_items -= n < s->old_items ? (uint32_t)n : s->old_items;
-	for (size_t i = 0; i < n; i++)
+	assert(s->state == SQ_SESSION_ATTACHED); /* else it asks for nothing */
+	deliver_taken(&s->demanded, items, n);
+	for (size_t i = 0; i < n; i++) {
 		*sq_ready_push(s) = (struct sq_ready){.item = items[i]};
-	sq_pace_taken(s->shard, &s->sink);
+		if (s->old_items > 0 && --s->old_items == 0)
+			s->old_last = items[i].seq;
+	}
 	sq_deliver_pump(s);
 }
 
@@ -61,14 +52,12 @@ sq_deliver_take_member(struct sq_consumer *c, struct sq_item *items, size_t n)
 	struct sq_member *m = SQ_CONTAINER_OF(c, struct sq_member, consumer);
 	struct sq_session *s = m->session;
 
-	deliver_measure(s, items, n);
-	m->demanded -= m->demanded < n ? m->demanded : (uint32_t)n; /* 0 once it has left */
+	deliver_taken(&m->demanded, items, n);
 	for (size_t i = 0; i < n; i++)
 		*sq_ready_push(s) = (struct sq_ready){items[i], sq_group_ref(m->group), m};
 	m->open += (uint32_t)n;
 	if (sq_list_empty(&m->node) || s->state != SQ_SESSION_ATTACHED) /* it has left meanwhile */
-		sq_settle_return_ready(s, SQ_RETURN_GROUPS, NULL);
-	sq_pace_taken(s->shard, &m->group->sink);
+		sq_settle_return_ready(s, SQ_RETURN_GROUPS);
 	sq_deliver_pump(s);
 }
 
@@ -230,7 +219,42 @@ deliver_row(struct sq_session *s)
 struct turn {
 	struct sq_loose_txn *loose;
 	struct announce *announce;
+	/* What of a queue has left the row of ready items. */
+	struct sq_sink *sent_of;
+	uint32_t sent;
+	uint64_t sent_bytes;
 };
+
+static void
+turn_flush(struct sq_session *s, struct turn *turn)
+{
+	struct sq_sink *sink = turn->sent_of;
+
+	turn->sent_of = NULL;
+	if (sink == NULL)
+		return;
+	sink->engine->ops->sent(sink->queue, turn->sent, turn->sent_bytes);
+	sq_pace_taken(s->shard, sink);
+}
+
+/* Takes the first ready item, which waits no longer. */
+static struct sq_ready
+turn_pop(struct sq_session *s, struct turn *turn)
+{
+	struct sq_ready r = sq_ready_pop(s);
+	struct sq_sink *sink = r.group != NULL ? &r.group->sink : &s->sink;
+
+	if (turn->sent_of != sink) {
+		turn_flush(s, turn);
+		turn->sent_of = sink;
+		turn->sent = 0;
+		turn->sent_bytes = 0;
+	}
+	turn->sent++;
+	turn->sent_bytes += sq_image_size(r.item.msg.image);
+	r.item.unsent = false;
+	return r;
+}
 
 /* Writes an item that has credit and, above QoS 0, room for a slot; or lets it wait for
  * its commit.  Takes it. */
@@ -272,17 +296,24 @@ deliver_may(const struct sq_session *s, uint8_t qos)
 	return deliver_has_credit(s) && (qos == 0 || deliver_has_slot(s));
 }
 
+static uint8_t
+deliver_qos(const struct sq_ready *r)
+{
+	const struct sq_member *m = r->member;
+
+	return m != NULL && m->max_qos < r->item.qos ? m->max_qos : r->item.qos;
+}
+
 /* Sends the first ready item; false if it must wait. */
 static bool
 deliver_next(struct sq_session *s, struct turn *turn)
 {
 	struct sq_ready *first = sq_ready_at(s, 0), r;
-	const struct sq_member *m = first->member;
-	uint8_t qos = m != NULL && m->max_qos < first->item.qos ? m->max_qos : first->item.qos;
+	uint8_t qos = deliver_qos(first);
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
 
 	if (first->item.expires_ms != 0 && first->item.expires_ms <= now_ms) {
-		r = sq_ready_pop(s);
+		r = turn_pop(s, turn);
 		sq_count(s->shard->broker, SQ_M_DROPPED_EXPIRED, 1);
 		if (r.item.assured)
 			sq_dead_item(r.group != NULL ? r.group->sink.dead : s->sink.dead,
@@ -291,13 +322,13 @@ deliver_next(struct sq_session *s, struct turn *turn)
 		return true;
 	}
 	if (s->n_acked > 0 && sq_window_was_acked(s, first)) {
-		r = sq_ready_pop(s);
+		r = turn_pop(s, turn);
 		sq_window_drop(s, &turn->loose, &r);
 		return true;
 	}
 	if (!deliver_may(s, qos))
 		return false;
-	r = sq_ready_pop(s);
+	r = turn_pop(s, turn);
 	deliver_item(s, turn, &r, qos);
 	return true;
 }
@@ -327,49 +358,110 @@ deliver_again(struct sq_session *s)
 	return true;
 }
 
-/* How many of 'more' messages the member may still ask for. */
-static uint32_t
-deliver_concurrency(const struct sq_member *m, uint32_t more)
-{
-	uint32_t busy = m->open + m->demanded, room;
+/* Demand.  A session asks its queues for what its credit and its client's window cover,
+ * so that what has to wait waits in its queue.  Where several queues answer at a time,
+ * they have more for it than that: then it asks for nothing until that has left. */
 
-	if (m->concurrency == 0)
-		return more;
-	room = m->concurrency > busy ? m->concurrency - busy : 0;
-	return more < room ? more : room;
+static uint32_t
+deliver_least(uint64_t a, uint64_t b)
+{
+	return (uint32_t)(a < b ? a : b);
 }
 
-/* Asks the queues for as much as may be sent soon. */
+/* How much may leave now. */
+static struct sq_demand
+deliver_room(const struct sq_session *s)
+{
+	struct sq_demand room = {0};
+
+	if (!deliver_has_credit(s))
+		return room;
+	room.msgs = deliver_least(s->credit_msgs - s->used_msgs, DEMAND_MAX);
+	room.bytes = deliver_least(s->credit_bytes - s->used_bytes, DEMAND_BYTES);
+	if (deliver_has_slot(s)) {
+		uint64_t span = s->next_delivery - s->base_delivery;
+		uint32_t slots = deliver_least(
+		    SQ_DELIVERIES_MAX - span, (uint64_t)UINT16_MAX - s->n_slots);
+
+		slots = deliver_least(slots, (uint64_t)s->receive_max - s->n_sent);
+		room.slots = deliver_least(slots, room.msgs);
+	}
+	return room;
+}
+
+/* Whether a queue that was asked for 'had' must be told of 'want': it would bring far
+ * too much, or soon too little. */
+static bool
+deliver_differs(const struct sq_demand *had, const struct sq_demand *want)
+{
+	if (had->msgs == 0 && want->msgs == 0)
+		return false;
+	return had->msgs > 2 * want->msgs || had->slots > 2 * want->slots ||
+	    had->bytes > 2 * want->bytes || had->msgs <= want->msgs / 2 ||
+	    had->bytes <= want->bytes / 2 || (want->slots > 0 && had->slots <= want->slots / 2);
+}
+
+static void
+deliver_ask(struct sq_session *s, struct sq_consumer *c, struct sq_demand *had,
+    const struct sq_demand *want)
+{
+	if (!deliver_differs(had, want))
+		return;
+	*had = *want;
+	s->sink.engine->ops->demand(c, want);
+}
+
+/* The part of 'room' that a member asks for. */
+static struct sq_demand
+deliver_share(const struct sq_member *m, struct sq_demand room)
+{
+	uint32_t most = UINT32_MAX;
+
+	if (m->concurrency != 0)
+		most = m->concurrency > m->open ? m->concurrency - m->open : 0;
+	if (m->max_qos > 0 && room.slots < room.msgs) /* other members could have the rest */
+		room.msgs = room.slots;
+	/* What was asked of a queue that is far away is not all taken back, or nearer ones
+	 * would always be before it. */
+	if (room.msgs == 0 && m->demanded.msgs > 0)
+		room = (struct sq_demand){1, 1, m->demanded.bytes > 0 ? m->demanded.bytes : 1};
+	room.msgs = room.msgs < most ? room.msgs : most;
+	room.slots = room.msgs; /* at QoS 0 none is needed */
+	return room;
+}
+
 static void
 deliver_demand(struct sq_session *s)
 {
-	const struct sq_engine_ops *ops = s->sink.engine->ops;
-	uint64_t room = s->credit_msgs - s->used_msgs;
-	uint32_t most = deliver_ready_max(s), want = room < most ? (uint32_t)room : most;
+	struct sq_demand room = {0};
 
-	if (!deliver_has_credit(s) || s->n_ready > most / 2)
-		return;
-	if (s->demanded <= want / 2) {
-		uint32_t more = want - s->demanded;
-
-		s->demanded += more;
-		ops->demand(&s->consumer, more);
+	if (s->n_resend > 0) {
+		if (!s->reordered || s->n_ready > DEMAND_MAX / 2) /* see deliver_older() */
+			return;
+		room = deliver_room(s);
+	} else if (s->n_ready == 0) {
+		room = deliver_room(s);
+	} else if (deliver_may(s, deliver_qos(sq_ready_at(s, 0)))) {
+		return; /* the link is full, or the turn is over */
 	}
+	deliver_ask(s, &s->consumer, &s->demanded, &room);
 	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
-		/* No more than may leave: other members could have the rest. */
-		uint32_t share = s->n_slots < s->receive_max ? s->receive_max - s->n_slots : 0;
+		struct sq_demand share;
 
-		share = share < want ? share : want;
-		share -= s->n_ready < share ? s->n_ready : share;
-		if (m->consumer.queue == NULL || m->consumer.stopped || m->demanded > share / 2 ||
-		    share == 0)
+		if (m->consumer.queue == NULL || m->consumer.stopped)
 			continue;
-		share = deliver_concurrency(m, share - m->demanded);
-		if (share == 0)
-			continue;
-		m->demanded += share;
-		ops->demand(&m->consumer, share);
+		share = deliver_share(m, room);
+		deliver_ask(s, &m->consumer, &m->demanded, &share);
 	}
+}
+
+void
+sq_deliver_unattach(struct sq_session *s)
+{
+	static const struct sq_demand none;
+
+	if (s->sink.queue != NULL)
+		deliver_ask(s, &s->consumer, &s->demanded, &none);
 }
 
 /* The first ready item of the own queue, or NULL. */
@@ -389,7 +481,7 @@ deliver_first_own(const struct sq_session *s)
  * again (docs/link.md, NO_QUEUE_ORDER).  Whether something of it comes before the next
  * slot; 'wait': it is not here yet. */
 static bool
-deliver_older(struct sq_session *s, bool *wait)
+deliver_older(struct sq_session *s, struct turn *turn, bool *wait)
 {
 	const struct sq_slot *slot = &s->slots[s->resend[s->resend_at]];
 	const struct sq_item *own;
@@ -398,9 +490,11 @@ deliver_older(struct sq_session *s, bool *wait)
 	if (!s->reordered || slot->group != NULL || slot->item.msg.image == NULL)
 		return false;
 	own = deliver_first_own(s);
-	if (own == NULL && s->old_items > 0 &&
-	    s->sink.engine->ops->queue_depth(s->sink.queue) == 0 && s->consumer.handing == 0)
-		s->old_items = 0; /* some have expired */
+	if (own == NULL && s->old_items > 0) {
+		turn_flush(s, turn);
+		if (s->sink.engine->ops->queue_depth(s->sink.queue) == 0)
+			s->old_items = 0; /* some have expired */
+	}
 	*wait = own == NULL && s->old_items > 0;
 	return own != NULL && own->seq < slot->item.seq;
 }
@@ -411,7 +505,7 @@ deliver_step(struct sq_session *s, struct turn *turn)
 {
 	bool wait = false;
 
-	if (s->n_resend > 0 && !deliver_older(s, &wait))
+	if (s->n_resend > 0 && !deliver_older(s, turn, &wait))
 		return !wait && deliver_again(s);
 	return s->n_ready > 0 && deliver_next(s, turn);
 }
@@ -438,6 +532,7 @@ deliver_some(struct sq_session *s)
 		s->sink.engine->ops->commit(&turn.announce->txn);
 	}
 	sq_loose_commit(&turn.loose);
+	turn_flush(s, &turn);
 	deliver_demand(s);
 }
 
@@ -451,7 +546,7 @@ sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 	    (s->out_first != 0 && item->qos > 0) || !deliver_may(s, item->qos) ||
 	    !sq_link_writable(s->link) || !s->sink.engine->ops->pass(txn, &s->consumer, item))
 		return false;
-	s->demanded--;
+	sq_demand_take(&s->demanded, item);
 	s->sink.taken_ms = sq_worker_now_ms(s->shard->worker);
 	r = (struct sq_ready){.item = *item};
 	deliver_item(s, &turn, &r, item->qos);

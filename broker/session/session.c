@@ -195,8 +195,9 @@ sq_session_unattach(struct sq_session *s, enum sq_conflict why)
 	sq_list_remove(&s->blocked);
 	session_refuse_waiting(s, why);
 	sq_members_stop(s);
+	sq_deliver_unattach(s);
 	sq_window_unattach(s);
-	sq_settle_return_ready(s, SQ_RETURN_GROUPS, NULL);
+	sq_settle_return_ready(s, SQ_RETURN_ALL);
 }
 
 /* The client is gone for good: its will is due now or after its delay, and the

@@ -30,9 +30,9 @@ struct sq_member {
 	struct sq_session *session;
 	struct sq_group *group; /* a reference */
 	struct sq_block *subs;
-	uint32_t demanded;
-	uint32_t open;        /* handed to the session and not finished */
-	uint32_t concurrency; /* the most of these; 0: no limit of its own */
+	struct sq_demand demanded; /* and not handed out yet */
+	uint32_t open;             /* handed to the session and not finished */
+	uint32_t concurrency;      /* the most of these; 0: no limit of its own */
 	uint8_t max_qos;
 	bool as_published;
 	bool attends; /* the group's queue was told that it is there */
@@ -79,7 +79,7 @@ struct sq_held {
 	bool stored; /* it has a record */
 };
 
-/* A handed item that waits for credit. */
+/* A handed item that was not sent: its queue goes on counting it. */
 struct sq_ready {
 	struct sq_item item;
 	struct sq_group *group;   /* a reference; NULL: own queue */
@@ -114,6 +114,7 @@ struct sq_session {
 	uint32_t next_sub;       /* number of the next record of a subscription */
 	bool reordered;          /* what is sent again comes from before a restart */
 	uint32_t old_items;      /* of the own queue, from before it, not handed out */
+	uint64_t old_last;       /* the seq of the last one of them, once all are */
 	struct sq_origin *acked; /* of these: what the client has finished */
 	uint32_t n_acked, n_expected;
 
@@ -156,8 +157,8 @@ struct sq_session {
 	struct sq_consumer consumer; /* of the own queue */
 	struct sq_task pump;
 	bool pump_posted;
-	unsigned pins; /* consumers and tasks that still point here */
-	uint32_t demanded;
+	unsigned pins;             /* consumers and tasks that still point here */
+	struct sq_demand demanded; /* and not handed out yet */
 	uint64_t credit_msgs, credit_bytes, used_msgs, used_bytes;
 	uint16_t receive_max;
 	struct sq_slot *slots;
@@ -171,7 +172,6 @@ struct sq_session {
 	uint32_t n_resend, resend_at;
 	uint32_t out_first, out_last;       /* queued slots: index + 1 */
 	uint64_t announced, announced_done; /* transactions that announce slots */
-	uint32_t item_bytes;                /* of an item's image, about */
 	struct sq_ready *ready;             /* ring */
 	uint32_t ready_head, n_ready, cap_ready;
 
@@ -241,6 +241,8 @@ void sq_deliver_pump(struct sq_session *); /* at the end of the turn */
  * 'item' is then taken.  False: put it.  So a message goes to all sessions of a
  * link in one frame, and not through their queues. */
 bool sq_deliver_now(struct sq_session *, struct sq_txn *, struct sq_item *item);
+/* The attachment is over: asks for nothing any more. */
+void sq_deliver_unattach(struct sq_session *);
 /* Nothing waits and nothing is unfinished. */
 bool sq_deliver_idle(const struct sq_session *);
 void sq_deliver_take_member(struct sq_consumer *, struct sq_item *, size_t n);
@@ -267,8 +269,8 @@ enum sq_return {
 };
 /* In 'txn', or, if it is NULL, in one of its own. */
 void sq_settle_return(struct sq_session *, enum sq_return, struct sq_txn *txn);
-/* The same for what was not sent yet. */
-void sq_settle_return_ready(struct sq_session *, enum sq_return, struct sq_txn *txn);
+/* What was not sent yet goes back to its queue: of groups (SQ_RETURN_GROUPS) or all. */
+void sq_settle_return_ready(struct sq_session *, enum sq_return);
 
 /* subscribe.c */
 void sq_subscribe_call(struct sq_session *, struct sq_call *);

@@ -1,5 +1,6 @@
 /* What the sidecar says of deliveries (docs/link.md, "a delivery at the broker"),
  * and what becomes of them when nobody will say anything. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "broker/dead.h"
@@ -146,28 +147,6 @@ return_uncount(const struct returns *to, const struct sq_item *item)
 	sq_count(b, SQ_M_QUEUED_BYTES, -(int64_t)sq_image_size(item->msg.image));
 }
 
-/* Gives a ready item back to its queue, or drops it. */
-static void
-return_ready(struct returns *to, struct sq_ready *r)
-{
-	struct sq_session *s = to->session;
-
-	if (returns_stays(to, &r->item, r->group)) {
-		return_uncount(to, &r->item);
-		sq_item_fini(&r->item);
-	} else if (r->group == NULL) {
-		if (r->item.qos > 0)
-			s->sink.engine->ops->settle(
-			    returns_txn(to), s->sink.queue, &r->item, SQ_DONE);
-		sq_item_fini(&r->item);
-	} else {
-		s->sink.engine->ops->settle(
-		    returns_txn(to), r->group->sink.queue, &r->item, SQ_UNTRIED);
-	}
-	sq_window_left(s, r->group);
-	sq_group_unref(&r->group);
-}
-
 /* How a delivery that is out and not finished is settled, when the client will not say.  One of
  * QoS 2 from a group may have reached the client, so nobody else may get it (MQTT 5.0 §4.8.2);
  * that of a session of its own ends with it, but at QoS 3. */
@@ -206,27 +185,36 @@ return_slot(struct returns *to, struct sq_slot *slot)
 	sq_slot_free(to->session, slot);
 }
 
+/* Gives a ready item back to its queue. */
 static void
-returns_ready(struct returns *to)
+return_ready(struct returns *to, struct sq_ready *r)
 {
 	struct sq_session *s = to->session;
 
-	for (uint32_t n = s->n_ready; n > 0; n--) {
-		struct sq_ready r = sq_ready_pop(s);
-
-		if (r.group == NULL && to->how == SQ_RETURN_GROUPS)
-			*sq_ready_push(s) = r;
-		else
-			return_ready(to, &r);
-	}
+	if (r->group == NULL && (s->old_items > 0 || r->item.seq <= s->old_last))
+		s->old_items++;
+	s->sink.engine->ops->settle(
+	    returns_txn(to), sq_window_queue(s, r->group), &r->item, SQ_UNTRIED);
+	sq_window_left(s, r->group);
+	sq_group_unref(&r->group);
 }
 
 void
-sq_settle_return_ready(struct sq_session *s, enum sq_return how, struct sq_txn *txn)
+sq_settle_return_ready(struct sq_session *s, enum sq_return how)
 {
-	struct returns to = {s, how, txn, NULL};
+	struct returns to = {s, how, NULL, NULL};
+	uint32_t kept = 0, n = s->n_ready;
 
-	returns_ready(&to);
+	/* From the last on: a queue puts each before what came back from the same place. */
+	for (uint32_t i = n; i > 0; i--) {
+		struct sq_ready r = *sq_ready_at(s, i - 1);
+
+		if (r.group == NULL && how == SQ_RETURN_GROUPS)
+			*sq_ready_at(s, n - ++kept) = r;
+		else
+			return_ready(&to, &r);
+	}
+	sq_ready_drop(s, n - kept);
 	sq_loose_commit(&to.loose);
 }
 
@@ -235,7 +223,7 @@ sq_settle_return(struct sq_session *s, enum sq_return how, struct sq_txn *txn)
 {
 	struct returns to = {s, how, txn, NULL};
 
-	returns_ready(&to);
+	assert(s->n_ready == 0); /* it is not attached */
 	for (uint32_t i = 0; i < s->cap_slots; i++) {
 		if (s->slots[i].state != 0)
 			return_slot(&to, &s->slots[i]);

@@ -48,7 +48,7 @@ member_consume(struct sq_member *m)
 	struct sq_session *s = m->session;
 
 	sq_session_pin(s);
-	m->demanded = 0;
+	m->demanded = (struct sq_demand){0};
 	s->sink.engine->ops->consume(m->group->sink.queue, &m->consumer);
 }
 
@@ -99,7 +99,7 @@ member_leave(struct sq_session *s, struct sq_member *m)
 		struct sq_ready *r = &s->ready[(s->ready_head + i) & (s->cap_ready - 1)];
 
 		if (r->member == m)
-			sq_settle_return_ready(s, SQ_RETURN_GROUPS, NULL);
+			sq_settle_return_ready(s, SQ_RETURN_GROUPS);
 	}
 	if (m->consumer.queue == NULL) {
 		sq_session_pin(s);
@@ -124,7 +124,7 @@ sq_members_stop(struct sq_session *s)
 	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
 		if (m->consumer.queue != NULL && !m->consumer.stopped)
 			s->sink.engine->ops->cancel(&m->consumer);
-		m->demanded = 0;
+		m->demanded = (struct sq_demand){0};
 	}
 }
 

@@ -256,6 +256,15 @@ sq_ready_pop(struct sq_session *s)
 }
 
 void
+sq_ready_drop(struct sq_session *s, uint32_t n)
+{
+	assert(n <= s->n_ready);
+	if (n > 0)
+		s->ready_head = (s->ready_head + n) & (s->cap_ready - 1);
+	s->n_ready -= n;
+}
+
+void
 sq_window_left(struct sq_session *s, const struct sq_group *g)
 {
 	if (g == NULL)

@@ -237,6 +237,7 @@ struct consumer {
 	struct sq_item items[TAKEN_MAX];
 	size_t n;
 	int cancelled;
+	bool keeps; /* does not say that anything was sent */
 };
 
 static void
@@ -248,6 +249,10 @@ consumer_take(struct sq_consumer *sc, struct sq_item *items, size_t n)
 	cr_assert_eq(c->cancelled, 0, "nothing comes after cancelled()");
 	cr_assert_gt(n, 0);
 	cr_assert_leq(c->n + n, TAKEN_MAX);
+	for (size_t i = 0; i < n && !c->keeps; i++) {
+		ops->sent(sc->queue, 1, sq_image_size(items[i].msg.image));
+		items[i].unsent = false;
+	}
 	memcpy(c->items + c->n, items, n * sizeof *items);
 	c->n += n;
 }
@@ -273,7 +278,7 @@ consume(struct sq_queue *q, unsigned worker, uint32_t demand)
 	fake_self(worker);
 	ops->consume(q, &c->consumer);
 	if (demand > 0)
-		ops->demand(&c->consumer, demand);
+		ops->demand(&c->consumer, &(struct sq_demand){demand, demand, UINT64_MAX});
 	fake_self(0);
 	return c;
 }
@@ -281,8 +286,10 @@ consume(struct sq_queue *q, unsigned worker, uint32_t demand)
 static void
 demand(struct consumer *c, uint32_t more)
 {
+	uint32_t all = c->consumer.demand.msgs + c->consumer.way.msgs + more;
+
 	fake_self(sq_worker_index(c->consumer.worker));
-	ops->demand(&c->consumer, more);
+	ops->demand(&c->consumer, &(struct sq_demand){all, all, UINT64_MAX});
 	fake_self(0);
 	cr_assert(run());
 }
@@ -367,6 +374,166 @@ CONTRACT(nothing_comes_without_demand_and_never_more_than_it)
 	demand(c, 5);
 	put_range(q, 6, 12);
 	EXPECT(c, 1, 2, 3, 4, 5, 6, 7, 8, 9);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+static void
+demand_all(struct consumer *c, struct sq_demand all)
+{
+	fake_self(sq_worker_index(c->consumer.worker));
+	ops->demand(&c->consumer, &all);
+	fake_self(0);
+	cr_assert(run());
+}
+
+CONTRACT(a_demand_is_in_items_and_bytes_and_slots)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 0, 0);
+	uint32_t size;
+
+	put_range(q, 1, 4);
+	cr_assert_eq(put(q, 5, 0), SQ_OK);
+	cr_assert_eq(put(q, 6, 0), SQ_OK);
+	cr_assert_eq(put(q, 7, 1), SQ_OK);
+	demand_all(c, (struct sq_demand){10, 10, 1});
+	EXPECT(c, 1);
+	size = sq_image_size(c->items[0].msg.image);
+	demand_all(c, (struct sq_demand){10, 10, size + 1});
+	EXPECT(c, 1, 2, 3);
+	demand_all(c, (struct sq_demand){10, 1, 100 * size});
+	EXPECT(c, 1, 2, 3, 4, 5, 6);
+	demand_all(c, (struct sq_demand){0});
+	cr_assert_eq(put(q, 8, 0), SQ_OK);
+	EXPECT(c, 1, 2, 3, 4, 5, 6);
+	demand_all(c, (struct sq_demand){1, 1, 1});
+	EXPECT(c, 1, 2, 3, 4, 5, 6, 7);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+CONTRACT(a_demand_takes_the_place_of_the_one_before)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *a = consume(q, 0, 5), *b = consume(q, 1, 5);
+
+	demand_all(a, (struct sq_demand){1, 1, UINT64_MAX});
+	fake_self(1);
+	ops->demand(&b->consumer, &(struct sq_demand){2, 2, UINT64_MAX});
+	fake_self(0);
+	put_range(q, 1, 6);
+	cr_assert_eq(a->n, 1);
+	cr_assert_eq(b->n, 2);
+	consumer_free(q, a);
+	consumer_free(q, b);
+	queue_delete(q);
+}
+
+CONTRACT(what_is_on_its_way_to_another_worker_is_part_of_its_demand)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *b;
+
+	put_range(q, 1, 5);
+	b = consume(q, 1, 2);
+	fake_run_worker(0); /* handed out, and not taken yet */
+	cr_assert_eq(b->n, 0);
+	demand_all(b, (struct sq_demand){3, 3, UINT64_MAX});
+	EXPECT(b, 1, 2, 3);
+	consumer_free(q, b);
+	queue_delete(q);
+}
+
+static struct consumer *
+consume_and_keep(struct sq_queue *q, unsigned worker, uint32_t n)
+{
+	struct consumer *c = consume(q, worker, 0);
+
+	c->keeps = true;
+	demand(c, n);
+	cr_assert_eq(c->n, n);
+	return c;
+}
+
+static void
+consumer_sends(struct sq_queue *q, struct consumer *c, size_t i)
+{
+	ops->sent(q, 1, sq_image_size(c->items[i].msg.image));
+	c->items[i].unsent = false;
+}
+
+/* The bounds hold over what waits, wherever it does. */
+static void
+check_unsent(unsigned worker, uint8_t qos, struct sq_queue_cfg cfg)
+{
+	struct sq_queue *q;
+	struct consumer *c;
+
+	cfg.overflow = SQ_OVERFLOW_REJECT_PUBLISH;
+	q = queue_open_cfg(cfg);
+	for (unsigned i = 1; i <= 4; i++)
+		cr_assert_eq(put(q, i, qos), SQ_OK);
+	cr_assert(ops->queue_full(q, 1));
+	c = consume_and_keep(q, worker, 3);
+	cr_assert_eq(ops->queue_depth(q), 4, "%zu wait", ops->queue_depth(q));
+	cr_assert(ops->queue_full(q, 1), "handed out is not sent");
+	cr_assert_eq(put(q, 5, 0), SQ_ENOMEM);
+	consumer_sends(q, c, 0);
+	cr_assert_eq(ops->queue_depth(q), 3);
+	cr_assert_not(ops->queue_full(q, 1));
+	settle(q, &c->items[1], SQ_UNTRIED);
+	cr_assert_eq(ops->queue_depth(q), 3, "it waits there again");
+	cr_assert_eq(put(q, 6, qos), SQ_OK);
+	cr_assert(ops->queue_full(q, 1));
+	if (qos > 0)
+		settle(q, &c->items[2], SQ_DONE);
+	else
+		consumer_sends(q, c, 2);
+	cr_assert_eq(ops->queue_depth(q), 3);
+	cr_assert_not(ops->queue_full(q, 1));
+	c->keeps = false;
+	demand(c, 3);
+	cr_assert_eq(ops->queue_depth(q), 0);
+	cr_assert_eq(c->n, 6);
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->items[i].msg.image != NULL && qos > 0)
+			settle(q, &c->items[i], SQ_DONE);
+		sq_item_fini(&c->items[i]);
+	}
+	c->n = 0;
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+CONTRACT(what_is_handed_out_and_not_sent_counts_in_the_bounds)
+{
+	struct sq_item any = item_new(1, 1);
+	uint32_t size = sq_image_size(any.msg.image);
+
+	sq_item_fini(&any);
+	for (unsigned worker = 0; worker < 2; worker++) {
+		for (uint8_t qos = 0; qos < 3; qos++) {
+			check_unsent(worker, qos, (struct sq_queue_cfg){.max_msgs = 4});
+			check_unsent(worker, qos, (struct sq_queue_cfg){.max_bytes = 4 * size});
+		}
+	}
+}
+
+CONTRACT(what_another_worker_has_not_taken_yet_counts_in_the_bounds)
+{
+	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.max_msgs = 3});
+	struct consumer *c;
+
+	put_range(q, 1, 3);
+	c = consume(q, 1, 3);
+	fake_run_worker(0);
+	cr_assert_eq(c->n, 0);
+	cr_assert_eq(ops->queue_depth(q), 3);
+	cr_assert(ops->queue_full(q, 1));
+	cr_assert(run());
+	cr_assert_eq(c->n, 3);
+	cr_assert_eq(ops->queue_depth(q), 0);
 	consumer_free(q, c);
 	queue_delete(q);
 }

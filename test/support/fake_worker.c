@@ -116,6 +116,16 @@ fake_run(void)
 	return last == 0;
 }
 
+void
+fake_run_worker(unsigned i)
+{
+	struct sq_worker *was = self;
+
+	while (fake_turn(&workers[i]) > 0)
+		continue;
+	self = was;
+}
+
 bool
 fake_run_until(bool (*over)(void *arg), void *arg)
 {

@@ -198,9 +198,15 @@ held_consume(struct sq_queue *q, struct sq_consumer *c)
 }
 
 static void
-held_demand(struct sq_consumer *c, uint32_t more)
+held_demand(struct sq_consumer *c, const struct sq_demand *all)
 {
-	sq_engine_memory.demand(c, more);
+	sq_engine_memory.demand(c, all);
+}
+
+static void
+held_sent(struct sq_queue *q, uint32_t n, uint64_t bytes)
+{
+	sq_engine_memory.sent(q, n, bytes);
 }
 
 static void
@@ -236,5 +242,6 @@ const struct sq_engine_ops held_engine = {
     .commit = held_commit,
     .consume = held_consume,
     .demand = held_demand,
+    .sent = held_sent,
     .cancel = held_cancel,
 };

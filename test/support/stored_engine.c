@@ -53,7 +53,8 @@ struct sq_queue {
 	struct sq_list items; /* struct stored_item: waiting */
 	size_t n, n_coming;   /* waiting; in transactions on their way */
 	size_t n_out;         /* handed out and not settled */
-	uint64_t bytes, out_bytes, next_seq;
+	size_t n_unsent;      /* handed out and not sent */
+	uint64_t bytes, out_bytes, unsent_bytes, next_seq;
 	struct sq_list consumers;
 	unsigned refs;
 	bool posted, dead;
@@ -296,6 +297,14 @@ queue_out(struct sq_queue *q, int by, const struct sq_item *item)
 }
 
 static void
+stored_sent(struct sq_queue *q, uint32_t n, uint64_t bytes)
+{
+	assert(q->n_unsent >= n && q->unsent_bytes >= bytes);
+	q->n_unsent -= n;
+	q->unsent_bytes -= bytes;
+}
+
+static void
 own_done(struct sq_txn *txn, int err)
 {
 	(void)err;
@@ -345,7 +354,9 @@ static struct sq_consumer *
 queue_next_consumer(struct sq_queue *q)
 {
 	SQ_LIST_FOR_EACH(c, &q->consumers, struct sq_consumer, node) {
-		if (c->demand == 0 || c->handing > 0)
+		if (c->way.msgs > 0 ||
+		    !sq_demand_covers(
+			&c->demand, &SQ_LIST_FIRST(&q->items, struct stored_item, node)->item))
 			continue;
 		sq_list_remove(&c->node);
 		sq_list_push_back(&q->consumers, &c->node);
@@ -370,7 +381,7 @@ handing_run(struct sq_task *t)
 
 	c->take(c, h->items, h->n);
 	free(h);
-	c->handing--;
+	c->way.msgs = 0;
 	if (c->stopped)
 		sq_worker_post(c->worker, &c->task);
 	else
@@ -384,9 +395,13 @@ queue_hand(struct sq_queue *q, struct sq_consumer *c)
 	uint64_t now_ms = sq_worker_now_ms(q->cfg.owner);
 	bool alone = c->node.next == c->node.prev;
 
-	while (h->n < HAND_MAX && q->n > 0 && c->demand > 0 && (alone || h->n == 0)) {
+	while (h->n < HAND_MAX && q->n > 0 && (alone || h->n == 0)) {
 		struct stored_item *first = SQ_LIST_FIRST(&q->items, struct stored_item, node);
-		struct sq_item item = queue_take(q, first);
+		struct sq_item item;
+
+		if (!sq_demand_covers(&c->demand, &first->item))
+			break;
+		item = queue_take(q, first);
 
 		if (item.expires_ms != 0 && item.expires_ms <= now_ms) {
 			struct sq_txn *txn = own_txn(q);
@@ -397,7 +412,10 @@ queue_hand(struct sq_queue *q, struct sq_consumer *c)
 		}
 		if (item.qos > 0)
 			queue_out(q, 1, &item);
-		c->demand--;
+		sq_demand_take(&c->demand, &item);
+		item.unsent = true;
+		q->n_unsent++;
+		q->unsent_bytes += sq_image_size(item.msg.image);
 		h->items[h->n++] = item;
 	}
 	if (h->n == 0) {
@@ -411,7 +429,7 @@ queue_hand(struct sq_queue *q, struct sq_consumer *c)
 	}
 	h->consumer = c;
 	h->task = (struct sq_task){.run = handing_run};
-	c->handing++;
+	c->way.msgs = (uint32_t)h->n;
 	sq_worker_post(c->worker, &h->task);
 }
 
@@ -598,10 +616,10 @@ stored_record(struct sq_txn *txn, const struct sq_record_key *key, struct sq_byt
 static bool
 queue_is_full(const struct sq_queue *q, uint32_t bytes)
 {
-	size_t n = q->n + q->n_coming;
+	size_t n = q->n + q->n_unsent + q->n_coming;
 
 	return (sick && q->cfg.durable) || n >= q->cfg.max_msgs ||
-	    (n > 0 && q->bytes + bytes > q->cfg.max_bytes);
+	    (n > 0 && q->bytes + q->unsent_bytes + bytes > q->cfg.max_bytes);
 }
 
 /* Whether it yields, but for what its oldest is. */
@@ -682,12 +700,12 @@ stored_pass(struct sq_txn *txn, struct sq_consumer *c, struct sq_item *item)
 	struct sq_queue *q = c->queue;
 
 	(void)txn;
-	if ((q->cfg.durable && item->qos > 0) || q->n > 0 || q->n_coming > 0 || c->demand == 0 ||
-	    c->handing > 0 || q->dead)
+	if ((q->cfg.durable && item->qos > 0) || q->n > 0 || q->n_coming > 0 || c->way.msgs > 0 ||
+	    !sq_demand_covers(&c->demand, item) || q->dead)
 		return false;
 	item->seq = q->kept != NULL ? q->kept->next_seq++ : q->next_seq++;
 	item->stored = false;
-	c->demand--;
+	sq_demand_take(&c->demand, item);
 	if (item->qos > 0)
 		queue_out(q, 1, item);
 	return true;
@@ -698,6 +716,9 @@ stored_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum
 {
 	bool stored = item->stored;
 
+	if (item->unsent)
+		stored_sent(q, 1, sq_image_size(item->msg.image));
+	item->unsent = false;
 	if (item->qos > 0)
 		queue_out(q, -1, item);
 	if (how == SQ_REQUEUE && item->attempts < UINT16_MAX)
@@ -820,7 +841,7 @@ stored_queue_busy(const struct sq_queue *q)
 static size_t
 stored_queue_depth(const struct sq_queue *q)
 {
-	return q->n;
+	return q->n + q->n_unsent;
 }
 
 static void
@@ -867,7 +888,7 @@ static void
 stored_consume(struct sq_queue *q, struct sq_consumer *c)
 {
 	c->queue = q;
-	c->demand = c->handing = 0;
+	c->demand = c->way = (struct sq_demand){0};
 	c->stopped = false;
 	c->task = (struct sq_task){.run = cancelled_run};
 	queue_ref(q);
@@ -875,9 +896,10 @@ stored_consume(struct sq_queue *q, struct sq_consumer *c)
 }
 
 static void
-stored_demand(struct sq_consumer *c, uint32_t more)
+stored_demand(struct sq_consumer *c, const struct sq_demand *all)
 {
-	c->demand += more;
+	assert(c->way.msgs == 0 || c->stopped); /* of one worker */
+	c->demand = *all;
 	queue_kick(c->queue);
 }
 
@@ -886,8 +908,8 @@ stored_cancel(struct sq_consumer *c)
 {
 	sq_list_remove(&c->node);
 	c->stopped = true;
-	c->demand = 0;
-	if (c->handing == 0)
+	c->demand = (struct sq_demand){0};
+	if (c->way.msgs == 0)
 		sq_worker_post(c->worker, &c->task);
 }
 
@@ -994,6 +1016,7 @@ const struct sq_engine_ops stored_engine = {
     .commit = stored_commit,
     .consume = stored_consume,
     .demand = stored_demand,
+    .sent = stored_sent,
     .cancel = stored_cancel,
 };
 

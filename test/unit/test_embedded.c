@@ -176,6 +176,10 @@ consumer_take(struct sq_consumer *sc, struct sq_item *items, size_t n)
 		c->cap = (c->n + n) * 2;
 		c->items = sq_xrealloc(c->items, c->cap * sizeof(*c->items));
 	}
+	for (size_t i = 0; i < n; i++) {
+		ops->sent(sc->queue, 1, sq_image_size(items[i].msg.image));
+		items[i].unsent = false;
+	}
 	memcpy(c->items + c->n, items, n * sizeof *items);
 	c->n += n;
 }
@@ -212,7 +216,7 @@ consumer_take_n(struct consumer *c, struct sq_queue *q, size_t n)
 	c->consumer.cancelled = consumer_cancelled;
 	sq_list_init(&c->consumer.node);
 	ops->consume(q, &c->consumer);
-	ops->demand(&c->consumer, (uint32_t)n);
+	ops->demand(&c->consumer, &(struct sq_demand){(uint32_t)n, (uint32_t)n, UINT64_MAX});
 	cr_assert(fake_run_until(consumer_full, c), "%zu of %zu items", c->n, n);
 	ops->cancel(&c->consumer);
 	cr_assert(fake_run_until(consumer_is_cancelled, c));

@@ -252,7 +252,7 @@ embedded_pass(struct sq_txn *txn, struct sq_consumer *c, struct sq_item *item)
 }
 
 static void
-settle_gone(struct sq_txn *txn, struct sq_queue *q, const struct sq_item *item)
+settle_gone(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 {
 	if (item->stored)
 		sq_oplog_settle(&txn->log, q->id, item->seq);
@@ -598,5 +598,6 @@ const struct sq_engine_ops sq_engine_embedded = {
     .commit = embedded_commit,
     .consume = sq_queue_consume,
     .demand = sq_queue_demand,
+    .sent = sq_queue_sent,
     .cancel = sq_queue_cancel,
 };
