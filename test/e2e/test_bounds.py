@@ -1,0 +1,63 @@
+"""A queue's bounds hold over all that waits in it, also for a client that
+acknowledges nothing and for one that is away, in the memory of the broker, too."""
+
+from cluster import eventually, metric
+
+KIB = 1 << 10
+LIMIT = 4 << 20          # queue.max-bytes
+SIZE = 250 * KIB         # of a payload; with its topic and header a message is below 256 KiB
+FIT = LIMIT // SIZE      # so many fit
+WINDOW = 2               # the stuck client's receive maximum
+DURABLE = {"session_expiry": 1000}
+
+
+async def fill(pub, topic, qos):
+    """Publishes until nothing more is taken; how many were."""
+    taken = 0
+    for _ in range(4 * FIT):
+        code = await pub.publish(topic, bytes(SIZE), qos)
+        assert code in (0, 0x97), hex(code)
+        taken += code == 0
+    return taken
+
+
+async def check(env, filters, qos, stuck):
+    stack = await env.stack(broker={"queue": {"max-bytes": LIMIT}})
+    a, b = stack.ports
+    props = DURABLE | {"receive_maximum": WINDOW}
+    sub = await env.connect(b, "sub", clean=False, ack="none" if stuck else "auto", props=props)
+    await sub.subscribe(filters, qos=qos)
+    if not stuck:
+        await sub.disconnect()
+    pub = await env.connect(a, "pub")
+    taken = await fill(pub, "t", qos)
+    assert taken == FIT + (WINDOW if stuck else 0), taken
+    queued = await metric(stack.broker, "sqmqos_queued_bytes")
+    assert queued <= LIMIT + (WINDOW * 256 * KIB if stuck else 0), queued
+    sub.abort()
+    sub.ack = "auto"
+    await sub.connect(b, clean=False, props=DURABLE)
+    await sub.receive_all(taken)
+    assert await pub.publish("t", b"x", qos) == 0
+    await sub.receive()
+
+    async def drained():
+        return [await metric(stack.broker, name) for name in
+                ("sqmqos_queued_messages", "sqmqos_queued_bytes")] == [0, 0]
+    await eventually(drained, "nothing is left")
+
+
+async def test_a_durable_client_that_acknowledges_nothing(env):
+    await check(env, "t", 1, stuck=True)
+
+
+async def test_a_durable_client_that_acknowledges_nothing_at_qos_2(env):
+    await check(env, "t", 2, stuck=True)
+
+
+async def test_a_durable_client_that_is_away(env):
+    await check(env, "t", 1, stuck=False)
+
+
+async def test_a_shared_subscription_whose_member_acknowledges_nothing(env):
+    await check(env, "$share/group/t", 1, stuck=True)
