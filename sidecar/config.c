@@ -67,6 +67,8 @@ const struct sq_config_key sq_sidecar_keys[] = {
     KEY("admin.listen", SQ_CFG_STRING, admin_listen, NULL, 0, 0,
 	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or :9090 for "
 	"every address; without it there is none."),
+    KEY("state.dir", SQ_CFG_STRING, state_dir, NULL, 0, 0,
+	"Directory of what outlives a restart of the sidecar in its pod: that it was ready."),
     KEY("limits.clients", SQ_CFG_UINT, max_clients, "16384", 1, 1000000,
 	"MQTT connections at a time."),
     KEY("limits.max-packet", SQ_CFG_SIZE, max_packet, "1088Ki", 1024, 268435455,

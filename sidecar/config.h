@@ -21,7 +21,7 @@ struct sq_sidecar_cfg {
 	char *space, *workload, *pod;
 	char *annotations_file;
 	uint64_t declared_settle_ms;
-	char *admin_listen;
+	char *admin_listen, *state_dir;
 	unsigned outbox_mode; /* enum sq_outbox_mode */
 	uint64_t outbox_size;
 	char *outbox_dir;

@@ -92,6 +92,18 @@ check_outbox(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
 	sq_program_problem(problems, &line);
 }
 
+/* The sidecar does without it. */
+static void
+check_state(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes)
+{
+	struct sq_buf why = {0};
+
+	if (check_is_set(cfg->state_dir) && sq_store_dir_check(cfg->state_dir, &why) != 0)
+		sq_buf_printf(notes, "; state.dir can't be used: %.*s", (int)sq_buf_len(&why),
+		    (const char *)sq_buf_data(&why));
+	sq_buf_fini(&why);
+}
+
 void
 sq_sidecar_config_check(
     const struct sq_sidecar_cfg *cfg, bool all, struct sq_buf *notes, struct sq_buf *problems)
@@ -102,4 +114,5 @@ sq_sidecar_config_check(
 		return;
 	check_annotations(cfg, problems);
 	check_outbox(cfg, problems);
+	check_state(cfg, notes);
 }

@@ -1,7 +1,8 @@
 /* Readiness and liveness; see status.h.
  *
  * Ready means that the declared subscriptions are in place and a link has been
- * up.  It latches: a broker outage never turns running pods unready.  What does
+ * up.  It latches: a broker outage never turns running pods unready, nor does the
+ * sidecar's restart during one, where there is a directory for a mark of it.  What does
  * not latch is the disk of an outbox: while it takes nothing, the pod can publish
  * nothing, whatever the brokers do. */
 #include "sidecar/status.h"
@@ -15,15 +16,18 @@
 #include "core/mem.h"
 #include "sidecar/declared.h"
 #include "sidecar/hub.h"
+#include "sidecar/mark.h"
 #include "sidecar/outbox.h"
 
-enum { STUCK_MS = 10000 };
+enum { STUCK_MS = 10000, MARK_AGAIN_MS = 30000 };
 
 struct sq_status {
 	struct sq_hub *hub;
 	ev_timer timer;
 	atomic_uint_fast64_t turned_ms; /* when the loop last turned */
-	bool latched;
+	const char *boot;
+	bool latched, marked;
+	uint64_t mark_due_ms; /* when to try again to leave the mark */
 	pthread_mutex_t lock; /* of what follows */
 	bool ready;
 	struct sq_buf why; /* what is missing, and what else there is to know */
@@ -55,17 +59,65 @@ status_complete(const struct sq_hub *h, struct sq_buf *why)
 	return false;
 }
 
+static bool
+status_has_dir(const struct sq_status *s)
+{
+	const char *dir = s->hub->cfg->state_dir;
+
+	return dir != NULL && dir[0] != '\0';
+}
+
+/* Whether the sidecar before this one, in the same pod, was ready. */
+static void
+status_recall(struct sq_status *s)
+{
+	struct sq_buf why = {0};
+
+	if (!status_has_dir(s))
+		return;
+	s->boot = sq_mark_boot();
+	s->latched = s->marked = sq_mark_read(
+	    s->hub->cfg->state_dir, s->hub->cfg->pod, s->boot, &why);
+	if (s->latched)
+		SQ_INFO("sidecar", "ready, as it was before it was started again");
+	if (sq_buf_len(&why) != 0)
+		SQ_WARN("sidecar", "state.dir: %.*s; it doesn't count", (int)sq_buf_len(&why),
+		    (const char *)sq_buf_data(&why));
+	sq_buf_fini(&why);
+}
+
+/* Leaves the mark for the next one.  A directory that takes none is warned of once, and
+ * tried again. */
+static void
+status_mark(struct sq_status *s, uint64_t now_ms)
+{
+	struct sq_buf why = {0};
+
+	if (!s->latched || s->marked || !status_has_dir(s) || now_ms < s->mark_due_ms)
+		return;
+	s->marked = sq_mark_write(s->hub->cfg->state_dir, s->hub->cfg->pod, s->boot, &why) == 0;
+	if (!s->marked && s->mark_due_ms == 0)
+		SQ_WARN("sidecar",
+		    "state.dir: %.*s; started again while no broker is there, this pod is not "
+		    "ready",
+		    (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
+	s->mark_due_ms = now_ms + MARK_AGAIN_MS;
+	sq_buf_fini(&why);
+}
+
 static void
 status_update(struct sq_status *s)
 {
 	struct sq_buf why = {0};
+	uint64_t now_ms = sq_clock_ms();
 	bool outbox_ready = sq_outbox_ready(s->hub->outbox, &why);
 
-	atomic_store(&s->turned_ms, sq_clock_ms());
+	atomic_store(&s->turned_ms, now_ms);
 	if (!s->latched && status_complete(s->hub, &why) && outbox_ready) {
 		SQ_INFO("sidecar", "ready");
 		s->latched = true;
 	}
+	status_mark(s, now_ms);
 	sq_declared_notes(s->hub->declared, &why);
 	status_say(s, s->latched && outbox_ready, &why);
 }
@@ -115,6 +167,7 @@ sq_status_new(struct sq_hub *hub)
 	ev_timer_init(&s->timer, status_on_timer, 0.1, 0.5);
 	s->timer.data = s;
 	ev_timer_start(hub->loop, &s->timer);
+	status_recall(s);
 	status_update(s);
 	return s;
 }
