@@ -169,10 +169,11 @@ Test(broker_bounds, messages_for_a_client_that_is_away)
 	setup_with(LIMIT, 1 << 20);
 	sub = subscriber("s~w~sub", "t", 1, 1);
 	cr_assert_eq(peer_detach(&sub, 3600, false), 204);
-	cr_assert_eq(publish("t", 1, MANY, 1), LIMIT);
+	cr_assert_eq(publish("t", 1, MANY, 1), MANY, "the oldest make room");
+	cr_assert_eq(world_metric(SQ_M_DROPPED_ABANDONED), MANY - LIMIT);
 	peer_connect(&sub);
 	cr_assert_eq(drain(&sub), LIMIT);
-	finish();
+	world_stop(&w);
 }
 
 /* What it was handed and not sent is in its queue again when it leaves, in order. */
@@ -188,17 +189,20 @@ Test(broker_bounds, a_client_that_leaves_and_comes_back)
 	cr_assert_eq(peer_detach(&sub, 3600, false), 204);
 	for (const char *c = "4567890"; *c != '\0'; c++)
 		cr_assert_eq(peer_publish(&p, "t", (const char[]){*c, '\0'}, 1), 0);
-	cr_assert_eq(peer_publish(&p, "t", "more", 1), 0x97);
+	cr_assert_eq(world_metric(SQ_M_DROPPED_ABANDONED), 0);
+	cr_assert_eq(peer_publish(&p, "t", "!", 1), 0);
+	cr_assert_eq(
+	    world_metric(SQ_M_DROPPED_ABANDONED), 1, "of the oldest, which was handed out");
 	sub.link = 1;
 	peer_connect(&sub);
-	for (const char *c = "1234567890"; *c != '\0'; c++) {
+	for (const char *c = "234567890!"; *c != '\0'; c++) {
 		struct fake_delivery *d = peer_expect(&sub, (const char[]){*c, '\0'});
 
 		cr_assert_not(d->redelivered);
 		cr_assert_eq(peer_settle(&sub, SQ_SETTLE_ACK, d->delivery, 1), 204);
 	}
 	peer_expect_nothing(&sub);
-	finish();
+	world_stop(&w);
 }
 
 Test(broker_bounds, messages_that_wait_for_a_full_link)
