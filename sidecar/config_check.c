@@ -8,7 +8,7 @@
 #include "core/listen.h"
 #include "core/program.h"
 #include "core/tls.h"
-#include "proto/annotations/annotations.h"
+#include "proto/annotations/merge.h"
 #include "sidecar/annotations_file.h"
 #include "sidecar/brokers.h"
 #include "sidecar/listener.h"
@@ -67,8 +67,8 @@ check_annotations(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
 	rc = sq_annotations_file_read(cfg->annotations_file, &text);
 	if (rc != 0)
 		sq_buf_printf(&why, "%s", strerror(rc));
-	else if (sq_annotations_parse(sq_buf_len(&text) != 0 ? (char *)sq_buf_data(&text) : "",
-		     sq_buf_len(&text), &set, &why) == 0)
+	else if (sq_annotations_load(sq_buf_len(&text) != 0 ? (char *)sq_buf_data(&text) : "",
+		     sq_buf_len(&text), cfg->workload, &set, &why) == 0)
 		sq_declarations_free(&set);
 	if (sq_buf_len(&why) != 0)
 		sq_buf_printf(&line, "annotations.file: %s: %.*s", cfg->annotations_file,

@@ -325,8 +325,7 @@ declared_on_file(void *owner, const char *text, size_t len, const char *problem)
 	sq_buf_fini(&d->error);
 	if (problem != NULL) {
 		sq_buf_printf(&d->error, "%s", problem);
-	} else if (sq_annotations_parse(text, len, &new, &d->error) == 0 &&
-	    sq_annotations_merge(&new, d->hub->cfg->workload, &d->error) == 0) {
+	} else if (sq_annotations_load(text, len, d->hub->cfg->workload, &new, &d->error) == 0) {
 		sq_buf_fini(&d->error);
 		SQ_INFO("declared", "%zu subscriptions and %zu publish rules%s from %s", new.n,
 		    new.publish.n, new.publish.strict ? " (strict)" : "",
@@ -336,10 +335,9 @@ declared_on_file(void *owner, const char *text, size_t len, const char *problem)
 		sq_declarations_free(&new);
 		return;
 	}
-	sq_declarations_free(&new);
 	sq_hub_count(d->hub, SQ_M_DECLARED_ERRORS, 1);
-	SQ_WARN("declared", "%s: %.*s%s", d->hub->cfg->annotations_file, (int)sq_buf_len(&d->error),
-	    (const char *)sq_buf_data(&d->error),
+	SQ_WARN("declared", "annotations.file: %s: %.*s%s", d->hub->cfg->annotations_file,
+	    (int)sq_buf_len(&d->error), (const char *)sq_buf_data(&d->error),
 	    d->read ? "; the last good set stays in force" : "");
 }
 
@@ -429,7 +427,7 @@ sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 	bool ready = d->read;
 
 	if (sq_buf_len(&d->error) != 0)
-		sq_buf_printf(why, "%s: %.*s\n", d->hub->cfg->annotations_file,
+		sq_buf_printf(why, "annotations.file: %s: %.*s\n", d->hub->cfg->annotations_file,
 		    (int)sq_buf_len(&d->error), (const char *)sq_buf_data(&d->error));
 	for (size_t i = 0; i < d->n; i++) {
 		const struct item *it = &d->items[i];

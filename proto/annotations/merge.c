@@ -146,3 +146,16 @@ sq_annotations_merge(struct sq_declarations *ds, const char *workload, struct sq
 	}
 	return 0;
 }
+
+int
+sq_annotations_load(const char *text, size_t len, const char *workload, struct sq_declarations *out,
+    struct sq_buf *err)
+{
+	int rc = sq_annotations_parse(text, len, out, err);
+
+	if (rc == 0)
+		rc = sq_annotations_merge(out, workload, err);
+	if (rc != 0)
+		sq_declarations_free(out);
+	return rc;
+}

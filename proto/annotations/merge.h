@@ -11,5 +11,9 @@
  * one line with both, and '*ds' may be merged in part. */
 int sq_annotations_merge(
     struct sq_declarations *ds, const char *workload, struct sq_buf *err) SQ_MUST_CHECK;
+/* Parses a whole file and merges: what a pod of 'workload' is to do.  On error '*out'
+ * is empty, and 'err' has a line as of sq_annotations_parse(). */
+int sq_annotations_load(const char *text, size_t len, const char *workload,
+    struct sq_declarations *out, struct sq_buf *err) SQ_MUST_CHECK;
 
 #endif

@@ -142,6 +142,18 @@ async def test_the_sidecars_own_files_and_addresses(env):
                    f"annotations.file: {missing}: No such file or directory", start=None)
     (folder / "annotations").write_text(render({"sqmqos.io/subscribe": "- {filtr: a}"}))
     await made.bad({}, f"annotations.file: {folder / 'annotations'}: line 1", start=None)
+    sidecar = parts.Program("sidecar", "waits", folder,
+                            parts.ROOT / "build" / env.settings.build, made.tree).start()
+    try:
+        await eventually(lambda: asyncio.to_thread(
+            lambda: f"annotations.file: {folder / 'annotations'}: line 1" in sidecar.ready()[1]),
+            "/readyz says the same")
+        assert f"annotations.file: {folder / 'annotations'}: line 1" in sidecar.log_path.read_text()
+    finally:
+        assert await asyncio.to_thread(sidecar.stop) == 0
+    (folder / "annotations").write_text(render({"sqmqos.io/subscribe": "- {filter: a, expiry: 1h}\n"
+                                                "- {filter: b, expiry: 2h}\n"}))
+    await made.bad({}, f"annotations.file: {folder / 'annotations'}: ", start=None)
     (folder / "annotations").write_text("")
     await made.good()
     await made.bad({"outbox": {"mode": "disk", "dir": str(folder / "token")}},
