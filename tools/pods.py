@@ -6,8 +6,6 @@ as Go's strconv.Quote does."""
 
 import re
 
-import yaml
-
 OURS = "sqmqos.io/"
 DOWNWARD = re.compile(r'[^\s"\':=]+="')
 
@@ -69,6 +67,11 @@ def pods_of(document):
 def annotations_of(text):
     """The annotations of the one pod that YAML stands for. Of several, it is the one
     with annotations of ours."""
+    try:
+        import yaml  # a Python that is not Debian's may lack it, and most need no YAML
+    except ImportError:
+        raise Malformed("YAML takes Python's module yaml (apt-get install python3-yaml, or pip "
+                        "install pyyaml)") from None
     try:
         documents = [d for d in yaml.safe_load_all(text) if d is not None]
     except yaml.YAMLError as e:
