@@ -71,6 +71,14 @@ text_same(const struct sq_buf *a, const struct sq_buf *b)
 	    (sq_buf_len(a) == 0 || memcmp(sq_buf_data(a), sq_buf_data(b), sq_buf_len(a)) == 0);
 }
 
+static uint64_t
+file_written_ms(const struct stat *st)
+{
+	int64_t ms = (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+
+	return ms > 0 ? (uint64_t)ms : 1;
+}
+
 static void
 file_reload(struct sq_annotations_file *f)
 {
@@ -88,13 +96,13 @@ file_reload(struct sq_annotations_file *f)
 	f->problem = rc;
 	if (rc != 0) {
 		sq_buf_fini(&text);
-		f->changed(f->owner, NULL, 0, strerror(rc));
+		f->changed(f->owner, NULL, 0, 0, strerror(rc));
 		return;
 	}
 	sq_buf_fini(&f->text);
 	f->text = text;
 	p = (const char *)sq_buf_data(&f->text);
-	f->changed(f->owner, p != NULL ? p : "", sq_buf_len(&f->text), NULL);
+	f->changed(f->owner, p != NULL ? p : "", sq_buf_len(&f->text), file_written_ms(&st), NULL);
 }
 
 static void

@@ -5,13 +5,16 @@
 
 #include <ev.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/buf.h"
 
 struct sq_annotations_file;
 
-/* The content, valid during the call; or, with 'problem', why it can't be read. */
-typedef void sq_annotations_file_fn(void *owner, const char *text, size_t len, const char *problem);
+/* The content, valid during the call, and when what the path resolves to was written
+ * (wall-clock ms, at least 1); or, with 'problem', why it can't be read. */
+typedef void sq_annotations_file_fn(
+    void *owner, const char *text, size_t len, uint64_t written_ms, const char *problem);
 
 /* Appends the file's content; returns 0 or an errno. */
 int sq_annotations_file_read(const char *path, struct sq_buf *out);

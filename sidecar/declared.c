@@ -37,6 +37,7 @@ struct sq_declared {
 	struct sq_client_ids client_ids; /* who consumes */
 	char *pod_group;
 	uint32_t last_id;
+	uint64_t since_ms; /* when the set came into being, on the wall clock */
 	uint64_t retry_ms;
 	bool read; /* a good set was read, or no file is configured */
 	bool stopped;
@@ -98,6 +99,8 @@ declared_ask(struct sq_declared *d, struct sq_session *s, uint8_t op,
 	    .max_length = x->max_length,
 	    .max_attempts = x->max_attempts,
 	    .concurrency = x->concurrency,
+	    .since_ms = d->since_ms,
+	    .pod = bytes_of(d->hub->cfg->pod),
 	    .tag = bytes_of(x->tag),
 	    .group = bytes_of(item_group(d, x)),
 	    .filter = bytes_of(x->filter)};
@@ -144,6 +147,8 @@ void
 sq_declared_answer(
     struct sq_declared *d, struct sq_session *s, uint32_t token, uint8_t code, struct sq_bytes note)
 {
+	uint8_t was;
+
 	if (d == NULL)
 		return;
 	for (size_t i = 0; i < d->n; i++) {
@@ -152,10 +157,13 @@ sq_declared_answer(
 
 		if (it->id != token || (s != d->keeper && s != d->consumer))
 			continue;
+		was = *place;
 		*place = code < 0x80 ? P_OK : P_FAILED;
 		if (s == d->keeper)
 			item_noted(d, it, note);
-		if (*place == P_OK) {
+		if (was == P_OK && *place == P_OK) {
+			SQ_DEBUG("declared", "'%s': said again", it->d.filter);
+		} else if (*place == P_OK) {
 			SQ_INFO("declared", "'%s'%s%s to group %s: in place%s", it->d.filter,
 			    it->d.tag != NULL ? " with tag " : "",
 			    it->d.tag != NULL ? it->d.tag : "", item_group(d, &it->d),
@@ -238,18 +246,41 @@ declared_end_old(struct sq_declared *d, const struct item *old, size_t n_old)
 	}
 }
 
-/* Makes the bindings that 'old' didn't have, or had with other options. */
+/* The one of 'v' that is the same binding with the same options; NULL: none is. */
+static struct item *
+items_same(const struct sq_declared *d, struct item *v, size_t n, const struct sq_declaration *x)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (binding_equal(d, &v[i].d, x) && options_equal(&v[i].d, x))
+			return &v[i];
+	}
+	return NULL;
+}
+
+/* A set that is another one than 'old' is as old as its file.  True: it is another one. */
+static bool
+declared_date(struct sq_declared *d, struct item *old, size_t n_old, uint64_t written_ms)
+{
+	bool same = d->n == n_old && d->since_ms != 0;
+
+	for (size_t i = 0; i < d->n && same; i++)
+		same = items_same(d, old, n_old, &d->items[i].d) != NULL;
+	if (same)
+		return false;
+	/* A file that was moved back here is older than what it replaces. */
+	d->since_ms = written_ms > d->since_ms ? written_ms : d->since_ms + 1;
+	return true;
+}
+
+/* Makes the bindings that 'old' didn't have, or had with other options; where the set is
+ * 'newer', the others say so, too. */
 static void
-declared_begin_new(struct sq_declared *d, struct item *old, size_t n_old)
+declared_begin_new(struct sq_declared *d, struct item *old, size_t n_old, bool newer)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		struct item *it = &d->items[i];
-		struct item *same = NULL;
+		struct item *same = items_same(d, old, n_old, &it->d);
 
-		for (size_t k = 0; k < n_old && same == NULL; k++) {
-			if (binding_equal(d, &it->d, &old[k].d) && options_equal(&it->d, &old[k].d))
-				same = &old[k];
-		}
 		if (same != NULL) {
 			it->id = same->id;
 			it->keeper = same->keeper;
@@ -257,9 +288,11 @@ declared_begin_new(struct sq_declared *d, struct item *old, size_t n_old)
 			it->code = same->code;
 			it->note = same->note;
 			same->note = NULL;
-			continue;
+			if (!newer)
+				continue;
+		} else {
+			it->id = ++d->last_id;
 		}
-		it->id = ++d->last_id;
 		if (d->keeper != NULL && sq_session_attached(d->keeper))
 			declared_ask(d, d->keeper, SQ_SUB_SUBSCRIBE, &it->d, it->id);
 		if (d->consumer != NULL && sq_session_attached(d->consumer))
@@ -283,11 +316,12 @@ items_free(struct item *items, size_t n)
 
 /* Takes 'new' over; what it holds is then the declared set's. */
 static void
-declared_apply(struct sq_declared *d, struct sq_declarations *new)
+declared_apply(struct sq_declared *d, struct sq_declarations *new, uint64_t written_ms)
 {
 	struct item *old = d->items;
 	size_t n_old = d->n;
 	struct sq_client_ids ids;
+	bool newer;
 
 	d->items = new->n != 0 ? sq_xcalloc(new->n, sizeof *d->items) : NULL;
 	d->n = 0;
@@ -307,8 +341,9 @@ declared_apply(struct sq_declared *d, struct sq_declarations *new)
 	d->read = true;
 	sq_rules_free(&d->hub->rules);
 	d->hub->rules = sq_rules_new(&new->publish);
+	newer = declared_date(d, old, n_old, written_ms);
 	declared_end_old(d, old, n_old);
-	declared_begin_new(d, old, n_old);
+	declared_begin_new(d, old, n_old, newer);
 	items_free(old, n_old);
 	declared_keep(d);
 	sq_consumer_set(d->hub->consumer, d->n != 0, d->client_ids.v, d->client_ids.n);
@@ -317,7 +352,8 @@ declared_apply(struct sq_declared *d, struct sq_declarations *new)
 }
 
 static void
-declared_on_file(void *owner, const char *text, size_t len, const char *problem)
+declared_on_file(
+    void *owner, const char *text, size_t len, uint64_t written_ms, const char *problem)
 {
 	struct sq_declared *d = owner;
 	struct sq_declarations new = {0};
@@ -331,7 +367,7 @@ declared_on_file(void *owner, const char *text, size_t len, const char *problem)
 		    new.publish.n, new.publish.strict ? " (strict)" : "",
 		    d->hub->cfg->annotations_file);
 		sq_outbox_annotated(d->hub->outbox, &new.outbox);
-		declared_apply(d, &new);
+		declared_apply(d, &new, written_ms);
 		sq_declarations_free(&new);
 		return;
 	}
@@ -432,9 +468,6 @@ sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 	for (size_t i = 0; i < d->n; i++) {
 		const struct item *it = &d->items[i];
 
-		if (it->note != NULL)
-			sq_buf_printf(why, "declared subscription '%s' (group %s): %s\n",
-			    it->d.filter, item_group(d, &it->d), it->note);
 		if (it->keeper == P_OK)
 			continue;
 		ready = false;
@@ -451,6 +484,14 @@ sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 void
 sq_declared_notes(const struct sq_declared *d, struct sq_buf *out)
 {
-	if (d != NULL)
-		sq_consumer_note(d->hub->consumer, out);
+	if (d == NULL)
+		return;
+	for (size_t i = 0; i < d->n; i++) {
+		const struct item *it = &d->items[i];
+
+		if (it->note != NULL)
+			sq_buf_printf(out, "declared subscription '%s' (group %s): %s\n",
+			    it->d.filter, item_group(d, &it->d), it->note);
+	}
+	sq_consumer_note(d->hub->consumer, out);
 }

@@ -56,7 +56,7 @@ declare_log_disagreement(const struct sq_group *g, const struct sq_declarer *oth
 	declare_print_word(&line, first->pod, first->since_ms, sq_declarer_options(first));
 	sq_buf_printf(&line, " and ");
 	declare_print_word(&line, other->pod, other->since_ms, sq_declarer_options(other));
-	sq_buf_printf(&line, "; the newest count");
+	sq_buf_printf(&line, "; those of the newest pod count");
 	SQ_WARN("group", "queue %.*s", (int)sq_buf_len(&line), (const char *)sq_buf_data(&line));
 	sq_buf_fini(&line);
 }

@@ -1,6 +1,7 @@
 /* The watched annotations file: the kubelet's way of replacing it, an editor's,
  * and what can't be read. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +16,16 @@ struct world {
 	char dir[64], path[128];
 	int calls;
 	char last[256]; /* content, or '!' and the problem */
+	uint64_t written_ms;
 };
 
 static void
-on_changed(void *owner, const char *text, size_t len, const char *problem)
+on_changed(void *owner, const char *text, size_t len, uint64_t written_ms, const char *problem)
 {
 	struct world *w = owner;
 
 	w->calls++;
+	w->written_ms = written_ms;
 	if (problem != NULL)
 		snprintf(w->last, sizeof w->last, "!%s", problem);
 	else
@@ -110,6 +113,40 @@ Test(annotations_file, the_kubelet_s_swap_is_seen)
 	publish(&w, "..two", "second");
 	await_call(&w, 2);
 	cr_assert_str_eq(w.last, "second");
+	sq_annotations_file_close(&f);
+	world_fini(&w);
+}
+
+/* Gives a file that time in ms. */
+static void
+set_written(const char *path, int64_t ms)
+{
+	struct timespec t[2] = {
+	    {.tv_nsec = UTIME_OMIT}, {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000}};
+
+	cr_assert_eq(utimensat(AT_FDCWD, path, t, 0), 0);
+}
+
+Test(annotations_file, it_is_as_old_as_what_the_path_resolves_to)
+{
+	struct sq_annotations_file *f;
+	struct world w;
+	char path[192];
+
+	world_init(&w);
+	publish(&w, "..one", "first");
+	snprintf(path, sizeof path, "%s/..one/annotations", w.dir);
+	set_written(path, 1700000000123);
+	cr_assert_eq(symlink("..data/annotations", w.path), 0);
+	f = sq_annotations_file_open(w.loop, w.path, on_changed, &w);
+	cr_assert_eq(w.written_ms, 1700000000123u);
+	sq_annotations_file_close(&f);
+	f = sq_annotations_file_open(w.loop, w.path, on_changed, &w);
+	cr_assert_eq(w.written_ms, 1700000000123u, "not when it was read");
+	set_written(path, 0);
+	sq_annotations_file_close(&f);
+	f = sq_annotations_file_open(w.loop, w.path, on_changed, &w);
+	cr_assert_eq(w.written_ms, 1u, "0 is for what nobody knows");
 	sq_annotations_file_close(&f);
 	world_fini(&w);
 }
