@@ -58,6 +58,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	    .retained_max_bytes = cfg->retained_max_bytes,
 	    .new_id = broker_record_id,
 	    .id_arg = b};
+	int load;
 
 	b->cfg = *cfg;
 	b->metrics = *metrics;
@@ -89,9 +90,11 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->keys = sq_keys_new(cfg->max_keys, cfg->key_window_ms);
 	b->delayed = sq_delayed_new(b);
 	b->dead = sq_dead_new(b);
-	if (broker_load(b) != SQ_OK) {
-		sq_buf_printf(
-		    err, "%s: a record does not read, which its checksum proves", cfg->store_dir);
+	load = broker_load(b);
+	if (load != SQ_OK) {
+		sq_buf_printf(err, "%s: %s", cfg->store_dir,
+		    load == SQ_EINVAL ? "a record does not read, which its checksum proves"
+				      : "it can't be read just now");
 		sq_broker_stop(b); /* what was read so far */
 		sq_broker_free(&b);
 		return NULL;

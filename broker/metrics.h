@@ -64,6 +64,8 @@
 	    "Bytes of the tables in use.") \
 	X(STORE_STALLED, "sqmqos_store_stalled", NULL, SQ_GAUGE, \
 	    "1 while the store takes nothing more.") \
+	X(STORE_READ_FAILURES, "sqmqos_store_read_failures_total", NULL, SQ_COUNTER, \
+	    "Reads of stored messages that failed, and are tried again.") \
 	X(STORE_DAMAGED, "sqmqos_store_damaged_total", NULL, SQ_COUNTER, \
 	    "Stored messages that did not verify, and were not served.") \
 	X(WILLS, "sqmqos_wills_published_total", NULL, SQ_COUNTER, "Will messages published.") \

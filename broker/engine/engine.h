@@ -202,7 +202,8 @@ struct sq_engine_ops {
 	int (*load)(struct sq_engine *, uint8_t kind,
 	    void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg);
 	/* Takes one item, by its seq, out of a queue: it was handed out before the
-	 * restart and its consumer goes on with it.  SQ_ENOTFOUND: it was settled. */
+	 * restart and its consumer goes on with it.  SQ_ENOTFOUND: it was settled.
+	 * SQ_EINVAL: it is damaged.  Else it can't be read just now. */
 	int (*claim)(struct sq_queue *, uint64_t seq, struct sq_item *out);
 	/* Whoever has a durable queue has opened it: the others are deleted. */
 	void (*ready)(struct sq_engine *);

@@ -217,7 +217,7 @@ sq_queue_head_waits(const struct sq_queue *q)
 void
 sq_queue_want_page(struct sq_queue *q)
 {
-	if (!q->gap.open || q->paging || q->deleted)
+	if (!q->gap.open || q->paging || q->resting || q->deleted)
 		return;
 	if (q->head_bytes < sq_queue_share(q->store) / PAGE_LOW || sq_queue_head_waits(q)) {
 		q->paging = true;

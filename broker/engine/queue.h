@@ -28,7 +28,8 @@ struct sq_gap {
 
 /* The engine's store, as queues see it; all fields are its own. */
 struct sq_queue_store {
-	/* Has up to some items of the gap read; sq_queue_paged() follows.  Under the lock. */
+	/* Has up to some items of the gap read; sq_queue_paged() or sq_queue_rest() follows.
+	 * Under the lock. */
 	void (*page)(struct sq_queue *);
 	atomic_bool full;           /* it can't take more */
 	atomic_uint_fast64_t clean; /* seqs below this are in the store's tables */
@@ -89,6 +90,7 @@ struct sq_queue {
 	struct sq_queue_store *store;
 	uint64_t id;          /* in the store; 0: not durable */
 	bool paging;          /* a read is on its way */
+	bool resting;         /* the last one failed: the store reads again by itself */
 	struct sq_list waits; /* for its read */
 	struct sq_list paged; /* of the store's queues that may have to page out */
 };
@@ -141,6 +143,12 @@ bool sq_queue_claim(struct sq_queue *, uint64_t seq, struct sq_item *out);
 /* A read has ended: 'n' items from the front of the gap; it goes on at 'from'.  The
  * gap is over when 'end'. */
 void sq_queue_paged(struct sq_queue *, struct sq_item *items, size_t n, uint64_t from, bool end);
+/* A read begins, of the gap as it is: nobody else changes it until it has ended.  True
+ * when the last one failed. */
+bool sq_queue_reads(struct sq_queue *, struct sq_gap *gap);
+/* It has failed without an item: nobody asks again, the store has to.  False: the queue
+ * is gone, and nothing is to be read any more. */
+bool sq_queue_rest(struct sq_queue *);
 /* Leaves what is in the tables to them, as far as the queue has more than its share. */
 void sq_queue_page_out(struct sq_queue *);
 /* Whether the gap leaves a seq out; leaves out that of an item that was claimed. */

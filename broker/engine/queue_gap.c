@@ -121,6 +121,32 @@ sq_queue_paged(struct sq_queue *q, struct sq_item *items, size_t n, uint64_t fro
 		sq_item_fini(&items[i]);
 }
 
+bool
+sq_queue_reads(struct sq_queue *q, struct sq_gap *gap)
+{
+	bool rested;
+
+	pthread_mutex_lock(&q->lock);
+	rested = q->resting;
+	q->resting = false;
+	q->paging = true;
+	*gap = q->gap;
+	pthread_mutex_unlock(&q->lock);
+	return rested;
+}
+
+bool
+sq_queue_rest(struct sq_queue *q)
+{
+	bool rests;
+
+	pthread_mutex_lock(&q->lock);
+	q->paging = false;
+	q->resting = rests = !q->deleted;
+	pthread_mutex_unlock(&q->lock);
+	return rests;
+}
+
 static bool
 item_is_clean(const struct sq_queue *q, const struct sq_item *item)
 {

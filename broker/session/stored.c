@@ -474,19 +474,22 @@ load_open(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 }
 
 /* The item of a delivery that was on its way.  Should it be gone, which no commit
- * brings about, the client may still have the id: it stays taken. */
+ * brings about, the client may still have the id: it stays taken.  One that can't be
+ * read just now is not gone: the start fails. */
 static void
-restore_claim(struct sq_session *s, struct sq_slot *slot)
+restore_claim(struct restore *r, struct sq_session *s, struct sq_slot *slot)
 {
 	const struct sq_engine_ops *ops = s->sink.engine->ops;
-	bool gone = slot->orphan_queue != 0;
+	int err = slot->orphan_queue != 0 ? SQ_ENOTFOUND : SQ_OK;
 	struct sq_item item;
 
 	if (slot->state != SQ_OPEN_QOS2)
 		return;
-	if (!gone)
-		gone = ops->claim(sq_window_queue(s, slot->group), slot->item.seq, &item) != SQ_OK;
-	if (gone) {
+	if (err == SQ_OK)
+		err = ops->claim(sq_window_queue(s, slot->group), slot->item.seq, &item);
+	if (err != SQ_OK && err != SQ_ENOTFOUND && err != SQ_EINVAL)
+		r->err = err;
+	if (err != SQ_OK) {
 		SQ_WARN("store", "session %s: the message of packet id %u is not there", s->key,
 		    sq_slot_packet_id(s, slot));
 		slot->state = SQ_OPEN_ORPHAN;
@@ -496,13 +499,13 @@ restore_claim(struct sq_session *s, struct sq_slot *slot)
 }
 
 static void
-restore_open(struct sq_session *s)
+restore_open(struct restore *r, struct sq_session *s)
 {
 	sq_window_restored(s);
 	sq_session_open(s, NULL);
 	for (uint32_t i = 0; i < s->cap_slots; i++) {
 		if (s->slots[i].state != 0)
-			restore_claim(s, &s->slots[i]);
+			restore_claim(r, s, &s->slots[i]);
 	}
 	s->reordered = true;
 	if (s->durable)
@@ -531,7 +534,9 @@ sq_stored_restore(struct sq_broker *b)
 		err = r.err;
 	sq_groups_open(b); /* whoever frees what was made so far finds queues */
 	for (size_t i = 0; i < r.n; i++)
-		restore_open(r.v[i]);
+		restore_open(&r, r.v[i]);
+	if (err == SQ_OK)
+		err = r.err;
 	if (r.n > 0)
 		SQ_INFO("broker", "%zu sessions from before the start", r.n);
 	free(r.v);

@@ -1,6 +1,9 @@
 /* The embedded engine over restarts, and with more than fits into memory.  What
  * every engine must do is in test/contract/test_engine.c. */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <lmdb.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +19,23 @@ static const struct sq_engine_ops *const ops = &sq_engine_embedded;
 static struct sq_engine *engine;
 static char *dir;
 static unsigned running;
+
+/* Reads of the tables that fail: the next so many. */
+
+static atomic_int failing_reads;
+
+int __real_mdb_txn_begin(MDB_env *, MDB_txn *, unsigned flags, MDB_txn **);
+int __wrap_mdb_txn_begin(MDB_env *, MDB_txn *, unsigned flags, MDB_txn **);
+
+int
+__wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn)
+{
+	if (flags & MDB_RDONLY && atomic_load(&failing_reads) > 0) {
+		atomic_fetch_sub(&failing_reads, 1);
+		return MDB_READERS_FULL;
+	}
+	return __real_mdb_txn_begin(env, parent, flags, txn);
+}
 
 static void
 store_open(void)
@@ -206,9 +226,9 @@ consumer_is_cancelled(void *arg)
 	return c->cancelled;
 }
 
-/* Takes 'n' items out of the queue, in order. */
+/* Wants 'n' items out of the queue. */
 static void
-consumer_take_n(struct consumer *c, struct sq_queue *q, size_t n)
+consumer_start(struct consumer *c, struct sq_queue *q, size_t n)
 {
 	*c = (struct consumer){.want = n};
 	c->consumer.worker = fake_worker(0);
@@ -217,9 +237,22 @@ consumer_take_n(struct consumer *c, struct sq_queue *q, size_t n)
 	sq_list_init(&c->consumer.node);
 	ops->consume(q, &c->consumer);
 	ops->demand(&c->consumer, &(struct sq_demand){(uint32_t)n, (uint32_t)n, UINT64_MAX});
-	cr_assert(fake_run_until(consumer_full, c), "%zu of %zu items", c->n, n);
+}
+
+static void
+consumer_stop(struct consumer *c)
+{
 	ops->cancel(&c->consumer);
 	cr_assert(fake_run_until(consumer_is_cancelled, c));
+}
+
+/* Takes 'n' items out of the queue, in order. */
+static void
+consumer_take_n(struct consumer *c, struct sq_queue *q, size_t n)
+{
+	consumer_start(c, q, n);
+	cr_assert(fake_run_until(consumer_full, c), "%zu of %zu items", c->n, n);
+	consumer_stop(c);
 	cr_assert_eq(c->n, n);
 }
 
@@ -353,7 +386,9 @@ Test(embedded, what_was_handed_out_is_claimed_from_journal_and_tables)
 
 	store_open();
 	q = queue_open("a");
+	atomic_store(&failing_reads, 2); /* which is tried again */
 	cr_assert_eq(ops->claim(q, seqs[0], &old), SQ_OK);
+	cr_assert_eq(atomic_load(&failing_reads), 0);
 	cr_assert_eq(ops->claim(q, seqs[1], &young), SQ_OK);
 	cr_assert_eq(ops->claim(q, seqs[2], &none), SQ_ENOTFOUND, "it was settled");
 	ops->ready(engine);
@@ -371,6 +406,106 @@ Test(embedded, what_was_handed_out_is_claimed_from_journal_and_tables)
 	free(c.items);
 	run();
 	ops->queue_close(q);
+	end();
+}
+
+static int64_t
+metric(enum sq_broker_metric m)
+{
+	return atomic_load(&sq_broker_metrics.values[m]);
+}
+
+/* Waits until healthy() says that reads fail, or no longer; it never refuses for that. */
+static void
+await_failing_reads(bool failing)
+{
+	struct sq_buf why = {0};
+	bool told = !failing;
+
+	for (int i = 0; i < 60000 && told != failing; i++) {
+		cr_assert(fake_run());
+		cr_assert(ops->healthy(engine, &why));
+		told = sq_buf_len(&why) > 0;
+		sq_buf_fini(&why);
+		usleep(1000);
+	}
+	cr_assert_eq(told, failing);
+}
+
+/* A consumer waits for what is in the tables, and nobody else does anything for it. */
+Test(embedded, a_read_that_fails_refuses_nothing_and_is_tried_again)
+{
+	enum { N = 20000, SIZE = 1000, FAILURES = 4 };
+	struct sq_queue *q, *other;
+	struct consumer c;
+	size_t head;
+
+	begin();
+	q = queue_open("a");
+	other = queue_open("b");
+	ops->ready(engine);
+	put(q, 1, N, SIZE);
+	cr_assert_gt(q->gap.n, N / 2);
+	atomic_store(&failing_reads, INT_MAX);
+	consumer_start(&c, q, 2 * N);
+	await_failing_reads(true);
+	head = c.n;
+	cr_assert_lt(head, N / 2);
+	cr_assert_not(ops->queue_full(q, SIZE));
+	cr_assert_not(ops->queue_full(other, SIZE));
+	put(other, 1, 100, SIZE);
+	put(q, N + 1, 2 * N, SIZE);
+	cr_assert_lt(q->bytes, 12 * MIB, "it leaves memory meanwhile");
+	cr_assert_eq(c.n, head);
+	cr_assert_eq(metric(SQ_M_STORE_STALLED), 0);
+	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 0);
+
+	atomic_store(&failing_reads, FAILURES);
+	cr_assert(fake_run_until(consumer_full, &c), "%zu of %d items", c.n, 2 * N);
+	await_failing_reads(false);
+	cr_assert_gt(metric(SQ_M_STORE_READ_FAILURES), FAILURES);
+	for (size_t i = 0; i < c.n; i++) {
+		cr_assert_eq(item_number(&c.items[i]), i + 1);
+		settle(q, &c.items[i], SQ_DONE);
+		if (i % 256 == 0)
+			run();
+	}
+	free(c.items);
+	consumer_stop(&c);
+	ops->queue_close(q);
+	ops->queue_close(other);
+	end();
+}
+
+Test(embedded, a_queue_may_end_while_its_reads_fail)
+{
+	enum { N = 20000, SIZE = 1000 };
+	struct sq_queue *q, *other;
+	struct consumer c;
+	struct sq_txn *txn;
+
+	begin();
+	q = queue_open("a");
+	other = queue_open("b");
+	ops->ready(engine);
+	put(q, 1, N, SIZE);
+	put(other, 1, N, SIZE);
+	cr_assert_gt(q->gap.n, N / 2);
+	atomic_store(&failing_reads, INT_MAX);
+	consumer_start(&c, q, N);
+	await_failing_reads(true);
+	consumer_stop(&c);
+	txn = txn_new();
+	ops->queue_delete(txn, q);
+	ops->commit(txn);
+	run();
+	await_failing_reads(false); /* nothing is left to be read */
+	for (size_t i = 0; i < c.n; i++)
+		sq_item_fini(&c.items[i]);
+	free(c.items);
+	atomic_store(&failing_reads, 0);
+	drain(other, 1, N);
+	ops->queue_close(other);
 	end();
 }
 

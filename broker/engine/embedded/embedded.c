@@ -435,7 +435,7 @@ embedded_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
 		return SQ_OK;
 	if (sq_queue_skips(q, seq))
 		return SQ_ENOTFOUND;
-	err = sq_table_item(e->table, q->id, seq, claim_item, &c);
+	err = sq_pager_item(e, q->id, seq, claim_item, &c);
 	if (err == SQ_OK)
 		sq_queue_skip(q, out);
 	return err;

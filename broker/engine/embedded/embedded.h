@@ -18,8 +18,15 @@
 struct sq_checkpoint;
 struct sq_pager;
 
-/* Why nothing can be made durable, by who says so; and what is damaged. */
-enum sq_trouble { SQ_TROUBLE_JOURNAL, SQ_TROUBLE_TABLES, SQ_TROUBLE_DAMAGE, SQ_TROUBLES };
+/* Why nothing can be made durable, by who says so; what can't be read just now, which
+ * refuses nothing; and what is damaged. */
+enum sq_trouble {
+	SQ_TROUBLE_JOURNAL,
+	SQ_TROUBLE_TABLES,
+	SQ_TROUBLE_READS,
+	SQ_TROUBLE_DAMAGE,
+	SQ_TROUBLES
+};
 
 struct sq_embedded {
 	struct sq_engine engine;
@@ -74,7 +81,8 @@ void sq_embedded_stalled(void *embedded, const char *why);
 /* A journal that waits for long is trouble; for a moment it only slows who publishes.
  * Called now and then. */
 void sq_embedded_check_stall(struct sq_embedded *);
-/* sq_engine_ops.healthy and .stalled: with trouble of the tables alone commits go on,
+/* sq_engine_ops.healthy and .stalled: with reads that fail it is healthy, and says so;
+ * with trouble of the tables alone commits go on,
  * as far as the journal reaches. */
 bool sq_embedded_healthy(struct sq_engine *, struct sq_buf *why);
 bool sq_embedded_stalls(struct sq_engine *);
@@ -90,5 +98,8 @@ struct sq_pager *sq_pager_start(struct sq_embedded *);
 void sq_pager_stop(struct sq_pager **);
 /* The queue's gap shall be read; under the queue's lock. */
 void sq_pager_want(struct sq_queue *);
+/* sq_table_item(), at the start: one that fails is tried again for some seconds. */
+int sq_pager_item(struct sq_embedded *, uint64_t queue, uint64_t seq,
+    void (*fn)(void *arg, const struct sq_table_item *), void *arg) SQ_MUST_CHECK;
 
 #endif

@@ -1,8 +1,12 @@
-/* Reads what queues have in the tables only, on a thread of its own. */
+/* Reads what queues have in the tables only, on a thread of its own.  A read that fails
+ * is tried again, for ever: nothing else does without what it would have read. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "broker/engine/embedded/embedded.h"
+#include "core/clock.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "core/thread.h"
 
@@ -10,6 +14,8 @@ enum {
 	PAGE_ITEMS = 1024,
 	PAGE_BYTES_MIN = 16 << 10,
 	PAGE_BYTES_MAX = 512 << 10,
+	RETRY_MS = 250,
+	ITEM_TRIES = 20,
 };
 
 struct sq_pager {
@@ -18,7 +24,10 @@ struct sq_pager {
 	pthread_mutex_t lock; /* behind a queue's lock */
 	pthread_cond_t wake;
 	struct sq_list waits; /* struct sq_queue, a reference each */
+	struct sq_list again; /* the same, whose read failed: until 'again_ms' */
+	uint64_t again_ms;
 	bool stop;
+	size_t failing; /* queues whose last read failed; the thread's own */
 };
 
 /* A read of one queue. */
@@ -56,9 +65,8 @@ page_bytes(const struct sq_embedded *e)
 	return bytes < PAGE_BYTES_MIN ? PAGE_BYTES_MIN : bytes;
 }
 
-/* Reads once; what is damaged is left out, and reported.  False: the read failed, and
- * is tried again when somebody asks for it. */
-static bool
+/* Reads once; what is damaged is left out, and reported. */
+static int
 page_read(struct page *p, uint64_t queue)
 {
 	struct sq_embedded *e = p->engine;
@@ -67,40 +75,91 @@ page_read(struct page *p, uint64_t queue)
 	    e->table, queue, from, PAGE_ITEMS, page_bytes(e), page_item, p, &bad);
 	char text[128];
 
-	if (err == SQ_EINVAL) {
+	if (err == SQ_EINVAL && bad != 0) {
 		snprintf(text, sizeof text, "tables: item %llu of queue %llu is damaged",
 		    (unsigned long long)bad, (unsigned long long)queue);
 		sq_embedded_trouble(e, SQ_TROUBLE_DAMAGE, text);
 		sq_metric_add(&e->metrics, SQ_M_STORE_DAMAGED, 1);
 		p->from = bad + 1;
 	} else if (err != SQ_OK) {
-		snprintf(text, sizeof text, "tables: %s", sq_table_error(e->table));
-		sq_embedded_trouble(e, SQ_TROUBLE_TABLES, text);
-		return false;
+		return err;
 	} else if (p->from == from) { /* nothing was there */
 		p->end = true;
 	}
 	if (p->from > p->gap->to)
 		p->end = true;
-	return true;
+	return SQ_OK;
 }
 
+/* Says that a read has failed: damage of the tables themselves, or the world's. */
 static void
-pager_read(struct sq_embedded *e, struct sq_queue *q, struct page *p)
+pager_failed(struct sq_pager *pager, int err)
+{
+	struct sq_embedded *e = pager->engine;
+	char text[256];
+
+	snprintf(text, sizeof text, "tables: %s", sq_table_error(e->table));
+	sq_embedded_trouble(e, err == SQ_EINVAL ? SQ_TROUBLE_DAMAGE : SQ_TROUBLE_READS, text);
+	sq_metric_add(&e->metrics, SQ_M_STORE_READ_FAILURES, 1);
+}
+
+/* Reads for one queue; false: that failed, and has to be tried again. */
+static bool
+pager_read(struct sq_pager *pager, struct sq_queue *q, struct page *p)
 {
 	struct sq_gap gap;
+	bool rested = sq_queue_reads(q, &gap), rests = false;
+	int err = SQ_OK;
 
-	pthread_mutex_lock(&q->lock);
-	gap = q->gap; /* nobody else changes it while it is being read */
-	pthread_mutex_unlock(&q->lock);
-	p->engine = e;
+	p->engine = pager->engine;
 	p->gap = &gap;
 	p->n = 0;
 	p->from = gap.from;
 	p->end = !gap.open;
-	while (!p->end && p->n == 0 && page_read(p, q->id))
-		continue;
-	sq_queue_paged(q, p->items, p->n, p->from, p->end);
+	while (!p->end && p->n == 0 && err == SQ_OK)
+		err = page_read(p, q->id);
+	if (err != SQ_OK)
+		pager_failed(pager, err);
+	if (err == SQ_OK || p->n > 0) /* the rest is asked for when it is wanted */
+		sq_queue_paged(q, p->items, p->n, p->from, p->end);
+	else
+		rests = sq_queue_rest(q);
+	pager->failing += (size_t)rests - (size_t)rested;
+	if (pager->failing == 0 && (rested || err != SQ_OK))
+		sq_embedded_trouble(pager->engine, SQ_TROUBLE_READS, NULL);
+	return !rests;
+}
+
+/* The next queue to be read for, or NULL after a wait; under the lock. */
+static struct sq_queue *
+pager_next(struct sq_pager *pager)
+{
+	bool again = !sq_list_empty(&pager->again);
+	struct sq_queue *q;
+
+	if (again && sq_clock_ms() >= pager->again_ms)
+		sq_list_splice(&pager->waits, &pager->again);
+	q = SQ_LIST_FIRST(&pager->waits, struct sq_queue, waits);
+	if (q != NULL) {
+		sq_list_remove(&q->waits);
+	} else if (again) {
+		struct timespec until = {
+		    (time_t)(pager->again_ms / 1000), (long)(pager->again_ms % 1000) * 1000000};
+
+		pthread_cond_timedwait(&pager->wake, &pager->lock, &until);
+	} else {
+		pthread_cond_wait(&pager->wake, &pager->lock);
+	}
+	return q;
+}
+
+/* The read failed; under the lock. */
+static void
+pager_again(struct sq_pager *pager, struct sq_queue *q)
+{
+	if (sq_list_empty(&pager->again))
+		pager->again_ms = sq_clock_ms() + RETRY_MS;
+	sq_list_push_back(&pager->again, &q->waits);
 }
 
 static void *
@@ -111,17 +170,18 @@ pager_main(void *arg)
 
 	pthread_mutex_lock(&pager->lock);
 	while (!pager->stop) {
-		struct sq_queue *q = SQ_LIST_FIRST(&pager->waits, struct sq_queue, waits);
+		struct sq_queue *q = pager_next(pager);
+		bool read;
 
-		if (q == NULL) {
-			pthread_cond_wait(&pager->wake, &pager->lock);
+		if (q == NULL)
 			continue;
-		}
-		sq_list_remove(&q->waits);
 		pthread_mutex_unlock(&pager->lock);
-		pager_read(pager->engine, q, page);
-		sq_queue_unref(q);
+		read = pager_read(pager, q, page);
+		if (read)
+			sq_queue_unref(q);
 		pthread_mutex_lock(&pager->lock);
+		if (!read)
+			pager_again(pager, q);
 	}
 	pthread_mutex_unlock(&pager->lock);
 	free(page);
@@ -132,11 +192,16 @@ struct sq_pager *
 sq_pager_start(struct sq_embedded *e)
 {
 	struct sq_pager *p = sq_xcalloc(1, sizeof *p);
+	pthread_condattr_t attr;
 
 	p->engine = e;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->wake, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->wake, &attr);
+	pthread_condattr_destroy(&attr);
 	sq_list_init(&p->waits);
+	sq_list_init(&p->again);
 	sq_thread_start(&p->thread, pager_main, p);
 	return p;
 }
@@ -154,6 +219,7 @@ sq_pager_stop(struct sq_pager **pp)
 	pthread_cond_signal(&p->wake);
 	pthread_mutex_unlock(&p->lock);
 	pthread_join(p->thread, NULL);
+	sq_list_splice(&p->waits, &p->again);
 	SQ_LIST_FOR_EACH_SAFE(q, &p->waits, struct sq_queue, waits) {
 		sq_list_remove(&q->waits);
 		sq_queue_unref(q);
@@ -173,4 +239,22 @@ sq_pager_want(struct sq_queue *q)
 	sq_list_push_back(&p->waits, &q->waits);
 	pthread_cond_signal(&p->wake);
 	pthread_mutex_unlock(&p->lock);
+}
+
+int
+sq_pager_item(struct sq_embedded *e, uint64_t queue, uint64_t seq,
+    void (*fn)(void *arg, const struct sq_table_item *), void *arg)
+{
+	const struct timespec pause = {0, RETRY_MS * 1000000L};
+	int err = SQ_EIO;
+
+	for (unsigned i = 0; i < ITEM_TRIES; i++) {
+		err = sq_table_item(e->table, queue, seq, fn, arg);
+		if (err == SQ_OK || err == SQ_ENOTFOUND || err == SQ_EINVAL)
+			return err;
+		sq_metric_add(&e->metrics, SQ_M_STORE_READ_FAILURES, 1);
+		nanosleep(&pause, NULL);
+	}
+	SQ_ERROR("store", "tables: %s", sq_table_error(e->table));
+	return err;
 }

@@ -87,7 +87,7 @@ sq_embedded_healthy(struct sq_engine *engine, struct sq_buf *why)
 		if (e->trouble[i] == NULL)
 			continue;
 		sq_buf_printf(why, "store: %s\n", e->trouble[i]);
-		healthy = false;
+		healthy = healthy && i == SQ_TROUBLE_READS;
 	}
 	pthread_mutex_unlock(&e->trouble_lock);
 	return healthy;
