@@ -126,11 +126,13 @@ def check_qos(target):
                                 f"not {target.delivered_qos(stream)}")
 
 
-def gaps(owed, got):
-    """How many runs of 'owed' between the first and the last of 'got' are not in it."""
-    have, runs, inside = set(got), 0, False
-    for n in sorted(owed):
-        if not min(got) < n < max(got):
+def gaps(order, owed, got):
+    """How many runs of 'owed' between the first and the last of 'got' are not in it, where
+    'order' says what lies between which."""
+    have, owed, runs, inside = set(got), set(owed), 0, False
+    at = [i for i, n in enumerate(order) if n in have]
+    for n in order[at[0]:at[-1]] if at else ():
+        if n not in owed:
             continue
         if n not in have and not inside:
             runs += 1
@@ -138,7 +140,22 @@ def gaps(owed, got):
     return runs
 
 
-def check_transient(publishers, target, broker_deaths_ms):
+def orders_of_acceptance(targets, unordered):
+    """{(publisher, stream): [n]} of publishers for whom somebody publishes again: the order
+    in which the broker took what they sent, as the durable session saw it that got most.
+    What was refused at first is among those that the broker took when it was sent again."""
+    out = {}
+    for t in targets:
+        if t.transient or len(t.members) != 1:
+            continue
+        for key, numbers in t.members[0].got.items():
+            first = list(dict.fromkeys(numbers))
+            if key[0] in unordered and len(first) > len(out.get(key, ())):
+                out[key] = first
+    return out
+
+
+def check_transient(publishers, target, broker_deaths_ms, orders):
     """While it is connected a transient session gets everything, but for one gap
     for each death of its broker."""
     for m in target.members:
@@ -147,7 +164,9 @@ def check_transient(publishers, target, broker_deaths_ms):
             for (p, stream), numbers in got.items():
                 if target.delivered_qos(stream) == 0 or p not in publishers:
                     continue
-                found = gaps(publishers[p].accepted(stream), numbers)
+                owed = publishers[p].accepted(stream)
+                order = orders.get((p, stream)) or sorted({*owed, *numbers})
+                found = gaps(order, owed, numbers)
                 if found > deaths:
                     yield Violation("lost", m.name, f"publisher {p} stream {stream}: {found} gaps "
                                     f"from {start} to {end} ms, with {deaths} deaths of the broker")
@@ -175,6 +194,7 @@ def check(publishers, targets, broker_deaths_ms=(), finished=True, unordered=())
     """All violations. publishers: {number: ledger.Published}; finished: every
     publisher had the time to end; unordered: publishers for whom somebody publishes again
     what a full disk has refused, so that it comes later."""
+    orders = orders_of_acceptance(targets, unordered)
     out = []
     for published in publishers.values():
         out += check_publisher(published, finished)
@@ -182,7 +202,7 @@ def check(publishers, targets, broker_deaths_ms=(), finished=True, unordered=())
         for m in target.members:
             out += [Violation(kind, m.name, text) for kind, text in m.wrong]
         if target.transient:
-            out += check_transient(publishers, target, broker_deaths_ms)
+            out += check_transient(publishers, target, broker_deaths_ms, orders)
         elif finished:
             out += check_lost(publishers, target)
         out += check_copies(publishers, target, broker_deaths_ms)

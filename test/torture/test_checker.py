@@ -52,12 +52,16 @@ class Planted(unittest.TestCase):
         path.write_text(text)
         return path
 
-    def kinds(self, sent=SENT, *got, qos=2, transient=False, deaths=(), finished=True):
+    def kinds(self, sent=SENT, *got, qos=2, transient=False, deaths=(), finished=True,
+              unordered=(), durable=None):
         publisher = ledger.read_publisher("p", self.file(sent))
         members = [ledger.read_subscriber(f"s{i}", self.file(text), transient)
                    for i, text in enumerate(got or (GOT,))]
-        target = checker.Target("t", members, qos, transient)
-        found = checker.check({7: publisher}, [target], deaths, finished)
+        targets = [checker.Target("t", members, qos, transient)]
+        if durable:
+            other = ledger.read_subscriber("d", self.file(durable))
+            targets.append(checker.Target("d", [other], qos))
+        found = checker.check({7: publisher}, targets, deaths, finished, unordered)
         return sorted({v.kind for v in found})
 
     def test_a_clean_run(self):
@@ -173,6 +177,26 @@ class Planted(unittest.TestCase):
         self.assertEqual(self.kinds(sent, got, transient=True, deaths=[1]), ["lost"])
         apart = got.replace("M 8 6", "D 7 end\nC 7 0\nS 7 2\nM 8 6")
         self.assertEqual(self.kinds(sent, apart, transient=True), [])
+
+    def test_what_was_refused_and_comes_later_is_no_gap(self):
+        """2 was refused, and sent again when the transient session's connection had ended."""
+        sent = SENT.replace("E 9\n", "P 6 5 1 3\nA 7 5 1 3 0 0\nE 9\n")
+        one, two, three = (f"M 4 {n} 1 7 0 1 {n}\n" for n in (1, 2, 3))
+        rest = GOT.replace(one + two, "").replace("E 9\n", "")
+        transient = rest + one + three + "D 7 end\nC 8 0\nS 8 2\n" + two
+        durable = rest + one + three + two
+        arguments = {"transient": True, "durable": durable}
+        self.assertEqual(self.kinds(sent, transient, **arguments, unordered=[7]), [])
+        self.assertEqual(self.kinds(sent, transient, **arguments), ["lost", "order"])
+        # what the broker took between two others is missing, in whatever order that was
+        arguments["unordered"] = [7]
+        self.assertEqual(self.kinds(sent, rest + one + two, **arguments), ["lost"])
+        self.assertEqual(self.kinds(sent, rest + one + three, **arguments), [])
+        arguments["durable"] = rest + one + two + three
+        self.assertEqual(self.kinds(sent, rest + one + three, **arguments), ["lost"])
+        self.assertEqual(self.kinds(sent, transient, **arguments), ["lost"])
+        del arguments["durable"]
+        self.assertEqual(self.kinds(sent, transient, **arguments), ["lost"])
 
 
 if __name__ == "__main__":
