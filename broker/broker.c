@@ -12,6 +12,7 @@
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/wall.h"
+#include "broker/watch.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -89,6 +90,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	}
 	b->keys = sq_keys_new(cfg->max_keys, cfg->key_window_ms);
 	b->delayed = sq_delayed_new(b);
+	b->watch = sq_watch_new(&b->metrics, cfg->queue_lonely_ms);
 	b->dead = sq_dead_new(b);
 	load = broker_load(b);
 	if (load != SQ_OK) {
@@ -107,6 +109,12 @@ bool
 sq_broker_healthy(struct sq_broker *b, struct sq_buf *why)
 {
 	return b->engine->ops->healthy(b->engine, why);
+}
+
+void
+sq_broker_write_queues(struct sq_broker *b, struct sq_buf *out)
+{
+	sq_watch_write(b->watch, out);
 }
 
 uint64_t
@@ -164,6 +172,7 @@ sq_broker_free(struct sq_broker **bp)
 		return;
 	sq_groups_clear(b);
 	sq_dead_free(&b->dead);
+	sq_watch_free(&b->watch);
 	sq_delayed_free(&b->delayed);
 	sq_keys_free(&b->keys);
 	for (size_t i = 0; i < b->n_shards; i++) {
@@ -410,6 +419,7 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 	sq_pace_tick(sh, now_ms);
 	if (sq_worker_index(w) == 0) {
 		sq_delayed_tick(b->delayed, now_ms);
+		sq_watch_tick(b->watch, now_ms);
 		if (sh->ticks++ % GROUPS_EXPIRE_TURN == 0) {
 			sq_groups_expire(b, now_ms);
 			broker_sweep(sh, now_ms);

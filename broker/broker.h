@@ -36,7 +36,8 @@ struct sq_broker_cfg {
 	uint32_t max_inflight; /* QoS >= 1 deliveries of a session at a time */
 	uint32_t queue_max_msgs;
 	uint64_t queue_max_bytes;
-	uint32_t queue_expiry_s; /* of a durable group's, which asks for none */
+	uint64_t queue_lonely_ms; /* see broker/watch.h */
+	uint32_t queue_expiry_s;  /* of a durable group's, which asks for none */
 	uint32_t queue_expiry_max_s;
 	uint64_t retained_max_msgs, retained_max_bytes;
 	uint64_t delayed_max_msgs, delayed_max_bytes, delayed_max_s;
@@ -62,6 +63,9 @@ void sq_broker_free(struct sq_broker **bp);
 
 /* False with a line in 'why' while the engine can't make anything durable.  Any thread. */
 bool sq_broker_healthy(struct sq_broker *, struct sq_buf *why);
+
+/* Appends metrics of the fullest queues by their names.  Any thread. */
+void sq_broker_write_queues(struct sq_broker *, struct sq_buf *out);
 
 /* Takes the call over; answered by sq_call_done(), maybe before this returns. */
 void sq_broker_call(struct sq_broker *, struct sq_call *);

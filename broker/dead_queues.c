@@ -8,6 +8,7 @@
 #include "broker/own.h"
 #include "broker/record.h"
 #include "broker/session/group.h"
+#include "broker/watch.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -52,7 +53,9 @@ dead_close(struct sq_group *g)
 	if (g == NULL)
 		return;
 	assert(g->refs == 1 && sq_list_empty(&g->bindings));
+	sq_watch_remove(g->broker->watch, &g->sink);
 	g->sink.engine->ops->queue_close(g->sink.queue);
+	sq_dead_source_free(&g->sink.dead, g->owner);
 	free(g->name);
 	free(g);
 }
@@ -191,10 +194,13 @@ dead_open(struct dead_space *s, enum sq_dead_kind kind, uint64_t id, struct sq_t
 		g->sink.shard = &b->shards[0];
 	g->sink.engine = b->engine;
 	g->sink.durable = true;
+	g->sink.dead = sq_dead_source_new(b, s->space, g->name, true); /* for its name alone */
+	g->owner = q.owner;
 	g->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
 	g->n_subs = 1; /* so that it never ends */
 	atomic_init(&g->refs, 1);
 	sq_list_init(&g->bindings);
+	sq_watch_add(b->watch, &g->sink, false);
 	s->groups[kind] = g;
 }
 

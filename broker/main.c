@@ -81,6 +81,15 @@ program_ready(void *owner, struct sq_buf *why)
 	return p->listening && sq_broker_healthy(p->broker, why) && !p->draining;
 }
 
+static void
+program_more_metrics(void *owner, struct sq_buf *out)
+{
+	const struct program *p = owner;
+
+	if (p->listening)
+		sq_broker_write_queues(p->broker, out);
+}
+
 static bool
 program_live(void *owner, struct sq_buf *why)
 {
@@ -140,6 +149,7 @@ program_start(struct program *p, struct sq_buf *err)
 	if (c->admin_listen != NULL && *c->admin_listen != '\0') {
 		p->admin = sq_admin_start(&(struct sq_admin_cfg){.listen = c->admin_listen,
 					      .metrics = &sq_broker_metrics,
+					      .more = program_more_metrics,
 					      .ready = program_ready,
 					      .live = program_live,
 					      .owner = p},

@@ -18,6 +18,8 @@
 	X(GROUP_OPTIONS, "sqmqos_group_options_changed_total", NULL, SQ_COUNTER, \
 	    "Times that the options of a group's queue became others.") \
 	X(RETAINED, "sqmqos_retained_messages", NULL, SQ_GAUGE, "Retained messages.") \
+	X(QUEUES_LONELY, "sqmqos_queues_lonely", NULL, SQ_GAUGE, \
+	    "Queues that nobody has been there to take from for queue.lonely-after.") \
 	X(QUEUED, "sqmqos_queued_messages", NULL, SQ_GAUGE, \
 	    "Messages that wait in queues or are unsettled.") \
 	X(QUEUED_BYTES, "sqmqos_queued_bytes", NULL, SQ_GAUGE, "Image bytes of those messages.") \

@@ -21,6 +21,7 @@ struct sq_route_cache;
 struct sq_dead_source;
 struct sq_session;
 struct sq_shard;
+struct sq_watched;
 
 /* Where matched messages go: the queue of a session or a group. */
 struct sq_sink {
@@ -30,6 +31,7 @@ struct sq_sink {
 	struct sq_engine *engine;
 	struct sq_queue *queue;
 	struct sq_dead_source *dead; /* of that queue: see broker/dead.h */
+	struct sq_watched *watched;  /* the same: see broker/watch.h; NULL: it is not */
 	uint32_t n_bindings;         /* the router's */
 	bool reject;                 /* a full queue refuses the publish as a whole */
 	bool durable;

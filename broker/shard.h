@@ -51,6 +51,7 @@ struct sq_broker {
 	struct sq_keys *keys;
 	struct sq_delayed *delayed;
 	struct sq_dead *dead;
+	struct sq_watch *watch;
 	atomic_bool recovering; /* a session of another life was made again before that */
 };
 

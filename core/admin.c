@@ -104,6 +104,8 @@ admin_metrics(struct sq_admin *a, h2o_req_t *req)
 	if (a->cfg.refresh != NULL)
 		a->cfg.refresh(a->cfg.owner);
 	sq_metrics_write(a->cfg.metrics, &body);
+	if (a->cfg.more != NULL)
+		a->cfg.more(a->cfg.owner, &body);
 	admin_send(req, 200, "OK", "text/plain; version=0.0.4; charset=utf-8", &body);
 	sq_buf_fini(&body);
 }

@@ -22,6 +22,8 @@ struct sq_admin_cfg {
 	const struct sq_metrics *metrics;
 	/* Called before the metrics are written, to set gauges; may be NULL. */
 	void (*refresh)(void *owner);
+	/* Appends lines of metrics that are in no table; may be NULL. */
+	void (*more)(void *owner, struct sq_buf *out);
 	/* True when ready; else appends why, one line per reason.  What it appends
 	 * when ready is shown behind "ok". */
 	bool (*ready)(void *owner, struct sq_buf *why);

@@ -17,19 +17,33 @@ metrics_same(const char *a, const char *b)
 	return a == b || strcmp(a, b) == 0;
 }
 
+/* Text with what would end it escaped: the backslash, the line, and 'also'. */
 static void
-metrics_head(struct sq_buf *out, const char *name, const char *type, const char *help)
+metrics_escaped(struct sq_buf *out, const char *text, char also)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\n') {
+			sq_buf_append(out, "\\n", 2);
+			continue;
+		}
+		if (*text == '\\' || *text == also)
+			sq_buf_u8(out, '\\');
+		sq_buf_append(out, text, 1);
+	}
+}
+
+void
+sq_metrics_head(struct sq_buf *out, const char *name, enum sq_metric_type type, const char *help)
 {
 	sq_buf_printf(out, "# HELP %s ", name);
-	for (; *help != '\0'; help++) {
-		if (*help == '\n')
-			sq_buf_append(out, "\\n", 2);
-		else if (*help == '\\')
-			sq_buf_append(out, "\\\\", 2);
-		else
-			sq_buf_append(out, help, 1);
-	}
-	sq_buf_printf(out, "\n# TYPE %s %s\n", name, type);
+	metrics_escaped(out, help, '\\');
+	sq_buf_printf(out, "\n# TYPE %s %s\n", name, type == SQ_COUNTER ? "counter" : "gauge");
+}
+
+void
+sq_metrics_label(struct sq_buf *out, const char *value)
+{
+	metrics_escaped(out, value, '"');
 }
 
 /* Reads a small file of /proc into 'buf' and ends it with NUL. */
@@ -54,7 +68,7 @@ metrics_cpu(struct sq_buf *out)
 
 	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts) != 0)
 		return;
-	metrics_head(out, "process_cpu_seconds_total", "counter",
+	sq_metrics_head(out, "process_cpu_seconds_total", SQ_COUNTER,
 	    "Total user and system CPU time spent in seconds.");
 	sq_buf_printf(
 	    out, "process_cpu_seconds_total %lld.%06ld\n", (long long)ts.tv_sec, ts.tv_nsec / 1000);
@@ -73,8 +87,8 @@ metrics_resident(struct sq_buf *out)
 	if (at == NULL)
 		return;
 	pages = strtoull(at, NULL, 10);
-	metrics_head(
-	    out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
+	sq_metrics_head(
+	    out, "process_resident_memory_bytes", SQ_GAUGE, "Resident memory size in bytes.");
 	sq_buf_printf(out, "process_resident_memory_bytes %llu\n",
 	    pages * (unsigned long long)sysconf(_SC_PAGESIZE));
 }
@@ -101,7 +115,7 @@ metrics_descriptors(struct sq_buf *out)
 		}
 	}
 	close(fd);
-	metrics_head(out, "process_open_fds", "gauge", "Number of open file descriptors.");
+	sq_metrics_head(out, "process_open_fds", SQ_GAUGE, "Number of open file descriptors.");
 	sq_buf_printf(out, "process_open_fds %lu\n", open_fds - 1); /* not our own */
 }
 
@@ -123,7 +137,7 @@ metrics_start_time(struct sq_buf *out)
 		return;
 	start = (double)(real.tv_sec - boot.tv_sec) + (double)(real.tv_nsec - boot.tv_nsec) / 1e9 +
 	    (double)strtoull(at, NULL, 10) / ticks;
-	metrics_head(out, "process_start_time_seconds", "gauge",
+	sq_metrics_head(out, "process_start_time_seconds", SQ_GAUGE,
 	    "Start time of the process since the Unix epoch in seconds.");
 	sq_buf_printf(out, "process_start_time_seconds %.2f\n", start);
 }
@@ -136,8 +150,7 @@ sq_metrics_write(const struct sq_metrics *m, struct sq_buf *out)
 		long long v = atomic_load_explicit(&m->values[i], memory_order_relaxed);
 
 		if (i == 0 || !metrics_same(d->name, d[-1].name))
-			metrics_head(
-			    out, d->name, d->type == SQ_COUNTER ? "counter" : "gauge", d->help);
+			sq_metrics_head(out, d->name, d->type, d->help);
 		if (d->labels != NULL)
 			sq_buf_printf(out, "%s{%s} %lld\n", d->name, d->labels, v);
 		else

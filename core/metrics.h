@@ -44,4 +44,8 @@ sq_metric_set(const struct sq_metrics *m, size_t i, int64_t v)
  * resident bytes, open descriptors, start time). */
 void sq_metrics_write(const struct sq_metrics *, struct sq_buf *out);
 
+/* For lines that are in no table: the head of a family, and a label's value, escaped. */
+void sq_metrics_head(struct sq_buf *out, const char *name, enum sq_metric_type, const char *help);
+void sq_metrics_label(struct sq_buf *out, const char *value);
+
 #endif

@@ -9,6 +9,7 @@
 #include "broker/session/group_declare.h"
 #include "broker/session/group_store.h"
 #include "broker/session/pace.h"
+#include "broker/watch.h"
 #include "core/bytes.h"
 #include "core/mem.h"
 
@@ -101,6 +102,7 @@ group_open(struct sq_group *g, struct sq_txn *txn)
 	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
 	if (g->awaited)
 		e->ops->queue_attend(g->sink.queue, 1);
+	sq_watch_add(g->broker->watch, &g->sink, true);
 	sq_buf_fini(&name);
 }
 
@@ -184,6 +186,7 @@ group_unlist(struct sq_group *g, struct sq_txn *txn)
 {
 	struct sq_group *table = g;
 
+	sq_watch_remove(g->broker->watch, &g->sink);
 	if (g->sink.shard != NULL)
 		sq_pace_end(g->sink.shard, &g->sink);
 	sq_group_declare_end(g);

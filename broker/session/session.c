@@ -8,6 +8,7 @@
 #include "broker/session/pace.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
+#include "broker/watch.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -117,6 +118,8 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 	s->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
 	sq_buf_fini(&name);
 	session_attend(s);
+	if (s->durable)
+		sq_watch_add(s->shard->broker->watch, &s->sink, true);
 	sq_deliver_init(s);
 }
 
@@ -316,6 +319,7 @@ session_leave(struct sq_session *s)
 	struct sq_shard *sh = s->shard;
 
 	assert(s->state != SQ_SESSION_DEAD);
+	sq_watch_remove(s->shard->broker->watch, &s->sink);
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
 	sq_session_set_state(s, SQ_SESSION_DEAD);
 	sq_heap_remove(&sh->timers, &s->timer);

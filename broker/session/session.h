@@ -3,8 +3,8 @@
  *
  * Owned by one shard; everything here runs on its worker.  session.c has its
  * life, attach.c the PUT, publish.c and held.c messages up, deliver.c, window.c and
- * settle.c messages down, subscribe.c bindings, group.c the queues that sessions
- * share, stored.c what of all this is in the store. */
+ * settle.c messages down, subscribe.c bindings, members.c its parts in groups, group.c the
+ * queues that sessions share, stored.c what of all this is in the store. */
 #ifndef SQ_BROKER_SESSION_H
 #define SQ_BROKER_SESSION_H
 
@@ -282,6 +282,13 @@ void sq_subscribe_drop_all(struct sq_session *, struct sq_txn *txn);
 /* A subscription from the store: the value of its record.  Before the session's
  * queue is open. */
 int sq_subscribe_restore(struct sq_session *, uint32_t number, struct sq_bytes value) SQ_MUST_CHECK;
+
+/* members.c */
+/* Makes the session's part in the group of 'sub', which has none; the subscription's other
+ * options follow. */
+void sq_member_join(struct sq_session *, struct sq_subscription *sub, const struct sq_sub *);
+/* Ends it; freed when its consumer has ended. */
+void sq_member_leave(struct sq_session *, struct sq_member *);
 /* Whether they are there to take from their groups' queues: see sq_session_attends(). */
 void sq_members_attend(struct sq_session *, bool attend);
 /* Members take items only while the session is attached. */

@@ -28,6 +28,16 @@ refresh(void *owner)
 	sq_metric_add(&metrics, 0, 7);
 }
 
+static void
+more(void *owner, struct sq_buf *out)
+{
+	(void)owner;
+	sq_metrics_head(out, "sq_more", SQ_GAUGE, "More.");
+	sq_buf_printf(out, "sq_more{queue=\"");
+	sq_metrics_label(out, "a\"b\\c\nd");
+	sq_buf_printf(out, "\"} 1\n");
+}
+
 static bool
 ready(void *owner, struct sq_buf *why)
 {
@@ -48,7 +58,7 @@ live(void *owner, struct sq_buf *why)
 static struct sq_admin *
 start(const char *listen_on)
 {
-	const struct sq_admin_cfg cfg = {listen_on, &metrics, refresh, ready, live, NULL};
+	const struct sq_admin_cfg cfg = {listen_on, &metrics, refresh, more, ready, live, NULL};
 
 	return sq_admin_start(&cfg, &err);
 }
@@ -139,6 +149,13 @@ Test(admin, metrics_are_refreshed_first)
 	HAS(t, "content-type: text/plain; version=0.0.4");
 	HAS(t, "\nsq_test 7\n");
 	HAS(ask("GET", "/metrics"), "\nsq_test 14\n");
+}
+
+Test(admin, metrics_of_no_table_follow_with_their_labels_escaped)
+{
+	HAS(ask("GET", "/metrics"),
+	    "\n# HELP sq_more More.\n# TYPE sq_more gauge\n"
+	    "sq_more{queue=\"a\\\"b\\\\c\\nd\"} 1\n");
 }
 
 Test(admin, head_has_the_length_and_no_body)

@@ -1,5 +1,6 @@
 /* Queues that nobody takes from: what becomes of them when they are full. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../support/broker_world.h"
@@ -30,6 +31,7 @@ setup(void)
 	w.cfg.engine = &stored_engine;
 	w.cfg.queue_max_msgs = BOUND;
 	w.cfg.recovery_ms = 5000;
+	w.cfg.queue_lonely_ms = 60000;
 	begin();
 }
 
@@ -294,4 +296,135 @@ Test(broker_lonely, a_durable_session_takes_both_kinds_of_letters_after_a_restar
 	cr_assert_eq(peer_settle(&sub, SQ_SETTLE_REJECT, peer_expect(&sub, "3")->delivery, 1), 204);
 	peer_expect_nothing(&u);
 	cr_assert_eq(peer_unsubscribe(&u, "$dead/#"), 0x11);
+}
+
+/* What is shown of the queues by their names, once all were looked at. */
+static const char *
+shown(void)
+{
+	static char text[16384];
+	struct sq_buf out = {0};
+
+	world_pass(&w, 1200);
+	sq_broker_write_queues(w.broker, &out);
+	cr_assert_lt(sq_buf_len(&out), sizeof text);
+	memcpy(text, sq_buf_data(&out), sq_buf_len(&out));
+	text[sq_buf_len(&out)] = '\0';
+	sq_buf_fini(&out);
+	return text;
+}
+
+#define SHOWS(text, line) \
+	cr_assert_not_null(strstr(text, "\n" line "\n"), "%s is not in\n%s", line, text)
+
+/* Between the time since it was sent, and a pass less. */
+static void
+shows_age(const char *text, const char *queue, unsigned s)
+{
+	char line[128];
+	const char *at;
+	unsigned long age;
+
+	snprintf(line, sizeof line, "\nsqmqos_queue_age_seconds{queue=\"%s\"} ", queue);
+	at = strstr(text, line);
+	cr_assert_not_null(at, "%s is not in\n%s", line, text);
+	age = strtoul(at + strlen(line), NULL, 10);
+	cr_assert(age <= s && age + 1 >= s, "%lu instead of %u", age, s);
+}
+
+Test(broker_lonely, queues_are_shown_by_name_with_depth_age_and_members)
+{
+	const char *t;
+
+	declare(&sub, 0, SQ_OVERFLOW_DEFAULT);
+	send_range(1, 1);
+	shown();
+	world_pass(&w, 60000);
+	send_range(2, 2);
+	t = shown();
+	SHOWS(t, "# TYPE sqmqos_queue_depth gauge");
+	SHOWS(t, "sqmqos_queue_depth{queue=\"declared~s~w~g\"} 2");
+	shows_age(t, "declared~s~w~g", 62);
+	SHOWS(t, "sqmqos_queue_members{queue=\"declared~s~w~g\"} 0");
+	SHOWS(t, "sqmqos_queue_depth{queue=\"s~w~subscriber\"} 0");
+	shows_age(t, "s~w~subscriber", 0);
+	SHOWS(t, "sqmqos_queue_members{queue=\"s~w~subscriber\"} 1");
+	cr_assert_null(strstr(t, "publisher"), "a transient session has no name");
+	world_pass(&w, 10000);
+	declare(&sub, SQ_SUB_CONSUME, SQ_OVERFLOW_DEFAULT);
+	expect_range(&sub, 1, 2);
+	send_range(3, 3);
+	t = shown();
+	SHOWS(t, "sqmqos_queue_members{queue=\"declared~s~w~g\"} 1");
+}
+
+Test(broker_lonely, the_age_is_that_of_the_oldest_that_is_left)
+{
+	declare(&sub, 0, SQ_OVERFLOW_DEFAULT);
+	for (unsigned i = 1; i <= BOUND + 40; i++) { /* each drives out the oldest */
+		send_range(i, i);
+		shown();
+		world_pass(&w, 8800);
+	}
+	shows_age(shown(), "declared~s~w~g", 41);
+}
+
+Test(broker_lonely, the_twenty_fullest_are_shown)
+{
+	char name[32], line[96];
+	const char *t;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 25; i++) {
+		struct peer p;
+
+		snprintf(name, sizeof name, "s~w~many%u", i);
+		p = peer_new(&w, name);
+		p.ordinal = 1;
+		cr_assert_eq(peer_attach(&p), 200);
+		cr_assert_eq(peer_subscribe(&p, i < 22 ? "t" : "u", 1), 1);
+		if (i >= 22)
+			cr_assert_eq(peer_subscribe(&p, "t", 1), 1);
+		cr_assert_eq(peer_detach(&p, 3600, false), 204);
+	}
+	send_range(1, 1);
+	cr_assert_eq(peer_publish(&pub, "u", "x", 1), 0);
+	t = shown();
+	for (unsigned i = 22; i < 25; i++) {
+		snprintf(line, sizeof line, "\nsqmqos_queue_depth{queue=\"s~w~many%u\"} 2\n", i);
+		cr_assert_not_null(strstr(t, line), "%s", line);
+	}
+	while ((t = strstr(t, "\nsqmqos_queue_depth{")) != NULL) {
+		t++;
+		n++;
+	}
+	cr_assert_eq(n, 20);
+}
+
+Test(broker_lonely, a_queue_that_nobody_takes_from_for_long_is_counted)
+{
+	declare(&sub, SQ_SUB_CONSUME, SQ_OVERFLOW_DEFAULT);
+	send_range(1, 1);
+	cr_assert_eq(peer_detach(&sub, 3600, false), 204);
+	world_pass(&w, 50000);
+	cr_assert_eq(world_metric(SQ_M_QUEUES_LONELY), 0);
+	world_pass(&w, 12000);
+	cr_assert_eq(world_metric(SQ_M_QUEUES_LONELY), 2, "%lld",
+	    (long long)world_metric(SQ_M_QUEUES_LONELY));
+	peer_connect(&sub);
+	world_pass(&w, 1200);
+	cr_assert_eq(world_metric(SQ_M_QUEUES_LONELY), 0);
+}
+
+Test(broker_lonely, dead_letters_are_shown_and_never_lonely)
+{
+	const char *t;
+
+	declare(&sub, SQ_SUB_CONSUME, SQ_OVERFLOW_DEFAULT);
+	send_range(1, 1);
+	cr_assert_eq(peer_settle(&sub, SQ_SETTLE_REJECT, peer_expect(&sub, "1")->delivery, 1), 204);
+	world_pass(&w, 100000);
+	t = shown();
+	SHOWS(t, "sqmqos_queue_depth{queue=\"dead-others~s\"} 1");
+	cr_assert_eq(world_metric(SQ_M_QUEUES_LONELY), 0);
 }
