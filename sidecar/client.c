@@ -33,6 +33,12 @@ sq_client_name(const struct sq_client *c)
 	return c->session != NULL ? sq_session_client_id(c->session) : c->from;
 }
 
+static struct sq_bytes
+client_text(const char *s)
+{
+	return (struct sq_bytes){(const unsigned char *)s, s != NULL ? strlen(s) : 0};
+}
+
 /* The end that an error of the decoder is. */
 static enum sq_client_end
 client_decode_end(uint8_t reason)
@@ -89,12 +95,11 @@ client_decode(struct sq_client *c, const unsigned char *p, size_t len)
 		if (rc == SQ_EAGAIN)
 			break;
 		if (rc != 0) {
-			if (c->decoder.error != NULL)
-				SQ_WARN("client", "%s: %s", sq_client_name(c), c->decoder.error);
 			if (c->state == SQ_CLIENT_NEW)
 				sq_client_refuse(c, c->decoder.reason, c->decoder.error);
 			else
-				sq_client_end(c, client_decode_end(c->decoder.reason));
+				sq_client_end_because(c, client_decode_end(c->decoder.reason),
+				    client_text(c->decoder.error));
 			break;
 		}
 		if (sq_client_packet(c, &packet, used) == SQ_EAGAIN) {
@@ -240,6 +245,7 @@ sq_client_new(struct sq_hub *h, int fd, const char *from)
 	c->hub = h;
 	c->from = sq_xstrdup(from);
 	c->since_ms = c->heard_ms = sq_hub_now(h);
+	c->wants_words = true;
 	c->decoder.role = SQ_MQTT_SERVER;
 	c->decoder.max_packet = (uint32_t)h->cfg->max_packet;
 	ev_io_init(&c->in, client_on_readable, fd, EV_READ);
@@ -270,6 +276,12 @@ client_leave(struct sq_client *c, unsigned how)
 void
 sq_client_end(struct sq_client *c, enum sq_client_end why)
 {
+	sq_client_end_because(c, why, (struct sq_bytes){0});
+}
+
+void
+sq_client_end_because(struct sq_client *c, enum sq_client_end why, struct sq_bytes text)
+{
 	unsigned how = (why != SQ_END_DISCONNECTED ? SQ_LEAVE_WILL : 0) |
 	    (client_ends[why].quiet ? SQ_LEAVE_QUIET : 0);
 	uint8_t reason = client_ends[why].reason;
@@ -278,11 +290,14 @@ sq_client_end(struct sq_client *c, enum sq_client_end why)
 		return;
 	c->end = (uint8_t)why;
 	if (client_ends[why].bad)
-		SQ_WARN("client", "%s: closed, %s", sq_client_name(c), client_ends[why].text);
+		SQ_WARN("client", "%s: closed, %s%s%.*s", sq_client_name(c), client_ends[why].text,
+		    text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
 	else
 		SQ_DEBUG("client", "%s: closed, %s", sq_client_name(c), client_ends[why].text);
+	if (text.len == 0)
+		text = client_text(client_ends[why].text);
 	if (c->state == SQ_CLIENT_OPEN && reason != 0)
-		sq_client_put_disconnect(c, reason, client_ends[why].text);
+		sq_client_put_disconnect(c, reason, text);
 	client_leave(c, how);
 	c->state = SQ_CLIENT_CLOSING;
 	c->since_ms = sq_hub_now(c->hub);

@@ -47,6 +47,9 @@ enum sq_client_end { SQ_CLIENT_ENDS(SQ_CLIENT_END_ENUM) SQ_END_COUNT };
 void sq_client_new(struct sq_hub *, int fd, const char *from);
 /* Ends the connection: an MQTT 5 client is told why.  The object goes later. */
 void sq_client_end(struct sq_client *, enum sq_client_end why);
+/* The same; the client is told 'text' in the place of the end's own words, unless it is
+ * empty, and the log has both. */
+void sq_client_end_because(struct sq_client *, enum sq_client_end why, struct sq_bytes text);
 /* Frees a client that has ended, or at the end of the program. */
 void sq_client_free(struct sq_client *);
 
@@ -69,9 +72,10 @@ void sq_client_catch_up(struct sq_client *);
 void sq_client_resume(struct sq_client *);
 /* PUBACK, PUBREC or PUBCOMP for what it published. */
 void sq_client_acked(struct sq_client *, const struct sq_lane_outcome *);
-/* SUBACK or UNSUBACK ('type', enum sq_mqtt_type). */
-void sq_client_suback(
-    struct sq_client *, uint8_t type, uint16_t packet_id, const uint8_t *codes, size_t n);
+/* SUBACK or UNSUBACK ('type', enum sq_mqtt_type); 'text' says why of what is refused, or
+ * is empty. */
+void sq_client_suback(struct sq_client *, uint8_t type, uint16_t packet_id, const uint8_t *codes,
+    size_t n, struct sq_bytes text);
 void sq_client_pubrel(struct sq_client *, uint16_t packet_id);
 /* Puts a PUBLISH into the output.  SQ_ETOOBIG: above the client's maximum
  * packet size, dropped. */

@@ -14,6 +14,7 @@
 #include "sidecar/client_priv.h"
 #include "sidecar/declared.h"
 #include "sidecar/outbox.h"
+#include "sidecar/refusals.h"
 #include "sidecar/rules.h"
 #include "sidecar/session.h"
 
@@ -102,6 +103,8 @@ connect_settings(struct sq_client *c, const struct sq_mqtt_packet *p)
 	c->expiry_s = sq_mqtt_has(&p->props, SQ_MQTT_PROP_SESSION_EXPIRY)
 	    ? p->props.session_expiry_s
 	    : 0;
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_REQUEST_PROBLEM_INFO))
+		c->wants_words = p->props.request_problem_info != 0;
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_RECEIVE_MAXIMUM))
 		c->receive_max = p->props.receive_maximum;
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE))
@@ -139,6 +142,7 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	}
 	if (k->has_will && connect_will(c, k, &sp.will) != 0) {
 		sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
+		sq_refusals_count(c->hub, SQ_REFUSAL_DENIED);
 		sq_client_refuse(c, SQ_MQTT_RC_NOT_AUTHORIZED,
 		    "no rule of " SQ_ANNOTATION_PUBLISH " allows its will");
 		return;

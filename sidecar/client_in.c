@@ -10,6 +10,7 @@
 #include "proto/mqtt/encode.h"
 #include "proto/topic/topic.h"
 #include "sidecar/client_priv.h"
+#include "sidecar/refusals.h"
 #include "sidecar/rules.h"
 #include "sidecar/session.h"
 
@@ -63,19 +64,31 @@ publish_within_quota(struct sq_client *c, const struct sq_mqtt_publish *m)
 	return false;
 }
 
+static struct sq_bytes
+buf_bytes(const struct sq_buf *b)
+{
+	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
+}
+
 /* A publish that no rule allows.  SQ_EAGAIN as for any. */
 static int
 publish_denied(struct sq_client *c, const struct sq_lane_publish *m)
 {
+	struct sq_buf text = {0};
 	int rc = 0;
 
 	if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5) {
-		rc = sq_session_refuse(c->session, m, SQ_MQTT_RC_NOT_AUTHORIZED);
+		sq_buf_printf(&text, "no rule of " SQ_ANNOTATION_PUBLISH " allows the topic %.*s",
+		    (int)m->topic.len, (const char *)m->topic.p);
+		rc = sq_session_refuse(
+		    c->session, m, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_REFUSAL_DENIED, buf_bytes(&text));
+		sq_buf_fini(&text);
 		if (rc != 0)
 			return rc;
 		c->unfinished++;
 	}
 	sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
+	sq_refusals_count(c->hub, SQ_REFUSAL_DENIED);
 	SQ_WARN("client",
 	    "%s: publish to '%.*s' refused, no rule of " SQ_ANNOTATION_PUBLISH " allows it",
 	    sq_client_name(c), (int)m->topic.len, (const char *)m->topic.p);
@@ -102,6 +115,36 @@ publish_by_rules(struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_
 	return rc;
 }
 
+/* Whether the broker takes a packet of that size; false: the connection has been ended. */
+static bool
+publish_fits(struct sq_client *c, size_t size)
+{
+	struct sq_buf text = {0};
+
+	if (c->broker_max_packet == 0 || size <= c->broker_max_packet)
+		return true;
+	sq_buf_printf(&text, "a packet of %zu bytes, and the broker's limits.max-packet is %u",
+	    size, c->broker_max_packet);
+	sq_refusals_count(c->hub, SQ_REFUSAL_QUOTA);
+	sq_client_end_because(c, SQ_END_TOO_LARGE, buf_bytes(&text));
+	sq_buf_fini(&text);
+	return false;
+}
+
+/* Whether the topic is one to publish to; false: the connection has been ended. */
+static bool
+publish_topic(struct sq_client *c, struct sq_bytes topic)
+{
+	const char *why = "not UTF-8";
+
+	if (sq_topic_name_check(topic, &why) == 0)
+		return true;
+	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
+	sq_client_end_because(
+	    c, SQ_END_TOPIC, (struct sq_bytes){(const unsigned char *)why, strlen(why)});
+	return false;
+}
+
 static int
 client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 {
@@ -117,19 +160,13 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 	int rc;
 
 	SQ_FAULT_IF(m->qos == 2, "sidecar-publish-read");
-	if (c->broker_max_packet != 0 && size > c->broker_max_packet) {
-		sq_client_end(c, SQ_END_TOO_LARGE);
-		return 0;
-	}
-	if (!publish_within_quota(c, m))
+	if (!publish_fits(c, size) || !publish_within_quota(c, m))
 		return 0;
 	if ((m->topic.len == 0 || sq_mqtt_has(&p->props, SQ_MQTT_PROP_TOPIC_ALIAS)) &&
 	    !publish_alias(c, p->props.topic_alias, &out.topic))
 		return 0;
-	if (sq_topic_name_check(out.topic, NULL) != 0) {
-		sq_client_end(c, SQ_END_TOPIC);
+	if (!publish_topic(c, out.topic))
 		return 0;
-	}
 	if (out.props.len > 0 && !p->props.forwardable) {
 		kept = sq_xmalloc(out.props.len);
 		out.props = (struct sq_bytes){kept, sq_mqtt_props_forward(p->props.raw, kept)};

@@ -55,17 +55,28 @@ sq_client_put_ack(struct sq_client *c, enum sq_mqtt_type type, uint16_t packet_i
 	sq_client_touch(c);
 }
 
-void
-sq_client_put_disconnect(struct sq_client *c, uint8_t reason, const char *text)
+/* The properties of a packet that says 'text', if the client wants words. */
+static struct sq_mqtt_props
+client_words(const struct sq_client *c, struct sq_bytes text)
 {
 	struct sq_mqtt_props props = sq_mqtt_props_none;
+
+	if (c->wants_words && text.len > 0) {
+		props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_REASON_STRING);
+		props.reason_string = text;
+	}
+	return props;
+}
+
+void
+sq_client_put_disconnect(struct sq_client *c, uint8_t reason, struct sq_bytes text)
+{
+	struct sq_mqtt_props props = client_words(c, text);
 	struct sq_buf b = {0};
 	int rc;
 
 	if (c->decoder.version != SQ_MQTT_V5)
 		return;
-	props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_REASON_STRING);
-	props.reason_string = (struct sq_bytes){(const unsigned char *)text, strlen(text)};
 	rc = sq_mqtt_put_disconnect(&b, SQ_MQTT_V5, reason, &props);
 	if (rc == 0 && !client_takes(c, sq_buf_len(&b))) { /* without words (MQTT-3.14.2-3) */
 		sq_buf_fini(&b);
@@ -76,18 +87,36 @@ sq_client_put_disconnect(struct sq_client *c, uint8_t reason, const char *text)
 	sq_buf_fini(&b);
 }
 
+/* A refusal with words, where the client wants them and has room (MQTT-3.4.2-2,
+ * MQTT-3.5.2-2); else false. */
+static bool
+client_put_refusal(struct sq_client *c, enum sq_mqtt_type type, const struct sq_lane_outcome *o)
+{
+	struct sq_mqtt_props props = client_words(c, o->text);
+	struct sq_buf b = {0};
+	bool put;
+
+	if (props.has == 0 || c->decoder.version != SQ_MQTT_V5)
+		return false;
+	put = sq_mqtt_put_ack_props(&b, SQ_MQTT_V5, type, o->packet_id, o->reason, &props) == 0 &&
+	    sq_client_put(c, &b);
+	sq_buf_fini(&b);
+	return put;
+}
+
 void
 sq_client_acked(struct sq_client *c, const struct sq_lane_outcome *o)
 {
 	bool ends = o->kind == SQ_ENTRY_RELEASE || o->qos == 1 || o->reason >= 0x80;
+	enum sq_mqtt_type type = o->kind == SQ_ENTRY_RELEASE ? SQ_MQTT_PUBCOMP
+	    : o->qos == 1                                    ? SQ_MQTT_PUBACK
+							     : SQ_MQTT_PUBREC;
 
 	if (ends && c->unfinished > 0)
 		c->unfinished--;
-	sq_client_put_ack(c,
-	    o->kind == SQ_ENTRY_RELEASE ? SQ_MQTT_PUBCOMP
-		: o->qos == 1           ? SQ_MQTT_PUBACK
-					: SQ_MQTT_PUBREC,
-	    o->packet_id, c->decoder.version == SQ_MQTT_V5 ? o->reason : 0);
+	if (o->reason < 0x80 || !client_put_refusal(c, type, o))
+		sq_client_put_ack(
+		    c, type, o->packet_id, c->decoder.version == SQ_MQTT_V5 ? o->reason : 0);
 	SQ_FAULT_LATER(o->kind == SQ_ENTRY_RELEASE, "sidecar-pubcomp-written", c);
 	SQ_FAULT_LATER(o->kind != SQ_ENTRY_RELEASE && o->qos == 2, "sidecar-pubrec-written", c);
 }
@@ -100,12 +129,19 @@ sq_client_pubrel(struct sq_client *c, uint16_t packet_id)
 }
 
 void
-sq_client_suback(
-    struct sq_client *c, uint8_t type, uint16_t packet_id, const uint8_t *codes, size_t n)
+sq_client_suback(struct sq_client *c, uint8_t type, uint16_t packet_id, const uint8_t *codes,
+    size_t n, struct sq_bytes text)
 {
+	struct sq_mqtt_props props = client_words(c, text);
+	uint8_t version = c->decoder.version;
 	struct sq_buf b = {0};
+	int rc = sq_mqtt_put_suback(&b, version, type, packet_id, codes, n, &props);
 
-	if (sq_mqtt_put_suback(&b, c->decoder.version, type, packet_id, codes, n, NULL) == 0)
+	if (rc == 0 && !client_takes(c, sq_buf_len(&b))) { /* without words (MQTT-3.9.2-2) */
+		sq_buf_fini(&b);
+		rc = sq_mqtt_put_suback(&b, version, type, packet_id, codes, n, NULL);
+	}
+	if (rc == 0)
 		(void)sq_client_put(c, &b);
 	sq_buf_fini(&b);
 }

@@ -53,6 +53,7 @@ struct sq_client {
 	bool blocked; /* the session takes no more just now */
 	bool assigned, clean_start;
 	bool server_keep_alive;
+	bool wants_words; /* Request Problem Information (MQTT 5.0 §3.1.2.11.7) */
 };
 
 /* client_in.c: a decoded packet.  SQ_EAGAIN: offer it again later. */
@@ -65,7 +66,7 @@ void sq_client_touch(struct sq_client *);
 /* False: above the client's maximum packet size, or it is closing. */
 bool sq_client_put(struct sq_client *, const struct sq_buf *packet);
 void sq_client_put_ack(struct sq_client *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason);
-void sq_client_put_disconnect(struct sq_client *, uint8_t reason, const char *text);
+void sq_client_put_disconnect(struct sq_client *, uint8_t reason, struct sq_bytes text);
 /* A name for log lines: the client id, else where it comes from. */
 const char *sq_client_name(const struct sq_client *);
 void sq_client_free_aliases(struct sq_alias **);

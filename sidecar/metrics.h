@@ -3,6 +3,7 @@
 #define SQ_SIDECAR_METRICS_H
 
 #include "core/metrics.h"
+#include "proto/link/refusal.h"
 
 /* X(symbol, name, labels, type, help) */
 #define SQ_SIDECAR_METRICS(X) \
@@ -33,8 +34,9 @@
 	    "Messages taken from local publishers.") \
 	X(REFUSED_STRICT, "sqmqos_publishes_refused_total", "reason=\"strict\"", SQ_COUNTER, \
 	    "Publishes of local clients that were not taken.") \
-	X(REFUSED_UNHEARD, "sqmqos_publishes_refused_total", "reason=\"broker\"", SQ_COUNTER, \
+	X(REFUSED_BROKER, "sqmqos_publishes_refused_total", "reason=\"broker\"", SQ_COUNTER, \
 	    "Publishes of local clients that were not taken.") \
+	SQ_REFUSAL_METRICS(X) \
 	X(SENT_QOS0, "sqmqos_messages_sent_total", "qos=\"0\"", SQ_COUNTER, \
 	    "Messages written to local subscribers.") \
 	X(SENT_QOS1, "sqmqos_messages_sent_total", "qos=\"1\"", SQ_COUNTER, \

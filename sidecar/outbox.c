@@ -35,6 +35,7 @@ struct sq_outbox {
 	struct sq_outbox_store *store; /* NULL: not open */
 	struct sq_session *session;
 	struct sq_buf problem; /* why it is not open */
+	struct sq_refusals refusals, drops;
 	ev_async async;
 };
 
@@ -151,13 +152,20 @@ outbox_on_acked(void *owner, struct sq_outbox_port *port, const struct sq_lane_o
 }
 
 static void
-outbox_on_dropped(void *owner, const char *client_id, uint8_t reason)
+outbox_on_refused(
+    void *owner, const char *client_id, uint8_t reason, const struct sq_note *note, bool for_good)
 {
 	struct sq_outbox *o = owner;
+	struct sq_refused r = {.client = client_id,
+	    .what = "publish from the outbox",
+	    .then = for_good ? "and dropped" : "and tried again",
+	    .code = reason,
+	    .refusal = note->refusal,
+	    .text = note->text};
 
-	SQ_WARN("outbox", "client %s: a broker refused a message for good, reason 0x%02x",
-	    client_id, reason);
-	sq_hub_count(o->hub, SQ_M_OUTBOX_DROPPED, 1);
+	sq_refusals_note(o->hub, for_good ? &o->drops : &o->refusals, &r);
+	if (for_good)
+		sq_hub_count(o->hub, SQ_M_OUTBOX_DROPPED, 1);
 }
 
 /* On the journal's thread. */
@@ -232,7 +240,7 @@ outbox_open(struct sq_outbox *o)
 	    .size = o->disk_max,
 	    .wake = outbox_on_wake,
 	    .acked = outbox_on_acked,
-	    .dropped = outbox_on_dropped,
+	    .refused = outbox_on_refused,
 	    .owner = o};
 	struct sq_buf err = {0}, why = {0};
 
@@ -382,16 +390,24 @@ name_is(struct sq_bytes name, const char *text)
 	return name.len == strlen(text) && memcmp(name.p, text, name.len) == 0;
 }
 
-/* Whether the message asks for QoS 3, or has a key, which is for QoS 3 alone: at QoS 1
- * the broker refuses it, and the app is to hear of that. */
+/* Whether the app must hear what a broker says of it: it asks for QoS 3, or has a property
+ * of ours that a broker may refuse for good.  Others ask for a delay, or for nothing. */
 static bool
-publish_assured(const struct sq_lane_publish *m)
+publish_asks(const struct sq_lane_publish *m)
 {
+	static const char prefix[] = "sqmqos-";
+	static const char *const plain[] = {SQ_PROP_DELAY, "sqmqos-dead-reason", "sqmqos-dead-time",
+	    "sqmqos-dead-queue", "sqmqos-target", "sqmqos-outcome", "sqmqos-time", NULL};
 	struct sq_bytes rest = m->props, name, value;
 
 	while (sq_props_user_next(&rest, &name, &value)) {
-		if (name_is(name, SQ_PROP_KEY) ||
-		    (name_is(name, SQ_PROP_QOS) && value.len == 1 && value.p[0] == '3'))
+		const char *const *p = plain;
+
+		if (name.len < sizeof prefix - 1 || memcmp(name.p, prefix, sizeof prefix - 1) != 0)
+			continue;
+		while (*p != NULL && !name_is(name, *p))
+			p++;
+		if (*p == NULL)
 			return true;
 	}
 	return false;
@@ -400,7 +416,7 @@ publish_assured(const struct sq_lane_publish *m)
 bool
 sq_outbox_takes(const struct sq_outbox *o, const struct sq_lane_publish *m)
 {
-	return o->mode == SQ_OUTBOX_DISK && m->qos > 0 && !publish_assured(m);
+	return o->mode == SQ_OUTBOX_DISK && m->qos > 0 && !publish_asks(m);
 }
 
 int

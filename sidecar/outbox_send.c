@@ -301,14 +301,25 @@ sq_outbox_store_run_lost(struct sq_outbox_store *st, struct sq_outbox_batch **bp
 }
 
 static void
-entry_dropped(struct sq_outbox_store *st, struct sq_outbox_entry *e, uint8_t reason)
+entry_refused(struct sq_outbox_store *st, const struct sq_outbox_entry *e, uint8_t reason,
+    const struct sq_note *note)
 {
 	const unsigned char *p = e->bytes + SQ_OUTBOX_ENTRY_HEADER + 16;
 	char *client = sq_xmemdup0(p + 2, sq_get16(p));
 
-	e->dropped = true;
-	st->cfg.dropped(st->cfg.owner, client, reason);
+	st->cfg.refused(st->cfg.owner, client, reason, note, e->dropped);
 	free(client);
+}
+
+static void
+entry_too_big(struct sq_outbox_store *st, struct sq_outbox_entry *e)
+{
+	static const char text[] = "the message is above the broker's limits.max-packet";
+	struct sq_note note = {
+	    .refusal = SQ_REFUSAL_QUOTA, .text = {(const unsigned char *)text, sizeof text - 1}};
+
+	e->dropped = true;
+	entry_refused(st, e, SQ_MQTT_RC_PACKET_TOO_LARGE, &note);
 }
 
 void
@@ -316,7 +327,7 @@ sq_outbox_store_too_big(struct sq_outbox_store *st, struct sq_outbox_batch **bp)
 {
 	SQ_LIST_FOR_EACH(e, &st->ahead, struct sq_outbox_entry, journal.node) {
 		if (e->send == SQ_OUTBOX_FLIES && e->number == (*bp)->first && (*bp)->n == 1)
-			entry_dropped(st, e, SQ_MQTT_RC_PACKET_TOO_LARGE);
+			entry_too_big(st, e);
 	}
 	sq_outbox_store_failed(st, bp);
 }
@@ -325,20 +336,26 @@ sq_outbox_store_too_big(struct sq_outbox_store *st, struct sq_outbox_batch **bp)
 static bool
 reason_passes(uint8_t reason)
 {
-	return reason == SQ_MQTT_RC_QUOTA_EXCEEDED || reason == SQ_MQTT_RC_UNSPECIFIED ||
-	    reason == SQ_MQTT_RC_IMPLEMENTATION;
+	return reason == SQ_MQTT_RC_QUOTA_EXCEEDED || reason == SQ_MQTT_RC_UNSPECIFIED;
 }
 
 static void
-entry_outcome(struct sq_outbox_store *st, struct sq_outbox_entry *e, uint8_t reason)
+entry_outcome(struct sq_outbox_store *st, struct sq_outbox_entry *e, uint8_t reason,
+    struct sq_bytes notes, uint16_t index)
 {
-	if (reason >= 0x80 && !e->dropped && reason_passes(reason)) {
+	bool refused = reason >= 0x80 && !e->dropped, passes = refused && reason_passes(reason);
+
+	if (refused) {
+		struct sq_note note = sq_note_find(notes, index);
+
+		e->dropped = !passes;
+		entry_refused(st, e, reason, &note);
+	}
+	if (passes) {
 		e->send = SQ_OUTBOX_REFUSED;
 		return;
 	}
 	e->send = SQ_OUTBOX_DONE;
-	if (reason >= 0x80 && !e->dropped)
-		entry_dropped(st, e, reason);
 	st->slow = false;
 	st->retry_ms = 0;
 }
@@ -362,6 +379,7 @@ sq_outbox_store_answered(struct sq_outbox_store *st, struct sq_outbox_batch **bp
 {
 	const struct sq_outbox_batch *b = *bp;
 	bool refused = false;
+	uint16_t index;
 
 	if (o->first != b->first || o->n != b->n) {
 		sq_outbox_store_failed(st, bp);
@@ -371,7 +389,8 @@ sq_outbox_store_answered(struct sq_outbox_store *st, struct sq_outbox_batch **bp
 		if (e->send != SQ_OUTBOX_FLIES || e->number < b->first ||
 		    e->number - b->first >= b->n)
 			continue;
-		entry_outcome(st, e, o->codes[e->number - b->first]);
+		index = (uint16_t)(e->number - b->first);
+		entry_outcome(st, e, o->codes[index], o->notes, index);
 		refused = refused || e->send == SQ_OUTBOX_REFUSED;
 	}
 	if (refused)

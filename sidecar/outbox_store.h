@@ -48,8 +48,9 @@ struct sq_outbox_store_cfg {
 	void (*wake)(void *owner);
 	/* From sq_outbox_store_turn(): what it says is synced. */
 	void (*acked)(void *owner, struct sq_outbox_port *, const struct sq_lane_outcome *);
-	/* A broker refused it for good. */
-	void (*dropped)(void *owner, const char *client_id, uint8_t reason);
+	/* A broker refused a message of that client: 'for_good', or it is sent again. */
+	void (*refused)(void *owner, const char *client_id, uint8_t reason,
+	    const struct sq_note *note, bool for_good);
 	void *owner;
 };
 

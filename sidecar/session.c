@@ -332,7 +332,8 @@ sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
 }
 
 int
-sq_session_refuse(struct sq_session *s, const struct sq_lane_publish *m, uint8_t reason)
+sq_session_refuse(struct sq_session *s, const struct sq_lane_publish *m, uint8_t reason,
+    uint8_t refusal, struct sq_bytes text)
 {
 	int rc;
 
@@ -340,7 +341,8 @@ sq_session_refuse(struct sq_session *s, const struct sq_lane_publish *m, uint8_t
 		return sq_outbox_publish(s->hub->outbox, s, m);
 	rc = sq_outbox_admit(s->hub->outbox, s, SQ_ENTRY_HEADER);
 	if (rc == 0)
-		rc = sq_lane_out_refused(session_lane(s, 1), m->qos, m->packet_id, reason);
+		rc = sq_lane_out_refused(
+		    session_lane(s, 1), m->qos, m->packet_id, reason, refusal, text);
 	if (rc != 0)
 		return rc;
 	sq_session_backlog(s);
@@ -489,9 +491,10 @@ sq_session_detached(struct sq_session *s, uint8_t reason, struct sq_bytes text)
 			sq_lane_out_unhold(s->lane[i]);
 	}
 	if (s->client != NULL)
-		sq_client_end(s->client,
+		sq_client_end_because(s->client,
 		    reason == 0x8e       ? SQ_END_TAKEN_OVER
 			: reason == 0x97 ? SQ_END_QUOTA
-					 : SQ_END_ADMIN);
+					 : SQ_END_ADMIN,
+		    text);
 	sq_session_end(s);
 }

@@ -144,19 +144,45 @@ outcome_heard(const struct sq_session *s, const struct sq_lane_outcome *o)
 	return o->qos > 0 && (s->version == SQ_MQTT_V5 || o->kind != SQ_ENTRY_MESSAGE);
 }
 
+/* Whether the broker may take it later. */
+static bool
+outcome_passes(const struct sq_lane_outcome *o)
+{
+	return o->reason == SQ_MQTT_RC_QUOTA_EXCEEDED || o->reason == SQ_MQTT_RC_UNSPECIFIED;
+}
+
+/* Counts and logs what the broker has refused. */
+static void
+outcome_refused(struct sq_session *s, const struct sq_lane_outcome *o)
+{
+	bool waits = s->client != NULL && o->image_qos > 0 && !outcome_heard(s, o) &&
+	    outcome_passes(o);
+	struct sq_refused r = {.client = s->client_id,
+	    .what = "publish",
+	    .then = !waits   ? NULL
+		: o->qos > 0 ? "which MQTT 3.1.1 can't be told (it waits, and every "
+			       "acknowledgement behind it)"
+			     : "which nobody hears of (it waits, and all that follows it)",
+	    .code = o->reason,
+	    .refusal = o->refusal,
+	    .text = o->text};
+
+	if (o->own) /* whoever refused it has said so */
+		return;
+	if (s->retry_ms == 0) /* a message that is tried again counts once */
+		sq_hub_count(s->hub, SQ_M_REFUSED_BROKER, 1);
+	sq_refusals_note(s->hub, &s->refusals, &r);
+}
+
 /* True: the message is kept, to be sent again; else it is dropped (QoS 0), or the
  * connection ends. */
 static bool
 outcome_unheard(
     struct sq_session *s, struct sq_lane_out *l, const struct sq_lane_outcome *o, uint64_t now_ms)
 {
-	if (o->reason != SQ_MQTT_RC_QUOTA_EXCEEDED && o->reason != SQ_MQTT_RC_UNSPECIFIED) {
-		SQ_WARN(
-		    "session", "client %s: publish refused with 0x%02x", s->client_id, o->reason);
+	if (!outcome_passes(o)) {
 		if (o->qos > 0)
-			sq_client_end(s->client, SQ_END_MESSAGE_REFUSED);
-		else
-			sq_hub_count(s->hub, SQ_M_REFUSED_UNHEARD, 1);
+			sq_client_end_because(s->client, SQ_END_MESSAGE_REFUSED, o->text);
 		return false;
 	}
 	sq_lane_out_hold(l);
@@ -184,6 +210,8 @@ sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
 				o.reason = SQ_MQTT_RC_SUCCESS;
 			if (i == 1 && o.image_qos == 0 && s->lane1_qos0 > 0)
 				s->lane1_qos0--;
+			if (o.reason >= 0x80 && o.kind == SQ_ENTRY_MESSAGE)
+				outcome_refused(s, &o);
 			if (s->client == NULL || o.image_qos == 0)
 				continue;
 			if (o.reason >= 0x80 && !outcome_heard(s, &o)) {
@@ -218,6 +246,21 @@ batch_accepted(struct sq_session *s, struct batch_post *p, const struct sq_answe
 	sq_session_outcomes(s, sq_hub_now(s->hub));
 }
 
+static int
+batch_too_big(struct sq_session *s, struct batch_post *p)
+{
+	static const char text[] = "the message is above the broker's limits.max-packet";
+	struct sq_refused r = {.client = s->client_id,
+	    .what = "publish",
+	    .code = SQ_MQTT_RC_IMPLEMENTATION,
+	    .refusal = SQ_REFUSAL_QUOTA,
+	    .text = {(const unsigned char *)text, sizeof text - 1}};
+
+	sq_hub_count(s->hub, SQ_M_REFUSED_BROKER, 1);
+	sq_refusals_note(s->hub, &s->refusals, &r);
+	return sq_lane_out_too_big(s->lane[p->lane], &p->flight, r.code, r.refusal, r.text);
+}
+
 static void
 batch_refused(struct sq_session *s, struct batch_post *p, const struct sq_answer *ans)
 {
@@ -231,9 +274,7 @@ batch_refused(struct sq_session *s, struct batch_post *p, const struct sq_answer
 		rc = sq_lane_out_run_lost(l, &p->flight);
 		settled = rc == 0;
 	} else if (ans->status == 413) {
-		SQ_WARN(
-		    "session", "client %s: a message is above the broker's limit", s->client_id);
-		rc = sq_lane_out_too_big(l, &p->flight, SQ_MQTT_RC_IMPLEMENTATION);
+		rc = batch_too_big(s, p);
 		settled = rc == 0;
 	} else {
 		sq_lane_out_failed(l, &p->flight);

@@ -8,6 +8,7 @@
 #include "proto/link/inbox.h"
 #include "sidecar/hub.h"
 #include "sidecar/outbox_store.h"
+#include "sidecar/refusals.h"
 #include "sidecar/session.h"
 
 enum sq_session_state {
@@ -47,7 +48,8 @@ struct sq_session {
 	uint32_t attempt, failures, requests;
 	uint32_t attach_seq; /* attachments so far */
 	uint32_t will_delay_s, expiry_s, max_packet;
-	uint32_t retry_ms;   /* backoff of a refused message */
+	uint32_t retry_ms; /* backoff of a refused message */
+	struct sq_refusals refusals;
 	uint32_t lane1_qos0; /* messages of QoS 0 in lane 1 without an outcome */
 	uint16_t receive_max;
 	uint8_t state, version;

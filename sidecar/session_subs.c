@@ -3,6 +3,7 @@
  * is kept, to be made again when the broker has lost it. */
 #include "sidecar/session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ enum {
 	SUBREQ_BYTES_MAX = 262144, /* of a session that waits to be asked; then EAGAIN */
 	POST_BYTES_MAX = 65536,    /* of a request, unless it is one packet's */
 	PACKET_ENTRIES_MAX = 2048,
+	TEXT_MAX = 1024, /* bytes of a SUBACK's words */
 	CODE_ASK = 0xff, /* the broker's answer goes here */
 };
 
@@ -29,6 +31,7 @@ struct subreq {
 	uint16_t n, n_ask; /* entries; of which are asked for */
 	uint32_t token;
 	uint8_t *codes;
+	struct sq_buf text;    /* why of what is refused */
 	struct sq_buf entries; /* as in version SQ_LINK_VERSION of the link */
 };
 
@@ -120,8 +123,39 @@ static void
 subreq_free(struct subreq *r)
 {
 	free(r->codes);
+	sq_buf_fini(&r->text);
 	sq_buf_fini(&r->entries);
 	free(r);
+}
+
+/* Adds to the words of the packet, each but once in a row. */
+static void
+subreq_say(struct subreq *r, struct sq_bytes text)
+{
+	size_t had = sq_buf_len(&r->text);
+
+	if (text.len == 0 || had + text.len > TEXT_MAX)
+		return;
+	if (had >= text.len &&
+	    memcmp(sq_buf_data(&r->text) + had - text.len, text.p, text.len) == 0)
+		return;
+	if (had > 0)
+		sq_buf_append(&r->text, "; ", 2);
+	sq_buf_append(&r->text, text.p, text.len);
+}
+
+/* An entry of a packet is refused: counted, logged, and the client is told. */
+static void
+subreq_refused(struct sq_session *s, struct subreq *r, uint8_t code, const struct sq_note *note)
+{
+	struct sq_refused refused = {.client = s->client_id,
+	    .what = r->op == SQ_SUB_SUBSCRIBE ? "subscribe" : "unsubscribe",
+	    .code = code,
+	    .refusal = note->refusal,
+	    .text = note->text};
+
+	sq_refusals_note(s->hub, &s->refusals, &refused);
+	subreq_say(r, note->text);
 }
 
 static struct subreq *
@@ -135,6 +169,23 @@ subreq_new(uint8_t op, uint16_t packet_id, uint16_t n)
 	r->codes = sq_xmalloc(n);
 	sq_list_init(&r->node);
 	return r;
+}
+
+/* Entry 'i' is refused here, for 'why'. */
+static void
+subreq_refuse(struct sq_session *s, struct subreq *r, uint16_t i, uint8_t code,
+    enum sq_refusal refusal, struct sq_bytes filter, const char *why)
+{
+	struct sq_buf text = {0};
+	struct sq_note note = {.refusal = (uint8_t)refusal};
+	unsigned char room[SQ_NOTE_TEXT_MAX];
+
+	r->codes[i] = code;
+	sq_buf_printf(&text, "filter %.*s: %s", (int)filter.len, (const char *)filter.p, why);
+	note.text = sq_note_text_clean(
+	    (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)}, room);
+	subreq_refused(s, r, code, &note);
+	sq_buf_fini(&text);
 }
 
 static void
@@ -166,6 +217,14 @@ sq_session_drop_subreqs(struct sq_session *s)
 	s->subreq_bytes = 0;
 }
 
+static void
+subreq_suback(struct sq_session *s, const struct subreq *r)
+{
+	sq_client_suback(s->client, r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK : SQ_MQTT_UNSUBACK,
+	    r->packet_id, r->codes, r->n,
+	    (struct sq_bytes){sq_buf_data(&r->text), sq_buf_len(&r->text)});
+}
+
 /* A packet's request is complete; one with nothing to ask is answered at once. */
 static void
 subreq_start(struct sq_session *s, struct subreq *r)
@@ -174,8 +233,7 @@ subreq_start(struct sq_session *s, struct subreq *r)
 		subreq_queue(s, r, false);
 		return;
 	}
-	sq_client_suback(s->client, r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK : SQ_MQTT_UNSUBACK,
-	    r->packet_id, r->codes, r->n);
+	subreq_suback(s, r);
 	subreq_free(r);
 }
 
@@ -184,12 +242,31 @@ static void
 subs_refuse_packet(struct sq_session *s, uint8_t type, uint16_t packet_id, uint32_t count)
 {
 	uint8_t *codes = sq_xmalloc(count);
+	struct sq_buf text = {0};
+	struct sq_refused refused = {.client = s->client_id,
+	    .what = type == SQ_MQTT_SUBACK ? "subscribe" : "unsubscribe",
+	    .code = type == SQ_MQTT_SUBACK ? SQ_MQTT_RC_QUOTA_EXCEEDED : SQ_MQTT_RC_IMPLEMENTATION,
+	    .refusal = SQ_REFUSAL_QUOTA};
 
-	memset(codes, SQ_MQTT_RC_QUOTA_EXCEEDED, count);
-	if (type == SQ_MQTT_UNSUBACK)
-		memset(codes, SQ_MQTT_RC_IMPLEMENTATION, count);
-	sq_client_suback(s->client, type, packet_id, codes, count);
+	memset(codes, refused.code, count);
+	sq_buf_printf(&text, "%u filters in one packet, at most %d are taken", (unsigned)count,
+	    PACKET_ENTRIES_MAX);
+	refused.text = (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)};
+	sq_refusals_note(s->hub, &s->refusals, &refused);
+	sq_client_suback(s->client, type, packet_id, codes, count, refused.text);
+	sq_buf_fini(&text);
 	free(codes);
+}
+
+/* More than limits.max-subscriptions. */
+static void
+subs_refuse_entry(struct sq_session *s, struct subreq *r, uint16_t i, struct sq_bytes filter)
+{
+	char why[96];
+
+	snprintf(why, sizeof why, "a client may have %llu subscriptions (limits.max-subscriptions)",
+	    (unsigned long long)s->hub->cfg->max_subscriptions);
+	subreq_refuse(s, r, i, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA, filter, why);
 }
 
 int
@@ -214,10 +291,13 @@ sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
 		    .options = (uint8_t)(in.qos | (in.no_local ? 4 : 0) |
 			(in.retain_as_published ? 8 : 0) | in.retain_handling << 4)};
 
-		if (sq_topic_filter_parse(in.filter, &f, NULL) != 0)
-			r->codes[i] = SQ_MQTT_RC_FILTER_INVALID;
+		const char *why = "not UTF-8";
+
+		if (sq_topic_filter_parse(in.filter, &f, &why) != 0)
+			subreq_refuse(
+			    s, r, i, SQ_MQTT_RC_FILTER_INVALID, SQ_REFUSAL_TOPIC, in.filter, why);
 		else if (s->subs.n + i >= s->hub->cfg->max_subscriptions)
-			r->codes[i] = SQ_MQTT_RC_QUOTA_EXCEEDED;
+			subs_refuse_entry(s, r, i, in.filter);
 		else
 			subreq_ask(r, i, &sub);
 	}
@@ -243,8 +323,11 @@ sq_session_unsubscribe(
 	for (uint16_t i = 0; i < count && sq_mqtt_filter_next(&filters, &filter); i++) {
 		struct sq_sub sub = {.op = SQ_SUB_UNSUBSCRIBE, .filter = filter};
 
-		if (sq_topic_filter_parse(filter, &f, NULL) != 0)
-			r->codes[i] = SQ_MQTT_RC_FILTER_INVALID;
+		const char *why = "not UTF-8";
+
+		if (sq_topic_filter_parse(filter, &f, &why) != 0)
+			subreq_refuse(
+			    s, r, i, SQ_MQTT_RC_FILTER_INVALID, SQ_REFUSAL_TOPIC, filter, why);
 		else
 			subreq_ask(r, i, &sub);
 	}
@@ -347,6 +430,7 @@ subreq_answer(struct sq_session *s, struct subreq *r, const unsigned char *codes
 {
 	struct sq_bytes rest = {sq_buf_data(&r->entries), sq_buf_len(&r->entries)};
 	const unsigned char *code = codes + first;
+	uint16_t asked = first;
 
 	for (uint16_t i = 0; i < r->n; i++) {
 		struct sq_sub e;
@@ -355,6 +439,12 @@ subreq_answer(struct sq_session *s, struct subreq *r, const unsigned char *codes
 			continue;
 		e = sq_sub_next(&rest, SQ_LINK_VERSION);
 		r->codes[i] = *code++;
+		if (r->codes[i] >= 0x80) {
+			struct sq_note note = sq_note_find(notes, asked);
+
+			subreq_refused(s, r, r->codes[i], &note);
+		}
+		asked++;
 		if (!r->declared && !s->leaving)
 			subreq_remember(s, r, &e, r->codes[i]);
 	}
@@ -362,9 +452,7 @@ subreq_answer(struct sq_session *s, struct subreq *r, const unsigned char *codes
 		sq_declared_answer(
 		    s->hub->declared, s, r->token, r->codes[0], sq_note_find(notes, first).text);
 	else if (!r->again && s->client != NULL)
-		sq_client_suback(s->client,
-		    r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK : SQ_MQTT_UNSUBACK, r->packet_id,
-		    r->codes, r->n);
+		subreq_suback(s, r);
 }
 
 static void

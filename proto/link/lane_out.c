@@ -6,60 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/list.h"
 #include "core/mem.h"
-
-enum batch_state { B_OPEN, B_SEALED, B_FLYING, B_ANSWERED };
-
-/* What the sidecar must know of an entry to acknowledge it. */
-struct meta {
-	uint16_t packet_id;
-	uint8_t bits; /* enum meta_bits */
-	uint8_t reason;
-};
-
-enum meta_bits {
-	META_QOS = 3,
-	META_IMAGE_QOS_SHIFT = 2,
-	META_KIND_SHIFT = 4,
-	META_FORCED = 0x80, /* the outcome is ours, whatever the broker says */
-};
-
-struct sq_lane_batch {
-	struct sq_list node;
-	enum batch_state state;
-	bool flown;       /* posted at least once under this number */
-	bool retry;       /* the held message, once more */
-	bool listed;      /* in the lane; else only flights hold it */
-	bool forced;      /* its one entry was above the broker's limit (413) */
-	uint32_t flights; /* open requests that use its bytes */
-	uint32_t turn;
-	uint64_t first;
-	uint16_t n, handed; /* entries; of which the outcome was handed out */
-	uint16_t metas_cap;
-	struct meta *metas;
-	struct sq_buf bytes;
-};
-
-struct sq_lane_out {
-	unsigned lane;
-	uint64_t run, next; /* 'next': number of the next entry */
-	uint64_t top;       /* the highest number of this run that was answered; 0: none */
-	bool started;       /* something was posted in this run */
-	bool run_lost;
-	unsigned flying;
-	size_t bytes, bytes_max;
-	size_t hint; /* size of the last batch that was sealed */
-	struct sq_list batches;
-	struct sq_list *scan; /* no batch before it can be sent */
-	/* The message that was taken back: its entry and meta. */
-	bool held, retrying, settled;
-	struct meta held_meta;
-	struct sq_buf held_entry;
-	/* For sq_lane_out_hold(): where the outcome just handed out was. */
-	struct sq_lane_batch *last_batch;
-	uint16_t last_index;
-};
+#include "proto/link/lane_out_priv.h"
 
 enum { ENTRIES_MAX = 8192, BATCH_OVERHEAD = 96 };
 
@@ -81,20 +29,20 @@ static void
 batch_free(struct sq_lane_batch *b)
 {
 	free(b->metas);
+	sq_lane_words_free(&b->words);
 	sq_buf_fini(&b->bytes);
 	free(b);
 }
 
-/* Takes 'b' out of the lane; its memory goes with its last flight. */
-static void
-lane_unlist(struct sq_lane_out *l, struct sq_lane_batch *b)
+void
+sq_lane_unlist(struct sq_lane_out *l, struct sq_lane_batch *b)
 {
 	if (l->scan == &b->node)
 		l->scan = b->node.next;
-	if (b->state == B_FLYING)
+	if (b->state == SQ_LB_FLYING)
 		l->flying--;
 	sq_list_remove(&b->node);
-	l->bytes -= sq_buf_len(&b->bytes) + BATCH_OVERHEAD;
+	l->bytes -= sq_buf_len(&b->bytes) + sq_lane_words_bytes(b->words) + BATCH_OVERHEAD;
 	if (l->last_batch == b)
 		l->last_batch = NULL;
 	b->listed = false;
@@ -115,39 +63,38 @@ sq_lane_out_free(struct sq_lane_out **lp)
 		batch_free(b);
 	}
 	sq_buf_fini(&l->held_entry);
+	sq_buf_fini(&l->held_text);
 	free(l);
 }
 
-/* The one writer of a batch's state. */
-static void
-lane_enter(struct sq_lane_out *l, struct sq_lane_batch *b, enum batch_state to)
+void
+sq_lane_enter(struct sq_lane_out *l, struct sq_lane_batch *b, enum sq_lane_batch_state to)
 {
-	if (b->state == B_FLYING)
+	if (b->state == SQ_LB_FLYING)
 		l->flying--;
-	if (to == B_FLYING)
+	if (to == SQ_LB_FLYING)
 		l->flying++;
-	if (to == B_SEALED && b->state != B_OPEN)
+	if (to == SQ_LB_SEALED && b->state != SQ_LB_OPEN)
 		l->scan = l->batches.next; /* it may stand before 'scan' */
 	b->state = to;
 }
 
-/* The batch that takes an entry of 'size' bytes. */
-static struct sq_lane_batch *
-lane_open_batch(struct sq_lane_out *l, size_t size)
+struct sq_lane_batch *
+sq_lane_open_batch(struct sq_lane_out *l, size_t size)
 {
 	struct sq_lane_batch *b = sq_list_empty(&l->batches)
 	    ? NULL
 	    : SQ_CONTAINER_OF(l->batches.prev, struct sq_lane_batch, node);
 	size_t room = SQ_BATCH_BYTES_MAX - SQ_BATCH_HEADER;
 
-	if (b != NULL && b->state == B_OPEN) {
+	if (b != NULL && b->state == SQ_LB_OPEN) {
 		if (sq_buf_len(&b->bytes) + size <= room && b->n < ENTRIES_MAX)
 			return b;
 		l->hint = sq_buf_len(&b->bytes);
-		lane_enter(l, b, B_SEALED);
+		sq_lane_enter(l, b, SQ_LB_SEALED);
 	}
 	b = sq_xcalloc(1, sizeof *b);
-	b->state = B_OPEN;
+	b->state = SQ_LB_OPEN;
 	b->listed = true;
 	b->first = l->next;
 	sq_buf_reserve(&b->bytes, size > l->hint ? size : l->hint);
@@ -158,15 +105,15 @@ lane_open_batch(struct sq_lane_out *l, size_t size)
 	return b;
 }
 
-static struct meta
+static struct sq_lane_meta
 meta_of(uint8_t kind, uint8_t qos, uint8_t image_qos, uint16_t packet_id)
 {
-	return (struct meta){packet_id,
-	    (uint8_t)(kind << META_KIND_SHIFT | image_qos << META_IMAGE_QOS_SHIFT | qos), 0};
+	return (struct sq_lane_meta){packet_id,
+	    (uint8_t)(kind << SQ_META_KIND_SHIFT | image_qos << SQ_META_IMAGE_QOS_SHIFT | qos), 0};
 }
 
-static void
-batch_meta(struct sq_lane_batch *b, struct meta m)
+void
+sq_lane_batch_meta(struct sq_lane_batch *b, struct sq_lane_meta m)
 {
 	if (b->n == b->metas_cap) {
 		b->metas_cap = (uint16_t)(b->metas_cap == 0 ? 4 : b->metas_cap * 4);
@@ -188,7 +135,7 @@ sq_lane_out_message(struct sq_lane_out *l, const struct sq_lane_publish *m)
 		return SQ_ETOOBIG;
 	if (l->bytes != 0 && l->bytes + size > l->bytes_max)
 		return SQ_EAGAIN;
-	b = lane_open_batch(l, size);
+	b = sq_lane_open_batch(l, size);
 	p = sq_buf_reserve(&b->bytes, size);
 	sq_entry_header(p, SQ_ENTRY_MESSAGE, m->qos == 2 ? m->packet_id : 0);
 	p += SQ_ENTRY_HEADER;
@@ -202,23 +149,23 @@ sq_lane_out_message(struct sq_lane_out *l, const struct sq_lane_publish *m)
 	if (m->payload.len != 0)
 		memcpy(p, m->payload.p, m->payload.len);
 	sq_buf_commit(&b->bytes, size);
-	batch_meta(b, meta_of(SQ_ENTRY_MESSAGE, m->qos, qos, m->packet_id));
+	sq_lane_batch_meta(b, meta_of(SQ_ENTRY_MESSAGE, m->qos, qos, m->packet_id));
 	l->next++;
 	l->bytes += size;
 	return 0;
 }
 
 static int
-lane_release(struct sq_lane_out *l, struct meta m)
+lane_release(struct sq_lane_out *l, struct sq_lane_meta m)
 {
 	struct sq_lane_batch *b;
 
 	if (l->bytes != 0 && l->bytes + SQ_ENTRY_HEADER > l->bytes_max)
 		return SQ_EAGAIN;
-	b = lane_open_batch(l, SQ_ENTRY_HEADER);
+	b = sq_lane_open_batch(l, SQ_ENTRY_HEADER);
 	sq_entry_header(sq_buf_reserve(&b->bytes, SQ_ENTRY_HEADER), SQ_ENTRY_RELEASE, m.packet_id);
 	sq_buf_commit(&b->bytes, SQ_ENTRY_HEADER);
-	batch_meta(b, m);
+	sq_lane_batch_meta(b, m);
 	l->next++;
 	l->bytes += SQ_ENTRY_HEADER;
 	return 0;
@@ -231,16 +178,24 @@ sq_lane_out_release(struct sq_lane_out *l, uint16_t packet_id)
 }
 
 int
-sq_lane_out_refused(struct sq_lane_out *l, uint8_t qos, uint16_t packet_id, uint8_t reason)
+sq_lane_out_refused(struct sq_lane_out *l, uint8_t qos, uint16_t packet_id, uint8_t reason,
+    uint8_t refusal, struct sq_bytes text)
 {
-	struct meta m = meta_of(SQ_ENTRY_MESSAGE, qos, qos, packet_id);
+	struct sq_lane_meta m = meta_of(SQ_ENTRY_MESSAGE, qos, qos, packet_id);
+	struct sq_lane_batch *b;
+	int rc;
 
 	/* To the broker it is a release: of an id that isn't held it uses up the
 	 * number and no more, and one that is held ends with this refusal. */
 	assert(l->lane == 1 && qos > 0 && reason >= 0x80);
-	m.bits |= META_FORCED;
+	m.bits |= SQ_META_FORCED;
 	m.reason = reason;
-	return lane_release(l, m);
+	rc = lane_release(l, m);
+	if (rc != 0)
+		return rc;
+	b = SQ_CONTAINER_OF(l->batches.prev, struct sq_lane_batch, node);
+	sq_lane_say(l, b, (uint16_t)(b->n - 1), refusal, text);
+	return 0;
 }
 
 bool
@@ -272,7 +227,7 @@ static struct sq_lane_batch *
 lane_oldest(const struct sq_lane_out *l)
 {
 	SQ_LIST_FOR_EACH(b, &l->batches, struct sq_lane_batch, node) {
-		if (b->state != B_ANSWERED)
+		if (b->state != SQ_LB_ANSWERED)
 			return b;
 	}
 	return NULL;
@@ -288,14 +243,14 @@ sq_lane_out_take(struct sq_lane_out *l, struct sq_lane_flight *out)
 		return false;
 	for (; l->scan != &l->batches; l->scan = l->scan->next) {
 		b = SQ_CONTAINER_OF(l->scan, struct sq_lane_batch, node);
-		if (b->state == B_OPEN || b->state == B_SEALED)
+		if (b->state == SQ_LB_OPEN || b->state == SQ_LB_SEALED)
 			break;
 	}
 	if (l->scan == &l->batches)
 		return false;
-	if (b->state == B_OPEN)
+	if (b->state == SQ_LB_OPEN)
 		l->hint = sq_buf_len(&b->bytes);
-	lane_enter(l, b, B_FLYING);
+	sq_lane_enter(l, b, SQ_LB_FLYING);
 	b->flown = true;
 	b->flights++;
 	b->turn++;
@@ -337,8 +292,8 @@ flight_end(const struct sq_lane_flight *f)
 static void
 flight_reseal(struct sq_lane_out *l, struct sq_lane_batch *b, const struct sq_lane_flight *f)
 {
-	if (b != NULL && b->state == B_FLYING && b->turn == f->turn)
-		lane_enter(l, b, B_SEALED);
+	if (b != NULL && b->state == SQ_LB_FLYING && b->turn == f->turn)
+		sq_lane_enter(l, b, SQ_LB_SEALED);
 }
 
 /* Codes that a broker may answer (docs/link.md, "Outcomes"). */
@@ -361,26 +316,6 @@ outcome_known(uint8_t code)
 	}
 }
 
-static void
-batch_answer(struct sq_lane_out *l, struct sq_lane_batch *b, const unsigned char *codes)
-{
-	for (unsigned i = 0; i < b->n; i++) {
-		if ((b->metas[i].bits & META_FORCED) == 0)
-			b->metas[i].reason = codes[i];
-	}
-	lane_enter(l, b, B_ANSWERED);
-	if (l->top < b->first + b->n - 1)
-		l->top = b->first + b->n - 1;
-	if (b->retry) {
-		/* It stands in for the held message, not for itself. */
-		if (l->held && l->retrying) {
-			l->held_meta.reason = b->metas[0].reason;
-			l->settled = true;
-		}
-		lane_unlist(l, b);
-	}
-}
-
 int
 sq_lane_out_answered(
     struct sq_lane_out *l, const struct sq_lane_flight *f, const struct sq_outcomes *o)
@@ -396,9 +331,9 @@ sq_lane_out_answered(
 		return SQ_EINVAL;
 	}
 	/* Numbers of an older run say nothing about this batch's. */
-	if (b == NULL || b->state == B_ANSWERED || f->run != l->run || f->first != b->first)
+	if (b == NULL || b->state == SQ_LB_ANSWERED || f->run != l->run || f->first != b->first)
 		return 0;
-	batch_answer(l, b, o->codes);
+	sq_lane_answer(l, b, o);
 	return 0;
 }
 
@@ -414,11 +349,11 @@ sq_lane_out_gap(struct sq_lane_out *l, const struct sq_lane_flight *f, uint64_t 
 	struct sq_lane_batch *b = flight_end(f);
 
 	/* An older flight's: another one is on its way, or has been answered. */
-	if (b == NULL || b->state != B_FLYING || b->turn != f->turn || f->run != l->run)
+	if (b == NULL || b->state != SQ_LB_FLYING || b->turn != f->turn || f->run != l->run)
 		return 0;
 	SQ_LIST_FOR_EACH(it, &l->batches, struct sq_lane_batch, node) {
-		if (it->state == B_FLYING && (it == b || it->first > last))
-			lane_enter(l, it, B_SEALED);
+		if (it->state == SQ_LB_FLYING && (it == b || it->first > last))
+			sq_lane_enter(l, it, SQ_LB_SEALED);
 	}
 	if (last >= f->upto)
 		return 0;
@@ -433,20 +368,21 @@ sq_lane_out_run_lost(struct sq_lane_out *l, const struct sq_lane_flight *f)
 
 	/* A flight of a batch that another one has answered says nothing: its
 	 * outcomes are no longer kept because they have arrived. */
-	if (b == NULL || b->state != B_FLYING || b->turn != f->turn || f->run != l->run)
+	if (b == NULL || b->state != SQ_LB_FLYING || b->turn != f->turn || f->run != l->run)
 		return 0;
-	lane_enter(l, b, B_SEALED);
+	sq_lane_enter(l, b, SQ_LB_SEALED);
 	l->run_lost = true;
 	return SQ_ESTALE;
 }
 
 int
-sq_lane_out_too_big(struct sq_lane_out *l, const struct sq_lane_flight *f, uint8_t reason)
+sq_lane_out_too_big(struct sq_lane_out *l, const struct sq_lane_flight *f, uint8_t reason,
+    uint8_t refusal, struct sq_bytes text)
 {
 	struct sq_lane_batch *b = flight_end(f);
 	uint16_t id;
 
-	if (b == NULL || b->state == B_ANSWERED)
+	if (b == NULL || b->state == SQ_LB_ANSWERED)
 		return 0;
 	flight_reseal(l, b, f);
 	if (b->forced)
@@ -454,7 +390,7 @@ sq_lane_out_too_big(struct sq_lane_out *l, const struct sq_lane_flight *f, uint8
 	id = b->metas[0].packet_id;
 	if (id == 0) {
 		/* QoS 0: nothing can take the number's place, the next run leaves it out. */
-		lane_unlist(l, b);
+		sq_lane_unlist(l, b);
 		l->run_lost = true;
 		return SQ_ESTALE;
 	}
@@ -462,8 +398,9 @@ sq_lane_out_too_big(struct sq_lane_out *l, const struct sq_lane_flight *f, uint8
 	if (b->n != 1 || b->flights != 0)
 		return SQ_ESTALE;
 	b->metas[0].reason = reason;
-	b->metas[0].bits |= META_FORCED;
+	b->metas[0].bits |= SQ_META_FORCED;
 	b->forced = true;
+	sq_lane_say(l, b, 0, refusal, text);
 	l->bytes -= sq_buf_len(&b->bytes) - SQ_ENTRY_HEADER;
 	sq_buf_fini(&b->bytes);
 	sq_entry_header(sq_buf_reserve(&b->bytes, SQ_ENTRY_HEADER), SQ_ENTRY_RELEASE, id);
@@ -480,10 +417,10 @@ lane_renumber(struct sq_lane_out *l, uint64_t run, uint64_t number, bool drop_fl
 	l->run_lost = false;
 	l->started = false;
 	SQ_LIST_FOR_EACH_SAFE(b, &l->batches, struct sq_lane_batch, node) {
-		if (b->state == B_ANSWERED)
+		if (b->state == SQ_LB_ANSWERED)
 			continue;
 		if (drop_flown && b->flown) {
-			lane_unlist(l, b);
+			sq_lane_unlist(l, b);
 			continue;
 		}
 		b->first = number;
@@ -500,8 +437,8 @@ sq_lane_out_attached(struct sq_lane_out *l, const struct sq_lane_attach *a)
 	bool keep;
 
 	SQ_LIST_FOR_EACH(b, &l->batches, struct sq_lane_batch, node) {
-		if (b->state == B_FLYING)
-			lane_enter(l, b, B_SEALED);
+		if (b->state == SQ_LB_FLYING)
+			sq_lane_enter(l, b, SQ_LB_SEALED);
 	}
 	l->scan = l->batches.next;
 	oldest = lane_oldest(l);
@@ -520,92 +457,4 @@ sq_lane_out_attached(struct sq_lane_out *l, const struct sq_lane_attach *a)
 			there = there || b->retry;
 		l->retrying = there;
 	}
-}
-
-bool
-sq_lane_out_outcome(struct sq_lane_out *l, struct sq_lane_outcome *out)
-{
-	struct sq_lane_batch *b;
-	const struct meta *m;
-
-	if (l->held) {
-		if (!l->settled)
-			return false;
-		l->held = l->retrying = l->settled = false;
-		m = &l->held_meta;
-		l->last_batch = NULL; /* hold() goes on with the entry that it has */
-	} else {
-		sq_buf_fini(&l->held_entry);
-		while ((b = SQ_LIST_FIRST(&l->batches, struct sq_lane_batch, node)) != NULL &&
-		    b->state == B_ANSWERED && b->handed == b->n)
-			lane_unlist(l, b);
-		if (b == NULL || b->state != B_ANSWERED)
-			return false;
-		l->last_batch = b;
-		l->last_index = b->handed;
-		m = &b->metas[b->handed++];
-	}
-	*out = (struct sq_lane_outcome){.kind = m->bits >> META_KIND_SHIFT & 3,
-	    .qos = m->bits & META_QOS,
-	    .image_qos = m->bits >> META_IMAGE_QOS_SHIFT & META_QOS,
-	    .reason = m->reason,
-	    .packet_id = m->packet_id};
-	return true;
-}
-
-void
-sq_lane_out_hold(struct sq_lane_out *l)
-{
-	struct sq_lane_batch *b = l->last_batch;
-	struct sq_bytes rest;
-
-	assert(!l->held);
-	if (b != NULL) {
-		const unsigned char *at = NULL;
-
-		assert((b->metas[l->last_index].bits & META_FORCED) == 0);
-		rest = (struct sq_bytes){sq_buf_data(&b->bytes), sq_buf_len(&b->bytes)};
-		for (unsigned i = 0; i <= l->last_index; i++) {
-			at = rest.p;
-			(void)sq_batch_next(&rest);
-		}
-		sq_buf_append(&l->held_entry, at, (size_t)(rest.p - at));
-		l->held_meta = b->metas[l->last_index];
-		l->last_batch = NULL;
-	}
-	assert(sq_buf_len(&l->held_entry) != 0);
-	l->held = true;
-	l->retrying = l->settled = false;
-}
-
-bool
-sq_lane_out_held(const struct sq_lane_out *l)
-{
-	return l->held;
-}
-
-void
-sq_lane_out_retry(struct sq_lane_out *l)
-{
-	struct sq_lane_batch *b;
-	size_t size = sq_buf_len(&l->held_entry);
-
-	if (!l->held || l->retrying)
-		return;
-	/* A batch of its own: room for it is never found in an open one. */
-	b = lane_open_batch(l, SQ_BATCH_BYTES_MAX);
-	sq_buf_append(&b->bytes, sq_buf_data(&l->held_entry), size);
-	batch_meta(b, l->held_meta);
-	b->retry = true;
-	lane_enter(l, b, B_SEALED);
-	l->next++;
-	l->bytes += size;
-	l->retrying = true;
-}
-
-void
-sq_lane_out_unhold(struct sq_lane_out *l)
-{
-	l->held = l->retrying = l->settled = false;
-	sq_buf_fini(&l->held_entry);
 }

@@ -56,7 +56,11 @@ struct sq_lane_outcome {
 	uint8_t qos;       /* of the client's packet */
 	uint8_t image_qos; /* of the message; above 'qos' where a rule raised it */
 	uint8_t reason;    /* MQTT 5 reason code */
+	uint8_t refusal;   /* enum sq_refusal, where it is known: 0 else, or not refused */
 	uint16_t packet_id;
+	bool own;             /* it was refused here */
+	struct sq_bytes text; /* why it was refused, for people; may be empty; valid until the
+			       * next call for the lane */
 };
 
 /* An empty lane ('lane' is 0 or 1) that takes entries up to 'bytes_max', at
@@ -70,9 +74,10 @@ void sq_lane_out_free(struct sq_lane_out **lp);
 int sq_lane_out_message(struct sq_lane_out *, const struct sq_lane_publish *) SQ_MUST_CHECK;
 int sq_lane_out_release(struct sq_lane_out *, uint16_t packet_id) SQ_MUST_CHECK;
 /* In lane 1, a publish of QoS 1 or 2 that is refused here with 'reason': it takes
- * a number, so that its outcome leaves in its place.  SQ_EAGAIN as above. */
-int sq_lane_out_refused(
-    struct sq_lane_out *, uint8_t qos, uint16_t packet_id, uint8_t reason) SQ_MUST_CHECK;
+ * a number, so that its outcome leaves in its place.  'text' is copied.  SQ_EAGAIN as
+ * above. */
+int sq_lane_out_refused(struct sq_lane_out *, uint8_t qos, uint16_t packet_id, uint8_t reason,
+    uint8_t refusal, struct sq_bytes text) SQ_MUST_CHECK;
 /* Whether at least a quarter of the bound is free. */
 bool sq_lane_out_room(const struct sq_lane_out *);
 /* Bytes of all entries whose outcome was not handed out. */
@@ -99,10 +104,10 @@ sq_lane_out_gap(struct sq_lane_out *, const struct sq_lane_flight *, uint64_t la
 /* 409 run.  SQ_ESTALE: attach, which starts a new run; 0: it came too late to
  * mean anything. */
 int sq_lane_out_run_lost(struct sq_lane_out *, const struct sq_lane_flight *) SQ_MUST_CHECK;
-/* 413: the message gets 'reason' and will never be sent.  SQ_ESTALE: attach
+/* 413: the message gets 'reason', with 'refusal' and 'text' as above, and will never be sent.  SQ_ESTALE: attach
  * first (its number can't be taken back otherwise). */
-int sq_lane_out_too_big(
-    struct sq_lane_out *, const struct sq_lane_flight *, uint8_t reason) SQ_MUST_CHECK;
+int sq_lane_out_too_big(struct sq_lane_out *, const struct sq_lane_flight *, uint8_t reason,
+    uint8_t refusal, struct sq_bytes text) SQ_MUST_CHECK;
 
 struct sq_lane_attach {
 	uint64_t last; /* of this lane, from Attached */

@@ -19,6 +19,23 @@ sq_refusal_name(unsigned refusal)
 	return refusal < SQ_REFUSAL_COUNT ? names[refusal] : names[SQ_REFUSAL_OTHER];
 }
 
+enum sq_refusal
+sq_refusal_of_code(uint8_t code)
+{
+	switch (code) {
+	case 0x87: /* not authorized */
+		return SQ_REFUSAL_DENIED;
+	case 0x8f: /* topic filter invalid */
+	case 0x90: /* topic name invalid */
+		return SQ_REFUSAL_TOPIC;
+	case 0x95: /* packet too large */
+	case 0x97: /* quota exceeded */
+		return SQ_REFUSAL_QUOTA;
+	default:
+		return code < 0x80 ? SQ_REFUSAL_NONE : SQ_REFUSAL_OTHER;
+	}
+}
+
 struct sq_bytes
 sq_note_text_clean(struct sq_bytes text, unsigned char *room)
 {

@@ -25,6 +25,24 @@
 enum sq_refusal { SQ_REFUSALS(SQ_REFUSAL_ENUM) SQ_REFUSAL_COUNT };
 #undef SQ_REFUSAL_ENUM
 
+/* A row of a program's table of metrics for each reason, in their order (core/metrics.h). */
+#define SQ_REFUSAL_METRIC(X, symbol, name) \
+	X(REFUSED_BY_##symbol, "sqmqos_refused_total", "reason=\"" name "\"", SQ_COUNTER, \
+	    "Publishes and subscriptions that were refused, by reason.")
+#define SQ_REFUSAL_METRICS(X) \
+	SQ_REFUSAL_METRIC(X, PROPERTY, "property") \
+	SQ_REFUSAL_METRIC(X, TOPIC, "topic") \
+	SQ_REFUSAL_METRIC(X, DENIED, "denied") \
+	SQ_REFUSAL_METRIC(X, QUOTA, "quota") \
+	SQ_REFUSAL_METRIC(X, QUEUE_FULL, "queue-full") \
+	SQ_REFUSAL_METRIC(X, STORE_FULL, "store-full") \
+	SQ_REFUSAL_METRIC(X, DEAD_LETTERS_FULL, "dead-letters-full") \
+	SQ_REFUSAL_METRIC(X, UNMATCHED, "unmatched") \
+	SQ_REFUSAL_METRIC(X, SESSIONS_FULL, "sessions-full") \
+	SQ_REFUSAL_METRIC(X, OTHER, "other")
+
+/* What a reason code refuses for, as far as it says by itself. */
+enum sq_refusal sq_refusal_of_code(uint8_t code);
 /* The name; a number that this program does not know is "other". */
 const char *sq_refusal_name(unsigned refusal);
 

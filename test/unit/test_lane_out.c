@@ -572,7 +572,7 @@ Test(lane_out, a_message_above_the_brokers_limit_leaves_its_number_behind)
 	cr_assert_eq(publish(l, 1, 2, "x"), 0);
 	big = fly(l, 1, 1);
 	small = fly(l, 2, 1);
-	cr_assert_eq(sq_lane_out_too_big(l, &big, 0x83), 0);
+	cr_assert_eq(sq_lane_out_too_big(l, &big, 0x83, SQ_REFUSAL_QUOTA, text("too large")), 0);
 	cr_assert(sq_lane_out_take(l, &big));
 	b = decode(&big, &body);
 	e = sq_batch_next(&b.entries);
@@ -596,7 +596,8 @@ Test(lane_out, a_qos_0_message_above_the_limit_costs_a_new_run)
 	cr_assert_eq(publish_size(l, 0, 0, 60000), 0);
 	cr_assert_eq(publish(l, 0, 0, "x"), 0);
 	big = fly(l, 1, 1);
-	cr_assert_eq(sq_lane_out_too_big(l, &big, 0x83), SQ_ESTALE);
+	cr_assert_eq(
+	    sq_lane_out_too_big(l, &big, 0x83, SQ_REFUSAL_QUOTA, text("too large")), SQ_ESTALE);
 	attach(l, 0, true, false);
 	next = fly(l, 1, 1);
 	cr_assert_eq(next.run, 77);
@@ -751,9 +752,9 @@ Test(lane_out, a_refused_publish_gets_its_outcome_in_its_place)
 	struct sq_batch b;
 
 	cr_assert_eq(publish(l, 1, 1, "a"), 0);
-	cr_assert_eq(sq_lane_out_refused(l, 1, 2, 0x87), 0);
+	cr_assert_eq(sq_lane_out_refused(l, 1, 2, 0x87, SQ_REFUSAL_DENIED, text("no rule")), 0);
 	cr_assert_eq(publish(l, 1, 3, "b"), 0);
-	cr_assert_eq(sq_lane_out_refused(l, 2, 4, 0x87), 0);
+	cr_assert_eq(sq_lane_out_refused(l, 2, 4, 0x87, SQ_REFUSAL_DENIED, text("no rule")), 0);
 	cr_assert_not(sq_lane_out_outcome(l, &o), "nothing leaves before what came first");
 	cr_assert(sq_lane_out_take(l, &f));
 	cr_assert_eq(f.n, 4);
@@ -775,14 +776,126 @@ Test(lane_out, a_refused_publish_gets_its_outcome_in_its_place)
 	sq_lane_out_free(&l);
 }
 
+/* The next outcome is for 'id', and says so. */
+static void
+words(struct sq_lane_out *l, uint16_t id, uint8_t refusal, const char *why)
+{
+	struct sq_lane_outcome o;
+
+	cr_assert(sq_lane_out_outcome(l, &o), "no outcome for %u", id);
+	cr_expect_eq(o.packet_id, id, "%u, not %u", o.packet_id, id);
+	cr_expect_eq(o.refusal, refusal, "%u: refusal %u", id, o.refusal);
+	cr_expect(o.text.len == strlen(why) &&
+		(o.text.len == 0 || memcmp(o.text.p, why, o.text.len) == 0),
+	    "%u: '%.*s'", id, (int)o.text.len, (const char *)o.text.p);
+}
+
+/* Answers with these codes and notes. */
+static void
+answer_notes(struct sq_lane_out *l, const struct sq_lane_flight *f, const unsigned char *codes,
+    struct sq_notes *notes)
+{
+	struct sq_outcomes o = {.first = f->first,
+	    .n = f->n,
+	    .codes = codes,
+	    .notes = {sq_buf_data(&notes->body), sq_buf_len(&notes->body)}};
+
+	cr_assert_eq(sq_lane_out_answered(l, f, &o), 0);
+	sq_notes_fini(notes);
+}
+
+Test(lane_out, an_outcome_comes_with_the_brokers_words)
+{
+	struct sq_lane_out *l = sq_lane_out_new(1, 9, BOUND);
+	struct sq_lane_flight first, second;
+	struct sq_notes notes = {0};
+
+	for (uint16_t i = 1; i <= 6; i++)
+		cr_assert_eq(publish(l, 1, i, "x"), 0);
+	first = fly(l, 1, 6);
+	cr_assert_eq(sq_lane_out_refused(l, 2, 7, 0x87, SQ_REFUSAL_DENIED, text("no rule")), 0);
+	cr_assert_eq(publish(l, 1, 8, "x"), 0);
+	second = fly(l, 7, 2);
+	sq_notes_add(&notes, 1, SQ_REFUSAL_QUEUE_FULL, text("q is full"));
+	answer_notes(l, &second, (const unsigned char[]){0x92, 0x97}, &notes);
+	no_outcome(l);
+	sq_notes_add(&notes, 1, SQ_REFUSAL_PROPERTY, text("a"));
+	sq_notes_add(&notes, 3, SQ_REFUSAL_QUEUE_FULL, text("b"));
+	sq_notes_add(&notes, 4, SQ_REFUSAL_QUEUE_FULL, text("b"));
+	answer_notes(l, &first, (const unsigned char[]){0, 0x83, 0, 0x97, 0x97, 0x97}, &notes);
+	words(l, 1, 0, "");
+	words(l, 2, SQ_REFUSAL_PROPERTY, "a");
+	words(l, 3, 0, "");
+	words(l, 4, SQ_REFUSAL_QUEUE_FULL, "b");
+	words(l, 5, SQ_REFUSAL_QUEUE_FULL, "b");
+	words(l, 6, 0, "");
+	words(l, 7, SQ_REFUSAL_DENIED, "no rule");
+	words(l, 8, SQ_REFUSAL_QUEUE_FULL, "q is full");
+	no_outcome(l);
+	cr_expect_eq(sq_lane_out_bytes(l), 0, "%zu", sq_lane_out_bytes(l));
+	sq_lane_out_free(&l);
+}
+
+Test(lane_out, a_held_message_has_the_words_of_its_last_refusal)
+{
+	struct sq_lane_out *l = sq_lane_out_new(1, 9, BOUND);
+	const unsigned char full[] = {0x97};
+	struct sq_lane_flight f;
+	struct sq_notes notes = {0};
+
+	cr_assert_eq(publish(l, 1, 1, "x"), 0);
+	f = fly(l, 1, 1);
+	sq_notes_add(&notes, 0, SQ_REFUSAL_QUEUE_FULL, text("one is full"));
+	answer_notes(l, &f, full, &notes);
+	words(l, 1, SQ_REFUSAL_QUEUE_FULL, "one is full");
+	sq_lane_out_hold(l);
+	sq_lane_out_retry(l);
+	f = fly(l, 2, 1);
+	sq_notes_add(&notes, 0, SQ_REFUSAL_STORE_FULL, text("the store is full"));
+	answer_notes(l, &f, full, &notes);
+	words(l, 1, SQ_REFUSAL_STORE_FULL, "the store is full");
+	sq_lane_out_hold(l);
+	sq_lane_out_retry(l);
+	f = fly(l, 3, 1);
+	answer_notes(l, &f, full, &notes);
+	words(l, 1, 0, "");
+	sq_lane_out_hold(l);
+	sq_lane_out_retry(l);
+	f = fly(l, 4, 1);
+	answer_notes(l, &f, (const unsigned char[]){0}, &notes);
+	words(l, 1, 0, "");
+	no_outcome(l);
+	cr_expect_eq(sq_lane_out_bytes(l), 0);
+	sq_lane_out_free(&l);
+}
+
+Test(lane_out, a_message_above_the_limit_has_words_of_ours)
+{
+	struct sq_lane_out *l = sq_lane_out_new(1, 5, BOUND);
+	struct sq_lane_flight big;
+
+	cr_assert_eq(publish_size(l, 2, 1, 60000), 0);
+	big = fly(l, 1, 1);
+	cr_assert_eq(sq_lane_out_too_big(l, &big, 0x83, SQ_REFUSAL_QUOTA, text("too large")), 0);
+	big = fly(l, 1, 1);
+	cr_assert_eq(answer(l, &big, 0), 0);
+	words(l, 1, SQ_REFUSAL_QUOTA, "too large");
+	no_outcome(l);
+	cr_expect_eq(sq_lane_out_bytes(l), 0);
+	sq_lane_out_free(&l);
+}
+
 Test(lane_out, refused_publishes_have_a_bound)
 {
 	struct sq_lane_out *l = sq_lane_out_new(1, 9, 4096);
 	unsigned n = 0;
 
-	while (n < 65535 && sq_lane_out_refused(l, 1, (uint16_t)(n + 1), 0x87) == 0)
+	while (n < 65535 &&
+	    sq_lane_out_refused(
+		l, 1, (uint16_t)(n + 1), 0x87, SQ_REFUSAL_DENIED, text("no rule")) == 0)
 		n++;
 	cr_assert_lt(n, 2048u);
-	cr_assert_eq(sq_lane_out_refused(l, 1, 1, 0x87), SQ_EAGAIN);
+	cr_assert_eq(
+	    sq_lane_out_refused(l, 1, 1, 0x87, SQ_REFUSAL_DENIED, text("no rule")), SQ_EAGAIN);
 	sq_lane_out_free(&l);
 }

@@ -18,7 +18,7 @@ enum { TAKEN_MAX = 100000 };
 
 static char dir[64];
 static sem_t woken;
-static unsigned acked, pubcomps, dropped;
+static unsigned acked, pubcomps, dropped, refused;
 static struct sq_outbox_port port;
 /* The broker: what it has taken, in order, and how far the lane has come. */
 static unsigned taken[TAKEN_MAX], n_taken;
@@ -41,12 +41,15 @@ on_acked(void *owner, struct sq_outbox_port *p, const struct sq_lane_outcome *o)
 }
 
 static void
-on_dropped(void *owner, const char *client_id, uint8_t reason)
+on_refused(
+    void *owner, const char *client_id, uint8_t reason, const struct sq_note *note, bool for_good)
 {
 	(void)owner;
 	(void)reason;
+	(void)note;
 	cr_assert_str_eq(client_id, "app");
-	dropped++;
+	dropped += for_good;
+	refused += !for_good;
 }
 
 static int
@@ -64,7 +67,7 @@ set_up(void)
 	strcpy(dir, "/tmp/sqmqos-outbox-XXXXXX");
 	cr_assert_not_null(mkdtemp(dir));
 	sem_init(&woken, 0, 0);
-	acked = pubcomps = dropped = n_taken = 0;
+	acked = pubcomps = dropped = refused = n_taken = 0;
 	last = lane_run = 0;
 	sq_list_init(&port.pending);
 }
@@ -82,7 +85,7 @@ static struct sq_outbox_store *
 open_store(uint64_t size)
 {
 	struct sq_outbox_store_cfg cfg = {
-	    .dir = dir, .size = size, .wake = on_wake, .acked = on_acked, .dropped = on_dropped};
+	    .dir = dir, .size = size, .wake = on_wake, .acked = on_acked, .refused = on_refused};
 	struct sq_outbox_store *st;
 	struct sq_buf err = {0};
 	int rc = sq_outbox_store_open(&st, &cfg, &err);
@@ -310,6 +313,7 @@ Test(outbox_store, a_refused_message_comes_before_those_behind_it)
 	drain(st, now + 10000);
 	check_taken(1000);
 	cr_assert_eq(dropped, 0u);
+	cr_assert_gt(refused, 0u);
 	sq_outbox_store_close(&st);
 }
 
@@ -325,6 +329,14 @@ Test(outbox_store, what_is_refused_for_good_is_counted)
 		(void)sq_outbox_store_turn(st);
 	}
 	cr_assert_eq(dropped, 1u);
+	cr_assert(sq_outbox_store_idle(st));
+	cr_assert_eq(publish(st, 0, 2, 10, 100), 0);
+	until_acked(st, 2);
+	while (!round_trip(st, 0, 0x83)) {
+		sem_wait(&woken);
+		(void)sq_outbox_store_turn(st);
+	}
+	cr_assert_eq(dropped, 2u, "what asks for what can't be had holds nothing up");
 	cr_assert(sq_outbox_store_idle(st));
 	sq_outbox_store_close(&st);
 }

@@ -1,0 +1,48 @@
+#include "sidecar/refusals.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "sidecar/hub.h"
+
+enum { QUIET_MS = 10000 };
+
+static_assert(
+    SQ_M_REFUSED_BY_OTHER - SQ_M_REFUSED_BY_PROPERTY == SQ_REFUSAL_OTHER - SQ_REFUSAL_PROPERTY,
+    "the rows of the metrics follow those of the refusals");
+
+void
+sq_refusals_count(struct sq_hub *h, enum sq_refusal refusal)
+{
+	if (refusal == SQ_REFUSAL_NONE || refusal > SQ_REFUSAL_OTHER)
+		refusal = SQ_REFUSAL_OTHER;
+	sq_hub_count(h, SQ_M_REFUSED_BY_PROPERTY + (refusal - SQ_REFUSAL_PROPERTY), 1);
+}
+
+void
+sq_refusals_note(struct sq_hub *h, struct sq_refusals *of, const struct sq_refused *r)
+{
+	uint8_t refusal = r->refusal != 0 ? r->refusal : (uint8_t)sq_refusal_of_code(r->code);
+	const char *name = sq_refusal_name(refusal);
+	uint64_t now_ms = sq_hub_now(h);
+	struct sq_bytes text = r->text;
+	char before[64] = "";
+
+	sq_refusals_count(h, refusal);
+	if (now_ms < of->quiet_until_ms) {
+		of->unsaid++;
+		return;
+	}
+	if (text.len == 0)
+		text = (struct sq_bytes){(const unsigned char *)name, strlen(name)};
+	if (of->unsaid > 0)
+		snprintf(
+		    before, sizeof before, " (and %llu before it)", (unsigned long long)of->unsaid);
+	of->unsaid = 0;
+	of->quiet_until_ms = now_ms + QUIET_MS;
+	SQ_WARN("client", "%s: %s refused with 0x%02x%s%s%s: %.*s", r->client, r->what, r->code,
+	    before, r->then != NULL ? ", " : "", r->then != NULL ? r->then : "", (int)text.len,
+	    (const char *)text.p);
+}
