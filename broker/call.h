@@ -57,6 +57,7 @@ struct sq_call {
 	enum sq_conflict conflict; /* with 409 */
 	uint64_t last;             /* with SQ_CONFLICT_GAP */
 	unsigned retry_after_s;    /* with 429 and 503 */
+	bool full;                 /* with 429: no room for one more session */
 	const char *detail;        /* static text for the problem body, or NULL */
 	struct sq_buf out;         /* body of a 200 */
 };

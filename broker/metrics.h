@@ -71,6 +71,8 @@
 	X(STORE_DAMAGED, "sqmqos_store_damaged_total", NULL, SQ_COUNTER, \
 	    "Stored messages that did not verify, and were not served.") \
 	X(WILLS, "sqmqos_wills_published_total", NULL, SQ_COUNTER, "Will messages published.") \
+	X(SESSIONS_REFUSED, "sqmqos_sessions_refused_total", "reason=\"sessions-full\"", \
+	    SQ_COUNTER, "Attaches of new sessions that were refused.") \
 	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, \
 	    "Sessions taken over by another connection of their client.") \
 	X(CONFLICTS, "sqmqos_link_conflicts_total", NULL, SQ_COUNTER, \

@@ -254,3 +254,13 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 	    text != NULL ? text : "no reason given");
 	sq_client_end(c, SQ_END_REFUSED);
 }
+
+void
+sq_client_no_room(struct sq_client *c)
+{
+	sq_hub_count(c->hub, SQ_M_CLIENTS_FULL, 1);
+	if (c->state == SQ_CLIENT_WAITING)
+		sq_client_refuse(c, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_CLIENT_FULL_TEXT);
+	else
+		sq_client_end(c, SQ_END_FULL);
+}

@@ -51,6 +51,7 @@ struct sq_hub {
 	struct sq_rules *rules; /* of declared: for what clients publish; NULL: none */
 	uint64_t instance;
 	uint64_t ordinals; /* MQTT connections of this process so far */
+	uint64_t full_ms;  /* when a broker last had no room for a session; 0: it has again */
 	bool stopping;
 	bool link_was_up;
 	struct sq_htab by_epoch;  /* attached sessions */

@@ -14,6 +14,8 @@
 	    SQ_COUNTER, "Connections to the MQTT port that spoke another protocol.") \
 	X(FOREIGN_TLS, "sqmqos_foreign_connections_total", "protocol=\"tls\"", SQ_COUNTER, \
 	    "Connections to the MQTT port that spoke another protocol.") \
+	X(CLIENTS_FULL, "sqmqos_clients_refused_total", "reason=\"sessions-full\"", SQ_COUNTER, \
+	    "Clients that were sent away because no broker had room for their session.") \
 	X(SESSIONS, "sqmqos_sessions", NULL, SQ_GAUGE, "Sessions of local clients.") \
 	X(ATTACHED, "sqmqos_sessions_attached", NULL, SQ_GAUGE, "Sessions attached to a broker.") \
 	X(LINKS, "sqmqos_links", NULL, SQ_GAUGE, "Open links to brokers.") \

@@ -37,6 +37,7 @@ struct sq_answer {
 	enum sq_answer_conflict conflict; /* with 409 */
 	uint64_t last;                    /* with SQ_ANSWER_GAP */
 	unsigned retry_after_ms;          /* with 429 and 503; 0 unknown */
+	bool full;                        /* with 429: no room for one more session */
 	unsigned version;                 /* of the link: what the body is laid out by */
 	const unsigned char *body;        /* valid during the callback */
 	size_t len;

@@ -260,7 +260,7 @@ sq_session_leave(struct sq_session *s, unsigned how, uint32_t expiry_s)
 	/* Nothing that the broker has to hear of?  A transient connection ends the
 	 * durable session of its client id, unless one before it does already. */
 	silent = !s->put_sent && s->will == NULL &&
-	    (s->durable || (s->older != NULL && !s->older->durable)) &&
+	    (s->durable || s->turned_away || (s->older != NULL && !s->older->durable)) &&
 	    (s->lane[0] == NULL || sq_lane_out_idle(s->lane[0])) &&
 	    (s->lane[1] == NULL || sq_lane_out_idle(s->lane[1]));
 	if (silent && s->state != SQ_SESSION_ATTACHING)

@@ -83,6 +83,8 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	SQ_DEBUG("session", "client %s: attached over %s, present=%d same=%d renewed=%d",
 	    s->client_id, sq_uplink_name(link), a->present, same, a->renewed);
 	attach_link(s, link, a->epoch);
+	if (!same && !a->present)
+		s->hub->full_ms = 0; /* there was room for it */
 	s->state = SQ_SESSION_ATTACHED;
 	s->attached_ms = sq_hub_now(s->hub);
 	s->incarnation = a->incarnation;
@@ -116,6 +118,29 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 		sq_session_link_draining(s);
 }
 
+/* The broker has no room for one more session.  Who was never attached is sent away,
+ * with those that wait behind it; who was there before waits for room, as do the keeper
+ * and the outbox.  A transient session that was sent away ends at once, unless its client
+ * has left something to publish. */
+static void
+attach_full(struct sq_session *s)
+{
+	struct sq_session *next;
+
+	s->hub->full_ms = sq_hub_now(s->hub);
+	s->state = SQ_SESSION_DOWN;
+	for (struct sq_session *n = s; n != NULL; n = next) {
+		next = n->newer;
+		if (n->client == NULL || n->incarnation != 0 || (n != s && n->durable))
+			continue;
+		n->put_sent = false;
+		n->turned_away = true;
+		if (n->durable) /* its CONNECT is not accepted, so its will is none */
+			sq_block_unref(&n->will);
+		sq_client_no_room(n->client);
+	}
+}
+
 static void
 attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_answer *ans)
 {
@@ -144,6 +169,13 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 			return;
 		if (s->failures == 0)
 			s->failures = 1;
+		break;
+	case 429:
+		if (!ans->full)
+			break;
+		attach_full(s);
+		if (s->state == SQ_SESSION_ENDED)
+			return;
 		break;
 	default:
 		break;

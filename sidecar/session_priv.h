@@ -62,6 +62,7 @@ struct sq_session {
 	bool recovered;   /* it goes on with what was before this attach */
 	bool in_clients;  /* in hub->by_client */
 	bool outbox;      /* the disk outbox's own */
+	bool turned_away; /* no broker had room for it */
 };
 
 /* Has the turn of 's' come at the end of this one. */

@@ -19,7 +19,7 @@
 #include "sidecar/mark.h"
 #include "sidecar/outbox.h"
 
-enum { STUCK_MS = 10000, MARK_AGAIN_MS = 30000 };
+enum { FULL_MS = 60000, STUCK_MS = 10000, MARK_AGAIN_MS = 30000 };
 
 struct sq_status {
 	struct sq_hub *hub;
@@ -105,6 +105,16 @@ status_mark(struct sq_status *s, uint64_t now_ms)
 	sq_buf_fini(&why);
 }
 
+/* A line while a broker has no room for sessions, as far as is known. */
+static void
+status_full(const struct sq_hub *h, uint64_t now_ms, struct sq_buf *why)
+{
+	if (h->full_ms != 0 && now_ms - h->full_ms < FULL_MS)
+		sq_buf_printf(why,
+		    "a broker has as many sessions as it may (its limits.max-sessions): new "
+		    "clients are refused with 0x97, sessions that were there before wait\n");
+}
+
 static void
 status_update(struct sq_status *s)
 {
@@ -119,6 +129,7 @@ status_update(struct sq_status *s)
 	}
 	status_mark(s, now_ms);
 	sq_declared_notes(s->hub->declared, &why);
+	status_full(s->hub, now_ms, &why);
 	status_say(s, s->latched && outbox_ready, &why);
 }
 

@@ -85,6 +85,8 @@ h2_on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t
 		a->conflict = h2_conflict(value, len);
 	else if (h2_is(name, name_len, "sqmqos-last"))
 		a->last = h2_number(value, len, UINT64_MAX);
+	else if (h2_is(name, name_len, "sqmqos-reason"))
+		a->full = h2_is(value, len, "full");
 	else if (h2_is(name, name_len, "retry-after"))
 		a->retry_after_ms = 1000u * (unsigned)h2_number(value, len, 3600);
 	return 0;

@@ -89,6 +89,9 @@ answer_refusal(h2o_req_t *req, const struct sq_call *c)
 	}
 	if (c->conflict == SQ_CONFLICT_GAP)
 		answer_number(req, H2O_STRLIT("sqmqos-last"), c->last);
+	if (c->full)
+		h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("sqmqos-reason"), 0,
+		    NULL, H2O_STRLIT("full"));
 	if (c->status == 429 || c->status == 503)
 		answer_number(
 		    req, H2O_STRLIT("retry-after"), c->retry_after_s > 0 ? c->retry_after_s : 1);

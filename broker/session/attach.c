@@ -344,6 +344,29 @@ attach_would_hang(struct sq_shard *sh, const struct sq_call *c, const struct sq_
 	    b->engine->ops->stalled(b->engine);
 }
 
+/* Whether there is no room for the session of a PUT, which is new: one that takes the
+ * place of a durable one needs none. */
+static bool
+attach_full(struct sq_shard *sh, const struct sq_call *c, bool ends_durable)
+{
+	struct sq_broker *b = sh->broker;
+
+	return atomic_load(&b->n_sessions) >= b->cfg.max_sessions &&
+	    (!ends_durable || attach_durable(sh, &c->key) == NULL);
+}
+
+/* At version 1 of the link it reads as any other "not now". */
+static void
+attach_no_room(struct sq_broker *b, struct sq_call *c)
+{
+	sq_count(b, SQ_M_SESSIONS_REFUSED, 1);
+	SQ_WARN("session", "%s~%s~%s: refused, there are limits.max-sessions (%u) of them",
+	    c->key.space, c->key.workload, c->key.client, (unsigned)b->cfg.max_sessions);
+	c->retry_after_s = 1;
+	c->full = sq_link_version(c->link) >= 2;
+	sq_call_answer(c, c->full ? 429 : 503, "the broker has as many sessions as it may");
+}
+
 void
 sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 {
@@ -373,16 +396,15 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_refuse(c, conflict);
 		return;
 	}
-	if (s == NULL && atomic_load(&b->n_sessions) >= b->cfg.max_sessions) {
-		c->retry_after_s = 1;
-		sq_call_answer(c, 503, "the broker has as many sessions as it may");
+	ends_durable = attach_ends_durable(c, s, &a);
+	if (s == NULL && attach_full(sh, c, ends_durable)) {
+		attach_no_room(b, c);
 		return;
 	}
 	if (attach_would_hang(sh, c, s, &a)) {
 		sq_call_answer(c, 507, "nothing can be stored at present");
 		return;
 	}
-	ends_durable = attach_ends_durable(c, s, &a);
 	if (s == NULL) {
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64());
 		s->owner = *sq_link_identity(c->link);

@@ -130,6 +130,7 @@ fake_word(struct sq_call *c, const char *word, unsigned n)
 		    {"run", 409, SQ_CONFLICT_RUN},
 		    {"gap", 409, SQ_CONFLICT_GAP},
 		    {"busy", 429, SQ_CONFLICT_NONE},
+		    {"full", 429, SQ_CONFLICT_NONE},
 		    {"stale", 409, SQ_CONFLICT_SUPERSEDED},
 		    {"fail", 500, SQ_CONFLICT_NONE},
 		    {"malformed", 400, SQ_CONFLICT_NONE},
@@ -142,6 +143,7 @@ fake_word(struct sq_call *c, const char *word, unsigned n)
 			c->conflict = answers[i].why;
 			c->last = 41;
 			c->retry_after_s = 3;
+			c->full = strcmp(word, "full") == 0;
 			sq_call_answer(c, answers[i].status, NULL);
 			return true;
 		}

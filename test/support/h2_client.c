@@ -42,6 +42,7 @@ h2_on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t
 	    {"sqmqos-conflict", r->conflict, sizeof r->conflict},
 	    {"sqmqos-last", r->last, sizeof r->last},
 	    {"retry-after", r->retry_after, sizeof r->retry_after},
+	    {"sqmqos-reason", r->reason, sizeof r->reason},
 	    {"allow", r->allow, sizeof r->allow},
 	    {"www-authenticate", r->authenticate, sizeof r->authenticate},
 	    {"content-type", r->type, sizeof r->type},

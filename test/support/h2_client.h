@@ -18,7 +18,8 @@ struct h2_response {
 	bool closed;     /* the stream has ended, well or not */
 	uint32_t error;  /* HTTP/2 error code of the close */
 	struct sq_buf body;
-	char conflict[32], last[32], retry_after[32], allow[32], authenticate[32], type[64];
+	char conflict[32], last[32], retry_after[32], reason[32], allow[32], authenticate[32],
+	    type[64];
 	unsigned order;     /* counts closes on the connection, from 1 */
 	const void *upload; /* what is still to be sent */
 	size_t upload_left;

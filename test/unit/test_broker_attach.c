@@ -532,9 +532,43 @@ Test(broker_attach, sessions_have_a_limit)
 		one = peer_new(&w, keys[i]);
 		one.ordinal = 1;
 		c = peer_put(&one);
-		call_expect(&c, i < 100 ? 200 : 503);
+		if (i == 100)
+			cr_assert(c->call.full, "it says why");
+		call_expect(&c, i < 100 ? 200 : 429);
 	}
 	p.ordinal = 1;
 	c = peer_put(&p);
+	call_expect(&c, 429);
+	fake_link_set_version(w.links[p.link], 1); /* as before that was said */
+	c = peer_put(&p);
+	cr_assert_not(c->call.full);
 	call_expect(&c, 503);
+}
+
+Test(broker_attach, what_takes_the_place_of_a_session_needs_no_room)
+{
+	struct peer durable, transient;
+	struct fake_call *c = NULL;
+	char keys[100][16];
+
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(keys[i], sizeof keys[i], "s~w~%u", i);
+		durable = peer_new(&w, keys[i]);
+		durable.ordinal = 1;
+		durable.expiry_s = 60;
+		c = peer_put(&durable);
+		call_expect(&c, 200);
+	}
+	transient = peer_new(&w, "s~w~7~pod"); /* ends the durable one of its client id */
+	transient.ordinal = 2;
+	c = peer_put(&transient);
+	call_expect(&c, 200);
+	transient = peer_new(&w, "s~w~100~pod");
+	transient.ordinal = 3;
+	c = peer_put(&transient);
+	call_expect(&c, 429);
+	durable = peer_new(&w, "s~w~8"); /* it is there */
+	durable.ordinal = 4;
+	c = peer_put(&durable);
+	call_expect(&c, 200);
 }

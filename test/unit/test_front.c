@@ -153,6 +153,12 @@ Test(front, refusals_carry_the_links_headers)
 	r = post("busy");
 	cr_assert_eq(r->status, 429);
 	cr_assert_str_eq(r->retry_after, "3");
+	cr_assert_str_empty(r->reason);
+	r = post("full");
+	cr_assert_eq(r->status, 429);
+	cr_assert_str_eq(r->retry_after, "3");
+	cr_assert_str_eq(r->reason, "full");
+	cr_assert_str_empty(post("busy")->reason, "it was the call's before");
 	cr_assert_eq(post("fail")->status, 500);
 	r = post("malformed");
 	cr_assert(body_is(r,

@@ -101,6 +101,9 @@ Test(pool, answer_carries_status_conflict_last_and_retry_after)
 	    {"/status/503?retry-after=7", 503, SQ_ANSWER_NONE, 0, 7000},
 	    {"/status/503?retry-after=99999999999999999999", 503, SQ_ANSWER_NONE, 0, 3600000},
 	    {"/status/503?retry-after=soon", 503, SQ_ANSWER_NONE, 0, 0},
+	    {"/status/429?retry-after=1", 429, SQ_ANSWER_NONE, 0, 1000},
+	    {"/status/429?retry-after=1&sqmqos-reason=full", 429, SQ_ANSWER_NONE, 0, 1000},
+	    {"/status/429?sqmqos-reason=else", 429, SQ_ANSWER_NONE, 0, 0},
 	};
 	struct call call;
 
@@ -111,6 +114,8 @@ Test(pool, answer_carries_status_conflict_last_and_retry_after)
 		cr_assert_eq(call.answer.status, cases[i].status, "%s", cases[i].path);
 		cr_assert_eq(call.answer.conflict, cases[i].conflict, "%s", cases[i].path);
 		cr_assert_eq(call.answer.last, cases[i].last, "%s", cases[i].path);
+		cr_assert_eq(call.answer.full, strstr(cases[i].path, "reason=full") != NULL, "%s",
+		    cases[i].path);
 		cr_assert_eq(
 		    call.answer.retry_after_ms, cases[i].retry_after_ms, "%s", cases[i].path);
 		call_fini(&call);
