@@ -975,3 +975,96 @@ Test(embedded, random_work_with_restarts_loses_and_doubles_nothing)
 	}
 	end();
 }
+
+/* A queue that nobody takes from, whose letters another one keeps. */
+
+static struct {
+	struct sq_queue *q, *letters;
+} lonely;
+
+static void
+lonely_dead(void *arg, struct sq_txn *txn, const struct sq_item *item, enum sq_death why)
+{
+	struct sq_item letter = {.msg = sq_msg_ref(item->msg), .qos = 1};
+
+	(void)arg;
+	cr_assert_eq(why, SQ_DEAD_ABANDONED);
+	cr_assert_eq(ops->put(txn, lonely.letters, &letter), SQ_OK);
+}
+
+static void
+lonely_open(uint32_t max_msgs)
+{
+	struct sq_queue_cfg cfg = {
+	    .name = "lonely",
+	    .owner = fake_worker(0),
+	    .max_msgs = max_msgs,
+	    .max_bytes = UINT64_C(1) << 40,
+	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
+	    .yields = SQ_YIELD_LONELY,
+	    .durable = true,
+	    .dead = lonely_dead,
+	};
+	struct sq_txn *txn = txn_new();
+
+	lonely.letters = queue_open("letters");
+	lonely.q = ops->queue_open(engine, txn, &cfg);
+	ops->commit(txn);
+	ops->ready(engine);
+	run();
+}
+
+static bool
+lonely_takes(void *arg)
+{
+	(void)arg;
+	return !ops->queue_full(lonely.q, 1) || ops->queue_yields(lonely.q);
+}
+
+/* As publishers do, who ask first. */
+static void
+lonely_put(unsigned from, unsigned to)
+{
+	for (unsigned i = from; i <= to; i += 100) {
+		cr_assert(fake_run_until(lonely_takes, NULL), "%u is refused for ever", i);
+		put(lonely.q, i, i + 99, 1000);
+	}
+}
+
+static bool
+lonely_is_at(void *arg)
+{
+	const unsigned *n = arg;
+
+	return ops->queue_depth(lonely.q) == n[0] && ops->queue_depth(lonely.letters) == n[1];
+}
+
+Test(embedded, an_abandoned_queue_makes_room_from_the_tables_and_over_a_restart)
+{
+	enum { N = 8000 };
+	struct sq_queue_state state;
+
+	begin();
+	lonely_open(N);
+	lonely_put(1, N);
+	force_checkpoint(lonely.letters);
+	ops->queue_state(lonely.q, &state);
+	cr_assert(lonely.q->gap.open, "most of it is in the tables only");
+	cr_assert_eq(ops->queue_depth(lonely.letters), 0);
+	lonely_put(N + 1, N + N / 2);
+	cr_assert(fake_run_until(lonely_is_at, (unsigned[]){N, N / 2}));
+	ops->queue_close(lonely.q);
+	ops->queue_close(lonely.letters);
+	store_close();
+
+	store_open();
+	lonely_open(N);
+	cr_assert(lonely_is_at((unsigned[]){N, N / 2}), "each is in one of them");
+	lonely_put(N + N / 2 + 1, 3 * N);
+	cr_assert(fake_run_until(lonely_is_at, (unsigned[]){N, 2 * N}));
+	drain(lonely.q, 2 * N + 1, 3 * N);
+	drain(lonely.letters, 1, 2 * N);
+	ops->queue_close(lonely.q);
+	ops->queue_close(lonely.letters);
+	end();
+}
