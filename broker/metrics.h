@@ -3,6 +3,7 @@
 #define SQ_BROKER_METRICS_H
 
 #include "core/metrics.h"
+#include "proto/link/refusal.h"
 
 /* X(symbol, name, labels, type, help) */
 #define SQ_BROKER_METRICS(X) \
@@ -37,6 +38,7 @@
 	    "Deliveries sent, redeliveries included.") \
 	X(REFUSED, "sqmqos_messages_refused_total", NULL, SQ_COUNTER, \
 	    "Messages answered with a reason code of 0x80 or above.") \
+	SQ_REFUSAL_METRICS(X) \
 	X(UNKNOWN_PROPERTIES, "sqmqos_unknown_properties_total", NULL, SQ_COUNTER, \
 	    "Messages accepted with a user property of an unknown name that starts with sqmqos-.") \
 	X(DROPPED_FULL, "sqmqos_messages_dropped_total", "reason=\"queue-full\"", SQ_COUNTER, \

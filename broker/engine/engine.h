@@ -77,6 +77,8 @@ struct sq_queue_state {
 	uint64_t first, last; /* seq of the oldest that waits (0: none), of the newest there was */
 	unsigned takers;      /* see queue_attend() */
 	uint64_t lonely_since_ms; /* since when there is none, on the workers' clock; 0: there is */
+	uint64_t max_msgs, max_bytes; /* its limits */
+	bool store_full; /* the store that it is in takes nothing, whatever waits here */
 };
 
 struct sq_queue_cfg {

@@ -140,6 +140,9 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 	    .last = q->last_seq,
 	    .takers = q->takers,
 	    .lonely_since_ms = q->lonely_since_ms,
+	    .max_msgs = q->cfg.max_msgs,
+	    .max_bytes = q->cfg.max_bytes,
+	    .store_full = q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed),
 	};
 	pthread_mutex_unlock(&q->lock);
 }

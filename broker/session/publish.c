@@ -11,6 +11,7 @@
 #include "broker/session/asked.h"
 #include "broker/session/group.h"
 #include "broker/session/pace.h"
+#include "broker/session/refused.h"
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
@@ -42,6 +43,7 @@ struct publish {
 	bool assured;     /* QoS 3 */
 	bool keys_locked; /* until the commit: see broker/keys.h */
 	size_t n;         /* sinks reached */
+	struct sq_refused refused;
 
 	/* For pacing; no call: none. */
 	struct sq_shard *shard;
@@ -176,8 +178,9 @@ publish_is_full(const struct publish *p, const struct sq_sink *sink, uint32_t si
 	    (p->assured || !ops->queue_yields(sink->queue));
 }
 
-static bool
-publish_refused(const struct publish *p, struct sq_binding *const *v, size_t n)
+/* The reason code of a full queue; 0: there is none. */
+static uint8_t
+publish_refused(struct publish *p, struct sq_binding *const *v, size_t n)
 {
 	uint32_t size = sq_image_size(p->msg->image);
 
@@ -186,9 +189,11 @@ publish_refused(const struct publish *p, struct sq_binding *const *v, size_t n)
 
 		if ((sink->reject || (p->assured && sink->durable)) && publish_qos(p, v[i]) > 0 &&
 		    publish_wanted(p, v[i]) && publish_is_full(p, sink, size))
-			return true;
+			return sq_refused_queue(&p->refused, p->broker, sink);
 	}
-	return p->assured && sq_dead_full(p->broker->dead, p->space);
+	if (p->assured && sq_dead_full(p->broker->dead, p->space))
+		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DEAD_LETTERS);
+	return SQ_MQTT_RC_SUCCESS;
 }
 
 /* Routes the message; the router is locked for reading.  Returns its outcome. */
@@ -200,11 +205,13 @@ publish_route(struct publish *p)
 	struct sq_binding **v = sq_router_match(
 	    router, p->home->routes, p->space, p->msg->image, &n);
 
-	if (p->qos > 0 && !p->own && publish_refused(p, v, n))
-		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+	uint8_t code = p->qos > 0 && !p->own ? publish_refused(p, v, n) : SQ_MQTT_RC_SUCCESS;
+
+	if (code != SQ_MQTT_RC_SUCCESS)
+		return code;
 	if (p->retain &&
 	    sq_router_retain(router, p->space, p->msg, p->origin, p->expires_ms, p->txn) != SQ_OK)
-		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_RETAINED);
 	for (size_t i = 0; i < n; i++) {
 		if (v[i]->sink->n_bindings > 1)
 			n_many++;
@@ -226,10 +233,10 @@ publish_later(struct publish *p, uint32_t delay_s)
 	uint64_t due_ms = sq_worker_now_ms(p->home->worker) + delay_s * UINT64_C(1000);
 
 	if (delay_s > p->broker->cfg.delayed_max_s)
-		return SQ_MQTT_RC_IMPLEMENTATION;
+		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DELAY);
 	if (sq_delayed_add(p->broker->delayed, p->txn, p->space, p->msg, p->not_from, due_ms) !=
 	    SQ_OK)
-		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DELAYED);
 	return SQ_MQTT_RC_SUCCESS;
 }
 
@@ -256,7 +263,7 @@ publish_once(struct publish *p, const struct sq_asked *asked)
 		sq_count(p->broker, SQ_M_DUPLICATES, 1);
 		return SQ_MQTT_RC_SUCCESS;
 	case SQ_KEY_FULL:
-		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_KEYS);
 	case SQ_KEY_NEW:
 		break;
 	}
@@ -266,29 +273,13 @@ publish_once(struct publish *p, const struct sq_asked *asked)
 	return code;
 }
 
-/* The message has a property of ours that is not known; false: it is refused. */
-static bool
-publish_unknown(const struct publish *p, const struct sq_asked *asked)
-{
-	struct sq_buf text = {0};
-
-	if (!p->broker->cfg.unknown_properties)
-		return false;
-	sq_count(p->broker, SQ_M_UNKNOWN_PROPERTIES, 1);
-	sq_asked_explain(asked, &text);
-	SQ_WARN("broker", "%s: %.*s", p->from->key, (int)sq_buf_len(&text),
-	    (const char *)sq_buf_data(&text));
-	sq_buf_fini(&text);
-	return true;
-}
-
 /* A message with properties: does what they ask for. */
 static uint8_t
 publish_asked(struct publish *p)
 {
 	struct sq_asked asked;
 	bool good = sq_asked_parse(p->msg->image, &asked);
-	uint8_t code;
+	uint8_t code = SQ_MQTT_RC_SUCCESS;
 
 	p->assured = asked.assured;
 	if (p->own) {
@@ -297,8 +288,10 @@ publish_asked(struct publish *p)
 			sq_dead_unmatched(p->broker, p->space, p->txn, p->msg);
 		return code;
 	}
-	if (!good || (asked.unknown.len > 0 && !publish_unknown(p, &asked)))
-		return SQ_MQTT_RC_IMPLEMENTATION;
+	if (!good || asked.unknown.len > 0)
+		code = sq_refused_asked(&p->refused, p->from, &asked);
+	if (code != SQ_MQTT_RC_SUCCESS)
+		return code;
 	if (asked.assured && asked.key.len > 0)
 		return publish_once(p, &asked);
 	return publish_now_or_later(p, &asked);
@@ -309,12 +302,16 @@ publish_checked(struct publish *p)
 {
 	const unsigned char *image = p->msg->image;
 	struct sq_bytes topic = sq_image_topic(image);
+	const char *why = "the topic is not UTF-8";
 
-	if (sq_topic_name_check(topic, NULL) != SQ_OK ||
-	    (topic.p[0] == '$' && sq_asked_is_dead(topic)))
-		return SQ_MQTT_RC_TOPIC_INVALID;
+	if (sq_topic_name_check(topic, &why) != SQ_OK)
+		return sq_refused_say(
+		    &p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, "%s", why);
+	if (topic.p[0] == '$' && sq_asked_is_dead(topic))
+		return sq_refused_say(&p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC,
+		    "$dead is for dead letters, which the broker alone publishes");
 	if (sq_image_size(image) > p->broker->cfg.max_packet + SQ_BODY_SLACK / 2)
-		return SQ_MQTT_RC_IMPLEMENTATION;
+		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_PACKET);
 	if (sq_image_props(image).len > 0)
 		return publish_asked(p);
 	return publish_route(p);
@@ -348,6 +345,17 @@ publish_committed(struct publish *p)
 	p->keys_locked = false;
 }
 
+/* Nobody is there to hear of a refusal. */
+static void
+publish_untold(struct publish *p, const char *of, const char *what)
+{
+	uint8_t code = publish_message(p);
+
+	if (code >= 0x80)
+		sq_refused_log(&p->refused, p->broker, of, what, code);
+	sq_refused_fini(&p->refused);
+}
+
 void
 sq_publish_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_space *space,
     const struct sq_msg *m, uint64_t not_from)
@@ -362,7 +370,7 @@ sq_publish_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_space *space,
 	    .not_from = not_from,
 	    .own = true};
 
-	(void)publish_message(&p); /* nobody is there to be told */
+	publish_untold(&p, sq_space_name(space), "a message of the broker's own");
 }
 
 /* Batches. */
@@ -433,9 +441,14 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 			code = batch_message(s, op, &e, &p);
 			messages++;
 			matched += p.n > 0;
+			if (code >= 0x80)
+				sq_refused_tell(&p.refused, s, "publish", code, i, &op->notes);
+			else
+				p.refused.queue = NULL;
 		}
 		sq_lane_in_set(lane, origin.number, code);
 	}
+	sq_refused_fini(&p.refused);
 	if (p.last_sink != NULL)
 		sq_pace_put(s->shard, c, p.last_sink);
 	sq_dead_flush(s->shard, p.txn);
@@ -486,7 +499,7 @@ batch_offer(struct sq_session *s, struct sq_call *c)
 		return;
 	case SQ_LANE_KNOWN:
 		if (b.first + b.n - 1 <= lane->done)
-			sq_publish_answer(s, c, b.lane, b.first, b.n);
+			sq_publish_answer(s, c, b.lane, b.first, b.n, NULL);
 		else
 			sq_list_push_back(&s->waiting, &c->node);
 		return;
@@ -505,7 +518,8 @@ batch_offer(struct sq_session *s, struct sq_call *c)
 }
 
 void
-sq_publish_answer(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_t first, uint16_t n)
+sq_publish_answer(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_t first, uint16_t n,
+    const struct sq_notes *notes)
 {
 	struct sq_outcomes out;
 	uint8_t *codes;
@@ -519,7 +533,7 @@ sq_publish_answer(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_
 		return;
 	}
 	out = (struct sq_outcomes){.first = first, .n = n, .codes = codes};
-	sq_outcomes_encode(&c->out, &out, NULL, sq_link_version(c->link));
+	sq_outcomes_encode(&c->out, &out, notes, sq_link_version(c->link));
 	free(codes);
 	c->status = 200;
 	sq_pace_answer(c);
@@ -576,7 +590,7 @@ sq_publish_will(struct sq_session *s)
 	origin.number = atomic_fetch_add(&b->own_number, 1);
 	p.txn = sq_loose_txn(s, &loose);
 	sq_router_rdlock(b->router);
-	(void)publish_message(&p); /* nobody is there to be told */
+	publish_untold(&p, s->key, "will");
 	sq_dead_flush(s->shard, p.txn);
 	sq_router_unlock(b->router);
 	sq_stored_will_gone(s, p.txn);

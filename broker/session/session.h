@@ -141,9 +141,10 @@ struct sq_session {
 	struct sq_lane_in lanes[SQ_LANES];
 	struct sq_held *held; /* ascending */
 	uint32_t n_held, cap_held;
-	struct sq_list ops[SQ_LANES]; /* struct sq_op: batches that are not answered */
-	bool failed[SQ_LANES];        /* a commit failed: attach again */
-	bool sparse;                  /* few of the last batch's messages matched */
+	struct sq_list ops[SQ_LANES];    /* struct sq_op: batches that are not answered */
+	bool failed[SQ_LANES];           /* a commit failed: attach again */
+	bool sparse;                     /* few of the last batch's messages matched */
+	_Atomic uint64_t quiet_until_ms; /* see refused.h */
 
 	/* Will. */
 	struct sq_msg will; /* a reference; no image: none */
@@ -216,9 +217,9 @@ void sq_attach_finish(struct sq_session *);
 
 /* publish.c */
 /* Answers a batch of 'n' numbers from 'first', which are all done, with their
- * outcomes. */
-void
-sq_publish_answer(struct sq_session *, struct sq_call *, uint8_t lane, uint64_t first, uint16_t n);
+ * outcomes and the notes on them (NULL: none). */
+void sq_publish_answer(struct sq_session *, struct sq_call *, uint8_t lane, uint64_t first,
+    uint16_t n, const struct sq_notes *notes);
 void sq_publish_call(struct sq_session *, struct sq_call *);
 /* Goes through the waiting calls: batches, detach. */
 void sq_publish_retry(struct sq_session *);

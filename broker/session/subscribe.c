@@ -6,6 +6,7 @@
 #include "broker/own.h"
 #include "broker/session/asked.h"
 #include "broker/session/group_declare.h"
+#include "broker/session/refused.h"
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
@@ -19,6 +20,7 @@ enum {
 	RETAIN_ALWAYS = 0,
 	RETAIN_IF_NEW = 1,
 	SEPARATOR = 0xff, /* in no UTF-8 */
+	FILTER_SHOWN_MAX = 256,
 };
 
 /* Subscriptions. */
@@ -127,37 +129,60 @@ wanted_dead(struct wanted *w)
 	return w->dead;
 }
 
+/* The entry is refused, for 'why'; returns 'code'. */
+static uint8_t
+wanted_refuse(struct wanted *w, uint8_t code, const char *why)
+{
+	struct sq_bytes f = w->e.filter;
+
+	sq_buf_drain(&w->note, sq_buf_len(&w->note));
+	if (f.len > FILTER_SHOWN_MAX) { /* cut at a character */
+		f.len = FILTER_SHOWN_MAX;
+		while (f.len > 0 && (f.p[f.len] & 0xc0) == 0x80)
+			f.len--;
+	}
+	if (!wanted_has_nul(f))
+		sq_buf_printf(&w->note, "filter %.*s: ", (int)f.len, (const char *)f.p);
+	sq_buf_printf(&w->note, "%s", why);
+	return code;
+}
+
 /* Parses an entry; returns a reason code, below 0x80 when it is well formed. */
 static uint8_t
 wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct wanted *w)
 {
 	struct sq_bytes all = {(const unsigned char *)"#", 1};
 	struct sq_bytes space = wanted_str(key->space), workload = wanted_str(key->workload);
+	const char *why = "filter, tag and group must be UTF-8 without NUL";
 
 	*w = (struct wanted){.e = *e};
 	if (wanted_has_nul(e->filter) || wanted_has_nul(e->tag) || wanted_has_nul(e->group) ||
 	    wanted_has_nul(e->pod) ||
-	    sq_topic_filter_parse(e->filter.len > 0 ? e->filter : all, &w->filter, NULL) != SQ_OK ||
-	    (e->tag.len > 0 &&
-		(sq_topic_tag_check(e->tag, NULL) != SQ_OK || w->filter.tag.len > 0)))
-		return SQ_MQTT_RC_FILTER_INVALID;
+	    sq_topic_filter_parse(e->filter.len > 0 ? e->filter : all, &w->filter, &why) != SQ_OK ||
+	    (e->tag.len > 0 && sq_topic_tag_check(e->tag, &why) != SQ_OK))
+		return wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID, why);
+	if (e->tag.len > 0 && w->filter.tag.len > 0)
+		return wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID, "it names two tags");
 	if (e->tag.len > 0)
 		w->filter.tag = e->tag;
 	if (sq_asked_is_dead(w->filter.filter) && !wanted_dead(w))
-		return SQ_MQTT_RC_FILTER_INVALID;
+		return wanted_refuse(
+		    w, SQ_MQTT_RC_FILTER_INVALID, "dead letters are taken whole, by $dead/#");
 	if (e->flags & SQ_SUB_DECLARED) {
 		if (w->filter.share.len > 0)
-			return SQ_MQTT_RC_FILTER_INVALID;
+			return wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID,
+			    "a declared one shares by its group, not by $share");
 		w->name = wanted_text("", e->group, e->tag, e->filter);
 		w->group = wanted_text("declared", space, workload, e->group);
 		return SQ_MQTT_RC_SUCCESS;
 	}
 	if (e->tag.len > 0) /* a plain one names its tag in the filter */
-		return SQ_MQTT_RC_FILTER_INVALID;
+		return wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID, "its tag belongs into it");
 	w->name = sq_xmemdup0(e->filter.p, e->filter.len);
 	if (w->filter.share.len > 0) {
 		if (e->options & OPTION_NO_LOCAL) /* MQTT-3.8.3-4 */
-			return SQ_MQTT_RC_PROTOCOL_ERROR;
+			return wanted_refuse(
+			    w, SQ_MQTT_RC_PROTOCOL_ERROR, "No Local and $share exclude each other");
 		w->group = wanted_text("share", space, e->filter, (struct sq_bytes){0});
 	}
 	if (w->dead)
@@ -362,7 +387,8 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 	bool is_new = sub == NULL;
 
 	if (is_new && s->n_subscriptions >= s->shard->broker->cfg.max_subs_per_session)
-		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+		return wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
+		    "the session has as many as it may (limits.max-subscriptions)");
 	if (is_new)
 		sub = subscribe_new(s, w, txn);
 	subscribe_apply(s, sub, &w->e, txn);
@@ -399,20 +425,22 @@ wanted_fini(struct wanted *w)
 	sq_buf_fini(&w->note);
 }
 
-/* Why a code refuses, where nobody has said so. */
-static enum sq_refusal
-wanted_refusal(const struct wanted *w, uint8_t code)
+static struct sq_bytes
+wanted_note(const struct wanted *w)
 {
-	if (code < 0x80 || w->refusal != SQ_REFUSAL_NONE)
-		return w->refusal;
-	switch (code) {
-	case SQ_MQTT_RC_FILTER_INVALID:
-		return SQ_REFUSAL_TOPIC;
-	case SQ_MQTT_RC_QUOTA_EXCEEDED:
-		return SQ_REFUSAL_QUOTA;
-	default:
-		return SQ_REFUSAL_OTHER;
-	}
+	return (struct sq_bytes){sq_buf_data(&w->note), sq_buf_len(&w->note)};
+}
+
+/* Entry 'i' is refused with 'code'. */
+static void
+subscribe_refused(
+    struct sq_session *s, struct wanted *w, uint8_t code, uint16_t i, struct sq_notes *notes)
+{
+	struct sq_refused refused = {.text = w->note,
+	    .refusal = (uint8_t)(w->refusal != SQ_REFUSAL_NONE ? w->refusal
+							       : sq_refusal_of_code(code))};
+
+	sq_refused_tell(&refused, s, "subscription", code, i, notes);
 }
 
 /* Carries out entry 'i' and says of it in 'notes' what its code doesn't. */
@@ -426,9 +454,10 @@ subscribe_entry(struct sq_session *s, const struct sq_call *c, const struct sq_s
 
 	if (code < 0x80)
 		code = unsubscribes ? unsubscribe_one(s, &w, txn) : subscribe_one(s, &w, txn);
-	if (code >= 0x80 || sq_buf_len(&w.note) > 0)
-		sq_notes_add(notes, i, (uint8_t)wanted_refusal(&w, code),
-		    (struct sq_bytes){sq_buf_data(&w.note), sq_buf_len(&w.note)});
+	if (code >= 0x80)
+		subscribe_refused(s, &w, code, i, notes);
+	else if (sq_buf_len(&w.note) > 0)
+		sq_notes_add(notes, i, SQ_REFUSAL_NONE, wanted_note(&w));
 	wanted_fini(&w);
 	return code;
 }

@@ -52,8 +52,8 @@ op_outcomes(struct sq_op *op)
 	struct sq_lane_in *lane = &op->session->lanes[op->lane];
 
 	sq_lane_in_done(lane, op->last);
-	sq_publish_answer(
-	    op->session, op->call, op->lane, op->first, (uint16_t)(op->last - op->first + 1));
+	sq_publish_answer(op->session, op->call, op->lane, op->first,
+	    (uint16_t)(op->last - op->first + 1), &op->notes);
 }
 
 static void
@@ -80,6 +80,7 @@ op_end(struct sq_op *op)
 	else /* what has an answer of its own has put it there */
 		sq_call_answer(op->call, sq_buf_len(&op->call->out) > 0 ? 200 : 204, NULL);
 	free(op->held);
+	sq_notes_fini(&op->notes);
 	free(op);
 	sq_txn_end(s);
 }

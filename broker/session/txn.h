@@ -14,9 +14,10 @@ struct sq_op {
 	uint64_t first, last; /* numbers of a batch; 0: not a batch */
 	uint16_t *held;       /* QoS 2 ids that this batch added */
 	uint16_t n_held;
-	bool releases; /* it has released one */
-	bool receives; /* it settles a QoS 2 delivery: received or complete */
-	bool ended;    /* its commit has, with 'err' */
+	struct sq_notes notes; /* on the outcomes of a batch */
+	bool releases;         /* it has released one */
+	bool receives;         /* it settles a QoS 2 delivery: received or complete */
+	bool ended;            /* its commit has, with 'err' */
 	int err;
 };
 

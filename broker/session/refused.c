@@ -1,0 +1,189 @@
+#include "broker/session/refused.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "broker/dead.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "proto/mqtt/reason.h"
+
+enum {
+	QUIET_MS = 10000, /* between two lines of a queue or a session */
+	TEXT_MAX = SQ_NOTE_TEXT_MAX,
+};
+
+static_assert(
+    SQ_M_REFUSED_BY_OTHER - SQ_M_REFUSED_BY_PROPERTY == SQ_REFUSAL_OTHER - SQ_REFUSAL_PROPERTY,
+    "the rows of the metrics follow those of the refusals");
+
+uint8_t
+sq_refused_say(struct sq_refused *r, uint8_t code, enum sq_refusal refusal, const char *fmt, ...)
+{
+	char line[TEXT_MAX];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	assert(n >= 0);
+	r->refusal = (uint8_t)refusal;
+	r->queue = NULL;
+	sq_buf_drain(&r->text, sq_buf_len(&r->text));
+	sq_buf_append(&r->text, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+	return code;
+}
+
+uint8_t
+sq_refused_asked(struct sq_refused *r, const struct sq_session *from, const struct sq_asked *asked)
+{
+	struct sq_broker *b = from->shard->broker;
+	uint8_t code = SQ_MQTT_RC_SUCCESS;
+	struct sq_buf text = {0};
+
+	sq_asked_explain(asked, &text);
+	if (asked->wrong != SQ_ASKED_GOOD || !b->cfg.unknown_properties) {
+		code = sq_refused_say(r, SQ_MQTT_RC_IMPLEMENTATION, SQ_REFUSAL_PROPERTY, "%.*s",
+		    (int)sq_buf_len(&text), (const char *)sq_buf_data(&text));
+	} else {
+		sq_count(b, SQ_M_UNKNOWN_PROPERTIES, 1);
+		SQ_WARN("broker", "%s: %.*s", from->key, (int)sq_buf_len(&text),
+		    (const char *)sq_buf_data(&text));
+	}
+	sq_buf_fini(&text);
+	return code;
+}
+
+uint8_t
+sq_refused_limit(struct sq_refused *r, const struct sq_broker *b, enum sq_limit limit)
+{
+	const struct sq_broker_cfg *c = &b->cfg;
+	const struct {
+		uint8_t code;
+		enum sq_refusal refusal;
+		const char *text;
+		const char *keys[2];
+		uint64_t values[2];
+	} rows[] = {
+	    [SQ_LIMIT_PACKET] = {SQ_MQTT_RC_IMPLEMENTATION, SQ_REFUSAL_QUOTA,
+		"the message is too large", {"limits.max-packet"}, {c->max_packet}},
+	    [SQ_LIMIT_RETAINED] = {SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA,
+		"there is no room for a retained message",
+		{"retained.max-messages", "retained.max-bytes"},
+		{c->retained_max_msgs, c->retained_max_bytes}},
+	    [SQ_LIMIT_DELAY] = {SQ_MQTT_RC_IMPLEMENTATION, SQ_REFUSAL_PROPERTY,
+		"sqmqos-delay is too long", {"delayed.max-delay in seconds"}, {c->delayed_max_s}},
+	    [SQ_LIMIT_DELAYED] = {SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA,
+		"there is no room for a delayed message",
+		{"delayed.max-messages", "delayed.max-bytes"},
+		{c->delayed_max_msgs, c->delayed_max_bytes}},
+	    [SQ_LIMIT_KEYS] = {SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA,
+		"there is no room for a new key", {"idempotency.max-keys"}, {c->max_keys}},
+	    [SQ_LIMIT_DEAD_LETTERS] = {SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_DEAD_LETTERS_FULL,
+		"no QoS 3 message is taken while the dead letters are full",
+		{"dead-letters.max-messages", "dead-letters.max-bytes"},
+		{c->dead_max_msgs, c->dead_max_bytes}},
+	};
+
+	(void)sq_refused_say(r, 0, rows[limit].refusal, "%s (%s: %llu", rows[limit].text,
+	    rows[limit].keys[0], (unsigned long long)rows[limit].values[0]);
+	if (rows[limit].keys[1] != NULL)
+		sq_buf_printf(&r->text, ", %s: %llu", rows[limit].keys[1],
+		    (unsigned long long)rows[limit].values[1]);
+	sq_buf_u8(&r->text, ')');
+	return rows[limit].code;
+}
+
+/* Since when nobody takes from the queue, or who does. */
+static void
+queue_takers(struct sq_buf *out, const struct sq_queue_state *q)
+{
+	uint64_t now_ms = sq_worker_now_ms(sq_worker_self());
+	uint64_t lonely_ms = now_ms > q->lonely_since_ms ? now_ms - q->lonely_since_ms : 0;
+	time_t since = (time_t)((sq_clock_wall_ms() - lonely_ms) / 1000);
+	char text[32];
+	struct tm tm;
+
+	if (q->lonely_since_ms == 0) {
+		sq_buf_printf(out, ", %u client%s from it, more slowly than it fills", q->takers,
+		    q->takers == 1 ? " takes" : "s take");
+		return;
+	}
+	gmtime_r(&since, &tm);
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	sq_buf_printf(out, ", nobody takes from it since %s", text);
+}
+
+uint8_t
+sq_refused_queue(struct sq_refused *r, struct sq_broker *b, const struct sq_sink *sink)
+{
+	const char *name = sq_dead_source_name(sink->dead);
+	struct sq_queue_state q;
+
+	if (r->queue == sink) /* as of the entry before */
+		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+	sink->engine->ops->queue_state(sink->queue, &q);
+	if (q.store_full) {
+		(void)sq_refused_say(r, 0, SQ_REFUSAL_STORE_FULL,
+		    "the broker's store takes nothing at the moment (store.max-size, or its disk)");
+	} else {
+		bool by_count = q.n >= q.max_msgs;
+
+		(void)sq_refused_say(r, 0, SQ_REFUSAL_QUEUE_FULL,
+		    "queue %.256s is full: %llu messages of %llu bytes wait (%s: %llu)", name,
+		    (unsigned long long)q.n, (unsigned long long)q.bytes,
+		    !by_count                                 ? "queue.max-bytes"
+			: q.max_msgs == b->cfg.queue_max_msgs ? "queue.max-messages"
+							      : "max-length",
+		    (unsigned long long)(by_count ? q.max_msgs : q.max_bytes));
+		queue_takers(&r->text, &q);
+	}
+	r->queue = sink;
+	return SQ_MQTT_RC_QUOTA_EXCEEDED;
+}
+
+/* Whether a line is due now; any worker. */
+static bool
+refused_speaks(_Atomic uint64_t *quiet_until_ms)
+{
+	uint64_t now_ms = sq_worker_now_ms(sq_worker_self());
+	uint64_t until = atomic_load_explicit(quiet_until_ms, memory_order_relaxed);
+
+	return now_ms >= until &&
+	    atomic_compare_exchange_strong_explicit(quiet_until_ms, &until, now_ms + QUIET_MS,
+		memory_order_relaxed, memory_order_relaxed);
+}
+
+void
+sq_refused_log(
+    struct sq_refused *r, struct sq_broker *b, const char *of, const char *what, uint8_t code)
+{
+	sq_count(b, SQ_M_REFUSED_BY_PROPERTY + (r->refusal - SQ_REFUSAL_PROPERTY), 1);
+	SQ_WARN("broker", "%s: %s refused with 0x%02x: %.*s", of, what, code,
+	    (int)sq_buf_len(&r->text), (const char *)sq_buf_data(&r->text));
+}
+
+void
+sq_refused_tell(struct sq_refused *r, struct sq_session *s, const char *what, uint8_t code,
+    uint16_t index, struct sq_notes *notes)
+{
+	struct sq_bytes text = {sq_buf_data(&r->text), sq_buf_len(&r->text)};
+	/* The sink lives: its binding was found under the router's lock. */
+	struct sq_sink *queue = (struct sq_sink *)(uintptr_t)r->queue;
+
+	sq_notes_add(notes, index, r->refusal, text);
+	if (refused_speaks(queue != NULL ? &queue->quiet_until_ms : &s->quiet_until_ms))
+		sq_refused_log(r, s->shard->broker, s->key, what, code);
+	else
+		sq_count(s->shard->broker,
+		    SQ_M_REFUSED_BY_PROPERTY + (r->refusal - SQ_REFUSAL_PROPERTY), 1);
+}
+
+void
+sq_refused_fini(struct sq_refused *r)
+{
+	sq_buf_fini(&r->text);
+}

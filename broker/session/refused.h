@@ -1,0 +1,50 @@
+/* Why a message is refused: in words, for its publisher and the log.
+ *
+ * The words are made where the refusal is decided and leave as a note with the outcomes of
+ * the batch (docs/link.md, "Notes"); nothing of this runs for a message that is taken.
+ * Refusals are counted by reason, and logged at a rate that each queue, and each session
+ * where no queue is to blame, has for itself. */
+#ifndef SQ_BROKER_REFUSED_H
+#define SQ_BROKER_REFUSED_H
+
+#include "broker/session/asked.h"
+#include "broker/session/session.h"
+#include "proto/link/notes.h"
+
+/* Of the message that is being routed; starts zeroed and is used again for the next one. */
+struct sq_refused {
+	uint8_t refusal;             /* enum sq_refusal */
+	const struct sq_sink *queue; /* whose queue refuses; NULL: none does */
+	struct sq_buf text;
+};
+
+/* Each of these returns the reason code. */
+uint8_t sq_refused_say(struct sq_refused *, uint8_t code, enum sq_refusal, const char *fmt, ...)
+    SQ_PRINTF(4, 5);
+/* What the message asks for can't be had, or it has a name of ours that is not known: that
+ * may be taken, is counted and logged then, and the code is 0. */
+uint8_t
+sq_refused_asked(struct sq_refused *, const struct sq_session *from, const struct sq_asked *);
+/* A limit of the configuration is reached. */
+enum sq_limit {
+	SQ_LIMIT_PACKET,
+	SQ_LIMIT_RETAINED,
+	SQ_LIMIT_DELAY,
+	SQ_LIMIT_DELAYED,
+	SQ_LIMIT_KEYS,
+	SQ_LIMIT_DEAD_LETTERS,
+};
+uint8_t sq_refused_limit(struct sq_refused *, const struct sq_broker *, enum sq_limit);
+/* The queue is full, or the store that it is in. */
+uint8_t sq_refused_queue(struct sq_refused *, struct sq_broker *, const struct sq_sink *);
+
+/* Entry 'index' of the session's request, a 'what' ("publish"), was refused so with 'code':
+ * counts it, notes and logs it. */
+void sq_refused_tell(struct sq_refused *, struct sq_session *, const char *what, uint8_t code,
+    uint16_t index, struct sq_notes *notes);
+/* Nobody is there to be told of a message ('what') of 'of'. */
+void sq_refused_log(
+    struct sq_refused *, struct sq_broker *, const char *of, const char *what, uint8_t code);
+void sq_refused_fini(struct sq_refused *);
+
+#endif
