@@ -261,6 +261,7 @@ class Client:
         self.disconnect_reason = None
         self.disconnect_props = {}
         self.errors = []          # what the server did wrong
+        self.words = []           # reason strings of its acknowledgements
         self.ids_not_found = 0    # PUBRELs that it answered so
         self.inbox = collections.deque()
         self.arrival = asyncio.Event()
@@ -443,12 +444,13 @@ class Client:
                 raise ValueError("unexpected CONNACK")
             self.connack_waiter.set_result(Connack(bool(present), code, props))
         elif kind in (PUBACK, PUBREC, PUBREL, PUBCOMP):
-            packet_id = r.u16()
-            self.on_ack(kind, packet_id, r.u8() if r.left() else 0)
+            packet_id, reason = r.u16(), r.u8() if r.left() else 0
+            self.hear(r.properties() if r.left() else {})
+            self.on_ack(kind, packet_id, reason)
         elif kind in (SUBACK, UNSUBACK):
             packet_id = r.u16()
             if self.version == V5:
-                r.properties()
+                self.hear(r.properties())
             if packet_id not in self.unanswered:
                 raise ValueError(f"SUBACK or UNSUBACK for id {packet_id} that was not asked")
             self.unanswered[packet_id].set_result(list(r.take(r.left())))
@@ -459,6 +461,10 @@ class Client:
             self.disconnect_props = r.properties() if r.left() else {}
         else:
             raise ValueError(f"unexpected packet type {kind}")
+
+    def hear(self, props):
+        if "reason_string" in props:
+            self.words.append(props["reason_string"])
 
     def on_publish(self, flags, r):
         qos = flags >> 1 & 3
