@@ -8,24 +8,24 @@
 #include "core/mem.h"
 
 /* Where a client stands; the order is that of the choice. */
-enum class {
-	CLASS_NAMED,      /* a name matches it */
-	CLASS_SUBSCRIBER, /* the rest is without names; has sent a SUBSCRIBE */
-	CLASS_QUIET,      /* has not published */
-	CLASS_ANSWERER,   /* has published, after it received something */
-	CLASS_PUBLISHER,  /* has published before */
-	CLASS_FRESH,      /* has not settled */
-	CLASS_UNNAMED,    /* with names: none matches it */
-	CLASS_COUNT
+enum rank {
+	RANK_NAMED,      /* a name matches it */
+	RANK_SUBSCRIBER, /* the rest is without names; has sent a SUBSCRIBE */
+	RANK_QUIET,      /* has not published */
+	RANK_ANSWERER,   /* has published, after it received something */
+	RANK_PUBLISHER,  /* has published before */
+	RANK_FRESH,      /* has not settled */
+	RANK_UNNAMED,    /* with names: none matches it */
+	RANK_COUNT
 };
-enum { CLASS_CHOSEN_LAST = CLASS_ANSWERER };
+enum { RANK_CHOSEN_LAST = RANK_ANSWERER };
 
 struct sq_taker {
 	uint64_t settle_ms, alone_ms; /* since when there is one client only */
 	char *const *globs;
 	size_t n_globs;
 	struct sq_list all; /* in the order of their coming */
-	struct sq_list of[CLASS_COUNT];
+	struct sq_list of[RANK_COUNT];
 	size_t n, n_settled; /* 'n_settled' without names only */
 	struct sq_taker_client *taker;
 	bool wanted;
@@ -38,7 +38,7 @@ sq_taker_new(uint64_t settle_ms)
 
 	t->settle_ms = settle_ms;
 	sq_list_init(&t->all);
-	for (int i = 0; i < CLASS_COUNT; i++)
+	for (int i = 0; i < RANK_COUNT; i++)
 		sq_list_init(&t->of[i]);
 	return t;
 }
@@ -70,41 +70,45 @@ taker_matches(const struct sq_taker *t, const char *id)
 }
 
 static bool
-class_settled(uint8_t class)
+rank_settled(uint8_t rank)
 {
-	return class >= CLASS_SUBSCRIBER && class <= CLASS_PUBLISHER;
+	return rank >= RANK_SUBSCRIBER && rank <= RANK_PUBLISHER;
 }
 
-/* The list of a class is in the order of their coming. */
+/* The list of a rank is in the order of their coming. */
 static void
-taker_place(struct sq_taker *t, struct sq_taker_client *c, enum class class)
+taker_place(struct sq_taker *t, struct sq_taker_client *c, enum rank rank)
 {
-	struct sq_list *at = &t->of[class];
+	struct sq_list *at = &t->of[rank];
 
-	t->n_settled -= class_settled(c->class);
-	t->n_settled += class_settled((uint8_t) class);
-	c->class = (uint8_t) class;
+	t->n_settled -= rank_settled(c->rank);
+	t->n_settled += rank_settled((uint8_t)rank);
+	c->rank = (uint8_t)rank;
 	sq_list_remove(&c->place);
-	while (at->prev != &t->of[class] &&
+	while (at->prev != &t->of[rank] &&
 	    SQ_CONTAINER_OF(at->prev, struct sq_taker_client, place)->since_ms > c->since_ms)
 		at = at->prev;
 	sq_list_insert(at, &c->place);
 }
 
-/* The class of a client that has settled. */
-static enum class taker_class(const struct sq_taker_client *c) {
-	if (c->flags & SQ_TAKER_SUBSCRIBED) return CLASS_SUBSCRIBER;
-	if ((c->flags & SQ_TAKER_PUBLISHED) == 0) return CLASS_QUIET;
-	return c->flags & SQ_TAKER_EARLY ? CLASS_PUBLISHER : CLASS_ANSWERER;
+/* The rank of a client that has settled. */
+static enum rank
+taker_rank(const struct sq_taker_client *c)
+{
+	if (c->flags & SQ_TAKER_SUBSCRIBED)
+		return RANK_SUBSCRIBER;
+	if ((c->flags & SQ_TAKER_PUBLISHED) == 0)
+		return RANK_QUIET;
+	return c->flags & SQ_TAKER_EARLY ? RANK_PUBLISHER : RANK_ANSWERER;
 }
 
 static void
 taker_place_first(struct sq_taker *t, struct sq_taker_client *c)
 {
 	if (t->n_globs == 0)
-		taker_place(t, c, CLASS_FRESH);
+		taker_place(t, c, RANK_FRESH);
 	else
-		taker_place(t, c, taker_matches(t, c->id) ? CLASS_NAMED : CLASS_UNNAMED);
+		taker_place(t, c, taker_matches(t, c->id) ? RANK_NAMED : RANK_UNNAMED);
 }
 
 void
@@ -122,7 +126,7 @@ sq_taker_name(struct sq_taker *t, char *const *globs, size_t n)
 	t->n_globs = n;
 	SQ_LIST_FOR_EACH(c, &t->all, struct sq_taker_client, all)
 		taker_place_first(t, c);
-	if (t->taker != NULL && t->taker->class == CLASS_UNNAMED)
+	if (t->taker != NULL && t->taker->rank == RANK_UNNAMED)
 		t->taker = NULL;
 }
 
@@ -135,7 +139,7 @@ sq_taker_opened(
 	c->id = id;
 	c->owner = owner;
 	c->since_ms = now_ms;
-	c->class = CLASS_COUNT;
+	c->rank = RANK_COUNT;
 	sq_list_init(&c->place);
 	sq_list_push_back(&t->all, &c->all);
 	if (++t->n == 1)
@@ -151,7 +155,7 @@ sq_taker_left(struct sq_taker *t, struct sq_taker_client *c, uint64_t now_ms)
 	c->in = false;
 	if (--t->n == 1)
 		t->alone_ms = now_ms;
-	t->n_settled -= class_settled(c->class);
+	t->n_settled -= rank_settled(c->rank);
 	sq_list_remove(&c->all);
 	sq_list_remove(&c->place);
 	if (t->taker == c)
@@ -166,8 +170,8 @@ sq_taker_did(struct sq_taker *t, struct sq_taker_client *c, enum sq_taker_flag f
 	if (flag == SQ_TAKER_PUBLISHED && (c->flags & SQ_TAKER_RECEIVED) == 0)
 		c->flags |= SQ_TAKER_EARLY;
 	c->flags |= (uint8_t)flag;
-	if (class_settled(c->class) && taker_class(c) != (enum class)c->class)
-		taker_place(t, c, taker_class(c));
+	if (rank_settled(c->rank) && taker_rank(c) != (enum rank)c->rank)
+		taker_place(t, c, taker_rank(c));
 }
 
 static void
@@ -175,16 +179,16 @@ taker_settle(struct sq_taker *t, uint64_t now_ms)
 {
 	struct sq_taker_client *c;
 
-	while ((c = SQ_LIST_FIRST(&t->of[CLASS_FRESH], struct sq_taker_client, place)) != NULL &&
+	while ((c = SQ_LIST_FIRST(&t->of[RANK_FRESH], struct sq_taker_client, place)) != NULL &&
 	    c->since_ms + t->settle_ms <= now_ms)
-		taker_place(t, c, taker_class(c));
+		taker_place(t, c, taker_rank(c));
 }
 
 /* A publisher that is alone; NULL: there is none. */
 static struct sq_taker_client *
 taker_alone(const struct sq_taker *t)
 {
-	return t->n == 1 ? SQ_LIST_FIRST(&t->of[CLASS_PUBLISHER], struct sq_taker_client, place)
+	return t->n == 1 ? SQ_LIST_FIRST(&t->of[RANK_PUBLISHER], struct sq_taker_client, place)
 			 : NULL;
 }
 
@@ -192,7 +196,7 @@ taker_alone(const struct sq_taker *t)
 static bool
 taker_yields(const struct sq_taker_client *c)
 {
-	return c->class == CLASS_PUBLISHER && (c->flags & SQ_TAKER_RECEIVED) == 0;
+	return c->rank == RANK_PUBLISHER && (c->flags & SQ_TAKER_RECEIVED) == 0;
 }
 
 /* Whether a client that came while 'c' was settling still does: it may turn out to be
@@ -201,16 +205,16 @@ static bool
 taker_waits(const struct sq_taker *t, const struct sq_taker_client *c)
 {
 	const struct sq_taker_client *fresh = SQ_LIST_FIRST(
-	    &t->of[CLASS_FRESH], struct sq_taker_client, place);
+	    &t->of[RANK_FRESH], struct sq_taker_client, place);
 
-	return fresh != NULL && c->class > CLASS_SUBSCRIBER &&
+	return fresh != NULL && c->rank > RANK_SUBSCRIBER &&
 	    fresh->since_ms < c->since_ms + t->settle_ms;
 }
 
 static struct sq_taker_client *
 taker_choose(const struct sq_taker *t, uint64_t now_ms)
 {
-	for (int i = 0; i <= CLASS_CHOSEN_LAST; i++) {
+	for (int i = 0; i <= RANK_CHOSEN_LAST; i++) {
 		struct sq_taker_client *c = SQ_LIST_FIRST(&t->of[i], struct sq_taker_client, place);
 
 		if (c != NULL)
@@ -239,7 +243,7 @@ uint64_t
 sq_taker_due_ms(const struct sq_taker *t)
 {
 	const struct sq_taker_client *fresh = SQ_LIST_FIRST(
-	    &t->of[CLASS_FRESH], struct sq_taker_client, place);
+	    &t->of[RANK_FRESH], struct sq_taker_client, place);
 
 	if (!t->wanted)
 		return 0;
@@ -258,10 +262,10 @@ sq_taker_others(const struct sq_taker *t, const struct sq_taker_client **out, si
 	SQ_LIST_FOR_EACH(c, &t->all, struct sq_taker_client, all) {
 		if (n == max)
 			break;
-		if (class_settled(c->class) && c != t->taker)
+		if (rank_settled(c->rank) && c != t->taker)
 			out[n++] = c;
 	}
-	return t->n_settled - (t->taker != NULL && class_settled(t->taker->class));
+	return t->n_settled - (t->taker != NULL && rank_settled(t->taker->rank));
 }
 
 bool

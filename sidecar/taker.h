@@ -40,7 +40,7 @@ struct sq_taker_client {
 	const char *id;
 	uint64_t since_ms; /* when it came */
 	uint64_t taken;    /* the owner's count of declared messages */
-	uint8_t flags, class;
+	uint8_t flags, rank;
 	bool in;
 };
 
