@@ -4,6 +4,7 @@ meets both orders. $SQMQOS_OLD_PROGRAMS is where ./dev test has built the old on
 import os
 import pathlib
 
+import mqtt
 from annotations import AnnotationsFile
 from flow import Traffic
 from scenario import Skip, scenario
@@ -92,3 +93,38 @@ async def test_an_old_broker_is_replaced_under_old_and_new_sidecars(env):
     await traffic.finish()
     assert versions(stack) == {"1", "2"}
     assert worker.connected and publisher.connected
+
+
+async def refused(app, publisher, payload):
+    """The app refuses a message, which so becomes a dead letter."""
+    assert await publisher.publish("t", payload, 1) == 0
+    app.send_ack(mqtt.PUBACK, (await app.receive()).packet_id, 0x83)
+
+
+@scenario(timeout_s=240)
+async def test_who_took_dead_letters_of_an_old_broker_takes_both_kinds_of_a_new_one(env):
+    """An old store has one queue of them."""
+    durable = {"session_expiry": 600}
+    stack = await mixed(env, broker_old=True)
+    app = await env.connect(stack.ports[0], "app", ack="none", props=durable)
+    undertaker = await env.connect(stack.ports[1], "undertaker", clean=False, props=durable)
+    publisher = await env.connect(stack.ports[1], "publisher")
+    assert await app.subscribe("t", qos=1) == [1]
+    assert await undertaker.subscribe("$dead/#", qos=1) == [1]
+    await undertaker.disconnect(0)
+    await refused(app, publisher, b"of the old one")
+    await app.ping()
+    await stack.end(stack.broker)
+    use(stack.broker, stack.build)
+    for _ in range(2):  # the second start has what the first has made
+        await stack.restart(stack.broker)
+        await stack.linked()
+        await refused(app, publisher, b"of the new one")
+        await app.ping()
+        await stack.end(stack.broker)
+    await stack.restart(stack.broker)
+    await undertaker.connect(stack.ports[1], clean=False, props=durable)
+    letters = [m.payload for m in await undertaker.receive_all(3)]
+    assert sorted(letters) == [b"of the new one", b"of the new one", b"of the old one"]
+    for client in (app, undertaker):
+        await client.disconnect(0, {"session_expiry": 0})
