@@ -259,6 +259,7 @@ void
 sq_client_no_room(struct sq_client *c)
 {
 	sq_hub_count(c->hub, SQ_M_CLIENTS_FULL, 1);
+	sq_refusals_count(c->hub, SQ_REFUSAL_SESSIONS_FULL);
 	if (c->state == SQ_CLIENT_WAITING)
 		sq_client_refuse(c, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_CLIENT_FULL_TEXT);
 	else

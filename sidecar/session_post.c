@@ -212,6 +212,8 @@ sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
 				s->lane1_qos0--;
 			if (o.reason >= 0x80 && o.kind == SQ_ENTRY_MESSAGE)
 				outcome_refused(s, &o);
+			else if (o.refusal == SQ_REFUSAL_UNMATCHED)
+				sq_refusals_count(s->hub, SQ_REFUSAL_UNMATCHED);
 			if (s->client == NULL || o.image_qos == 0)
 				continue;
 			if (o.reason >= 0x80 && !outcome_heard(s, &o)) {

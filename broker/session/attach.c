@@ -360,6 +360,7 @@ static void
 attach_no_room(struct sq_broker *b, struct sq_call *c)
 {
 	sq_count(b, SQ_M_SESSIONS_REFUSED, 1);
+	sq_count(b, SQ_M_REFUSED_BY_SESSIONS_FULL, 1);
 	SQ_WARN("session", "%s~%s~%s: refused, there are limits.max-sessions (%u) of them",
 	    c->key.space, c->key.workload, c->key.client, (unsigned)b->cfg.max_sessions);
 	c->retry_after_s = 1;

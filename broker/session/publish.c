@@ -402,6 +402,19 @@ batch_message(struct sq_session *s, struct sq_op *op, const struct sq_entry *e, 
 	return code;
 }
 
+/* What there is to say of the outcome of entry 'i'. */
+static void
+batch_explain(
+    struct publish *p, struct sq_session *s, uint8_t code, uint16_t i, struct sq_notes *notes)
+{
+	if (code == SQ_MQTT_RC_SUCCESS)
+		p->refused.queue = NULL;
+	else if (code >= 0x80)
+		sq_refused_tell(&p->refused, s, "publish", code, i, notes);
+	else if (p->assured)
+		sq_refused_unmatched(&p->refused, s, i, notes);
+}
+
 static void
 batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_t skip)
 {
@@ -441,10 +454,7 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 			code = batch_message(s, op, &e, &p);
 			messages++;
 			matched += p.n > 0;
-			if (code >= 0x80)
-				sq_refused_tell(&p.refused, s, "publish", code, i, &op->notes);
-			else
-				p.refused.queue = NULL;
+			batch_explain(&p, s, code, i, &op->notes);
 		}
 		sq_lane_in_set(lane, origin.number, code);
 	}

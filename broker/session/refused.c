@@ -183,6 +183,16 @@ sq_refused_tell(struct sq_refused *r, struct sq_session *s, const char *what, ui
 }
 
 void
+sq_refused_unmatched(
+    struct sq_refused *r, struct sq_session *s, uint16_t index, struct sq_notes *notes)
+{
+	(void)sq_refused_say(r, 0, SQ_REFUSAL_UNMATCHED, "nothing matches, and nothing was stored");
+	sq_notes_add(notes, index, r->refusal,
+	    (struct sq_bytes){sq_buf_data(&r->text), sq_buf_len(&r->text)});
+	sq_count(s->shard->broker, SQ_M_REFUSED_BY_UNMATCHED, 1);
+}
+
+void
 sq_refused_fini(struct sq_refused *r)
 {
 	sq_buf_fini(&r->text);

@@ -42,6 +42,10 @@ uint8_t sq_refused_queue(struct sq_refused *, struct sq_broker *, const struct s
  * counts it, notes and logs it. */
 void sq_refused_tell(struct sq_refused *, struct sq_session *, const char *what, uint8_t code,
     uint16_t index, struct sq_notes *notes);
+/* The same of a QoS 3 message that nothing matches: it is not stored, which is no line of the
+ * log. */
+void sq_refused_unmatched(
+    struct sq_refused *, struct sq_session *, uint16_t index, struct sq_notes *notes);
 /* Nobody is there to be told of a message ('what') of 'of'. */
 void sq_refused_log(
     struct sq_refused *, struct sq_broker *, const char *of, const char *what, uint8_t code);

@@ -56,7 +56,7 @@ struct sq_lane_outcome {
 	uint8_t qos;       /* of the client's packet */
 	uint8_t image_qos; /* of the message; above 'qos' where a rule raised it */
 	uint8_t reason;    /* MQTT 5 reason code */
-	uint8_t refusal;   /* enum sq_refusal, where it is known: 0 else, or not refused */
+	uint8_t refusal;   /* enum sq_refusal, where it is known; else 0 */
 	uint16_t packet_id;
 	bool own;             /* it was refused here */
 	struct sq_bytes text; /* why it was refused, for people; may be empty; valid until the

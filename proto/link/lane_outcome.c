@@ -76,7 +76,7 @@ batch_note(struct sq_lane_batch *b, uint16_t index)
 {
 	bool own = (b->metas[index].bits & SQ_META_FORCED) != 0;
 
-	if (b->words == NULL || b->metas[index].reason < 0x80)
+	if (b->words == NULL || b->metas[index].reason == 0)
 		return (struct sq_note){0};
 	return words_find(own ? &b->words->own : &b->words->told, index);
 }

@@ -28,7 +28,7 @@ enum sq_refusal { SQ_REFUSALS(SQ_REFUSAL_ENUM) SQ_REFUSAL_COUNT };
 /* A row of a program's table of metrics for each reason, in their order (core/metrics.h). */
 #define SQ_REFUSAL_METRIC(X, symbol, name) \
 	X(REFUSED_BY_##symbol, "sqmqos_refused_total", "reason=\"" name "\"", SQ_COUNTER, \
-	    "Publishes and subscriptions that were refused, by reason.")
+	    "What clients were refused, by reason.")
 #define SQ_REFUSAL_METRICS(X) \
 	SQ_REFUSAL_METRIC(X, PROPERTY, "property") \
 	SQ_REFUSAL_METRIC(X, TOPIC, "topic") \

@@ -133,6 +133,8 @@ async def test_a_property_is_told_why(env):
         "sqmqos-delay must be a number of seconds, at most 999999999",
         "sqmqos-delay is too long (delayed.max-delay in seconds: 604800)",
         "$dead is for dead letters, which the broker alone publishes"]
+    assert await pub.publish("t", "x", 2, props={"user": [("sqmqos-key", "k")]}) == 0x10
+    assert await pub.publish("t", "x", 2) == 0x10
     pub.publish_nowait("t", "x", 0, props={"user": [("sqmqos-dealy", "5")]})
     await pub.ping()
     for program in (stack.broker, stack.sidecars[0]):
@@ -140,6 +142,7 @@ async def test_a_property_is_told_why(env):
             return await metric(program, refused("property")) == 5
         await eventually(counted, f"{program.name} counts QoS 0, too")
         assert await metric(program, refused("topic")) == 1
+        assert await metric(program, refused("unmatched")) == 1
 
 
 async def test_a_rule_that_forbids_says_so(env):
