@@ -7,6 +7,7 @@
 #include "broker/delayed.h"
 #include "broker/keys.h"
 #include "broker/own.h"
+#include "broker/session/ending.h"
 #include "broker/session/group.h"
 #include "broker/session/pace.h"
 #include "broker/session/session.h"
@@ -38,6 +39,8 @@ broker_load(struct sq_broker *b)
 		err = sq_delayed_load(b->delayed, now_ms);
 	if (err == SQ_OK)
 		err = sq_dead_load(b->dead);
+	if (err == SQ_OK)
+		err = sq_endings_load(b);
 	return err == SQ_OK ? sq_stored_restore(b) : err;
 }
 
@@ -84,6 +87,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 		sh->worker = workers[i];
 		sh->routes = sq_route_cache_new();
 		sq_list_init(&sh->sessions);
+		sq_list_init(&sh->endings);
 		sq_list_init(&sh->blocked);
 		sq_list_init(&sh->paced);
 		sq_list_init(&sh->receipts);
@@ -144,6 +148,7 @@ shard_stop(struct sq_task *t)
 			sq_session_link_lost(s);
 		sq_session_close(s);
 	}
+	sq_endings_stop(sh);
 	sq_broker_object(sh->broker, -1);
 }
 
@@ -178,7 +183,7 @@ sq_broker_free(struct sq_broker **bp)
 	for (size_t i = 0; i < b->n_shards; i++) {
 		struct sq_shard *sh = &b->shards[i];
 
-		assert(sq_list_empty(&sh->sessions));
+		assert(sq_list_empty(&sh->sessions) && sq_list_empty(&sh->endings));
 		sq_htab_fini(&sh->by_key);
 		sq_htab_fini(&sh->by_epoch);
 		sq_heap_fini(&sh->timers);
@@ -417,6 +422,7 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 		sq_session_timer(s, node);
 	}
 	sq_pace_tick(sh, now_ms);
+	sq_endings_tick(sh);
 	if (sq_worker_index(w) == 0) {
 		sq_delayed_tick(b->delayed, now_ms);
 		sq_watch_tick(b->watch, now_ms);

@@ -86,6 +86,18 @@ sq_dead_source_name(const struct sq_dead_source *s)
 	return s->name;
 }
 
+struct sq_space *
+sq_dead_source_space(const struct sq_dead_source *s)
+{
+	return s->space;
+}
+
+bool
+sq_dead_source_durable(const struct sq_dead_source *s)
+{
+	return s->durable;
+}
+
 /* Messages. */
 
 static void
@@ -303,6 +315,14 @@ sq_dead_item(void *source, struct sq_txn *txn, const struct sq_item *item, enum 
 	if (item->assured)
 		receipt_send(s->broker, s->space, txn, item->msg.image, s->name,
 		    why == SQ_DEAD_EXPIRED ? "expired" : "dead-lettered");
+}
+
+void
+sq_dead_ended(
+    struct sq_dead_source *s, struct sq_txn *txn, const struct sq_item *item, const char *reason)
+{
+	letter_put(s->broker, s->space, txn, &item->msg, s->name, reason, true);
+	receipt_send(s->broker, s->space, txn, item->msg.image, s->name, "dead-lettered");
 }
 
 void

@@ -34,10 +34,17 @@ void sq_dead_source_free(struct sq_dead_source **, struct sq_worker *owner);
 /* The queue's name for people: of letters, logs, metrics, reason strings. */
 const char *sq_dead_source_name(const struct sq_dead_source *);
 
+const char *sq_dead_source_name(const struct sq_dead_source *);
+struct sq_space *sq_dead_source_space(const struct sq_dead_source *);
+bool sq_dead_source_durable(const struct sq_dead_source *);
+
 /* sq_queue_cfg.dead */
 void sq_dead_item(void *source, struct sq_txn *, const struct sq_item *, enum sq_death why);
 /* The client has the item: the settlement is in 'txn'. */
 void sq_dead_settled(struct sq_dead_source *, struct sq_txn *, const struct sq_item *);
+/* A QoS 3 item that is left in a queue which ends; 'reason' is said in the letter. */
+void
+sq_dead_ended(struct sq_dead_source *, struct sq_txn *, const struct sq_item *, const char *reason);
 /* A delayed QoS 3 message that nothing matches when it is due. */
 void
 sq_dead_unmatched(struct sq_broker *, struct sq_space *, struct sq_txn *, const struct sq_msg *);

@@ -51,6 +51,19 @@
 	    "Messages not queued or taken out of a queue.") \
 	X(DROPPED_UNFINISHED, "sqmqos_messages_dropped_total", "reason=\"unfinished\"", \
 	    SQ_COUNTER, "Messages not queued or taken out of a queue.") \
+	X(QUEUES_ENDING, "sqmqos_queues_ending", NULL, SQ_GAUGE, \
+	    "Queues whose group or session is gone, on their way out.") \
+	X(DELETED_QUEUE_EXPIRED, "sqmqos_queue_deleted_messages_total", \
+	    "reason=\"queue-expired\"", SQ_COUNTER, \
+	    "Messages that were in a queue when it ended.") \
+	X(DELETED_QUEUE_LEFT, "sqmqos_queue_deleted_messages_total", "reason=\"queue-left\"", \
+	    SQ_COUNTER, "Messages that were in a queue when it ended.") \
+	X(DELETED_SESSION_ENDED, "sqmqos_queue_deleted_messages_total", \
+	    "reason=\"session-ended\"", SQ_COUNTER, \
+	    "Messages that were in a queue when it ended.") \
+	X(DELETED_SESSION_EXPIRED, "sqmqos_queue_deleted_messages_total", \
+	    "reason=\"session-expired\"", SQ_COUNTER, \
+	    "Messages that were in a queue when it ended.") \
 	X(DELAYED, "sqmqos_delayed_messages", NULL, SQ_GAUGE, "Messages whose time has not come.") \
 	X(DUPLICATES, "sqmqos_messages_duplicate_total", NULL, SQ_COUNTER, \
 	    "QoS 3 messages whose key was stored before.") \

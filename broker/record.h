@@ -28,6 +28,9 @@ enum sq_record_kind {
 	/* A dead-letter queue of a space: id the group's, sub 0, or 1 for those that are not
 	 * of QoS 3.  broker/dead.c */
 	SQ_RECORD_DEAD = 11,
+	/* A queue that is ending: id drawn from sq_broker_id(), sub 0.
+	 * broker/session/ending.c */
+	SQ_RECORD_ENDING = 12,
 };
 
 #endif

@@ -247,6 +247,9 @@ struct sq_engine_ops {
 	bool (*queue_yields)(const struct sq_queue *);
 	/* From any thread. */
 	void (*queue_state)(const struct sq_queue *, struct sq_queue_state *);
+	/* Whether nothing waits and no transaction that is on its way has put anything;
+	 * what is handed out does not count. */
+	bool (*queue_empty)(const struct sq_queue *);
 
 	/* --- transactions --- */
 

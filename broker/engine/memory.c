@@ -184,6 +184,7 @@ const struct sq_engine_ops sq_engine_memory = {
     .queue_attend = sq_queue_attend,
     .queue_yields = sq_queue_yields,
     .queue_state = sq_queue_state,
+    .queue_empty = sq_queue_empty,
     .put = memory_put,
     .pass = memory_pass,
     .settle = memory_settle,

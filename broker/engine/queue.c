@@ -334,6 +334,18 @@ sq_queue_depth(const struct sq_queue *cq)
 	return n;
 }
 
+bool
+sq_queue_empty(const struct sq_queue *cq)
+{
+	struct sq_queue *q = sq_queue_unconst(cq);
+	bool empty;
+
+	pthread_mutex_lock(&q->lock);
+	empty = q->head.n == 0 && q->tail.n == 0 && !q->gap.open && q->coming == 0;
+	pthread_mutex_unlock(&q->lock);
+	return empty;
+}
+
 /* Makes room for an item as the policy says; under the lock.  What goes for it is
  * left in 'dead'. */
 static bool

@@ -114,6 +114,7 @@ size_t sq_queue_depth(const struct sq_queue *);
 void sq_queue_attend(struct sq_queue *, int by);
 bool sq_queue_yields(const struct sq_queue *);
 void sq_queue_state(const struct sq_queue *, struct sq_queue_state *);
+bool sq_queue_empty(const struct sq_queue *);
 /* Makes room as the policy says and counts the item as coming; SQ_ENOMEM drops it. */
 int sq_queue_offer(struct sq_queue *, struct sq_txn *, struct sq_item *item);
 /* An offered item is there. */

@@ -128,7 +128,7 @@ attach_renew(struct sq_session *s, const struct sq_key *key, struct sq_loose_txn
 	fresh->attempt = s->attempt;
 	memcpy(fresh->superseded, s->superseded, sizeof fresh->superseded);
 	s->attaching = NULL;
-	sq_session_end(s, s->stored ? sq_loose_txn(fresh, loose) : NULL);
+	sq_session_end(s, SQ_ENDING_SESSION_ENDED, s->stored ? sq_loose_txn(fresh, loose) : NULL);
 	sq_session_unpin(s);
 	return fresh;
 }
@@ -294,7 +294,7 @@ attach_end_durable(struct sq_session *by, struct sq_session *s)
 	if (s->attaching != NULL)
 		sq_call_refuse(s->attaching, SQ_CONFLICT_SUPERSEDED);
 	s->attaching = NULL;
-	sq_session_end(s, s->stored ? sq_loose_txn(by, &loose) : NULL);
+	sq_session_end(s, SQ_ENDING_SESSION_ENDED, s->stored ? sq_loose_txn(by, &loose) : NULL);
 	sq_loose_commit(&loose); /* the answer to the PUT waits for it */
 }
 

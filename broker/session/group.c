@@ -9,28 +9,28 @@
 #include "broker/session/group_declare.h"
 #include "broker/session/group_store.h"
 #include "broker/session/pace.h"
+#include "broker/session/stored.h"
 #include "broker/watch.h"
 #include "core/bytes.h"
 #include "core/mem.h"
 
-/* Deletes the queue; where the broker ends, what is stored of it stays. */
+/* Gives the queue to its ending.  Without one the broker ends, and what is stored of the
+ * queue stays. */
 static void
 group_end_queue(struct sq_group *g)
 {
 	const struct sq_engine_ops *ops = g->sink.engine->ops;
-	struct sq_broker *b = g->broker;
-	struct sq_own_txn *own = NULL;
 
-	if (!g->stored) {
-		ops->queue_delete(NULL, g->sink.queue);
-	} else if (atomic_load(&b->closing)) {
-		ops->queue_close(g->sink.queue);
-	} else {
-		struct sq_shard *sh = &b->shards[sq_worker_index(sq_worker_self())];
-
-		ops->queue_delete(sq_own_txn(sh, &own), g->sink.queue);
-		sq_own_commit(&own);
+	if (g->ending != NULL) {
+		g->sink.dead = NULL;
+		sq_ending_release(&g->ending);
+		return;
 	}
+	if (g->stored)
+		ops->queue_close(g->sink.queue);
+	else
+		ops->queue_delete(NULL, g->sink.queue);
+	sq_dead_source_free(&g->sink.dead, g->owner);
 }
 
 void
@@ -43,7 +43,6 @@ sq_group_unref(struct sq_group **gp)
 		return;
 	assert(!g->listed && sq_list_empty(&g->bindings));
 	group_end_queue(g);
-	sq_dead_source_free(&g->sink.dead, g->owner);
 	sq_group_options_fini(&g->options);
 	sq_count(g->broker, SQ_M_GROUPS, -1);
 	free(g->name);
@@ -94,16 +93,15 @@ group_open(struct sq_group *g, struct sq_txn *txn)
 {
 	struct sq_engine *e = g->broker->engine;
 	struct sq_queue_cfg q = group_queue_cfg(g);
-	struct sq_buf name = {0};
+	char *name = sq_stored_queue_name(g->name, g->id);
 
-	sq_buf_printf(&name, "%s#%016llx%c", g->name, (unsigned long long)g->id, '\0');
-	q.name = (const char *)sq_buf_data(&name);
+	q.name = name;
 	g->sink.queue = e->ops->queue_open(e, txn, &q);
 	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
 	if (g->awaited)
 		e->ops->queue_attend(g->sink.queue, 1);
 	sq_watch_add(g->broker->watch, &g->sink, true);
-	sq_buf_fini(&name);
+	free(name);
 }
 
 void
@@ -181,8 +179,28 @@ group_binding_free(struct sq_group *g, struct sq_group_binding *gb, struct sq_tx
 	free(gb);
 }
 
+/* Its queue is ending, in the transaction that deletes its record; sessions may still have
+ * deliveries of it.  Where the broker ends, nothing of it is marked. */
 static void
-group_unlist(struct sq_group *g, struct sq_txn *txn)
+group_begin_ending(struct sq_group *g, enum sq_ending_why why, struct sq_txn *txn)
+{
+	struct sq_ending_cfg cfg = {
+	    .queue = g->sink.queue,
+	    .dead = g->sink.dead,
+	    .owner = g->owner,
+	    .name = g->name,
+	    .number = g->id,
+	    .why = why,
+	    .stored = g->stored,
+	    .lent = true,
+	};
+
+	if (g->stored ? txn != NULL : !atomic_load(&g->broker->closing))
+		g->ending = sq_ending_begin(g->broker, &cfg, txn);
+}
+
+static void
+group_unlist(struct sq_group *g, enum sq_ending_why why, struct sq_txn *txn)
 {
 	struct sq_group *table = g;
 
@@ -193,6 +211,7 @@ group_unlist(struct sq_group *g, struct sq_txn *txn)
 	SQ_LIST_FOR_EACH_SAFE(gb, &g->bindings, struct sq_group_binding, node)
 		group_binding_free(g, gb, txn);
 	sq_group_unstore(g, txn);
+	group_begin_ending(g, why, txn);
 	sq_htab_remove(&g->broker->groups, &g->node);
 	g->listed = false;
 	sq_group_unref(&table);
@@ -219,7 +238,7 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 	struct sq_group *fresh;
 
 	if (txn == NULL) { /* the broker ends */
-		group_unlist(g, txn);
+		group_unlist(g, SQ_ENDING_LEFT, txn);
 		return;
 	}
 	cfg.name = g->name;
@@ -234,7 +253,7 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 		group_bind_again(fresh, gb, txn);
 	fresh->expires_ms = now_ms + fresh->expiry_s * UINT64_C(1000);
 	sq_group_store(fresh, txn);
-	group_unlist(g, txn);
+	group_unlist(g, SQ_ENDING_LEFT, txn);
 }
 
 void
@@ -246,7 +265,7 @@ sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn)
 	if (--g->n_subs == 0) {
 		g->expires_ms = now_ms + g->expiry_s * UINT64_C(1000);
 		if (!g->options.now.durable)
-			group_unlist(g, txn);
+			group_unlist(g, SQ_ENDING_LEFT, txn);
 		else if (g->durable)
 			sq_group_store(g, txn);
 		else
@@ -349,7 +368,8 @@ sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 		group_recovered(g, now_ms);
 		/* 'expires_ms' is another worker's idea of the time */
 		if (g->n_subs == 0 && now_ms >= g->expires_ms)
-			group_unlist(g, g->stored ? sq_own_txn(&b->shards[0], &own) : NULL);
+			group_unlist(g, g->durable ? SQ_ENDING_EXPIRED : SQ_ENDING_LEFT,
+			    g->stored ? sq_own_txn(&b->shards[0], &own) : NULL);
 		else if (sq_group_options_due(&g->options, now_ms, b->cfg.grace_ms))
 			sq_group_declared(
 			    g, now_ms, g->stored ? sq_own_txn(&b->shards[0], &own) : NULL);
@@ -365,7 +385,7 @@ sq_groups_clear(struct sq_broker *b)
 
 	for (at = sq_htab_walk(&b->groups, NULL); at != NULL; at = next) {
 		next = sq_htab_walk(&b->groups, at);
-		group_unlist(SQ_CONTAINER_OF(at, struct sq_group, node), NULL);
+		group_unlist(SQ_CONTAINER_OF(at, struct sq_group, node), SQ_ENDING_LEFT, NULL);
 	}
 	sq_htab_fini(&b->groups);
 }

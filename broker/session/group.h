@@ -13,6 +13,7 @@
 #define SQ_BROKER_GROUP_H
 
 #include "broker/session/group_options.h"
+#include "broker/session/ending.h"
 #include "broker/shard.h"
 
 /* One filter of a group, wanted by 'refs' subscriptions. */
@@ -67,6 +68,7 @@ struct sq_group {
 	uint64_t expires_ms;             /* while n_subs is 0 */
 	bool awaited; /* after a start: its queue was told that somebody is there */
 	bool listed;
+	struct sq_ending *ending; /* of its queue, once it is not listed */
 };
 
 static inline struct sq_group *
@@ -76,7 +78,7 @@ sq_group_ref(struct sq_group *g)
 	return g;
 }
 
-/* Gives '*gp' back, if any, and nulls it; the last one deletes the queue. */
+/* Gives '*gp' back, if any, and nulls it; the last one gives the queue up. */
 void sq_group_unref(struct sq_group **gp);
 
 /* How long a durable group is kept without subscriptions that asks for 'wanted_s'

@@ -100,8 +100,9 @@ void
 sq_session_open(struct sq_session *s, struct sq_txn *txn)
 {
 	const struct sq_broker *b = s->shard->broker;
-	struct sq_buf name = {0};
+	char *name = sq_stored_queue_name(s->key, s->incarnation);
 	struct sq_queue_cfg q = {
+	    .name = name, /* after a clean start the key's old queue may still be on its way out */
 	    .owner = s->shard->worker,
 	    .max_msgs = b->cfg.queue_max_msgs,
 	    .max_bytes = b->cfg.queue_max_bytes,
@@ -112,11 +113,8 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 	    .arg = s->sink.dead,
 	};
 
-	/* After a clean start the key's old queue may still be on its way out. */
-	sq_buf_printf(&name, "%s#%016llx%c", s->key, (unsigned long long)s->incarnation, '\0');
-	q.name = (const char *)sq_buf_data(&name);
 	s->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
-	sq_buf_fini(&name);
+	free(name);
 	session_attend(s);
 	if (s->durable)
 		sq_watch_add(s->shard->broker->watch, &s->sink, true);
@@ -218,7 +216,8 @@ session_client_gone(struct sq_session *s, uint32_t waited_s, struct sq_txn *txn)
 		sq_heap_set(
 		    timers, &s->will_timer, now_ms + (s->will_delay_s - waited_s) * UINT64_C(1000));
 	if (s->expiry_s <= waited_s) {
-		sq_session_end(s, txn);
+		sq_session_end(
+		    s, s->expiry_s == 0 ? SQ_ENDING_SESSION_ENDED : SQ_ENDING_SESSION_EXPIRED, txn);
 		return;
 	}
 	sq_session_set_state(s, SQ_SESSION_DETACHED);
@@ -297,7 +296,7 @@ sq_session_timer(struct sq_session *s, struct sq_heap_node *which)
 	} else if (s->state == SQ_SESSION_GRACE) {
 		session_client_gone(s, (uint32_t)(s->shard->broker->cfg.grace_ms / 1000), NULL);
 	} else if (s->state == SQ_SESSION_DETACHED) {
-		sq_session_end(s, NULL);
+		sq_session_end(s, SQ_ENDING_SESSION_EXPIRED, NULL);
 	}
 }
 
@@ -330,8 +329,32 @@ session_leave(struct sq_session *s)
 	sq_count(sh->broker, SQ_M_SESSIONS, -1);
 }
 
+/* What is left in its queue is counted before that goes. */
+static void
+session_end_queue(struct sq_session *s, enum sq_ending_why why, struct sq_txn *txn)
+{
+	struct sq_broker *b = s->shard->broker;
+	struct sq_ending_cfg cfg = {
+	    .queue = s->sink.queue,
+	    .dead = s->sink.dead,
+	    .owner = s->shard->worker,
+	    .name = s->key,
+	    .number = s->incarnation,
+	    .why = why,
+	    .stored = s->durable && sq_stored_engine(b),
+	};
+
+	if (b->engine->ops->queue_empty(s->sink.queue)) {
+		b->engine->ops->queue_delete(txn, s->sink.queue);
+		return;
+	}
+	(void)sq_ending_begin(b, &cfg, txn);
+	s->sink.queue = NULL;
+	s->sink.dead = NULL;
+}
+
 void
-sq_session_end(struct sq_session *s, struct sq_txn *txn)
+sq_session_end(struct sq_session *s, enum sq_ending_why why, struct sq_txn *txn)
 {
 	const struct sq_engine_ops *ops = s->sink.engine->ops;
 	struct sq_loose_txn *loose = NULL;
@@ -341,10 +364,10 @@ sq_session_end(struct sq_session *s, struct sq_txn *txn)
 	if (txn == NULL && sq_stored_engine(s->shard->broker))
 		txn = sq_loose_txn(s, &loose);
 	sq_subscribe_drop_all(s, txn);
+	ops->cancel(&s->consumer);
 	sq_settle_return(s, SQ_RETURN_ALL, txn);
 	sq_stored_end(s, txn);
-	ops->cancel(&s->consumer);
-	ops->queue_delete(txn, s->sink.queue);
+	session_end_queue(s, why, txn);
 	sq_loose_commit(&loose);
 	sq_session_unpin(s);
 }

@@ -148,23 +148,24 @@ return_uncount(const struct returns *to, const struct sq_item *item)
 }
 
 /* How a delivery that is out and not finished is settled, when the client will not say.  One of
- * QoS 2 from a group may have reached the client, so nobody else may get it (MQTT 5.0 §4.8.2);
- * that of a session of its own ends with it, but at QoS 3. */
+ * QoS 2 may have reached the client, so nobody else may get it (MQTT 5.0 §4.8.2): from a
+ * group, or of QoS 3, it is a dead letter.  What else is the session's own is its queue's
+ * again, which ends with it. */
 static enum sq_settle_how
-return_how(const struct sq_session *s, const struct sq_slot *slot)
+return_how(const struct returns *to, const struct sq_slot *slot)
 {
 	if (slot->group != NULL && slot->state == SQ_OPEN_QOS1)
-		return s->broke ? SQ_REQUEUE : SQ_UNTRIED;
+		return to->session->broke ? SQ_REQUEUE : SQ_UNTRIED;
 	if (slot->state == SQ_OPEN_QOS2 && (slot->group != NULL || slot->item.assured))
 		return SQ_UNFINISHED;
-	return SQ_DONE;
+	return slot->group == NULL && to->how == SQ_RETURN_ALL ? SQ_UNTRIED : SQ_DONE;
 }
 
 static void
 return_slot(struct returns *to, struct sq_slot *slot)
 {
 	const struct sq_engine_ops *ops = to->session->sink.engine->ops;
-	enum sq_settle_how how = return_how(to->session, slot);
+	enum sq_settle_how how = return_how(to, slot);
 	bool give_back = how == SQ_REQUEUE || how == SQ_UNTRIED;
 	bool stays = returns_stays(to, &slot->item, slot->group);
 

@@ -108,6 +108,8 @@ world_stop(struct world *w)
 	pthread_create(&thread, NULL, stop_main, w); /* it blocks, and the workers turn */
 	while (pthread_tryjoin_np(thread, NULL) != 0) {
 		world_run();
+		if (w->stopping != NULL)
+			w->stopping();
 		sched_yield();
 	}
 	world_run();

@@ -14,6 +14,7 @@ struct world {
 	struct sq_broker_cfg cfg;
 	struct sq_broker *broker;
 	struct sq_link *links[2];
+	void (*stopping)(void); /* called over and over while world_stop() waits; or NULL */
 };
 
 /* Fills the defaults: the memory engine, and limits that a test does not reach. */

@@ -162,6 +162,12 @@ held_queue_state(const struct sq_queue *q, struct sq_queue_state *out)
 	sq_engine_memory.queue_state(q, out);
 }
 
+static bool
+held_queue_empty(const struct sq_queue *q)
+{
+	return sq_engine_memory.queue_empty(q);
+}
+
 static int
 held_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 {
@@ -234,6 +240,7 @@ const struct sq_engine_ops held_engine = {
     .queue_attend = held_queue_attend,
     .queue_yields = held_queue_yields,
     .queue_state = held_queue_state,
+    .queue_empty = held_queue_empty,
     .put = held_put,
     .pass = held_pass,
     .settle = held_settle,

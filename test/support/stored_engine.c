@@ -871,6 +871,12 @@ stored_queue_state(const struct sq_queue *q, struct sq_queue_state *out)
 		out->first = SQ_LIST_FIRST(&q->items, struct stored_item, node)->item.seq;
 }
 
+static bool
+stored_queue_empty(const struct sq_queue *q)
+{
+	return q->n == 0 && q->n_coming == 0;
+}
+
 /* --- consumers --- */
 
 static void
@@ -1008,6 +1014,7 @@ const struct sq_engine_ops stored_engine = {
     .queue_attend = stored_queue_attend,
     .queue_yields = stored_queue_yields,
     .queue_state = stored_queue_state,
+    .queue_empty = stored_queue_empty,
     .put = stored_put,
     .pass = stored_pass,
     .settle = stored_settle,

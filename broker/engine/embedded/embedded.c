@@ -590,6 +590,7 @@ const struct sq_engine_ops sq_engine_embedded = {
     .queue_attend = sq_queue_attend,
     .queue_yields = sq_queue_yields,
     .queue_state = sq_queue_state,
+    .queue_empty = sq_queue_empty,
     .put = embedded_put,
     .pass = embedded_pass,
     .settle = embedded_settle,
