@@ -374,8 +374,8 @@ sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 			sq_group_declared(
 			    g, now_ms, g->stored ? sq_own_txn(&b->shards[0], &own) : NULL);
 	}
+	sq_own_commit(&own); /* before somebody else's change of the same group */
 	sq_router_unlock(b->router);
-	sq_own_commit(&own);
 }
 
 void

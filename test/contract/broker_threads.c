@@ -237,6 +237,9 @@ actor_subscribe(struct actor *a, const char *filter, uint8_t options, uint8_t op
 	if (declared) {
 		s.flags = SQ_SUB_DECLARED | SQ_SUB_CONSUME | (pick(a, 2) != 0 ? SQ_SUB_DURABLE : 0);
 		s.queue_expiry_s = pick(a, 2);
+		s.since_ms = pick(a, 4); /* 0: of version 1 */
+		s.max_length = 100 * (unsigned)s.since_ms;
+		s.pod = (struct sq_bytes){(const unsigned char *)&"012"[pick(a, 3)], 1};
 		s.group = (struct sq_bytes){(const unsigned char *)"g", 1};
 		s.filter = (struct sq_bytes){(const unsigned char *)"t/+", 3};
 	}
@@ -442,7 +445,8 @@ static void
 check_nothing_left(void)
 {
 	static const enum sq_broker_metric gauges[] = {SQ_M_SESSIONS, SQ_M_ATTACHED,
-	    SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_RETAINED, SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
+	    SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_GROUPS_DISAGREE, SQ_M_GROUPS_WAIT, SQ_M_RETAINED,
+	    SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(gauges); i++) {
 		int64_t n = atomic_load(&sq_broker_metrics.values[gauges[i]]);

@@ -4,12 +4,15 @@
 
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
+#include "../support/temp_dir.h"
 #include "broker/record.h"
 
 enum { GRACE_MS = 30000 };
 
 static struct world w;
 static struct peer pub;
+static char *dir;            /* of an engine with files */
+static int64_t base_changed; /* the counter goes on */
 
 static void
 begin(void)
@@ -20,28 +23,69 @@ begin(void)
 }
 
 static void
+begin_on(const struct sq_engine_ops *engine)
+{
+	base_changed = world_metric(SQ_M_GROUP_OPTIONS);
+	stored_engine_reset();
+	dir = temp_dir_new();
+	world_init(&w);
+	w.cfg.engine = engine;
+	w.cfg.store_dir = dir;
+	w.cfg.journal_size = 8 << 20;
+	w.cfg.store_max_size = 64 << 20;
+	w.cfg.store_cache_size = 1 << 20;
+	begin();
+}
+
+static void
 setup(void)
 {
-	stored_engine_reset();
-	world_init(&w);
-	w.cfg.engine = &stored_engine;
-	begin();
+	begin_on(&stored_engine);
 }
 
 static void
 teardown(void)
 {
 	world_stop(&w);
+	temp_dir_free(&dir);
 	stored_engine_reset();
 }
 
 TestSuite(broker_options, .init = setup, .fini = teardown);
+
+/* A test that runs on the store of tests, and on the one that there is. */
+#define OVER_RESTARTS(name) \
+	static void restarts_##name(void); \
+	Test(broker_options, name) \
+	{ \
+		restarts_##name(); \
+		teardown(); \
+		begin_on(&sq_engine_embedded); \
+		restarts_##name(); \
+	} \
+	static void restarts_##name(void)
 
 static void
 restart(void)
 {
 	world_stop(&w);
 	begin();
+}
+
+static int64_t
+changed(void)
+{
+	return world_metric(SQ_M_GROUP_OPTIONS) - base_changed;
+}
+
+/* Groups that the store has; the engine with files doesn't show it. */
+static void
+expect_stored(size_t n)
+{
+	if (w.cfg.engine != &stored_engine)
+		return;
+	cr_assert_eq(stored_engine_records(SQ_RECORD_GROUP), n);
+	cr_assert_eq(stored_engine_records(SQ_RECORD_BINDING), n);
 }
 
 /* What a pod's annotations say of the group. */
@@ -150,10 +194,10 @@ limit(void)
 static const struct word old = {.pod = "old-1", .since_ms = 1000, .max_length = 5};
 static const struct word new = {.pod = "new-1", .since_ms = 2000, .max_length = 3};
 
-Test(broker_options, two_revisions_20_link_moves_and_a_restart_are_one_change)
+OVER_RESTARTS(two_revisions_20_link_moves_and_a_restart_are_one_change)
 {
 	struct peer a = pod_new("s~w~keeper~old-1", &old), b = pod_new("s~w~keeper~new-1", &new);
-	int64_t changes = world_metric(SQ_M_GROUP_OPTIONS);
+	int64_t changes = changed();
 	size_t commits = stored_engine_commits();
 
 	cr_assert_eq(changes, 1);
@@ -163,7 +207,7 @@ Test(broker_options, two_revisions_20_link_moves_and_a_restart_are_one_change)
 	}
 	say(&b, &new);
 	say(&a, &old);
-	cr_assert_eq(world_metric(SQ_M_GROUP_OPTIONS), changes);
+	cr_assert_eq(changed(), changes);
 	cr_assert_eq(stored_engine_commits(), commits, "nothing of that is stored");
 	cr_assert_eq(limit(), 3);
 	restart();
@@ -173,12 +217,12 @@ Test(broker_options, two_revisions_20_link_moves_and_a_restart_are_one_change)
 	pod_back(&b, &new);
 	world_pass(&w, 2 * GRACE_MS);
 	cr_assert_eq(limit(), 3);
-	cr_assert_eq(world_metric(SQ_M_GROUP_OPTIONS), changes);
+	cr_assert_eq(changed(), changes);
 	pod_end(&a);
 	cr_assert_eq(limit(), 3);
 	pod_end(&b);
 	cr_assert_eq(limit(), 3, "with nobody there the last ones stay");
-	cr_assert_eq(world_metric(SQ_M_GROUP_OPTIONS), changes);
+	cr_assert_eq(changed(), changes);
 }
 
 Test(broker_options, a_lost_link_changes_nothing_within_its_grace)
@@ -198,7 +242,7 @@ Test(broker_options, a_lost_link_changes_nothing_within_its_grace)
 	pod_end(&b);
 }
 
-Test(broker_options, a_rollback_ends_on_the_rolled_back_revision)
+OVER_RESTARTS(a_rollback_ends_on_the_rolled_back_revision)
 {
 	static const struct word again = {.pod = "old-2", .since_ms = 3000, .max_length = 5};
 	struct peer a = pod_new("s~w~keeper~old-1", &old), b = pod_new("s~w~keeper~new-1", &new);
@@ -226,7 +270,7 @@ Test(broker_options, the_newest_pod_that_ends_leaves_its_place_after_a_while)
 	pod_end(&a);
 }
 
-Test(broker_options, a_pod_deleted_while_the_broker_was_down_loses_its_place)
+OVER_RESTARTS(a_pod_deleted_while_the_broker_was_down_loses_its_place)
 {
 	struct peer a = pod_new("s~w~keeper~old-1", &old), b = pod_new("s~w~keeper~new-1", &new);
 
@@ -243,14 +287,14 @@ Test(broker_options, a_pod_deleted_while_the_broker_was_down_loses_its_place)
 }
 
 /* px is of the old revision and joins between two pods of the new one. */
-Test(broker_options, whose_word_counts_outlives_a_restart_where_pods_disagree)
+OVER_RESTARTS(whose_word_counts_outlives_a_restart_where_pods_disagree)
 {
 	static const struct word second = {.pod = "new-2", .since_ms = 3000, .max_length = 3};
 	static const struct word late = {.pod = "old-2", .since_ms = 2500, .max_length = 5};
 	struct peer a = pod_new("s~w~keeper~new-1", &new), b = pod_new("s~w~keeper~new-2", &second);
 	struct peer c = pod_new("s~w~keeper~old-2", &late);
 
-	cr_assert_eq(world_metric(SQ_M_GROUP_OPTIONS), 0);
+	cr_assert_eq(changed(), 0);
 	restart();
 	pod_back(&c, &late);
 	pod_back(&a, &new);
@@ -258,7 +302,7 @@ Test(broker_options, whose_word_counts_outlives_a_restart_where_pods_disagree)
 	pod_back(&b, &second);
 	world_pass(&w, 2 * GRACE_MS);
 	cr_assert_eq(limit(), 3);
-	cr_assert_eq(world_metric(SQ_M_GROUP_OPTIONS), 0);
+	cr_assert_eq(changed(), 0);
 	pod_end(&a);
 	pod_end(&b);
 	pod_end(&c);
@@ -371,16 +415,16 @@ Test(broker_options, a_client_that_is_away_says_nothing)
 	world_pass(&w, 2 * GRACE_MS);
 	cr_assert_eq(limit(), 5);
 	peer_connect(&c);
-	cr_assert_eq(world_metric(SQ_M_GROUP_OPTIONS), 2, "until it is declared anew");
+	cr_assert_eq(changed(), 2, "until it is declared anew");
 	say(&c, &word);
-	cr_assert_eq(world_metric(SQ_M_GROUP_OPTIONS), 3);
+	cr_assert_eq(changed(), 3);
 	cr_assert_eq(peer_detach(&c, 0, false), 204);
 	pod_end(&a);
 }
 
 /* durable */
 
-Test(broker_options, durable_ends_when_the_group_has_no_member)
+OVER_RESTARTS(durable_ends_when_the_group_has_no_member)
 {
 	struct word word = {.pod = "a", .since_ms = 1000};
 	struct peer a = pod_new("s~w~keeper~a", &word);
@@ -401,19 +445,19 @@ Test(broker_options, durable_ends_when_the_group_has_no_member)
 	pod_end(&a);
 	cr_assert_eq(world_metric(SQ_M_GROUPS), 0);
 	cr_assert_eq(world_metric(SQ_M_GROUPS_WAIT), 0);
-	cr_assert_eq(stored_engine_records(SQ_RECORD_GROUP), 0);
+	expect_stored(0);
 	a = pod_new("s~w~keeper~a", &word);
 	cr_assert_str_eq(a.note, "");
-	cr_assert_eq(stored_engine_records(SQ_RECORD_GROUP), 0);
+	expect_stored(0);
 	pod_end(&a);
 }
 
-Test(broker_options, durable_begins_when_the_group_has_no_member)
+OVER_RESTARTS(durable_begins_when_the_group_has_no_member)
 {
 	struct word word = {.pod = "a", .since_ms = 1000, .max_length = 5, .not_durable = true};
 	struct peer a = pod_new("s~w~keeper~a", &word), b;
 
-	cr_assert_eq(stored_engine_records(SQ_RECORD_GROUP), 0);
+	expect_stored(0);
 	word.since_ms = 2000;
 	word.not_durable = false;
 	b = pod_new("s~w~keeper~b", &word);
@@ -422,19 +466,18 @@ Test(broker_options, durable_begins_when_the_group_has_no_member)
 	    "then");
 	cr_assert_eq(world_metric(SQ_M_GROUPS_WAIT), 1);
 	pod_end(&b);
-	cr_assert_eq(stored_engine_records(SQ_RECORD_GROUP), 0);
+	expect_stored(0);
 	pod_end(&a);
 	cr_assert_eq(world_metric(SQ_M_GROUPS), 1);
 	cr_assert_eq(world_metric(SQ_M_GROUPS_WAIT), 0);
-	cr_assert_eq(stored_engine_records(SQ_RECORD_GROUP), 1);
-	cr_assert_eq(stored_engine_records(SQ_RECORD_BINDING), 1);
+	expect_stored(1);
 	publish(3);
 	restart();
 	cr_assert_eq(take_all(), 3, "its bindings were there at once");
 	cr_assert_eq(limit(), 5);
 }
 
-Test(broker_options, a_group_that_waits_and_finds_nobody_after_a_restart_ends)
+OVER_RESTARTS(a_group_that_waits_and_finds_nobody_after_a_restart_ends)
 {
 	struct word word = {.pod = "a", .since_ms = 1000};
 	struct peer a = pod_new("s~w~keeper~a", &word);
