@@ -35,19 +35,24 @@ async def attached(stack, n):
     await eventually(all_there, f"{n} sessions are attached", 40)
 
 
+async def take(env, stack, port, n):
+    """An app takes the numbers that wait."""
+    app = await env.connect(port, "app")
+    assert [int(m.payload) for m in await app.receive_all(n)] == list(range(n))
+
+    async def settled():
+        return await metric(stack.broker, "sqmqos_queued_messages") == 0
+    await eventually(settled, "what was acknowledged has left the queue")
+    await app.disconnect()
+
+
 async def limit(env, stack, publisher, port):
     """How many messages may wait: the queue is filled, and emptied by an app."""
     n = 0
     while await publisher.publish("work/x", b"%d" % n, 1) == 0:
         n += 1
         assert n < 100
-    app = await env.connect(port, "app")
-    assert [int(m.payload) for m in await app.receive_all(n)] == list(range(n))
-    await app.disconnect()
-
-    async def empty():
-        return await metric(stack.broker, "sqmqos_queued_messages") == 0
-    await eventually(empty, "the queue is empty")
+    await take(env, stack, port, n)
     return n
 
 
@@ -129,9 +134,7 @@ async def test_an_edit_in_place_counts_and_drops_nothing(env):
         return await metric(stack.broker, CHANGES) == changes + 1
     await eventually(changed, "the options are others")
     assert await publisher.publish("work/x", b"x", 1) == 0x97
-    app = await env.connect(stack.ports[0], "app")
-    assert [int(m.payload) for m in await app.receive_all(5)] == list(range(5))
-    await app.disconnect()
+    await take(env, stack, stack.ports[0], 5)
     assert await metric(stack.broker, DISAGREE) == 0
     assert await limit(env, stack, publisher, stack.ports[0]) == 2
 
