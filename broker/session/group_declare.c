@@ -74,10 +74,17 @@ declare_log_waits(const struct sq_group *g)
 }
 
 void
-sq_group_declare_note(const struct sq_group *g, bool durable, struct sq_buf *note)
+sq_group_declare_note(
+    const struct sq_group *g, bool durable, uint32_t expiry_s, struct sq_buf *note)
 {
+	uint32_t granted_s = sq_group_expiry_s(g->broker, expiry_s);
+
+	if (durable && granted_s < expiry_s)
+		sq_buf_printf(note, "expiry is cut from %us to %us, the broker's queue.max-expiry",
+		    expiry_s, granted_s);
 	if (!g->waits || durable != g->options.now.durable)
 		return;
+	sq_buf_printf(note, "%s", sq_buf_len(note) > 0 ? "; " : "");
 	sq_buf_printf(note,
 	    "the queue is %s and stays so until it has no member: durable: %s counts then",
 	    g->durable ? "durable" : "not durable", durable ? "true" : "false");

@@ -29,7 +29,9 @@ sq_group_undeclare(struct sq_group *, struct sq_declarer **dp, uint64_t now_ms, 
 void sq_group_declared(struct sq_group *, uint64_t now_ms, struct sq_txn *txn);
 /* The group is listed no more: it is in no gauge. */
 void sq_group_declare_end(struct sq_group *);
-/* Where 'durable' of a declaration is in force and waits, says so in 'note'. */
-void sq_group_declare_note(const struct sq_group *, bool durable, struct sq_buf *note);
+/* Where 'durable' of a declaration is in force and waits, or its expiry is cut, says so in
+ * 'note'. */
+void sq_group_declare_note(
+    const struct sq_group *, bool durable, uint32_t expiry_s, struct sq_buf *note);
 
 #endif

@@ -237,7 +237,7 @@ subscribe_declare(
 	if (cfg.share || w->dead || sub->group == NULL)
 		return;
 	sq_group_declare(sub->group, &sub->word, &word, sq_worker_now_ms(s->shard->worker), txn);
-	sq_group_declare_note(sub->group, cfg.durable, &w->note);
+	sq_group_declare_note(sub->group, cfg.durable, cfg.expiry_s, &w->note);
 }
 
 /* One member per group: a session that declares several filters of a group

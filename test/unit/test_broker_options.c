@@ -422,6 +422,20 @@ Test(broker_options, a_client_that_is_away_says_nothing)
 	pod_end(&a);
 }
 
+Test(broker_options, an_expiry_that_is_cut_is_said)
+{
+	struct word word = {.pod = "a", .since_ms = 1000, .expiry_s = 31 * 86400};
+	struct peer a = pod_new("s~w~keeper~a", &word);
+
+	cr_assert_str_eq(
+	    a.note, "expiry is cut from 2678400s to 2592000s, the broker's queue.max-expiry");
+	word.since_ms = 2000;
+	word.expiry_s = 30 * 86400;
+	say(&a, &word);
+	cr_assert_str_eq(a.note, "");
+	pod_end(&a);
+}
+
 /* durable */
 
 OVER_RESTARTS(durable_ends_when_the_group_has_no_member)
