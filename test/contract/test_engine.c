@@ -1042,6 +1042,33 @@ CONTRACT(a_deleted_queue_takes_its_items_along)
 	cr_assert_eq(metric(SQ_M_QUEUED_BYTES), 0);
 }
 
+CONTRACT(a_queue_is_empty_when_nothing_waits_or_is_on_its_way)
+{
+	struct sq_queue *q = queue_open();
+	struct sq_item item = item_new(1, 1);
+	struct consumer *c;
+	struct txn t;
+
+	cr_assert(ops->queue_empty(q));
+	txn_begin(&t, 0);
+	cr_assert_eq(ops->put(&t.txn, q, &item), SQ_OK);
+	cr_assert_not(ops->queue_empty(q), "it is on its way");
+	ops->commit(&t.txn);
+	cr_assert(run());
+	cr_assert_not(ops->queue_empty(q), "it waits");
+	c = consume(q, 0, 1);
+	cr_assert(run());
+	EXPECT(c, 1);
+	cr_assert(ops->queue_empty(q), "what is handed out does not count");
+	settle(q, &c->items[0], SQ_UNTRIED);
+	c->n = 0;
+	cr_assert_not(ops->queue_empty(q), "it has come back");
+	demand(c, 1);
+	consumer_free(q, c);
+	cr_assert(ops->queue_empty(q));
+	queue_delete(q);
+}
+
 CONTRACT(the_metrics_count_what_waits_and_what_is_unsettled)
 {
 	struct sq_queue *q = queue_open();
