@@ -81,6 +81,14 @@ Test(mark, counts_for_this_pod_in_this_boot)
 	cr_assert_eq(access(path, F_OK), -1, "nothing is left of the writing");
 }
 
+Test(mark, without_a_boot_counts_for_nobody)
+{
+	static const char text[] = "sqmqos ready 1\nboot \npod " POD "\n";
+
+	put(text, sizeof text - 1);
+	cr_assert_not(counts(POD, "", false));
+}
+
 Test(mark, makes_its_directory)
 {
 	char inner[300];
