@@ -16,15 +16,23 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECT_PAUSE_MS = 20, CONNACK_TIMEOUT_MS = 40000, OUT_ENOUGH = 256 << 10 };
+enum {
+	CONNECT_PAUSE_MS = 20,
+	CONNACK_TIMEOUT_MS = 40000,
+	OUT_ENOUGH = 256 << 10,
+	LEAVE_TIMEOUT_S = 2,
+};
 
-static volatile sig_atomic_t app_asked;
+static volatile sig_atomic_t app_asked; /* to come to its end */
+static volatile sig_atomic_t app_told;  /* to leave as it is */
 
 static void
 app_on_signal(int number)
 {
-	(void)number;
-	app_asked = 1;
+	if (number == SIGTERM)
+		app_told = 1;
+	else
+		app_asked = 1;
 }
 
 /* --- session state --- */
@@ -78,6 +86,7 @@ app_close(struct app *a, const char *why)
 	a->fd = -1;
 	a->connected = false;
 	a->in_n = a->out_n = a->out_done = 0;
+	a->n_hands = 0;
 	app_ledger(a, "D %s", why);
 }
 
@@ -155,27 +164,50 @@ app_on_connack(struct app *a, const struct app_packet *p)
 
 /* --- what comes in --- */
 
+/* The message is in the ledger, and then acknowledged. */
+static void
+app_take(struct app *a, const struct app_message *m)
+{
+	struct app_held *h = &a->held[m->id];
+
+	if (m->qos == 2 && h->held) {
+		app_ledger(a, "I %u %u %u %u", m->id, m->publisher, m->stream, m->number);
+	} else {
+		app_ledger(a, "M %u %d %u %d %u %u %s %s", m->id, m->qos, m->publisher, m->dup,
+		    m->stream, m->number, m->reason, m->queue);
+		if (m->qos == 2)
+			*h = (struct app_held){true, (uint8_t)m->stream, m->publisher, m->number};
+	}
+	if (m->qos > 0)
+		app_send_ack(a, m->qos == 1 ? PUBACK : PUBREC, m->id);
+}
+
 static void
 app_on_message(struct app *a, const struct app_packet *p)
 {
-	struct app_message m;
-	struct app_held *h;
+	struct app_hand *hand = &a->hands[a->n_hands];
 
-	if (!app_message_read(a, p, &m)) {
-		app_ledger(a, "X %d %u", m.qos, m.id);
-		return;
-	}
-	h = &a->held[m.id];
-	if (m.qos == 2 && h->held) {
-		app_ledger(a, "I %u %u %u %u", m.id, m.publisher, m.stream, m.number);
+	if (!app_message_read(a, p, &hand->message)) {
+		app_ledger(a, "X %d %u", hand->message.qos, hand->message.id);
+	} else if (a->o.hold_ms == 0 || a->n_hands + 1 == APP_HANDS_MAX) {
+		app_take(a, &hand->message);
 	} else {
-		app_ledger(
-		    a, "M %u %d %u %d %u %u", m.id, m.qos, m.publisher, m.dup, m.stream, m.number);
-		if (m.qos == 2)
-			*h = (struct app_held){true, (uint8_t)m.stream, m.publisher, m.number};
+		hand->due_us = app_now_us() + a->o.hold_ms * UINT64_C(1000);
+		a->n_hands++;
 	}
-	if (m.qos > 0)
-		app_send_ack(a, m.qos == 1 ? PUBACK : PUBREC, m.id);
+}
+
+/* Takes what it has had in its hands for long enough. */
+static void
+app_work(struct app *a)
+{
+	uint64_t now = app_now_us();
+	size_t n = 0;
+
+	while (n < a->n_hands && a->hands[n].due_us <= now)
+		app_take(a, &a->hands[n++].message);
+	a->n_hands -= n;
+	memmove(a->hands, a->hands + n, a->n_hands * sizeof *a->hands);
 }
 
 static void
@@ -353,12 +385,13 @@ app_turn(struct app *a)
 	}
 	if (active)
 		app_publish(a);
+	app_work(a);
 	app_flush(a);
 	if (a->fd < 0)
 		return;
 	if (a->out_n > 0 && a->o.linger_ms == 0)
 		p.events |= POLLOUT;
-	poll(&p, 1, active || a->out_n > 0 ? 2 : 200);
+	poll(&p, 1, active || a->out_n > 0 || a->n_hands > 0 ? 2 : 200);
 	if (p.revents & ~POLLOUT)
 		app_read(a);
 	if (a->fd >= 0 && !a->connected && app_now_us() - a->last_us > CONNACK_TIMEOUT_MS * 1000ull)
@@ -378,14 +411,36 @@ app_end(struct app *a)
 		close(a->fd);
 		a->fd = -1;
 		a->connected = false;
-		a->in_n = a->out_n = a->out_done = 0;
+		a->in_n = a->out_n = a->out_done = a->n_hands = 0;
 	}
+}
+
+/* Goes as a client library does: what it has done is acknowledged, what it has in its hands is
+ * not, DISCONNECT, close.  What has arrived and was not read yet makes that a reset. */
+static void
+app_leave(struct app *a)
+{
+	struct timeval limit = {.tv_sec = LEAVE_TIMEOUT_S};
+
+	a->ended = true;
+	if (a->fd < 0)
+		return;
+	app_send_disconnect(a);
+	fcntl(a->fd, F_SETFL, 0);
+	setsockopt(a->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	if (send(a->fd, a->out + a->out_done, a->out_n - a->out_done, MSG_NOSIGNAL) < 0)
+		app_ledger(a, "D error");
+	close(a->fd);
 }
 
 static void
 app_run(struct app *a)
 {
 	while (!a->ended) {
+		if (app_told) {
+			app_leave(a);
+			break;
+		}
 		if (app_asked)
 			app_end(a);
 		app_turn(a);
@@ -400,7 +455,8 @@ app_usage(void)
 	    "usage: torture-app pub|sub --port N --id TEXT --ledger FILE\n"
 	    "  [--version 4|5] [--transient] [--filter F --qos N]\n"
 	    "  [--number N --rate N --window N] [--max-size N] [--linger MS]\n"
-	    "  [--only STREAM] [--keyed] [--willed] [--end]\n");
+	    "  [--only STREAM] [--keyed] [--willed] [--end]\n"
+	    "  [--receive-max N] [--hold MS]\n");
 	exit(2);
 }
 
@@ -412,7 +468,8 @@ app_options(struct app_opts *o, int argc, char **argv)
 	    {"filter", 1, NULL, 'f'}, {"qos", 1, NULL, 'q'}, {"number", 1, NULL, 'n'},
 	    {"rate", 1, NULL, 'r'}, {"window", 1, NULL, 'w'}, {"max-size", 1, NULL, 's'},
 	    {"linger", 1, NULL, 'g'}, {"only", 1, NULL, 'o'}, {"keyed", 0, NULL, 'k'},
-	    {"willed", 0, NULL, 'W'}, {"end", 0, NULL, 'e'}, {NULL, 0, NULL, 0}};
+	    {"willed", 0, NULL, 'W'}, {"end", 0, NULL, 'e'}, {"receive-max", 1, NULL, 'R'},
+	    {"hold", 1, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -467,6 +524,12 @@ app_options(struct app_opts *o, int argc, char **argv)
 		case 'W':
 			o->willed = true;
 			break;
+		case 'R':
+			o->receive_max = v;
+			break;
+		case 'h':
+			o->hold_ms = v;
+			break;
 		default:
 			app_usage();
 		}
@@ -489,6 +552,7 @@ main(int argc, char **argv)
 	app_options(&a.o, argc, argv);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigaction(SIGUSR1, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
 	a.fd = -1;
 	a.rng = app_now_us();
 	a.in = malloc(APP_BUFFER_MAX);

@@ -16,6 +16,8 @@ enum {
 	APP_STREAMS = 4, /* of a publisher: topic and numbers of QoS 0 to 3 */
 	APP_PAYLOAD_MAX = 1 << 16,
 	APP_FLIGHTS_MAX = 1024,
+	APP_HANDS_MAX = 256,
+	APP_QUEUE_MAX = 128, /* bytes of a dead letter's queue, with its end */
 	APP_BUFFER_MAX = 4 << 20,
 };
 
@@ -45,9 +47,11 @@ struct app_opts {
 	unsigned rate;   /* publishes per second */
 	unsigned window; /* unfinished ones of a stream */
 	unsigned max_size;
-	int only;    /* the only stream that it publishes; -1: all */
-	bool keyed;  /* QoS 3 messages have a key */
-	bool willed; /* has a will: number 1 of stream 2 */
+	int only;             /* the only stream that it publishes; -1: all */
+	bool keyed;           /* QoS 3 messages have a key */
+	bool willed;          /* has a will: number 1 of stream 2 */
+	unsigned receive_max; /* of version 5; 0: the standard's */
+	unsigned hold_ms; /* how long it has a message in its hands before it is in the ledger */
 	unsigned
 	    linger_ms; /* how long what is to be sent gathers, so that a kill finds it unsent */
 	const char *ledger;
@@ -71,6 +75,22 @@ struct app_held {
 	uint32_t number;
 };
 
+struct app_message {
+	int qos;
+	bool dup;
+	uint16_t id;
+	unsigned publisher, stream;
+	uint32_t number;
+	/* of a dead letter; "" of others */
+	char queue[APP_QUEUE_MAX], reason[16];
+};
+
+/* A message that the app has and has neither in its ledger nor acknowledged. */
+struct app_hand {
+	struct app_message message;
+	uint64_t due_us;
+};
+
 struct app {
 	struct app_opts o;
 	int ledger;
@@ -85,6 +105,8 @@ struct app {
 	bool ending;     /* the last connection, which ends the session */
 	bool ended;
 	struct app_held *held;
+	struct app_hand hands[APP_HANDS_MAX]; /* in the order of arrival */
+	size_t n_hands;
 	struct app_flight flights[APP_FLIGHTS_MAX]; /* in the order of sending */
 	size_t n_flights;
 	size_t in_window[APP_STREAMS];
@@ -118,14 +140,6 @@ struct app_packet {
 /* Takes the packet at the head of the bytes.  Returns its size, 0 when more bytes are needed,
  * -1 when it is none. */
 long app_packet_next(const unsigned char *bytes, size_t n, struct app_packet *out);
-
-struct app_message {
-	int qos;
-	bool dup;
-	uint16_t id;
-	unsigned publisher, stream;
-	uint32_t number;
-};
 
 /* Reads a PUBLISH.  False when its payload is not one that was published. */
 bool app_message_read(const struct app *, const struct app_packet *, struct app_message *out);

@@ -11,7 +11,9 @@
   G t id s n           given up: the session is a new one
   subscriber:
   S t code             SUBACK
-  M t id qos p dup s n a message of publisher p for the app (QoS 2: a new packet id)
+  M t id qos p dup s n [reason queue]
+                       a message of publisher p for the app (QoS 2: a new packet id); with
+                       why it died and where if it is a dead letter
   I t id p s n         a message with a packet id that is held: not for the app
   L t id               PUBREL: the id is not held any more
   X t qos id           a message that nobody published
@@ -37,6 +39,9 @@ class Published:
     given_up: list = dataclasses.field(default_factory=lambda: [set() for _ in range(4)])
     wrong: list = dataclasses.field(default_factory=list)  # (kind, text)
     ended: bool = False
+    begun: list = dataclasses.field(default_factory=lambda: [{} for _ in range(4)])     # n: ms
+    finished: list = dataclasses.field(default_factory=lambda: [{} for _ in range(4)])  # n: ms
+    connections: int = 0
 
     def accepted(self, stream):
         return [n for n, code in self.acked[stream].items() if code < FAILURE]
@@ -44,6 +49,20 @@ class Published:
     def unanswered(self, stream):
         return [n for n in range(1, self.sent[stream] + 1)
                 if n not in self.acked[stream] and n not in self.given_up[stream]]
+
+
+@dataclasses.dataclass
+class Letter:
+    """A message that came as a dead letter."""
+    publisher: int
+    stream: int
+    number: int
+    reason: str
+    queue: str
+
+    @property
+    def message(self):
+        return self.publisher, self.stream, self.number
 
 
 @dataclasses.dataclass
@@ -58,6 +77,7 @@ class Received:
     wrong: list = dataclasses.field(default_factory=list)
     subscribed: bool = False
     again: int = 0  # messages under an id that was held
+    letters: list = dataclasses.field(default_factory=list)  # those of 'got' that are dead
     ended: bool = False
 
 
@@ -92,8 +112,10 @@ def read_publisher(name, path, transient=False):
         kind = w[0]
         if kind == "P":
             out.sent[int(w[3])] = int(w[4])
+            out.begun[int(w[3])][int(w[4])] = int(w[1])
         elif kind == "A":
             out.acked[int(w[3])][int(w[4])] = int(w[5])
+            out.finished[int(w[3])][int(w[4])] = int(w[1])
             session.used = session.used or int(w[5]) < FAILURE
         elif kind == "R":
             session.used = True
@@ -101,6 +123,7 @@ def read_publisher(name, path, transient=False):
             out.given_up[int(w[3])].add(int(w[4]))
         elif kind == "C":
             session.connected(w, transient)
+            out.connections += 1
         elif kind == "Z":
             out.wrong.append(("protocol", " ".join(w[1:])))
         elif kind == "E":
@@ -135,6 +158,8 @@ class Inbound:
         self.out.got[key].append(n)
         self.out.at[key].append(int(w[1]))
         self.out.qos[key].add(int(qos))
+        if len(w) > 8:
+            self.out.letters.append(Letter(*key, n, w[8], w[9]))
         if self.out.connections:
             self.out.connections[-1][2].setdefault(key, []).append(n)
         if qos == "2":

@@ -7,7 +7,17 @@
 #include <string.h>
 #include <time.h>
 
-enum { SESSION_EXPIRY_S = 3600, HEADER_MAX = 5, WILL_QOS_2 = 0x14, PROPERTY = 5 };
+enum {
+	SESSION_EXPIRY_S = 3600,
+	HEADER_MAX = 5,
+	WILL_QOS_2 = 0x14,
+	PROPERTY = 5,
+	PROP_SESSION_EXPIRY = 0x11,
+	PROP_RECEIVE_MAX = 0x21,
+	PROP_USER = 0x26,
+};
+
+static const char wire_dead[] = "$dead/";
 
 uint64_t
 app_now_us(void)
@@ -145,9 +155,13 @@ app_send_connect(struct app *a, bool clean)
 	wire_u8(&b, (clean ? 2u : 0) | (a->o.willed ? WILL_QOS_2 : 0));
 	wire_u16(&b, 0);
 	if (a->o.version == 5) {
-		wire_u8(&b, 5);
-		wire_u8(&b, 0x11); /* session expiry interval */
+		wire_u8(&b, a->o.receive_max > 0 ? 8 : 5);
+		wire_u8(&b, PROP_SESSION_EXPIRY);
 		wire_u32(&b, clean ? 0 : SESSION_EXPIRY_S);
+		if (a->o.receive_max > 0) {
+			wire_u8(&b, PROP_RECEIVE_MAX);
+			wire_u16(&b, a->o.receive_max);
+		}
 	}
 	wire_text(&b, a->o.id);
 	if (a->o.willed)
@@ -171,7 +185,7 @@ app_send_subscribe(struct app *a)
 static void
 wire_property(struct wire_body *b, const char *name, const char *value)
 {
-	wire_u8(b, 0x26);
+	wire_u8(b, PROP_USER);
 	wire_text(b, name);
 	wire_text(b, value);
 }
@@ -245,9 +259,10 @@ app_packet_next(const unsigned char *bytes, size_t n, struct app_packet *out)
 	return (long)(i + length);
 }
 
-/* Takes the property block off the head of a body. */
+/* Takes the property block off the head of a body; 'props' and 'props_n' get what is in it. */
 static bool
-wire_skip_properties(const unsigned char **p, size_t *n)
+wire_take_properties(
+    const unsigned char **p, size_t *n, const unsigned char **props, size_t *props_n)
 {
 	size_t length = 0, i = 0;
 
@@ -258,26 +273,72 @@ wire_skip_properties(const unsigned char **p, size_t *n)
 	} while ((*p)[i++] >= 0x80);
 	if (*n - i < length)
 		return false;
+	*props = *p + i;
+	*props_n = length;
 	*p += i + length;
 	*n -= i + length;
 	return true;
 }
 
+/* Takes a string off the head of bytes. */
+static bool
+wire_take_text(const unsigned char **p, size_t *n, const char **text, size_t *text_n)
+{
+	if (*n < 2 || (*text_n = (size_t)(*p)[0] << 8 | (*p)[1]) > *n - 2)
+		return false;
+	*text = (const char *)*p + 2;
+	*p += 2 + *text_n;
+	*n -= 2 + *text_n;
+	return true;
+}
+
+/* The value of a user property, "-" where there is none.  The properties of dead letters that
+ * we publish are all of this kind. */
+static void
+wire_user_property(const unsigned char *p, size_t n, const char *name, char *out, size_t out_size)
+{
+	const char *key, *value;
+	size_t key_n, value_n;
+
+	snprintf(out, out_size, "-");
+	while (n > 0 && *p == PROP_USER) {
+		p++;
+		n--;
+		if (!wire_take_text(&p, &n, &key, &key_n) ||
+		    !wire_take_text(&p, &n, &value, &value_n))
+			return;
+		if (key_n == strlen(name) && memcmp(key, name, key_n) == 0)
+			snprintf(out, out_size, "%.*s", (int)value_n, value);
+	}
+}
+
+/* Whether 'm' is what was published, by its numbers, to that topic. */
+static bool
+wire_is_genuine(const struct app *a, const struct app_message *m, const char *topic,
+    const unsigned char *payload, size_t n)
+{
+	static unsigned char expected[APP_PAYLOAD_MAX];
+	char name[64];
+
+	snprintf(name, sizeof name, "torture/%u/%u", m->publisher, m->stream);
+	return strcmp(topic, name) == 0 &&
+	    app_payload(m->publisher, m->stream, m->number, a->o.max_size, expected) == n &&
+	    memcmp(expected, payload, n) == 0;
+}
+
 bool
 app_message_read(const struct app *a, const struct app_packet *packet, struct app_message *out)
 {
-	static unsigned char expected[APP_PAYLOAD_MAX];
-	const unsigned char *p = packet->body;
-	size_t n = packet->n, topic, size;
+	const unsigned char *p = packet->body, *props = NULL;
+	size_t n = packet->n, props_n = 0, topic_n, size;
 	char head[64] = "", name[64];
+	const char *topic;
+	bool dead;
 
 	*out = (struct app_message){.qos = packet->flags >> 1 & 3, .dup = packet->flags >> 3};
-	if (n < 2 || (topic = (size_t)p[0] << 8 | p[1]) + 2 > n || topic >= sizeof name)
+	if (!wire_take_text(&p, &n, &topic, &topic_n) || topic_n >= sizeof name)
 		return false;
-	memcpy(name, p + 2, topic);
-	name[topic] = 0;
-	p += 2 + topic;
-	n -= 2 + topic;
+	snprintf(name, sizeof name, "%.*s", (int)topic_n, topic);
 	if (out->qos > 0) {
 		if (n < 2)
 			return false;
@@ -285,14 +346,18 @@ app_message_read(const struct app *a, const struct app_packet *packet, struct ap
 		p += 2;
 		n -= 2;
 	}
-	if (a->o.version == 5 && !wire_skip_properties(&p, &n))
+	if (a->o.version == 5 && !wire_take_properties(&p, &n, &props, &props_n))
 		return false;
 	memcpy(head, p, n < sizeof head - 1 ? n : sizeof head - 1);
 	if (sscanf(head, "%u %u %u %zu", &out->publisher, &out->stream, &out->number, &size) != 4 ||
 	    out->stream >= APP_STREAMS || size != n || n > APP_PAYLOAD_MAX)
 		return false;
-	snprintf(head, sizeof head, "torture/%u/%u", out->publisher, out->stream);
-	return strcmp(name, head) == 0 &&
-	    app_payload(out->publisher, out->stream, out->number, a->o.max_size, expected) == n &&
-	    memcmp(expected, p, n) == 0;
+	dead = strncmp(name, wire_dead, sizeof wire_dead - 1) == 0;
+	if (dead) {
+		wire_user_property(
+		    props, props_n, "sqmqos-dead-reason", out->reason, sizeof out->reason);
+		wire_user_property(
+		    props, props_n, "sqmqos-dead-queue", out->queue, sizeof out->queue);
+	}
+	return wire_is_genuine(a, out, name + (dead ? sizeof wire_dead - 1 : 0), p, n);
 }
