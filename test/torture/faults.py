@@ -42,7 +42,7 @@ class Faults:
             await asyncio.sleep(self.started + action.at_s - time.monotonic())
             verb, _, kind = action.kind.partition("-")
             name = {"kill": "kill", "stop": "pause", "move": "move"}.get(verb)
-            if name and kind in ("app", "sidecar", "broker"):
+            if name and kind in ("app", "sidecar", "broker", "pod-app", "pod-sidecar"):
                 self.one(action, kind, getattr(self, name))
             elif action.kind == "power-cut":
                 self.one(action, "broker", self.power_cut)
@@ -62,7 +62,9 @@ class Faults:
     def one(self, action, kind, do):
         """Something to one program or app, unless something is being done to it."""
         world = self.world
-        among = {"app": world.apps, "sidecar": world.sidecars, "broker": [world.broker]}[kind]
+        among = {"app": world.apps, "sidecar": world.sidecars, "broker": [world.broker],
+                 "pod-app": [a for pod in world.pods for a in pod.victims],
+                 "pod-sidecar": [s for pod in world.pods for s in pod.sidecars]}[kind]
         victim = among[action.target % len(among)]
         if victim.name in self.busy:
             self.note(f"{action}: {victim.name} is not there")
@@ -90,13 +92,19 @@ class Faults:
         return (self.disk is not None and victim is self.world.broker and
                 victim.process.poll() == 1 and "No space left" in victim.last_words())
 
+    def start_again(self, victim):
+        victim.start()
+        if victim is self.world.broker:
+            self.world.broker_woke()
+        self.note(f"{victim.name} starts again, pid {victim.process.pid}")
+
     async def kill(self, victim, action):
+        self.world.rollout.kills += victim in self.world.rollout.apps
         await self.world.kill(victim)
         if victim is self.world.broker:
             self.world.broker_died()
         await asyncio.sleep(action.seconds)
-        victim.start()
-        self.note(f"{victim.name} starts again, pid {victim.process.pid}")
+        self.start_again(victim)
 
     async def move(self, victim, action):
         victim.move()
@@ -112,13 +120,14 @@ class Faults:
             await asyncio.to_thread(self.disk.fill, random.Random(action.seed))
         self.note(f"power cut: {done}")
         await asyncio.sleep(action.seconds)
-        victim.start()
-        self.note(f"{victim.name} starts again, pid {victim.process.pid}")
+        self.start_again(victim)
 
     async def pause(self, victim, action):
         victim.signal(signal.SIGSTOP)
         await asyncio.sleep(action.seconds)
         victim.signal(signal.SIGCONT)
+        if victim is self.world.broker:
+            self.world.broker_woke()
         self.note(f"{victim.name} goes on")
 
     def cut(self, action, proxy):
@@ -188,3 +197,41 @@ class Faults:
     async def broker_complains(self):
         ready, why = await asyncio.to_thread(self.world.broker.ready)
         return not ready and "store:" in why
+
+    # -- the pods
+
+    def cut_pods(self, action, _proxy):
+        proxy = self.world.pods[action.target % len(self.world.pods)].proxy
+        self.cut(action, proxy)
+
+    def rollout(self, action, _proxy):
+        self.note(str(action))
+        rollout = self.world.rollout
+
+        async def later():
+            names = {rollout.pods[0].name, rollout.pods[0].sidecar.name}
+            while names & self.busy:
+                await asyncio.sleep(0.02)
+            self.busy |= names
+            self.note(await rollout.roll(action))
+            self.busy -= names | {"rollout"}
+            self.counts["rollout"] += 1
+        if "rollout" in self.busy:
+            self.note("another one is under way")
+        else:
+            self.busy.add("rollout")
+            self.spawn(later())
+
+    def take_letters(self, action, _proxy):
+        spill = self.world.spill
+        if not spill.taking or spill.reader.name in self.busy:
+            self.note(f"{action}: not now")
+            return
+        self.note(str(action))
+        self.busy.add(spill.reader.name)
+
+        async def later():
+            await spill.take(action.seconds)
+            self.busy.discard(spill.reader.name)
+            self.counts["take-letters"] += 1
+        self.spawn(later())

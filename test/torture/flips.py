@@ -45,6 +45,7 @@ class Snapshot:
             shutil.copy(app.ledger, self.folder)
         for victim in [w.broker, *w.apps]:
             victim.start()
+        w.broker_woke()
 
 
 def flip(store, rng):

@@ -20,8 +20,10 @@ import checker  # noqa: E402
 import disk as disks  # noqa: E402
 import flips  # noqa: E402
 import powerfail  # noqa: E402
+import rollout  # noqa: E402
 import schedule  # noqa: E402
 import scenario  # noqa: E402
+import spill  # noqa: E402
 import world as worlds  # noqa: E402
 from faults import Faults  # noqa: E402
 
@@ -116,15 +118,21 @@ class Seed:
         store = self.prepare()
         actions = schedule.draw(self.seed, seconds, durable=self.durable, layer=self.recorded,
                                 disk=self.disk is not None, gap_s=self.args.gap)
+        actions += schedule.draw_pods(self.seed, seconds, gap_s=self.args.gap)
+        actions.sort(key=lambda action: action.at_s)
         try:
             world = worlds.World(self.folder, self.args.build, engine=self.args.engine,
                                  tls=self.tls, rate=self.args.rate, store=store, layer=self.layer,
                                  small_disk=self.disk is not None)
+            self.add_pods(world)
             with open(self.folder / "faults.log", "w") as log:
                 faults = Faults(world, log, self.disk)
                 faults.note(f"seed {self.seed}, {seconds:.1f} s, {len(actions)} actions, "
                             f"TLS {self.tls}, small disk {self.disk is not None}, "
-                            f"power cuts {self.layer is not None}")
+                            f"power cuts {self.layer is not None}, rollouts at QoS "
+                            f"{world.rollout.qos} of apps that are "
+                            f"{'killed' if world.rollout.rough else 'never killed'}, letters taken "
+                            f"{'now and then' if world.spill.taking else 'at the end'}")
                 await self.torment(world, faults, actions)
                 self.check(world, faults)
         finally:
@@ -132,6 +140,13 @@ class Seed:
                 self.layer.close()
             if self.disk:
                 self.disk.close()
+
+    def add_pods(self, world):
+        """A short run lets the dead letters get full."""
+        rng = random.Random(f"pods of the world {self.seed}")
+        world.add_pods(rollout.Rollout(world, rng, world.take_ports(5), self.tls),
+                       spill.Spill(world, rng, world.take_ports(3), self.tls))
+        world.spill.taking &= not self.args.short
 
     async def torment(self, world, faults, actions):
         snapshot = flips.Snapshot(world, self.folder / "snapshot")
@@ -187,6 +202,11 @@ class Seed:
         s.take_ledgers(publishers, targets)
         s.violations += checker.check(publishers, targets, world.broker_deaths_ms, self.finished,
                                       world.unordered)
+        for pod in world.pods:
+            s.violations += pod.check(publishers, self.finished)
+            s.counts.update(pod.figures())
+        s.take_ledgers(*world.spill.ledgers())
+        s.take_ledgers({}, [world.rollout.result().target()])
         s.problems += world.problems + scenario.sanitizer_reports(self.folder)
         if not self.finished:
             s.problems.append("publishers do not end")

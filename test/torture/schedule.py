@@ -47,6 +47,33 @@ KINDS = (
 )
 
 
+# Of the pods that come and go, and of the queue that nobody takes from: drawn apart from the
+# others, so that those stay what they were.
+POD_KINDS = (
+    Kind("rollout", 6, 0, LONGEST_S),
+    Kind("kill-pod-app", 4, 0, 0.2),
+    Kind("kill-pod-sidecar", 3, 0, 0.3),
+    Kind("stop-pod-sidecar", 1, 0.02, LONGEST_S),
+    Kind("cut-pods", 3, 0, 0),
+    Kind("take-letters", 2, 0.1, 2),
+)
+
+
+def draw_pods(seed, seconds, *, gap_s=0.25):
+    """Their actions: each kind once, and one of them in twice 'gap_s' on average."""
+    rng = random.Random(f"pods {seed}")
+
+    def one(kind, at_s):
+        span = kind.least_s + (kind.most_s - kind.least_s) * rng.random() ** 3
+        return Action(at_s, kind.name, rng.randrange(1000), span, rng.randrange(1 << 32))
+    out = [one(kind, seconds * rng.uniform(0.1, 0.9)) for kind in POD_KINDS]
+    at = rng.expovariate(1 / (2 * gap_s))
+    while at < seconds:
+        out.append(one(rng.choices(POD_KINDS, [k.weight for k in POD_KINDS])[0], at))
+        at += rng.expovariate(1 / (2 * gap_s))
+    return sorted(out, key=lambda action: action.at_s)
+
+
 def draw(seed, seconds, *, durable, layer, disk, gap_s=0.25):
     """The actions of 'seconds', one in 'gap_s' on average. Which kinds are possible
     does not change when something happens, nor what of the rest."""

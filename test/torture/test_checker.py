@@ -9,6 +9,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import checker  # noqa: E402
 import ledger  # noqa: E402
+import letters  # noqa: E402
 
 # Three messages of streams 1 and 2, acknowledged.
 SENT = """B 1 77
@@ -197,6 +198,175 @@ class Planted(unittest.TestCase):
         self.assertEqual(self.kinds(sent, transient, **arguments), ["lost"])
         del arguments["durable"]
         self.assertEqual(self.kinds(sent, transient, **arguments), ["lost"])
+
+
+def published(stream, *numbers, refused=(), connections=1):
+    """A publisher of one stream: number n was sent at n s and acknowledged half a second later."""
+    out = ledger.Published("p", ended=True, connections=connections)
+    out.sent[stream] = max(numbers, default=0)
+    for n in numbers:
+        out.acked[stream][n] = 0x97 if n in refused else 0
+        out.begun[stream][n], out.finished[stream][n] = n * 1000, n * 1000 + 500
+    return out
+
+
+def received(name, stream, *numbers, qos=None):
+    out = ledger.Received(name)
+    for n in numbers:
+        out.got[7, stream].append(n)
+        out.at[7, stream].append(0)
+        out.qos[7, stream].add(checker.STREAM_QOS[stream] if qos is None else qos)
+    return out
+
+
+def letters_of(stream, *numbers, reason="abandoned", queue="q"):
+    out = received("letters", stream, *numbers)
+    out.letters = [ledger.Letter(7, stream, n, reason, queue) for n in numbers]
+    return out
+
+
+class Replaced(unittest.TestCase):
+    """Twelve messages to a queue whose pods are replaced."""
+
+    def kinds(self, *got, stream=2, dead=(), reason="attempts", qos=2, kills=0, finished=True,
+              sent=range(1, 13)):
+        members = [received(f"pod-{i}", stream, *numbers,
+                            qos=min(qos, checker.STREAM_QOS[stream]))
+                   for i, numbers in enumerate(got)]
+        rollout = letters.Rollout("q", members, letters_of(
+            stream, *dead, reason=reason).letters, qos, kills, 2)
+        return sorted({v.kind for v in letters.check_rollout(
+            {7: published(stream, *sent)}, rollout, finished)})
+
+    def test_a_clean_run(self):
+        for stream in (1, 2, 3):
+            self.assertEqual(self.kinds(range(1, 7), range(7, 13), stream=stream), [])
+
+    def test_what_is_nowhere_is_lost(self):
+        for stream in (1, 2, 3):
+            self.assertEqual(self.kinds(range(1, 6), range(7, 13), stream=stream), ["lost"])
+
+    def test_what_may_still_come_is_not(self):
+        self.assertEqual(self.kinds(range(1, 6), finished=False), [])
+
+    def test_a_letter_is_a_place(self):
+        self.assertEqual(self.kinds(range(1, 6), range(7, 13), dead=[6], kills=1), [])
+        self.assertEqual(self.kinds(range(1, 6), range(7, 13), dead=[6], reason="unfinished"), [])
+
+    def test_an_attempt_without_a_connection_that_broke(self):
+        self.assertEqual(self.kinds(range(1, 6), range(7, 13), dead=[6]), ["attempt"])
+
+    def test_more_attempts_than_an_app_may_have_in_its_hands(self):
+        self.assertEqual(self.kinds(range(1, 6), range(8, 13), dead=[6, 7], kills=1), [])
+        self.assertEqual(self.kinds(range(1, 6), range(9, 13), dead=[6, 7, 8], kills=1),
+                         ["attempt"])
+
+    def test_a_reason_that_there_is_not(self):
+        for reason in ("abandoned", "expired", "overflow", "-"):
+            self.assertEqual(self.kinds(range(1, 12), dead=[12], reason=reason, kills=9),
+                             ["letter"])
+
+    def test_unfinished_is_of_qos_2_alone(self):
+        self.assertEqual(self.kinds(range(1, 12), dead=[12], reason="unfinished", qos=1),
+                         ["letter"])
+        self.assertEqual(self.kinds(range(1, 12), dead=[12], reason="unfinished", stream=1),
+                         ["letter"])
+
+    def test_twice(self):
+        self.assertEqual(self.kinds(range(1, 8), range(7, 13)), ["duplicate"])
+        self.assertEqual(self.kinds(range(1, 8), range(7, 13), qos=1), [])
+        self.assertEqual(self.kinds(range(1, 8), range(7, 13), stream=1), [])
+
+    def test_two_letters(self):
+        self.assertEqual(self.kinds(range(1, 12), dead=[12, 12], kills=1), ["duplicate"])
+        self.assertEqual(self.kinds(range(1, 12), dead=[12, 12], kills=1, stream=1), [])
+
+    def test_invented(self):
+        self.assertEqual(self.kinds(range(1, 14)), ["invented"])
+
+
+class Abandoned(unittest.TestCase):
+    """Twelve messages to a queue of two that nobody takes from, with room for four letters."""
+
+    def kinds(self, queue=(11, 12), dead=(7, 8, 9, 10), *, stream=2, dropped=6, blind=(),
+              taken=False, sent=range(1, 13), refused=(), reason="abandoned", connections=1):
+        spill = letters.Spill("q", received("taker", stream, *queue),
+                              letters_of(stream, *dead, reason=reason),
+                              letters.Counted(dropped, list(blind)), taken, 2, 4)
+        publisher = published(stream, *sent, refused=refused, connections=connections)
+        return sorted({v.kind for v in letters.check_spill({7: publisher}, spill)})
+
+    def test_a_clean_run(self):
+        for stream in (1, 2):
+            self.assertEqual(self.kinds(stream=stream), [])
+
+    def test_a_gap_in_the_queue_or_the_letters(self):
+        for stream in (1, 2):
+            self.assertEqual(self.kinds((10, 12), (6, 7, 8, 9), stream=stream), ["lost"])
+            self.assertEqual(self.kinds(dead=(6, 7, 8, 10), stream=stream), ["lost"])
+
+    def test_what_was_refused_is_nowhere(self):
+        self.assertEqual(self.kinds(dead=(6, 7, 8, 10), refused=[9], dropped=5), [])
+
+    def test_letters_left_that_had_room(self):
+        self.assertEqual(self.kinds(dead=(8, 9, 10), dropped=7), ["lost"])
+
+    def test_letters_of_a_queue_that_had_room(self):
+        self.assertEqual(self.kinds((12,), (8, 9, 10, 11), dropped=7), ["letter"])
+
+    def test_a_counter_that_counts_too_little(self):
+        for taken in (False, True):
+            self.assertEqual(self.kinds(dropped=5, taken=taken), ["lost"])
+
+    def test_what_a_broker_counted_before_it_died(self):
+        self.assertEqual(self.kinds(dropped=5, blind=[(3600, 4200)]), [])
+        self.assertEqual(self.kinds(dropped=3, blind=[(3600, 4200)]), ["lost"])
+
+    def test_a_counter_that_counts_too_much(self):
+        self.assertEqual(self.kinds(dropped=7), ["counter"])
+        self.assertEqual(self.kinds(dropped=7, connections=2), [])
+        self.assertEqual(self.kinds(dropped=60, connections=2), ["counter"])
+
+    def test_letters_that_were_taken(self):
+        self.assertEqual(self.kinds(dead=(2, 3, 7, 8, 9, 10), dropped=4, taken=True), [])
+        self.assertEqual(self.kinds(dead=(2, 3, 7, 8, 9, 10), dropped=4), ["lost"])
+        self.assertEqual(self.kinds(dead=(2, 3, 7, 8, 9, 10), dropped=3, taken=True), ["lost"])
+
+    def test_twice(self):
+        for queue, dead in (((11, 12, 12), (7, 8, 9, 10)), ((11, 12), (7, 8, 9, 10, 10)),
+                            ((10, 11, 12), (7, 8, 9, 10))):
+            self.assertEqual(self.kinds(queue, dead), ["duplicate"])
+            self.assertEqual(self.kinds(queue, dead, stream=1), [])
+
+    def test_order(self):
+        self.assertEqual(self.kinds((12, 11)), ["order"])
+        self.assertEqual(self.kinds(dead=(7, 9, 8, 10)), ["order"])
+        self.assertEqual(self.kinds((9, 12), (7, 8, 10, 11)), ["order"])
+
+    def test_a_copy_of_qos_1_whose_first_one_has_left(self):
+        self.assertEqual(self.kinds(dead=(8, 9, 7, 8, 9, 10), stream=1), [])
+
+    def test_invented(self):
+        self.assertEqual(self.kinds((11, 12, 13)), ["invented"])
+
+    def test_a_refusal(self):
+        def kinds(excused):
+            return [v.kind for v in letters.check_refusals(
+                [published(2, *range(1, 13), refused=[3])], excused)]
+        self.assertEqual(kinds([]), ["refused"])
+        self.assertEqual(kinds([(3400, 3600)]), [])
+        self.assertEqual(kinds([(2000, 3000)]), ["refused"])
+
+    def test_a_wrong_reason(self):
+        self.assertEqual(self.kinds(reason="expired"), ["letter"])
+
+
+class Letters(Planted):
+    def test_a_letter_is_read(self):
+        out = ledger.read_subscriber("l", self.file(
+            "B 1 1\nC 2 0\nM 3 1 2 7 0 2 5 attempts declared~a~b~c\nM 3 2 2 7 0 2 6\n"))
+        self.assertEqual(out.letters, [ledger.Letter(7, 2, 5, "attempts", "declared~a~b~c")])
+        self.assertEqual(out.got[7, 2], [5, 6])
 
 
 if __name__ == "__main__":

@@ -32,24 +32,27 @@ SIDECAR = {
     "pool": {"backoff-min": "20ms", "backoff-max": "300ms", "silence": "2s", "dial-timeout": "2s"},
     "session": {"attach-timeout": "10s"},
 }
-BROKER = {"session": {"grace": "5s", "recovery-time": "1s"}, "drain-timeout": "3s"}
+DEAD_LETTERS = 600  # of a space
+BROKER = {"session": {"grace": "5s", "recovery-time": "1s"}, "drain-timeout": "3s",
+          "dead-letters": {"max-messages": DEAD_LETTERS}}
 
 
 class App:
     """A process of torture-app that is started again with the same ledger."""
 
-    def __init__(self, world, name, kind, sidecar, *options, version=5, transient=False):
+    def __init__(self, world, name, kind, sidecar, *options, version=5, transient=False,
+                 ports=None):
         self.name = name
         self.world = world
         self.kind = kind
         self.transient = transient
         self.ledger = world.folder / f"{name}.ledger"
         self.log = world.folder / f"{name}.log"
-        self.ports = [s.tree["listen"]["port"] for s in world.sidecars]
+        self.ports = ports or [s.tree["listen"]["port"] for s in world.sidecars]
         self.at = sidecar
         # An annotation names a declared client. What a transient publisher has given up
         # may still come from the old sidecar, behind what it publishes at the new one.
-        self.movable = sidecar < DECLARING and (
+        self.movable = ports is None and sidecar < DECLARING and (
             "--filter" in options or kind == "pub" and not transient)
         self.argv = [str(world.build / "test" / "torture-app"), kind, "--id", name, "--ledger",
                      str(self.ledger), "--version", str(version), *map(str, options)]
@@ -102,20 +105,34 @@ class World:
         self.problems = []
         self.small_disk = small_disk
         self.unordered = REPUBLISHED if small_disk else ()
+        self.rate = rate
+        self.max_size = 65536 if small_disk else 4096  # of a payload
+        self.pods = []  # what add_pods() adds
         self.will_is_due = False
         self.kept = None
         self.base = {}
         self.broker_deaths_ms = []
-        ports = []
-        for _ in range(2 + 3 * SIDECARS):
-            ports.append(parts.free_port(ports))
+        self.broker_starts_ms = []  # again, and when it goes on after a stop
+        self.ports = []
+        ports = self.take_ports(2 + 3 * SIDECARS)
+        self.broker_port = ports[0]
         parts.write_token(self.folder / "token")
         if tls:
             parts.write_certificates(self.folder)
         self.store = store or self.folder / "store"
         self.make_broker(ports, tls)
         self.make_sidecars(ports, tls)
-        self.make_apps(rate, 65536 if small_disk else 4096)
+        self.make_apps()
+
+    def take_ports(self, n):
+        for _ in range(n):
+            self.ports.append(parts.free_port(self.ports))
+        return self.ports[-n:]
+
+    def add_pods(self, rollout, spill):
+        """What the broker serves besides, for a run that is to find no bit flips."""
+        self.rollout, self.spill = rollout, spill
+        self.pods = [rollout, spill]
 
     def make_broker(self, ports, tls):
         tree = parts.merge(parts.config("broker", self.folder, listen=ports[0], admin=ports[1],
@@ -147,7 +164,9 @@ class World:
             self.sidecars.append(parts.Program("sidecar", f"sidecar-{i}", self.folder, self.build,
                                                tree))
 
-    def make_apps(self, rate, max_size):
+    def make_apps(self):
+        rate, max_size = self.rate, self.max_size
+
         def pub(number, sidecar, *options, name=None, **more):
             if "--rate" not in options:
                 options += ("--rate", rate)
@@ -187,8 +206,16 @@ class World:
         return [*self.publishers.values(), *self.twins]
 
     @property
+    def pods_publishers(self):
+        return [p for pod in self.pods for p in pod.all_publishers]
+
+    @property
     def programs(self):
         return [self.broker, *self.sidecars]
+
+    @property
+    def all_sidecars(self):
+        return [*self.sidecars, *(s for pod in self.pods for s in pod.sidecars)]
 
     # -- start and end
 
@@ -197,13 +224,19 @@ class World:
             await proxy.start()
         for program in self.programs:
             program.start()
+        for pod in self.pods:
+            await pod.start()
         await self.ready()
         await asyncio.sleep(0.2)
         self.base = {p.name: self.descriptors(p) for p in self.programs}
         for app in self.subscribers:
             app.start()
+        for pod in self.pods:
+            pod.start_apps()
         await eventually(self.all_subscribed, "every app has subscribed", 30, 0.1)
-        for app in self.all_publishers:
+        for pod in self.pods:
+            pod.start_publishers()
+        for app in [*self.all_publishers, *self.pods_publishers]:
             app.start()
         self.kept = Kept(self.sidecars[0].tree["listen"]["port"])
         self.kept.start()
@@ -212,13 +245,14 @@ class World:
         """The declared ones never send SUBSCRIBE: for them to be connected is all."""
         states = [app.read() for app in self.subscribers if app.ledger.exists()]
         return len(states) == len(self.subscribers) and all(
-            s.subscribed or s.name.startswith("declared") and s.connections for s in states)
+            s.subscribed or s.name.startswith("declared") and s.connections for s in states
+        ) and all(pod.started() for pod in self.pods)
 
     async def ready(self, timeout_s=40):
         """Awaits that all programs are ready, and all links up."""
-        for program in self.programs:
+        for program in [self.broker, *self.all_sidecars]:
             def check(program=program):
-                for p in self.programs:
+                for p in [self.broker, *self.all_sidecars]:
                     assert p.running(), f"{p.name} has ended: {p.last_words()}"
                 return asyncio.to_thread(program.ready)
 
@@ -227,7 +261,7 @@ class World:
             await eventually(is_ready, f"{program.name} is ready", timeout_s, 0.05)
 
         async def linked():
-            return all([(await metrics(s)).get("sqmqos_links") == 2 for s in self.sidecars])
+            return all([(await metrics(s)).get("sqmqos_links") == 2 for s in self.all_sidecars])
         await eventually(linked, "all links are up", timeout_s, 0.05)
 
     def descriptors(self, program):
@@ -239,6 +273,9 @@ class World:
             except OSError:
                 pass
         return n
+
+    def broker_woke(self):
+        self.broker_starts_ms.append(time.monotonic() * 1000)
 
     def broker_died(self):
         self.broker_deaths_ms.append(time.monotonic() * 1000)
@@ -257,7 +294,7 @@ class World:
                 result = await result
             if result:
                 return True
-            now = sum(a.ledger.stat().st_size for a in self.apps)
+            now = sum(f.stat().st_size for f in self.folder.glob("*.ledger"))
             if now != size:
                 size, since = now, time.monotonic()
             elif time.monotonic() - since > still_s:
@@ -267,10 +304,10 @@ class World:
 
     async def finish_publishers(self):
         """Whether every publisher ended with all answered."""
-        for app in self.all_publishers:
+        publishers = [*self.all_publishers, *self.pods_publishers]
+        for app in publishers:
             app.signal(signal.SIGUSR1)
-        return await self.quiet(30, 180, lambda: not any(
-            a.running() for a in self.all_publishers))
+        return await self.quiet(30, 180, lambda: not any(a.running() for a in publishers))
 
     def ledgers(self):
         """(publishers, targets) for the checker."""
@@ -305,6 +342,7 @@ class World:
         for victim in (app, sidecar, self.broker):
             await asyncio.to_thread(victim.process.wait)
         self.broker.start()
+        self.broker_woke()
         sidecar.start()
         await self.ready()
 
@@ -313,8 +351,15 @@ class World:
         async def empty():
             found = await metrics(self.broker)
             return not found.get("sqmqos_queued_messages") and \
-                await asyncio.to_thread(lambda: checker.complete(*self.ledgers()))
+                await asyncio.to_thread(self.complete)
+        for pod in self.pods:
+            pod.start_taking()
         return await self.quiet(25, 180, empty)
+
+    def complete(self):
+        publishers, targets = self.ledgers()
+        return checker.complete(publishers, targets) and all(
+            pod.complete(publishers) for pod in self.pods)
 
     async def end_subscribers(self):
         """Their sessions end, and that of the client that has died."""
@@ -325,6 +370,9 @@ class World:
             self.willed.argv.append("--end")
             self.willed.start()
             ending.append(self.willed)
+        for pod in self.pods:
+            await pod.end_apps()
+            ending += pod.running()
         if not await self.quiet(20, 60, lambda: not any(a.running() for a in ending)):
             self.problems.append("subscribers do not end: " + ", ".join(
                 a.name for a in ending if a.running()))
@@ -334,13 +382,13 @@ class World:
         found = await metrics(self.broker)
         # a sidecar's keeper of its declared subscriptions stays, and the outbox's session
         bound = {"sqmqos_queued_messages": 0, "sqmqos_queued_bytes": 0,
-                 "sqmqos_sessions": SIDECARS}
+                 "sqmqos_sessions": SIDECARS + len(self.pods)}
         for name in bound:
             if name not in found:
                 out.append(f"broker: there is no metric {name}")
         out += [f"broker: {name} is {found[name]:g}" for name, most in bound.items()
                 if found.get(name, 0) > most]
-        for s in self.sidecars:
+        for s in self.all_sidecars:
             found = await metrics(s)
             out += [f"{s.name}: {name} is {found[name]:g}"
                     for name in ("sqmqos_clients", "sqmqos_publish_backlog_bytes",
@@ -372,6 +420,8 @@ class World:
         for app in [*self.apps, self.willed]:
             if app.running():
                 await self.kill(app)
+        for pod in self.pods:
+            await pod.stop()
         for program in [*self.sidecars, self.broker]:
             if program.process is None:
                 continue
