@@ -56,7 +56,9 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	    .interval_ms = cfg->sync_interval_ms,
 	    .journal_bytes = cfg->journal_size,
 	    .max_bytes = cfg->store_max_size,
-	    .cache_bytes = cfg->store_cache_size};
+	    .cache_bytes = cfg->store_cache_size,
+	    .txn_bytes = cfg->txn_bytes,
+	    .txn_items = cfg->txn_items};
 	struct sq_router_cfg router = {.metrics = metrics,
 	    .retained_max_msgs = cfg->retained_max_msgs,
 	    .retained_max_bytes = cfg->retained_max_bytes,

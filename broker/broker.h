@@ -29,9 +29,10 @@ struct sq_broker_cfg {
 	const char *store_dir; /* of an engine with files; see struct sq_engine_cfg */
 	enum sq_durability durability;
 	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
-	uint32_t max_packet;  /* bytes of an MQTT packet */
-	uint64_t recovery_ms; /* see sq_broker_remade() in broker/shard.h; 0: off */
-	uint64_t grace_ms;    /* attachment grace after a lost link */
+	uint64_t txn_bytes, txn_items; /* for tests; 0: the engine's own */
+	uint32_t max_packet;           /* bytes of an MQTT packet */
+	uint64_t recovery_ms;          /* see sq_broker_remade() in broker/shard.h; 0: off */
+	uint64_t grace_ms;             /* attachment grace after a lost link */
 	uint64_t session_expiry_max_s;
 	uint32_t max_inflight; /* QoS >= 1 deliveries of a session at a time */
 	uint32_t queue_max_msgs;

@@ -179,18 +179,25 @@ static void
 letter_put(struct sq_broker *b, struct sq_space *space, struct sq_txn *txn, const struct sq_msg *m,
     const char *queue, const char *reason, bool assured)
 {
+	const struct sq_engine_ops *ops = b->engine->ops;
 	struct sq_group *g = sq_dead_group(
 	    b->dead, space, assured ? SQ_DEAD_ASSURED : SQ_DEAD_OTHERS);
+	struct sq_own_txn *apart = NULL;
 	struct sq_item item = {
 	    .msg = letter_new(m, queue, reason),
 	    .origin = sq_own_origin(b),
 	};
 	item.qos = (uint8_t)sq_image_qos(item.msg.image);
+	/* Committed before what it is of has left: after a crash between the two there are
+	 * both. */
+	if (!ops->txn_room(txn, 1, sq_image_size(item.msg.image)))
+		txn = sq_own_txn(&b->shards[sq_worker_index(txn->worker)], &apart);
 	/* Others make room; of QoS 3 no more messages come in while its queue is full. */
-	if (b->engine->ops->put(txn, g->sink.queue, &item) == SQ_OK)
+	if (ops->put(txn, g->sink.queue, &item) == SQ_OK)
 		sq_count(b, SQ_M_DEAD_LETTERS, 1);
 	else
-		sq_count(b, SQ_M_DEAD_LETTERS_DROPPED, 1); /* a transaction beyond its bound */
+		sq_count(b, SQ_M_DEAD_LETTERS_DROPPED, 1);
+	sq_own_commit(&apart);
 }
 
 /* Receipts. */

@@ -223,11 +223,10 @@ delayed_publish(struct sq_delayed *d)
 	sq_router_rdlock(d->broker->router);
 	while (n < TXN_MAX && !sq_list_empty(&d->due)) {
 		struct later *l = SQ_LIST_FIRST(&d->due, struct later, due);
-		struct sq_txn *txn = sq_own_txn(sh, &own);
 		struct sq_record_key key = later_record(l);
 
-		txn->engine->ops->record(txn, &key, (struct sq_bytes){0});
-		sq_publish_own(sh, txn, l->space, &l->msg, l->not_from);
+		sq_publish_due(sh, &own, l->space, &l->msg, l->not_from);
+		d->broker->engine->ops->record(sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
 		sq_list_remove(&l->due);
 		pthread_mutex_lock(&d->lock);
 		later_free(d, l);

@@ -182,6 +182,8 @@ struct sq_engine_cfg {
 	uint64_t journal_bytes; /* of messages and changes that are in the journal only */
 	uint64_t max_bytes;     /* of the rest */
 	uint64_t cache_bytes;   /* of waiting messages that are also in memory */
+	/* The most that txn_room() lets into a transaction; 0: what the engine can. */
+	uint64_t txn_bytes, txn_items;
 };
 
 struct sq_engine_ops {
@@ -253,6 +255,12 @@ struct sq_engine_ops {
 
 	/* --- transactions --- */
 
+	/* Whether the transaction has room for so many more items and records, and for 'bytes'
+	 * of images, subscription identifiers and values.  Items of one message that are put one
+	 * behind the other have its image once.  What does not fit into a transaction that holds
+	 * nothing fits into none.  Whoever puts what has no bound asks before: for more than that
+	 * there is no promise. */
+	bool (*txn_room)(const struct sq_txn *, uint64_t items, uint64_t bytes);
 	/* Adds an item to the transaction; takes the item's references.  Returns
 	 * SQ_ENOMEM, and drops the item, where the queue is full and its policy is not
 	 * to drop the oldest.  With SQ_OVERFLOW_REJECT_PUBLISH an item of QoS 1 or 2 is

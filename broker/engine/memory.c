@@ -74,6 +74,15 @@ memory_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum
 	sq_queue_settled(q, item);
 }
 
+static bool
+memory_txn_room(const struct sq_txn *txn, uint64_t items, uint64_t bytes)
+{
+	(void)txn;
+	(void)items;
+	(void)bytes;
+	return true;
+}
+
 static void
 memory_record(struct sq_txn *txn, const struct sq_record_key *key, struct sq_bytes value)
 {
@@ -185,6 +194,7 @@ const struct sq_engine_ops sq_engine_memory = {
     .queue_yields = sq_queue_yields,
     .queue_state = sq_queue_state,
     .queue_empty = sq_queue_empty,
+    .txn_room = memory_txn_room,
     .put = memory_put,
     .pass = memory_pass,
     .settle = memory_settle,

@@ -42,7 +42,10 @@ struct publish {
 	bool own;         /* the broker's: what it asks for was done, nobody can be refused */
 	bool assured;     /* QoS 3 */
 	bool keys_locked; /* until the commit: see broker/keys.h */
-	size_t n;         /* sinks reached */
+	/* Where 'txn' has no room: the batch, or the transaction that is begun instead. */
+	struct sq_op *op;
+	struct sq_own_txn **due, *apart;
+	size_t n; /* sinks reached */
 	struct sq_refused refused;
 
 	/* For pacing; no call: none. */
@@ -196,6 +199,52 @@ publish_refused(struct publish *p, struct sq_binding *const *v, size_t n)
 	return SQ_MQTT_RC_SUCCESS;
 }
 
+/* Whether 'txn' has room for the message in all its queues, in one piece. */
+static bool
+publish_fits(const struct publish *p, struct sq_binding *const *v, size_t n)
+{
+	const struct sq_engine_ops *ops = p->broker->engine->ops;
+	uint64_t bytes = sq_image_size(p->msg->image), subs = 0;
+
+	if (p->retain)
+		bytes *= 2;
+	if (ops->txn_room(p->txn, n + 1, bytes + n * UINT8_MAX * sizeof(uint32_t)))
+		return true; /* in any case */
+	for (size_t i = 0; i < n; i++)
+		subs += v[i]->subs != NULL ? v[i]->subs->size : 0;
+	return ops->txn_room(p->txn, n + 1, bytes + subs);
+}
+
+/* Makes room for the message, which is whole in one transaction or nowhere: in a batch by
+ * another part.  False: it fits into none. */
+static bool
+publish_make_room(struct publish *p, struct sq_binding *const *v, size_t n)
+{
+	if (publish_fits(p, v, n))
+		return true;
+	if (p->op != NULL) {
+		if (!sq_op_split(p->op, p->origin->number))
+			return false;
+		p->txn = p->op->txn;
+	} else if (p->due != NULL) {
+		sq_own_commit(p->due);
+		p->txn = sq_own_txn(p->home, p->due);
+	} else {
+		p->txn = sq_own_txn(p->home, &p->apart);
+	}
+	return publish_fits(p, v, n);
+}
+
+static uint8_t
+publish_too_many(struct publish *p, size_t n)
+{
+	if (p->op == NULL) /* nobody is refused: it is lost */
+		sq_count(p->broker, SQ_M_DROPPED_FULL, (int64_t)n);
+	return sq_refused_say(&p->refused, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA,
+	    "%zu subscriptions match, with this message more than a transaction of the store holds",
+	    n);
+}
+
 /* Routes the message; the router is locked for reading.  Returns its outcome. */
 static uint8_t
 publish_route(struct publish *p)
@@ -209,6 +258,8 @@ publish_route(struct publish *p)
 
 	if (code != SQ_MQTT_RC_SUCCESS)
 		return code;
+	if ((p->qos > 0 || p->retain) && !publish_make_room(p, v, n))
+		return publish_too_many(p, n);
 	if (p->retain &&
 	    sq_router_retain(router, p->space, p->msg, p->origin, p->expires_ms, p->txn) != SQ_OK)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_RETAINED);
@@ -234,6 +285,8 @@ publish_later(struct publish *p, uint32_t delay_s)
 
 	if (delay_s > p->broker->cfg.delayed_max_s)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DELAY);
+	if (!publish_make_room(p, NULL, 0))
+		return publish_too_many(p, 0);
 	if (sq_delayed_add(p->broker->delayed, p->txn, p->space, p->msg, p->not_from, due_ms) !=
 	    SQ_OK)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DELAYED);
@@ -357,6 +410,24 @@ publish_untold(struct publish *p, const char *of, const char *what)
 }
 
 void
+sq_publish_due(struct sq_shard *sh, struct sq_own_txn **own, struct sq_space *space,
+    const struct sq_msg *m, uint64_t not_from)
+{
+	struct sq_origin origin = sq_own_origin(sh->broker);
+	struct publish p = {.broker = sh->broker,
+	    .home = sh,
+	    .space = space,
+	    .txn = sq_own_txn(sh, own),
+	    .due = own,
+	    .msg = m,
+	    .origin = &origin,
+	    .not_from = not_from,
+	    .own = true};
+
+	publish_untold(&p, sq_space_name(space), "a message of the broker's own");
+}
+
+void
 sq_publish_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_space *space,
     const struct sq_msg *m, uint64_t not_from)
 {
@@ -371,6 +442,7 @@ sq_publish_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_space *space,
 	    .own = true};
 
 	publish_untold(&p, sq_space_name(space), "a message of the broker's own");
+	sq_own_commit(&p.apart);
 }
 
 /* Batches. */
@@ -383,7 +455,7 @@ batch_release(struct sq_session *s, struct sq_op *op, uint16_t packet_id)
 	if (held == NULL)
 		return SQ_MQTT_RC_PACKET_ID_NOT_FOUND;
 	if (held->stored)
-		sq_stored_released(s, &op->txn, packet_id);
+		sq_stored_released(s, op->txn, packet_id);
 	(void)sq_held_remove(s, packet_id);
 	op->releases = true;
 	return SQ_MQTT_RC_SUCCESS;
@@ -426,7 +498,8 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	    .home = s->shard,
 	    .from = s,
 	    .space = s->space,
-	    .txn = &op->txn,
+	    .txn = op->txn,
+	    .op = op,
 	    .msg = &msg,
 	    .origin = &origin,
 	    .not_from = s->incarnation,
@@ -461,10 +534,10 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	sq_refused_fini(&p.refused);
 	if (p.last_sink != NULL)
 		sq_pace_put(s->shard, c, p.last_sink);
-	sq_dead_flush(s->shard, p.txn);
+	sq_dead_flush(s->shard, op->txn);
 	sq_router_unlock(p.broker->router);
 	s->sparse = messages >= SPARSE_RATIO && matched * SPARSE_RATIO < messages;
-	sq_stored_batch(s, &op->txn, b->lane, op->held, op->n_held);
+	sq_stored_batch(s, op->txn, b->lane, op->last, op->held, op->n_held);
 	if (messages > 0)
 		SQ_FAULT("broker-publish-admitted");
 	if (op->releases)
@@ -601,9 +674,10 @@ sq_publish_will(struct sq_session *s)
 	p.txn = sq_loose_txn(s, &loose);
 	sq_router_rdlock(b->router);
 	publish_untold(&p, s->key, "will");
-	sq_dead_flush(s->shard, p.txn);
+	sq_own_commit(&p.apart);
+	sq_dead_flush(s->shard, sq_loose_txn(s, &loose));
 	sq_router_unlock(b->router);
-	sq_stored_will_gone(s, p.txn);
+	sq_stored_will_gone(s, sq_loose_txn(s, &loose));
 	sq_loose_commit(&loose);
 	publish_committed(&p);
 	sq_count(b, SQ_M_WILLS, 1);

@@ -4,10 +4,19 @@
 
 #include "broker/shard.h"
 
+struct sq_own_txn;
+
 /* Under the router's read lock, on the shard's worker: routes the message with an
  * origin of the broker's own.  Nobody is there to be refused: full queues take it as
- * their policy says.  'not_from' as in struct sq_binding. */
-void sq_publish_own(struct sq_shard *, struct sq_txn *, struct sq_space *, const struct sq_msg *,
+ * their policy says.  'not_from' as in struct sq_binding.
+ *
+ * Where 'txn' has no room for it, it goes into a transaction of its own, which is committed
+ * before that: a crash between the two leaves both the message and what it is of. */
+void sq_publish_own(struct sq_shard *, struct sq_txn *txn, struct sq_space *, const struct sq_msg *,
     uint64_t not_from);
+/* The same in the transaction of '*own', which is committed first where it has no room: then
+ * the message is in the one that is '*own' now, whole. */
+void sq_publish_due(struct sq_shard *, struct sq_own_txn **own, struct sq_space *,
+    const struct sq_msg *, uint64_t not_from);
 
 #endif

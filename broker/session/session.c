@@ -281,7 +281,7 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 	s->broke = (d.flags & SQ_DETACH_QUIET) == 0;
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
 	op = sq_op_new(s, c);
-	session_client_gone(s, 0, &op->txn);
+	session_client_gone(s, 0, op->txn);
 	sq_op_commit(op);
 }
 

@@ -107,7 +107,7 @@ sq_settle_call(struct sq_session *s, struct sq_call *c)
 			if (slot == NULL || slot->queued) /* settled before, or never sent */
 				continue;
 			op->receives |= slot->state >= SQ_OPEN_QOS2;
-			settle_one(s, &op->txn, slot, &e);
+			settle_one(s, op->txn, slot, &e);
 		}
 	}
 	if (op->receives)

@@ -146,9 +146,10 @@ sq_stored_will_gone(struct sq_session *s, struct sq_txn *txn)
 /* Up. */
 
 void
-sq_stored_batch(
-    struct sq_session *s, struct sq_txn *txn, uint8_t lane, const uint16_t *held, uint16_t n)
+sq_stored_batch(struct sq_session *s, struct sq_txn *txn, uint8_t lane, uint64_t last,
+    const uint16_t *held, uint16_t n)
 {
+	struct sq_lane_in upto = s->lanes[lane]; /* its codes are borrowed */
 	struct sq_buf v = {0};
 
 	if (lane == 0 || !sq_stored_engine(s->shard->broker) ||
@@ -156,7 +157,8 @@ sq_stored_batch(
 		return;
 	if (!s->stored)
 		sq_stored_base(s, txn);
-	sq_lane_in_save(&s->lanes[lane], &v);
+	upto.last = last;
+	sq_lane_in_save(&upto, &v);
 	stored_put_buf(s, txn, SQ_RECORD_LANE, lane, &v);
 	s->lane_stored = true;
 	for (uint16_t i = 0; i < n; i++) {

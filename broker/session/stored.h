@@ -28,10 +28,11 @@ void sq_stored_changed(struct sq_session *);
 /* The will was published by 'txn', or is not wanted: so it is not published again. */
 void sq_stored_will_gone(struct sq_session *, struct sq_txn *txn);
 
-/* At the end of a batch's transaction, before its commit: the lane's last number and
- * the 'n' ids of 'held' that this batch added, if it is to be stored at all. */
-void sq_stored_batch(
-    struct sq_session *, struct sq_txn *, uint8_t lane, const uint16_t *held, uint16_t n);
+/* At the end of a batch's transaction, before its commit: the last number
+ * of the lane that it admits, and the 'n' ids of 'held' that this batch added, if it is to
+ * be stored at all. */
+void sq_stored_batch(struct sq_session *, struct sq_txn *, uint8_t lane, uint64_t last,
+    const uint16_t *held, uint16_t n);
 /* The held id 'packet_id', which is stored, is released. */
 void sq_stored_released(struct sq_session *, struct sq_txn *, uint16_t packet_id);
 

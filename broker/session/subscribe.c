@@ -336,7 +336,7 @@ struct retained_put {
 	struct sq_session *session;
 	const struct sq_subscription *sub;
 	struct sq_bytes tag; /* only messages with it; empty: any */
-	struct sq_txn *txn;
+	struct sq_op *op;
 };
 
 static bool
@@ -350,6 +350,14 @@ retained_tagged(const unsigned char *image, struct sq_bytes tag)
 			return true;
 	}
 	return false;
+}
+
+static bool
+retained_room(const struct sq_op *op, const struct sq_item *item)
+{
+	uint64_t subs = item->subs != NULL ? item->subs->size : 0;
+
+	return op->txn->engine->ops->txn_room(op->txn, 1, sq_image_size(item->msg.image) + subs);
 }
 
 static bool
@@ -376,12 +384,15 @@ retained_put(const struct sq_msg *m, const struct sq_origin *origin, uint64_t ex
 		sq_item_fini(&item);
 		return false;
 	}
-	return b->sink->engine->ops->put(to->txn, b->sink->queue, &item) == SQ_OK;
+	if (item.qos > 0 && !retained_room(to->op, &item))
+		(void)sq_op_split(to->op, 0);
+	return b->sink->engine->ops->put(to->op->txn, b->sink->queue, &item) == SQ_OK;
 }
 
 static uint8_t
-subscribe_one(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
+subscribe_one(struct sq_session *s, struct wanted *w, struct sq_op *op)
 {
+	struct sq_txn *txn = op->txn; /* until retained messages fill it */
 	unsigned handling = w->e.options >> 4 & 3;
 	struct sq_subscription *sub = subscription_find(s, w->name);
 	bool is_new = sub == NULL;
@@ -396,7 +407,7 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 	sq_stored_subscription(s, txn, sub, &w->e);
 	if (sub->group == NULL &&
 	    (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new))) {
-		struct retained_put to = {s, sub, w->filter.tag, txn};
+		struct retained_put to = {s, sub, w->filter.tag, op};
 
 		sq_router_retained(s->shard->broker->router, s->space, w->filter.filter,
 		    sq_worker_now_ms(s->shard->worker), retained_put, &to);
@@ -446,14 +457,14 @@ subscribe_refused(
 /* Carries out entry 'i' and says of it in 'notes' what its code doesn't. */
 static uint8_t
 subscribe_entry(struct sq_session *s, const struct sq_call *c, const struct sq_sub *e, uint16_t i,
-    struct sq_txn *txn, struct sq_notes *notes)
+    struct sq_op *op, struct sq_notes *notes)
 {
 	struct wanted w;
 	uint8_t code = wanted_parse(&c->key, e, &w);
 	bool unsubscribes = e->op == SQ_SUB_UNSUBSCRIBE;
 
 	if (code < 0x80)
-		code = unsubscribes ? unsubscribe_one(s, &w, txn) : subscribe_one(s, &w, txn);
+		code = unsubscribes ? unsubscribe_one(s, &w, op->txn) : subscribe_one(s, &w, op);
 	if (code >= 0x80)
 		subscribe_refused(s, &w, code, i, notes);
 	else if (sq_buf_len(&w.note) > 0)
@@ -482,14 +493,14 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 	for (int i = 0; i < n; i++) {
 		struct sq_sub e = sq_sub_next(&entries, version);
 
-		sq_buf_u8(&c->out, subscribe_entry(s, c, &e, (uint16_t)i, &op->txn, &notes));
+		sq_buf_u8(&c->out, subscribe_entry(s, c, &e, (uint16_t)i, op, &notes));
 	}
 	if (version >= 2)
 		sq_notes_encode(&c->out, &notes);
 	sq_notes_fini(&notes);
 	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
 		if (sub->group != NULL)
-			sq_group_prune(sub->group, &op->txn);
+			sq_group_prune(sub->group, op->txn);
 	}
 	/* Before anybody finds a group that is new: his commit comes after this one. */
 	sq_op_commit(op);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "broker/session/pace.h"
+#include "broker/session/stored.h"
 #include "core/fault.h"
 #include "core/mem.h"
 
@@ -85,17 +86,19 @@ op_end(struct sq_op *op)
 	sq_txn_end(s);
 }
 
-/* A batch that holds nothing durable is done before older ones that do; outcomes
- * leave in the order of the numbers. */
+/* One of its transactions is done.  A batch that holds nothing durable is done before older
+ * ones that do; outcomes leave in the order of the numbers. */
 static void
-op_done(struct sq_txn *txn, int err)
+op_part_done(struct sq_op *op, int err)
 {
-	struct sq_op *op = SQ_CONTAINER_OF(txn, struct sq_op, txn);
 	struct sq_session *s = op->session;
 	struct sq_list *row;
 
+	if (err != SQ_OK)
+		op->err = err;
+	if (--op->pending > 0)
+		return;
 	op_fault(op);
-	op->err = err;
 	op->ended = true;
 	if (op->first == 0) {
 		op_end(op);
@@ -110,14 +113,60 @@ op_done(struct sq_txn *txn, int err)
 	sq_session_unpin(s);
 }
 
+static void
+op_done(struct sq_txn *txn, int err)
+{
+	op_part_done(SQ_CONTAINER_OF(txn, struct sq_op, begun), err);
+}
+
+/* One that was begun when another was full. */
+struct op_part {
+	struct sq_txn txn;
+	struct sq_op *op;
+};
+
+static void
+part_done(struct sq_txn *txn, int err)
+{
+	struct op_part *part = SQ_CONTAINER_OF(txn, struct op_part, txn);
+	struct sq_op *op = part->op;
+
+	free(part);
+	op_part_done(op, err);
+}
+
+bool
+sq_op_split(struct sq_op *op, uint64_t number)
+{
+	const struct sq_engine_ops *ops = op->txn->engine->ops;
+	struct op_part *next;
+
+	if (!ops->is_durable(op->txn))
+		return false;
+	if (op->first != 0)
+		sq_stored_batch(op->session, op->txn, op->lane, number - 1, op->held, op->n_held);
+	next = sq_xcalloc(1, sizeof *next);
+	next->op = op;
+	next->txn.worker = op->txn->worker;
+	next->txn.engine = op->txn->engine;
+	next->txn.done = part_done;
+	op->pending++;
+	ops->commit(op->txn);
+	op->txn = &next->txn;
+	SQ_FAULT("broker-part-admitted");
+	return true;
+}
+
 struct sq_op *
 sq_op_new(struct sq_session *s, struct sq_call *call)
 {
 	struct sq_op *op = sq_xcalloc(1, sizeof *op);
 
-	sq_txn_begin(&op->txn, s, op_done);
+	sq_txn_begin(&op->begun, s, op_done);
+	op->txn = &op->begun;
 	op->session = s;
 	op->call = call;
+	op->pending = 1;
 	sq_list_init(&op->node);
 	return op;
 }
@@ -136,7 +185,7 @@ sq_op_commit(struct sq_op *op)
 {
 	if (op->first != 0)
 		sq_list_push_back(&op->session->ops[op->lane], &op->node);
-	op->txn.engine->ops->commit(&op->txn);
+	op->txn->engine->ops->commit(op->txn);
 }
 
 static void

@@ -4,9 +4,11 @@
 
 #include "broker/session/session.h"
 
-/* Answers its call when it is committed: with outcomes, or with 204. */
+/* Answers its call when it is committed: with outcomes, or with 204.  What does not fit
+ * into one transaction takes several: see sq_op_split(). */
 struct sq_op {
-	struct sq_txn txn;
+	struct sq_txn *txn;         /* the one that is being built */
+	struct sq_txn begun;        /* the first */
 	struct sq_list node;        /* of the lane, for a batch: answered in order */
 	struct sq_session *session; /* pinned, counted in 'running' */
 	struct sq_call *call;
@@ -17,7 +19,8 @@ struct sq_op {
 	struct sq_notes notes; /* on the outcomes of a batch */
 	bool releases;         /* it has released one */
 	bool receives;         /* it settles a QoS 2 delivery: received or complete */
-	bool ended;            /* its commit has, with 'err' */
+	unsigned pending;      /* transactions that are not done */
+	bool ended;            /* all are, with 'err' */
 	int err;
 };
 
@@ -25,6 +28,10 @@ struct sq_op {
 struct sq_op *sq_op_new(struct sq_session *, struct sq_call *call);
 void sq_op_held(struct sq_op *, uint16_t packet_id);
 void sq_op_commit(struct sq_op *);
+/* Commits what its transaction holds, and begins another one.  Of a batch the
+ * numbers before 'number' are in the store then, with what they were answered: after a crash
+ * the rest comes again, and nothing twice.  False: it holds nothing. */
+bool sq_op_split(struct sq_op *, uint64_t number);
 
 /* A transaction of the caller's: counted in 'running', the session pinned, until
  * done() calls sq_txn_end(). */

@@ -51,6 +51,8 @@ run(void)
 	return fake_run_until(all_done, NULL) && fake_run();
 }
 
+enum { TXN_ITEMS = 6000, TXN_BYTES = 1 << 20, QUEUES_MAX = 5000 };
+
 static void
 engine_open(void)
 {
@@ -61,6 +63,8 @@ engine_open(void)
 	    .journal_bytes = 8 << 20,
 	    .max_bytes = 64 << 20,
 	    .cache_bytes = 1 << 20,
+	    .txn_items = TXN_ITEMS,
+	    .txn_bytes = TXN_BYTES,
 	};
 	struct sq_buf err = {0};
 
@@ -536,6 +540,94 @@ CONTRACT(what_another_worker_has_not_taken_yet_counts_in_the_bounds)
 	cr_assert_eq(ops->queue_depth(q), 0);
 	consumer_free(q, c);
 	queue_delete(q);
+}
+
+/* What a transaction says it has room for is all there after its commit. */
+static void
+check_room(const char *topic, uint64_t bytes, unsigned most)
+{
+	struct sq_queue *q = queue_open_cfg(
+	    (struct sq_queue_cfg){.max_msgs = 100000, .max_bytes = 1 << 30});
+	unsigned n = 0;
+	struct txn t;
+
+	txn_begin(&t, 0);
+	while (n < most && ops->txn_room(&t.txn, 1, bytes)) {
+		unsigned char *payload = sq_xcalloc(1, bytes);
+		struct sq_item item = {.qos = 1, .origin = {1, 2, ++n, 0}};
+
+		item.msg = sq_msg_new(1, false,
+		    (struct sq_bytes){(const unsigned char *)topic, strlen(topic)},
+		    (struct sq_bytes){0}, SQ_MSG_NO_EXPIRY, (struct sq_bytes){payload, bytes});
+		cr_assert_eq(ops->put(&t.txn, q, &item), SQ_OK);
+		free(payload);
+	}
+	cr_assert_gt(n, 0);
+	cr_assert(n == most || ops->durable, "only %u", n);
+	ops->commit(&t.txn);
+	cr_assert(run());
+	cr_assert_eq(ops->queue_depth(q), n);
+	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 0);
+	queue_delete(q);
+}
+
+CONTRACT(what_a_transaction_has_room_for_is_stored)
+{
+	struct txn t;
+
+	check_room("t", 1, 2 * TXN_ITEMS);
+	check_room("t", 10000, 2 * TXN_BYTES / 10000);
+	txn_begin(&t, 0);
+	cr_assert(ops->txn_room(&t.txn, 1, TXN_BYTES / 2));
+	cr_assert(ops->txn_room(&t.txn, TXN_ITEMS, 0));
+	cr_assert_eq(ops->txn_room(&t.txn, TXN_ITEMS + 1, 0), !ops->durable);
+	cr_assert_eq(ops->txn_room(&t.txn, 1, TXN_BYTES), !ops->durable);
+	ops->commit(&t.txn);
+	cr_assert(run());
+}
+
+CONTRACT(a_message_for_five_thousand_queues_is_one_transaction)
+{
+	static struct sq_queue *queues[QUEUES_MAX];
+	struct sq_item item = item_new(1, 1);
+	uint32_t size = sq_image_size(item.msg.image);
+	struct txn t;
+	char name[16];
+
+	txn_begin(&t, 0);
+	for (unsigned i = 0; i < QUEUES_MAX; i++) {
+		struct sq_queue_cfg cfg = {.name = name,
+		    .owner = fake_worker(0),
+		    .max_msgs = 10,
+		    .max_bytes = 10000,
+		    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
+		    .durable = ops->durable};
+
+		snprintf(name, sizeof name, "q%u", i);
+		queues[i] = ops->queue_open(engine, &t.txn, &cfg);
+	}
+	ops->commit(&t.txn);
+	cr_assert(run());
+	txn_begin(&t, 0);
+	cr_assert(ops->txn_room(&t.txn, QUEUES_MAX, size));
+	for (unsigned i = 0; i < QUEUES_MAX; i++) {
+		struct sq_item copy = item;
+
+		copy.msg = sq_msg_ref(item.msg);
+		cr_assert_eq(ops->put(&t.txn, queues[i], &copy), SQ_OK);
+	}
+	cr_assert_eq(ops->txn_room(&t.txn, QUEUES_MAX, size), !ops->durable);
+	ops->commit(&t.txn);
+	cr_assert(run());
+	txn_begin(&t, 0);
+	for (unsigned i = 0; i < QUEUES_MAX; i++) {
+		cr_assert_eq(ops->queue_depth(queues[i]), 1, "queue %u", i);
+		ops->queue_delete(&t.txn, queues[i]);
+	}
+	ops->commit(&t.txn);
+	cr_assert(run());
+	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 0);
+	sq_item_fini(&item);
 }
 
 CONTRACT(consumers_of_a_queue_take_turns)

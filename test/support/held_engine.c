@@ -168,6 +168,12 @@ held_queue_empty(const struct sq_queue *q)
 	return sq_engine_memory.queue_empty(q);
 }
 
+static bool
+held_txn_room(const struct sq_txn *txn, uint64_t items, uint64_t bytes)
+{
+	return sq_engine_memory.txn_room(txn, items, bytes);
+}
+
 static int
 held_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 {
@@ -241,6 +247,7 @@ const struct sq_engine_ops held_engine = {
     .queue_yields = held_queue_yields,
     .queue_state = held_queue_state,
     .queue_empty = held_queue_empty,
+    .txn_room = held_txn_room,
     .put = held_put,
     .pass = held_pass,
     .settle = held_settle,

@@ -43,6 +43,7 @@ static bool crashed, holding, sick;
 struct stored {
 	struct sq_engine engine;
 	struct sq_metrics metrics;
+	uint64_t txn_items;
 };
 
 struct sq_queue {
@@ -668,6 +669,18 @@ queue_make_room(struct sq_queue *q, struct sq_txn *txn, const struct sq_item *it
 	return true;
 }
 
+static bool
+stored_txn_room(const struct sq_txn *txn, uint64_t items, uint64_t bytes)
+{
+	const struct part *p = part_find(txn);
+
+	(void)bytes;
+	for (const struct sq_list *at = p != NULL ? p->ops.next : NULL; at != NULL && at != &p->ops;
+	     at = at->next)
+		items++;
+	return items <= SQ_CONTAINER_OF(txn->engine, struct stored, engine)->txn_items;
+}
+
 static int
 stored_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 {
@@ -930,6 +943,7 @@ stored_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 	crashed = false;
 	e->engine.ops = &stored_engine;
 	e->metrics = *cfg->metrics;
+	e->txn_items = cfg->txn_items != 0 ? cfg->txn_items : UINT64_MAX;
 	e->engine.store = 4711;
 	e->engine.boot = ++boots;
 	return &e->engine;
@@ -1015,6 +1029,7 @@ const struct sq_engine_ops stored_engine = {
     .queue_yields = stored_queue_yields,
     .queue_state = stored_queue_state,
     .queue_empty = stored_queue_empty,
+    .txn_room = stored_txn_room,
     .put = stored_put,
     .pass = stored_pass,
     .settle = stored_settle,

@@ -16,7 +16,12 @@ enum {
 	SEGMENT_MIN = 1 << 20,
 	THROTTLE_PART = 2,       /* commits are slowed above this part of the journal */
 	THROTTLE_MAX_US = 50000, /* for one commit */
-	LOG_MAX = SQ_JOURNAL_ENTRY_MAX / 2,
+	/* A transaction: what is let into it, and what it ends at.  Between the two is room
+	 * for a message that was begun, and for what its puts make leave. */
+	TXN_BYTES = SQ_JOURNAL_ENTRY_MAX / 8 * 3,
+	TXN_ITEMS = 1 << (SQ_SEQ_BITS - 1),
+	TXN_END_BYTES = SQ_JOURNAL_ENTRY_MAX - (1 << 20),
+	TXN_END_ITEMS = (1 << SQ_SEQ_BITS) - 1,
 };
 
 /* What becomes of a put when it is committed. */
@@ -212,6 +217,22 @@ put_own(struct sq_txn *txn, struct sq_item *item, bool same)
 	item->msg = own;
 }
 
+static uint64_t
+txn_items(const struct sq_txn *txn)
+{
+	return sq_buf_len(&txn->ops) / sizeof(struct put);
+}
+
+static bool
+embedded_txn_room(const struct sq_txn *txn, uint64_t items, uint64_t bytes)
+{
+	const struct sq_embedded *e = sq_embedded_of(txn->engine);
+
+	return txn_items(txn) + items <= e->cfg.txn_items &&
+	    sq_buf_len(&txn->log) + SQ_OPLOG_MESSAGE + items * SQ_OPLOG_OP + bytes <=
+	    e->cfg.txn_bytes;
+}
+
 static int
 embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 {
@@ -219,8 +240,10 @@ embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	struct put put;
 	int err;
 
-	if (sq_buf_len(&txn->log) + sq_image_size(item->msg.image) > LOG_MAX ||
-	    sq_buf_len(&txn->ops) / sizeof put >= SQ_OPLOG_PUTS_MAX) {
+	if (sq_buf_len(&txn->log) + sq_image_size(item->msg.image) > TXN_END_BYTES ||
+	    txn_items(txn) >= TXN_END_ITEMS) { /* nobody has asked txn_room() */
+		SQ_ERROR(
+		    "store", "a transaction is too large: a message for %s is lost", q->cfg.name);
 		sq_metric_add(&e->metrics, SQ_M_DROPPED_FULL, 1);
 		sq_item_fini(item);
 		return SQ_ENOMEM;
@@ -556,6 +579,10 @@ embedded_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 	e->engine.ops = &sq_engine_embedded;
 	e->cfg = *cfg;
 	e->cfg.dir = sq_xstrdup(cfg->dir);
+	if (e->cfg.txn_bytes == 0)
+		e->cfg.txn_bytes = TXN_BYTES;
+	if (e->cfg.txn_items == 0)
+		e->cfg.txn_items = TXN_ITEMS;
 	e->metrics = *cfg->metrics;
 	e->lock = -1;
 	e->wall_ms = (int64_t)(sq_clock_wall_ms() - sq_clock_ms());
@@ -591,6 +618,7 @@ const struct sq_engine_ops sq_engine_embedded = {
     .queue_yields = sq_queue_yields,
     .queue_state = sq_queue_state,
     .queue_empty = sq_queue_empty,
+    .txn_room = embedded_txn_room,
     .put = embedded_put,
     .pass = embedded_pass,
     .settle = embedded_settle,

@@ -10,6 +10,8 @@ enum {
 	DELETED = UINT32_MAX, /* as the length of a record's value */
 };
 
+_Static_assert((int)MESSAGE_HEADER <= (int)SQ_OPLOG_MESSAGE, "what txn_room() goes by");
+
 bool
 sq_oplog_message(struct sq_buf *log, size_t *last, const struct sq_item *item, uint64_t expires_ms)
 {

@@ -8,7 +8,9 @@
 
 #include "broker/engine/engine.h"
 
-enum { SQ_SEQ_BITS = 22, SQ_OPLOG_PUTS_MAX = 1 << (SQ_SEQ_BITS - 1) };
+/* More than a put or a record has beside its subscription identifiers or its value, and
+ * than a message has beside its image. */
+enum { SQ_SEQ_BITS = 22, SQ_OPLOG_OP = 24, SQ_OPLOG_MESSAGE = 64 };
 
 static inline uint64_t
 sq_seq(uint64_t lsn, uint32_t count)
