@@ -529,6 +529,7 @@ async def test_share_a_handshake_ends_with_its_session(env):
     await letters.subscribe(("$dead/#", 2))
     await nothing_queued(world.stack)
     assert found and found <= begun, (found, begun)
+    await letters.disconnect()
     await end_sessions(world.stack, world.ports)
 
 
