@@ -19,9 +19,9 @@ FILES = {"sh": "client.sh", "python": "client.py", "js": "client.js", "go": "cli
 
 
 def libraries():
-    folder = os.environ.get("SQMQOS_CLIENT_LIBRARIES")
+    folder = os.environ.get("TEST_CLIENT_LIBRARIES")
     if not folder:
-        raise Skip("SQMQOS_CLIENT_LIBRARIES is not set: ./dev test fetches the libraries")
+        raise Skip("TEST_CLIENT_LIBRARIES is not set: ./dev test fetches the libraries")
     return pathlib.Path(folder)
 
 

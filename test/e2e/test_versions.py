@@ -1,5 +1,5 @@
 """Programs from before the link had versions beside those of today: a rollout
-meets both orders. $SQMQOS_OLD_PROGRAMS is where ./dev test has built the old ones."""
+meets both orders. $TEST_OLD_PROGRAMS is where ./dev test has built the old ones."""
 
 import os
 import pathlib
@@ -13,9 +13,9 @@ GROUP = "crew/#"
 
 
 def old_programs():
-    folder = os.environ.get("SQMQOS_OLD_PROGRAMS")
+    folder = os.environ.get("TEST_OLD_PROGRAMS")
     if not folder:
-        raise Skip("SQMQOS_OLD_PROGRAMS is not set: ./dev test builds the old programs")
+        raise Skip("TEST_OLD_PROGRAMS is not set: ./dev test builds the old programs")
     return pathlib.Path(folder)
 
 
