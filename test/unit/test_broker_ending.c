@@ -4,6 +4,7 @@
 
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
+#include "../support/temp_dir.h"
 #include "broker/record.h"
 
 #define ASSURED ((const char *const[]){"sqmqos-qos", "3", NULL})
@@ -516,4 +517,83 @@ Test(broker_ending, a_handshake_over_a_restart_does_not_hide_its_message)
 	cr_assert_eq(s.n_listed, 1);
 	cr_assert_eq(s.listed[0].state, SQ_OPEN_ORPHAN);
 	cr_assert_eq(peer_detach(&s, 0, false), 204);
+}
+
+/* --- the engine with files: in memory, in the journal, in the tables --- */
+
+enum { LARGE = 400, LARGE_BYTES = 6000 }; /* more than its cache */
+
+static bool
+is_counted(void *arg)
+{
+	return world_metric(SQ_M_DELETED_QUEUE_EXPIRED) >= *(const int64_t *)arg;
+}
+
+static bool
+is_over(void *arg)
+{
+	(void)arg;
+	return world_metric(SQ_M_QUEUES_ENDING) == 0;
+}
+
+static void
+begin_embedded(char *dir)
+{
+	world_stop(&w);
+	w.cfg.engine = &sq_engine_embedded;
+	w.cfg.store_dir = dir;
+	w.cfg.journal_size = 8 << 20;
+	w.cfg.store_max_size = 64 << 20;
+	w.cfg.store_cache_size = 1 << 20;
+	w.cfg.queue_max_bytes = 16 << 20;
+	w.cfg.dead_max_bytes = 16 << 20;
+	begin();
+}
+
+static void
+assure_large(void)
+{
+	static char payload[LARGE_BYTES + 1];
+	struct entry e = {.topic = "t", .payload = payload, .qos = 2, .props = ASSURED};
+
+	memset(payload, 'x', LARGE_BYTES);
+	for (uint16_t id = 1; id <= LARGE; id++) {
+		e.id = id;
+		cr_assert_eq(peer_send(&pub, &e), 0);
+		cr_assert_eq(peer_send(&pub, &(struct entry){.id = id}), 0);
+	}
+}
+
+Test(broker_ending, restarts_of_the_embedded_engine_lose_and_double_nothing)
+{
+	int64_t before = world_metric(SQ_M_DELETED_QUEUE_EXPIRED);
+	char *dir = temp_dir_new();
+	int restarts = 0;
+
+	begin_embedded(dir);
+	abandon();
+	assure_large();
+	world_pass(&w, 3000);
+	cr_assert_eq(world_metric(SQ_M_GROUPS), 0);
+	while (world_metric(SQ_M_QUEUES_ENDING) > 0) {
+		int64_t more = world_metric(SQ_M_DELETED_QUEUE_EXPIRED) + 1;
+
+		cr_assert(fake_run_until(is_counted, &more));
+		fake_self(0);
+		if (++restarts <= 3)
+			restart();
+		else
+			cr_assert(fake_run_until(is_over, NULL));
+		fake_self(0);
+	}
+	cr_assert_gt(restarts, 1);
+	cr_assert_eq(world_metric(SQ_M_DELETED_QUEUE_EXPIRED) - before, LARGE);
+	restart();
+	cr_assert_eq(
+	    world_metric(SQ_M_QUEUED), LARGE, "%lld letters", (long long)world_metric(SQ_M_QUEUED));
+	cr_assert_eq(world_metric(SQ_M_QUEUES_ENDING), 0);
+	world_stop(&w);
+	temp_dir_free(&dir);
+	w.cfg.engine = &stored_engine;
+	begin();
 }
