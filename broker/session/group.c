@@ -237,7 +237,7 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 	struct sq_group_cfg cfg = g->cfg;
 	struct sq_group *fresh;
 
-	if (txn == NULL) { /* the broker ends */
+	if (atomic_load(&b->closing)) {
 		group_unlist(g, SQ_ENDING_LEFT, txn);
 		return;
 	}

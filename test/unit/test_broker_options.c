@@ -466,6 +466,21 @@ OVER_RESTARTS(durable_ends_when_the_group_has_no_member)
 	pod_end(&a);
 }
 
+Test(broker_options, durable_begins_without_a_store_as_well)
+{
+	struct word word = {.pod = "a", .since_ms = 1000, .max_length = 5, .not_durable = true};
+	struct peer a;
+
+	teardown();
+	begin_on(&sq_engine_memory);
+	a = pod_new("s~w~keeper~a", &word);
+	word.not_durable = false;
+	word.since_ms = 2000;
+	say(&a, &word);
+	cr_assert_eq(peer_disconnect(&a, 0), 204);
+	cr_assert_eq(peer_publish(&pub, "t", "1", 1), 0, "the group is there, and waits");
+}
+
 OVER_RESTARTS(durable_begins_when_the_group_has_no_member)
 {
 	struct word word = {.pod = "a", .since_ms = 1000, .max_length = 5, .not_durable = true};
