@@ -473,11 +473,16 @@ Test(broker_options, durable_begins_without_a_store_as_well)
 
 	teardown();
 	begin_on(&sq_engine_memory);
-	a = pod_new("s~w~keeper~a", &word);
+	a = peer_new(&w, "s~w~keeper~a");
+	a.link = 1;
+	peer_connect(&a);
+	say(&a, &word);
 	word.not_durable = false;
 	word.since_ms = 2000;
 	say(&a, &word);
-	cr_assert_eq(peer_disconnect(&a, 0), 204);
+	world_close_link(&w, 1);
+	world_pass(&w, 100000);
+	cr_assert_eq(world_metric(SQ_M_SESSIONS), 1);
 	cr_assert_eq(peer_publish(&pub, "t", "1", 1), 0, "the group is there, and waits");
 }
 
