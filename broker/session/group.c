@@ -14,6 +14,8 @@
 #include "core/bytes.h"
 #include "core/mem.h"
 
+enum { END_RECORDS = 4, END_BYTES = 256 }; /* of a group's end, without its names */
+
 /* Gives the queue to its ending.  Without one the broker ends, and what is stored of the
  * queue stays. */
 static void
@@ -256,6 +258,17 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 	group_unlist(g, SQ_ENDING_LEFT, txn);
 }
 
+/* Whether 'txn' has room for the end of one more group: its record has the group's name,
+ * which may be as long as a filter, and a session may leave thousands of groups. */
+static bool
+group_end_fits(const struct sq_group *g, const struct sq_txn *txn)
+{
+	uint64_t names = 2 * strlen(g->name) + strlen(sq_space_name(g->space));
+
+	return txn == NULL || !g->stored ||
+	    txn->engine->ops->txn_room(txn, END_RECORDS, END_BYTES + names);
+}
+
 void
 sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn)
 {
@@ -264,7 +277,9 @@ sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn)
 	assert(g->n_subs > 0);
 	if (--g->n_subs == 0) {
 		g->expires_ms = now_ms + g->expiry_s * UINT64_C(1000);
-		if (!g->options.now.durable)
+		if (!g->options.now.durable && !group_end_fits(g, txn))
+			g->expires_ms = now_ms; /* sq_groups_expire() ends it */
+		else if (!g->options.now.durable)
 			group_unlist(g, SQ_ENDING_LEFT, txn);
 		else if (g->durable)
 			sq_group_store(g, txn);
@@ -354,6 +369,19 @@ group_recovered(struct sq_group *g, uint64_t now_ms)
 	g->sink.engine->ops->queue_attend(g->sink.queue, -1);
 }
 
+/* The transaction for what becomes of the group; another one where that is full. */
+static struct sq_txn *
+group_own_txn(const struct sq_group *g, struct sq_own_txn **own)
+{
+	struct sq_shard *sh = &g->broker->shards[0];
+
+	if (!g->stored)
+		return NULL;
+	if (!group_end_fits(g, sq_own_txn(sh, own)))
+		sq_own_commit(own);
+	return sq_own_txn(sh, own);
+}
+
 void
 sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 {
@@ -369,10 +397,9 @@ sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 		/* 'expires_ms' is another worker's idea of the time */
 		if (g->n_subs == 0 && now_ms >= g->expires_ms)
 			group_unlist(g, g->durable ? SQ_ENDING_EXPIRED : SQ_ENDING_LEFT,
-			    g->stored ? sq_own_txn(&b->shards[0], &own) : NULL);
+			    group_own_txn(g, &own));
 		else if (sq_group_options_due(&g->options, now_ms, b->cfg.grace_ms))
-			sq_group_declared(
-			    g, now_ms, g->stored ? sq_own_txn(&b->shards[0], &own) : NULL);
+			sq_group_declared(g, now_ms, group_own_txn(g, &own));
 	}
 	sq_own_commit(&own); /* before somebody else's change of the same group */
 	sq_router_unlock(b->router);

@@ -93,8 +93,9 @@ uint32_t sq_group_expiry_s(const struct sq_broker *, uint32_t wanted_s);
  * (group_declare.h). */
 struct sq_group *sq_group_join(struct sq_broker *, const struct sq_group_cfg *, struct sq_txn *txn);
 /* One subscription less; takes the reference of sq_group_join() back.  A group
- * that nobody wants goes at once, a durable one when it expires.  One whose options say
- * durable by now is made anew so, with its bindings, and without its messages. */
+ * that nobody wants goes at once, or soon where 'txn' is full; a durable one when it expires.
+ * One whose options say durable by now is made anew so, with its bindings, and without its
+ * messages. */
 void sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn);
 /* Wants 'filter' in the group's queue, at most at 'qos'. */
 struct sq_group_binding *sq_group_bind(struct sq_group *, struct sq_space *,

@@ -1,0 +1,93 @@
+/* More groups that end at a time than one transaction of the store holds. */
+#include <stdio.h>
+#include <string.h>
+
+#include "../support/broker_world.h"
+#include "../support/temp_dir.h"
+
+/* Their names twice are above a journal's largest entry. */
+enum { SHARES = 560, NAME = 65000 };
+
+static struct world w;
+static struct peer sub;
+static char *dir;
+
+static void
+begin(void)
+{
+	world_start(&w, 1);
+	sub = peer_new(&w, "s~w~subscriber~pod");
+	peer_connect(&sub);
+}
+
+static void
+setup(void)
+{
+	dir = temp_dir_new();
+	world_init(&w);
+	w.cfg.engine = &sq_engine_embedded;
+	w.cfg.store_dir = dir;
+	w.cfg.journal_size = 8 << 20;
+	w.cfg.store_max_size = 512 << 20;
+	w.cfg.max_subs_per_session = SHARES;
+	w.cfg.store_cache_size = 1 << 20;
+	begin();
+}
+
+static void
+teardown(void)
+{
+	world_stop(&w);
+	temp_dir_free(&dir);
+}
+
+TestSuite(broker_ending_many, .init = setup, .fini = teardown, .timeout = 120);
+
+static void
+share(void)
+{
+	static char filter[NAME + 1];
+	int n;
+
+	for (int i = 0; i < SHARES; i++) {
+		n = snprintf(filter, sizeof filter, "$share/g/%d/", i);
+		memset(filter + n, 'x', sizeof filter - 1 - (size_t)n);
+		cr_assert_eq(peer_subscribe(&sub, filter, 1), 1);
+	}
+	cr_assert_eq(world_metric(SQ_M_GROUPS), SHARES);
+}
+
+static bool
+none_is_left(void *arg)
+{
+	(void)arg;
+	return world_metric(SQ_M_GROUPS) == 0 && world_metric(SQ_M_QUEUES_ENDING) == 0;
+}
+
+static void
+end(void)
+{
+	world_pass(&w, 3000);
+	cr_assert(fake_run_until(none_is_left, NULL));
+	fake_self(0);
+}
+
+Test(broker_ending_many, a_session_leaves_them)
+{
+	share();
+	cr_assert_eq(peer_detach(&sub, 0, false), 204);
+	end();
+	world_stop(&w);
+	begin();
+	cr_assert_eq(world_metric(SQ_M_GROUPS), 0);
+}
+
+Test(broker_ending_many, they_expire)
+{
+	share();
+	world_stop(&w);
+	begin();
+	cr_assert_eq(world_metric(SQ_M_GROUPS), SHARES);
+	world_pass(&w, w.cfg.grace_ms);
+	end();
+}
