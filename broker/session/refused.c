@@ -3,21 +3,36 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "broker/dead.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/utf8.h"
 #include "proto/mqtt/reason.h"
 
 enum {
 	QUIET_MS = 10000, /* between two lines of a queue or a session */
 	TEXT_MAX = SQ_NOTE_TEXT_MAX,
+	NAME_SHOWN_MAX = 256, /* bytes of a queue's name */
 };
 
 static_assert(
     SQ_M_REFUSED_BY_OTHER - SQ_M_REFUSED_BY_PROPERTY == SQ_REFUSAL_OTHER - SQ_REFUSAL_PROPERTY,
     "the rows of the metrics follow those of the refusals");
+
+/* How much of a text fits into 'max' bytes, cut at a character: what is no UTF-8 is left
+ * out of a note. */
+static int
+refused_cut(const char *text, size_t max)
+{
+	size_t len = strnlen(text, max);
+
+	while (!sq_utf8_valid(text, len))
+		len--;
+	return (int)len;
+}
 
 uint8_t
 sq_refused_say(struct sq_refused *r, uint8_t code, enum sq_refusal refusal, const char *fmt, ...)
@@ -33,7 +48,9 @@ sq_refused_say(struct sq_refused *r, uint8_t code, enum sq_refusal refusal, cons
 	r->refusal = (uint8_t)refusal;
 	r->queue = NULL;
 	sq_buf_drain(&r->text, sq_buf_len(&r->text));
-	sq_buf_append(&r->text, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+	if ((size_t)n >= sizeof line)
+		n = refused_cut(line, sizeof line - 1);
+	sq_buf_append(&r->text, line, (size_t)n);
 	return code;
 }
 
@@ -133,8 +150,9 @@ sq_refused_queue(struct sq_refused *r, struct sq_broker *b, const struct sq_sink
 		bool by_count = q.n >= q.max_msgs;
 
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_QUEUE_FULL,
-		    "queue %.256s is full: %llu messages of %llu bytes wait (%s: %llu)", name,
-		    (unsigned long long)q.n, (unsigned long long)q.bytes,
+		    "queue %.*s is full: %llu messages of %llu bytes wait (%s: %llu)",
+		    refused_cut(name, NAME_SHOWN_MAX), name, (unsigned long long)q.n,
+		    (unsigned long long)q.bytes,
 		    !by_count                                 ? "queue.max-bytes"
 			: q.max_msgs == b->cfg.queue_max_msgs ? "queue.max-messages"
 							      : "max-length",

@@ -102,6 +102,32 @@ Test(broker_refused, each_refused_entry_has_a_note)
 	cr_expect_eq(world_metric(SQ_M_REFUSED), 6);
 }
 
+/* Its queue's name is cut in the midst of a character, or not. */
+Test(broker_refused, a_long_name_is_cut_at_a_character)
+{
+	for (size_t ascii = 1; ascii <= 2; ascii++) {
+		char group[400] = "aa", topic[] = {(char)('0' + ascii), '\0'};
+		struct fake_call *c;
+		struct sq_bytes b;
+
+		for (size_t i = 0; i < 150; i++)
+			memcpy(group + ascii + 2 * i, "\xc3\xa9", 3);
+		cr_assert_eq(peer_sub(&sub,
+				 &(struct sq_sub){.op = SQ_SUB_SUBSCRIBE,
+				     .options = 1,
+				     .flags = SQ_SUB_DECLARED | SQ_SUB_DURABLE | SQ_SUB_CONSUME,
+				     .group = text(group),
+				     .filter = text(topic)}),
+		    1);
+		for (int i = 0; i < 2; i++)
+			cr_assert_eq(peer_publish(&pub, topic, "x", 1), 0);
+		c = post(&(struct entry){.topic = topic, .payload = "x", .qos = 1}, 1);
+		b = notes(c);
+		expect_note(&b, 0, 1, SQ_REFUSAL_QUEUE_FULL, "queue declared~s~w~a");
+		fake_call_free(&c);
+	}
+}
+
 Test(broker_refused, a_batch_without_refusals_has_no_notes)
 {
 	const struct entry e[] = {{.topic = "free", .payload = "x", .qos = 1},
