@@ -252,12 +252,23 @@ sq_taker_due_ms(const struct sq_taker *t)
 	return t->taker == NULL && taker_alone(t) != NULL ? t->alone_ms + t->settle_ms : 0;
 }
 
+/* Whether one is about to be chosen, once those that came after it have settled. */
+static bool
+taker_comes(const struct sq_taker *t)
+{
+	for (int i = 0; t->taker == NULL && i <= RANK_CHOSEN_LAST; i++) {
+		if (!sq_list_empty(&t->of[i]))
+			return true;
+	}
+	return false;
+}
+
 size_t
 sq_taker_others(const struct sq_taker *t, const struct sq_taker_client **out, size_t max)
 {
 	size_t n = 0;
 
-	if (!t->wanted || t->n_settled < 2)
+	if (!t->wanted || t->n_settled < 2 || taker_comes(t))
 		return 0;
 	SQ_LIST_FOR_EACH(c, &t->all, struct sq_taker_client, all) {
 		if (n == max)

@@ -273,6 +273,17 @@ Test(taker, names_may_change)
 	expect(1002, "a", 0);
 }
 
+Test(taker, nobody_is_told_of_while_one_is_about_to_be_chosen)
+{
+	come(&a, 0);
+	come(&b, 10);
+	come(&c, 500);
+	expect(1010, "nobody", 1500);
+	cr_assert_eq(sq_taker_others(t, NULL, 0), 0);
+	expect(1500, "a", 0);
+	cr_assert_eq(sq_taker_others(t, NULL, 0), 2);
+}
+
 Test(taker, the_others_are_told)
 {
 	const struct sq_taker_client *others[2];
