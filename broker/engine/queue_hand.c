@@ -4,6 +4,7 @@
  * What was handed out goes on counting in the queue's bounds until its consumer says
  * that it has sent it, or gives it back: it waits, only elsewhere.  That sum is one
  * atomic word, so that whoever sends takes no lock for it. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,8 +24,11 @@ unsent_add(struct sq_queue *q, uint64_t n, uint64_t bytes)
 void
 sq_queue_sent(struct sq_queue *q, uint32_t n, uint64_t bytes)
 {
-	atomic_fetch_sub_explicit(
+	uint64_t old = atomic_fetch_sub_explicit(
 	    &q->unsent, (uint64_t)n << SQ_UNSENT_SHIFT | bytes, memory_order_relaxed);
+
+	assert(sq_unsent_msgs(old) >= n && sq_unsent_bytes(old) >= bytes);
+	(void)old;
 }
 
 void
@@ -151,6 +155,7 @@ sq_queue_hand_out(struct sq_task *t)
 	struct sq_item items[HAND_MAX];
 	struct sq_dead_list dead;
 	struct sq_consumer *c;
+	bool over;
 	size_t n;
 
 	dead.n = dead.bytes = 0;
@@ -172,9 +177,11 @@ sq_queue_hand_out(struct sq_task *t)
 	}
 	if (!sq_list_empty(&q->consumers))
 		sq_queue_want_page(q);
+	over = sq_queue_is_over(q);
 	pthread_mutex_unlock(&q->lock);
 	sq_queue_bury_alone(q, &dead);
-	sq_queue_trim(q);
+	if (over)
+		sq_queue_trim(q);
 	sq_queue_unref(q);
 }
 

@@ -106,6 +106,8 @@ void sq_queue_handed(struct sq_queue *, uint64_t seq);
 /* Dooms the oldest of a full queue that yields, for an item of QoS 1 or 2 that 'txn' puts. */
 void sq_queue_make_way(struct sq_queue *, const struct sq_txn *txn, const struct sq_item *for_item,
     struct sq_dead_list *);
+/* Whether a queue that yields has more than its limits. */
+bool sq_queue_is_over(struct sq_queue *);
 /* Has sq_queue_trim() called where it is needed. */
 void sq_queue_kick_trim(struct sq_queue *);
 /* What a queue that yields has above its limits leaves, some of it at a time; on the

@@ -63,10 +63,16 @@ yield_is_over(struct sq_queue *q, uint64_t msgs, uint64_t bytes)
 	return n > sq_queue_most(q) + msgs || (n > 1 && all > q->cfg.max_bytes + bytes);
 }
 
+bool
+sq_queue_is_over(struct sq_queue *q)
+{
+	return yield_on(q) && yield_is_over(q, 0, 0);
+}
+
 void
 sq_queue_kick_trim(struct sq_queue *q)
 {
-	if (q->cfg.yields != SQ_YIELD_NEVER && yield_on(q) && yield_is_over(q, 0, 0))
+	if (sq_queue_is_over(q))
 		sq_queue_post(q);
 }
 
@@ -75,17 +81,14 @@ sq_queue_trim(struct sq_queue *q)
 {
 	struct sq_dead_list dead;
 
-	if (q->cfg.yields == SQ_YIELD_NEVER)
-		return;
 	dead.n = dead.bytes = 0;
 	pthread_mutex_lock(&q->lock);
-	if (yield_on(q) && yield_is_over(q, 0, 0)) {
-		while (yield_is_over(q, 0, 0) && yield_first(q) && !sq_dead_list_full(&dead))
-			yield_doom(q, &dead);
-		if (dead.n > 0)
-			sq_queue_kick_trim(q);
+	while (sq_queue_is_over(q) && yield_first(q) && !sq_dead_list_full(&dead))
+		yield_doom(q, &dead);
+	if (dead.n > 0)
+		sq_queue_kick_trim(q);
+	if (dead.n > 0 || sq_queue_is_over(q))
 		sq_queue_want_page(q);
-	}
 	pthread_mutex_unlock(&q->lock);
 	sq_queue_bury_alone(q, &dead);
 }
@@ -96,8 +99,7 @@ sq_queue_yields(const struct sq_queue *cq)
 	struct sq_queue *q = sq_queue_unconst(cq);
 	bool yields;
 
-	if (q->cfg.yields == SQ_YIELD_NEVER ||
-	    (q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed)))
+	if (q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed))
 		return false;
 	pthread_mutex_lock(&q->lock);
 	yields = yield_on(q) && !yield_is_over(q, OVER_MSGS, OVER_BYTES) &&
