@@ -33,8 +33,6 @@ sq_dead_source_new(struct sq_broker *, struct sq_space *, const char *name, bool
 void sq_dead_source_free(struct sq_dead_source **, struct sq_worker *owner);
 /* The queue's name for people: of letters, logs, metrics, reason strings. */
 const char *sq_dead_source_name(const struct sq_dead_source *);
-
-const char *sq_dead_source_name(const struct sq_dead_source *);
 struct sq_space *sq_dead_source_space(const struct sq_dead_source *);
 bool sq_dead_source_durable(const struct sq_dead_source *);
 

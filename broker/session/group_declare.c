@@ -3,16 +3,16 @@
 #include <string.h>
 #include <time.h>
 
+#include "broker/dead.h"
 #include "broker/session/group_store.h"
 #include "core/log.h"
 
 /* For people. */
 
-static void
-declare_print_name(const struct sq_group *g, struct sq_buf *out)
+static const char *
+declare_name(const struct sq_group *g)
 {
-	for (const char *p = g->name; *p != '\0'; p++)
-		sq_buf_u8(out, (unsigned char)*p == 0xff ? '~' : (uint8_t)*p);
+	return sq_dead_source_name(g->sink.dead);
 }
 
 /* "pod w-1 (since 2026-01-31T12:00:00Z: durable true, max-length 7)" */
@@ -37,11 +37,9 @@ declare_log_changed(const struct sq_group *g)
 	const struct sq_group_options *go = &g->options;
 	struct sq_buf line = {0};
 
-	sq_buf_printf(&line, "queue ");
-	declare_print_name(g, &line);
-	sq_buf_printf(&line, " has the options of ");
 	declare_print_word(&line, go->pod, go->since_ms, &go->now);
-	SQ_INFO("group", "%.*s", (int)sq_buf_len(&line), (const char *)sq_buf_data(&line));
+	SQ_INFO("group", "queue %s has the options of %.*s", declare_name(g),
+	    (int)sq_buf_len(&line), (const char *)sq_buf_data(&line));
 	sq_buf_fini(&line);
 }
 
@@ -51,26 +49,21 @@ declare_log_disagreement(const struct sq_group *g, const struct sq_declarer *oth
 	const struct sq_declarer *first = g->options.first;
 	struct sq_buf line = {0};
 
-	declare_print_name(g, &line);
-	sq_buf_printf(&line, ": pods declare different options: ");
 	declare_print_word(&line, first->pod, first->since_ms, sq_declarer_options(first));
 	sq_buf_printf(&line, " and ");
 	declare_print_word(&line, other->pod, other->since_ms, sq_declarer_options(other));
-	sq_buf_printf(&line, "; those of the newest pod count");
-	SQ_WARN("group", "queue %.*s", (int)sq_buf_len(&line), (const char *)sq_buf_data(&line));
+	SQ_WARN("group",
+	    "queue %s: pods declare different options: %.*s; those of the newest pod count",
+	    declare_name(g), (int)sq_buf_len(&line), (const char *)sq_buf_data(&line));
 	sq_buf_fini(&line);
 }
 
 static void
 declare_log_waits(const struct sq_group *g)
 {
-	struct sq_buf name = {0};
-
-	declare_print_name(g, &name);
-	SQ_WARN("group", "queue %.*s is %s; durable: %s counts once it has no member",
-	    (int)sq_buf_len(&name), (const char *)sq_buf_data(&name),
-	    g->durable ? "durable" : "not durable", g->options.now.durable ? "true" : "false");
-	sq_buf_fini(&name);
+	SQ_WARN("group", "queue %s is %s; durable: %s counts once it has no member",
+	    declare_name(g), g->durable ? "durable" : "not durable",
+	    g->options.now.durable ? "true" : "false");
 }
 
 void
