@@ -405,7 +405,7 @@ publish_untold(struct publish *p, const char *of, const char *what)
 	uint8_t code = publish_message(p);
 
 	if (code >= 0x80)
-		sq_refused_log(&p->refused, p->broker, of, what, code);
+		sq_refused_untold(&p->refused, p->broker, of, what, code);
 	sq_refused_fini(&p->refused);
 }
 

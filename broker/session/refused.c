@@ -175,13 +175,26 @@ refused_speaks(_Atomic uint64_t *quiet_until_ms)
 		memory_order_relaxed, memory_order_relaxed);
 }
 
-void
-sq_refused_log(
-    struct sq_refused *r, struct sq_broker *b, const char *of, const char *what, uint8_t code)
+static void
+refused_count(const struct sq_refused *r, struct sq_broker *b)
 {
+	assert(r->refusal >= SQ_REFUSAL_PROPERTY && r->refusal <= SQ_REFUSAL_OTHER);
 	sq_count(b, SQ_M_REFUSED_BY_PROPERTY + (r->refusal - SQ_REFUSAL_PROPERTY), 1);
+}
+
+static void
+refused_log(const struct sq_refused *r, const char *of, const char *what, uint8_t code)
+{
 	SQ_WARN("broker", "%s: %s refused with 0x%02x: %.*s", of, what, code,
 	    (int)sq_buf_len(&r->text), (const char *)sq_buf_data(&r->text));
+}
+
+void
+sq_refused_untold(
+    struct sq_refused *r, struct sq_broker *b, const char *of, const char *what, uint8_t code)
+{
+	refused_count(r, b);
+	refused_log(r, of, what, code);
 }
 
 void
@@ -193,11 +206,9 @@ sq_refused_tell(struct sq_refused *r, struct sq_session *s, const char *what, ui
 	struct sq_sink *queue = (struct sq_sink *)(uintptr_t)r->queue;
 
 	sq_notes_add(notes, index, r->refusal, text);
+	refused_count(r, s->shard->broker);
 	if (refused_speaks(queue != NULL ? &queue->quiet_until_ms : &s->quiet_until_ms))
-		sq_refused_log(r, s->shard->broker, s->key, what, code);
-	else
-		sq_count(s->shard->broker,
-		    SQ_M_REFUSED_BY_PROPERTY + (r->refusal - SQ_REFUSAL_PROPERTY), 1);
+		refused_log(r, s->key, what, code);
 }
 
 void
@@ -207,7 +218,7 @@ sq_refused_unmatched(
 	(void)sq_refused_say(r, 0, SQ_REFUSAL_UNMATCHED, "nothing matches, and nothing was stored");
 	sq_notes_add(notes, index, r->refusal,
 	    (struct sq_bytes){sq_buf_data(&r->text), sq_buf_len(&r->text)});
-	sq_count(s->shard->broker, SQ_M_REFUSED_BY_UNMATCHED, 1);
+	refused_count(r, s->shard->broker);
 }
 
 void

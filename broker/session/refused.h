@@ -46,8 +46,9 @@ void sq_refused_tell(struct sq_refused *, struct sq_session *, const char *what,
  * log. */
 void sq_refused_unmatched(
     struct sq_refused *, struct sq_session *, uint16_t index, struct sq_notes *notes);
-/* Nobody is there to be told of a message ('what') of 'of'. */
-void sq_refused_log(
+/* A message ('what') of 'of' was refused, and nobody is there to be told: counts and logs
+ * it. */
+void sq_refused_untold(
     struct sq_refused *, struct sq_broker *, const char *of, const char *what, uint8_t code);
 void sq_refused_fini(struct sq_refused *);
 
