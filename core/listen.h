@@ -23,9 +23,10 @@ struct sq_listen_found {
 
 /* Listens on "host:port", "[v6]:port", ":port" or "*:port" (every address of
  * both families); port 0: any free one.  A family that this machine lacks is left
- * out; SQ_ENOTFOUND when none is left.  More than one set: each is bound with SO_REUSEPORT, so the kernel spreads
- * connections.  On error also SQ_EIO or SQ_EINVAL, always with a line in 'err' that begins
- * with 'key', the name of the setting. */
+ * out; SQ_ENOTFOUND when none is left.  More than one set: each is bound with
+ * SO_REUSEPORT, so the kernel spreads connections.  On error also SQ_EIO or
+ * SQ_EINVAL, always with a line in 'err' that begins with 'key', the name of the
+ * setting. */
 int sq_listen_open(struct sq_listen *, const char *key, const char *address, unsigned sets,
     struct sq_buf *err) SQ_MUST_CHECK;
 /* Closes what was not taken over. */

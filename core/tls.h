@@ -14,8 +14,9 @@
  * names tls.ca-file, the file and the reason. */
 SSL_CTX *sq_tls_client(const char *ca_file, struct sq_buf *err);
 /* A server context from PEM files.  NULL with a line in 'err' that names
- * tls.cert-file or tls.key-file, the file and the reason.  A client that doesn't offer h2 by ALPN gets the alert
- * no_application_protocol; certificates of clients are not asked for. */
+ * tls.cert-file or tls.key-file, the file and the reason.  A client that doesn't
+ * offer h2 by ALPN gets the alert no_application_protocol; certificates of clients
+ * are not asked for. */
 SSL_CTX *sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err);
 
 /* Sets what the peer's certificate must name, a DNS name (also sent as SNI) or

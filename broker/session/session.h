@@ -192,7 +192,8 @@ void sq_session_open(struct sq_session *, struct sq_txn *txn);
 /* The expiry that the broker grants, in seconds. */
 uint32_t sq_session_expiry_s(const struct sq_session *, uint32_t wanted_s);
 /* Ends it for good: will, bindings, records, everything unfinished, in 'txn' (NULL: one of
- * its own).  Its queue is ending then, where it is not empty.  Freed when its consumers and what is running have ended. */
+ * its own).  Its queue is ending then, where it is not empty.  Freed when its consumers and
+ * what is running have ended. */
 void sq_session_end(struct sq_session *, enum sq_ending_why, struct sq_txn *txn);
 /* The broker ends: what is stored of it stays, and its client is not gone. */
 void sq_session_close(struct sq_session *);

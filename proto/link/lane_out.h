@@ -104,8 +104,8 @@ sq_lane_out_gap(struct sq_lane_out *, const struct sq_lane_flight *, uint64_t la
 /* 409 run.  SQ_ESTALE: attach, which starts a new run; 0: it came too late to
  * mean anything. */
 int sq_lane_out_run_lost(struct sq_lane_out *, const struct sq_lane_flight *) SQ_MUST_CHECK;
-/* 413: the message gets 'reason', with 'refusal' and 'text' as above, and will never be sent.  SQ_ESTALE: attach
- * first (its number can't be taken back otherwise). */
+/* 413: the message gets 'reason', with 'refusal' and 'text' as above, and will never
+ * be sent.  SQ_ESTALE: attach first (its number can't be taken back otherwise). */
 int sq_lane_out_too_big(struct sq_lane_out *, const struct sq_lane_flight *, uint8_t reason,
     uint8_t refusal, struct sq_bytes text) SQ_MUST_CHECK;
 
