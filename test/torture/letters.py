@@ -81,12 +81,14 @@ def check_rollout(publishers, r, finished=True):
 
 
 def check_refusals(publishers, excused=()):
-    """A queue that nobody takes from refuses nobody, and full letters stop no QoS 3; 'excused' are
-    times, (from ms, to ms), in which a refusal is right."""
+    """With room on the disk nobody is refused: queues that are taken from don't get full, one that
+    is not makes room, and full letters stop no QoS 3. 'excused' are times, (from ms, to ms), in
+    which a refusal is right."""
     for p in publishers:
         for stream in (1, 2, 3):
             refused = [n for n, code in p.acked[stream].items() if code >= 0x80 and not any(
-                since <= p.finished[stream][n] <= to for since, to in excused)]
+                p.begun[stream][n] <= to and p.finished[stream][n] >= since
+                for since, to in excused)]
             if refused:
                 yield Violation("refused", p.name, f"stream {stream}: {some(refused)}")
 
@@ -167,11 +169,21 @@ def spill_suffix(publishers, s, missing):
                         f"messages, with room for {s.queue_bound}")
 
 
+def spill_unseen(published, blind):
+    """How many messages a broker may have put, each in place of an older one, while nobody
+    saw what it counted: of QoS 1 a copy in each life."""
+    out = 0
+    for stream in (1, 2, 3):
+        for n, begun in published.begun[stream].items():
+            times = sum(begun <= to and published.finished[stream].get(n, to) >= since
+                        for since, to in blind)
+            out += times if stream == 1 else min(times, 1)
+    return out
+
+
 def spill_counter(publishers, s, missing):
     """What is nowhere was counted, and not more was counted than that."""
-    unseen = sum(published.begun[st][n] <= to and published.finished[st].get(n, to) >= since
-                 for since, to in s.dropped.blind for published in publishers.values()
-                 for st in (1, 2, 3) for n in published.begun[st])
+    unseen = sum(spill_unseen(published, s.dropped.blind) for published in publishers.values())
     if len(missing) > s.dropped.sum + unseen:
         yield Violation("lost", s.name, f"{len(missing)} are nowhere, {s.dropped.sum} were counted "
                         f"as dropped, at most {unseen} more where nobody could read the counter")

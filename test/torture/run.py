@@ -19,6 +19,7 @@ sys.path[:0] = [str(HERE), str(ROOT / "tools"), str(HERE.parent / "support")]
 import checker  # noqa: E402
 import disk as disks  # noqa: E402
 import flips  # noqa: E402
+import letters  # noqa: E402
 import powerfail  # noqa: E402
 import rollout  # noqa: E402
 import schedule  # noqa: E402
@@ -202,6 +203,8 @@ class Seed:
         s.take_ledgers(publishers, targets)
         s.violations += checker.check(publishers, targets, world.broker_deaths_ms, self.finished,
                                       world.unordered)
+        if not world.small_disk:
+            s.violations += letters.check_refusals(publishers.values())
         for pod in world.pods:
             s.violations += pod.check(publishers, self.finished)
             s.counts.update(pod.figures())

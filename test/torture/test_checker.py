@@ -355,7 +355,8 @@ class Abandoned(unittest.TestCase):
                 [published(2, *range(1, 13), refused=[3])], excused)]
         self.assertEqual(kinds([]), ["refused"])
         self.assertEqual(kinds([(3400, 3600)]), [])
-        self.assertEqual(kinds([(2000, 3000)]), ["refused"])
+        self.assertEqual(kinds([(2000, 2900)]), ["refused"])
+        self.assertEqual(kinds([(3600, 4000)]), ["refused"])
 
     def test_a_wrong_reason(self):
         self.assertEqual(self.kinds(reason="expired"), ["letter"])

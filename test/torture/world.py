@@ -281,6 +281,8 @@ class World:
         self.broker_deaths_ms.append(time.monotonic() * 1000)
 
     async def kill(self, what):
+        if what is self.broker and self.pods:
+            await self.spill.counters.read()  # the last one: what follows is unseen
         what.process.kill()
         await asyncio.to_thread(what.process.wait)
 
@@ -382,7 +384,8 @@ class World:
         found = await metrics(self.broker)
         # a sidecar's keeper of its declared subscriptions stays, and the outbox's session
         bound = {"sqmqos_queued_messages": 0, "sqmqos_queued_bytes": 0,
-                 "sqmqos_sessions": SIDECARS + len(self.pods)}
+                 "sqmqos_sessions": SIDECARS + len(self.pods),
+                 "sqmqos_groups_disagreeing": 0, "sqmqos_groups_durable_waiting": 0}
         for name in bound:
             if name not in found:
                 out.append(f"broker: there is no metric {name}")
