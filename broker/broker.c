@@ -44,6 +44,21 @@ broker_load(struct sq_broker *b)
 	return err == SQ_OK ? sq_stored_restore(b) : err;
 }
 
+/* Why that failed: what the engine says, or what was wrong with what it gave. */
+static void
+broker_say_load(const struct sq_broker *b, int load, struct sq_buf *err)
+{
+	const struct sq_engine_ops *ops = b->engine->ops;
+	const char *why = ops->load_error != NULL ? ops->load_error(b->engine) : "";
+
+	if (why[0] != '\0')
+		sq_buf_printf(err, "%s: tables: %s", b->cfg.store_dir, why);
+	else
+		sq_buf_printf(err, "%s: %s", b->cfg.store_dir,
+		    load == SQ_EINVAL ? "a record does not read, which its checksum proves"
+				      : "it can't be read just now");
+}
+
 struct sq_broker *
 sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers, size_t n_workers,
     const struct sq_metrics *metrics, struct sq_buf *err)
@@ -100,9 +115,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->dead = sq_dead_new(b);
 	load = broker_load(b);
 	if (load != SQ_OK) {
-		sq_buf_printf(err, "%s: %s", cfg->store_dir,
-		    load == SQ_EINVAL ? "a record does not read, which its checksum proves"
-				      : "it can't be read just now");
+		broker_say_load(b, load, err);
 		sq_broker_stop(b); /* what was read so far */
 		sq_broker_free(&b);
 		return NULL;

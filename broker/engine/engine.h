@@ -205,6 +205,8 @@ struct sq_engine_ops {
 	/* Calls 'fn' for each record of a kind, by ascending id and sub. */
 	int (*load)(struct sq_engine *, uint8_t kind,
 	    void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg);
+	/* Why the last load() or claim() of this thread failed, or ""; NULL where none can. */
+	const char *(*load_error)(const struct sq_engine *);
 	/* Takes one item, by its seq, out of a queue: it was handed out before the
 	 * restart and its consumer goes on with it.  SQ_ENOTFOUND: it was settled.
 	 * SQ_EINVAL: it is damaged.  Else it can't be read just now. */

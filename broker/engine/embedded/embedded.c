@@ -434,6 +434,14 @@ embedded_load(struct sq_engine *engine, uint8_t kind,
 	return sq_alive_records(sq_embedded_of(engine)->alive, kind, fn, arg);
 }
 
+static const char *
+embedded_load_error(const struct sq_engine *engine)
+{
+	const struct sq_embedded *e = SQ_CONTAINER_OF(engine, const struct sq_embedded, engine);
+
+	return sq_table_error(e->table);
+}
+
 struct claim {
 	struct sq_embedded *engine;
 	struct sq_item *out;
@@ -605,6 +613,7 @@ const struct sq_engine_ops sq_engine_embedded = {
     .healthy = sq_embedded_healthy,
     .stalled = sq_embedded_stalls,
     .load = embedded_load,
+    .load_error = embedded_load_error,
     .claim = embedded_claim,
     .ready = embedded_ready,
     .queue_open = embedded_queue_open,
