@@ -76,3 +76,15 @@ sq_utf8_valid(const void *bytes, size_t len)
 	}
 	return true;
 }
+
+size_t
+sq_utf8_cut(const void *bytes, size_t len, size_t max)
+{
+	const unsigned char *p = bytes;
+
+	if (len <= max)
+		return len;
+	while (max > 0 && (p[max] & 0xc0) == 0x80)
+		max--;
+	return max;
+}

@@ -10,5 +10,7 @@
  * Control and non-characters pass; the standard only advises against them.
  * Empty is valid; 'p' may then be NULL. */
 bool sq_utf8_valid(const void *p, size_t len);
+/* How many bytes of a valid text of 'len' are its first characters that fit into 'max'. */
+size_t sq_utf8_cut(const void *p, size_t len, size_t max);
 
 #endif

@@ -22,22 +22,10 @@ static_assert(
     SQ_M_REFUSED_BY_OTHER - SQ_M_REFUSED_BY_PROPERTY == SQ_REFUSAL_OTHER - SQ_REFUSAL_PROPERTY,
     "the rows of the metrics follow those of the refusals");
 
-/* How much of a text fits into 'max' bytes, cut at a character: what is no UTF-8 is left
- * out of a note. */
-static int
-refused_cut(const char *text, size_t max)
-{
-	size_t len = strnlen(text, max);
-
-	while (!sq_utf8_valid(text, len))
-		len--;
-	return (int)len;
-}
-
 uint8_t
 sq_refused_say(struct sq_refused *r, uint8_t code, enum sq_refusal refusal, const char *fmt, ...)
 {
-	char line[TEXT_MAX];
+	char line[TEXT_MAX + 2]; /* cut at a character: what is no UTF-8 is left out of a note */
 	va_list ap;
 	int n;
 
@@ -48,9 +36,7 @@ sq_refused_say(struct sq_refused *r, uint8_t code, enum sq_refusal refusal, cons
 	r->refusal = (uint8_t)refusal;
 	r->queue = NULL;
 	sq_buf_drain(&r->text, sq_buf_len(&r->text));
-	if ((size_t)n >= sizeof line)
-		n = refused_cut(line, sizeof line - 1);
-	sq_buf_append(&r->text, line, (size_t)n);
+	sq_buf_append(&r->text, line, sq_utf8_cut(line, (size_t)n, TEXT_MAX));
 	return code;
 }
 
@@ -151,8 +137,8 @@ sq_refused_queue(struct sq_refused *r, struct sq_broker *b, const struct sq_sink
 
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_QUEUE_FULL,
 		    "queue %.*s is full: %llu messages of %llu bytes wait (%s: %llu)",
-		    refused_cut(name, NAME_SHOWN_MAX), name, (unsigned long long)q.n,
-		    (unsigned long long)q.bytes,
+		    (int)sq_utf8_cut(name, strlen(name), NAME_SHOWN_MAX), name,
+		    (unsigned long long)q.n, (unsigned long long)q.bytes,
 		    !by_count                                 ? "queue.max-bytes"
 			: q.max_msgs == b->cfg.queue_max_msgs ? "queue.max-messages"
 							      : "max-length",

@@ -136,11 +136,7 @@ wanted_refuse(struct wanted *w, uint8_t code, const char *why)
 	struct sq_bytes f = w->e.filter;
 
 	sq_buf_drain(&w->note, sq_buf_len(&w->note));
-	if (f.len > FILTER_SHOWN_MAX) { /* cut at a character */
-		f.len = FILTER_SHOWN_MAX;
-		while (f.len > 0 && (f.p[f.len] & 0xc0) == 0x80)
-			f.len--;
-	}
+	f.len = sq_utf8_cut(f.p, f.len, FILTER_SHOWN_MAX);
 	if (!wanted_has_nul(f))
 		sq_buf_printf(&w->note, "filter %.*s: ", (int)f.len, (const char *)f.p);
 	sq_buf_printf(&w->note, "%s", why);

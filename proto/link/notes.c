@@ -39,11 +39,7 @@ sq_refusal_of_code(uint8_t code)
 struct sq_bytes
 sq_note_text_clean(struct sq_bytes text, unsigned char *room)
 {
-	if (text.len > SQ_NOTE_TEXT_MAX) {
-		text.len = SQ_NOTE_TEXT_MAX;
-		while (text.len > 0 && (text.p[text.len] & 0xc0) == 0x80)
-			text.len--;
-	}
+	text.len = sq_utf8_cut(text.p, text.len, SQ_NOTE_TEXT_MAX);
 	if (!sq_utf8_valid(text.p, text.len))
 		return (struct sq_bytes){0};
 	for (size_t i = 0; i < text.len; i++)

@@ -98,3 +98,13 @@ Test(utf8, accepts_every_code_point_but_nul_and_surrogates)
 		    c != 0 && !(c >= 0xd800 && c < 0xe000) && c < 0x110000, "U+%X", c);
 	}
 }
+
+Test(utf8, is_cut_at_a_character)
+{
+	static const char text[] = "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80";
+	static const size_t cuts[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+
+	for (size_t max = 0; max < sizeof cuts / sizeof *cuts; max++)
+		cr_assert_eq(sq_utf8_cut(text, sizeof text - 1, max), cuts[max], "%zu", max);
+	cr_assert_eq(sq_utf8_cut(NULL, 0, 5), 0);
+}
