@@ -160,3 +160,26 @@ async def test_durable_waits_until_the_group_has_no_member(env):
     await stack.restart(sidecar)
     body = (await asyncio.to_thread(sidecar.get, "/readyz"))[1]
     assert "until it has no member" not in body, body
+
+
+async def test_an_expiry_that_is_cut_is_said(env):
+    file = AnnotationsFile(env.folder / "pod").write("- {filter: work/#, expiry: 7d}")
+    stack = await env.stack(annotations=[file.path, None], broker={"queue": {"max-expiry": "2h"}})
+    sidecar = stack.sidecars[0]
+    words = "expiry is cut from 604800s to 7200s, the broker's queue.max-expiry"
+
+    async def says(*parts):
+        status, body = await asyncio.to_thread(sidecar.get, "/readyz")
+        return status == 200 and all(p in body for p in parts)
+    await eventually(lambda: says(words, "'work/#'"), "/readyz says so")
+    # with another set all are declared anew: what is said again is no line of its own
+    file.write("- {filter: work/#, expiry: 7d}\n- {filter: more/#, group: other}")
+    await eventually(lambda: "'more/#' to group other: in place" in stack.log(sidecar),
+                     "the set is another one")
+    assert await says(words)
+    assert sum(words in line for line in stack.log(sidecar).splitlines()) == 1
+    file.write("- {filter: work/#, expiry: 1h}")
+
+    async def silent():
+        return await asyncio.to_thread(sidecar.get, "/readyz") == (200, "ok\n")
+    await eventually(silent, "there is nothing to say any more")
