@@ -21,6 +21,7 @@ enum {
 	RETAIN_IF_NEW = 1,
 	SEPARATOR = 0xff, /* in no UTF-8 */
 	FILTER_SHOWN_MAX = 256,
+	QUEUE_NAME_MAX = UINT16_MAX - 32, /* bytes, less what the store puts behind it */
 };
 
 /* Subscriptions. */
@@ -385,6 +386,14 @@ retained_put(const struct sq_msg *m, const struct sq_origin *origin, uint64_t ex
 	return b->sink->engine->ops->put(to->op->txn, b->sink->queue, &item) == SQ_OK;
 }
 
+/* Whether the store's records can hold the names of the group and of the binding. */
+static bool
+wanted_storable(const struct wanted *w)
+{
+	return w->group == NULL ||
+	    (strlen(w->group) <= QUEUE_NAME_MAX && strlen(w->name) <= UINT16_MAX);
+}
+
 static uint8_t
 subscribe_one(struct sq_session *s, struct wanted *w, struct sq_op *op)
 {
@@ -396,6 +405,9 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_op *op)
 	if (is_new && s->n_subscriptions >= s->shard->broker->cfg.max_subs_per_session)
 		return wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
 		    "the session has as many as it may (limits.max-subscriptions)");
+	if (is_new && !wanted_storable(w))
+		return wanted_refuse(
+		    w, SQ_MQTT_RC_FILTER_INVALID, "too long for the name of a queue");
 	if (is_new)
 		sub = subscribe_new(s, w, txn);
 	subscribe_apply(s, sub, &w->e, txn);

@@ -1,4 +1,5 @@
-/* More groups that end at a time than one transaction of the store holds. */
+/* More groups that end at a time than one transaction of the store holds; names that are as
+ * long as its records allow. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,7 +7,7 @@
 #include "../support/temp_dir.h"
 
 /* Their names twice are above a journal's largest entry. */
-enum { SHARES = 560, NAME = 65000 };
+enum { SHARES = 560, NAME = 65000, FILTER_MAX = 65535, SPACE = 60 };
 
 static struct world w;
 static struct peer sub;
@@ -90,4 +91,22 @@ Test(broker_ending_many, they_expire)
 	cr_assert_eq(world_metric(SQ_M_GROUPS), SHARES);
 	world_pass(&w, w.cfg.grace_ms);
 	end();
+}
+
+/* The queue's name has the filter in it, and more. */
+Test(broker_ending_many, a_filter_too_long_for_a_queue_is_refused_and_stops_no_start)
+{
+	static char filter[FILTER_MAX + 1] = "$share/g/";
+	struct peer durable = peer_new(&w, "s~w~durable");
+
+	memset(filter + strlen(filter), 'x', FILTER_MAX - strlen(filter));
+	peer_connect(&durable);
+	cr_assert_eq(peer_subscribe(&durable, filter, 1), 0x8f);
+	cr_assert_eq(peer_subscribe(&durable, filter + strlen("$share/g/"), 1), 1);
+	cr_assert_eq(world_metric(SQ_M_GROUPS), 0);
+	filter[FILTER_MAX - SPACE] = '\0';
+	cr_assert_eq(peer_subscribe(&durable, filter, 1), 1);
+	world_stop(&w);
+	begin();
+	cr_assert_eq(world_metric(SQ_M_GROUPS), 1);
 }
