@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "broker/dead.h"
+#include "broker/session/demand.h"
 #include "broker/session/group.h"
 #include "broker/session/pace.h"
 #include "broker/session/stored.h"
@@ -16,9 +17,7 @@
 #include "core/mem.h"
 
 enum {
-	DEMAND_MAX = 256,         /* the most items that a queue is asked for at a time */
-	DEMAND_BYTES = 256 << 10, /* and bytes */
-	TURN_MAX = 512,           /* deliveries of one session in one turn */
+	TURN_MAX = 512, /* deliveries of one session in one turn */
 };
 
 /* Takes what was handed out off what was asked for. */
@@ -69,12 +68,6 @@ deliver_cancelled(struct sq_consumer *c)
 
 /* Sending. */
 
-static bool
-deliver_has_credit(const struct sq_session *s)
-{
-	return s->used_msgs < s->credit_msgs && s->used_bytes < s->credit_bytes;
-}
-
 static uint32_t
 deliver_expiry_s(const struct sq_item *item, uint64_t now_ms)
 {
@@ -109,20 +102,6 @@ deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_g
 	    deliver_expiry_s(item, sq_worker_now_ms(s->shard->worker)), &t,
 	    subs != NULL ? (const uint32_t *)(const void *)subs->bytes : NULL);
 	sq_count(s->shard->broker, SQ_M_SENT_QOS0 + qos, 1);
-}
-
-/* Whether the client may get one more of QoS 1 or 2. */
-static bool
-deliver_may_send(const struct sq_session *s)
-{
-	return s->n_sent < s->receive_max;
-}
-
-static bool
-deliver_has_slot(const struct sq_session *s)
-{
-	return deliver_may_send(s) && s->n_slots < UINT16_MAX &&
-	    s->next_delivery - s->base_delivery < SQ_DELIVERIES_MAX;
 }
 
 /* Fills a new slot with the item. */
@@ -290,26 +269,12 @@ deliver_item(struct sq_session *s, struct turn *turn, struct sq_ready *r, uint8_
 	}
 }
 
-static bool
-deliver_may(const struct sq_session *s, uint8_t qos)
-{
-	return deliver_has_credit(s) && (qos == 0 || deliver_has_slot(s));
-}
-
-static uint8_t
-deliver_qos(const struct sq_ready *r)
-{
-	const struct sq_member *m = r->member;
-
-	return m != NULL && m->max_qos < r->item.qos ? m->max_qos : r->item.qos;
-}
-
 /* Sends the first ready item; false if it must wait. */
 static bool
 deliver_next(struct sq_session *s, struct turn *turn)
 {
 	struct sq_ready *first = sq_ready_at(s, 0), r;
-	uint8_t qos = deliver_qos(first);
+	uint8_t qos = sq_ready_qos(first);
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
 
 	if (first->item.expires_ms != 0 && first->item.expires_ms <= now_ms) {
@@ -326,7 +291,7 @@ deliver_next(struct sq_session *s, struct turn *turn)
 		sq_window_drop(s, &turn->loose, &r);
 		return true;
 	}
-	if (!deliver_may(s, qos))
+	if (!sq_may_leave(s, qos))
 		return false;
 	r = turn_pop(s, turn);
 	deliver_item(s, turn, &r, qos);
@@ -341,7 +306,7 @@ deliver_again(struct sq_session *s)
 	/* Finished since, or sent when it came again: see sq_window_expected(). */
 	if ((slot->state == SQ_OPEN_QOS1 || slot->state == SQ_OPEN_QOS2) && !slot->expected &&
 	    !slot->sent) {
-		if (!deliver_has_credit(s) || !deliver_may_send(s))
+		if (!sq_has_credit(s) || !sq_has_window(s))
 			return false;
 		deliver_charge(s, &slot->item);
 		sq_slot_sent(s, slot);
@@ -356,112 +321,6 @@ deliver_again(struct sq_session *s)
 		s->n_resend = s->resend_at = 0;
 	}
 	return true;
-}
-
-/* Demand.  A session asks its queues for what its credit and its client's window cover,
- * so that what has to wait waits in its queue.  Where several queues answer at a time,
- * they have more for it than that: then it asks for nothing until that has left. */
-
-static uint32_t
-deliver_least(uint64_t a, uint64_t b)
-{
-	return (uint32_t)(a < b ? a : b);
-}
-
-/* How much may leave now. */
-static struct sq_demand
-deliver_room(const struct sq_session *s)
-{
-	struct sq_demand room = {0};
-
-	if (!deliver_has_credit(s))
-		return room;
-	room.msgs = deliver_least(s->credit_msgs - s->used_msgs, DEMAND_MAX);
-	room.bytes = deliver_least(s->credit_bytes - s->used_bytes, DEMAND_BYTES);
-	if (deliver_has_slot(s)) {
-		uint64_t span = s->next_delivery - s->base_delivery;
-		uint32_t slots = deliver_least(
-		    SQ_DELIVERIES_MAX - span, (uint64_t)UINT16_MAX - s->n_slots);
-
-		slots = deliver_least(slots, (uint64_t)s->receive_max - s->n_sent);
-		room.slots = deliver_least(slots, room.msgs);
-	}
-	return room;
-}
-
-/* Whether a queue that was asked for 'had' must be told of 'want': it would bring far
- * too much, or soon too little. */
-static bool
-deliver_differs(const struct sq_demand *had, const struct sq_demand *want)
-{
-	if (had->msgs == 0 && want->msgs == 0)
-		return false;
-	return had->msgs > 2 * want->msgs || had->slots > 2 * want->slots ||
-	    had->bytes > 2 * want->bytes || had->msgs <= want->msgs / 2 ||
-	    had->bytes <= want->bytes / 2 || (want->slots > 0 && had->slots <= want->slots / 2);
-}
-
-static void
-deliver_ask(struct sq_session *s, struct sq_consumer *c, struct sq_demand *had,
-    const struct sq_demand *want)
-{
-	if (!deliver_differs(had, want))
-		return;
-	*had = *want;
-	s->sink.engine->ops->demand(c, want);
-}
-
-/* The part of 'room' that a member asks for. */
-static struct sq_demand
-deliver_share(const struct sq_member *m, struct sq_demand room)
-{
-	uint32_t most = UINT32_MAX;
-
-	if (m->concurrency != 0)
-		most = m->concurrency > m->open ? m->concurrency - m->open : 0;
-	if (m->max_qos > 0 && room.slots < room.msgs) /* other members could have the rest */
-		room.msgs = room.slots;
-	/* What was asked of a queue that is far away is not all taken back, or nearer ones
-	 * would always be before it. */
-	if (room.msgs == 0 && m->demanded.msgs > 0)
-		room = (struct sq_demand){1, 1, m->demanded.bytes > 0 ? m->demanded.bytes : 1};
-	room.msgs = room.msgs < most ? room.msgs : most;
-	room.slots = room.msgs; /* at QoS 0 none is needed */
-	return room;
-}
-
-static void
-deliver_demand(struct sq_session *s)
-{
-	struct sq_demand room = {0};
-
-	if (s->n_resend > 0) {
-		if (!s->reordered || s->n_ready > DEMAND_MAX / 2) /* see deliver_older() */
-			return;
-		room = deliver_room(s);
-	} else if (s->n_ready == 0) {
-		room = deliver_room(s);
-	} else if (deliver_may(s, deliver_qos(sq_ready_at(s, 0)))) {
-		return; /* the link is full, or the turn is over */
-	}
-	deliver_ask(s, &s->consumer, &s->demanded, &room);
-	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
-		struct sq_demand share;
-
-		if (m->consumer.queue == NULL || m->consumer.stopped)
-			continue;
-		share = deliver_share(m, room);
-		deliver_ask(s, &m->consumer, &m->demanded, &share);
-	}
-}
-
-void
-sq_deliver_unattach(struct sq_session *s)
-{
-	static const struct sq_demand none;
-
-	if (s->sink.queue != NULL)
-		deliver_ask(s, &s->consumer, &s->demanded, &none);
 }
 
 /* The first ready item of the own queue, or NULL. */
@@ -533,7 +392,7 @@ deliver_some(struct sq_session *s)
 	}
 	sq_loose_commit(&turn.loose);
 	turn_flush(s, &turn);
-	deliver_demand(s);
+	sq_demand_update(s);
 }
 
 bool
@@ -543,14 +402,14 @@ sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 	struct sq_ready r;
 
 	if (s->state != SQ_SESSION_ATTACHED || s->n_ready > 0 || s->n_resend > 0 ||
-	    (s->out_first != 0 && item->qos > 0) || !deliver_may(s, item->qos) ||
+	    (s->out_first != 0 && item->qos > 0) || !sq_may_leave(s, item->qos) ||
 	    !sq_link_writable(s->link) || !s->sink.engine->ops->pass(txn, &s->consumer, item))
 		return false;
 	sq_demand_take(&s->demanded, item);
 	s->sink.taken_ms = sq_worker_now_ms(s->shard->worker);
 	r = (struct sq_ready){.item = *item};
 	deliver_item(s, &turn, &r, item->qos);
-	deliver_demand(s);
+	sq_demand_update(s);
 	return true;
 }
 

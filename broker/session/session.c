@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/dead.h"
+#include "broker/session/demand.h"
 #include "broker/session/pace.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
@@ -196,7 +197,7 @@ sq_session_unattach(struct sq_session *s, enum sq_conflict why)
 	sq_list_remove(&s->blocked);
 	session_refuse_waiting(s, why);
 	sq_members_stop(s);
-	sq_deliver_unattach(s);
+	sq_demand_end(s);
 	sq_window_unattach(s);
 	sq_settle_return_ready(s, SQ_RETURN_ALL);
 }

@@ -2,7 +2,7 @@
  * over which a sidecar holds it (docs/link.md, "a session at the broker").
  *
  * Owned by one shard; everything here runs on its worker.  session.c has its
- * life, attach.c the PUT, publish.c and held.c messages up, deliver.c, window.c and
+ * life, attach.c the PUT, batch.c, publish.c and held.c messages up, deliver.c, demand.c, window.c and
  * settle.c messages down, subscribe.c bindings, members.c its parts in groups, group.c the
  * queues that sessions share, stored.c what of all this is in the store. */
 #ifndef SQ_BROKER_SESSION_H
@@ -217,7 +217,7 @@ void sq_attach_call(struct sq_shard *, struct sq_call *);
 /* What was admitted before has ended. */
 void sq_attach_finish(struct sq_session *);
 
-/* publish.c */
+/* batch.c, publish.c */
 /* Answers a batch of 'n' numbers from 'first', which are all done, with their
  * outcomes and the notes on them (NULL: none). */
 void sq_publish_answer(struct sq_session *, struct sq_call *, uint8_t lane, uint64_t first,
@@ -244,8 +244,6 @@ void sq_deliver_pump(struct sq_session *); /* at the end of the turn */
  * 'item' is then taken.  False: put it.  So a message goes to all sessions of a
  * link in one frame, and not through their queues. */
 bool sq_deliver_now(struct sq_session *, struct sq_txn *, struct sq_item *item);
-/* The attachment is over: asks for nothing any more. */
-void sq_deliver_unattach(struct sq_session *);
 /* Nothing waits and nothing is unfinished. */
 bool sq_deliver_idle(const struct sq_session *);
 void sq_deliver_take_member(struct sq_consumer *, struct sq_item *, size_t n);

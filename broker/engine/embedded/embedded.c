@@ -16,18 +16,9 @@ enum {
 	SEGMENT_MIN = 1 << 20,
 	THROTTLE_PART = 2,       /* commits are slowed above this part of the journal */
 	THROTTLE_MAX_US = 50000, /* for one commit */
-	/* A transaction: what is let into it, and what it ends at.  Between the two is room
-	 * for a message that was begun, and for what its puts make leave. */
+	/* What is let into a transaction. */
 	TXN_BYTES = SQ_JOURNAL_ENTRY_MAX / 8 * 3,
 	TXN_ITEMS = 1 << (SQ_SEQ_BITS - 1),
-	TXN_END_BYTES = SQ_JOURNAL_ENTRY_MAX - (1 << 20),
-	TXN_END_ITEMS = (1 << SQ_SEQ_BITS) - 1,
-};
-
-/* What becomes of a put when it is committed. */
-struct put {
-	struct sq_queue *queue; /* a reference */
-	struct sq_item item;
 };
 
 /* Items. */
@@ -74,7 +65,7 @@ sq_embedded_item(const struct sq_embedded *e, const struct sq_table_item *stored
 static void
 committed_txn(struct sq_embedded *e, struct sq_txn *txn, uint64_t lsn, uint32_t *puts)
 {
-	struct put *put = (struct put *)(void *)sq_buf_data(&txn->ops);
+	struct sq_put *put = (struct sq_put *)(void *)sq_buf_data(&txn->ops);
 	struct sq_oplog_reader r;
 	const struct sq_op_view *op;
 
@@ -106,7 +97,7 @@ txn_run(struct sq_task *t)
 static void
 committed_show(struct sq_txn *txn)
 {
-	struct put *put = (struct put *)(void *)sq_buf_data(&txn->ops);
+	struct sq_put *put = (struct sq_put *)(void *)sq_buf_data(&txn->ops);
 	size_t n = sq_buf_len(&txn->ops) / sizeof *put;
 
 	for (size_t i = 0; i < n; i++) {
@@ -194,138 +185,6 @@ embedded_commit(struct sq_txn *txn)
 	txn->entry.patient = !txn->pressing;
 	txn->entry.data = (struct sq_bytes){sq_buf_data(&txn->log), sq_buf_len(&txn->log)};
 	sq_journal_append(sq_embedded_of(txn->engine)->journal, &txn->entry);
-}
-
-/* Building a transaction. */
-
-/* Gives the item a message of its own, the same as that of the put before where it
- * is the same message: it may wait for long, and would keep its whole batch. */
-static void
-put_own(struct sq_txn *txn, struct sq_item *item, bool same)
-{
-	const struct put *before;
-	struct sq_msg own;
-
-	if (same) {
-		before = (const struct put *)(void *)(sq_buf_data(&txn->ops) +
-		    sq_buf_len(&txn->ops) - sizeof *before);
-		own = sq_msg_ref(before->item.msg);
-	} else {
-		own = sq_msg_clone(&item->msg);
-	}
-	sq_msg_unref(&item->msg);
-	item->msg = own;
-}
-
-static uint64_t
-txn_items(const struct sq_txn *txn)
-{
-	return sq_buf_len(&txn->ops) / sizeof(struct put);
-}
-
-static bool
-embedded_txn_room(const struct sq_txn *txn, uint64_t items, uint64_t bytes)
-{
-	const struct sq_embedded *e = sq_embedded_of(txn->engine);
-
-	return txn_items(txn) + items <= e->cfg.txn_items &&
-	    sq_buf_len(&txn->log) + SQ_OPLOG_MESSAGE + items * SQ_OPLOG_OP + bytes <=
-	    e->cfg.txn_bytes;
-}
-
-static int
-embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
-{
-	struct sq_embedded *e = sq_embedded_of(q->engine);
-	struct put put;
-	int err;
-
-	if (sq_buf_len(&txn->log) + sq_image_size(item->msg.image) > TXN_END_BYTES ||
-	    txn_items(txn) >= TXN_END_ITEMS) { /* nobody has asked txn_room() */
-		SQ_ERROR(
-		    "store", "a transaction is too large: a message for %s is lost", q->cfg.name);
-		sq_metric_add(&e->metrics, SQ_M_DROPPED_FULL, 1);
-		sq_item_fini(item);
-		return SQ_ENOMEM;
-	}
-	item->stored = false;
-	err = sq_queue_offer(q, txn, item);
-	if (err != SQ_OK)
-		return err == SQ_ECLOSED ? SQ_OK : err;
-	if (q->id == 0 || item->qos == 0) {
-		sq_queue_arrive(q, item);
-		return SQ_OK;
-	}
-	put_own(txn, item,
-	    !sq_oplog_message(
-		&txn->log, &txn->last_message, item, sq_embedded_wall(e, item->expires_ms)));
-	sq_oplog_put(&txn->log, q->id, item);
-	txn->pressing = true;
-	put = (struct put){sq_queue_ref(q), *item};
-	sq_buf_append(&txn->ops, &put, sizeof put);
-	return SQ_OK;
-}
-
-static bool
-embedded_pass(struct sq_txn *txn, struct sq_consumer *c, struct sq_item *item)
-{
-	(void)txn;
-	item->stored = false;
-	return sq_queue_pass(c, item);
-}
-
-static void
-settle_gone(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
-{
-	if (item->stored)
-		sq_oplog_settle(&txn->log, q->id, item->seq);
-	if (item->qos > 0)
-		sq_queue_settled(q, item);
-}
-
-static void
-embedded_settle(
-    struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
-{
-	switch (how) {
-	case SQ_DONE:
-		settle_gone(txn, q, item);
-		return;
-	case SQ_REJECT:
-		sq_queue_dead(q, txn, item, SQ_DEAD_REJECTED);
-		settle_gone(txn, q, item);
-		return;
-	case SQ_UNFINISHED:
-		sq_queue_dead(q, txn, item, SQ_DEAD_UNFINISHED);
-		settle_gone(txn, q, item);
-		return;
-	case SQ_REQUEUE:
-		if (sq_queue_tried(q, item)) {
-			sq_queue_dead(q, txn, item, SQ_DEAD_ATTEMPTS);
-			settle_gone(txn, q, item);
-			sq_item_fini(item);
-			return;
-		}
-		if (item->stored)
-			sq_oplog_attempts(&txn->log, q->id, item->seq, item->attempts);
-		break;
-	case SQ_UNTRIED:
-		break;
-	}
-	sq_queue_back(q, item);
-}
-
-static void
-embedded_record(struct sq_txn *txn, const struct sq_record_key *key, struct sq_bytes value)
-{
-	txn->pressing = true;
-	sq_oplog_record(&txn->log, key, value);
-}
-
-static bool
-embedded_is_durable(const struct sq_txn *txn)
-{
-	return sq_buf_len(&txn->log) > 0;
 }
 
 /* Queues. */
@@ -491,7 +350,7 @@ embedded_ready(struct sq_engine *engine)
 	sq_alive_unopened(e->alive, unopened_delete, txn);
 	e->started = true;
 	e->checkpoint = sq_checkpoint_start(e);
-	if (embedded_is_durable(txn))
+	if (sq_embedded_is_durable(txn))
 		embedded_commit(txn);
 	else
 		free(txn);
@@ -627,12 +486,12 @@ const struct sq_engine_ops sq_engine_embedded = {
     .queue_yields = sq_queue_yields,
     .queue_state = sq_queue_state,
     .queue_empty = sq_queue_empty,
-    .txn_room = embedded_txn_room,
-    .put = embedded_put,
-    .pass = embedded_pass,
-    .settle = embedded_settle,
-    .record = embedded_record,
-    .is_durable = embedded_is_durable,
+    .txn_room = sq_embedded_txn_room,
+    .put = sq_embedded_put,
+    .pass = sq_embedded_pass,
+    .settle = sq_embedded_settle,
+    .record = sq_embedded_record,
+    .is_durable = sq_embedded_is_durable,
     .commit = embedded_commit,
     .consume = sq_queue_consume,
     .demand = sq_queue_demand,

@@ -69,6 +69,21 @@ struct sq_item sq_embedded_item(const struct sq_embedded *, const struct sq_tabl
 uint64_t sq_embedded_wall(const struct sq_embedded *, uint64_t expires_ms);
 uint64_t sq_embedded_mono(const struct sq_embedded *, uint64_t wall_ms);
 
+/* --- build.c: a transaction before its commit; see engine.h --- */
+
+/* What becomes of a put when it is committed; in the transaction's 'ops'. */
+struct sq_put {
+	struct sq_queue *queue; /* a reference */
+	struct sq_item item;
+};
+
+bool sq_embedded_txn_room(const struct sq_txn *, uint64_t items, uint64_t bytes);
+int sq_embedded_put(struct sq_txn *, struct sq_queue *, struct sq_item *);
+bool sq_embedded_pass(struct sq_txn *, struct sq_consumer *, struct sq_item *);
+void sq_embedded_settle(struct sq_txn *, struct sq_queue *, struct sq_item *, enum sq_settle_how);
+void sq_embedded_record(struct sq_txn *, const struct sq_record_key *, struct sq_bytes value);
+bool sq_embedded_is_durable(const struct sq_txn *);
+
 /* --- trouble.c --- */
 
 /* Notes a trouble, with one line in the log where it is new; NULL: it is over.

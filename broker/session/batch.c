@@ -1,0 +1,222 @@
+/* Messages up: batches of a lane, each in as many transactions as it needs. */
+#include <stdlib.h>
+
+#include "broker/dead.h"
+#include "broker/session/pace.h"
+#include "broker/session/publish_priv.h"
+#include "broker/session/stored.h"
+#include "core/fault.h"
+#include "core/mem.h"
+#include "proto/mqtt/reason.h"
+
+enum {
+	OUTCOMES_MAX = 65536, /* kept outcomes of a lane */
+	SPARSE_RATIO = 4,     /* below one match in so many, matches are copied out */
+};
+
+static uint8_t
+batch_release(struct sq_session *s, struct sq_op *op, uint16_t packet_id)
+{
+	const struct sq_held *held = sq_held_find(s, packet_id);
+
+	if (held == NULL)
+		return SQ_MQTT_RC_PACKET_ID_NOT_FOUND;
+	if (held->stored)
+		sq_stored_released(s, op->txn, packet_id);
+	(void)sq_held_remove(s, packet_id);
+	op->releases = true;
+	return SQ_MQTT_RC_SUCCESS;
+}
+
+static uint8_t
+batch_message(
+    struct sq_session *s, struct sq_op *op, const struct sq_entry *e, struct sq_publish *p)
+{
+	uint8_t code;
+
+	if (e->packet_id != 0 && sq_held_find(s, e->packet_id) != NULL)
+		return SQ_MQTT_RC_SUCCESS; /* a second copy of what awaits its release */
+	code = sq_publish_message(p);
+	if (e->packet_id != 0 && code < 0x80 && sq_held_add(s, e->packet_id))
+		sq_op_held(op, e->packet_id);
+	return code;
+}
+
+/* What there is to say of the outcome of entry 'i'. */
+static void
+batch_explain(
+    struct sq_publish *p, struct sq_session *s, uint8_t code, uint16_t i, struct sq_notes *notes)
+{
+	if (code == SQ_MQTT_RC_SUCCESS)
+		p->refused.queue = NULL;
+	else if (code >= 0x80)
+		sq_refused_tell(&p->refused, s, "publish", code, i, notes);
+	else if (p->assured)
+		sq_refused_unmatched(&p->refused, s, i, notes);
+}
+
+static void
+batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_t skip)
+{
+	struct sq_lane_in *lane = &s->lanes[b->lane];
+	struct sq_origin origin = {s->incarnation, b->run, b->first - 1, 0};
+	struct sq_msg msg = {c->body, NULL};
+	struct sq_op *op = sq_op_new(s, c);
+	struct sq_publish p = {.broker = s->shard->broker,
+	    .home = s->shard,
+	    .from = s,
+	    .space = s->space,
+	    .txn = op->txn,
+	    .op = op,
+	    .msg = &msg,
+	    .origin = &origin,
+	    .not_from = s->incarnation,
+	    .copy_out = s->sparse,
+	    .shard = s->shard,
+	    .call = c};
+	size_t matched = 0, messages = 0;
+
+	op->lane = b->lane;
+	op->first = b->first;
+	op->last = b->first + b->n - 1;
+	sq_lane_in_admit(lane, b);
+	sq_router_rdlock(p.broker->router);
+	for (uint16_t i = 0; i < b->n; i++) {
+		struct sq_entry e = sq_batch_next(&b->entries);
+		uint8_t code;
+
+		origin.number++;
+		if (i < skip)
+			continue;
+		if (e.kind == SQ_ENTRY_RELEASE) {
+			code = batch_release(s, op, e.packet_id);
+		} else {
+			msg.image = e.image;
+			code = batch_message(s, op, &e, &p);
+			messages++;
+			matched += p.n > 0;
+			batch_explain(&p, s, code, i, &op->notes);
+		}
+		sq_lane_in_set(lane, origin.number, code);
+	}
+	sq_refused_fini(&p.refused);
+	if (p.last_sink != NULL)
+		sq_pace_put(s->shard, c, p.last_sink);
+	sq_dead_flush(s->shard, op->txn);
+	sq_router_unlock(p.broker->router);
+	s->sparse = messages >= SPARSE_RATIO && matched * SPARSE_RATIO < messages;
+	sq_stored_batch(s, op->txn, b->lane, op->last, op->held, op->n_held);
+	if (messages > 0)
+		SQ_FAULT("broker-publish-admitted");
+	if (op->releases)
+		SQ_FAULT("broker-release-admitted");
+	sq_op_commit(op);
+	sq_publish_committed(&p);
+}
+
+/* Batches of the lane that wait for a gap to close, not for their commit. */
+static unsigned
+batch_parked(const struct sq_session *s, uint8_t lane)
+{
+	unsigned n = 0;
+
+	SQ_LIST_FOR_EACH(c, &s->waiting, struct sq_call, node)
+		n += c->kind == SQ_CALL_MESSAGES && sq_batch_lane(c->body->bytes) == lane &&
+		    sq_batch_first(c->body->bytes) > s->lanes[lane].last + 1;
+	return n;
+}
+
+/* Takes a batch in, or lets it wait; 'c' is in no list. */
+static void
+batch_offer(struct sq_session *s, struct sq_call *c)
+{
+	struct sq_lane_in *lane;
+	struct sq_batch b;
+	uint16_t skip;
+
+	if (sq_batch_decode(c->body->bytes, c->body->size, &b) != SQ_OK) {
+		sq_call_answer(c, 400, "malformed batch");
+		return;
+	}
+	lane = &s->lanes[b.lane];
+	if (b.run == lane->run && b.first <= lane->last + 1 &&
+	    b.first + b.n > lane->kept + OUTCOMES_MAX) {
+		sq_call_answer(c, 400, "outcomes are never acknowledged");
+		return;
+	}
+	switch (sq_lane_in_offer(lane, &b, &skip)) {
+	case SQ_LANE_ADMIT:
+		batch_admit(s, c, &b, skip);
+		return;
+	case SQ_LANE_KNOWN:
+		if (b.first + b.n - 1 <= lane->done)
+			sq_publish_answer(s, c, b.lane, b.first, b.n, NULL);
+		else
+			sq_list_push_back(&s->waiting, &c->node);
+		return;
+	case SQ_LANE_EARLY:
+		if (batch_parked(s, b.lane) < SQ_BATCH_PARKED_MAX) {
+			sq_list_push_back(&s->waiting, &c->node);
+			return;
+		}
+		c->last = lane->last;
+		sq_call_refuse(c, SQ_CONFLICT_GAP);
+		return;
+	case SQ_LANE_RUN:
+		sq_call_refuse(c, SQ_CONFLICT_RUN);
+		return;
+	}
+}
+
+void
+sq_publish_answer(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_t first, uint16_t n,
+    const struct sq_notes *notes)
+{
+	struct sq_outcomes out;
+	uint8_t *codes;
+
+	codes = sq_xmalloc(n);
+	if (!sq_lane_in_outcomes(&s->lanes[lane], first, n, codes)) {
+		free(codes);
+		c->conflict = SQ_CONFLICT_RUN;
+		c->status = 409;
+		sq_pace_answer(c);
+		return;
+	}
+	out = (struct sq_outcomes){.first = first, .n = n, .codes = codes};
+	sq_outcomes_encode(&c->out, &out, notes, sq_link_version(c->link));
+	free(codes);
+	c->status = 200;
+	sq_pace_answer(c);
+}
+
+void
+sq_publish_call(struct sq_session *s, struct sq_call *c)
+{
+	bool waits = !sq_list_empty(&s->waiting);
+
+	batch_offer(s, c);
+	if (waits)
+		sq_publish_retry(s);
+}
+
+void
+sq_publish_retry(struct sq_session *s)
+{
+	uint64_t epoch = s->epoch;
+	struct sq_list old;
+
+	sq_session_pin(s); /* a detach may end it */
+	sq_list_init(&old);
+	sq_list_splice(&old, &s->waiting);
+	SQ_LIST_FOR_EACH_SAFE(c, &old, struct sq_call, node) {
+		sq_list_remove(&c->node);
+		if (s->epoch != epoch)
+			sq_call_refuse(c, SQ_CONFLICT_EPOCH);
+		else if (c->kind == SQ_CALL_DETACH)
+			sq_session_detach(s, c);
+		else
+			batch_offer(s, c);
+	}
+	sq_session_unpin(s);
+}

@@ -1,0 +1,111 @@
+/* What a session asks its queues for: no more than its credit and its client's window
+ * cover, so that what has to wait waits in its queue.  Where several queues answer at a
+ * time, they have more for it than that: then it asks for nothing until that has left. */
+#include "broker/session/demand.h"
+
+enum {
+	DEMAND_MAX = 256,         /* the most items that a queue is asked for at a time */
+	DEMAND_BYTES = 256 << 10, /* and bytes */
+};
+
+static uint32_t
+demand_least(uint64_t a, uint64_t b)
+{
+	return (uint32_t)(a < b ? a : b);
+}
+
+/* How much may leave now. */
+static struct sq_demand
+demand_room(const struct sq_session *s)
+{
+	struct sq_demand room = {0};
+
+	if (!sq_has_credit(s))
+		return room;
+	room.msgs = demand_least(s->credit_msgs - s->used_msgs, DEMAND_MAX);
+	room.bytes = demand_least(s->credit_bytes - s->used_bytes, DEMAND_BYTES);
+	if (sq_has_slot(s)) {
+		uint64_t span = s->next_delivery - s->base_delivery;
+		uint32_t slots = demand_least(
+		    SQ_DELIVERIES_MAX - span, (uint64_t)UINT16_MAX - s->n_slots);
+
+		slots = demand_least(slots, (uint64_t)s->receive_max - s->n_sent);
+		room.slots = demand_least(slots, room.msgs);
+	}
+	return room;
+}
+
+/* Whether a queue that was asked for 'had' must be told of 'want': it would bring far
+ * too much, or soon too little. */
+static bool
+demand_differs(const struct sq_demand *had, const struct sq_demand *want)
+{
+	if (had->msgs == 0 && want->msgs == 0)
+		return false;
+	return had->msgs > 2 * want->msgs || had->slots > 2 * want->slots ||
+	    had->bytes > 2 * want->bytes || had->msgs <= want->msgs / 2 ||
+	    had->bytes <= want->bytes / 2 || (want->slots > 0 && had->slots <= want->slots / 2);
+}
+
+static void
+demand_ask(struct sq_session *s, struct sq_consumer *c, struct sq_demand *had,
+    const struct sq_demand *want)
+{
+	if (!demand_differs(had, want))
+		return;
+	*had = *want;
+	s->sink.engine->ops->demand(c, want);
+}
+
+/* The part of 'room' that a member asks for. */
+static struct sq_demand
+demand_share(const struct sq_member *m, struct sq_demand room)
+{
+	uint32_t most = UINT32_MAX;
+
+	if (m->concurrency != 0)
+		most = m->concurrency > m->open ? m->concurrency - m->open : 0;
+	if (m->max_qos > 0 && room.slots < room.msgs) /* other members could have the rest */
+		room.msgs = room.slots;
+	/* What was asked of a queue that is far away is not all taken back, or nearer ones
+	 * would always be before it. */
+	if (room.msgs == 0 && m->demanded.msgs > 0)
+		room = (struct sq_demand){1, 1, m->demanded.bytes > 0 ? m->demanded.bytes : 1};
+	room.msgs = room.msgs < most ? room.msgs : most;
+	room.slots = room.msgs; /* at QoS 0 none is needed */
+	return room;
+}
+
+void
+sq_demand_update(struct sq_session *s)
+{
+	struct sq_demand room = {0};
+
+	if (s->n_resend > 0) {
+		if (!s->reordered || s->n_ready > DEMAND_MAX / 2) /* see deliver_older() */
+			return;
+		room = demand_room(s);
+	} else if (s->n_ready == 0) {
+		room = demand_room(s);
+	} else if (sq_may_leave(s, sq_ready_qos(sq_ready_at(s, 0)))) {
+		return; /* the link is full, or the turn is over */
+	}
+	demand_ask(s, &s->consumer, &s->demanded, &room);
+	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
+		struct sq_demand share;
+
+		if (m->consumer.queue == NULL || m->consumer.stopped)
+			continue;
+		share = demand_share(m, room);
+		demand_ask(s, &m->consumer, &m->demanded, &share);
+	}
+}
+
+void
+sq_demand_end(struct sq_session *s)
+{
+	static const struct sq_demand none;
+
+	if (s->sink.queue != NULL)
+		demand_ask(s, &s->consumer, &s->demanded, &none);
+}

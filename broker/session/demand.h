@@ -1,0 +1,47 @@
+/* What may leave for a session's client, and what the session asks its queues for. */
+#ifndef SQ_BROKER_DEMAND_H
+#define SQ_BROKER_DEMAND_H
+
+#include "broker/session/window.h"
+
+static inline bool
+sq_has_credit(const struct sq_session *s)
+{
+	return s->used_msgs < s->credit_msgs && s->used_bytes < s->credit_bytes;
+}
+
+/* Whether the client may get one more of QoS 1 or 2. */
+static inline bool
+sq_has_window(const struct sq_session *s)
+{
+	return s->n_sent < s->receive_max;
+}
+
+static inline bool
+sq_has_slot(const struct sq_session *s)
+{
+	return sq_has_window(s) && s->n_slots < UINT16_MAX &&
+	    s->next_delivery - s->base_delivery < SQ_DELIVERIES_MAX;
+}
+
+static inline bool
+sq_may_leave(const struct sq_session *s, uint8_t qos)
+{
+	return sq_has_credit(s) && (qos == 0 || sq_has_slot(s));
+}
+
+/* At which QoS it would leave. */
+static inline uint8_t
+sq_ready_qos(const struct sq_ready *r)
+{
+	const struct sq_member *m = r->member;
+
+	return m != NULL && m->max_qos < r->item.qos ? m->max_qos : r->item.qos;
+}
+
+/* Asks for as much as may leave soon, where a queue must be told so. */
+void sq_demand_update(struct sq_session *);
+/* The attachment is over: asks for nothing any more. */
+void sq_demand_end(struct sq_session *);
+
+#endif

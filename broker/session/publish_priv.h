@@ -1,0 +1,45 @@
+/* What publish.c and batch.c share. */
+#ifndef SQ_BROKER_PUBLISH_PRIV_H
+#define SQ_BROKER_PUBLISH_PRIV_H
+
+#include "broker/own.h"
+#include "broker/session/publish.h"
+#include "broker/session/refused.h"
+#include "broker/session/session.h"
+#include "broker/session/txn.h"
+
+/* The publishing of one message after the other. */
+struct sq_publish {
+	struct sq_broker *broker;
+	struct sq_shard *home;         /* the worker's */
+	const struct sq_session *from; /* NULL: the broker's own */
+	struct sq_space *space;
+	struct sq_txn *txn;
+	const struct sq_msg *msg;
+	const struct sq_origin *origin;
+	uint64_t not_from, expires_ms;
+	uint8_t qos;
+	bool retain, copy_out;
+	bool own;         /* the broker's: what it asks for was done, nobody can be refused */
+	bool assured;     /* QoS 3 */
+	bool keys_locked; /* until the commit: see broker/keys.h */
+	/* Where 'txn' has no room: the batch, or the transaction that is begun instead. */
+	struct sq_op *op;
+	struct sq_own_txn **due, *apart;
+	size_t n; /* sinks reached */
+	struct sq_refused refused;
+
+	/* For pacing; no call: none. */
+	struct sq_shard *shard;
+	struct sq_call *call;
+	struct sq_sink *last_sink;
+	unsigned puts;
+};
+
+/* Routes 'msg', or does what it asks for, into 'txn', or what has taken its place; the
+ * router is locked for reading.  Returns its outcome. */
+uint8_t sq_publish_message(struct sq_publish *);
+/* After the commit of its last transaction. */
+void sq_publish_committed(struct sq_publish *);
+
+#endif
