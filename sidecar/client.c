@@ -270,7 +270,7 @@ client_leave(struct sq_client *c, unsigned how)
 		return;
 	c->session = NULL;
 	sq_session_leave(s, how, c->expiry_s);
-	sq_consumer_left(c->hub->consumer, &c->taker);
+	sq_receiver_left(c->hub->receiver, &c->taker);
 }
 
 void

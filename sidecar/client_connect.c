@@ -161,7 +161,7 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	if (!sp.durable)
 		sq_client_connack(c, false);
 	if (c->session != NULL)
-		sq_consumer_opened(c->hub->consumer, &c->taker, c->session);
+		sq_receiver_opened(c->hub->receiver, &c->taker, c->session);
 }
 
 void

@@ -8,9 +8,9 @@
 #include "core/list.h"
 #include "proto/mqtt/mqtt.h"
 #include "sidecar/client.h"
-#include "sidecar/consumer.h"
 #include "sidecar/hub.h"
 #include "sidecar/output.h"
+#include "sidecar/receiver.h"
 
 enum { SQ_ALIAS_MAX = 16, SQ_ALIAS_OUT_BYTES_MAX = 4096 };
 
@@ -76,7 +76,7 @@ static inline void
 sq_client_did(struct sq_client *c, enum sq_taker_flag what)
 {
 	if ((c->taker.flags & what) == 0)
-		sq_consumer_did(c->hub->consumer, &c->taker, what);
+		sq_receiver_did(c->hub->receiver, &c->taker, what);
 }
 
 #endif

@@ -10,9 +10,9 @@
 #include "proto/annotations/merge.h"
 #include "proto/mqtt/mqtt.h"
 #include "sidecar/annotations_file.h"
-#include "sidecar/consumer.h"
 #include "sidecar/hub.h"
 #include "sidecar/outbox.h"
+#include "sidecar/receiver.h"
 #include "sidecar/rules.h"
 #include "sidecar/session.h"
 
@@ -346,7 +346,7 @@ declared_apply(struct sq_declared *d, struct sq_declarations *new, uint64_t writ
 	declared_begin_new(d, old, n_old, newer);
 	items_free(old, n_old);
 	declared_keep(d);
-	sq_consumer_set(d->hub->consumer, d->n != 0, d->client_ids.v, d->client_ids.n);
+	sq_receiver_set(d->hub->receiver, d->n != 0, d->client_ids.v, d->client_ids.n);
 	sq_client_ids_free(&ids);
 	declared_count(d);
 }
@@ -389,7 +389,7 @@ sq_declared_new(struct sq_hub *h)
 	d->hub = h;
 	h->declared = d;
 	sq_buf_printf(&name, "pod:%.*s", SQ_GROUP_MAX - 4, h->cfg->pod);
-	h->consumer = sq_consumer_new(h, declared_on_chosen, d);
+	h->receiver = sq_receiver_new(h, declared_on_chosen, d);
 	d->pod_group = sq_xmemdup0(sq_buf_data(&name), sq_buf_len(&name));
 	sq_buf_fini(&name);
 	if (path != NULL && path[0] != '\0')
@@ -408,7 +408,7 @@ sq_declared_free(struct sq_declared **dp)
 	if (d == NULL)
 		return;
 	sq_annotations_file_close(&d->file);
-	sq_consumer_free(&d->hub->consumer);
+	sq_receiver_free(&d->hub->receiver);
 	sq_rules_free(&d->hub->rules);
 	items_free(d->items, d->n);
 	sq_client_ids_free(&d->client_ids);
@@ -426,7 +426,7 @@ sq_declared_stop(struct sq_declared *d)
 		return;
 	d->stopped = true;
 	d->consumer = NULL;
-	sq_consumer_set(d->hub->consumer, false, d->client_ids.v, d->client_ids.n);
+	sq_receiver_set(d->hub->receiver, false, d->client_ids.v, d->client_ids.n);
 	keeper = d->keeper;
 	d->keeper = NULL;
 	if (keeper != NULL)
@@ -493,5 +493,5 @@ sq_declared_notes(const struct sq_declared *d, struct sq_buf *out)
 			sq_buf_printf(out, "declared subscription '%s' (group %s): %s\n",
 			    it->d.filter, item_group(d, &it->d), it->note);
 	}
-	sq_consumer_note(d->hub->consumer, out);
+	sq_receiver_note(d->hub->receiver, out);
 }

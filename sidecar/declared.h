@@ -4,7 +4,7 @@
  * Watches the annotations file; keeps the last good set when a new one is
  * malformed.  A keeper session of the pod declares every binding, so messages
  * wait in their queues whether or not the app is there; the session that
- * consumer.h chooses declares them with consume and gets the messages.  A change touches
+ * receiver.h chooses declares them with consume and gets the messages.  A change touches
  * bindings only, never a client's connection. */
 #ifndef SQ_SIDECAR_DECLARED_H
 #define SQ_SIDECAR_DECLARED_H

@@ -3,7 +3,7 @@
  *
  *   listener -> client <-> session -> pool ==HTTP/2==> broker
  *                  |          ^
- *                  +-> consumer -> declared (annotations)
+ *                  +-> receiver -> declared (annotations)
  *
  * One loop thread.  Reads of a turn only collect work; hub_prepare() carries it
  * out before the loop sleeps: sessions post, clients write, once each.  The
@@ -24,10 +24,10 @@
 #include "sidecar/output.h"
 #include "sidecar/pool.h"
 
-struct sq_consumer;
 struct sq_declared;
 struct sq_listener;
 struct sq_outbox;
+struct sq_receiver;
 struct sq_rules;
 
 enum { SQ_READ_MAX = 65536 };
@@ -46,7 +46,7 @@ struct sq_hub {
 	struct sq_pool *pool;
 	struct sq_listener *listener;
 	struct sq_declared *declared;
-	struct sq_consumer *consumer; /* of declared: who gets what it declares */
+	struct sq_receiver *receiver; /* of declared: who gets what it declares */
 	struct sq_outbox *outbox;
 	struct sq_rules *rules; /* of declared: for what clients publish; NULL: none */
 	uint64_t instance;

@@ -156,7 +156,7 @@ outbox_on_refused(
     void *owner, const char *client_id, uint8_t reason, const struct sq_note *note, bool for_good)
 {
 	struct sq_outbox *o = owner;
-	struct sq_refused r = {.client = client_id,
+	struct sq_refusal_seen r = {.client = client_id,
 	    .what = "publish from the outbox",
 	    .then = for_good ? "and dropped" : "and tried again",
 	    .code = reason,

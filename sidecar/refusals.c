@@ -22,7 +22,7 @@ sq_refusals_count(struct sq_hub *h, enum sq_refusal refusal)
 }
 
 void
-sq_refusals_note(struct sq_hub *h, struct sq_refusals *of, const struct sq_refused *r)
+sq_refusals_note(struct sq_hub *h, struct sq_refusals *of, const struct sq_refusal_seen *r)
 {
 	uint8_t refusal = r->refusal != 0 ? r->refusal : (uint8_t)sq_refusal_of_code(r->code);
 	const char *name = sq_refusal_name(refusal);

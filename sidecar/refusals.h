@@ -16,7 +16,7 @@ struct sq_refusals {
 	uint64_t unsaid; /* refusals without a line of their own */
 };
 
-struct sq_refused {
+struct sq_refusal_seen {
 	const char *client; /* its client id, or where it comes from */
 	const char *what;   /* "publish" */
 	const char *then;   /* what follows from it, in few words; NULL: nothing */
@@ -26,7 +26,7 @@ struct sq_refused {
 };
 
 /* Counts it, and logs it unless a line of this client came within the last 10 s. */
-void sq_refusals_note(struct sq_hub *, struct sq_refusals *of, const struct sq_refused *);
+void sq_refusals_note(struct sq_hub *, struct sq_refusals *of, const struct sq_refusal_seen *);
 /* Counts it alone: whoever calls has logged it. */
 void sq_refusals_count(struct sq_hub *, enum sq_refusal);
 

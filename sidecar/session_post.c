@@ -157,7 +157,7 @@ outcome_refused(struct sq_session *s, const struct sq_lane_outcome *o)
 {
 	bool waits = s->client != NULL && o->image_qos > 0 && !outcome_heard(s, o) &&
 	    outcome_passes(o);
-	struct sq_refused r = {.client = s->client_id,
+	struct sq_refusal_seen r = {.client = s->client_id,
 	    .what = "publish",
 	    .then = !waits   ? NULL
 		: o->qos > 0 ? "which MQTT 3.1.1 can't be told (it waits, and every "
@@ -252,7 +252,7 @@ static int
 batch_too_big(struct sq_session *s, struct batch_post *p)
 {
 	static const char text[] = "the message is above the broker's limits.max-packet";
-	struct sq_refused r = {.client = s->client_id,
+	struct sq_refusal_seen r = {.client = s->client_id,
 	    .what = "publish",
 	    .code = SQ_MQTT_RC_IMPLEMENTATION,
 	    .refusal = SQ_REFUSAL_QUOTA,

@@ -148,7 +148,7 @@ subreq_say(struct subreq *r, struct sq_bytes text)
 static void
 subreq_refused(struct sq_session *s, struct subreq *r, uint8_t code, const struct sq_note *note)
 {
-	struct sq_refused refused = {.client = s->client_id,
+	struct sq_refusal_seen refused = {.client = s->client_id,
 	    .what = r->op == SQ_SUB_SUBSCRIBE ? "subscribe" : "unsubscribe",
 	    .code = code,
 	    .refusal = note->refusal,
@@ -243,7 +243,7 @@ subs_refuse_packet(struct sq_session *s, uint8_t type, uint16_t packet_id, uint3
 {
 	uint8_t *codes = sq_xmalloc(count);
 	struct sq_buf text = {0};
-	struct sq_refused refused = {.client = s->client_id,
+	struct sq_refusal_seen refused = {.client = s->client_id,
 	    .what = type == SQ_MQTT_SUBACK ? "subscribe" : "unsubscribe",
 	    .code = type == SQ_MQTT_SUBACK ? SQ_MQTT_RC_QUOTA_EXCEEDED : SQ_MQTT_RC_IMPLEMENTATION,
 	    .refusal = SQ_REFUSAL_QUOTA};

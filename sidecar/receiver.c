@@ -1,5 +1,5 @@
-/* The client that the declared messages go to; see consumer.h. */
-#include "sidecar/consumer.h"
+/* The client that the declared messages go to; see receiver.h. */
+#include "sidecar/receiver.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 enum { NAMES_MAX = 5 }; /* of other clients, in a line */
 
-struct sq_consumer {
+struct sq_receiver {
 	struct sq_hub *hub;
 	struct sq_taker *taker;
 	ev_timer timer;
@@ -31,7 +31,7 @@ note_id(struct sq_buf *out, const char *id)
 }
 
 void
-sq_consumer_note(const struct sq_consumer *k, struct sq_buf *out)
+sq_receiver_note(const struct sq_receiver *k, struct sq_buf *out)
 {
 	const struct sq_taker_client *others[NAMES_MAX];
 	size_t n = k != NULL ? sq_taker_others(k->taker, others, NAMES_MAX) : 0;
@@ -58,7 +58,7 @@ sq_consumer_note(const struct sq_consumer *k, struct sq_buf *out)
 
 /* What is said of the others: one line in the log for each choice. */
 static void
-consumer_tell(struct sq_consumer *k)
+receiver_tell(struct sq_receiver *k)
 {
 	size_t n = sq_taker_others(k->taker, NULL, 0);
 	struct sq_buf line = {0};
@@ -67,13 +67,13 @@ consumer_tell(struct sq_consumer *k)
 	if (n == 0 || k->warned)
 		return;
 	k->warned = true;
-	sq_consumer_note(k, &line);
+	sq_receiver_note(k, &line);
 	SQ_WARN("declared", "%.*s", (int)sq_buf_len(&line) - 1, (const char *)sq_buf_data(&line));
 	sq_buf_fini(&line);
 }
 
 static void
-consumer_arm(struct sq_consumer *k)
+receiver_arm(struct sq_receiver *k)
 {
 	uint64_t due = sq_taker_due_ms(k->taker), now = sq_hub_now(k->hub);
 
@@ -86,7 +86,7 @@ consumer_arm(struct sq_consumer *k)
 }
 
 static void
-consumer_turn(struct sq_consumer *k)
+receiver_turn(struct sq_receiver *k)
 {
 	struct sq_taker_client *c = sq_taker_turn(k->taker, sq_hub_now(k->hub));
 
@@ -95,36 +95,36 @@ consumer_turn(struct sq_consumer *k)
 		k->warned = false;
 		k->chosen(k->owner, c != NULL ? c->owner : NULL);
 	}
-	consumer_tell(k);
-	consumer_arm(k);
+	receiver_tell(k);
+	receiver_arm(k);
 }
 
 static void
-consumer_on_timer(struct ev_loop *loop, ev_timer *w, int events)
+receiver_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)loop;
 	(void)events;
-	consumer_turn(w->data);
+	receiver_turn(w->data);
 }
 
-struct sq_consumer *
-sq_consumer_new(struct sq_hub *h, void (*chosen)(void *, struct sq_session *), void *owner)
+struct sq_receiver *
+sq_receiver_new(struct sq_hub *h, void (*chosen)(void *, struct sq_session *), void *owner)
 {
-	struct sq_consumer *k = sq_xcalloc(1, sizeof *k);
+	struct sq_receiver *k = sq_xcalloc(1, sizeof *k);
 
 	k->hub = h;
 	k->taker = sq_taker_new(h->cfg->declared_settle_ms);
 	k->chosen = chosen;
 	k->owner = owner;
-	ev_timer_init(&k->timer, consumer_on_timer, 0.0, 0.0);
+	ev_timer_init(&k->timer, receiver_on_timer, 0.0, 0.0);
 	k->timer.data = k;
 	return k;
 }
 
 void
-sq_consumer_free(struct sq_consumer **kp)
+sq_receiver_free(struct sq_receiver **kp)
 {
-	struct sq_consumer *k = *kp;
+	struct sq_receiver *k = *kp;
 
 	*kp = NULL;
 	if (k == NULL)
@@ -135,34 +135,34 @@ sq_consumer_free(struct sq_consumer **kp)
 }
 
 void
-sq_consumer_set(struct sq_consumer *k, bool wanted, char *const *globs, size_t n)
+sq_receiver_set(struct sq_receiver *k, bool wanted, char *const *globs, size_t n)
 {
 	sq_taker_wanted(k->taker, wanted);
 	sq_taker_name(k->taker, globs, n);
-	consumer_turn(k);
+	receiver_turn(k);
 }
 
 void
-sq_consumer_opened(struct sq_consumer *k, struct sq_taker_client *c, struct sq_session *s)
+sq_receiver_opened(struct sq_receiver *k, struct sq_taker_client *c, struct sq_session *s)
 {
 	if (k == NULL)
 		return;
 	sq_taker_opened(k->taker, c, sq_session_client_id(s), s, sq_hub_now(k->hub));
-	consumer_turn(k);
+	receiver_turn(k);
 }
 
 void
-sq_consumer_did(struct sq_consumer *k, struct sq_taker_client *c, enum sq_taker_flag flag)
+sq_receiver_did(struct sq_receiver *k, struct sq_taker_client *c, enum sq_taker_flag flag)
 {
 	if (k == NULL)
 		return;
 	sq_taker_did(k->taker, c, flag);
-	consumer_turn(k);
+	receiver_turn(k);
 }
 
 /* A client that looks like a publisher had declared messages, by nobody's wish. */
 static void
-consumer_account(const struct sq_consumer *k, const struct sq_taker_client *c)
+receiver_account(const struct sq_receiver *k, const struct sq_taker_client *c)
 {
 	unsigned was = c->flags & (SQ_TAKER_TOOK | SQ_TAKER_PUBLISHED | SQ_TAKER_SUBSCRIBED);
 
@@ -176,11 +176,11 @@ consumer_account(const struct sq_consumer *k, const struct sq_taker_client *c)
 }
 
 void
-sq_consumer_left(struct sq_consumer *k, struct sq_taker_client *c)
+sq_receiver_left(struct sq_receiver *k, struct sq_taker_client *c)
 {
 	if (k == NULL || !c->in)
 		return;
-	consumer_account(k, c);
+	receiver_account(k, c);
 	sq_taker_left(k->taker, c, sq_hub_now(k->hub));
-	consumer_turn(k);
+	receiver_turn(k);
 }
