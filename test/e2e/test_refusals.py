@@ -217,6 +217,9 @@ async def test_a_disk_outbox_does_not_hide_a_refusal(env):
     await sub.subscribe("behind", qos=1)
     assert await pub.publish("behind", "x", 1) == 0
     assert (await sub.receive()).topic == "behind"
-    assert await metric(sidecar, 'sqmqos_outbox_dropped_total{reason="refused"}') == 1
+
+    async def dropped():
+        return await metric(sidecar, 'sqmqos_outbox_dropped_total{reason="refused"}') == 1
+    await eventually(dropped, "the sidecar has heard of it")
     assert await metric(sidecar, refused("property")) == 3
     assert lines(stack, sidecar, "publish from the outbox refused", "and dropped", "too long") == 1
