@@ -20,7 +20,8 @@ enum {
 	PROP_USER = 0x26,    /* MQTT 5.0 §2.2.2.2 */
 	RECEIPTS_MAX = 4096, /* that wait for the end of a lookup */
 	TIME_MAX = 32,
-	SEPARATOR = 0xff, /* between the parts of a group's name */
+	QUEUE_SHOWN_MAX = 1024, /* bytes of a queue's name, which may have a filter in it */
+	SEPARATOR = 0xff,       /* between the parts of a group's name */
 };
 
 static const char topic_prefix[] = "$dead/";
@@ -167,7 +168,10 @@ letter_new(const struct sq_msg *m, const char *queue, const char *reason)
 	sq_buf_append(&props, old.p, old.len);
 	props_add_text(&props, "sqmqos-dead-reason", reason);
 	props_add_now(&props, "sqmqos-dead-time");
-	props_add_text(&props, "sqmqos-dead-queue", queue);
+	/* What is added fits into a frame of the link, whatever the message is. */
+	props_add(&props, "sqmqos-dead-queue",
+	    (struct sq_bytes){
+		(const unsigned char *)queue, sq_utf8_cut(queue, strlen(queue), QUEUE_SHOWN_MAX)});
 	out = sq_msg_new(sq_image_qos(m->image), false, buf_bytes(&topic), buf_bytes(&props),
 	    SQ_MSG_NO_EXPIRY, sq_image_payload(m->image));
 	sq_buf_fini(&props);

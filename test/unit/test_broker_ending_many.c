@@ -7,7 +7,7 @@
 #include "../support/temp_dir.h"
 
 /* Their names twice are above a journal's largest entry. */
-enum { SHARES = 560, NAME = 65000, FILTER_MAX = 65535, SPACE = 60 };
+enum { SHARES = 560, NAME = 65000, FILTER_MAX = 65535, SPACE = 60, ADDED_MAX = 2048 };
 
 static struct world w;
 static struct peer sub;
@@ -109,4 +109,38 @@ Test(broker_ending_many, a_filter_too_long_for_a_queue_is_refused_and_stops_no_s
 	world_stop(&w);
 	begin();
 	cr_assert_eq(world_metric(SQ_M_GROUPS), 1);
+}
+
+static bool
+is_sent(void *arg)
+{
+	return world_metric(SQ_M_SENT_QOS1) > *(const int64_t *)arg;
+}
+
+/* Else it may be above the largest frame of a link, for ever. */
+Test(broker_ending_many, a_letter_is_little_larger_than_its_message)
+{
+	static char filter[FILTER_MAX - SPACE + 1] = "$share/g/";
+	static const char *const assured[] = {"sqmqos-qos", "3", NULL};
+	struct peer pub = peer_new(&w, "s~w~publisher~pod"), taker = peer_new(&w, "s~w~taker~pod");
+	struct entry e = {.payload = "x", .qos = 2, .props = assured, .id = 1};
+	const struct fake_delivery *d;
+	int64_t sent;
+
+	e.topic = filter + strlen(filter);
+	memset(filter + strlen(filter), 'x', sizeof filter - 1 - strlen(filter));
+	peer_connect(&pub);
+	peer_connect(&taker);
+	cr_assert_eq(peer_subscribe(&sub, filter, 2), 2);
+	cr_assert_eq(peer_send(&pub, &e), 0);
+	cr_assert_eq(peer_detach(&sub, 0, false), 204);
+	end();
+	sent = world_metric(SQ_M_SENT_QOS1);
+	cr_assert_eq(peer_subscribe(&taker, "$dead/#", 1), 1);
+	cr_assert(fake_run_until(is_sent, &sent));
+	fake_self(0);
+	d = peer_expect(&taker, "x");
+	cr_assert_lt(sq_image_size(d->msg.image), strlen(e.topic) + ADDED_MAX);
+	cr_assert_eq(peer_detach(&taker, 0, false), 204);
+	cr_assert_eq(peer_detach(&pub, 0, false), 204);
 }
