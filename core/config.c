@@ -129,14 +129,16 @@ env_ends_with(const char *name, size_t len, const char *end)
 }
 
 /* Kubernetes puts a set of variables for each Service into every container of
- * the namespace; those of a Service whose name starts with "sqmqos-" look like
- * ours and must not stop us. */
+ * the namespace; those of a Service whose name is "sqmqos", or starts with
+ * "sqmqos-", look like ours and must not stop us.  'name' is behind the prefix. */
 static bool
 env_is_service_link(const char *name, size_t len, const char *value)
 {
 	static const char *const ends[] = {"_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_TCP_PROTO",
 	    "_TCP_PORT", "_TCP_ADDR", "_UDP", "_UDP_PROTO", "_UDP_PORT", "_UDP_ADDR"};
 
+	name--; /* the prefix ends with '_' */
+	len++;
 	if (env_ends_with(name, len, "_PORT") &&
 	    (strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0))
 		return true;

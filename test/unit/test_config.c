@@ -219,6 +219,14 @@ Test(config, variables_of_kubernetes_services_are_no_errors)
 		    "SQMQOS_BROKER_PORT_443_TCP_ADDR=10.0.0.1")),
 	    0);
 	cr_assert_eq(load(ARGS(), ENV("SQMQOS_BROKER_PORT=443")), SQ_EINVAL);
+	cr_assert_eq(
+	    load(ARGS(),
+		ENV("SQMQOS_SERVICE_HOST=10.0.0.1", "SQMQOS_SERVICE_PORT=443",
+		    "SQMQOS_SERVICE_PORT_LINK=443", "SQMQOS_PORT=tcp://10.0.0.1:443",
+		    "SQMQOS_PORT_443_TCP=tcp://10.0.0.1:443", "SQMQOS_PORT_443_TCP_PROTO=tcp",
+		    "SQMQOS_PORT_443_TCP_PORT=443", "SQMQOS_PORT_443_TCP_ADDR=10.0.0.1")),
+	    0, "of a Service that is named sqmqos");
+	cr_assert_eq(load(ARGS(), ENV("SQMQOS_PORT=443")), SQ_EINVAL);
 }
 
 Test(config, flag_errors_name_the_flag)
