@@ -73,7 +73,8 @@ enum sq_yield {
 };
 
 struct sq_queue_state {
-	uint64_t n, bytes;    /* messages that wait, and their images */
+	uint64_t n, bytes;             /* messages that wait, and their images */
+	uint64_t coming, coming_bytes; /* those that transactions on their way have put */
 	uint64_t first, last; /* seq of the oldest that waits (0: none), of the newest there was */
 	unsigned takers;      /* see queue_attend() */
 	uint64_t lonely_since_ms; /* since when there is none, on the workers' clock; 0: there is */

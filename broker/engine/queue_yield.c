@@ -138,6 +138,8 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 	*out = (struct sq_queue_state){
 	    .n = sq_queue_waiting(q),
 	    .bytes = sq_queue_waiting_bytes(q),
+	    .coming = q->coming,
+	    .coming_bytes = q->coming_bytes,
 	    .first = queue_first(q),
 	    .last = q->last_seq,
 	    .takers = q->takers,

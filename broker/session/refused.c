@@ -133,12 +133,15 @@ sq_refused_queue(struct sq_refused *r, struct sq_broker *b, const struct sq_sink
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_STORE_FULL,
 		    "the broker's store takes nothing at the moment (store.max-size, or its disk)");
 	} else {
-		bool by_count = q.n >= q.max_msgs;
+		uint64_t n = q.n + q.coming, bytes = q.bytes + q.coming_bytes;
+		/* Others may have taken from it meanwhile: then it is what is nearer. */
+		bool by_count = n >= q.max_msgs ||
+		    (double)n / (double)q.max_msgs > (double)bytes / (double)q.max_bytes;
 
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_QUEUE_FULL,
 		    "queue %.*s is full: %llu messages of %llu bytes wait (%s: %llu)",
 		    (int)sq_utf8_cut(name, strlen(name), NAME_SHOWN_MAX), name,
-		    (unsigned long long)q.n, (unsigned long long)q.bytes,
+		    (unsigned long long)n, (unsigned long long)bytes,
 		    !by_count                                 ? "queue.max-bytes"
 			: q.max_msgs == b->cfg.queue_max_msgs ? "queue.max-messages"
 							      : "max-length",

@@ -56,6 +56,20 @@ async def test_a_full_queue_is_named(env):
     env.check_leftovers = False
 
 
+async def test_what_is_on_its_way_into_a_queue_is_part_of_the_words(env):
+    stack = await env.stack(broker=SMALL)
+    sub = await env.connect(stack.ports[1], "stuck", ack="none",
+                            props={"receive_maximum": 1, "session_expiry": 60})
+    await sub.subscribe("full", qos=2)
+    pub = await env.connect(stack.ports[0], "pub")
+    codes = await asyncio.gather(*[pub.publish_nowait("full", "x", 1) for _ in range(50)])
+    assert codes.count(0x97) == len(pub.words) > 0
+    for words in pub.words:
+        assert FULL.match(words), words
+        assert int(re.search(r"is full: (\d+) messages", words)[1]) >= 3, words
+    env.check_leftovers = False
+
+
 async def test_a_queue_that_nobody_takes_from_says_since_when(env):
     stack = await env.stack(broker=SMALL)
     sub, pub = await stuck(env, stack)
