@@ -56,7 +56,7 @@ check_addresses(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes, struct s
 }
 
 static void
-check_annotations(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
+check_annotations(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes, struct sq_buf *problems)
 {
 	struct sq_buf text = {0}, why = {0}, line = {0};
 	struct sq_declarations set = {0};
@@ -68,8 +68,12 @@ check_annotations(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
 	if (rc != 0)
 		sq_buf_printf(&why, "%s", strerror(rc));
 	else if (sq_annotations_load(sq_buf_len(&text) != 0 ? (char *)sq_buf_data(&text) : "",
-		     sq_buf_len(&text), cfg->workload, &set, &why) == 0)
+		     sq_buf_len(&text), cfg->workload, &set, &why) == 0) {
+		if (set.misspelt != NULL)
+			sq_buf_printf(notes, "; annotations.file: %s: %s", cfg->annotations_file,
+			    set.misspelt);
 		sq_declarations_free(&set);
+	}
 	if (sq_buf_len(&why) != 0)
 		sq_buf_printf(&line, "annotations.file: %s: %.*s", cfg->annotations_file,
 		    (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
@@ -112,7 +116,7 @@ sq_sidecar_config_check(
 	check_addresses(cfg, notes, problems);
 	if (!all)
 		return;
-	check_annotations(cfg, problems);
+	check_annotations(cfg, notes, problems);
 	check_outbox(cfg, problems);
 	check_state(cfg, notes);
 }

@@ -42,6 +42,7 @@ struct sq_declared {
 	bool read; /* a good set was read, or no file is configured */
 	bool stopped;
 	struct sq_buf error; /* why the file's present content is not in force */
+	char *misspelt;      /* of what is in force; see annotations.h; or NULL */
 };
 
 /* --- bindings --- */
@@ -341,6 +342,9 @@ declared_apply(struct sq_declared *d, struct sq_declarations *new, uint64_t writ
 	d->read = true;
 	sq_rules_free(&d->hub->rules);
 	d->hub->rules = sq_rules_new(&new->publish);
+	free(d->misspelt);
+	d->misspelt = new->misspelt;
+	new->misspelt = NULL;
 	newer = declared_date(d, old, n_old, written_ms);
 	declared_end_old(d, old, n_old);
 	declared_begin_new(d, old, n_old, newer);
@@ -367,6 +371,9 @@ declared_on_file(
 		    new.publish.n, new.publish.strict ? " (strict)" : "",
 		    d->hub->cfg->annotations_file);
 		sq_outbox_annotated(d->hub->outbox, &new.outbox);
+		if (new.misspelt != NULL)
+			SQ_WARN("declared", "annotations.file: %s: %s",
+			    d->hub->cfg->annotations_file, new.misspelt);
 		declared_apply(d, &new, written_ms);
 		sq_declarations_free(&new);
 		return;
@@ -413,6 +420,7 @@ sq_declared_free(struct sq_declared **dp)
 	items_free(d->items, d->n);
 	sq_client_ids_free(&d->client_ids);
 	free(d->pod_group);
+	free(d->misspelt);
 	sq_buf_fini(&d->error);
 	free(d);
 }
@@ -462,7 +470,7 @@ sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 {
 	bool ready = d->read;
 
-	if (sq_buf_len(&d->error) != 0)
+	if (!ready && sq_buf_len(&d->error) != 0) /* else it is a note */
 		sq_buf_printf(why, "annotations.file: %s: %.*s\n", d->hub->cfg->annotations_file,
 		    (int)sq_buf_len(&d->error), (const char *)sq_buf_data(&d->error));
 	for (size_t i = 0; i < d->n; i++) {
@@ -484,8 +492,16 @@ sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 void
 sq_declared_notes(const struct sq_declared *d, struct sq_buf *out)
 {
+	const char *path;
+
 	if (d == NULL)
 		return;
+	path = d->hub->cfg->annotations_file;
+	if (d->read && sq_buf_len(&d->error) != 0)
+		sq_buf_printf(out, "annotations.file: %s: %.*s; the last good set stays in force\n",
+		    path, (int)sq_buf_len(&d->error), (const char *)sq_buf_data(&d->error));
+	else if (d->misspelt != NULL)
+		sq_buf_printf(out, "annotations.file: %s: %s\n", path, d->misspelt);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct item *it = &d->items[i];
 

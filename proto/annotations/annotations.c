@@ -29,6 +29,7 @@ sq_declarations_free(struct sq_declarations *ds)
 	free(ds->v);
 	sq_client_ids_free(&ds->client_ids);
 	sq_publish_rules_free(&ds->publish);
+	free(ds->misspelt);
 	*ds = (struct sq_declarations){0};
 }
 
@@ -207,9 +208,29 @@ sq_annotations_subscribe(
 
 /* --- the file --- */
 
+static const char ours[] = "sqmqos.io/";
+
+/* Other programs have annotations of this prefix, too, so an unknown one is no error. */
+static void
+annotation_unknown(const char *key, unsigned line, struct sq_declarations *out)
+{
+	static const char *const known[] = {&SQ_ANNOTATION_SUBSCRIBE[sizeof ours - 1],
+	    &SQ_ANNOTATION_PUBLISH[sizeof ours - 1], &SQ_ANNOTATION_CLIENT_ID[sizeof ours - 1],
+	    &SQ_ANNOTATION_OUTBOX[sizeof ours - 1], NULL};
+	const char *near = sq_did_you_mean(&key[sizeof ours - 1], known);
+	struct sq_buf text = {0};
+
+	if (near == NULL || out->misspelt != NULL)
+		return;
+	sq_buf_printf(&text, "line %u: %s is unknown and does nothing, did you mean %s%s?", line,
+	    key, ours, near);
+	out->misspelt = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
+	sq_buf_fini(&text);
+}
+
 static int
-annotation_take(
-    const char *key, const struct sq_buf *value, struct sq_declarations *out, struct sq_buf *err)
+annotation_take(const char *key, const struct sq_buf *value, unsigned line,
+    struct sq_declarations *out, struct sq_buf *err)
 {
 	const char *text = (const char *)sq_buf_data(value);
 	size_t len = sq_buf_len(value);
@@ -227,6 +248,7 @@ annotation_take(
 		return sq_annotations_client_id(
 		    text != NULL ? text : "", len, &out->client_ids, err);
 	}
+	annotation_unknown(key, line, out);
 	return 0;
 }
 
@@ -235,7 +257,6 @@ static long
 annotation_line(
     const char *p, size_t len, unsigned line, struct sq_declarations *out, struct sq_buf *err)
 {
-	static const char ours[] = "sqmqos.io/";
 	const char *eq = memchr(p, '=', len), *why;
 	struct sq_buf value = {0}, reason = {0};
 	char key[128] = "";
@@ -259,7 +280,7 @@ annotation_line(
 	}
 	if (strcmp(key, SQ_ANNOTATION_SUBSCRIBE) == 0)
 		out->line = line;
-	rc = mine ? annotation_take(key, &value, out, &reason) : 0;
+	rc = mine ? annotation_take(key, &value, line, out, &reason) : 0;
 	if (rc != 0)
 		sq_buf_printf(err, "line %u: %s: %.*s", line, key, (int)sq_buf_len(&reason),
 		    (const char *)sq_buf_data(&reason));

@@ -94,11 +94,12 @@ struct sq_declarations {
 	struct sq_client_ids client_ids;
 	struct sq_publish_rules publish;
 	struct sq_outbox_annotation outbox;
+	char *misspelt; /* for people: an unknown annotation, near to one of ours; or NULL */
 };
 
 /* Parses a whole file.  On error returns SQ_EINVAL or SQ_ETOOBIG, '*out' is
  * empty, and 'err' has one line that names the line, the annotation and the
- * reason.  Annotations of others are skipped. */
+ * reason.  Annotations of others, and unknown ones, are skipped. */
 int sq_annotations_parse(
     const char *text, size_t len, struct sq_declarations *out, struct sq_buf *err) SQ_MUST_CHECK;
 /* Parses the value of sqmqos.io/subscribe into '*out', which must be empty but

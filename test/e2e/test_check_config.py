@@ -154,6 +154,9 @@ async def test_the_sidecars_own_files_and_addresses(env):
     (folder / "annotations").write_text(render({"sqmqos.io/subscribe": "- {filter: a, expiry: 1h}\n"
                                                 "- {filter: b, expiry: 2h}\n"}))
     await made.bad({}, f"annotations.file: {folder / 'annotations'}: ", start=None)
+    (folder / "annotations").write_text(render({"sqmqos.io/subscribes": "a"}))
+    await made.good(note=f"; annotations.file: {folder / 'annotations'}: line 1: sqmqos.io/"
+                    "subscribes is unknown and does nothing, did you mean sqmqos.io/subscribe?")
     (folder / "annotations").write_text("")
     await made.good()
     await made.bad({"outbox": {"mode": "disk", "dir": str(folder / "token")}},

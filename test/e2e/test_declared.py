@@ -143,6 +143,33 @@ MALFORMED = [  # (annotation or whole file, line in the log, a word of the reaso
 ]
 
 
+async def readyz(sidecar):
+    return await asyncio.to_thread(sidecar.get, "/readyz")
+
+
+async def test_readyz_says_what_of_the_annotations_is_not_in_force(env):
+    stack, file, _ = await declared_stack(env, "good")
+    sidecar = stack.sidecars[0]
+    for write, text in (
+            (lambda: file.write("a/#/b"), f"annotations.file: {file.path}: line 3: sqmqos.io/"
+             "subscribe: line 1: bad filter 'a/#/b': # must be the last character; the last "
+             "good set stays in force"),
+            (lambda: file.write_raw(render({"sqmqos.io/subscrbe": "a"})),
+             f"annotations.file: {file.path}: line 1: sqmqos.io/subscrbe is unknown and does "
+             "nothing, did you mean sqmqos.io/subscribe?")):
+        write()
+
+        async def told():
+            return await readyz(sidecar) == (200, f"ok\n{text}\n")
+        await eventually(told, "it is a line of /readyz, and the pod stays ready")
+        assert stack.log(sidecar).count(text) == 1
+        file.write("good")
+
+        async def forgotten():
+            return await readyz(sidecar) == (200, "ok\n")
+        await eventually(forgotten, "a good file is nothing to say")
+
+
 async def test_malformed_ones_are_reported_and_the_last_good_set_stays(env):
     stack, file, publisher = await declared_stack(env, "good")
     sidecar = stack.sidecars[0]

@@ -117,6 +117,31 @@ Test(annotations, no_subscription_is_fine)
 	}
 }
 
+Test(annotations, a_misspelt_one_is_told_and_those_of_other_programs_are_not)
+{
+	static const char *const others[] = {"a=\"b\"\n", "sqmqos.io/inject=\"true\"\n",
+	    "sqmqos.io/port=\"1\"\n", "sqmqos.io/=\"1\"\n", "sqmqos.io/push=\"x\"\n"};
+	struct sq_declarations ds;
+
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		ds = accept(others[i]);
+		cr_assert_null(ds.misspelt, "%s", others[i]);
+		sq_declarations_free(&ds);
+	}
+	ds = accept("a=\"b\"\nsqmqos.io/subscrbe=\"b\"\nsqmqos.io/outbocks=\"b\"\n");
+	cr_assert_eq(ds.n, 0);
+	cr_assert_str_eq(ds.misspelt,
+	    "line 2: sqmqos.io/subscrbe is unknown and does nothing, did you mean "
+	    "sqmqos.io/subscribe?");
+	sq_declarations_free(&ds);
+	cr_assert_null(ds.misspelt);
+	ds = accept("sqmqos.io/clientid=\"b\"\n");
+	cr_assert_str_eq(ds.misspelt,
+	    "line 1: sqmqos.io/clientid is unknown and does nothing, did you mean "
+	    "sqmqos.io/client-id?");
+	sq_declarations_free(&ds);
+}
+
 Test(annotations, errors_name_the_lines_the_annotation_and_the_reason)
 {
 	refuse("a=\"b\"\nnonsense\n", "line 2: not of the form key=\"value\"");
