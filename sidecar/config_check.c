@@ -55,15 +55,17 @@ check_addresses(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes, struct s
 	sq_program_problem(problems, &why);
 }
 
-static void
+/* Returns what they say of the outbox. */
+static struct sq_outbox_annotation
 check_annotations(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes, struct sq_buf *problems)
 {
+	struct sq_outbox_annotation outbox = {0};
 	struct sq_buf text = {0}, why = {0}, line = {0};
 	struct sq_declarations set = {0};
 	int rc;
 
 	if (!check_is_set(cfg->annotations_file))
-		return;
+		return outbox;
 	rc = sq_annotations_file_read(cfg->annotations_file, &text);
 	if (rc != 0)
 		sq_buf_printf(&why, "%s", strerror(rc));
@@ -72,6 +74,7 @@ check_annotations(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes, struct
 		if (set.misspelt != NULL)
 			sq_buf_printf(notes, "; annotations.file: %s: %s", cfg->annotations_file,
 			    set.misspelt);
+		outbox = set.outbox;
 		sq_declarations_free(&set);
 	}
 	if (sq_buf_len(&why) != 0)
@@ -80,16 +83,22 @@ check_annotations(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes, struct
 	sq_buf_fini(&text);
 	sq_buf_fini(&why);
 	sq_program_problem(problems, &line);
+	return outbox;
 }
 
 static void
-check_outbox(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
+check_outbox(const struct sq_sidecar_cfg *cfg, const struct sq_outbox_annotation *annotated,
+    struct sq_buf *problems)
 {
 	struct sq_buf why = {0}, line = {0};
 
-	if (cfg->outbox_mode != SQ_OUTBOX_DISK)
+	if ((annotated->set ? annotated->mode : cfg->outbox_mode) != SQ_OUTBOX_DISK)
 		return;
-	if (sq_store_dir_check(cfg->outbox_dir, &why) != 0)
+	if (!check_is_set(cfg->outbox_dir)) /* else the configuration is refused before */
+		sq_buf_printf(&line,
+		    "annotations.file: %s: " SQ_ANNOTATION_OUTBOX ": disk needs outbox.dir",
+		    cfg->annotations_file);
+	else if (sq_store_dir_check(cfg->outbox_dir, &why) != 0)
 		sq_buf_printf(&line, "outbox.dir: %.*s", (int)sq_buf_len(&why),
 		    (const char *)sq_buf_data(&why));
 	sq_buf_fini(&why);
@@ -112,11 +121,13 @@ void
 sq_sidecar_config_check(
     const struct sq_sidecar_cfg *cfg, bool all, struct sq_buf *notes, struct sq_buf *problems)
 {
+	struct sq_outbox_annotation annotated;
+
 	check_links(cfg, problems);
 	check_addresses(cfg, notes, problems);
 	if (!all)
 		return;
-	check_annotations(cfg, notes, problems);
-	check_outbox(cfg, problems);
+	annotated = check_annotations(cfg, notes, problems);
+	check_outbox(cfg, &annotated, problems);
 	check_state(cfg, notes);
 }

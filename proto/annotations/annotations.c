@@ -70,6 +70,19 @@ declaration_group(const struct sq_declaration *d, unsigned line, struct sq_buf *
 	return SQ_EINVAL;
 }
 
+/* As the broker has it: letters are taken whole. */
+static int
+declaration_dead(const struct sq_declaration *d, unsigned line, struct sq_buf *err)
+{
+	bool dead = strcmp(d->filter, "$dead") == 0 || strncmp(d->filter, "$dead/", 6) == 0;
+
+	if (!dead || (strcmp(d->filter, "$dead/#") == 0 && d->tag == NULL))
+		return 0;
+	sq_buf_printf(err, "line %u: bad filter '%s': dead letters are taken whole, by $dead/#",
+	    line, d->filter);
+	return SQ_EINVAL;
+}
+
 int
 sq_declaration_check(struct sq_declaration *d, unsigned line, struct sq_buf *err)
 {
@@ -115,6 +128,8 @@ sq_declaration_check(struct sq_declaration *d, unsigned line, struct sq_buf *err
 			return SQ_EINVAL;
 		}
 	}
+	if (declaration_dead(d, line, err) != 0)
+		return SQ_EINVAL;
 	return declaration_group(d, line, err);
 }
 

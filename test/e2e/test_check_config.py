@@ -157,6 +157,15 @@ async def test_the_sidecars_own_files_and_addresses(env):
     (folder / "annotations").write_text(render({"sqmqos.io/subscribes": "a"}))
     await made.good(note=f"; annotations.file: {folder / 'annotations'}: line 1: sqmqos.io/"
                     "subscribes is unknown and does nothing, did you mean sqmqos.io/subscribe?")
+    (folder / "annotations").write_text(render({"sqmqos.io/outbox": "disk: 1Mi"}))
+    await made.bad({}, f"annotations.file: {folder / 'annotations'}: sqmqos.io/outbox: disk needs "
+                   "outbox.dir", start=None)
+    await made.bad({"outbox": {"dir": str(folder / "token")}},
+                   f"outbox.dir: {folder / 'token'}: Not a directory", start=None)
+    (folder / "outbox").mkdir()
+    await made.good({"outbox": {"dir": str(folder / "outbox")}})
+    (folder / "annotations").write_text(render({"sqmqos.io/outbox": "memory"}))
+    await made.good({"outbox": {"mode": "disk", "dir": str(folder / "token")}})
     (folder / "annotations").write_text("")
     await made.good()
     await made.bad({"outbox": {"mode": "disk", "dir": str(folder / "token")}},

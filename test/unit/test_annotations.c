@@ -154,6 +154,12 @@ Test(annotations, errors_name_the_lines_the_annotation_and_the_reason)
 	refuse("sqmqos.io/subscribe=\"$share/g/a\"",
 	    "line 1: sqmqos.io/subscribe: line 1: "
 	    "'$share/g/a': use group instead of $share");
+	refuse("sqmqos.io/subscribe=\"$dead/a\"",
+	    "line 1: sqmqos.io/subscribe: line 1: "
+	    "bad filter '$dead/a': dead letters are taken whole, by $dead/#");
+	refuse("sqmqos.io/subscribe=\"a, $tag/red/$dead/#\"",
+	    "line 1: sqmqos.io/subscribe: line 1: "
+	    "bad filter '$dead/#': dead letters are taken whole, by $dead/#");
 	refuse("sqmqos.io/subscribe=\"- filter: a\\n  qso: 1\\n\"",
 	    "line 1: sqmqos.io/subscribe: "
 	    "line 2: unknown field 'qso', did you mean qos?");
