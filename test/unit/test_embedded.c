@@ -1068,3 +1068,24 @@ Test(embedded, an_abandoned_queue_makes_room_from_the_tables_and_over_a_restart)
 	ops->queue_close(lonely.letters);
 	end();
 }
+
+Test(embedded, a_full_store_is_no_reason_to_make_room)
+{
+	struct sq_queue_state state;
+
+	begin();
+	lonely_open(100);
+	lonely_put(1, 100);
+	cr_assert(ops->queue_yields(lonely.q));
+	atomic_store(&lonely.q->store->full, true);
+	cr_assert(ops->queue_full(lonely.q, 1));
+	cr_assert_not(ops->queue_yields(lonely.q));
+	ops->queue_state(lonely.q, &state);
+	cr_assert(state.store_full);
+	atomic_store(&lonely.q->store->full, false);
+	cr_assert(ops->queue_yields(lonely.q));
+	drain(lonely.q, 1, 100);
+	ops->queue_close(lonely.q);
+	ops->queue_close(lonely.letters);
+	end();
+}
