@@ -299,6 +299,7 @@ ending_close(struct sq_ending *e)
 static void
 ending_step(struct sq_ending *e)
 {
+	assert(sq_worker_self() == e->shard->worker);
 	if (!e->begun || e->committing)
 		return;
 	if (atomic_load(&e->broker->closing))
