@@ -177,38 +177,54 @@ sq_value_is_yaml(const char *v, size_t len)
 	    (len >= 3 && memcmp(v, "---", 3) == 0);
 }
 
-static int
-subscribe_list(const char *v, size_t len, struct sq_declarations *out, struct sq_buf *err)
+bool
+sq_value_item(struct sq_bytes *list, struct sq_bytes *item)
 {
-	const char *end = v + len;
+	const unsigned char *v = list->p, *end, *stop, *comma;
 
-	for (;;) {
-		const char *comma = memchr(v, ',', (size_t)(end - v));
-		const char *stop = comma != NULL ? comma : end;
-		struct sq_declaration *d;
-		int rc;
+	if (v == NULL)
+		return false;
+	end = v + list->len;
+	comma = memchr(v, ',', list->len);
+	stop = comma != NULL ? comma : end;
+	*list = comma != NULL ? (struct sq_bytes){comma + 1, (size_t)(end - comma - 1)}
+			      : (struct sq_bytes){0};
+	while (v < stop && sq_value_space((char)*v))
+		v++;
+	while (stop > v && sq_value_space((char)stop[-1]))
+		stop--;
+	*item = (struct sq_bytes){v, (size_t)(stop - v)};
+	return true;
+}
 
-		while (v < stop && sq_value_space(*v))
-			v++;
-		while (stop > v && sq_value_space(stop[-1]))
-			stop--;
-		if (v == stop) {
-			sq_buf_printf(err, "line 1: an empty filter");
-			return SQ_EINVAL;
-		}
-		if ((d = sq_declarations_add(out, 1, err)) == NULL)
-			return SQ_EINVAL;
-		if (memchr(v, '\0', (size_t)(stop - v)) != NULL) {
-			sq_buf_printf(err, "line 1: a NUL in a filter");
-			return SQ_EINVAL;
-		}
-		d->filter = sq_xmemdup0(v, (size_t)(stop - v));
-		if ((rc = sq_declaration_check(d, 1, err)) != 0)
-			return rc;
-		if (comma == NULL)
-			return 0;
-		v = comma + 1;
+static int
+subscribe_item(struct sq_bytes filter, struct sq_declarations *out, struct sq_buf *err)
+{
+	struct sq_declaration *d;
+
+	if (filter.len == 0) {
+		sq_buf_printf(err, "line 1: an empty filter");
+		return SQ_EINVAL;
 	}
+	if ((d = sq_declarations_add(out, 1, err)) == NULL)
+		return SQ_EINVAL;
+	if (memchr(filter.p, '\0', filter.len) != NULL) {
+		sq_buf_printf(err, "line 1: a NUL in a filter");
+		return SQ_EINVAL;
+	}
+	d->filter = sq_xmemdup0(filter.p, filter.len);
+	return sq_declaration_check(d, 1, err);
+}
+
+static int
+subscribe_list(const char *value, size_t len, struct sq_declarations *out, struct sq_buf *err)
+{
+	struct sq_bytes list = {(const unsigned char *)value, len}, filter;
+	int rc = 0;
+
+	while (rc == 0 && sq_value_item(&list, &filter))
+		rc = subscribe_item(filter, out, err);
+	return rc;
 }
 
 int

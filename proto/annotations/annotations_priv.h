@@ -4,6 +4,7 @@
 
 #include <yaml.h>
 
+#include "core/msg.h"
 #include "proto/annotations/annotations.h"
 
 /* Checks 'd' as a whole and takes its filter apart ($tag/...).  'line' is that
@@ -53,6 +54,9 @@ bool sq_value_blank(const char *v, size_t len);
 /* Whether the value is meant as YAML: a list in block or flow form, or a map,
  * which the YAML reader refuses with a reason. */
 bool sq_value_is_yaml(const char *v, size_t len);
+/* Takes the next item of a comma list, without the space around it; false when the last
+ * one was taken.  A list that is empty has one item, which is empty. */
+bool sq_value_item(struct sq_bytes *list, struct sq_bytes *item);
 /* "12": at least 'least'. */
 int sq_value_count(const char *s, uint32_t least, uint32_t *out) SQ_MUST_CHECK;
 /* "90s", "10m", "24h" or "7d", in seconds, at least 1. */

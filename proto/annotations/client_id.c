@@ -35,23 +35,14 @@ ids_add(struct sq_client_ids *ids, const char *p, size_t len, unsigned line, str
 }
 
 static int
-ids_comma_list(const char *v, size_t len, struct sq_client_ids *out, struct sq_buf *err)
+ids_comma_list(const char *value, size_t len, struct sq_client_ids *out, struct sq_buf *err)
 {
-	const char *end = v + len;
+	struct sq_bytes list = {(const unsigned char *)value, len}, id;
+	int rc = 0;
 
-	for (;;) {
-		const char *comma = memchr(v, ',', (size_t)(end - v));
-		const char *stop = comma != NULL ? comma : end;
-		int rc;
-
-		while (v < stop && sq_value_space(*v))
-			v++;
-		while (stop > v && sq_value_space(stop[-1]))
-			stop--;
-		if ((rc = ids_add(out, v, (size_t)(stop - v), 1, err)) != 0 || comma == NULL)
-			return rc;
-		v = comma + 1;
-	}
+	while (rc == 0 && sq_value_item(&list, &id))
+		rc = ids_add(out, (const char *)id.p, id.len, 1, err);
+	return rc;
 }
 
 /* The document's content: the event is its start. */
