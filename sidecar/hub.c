@@ -290,7 +290,7 @@ hub_pool(struct sq_hub *h, struct sq_buf *err)
 	    .dial_timeout_ms = cfg->dial_timeout_ms,
 	    .silence_ms = cfg->silence_ms,
 	    .max_age_ms = cfg->max_age_ms,
-	    .max_frame = (uint32_t)cfg->max_packet + SQ_BODY_SLACK,
+	    .max_frame = SQ_FRAME_MAX, /* whatever this sidecar takes from its clients */
 	    .metrics = h->metrics,
 	};
 

@@ -39,6 +39,8 @@ enum {
 	SQ_ENTRY_HEADER = 4,
 	SQ_LINK_STREAMS_MAX = 60, /* requests of a link at a time, deliveries not counted */
 	SQ_BODY_SLACK = 65536,    /* body limit: maximum packet size and this */
+	SQ_PACKET_MAX = 16 << 20, /* the most that a broker's limits.max-packet may be, */
+	SQ_FRAME_MAX = SQ_PACKET_MAX + (2 << 20), /* and a frame that says who all gets it */
 	SQ_DELIVER_TARGETS_MAX = 1024,
 	SQ_ORIGIN_SIZE = 25,
 	SQ_SUB_POD_MAX = 256,

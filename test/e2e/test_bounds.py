@@ -81,3 +81,17 @@ async def test_a_durable_client_that_is_away(env):
 
 async def test_a_shared_subscription_whose_member_acknowledges_nothing(env):
     await check(env, "$share/group/t", 1)
+
+
+async def test_a_message_above_the_packets_that_its_sidecar_takes(env):
+    """limits.max-packet of a sidecar is of what its clients send; what others sent comes."""
+    stack = await env.stack(start=False)
+    stack.sidecars[0].tree["limits"] = {"max-packet": "64Ki"}
+    await stack.start()
+    subscriber = await env.connect(stack.ports[0], "subscriber")
+    await subscriber.subscribe("large", qos=1)
+    publisher = await env.connect(stack.ports[1], "publisher")
+    for size in (300_000, 1):
+        assert await publisher.publish("large", bytes(size), 1) == 0
+        assert len((await subscriber.receive()).payload) == size
+    assert "protocol" not in stack.log(stack.sidecars[0])
