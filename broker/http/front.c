@@ -1,6 +1,7 @@
 /* The front's life, and the way of a request to its handler. */
 #include "broker/http/front.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <time.h>
@@ -10,6 +11,7 @@
 #include "broker/http/front_priv.h"
 #include "broker/link.h"
 #include "core/clock.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "proto/link/frame.h"
 
@@ -82,6 +84,22 @@ front_refuse(const struct sq_front_worker *p, h2o_req_t *req, unsigned status, c
 	sq_answer_problem(req, status, detail);
 }
 
+/* Whoever runs the broker sees that somebody knocks with another token. */
+static void
+front_log_unknown(const struct sq_conn *c)
+{
+	struct sockaddr_storage peer = {0};
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (c->sock != NULL)
+		(void)h2o_socket_getpeername(c->sock, (struct sockaddr *)&peer);
+	(void)inet_ntop(peer.ss_family,
+	    peer.ss_family == AF_INET6 ? (const void *)&((struct sockaddr_in6 *)&peer)->sin6_addr
+				       : (const void *)&((struct sockaddr_in *)&peer)->sin_addr,
+	    host, sizeof host);
+	SQ_WARN("front", "%s refused with 401: its token is none of auth.token-file", host);
+}
+
 /* Every request that h2o has taken in whole comes here. */
 static int
 front_on_req(h2o_handler_t *self, h2o_req_t *req)
@@ -93,6 +111,7 @@ front_on_req(h2o_handler_t *self, h2o_req_t *req)
 
 	(void)self;
 	if (front_identify(c, req, &who) != SQ_OK) {
+		front_log_unknown(c);
 		front_refuse(c->part, req, 401, NULL, NULL);
 		return 0;
 	}

@@ -107,6 +107,24 @@ async def test_environment_and_flags_override_the_file(env):
     await eventually(lambda: " debug " in stack.log(sidecar), "debug lines")
 
 
+async def test_a_wrong_token_is_seen_at_the_broker(env):
+    stack = await env.stack(sidecars=1)
+    other = stack.folder / "other-token"
+    parts.write_token(other)
+    stranger = parts.Program("sidecar", "stranger", stack.folder,
+                             parts.ROOT / "build" / env.settings.build,
+                             parts.merge(stack.sidecars[0].tree, {
+                                 "listen": {"port": parts.free_port()},
+                                 "admin": {"listen": f"127.0.0.1:{parts.free_port()}"},
+                                 "auth": {"token-file": str(other)}})).start()
+    try:
+        line = "127.0.0.1 refused with 401: its token is none of auth.token-file"
+        await eventually(lambda: line in stack.log(stack.broker), "the broker's log says who")
+        assert other.read_text().strip() not in stack.log(stack.broker)
+    finally:
+        assert await asyncio.to_thread(stranger.stop) == 0
+
+
 async def test_a_token_file_is_read_again(env):
     """A renewed token, and links that come up later, without a restart."""
     stack = await env.stack(sidecars=1)
