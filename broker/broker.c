@@ -59,6 +59,26 @@ broker_say_load(const struct sq_broker *b, int load, struct sq_buf *err)
 				      : "it can't be read just now");
 }
 
+static void
+broker_make_shards(struct sq_broker *b, struct sq_worker *const *workers, size_t n_workers)
+{
+	b->shards = sq_xcalloc(n_workers, sizeof(*b->shards));
+	b->n_shards = n_workers;
+	for (size_t i = 0; i < n_workers; i++) {
+		struct sq_shard *sh = &b->shards[i];
+
+		assert(sq_worker_index(workers[i]) == i);
+		sh->broker = b;
+		sh->worker = workers[i];
+		sh->routes = sq_route_cache_new();
+		sq_list_init(&sh->sessions);
+		sq_list_init(&sh->endings);
+		sq_list_init(&sh->blocked);
+		sq_list_init(&sh->paced);
+		sq_list_init(&sh->receipts);
+	}
+}
+
 struct sq_broker *
 sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers, size_t n_workers,
     const struct sq_metrics *metrics, struct sq_buf *err)
@@ -94,21 +114,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->own = (struct sq_origin){.incarnation = sq_random_u64(), .run = sq_random_u64()};
 	atomic_init(&b->next_id, 1);
 	atomic_init(&b->own_number, 1);
-	b->shards = sq_xcalloc(n_workers, sizeof(*b->shards));
-	b->n_shards = n_workers;
-	for (size_t i = 0; i < n_workers; i++) {
-		struct sq_shard *sh = &b->shards[i];
-
-		assert(sq_worker_index(workers[i]) == i);
-		sh->broker = b;
-		sh->worker = workers[i];
-		sh->routes = sq_route_cache_new();
-		sq_list_init(&sh->sessions);
-		sq_list_init(&sh->endings);
-		sq_list_init(&sh->blocked);
-		sq_list_init(&sh->paced);
-		sq_list_init(&sh->receipts);
-	}
+	broker_make_shards(b, workers, n_workers);
 	b->keys = sq_keys_new(cfg->max_keys, cfg->key_window_ms);
 	b->delayed = sq_delayed_new(b);
 	b->watch = sq_watch_new(&b->metrics, cfg->queue_lonely_ms);

@@ -55,6 +55,25 @@ batch_explain(
 		sq_refused_unmatched(&p->refused, s, i, notes);
 }
 
+/* For the messages of a batch, one after the other in 'msg' and 'origin'. */
+static struct sq_publish
+batch_publish(struct sq_session *s, struct sq_call *c, struct sq_op *op, const struct sq_msg *msg,
+    const struct sq_origin *origin)
+{
+	return (struct sq_publish){.broker = s->shard->broker,
+	    .home = s->shard,
+	    .from = s,
+	    .space = s->space,
+	    .txn = op->txn,
+	    .op = op,
+	    .msg = msg,
+	    .origin = origin,
+	    .not_from = s->incarnation,
+	    .copy_out = s->sparse,
+	    .shard = s->shard,
+	    .call = c};
+}
+
 static void
 batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_t skip)
 {
@@ -62,18 +81,7 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	struct sq_origin origin = {s->incarnation, b->run, b->first - 1, 0};
 	struct sq_msg msg = {c->body, NULL};
 	struct sq_op *op = sq_op_new(s, c);
-	struct sq_publish p = {.broker = s->shard->broker,
-	    .home = s->shard,
-	    .from = s,
-	    .space = s->space,
-	    .txn = op->txn,
-	    .op = op,
-	    .msg = &msg,
-	    .origin = &origin,
-	    .not_from = s->incarnation,
-	    .copy_out = s->sparse,
-	    .shard = s->shard,
-	    .call = c};
+	struct sq_publish p = batch_publish(s, c, op, &msg, &origin);
 	size_t matched = 0, messages = 0;
 
 	op->lane = b->lane;

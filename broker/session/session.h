@@ -2,9 +2,11 @@
  * over which a sidecar holds it (docs/link.md, "a session at the broker").
  *
  * Owned by one shard; everything here runs on its worker.  session.c has its
- * life, attach.c the PUT, batch.c, publish.c and held.c messages up, deliver.c, demand.c, window.c and
- * settle.c messages down, subscribe.c bindings, members.c its parts in groups, group.c the
- * queues that sessions share, stored.c what of all this is in the store. */
+ * life, attach.c the PUT, batch.c, publish.c and held.c messages up, deliver.c, demand.c,
+ * window.c and settle.c messages down, refused.c the words of refusals, subscribe.c
+ * bindings, members.c its parts in groups, group.c and its like the queues that sessions
+ * share, ending.c queues whose session or group is gone, stored.c what of all this is in
+ * the store. */
 #ifndef SQ_BROKER_SESSION_H
 #define SQ_BROKER_SESSION_H
 
