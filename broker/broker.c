@@ -127,6 +127,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 		return NULL;
 	}
 	b->engine->ops->ready(b->engine);
+	sq_endings_start(b);
 	return b;
 }
 

@@ -435,8 +435,8 @@ load_open(struct sq_ending *e)
 	};
 
 	e->queue = b->engine->ops->queue_open(b->engine, NULL, &q);
-	e->task.run = ending_begin_run;
-	sq_worker_post(e->shard->worker, &e->task);
+	e->begun = true; /* so that it can be closed should the start fail */
+	sq_list_push_back(&e->shard->endings, &e->node); /* until sq_endings_start() */
 }
 
 static void
@@ -485,4 +485,19 @@ sq_endings_load(struct sq_broker *b)
 	int err = b->engine->ops->load(b->engine, SQ_RECORD_ENDING, load_ending, &l);
 
 	return err == SQ_OK ? l.err : err;
+}
+
+void
+sq_endings_start(struct sq_broker *b)
+{
+	struct sq_list loaded;
+
+	sq_list_init(&loaded);
+	for (size_t i = 0; i < b->n_shards; i++)
+		sq_list_splice(&loaded, &b->shards[i].endings);
+	SQ_LIST_FOR_EACH_SAFE(e, &loaded, struct sq_ending, node) {
+		sq_list_remove(&e->node);
+		e->task.run = ending_begin_run;
+		sq_worker_post(e->shard->worker, &e->task);
+	}
 }

@@ -54,5 +54,7 @@ void sq_endings_stop(struct sq_shard *);
 /* Start: opens the queues that were ending, before sq_engine_ops.ready().  SQ_EINVAL: a
  * record can't be read; it was logged. */
 int sq_endings_load(struct sq_broker *) SQ_MUST_CHECK;
+/* And goes on with them: the engine is ready, nothing may commit before. */
+void sq_endings_start(struct sq_broker *);
 
 #endif
