@@ -124,7 +124,8 @@ class Seed:
         try:
             world = worlds.World(self.folder, self.args.build, engine=self.args.engine,
                                  tls=self.tls, rate=self.args.rate, store=store, layer=self.layer,
-                                 small_disk=self.disk is not None)
+                                 small_disk=self.disk is not None,
+                                 dead_letters=300 if self.args.short else 600)
             self.add_pods(world)
             with open(self.folder / "faults.log", "w") as log:
                 faults = Faults(world, log, self.disk)
@@ -143,7 +144,7 @@ class Seed:
                 self.disk.close()
 
     def add_pods(self, world):
-        """A short run lets the dead letters get full."""
+        """A short run lets the dead letters of the space get full, which are few there."""
         rng = random.Random(f"pods of the world {self.seed}")
         world.add_pods(rollout.Rollout(world, rng, world.take_ports(5), self.tls),
                        spill.Spill(world, rng, world.take_ports(3), self.tls))

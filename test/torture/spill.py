@@ -15,7 +15,7 @@ from proxy import Proxy
 
 SPACE = "spill"
 QUEUE = f"declared~{SPACE}~{SPACE}~{SPACE}"
-BOUND = 100         # of the queue
+BOUND = 50          # of the queue
 PUBLISHERS = {11: 1, 12: 2}  # number: its only stream
 KEYED = 13
 TAKER = "spill-taker"
@@ -187,7 +187,7 @@ class Spill:
     def result(self):
         return letters.Spill(QUEUE, self.taker.read(), self.reader.read(),
                              self.counters.result(self.world.broker_deaths_ms), self.takes > 0,
-                             BOUND, worlds.DEAD_LETTERS // 2)
+                             BOUND, self.world.dead_letters // 2)
 
     def complete(self, _publishers):
         return checker.complete(*self.keyed_ledgers())

@@ -32,9 +32,7 @@ SIDECAR = {
     "pool": {"backoff-min": "20ms", "backoff-max": "300ms", "silence": "2s", "dial-timeout": "2s"},
     "session": {"attach-timeout": "10s"},
 }
-DEAD_LETTERS = 600  # of a space
-BROKER = {"session": {"grace": "5s", "recovery-time": "1s"}, "drain-timeout": "3s",
-          "dead-letters": {"max-messages": DEAD_LETTERS}}
+BROKER = {"session": {"grace": "5s", "recovery-time": "1s"}, "drain-timeout": "3s"}
 
 
 class App:
@@ -93,10 +91,10 @@ def broker_knows(build, key):
 class World:
     """options: engine ("memory" or "embedded"), tls, rate (of each publisher per second),
     store (a folder for the store), layer (a powerfail.Layer or None), small_disk (which large
-    payloads fill soon)."""
+    payloads fill soon), dead_letters (that a space may have)."""
 
     def __init__(self, folder, build, *, engine, tls, rate, store=None, layer=None,
-                 small_disk=False):
+                 small_disk=False, dead_letters=600):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.build = pathlib.Path(build)
@@ -107,6 +105,7 @@ class World:
         self.unordered = REPUBLISHED if small_disk else ()
         self.rate = rate
         self.max_size = 65536 if small_disk else 4096  # of a payload
+        self.dead_letters = dead_letters
         self.pods = []  # what add_pods() adds
         self.will_is_due = False
         self.kept = None
@@ -137,6 +136,7 @@ class World:
     def make_broker(self, ports, tls):
         tree = parts.merge(parts.config("broker", self.folder, listen=ports[0], admin=ports[1],
                                         tls=tls), BROKER)
+        tree["dead-letters"] = {"max-messages": self.dead_letters}
         if broker_knows(self.build, "store.dir"):
             tree |= {"engine": self.engine}
             if self.engine == "embedded":
