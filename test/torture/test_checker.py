@@ -85,7 +85,9 @@ class Planted(unittest.TestCase):
     def test_a_transient_session_ends_with_its_broker(self):
         got = GOT + "M 9 5 2 7 0 2 2\n"
         self.assertEqual(self.kinds(SENT, got, transient=True), ["duplicate"])
-        self.assertEqual(self.kinds(SENT, got, transient=True, deaths=[3]), ["duplicate"])
+        self.assertEqual(self.kinds(SENT, got, transient=True, deaths=[1]), ["duplicate"])
+        self.assertEqual(self.kinds(SENT, got, transient=True, deaths=[10]), ["duplicate"])
+        self.assertEqual(self.kinds(SENT, got, transient=True, deaths=[3]), [])
         self.assertEqual(self.kinds(SENT, got, transient=True, deaths=[7]), [])
         self.assertEqual(self.kinds(SENT, got, deaths=[7]), ["duplicate"])
 
