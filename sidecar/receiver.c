@@ -36,6 +36,11 @@ sq_receiver_note(const struct sq_receiver *k, struct sq_buf *out)
 	const struct sq_taker_client *others[NAMES_MAX];
 	size_t n = k != NULL ? sq_taker_others(k->taker, others, NAMES_MAX) : 0;
 
+	if (k != NULL && sq_taker_unmatched(k->taker) > 0)
+		sq_buf_printf(out,
+		    "no client gets the declared messages: there are %zu, and the "
+		    "annotation " SQ_ANNOTATION_CLIENT_ID " matches none\n",
+		    sq_taker_unmatched(k->taker));
 	if (n == 0)
 		return;
 	if (k->now != NULL) {

@@ -284,3 +284,9 @@ sq_taker_named(const struct sq_taker *t)
 {
 	return t->n_globs != 0;
 }
+
+size_t
+sq_taker_unmatched(const struct sq_taker *t)
+{
+	return t->wanted && t->n_globs > 0 && sq_list_empty(&t->of[RANK_NAMED]) ? t->n : 0;
+}

@@ -67,6 +67,8 @@ void sq_taker_did(struct sq_taker *, struct sq_taker_client *, enum sq_taker_fla
 struct sq_taker_client *sq_taker_turn(struct sq_taker *, uint64_t now_ms);
 /* When to take the next turn, if nothing happens before; 0: then only. */
 uint64_t sq_taker_due_ms(const struct sq_taker *);
+/* How many clients there are, where none of them has one of the names. */
+size_t sq_taker_unmatched(const struct sq_taker *);
 /* Whether it chooses among several clients that have settled, by no names.  Returns
  * how many there are besides the taker, and the oldest of them, at most 'max', in
  * 'out'; else 0. */

@@ -440,7 +440,14 @@ async def test_a_glob_names_the_client(env):
     publisher = await env.connect(stack.ports[1], "publisher")
     other = await env.connect(stack.ports[0], "app-pub-1")
     await other.subscribe("own")
+    nobody = ("ok\nno client gets the declared messages: there are 1, and the annotation "
+              "sqmqos.io/client-id matches none\n")
+
+    async def says(text):
+        return await readyz(stack.sidecars[0]) == (200, text)
+    await eventually(lambda: says(nobody), "/readyz says that the names match nobody")
     first = await env.connect(stack.ports[0], "app-con-1")
+    await eventually(lambda: says("ok\n"), "and no more")
     await first.publish("out", b"", 1)  # whatever it does, it is named
     second = await env.connect(stack.ports[0], "spare")
     await receives(first, publisher, "work")

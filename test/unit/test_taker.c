@@ -284,6 +284,23 @@ Test(taker, nobody_is_told_of_while_one_is_about_to_be_chosen)
 	cr_assert_eq(sq_taker_others(t, NULL, 0), 2);
 }
 
+Test(taker, names_that_match_nobody_are_told)
+{
+	static char glob[] = "b*";
+	static char *const globs[] = {glob};
+
+	sq_taker_name(t, globs, 1);
+	cr_assert_eq(sq_taker_unmatched(t), 0, "nobody is there");
+	come(&a, 0);
+	cr_assert_eq(sq_taker_unmatched(t), 1);
+	come(&b, 0);
+	cr_assert_eq(sq_taker_unmatched(t), 0);
+	go(&b, 0);
+	cr_assert_eq(sq_taker_unmatched(t), 1);
+	sq_taker_name(t, NULL, 0);
+	cr_assert_eq(sq_taker_unmatched(t), 0);
+}
+
 Test(taker, the_others_are_told)
 {
 	const struct sq_taker_client *others[2];
