@@ -29,6 +29,7 @@ SETTING = re.compile(r"(broker|sidecar)\.([a-z0-9-]+(?:\.[a-z0-9-]+)*)=(.*)", re
 CHOSEN = {  # settings that ./dev run makes itself, and what says them instead
     "broker.listen.address": "it keeps one, see DIR/env", "broker.admin.listen": "see DIR/env",
     "sidecar.listen.port": "see --port", "sidecar.admin.listen": "see DIR/env",
+    "sidecar.outbox.dir": "each sidecar has its own, DIR/outbox-PORT",
     "sidecar.brokers": "there is one", "sidecar.annotations.file": "see --annotations",
 }
 
@@ -303,6 +304,7 @@ def make_programs(args, folder, annotations):
         file = annotations[port].path if port in annotations else None
         tree = stack.config("sidecar", folder, listen=port, admin=kept[f"sidecar-{port}-admin"],
                             tls=tls, broker=kept["broker"], pod=i + 1, annotations=file)
+        tree["outbox"] = {"dir": str(folder / f"outbox-{port}")}  # for who asks for disk
         programs.append(stack.Program("sidecar", f"sidecar-{port}", folder, release,
                                       stack.merge(tree, args.settings["sidecar"])))
     for p in programs:

@@ -113,6 +113,7 @@ async def test_run_refuses_in_one_sentence(env):
             (["--annotations", number], 1, "example.com/n is not text"),
             (["--set", "nonsense"], 2, "broker.queue.max-bytes=1Mi"),
             (["--set", "broker.admin.listen=:1"], 2, "chooses that itself"),
+            (["--set", "sidecar.outbox.dir=/tmp"], 2, "DIR/outbox-PORT"),
             (["--set", "broker.log=info", "--set", "broker.log.level=info"], 2, "another --set"),
         ]
         free = str(free_ports(2))
@@ -309,6 +310,17 @@ async def test_run_takes_yaml_annotations_for_each_sidecar(env):
                         "--sidecars", 1)
     await run.ready()
     assert kept.stat().st_ino == before.st_ino, "what has not changed is not written"
+    assert await run.end() == 0
+
+
+@scenario(timeout_s=180)
+async def test_run_has_a_directory_for_each_outbox(env):
+    port, data, pod = free_ports(2), env.folder / "data", env.folder / "pod.yaml"
+    pod.write_text("sqmqos.io/outbox: disk\n")
+    run = await dev_run(env, "--port", port, "--data", data, "--annotations", pod)
+    await run.ready()
+    for p in (port, port + 1):
+        assert list((data / f"outbox-{p}").glob("journal-*")), p
     assert await run.end() == 0
 
 
