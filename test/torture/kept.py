@@ -22,9 +22,9 @@ class Kept:
         self.task = asyncio.create_task(self.publish())
 
     async def stop(self):
-        if self.task:
+        while self.task and not self.task.done():  # wait_for() may swallow a cancellation
             self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+            await asyncio.wait([self.task], timeout=0.1)
 
     async def publish(self):
         while True:

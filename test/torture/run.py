@@ -184,8 +184,8 @@ class Seed:
         faults.note("the faults are over")
         await world.ready()
         faults.note("all are ready")
+        await world.check_kept()
         if self.durable:
-            await world.check_kept()
             await world.last_will()
             await world.check_kept()
             faults.note("a client has died with its sidecar and its broker")

@@ -41,7 +41,7 @@ class Counters:
     async def stop(self):
         if self.task:
             self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+            await asyncio.wait([self.task])
             self.task = None
 
     async def run(self):
