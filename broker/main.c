@@ -271,6 +271,18 @@ program_main(const struct sq_program *self, struct program *p)
 	return code;
 }
 
+/* What comes before the program listens for signals waits until then; unblocked, SIGUSR1
+ * would end it. */
+static void
+program_hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 int
 main(int argc, char **argv, char **envp)
 {
@@ -283,6 +295,7 @@ main(int argc, char **argv, char **envp)
 
 	if (sq_program_help(&self, argc, argv))
 		return 0;
+	program_hold_signals();
 	check_only = sq_program_check_only(&argc, argv);
 	check_store = sq_program_flag(&argc, argv, "--check-store");
 	if (sq_broker_config_load(&p.config, argc, argv, envp, &err) != SQ_OK) {

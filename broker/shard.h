@@ -19,6 +19,7 @@ struct sq_shard {
 	struct sq_htab by_key, by_epoch; /* struct sq_session */
 	struct sq_list sessions;
 	struct sq_list endings; /* of queues: see broker/session/ending.h */
+	unsigned endings_reading;
 	struct sq_list paced;   /* calls, by age: see broker/session/pace.h */
 	struct sq_list blocked; /* sessions that wait for room in their link */
 	struct sq_heap timers;

@@ -16,6 +16,7 @@
 enum {
 	SLICE_MSGS = 64, /* in one transaction, */
 	SLICE_BYTES = 1 << 20,
+	READING_MAX = 256, /* of a shard at a time: each has memory for a slice */
 	VERSION = 1,
 	FLAG_DURABLE = 1, /* of the dead-letter source */
 };
@@ -212,6 +213,12 @@ ending_cancelled(struct sq_consumer *c)
 	struct sq_ending *e = SQ_CONTAINER_OF(c, struct sq_ending, consumer);
 
 	e->consumes = false;
+	assert(e->shard->endings_reading > 0);
+	e->shard->endings_reading--;
+	if (e->n_items == 0) {
+		free(e->items);
+		e->items = NULL;
+	}
 	ending_step(e);
 }
 
@@ -222,7 +229,7 @@ ending_cancel(struct sq_ending *e)
 		ending_ops(e)->cancel(&e->consumer);
 }
 
-/* Has a slice handed out. */
+/* Has a slice handed out; where too many do that already, a later tick does. */
 static void
 ending_read(struct sq_ending *e)
 {
@@ -231,7 +238,10 @@ ending_read(struct sq_ending *e)
 	struct sq_demand slice = {SLICE_MSGS, SLICE_MSGS, room};
 	const struct sq_engine_ops *ops = ending_ops(e);
 
+	if (!e->consumes && e->shard->endings_reading >= READING_MAX)
+		return;
 	if (!e->consumes) {
+		e->shard->endings_reading++;
 		e->consumer = (struct sq_consumer){
 		    .worker = e->shard->worker, .take = ending_take, .cancelled = ending_cancelled};
 		sq_list_init(&e->consumer.node);
@@ -308,11 +318,9 @@ ending_step(struct sq_ending *e)
 		ending_slice(e);
 	else if (!ending_ops(e)->queue_empty(e->queue))
 		ending_read(e);
-	else if (e->lent)
-		return;
 	else if (e->consumes)
 		ending_cancel(e);
-	else
+	else if (!e->lent)
 		ending_delete(e);
 }
 
