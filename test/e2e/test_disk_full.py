@@ -168,6 +168,22 @@ async def ended(stack, within_s, why):
     assert f"{why}: ended at once" in stack.broker.last_words(), stack.broker.last_words()
 
 
+async def test_a_broker_that_has_no_page_for_its_readers_says_so(env):
+    """LMDB's file of readers is written through a mapping, and may be gone after a power loss."""
+    with small_disk(env) as disk:
+        stack, publisher = await begin(env, disk)
+        await stack.kill(stack.broker)
+        next(disk.folder.rglob("lock.mdb")).unlink()
+        disk.fill(None, 0)
+        stack.broker.start()
+        assert await asyncio.to_thread(stack.broker.process.wait, 20) == 1
+        assert "No space left" in stack.broker.last_words()
+        disk.empty()
+        stack.broker.start()
+        await stack.ready()
+        await end(env, stack, publisher)
+
+
 @scenario(timeout_s=120)
 async def test_sigterm_on_a_full_disk(env):
     """What waits for the journal keeps the broker for drain-timeout, and 5 s at most."""

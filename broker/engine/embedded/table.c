@@ -16,8 +16,9 @@
 #include "core/mem.h"
 
 enum {
-	TABLE_READERS = 256, /* reads at a time */
-	TABLE_PUT_SHARE = 8, /* one part of so many is for deletes only */
+	TABLE_READERS = 256,         /* reads at a time */
+	TABLE_LOCK_BYTES = 20 << 10, /* of LMDB's file of readers: a page or so more than it asks */
+	TABLE_PUT_SHARE = 8,         /* one part of so many is for deletes only */
 	TABLE_ERROR_MAX = 512,
 };
 
@@ -225,6 +226,24 @@ table_open_dbs(struct sq_table *t, MDB_txn *txn, unsigned flags)
 	return SQ_OK;
 }
 
+/* LMDB writes its file of readers through a mapping, where a page that the disk has no room
+ * for is a SIGBUS: all of them are there before. */
+static int
+table_lock_reserve(struct sq_table *t, const char *folder)
+{
+	char path[PATH_MAX];
+	int fd, rc = 0;
+
+	snprintf(path, sizeof path, "%s/lock.mdb", folder);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return sq_table_lmdb_fail(t, errno, "lock.mdb");
+	if (fallocate(fd, 0, 0, TABLE_LOCK_BYTES) != 0 && errno != EOPNOTSUPP)
+		rc = sq_table_lmdb_fail(t, errno, "lock.mdb");
+	close(fd);
+	return rc;
+}
+
 static int
 table_env_open(struct sq_table *t, const char *folder, uint64_t max_bytes, unsigned flags)
 {
@@ -321,7 +340,9 @@ table_open_existing(struct sq_table *t, const char *folder, uint64_t max_bytes, 
 		    errno == ENOENT ? SQ_EINVAL : SQ_EIO, "%s: %s", t->path, strerror(errno));
 	if (sq_table_pages_check(t->path, false, table_page_fault, &told) != 0)
 		return SQ_EINVAL;
-	rc = table_env_open(t, folder, max_bytes, read_only ? MDB_RDONLY : 0);
+	rc = read_only ? SQ_OK : table_lock_reserve(t, folder);
+	if (rc == SQ_OK)
+		rc = table_env_open(t, folder, max_bytes, read_only ? MDB_RDONLY : 0);
 	if (rc == SQ_OK)
 		rc = table_env_sizes(t, read_only);
 	return rc == SQ_OK ? table_load(t, read_only) : rc;
@@ -385,7 +406,9 @@ table_make(const char *dir, const char *folder, uint64_t max_bytes)
 	unlink(lock);
 	if (mkdir(fresh, 0700) != 0 && errno != EEXIST)
 		return sq_table_fail(SQ_EIO, "%s: %s", fresh, strerror(errno));
-	rc = table_env_open(&t, fresh, max_bytes, 0);
+	rc = table_lock_reserve(&t, fresh);
+	if (rc == SQ_OK)
+		rc = table_env_open(&t, fresh, max_bytes, 0);
 	if (rc == SQ_OK)
 		rc = table_make_content(&t);
 	mdb_env_close(t.env);
