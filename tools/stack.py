@@ -4,6 +4,7 @@ token, configuration files; and a program that runs with them.
 Used by ./dev run (tools/run.py) and by the scenarios (test/support/)."""
 
 import ctypes
+import fcntl
 import http.client
 import os
 import pathlib
@@ -12,6 +13,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -36,13 +38,33 @@ def port_error(port):
     return None
 
 
+reserved = []  # open files whose locks say to other processes of ours which ports we have
+
+
+def reserve(port):
+    """Whether no other process has got this port from free_port() and still lives: it may
+    not listen on it just now."""
+    folder = pathlib.Path(tempfile.gettempdir()) / f"sqmqos-ports-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        lock = open(folder / str(port), "w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return False
+    except OSError:
+        return True  # without a place for locks there is only chance
+    reserved.append(lock)
+    return True
+
+
 def free_port(taken=()):
     """A port that is free now and that no outgoing connection gets."""
     with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
         ephemeral_from = int(f.read().split()[0])
     for _ in range(1000):
         port = random.SystemRandom().randrange(min(10000, ephemeral_from - 2000), ephemeral_from)
-        if port not in taken and port_error(port) is None:
+        if port not in taken and port_error(port) is None and reserve(port):
             return port
     raise RuntimeError("no free port")
 
