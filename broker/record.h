@@ -3,6 +3,10 @@
 #ifndef SQ_BROKER_RECORD_H
 #define SQ_BROKER_RECORD_H
 
+#include "core/buf.h"
+#include "core/bytes.h"
+#include "core/msg.h"
+
 /* Stored: never reuse or renumber one. */
 enum sq_record_kind {
 	/* A session: id its incarnation, sub 0.  broker/session/stored.c */
@@ -32,5 +36,23 @@ enum sq_record_kind {
 	 * broker/session/ending.c */
 	SQ_RECORD_ENDING = 12,
 };
+
+/* Appends bytes16: a u16 length and as many bytes. */
+static inline void
+sq_record_put_text(struct sq_buf *b, const void *p, size_t len)
+{
+	sq_buf_u16(b, (uint16_t)len);
+	sq_buf_append(b, p, len);
+}
+
+/* Takes one, as a view; empty once the reader is bad. */
+static inline struct sq_bytes
+sq_record_take_text(struct sq_reader *r)
+{
+	size_t len = sq_read16(r);
+	const unsigned char *p = sq_read_bytes(r, len);
+
+	return (struct sq_bytes){p, r->bad ? 0 : len};
+}
 
 #endif

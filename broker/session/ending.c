@@ -60,10 +60,9 @@ ending_ops(const struct sq_ending *e)
 /* Records. */
 
 static void
-ending_put_text(struct sq_buf *b, const char *text)
+ending_put_name(struct sq_buf *b, const char *name)
 {
-	sq_buf_u16(b, (uint16_t)strlen(text));
-	sq_buf_append(b, text, strlen(text));
+	sq_record_put_text(b, name, strlen(name));
 }
 
 /* An ending: u8 1, u8 why, u8 flags (1 its dead-letter source is durable), u8 0, u64
@@ -81,9 +80,9 @@ ending_store(const struct sq_ending *e, struct sq_txn *txn)
 	sq_buf_u8(&v, 0);
 	sq_buf_u64(&v, e->n_msgs + e->slice_msgs);
 	sq_buf_u64(&v, e->n_letters + e->slice_letters);
-	ending_put_text(&v, sq_space_name(sq_dead_source_space(e->dead)));
-	ending_put_text(&v, e->queue_name);
-	ending_put_text(&v, sq_dead_source_name(e->dead));
+	ending_put_name(&v, sq_space_name(sq_dead_source_space(e->dead)));
+	ending_put_name(&v, e->queue_name);
+	ending_put_name(&v, sq_dead_source_name(e->dead));
 	ending_ops(e)->record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
 	sq_buf_fini(&v);
 }
@@ -421,10 +420,9 @@ struct endings_load {
 static char *
 load_text(struct sq_reader *r)
 {
-	size_t len = sq_read16(r);
-	const unsigned char *p = sq_read_bytes(r, len);
+	struct sq_bytes text = sq_record_take_text(r);
 
-	return sq_xmemdup0(r->bad ? NULL : p, r->bad ? 0 : len);
+	return sq_xmemdup0(text.p, text.len);
 }
 
 static void

@@ -23,13 +23,6 @@ store_record(const struct sq_group *g, struct sq_txn *txn, uint8_t kind, uint64_
 	g->sink.engine->ops->record(txn, &key, v);
 }
 
-static void
-store_text(struct sq_buf *b, const void *p, size_t len)
-{
-	sq_buf_u16(b, (uint16_t)len);
-	sq_buf_append(b, p, len);
-}
-
 enum { FLAG_DURABLE = 1, FLAG_SHARE = 2, FLAG_WAITS = 4 };
 
 /* A group: u8 2, u8 flags (1 durable, 2 a share, 4 its options say the other of 1), u8
@@ -57,10 +50,10 @@ sq_group_store(struct sq_group *g, struct sq_txn *txn)
 	sq_buf_u32(&v, g->cfg.max_length);
 	sq_buf_u32(&v, g->cfg.max_attempts);
 	sq_buf_u64(&v, expires_ms);
-	store_text(&v, sq_space_name(g->space), strlen(sq_space_name(g->space)));
-	store_text(&v, g->name, strlen(g->name));
+	sq_record_put_text(&v, sq_space_name(g->space), strlen(sq_space_name(g->space)));
+	sq_record_put_text(&v, g->name, strlen(g->name));
 	sq_buf_u64(&v, g->options.since_ms);
-	store_text(&v, g->options.pod, strlen(g->options.pod));
+	sq_record_put_text(&v, g->options.pod, strlen(g->options.pod));
 	store_record(g, txn, SQ_RECORD_GROUP, 0, &v);
 	g->unsaved = false;
 	sq_buf_fini(&v);
@@ -79,9 +72,9 @@ sq_group_store_binding(struct sq_group *g, struct sq_group_binding *gb, struct s
 		gb->number = ++g->next_binding;
 	sq_buf_u8(&v, 1);
 	sq_buf_u8(&v, gb->binding.max_qos);
-	store_text(&v, gb->name, strlen(gb->name));
-	store_text(&v, tag, gb->tag_len);
-	store_text(&v, tag + gb->tag_len, gb->filter_len);
+	sq_record_put_text(&v, gb->name, strlen(gb->name));
+	sq_record_put_text(&v, tag, gb->tag_len);
+	sq_record_put_text(&v, tag + gb->tag_len, gb->filter_len);
 	store_record(g, txn, SQ_RECORD_BINDING, gb->number, &v);
 	sq_buf_fini(&v);
 }
@@ -110,14 +103,6 @@ struct groups_load {
 	int err;
 };
 
-static struct sq_bytes
-load_text(struct sq_reader *r)
-{
-	size_t len = sq_read16(r);
-
-	return (struct sq_bytes){sq_read_bytes(r, len), r->bad ? 0 : len};
-}
-
 /* A group's record. */
 struct group_record {
 	struct sq_group_cfg cfg; /* without pointers */
@@ -140,11 +125,11 @@ load_record(struct sq_reader *r, struct group_record *out)
 	out->cfg.max_length = sq_read32(r);
 	out->cfg.max_attempts = sq_read32(r);
 	out->expires_ms = sq_read64(r);
-	out->space = load_text(r);
-	out->name = load_text(r);
+	out->space = sq_record_take_text(r);
+	out->name = sq_record_take_text(r);
 	if (version >= 2) {
 		out->since_ms = sq_read64(r);
-		out->pod = load_text(r);
+		out->pod = sq_record_take_text(r);
 	}
 	return !r->bad && (version == 1 || version == 2) && out->name.len > 0 &&
 	    sq_reader_left(r) == 0;
@@ -203,13 +188,13 @@ load_binding(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	struct sq_reader r = sq_reader(value.p, value.len);
 	struct groups_load *l = arg;
 	uint8_t version = sq_read8(&r), qos = sq_read8(&r);
-	struct sq_bytes name = load_text(&r);
-	struct sq_topic_filter filter = {.tag = load_text(&r)};
+	struct sq_bytes name = sq_record_take_text(&r);
+	struct sq_topic_filter filter = {.tag = sq_record_take_text(&r)};
 	struct sq_group *g = load_find(l, key->id);
 	struct sq_group_binding *gb;
 	char *text;
 
-	filter.filter = load_text(&r);
+	filter.filter = sq_record_take_text(&r);
 	if (r.bad || version != 1 || filter.filter.len == 0 || g == NULL) {
 		SQ_ERROR("store", "the record of a binding of group %016llx does not read",
 		    (unsigned long long)key->id);
