@@ -2,7 +2,7 @@
  * opens the thing later, and closes it again. */
 #include "broker/config_check.h"
 
-#include "broker/auth.h"
+#include "broker/auth/tokens.h"
 #include "core/admin.h"
 #include "core/listen.h"
 #include "core/program.h"
@@ -32,10 +32,10 @@ static void
 check_tokens(const struct sq_broker_config *c, struct sq_buf *problems)
 {
 	struct sq_buf why = {0};
-	struct sq_auth *auth = sq_auth_new(c->token_file, &why);
+	struct sq_tokens *auth = sq_tokens_new(c->token_file, &why);
 
 	if (auth != NULL)
-		sq_auth_free(&auth);
+		sq_tokens_free(&auth);
 	sq_program_problem(problems, &why);
 }
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "broker/auth.h"
+#include "broker/auth/identity.h"
 #include "core/msg.h"
 #include "proto/link/frame.h"
 

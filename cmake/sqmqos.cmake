@@ -73,14 +73,17 @@ target_link_libraries(sq_h2o INTERFACE PkgConfig::H2O PkgConfig::OPENSSL m)
 
 # sq_library(NAME SOURCES ... DEPENDS ...): a static library of ours.  Headers
 # are included by their path from the root ("core/buf.h").  The staging folder
-# of a layer holds only links to itself, so nobody sees what he doesn't link.
+# of a layer, which may be a folder within a layer, holds only links to itself,
+# so nobody sees what he doesn't link.
 function(sq_library name)
 	cmake_parse_arguments(ARG "" "LAYER" "SOURCES;DEPENDS" ${ARGN})
 	add_library(${name} STATIC ${ARG_SOURCES})
 	target_link_libraries(${name} PUBLIC sq_flags ${ARG_DEPENDS})
 	if(ARG_LAYER)
-		set(stage ${CMAKE_BINARY_DIR}/include/${ARG_LAYER})
-		file(MAKE_DIRECTORY ${stage})
+		string(REPLACE "/" "." stage ${ARG_LAYER})
+		set(stage ${CMAKE_BINARY_DIR}/include/${stage})
+		get_filename_component(parent ${stage}/${ARG_LAYER} DIRECTORY)
+		file(MAKE_DIRECTORY ${parent})
 		file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${ARG_LAYER}
 			${stage}/${ARG_LAYER} SYMBOLIC)
 		target_include_directories(${name} PUBLIC ${stage})

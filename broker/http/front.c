@@ -67,7 +67,7 @@ front_identify(const struct sq_conn *c, h2o_req_t *req, struct sq_identity *who)
 		*who = *sq_link_identity(sq_deliveries_link(c->stream));
 		return SQ_OK;
 	}
-	return sq_auth_check(c->part->auth, value, who);
+	return sq_tokens_check(c->part->auth, value, who);
 }
 
 static void
@@ -170,7 +170,7 @@ static int
 front_auth(struct sq_front *f, struct sq_buf *err)
 {
 	for (unsigned i = 0; i < f->cfg.workers; i++) {
-		f->parts[i].auth = sq_auth_new(f->cfg.token_file, err);
+		f->parts[i].auth = sq_tokens_new(f->cfg.token_file, err);
 		if (f->parts[i].auth == NULL)
 			return SQ_EINVAL;
 	}
@@ -371,7 +371,7 @@ sq_front_free(struct sq_front **fp)
 		return;
 	for (unsigned i = 0; i < f->cfg.workers; i++) {
 		sq_worker_free(&f->workers[i]);
-		sq_auth_free(&f->parts[i].auth);
+		sq_tokens_free(&f->parts[i].auth);
 		if (f->parts[i].front != NULL)
 			sq_calls_fini(&f->parts[i]);
 	}

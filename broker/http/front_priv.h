@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "broker/auth.h"
+#include "broker/auth/tokens.h"
 #include "broker/call.h"
 #include "broker/http/front.h"
 #include "core/listen.h"
@@ -27,7 +27,7 @@ struct sq_front_worker {
 	h2o_accept_ctx_t accept;
 	h2o_socket_t *listeners[SQ_LISTEN_ADDRS];
 	bool serving, paused; /* paused: no descriptors left, until the next tick */
-	struct sq_auth *auth;
+	struct sq_tokens *auth;
 	struct sq_list conns;   /* struct sq_conn */
 	struct sq_list streams; /* struct sq_stream, the longest silent first */
 	struct sq_list spare;   /* struct sq_call, to be used again */

@@ -386,7 +386,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_answer(c, 410, "the link is not open");
 		return;
 	}
-	if (s != NULL && !sq_identity_equal(&s->owner, sq_link_identity(c->link))) {
+	if (s != NULL && s->owner != sq_link_identity(c->link)->id) {
 		sq_call_answer(c, 403, "the session belongs to another identity");
 		return;
 	}
@@ -408,7 +408,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	}
 	if (s == NULL) {
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64());
-		s->owner = *sq_link_identity(c->link);
+		s->owner = sq_link_identity(c->link)->id;
 	}
 	attach_fence(s, &a);
 	s->attaching = c;

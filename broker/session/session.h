@@ -122,9 +122,9 @@ struct sq_session {
 	uint32_t n_acked, n_expected;
 
 	/* The attachment. */
-	uint64_t epoch;           /* 0: none */
-	struct sq_link *link;     /* a reference */
-	struct sq_identity owner; /* whose token made it */
+	uint64_t epoch;       /* 0: none */
+	struct sq_link *link; /* a reference */
+	uint64_t owner;       /* the identity whose token made it */
 	uint64_t instance, ordinal;
 	uint32_t attempt;
 	uint64_t cleaned_instance, cleaned_ordinal; /* whose clean start was applied */

@@ -98,7 +98,7 @@ sq_stored_base(struct sq_session *s, struct sq_txn *txn)
 		(s->present ? FLAG_PRESENT : 0) | (detached ? FLAG_DETACHED : 0)));
 	sq_buf_u16(&v, (uint16_t)strlen(s->key));
 	sq_buf_append(&v, s->key, strlen(s->key));
-	sq_buf_u64(&v, s->owner.id);
+	sq_buf_u64(&v, s->owner);
 	sq_buf_u32(&v, s->expiry_s);
 	sq_buf_u64(&v, s->instance);
 	sq_buf_u64(&v, s->ordinal);
@@ -327,7 +327,7 @@ restore_base(struct restore *r, struct sq_session *s, struct sq_reader *in, uint
 	s->left = (flags & FLAG_LEFT) != 0;
 	s->present = (flags & FLAG_PRESENT) != 0 || !s->durable;
 	s->stored = s->answered = s->restored = true;
-	s->owner.id = sq_read64(in);
+	s->owner = sq_read64(in);
 	s->expiry_s = sq_read32(in);
 	s->instance = s->stored_instance = sq_read64(in);
 	s->ordinal = s->stored_ordinal = sq_read64(in);

@@ -1,4 +1,4 @@
-/* broker/auth: tokens from a file, and what a header must look like. */
+/* broker/auth/tokens: tokens from a file, and what a header must look like. */
 #include <criterion/criterion.h>
 
 #include <stdio.h>
@@ -6,14 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/auth.h"
+#include "broker/auth/tokens.h"
 
-static char path[] = "/tmp/sq_test_auth_XXXXXX";
-static struct sq_auth *auth;
+static char path[] = "/tmp/sq_test_tokens_XXXXXX";
+static struct sq_tokens *tokens;
 static struct sq_buf err;
 
 static void
-tokens(const char *text)
+write_tokens(const char *text)
 {
 	char fresh[sizeof path + 4];
 	FILE *f;
@@ -38,38 +38,38 @@ setup(void)
 static void
 tidy(void)
 {
-	sq_auth_free(&auth);
+	sq_tokens_free(&tokens);
 	sq_buf_fini(&err);
 	unlink(path);
 }
 
-TestSuite(auth, .init = setup, .fini = tidy);
+TestSuite(tokens, .init = setup, .fini = tidy);
 
 static int
 check(const char *header)
 {
 	struct sq_identity who;
 
-	return sq_auth_check(
-	    auth, (struct sq_bytes){(const unsigned char *)header, strlen(header)}, &who);
+	return sq_tokens_check(
+	    tokens, (struct sq_bytes){(const unsigned char *)header, strlen(header)}, &who);
 }
 
-Test(auth, without_a_file_everybody_passes_as_nobody)
+Test(tokens, without_a_file_everybody_passes_as_nobody)
 {
-	struct sq_identity who = {9};
+	struct sq_identity who = {.id = 9};
 
-	auth = sq_auth_new("", &err);
-	cr_assert_eq(sq_auth_check(auth, (struct sq_bytes){NULL, 0}, &who), SQ_OK);
+	tokens = sq_tokens_new("", &err);
+	cr_assert_eq(sq_tokens_check(tokens, (struct sq_bytes){NULL, 0}, &who), SQ_OK);
 	cr_assert_eq(who.id, 0);
 }
 
-Test(auth, only_the_tokens_of_the_file_pass)
+Test(tokens, only_the_tokens_of_the_file_pass)
 {
-	struct sq_identity who = {0};
+	struct sq_identity who = {.id = 0};
 
-	tokens("  first-token \r\n\nsecond\n");
-	auth = sq_auth_new(path, &err);
-	cr_assert_not_null(auth);
+	write_tokens("  first-token \r\n\nsecond\n");
+	tokens = sq_tokens_new(path, &err);
+	cr_assert_not_null(tokens);
 	cr_assert_eq(check("Bearer first-token"), SQ_OK);
 	cr_assert_eq(check("bearer second"), SQ_OK);
 	cr_assert_eq(check("Bearer first-token "), SQ_EDENIED);
@@ -79,39 +79,39 @@ Test(auth, only_the_tokens_of_the_file_pass)
 	cr_assert_eq(check("Bearer"), SQ_EDENIED);
 	cr_assert_eq(check("Basic second"), SQ_EDENIED);
 	cr_assert_eq(check("second"), SQ_EDENIED);
-	cr_assert_eq(sq_auth_check(auth, (struct sq_bytes){NULL, 0}, &who), SQ_EDENIED);
+	cr_assert_eq(sq_tokens_check(tokens, (struct sq_bytes){NULL, 0}, &who), SQ_EDENIED);
 }
 
-Test(auth, a_changed_file_is_read_again_and_a_bad_one_is_not_believed)
+Test(tokens, a_changed_file_is_read_again_and_a_bad_one_is_not_believed)
 {
-	tokens("old\n");
-	auth = sq_auth_new(path, &err);
-	tokens("old\nnew\n");
+	write_tokens("old\n");
+	tokens = sq_tokens_new(path, &err);
+	write_tokens("old\nnew\n");
 	cr_assert_eq(check("Bearer new"), SQ_EDENIED);
-	sq_auth_refresh(auth);
+	sq_tokens_refresh(tokens);
 	cr_assert_eq(check("Bearer new"), SQ_OK);
 	cr_assert_eq(check("Bearer old"), SQ_OK);
-	tokens("new\n");
-	sq_auth_refresh(auth);
+	write_tokens("new\n");
+	sq_tokens_refresh(tokens);
 	cr_assert_eq(check("Bearer old"), SQ_EDENIED);
-	tokens("\n");
-	sq_auth_refresh(auth);
+	write_tokens("\n");
+	sq_tokens_refresh(tokens);
 	cr_assert_eq(check("Bearer new"), SQ_OK);
 	unlink(path);
-	sq_auth_refresh(auth);
+	sq_tokens_refresh(tokens);
 	cr_assert_eq(check("Bearer new"), SQ_OK);
 }
 
-Test(auth, says_which_file_is_missing_or_empty)
+Test(tokens, says_which_file_is_missing_or_empty)
 {
-	auth = sq_auth_new("/nonexistent/token", &err);
-	cr_assert_null(auth);
+	tokens = sq_tokens_new("/nonexistent/token", &err);
+	cr_assert_null(tokens);
 	sq_buf_u8(&err, 0);
 	cr_assert_str_eq((char *)sq_buf_data(&err),
 	    "auth.token-file: /nonexistent/token: No such file or directory");
 	sq_buf_fini(&err);
-	auth = sq_auth_new(path, &err);
-	cr_assert_null(auth);
+	tokens = sq_tokens_new(path, &err);
+	cr_assert_null(tokens);
 	sq_buf_u8(&err, 0);
 	cr_assert_not_null(strstr((char *)sq_buf_data(&err), "no token in it"));
 }

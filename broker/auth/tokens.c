@@ -1,5 +1,5 @@
-/* Bearer tokens from a file; see broker/auth.h. */
-#include "broker/auth.h"
+/* Bearer tokens from a file; see broker/auth/tokens.h. */
+#include "broker/auth/tokens.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,13 +12,13 @@
 #include "core/log.h"
 #include "core/mem.h"
 
-#define AUTH_FILE_MAX 65536u
-#define AUTH_TOKENS_MAX 16u
+#define TOKENS_FILE_MAX 65536u
+#define TOKENS_MAX 16u
 
-struct sq_auth {
+struct sq_tokens {
 	char *file; /* NULL: no tokens are asked for */
 	struct sq_buf text;
-	struct sq_bytes tokens[AUTH_TOKENS_MAX]; /* into 'text' */
+	struct sq_bytes tokens[TOKENS_MAX]; /* into 'text' */
 	unsigned n;
 	struct timespec mtime;
 	ino_t inode;
@@ -27,7 +27,7 @@ struct sq_auth {
 
 /* Empties a buffer that held secrets. */
 static void
-auth_wipe(struct sq_buf *text)
+tokens_wipe(struct sq_buf *text)
 {
 	if (text->base != NULL)
 		explicit_bzero(text->base, text->cap);
@@ -36,7 +36,7 @@ auth_wipe(struct sq_buf *text)
 
 /* Appends the whole file to 'out' and fills 'st'. */
 static int
-auth_read(const char *file, struct sq_buf *out, struct stat *st)
+tokens_read(const char *file, struct sq_buf *out, struct stat *st)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
 	ssize_t n = 0;
@@ -48,7 +48,8 @@ auth_read(const char *file, struct sq_buf *out, struct stat *st)
 			n = read(fd, sq_buf_reserve(out, 4096), 4096);
 			if (n > 0)
 				sq_buf_commit(out, (size_t)n);
-		} while ((n > 0 && sq_buf_len(out) <= AUTH_FILE_MAX) || (n < 0 && errno == EINTR));
+		} while (
+		    (n > 0 && sq_buf_len(out) <= TOKENS_FILE_MAX) || (n < 0 && errno == EINTR));
 	} else {
 		n = -1;
 		errno = EINVAL;
@@ -58,14 +59,14 @@ auth_read(const char *file, struct sq_buf *out, struct stat *st)
 }
 
 static bool
-auth_blank(unsigned char c)
+tokens_blank(unsigned char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 /* Splits 'text' into one token per line; returns how many, at most 'max'. */
 static unsigned
-auth_split(const struct sq_buf *text, struct sq_bytes *tokens, unsigned max)
+tokens_split(const struct sq_buf *text, struct sq_bytes *tokens, unsigned max)
 {
 	const unsigned char *p = sq_buf_data(text), *end = p + sq_buf_len(text);
 	unsigned n = 0;
@@ -73,9 +74,9 @@ auth_split(const struct sq_buf *text, struct sq_bytes *tokens, unsigned max)
 	while (p < end && n < max) {
 		const unsigned char *from;
 
-		while (p < end && auth_blank(*p))
+		while (p < end && tokens_blank(*p))
 			p++;
-		for (from = p; p < end && !auth_blank(*p); p++)
+		for (from = p; p < end && !tokens_blank(*p); p++)
 			;
 		if (p > from)
 			tokens[n++] = (struct sq_bytes){from, (size_t)(p - from)};
@@ -85,7 +86,7 @@ auth_split(const struct sq_buf *text, struct sq_bytes *tokens, unsigned max)
 
 /* Whether no token has a byte that a header could not carry (RFC 6750 §2.1). */
 static bool
-auth_printable(const struct sq_bytes *tokens, unsigned n)
+tokens_printable(const struct sq_bytes *tokens, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		for (size_t at = 0; at < tokens[i].len; at++) {
@@ -98,22 +99,22 @@ auth_printable(const struct sq_bytes *tokens, unsigned n)
 
 /* Replaces the tokens by the file's.  On an error they stay. */
 static int
-auth_load(struct sq_auth *a)
+tokens_load(struct sq_tokens *a)
 {
 	struct sq_buf text = {0};
-	struct sq_bytes tokens[AUTH_TOKENS_MAX];
+	struct sq_bytes tokens[TOKENS_MAX];
 	struct stat st;
 	unsigned n;
-	int err = auth_read(a->file, &text, &st);
+	int err = tokens_read(a->file, &text, &st);
 
-	n = err == SQ_OK ? auth_split(&text, tokens, AUTH_TOKENS_MAX) : 0;
-	if (err == SQ_OK && (n == 0 || !auth_printable(tokens, n)))
+	n = err == SQ_OK ? tokens_split(&text, tokens, TOKENS_MAX) : 0;
+	if (err == SQ_OK && (n == 0 || !tokens_printable(tokens, n)))
 		err = SQ_EINVAL;
 	if (err != SQ_OK) {
-		auth_wipe(&text);
+		tokens_wipe(&text);
 		return err;
 	}
-	auth_wipe(&a->text);
+	tokens_wipe(&a->text);
 	a->text = text;
 	memcpy(a->tokens, tokens, sizeof tokens);
 	a->n = n;
@@ -124,45 +125,45 @@ auth_load(struct sq_auth *a)
 }
 
 static const char *
-auth_reason(int err)
+tokens_reason(int err)
 {
 	return err == SQ_EIO   ? strerror(errno)
 	    : err == SQ_EINVAL ? "no token in it, or not in printable ASCII"
 			       : sq_strerror(err);
 }
 
-struct sq_auth *
-sq_auth_new(const char *token_file, struct sq_buf *err)
+struct sq_tokens *
+sq_tokens_new(const char *token_file, struct sq_buf *err)
 {
-	struct sq_auth *a = sq_xcalloc(1, sizeof *a);
+	struct sq_tokens *a = sq_xcalloc(1, sizeof *a);
 	int rc;
 
 	if (token_file == NULL || *token_file == '\0')
 		return a;
 	a->file = sq_xstrdup(token_file);
-	rc = auth_load(a);
+	rc = tokens_load(a);
 	if (rc != SQ_OK) {
-		sq_buf_printf(err, "auth.token-file: %s: %s", token_file, auth_reason(rc));
-		sq_auth_free(&a);
+		sq_buf_printf(err, "auth.token-file: %s: %s", token_file, tokens_reason(rc));
+		sq_tokens_free(&a);
 	}
 	return a;
 }
 
 void
-sq_auth_free(struct sq_auth **ap)
+sq_tokens_free(struct sq_tokens **ap)
 {
-	struct sq_auth *a = *ap;
+	struct sq_tokens *a = *ap;
 
 	*ap = NULL;
 	if (a == NULL)
 		return;
-	auth_wipe(&a->text);
+	tokens_wipe(&a->text);
 	free(a->file);
 	free(a);
 }
 
 void
-sq_auth_refresh(struct sq_auth *a)
+sq_tokens_refresh(struct sq_tokens *a)
 {
 	struct stat st;
 	int err;
@@ -177,22 +178,22 @@ sq_auth_refresh(struct sq_auth *a)
 	if (st.st_mtim.tv_sec == a->mtime.tv_sec && st.st_mtim.tv_nsec == a->mtime.tv_nsec &&
 	    st.st_ino == a->inode && st.st_size == a->size)
 		return;
-	err = auth_load(a);
+	err = tokens_load(a);
 	if (err != SQ_OK)
 		SQ_WARN("auth", "auth.token-file: %s: %s; the last tokens stay", a->file,
-		    auth_reason(err));
+		    tokens_reason(err));
 	else
 		SQ_INFO("auth", "auth.token-file: %s read again", a->file);
 }
 
 int
-sq_auth_check(const struct sq_auth *a, struct sq_bytes header, struct sq_identity *out)
+sq_tokens_check(const struct sq_tokens *a, struct sq_bytes header, struct sq_identity *out)
 {
 	static const char scheme[] = "Bearer ";
 	const size_t skip = sizeof scheme - 1;
 	bool good = false;
 
-	out->id = 0;
+	memset(out, 0, sizeof *out);
 	if (a->file == NULL)
 		return SQ_OK;
 	if (header.len <= skip || strncasecmp((const char *)header.p, scheme, skip) != 0)
@@ -203,6 +204,6 @@ sq_auth_check(const struct sq_auth *a, struct sq_bytes header, struct sq_identit
 			good = true;
 	if (!good)
 		return SQ_EDENIED;
-	out->id = 1;
+	out->id = SQ_IDENTITY_TOKEN;
 	return SQ_OK;
 }
