@@ -8,6 +8,10 @@
 #include <string.h>
 
 static const unsigned char alpn_h2[] = {2, 'h', '2'};
+static const unsigned char alpn_http1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+
+const struct sq_tls_alpn sq_tls_alpn_link = {alpn_h2, sizeof alpn_h2, true};
+const struct sq_tls_alpn sq_tls_alpn_http1 = {alpn_http1, sizeof alpn_http1, false};
 
 void
 sq_tls_reason(const SSL *ssl, struct sq_buf *out)
@@ -98,16 +102,16 @@ sq_tls_client(const char *ca_file, struct sq_buf *err)
 	return ctx;
 }
 
-/* Picks h2 from the client's list. */
+/* Picks from the client's list what the server's 'arg' has first. */
 static int
 tls_select(SSL *ssl, const unsigned char **out, unsigned char *outlen, const unsigned char *in,
     unsigned inlen, void *arg)
 {
+	const struct sq_tls_alpn *alpn = arg;
 	unsigned char *at;
 
 	(void)ssl;
-	(void)arg;
-	if (SSL_select_next_proto(&at, outlen, alpn_h2, sizeof alpn_h2, in, inlen) !=
+	if (SSL_select_next_proto(&at, outlen, alpn->protocols, alpn->len, in, inlen) !=
 	    OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = at;
@@ -129,6 +133,14 @@ tls_hello(SSL *ssl, int *alert, void *arg)
 	return SSL_CLIENT_HELLO_ERROR;
 }
 
+static void
+tls_set_alpn(SSL_CTX *ctx, const struct sq_tls_alpn *alpn)
+{
+	SSL_CTX_set_alpn_select_cb(ctx, tls_select, (void *)(uintptr_t)alpn);
+	if (alpn->required)
+		SSL_CTX_set_client_hello_cb(ctx, tls_hello, NULL);
+}
+
 SSL_CTX *
 sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err)
 {
@@ -147,8 +159,25 @@ sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err)
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
-	SSL_CTX_set_alpn_select_cb(ctx, tls_select, NULL);
-	SSL_CTX_set_client_hello_cb(ctx, tls_hello, NULL);
+	tls_set_alpn(ctx, &sq_tls_alpn_link);
+	return ctx;
+}
+
+SSL_CTX *
+sq_tls_server_with(const struct sq_tls_alpn *alpn, X509 *cert, STACK_OF(X509) * chain,
+    EVP_PKEY *key, struct sq_buf *err)
+{
+	SSL_CTX *ctx = tls_new(TLS_server_method(), err);
+
+	if (ctx == NULL)
+		return NULL;
+	if (SSL_CTX_use_cert_and_key(ctx, cert, key, chain, 1) != 1 ||
+	    SSL_CTX_check_private_key(ctx) != 1) {
+		sq_tls_reason(NULL, err);
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	tls_set_alpn(ctx, alpn);
 	return ctx;
 }
 

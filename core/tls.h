@@ -1,4 +1,5 @@
-/* TLS 1.3 contexts for the link: ALPN h2, peer verification on. */
+/* TLS 1.3 contexts: for the link, with ALPN h2 and peer verification on, and for
+ * servers of other protocols. */
 #ifndef SQ_CORE_TLS_H
 #define SQ_CORE_TLS_H
 
@@ -18,6 +19,22 @@ SSL_CTX *sq_tls_client(const char *ca_file, struct sq_buf *err);
  * offer h2 by ALPN gets the alert no_application_protocol; certificates of clients
  * are not asked for. */
 SSL_CTX *sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err);
+
+/* What a server takes by ALPN, in the form of the wire and in its order of liking.
+ * 'required': a client that offers nothing is refused; one that offers other
+ * protocols only always is (RFC 7301 §3.2). */
+struct sq_tls_alpn {
+	const unsigned char *protocols;
+	unsigned len;
+	bool required;
+};
+extern const struct sq_tls_alpn sq_tls_alpn_link;  /* h2, required */
+extern const struct sq_tls_alpn sq_tls_alpn_http1; /* http/1.1 */
+
+/* A server context from a certificate, what is sent behind it (NULL: nothing) and its
+ * key, which stay the caller's; 'alpn' is static.  NULL with the reason in 'err'. */
+SSL_CTX *sq_tls_server_with(const struct sq_tls_alpn *alpn, X509 *cert, STACK_OF(X509) * chain,
+    EVP_PKEY *key, struct sq_buf *err);
 
 /* Sets what the peer's certificate must name, a DNS name (also sent as SNI) or
  * an IP address.  SQ_EINVAL if 'host' is neither. */

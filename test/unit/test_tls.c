@@ -2,6 +2,7 @@
  * link requires.  Certificates are made by openssl(1) in a folder of each test. */
 #include <criterion/criterion.h>
 
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +163,64 @@ Test(tls, client_without_h2_is_refused)
 	pair_free(&p);
 	SSL_CTX_free(client);
 	SSL_CTX_free(server);
+}
+
+/* The certificate and key of the folder, for a server of HTTP/1.1. */
+static SSL_CTX *
+http1_server(const char *key_name)
+{
+	BIO *cert_file = BIO_new_file(file("cert.pem"), "r");
+	BIO *key_file = BIO_new_file(file(key_name), "r");
+	X509 *cert = PEM_read_bio_X509(cert_file, NULL, NULL, NULL);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(key_file, NULL, NULL, NULL);
+	SSL_CTX *ctx = sq_tls_server_with(&sq_tls_alpn_http1, cert, NULL, key, &err);
+
+	EVP_PKEY_free(key);
+	X509_free(cert);
+	BIO_free(key_file);
+	BIO_free(cert_file);
+	return ctx;
+}
+
+/* Whether a client that offers 'alpn' (NULL: nothing) gets through to such a server. */
+static bool
+http1_shakes(SSL_CTX *server, const char *alpn)
+{
+	SSL_CTX *client = sq_tls_client(file("cert.pem"), &err);
+	const unsigned char *agreed;
+	unsigned len;
+	struct pair p;
+	bool ok;
+
+	SSL_CTX_set_alpn_protos(
+	    client, (const unsigned char *)alpn, alpn != NULL ? (unsigned)strlen(alpn) : 0);
+	p = pair_new(client, server);
+	ok = pair_shake(&p);
+	if (ok && alpn != NULL) {
+		SSL_get0_alpn_selected(p.client, &agreed, &len);
+		cr_assert(len == 8 && memcmp(agreed, "http/1.1", 8) == 0);
+	}
+	pair_free(&p);
+	SSL_CTX_free(client);
+	return ok;
+}
+
+Test(tls, server_of_http1_takes_it_or_no_alpn_and_nothing_else)
+{
+	SSL_CTX *server = http1_server("key.pem");
+
+	cr_assert_not_null(server, "%s", error());
+	cr_assert(http1_shakes(server, "\x08http/1.1"));
+	cr_assert(http1_shakes(server, "\x02h2\x08http/1.1"));
+	cr_assert(http1_shakes(server, NULL));
+	cr_assert(!http1_shakes(server, "\x02h2"));
+	SSL_CTX_free(server);
+}
+
+Test(tls, server_with_the_key_of_another_certificate_is_refused)
+{
+	cr_assert_null(http1_server("other-key.pem"));
+	cr_assert_not_null(strstr(error(), "mismatch"), "%s", error());
 }
 
 Test(tls, server_that_ignores_alpn_is_noticed)
