@@ -20,6 +20,12 @@
 
 /* ---- search and suggestions ---- */
 
+bool
+sq_config_is_inner(const struct sq_config_key *k)
+{
+	return strstr(k->name, "[].") != NULL || strstr(k->name, ".*.") != NULL;
+}
+
 const struct sq_config_key *
 sq_config_find(const struct sq_config_load *l, const char *name)
 {
@@ -89,6 +95,15 @@ sq_config_quote(struct sq_buf *out, const char *text)
 	sq_buf_printf(out, "%s\"", text[n] != '\0' ? "..." : "");
 }
 
+/* Sets a value from one text; records are YAML in it. */
+static int
+config_set(const struct sq_config_load *l, const struct sq_config_key *k, const char *text)
+{
+	return k->type == SQ_CFG_RECORDS || k->type == SQ_CFG_NAMED
+	    ? sq_config_yaml_records(l, k, text)
+	    : sq_config_set(l->cfg, k, text, l->err);
+}
+
 /* ---- environment ---- */
 
 static char
@@ -112,6 +127,8 @@ env_find(const struct sq_config_load *l, const char *name, size_t len)
 		const char *key = l->keys[i].name;
 		size_t at = 0;
 
+		if (sq_config_is_inner(&l->keys[i]))
+			continue;
 		while (at < len && key[at] != '\0' && env_letter(key[at]) == name[at])
 			at++;
 		if (at == len && key[at] == '\0')
@@ -161,6 +178,8 @@ env_unknown(const struct sq_config_load *l, const char *name, size_t len)
 		const char *key = l->keys[i].name;
 		size_t klen = strlen(key);
 
+		if (sq_config_is_inner(&l->keys[i]))
+			continue;
 		for (size_t j = 0; j < klen; j++)
 			var[j] = env_letter(key[j]);
 		sq_suggest_offer(&s, var, klen, key, klen);
@@ -200,7 +219,7 @@ config_env(const struct sq_config_load *l, char **envp)
 		sq_buf_printf(l->err, "environment: ");
 		env_spell(l->err, k->name, strlen(k->name));
 		sq_buf_printf(l->err, ": ");
-		if (sq_config_set(l->cfg, k, value, l->err) != 0)
+		if (config_set(l, k, value) != 0)
 			return SQ_EINVAL;
 		l->err->end = l->err->start; /* nothing was wrong: take the prefix back */
 	}
@@ -243,6 +262,14 @@ flag_next(const struct sq_config_load *l, int argc, char **argv, int *at, struct
 	return 0;
 }
 
+static const struct sq_config_key *
+flag_find(const struct sq_config_load *l, const char *name)
+{
+	const struct sq_config_key *k = sq_config_find(l, name);
+
+	return k != NULL && !sq_config_is_inner(k) ? k : NULL;
+}
+
 /* Sets the flags, or with 'config' only looks for --config. */
 static int
 config_flags(const struct sq_config_load *l, int argc, char **argv, const char **config)
@@ -252,7 +279,7 @@ config_flags(const struct sq_config_load *l, int argc, char **argv, const char *
 	struct flag f;
 
 	while (at < argc && (err = flag_next(l, argc, argv, &at, &f)) == 0) {
-		const struct sq_config_key *k = sq_config_find(l, f.name);
+		const struct sq_config_key *k = flag_find(l, f.name);
 		bool is_config = strcmp(f.name, "config") == 0;
 		size_t i = is_config ? l->n : k != NULL ? (size_t)(k - l->keys) : 0;
 
@@ -271,7 +298,7 @@ config_flags(const struct sq_config_load *l, int argc, char **argv, const char *
 		if (is_config) {
 			if (config != NULL)
 				*config = f.value;
-		} else if (config == NULL && sq_config_set(l->cfg, k, f.value, l->err) != 0) {
+		} else if (config == NULL && config_set(l, k, f.value) != 0) {
 			break;
 		}
 		l->err->end = l->err->start;
@@ -345,7 +372,8 @@ sq_config_load(void *cfg, const struct sq_config_key *keys, size_t n, int argc, 
 	int rc = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (keys[i].def != NULL && sq_config_set(cfg, &keys[i], keys[i].def, &why) != 0)
+		if (keys[i].def != NULL && !sq_config_is_inner(&keys[i]) &&
+		    sq_config_set(cfg, &keys[i], keys[i].def, &why) != 0)
 			abort(); /* the table contradicts itself */
 	rc = config_flags(&l, argc, argv, &file);
 	if (rc == 0 && file != NULL && *file != '\0')

@@ -2,7 +2,8 @@
  * variables, then flags; later wins.
  *
  * A key "tls.ca-file" is written in YAML as a map "tls:" with "ca-file:" below
- * it, in the environment as SQMQOS_TLS_CA_FILE, as a flag --tls.ca-file.  An
+ * it, in the environment as SQMQOS_TLS_CA_FILE, as a flag --tls.ca-file; records
+ * are written in YAML there, too ("[{issuer: a}]").  An
  * unknown key, a duplicate key or a value out of range is an error that names
  * the source and line ("sidecar.yaml:7: pool.sise: unknown key, did you mean
  * pool.size?"). */
@@ -23,6 +24,8 @@ enum sq_config_type {
 	SQ_CFG_SIZE,     /* uint64_t bytes: 4096, 64Ki, 8Mi, 1Gi */
 	SQ_CFG_DURATION, /* uint64_t milliseconds: 250ms, 30s, 5m, 24h */
 	SQ_CFG_ENUM,     /* unsigned: index into 'choices' */
+	SQ_CFG_RECORDS,  /* struct sq_config_records: a YAML list of maps */
+	SQ_CFG_NAMED,    /* the same: a YAML map of maps */
 };
 
 struct sq_strings {
@@ -30,12 +33,27 @@ struct sq_strings {
 	size_t n;
 };
 
+/* What each record begins with.  The rest is filled from the rows of the table whose
+ * names begin with that of the list and "[].", or that of the map and ".*."
+ * ("auth.issuers[].keys-file"); their offsets are of the record. */
+struct sq_config_record {
+	char *name;  /* of a record of SQ_CFG_NAMED; else NULL */
+	char *where; /* "broker.yaml:12", for what single keys can't show */
+};
+
+struct sq_config_records {
+	void *v; /* 'n' records of 'min' bytes, see below */
+	size_t n;
+};
+
 struct sq_config_key {
 	const char *name; /* "tls.ca-file" */
 	enum sq_config_type type;
-	size_t offset;              /* of the value in the program's struct */
-	const char *def;            /* as it would be written; NULL: unset, empty or 0 */
-	uint64_t min, max;          /* numbers, sizes, durations; both 0: any */
+	size_t offset;   /* of the value in the program's struct */
+	const char *def; /* as it would be written; NULL: unset, empty or 0 */
+	/* Of numbers, sizes, durations; both 0: any.  Of records: the size of one, and how
+	 * many of its rows, the first ones, each must have. */
+	uint64_t min, max;
 	const char *const *choices; /* SQ_CFG_ENUM, NULL-terminated */
 	const char *help;           /* one sentence, for --help and docs/ */
 };

@@ -14,6 +14,10 @@ struct sq_config_load {
 	struct sq_buf *err;
 };
 
+/* Whether the row is one of a record: no key of its own. */
+bool sq_config_is_inner(const struct sq_config_key *);
+/* Whether the row is one of those that records of 'k' have. */
+bool sq_config_is_inner_of(const struct sq_config_key *row, const struct sq_config_key *k);
 /* The key of that name, or NULL. */
 const struct sq_config_key *sq_config_find(const struct sq_config_load *, const char *name);
 /* Whether keys stand below 'path': "tls" for "tls.ca-file". */
@@ -31,6 +35,13 @@ int sq_config_set(
     void *cfg, const struct sq_config_key *, const char *text, struct sq_buf *why) SQ_MUST_CHECK;
 /* Replaces a list by 'items', which is empty afterwards. */
 void sq_config_set_list(void *cfg, const struct sq_config_key *, struct sq_strings *items);
+/* Appends an empty record with its defaults to a list or map, at 'where'. */
+struct sq_config_record *sq_config_add_record(const struct sq_config_load *,
+    const struct sq_config_key *, const char *name, const char *where);
+void sq_config_free_records(const struct sq_config_load *, const struct sq_config_key *);
+/* Reads one value of records from YAML text; errors begin with a line of it. */
+int sq_config_yaml_records(
+    const struct sq_config_load *, const struct sq_config_key *, const char *text) SQ_MUST_CHECK;
 void sq_strings_add(struct sq_strings *, const char *text, size_t len);
 void sq_strings_fini(struct sq_strings *);
 

@@ -228,18 +228,84 @@ sq_config_set(void *cfg, const struct sq_config_key *k, const char *text, struct
 		return value_set_number(cfg, k, text, why);
 	case SQ_CFG_ENUM:
 		return value_set_enum(cfg, k, text, why);
+	case SQ_CFG_RECORDS:
+	case SQ_CFG_NAMED:
+		break; /* not one text */
 	}
 	abort();
+}
+
+static void
+value_free(void *cfg, const struct sq_config_key *k)
+{
+	if (k->type == SQ_CFG_STRING)
+		value_set_string(cfg, k, "");
+	else if (k->type == SQ_CFG_LIST)
+		sq_strings_fini(value_at(cfg, k));
+}
+
+/* ---- records ---- */
+
+bool
+sq_config_is_inner_of(const struct sq_config_key *row, const struct sq_config_key *k)
+{
+	const char *mark = k->type == SQ_CFG_RECORDS ? "[]." : ".*.";
+	size_t len = strlen(k->name);
+
+	return strncmp(row->name, k->name, len) == 0 && strncmp(row->name + len, mark, 3) == 0;
+}
+
+struct sq_config_record *
+sq_config_add_record(const struct sq_config_load *l, const struct sq_config_key *k,
+    const char *name, const char *where)
+{
+	struct sq_config_records *all = value_at(l->cfg, k);
+	struct sq_config_record *r;
+
+	assert(k->min >= sizeof *r);
+	all->v = sq_xrealloc(all->v, (all->n + 1) * k->min);
+	r = (void *)((char *)all->v + all->n++ * k->min);
+	memset(r, 0, k->min);
+	r->name = name != NULL ? sq_xstrdup(name) : NULL;
+	r->where = sq_xstrdup(where);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct sq_config_key *row = &l->keys[i];
+
+		if (row->def != NULL && sq_config_is_inner_of(row, k) &&
+		    sq_config_set(r, row, row->def, l->err) != 0)
+			abort(); /* the table contradicts itself */
+	}
+	return r;
+}
+
+void
+sq_config_free_records(const struct sq_config_load *l, const struct sq_config_key *k)
+{
+	struct sq_config_records *all = value_at(l->cfg, k);
+
+	for (size_t at = 0; at < all->n; at++) {
+		struct sq_config_record *r = (void *)((char *)all->v + at * k->min);
+
+		for (size_t i = 0; i < l->n; i++)
+			if (sq_config_is_inner_of(&l->keys[i], k))
+				value_free(r, &l->keys[i]);
+		free(r->name);
+		free(r->where);
+	}
+	free(all->v);
+	*all = (struct sq_config_records){0};
 }
 
 void
 sq_config_free(void *cfg, const struct sq_config_key *keys, size_t n)
 {
+	const struct sq_config_load l = {.cfg = cfg, .keys = keys, .n = n};
+
 	for (size_t i = 0; i < n; i++) {
-		if (keys[i].type == SQ_CFG_STRING)
-			value_set_string(cfg, &keys[i], "");
-		else if (keys[i].type == SQ_CFG_LIST)
-			sq_strings_fini(value_at(cfg, &keys[i]));
+		if (keys[i].type == SQ_CFG_RECORDS || keys[i].type == SQ_CFG_NAMED)
+			sq_config_free_records(&l, &keys[i]);
+		else if (!sq_config_is_inner(&keys[i]))
+			value_free(cfg, &keys[i]);
 	}
 }
 
@@ -255,6 +321,8 @@ value_describe(struct sq_buf *out, const struct sq_config_key *k, const char *se
 	    [SQ_CFG_UINT] = "number",
 	    [SQ_CFG_SIZE] = "size",
 	    [SQ_CFG_DURATION] = "duration",
+	    [SQ_CFG_RECORDS] = "list of maps",
+	    [SQ_CFG_NAMED] = "map of maps",
 	};
 
 	if (k->type == SQ_CFG_BOOL) {
@@ -274,7 +342,10 @@ sq_config_help(const struct sq_config_key *keys, size_t n, struct sq_buf *out)
 	for (size_t i = 0; i < n; i++) {
 		const struct sq_config_key *k = &keys[i];
 
-		sq_buf_printf(out, "  --%s ", k->name);
+		if (sq_config_is_inner(k))
+			sq_buf_printf(out, "      %s: ", k->name);
+		else
+			sq_buf_printf(out, "  --%s ", k->name);
 		value_describe(out, k, "|");
 		sq_buf_printf(out, "\n      %s", k->help);
 		if (k->def != NULL)
@@ -292,7 +363,8 @@ sq_config_markdown(const struct sq_config_key *keys, size_t n, struct sq_buf *ou
 
 		sq_buf_printf(out, "| `%s` | ", k->name);
 		value_describe(out, k, ", ");
-		if (k->min != 0 || k->max != 0) {
+		if (k->type != SQ_CFG_RECORDS && k->type != SQ_CFG_NAMED &&
+		    (k->min != 0 || k->max != 0)) {
 			sq_buf_printf(out, ", ");
 			value_print(out, k->type, k->min);
 			if (k->max != 0) {

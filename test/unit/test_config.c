@@ -294,3 +294,126 @@ Test(config, help_and_reference_name_every_key)
 	    strstr((char *)err.base, "| `pool.grace` | duration, 100ms to 1h | `30s` | G. |\n"));
 	cr_assert_not_null(strstr((char *)err.base, "| `tls.ca-file` | text | none | CA. |\n"));
 }
+
+/* ---- records ---- */
+
+struct person {
+	struct sq_config_record record;
+	char *mail;
+	uint64_t age;
+	struct sq_strings tags;
+};
+
+struct people {
+	struct sq_config_records list, named;
+	char *after;
+};
+
+static const struct sq_config_key people_keys[] = {
+    {"a.list", SQ_CFG_RECORDS, offsetof(struct people, list), NULL, sizeof(struct person), 1, NULL,
+	"L."},
+    {"a.list[].mail", SQ_CFG_STRING, offsetof(struct person, mail), NULL, 0, 0, NULL, "M."},
+    {"a.list[].age", SQ_CFG_UINT, offsetof(struct person, age), "7", 1, 9, NULL, "A."},
+    {"named", SQ_CFG_NAMED, offsetof(struct people, named), NULL, sizeof(struct person), 0, NULL,
+	"N."},
+    {"named.*.tags", SQ_CFG_LIST, offsetof(struct person, tags), NULL, 0, 0, NULL, "T."},
+    {"after", SQ_CFG_STRING, offsetof(struct people, after), NULL, 0, 0, NULL, "After."},
+};
+#define PEOPLE SQ_ARRAY_LEN(people_keys)
+
+static struct people people;
+
+static int
+records(const char *text, char **argv, int argc, char **envp)
+{
+	int rc = 0;
+
+	sq_config_free(&people, people_keys, PEOPLE);
+	memset(&people, 0, sizeof people);
+	sq_buf_fini(&err);
+	if (text != NULL)
+		rc = sq_config_yaml(
+		    &people, people_keys, PEOPLE, "f.yaml", text, strlen(text), &err);
+	if (rc == 0)
+		rc = sq_config_load(&people, people_keys, PEOPLE, argc, argv, envp, &err);
+	return rc;
+}
+
+static const struct person *
+person(const struct sq_config_records *all, size_t i)
+{
+	return (const struct person *)all->v + i;
+}
+
+Test(config, records_are_read_from_the_file)
+{
+	cr_assert_eq(records("a:\n  list:\n    - mail: x\n    - age: 3\n      mail: y\n"
+			     "named:\n  shop.a:\n    tags: [p, q]\n  other: {}\nafter: z\n",
+			 NULL, 0, NULL),
+	    0, "%s", error());
+	cr_assert_eq(people.list.n, 2);
+	cr_assert_str_eq(person(&people.list, 0)->mail, "x");
+	cr_assert_eq(person(&people.list, 0)->age, 7);
+	cr_assert_str_eq(person(&people.list, 0)->record.where, "f.yaml:3");
+	cr_assert_str_eq(person(&people.list, 1)->mail, "y");
+	cr_assert_eq(person(&people.list, 1)->age, 3);
+	cr_assert_str_eq(person(&people.list, 1)->record.where, "f.yaml:4");
+	cr_assert_null(person(&people.list, 1)->record.name);
+	cr_assert_eq(people.named.n, 2);
+	cr_assert_str_eq(person(&people.named, 0)->record.name, "shop.a");
+	cr_assert_eq(person(&people.named, 0)->tags.n, 2);
+	cr_assert_str_eq(person(&people.named, 1)->record.name, "other");
+	cr_assert_str_eq(people.after, "z");
+	sq_config_free(&people, people_keys, PEOPLE);
+	cr_assert_eq(people.list.n, 0);
+}
+
+Test(config, errors_in_records_name_file_line_and_key)
+{
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+	    {"a:\n  list:\n    - mail: x\n    - mial: y\n",
+		"f.yaml:4: a.list[1].mial: unknown key, did you mean a.list[].mail?"},
+	    {"a:\n  list:\n    - age: 3\n", "f.yaml:3: a.list[0]: needs mail"},
+	    {"a:\n  list:\n    - mail: x\n    - age: 3\n", "f.yaml:4: a.list[1]: needs mail"},
+	    {"a:\n  list:\n    - mail: x\n      age: 10\n",
+		"f.yaml:4: a.list[0].age: \"10\" is out of range: 1 to 9"},
+	    {"a:\n  list:\n    - mail: x\n      mail: y\n",
+		"f.yaml:4: a.list[0].mail: given twice, first on line 3"},
+	    {"a:\n  list:\n    - x\n", "f.yaml:3: a.list[0]: must be a map"},
+	    {"a:\n  list: x\n", "f.yaml:2: a.list: takes a list of maps"},
+	    {"a:\n  list:\n", "f.yaml:2: a.list: takes a list of maps"},
+	    {"a:\n  list[]:\n    mail: x\n", "f.yaml:2: a.list[]: unknown key"},
+	    {"named: [x]\n", "f.yaml:1: named: takes names with a map below each"},
+	    {"named:\n  \"*\": {tags: a}\n  x: {tag: a}\n",
+		"f.yaml:3: named.x.tag: unknown key, did you mean named.*.tags?"},
+	    {"named:\n  x: {tags: a}\n  x: {}\n", "f.yaml:3: named.x: given twice"},
+	    {"named:\n  x: y\n", "f.yaml:2: named.x: must be a map"},
+	};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(cases); i++) {
+		cr_expect_neq(records(cases[i].text, NULL, 0, NULL), 0, "%s", cases[i].text);
+		cr_expect_eq(strncmp(error(), cases[i].error, strlen(cases[i].error)), 0,
+		    "%s\ninstead of\n%s", error(), cases[i].error);
+	}
+	sq_config_free(&people, people_keys, PEOPLE);
+}
+
+Test(config, records_in_variables_and_flags_are_yaml_and_replace_the_files)
+{
+	char *envp[] = {"SQMQOS_A_LIST=[{mail: e, age: 2}]", NULL};
+	char *argv[] = {"p", "--named", "{x: {tags: [t]}}"};
+	char *bad[] = {"SQMQOS_A_LIST=[{mail: e, age: two}]", NULL};
+	char *inner[] = {"p", "--a.list[].mail", "x"};
+
+	cr_assert_eq(records("a:\n  list:\n    - mail: x\n    - mail: y\n", argv, 3, envp), 0);
+	cr_assert_eq(people.list.n, 1);
+	cr_assert_str_eq(person(&people.list, 0)->mail, "e");
+	cr_assert_eq(people.named.n, 1);
+	cr_assert_neq(records(NULL, NULL, 0, bad), 0);
+	cr_assert_str_eq(error(),
+	    "environment: SQMQOS_A_LIST: a.list:1: a.list[0].age: \"two\" is not a number");
+	cr_assert_neq(records(NULL, inner, 3, NULL), 0);
+	sq_config_free(&people, people_keys, PEOPLE);
+}
