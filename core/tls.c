@@ -2,6 +2,7 @@
 #include "core/tls.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -77,10 +78,27 @@ tls_file_error(struct sq_buf *err, const char *key, const char *file, const char
 	ERR_clear_error();
 }
 
+/* What every client context has, but for whom it trusts. */
+static SSL_CTX *
+tls_client_new(struct sq_buf *err)
+{
+	SSL_CTX *ctx = tls_new(TLS_client_method(), err);
+
+	if (ctx == NULL)
+		return NULL;
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	if (SSL_CTX_set_alpn_protos(ctx, alpn_h2, sizeof alpn_h2) != 0) {
+		sq_buf_printf(err, "TLS: out of memory");
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	return ctx;
+}
+
 SSL_CTX *
 sq_tls_client(const char *ca_file, struct sq_buf *err)
 {
-	SSL_CTX *ctx = tls_new(TLS_client_method(), err);
+	SSL_CTX *ctx = tls_client_new(err);
 	int ok;
 
 	if (ctx == NULL)
@@ -93,12 +111,50 @@ sq_tls_client(const char *ca_file, struct sq_buf *err)
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	if (SSL_CTX_set_alpn_protos(ctx, alpn_h2, sizeof alpn_h2) != 0) {
-		sq_buf_printf(err, "TLS: out of memory");
-		SSL_CTX_free(ctx);
+	return ctx;
+}
+
+/* Adds the certificates of 'pem' to the store; returns how many, -1 where one is broken. */
+static int
+tls_trust(X509_STORE *store, BIO *pem)
+{
+	X509 *cert;
+	int n = 0;
+
+	while ((cert = PEM_read_bio_X509(pem, NULL, NULL, NULL)) != NULL) {
+		int ok = X509_STORE_add_cert(store, cert);
+
+		X509_free(cert);
+		if (ok != 1)
+			return -1;
+		n++;
+	}
+	/* The end of the text shows as the lack of one more. */
+	return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE ? n : -1;
+}
+
+SSL_CTX *
+sq_tls_client_text(const char *source, const void *pem, size_t len, struct sq_buf *err)
+{
+	SSL_CTX *ctx = tls_client_new(err);
+	BIO *bio = len > 0 && len <= INT_MAX ? BIO_new_mem_buf(pem, (int)len) : NULL;
+	int n = 0;
+
+	if (ctx == NULL) {
+		BIO_free(bio);
 		return NULL;
 	}
+	if (bio != NULL)
+		n = tls_trust(SSL_CTX_get_cert_store(ctx), bio);
+	BIO_free(bio);
+	if (n <= 0) {
+		sq_buf_printf(err, "%s: %s", source,
+		    n == 0 ? "no certificate in PEM format in it"
+			   : "a certificate in it is damaged");
+		SSL_CTX_free(ctx);
+		ctx = NULL;
+	}
+	ERR_clear_error();
 	return ctx;
 }
 

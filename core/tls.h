@@ -14,6 +14,9 @@
  * small idle memory (SSL_MODE_RELEASE_BUFFERS).  NULL with a line in 'err' that
  * names tls.ca-file, the file and the reason. */
 SSL_CTX *sq_tls_client(const char *ca_file, struct sq_buf *err);
+/* Likewise, with the certificates in a text of 'len' bytes (PEM; other text around them is
+ * skipped) in place of a file.  NULL with a line in 'err' that begins with 'source'. */
+SSL_CTX *sq_tls_client_text(const char *source, const void *pem, size_t len, struct sq_buf *err);
 /* A server context from PEM files.  NULL with a line in 'err' that names
  * tls.cert-file or tls.key-file, the file and the reason.  A client that doesn't
  * offer h2 by ALPN gets the alert no_application_protocol; certificates of clients

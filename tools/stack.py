@@ -6,6 +6,7 @@ Used by ./dev run (tools/run.py) and by the scenarios (test/support/)."""
 import ctypes
 import fcntl
 import http.client
+import json
 import os
 import pathlib
 import random
@@ -107,7 +108,7 @@ def yaml_scalar(v):
         return "true" if v else "false"
     if isinstance(v, int):
         return str(v)
-    return '"' + str(v).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return json.dumps(str(v))  # which YAML reads as the same text
 
 
 def yaml(tree, indent=0):
