@@ -23,9 +23,12 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"tls.enabled", SQ_CFG_BOOL, AT(tls), "true", 0, 0, NULL,
 	"TLS 1.3 on that address; false: clear text, HTTP/2 with prior knowledge."},
     {"tls.cert-file", SQ_CFG_STRING, AT(tls_cert), NULL, 0, 0, NULL,
-	"PEM file with the certificate chain."},
+	"PEM file with the certificate chain; it and the key are read again when they change."},
     {"tls.key-file", SQ_CFG_STRING, AT(tls_key), NULL, 0, 0, NULL,
 	"PEM file with the private key."},
+    {"tls.bundle-file", SQ_CFG_STRING, AT(tls_bundle), NULL, 0, 0, NULL,
+	"PEM file of the authorities that sidecars are to trust from now on, in place of what "
+	"they were started with; sent to them when it changes."},
     {"auth.token-file", SQ_CFG_STRING, AT(token_file), NULL, 0, 0, NULL,
 	"File with the bearer tokens that requests must carry, one per line; read again when it "
 	"changes; unset: no tokens."},

@@ -13,7 +13,7 @@ enum sq_broker_engine { SQ_BROKER_ENGINE_EMBEDDED, SQ_BROKER_ENGINE_MEMORY };
 struct sq_broker_config {
 	char *listen;
 	bool tls;
-	char *tls_cert, *tls_key;
+	char *tls_cert, *tls_key, *tls_bundle;
 	char *token_file;
 	bool insecure;
 	uint64_t workers;

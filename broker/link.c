@@ -222,6 +222,16 @@ sq_link_draining(struct sq_link *l)
 }
 
 void
+sq_link_trust(struct sq_link *l, uint64_t digest)
+{
+	if (l->cfg.version < 2 || !link_lock(l))
+		return;
+	link_forget_last(l);
+	sq_frame_trust(&l->out, digest);
+	link_unlock(l);
+}
+
+void
 sq_link_close(struct sq_link *l)
 {
 	pthread_mutex_lock(&l->lock);

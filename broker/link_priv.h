@@ -35,5 +35,7 @@ bool sq_link_take(struct sq_link *, struct sq_buf *out);
 bool sq_link_written(struct sq_link *);
 void sq_link_heartbeat(struct sq_link *);
 void sq_link_draining(struct sq_link *);
+/* The bundle of authorities is that of 'digest'; nothing on a link of version 1. */
+void sq_link_trust(struct sq_link *, uint64_t digest);
 
 #endif

@@ -21,7 +21,6 @@
 #include "core/mem.h"
 #include "core/program.h"
 #include "core/stop.h"
-#include "core/tls.h"
 
 enum {
 	LIVE_MS = 5000, /* a loop that has not turned for so long is stuck */
@@ -35,7 +34,6 @@ static const struct sq_engine_ops *const engines[] = {
 
 struct program {
 	struct sq_broker_config config;
-	SSL_CTX *tls;
 	struct sq_front *front;
 	struct sq_broker *broker;
 	struct sq_admin *admin;
@@ -105,7 +103,9 @@ program_front_cfg(const struct program *p)
 
 	return (struct sq_front_cfg){
 	    .listen = c->listen,
-	    .tls = p->tls,
+	    .cert_file = c->tls ? c->tls_cert : NULL,
+	    .key_file = c->tls_key,
+	    .bundle_file = c->tls ? c->tls_bundle : NULL,
 	    .token_file = c->token_file,
 	    .workers = (unsigned)c->workers,
 	    .max_packet = (uint32_t)c->max_packet,
@@ -140,8 +140,6 @@ program_start(struct program *p, struct sq_buf *err)
 	struct sq_buf why = {0};
 
 	broker.engine = engines[c->engine];
-	if (c->tls && (p->tls = sq_tls_server(c->tls_cert, c->tls_key, err)) == NULL)
-		return SQ_EIO;
 	front = program_front_cfg(p);
 	p->front = sq_front_new(&front, err);
 	if (p->front == NULL)
@@ -187,7 +185,6 @@ program_stop(struct program *p)
 	if (p->broker != NULL)
 		sq_broker_free(&p->broker);
 	sq_front_free(&p->front);
-	SSL_CTX_free(p->tls);
 	sq_broker_config_free(&p->config);
 }
 

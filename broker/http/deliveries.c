@@ -208,6 +208,23 @@ stream_new(struct sq_conn *c, h2o_req_t *req, const struct sq_link_cfg *cfg)
 	return s;
 }
 
+/* The bundle of authorities that is served, if any. */
+static void
+stream_say_trust(struct sq_stream *s)
+{
+	uint64_t digest = sq_bundle_digest(s->conn->part->bundle);
+
+	if (digest != 0)
+		sq_link_trust(s->link, digest);
+}
+
+void
+sq_deliveries_trust(struct sq_front_worker *p)
+{
+	SQ_LIST_FOR_EACH(s, &p->streams, struct sq_stream, node)
+		stream_say_trust(s);
+}
+
 void
 sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct sq_identity *who)
 {
@@ -244,6 +261,7 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 	stream_say_version(req, cfg.version);
 	h2o_start_response(req, &s->generator);
 	sq_link_heartbeat(s->link); /* the first frame says that the link is open */
+	stream_say_trust(s);
 }
 
 void

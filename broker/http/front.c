@@ -20,7 +20,8 @@ enum {
 	FRONT_GRACE_MS = 500,      /* for peers to close after GOAWAY */
 	FRONT_FORCE_MS = 5000,     /* for sockets that were shut down to be noticed */
 	FRONT_POLL_MS = 5,
-	FRONT_ROUNDS = 4, /* how far tasks may pass from worker to worker */
+	FRONT_FILES_MS = 1000, /* between two looks at certificate and bundle */
+	FRONT_ROUNDS = 4,      /* how far tasks may pass from worker to worker */
 };
 
 /* Something that a worker shall do. */
@@ -100,6 +101,24 @@ front_log_unknown(const struct sq_conn *c)
 	SQ_WARN("front", "%s refused with 401: its token is none of auth.token-file", host);
 }
 
+/* Whom sidecars are to trust. */
+static void
+front_answer_trust(const struct sq_conn *c, h2o_req_t *req)
+{
+	struct sq_bytes text = sq_bundle_text(c->part->bundle);
+
+	if (text.len == 0) {
+		sq_answer_problem(req, 404, "this broker serves no bundle");
+		return;
+	}
+	req->res.status = 200;
+	req->res.reason = "OK";
+	req->res.content_length = text.len;
+	h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
+	    H2O_STRLIT("application/pem-certificate-chain"));
+	h2o_send_inline(req, (const char *)text.p, text.len);
+}
+
 /* Every request that h2o has taken in whole comes here. */
 static int
 front_on_req(h2o_handler_t *self, h2o_req_t *req)
@@ -126,6 +145,8 @@ front_on_req(h2o_handler_t *self, h2o_req_t *req)
 		    c->part, req, status, route.allow, status == 505 ? NULL : route.detail);
 	else if (route.kind == SQ_ROUTE_DELIVERIES)
 		sq_deliveries_open(c, req, route.link, &who);
+	else if (route.kind == SQ_ROUTE_TRUST)
+		front_answer_trust(c, req);
 	else
 		sq_calls_start(c, req, &route, &who);
 	return 0;
@@ -151,6 +172,23 @@ front_configure(struct sq_front *f)
 	    front_on_req;
 }
 
+/* Takes up a certificate or a bundle that was replaced. */
+static void
+part_look_at_files(struct sq_front_worker *p, uint64_t now_ms)
+{
+	if (p->certificate != NULL && sq_certificate_refresh(p->certificate, now_ms)) {
+		p->accept.ssl_ctx = sq_certificate_context(p->certificate);
+		if (sq_worker_index(p->worker) == 0)
+			SQ_INFO("front", "tls.cert-file: %s read again", p->front->cfg.cert_file);
+	}
+	if (sq_bundle_refresh(p->bundle)) {
+		if (sq_worker_index(p->worker) == 0)
+			SQ_INFO("front", "tls.bundle-file: %s read again; the links are told",
+			    p->front->cfg.bundle_file);
+		sq_deliveries_trust(p);
+	}
+}
+
 static void
 part_tick(void *owner)
 {
@@ -163,6 +201,10 @@ part_tick(void *owner)
 	sq_broker_tick(p->front->broker, p->worker);
 	sq_deliveries_tick(p, now_ms);
 	sq_conns_tick(p, now_ms);
+	if (now_ms < p->files_ms)
+		return;
+	p->files_ms = now_ms + FRONT_FILES_MS;
+	part_look_at_files(p, now_ms);
 }
 
 /* Reads the tokens for each worker; they are one file. */
@@ -172,6 +214,23 @@ front_auth(struct sq_front *f, struct sq_buf *err)
 	for (unsigned i = 0; i < f->cfg.workers; i++) {
 		f->parts[i].auth = sq_tokens_new(f->cfg.token_file, err);
 		if (f->parts[i].auth == NULL)
+			return SQ_EINVAL;
+	}
+	return SQ_OK;
+}
+
+/* The certificate and the bundle, for each worker. */
+static int
+front_tls(struct sq_front *f, struct sq_buf *err)
+{
+	for (unsigned i = 0; i < f->cfg.workers; i++) {
+		struct sq_front_worker *p = &f->parts[i];
+
+		p->bundle = sq_bundle_new(f->cfg.bundle_file);
+		if (f->cfg.cert_file == NULL)
+			continue;
+		p->certificate = sq_certificate_new(f->cfg.cert_file, f->cfg.key_file, err);
+		if (p->certificate == NULL)
 			return SQ_EINVAL;
 	}
 	return SQ_OK;
@@ -203,7 +262,7 @@ sq_front_new(const struct sq_front_cfg *cfg, struct sq_buf *err)
 	f->workers = sq_xcalloc(cfg->workers, sizeof(struct sq_worker *));
 	pthread_mutex_init(&f->lock, NULL);
 	front_configure(f);
-	if (front_auth(f, err) != SQ_OK ||
+	if (front_auth(f, err) != SQ_OK || front_tls(f, err) != SQ_OK ||
 	    sq_listen_open(&f->listen, "listen.address", cfg->listen, cfg->workers, err) != SQ_OK) {
 		sq_front_free(&f);
 		return NULL;
@@ -230,7 +289,7 @@ part_serve(struct sq_front_worker *p)
 {
 	p->accept = (h2o_accept_ctx_t){.ctx = sq_worker_context(p->worker),
 	    .hosts = p->front->conf.hosts,
-	    .ssl_ctx = p->front->cfg.tls};
+	    .ssl_ctx = p->certificate != NULL ? sq_certificate_context(p->certificate) : NULL};
 	p->serving = true;
 	sq_conn_listen(p, sq_worker_index(p->worker));
 }
@@ -372,6 +431,8 @@ sq_front_free(struct sq_front **fp)
 	for (unsigned i = 0; i < f->cfg.workers; i++) {
 		sq_worker_free(&f->workers[i]);
 		sq_tokens_free(&f->parts[i].auth);
+		sq_certificate_free(&f->parts[i].certificate);
+		sq_bundle_free(&f->parts[i].bundle);
 		if (f->parts[i].front != NULL)
 			sq_calls_fini(&f->parts[i]);
 	}

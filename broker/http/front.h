@@ -5,7 +5,6 @@
 #ifndef SQ_BROKER_HTTP_FRONT_H
 #define SQ_BROKER_HTTP_FRONT_H
 
-#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,8 +16,12 @@ struct sq_broker;
 struct sq_front;
 
 struct sq_front_cfg {
-	const char *listen;     /* see sq_listen_open() */
-	SSL_CTX *tls;           /* outlives the front; NULL: clear text */
+	const char *listen; /* see sq_listen_open() */
+	const char
+	    *cert_file; /* with key_file: TLS by them, also when they change; NULL: clear text */
+	const char *key_file;
+	const char
+	    *bundle_file; /* served to sidecars, whom they are to trust; NULL or empty: none */
 	const char *token_file; /* NULL or empty: no tokens */
 	unsigned workers;
 	uint32_t max_packet;      /* bytes; bodies may be SQ_BODY_SLACK larger */

@@ -10,6 +10,8 @@
 
 #include "broker/auth/tokens.h"
 #include "broker/call.h"
+#include "broker/http/bundle.h"
+#include "broker/http/certificate.h"
 #include "broker/http/front.h"
 #include "core/listen.h"
 #include "broker/http/route.h"
@@ -28,6 +30,8 @@ struct sq_front_worker {
 	h2o_socket_t *listeners[SQ_LISTEN_ADDRS];
 	bool serving, paused; /* paused: no descriptors left, until the next tick */
 	struct sq_tokens *auth;
+	struct sq_certificate *certificate; /* NULL: clear text */
+	struct sq_bundle *bundle;
 	struct sq_list conns;   /* struct sq_conn */
 	struct sq_list streams; /* struct sq_stream, the longest silent first */
 	struct sq_list spare;   /* struct sq_call, to be used again */
@@ -35,6 +39,7 @@ struct sq_front_worker {
 	uint64_t calls, calls_seen; /* started so far, and when last looked at */
 	bool rests;                 /* gave back what the last load left */
 	uint64_t second_ms;         /* the next look at all connections */
+	uint64_t files_ms;          /* and at certificate and bundle */
 	atomic_uint running;        /* calls with the broker; written here only */
 };
 
@@ -83,6 +88,8 @@ void sq_calls_fini(struct sq_front_worker *);
 
 /* deliveries.c */
 void sq_deliveries_open(struct sq_conn *, h2o_req_t *, uint64_t id, const struct sq_identity *);
+/* Tells every link of the worker which bundle of authorities is served. */
+void sq_deliveries_trust(struct sq_front_worker *);
 /* Writes what waits and ends the response; the link is closed at once. */
 void sq_deliveries_end(struct sq_stream *);
 struct sq_link *sq_deliveries_link(struct sq_stream *);

@@ -21,6 +21,7 @@ static const struct route {
     {"sessions", "subscriptions", "POST", SQ_ROUTE_SUBSCRIPTIONS, true},
     {"sessions", "detach", "POST", SQ_ROUTE_DETACH, true},
     {"links", "deliveries", "GET", SQ_ROUTE_DELIVERIES, false},
+    {"trust", NULL, "GET", SQ_ROUTE_TRUST, false},
 };
 
 static bool
@@ -113,7 +114,7 @@ sq_route_find(struct sq_bytes method, struct sq_bytes target, struct sq_route *o
 		if (more && name.len > 0)
 			r = route_row(folder, path, leaf);
 	}
-	if (r == NULL)
+	if (r == NULL || (r->kind == SQ_ROUTE_TRUST && !bytes_are(name, "bundle")))
 		return route_refuse(out, 404, "no such path");
 	if (!bytes_are(method, r->method)) {
 		out->allow = r->method;

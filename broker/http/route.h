@@ -14,6 +14,7 @@ enum sq_route_kind {
 	SQ_ROUTE_SETTLEMENTS,
 	SQ_ROUTE_SUBSCRIPTIONS,
 	SQ_ROUTE_DETACH,
+	SQ_ROUTE_TRUST, /* no more is said of it */
 };
 
 struct sq_route {

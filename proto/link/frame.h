@@ -264,6 +264,7 @@ enum {
 	SQ_FRAME_DELIVER = 2,
 	SQ_FRAME_DETACHED = 3,
 	SQ_FRAME_DRAINING = 4,
+	SQ_FRAME_TRUST = 5, /* from version 2 on */
 };
 
 struct sq_target {
@@ -291,10 +292,12 @@ struct sq_frame {
 	uint64_t epoch; /* SQ_FRAME_DETACHED */
 	uint8_t reason;
 	struct sq_bytes text; /* for people; empty in version 1 */
+	uint64_t digest;      /* SQ_FRAME_TRUST: of the bundle (proto/link/trust.h) */
 };
 
 void sq_frame_heartbeat(struct sq_buf *);
 void sq_frame_draining(struct sq_buf *);
+void sq_frame_trust(struct sq_buf *, uint64_t digest);
 /* 'text' as in a note; version 1 leaves it out. */
 void sq_frame_detached(
     struct sq_buf *, uint64_t epoch, uint8_t reason, struct sq_bytes text, unsigned version);

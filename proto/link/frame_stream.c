@@ -23,6 +23,13 @@ sq_frame_draining(struct sq_buf *b)
 }
 
 void
+sq_frame_trust(struct sq_buf *b, uint64_t digest)
+{
+	frame_head(b, 8, SQ_FRAME_TRUST);
+	sq_buf_u64(b, digest);
+}
+
+void
 sq_frame_detached(
     struct sq_buf *b, uint64_t epoch, uint8_t reason, struct sq_bytes text, unsigned version)
 {
@@ -155,6 +162,9 @@ sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame 
 		out->reason = sq_read8(&r);
 		out->text = (struct sq_bytes){0};
 		return r.bad || r.p == r.end ? frame_end(&r) : detached_text(&r, &out->text);
+	case SQ_FRAME_TRUST:
+		out->digest = sq_read64(&r);
+		return frame_end(&r);
 	default:
 		return SQ_OK; /* of a version that is not known here */
 	}

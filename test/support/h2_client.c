@@ -25,6 +25,7 @@ struct h2_client {
 	struct h2_response *responses;
 	struct sq_buf out;
 	char *token;
+	const char *version; /* NULL: not said */
 	unsigned closes;
 	bool lost, goaway;
 };
@@ -198,6 +199,12 @@ h2_token(struct h2_client *c, const char *token)
 	}
 }
 
+void
+h2_version(struct h2_client *c, const char *version)
+{
+	c->version = version;
+}
+
 static nghttp2_nv
 h2_nv(const char *name, const char *value)
 {
@@ -210,13 +217,15 @@ h2_start(struct h2_client *c, const char *method, const char *path, const void *
 {
 	struct h2_response *r = sq_xcalloc(1, sizeof *r);
 	nghttp2_data_provider upload = {.source = {.ptr = r}, .read_callback = h2_upload};
-	nghttp2_nv nv[5] = {h2_nv(":method", method),
+	nghttp2_nv nv[6] = {h2_nv(":method", method),
 	    h2_nv(":scheme", c->ssl != NULL ? "https" : "http"), h2_nv(":authority", "localhost"),
 	    h2_nv(":path", path)};
 	size_t n = 4;
 
 	if (c->token != NULL)
 		nv[n++] = h2_nv("authorization", c->token);
+	if (c->version != NULL)
+		nv[n++] = h2_nv("sqmqos-link", c->version);
 	r->upload = body;
 	r->upload_left = len;
 	r->stream = nghttp2_submit_request(

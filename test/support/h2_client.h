@@ -34,6 +34,9 @@ struct h2_client *h2_open(unsigned port, SSL_CTX *tls);
 void h2_close(struct h2_client **cp);
 /* Sends a bearer token with every request from now on; NULL: none. */
 void h2_token(struct h2_client *, const char *token);
+/* Says with every request from now on which version of the link is spoken (a literal);
+ * NULL: says nothing. */
+void h2_version(struct h2_client *, const char *version);
 /* Starts a request; 'body' (may be NULL) stays with the caller until the end. */
 struct h2_response *
 h2_start(struct h2_client *, const char *method, const char *path, const void *body, size_t len);

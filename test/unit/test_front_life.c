@@ -1,5 +1,5 @@
 /* broker/http: links and connections over time, with a fake core behind:
- * heartbeats, back-pressure, moving, draining, TLS, several workers. */
+ * heartbeats, back-pressure, moving, draining, several workers. */
 #include <criterion/criterion.h>
 
 #include <stdio.h>
@@ -13,7 +13,6 @@
 #include "broker/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"
-#include "core/tls.h"
 #include "proto/link/frame.h"
 
 #define MESSAGES "/v1/sessions/s~w~c/messages?epoch=0000000000000001"
@@ -245,57 +244,6 @@ Test(front_life, a_port_that_is_in_use_is_said_so)
 	cfg.listen = "nonsense";
 	cr_assert_null(sq_front_new(&cfg, &err));
 	sq_buf_fini(&err);
-}
-
-/* A certificate of its own for the test, and contexts for both sides. */
-static void
-make_tls(SSL_CTX **server, SSL_CTX **peer)
-{
-	char dir[] = "/tmp/sq_test_front_XXXXXX", cmd[500], cert[64], key[64];
-	struct sq_buf err = {0};
-
-	cr_assert_not_null(mkdtemp(dir));
-	snprintf(cert, sizeof cert, "%s/cert.pem", dir);
-	snprintf(key, sizeof key, "%s/key.pem", dir);
-	snprintf(cmd, sizeof cmd,
-	    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
-	    "-subj /CN=localhost -addext subjectAltName=DNS:localhost "
-	    "-keyout %s -out %s 2>/dev/null",
-	    key, cert);
-	cr_assert_eq(system(cmd), 0);
-	*server = sq_tls_server(cert, key, &err);
-	*peer = sq_tls_client(cert, &err);
-	cr_assert(*server != NULL && *peer != NULL);
-	unlink(cert);
-	unlink(key);
-	rmdir(dir);
-}
-
-Test(front_life, the_link_works_over_tls)
-{
-	struct sq_front_cfg cfg = fake_front_cfg();
-	SSL_CTX *server, *peer;
-
-	make_tls(&server, &peer);
-	cfg.tls = server;
-	fake_start(&cfg);
-	cr_assert(true);
-	client = h2_open(sq_front_port(fake.front), NULL); /* clear text at a TLS port */
-	h2_start(client, "GET", "/", NULL, 0);
-	cr_assert(h2_lost(client));
-	h2_close(&client);
-	client = h2_open(sq_front_port(fake.front), peer);
-	cr_assert_not_null(client);
-	deliveries = open_link(client, 0xaa);
-	cr_assert_eq(post(client, "big 32 deliver 3")->status, 200);
-	cr_assert(h2_body(client, deliveries, 32u << 16));
-	h2_start(client, "POST", MESSAGES, "hold", 4);
-	cr_assert(fake_await(&fake.held, 1));
-	h2_close(&client);
-	cr_assert(fake_await(&fake.links_closed, 1));
-	fake_stop();
-	SSL_CTX_free(server);
-	SSL_CTX_free(peer);
 }
 
 Test(front_life, two_workers_share_links_and_answer_for_each_other)
