@@ -44,6 +44,8 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"TLS 1.3 to the brokers; false: clear text."),
     KEY("tls.ca-file", SQ_CFG_STRING, ca_file, NULL, 0, 0,
 	"PEM file of the authorities to trust; without it the system's."),
+    KEY("tls.ca", SQ_CFG_STRING, ca, NULL, 0, 0,
+	"The authorities themselves, as PEM text, in place of a file."),
     KEY("tls.server-name", SQ_CFG_STRING, server_name, NULL, 0, 0,
 	"Name that the brokers' certificates must have; without it the host's."),
     KEY("auth.token-file", SQ_CFG_STRING, token_file, NULL, 0, 0,
@@ -129,6 +131,11 @@ sq_sidecar_config(
 	    (rc = config_part("identity.workload", cfg->workload, err)) != 0 ||
 	    (rc = config_part("identity.pod", cfg->pod, err)) != 0)
 		return rc;
+	if (cfg->ca_file != NULL && cfg->ca_file[0] != '\0' && cfg->ca != NULL &&
+	    cfg->ca[0] != '\0') {
+		sq_buf_printf(err, "tls.ca and tls.ca-file are both set: one of them");
+		return SQ_EINVAL;
+	}
 	if (cfg->brokers.n == 0) {
 		sq_buf_printf(err, "brokers: at least one is needed");
 		return SQ_EINVAL;

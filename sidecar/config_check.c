@@ -7,12 +7,12 @@
 #include "core/admin.h"
 #include "core/listen.h"
 #include "core/program.h"
-#include "core/tls.h"
 #include "proto/annotations/merge.h"
 #include "sidecar/annotations_file.h"
 #include "sidecar/brokers.h"
 #include "sidecar/listener.h"
 #include "sidecar/token.h"
+#include "sidecar/trust.h"
 #include "store/dir.h"
 
 static bool
@@ -33,8 +33,12 @@ check_links(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
 	token = sq_token_open(cfg->token_file, &why);
 	sq_token_free(&token);
 	sq_program_problem(problems, &why);
-	if (cfg->tls)
-		SSL_CTX_free(sq_tls_client(cfg->ca_file, &why));
+	if (cfg->tls) {
+		struct sq_trust_cfg trusted = {.ca_file = cfg->ca_file, .ca = cfg->ca};
+		struct sq_trust *trust = sq_trust_new(&trusted, &why);
+
+		sq_trust_free(&trust);
+	}
 	sq_program_problem(problems, &why);
 }
 

@@ -283,6 +283,8 @@ hub_pool(struct sq_hub *h, struct sq_buf *err)
 	    .brokers_max = (unsigned)cfg->brokers_max,
 	    .tls = cfg->tls,
 	    .ca_file = cfg->ca_file,
+	    .ca = cfg->ca,
+	    .state_dir = cfg->state_dir,
 	    .server_name = cfg->server_name,
 	    .token_file = cfg->token_file,
 	    .backoff_min_ms = cfg->backoff_min_ms,

@@ -62,6 +62,8 @@
 	X(OUTBOX_STALLED, "sqmqos_outbox_stalled", NULL, SQ_GAUGE, \
 	    "1 while the disk of the outbox takes nothing.") \
 	X(DIALS, "sqmqos_link_dials_total", NULL, SQ_COUNTER, "Connections dialled to brokers.") \
+	X(TRUST_CHANGES, "sqmqos_trust_changes_total", NULL, SQ_COUNTER, \
+	    "Bundles of authorities that brokers sent and that were taken.") \
 	X(LINKS_LOST, "sqmqos_links_lost_total", NULL, SQ_COUNTER, "Links that ended.") \
 	X(REQUESTS, "sqmqos_link_requests_total", NULL, SQ_COUNTER, "Requests sent over links.") \
 	X(FRAMES_SKIPPED, "sqmqos_link_frames_skipped_total", NULL, SQ_COUNTER, \

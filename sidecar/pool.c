@@ -19,7 +19,6 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "core/tls.h"
 #include "proto/reconnect/reconnect.h"
 #include "sidecar/brokers.h"
 #include "sidecar/metrics.h"
@@ -239,6 +238,8 @@ member_connect(struct member *m, struct sq_broker *b)
 	if (sq_token_refresh(p->env.token, &err) != 0)
 		SQ_WARN("pool", "%.*s", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
 	sq_buf_fini(&err);
+	if (p->env.trust != NULL)
+		sq_trust_refresh(p->env.trust);
 	(void)snprintf(name, sizeof name, "%s#%u", b->text, m->index);
 	sq_metric_add(p->cfg.metrics, SQ_M_DIALS, 1);
 	sq_broker_ref(b);
@@ -452,6 +453,19 @@ pool_start(struct sq_pool *p)
 	pool_fill(p);
 }
 
+static struct sq_trust *
+pool_trust(const struct sq_pool_cfg *cfg, struct sq_buf *err)
+{
+	struct sq_trust_cfg trust = {
+	    .ca_file = cfg->ca_file,
+	    .ca = cfg->ca,
+	    .dir = cfg->state_dir,
+	    .metrics = cfg->metrics,
+	};
+
+	return sq_trust_new(&trust, err);
+}
+
 struct sq_pool *
 sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
     const struct sq_pool_events *events, void *owner, struct sq_buf *err)
@@ -478,7 +492,7 @@ sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
 	sq_uplink_env_init(&p->env);
 	if ((p->brokers = sq_brokers_new(loop, cfg->brokers, pool_on_names, p, err)) == NULL ||
 	    (p->env.token = sq_token_open(cfg->token_file, err)) == NULL ||
-	    (cfg->tls && (p->env.tls = sq_tls_client(cfg->ca_file, err)) == NULL)) {
+	    (cfg->tls && (p->env.trust = pool_trust(cfg, err)) == NULL)) {
 		sq_pool_free(&p);
 		return NULL;
 	}
@@ -504,7 +518,7 @@ sq_pool_free(struct sq_pool **pp)
 	ev_timer_stop(p->loop, &p->upkeep);
 	sq_brokers_free(&p->brokers);
 	sq_token_free(&p->env.token);
-	SSL_CTX_free(p->env.tls);
+	sq_trust_free(&p->env.trust);
 	sq_uplink_env_fini(&p->env);
 	free(p->seats);
 	free(p);

@@ -43,11 +43,13 @@ struct sq_answer {
 	size_t len;
 };
 
+enum sq_method { SQ_POST, SQ_PUT, SQ_GET };
+
 /* A request; the caller owns it and what it points to until done() is called. */
 struct sq_request {
 	struct sq_list node; /* the pool's while it is queued or in flight */
-	bool put;            /* PUT, else POST */
-	const char *path;    /* NUL-terminated, with query */
+	enum sq_method method;
+	const char *path; /* NUL-terminated, with query */
 	struct iovec body[2];
 	unsigned n_body;
 	void (*done)(struct sq_request *, const struct sq_answer *); /* exactly once */
@@ -76,12 +78,15 @@ struct sq_pool_events {
 
 /* What it points to must outlive the pool. */
 struct sq_pool_cfg {
-	const struct sq_strings *brokers;  /* host:port, [v6]:port */
-	unsigned links_per_broker;         /* 1 or 2 */
-	unsigned brokers_max;              /* how many of them at a time */
-	bool tls;                          /* false: clear text with prior knowledge */
-	const char *ca_file, *server_name; /* server_name NULL: the host's name */
-	const char *token_file;            /* NULL or empty: none; read again when it changes */
+	const struct sq_strings *brokers; /* host:port, [v6]:port */
+	unsigned links_per_broker;        /* 1 or 2 */
+	unsigned brokers_max;             /* how many of them at a time */
+	bool tls;                         /* false: clear text with prior knowledge */
+	const char *ca_file;              /* whom to trust: this file, or ... */
+	const char *ca;                   /* ... this text (PEM); neither: the system's */
+	const char *state_dir;            /* what brokers sent of trust is kept there; NULL: not */
+	const char *server_name;          /* NULL: the host's name */
+	const char *token_file;           /* NULL or empty: none; read again when it changes */
 	uint64_t backoff_min_ms, backoff_max_ms, dial_timeout_ms;
 	uint64_t silence_ms; /* no frame for so long: the link is dead */
 	uint64_t max_age_ms; /* 0: no limit */

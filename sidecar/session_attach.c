@@ -236,7 +236,7 @@ sq_session_attach(struct sq_session *s)
 	sq_inbox_attach(s->inbox, &a, &ids);
 	sq_attach_encode(&p->body, &a, ids);
 	free(ids);
-	p->post.req.put = true;
+	p->post.req.method = SQ_PUT;
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
 	p->post.req.n_body = 1;
 	p->post.req.done = attach_done;

@@ -77,7 +77,7 @@ uplink_stream_new(struct sq_uplink *l, struct sq_request *req)
 	l->flying++;
 	s->req = req;
 	/* nghttp2 never indexes the header, so only what binds an identity has it. */
-	s->auth = req->put ? sq_token_header(l->env->token) : NULL;
+	s->auth = req->method == SQ_PUT ? sq_token_header(l->env->token) : NULL;
 	s->total = s->offered = s->sent = 0;
 	for (unsigned i = 0; i < req->n_body; i++)
 		s->total += req->body[i].iov_len;
@@ -300,7 +300,7 @@ sq_uplink_new(const struct sq_uplink_env *env, const struct sq_uplink_to *to,
 	    .loop = env->loop,
 	    .addr = (const struct sockaddr *)&to->addr->ss,
 	    .addr_len = to->addr->len,
-	    .tls = env->tls,
+	    .tls = env->trust != NULL ? sq_trust_context(env->trust) : NULL,
 	    .server = to->server,
 	};
 

@@ -8,18 +8,18 @@
 
 #include <ev.h>
 #include <nghttp2/nghttp2.h>
-#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "sidecar/pool.h"
 #include "sidecar/resolve.h"
 #include "sidecar/token.h"
+#include "sidecar/trust.h"
 
 /* What all links of a pool share; outlives them. */
 struct sq_uplink_env {
 	struct ev_loop *loop;
-	SSL_CTX *tls;                         /* NULL: in the clear */
+	struct sq_trust *trust;               /* NULL: in the clear */
 	nghttp2_session_callbacks *callbacks; /* by sq_uplink_env_init() */
 	nghttp2_option *option;
 	struct sq_token *token;

@@ -108,6 +108,10 @@ h2_frame(void *arg, const struct sq_frame *f, struct sq_block *block)
 	case SQ_FRAME_DRAINING:
 		sq_uplink_asked_to_move(l, false);
 		break;
+	case SQ_FRAME_TRUST:
+		if (l->env->trust != NULL)
+			sq_trust_told(l->env->trust, l, f->digest);
+		break;
 	case SQ_FRAME_HEARTBEAT:
 		break;
 	default: /* of a newer version; what it says can be done without */
@@ -311,7 +315,7 @@ h2_headers(const struct sq_uplink *l, nghttp2_nv *nv, const struct sq_block *aut
 {
 	size_t n = 0;
 
-	if (l->env->tls != NULL)
+	if (l->env->trust != NULL)
 		nv[n++] = UPLINK_NV(":scheme", "https", 5);
 	else
 		nv[n++] = UPLINK_NV(":scheme", "http", 4);
@@ -328,10 +332,17 @@ sq_uplink_h2_submit(struct sq_uplink *l, struct uplink_stream *s)
 	nghttp2_nv nv[5];
 	size_t n = 2;
 
-	if (s->req->put)
+	switch (s->req->method) {
+	case SQ_PUT:
 		nv[0] = UPLINK_NV(":method", "PUT", 3);
-	else
+		break;
+	case SQ_GET:
+		nv[0] = UPLINK_NV(":method", "GET", 3);
+		break;
+	case SQ_POST:
 		nv[0] = UPLINK_NV(":method", "POST", 4);
+		break;
+	}
 	nv[1] = UPLINK_NV(":path", s->req->path, strlen(s->req->path));
 	n += h2_headers(l, nv + n, s->auth);
 	s->id = nghttp2_submit_request(l->session, NULL, nv, n, s->total > 0 ? &body : NULL, s);

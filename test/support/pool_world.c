@@ -188,7 +188,7 @@ call_make(struct call *c, struct world *w, struct sq_uplink *l, bool put, const 
     const void *a, size_t a_len, const void *b, size_t b_len)
 {
 	memset(c, 0, sizeof *c);
-	c->req.put = put;
+	c->req.method = put ? SQ_PUT : SQ_POST;
 	c->world = w;
 	(void)snprintf(c->path, sizeof c->path, "%s", path);
 	c->req.path = c->path;

@@ -57,7 +57,7 @@ echo(bool tls)
 	WORLD_UNTIL(&w, call.done);
 	cr_assert_str_eq(h2_server_stats(server).last_path, "POST /echo");
 	call_send(&put, &w, w.last_up, "/echo/put?x=1", NULL, 0, NULL, 0);
-	put.req.put = true;
+	put.req.method = SQ_PUT;
 	WORLD_UNTIL(&w, put.done);
 	cr_assert_eq(call.answer.status, 200);
 	cr_assert_eq(call.answer.len, 26);

@@ -79,7 +79,7 @@ put(void)
 {
 	struct sq_request *r = request("/v1/sessions/");
 
-	cr_assert(r->put, "%s before the attach", r->path);
+	cr_assert(r->method == SQ_PUT, "%s before the attach", r->path);
 	return r;
 }
 
