@@ -88,3 +88,12 @@ sq_utf8_cut(const void *bytes, size_t len, size_t max)
 		max--;
 	return max;
 }
+
+size_t
+sq_utf8_first(const void *p, size_t len)
+{
+	unsigned char c = len > 0 ? *(const unsigned char *)p : 0;
+	size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+
+	return len >= n && sq_utf8_valid(p, n) ? n : 0;
+}

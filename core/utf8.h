@@ -10,6 +10,9 @@
  * Control and non-characters pass; the standard only advises against them.
  * Empty is valid; 'p' may then be NULL. */
 bool sq_utf8_valid(const void *p, size_t len);
+/* Bytes of the character that 'len' bytes begin with; 0: they begin with none, or with
+ * U+0000. */
+size_t sq_utf8_first(const void *p, size_t len);
 /* How many bytes of a valid text of 'len' are its first characters that fit into 'max'. */
 size_t sq_utf8_cut(const void *p, size_t len, size_t max);
 

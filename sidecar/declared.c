@@ -7,7 +7,7 @@
 
 #include "core/log.h"
 #include "core/mem.h"
-#include "proto/annotations/merge.h"
+#include "proto/annotations/file.h"
 #include "proto/mqtt/mqtt.h"
 #include "sidecar/annotations_file.h"
 #include "sidecar/hub.h"
@@ -41,8 +41,8 @@ struct sq_declared {
 	uint64_t retry_ms;
 	bool read; /* a good set was read, or no file is configured */
 	bool stopped;
-	struct sq_buf error; /* why the file's present content is not in force */
-	char *misspelt;      /* of what is in force; see annotations.h; or NULL */
+	struct sq_buf error;    /* why the file's present content is not in force, in lines */
+	struct sq_buf warnings; /* of what is in force, in lines */
 };
 
 /* --- bindings --- */
@@ -317,8 +317,9 @@ items_free(struct item *items, size_t n)
 
 /* Takes 'new' over; what it holds is then the declared set's. */
 static void
-declared_apply(struct sq_declared *d, struct sq_declarations *new, uint64_t written_ms)
+declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t written_ms)
 {
+	struct sq_declarations *new = &set->subscribe;
 	struct item *old = d->items;
 	size_t n_old = d->n;
 	struct sq_client_ids ids;
@@ -337,14 +338,11 @@ declared_apply(struct sq_declared *d, struct sq_declarations *new, uint64_t writ
 		new->v[i] = (struct sq_declaration){0};
 	}
 	ids = d->client_ids;
-	d->client_ids = new->client_ids;
-	new->client_ids = (struct sq_client_ids){0};
+	d->client_ids = set->client_ids;
+	set->client_ids = (struct sq_client_ids){0};
 	d->read = true;
 	sq_rules_free(&d->hub->rules);
-	d->hub->rules = sq_rules_new(&new->publish);
-	free(d->misspelt);
-	d->misspelt = new->misspelt;
-	new->misspelt = NULL;
+	d->hub->rules = sq_rules_new(&set->publish);
 	newer = declared_date(d, old, n_old, written_ms);
 	declared_end_old(d, old, n_old);
 	declared_begin_new(d, old, n_old, newer);
@@ -355,33 +353,78 @@ declared_apply(struct sq_declared *d, struct sq_declarations *new, uint64_t writ
 	declared_count(d);
 }
 
+/* Takes the next line; false: there is none. */
+static bool
+line_next(struct sq_bytes *lines, struct sq_bytes *line)
+{
+	const unsigned char *nl;
+
+	if (lines->len == 0)
+		return false;
+	nl = memchr(lines->p, '\n', lines->len);
+	*line = (struct sq_bytes){lines->p, nl != NULL ? (size_t)(nl - lines->p) : lines->len};
+	*lines = nl != NULL ? (struct sq_bytes){nl + 1, lines->len - line->len - 1}
+			    : (struct sq_bytes){0};
+	return true;
+}
+
+/* Appends the lines, each with the name of the file before it. */
+static void
+declared_print(const struct sq_declared *d, const struct sq_buf *lines, struct sq_buf *out)
+{
+	struct sq_bytes rest = {sq_buf_data(lines), sq_buf_len(lines)}, line;
+
+	while (line_next(&rest, &line))
+		sq_buf_printf(out, "annotations.file: %s: %.*s\n", d->hub->cfg->annotations_file,
+		    (int)line.len, (const char *)line.p);
+}
+
+static void
+declared_warn(const struct sq_declared *d, const struct sq_buf *lines)
+{
+	struct sq_bytes rest = {sq_buf_data(lines), sq_buf_len(lines)}, line;
+
+	while (line_next(&rest, &line))
+		SQ_WARN("declared", "annotations.file: %s: %.*s", d->hub->cfg->annotations_file,
+		    (int)line.len, (const char *)line.p);
+}
+
+static void
+declared_take(struct sq_declared *d, struct sq_annotations *new, uint64_t written_ms)
+{
+	SQ_INFO("declared", "%zu subscriptions and %zu publish rules%s from %s", new->subscribe.n,
+	    new->publish.n, new->publish.strict ? " (strict)" : "", d->hub->cfg->annotations_file);
+	sq_outbox_annotated(d->hub->outbox, &new->outbox);
+	declared_warn(d, &d->warnings);
+	declared_apply(d, new, written_ms);
+	sq_annotations_free(new);
+}
+
 static void
 declared_on_file(
     void *owner, const char *text, size_t len, uint64_t written_ms, const char *problem)
 {
+	struct sq_annotation_problems problems = {0};
 	struct sq_declared *d = owner;
-	struct sq_declarations new = {0};
+	struct sq_annotations new;
 
 	sq_buf_fini(&d->error);
 	if (problem != NULL) {
 		sq_buf_printf(&d->error, "%s", problem);
-	} else if (sq_annotations_load(text, len, d->hub->cfg->workload, &new, &d->error) == 0) {
-		sq_buf_fini(&d->error);
-		SQ_INFO("declared", "%zu subscriptions and %zu publish rules%s from %s", new.n,
-		    new.publish.n, new.publish.strict ? " (strict)" : "",
-		    d->hub->cfg->annotations_file);
-		sq_outbox_annotated(d->hub->outbox, &new.outbox);
-		if (new.misspelt != NULL)
-			SQ_WARN("declared", "annotations.file: %s: %s",
-			    d->hub->cfg->annotations_file, new.misspelt);
-		declared_apply(d, &new, written_ms);
-		sq_declarations_free(&new);
-		return;
+	} else if (sq_annotations_load(text, len, d->hub->cfg->workload, &new, &problems) == 0) {
+		sq_buf_fini(&d->warnings);
+		sq_annotation_problems_print(&problems, true, &d->warnings);
+		declared_take(d, &new, written_ms);
+	} else {
+		sq_annotation_problems_print(&problems, false, &d->error);
 	}
+	sq_annotation_problems_free(&problems);
+	if (sq_buf_len(&d->error) == 0)
+		return;
 	sq_hub_count(d->hub, SQ_M_DECLARED_ERRORS, 1);
-	SQ_WARN("declared", "annotations.file: %s: %.*s%s", d->hub->cfg->annotations_file,
-	    (int)sq_buf_len(&d->error), (const char *)sq_buf_data(&d->error),
-	    d->read ? "; the last good set stays in force" : "");
+	declared_warn(d, &d->error);
+	if (d->read)
+		SQ_WARN("declared", "the last good set of annotations stays in force");
 }
 
 /* --- life --- */
@@ -420,8 +463,8 @@ sq_declared_free(struct sq_declared **dp)
 	items_free(d->items, d->n);
 	sq_client_ids_free(&d->client_ids);
 	free(d->pod_group);
-	free(d->misspelt);
 	sq_buf_fini(&d->error);
+	sq_buf_fini(&d->warnings);
 	free(d);
 }
 
@@ -470,9 +513,8 @@ sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 {
 	bool ready = d->read;
 
-	if (!ready && sq_buf_len(&d->error) != 0) /* else it is a note */
-		sq_buf_printf(why, "annotations.file: %s: %.*s\n", d->hub->cfg->annotations_file,
-		    (int)sq_buf_len(&d->error), (const char *)sq_buf_data(&d->error));
+	if (!ready) /* else it is a note */
+		declared_print(d, &d->error, why);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct item *it = &d->items[i];
 
@@ -492,16 +534,14 @@ sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 void
 sq_declared_notes(const struct sq_declared *d, struct sq_buf *out)
 {
-	const char *path;
-
 	if (d == NULL)
 		return;
-	path = d->hub->cfg->annotations_file;
-	if (d->read && sq_buf_len(&d->error) != 0)
-		sq_buf_printf(out, "annotations.file: %s: %.*s; the last good set stays in force\n",
-		    path, (int)sq_buf_len(&d->error), (const char *)sq_buf_data(&d->error));
-	else if (d->misspelt != NULL)
-		sq_buf_printf(out, "annotations.file: %s: %s\n", path, d->misspelt);
+	if (d->read && sq_buf_len(&d->error) != 0) {
+		declared_print(d, &d->error, out);
+		sq_buf_printf(out, "the last good set of annotations stays in force\n");
+	} else {
+		declared_print(d, &d->warnings, out);
+	}
 	for (size_t i = 0; i < d->n; i++) {
 		const struct item *it = &d->items[i];
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "proto/annotations/annotations_priv.h"
+#include "core/buf.h"
 
 /* An option of the queue, as one number. */
 
@@ -63,7 +63,7 @@ option_print(struct sq_buf *out, uint8_t bit, uint32_t value)
 	if (bit == SQ_NAMED_DURABLE)
 		sq_buf_printf(out, "%s", value != 0 ? "true" : "false");
 	else if (bit == SQ_NAMED_OVERFLOW)
-		sq_buf_printf(out, "%s", sq_overflow_names[value - 1]);
+		sq_buf_printf(out, "%s", sq_overflow_name((uint8_t)value));
 	else
 		sq_buf_printf(out, "%u%s", value, bit == SQ_NAMED_EXPIRY ? "s" : "");
 }
@@ -95,19 +95,22 @@ group_print(struct sq_buf *out, const struct sq_declaration *d, const char *work
 }
 
 static void
-merge_differ(const struct sq_declarations *ds, size_t o, const struct sq_declaration *a,
-    const struct sq_declaration *b, const char *workload, struct sq_buf *err)
+merge_differ(size_t o, const struct sq_declaration *a, const struct sq_declaration *b,
+    const struct sq_merge *how)
 {
-	if (ds->line != 0)
-		sq_buf_printf(err, "line %u: %s: ", ds->line, SQ_ANNOTATION_SUBSCRIBE);
-	sq_buf_printf(err, "line %u: %s ", b->line, options[o].name);
-	option_print(err, options[o].bit, option_get(b, options[o].bit));
-	sq_buf_printf(err, " for ");
-	group_print(err, b, workload);
-	sq_buf_printf(err, ", which has ");
-	option_print(err, options[o].bit, option_get(a, options[o].bit));
+	struct sq_buf text = {0};
+
+	sq_buf_printf(&text, "%s ", options[o].name);
+	option_print(&text, options[o].bit, option_get(b, options[o].bit));
+	sq_buf_printf(&text, " for ");
+	group_print(&text, b, how->workload);
+	sq_buf_printf(&text, ", which has ");
+	option_print(&text, options[o].bit, option_get(a, options[o].bit));
 	sq_buf_printf(
-	    err, " by line %u: entries of a group share its queue and its options", a->line);
+	    &text, " by line %u: entries of a group share its queue and its options", a->at.line);
+	sq_annotation_problems_add(how->problems, SQ_ANNOTATION_SUBSCRIBE, how->pair, b->at, false,
+	    "%.*s", (int)sq_buf_len(&text), (const char *)sq_buf_data(&text));
+	sq_buf_fini(&text);
 }
 
 /* The first that names the option in the group of 'of'; NULL: nobody does. */
@@ -124,38 +127,22 @@ merge_named(const struct sq_declarations *ds, const struct sq_declaration *of, u
 	return NULL;
 }
 
-int
-sq_annotations_merge(struct sq_declarations *ds, const char *workload, struct sq_buf *err)
+void
+sq_annotations_merge(struct sq_declarations *ds, const struct sq_merge *how)
 {
 	for (size_t i = 0; i < ds->n; i++) {
 		struct sq_declaration *d = &ds->v[i];
 
 		for (size_t o = 0; o < SQ_ARRAY_LEN(options); o++) {
 			uint8_t bit = options[o].bit;
-			const struct sq_declaration *from = merge_named(ds, d, bit, workload);
+			const struct sq_declaration *from = merge_named(ds, d, bit, how->workload);
 
 			if (from == NULL || from == d)
 				continue;
-			if ((d->named & bit) == 0) {
+			if ((d->named & bit) == 0)
 				option_set(d, bit, option_get(from, bit));
-			} else if (option_get(d, bit) != option_get(from, bit)) {
-				merge_differ(ds, o, from, d, workload, err);
-				return SQ_EINVAL;
-			}
+			else if (option_get(d, bit) != option_get(from, bit))
+				merge_differ(o, from, d, how);
 		}
 	}
-	return 0;
-}
-
-int
-sq_annotations_load(const char *text, size_t len, const char *workload, struct sq_declarations *out,
-    struct sq_buf *err)
-{
-	int rc = sq_annotations_parse(text, len, out, err);
-
-	if (rc == 0)
-		rc = sq_annotations_merge(out, workload, err);
-	if (rc != 0)
-		sq_declarations_free(out);
-	return rc;
 }

@@ -5,15 +5,16 @@
 
 #include "proto/annotations/annotations.h"
 
+struct sq_merge {
+	/* The group of those that name none; NULL: it is not known, and no other group's. */
+	const char *workload;
+	struct sq_annotation_problems *problems;
+	size_t pair; /* of sqmqos.io/subscribe, for the problems */
+};
+
 /* Gives each declaration the options of its queue that others of its group name; 'named'
- * stays as it is.  'workload' is the group of those that have none; NULL: it is not known,
- * and no other group's.  SQ_EINVAL: two entries of a group name different values; 'err' has
- * one line with both, and '*ds' may be merged in part. */
-int sq_annotations_merge(
-    struct sq_declarations *ds, const char *workload, struct sq_buf *err) SQ_MUST_CHECK;
-/* Parses a whole file and merges: what a pod of 'workload' is to do.  On error '*out'
- * is empty, and 'err' has a line as of sq_annotations_parse(). */
-int sq_annotations_load(const char *text, size_t len, const char *workload,
-    struct sq_declarations *out, struct sq_buf *err) SQ_MUST_CHECK;
+ * stays as it is.  Of entries that name different values, each later one is a problem, with
+ * both values in its text. */
+void sq_annotations_merge(struct sq_declarations *, const struct sq_merge *);
 
 #endif

@@ -3,11 +3,7 @@
 
 #include <string.h>
 
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
+#include "proto/annotations/values.h"
 
 /* A part of the value. */
 struct word {
@@ -18,11 +14,11 @@ struct word {
 static struct word
 word_trim(const char *p, size_t len)
 {
-	while (len > 0 && is_blank(*p)) {
+	while (len > 0 && sq_value_space(*p)) {
 		p++;
 		len--;
 	}
-	while (len > 0 && is_blank(p[len - 1]))
+	while (len > 0 && sq_value_space(p[len - 1]))
 		len--;
 	return (struct word){p, len};
 }
@@ -70,38 +66,28 @@ size_parse(struct word w, uint64_t *out)
 	return v >= SQ_OUTBOX_SIZE_MIN && v <= SQ_OUTBOX_SIZE_MAX ? 0 : SQ_EINVAL;
 }
 
-int
-sq_annotations_outbox(
-    const char *value, size_t len, struct sq_outbox_annotation *out, struct sq_buf *err)
+void
+sq_take_outbox(struct sq_annotation_value *value, struct sq_annotations *out)
 {
 	struct sq_outbox_annotation a = {.set = true};
-	struct word all = word_trim(value, len), mode, size = {0};
+	struct word all = word_trim(value->text, value->len), mode, size;
 	const char *colon;
 
-	*out = (struct sq_outbox_annotation){0};
-	if (all.len == 0)
-		return 0;
 	if (all.len >= 2 && all.p[0] == '{' && all.p[all.len - 1] == '}')
 		all = word_trim(all.p + 1, all.len - 2);
 	colon = memchr(all.p, ':', all.len);
 	mode = word_unquote(word_trim(all.p, colon != NULL ? (size_t)(colon - all.p) : all.len));
-	if (word_is(mode, "disk")) {
+	if (word_is(mode, "disk"))
 		a.mode = SQ_OUTBOX_DISK;
-	} else if (!word_is(mode, "memory")) {
-		sq_buf_printf(err,
-		    "line 1: an outbox is memory or disk, or one of them with a "
-		    "size, as in disk: 1Gi");
-		return SQ_EINVAL;
-	}
+	else if (!word_is(mode, "memory"))
+		sq_value_wrong(value, sq_position_of(value->text, (size_t)(mode.p - value->text)),
+		    "an outbox is memory or disk, or one of them with a size, as in disk: 1Gi");
 	if (colon != NULL) {
 		size = word_unquote(word_trim(colon + 1, all.len - (size_t)(colon + 1 - all.p)));
-		if (size_parse(size, &a.size) != 0) {
-			sq_buf_printf(err,
-			    "line 1: the size of an outbox is one like 64Ki, 8Mi or 1Gi, "
-			    "at least 64Ki");
-			return SQ_EINVAL;
-		}
+		if (size_parse(size, &a.size) != 0)
+			sq_value_wrong(value,
+			    sq_position_of(value->text, (size_t)(size.p - value->text)),
+			    "the size of an outbox is one like 64Ki, 8Mi or 1Gi, at least 64Ki");
 	}
-	*out = a;
-	return 0;
+	out->outbox = a;
 }

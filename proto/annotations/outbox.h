@@ -7,10 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/buf.h"
-#include "core/err.h"
-
-#define SQ_ANNOTATION_OUTBOX "sqmqos.io/outbox"
 /* Bytes of an outbox. */
 #define SQ_OUTBOX_SIZE_MIN UINT64_C(65536)
 #define SQ_OUTBOX_SIZE_MAX (UINT64_C(1) << 44)
@@ -23,10 +19,5 @@ struct sq_outbox_annotation {
 	enum sq_outbox_mode mode;
 	uint64_t size; /* bytes; 0: not said */
 };
-
-/* Parses the annotation's value.  On error returns SQ_EINVAL, '*out' is not set,
- * and 'err' has one line. */
-int sq_annotations_outbox(const char *value, size_t len, struct sq_outbox_annotation *out,
-    struct sq_buf *err) SQ_MUST_CHECK;
 
 #endif

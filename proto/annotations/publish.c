@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "core/utf8.h"
-#include "proto/annotations/annotations_priv.h"
+#include "proto/annotations/yaml.h"
 #include "proto/topic/topic.h"
 
 static void
@@ -34,8 +33,9 @@ bytes_of(const char *s)
 	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
 }
 
-/* --- fields: each takes the value whose first event is there.  An error
- * without a line of its own gets what the field wants. --- */
+/* --- fields: each takes the value whose first event is there, and ends at its last.
+ * SQ_EINVAL, still at its first event: it is not what the field wants.  What else is wrong is
+ * reported. --- */
 
 static int
 take_filter(struct sq_yaml *y, struct sq_publish_rule *r)
@@ -75,21 +75,19 @@ take_retain(struct sq_yaml *y, struct sq_publish_rule *r)
 static int
 take_tag(struct sq_yaml *y, struct sq_publish_rule *r)
 {
-	const char *text = sq_yaml_text(y), *why = "it is not UTF-8";
+	const char *text = sq_yaml_text(y), *why;
 
 	if (text == NULL)
 		return SQ_EINVAL;
-	if (!sq_utf8_valid(text, strlen(text)) || sq_topic_tag_check(bytes_of(text), &why) != 0) {
-		sq_buf_printf(y->err, "line %u: bad tag: %s", sq_yaml_line(y), why);
-		return SQ_EINVAL;
+	if (sq_topic_tag_check(bytes_of(text), &why) != 0) {
+		sq_value_wrong(y->value, sq_yaml_at(y), "bad tag: %s", why);
+	} else if (r->n_tags == SQ_RULE_TAGS_MAX) {
+		sq_value_wrong(y->value, sq_yaml_at(y), "more than %d tags", SQ_RULE_TAGS_MAX);
+		return SQ_ECLOSED;
+	} else {
+		r->tags = sq_xrealloc(r->tags, (r->n_tags + 1) * sizeof *r->tags);
+		r->tags[r->n_tags++] = sq_xstrdup(text);
 	}
-	if (r->n_tags == SQ_RULE_TAGS_MAX) {
-		sq_buf_printf(
-		    y->err, "line %u: more than %d tags", sq_yaml_line(y), SQ_RULE_TAGS_MAX);
-		return SQ_EINVAL;
-	}
-	r->tags = sq_xrealloc(r->tags, (r->n_tags + 1) * sizeof *r->tags);
-	r->tags[r->n_tags++] = sq_xstrdup(text);
 	return 0;
 }
 
@@ -101,7 +99,11 @@ take_tags(struct sq_yaml *y, struct sq_publish_rule *r)
 	if (y->event.type != YAML_SEQUENCE_START_EVENT)
 		return take_tag(y, r);
 	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_SEQUENCE_END_EVENT) {
-		if ((rc = take_tag(y, r)) != 0)
+		if ((rc = take_tag(y, r)) == SQ_EINVAL) {
+			sq_value_wrong(y->value, sq_yaml_at(y), "a tag must be plain text");
+			rc = sq_yaml_skip(y);
+		}
+		if (rc != 0)
 			return rc;
 	}
 	return rc;
@@ -133,13 +135,29 @@ take_delay(struct sq_yaml *y, struct sq_publish_rule *r)
 	return rc == 0 && r->delay_s > SQ_RULE_DELAY_MAX_S ? SQ_EINVAL : rc;
 }
 
+static int
+take_property(struct sq_yaml *y, struct sq_publish_rule *r)
+{
+	const char *text = sq_yaml_text(y);
+
+	if (text != NULL && text[0] != '\0' && strlen(text) <= SQ_RULE_PROPERTY_MAX) {
+		r->key_property = sq_xstrdup(text);
+		return 0;
+	}
+	sq_value_wrong(y->value, sq_yaml_at(y), "property must be a name of 1 to %d bytes",
+	    SQ_RULE_PROPERTY_MAX);
+	return sq_yaml_skip(y);
+}
+
 /* "generated", or {property: NAME}. */
 static int
 take_key(struct sq_yaml *y, struct sq_publish_rule *r)
 {
 	static const char *const names[] = {"property", NULL};
+	struct sq_position at = sq_yaml_at(y);
 	const char *text = sq_yaml_text(y);
 	unsigned seen = 0;
+	bool any = false;
 	size_t i;
 	int rc;
 
@@ -149,37 +167,30 @@ take_key(struct sq_yaml *y, struct sq_publish_rule *r)
 	if (y->event.type != YAML_MAPPING_START_EVENT)
 		return SQ_EINVAL;
 	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_MAPPING_END_EVENT) {
-		if ((rc = sq_yaml_key(y, names, &seen, &i)) != 0)
+		any = true;
+		if ((rc = sq_yaml_key(y, names, &seen, &i)) == 0 && i != SQ_YAML_NONE)
+			rc = take_property(y, r);
+		if (rc != 0)
 			return rc;
-		text = sq_yaml_text(y);
-		if (text == NULL || text[0] == '\0' || strlen(text) > SQ_RULE_PROPERTY_MAX ||
-		    !sq_utf8_valid(text, strlen(text))) {
-			sq_buf_printf(y->err, "line %u: property must be a name of 1 to %d bytes",
-			    sq_yaml_line(y), SQ_RULE_PROPERTY_MAX);
-			return SQ_EINVAL;
-		}
-		r->key_property = sq_xstrdup(text);
 	}
-	return rc != 0 || r->key_property != NULL ? rc : SQ_EINVAL;
+	if (rc == 0 && !any)
+		sq_value_wrong(y->value, at, "key must be generated or {property: NAME}");
+	return rc;
 }
 
 static int
 take_receipt(struct sq_yaml *y, struct sq_publish_rule *r)
 {
-	const char *text = sq_yaml_text(y), *why = "it is not UTF-8";
+	const char *text = sq_yaml_text(y), *why;
 
 	if (text == NULL || text[0] == '\0' || strlen(text) > SQ_RULE_RECEIPT_MAX)
 		return SQ_EINVAL;
-	if (!sq_utf8_valid(text, strlen(text)) || sq_topic_name_check(bytes_of(text), &why) != 0) {
-		sq_buf_printf(y->err, "line %u: bad topic '%s': %s", sq_yaml_line(y), text, why);
-		return SQ_EINVAL;
-	}
-	if (strcmp(text, "$dead") == 0 || strncmp(text, "$dead/", 6) == 0) {
-		sq_buf_printf(y->err, "line %u: bad topic '%s': $dead is for dead letters",
-		    sq_yaml_line(y), text);
-		return SQ_EINVAL;
-	}
 	r->receipt = sq_xstrdup(text);
+	if (sq_topic_name_check(bytes_of(text), &why) != 0)
+		sq_value_wrong(y->value, sq_yaml_at(y), "bad topic '%.64s': %s", text, why);
+	else if (strcmp(text, "$dead") == 0 || strncmp(text, "$dead/", 6) == 0)
+		sq_value_wrong(
+		    y->value, sq_yaml_at(y), "bad topic '%.64s': $dead is for dead letters", text);
 	return 0;
 }
 
@@ -198,38 +209,45 @@ static const struct {
 };
 static const char *const field_names[] = {
     "filter", "qos", "retain", "tags", "ttl", "key", "receipt", "delay", NULL};
+/* In their order, as far as they are named elsewhere. */
+enum field { F_FILTER, F_QOS, F_RETAIN, F_TAGS, F_TTL, F_KEY, F_RECEIPT, F_DELAY };
 
 /* --- rules --- */
 
-static int
-rule_check(const struct sq_publish_rule *r, unsigned line, struct sq_buf *err)
-{
-	const char *why = "it is not UTF-8";
-	struct sq_topic_filter f;
+/* A rule that is being read. */
+struct rule {
+	struct sq_publish_rule *r;
+	unsigned seen;                               /* a bit for each field */
+	struct sq_position at[SQ_ARRAY_LEN(fields)]; /* of their values; else of the rule */
+};
 
-	if (r->filter == NULL)
-		sq_buf_printf(err, "line %u: a filter is needed", line);
-	else if (!sq_utf8_valid(r->filter, strlen(r->filter)) ||
-	    sq_topic_filter_parse(bytes_of(r->filter), &f, &why) != 0)
-		sq_buf_printf(err, "line %u: bad filter '%s': %s", line, r->filter, why);
-	else if (f.share.len != 0 || f.tag.len != 0)
-		sq_buf_printf(err,
-		    "line %u: '%s': a rule selects by topic, without $share and $tag", line,
-		    r->filter);
-	else if ((r->key_generated || r->key_property != NULL) && r->qos != 3)
-		sq_buf_printf(err, "line %u: key needs qos: 3", line);
-	else if (r->receipt != NULL && r->qos != 3)
-		sq_buf_printf(err, "line %u: receipt needs qos: 3", line);
-	else
-		return 0;
-	return SQ_EINVAL;
+static void
+rule_check(const struct rule *rule, struct sq_annotation_value *value)
+{
+	const struct sq_publish_rule *r = rule->r;
+	struct sq_topic_filter f;
+	const char *why;
+
+	if (r->filter == NULL) {
+		if ((rule->seen & 1u << F_FILTER) == 0)
+			sq_value_wrong(value, rule->at[F_FILTER], "a filter is needed");
+	} else if (sq_topic_filter_parse(bytes_of(r->filter), &f, &why) != 0) {
+		sq_value_wrong(value, rule->at[F_FILTER], "bad filter '%.64s': %s", r->filter, why);
+	} else if (f.share.len != 0 || f.tag.len != 0) {
+		sq_value_wrong(value, rule->at[F_FILTER],
+		    "'%.64s': a rule selects by topic, without $share and $tag", r->filter);
+	}
+	if ((rule->seen & 1u << F_KEY) != 0 && r->qos != 3)
+		sq_value_wrong(value, rule->at[F_KEY], "key needs qos: 3");
+	if ((rule->seen & 1u << F_RECEIPT) != 0 && r->qos != 3)
+		sq_value_wrong(value, rule->at[F_RECEIPT], "receipt needs qos: 3");
 }
 
 static struct sq_publish_rule *
-rules_add(struct sq_publish_rules *rules, unsigned line, struct sq_buf *err)
+rules_add(struct sq_publish_rules *rules, struct sq_position at, struct sq_annotation_value *value)
 {
 	if (rules->n == SQ_RULES_MAX) {
-		sq_buf_printf(err, "line %u: more than %d rules", line, SQ_RULES_MAX);
+		sq_value_wrong(value, at, "more than %d rules", SQ_RULES_MAX);
 		return NULL;
 	}
 	rules->v = sq_xrealloc(rules->v, (rules->n + 1) * sizeof *rules->v);
@@ -238,45 +256,46 @@ rules_add(struct sq_publish_rules *rules, unsigned line, struct sq_buf *err)
 }
 
 static int
-reader_field(struct sq_yaml *y, struct sq_publish_rule *r, unsigned *seen)
+reader_field(struct sq_yaml *y, struct rule *rule)
 {
-	unsigned line;
 	size_t i;
-	int rc = sq_yaml_key(y, field_names, seen, &i);
+	int rc = sq_yaml_key(y, field_names, &rule->seen, &i);
 
-	if (rc != 0)
+	if (rc != 0 || i == SQ_YAML_NONE)
 		return rc;
-	line = sq_yaml_line(y);
-	rc = fields[i].take(y, r);
-	if (rc != 0 && sq_buf_len(y->err) == 0)
-		sq_buf_printf(
-		    y->err, "line %u: %s must be %s", line, field_names[i], fields[i].wants);
-	return rc;
+	rule->at[i] = sq_yaml_at(y);
+	rc = fields[i].take(y, rule->r);
+	if (rc != SQ_EINVAL)
+		return rc;
+	sq_value_wrong(y->value, rule->at[i], "%s must be %s", field_names[i], fields[i].wants);
+	return sq_yaml_skip(y);
 }
 
 /* An item of the list: the event is its start. */
 static int
 reader_rule(struct sq_yaml *y, struct sq_publish_rules *out)
 {
-	unsigned line = sq_yaml_line(y), seen = 0;
-	struct sq_publish_rule *r = rules_add(out, line, y->err);
-	int rc;
+	struct rule rule = {.r = rules_add(out, sq_yaml_at(y), y->value)};
+	int rc = 0;
 
-	if (r == NULL)
-		return SQ_EINVAL;
+	if (rule.r == NULL)
+		return SQ_ECLOSED;
+	for (size_t i = 0; i < SQ_ARRAY_LEN(rule.at); i++)
+		rule.at[i] = sq_yaml_at(y);
 	if (sq_yaml_text(y) != NULL) {
-		r->filter = sq_xstrdup(sq_yaml_text(y));
-		return rule_check(r, line, y->err);
+		rule.r->filter = sq_xstrdup(sq_yaml_text(y));
+	} else if (y->event.type != YAML_MAPPING_START_EVENT) {
+		sq_value_wrong(y->value, sq_yaml_at(y), "a rule must be a filter or a map");
+		return sq_yaml_skip(y);
+	} else {
+		while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_MAPPING_END_EVENT) {
+			if ((rc = reader_field(y, &rule)) != 0)
+				return rc;
+		}
 	}
-	if (y->event.type != YAML_MAPPING_START_EVENT) {
-		sq_buf_printf(y->err, "line %u: a rule must be a filter or a map", line);
-		return SQ_EINVAL;
-	}
-	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_MAPPING_END_EVENT) {
-		if ((rc = reader_field(y, r, &seen)) != 0)
-			return rc;
-	}
-	return rc != 0 ? rc : rule_check(r, line, y->err);
+	if (rc == 0)
+		rule_check(&rule, y->value);
+	return rc;
 }
 
 static int
@@ -303,15 +322,18 @@ reader_map(struct sq_yaml *y, struct sq_publish_rules *out)
 	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_MAPPING_END_EVENT) {
 		if ((rc = sq_yaml_key(y, names, &seen, &i)) != 0)
 			return rc;
+		if (i == SQ_YAML_NONE)
+			continue;
 		if (i == 1 && y->event.type == YAML_SEQUENCE_START_EVENT) {
-			if ((rc = reader_rules(y, out)) != 0)
-				return rc;
+			rc = reader_rules(y, out);
 		} else if (i == 1 || sq_yaml_text(y) == NULL ||
 		    sq_value_bool(sq_yaml_text(y), &out->strict) != 0) {
-			sq_buf_printf(y->err, "line %u: %s must be %s", sq_yaml_line(y), names[i],
+			sq_value_wrong(y->value, sq_yaml_at(y), "%s must be %s", names[i],
 			    i == 1 ? "a list" : "true or false");
-			return SQ_EINVAL;
+			rc = sq_yaml_skip(y);
 		}
+		if (rc != 0)
+			return rc;
 	}
 	return rc;
 }
@@ -329,23 +351,19 @@ reader_value(struct sq_yaml *y, struct sq_publish_rules *out)
 	} else if (y->event.type == YAML_MAPPING_START_EVENT) {
 		rc = reader_map(y, out);
 	} else {
-		sq_buf_printf(y->err,
-		    "line %u: a list of rules is wanted, or a map of strict and rules",
-		    sq_yaml_line(y));
-		return SQ_EINVAL;
+		sq_value_wrong(y->value, sq_yaml_at(y),
+		    "a list of rules is wanted, or a map of strict and rules");
+		return SQ_ECLOSED;
 	}
 	return rc != 0 ? rc : sq_yaml_end(y);
 }
 
-int
-sq_annotations_publish(
-    const char *value, size_t len, struct sq_publish_rules *out, struct sq_buf *err)
+void
+sq_take_publish(struct sq_annotation_value *value, struct sq_annotations *out)
 {
 	struct sq_yaml y;
-	int rc = sq_yaml_open(&y, value, len, err);
 
-	if (rc == 0)
-		rc = reader_value(&y, out);
+	if (sq_yaml_open(&y, value) == 0)
+		(void)reader_value(&y, &out->publish); /* what is wrong is reported */
 	sq_yaml_close(&y);
-	return rc;
 }

@@ -1,44 +1,63 @@
-/* sqmqos.io/subscribe as a YAML list (libyaml's events).  Its fields are one
- * table. */
-#include <ctype.h>
+/* sqmqos.io/subscribe: a filter, a comma list, or a YAML list.  The fields of an item are
+ * one table. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/mem.h"
-#include "proto/annotations/annotations_priv.h"
+#include "proto/annotations/entry.h"
+#include "proto/annotations/yaml.h"
 
 enum field_type { T_TEXT, T_QOS, T_DELIVERY, T_BOOL, T_DURATION, T_COUNT, T_OVERFLOW };
+/* In the order of the table, as far as they are named elsewhere. */
+enum field { F_FILTER, F_TAG, F_QOS, F_DELIVERY, F_GROUP, F_DURABLE };
 
 static const struct {
-	const char *name;
 	enum field_type type;
 	size_t offset;
 	uint8_t named; /* its bit in sq_declaration.named; 0: it is not the queue's */
 	const char *wants;
 } fields[] = {
-#define FIELD(name, type, field, named, wants) \
+#define FIELD(type, field, named, wants) \
 	{ \
-		name, type, offsetof(struct sq_declaration, field), named, wants \
+		type, offsetof(struct sq_declaration, field), named, wants \
 	}
-    FIELD("filter", T_TEXT, filter, 0, "a topic filter"),
-    FIELD("tag", T_TEXT, tag, 0, "a tag"),
-    FIELD("qos", T_QOS, qos, 0, "0, 1 or 2"),
-    FIELD("delivery", T_DELIVERY, pod, 0, "group or pod"),
-    FIELD("group", T_TEXT, group, 0, "a name"),
-    FIELD("durable", T_BOOL, durable, SQ_NAMED_DURABLE, "true or false"),
-    FIELD("expiry", T_DURATION, expiry_s, SQ_NAMED_EXPIRY, "a time such as 90s, 10m, 24h or 7d"),
-    FIELD("max-length", T_COUNT, max_length, SQ_NAMED_MAX_LENGTH, "a number from 1 to 4294967295"),
-    FIELD("overflow", T_OVERFLOW, overflow, SQ_NAMED_OVERFLOW,
-	"reject-publish, drop-oldest or drop-new"),
-    FIELD("max-attempts", T_COUNT, max_attempts, SQ_NAMED_MAX_ATTEMPTS,
-	"a number from 1 to 4294967295"),
-    FIELD("concurrency", T_COUNT, concurrency, 0, "a number from 1 to 4294967295"),
+    FIELD(T_TEXT, filter, 0, "a topic filter"),
+    FIELD(T_TEXT, tag, 0, "a tag"),
+    FIELD(T_QOS, qos, 0, "0, 1 or 2"),
+    FIELD(T_DELIVERY, pod, 0, "group or pod"),
+    FIELD(T_TEXT, group, 0, "a name"),
+    FIELD(T_BOOL, durable, SQ_NAMED_DURABLE, "true or false"),
+    FIELD(T_DURATION, expiry_s, SQ_NAMED_EXPIRY, "a time such as 90s, 10m, 24h or 7d"),
+    FIELD(T_COUNT, max_length, SQ_NAMED_MAX_LENGTH, "a number from 1 to 4294967295"),
+    FIELD(T_OVERFLOW, overflow, SQ_NAMED_OVERFLOW, "reject-publish, drop-oldest or drop-new"),
+    FIELD(T_COUNT, max_attempts, SQ_NAMED_MAX_ATTEMPTS, "a number from 1 to 4294967295"),
+    FIELD(T_COUNT, concurrency, 0, "a number from 1 to 4294967295"),
 };
 
 static const char *const field_names[] = {"filter", "tag", "qos", "delivery", "group", "durable",
     "expiry", "max-length", "overflow", "max-attempts", "concurrency", NULL};
 /* In the order of enum sq_overflow, from 1. */
-const char *const sq_overflow_names[] = {"reject-publish", "drop-oldest", "drop-new", NULL};
+static const char *const overflow_names[] = {"reject-publish", "drop-oldest", "drop-new", NULL};
+
+const char *
+sq_overflow_name(uint8_t overflow)
+{
+	return overflow >= 1 && overflow < SQ_ARRAY_LEN(overflow_names)
+	    ? overflow_names[overflow - 1]
+	    : "?";
+}
+
+static int
+field_overflow(uint8_t *to, const char *s)
+{
+	for (uint8_t k = 0; overflow_names[k] != NULL; k++) {
+		if (strcmp(s, overflow_names[k]) == 0) {
+			*to = (uint8_t)(k + 1);
+			return 0;
+		}
+	}
+	return SQ_EINVAL;
+}
 
 static int
 field_set(struct sq_declaration *d, size_t i, const char *s)
@@ -48,9 +67,10 @@ field_set(struct sq_declaration *d, size_t i, const char *s)
 
 	switch (fields[i].type) {
 	case T_TEXT:
-		free(*(char **)to);
+		if (s[0] == '\0')
+			return SQ_EINVAL;
 		*(char **)to = sq_xstrdup(s);
-		return s[0] != '\0' ? 0 : SQ_EINVAL;
+		return 0;
 	case T_QOS:
 		if (sq_value_count(s, 0, &n) != 0 || n > 2)
 			return SQ_EINVAL;
@@ -66,68 +86,84 @@ field_set(struct sq_declaration *d, size_t i, const char *s)
 	case T_COUNT:
 		return sq_value_count(s, 1, to);
 	case T_OVERFLOW:
-		for (uint8_t k = 0; sq_overflow_names[k] != NULL; k++) {
-			if (strcmp(s, sq_overflow_names[k]) == 0) {
-				*(uint8_t *)to = (uint8_t)(k + 1);
-				return 0;
-			}
-		}
-		return SQ_EINVAL;
+		return field_overflow(to, s);
 	}
 	return SQ_EINVAL;
 }
 
+/* An item as a map, which is being read. */
+struct item {
+	struct sq_declaration *d;
+	unsigned seen;                               /* a bit for each field */
+	struct sq_position at[SQ_ARRAY_LEN(fields)]; /* of their values */
+};
+
 /* A field of the map: the event is its name. */
 static int
-reader_field(struct sq_yaml *y, struct sq_declaration *d, unsigned *seen)
+reader_field(struct sq_yaml *y, struct item *it)
 {
 	const char *text;
 	size_t i;
-	int rc = sq_yaml_key(y, field_names, seen, &i);
+	int rc = sq_yaml_key(y, field_names, &it->seen, &i);
 
-	if (rc != 0)
+	if (rc != 0 || i == SQ_YAML_NONE)
 		return rc;
+	it->at[i] = sq_yaml_at(y);
 	text = sq_yaml_text(y);
-	if (text == NULL || field_set(d, i, text) != 0) {
-		sq_buf_printf(y->err, "line %u: %s must be %s", sq_yaml_line(y), fields[i].name,
-		    fields[i].wants);
-		return SQ_EINVAL;
-	}
-	d->named |= fields[i].named;
-	return 0;
+	if (text != NULL && field_set(it->d, i, text) == 0)
+		it->d->named |= fields[i].named;
+	else
+		sq_value_wrong(
+		    y->value, it->at[i], "%s must be %s", field_names[i], fields[i].wants);
+	return sq_yaml_skip(y);
+}
+
+/* The map is read. */
+static void
+item_done(struct sq_yaml *y, struct item *it)
+{
+	struct sq_declaration *d = it->d;
+
+	if (d->pod && (it->seen & 1u << F_DURABLE) == 0)
+		d->durable = false;
+	if ((it->seen & (1u << F_FILTER | 1u << F_TAG)) == 0)
+		sq_value_wrong(y->value, d->at, "a filter or a tag is needed");
+	sq_entry_check(d,
+	    &(struct sq_entry_places){.filter = it->at[F_FILTER],
+		.tag = it->at[F_TAG],
+		.group = it->at[F_GROUP],
+		.durable = it->at[F_DURABLE]},
+	    y->value);
 }
 
 /* An item of the list: the event is its start. */
 static int
 reader_item(struct sq_yaml *y, struct sq_declarations *out)
 {
-	unsigned line = sq_yaml_line(y), seen = 0;
-	struct sq_declaration *d = sq_declarations_add(out, line, y->err);
+	struct sq_position at = sq_yaml_at(y);
+	struct item it = {.d = sq_entry_add(out, at, y->value)};
 	int rc;
 
-	if (d == NULL)
-		return SQ_EINVAL;
+	if (it.d == NULL)
+		return SQ_ECLOSED;
 	if (sq_yaml_text(y) != NULL) {
-		d->filter = sq_xstrdup(sq_yaml_text(y));
-		return sq_declaration_check(d, line, y->err);
+		it.d->filter = sq_xstrdup(sq_yaml_text(y));
+		sq_entry_check(it.d, &(struct sq_entry_places){at, at, at, at}, y->value);
+		return 0;
 	}
 	if (y->event.type != YAML_MAPPING_START_EVENT) {
-		sq_buf_printf(y->err, "line %u: an item must be a filter or a map", line);
-		return SQ_EINVAL;
+		sq_value_wrong(y->value, at, "an item must be a filter or a map");
+		return sq_yaml_skip(y);
 	}
+	for (size_t i = 0; i < SQ_ARRAY_LEN(it.at); i++)
+		it.at[i] = at;
 	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_MAPPING_END_EVENT) {
-		if ((rc = reader_field(y, d, &seen)) != 0)
+		if ((rc = reader_field(y, &it)) != 0)
 			return rc;
 	}
-	if (rc != 0)
-		return rc;
-	if (d->pod && (d->named & SQ_NAMED_DURABLE) == 0)
-		d->durable = false;
-	if (d->pod && d->durable) {
-		sq_buf_printf(y->err, "line %u: delivery: pod can't be durable", line);
-		return SQ_EINVAL;
-	}
-	return sq_declaration_check(d, line, y->err);
+	if (rc == 0)
+		item_done(y, &it);
+	return rc;
 }
 
 static int
@@ -139,9 +175,9 @@ reader_list(struct sq_yaml *y, struct sq_declarations *out)
 	if (rc != 0 || empty)
 		return rc;
 	if (y->event.type != YAML_SEQUENCE_START_EVENT) {
-		sq_buf_printf(y->err, "line %u: a list is wanted: start each item with \"- \"",
-		    sq_yaml_line(y));
-		return SQ_EINVAL;
+		sq_value_wrong(
+		    y->value, sq_yaml_at(y), "a list is wanted: start each item with \"- \"");
+		return SQ_ECLOSED;
 	}
 	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_SEQUENCE_END_EVENT) {
 		if ((rc = reader_item(y, out)) != 0)
@@ -150,14 +186,41 @@ reader_list(struct sq_yaml *y, struct sq_declarations *out)
 	return rc != 0 ? rc : sq_yaml_end(y);
 }
 
-int
-sq_declarations_yaml(const char *value, size_t len, struct sq_declarations *out, struct sq_buf *err)
+static void
+subscribe_yaml(struct sq_annotation_value *value, struct sq_declarations *out)
 {
 	struct sq_yaml y;
-	int rc = sq_yaml_open(&y, value, len, err);
 
-	if (rc == 0)
-		rc = reader_list(&y, out);
+	if (sq_yaml_open(&y, value) == 0)
+		(void)reader_list(&y, out); /* what is wrong is reported */
 	sq_yaml_close(&y);
-	return rc;
+}
+
+static void
+subscribe_list(struct sq_annotation_value *value, struct sq_declarations *out)
+{
+	struct sq_value_list list = sq_value_list(value);
+	struct sq_declaration *d;
+	struct sq_position at;
+	struct sq_bytes filter;
+
+	while (sq_value_item(&list, &filter, &at)) {
+		if (filter.len == 0) {
+			sq_value_wrong(value, at, "an empty filter");
+			continue;
+		}
+		if ((d = sq_entry_add(out, at, value)) == NULL)
+			return;
+		d->filter = sq_xmemdup0(filter.p, filter.len);
+		sq_entry_check(d, &(struct sq_entry_places){at, at, at, at}, value);
+	}
+}
+
+void
+sq_take_subscribe(struct sq_annotation_value *value, struct sq_annotations *out)
+{
+	if (sq_value_is_yaml(value->text, value->len))
+		subscribe_yaml(value, &out->subscribe);
+	else
+		subscribe_list(value, &out->subscribe);
 }

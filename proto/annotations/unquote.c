@@ -1,7 +1,7 @@
 /* Go's quoted strings, as the kubelet writes annotation values. */
 #include <string.h>
 
-#include "proto/annotations/annotations.h"
+#include "proto/annotations/file.h"
 
 static int
 hex_value(char c)

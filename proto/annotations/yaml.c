@@ -1,19 +1,24 @@
-/* What the YAML forms of annotations have in common: libyaml's events, and
- * scalars that are numbers, times and switches. */
+#include "proto/annotations/yaml.h"
+
 #include <string.h>
 
-#include "proto/annotations/annotations_priv.h"
+static struct sq_position
+position(const yaml_mark_t *m)
+{
+	return (struct sq_position){(unsigned)m->line + 1, (unsigned)m->column + 1};
+}
 
 int
-sq_yaml_open(struct sq_yaml *y, const char *value, size_t len, struct sq_buf *err)
+sq_yaml_open(struct sq_yaml *y, struct sq_annotation_value *value)
 {
 	memset(y, 0, sizeof *y);
-	y->err = err;
+	y->value = value;
 	if (!yaml_parser_initialize(&y->parser)) {
-		sq_buf_printf(err, "line 1: out of memory");
-		return SQ_ENOMEM;
+		sq_value_wrong(value, (struct sq_position){1, 1}, "out of memory");
+		return SQ_ECLOSED;
 	}
-	yaml_parser_set_input_string(&y->parser, (const unsigned char *)value, len);
+	yaml_parser_set_encoding(&y->parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&y->parser, (const unsigned char *)value->text, value->len);
 	return 0;
 }
 
@@ -25,10 +30,23 @@ sq_yaml_close(struct sq_yaml *y)
 	yaml_parser_delete(&y->parser);
 }
 
-unsigned
-sq_yaml_line(const struct sq_yaml *y)
+struct sq_position
+sq_yaml_at(const struct sq_yaml *y)
 {
-	return (unsigned)y->event.start_mark.line + 1;
+	return position(&y->event.start_mark);
+}
+
+/* Why the parser stopped, and where: a character that YAML does not allow has an offset
+ * only. */
+static void
+yaml_problem(const struct sq_yaml *y)
+{
+	const yaml_parser_t *p = &y->parser;
+	struct sq_position at = position(&p->problem_mark);
+
+	if (p->error == YAML_READER_ERROR && p->problem_offset <= y->value->len)
+		at = sq_position_of(y->value->text, p->problem_offset);
+	sq_value_wrong(y->value, at, "%s", p->problem != NULL ? p->problem : "not YAML");
 }
 
 int
@@ -38,16 +56,35 @@ sq_yaml_next(struct sq_yaml *y)
 		yaml_event_delete(&y->event);
 	y->has_event = false;
 	if (!yaml_parser_parse(&y->parser, &y->event)) {
-		sq_buf_printf(y->err, "line %zu: %s", y->parser.problem_mark.line + 1,
-		    y->parser.problem != NULL ? y->parser.problem : "not YAML");
-		return SQ_EINVAL;
+		yaml_problem(y);
+		return SQ_ECLOSED;
 	}
 	y->has_event = true;
 	if (y->event.type == YAML_ALIAS_EVENT) {
-		sq_buf_printf(y->err, "line %u: YAML aliases are not taken", sq_yaml_line(y));
-		return SQ_EINVAL;
+		sq_value_wrong(y->value, sq_yaml_at(y), "YAML aliases are not taken");
+		return SQ_ECLOSED;
 	}
 	return 0;
+}
+
+int
+sq_yaml_skip(struct sq_yaml *y)
+{
+	unsigned depth = 0;
+	int rc = 0;
+
+	for (;; rc = sq_yaml_next(y)) {
+		if (rc != 0)
+			return rc;
+		if (y->event.type == YAML_SEQUENCE_START_EVENT ||
+		    y->event.type == YAML_MAPPING_START_EVENT)
+			depth++;
+		else if (y->event.type == YAML_SEQUENCE_END_EVENT ||
+		    y->event.type == YAML_MAPPING_END_EVENT)
+			depth--;
+		if (depth == 0)
+			return 0;
+	}
 }
 
 int
@@ -72,8 +109,8 @@ sq_yaml_end(struct sq_yaml *y)
 		return rc;
 	if (y->event.type == YAML_STREAM_END_EVENT)
 		return 0;
-	sq_buf_printf(y->err, "line %u: one YAML document is enough", sq_yaml_line(y));
-	return SQ_EINVAL;
+	sq_value_wrong(y->value, sq_yaml_at(y), "one YAML document is enough");
+	return SQ_ECLOSED;
 }
 
 const char *
@@ -87,81 +124,45 @@ sq_yaml_text(const struct sq_yaml *y)
 	return strlen(text) == y->event.data.scalar.length ? text : NULL;
 }
 
-static int
-yaml_unknown(const struct sq_yaml *y, const char *name, const char *const *names)
+/* The key is not 'names'[*i], or not for the first time.  True: it was reported. */
+static bool
+key_wrong(struct sq_yaml *y, const char *name, const char *const *names, unsigned seen, size_t i)
 {
-	const char *near = sq_did_you_mean(name, names);
+	const char *near;
 
-	sq_buf_printf(y->err, "line %u: unknown field '%.64s'", sq_yaml_line(y), name);
+	if (name == NULL) {
+		sq_value_wrong(y->value, sq_yaml_at(y), "a field's name must be plain text");
+		return true;
+	}
+	if (names[i] != NULL && (seen & 1u << i) != 0) {
+		sq_value_wrong(y->value, sq_yaml_at(y), "%s twice", name);
+		return true;
+	}
+	if (names[i] != NULL)
+		return false;
+	near = sq_value_nearest(name, names);
 	if (near != NULL)
-		sq_buf_printf(y->err, ", did you mean %s?", near);
-	return SQ_EINVAL;
+		sq_value_wrong(
+		    y->value, sq_yaml_at(y), "unknown field '%.64s', did you mean %s?", name, near);
+	else
+		sq_value_wrong(y->value, sq_yaml_at(y), "unknown field '%.64s'", name);
+	return true;
 }
 
 int
 sq_yaml_key(struct sq_yaml *y, const char *const *names, unsigned *seen, size_t *i)
 {
 	const char *name = sq_yaml_text(y);
+	int rc;
 
-	if (name == NULL) {
-		sq_buf_printf(
-		    y->err, "line %u: a field's name must be plain text", sq_yaml_line(y));
-		return SQ_EINVAL;
-	}
-	for (*i = 0; names[*i] != NULL && strcmp(name, names[*i]) != 0;)
+	for (*i = 0; name != NULL && names[*i] != NULL && strcmp(name, names[*i]) != 0;)
 		++*i;
-	if (names[*i] == NULL)
-		return yaml_unknown(y, name, names);
-	if ((*seen & 1u << *i) != 0) {
-		sq_buf_printf(y->err, "line %u: %s twice", sq_yaml_line(y), name);
-		return SQ_EINVAL;
+	if (!key_wrong(y, name, names, *seen, *i)) {
+		*seen |= 1u << *i;
+		return sq_yaml_next(y);
 	}
-	*seen |= 1u << *i;
-	return sq_yaml_next(y);
-}
-
-int
-sq_value_count(const char *s, uint32_t least, uint32_t *out)
-{
-	uint64_t v = 0;
-
-	if (*s == '\0')
-		return SQ_EINVAL;
-	for (; *s != '\0'; s++) {
-		if (*s < '0' || *s > '9')
-			return SQ_EINVAL;
-		v = v * 10 + (uint64_t)(*s - '0');
-		if (v > UINT32_MAX)
-			return SQ_EINVAL;
-	}
-	*out = (uint32_t)v;
-	return v >= least ? 0 : SQ_EINVAL;
-}
-
-int
-sq_value_duration(const char *s, uint32_t *out)
-{
-	static const char units[] = "smhd";
-	static const uint32_t seconds[] = {1, 60, 3600, 86400};
-	char digits[16];
-	size_t n = strspn(s, "0123456789");
-	const char *unit;
-	uint32_t v;
-
-	if (n == 0 || n >= sizeof digits || s[n] == '\0' || s[n + 1] != '\0' ||
-	    (unit = strchr(units, s[n])) == NULL)
-		return SQ_EINVAL;
-	memcpy(digits, s, n);
-	digits[n] = '\0';
-	if (sq_value_count(digits, 1, &v) != 0 || v > UINT32_MAX / seconds[unit - units])
-		return SQ_EINVAL;
-	*out = v * seconds[unit - units];
-	return 0;
-}
-
-int
-sq_value_bool(const char *s, bool *out)
-{
-	*out = strcmp(s, "true") == 0;
-	return *out || strcmp(s, "false") == 0 ? 0 : SQ_EINVAL;
+	*i = SQ_YAML_NONE;
+	if ((rc = sq_yaml_skip(y)) != 0 || (rc = sq_yaml_next(y)) != 0)
+		return rc;
+	return sq_yaml_skip(y);
 }

@@ -141,22 +141,24 @@ async def test_the_sidecars_own_files_and_addresses(env):
     await made.bad({"annotations": {"file": str(missing)}},
                    f"annotations.file: {missing}: No such file or directory", start=None)
     (folder / "annotations").write_text(render({"sqmqos.io/subscribe": "- {filtr: a}"}))
-    await made.bad({}, f"annotations.file: {folder / 'annotations'}: line 1", start=None)
+    said = [f"annotations.file: {folder / 'annotations'}: sqmqos.io/subscribe: line 1, column {problem}"
+            for problem in ("3: a filter or a tag is needed",
+                            "4: unknown field 'filtr', did you mean filter?")]
+    await made.bad({}, *said, start=None)
     sidecar = parts.Program("sidecar", "waits", folder,
                             parts.ROOT / "build" / env.settings.build, made.tree).start()
     try:
         await eventually(lambda: asyncio.to_thread(
-            lambda: f"annotations.file: {folder / 'annotations'}: line 1" in sidecar.ready()[1]),
-            "/readyz says the same")
-        assert f"annotations.file: {folder / 'annotations'}: line 1" in sidecar.log_path.read_text()
+            lambda: "\n".join(said) in sidecar.ready()[1]), "/readyz says the same")
+        assert all(line in sidecar.log_path.read_text() for line in said)
     finally:
         assert await asyncio.to_thread(sidecar.stop) == 0
     (folder / "annotations").write_text(render({"sqmqos.io/subscribe": "- {filter: a, expiry: 1h}\n"
                                                 "- {filter: b, expiry: 2h}\n"}))
     await made.bad({}, f"annotations.file: {folder / 'annotations'}: ", start=None)
     (folder / "annotations").write_text(render({"sqmqos.io/subscribes": "a"}))
-    await made.good(note=f"; annotations.file: {folder / 'annotations'}: line 1: sqmqos.io/"
-                    "subscribes is unknown and does nothing, did you mean sqmqos.io/subscribe?")
+    await made.good(note=f"; annotations.file: {folder / 'annotations'}: sqmqos.io/"
+                    "subscribes: line 1, column 1: is unknown and does nothing, did you mean sqmqos.io/subscribe?")
     (folder / "annotations").write_text(render({"sqmqos.io/outbox": "disk: 1Mi"}))
     await made.bad({}, f"annotations.file: {folder / 'annotations'}: sqmqos.io/outbox: disk needs "
                    "outbox.dir", start=None)

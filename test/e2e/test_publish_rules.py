@@ -330,7 +330,7 @@ async def test_editing_the_rules_of_a_running_pod(env):
         report = await eventually(
             lambda: [row for row in stack.log(sidecar)[at:].splitlines() if ANNOTATION in row],
             "a line in the log")
-        assert len(report) == 1 and f"line {line}: " in report[0] and word in report[0], report
+        assert len(report) == 1 and f"line {line}, column " in report[0] and word in report[0], report
         assert await tags() == ["second"], "the old rules stay"
     assert await metric(sidecar, "sqmqos_annotation_errors_total") == errors + 3
     file.write()

@@ -1,13 +1,17 @@
-/* The pod's annotations: the file, sqmqos.io/subscribe and sqmqos.io/publish by
- * themselves.  What is
- * refused must be refused with a reason; what is accepted must keep its rules. */
+/* The pod's annotations: the file, and each annotation of the table by itself.  What is
+ * refused must be refused with a reason and a place in the value; what is accepted must keep
+ * its rules. */
 #include "proto/annotations/annotations.h"
 
 #include <assert.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/utf8.h"
+#include "proto/annotations/file.h"
 #include "proto/annotations/merge.h"
+#include "proto/annotations/quantity.h"
 #include "proto/topic/topic.h"
 
 static struct sq_bytes
@@ -17,13 +21,12 @@ text(const char *s)
 }
 
 static void
-check_publish(int rc, const struct sq_publish_rules *rules, struct sq_buf *err)
+check_publish(const struct sq_publish_rules *rules)
 {
 	struct sq_topic_filter f;
 
-	assert((rc == 0) == (sq_buf_len(err) == 0));
 	assert(rules->n <= SQ_RULES_MAX);
-	for (size_t i = 0; rc == 0 && i < rules->n; i++) {
+	for (size_t i = 0; i < rules->n; i++) {
 		const struct sq_publish_rule *r = &rules->v[i];
 
 		assert(sq_topic_filter_parse(text(r->filter), &f, NULL) == 0);
@@ -39,21 +42,20 @@ check_publish(int rc, const struct sq_publish_rules *rules, struct sq_buf *err)
 }
 
 static void
-check_client_ids(int rc, const struct sq_client_ids *ids, struct sq_buf *err)
+check_client_ids(const struct sq_client_ids *ids)
 {
-	assert((rc == 0) == (sq_buf_len(err) == 0));
-	assert(ids->n <= SQ_CLIENT_IDS_MAX && (rc == 0 || ids->n == 0));
+	assert(ids->n <= SQ_CLIENT_IDS_MAX);
 	for (size_t i = 0; i < ids->n; i++)
 		assert(ids->v[i][0] != '\0' && strlen(ids->v[i]) <= SQ_CLIENT_ID_MAX);
 }
 
 static void
-check(int rc, const struct sq_declarations *ds, struct sq_buf *err)
+check_subscribe(struct sq_declarations *ds)
 {
+	struct sq_annotation_problems differ = {0};
 	struct sq_topic_filter f;
 
-	assert((rc == 0) == (sq_buf_len(err) == 0));
-	for (size_t i = 0; rc == 0 && i < ds->n; i++) {
+	for (size_t i = 0; i < ds->n; i++) {
 		const struct sq_declaration *d = &ds->v[i];
 
 		assert(sq_topic_filter_parse(text(d->filter), &f, NULL) == 0);
@@ -62,6 +64,52 @@ check(int rc, const struct sq_declarations *ds, struct sq_buf *err)
 		assert(d->qos <= 2 && !(d->pod && (d->durable || d->group != NULL)));
 	}
 	assert(ds->n <= SQ_DECLARATIONS_MAX);
+	/* Once merged, nothing differs. */
+	sq_annotations_merge(ds, &(struct sq_merge){"w", &differ, 0});
+	assert(differ.n == 0);
+}
+
+static void
+check_quantity(const char *s)
+{
+	const char *why;
+	uint64_t milli;
+
+	assert(s == NULL || sq_quantity_parse(s, strlen(s), &milli, &why) == 0);
+}
+
+static void
+check_problems(int rc, const struct sq_annotation_problems *ps)
+{
+	assert((rc == 0) == (ps->errors == 0));
+	assert(ps->n <= SQ_ANNOTATION_PROBLEMS_MAX && ps->n <= ps->errors + ps->warnings);
+	for (size_t i = 0; i < ps->n; i++) {
+		const char *s = ps->v[i].text;
+
+		assert(ps->v[i].at.line >= 1 && ps->v[i].at.column >= 1);
+		assert(s[0] != '\0' && strlen(s) <= SQ_ANNOTATION_PROBLEM_TEXT_MAX);
+		assert(sq_utf8_valid(s, strlen(s)) && strpbrk(s, "\n\r\t\033") == NULL);
+	}
+}
+
+/* Frees both. */
+static void
+check(int rc, struct sq_annotations *a, struct sq_annotation_problems *ps)
+{
+	static const struct sq_annotations nothing;
+
+	check_problems(rc, ps);
+	sq_annotation_problems_free(ps);
+	if (rc != 0)
+		assert(memcmp(a, &nothing, sizeof nothing) == 0);
+	check_subscribe(&a->subscribe);
+	check_publish(&a->publish);
+	check_client_ids(&a->client_ids);
+	check_quantity(a->sidecar.cpu_request);
+	check_quantity(a->sidecar.cpu_limit);
+	check_quantity(a->sidecar.memory_request);
+	check_quantity(a->sidecar.memory_limit);
+	sq_annotations_free(a);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -69,32 +117,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct sq_declarations ds = {0};
-	struct sq_publish_rules rules = {0};
-	struct sq_client_ids ids;
-	struct sq_buf err = {0}, out = {0};
+	struct sq_annotation_problems problems = {0};
+	struct sq_annotations a;
+	struct sq_buf out = {0};
 	const char *why;
+	int rc = sq_annotations_load((const char *)data, size, "w", &a, &problems);
 
-	check(sq_annotations_parse((const char *)data, size, &ds, &err), &ds, &err);
-	sq_declarations_free(&ds);
-	sq_buf_fini(&err);
-	check(sq_annotations_subscribe((const char *)data, size, &ds, &err), &ds, &err);
-	if (sq_buf_len(&err) == 0) {
-		int rc = sq_annotations_merge(&ds, "w", &err);
+	check(rc, &a, &problems);
+	for (size_t i = 0; i < sq_annotation_defs_n; i++) {
+		struct sq_annotation pair = {sq_annotation_defs[i].key, (const char *)data, size};
 
-		check(rc, &ds, &err);
-		if (rc == 0) /* once merged, nothing differs */
-			assert(sq_annotations_merge(&ds, "w", &err) == 0);
+		rc = sq_annotations_check(&pair, 1, SQ_ANNOTATIONS_OF_POD, "w", &a, &problems);
+		check(rc, &a, &problems);
 	}
-	sq_declarations_free(&ds);
-	sq_buf_fini(&err);
-	check_publish(sq_annotations_publish((const char *)data, size, &rules, &err), &rules, &err);
-	sq_publish_rules_free(&rules);
-	sq_buf_fini(&err);
-	check_client_ids(
-	    sq_annotations_client_id((const char *)data, size, &ids, &err), &ids, &err);
-	sq_client_ids_free(&ids);
-	sq_buf_fini(&err);
 	if (sq_go_unquote((const char *)data, size, &out, &why) < 0)
 		assert(why != NULL);
 	sq_buf_fini(&out);

@@ -1,54 +1,28 @@
-/* The annotations file and sqmqos.io/subscribe in its three forms. */
+/* sqmqos.io/subscribe in its three forms, and sqmqos.io/client-id. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/annotation_case.h"
+#include "core/buf.h"
 #include "core/mem.h"
-#include "proto/annotations/annotations.h"
 
-static char *
-problem_of(const char *file, size_t len)
-{
-	struct sq_declarations ds = {0};
-	struct sq_buf err = {0};
-	char *copy;
-	int rc = sq_annotations_parse(file, len, &ds, &err);
-
-	cr_assert_neq(rc, 0, "accepted: %s", file);
-	cr_assert_eq(ds.n, 0);
-	cr_assert_gt(sq_buf_len(&err), 0u);
-	sq_buf_u8(&err, 0);
-	copy = (char *)sq_buf_data(&err);
-	cr_assert_null(strchr(copy, '\n'), "more than a line: %s", copy);
-	return copy;
-}
-
-/* 'file' must be refused with exactly 'want'. */
 static void
-refuse(const char *file, const char *want)
+refuse(const char *value, const char *want)
 {
-	char *got = problem_of(file, strlen(file));
-
-	cr_assert_str_eq(got, want);
-	free(got);
+	annotation_refuse(SQ_ANNOTATION_SUBSCRIBE, value, want);
 }
 
 static struct sq_declarations
-accept(const char *file)
+accept(const char *value)
 {
-	struct sq_declarations ds = {0};
-	struct sq_buf err = {0};
-	int rc = sq_annotations_parse(file, strlen(file), &ds, &err);
-
-	cr_assert_eq(rc, 0, "%.*s", (int)sq_buf_len(&err), (char *)sq_buf_data(&err));
-	sq_buf_fini(&err);
-	return ds;
+	return annotation_accept(SQ_ANNOTATION_SUBSCRIBE, value).subscribe;
 }
 
 Test(annotations, a_filter_gets_the_defaults)
 {
-	struct sq_declarations ds = accept("a=\"b\"\nsqmqos.io/subscribe=\" orders/+ \"\n");
+	struct sq_declarations ds = accept(" orders/+ ");
 
 	cr_assert_eq(ds.n, 1);
 	cr_assert_str_eq(ds.v[0].filter, "orders/+");
@@ -57,13 +31,12 @@ Test(annotations, a_filter_gets_the_defaults)
 	cr_assert_eq(ds.v[0].qos, 1);
 	cr_assert(ds.v[0].durable);
 	cr_assert_not(ds.v[0].pod);
-	cr_assert_eq(ds.client_ids.n, 0);
 	sq_declarations_free(&ds);
 }
 
 Test(annotations, a_comma_list_is_several)
 {
-	struct sq_declarations ds = accept("sqmqos.io/subscribe=\"a/#, b , $tag/red/c\"");
+	struct sq_declarations ds = accept("a/#, b , $tag/red/c");
 
 	cr_assert_eq(ds.n, 3);
 	cr_assert_str_eq(ds.v[0].filter, "a/#");
@@ -76,15 +49,12 @@ Test(annotations, a_comma_list_is_several)
 Test(annotations, a_yaml_list_says_everything)
 {
 	struct sq_declarations ds = accept(
-	    "sqmqos.io/client-id=\"the app\"\n"
-	    "sqmqos.io/subscribe=\"- filter: a/b\\n  tag: red\\n  qos: 2\\n  group: g\\n"
-	    "  durable: false\\n  expiry: 2h\\n  max-length: 10\\n  overflow: drop-new\\n"
-	    "  max-attempts: 3\\n  concurrency: 4\\n- {filter: c, delivery: pod}\\n- d/+\\n"
-	    "- tag: blue\\n\"\n");
+	    "- filter: a/b\n  tag: red\n  qos: 2\n  group: g\n"
+	    "  durable: false\n  expiry: 2h\n  max-length: 10\n  overflow: drop-new\n"
+	    "  max-attempts: 3\n  concurrency: 4\n- {filter: c, delivery: pod}\n- d/+\n"
+	    "- tag: blue\n");
 
 	cr_assert_eq(ds.n, 4);
-	cr_assert_eq(ds.client_ids.n, 1);
-	cr_assert_str_eq(ds.client_ids.v[0], "the app");
 	cr_assert_str_eq(ds.v[0].filter, "a/b");
 	cr_assert_str_eq(ds.v[0].tag, "red");
 	cr_assert_str_eq(ds.v[0].group, "g");
@@ -105,256 +75,172 @@ Test(annotations, a_yaml_list_says_everything)
 
 Test(annotations, no_subscription_is_fine)
 {
-	const char *files[] = {"", "\n\n", "a=\"b\"", "sqmqos.io/subscribe=\"\"",
-	    "sqmqos.io/subscribe=\" \\n\"\r\n", "sqmqos.io/subscribe=\"[]\"",
-	    "sqmqos.io/subscribe=\"# nothing yet\\n\""};
+	static const char *const values[] = {"", " \n", "[]", "# nothing yet\n"};
 
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		struct sq_declarations ds = accept(files[i]);
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		struct sq_declarations ds = accept(values[i]);
 
-		cr_assert_eq(ds.n, 0, "%s", files[i]);
+		cr_assert_eq(ds.n, 0, "%s", values[i]);
 		sq_declarations_free(&ds);
 	}
 }
 
-Test(annotations, a_misspelt_one_is_told_and_those_of_other_programs_are_not)
+Test(annotations, errors_name_the_line_the_column_and_the_reason)
 {
-	static const char *const others[] = {"a=\"b\"\n", "sqmqos.io/inject=\"true\"\n",
-	    "sqmqos.io/port=\"1\"\n", "sqmqos.io/=\"1\"\n", "sqmqos.io/push=\"x\"\n"};
-	struct sq_declarations ds;
-
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-		ds = accept(others[i]);
-		cr_assert_null(ds.misspelt, "%s", others[i]);
-		sq_declarations_free(&ds);
-	}
-	ds = accept("a=\"b\"\nsqmqos.io/subscrbe=\"b\"\nsqmqos.io/outbocks=\"b\"\n");
-	cr_assert_eq(ds.n, 0);
-	cr_assert_str_eq(ds.misspelt,
-	    "line 2: sqmqos.io/subscrbe is unknown and does nothing, did you mean "
-	    "sqmqos.io/subscribe?");
-	sq_declarations_free(&ds);
-	cr_assert_null(ds.misspelt);
-	ds = accept("sqmqos.io/clientid=\"b\"\n");
-	cr_assert_str_eq(ds.misspelt,
-	    "line 1: sqmqos.io/clientid is unknown and does nothing, did you mean "
-	    "sqmqos.io/client-id?");
-	sq_declarations_free(&ds);
+	refuse("a,,b", "line 1, column 3: an empty filter");
+	refuse("$share/g/a", "line 1, column 1: '$share/g/a': use group instead of $share");
+	refuse("$dead/a",
+	    "line 1, column 1: bad filter '$dead/a': dead letters are taken whole, by $dead/#");
+	refuse("a, $tag/red/$dead/#",
+	    "line 1, column 4: bad filter '$dead/#': dead letters are taken whole, by $dead/#");
+	refuse(
+	    "- filter: a\n  qso: 1\n", "line 2, column 3: unknown field 'qso', did you mean qos?");
+	refuse("- filter: a\n  qos: 3\n", "line 2, column 8: qos must be 0, 1 or 2");
+	refuse("- filter: a\n  filter: b\n", "line 2, column 3: filter twice");
+	refuse("- qos: 1", "line 1, column 3: a filter or a tag is needed");
+	refuse("{filter: a}", "line 1, column 1: a list is wanted: start each item with \"- \"");
+	refuse("- [a]", "line 1, column 3: an item must be a filter or a map");
+	refuse("- {filter: a, delivery: pod, group: g}",
+	    "line 1, column 37: group has no meaning with delivery: pod");
+	refuse("- {filter: a, delivery: pod, durable: true}",
+	    "line 1, column 39: delivery: pod can't be durable");
+	refuse("- {filter: a, group: 'pod:x'}",
+	    "line 1, column 22: group must not contain / + # or :");
+	refuse("- {filter: a, expiry: 0s}",
+	    "line 1, column 23: expiry must be a time such as 90s, 10m, 24h or 7d");
+	refuse("- {filter: a, expiry: 5}",
+	    "line 1, column 23: expiry must be a time such as 90s, 10m, 24h or 7d");
+	refuse("- {filter: a, max-length: 4294967296}",
+	    "line 1, column 27: max-length must be a number from 1 to 4294967295");
+	refuse("- {filter: $tag/a/b, tag: c}",
+	    "line 1, column 27: two tags, in the filter and as tag");
+	refuse("$tag/a/$tag", "line 1, column 1: bad filter '$tag' behind the tag");
+	refuse("- &x {filter: a}\n- *x", "line 2, column 3: YAML aliases are not taken");
+	refuse("- a\n---\n- b", "line 2, column 1: one YAML document is enough");
+	refuse("a/#/b", "line 1, column 1: bad filter 'a/#/b': # must be the last character");
 }
 
-Test(annotations, errors_name_the_lines_the_annotation_and_the_reason)
+/* Columns are characters, whatever their bytes. */
+Test(annotations, a_position_is_where_an_editor_shows_it)
 {
-	refuse("a=\"b\"\nnonsense\n", "line 2: not of the form key=\"value\"");
-	refuse("a=\"b", "line 1: a: no closing quote");
-	refuse("a=b", "line 1: a: no opening quote");
-	refuse("a=\"b\" c", "line 1: something follows the value");
-	refuse("a=\"\\q\"", "line 1: a: bad escape");
-	refuse("x=\"\"\nsqmqos.io/subscribe=\"a,,b\"",
-	    "line 2: sqmqos.io/subscribe: line 1: an empty filter");
-	refuse("sqmqos.io/subscribe=\"$share/g/a\"",
-	    "line 1: sqmqos.io/subscribe: line 1: "
-	    "'$share/g/a': use group instead of $share");
-	refuse("sqmqos.io/subscribe=\"$dead/a\"",
-	    "line 1: sqmqos.io/subscribe: line 1: "
-	    "bad filter '$dead/a': dead letters are taken whole, by $dead/#");
-	refuse("sqmqos.io/subscribe=\"a, $tag/red/$dead/#\"",
-	    "line 1: sqmqos.io/subscribe: line 1: "
-	    "bad filter '$dead/#': dead letters are taken whole, by $dead/#");
-	refuse("sqmqos.io/subscribe=\"- filter: a\\n  qso: 1\\n\"",
-	    "line 1: sqmqos.io/subscribe: "
-	    "line 2: unknown field 'qso', did you mean qos?");
-	refuse("sqmqos.io/subscribe=\"- filter: a\\n  qos: 3\\n\"",
-	    "line 1: sqmqos.io/subscribe: "
-	    "line 2: qos must be 0, 1 or 2");
-	refuse("sqmqos.io/subscribe=\"- filter: a\\n  filter: b\\n\"",
-	    "line 1: sqmqos.io/subscribe: line 2: filter twice");
-	refuse("sqmqos.io/subscribe=\"- qos: 1\"",
-	    "line 1: sqmqos.io/subscribe: line 1: a filter or a tag is needed");
-	refuse("sqmqos.io/subscribe=\"{filter: a}\"",
-	    "line 1: sqmqos.io/subscribe: line 1: "
-	    "a list is wanted: start each item with \"- \"");
-	refuse("sqmqos.io/subscribe=\"- [a]\"",
-	    "line 1: sqmqos.io/subscribe: line 1: "
-	    "an item must be a filter or a map");
-	refuse("sqmqos.io/subscribe=\"- {filter: a, delivery: pod, group: g}\"",
-	    "line 1: "
-	    "sqmqos.io/subscribe: line 1: group has no meaning with delivery: pod");
-	refuse("sqmqos.io/subscribe=\"- {filter: a, delivery: pod, durable: true}\"",
-	    "line 1: "
-	    "sqmqos.io/subscribe: line 1: delivery: pod can't be durable");
-	refuse("sqmqos.io/subscribe=\"- {filter: a, group: 'pod:x'}\"",
-	    "line 1: "
-	    "sqmqos.io/subscribe: line 1: group must not contain / + # or :");
-	refuse("sqmqos.io/subscribe=\"- {filter: a, expiry: 0s}\"",
-	    "line 1: sqmqos.io/subscribe: "
-	    "line 1: expiry must be a time such as 90s, 10m, 24h or 7d");
-	refuse("sqmqos.io/subscribe=\"- {filter: a, expiry: 5}\"",
-	    "line 1: sqmqos.io/subscribe: "
-	    "line 1: expiry must be a time such as 90s, 10m, 24h or 7d");
-	refuse("sqmqos.io/subscribe=\"- {filter: a, max-length: 4294967296}\"",
-	    "line 1: "
-	    "sqmqos.io/subscribe: line 1: max-length must be a number from 1 to 4294967295");
-	refuse("sqmqos.io/subscribe=\"- {filter: $tag/a/b, tag: c}\"",
-	    "line 1: "
-	    "sqmqos.io/subscribe: line 1: two tags, in the filter and as tag");
-	refuse("sqmqos.io/subscribe=\"$tag/a/$tag\"",
-	    "line 1: sqmqos.io/subscribe: "
-	    "line 1: bad filter '$tag' behind the tag");
-	refuse("sqmqos.io/subscribe=\"- &x {filter: a}\\n- *x\"",
-	    "line 1: sqmqos.io/subscribe: "
-	    "line 2: YAML aliases are not taken");
-	refuse("sqmqos.io/subscribe=\"- a\\n---\\n- b\"",
-	    "line 1: sqmqos.io/subscribe: line 2: "
-	    "one YAML document is enough");
+	refuse(
+	    "ä/ö,\n € , /#x", "line 2, column 6: bad filter '/#x': # must be the last character");
+	refuse("- {filter: ä/€, qos: 7}", "line 1, column 22: qos must be 0, 1 or 2");
 }
 
-Test(annotations, a_bad_filter_says_which_rule)
+Test(annotations, all_that_is_wrong_is_said_at_once)
 {
-	char *got = problem_of("sqmqos.io/subscribe=\"a/#/b\"", 27);
-
-	cr_assert_not_null(strstr(got, "bad filter 'a/#/b': "), "%s", got);
-	free(got);
+	refuse("- filter: a/#/b\n  qso: 1\n  qos: [3]\n  expiry: soon\n"
+	       "- {group: 'a/b', delivery: pod, durable: true}\n"
+	       "- [x]\n"
+	       "- {tag: a/b, [x]: y, filter: ''}\n"
+	       "- good\n"
+	       "- $share/g/x\n",
+	    "line 1, column 11: bad filter 'a/#/b': # must be the last character\n"
+	    "line 2, column 3: unknown field 'qso', did you mean qos?\n"
+	    "line 3, column 8: qos must be 0, 1 or 2\n"
+	    "line 4, column 11: expiry must be a time such as 90s, 10m, 24h or 7d\n"
+	    "line 5, column 3: a filter or a tag is needed\n"
+	    "line 5, column 11: group has no meaning with delivery: pod\n"
+	    "line 5, column 11: group must not contain / + # or :\n"
+	    "line 5, column 42: delivery: pod can't be durable\n"
+	    "line 6, column 3: an item must be a filter or a map\n"
+	    "line 7, column 9: bad tag: a tag must not contain / + # or U+0000\n"
+	    "line 7, column 14: a field's name must be plain text\n"
+	    "line 7, column 30: filter must be a topic filter\n"
+	    "line 9, column 3: '$share/g/x': use group instead of $share");
+	refuse("a,,b/#/c,$share/g/d",
+	    "line 1, column 3: an empty filter\n"
+	    "line 1, column 4: bad filter 'b/#/c': # must be the last character\n"
+	    "line 1, column 10: '$share/g/d': use group instead of $share");
+	refuse("- {filter: a, qos: 9}\n- {filter: b\n- c\n",
+	    "line 1, column 20: qos must be 0, 1 or 2\n"
+	    "line 4, column 1: did not find expected ',' or '}'");
 }
 
 Test(annotations, there_is_a_limit_on_how_many)
 {
-	struct sq_buf file = {0};
-	char *got;
+	struct sq_buf list = {0};
 
-	sq_buf_printf(&file, "sqmqos.io/subscribe=\"a");
+	sq_buf_printf(&list, "a");
 	for (int i = 0; i < SQ_DECLARATIONS_MAX; i++)
-		sq_buf_printf(&file, ",a%d", i);
-	sq_buf_printf(&file, "\"");
-	got = problem_of((char *)sq_buf_data(&file), sq_buf_len(&file));
-	cr_assert_not_null(strstr(got, "more than 512 subscriptions"));
-	free(got);
-	sq_buf_fini(&file);
-}
-
-Test(annotations, go_escapes_are_undone)
-{
-	static const char quoted[] = "\"\\a\\b\\f\\n\\r\\t\\v\\\\\\\"\\x41\\101\\u00e9\\u20ac"
-				     "\\U0001F600é\"tail";
-	static const char want[] =
-	    "\a\b\f\n\r\t\v\\\"AA\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc3\xa9";
-	struct sq_buf out = {0};
-	const char *why;
-	long n = sq_go_unquote(quoted, sizeof quoted - 1, &out, &why);
-
-	cr_assert_eq(n, (long)(sizeof quoted - 1 - 4));
-	cr_assert_eq(sq_buf_len(&out), sizeof want - 1);
-	cr_assert_arr_eq(sq_buf_data(&out), want, sizeof want - 1);
-	sq_buf_fini(&out);
-}
-
-Test(annotations, a_value_cut_anywhere_is_refused)
-{
-	static const char quoted[] = "\"a\\n\\x41\\101\\u00e9\\U0001F600\"";
-	static const char *const bad[] = {"\"\\ud800\"", "\"\\U00110000\"", "\"\\400\"", "\"\\x4\"",
-	    "\"\\8\"", "\"\\\"", "\"\n\"", "x", ""};
-	struct sq_buf out = {0};
-	const char *why = NULL;
-
-	for (size_t len = 0; len + 1 < sizeof quoted - 1; len++)
-		cr_assert_lt(sq_go_unquote(quoted, len, &out, &why), 0, "cut at %zu", len);
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-		cr_assert_lt(sq_go_unquote(bad[i], strlen(bad[i]), &out, &why), 0, "%s", bad[i]);
-		cr_assert_not_null(why);
-	}
-	sq_buf_fini(&out);
-}
-
-Test(annotations, a_file_cut_anywhere_does_no_harm)
-{
-	static const char file[] =
-	    "k=\"v\"\nsqmqos.io/client-id=\"x\"\n"
-	    "sqmqos.io/subscribe=\"- filter: a/b\\n  tag: red\\n  qos: 2\\n- {filter: c}\\n\"\n";
-
-	for (size_t len = 0; len < sizeof file; len++) {
-		struct sq_declarations ds = {0};
-		struct sq_buf err = {0};
-		char *copy = malloc(len + 1); /* so that a read past the end is seen */
-		int rc;
-
-		memcpy(copy, file, len);
-		rc = sq_annotations_parse(copy, len, &ds, &err);
-		cr_assert_eq(rc == 0, sq_buf_len(&err) == 0);
-		sq_declarations_free(&ds);
-		sq_buf_fini(&err);
-		free(copy);
-	}
+		sq_buf_printf(&list, ",a");
+	sq_buf_u8(&list, 0);
+	refuse((char *)sq_buf_data(&list), "line 1, column 1025: more than 512 subscriptions");
+	sq_buf_fini(&list);
 }
 
 /* What sqmqos.io/client-id may say: globs in their order. */
 Test(annotations, clients_are_named_one_by_one_or_in_a_list)
 {
 	static const struct {
-		const char *value; /* as in the file */
+		const char *value;
 		const char *want[3];
 	} rows[] = {
 	    {"app-con-*", {"app-con-*"}},
 	    {" one , two?,*-3 ", {"one", "two?", "*-3"}},
-	    {"- one\\n- 'a, b'\\n", {"one", "a, b"}},
-	    {"[one, \\\"[x]\\\"]", {"one", "[x]"}},
+	    {"- one\n- 'a, b'\n", {"one", "a, b"}},
+	    {"[one, \"[x]\"]", {"one", "[x]"}},
 	    {"", {NULL}},
-	    {" \\n", {NULL}},
-	    {"# none\\n", {NULL}},
+	    {" \n", {NULL}},
+	    {"# none\n", {NULL}},
 	    {"[]", {NULL}},
 	};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
-		struct sq_declarations ds;
-		char file[128];
+		struct sq_annotations a = annotation_accept(SQ_ANNOTATION_CLIENT_ID, rows[i].value);
 		size_t n = 0;
 
-		snprintf(file, sizeof file, "sqmqos.io/client-id=\"%s\"\n", rows[i].value);
-		ds = accept(file);
 		for (; n < SQ_ARRAY_LEN(rows[i].want) && rows[i].want[n] != NULL; n++) {
-			cr_assert_gt(ds.client_ids.n, n, "%s", file);
-			cr_assert_str_eq(ds.client_ids.v[n], rows[i].want[n], "%s", file);
+			cr_assert_gt(a.client_ids.n, n, "%s", rows[i].value);
+			cr_assert_str_eq(a.client_ids.v[n], rows[i].want[n], "%s", rows[i].value);
 		}
-		cr_assert_eq(ds.client_ids.n, n, "%s", file);
-		sq_declarations_free(&ds);
+		cr_assert_eq(a.client_ids.n, n, "%s", rows[i].value);
+		sq_annotations_free(&a);
 	}
+}
+
+static void
+refuse_ids(const char *value, const char *want)
+{
+	annotation_refuse(SQ_ANNOTATION_CLIENT_ID, value, want);
 }
 
 Test(annotations, client_names_have_bounds)
 {
-	struct sq_client_ids ids;
-	struct sq_buf err = {0}, list = {0};
+	struct sq_annotations a;
+	struct sq_buf list = {0};
 
-	refuse("sqmqos.io/client-id=\"a,,b\"",
-	    "line 1: sqmqos.io/client-id: line 1: an empty client identifier");
-	refuse("sqmqos.io/client-id=\"- a\\n- ''\\n\"",
-	    "line 1: sqmqos.io/client-id: line 2: an empty client identifier");
-	refuse("sqmqos.io/client-id=\"- a\\n- {b: c}\\n\"",
-	    "line 1: sqmqos.io/client-id: line 2: an item must be a client identifier");
-	refuse("sqmqos.io/client-id=\"{a: b}\"",
-	    "line 1: sqmqos.io/client-id: line 1: a client identifier or a list of them is wanted");
-	refuse("sqmqos.io/client-id=\"a\\x00b\"",
-	    "line 1: sqmqos.io/client-id: line 1: a client identifier has at most 256 bytes of "
-	    "UTF-8");
+	refuse_ids("a,,b", "line 1, column 3: an empty client identifier");
+	refuse_ids("- a\n- ''\n- ''\n",
+	    "line 2, column 3: an empty client identifier\n"
+	    "line 3, column 3: an empty client identifier");
+	refuse_ids("- a\n- {b: c}\n- [d, [e]]\n",
+	    "line 2, column 3: an item must be a client identifier\n"
+	    "line 3, column 3: an item must be a client identifier");
+	refuse_ids("{a: b}", "line 1, column 1: a client identifier or a list of them is wanted");
+	refuse_ids("[\"a\\0b\"]", "line 1, column 2: an item must be a client identifier");
 	for (int i = 0; i < SQ_CLIENT_IDS_MAX; i++)
 		sq_buf_printf(&list, "%sx", i > 0 ? "," : "");
-	cr_assert_eq(
-	    sq_annotations_client_id((char *)sq_buf_data(&list), sq_buf_len(&list), &ids, &err), 0);
-	cr_assert_eq(ids.n, SQ_CLIENT_IDS_MAX);
-	sq_client_ids_free(&ids);
-	sq_buf_printf(&list, ",x");
-	cr_assert_neq(
-	    sq_annotations_client_id((char *)sq_buf_data(&list), sq_buf_len(&list), &ids, &err), 0);
-	cr_assert_eq(ids.n, 0);
-	sq_buf_fini(&err);
+	sq_buf_u8(&list, 0);
+	a = annotation_accept(SQ_ANNOTATION_CLIENT_ID, (char *)sq_buf_data(&list));
+	cr_assert_eq(a.client_ids.n, SQ_CLIENT_IDS_MAX);
+	sq_annotations_free(&a);
+	sq_buf_data(&list)[sq_buf_len(&list) - 1] = ',';
+	sq_buf_printf(&list, "x");
+	sq_buf_u8(&list, 0);
+	refuse_ids(
+	    (char *)sq_buf_data(&list), "line 1, column 129: more than 64 client identifiers");
 	sq_buf_fini(&list);
 	for (int i = 0; i < SQ_CLIENT_ID_MAX; i++)
 		sq_buf_u8(&list, 'x');
-	cr_assert_eq(
-	    sq_annotations_client_id((char *)sq_buf_data(&list), SQ_CLIENT_ID_MAX, &ids, &err), 0);
-	sq_client_ids_free(&ids);
-	sq_buf_u8(&list, 'x');
-	cr_assert_neq(
-	    sq_annotations_client_id((char *)sq_buf_data(&list), SQ_CLIENT_ID_MAX + 1, &ids, &err),
-	    0);
-	sq_buf_fini(&err);
+	sq_buf_u8(&list, 0);
+	a = annotation_accept(SQ_ANNOTATION_CLIENT_ID, (char *)sq_buf_data(&list));
+	cr_assert_eq(a.client_ids.n, 1);
+	sq_annotations_free(&a);
+	sq_buf_data(&list)[sq_buf_len(&list) - 1] = 'x';
+	sq_buf_u8(&list, 0);
+	refuse_ids((char *)sq_buf_data(&list),
+	    "line 1, column 1: a client identifier has at most 256 bytes");
 	sq_buf_fini(&list);
 }

@@ -3,40 +3,38 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/annotations/merge.h"
+#include "../support/annotation_case.h"
 
-/* Parses the value of sqmqos.io/subscribe and merges it. */
-static int
-merge(const char *value, const char *workload, struct sq_declarations *ds, struct sq_buf *err)
-{
-	*ds = (struct sq_declarations){0};
-	cr_assert_eq(sq_annotations_subscribe(value, strlen(value), ds, err), 0);
-	return sq_annotations_merge(ds, workload, err);
-}
+#include "proto/annotations/annotations.h"
 
 static struct sq_declarations
 accept(const char *value, const char *workload)
 {
-	struct sq_declarations ds;
-	struct sq_buf err = {0};
+	struct sq_annotation pair = {SQ_ANNOTATION_SUBSCRIBE, value, strlen(value)};
+	struct sq_annotation_problems problems = {0};
+	struct sq_annotations a;
 
-	cr_assert_eq(merge(value, workload, &ds, &err), 0, "%.*s", (int)sq_buf_len(&err),
-	    (const char *)sq_buf_data(&err));
-	cr_assert_eq(sq_buf_len(&err), 0);
-	return ds;
+	cr_assert_eq(
+	    sq_annotations_check(&pair, 1, SQ_ANNOTATIONS_OF_POD, workload, &a, &problems), 0);
+	cr_assert_eq(problems.n, 0);
+	return a.subscribe;
 }
 
 static void
 refuse(const char *value, const char *workload, const char *want)
 {
-	struct sq_declarations ds;
-	struct sq_buf err = {0};
+	struct sq_annotation pair = {SQ_ANNOTATION_SUBSCRIBE, value, strlen(value)};
+	struct sq_annotation_problems problems = {0};
+	struct sq_annotations a;
+	struct sq_buf text = {0};
 
-	cr_assert_eq(merge(value, workload, &ds, &err), SQ_EINVAL, "accepted: %s", value);
-	sq_buf_u8(&err, 0);
-	cr_assert_str_eq((const char *)sq_buf_data(&err), want);
-	sq_buf_fini(&err);
-	sq_declarations_free(&ds);
+	cr_assert_eq(sq_annotations_check(&pair, 1, SQ_ANNOTATIONS_OF_POD, workload, &a, &problems),
+	    SQ_EINVAL, "accepted: %s", value);
+	sq_annotation_problems_print(&problems, false, &text);
+	sq_buf_u8(&text, 0);
+	cr_assert_str_eq((const char *)sq_buf_data(&text), want);
+	sq_buf_fini(&text);
+	sq_annotation_problems_free(&problems);
 }
 
 Test(annotations_merge, what_an_entry_leaves_out_another_of_its_group_names)
@@ -89,7 +87,8 @@ Test(annotations_merge, a_pods_own_queue_is_a_group_too)
 	refuse("- {filter: a, delivery: pod, max-length: 7}\n"
 	       "- {filter: b, delivery: pod, max-length: 8}\n",
 	    "w",
-	    "line 2: max-length 8 for this pod's own queue, which has 7 by line 1: entries of a "
+	    "sqmqos.io/subscribe: line 2, column 3: max-length 8 for this pod's own queue, which "
+	    "has 7 by line 1: entries of a "
 	    "group share its queue and its options");
 }
 
@@ -119,31 +118,44 @@ Test(annotations_merge, two_values_are_refused_with_both)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		char value[200], want[200];
+		char value[200], want[300];
 
 		snprintf(value, sizeof value, "- {filter: a, %s}\n- x\n- {filter: b, %s}\n",
 		    cases[i].a, cases[i].b);
-		snprintf(want, sizeof want, "line 3: %s%s", cases[i].want, tail);
+		snprintf(want, sizeof want, "sqmqos.io/subscribe: line 3, column 3: %s%s",
+		    cases[i].want, tail);
 		refuse(value, "w", want);
 	}
 	refuse("- {filter: a, expiry: 1s}\n- {filter: b, expiry: 2s}\n", NULL,
-	    "line 2: expiry 2s for the group of the workload, which has 1s by line 1: entries of a "
+	    "sqmqos.io/subscribe: line 2, column 3: expiry 2s for the group of the workload, which "
+	    "has 1s by line 1: entries of a "
 	    "group share its queue and its options");
 }
 
-Test(annotations_merge, the_line_of_the_file_is_said)
+Test(annotations_merge, the_workload_that_is_annotated_is_the_group)
 {
-	static const char file[] = "a=\"b\"\nsqmqos.io/subscribe=\"- {filter: a, expiry: 1s}\\n"
-				   "- {filter: b, expiry: 2s}\\n\"\n";
-	struct sq_declarations ds;
-	struct sq_buf err = {0};
+	static const char *const pairs[] = {SQ_ANNOTATION_SUBSCRIBE,
+	    "- {filter: a, max-length: 7}\n- {filter: b, group: other, max-length: 8}\n",
+	    SQ_ANNOTATION_WORKLOAD, "other", NULL};
 
-	cr_assert_eq(sq_annotations_parse(file, sizeof file - 1, &ds, &err), 0);
-	cr_assert_eq(sq_annotations_merge(&ds, "w", &err), SQ_EINVAL);
-	sq_buf_u8(&err, 0);
-	cr_assert_str_eq((const char *)sq_buf_data(&err),
-	    "line 2: sqmqos.io/subscribe: line 2: expiry 2s for group 'w', which has 1s by line 1: "
+	annotations_refuse(pairs,
+	    "sqmqos.io/subscribe: line 2, column 3: max-length 8 for group 'other', which has 7 by "
+	    "line 1: entries of a group share its queue and its options");
+}
+
+Test(annotations_merge, each_entry_that_differs_is_said)
+{
+	refuse("- {filter: a, expiry: 1s, max-length: 1}\n"
+	       "- {filter: b, expiry: 2s, max-length: 2}\n"
+	       "- {filter: c, expiry: 3s}\n",
+	    "w",
+	    "sqmqos.io/subscribe: line 2, column 3: expiry 2s for group 'w', which has 1s by line "
+	    "1: "
+	    "entries of a group share its queue and its options\n"
+	    "sqmqos.io/subscribe: line 2, column 3: max-length 2 for group 'w', which has 1 by "
+	    "line 1: "
+	    "entries of a group share its queue and its options\n"
+	    "sqmqos.io/subscribe: line 3, column 3: expiry 3s for group 'w', which has 1s by line "
+	    "1: "
 	    "entries of a group share its queue and its options");
-	sq_buf_fini(&err);
-	sq_declarations_free(&ds);
 }

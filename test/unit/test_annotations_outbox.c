@@ -1,33 +1,32 @@
 /* sqmqos.io/outbox in its forms. */
 #include <criterion/criterion.h>
-#include <string.h>
+#include <stdio.h>
 
-#include "proto/annotations/annotations.h"
+#include "../support/annotation_case.h"
 
 static void
 accept(const char *value, enum sq_outbox_mode mode, uint64_t size)
 {
-	struct sq_outbox_annotation a;
-	struct sq_buf err = {0};
+	const char *const pairs[] = {SQ_ANNOTATION_OUTBOX, value,
+	    mode == SQ_OUTBOX_DISK ? SQ_ANNOTATION_OUTBOX_CLAIM : NULL, "claim", NULL};
+	struct sq_annotations a = annotations_accept(pairs, "");
 
-	cr_assert_eq(sq_annotations_outbox(value, strlen(value), &a, &err), 0, "%s", value);
-	cr_assert(a.set, "%s", value);
-	cr_assert_eq(a.mode, mode, "%s", value);
-	cr_assert_eq(a.size, size, "%s: %llu", value, (unsigned long long)a.size);
-	cr_assert_eq(sq_buf_len(&err), 0u);
+	cr_assert(a.outbox.set, "%s", value);
+	cr_assert_eq(a.outbox.mode, mode, "%s", value);
+	cr_assert_eq(a.outbox.size, size, "%s: %llu", value, (unsigned long long)a.outbox.size);
+	sq_annotations_free(&a);
 }
 
+/* With a claim, so that only the value is wrong. */
 static void
-refuse(const char *value)
+refuse(const char *value, const char *want)
 {
-	struct sq_outbox_annotation a;
-	struct sq_buf err = {0};
+	const char *const pairs[] = {
+	    SQ_ANNOTATION_OUTBOX, value, SQ_ANNOTATION_OUTBOX_CLAIM, "claim", NULL};
+	char text[400];
 
-	cr_assert_eq(sq_annotations_outbox(value, strlen(value), &a, &err), SQ_EINVAL, "%s", value);
-	cr_assert_not(a.set);
-	cr_assert_gt(sq_buf_len(&err), 0u);
-	cr_assert_null(memchr(sq_buf_data(&err), '\n', sq_buf_len(&err)));
-	sq_buf_fini(&err);
+	snprintf(text, sizeof text, SQ_ANNOTATION_OUTBOX ": %s", want);
+	annotations_refuse(pairs, text);
 }
 
 Test(annotations_outbox, a_mode_alone)
@@ -48,35 +47,37 @@ Test(annotations_outbox, a_mode_with_a_size)
 
 Test(annotations_outbox, nothing_is_not_set)
 {
-	struct sq_outbox_annotation a = {.set = true};
-	struct sq_buf err = {0};
+	struct sq_annotations a = annotation_accept(SQ_ANNOTATION_OUTBOX, " \n");
 
-	cr_assert_eq(sq_annotations_outbox(" \n", 2, &a, &err), 0);
-	cr_assert_not(a.set);
+	cr_assert_not(a.outbox.set);
+	sq_annotations_free(&a);
 }
 
 Test(annotations_outbox, what_is_malformed_is_refused)
 {
-	static const char *const values[] = {"tape", "disc: 1Gi", "disk:", "disk: 1", "disk: 1GB",
-	    "disk: 1Gix", "disk: -1Gi", "disk: 16385Gi", "disk: 99999999999999999999", "memory: Mi",
-	    "- disk", "{disk: 1Gi", "disk: 1Gi\nmemory: 1Mi", "Disk", "disk: 1 Gi", ":"};
+	static const char mode[] =
+	    "an outbox is memory or disk, or one of them with a size, as in disk: 1Gi";
+	static const char size[] =
+	    "the size of an outbox is one like 64Ki, 8Mi or 1Gi, at least 64Ki";
+	static const struct {
+		const char *value;
+		unsigned mode_at, size_at; /* columns; 0: it is good */
+	} rows[] = {{"tape", 1, 0}, {"disc: 1Gi", 1, 0}, {"disk:", 0, 6}, {"disk: 1", 0, 7},
+	    {"disk: 1GB", 0, 7}, {"disk: 1Gix", 0, 7}, {"disk: -1Gi", 0, 7},
+	    {"disk: 16385Gi", 0, 7}, {"disk: 99999999999999999999", 0, 7}, {"memory: Mi", 0, 9},
+	    {"- disk", 1, 0}, {"{disk: 1Gi", 1, 0}, {"disk: 1Gi\nmemory: 1Mi", 0, 7},
+	    {"Disk", 1, 0}, {" disk: 1 Gi", 0, 8}, {"tape: \"1 Gi\"", 1, 8}};
 
-	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-		refuse(values[i]);
-}
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char want[400] = "";
+		int n = 0;
 
-Test(annotations_outbox, it_is_found_in_the_file)
-{
-	static const char file[] =
-	    "a=\"b\"\nsqmqos.io/outbox=\"disk: 1Gi\\n\"\nsqmqos.io/subscribe=\"x\"\n";
-	static const char bad[] = "sqmqos.io/outbox=\"tape\"\n";
-	struct sq_declarations ds = {0};
-	struct sq_buf err = {0};
-
-	cr_assert_eq(sq_annotations_parse(file, sizeof file - 1, &ds, &err), 0);
-	cr_assert(ds.outbox.set && ds.outbox.mode == SQ_OUTBOX_DISK && ds.outbox.size == 1 << 30);
-	sq_declarations_free(&ds);
-	cr_assert_eq(sq_annotations_parse(bad, sizeof bad - 1, &ds, &err), SQ_EINVAL);
-	cr_assert_eq(memcmp(sq_buf_data(&err), "line 1: sqmqos.io/outbox: line 1: ", 34), 0);
-	sq_buf_fini(&err);
+		if (rows[i].mode_at != 0)
+			n = snprintf(
+			    want, sizeof want, "line 1, column %u: %s", rows[i].mode_at, mode);
+		if (rows[i].size_at != 0)
+			snprintf(want + n, sizeof want - (size_t)n, "%sline 1, column %u: %s",
+			    n > 0 ? "\n" SQ_ANNOTATION_OUTBOX ": " : "", rows[i].size_at, size);
+		refuse(rows[i].value, want);
+	}
 }

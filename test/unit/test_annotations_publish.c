@@ -4,35 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/annotation_case.h"
+#include "core/buf.h"
 #include "core/mem.h"
-#include "proto/annotations/annotations.h"
 
 static struct sq_publish_rules
 accept(const char *value)
 {
-	struct sq_publish_rules rules = {0};
-	struct sq_buf err = {0};
-	int rc = sq_annotations_publish(value, strlen(value), &rules, &err);
-
-	cr_assert_eq(rc, 0, "%s: %.*s", value, (int)sq_buf_len(&err), (char *)sq_buf_data(&err));
-	cr_assert_eq(sq_buf_len(&err), 0u);
-	sq_buf_fini(&err);
-	return rules;
+	return annotation_accept(SQ_ANNOTATION_PUBLISH, value).publish;
 }
 
 /* 'value' must be refused with exactly 'want'. */
 static void
 refuse(const char *value, const char *want)
 {
-	struct sq_publish_rules rules = {0};
-	struct sq_buf err = {0};
-	int rc = sq_annotations_publish(value, strlen(value), &rules, &err);
-
-	cr_expect_eq(rc, SQ_EINVAL, "accepted: %s", value);
-	sq_buf_u8(&err, 0);
-	cr_expect_str_eq((char *)sq_buf_data(&err), want);
-	sq_buf_fini(&err);
-	sq_publish_rules_free(&rules);
+	annotation_refuse(SQ_ANNOTATION_PUBLISH, value, want);
 }
 
 Test(annotations_publish, a_rule_says_nothing_by_itself)
@@ -115,62 +101,93 @@ Test(annotations_publish, errors_name_the_line_and_the_reason)
 	const struct {
 		const char *value, *want;
 	} rows[] = {
-	    {"orders/#", "line 1: a list of rules is wanted, or a map of strict and rules"},
-	    {"- qos: 1", "line 1: a filter is needed"},
-	    {"- a\n- filter: ''", "line 2: filter must be a topic filter"},
-	    {"- a/#/b", "line 1: bad filter 'a/#/b': # must be the last character"},
+	    {"orders/#",
+		"line 1, column 1: a list of rules is wanted, or a map of strict and rules"},
+	    {"- qos: 1", "line 1, column 3: a filter is needed"},
+	    {"- a\n- filter: ''", "line 2, column 11: filter must be a topic filter"},
+	    {"- a/#/b", "line 1, column 3: bad filter 'a/#/b': # must be the last character"},
 	    {"- $share/g/a",
-		"line 1: '$share/g/a': a rule selects by topic, without $share and $tag"},
+		"line 1, column 3: '$share/g/a': a rule selects by topic, without $share and $tag"},
 	    {"- filter: $tag/red/a",
-		"line 1: '$tag/red/a': a rule selects by topic, without $share and $tag"},
-	    {"- filter: a\n  qos: 4", "line 2: qos must be 0, 1, 2 or 3"},
-	    {"- filter: a\n  qos: [1]", "line 2: qos must be 0, 1, 2 or 3"},
-	    {"- filter: a\n  retain: yes", "line 2: retain must be true or false"},
-	    {"- filter: a\n  tags: {}", "line 2: tags must be a tag or a list of tags"},
+		"line 1, column 11: '$tag/red/a': a rule selects by topic, without $share and "
+	        "$tag"},
+	    {"- filter: a\n  qos: 4", "line 2, column 8: qos must be 0, 1, 2 or 3"},
+	    {"- filter: a\n  qos: [1]", "line 2, column 8: qos must be 0, 1, 2 or 3"},
+	    {"- filter: a\n  retain: yes", "line 2, column 11: retain must be true or false"},
+	    {"- filter: a\n  tags: {}", "line 2, column 9: tags must be a tag or a list of tags"},
 	    {"- filter: a\n  tags: [b, c/d]",
-		"line 2: bad tag: a tag must not contain / + # or U+0000"},
-	    {"- filter: a\n  tags: [[b]]", "line 2: tags must be a tag or a list of tags"},
+		"line 2, column 13: bad tag: a tag must not contain / + # or U+0000"},
+	    {"- filter: a\n  tags: [[b]]", "line 2, column 10: a tag must be plain text"},
 	    {"- filter: a\n  ttl: 0",
-		"line 2: ttl must be a time such as 90s, 10m, 24h or 7d, or seconds"},
+		"line 2, column 8: ttl must be a time such as 90s, 10m, 24h or 7d, or seconds"},
 	    {"- filter: a\n  ttl: 4294967295",
-		"line 2: ttl must be a time such as 90s, 10m, 24h or 7d, or seconds"},
+		"line 2, column 8: ttl must be a time such as 90s, 10m, 24h or 7d, or seconds"},
 	    {"- filter: a\n  delay: soon",
-		"line 2: delay must be a time such as 90s, 10m, 24h or 7d, or seconds, at most "
+		"line 2, column 10: delay must be a time such as 90s, 10m, 24h or 7d, or seconds, "
+	        "at most "
 		"999999999s"},
 	    {"- filter: a\n  delay: 1000000000",
-		"line 2: delay must be a time such as 90s, 10m, 24h or 7d, or seconds, at most "
+		"line 2, column 10: delay must be a time such as 90s, 10m, 24h or 7d, or seconds, "
+	        "at most "
 		"999999999s"},
 	    {"- {filter: a, qos: 3, receipt: $dead/a}",
-		"line 1: bad topic '$dead/a': $dead is for dead letters"},
+		"line 1, column 32: bad topic '$dead/a': $dead is for dead letters"},
 	    {"- filter: a\n  qos: 3\n  key: id",
-		"line 3: key must be generated or {property: NAME}"},
+		"line 3, column 8: key must be generated or {property: NAME}"},
 	    {"- filter: a\n  qos: 3\n  key: {}",
-		"line 3: key must be generated or {property: NAME}"},
+		"line 3, column 8: key must be generated or {property: NAME}"},
 	    {"- filter: a\n  qos: 3\n  key: {properly: id}",
-		"line 3: unknown field 'properly', did you mean property?"},
+		"line 3, column 9: unknown field 'properly', did you mean property?"},
 	    {"- filter: a\n  qos: 3\n  key:\n    property: ''",
-		"line 4: property must be a name of 1 to 255 bytes"},
-	    {"- filter: a\n  qos: 3\n  key: {property: a, property: b}", "line 3: property twice"},
-	    {"- filter: a\n  key: generated", "line 1: key needs qos: 3"},
-	    {"- {filter: a, qos: 2, receipt: b}", "line 1: receipt needs qos: 3"},
+		"line 4, column 15: property must be a name of 1 to 255 bytes"},
+	    {"- filter: a\n  qos: 3\n  key: {property: a, property: b}",
+		"line 3, column 22: property twice"},
+	    {"- filter: a\n  key: generated", "line 2, column 8: key needs qos: 3"},
+	    {"- {filter: a, qos: 2, receipt: b}", "line 1, column 32: receipt needs qos: 3"},
 	    {"- filter: a\n  qos: 3\n  receipt: b/#",
-		"line 3: bad topic 'b/#': a topic name must not contain + or #"},
+		"line 3, column 12: bad topic 'b/#': a topic name must not contain + or #"},
 	    {"- filter: a\n  qos: 3\n  receipt: ''",
-		"line 3: receipt must be a topic of at most 1024 bytes"},
-	    {"- filter: a\n  tag: b", "line 2: unknown field 'tag', did you mean tags?"},
-	    {"- filter: a\n  filter: b", "line 2: filter twice"},
-	    {"- [a]", "line 1: a rule must be a filter or a map"},
-	    {"strict: maybe", "line 1: strict must be true or false"},
-	    {"strict: true\nrules: a", "line 2: rules must be a list"},
-	    {"rule: [a]", "line 1: unknown field 'rule', did you mean rules?"},
-	    {"strict: true\nstrict: true", "line 2: strict twice"},
-	    {"[a]\n---\n[b]", "line 2: one YAML document is enough"},
-	    {"- &x a\n- *x", "line 2: YAML aliases are not taken"},
-	    {"- \"a\\0b\"", "line 1: a rule must be a filter or a map"},
+		"line 3, column 12: receipt must be a topic of at most 1024 bytes"},
+	    {"- filter: a\n  tag: b", "line 2, column 3: unknown field 'tag', did you mean tags?"},
+	    {"- filter: a\n  filter: b", "line 2, column 3: filter twice"},
+	    {"- [a]", "line 1, column 3: a rule must be a filter or a map"},
+	    {"strict: maybe", "line 1, column 9: strict must be true or false"},
+	    {"strict: true\nrules: a", "line 2, column 8: rules must be a list"},
+	    {"rule: [a]", "line 1, column 1: unknown field 'rule', did you mean rules?"},
+	    {"strict: true\nstrict: true", "line 2, column 1: strict twice"},
+	    {"[a]\n---\n[b]", "line 2, column 1: one YAML document is enough"},
+	    {"- &x a\n- *x", "line 2, column 3: YAML aliases are not taken"},
+	    {"- \"a\\0b\"", "line 1, column 3: a rule must be a filter or a map"},
 	};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++)
 		refuse(rows[i].value, rows[i].want);
+}
+
+Test(annotations_publish, all_that_is_wrong_is_said_at_once)
+{
+	refuse("strict: maybe\nrulez: [{a: b}]\nrules:\n"
+	       "- {filter: a/#/b, qos: 9, key: {b: c, property: ''}, tags: [x/y, [z], '#']}\n"
+	       "- {ttl: [1], receipt: b/#, delay: soon}\n"
+	       "- good\n"
+	       "- [bad]\n",
+	    "line 1, column 9: strict must be true or false\n"
+	    "line 2, column 1: unknown field 'rulez', did you mean rules?\n"
+	    "line 4, column 12: bad filter 'a/#/b': # must be the last character\n"
+	    "line 4, column 24: qos must be 0, 1, 2 or 3\n"
+	    "line 4, column 32: key needs qos: 3\n"
+	    "line 4, column 33: unknown field 'b'\n"
+	    "line 4, column 49: property must be a name of 1 to 255 bytes\n"
+	    "line 4, column 61: bad tag: a tag must not contain / + # or U+0000\n"
+	    "line 4, column 66: a tag must be plain text\n"
+	    "line 4, column 71: bad tag: a tag must not contain / + # or U+0000\n"
+	    "line 5, column 3: a filter is needed\n"
+	    "line 5, column 9: ttl must be a time such as 90s, 10m, 24h or 7d, or seconds\n"
+	    "line 5, column 23: bad topic 'b/#': a topic name must not contain + or #\n"
+	    "line 5, column 23: receipt needs qos: 3\n"
+	    "line 5, column 35: delay must be a time such as 90s, 10m, 24h or 7d, or seconds, at "
+	    "most 999999999s\n"
+	    "line 7, column 3: a rule must be a filter or a map");
 }
 
 /* "- a\n" or "a, " often enough. */
@@ -201,35 +218,14 @@ Test(annotations_publish, counts_and_lengths_have_bounds)
 	struct sq_publish_rules full = accept(most);
 
 	cr_assert_eq(full.n, SQ_RULES_MAX);
-	refuse(rules, "line 257: more than 256 rules");
-	refuse(tags, "line 2: more than 16 tags");
-	refuse(name, "line 4: property must be a name of 1 to 255 bytes");
-	refuse(receipt, "line 3: receipt must be a topic of at most 1024 bytes");
+	refuse(rules, "line 257, column 3: more than 256 rules");
+	refuse(tags, "line 2, column 58: more than 16 tags");
+	refuse(name, "line 4, column 15: property must be a name of 1 to 255 bytes");
+	refuse(receipt, "line 3, column 12: receipt must be a topic of at most 1024 bytes");
 	sq_publish_rules_free(&full);
 	free(most);
 	free(rules);
 	free(tags);
 	free(name);
 	free(receipt);
-}
-
-Test(annotations_publish, the_file_has_them_beside_the_subscriptions)
-{
-	const char good[] = "sqmqos.io/publish=\"- filter: a\\n  qos: 1\\n\"\n"
-			    "sqmqos.io/subscribe=\"b\"\n";
-	const char bad[] = "sqmqos.io/subscribe=\"b\"\nsqmqos.io/publish=\"- a\\n- qos: 1\\n\"\n";
-	struct sq_declarations ds;
-	struct sq_buf err = {0};
-
-	cr_assert_eq(sq_annotations_parse(good, sizeof good - 1, &ds, &err), 0);
-	cr_expect_eq(ds.n, 1);
-	cr_assert_eq(ds.publish.n, 1);
-	cr_expect_str_eq(ds.publish.v[0].filter, "a");
-	sq_declarations_free(&ds);
-	cr_assert_eq(sq_annotations_parse(bad, sizeof bad - 1, &ds, &err), SQ_EINVAL);
-	sq_buf_u8(&err, 0);
-	cr_expect_str_eq(
-	    (char *)sq_buf_data(&err), "line 2: sqmqos.io/publish: line 2: a filter is needed");
-	cr_expect(ds.n == 0 && ds.publish.n == 0);
-	sq_buf_fini(&err);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../support/annotation_case.h"
 #include "core/mem.h"
 #include "proto/mqtt/props.h"
 #include "sidecar/rules.h"
@@ -16,11 +17,8 @@ text(const char *s)
 static struct sq_rules *
 rules(const char *value)
 {
-	struct sq_publish_rules parsed = {0};
-	struct sq_buf err = {0};
-	int rc = sq_annotations_publish(value, strlen(value), &parsed, &err);
+	struct sq_publish_rules parsed = annotation_accept(SQ_ANNOTATION_PUBLISH, value).publish;
 
-	cr_assert_eq(rc, 0, "%.*s", (int)sq_buf_len(&err), (char *)sq_buf_data(&err));
 	return sq_rules_new(&parsed);
 }
 

@@ -108,3 +108,17 @@ Test(utf8, is_cut_at_a_character)
 		cr_assert_eq(sq_utf8_cut(text, sizeof text - 1, max), cuts[max], "%zu", max);
 	cr_assert_eq(sq_utf8_cut(NULL, 0, 5), 0);
 }
+
+Test(utf8, is_taken_character_by_character)
+{
+	static const char text[] = "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80";
+	size_t at = 0;
+
+	for (size_t want = 1; want <= 4; at += want++) {
+		cr_assert_eq(sq_utf8_first(text + at, sizeof text - 1 - at), want);
+		cr_assert_eq(sq_utf8_first(text + at, want - 1), 0, "cut");
+	}
+	cr_assert_eq(sq_utf8_first("", 1), 0, "a NUL");
+	cr_assert_eq(sq_utf8_first("\x80", 1), 0);
+	cr_assert_eq(sq_utf8_first(NULL, 0), 0);
+}
