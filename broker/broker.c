@@ -7,6 +7,7 @@
 #include "broker/delayed.h"
 #include "broker/keys.h"
 #include "broker/own.h"
+#include "broker/session/denied.h"
 #include "broker/session/ending.h"
 #include "broker/session/group.h"
 #include "broker/session/pace.h"
@@ -109,6 +110,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 		return NULL;
 	}
 	b->router = sq_router_new(&router);
+	b->tenants = sq_tenants_new(b->router, cfg->shares, cfg->n_shares);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->gone, NULL);
 	b->own = (struct sq_origin){.incarnation = sq_random_u64(), .run = sq_random_u64()};
@@ -212,6 +214,7 @@ sq_broker_free(struct sq_broker **bp)
 		sq_route_cache_free(&sh->routes);
 	}
 	free(b->shards);
+	sq_tenants_free(&b->tenants);
 	sq_router_free(&b->router);
 	b->engine->ops->close(b->engine);
 	pthread_cond_destroy(&b->gone);
@@ -260,14 +263,15 @@ call_used(struct sq_session *s)
 		sq_stored_changed(s);
 }
 
-/* The call's session, or NULL when it has been refused. */
+/* The call's session, whose epoch and key it names, or NULL when it has been refused. */
 static struct sq_session *
 call_session(struct sq_shard *sh, struct sq_call *c)
 {
 	struct sq_session *s = sq_session_find_epoch(sh, c->epoch);
 	enum sq_conflict why = SQ_CONFLICT_EPOCH;
 
-	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->link == c->link) {
+	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->link == c->link &&
+	    sq_key_is(&c->key, s->key)) {
 		call_used(s);
 		return s;
 	}
@@ -286,6 +290,8 @@ call_run(struct sq_shard *sh, struct sq_call *c)
 	struct sq_broker *b = sh->broker;
 	struct sq_session *s;
 
+	if (sq_denied_key(b, c))
+		return;
 	if (atomic_load_explicit(&b->draining, memory_order_relaxed) &&
 	    (c->kind == SQ_CALL_ATTACH || c->kind == SQ_CALL_MESSAGES)) {
 		c->retry_after_s = 1;

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/auth/allowed.h"
 #include "core/buf.h"
 #include "core/metrics.h"
 #include "store/journal.h"
@@ -20,6 +21,7 @@
 struct sq_broker;
 struct sq_call;
 struct sq_link;
+struct sq_tenant_share;
 struct sq_worker;
 
 struct sq_engine_ops;
@@ -42,12 +44,15 @@ struct sq_broker_cfg {
 	uint32_t queue_expiry_max_s;
 	uint64_t retained_max_msgs, retained_max_bytes;
 	uint64_t delayed_max_msgs, delayed_max_bytes, delayed_max_s;
-	uint32_t dead_max_msgs; /* dead letters of a space */
+	uint32_t dead_max_msgs; /* dead letters of a tenant */
 	uint64_t dead_max_bytes;
 	uint64_t key_window_ms, max_keys; /* idempotency keys */
 	bool unknown_properties; /* take a message with a sqmqos- property that is unknown */
 	uint32_t max_sessions;
 	uint32_t max_subs_per_session;
+	enum sq_owner_scope owner_scope;
+	const struct sq_tenant_share *shares; /* each tenant once; outlives sq_broker_new() */
+	size_t n_shares;
 };
 
 /* 'workers' live as long as the broker, and turn only after this: it brings back what the

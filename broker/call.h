@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/auth/allowed.h"
 #include "broker/worker.h"
 #include "core/block.h"
 #include "core/buf.h"
@@ -58,6 +59,7 @@ struct sq_call {
 	uint64_t last;             /* with SQ_CONFLICT_GAP */
 	unsigned retry_after_s;    /* with 429 and 503 */
 	bool full;                 /* with 429: no room for one more session */
+	enum sq_denied denied;     /* with 403: why */
 	const char *detail;        /* static text for the problem body, or NULL */
 	struct sq_buf out;         /* body of a 200 */
 };

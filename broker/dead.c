@@ -29,7 +29,7 @@ static const char topic_prefix[] = "$dead/";
 struct sq_dead_source {
 	struct sq_task task;
 	struct sq_broker *broker;
-	struct sq_space *space;
+	struct sq_tenant *tenant;
 	bool durable;
 	char name[]; /* as it is shown */
 };
@@ -37,20 +37,20 @@ struct sq_dead_source {
 /* A receipt that is to be published. */
 struct receipt {
 	struct sq_list node;
-	struct sq_space *space;
+	struct sq_tenant *tenant; /* whose queue it is of */
 	struct sq_msg msg;
 };
 
 /* Sources. */
 
 struct sq_dead_source *
-sq_dead_source_new(struct sq_broker *b, struct sq_space *space, const char *name, bool durable)
+sq_dead_source_new(struct sq_broker *b, struct sq_tenant *tenant, const char *name, bool durable)
 {
 	size_t len = strlen(name);
 	struct sq_dead_source *s = sq_xcalloc(1, sizeof *s + len + 1);
 
 	s->broker = b;
-	s->space = space;
+	s->tenant = tenant;
 	s->durable = durable;
 	for (size_t i = 0; i < len; i++)
 		s->name[i] = (unsigned char)name[i] == SEPARATOR ? '~' : name[i];
@@ -87,10 +87,10 @@ sq_dead_source_name(const struct sq_dead_source *s)
 	return s->name;
 }
 
-struct sq_space *
-sq_dead_source_space(const struct sq_dead_source *s)
+struct sq_tenant *
+sq_dead_source_tenant(const struct sq_dead_source *s)
 {
-	return s->space;
+	return s->tenant;
 }
 
 bool
@@ -180,12 +180,12 @@ letter_new(const struct sq_msg *m, const char *queue, const char *reason)
 }
 
 static void
-letter_put(struct sq_broker *b, struct sq_space *space, struct sq_txn *txn, const struct sq_msg *m,
-    const char *queue, const char *reason, bool assured)
+letter_put(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
+    const struct sq_msg *m, const char *queue, const char *reason, bool assured)
 {
 	const struct sq_engine_ops *ops = b->engine->ops;
 	struct sq_group *g = sq_dead_group(
-	    b->dead, space, assured ? SQ_DEAD_ASSURED : SQ_DEAD_OTHERS);
+	    b->dead, tenant, assured ? SQ_DEAD_ASSURED : SQ_DEAD_OTHERS);
 	struct sq_own_txn *apart = NULL;
 	struct sq_item item = {
 	    .msg = letter_new(m, queue, reason),
@@ -209,7 +209,7 @@ letter_put(struct sq_broker *b, struct sq_space *space, struct sq_txn *txn, cons
 static void
 receipts_publish(struct sq_shard *sh, struct sq_txn *txn, struct receipt *r)
 {
-	sq_publish_own(sh, txn, r->space, &r->msg, 0);
+	sq_publish_own(sh, txn, r->tenant, &r->msg, 0);
 	sq_count(sh->broker, SQ_M_RECEIPTS, 1);
 	sq_msg_unref(&r->msg);
 	free(r);
@@ -263,7 +263,7 @@ receipt_new(const struct sq_asked *asked, const char *target, const char *outcom
 /* The receipt that a QoS 3 message asks for, if it does; in 'txn', or where a lookup
  * of this worker is under way, at its end. */
 static void
-receipt_send(struct sq_broker *b, struct sq_space *space, struct sq_txn *txn,
+receipt_send(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
     const unsigned char *image, const char *target, const char *outcome)
 {
 	struct sq_shard *sh = &b->shards[sq_worker_index(txn->worker)];
@@ -273,7 +273,7 @@ receipt_send(struct sq_broker *b, struct sq_space *space, struct sq_txn *txn,
 	if (!sq_asked_parse(image, &asked) || asked.receipt.len == 0)
 		return;
 	r = sq_xcalloc(1, sizeof *r);
-	r->space = space;
+	r->tenant = tenant;
 	r->msg = receipt_new(&asked, target, outcome);
 	if (!sq_router_locked()) {
 		sq_router_rdlock(b->router);
@@ -302,7 +302,7 @@ void
 sq_dead_settled(struct sq_dead_source *s, struct sq_txn *txn, const struct sq_item *item)
 {
 	if (item->assured)
-		receipt_send(s->broker, s->space, txn, item->msg.image, s->name, "acknowledged");
+		receipt_send(s->broker, s->tenant, txn, item->msg.image, s->name, "acknowledged");
 }
 
 void
@@ -322,9 +322,9 @@ sq_dead_item(void *source, struct sq_txn *txn, const struct sq_item *item, enum 
 
 	if (!item->assured && !(s->durable && given_up))
 		return;
-	letter_put(s->broker, s->space, txn, &item->msg, s->name, reasons[why], item->assured);
+	letter_put(s->broker, s->tenant, txn, &item->msg, s->name, reasons[why], item->assured);
 	if (item->assured)
-		receipt_send(s->broker, s->space, txn, item->msg.image, s->name,
+		receipt_send(s->broker, s->tenant, txn, item->msg.image, s->name,
 		    why == SQ_DEAD_EXPIRED ? "expired" : "dead-lettered");
 }
 
@@ -332,14 +332,14 @@ void
 sq_dead_ended(
     struct sq_dead_source *s, struct sq_txn *txn, const struct sq_item *item, const char *reason)
 {
-	letter_put(s->broker, s->space, txn, &item->msg, s->name, reason, true);
-	receipt_send(s->broker, s->space, txn, item->msg.image, s->name, "dead-lettered");
+	letter_put(s->broker, s->tenant, txn, &item->msg, s->name, reason, true);
+	receipt_send(s->broker, s->tenant, txn, item->msg.image, s->name, "dead-lettered");
 }
 
 void
 sq_dead_unmatched(
-    struct sq_broker *b, struct sq_space *space, struct sq_txn *txn, const struct sq_msg *m)
+    struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn, const struct sq_msg *m)
 {
-	letter_put(b, space, txn, m, "", "unmatched", true);
-	receipt_send(b, space, txn, m->image, "", "dead-lettered");
+	letter_put(b, tenant, txn, m, "", "unmatched", true);
+	receipt_send(b, tenant, txn, m->image, "", "dead-lettered");
 }

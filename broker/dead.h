@@ -1,7 +1,7 @@
 /* Dead letters and receipts (architecture.md section 8, docs/user-guide.md).
  *
  * An item that leaves its queue undelivered becomes a message of its own in a
- * dead-letter queue of its space.  There are two, durable groups that clients join both by
+ * dead-letter queue of its tenant.  There are two, durable groups that clients join both by
  * subscribing to $dead/#: one of QoS 3 messages, which all become letters, and which are
  * refused while it is full; and one of others: those that a durable queue has given
  * up for too many attempts, a client's refusal, or because nobody takes from it.  That one
@@ -28,12 +28,12 @@ void sq_dead_free(struct sq_dead **);
 /* A queue's; 'name' is copied.  Its sink has it, and its engine queue as 'arg' of
  * sq_dead_item(). */
 struct sq_dead_source *
-sq_dead_source_new(struct sq_broker *, struct sq_space *, const char *name, bool durable);
+sq_dead_source_new(struct sq_broker *, struct sq_tenant *, const char *name, bool durable);
 /* The queue is deleted or closed.  Freed when its owner has ended this turn. */
 void sq_dead_source_free(struct sq_dead_source **, struct sq_worker *owner);
 /* The queue's name for people: of letters, logs, metrics, reason strings. */
 const char *sq_dead_source_name(const struct sq_dead_source *);
-struct sq_space *sq_dead_source_space(const struct sq_dead_source *);
+struct sq_tenant *sq_dead_source_tenant(const struct sq_dead_source *);
 bool sq_dead_source_durable(const struct sq_dead_source *);
 
 /* sq_queue_cfg.dead */
@@ -45,17 +45,17 @@ void
 sq_dead_ended(struct sq_dead_source *, struct sq_txn *, const struct sq_item *, const char *reason);
 /* A delayed QoS 3 message that nothing matches when it is due. */
 void
-sq_dead_unmatched(struct sq_broker *, struct sq_space *, struct sq_txn *, const struct sq_msg *);
+sq_dead_unmatched(struct sq_broker *, struct sq_tenant *, struct sq_txn *, const struct sq_msg *);
 
 enum sq_dead_kind { SQ_DEAD_ASSURED, SQ_DEAD_OTHERS, SQ_DEAD_KINDS };
 
 /* A group that $dead/# joins, made when missing; lives as long as the broker. */
-struct sq_group *sq_dead_group(struct sq_dead *, struct sq_space *, enum sq_dead_kind);
+struct sq_group *sq_dead_group(struct sq_dead *, struct sq_tenant *, enum sq_dead_kind);
 /* The same by the number that targets have; NULL: it is none of these. */
 struct sq_group *sq_dead_group_by_id(struct sq_dead *, uint64_t id);
-/* Whether the space has as many letters of QoS 3 as it may: then no more such messages
+/* Whether the tenant has as many letters of QoS 3 as it may: then no more such messages
  * come in. */
-bool sq_dead_full(struct sq_dead *, struct sq_space *);
+bool sq_dead_full(struct sq_dead *, struct sq_tenant *);
 
 /* Under the router's read lock: publishes the receipts that had to wait for the
  * end of a lookup, in 'txn'.  Whoever routes calls it before he commits. */

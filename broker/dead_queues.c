@@ -1,4 +1,4 @@
-/* The dead-letter queues: two of each space, see broker/dead.h. */
+/* The dead-letter queues: two of each tenant, see broker/dead.h. */
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -17,11 +17,11 @@ enum {
 	LOG_EVERY_MS = 60000,
 };
 
-/* A space's dead-letter queues. */
-struct dead_space {
+/* A tenant's dead-letter queues. */
+struct dead_tenant {
 	struct sq_hnode node;
 	struct sq_broker *broker;
-	struct sq_space *space;
+	struct sq_tenant *tenant;
 	/* NULL: not made yet.  A reference, and a subscription that keeps it. */
 	struct sq_group *groups[SQ_DEAD_KINDS];
 	bool unrecorded[SQ_DEAD_KINDS]; /* made while no worker ran */
@@ -32,7 +32,7 @@ struct dead_space {
 struct sq_dead {
 	struct sq_broker *broker;
 	pthread_mutex_t lock;
-	struct sq_htab spaces;
+	struct sq_htab tenants;
 };
 
 /* Life. */
@@ -69,22 +69,22 @@ sq_dead_free(struct sq_dead **dp)
 	*dp = NULL;
 	if (d == NULL)
 		return;
-	while ((at = sq_htab_walk(&d->spaces, NULL)) != NULL) {
-		struct dead_space *s = SQ_CONTAINER_OF(at, struct dead_space, node);
+	while ((at = sq_htab_walk(&d->tenants, NULL)) != NULL) {
+		struct dead_tenant *s = SQ_CONTAINER_OF(at, struct dead_tenant, node);
 
 		for (int kind = 0; kind < SQ_DEAD_KINDS; kind++)
 			dead_close(s->groups[kind]);
-		sq_htab_remove(&d->spaces, at);
+		sq_htab_remove(&d->tenants, at);
 		free(s);
 	}
-	sq_htab_fini(&d->spaces);
+	sq_htab_fini(&d->tenants);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
 
 /* The queue's name: the form of group names, of which none is this one. */
 static char *
-dead_name(const struct sq_space *space, enum sq_dead_kind kind)
+dead_name(const struct sq_tenant *tenant, enum sq_dead_kind kind)
 {
 	const char *first = kind == SQ_DEAD_ASSURED ? "dead" : "dead-others";
 	struct sq_buf text = {0};
@@ -92,7 +92,7 @@ dead_name(const struct sq_space *space, enum sq_dead_kind kind)
 
 	sq_buf_append(&text, first, strlen(first));
 	sq_buf_u8(&text, SEPARATOR);
-	sq_buf_append(&text, sq_space_name(space), strlen(sq_space_name(space)));
+	sq_buf_append(&text, sq_tenant_name(tenant), strlen(sq_tenant_name(tenant)));
 	out = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
 	sq_buf_fini(&text);
 	return out;
@@ -102,7 +102,7 @@ dead_name(const struct sq_space *space, enum sq_dead_kind kind)
 static void
 dead_dropped(void *arg, struct sq_txn *txn, const struct sq_item *item, enum sq_death why)
 {
-	struct dead_space *s = arg;
+	struct dead_tenant *s = arg;
 	uint64_t now_ms = sq_worker_now_ms(txn->worker);
 	uint_fast64_t logged_ms = atomic_load(&s->logged_ms);
 
@@ -114,9 +114,9 @@ dead_dropped(void *arg, struct sq_txn *txn, const struct sq_item *item, enum sq_
 	if ((logged_ms == 0 || now_ms - logged_ms >= LOG_EVERY_MS) &&
 	    atomic_compare_exchange_strong(&s->logged_ms, &logged_ms, now_ms))
 		sq_log(SQ_LOG_WARN, "broker",
-		    "space %s: the oldest dead letters left for newer ones, %llu since the last "
+		    "tenant %s: the oldest dead letters left for newer ones, %llu since the last "
 		    "such line: nobody takes them from $dead/#",
-		    sq_space_name(s->space), (unsigned long long)atomic_exchange(&s->dropped, 0));
+		    sq_tenant_name(s->tenant), (unsigned long long)atomic_exchange(&s->dropped, 0));
 }
 
 static uint64_t
@@ -126,12 +126,12 @@ dead_half(uint64_t limit)
 }
 
 static struct sq_queue_cfg
-dead_queue_cfg(struct dead_space *s, enum sq_dead_kind kind, const char *name)
+dead_queue_cfg(struct dead_tenant *s, enum sq_dead_kind kind, const char *name)
 {
 	struct sq_broker *b = s->broker;
 	struct sq_queue_cfg q = {
 	    .name = name,
-	    .owner = b->shards[sq_hash(&s->space, sizeof s->space) % b->n_shards].worker,
+	    .owner = b->shards[sq_hash(&s->tenant, sizeof s->tenant) % b->n_shards].worker,
 	    .max_msgs = b->cfg.dead_max_msgs,
 	    .max_bytes = b->cfg.dead_max_bytes,
 	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
@@ -149,52 +149,53 @@ dead_queue_cfg(struct dead_space *s, enum sq_dead_kind kind, const char *name)
 	return q;
 }
 
-/* Under the lock, as the next ones.  NULL: nothing of the space is there yet. */
-static struct dead_space *
-dead_find(const struct sq_dead *d, const struct sq_space *space)
+/* Under the lock, as the next ones.  NULL: nothing of the tenant is there yet. */
+static struct dead_tenant *
+dead_find(const struct sq_dead *d, const struct sq_tenant *tenant)
 {
-	struct sq_hnode *n = sq_htab_find(&d->spaces, sq_hash(&space, sizeof space));
+	struct sq_hnode *n = sq_htab_find(&d->tenants, sq_hash(&tenant, sizeof tenant));
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
-		struct dead_space *s = SQ_CONTAINER_OF(n, struct dead_space, node);
+		struct dead_tenant *s = SQ_CONTAINER_OF(n, struct dead_tenant, node);
 
-		if (s->space == space)
+		if (s->tenant == tenant)
 			return s;
 	}
 	return NULL;
 }
 
-static struct dead_space *
-dead_space(struct sq_dead *d, struct sq_space *space)
+static struct dead_tenant *
+dead_tenant(struct sq_dead *d, struct sq_tenant *tenant)
 {
-	struct dead_space *s = dead_find(d, space);
+	struct dead_tenant *s = dead_find(d, tenant);
 
 	if (s != NULL)
 		return s;
 	s = sq_xcalloc(1, sizeof *s);
 	s->broker = d->broker;
-	s->space = space;
-	sq_htab_insert(&d->spaces, &s->node, sq_hash(&space, sizeof space));
+	s->tenant = tenant;
+	sq_htab_insert(&d->tenants, &s->node, sq_hash(&tenant, sizeof tenant));
 	return s;
 }
 
 /* 'txn' as in queue_open(). */
 static void
-dead_open(struct dead_space *s, enum sq_dead_kind kind, uint64_t id, struct sq_txn *txn)
+dead_open(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct sq_txn *txn)
 {
 	struct sq_group *g = sq_xcalloc(1, sizeof *g);
 	struct sq_broker *b = s->broker;
 	struct sq_queue_cfg q;
 
-	g->name = dead_name(s->space, kind);
+	g->name = dead_name(s->tenant, kind);
 	q = dead_queue_cfg(s, kind, g->name);
 	g->broker = b;
+	g->tenant = s->tenant;
 	g->id = id;
 	if (b->n_shards == 1)
 		g->sink.shard = &b->shards[0];
 	g->sink.engine = b->engine;
 	g->sink.durable = true;
-	g->sink.dead = sq_dead_source_new(b, s->space, g->name, true); /* for its name alone */
+	g->sink.dead = sq_dead_source_new(b, s->tenant, g->name, true); /* for its name alone */
 	g->owner = q.owner;
 	g->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
 	g->n_subs = 1; /* so that it never ends */
@@ -205,10 +206,10 @@ dead_open(struct dead_space *s, enum sq_dead_kind kind, uint64_t id, struct sq_t
 }
 
 static void
-dead_record(struct dead_space *s, enum sq_dead_kind kind, uint64_t id, struct sq_txn *txn)
+dead_record(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct sq_txn *txn)
 {
 	struct sq_record_key key = {SQ_RECORD_DEAD, id, kind};
-	const char *name = sq_space_name(s->space);
+	const char *name = sq_tenant_name(s->tenant);
 
 	s->broker->engine->ops->record(
 	    txn, &key, (struct sq_bytes){(const unsigned char *)name, strlen(name)});
@@ -217,7 +218,7 @@ dead_record(struct dead_space *s, enum sq_dead_kind kind, uint64_t id, struct sq
 /* A queue, or its record, that becomes durable before anybody can put into it.  At a start,
  * for a session that had subscribed before there were two, the record waits for a worker. */
 static void
-dead_make(struct dead_space *s, enum sq_dead_kind kind)
+dead_make(struct dead_tenant *s, enum sq_dead_kind kind)
 {
 	struct sq_broker *b = s->broker;
 	struct sq_group *g = s->groups[kind];
@@ -236,13 +237,13 @@ dead_make(struct dead_space *s, enum sq_dead_kind kind)
 }
 
 struct sq_group *
-sq_dead_group(struct sq_dead *d, struct sq_space *space, enum sq_dead_kind kind)
+sq_dead_group(struct sq_dead *d, struct sq_tenant *tenant, enum sq_dead_kind kind)
 {
-	struct dead_space *s;
+	struct dead_tenant *s;
 	struct sq_group *g;
 
 	pthread_mutex_lock(&d->lock);
-	s = dead_space(d, space);
+	s = dead_tenant(d, tenant);
 	if (s->groups[kind] == NULL || s->unrecorded[kind])
 		dead_make(s, kind);
 	g = s->groups[kind];
@@ -257,8 +258,8 @@ sq_dead_group_by_id(struct sq_dead *d, uint64_t id)
 	struct sq_group *found = NULL;
 
 	pthread_mutex_lock(&d->lock);
-	while (found == NULL && (at = sq_htab_walk(&d->spaces, at)) != NULL) {
-		struct dead_space *s = SQ_CONTAINER_OF(at, struct dead_space, node);
+	while (found == NULL && (at = sq_htab_walk(&d->tenants, at)) != NULL) {
+		struct dead_tenant *s = SQ_CONTAINER_OF(at, struct dead_tenant, node);
 
 		for (int kind = 0; kind < SQ_DEAD_KINDS; kind++) {
 			struct sq_group *g = s->groups[kind];
@@ -272,13 +273,13 @@ sq_dead_group_by_id(struct sq_dead *d, uint64_t id)
 }
 
 bool
-sq_dead_full(struct sq_dead *d, struct sq_space *space)
+sq_dead_full(struct sq_dead *d, struct sq_tenant *tenant)
 {
-	struct dead_space *s;
+	struct dead_tenant *s;
 	struct sq_group *g;
 
 	pthread_mutex_lock(&d->lock);
-	s = dead_find(d, space);
+	s = dead_find(d, tenant);
 	g = s != NULL ? s->groups[SQ_DEAD_ASSURED] : NULL;
 	pthread_mutex_unlock(&d->lock);
 	return g != NULL && g->sink.engine->ops->queue_full(g->sink.queue, 0);
@@ -291,7 +292,7 @@ dead_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 {
 	struct sq_dead *d = arg;
 	char *name = sq_xmemdup0(value.p, value.len);
-	struct dead_space *s = dead_space(d, sq_router_space(d->broker->router, name));
+	struct dead_tenant *s = dead_tenant(d, sq_tenant_get(d->broker->tenants, name));
 
 	if (key->sub < SQ_DEAD_KINDS && s->groups[key->sub] == NULL)
 		dead_open(s, (enum sq_dead_kind)key->sub, key->id, NULL);

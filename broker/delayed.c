@@ -21,7 +21,7 @@ struct later {
 	struct sq_heap_node node; /* while it waits */
 	struct sq_list due;       /* then */
 	uint64_t id;              /* of its record; rises with each that is added */
-	struct sq_space *space;
+	struct sq_tenant *tenant; /* whose publish it was */
 	struct sq_msg msg;
 	uint64_t not_from;
 };
@@ -75,13 +75,13 @@ sq_delayed_free(struct sq_delayed **dp)
 }
 
 static struct later *
-later_new(struct sq_delayed *d, uint64_t id, struct sq_space *space, const struct sq_msg *m,
+later_new(struct sq_delayed *d, uint64_t id, struct sq_tenant *tenant, const struct sq_msg *m,
     uint64_t not_from)
 {
 	struct later *l = sq_xcalloc(1, sizeof *l);
 
 	l->id = id;
-	l->space = space;
+	l->tenant = tenant;
 	l->msg = sq_msg_clone(m);
 	l->not_from = not_from;
 	l->node.owner = l;
@@ -99,25 +99,24 @@ later_record(const struct later *l)
 }
 
 /* The record: u64 due time, wall-clock ms; u64 session whose subscriptions without
- * its own messages don't get it; u16 and the space; the image. */
+ * its own messages don't get it; u16 and the tenant; the image. */
 static void
 later_write(const struct later *l, struct sq_txn *txn, uint64_t due_ms)
 {
 	struct sq_record_key key = later_record(l);
-	const char *space = sq_space_name(l->space);
+	const char *tenant = sq_tenant_name(l->tenant);
 	struct sq_buf v = {0};
 
 	sq_buf_u64(&v, sq_own_to_wall(due_ms, sq_worker_now_ms(txn->worker)));
 	sq_buf_u64(&v, l->not_from);
-	sq_buf_u16(&v, (uint16_t)strlen(space));
-	sq_buf_append(&v, space, strlen(space));
+	sq_record_put_text(&v, tenant, strlen(tenant));
 	sq_buf_append(&v, l->msg.image, sq_image_size(l->msg.image));
 	txn->engine->ops->record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
 	sq_buf_fini(&v);
 }
 
 int
-sq_delayed_add(struct sq_delayed *d, struct sq_txn *txn, struct sq_space *space,
+sq_delayed_add(struct sq_delayed *d, struct sq_txn *txn, struct sq_tenant *tenant,
     const struct sq_msg *m, uint64_t not_from, uint64_t due_ms)
 {
 	const struct sq_broker_cfg *cfg = &d->broker->cfg;
@@ -126,7 +125,7 @@ sq_delayed_add(struct sq_delayed *d, struct sq_txn *txn, struct sq_space *space,
 	pthread_mutex_lock(&d->lock);
 	if (d->n < cfg->delayed_max_msgs &&
 	    d->bytes + sq_image_size(m->image) <= cfg->delayed_max_bytes) {
-		l = later_new(d, sq_broker_id(d->broker), space, m, not_from);
+		l = later_new(d, sq_broker_id(d->broker), tenant, m, not_from);
 		later_write(l, txn, due_ms);
 		sq_heap_set(&d->waiting, &l->node, due_ms);
 	}
@@ -147,8 +146,7 @@ delayed_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 {
 	struct sq_reader in = sq_reader(value.p, value.len);
 	uint64_t wall_ms = sq_read64(&in), not_from = sq_read64(&in);
-	uint16_t space_len = sq_read16(&in);
-	const unsigned char *space = sq_read_bytes(&in, space_len);
+	struct sq_bytes tenant = sq_record_take_text(&in);
 	struct sq_msg m = {NULL, in.p};
 	struct load *l = arg;
 	struct sq_delayed *d = l->delayed;
@@ -159,8 +157,8 @@ delayed_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		l->bad++;
 		return;
 	}
-	text = sq_xmemdup0(space, space_len);
-	at = later_new(d, key->id, sq_router_space(d->broker->router, text), &m, not_from);
+	text = sq_xmemdup0(tenant.p, tenant.len);
+	at = later_new(d, key->id, sq_tenant_get(d->broker->tenants, text), &m, not_from);
 	free(text);
 	sq_heap_set(&d->waiting, &at->node, sq_own_from_wall(wall_ms, l->now_ms));
 }
@@ -225,7 +223,7 @@ delayed_publish(struct sq_delayed *d)
 		struct later *l = SQ_LIST_FIRST(&d->due, struct later, due);
 		struct sq_record_key key = later_record(l);
 
-		sq_publish_due(sh, &own, l->space, &l->msg, l->not_from);
+		sq_publish_due(sh, &own, l->tenant, &l->msg, l->not_from);
 		d->broker->engine->ops->record(sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
 		sq_list_remove(&l->due);
 		pthread_mutex_lock(&d->lock);

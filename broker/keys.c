@@ -67,12 +67,12 @@ sq_keys_free(struct sq_keys **kp)
 }
 
 struct sq_key_hash
-sq_keys_hash(const char *space, struct sq_bytes key)
+sq_keys_hash(const char *tenant, struct sq_bytes key)
 {
 	unsigned char md[EVP_MAX_MD_SIZE];
 	struct sq_buf text = {0};
 
-	sq_buf_append(&text, space, strlen(space) + 1); /* the NUL parts the two */
+	sq_buf_append(&text, tenant, strlen(tenant) + 1); /* the NUL parts the two */
 	sq_buf_append(&text, key.p, key.len);
 	if (EVP_Digest(sq_buf_data(&text), sq_buf_len(&text), md, NULL, EVP_sha256(), NULL) != 1)
 		abort(); /* the library lacks what every build of it has */

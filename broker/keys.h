@@ -1,5 +1,5 @@
 /* Idempotency keys of QoS 3 messages (docs/user-guide.md): which were stored
- * within the window.  A key is known by 128 bits of SHA-256 over its space and
+ * within the window.  A key is known by 128 bits of SHA-256 over its tenant and
  * its text; it takes about 64 bytes, and a record in the store.
  *
  * A lock guards the table.  Whoever looks a key up and adds it keeps the lock until
@@ -26,7 +26,7 @@ enum sq_key_state {
 struct sq_keys *sq_keys_new(uint64_t max, uint64_t window_ms);
 void sq_keys_free(struct sq_keys **);
 
-struct sq_key_hash sq_keys_hash(const char *space, struct sq_bytes key);
+struct sq_key_hash sq_keys_hash(const char *tenant, struct sq_bytes key);
 
 void sq_keys_lock(struct sq_keys *);
 void sq_keys_unlock(struct sq_keys *);

@@ -95,11 +95,20 @@
 	X(REQUESTS, "sqmqos_link_requests_total", NULL, SQ_COUNTER, "Link requests taken in.") \
 	X(BAD_REQUESTS, "sqmqos_link_bad_requests_total", NULL, SQ_COUNTER, \
 	    "Requests refused as malformed or unauthorised.") \
+	X(AUTH_REFUSED_SPACE, "sqmqos_auth_refused_total", "reason=\"space\"", SQ_COUNTER, \
+	    "Requests refused with 401, or with 403 for space, pod and owner.") \
+	X(AUTH_REFUSED_POD, "sqmqos_auth_refused_total", "reason=\"pod\"", SQ_COUNTER, \
+	    "Requests refused with 401, or with 403 for space, pod and owner.") \
+	X(AUTH_REFUSED_OWNER, "sqmqos_auth_refused_total", "reason=\"owner\"", SQ_COUNTER, \
+	    "Requests refused with 401, or with 403 for space, pod and owner.") \
 	X(DELIVERY_BYTES, "sqmqos_link_delivery_bytes_total", NULL, SQ_COUNTER, \
 	    "Bytes of frames put on deliveries responses.")
 
 #define SQ_BROKER_METRIC_ENUM(sym, name, labels, type, help) SQ_M_##sym,
 enum sq_broker_metric { SQ_BROKER_METRICS(SQ_BROKER_METRIC_ENUM) SQ_M_COUNT };
+
+/* The row of an enum sq_denied (broker/auth/allowed.h). */
+#define SQ_M_DENIED(why) ((enum sq_broker_metric)(SQ_M_AUTH_REFUSED_SPACE + (int)(why)-1))
 
 extern const struct sq_metrics sq_broker_metrics;
 

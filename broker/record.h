@@ -29,7 +29,7 @@ enum sq_record_kind {
 	SQ_RECORD_DELAYED = 9,
 	/* An idempotency key: id and sub are halves of its hash.  broker/keys.c */
 	SQ_RECORD_KEY = 10,
-	/* A dead-letter queue of a space: id the group's, sub 0, or 1 for those that are not
+	/* A dead-letter queue of a tenant: id the group's, sub 0, or 1 for those that are not
 	 * of QoS 3.  broker/dead.c */
 	SQ_RECORD_DEAD = 11,
 	/* A queue that is ending: id drawn from sq_broker_id(), sub 0.

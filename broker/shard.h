@@ -9,6 +9,7 @@
 #include "broker/engine/engine.h"
 #include "broker/metrics.h"
 #include "broker/router.h"
+#include "broker/tenant.h"
 #include "core/heap.h"
 #include "core/htab.h"
 
@@ -38,6 +39,7 @@ struct sq_broker {
 	struct sq_metrics metrics;
 	struct sq_engine *engine;
 	struct sq_router *router;
+	struct sq_tenants *tenants;
 	struct sq_shard *shards;
 	size_t n_shards;
 	atomic_uint_fast64_t next_id;

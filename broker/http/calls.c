@@ -8,6 +8,7 @@
 #include "broker/http/answer.h"
 #include "broker/http/front_priv.h"
 #include "broker/link.h"
+#include "core/log.h"
 #include "core/mem.h"
 
 enum {
@@ -108,7 +109,7 @@ calls_answer(struct sq_task *t)
 
 	if (c->status == 409)
 		sq_front_count(p, SQ_M_CONFLICTS, 1);
-	if (c->status == 400)
+	if (c->status == 400 || c->status == 403)
 		sq_front_count(p, SQ_M_BAD_REQUESTS, 1);
 	if (fc->guard != NULL) {
 		fc->guard->owner = NULL;
@@ -150,7 +151,7 @@ sq_call_key_hash(const struct sq_key *k)
 static void
 calls_refuse(struct sq_conn *c, h2o_req_t *req, unsigned status, const char *detail)
 {
-	if (status == 400 || status == 403 || status == 413)
+	if (status == 400 || status == 413)
 		sq_front_count(c->part, SQ_M_BAD_REQUESTS, 1);
 	sq_answer_problem(req, status, detail);
 }
@@ -169,6 +170,21 @@ calls_unlinked(struct sq_conn *c, h2o_req_t *req, enum sq_route_kind kind)
 	sq_answer_call(req, &answer);
 }
 
+/* Answers, if there is something to deny: the request has a token of its own, not its
+ * link's. */
+static bool
+calls_denied(struct sq_conn *c, h2o_req_t *req, enum sq_denied why)
+{
+	if (why == SQ_DENIED_NONE)
+		return false;
+	SQ_WARN("auth", "refused with 403, %s: it came with another token than its link",
+	    sq_denied_text(why));
+	sq_front_count(c->part, SQ_M_DENIED(why), 1);
+	sq_front_count(c->part, SQ_M_BAD_REQUESTS, 1);
+	sq_answer_denied(req, why);
+	return true;
+}
+
 /* Whether the connection's link may be asked this; else refuses. */
 static bool
 calls_allowed(
@@ -182,10 +198,8 @@ calls_allowed(
 		return false;
 	}
 	link = sq_deliveries_link(c->stream);
-	if (!sq_identity_equal(sq_link_identity(link), who)) {
-		calls_refuse(c, req, 403, NULL);
+	if (calls_denied(c, req, sq_allowed_again(sq_link_identity(link), who)))
 		return false;
-	}
 	if (req->entity.len > (size_t)c->part->front->cfg.max_packet + SQ_BODY_SLACK) {
 		calls_refuse(c, req, 413, NULL);
 		return false;
@@ -236,6 +250,7 @@ sq_calls_start(
 	c->last = 0;
 	c->retry_after_s = 0;
 	c->full = false;
+	c->denied = SQ_DENIED_NONE;
 	c->detail = NULL;
 	sq_list_init(&c->node);
 	fc->conn = conn;

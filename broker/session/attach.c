@@ -4,12 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/session/denied.h"
+#include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
+
+/* Whether the session is the caller's.  Its namespace is: the key was compared. */
+static enum sq_denied
+attach_owned(const struct sq_session *s, const struct sq_call *c)
+{
+	return sq_allowed_owner(
+	    sq_link_identity(c->link), s->owner, s->shard->broker->cfg.owner_scope);
+}
 
 static struct sq_superseded *
 attach_superseded(struct sq_session *s, uint64_t instance)
@@ -309,13 +319,16 @@ attach_ends_durable(const struct sq_call *c, const struct sq_session *s, const s
 	    (a->flags & (SQ_ATTACH_KEEPER | SQ_ATTACH_GONE)) == 0;
 }
 
+/* The durable session of the client id, if it is the caller's to end. */
 static struct sq_session *
-attach_durable(struct sq_shard *sh, const struct sq_key *key)
+attach_durable(struct sq_shard *sh, const struct sq_call *c)
 {
-	struct sq_key durable = *key;
+	struct sq_key durable = c->key;
+	struct sq_session *s;
 
 	durable.pod[0] = '\0';
-	return sq_session_find(sh, &durable);
+	s = sq_session_find(sh, &durable);
+	return s != NULL && attach_owned(s, c) == SQ_DENIED_NONE ? s : NULL;
 }
 
 /* Whether a PUT for this session changes what is stored. */
@@ -329,7 +342,7 @@ attach_needs_store(struct sq_shard *sh, const struct sq_call *c, const struct sq
 		return true;
 	if (!attach_ends_durable(c, s, a))
 		return false;
-	durable = attach_durable(sh, &c->key);
+	durable = attach_durable(sh, c);
 	return durable != NULL && durable->stored;
 }
 
@@ -352,7 +365,7 @@ attach_full(struct sq_shard *sh, const struct sq_call *c, bool ends_durable)
 	struct sq_broker *b = sh->broker;
 
 	return atomic_load(&b->n_sessions) >= b->cfg.max_sessions &&
-	    (!ends_durable || attach_durable(sh, &c->key) == NULL);
+	    (!ends_durable || attach_durable(sh, c) == NULL);
 }
 
 /* At version 1 of the link it reads as any other "not now". */
@@ -373,6 +386,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 {
 	struct sq_broker *b = sh->broker;
 	enum sq_conflict conflict;
+	enum sq_denied denied;
 	struct sq_session *s;
 	struct sq_attach a;
 	bool ends_durable;
@@ -386,8 +400,8 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_answer(c, 410, "the link is not open");
 		return;
 	}
-	if (s != NULL && s->owner != sq_link_identity(c->link)->id) {
-		sq_call_answer(c, 403, "the session belongs to another identity");
+	if (s != NULL && (denied = attach_owned(s, c)) != SQ_DENIED_NONE) {
+		sq_denied_answer(b, c, denied);
 		return;
 	}
 	conflict = s != NULL ? attach_order(s, &a) : SQ_CONFLICT_NONE;
@@ -406,16 +420,15 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_answer(c, 507, "nothing can be stored at present");
 		return;
 	}
-	if (s == NULL) {
+	if (s == NULL)
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64());
-		s->owner = sq_link_identity(c->link)->id;
-	}
+	s->owner = sq_owner_after(sq_link_identity(c->link), s->owner);
 	attach_fence(s, &a);
 	s->attaching = c;
 	sq_session_set_state(s, SQ_SESSION_FENCING);
 	sq_heap_remove(&sh->timers, &s->timer);
 	if (ends_durable)
-		attach_end_durable(s, attach_durable(sh, &c->key));
+		attach_end_durable(s, attach_durable(sh, c));
 	if (s->running == 0)
 		sq_attach_finish(s);
 }

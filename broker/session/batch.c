@@ -63,7 +63,7 @@ batch_publish(struct sq_session *s, struct sq_call *c, struct sq_op *op, const s
 	return (struct sq_publish){.broker = s->shard->broker,
 	    .home = s->shard,
 	    .from = s,
-	    .space = s->space,
+	    .tenant = s->tenant,
 	    .txn = op->txn,
 	    .op = op,
 	    .msg = msg,

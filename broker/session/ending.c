@@ -66,7 +66,7 @@ ending_put_name(struct sq_buf *b, const char *name)
 }
 
 /* An ending: u8 1, u8 why, u8 flags (1 its dead-letter source is durable), u8 0, u64
- * messages and u64 dead letters so far, then bytes16: space, name of the queue in the
+ * messages and u64 dead letters so far, then bytes16: tenant, name of the queue in the
  * store, name of the source. */
 static void
 ending_store(const struct sq_ending *e, struct sq_txn *txn)
@@ -80,7 +80,7 @@ ending_store(const struct sq_ending *e, struct sq_txn *txn)
 	sq_buf_u8(&v, 0);
 	sq_buf_u64(&v, e->n_msgs + e->slice_msgs);
 	sq_buf_u64(&v, e->n_letters + e->slice_letters);
-	ending_put_name(&v, sq_space_name(sq_dead_source_space(e->dead)));
+	ending_put_name(&v, sq_tenant_name(sq_dead_source_tenant(e->dead)));
 	ending_put_name(&v, e->queue_name);
 	ending_put_name(&v, sq_dead_source_name(e->dead));
 	ending_ops(e)->record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
@@ -453,12 +453,12 @@ load_ending(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	struct sq_broker *b = l->broker;
 	uint8_t version = sq_read8(&r), why = sq_read8(&r), flags = sq_read8(&r);
 	uint64_t n_msgs, n_letters;
-	char *space, *queue, *name;
+	char *tenant, *queue, *name;
 
 	(void)sq_read8(&r);
 	n_msgs = sq_read64(&r);
 	n_letters = sq_read64(&r);
-	space = load_text(&r);
+	tenant = load_text(&r);
 	queue = load_text(&r);
 	name = load_text(&r);
 	if (r.bad || version != VERSION || why == 0 || why >= SQ_ARRAY_LEN(reasons) ||
@@ -477,10 +477,10 @@ load_ending(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		e->n_msgs = n_msgs;
 		e->n_letters = n_letters;
 		e->dead = sq_dead_source_new(
-		    b, sq_router_space(b->router, space), name, (flags & FLAG_DURABLE) != 0);
+		    b, sq_tenant_get(b->tenants, tenant), name, (flags & FLAG_DURABLE) != 0);
 		load_open(e);
 	}
-	free(space);
+	free(tenant);
 	free(name);
 }
 

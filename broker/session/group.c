@@ -132,16 +132,16 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 
 	g->broker = b;
 	g->name = sq_xstrdup(cfg->name);
-	g->space = cfg->space;
+	g->tenant = cfg->tenant;
 	g->cfg = *cfg;
 	g->cfg.name = NULL;
-	g->cfg.space = NULL;
+	g->cfg.tenant = NULL;
 	g->id = id;
 	g->owner = b->shards[hash % b->n_shards].worker;
 	if (b->n_shards == 1) /* a group may end on any worker, a wait only on its own */
 		g->sink.shard = &b->shards[0];
 	g->sink.engine = b->engine;
-	g->sink.dead = sq_dead_source_new(b, cfg->space, cfg->name, cfg->durable || stored);
+	g->sink.dead = sq_dead_source_new(b, cfg->tenant, cfg->name, cfg->durable || stored);
 	g->sink.durable = cfg->durable || stored;
 	sq_list_init(&g->bindings);
 	g->durable = cfg->durable;
@@ -227,7 +227,7 @@ group_bind_again(struct sq_group *g, const struct sq_group_binding *old, struct 
 	    .tag = {tag, old->tag_len}, .filter = {tag + old->tag_len, old->filter_len}};
 
 	sq_group_store_binding(
-	    g, sq_group_binding_make(g, g->space, &filter, old->name, old->binding.max_qos), txn);
+	    g, sq_group_binding_make(g, &filter, old->name, old->binding.max_qos), txn);
 }
 
 /* Its pods want it durable, and nobody is left: a durable group takes its place, as empty
@@ -244,7 +244,7 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 		return;
 	}
 	cfg.name = g->name;
-	cfg.space = g->space;
+	cfg.tenant = g->tenant;
 	cfg.durable = true;
 	fresh = sq_group_make(b, &cfg, sq_broker_id(b), b->engine->ops->durable);
 	group_open(fresh, fresh->stored ? txn : NULL);
@@ -263,7 +263,7 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 static bool
 group_end_fits(const struct sq_group *g, const struct sq_txn *txn)
 {
-	uint64_t names = 2 * strlen(g->name) + strlen(sq_space_name(g->space));
+	uint64_t names = 2 * strlen(g->name) + strlen(sq_tenant_name(g->tenant));
 
 	return txn == NULL || !g->stored ||
 	    txn->engine->ops->txn_room(txn, END_RECORDS, END_BYTES + names);
@@ -290,8 +290,8 @@ sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn)
 }
 
 struct sq_group_binding *
-sq_group_binding_make(struct sq_group *g, struct sq_space *space,
-    const struct sq_topic_filter *filter, const char *name, uint8_t qos)
+sq_group_binding_make(
+    struct sq_group *g, const struct sq_topic_filter *filter, const char *name, uint8_t qos)
 {
 	size_t len = strlen(name) + 1;
 	struct sq_group_binding *gb = sq_xcalloc(
@@ -307,13 +307,13 @@ sq_group_binding_make(struct sq_group *g, struct sq_space *space,
 	gb->binding.max_qos = qos;
 	gb->binding.as_published = true; /* each member decides */
 	sq_list_push_back(&g->bindings, &gb->node);
-	sq_router_bind(g->broker->router, space, filter, &gb->binding);
+	sq_router_bind(g->broker->router, sq_tenant_space(g->tenant), filter, &gb->binding);
 	return gb;
 }
 
 struct sq_group_binding *
-sq_group_bind(struct sq_group *g, struct sq_space *space, const struct sq_topic_filter *filter,
-    const char *name, uint8_t qos, struct sq_txn *txn)
+sq_group_bind(struct sq_group *g, const struct sq_topic_filter *filter, const char *name,
+    uint8_t qos, struct sq_txn *txn)
 {
 	struct sq_group_binding *gb = NULL;
 
@@ -322,7 +322,7 @@ sq_group_bind(struct sq_group *g, struct sq_space *space, const struct sq_topic_
 			gb = old;
 	}
 	if (gb == NULL)
-		gb = sq_group_binding_make(g, space, filter, name, qos);
+		gb = sq_group_binding_make(g, filter, name, qos);
 	gb->refs++;
 	if (gb->number == 0 || gb->binding.max_qos != qos) {
 		gb->binding.max_qos = qos;

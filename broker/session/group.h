@@ -28,7 +28,7 @@ struct sq_group_binding {
 
 struct sq_group_cfg {
 	const char *name;
-	struct sq_space *space;
+	struct sq_tenant *tenant;
 	bool durable, share;
 	uint32_t expiry_s; /* as it was asked for; 0: the broker's */
 	uint32_t max_length, max_attempts;
@@ -55,7 +55,7 @@ struct sq_group {
 	struct sq_sink sink;
 	struct sq_worker *owner; /* of the queue */
 	struct sq_list bindings;
-	struct sq_space *space;
+	struct sq_tenant *tenant;
 	struct sq_group_cfg cfg; /* without pointers; limits and expiry are those in force */
 	unsigned n_subs;         /* subscriptions of live sessions */
 	uint32_t next_binding;
@@ -97,9 +97,9 @@ struct sq_group *sq_group_join(struct sq_broker *, const struct sq_group_cfg *, 
  * One whose options say durable by now is made anew so, with its bindings, and without its
  * messages. */
 void sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn);
-/* Wants 'filter' in the group's queue, at most at 'qos'. */
-struct sq_group_binding *sq_group_bind(struct sq_group *, struct sq_space *,
-    const struct sq_topic_filter *filter, const char *name, uint8_t qos, struct sq_txn *txn);
+/* Wants 'filter', in the tenant's topic space, in the group's queue, at most at 'qos'. */
+struct sq_group_binding *sq_group_bind(struct sq_group *, const struct sq_topic_filter *filter,
+    const char *name, uint8_t qos, struct sq_txn *txn);
 /* Wants it at most at 'qos' from now on. */
 void
 sq_group_set_qos(struct sq_group *, struct sq_group_binding *, uint8_t qos, struct sq_txn *txn);
@@ -126,8 +126,8 @@ void sq_group_set_limits(struct sq_group *);
  * nobody wants yet. */
 struct sq_group *
 sq_group_make(struct sq_broker *, const struct sq_group_cfg *, uint64_t id, bool stored);
-struct sq_group_binding *sq_group_binding_make(struct sq_group *, struct sq_space *,
-    const struct sq_topic_filter *filter, const char *name, uint8_t qos);
+struct sq_group_binding *sq_group_binding_make(
+    struct sq_group *, const struct sq_topic_filter *filter, const char *name, uint8_t qos);
 /* Opens the queues of all that have none. */
 void sq_groups_open(struct sq_broker *);
 /* By the number that targets have, with a reference; NULL: there is none.  At the start. */

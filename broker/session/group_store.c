@@ -27,7 +27,7 @@ enum { FLAG_DURABLE = 1, FLAG_SHARE = 2, FLAG_WAITS = 4 };
 
 /* A group: u8 2, u8 flags (1 durable, 2 a share, 4 its options say the other of 1), u8
  * overflow, u8 0, u32 expiry in s, u32 maximum length, u32 maximum attempts, u64 when it
- * expires (wall-clock ms, 0: it has subscriptions), bytes16 space, bytes16 name, u64 since
+ * expires (wall-clock ms, 0: it has subscriptions), bytes16 tenant, bytes16 name, u64 since
  * (wall-clock ms, 0: nobody said) and bytes16 pod of whom the options are.  Version 1 has
  * neither of these two, nor flag 4. */
 void
@@ -50,7 +50,7 @@ sq_group_store(struct sq_group *g, struct sq_txn *txn)
 	sq_buf_u32(&v, g->cfg.max_length);
 	sq_buf_u32(&v, g->cfg.max_attempts);
 	sq_buf_u64(&v, expires_ms);
-	sq_record_put_text(&v, sq_space_name(g->space), strlen(sq_space_name(g->space)));
+	sq_record_put_text(&v, sq_tenant_name(g->tenant), strlen(sq_tenant_name(g->tenant)));
 	sq_record_put_text(&v, g->name, strlen(g->name));
 	sq_buf_u64(&v, g->options.since_ms);
 	sq_record_put_text(&v, g->options.pod, strlen(g->options.pod));
@@ -108,7 +108,7 @@ struct group_record {
 	struct sq_group_cfg cfg; /* without pointers */
 	bool waits;
 	uint64_t expires_ms, since_ms;
-	struct sq_bytes space, name, pod;
+	struct sq_bytes tenant, name, pod;
 };
 
 static bool
@@ -125,7 +125,7 @@ load_record(struct sq_reader *r, struct group_record *out)
 	out->cfg.max_length = sq_read32(r);
 	out->cfg.max_attempts = sq_read32(r);
 	out->expires_ms = sq_read64(r);
-	out->space = sq_record_take_text(r);
+	out->tenant = sq_record_take_text(r);
 	out->name = sq_record_take_text(r);
 	if (version >= 2) {
 		out->since_ms = sq_read64(r);
@@ -151,8 +151,8 @@ load_group(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		l->err = SQ_EINVAL;
 		return;
 	}
-	text = sq_xmemdup0(rec.space.p, rec.space.len);
-	rec.cfg.space = sq_router_space(l->broker->router, text);
+	text = sq_xmemdup0(rec.tenant.p, rec.tenant.len);
+	rec.cfg.tenant = sq_tenant_get(l->broker->tenants, text);
 	free(text);
 	rec.cfg.name = text = sq_xmemdup0(rec.name.p, rec.name.len);
 	g = sq_group_make(l->broker, &rec.cfg, key->id, true);
@@ -202,7 +202,7 @@ load_binding(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		return;
 	}
 	text = sq_xmemdup0(name.p, name.len);
-	gb = sq_group_binding_make(g, g->space, &filter, text, qos);
+	gb = sq_group_binding_make(g, &filter, text, qos);
 	free(text);
 	gb->number = (uint32_t)key->sub;
 	if (gb->number > g->next_binding)

@@ -142,6 +142,28 @@ publish_is_full(const struct sq_publish *p, const struct sq_sink *sink, uint32_t
 	    (p->assured || !ops->queue_yields(sink->queue));
 }
 
+/* Whether a dead letter of the message, which is the tenant's of the queue that had it, or
+ * the publisher's own, might find no room. */
+static bool
+publish_dead_full(const struct sq_publish *p, struct sq_binding *const *v, size_t n)
+{
+	struct sq_dead *dead = p->broker->dead;
+	struct sq_tenant *asked = p->tenant; /* the last one */
+
+	if (sq_dead_full(dead, p->tenant))
+		return true;
+	for (size_t i = 0; i < n; i++) {
+		struct sq_tenant *t = sq_dead_source_tenant(v[i]->sink->dead);
+
+		if (t == asked || t == p->tenant)
+			continue;
+		asked = t;
+		if (sq_dead_full(dead, t))
+			return true;
+	}
+	return false;
+}
+
 /* The reason code of a full queue; 0: there is none. */
 static uint8_t
 publish_refused(struct sq_publish *p, struct sq_binding *const *v, size_t n)
@@ -155,7 +177,7 @@ publish_refused(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 		    publish_wanted(p, v[i]) && publish_is_full(p, sink, size))
 			return sq_refused_queue(&p->refused, p->broker, sink);
 	}
-	if (p->assured && sq_dead_full(p->broker->dead, p->space))
+	if (p->assured && publish_dead_full(p, v, n))
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DEAD_LETTERS);
 	return SQ_MQTT_RC_SUCCESS;
 }
@@ -213,7 +235,7 @@ publish_route(struct sq_publish *p)
 	struct sq_router *router = p->broker->router;
 	size_t n, n_many = 0;
 	struct sq_binding **v = sq_router_match(
-	    router, p->home->routes, p->space, p->msg->image, &n);
+	    router, p->home->routes, sq_tenant_space(p->tenant), p->msg->image, &n);
 
 	uint8_t code = p->qos > 0 && !p->own ? publish_refused(p, v, n) : SQ_MQTT_RC_SUCCESS;
 
@@ -222,7 +244,8 @@ publish_route(struct sq_publish *p)
 	if ((p->qos > 0 || p->retain) && !publish_make_room(p, v, n))
 		return publish_too_many(p, n);
 	if (p->retain &&
-	    sq_router_retain(router, p->space, p->msg, p->origin, p->expires_ms, p->txn) != SQ_OK)
+	    sq_router_retain(router, sq_tenant_space(p->tenant), p->msg, p->origin, p->expires_ms,
+		p->txn) != SQ_OK)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_RETAINED);
 	for (size_t i = 0; i < n; i++) {
 		if (v[i]->sink->n_bindings > 1)
@@ -248,7 +271,7 @@ publish_later(struct sq_publish *p, uint32_t delay_s)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DELAY);
 	if (!publish_make_room(p, NULL, 0))
 		return publish_too_many(p, 0);
-	if (sq_delayed_add(p->broker->delayed, p->txn, p->space, p->msg, p->not_from, due_ms) !=
+	if (sq_delayed_add(p->broker->delayed, p->txn, p->tenant, p->msg, p->not_from, due_ms) !=
 	    SQ_OK)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DELAYED);
 	return SQ_MQTT_RC_SUCCESS;
@@ -264,7 +287,7 @@ publish_now_or_later(struct sq_publish *p, const struct sq_asked *asked)
 static uint8_t
 publish_once(struct sq_publish *p, const struct sq_asked *asked)
 {
-	struct sq_key_hash hash = sq_keys_hash(sq_space_name(p->space), asked->key);
+	struct sq_key_hash hash = sq_keys_hash(sq_tenant_name(p->tenant), asked->key);
 	uint64_t now_ms = sq_worker_now_ms(p->home->worker);
 	struct sq_keys *keys = p->broker->keys;
 	uint8_t code;
@@ -299,7 +322,7 @@ publish_asked(struct sq_publish *p)
 	if (p->own) {
 		code = publish_route(p);
 		if (p->assured && p->n == 0)
-			sq_dead_unmatched(p->broker, p->space, p->txn, p->msg);
+			sq_dead_unmatched(p->broker, p->tenant, p->txn, p->msg);
 		return code;
 	}
 	if (!good || asked.unknown.len > 0)
@@ -370,13 +393,13 @@ publish_untold(struct sq_publish *p, const char *of, const char *what)
 }
 
 void
-sq_publish_due(struct sq_shard *sh, struct sq_own_txn **own, struct sq_space *space,
+sq_publish_due(struct sq_shard *sh, struct sq_own_txn **own, struct sq_tenant *tenant,
     const struct sq_msg *m, uint64_t not_from)
 {
 	struct sq_origin origin = sq_own_origin(sh->broker);
 	struct sq_publish p = {.broker = sh->broker,
 	    .home = sh,
-	    .space = space,
+	    .tenant = tenant,
 	    .txn = sq_own_txn(sh, own),
 	    .due = own,
 	    .msg = m,
@@ -384,24 +407,24 @@ sq_publish_due(struct sq_shard *sh, struct sq_own_txn **own, struct sq_space *sp
 	    .not_from = not_from,
 	    .own = true};
 
-	publish_untold(&p, sq_space_name(space), "a message of the broker's own");
+	publish_untold(&p, sq_tenant_name(tenant), "a message of the broker's own");
 }
 
 void
-sq_publish_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_space *space,
+sq_publish_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant,
     const struct sq_msg *m, uint64_t not_from)
 {
 	struct sq_origin origin = sq_own_origin(sh->broker);
 	struct sq_publish p = {.broker = sh->broker,
 	    .home = sh,
-	    .space = space,
+	    .tenant = tenant,
 	    .txn = txn,
 	    .msg = m,
 	    .origin = &origin,
 	    .not_from = not_from,
 	    .own = true};
 
-	publish_untold(&p, sq_space_name(space), "a message of the broker's own");
+	publish_untold(&p, sq_tenant_name(tenant), "a message of the broker's own");
 	sq_own_commit(&p.apart);
 }
 
@@ -414,7 +437,7 @@ sq_publish_will(struct sq_session *s)
 	struct sq_publish p = {.broker = b,
 	    .home = s->shard,
 	    .from = s,
-	    .space = s->space,
+	    .tenant = s->tenant,
 	    .msg = &s->will,
 	    .origin = &origin,
 	    .not_from = s->incarnation};

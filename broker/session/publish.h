@@ -12,11 +12,11 @@ struct sq_own_txn;
  *
  * Where 'txn' has no room for it, it goes into a transaction of its own, which is committed
  * before that: a crash between the two leaves both the message and what it is of. */
-void sq_publish_own(struct sq_shard *, struct sq_txn *txn, struct sq_space *, const struct sq_msg *,
-    uint64_t not_from);
+void sq_publish_own(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *,
+    const struct sq_msg *, uint64_t not_from);
 /* The same in the transaction of '*own', which is committed first where it has no room: then
  * the message is in the one that is '*own' now, whole. */
-void sq_publish_due(struct sq_shard *, struct sq_own_txn **own, struct sq_space *,
+void sq_publish_due(struct sq_shard *, struct sq_own_txn **own, struct sq_tenant *,
     const struct sq_msg *, uint64_t not_from);
 
 #endif

@@ -13,7 +13,7 @@ struct sq_publish {
 	struct sq_broker *broker;
 	struct sq_shard *home;         /* the worker's */
 	const struct sq_session *from; /* NULL: the broker's own */
-	struct sq_space *space;
+	struct sq_tenant *tenant;      /* whose publish it is */
 	struct sq_txn *txn;
 	const struct sq_msg *msg;
 	const struct sq_origin *origin;

@@ -129,7 +129,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 
 	s->key = session_key(key);
 	s->shard = sh;
-	s->space = sq_router_space(sh->broker->router, key->space);
+	s->tenant = sq_tenant_get(sh->broker->tenants, key->space);
 	s->state = SQ_SESSION_FENCING;
 	s->incarnation = incarnation;
 	s->durable = durable;
@@ -142,7 +142,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	s->sink.shard = sh;
 	s->sink.session = s;
 	s->sink.engine = sh->broker->engine;
-	s->sink.dead = sq_dead_source_new(sh->broker, s->space, s->key, durable);
+	s->sink.dead = sq_dead_source_new(sh->broker, s->tenant, s->key, durable);
 	s->sink.reject = s->sink.durable = durable;
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_list_init(&s->ops[lane]);

@@ -101,7 +101,7 @@ struct sq_session {
 	struct sq_list node;    /* of the shard */
 	struct sq_list blocked; /* of the shard, while its link is full */
 	struct sq_shard *shard;
-	struct sq_space *space;
+	struct sq_tenant *tenant;
 	char *key;
 	enum sq_session_state state;
 	uint64_t incarnation;
@@ -124,7 +124,7 @@ struct sq_session {
 	/* The attachment. */
 	uint64_t epoch;       /* 0: none */
 	struct sq_link *link; /* a reference */
-	uint64_t owner;       /* the identity whose token made it */
+	uint64_t owner;       /* sq_identity.id of who has it */
 	uint64_t instance, ordinal;
 	uint32_t attempt;
 	uint64_t cleaned_instance, cleaned_ordinal; /* whose clean start was applied */

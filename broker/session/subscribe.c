@@ -5,6 +5,7 @@
 #include "broker/dead.h"
 #include "broker/own.h"
 #include "broker/session/asked.h"
+#include "broker/session/denied.h"
 #include "broker/session/group_declare.h"
 #include "broker/session/refused.h"
 #include "broker/session/session.h"
@@ -21,6 +22,7 @@ enum {
 	RETAIN_IF_NEW = 1,
 	SEPARATOR = 0xff, /* in no UTF-8 */
 	FILTER_SHOWN_MAX = 256,
+	GROUP_MAX = 255, /* bytes of a group's name, by which a sidecar cuts that of a pod's */
 	QUEUE_NAME_MAX = UINT16_MAX - 32, /* bytes, less what the store puts behind it */
 };
 
@@ -194,7 +196,7 @@ wanted_cfg(const struct sq_session *s, const struct wanted *w)
 
 	return (struct sq_group_cfg){
 	    .name = w->group,
-	    .space = s->space,
+	    .tenant = s->tenant,
 	    .durable = declared && (w->e.flags & SQ_SUB_DURABLE) != 0,
 	    .share = !declared,
 	    .expiry_s = w->e.queue_expiry_s,
@@ -213,13 +215,13 @@ subscribe_group(
 	struct sq_group_cfg cfg = wanted_cfg(s, w);
 
 	if (w->dead) {
-		sub->group = sq_group_ref(sq_dead_group(b->dead, s->space, w->dead_kind));
+		sub->group = sq_group_ref(sq_dead_group(b->dead, s->tenant, w->dead_kind));
 		sub->group->n_subs++;
 	} else {
 		sub->group = sq_group_join(b, &cfg, txn);
 	}
 	sub->group_binding = sq_group_bind(
-	    sub->group, s->space, &w->filter, sub->name, declared ? w->e.options & 3 : 2, txn);
+	    sub->group, &w->filter, sub->name, declared ? w->e.options & 3 : 2, txn);
 }
 
 /* What the entry says of the group's queue. */
@@ -277,7 +279,8 @@ subscribe_new(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
 		subscribe_group(s, sub, w, txn);
 	} else {
 		sub->binding.sink = &s->sink;
-		sq_router_bind(s->shard->broker->router, s->space, &w->filter, &sub->binding);
+		sq_router_bind(s->shard->broker->router, sq_tenant_space(s->tenant), &w->filter,
+		    &sub->binding);
 	}
 	if (w->dead && w->dead_kind == SQ_DEAD_ASSURED)
 		sub->twin = subscribe_twin(s, sub, w, txn);
@@ -417,8 +420,8 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_op *op)
 	    (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new))) {
 		struct retained_put to = {s, sub, w->filter.tag, op};
 
-		sq_router_retained(s->shard->broker->router, s->space, w->filter.filter,
-		    sq_worker_now_ms(s->shard->worker), retained_put, &to);
+		sq_router_retained(s->shard->broker->router, sq_tenant_space(s->tenant),
+		    w->filter.filter, sq_worker_now_ms(s->shard->worker), retained_put, &to);
 	}
 	return w->e.options & 3; /* granted */
 }
@@ -464,11 +467,11 @@ subscribe_refused(
 
 /* Carries out entry 'i' and says of it in 'notes' what its code doesn't. */
 static uint8_t
-subscribe_entry(struct sq_session *s, const struct sq_call *c, const struct sq_sub *e, uint16_t i,
+subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_sub *e, uint16_t i,
     struct sq_op *op, struct sq_notes *notes)
 {
 	struct wanted w;
-	uint8_t code = wanted_parse(&c->key, e, &w);
+	uint8_t code = wanted_parse(key, e, &w);
 	bool unsubscribes = e->op == SQ_SUB_UNSUBSCRIBE;
 
 	if (code < 0x80)
@@ -481,6 +484,29 @@ subscribe_entry(struct sq_session *s, const struct sq_call *c, const struct sq_s
 	return code;
 }
 
+/* Whether one of the entries declares in the name of another pod. */
+static enum sq_denied
+subscribe_denied(const struct sq_identity *who, struct sq_bytes entries, int n, unsigned version)
+{
+	enum sq_denied why = SQ_DENIED_NONE;
+
+	for (int i = 0; i < n && why == SQ_DENIED_NONE; i++) {
+		struct sq_sub e = sq_sub_next(&entries, version);
+
+		if (e.flags & SQ_SUB_DECLARED)
+			why = sq_allowed_declared(who, e.pod, e.group, GROUP_MAX);
+	}
+	return why;
+}
+
+/* The names that groups are made of are the session's own. */
+static void
+subscribe_key(const struct sq_session *s, struct sq_key *key)
+{
+	if (sq_key_decode(wanted_str(s->key), key) != SQ_OK)
+		abort(); /* sq_key_encode() has made it */
+}
+
 void
 sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 {
@@ -488,6 +514,8 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 	unsigned version = sq_link_version(c->link);
 	struct sq_bytes entries;
 	struct sq_notes notes = {0};
+	enum sq_denied denied;
+	struct sq_key key;
 	struct sq_op *op;
 	int n = sq_subs_decode(c->body->bytes, c->body->size, version, &entries);
 
@@ -495,13 +523,19 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 		sq_call_answer(c, 400, "malformed subscriptions");
 		return;
 	}
+	denied = subscribe_denied(sq_link_identity(c->link), entries, n, version);
+	if (denied != SQ_DENIED_NONE) {
+		sq_denied_answer(s->shard->broker, c, denied);
+		return;
+	}
+	subscribe_key(s, &key);
 	op = sq_op_new(s, c);
 	sq_buf_u16(&c->out, (uint16_t)n);
 	sq_router_wrlock(router);
 	for (int i = 0; i < n; i++) {
 		struct sq_sub e = sq_sub_next(&entries, version);
 
-		sq_buf_u8(&c->out, subscribe_entry(s, c, &e, (uint16_t)i, op, &notes));
+		sq_buf_u8(&c->out, subscribe_entry(s, &key, &e, (uint16_t)i, op, &notes));
 	}
 	if (version >= 2)
 		sq_notes_encode(&c->out, &notes);
@@ -559,9 +593,9 @@ sq_subscribe_restore(struct sq_session *s, uint32_t number, struct sq_bytes valu
 	struct sq_key key;
 	struct sq_sub e;
 
-	if (sq_subs_decode(value.p, value.len, SQ_SUB_STORED_VERSION, &entries) != 1 ||
-	    sq_key_decode(wanted_str(s->key), &key) != SQ_OK)
+	if (sq_subs_decode(value.p, value.len, SQ_SUB_STORED_VERSION, &entries) != 1)
 		return SQ_EINVAL;
+	subscribe_key(s, &key);
 	e = sq_sub_next(&entries, SQ_SUB_STORED_VERSION);
 	if (wanted_parse(&key, &e, &w) >= 0x80 || subscription_find(s, w.name) != NULL) {
 		wanted_fini(&w);

@@ -2,6 +2,8 @@
 
 #include "core/mem.h"
 
+static const char key_digits[] = "0123456789ABCDEF";
+
 static bool
 key_plain(unsigned char c)
 {
@@ -12,15 +14,13 @@ key_plain(unsigned char c)
 static void
 key_put(struct sq_buf *b, const char *part)
 {
-	static const char hex[] = "0123456789ABCDEF";
-
 	for (const unsigned char *p = (const unsigned char *)part; *p != '\0'; p++) {
 		if (key_plain(*p)) {
 			sq_buf_u8(b, *p);
 		} else {
 			sq_buf_u8(b, '%');
-			sq_buf_u8(b, (uint8_t)hex[*p >> 4]);
-			sq_buf_u8(b, (uint8_t)hex[*p & 15]);
+			sq_buf_u8(b, (uint8_t)key_digits[*p >> 4]);
+			sq_buf_u8(b, (uint8_t)key_digits[*p & 15]);
 		}
 	}
 }
@@ -37,6 +37,36 @@ sq_key_encode(struct sq_buf *b, const struct sq_key *k)
 		sq_buf_u8(b, '~');
 		key_put(b, k->pod);
 	}
+}
+
+/* Goes past the part in its encoded form; NULL: it is not there. */
+static const char *
+key_skip(const char *at, const char *part)
+{
+	for (const unsigned char *p = (const unsigned char *)part; *p != '\0'; p++) {
+		if (key_plain(*p) ? (unsigned char)*at != *p
+				  : at[0] != '%' || at[1] != key_digits[*p >> 4] ||
+			    at[2] != key_digits[*p & 15])
+			return NULL;
+		at += key_plain(*p) ? 1 : 3;
+	}
+	return at;
+}
+
+bool
+sq_key_is(const struct sq_key *k, const char *segment)
+{
+	const char *parts[] = {k->space, k->workload, k->client, k->pod};
+	size_t n = k->pod[0] != '\0' ? 4 : 3;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && *segment++ != '~')
+			return false;
+		segment = key_skip(segment, parts[i]);
+		if (segment == NULL)
+			return false;
+	}
+	return *segment == '\0';
 }
 
 static int

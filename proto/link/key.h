@@ -22,5 +22,7 @@ void sq_key_encode(struct sq_buf *, const struct sq_key *);
 /* Parses a segment; SQ_EINVAL for wrong parts or escapes, an empty space,
  * workload or client, or NUL. */
 int sq_key_decode(struct sq_bytes segment, struct sq_key *out) SQ_MUST_CHECK;
+/* Whether 'segment', which sq_key_encode() has made, is the key's. */
+bool sq_key_is(const struct sq_key *, const char *segment);
 
 #endif

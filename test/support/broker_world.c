@@ -181,6 +181,16 @@ call_expect_conflict(struct fake_call **cp, enum sq_conflict conflict)
 	fake_call_free(cp);
 }
 
+void
+call_expect_denied(struct fake_call **cp, enum sq_denied why)
+{
+	call_await(*cp);
+	cr_assert_eq((*cp)->answers, 1);
+	cr_assert_eq((*cp)->call.status, 403, "status %u", (*cp)->call.status);
+	cr_assert_eq((*cp)->call.denied, why, "denied for %s", sq_denied_name((*cp)->call.denied));
+	fake_call_free(cp);
+}
+
 static unsigned
 call_finish(struct fake_call **cp)
 {
@@ -423,18 +433,24 @@ peer_retain(struct peer *p, const char *topic, const char *payload, uint8_t qos)
 
 /* Subscriptions. */
 
+struct fake_call *
+peer_sub_post(struct peer *p, const struct sq_sub *sub)
+{
+	struct sq_buf body = {0};
+
+	sq_buf_u16(&body, 1);
+	sq_sub_put(&body, sub, sq_link_version(p->world->links[p->link]));
+	return peer_call(p, SQ_CALL_SUBSCRIPTIONS, &body);
+}
+
 uint8_t
 peer_sub(struct peer *p, const struct sq_sub *sub)
 {
 	const unsigned char *codes;
 	struct sq_bytes notes;
-	struct fake_call *fc;
-	struct sq_buf body = {0};
+	struct fake_call *fc = peer_sub_post(p, sub);
 	uint8_t code;
 
-	sq_buf_u16(&body, 1);
-	sq_sub_put(&body, sub, sq_link_version(p->world->links[p->link]));
-	fc = peer_call(p, SQ_CALL_SUBSCRIPTIONS, &body);
 	call_await(fc);
 	cr_assert_eq(fc->answers, 1);
 	cr_assert_eq(fc->call.status, 200, "status %u", fc->call.status);

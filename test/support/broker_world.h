@@ -99,7 +99,9 @@ uint8_t call_outcome(const struct fake_call *, unsigned i);
 
 /* --- subscriptions --- */
 
-/* Posts one entry; returns its reason code. */
+/* Posts one entry. */
+struct fake_call *peer_sub_post(struct peer *, const struct sq_sub *);
+/* The same; returns its reason code. */
 uint8_t peer_sub(struct peer *, const struct sq_sub *);
 uint8_t peer_subscribe(struct peer *, const char *filter, uint8_t options);
 uint8_t peer_unsubscribe(struct peer *, const char *filter);
@@ -133,5 +135,6 @@ const char *delivery_prop(const struct fake_delivery *, const char *name);
 /* Runs, checks that the call was answered so, and frees it. */
 void call_expect(struct fake_call **, unsigned status);
 void call_expect_conflict(struct fake_call **, enum sq_conflict);
+void call_expect_denied(struct fake_call **, enum sq_denied);
 
 #endif

@@ -38,6 +38,12 @@ fake_link_new(uint64_t id, uint64_t identity)
 }
 
 void
+fake_link_identify(struct sq_link *l, const struct sq_identity *who)
+{
+	l->identity = *who;
+}
+
+void
 fake_link_shut(struct sq_link *l)
 {
 	atomic_store(&l->open, false);

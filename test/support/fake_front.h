@@ -27,6 +27,8 @@ struct fake_delivery {
 
 /* An open link with one reference, the caller's; freed by sq_link_unref(). */
 struct sq_link *fake_link_new(uint64_t id, uint64_t identity);
+/* Another one has opened it. */
+void fake_link_identify(struct sq_link *, const struct sq_identity *);
 /* Closes it without telling the broker. */
 void fake_link_shut(struct sq_link *);
 void fake_link_set_full(struct sq_link *, bool full);

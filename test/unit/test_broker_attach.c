@@ -154,21 +154,6 @@ Test(broker_attach, a_put_over_a_closed_link_changes_nothing)
 	cr_assert_eq(peer_credit(&p, 1, 1), 204);
 }
 
-Test(broker_attach, a_session_of_another_identity_is_refused)
-{
-	struct peer p = peer_new(&w, "s~w~c"), other;
-	struct fake_call *c;
-
-	peer_connect(&p);
-	sq_link_unref(&w.links[1]);
-	w.links[1] = fake_link_new(2, 77);
-	other = peer_other(&p);
-	other.ordinal = 1;
-	c = peer_put(&other);
-	call_expect(&c, 403);
-	cr_assert_eq(peer_credit(&p, 1, 1), 204);
-}
-
 Test(broker_attach, a_malformed_body_is_400)
 {
 	struct peer p = peer_new(&w, "s~w~c");

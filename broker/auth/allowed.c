@@ -1,0 +1,90 @@
+#include "broker/auth/allowed.h"
+
+static const struct {
+	const char *name, *text;
+} denied[] = {
+    [SQ_DENIED_NONE] = {"", ""},
+    [SQ_DENIED_SPACE] = {"space", "the token is of another namespace"},
+    [SQ_DENIED_POD] = {"pod", "the token is of another pod"},
+    [SQ_DENIED_OWNER] = {"owner", "the session belongs to another account"},
+};
+
+const char *
+sq_denied_name(enum sq_denied why)
+{
+	return denied[why].name;
+}
+
+const char *
+sq_denied_text(enum sq_denied why)
+{
+	return denied[why].text;
+}
+
+static bool
+allowed_name(const char *own, const char *said)
+{
+	return own[0] == '\0' || said[0] == '\0' || strcmp(own, said) == 0;
+}
+
+enum sq_denied
+sq_allowed_key(const struct sq_identity *who, const struct sq_key *key)
+{
+	if (!allowed_name(who->space, key->space))
+		return SQ_DENIED_SPACE;
+	return allowed_name(who->pod, key->pod) ? SQ_DENIED_NONE : SQ_DENIED_POD;
+}
+
+static bool
+allowed_is(struct sq_bytes b, const char *text, size_t len)
+{
+	return b.len == len && memcmp(b.p, text, len) == 0;
+}
+
+enum sq_denied
+sq_allowed_declared(
+    const struct sq_identity *who, struct sq_bytes pod, struct sq_bytes group, size_t group_max)
+{
+	static const char prefix[] = "pod:";
+	const size_t skip = sizeof prefix - 1;
+	size_t own = strlen(who->pod);
+
+	if (own == 0)
+		return SQ_DENIED_NONE;
+	if (pod.len > 0 && !allowed_is(pod, who->pod, own))
+		return SQ_DENIED_POD;
+	if (group.len < skip || memcmp(group.p, prefix, skip) != 0)
+		return SQ_DENIED_NONE;
+	group.p += skip;
+	group.len -= skip;
+	own = own < group_max - skip ? own : group_max - skip;
+	return allowed_is(group, who->pod, own) ? SQ_DENIED_NONE : SQ_DENIED_POD;
+}
+
+enum sq_denied
+sq_allowed_again(const struct sq_identity *link, const struct sq_identity *now)
+{
+	if (strcmp(link->space, now->space) != 0)
+		return SQ_DENIED_SPACE;
+	if (strcmp(link->pod, now->pod) != 0)
+		return SQ_DENIED_POD;
+	return link->id == now->id ? SQ_DENIED_NONE : SQ_DENIED_OWNER;
+}
+
+enum sq_denied
+sq_allowed_owner(const struct sq_identity *who, uint64_t owner, enum sq_owner_scope scope)
+{
+	bool account = who->id > SQ_IDENTITY_TOKEN;
+
+	if (who->id == owner || who->id == SQ_IDENTITY_NOBODY || owner == SQ_IDENTITY_NOBODY)
+		return SQ_DENIED_NONE;
+	if (account && (owner == SQ_IDENTITY_TOKEN || scope == SQ_OWNER_NAMESPACE))
+		return SQ_DENIED_NONE;
+	return SQ_DENIED_OWNER;
+}
+
+uint64_t
+sq_owner_after(const struct sq_identity *who, uint64_t owner)
+{
+	return who->id != SQ_IDENTITY_NOBODY ? who->id : owner;
+}

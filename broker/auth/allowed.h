@@ -1,0 +1,41 @@
+/* What an identity may do: which names it may say, and whose sessions it may have.
+ *
+ * Rules alone; broker/session/denied.h answers by them. */
+#ifndef SQ_BROKER_AUTH_ALLOWED_H
+#define SQ_BROKER_AUTH_ALLOWED_H
+
+#include "broker/auth/identity.h"
+#include "core/msg.h"
+
+/* Why not. */
+enum sq_denied {
+	SQ_DENIED_NONE,
+	SQ_DENIED_SPACE, /* it names another space than its own */
+	SQ_DENIED_POD,   /* or another pod */
+	SQ_DENIED_OWNER, /* the session is another account's */
+};
+
+/* "space", as headers and metrics have it; and a line for people. */
+const char *sq_denied_name(enum sq_denied);
+const char *sq_denied_text(enum sq_denied);
+
+/* How far a session goes: auth.owner. */
+enum sq_owner_scope { SQ_OWNER_ACCOUNT, SQ_OWNER_NAMESPACE };
+
+/* A session key in a path. */
+enum sq_denied sq_allowed_key(const struct sq_identity *, const struct sq_key *);
+/* Who declares, and for which group: "pod:" and a pod's name, cut at 'group_max' bytes, is
+ * that pod's alone. */
+enum sq_denied sq_allowed_declared(
+    const struct sq_identity *, struct sq_bytes pod, struct sq_bytes group, size_t group_max);
+/* A later credential of the link that 'link' has opened. */
+enum sq_denied sq_allowed_again(const struct sq_identity *link, const struct sq_identity *now);
+/* A session of 'owner', whose space it may name.  Accounts have their own, or each of their
+ * namespace.  What was made while nobody was asked, or by a static token, goes to who comes
+ * for it with more than that; not back again.  Where nobody is asked, everybody has all. */
+enum sq_denied
+sq_allowed_owner(const struct sq_identity *, uint64_t owner, enum sq_owner_scope scope);
+/* Whose the session is when that has it. */
+uint64_t sq_owner_after(const struct sq_identity *, uint64_t owner);
+
+#endif

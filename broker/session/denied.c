@@ -1,0 +1,39 @@
+#include "broker/session/denied.h"
+
+#include <assert.h>
+
+#include "broker/link.h"
+#include "core/log.h"
+
+static const char *
+denied_or(const char *name, const char *none)
+{
+	return name[0] != '\0' ? name : none;
+}
+
+void
+sq_denied_answer(struct sq_broker *b, struct sq_call *c, enum sq_denied why)
+{
+	const struct sq_identity *who = sq_link_identity(c->link);
+
+	assert(why != SQ_DENIED_NONE);
+	sq_count(b, SQ_M_DENIED(why), 1);
+	SQ_WARN("auth",
+	    "refused with 403, %s: it asks for %s~%s~%s, pod %s, by a token of namespace %s, pod "
+	    "%s",
+	    sq_denied_text(why), c->key.space, c->key.workload, c->key.client,
+	    denied_or(c->key.pod, "none"), denied_or(who->space, "any"),
+	    denied_or(who->pod, "any"));
+	c->denied = why;
+	sq_call_answer(c, 403, NULL);
+}
+
+bool
+sq_denied_key(struct sq_broker *b, struct sq_call *c)
+{
+	enum sq_denied why = sq_allowed_key(sq_link_identity(c->link), &c->key);
+
+	if (why != SQ_DENIED_NONE)
+		sq_denied_answer(b, c, why);
+	return why != SQ_DENIED_NONE;
+}

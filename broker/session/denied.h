@@ -1,0 +1,13 @@
+/* What is denied to an identity: answered with 403 and the reason, counted by it, and logged
+ * at a bounded rate.  broker/auth/allowed.h has the rules. */
+#ifndef SQ_BROKER_DENIED_H
+#define SQ_BROKER_DENIED_H
+
+#include "broker/shard.h"
+
+/* Answers the call, if the names in its path are not its caller's to say.  Else false. */
+bool sq_denied_key(struct sq_broker *, struct sq_call *);
+/* Answers it, for 'why'. */
+void sq_denied_answer(struct sq_broker *, struct sq_call *, enum sq_denied why);
+
+#endif

@@ -1,0 +1,134 @@
+/* What an identity may do, by the rules alone. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/auth/allowed.h"
+
+enum { GROUP_MAX = 255, ACCOUNT = 4711, OTHER = 4712 };
+
+static const struct sq_identity nobody, token = {.id = SQ_IDENTITY_TOKEN};
+static const struct sq_identity account = {.id = ACCOUNT, .space = "a", .pod = "p"};
+
+static struct sq_bytes
+text(const char *s)
+{
+	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
+}
+
+static enum sq_denied
+key(const struct sq_identity *who, const char *segment)
+{
+	struct sq_key k;
+
+	cr_assert_eq(sq_key_decode(text(segment), &k), SQ_OK);
+	return sq_allowed_key(who, &k);
+}
+
+Test(allowed, a_key_is_of_the_tokens_space_and_pod)
+{
+	cr_assert_eq(key(&account, "a~w~c"), SQ_DENIED_NONE);
+	cr_assert_eq(key(&account, "a~w~c~p"), SQ_DENIED_NONE);
+	cr_assert_eq(key(&account, "a~w~c~q"), SQ_DENIED_POD);
+	cr_assert_eq(key(&account, "a~w~c~pp"), SQ_DENIED_POD);
+	cr_assert_eq(key(&account, "b~w~c~p"), SQ_DENIED_SPACE);
+	cr_assert_eq(key(&account, "aa~w~c"), SQ_DENIED_SPACE);
+	cr_assert_eq(key(&account, "A~w~c"), SQ_DENIED_SPACE);
+}
+
+Test(allowed, who_is_bound_to_no_space_may_name_any)
+{
+	cr_assert_eq(key(&nobody, "b~w~c~q"), SQ_DENIED_NONE);
+	cr_assert_eq(key(&token, "b~w~c~q"), SQ_DENIED_NONE);
+}
+
+Test(allowed, a_token_without_a_pod_names_any)
+{
+	struct sq_identity who = {.id = ACCOUNT, .space = "a"};
+
+	cr_assert_eq(key(&who, "a~w~c~q"), SQ_DENIED_NONE);
+	cr_assert_eq(key(&who, "b~w~c~q"), SQ_DENIED_SPACE);
+	cr_assert_eq(
+	    sq_allowed_declared(&who, text("q"), text("pod:z"), GROUP_MAX), SQ_DENIED_NONE);
+}
+
+Test(allowed, a_declaration_is_of_the_tokens_pod)
+{
+	cr_assert_eq(
+	    sq_allowed_declared(&account, text("p"), text("g"), GROUP_MAX), SQ_DENIED_NONE);
+	cr_assert_eq(sq_allowed_declared(&account, text(""), text("g"), GROUP_MAX), SQ_DENIED_NONE);
+	cr_assert_eq(sq_allowed_declared(&account, text("q"), text("g"), GROUP_MAX), SQ_DENIED_POD);
+	cr_assert_eq(
+	    sq_allowed_declared(&account, text("p"), text("pod:p"), GROUP_MAX), SQ_DENIED_NONE);
+	cr_assert_eq(
+	    sq_allowed_declared(&account, text("p"), text("pod:q"), GROUP_MAX), SQ_DENIED_POD);
+	cr_assert_eq(
+	    sq_allowed_declared(&account, text(""), text("pod:"), GROUP_MAX), SQ_DENIED_POD);
+	cr_assert_eq(
+	    sq_allowed_declared(&account, text(""), text("pod"), GROUP_MAX), SQ_DENIED_NONE);
+}
+
+Test(allowed, the_name_of_a_long_pods_group_is_cut)
+{
+	struct sq_identity who = {.id = ACCOUNT, .space = "a"};
+	char group[GROUP_MAX + 1];
+
+	memset(who.pod, 'x', 253);
+	snprintf(group, sizeof group, "pod:%.251s", who.pod);
+	cr_assert_eq(
+	    sq_allowed_declared(&who, text(who.pod), text(group), GROUP_MAX), SQ_DENIED_NONE);
+	group[GROUP_MAX - 1] = '\0';
+	cr_assert_eq(
+	    sq_allowed_declared(&who, text(who.pod), text(group), GROUP_MAX), SQ_DENIED_POD);
+}
+
+Test(allowed, a_later_token_is_of_the_same_account_and_pod)
+{
+	struct sq_identity now = account;
+
+	now.expires_s = 99;
+	cr_assert_eq(sq_allowed_again(&account, &now), SQ_DENIED_NONE);
+	now.id = OTHER;
+	cr_assert_eq(sq_allowed_again(&account, &now), SQ_DENIED_OWNER);
+	now = account;
+	now.pod[0] = 'q';
+	cr_assert_eq(sq_allowed_again(&account, &now), SQ_DENIED_POD);
+	now.space[0] = 'b';
+	cr_assert_eq(sq_allowed_again(&account, &now), SQ_DENIED_SPACE);
+	cr_assert_eq(sq_allowed_again(&token, &account), SQ_DENIED_SPACE);
+	cr_assert_eq(sq_allowed_again(&token, &token), SQ_DENIED_NONE);
+}
+
+Test(allowed, a_session_is_its_owners)
+{
+	static const struct {
+		const struct sq_identity *who;
+		uint64_t owner;
+		enum sq_owner_scope scope;
+		enum sq_denied why;
+		uint64_t after;
+	} rows[] = {
+	    {&account, ACCOUNT, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
+	    {&account, OTHER, SQ_OWNER_ACCOUNT, SQ_DENIED_OWNER, 0},
+	    {&account, OTHER, SQ_OWNER_NAMESPACE, SQ_DENIED_NONE, ACCOUNT},
+	    /* what was there before there were accounts */
+	    {&account, SQ_IDENTITY_NOBODY, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
+	    {&account, SQ_IDENTITY_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
+	    {&token, SQ_IDENTITY_NOBODY, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, SQ_IDENTITY_TOKEN},
+	    {&token, SQ_IDENTITY_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, SQ_IDENTITY_TOKEN},
+	    /* and not back */
+	    {&token, ACCOUNT, SQ_OWNER_ACCOUNT, SQ_DENIED_OWNER, 0},
+	    {&token, ACCOUNT, SQ_OWNER_NAMESPACE, SQ_DENIED_OWNER, 0},
+	    /* where nobody is asked there is nothing to compare, and nothing to forget */
+	    {&nobody, ACCOUNT, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
+	    {&nobody, SQ_IDENTITY_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, SQ_IDENTITY_TOKEN},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		cr_assert_eq(sq_allowed_owner(rows[i].who, rows[i].owner, rows[i].scope),
+		    rows[i].why, "row %zu", i);
+		if (rows[i].why == SQ_DENIED_NONE)
+			cr_assert_eq(sq_owner_after(rows[i].who, rows[i].owner), rows[i].after,
+			    "row %zu", i);
+	}
+}
