@@ -1,0 +1,64 @@
+/* One pod's patch in the making: what its parts hand to each other.  Private to k8s/patch. */
+#ifndef SQ_K8S_PATCH_MAKING_H
+#define SQ_K8S_PATCH_MAKING_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "k8s/patch/edit.h"
+#include "k8s/patch/patch.h"
+#include "k8s/patch/target.h"
+#include "proto/annotations/annotations.h"
+
+enum { SQ_MQTT_PORT = 1883, SQ_GRACE_DEFAULT_S = 30 };
+
+#define SQ_VOLUME_POD "sqmqos-pod"
+#define SQ_VOLUME_STATE "sqmqos-state"
+#define SQ_VOLUME_OUTBOX "sqmqos-outbox"
+
+struct sq_making {
+	const struct sq_patch_request *rq;
+	const struct sq_settings *settings;
+	json_t *pod;                /* a copy, which is edited */
+	const json_t *meta, *spec;  /* of the copy; 'meta' may be NULL */
+	struct sq_annotations said; /* its annotations */
+	char workload[SQ_WORKLOAD_NAME_MAX + 1];
+	uint16_t port;             /* where the app finds MQTT */
+	const json_t *present;     /* the sidecar's container, where the pod has it already */
+	bool foreign;              /* that one is of another version */
+	const char *outbox_volume; /* the volume that has the outbox's claim already; NULL */
+	struct sq_edit edit;
+	struct sq_notes *reasons, *warnings;
+};
+
+/* --- annotated.c --- */
+
+/* The annotations of a pod's "metadata" as notes, and what they say in '*said' (empty with
+ * errors).  'workload': NULL where it is not known. */
+void sq_annotated_check(const json_t *meta, const char *workload, struct sq_annotations *said,
+    struct sq_notes *reasons, struct sq_notes *warnings);
+
+/* --- check.c --- */
+
+/* Everything that denies a pod, or warns, but for its annotations' values.  Sets 'present',
+ * 'foreign' and 'outbox_volume'. */
+void sq_check_pod(struct sq_making *);
+
+/* --- resources.c --- */
+
+/* The container's "resources", a new reference; reasons and warnings where the annotations don't
+ * agree with each other or with the pod. */
+json_t *sq_resources_make(struct sq_making *);
+
+/* --- container.c, volumes.c: new references --- */
+
+json_t *sq_container_make(struct sq_making *, json_t *resources);
+json_t *sq_volume_pod_make(const struct sq_making *);
+json_t *sq_volume_state_make(void);
+json_t *sq_volume_outbox_make(const struct sq_making *);
+/* Whether the pod's fsGroup may be set, so that the sidecar can write its claim. */
+bool sq_volumes_take_group(const struct sq_making *);
+bool sq_making_has_disk(const struct sq_making *);
+
+#endif

@@ -1,0 +1,13 @@
+/* Lists of ports as service meshes have them in annotations: "80,443", "4000-5000". */
+#ifndef SQ_K8S_PATCH_PORTS_H
+#define SQ_K8S_PATCH_PORTS_H
+
+#include <stdint.h>
+
+#include "core/buf.h"
+
+/* Appends the list with 'port' in it: as it is where it has the port already, by itself or in a
+ * range. */
+void sq_ports_merge(const char *list, uint16_t port, struct sq_buf *out);
+
+#endif
