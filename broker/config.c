@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "core/log.h"
 #include "core/mem.h"
 
 #define SECOND UINT64_C(1000)
@@ -55,8 +56,8 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"store.cache-size", SQ_CFG_SIZE, AT(store_cache_size), "64Mi", MIB, MIB *MIB, NULL,
 	"Memory for waiting messages that are in the tables, too."},
     {"admin.listen", SQ_CFG_STRING, AT(admin_listen), "127.0.0.1:9090", 0, 0, NULL,
-	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or :9090 for "
-	"every address; empty: none."},
+	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or *:9090 for "
+	"every address of IPv4 and IPv6; empty: none."},
     {"limits.max-packet", SQ_CFG_SIZE, AT(max_packet), "1088Ki", 1024, 16 * MIB, NULL,
 	"Largest MQTT packet, announced to clients; a payload of 1 MiB fits the default."},
     {"limits.max-inflight", SQ_CFG_UINT, AT(max_inflight), "1000", 1, 65535, NULL,
@@ -118,6 +119,8 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"How long a broker that ends waits for its queues to empty, and a link that is asked to "
 	"move stays."},
     {"log.level", SQ_CFG_ENUM, AT(log_level), "info", 0, 0, levels, "Least level that is logged."},
+    {"log.format", SQ_CFG_ENUM, AT(log_format), "text", 0, 0, sq_log_format_names,
+	"How a line of the log is written; json: an object each."},
 };
 
 const size_t sq_broker_config_n = SQ_ARRAY_LEN(sq_broker_config_keys);

@@ -300,6 +300,8 @@ main(int argc, char **argv, char **envp)
 		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	}
 	sq_log_set_level((enum sq_log_level)p.config.log_level);
+	if (!check_only)
+		sq_log_set_format((enum sq_log_format)p.config.log_format);
 	if (check_store) {
 		code = sq_store_check(p.config.store_dir, stdout);
 		sq_broker_config_free(&p.config);

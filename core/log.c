@@ -2,6 +2,7 @@
  * leaves in one write(2), so lines of several threads don't mix. */
 #include "core/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,9 @@
 
 #define LOG_TEXT_MAX 1024u /* bytes of a text before it is escaped */
 #define LOG_LINE_MAX 2048u
+#define LOG_JSON_SCOPE_MAX 1024u /* bytes of a JSON line up to the end of its scope */
+#define LOG_CUT "..."
+#define LOG_JSON_END "\"}"
 #define LOG_WINDOW_MS 10000u
 #define LOG_WINDOW_LINES 10u
 
@@ -24,11 +28,20 @@ static const char *const level_names[] = {
     [SQ_LOG_ERROR] = "error",
 };
 
+const char *const sq_log_format_names[] = {
+    [SQ_LOG_TEXT] = "text",
+    [SQ_LOG_JSON] = "json",
+    NULL,
+};
+
 atomic_int sq_log_threshold = SQ_LOG_INFO;
+static atomic_int log_format = SQ_LOG_TEXT;
 
 struct line {
+	enum sq_log_format format;
 	char bytes[LOG_LINE_MAX];
-	size_t len; /* room for "..." and a newline is always left */
+	size_t len;
+	size_t limit; /* for what may be cut; beyond, there is room for what ends the line */
 };
 
 int
@@ -49,68 +62,123 @@ sq_log_set_level(enum sq_log_level level)
 	atomic_store_explicit(&sq_log_threshold, (int)level, memory_order_relaxed);
 }
 
+void
+sq_log_set_format(enum sq_log_format format)
+{
+	atomic_store_explicit(&log_format, (int)format, memory_order_relaxed);
+}
+
+enum sq_log_format
+sq_log_format(void)
+{
+	return (enum sq_log_format)atomic_load_explicit(&log_format, memory_order_relaxed);
+}
+
+/* Appends what is never cut. */
+static void
+line_add(struct line *l, const char *s)
+{
+	size_t n = strlen(s);
+
+	assert(l->len + n <= sizeof l->bytes);
+	memcpy(l->bytes + l->len, s, n);
+	l->len += n;
+}
+
 static bool
 line_put(struct line *l, const char *p, size_t n)
 {
-	if (l->len + n > sizeof l->bytes - 4)
+	if (l->len + n > l->limit)
 		return false;
 	memcpy(l->bytes + l->len, p, n);
 	l->len += n;
 	return true;
 }
 
-/* The length of the printable UTF-8 character at 's', or 0: malformed,
- * a control (C0, DEL, C1), a line or paragraph separator, or a mark that
- * reorders text on a terminal. */
+/* The length of the UTF-8 character at 's', and the character; 0: malformed. */
 static size_t
-line_printable(const unsigned char *s)
+char_decode(const unsigned char *s, uint32_t *c)
 {
-	uint32_t c;
-
+	*c = s[0];
 	if (s[0] < 0x80)
-		return s[0] >= 0x20 && s[0] != 0x7f;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf && (s[1] & 0xc0) == 0x80)
-		return s[0] == 0xc2 && s[1] < 0xa0 ? 0 : 2;
+		return 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf && (s[1] & 0xc0) == 0x80) {
+		*c = (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
+		return 2;
+	}
 	if ((s[0] & 0xf0) == 0xe0 && (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80) {
-		c = (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
-		if (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))
-			return 0;
-		return (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? 0 : 3;
+		*c = (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+		return *c < 0x800 || (*c >= 0xd800 && *c <= 0xdfff) ? 0 : 3;
 	}
 	if ((s[0] & 0xf8) == 0xf0 && (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 &&
 	    (s[3] & 0xc0) == 0x80) {
-		c = (s[0] & 0x07u) << 18 | (s[1] & 0x3fu) << 12;
-		return c >= 0x10000 && c <= 0x10ffff ? 4 : 0;
+		*c = (s[0] & 0x07u) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 |
+		    (s[3] & 0x3fu);
+		return *c >= 0x10000 && *c <= 0x10ffff ? 4 : 0;
 	}
 	return 0;
 }
 
-/* Appends 's', escaped: what isn't printable as \xNN, a quote and a backslash
- * with a backslash before it; and, in a scope, a space as \x20. */
+/* Whether a terminal shows the character and nothing else happens: no control (C0, DEL,
+ * C1), no line or paragraph separator, no mark that reorders text. */
+static bool
+char_shows(uint32_t c)
+{
+	return c >= 0x20 && (c < 0x7f || c > 0x9f) && (c < 0x2028 || c > 0x202e) &&
+	    (c < 0x2066 || c > 0x2069);
+}
+
+/* What stands in a line of text for the 'n' bytes at 's', which are one character or
+ * malformed: "" when they stand for themselves. */
+static void
+char_escape_text(char *out, size_t cap, const unsigned char *s, size_t n)
+{
+	out[0] = '\0';
+	if (*s == '"' || *s == '\\')
+		snprintf(out, cap, "\\%c", *s);
+	else if (n == 0)
+		snprintf(out, cap, "\\x%02x", *s);
+}
+
+/* The same in a string of JSON. */
+static void
+char_escape_json(char *out, size_t cap, const unsigned char *s, size_t n, uint32_t c)
+{
+	out[0] = '\0';
+	if (*s == '"' || *s == '\\')
+		snprintf(out, cap, "\\%c", *s);
+	else if (n == 0)
+		snprintf(out, cap, "\\\\x%02x", *s);
+	else if (!char_shows(c))
+		snprintf(out, cap, "\\u%04x", c);
+}
+
+/* Appends 's', escaped for the line's format: in text, what doesn't show as \xNN, each
+ * byte by itself, and in a scope a space, too. */
 static void
 line_escape(struct line *l, const char *s, bool scope)
 {
 	const unsigned char *p = (const unsigned char *)s;
 
 	while (*p != '\0') {
-		size_t n = line_printable(p);
-		char esc[5];
+		char esc[8];
+		uint32_t c;
+		size_t n = char_decode(p, &c);
 		bool fits;
 
-		if (n == 0 || (scope && *p == ' ')) {
-			snprintf(esc, sizeof esc, "\\x%02x", *p);
-			n = 1;
-			fits = line_put(l, esc, 4);
-		} else if (*p == '"' || *p == '\\') {
-			esc[0] = '\\';
-			esc[1] = (char)*p;
-			fits = line_put(l, esc, 2);
+		if (l->format == SQ_LOG_JSON) {
+			char_escape_json(esc, sizeof esc, p, n, c);
 		} else {
-			fits = line_put(l, (const char *)p, n);
+			if (!char_shows(c) || (scope && c == ' '))
+				n = 0;
+			char_escape_text(esc, sizeof esc, p, n);
 		}
+		if (n == 0)
+			n = 1;
+		fits = esc[0] != '\0' ? line_put(l, esc, strlen(esc))
+				      : line_put(l, (const char *)p, n);
 		if (!fits) {
-			memcpy(l->bytes + l->len, "...", 3);
-			l->len += 3;
+			line_add(l, LOG_CUT);
 			return;
 		}
 		p += n;
@@ -118,18 +186,47 @@ line_escape(struct line *l, const char *s, bool scope)
 }
 
 static void
-line_begin(struct line *l, enum sq_log_level level)
+line_time(struct line *l)
 {
 	struct timespec ts;
 	struct tm tm;
-	int n;
+	char text[32];
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
-	l->len = strftime(l->bytes, 32, "%Y-%m-%dT%H:%M:%S", &tm);
-	n = snprintf(
-	    l->bytes + l->len, 32, ".%03ldZ %s ", ts.tv_nsec / 1000000, level_names[level]);
-	l->len += (size_t)n;
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+	line_add(l, text);
+	snprintf(text, sizeof text, ".%03ldZ", ts.tv_nsec / 1000000);
+	line_add(l, text);
+}
+
+static void
+line_text(struct line *l, enum sq_log_level level, const char *scope, const char *text)
+{
+	l->limit = sizeof l->bytes - strlen(LOG_CUT "\n");
+	line_time(l);
+	line_add(l, " ");
+	line_add(l, level_names[level]);
+	line_add(l, " ");
+	line_escape(l, scope, true);
+	if (line_put(l, " ", 1))
+		line_escape(l, text, false);
+}
+
+static void
+line_json(struct line *l, enum sq_log_level level, const char *scope, const char *text)
+{
+	l->limit = LOG_JSON_SCOPE_MAX;
+	line_add(l, "{\"time\":\"");
+	line_time(l);
+	line_add(l, "\",\"level\":\"");
+	line_add(l, level_names[level]);
+	line_add(l, "\",\"scope\":\"");
+	line_escape(l, scope, true);
+	l->limit = sizeof l->bytes - strlen(LOG_CUT LOG_JSON_END "\n");
+	line_add(l, "\",\"message\":\"");
+	line_escape(l, text, false);
+	line_add(l, LOG_JSON_END);
 }
 
 static void
@@ -137,7 +234,7 @@ line_write(struct line *l)
 {
 	ssize_t n;
 
-	l->bytes[l->len++] = '\n';
+	line_add(l, "\n");
 	do
 		n = write(STDERR_FILENO, l->bytes, l->len);
 	while (n < 0 && errno == EINTR);
@@ -162,10 +259,12 @@ sq_log(enum sq_log_level level, const char *scope, const char *fmt, ...)
 		text[0] = '\0';
 	else if ((size_t)n >= LOG_TEXT_MAX)
 		memcpy(text + LOG_TEXT_MAX - 4, "...", 4);
-	line_begin(&line, level);
-	line_escape(&line, scope, true);
-	if (line_put(&line, " ", 1))
-		line_escape(&line, text, false);
+	line.format = sq_log_format();
+	line.len = 0;
+	if (line.format == SQ_LOG_JSON)
+		line_json(&line, level, scope, text);
+	else
+		line_text(&line, level, scope, text);
 	line_write(&line);
 	errno = saved;
 }

@@ -1,11 +1,15 @@
-/* Structured log lines on stderr: time, level, scope, text.
+/* Structured log lines on stderr: time, level, scope, text; or the same as an object
+ * of JSON a line (RFC 8259), its time by RFC 3339.
  *
  *   2026-01-31T12:00:00.123Z warn client/sensor-7 closed reason=keep-alive
+ *   {"time":"2026-01-31T12:00:00.123Z","level":"warn","scope":"client/sensor-7",
+ *    "message":"closed reason=keep-alive"}                      (in one line)
  *
  * Never payloads, never secrets.  Text from outside may go through %s: what is
  * written is escaped, so that a control character never reaches the terminal
- * and a quote or backslash has one before it.  A line is cut at 2 KiB.  Safe
- * from any thread; one write per line. */
+ * and a quote or backslash has one before it; in JSON so that a reader gets back
+ * the characters, and \xNN for each byte that belongs to none.  A line is cut at
+ * 2 KiB, and what is cut ends in "...".  Safe from any thread; one write per line. */
 #ifndef SQ_CORE_LOG_H
 #define SQ_CORE_LOG_H
 
@@ -16,12 +20,19 @@
 #include "core/err.h"
 
 enum sq_log_level { SQ_LOG_DEBUG, SQ_LOG_INFO, SQ_LOG_WARN, SQ_LOG_ERROR };
+enum sq_log_format { SQ_LOG_TEXT, SQ_LOG_JSON };
+
+/* The names of the formats, in their order, with NULL at the end, for tables of keys. */
+extern const char *const sq_log_format_names[];
 
 extern atomic_int sq_log_threshold;
 
 /* Parses "debug", "info", "warn" or "error"; SQ_EINVAL for anything else. */
 int sq_log_level_parse(const char *s, enum sq_log_level *out) SQ_MUST_CHECK;
 void sq_log_set_level(enum sq_log_level);
+/* SQ_LOG_TEXT unless set. */
+void sq_log_set_format(enum sq_log_format);
+enum sq_log_format sq_log_format(void);
 /* One line.  'scope' names the object ("listener", "client/abc").  The text is
  * a format whose result is escaped as a whole. */
 void sq_log(enum sq_log_level, const char *scope, const char *fmt, ...) SQ_PRINTF(3, 4);

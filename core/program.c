@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/log.h"
+
 bool
 sq_program_help(const struct sq_program *p, int argc, char **argv)
 {
@@ -86,7 +88,10 @@ sq_program_fail(const struct sq_program *p, int code, struct sq_buf *err)
 	sq_buf_u8(err, '\0');
 	for (at = (const char *)sq_buf_data(err); at != NULL; at = *end != '\0' ? end + 1 : NULL) {
 		end = strchrnul(at, '\n');
-		fprintf(stderr, "%s: %.*s\n", p->name, (int)(end - at), at);
+		if (sq_log_format() == SQ_LOG_JSON)
+			sq_log(SQ_LOG_ERROR, p->name, "%.*s", (int)(end - at), at);
+		else
+			fprintf(stderr, "%s: %.*s\n", p->name, (int)(end - at), at);
 	}
 	sq_buf_fini(err);
 	return code;

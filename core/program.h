@@ -34,7 +34,7 @@ void sq_program_problem(struct sq_buf *problems, struct sq_buf *why);
 int sq_program_checked(
     const struct sq_program *, bool check_only, struct sq_buf *notes, struct sq_buf *problems);
 /* Says on stderr why the program does not run, with its name before each line of
- * 'err'; frees 'err' and returns 'code'. */
+ * 'err', or as lines of the log where that is JSON; frees 'err' and returns 'code'. */
 int sq_program_fail(const struct sq_program *, int code, struct sq_buf *err);
 
 #endif

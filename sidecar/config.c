@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "core/mem.h"
 #include "proto/annotations/outbox.h"
 #include "proto/link/key.h"
@@ -67,8 +68,8 @@ const struct sq_config_key sq_sidecar_keys[] = {
     KEY("outbox.dir", SQ_CFG_STRING, outbox_dir, NULL, 0, 0,
 	"Directory of an outbox on disk, for this sidecar alone."),
     KEY("admin.listen", SQ_CFG_STRING, admin_listen, NULL, 0, 0,
-	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or :9090 for "
-	"every address; without it there is none."),
+	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or *:9090 for "
+	"every address of IPv4 and IPv6; without it there is none."),
     KEY("state.dir", SQ_CFG_STRING, state_dir, NULL, 0, 0,
 	"Directory of what outlives a restart of the sidecar in its pod: that it was ready."),
     KEY("limits.clients", SQ_CFG_UINT, max_clients, "16384", 1, 1000000,
@@ -101,6 +102,8 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"How long SIGTERM waits for publishes to reach a broker."),
     {"log.level", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, log_level), "info", 0, 0, log_levels,
 	"Least severe lines to log."},
+    {"log.format", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, log_format), "text", 0, 0,
+	sq_log_format_names, "How a line of the log is written; json: an object each."},
 };
 const size_t sq_sidecar_keys_n = SQ_ARRAY_LEN(sq_sidecar_keys);
 

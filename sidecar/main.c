@@ -168,6 +168,8 @@ main(int argc, char **argv, char **envp)
 		sq_sidecar_config_free(&p.config);
 		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	}
+	if (!check_only)
+		sq_log_set_format((enum sq_log_format)p.config.log_format);
 	sq_sidecar_config_check(&p.config, check_only, &notes, &err);
 	rc = sq_program_checked(&self, check_only, &notes, &err);
 	if (rc >= 0) {

@@ -160,3 +160,64 @@ Test(log, lines_of_threads_do_not_mix)
 	}
 	cr_assert_eq(n, 400);
 }
+
+static void
+capture_json(void)
+{
+	capture();
+	sq_log_set_format(SQ_LOG_JSON);
+}
+
+TestSuite(log_json, .init = capture_json);
+
+/* Past {"time":"2026-01-31T12:00:00.123Z", */
+#define AFTER_TIME 35
+
+Test(log_json, line_is_an_object_with_time_level_scope_and_message)
+{
+	unsigned y, mo, d, h, mi, s, ms;
+	int at = 0;
+	const char *line;
+
+	SQ_INFO("listener", "listening port=%d", 1883);
+	line = captured();
+	cr_assert_eq(sscanf(line, "{\"time\":\"%4u-%2u-%2uT%2u:%2u:%2u.%3uZ\",%n", &y, &mo, &d, &h,
+			 &mi, &s, &ms, &at),
+	    7);
+	cr_assert_eq(at, AFTER_TIME);
+	cr_assert_str_eq(line + at,
+	    "\"level\":\"info\",\"scope\":\"listener\",\"message\":\"listening port=1883\"}\n");
+}
+
+Test(log_json, a_reader_gets_back_every_character)
+{
+	SQ_INFO("a b\n", "%s", "x\"y\\z\r\n\x1b[31m\x7f gr\xc3\xbc\xc3\x9f \xf0\x9f\x9a\x80");
+	cr_assert_str_eq(captured() + AFTER_TIME,
+	    "\"level\":\"info\",\"scope\":\"a b\\u000a\",\"message\":\"x\\\"y\\\\z\\u000d\\u000a"
+	    "\\u001b[31m\\u007f gr\xc3\xbc\xc3\x9f \xf0\x9f\x9a\x80\"}\n");
+	SQ_INFO("s", "%s", "\xc2\x9b \xe2\x80\xae \xe2\x80\xa8");
+	cr_assert_str_eq(captured() + AFTER_TIME,
+	    "\"level\":\"info\",\"scope\":\"s\",\"message\":\"\\u009b \\u202e \\u2028\"}\n");
+}
+
+Test(log_json, bytes_of_no_character_are_told_as_text)
+{
+	SQ_INFO("s", "%s", "\xff \xc3 \xed\xa0\x80 \xf4\x90\x80\x80");
+	cr_assert_str_eq(captured() + AFTER_TIME,
+	    "\"level\":\"info\",\"scope\":\"s\",\"message\":\"\\\\xff \\\\xc3 "
+	    "\\\\xed\\\\xa0\\\\x80 \\\\xf4\\\\x90\\\\x80\\\\x80\"}\n");
+}
+
+Test(log_json, long_line_is_cut_and_is_still_an_object)
+{
+	static char big[5000], huge_scope[5000];
+	const char *line;
+
+	memset(big, '\x01', sizeof big - 1);
+	memset(huge_scope, 's', sizeof huge_scope - 1);
+	SQ_INFO(huge_scope, "%s", big);
+	line = captured();
+	cr_assert_leq(strlen(line), 2048);
+	cr_assert_not_null(strstr(line, "sss...\",\"message\":\"\\u0001\\u0001"));
+	cr_assert_str_eq(line + strlen(line) - strlen("\\u0001...\"}\n"), "\\u0001...\"}\n");
+}
