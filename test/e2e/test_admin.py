@@ -2,8 +2,10 @@
 programs' tables."""
 
 import asyncio
+import http.client
 import re
 import signal
+import socket
 import subprocess
 
 import stack as parts
@@ -29,6 +31,37 @@ async def test_livez_readyz_and_metrics(env):
                                 r"-?[0-9.eE+-]+$", line), line
                 assert re.split(r"[{ ]", line)[0] in names, f"no HELP before {line}"
         assert "process_open_fds" in names
+
+
+async def test_every_address_serves_both_families(env):
+    """admin.listen "*:port", as a pod has it whose probes come by IPv4 or IPv6."""
+    stack = await env.stack(sidecars=1, start=False)
+    for program in stack.programs:
+        program.tree["admin"]["listen"] = f"*:{program.admin_port}"
+    await stack.start()
+    for program in stack.programs:
+        for host in hosts():
+            assert await asyncio.to_thread(livez, host, program.admin_port) == 200, (program, host)
+
+
+def hosts():
+    """The loopback addresses that this machine has."""
+    yield "127.0.0.1"
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+    except OSError:
+        return
+    yield "::1"
+
+
+def livez(host, port):
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/livez", headers={"connection": "close"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 async def test_livez_answers_under_load(env):

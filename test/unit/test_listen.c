@@ -1,9 +1,11 @@
 /* core/listen: what addresses are taken for, and what a check finds of them. */
 #include <criterion/criterion.h>
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/listen.h"
 #include "core/mem.h"
@@ -51,6 +53,41 @@ Test(listen, loopback_is_told_from_addresses_that_others_reach)
 	}
 }
 
+/* Whether a connection to the loopback address of 'family' is taken at 'port'. */
+static bool
+reaches(int family, unsigned port)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+	    .sin6_port = htons((uint16_t)port),
+	    .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(family, SOCK_STREAM, 0);
+	bool ok = connect(fd, family == AF_INET ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6,
+		      family == AF_INET ? sizeof v4 : sizeof v6) == 0;
+
+	close(fd);
+	return ok;
+}
+
+Test(listen, every_address_is_that_of_both_families_at_one_port)
+{
+	static const char *const every[] = {"*:0", ":0"};
+	struct sq_listen v6, l;
+	bool has_v6 = sq_listen_open(&v6, "some.key", "[::1]:0", 1, &err) == SQ_OK;
+
+	if (has_v6)
+		sq_listen_close(&v6);
+	for (size_t i = 0; i < SQ_ARRAY_LEN(every); i++) {
+		cr_assert_eq(sq_listen_open(&l, "some.key", every[i], 1, &err), SQ_OK);
+		cr_assert_eq(l.n, has_v6 ? 2 : 1, "%s", every[i]);
+		cr_assert(reaches(AF_INET, l.port), "%s", every[i]);
+		cr_assert(!has_v6 || reaches(AF_INET6, l.port), "%s", every[i]);
+		sq_listen_close(&l);
+	}
+}
+
 Test(listen, a_port_in_use_is_a_remark_to_a_check_and_an_error_to_a_start)
 {
 	struct sq_listen first, second;
@@ -72,10 +109,10 @@ Test(listen, errors_name_the_key_the_address_and_the_reason)
 		const char *address, *reason;
 		int code;
 	} wrong[] = {
-	    {"7443", "not of the form host:port, [v6]:port or :port", SQ_EINVAL},
-	    {"127.0.0.1:", "not of the form host:port, [v6]:port or :port", SQ_EINVAL},
-	    {"127.0.0.1:65536", "not of the form host:port, [v6]:port or :port", SQ_EINVAL},
-	    {"::1:7443", "not of the form host:port, [v6]:port or :port", SQ_EINVAL},
+	    {"7443", "not of the form host:port, [v6]:port, *:port or :port", SQ_EINVAL},
+	    {"127.0.0.1:", "not of the form host:port, [v6]:port, *:port or :port", SQ_EINVAL},
+	    {"127.0.0.1:65536", "not of the form host:port, [v6]:port, *:port or :port", SQ_EINVAL},
+	    {"::1:7443", "not of the form host:port, [v6]:port, *:port or :port", SQ_EINVAL},
 	    {"192.0.2.1:7443", "Cannot assign requested address", SQ_EIO},
 	};
 	struct sq_listen_found f;
