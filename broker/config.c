@@ -2,6 +2,7 @@
 #include "broker/config.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "core/log.h"
 #include "core/mem.h"
@@ -15,6 +16,7 @@
 
 static const char *const engines[] = {"embedded", "memory", NULL};
 static const char *const durabilities[] = {"always", "interval", "none", NULL};
+static const char *const owners[] = {"account", "namespace", NULL};
 static const char *const unknowns[] = {"refuse", "warn", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
@@ -36,6 +38,15 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"auth.insecure", SQ_CFG_BOOL, AT(insecure), "false", 0, 0, NULL,
 	"Serve other machines with neither TLS nor tokens: whoever reaches the broker may do "
 	"everything."},
+    {"auth.owner", SQ_CFG_ENUM, AT(owner), "account", 0, 0, owners,
+	"Whose a session is; account: the service account's that has made it; namespace: every "
+	"account's of its namespace, so that another name for one locks nothing out."},
+    {"spaces", SQ_CFG_NAMED, AT(spaces), NULL, sizeof(struct sq_broker_space), 1, NULL,
+	"Topic spaces that several tenants share; in a file only. Without an entry each tenant, "
+	"on Kubernetes a namespace, has a space of its own."},
+    {"spaces.*.tenants", SQ_CFG_LIST, offsetof(struct sq_broker_space, tenants), NULL, 0, 0, NULL,
+	"Who they are. Topics and retained messages are theirs together; sessions, queues, groups, "
+	"client ids, dead letters and idempotency keys stay each one's own."},
     {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
     {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, engines,
 	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
@@ -103,10 +114,10 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"delayed.max-bytes", SQ_CFG_SIZE, AT(delayed_max_bytes), "256Mi", 0, MIB *MIB, NULL,
 	"Bytes of those messages; they are kept in memory, too."},
     {"dead-letters.max-messages", SQ_CFG_UINT, AT(dead_max_msgs), "100000", 1, 100000000, NULL,
-	"Dead letters of a space: while so many are of QoS 3 messages, such messages are refused; "
+	"Dead letters of a tenant: while so many are of QoS 3 messages, such messages are refused; "
 	"of others half as many, of which the oldest leave for newer ones."},
     {"dead-letters.max-bytes", SQ_CFG_SIZE, AT(dead_max_bytes), "64Mi", 4096, MIB *MIB, NULL,
-	"Bytes of dead letters of a space; likewise."},
+	"Bytes of dead letters of a tenant; likewise."},
     {"idempotency.window", SQ_CFG_DURATION, AT(key_window_ms), "24h", SECOND, 3650 * DAY, NULL,
 	"How long a QoS 3 message with the same key is taken for a copy."},
     {"idempotency.max-keys", SQ_CFG_UINT, AT(max_keys), "1000000", 0, 100000000, NULL,
@@ -148,7 +159,7 @@ sq_broker_config_load(
 		sq_buf_printf(err, "tls.key-file: needed with tls.cert-file");
 		return SQ_EINVAL;
 	}
-	return SQ_OK;
+	return sq_broker_config_spaces(c, err);
 }
 
 bool
@@ -160,6 +171,9 @@ sq_broker_config_open(const struct sq_broker_config *c)
 void
 sq_broker_config_free(struct sq_broker_config *c)
 {
+	free(c->shares);
+	c->shares = NULL;
+	c->n_shares = 0;
 	sq_config_free(c, sq_broker_config_keys, sq_broker_config_n);
 }
 
@@ -195,5 +209,8 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .unknown_properties = c->unknown_properties != 0,
 	    .max_sessions = (uint32_t)c->max_sessions,
 	    .max_subs_per_session = (uint32_t)c->max_subs,
+	    .owner_scope = (enum sq_owner_scope)c->owner,
+	    .shares = c->shares,
+	    .n_shares = c->n_shares,
 	};
 }

@@ -5,10 +5,17 @@
 #include <stdbool.h>
 
 #include "broker/broker.h"
+#include "broker/tenant.h"
 #include "core/config.h"
 
 /* In the order of the key's choices. */
 enum sq_broker_engine { SQ_BROKER_ENGINE_EMBEDDED, SQ_BROKER_ENGINE_MEMORY };
+
+/* A topic space that several tenants share. */
+struct sq_broker_space {
+	struct sq_config_record record;
+	struct sq_strings tenants;
+};
 
 struct sq_broker_config {
 	char *listen;
@@ -16,6 +23,11 @@ struct sq_broker_config {
 	char *tls_cert, *tls_key, *tls_bundle;
 	char *token_file;
 	bool insecure;
+	unsigned owner;                  /* enum sq_owner_scope */
+	struct sq_config_records spaces; /* struct sq_broker_space */
+	/* From these: each tenant once, with names of theirs. */
+	struct sq_tenant_share *shares;
+	size_t n_shares;
 	uint64_t workers;
 	unsigned engine; /* enum sq_broker_engine */
 	char *store_dir;
@@ -44,6 +56,8 @@ extern const size_t sq_broker_config_n;
 int sq_broker_config_load(struct sq_broker_config *, int argc, char **argv, char **envp,
     struct sq_buf *err) SQ_MUST_CHECK;
 void sq_broker_config_free(struct sq_broker_config *);
+/* The part of that which is the spaces'; config_spaces.c. */
+int sq_broker_config_spaces(struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
 /* Whether it lets everybody in that reaches it: neither TLS nor tokens. */
 bool sq_broker_config_open(const struct sq_broker_config *);
 /* The part that is the broker proper's. */

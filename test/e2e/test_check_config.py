@@ -199,3 +199,23 @@ async def test_a_broker_that_everybody_could_use_does_not_start_by_oversight(env
         assert "auth.insecure" in broker.log_path.read_text()
     finally:
         assert await asyncio.to_thread(broker.stop) == 0
+
+
+async def test_spaces_that_tenants_share(env):
+    broker = Configured(env, "broker")
+    at = f"{broker.folder / 'config.yaml'}:"
+
+    def spaces(text):
+        """The file with 'text' in it, which is a map of maps."""
+        return {"spaces": text}
+
+    await broker.good(spaces({"shared": {"tenants": ["a", "b"]}, "two": {"tenants": ["c"]}}))
+    for wrong, key, said in (
+            ({"one": {"tenants": ["a", "b"]}, "two": {"tenants": ["c", "a"]}}, "two.tenants",
+             "a is in spaces.one already; a tenant is in one space"),
+            ({"one": {"tenants": ["a", "a"]}}, "one.tenants", "a is in spaces.one already"),
+            ({"one": {"tenants": []}}, "one.tenants", "it names no tenant"),
+            ({"one": {"tenant": ["a"]}}, "one.tenant", "unknown key")):
+        code, _, error = await broker.run(spaces(wrong), "--check-config")
+        assert code == 2 and error.startswith(f"sqmqos-broker: {at}"), error
+        assert f" spaces.{key}: {said}" in error, error
