@@ -16,6 +16,8 @@ enum {
 	CONN_ACCEPT_BURST = 32,
 	CONN_USER_TIMEOUT_MS = 10000, /* docs/link.md, "Around the link" */
 	CONN_LINGER_MS = 2000,        /* from the end of the deliveries to the socket's */
+	CONN_EXPIRED_MS = 30000,      /* from the end of a link's token to the link's */
+	CONN_SKEW_S = 60,             /* that tokens are taken after their end */
 };
 
 struct sq_conn *
@@ -156,10 +158,40 @@ sq_conn_kill(struct sq_conn *c)
 		shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
 }
 
+void
+sq_conn_expires(struct sq_conn *c, int64_t expires_s)
+{
+	int64_t now_s = (int64_t)(sq_clock_wall_ms() / 1000);
+
+	/* One that was taken all the same, as clocks differ, has what they may differ by. */
+	c->expires_s = expires_s == 0 || expires_s > now_s ? expires_s : expires_s + CONN_SKEW_S;
+}
+
+/* Whether the link's token has come to its end.  By the wall clock each time: it may be
+ * set, and who verifies tokens goes by it, too. */
+static bool
+conn_expired(const struct sq_conn *c)
+{
+	return c->stream != NULL && c->expires_s != 0 &&
+	    (int64_t)(sq_clock_wall_ms() / 1000) >= c->expires_s;
+}
+
+/* A sidecar dials anew with the token that its file has by now. */
+static void
+conn_expire(struct sq_conn *c, uint64_t now_ms)
+{
+	c->expires_s = 0;
+	sq_conn_move(c, CONN_EXPIRED_MS);
+	if (c->close_at_ms > now_ms + CONN_EXPIRED_MS) /* it was asked before */
+		c->close_at_ms = now_ms + CONN_EXPIRED_MS;
+}
+
 /* Carries out what its times say. */
 static void
 conn_age(struct sq_conn *c, uint64_t now_ms)
 {
+	if (conn_expired(c))
+		conn_expire(c, now_ms);
 	if (c->move_at_ms != 0 && now_ms >= c->move_at_ms)
 		sq_conn_move(c, c->part->front->cfg.move_ms);
 	if (c->close_at_ms == 0 || now_ms < c->close_at_ms)

@@ -252,6 +252,7 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 		return;
 	}
 	c->stream = s;
+	sq_conn_expires(c, who->expires_s);
 	sq_front_count(c->part, SQ_M_LINKS, 1);
 	SQ_DEBUG("link", "%016llx open, version %u", (unsigned long long)id, cfg.version);
 	req->res.status = 200;

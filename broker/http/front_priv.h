@@ -66,6 +66,7 @@ struct sq_conn {
 	unsigned running;         /* calls with the broker */
 	uint64_t move_at_ms;      /* 0: never */
 	uint64_t close_at_ms;     /* 0: not asked to move */
+	int64_t expires_s;        /* its link's token, on the wall clock; 0: never */
 };
 
 /* conn.c */
@@ -74,6 +75,8 @@ void sq_conn_unlisten(struct sq_front_worker *);
 struct sq_conn *sq_conn_of(h2o_req_t *);
 /* The caller was the last to need a closed connection's memory, maybe. */
 void sq_conn_release(struct sq_conn *);
+/* It has a link now, whose identity ends at that time. */
+void sq_conn_expires(struct sq_conn *, int64_t expires_s);
 /* Asks for the link to move and closes the connection 'after_ms' later; 0: leaves it. */
 void sq_conn_move(struct sq_conn *, uint64_t after_ms);
 /* Ends it at once; h2o does the rest from its loop. */
