@@ -67,6 +67,12 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"How many bytes of them; without it 8Mi in memory, 1Gi on disk."),
     KEY("outbox.dir", SQ_CFG_STRING, outbox_dir, NULL, 0, 0,
 	"Directory of an outbox on disk, for this sidecar alone."),
+    KEY("outbox.shared", SQ_CFG_BOOL, outbox_shared, "false", 0, 0,
+	"outbox.dir is shared by many sidecars: each has a folder of its own there, and empties "
+	"those that were left behind."),
+    KEY("outbox.take-up", SQ_CFG_DURATION, outbox_take_up_ms, "1m", 1000, 86400000,
+	"Time between two looks for such a folder; one that no sidecar has at two of them is taken "
+	"up."),
     KEY("admin.listen", SQ_CFG_STRING, admin_listen, NULL, 0, 0,
 	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or *:9090 for "
 	"every address of IPv4 and IPv6; without it there is none."),

@@ -25,6 +25,8 @@ struct sq_sidecar_cfg {
 	unsigned outbox_mode; /* enum sq_outbox_mode */
 	uint64_t outbox_size;
 	char *outbox_dir;
+	bool outbox_shared;
+	uint64_t outbox_take_up_ms;
 	uint64_t max_clients, max_packet, max_subscriptions;
 	uint64_t lane_bytes, output_bytes;
 	uint64_t receive_max, publish_max, credit_msgs, credit_bytes;

@@ -53,6 +53,8 @@
 	    "Bytes of publishes that no broker has accepted yet.") \
 	X(OUTBOX_BYTES, "sqmqos_outbox_bytes", NULL, SQ_GAUGE, \
 	    "Bytes of publishes in the outbox, in memory or on disk.") \
+	X(OUTBOX_TAKEN_UP, "sqmqos_outbox_taken_up_total", NULL, SQ_COUNTER, \
+	    "Folders of other pods' disk outboxes that were left behind and taken up here.") \
 	X(OUTBOX_PAUSED, "sqmqos_outbox_pauses_total", NULL, SQ_COUNTER, \
 	    "Times that a client was not read because the outbox had no room for it.") \
 	X(OUTBOX_DROPPED, "sqmqos_outbox_dropped_total", "reason=\"refused\"", SQ_COUNTER, \

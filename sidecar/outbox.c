@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/client.h"
 #include "sidecar/hub.h"
-#include "sidecar/outbox_store.h"
+#include "sidecar/outbox_disk.h"
+#include "sidecar/outbox_folders.h"
 #include "sidecar/rules.h"
 #include "sidecar/session_priv.h"
 
@@ -32,16 +32,14 @@ struct sq_outbox {
 	struct sq_session *first; /* of those that the bound itself keeps waiting */
 	/* disk */
 	uint64_t disk_max;
-	struct sq_outbox_store *store; /* NULL: not open */
-	struct sq_session *session;
+	struct sq_outbox_disk *disk; /* NULL: not open */
+	bool stalled;
 	struct sq_buf problem; /* why it is not open */
 	struct sq_refusals refusals, drops;
-	ev_async async;
-};
-
-struct outbox_post {
-	struct sq_session_post post;
-	struct sq_outbox_batch *batch;
+	/* where outbox.dir is shared */
+	struct sq_outbox_folders *folders; /* NULL: it is not */
+	struct sq_outbox_disk *left;       /* one that was left behind, while it is emptied */
+	uint64_t look_ms;                  /* for the next one */
 };
 
 static const char *const mode_names[] = {"memory", "disk"};
@@ -76,7 +74,12 @@ outbox_resume(struct sq_outbox *o)
 static void
 outbox_show(const struct sq_outbox *o)
 {
-	uint64_t bytes = o->held + (o->store != NULL ? sq_outbox_store_bytes(o->store) : 0);
+	uint64_t bytes = o->held;
+
+	if (o->disk != NULL)
+		bytes += sq_outbox_store_bytes(sq_outbox_disk_store(o->disk));
+	if (o->left != NULL)
+		bytes += sq_outbox_store_bytes(sq_outbox_disk_store(o->left));
 
 	sq_metric_set(o->hub->metrics, SQ_M_BACKLOG, (int64_t)o->held);
 	sq_metric_set(o->hub->metrics, SQ_M_OUTBOX_BYTES, (int64_t)bytes);
@@ -142,16 +145,6 @@ sq_outbox_drops_qos0(struct sq_outbox *o, struct sq_session *s, size_t size)
 /* --- disk: what the store says --- */
 
 static void
-outbox_on_acked(void *owner, struct sq_outbox_port *port, const struct sq_lane_outcome *outcome)
-{
-	struct sq_session *s = port->user;
-
-	(void)owner;
-	if (s->client != NULL)
-		sq_client_acked(s->client, outcome);
-}
-
-static void
 outbox_on_refused(
     void *owner, const char *client_id, uint8_t reason, const struct sq_note *note, bool for_good)
 {
@@ -168,83 +161,76 @@ outbox_on_refused(
 		sq_hub_count(o->hub, SQ_M_OUTBOX_DROPPED, 1);
 }
 
-/* On the journal's thread. */
+/* The store of the pod's own disk, or NULL. */
+static struct sq_outbox_store *
+outbox_store(const struct sq_outbox *o)
+{
+	return o->disk != NULL ? sq_outbox_disk_store(o->disk) : NULL;
+}
+
+/* The pod's own disk: whether it takes something. */
 static void
-outbox_on_wake(void *owner)
+outbox_turned(struct sq_outbox *o, bool room)
+{
+	const char *why = sq_outbox_store_stalled(outbox_store(o));
+	bool was = o->stalled;
+
+	o->stalled = why != NULL;
+	if (o->stalled && !was)
+		SQ_WARN("outbox", "nothing more is acknowledged: %s", why);
+	if (was && !o->stalled)
+		SQ_INFO("outbox", "the disk takes messages again");
+	if (room || (was && !o->stalled))
+		outbox_resume(o);
+	sq_metric_set(o->hub->metrics, SQ_M_OUTBOX_STALLED, o->stalled);
+}
+
+static void
+outbox_on_turned(void *owner, struct sq_outbox_disk *d, bool room)
 {
 	struct sq_outbox *o = owner;
 
-	ev_async_send(o->hub->loop, &o->async);
-}
-
-static void
-outbox_turn(struct sq_outbox *o)
-{
-	bool was = sq_outbox_store_stalled(o->store) != NULL, is;
-	const char *why;
-
-	if (sq_outbox_store_turn(o->store))
-		outbox_resume(o);
-	why = sq_outbox_store_stalled(o->store);
-	is = why != NULL;
-	if (is && !was)
-		SQ_WARN("outbox", "nothing more is acknowledged: %s", why);
-	if (was && !is) {
-		SQ_INFO("outbox", "the disk takes messages again");
-		outbox_resume(o);
-	}
-	sq_metric_set(o->hub->metrics, SQ_M_OUTBOX_STALLED, is);
+	if (d == o->disk)
+		outbox_turned(o, room);
 	outbox_show(o);
-	if (o->session == NULL)
-		return;
-	if (o->stopping && !o->session->leaving && sq_outbox_store_idle(o->store)) {
-		o->session->last[1] = sq_outbox_store_last(o->store);
-		sq_session_leave(o->session, SQ_LEAVE_QUIET, UINT32_MAX);
-	} else {
-		sq_session_wake(o->session);
-	}
 }
 
-static void
-outbox_on_async(struct ev_loop *loop, ev_async *w, int events)
-{
-	(void)loop;
-	(void)events;
-	outbox_turn(w->data);
-}
+static const struct sq_outbox_disk_user disk_user = {
+    .turned = outbox_on_turned,
+    .refused = outbox_on_refused,
+};
 
 /* --- disk: life --- */
 
-/* The session that publishes what is on disk: the brokers keep it. */
-static void
-outbox_open_session(struct sq_outbox *o)
+/* Opens the pod's own disk: outbox.dir, or, where that is shared, a folder of its own in it. */
+static int
+outbox_open_own(struct sq_outbox *o, struct sq_buf *why)
 {
-	char id[64];
-	struct sq_session_params p = {.client_id = id,
-	    .version = SQ_MQTT_V5,
-	    .durable = true,
-	    .expiry_s = UINT32_MAX,
-	    .receive_max = 1};
+	const struct sq_sidecar_cfg *cfg = o->hub->cfg;
+	int rc = SQ_EEXIST;
 
-	snprintf(id, sizeof id, SQ_OUTBOX_ID_PREFIX "%016llx",
-	    (unsigned long long)sq_outbox_store_id(o->store));
-	o->session = sq_session_open(o->hub, &p, NULL);
-	o->session->outbox = true;
-	o->session->incarnation = sq_outbox_store_incarnation(o->store);
+	if (!cfg->outbox_shared)
+		return sq_outbox_disk_open(
+		    &o->disk, o->hub, cfg->outbox_dir, o->disk_max, true, &disk_user, o, why);
+	if (o->folders == NULL)
+		o->folders = sq_outbox_folders_open(cfg->outbox_dir, cfg->workload, cfg->pod, why);
+	if (o->folders == NULL)
+		return SQ_EIO;
+	/* Another sidecar may be emptying what this pod left behind before. */
+	for (unsigned i = 0; rc == SQ_EEXIST && i < SQ_OUTBOX_FOLDERS_OWN_MAX; i++) {
+		sq_buf_drain(why, sq_buf_len(why));
+		rc = sq_outbox_disk_open(&o->disk, o->hub, sq_outbox_folders_own(o->folders, i),
+		    o->disk_max, true, &disk_user, o, why);
+	}
+	return rc;
 }
 
 static void
 outbox_open(struct sq_outbox *o)
 {
-	struct sq_outbox_store_cfg cfg = {.dir = o->hub->cfg->outbox_dir,
-	    .size = o->disk_max,
-	    .wake = outbox_on_wake,
-	    .acked = outbox_on_acked,
-	    .refused = outbox_on_refused,
-	    .owner = o};
 	struct sq_buf err = {0}, why = {0};
 
-	if (sq_outbox_store_open(&o->store, &cfg, &why) != 0) {
+	if (outbox_open_own(o, &why) != 0) {
 		sq_buf_printf(&err, "outbox.dir: %.*s", (int)sq_buf_len(&why),
 		    (const char *)sq_buf_data(&why));
 		sq_buf_u8(&err, 0);
@@ -257,11 +243,56 @@ outbox_open(struct sq_outbox *o)
 	}
 	sq_buf_fini(&why);
 	sq_buf_fini(&o->problem);
-	SQ_INFO("outbox", "%s: %llu bytes wait for a broker", cfg.dir,
-	    (unsigned long long)sq_outbox_store_bytes(o->store));
-	outbox_open_session(o);
-	outbox_turn(o);
+	SQ_INFO("outbox", "%s: %llu bytes wait for a broker", sq_outbox_disk_dir(o->disk),
+	    (unsigned long long)sq_outbox_store_bytes(outbox_store(o)));
+	sq_outbox_disk_turn(o->disk);
 	outbox_resume(o);
+}
+
+/* --- disk: what others left behind --- */
+
+/* Takes up a folder that a pod left behind, if there is one. */
+static void
+outbox_take_up(struct sq_outbox *o)
+{
+	const char *dir = sq_outbox_folders_left(o->folders, sq_outbox_disk_dir(o->disk));
+	struct sq_buf why = {0};
+	int rc;
+
+	if (dir == NULL)
+		return;
+	rc = sq_outbox_disk_open(&o->left, o->hub, dir, o->disk_max, false, &disk_user, o, &why);
+	if (rc == 0) {
+		sq_hub_count(o->hub, SQ_M_OUTBOX_TAKEN_UP, 1);
+		SQ_INFO("outbox", "%s was left behind: %llu bytes of it go to a broker",
+		    sq_outbox_disk_dir(o->left),
+		    (unsigned long long)sq_outbox_store_bytes(sq_outbox_disk_store(o->left)));
+		sq_outbox_disk_finish(o->left, true);
+	} else if (rc != SQ_EEXIST) {
+		SQ_ERROR("outbox", "what was left behind can't be taken up: %.*s",
+		    (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
+		sq_outbox_folders_refuse(o->folders);
+	}
+	sq_buf_fini(&why);
+}
+
+/* Goes on with what was left behind: removes it once it is empty, and looks for the next. */
+static void
+outbox_sweep_left(struct sq_outbox *o)
+{
+	uint64_t now = sq_hub_now(o->hub);
+
+	if (o->left != NULL) {
+		sq_outbox_store_rest(sq_outbox_disk_store(o->left));
+		if (!sq_outbox_disk_over(o->left))
+			return;
+		SQ_INFO("outbox", "%s has been emptied", sq_outbox_disk_dir(o->left));
+		sq_outbox_disk_free(&o->left, true);
+	}
+	if (now < o->look_ms)
+		return;
+	o->look_ms = now + o->hub->cfg->outbox_take_up_ms;
+	outbox_take_up(o);
 }
 
 struct sq_outbox *
@@ -285,9 +316,9 @@ sq_outbox_free(struct sq_outbox **op)
 	*op = NULL;
 	if (o == NULL)
 		return;
-	if (o->started && o->mode == SQ_OUTBOX_DISK)
-		ev_async_stop(o->hub->loop, &o->async);
-	sq_outbox_store_close(&o->store);
+	sq_outbox_disk_free(&o->left, true);
+	sq_outbox_disk_free(&o->disk, o->folders != NULL); /* nobody comes back to it */
+	sq_outbox_folders_close(&o->folders);
 	sq_buf_fini(&o->problem);
 	free(o);
 }
@@ -305,8 +336,8 @@ outbox_size(struct sq_outbox *o)
 		o->max = size != 0 ? size : MEMORY_DEFAULT;
 	else
 		o->disk_max = size != 0 ? size : DISK_DEFAULT;
-	if (o->store != NULL)
-		sq_outbox_store_resize(o->store, o->disk_max);
+	if (o->disk != NULL)
+		sq_outbox_store_resize(outbox_store(o), o->disk_max);
 	outbox_resume(o);
 }
 
@@ -345,9 +376,7 @@ sq_outbox_start(struct sq_outbox *o)
 	outbox_size(o);
 	if (o->mode != SQ_OUTBOX_DISK)
 		return;
-	ev_async_init(&o->async, outbox_on_async);
-	o->async.data = o;
-	ev_async_start(o->hub->loop, &o->async);
+	o->look_ms = sq_hub_now(o->hub);
 	outbox_open(o);
 }
 
@@ -355,8 +384,10 @@ void
 sq_outbox_stop(struct sq_outbox *o)
 {
 	o->stopping = true;
-	if (o->store != NULL)
-		outbox_turn(o);
+	if (o->left != NULL)
+		sq_outbox_disk_let_go(o->left); /* the next one goes on with it */
+	if (o->disk != NULL)
+		sq_outbox_disk_finish(o->disk, o->folders != NULL);
 }
 
 void
@@ -364,16 +395,18 @@ sq_outbox_sweep(struct sq_outbox *o)
 {
 	if (!o->started || o->mode != SQ_OUTBOX_DISK)
 		return;
-	if (o->store != NULL)
-		sq_outbox_store_rest(o->store);
+	if (o->disk != NULL)
+		sq_outbox_store_rest(outbox_store(o));
 	else if (!o->stopping)
 		outbox_open(o);
+	if (o->folders != NULL && o->disk != NULL && !o->stopping)
+		outbox_sweep_left(o);
 }
 
 bool
 sq_outbox_ready(const struct sq_outbox *o, struct sq_buf *why)
 {
-	const char *stalled = o->store != NULL ? sq_outbox_store_stalled(o->store) : NULL;
+	const char *stalled = o->disk != NULL ? sq_outbox_store_stalled(outbox_store(o)) : NULL;
 
 	if (sq_buf_len(&o->problem) != 0)
 		stalled = (const char *)sq_buf_data(&o->problem);
@@ -422,8 +455,9 @@ sq_outbox_takes(const struct sq_outbox *o, const struct sq_lane_publish *m)
 int
 sq_outbox_publish(struct sq_outbox *o, struct sq_session *s, const struct sq_lane_publish *m)
 {
-	int rc = o->store != NULL ? sq_outbox_store_publish(o->store, &s->port, s->client_id, m)
-				  : SQ_EAGAIN;
+	int rc = o->disk != NULL
+	    ? sq_outbox_store_publish(outbox_store(o), &s->port, s->client_id, m)
+	    : SQ_EAGAIN;
 
 	if (rc == SQ_EAGAIN)
 		outbox_pause(o, s);
@@ -433,20 +467,20 @@ sq_outbox_publish(struct sq_outbox *o, struct sq_session *s, const struct sq_lan
 bool
 sq_outbox_holds(const struct sq_outbox *o, const struct sq_session *s, uint16_t packet_id)
 {
-	return o->store != NULL && sq_outbox_store_holds(o->store, s->client_id, packet_id);
+	return o->disk != NULL && sq_outbox_store_holds(outbox_store(o), s->client_id, packet_id);
 }
 
 int
 sq_outbox_release(struct sq_outbox *o, struct sq_session *s, uint16_t packet_id)
 {
-	return sq_outbox_store_release(o->store, &s->port, s->client_id, packet_id);
+	return sq_outbox_store_release(outbox_store(o), &s->port, s->client_id, packet_id);
 }
 
 void
 sq_outbox_forget(struct sq_outbox *o, struct sq_session *s)
 {
-	if (o->store != NULL && !s->outbox)
-		sq_outbox_store_forget(o->store, s->client_id);
+	if (o->disk != NULL && s->disk == NULL)
+		sq_outbox_store_forget(outbox_store(o), s->client_id);
 }
 
 void
@@ -456,92 +490,6 @@ sq_outbox_gone(struct sq_outbox *o, struct sq_session *s)
 	sq_list_remove(&s->paused);
 	if (o->first == s)
 		o->first = NULL;
-	if (o->session == s)
-		o->session = NULL;
-}
-
-/* --- its own session --- */
-
-void
-sq_outbox_attached(struct sq_outbox *o, const struct sq_attached *a)
-{
-	sq_outbox_store_attached(o->store, a->incarnation, a->last[1], sq_random_u64());
-	o->session->last[1] = sq_outbox_store_last(o->store);
-}
-
-static void
-outbox_refused(struct sq_outbox *o, struct outbox_post *p, const struct sq_answer *ans)
-{
-	struct sq_session *s = p->post.session;
-	bool lost = ans->status == 409 &&
-	    (ans->conflict == SQ_ANSWER_RUN ||
-		(ans->conflict == SQ_ANSWER_GAP && ans->last < sq_outbox_store_last(o->store)));
-
-	if (lost && ans->conflict == SQ_ANSWER_RUN)
-		sq_outbox_store_run_lost(o->store, &p->batch);
-	else if (ans->status == 413)
-		sq_outbox_store_too_big(o->store, &p->batch);
-	else
-		sq_outbox_store_failed(o->store, &p->batch);
-	if (ans->status == 413)
-		return;
-	if (!lost)
-		(void)sq_session_refused(s, &p->post, ans);
-	else if (p->post.attach_seq == s->attach_seq && s->state == SQ_SESSION_ATTACHED)
-		sq_session_again(s, 0);
-}
-
-static void
-outbox_accepted(struct sq_outbox *o, struct outbox_post *p, const struct sq_answer *ans)
-{
-	struct sq_session *s = p->post.session;
-	struct sq_outcomes outcomes;
-
-	if (sq_outcomes_decode(ans->body, ans->len, ans->version, &outcomes) != 0)
-		outcomes = (struct sq_outcomes){0};
-	if (sq_outbox_store_answered(o->store, &p->batch, &outcomes, sq_hub_now(o->hub)) != 0)
-		sq_uplink_fail(p->post.link, "its outcomes don't fit the batch");
-	else if (p->post.attach_seq == s->attach_seq)
-		s->failures = 0;
-	s->last[1] = sq_outbox_store_last(o->store);
-}
-
-static void
-outbox_post_done(struct sq_request *req, const struct sq_answer *ans)
-{
-	struct outbox_post *p = SQ_CONTAINER_OF(req, struct outbox_post, post.req);
-	struct sq_session *s = p->post.session;
-	struct sq_outbox *o = s->hub->outbox;
-
-	if (s->state == SQ_SESSION_ENDED) {
-		sq_outbox_store_failed(o->store, &p->batch);
-	} else if (ans->status == 200) {
-		SQ_FAULT("sidecar-outbox-answered");
-		outbox_accepted(o, p, ans);
-	} else {
-		outbox_refused(o, p, ans);
-	}
-	outbox_turn(o);
-	sq_session_post_free(&p->post);
-}
-
-void
-sq_outbox_post(struct sq_outbox *o, struct sq_session *s, uint64_t now_ms)
-{
-	struct sq_outbox_batch *b;
-	uint64_t due;
-
-	while ((b = sq_outbox_store_take(o->store, now_ms)) != NULL) {
-		struct outbox_post *p = sq_session_post_new(s, sizeof *p, "messages");
-
-		p->batch = b;
-		p->post.req.body[0] = (struct iovec){sq_buf_data(&b->body), sq_buf_len(&b->body)};
-		p->post.req.n_body = 1;
-		p->post.req.done = outbox_post_done;
-		SQ_FAULT("sidecar-outbox-posting");
-		sq_session_post_send(&p->post, s->link);
-		SQ_FAULT_LATER(true, "sidecar-outbox-posted", s->link);
-	}
-	due = sq_outbox_store_due(o->store);
-	s->due_retry = due > now_ms ? due : 0;
+	if (s->disk != NULL)
+		sq_outbox_disk_gone(s->disk);
 }

@@ -3,8 +3,10 @@
  * memory: publishes wait unacknowledged within one bound for the pod, shared so
  * that no client is shut out by another; at the bound a client is not read.
  * disk: QoS 1 and 2 are acknowledged when synced in a journal of the sidecar's
- * own (outbox_store.h) and forwarded by a session of its own.  QoS 0, and QoS 3,
- * which waits for the broker's outcome, go as in memory. */
+ * own (outbox_store.h) and forwarded by a session of its own (outbox_disk.h).  QoS 0, and
+ * QoS 3, which waits for the broker's outcome, go as in memory.  Where outbox.dir is shared
+ * by many pods, each has a folder of its own there, and empties one at a time of those that
+ * were left behind (outbox_folders.h). */
 #ifndef SQ_SIDECAR_OUTBOX_H
 #define SQ_SIDECAR_OUTBOX_H
 
@@ -17,7 +19,6 @@
 #include "proto/annotations/outbox.h"
 #include "proto/link/lane_out.h"
 
-struct sq_attached;
 struct sq_hub;
 struct sq_outbox;
 struct sq_session;
@@ -64,10 +65,5 @@ int sq_outbox_release(struct sq_outbox *, struct sq_session *, uint16_t packet_i
 void sq_outbox_forget(struct sq_outbox *, struct sq_session *);
 /* The session is no more. */
 void sq_outbox_gone(struct sq_outbox *, struct sq_session *);
-
-/* --- of the outbox's own session --- */
-
-void sq_outbox_attached(struct sq_outbox *, const struct sq_attached *);
-void sq_outbox_post(struct sq_outbox *, struct sq_session *, uint64_t now_ms);
 
 #endif

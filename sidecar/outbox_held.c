@@ -95,6 +95,13 @@ sq_outbox_held_fini(struct sq_outbox_store *st)
 	sq_htab_fini(&st->clients);
 }
 
+void
+sq_outbox_store_forget_all(struct sq_outbox_store *st)
+{
+	sq_outbox_held_fini(st);
+	st->clients = (struct sq_htab){0};
+}
+
 /* --- the state --- */
 
 static void

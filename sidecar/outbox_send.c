@@ -52,6 +52,12 @@ sq_outbox_store_incarnation(const struct sq_outbox_store *st)
 	return st->incarnation;
 }
 
+bool
+sq_outbox_store_flies(const struct sq_outbox_store *st)
+{
+	return st->flying != 0;
+}
+
 uint64_t
 sq_outbox_store_due(const struct sq_outbox_store *st)
 {

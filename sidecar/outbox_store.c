@@ -12,6 +12,7 @@
 
 #include "core/bytes.h"
 #include "core/clock.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/outbox_priv.h"
 #include "store/dir.h"
@@ -338,6 +339,37 @@ sq_outbox_store_open(
 	return rc;
 }
 
+/* No thread is at work behind this. */
+static void
+store_close_journal(struct sq_outbox_store *st)
+{
+	assert(sq_list_empty(&st->batches));
+	if (st->dirty && sq_buf_len(&st->stalled) == 0)
+		sq_outbox_write_state(st, false);
+	sq_journal_cursor_fini(&st->cursor);
+	sq_journal_close(&st->journal);
+}
+
+bool
+sq_outbox_store_spent(const struct sq_outbox_store *st)
+{
+	return sq_outbox_store_idle(st) && st->clients.n == 0;
+}
+
+void
+sq_outbox_store_remove(struct sq_outbox_store **sp)
+{
+	struct sq_outbox_store *st = *sp;
+	struct sq_buf why = {0};
+
+	assert(sq_outbox_store_spent(st));
+	store_close_journal(st);
+	if (sq_store_remove(st->cfg.dir, &st->lock, &why) != SQ_OK)
+		SQ_WARN("outbox", "%.*s", (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
+	sq_buf_fini(&why);
+	sq_outbox_store_close(sp);
+}
+
 void
 sq_outbox_store_close(struct sq_outbox_store **sp)
 {
@@ -346,13 +378,8 @@ sq_outbox_store_close(struct sq_outbox_store **sp)
 	*sp = NULL;
 	if (st == NULL)
 		return;
-	if (st->journal != NULL) {
-		assert(sq_list_empty(&st->batches));
-		if (st->dirty && sq_buf_len(&st->stalled) == 0)
-			sq_outbox_write_state(st, false);
-		sq_journal_cursor_fini(&st->cursor);
-		sq_journal_close(&st->journal);
-	}
+	if (st->journal != NULL)
+		store_close_journal(st);
 	SQ_LIST_FOR_EACH_SAFE(e, &st->appended, struct sq_outbox_entry, all)
 		sq_outbox_entry_free(e);
 	SQ_LIST_FOR_EACH_SAFE(e, &st->ahead, struct sq_outbox_entry, journal.node)

@@ -61,6 +61,13 @@ int sq_outbox_store_open(struct sq_outbox_store **, const struct sq_outbox_store
 /* Syncs what was appended, unless the disk stalls.  No batch may be out. */
 void sq_outbox_store_close(struct sq_outbox_store **);
 
+/* No client will go on with its ids: none is held any more, though that is not written down. */
+void sq_outbox_store_forget_all(struct sq_outbox_store *);
+/* Whether it holds nothing at all that a later start would need. */
+bool sq_outbox_store_spent(const struct sq_outbox_store *);
+/* Closes a store that is spent, and removes its directory. */
+void sq_outbox_store_remove(struct sq_outbox_store **);
+
 /* --- the app's side --- */
 
 /* SQ_EAGAIN: full, or the disk does not keep up; again after a turn that made
@@ -118,6 +125,8 @@ uint64_t sq_outbox_store_last(const struct sq_outbox_store *);
 uint64_t sq_outbox_store_bytes(const struct sq_outbox_store *);
 /* Nothing waits and nothing is on its way. */
 bool sq_outbox_store_idle(const struct sq_outbox_store *);
+/* Whether a batch is on its way. */
+bool sq_outbox_store_flies(const struct sq_outbox_store *);
 /* When sq_outbox_store_take() has something again after a refusal; 0: no wait. */
 uint64_t sq_outbox_store_due(const struct sq_outbox_store *);
 /* Why the disk takes nothing just now; NULL: it does.  Valid until the next turn. */

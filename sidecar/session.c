@@ -14,6 +14,7 @@
 #include "sidecar/client.h"
 #include "sidecar/declared.h"
 #include "sidecar/outbox.h"
+#include "sidecar/outbox_disk.h"
 #include "sidecar/session_priv.h"
 
 /* The bound is the outbox's; a lane has none of its own. */
@@ -445,8 +446,8 @@ session_post(struct sq_session *s, uint64_t now_ms)
 		return;
 	s->due_pause = 0;
 	sq_session_post_subs(s);
-	if (s->outbox)
-		sq_outbox_post(s->hub->outbox, s, now_ms);
+	if (s->disk != NULL)
+		sq_outbox_disk_post(s->disk, now_ms);
 	else
 		sq_session_post_lanes(s, now_ms);
 	sq_session_post_settlements(s);
@@ -478,7 +479,7 @@ sq_session_detached(struct sq_session *s, uint8_t reason, struct sq_bytes text)
 {
 	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x%s%.*s",
 	    s->client_id, reason, text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
-	if ((s->keeper || s->outbox) && !s->leaving) { /* it wants nothing but to be there */
+	if ((s->keeper || s->disk != NULL) && !s->leaving) { /* it wants nothing but to be there */
 		sq_session_again(s, AGAIN_MAX_MS);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "sidecar/client.h"
 #include "sidecar/declared.h"
 #include "sidecar/outbox.h"
+#include "sidecar/outbox_disk.h"
 #include "sidecar/session_priv.h"
 
 struct attach_post {
@@ -91,8 +92,8 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	s->recovered = !first || (a->present && !s->clean_start);
 	s->max_packet = a->max_packet;
 	attach_lanes(s, a, same, first);
-	if (s->outbox)
-		sq_outbox_attached(s->hub->outbox, a);
+	if (s->disk != NULL)
+		sq_outbox_disk_attached(s->disk, a);
 	else if (first && s->durable && !a->present) /* its CONNACK says so, too */
 		sq_outbox_forget(s->hub->outbox, s);
 	sq_inbox_attached(s->inbox, a);

@@ -54,15 +54,15 @@ struct sq_session {
 	uint16_t receive_max;
 	uint8_t state, version;
 	bool clean_start, keeper, durable, leaving, publish_will, sub_flying;
-	bool quiet;       /* see SQ_LEAVE_QUIET */
-	bool sub_again;   /* everything is to be subscribed again once that has landed */
-	bool detach_sent; /* all else had been said before */
-	bool put_sent;    /* the broker may know this connection */
-	bool lane1_waits; /* for what lane 0 has, to keep a topic's order */
-	bool recovered;   /* it goes on with what was before this attach */
-	bool in_clients;  /* in hub->by_client */
-	bool outbox;      /* the disk outbox's own */
-	bool turned_away; /* no broker had room for it */
+	bool quiet;                  /* see SQ_LEAVE_QUIET */
+	bool sub_again;              /* everything is to be subscribed again once that has landed */
+	bool detach_sent;            /* all else had been said before */
+	bool put_sent;               /* the broker may know this connection */
+	bool lane1_waits;            /* for what lane 0 has, to keep a topic's order */
+	bool recovered;              /* it goes on with what was before this attach */
+	bool in_clients;             /* in hub->by_client */
+	struct sq_outbox_disk *disk; /* the disk outbox that it forwards; NULL: another session */
+	bool turned_away;            /* no broker had room for it */
 };
 
 /* Has the turn of 's' come at the end of this one. */

@@ -2,6 +2,7 @@
  * ends with the process however that ends. */
 #include "store/dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -12,6 +13,16 @@
 #include <unistd.h>
 
 #define LOCK_FILE "lock"
+
+/* Whether 'fd' is still the directory's lock file. */
+static bool
+dir_has(int dirfd, int fd)
+{
+	struct stat mine, there;
+
+	return fstat(fd, &mine) == 0 && fstatat(dirfd, LOCK_FILE, &there, 0) == 0 &&
+	    mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+}
 
 int
 sq_store_lock(const char *dir, struct sq_buf *err)
@@ -34,6 +45,10 @@ sq_store_lock(const char *dir, struct sq_buf *err)
 		rc = errno == EWOULDBLOCK ? SQ_EEXIST : SQ_EIO;
 		sq_buf_printf(err, "%s: %s", dir,
 		    rc == SQ_EEXIST ? "another process has this store" : strerror(errno));
+		close(fd);
+	} else if (!dir_has(dirfd, fd)) {
+		rc = SQ_EEXIST;
+		sq_buf_printf(err, "%s: another process has just removed it", dir);
 		close(fd);
 	} else {
 		rc = fd;
@@ -72,4 +87,53 @@ sq_store_unlock(int *lock)
 	if (*lock >= 0)
 		close(*lock);
 	*lock = -1;
+}
+
+bool
+sq_store_locked(const char *dir)
+{
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	bool locked;
+
+	if (dirfd >= 0)
+		fd = openat(dirfd, LOCK_FILE, O_RDWR | O_CLOEXEC);
+	locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	if (fd >= 0)
+		close(fd);
+	if (dirfd >= 0)
+		close(dirfd);
+	return locked;
+}
+
+/* Removes what is in the directory, the lock file last; 0, or -1 with errno. */
+static int
+dir_empty(int dirfd)
+{
+	DIR *d = fdopendir(dup(dirfd));
+	struct dirent *e;
+	int rc = 0;
+
+	if (d == NULL)
+		return -1;
+	while (rc == 0 && (e = readdir(d)) != NULL)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    strcmp(e->d_name, LOCK_FILE) != 0)
+			rc = unlinkat(dirfd, e->d_name, 0);
+	closedir(d);
+	return rc != 0 ? rc : unlinkat(dirfd, LOCK_FILE, 0);
+}
+
+int
+sq_store_remove(const char *dir, int *lock, struct sq_buf *err)
+{
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = -1;
+
+	if (dirfd >= 0 && dir_empty(dirfd) == 0)
+		rc = rmdir(dir);
+	if (rc != 0)
+		sq_buf_printf(err, "%s: can't be removed: %s", dir, strerror(errno));
+	if (dirfd >= 0)
+		close(dirfd);
+	sq_store_unlock(lock);
+	return rc == 0 ? SQ_OK : SQ_EIO;
 }
