@@ -150,7 +150,7 @@ char_escape_json(char *out, size_t cap, const unsigned char *s, size_t n, uint32
 	else if (n == 0)
 		snprintf(out, cap, "\\\\x%02x", *s);
 	else if (!char_shows(c))
-		snprintf(out, cap, "\\u%04x", c);
+		snprintf(out, cap, "\\u%04x", (uint16_t)c); /* what does not show is below 2^16 */
 }
 
 /* Appends 's', escaped for the line's format: in text, what doesn't show as \xNN, each

@@ -180,7 +180,7 @@ image_has_registry(struct sq_bytes first, bool alone)
 const char *
 sq_value_not_an_image(struct sq_bytes name)
 {
-	struct sq_bytes digest = name, rest, part;
+	struct sq_bytes digest = name, rest = {0}, part;
 	const unsigned char *tag = NULL;
 	bool first = true;
 
