@@ -1,0 +1,30 @@
+{{/* Size that the broker's tables may reach. The volume has the journal, too, and a file
+     system's own; so nine tenths of what the journal leaves. */}}
+{{- define "sqmqos.storeMaxSize" -}}
+{{- $store := .Values.broker.store -}}
+{{- if $store.maxSize -}}
+{{- $store.maxSize -}}
+{{- else -}}
+{{- $left := sub (include "sqmqos.mebibytes" $store.size | int64) (include "sqmqos.mebibytes" $store.journalSize | int64) -}}
+{{- if lt (mul $left 9) 160 -}}
+{{- fail (printf "broker.store.size %s leaves no room beside broker.store.journalSize %s: give the volume at least five times the journal" $store.size $store.journalSize) -}}
+{{- end -}}
+{{- div (mul $left 9) 10 -}}Mi
+{{- end -}}
+{{- end -}}
+
+{{/* broker.yaml: what the chart sets, and `broker.config`, whose schema has none of these keys. */}}
+{{- define "sqmqos.brokerConfig" -}}
+{{- $b := .Values.broker -}}
+{{- $config := dict
+	"listen" (dict "address" (printf "*:%d" (int $b.port)))
+	"tls" (dict "cert-file" "/etc/sqmqos/tls/tls.crt" "key-file" "/etc/sqmqos/tls/tls.key" "bundle-file" "/etc/sqmqos/tls/ca.crt")
+	"auth" (dict "kubernetes" true "audience" .Values.auth.audience "owner" .Values.auth.owner)
+	"workers" $b.workers
+	"engine" $b.engine
+	"store" (dict "dir" "/var/lib/sqmqos/store" "journal-size" $b.store.journalSize "max-size" (include "sqmqos.storeMaxSize" .))
+	"admin" (dict "listen" (printf "*:%d" (int $b.adminPort)))
+	"drain-timeout" (printf "%ds" (int $b.drainSeconds))
+	"log" (dict "level" $b.logLevel "format" $b.logFormat) -}}
+{{- toYaml (merge $config (deepCopy (default (dict) $b.config))) -}}
+{{- end -}}

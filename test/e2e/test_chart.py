@@ -1,0 +1,734 @@
+"""The Helm chart as text: what it renders, what it refuses, and that its values, their schema
+and their page say the same.  test/k8s/ installs it."""
+
+import asyncio
+import copy
+import re
+import shutil
+
+import yaml
+
+import chart
+import stack as parts
+from scenario import scenario
+
+import chart_values
+
+DIGEST = "sha256:" + "5" * 64
+# Values that only show where these are on.
+ALL_ON = {"networkPolicy": {"egress": {"enabled": True}}, "podMonitor": {"enabled": True}}
+
+
+def tree(path, value):
+    """{"a": {"b": value}} of "a.b"."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
+
+
+def merged(*trees):
+    out = {}
+    for t in trees:
+        for key, value in t.items():
+            both = isinstance(value, dict) and isinstance(out.get(key), dict)
+            out[key] = merged(out[key], value) if both else copy.deepcopy(value)
+    return out
+
+
+def leaves(values, path=""):
+    """(path, value) of each value that has none below it."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+async def all_of(function, items):
+    """function(item) of each item, two at a time."""
+    gate = asyncio.Semaphore(2)
+
+    async def one(item):
+        async with gate:
+            return await function(item)
+    return await asyncio.gather(*map(one, items))
+
+
+# ---- lint, and the same text each time
+
+async def test_lint_has_nothing_to_say(_env):
+    code, out, err = await chart.run_helm("lint", "--strict", chart.CHART, "--kube-version", "1.34.0")
+    assert code == 0 and "1 chart(s) linted, 0 chart(s) failed" in out, out + err
+    assert not re.search(r"\[(INFO|WARNING|ERROR)\]", out + err), out + err
+
+
+async def test_two_renderings_are_the_same_text(_env):
+    given = merged(ALL_ON, {"commonLabels": {"b": "1", "a": "2", "c": "3"}})
+    first = await chart.text(given)
+    assert first == await chart.text(given)
+    # The version of the cluster is none of its business either.
+    assert first == await chart.text(given, version="1.29.0")
+
+
+async def test_no_template_asks_the_cluster_or_chance(_env):
+    drift = re.compile(r"\b(lookup|Capabilities|IsInstall|IsUpgrade|Revision|now|date\w*|"
+                       r"rand\w+|uuidv4|gen[A-Z]\w+|htpasswd|bcrypt|getHostByName)\b")
+    for path in (chart.CHART / "templates").rglob("*"):
+        if path.is_file():
+            for code in re.findall(r"\{\{-?\s*(?!/\*)(.*?)\}\}", path.read_text(), re.S):
+                assert not drift.search(code), f"{path.name}: {code}"
+
+
+async def test_nothing_rendered_is_written_by_anybody_else(_env):
+    objects = await chart.render(ALL_ON)
+    secrets = [o for o in objects if o["kind"] == "Secret"]
+    assert {s["metadata"]["name"] for s in secrets} == {"sqmqos-ca", "sqmqos-broker-tls"}
+    for s in secrets:
+        assert not {"data", "stringData", "immutable"} & set(s) and s["type"] == "Opaque"
+    assert "caBundle" not in await chart.text(ALL_ON)
+    assert not any("status" in o for o in objects)
+
+
+async def test_clusters_before_1_29_are_refused(_env):
+    code, _, err = await chart.template(version="1.28.9")
+    assert code != 0 and ">=1.29.0-0" in err, err
+    # Managed clusters have suffixes.
+    assert (await chart.template(version="1.29.1-gke.100"))[0] == 0
+
+
+async def test_the_chart_is_of_the_project_s_version(_env):
+    about = yaml.safe_load((chart.CHART / "Chart.yaml").read_text())
+    project = re.search(r"project\(sqmqos VERSION ([\d.]+)",
+                        (parts.ROOT / "CMakeLists.txt").read_text())[1]
+    assert about["version"] == about["appVersion"] == project
+
+
+# ---- values, schema and page
+
+SAMPLES = {
+    "nameOverride": "other", "fullnameOverride": "other", "imageRegistry": "r.example",
+    "clusterDomain": "other.local", "audience": "other", "owner": "namespace",
+    "engine": "memory", "registry": "r.example", "repository": "other/x", "tag": "9",
+    "digest": DIGEST, "pullPolicy": "Always", "logLevel": "debug", "logFormat": "json",
+    "size": "20Gi", "storageClass": "fast", "existingClaim": "mine", "journalSize": "64Mi",
+    "maxSize": "1Gi", "cpu": "77m", "memory": "77Mi", "ipFamilyPolicy": "PreferDualStack",
+    "fsGroupChangePolicy": "Always", "type": "Localhost", "priorityClassName": "high",
+    "interval": "15s", "imagePullSecrets": [{"name": "pull"}],
+    "config": {"queue": {"max-bytes": "1Gi"}}, "drop": ["NET_RAW"], "apiPorts": [6444],
+    "tolerations": [{"operator": "Exists"}],
+    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone",
+                                   "whenUnsatisfiable": "ScheduleAnyway"}],
+    "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+        "nodeSelectorTerms": [{"matchExpressions": [{"key": "disk", "operator": "Exists"}]}]}}},
+    "namespaceSelector": {"matchLabels": {"team": "a"}},
+    "broker.replicas": 0,
+}
+# What must come with a value.
+TOGETHER = {"injector.hostNetwork": {"injector": {"webhookPort": 10260}}}
+SAMPLES |= {key: {"own": "value"} for key in (
+    "commonLabels", "commonAnnotations", "labels", "annotations", "podLabels", "podAnnotations",
+    "nodeSelector")}
+SAMPLES |= {key: [{"ipBlock": {"cidr": "10.9.0.0/16"}}] for key in (
+    "linkFrom", "adminFrom", "dnsTo", "apiTo")}
+
+
+def another(path, value):
+    """A good value other than the default."""
+    for key in (path, path.rsplit(".", 1)[-1]):
+        if key in SAMPLES:
+            return SAMPLES[key]
+    if isinstance(value, bool):
+        return not value
+    assert isinstance(value, int), f"no sample for {path}"
+    return value + 1
+
+
+@scenario(timeout_s=300)
+async def test_every_value_reaches_the_rendering(_env):
+    plain = await chart.text(ALL_ON)
+
+    async def unseen(leaf):
+        path, value = leaf
+        more = merged(ALL_ON, TOGETHER.get(path, {}))
+        before = await chart.text(more) if path in TOGETHER else plain
+        return path if await chart.text(merged(more, tree(path, another(path, value)))) == before else None
+
+    found = list(leaves(merged(chart.values(), ALL_ON)))
+    assert len(found) > 120
+    missing = [p for p in await all_of(unseen, found) if p]
+    assert not missing, missing
+
+
+async def test_the_page_and_the_schema_are_as_they_would_be_written(_env):
+    assert chart_values.PAGE.read_text() == chart_values.page_text()
+    assert chart_values.SCHEMA.read_text() == chart_values.schema_text()
+
+
+async def test_every_value_has_its_comment(_env):
+    rows = [".".join(path) for path, _ in chart_values.commented()]
+    assert len(rows) == len(set(rows))
+    for path, _ in leaves(chart.values()):
+        assert any(path == row or path.startswith(row + ".") for row in rows), path
+
+
+async def test_no_part_of_the_schema_takes_unknown_keys(_env):
+    def walk(node, where):
+        if isinstance(node, list):
+            for i, below in enumerate(node):
+                walk(below, f"{where}/{i}")
+        elif isinstance(node, dict):
+            if node.get("type") == "object" and where != "/properties/global":
+                extra = node.get("additionalProperties")
+                assert extra is False or (isinstance(extra, dict) and "properties" not in node), where
+            for key, below in node.items():
+                walk(below, f"{where}/{key}")
+    walk(chart.schema(), "")
+
+
+async def test_the_schema_and_the_values_have_the_same_keys(_env):
+    def walk(at, values, path):
+        if "properties" not in at or path.endswith("ontext"):
+            return  # what Kubernetes itself defines
+        assert set(at["properties"]) - {"global"} == set(values), path
+        for key, value in values.items():
+            if isinstance(value, dict) and value:
+                walk(chart_values.schema_at(chart.schema(), [*path.split(".")[1:], key]), value,
+                     f"{path}.{key}")
+    values = chart.values()
+    # Maps of Kubernetes' own types: which of their keys the defaults have is no matter.
+    for component in ("broker", "injector", "sidecar", "test"):
+        del values[component]["resources"]
+    top = chart.schema()
+    for component in ("broker", "injector", "sidecar", "test"):
+        del top["properties"][component]["properties"]["resources"]
+    assert set(top["properties"]) - {"global"} == set(values)
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            at = top["properties"][key]
+            assert set(at["properties"]) == set(value), key
+            for below, inner in value.items():
+                if isinstance(inner, dict) and inner:
+                    walk(chart_values.schema_at(top, [key, below]), inner, f".{key}.{below}")
+
+
+REFUSED = [
+    ("brokers", 1, "additional properties 'brokers' not allowed"),
+    ("broker.replica", 1, "additional properties 'replica' not allowed"),
+    ("broker.store.sise", "1Gi", "additional properties 'sise' not allowed"),
+    ("broker.replicas", 2, "at '/broker/replicas': maximum: got 2, want 1"),
+    ("broker.replicas", "1", "at '/broker/replicas': got string, want integer"),
+    ("broker.replicas", -1, "minimum: got -1, want 0"),
+    ("broker.port", 70000, "maximum: got 70,000, want 65,535"),
+    ("broker.port", None, "missing property 'port'"),
+    ("broker.engine", "postgres", "at '/broker/engine'"),
+    ("broker.workers", 0, "minimum: got 0, want 1"),
+    ("broker.store.size", "10G", "at '/broker/store/size'"),
+    ("broker.store.size", 10, "got number, want string"),
+    ("broker.config", {"queue": {"max-bites": 1}}, "additional properties 'max-bites' not allowed"),
+    ("broker.config", {"queue": {"max-bytes": "1GB"}}, "at '/broker/config/queue/max-bytes'"),
+    ("broker.config", {"session": {"grace": 30}}, "got number, want string"),
+    ("broker.config", {"listen": {"address": "x"}}, "additional properties 'listen' not allowed"),
+    ("broker.config", "queue:", "got string, want object"),
+    ("broker.image.digest", "sha256:12", "at '/broker/image/digest'"),
+    ("broker.image.tag", "a b", "at '/broker/image/tag'"),
+    ("broker.image.pullPolicy", "Sometimes", "at '/broker/image/pullPolicy'"),
+    ("broker.logLevel", "loud", "at '/broker/logLevel'"),
+    ("broker.resources", {"limits": {"memory": "1GiB"}}, "at '/broker/resources/limits/memory'"),
+    ("broker.resources", {"limit": {}}, "additional properties 'limit' not allowed"),
+    ("broker.nodeSelector", {"a": 1}, "got number, want string"),
+    ("broker.nodeSelector", ["a"], "got array, want object"),
+    ("broker.tolerations", {"key": "a"}, "got object, want array"),
+    ("broker.tolerations", [{"keys": "a"}], "additional properties 'keys' not allowed"),
+    ("broker.affinity", {"nodeAfinity": {}}, "additional properties 'nodeAfinity' not allowed"),
+    ("broker.securityContext", {"readonlyRootFilesystem": True}, "additional properties"),
+    ("broker.podSecurityContext", {"runAsUser": "me"}, "got string, want null or integer"),
+    ("injector.hostNetwork", "yes", "got string, want boolean"),
+    ("injector.webhook.timeoutSeconds", 31, "maximum: got 31, want 30"),
+    ("injector.webhook.failurePolicy", "Ignore", "additional properties 'failurePolicy'"),
+    ("sidecar.runAsUser", 0, "minimum: got 0, want 1"),
+    ("sidecar.resources", {"limits": {"gpu": 1}}, "additional properties 'gpu' not allowed"),
+    ("auth.owner", "pod", "at '/auth/owner'"),
+    ("auth.tokenExpirySeconds", 60, "minimum: got 60, want 600"),
+    ("imagePullSecrets", ["pull"], "got string, want object"),
+    ("commonLabels", {"a": "b c"}, "at '/commonLabels/a'"),
+    ("commonLabels", {"a/b/c": "d"}, "invalid propertyName 'a/b/c'"),
+    ("networkPolicy.linkFrom", [{}], "minProperties: got 0, want 1"),
+    ("networkPolicy.egress.apiPorts", [], "minItems: got 0, want 1"),
+    ("podMonitor.interval", "often", "at '/podMonitor/interval'"),
+]
+
+
+@scenario(timeout_s=200)
+async def test_values_that_are_wrong_are_refused_with_the_reason(_env):
+    async def try_one(case):
+        path, value, reason = case
+        code, _, err = await chart.template(tree(path, value))
+        assert code != 0, f"{path}={value!r} is taken"
+        assert "values don't meet the specifications" in err and reason in err, f"{path}: {err}"
+    await all_of(try_one, REFUSED)
+
+
+async def test_a_volume_too_small_for_the_journal_is_refused(_env):
+    code, _, err = await chart.template(tree("broker.store.size", "256Mi"))
+    assert code != 0 and "leaves no room beside broker.store.journalSize 256Mi" in err, err
+
+
+async def test_kubelet_s_port_is_refused_on_the_node_s_network(_env):
+    code, _, err = await chart.template(tree("injector.hostNetwork", True))
+    assert code != 0 and "injector.webhookPort 10250 is kubelet's" in err, err
+
+
+async def test_a_parent_chart_may_hand_down_its_globals(_env):
+    assert (await chart.template({"global": {"anything": {"at": "all"}}}))[0] == 0
+
+
+# ---- names and labels
+
+async def test_names_are_short_enough_whatever_the_release_is_called(_env):
+    for given in ({}, {"nameOverride": "n" * 60}, {"fullnameOverride": "f" * 60}):
+        release = "r" * 53  # the longest that helm takes
+        objects = await chart.render(merged(ALL_ON, given), release=release)
+        for o in objects:
+            assert len(o["metadata"]["name"]) <= 63, o["metadata"]["name"]
+            for value in o["metadata"]["labels"].values():
+                assert len(value) <= 63, value
+            if o["kind"] == "StatefulSet":  # its pods' label of the revision: a hash more
+                assert len(o["metadata"]["name"]) + 11 <= 63
+
+
+async def test_names_follow_the_release_and_the_overrides(_env):
+    async def of_broker(given, release):
+        return next(o["metadata"]["name"] for o in await chart.render(given, release=release)
+                    if o["kind"] == "StatefulSet")
+    assert await of_broker({}, "sqmqos") == "sqmqos-broker"
+    assert await of_broker({}, "my-sqmqos") == "my-sqmqos-broker"
+    assert await of_broker({}, "shop") == "shop-sqmqos-broker"
+    assert await of_broker({"nameOverride": "mq"}, "shop") == "shop-mq-broker"
+    assert await of_broker({"fullnameOverride": "mq"}, "shop") == "mq-broker"
+
+
+async def test_two_releases_have_no_object_of_the_cluster_in_common(_env):
+    """Of the same name they have: helm refuses the second, for it owns none of them."""
+    async def wide(release):
+        return {(o["kind"], o["metadata"]["name"]) for o in await chart.render(release=release)
+                if o["kind"].startswith(("Cluster", "Mutating", "Validating", "Namespace"))}
+    a, b = await wide("sqmqos"), await wide("other")
+    assert len(a) == len(b) == 5 and not a & b
+
+
+async def test_labels_and_annotations_are_on_everything(_env):
+    common = {"commonLabels": {"team": "mq"}, "commonAnnotations": {"note": "n"}}
+    for o in await chart.render(merged(ALL_ON, common)):
+        pod = pod_meta = chart.pod_of(o)
+        for meta in (o["metadata"], pod and pod_meta["metadata"]):
+            if not meta:
+                continue
+            labels = meta["labels"]
+            assert labels["team"] == "mq" and meta["annotations"]["note"] == "n", o
+            assert labels["app.kubernetes.io/name"] == "sqmqos"
+            assert labels["app.kubernetes.io/instance"] == "sqmqos"
+            assert labels["app.kubernetes.io/version"] == "0.1.0"
+            assert labels["app.kubernetes.io/managed-by"] == "Helm"
+            assert labels["helm.sh/chart"] == "sqmqos-0.1.0"
+            assert "app.kubernetes.io/component" in labels
+
+
+async def test_what_an_upgrade_can_t_change_depends_on_no_value_that_it_may(_env):
+    """Selectors and volume claim templates are immutable."""
+    def fixed(objects):
+        return [(o["metadata"]["name"], o["spec"]["selector"], o["spec"].get("volumeClaimTemplates"))
+                for o in objects if o["kind"] in ("StatefulSet", "Deployment") and not chart.is_hook(o)]
+    given = {"commonLabels": {"team": "mq"}, "commonAnnotations": {"a": "b"},
+             "broker": {"podLabels": {"x": "y"}, "image": {"tag": "9"}},
+             "injector": {"podLabels": {"x": "y"}}}
+    before, after = fixed(await chart.render()), fixed(await chart.render(given))
+    assert len(before) == 2 and before == after
+    assert "0.1.0" not in str(before)
+
+
+async def test_a_label_of_one_s_own_never_breaks_a_selector(_env):
+    mine = {"app.kubernetes.io/component": "mine", "app.kubernetes.io/name": "mine"}
+    objects = await chart.render({"commonLabels": mine, "broker": {"podLabels": mine},
+                                  "injector": {"podLabels": mine}})
+    for o in objects:
+        if o["kind"] in ("StatefulSet", "Deployment"):
+            labels = o["spec"]["template"]["metadata"]["labels"]
+            assert chart.selects(o["spec"]["selector"], labels), o["metadata"]["name"]
+
+
+# ---- pods
+
+async def test_all_pods_are_within_restricted_pod_security(_env):
+    pods = [chart.pod_of(o) for o in await chart.render(ALL_ON)]
+    pods = [p for p in pods if p]
+    assert len(pods) == 4
+    for pod in pods:
+        assert chart.restricted(pod) == []
+        for c in pod["spec"]["containers"]:
+            assert c["securityContext"]["readOnlyRootFilesystem"] is True
+            assert c["resources"]["requests"] and c["resources"]["limits"]["memory"]
+        assert pod["spec"]["securityContext"]["runAsUser"] == 65532
+
+
+async def test_users_may_be_left_to_the_platform(_env):
+    left = {"runAsUser": None, "runAsGroup": None}
+    given = {"broker": {"podSecurityContext": left | {"fsGroup": None}},
+             "injector": {"podSecurityContext": left}, "sidecar": {"runAsUser": None},
+             "test": {"podSecurityContext": left}}
+    objects = await chart.render(given)
+    for o in objects:
+        if pod := chart.pod_of(o):
+            assert chart.restricted(pod) == []
+            assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(pod["spec"]["securityContext"])
+    settings = chart.config_of(objects, "sqmqos-injector", "settings.yaml")
+    assert settings["sidecar"]["runAsUser"] is None
+
+
+async def test_images_by_tag_and_by_digest(_env):
+    def images(objects):
+        return {c["image"] for o in objects if chart.pod_of(o)
+                for c in chart.pod_of(o)["spec"]["containers"]}
+    assert images(await chart.render()) == {
+        "sqmqos/broker:0.1.0", "sqmqos/injector:0.1.0", "eclipse-mosquitto:2"}
+    given = {"imageRegistry": "mirror.example:5000",
+             "broker": {"image": {"digest": DIGEST, "tag": "x"}},
+             "injector": {"image": {"registry": "own.example", "tag": "7"}},
+             "test": {"image": {"digest": DIGEST}}}
+    objects = await chart.render(given)
+    assert images(objects) == {
+        f"mirror.example:5000/sqmqos/broker@{DIGEST}", "own.example/sqmqos/injector:7",
+        f"mirror.example:5000/eclipse-mosquitto@{DIGEST}"}
+    settings = chart.config_of(objects, "sqmqos-injector", "settings.yaml")
+    assert settings["sidecar"]["image"]["registry"] == "mirror.example:5000"
+
+
+async def test_tokens_are_mounted_where_they_are_used(_env):
+    objects = await chart.render()
+    for o in objects:
+        if o["kind"] == "ServiceAccount":
+            assert o["automountServiceAccountToken"] is False
+        if pod := chart.pod_of(o):
+            wanted = not chart.is_hook(o)
+            assert pod["spec"]["automountServiceAccountToken"] is wanted, o["metadata"]["name"]
+
+
+async def test_a_changed_configuration_makes_pods_anew(_env):
+    async def sums(given):
+        return {o["kind"]: o["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+                for o in await chart.render(given)
+                if o["kind"] in ("StatefulSet", "Deployment") and not chart.is_hook(o)}
+    plain = await sums({})
+    broker = await sums(tree("broker.config", {"queue": {"max-bytes": "1Gi"}}))
+    injector = await sums(tree("sidecar.logLevel", "debug"))
+    other = await sums(tree("podMonitor.enabled", True))
+    assert broker["StatefulSet"] != plain["StatefulSet"]
+    assert broker["Deployment"] == plain["Deployment"]
+    assert injector["Deployment"] != plain["Deployment"]
+    assert injector["StatefulSet"] == plain["StatefulSet"]
+    assert other == plain
+
+
+# ---- broker
+
+async def test_sidecars_dial_an_address_that_stays(_env):
+    objects = await chart.render()
+    dialled = chart.only(objects, "Service", "sqmqos-broker")["spec"]
+    headless = chart.only(objects, "Service", "sqmqos-broker-headless")["spec"]
+    assert dialled["type"] == "ClusterIP" and "clusterIP" not in dialled
+    assert not dialled.get("publishNotReadyAddresses")
+    assert headless["clusterIP"] == "None" and headless["publishNotReadyAddresses"] is True
+    for service in (dialled, headless):
+        assert service["ports"] == [{"name": "link", "port": 7443, "targetPort": "link"}]
+    broker = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]
+    assert broker["serviceName"] == "sqmqos-broker-headless"
+    assert chart.selects({"matchLabels": dialled["selector"]},
+                         broker["template"]["metadata"]["labels"])
+    settings = chart.config_of(objects, "sqmqos-injector", "settings.yaml")
+    assert (settings["fullname"], settings["namespace"]) == ("sqmqos", chart.NAMESPACE)
+    assert settings["broker"]["port"] == 7443
+
+
+async def test_the_broker_has_the_time_that_it_needs(_env):
+    given = {"broker": {"drainSeconds": 45, "startupSeconds": 1200}}
+    objects = await chart.render(given)
+    pod = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]["template"]["spec"]
+    config = chart.config_of(objects, "sqmqos-broker", "broker.yaml")
+    assert config["drain-timeout"] == "45s" and pod["terminationGracePeriodSeconds"] == 65
+    container = pod["containers"][0]
+    startup = container["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] == 1200
+    assert startup["httpGet"]["path"] == container["livenessProbe"]["httpGet"]["path"] == "/livez"
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "admin"}
+    ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+    assert ports == {"link": 7443, "admin": 9090}
+    assert config["admin"]["listen"] == "*:9090" and config["listen"]["address"] == "*:7443"
+
+
+async def test_the_store_is_on_a_volume(_env):
+    def store(objects):
+        spec = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]
+        volumes = {v["name"]: v for v in spec["template"]["spec"]["volumes"]}
+        return spec.get("volumeClaimTemplates"), volumes.get("store")
+    claims, volume = store(await chart.render())
+    assert volume is None and len(claims) == 1
+    assert claims[0]["spec"]["resources"]["requests"]["storage"] == "10Gi"
+    assert "storageClassName" not in claims[0]["spec"]
+    claims, _ = store(await chart.render(tree("broker.store.storageClass", "-")))
+    assert claims[0]["spec"]["storageClassName"] == ""
+    claims, volume = store(await chart.render(tree("broker.store.existingClaim", "mine")))
+    assert claims is None and volume["persistentVolumeClaim"]["claimName"] == "mine"
+    claims, volume = store(await chart.render(tree("broker.engine", "memory")))
+    assert claims is None and volume["emptyDir"] == {}
+
+
+async def test_the_store_fits_its_volume(_env):
+    async def sizes(size, **more):
+        given = {"broker": {"store": {"size": size, **more}}}
+        store = chart.config_of(await chart.render(given), "sqmqos-broker", "broker.yaml")["store"]
+        return store["journal-size"], store["max-size"]
+    assert await sizes("10Gi") == ("256Mi", "8985Mi")
+    assert await sizes("1Ti") == ("256Mi", "943488Mi")
+    assert await sizes("2Gi", journalSize="64Mi") == ("64Mi", "1785Mi")
+    assert await sizes("10Gi", maxSize="4Gi") == ("256Mi", "4Gi")
+
+
+async def test_broker_and_chart_set_each_key_once(_env):
+    """What the chart sets is not in `broker.config`; everything else is."""
+    config = chart.config_of(await chart.render(), "sqmqos-broker", "broker.yaml")
+    ours = {path for path, _ in leaves(config)}
+    free = chart.schema()["definitions"]["brokerConfig"]
+
+    def keys(node, path=""):
+        for key, below in node["properties"].items():
+            if "properties" in below:
+                yield from keys(below, f"{path}{key}.")
+            else:
+                yield f"{path}{key}"
+    known = {key for key, _ in chart_values.broker_keys()}
+    assert not ours & set(keys(free))
+    assert set(keys(free)) == {k for k in known if not chart_values.CHART_SETS.match(k)}
+    assert all(chart_values.CHART_SETS.match(key) for key in ours)
+
+
+# ---- injector
+
+WORKLOADS = {("apps", r) for r in ("deployments", "statefulsets", "daemonsets")} | \
+    {("batch", r) for r in ("jobs", "cronjobs")}
+
+
+def called(config, namespace, labels, pod):
+    """Names of the entries that are asked about an object with labels 'pod'."""
+    labels = labels | {"kubernetes.io/metadata.name": namespace}
+    return [w["name"] for w in config["webhooks"]
+            if chart.selects(w["namespaceSelector"], labels)
+            and chart.selects(w["objectSelector"], pod)]
+
+
+async def test_only_pods_that_asked_are_asked_about(_env):
+    config = chart.only(await chart.render(), "MutatingWebhookConfiguration", "0-sqmqos-injector")
+    by_pod, by_namespace = ["pod.inject.sqmqos.io"], ["namespace.inject.sqmqos.io"]
+    inject = "sqmqos.io/inject"
+    cases = [
+        ("shop", {}, {}, []),
+        ("shop", {}, {"app": "x"}, []),
+        ("shop", {}, {inject: "true"}, by_pod),
+        ("shop", {}, {inject: "yes"}, by_pod),       # to be denied, with the reason
+        ("shop", {}, {inject: "false"}, []),
+        ("shop", {inject: "true"}, {}, by_namespace),
+        ("shop", {inject: "on"}, {}, by_namespace),
+        ("shop", {inject: "true"}, {inject: "true"}, by_pod),
+        ("shop", {inject: "true"}, {inject: "false"}, []),
+        ("shop", {inject: "false"}, {}, []),
+        ("shop", {inject: "false"}, {inject: "true"}, by_pod),
+        ("kube-system", {inject: "true"}, {}, []),
+        ("kube-system", {}, {inject: "true"}, []),
+        (chart.NAMESPACE, {inject: "true"}, {}, []),
+        (chart.NAMESPACE, {}, {inject: "true"}, []),
+    ]
+    for namespace, labels, pod, wanted in cases:
+        assert called(config, namespace, labels, pod) == wanted, (namespace, labels, pod)
+
+
+async def test_each_namespace_condition_of_one_s_own_narrows_all_entries(_env):
+    given = tree("injector.webhook.namespaceSelector", {
+        "matchLabels": {"team": "a"},
+        "matchExpressions": [{"key": "stage", "operator": "NotIn", "values": ["old"]}]})
+    objects = await chart.render(given)
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        config = chart.only(objects, kind, "0-sqmqos-injector")
+        pod = {"sqmqos.io/inject": "true", "sqmqos.io/sidecar": "0.1.0"}
+        assert called(config, "shop", {"team": "a"}, pod)
+        assert not called(config, "shop", {"team": "b"}, pod)
+        assert not called(config, "shop", {"team": "a", "stage": "old"}, pod)
+        assert not called(config, "kube-system", {"team": "a"}, pod)
+    # helm test must find its sidecars there, too.
+    namespace = next(o for o in objects if o["kind"] == "Namespace")
+    assert namespace["metadata"]["labels"]["team"] == "a"
+
+
+async def test_webhook_entries_are_as_safe_as_they_can_be(_env):
+    objects = await chart.render()
+    mutating = chart.only(objects, "MutatingWebhookConfiguration", "0-sqmqos-injector")["webhooks"]
+    validating = chart.only(objects, "ValidatingWebhookConfiguration", "0-sqmqos-injector")["webhooks"]
+    assert "0-sqmqos-injector" < "istio-" < "linkerd-"
+    for w in mutating + validating:
+        assert w["sideEffects"] == "None" and w["matchPolicy"] == "Equivalent"
+        assert w["admissionReviewVersions"] == ["v1"] and w["timeoutSeconds"] == 5
+        assert all(r["scope"] == "Namespaced" for r in w["rules"])
+    for w in mutating:
+        assert w["failurePolicy"] == "Fail" and w["reinvocationPolicy"] == "IfNeeded"
+        assert w["clientConfig"]["service"] == {"name": "sqmqos-injector", "port": 443,
+                                                "namespace": chart.NAMESPACE, "path": "/mutate"}
+        assert [(r["apiGroups"], r["resources"], r["operations"]) for r in w["rules"]] == \
+            [([""], ["pods"], ["CREATE"])]
+    pods, workloads = validating
+    for w in validating:
+        assert w["failurePolicy"] == "Ignore" and w["clientConfig"]["service"]["path"] == "/validate"
+    assert [(r["resources"], r["operations"]) for r in pods["rules"]] == [(["pods"], ["UPDATE"])]
+    assert chart.selects(pods["objectSelector"], {"sqmqos.io/sidecar": "0.1.0"})
+    assert not chart.selects(pods["objectSelector"], {"sqmqos.io/inject": "true"})
+    assert {(g, r) for rule in workloads["rules"] for g in rule["apiGroups"]
+            for r in rule["resources"]} == WORKLOADS
+    assert all(r["operations"] == ["CREATE", "UPDATE"] for r in workloads["rules"])
+
+
+async def test_the_injector_may_touch_four_objects_by_name(_env):
+    objects = await chart.render()
+    rules = {o["kind"]: o["rules"] for o in objects if o["kind"] in ("Role", "ClusterRole")}
+    assert rules == {
+        "Role": [{"apiGroups": [""], "resources": ["secrets"],
+                  "resourceNames": ["sqmqos-ca", "sqmqos-broker-tls"],
+                  "verbs": ["get", "update", "patch"]}],
+        "ClusterRole": [{"apiGroups": ["admissionregistration.k8s.io"],
+                         "resources": ["mutatingwebhookconfigurations",
+                                       "validatingwebhookconfigurations"],
+                         "resourceNames": ["0-sqmqos-injector"], "verbs": ["get", "patch"]}]}
+    bindings = [o for o in objects if o["kind"].endswith("Binding")]
+    assert {b["kind"] for b in bindings} == {"RoleBinding", "ClusterRoleBinding"}
+    for b in bindings:
+        assert b["subjects"] == [{"kind": "ServiceAccount", "name": "sqmqos-injector",
+                                  "namespace": chart.NAMESPACE}]
+        assert b["roleRef"]["kind"] + "Binding" == b["kind"]
+        assert b["roleRef"]["name"] == "sqmqos-injector"
+    pod = chart.only(objects, "Deployment", "sqmqos-injector")["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == "sqmqos-injector"
+
+
+async def test_an_injector_is_always_there(_env):
+    objects = await chart.render()
+    injector = chart.only(objects, "Deployment", "sqmqos-injector")["spec"]
+    assert injector["replicas"] == 2
+    assert injector["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    terms = injector["template"]["spec"]["affinity"]["podAntiAffinity"][
+        "preferredDuringSchedulingIgnoredDuringExecution"]
+    labels = injector["template"]["metadata"]["labels"]
+    assert terms[0]["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+    assert all(chart.selects(t["podAffinityTerm"]["labelSelector"], labels) for t in terms)
+    budgets = [o for o in objects if o["kind"] == "PodDisruptionBudget"]
+    assert [b["metadata"]["name"] for b in budgets] == ["sqmqos-injector"]
+    assert budgets[0]["spec"]["maxUnavailable"] == 1
+    assert chart.selects(budgets[0]["spec"]["selector"], labels)
+    # A budget for one pod would hold up every drain of its node.
+    one = await chart.render(tree("injector.replicas", 1))
+    assert not any(o["kind"] == "PodDisruptionBudget" for o in one)
+
+
+async def test_the_injector_on_the_node_s_network(_env):
+    given = {"injector": {"hostNetwork": True, "webhookPort": 10260, "adminPort": 9091}}
+    objects = await chart.render(given)
+    spec = chart.only(objects, "Deployment", "sqmqos-injector")["spec"]
+    pod = spec["template"]["spec"]
+    assert pod["hostNetwork"] is True and pod["dnsPolicy"] == "ClusterFirstWithHostNet"
+    assert {p["containerPort"] for p in pod["containers"][0]["ports"]} == {10260, 9091}
+    assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 1, "maxSurge": 0}
+    service = chart.only(objects, "Service", "sqmqos-injector")["spec"]
+    assert service["ports"] == [{"name": "webhook", "port": 443, "targetPort": "webhook"}]
+
+
+# ---- around them
+
+def rules(policy, port):
+    """Peers that a policy lets in to a port; None: anybody."""
+    return [r.get("from") for r in policy["spec"]["ingress"] if r["ports"][0]["port"] == port]
+
+
+async def test_network_policies_let_in_what_must_come_in(_env):
+    objects = await chart.render()
+    broker = chart.only(objects, "NetworkPolicy", "sqmqos-broker")
+    injector = chart.only(objects, "NetworkPolicy", "sqmqos-injector")
+    everywhere = [{"namespaceSelector": {}}]
+    assert rules(broker, "link") == [everywhere] and rules(broker, "admin") == [everywhere]
+    assert rules(injector, "webhook") == [None] and rules(injector, "admin") == [everywhere]
+    for policy, kind in ((broker, "StatefulSet"), (injector, "Deployment")):
+        assert policy["spec"]["policyTypes"] == ["Ingress"] and "egress" not in policy["spec"]
+        pods = chart.only(objects, kind, policy["metadata"]["name"])["spec"]["template"]
+        assert chart.selects(policy["spec"]["podSelector"], pods["metadata"]["labels"])
+        assert len(policy["spec"]["ingress"]) == 2
+    assert not any(o["kind"] == "NetworkPolicy"
+                   for o in await chart.render(tree("networkPolicy.enabled", False)))
+
+
+async def test_network_policies_narrow_by_value(_env):
+    peers = [{"namespaceSelector": {"matchLabels": {"team": "a"}}}]
+    api = [{"ipBlock": {"cidr": "10.0.0.1/32"}}]
+    given = {"networkPolicy": {"linkFrom": peers, "egress": {"enabled": True, "apiTo": api}}}
+    objects = await chart.render(given)
+    assert rules(chart.only(objects, "NetworkPolicy", "sqmqos-broker"), "link") == [peers]
+    for name in ("sqmqos-broker", "sqmqos-injector"):
+        spec = chart.only(objects, "NetworkPolicy", name)["spec"]
+        assert spec["policyTypes"] == ["Ingress", "Egress"]
+        dns, server = spec["egress"]
+        assert {(p["port"], p["protocol"]) for p in dns["ports"]} == {(53, "UDP"), (53, "TCP")}
+        assert server["to"] == api and [p["port"] for p in server["ports"]] == [443, 6443]
+
+
+async def test_pod_monitors_find_the_admin_ports(_env):
+    objects = await chart.render(tree("podMonitor", {"enabled": True, "labels": {"release": "p"}}))
+    own = chart.only(objects, "PodMonitor", "sqmqos")
+    assert own["metadata"]["labels"]["release"] == "p"
+    for o in objects:
+        if (pod := chart.pod_of(o)) and not chart.is_hook(o):
+            assert chart.selects(own["spec"]["selector"], pod["metadata"]["labels"])
+            assert any(p["name"] == "admin" for p in pod["spec"]["containers"][0]["ports"])
+    sidecars = chart.only(objects, "PodMonitor", "sqmqos-sidecars")["spec"]
+    assert sidecars["namespaceSelector"] == {"any": True}
+    assert chart.selects(sidecars["selector"], {"sqmqos.io/sidecar": "0.1.0"})
+    without = await chart.render(tree("podMonitor", {"enabled": True, "sidecars": False}))
+    assert len([o for o in without if o["kind"] == "PodMonitor"]) == 1
+    assert not any(o["kind"] == "PodMonitor" for o in await chart.render())
+
+
+async def test_helm_test_leaves_what_it_did_not_make(_env):
+    hooks = [o for o in await chart.render() if chart.is_hook(o)]
+    assert [o["kind"] for o in hooks] == ["Namespace", "Pod", "Deployment"]
+    for o in hooks:
+        about = o["metadata"]["annotations"]
+        # A policy that deletes before it makes would delete a namespace of other people's.
+        assert about["helm.sh/hook"] == "test" and about["helm.sh/hook-delete-policy"] == "hook-succeeded"
+        assert o["metadata"].get("namespace", "sqmqos-helm-test") == "sqmqos-helm-test"
+        if pod := chart.pod_of(o):
+            assert pod["metadata"]["labels"]["sqmqos.io/inject"] == "true"
+
+
+NOTES = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: notes}
+data:
+  notes: |
+    {{- tpl (.Files.Get "NOTES.txt") . | nindent 4 }}
+"""
+
+
+async def test_the_notes_say_what_to_type_next(env):
+    # helm shows them after an install alone; so they are rendered as an object of a copy.
+    copied = shutil.copytree(chart.CHART, env.folder / "chart")
+    (copied / "templates" / "NOTES.txt").rename(copied / "NOTES.txt")
+    (copied / "templates" / "notes.yaml").write_text(NOTES)
+    code, out, err = await chart.run_helm("template", "mq", copied, "--namespace", "messaging",
+                                          "--kube-version", "1.34.0", "--show-only",
+                                          "templates/notes.yaml")
+    assert code == 0, err
+    notes = yaml.safe_load(out)["data"]["notes"]
+    for command in ("kubectl label namespace SHOP sqmqos.io/inject=true", "helm test mq -n messaging",
+                    "helm uninstall mq -n messaging", "0-mq-sqmqos-injector"):
+        assert command in notes, notes
