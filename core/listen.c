@@ -138,8 +138,8 @@ listen_resolve(const char *key, const char *address, struct addrinfo **list, uns
 
 	if (listen_split(address, host, sizeof host, &port) != SQ_OK || *port < '0' ||
 	    *port > '9' || (number = strtoul(port, &end, 10)) > 65535 || *end != '\0') {
-		sq_buf_printf(
-		    err, "%s: %s: not of the form host:port, [v6]:port, *:port or :port", key, address);
+		sq_buf_printf(err, "%s: %s: not of the form host:port, [v6]:port, *:port or :port",
+		    key, address);
 		return SQ_EINVAL;
 	}
 	*port_out = (unsigned)number;
