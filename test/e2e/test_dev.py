@@ -10,6 +10,7 @@ import subprocess
 
 import clients
 import pods
+import stack as parts
 from annotations import AnnotationsFile
 from cluster import eventually
 from devrun import DEV, children, dev_run, free_ports
@@ -26,6 +27,14 @@ async def test_every_verb_has_help(_env):
                  ["image", "nonsense"]):
         done = await asyncio.to_thread(subprocess.run, [DEV, *argv], capture_output=True, text=True)
         assert done.returncode == 2, argv
+
+
+async def test_images_are_built_with_the_packages_that_a_build_needs(_env):
+    """The Dockerfile has its own list, or every change of ./dev would install them anew."""
+    dev = re.search(r"^build_packages=\(([^)]*)\)", (parts.ROOT / "dev").read_text(), re.M)[1].split()
+    text = (parts.ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    image = re.search(r"--no-install-recommends ([^&]*)&&", text)[1].split()
+    assert sorted(image) == sorted(dev)
 
 
 @scenario(timeout_s=240)
