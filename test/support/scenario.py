@@ -1,7 +1,8 @@
-"""One scenario of test/e2e/: an `async def test_…(env)` in a process of its own.
+"""One scenario of test/e2e/ or test/k8s/: an `async def test_…(env)` in a process of its own.
 
 The runner calls this file; by hand:
-  python3 test/support/scenario.py test/e2e/test_x.py test_y --folder /tmp/y"""
+  python3 test/support/scenario.py test/e2e/test_x.py test_y --folder /tmp/y
+Those of test/k8s/ want a cluster that is up: ./dev cluster up."""
 
 import argparse
 import asyncio
@@ -14,7 +15,7 @@ import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-for place in (HERE, ROOT / "tools"):
+for place in (HERE, ROOT / "tools", ROOT / "test" / "k8s"):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 # Scenarios import this file as "scenario", however it was started.
@@ -82,10 +83,12 @@ def sanitizer_reports(folder):
 class Env:
     """What a scenario gets: makes stacks and clients, and ends them."""
 
-    def __init__(self, folder, settings):
+    def __init__(self, folder, settings, name="scenario"):
         self.folder = pathlib.Path(folder)
+        self.name = name
         self.settings = settings
         self.stacks = []
+        self.clusters = []
         self.clients = []
         self.tasks = []
         self.processes = []
@@ -98,6 +101,14 @@ class Env:
         made = cluster.Stack(self.folder / name, ROOT / "build" / self.settings.build, **options)
         self.stacks.append(made)
         return await made.start() if start else made
+
+    async def cluster(self, labels=None):
+        """The Kubernetes cluster, with a namespace of the scenario's own that has these
+        labels; see harness.handle.Cluster.  From here on the process is in its network."""
+        from harness import handle
+        made = await handle.attach(self.folder, self.name, labels)
+        self.clusters.append(made)
+        return made
 
     def client(self, client_id, version=5, ack="auto"):
         """A client that is not connected yet."""
@@ -145,11 +156,16 @@ class Env:
                 await stack.stop()
             except AssertionError as e:
                 problems.append(str(e))
+        for made in self.clusters:
+            try:
+                await made.finish(failed or bool(problems))
+            except Exception as e:
+                problems.append(f"the cluster's handle: {e!r}")
         return problems
 
 
 async def perform(function, folder):
-    env = Env(folder, getattr(function, "settings", Settings()))
+    env = Env(folder, getattr(function, "settings", Settings()), function.__name__[5:])
     failure = None
     try:
         await function(env)
@@ -166,6 +182,8 @@ async def perform(function, folder):
     if isinstance(failure, Skip) and not problems:
         return 77
     if failure or problems:
+        for made in env.clusters:
+            print(f"--- of the pods: {', '.join(str(made.folder / n) for n in made.namespaces)}")
         for stack in env.stacks:
             for program in stack.programs:
                 tail = "\n".join(stack.log(program).splitlines()[-12:]) \
