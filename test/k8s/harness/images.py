@@ -112,7 +112,8 @@ def programs():
         if not wanted.exists():
             work = pathlib.Path(tempfile.mkdtemp(prefix="new.", dir=STORE))
             try:
-                checked(paths.ROOT / "dev", "image", "--archive", work, what="./dev image")
+                checked(paths.ROOT / "dev", "image", "--debootstrap", "--engine", "buildah",
+                        "--archive", work, what="./dev image")
                 work.rename(wanted)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
@@ -169,4 +170,4 @@ def load_folder(folder, new_tag=None):
             names.append(plain if plain == name else second_name(name, plain))
             if new_tag:
                 names.append(second_name(name, f"{plain.rpartition(':')[0]}:{new_tag}"))
-    return names
+    return list(dict.fromkeys(names))
