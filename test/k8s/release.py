@@ -1,0 +1,108 @@
+"""The chart of this tree, installed as a user would, once for all cases of a cluster.
+
+Cases that need settings of their own install a release of their own beside it, with a
+namespaceSelector that keeps the two apart."""
+
+import asyncio
+import json
+import pathlib
+import urllib.error
+import urllib.request
+
+from cluster import eventually  # test/support
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CHART = ROOT / "helm" / "sqmqos"
+NAME, NAMESPACE = "sqmqos", "sqmqos-system"
+# Cases with a release of their own label their namespaces with its name.
+APART = "sqmqos-test/release"
+
+
+def merge(tree, more):
+    out = dict(tree)
+    for key, v in more.items():
+        out[key] = merge(out[key], v) if isinstance(v, dict) and isinstance(out.get(key), dict) \
+            else v
+    return out
+
+
+def values(k8s, **more):
+    """The values of a test release: this tree's images, and volumes of the node's size."""
+    image = {"tag": k8s.tag, "pullPolicy": "Never"}
+    client = k8s.client_image
+    repository, _, tag = client.rpartition(":")
+    tree = {
+        "broker": {"image": image, "store": {"size": "1Gi", "journalSize": "32Mi"},
+                   "drainSeconds": 2},
+        "injector": {"image": image, "webhook": {"namespaceSelector": {"matchExpressions": [
+            {"key": APART, "operator": "DoesNotExist"}]}}},
+        "sidecar": {"image": image},
+        "test": {"image": {"repository": repository, "tag": tag, "pullPolicy": "Never"}},
+    }
+    return merge(tree, more)
+
+
+def apart(k8s, name, **more):
+    """The values of a release that serves namespaces with the label APART: 'name' alone."""
+    selector = {"matchLabels": {APART: name}}
+    mine = values(k8s, injector={"replicas": 1, "webhook": {"namespaceSelector": selector}})
+    mine["injector"]["webhook"]["namespaceSelector"] = selector
+    return merge(mine, more)
+
+
+async def install(k8s, name, namespace, tree, verb=("upgrade", "--install"), wait=True):
+    """helm upgrade --install … --wait with these values."""
+    words = [*verb, name, CHART, "--create-namespace", "--values", "-"]
+    words += ["--wait", "--timeout", "100s"] if wait else []
+    return await k8s.helm(*words, namespace=namespace, stdin=json.dumps(tree))
+
+
+async def installed(k8s):
+    """The release that cases share is there and ready."""
+    async def make():
+        await k8s.load_programs()
+        await install(k8s, NAME, NAMESPACE, values(k8s))
+    await k8s.once(f"release-{k8s.tag}", make)
+
+
+async def broker_pod(k8s, namespace=NAMESPACE, name=NAME):
+    return await k8s.ready(f"{name}-broker-0", namespace=namespace)
+
+
+async def metrics(k8s, namespace=NAMESPACE, name=NAME):
+    """{"name{labels}": value} of the broker."""
+    tree = await k8s.get("pods", f"{name}-broker-0", namespace)
+    return await scrape(k8s, tree, 9090)
+
+
+async def scrape(k8s, pod, port):
+    """/metrics of a pod that has an address."""
+    text = await fetch(k8s, pod, port, "/metrics")
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            key, _, value = line.rpartition(" ")
+            found[key] = float(value)
+    return found
+
+
+async def fetch(k8s, pod, port, path, status=200):
+    """The body of a GET from the test, which is in the node's network."""
+    def get():
+        url = f"http://{pod['status']['podIP']}:{port}{path}"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as e:
+            return e.code, e.read().decode()
+    code, text = await asyncio.to_thread(get)
+    assert code == status, f"{path}: {code} {text}"
+    return text
+
+
+async def sidecar_says(k8s, pod, what, path="/readyz", timeout_s=30):
+    """Awaits that a sidecar's endpoint answers with a text that has 'what' in it."""
+    async def look():
+        tree = await k8s.get("pods", pod)
+        return what in await fetch(k8s, tree, 7481, path)
+    await eventually(look, f"{pod} says {what}", timeout_s)
