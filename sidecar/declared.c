@@ -41,6 +41,7 @@ struct sq_declared {
 	uint64_t retry_ms;
 	bool read; /* a good set was read, or no file is configured */
 	bool stopped;
+	const char *refused;    /* why no broker takes the keeper, in static text; or NULL */
 	struct sq_buf error;    /* why the file's present content is not in force, in lines */
 	struct sq_buf warnings; /* of what is in force, in lines */
 };
@@ -508,6 +509,13 @@ sq_declared_sweep(struct sq_declared *d, uint64_t now_ms)
 	}
 }
 
+void
+sq_declared_refused(struct sq_declared *d, struct sq_session *s, const char *why)
+{
+	if (d != NULL && s == d->keeper)
+		d->refused = why;
+}
+
 bool
 sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 {
@@ -536,6 +544,9 @@ sq_declared_notes(const struct sq_declared *d, struct sq_buf *out)
 {
 	if (d == NULL)
 		return;
+	if (d->refused != NULL)
+		sq_buf_printf(
+		    out, "declared subscriptions: a broker refuses them: %s\n", d->refused);
 	if (d->read && sq_buf_len(&d->error) != 0) {
 		declared_print(d, &d->error, out);
 		sq_buf_printf(out, "the last good set of annotations stays in force\n");

@@ -41,6 +41,8 @@ void sq_declared_answer(
 /* Whether the file was read well and every binding is in place at the broker;
  * else appends a line per reason. */
 bool sq_declared_ready(const struct sq_declared *, struct sq_buf *why);
+/* A broker refuses the pod's own session, 'why' in static text; or takes it, NULL. */
+void sq_declared_refused(struct sq_declared *, struct sq_session *, const char *why);
 /* Appends lines for people that don't make it less ready. */
 void sq_declared_notes(const struct sq_declared *, struct sq_buf *out);
 

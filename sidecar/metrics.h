@@ -61,6 +61,9 @@
 	    "Messages in a disk outbox that went to no broker.") \
 	X(OUTBOX_DROPPED_QOS0, "sqmqos_outbox_dropped_total", "reason=\"qos0\"", SQ_COUNTER, \
 	    "Messages in a disk outbox that went to no broker.") \
+	X(OUTBOX_RENEWED, "sqmqos_outbox_sessions_renewed_total", NULL, SQ_COUNTER, \
+	    "Times that a disk outbox went on in a new session, as its own was another " \
+	    "account's.") \
 	X(OUTBOX_STALLED, "sqmqos_outbox_stalled", NULL, SQ_GAUGE, \
 	    "1 while the disk of the outbox takes nothing.") \
 	X(DIALS, "sqmqos_link_dials_total", NULL, SQ_COUNTER, "Connections dialled to brokers.") \
@@ -70,6 +73,8 @@
 	X(REQUESTS, "sqmqos_link_requests_total", NULL, SQ_COUNTER, "Requests sent over links.") \
 	X(FRAMES_SKIPPED, "sqmqos_link_frames_skipped_total", NULL, SQ_COUNTER, \
 	    "Frames of a type that this program does not know.") \
+	X(DENIED, "sqmqos_link_denied_total", NULL, SQ_COUNTER, \
+	    "Attaches answered 403: the token is of another namespace, pod or account.") \
 	X(CONFLICTS, "sqmqos_link_conflicts_total", NULL, SQ_COUNTER, "Requests answered 409.") \
 	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, \
 	    "Clients disconnected because their session was taken over.")

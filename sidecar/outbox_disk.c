@@ -8,11 +8,14 @@
 
 #include "core/clock.h"
 #include "core/fault.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/client.h"
 #include "sidecar/hub.h"
 #include "sidecar/outbox.h"
 #include "sidecar/session_priv.h"
+
+enum { RENEW_MS = 10000 }; /* between two names of a session */
 
 struct sq_outbox_disk {
 	struct sq_hub *hub;
@@ -22,6 +25,7 @@ struct sq_outbox_disk {
 	struct sq_outbox_store *store;
 	struct sq_session *session; /* NULL: none is needed, or it is gone */
 	bool own, finishing, for_good;
+	uint64_t renewed_ms; /* when its session was given another name; 0: never */
 	ev_async async;
 };
 
@@ -204,6 +208,35 @@ sq_outbox_disk_attached(struct sq_outbox_disk *d, const struct sq_attached *a)
 {
 	sq_outbox_store_attached(d->store, a->incarnation, a->last[1], sq_random_u64());
 	d->session->last[1] = sq_outbox_store_last(d->store);
+}
+
+bool
+sq_outbox_disk_denied(struct sq_outbox_disk *d)
+{
+	uint64_t now_ms = sq_hub_now(d->hub);
+	struct sq_session *s = d->session;
+	struct sq_buf err = {0};
+
+	if (s->leaving) { /* nothing waits */
+		sq_session_end(s);
+		return true;
+	}
+	if (d->renewed_ms != 0 && now_ms - d->renewed_ms < RENEW_MS)
+		return false;
+	if (sq_outbox_store_renew(d->store, &err) != 0) {
+		SQ_WARN("outbox", "%.*s", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
+		sq_buf_fini(&err);
+		return false;
+	}
+	d->renewed_ms = now_ms;
+	sq_hub_count(d->hub, SQ_M_OUTBOX_RENEWED, 1);
+	SQ_WARN("outbox",
+	    "%s: session %s belongs to another account: %llu bytes go on in a new one, from the "
+	    "first message without an answer; some may arrive twice",
+	    d->dir, s->client_id, (unsigned long long)sq_outbox_store_bytes(d->store));
+	sq_session_end(s);
+	disk_open_session(d);
+	return true;
 }
 
 static void

@@ -48,6 +48,9 @@ bool sq_outbox_disk_over(const struct sq_outbox_disk *);
 
 /* --- from its session --- */
 
+/* The brokers keep it for another account.  True: it has ended, and what is not finished
+ * goes on in another one.  False: it comes again. */
+bool sq_outbox_disk_denied(struct sq_outbox_disk *);
 void sq_outbox_disk_attached(struct sq_outbox_disk *, const struct sq_attached *);
 void sq_outbox_disk_post(struct sq_outbox_disk *, uint64_t now_ms);
 void sq_outbox_disk_gone(struct sq_outbox_disk *);

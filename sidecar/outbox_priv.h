@@ -76,7 +76,8 @@ struct sq_outbox_store {
 	struct sq_outbox_store_cfg cfg;
 	struct sq_journal *journal;
 	int lock;
-	uint64_t id;
+	uint64_t id;          /* of the journal */
+	uint64_t session_id;  /* of the session at the brokers */
 	uint64_t opened_size; /* what the journal has room for */
 	/* Shared with the journal's thread. */
 	pthread_mutex_t mutex;

@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "sidecar/outbox_id.h"
 #include "sidecar/outbox_priv.h"
 #include "store/dir.h"
 
@@ -24,6 +25,9 @@ enum {
 	SEGMENTS_SPARE = 4,      /* for states, and what is released late */
 	STATE_EVERY = 256 << 10, /* bytes appended or finished between states */
 };
+
+/* The file with the id of its session. */
+#define SESSION_FILE "session"
 
 /* --- entries --- */
 
@@ -241,35 +245,21 @@ store_replay(void *owner, uint64_t lsn, struct sq_bytes data)
 	return 0;
 }
 
-/* Reads the store's id from its file, or draws it. */
+/* Reads the store's id from its file, or draws it, and that of its session, which is the
+ * same at first. */
 static int
 store_identify(struct sq_outbox_store *st, const char *dir, struct sq_buf *err)
 {
-	int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1, rc = SQ_EIO;
-	char text[32] = "";
-	ssize_t n;
+	int rc = sq_outbox_id_read(dir, "id", &st->id, err);
 
-	if (at >= 0)
-		fd = openat(at, "id", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		n = read(fd, text, sizeof text - 1);
-		rc = n == 16 && (st->id = strtoull(text, NULL, 16)) != 0 ? 0 : SQ_EINVAL;
-	} else if (at >= 0 && errno == ENOENT) {
-		st->id = sq_random_u64();
-		snprintf(text, sizeof text, "%016llx", (unsigned long long)st->id);
-		fd = openat(at, "id.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		if (fd >= 0 && write(fd, text, 16) == 16 && fsync(fd) == 0 &&
-		    renameat(at, "id.new", at, "id") == 0 && fsync(at) == 0)
-			rc = 0;
-	}
-	if (rc != 0)
-		sq_buf_printf(
-		    err, "%s/id: %s", dir, rc == SQ_EINVAL ? "not an id" : strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	if (at >= 0)
-		close(at);
-	return rc;
+	if (rc == SQ_ENOTFOUND)
+		rc = sq_outbox_id_draw(dir, "id", &st->id, err);
+	if (rc != SQ_OK)
+		return rc;
+	rc = sq_outbox_id_read(dir, SESSION_FILE, &st->session_id, err);
+	if (rc == SQ_ENOTFOUND)
+		st->session_id = st->id;
+	return rc == SQ_ENOTFOUND ? SQ_OK : rc;
 }
 
 static int
@@ -684,7 +674,19 @@ sq_outbox_store_rest(struct sq_outbox_store *st)
 uint64_t
 sq_outbox_store_id(const struct sq_outbox_store *st)
 {
-	return st->id;
+	return st->session_id;
+}
+
+int
+sq_outbox_store_renew(struct sq_outbox_store *st, struct sq_buf *err)
+{
+	int rc = sq_outbox_id_draw(st->cfg.dir, SESSION_FILE, &st->session_id, err);
+
+	if (rc != SQ_OK)
+		return rc;
+	st->incarnation = 0; /* numbers are given anew once the new session is attached */
+	st->attached = false;
+	return SQ_OK;
 }
 
 uint64_t

@@ -110,6 +110,10 @@ int sq_outbox_store_answered(struct sq_outbox_store *, struct sq_outbox_batch **
     const struct sq_outcomes *, uint64_t now_ms) SQ_MUST_CHECK;
 /* No answer, or one that says: again. */
 void sq_outbox_store_failed(struct sq_outbox_store *, struct sq_outbox_batch **);
+/* The session is not ours to have: from now on it is another one, which has no numbers yet.
+ * What is not finished is sent again there, what a broker took of it a second time.  SQ_EIO
+ * with a line in 'err': it is the same still. */
+int sq_outbox_store_renew(struct sq_outbox_store *, struct sq_buf *err) SQ_MUST_CHECK;
 /* 409 run: attach again. */
 void sq_outbox_store_run_lost(struct sq_outbox_store *, struct sq_outbox_batch **);
 /* 413: the message is dropped; attach again. */
@@ -117,6 +121,7 @@ void sq_outbox_store_too_big(struct sq_outbox_store *, struct sq_outbox_batch **
 
 /* --- what it is like --- */
 
+/* What names its session at the brokers. */
 uint64_t sq_outbox_store_id(const struct sq_outbox_store *);
 uint64_t sq_outbox_store_incarnation(const struct sq_outbox_store *); /* 0: none */
 /* The number of the last entry with an outcome, for Detach. */

@@ -32,11 +32,20 @@ enum sq_answer_conflict {
 	SQ_ANSWER_SUPERSEDED,
 };
 
+/* Why a 403. */
+enum sq_answer_denied {
+	SQ_ANSWER_DENIED_UNSAID, /* by a broker that says no reason */
+	SQ_ANSWER_DENIED_SPACE,
+	SQ_ANSWER_DENIED_POD,
+	SQ_ANSWER_DENIED_OWNER,
+};
+
 struct sq_answer {
 	unsigned status; /* HTTP; 0: the link or the stream was lost before an answer */
 	enum sq_answer_conflict conflict; /* with 409 */
 	uint64_t last;                    /* with SQ_ANSWER_GAP */
 	unsigned retry_after_ms;          /* with 429 and 503; 0 unknown */
+	enum sq_answer_denied denied;     /* with 403 */
 	bool full;                        /* with 429: no room for one more session */
 	unsigned version;                 /* of the link: what the body is laid out by */
 	const unsigned char *body;        /* valid during the callback */

@@ -92,6 +92,8 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	s->recovered = !first || (a->present && !s->clean_start);
 	s->max_packet = a->max_packet;
 	attach_lanes(s, a, same, first);
+	if (s->keeper)
+		sq_declared_refused(s->hub->declared, s, NULL);
 	if (s->disk != NULL)
 		sq_outbox_disk_attached(s->disk, a);
 	else if (first && s->durable && !a->present) /* its CONNACK says so, too */
@@ -142,6 +144,46 @@ attach_full(struct sq_session *s)
 	}
 }
 
+static const char *
+attach_denied_text(const struct sq_answer *ans)
+{
+	static const char *const texts[] = {
+	    [SQ_ANSWER_DENIED_UNSAID] = "not authorized: the session belongs to another identity",
+	    [SQ_ANSWER_DENIED_SPACE] =
+		"not authorized: the pod's token is of another namespace than identity.space",
+	    [SQ_ANSWER_DENIED_POD] =
+		"not authorized: the pod's token is of another pod than identity.pod",
+	    [SQ_ANSWER_DENIED_OWNER] = "not authorized: the session belongs to another account",
+	};
+
+	return ans->status == 401 ? "not authorized: the broker takes the token for none of its own"
+				  : texts[ans->denied];
+}
+
+/* The broker does not let this pod have the session.  Its client is told; the keeper and
+ * the outbox come again, the latter maybe under another name. */
+static void
+attach_denied(struct sq_session *s, const struct sq_answer *ans)
+{
+	const char *text = attach_denied_text(ans);
+
+	SQ_WARN("session", "client %s: %s (HTTP %u)", s->client_id, text, ans->status);
+	if (ans->status == 403)
+		sq_hub_count(s->hub, SQ_M_DENIED, 1);
+	if (s->incarnation == 0)
+		s->put_sent = false;
+	if (s->keeper)
+		sq_declared_refused(s->hub->declared, s, text);
+	if (s->disk != NULL && ans->status == 403 &&
+	    (ans->denied == SQ_ANSWER_DENIED_OWNER || ans->denied == SQ_ANSWER_DENIED_UNSAID) &&
+	    sq_outbox_disk_denied(s->disk))
+		return;
+	if (s->client != NULL)
+		sq_client_refuse(s->client, SQ_MQTT_RC_NOT_AUTHORIZED, text);
+	if (s->state != SQ_SESSION_ENDED && s->failures == 0)
+		s->failures = 1;
+}
+
 static void
 attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_answer *ans)
 {
@@ -159,17 +201,9 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 		break;
 	case 401:
 	case 403:
-		SQ_WARN("session", "client %s: not authorized by the broker (%u)", s->client_id,
-		    ans->status);
-		if (s->incarnation == 0)
-			s->put_sent = false;
-		if (s->client != NULL)
-			sq_client_refuse(
-			    s->client, SQ_MQTT_RC_NOT_AUTHORIZED, "not authorized by the broker");
+		attach_denied(s, ans);
 		if (s->state == SQ_SESSION_ENDED)
 			return;
-		if (s->failures == 0)
-			s->failures = 1;
 		break;
 	case 429:
 		if (!ans->full)

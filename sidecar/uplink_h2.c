@@ -55,6 +55,21 @@ h2_conflict(const uint8_t *p, size_t len)
 	return SQ_ANSWER_NONE;
 }
 
+static void
+h2_reason(struct sq_answer *a, const uint8_t *p, size_t len)
+{
+	static const char *const names[] = {
+	    [SQ_ANSWER_DENIED_SPACE] = "space",
+	    [SQ_ANSWER_DENIED_POD] = "pod",
+	    [SQ_ANSWER_DENIED_OWNER] = "owner",
+	};
+
+	a->full = h2_is(p, len, "full");
+	for (unsigned i = SQ_ANSWER_DENIED_SPACE; i < SQ_ARRAY_LEN(names); i++)
+		if (h2_is(p, len, names[i]))
+			a->denied = (enum sq_answer_denied)i;
+}
+
 /* The answer that a frame of 'id' belongs to; NULL when nobody waits for it. */
 static struct sq_answer *
 h2_answer(struct sq_uplink *l, int32_t id)
@@ -86,7 +101,7 @@ h2_on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t
 	else if (h2_is(name, name_len, "sqmqos-last"))
 		a->last = h2_number(value, len, UINT64_MAX);
 	else if (h2_is(name, name_len, "sqmqos-reason"))
-		a->full = h2_is(value, len, "full");
+		h2_reason(a, value, len);
 	else if (h2_is(name, name_len, "retry-after"))
 		a->retry_after_ms = 1000u * (unsigned)h2_number(value, len, 3600);
 	return 0;

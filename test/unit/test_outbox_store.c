@@ -249,6 +249,56 @@ Test(outbox_store, goes_on_with_run_and_numbers_after_a_restart)
 	sq_outbox_store_close(&st);
 }
 
+/* Its session is another account's: what was not answered goes to another session. */
+static void
+renew(struct sq_outbox_store *st, bool restarts)
+{
+	uint64_t id = sq_outbox_store_id(st), renewed;
+	struct sq_outbox_batch *b;
+	struct sq_buf err = {0};
+	unsigned answered;
+
+	sq_outbox_store_attached(st, 7, 0, 99);
+	publish_many(st, 0, 500, 1000);
+	until_acked(st, 500);
+	for (int i = 0; i < 5; i++)
+		cr_assert(round_trip(st, 0, 0));
+	answered = n_taken;
+	b = sq_outbox_store_take(st, 0);
+	cr_assert_not_null(b);
+	broker_takes(b, (const uint8_t[8192]){0});
+	cr_assert_gt(n_taken, answered);
+	sq_outbox_store_failed(st, &b); /* the answer is lost */
+	cr_assert_eq(sq_outbox_store_renew(st, &err), 0);
+	renewed = sq_outbox_store_id(st);
+	cr_assert_neq(renewed, id);
+	cr_assert_null(sq_outbox_store_take(st, 0), "sent before the new one is attached");
+	if (restarts) {
+		kill_store(&st);
+		st = open_store(64 << 20);
+		cr_assert_eq(sq_outbox_store_id(st), renewed);
+	}
+	last = n_taken = 0; /* another session */
+	sq_outbox_store_attached(st, 8, 0, 100);
+	drain(st, 0);
+	cr_assert_eq(taken[0], answered, "from the first one without an answer");
+	cr_assert_eq(n_taken, 500 - answered);
+	for (unsigned i = 0; i < n_taken; i++)
+		cr_assert_eq(taken[i], answered + i);
+	cr_assert_eq(lane_run, 100u);
+	sq_outbox_store_close(&st);
+}
+
+Test(outbox_store, goes_on_in_another_session_where_its_own_is_taken)
+{
+	renew(open_store(64 << 20), false);
+}
+
+Test(outbox_store, goes_on_there_after_a_restart)
+{
+	renew(open_store(64 << 20), true);
+}
+
 Test(outbox_store, a_lost_run_repeats_nothing)
 {
 	struct sq_outbox_store *st = open_store(64 << 20);

@@ -1,0 +1,77 @@
+#include "sidecar/outbox_id.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+
+enum { DIGITS = 16, NAME_MAX_LEN = 32 };
+
+static int
+id_error(const char *dir, const char *name, int rc, struct sq_buf *err)
+{
+	sq_buf_printf(err, "%s/%s: %s", dir, name, rc == SQ_EINVAL ? "not an id" : strerror(errno));
+	return rc;
+}
+
+static int
+id_open_dir(const char *dir)
+{
+	return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+int
+sq_outbox_id_read(const char *dir, const char *name, uint64_t *out, struct sq_buf *err)
+{
+	int at = id_open_dir(dir), fd = -1, rc = SQ_OK;
+	char text[2 * DIGITS] = "";
+	ssize_t n;
+
+	if (at >= 0)
+		fd = openat(at, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		rc = at >= 0 && errno == ENOENT ? SQ_ENOTFOUND : SQ_EIO;
+	} else {
+		n = read(fd, text, sizeof text - 1);
+		rc = n < 0                                                  ? SQ_EIO
+		    : n == DIGITS && (*out = strtoull(text, NULL, 16)) != 0 ? SQ_OK
+									    : SQ_EINVAL;
+	}
+	if (rc != SQ_OK && rc != SQ_ENOTFOUND)
+		id_error(dir, name, rc, err);
+	if (fd >= 0)
+		close(fd);
+	if (at >= 0)
+		close(at);
+	return rc;
+}
+
+int
+sq_outbox_id_draw(const char *dir, const char *name, uint64_t *out, struct sq_buf *err)
+{
+	int at = id_open_dir(dir), fd = -1, rc = SQ_EIO;
+	uint64_t id = sq_random_u64();
+	char text[DIGITS + 1], new[NAME_MAX_LEN];
+
+	id += id == 0;
+	snprintf(text, sizeof text, "%016llx", (unsigned long long)id);
+	snprintf(new, sizeof new, "%s.new", name);
+	if (at >= 0)
+		fd = openat(at, new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd >= 0 && write(fd, text, DIGITS) == DIGITS && fsync(fd) == 0 &&
+	    renameat(at, new, at, name) == 0 && fsync(at) == 0)
+		rc = SQ_OK;
+	if (rc == SQ_OK)
+		*out = id;
+	else
+		id_error(dir, name, rc, err);
+	if (fd >= 0)
+		close(fd);
+	if (at >= 0)
+		close(at);
+	return rc;
+}
