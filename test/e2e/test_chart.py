@@ -121,15 +121,23 @@ SAMPLES = {
     "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
         "nodeSelectorTerms": [{"matchExpressions": [{"key": "disk", "operator": "Exists"}]}]}}},
     "namespaceSelector": {"matchLabels": {"team": "a"}},
-    "broker.replicas": 0,
+    "broker.replicas": 0, "mode": "provided", "caLifetime": "48h", "leafLifetime": "48h",
+    "overlap": "1h", "caSecret": "other", "caConfigMap": "other", "brokerSecret": "other",
+    "servingSecret": "other", "tokensSecret": "other", "spaces": {"x": {"tenants": ["a", "b"]}},
+    "issuers": [{"issuer": "https://other.example", "keysUrl": "https://other.example/jwks"}],
 }
-# What must come with a value.
-TOGETHER = {"injector.hostNetwork": {"injector": {"webhookPort": 10260}}}
+PROVIDED = {"certificates": {"mode": "provided", "caSecret": "my-ca", "brokerSecret": "my-broker",
+                             "servingSecret": "my-webhook"}}
+# What must come with a value, in both renderings that are compared.
+TOGETHER = {"injector.hostNetwork": {"injector": {"webhookPort": 10260}},
+            "certificates.caConfigMap": merged(PROVIDED, {"certificates": {"caSecret": ""}})}
+TOGETHER |= {f"certificates.{key}": PROVIDED
+             for key in ("caSecret", "brokerSecret", "servingSecret", "caBundle")}
 SAMPLES |= {key: {"own": "value"} for key in (
     "commonLabels", "commonAnnotations", "labels", "annotations", "podLabels", "podAnnotations",
     "nodeSelector")}
 SAMPLES |= {key: [{"ipBlock": {"cidr": "10.9.0.0/16"}}] for key in (
-    "linkFrom", "adminFrom", "dnsTo", "apiTo")}
+    "linkFrom", "adminFrom", "dnsTo", "apiTo", "brokerTo")}
 
 
 def another(path, value):
@@ -149,9 +157,15 @@ async def test_every_value_reaches_the_rendering(_env):
 
     async def unseen(leaf):
         path, value = leaf
+        # The change of mode is one with its Secrets; a ConfigMap takes a Secret's place.
         more = merged(ALL_ON, TOGETHER.get(path, {}))
+        given = merged(more, tree(path, another(path, value)))
+        if path == "certificates.caConfigMap":
+            more = merged(ALL_ON, PROVIDED)
+        if path == "certificates.mode":
+            given = merged(ALL_ON, PROVIDED)
         before = await chart.text(more) if path in TOGETHER else plain
-        return path if await chart.text(merged(more, tree(path, another(path, value)))) == before else None
+        return path if await chart.text(given) == before else None
 
     found = list(leaves(merged(chart.values(), ALL_ON)))
     assert len(found) > 120
@@ -249,6 +263,13 @@ REFUSED = [
     ("sidecar.resources", {"limits": {"gpu": 1}}, "additional properties 'gpu' not allowed"),
     ("auth.owner", "pod", "at '/auth/owner'"),
     ("auth.tokenExpirySeconds", 60, "minimum: got 60, want 600"),
+    ("auth.issuers", [{"issuer": "x"}], "at '/auth/issuers/0': 'oneOf' failed"),
+    ("auth.issuers", [{"issuer": "x", "keys": "{}", "keysUrl": "https://x"}], "'oneOf' failed"),
+    ("auth.issuers", [{"issuer": "x", "keysUrl": "http://x"}], "at '/auth/issuers/0/keysUrl'"),
+    ("broker.spaces", {"x": ["a"]}, "got array, want object"),
+    ("certificates.mode", "provided", "at '/certificates/brokerSecret': minLength"),
+    ("certificates.brokerSecret", "mine", "at '/certificates/brokerSecret': maxLength"),
+    ("certificates.overlap", "1d", "at '/certificates/overlap'"),
     ("imagePullSecrets", ["pull"], "got string, want object"),
     ("commonLabels", {"a": "b c"}, "at '/commonLabels/a'"),
     ("commonLabels", {"a/b/c": "d"}, "invalid propertyName 'a/b/c'"),
@@ -612,6 +633,46 @@ async def test_the_injector_may_touch_four_objects_by_name(_env):
         assert b["roleRef"]["name"] == "sqmqos-injector"
     pod = chart.only(objects, "Deployment", "sqmqos-injector")["spec"]["template"]["spec"]
     assert pod["serviceAccountName"] == "sqmqos-injector"
+
+
+async def test_with_secrets_of_one_s_own_the_injector_reads_two(_env):
+    objects = await chart.render(PROVIDED)
+    assert not any(o["kind"] == "Secret" for o in objects)
+    rules = next(o["rules"] for o in objects if o["kind"] == "Role")
+    assert rules == [{"apiGroups": [""], "resources": ["secrets"],
+                      "resourceNames": ["my-ca", "my-webhook"], "verbs": ["get"]}]
+    volumes = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]["template"]["spec"]["volumes"]
+    assert next(v for v in volumes if v["name"] == "tls")["secret"]["secretName"] == "my-broker"
+    config = chart.config_of(objects, "sqmqos-injector", "injector.yaml")
+    assert config["certificates"] == {"mode": "provided", "ca-secret": "my-ca",
+                                      "serving-secret": "my-webhook"}
+
+    by_map = merged(PROVIDED, {"certificates": {"caSecret": "", "caConfigMap": "bundle"}})
+    rules = next(o["rules"] for o in await chart.render(by_map) if o["kind"] == "Role")
+    assert [(r["resources"], r["resourceNames"], r["verbs"]) for r in rules] == [
+        (["secrets"], ["my-webhook"], ["get"]), (["configmaps"], ["bundle"], ["get"])]
+
+
+async def test_other_issuers_keys_and_authorities_are_files_of_the_broker(_env):
+    pem = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
+    given = {"auth": {"tokensSecret": "static", "issuers": [
+        {"issuer": "https://ci.example", "keysUrl": "https://ci.example/jwks", "ca": pem,
+         "space": "ci"},
+        {"issuer": "edge", "audience": "mq", "keys": '{"keys": []}'}]}}
+    objects = await chart.render(given)
+    files = chart.only(objects, "ConfigMap", "sqmqos-broker")["data"]
+    assert set(files) == {"broker.yaml", "issuer-0.pem", "issuer-1.json"}
+    assert files["issuer-0.pem"] == pem and files["issuer-1.json"] == '{"keys": []}'
+    auth = yaml.safe_load(files["broker.yaml"])["auth"]
+    folder = "/etc/sqmqos/config"
+    assert auth["issuers"] == [
+        {"issuer": "https://ci.example", "keys-url": "https://ci.example/jwks", "space": "ci",
+         "ca-file": f"{folder}/issuer-0.pem"},
+        {"issuer": "edge", "audience": "mq", "keys-file": f"{folder}/issuer-1.json"}]
+    assert auth["kubernetes"] is True and auth["token-file"] == "/etc/sqmqos/tokens/tokens"
+    broker = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]["template"]["spec"]
+    mounts = {m["name"]: m["mountPath"] for m in broker["containers"][0]["volumeMounts"]}
+    assert mounts["config"] == folder and mounts["tokens"] == "/etc/sqmqos/tokens"
 
 
 async def test_an_injector_is_always_there(_env):

@@ -26,5 +26,35 @@
 	"admin" (dict "listen" (printf "*:%d" (int $b.adminPort)))
 	"drain-timeout" (printf "%ds" (int $b.drainSeconds))
 	"log" (dict "level" $b.logLevel "format" $b.logFormat) -}}
+{{- with $b.spaces }}{{ $_ := set $config "spaces" . }}{{ end -}}
+{{- with .Values.auth.tokensSecret }}{{ $_ := set $config.auth "token-file" "/etc/sqmqos/tokens/tokens" }}{{ end -}}
+{{- $issuers := list -}}
+{{- range $i, $of := .Values.auth.issuers -}}
+{{- $issuer := pick $of "issuer" "audience" "space" -}}
+{{- if $of.keys }}{{ $_ := set $issuer "keys-file" (printf "/etc/sqmqos/config/issuer-%d.json" $i) }}{{ end -}}
+{{- if $of.keysUrl }}{{ $_ := set $issuer "keys-url" $of.keysUrl }}{{ end -}}
+{{- if $of.ca }}{{ $_ := set $issuer "ca-file" (printf "/etc/sqmqos/config/issuer-%d.pem" $i) }}{{ end -}}
+{{- $issuers = append $issuers $issuer -}}
+{{- end -}}
+{{- with $issuers }}{{ $_ := set $config.auth "issuers" . }}{{ end -}}
 {{- toYaml (merge $config (deepCopy (default (dict) $b.config))) -}}
+{{- end -}}
+
+{{/* The broker's files of configuration. */}}
+{{- define "sqmqos.brokerFiles" -}}
+broker.yaml: |
+  {{- include "sqmqos.brokerConfig" . | nindent 2 }}
+{{- range $i, $of := .Values.auth.issuers }}
+{{- with $of.keys }}
+issuer-{{ $i }}.json: {{ . | quote }}
+{{- end }}
+{{- with $of.ca }}
+issuer-{{ $i }}.pem: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Secret with the broker's certificate. */}}
+{{- define "sqmqos.brokerSecret" -}}
+{{- default (printf "%s-tls" (include "sqmqos.broker" .)) .Values.certificates.brokerSecret -}}
 {{- end -}}

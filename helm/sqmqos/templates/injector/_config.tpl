@@ -36,10 +36,21 @@
 {{- if and $i.hostNetwork (eq (int $i.webhookPort) 10250) -}}
 {{- fail "injector.webhookPort 10250 is kubelet's on the node's network: with injector.hostNetwork give another one, such as 10260" -}}
 {{- end -}}
+{{- $c := .Values.certificates -}}
+{{- $certificates := dict "mode" $c.mode -}}
+{{- if eq $c.mode "managed" -}}
+{{- $_ := merge $certificates (dict "ca-lifetime" $c.caLifetime "leaf-lifetime" $c.leafLifetime "overlap" $c.overlap) -}}
+{{- else -}}
+{{- $_ := set $certificates "serving-secret" $c.servingSecret -}}
+{{- with $c.caSecret }}{{ $_ := set $certificates "ca-secret" . }}{{ end -}}
+{{- with $c.caConfigMap }}{{ $_ := set $certificates "ca-config-map" . }}{{ end -}}
+{{- end -}}
 {{- toYaml (dict
 	"listen" (dict "address" (printf "*:%d" (int $i.webhookPort)))
 	"admin" (dict "listen" (printf "*:%d" (int $i.adminPort)))
 	"settings" (dict "file" "/etc/sqmqos/config/settings.yaml")
+	"certificates" $certificates
+	"webhooks" (dict "ca-bundle" $c.caBundle)
 	"log" (dict "level" $i.logLevel "format" $i.logFormat)) -}}
 {{- end -}}
 
