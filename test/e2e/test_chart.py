@@ -185,6 +185,16 @@ async def test_every_value_has_its_comment(_env):
         assert any(path == row or path.startswith(row + ".") for row in rows), path
 
 
+async def test_the_values_that_the_page_advises_are_taken(_env):
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", (parts.ROOT / "docs" / "kubernetes.md").read_text(),
+                        re.M | re.S)
+    advised = [b for b in map(yaml.safe_load, blocks) if set(b) <= set(chart.values())]
+    assert len(advised) >= 5
+    plain = await chart.text()
+    for values in advised:
+        assert await chart.text(values) != plain, values
+
+
 async def test_no_part_of_the_schema_takes_unknown_keys(_env):
     def walk(node, where):
         if isinstance(node, list):
