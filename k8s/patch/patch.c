@@ -370,8 +370,12 @@ sq_patch_make(const struct sq_patch_request *rq, struct sq_patch *out)
 
 	*out = (struct sq_patch){.outcome = SQ_PATCH_DENIED};
 	sq_shape_check(rq->pod, &out->reasons);
-	if (out->reasons.n > 0)
+	if (out->reasons.n > 0) {
+		sq_annotated_check(json_object_get(rq->pod, "metadata"), rq->workload, &m.said,
+		    &out->reasons, &out->warnings);
+		sq_annotations_free(&m.said);
 		return;
+	}
 	if (!making_is_asked(rq, out)) {
 		out->outcome = SQ_PATCH_UNTOUCHED;
 		return;

@@ -156,6 +156,10 @@ Test(pod_denied, what_is_no_pod)
 		pod_denied(texts[i], "", NULL);
 	pod_denied("{metadata: {annotations: {sqmqos.io/port: 1884}}, spec: {" APP "}}",
 	    "metadata.annotations['sqmqos.io/port'] must be a text: put quotes around it", NULL);
+	/* beside what else is wrong */
+	pod_denied("{metadata: {annotations: {sqmqos.io/port: 1884, sqmqos.io/subscribe: 'a/#/b'}},"
+		   " spec: {" APP "}}",
+	    "must be a text", "bad filter", NULL);
 	/* nothing to be its workload */
 	pod_denied("{spec: {" APP "}}", "set the annotation sqmqos.io/workload", NULL);
 }
