@@ -504,6 +504,10 @@ async def test_the_store_is_on_a_volume(_env):
     assert volume is None and len(claims) == 1
     assert claims[0]["spec"]["resources"]["requests"]["storage"] == "10Gi"
     assert "storageClassName" not in claims[0]["spec"]
+    # What the API server would fill in; test/k8s/ shows why.
+    assert (claims[0]["apiVersion"], claims[0]["kind"]) == ("v1", "PersistentVolumeClaim")
+    assert claims[0]["spec"]["volumeMode"] == "Filesystem"
+    assert claims[0]["status"] == {"phase": "Pending"}
     claims, _ = store(await chart.render(tree("broker.store.storageClass", "-")))
     assert claims[0]["spec"]["storageClassName"] == ""
     claims, volume = store(await chart.render(tree("broker.store.existingClaim", "mine")))
