@@ -16,6 +16,7 @@ from . import parts, paths
 
 INIT = paths.HERE / "init.sh"
 INIT_COPY = paths.HOME / "init.sh"
+PROBE = f"{paths.NAME}-probe"
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 
@@ -41,13 +42,12 @@ def missing_rights():
 
 
 def no_namespaces():
-    probe = f"{paths.NAME}-probe"
-    script = f"ip netns add {probe} && nsenter --net=/run/netns/{probe} " \
+    script = f"ip netns add {PROBE} && nsenter --net=/run/netns/{PROBE} " \
              "unshare --mount --pid --fork --kill-child --mount-proc " \
              "sh -c 'ip link set lo up && ip link add probe0 type veth peer name probe1 " \
              "&& iptables -t nat -L -n && mount -t tmpfs none /mnt'"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
-    subprocess.run(["ip", "netns", "del", probe], capture_output=True, check=False)
+    subprocess.run(["ip", "netns", "del", PROBE], capture_output=True, check=False)
     if done.returncode:
         return "no namespaces of its own: " + (done.stderr.strip().splitlines() or ["?"])[-1]
     return None
@@ -55,8 +55,8 @@ def no_namespaces():
 
 def no_cgroups():
     try:
-        make_cgroups()
-        remove_cgroups()
+        make_cgroups(PROBE)
+        remove_cgroups(PROBE)
     except OSError as e:
         return f"no control groups of its own: {e}"
     return None
@@ -72,23 +72,23 @@ def hierarchies():
             (p / "cgroup.procs").exists()]
 
 
-def make_cgroups():
+def make_cgroups(name=paths.NAME):
     for root in hierarchies():
         if (root / "cgroup.subtree_control").exists() and root.name != "unified":
             wanted = (root / "cgroup.controllers").read_text().split()
             (root / "cgroup.subtree_control").write_text(" ".join(f"+{c}" for c in wanted))
-        group = root / paths.NAME
+        group = root / name
         group.mkdir(exist_ok=True)
-        for name in ("cpuset.cpus", "cpuset.mems"):  # version 1: empty in a new group
-            if (group / name).exists() and not (group / name).read_text().strip():
-                (group / name).write_text((root / name).read_text())
+        for setting in ("cpuset.cpus", "cpuset.mems"):  # version 1: empty in a new group
+            if (group / setting).exists() and not (group / setting).read_text().strip():
+                (group / setting).write_text((root / setting).read_text())
 
 
-def remove_cgroups():
+def remove_cgroups(name=paths.NAME):
     """Removes the folders bottom up, once their last process is gone."""
     deadline = time.monotonic() + 10
     for root in hierarchies():
-        for folder, _, _ in os.walk(root / paths.NAME, topdown=False):
+        for folder, _, _ in os.walk(root / name, topdown=False):
             while True:
                 try:
                     os.rmdir(folder)
@@ -223,10 +223,20 @@ def ruin_processes():
     """Whatever runs on the node, also where its first process can't be told."""
     first = init_pid()
     found = set(members(namespace_of(first))) if first else set()
+    return found | in_cgroups()
+
+
+def in_cgroups():
+    """The processes of pods, which have PID namespaces of their own."""
+    found = set()
     for root in hierarchies():
         for folder, _, _ in os.walk(root / paths.NAME):
-            found |= {int(p) for p in (pathlib.Path(folder) / "cgroup.procs").read_text().split()}
-    return found - {0, os.getpid()}
+            try:
+                text = (pathlib.Path(folder) / "cgroup.procs").read_text()
+            except OSError:  # it went meanwhile
+                continue
+            found |= {int(pid) for pid in text.split()}
+    return found - {0}  # one that this process's own namespace can't see
 
 
 def end_processes():
