@@ -3,8 +3,10 @@ and their page say the same.  test/k8s/ installs it."""
 
 import asyncio
 import copy
+import json
 import re
 import shutil
+import subprocess
 
 import yaml
 
@@ -807,3 +809,60 @@ async def test_the_notes_say_what_to_type_next(env):
     for command in ("kubectl label namespace SHOP sqmqos.io/inject=true", "helm test mq -n messaging",
                     "helm uninstall mq -n messaging", "0-mq-sqmqos-injector"):
         assert command in notes, notes
+
+
+# ---- what the programs make of it
+
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "shop",
+                                                       "labels": {"sqmqos.io/inject": "true"}},
+       "spec": {"containers": [{"name": "app", "image": "x"}]}}
+
+
+async def injected(env, given):
+    """The pod that the injector would make of POD, installed with the values 'given'."""
+    objects = await chart.render(given)
+    settings = env.folder / "settings.yaml"
+    settings.write_text(chart.only(objects, "ConfigMap", "sqmqos-injector")["data"]["settings.yaml"])
+    program = parts.ROOT / "build" / env.settings.build / "sqmqos"
+    done = await asyncio.to_thread(
+        subprocess.run, [program, "inject", "--values", settings, "-f", "-"], input=json.dumps(POD),
+        capture_output=True, text=True, timeout=30, env=parts.clean_environment(), check=False)
+    assert done.returncode == 0, done.stderr
+    return yaml.safe_load(done.stdout), objects
+
+
+async def test_sidecars_are_as_the_values_say(env):
+    given = {
+        "clusterDomain": "example.local", "imagePullSecrets": [{"name": "pull"}],
+        "imageRegistry": "mirror.example", "broker": {"port": 7444},
+        "auth": {"audience": "mq", "tokenExpirySeconds": 900},
+        "sidecar": {"adminPort": 7999, "logLevel": "warn", "logFormat": "json", "runAsUser": None,
+                    "image": {"digest": DIGEST, "pullPolicy": "Always"},
+                    "resources": {"requests": {"cpu": 1, "memory": None},
+                                  "limits": {"memory": None, "cpu": "2"}}}}
+    pod, objects = await injected(env, given)
+    sidecar = pod["spec"]["initContainers"][0]
+    assert sidecar["image"] == f"mirror.example/sqmqos/sidecar@{DIGEST}"
+    assert sidecar["imagePullPolicy"] == "Always"
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "pull"}]
+    assert sidecar["resources"] == {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}
+    assert "runAsUser" not in sidecar["securityContext"]
+    assert sidecar["ports"][0] == {"name": "sqmqos-admin", "containerPort": 7999, "protocol": "TCP"}
+    told = {e["name"]: e.get("value") for e in sidecar["env"]}
+    service = chart.only(objects, "Service", "sqmqos-broker")
+    port = service["spec"]["ports"][0]["port"]
+    assert told["SQMQOS_BROKERS"] == f"sqmqos-broker.{chart.NAMESPACE}.svc.example.local:{port}"
+    assert (told["SQMQOS_LOG_LEVEL"], told["SQMQOS_LOG_FORMAT"]) == ("warn", "json")
+    token = next(s["serviceAccountToken"] for v in pod["spec"]["volumes"] if "projected" in v
+                 for s in v["projected"]["sources"] if "serviceAccountToken" in s)
+    assert (token["audience"], token["expirationSeconds"]) == ("mq", 900)
+    monitor = chart.only(await chart.render(ALL_ON), "PodMonitor", "sqmqos-sidecars")["spec"]
+    assert monitor["podMetricsEndpoints"][0]["port"] == sidecar["ports"][0]["name"]
+
+
+async def test_sidecars_of_the_defaults_are_within_restricted_pod_security(env):
+    pod, _ = await injected(env, {})
+    sidecar = pod["spec"]["initContainers"][0]
+    assert sidecar["image"] == "sqmqos/sidecar:0.1.0"
+    assert pod["metadata"]["labels"]["sqmqos.io/sidecar"] == "0.1.0"
+    assert [b for b in chart.restricted(pod) if not b.startswith("app: ")] == []

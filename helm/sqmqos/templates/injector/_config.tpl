@@ -2,14 +2,15 @@
 {{- define "sqmqos.settings" -}}
 {{- $s := .Values.sidecar -}}
 {{- $secrets := list -}}
+{{- range .Values.imagePullSecrets }}{{ $secrets = append $secrets .name }}{{ end -}}
 {{- $resources := dict -}}
 {{- range $kind := list "requests" "limits" }}
 {{- /* What is not set is null: left out it would be the default. */}}
 {{- $given := default (dict) (get (default (dict) $s.resources) $kind) }}
 {{- $quantities := dict }}
 {{- range $name := list "cpu" "memory" "ephemeral-storage" }}
-{{- $quantity := get $given $name }}
-{{- $_ := set $quantities $name (empty $quantity | ternary nil ($quantity | toJson | trimAll "\"")) }}
+{{- $quantity := index $given $name }}
+{{- $_ := set $quantities $name (kindIs "invalid" $quantity | ternary nil ($quantity | toJson | trimAll "\"")) }}
 {{- end }}
 {{- $_ := set $resources $kind $quantities }}
 {{- end -}}
