@@ -35,9 +35,12 @@ metrics_escaped(struct sq_buf *out, const char *text, char also)
 void
 sq_metrics_head(struct sq_buf *out, const char *name, enum sq_metric_type type, const char *help)
 {
+	static const char *const types[] = {
+	    [SQ_COUNTER] = "counter", [SQ_GAUGE] = "gauge", [SQ_HISTOGRAM] = "histogram"};
+
 	sq_buf_printf(out, "# HELP %s ", name);
 	metrics_escaped(out, help, '\\');
-	sq_buf_printf(out, "\n# TYPE %s %s\n", name, type == SQ_COUNTER ? "counter" : "gauge");
+	sq_buf_printf(out, "\n# TYPE %s %s\n", name, types[type]);
 }
 
 void

@@ -12,7 +12,8 @@
 
 #include "core/buf.h"
 
-enum sq_metric_type { SQ_COUNTER, SQ_GAUGE };
+/* Histograms are in no table: their owners write the lines. */
+enum sq_metric_type { SQ_COUNTER, SQ_GAUGE, SQ_HISTOGRAM };
 
 struct sq_metric_def {
 	const char *name;   /* "sqmqos_messages_received_total" */

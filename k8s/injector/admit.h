@@ -1,0 +1,38 @@
+/* Admission: the body of a review in, the body of its answer out.  Pure; k8s/patch says
+ * what becomes of a pod, review.h has the form of both bodies. */
+#ifndef SQ_K8S_INJECTOR_ADMIT_H
+#define SQ_K8S_INJECTOR_ADMIT_H
+
+#include <stddef.h>
+
+#include "core/buf.h"
+#include "k8s/patch/settings.h"
+
+enum sq_admit_kind {
+	SQ_ADMIT_MUTATE,
+	SQ_ADMIT_VALIDATE,         /* nobody knows whether the namespace asks for sidecars */
+	SQ_ADMIT_VALIDATE_ASKED,   /* it does */
+	SQ_ADMIT_VALIDATE_UNASKED, /* it does not */
+};
+
+enum sq_admit_outcome {
+	SQ_ADMITTED, /* as it is */
+	SQ_PATCHED,
+	SQ_DENIED,
+	SQ_MALFORMED, /* no AdmissionReview: there is a reason in place of an answer */
+};
+
+struct sq_admitted {
+	enum sq_admit_outcome outcome;
+	size_t warnings;
+	struct sq_buf subject; /* "Pod shop/app-", for the log */
+	struct sq_buf message; /* why it was denied */
+};
+
+/* Appends the answer to 'out', or with SQ_MALFORMED the reason.  '*result' needs no
+ * initialisation; free it. */
+void sq_admit(enum sq_admit_kind, const struct sq_settings *, const char *trust_bundle,
+    const void *body, size_t len, struct sq_buf *out, struct sq_admitted *result);
+void sq_admitted_fini(struct sq_admitted *);
+
+#endif

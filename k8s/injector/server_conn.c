@@ -1,0 +1,193 @@
+/* Connections of the webhook's server, and their bounds; see k8s/injector/server.h.
+ *
+ * h2o's timer of a request starts again with each byte, so the time that a request may
+ * take is kept here.  A request that is coming in stands in its socket's buffer. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "k8s/injector/server_priv.h"
+
+enum {
+	CONN_REQUEST_MS = 10000, /* from a connection, or a first byte, to a whole request */
+	CONN_ANSWER_MS = 10000,  /* until an answer is taken */
+	CONN_IDLE_MS = 150000,   /* a bit more than h2o allows, which sees no lone TLS bytes */
+	CONN_ACCEPT_BURST = 32,
+};
+
+struct sq_server_conn *
+sq_server_conn_of(h2o_req_t *req)
+{
+	return req->conn->callbacks->get_socket(req->conn)->on_close.data;
+}
+
+static void
+conn_gauge(struct sq_server *s)
+{
+	atomic_store(&s->conns_left, s->n_conns);
+	sq_metric_set(s->cfg.metrics, SQ_IM_CONNECTIONS, s->n_conns);
+}
+
+static void
+conn_on_close(void *data)
+{
+	struct sq_server_conn *c = data;
+
+	sq_list_remove(&c->node);
+	c->server->n_conns--;
+	conn_gauge(c->server);
+	free(c);
+}
+
+/* h2o closes a connection when it reads its end, whatever state it is in. */
+static void
+conn_kill(struct sq_server_conn *c)
+{
+	c->killed = true;
+	shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+}
+
+static void
+conn_new(struct sq_server *s, h2o_socket_t *sock)
+{
+	struct sq_server_conn *c;
+
+	if (s->accept.ssl_ctx == NULL || s->n_conns >= s->cfg.max_connections) {
+		if (s->accept.ssl_ctx != NULL) {
+			sq_server_count(s, SQ_IM_ENDED_LIMIT);
+			SQ_WARN("webhook", "connection refused: listen.max-connections is reached");
+		}
+		h2o_socket_close(sock);
+		return;
+	}
+	c = sq_xcalloc(1, sizeof *c);
+	c->server = s;
+	c->sock = sock;
+	c->since_ms = s->now_ms;
+	sq_list_push_back(&s->conns, &c->node);
+	s->n_conns++;
+	conn_gauge(s);
+	sock->on_close.cb = conn_on_close;
+	sock->on_close.data = c;
+	h2o_accept(&s->accept, sock);
+}
+
+static void
+conn_on_accept(h2o_socket_t *listener, const char *err)
+{
+	struct sq_server *s = listener->data;
+
+	if (err != NULL)
+		return;
+	for (int i = 0; i < CONN_ACCEPT_BURST; i++) {
+		h2o_socket_t *sock = h2o_evloop_socket_accept(listener);
+
+		if (sock != NULL) {
+			conn_new(s, sock);
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			if (errno == EAGAIN || errno == EWOULDBLOCK)
+				return;
+			SQ_WARN("webhook", "accept: %s; waiting", strerror(errno));
+			for (unsigned k = 0; k < s->n_listeners; k++)
+				h2o_socket_read_stop(s->listeners[k]);
+			s->paused = true; /* the listener would stay readable */
+			return;
+		}
+	}
+}
+
+void
+sq_server_listen(struct sq_server *s)
+{
+	for (unsigned i = 0; i < s->sockets.n; i++) {
+		h2o_socket_t *l = h2o_evloop_socket_create(
+		    s->ctx.loop, s->sockets.fds[i], H2O_SOCKET_FLAG_DONT_READ);
+
+		s->sockets.fds[i] = -1;
+		l->data = s;
+		s->listeners[s->n_listeners++] = l;
+		h2o_socket_read_start(l, conn_on_accept);
+	}
+}
+
+void
+sq_server_unlisten(struct sq_server *s)
+{
+	while (s->n_listeners > 0) {
+		h2o_socket_t *l = s->listeners[--s->n_listeners];
+
+		h2o_socket_read_stop(l);
+		h2o_socket_close(l);
+	}
+}
+
+void
+sq_server_conns_kill(struct sq_server *s)
+{
+	SQ_LIST_FOR_EACH(c, &s->conns, struct sq_server_conn, node)
+		conn_kill(c);
+}
+
+/* Bytes of a request that is not complete. */
+static size_t
+conn_waiting(const struct sq_server_conn *c)
+{
+	return c->answering || c->killed ? 0 : c->sock->input->size;
+}
+
+/* Carries out what its times say. */
+static void
+conn_age(struct sq_server *s, struct sq_server_conn *c)
+{
+	uint64_t age_ms = s->now_ms - c->since_ms;
+	bool due = conn_waiting(c) > 0 || !c->answered;
+
+	if (c->killed)
+		return;
+	if (c->answering ? age_ms > CONN_ANSWER_MS : due && age_ms > CONN_REQUEST_MS) {
+		sq_server_count(s, SQ_IM_ENDED_SLOW);
+		SQ_WARN("webhook", "a connection ends: %s for %u s",
+		    c->answering ? "its answer was not taken" : "no whole request came",
+		    CONN_REQUEST_MS / 1000u);
+		conn_kill(c);
+	} else if (!c->answering && !due) {
+		/* Between two requests: the next one's time begins with its first byte. */
+		if (atomic_load(&s->draining) || s->now_ms - c->idle_ms > CONN_IDLE_MS)
+			conn_kill(c);
+		c->since_ms = s->now_ms;
+	}
+}
+
+/* Above the limit the largest that waits has to go. */
+static void
+conns_bound(struct sq_server *s)
+{
+	struct sq_server_conn *largest = NULL;
+	size_t sum = 0;
+
+	SQ_LIST_FOR_EACH(c, &s->conns, struct sq_server_conn, node) {
+		sum += conn_waiting(c);
+		if (largest == NULL || conn_waiting(c) > conn_waiting(largest))
+			largest = c;
+	}
+	if (sum <= s->cfg.max_waiting)
+		return;
+	sq_server_count(s, SQ_IM_ENDED_MEMORY);
+	SQ_WARN("webhook", "a connection ends: %zu bytes of requests are not complete", sum);
+	conn_kill(largest);
+}
+
+void
+sq_server_conns_tick(struct sq_server *s)
+{
+	if (s->paused) {
+		s->paused = false;
+		for (unsigned i = 0; i < s->n_listeners; i++)
+			h2o_socket_read_start(s->listeners[i], conn_on_accept);
+	}
+	SQ_LIST_FOR_EACH_SAFE(c, &s->conns, struct sq_server_conn, node)
+		conn_age(s, c);
+	conns_bound(s);
+}
