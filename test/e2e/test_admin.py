@@ -122,7 +122,7 @@ async def test_help_and_version(env):
 
 async def test_the_configuration_reference_is_current(env):
     page = (parts.ROOT / "docs" / "configuration.md").read_text()
-    for kind in ("broker", "sidecar"):
+    for kind in ("broker", "sidecar", "injector"):
         table = output(env, kind, "--help-markdown").strip()
         assert table in page, f"docs/configuration.md: the table of {kind} is not what " \
             f"`sqmqos-{kind} --help-markdown` prints"
