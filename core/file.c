@@ -46,8 +46,14 @@ file_take(int fd, size_t max, struct sq_buf *out)
 int
 sq_file_read(const char *path, size_t max, struct sq_buf *out)
 {
+	return sq_file_read_at(AT_FDCWD, path, max, out);
+}
+
+int
+sq_file_read_at(int dirfd, const char *path, size_t max, struct sq_buf *out)
+{
 	/* A pipe that nobody writes to must not hold the caller up. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), error;
+	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), error;
 	struct stat st;
 	ssize_t n = -1;
 

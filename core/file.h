@@ -25,6 +25,8 @@ bool sq_file_stamp_equal(const struct sq_file_stamp *, const struct sq_file_stam
 /* Appends the whole file to 'out'.  SQ_EIO with errno set; SQ_EINVAL: not a regular file;
  * SQ_ETOOBIG: more than 'max' bytes.  After an error 'out' may have a part of it. */
 int sq_file_read(const char *path, size_t max, struct sq_buf *out) SQ_MUST_CHECK;
+/* The same of 'path' from the open folder 'dirfd', as openat(). */
+int sq_file_read_at(int dirfd, const char *path, size_t max, struct sq_buf *out) SQ_MUST_CHECK;
 /* Why sq_file_read() failed, for people. */
 const char *sq_file_reason(int err);
 

@@ -55,8 +55,13 @@ const struct sq_config_key sq_sidecar_keys[] = {
     KEY("identity.workload", SQ_CFG_STRING, workload, "app", 0, 0,
 	"The workload; its name is the default group."),
     KEY("identity.pod", SQ_CFG_STRING, pod, NULL, 0, 0, "The pod; without it the host's name."),
+    KEY("identity.node", SQ_CFG_STRING, node, NULL, 0, 0,
+	"The node that the pod runs on; it is named in the log."),
     KEY("annotations.file", SQ_CFG_STRING, annotations_file, NULL, 0, 0,
-	"The pod's annotations as the downward API writes them."),
+	"The pod's annotations as the downward API writes them, in one file."),
+    KEY("annotations.dir", SQ_CFG_STRING, annotations_dir, NULL, 0, 0,
+	"A folder with a file for each: subscribe, publish and client-id, empty or missing where "
+	"it is not set."),
     KEY("declared.settle", SQ_CFG_DURATION, declared_settle_ms, "1s", 0, 600000,
 	"How long a client is watched before it may get the declared messages, without a "
 	"client-id."),
@@ -143,6 +148,12 @@ sq_sidecar_config(
 	if (cfg->ca_file != NULL && cfg->ca_file[0] != '\0' && cfg->ca != NULL &&
 	    cfg->ca[0] != '\0') {
 		sq_buf_printf(err, "tls.ca and tls.ca-file are both set: one of them");
+		return SQ_EINVAL;
+	}
+	if (cfg->annotations_file != NULL && cfg->annotations_file[0] != '\0' &&
+	    cfg->annotations_dir != NULL && cfg->annotations_dir[0] != '\0') {
+		sq_buf_printf(
+		    err, "annotations.file and annotations.dir are both set: one of them");
 		return SQ_EINVAL;
 	}
 	if (cfg->brokers.n == 0) {

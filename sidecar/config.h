@@ -18,8 +18,8 @@ struct sq_sidecar_cfg {
 	uint64_t backoff_min_ms, backoff_max_ms, dial_timeout_ms, silence_ms, max_age_ms;
 	bool tls;
 	char *ca_file, *ca, *server_name, *token_file;
-	char *space, *workload, *pod;
-	char *annotations_file;
+	char *space, *workload, *pod, *node;
+	char *annotations_file, *annotations_dir;
 	uint64_t declared_settle_ms;
 	char *admin_listen, *state_dir;
 	unsigned outbox_mode; /* enum sq_outbox_mode */

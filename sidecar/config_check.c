@@ -2,17 +2,14 @@
  * opens the thing later, and closes it again. */
 #include "sidecar/config_check.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/admin.h"
 #include "core/listen.h"
-#include "core/mem.h"
 #include "core/program.h"
-#include "proto/annotations/file.h"
-#include "sidecar/annotations_file.h"
 #include "sidecar/brokers.h"
 #include "sidecar/listener.h"
+#include "sidecar/pod_annotations.h"
 #include "sidecar/token.h"
 #include "sidecar/trust.h"
 #include "store/dir.h"
@@ -61,57 +58,6 @@ check_addresses(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes, struct s
 	sq_program_problem(problems, &why);
 }
 
-/* Adds the lines to 'problems', each with the name of the file before it. */
-static void
-check_lines(const struct sq_sidecar_cfg *cfg, struct sq_buf *lines, struct sq_buf *problems)
-{
-	char *text = sq_xmemdup0(
-	    sq_buf_len(lines) != 0 ? (char *)sq_buf_data(lines) : "", sq_buf_len(lines));
-	char *rest = NULL;
-
-	for (char *p = strtok_r(text, "\n", &rest); p != NULL; p = strtok_r(NULL, "\n", &rest)) {
-		struct sq_buf line = {0};
-
-		sq_buf_printf(&line, "annotations.file: %s: %s", cfg->annotations_file, p);
-		sq_program_problem(problems, &line);
-	}
-	free(text);
-	sq_buf_fini(lines);
-}
-
-/* Returns what they say of the outbox. */
-static struct sq_outbox_annotation
-check_annotations(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes, struct sq_buf *problems)
-{
-	struct sq_annotation_problems found = {0};
-	struct sq_outbox_annotation outbox = {0};
-	struct sq_buf text = {0}, lines = {0};
-	struct sq_annotations set = {0};
-	int rc;
-
-	if (!check_is_set(cfg->annotations_file))
-		return outbox;
-	rc = sq_annotations_file_read(cfg->annotations_file, &text);
-	if (rc != 0) {
-		sq_buf_printf(&lines, "%s", strerror(rc));
-	} else if (sq_annotations_load(sq_buf_len(&text) != 0 ? (char *)sq_buf_data(&text) : "",
-		       sq_buf_len(&text), cfg->workload, &set, &found) == 0) {
-		outbox = set.outbox;
-		sq_annotations_free(&set);
-	}
-	for (size_t i = 0; i < found.n; i++) {
-		if (!found.v[i].warning)
-			continue;
-		sq_buf_printf(notes, "; annotations.file: %s: ", cfg->annotations_file);
-		sq_annotation_problem_print(&found.v[i], notes);
-	}
-	sq_annotation_problems_print(&found, false, &lines);
-	check_lines(cfg, &lines, problems);
-	sq_annotation_problems_free(&found);
-	sq_buf_fini(&text);
-	return outbox;
-}
-
 static void
 check_outbox(const struct sq_sidecar_cfg *cfg, const struct sq_outbox_annotation *annotated,
     struct sq_buf *problems)
@@ -153,7 +99,7 @@ sq_sidecar_config_check(
 	check_addresses(cfg, notes, problems);
 	if (!all)
 		return;
-	annotated = check_annotations(cfg, notes, problems);
+	annotated = sq_pod_annotations_verify(cfg, notes, problems);
 	check_outbox(cfg, &annotated, problems);
 	check_state(cfg, notes);
 }

@@ -1,5 +1,4 @@
-/* Declared subscriptions; see declared.h.  The file is watched in
- * annotations_file.c. */
+/* Declared subscriptions; see declared.h. */
 #include "sidecar/declared.h"
 
 #include <stdlib.h>
@@ -7,11 +6,10 @@
 
 #include "core/log.h"
 #include "core/mem.h"
-#include "proto/annotations/file.h"
 #include "proto/mqtt/mqtt.h"
-#include "sidecar/annotations_file.h"
 #include "sidecar/hub.h"
 #include "sidecar/outbox.h"
+#include "sidecar/pod_annotations.h"
 #include "sidecar/receiver.h"
 #include "sidecar/rules.h"
 #include "sidecar/session.h"
@@ -30,7 +28,7 @@ struct item {
 
 struct sq_declared {
 	struct sq_hub *hub;
-	struct sq_annotations_file *file;
+	struct sq_pod_annotations *annotations;
 	struct sq_session *keeper, *consumer;
 	struct item *items;
 	size_t n;
@@ -39,11 +37,8 @@ struct sq_declared {
 	uint32_t last_id;
 	uint64_t since_ms; /* when the set came into being, on the wall clock */
 	uint64_t retry_ms;
-	bool read; /* a good set was read, or no file is configured */
 	bool stopped;
-	const char *refused;    /* why no broker takes the keeper, in static text; or NULL */
-	struct sq_buf error;    /* why the file's present content is not in force, in lines */
-	struct sq_buf warnings; /* of what is in force, in lines */
+	const char *refused; /* why no broker takes the keeper, in static text; or NULL */
 };
 
 /* --- bindings --- */
@@ -341,7 +336,6 @@ declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t writt
 	ids = d->client_ids;
 	d->client_ids = set->client_ids;
 	set->client_ids = (struct sq_client_ids){0};
-	d->read = true;
 	sq_rules_free(&d->hub->rules);
 	d->hub->rules = sq_rules_new(&set->publish);
 	newer = declared_date(d, old, n_old, written_ms);
@@ -354,78 +348,14 @@ declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t writt
 	declared_count(d);
 }
 
-/* Takes the next line; false: there is none. */
-static bool
-line_next(struct sq_bytes *lines, struct sq_bytes *line)
+static uint64_t
+declared_on_annotations(void *owner, struct sq_annotations *set, uint64_t written_ms)
 {
-	const unsigned char *nl;
-
-	if (lines->len == 0)
-		return false;
-	nl = memchr(lines->p, '\n', lines->len);
-	*line = (struct sq_bytes){lines->p, nl != NULL ? (size_t)(nl - lines->p) : lines->len};
-	*lines = nl != NULL ? (struct sq_bytes){nl + 1, lines->len - line->len - 1}
-			    : (struct sq_bytes){0};
-	return true;
-}
-
-/* Appends the lines, each with the name of the file before it. */
-static void
-declared_print(const struct sq_declared *d, const struct sq_buf *lines, struct sq_buf *out)
-{
-	struct sq_bytes rest = {sq_buf_data(lines), sq_buf_len(lines)}, line;
-
-	while (line_next(&rest, &line))
-		sq_buf_printf(out, "annotations.file: %s: %.*s\n", d->hub->cfg->annotations_file,
-		    (int)line.len, (const char *)line.p);
-}
-
-static void
-declared_warn(const struct sq_declared *d, const struct sq_buf *lines)
-{
-	struct sq_bytes rest = {sq_buf_data(lines), sq_buf_len(lines)}, line;
-
-	while (line_next(&rest, &line))
-		SQ_WARN("declared", "annotations.file: %s: %.*s", d->hub->cfg->annotations_file,
-		    (int)line.len, (const char *)line.p);
-}
-
-static void
-declared_take(struct sq_declared *d, struct sq_annotations *new, uint64_t written_ms)
-{
-	SQ_INFO("declared", "%zu subscriptions and %zu publish rules%s from %s", new->subscribe.n,
-	    new->publish.n, new->publish.strict ? " (strict)" : "", d->hub->cfg->annotations_file);
-	sq_outbox_annotated(d->hub->outbox, &new->outbox);
-	declared_warn(d, &d->warnings);
-	declared_apply(d, new, written_ms);
-	sq_annotations_free(new);
-}
-
-static void
-declared_on_file(
-    void *owner, const char *text, size_t len, uint64_t written_ms, const char *problem)
-{
-	struct sq_annotation_problems problems = {0};
 	struct sq_declared *d = owner;
-	struct sq_annotations new;
 
-	sq_buf_fini(&d->error);
-	if (problem != NULL) {
-		sq_buf_printf(&d->error, "%s", problem);
-	} else if (sq_annotations_load(text, len, d->hub->cfg->workload, &new, &problems) == 0) {
-		sq_buf_fini(&d->warnings);
-		sq_annotation_problems_print(&problems, true, &d->warnings);
-		declared_take(d, &new, written_ms);
-	} else {
-		sq_annotation_problems_print(&problems, false, &d->error);
-	}
-	sq_annotation_problems_free(&problems);
-	if (sq_buf_len(&d->error) == 0)
-		return;
-	sq_hub_count(d->hub, SQ_M_DECLARED_ERRORS, 1);
-	declared_warn(d, &d->error);
-	if (d->read)
-		SQ_WARN("declared", "the last good set of annotations stays in force");
+	sq_outbox_annotated(d->hub->outbox, &set->outbox);
+	declared_apply(d, set, written_ms);
+	return d->since_ms;
 }
 
 /* --- life --- */
@@ -434,7 +364,6 @@ struct sq_declared *
 sq_declared_new(struct sq_hub *h)
 {
 	struct sq_declared *d = sq_xcalloc(1, sizeof *d);
-	const char *path = h->cfg->annotations_file;
 	struct sq_buf name = {0};
 
 	d->hub = h;
@@ -443,10 +372,8 @@ sq_declared_new(struct sq_hub *h)
 	h->receiver = sq_receiver_new(h, declared_on_chosen, d);
 	d->pod_group = sq_xmemdup0(sq_buf_data(&name), sq_buf_len(&name));
 	sq_buf_fini(&name);
-	if (path != NULL && path[0] != '\0')
-		d->file = sq_annotations_file_open(h->loop, path, declared_on_file, d);
-	else
-		d->read = true;
+	d->annotations = sq_pod_annotations_open(
+	    h->loop, h->cfg, h->metrics, declared_on_annotations, d);
 	return d;
 }
 
@@ -458,14 +385,12 @@ sq_declared_free(struct sq_declared **dp)
 	*dp = NULL;
 	if (d == NULL)
 		return;
-	sq_annotations_file_close(&d->file);
+	sq_pod_annotations_close(&d->annotations);
 	sq_receiver_free(&d->hub->receiver);
 	sq_rules_free(&d->hub->rules);
 	items_free(d->items, d->n);
 	sq_client_ids_free(&d->client_ids);
 	free(d->pod_group);
-	sq_buf_fini(&d->error);
-	sq_buf_fini(&d->warnings);
 	free(d);
 }
 
@@ -490,8 +415,7 @@ sq_declared_sweep(struct sq_declared *d, uint64_t now_ms)
 {
 	if (d == NULL || d->stopped)
 		return;
-	if (d->file != NULL)
-		sq_annotations_file_check(d->file);
+	sq_pod_annotations_sweep(d->annotations);
 	if (now_ms - d->retry_ms < RETRY_MS)
 		return;
 	d->retry_ms = now_ms;
@@ -519,10 +443,10 @@ sq_declared_refused(struct sq_declared *d, struct sq_session *s, const char *why
 bool
 sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 {
-	bool ready = d->read;
+	bool ready = sq_pod_annotations_in_force(d->annotations);
 
 	if (!ready) /* else it is a note */
-		declared_print(d, &d->error, why);
+		sq_pod_annotations_print(d->annotations, why);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct item *it = &d->items[i];
 
@@ -547,12 +471,8 @@ sq_declared_notes(const struct sq_declared *d, struct sq_buf *out)
 	if (d->refused != NULL)
 		sq_buf_printf(
 		    out, "declared subscriptions: a broker refuses them: %s\n", d->refused);
-	if (d->read && sq_buf_len(&d->error) != 0) {
-		declared_print(d, &d->error, out);
-		sq_buf_printf(out, "the last good set of annotations stays in force\n");
-	} else {
-		declared_print(d, &d->warnings, out);
-	}
+	if (sq_pod_annotations_in_force(d->annotations))
+		sq_pod_annotations_print(d->annotations, out);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct item *it = &d->items[i];
 

@@ -2,6 +2,7 @@
  * pool, and turns the loop until it is told to stop. */
 #include <ev.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,6 +12,7 @@
 #include "core/mem.h"
 #include "core/program.h"
 #include "core/stop.h"
+#include "proto/annotations/table.h"
 #include "sidecar/config.h"
 #include "sidecar/config_check.h"
 #include "sidecar/declared.h"
@@ -39,6 +41,8 @@ static const char usage[] =
     "\n"
     "  --help           this text\n"
     "  --help-markdown  the table of keys for the documentation\n"
+    "  --help-annotations\n"
+    "                   the table of a pod's annotations for the documentation\n"
     "  --version        the version\n"
     "  --check-config   read the configuration, check all that it needs (files,\n"
     "                   addresses, annotations), say so, then exit\n"
@@ -146,9 +150,24 @@ program_start(struct program *p, struct sq_buf *err)
 		if (p->admin == NULL)
 			return SQ_EXIT_FAILED;
 	}
-	SQ_INFO("sidecar", "listening on port %llu, space %s, workload %s, pod %s",
-	    (unsigned long long)cfg->listen_port, cfg->space, cfg->workload, cfg->pod);
+	SQ_INFO("sidecar", "listening on port %llu, space %s, workload %s, pod %s%s%s",
+	    (unsigned long long)cfg->listen_port, cfg->space, cfg->workload, cfg->pod,
+	    cfg->node != NULL ? ", node " : "", cfg->node != NULL ? cfg->node : "");
 	return 0;
+}
+
+/* True when the table of annotations was all that was asked. */
+static bool
+program_help_annotations(int *argc, char **argv)
+{
+	struct sq_buf text = {0};
+
+	if (!sq_program_flag(argc, argv, "--help-annotations"))
+		return false;
+	sq_annotations_markdown(&text);
+	(void)fwrite(sq_buf_data(&text), 1, sq_buf_len(&text), stdout);
+	sq_buf_fini(&text);
+	return true;
 }
 
 int
@@ -161,7 +180,7 @@ main(int argc, char **argv, char **envp)
 	bool check_only;
 	int rc;
 
-	if (sq_program_help(&self, argc, argv))
+	if (sq_program_help(&self, argc, argv) || program_help_annotations(&argc, argv))
 		return 0;
 	check_only = sq_program_check_only(&argc, argv);
 	if (sq_sidecar_config(&p.config, argc, argv, envp, &err) != 0) {

@@ -27,7 +27,10 @@
 	    "Clients besides the one that gets the declared messages, where no client-id says " \
 	    "who.") \
 	X(DECLARED_ERRORS, "sqmqos_annotation_errors_total", NULL, SQ_COUNTER, \
-	    "Annotation files refused as malformed.") \
+	    "Sets of annotations refused as malformed or unreadable.") \
+	X(DECLARED_MALFORMED, "sqmqos_annotations_malformed", NULL, SQ_GAUGE, \
+	    "1 while the annotations that are there are malformed or unreadable; the last good " \
+	    "set, if there is one, stays in force.") \
 	X(RECEIVED_QOS0, "sqmqos_messages_received_total", "qos=\"0\"", SQ_COUNTER, \
 	    "Messages taken from local publishers.") \
 	X(RECEIVED_QOS1, "sqmqos_messages_received_total", "qos=\"1\"", SQ_COUNTER, \

@@ -1,5 +1,6 @@
 #include "proto/annotations/file.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,21 @@ sq_annotation_pairs_free(struct sq_annotation_pairs *pairs)
 	*pairs = (struct sq_annotation_pairs){0};
 }
 
+/* Whether it is a key of ours, as Kubernetes has names. */
+static bool
+file_key(const char *p, size_t len)
+{
+	size_t prefix = sizeof SQ_ANNOTATION_PREFIX - 1;
+
+	if (len <= prefix || len > KEY_MAX || memcmp(p, SQ_ANNOTATION_PREFIX, prefix) != 0)
+		return false;
+	for (size_t i = prefix; i < len; i++) {
+		if (!isalnum((unsigned char)p[i]) && (p[i] == '\0' || strchr("-_.", p[i]) == NULL))
+			return false;
+	}
+	return true;
+}
+
 /* One line, without its end.  NULL, or a static reason. */
 static const char *
 file_line(const char *p, size_t len, struct sq_annotation_pairs *out, size_t *at)
@@ -49,8 +65,7 @@ file_line(const char *p, size_t len, struct sq_annotation_pairs *out, size_t *at
 		if (*at != len)
 			why = "something follows the value";
 	}
-	if (why == NULL && key_len <= KEY_MAX && key_len > sizeof SQ_ANNOTATION_PREFIX - 1 &&
-	    memcmp(p, SQ_ANNOTATION_PREFIX, sizeof SQ_ANNOTATION_PREFIX - 1) == 0) {
+	if (why == NULL && file_key(p, key_len)) {
 		memcpy(key, p, key_len);
 		key[key_len] = '\0';
 		sq_annotation_pairs_add(
@@ -92,18 +107,21 @@ sq_annotations_file(const char *text, size_t len, struct sq_annotation_pairs *ou
 	return SQ_EINVAL;
 }
 
-int
-sq_annotations_load(const char *text, size_t len, const char *workload, struct sq_annotations *out,
-    struct sq_annotation_problems *problems)
+void
+sq_annotations_file_line(struct sq_buf *out, const struct sq_annotation *a)
 {
-	struct sq_annotation_pairs pairs;
-	int rc;
+	sq_buf_printf(out, "%s=\"", a->key);
+	for (size_t i = 0; i < a->len; i++) {
+		unsigned char c = (unsigned char)a->value[i];
 
-	*out = (struct sq_annotations){0};
-	if (sq_annotations_file(text, len, &pairs, problems) != 0)
-		return SQ_EINVAL;
-	rc = sq_annotations_check(
-	    pairs.v, pairs.n, SQ_ANNOTATIONS_OF_SIDECAR, workload, out, problems);
-	sq_annotation_pairs_free(&pairs);
-	return rc;
+		if (c == '"' || c == '\\')
+			sq_buf_printf(out, "\\%c", c);
+		else if (c == '\n')
+			sq_buf_printf(out, "\\n");
+		else if (c < 0x20 || c == 0x7f)
+			sq_buf_printf(out, "\\x%02x", c);
+		else
+			sq_buf_u8(out, c);
+	}
+	sq_buf_printf(out, "\"\n");
 }

@@ -16,10 +16,6 @@ struct sq_annotation_pairs {
  * its position is the file's), and '*out' is empty. */
 int sq_annotations_file(const char *text, size_t len, struct sq_annotation_pairs *out,
     struct sq_annotation_problems *) SQ_MUST_CHECK;
-/* The same, and checks them for the sidecar (annotations.h).  SQ_EINVAL as of either; '*out'
- * is empty then. */
-int sq_annotations_load(const char *text, size_t len, const char *workload,
-    struct sq_annotations *out, struct sq_annotation_problems *) SQ_MUST_CHECK;
 /* Adds a pair, of copies. */
 void sq_annotation_pairs_add(
     struct sq_annotation_pairs *, const char *key, const char *value, size_t len);
@@ -28,5 +24,7 @@ void sq_annotation_pairs_free(struct sq_annotation_pairs *);
  * text to 'out' and returns how many bytes were read, or SQ_EINVAL with a
  * static reason in '*why'. */
 long sq_go_unquote(const char *quoted, size_t len, struct sq_buf *out, const char **why);
+/* Appends a line as the file has it: key="value". */
+void sq_annotations_file_line(struct sq_buf *out, const struct sq_annotation *);
 
 #endif

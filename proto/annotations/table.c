@@ -152,16 +152,16 @@ const struct sq_annotation_def sq_annotation_defs[] = {
 	"Rules for what the pod publishes: see [Publish rules](user-guide.md#publish-rules).", true,
 	true, 0, sq_take_publish},
     {SQ_ANNOTATION_CLIENT_ID, "a glob, a comma list of globs, or a YAML list",
-	"the first to connect",
+	"the sidecar chooses",
 	"Which of the pod's MQTT clients gets the declared messages: the first of these that is "
 	"there.",
 	true, true, 0, sq_take_client_id},
     {SQ_ANNOTATION_OUTBOX, "`memory` or `disk`, with a size: `disk: 1Gi`", "`memory: 8Mi`",
-	"Where publishes wait for a broker: see [The outbox](user-guide.md#outbox).  `disk` "
+	"Where publishes wait for a broker: see [The outbox](user-guide.md#outbox). `disk` "
 	"needs `sqmqos.io/outbox-claim`.",
 	false, true, 0, sq_take_outbox},
     {SQ_ANNOTATION_OUTBOX_CLAIM, "the name of a PersistentVolumeClaim", "none",
-	"The volume of a disk outbox, in the pod's namespace.  Only the sidecar mounts it.", false,
+	"The volume of a disk outbox, in the pod's namespace. Only the sidecar mounts it.", false,
 	false, FIELD(outbox_claim), take_claim},
     {SQ_ANNOTATION_PORT, "1 to 65535", "`1883`", "Where the app finds MQTT, on localhost.", false,
 	false, 0, take_port},

@@ -126,6 +126,9 @@ async def test_the_configuration_reference_is_current(env):
         table = output(env, kind, "--help-markdown").strip()
         assert table in page, f"docs/configuration.md: the table of {kind} is not what " \
             f"`sqmqos-{kind} --help-markdown` prints"
+    table = output(env, "sidecar", "--help-annotations").strip()
+    assert table in (parts.ROOT / "docs" / "annotations.md").read_text(), \
+        "docs/annotations.md: the table is not what `sqmqos-sidecar --help-annotations` prints"
 
 
 async def test_environment_and_flags_override_the_file(env):

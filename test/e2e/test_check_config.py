@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 import stack as parts
-from annotations import render
+from annotations import AnnotationsDir, render
 from cluster import eventually
 from scenario import scenario
 
@@ -159,6 +159,18 @@ async def test_the_sidecars_own_files_and_addresses(env):
     (folder / "annotations").write_text(render({"sqmqos.io/subscribes": "a"}))
     await made.good(note=f"; annotations.file: {folder / 'annotations'}: sqmqos.io/"
                     "subscribes: line 1, column 1: is unknown and does nothing, did you mean sqmqos.io/subscribe?")
+    volume = AnnotationsDir(folder / "volume").write(subscribe="a/#/b", publish="- qos: 1\n- c")
+    await made.bad({"annotations": {"dir": str(volume.path)}},
+                   "annotations.file and annotations.dir are both set: one of them")
+    of_dir = {"annotations": {"file": "", "dir": str(volume.path)}}
+    await made.bad(of_dir, f"annotations.dir: {volume.path}: sqmqos.io/subscribe: line 1, column 1: "
+                   "bad filter 'a/#/b': # must be the last character",
+                   f"annotations.dir: {volume.path}: sqmqos.io/publish: line 1, column 3: "
+                   "a filter is needed", start=None)
+    volume.write(subscribe="a/#", publish="")
+    await made.good(of_dir)
+    await made.bad({"annotations": {"file": "", "dir": str(missing)}},
+                   f"annotations.dir: {missing}: No such file or directory", start=None)
     (folder / "annotations").write_text(render({"sqmqos.io/outbox": "disk: 1Mi"}))
     await made.bad({}, f"annotations.file: {folder / 'annotations'}: sqmqos.io/outbox: disk needs "
                    "outbox.dir", start=None)

@@ -67,8 +67,8 @@ async def test_two_revisions_20_link_moves_and_a_broker_restart(env):
     changes = await metric(stack.broker, CHANGES)
     assert changes <= 1
     assert await metric(stack.broker, DISAGREE) == 1
-    # another annotation of the old pod: its set stays as old as it is
-    files[0].write(entry(5), **{"example.com/other": "new"})
+    # another of the old pod's annotations: what it declares stays as old as it is
+    files[0].write(entry(5), **{"sqmqos.io/client-id": "app"})
     await eventually(lambda: stack.log(old).count("subscriptions and") == 2, "it is read again")
     for n in range(20):
         if n % 2 == 0:

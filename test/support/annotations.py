@@ -1,8 +1,9 @@
-"""Annotation files as the downward API writes them: key="value" lines, the
-value quoted as Go's strconv.Quote does."""
+"""Annotations as the downward API writes them: one file of key="value" lines, the value
+quoted as Go's strconv.Quote does, or a folder with a file for each."""
 
 import os
 import pathlib
+import shutil
 
 from pods import render
 
@@ -37,4 +38,32 @@ class AnnotationsFile:
         os.rename(self.folder / "..data_tmp", self.folder / "..data")
         if not self.path.is_symlink():
             os.symlink("..data/annotations", self.path)
+        return self
+
+
+class AnnotationsDir:
+    """A projected volume as the kubelet keeps it: a file for each live annotation, raw, and a
+    token, each a link into ..data, which is a link that is swapped on every change."""
+
+    def __init__(self, folder):
+        self.path = pathlib.Path(folder)
+        self.path.mkdir(parents=True)
+        self.generation = 0
+        self.files = {"subscribe": "", "publish": "", "client-id": ""}
+
+    def write(self, **files):
+        """Sets these ('client_id' is client-id); the others stay as they are."""
+        self.files |= {name.replace("_", "-"): text for name, text in files.items()}
+        self.generation += 1
+        data = self.path / f"..{self.generation}"
+        data.mkdir()
+        for name, text in (self.files | {"token": f"token {self.generation}"}).items():
+            (data / name).write_text(text)
+        os.symlink(data.name, self.path / "..data_tmp")
+        os.rename(self.path / "..data_tmp", self.path / "..data")
+        for name in [*self.files, "token"]:
+            if not (self.path / name).is_symlink():
+                os.symlink(f"..data/{name}", self.path / name)
+        if self.generation > 1:
+            shutil.rmtree(self.path / f"..{self.generation - 1}")
         return self

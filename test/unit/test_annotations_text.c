@@ -13,13 +13,19 @@ load(const char *file, size_t len, struct sq_annotations *out, bool warnings)
 {
 	struct sq_annotation_problems problems = {0};
 	char *copy = sq_xmalloc(len + 1); /* so that a read past the end is seen */
+	struct sq_annotation_pairs pairs;
 	struct sq_buf text = {0};
 	int rc;
 
+	*out = (struct sq_annotations){0};
 	memcpy(copy, file, len);
 	copy = sq_xrealloc(copy, len + (len == 0));
-	rc = sq_annotations_load(copy, len, "w", out, &problems);
+	rc = sq_annotations_file(copy, len, &pairs, &problems);
+	if (rc == 0)
+		rc = sq_annotations_check(
+		    pairs.v, pairs.n, SQ_ANNOTATIONS_OF_SIDECAR, "w", out, &problems);
 	cr_assert_eq(rc, problems.errors > 0 ? SQ_EINVAL : 0);
+	sq_annotation_pairs_free(&pairs);
 	free(copy);
 	sq_annotation_problems_print(&problems, warnings, &text);
 	sq_annotation_problems_free(&problems);
@@ -65,9 +71,32 @@ Test(annotations_text, a_file_has_ours_among_others)
 	sq_annotations_free(&a);
 }
 
+Test(annotations_text, a_line_is_written_as_it_is_read)
+{
+	static const char value[] = "- \"a\\b\"\n\t\x01\x7f\xc3\xa4";
+	struct sq_annotation a = {SQ_ANNOTATION_PUBLISH, value, sizeof value - 1};
+	struct sq_annotation_problems problems = {0};
+	struct sq_annotation_pairs pairs;
+	struct sq_buf text = {0};
+
+	sq_annotations_file_line(&text, &a);
+	cr_assert_eq(memchr(sq_buf_data(&text), '\n', sq_buf_len(&text)),
+	    sq_buf_data(&text) + sq_buf_len(&text) - 1);
+	cr_assert_eq(
+	    sq_annotations_file((char *)sq_buf_data(&text), sq_buf_len(&text), &pairs, &problems),
+	    0);
+	cr_assert_eq(pairs.n, 1);
+	cr_assert_str_eq(pairs.v[0].key, SQ_ANNOTATION_PUBLISH);
+	cr_assert_eq(pairs.v[0].len, a.len);
+	cr_assert_arr_eq(pairs.v[0].value, value, a.len);
+	sq_annotation_pairs_free(&pairs);
+	sq_buf_fini(&text);
+}
+
 Test(annotations_text, an_empty_file_is_fine)
 {
-	static const char *const files[] = {"", "\n\n", "a=\"b\"", "sqmqos.io/subscribe=\"\""};
+	static const char *const files[] = {"", "\n\n", "a=\"b\"", "sqmqos.io/subscribe=\"\"",
+	    "sqmqos.io/=\"x\"", "sqmqos.io/a b=\"x\""};
 
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		struct sq_annotations a = accept(files[i], "");
