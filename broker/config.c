@@ -3,9 +3,11 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/log.h"
 #include "core/mem.h"
+#include "net/kube_api/kube_api.h"
 
 #define SECOND UINT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -13,6 +15,7 @@
 #define DAY (24 * HOUR)
 #define MIB (UINT64_C(1) << 20)
 #define AT(field) offsetof(struct sq_broker_config, field)
+#define ISSUER(field) offsetof(struct sq_broker_issuer, field)
 
 static const char *const engines[] = {"embedded", "memory", NULL};
 static const char *const durabilities[] = {"always", "interval", "none", NULL};
@@ -35,6 +38,32 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"auth.token-file", SQ_CFG_STRING, AT(token_file), NULL, 0, 0, NULL,
 	"File with the bearer tokens that requests must carry, one per line; read again when it "
 	"changes; unset: no tokens."},
+    {"auth.kubernetes", SQ_CFG_BOOL, AT(kubernetes), "false", 0, 0, NULL,
+	"Take the tokens of this cluster's service accounts; their keys and issuer come from the "
+	"API server."},
+    {"auth.audience", SQ_CFG_STRING, AT(audience), "sqmqos", 0, 0, NULL,
+	"The audience that signed tokens must name."},
+    {"auth.api-server", SQ_CFG_STRING, AT(api_server), NULL, 0, 0, NULL,
+	"Of auth.kubernetes: https://host:port; unset: as the pod's environment says."},
+    {"auth.api-token-file", SQ_CFG_STRING, AT(api_token_file), SQ_KUBE_API_TOKEN_FILE, 0, 0, NULL,
+	"Token that the broker itself shows there, read each time."},
+    {"auth.api-ca-file", SQ_CFG_STRING, AT(api_ca_file), SQ_KUBE_API_CA_FILE, 0, 0, NULL,
+	"PEM file of the authorities of that server."},
+    {"auth.issuers", SQ_CFG_RECORDS, AT(issuers), NULL, sizeof(struct sq_broker_issuer), 1, NULL,
+	"Others whose signed tokens (RS256, ES256) are taken; each has keys-file or keys-url."},
+    {"auth.issuers[].issuer", SQ_CFG_STRING, ISSUER(issuer), NULL, 0, 0, NULL,
+	"What their tokens name as iss."},
+    {"auth.issuers[].audience", SQ_CFG_STRING, ISSUER(audience), NULL, 0, 0, NULL,
+	"What they must name as aud; unset: auth.audience."},
+    {"auth.issuers[].space", SQ_CFG_STRING, ISSUER(space), NULL, 0, 0, NULL,
+	"The space of all of them, each an account by its sub; unset: the Kubernetes namespace "
+	"and service account that each names."},
+    {"auth.issuers[].keys-file", SQ_CFG_STRING, ISSUER(keys_file), NULL, 0, 0, NULL,
+	"JWK Set of their public keys, read again when it changes; taken away, its links end."},
+    {"auth.issuers[].keys-url", SQ_CFG_STRING, ISSUER(keys_url), NULL, 0, 0, NULL,
+	"Where such a set is fetched: https://host/path."},
+    {"auth.issuers[].ca-file", SQ_CFG_STRING, ISSUER(ca_file), NULL, 0, 0, NULL,
+	"PEM file of the authorities of keys-url; unset: the system's."},
     {"auth.insecure", SQ_CFG_BOOL, AT(insecure), "false", 0, 0, NULL,
 	"Serve other machines with neither TLS nor tokens: whoever reaches the broker may do "
 	"everything."},
@@ -142,6 +171,44 @@ config_set(const char *s)
 	return s != NULL && *s != '\0';
 }
 
+/* What is wrong with an item of auth.issuers; NULL: nothing. */
+static const char *
+config_issuer(const struct sq_broker_config *c, size_t i)
+{
+	const struct sq_broker_issuer *all = c->issuers.v, *it = &all[i];
+
+	if (!config_set(it->issuer))
+		return "issuer: needs a value";
+	if (config_set(it->keys_file) == config_set(it->keys_url))
+		return "needs keys-file or keys-url, one of them";
+	if (config_set(it->ca_file) && !config_set(it->keys_url))
+		return "ca-file: is of keys-url alone";
+	for (size_t n = 0; n < i; n++)
+		if (strcmp(all[n].issuer, it->issuer) == 0)
+			return "issuer: given twice";
+	return NULL;
+}
+
+static int
+config_auth(const struct sq_broker_config *c, struct sq_buf *err)
+{
+	const struct sq_broker_issuer *all = c->issuers.v;
+
+	if ((c->kubernetes || c->issuers.n > 0) && !config_set(c->audience)) {
+		sq_buf_printf(err, "auth.audience: needed to verify signed tokens");
+		return SQ_EINVAL;
+	}
+	for (size_t i = 0; i < c->issuers.n; i++) {
+		const char *why = config_issuer(c, i);
+
+		if (why == NULL)
+			continue;
+		sq_buf_printf(err, "%s: auth.issuers[%zu]: %s", all[i].record.where, i, why);
+		return SQ_EINVAL;
+	}
+	return SQ_OK;
+}
+
 int
 sq_broker_config_load(
     struct sq_broker_config *c, int argc, char **argv, char **envp, struct sq_buf *err)
@@ -159,13 +226,15 @@ sq_broker_config_load(
 		sq_buf_printf(err, "tls.key-file: needed with tls.cert-file");
 		return SQ_EINVAL;
 	}
+	if (config_auth(c, err) != SQ_OK)
+		return SQ_EINVAL;
 	return sq_broker_config_spaces(c, err);
 }
 
 bool
 sq_broker_config_open(const struct sq_broker_config *c)
 {
-	return !c->tls && !config_set(c->token_file);
+	return !c->tls && !config_set(c->token_file) && !c->kubernetes && c->issuers.n == 0;
 }
 
 void

@@ -17,11 +17,21 @@ struct sq_broker_space {
 	struct sq_strings tenants;
 };
 
+/* An item of auth.issuers. */
+struct sq_broker_issuer {
+	struct sq_config_record record;
+	char *issuer, *audience, *space, *keys_file, *keys_url, *ca_file;
+};
+
 struct sq_broker_config {
 	char *listen;
 	bool tls;
 	char *tls_cert, *tls_key, *tls_bundle;
 	char *token_file;
+	bool kubernetes;
+	char *api_server, *api_token_file, *api_ca_file;
+	char *audience;
+	struct sq_config_records issuers; /* struct sq_broker_issuer */
 	bool insecure;
 	unsigned owner;                  /* enum sq_owner_scope */
 	struct sq_config_records spaces; /* struct sq_broker_space */

@@ -2,7 +2,11 @@
  * opens the thing later, and closes it again. */
 #include "broker/config_check.h"
 
-#include "broker/auth/tokens.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/config_auth.h"
 #include "core/admin.h"
 #include "core/listen.h"
 #include "core/program.h"
@@ -29,14 +33,27 @@ check_tls(const struct sq_broker_config *c, struct sq_buf *problems)
 }
 
 static void
-check_tokens(const struct sq_broker_config *c, struct sq_buf *problems)
+check_readable(const char *key, const char *file, struct sq_buf *problems)
 {
 	struct sq_buf why = {0};
-	struct sq_tokens *auth = sq_tokens_new(c->token_file, &why);
 
-	if (auth != NULL)
-		sq_tokens_free(&auth);
+	if (check_is_set(file) && access(file, R_OK) != 0)
+		sq_buf_printf(&why, "%s: %s: %s", key, file, strerror(errno));
 	sq_program_problem(problems, &why);
+}
+
+static void
+check_auth(const struct sq_broker_config *c, struct sq_buf *problems)
+{
+	struct sq_buf why = {0};
+	struct sq_auth *auth = sq_broker_config_auth(c, false, &why);
+
+	sq_auth_free(&auth);
+	sq_program_problem(problems, &why);
+	if (!c->kubernetes)
+		return;
+	check_readable("auth.api-token-file", c->api_token_file, problems);
+	check_readable("auth.api-ca-file", c->api_ca_file, problems);
 }
 
 static void
@@ -60,7 +77,7 @@ check_listen(const struct sq_broker_config *c, struct sq_buf *notes, struct sq_b
 	if (found.beyond && sq_broker_config_open(c) && !c->insecure)
 		sq_buf_printf(&why,
 		    "auth.insecure: other machines reach listen.address %s, and with "
-		    "tls.enabled: false and no auth.token-file anybody there could read and "
+		    "tls.enabled: false and no tokens asked for anybody there could read and "
 		    "publish everything; set one of the two, listen on 127.0.0.1, or say "
 		    "auth.insecure: true",
 		    c->listen);
@@ -88,7 +105,7 @@ sq_broker_config_check(
     const struct sq_broker_config *c, struct sq_buf *notes, struct sq_buf *problems)
 {
 	check_tls(c, problems);
-	check_tokens(c, problems);
+	check_auth(c, problems);
 	check_listen(c, notes, problems);
 	check_store(c, problems);
 }

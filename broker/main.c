@@ -10,6 +10,7 @@
 
 #include "broker/broker.h"
 #include "broker/config.h"
+#include "broker/config_auth.h"
 #include "broker/config_check.h"
 #include "broker/engine/embedded/check.h"
 #include "broker/engine/engine.h"
@@ -34,6 +35,7 @@ static const struct sq_engine_ops *const engines[] = {
 
 struct program {
 	struct sq_broker_config config;
+	struct sq_auth *auth;
 	struct sq_front *front;
 	struct sq_broker *broker;
 	struct sq_admin *admin;
@@ -71,12 +73,14 @@ static bool
 program_ready(void *owner, struct sq_buf *why)
 {
 	const struct program *p = owner;
+	bool ready;
 
 	if (!p->listening)
 		sq_buf_printf(why, "not listening yet\n");
 	if (p->draining)
 		sq_buf_printf(why, "draining\n");
-	return p->listening && sq_broker_healthy(p->broker, why) && !p->draining;
+	ready = sq_auth_ready(p->auth, why) && p->listening;
+	return ready && sq_broker_healthy(p->broker, why) && !p->draining;
 }
 
 static void
@@ -106,7 +110,7 @@ program_front_cfg(const struct program *p)
 	    .cert_file = c->tls ? c->tls_cert : NULL,
 	    .key_file = c->tls_key,
 	    .bundle_file = c->tls ? c->tls_bundle : NULL,
-	    .token_file = c->token_file,
+	    .auth = p->auth,
 	    .workers = (unsigned)c->workers,
 	    .max_packet = (uint32_t)c->max_packet,
 	    .idle_ms = c->link_idle_ms,
@@ -140,6 +144,9 @@ program_start(struct program *p, struct sq_buf *err)
 	struct sq_buf why = {0};
 
 	broker.engine = engines[c->engine];
+	p->auth = sq_broker_config_auth(c, true, err);
+	if (p->auth == NULL)
+		return SQ_EINVAL;
 	front = program_front_cfg(p);
 	p->front = sq_front_new(&front, err);
 	if (p->front == NULL)
@@ -163,6 +170,7 @@ program_start(struct program *p, struct sq_buf *err)
 		sq_buf_fini(&why);
 		return SQ_EIO;
 	}
+	sq_auth_start(p->auth); /* keys are kept in the store's directory, which is locked now */
 	sq_front_serve(p->front, p->broker);
 	p->listening = true;
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
@@ -180,11 +188,14 @@ static void
 program_stop(struct program *p)
 {
 	sq_admin_stop(&p->admin);
+	if (p->auth != NULL)
+		sq_auth_stop(p->auth);
 	if (p->front != NULL)
 		sq_front_stop(p->front);
 	if (p->broker != NULL)
 		sq_broker_free(&p->broker);
 	sq_front_free(&p->front);
+	sq_auth_free(&p->auth);
 	sq_broker_config_free(&p->config);
 }
 

@@ -2,6 +2,7 @@
 #ifndef SQ_BROKER_METRICS_H
 #define SQ_BROKER_METRICS_H
 
+#include "broker/auth/reason.h"
 #include "core/metrics.h"
 #include "proto/link/refusal.h"
 
@@ -93,19 +94,28 @@
 	X(CONFLICTS, "sqmqos_link_conflicts_total", NULL, SQ_COUNTER, \
 	    "Link requests answered 409.") \
 	X(REQUESTS, "sqmqos_link_requests_total", NULL, SQ_COUNTER, "Link requests taken in.") \
+	SQ_AUTH_REASON_METRICS(X) \
+	X(AUTH_REFUSED_SPACE, "sqmqos_auth_refused_total", "reason=\"space\"", SQ_COUNTER, \
+	    "Requests whose caller was not let in, by reason.") \
+	X(AUTH_REFUSED_POD, "sqmqos_auth_refused_total", "reason=\"pod\"", SQ_COUNTER, \
+	    "Requests whose caller was not let in, by reason.") \
+	X(AUTH_REFUSED_OWNER, "sqmqos_auth_refused_total", "reason=\"owner\"", SQ_COUNTER, \
+	    "Requests whose caller was not let in, by reason.") \
+	X(AUTH_KEYS, "sqmqos_auth_keys", NULL, SQ_GAUGE, \
+	    "Public keys that signed tokens are verified with.") \
+	X(AUTH_KEYS_AGE, "sqmqos_auth_keys_age_seconds", NULL, SQ_GAUGE, \
+	    "Time since the server of keys that is longest silent said them last; 0 without one.") \
 	X(BAD_REQUESTS, "sqmqos_link_bad_requests_total", NULL, SQ_COUNTER, \
 	    "Requests refused as malformed or unauthorised.") \
-	X(AUTH_REFUSED_SPACE, "sqmqos_auth_refused_total", "reason=\"space\"", SQ_COUNTER, \
-	    "Requests refused with 401, or with 403 for space, pod and owner.") \
-	X(AUTH_REFUSED_POD, "sqmqos_auth_refused_total", "reason=\"pod\"", SQ_COUNTER, \
-	    "Requests refused with 401, or with 403 for space, pod and owner.") \
-	X(AUTH_REFUSED_OWNER, "sqmqos_auth_refused_total", "reason=\"owner\"", SQ_COUNTER, \
-	    "Requests refused with 401, or with 403 for space, pod and owner.") \
 	X(DELIVERY_BYTES, "sqmqos_link_delivery_bytes_total", NULL, SQ_COUNTER, \
 	    "Bytes of frames put on deliveries responses.")
 
 #define SQ_BROKER_METRIC_ENUM(sym, name, labels, type, help) SQ_M_##sym,
 enum sq_broker_metric { SQ_BROKER_METRICS(SQ_BROKER_METRIC_ENUM) SQ_M_COUNT };
+
+/* The counter of a reason why a credential was refused. */
+#define SQ_M_AUTH_REFUSED(reason) \
+	((enum sq_broker_metric)((int)SQ_M_AUTH_REFUSED_MISSING + (int)(reason)-SQ_AUTH_MISSING))
 
 /* The row of an enum sq_denied (broker/auth/allowed.h). */
 #define SQ_M_DENIED(why) ((enum sq_broker_metric)(SQ_M_AUTH_REFUSED_SPACE + (int)(why)-1))

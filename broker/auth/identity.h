@@ -33,4 +33,8 @@ sq_identity_equal(const struct sq_identity *a, const struct sq_identity *b)
 	return a->id == b->id && strcmp(a->space, b->space) == 0;
 }
 
+/* The id of an account: the first 8 bytes of SHA-256 over the parts with a NUL between
+ * them, never one of those above. */
+uint64_t sq_identity_id(const char *kind, const char *issuer, const char *space, const char *name);
+
 #endif

@@ -1,28 +1,28 @@
 /* Bearer tokens from a file; see broker/auth/tokens.h. */
 #include "broker/auth/tokens.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "broker/auth/digest.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
 
 #define TOKENS_FILE_MAX 65536u
 #define TOKENS_MAX 16u
 
-struct sq_tokens {
-	char *file; /* NULL: no tokens are asked for */
+struct tokens {
+	struct sq_verifier base;
+	struct sq_auth *auth;
+	char *file;
+	pthread_mutex_t lock;       /* of what follows */
+	struct sq_file_stamp stamp; /* of what was read last */
 	struct sq_buf text;
 	struct sq_bytes tokens[TOKENS_MAX]; /* into 'text' */
+	uint64_t bases[TOKENS_MAX];         /* what identities of each rest on */
 	unsigned n;
-	struct timespec mtime;
-	ino_t inode;
-	off_t size;
 };
 
 /* Empties a buffer that held secrets. */
@@ -32,30 +32,6 @@ tokens_wipe(struct sq_buf *text)
 	if (text->base != NULL)
 		explicit_bzero(text->base, text->cap);
 	sq_buf_fini(text);
-}
-
-/* Appends the whole file to 'out' and fills 'st'. */
-static int
-tokens_read(const char *file, struct sq_buf *out, struct stat *st)
-{
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	ssize_t n = 0;
-
-	if (fd < 0)
-		return SQ_EIO;
-	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode)) {
-		do {
-			n = read(fd, sq_buf_reserve(out, 4096), 4096);
-			if (n > 0)
-				sq_buf_commit(out, (size_t)n);
-		} while (
-		    (n > 0 && sq_buf_len(out) <= TOKENS_FILE_MAX) || (n < 0 && errno == EINTR));
-	} else {
-		n = -1;
-		errno = EINVAL;
-	}
-	close(fd);
-	return n == 0 ? SQ_OK : n < 0 ? SQ_EIO : SQ_ETOOBIG;
 }
 
 static bool
@@ -97,113 +73,154 @@ tokens_printable(const struct sq_bytes *tokens, unsigned n)
 	return true;
 }
 
-/* Replaces the tokens by the file's.  On an error they stay. */
+/* Replaces the tokens by the file's, if it has changed.  On an error they stay. */
 static int
-tokens_load(struct sq_tokens *a)
+tokens_load(struct tokens *t)
 {
+	static const unsigned char kind[] = "token";
 	struct sq_buf text = {0};
 	struct sq_bytes tokens[TOKENS_MAX];
-	struct stat st;
+	struct sq_file_stamp stamp;
 	unsigned n;
-	int err = tokens_read(a->file, &text, &st);
+	int err;
 
+	sq_file_stamp(t->file, &stamp);
+	if (stamp.inode != 0 && sq_file_stamp_equal(&stamp, &t->stamp))
+		return SQ_EAGAIN;
+	err = sq_file_read(t->file, TOKENS_FILE_MAX, &text);
 	n = err == SQ_OK ? tokens_split(&text, tokens, TOKENS_MAX) : 0;
 	if (err == SQ_OK && (n == 0 || !tokens_printable(tokens, n)))
 		err = SQ_EINVAL;
+	if (err == SQ_OK || err == SQ_EINVAL)
+		t->stamp = stamp;
 	if (err != SQ_OK) {
 		tokens_wipe(&text);
 		return err;
 	}
-	tokens_wipe(&a->text);
-	a->text = text;
-	memcpy(a->tokens, tokens, sizeof tokens);
-	a->n = n;
-	a->mtime = st.st_mtim;
-	a->inode = st.st_ino;
-	a->size = st.st_size;
+	tokens_wipe(&t->text);
+	t->text = text;
+	memcpy(t->tokens, tokens, sizeof tokens);
+	t->n = n;
+	for (unsigned i = 0; i < n; i++)
+		t->bases[i] = sq_digest_u64(
+		    (struct sq_bytes[]){{kind, sizeof kind - 1}, tokens[i]}, 2);
 	return SQ_OK;
 }
 
 static const char *
 tokens_reason(int err)
 {
-	return err == SQ_EIO   ? strerror(errno)
-	    : err == SQ_EINVAL ? "no token in it, or not in printable ASCII"
-			       : sq_strerror(err);
+	return err == SQ_EINVAL ? "no token in it, or not in printable ASCII" : sq_file_reason(err);
 }
 
-struct sq_tokens *
-sq_tokens_new(const char *token_file, struct sq_buf *err)
+static enum sq_verdict
+tokens_verify(struct sq_verifier *v, struct sq_auth_request *r)
 {
-	struct sq_tokens *a = sq_xcalloc(1, sizeof *a);
-	int rc;
-
-	if (token_file == NULL || *token_file == '\0')
-		return a;
-	a->file = sq_xstrdup(token_file);
-	rc = tokens_load(a);
-	if (rc != SQ_OK) {
-		sq_buf_printf(err, "auth.token-file: %s: %s", token_file, tokens_reason(rc));
-		sq_tokens_free(&a);
-	}
-	return a;
-}
-
-void
-sq_tokens_free(struct sq_tokens **ap)
-{
-	struct sq_tokens *a = *ap;
-
-	*ap = NULL;
-	if (a == NULL)
-		return;
-	tokens_wipe(&a->text);
-	free(a->file);
-	free(a);
-}
-
-void
-sq_tokens_refresh(struct sq_tokens *a)
-{
-	struct stat st;
-	int err;
-
-	if (a->file == NULL)
-		return;
-	if (stat(a->file, &st) != 0) {
-		SQ_WARN("auth", "auth.token-file: %s: %s; the last tokens stay", a->file,
-		    strerror(errno));
-		return;
-	}
-	if (st.st_mtim.tv_sec == a->mtime.tv_sec && st.st_mtim.tv_nsec == a->mtime.tv_nsec &&
-	    st.st_ino == a->inode && st.st_size == a->size)
-		return;
-	err = tokens_load(a);
-	if (err != SQ_OK)
-		SQ_WARN("auth", "auth.token-file: %s: %s; the last tokens stay", a->file,
-		    tokens_reason(err));
-	else
-		SQ_INFO("auth", "auth.token-file: %s read again", a->file);
-}
-
-int
-sq_tokens_check(const struct sq_tokens *a, struct sq_bytes header, struct sq_identity *out)
-{
-	static const char scheme[] = "Bearer ";
-	const size_t skip = sizeof scheme - 1;
+	struct tokens *t = SQ_CONTAINER_OF(v, struct tokens, base);
 	bool good = false;
 
-	memset(out, 0, sizeof *out);
-	if (a->file == NULL)
-		return SQ_OK;
-	if (header.len <= skip || strncasecmp((const char *)header.p, scheme, skip) != 0)
-		return SQ_EDENIED;
-	for (unsigned i = 0; i < a->n; i++)
-		if (a->tokens[i].len == header.len - skip &&
-		    sq_secret_equal(a->tokens[i].p, header.p + skip, header.len - skip))
+	pthread_mutex_lock(&t->lock);
+	for (unsigned i = 0; i < t->n; i++) {
+		if (t->tokens[i].len == r->token.len &&
+		    sq_secret_equal(t->tokens[i].p, r->token.p, r->token.len)) {
 			good = true;
-	if (!good)
-		return SQ_EDENIED;
-	out->id = SQ_IDENTITY_TOKEN;
-	return SQ_OK;
+			r->basis = t->bases[i];
+		}
+	}
+	pthread_mutex_unlock(&t->lock);
+	r->reason = good ? SQ_AUTH_NONE : SQ_AUTH_STATIC_UNKNOWN;
+	r->identity.id = good ? SQ_IDENTITY_TOKEN : SQ_IDENTITY_NOBODY;
+	return good ? SQ_VERDICT_YES : SQ_VERDICT_NOT_MINE;
+}
+
+static bool
+tokens_holds(struct sq_verifier *v, uint64_t basis)
+{
+	struct tokens *t = SQ_CONTAINER_OF(v, struct tokens, base);
+	bool found = false;
+
+	pthread_mutex_lock(&t->lock);
+	for (unsigned i = 0; i < t->n; i++)
+		found = found || t->bases[i] == basis;
+	pthread_mutex_unlock(&t->lock);
+	return found;
+}
+
+static void
+tokens_refresh(struct sq_verifier *v)
+{
+	struct tokens *t = SQ_CONTAINER_OF(v, struct tokens, base);
+	int err;
+
+	pthread_mutex_lock(&t->lock);
+	err = tokens_load(t);
+	if (err == SQ_OK)
+		SQ_INFO("auth", "auth.token-file: %s read again", t->file);
+	else if (err != SQ_EAGAIN)
+		SQ_WARN("auth", "auth.token-file: %s: %s; the last tokens stay", t->file,
+		    tokens_reason(err));
+	pthread_mutex_unlock(&t->lock);
+	if (err == SQ_OK)
+		sq_auth_changed(t->auth);
+}
+
+static bool
+tokens_ready(struct sq_verifier *v, struct sq_buf *why)
+{
+	(void)v;
+	(void)why;
+	return true;
+}
+
+static void
+tokens_count(struct sq_verifier *v, struct sq_auth_counts *c)
+{
+	(void)v;
+	(void)c;
+}
+
+static void
+tokens_nothing(struct sq_verifier *v)
+{
+	(void)v;
+}
+
+static void
+tokens_free(struct sq_verifier *v)
+{
+	struct tokens *t = SQ_CONTAINER_OF(v, struct tokens, base);
+
+	tokens_wipe(&t->text);
+	pthread_mutex_destroy(&t->lock);
+	free(t->file);
+	free(t);
+}
+
+static const struct sq_verifier_ops tokens_ops = {
+    .verify = tokens_verify,
+    .holds = tokens_holds,
+    .refresh = tokens_refresh,
+    .ready = tokens_ready,
+    .count = tokens_count,
+    .start = tokens_nothing,
+    .stop = tokens_nothing,
+    .free = tokens_free,
+};
+
+struct sq_verifier *
+sq_tokens_verifier(const char *token_file, struct sq_auth *auth, struct sq_buf *err)
+{
+	struct tokens *t = sq_xcalloc(1, sizeof *t);
+	int rc;
+
+	t->base.ops = &tokens_ops;
+	t->auth = auth;
+	t->file = sq_xstrdup(token_file);
+	pthread_mutex_init(&t->lock, NULL);
+	rc = tokens_load(t);
+	if (rc == SQ_OK)
+		return &t->base;
+	sq_buf_printf(err, "auth.token-file: %s: %s", token_file, tokens_reason(rc));
+	tokens_free(&t->base);
+	return NULL;
 }

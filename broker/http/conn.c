@@ -229,7 +229,7 @@ sq_conns_tick(struct sq_front_worker *p, uint64_t now_ms)
 		return;
 	p->second_ms = now_ms + 1000;
 	conns_rest(p);
-	sq_tokens_refresh(p->auth);
+	sq_ask_tick(p, now_ms);
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
 		conn_age(c, now_ms);
 }

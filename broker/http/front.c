@@ -1,9 +1,9 @@
 /* The front's life, and the way of a request to its handler. */
 #include "broker/http/front.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "broker/broker.h"
@@ -53,52 +53,15 @@ front_command(struct sq_front *f, void (*run)(struct sq_front_worker *))
 	}
 }
 
-/* The token of a request; without one it is its link's, if that is open. */
-static int
-front_identify(const struct sq_conn *c, h2o_req_t *req, struct sq_identity *who)
-{
-	ssize_t i = h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, -1);
-	struct sq_bytes value = {NULL, 0};
-
-	if (i >= 0) {
-		h2o_iovec_t v = req->headers.entries[i].value;
-
-		value = (struct sq_bytes){(const unsigned char *)v.base, v.len};
-	} else if (c->stream != NULL) {
-		*who = *sq_link_identity(sq_deliveries_link(c->stream));
-		return SQ_OK;
-	}
-	return sq_tokens_check(c->part->auth, value, who);
-}
-
 static void
 front_refuse(const struct sq_front_worker *p, h2o_req_t *req, unsigned status, const char *allow,
     const char *detail)
 {
 	sq_front_count(p, SQ_M_BAD_REQUESTS, 1);
-	if (status == 401)
-		h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_WWW_AUTHENTICATE, NULL,
-		    H2O_STRLIT("Bearer"));
 	if (allow != NULL)
 		h2o_add_header(
 		    &req->pool, &req->res.headers, H2O_TOKEN_ALLOW, NULL, allow, strlen(allow));
 	sq_answer_problem(req, status, detail);
-}
-
-/* Whoever runs the broker sees that somebody knocks with another token. */
-static void
-front_log_unknown(const struct sq_conn *c)
-{
-	struct sockaddr_storage peer = {0};
-	char host[INET6_ADDRSTRLEN] = "?";
-
-	if (c->sock != NULL)
-		(void)h2o_socket_getpeername(c->sock, (struct sockaddr *)&peer);
-	(void)inet_ntop(peer.ss_family,
-	    peer.ss_family == AF_INET6 ? (const void *)&((struct sockaddr_in6 *)&peer)->sin6_addr
-				       : (const void *)&((struct sockaddr_in *)&peer)->sin_addr,
-	    host, sizeof host);
-	SQ_WARN("front", "%s refused with 401: its token is none of auth.token-file", host);
 }
 
 /* Whom sidecars are to trust. */
@@ -119,21 +82,20 @@ front_answer_trust(const struct sq_conn *c, h2o_req_t *req)
 	h2o_send_inline(req, (const char *)text.p, text.len);
 }
 
-/* Every request that h2o has taken in whole comes here. */
-static int
-front_on_req(h2o_handler_t *self, h2o_req_t *req)
+/* Whether a credential of 'who' is as good as that which opened the link. */
+static bool
+front_is_links(const struct sq_identity *who, const struct sq_identity *link)
 {
-	struct sq_conn *c = sq_conn_of(req);
-	struct sq_identity who;
+	return sq_identity_equal(who, link) && strcmp(who->pod, link->pod) == 0;
+}
+
+void
+sq_front_go(
+    struct sq_conn *c, h2o_req_t *req, const struct sq_identity *who, const struct sq_proof *proof)
+{
 	struct sq_route route;
 	unsigned status;
 
-	(void)self;
-	if (front_identify(c, req, &who) != SQ_OK) {
-		front_log_unknown(c);
-		front_refuse(c->part, req, 401, NULL, NULL);
-		return 0;
-	}
 	status = sq_route_find(
 	    (struct sq_bytes){(const unsigned char *)req->input.method.base, req->input.method.len},
 	    (struct sq_bytes){(const unsigned char *)req->input.path.base, req->input.path.len},
@@ -144,11 +106,22 @@ front_on_req(h2o_handler_t *self, h2o_req_t *req)
 		front_refuse(
 		    c->part, req, status, route.allow, status == 505 ? NULL : route.detail);
 	else if (route.kind == SQ_ROUTE_DELIVERIES)
-		sq_deliveries_open(c, req, route.link, &who);
+		sq_deliveries_open(c, req, route.link, who);
 	else if (route.kind == SQ_ROUTE_TRUST)
 		front_answer_trust(c, req);
 	else
-		sq_calls_start(c, req, &route, &who);
+		sq_calls_start(c, req, &route, who);
+	if (proof != NULL && c->stream != NULL &&
+	    front_is_links(who, sq_link_identity(sq_deliveries_link(c->stream))))
+		c->proof = *proof;
+}
+
+/* Every request that h2o has taken in whole comes here. */
+static int
+front_on_req(h2o_handler_t *self, h2o_req_t *req)
+{
+	(void)self;
+	sq_ask_start(sq_conn_of(req), req);
 	return 0;
 }
 
@@ -207,18 +180,6 @@ part_tick(void *owner)
 	part_look_at_files(p, now_ms);
 }
 
-/* Reads the tokens for each worker; they are one file. */
-static int
-front_auth(struct sq_front *f, struct sq_buf *err)
-{
-	for (unsigned i = 0; i < f->cfg.workers; i++) {
-		f->parts[i].auth = sq_tokens_new(f->cfg.token_file, err);
-		if (f->parts[i].auth == NULL)
-			return SQ_EINVAL;
-	}
-	return SQ_OK;
-}
-
 /* The certificate and the bundle, for each worker. */
 static int
 front_tls(struct sq_front *f, struct sq_buf *err)
@@ -262,7 +223,7 @@ sq_front_new(const struct sq_front_cfg *cfg, struct sq_buf *err)
 	f->workers = sq_xcalloc(cfg->workers, sizeof(struct sq_worker *));
 	pthread_mutex_init(&f->lock, NULL);
 	front_configure(f);
-	if (front_auth(f, err) != SQ_OK || front_tls(f, err) != SQ_OK ||
+	if (front_tls(f, err) != SQ_OK ||
 	    sq_listen_open(&f->listen, "listen.address", cfg->listen, cfg->workers, err) != SQ_OK) {
 		sq_front_free(&f);
 		return NULL;
@@ -430,7 +391,6 @@ sq_front_free(struct sq_front **fp)
 		return;
 	for (unsigned i = 0; i < f->cfg.workers; i++) {
 		sq_worker_free(&f->workers[i]);
-		sq_tokens_free(&f->parts[i].auth);
 		sq_certificate_free(&f->parts[i].certificate);
 		sq_bundle_free(&f->parts[i].bundle);
 		if (f->parts[i].front != NULL)

@@ -12,6 +12,7 @@
 #include "core/buf.h"
 #include "core/metrics.h"
 
+struct sq_auth;
 struct sq_broker;
 struct sq_front;
 
@@ -21,8 +22,8 @@ struct sq_front_cfg {
 	    *cert_file; /* with key_file: TLS by them, also when they change; NULL: clear text */
 	const char *key_file;
 	const char
-	    *bundle_file; /* served to sidecars, whom they are to trust; NULL or empty: none */
-	const char *token_file; /* NULL or empty: no tokens */
+	    *bundle_file;     /* served to sidecars, whom they are to trust; NULL or empty: none */
+	struct sq_auth *auth; /* who may come; outlives the front; NULL: nobody is asked */
 	unsigned workers;
 	uint32_t max_packet;      /* bytes; bodies may be SQ_BODY_SLACK larger */
 	uint64_t idle_ms;         /* a connection without an open request is closed */

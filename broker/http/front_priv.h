@@ -1,5 +1,5 @@
 /* What the parts of the front share.  front.c has its life and the way of a
- * request, conn.c connections, calls.c requests that are with the broker,
+ * request, conn.c connections, ask.c who asks, calls.c requests that are with the broker,
  * deliveries.c the responses that never end. */
 #ifndef SQ_BROKER_HTTP_FRONT_PRIV_H
 #define SQ_BROKER_HTTP_FRONT_PRIV_H
@@ -8,7 +8,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "broker/auth/tokens.h"
+#include "broker/auth/auth.h"
+#include "broker/auth/digest.h"
 #include "broker/call.h"
 #include "broker/http/bundle.h"
 #include "broker/http/certificate.h"
@@ -28,8 +29,8 @@ struct sq_front_worker {
 	struct sq_worker *worker;
 	h2o_accept_ctx_t accept;
 	h2o_socket_t *listeners[SQ_LISTEN_ADDRS];
-	bool serving, paused; /* paused: no descriptors left, until the next tick */
-	struct sq_tokens *auth;
+	bool serving, paused;               /* paused: no descriptors left, until the next tick */
+	uint64_t auth_epoch;                /* of the last look at what links rest on */
 	struct sq_certificate *certificate; /* NULL: clear text */
 	struct sq_bundle *bundle;
 	struct sq_list conns;   /* struct sq_conn */
@@ -57,13 +58,21 @@ struct sq_front {
 	struct sq_htab links; /* open streams by link id; under 'lock' */
 };
 
+/* By which token a link's identity was proven last. */
+struct sq_proof {
+	unsigned char token[SQ_DIGEST_SIZE]; /* digest of the header */
+	uint64_t basis;                      /* see sq_auth_holds() */
+	uint64_t epoch;                      /* of broker/auth, when that was */
+};
+
 /* A connection.  Freed when its socket is closed and no call is left. */
 struct sq_conn {
 	struct sq_list node;
 	struct sq_front_worker *part;
 	h2o_socket_t *sock;       /* NULL once closed */
 	struct sq_stream *stream; /* its open link, or NULL */
-	unsigned running;         /* calls with the broker */
+	struct sq_proof proof;    /* of the open link */
+	unsigned running;         /* calls with the broker, questions with broker/auth */
 	uint64_t move_at_ms;      /* 0: never */
 	uint64_t close_at_ms;     /* 0: not asked to move */
 	int64_t expires_s;        /* its link's token, on the wall clock; 0: never */
@@ -83,6 +92,17 @@ void sq_conn_move(struct sq_conn *, uint64_t after_ms);
 void sq_conn_kill(struct sq_conn *);
 /* Each tick: listeners that pause; each second: age. */
 void sq_conns_tick(struct sq_front_worker *, uint64_t now_ms);
+
+/* front.c */
+/* Does what a request of 'who' asks for; NULL 'proof': it is the link's own. */
+void sq_front_go(
+    struct sq_conn *, h2o_req_t *, const struct sq_identity *who, const struct sq_proof *proof);
+
+/* ask.c */
+/* Finds out who asks, then goes on, or refuses. */
+void sq_ask_start(struct sq_conn *, h2o_req_t *);
+/* Each second: files of tokens and keys, and the links that rested on what is gone. */
+void sq_ask_tick(struct sq_front_worker *, uint64_t now_ms);
 
 /* calls.c */
 void

@@ -326,7 +326,8 @@ kube_prepare(struct sq_kube_api *k, const struct sq_kube_api_request *req,
 	sq_buf_printf(&text, "%s%s%c", k->server, req->path, 0);
 	curl_easy_setopt(k->easy, CURLOPT_URL, (char *)sq_buf_data(&text));
 	sq_buf_drain(&text, sq_buf_len(&text));
-	*headers = curl_slist_append(*headers, "Accept: application/json");
+	/* Keys come as application/jwk-set+json, and as nothing else. */
+	*headers = curl_slist_append(*headers, "Accept: application/json, */*");
 	*headers = curl_slist_append(*headers, "Expect:"); /* no wait for a 100 */
 	if (req->content_type != NULL) {
 		sq_buf_printf(&text, "Content-Type: %s%c", req->content_type, 0);

@@ -154,7 +154,8 @@ async def test_a_wrong_token_is_seen_at_the_broker(env):
                                  "admin": {"listen": f"127.0.0.1:{parts.free_port()}"},
                                  "auth": {"token-file": str(other)}})).start()
     try:
-        line = "127.0.0.1 refused with 401: its token is none of auth.token-file"
+        line = ("127.0.0.1 refused with 401, static-unknown: "
+                "the token is none of auth.token-file")
         await eventually(lambda: line in stack.log(stack.broker), "the broker's log says who")
         assert other.read_text().strip() not in stack.log(stack.broker)
     finally:

@@ -11,6 +11,7 @@
 
 #include "../support/fake_core.h"
 #include "../support/h2_client.h"
+#include "broker/auth/auth.h"
 #include "broker/metrics.h"
 #include "core/mem.h"
 #include "proto/link/frame.h"
@@ -21,12 +22,14 @@
 
 static struct h2_client *client;
 static struct h2_response *link_response;
+static struct sq_auth *auth;
 
 static void
 tidy(void)
 {
 	h2_close(&client);
 	fake_stop();
+	sq_auth_free(&auth);
 }
 
 TestSuite(front, .fini = tidy, .timeout = 60);
@@ -249,7 +252,8 @@ Test(front, requests_need_a_good_token)
 
 	cr_assert_eq(write(fd, "sesame\n", 7), 7);
 	close(fd);
-	cfg.token_file = path;
+	auth = sq_auth_new(&(struct sq_auth_cfg){.token_file = path}, NULL);
+	cfg.auth = auth;
 	fake_start(&cfg);
 	unlink(path);
 	client = connect_to();

@@ -140,6 +140,7 @@ Test(kube_api, asks_with_the_token_and_takes_the_answer_over_one_connection)
 	cr_assert_str_eq(seen.method, "GET");
 	cr_assert_str_eq(seen.path, "/openid/v1/jwks?x=1");
 	cr_assert_not_null(strstr(seen.head, "\r\nAuthorization: Bearer first\r\n"));
+	cr_assert_not_null(strstr(seen.head, "\r\nAccept: application/json, */*\r\n"));
 
 	write_file("token", " second \n");
 	sq_buf_drain(&reply.body, sq_buf_len(&reply.body));

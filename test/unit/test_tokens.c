@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/auth/tokens.h"
+#include "broker/auth/auth.h"
 
 static char path[] = "/tmp/sq_test_tokens_XXXXXX";
-static struct sq_tokens *tokens;
+static struct sq_auth *auth;
 static struct sq_buf err;
 
 static void
@@ -38,80 +38,95 @@ setup(void)
 static void
 tidy(void)
 {
-	sq_tokens_free(&tokens);
+	sq_auth_free(&auth);
 	sq_buf_fini(&err);
 	unlink(path);
 }
 
 TestSuite(tokens, .init = setup, .fini = tidy);
 
-static int
+static struct sq_auth *
+open_auth(const char *file)
+{
+	return sq_auth_new(&(struct sq_auth_cfg){.token_file = file}, &err);
+}
+
+static struct sq_auth_request asked;
+
+static enum sq_auth_reason
 check(const char *header)
 {
-	struct sq_identity who;
-
-	return sq_tokens_check(
-	    tokens, (struct sq_bytes){(const unsigned char *)header, strlen(header)}, &who);
+	asked = (struct sq_auth_request){
+	    .credential = {(const unsigned char *)header, strlen(header)}};
+	cr_assert(sq_auth_ask(auth, &asked));
+	return asked.reason;
 }
 
 Test(tokens, without_a_file_everybody_passes_as_nobody)
 {
-	struct sq_identity who = {.id = 9};
-
-	tokens = sq_tokens_new("", &err);
-	cr_assert_eq(sq_tokens_check(tokens, (struct sq_bytes){NULL, 0}, &who), SQ_OK);
-	cr_assert_eq(who.id, 0);
+	auth = open_auth("");
+	cr_assert_not(sq_auth_asks(auth));
+	cr_assert_eq(check(""), SQ_AUTH_NONE);
+	cr_assert_eq(asked.identity.id, SQ_IDENTITY_NOBODY);
+	cr_assert(sq_auth_holds(auth, asked.basis));
 }
 
 Test(tokens, only_the_tokens_of_the_file_pass)
 {
-	struct sq_identity who = {.id = 0};
-
 	write_tokens("  first-token \r\n\nsecond\n");
-	tokens = sq_tokens_new(path, &err);
-	cr_assert_not_null(tokens);
-	cr_assert_eq(check("Bearer first-token"), SQ_OK);
-	cr_assert_eq(check("bearer second"), SQ_OK);
-	cr_assert_eq(check("Bearer first-token "), SQ_EDENIED);
-	cr_assert_eq(check("Bearer first-toke"), SQ_EDENIED);
-	cr_assert_eq(check("Bearer first-tokeN"), SQ_EDENIED);
-	cr_assert_eq(check("Bearer "), SQ_EDENIED);
-	cr_assert_eq(check("Bearer"), SQ_EDENIED);
-	cr_assert_eq(check("Basic second"), SQ_EDENIED);
-	cr_assert_eq(check("second"), SQ_EDENIED);
-	cr_assert_eq(sq_tokens_check(tokens, (struct sq_bytes){NULL, 0}, &who), SQ_EDENIED);
+	auth = open_auth(path);
+	cr_assert_not_null(auth);
+	cr_assert_eq(check("Bearer first-token"), SQ_AUTH_NONE);
+	cr_assert_eq(asked.identity.id, SQ_IDENTITY_TOKEN);
+	cr_assert_eq(check("bearer second"), SQ_AUTH_NONE);
+	cr_assert_eq(check("Bearer first-token "), SQ_AUTH_STATIC_UNKNOWN);
+	cr_assert_eq(asked.identity.id, SQ_IDENTITY_NOBODY);
+	cr_assert_eq(check("Bearer first-toke"), SQ_AUTH_STATIC_UNKNOWN);
+	cr_assert_eq(check("Bearer first-tokeN"), SQ_AUTH_STATIC_UNKNOWN);
+	cr_assert_eq(check("Bearer "), SQ_AUTH_MISSING);
+	cr_assert_eq(check("Bearer"), SQ_AUTH_MISSING);
+	cr_assert_eq(check("Basic second"), SQ_AUTH_MISSING);
+	cr_assert_eq(check("second"), SQ_AUTH_MISSING);
+	cr_assert_eq(check(""), SQ_AUTH_MISSING);
 }
 
 Test(tokens, a_changed_file_is_read_again_and_a_bad_one_is_not_believed)
 {
+	uint64_t basis;
+
 	write_tokens("old\n");
-	tokens = sq_tokens_new(path, &err);
+	auth = open_auth(path);
+	cr_assert_eq(check("Bearer old"), SQ_AUTH_NONE);
+	basis = asked.basis;
 	write_tokens("old\nnew\n");
-	cr_assert_eq(check("Bearer new"), SQ_EDENIED);
-	sq_tokens_refresh(tokens);
-	cr_assert_eq(check("Bearer new"), SQ_OK);
-	cr_assert_eq(check("Bearer old"), SQ_OK);
+	cr_assert_eq(check("Bearer new"), SQ_AUTH_STATIC_UNKNOWN);
+	sq_auth_refresh(auth);
+	cr_assert_eq(check("Bearer new"), SQ_AUTH_NONE);
+	cr_assert_neq(asked.basis, basis);
+	cr_assert_eq(check("Bearer old"), SQ_AUTH_NONE);
+	cr_assert(sq_auth_holds(auth, basis));
 	write_tokens("new\n");
-	sq_tokens_refresh(tokens);
-	cr_assert_eq(check("Bearer old"), SQ_EDENIED);
+	sq_auth_refresh(auth);
+	cr_assert_eq(check("Bearer old"), SQ_AUTH_STATIC_UNKNOWN);
+	cr_assert_not(sq_auth_holds(auth, basis));
 	write_tokens("\n");
-	sq_tokens_refresh(tokens);
-	cr_assert_eq(check("Bearer new"), SQ_OK);
+	sq_auth_refresh(auth);
+	cr_assert_eq(check("Bearer new"), SQ_AUTH_NONE);
 	unlink(path);
-	sq_tokens_refresh(tokens);
-	cr_assert_eq(check("Bearer new"), SQ_OK);
+	sq_auth_refresh(auth);
+	cr_assert_eq(check("Bearer new"), SQ_AUTH_NONE);
 }
 
 Test(tokens, says_which_file_is_missing_or_empty)
 {
-	tokens = sq_tokens_new("/nonexistent/token", &err);
-	cr_assert_null(tokens);
+	auth = open_auth("/nonexistent/token");
+	cr_assert_null(auth);
 	sq_buf_u8(&err, 0);
 	cr_assert_str_eq((char *)sq_buf_data(&err),
 	    "auth.token-file: /nonexistent/token: No such file or directory");
 	sq_buf_fini(&err);
-	tokens = sq_tokens_new(path, &err);
-	cr_assert_null(tokens);
+	auth = open_auth(path);
+	cr_assert_null(auth);
 	sq_buf_u8(&err, 0);
 	cr_assert_not_null(strstr((char *)sq_buf_data(&err), "no token in it"));
 }

@@ -1,0 +1,186 @@
+/* The seam of credentials; see broker/auth/auth.h. */
+#include "broker/auth/auth.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "broker/auth/issuers.h"
+#include "broker/auth/tokens.h"
+#include "broker/auth/verifier.h"
+#include "core/mem.h"
+
+enum { VERIFIERS_MAX = 4 };
+
+struct sq_auth {
+	struct sq_verifier *verifiers[VERIFIERS_MAX];
+	unsigned n;
+	atomic_uint_fast64_t epoch;
+};
+
+static int
+auth_add(struct sq_auth *a, struct sq_verifier *v)
+{
+	if (v == NULL)
+		return SQ_EINVAL;
+	assert(a->n < VERIFIERS_MAX);
+	a->verifiers[a->n++] = v;
+	return SQ_OK;
+}
+
+struct sq_auth *
+sq_auth_new(const struct sq_auth_cfg *cfg, struct sq_buf *err)
+{
+	struct sq_auth *a = sq_xcalloc(1, sizeof *a);
+	int rc = SQ_OK;
+
+	atomic_init(&a->epoch, 1);
+	if (cfg->token_file != NULL && *cfg->token_file != '\0')
+		rc = auth_add(a, sq_tokens_verifier(cfg->token_file, a, err));
+	if (rc == SQ_OK && (cfg->kubernetes || cfg->n_issuers > 0))
+		rc = auth_add(a, sq_issuers_verifier(cfg, a, err));
+	if (rc != SQ_OK)
+		sq_auth_free(&a);
+	return a;
+}
+
+bool
+sq_auth_asks(const struct sq_auth *a)
+{
+	return a->n > 0;
+}
+
+void
+sq_auth_start(struct sq_auth *a)
+{
+	for (unsigned i = 0; i < a->n; i++)
+		a->verifiers[i]->ops->start(a->verifiers[i]);
+}
+
+void
+sq_auth_stop(struct sq_auth *a)
+{
+	for (unsigned i = 0; i < a->n; i++)
+		a->verifiers[i]->ops->stop(a->verifiers[i]);
+}
+
+void
+sq_auth_free(struct sq_auth **ap)
+{
+	struct sq_auth *a = *ap;
+
+	*ap = NULL;
+	if (a == NULL)
+		return;
+	sq_auth_stop(a);
+	for (unsigned i = 0; i < a->n; i++)
+		a->verifiers[i]->ops->free(a->verifiers[i]);
+	free(a);
+}
+
+/* The token of "Bearer <token>" (RFC 6750 §2.1); false: the header has none. */
+static bool
+auth_bearer(struct sq_bytes header, struct sq_bytes *out)
+{
+	static const char scheme[] = "Bearer ";
+	const size_t skip = sizeof scheme - 1;
+
+	if (header.len <= skip || strncasecmp((const char *)header.p, scheme, skip) != 0)
+		return false;
+	*out = (struct sq_bytes){header.p + skip, header.len - skip};
+	return true;
+}
+
+bool
+sq_auth_ask(struct sq_auth *a, struct sq_auth_request *r)
+{
+	memset(&r->identity, 0, sizeof r->identity);
+	r->basis = 0;
+	r->reason = SQ_AUTH_NONE;
+	if (a->n == 0)
+		return true;
+	if (!auth_bearer(r->credential, &r->token)) {
+		r->reason = SQ_AUTH_MISSING;
+		return true;
+	}
+	for (unsigned i = 0; i < a->n; i++) {
+		enum sq_verdict v = a->verifiers[i]->ops->verify(a->verifiers[i], r);
+
+		if (v == SQ_VERDICT_LATER)
+			return false;
+		if (v != SQ_VERDICT_NOT_MINE) {
+			assert((v == SQ_VERDICT_YES) == (r->reason == SQ_AUTH_NONE));
+			return true;
+		}
+	}
+	assert(r->reason != SQ_AUTH_NONE);
+	return true;
+}
+
+void
+sq_auth_answer(struct sq_auth_request *r, enum sq_auth_reason reason)
+{
+	r->reason = reason;
+	r->done(r);
+}
+
+void
+sq_auth_request_fini(struct sq_auth_request *r)
+{
+	if (r->copy.base != NULL)
+		explicit_bzero(r->copy.base, r->copy.cap);
+	sq_buf_fini(&r->copy);
+	sq_buf_fini(&r->known);
+}
+
+uint64_t
+sq_auth_epoch(const struct sq_auth *a)
+{
+	return atomic_load_explicit(&a->epoch, memory_order_acquire);
+}
+
+void
+sq_auth_changed(struct sq_auth *a)
+{
+	atomic_fetch_add_explicit(&a->epoch, 1, memory_order_acq_rel);
+}
+
+bool
+sq_auth_holds(struct sq_auth *a, uint64_t basis)
+{
+	if (a->n == 0)
+		return true;
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->verifiers[i]->ops->holds(a->verifiers[i], basis))
+			return true;
+	return false;
+}
+
+void
+sq_auth_refresh(struct sq_auth *a)
+{
+	for (unsigned i = 0; i < a->n; i++)
+		a->verifiers[i]->ops->refresh(a->verifiers[i]);
+}
+
+bool
+sq_auth_ready(struct sq_auth *a, struct sq_buf *why)
+{
+	bool ready = true;
+
+	for (unsigned i = 0; i < a->n; i++)
+		ready = a->verifiers[i]->ops->ready(a->verifiers[i], why) && ready;
+	return ready;
+}
+
+struct sq_auth_counts
+sq_auth_counts(struct sq_auth *a)
+{
+	struct sq_auth_counts c = {0};
+
+	for (unsigned i = 0; i < a->n; i++)
+		a->verifiers[i]->ops->count(a->verifiers[i], &c);
+	return c;
+}

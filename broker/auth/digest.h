@@ -1,0 +1,17 @@
+/* SHA-256 over parts with a NUL between them: what must be the same after a restart, or
+ * must not be found by whoever chooses the parts. */
+#ifndef SQ_BROKER_AUTH_DIGEST_H
+#define SQ_BROKER_AUTH_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/msg.h"
+
+enum { SQ_DIGEST_SIZE = 32 };
+
+void sq_digest(const struct sq_bytes *parts, size_t n, unsigned char out[SQ_DIGEST_SIZE]);
+/* Its first 8 bytes, big-endian. */
+uint64_t sq_digest_u64(const struct sq_bytes *parts, size_t n);
+
+#endif

@@ -1,0 +1,83 @@
+/* What the parts of the verifier of signed tokens share: issuers.c has its life and the
+ * way of a token, issuer_file.c and issuer_server.c where an issuer's keys come from. */
+#ifndef SQ_BROKER_AUTH_ISSUERS_PRIV_H
+#define SQ_BROKER_AUTH_ISSUERS_PRIV_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/auth/issuers.h"
+#include "broker/auth/jwks.h"
+#include "broker/auth/key_fetch.h"
+#include "core/file.h"
+#include "core/list.h"
+
+struct sq_issuers;
+
+/* One who issues tokens. */
+struct sq_issuer {
+	struct sq_issuers *all;
+	const char *key; /* of the configuration: "auth.issuers", "auth.kubernetes" */
+	char *issuer;    /* as configured; NULL: its server says it */
+	char *audience;
+	char *space; /* NULL: the namespace that each token names */
+
+	char *file;                 /* of its keys; NULL: a server has them */
+	struct sq_file_stamp stamp; /* of what was read last */
+
+	struct sq_key_fetch *server;
+	char cache_name[64];
+	pthread_t thread;
+	pthread_cond_t wake;
+
+	/* Under the lock of all. */
+	struct sq_jwks *keys; /* a reference; NULL: none yet, or its file is gone */
+	bool running;         /* its server is being asked */
+	bool wanted;          /* a token waits: ask it now */
+	unsigned failures;    /* in a row */
+	uint64_t begun_ms;    /* when it was asked last; 0: never */
+	uint64_t answered_ms; /* when it last said its keys; at first when it was started */
+	uint64_t next_ms;
+	struct sq_buf trouble;  /* why it did not answer, NUL-terminated; empty: it did */
+	struct sq_list waiting; /* struct sq_auth_request */
+};
+
+struct sq_issuers {
+	struct sq_verifier base;
+	struct sq_auth *auth;
+	char *cache_dir; /* NULL: nothing is kept */
+	bool by_namespace;
+	uint64_t refresh_ms, unknown_ms;
+	struct sq_issuer v[SQ_ISSUERS_MAX];
+	unsigned n;
+	pthread_mutex_t lock;
+	bool started, stopped; /* under 'lock', as is the next */
+	unsigned n_waiting;
+};
+
+/* issuers.c */
+/* Gives an issuer other keys, or none; the reference goes over.  Under the lock; the caller
+ * calls sq_auth_changed() afterwards. */
+void sq_issuer_set_keys(struct sq_issuer *, struct sq_jwks *);
+/* Judges again what has waited, and answers it.  Without the lock. */
+void sq_issuers_answer(struct sq_issuers *, struct sq_list *waiting);
+
+/* issuer_file.c */
+/* Reads the file; an error with a line in 'err'. */
+int sq_issuer_file_open(struct sq_issuer *, struct sq_buf *err) SQ_MUST_CHECK;
+/* Reads it again if it has changed; a file that is gone takes its keys along. */
+void sq_issuer_file_refresh(struct sq_issuer *);
+
+/* issuer_server.c */
+void sq_issuer_server_load(struct sq_issuer *);
+void sq_issuer_server_start(struct sq_issuer *);
+/* All threads have been told by 'stopped'. */
+void sq_issuer_server_stop(struct sq_issuer *);
+/* Puts a request that its keys don't suffice for among those that wait, under the lock.
+ * SQ_AUTH_NONE: it waits; else why it is refused at once. */
+enum sq_auth_reason sq_issuer_server_wait(struct sq_issuer *, struct sq_auth_request *);
+/* Why a token of an unknown key is refused, under the lock: is there none, or can't we tell? */
+enum sq_auth_reason sq_issuer_server_reason(const struct sq_issuer *);
+
+#endif

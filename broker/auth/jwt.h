@@ -1,0 +1,51 @@
+/* Signed tokens (RFC 7519, RFC 7515 compact form): taken apart, verified with a key, and
+ * read as an identity.  Pure: no clock, no keys of its own, no socket.
+ *
+ * The algorithm is that of the key.  A header may only agree with it: RS256 or ES256. */
+#ifndef SQ_BROKER_AUTH_JWT_H
+#define SQ_BROKER_AUTH_JWT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/auth/identity.h"
+#include "broker/auth/jwks.h"
+#include "broker/auth/reason.h"
+#include "core/buf.h"
+#include "core/msg.h"
+
+enum {
+	SQ_JWT_SIZE_MAX = 16384, /* bytes */
+	SQ_JWT_DEPTH_MAX = 16,   /* of its JSON */
+	SQ_JWT_SKEW_S = 60,      /* that clocks may differ */
+};
+
+struct sq_jwt;
+
+/* What an identity is made by. */
+struct sq_jwt_rules {
+	const char *issuer, *audience;
+	const char *space; /* of all its tokens, named by "sub"; NULL: a Kubernetes namespace */
+	bool by_namespace; /* identities of a namespace are one owner */
+	int64_t now_s;     /* wall clock */
+};
+
+/* Takes a token apart; nothing in it is proven yet.  SQ_AUTH_NONE, or why it is refused;
+ * then, too, '*out' is what could be read, or NULL. */
+enum sq_auth_reason sq_jwt_parse(struct sq_bytes token, struct sq_jwt **out);
+void sq_jwt_free(struct sq_jwt **);
+
+/* Of a token that was taken apart without a refusal. */
+const char *sq_jwt_issuer(const struct sq_jwt *);
+const char *sq_jwt_key_name(const struct sq_jwt *);
+enum sq_jwk_kind sq_jwt_key_kind(const struct sq_jwt *);
+/* Whether the key made its signature. */
+bool sq_jwt_verify(struct sq_jwt *, const struct sq_jwk *);
+/* Of a verified token. */
+enum sq_auth_reason
+sq_jwt_identity(const struct sq_jwt *, const struct sq_jwt_rules *, struct sq_identity *out);
+
+/* Appends what it says of its holder, for a log: bounded, without any secret. */
+void sq_jwt_describe(const struct sq_jwt *, struct sq_buf *out);
+
+#endif

@@ -1,0 +1,41 @@
+/* The contract of what judges credentials of one form: a file of tokens, signed tokens.
+ * broker/auth/auth.c asks them in turn.
+ *
+ * All members may be called by any thread, at the same time; none blocks. */
+#ifndef SQ_BROKER_AUTH_VERIFIER_H
+#define SQ_BROKER_AUTH_VERIFIER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/auth/auth.h"
+#include "core/buf.h"
+
+enum sq_verdict {
+	SQ_VERDICT_NOT_MINE, /* another verifier may know it; the request has a reason */
+	SQ_VERDICT_YES,      /* the request has an identity and what it rests on */
+	SQ_VERDICT_NO,       /* the request has a reason */
+	SQ_VERDICT_LATER,    /* the request is the verifier's until sq_auth_answer() */
+};
+
+struct sq_verifier_ops {
+	enum sq_verdict (*verify)(struct sq_verifier *, struct sq_auth_request *);
+	/* Whether what an identity rests on still holds. */
+	bool (*holds)(struct sq_verifier *, uint64_t basis);
+	/* About once a second: what has changed is looked at. */
+	void (*refresh)(struct sq_verifier *);
+	/* Whether it can judge at all; else a line in 'why'. */
+	bool (*ready)(struct sq_verifier *, struct sq_buf *why);
+	void (*count)(struct sq_verifier *, struct sq_auth_counts *);
+	/* Its thread starts, if it has one; it ends, and with it each request that waits. */
+	void (*start)(struct sq_verifier *);
+	void (*stop)(struct sq_verifier *);
+	void (*free)(struct sq_verifier *);
+};
+
+/* First member of each. */
+struct sq_verifier {
+	const struct sq_verifier_ops *ops;
+};
+
+#endif
