@@ -46,8 +46,6 @@ class Engine:
 
     name = ""
     build_options = ()
-    environment = {}
-    has_dangling_layers = False  # old layers stay until somebody removes them
 
     def __init__(self):
         self.command = [self.name]
@@ -63,8 +61,7 @@ class Engine:
             argv += ["--build-arg", f"{name}={value}"]
         with tempfile.TemporaryFile("w+", errors="replace") as log:
             done = subprocess.run([*argv, str(ROOT)], stdin=subprocess.DEVNULL, stdout=log,
-                                  stderr=subprocess.STDOUT, check=False,
-                                  env={**os.environ, **self.environment})
+                                  stderr=subprocess.STDOUT, check=False)
             if done.returncode != 0:
                 log.seek(0)
                 sys.stderr.write("".join(log.readlines()[-40:]))
@@ -74,9 +71,8 @@ class Engine:
         output([*self.command, "save", "-o", str(file), tag])
 
     def drop_old(self, labels):
-        """Removes the images with one of these labels whose name a newer one took."""
-        if not self.has_dangling_layers:
-            return
+        """Removes the images with one of these labels whose name a newer one took, and with
+        them the layers that were theirs alone."""
         for label in labels:
             ids = output([*self.command, "images", "-q", "--no-trunc", "--filter", "dangling=true",
                           "--filter", f"label={label}"]).split()
@@ -89,11 +85,10 @@ class Buildah(Engine):
     # Works as root and as a user, within containers, too; BUILDAH_ISOLATION overrides.
     build_options = ("--layers", "--isolation", os.environ.get("BUILDAH_ISOLATION") or "chroot",
                      "--network", "host")
-    has_dangling_layers = True
 
     def trouble(self):
         why = self.storage_trouble()
-        if why is None or "STORAGE_DRIVER" in os.environ or not shutil.which(self.name):
+        if why is None or not shutil.which(self.name):
             return why
         self.command = [self.name, "--storage-driver", "vfs"]
         return why if self.storage_trouble() else None
@@ -114,12 +109,10 @@ class Buildah(Engine):
 class Podman(Engine):
     name = "podman"
     build_options = ("--layers",)
-    has_dangling_layers = True
 
 
 class Docker(Engine):
     name = "docker"
-    environment = {"DOCKER_BUILDKIT": "1"}  # it builds the stages that the target needs alone
 
 
 ENGINES = {engine.name: engine for engine in (Buildah, Podman, Docker)}
