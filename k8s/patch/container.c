@@ -13,6 +13,7 @@ enum {
 	 * (minimumGracePeriodInSeconds). */
 	GRACE_LEFT_S = 2,
 	SHUTDOWN_MAX_S = 600, /* what the sidecar takes */
+	USER = 65532,         /* of the image */
 };
 
 /* --- environment --- */
@@ -112,17 +113,31 @@ container_probe(
 	    "failureThreshold", failures);
 }
 
+/* The user that the container names; -1: the platform's choice.  A pod that runs as root would
+ * hand that down, and a sidecar as root does not start. */
+static int64_t
+container_user(const struct sq_making *m)
+{
+	const json_t *pod = json_object_get(
+	    json_object_get(m->spec, "securityContext"), "runAsUser");
+
+	if (m->settings->run_as_user >= 0)
+		return m->settings->run_as_user;
+	return json_is_integer(pod) && json_integer_value(pod) == 0 ? USER : -1;
+}
+
 /* Pod Security's profile "restricted", and a root that can't be written. */
 static json_t *
-container_security(const struct sq_settings *s)
+container_security(const struct sq_making *m)
 {
+	int64_t user = container_user(m);
 	json_t *security = json_pack("{s:b, s:b, s:b, s:{s:[s]}, s:{s:s}}",
 	    "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1, "runAsNonRoot", 1,
 	    "capabilities", "drop", "ALL", "seccompProfile", "type", "RuntimeDefault");
 
-	if (s->run_as_user >= 0) {
-		json_object_set_new(security, "runAsUser", json_integer(s->run_as_user));
-		json_object_set_new(security, "runAsGroup", json_integer(s->run_as_user));
+	if (user >= 0) {
+		json_object_set_new(security, "runAsUser", json_integer(user));
+		json_object_set_new(security, "runAsGroup", json_integer(user));
 	}
 	return security;
 }
@@ -175,7 +190,7 @@ sq_container_make(struct sq_making *m, json_t *resources)
 	json_object_set_new(c, "readinessProbe", container_probe(s, "/readyz", 2, 2, 3));
 	json_object_set_new(c, "livenessProbe", container_probe(s, "/livez", 10, 5, 3));
 	json_object_set_new(c, "resources", resources);
-	json_object_set_new(c, "securityContext", container_security(s));
+	json_object_set_new(c, "securityContext", container_security(m));
 	json_object_set_new(c, "terminationMessagePolicy", json_string("FallbackToLogsOnError"));
 	json_object_set_new(c, "volumeMounts", container_mounts(m));
 	return c;

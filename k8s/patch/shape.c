@@ -41,7 +41,8 @@ static const struct field container[] = {
 static const struct field claim[] = {{"claimName", T_TEXT, NULL}, {0}};
 static const struct field volume[] = {
     {"name", T_TEXT, NULL}, {"persistentVolumeClaim", T_MAP, claim}, {0}};
-static const struct field security[] = {{"fsGroup", T_INTEGER, NULL}, {0}};
+static const struct field security[] = {
+    {"fsGroup", T_INTEGER, NULL}, {"runAsUser", T_INTEGER, NULL}, {0}};
 static const struct field spec[] = {
     {"containers", T_MAPS, container},
     {"initContainers", T_MAPS, container},

@@ -46,6 +46,33 @@ validate_label(const json_t *pod, enum sq_asks asks, struct sq_patch *out)
 	sq_buf_fini(&path);
 }
 
+/* What is written on the object itself belongs on its pods: a usual slip. */
+static void
+validate_misplaced(
+    const json_t *object, const struct sq_target *t, const char *field, struct sq_notes *warnings)
+{
+	json_t *map = json_object_get(json_object_get(object, "metadata"), field), *v;
+	const json_t *pods = json_object_get(json_object_get(t->pod, "metadata"), field);
+	const char *key;
+
+	json_object_foreach(map, key, v)
+	{
+		struct sq_buf path = {0};
+
+		if ((sq_annotation_find(key) == NULL && strcmp(key, SQ_LABEL_INJECT) != 0) ||
+		    json_object_get(pods, key) != NULL)
+			continue;
+		sq_pointer_add(&path, "metadata");
+		sq_pointer_add(&path, field);
+		sq_pointer_add(&path, key);
+		sq_notes_add(warnings, sq_pointer_text(&path),
+		    "%.128s does nothing here: it belongs on the pods, in the template's "
+		    "metadata.%s",
+		    key, field);
+		sq_buf_fini(&path);
+	}
+}
+
 static void validate_object(
     json_t *object, const struct sq_settings *s, enum sq_asks asks, struct sq_patch *out);
 
@@ -99,8 +126,13 @@ validate_object(
 {
 	struct sq_target t;
 
-	if (sq_target_find(object, &t) == 0)
-		validate_target(&t, s, asks, out);
+	if (sq_target_find(object, &t) != 0)
+		return;
+	validate_target(&t, s, asks, out);
+	if (t.is_template) {
+		validate_misplaced(object, &t, "annotations", &out->warnings);
+		validate_misplaced(object, &t, "labels", &out->warnings);
+	}
 }
 
 void

@@ -54,6 +54,12 @@ Test(pod_patch, it_is_what_restricted_pod_security_asks_for)
 	pod_has(pod, SIDECAR "/securityContext/runAsGroup", "-");
 	pod_has(pod, SIDECAR "/securityContext/runAsNonRoot", "true");
 	json_decref(pod);
+	/* a pod's root is not the sidecar's */
+	pod = pod_patched("{metadata: {name: a}, spec: {securityContext: {runAsUser: 0},"
+			  " containers: [{name: app}]}}",
+	    "sidecar: {runAsUser: null}");
+	pod_has(pod, SIDECAR "/securityContext/runAsUser", "65532");
+	json_decref(pod);
 }
 
 Test(pod_patch, one_projected_volume_has_token_and_annotations)

@@ -96,6 +96,24 @@ Test(pod_validate, annotations_without_the_label)
 	sq_patch_free(&p);
 }
 
+Test(pod_validate, what_belongs_on_the_pods)
+{
+	struct sq_patch p = validate(
+	    "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d,"
+	    " labels: {sqmqos.io/inject: 'true', app: d}, annotations: {sqmqos.io/subscribe: a,"
+	    " sqmqos.io/port: '1884'}}, spec: {template: {metadata: {annotations:"
+	    " {sqmqos.io/port: '1884'}}, spec: {containers: [{name: app}]}}}}",
+	    SQ_ASKS);
+
+	cr_assert_eq(p.outcome, SQ_PATCH_MADE, "%s", pod_notes(&p.reasons));
+	cr_assert_eq(p.warnings.n, 2u, "%s", pod_notes(&p.warnings));
+	note_is(&p.warnings, 0, "/metadata/annotations/sqmqos.io~1subscribe",
+	    "does nothing here: it belongs on the pods, in the template's metadata.annotations");
+	note_is(&p.warnings, 1, "/metadata/labels/sqmqos.io~1inject",
+	    "in the template's metadata.labels");
+	sq_patch_free(&p);
+}
+
 Test(pod_validate, a_claim_template_is_a_claim)
 {
 	struct sq_patch p = validate(
