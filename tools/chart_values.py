@@ -39,10 +39,14 @@ CHART_SETS = re.compile(r"""^(listen\.address|tls\..*|auth\..*|spaces(\..*)?|wor
 
 # ---- the broker's keys
 
-def broker_keys():
-    """(key, its value in words) of each key of the broker."""
+def broker_rows():
+    """(key, its value in words, default) of each key of the broker."""
     table = CONFIGURATION.read_text().split("## sqmqos-broker")[1].split("\n## ")[0]
-    return re.findall(r"^\| `([\w.-]+)` \| ([^|]+) \|", table, re.M)
+    return re.findall(r"^\| `([\w.-]+)` \| ([^|]+) \| `?([^|`]*)`? \|", table, re.M)
+
+
+def broker_keys():
+    return [(key, words) for key, words, _ in broker_rows()]
 
 
 def key_schema(words):

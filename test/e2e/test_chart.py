@@ -663,6 +663,13 @@ async def test_with_secrets_of_one_s_own_the_injector_reads_two(_env):
     assert config["certificates"] == {"mode": "provided", "ca-secret": "my-ca",
                                       "serving-secret": "my-webhook"}
 
+    # Where cert-manager's cainjector writes caBundle, the injector need not.
+    def roles(objects):
+        return {o["kind"] for o in objects if o["apiVersion"].startswith("rbac.")}
+    assert roles(objects) == {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+    alone = merged(PROVIDED, {"certificates": {"caBundle": False}})
+    assert roles(await chart.render(alone)) == {"Role", "RoleBinding"}
+
     by_map = merged(PROVIDED, {"certificates": {"caSecret": "", "caConfigMap": "bundle"}})
     rules = next(o["rules"] for o in await chart.render(by_map) if o["kind"] == "Role")
     assert [(r["resources"], r["resourceNames"], r["verbs"]) for r in rules] == [
@@ -866,3 +873,64 @@ async def test_sidecars_of_the_defaults_are_within_restricted_pod_security(env):
     assert sidecar["image"] == "sqmqos/sidecar:0.1.0"
     assert pod["metadata"]["labels"]["sqmqos.io/sidecar"] == "0.1.0"
     assert [b for b in chart.restricted(pod) if not b.startswith("app: ")] == []
+
+
+async def test_the_programs_take_the_configurations_that_are_rendered(env):
+    """With a value for every key that `broker.config` may have."""
+    free = {}
+    for key, words, default in chart_values.broker_rows():
+        if not chart_values.CHART_SETS.match(key) and default != "none":
+            value = json.loads(default) if re.match("number|true", words) else default
+            free = merged(free, tree(key, value))
+    given = {"broker": {"config": free, "spaces": {"all": {"tenants": ["a", "b"]}}},
+             "auth": {"owner": "namespace", "tokensSecret": "t", "issuers": [
+                 {"issuer": "https://i.example", "keysUrl": "https://i.example/k", "space": "s"},
+                 {"issuer": "file", "audience": "x", "keys": KEYS}]}}
+    files = in_a_pod(env, await chart.render(given))
+    for program in ("broker", "injector"):
+        path = parts.ROOT / "build" / env.settings.build / f"sqmqos-{program}"
+        done = await asyncio.to_thread(
+            subprocess.run, [path, "--config", files / f"{program}.yaml", "--check-config"],
+            capture_output=True, text=True, timeout=30, check=False,
+            env=parts.clean_environment() | {"KUBERNETES_SERVICE_HOST": "127.0.0.1",
+                                             "KUBERNETES_SERVICE_PORT": "443"})
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"sqmqos-{program}: the configuration is good"), done.stdout
+
+
+KEYS = json.dumps({"keys": [{
+    "kty": "EC", "crv": "P-256", "kid": "1", "use": "sig",
+    "x": "gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",
+    "y": "SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps"}]})
+
+
+def in_a_pod(env, objects):
+    """Puts the rendered configurations, and what is mounted beside them, below a folder."""
+    root = env.folder
+    for folder in ("config", "tls", "tokens", "account", "lib"):
+        (root / folder).mkdir()
+    parts.write_certificates(root / "tls")
+    certificate, key = (root / "tls" / n for n in ("broker.pem", "broker.key"))
+    parts.write_token(root / "tokens" / "tokens")
+    parts.write_token(root / "account" / "token")
+    places = [("/etc/sqmqos/tls/tls.crt", certificate), ("/etc/sqmqos/tls/tls.key", key),
+              ("/etc/sqmqos/tls/ca.crt", root / "tls" / "ca.pem"),
+              ("/etc/sqmqos", root), ("/var/lib/sqmqos", root / "lib")]
+    for name in ("sqmqos-broker", "sqmqos-injector"):
+        for file, text in chart.only(objects, "ConfigMap", name)["data"].items():
+            for place, here in places:
+                text = text.replace(place, str(here))
+            text = re.sub(r"'\*:\d+'", lambda _: f"'*:{parts.free_port()}'", text)
+            if file in ("broker.yaml", "injector.yaml"):
+                text = account_here(yaml.safe_load(text), file, root / "account", root / "tls" / "ca.pem")
+            (root / "config" / file).write_text(text)
+    return root / "config"
+
+
+def account_here(config, file, folder, authority):
+    """The account's files are where kubelet puts them; they are none of the chart's keys."""
+    if file == "broker.yaml":
+        config["auth"] |= {"api-token-file": str(folder / "token"), "api-ca-file": str(authority)}
+    else:
+        config["kubernetes"] = {"token-file": str(folder / "token"), "ca-file": str(authority)}
+    return yaml.safe_dump(config)
