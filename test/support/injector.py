@@ -25,13 +25,13 @@ def write_authority(folder):
                 "-out", folder / "ca.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
 
-def make_pair(folder, name):
+def make_pair(folder, name, service=SERVICE, days=30):
     """A certificate of the authority in 'folder' for the webhook: (certificate, key)."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     run_openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                "-nodes", "-days", "30", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key",
+                "-nodes", "-days", days, "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key",
                 "-subj", f"/CN={name}", "-keyout", key, "-out", cert,
-                "-addext", f"subjectAltName=DNS:{SERVICE}",
+                "-addext", f"subjectAltName=DNS:{service}",
                 "-addext", "basicConstraints=critical,CA:FALSE",
                 "-addext", "extendedKeyUsage=serverAuth")
     return cert.read_bytes(), key.read_bytes()
