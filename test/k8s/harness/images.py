@@ -91,6 +91,14 @@ def ensure(name):
 
 # ---- our programs
 
+def is_of_image(name):
+    """Whether the build of our images gets this file, as .dockerignore says."""
+    top = name.split("/")[0]
+    return name == "tools/image_root.sh" or not (
+        top in ("test", "docs", "bench", "helm", "dev", "tools") or top.startswith(".")
+        or name.endswith(".md"))
+
+
 def tree_key():
     """Changes with whatever an image of our programs is made of."""
     listed = subprocess.run(["git", "-C", paths.ROOT, "ls-files", "-z", "-co",
@@ -98,7 +106,7 @@ def tree_key():
     text = hashlib.sha256()
     for name in sorted(set(listed.decode().split("\0"))):
         path = paths.ROOT / name
-        if name and not name.startswith(("test/", "docs/", "bench/", ".ci/")) and path.is_file():
+        if name and is_of_image(name) and path.is_file():
             text.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return text.hexdigest()[:16]
 
