@@ -50,7 +50,8 @@ state_set(struct sq_state *s, enum sq_state_item item, bool ready, char *problem
 	pthread_mutex_lock(&s->lock);
 	was = s->items[item].problem;
 	changed = (was == NULL) != (problem == NULL) ||
-	    (was != NULL && strcmp(was, problem) != 0) || ready != s->items[item].ready;
+	    (was != NULL && problem != NULL && strcmp(was, problem) != 0) ||
+	    ready != s->items[item].ready;
 	s->items[item].problem = problem;
 	s->items[item].ready = ready;
 	pthread_mutex_unlock(&s->lock);
