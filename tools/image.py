@@ -1,6 +1,8 @@
 """./dev image: the programs' images, by buildah, podman or docker."""
 
 import argparse
+import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -212,6 +214,16 @@ def build_images(engine, options, folder):
     engine.drop_old([STAGE_LABEL, *(f"{TITLE}={PROGRAMS[target]}" for target in tags)])
 
 
+@contextlib.contextmanager
+def alone():
+    """One build on this machine at a time: another would drop this one's layers."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    (cache / "sqmqos").mkdir(parents=True, exist_ok=True)
+    with open(cache / "sqmqos" / "image.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def arguments():
     there = existing_targets()
     parser = Parser(
@@ -244,14 +256,12 @@ def main():
     os.environ["TZ"] = "UTC"  # of the commit's date
     options = arguments()
     engine = choose_engine(options.engine)
-    if options.debootstrap:
-        give_base(engine)
-    if options.archive:
-        options.archive.mkdir(parents=True, exist_ok=True)
-        build_images(engine, options, options.archive)
-    else:
-        with tempfile.TemporaryDirectory(prefix="sqmqos-image-") as folder:
-            build_images(engine, options, pathlib.Path(folder))
+    with alone(), tempfile.TemporaryDirectory(prefix="sqmqos-image-") as folder:
+        if options.debootstrap:
+            give_base(engine)
+        if options.archive:
+            options.archive.mkdir(parents=True, exist_ok=True)
+        build_images(engine, options, options.archive or pathlib.Path(folder))
 
 
 if __name__ == "__main__":
