@@ -42,6 +42,7 @@ class Job:
     cwd: pathlib.Path = ROOT
     timeout_s: float = 120
     alone: bool = False  # takes the machine to itself
+    last: bool = False   # comes after all others
     cases: list = None   # Criterion: the tests of this program
 
     def folder(self):
@@ -95,7 +96,7 @@ def scenario_jobs(kind):
     for path in sorted((HERE / kind).glob("test_*.py")):
         for name, settings in scenario.scenarios(path).items():
             job = Job(f"{kind}/{path.stem[5:]}/{name}", kind, [], timeout_s=settings.timeout_s,
-                      alone=settings.alone)
+                      alone=settings.alone or settings.last, last=settings.last)
             job.argv = [sys.executable, str(HERE / "support" / "scenario.py"), str(path), name,
                         "--folder", str(job.folder())]
             yield job
@@ -354,7 +355,8 @@ def run(jobs, workers, keep):
 
 def batches_of(jobs, workers):
     """(jobs, how many at a time): those that take the machine to themselves come after."""
-    return ([j for j in jobs if not j.alone], workers), ([j for j in jobs if j.alone], 1)
+    alone = sorted((j for j in jobs if j.alone), key=lambda j: j.last)
+    return ([j for j in jobs if not j.alone], workers), (alone, 1)
 
 
 def stop(_number, _frame):

@@ -54,7 +54,7 @@ async def kubelet_runs():
     await eventually(lambda: node.pid_of("kubelet"), "the start came as far as kubelet", 90, 0.1)
 
 
-@scenario(alone=True, timeout_s=300)
+@scenario(last=True, timeout_s=300)
 async def test_an_end_leaves_nothing_and_a_start_removes_any_ruin(_env):
     owner = await own_cluster()
     pods = node.in_cgroups()

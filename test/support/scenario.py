@@ -26,6 +26,7 @@ sys.modules.setdefault("scenario", sys.modules[__name__])
 class Settings:
     timeout_s: float = 120
     alone: bool = False
+    last: bool = False  # of all, and alone: it leaves another cluster behind
     build: str = "debug"
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 
@@ -78,6 +79,8 @@ def load(words):
     parser.add_argument("--tag")
     parser.add_argument("folder")
     args = parser.parse_args(words)
+    if args.tag and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", args.tag):
+        raise RuntimeError(f"'{args.tag}' is not a tag")
     require_up()
     for name in images.load_folder(args.folder, args.tag):
         print(name)

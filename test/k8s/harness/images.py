@@ -118,6 +118,7 @@ def programs():
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = STORE / f"programs-{tree_key()}"
         if not wanted.exists():
+            binaries.say("building the images of our programs")
             work = pathlib.Path(tempfile.mkdtemp(prefix="new.", dir=STORE))
             try:
                 checked(paths.ROOT / "dev", "image", "--debootstrap", "--engine", "buildah",
