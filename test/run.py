@@ -95,7 +95,8 @@ def torture_jobs():
 def scenario_jobs(kind):
     for path in sorted((HERE / kind).glob("test_*.py")):
         for name, settings in scenario.scenarios(path).items():
-            job = Job(f"{kind}/{path.stem[5:]}/{name}", kind, [], timeout_s=settings.timeout_s,
+            timeout_s = settings.timeout_s + (scenario.LEAVE_S if kind == "k8s" else 0)
+            job = Job(f"{kind}/{path.stem[5:]}/{name}", kind, [], timeout_s=timeout_s,
                       alone=settings.alone or settings.last, last=settings.last)
             job.argv = [sys.executable, str(HERE / "support" / "scenario.py"), str(path), name,
                         "--folder", str(job.folder())]

@@ -22,6 +22,10 @@ for place in (HERE, ROOT / "tools", ROOT / "test" / "k8s"):
 sys.modules.setdefault("scenario", sys.modules[__name__])
 
 
+K8S = ROOT / "test" / "k8s"
+LEAVE_S = 60
+
+
 @dataclasses.dataclass
 class Settings:
     timeout_s: float = 120
@@ -169,7 +173,11 @@ async def perform(function, folder):
     env = Env(folder, getattr(function, "settings", Settings()), function.__name__[5:])
     failure = None
     try:
-        await function(env)
+        # What has a cluster to tidy and logs of pods to keep ends by itself in time; the
+        # runner grants LEAVE_S more.
+        limit = env.settings.timeout_s if K8S in pathlib.Path(function.__code__.co_filename).parents \
+            else None
+        await asyncio.wait_for(function(env), limit)
     except Skip as e:
         print(e)
         failure = e

@@ -72,6 +72,7 @@ class Cluster:
         self.case = case
         self.namespace = None   # of its own, where everything goes that names no other
         self.namespaces = []
+        self.touched = set()    # others that the case looked into, as that of a release
         self.used_helm = False
         self.api = api.Api()
         self.tag = images.programs_tag()  # of the images of our programs, of this tree
@@ -81,6 +82,12 @@ class Cluster:
     async def open(self, labels=None):
         self.namespace = await self.make_namespace(labels=labels)
         return self
+
+    def within(self, namespace):
+        """The namespace that is meant: the case's own where none is named."""
+        if namespace and namespace not in self.namespaces:
+            self.touched.add(namespace)
+        return namespace or self.namespace
 
     # ---- commands
 
@@ -104,7 +111,7 @@ class Cluster:
                     err.decode("utf-8", "replace"))
 
     async def try_kubectl(self, *argv, namespace=None, **options):
-        return await self.command("kubectl", "-n", namespace or self.namespace, *argv, **options)
+        return await self.command("kubectl", "-n", self.within(namespace), *argv, **options)
 
     async def kubectl(self, *argv, namespace=None, **options):
         """kubectl's stdout; raises CommandFailed."""
@@ -112,7 +119,7 @@ class Cluster:
 
     async def try_helm(self, *argv, namespace=None, **options):
         self.used_helm = True
-        return await self.command("helm", "-n", namespace or self.namespace, *argv, **options)
+        return await self.command("helm", "-n", self.within(namespace), *argv, **options)
 
     async def helm(self, *argv, namespace=None, **options):
         """helm's stdout; raises CommandFailed."""
@@ -144,10 +151,10 @@ class Cluster:
 
     async def get(self, kind, name, namespace=None):
         """The object's tree, or None."""
-        return await asyncio.to_thread(self.api.get, kind, name, namespace or self.namespace)
+        return await asyncio.to_thread(self.api.get, kind, name, self.within(namespace))
 
     async def list(self, kind, selector=None, namespace=None):
-        return await asyncio.to_thread(self.api.list, kind, namespace or self.namespace, selector)
+        return await asyncio.to_thread(self.api.list, kind, self.within(namespace), selector)
 
     async def pods(self, selector=None, namespace=None):
         """Pods that are not being deleted, the newest last."""
@@ -156,7 +163,7 @@ class Cluster:
                       key=lambda p: p["metadata"]["creationTimestamp"])
 
     async def delete(self, kind, name, namespace=None, wait=True, grace_s=None):
-        there = namespace or self.namespace
+        there = self.within(namespace)
         await asyncio.to_thread(self.api.delete, kind, name, there, grace_s)
         if wait:
             await self.gone(kind, name, there)
@@ -164,7 +171,7 @@ class Cluster:
     async def logs(self, pod, container=None, namespace=None, previous=False):
         query = {k: v for k, v in (("container", container),
                                    ("previous", "true" if previous else None)) if v}
-        path = api.path_of("pods", pod, namespace or self.namespace) + "/log"
+        path = api.path_of("pods", pod, self.within(namespace)) + "/log"
         return str(await asyncio.to_thread(self.api.request, "GET", path, query=query))
 
     # ---- waiting
@@ -271,6 +278,18 @@ class Cluster:
                         return pathlib.Path(folder) / wanted
         raise KeyError(f"no control group of {pod}/{container}")
 
+    async def memory(self, pod, container, namespace=None):
+        """Bytes of a container's control group: "usage"; "working_set", as kubelet counts
+        it, without file pages that can go; "anonymous"."""
+        folder = await self.cgroup(pod, container, namespace=namespace)
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        usage = folder / "memory.current"  # version 2; else the names of version 1
+        old = not usage.exists()
+        used = int((folder / "memory.usage_in_bytes" if old else usage).read_text())
+        inactive = int(stat["total_inactive_file" if old else "inactive_file"])
+        return {"usage": used, "working_set": max(0, used - inactive),
+                "anonymous": int(stat["total_rss" if old else "anon"])}
+
     async def pids(self, pod, container, namespace=None):
         """Its processes as this machine numbers them, the first one first."""
         folder = await self.cgroup(pod, container, namespace=namespace)
@@ -296,7 +315,7 @@ class Cluster:
     async def finish(self, failed):
         """Keeps what explains a failure, and removes what the case made."""
         if failed:
-            for namespace in self.namespaces:
+            for namespace in {*self.namespaces, *self.touched} - {"kube-system"}:
                 await self.explain(namespace)
         for namespace in self.namespaces if self.used_helm else []:
             listed = await self.command("helm", "-n", namespace, "list", "-aq")
