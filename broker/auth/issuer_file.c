@@ -48,15 +48,14 @@ sq_issuer_file_open(struct sq_issuer *i, struct sq_buf *err)
 }
 
 /* The file was taken away: that ends what rests on it. */
-static bool
+static void
 file_gone(struct sq_issuer *i)
 {
 	if (i->keys == NULL)
-		return false;
+		return;
 	SQ_WARN("auth", "%s: %s: gone, and with it the keys of %s", i->key, i->file, i->issuer);
 	i->stamp = (struct sq_file_stamp){0};
 	sq_issuer_set_keys(i, NULL);
-	return true;
 }
 
 void
@@ -64,7 +63,6 @@ sq_issuer_file_refresh(struct sq_issuer *i)
 {
 	struct sq_buf why = {0};
 	struct sq_jwks *keys;
-	bool changed = false;
 	int rc;
 
 	pthread_mutex_lock(&i->all->lock);
@@ -73,15 +71,12 @@ sq_issuer_file_refresh(struct sq_issuer *i)
 		SQ_INFO("auth", "%s: %s read again: %zu keys of %s", i->key, i->file,
 		    sq_jwks_count(keys), i->issuer);
 		sq_issuer_set_keys(i, keys);
-		changed = true;
 	} else if (rc == SQ_EIO && (errno == ENOENT || errno == ENOTDIR)) {
-		changed = file_gone(i);
+		file_gone(i);
 	} else if (rc != SQ_EAGAIN) {
 		SQ_WARN("auth", "%s: %s: %.*s; the last keys stay", i->key, i->file,
 		    (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
 	}
 	pthread_mutex_unlock(&i->all->lock);
 	sq_buf_fini(&why);
-	if (changed)
-		sq_auth_changed(i->all->auth);
 }

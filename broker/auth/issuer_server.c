@@ -59,21 +59,12 @@ server_save(struct sq_issuer *i, const char *issuer, const struct sq_buf *text)
 
 /* One look. */
 
-/* Whether both have the same keys; their issuer is part of each key's number. */
-static bool
-server_same(const struct sq_jwks *a, const struct sq_jwks *b)
-{
-	return a != NULL && sq_jwks_count(a) == sq_jwks_count(b) && sq_jwks_covers(a, b);
-}
-
-/* Takes what the server said up; false: these are the keys that we have. */
+/* Takes up what the server said, under the lock; false: these are the keys that we have. */
 static bool
 server_take(struct sq_issuer *i, struct sq_jwks *keys)
 {
-	bool changed;
+	bool changed = i->keys == NULL || !sq_jwks_equal(i->keys, keys);
 
-	pthread_mutex_lock(&i->all->lock);
-	changed = !server_same(i->keys, keys);
 	if (changed || i->failures > 0)
 		SQ_INFO("auth", "%s: %zu keys of %s", i->key, sq_jwks_count(keys),
 		    sq_jwks_issuer(keys));
@@ -82,18 +73,16 @@ server_take(struct sq_issuer *i, struct sq_jwks *keys)
 	i->answered_ms = sq_clock_ms();
 	i->next_ms = i->answered_ms + i->all->refresh_ms;
 	sq_buf_drain(&i->trouble, sq_buf_len(&i->trouble));
-	pthread_mutex_unlock(&i->all->lock);
 	return changed;
 }
 
-/* Keeps why there is no answer, and says it, ever more seldom. */
+/* Keeps why there is no answer, under the lock, and says it, ever more seldom. */
 static void
 server_failed(struct sq_issuer *i, struct sq_buf *why)
 {
 	uint64_t wait = SERVER_RETRY_MIN_MS;
 
 	sq_buf_u8(why, 0);
-	pthread_mutex_lock(&i->all->lock);
 	for (unsigned n = 0; n < i->failures && wait < SERVER_RETRY_MAX_MS; n++)
 		wait *= 2;
 	i->next_ms = sq_clock_ms() + (wait < SERVER_RETRY_MAX_MS ? wait : SERVER_RETRY_MAX_MS);
@@ -103,51 +92,12 @@ server_failed(struct sq_issuer *i, struct sq_buf *why)
 		    i->keys != NULL ? "the last keys stay" : "there are no keys yet");
 	sq_buf_drain(&i->trouble, sq_buf_len(&i->trouble));
 	sq_buf_append(&i->trouble, sq_buf_data(why), sq_buf_len(why));
-	pthread_mutex_unlock(&i->all->lock);
 }
 
-/* Asks the server; it blocks for some seconds at most. */
-static void
-server_ask(struct sq_issuer *i)
-{
-	struct sq_buf issuer = {0}, text = {0}, why = {0};
-	struct sq_jwks *keys = NULL;
-
-	if (sq_key_fetch_run(i->server, &issuer, &text, &why) == SQ_OK) {
-		keys = sq_jwks_parse(
-		    (char *)sq_buf_data(&issuer), sq_buf_data(&text), sq_buf_len(&text), &why);
-		if (keys != NULL && sq_jwks_count(keys) == 0) {
-			sq_buf_printf(&why, "the set has no keys");
-			sq_jwks_unref(&keys);
-		}
-	}
-	if (keys == NULL) {
-		server_failed(i, &why);
-	} else if (server_take(i, keys)) {
-		server_save(i, (char *)sq_buf_data(&issuer), &text);
-		sq_auth_changed(i->all->auth);
-	}
-	sq_buf_fini(&issuer);
-	sq_buf_fini(&text);
-	sq_buf_fini(&why);
-}
-
-/* The thread. */
-
-/* Waits until 'until_ms' of sq_clock_ms(), or a wake. */
-static void
-server_sleep(struct sq_issuer *i, uint64_t until_ms)
-{
-	const struct timespec until = {
-	    (time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000L};
-
-	(void)pthread_cond_timedwait(&i->wake, &i->all->lock, &until);
-}
-
+/* Takes those who wait, under the lock: who comes later waits for the next look. */
 static void
 server_take_waiting(struct sq_issuer *i, struct sq_list *out)
 {
-	sq_list_init(out);
 	while (!sq_list_empty(&i->waiting)) {
 		struct sq_auth_request *r = SQ_LIST_FIRST(
 		    &i->waiting, struct sq_auth_request, node);
@@ -158,31 +108,82 @@ server_take_waiting(struct sq_issuer *i, struct sq_list *out)
 	}
 }
 
+/* Asks the server, which blocks for some seconds at most, and answers who waits. */
+static void
+server_look(struct sq_issuer *i)
+{
+	struct sq_buf issuer = {0}, text = {0}, why = {0};
+	struct sq_jwks *keys = NULL;
+	struct sq_list waiting;
+	bool changed = false;
+
+	sq_list_init(&waiting);
+	if (sq_key_fetch_run(i->server, &issuer, &text, &why) == SQ_OK)
+		keys = sq_jwks_parse(
+		    (char *)sq_buf_data(&issuer), sq_buf_data(&text), sq_buf_len(&text), &why);
+	if (keys != NULL && sq_jwks_count(keys) == 0) {
+		sq_buf_printf(&why, "the set has no keys");
+		sq_jwks_unref(&keys);
+	}
+	pthread_mutex_lock(&i->all->lock);
+	if (keys != NULL)
+		changed = server_take(i, keys);
+	else
+		server_failed(i, &why);
+	i->running = false;
+	server_take_waiting(i, &waiting);
+	pthread_mutex_unlock(&i->all->lock);
+	sq_issuers_answer(i->all, &waiting);
+	if (changed)
+		server_save(i, (char *)sq_buf_data(&issuer), &text);
+	sq_buf_fini(&issuer);
+	sq_buf_fini(&text);
+	sq_buf_fini(&why);
+}
+
+/* The thread. */
+
+/* Waits until 'until_ms' of sq_clock_ms(), or a wake; under the lock. */
+static void
+server_sleep(struct sq_issuer *i, uint64_t until_ms)
+{
+	const struct timespec until = {
+	    (time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000L};
+
+	(void)pthread_cond_timedwait(&i->wake, &i->all->lock, &until);
+}
+
+/* Waits until it is time for a look; false: the end. */
+static bool
+server_await(struct sq_issuer *i)
+{
+	struct sq_issuers *all = i->all;
+	bool goes_on;
+
+	pthread_mutex_lock(&all->lock);
+	while (!all->stopped && !i->wanted && sq_clock_ms() < i->next_ms)
+		server_sleep(i, i->next_ms);
+	goes_on = !all->stopped;
+	i->wanted = false;
+	i->running = goes_on;
+	i->begun_ms = sq_clock_ms();
+	pthread_mutex_unlock(&all->lock);
+	return goes_on;
+}
+
 static void *
 server_run(void *arg)
 {
 	struct sq_issuer *i = arg;
-	struct sq_issuers *all = i->all;
 	struct sq_list waiting;
-	bool stopped = false;
 
-	while (!stopped) {
-		pthread_mutex_lock(&all->lock);
-		while (!all->stopped && !i->wanted && sq_clock_ms() < i->next_ms)
-			server_sleep(i, i->next_ms);
-		stopped = all->stopped;
-		i->wanted = false;
-		i->running = !stopped;
-		i->begun_ms = sq_clock_ms();
-		pthread_mutex_unlock(&all->lock);
-		if (!stopped)
-			server_ask(i);
-		pthread_mutex_lock(&all->lock);
-		i->running = false;
-		server_take_waiting(i, &waiting);
-		pthread_mutex_unlock(&all->lock);
-		sq_issuers_answer(all, &waiting);
-	}
+	while (server_await(i))
+		server_look(i);
+	sq_list_init(&waiting);
+	pthread_mutex_lock(&i->all->lock);
+	server_take_waiting(i, &waiting);
+	pthread_mutex_unlock(&i->all->lock);
+	sq_issuers_answer(i->all, &waiting);
 	return NULL;
 }
 

@@ -147,8 +147,12 @@ sq_issuers_answer(struct sq_issuers *all, struct sq_list *waiting)
 void
 sq_issuer_set_keys(struct sq_issuer *i, struct sq_jwks *keys)
 {
+	bool same = keys != NULL && i->keys != NULL && sq_jwks_equal(i->keys, keys);
+
 	sq_jwks_unref(&i->keys);
 	i->keys = keys;
+	if (!same)
+		sq_auth_changed(i->all->auth);
 }
 
 static bool

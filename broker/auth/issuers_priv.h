@@ -57,8 +57,7 @@ struct sq_issuers {
 };
 
 /* issuers.c */
-/* Gives an issuer other keys, or none; the reference goes over.  Under the lock; the caller
- * calls sq_auth_changed() afterwards. */
+/* Gives an issuer other keys, or none; the reference goes over.  Under the lock. */
 void sq_issuer_set_keys(struct sq_issuer *, struct sq_jwks *);
 /* Judges again what has waited, and answers it.  Without the lock. */
 void sq_issuers_answer(struct sq_issuers *, struct sq_list *waiting);

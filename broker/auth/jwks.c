@@ -235,8 +235,10 @@ sq_jwks_has(const struct sq_jwks *set, uint64_t number)
 }
 
 bool
-sq_jwks_covers(const struct sq_jwks *a, const struct sq_jwks *b)
+sq_jwks_equal(const struct sq_jwks *a, const struct sq_jwks *b)
 {
+	if (a->n != b->n)
+		return false;
 	for (size_t i = 0; i < b->n; i++)
 		if (!sq_jwks_has(a, b->keys[i].number))
 			return false;

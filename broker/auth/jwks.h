@@ -35,8 +35,8 @@ const struct sq_jwk *sq_jwks_find(const struct sq_jwks *, const char *name, enum
 /* A number of this very key: of its issuer, its name and all that it verifies with. */
 uint64_t sq_jwk_number(const struct sq_jwk *);
 bool sq_jwks_has(const struct sq_jwks *, uint64_t number);
-/* Whether 'a' has all the keys that 'b' has. */
-bool sq_jwks_covers(const struct sq_jwks *a, const struct sq_jwks *b);
+/* Whether both have the same keys, of the same issuer. */
+bool sq_jwks_equal(const struct sq_jwks *a, const struct sq_jwks *b);
 
 /* cjose's own, for broker/auth/jwt.c. */
 const void *sq_jwk_handle(const struct sq_jwk *);
