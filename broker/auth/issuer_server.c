@@ -82,6 +82,8 @@ server_failed(struct sq_issuer *i, struct sq_buf *why)
 {
 	uint64_t wait = SERVER_RETRY_MIN_MS;
 
+	if (i->all->stopped)
+		return; /* that is no trouble */
 	sq_buf_u8(why, 0);
 	for (unsigned n = 0; n < i->failures && wait < SERVER_RETRY_MAX_MS; n++)
 		wait *= 2;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/mem.h"
@@ -127,4 +128,52 @@ Test(token, wrong_files_are_refused_without_their_contents)
 	t = sq_token_open(path, &err);
 	cr_assert_not_null(t, "the longest");
 	sq_token_free(&t);
+}
+
+/* kubelet writes a volume's files into a folder of their own, and swaps the link "..data"
+ * over; the file that is named stays a link for ever. */
+Test(token, is_read_again_across_kubelets_swap_of_a_link)
+{
+	static const char *const texts[] = {"first", "second"};
+	char dir[] = "/tmp/sq_test_token_dir_XXXXXX", file[3][100], name[100];
+	struct sq_token *t;
+
+	cr_assert_not_null(mkdtemp(dir));
+	for (int i = 0; i < 2; i++) {
+		FILE *f;
+
+		(void)snprintf(name, sizeof name, "%s/..%d", dir, i);
+		cr_assert_eq(mkdir(name, 0700), 0);
+		(void)snprintf(file[i], sizeof file[i], "%s/..%d/token", dir, i);
+		f = fopen(file[i], "w");
+		cr_assert_not_null(f);
+		fputs(texts[i], f);
+		fclose(f);
+	}
+	(void)snprintf(name, sizeof name, "%s/..data", dir);
+	cr_assert_eq(symlink("..0", name), 0);
+	(void)snprintf(file[2], sizeof file[2], "%s/token", dir);
+	cr_assert_eq(symlink("..data/token", file[2]), 0);
+
+	t = sq_token_open(file[2], &err);
+	cr_assert_not_null(t);
+	expect(t, "Bearer first");
+	(void)snprintf(name, sizeof name, "%s/..data_tmp", dir);
+	cr_assert_eq(symlink("..1", name), 0);
+	(void)snprintf(file[2], sizeof file[2], "%s/..data", dir);
+	cr_assert_eq(rename(name, file[2]), 0);
+	cr_assert_eq(sq_token_refresh(t, &err), 0);
+	expect(t, "Bearer second");
+	sq_token_free(&t);
+
+	unlink(file[0]);
+	unlink(file[1]);
+	unlink(file[2]);
+	for (int i = 0; i < 3; i++) {
+		static const char *const left[] = {"..0", "..1", "token"};
+
+		(void)snprintf(name, sizeof name, "%s/%s", dir, left[i]);
+		cr_assert_eq(remove(name), 0);
+	}
+	cr_assert_eq(rmdir(dir), 0);
 }
