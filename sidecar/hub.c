@@ -382,5 +382,13 @@ sq_hub_stop(struct sq_hub *h)
 bool
 sq_hub_idle(const struct sq_hub *h)
 {
-	return sq_list_empty(&h->clients) && sq_list_empty(&h->sessions);
+	if (!sq_list_empty(&h->clients))
+		return false;
+	if (!sq_list_empty(&h->links))
+		return sq_list_empty(&h->sessions);
+	SQ_LIST_FOR_EACH(s, &h->sessions, struct sq_session, all) {
+		if (sq_session_owes(s))
+			return false;
+	}
+	return true;
 }

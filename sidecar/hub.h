@@ -84,7 +84,8 @@ struct sq_hub *sq_hub_new(struct ev_loop *, const struct sq_sidecar_cfg *, struc
 /* Ends all clients and sessions where they are, and frees '*hp'. */
 void sq_hub_free(struct sq_hub **hp);
 /* No new client; the others are told and leave; what was published still goes
- * out.  sq_hub_idle() tells when that is done. */
+ * out.  sq_hub_idle() tells when that is done; while no broker is linked, also when
+ * there is nothing for one but that sessions end. */
 void sq_hub_stop(struct sq_hub *);
 bool sq_hub_idle(const struct sq_hub *);
 

@@ -435,6 +435,13 @@ sq_session_flushed(const struct sq_session *s)
 	return sq_inbox_flushed(s->inbox) && !s->sub_flying;
 }
 
+bool
+sq_session_owes(const struct sq_session *s)
+{
+	/* A disk outbox's leaves when all is forwarded. */
+	return s->will != NULL || !sq_session_flushed(s) || (s->disk != NULL && !s->leaving);
+}
+
 /* --- deliveries --- */
 
 void

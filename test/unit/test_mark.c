@@ -3,9 +3,11 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../support/temp_dir.h"
@@ -99,6 +101,45 @@ Test(mark, makes_its_directory)
 	cr_assert_eq(sq_buf_len(&why), 0, "it is not there yet");
 	cr_assert_eq(sq_mark_write(inner, POD, BOOT, &why), 0);
 	cr_assert(sq_mark_read(inner, POD, BOOT, &why));
+}
+
+/* As the kubelet leaves an emptyDir with fsGroup to a container: root's, of a group that the
+ * process has besides its own.  Exit code 0: a mark was written and counts. */
+static int
+as_pod_user(const char *state)
+{
+	const gid_t group = 1234;
+	struct sq_buf why = {0};
+
+	if (setgroups(1, &group) != 0 || setresgid(65532, 65532, 65532) != 0 ||
+	    setresuid(65532, 65532, 65532) != 0)
+		return 2;
+	if (sq_mark_boot()[0] == '\0')
+		return 3;
+	if (sq_mark_write(state, POD, sq_mark_boot(), &why) != 0)
+		return 4;
+	return sq_mark_read(state, POD, sq_mark_boot(), &why) ? 0 : 5;
+}
+
+Test(mark, in_a_folder_that_is_anothers)
+{
+	char state[300];
+	int status = 0;
+	pid_t child;
+
+	if (geteuid() != 0)
+		cr_skip("needs root");
+	snprintf(state, sizeof state, "%s/state", dir);
+	cr_assert_eq(mkdir(state, 0700), 0);
+	cr_assert_eq(chown(state, 0, 1234), 0);
+	cr_assert_eq(chmod(state, 02770), 0);
+	cr_assert_eq(chmod(dir, 0755), 0);
+	child = fork();
+	if (child == 0)
+		_exit(as_pod_user(state));
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status));
+	cr_assert_eq(WEXITSTATUS(status), 0);
 }
 
 Test(mark, of_a_pod_with_any_name)
