@@ -42,7 +42,6 @@ sq_broker_config_auth(const struct sq_broker_config *c, bool cached, struct sq_b
 		.api_token_file = c->api_token_file,
 		.api_ca_file = c->api_ca_file,
 		.audience = c->audience,
-		.by_namespace = c->owner == SQ_OWNER_NAMESPACE,
 		.issuers = issuers,
 		.n_issuers = c->issuers.n,
 		.cache_dir = cached && c->engine == SQ_BROKER_ENGINE_EMBEDDED

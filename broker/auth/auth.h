@@ -40,7 +40,6 @@ struct sq_auth_cfg {
 	const char *api_token_file; /* NULL: where kubelet puts it */
 	const char *api_ca_file;    /* NULL: likewise */
 	const char *audience;
-	bool by_namespace; /* all accounts of a namespace are one owner */
 	const struct sq_auth_issuer *issuers;
 	size_t n_issuers;
 	const char *cache_dir; /* where the last good keys are kept; NULL: nowhere */

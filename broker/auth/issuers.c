@@ -73,14 +73,12 @@ issuers_judge(struct sq_issuers *all, const struct sq_jwt *t, struct sq_auth_req
 
 /* By a key that its issuer has. */
 static enum sq_auth_reason
-issuers_prove(const struct sq_issuers *all, struct sq_jwt *t, const struct judge *j,
-    struct sq_auth_request *r)
+issuers_prove(struct sq_jwt *t, const struct judge *j, struct sq_auth_request *r)
 {
 	const struct sq_jwt_rules rules = {
 	    .issuer = sq_jwks_issuer(j->keys),
 	    .audience = j->issuer->audience,
 	    .space = j->issuer->space,
-	    .by_namespace = all->by_namespace,
 	    .now_s = (int64_t)(sq_clock_wall_ms() / 1000),
 	};
 	enum sq_auth_reason why = SQ_AUTH_SIGNATURE;
@@ -113,7 +111,7 @@ issuers_try(struct sq_issuers *all, struct sq_auth_request *r, bool may_wait)
 		return SQ_VERDICT_LATER; /* it may be answered by now: not touched any more */
 	}
 	if (j.key != NULL)
-		why = issuers_prove(all, t, &j, r);
+		why = issuers_prove(t, &j, r);
 	r->reason = why;
 	if (why != SQ_AUTH_NONE)
 		sq_jwt_describe(t, &r->known);
@@ -356,7 +354,6 @@ sq_issuers_verifier(const struct sq_auth_cfg *cfg, struct sq_auth *auth, struct 
 	all->base.ops = &issuers_ops;
 	all->auth = auth;
 	all->cache_dir = issuers_dup(cfg->cache_dir);
-	all->by_namespace = cfg->by_namespace;
 	all->refresh_ms = cfg->refresh_ms > 0 ? cfg->refresh_ms : ISSUERS_REFRESH_MS;
 	all->unknown_ms = cfg->unknown_ms > 0 ? cfg->unknown_ms : ISSUERS_UNKNOWN_MS;
 	pthread_mutex_init(&all->lock, NULL);

@@ -47,7 +47,6 @@ struct sq_issuers {
 	struct sq_verifier base;
 	struct sq_auth *auth;
 	char *cache_dir; /* NULL: nothing is kept */
-	bool by_namespace;
 	uint64_t refresh_ms, unknown_ms;
 	struct sq_issuer v[SQ_ISSUERS_MAX];
 	unsigned n;

@@ -299,8 +299,7 @@ jwt_holder(const json_t *claims, const struct sq_jwt_rules *rules, struct sq_ide
 		return SQ_AUTH_CLAIMS;
 	if (k.odd || (k.pod != NULL && !jwt_copy(out->pod, sizeof out->pod, k.pod)))
 		return SQ_AUTH_CLAIMS;
-	out->id = sq_identity_id(
-	    kubernetes ? "k8s" : "jwt", rules->issuer, out->space, rules->by_namespace ? "" : name);
+	out->id = sq_identity_id(kubernetes ? "k8s" : "jwt", rules->issuer, out->space, name);
 	return SQ_AUTH_NONE;
 }
 

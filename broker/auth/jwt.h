@@ -26,7 +26,6 @@ struct sq_jwt;
 struct sq_jwt_rules {
 	const char *issuer, *audience;
 	const char *space; /* of all its tokens, named by "sub"; NULL: a Kubernetes namespace */
-	bool by_namespace; /* identities of a namespace are one owner */
 	int64_t now_s;     /* wall clock */
 };
 

@@ -82,15 +82,12 @@ text(struct sq_buf *b)
 }
 
 static void
-open_auth(struct sq_auth_issuer issuer, bool by_namespace)
+open_auth(struct sq_auth_issuer issuer)
 {
 	issuer.issuer = ISSUER;
 	issuer.keys_file = keys_file;
-	auth = sq_auth_new(&(struct sq_auth_cfg){.audience = "sqmqos",
-			       .by_namespace = by_namespace,
-			       .issuers = &issuer,
-			       .n_issuers = 1},
-	    &err);
+	auth = sq_auth_new(
+	    &(struct sq_auth_cfg){.audience = "sqmqos", .issuers = &issuer, .n_issuers = 1}, &err);
 	cr_assert_not_null(auth, "%s", text(&err));
 }
 
@@ -147,7 +144,7 @@ Test(auth_jwt, a_pods_token_names_space_pod_and_account)
 	long long before = time(NULL);
 	uint64_t id;
 
-	open_auth((struct sq_auth_issuer){0}, false);
+	open_auth((struct sq_auth_issuer){0});
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(GOOD))), SQ_AUTH_NONE);
 	cr_assert_str_eq(asked.identity.space, "shop");
 	cr_assert_str_eq(asked.identity.pod, "web-1");
@@ -162,7 +159,7 @@ Test(auth_jwt, a_pods_token_names_space_pod_and_account)
 /* Stores keep it: SHA-256 of "k8s\0<issuer>\0<namespace>\0<account>". */
 Test(auth_jwt, an_accounts_id_is_the_same_for_ever)
 {
-	open_auth((struct sq_auth_issuer){0}, false);
+	open_auth((struct sq_auth_issuer){0});
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(GOOD))), SQ_AUTH_NONE);
 	cr_assert_eq(asked.identity.id, UINT64_C(0x757516ac4a3a949b), "%016llx",
 	    (unsigned long long)asked.identity.id);
@@ -175,30 +172,23 @@ Test(auth_jwt, an_accounts_id_is_the_same_for_ever)
 	"{" ISS "," AUD "," TIMES ",\"kubernetes.io\":{\"namespace\":\"shop\"," \
 	"\"serviceaccount\":{\"name\":\"other\"}}}"
 
-Test(auth_jwt, accounts_of_a_namespace_are_one_owner_where_it_is_told)
+Test(auth_jwt, accounts_of_a_namespace_are_owners_each)
 {
 	uint64_t id;
 
-	open_auth((struct sq_auth_issuer){0}, false);
+	open_auth((struct sq_auth_issuer){0});
 	ask(jwt_sign(rsa, RS, claims(GOOD)));
 	id = asked.identity.id;
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(OTHER_ACCOUNT))), SQ_AUTH_NONE);
 	cr_assert_str_eq(asked.identity.pod, "");
 	cr_assert_neq(asked.identity.id, id);
-	sq_auth_free(&auth);
-
-	open_auth((struct sq_auth_issuer){0}, true);
-	ask(jwt_sign(rsa, RS, claims(GOOD)));
-	id = asked.identity.id;
-	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(OTHER_ACCOUNT))), SQ_AUTH_NONE);
-	cr_assert_eq(asked.identity.id, id);
 }
 
 Test(auth_jwt, an_issuer_with_a_space_has_accounts_by_subject)
 {
 	uint64_t id;
 
-	open_auth((struct sq_auth_issuer){.space = "ci", .audience = "other"}, false);
+	open_auth((struct sq_auth_issuer){.space = "ci", .audience = "other"});
 	cr_assert_eq(ask(jwt_sign(rsa, RS,
 			 claims("{" ISS ",\"aud\":\"other\"," TIMES ",\"sub\":\"repo:a\"}"))),
 	    SQ_AUTH_NONE);
@@ -262,7 +252,7 @@ static const struct {
 
 Test(auth_jwt, claims_are_checked)
 {
-	open_auth((struct sq_auth_issuer){0}, false);
+	open_auth((struct sq_auth_issuer){0});
 	for (size_t i = 0; i < SQ_ARRAY_LEN(claim_cases); i++) {
 		const char *form = claim_cases[i].claims;
 		enum sq_auth_reason why = ask(
@@ -333,7 +323,7 @@ Test(auth_jwt, forged_tokens_are_refused)
 		SQ_AUTH_MALFORMED},
 	};
 
-	open_auth((struct sq_auth_issuer){0}, false);
+	open_auth((struct sq_auth_issuer){0});
 	for (size_t i = 0; i < SQ_ARRAY_LEN(cases); i++) {
 		enum sq_auth_reason why = ask(cases[i].token);
 
@@ -389,7 +379,7 @@ Test(auth_jwt, damaged_tokens_are_refused)
 	enum sq_auth_reason why;
 	char *huge;
 
-	open_auth((struct sq_auth_issuer){0}, false);
+	open_auth((struct sq_auth_issuer){0});
 	for (size_t i = 0; i < SQ_ARRAY_LEN(cases); i++) {
 		why = ask(edited(jwt_sign(rsa, RS, claims(GOOD)), cases[i].where));
 		cr_expect_eq(
@@ -413,7 +403,7 @@ Test(auth_jwt, damaged_tokens_are_refused)
 
 Test(auth_jwt, a_refusal_says_who_it_was_and_whether_that_is_proven)
 {
-	open_auth((struct sq_auth_issuer){0}, false);
+	open_auth((struct sq_auth_issuer){0});
 	ask(jwt_sign(rsa, RS, claims("{" ISS ",\"aud\":\"x\"," TIMES "," POD "}")));
 	cr_assert_str_eq(text(&asked.known),
 	    "signed: issuer " ISSUER ", namespace shop, service account web, pod web-1");
@@ -427,7 +417,7 @@ Test(auth_jwt, keys_that_are_gone_from_the_file_hold_nobody)
 	char *ec_alone = jwt_set(&ec, 1), *both = jwt_set((struct jwt_key *[]){rsa, ec}, 2);
 	uint64_t by_rsa, by_ec, epoch;
 
-	open_auth((struct sq_auth_issuer){0}, false);
+	open_auth((struct sq_auth_issuer){0});
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(GOOD))), SQ_AUTH_NONE);
 	by_rsa = asked.basis;
 	cr_assert_eq(ask(jwt_sign(ec, ES, claims(GOOD))), SQ_AUTH_NONE);
