@@ -108,6 +108,8 @@ def yaml_scalar(v):
         return "true" if v else "false"
     if isinstance(v, int):
         return str(v)
+    if isinstance(v, dict):  # in a list
+        return json.dumps(v)
     return json.dumps(str(v))  # which YAML reads as the same text
 
 

@@ -220,13 +220,16 @@ def settlements(messages, size, entries=()):
     return out
 
 
-def subscription(topic_filter, options=1, since=None, pod=None):
-    """One entry; with 'since' and 'pod' as in version 2."""
-    name = topic_filter.encode()
-    out = struct.pack(">HBBBBIIIII", 1, 1, options, 0, 0, 0, 0, 0, 0, 0)
+def subscription(topic_filter, options=1, since=None, pod=None, group=None, max_length=0):
+    """One entry; with 'since' and 'pod' as in version 2; with 'group' a declared one, which is
+    consumed."""
+    name, group_name = topic_filter.encode(), (group or "").encode()
+    flags = 0 if group is None else 3
+    out = struct.pack(">HBBBBIIIII", 1, 1, options, flags, 0, 0, 0, max_length, 0, 0)
     if since is not None:
         out += struct.pack(">Q", since)
-    out += b"\0\0\0\0" + struct.pack(">H", len(name)) + name
+    out += b"\0\0" + struct.pack(">H", len(group_name)) + group_name
+    out += struct.pack(">H", len(name)) + name
     if pod is not None:
         out += struct.pack(">H", len(pod)) + pod.encode()
     return out
