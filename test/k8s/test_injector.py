@@ -162,9 +162,16 @@ async def test_people_see_denials_and_warnings(env):
     assert done.code != 0 and "line 2" in done.stderr, done.stderr
     template["metadata"]["annotations"] = {"sqmqos.io/subscribe": "a/#"}
     done = await try_deployment(shop)
-    assert (done.code, "label" in done.stderr) == (0, False) or "unless" in done.stderr, done.stderr
-    done = await try_deployment(plain)
-    assert done.code == 0 and "sqmqos.io/inject" in done.stderr, done.stderr
+    assert (done.code, done.stderr) == (0, ""), done.stderr
+    exempt = await k8s.make_namespace("exempt", {release.APART: there.name,
+                                                 "sqmqos.io/inject": "false"})
+    for namespace in (plain, exempt):
+        done = await try_deployment(namespace)
+        assert done.code == 0 and "sqmqos.io/inject" in done.stderr, done.stderr
+    # What can't have a sidecar is refused where it would get one, and nowhere else.
+    template["spec"]["hostNetwork"] = True
+    assert (await try_deployment(shop)).code != 0
+    assert (await try_deployment(plain)).code == 0
 
 
 @scenario(timeout_s=240)
