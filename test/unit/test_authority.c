@@ -437,6 +437,22 @@ Test(authority, ca_that_ended_while_everybody_was_away_is_replaced_at_once)
 	sq_authority_free(&a);
 }
 
+Test(authority, replicas_with_different_clocks_do_not_fight)
+{
+	struct sq_authority *a = sq_authority_new(&cfg), *behind = sq_authority_new(&cfg);
+
+	for (int64_t now = T0; now < T0 + 100; now += 3) {
+		turn(a, now);
+		turn(behind, now - DAY);
+	}
+	cr_assert_eq(ca_writes, 1);
+	cr_assert_eq(broker_writes, 1);
+	cr_assert(trusts(&ca.bundle, &broker, T0 + 100));
+	cr_assert(trusts_serving(&ca.bundle, behind, T0 + 100), "whatever its clock says");
+	sq_authority_free(&a);
+	sq_authority_free(&behind);
+}
+
 /* ---- a real handshake ---- */
 
 /* Whether a TLS client that trusts nothing but 'bundle' comes through to the pair. */
