@@ -3,6 +3,7 @@ outlives pods, their logs and their names."""
 
 import asyncio
 import collections
+import contextlib
 import json
 
 from cluster import eventually  # test/support
@@ -27,9 +28,11 @@ class Recorder:
         return self
 
     async def _read(self, reader, writer):
-        while line := await reader.readline():
-            self.events.append(json.loads(line))
-        writer.close()
+        # Cancelled where the case ends before its apps do.
+        with contextlib.suppress(asyncio.CancelledError, ConnectionError), \
+                contextlib.closing(writer):
+            while line := await reader.readline():
+                self.events.append(json.loads(line))
 
     def of(self, event, who=None):
         return [e for e in self.events if e["event"] == event and who in (None, e["who"])]

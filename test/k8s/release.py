@@ -47,6 +47,7 @@ def apart(k8s, name, **more):
     selector = {"matchLabels": {APART: name}}
     mine = values(k8s, injector={"replicas": 1, "webhook": {"namespaceSelector": selector}})
     mine["injector"]["webhook"]["namespaceSelector"] = selector
+    mine["fullnameOverride"] = name
     return merge(mine, more)
 
 

@@ -27,8 +27,8 @@ class Apps:
                 "containers": [self.container(*words, **(container or {}))],
                 "volumes": [{"name": "apps", "configMap": {"name": "apps"}}]} | more
 
-    def template(self, name, *words, annotations=None, labels=None, **more):
-        metadata = {"labels": {"app": name} | ON | (labels or {})}
+    def template(self, name, *words, annotations=None, labels=ON, **more):
+        metadata = {"labels": {"app": name} | labels}
         if annotations:
             metadata["annotations"] = {f"sqmqos.io/{k}": v for k, v in annotations.items()}
         return {"metadata": metadata, "spec": self.spec(*words, **more)}
