@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 
 import clients
 import pods
@@ -14,7 +15,7 @@ import stack as parts
 from annotations import AnnotationsFile
 from cluster import eventually
 from devrun import DEV, children, dev_run, free_ports
-from scenario import scenario
+from scenario import ROOT, Skip, scenario
 
 
 async def test_every_verb_has_help(_env):
@@ -348,3 +349,21 @@ async def test_run_lets_the_programs_say_what_is_wrong_with_a_setting(env):
         lines = done.stderr.strip().splitlines()
         assert done.returncode == 1 and len(lines) == 1, (setting, done.stderr)
         assert all(word in lines[0] for word in words), (setting, lines)
+
+
+async def test_where_no_cluster_can_run_its_tests_are_skipped_and_all_fails(env):
+    """As a user without rights: the reason is said, and --all makes it a failure."""
+    runner = ROOT / "test" / "run.py"
+    argv = [sys.executable, str(runner), "k8s/cluster/a_pod_runs"]
+    if os.geteuid() == 0:  # in a user namespace that maps nobody
+        argv = ["unshare", "--user", *argv]
+        probe = await asyncio.to_thread(subprocess.run, [*argv[:2], "true"], capture_output=True)
+        if probe.returncode:
+            raise Skip("no user namespaces here")
+    quiet = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "HOME": str(env.folder)}
+    for more, code in ((), 0), (["--all"], 1):
+        done = await asyncio.to_thread(subprocess.run, [*argv, *more], capture_output=True,
+                                       text=True, env=quiet)
+        assert done.returncode == code, (done.stdout, done.stderr)
+        assert "it can't run here: needs root" in done.stdout, done.stdout
+        assert done.stdout.endswith("0 passed, 0 failed, 1 skipped\n"), done.stdout

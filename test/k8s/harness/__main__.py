@@ -112,7 +112,8 @@ def act(verb, words):
 
 
 def main(argv):
-    if not argv or argv[0] in ("-h", "--help", "help"):
+    if not argv or argv[0] in ("-h", "--help", "help") or \
+            argv[0] not in ("kubectl", "helm", "run") and {"-h", "--help"} & set(argv):
         print(HELP.format(client=images.reference("client"), logs=paths.LOGS), end="")
         return 0 if argv else 2
     signal.signal(signal.SIGTERM, stop)
