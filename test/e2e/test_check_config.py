@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 
+import jwt
 import stack as parts
 from annotations import AnnotationsDir, render
 from cluster import eventually
@@ -211,6 +212,46 @@ async def test_a_broker_that_everybody_could_use_does_not_start_by_oversight(env
         assert "auth.insecure" in broker.log_path.read_text()
     finally:
         assert await asyncio.to_thread(broker.stop) == 0
+
+
+async def test_whose_signed_tokens_are_taken(env):
+    broker = Configured(env, "broker")
+    at = f"{broker.folder / 'config.yaml'}:"
+    keys = broker.folder / "keys.json"
+    keys.write_text(jwt.key_set(jwt.Key(broker.folder, "k")))
+    one = {"issuer": "https://a.test", "keys-file": str(keys)}
+    url = {"issuer": "https://b.test", "keys-url": "https://b.test/keys", "space": "ci"}
+    api = {"kubernetes": True, "api-server": "https://127.0.0.1:1",
+           "api-token-file": str(broker.folder / "token"),
+           "api-ca-file": str(broker.folder / "ca.pem")}
+
+    def issuers(*items, **more):
+        return {"auth": {"token-file": None, "issuers": list(items)} | more}
+
+    await broker.good(issuers(one, url, **api))
+    for wrong, key, said in (
+            (issuers(one, {"keys-file": "x"}), "auth.issuers[1]: ", "needs issuer"),
+            (issuers(one | {"isuer": "x"}), "auth.issuers[0].isuer: ",
+             "unknown key, did you mean auth.issuers[].issuer?"),
+            (issuers(one, url | {"keys-file": "x"}), "auth.issuers[1]: ",
+             "needs keys-file or keys-url, one of them"),
+            (issuers({"issuer": "a"}), "auth.issuers[0]: ", "needs keys-file or keys-url"),
+            (issuers(one | {"ca-file": "x"}), "auth.issuers[0]: ", "ca-file: is of keys-url"),
+            (issuers(one, one), "auth.issuers[1]: ", "issuer: given twice")):
+        code, _, error = await broker.run(wrong, "--check-config")
+        assert code == 2 and error.startswith(f"sqmqos-broker: {at}"), error
+        assert f" {key}{said}" in error, error
+    missing = str(broker.folder / "missing")
+    for wrong, said in (
+            (issuers(one | {"keys-file": missing}), f"auth.issuers: keys-file: {missing}: No such"),
+            (issuers(one | {"keys-file": str(broker.folder / "token")}), "not JSON"),
+            (issuers(url | {"keys-url": "http://b.test/"}), "must begin with https://"),
+            (issuers(one, audience=""), "auth.audience: needed to verify signed tokens"),
+            (issuers(**api | {"api-token-file": missing}), "auth.api-token-file: "),
+            (issuers(**api | {"api-ca-file": missing}), "auth.api-ca-file: "),
+            (issuers(**api | {"api-server": None}), "KUBERNETES_SERVICE_HOST is not set")):
+        code, _, error = await broker.run(wrong, "--check-config")
+        assert code == 2 and said in error, (said, error)
 
 
 async def test_spaces_that_tenants_share(env):
