@@ -140,11 +140,15 @@ def programs_tag():
 
 
 def load_programs():
-    """Brings them in where they are not; returns the tag of this tree's."""
+    """Brings them in where one of them is not there; returns the tag of this tree's."""
     wanted = programs_tag()
-    have = ctr("images", "list", "--quiet").split()
-    if not any("/sqmqos/" in name and name.endswith(f":{wanted}") for name in have):
-        load_folder(programs(), wanted)
+    folder = programs()
+    with open(STORE / "load.lock", "w") as lock:  # cases that start together all ask
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        have = set(ctr("images", "list", "--quiet").split())
+        if not all(f"docker.io/sqmqos/{archive.stem}:{wanted}" in have
+                   for archive in folder.glob("*.tar")):
+            load_folder(folder, wanted)
     return wanted
 
 
