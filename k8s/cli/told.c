@@ -1,6 +1,8 @@
 /* Annotations in words; see told.h. */
 #include "k8s/cli/told.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 static void
@@ -169,45 +171,55 @@ sq_told_subscriptions(const struct sq_annotations *a, const char *workload, stru
 
 /* --- rules --- */
 
-static void
-told_qos3(const struct sq_publish_rule *r, struct sq_buf *out)
+/* One more thing that a rule does; the first stands behind its filter. */
+static void SQ_PRINTF(3, 4) told_part(struct sq_buf *out, unsigned *parts, const char *fmt, ...)
 {
+	char text[SQ_RULE_RECEIPT_MAX + 64];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	sq_buf_printf(out, "%s%s", (*parts)++ == 0 ? ": " : ", ", text);
+}
+
+static void
+told_qos(const struct sq_publish_rule *r, unsigned *parts, struct sq_buf *out)
+{
+	if (r->qos >= 0)
+		told_part(out, parts, "QoS %d at least", r->qos);
 	if (r->key_property != NULL)
-		sq_buf_printf(out, ", once for each value of its property %s", r->key_property);
+		told_part(out, parts, "once for each value of its property %s", r->key_property);
 	else if (r->key_generated)
-		sq_buf_printf(out, ", with a key that is drawn");
+		told_part(out, parts, "with a key that is drawn");
 	if (r->receipt != NULL)
-		sq_buf_printf(out, ", receipts to %s", r->receipt);
+		told_part(out, parts, "receipts to %s", r->receipt);
 }
 
 static void
 told_rule(const struct sq_publish_rule *r, struct sq_buf *out)
 {
-	size_t before = sq_buf_len(out);
+	unsigned parts = 0;
 
-	sq_buf_printf(out, "  %s: ", r->filter);
-	before = sq_buf_len(out);
-	if (r->qos >= 0)
-		sq_buf_printf(out, ", QoS %d at least", r->qos);
-	told_qos3(r, out);
+	sq_buf_printf(out, "  %s", r->filter);
+	told_qos(r, &parts, out);
 	if (r->retain >= 0)
-		sq_buf_printf(out, ", %s", r->retain ? "retained" : "not retained");
-	for (size_t i = 0; i < r->n_tags; i++)
-		sq_buf_printf(out, "%s%s", i == 0 ? ", with the tags " : " ", r->tags[i]);
+		told_part(out, &parts, "%s", r->retain ? "retained" : "not retained");
+	for (size_t i = 0; i < r->n_tags; i++) {
+		if (i == 0)
+			told_part(out, &parts, "with the tags");
+		sq_buf_printf(out, " %s", r->tags[i]);
+	}
 	if (r->ttl_s != 0) {
-		sq_buf_printf(out, ", expires after ");
+		told_part(out, &parts, "expires after ");
 		told_seconds(out, r->ttl_s);
 	}
 	if (r->delay_s != 0) {
-		sq_buf_printf(out, ", delivered after ");
+		told_part(out, &parts, "delivered after ");
 		told_seconds(out, r->delay_s);
 	}
-	if (sq_buf_len(out) == before)
-		sq_buf_printf(out, ", allowed as it is");
-	/* without the first comma */
-	memmove(
-	    sq_buf_data(out) + before, sq_buf_data(out) + before + 2, sq_buf_len(out) - before - 2);
-	out->end -= 2;
+	if (parts == 0)
+		told_part(out, &parts, "allowed as it is");
 	sq_buf_printf(out, "\n");
 }
 
