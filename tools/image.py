@@ -85,8 +85,8 @@ class Engine:
 class Buildah(Engine):
     name = "buildah"
     # Works as root and as a user, within containers, too; BUILDAH_ISOLATION overrides.
-    build_options = ("--layers", "--isolation", os.environ.get("BUILDAH_ISOLATION") or "chroot",
-                     "--network", "host")
+    build_options = ("--layers", "--force-rm", "--network", "host", "--isolation",
+                     os.environ.get("BUILDAH_ISOLATION") or "chroot")
 
     def trouble(self):
         why = self.storage_trouble()
@@ -110,7 +110,7 @@ class Buildah(Engine):
 
 class Podman(Engine):
     name = "podman"
-    build_options = ("--layers",)
+    build_options = ("--layers", "--force-rm")
 
 
 class Docker(Engine):

@@ -110,7 +110,7 @@ Test(annotations_publish, errors_name_the_line_and_the_reason)
 		"line 1, column 3: '$share/g/a': a rule selects by topic, without $share and $tag"},
 	    {"- filter: $tag/red/a",
 		"line 1, column 11: '$tag/red/a': a rule selects by topic, without $share and "
-	        "$tag"},
+		"$tag"},
 	    {"- filter: a\n  qos: 4", "line 2, column 8: qos must be 0, 1, 2 or 3"},
 	    {"- filter: a\n  qos: [1]", "line 2, column 8: qos must be 0, 1, 2 or 3"},
 	    {"- filter: a\n  retain: yes", "line 2, column 11: retain must be true or false"},
@@ -124,11 +124,11 @@ Test(annotations_publish, errors_name_the_line_and_the_reason)
 		"line 2, column 8: ttl must be a time such as 90s, 10m, 24h or 7d, or seconds"},
 	    {"- filter: a\n  delay: soon",
 		"line 2, column 10: delay must be a time such as 90s, 10m, 24h or 7d, or seconds, "
-	        "at most "
+		"at most "
 		"999999999s"},
 	    {"- filter: a\n  delay: 1000000000",
 		"line 2, column 10: delay must be a time such as 90s, 10m, 24h or 7d, or seconds, "
-	        "at most "
+		"at most "
 		"999999999s"},
 	    {"- {filter: a, qos: 3, receipt: $dead/a}",
 		"line 1, column 32: bad topic '$dead/a': $dead is for dead letters"},
