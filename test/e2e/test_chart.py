@@ -618,15 +618,29 @@ async def test_webhook_entries_are_as_safe_as_they_can_be(_env):
                                                 "namespace": chart.NAMESPACE, "path": "/mutate"}
         assert [(r["apiGroups"], r["resources"], r["operations"]) for r in w["rules"]] == \
             [([""], ["pods"], ["CREATE"])]
-    pods, workloads = validating
+    pods, *workloads = validating
     for w in validating:
-        assert w["failurePolicy"] == "Ignore" and w["clientConfig"]["service"]["path"] == "/validate"
+        assert w["failurePolicy"] == "Ignore"
+        assert w["clientConfig"]["service"]["path"].split("/")[1] == "validate"
     assert [(r["resources"], r["operations"]) for r in pods["rules"]] == [(["pods"], ["UPDATE"])]
     assert chart.selects(pods["objectSelector"], {"sqmqos.io/sidecar": "0.1.0"})
     assert not chart.selects(pods["objectSelector"], {"sqmqos.io/inject": "true"})
-    assert {(g, r) for rule in workloads["rules"] for g in rule["apiGroups"]
-            for r in rule["resources"]} == WORKLOADS
-    assert all(r["operations"] == ["CREATE", "UPDATE"] for r in workloads["rules"])
+    for w in workloads:
+        assert {(g, r) for rule in w["rules"] for g in rule["apiGroups"]
+                for r in rule["resources"]} == WORKLOADS
+        assert all(r["operations"] == ["CREATE", "UPDATE"] for r in w["rules"])
+
+
+async def test_a_workload_is_asked_about_once_with_what_its_namespace_says(_env):
+    config = chart.only(await chart.render(), "ValidatingWebhookConfiguration", "0-sqmqos-injector")
+    paths = {w["name"]: w["clientConfig"]["service"]["path"] for w in config["webhooks"]}
+    inject, asked, unasked = "sqmqos.io/inject", ["/validate/asked"], ["/validate/unasked"]
+    for namespace, labels, wanted in (
+            ("shop", {}, unasked), ("shop", {inject: "true"}, asked), ("shop", {inject: "on"}, asked),
+            ("shop", {inject: "false"}, unasked), ("kube-system", {inject: "true"}, []),
+            (chart.NAMESPACE, {}, [])):
+        got = [paths[name] for name in called(config, namespace, labels, {})]
+        assert got == wanted, (namespace, labels, got)
 
 
 async def test_the_injector_may_touch_four_objects_by_name(_env):
