@@ -77,7 +77,7 @@
 	X(FRAMES_SKIPPED, "sqmqos_link_frames_skipped_total", NULL, SQ_COUNTER, \
 	    "Frames of a type that this program does not know.") \
 	X(DENIED, "sqmqos_link_denied_total", NULL, SQ_COUNTER, \
-	    "Attaches answered 403: the token is of another namespace, pod or account.") \
+	    "Requests answered 403: the token is of another namespace, pod or account.") \
 	X(CONFLICTS, "sqmqos_link_conflicts_total", NULL, SQ_COUNTER, "Requests answered 409.") \
 	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, \
 	    "Clients disconnected because their session was taken over.")

@@ -144,8 +144,8 @@ attach_full(struct sq_session *s)
 	}
 }
 
-static const char *
-attach_denied_text(const struct sq_answer *ans)
+const char *
+sq_session_denied_text(const struct sq_answer *ans)
 {
 	static const char *const texts[] = {
 	    [SQ_ANSWER_DENIED_UNSAID] = "not authorized: the session belongs to another identity",
@@ -165,7 +165,7 @@ attach_denied_text(const struct sq_answer *ans)
 static void
 attach_denied(struct sq_session *s, const struct sq_answer *ans)
 {
-	const char *text = attach_denied_text(ans);
+	const char *text = sq_session_denied_text(ans);
 
 	SQ_WARN("session", "client %s: %s (HTTP %u)", s->client_id, text, ans->status);
 	if (ans->status == 403)

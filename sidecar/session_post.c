@@ -108,6 +108,11 @@ sq_session_refused(
 			return false;
 		}
 		break;
+	case 403: /* not its own session: what it declares, or another link's token */
+		SQ_WARN("session", "client %s: a request is %s", s->client_id,
+		    sq_session_denied_text(ans));
+		sq_hub_count(s->hub, SQ_M_DENIED, 1);
+		break;
 	case 400:
 	case 404:
 		sq_uplink_fail(s->link, "it calls a request malformed");

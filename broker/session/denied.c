@@ -4,6 +4,9 @@
 
 #include "broker/link.h"
 #include "core/log.h"
+#include "proto/link/frame.h"
+
+enum { GROUP_MAX = 255 }; /* bytes of a group's name, by which a sidecar cuts that of a pod's */
 
 static const char *
 denied_or(const char *name, const char *none)
@@ -33,6 +36,23 @@ sq_denied_key(struct sq_broker *b, struct sq_call *c)
 {
 	enum sq_denied why = sq_allowed_key(sq_link_identity(c->link), &c->key);
 
+	if (why != SQ_DENIED_NONE)
+		sq_denied_answer(b, c, why);
+	return why != SQ_DENIED_NONE;
+}
+
+bool
+sq_denied_declared(struct sq_broker *b, struct sq_call *c, struct sq_bytes entries, int n)
+{
+	enum sq_denied why = SQ_DENIED_NONE;
+
+	for (int i = 0; i < n && why == SQ_DENIED_NONE; i++) {
+		struct sq_sub e = sq_sub_next(&entries, sq_link_version(c->link));
+
+		if (e.flags & SQ_SUB_DECLARED)
+			why = sq_allowed_declared(
+			    sq_link_identity(c->link), e.pod, e.group, GROUP_MAX);
+	}
 	if (why != SQ_DENIED_NONE)
 		sq_denied_answer(b, c, why);
 	return why != SQ_DENIED_NONE;

@@ -22,7 +22,6 @@ enum {
 	RETAIN_IF_NEW = 1,
 	SEPARATOR = 0xff, /* in no UTF-8 */
 	FILTER_SHOWN_MAX = 256,
-	GROUP_MAX = 255, /* bytes of a group's name, by which a sidecar cuts that of a pod's */
 	QUEUE_NAME_MAX = UINT16_MAX - 32, /* bytes, less what the store puts behind it */
 };
 
@@ -484,21 +483,6 @@ subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_
 	return code;
 }
 
-/* Whether one of the entries declares in the name of another pod. */
-static enum sq_denied
-subscribe_denied(const struct sq_identity *who, struct sq_bytes entries, int n, unsigned version)
-{
-	enum sq_denied why = SQ_DENIED_NONE;
-
-	for (int i = 0; i < n && why == SQ_DENIED_NONE; i++) {
-		struct sq_sub e = sq_sub_next(&entries, version);
-
-		if (e.flags & SQ_SUB_DECLARED)
-			why = sq_allowed_declared(who, e.pod, e.group, GROUP_MAX);
-	}
-	return why;
-}
-
 /* The names that groups are made of are the session's own. */
 static void
 subscribe_key(const struct sq_session *s, struct sq_key *key)
@@ -514,7 +498,6 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 	unsigned version = sq_link_version(c->link);
 	struct sq_bytes entries;
 	struct sq_notes notes = {0};
-	enum sq_denied denied;
 	struct sq_key key;
 	struct sq_op *op;
 	int n = sq_subs_decode(c->body->bytes, c->body->size, version, &entries);
@@ -523,11 +506,8 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 		sq_call_answer(c, 400, "malformed subscriptions");
 		return;
 	}
-	denied = subscribe_denied(sq_link_identity(c->link), entries, n, version);
-	if (denied != SQ_DENIED_NONE) {
-		sq_denied_answer(s->shard->broker, c, denied);
+	if (sq_denied_declared(s->shard->broker, c, entries, n))
 		return;
-	}
 	subscribe_key(s, &key);
 	op = sq_op_new(s, c);
 	sq_buf_u16(&c->out, (uint16_t)n);
