@@ -228,6 +228,23 @@ async def test_a_token_is_renewed_under_a_live_client(env):
     assert await metric(stack.broker, 'sqmqos_auth_refused_total{reason="expired"}') == 0
 
 
+async def test_a_token_that_is_refused_is_read_again(env):
+    stack, issuer = await verified_stack(env, sidecars=1, start=False)
+    path = pod(stack, issuer, 0, "shop", life_s=-120)
+    sidecar = stack.sidecars[0]
+    for program in stack.programs:
+        program.start()
+    await stack.ready(stack.broker)
+
+    def told():
+        status, body = sidecar.get("/readyz")
+        return status == 503 and "HTTP 401, the token is not good" in body
+    await eventually(told, "/readyz says why")
+    path.write_text(issuer.token("shop", pod="pod-0"))
+    await stack.ready(sidecar)
+    assert issuer.token("shop")[:30] not in stack.log(sidecar) + stack.log(stack.broker)
+
+
 async def test_sidecars_of_two_namespaces_see_nothing_of_each_other(env):
     stack, issuer = await verified_stack(env, sidecars=2, start=False)
     pod(stack, issuer, 0, "shop")
