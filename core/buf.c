@@ -97,6 +97,15 @@ sq_buf_fini(struct sq_buf *b)
 	*b = (struct sq_buf){0};
 }
 
+bool
+sq_buf_equal(const struct sq_buf *a, const struct sq_buf *b)
+{
+	size_t len = sq_buf_len(a);
+
+	return len == sq_buf_len(b) &&
+	    (len == 0 || memcmp(sq_buf_data(a), sq_buf_data(b), len) == 0);
+}
+
 void
 sq_buf_u8(struct sq_buf *b, uint8_t v)
 {

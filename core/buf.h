@@ -3,6 +3,7 @@
 #ifndef SQ_CORE_BUF_H
 #define SQ_CORE_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,8 @@ void sq_buf_drain(struct sq_buf *, size_t n);
 /* Gives memory above 'keep' bytes of capacity back when the buffer is empty. */
 void sq_buf_trim(struct sq_buf *, size_t keep);
 void sq_buf_fini(struct sq_buf *);
+/* Whether both hold the same bytes. */
+bool sq_buf_equal(const struct sq_buf *, const struct sq_buf *);
 
 void sq_buf_u8(struct sq_buf *, uint8_t);
 void sq_buf_u16(struct sq_buf *, uint16_t); /* big-endian, as on every wire here */

@@ -248,13 +248,6 @@ sq_authority_ca_written(struct sq_authority *a)
 
 /* ---- the broker's ---- */
 
-static bool
-authority_same(const struct sq_buf *a, const struct sq_buf *b)
-{
-	return sq_buf_len(a) == sq_buf_len(b) &&
-	    (sq_buf_len(a) == 0 || memcmp(sq_buf_data(a), sq_buf_data(b), sq_buf_len(a)) == 0);
-}
-
 /* The pair that brokers shall have: what they have, else what they had, else a new one. */
 static struct pair
 authority_choose(struct sq_authority *a, const struct sq_pair_texts *seen, int64_t now_s)
@@ -287,9 +280,8 @@ sq_authority_broker(struct sq_authority *a, const struct sq_pair_texts *seen, in
 	sq_cert_write_all(p.chain, &write->chain);
 	sq_cert_write_key(p.key, &write->key);
 	sq_buf_append(&write->bundle, sq_buf_data(&a->bundle), sq_buf_len(&a->bundle));
-	if (authority_same(&write->chain, &seen->chain) &&
-	    authority_same(&write->key, &seen->key) &&
-	    authority_same(&write->bundle, &seen->bundle)) {
+	if (sq_buf_equal(&write->chain, &seen->chain) && sq_buf_equal(&write->key, &seen->key) &&
+	    sq_buf_equal(&write->bundle, &seen->bundle)) {
 		sq_pair_texts_fini(write);
 		pair_move(&a->broker, &p);
 		return SQ_AUTHORITY_KEEP;

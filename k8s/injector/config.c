@@ -1,3 +1,4 @@
+/* The injector's table of keys; see k8s/injector/config.h. */
 #include "k8s/injector/config.h"
 
 #include <stddef.h>
@@ -21,7 +22,7 @@ const struct sq_config_key sq_injector_config_keys[] = {
 	"Where the API server calls /mutate and /validate: host:port, [v6]:port, or *:port for "
 	"every address."},
     {"listen.max-connections", SQ_CFG_UINT, AT(max_connections), "256", 1, 100000, NULL,
-	"Connections at a time; more are closed at once."},
+	"Connections at a time; for one more the idlest is closed."},
     {"listen.max-waiting", SQ_CFG_SIZE, AT(max_waiting), "32Mi", 16 << 20, UINT64_C(1) << 40, NULL,
 	"Bytes of requests that have not come in whole, of all connections; above that the "
 	"largest is ended."},

@@ -1,3 +1,4 @@
+/* The desk of the server's thread; see k8s/injector/desk.h. */
 #include "k8s/injector/desk.h"
 
 #include <stdlib.h>

@@ -80,8 +80,7 @@ keeper_settings(struct sq_keeper *k)
 void
 sq_keeper_trust(struct sq_keeper *k, const struct sq_buf *bundle)
 {
-	if (sq_buf_len(bundle) == sq_buf_len(&k->trusted) &&
-	    memcmp(sq_buf_data(bundle), sq_buf_data(&k->trusted), sq_buf_len(bundle)) == 0)
+	if (sq_buf_equal(bundle, &k->trusted))
 		return;
 	sq_buf_fini(&k->trusted);
 	sq_buf_append(&k->trusted, sq_buf_data(bundle), sq_buf_len(bundle));

@@ -10,13 +10,6 @@
 #include "k8s/injector/keeper_priv.h"
 #include "k8s/injector/object.h"
 
-static bool
-provided_same(const struct sq_buf *a, const struct sq_buf *b)
-{
-	return sq_buf_len(a) == sq_buf_len(b) &&
-	    (sq_buf_len(a) == 0 || memcmp(sq_buf_data(a), sq_buf_data(b), sq_buf_len(a)) == 0);
-}
-
 /* What a pair's texts say, for use. */
 struct parsed {
 	X509 *cert;
@@ -100,8 +93,8 @@ provided_take(struct sq_keeper *k, struct sq_pair_texts *t, int64_t now_s)
 static void
 provided_offer(struct sq_keeper *k, struct sq_pair_texts *t, int64_t now_s)
 {
-	if (provided_same(&t->chain, &k->taken.chain) && provided_same(&t->key, &k->taken.key) &&
-	    provided_same(&t->bundle, &k->taken.bundle))
+	if (sq_buf_equal(&t->chain, &k->taken.chain) && sq_buf_equal(&t->key, &k->taken.key) &&
+	    sq_buf_equal(&t->bundle, &k->taken.bundle))
 		sq_state_good(k->cfg.state, SQ_STATE_SERVING);
 	else
 		provided_take(k, t, now_s);

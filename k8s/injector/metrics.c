@@ -1,3 +1,4 @@
+/* The injector's table of metrics and its values; see k8s/injector/metrics.h. */
 #include "k8s/injector/metrics.h"
 
 #include "core/mem.h"

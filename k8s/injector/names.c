@@ -1,3 +1,4 @@
+/* Names of an installation's objects; see k8s/injector/names.h. */
 #include "k8s/injector/names.h"
 
 #include <stdarg.h>

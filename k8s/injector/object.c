@@ -103,8 +103,7 @@ object_has_bundle(const json_t *config, const struct sq_buf *bundle)
 	bool same;
 
 	sq_object_read(as_data, false, &entry, 1);
-	same = sq_buf_len(&is) == sq_buf_len(bundle) &&
-	    memcmp(sq_buf_data(&is), sq_buf_data(bundle), sq_buf_len(&is)) == 0;
+	same = sq_buf_equal(&is, bundle);
 	json_decref(as_data);
 	sq_buf_fini(&is);
 	return same;

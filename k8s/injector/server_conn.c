@@ -37,6 +37,7 @@ conn_on_close(void *data)
 
 	sq_list_remove(&c->node);
 	c->server->n_conns--;
+	c->server->n_killed -= c->killed;
 	conn_gauge(c->server);
 	free(c);
 }
@@ -45,8 +46,45 @@ conn_on_close(void *data)
 static void
 conn_kill(struct sq_server_conn *c)
 {
+	c->server->n_killed += !c->killed;
 	c->killed = true;
 	shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+}
+
+/* Bytes of a request that is not complete. */
+static size_t
+conn_waiting(const struct sq_server_conn *c)
+{
+	return c->answering || c->killed ? 0 : c->sock->input->size;
+}
+
+/* Since when it has been of no use. */
+static uint64_t
+conn_idle_since(const struct sq_server_conn *c)
+{
+	return c->answered && conn_waiting(c) == 0 ? c->idle_ms : c->since_ms;
+}
+
+/* Whether one more may come: at the limit the one that was of no use for the longest time
+ * goes, so that nobody shuts the API server out by holding connections. */
+static bool
+conn_make_room(struct sq_server *s)
+{
+	struct sq_server_conn *idlest = NULL;
+
+	if (s->n_conns - s->n_killed < s->cfg.max_connections)
+		return true;
+	SQ_LIST_FOR_EACH(c, &s->conns, struct sq_server_conn, node) {
+		if (!c->answering && !c->killed &&
+		    (idlest == NULL || conn_idle_since(c) < conn_idle_since(idlest)))
+			idlest = c;
+	}
+	sq_server_count(s, SQ_IM_ENDED_LIMIT);
+	SQ_WARN("webhook", "listen.max-connections is reached: %s",
+	    idlest != NULL ? "the idlest connection ends" : "a connection is refused");
+	if (idlest != NULL)
+		conn_kill(idlest);
+	return idlest != NULL;
 }
 
 static void
@@ -54,11 +92,7 @@ conn_new(struct sq_server *s, h2o_socket_t *sock)
 {
 	struct sq_server_conn *c;
 
-	if (s->accept.ssl_ctx == NULL || s->n_conns >= s->cfg.max_connections) {
-		if (s->accept.ssl_ctx != NULL) {
-			sq_server_count(s, SQ_IM_ENDED_LIMIT);
-			SQ_WARN("webhook", "connection refused: listen.max-connections is reached");
-		}
+	if (s->accept.ssl_ctx == NULL || !conn_make_room(s)) {
 		h2o_socket_close(sock);
 		return;
 	}
@@ -128,13 +162,6 @@ sq_server_conns_kill(struct sq_server *s)
 {
 	SQ_LIST_FOR_EACH(c, &s->conns, struct sq_server_conn, node)
 		conn_kill(c);
-}
-
-/* Bytes of a request that is not complete. */
-static size_t
-conn_waiting(const struct sq_server_conn *c)
-{
-	return c->answering || c->killed ? 0 : c->sock->input->size;
 }
 
 /* Carries out what its times say. */

@@ -31,9 +31,9 @@ struct sq_server {
 	h2o_multithread_receiver_t woken;
 	h2o_socket_t *listeners[SQ_LISTEN_ADDRS];
 	unsigned n_listeners;
-	struct sq_list conns; /* struct sq_server_conn */
-	unsigned n_conns;
-	bool paused; /* not accepting: no descriptors; until the next tick */
+	struct sq_list conns;       /* struct sq_server_conn */
+	unsigned n_conns, n_killed; /* those that are being ended are among both */
+	bool paused;                /* not accepting: no descriptors; until the next tick */
 	uint64_t now_ms, tick_ms;
 };
 

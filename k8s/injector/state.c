@@ -1,3 +1,4 @@
+/* What /readyz says; see k8s/injector/state.h. */
 #include "k8s/injector/state.h"
 
 #include <stdarg.h>
