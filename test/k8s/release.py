@@ -107,3 +107,10 @@ async def sidecar_says(k8s, pod, what, path="/readyz", timeout_s=30):
         tree = await k8s.get("pods", pod)
         return what in await fetch(k8s, tree, 7481, path)
     await eventually(look, f"{pod} says {what}", timeout_s)
+
+
+async def sidecar_metric(k8s, pod, name, want, timeout_s=30):
+    """Awaits that a metric of a pod's sidecar is 'want'."""
+    async def look():
+        return (await scrape(k8s, await k8s.get("pods", pod), 7481)).get(name) == want
+    await eventually(look, f"{pod}: {name} is {want}", timeout_s)
