@@ -33,8 +33,8 @@ class Installation:
         self.folder = env.folder / self.name
         self.folder.mkdir()
         self.replicas = []
-        self.webhook = f"0-{self.name}-sqmqos-injector"
-        self.fullname = f"{self.name}-sqmqos"
+        self.webhook = f"0-{self.name}-injector"
+        self.fullname = self.name  # as release.apart() has it
         env.stacks.append(self)
 
     # What a scenario's end asks of a stack.
