@@ -100,7 +100,7 @@ class Api:
             kept = self.connection is not None
             try:
                 status, text = self.exchange(method, path, data, headers)
-            except (http.client.HTTPException, ConnectionError):
+            except (http.client.HTTPException, ConnectionError, ssl.SSLError):
                 if not kept:
                     raise
                 status, text = self.exchange(method, path, data, headers)
