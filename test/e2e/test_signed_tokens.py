@@ -12,7 +12,6 @@ import jwt
 import stack as parts
 from cluster import eventually, metric
 from link import Attached, LinkClient, attach, session_path
-from scenario import scenario
 
 SECRET_PARTS = ("eyJ",)  # how each signed token begins
 
@@ -214,7 +213,3 @@ async def test_keys_of_an_api_server(env):
     await eventually(lambda: metric(stack.broker, "sqmqos_auth_keys"), "keys are counted")
     assert not any(part in stack.log(stack.broker) for part in SECRET_PARTS)
     assert "the-brokers-own" not in stack.log(stack.broker)
-
-
-if __name__ == "__main__":
-    scenario()
