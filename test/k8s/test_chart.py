@@ -1,7 +1,9 @@
 """The chart on a cluster: what the injector writes survives whoever applies the chart again,
 `helm test` passes, an uninstall leaves volumes alone.  e2e/test_chart.py has what it renders."""
 
+import asyncio
 import json
+import subprocess
 
 import release
 from cluster import eventually
@@ -10,10 +12,10 @@ from scenario import scenario
 CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 
 
-async def a_release(k8s, name, **more):
+async def a_release(k8s, name, namespace=None, **more):
     """Installs a release of the case's own; returns its namespace and its values."""
     await k8s.load_programs()
-    namespace = await k8s.make_namespace(f"{name}-release")
+    namespace = namespace or await k8s.make_namespace(f"{name}-release")
     tree = release.apart(k8s, name, fullnameOverride=name, **more)
     await release.install(k8s, name, namespace, tree)
     return namespace, tree
@@ -92,3 +94,40 @@ async def test_a_second_install_of_the_same_name_is_refused(env):
     for kind in CONFIGURATIONS:
         tree = json.loads(await k8s.kubectl("get", kind, "0-twice-injector", "-o", "json"))
         assert tree["metadata"]["annotations"]["meta.helm.sh/release-namespace"] == namespace
+
+
+REQUEST = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+           "-nodes", "-days", "30")
+
+
+def certificate(folder, name, *more):
+    subprocess.run([*REQUEST, "-subj", f"/CN={name}", "-keyout", folder / f"{name}.key",
+                    "-out", folder / f"{name}.crt", *more], check=True, capture_output=True)
+
+
+def server_certificate(folder, name, host):
+    certificate(folder, name, "-CA", folder / "ca.crt", "-CAkey", folder / "ca.key",
+                "-addext", f"subjectAltName=DNS:{host}", "-addext", "extendedKeyUsage=serverAuth",
+                "-addext", "basicConstraints=critical,CA:FALSE")
+
+
+@scenario(timeout_s=300)
+async def test_with_certificates_of_one_s_own_messages_pass(env):
+    """As cert-manager leaves them: Secrets with tls.crt, tls.key and ca.crt."""
+    k8s = await env.cluster()
+    namespace = await k8s.make_namespace("own-release")
+    await asyncio.to_thread(certificate, env.folder, "ca", "-addext", "keyUsage=critical,keyCertSign")
+    for name, host in (("broker", f"own-broker.{namespace}.svc.cluster.local"),
+                       ("injector", f"own-injector.{namespace}.svc")):
+        await asyncio.to_thread(server_certificate, env.folder, name, host)
+        files = {"tls.crt": f"{name}.crt", "tls.key": f"{name}.key", "ca.crt": "ca.crt"}
+        await k8s.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"my-{name}"},
+                         "stringData": {k: (env.folder / f).read_text() for k, f in files.items()}},
+                        namespace)
+    await a_release(k8s, "own", namespace, certificates={
+        "mode": "provided", "caSecret": "my-broker", "brokerSecret": "my-broker",
+        "servingSecret": "my-injector"})
+    said = await k8s.helm("test", "own", "--timeout", "100s", namespace=namespace)
+    assert said.count("Phase:          Succeeded") == 3, said
+    secrets = {s["metadata"]["name"] for s in await k8s.list("secrets", namespace=namespace)}
+    assert secrets == {"my-broker", "my-injector", "sh.helm.release.v1.own.v1"}
