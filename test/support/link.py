@@ -1,5 +1,5 @@
 """The sidecar's end of a link, byte by byte (docs/link.md), over a small HTTP/2
-client in the clear: to send what no sidecar would, and to break off where no
+client, in the clear or by TLS: to send what no sidecar would, and to break off where no
 sidecar could. Written from the specification, not from our codec."""
 
 import asyncio
@@ -64,8 +64,12 @@ class Broken(Exception):
 class LinkClient:
     """One HTTP/2 connection; with open_link() a link."""
 
-    def __init__(self, port, token, version=None):
+    def __init__(self, port, token, version=None, host="127.0.0.1", tls=None, name=None):
+        """tls: an SSLContext, by which the server must be 'name'; None: in the clear."""
         self.port = port
+        self.host = host
+        self.tls = tls
+        self.name = name
         self.version = version  # what the link is asked for in; None: nothing is said
         self.token = token
         self.instance = secrets.randbits(64)
@@ -78,7 +82,8 @@ class LinkClient:
         self.goaway = False
 
     async def open(self):
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.reader, self.writer = await asyncio.open_connection(
+            self.host, self.port, ssl=self.tls, server_hostname=self.name)
         self.writer.write(PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HIHI", 1, 0, 4, 1 << 30)) +
                           frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30)))
         self.task = asyncio.create_task(self.read())
@@ -133,7 +138,7 @@ class LinkClient:
         stream, self.next_stream = self.next_stream, self.next_stream + 2
         answer = self.answers[stream] = Answer(
             done=asyncio.get_running_loop().create_future(), stream=stream)
-        fields = [(":method", method), (":scheme", "http"), (":path", path),
+        fields = [(":method", method), (":scheme", "https" if self.tls else "http"), (":path", path),
                   (":authority", "localhost")]
         if self.token:
             fields.append(("authorization", f"Bearer {self.token}"))
