@@ -10,6 +10,7 @@ import subprocess
 import release
 import stack as parts
 import yaml
+from cluster import eventually
 from scenario import scenario
 
 PLAIN = {"containers": [{"name": "app", "image": "app:1"}]}
@@ -92,3 +93,81 @@ async def test_inject_prints_what_the_webhook_makes(env):
         # and the webhook has nothing to add to what is printed
         again = await admitted(k8s, await injected(env, tree, options), k8s.namespace)
         assert comparable(again) == comparable(made), name
+
+
+# Nobody starts these pods: what is looked at is what was made.
+NOBODY = {"schedulerName": "nobody"}
+NOTES = {"annotations": {"example.com/note": "~1/c", "sqmqos.io/subscribe": "orders/#"},
+         "labels": {"app": "x", "example.com/part": "web"}}
+# Labels and names that controllers give, other ones in each namespace.
+GIVEN = ("pod-template-hash", "controller-revision-hash", "controller-uid",
+         "batch.kubernetes.io/controller-uid")
+
+
+def template(spec, metadata=None):
+    return {"metadata": metadata or NOTES, "spec": spec | NOBODY}
+
+
+def workload(api, kind, spec):
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": kind.lower()}, "spec": spec}
+
+
+def workloads():
+    selector = {"selector": {"matchLabels": {"app": "x"}}}
+    run = template(PLAIN | {"restartPolicy": "Never"})
+    mounted = {"containers": [{"name": "app", "image": "app:1", "volumeMounts": [
+        {"name": "data", "mountPath": "/data"}]}]}
+    claim = {"metadata": {"name": "data"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}}
+    annotated = {"annotations": ANNOTATIONS, "labels": {"app": "x"}}
+    return [
+        workload("apps/v1", "Deployment", selector | {"template": template(FULL, annotated)}),
+        workload("apps/v1", "StatefulSet", selector | {
+            "serviceName": "x", "template": template(mounted), "volumeClaimTemplates": [claim]}),
+        workload("apps/v1", "DaemonSet", selector | {"template": template(PLAIN)}),
+        workload("batch/v1", "Job", {"template": run}),
+        workload("batch/v1", "CronJob", {
+            "schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": run}}}),
+    ]
+
+
+async def made_pods(k8s, trees, namespace):
+    """{kind: pod} of what controllers make of the workloads."""
+    await k8s.apply(trees, namespace)
+    await k8s.kubectl("create", "job", "cronjob-28512480", "--from=cronjob/cronjob",
+                      namespace=namespace)
+    found = {}
+
+    async def all_there():
+        for p in await k8s.pods(namespace=namespace):
+            owner = p["metadata"]["ownerReferences"][0]
+            found[re.sub(r"-\w*\d\w*$", "", owner["name"])] = p
+        return len(found) == len(trees)
+    await eventually(all_there, f"each workload of {namespace} has a pod", 30, 0.1)
+    return found
+
+
+def nameless(tree):
+    """Of a controller's pod what does not follow from its place."""
+    same = comparable(tree)
+    same["metadata"].pop("name")
+    for name in GIVEN:
+        same["metadata"]["labels"].pop(name, None)
+    for name in ("hostname", "nodeName"):
+        same["spec"].pop(name, None)
+    return same
+
+
+async def test_controllers_make_the_same_pods_of_what_is_printed(env):
+    k8s = await env.cluster(labels={"sqmqos.io/inject": "true"})
+    quiet = await k8s.make_namespace("quiet")
+    await release.installed(k8s)
+    options = await installation(env, k8s)
+    trees = workloads()
+    printed = await injected(env, {"apiVersion": "v1", "kind": "List", "items": trees}, options)
+    by_webhook = await made_pods(k8s, trees, k8s.namespace)
+    by_hand = await made_pods(k8s, printed["items"], quiet)
+    assert set(by_webhook) == {t["kind"].lower() for t in trees}, list(by_webhook)
+    for kind, tree in by_webhook.items():
+        assert tree["spec"]["initContainers"][0]["name"] == "sqmqos-sidecar", kind
+        assert nameless(by_hand[kind]) == nameless(tree), kind
