@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import re
 import secrets
 
 import yaml
@@ -173,10 +172,6 @@ class Installation:
     async def served_namespace(self, **labels):
         return await self.k8s.make_namespace(
             "served", {release.APART: self.name, "sqmqos.io/inject": "true"} | labels)
-
-
-def certificates(text):
-    return re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", text, re.S)
 
 
 def sidecar(pod):

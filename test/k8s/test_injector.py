@@ -11,8 +11,9 @@ from cluster import eventually, metrics
 from harness import paths
 from harness.api import path_of
 from injector import make_pair, write_authority
-from injector_node import Installation, certificates, sidecar
+from injector_node import Installation, sidecar
 from scenario import scenario
+from x509 import certificates, lives, verifies
 
 
 async def installation(env, k8s, **values):
@@ -203,28 +204,6 @@ async def test_nobody_is_refused_while_certificates_are_renewed(env):
             assert await verifies(env, broker["tls.crt"], born), (len(bundles), born, broker)
     assert len(bundles) == 4 and not refused, (len(bundles), asked, refused[:3])
     assert len(leaves) >= 8, len(leaves)
-
-
-async def verifies(env, chain, trusted):
-    """Whether openssl takes the chain's first certificate, trusting nothing else."""
-    first, *rest = certificates(chain)
-    for name, text in (("leaf", first), ("rest", "".join(rest)), ("roots", trusted)):
-        (env.folder / name).write_text(text)
-    more = ["-untrusted", str(env.folder / "rest")] if rest else []
-    return await openssl("verify", "-no-CApath", "-no-CAstore", "-purpose", "sslserver", "-CAfile",
-                         str(env.folder / "roots"), *more, str(env.folder / "leaf"))
-
-
-async def lives(env, cert):
-    """Whether a certificate is good for two seconds more."""
-    (env.folder / "looked-at").write_text(cert)
-    return await openssl("x509", "-noout", "-checkend", "2", "-in", str(env.folder / "looked-at"))
-
-
-async def openssl(*words):
-    child = await asyncio.create_subprocess_exec(
-        "openssl", *words, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL)
-    return await child.wait() == 0
 
 
 async def test_certificates_of_others_are_taken_from_their_secrets(env):
