@@ -1,48 +1,22 @@
 /* The token file; see sidecar/token.h. */
 #include "sidecar/token.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "core/file.h"
 #include "core/mem.h"
 
 static const char token_scheme[] = "Bearer ";
 
+enum { TOKEN_FILE_MAX = SQ_TOKEN_MAX + 64 }; /* bytes, with white space around the token */
+
 struct sq_token {
-	char *file; /* NULL: none */
-	struct timespec mtime;
-	ino_t inode;
-	off_t size;
+	char *file;                 /* NULL: none */
+	struct sq_file_stamp stamp; /* of what 'header' was made from */
 	struct sq_block *header;
 };
-
-static int
-token_io_error(const struct sq_token *t, struct sq_buf *err)
-{
-	sq_buf_printf(err, "auth.token-file: %s: %s", t->file, strerror(errno));
-	return SQ_EIO;
-}
-
-/* Reads at most SQ_TOKEN_MAX + 1 bytes; returns how many or -1. */
-static ssize_t
-token_read_file(const char *file, char *out)
-{
-	size_t have = 0;
-	ssize_t n;
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return -1;
-	while ((n = read(fd, out + have, SQ_TOKEN_MAX + 1 - have)) > 0)
-		have += (size_t)n;
-	close(fd);
-	return n < 0 ? -1 : (ssize_t)have;
-}
 
 /* Takes the text of the file: one run of visible ASCII (RFC 6750 §2.1), with
  * white space around it. */
@@ -77,30 +51,26 @@ token_take(struct sq_token *t, const char *p, size_t len, struct sq_buf *err)
 int
 sq_token_refresh(struct sq_token *t, struct sq_buf *err)
 {
-	char *text;
-	struct stat st;
-	ssize_t n;
+	struct sq_file_stamp stamp;
+	struct sq_buf text = {0};
 	int rc;
 
 	if (t->file == NULL)
 		return 0;
-	if (stat(t->file, &st) != 0)
-		return token_io_error(t, err);
-	if (t->header != NULL && st.st_ino == t->inode && st.st_size == t->size &&
-	    st.st_mtim.tv_sec == t->mtime.tv_sec && st.st_mtim.tv_nsec == t->mtime.tv_nsec)
+	sq_file_stamp(t->file, &stamp);
+	if (t->header != NULL && stamp.inode != 0 && sq_file_stamp_equal(&stamp, &t->stamp))
 		return 0;
-	text = sq_xmalloc(SQ_TOKEN_MAX + 1);
-	n = token_read_file(t->file, text);
-	rc = n < 0 ? token_io_error(t, err) : token_take(t, text, (size_t)n, err);
-	if (n > 0)
-		OPENSSL_cleanse(text, (size_t)n);
-	free(text);
-	if (rc != 0)
-		return rc;
-	t->mtime = st.st_mtim;
-	t->inode = st.st_ino;
-	t->size = st.st_size;
-	return 0;
+	rc = sq_file_read(t->file, TOKEN_FILE_MAX, &text);
+	if (rc == SQ_OK)
+		rc = token_take(t, (const char *)sq_buf_data(&text), sq_buf_len(&text), err);
+	else
+		sq_buf_printf(err, "auth.token-file: %s: %s", t->file, sq_file_reason(rc));
+	if (text.base != NULL)
+		OPENSSL_cleanse(text.base, text.cap);
+	sq_buf_fini(&text);
+	if (rc == SQ_OK)
+		t->stamp = stamp;
+	return rc;
 }
 
 struct sq_token *
