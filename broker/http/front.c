@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "broker/auth/allowed.h"
 #include "broker/broker.h"
 #include "broker/http/answer.h"
 #include "broker/http/front_priv.h"
@@ -82,13 +83,6 @@ front_answer_trust(const struct sq_conn *c, h2o_req_t *req)
 	h2o_send_inline(req, (const char *)text.p, text.len);
 }
 
-/* Whether a credential of 'who' is as good as that which opened the link. */
-static bool
-front_is_links(const struct sq_identity *who, const struct sq_identity *link)
-{
-	return sq_identity_equal(who, link) && strcmp(who->pod, link->pod) == 0;
-}
-
 void
 sq_front_go(
     struct sq_conn *c, h2o_req_t *req, const struct sq_identity *who, const struct sq_proof *proof)
@@ -112,7 +106,8 @@ sq_front_go(
 	else
 		sq_calls_start(c, req, &route, who);
 	if (proof != NULL && c->stream != NULL &&
-	    front_is_links(who, sq_link_identity(sq_deliveries_link(c->stream))))
+	    sq_allowed_again(sq_link_identity(sq_deliveries_link(c->stream)), who) ==
+		SQ_DENIED_NONE)
 		c->proof = *proof;
 }
 
