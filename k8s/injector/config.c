@@ -88,7 +88,7 @@ config_set(const char *s)
 	return s != NULL && *s != '\0';
 }
 
-/* Which keys a mode needs and which it does not take: "" in 'mode' means any. */
+/* Which keys a mode needs, and which it does not take. */
 static int
 config_check_mode(const struct sq_injector_config *c, struct sq_buf *err)
 {

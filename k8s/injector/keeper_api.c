@@ -10,27 +10,27 @@ static const struct kind {
 	const char *title, *prefix, *plural;
 	bool of_space; /* in our namespace */
 } kinds[] = {
-    [SQ_OBJECT_SECRET] = {"Secret", "/api/v1", "secrets", true},
-    [SQ_OBJECT_CONFIG_MAP] = {"ConfigMap", "/api/v1", "configmaps", true},
-    [SQ_OBJECT_MUTATING] = {"MutatingWebhookConfiguration", "/apis/admissionregistration.k8s.io/v1",
+    [SQ_KEEPER_SECRET] = {"Secret", "/api/v1", "secrets", true},
+    [SQ_KEEPER_CONFIG_MAP] = {"ConfigMap", "/api/v1", "configmaps", true},
+    [SQ_KEEPER_MUTATING] = {"MutatingWebhookConfiguration", "/apis/admissionregistration.k8s.io/v1",
 	"mutatingwebhookconfigurations", false},
-    [SQ_OBJECT_VALIDATING] = {"ValidatingWebhookConfiguration",
+    [SQ_KEEPER_VALIDATING] = {"ValidatingWebhookConfiguration",
 	"/apis/admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", false},
 };
 
 static void
-api_path(const struct sq_keeper *k, const struct sq_object *o, const char *query,
-    char out[SQ_OBJECT_PATH_MAX])
+api_path(const struct sq_keeper *k, const struct sq_keeper_object *o, const char *query,
+    char out[SQ_KEEPER_PATH_MAX])
 {
 	const struct kind *kind = &kinds[o->kind];
 
-	snprintf(out, SQ_OBJECT_PATH_MAX, "%s%s%s/%s/%s%s", kind->prefix,
+	snprintf(out, SQ_KEEPER_PATH_MAX, "%s%s%s/%s/%s%s", kind->prefix,
 	    kind->of_space ? "/namespaces/" : "", kind->of_space ? k->cfg.names->space : "",
 	    kind->plural, o->name, query);
 }
 
 static void
-api_name(const struct sq_keeper *k, const struct sq_object *o, struct sq_buf *out)
+api_name(const struct sq_keeper *k, const struct sq_keeper_object *o, struct sq_buf *out)
 {
 	const struct kind *kind = &kinds[o->kind];
 
@@ -47,9 +47,9 @@ api_wipe(struct sq_kube_api_answer *a)
 }
 
 void
-sq_keeper_get(struct sq_keeper *k, struct sq_object *o, struct sq_buf *why)
+sq_keeper_get(struct sq_keeper *k, struct sq_keeper_object *o, struct sq_buf *why)
 {
-	char path[SQ_OBJECT_PATH_MAX];
+	char path[SQ_KEEPER_PATH_MAX];
 	const struct sq_kube_api_request rq = {.method = "GET", .path = path};
 	struct sq_kube_api_answer answer = {0};
 
@@ -72,17 +72,17 @@ sq_keeper_get(struct sq_keeper *k, struct sq_object *o, struct sq_buf *why)
 }
 
 void
-sq_object_fini(struct sq_object *o)
+sq_keeper_object_fini(struct sq_keeper_object *o)
 {
 	json_decref(o->json);
 	o->json = NULL;
 }
 
 int
-sq_keeper_patch(struct sq_keeper *k, const struct sq_object *o, const char *type,
+sq_keeper_patch(struct sq_keeper *k, const struct sq_keeper_object *o, const char *type,
     const struct sq_buf *patch, struct sq_buf *why)
 {
-	char path[SQ_OBJECT_PATH_MAX];
+	char path[SQ_KEEPER_PATH_MAX];
 	const struct sq_kube_api_request rq = {
 	    .method = "PATCH",
 	    .path = path,

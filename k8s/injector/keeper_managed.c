@@ -40,7 +40,7 @@ managed_pair_entries(struct sq_pair_texts *t, struct sq_object_entry out[PAIR_EN
 
 /* Writes a Secret; true if it was so.  Else says why not, or asks for another look. */
 static bool
-managed_write(struct sq_keeper *k, const struct sq_object *o, enum sq_state_item item,
+managed_write(struct sq_keeper *k, const struct sq_keeper_object *o, enum sq_state_item item,
     const struct sq_object_entry *entries, size_t n)
 {
 	struct sq_buf patch = {0}, why = {0};
@@ -69,8 +69,8 @@ managed_has_ca(const struct sq_keeper *k)
 }
 
 static void
-managed_ca(struct sq_keeper *k, const struct sq_object *ca, const struct sq_pair_texts *broker,
-    int64_t now_s)
+managed_ca(struct sq_keeper *k, const struct sq_keeper_object *ca,
+    const struct sq_pair_texts *broker, int64_t now_s)
 {
 	struct sq_ca_texts seen = {0}, write = {0};
 	struct sq_object_entry entries[CA_ENTRIES];
@@ -101,7 +101,7 @@ managed_ca(struct sq_keeper *k, const struct sq_object *ca, const struct sq_pair
 }
 
 static void
-managed_broker(struct sq_keeper *k, const struct sq_object *broker,
+managed_broker(struct sq_keeper *k, const struct sq_keeper_object *broker,
     const struct sq_pair_texts *seen, int64_t now_s)
 {
 	struct sq_pair_texts write = {0};
@@ -152,8 +152,8 @@ managed_ends(struct sq_keeper *k)
 
 /* Says why a Secret can't be had. */
 static void
-managed_trouble(
-    struct sq_keeper *k, enum sq_state_item item, const struct sq_object *o, struct sq_buf *why)
+managed_trouble(struct sq_keeper *k, enum sq_state_item item, const struct sq_keeper_object *o,
+    struct sq_buf *why)
 {
 	sq_state_troubled(k->cfg.state, item, "%.*s%s", (int)sq_buf_len(why), sq_buf_data(why),
 	    o->missing ? "; the chart makes it, the injector may not: it is filled when it is there"
@@ -163,8 +163,9 @@ managed_trouble(
 void
 sq_keeper_managed(struct sq_keeper *k, int64_t now_s)
 {
-	struct sq_object ca = {.kind = SQ_OBJECT_SECRET, .name = k->cfg.names->ca_secret};
-	struct sq_object broker = {.kind = SQ_OBJECT_SECRET, .name = k->cfg.names->broker_secret};
+	struct sq_keeper_object ca = {.kind = SQ_KEEPER_SECRET, .name = k->cfg.names->ca_secret};
+	struct sq_keeper_object broker = {
+	    .kind = SQ_KEEPER_SECRET, .name = k->cfg.names->broker_secret};
 	struct sq_buf why_ca = {0}, why_broker = {0};
 	struct sq_object_entry entries[PAIR_ENTRIES];
 	struct sq_pair_texts seen = {0};
@@ -187,8 +188,8 @@ sq_keeper_managed(struct sq_keeper *k, int64_t now_s)
 		sq_keeper_trust(k, sq_authority_bundle(k->made));
 	}
 	managed_ends(k);
-	sq_object_fini(&ca);
-	sq_object_fini(&broker);
+	sq_keeper_object_fini(&ca);
+	sq_keeper_object_fini(&broker);
 	sq_pair_texts_fini(&seen);
 	sq_buf_fini(&why_ca);
 	sq_buf_fini(&why_broker);

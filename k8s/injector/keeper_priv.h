@@ -39,28 +39,28 @@ void sq_keeper_files(struct sq_keeper *, int64_t now_s);
 void sq_keeper_webhooks(struct sq_keeper *);
 
 /* keeper_api.c */
-enum { SQ_OBJECT_PATH_MAX = 640 };
+enum { SQ_KEEPER_PATH_MAX = 640 };
 
-enum sq_object_kind {
-	SQ_OBJECT_SECRET,
-	SQ_OBJECT_CONFIG_MAP,
-	SQ_OBJECT_MUTATING,
-	SQ_OBJECT_VALIDATING,
+enum sq_keeper_kind {
+	SQ_KEEPER_SECRET,
+	SQ_KEEPER_CONFIG_MAP,
+	SQ_KEEPER_MUTATING,
+	SQ_KEEPER_VALIDATING,
 };
 
 /* An object by name, as the API server has it. */
-struct sq_object {
-	enum sq_object_kind kind;
+struct sq_keeper_object {
+	enum sq_keeper_kind kind;
 	const char *name;
 	json_t *json; /* NULL: it is not there, or can't be had */
 	bool missing; /* it is not there */
 };
 
 /* Reads it; without one, appends to 'why' what is to be known: "Secret a/b is not there". */
-void sq_keeper_get(struct sq_keeper *, struct sq_object *, struct sq_buf *why);
-void sq_object_fini(struct sq_object *);
+void sq_keeper_get(struct sq_keeper *, struct sq_keeper_object *, struct sq_buf *why);
+void sq_keeper_object_fini(struct sq_keeper_object *);
 /* Sends a patch of it.  SQ_ESTALE: it has changed meanwhile; SQ_EIO with the reason in 'why'. */
-int sq_keeper_patch(struct sq_keeper *, const struct sq_object *, const char *type,
+int sq_keeper_patch(struct sq_keeper *, const struct sq_keeper_object *, const char *type,
     const struct sq_buf *patch, struct sq_buf *why) SQ_MUST_CHECK;
 
 #endif

@@ -112,9 +112,9 @@ sq_keeper_provided(struct sq_keeper *k, int64_t now_s)
 {
 	const char *map = k->cfg.config->ca_config_map;
 	bool plain = map != NULL && *map != '\0';
-	struct sq_object serving = {
-	    .kind = SQ_OBJECT_SECRET, .name = k->cfg.config->serving_secret};
-	struct sq_object ca = {.kind = plain ? SQ_OBJECT_CONFIG_MAP : SQ_OBJECT_SECRET,
+	struct sq_keeper_object serving = {
+	    .kind = SQ_KEEPER_SECRET, .name = k->cfg.config->serving_secret};
+	struct sq_keeper_object ca = {.kind = plain ? SQ_KEEPER_CONFIG_MAP : SQ_KEEPER_SECRET,
 	    .name = plain ? map : k->cfg.names->ca_secret};
 	struct sq_pair_texts t = {0};
 	const struct sq_object_entry entries[] = {{"tls.crt", &t.chain}, {"tls.key", &t.key}};
@@ -131,8 +131,8 @@ sq_keeper_provided(struct sq_keeper *k, int64_t now_s)
 	} else {
 		provided_trouble(k, &why);
 	}
-	sq_object_fini(&serving);
-	sq_object_fini(&ca);
+	sq_keeper_object_fini(&serving);
+	sq_keeper_object_fini(&ca);
 	sq_pair_texts_fini(&t);
 	sq_buf_fini(&why);
 }

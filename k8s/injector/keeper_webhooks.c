@@ -6,7 +6,7 @@
 
 /* Gives the object, which has another bundle, ours. */
 static void
-webhooks_heal(struct sq_keeper *k, const struct sq_object *o, enum sq_state_item item,
+webhooks_heal(struct sq_keeper *k, const struct sq_keeper_object *o, enum sq_state_item item,
     const struct sq_buf *patch)
 {
 	struct sq_buf why = {0};
@@ -29,9 +29,9 @@ webhooks_heal(struct sq_keeper *k, const struct sq_object *o, enum sq_state_item
 }
 
 static void
-webhooks_look(struct sq_keeper *k, enum sq_object_kind kind, enum sq_state_item item)
+webhooks_look(struct sq_keeper *k, enum sq_keeper_kind kind, enum sq_state_item item)
 {
-	struct sq_object o = {.kind = kind, .name = k->cfg.names->webhooks};
+	struct sq_keeper_object o = {.kind = kind, .name = k->cfg.names->webhooks};
 	struct sq_buf why = {0}, patch = {0};
 
 	sq_keeper_get(k, &o, &why);
@@ -55,7 +55,7 @@ webhooks_look(struct sq_keeper *k, enum sq_object_kind kind, enum sq_state_item 
 			    o.name, k->cfg.names->space, k->cfg.names->service);
 			break;
 		}
-	sq_object_fini(&o);
+	sq_keeper_object_fini(&o);
 	sq_buf_fini(&why);
 	sq_buf_fini(&patch);
 }
@@ -65,6 +65,6 @@ sq_keeper_webhooks(struct sq_keeper *k)
 {
 	if (sq_buf_len(&k->trusted) == 0)
 		return; /* nothing to write yet */
-	webhooks_look(k, SQ_OBJECT_MUTATING, SQ_STATE_MUTATING);
-	webhooks_look(k, SQ_OBJECT_VALIDATING, SQ_STATE_VALIDATING);
+	webhooks_look(k, SQ_KEEPER_MUTATING, SQ_STATE_MUTATING);
+	webhooks_look(k, SQ_KEEPER_VALIDATING, SQ_STATE_VALIDATING);
 }

@@ -13,7 +13,7 @@
 	"Objects that were written: certificates, renewed or restored, and their bundle."
 #define SQ_INJECTOR_ENDS "sqmqos_injector_certificate_seconds"
 #define SQ_INJECTOR_ENDS_HELP \
-	"Seconds until a certificate ends; it is renewed at a third of its life."
+	"Seconds until a certificate ends; it is renewed when a third of its life is left."
 
 /* symbol, name, labels or NULL, type, help */
 #define SQ_INJECTOR_METRICS(X) \
