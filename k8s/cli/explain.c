@@ -1,10 +1,7 @@
 /* sqmqos explain: what would exist for each workload of the manifests, in words. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "core/mem.h"
 #include "k8s/cli/cli.h"
 #include "k8s/cli/told.h"
+#include "k8s/patch/annotated.h"
 #include "k8s/patch/target.h"
 
 struct explanation {
@@ -20,30 +17,6 @@ text_of(const json_t *map, const char *key)
 	const char *s = json_string_value(json_object_get(map, key));
 
 	return s != NULL ? s : "";
-}
-
-/* The pod's annotations, which are good. */
-static struct sq_annotations
-explain_annotations(const json_t *pod, const char *workload)
-{
-	json_t *map = json_object_get(json_object_get(pod, "metadata"), "annotations"), *v;
-	struct sq_annotation *pairs = sq_xcalloc(json_object_size(map) + 1, sizeof *pairs);
-	struct sq_annotation_problems ignored = {0};
-	struct sq_annotations said = {0};
-	const char *key;
-	size_t n = 0;
-
-	json_object_foreach(map, key, v)
-	{
-		if (json_is_string(v))
-			pairs[n++] = (struct sq_annotation){
-			    key, json_string_value(v), json_string_length(v)};
-	}
-	if (sq_annotations_check(pairs, n, SQ_ANNOTATIONS_OF_POD, workload, &said, &ignored) != 0)
-		said = (struct sq_annotations){0};
-	sq_annotation_problems_free(&ignored);
-	free(pairs);
-	return said;
 }
 
 static void
@@ -63,7 +36,7 @@ explain_sidecar(struct explanation *e, const struct sq_target *t, const struct s
 {
 	const json_t *labels = json_object_get(json_object_get(t->pod, "metadata"), "labels");
 	struct sq_buf *out = &e->cli->out;
-	unsigned port = said->port != 0 ? said->port : 1883;
+	unsigned port = said->port != 0 ? said->port : SQ_SIDECAR_MQTT_PORT;
 
 	sq_buf_printf(out, "Sidecar: %s\n",
 	    json_object_get(labels, SQ_LABEL_INJECT) != NULL
@@ -79,10 +52,14 @@ explain_sidecar(struct explanation *e, const struct sq_target *t, const struct s
 static void
 explain_made(struct explanation *e, const struct sq_target *t)
 {
-	struct sq_annotations said = explain_annotations(t->pod, t->workload);
-	const char *workload = said.workload != NULL ? said.workload : t->workload;
+	struct sq_notes known = {0}; /* from sq_patch_validate() */
 	struct sq_buf *out = &e->cli->out;
+	struct sq_annotations said;
+	const char *workload;
 
+	sq_annotated_check(json_object_get(t->pod, "metadata"), t->workload, &said, &known, &known);
+	sq_notes_free(&known);
+	workload = said.workload != NULL ? said.workload : t->workload;
 	explain_sidecar(e, t, &said);
 	sq_buf_printf(out, "Receives:\n");
 	sq_told_subscriptions(&said, workload, out);

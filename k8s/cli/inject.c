@@ -129,8 +129,7 @@ sq_cli_inject(struct sq_cli *c)
 	if (c->trust_bundle == NULL)
 		sq_buf_printf(&c->err,
 		    "sqmqos: without --trust-bundle the sidecars have no authority to trust, "
-		    "unless "
-		    "an injector adds it\n");
+		    "unless an injector adds it\n");
 	for (size_t f = 0; f < c->inputs.n; f++) {
 		const struct sq_input *in = &c->inputs.v[f];
 

@@ -1,9 +1,11 @@
-/* A pod's annotations as notes with their places. */
+/* A pod's annotations as notes with their places; see annotated.h. */
+#include "k8s/patch/annotated.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/mem.h"
-#include "k8s/patch/making.h"
+#include "k8s/patch/edit.h"
 
 static void
 annotated_note(struct sq_notes *notes, const struct sq_annotation_problem *p)

@@ -41,8 +41,7 @@ check_dns(struct sq_making *m)
 	    (none && json_array_size(json_object_get(config, "nameservers")) == 0))
 		sq_notes_add(m->warnings, "/spec/dnsPolicy",
 		    "spec.dnsPolicy: with %s the sidecar may not find the brokers, as it resolves "
-		    "no "
-		    "Services: use ClusterFirst",
+		    "no Services: use ClusterFirst",
 		    policy);
 }
 

@@ -6,12 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "k8s/patch/annotated.h"
 #include "k8s/patch/edit.h"
 #include "k8s/patch/patch.h"
 #include "k8s/patch/target.h"
 #include "proto/annotations/annotations.h"
 
-enum { SQ_MQTT_PORT = 1883, SQ_GRACE_DEFAULT_S = 30 };
+enum { SQ_GRACE_DEFAULT_S = 30 };
 
 #define SQ_VOLUME_POD "sqmqos-pod"
 #define SQ_VOLUME_STATE "sqmqos-state"
@@ -31,13 +32,6 @@ struct sq_making {
 	struct sq_edit edit;
 	struct sq_notes *reasons, *warnings;
 };
-
-/* --- annotated.c --- */
-
-/* The annotations of a pod's "metadata" as notes, and what they say in '*said' (empty with
- * errors).  'workload': NULL where it is not known. */
-void sq_annotated_check(const json_t *meta, const char *workload, struct sq_annotations *said,
-    struct sq_notes *reasons, struct sq_notes *warnings);
 
 /* --- check.c --- */
 

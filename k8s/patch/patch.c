@@ -328,7 +328,7 @@ making_check(struct sq_making *m, json_t **resources)
 		sq_workload_of_pod(m->rq->pod, m->workload);
 	sq_annotated_check(m->meta, m->workload[0] != '\0' ? m->workload : NULL, &m->said,
 	    m->reasons, m->warnings);
-	m->port = m->said.port != 0 ? m->said.port : SQ_MQTT_PORT;
+	m->port = m->said.port != 0 ? m->said.port : SQ_SIDECAR_MQTT_PORT;
 	making_workload(m);
 	sq_check_pod(m);
 	*resources = sq_resources_make(m);

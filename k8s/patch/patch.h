@@ -4,6 +4,7 @@
  *   patch.h      a pod's patch; the checks of workloads and of edited pods
  *   notes.h      reasons and warnings, each with its place
  *   settings.h   what comes from the installation (settings.yaml)
+ *   annotated.h  a pod's annotations, with notes of what is wrong
  *   target.h     where the pod is in an object, and the name of its workload
  *   yaml_json.h  YAML text to JSON values, with the place of each
  *   edit.h       a change of the pod, and its operation of the patch (private)
@@ -21,6 +22,7 @@
 
 #define SQ_SIDECAR_NAME "sqmqos-sidecar"
 #define SQ_SIDECAR_LABEL "sqmqos.io/sidecar"
+enum { SQ_SIDECAR_MQTT_PORT = 1883 }; /* where the app finds MQTT, if nobody says another */
 
 /* Whether the namespace asks for sidecars.  The pod's own label goes before it. */
 enum sq_asks {
