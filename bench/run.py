@@ -48,6 +48,9 @@ def parse(argv):
                    "--durable --help")
     p.add_argument("--against", metavar="DIR",
                    help="the programs in DIR beside ours instead, in pairs: --against DIR --help")
+    p.add_argument("--k8s", action="store_true",
+                   help="sidecars on the machine's Kubernetes cluster instead, with options of "
+                   "its own: --k8s --help")
     p.add_argument("--quick", action="store_true",
                    help="short and few runs, under 2 minutes: figures only to look at")
     p.add_argument("--only", metavar="CHAINS", default=",".join(names),
@@ -328,6 +331,9 @@ def measure(args, folder):
 def main(argv):
     if "--durable" in argv:
         return durable.main(argv)
+    if "--k8s" in argv:
+        import k8s  # wants what the cluster's cases want
+        return k8s.main(argv)
     if any(a.split("=")[0] == "--against" for a in argv):
         return pairs.main(argv)
     args = parse(argv)
@@ -351,7 +357,7 @@ def main(argv):
     print(table.text(rows, titles, about))
     if args.markdown:
         os.umask(0o022)
-        pathlib.Path(args.markdown).write_text(table.markdown(rows, titles, about))
+        table.write_head(pathlib.Path(args.markdown), table.markdown(rows, titles, about))
         say(f"wrote {args.markdown}")
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(

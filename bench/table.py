@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import os
 import platform
+import re
 
 OURS = ("clear", "tls")
 
@@ -54,7 +55,7 @@ def cells(rows, titles):
     return head, body
 
 
-def machine():
+def machine(loopback=True):
     cpu = ""
     with open("/proc/cpuinfo") as f:
         for line in f:
@@ -64,7 +65,7 @@ def machine():
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     system = " ".join(platform.release().split("-")[:1])
     return (f"{len(os.sched_getaffinity(0))} cores{f' ({cpu})' if cpu else ''}, {memory:.0f} GiB, "
-            f"Linux {system}, loopback, generator on the same cores")
+            f"Linux {system}{', loopback, generator on the same cores' if loopback else ''}")
 
 
 def failure_lines(about):
@@ -117,3 +118,23 @@ def markdown(rows, titles, about):
         out += ["", "\\* Not every run delivered what it promised:", ""]
         out += [f"- {line}" for line in failure_lines(about)]
     return "\n".join(out) + "\n"
+
+
+def parts(text):
+    """(what stands before the first "## …", {its line: text of that part})."""
+    head, *others = re.split(r"^(?=## )", text, flags=re.MULTILINE)
+    return head, {part.splitlines()[0]: part for part in others}
+
+
+def write_head(path, text):
+    """Puts it in place of what stands before the file's first part, which others write."""
+    others = parts(path.read_text())[1] if path.exists() else {}
+    path.write_text("\n".join([text, *others.values()]))
+
+
+def write_part(path, title, text):
+    """Puts the part of that title into the file, in place of the one that is there."""
+    head, others = parts(path.read_text() if path.exists() else "")
+    others[title] = text
+    path.write_text(head.rstrip("\n") + "\n\n" + "\n".join(
+        part.rstrip("\n") + "\n" for part in others.values()))
