@@ -32,7 +32,7 @@ async def test_an_edited_annotation_of_a_running_pod_changes_its_bindings(env):
     await recorder.all_got("both", 20, "watch")
     assert not recorder.doubled("watch")
 
-    # A malformed edit past the check at the prompt (its webhook ignores failures) keeps the last set.
+    # A filter that is taken away: what matched it goes elsewhere, the other goes on.
     await k8s.kubectl("annotate", "--overwrite", "pod", "watch", "sqmqos.io/subscribe=b/#")
     await release.sidecar_metric(k8s, "watch",
                                  'sqmqos_declared_subscriptions{state="in-place"}', 1)
