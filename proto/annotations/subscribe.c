@@ -36,6 +36,7 @@ static const struct {
 
 static const char *const field_names[] = {"filter", "tag", "qos", "delivery", "group", "durable",
     "expiry", "max-length", "overflow", "max-attempts", "concurrency", NULL};
+static const char want_list[] = "a list is wanted: start each item with \"- \"";
 /* In the order of enum sq_overflow, from 1. */
 static const char *const overflow_names[] = {"reject-publish", "drop-oldest", "drop-new", NULL};
 
@@ -175,8 +176,7 @@ reader_list(struct sq_yaml *y, struct sq_declarations *out)
 	if (rc != 0 || empty)
 		return rc;
 	if (y->event.type != YAML_SEQUENCE_START_EVENT) {
-		sq_value_wrong(
-		    y->value, sq_yaml_at(y), "a list is wanted: start each item with \"- \"");
+		sq_value_wrong(y->value, sq_yaml_at(y), "%s", want_list);
 		return SQ_ECLOSED;
 	}
 	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_SEQUENCE_END_EVENT) {
@@ -196,6 +196,23 @@ subscribe_yaml(struct sq_annotation_value *value, struct sq_declarations *out)
 	sq_yaml_close(&y);
 }
 
+/* Whether an item of a comma list is meant as YAML: lines without dashes, or a field with its
+ * value.  As a filter either would select what nobody publishes. */
+static bool
+item_is_yaml(struct sq_bytes item)
+{
+	if (memchr(item.p, '\n', item.len) != NULL)
+		return true;
+	for (size_t i = 0; i < SQ_ARRAY_LEN(fields); i++) {
+		size_t len = strlen(field_names[i]);
+
+		if (item.len > len + 1 && memcmp(item.p, field_names[i], len) == 0 &&
+		    item.p[len] == ':' && sq_value_space((char)item.p[len + 1]))
+			return true;
+	}
+	return false;
+}
+
 static void
 subscribe_list(struct sq_annotation_value *value, struct sq_declarations *out)
 {
@@ -207,6 +224,10 @@ subscribe_list(struct sq_annotation_value *value, struct sq_declarations *out)
 	while (sq_value_item(&list, &filter, &at)) {
 		if (filter.len == 0) {
 			sq_value_wrong(value, at, "an empty filter");
+			continue;
+		}
+		if (item_is_yaml(filter)) {
+			sq_value_wrong(value, at, "%s", want_list);
 			continue;
 		}
 		if ((d = sq_entry_add(out, at, value)) == NULL)

@@ -46,6 +46,16 @@ Test(annotations, a_comma_list_is_several)
 	sq_declarations_free(&ds);
 }
 
+Test(annotations, a_comma_list_may_have_lines_and_colons)
+{
+	struct sq_declarations ds = accept("a/#,\n  filter:b,\ntags: c\n");
+
+	cr_assert_eq(ds.n, 3);
+	cr_assert_str_eq(ds.v[1].filter, "filter:b");
+	cr_assert_str_eq(ds.v[2].filter, "tags: c");
+	sq_declarations_free(&ds);
+}
+
 Test(annotations, a_yaml_list_says_everything)
 {
 	struct sq_declarations ds = accept(
@@ -99,6 +109,10 @@ Test(annotations, errors_name_the_line_the_column_and_the_reason)
 	refuse("- filter: a\n  filter: b\n", "line 2, column 3: filter twice");
 	refuse("- qos: 1", "line 1, column 3: a filter or a tag is needed");
 	refuse("{filter: a}", "line 1, column 1: a list is wanted: start each item with \"- \"");
+	/* as filters they would select what nobody publishes */
+	refuse("filter: a", "line 1, column 1: a list is wanted: start each item with \"- \"");
+	refuse("a,\ntag: b", "line 2, column 1: a list is wanted: start each item with \"- \"");
+	refuse("a/b\nc/d\n", "line 1, column 1: a list is wanted: start each item with \"- \"");
 	refuse("- [a]", "line 1, column 3: an item must be a filter or a map");
 	refuse("- {filter: a, delivery: pod, group: g}",
 	    "line 1, column 37: group has no meaning with delivery: pod");
