@@ -21,7 +21,8 @@ check_host(struct sq_making *m)
 	if (json_is_true(json_object_get(m->spec, "hostNetwork")))
 		sq_notes_add(m->reasons, "/spec/hostNetwork",
 		    "spec.hostNetwork: a pod on the host's network can't have a sidecar: whatever "
-		    "runs on the node could publish and receive as this pod");
+		    "runs on the node could publish and receive as this pod. The pod's "
+		    "label " SQ_LABEL_INJECT ": \"false\" leaves it without");
 	if (strcmp(text_of(json_object_get(m->spec, "os"), "name"), "windows") == 0)
 		sq_notes_add(
 		    m->reasons, "/spec/os/name", "spec.os.name: there is no sidecar for Windows");

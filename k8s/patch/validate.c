@@ -46,6 +46,35 @@ validate_label(const json_t *pod, enum sq_asks asks, struct sq_patch *out)
 	sq_buf_fini(&path);
 }
 
+/* Labels of ours that there are not: a slip, or an annotation in the wrong place. */
+static void
+validate_unknown_labels(const json_t *pod, struct sq_notes *warnings)
+{
+	json_t *labels = json_object_get(json_object_get(pod, "metadata"), "labels"), *v;
+	const char *key;
+
+	json_object_foreach(labels, key, v)
+	{
+		struct sq_buf path = {0};
+
+		if (!key_is_ours(key) || strcmp(key, SQ_LABEL_INJECT) == 0 ||
+		    strcmp(key, SQ_SIDECAR_LABEL) == 0)
+			continue;
+		sq_pointer_add(&path, "metadata");
+		sq_pointer_add(&path, "labels");
+		sq_pointer_add(&path, key);
+		if (sq_annotation_find(key) != NULL)
+			sq_notes_add(warnings, sq_pointer_text(&path),
+			    "%.128s is an annotation, and does nothing as a label", key);
+		else
+			sq_notes_add(warnings, sq_pointer_text(&path),
+			    "the label %.128s is unknown and does nothing: the one that asks for "
+			    "a sidecar is " SQ_LABEL_INJECT,
+			    key);
+		sq_buf_fini(&path);
+	}
+}
+
 /* What is written on the object itself belongs on its pods: a usual slip. */
 static void
 validate_misplaced(
@@ -116,6 +145,7 @@ validate_target(
 	json_decref(out->pod);
 	out->ops = out->pod = NULL;
 	validate_label(t->pod, asks, out);
+	validate_unknown_labels(t->pod, &out->warnings);
 	sq_notes_prefix(&out->reasons, t->path);
 	sq_notes_prefix(&out->warnings, t->path);
 }

@@ -11,7 +11,12 @@
 Test(pod_denied, the_host_and_windows)
 {
 	pod_denied("{metadata: {name: a}, spec: {hostNetwork: true, " APP "}}",
-	    "spec.hostNetwork: a pod on the host's network can't have a sidecar", NULL);
+	    "spec.hostNetwork: a pod on the host's network can't have a sidecar: whatever runs on "
+	    "the "
+	    "node could publish and receive as this pod. The pod's label sqmqos.io/inject: "
+	    "\"false\" "
+	    "leaves it without",
+	    NULL);
 	pod_denied("{metadata: {name: a}, spec: {os: {name: windows}, " APP "}}",
 	    "there is no sidecar for Windows", NULL);
 	pod_denied("{metadata: {name: a}, spec: {nodeSelector: {kubernetes.io/os: windows}, " APP

@@ -96,6 +96,22 @@ Test(pod_validate, annotations_without_the_label)
 	sq_patch_free(&p);
 }
 
+Test(pod_validate, labels_that_there_are_not)
+{
+	struct sq_patch p = validate(
+	    ANNOTATED(
+		"sqmqos.io/injct: 'true', sqmqos.io/port: '1', app: d, sqmqos.io/sidecar: x", "a"),
+	    SQ_ASKS);
+
+	cr_assert_eq(p.warnings.n, 2u, "%s", pod_notes(&p.warnings));
+	note_is(&p.warnings, 0, "/spec/template/metadata/labels/sqmqos.io~1injct",
+	    "the label sqmqos.io/injct is unknown and does nothing: the one that asks for a "
+	    "sidecar is sqmqos.io/inject");
+	note_is(&p.warnings, 1, "/spec/template/metadata/labels/sqmqos.io~1port",
+	    "is an annotation, and does nothing as a label");
+	sq_patch_free(&p);
+}
+
 Test(pod_validate, what_belongs_on_the_pods)
 {
 	struct sq_patch p = validate(
