@@ -205,7 +205,7 @@ main(int argc, char **argv)
 	if (optind == argc)
 		return usage_error("a command is missing", "");
 	if (optind + 1 < argc)
-		return usage_error("what is this: ", argv[optind + 1]);
+		return usage_error("files are given by -f; what is this: ", argv[optind + 1]);
 	for (size_t i = 0; i < SQ_ARRAY_LEN(commands); i++) {
 		if (strcmp(argv[optind], commands[i].name) != 0)
 			continue;

@@ -187,7 +187,7 @@ async def test_options_that_are_wrong(env):
                       (("lint", "-f"), "a value is missing for -f"),
                       (("lint", "-x"), "unknown option -x"),
                       (("link", "-f", "x"), "unknown command link"),
-                      (("lint", "more", "-f", "x"), "what is this: more"),
+                      (("lint", "more", "-f", "x"), "files are given by -f; what is this: more"),
                       (("lint", "-f", "missing"), "missing: No such file or directory")):
         out, error = await cli.run(*argv, code=2)
         assert out == "" and error.startswith(f"sqmqos: {why}"), (argv, error)
