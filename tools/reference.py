@@ -19,7 +19,8 @@ This page follows from the programs' own tables (`sqmqos-broker --help-markdown`
 ANNOTATIONS_HEAD = """# Annotations
 
 What a pod asks of SQMQOS stands in its annotations, in the pod template's `metadata.annotations`. They count in pods with the label
-`sqmqos.io/inject: "true"`, or in namespaces that have it; `"false"` on the pod opts it out, and any other value is refused.
+`sqmqos.io/inject: "true"`, or in namespaces that have it; `"false"` on the pod opts it out, and any other value on a pod is refused. On a
+namespace any value but `"false"` counts as `"true"`.
 
 """
 
