@@ -1,4 +1,4 @@
-/* Layout of a disk outbox, for outbox_store.c, outbox_held.c and outbox_send.c.
+/* Layout of a disk outbox, for outbox_open.c, _store.c, _held.c and _send.c.
  *
  * A journal record is a sequence of entries, each: u8 kind, u8 flags, u16 packet
  * id, u32 size of the entry, then
@@ -125,6 +125,10 @@ void sq_outbox_append(struct sq_outbox_store *, struct sq_outbox_entry *);
 /* Writes the state down; 'gates': nothing is sent before it is synced. */
 void sq_outbox_write_state(struct sq_outbox_store *, bool gates);
 void sq_outbox_entry_free(struct sq_outbox_entry *);
+/* The size of the entry at 'p', of which 'left' bytes are there; 0: malformed. */
+size_t sq_outbox_entry_size(const unsigned char *p, size_t left);
+/* The client id of an entry, and where what follows it starts; 0: malformed. */
+size_t sq_outbox_entry_client(const unsigned char *p, size_t size, struct sq_bytes *client);
 
 /* outbox_held.c */
 void sq_outbox_hold(struct sq_outbox_store *, const char *client_id, size_t len, uint16_t id);
