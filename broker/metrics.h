@@ -95,12 +95,9 @@
 	    "Link requests answered 409.") \
 	X(REQUESTS, "sqmqos_link_requests_total", NULL, SQ_COUNTER, "Link requests taken in.") \
 	SQ_AUTH_REASON_METRICS(X) \
-	X(AUTH_REFUSED_SPACE, "sqmqos_auth_refused_total", "reason=\"space\"", SQ_COUNTER, \
-	    "Requests whose caller was not let in, by reason.") \
-	X(AUTH_REFUSED_POD, "sqmqos_auth_refused_total", "reason=\"pod\"", SQ_COUNTER, \
-	    "Requests whose caller was not let in, by reason.") \
-	X(AUTH_REFUSED_OWNER, "sqmqos_auth_refused_total", "reason=\"owner\"", SQ_COUNTER, \
-	    "Requests whose caller was not let in, by reason.") \
+	SQ_AUTH_REASON_METRIC(X, SPACE, "space") \
+	SQ_AUTH_REASON_METRIC(X, POD, "pod") \
+	SQ_AUTH_REASON_METRIC(X, OWNER, "owner") \
 	X(AUTH_KEYS, "sqmqos_auth_keys", NULL, SQ_GAUGE, \
 	    "Public keys that signed tokens are verified with.") \
 	X(AUTH_KEYS_AGE, "sqmqos_auth_keys_age_seconds", NULL, SQ_GAUGE, \

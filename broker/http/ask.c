@@ -3,6 +3,8 @@
  * A request without one has its link's identity; one with the token that its link showed
  * last is not judged again.  Else the answer may come later: a question outlives its
  * request, as a call does, by a guard in the request's pool. */
+#include "broker/http/ask.h"
+
 #include <arpa/inet.h>
 #include <stdlib.h>
 

@@ -9,17 +9,17 @@
 #include <stdatomic.h>
 
 #include "broker/auth/auth.h"
-#include "broker/auth/digest.h"
 #include "broker/call.h"
+#include "broker/http/ask.h"
 #include "broker/http/bundle.h"
 #include "broker/http/certificate.h"
 #include "broker/http/front.h"
-#include "core/listen.h"
 #include "broker/http/route.h"
 #include "broker/metrics.h"
 #include "broker/worker_priv.h"
 #include "core/htab.h"
 #include "core/list.h"
+#include "core/listen.h"
 
 struct sq_stream;
 
@@ -58,13 +58,6 @@ struct sq_front {
 	struct sq_htab links; /* open streams by link id; under 'lock' */
 };
 
-/* By which token a link's identity was proven last. */
-struct sq_proof {
-	unsigned char token[SQ_DIGEST_SIZE]; /* digest of the header */
-	uint64_t basis;                      /* see sq_auth_holds() */
-	uint64_t epoch;                      /* of broker/auth, when that was */
-};
-
 /* A connection.  Freed when its socket is closed and no call is left. */
 struct sq_conn {
 	struct sq_list node;
@@ -97,12 +90,6 @@ void sq_conns_tick(struct sq_front_worker *, uint64_t now_ms);
 /* Does what a request of 'who' asks for; NULL 'proof': it is the link's own. */
 void sq_front_go(
     struct sq_conn *, h2o_req_t *, const struct sq_identity *who, const struct sq_proof *proof);
-
-/* ask.c */
-/* Finds out who asks, then goes on, or refuses. */
-void sq_ask_start(struct sq_conn *, h2o_req_t *);
-/* Each second: files of tokens and keys, and the links that rested on what is gone. */
-void sq_ask_tick(struct sq_front_worker *, uint64_t now_ms);
 
 /* calls.c */
 void
