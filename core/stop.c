@@ -99,7 +99,7 @@ sq_stop_done(struct sq_stop **sp)
 	if (s == NULL)
 		return;
 	atomic_store(&s->done, true);
-	pthread_kill(s->thread, SIGTERM); /* it waits for nothing else */
+	pthread_kill(s->thread, SIGINT); /* of the set: blocked, and what it waits for */
 	pthread_join(s->thread, NULL);
 	free(s);
 }

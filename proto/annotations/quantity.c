@@ -56,7 +56,7 @@ suffix_parse(const char *text, size_t len, int *ten, int *two)
 		*two = 10 * (int)(at - binary + 1);
 		return true;
 	}
-	if (len == 1 && (at = memchr("num", text[0], 3)) != NULL) {
+	if (len == 1 && memchr("num", text[0], 3) != NULL) {
 		*ten = text[0] == 'n' ? -9 : text[0] == 'u' ? -6 : -3;
 		return true;
 	}
