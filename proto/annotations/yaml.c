@@ -49,6 +49,23 @@ yaml_problem(const struct sq_yaml *y)
 	sq_value_wrong(y->value, at, "%s", p->problem != NULL ? p->problem : "not YAML");
 }
 
+/* Whether the event nests deeper than anything that is taken. */
+static bool
+yaml_too_deep(struct sq_yaml *y)
+{
+	switch (y->event.type) {
+	case YAML_SEQUENCE_START_EVENT:
+	case YAML_MAPPING_START_EVENT:
+		return ++y->depth > SQ_YAML_NESTED_MAX;
+	case YAML_SEQUENCE_END_EVENT:
+	case YAML_MAPPING_END_EVENT:
+		y->depth--;
+		return false;
+	default:
+		return false;
+	}
+}
+
 int
 sq_yaml_next(struct sq_yaml *y)
 {
@@ -62,6 +79,11 @@ sq_yaml_next(struct sq_yaml *y)
 	y->has_event = true;
 	if (y->event.type == YAML_ALIAS_EVENT) {
 		sq_value_wrong(y->value, sq_yaml_at(y), "YAML aliases are not taken");
+		return SQ_ECLOSED;
+	}
+	if (yaml_too_deep(y)) {
+		sq_value_wrong(y->value, sq_yaml_at(y), "nested deeper than %d lists and maps",
+		    SQ_YAML_NESTED_MAX);
 		return SQ_ECLOSED;
 	}
 	return 0;

@@ -10,17 +10,22 @@
 
 #include "proto/annotations/values.h"
 
+/* What is declared needs two.  The parser looks at each open list again at each token: without
+ * a bound a value of nothing but brackets takes it minutes, at what is the same for all pods. */
+enum { SQ_YAML_NESTED_MAX = 16 };
+
 struct sq_yaml {
 	yaml_parser_t parser;
 	yaml_event_t event; /* the present one */
 	bool has_event;
+	unsigned depth; /* lists and maps that the event is in, itself among them */
 	struct sq_annotation_value *value;
 };
 
 /* Starts on the value, before its first event; close it also after an error. */
 int sq_yaml_open(struct sq_yaml *, struct sq_annotation_value *) SQ_MUST_CHECK;
 void sq_yaml_close(struct sq_yaml *);
-/* The next event.  An alias ends the reading, too. */
+/* The next event.  An alias ends the reading, too, as does what is nested too deep. */
 int sq_yaml_next(struct sq_yaml *) SQ_MUST_CHECK;
 /* From the first event of a node to its last. */
 int sq_yaml_skip(struct sq_yaml *) SQ_MUST_CHECK;

@@ -134,6 +134,21 @@ Test(annotations, errors_name_the_line_the_column_and_the_reason)
 	refuse("a/#/b", "line 1, column 1: bad filter 'a/#/b': # must be the last character");
 }
 
+/* The parser's time grows with the square of the depth: without a bound this takes minutes. */
+Test(annotations, what_is_nested_without_end_ends_at_once)
+{
+	static char brackets[200001];
+
+	memset(brackets, '[', sizeof brackets - 1);
+	refuse(brackets,
+	    "line 1, column 2: an item must be a filter or a map\n"
+	    "line 1, column 17: nested deeper than 16 lists and maps");
+	memset(brackets, '{', sizeof brackets - 1);
+	refuse(brackets, "line 1, column 1: a list is wanted: start each item with \"- \"");
+	refuse("- {filter: a, x: [[[[[[[[[[[[[1]]]]]]]]]]]]]}",
+	    "line 1, column 15: unknown field 'x'");
+}
+
 /* Columns are characters, whatever their bytes. */
 Test(annotations, a_position_is_where_an_editor_shows_it)
 {
