@@ -48,7 +48,10 @@ static void
 check_unknown(struct check *c, size_t i)
 {
 	const char *key = c->pairs[i].key;
-	const struct sq_annotation_def *near = sq_annotation_nearest(key);
+	/* Of what is only counted nobody sees the name, and there may be very many. */
+	const struct sq_annotation_def *near = c->problems->n < SQ_ANNOTATION_PROBLEMS_MAX
+	    ? sq_annotation_nearest(key)
+	    : NULL;
 
 	if (strcmp(key, SQ_LABEL_INJECT) == 0)
 		sq_annotation_problems_add(c->problems, key, i, begin, true,
