@@ -24,6 +24,13 @@ dir_has(int dirfd, int fd)
 	    mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
 }
 
+/* Of a directory that is there: who has just removed it had the lock. */
+static int
+dir_error(void)
+{
+	return errno == ENOENT ? SQ_EEXIST : SQ_EIO;
+}
+
 int
 sq_store_lock(const char *dir, struct sq_buf *err)
 {
@@ -35,11 +42,13 @@ sq_store_lock(const char *dir, struct sq_buf *err)
 	}
 	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd < 0) {
+		rc = dir_error();
 		sq_buf_printf(err, "%s: %s", dir, strerror(errno));
-		return SQ_EIO;
+		return rc;
 	}
 	fd = openat(dirfd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0) {
+		rc = dir_error();
 		sq_buf_printf(err, "%s/" LOCK_FILE ": %s", dir, strerror(errno));
 	} else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		rc = errno == EWOULDBLOCK ? SQ_EEXIST : SQ_EIO;
@@ -128,8 +137,9 @@ sq_store_remove(const char *dir, int *lock, struct sq_buf *err)
 {
 	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = -1;
 
+	/* Without its lock file the next one may have it, or may be done with it, too. */
 	if (dirfd >= 0 && dir_empty(dirfd) == 0)
-		rc = rmdir(dir);
+		rc = rmdir(dir) == 0 || errno == ENOENT || errno == ENOTEMPTY ? 0 : -1;
 	if (rc != 0)
 		sq_buf_printf(err, "%s: can't be removed: %s", dir, strerror(errno));
 	if (dirfd >= 0)

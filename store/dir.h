@@ -18,7 +18,8 @@ void sq_store_unlock(int *lock);
 /* Whether another process has the directory just now. */
 bool sq_store_locked(const char *dir);
 /* Removes the directory that 'lock' is of, with all files in it, and unlocks.  Who waited for
- * its lock finds that it is gone.  SQ_EIO with a line in 'err'; then it is unlocked, too. */
+ * its lock finds that it is gone; who takes it in that moment has it, empty.  SQ_EIO with a line
+ * in 'err'; then it is unlocked, too. */
 int sq_store_remove(const char *dir, int *lock, struct sq_buf *err) SQ_MUST_CHECK;
 
 #endif

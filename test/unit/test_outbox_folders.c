@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,4 +131,37 @@ Test(outbox_folders, a_folder_that_was_removed_under_its_lock_is_nobody_s)
 	held = lock("shop-2"); /* made anew */
 	sq_store_unlock(&held);
 	sq_buf_fini(&why);
+}
+
+/* Takes the folder again and again, and removes it each time. */
+static void *
+take_and_remove(void *errors)
+{
+	for (int i = 0; i < 800; i++) {
+		struct sq_buf why = {0};
+		char path[128];
+		int held;
+
+		snprintf(path, sizeof path, "%s/shop/shop-2", place);
+		held = sq_store_lock(path, &why);
+		if (held < 0)
+			*(int *)errors += held != SQ_EEXIST;
+		else
+			*(int *)errors += sq_store_remove(path, &held, &why) != SQ_OK;
+		sq_buf_fini(&why);
+	}
+	return NULL;
+}
+
+/* An error would put the folder, and the next pod's of that name, out of use for good. */
+Test(outbox_folders, a_folder_that_goes_while_it_is_taken_is_no_error)
+{
+	pthread_t threads[3];
+	int errors[3] = {0};
+
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, take_and_remove, &errors[i]), 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	cr_assert_eq(errors[0] + errors[1] + errors[2], 0);
 }
