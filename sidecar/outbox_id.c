@@ -32,7 +32,7 @@ sq_outbox_id_read(const char *dir, const char *name, uint64_t *out, struct sq_bu
 	ssize_t n;
 
 	if (at >= 0)
-		fd = openat(at, name, O_RDONLY | O_CLOEXEC);
+		fd = openat(at, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe, maybe */
 	if (fd < 0) {
 		rc = at >= 0 && errno == ENOENT ? SQ_ENOTFOUND : SQ_EIO;
 	} else {

@@ -1,6 +1,7 @@
 """Disk outboxes of many pods in one place, as on one claim of a Deployment."""
 
 import asyncio
+import os
 
 from cluster import eventually, metric
 from flow import Ledger, Publisher
@@ -113,8 +114,11 @@ async def test_a_folder_that_does_not_verify_is_said_once_and_left_alone(env):
     broken = place / "pod-9"
     broken.mkdir()
     (broken / "id").write_text("no id\n")
+    (place / "pod-7").mkdir()
+    os.mkfifo(place / "pod-7" / "id")  # who opens it must not wait for a writer
     sidecar = stack.sidecars[0]
-    await eventually(lambda: "pod-9/id: not an id" in stack.log(sidecar), "it is said", 30)
+    for name in ("pod-7", "pod-9"):
+        await eventually(lambda: f"{name}/id: not an id" in stack.log(sidecar), "it is said", 30)
     (place / "pod-8").mkdir()  # empty: nothing was ever in it
-    await folders(place, ["pod-1", "pod-9"])
-    assert stack.log(sidecar).count("not an id") == 1
+    await folders(place, ["pod-1", "pod-7", "pod-9"])
+    assert stack.log(sidecar).count("not an id") == 2
