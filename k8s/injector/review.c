@@ -126,7 +126,8 @@ sq_review_read(struct sq_review *r, const void *body, size_t len, struct sq_buf 
 		sq_buf_printf(why, "the body is too long, too deep or has too many values");
 		return SQ_ETOOBIG;
 	}
-	r->root = json_loadb(body, len, JSON_REJECT_DUPLICATES, &at);
+	/* A NUL may stand in any value; those that we read are checked for it, where it matters. */
+	r->root = json_loadb(body, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
 	if (r->root == NULL) {
 		/* The parser's own text quotes the body. */
 		sq_buf_printf(

@@ -84,6 +84,18 @@ Test(review, update_has_both_objects_and_delete_none)
 	cr_assert_eq(r.operation, SQ_REVIEW_OTHER);
 }
 
+/* Kubernetes takes one in an annotation, or a variable of a container. */
+Test(review, a_nul_in_a_value_makes_no_bad_request)
+{
+	const json_t *meta;
+
+	cr_assert_eq(take_with("\"app-\"", "\"app-\",\"annotations\":{\"a\":\"x\\u0000y\"}"), 0,
+	    "%s", reason());
+	meta = json_object_get(r.object, "metadata");
+	cr_assert_eq(
+	    json_string_length(json_object_get(json_object_get(meta, "annotations"), "a")), 3);
+}
+
 Test(review, what_is_no_review_is_refused_with_the_reason)
 {
 	static const char *const bad[][3] = {
