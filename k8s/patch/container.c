@@ -18,10 +18,20 @@ enum {
 
 /* --- environment --- */
 
+/* The kubelet puts other variables in for $(NAME), and one dollar for two. */
 static void
 env_add(json_t *env, const char *name, const char *value)
 {
-	json_array_append_new(env, json_pack("{s:s, s:s}", "name", name, "value", value));
+	struct sq_buf text = {0};
+
+	for (const char *p = value; *p != '\0'; p++) {
+		if (*p == '$')
+			sq_buf_u8(&text, '$');
+		sq_buf_u8(&text, (uint8_t)*p);
+	}
+	json_array_append_new(
+	    env, json_pack("{s:s, s:s}", "name", name, "value", sq_pointer_text(&text)));
+	sq_buf_fini(&text);
 }
 
 static void SQ_PRINTF(3, 4) env_format(json_t *env, const char *name, const char *fmt, ...)

@@ -80,6 +80,18 @@ Test(pod_target, the_annotation_goes_before)
 	json_decref(pod);
 }
 
+/* The kubelet would put a variable of the container in its place. */
+Test(pod_target, dollars_of_a_workload_stay_dollars)
+{
+	json_t *pod = pod_patched(
+	    "{metadata: {name: a, annotations: {sqmqos.io/workload: '$(SQMQOS_TLS_CA)'}},"
+	    " spec: {containers: [{name: app}]}}",
+	    NULL);
+
+	pod_env(pod, "/spec/initContainers/0", "SQMQOS_IDENTITY_WORKLOAD", "$$(SQMQOS_TLS_CA)");
+	json_decref(pod);
+}
+
 static const struct {
 	const char *object, *path, *workload; /* path NULL: no target */
 } objects[] = {
