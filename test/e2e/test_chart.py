@@ -306,6 +306,12 @@ async def test_a_volume_too_small_for_the_journal_is_refused(_env):
     assert code != 0 and "leaves no room beside broker.store.journalSize 256Mi" in err, err
 
 
+async def test_a_namespace_in_two_spaces_is_refused(_env):
+    spaces = {"trade": {"tenants": ["shop", "billing"]}, "work": {"tenants": ["depot", "shop"]}}
+    code, _, err = await chart.template(tree("broker.spaces", spaces))
+    assert code != 0 and "broker.spaces.work.tenants: shop is in broker.spaces.trade already" in err, err
+
+
 async def test_kubelet_s_port_is_refused_on_the_node_s_network(_env):
     code, _, err = await chart.template(tree("injector.hostNetwork", True))
     assert code != 0 and "injector.webhookPort 10250 is kubelet's" in err, err

@@ -26,6 +26,14 @@
 	"admin" (dict "listen" (printf "*:%d" (int $b.adminPort)))
 	"drain-timeout" (printf "%ds" (int $b.drainSeconds))
 	"log" (dict "level" $b.logLevel "format" $b.logFormat) -}}
+{{- /* The broker refuses it, too, but only after the one before it has ended. */}}
+{{- $spaces := dict }}
+{{- range $space, $of := $b.spaces }}
+{{- range $tenant := $of.tenants }}
+{{- with get $spaces $tenant }}{{ fail (printf "broker.spaces.%s.tenants: %s is in broker.spaces.%s already; a namespace is in one space" $space $tenant .) }}{{ end }}
+{{- $_ := set $spaces $tenant $space }}
+{{- end }}
+{{- end -}}
 {{- with $b.spaces }}{{ $_ := set $config "spaces" . }}{{ end -}}
 {{- with .Values.auth.tokensSecret }}{{ $_ := set $config.auth "token-file" "/etc/sqmqos/tokens/tokens" }}{{ end -}}
 {{- $issuers := list -}}
