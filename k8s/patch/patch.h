@@ -62,7 +62,8 @@ void sq_patch_free(struct sq_patch *);
 /* Checks an object that makes pods (Deployment, StatefulSet, DaemonSet, ReplicaSet, Job,
  * CronJob, a List of such) or a Pod as sq_patch_make() would: reasons and warnings with paths
  * within the object, no patch.  Annotations of ours without the label are warned of unless
- * the namespace asks.  Objects of other kinds are SQ_PATCH_UNTOUCHED. */
+ * the namespace asks.  A Namespace's label is looked at for warnings.  Objects of other kinds,
+ * and those, are SQ_PATCH_UNTOUCHED. */
 void sq_patch_validate(
     const json_t *object, const struct sq_settings *, enum sq_asks, struct sq_patch *out);
 /* Checks an edit of a running pod: reasons for malformed annotations, but only where the edit

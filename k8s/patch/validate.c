@@ -150,12 +150,43 @@ validate_target(
 	sq_notes_prefix(&out->warnings, t->path);
 }
 
+/* A namespace asks by its label alone, and by any value but one. */
+static void
+validate_namespace(const json_t *object, struct sq_notes *warnings)
+{
+	const json_t *meta = json_object_get(object, "metadata");
+	const json_t *label = json_object_get(json_object_get(meta, "labels"), SQ_LABEL_INJECT);
+	const char *value = json_string_value(label);
+	bool on;
+
+	if (value != NULL && sq_inject_label(value, &on) != 0)
+		sq_notes_add(warnings, "/metadata/labels/sqmqos.io~1inject",
+		    SQ_LABEL_INJECT ": \"%.64s\" counts as \"true\": only \"false\" leaves a "
+				    "namespace without sidecars",
+		    value);
+	if (json_object_get(json_object_get(meta, "annotations"), SQ_LABEL_INJECT) != NULL)
+		sq_notes_add(warnings, "/metadata/annotations/sqmqos.io~1inject",
+		    SQ_LABEL_INJECT " is a label, and does nothing as an annotation");
+}
+
+static bool
+is_namespace(const json_t *object)
+{
+	const char *kind = json_string_value(json_object_get(object, "kind"));
+	const char *version = json_string_value(json_object_get(object, "apiVersion"));
+
+	return kind != NULL && strcmp(kind, "Namespace") == 0 && version != NULL &&
+	    strcmp(version, "v1") == 0;
+}
+
 static void
 validate_object(
     json_t *object, const struct sq_settings *s, enum sq_asks asks, struct sq_patch *out)
 {
 	struct sq_target t;
 
+	if (is_namespace(object))
+		validate_namespace(object, &out->warnings);
 	if (sq_target_find(object, &t) != 0)
 		return;
 	validate_target(&t, s, asks, out);

@@ -112,6 +112,32 @@ Test(pod_validate, labels_that_there_are_not)
 	sq_patch_free(&p);
 }
 
+#define NAMESPACE(where, value) \
+	"{apiVersion: v1, kind: Namespace, metadata: {name: shop, " where \
+	": {sqmqos.io/inject: '" value "'}}}"
+
+Test(pod_validate, the_label_of_a_namespace)
+{
+	struct sq_patch p = validate(NAMESPACE("labels", "disabled"), SQ_ASKS_UNKNOWN);
+
+	cr_assert_eq(p.outcome, SQ_PATCH_UNTOUCHED);
+	cr_assert_eq(p.warnings.n, 1u);
+	note_is(&p.warnings, 0, "/metadata/labels/sqmqos.io~1inject",
+	    "sqmqos.io/inject: \"disabled\" counts as \"true\": only \"false\" leaves a namespace "
+	    "without sidecars");
+	sq_patch_free(&p);
+	p = validate(NAMESPACE("annotations", "true"), SQ_ASKS_UNKNOWN);
+	note_is(&p.warnings, 0, "/metadata/annotations/sqmqos.io~1inject",
+	    "is a label, and does nothing as an annotation");
+	sq_patch_free(&p);
+	p = validate(NAMESPACE("labels", "true"), SQ_ASKS_UNKNOWN);
+	cr_assert_eq(p.warnings.n, 0u);
+	sq_patch_free(&p);
+	p = validate(NAMESPACE("labels", "false"), SQ_ASKS_UNKNOWN);
+	cr_assert_eq(p.warnings.n, 0u);
+	sq_patch_free(&p);
+}
+
 Test(pod_validate, what_belongs_on_the_pods)
 {
 	struct sq_patch p = validate(
