@@ -309,6 +309,22 @@ class Cluster:
             await asyncio.to_thread(node.start_part, "kube-apiserver")
             await eventually(lambda: asyncio.to_thread(lifecycle.api_ready),
                              "the API server is ready", 90, 0.1)
+            await self.caught_up()
+
+    async def caught_up(self):
+        """Awaits that those who follow the API server do so again: each tries more and more
+        seldom the longer it is away. Whoever starts anew need not wait for that."""
+        for name in ("kube-controller-manager", "kube-scheduler", "kube-proxy"):
+            await asyncio.to_thread(node.kill_part, name)
+            await asyncio.to_thread(node.start_part, name)
+        name = f"probe-{secrets.token_hex(3)}"
+        namespace = await self.make_namespace("caught-up")
+        await self.create({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {"terminationGracePeriodSeconds": 0, "containers": [
+                {"name": "p", "image": images.reference("pause"), "imagePullPolicy": "Never"}]},
+        }, namespace)
+        await self.ready(name, 90, namespace)
 
     # ---- the end
 
