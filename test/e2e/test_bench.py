@@ -115,3 +115,23 @@ async def test_our_programs_are_measured_beside_others(env):
     output = await clients.run(env, sys.executable, clients.ROOT / "bench" / "run.py", "--against",
                                build, "--pairs", 1, "--seconds", 0.1, "--runs", "1-1-q1")
     assert "CPU per message" in output and "not decided" in output
+
+
+async def test_parts_of_a_page_stay_when_others_are_written(env):
+    sys.path.insert(0, str(clients.ROOT / "bench"))
+    import table
+    page = env.folder / "page.md"
+    table.write_head(page, "# Page\n\nfirst\n")
+    assert page.read_text() == "# Page\n\nfirst\n"
+    for text in ("one", "two"):
+        table.write_part(page, "## Part", f"## Part\n\n{text}\n")
+        assert page.read_text() == f"# Page\n\nfirst\n\n## Part\n\n{text}\n"
+    table.write_part(page, "## Other", "## Other\n")
+    table.write_head(page, "# Page\n\nsecond\n")
+    assert page.read_text() == "# Page\n\nsecond\n\n## Part\n\ntwo\n\n## Other\n"
+
+
+async def test_the_bench_of_the_cluster_says_how_it_is_used(env):
+    output = await clients.run(env, sys.executable, clients.ROOT / "bench" / "run.py", "--k8s",
+                               "--help")
+    assert "--rounds" in output and "./dev cluster up" in output, output
