@@ -126,15 +126,18 @@ def parts(text):
     return head, {part.splitlines()[0]: part for part in others}
 
 
+def joined(*texts):
+    return "\n".join(text.rstrip("\n") + "\n" for text in texts)
+
+
 def write_head(path, text):
     """Puts it in place of what stands before the file's first part, which others write."""
     others = parts(path.read_text())[1] if path.exists() else {}
-    path.write_text("\n".join([text, *others.values()]))
+    path.write_text(joined(text, *others.values()))
 
 
 def write_part(path, title, text):
     """Puts the part of that title into the file, in place of the one that is there."""
     head, others = parts(path.read_text() if path.exists() else "")
     others[title] = text
-    path.write_text(head.rstrip("\n") + "\n\n" + "\n".join(
-        part.rstrip("\n") + "\n" for part in others.values()))
+    path.write_text(joined(head, *others.values()))
