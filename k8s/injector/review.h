@@ -13,8 +13,10 @@
 
 enum {
 	SQ_REVIEW_BODY_MAX = 8 << 20,
-	SQ_REVIEW_DEPTH_MAX = 64,       /* of the JSON; a pod needs about 15 */
-	SQ_REVIEW_VALUES_MAX = 1 << 18, /* in the JSON; each costs up to 100 bytes here */
+	SQ_REVIEW_DEPTH_MAX = 64, /* of the JSON; a pod needs about 15 */
+	/* In the JSON; each may cost 1 KiB, with what is made of it, and the chart gives 128 MiB.
+	 * A Deployment with 1,000 variables has 30,000 in an update. */
+	SQ_REVIEW_VALUES_MAX = 1 << 16,
 	SQ_REVIEW_UID_MAX = 128,
 	SQ_REVIEW_MESSAGE_MAX = 8192, /* bytes; longer ones are cut */
 	/* What the API server shows of warnings: longer ones it cuts, and above the
