@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,6 +72,64 @@ sq_file_read_at(int dirfd, const char *path, size_t max, struct sq_buf *out)
 	close(fd);
 	errno = error;
 	return n < 0 ? SQ_EIO : (size_t)n > max ? SQ_ETOOBIG : SQ_OK;
+}
+
+/* 0, or -1 with errno. */
+static int
+file_put(int fd, const unsigned char *p, size_t n, bool sync)
+{
+	while (n > 0) {
+		ssize_t done = write(fd, p, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return -1;
+		p += done;
+		n -= (size_t)done;
+	}
+	return sync ? fsync(fd) : 0;
+}
+
+/* Makes the file 'fresh' and puts it in the place of 'name'; 0, or -1 with errno. */
+static int
+file_replace_at(int dirfd, const char *fresh, const char *name, const void *p, size_t n, bool sync)
+{
+	/* Neither a link nor a pipe may lead it astray. */
+	int fd = openat(
+	    dirfd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	int rc;
+
+	if (fd < 0)
+		return -1;
+	rc = file_put(fd, p, n, sync);
+	if (close(fd) != 0 || rc != 0 || renameat(dirfd, fresh, dirfd, name) != 0)
+		return -1;
+	return sync ? fsync(dirfd) : 0;
+}
+
+int
+sq_file_replace(const char *dir, const char *name, const void *p, size_t n, bool sync)
+{
+	char fresh[NAME_MAX + 1];
+	int dirfd, rc, error;
+
+	if (snprintf(fresh, sizeof fresh, "%s.new", name) >= (int)sizeof fresh) {
+		errno = ENAMETOOLONG;
+		return SQ_EIO;
+	}
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+		return SQ_EIO;
+	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0)
+		return SQ_EIO;
+	rc = file_replace_at(dirfd, fresh, name, p, n, sync);
+	error = errno;
+	if (rc != 0)
+		(void)unlinkat(dirfd, fresh, 0);
+	close(dirfd);
+	errno = error;
+	return rc == 0 ? SQ_OK : SQ_EIO;
 }
 
 const char *

@@ -5,13 +5,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/file.h"
 
 #define KEPT_NAME "annotations"
-#define KEPT_UNFINISHED "annotations.tmp"
 #define KEPT_FORMAT "sqmqos annotations 1 since "
 
 /* A value grows by its escapes, fourfold at most. */
@@ -81,55 +79,20 @@ sq_annotations_kept_read(const char *dir, const char *pod, struct sq_annotation_
 	return found;
 }
 
-/* 0, or -1 with errno. */
-static int
-kept_put(int dirfd, const struct sq_buf *text)
-{
-	int fd = openat(dirfd, KEPT_UNFINISHED,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	size_t done = 0;
-	ssize_t n;
-	int error = 0;
-
-	if (fd < 0)
-		return -1;
-	while (error == 0 && done < sq_buf_len(text)) {
-		n = write(fd, sq_buf_data(text) + done, sq_buf_len(text) - done);
-		if (n < 0 && errno != EINTR)
-			error = errno;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	if (close(fd) != 0 && error == 0)
-		error = errno;
-	/* No sync: it need not outlive the machine. */
-	if (error == 0 && renameat(dirfd, KEPT_UNFINISHED, dirfd, KEPT_NAME) == 0)
-		return 0;
-	error = error != 0 ? error : errno;
-	(void)unlinkat(dirfd, KEPT_UNFINISHED, 0);
-	errno = error;
-	return -1;
-}
-
 int
 sq_annotations_kept_write(const char *dir, const char *pod, const struct sq_annotation_pairs *pairs,
     uint64_t since_ms, struct sq_buf *why)
 {
 	struct sq_buf text = {0};
-	int dirfd, rc;
+	int rc;
 
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-		sq_buf_printf(why, "%s: can't be made: %s", dir, strerror(errno));
-		return SQ_EIO;
-	}
 	sq_buf_printf(&text, KEPT_FORMAT "%" PRIu64 " pod %s\n", since_ms, pod);
 	for (size_t i = 0; i < pairs->n; i++)
 		sq_annotations_file_line(&text, &pairs->v[i]);
-	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = dirfd < 0 ? -1 : kept_put(dirfd, &text);
-	if (rc != 0)
+	/* No sync: it need not outlive the machine. */
+	rc = sq_file_replace(dir, KEPT_NAME, sq_buf_data(&text), sq_buf_len(&text), false);
+	if (rc != SQ_OK)
 		sq_buf_printf(why, "%s/" KEPT_NAME ": can't be written: %s", dir, strerror(errno));
-	if (dirfd >= 0)
-		close(dirfd);
 	sq_buf_fini(&text);
-	return rc == 0 ? 0 : SQ_EIO;
+	return rc;
 }

@@ -8,8 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file.h"
+
 #define MARK_NAME "ready"
-#define MARK_UNFINISHED "ready.tmp"
 #define MARK_FORMAT "sqmqos ready 1\n"
 #define BOOT_FILE "/proc/sys/kernel/random/boot_id"
 
@@ -101,54 +102,21 @@ sq_mark_read(const char *dir, const char *pod, const char *boot, struct sq_buf *
 	return same;
 }
 
-/* 0, or -1 with errno. */
-static int
-mark_put(int dirfd, const struct sq_buf *text)
-{
-	int fd = openat(dirfd, MARK_UNFINISHED,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	ssize_t n;
-	int error = 0;
-
-	if (fd < 0)
-		return -1;
-	do
-		n = write(fd, sq_buf_data(text), sq_buf_len(text));
-	while (n < 0 && errno == EINTR);
-	if (n < 0 || (size_t)n != sq_buf_len(text))
-		error = n < 0 ? errno : ENOSPC;
-	if (close(fd) != 0 && error == 0)
-		error = errno;
-	/* No sync: after a power cut it is another boot. */
-	if (error == 0 && renameat(dirfd, MARK_UNFINISHED, dirfd, MARK_NAME) == 0)
-		return 0;
-	error = error != 0 ? error : errno;
-	(void)unlinkat(dirfd, MARK_UNFINISHED, 0);
-	errno = error;
-	return -1;
-}
-
 int
 sq_mark_write(const char *dir, const char *pod, const char *boot, struct sq_buf *why)
 {
 	struct sq_buf text = {0};
-	int dirfd, rc;
+	int rc;
 
 	if (boot[0] == '\0') {
 		sq_buf_printf(why, BOOT_FILE ": can't be read");
 		return SQ_EIO;
 	}
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-		sq_buf_printf(why, "%s: can't be made: %s", dir, strerror(errno));
-		return SQ_EIO;
-	}
 	mark_text(&text, pod, boot);
-	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = dirfd < 0 ? -1 : mark_put(dirfd, &text);
-	if (rc != 0)
+	/* No sync: after a power cut it is another boot. */
+	rc = sq_file_replace(dir, MARK_NAME, sq_buf_data(&text), sq_buf_len(&text), false);
+	if (rc != SQ_OK)
 		sq_buf_printf(why, "%s/" MARK_NAME ": can't be written: %s", dir, strerror(errno));
-	if (dirfd >= 0)
-		close(dirfd);
 	sq_buf_fini(&text);
-	return rc == 0 ? 0 : SQ_EIO;
+	return rc;
 }

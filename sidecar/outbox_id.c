@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/file.h"
 
-enum { DIGITS = 16, NAME_MAX_LEN = 32 };
+enum { DIGITS = 16 };
 
 static int
 id_error(const char *dir, const char *name, int rc, struct sq_buf *err)
@@ -53,25 +54,15 @@ sq_outbox_id_read(const char *dir, const char *name, uint64_t *out, struct sq_bu
 int
 sq_outbox_id_draw(const char *dir, const char *name, uint64_t *out, struct sq_buf *err)
 {
-	int at = id_open_dir(dir), fd = -1, rc = SQ_EIO;
 	uint64_t id = sq_random_u64();
-	char text[DIGITS + 1], new[NAME_MAX_LEN];
+	char text[DIGITS + 1];
 
 	id += id == 0;
 	snprintf(text, sizeof text, "%016llx", (unsigned long long)id);
-	snprintf(new, sizeof new, "%s.new", name);
-	if (at >= 0)
-		fd = openat(at, new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd >= 0 && write(fd, text, DIGITS) == DIGITS && fsync(fd) == 0 &&
-	    renameat(at, new, at, name) == 0 && fsync(at) == 0)
-		rc = SQ_OK;
-	if (rc == SQ_OK)
-		*out = id;
-	else
-		id_error(dir, name, rc, err);
-	if (fd >= 0)
-		close(fd);
-	if (at >= 0)
-		close(at);
-	return rc;
+	if (sq_file_replace(dir, name, text, DIGITS, true) != SQ_OK) {
+		id_error(dir, name, SQ_EIO, err);
+		return SQ_EIO;
+	}
+	*out = id;
+	return SQ_OK;
 }

@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/auth/jwks.h"
 #include "core/crc32c.h"
+#include "core/file.h"
 
 #define CACHE_HEAD "sqmqos-keys 1 "
 
@@ -31,92 +31,41 @@ cache_error(const char *dir, const char *name, struct sq_buf *err)
 	return SQ_EIO;
 }
 
-static bool
-cache_write(int fd, const struct sq_buf *text)
-{
-	size_t at = 0, len = sq_buf_len(text);
-
-	while (at < len) {
-		ssize_t n = write(fd, sq_buf_data(text) + at, len - at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += (size_t)n;
-	}
-	return fsync(fd) == 0;
-}
-
-/* Writes beside the file, then renames over it. */
-static bool
-cache_replace(int dirfd, const char *name, const struct sq_buf *text)
-{
-	char fresh[300];
-	bool good;
-	int fd;
-
-	snprintf(fresh, sizeof fresh, "%s.new", name);
-	fd = openat(dirfd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return false;
-	good = cache_write(fd, text);
-	good = close(fd) == 0 && good;
-	good = good && renameat(dirfd, fresh, dirfd, name) == 0 && fsync(dirfd) == 0;
-	if (!good) {
-		int saved = errno;
-
-		(void)unlinkat(dirfd, fresh, 0);
-		errno = saved;
-	}
-	return good;
-}
-
 int
 sq_key_cache_save(const char *dir, const char *name, const char *issuer, const struct sq_buf *jwks,
     struct sq_buf *err)
 {
 	struct sq_buf body = {0}, text = {0};
-	int dirfd = -1, rc = SQ_OK;
+	int rc;
 
 	sq_buf_printf(&body, "%s\n", issuer);
 	sq_buf_append(&body, sq_buf_data(jwks), sq_buf_len(jwks));
 	sq_buf_printf(&text, CACHE_HEAD "%08x\n",
 	    (unsigned)sq_crc32c(0, sq_buf_data(&body), sq_buf_len(&body)));
 	sq_buf_append(&text, sq_buf_data(&body), sq_buf_len(&body));
-	if ((mkdir(dir, 0700) != 0 && errno != EEXIST) ||
-	    (dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
-	    !cache_replace(dirfd, name, &text))
-		rc = cache_error(dir, name, err);
-	if (dirfd >= 0)
-		close(dirfd);
+	rc = sq_file_replace(dir, name, sq_buf_data(&text), sq_buf_len(&text), true);
+	if (rc != SQ_OK)
+		cache_error(dir, name, err);
 	sq_buf_fini(&body);
 	sq_buf_fini(&text);
 	return rc;
 }
 
-/* Reads the file, up to one byte more than it may have. */
+/* SQ_ENOTFOUND: there is none. */
 static int
 cache_read(const char *dir, const char *name, struct sq_buf *out)
 {
-	char path[4096];
-	ssize_t n;
-	int fd;
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = SQ_EIO, error;
 
-	if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path) {
-		errno = ENAMETOOLONG;
-		return SQ_EIO;
-	}
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR ? SQ_ENOTFOUND : SQ_EIO;
-	do {
-		n = read(fd, sq_buf_reserve(out, 4096), 4096);
-		if (n > 0)
-			sq_buf_commit(out, (size_t)n);
-	} while ((n > 0 && sq_buf_len(out) <= CACHE_SIZE_MAX) || (n < 0 && errno == EINTR));
-	close(fd);
-	return n < 0 ? SQ_EIO : SQ_OK;
+	if (dirfd >= 0)
+		rc = sq_file_read_at(dirfd, name, CACHE_SIZE_MAX, out);
+	error = errno;
+	if (dirfd >= 0)
+		close(dirfd);
+	errno = error;
+	if (rc == SQ_EIO && (error == ENOENT || error == ENOTDIR))
+		return SQ_ENOTFOUND;
+	return rc == SQ_EIO || rc == SQ_OK ? rc : SQ_EINVAL;
 }
 
 /* Takes a file apart; false: it is not one that was written here. */
@@ -151,7 +100,7 @@ sq_key_cache_load(const char *dir, const char *name, struct sq_buf *issuer, stru
 
 	if (rc == SQ_EIO) {
 		(void)cache_error(dir, name, err);
-	} else if (rc == SQ_OK && !cache_take(&text, issuer, jwks)) {
+	} else if (rc == SQ_EINVAL || (rc == SQ_OK && !cache_take(&text, issuer, jwks))) {
 		sq_buf_printf(err, "%s/%s: damaged", dir, name);
 		rc = SQ_EINVAL;
 	}

@@ -79,7 +79,7 @@ Test(mark, counts_for_this_pod_in_this_boot)
 	cr_assert_not(counts(POD, BOOT, false), "another one's takes its place");
 	cr_assert(counts("shop-2", BOOT, false));
 	cr_assert_neq(access(path, F_OK), -1);
-	snprintf(path, sizeof path, "%s/ready.tmp", dir);
+	snprintf(path, sizeof path, "%s/ready.new", dir);
 	cr_assert_eq(access(path, F_OK), -1, "nothing is left of the writing");
 }
 
