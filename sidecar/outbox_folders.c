@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/mem.h"
 #include "store/dir.h"
@@ -72,6 +73,20 @@ folders_path(struct sq_outbox_folders *f, const char *name)
 	return (const char *)sq_buf_data(&f->path);
 }
 
+/* Whether an outbox is in the place itself, and not in a folder of it. */
+static bool
+folders_is_store(const char *place)
+{
+	struct sq_buf path = {0};
+	bool is;
+
+	sq_buf_printf(&path, "%s/id", place);
+	sq_buf_u8(&path, 0);
+	is = access((const char *)sq_buf_data(&path), F_OK) == 0;
+	sq_buf_fini(&path);
+	return is;
+}
+
 struct sq_outbox_folders *
 sq_outbox_folders_open(const char *place, const char *workload, const char *pod, struct sq_buf *err)
 {
@@ -87,7 +102,14 @@ sq_outbox_folders_open(const char *place, const char *workload, const char *pod,
 	sq_buf_u8(&text, 0);
 	f->pod = sq_xstrdup((const char *)sq_buf_data(&text));
 	sq_buf_fini(&text);
-	if (mkdir(f->root, 0700) != 0 && errno != EEXIST) {
+	if (folders_is_store(place)) {
+		sq_buf_printf(err,
+		    "%s: has the outbox of one sidecar in it: let that empty it, without "
+		    "outbox.shared, "
+		    "or name another place",
+		    place);
+		sq_outbox_folders_close(&f);
+	} else if (mkdir(f->root, 0700) != 0 && errno != EEXIST) {
 		sq_buf_printf(err, "%s: %s", f->root, strerror(errno));
 		sq_outbox_folders_close(&f);
 	}

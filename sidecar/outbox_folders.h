@@ -23,8 +23,8 @@ enum {
 
 struct sq_outbox_folders;
 
-/* 'place' must be there.  NULL with a line in 'err' when the workload's folder can't be
- * made in it. */
+/* 'place' must be there.  NULL with a line in 'err' when the workload's folder can't be made in
+ * it, or it is the folder of one sidecar, whose messages nobody would find again. */
 struct sq_outbox_folders *sq_outbox_folders_open(
     const char *place, const char *workload, const char *pod, struct sq_buf *err);
 void sq_outbox_folders_close(struct sq_outbox_folders **);

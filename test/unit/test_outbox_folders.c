@@ -79,6 +79,18 @@ Test(outbox_folders, names_can_t_lead_out_of_the_place)
 	sq_outbox_folders_close(&f);
 }
 
+Test(outbox_folders, a_place_that_one_sidecar_has_had_is_refused)
+{
+	char id[128];
+	struct sq_buf why = {0};
+
+	snprintf(id, sizeof id, "%s/id", place);
+	cr_assert_eq(close(open(id, O_CREAT | O_WRONLY, 0600)), 0);
+	cr_assert_null(sq_outbox_folders_open(place, "shop", "shop-1", &why));
+	cr_assert_gt(sq_buf_len(&why), 0);
+	sq_buf_fini(&why);
+}
+
 Test(outbox_folders, what_is_free_at_two_looks_was_left_behind)
 {
 	int held;
