@@ -79,8 +79,11 @@ env_outbox(const struct sq_making *m, json_t *env)
 	env_add(env, "SQMQOS_OUTBOX_MODE", o->mode == SQ_OUTBOX_DISK ? "disk" : "memory");
 	if (o->size != 0)
 		env_format(env, "SQMQOS_OUTBOX_SIZE", "%llu", (unsigned long long)o->size);
-	if (sq_making_has_disk(m))
-		env_add(env, "SQMQOS_OUTBOX_DIR", DIR_OUTBOX);
+	if (!sq_making_has_disk(m))
+		return;
+	env_add(env, "SQMQOS_OUTBOX_DIR", DIR_OUTBOX);
+	/* Replicas, and the old and the new pod of a rolling update, meet in the claim. */
+	env_add(env, "SQMQOS_OUTBOX_SHARED", "true");
 }
 
 static json_t *

@@ -284,6 +284,7 @@ Test(pod_patch, a_disk_outbox_is_the_claim)
 	pod_env(pod, SIDECAR, "SQMQOS_OUTBOX_MODE", "disk");
 	pod_env(pod, SIDECAR, "SQMQOS_OUTBOX_SIZE", "1073741824");
 	pod_env(pod, SIDECAR, "SQMQOS_OUTBOX_DIR", "/var/lib/sqmqos/outbox");
+	pod_env(pod, SIDECAR, "SQMQOS_OUTBOX_SHARED", "true");
 	pod_has(
 	    pod, "/spec/securityContext", "{fsGroup: 65532, fsGroupChangePolicy: OnRootMismatch}");
 	json_decref(pod);
