@@ -136,6 +136,7 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	if (k->client_id.len == 0) {
 		snprintf(id, sizeof id, "sq-%016llx", (unsigned long long)sq_random_u64());
 		c->assigned = true;
+		sp.clean_start = true; /* there is no session of this name */
 	} else {
 		memcpy(id, k->client_id.p, k->client_id.len);
 		id[k->client_id.len] = '\0';
@@ -150,7 +151,7 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	connect_settings(c, p);
 	/* Without clean start there may be a session to go on with, even if this
 	 * connection is its last (§3.1.2.4). */
-	sp.durable = c->expiry_s != 0 || !k->clean_start;
+	sp.durable = c->expiry_s != 0 || !sp.clean_start;
 	sp.expiry_s = c->expiry_s;
 	sp.receive_max = c->receive_max;
 	if (k->has_will)

@@ -400,6 +400,18 @@ async def test_a_durable_client_is_told_when_no_broker_comes(env):
     await stack.restart(stack.broker)
 
 
+async def test_a_client_whose_name_is_made_up_waits_for_no_broker(env):
+    """Without clean start, too: there is no session of that name to go on with."""
+    stack = await env.stack(sidecars=1)
+    await stack.kill(stack.broker)
+    client = env.client("")
+    connack = await client.connect(stack.ports[0], clean=False, timeout_s=40)
+    assert connack.code == 0 and not connack.session_present
+    await stack.restart(stack.broker)
+    await client.publish("a/b", b"1", 2)
+    await client.disconnect()
+
+
 @scenario(timeout_s=120)
 async def test_back_pressure_without_a_broker(env):
     """Publishes at QoS 1 wait within bounds; then TCP holds the publisher."""
