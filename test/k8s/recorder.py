@@ -15,8 +15,9 @@ END_OF_LINE = 1 << 20
 class Recorder:
     """Lines of JSON from all apps, in the order of arrival."""
 
-    def __init__(self):
+    def __init__(self, path):
         self.events = []
+        self.path = path  # of a copy, for people
         self.server = None
         self.address = None
 
@@ -30,9 +31,10 @@ class Recorder:
     async def _read(self, reader, writer):
         # Cancelled where the case ends before its apps do.
         with contextlib.suppress(asyncio.CancelledError, ConnectionError), \
-                contextlib.closing(writer):
+                contextlib.closing(writer), open(self.path, "ab", buffering=0) as copy:
             while line := await reader.readline():
                 self.events.append(json.loads(line))
+                copy.write(line)
 
     def of(self, event, who=None):
         return [e for e in self.events if e["event"] == event and who in (None, e["who"])]
@@ -74,12 +76,26 @@ class Recorder:
         return {text: n for text, n in self.got(consumer).items() if n > 1}
 
     def out_of_order(self, publisher, consumer):
-        """Numbers of the publisher that one consumer got behind a greater one."""
-        last, late = 0, []
+        """Numbers of the publisher that one consumer got behind a greater one, when it got them
+        for the first time."""
+        seen, last, late = set(), 0, []
         for e in self.of("got", consumer):
-            name, _, n = e["text"].partition(":")
-            if name != publisher:
+            name, _, text = e["text"].partition(":")
+            if name != publisher or text in seen:
                 continue
-            late += [int(n)] if int(n) < last else []
-            last = max(last, int(n))
+            seen.add(text)
+            n = int(text)
+            late += [n] if n < last else []
+            last = max(last, n)
         return late
+
+    def sent(self, publisher):
+        """How many messages a publisher that has ended had sent, all of them acknowledged."""
+        return sum(e["sent"] for e in self.of("done", publisher))
+
+    def position(self):
+        """For since(): what has happened until now."""
+        return len(self.events)
+
+    def since(self, position, *events):
+        return [e for e in self.events[position:] if e["event"] in events]

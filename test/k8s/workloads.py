@@ -58,6 +58,6 @@ class Apps:
 
 async def apps(k8s):
     """The case's apps; their recorder listens as long as its process lives."""
-    made = Apps(k8s, await Recorder().start())
+    made = Apps(k8s, await Recorder(k8s.folder / "events").start())
     await made.config_map()
     return made

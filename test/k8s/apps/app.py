@@ -2,11 +2,14 @@
 app is told: $SQMQOS_URL.  It runs in pods, from a ConfigMap.
 
   app.py publish NAME --topic T [--qos Q] [--count N] [--rate PER_S] [--size BYTES] [--stay]
-  app.py consume NAME [--subscribe FILTER ...] [--qos Q] [--client-id ID] [--expiry S] [--clean]
+  app.py consume NAME [--subscribe FILTER ...] [--qos Q] [--work MS] [--receive-max N]
+  both:               [--client-id ID] [--expiry S] [--clean]
 
-What happens is told to $RECORDER (host:port), a line of JSON each: connected,
-disconnected, acked (n), got (topic, text), done, stopping.  A consumer reports a message when MQTT
-hands it over, and at SIGTERM ends between two messages, as a well-behaved app does."""
+{pod} in NAME is the pod's name.  What happens is told to $RECORDER (host:port), a line of JSON
+each: connected, subscribed, disconnected, acked (n), got (topic, text), done, stopping.  A
+consumer reports a message when MQTT hands it over, and works so long on it.  At SIGTERM an app
+ends as a well-behaved one does: a publisher when all that it sent is acknowledged; a consumer
+takes nothing more, and finishes what it has begun."""
 
 import argparse
 import json
@@ -57,7 +60,12 @@ class App:
         self.client.on_disconnect = self.on_disconnect
         self.client.on_message = self.on_message
         self.client.on_publish = self.on_publish
+        self.client.on_subscribe = self.on_subscribe
+        self.reset = self.client._messages_reconnect_reset_out  # pylint: disable=protected-access
+        self.client._messages_reconnect_reset_out = self.on_reset  # pylint: disable=protected-access
         self.numbers = {}
+        self.take = self.client._handle_publish  # pylint: disable=protected-access
+        self.client._handle_publish = self.on_packet  # pylint: disable=protected-access
         self.left = args.count if args.what == "publish" else 0
 
     def on_term(self, *_):
@@ -76,9 +84,28 @@ class App:
         if not self.stopping:
             self.recorder.tell("disconnected", reason=str(reason))
 
+    def on_subscribe(self, _client, _data, _mid, reasons, _properties=None):
+        self.recorder.tell("subscribed", reasons=[str(r) for r in reasons])
+
+    def on_packet(self):
+        """Without an acknowledgement it stays the broker's."""
+        return mqtt.MQTT_ERR_SUCCESS if self.stopping else self.take()
+
+    def on_reset(self):
+        """paho forgets at a second attempt to connect that it has released a message, and would
+        publish it again."""
+        of = self.client._out_messages.values()  # pylint: disable=protected-access
+        states = (mqtt.mqtt_ms_wait_for_pubcomp, mqtt.mqtt_ms_resend_pubrel)
+        released = [m for m in of if m.state in states and not self.args.clean]
+        self.reset()
+        for m in released:
+            m.state = mqtt.mqtt_ms_resend_pubrel
+
     def on_message(self, _client, _data, m):
+        users = dict(getattr(m.properties, "UserProperty", []))
         self.recorder.tell("got", topic=m.topic, text=m.payload.decode().split(" ")[0], qos=m.qos,
-                           dup=bool(m.dup))
+                           dup=bool(m.dup), dead=users.get("sqmqos-dead-reason"))
+        time.sleep(self.args.work / 1000)
 
     def on_publish(self, _client, _data, mid):
         self.recorder.tell("acked", n=self.numbers.pop(mid))
@@ -105,8 +132,8 @@ class App:
 
     def publish(self):
         started, sent, total = time.monotonic(), 0, self.args.count
-        while not self.stopping and (self.left > 0 or self.numbers or self.args.stay):
-            if not self.connected():
+        while self.numbers or not self.stopping and (self.left > 0 or self.args.stay):
+            if not self.connected() or self.stopping:
                 continue
             due = min(total, int((time.monotonic() - started) * self.args.rate) + 1)
             while sent < due and len(self.numbers) < WINDOW and self.up:
@@ -144,7 +171,10 @@ def main():
     parser.add_argument("--expiry", type=int, default=0)
     parser.add_argument("--clean", action="store_true")
     parser.add_argument("--receive-max", type=int, default=1)
-    App(parser.parse_args()).run()
+    parser.add_argument("--work", type=float, default=0)
+    args = parser.parse_args()
+    args.name = args.name.replace("{pod}", os.environ.get("HOSTNAME", "?"))
+    App(args).run()
 
 
 if __name__ == "__main__":
