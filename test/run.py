@@ -265,6 +265,16 @@ def harness(*words):
                             stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
+def build_binaries(jobs):
+    """Builds Kubernetes and helm, once for this machine, where one of the jobs needs them."""
+    if not any(j.kind == "k8s" or j.name.startswith("e2e/chart/") for j in jobs):
+        return
+    child = harness("binaries")
+    for line in child.stderr:
+        print(line.rstrip(), flush=True)
+    child.wait()  # without them, the cases say that they can't run, or fail
+
+
 def start_cluster():
     """(outcome for all cases or None, why) once there is a cluster or there can be none."""
     child = harness("acquire")
@@ -384,6 +394,7 @@ def main():
         return 0
     signal.signal(signal.SIGTERM, stop)
     try:
+        build_binaries(jobs)
         progress = run(jobs, max(1, args.jobs), args.keep)
     except KeyboardInterrupt:
         print("dev test: interrupted", file=sys.stderr)
