@@ -346,6 +346,32 @@ async def test_names_follow_the_release_and_the_overrides(_env):
     assert await of_broker({"fullnameOverride": "mq"}, "shop") == "mq-broker"
 
 
+NAMED = ("name", "namespace", "secretName", "priorityClassName", "app.kubernetes.io/instance")
+
+
+def unlike_text(tree, path=""):
+    """Paths of names that YAML reads as something else than text."""
+    found = []
+    for key, v in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        if isinstance(v, (dict, list)):
+            found += unlike_text(v, f"{path}/{key}")
+        elif key in NAMED and not isinstance(v, str):
+            found.append(f"{path}/{key}")
+    return found
+
+
+async def test_names_that_look_like_numbers_stay_text(_env):
+    given = {"certificates": {"mode": "provided", "servingSecret": "1", "caSecret": "2",
+                              "brokerSecret": "3"},
+             "broker": {"priorityClassName": "4"}}
+    for values in ({}, given):
+        objects = await chart.render(values, release="123", namespace="456")
+        assert not unlike_text(objects)
+        for role in (o for o in objects if o["kind"] in ("Role", "ClusterRole")):
+            names = [n for rule in role["rules"] for n in rule.get("resourceNames", [])]
+            assert names and all(isinstance(n, str) for n in names)
+
+
 async def test_two_releases_have_no_object_of_the_cluster_in_common(_env):
     """Of the same name they have: helm refuses the second, for it owns none of them."""
     async def wide(release):

@@ -27,7 +27,7 @@
 {{- define "sqmqos.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ include "sqmqos.name" $root }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
@@ -56,7 +56,7 @@ annotations:
 {{/* The metadata of an object. [root, component, name, more labels, more annotations] */}}
 {{- define "sqmqos.metadata" -}}
 {{- $root := index . 0 -}}
-name: {{ index . 2 }}
+name: {{ index . 2 | quote }}
 labels:
   {{- include "sqmqos.labels" (list $root (index . 1) (index . 3)) | nindent 2 }}
 {{- with include "sqmqos.annotations" (list $root (index . 4)) }}
@@ -104,7 +104,7 @@ topologySpreadConstraints:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $of.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}
 

@@ -65,7 +65,7 @@
   clientConfig:
     service:
       name: {{ include "sqmqos.injector" $root }}
-      namespace: {{ $root.Release.Namespace }}
+      namespace: {{ $root.Release.Namespace | quote }}
       path: {{ $of.path }}
       port: 443
   sideEffects: None
