@@ -85,6 +85,10 @@ async def test_who_is_served_and_who_is_left_alone(env):
     made = await k8s.create(plain(k8s, "unasked"), quiet)
     assert not has_sidecar(made) and "SQMQOS_URL" not in json.dumps(made)
     assert has_sidecar(await k8s.create(plain(k8s, "asked", LABELLED), quiet))
+    for own in (release.NAMESPACE, "kube-system"):
+        name = f"own-{k8s.namespace[-6:]}"
+        assert not has_sidecar(await k8s.create(plain(k8s, name, LABELLED), own))
+        await k8s.delete("pods", name, own, wait=False)
     done = await k8s.try_kubectl("create", "--dry-run=server", "-o", "json", "-f", "-",
                                  stdin=json.dumps(plain(k8s, "dry-run")))
     assert done.code == 0 and has_sidecar(json.loads(done.stdout))

@@ -54,7 +54,8 @@ async def test_a_rollout_with_other_options_and_its_rollback(env):
 
     def version(limit):
         return made.deployment("shop", "consume", "shop", replicas=2, annotations={
-            "subscribe": subscribe("orders/#", overflow="drop-oldest", **{"max-length": limit})})
+            "subscribe": subscribe("orders/#", qos=2, overflow="drop-oldest",
+                                   **{"max-length": limit})})
 
     async def scale(n):
         await k8s.kubectl("scale", "deployment", "shop", f"--replicas={n}")
@@ -77,8 +78,8 @@ async def test_a_rollout_with_other_options_and_its_rollback(env):
         await scale(2)
     await k8s.apply(version(300))
     await k8s.rolled_out("deployments", "shop")
-    await k8s.apply(made.pod("web", "publish", "web", "--topic", "orders/1", "--count", 150,
-                             "--rate", 10, "--stay"))
+    await k8s.apply(made.pod("web", "publish", "web", "--topic", "orders/1", "--qos", 2,
+                             "--count", 150, "--rate", 10, "--stay"))
     await k8s.ready("web")
     await k8s.apply(version(400))
     await k8s.kubectl("delete", "pod", "roll-broker-0", "--wait=false", namespace=system)
@@ -87,10 +88,12 @@ async def test_a_rollout_with_other_options_and_its_rollback(env):
     await recorder.all_acked("web", 150)
     await recorder.all_got("web", 150, "shop")
     assert not recorder.of("disconnected", "web")
+    assert not recorder.doubled("shop")
     await keeps(400, "after-rollout")
     await k8s.kubectl("rollout", "undo", "deployment/shop")
     await k8s.rolled_out("deployments", "shop")
     await keeps(300, "after-rollback")
+    assert not recorder.doubled("shop")
 
 
 @scenario(timeout_s=180)
