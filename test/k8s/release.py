@@ -4,6 +4,7 @@ Cases that need settings of their own install a release of their own beside it, 
 namespaceSelector that keeps the two apart."""
 
 import asyncio
+import hashlib
 import json
 import pathlib
 import urllib.error
@@ -63,7 +64,15 @@ async def installed(k8s):
     async def make():
         await k8s.load_programs()
         await install(k8s, NAME, NAMESPACE, values(k8s))
-    await k8s.once(f"release-{k8s.tag}", make)
+    await k8s.once("release", make, version(values(k8s)))
+
+
+def version(tree):
+    """Changes with whatever an install is made of: the images' tag and other values, the chart."""
+    text = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
+    for path in sorted(p for p in CHART.rglob("*") if p.is_file()):
+        text.update(str(path.relative_to(CHART)).encode() + b"\0" + path.read_bytes())
+    return text.hexdigest()
 
 
 async def broker_pod(k8s, namespace=NAMESPACE, name=NAME):

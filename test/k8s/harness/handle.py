@@ -251,13 +251,13 @@ class Cluster:
             await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
             yield
 
-    async def once(self, what, make):
-        """Awaits make() unless a case of this cluster did it before."""
+    async def once(self, what, make, version=""):
+        """Awaits make() unless the last case of this cluster that did so made 'version'."""
         done = paths.HOME / "locks" / f"{what}.done"
         async with self.holding(what):
-            if not done.exists():
+            if not done.exists() or done.read_text() != version:
                 await make()
-                done.touch()
+                done.write_text(version)
 
     # ---- below the API
 
