@@ -11,7 +11,7 @@ from devrun import dev_run, free_ports
 from scenario import scenario, scenarios
 
 BLOCK = re.compile(r"^```sh run\n(.*?)^```$", re.M | re.S)
-TEST = re.compile(r"`((?:e2e|unit|contract|torture|fuzz|model)/[\w.]+\.(?:py|c|pml))(?:::(\w+))?`")
+TEST = re.compile(r"`((?:e2e|unit|contract|torture|fuzz|model|k8s)/[\w.]+\.(?:py|c|pml))(?:::(\w+))?`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(#[^)]*)?\)")
 
 
@@ -63,7 +63,7 @@ async def test_every_promise_names_tests_that_exist(_env):
     text = (parts.ROOT / "docs" / "reliability.md").read_text()
     promises = text.split("## Promises")[1].split("\n## ")[0]
     named = re.split(r"^\*\*\d\. ", promises, flags=re.M)[1:]
-    assert len(named) == 8
+    assert len(named) == 9
     for promise in named:
         assert TEST.search(promise), f"no test: {promise[:60]}"
     for file, name in TEST.findall(text):
