@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import json
 import pathlib
+import secrets
 import urllib.error
 import urllib.request
 
@@ -41,6 +42,11 @@ def values(k8s, **more):
         "test": {"image": {"repository": repository, "tag": tag, "pullPolicy": "Never"}},
     }
     return merge(tree, more)
+
+
+def unique(hint):
+    """A name for a release apart that no other case has, nor another run of this one."""
+    return f"{hint}-{secrets.token_hex(2)}"
 
 
 def apart(k8s, name, **more):

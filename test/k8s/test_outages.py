@@ -66,8 +66,9 @@ async def killed(k8s, pod):
 
 @scenario(timeout_s=240)
 async def test_pods_whose_sidecars_are_killed_stay_ready_without_a_broker(env):
-    k8s = await env.cluster(labels=labels("away"))
-    system = await installed(k8s, "away")
+    mine = release.unique("away")
+    k8s = await env.cluster(labels=labels(mine))
+    system = await installed(k8s, mine)
     made = await apps(k8s)
     recorder = made.recorder
     await k8s.apply([
@@ -76,7 +77,7 @@ async def test_pods_whose_sidecars_are_killed_stay_ready_without_a_broker(env):
     for name in ("watch", "old"):
         await k8s.ready(name)
     await recorder.all_acked("old", 20)
-    await brokers(k8s, system, "away", 0)
+    await brokers(k8s, system, mine, 0)
 
     took = await asyncio.gather(*(killed(k8s, name) for name in ("watch", "old")))
     assert max(took) <= READY_AGAIN_S, took
@@ -93,7 +94,7 @@ async def test_pods_whose_sidecars_are_killed_stay_ready_without_a_broker(env):
     for name in ("watch", "old"):
         assert is_ready(await k8s.get("pods", name))
 
-    await brokers(k8s, system, "away", 1)
+    await brokers(k8s, system, mine, 1)
     await recorder.all_acked("late", 50)
     await k8s.ready("late")
     await k8s.delete("pods", "old")
@@ -131,8 +132,9 @@ async def folder_of_claim(k8s, name):
 
 @scenario(timeout_s=300)
 async def test_replicas_on_one_claim_lose_nothing_in_a_rollout_without_a_broker(env):
-    k8s = await env.cluster(labels=labels("claim"))
-    system = await installed(k8s, "claim")
+    mine = release.unique("claim")
+    k8s = await env.cluster(labels=labels(mine))
+    system = await installed(k8s, mine)
     made = await apps(k8s)
     recorder = made.recorder
     await k8s.apply([
@@ -146,7 +148,7 @@ async def test_replicas_on_one_claim_lose_nothing_in_a_rollout_without_a_broker(
     old = await k8s.pods("app=box")
     await acked_more(recorder, publishers(old))
 
-    await brokers(k8s, system, "claim", 0)
+    await brokers(k8s, system, mine, 0)
     await acked_more(recorder, publishers(old))
     await k8s.kubectl("rollout", "restart", "deployment/box")
     for pod in old:
@@ -166,7 +168,7 @@ async def test_replicas_on_one_claim_lose_nothing_in_a_rollout_without_a_broker(
     ended = {name: recorder.sent(name) for name in publishers(old)}
     assert all(len(recorder.missing(name, sent, "sink")) >= 10 for name, sent in ended.items())
 
-    await brokers(k8s, system, "claim", 1)
+    await brokers(k8s, system, mine, 1)
     for name, sent in ended.items():
         assert len(recorder.acked(name)) == sent
         await recorder.all_got(name, sent, "sink", timeout_s=150)

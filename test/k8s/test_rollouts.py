@@ -7,7 +7,7 @@ import release
 from scenario import scenario
 from workloads import apps
 
-NAME = "roll"
+NAME = release.unique("roll")
 LABELS = {"sqmqos.io/inject": "true", release.APART: NAME}
 ONE_AT_A_TIME = {"type": "Recreate"}
 
