@@ -67,7 +67,16 @@ jwk_kind(const json_t *o)
 	return NULL;
 }
 
-/* The public key alone, as JSON; NULL: a member is missing. */
+/* Whether cjose may decode it: where a '=' cuts a value short (RFC 7515 §2 knows none), it
+ * ends the process by an assertion. */
+static bool
+jwk_is_base64url(const char *v)
+{
+	return v[strspn(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")] ==
+	    '\0';
+}
+
+/* The public key alone, as JSON; NULL: a member is missing, or no number. */
 static char *
 jwk_public(const json_t *o, const struct kind *k, const char *name)
 {
@@ -79,7 +88,7 @@ jwk_public(const json_t *o, const struct kind *k, const char *name)
 	for (size_t i = 0; i < 2; i++) {
 		const char *v = json_string_value(json_object_get(o, k->members[i]));
 
-		if (v == NULL) {
+		if (v == NULL || !jwk_is_base64url(v)) {
 			json_decref(p);
 			return NULL;
 		}

@@ -513,6 +513,10 @@ Test(auth_jwt, files_that_hold_no_keys_are_said)
 	    {"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"r\",\"x\":\"AAAA\","
 	     "\"y\":\"AAAA\"}]}",
 		"none of its 1 keys"},
+	    /* cut short by a '=' */
+	    {"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"r\",\"x\":\"AAAAA=A\","
+	     "\"y\":\"AAAA\"},{\"kty\":\"RSA\",\"kid\":\"r\",\"n\":\"A=AA\",\"e\":\"AQAB\"}]}",
+		"none of its 2 keys"},
 	};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(cases); i++) {
