@@ -112,7 +112,9 @@ def all_jobs():
         yield Job(f"model/{script.stem}", "model", [str(script)], timeout_s=TIMEOUT_S["model"])
     for job in ctest_jobs("fuzz"):
         if job.kind == "fuzz":
+            # A crash ends with 77 by default, as what could not run does.
             job.argv[1:1] = [f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-verbosity=0",
+                             "-error_exitcode=1",
                              "-print_final_stats=0", f"-artifact_prefix={job.folder()}/",
                              str(job.folder())]
             yield job
