@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import json
 import pathlib
-import secrets
 import signal
 import statistics
 import sys
@@ -148,7 +147,7 @@ class Bench:
 async def measure(args, folder):
     if not lifecycle.current():
         raise LookupError("no cluster is up; ./dev cluster up starts one")
-    name = f"bench-{secrets.token_hex(3)}"
+    name = release.unique("bench")
     k8s = await handle.attach(folder, "bench", {"sqmqos.io/inject": "true", release.APART: name})
     try:
         system = await k8s.make_namespace("bench-system")

@@ -11,7 +11,6 @@ from scenario import scenario
 from workloads import apps
 from x509 import certificates, lives, verifies
 
-NAME = "short"
 # What is left of an authority when it is renewed, a third, is time for kubelet to bring the
 # broker what the next one signs.
 LIVES = {"caLifetime": "60s", "leafLifetime": "45s", "overlap": "4s"}
@@ -21,15 +20,16 @@ RATE = 10
 class Seen:
     """The certificates of a release as time passes."""
 
-    def __init__(self, env, k8s, namespace):
+    def __init__(self, env, k8s, name, namespace):
         self.env = env
         self.k8s = k8s
+        self.name = name
         self.namespace = namespace
         self.authorities = []  # the oldest first
         self.leaves = set()
 
     async def secret(self, name):
-        tree = await self.k8s.get("secrets", f"{NAME}-{name}", self.namespace)
+        tree = await self.k8s.get("secrets", f"{self.name}-{name}", self.namespace)
         return {k: base64.b64decode(v).decode() for k, v in tree["data"].items()}
 
     async def look(self):
@@ -73,8 +73,8 @@ async def come_and_go(k8s, made, came):
         await k8s.delete("pods", name, wait=False, grace_s=0)
 
 
-async def scale_broker(k8s, system, count):
-    await k8s.kubectl("scale", "statefulset", f"{NAME}-broker", f"--replicas={count}",
+async def scale_broker(k8s, mine, system, count):
+    await k8s.kubectl("scale", "statefulset", f"{mine}-broker", f"--replicas={count}",
                       namespace=system)
 
 
@@ -84,15 +84,16 @@ async def sidecar_metrics(k8s, *pods):
 
 @scenario(timeout_s=240)
 async def test_three_authorities_pass_and_nobody_notices(env):
-    k8s = await env.cluster(labels={"sqmqos.io/inject": "true", release.APART: NAME})
+    mine = release.unique("short")
+    k8s = await env.cluster(labels={"sqmqos.io/inject": "true", release.APART: mine})
     system = await k8s.make_namespace("short-system")
     await k8s.load_programs()
     # Links move all the time, so that old pods dial by each of the certificates.
-    await release.install(k8s, NAME, system, release.apart(
-        k8s, NAME, certificates=LIVES, broker={"config": {"link": {"max-age": "5s"}}}))
+    await release.install(k8s, mine, system, release.apart(
+        k8s, mine, certificates=LIVES, broker={"config": {"link": {"max-age": "5s"}}}))
     made = await apps(k8s)
     recorder = made.recorder
-    seen = Seen(env, k8s, system)
+    seen = Seen(env, k8s, mine, system)
     await seen.look()
     old = ("taker", "giver")
     await k8s.apply([
@@ -120,14 +121,14 @@ async def test_three_authorities_pass_and_nobody_notices(env):
     known = certificates((await seen.look())["ca.crt"])[0]
     await seen.nearly_due(26)
     assert len(seen.authorities) == 3, "it is not too late"
-    await scale_broker(k8s, system, 0)
-    await k8s.gone("pods", f"{NAME}-broker-0", system)
+    await scale_broker(k8s, mine, system, 0)
+    await k8s.gone("pods", f"{mine}-broker-0", system)
     await seen.renewals(3)
     await seen.signed_by_newest()
     chain = (await seen.look())["tls.crt"]
     assert await verifies(env, chain, known), "who knows the one before alone takes the chain"
     await k8s.create(made.pod("late", "consume", "late", annotations={"subscribe": "late"}))
-    await scale_broker(k8s, system, 1)
+    await scale_broker(k8s, mine, system, 1)
 
     async def all_linked():
         return all(v["sqmqos_links"] >= 1 for v in await sidecar_metrics(k8s, *old))
