@@ -536,6 +536,13 @@ is_over(void *arg)
 	return world_metric(SQ_M_QUEUES_ENDING) == 0;
 }
 
+/* The last message may be counted before the queue itself has gone. */
+static bool
+is_counted_or_over(void *arg)
+{
+	return is_counted(arg) || is_over(NULL);
+}
+
 static void
 begin_embedded(char *dir)
 {
@@ -578,7 +585,7 @@ Test(broker_ending, restarts_of_the_embedded_engine_lose_and_double_nothing)
 	while (world_metric(SQ_M_QUEUES_ENDING) > 0) {
 		int64_t more = world_metric(SQ_M_DELETED_QUEUE_EXPIRED) + 1;
 
-		cr_assert(fake_run_until(is_counted, &more));
+		cr_assert(fake_run_until(is_counted_or_over, &more));
 		fake_self(0);
 		if (++restarts <= 3)
 			restart();
