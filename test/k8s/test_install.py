@@ -19,6 +19,11 @@ async def test_a_labelled_pod_at_once_behind_helm_install_wait(env):
     await k8s.ready("orders")
     await made.recorder.connected("c")
 
+    async def small():
+        used = await k8s.memory("orders", "sqmqos-sidecar")
+        return used["anonymous"] <= 1_600_000 and used["working_set"] <= 2_500_000
+    await made.recorder.until(small, "the idle sidecar is as small as docs/benchmarks.md says", 30)
+
 
 async def test_two_deployments_talk_and_declared_messages_need_no_subscribe(env):
     k8s = await env.cluster(labels={"sqmqos.io/inject": "true"})
