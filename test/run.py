@@ -269,7 +269,8 @@ def harness(*words):
 
 def build_binaries(jobs):
     """Builds Kubernetes and helm, once for this machine, where one of the jobs needs them."""
-    if not any(j.kind == "k8s" or j.name.startswith("e2e/chart/") for j in jobs):
+    wanted = any(j.kind == "k8s" or j.name.startswith("e2e/chart/") for j in jobs)
+    if not wanted or os.geteuid() != 0:  # as nobody else there will be no cluster
         return
     child = harness("binaries")
     for line in child.stderr:

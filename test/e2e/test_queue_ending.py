@@ -50,6 +50,10 @@ async def test_a_declared_queue_survives_a_rollout(env):
     await publisher.publish("orders/0", b"0", 1)
     assert (await old.receive()).payload == b"0"
     await old.disconnect()
+
+    async def settled():  # its acknowledgement is not in a socket any more
+        return await metric(stack.broker, "sqmqos_queued_messages") == 0
+    await eventually(settled, "what it got is settled")
     await stack.end(stack.sidecars[0])
     for i in range(1, 4):
         assert await publisher.publish("orders/1", b"%d" % i, 1) == 0
@@ -57,7 +61,8 @@ async def test_a_declared_queue_survives_a_rollout(env):
     await stack.restart(stack.sidecars[0])
     new = await env.connect(stack.ports[0], "app")
     for i in range(1, 4):
-        assert (await new.receive()).payload == b"%d" % i
+        got = await new.receive()
+        assert got.payload == b"%d" % i, (i, got)
 
 
 async def test_a_queue_that_ends_counts_what_it_has(env):

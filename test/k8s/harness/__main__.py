@@ -118,7 +118,7 @@ def main(argv):
         return 0 if argv else 2
     signal.signal(signal.SIGTERM, stop)
     try:
-        if argv[0] == "binaries":  # for the runner: needs no root
+        if argv[0] == "binaries":
             binaries.ensure()
             return 0
         if os.geteuid() != 0:
