@@ -14,8 +14,18 @@ from scenario import Skip, scenario
 K8S = pathlib.Path(__file__).resolve().parent
 
 
-def left_over():
-    """What the machine still has of a cluster, as it shows to anybody."""
+# Where a node keeps things; a machine may have its own there, from before the cluster.
+OF_NODES = ("/var/lib/kubelet", "/var/lib/cni", "/run/containerd")
+
+
+def of_nodes():
+    """{folder: when it was last changed} of those that are there."""
+    return {p: os.stat(p).st_ctime for p in OF_NODES if pathlib.Path(p).exists()}
+
+
+def left_over(since):
+    """What the machine still has of a cluster that was started at 'since', as it shows to
+    anybody."""
     found = [str(p) for p in pathlib.Path("/sys/fs/cgroup").glob(f"*/{paths.NAME}")]
     found += [str(p) for p in pathlib.Path("/sys/fs/cgroup").glob(paths.NAME)]
     found += [line for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()
@@ -25,9 +35,8 @@ def left_over():
     listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True)
     found += [line for line in listed.stdout.splitlines()[1:]
               if "/var/lib/sqmqos-cluster" in line or "containerd-shim" in line]
-    found += [p for p in (str(paths.HOME), "/var/lib/kubelet", "/var/lib/cni", "/run/containerd")
-              if pathlib.Path(p).exists()]
-    return found
+    found += [str(paths.HOME)] if paths.HOME.exists() else []
+    return found + [p for p, changed in of_nodes().items() if changed >= since]
 
 
 def harness(verb, pid):
@@ -57,23 +66,24 @@ async def kubelet_runs():
 @scenario(last=True, timeout_s=300)
 async def test_an_end_leaves_nothing_and_a_start_removes_any_ruin(_env):
     owner = await own_cluster()
+    since = paths.PKI.stat().st_mtime  # made before any part is started
     pods = node.in_cgroups()
     assert pods, "pods run"
     assert await finished(harness("release", owner)) == 0
-    assert left_over() == []
+    assert left_over(since) == []
     assert not [pid for pid in pods if pathlib.Path(f"/proc/{pid}").exists()]
 
     interrupted = harness("acquire", owner)
     await kubelet_runs()
     interrupted.send_signal(signal.SIGTERM)
     assert await finished(interrupted) == 130
-    assert left_over() == []
+    assert left_over(since) == []
 
     crashed = harness("acquire", owner)
     await kubelet_runs()
     crashed.kill()
     await finished(crashed)
-    assert left_over() != []
+    assert left_over(since) != []
     assert lifecycle.current() is None
     assert await finished(harness("acquire", owner)) == 0
     assert lifecycle.current()[1] == owner
