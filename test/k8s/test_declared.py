@@ -81,12 +81,15 @@ async def test_a_rollout_with_other_options_and_its_rollback(env):
     await k8s.apply(made.pod("web", "publish", "web", "--topic", "orders/1", "--qos", 2,
                              "--count", 150, "--rate", 10, "--stay"))
     await k8s.ready("web")
+    await k8s.apply(made.pod("letters", "consume", "letters", "--subscribe", "$dead/#"))
+    await k8s.ready("letters")
     await k8s.apply(version(400))
     await k8s.kubectl("delete", "pod", "roll-broker-0", "--wait=false", namespace=system)
     await k8s.rolled_out("deployments", "shop")
     await k8s.ready("roll-broker-0", namespace=system)
     await recorder.all_acked("web", 150)
-    await recorder.all_got("web", 150, "shop")
+    # What a clean session had half received when its pod ended is a dead letter.
+    await recorder.all_got("web", 150)
     assert not recorder.of("disconnected", "web")
     assert not recorder.doubled("shop")
     await keeps(400, "after-rollout")
