@@ -28,24 +28,23 @@ id_open_dir(const char *dir)
 int
 sq_outbox_id_read(const char *dir, const char *name, uint64_t *out, struct sq_buf *err)
 {
-	int at = id_open_dir(dir), fd = -1, rc = SQ_OK;
-	char text[2 * DIGITS] = "";
-	ssize_t n;
+	int at = id_open_dir(dir), rc = SQ_EIO;
+	struct sq_buf text = {0};
 
 	if (at >= 0)
-		fd = openat(at, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe, maybe */
-	if (fd < 0) {
-		rc = at >= 0 && errno == ENOENT ? SQ_ENOTFOUND : SQ_EIO;
-	} else {
-		n = read(fd, text, sizeof text - 1);
-		rc = n < 0                                                  ? SQ_EIO
-		    : n == DIGITS && (*out = strtoull(text, NULL, 16)) != 0 ? SQ_OK
-									    : SQ_EINVAL;
-	}
+		rc = sq_file_read_at(at, name, DIGITS, &text);
+	if (rc == SQ_EIO && at >= 0 && errno == ENOENT)
+		rc = SQ_ENOTFOUND;
+	if (rc == SQ_OK)
+		sq_buf_u8(&text, 0);
+	if (rc == SQ_ETOOBIG ||
+	    (rc == SQ_OK &&
+		(sq_buf_len(&text) != DIGITS + 1 ||
+		    (*out = strtoull((char *)sq_buf_data(&text), NULL, 16)) == 0)))
+		rc = SQ_EINVAL;
 	if (rc != SQ_OK && rc != SQ_ENOTFOUND)
 		id_error(dir, name, rc, err);
-	if (fd >= 0)
-		close(fd);
+	sq_buf_fini(&text);
 	if (at >= 0)
 		close(at);
 	return rc;

@@ -4,12 +4,14 @@
  * "none", extensions) does not get that far. */
 #include "broker/auth/jwt.h"
 
+#include <limits.h>
 #include <cjose/cjose.h>
 #include <jansson.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json_bounds.h"
 #include "core/mem.h"
 
 enum {
@@ -59,26 +61,6 @@ jwt_split(struct sq_bytes token, struct sq_bytes parts[3])
 	return n == 3;
 }
 
-/* How deep the brackets of a JSON text are at most; strings don't count. */
-static unsigned
-jwt_depth(const uint8_t *text, size_t len)
-{
-	unsigned depth = 0, most = 0;
-	bool quoted = false;
-
-	for (size_t i = 0; i < len; i++) {
-		if (quoted && text[i] == '\\')
-			i++;
-		else if (text[i] == '"')
-			quoted = !quoted;
-		else if (!quoted && (text[i] == '{' || text[i] == '['))
-			most = ++depth > most ? depth : most;
-		else if (!quoted && (text[i] == '}' || text[i] == ']') && depth > 0)
-			depth--;
-	}
-	return most;
-}
-
 /* The JSON object of a part, or NULL. */
 static json_t *
 jwt_object(struct sq_bytes part)
@@ -89,7 +71,7 @@ jwt_object(struct sq_bytes part)
 
 	if (!cjose_base64url_decode((const char *)part.p, part.len, &text, &len, NULL))
 		return NULL;
-	if (text != NULL && jwt_depth(text, len) <= SQ_JWT_DEPTH_MAX)
+	if (text != NULL && sq_json_bounded(text, len, SQ_JWT_DEPTH_MAX, UINT_MAX))
 		o = json_loadb((const char *)text, len, JSON_REJECT_DUPLICATES, NULL);
 	cjose_get_dealloc()(text);
 	if (o != NULL && !json_is_object(o)) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json_bounds.h"
 #include "core/mem.h"
 #include "core/utf8.h"
 #include "k8s/injector/base64.h"
@@ -23,34 +24,6 @@ static const struct reason {
 };
 
 /* ---- request ---- */
-
-/* Whether the JSON in 'p' nests and holds no more than it may, before memory is spent
- * on it.  Whether it is JSON at all is the parser's business. */
-static bool
-review_is_bounded(const char *p, size_t len)
-{
-	unsigned depth = 0, values = 0;
-	bool quoted = false;
-
-	for (size_t i = 0; i < len; i++) {
-		char c = p[i];
-
-		if (quoted) {
-			quoted = c != '"';
-			i += c == '\\';
-			continue;
-		}
-		quoted = c == '"';
-		if (c == '{' || c == '[')
-			depth++;
-		else if ((c == '}' || c == ']') && depth > 0)
-			depth--;
-		values += c == '{' || c == '[' || c == ',' || c == ':';
-		if (depth > SQ_REVIEW_DEPTH_MAX || values > SQ_REVIEW_VALUES_MAX)
-			return false;
-	}
-	return true;
-}
 
 /* The text of a member, "" without one; NULL if it is something else. */
 static const char *
@@ -122,7 +95,8 @@ sq_review_read(struct sq_review *r, const void *body, size_t len, struct sq_buf 
 	json_error_t at;
 
 	*r = (struct sq_review){0};
-	if (len > SQ_REVIEW_BODY_MAX || !review_is_bounded(body, len)) {
+	if (len > SQ_REVIEW_BODY_MAX ||
+	    !sq_json_bounded(body, len, SQ_REVIEW_DEPTH_MAX, SQ_REVIEW_VALUES_MAX)) {
 		sq_buf_printf(why, "the body is too long, too deep or has too many values");
 		return SQ_ETOOBIG;
 	}
