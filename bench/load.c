@@ -124,7 +124,7 @@ load_connect(struct sq_load *l)
 	while (l->opened < allowed && l->opened - l->ready < HANDSHAKES) {
 		if (l->opened >= subs && l->ready < subs)
 			break;
-		pub = l->o.idle > 0 || l->opened >= subs;
+		pub = l->o.filters == 0 && l->opened >= subs;
 		if (l->o.idle > 0)
 			c = &l->idle[l->opened];
 		else if (pub)
@@ -395,7 +395,8 @@ load_init(struct sq_load *l)
 	if (l->o.idle > 0) {
 		l->idle = load_calloc(total, sizeof *l->idle);
 		for (unsigned i = 0; i < total; i++)
-			l->idle[i] = (struct sq_load_conn){.kind = SQ_LOAD_IDLE, .idx = i};
+			l->idle[i] = (struct sq_load_conn){
+			    .kind = l->o.filters > 0 ? SQ_LOAD_FILTERS : SQ_LOAD_IDLE, .idx = i};
 		return;
 	}
 	l->pub = load_calloc(l->o.publishers, sizeof *l->pub);
@@ -491,7 +492,9 @@ main(int argc, char **argv)
 	    (l.o.connect_rate > 0 ? load_total(&l) * SECOND / l.o.connect_rate : 0);
 	l.till = UINT64_MAX;
 	l.from = UINT64_MAX;
-	status = l.o.idle > 0 ? sq_load_idle_run(&l) : load_run(&l);
+	status = l.o.filters > 0 ? sq_load_filters_run(&l)
+	    : l.o.idle > 0       ? sq_load_idle_run(&l)
+				 : load_run(&l);
 	load_fini(&l);
 	return status;
 }

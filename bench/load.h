@@ -8,6 +8,7 @@
  *     load_pub.c    publishers: windows, packet ids, acknowledgements
  *     load_sub.c    subscribers: checking what arrives
  *     load_idle.c   --idle: clients that only exist
+ *     load_filters.c --filters: a client that only subscribes
  *     load_report.c what comes out
  *
  * Private to those files. */
@@ -27,6 +28,7 @@
 
 enum {
 	SQ_LOAD_PIDS_MAX = 16,
+	SQ_LOAD_PACKET_IDS = UINT16_MAX,
 	SQ_LOAD_HEADER = 24,           /* of the payload: magic, publisher, number, time */
 	SQ_LOAD_OUT_HIGH = 128 * 1024, /* a publisher fills up to this, then waits */
 	SQ_LOAD_READ = 256 * 1024,     /* one read, and a payload more */
@@ -68,12 +70,20 @@ struct sq_load_opts {
 	uint32_t expiry_s;
 	double duration_s, warmup_s, drain_s, settle_s, hold_s;
 	unsigned idle;
-	char prefix[64]; /* of client ids and topics */
+	uint32_t filters; /* that one client subscribes to; 0: another kind of run */
+	char prefix[64];  /* of client ids and topics */
 	struct sq_load_pid pid[SQ_LOAD_PIDS_MAX];
 	unsigned npids;
 };
 
-enum sq_load_kind { SQ_LOAD_SUB, SQ_LOAD_PUB, SQ_LOAD_IDLE, SQ_LOAD_LISTEN, SQ_LOAD_SINK };
+enum sq_load_kind {
+	SQ_LOAD_SUB,
+	SQ_LOAD_PUB,
+	SQ_LOAD_IDLE,
+	SQ_LOAD_FILTERS,
+	SQ_LOAD_LISTEN,
+	SQ_LOAD_SINK,
+};
 enum sq_load_state {
 	SQ_LOAD_CLOSED,
 	SQ_LOAD_CONNECTING,
@@ -132,6 +142,12 @@ enum sq_load_phase {
 	SQ_LOAD_DONE,
 };
 
+/* SUBSCRIBEs of a client that does nothing else. */
+struct sq_load_filters {
+	uint32_t sent, answered;
+	uint64_t *stamp; /* when it was sent, by packet id */
+};
+
 /* Counted inside the measured time only. */
 struct sq_load_count {
 	uint64_t sent, delivered, acked;
@@ -154,7 +170,8 @@ struct sq_load {
 
 	struct sq_load_pub *pub;
 	struct sq_load_sub *sub;
-	struct sq_load_conn *idle;
+	struct sq_load_conn *idle; /* --filters: its one client */
+	struct sq_load_filters filters;
 	struct sq_load_conn listener;
 	struct sq_load_conn **sink; /* accepted in raw mode */
 	unsigned nsinks;
@@ -231,8 +248,13 @@ bool sq_load_interrupted(void);
 /* load_idle.c: returns the exit status. */
 int sq_load_idle_run(struct sq_load *);
 
+/* load_filters.c: returns the exit status. */
+int sq_load_filters_run(struct sq_load *);
+bool sq_load_filters_packet(struct sq_load *, struct sq_load_conn *, const struct sq_wire_frame *);
+
 /* load_report.c: prints; returns true if nothing is wrong with the run. */
 bool sq_load_report(struct sq_load *);
 void sq_load_report_idle(struct sq_load *);
+void sq_load_report_filters(struct sq_load *);
 
 #endif

@@ -34,7 +34,7 @@ static const char *
 conn_name(const struct sq_load_conn *c, char *buf, size_t cap)
 {
 	static const char *const kinds[] = {
-	    "subscriber", "publisher", "idle client", "listener", "receiver"};
+	    "subscriber", "publisher", "idle client", "subscribing client", "listener", "receiver"};
 
 	snprintf(buf, cap, "%s %u", kinds[c->kind], c->idx);
 	return buf;
@@ -226,7 +226,7 @@ conn_greet(struct sq_load *l, struct sq_load_conn *c)
 		sq_load_conn_ready(l, c);
 		return true;
 	}
-	snprintf(id, sizeof id, "%s-%c%u", l->o.prefix, "spi"[c->kind], c -> idx);
+	snprintf(id, sizeof id, "%s-%c%u", l->o.prefix, "spif"[c->kind], c -> idx);
 	n = sq_wire_put_connect(packet, &cfg);
 	memcpy(sq_load_conn_room(c, n), packet, n);
 	c->state = SQ_LOAD_GREETING;
@@ -249,7 +249,8 @@ conn_greeted(struct sq_load *l, struct sq_load_conn *c, const struct sq_wire_fra
 		return conn_fail(l, c, why);
 	}
 	c->receive_max = ack.receive_max;
-	if (c->kind == SQ_LOAD_PUB || (c->kind == SQ_LOAD_IDLE && !l->o.idle_subscribe)) {
+	if (c->kind == SQ_LOAD_PUB || c->kind == SQ_LOAD_FILTERS ||
+	    (c->kind == SQ_LOAD_IDLE && !l->o.idle_subscribe)) {
 		sq_load_conn_ready(l, c);
 		return true;
 	}
@@ -260,7 +261,7 @@ conn_greeted(struct sq_load *l, struct sq_load_conn *c, const struct sq_wire_fra
 		return true;
 	}
 	sq_load_sub_filter(l, c->idx, filter, sizeof filter);
-	n = sq_wire_put_subscribe(packet, filter, l->o.qos, l->o.v5);
+	n = sq_wire_put_subscribe(packet, 1, filter, l->o.qos, l->o.v5);
 	memcpy(sq_load_conn_room(c, n), packet, n);
 	c->state = SQ_LOAD_SUBSCRIBING;
 	sq_load_conn_dirty(l, c);
@@ -271,9 +272,10 @@ static bool
 conn_subscribed(struct sq_load *l, struct sq_load_conn *c, const struct sq_wire_frame *f)
 {
 	char why[64];
+	uint16_t id;
 	uint8_t code;
 
-	if (f->head >> 4 != SQ_WIRE_SUBACK || !sq_wire_read_suback(f, l->o.v5, &code))
+	if (f->head >> 4 != SQ_WIRE_SUBACK || !sq_wire_read_suback(f, l->o.v5, &id, &code))
 		return conn_fail(l, c, "malformed SUBACK");
 	if (code != l->o.qos) {
 		snprintf(why, sizeof why, "asked for QoS %u: SUBACK 0x%02x", l->o.qos, code);
@@ -302,6 +304,8 @@ conn_packet(struct sq_load *l, struct sq_load_conn *c, const struct sq_wire_fram
 			return sq_load_pub_packet(l, (struct sq_load_pub *)(void *)c, f);
 		if (c->kind == SQ_LOAD_SUB)
 			return sq_load_sub_packet(l, (struct sq_load_sub *)(void *)c, c, f);
+		if (c->kind == SQ_LOAD_FILTERS)
+			return sq_load_filters_packet(l, c, f);
 		if (c->kind == SQ_LOAD_SINK)
 			return sq_load_sub_packet(l, &l->sub[0], c, f);
 		return true;

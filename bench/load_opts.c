@@ -57,6 +57,9 @@ static const char usage[] =
     "  --subscribe         each of them subscribes to a topic of its own\n"
     "  --hold S            hold them S seconds instead\n"
     "  --connect-rate N    connections a second (no limit)\n"
+    "Subscribing\n"
+    "  --filters N         one client subscribes at --sub to N topics, each by a SUBSCRIBE of\n"
+    "                      its own, and that is all; --window N: unanswered at a time (1)\n"
     "Results\n"
     "  --pid NAME=PID      CPU and memory of that process, too; up to 16 times\n"
     "  --json              one JSON object instead of a table\n"
@@ -183,6 +186,7 @@ enum { /* options without a letter */
 	O_TAKE,
 	O_PACE,
 	O_RECEIVE_MAX,
+	O_FILTERS,
 };
 
 static const struct option options[] = {
@@ -222,6 +226,7 @@ static const struct option options[] = {
     {"take", 1, NULL, O_TAKE},
     {"pace", 0, NULL, O_PACE},
     {"receive-max", 1, NULL, O_RECEIVE_MAX},
+    {"filters", 1, NULL, O_FILTERS},
     {"help", 0, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -251,6 +256,9 @@ opts_take_where(struct sq_load_opts *o, int opt, char *arg)
 		return true;
 	case O_SHARED:
 		o->shared = arg;
+		return true;
+	case O_FILTERS:
+		o->filters = (uint32_t)opts_uint("--filters", arg, 1, 1000000);
 		return true;
 	default:
 		return false;
@@ -397,11 +405,16 @@ static void
 opts_settle(struct sq_load_opts *o)
 {
 	if (o->window == 0)
-		o->window = o->mode == SQ_LOAD_WINDOW ? 100 : 10000;
+		o->window = o->filters > 0 ? 1 : o->mode == SQ_LOAD_WINDOW ? 100 : 10000;
 	if (o->warmup_s < 0)
 		o->warmup_s = o->count > 0 ? 0 : 1;
 	if (o->sub.len == 0)
 		o->sub = o->pub;
+	if (o->filters > 0) {
+		if (o->idle > 0 || o->raw || o->window > SQ_LOAD_PACKET_IDS)
+			opts_die("--filters", "neither --idle nor --raw, and --window to 65535");
+		o->idle = 1; /* connected as one that does nothing */
+	}
 	if (o->idle > 0)
 		return;
 	opts_settle_over(o);

@@ -103,7 +103,7 @@ report_pids_json(const struct sq_load *l)
 			continue;
 		printf("%s{\"name\": \"", sep);
 		report_name_json(p->name);
-		printf("\", \"pid\": %d, \"cpu_s\": %.2f, "
+		printf("\", \"pid\": %d, \"cpu_s\": %.6f, "
 		       "\"anon_kib_before\": %" PRIu64 ", \"anon_kib_after\": %" PRIu64 ", "
 		       "\"pss_kib_before\": %" PRIu64 ", \"pss_kib_after\": %" PRIu64 "}",
 		    (int)p->pid, p->after.cpu_s - p->before.cpu_s, p->before.anon_kib,
@@ -225,4 +225,23 @@ sq_load_report_idle(struct sq_load *l)
 		}
 	}
 	fflush(stdout);
+}
+
+void
+sq_load_report_filters(struct sq_load *l)
+{
+	double seconds = (double)(l->till - l->from) / 1e9;
+
+	if (l->o.json) {
+		printf("{\"ok\": true, \"drained\": true, \"mqtt\": %d, \"qos\": %d, "
+		       "\"filters\": %" PRIu32 ", \"window\": %" PRIu64 ", \"seconds\": %.6f, ",
+		    l->o.v5 ? 5 : 3, l->o.qos, l->o.filters, l->o.window, seconds);
+		report_hist_json("ack_us", l->ack);
+		report_pids_json(l);
+		return;
+	}
+	printf("%-14s %" PRIu32 " filters in %.3f s, %.0f/s\n", "subscribed", l->o.filters, seconds,
+	    l->o.filters / seconds);
+	report_hist("answered", l->ack);
+	report_pids(l, 0);
 }

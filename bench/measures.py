@@ -13,6 +13,13 @@ class Run:
     args: tuple
     floor: bool
     latency: bool = False
+    subscribes: bool = False  # it takes as long as its SUBSCRIBEs do
+
+    def timing(self, seconds, warmup):
+        """The flags that say how long it is measured, 'seconds' for a throughput run."""
+        if self.subscribes:
+            return ()
+        return flags(duration=seconds * (2 if self.latency else 1), warmup=warmup, drain=5)
 
 
 def flags(**options):
@@ -23,6 +30,7 @@ def flags(**options):
 
 
 WINDOW = 100
+FILTERS = 10000
 # Messages in flight per publisher: undelivered at QoS 0, else unacknowledged.
 # The backlog bounds what a chain that acknowledges early may pile up inside.
 SHAPES = (  # key, title, flags, window at QoS 0, above, backlog
@@ -48,6 +56,10 @@ def runs():
         window = flags(window=1000) if q == 0 else flags(window=WINDOW, backlog=2000)
         out.append(Run(f"1k-q{q}", f"throughput 1→1, 1 KiB, QoS {q}",
                        flags(qos=q, size=1024) + window, q == 0))
+    for key, title, window in (("subscribe-1", "one by one", 1),
+                               (f"subscribe-{WINDOW}", f"{WINDOW} unanswered", WINDOW)):
+        out.append(Run(key, f"subscribing to {FILTERS:,} filters {title}",
+                       flags(filters=FILTERS, window=window, qos=1), False, subscribes=True))
     return out
 
 
@@ -87,6 +99,8 @@ def run_rows(run, results, chains):
 
     if run.latency:
         return [row(f"{run.title}, {p}", "µs", True, percentile(p)) for p in ("p50", "p99")]
+    if run.subscribes:
+        return [row(run.title, "s", True, lambda r: r["seconds"])]
     return [row(run.title, "k msg/s", False, lambda r: r["delivered_per_s"] / 1e3)]
 
 

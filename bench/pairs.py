@@ -1,13 +1,15 @@
 """./dev bench --against DIR: the programs of this tree beside those in DIR, in pairs
-A-B-A-B of the same run, in one go: what has a change cost?
+A-B-A-B of the same run, in one go (every other pair starts with B, so that neither is
+always the first): what has a change cost?
 
 Each figure is the median of the pairs' ratios, with its spread: half of the interval in
-which the median is with 95 % confidence (by order statistics), in percent. CPU per message
-is judged at 3 %, the rest at 15 %; a figure whose spread is above what it is judged at is
-not decided."""
+which the median is with 95 % confidence (by order statistics), in percent. CPU per message,
+of all three processes, is judged at 3 %, the rest at 15 %; a figure whose spread is above
+what it is judged at is not decided. The status is 1 where a figure is worse."""
 
 import argparse
 import dataclasses
+import math
 import pathlib
 import signal
 import sys
@@ -20,9 +22,10 @@ import measures
 import table
 
 CPU_PERCENT, OTHER_PERCENT = 3.0, 15.0
-# The ranks, from either end, between which the median of n is with 95 % confidence.
-RANKS = {6: 1, 7: 1, 8: 1, 9: 2, 10: 2, 11: 2, 12: 3, 13: 3, 14: 3, 15: 4}
-RUNS = ("1-1-q0", "1-1-q1", "1-1-q2", "10-10-q1", "1-100-q1", "latency-q0", "latency-q1")
+WORSE, NOT_DECIDED = "worse", "not decided"
+CONFIDENCE = 0.95
+RUNS = ("1-1-q0", "1-1-q1", "1-1-q2", "10-10-q1", "1-100-q1", "latency-q0", "latency-q1",
+        "subscribe-1", "subscribe-100")
 
 
 @dataclasses.dataclass
@@ -40,23 +43,46 @@ def figures(run):
             return lambda r: r["latency_us"] and r["latency_us"][name]
         return [Figure(f"{run.title}, {p}", OTHER_PERCENT, True, percentile(p))
                 for p in ("p50", "p99")]
+    if run.subscribes:
+        return [Figure(run.title, OTHER_PERCENT, True, lambda r: r["seconds"])]
     return [Figure(f"{run.title}: CPU per message", CPU_PERCENT, True, measures.cpu_per_million),
             Figure(f"{run.title}", OTHER_PERCENT, False, lambda r: r["delivered_per_s"])]
+
+
+def rank(n):
+    """The rank, from either end, between which and the other the median of 'n' values is
+    with that confidence; 0: there are too few."""
+    found, outside = 0, 0
+    while found < n // 2:
+        outside += 2 * math.comb(n, found)
+        if outside > (1 - CONFIDENCE) * 2 ** n:
+            break
+        found += 1
+    return found
 
 
 def spread(ratios):
     """Half of the median's interval, in percent of it."""
     values, mid = sorted(ratios), measures.median(ratios)
-    rank = RANKS.get(len(values), 1)
-    return 50 * (values[-rank] - values[rank - 1]) / mid
+    at = rank(len(values)) or 1
+    return 50 * (values[-at] - values[at - 1]) / mid
 
 
 def verdict(figure, ratios):
     change = 100 * (measures.median(ratios) - 1) * (1 if figure.lower_is_better else -1)
-    if len(ratios) < min(RANKS) or spread(ratios) > figure.percent:
-        return "not decided"
-    return "worse" if change > figure.percent else \
+    if rank(len(ratios)) == 0 or spread(ratios) > figure.percent:
+        return NOT_DECIDED
+    return WORSE if change > figure.percent else \
         "better" if change < -figure.percent else f"within {figure.percent:g} %"
+
+
+def summary(verdicts):
+    """One line of all: {title: verdict}."""
+    def named(which):
+        return ", ".join(t for t, v in verdicts.items() if v == which)
+
+    parts = [f"{v}: {named(v)}" for v in (WORSE, NOT_DECIDED) if named(v)]
+    return ". ".join(parts) if parts else f"None of the {len(verdicts)} figures is worse"
 
 
 def parse(argv):
@@ -90,9 +116,8 @@ class Pairs:
         self.failures = []
 
     def one(self, run, chain, label):
-        seconds = self.args.seconds * (2 if run.latency else 1)
         result, words = self.generator.run(
-            chain, *run.args, "--duration", seconds, "--warmup", 0.3, "--drain", 5)
+            chain, *run.args, *run.timing(self.args.seconds, 0.3))
         if result is None or not result["ok"]:
             self.failures.append(f"{label}: {run.title}: "
                                  f"{generator.describe(result) if result else words}")
@@ -127,12 +152,16 @@ class Pairs:
         self.before.stop()
         self.after.stop()
 
+    def verdicts(self):
+        return {figure.title: verdict(figure, ratios) for figure, ratios in self.ratios.values()}
+
     def text(self, seconds):
         lines = [f"{'measure':<58} {'after / before':>14} {'spread':>8} {'pairs':>6}  verdict"]
+        verdicts = self.verdicts()
         for figure, ratios in self.ratios.values():
             lines.append(f"{figure.title:<58} {measures.median(ratios):>14.3f} "
-                         f"{spread(ratios):>6.1f} % {len(ratios):>6}  {verdict(figure, ratios)}")
-        lines += ["", f"Pairs in turns, medians of their ratios; {self.args.seconds:g} s a "
+                         f"{spread(ratios):>6.1f} % {len(ratios):>6}  {verdicts[figure.title]}")
+        lines += ["", summary(verdicts) + ".", f"Pairs in turns, medians of their ratios; {self.args.seconds:g} s a "
                   f"throughput run; {seconds / 60:.1f} minutes. Machine: {table.machine()}."]
         return "\n".join(lines + [f"failed: {f}" for f in self.failures])
 
@@ -157,4 +186,4 @@ def main(argv):
         finally:
             pairs.stop()
     print(pairs.text(time.monotonic() - began))
-    return 1 if pairs.failures else 0
+    return 1 if pairs.failures or WORSE in pairs.verdicts().values() else 0

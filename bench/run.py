@@ -121,9 +121,8 @@ class Bench:
     # ---- the rounds
 
     def one(self, run, chain):
-        seconds = self.args.seconds * (2 if run.latency else 1)
-        result, words = self.generate(chain, *run.args, "--duration", seconds,
-                                      "--warmup", self.args.warmup, "--drain", 5)
+        result, words = self.generate(
+            chain, *run.args, *run.timing(self.args.seconds, self.args.warmup))
         self.results.setdefault(run.key, {}).setdefault(chain.name, []).append(result)
         if result is None:
             self.failures.append(f"{chain.title}: {run.title}: {words}")

@@ -109,7 +109,9 @@ def markdown(rows, titles, about):
            "TCP proxies that only copy bytes. Publishers and subscribers are `sqmqos-bench`, MQTT 5. "
            "Latency counts from the time a message was due to the time it was read; throughput "
            "counts deliveries, with at most 100 messages in flight per publisher (1→1 at QoS 0: "
-           "1,000; fan-in: 20). Absolute figures move from machine to machine and from run to "
+           "1,000; fan-in: 20). Who subscribes is one client of the last local program, with a "
+           "SUBSCRIBE for each filter: mosquitto's local one answers by itself, ours by the "
+           "broker. Absolute figures move from machine to machine and from run to "
            "run; the ratios are what counts, and differences under 15 % are noise.", "",
            "| " + " | ".join(head) + " |",
            "|---|" + "---:|" * (len(head) - 1)]

@@ -84,12 +84,13 @@ sq_wire_put_connect(unsigned char *out, const struct sq_wire_connect *c)
 }
 
 size_t
-sq_wire_put_subscribe(unsigned char *out, const char *filter, uint8_t qos, bool v5)
+sq_wire_put_subscribe(
+    unsigned char *out, uint16_t packet_id, const char *filter, uint8_t qos, bool v5)
 {
 	unsigned char b[SQ_WIRE_SMALL];
 	size_t n = 2;
 
-	sq_put16(b, 1);
+	sq_put16(b, packet_id);
 	if (v5)
 		b[n++] = 0;
 	n += wire_put_string(b + n, filter);
@@ -211,7 +212,7 @@ sq_wire_read_connack(const struct sq_wire_frame *f, bool v5, struct sq_wire_conn
 }
 
 bool
-sq_wire_read_suback(const struct sq_wire_frame *f, bool v5, uint8_t *code)
+sq_wire_read_suback(const struct sq_wire_frame *f, bool v5, uint16_t *packet_id, uint8_t *code)
 {
 	size_t at = 2, props = 0;
 	int used;
@@ -224,6 +225,7 @@ sq_wire_read_suback(const struct sq_wire_frame *f, bool v5, uint8_t *code)
 	}
 	if (at + 1 != f->len)
 		return false;
+	*packet_id = sq_get16(f->body);
 	*code = f->body[at];
 	return true;
 }

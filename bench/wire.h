@@ -146,14 +146,15 @@ sq_wire_put_ack(unsigned char *out, enum sq_wire_type type, uint16_t packet_id)
 bool sq_wire_read_ack(const struct sq_wire_frame *, uint16_t *packet_id, uint8_t *reason);
 bool sq_wire_read_connack(const struct sq_wire_frame *, bool v5, struct sq_wire_connack *);
 /* Reads a SUBACK for one filter; 'code' is what it grants or why not. */
-bool sq_wire_read_suback(const struct sq_wire_frame *, bool v5, uint8_t *code);
+bool sq_wire_read_suback(const struct sq_wire_frame *, bool v5, uint16_t *packet_id, uint8_t *code);
 
 enum { SQ_WIRE_SMALL = 512 }; /* room for any of the packets below */
 
 /* Write into SQ_WIRE_SMALL bytes and return the length.  Names are cut off
  * at 200 bytes. */
 size_t sq_wire_put_connect(unsigned char *out, const struct sq_wire_connect *);
-size_t sq_wire_put_subscribe(unsigned char *out, const char *filter, uint8_t qos, bool v5);
+size_t sq_wire_put_subscribe(
+    unsigned char *out, uint16_t packet_id, const char *filter, uint8_t qos, bool v5);
 /* DISCONNECT; 'forget' makes an MQTT 5 session end with the connection. */
 size_t sq_wire_put_disconnect(unsigned char *out, bool v5, bool forget);
 

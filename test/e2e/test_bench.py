@@ -6,6 +6,7 @@ import json
 import sys
 
 import clients
+import mqtt
 import stack as parts
 from cluster import eventually
 from scenario import scenario
@@ -90,6 +91,56 @@ async def test_generator_holds_idle_clients(env):
     assert (code, result["ready"]) == (0, 300)
 
 
+async def answer_subscribes(reader, writer, together, seen, code=1):
+    """A broker that answers SUBSCRIBEs when so many are there; adds the ids of each lot."""
+    unanswered, data = [], b""
+    while chunk := await reader.read(65536):
+        data += chunk
+        while len(data) >= 2 and len(data) >= 2 + data[1]:
+            kind, body, data = data[0] >> 4, data[2:2 + data[1]], data[2 + data[1]:]
+            if kind == 1:
+                writer.write(mqtt.packet(2, b"\0\0\0"))
+            elif kind == 8:
+                unanswered.append(body[:2])
+        if len(unanswered) >= together:
+            seen.append(unanswered)
+            for packet_id in reversed(unanswered):
+                writer.write(mqtt.packet(9, packet_id + bytes([0, code])))
+            unanswered = []
+    writer.close()
+
+
+async def test_generator_subscribes_with_as_many_unanswered_as_it_was_told(env):
+    for window in (1, 3):
+        seen = []
+        server = await asyncio.start_server(
+            lambda r, w: answer_subscribes(r, w, window, seen), "127.0.0.1", 0)
+        async with server:
+            code, result, words = await generate(
+                env, server.sockets[0].getsockname()[1], "--filters", 12, "-q", 1, "-w", window)
+        assert code == 0, words
+        assert [len(lot) for lot in seen] == [window] * (12 // window)
+        assert len({i for lot in seen for i in lot}) == 12
+        assert result["filters"] == result["ack_us"]["n"] == 12 and result["seconds"] > 0
+
+
+async def test_generator_subscribes_to_more_filters_than_there_are_packet_ids(env):
+    port = await mosquitto(env, *UNLIMITED)
+    code, result, words = await generate(env, port, "--filters", 66000, "-w", 65535)
+    assert code == 0, words
+    assert result["ack_us"]["n"] == 66000
+
+
+async def test_generator_fails_when_a_subscription_is_refused(env):
+    server = await asyncio.start_server(
+        lambda r, w: answer_subscribes(r, w, 1, [], code=0x87), "127.0.0.1", 0)
+    async with server:
+        code, result, words = await generate(
+            env, server.sockets[0].getsockname()[1], "--filters", 5)
+    assert (code, result) == (3, None)
+    assert "SUBACK 0x87" in words
+
+
 async def test_pairs_are_judged_by_their_median_and_spread(_env):
     sys.path.insert(0, str(clients.ROOT / "bench"))
     import pairs
@@ -109,12 +160,40 @@ async def test_pairs_are_judged_by_their_median_and_spread(_env):
         assert pairs.verdict(figure, ratios) == want, (figure, ratios)
 
 
+async def test_the_spread_is_that_of_the_median(_env):
+    sys.path.insert(0, str(clients.ROOT / "bench"))
+    import pairs
+    # Order statistics of the binomial distribution, as in tables of them.
+    assert [pairs.rank(n) for n in (5, 6, 8, 9, 11, 12, 15, 17, 20, 25)] == [
+        0, 1, 1, 2, 2, 3, 4, 5, 6, 8]
+    ratios = [1 + n / 100 for n in range(9)]
+    assert abs(pairs.spread(ratios) - 50 * 0.06 / 1.04) < 1e-9
+    assert pairs.summary({"a": "better", "b": "within 3 %"}) == "None of the 2 figures is worse"
+    assert pairs.summary({"a": "worse", "b": "within 3 %", "c": "not decided", "d": "worse"}) == (
+        "worse: a, d. not decided: c")
+
+
+async def test_what_is_compared_includes_subscribing(_env):
+    sys.path.insert(0, str(clients.ROOT / "bench"))
+    import measures
+    import pairs
+    runs = {r.key: r for r in measures.runs()}
+    assert set(pairs.RUNS) <= set(runs)
+    figures = {f.title: f for key in pairs.RUNS for f in pairs.figures(runs[key])}
+    one = figures["subscribing to 10,000 filters one by one"]
+    assert one.lower_is_better and one.percent == 15 and one.value({"seconds": 2.5}) == 2.5
+    assert runs["subscribe-1"].args[:4] == ("--filters", "10000", "--window", "1")
+    assert {f.percent for t, f in figures.items() if "CPU per message" in t} == {3}
+
+
 @scenario(timeout_s=120)
 async def test_our_programs_are_measured_beside_others(env):
     build = clients.ROOT / "build" / "release"
     output = await clients.run(env, sys.executable, clients.ROOT / "bench" / "run.py", "--against",
-                               build, "--pairs", 1, "--seconds", 0.1, "--runs", "1-1-q1")
-    assert "CPU per message" in output and "not decided" in output
+                               build, "--pairs", 1, "--seconds", 0.1, "--runs",
+                               "1-1-q1,subscribe-100")
+    assert "CPU per message" in output and "subscribing to 10,000 filters" in output, output
+    assert output.count("not decided") == 4, output
 
 
 async def test_parts_of_a_page_stay_when_others_are_written(env):
