@@ -295,6 +295,18 @@ disk_post_done(struct sq_request *req, const struct sq_answer *ans)
 	sq_session_post_free(&p->post);
 }
 
+/* The batch's header as the version of the link has it, then its entries. */
+static void
+disk_post_body(struct disk_post *p, struct sq_outbox_batch *b, unsigned version)
+{
+	unsigned char *body = sq_buf_data(&b->body);
+
+	p->post.req.body[0] = (struct iovec){body, sq_batch_header_size(version)};
+	p->post.req.body[1] = (struct iovec){
+	    body + SQ_BATCH_HEADER, sq_buf_len(&b->body) - SQ_BATCH_HEADER};
+	p->post.req.n_body = 2;
+}
+
 void
 sq_outbox_disk_post(struct sq_outbox_disk *d, uint64_t now_ms)
 {
@@ -306,8 +318,7 @@ sq_outbox_disk_post(struct sq_outbox_disk *d, uint64_t now_ms)
 		struct disk_post *p = sq_session_post_new(s, sizeof *p, "messages");
 
 		p->batch = b;
-		p->post.req.body[0] = (struct iovec){sq_buf_data(&b->body), sq_buf_len(&b->body)};
-		p->post.req.n_body = 1;
+		disk_post_body(p, b, sq_uplink_version(s->link));
 		p->post.req.done = disk_post_done;
 		SQ_FAULT("sidecar-outbox-posting");
 		sq_session_post_send(&p->post, s->link);

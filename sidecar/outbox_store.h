@@ -92,7 +92,7 @@ void sq_outbox_store_rest(struct sq_outbox_store *);
 
 /* --- towards the broker --- */
 
-/* A batch on its way; the body is 'body'. */
+/* A batch on its way: 'body' is its SQ_BATCH_HEADER bytes and its entries. */
 struct sq_outbox_batch {
 	struct sq_list node; /* the store's */
 	struct sq_buf body;

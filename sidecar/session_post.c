@@ -345,7 +345,8 @@ sq_session_post_lanes(struct sq_session *s, uint64_t now_ms)
 			p = sq_session_post_new(s, sizeof *p, "messages");
 			p->lane = i;
 			p->flight = f;
-			p->post.req.body[0] = (struct iovec){p->flight.header, SQ_BATCH_HEADER};
+			p->post.req.body[0] = (struct iovec){
+			    p->flight.header, sq_batch_header_size(sq_uplink_version(s->link))};
 			p->post.req.body[1] = (struct iovec){
 			    (void *)(uintptr_t)f.entries.p, f.entries.len};
 			p->post.req.n_body = 2;

@@ -534,6 +534,7 @@ subreq_write(struct sq_buf *b, const struct subreq *r, unsigned version)
 void
 sq_session_post_subs(struct sq_session *s)
 {
+	static const struct sq_subs_head head;
 	struct subs_post *p;
 	unsigned n = 0;
 
@@ -541,7 +542,7 @@ sq_session_post_subs(struct sq_session *s)
 		return;
 	p = sq_session_post_new(s, sizeof *p, "subscriptions");
 	sq_list_init(&p->subreqs);
-	sq_buf_u16(&p->body, 0);
+	sq_subs_head_put(&p->body, 0, &head, sq_uplink_version(s->link));
 	SQ_LIST_FOR_EACH_SAFE(r, &s->subreqs, struct subreq, node) {
 		size_t len = sq_buf_len(&r->entries);
 

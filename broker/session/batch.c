@@ -142,7 +142,7 @@ batch_offer(struct sq_session *s, struct sq_call *c)
 	struct sq_batch b;
 	uint16_t skip;
 
-	if (sq_batch_decode(c->body->bytes, c->body->size, &b) != SQ_OK) {
+	if (sq_batch_decode(c->body->bytes, c->body->size, sq_link_version(c->link), &b) != SQ_OK) {
 		sq_call_answer(c, 400, "malformed batch");
 		return;
 	}

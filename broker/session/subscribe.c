@@ -496,11 +496,12 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 {
 	struct sq_router *router = s->shard->broker->router;
 	unsigned version = sq_link_version(c->link);
+	struct sq_subs_head head;
 	struct sq_bytes entries;
 	struct sq_notes notes = {0};
 	struct sq_key key;
 	struct sq_op *op;
-	int n = sq_subs_decode(c->body->bytes, c->body->size, version, &entries);
+	int n = sq_subs_decode(c->body->bytes, c->body->size, version, &head, &entries);
 
 	if (n < 0) {
 		sq_call_answer(c, 400, "malformed subscriptions");
@@ -567,13 +568,14 @@ sq_subscribe_drop_all(struct sq_session *s, struct sq_txn *txn)
 int
 sq_subscribe_restore(struct sq_session *s, uint32_t number, struct sq_bytes value)
 {
+	struct sq_subs_head head;
 	struct sq_bytes entries;
 	struct sq_subscription *sub;
 	struct wanted w;
 	struct sq_key key;
 	struct sq_sub e;
 
-	if (sq_subs_decode(value.p, value.len, SQ_SUB_STORED_VERSION, &entries) != 1)
+	if (sq_subs_decode(value.p, value.len, SQ_SUB_STORED_VERSION, &head, &entries) != 1)
 		return SQ_EINVAL;
 	subscribe_key(s, &key);
 	e = sq_sub_next(&entries, SQ_SUB_STORED_VERSION);

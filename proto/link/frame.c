@@ -6,7 +6,6 @@
 enum {
 	OPEN_ID_SIZE = 2 + 1 + 8 + SQ_ORIGIN_SIZE,
 	ENTRY_SETTLE = 12,
-	SUB_FIXED = 30, /* of version 1, the smallest */
 };
 
 void
@@ -185,6 +184,7 @@ sq_batch_header(unsigned char *out, const struct sq_batch *batch)
 	sq_put64(out + 4, batch->run);
 	sq_put64(out + 12, batch->first);
 	sq_put64(out + 20, batch->upto);
+	sq_put32(out + SQ_BATCH_HEADER_V1, batch->mark);
 }
 
 void
@@ -226,7 +226,7 @@ entry_take(struct sq_reader *r)
 }
 
 int
-sq_batch_decode(const void *p, size_t len, struct sq_batch *out)
+sq_batch_decode(const void *p, size_t len, unsigned version, struct sq_batch *out)
 {
 	struct sq_reader r = sq_reader(p, len);
 	uint8_t zero;
@@ -237,6 +237,7 @@ sq_batch_decode(const void *p, size_t len, struct sq_batch *out)
 	out->run = sq_read64(&r);
 	out->first = sq_read64(&r);
 	out->upto = sq_read64(&r);
+	out->mark = version >= 2 ? sq_read32(&r) : 0;
 	out->entries = (struct sq_bytes){r.p, sq_reader_left(&r)};
 	if (r.bad || zero != 0 || out->lane >= SQ_LANES || out->n == 0 || out->run == 0 ||
 	    out->first == 0 || out->upto >= out->first || out->first + out->n < out->first)
@@ -337,117 +338,6 @@ sq_settle_next(struct sq_bytes *entries, struct sq_settle *out)
 	*out = (struct sq_settle){p[0], p[1], sq_get16(p + 2), sq_get64(p + 4)};
 	*entries = (struct sq_bytes){p + ENTRY_SETTLE, entries->len - ENTRY_SETTLE};
 	return true;
-}
-
-/* Subscriptions. */
-
-void
-sq_sub_put(struct sq_buf *b, const struct sq_sub *s, unsigned version)
-{
-	sq_buf_u8(b, s->op);
-	sq_buf_u8(b, s->options);
-	sq_buf_u8(b, s->flags);
-	sq_buf_u8(b, s->overflow);
-	sq_buf_u32(b, s->sub_id);
-	sq_buf_u32(b, s->queue_expiry_s);
-	sq_buf_u32(b, s->max_length);
-	sq_buf_u32(b, s->max_attempts);
-	sq_buf_u32(b, s->concurrency);
-	if (version >= 2)
-		sq_buf_u64(b, s->since_ms);
-	frame_put16(b, s->tag);
-	frame_put16(b, s->group);
-	frame_put16(b, s->filter);
-	if (version >= 2)
-		frame_put16(b, s->pod);
-}
-
-static struct sq_sub
-sub_take(struct sq_reader *r, unsigned version)
-{
-	struct sq_sub s = {0};
-
-	s.op = sq_read8(r);
-	s.options = sq_read8(r);
-	s.flags = sq_read8(r);
-	s.overflow = sq_read8(r);
-	s.sub_id = sq_read32(r);
-	s.queue_expiry_s = sq_read32(r);
-	s.max_length = sq_read32(r);
-	s.max_attempts = sq_read32(r);
-	s.concurrency = sq_read32(r);
-	if (version >= 2)
-		s.since_ms = sq_read64(r);
-	s.tag = frame_take16(r);
-	s.group = frame_take16(r);
-	s.filter = frame_take16(r);
-	if (version >= 2)
-		s.pod = frame_take16(r);
-	return s;
-}
-
-static bool
-sub_fits(const struct sq_sub *s)
-{
-	return (s->op == SQ_SUB_SUBSCRIBE || s->op == SQ_SUB_UNSUBSCRIBE) &&
-	    (s->options & 3) != 3 && (s->options & 0xc0) == 0 && (s->options >> 4) != 3 &&
-	    (s->flags & ~(SQ_SUB_DECLARED | SQ_SUB_CONSUME | SQ_SUB_DURABLE)) == 0 &&
-	    s->overflow <= SQ_OVERFLOW_DROP_NEW && (s->filter.len > 0 || s->tag.len > 0) &&
-	    (s->group.len > 0) == ((s->flags & SQ_SUB_DECLARED) != 0) &&
-	    s->pod.len <= SQ_SUB_POD_MAX &&
-	    (s->group.len > 0 || (s->since_ms == 0 && s->pod.len == 0));
-}
-
-int
-sq_subs_decode(const void *p, size_t len, unsigned version, struct sq_bytes *entries)
-{
-	struct sq_reader r = sq_reader(p, len);
-	uint16_t n = sq_read16(&r);
-
-	*entries = (struct sq_bytes){r.p, sq_reader_left(&r)};
-	if (r.bad || n == 0 || n > entries->len / SUB_FIXED)
-		return SQ_EINVAL;
-	for (uint16_t i = 0; i < n; i++) {
-		struct sq_sub s = sub_take(&r, version);
-
-		if (r.bad || !sub_fits(&s))
-			return SQ_EINVAL;
-	}
-	return frame_end(&r) == SQ_OK ? n : SQ_EINVAL;
-}
-
-struct sq_sub
-sq_sub_next(struct sq_bytes *entries, unsigned version)
-{
-	struct sq_reader r = sq_reader(entries->p, entries->len);
-	struct sq_sub s = sub_take(&r, version);
-
-	*entries = (struct sq_bytes){r.p, sq_reader_left(&r)};
-	return s;
-}
-
-void
-sq_codes_encode(struct sq_buf *b, const uint8_t *codes, uint16_t n, const struct sq_notes *notes,
-    unsigned version)
-{
-	sq_buf_u16(b, n);
-	sq_buf_append(b, codes, n);
-	if (version >= 2)
-		sq_notes_encode(b, notes);
-}
-
-int
-sq_codes_decode(const void *p, size_t len, unsigned version, const unsigned char **codes,
-    struct sq_bytes *notes)
-{
-	struct sq_reader r = sq_reader(p, len);
-	uint16_t n = sq_read16(&r);
-
-	*codes = sq_read_bytes(&r, n);
-	*notes = (struct sq_bytes){0};
-	if (!r.bad && version >= 2)
-		return sq_notes_decode(r.p, sq_reader_left(&r), n, notes) == SQ_OK ? n : SQ_EINVAL;
-	return frame_end(&r) == SQ_OK ? n : SQ_EINVAL;
 }
 
 /* Detach. */

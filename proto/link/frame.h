@@ -17,6 +17,7 @@
 #include "core/err.h"
 #include "core/msg.h"
 #include "proto/link/notes.h"
+#include "proto/link/subs.h"
 
 enum {
 	SQ_LINK_VERSION = 2,     /* the newest that this program speaks */
@@ -31,11 +32,11 @@ sq_link_version_both(uint64_t wanted)
 }
 
 enum {
-	SQ_LANES = 2,
 	SQ_BATCH_FLYING_MAX = 4,    /* batches of a lane in flight */
 	SQ_BATCH_PARKED_MAX = 3,    /* early batches that the receiver keeps */
 	SQ_BATCH_BYTES_MAX = 32768, /* unless it has one entry */
-	SQ_BATCH_HEADER = 28,
+	SQ_BATCH_HEADER = 32,       /* bytes, from version 2 of the link on */
+	SQ_BATCH_HEADER_V1 = 28,
 	SQ_ENTRY_HEADER = 4,
 	SQ_LINK_STREAMS_MAX = 60, /* requests of a link at a time, deliveries not counted */
 	SQ_BODY_SLACK = 65536,    /* body limit: maximum packet size and this */
@@ -43,7 +44,6 @@ enum {
 	SQ_FRAME_MAX = SQ_PACKET_MAX + (2 << 20), /* and a frame that says who all gets it */
 	SQ_DELIVER_TARGETS_MAX = 1024,
 	SQ_ORIGIN_SIZE = 25,
-	SQ_SUB_POD_MAX = 256,
 };
 
 struct sq_origin {
@@ -131,6 +131,7 @@ struct sq_batch {
 	uint8_t lane;
 	uint16_t n;
 	uint64_t run, first, upto;
+	uint32_t mark; /* the last mark given out before the first entry; 0 in version 1 */
 	struct sq_bytes entries;
 };
 
@@ -140,13 +141,22 @@ struct sq_entry {
 	const unsigned char *image; /* NULL for a release; checked */
 };
 
-/* Writes the SQ_BATCH_HEADER bytes of a batch; entries follow in the buffer. */
+/* Bytes of a batch's header in a version of the link. */
+static inline size_t
+sq_batch_header_size(unsigned version)
+{
+	return version >= 2 ? SQ_BATCH_HEADER : SQ_BATCH_HEADER_V1;
+}
+
+/* Writes the SQ_BATCH_HEADER bytes of a batch's header, of which an older version takes
+ * the first sq_batch_header_size(); entries follow. */
 void sq_batch_header(unsigned char *out, const struct sq_batch *);
 void sq_entry_header(unsigned char *out, uint8_t kind, uint16_t packet_id);
 /* Checks the whole batch, every entry included: kinds, images, count, lane
  * rules (lane 0: QoS 0, not retained, no packet id, no release). */
-int sq_batch_decode(const void *p, size_t len, struct sq_batch *out) SQ_MUST_CHECK;
-/* Lane and first number of a body that was decoded before. */
+int
+sq_batch_decode(const void *p, size_t len, unsigned version, struct sq_batch *out) SQ_MUST_CHECK;
+/* Lane, first number and mark of a body that was decoded before. */
 static inline uint8_t
 sq_batch_lane(const unsigned char *p)
 {
@@ -156,6 +166,11 @@ static inline uint64_t
 sq_batch_first(const unsigned char *p)
 {
 	return sq_get64(p + 12);
+}
+static inline uint32_t
+sq_batch_mark(const unsigned char *p, unsigned version)
+{
+	return version >= 2 ? sq_get32(p + SQ_BATCH_HEADER_V1) : 0;
 }
 /* The next entry of a batch that was decoded; call it 'n' times. */
 struct sq_entry sq_batch_next(struct sq_bytes *entries);
@@ -198,50 +213,6 @@ int sq_settlements_decode(const void *p, size_t len, struct sq_settlements *out)
 /* Takes the next entry; false at the end. */
 bool sq_settle_next(struct sq_bytes *entries, struct sq_settle *out);
 
-enum { SQ_SUB_SUBSCRIBE = 1, SQ_SUB_UNSUBSCRIBE = 2 };
-enum { SQ_SUB_DECLARED = 1, SQ_SUB_CONSUME = 2, SQ_SUB_DURABLE = 4 };
-enum sq_overflow {
-	SQ_OVERFLOW_DEFAULT,
-	SQ_OVERFLOW_REJECT_PUBLISH,
-	SQ_OVERFLOW_DROP_OLDEST,
-	SQ_OVERFLOW_DROP_NEW,
-};
-
-struct sq_sub {
-	uint8_t op;
-	uint8_t options; /* MQTT 5.0 §3.8.3.1 */
-	uint8_t flags;
-	uint8_t overflow;
-	uint32_t sub_id;
-	uint32_t queue_expiry_s;
-	uint32_t max_length;
-	uint32_t max_attempts;
-	uint32_t concurrency; /* unfinished messages of this member; 0: no limit of its own */
-	struct sq_bytes tag, group, filter;
-
-	/* From version 2 on, of a declared one: when the set that it belongs to came into
-	 * being (wall-clock ms; 0: not known) and the pod that declares it. */
-	uint64_t since_ms;
-	struct sq_bytes pod;
-};
-
-/* The version by whose layout the broker's store keeps subscriptions (docs/store.md). */
-enum { SQ_SUB_STORED_VERSION = 1 };
-
-/* Bodies start with a count: write it with sq_buf_u16(), then the entries. */
-void sq_sub_put(struct sq_buf *, const struct sq_sub *, unsigned version);
-/* Checks the whole body; returns its count or a negative error. */
-int
-sq_subs_decode(const void *p, size_t len, unsigned version, struct sq_bytes *entries) SQ_MUST_CHECK;
-struct sq_sub sq_sub_next(struct sq_bytes *entries, unsigned version);
-
-/* 'notes' as for outcomes. */
-void sq_codes_encode(struct sq_buf *, const uint8_t *codes, uint16_t n,
-    const struct sq_notes *notes, unsigned version);
-/* Returns the count, with 'codes' and 'notes' pointing into 'p'. */
-int sq_codes_decode(const void *p, size_t len, unsigned version, const unsigned char **codes,
-    struct sq_bytes *notes) SQ_MUST_CHECK;
-
 /* Flags of a detach, from version 2 on. */
 enum {
 	SQ_DETACH_QUIET = 1, /* the client's connection did not break: what it has not settled
@@ -264,7 +235,8 @@ enum {
 	SQ_FRAME_DELIVER = 2,
 	SQ_FRAME_DETACHED = 3,
 	SQ_FRAME_DRAINING = 4,
-	SQ_FRAME_TRUST = 5, /* from version 2 on */
+	SQ_FRAME_TRUST = 5,      /* from version 2 on */
+	SQ_FRAME_SUBSCRIBED = 6, /* from version 2 on */
 };
 
 struct sq_target {
@@ -289,10 +261,14 @@ struct sq_deliver {
 struct sq_frame {
 	uint8_t type; /* may be one that this program does not know: to be skipped */
 	struct sq_deliver deliver;
-	uint64_t epoch; /* SQ_FRAME_DETACHED */
-	uint8_t reason;
+	uint64_t epoch;       /* SQ_FRAME_DETACHED, SQ_FRAME_SUBSCRIBED */
+	uint8_t reason;       /* SQ_FRAME_DETACHED */
 	struct sq_bytes text; /* for people; empty in version 1 */
 	uint64_t digest;      /* SQ_FRAME_TRUST: of the bundle (proto/link/trust.h) */
+	uint32_t mark;        /* SQ_FRAME_SUBSCRIBED: of the request that is answered, */
+	uint16_t n_codes;     /* with a code for each of its entries */
+	const unsigned char *codes;
+	struct sq_bytes notes; /* on codes: for sq_note_next() */
 };
 
 void sq_frame_heartbeat(struct sq_buf *);
@@ -301,6 +277,9 @@ void sq_frame_trust(struct sq_buf *, uint64_t digest);
 /* 'text' as in a note; version 1 leaves it out. */
 void sq_frame_detached(
     struct sq_buf *, uint64_t epoch, uint8_t reason, struct sq_bytes text, unsigned version);
+/* The answer to a Subscriptions that has a mark (not 0); 'notes' as in Outcomes. */
+void sq_frame_subscribed(struct sq_buf *, uint64_t epoch, uint32_t mark, const uint8_t *codes,
+    uint16_t n, const struct sq_notes *notes);
 /* Opens a deliver frame without targets at the end of 'b'; returns the offset
  * (from the buffer's data start) by which sq_deliver_target() finds it. */
 size_t sq_deliver_open(

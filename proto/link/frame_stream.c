@@ -43,6 +43,18 @@ sq_frame_detached(
 		frame_put16(b, text);
 }
 
+void
+sq_frame_subscribed(struct sq_buf *b, uint64_t epoch, uint32_t mark, const uint8_t *codes,
+    uint16_t n, const struct sq_notes *notes)
+{
+	size_t words = notes != NULL ? sq_buf_len(&notes->body) : 0;
+
+	frame_head(b, 8 + 4 + 2 + n + 2 + words, SQ_FRAME_SUBSCRIBED);
+	sq_buf_u64(b, epoch);
+	sq_buf_u32(b, mark);
+	sq_codes_encode(b, codes, n, notes, 2);
+}
+
 /* Where a deliver frame's count of targets stands, from its start. */
 static size_t
 deliver_count_at(const unsigned char *frame)
@@ -134,6 +146,22 @@ detached_text(struct sq_reader *r, struct sq_bytes *text)
 	return frame_end(r) == SQ_OK && sq_note_text_valid(*text) ? SQ_OK : SQ_EINVAL;
 }
 
+static int
+subscribed_decode(struct sq_reader *r, struct sq_frame *out)
+{
+	int n;
+
+	out->epoch = sq_read64(r);
+	out->mark = sq_read32(r);
+	if (r->bad || out->mark == 0)
+		return SQ_EINVAL;
+	n = sq_codes_decode(r->p, sq_reader_left(r), 2, &out->codes, &out->notes);
+	if (n <= 0)
+		return SQ_EINVAL;
+	out->n_codes = (uint16_t)n;
+	return SQ_OK;
+}
+
 int
 sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame *out, size_t *used)
 {
@@ -165,6 +193,8 @@ sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame 
 	case SQ_FRAME_TRUST:
 		out->digest = sq_read64(&r);
 		return frame_end(&r);
+	case SQ_FRAME_SUBSCRIBED:
+		return subscribed_decode(&r, out);
 	default:
 		return SQ_OK; /* of a version that is not known here */
 	}

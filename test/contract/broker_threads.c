@@ -243,7 +243,7 @@ actor_subscribe(struct actor *a, const char *filter, uint8_t options, uint8_t op
 		s.group = (struct sq_bytes){(const unsigned char *)"g", 1};
 		s.filter = (struct sq_bytes){(const unsigned char *)"t/+", 3};
 	}
-	sq_buf_u16(&b, 1);
+	sq_subs_head_put(&b, 1, &(struct sq_subs_head){0}, SQ_LINK_VERSION);
 	sq_sub_put(&b, &s, SQ_LINK_VERSION);
 	finish(call(a, SQ_CALL_SUBSCRIPTIONS, &b));
 }

@@ -51,7 +51,7 @@ async def subscribe(link, key, epoch, *argv, **more):
 
 async def publish(link, key, state, topic, payload, number=1, run=7):
     answer = await link.request("POST", session_path(key, "/messages", state.epoch),
-                                batch(run, number, [(0, image(topic, payload))]))
+                                batch(run, number, [(0, image(topic, payload))], mark=0))
     assert answer.status == 200, answer
     return outcomes(answer.body)[1][0]
 

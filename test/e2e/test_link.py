@@ -56,7 +56,7 @@ async def test_the_link_has_the_version_that_both_speak(env):
         answer = await link.request("POST", session_path(KEY, "/subscriptions", state.epoch),
                                     subscription("t", **fields))
         assert (answer.status, answer.body) == (200, b"\0\1\1" + notes), (version, answer)
-        body = batch(7, state.last[1] + 1, [(0, image("u", b""))])
+        body = batch(7, state.last[1] + 1, [(0, image("u", b""))], mark=0 if notes else None)
         answer = await publish(link, state.epoch, body)
         assert answer.status == 200 and answer.body[11:] == notes, (version, answer)
         await link.close()

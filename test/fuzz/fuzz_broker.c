@@ -131,6 +131,7 @@ step_batch(struct fuzz *f, unsigned who)
 	b.first = b.first == 0 ? 1 : b.first;
 	b.upto = b.first > 3 ? b.first - 1 - pick(f, 3) : 0;
 	f->sessions[who].next[b.lane] = b.first + b.n;
+	b.mark = pick(f, 3) == 0 ? pick(f, 4) : 0;
 	sq_batch_header(head, &b);
 	sq_buf_append(&body, head, sizeof head);
 	for (uint16_t i = 0; i < b.n; i++) {
@@ -176,9 +177,13 @@ static void
 step_subscribe(struct fuzz *f, unsigned who)
 {
 	unsigned n = 1 + pick(f, 3);
+	struct sq_subs_head head = {.mark = pick(f, 4)};
 	struct sq_buf body = {0};
 
-	sq_buf_u16(&body, (uint16_t)n);
+	for (unsigned lane = 0; lane < SQ_LANES && head.mark != 0; lane++)
+		head.after[lane] = f->sessions[who].next[lane] + pick(f, 3) - 1;
+
+	sq_subs_head_put(&body, (uint16_t)n, &head, SQ_LINK_VERSION);
 	for (unsigned i = 0; i < n; i++) {
 		unsigned options = pick(f, 64);
 		struct sq_sub s = {.op = (uint8_t)(1 + (pick(f, 4) == 0)),

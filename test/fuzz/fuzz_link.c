@@ -67,17 +67,18 @@ try_attached(const uint8_t *p, size_t len)
 }
 
 static void
-try_batch(const uint8_t *p, size_t len)
+try_batch(const uint8_t *p, size_t len, unsigned version)
 {
 	unsigned char head[SQ_BATCH_HEADER], entry[SQ_ENTRY_HEADER];
 	struct sq_buf b = {0};
 	struct sq_batch batch;
 
-	if (sq_batch_decode(p, len, &batch) != SQ_OK)
+	if (sq_batch_decode(p, len, version, &batch) != SQ_OK)
 		return;
-	assert(sq_batch_lane(p) == batch.lane && sq_batch_first(p) == batch.first);
+	assert(sq_batch_lane(p) == batch.lane && sq_batch_first(p) == batch.first &&
+	    sq_batch_mark(p, version) == batch.mark);
 	sq_batch_header(head, &batch);
-	sq_buf_append(&b, head, sizeof head);
+	sq_buf_append(&b, head, sq_batch_header_size(version));
 	for (uint16_t i = 0; i < batch.n; i++) {
 		struct sq_entry e = sq_batch_next(&batch.entries);
 
@@ -138,13 +139,14 @@ try_settlements(const uint8_t *p, size_t len)
 static void
 try_subs(const uint8_t *p, size_t len, unsigned version)
 {
+	struct sq_subs_head head;
 	struct sq_bytes entries;
 	struct sq_buf b = {0};
-	int n = sq_subs_decode(p, len, version, &entries);
+	int n = sq_subs_decode(p, len, version, &head, &entries);
 
 	if (n < 0)
 		return;
-	sq_buf_u16(&b, (uint16_t)n);
+	sq_subs_head_put(&b, (uint16_t)n, &head, version);
 	for (int i = 0; i < n; i++) {
 		struct sq_sub s = sq_sub_next(&entries, version);
 
@@ -199,6 +201,23 @@ deliver_again(struct sq_buf *b, const struct sq_deliver *d)
 	assert(targets.len == 0);
 }
 
+static void
+subscribed_again(struct sq_buf *b, const struct sq_frame *f)
+{
+	struct sq_notes notes = {0};
+	struct sq_frame again;
+	size_t used;
+
+	notes_again(&notes, f->notes);
+	sq_frame_subscribed(b, f->epoch, f->mark, f->codes, f->n_codes, &notes);
+	sq_notes_fini(&notes);
+	if (sq_frame_decode(sq_buf_data(b), sq_buf_len(b), 1 << 20, &again, &used) != SQ_OK ||
+	    again.epoch != f->epoch || again.mark != f->mark || again.n_codes != f->n_codes ||
+	    memcmp(again.codes, f->codes, f->n_codes) != 0)
+		abort();
+	sq_buf_fini(b);
+}
+
 enum { DETACHED_V1 = 14 }; /* bytes of a detached frame of version 1 */
 
 static void
@@ -225,8 +244,12 @@ try_frame(const uint8_t *p, size_t len)
 		sq_frame_detached(&b, f.epoch, f.reason, f.text, used > DETACHED_V1 ? 2 : 1);
 	else if (f.type == SQ_FRAME_DELIVER)
 		deliver_again(&b, &f.deliver);
-	else
+	else if (f.type == SQ_FRAME_SUBSCRIBED) {
+		subscribed_again(&b, &f); /* notes that say the same join */
+		return;
+	} else {
 		return; /* skipped */
+	}
 	same(&b, p, used);
 }
 
@@ -248,6 +271,18 @@ try_key(const uint8_t *p, size_t len)
 	assert(strcmp(key.space, again.space) == 0 && strcmp(key.workload, again.workload) == 0);
 	assert(strcmp(key.client, again.client) == 0 && strcmp(key.pod, again.pod) == 0);
 	sq_buf_fini(&b);
+}
+
+static void
+try_batch_1(const uint8_t *p, size_t len)
+{
+	try_batch(p, len, 1);
+}
+
+static void
+try_batch_2(const uint8_t *p, size_t len)
+{
+	try_batch(p, len, 2);
 }
 
 static void
@@ -292,8 +327,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 {
 	static void (*const tries[])(const uint8_t *, size_t) = {try_attach, try_attached,
-	    try_batch, try_outcomes_1, try_settlements, try_subs_1, try_codes, try_detach_1,
-	    try_frame, try_key, try_outcomes_2, try_subs_2, try_detach_2};
+	    try_batch_1, try_outcomes_1, try_settlements, try_subs_1, try_codes, try_detach_1,
+	    try_frame, try_key, try_outcomes_2, try_subs_2, try_detach_2, try_batch_2};
 
 	if (len > 0)
 		tries[p[0] % SQ_ARRAY_LEN(tries)](p + 1, len - 1);

@@ -368,7 +368,7 @@ peer_batch(struct peer *p, unsigned lane, uint64_t run, uint64_t first, uint64_t
 	struct sq_buf body = {0};
 
 	sq_batch_header(head, &batch);
-	sq_buf_append(&body, head, sizeof head);
+	sq_buf_append(&body, head, sq_batch_header_size(sq_link_version(p->world->links[p->link])));
 	for (uint16_t i = 0; i < n; i++)
 		entry_put(&body, &entries[i]);
 	return peer_call(p, SQ_CALL_MESSAGES, &body);
@@ -438,7 +438,8 @@ peer_sub_post(struct peer *p, const struct sq_sub *sub)
 {
 	struct sq_buf body = {0};
 
-	sq_buf_u16(&body, 1);
+	sq_subs_head_put(
+	    &body, 1, &(struct sq_subs_head){0}, sq_link_version(p->world->links[p->link]));
 	sq_sub_put(&body, sub, sq_link_version(p->world->links[p->link]));
 	return peer_call(p, SQ_CALL_SUBSCRIPTIONS, &body);
 }

@@ -205,9 +205,12 @@ class Attached:
                    list(struct.unpack(f">{n}H", body[51:51 + 2 * n])))
 
 
-def batch(run, first, entries, lane=1, upto=0):
-    """entries: (packet id or 0, image), or (packet id, None) for a release."""
+def batch(run, first, entries, lane=1, upto=0, mark=None):
+    """entries: (packet id or 0, image), or (packet id, None) for a release; with 'mark' as in
+    version 2."""
     out = struct.pack(">BBHQQQ", lane, 0, len(entries), run, first, upto)
+    if mark is not None:
+        out += struct.pack(">I", mark)
     for packet_id, img in entries:
         out += struct.pack(">BBH", 1 if img is not None else 2, 0, packet_id) + (img or b"")
     return out
@@ -225,12 +228,16 @@ def settlements(messages, size, entries=()):
     return out
 
 
-def subscription(topic_filter, options=1, since=None, pod=None, group=None, max_length=0):
-    """One entry; with 'since' and 'pod' as in version 2; with 'group' a declared one, which is
-    consumed."""
+def subscription(topic_filter, options=1, since=None, pod=None, group=None, max_length=0,
+                 mark=0, after=(0, 0)):
+    """One entry; with 'since' and 'pod' as in version 2, then with a mark; with 'group' a declared
+    one, which is consumed."""
     name, group_name = topic_filter.encode(), (group or "").encode()
     flags = 0 if group is None else 3
-    out = struct.pack(">HBBBBIIIII", 1, 1, options, flags, 0, 0, 0, max_length, 0, 0)
+    out = struct.pack(">H", 1)
+    if since is not None:
+        out += struct.pack(">IQQ", mark, *after)
+    out += struct.pack(">BBBBIIIII", 1, options, flags, 0, 0, 0, max_length, 0, 0)
     if since is not None:
         out += struct.pack(">Q", since)
     out += b"\0\0" + struct.pack(">H", len(group_name)) + group_name

@@ -49,7 +49,7 @@ decode(const struct sq_lane_flight *f, struct sq_buf *body)
 
 	sq_buf_append(body, f->header, sizeof f->header);
 	sq_buf_append(body, f->entries.p, f->entries.len);
-	cr_assert_eq(sq_batch_decode(sq_buf_data(body), sq_buf_len(body), &b), 0);
+	cr_assert_eq(sq_batch_decode(sq_buf_data(body), sq_buf_len(body), SQ_LINK_VERSION, &b), 0);
 	return b;
 }
 

@@ -75,9 +75,9 @@ send_batch(struct world *w)
 		r->epoch = w->epoch;
 		sq_buf_append(&r->body, r->flight.header, SQ_BATCH_HEADER);
 		sq_buf_append(&r->body, r->flight.entries.p, r->flight.entries.len);
-		cr_assert_eq(
-		    sq_batch_decode(sq_buf_data(&r->body), sq_buf_len(&r->body), &r->batch), 0,
-		    "seed %u", w->seed);
+		cr_assert_eq(sq_batch_decode(sq_buf_data(&r->body), sq_buf_len(&r->body),
+				 SQ_LINK_VERSION, &r->batch),
+		    0, "seed %u", w->seed);
 		return;
 	}
 }

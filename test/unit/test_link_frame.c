@@ -125,12 +125,13 @@ Test(link_frame, flags_of_an_answer_to_an_attach)
 }
 
 static void
-batch_begin(struct sq_buf *b, uint8_t lane, uint16_t n)
+batch_begin(struct sq_buf *b, uint8_t lane, uint16_t n, unsigned version)
 {
-	struct sq_batch h = {.lane = lane, .n = n, .run = 1, .first = 10, .upto = 9};
+	struct sq_batch h = {
+	    .lane = lane, .n = n, .run = 1, .first = 10, .upto = 9, .mark = 0x01020304};
 
 	sq_batch_header(sq_buf_reserve(b, SQ_BATCH_HEADER), &h);
-	sq_buf_commit(b, SQ_BATCH_HEADER);
+	sq_buf_commit(b, sq_batch_header_size(version));
 }
 
 static void
@@ -142,20 +143,25 @@ batch_entry(struct sq_buf *b, uint8_t kind, uint16_t id, const struct sq_msg *m)
 		sq_buf_append(b, m->image, sq_image_size(m->image));
 }
 
-Test(link_frame, batch_round_trip_and_every_truncation)
+/* In a version of the link. */
+static void
+batch_round_trip(unsigned version)
 {
 	struct sq_msg q1 = message(1, false), q2 = message(2, false);
 	struct sq_buf b = {0};
 	struct sq_batch out;
 	struct sq_entry e;
 
-	batch_begin(&b, 1, 3);
+	batch_begin(&b, 1, 3, version);
 	batch_entry(&b, SQ_ENTRY_MESSAGE, 0, &q1);
 	batch_entry(&b, SQ_ENTRY_MESSAGE, 5, &q2);
 	batch_entry(&b, SQ_ENTRY_RELEASE, 5, NULL);
 	for (size_t n = 0; n < sq_buf_len(&b); n++)
-		cr_assert_eq(sq_batch_decode(sq_buf_data(&b), n, &out), SQ_EINVAL);
-	cr_assert_eq(sq_batch_decode(sq_buf_data(&b), sq_buf_len(&b), &out), SQ_OK);
+		cr_assert_eq(sq_batch_decode(sq_buf_data(&b), n, version, &out), SQ_EINVAL);
+	cr_assert_eq(sq_batch_decode(sq_buf_data(&b), sq_buf_len(&b), version, &out), SQ_OK);
+	cr_assert_eq(out.mark, version >= 2 ? 0x01020304 : 0);
+	cr_assert_eq(sq_batch_mark(sq_buf_data(&b), version), out.mark);
+	cr_assert(sq_batch_lane(sq_buf_data(&b)) == 1 && sq_batch_first(sq_buf_data(&b)) == 10);
 	cr_assert(out.lane == 1 && out.n == 3 && out.run == 1 && out.first == 10 && out.upto == 9);
 	e = sq_batch_next(&out.entries);
 	cr_assert(e.kind == SQ_ENTRY_MESSAGE && sq_image_payload(e.image).len == 7);
@@ -167,6 +173,12 @@ Test(link_frame, batch_round_trip_and_every_truncation)
 	sq_buf_fini(&b);
 	sq_msg_unref(&q1);
 	sq_msg_unref(&q2);
+}
+
+Test(link_frame, batch_round_trip_and_every_truncation)
+{
+	batch_round_trip(1);
+	batch_round_trip(2);
 }
 
 Test(link_frame, batch_refuses_what_its_lane_must_not_carry)
@@ -196,10 +208,10 @@ Test(link_frame, batch_refuses_what_its_lane_must_not_carry)
 		struct sq_buf b = {0};
 		struct sq_batch out;
 
-		batch_begin(&b, rows[i].lane, 1);
+		batch_begin(&b, rows[i].lane, 1, 2);
 		batch_entry(
 		    &b, rows[i].kind, rows[i].id, rows[i].kind == SQ_ENTRY_RELEASE ? NULL : &m);
-		cr_expect_eq(sq_batch_decode(sq_buf_data(&b), sq_buf_len(&b), &out) == SQ_OK,
+		cr_expect_eq(sq_batch_decode(sq_buf_data(&b), sq_buf_len(&b), 2, &out) == SQ_OK,
 		    rows[i].ok, "row %zu", i);
 		sq_buf_fini(&b);
 		sq_msg_unref(&m);
@@ -240,14 +252,22 @@ subscriptions_round_trip(unsigned version)
 			  .max_length = 8,
 			  .concurrency = 7},
 		      got;
+	struct sq_subs_head head = {.mark = 0xf0000001, .after = {UINT64_C(1) << 60, 3}}, back;
 	struct sq_buf b = {0};
 	struct sq_bytes entries;
 
-	sq_buf_u16(&b, 1);
+	sq_subs_head_put(&b, 1, &head, version);
 	sq_sub_put(&b, &in, version);
 	for (size_t n = 0; n < sq_buf_len(&b); n++)
-		cr_assert_eq(sq_subs_decode(sq_buf_data(&b), n, version, &entries), SQ_EINVAL);
-	cr_assert_eq(sq_subs_decode(sq_buf_data(&b), sq_buf_len(&b), version, &entries), 1);
+		cr_assert_eq(
+		    sq_subs_decode(sq_buf_data(&b), n, version, &back, &entries), SQ_EINVAL);
+	cr_assert_eq(sq_subs_decode(sq_buf_data(&b), sq_buf_len(&b), version, &back, &entries), 1);
+	head = version >= 2 ? head : (struct sq_subs_head){0};
+	cr_assert(back.mark == head.mark && back.after[0] == head.after[0] &&
+	    back.after[1] == head.after[1]);
+	back = sq_subs_head_get(sq_buf_data(&b), version);
+	cr_assert(back.mark == head.mark && back.after[0] == head.after[0] &&
+	    back.after[1] == head.after[1]);
 	got = sq_sub_next(&entries, version);
 	cr_assert(got.sub_id == 9 && got.concurrency == 7 && got.max_length == 8 &&
 	    got.filter.len == 3 && got.tag.len == 1);
@@ -266,13 +286,32 @@ Test(link_frame, subscriptions_round_trip_and_every_truncation)
 Test(link_frame, only_a_declared_entry_has_an_age_and_a_pod)
 {
 	struct sq_sub in = {.op = SQ_SUB_SUBSCRIBE, .filter = text("a"), .since_ms = 1};
+	struct sq_subs_head head = {0};
 	struct sq_bytes entries;
 	struct sq_buf b = {0};
 
-	sq_buf_u16(&b, 1);
+	sq_subs_head_put(&b, 1, &head, 2);
 	sq_sub_put(&b, &in, 2);
-	cr_assert_eq(sq_subs_decode(sq_buf_data(&b), sq_buf_len(&b), 2, &entries), SQ_EINVAL);
+	cr_assert_eq(
+	    sq_subs_decode(sq_buf_data(&b), sq_buf_len(&b), 2, &head, &entries), SQ_EINVAL);
 	sq_buf_fini(&b);
+}
+
+Test(link_frame, what_has_no_mark_names_no_numbers)
+{
+	struct sq_sub in = {.op = SQ_SUB_SUBSCRIBE, .filter = text("a")};
+
+	for (uint32_t mark = 0; mark < 2; mark++) {
+		struct sq_subs_head head = {.mark = mark, .after = {0, 1}}, back;
+		struct sq_bytes entries;
+		struct sq_buf b = {0};
+
+		sq_subs_head_put(&b, 1, &head, 2);
+		sq_sub_put(&b, &in, 2);
+		cr_assert_eq(sq_subs_decode(sq_buf_data(&b), sq_buf_len(&b), 2, &back, &entries),
+		    mark != 0 ? 1 : SQ_EINVAL);
+		sq_buf_fini(&b);
+	}
 }
 
 Test(link_frame, detach_round_trip)
@@ -310,6 +349,61 @@ Test(link_frame, a_detached_frame_has_words_from_version_2_on)
 		cr_assert(f.epoch == 7 && f.reason == 0x8e && used == sq_buf_len(&b));
 		cr_assert_eq(f.text.len, version >= 2 ? 10 : 0);
 		cr_assert(f.text.len == 0 || memcmp(f.text.p, "taken?over", 10) == 0);
+		sq_buf_fini(&b);
+	}
+}
+
+/* As many codes as a request may ask for, the last of them with words. */
+Test(link_frame, a_subscribed_frame_round_trip_and_every_truncation)
+{
+	enum { N = 4096 };
+	static uint8_t codes[N];
+	struct sq_notes notes = {0};
+	struct sq_buf b = {0};
+	struct sq_frame f;
+	size_t used;
+
+	for (unsigned i = 0; i < N; i++)
+		codes[i] = (uint8_t)(i % 3);
+	codes[N - 1] = 0x87;
+	sq_notes_add(&notes, N - 1, SQ_REFUSAL_DENIED, text("not yours"));
+	sq_frame_subscribed(&b, UINT64_C(7) << 40, 0x10000002, codes, N, &notes);
+	sq_frame_heartbeat(&b);
+	for (size_t n = 0; n < sq_buf_len(&b) - 5; n++)
+		cr_assert_eq(
+		    sq_frame_decode(sq_buf_data(&b), n, SQ_FRAME_MAX, &f, &used), SQ_EAGAIN);
+	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), SQ_FRAME_MAX, &f, &used), 0);
+	cr_assert(f.type == SQ_FRAME_SUBSCRIBED && used == sq_buf_len(&b) - 5);
+	cr_assert(f.epoch == UINT64_C(7) << 40 && f.mark == 0x10000002 && f.n_codes == N);
+	cr_assert_eq(memcmp(f.codes, codes, N), 0);
+	cr_assert_eq(sq_note_find(f.notes, N - 1).refusal, SQ_REFUSAL_DENIED);
+	cr_assert_eq(sq_note_find(f.notes, 0).refusal, 0);
+	/* Cut within its length, or with something behind it. */
+	for (int off = -1; off <= 1; off += 2) {
+		sq_put32(sq_buf_data(&b), (uint32_t)((int)used - 4 + off));
+		cr_assert_eq(sq_frame_decode(
+				 sq_buf_data(&b), sq_buf_len(&b), SQ_FRAME_MAX, &f, &(size_t){0}),
+		    SQ_EINVAL);
+	}
+	sq_notes_fini(&notes);
+	sq_buf_fini(&b);
+}
+
+Test(link_frame, a_subscribed_frame_has_a_mark_and_codes)
+{
+	static const struct {
+		uint32_t mark;
+		uint16_t n;
+	} rows[] = {{0, 1}, {1, 0}};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
+		struct sq_buf b = {0};
+		struct sq_frame f;
+		size_t used;
+
+		sq_frame_subscribed(&b, 1, rows[i].mark, (const uint8_t *)"", rows[i].n, NULL);
+		cr_assert_eq(
+		    sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), SQ_EINVAL);
 		sq_buf_fini(&b);
 	}
 }

@@ -148,7 +148,9 @@ broker_takes(const struct sq_outbox_batch *b, const uint8_t *codes)
 	struct sq_batch head;
 	struct sq_bytes rest;
 
-	cr_assert_eq(sq_batch_decode(sq_buf_data(&b->body), sq_buf_len(&b->body), &head), 0);
+	cr_assert_eq(
+	    sq_batch_decode(sq_buf_data(&b->body), sq_buf_len(&b->body), SQ_LINK_VERSION, &head),
+	    0);
 	cr_assert_eq(head.lane, 1);
 	if (head.run != lane_run) {
 		cr_assert_eq(head.first, last + 1, "a new run starts behind the last number");

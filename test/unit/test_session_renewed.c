@@ -147,7 +147,8 @@ asked(const struct sq_request *r)
 {
 	static struct sq_buf out;
 	struct sq_bytes body = fake_body(r), entries;
-	int n = sq_subs_decode(body.p, body.len, SQ_LINK_VERSION, &entries);
+	struct sq_subs_head head;
+	int n = sq_subs_decode(body.p, body.len, SQ_LINK_VERSION, &head, &entries);
 
 	cr_assert_gt(n, 0);
 	sq_buf_fini(&out);
@@ -168,7 +169,8 @@ static void
 grant(struct sq_request *r)
 {
 	struct sq_bytes body = fake_body(r), entries;
-	int n = sq_subs_decode(body.p, body.len, SQ_LINK_VERSION, &entries);
+	struct sq_subs_head head;
+	int n = sq_subs_decode(body.p, body.len, SQ_LINK_VERSION, &head, &entries);
 	uint8_t codes[100] = {0};
 	struct sq_buf b = {0};
 
@@ -341,7 +343,7 @@ lanes_posted(uint64_t *run1)
 		struct sq_bytes body = fake_body(r);
 		struct sq_batch b;
 
-		cr_assert_eq(sq_batch_decode(body.p, body.len, &b), 0);
+		cr_assert_eq(sq_batch_decode(body.p, body.len, SQ_LINK_VERSION, &b), 0);
 		cr_assert_eq(b.first, 1);
 		lanes |= 1u << b.lane;
 		if (b.lane == 1)

@@ -1,0 +1,75 @@
+/* Subscriptions of the link: the request's body, and the codes that answer it.
+ *
+ * Part of proto/link/frame.h, which includes it; the same rules hold for it. */
+#ifndef SQ_PROTO_LINK_SUBS_H
+#define SQ_PROTO_LINK_SUBS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/bytes.h"
+#include "core/err.h"
+#include "proto/link/notes.h"
+
+enum {
+	SQ_LANES = 2, /* of a connection: docs/link.md, "Words" */
+	SQ_SUB_POD_MAX = 256,
+};
+
+enum { SQ_SUB_SUBSCRIBE = 1, SQ_SUB_UNSUBSCRIBE = 2 };
+enum { SQ_SUB_DECLARED = 1, SQ_SUB_CONSUME = 2, SQ_SUB_DURABLE = 4 };
+enum sq_overflow {
+	SQ_OVERFLOW_DEFAULT,
+	SQ_OVERFLOW_REJECT_PUBLISH,
+	SQ_OVERFLOW_DROP_OLDEST,
+	SQ_OVERFLOW_DROP_NEW,
+};
+
+struct sq_sub {
+	uint8_t op;
+	uint8_t options; /* MQTT 5.0 §3.8.3.1 */
+	uint8_t flags;
+	uint8_t overflow;
+	uint32_t sub_id;
+	uint32_t queue_expiry_s;
+	uint32_t max_length;
+	uint32_t max_attempts;
+	uint32_t concurrency; /* unfinished messages of this member; 0: no limit of its own */
+	struct sq_bytes tag, group, filter;
+
+	/* From version 2 on, of a declared one: when the set that it belongs to came into
+	 * being (wall-clock ms; 0: not known) and the pod that declares it. */
+	uint64_t since_ms;
+	struct sq_bytes pod;
+};
+
+/* The version by whose layout the broker's store keeps subscriptions (docs/store.md). */
+enum { SQ_SUB_STORED_VERSION = 1 };
+
+/* The place of a Subscriptions in the order of its connection, from version 2 on. */
+struct sq_subs_head {
+	uint32_t mark;            /* which of the connection's; 0: it waits for nothing */
+	uint64_t after[SQ_LANES]; /* with a mark: the last number given out before it */
+};
+
+/* A body is its head, which starts with the count of entries, then these.  A writer that
+ * counts as it goes puts the count at the body's first two bytes when it is done. */
+void sq_subs_head_put(struct sq_buf *, uint16_t n, const struct sq_subs_head *, unsigned version);
+void sq_sub_put(struct sq_buf *, const struct sq_sub *, unsigned version);
+/* Checks the whole body; returns its count or a negative error. */
+int sq_subs_decode(const void *p, size_t len, unsigned version, struct sq_subs_head *head,
+    struct sq_bytes *entries) SQ_MUST_CHECK;
+/* The head of a body that was decoded before. */
+struct sq_subs_head sq_subs_head_get(const unsigned char *p, unsigned version);
+struct sq_sub sq_sub_next(struct sq_bytes *entries, unsigned version);
+
+/* Reason codes, one for each entry.  'notes' are on them; NULL: none.  Version 1 leaves
+ * notes out. */
+void sq_codes_encode(struct sq_buf *, const uint8_t *codes, uint16_t n,
+    const struct sq_notes *notes, unsigned version);
+/* Returns the count, with 'codes' and 'notes' pointing into 'p'. */
+int sq_codes_decode(const void *p, size_t len, unsigned version, const unsigned char **codes,
+    struct sq_bytes *notes) SQ_MUST_CHECK;
+
+#endif
