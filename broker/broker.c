@@ -103,6 +103,11 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	int load;
 
 	b->cfg = *cfg;
+	/* As a message says that it has none, so that publishing compares and no more. */
+	if (b->cfg.expiry_default_s == 0)
+		b->cfg.expiry_default_s = SQ_MSG_NO_EXPIRY;
+	if (b->cfg.expiry_max_s == 0)
+		b->cfg.expiry_max_s = SQ_MSG_NO_EXPIRY;
 	b->metrics = *metrics;
 	b->engine = cfg->engine->open(&engine, err);
 	if (b->engine == NULL) {

@@ -48,6 +48,8 @@ struct sq_broker_cfg {
 	uint64_t dead_max_bytes;
 	uint64_t key_window_ms, max_keys; /* idempotency keys */
 	bool unknown_properties; /* take a message with a sqmqos- property that is unknown */
+	/* Message expiry, in seconds: of a message without one, and the longest; 0: none. */
+	uint32_t expiry_default_s, expiry_max_s;
 	uint32_t max_sessions;
 	uint32_t max_subs_per_session;
 	enum sq_owner_scope owner_scope;

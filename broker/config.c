@@ -155,6 +155,11 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"message.unknown-properties", SQ_CFG_ENUM, AT(unknown_properties), "refuse", 0, 0, unknowns,
 	"What becomes of a message with a user property of an unknown name that starts with "
 	"sqmqos-; refuse: 0x83; warn: it is taken, counted and logged."},
+    {"message.expiry-default", SQ_CFG_DURATION, AT(expiry_default_ms), "0s", 0, 3650 * DAY, NULL,
+	"Message expiry of a message that states none, a retained one or a will, too; 0s: none."},
+    {"message.expiry-max", SQ_CFG_DURATION, AT(expiry_max_ms), "0s", 0, 3650 * DAY, NULL,
+	"Longest message expiry; a longer one is cut, and a message without one has this; 0s: "
+        "any."},
     {"drain-timeout", SQ_CFG_DURATION, AT(drain_ms), "10s", 0, HOUR, NULL,
 	"How long a broker that ends waits for its queues to empty, and a link that is asked to "
 	"move stays."},
@@ -209,6 +214,22 @@ config_auth(const struct sq_broker_config *c, struct sq_buf *err)
 	return SQ_OK;
 }
 
+static int
+config_expiry(const struct sq_broker_config *c, struct sq_buf *err)
+{
+	if ((c->expiry_default_ms != 0 && c->expiry_default_ms < SECOND) ||
+	    (c->expiry_max_ms != 0 && c->expiry_max_ms < SECOND)) {
+		sq_buf_printf(err, "message.expiry-%s: below 1s, and not 0s",
+		    c->expiry_max_ms != 0 && c->expiry_max_ms < SECOND ? "max" : "default");
+		return SQ_EINVAL;
+	}
+	if (c->expiry_max_ms != 0 && c->expiry_default_ms > c->expiry_max_ms) {
+		sq_buf_printf(err, "message.expiry-default is above message.expiry-max");
+		return SQ_EINVAL;
+	}
+	return SQ_OK;
+}
+
 int
 sq_broker_config_load(
     struct sq_broker_config *c, int argc, char **argv, char **envp, struct sq_buf *err)
@@ -227,6 +248,8 @@ sq_broker_config_load(
 		return SQ_EINVAL;
 	}
 	if (config_auth(c, err) != SQ_OK)
+		return SQ_EINVAL;
+	if (config_expiry(c, err) != SQ_OK)
 		return SQ_EINVAL;
 	return sq_broker_config_spaces(c, err);
 }
@@ -276,6 +299,8 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .key_window_ms = c->key_window_ms,
 	    .max_keys = c->max_keys,
 	    .unknown_properties = c->unknown_properties != 0,
+	    .expiry_default_s = (uint32_t)(c->expiry_default_ms / SECOND),
+	    .expiry_max_s = (uint32_t)(c->expiry_max_ms / SECOND),
 	    .max_sessions = (uint32_t)c->max_sessions,
 	    .max_subs_per_session = (uint32_t)c->max_subs,
 	    .owner_scope = (enum sq_owner_scope)c->owner,

@@ -354,11 +354,24 @@ publish_checked(struct sq_publish *p)
 	return publish_route(p);
 }
 
+/* What the message has, or by the configuration gets; SQ_MSG_NO_EXPIRY, the greatest
+ * value: none. */
+static uint32_t
+publish_expiry_s(const struct sq_publish *p)
+{
+	const struct sq_broker_cfg *cfg = &p->broker->cfg;
+	uint32_t expiry_s = sq_image_expiry(p->msg->image);
+
+	if (expiry_s == SQ_MSG_NO_EXPIRY)
+		expiry_s = cfg->expiry_default_s;
+	return expiry_s < cfg->expiry_max_s ? expiry_s : cfg->expiry_max_s;
+}
+
 uint8_t
 sq_publish_message(struct sq_publish *p)
 {
 	const unsigned char *image = p->msg->image;
-	uint32_t expiry_s = sq_image_expiry(image);
+	uint32_t expiry_s = publish_expiry_s(p);
 	uint8_t code;
 
 	p->qos = (uint8_t)sq_image_qos(image);
