@@ -12,6 +12,7 @@
 #include "core/heap.h"
 #include "core/htab.h"
 #include "core/mem.h"
+#include "proto/topic/topic.h"
 
 enum {
 	CACHE_SLOTS = 256,     /* power of two */
@@ -509,7 +510,8 @@ retained_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	uint64_t wall_ms;
 	char *text;
 
-	if (!retained_read(value, &wall_ms, &origin, &name, &image)) {
+	if (!retained_read(value, &wall_ms, &origin, &name, &image) ||
+	    sq_topic_reserved(sq_image_topic(image)) != NULL) { /* older brokers took such */
 		retained_stale(l->router, key->id);
 		return;
 	}

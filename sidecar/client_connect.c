@@ -47,6 +47,31 @@ connect_will(const struct sq_client *c, const struct sq_mqtt_connect *k, struct 
 	return rc;
 }
 
+/* Puts the will into 'sp'; false: the CONNECT has been refused for it.  One to a reserved
+ * topic is refused, too, but of MQTT 3.1.1, which has no code for it: it is left out. */
+static bool
+connect_take_will(
+    struct sq_client *c, const struct sq_mqtt_connect *k, struct sq_session_params *sp)
+{
+	const char *reserved = sq_topic_reserved(k->will_topic);
+
+	if (reserved != NULL) {
+		sq_client_reserved(c, "will", k->will_topic, reserved);
+		if (k->version == SQ_MQTT_V5)
+			sq_client_refuse(c, SQ_MQTT_RC_TOPIC_INVALID, reserved);
+		return k->version != SQ_MQTT_V5;
+	}
+	if (connect_will(c, k, &sp->will) != 0) {
+		sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
+		sq_refusals_count(c->hub, SQ_REFUSAL_DENIED);
+		sq_client_refuse(c, SQ_MQTT_RC_NOT_AUTHORIZED,
+		    "no rule of " SQ_ANNOTATION_PUBLISH " allows its will");
+		return false;
+	}
+	sp->will_delay_s = k->will_props.will_delay_s;
+	return true;
+}
+
 /* What this CONNECT must be refused with; 0: nothing. */
 static uint8_t
 connect_refusal(const struct sq_client *c, const struct sq_mqtt_packet *p, const char **text)
@@ -141,21 +166,14 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 		memcpy(id, k->client_id.p, k->client_id.len);
 		id[k->client_id.len] = '\0';
 	}
-	if (k->has_will && connect_will(c, k, &sp.will) != 0) {
-		sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
-		sq_refusals_count(c->hub, SQ_REFUSAL_DENIED);
-		sq_client_refuse(c, SQ_MQTT_RC_NOT_AUTHORIZED,
-		    "no rule of " SQ_ANNOTATION_PUBLISH " allows its will");
+	if (k->has_will && !connect_take_will(c, k, &sp))
 		return;
-	}
 	connect_settings(c, p);
 	/* Without clean start there may be a session to go on with, even if this
 	 * connection is its last (§3.1.2.4). */
 	sp.durable = c->expiry_s != 0 || !sp.clean_start;
 	sp.expiry_s = c->expiry_s;
 	sp.receive_max = c->receive_max;
-	if (k->has_will)
-		sp.will_delay_s = k->will_props.will_delay_s;
 	c->session = sq_session_open(c->hub, &sp, c);
 	c->since_ms = sq_hub_now(c->hub);
 	c->state = SQ_CLIENT_WAITING;

@@ -64,6 +64,16 @@ publish_within_quota(struct sq_client *c, const struct sq_mqtt_publish *m)
 	return false;
 }
 
+void
+sq_client_reserved(
+    const struct sq_client *c, const char *what, struct sq_bytes topic, const char *why)
+{
+	sq_hub_count(c->hub, SQ_M_REFUSED_RESERVED, 1);
+	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
+	SQ_WARN("client", "%s: %s to '%.*s' refused, %s", sq_client_name(c), what, (int)topic.len,
+	    (const char *)topic.p, why);
+}
+
 static struct sq_bytes
 buf_bytes(const struct sq_buf *b)
 {
@@ -94,6 +104,26 @@ publish_denied(struct sq_client *c, const struct sq_lane_publish *m)
 	    sq_client_name(c), (int)m->topic.len, (const char *)m->topic.p);
 	if (m->qos > 0 && c->decoder.version != SQ_MQTT_V5)
 		sq_client_end(c, SQ_END_MESSAGE_DENIED);
+	return 0;
+}
+
+/* A publish to a topic that is not for apps ('why'): MQTT 5 is told so; MQTT 3.1.1, which
+ * has no word for it, hears that it was taken.  SQ_EAGAIN as for any. */
+static int
+publish_reserved(struct sq_client *c, const struct sq_lane_publish *m, const char *why)
+{
+	bool told = c->decoder.version == SQ_MQTT_V5;
+	int rc;
+
+	if (m->qos > 0) {
+		rc = sq_session_refuse(c->session, m,
+		    told ? SQ_MQTT_RC_TOPIC_INVALID : SQ_MQTT_RC_SUCCESS, SQ_REFUSAL_TOPIC,
+		    (struct sq_bytes){(const unsigned char *)why, strlen(why)});
+		if (rc != 0)
+			return rc;
+		c->unfinished++;
+	}
+	sq_client_reserved(c, "publish", m->topic, why);
 	return 0;
 }
 
@@ -157,6 +187,7 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 	    .props = p->props.raw,
 	    .payload = m->payload};
 	unsigned char *kept = NULL;
+	const char *reserved;
 	int rc;
 
 	SQ_FAULT_IF(m->qos == 2, "sidecar-publish-read");
@@ -167,6 +198,8 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 		return 0;
 	if (!publish_topic(c, out.topic))
 		return 0;
+	if ((reserved = sq_topic_reserved(out.topic)) != NULL)
+		return publish_reserved(c, &out, reserved);
 	if (out.props.len > 0 && !p->props.forwardable) {
 		kept = sq_xmalloc(out.props.len);
 		out.props = (struct sq_bytes){kept, sq_mqtt_props_forward(p->props.raw, kept)};

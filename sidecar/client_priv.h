@@ -58,6 +58,9 @@ struct sq_client {
 
 /* client_in.c: a decoded packet.  SQ_EAGAIN: offer it again later. */
 int sq_client_packet(struct sq_client *, const struct sq_mqtt_packet *, size_t size) SQ_MUST_CHECK;
+/* Counts and logs that a 'what' to 'topic' was refused, which is reserved for 'why'. */
+void sq_client_reserved(
+    const struct sq_client *, const char *what, struct sq_bytes topic, const char *why);
 /* client_connect.c */
 void sq_client_connect(struct sq_client *, const struct sq_mqtt_packet *);
 void sq_client_connack(struct sq_client *, bool present);

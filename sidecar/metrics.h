@@ -39,6 +39,8 @@
 	    "Messages taken from local publishers.") \
 	X(REFUSED_STRICT, "sqmqos_publishes_refused_total", "reason=\"strict\"", SQ_COUNTER, \
 	    "Publishes of local clients that were not taken.") \
+	X(REFUSED_RESERVED, "sqmqos_publishes_refused_total", "reason=\"reserved\"", SQ_COUNTER, \
+	    "Publishes of local clients that were not taken.") \
 	X(REFUSED_BROKER, "sqmqos_publishes_refused_total", "reason=\"broker\"", SQ_COUNTER, \
 	    "Publishes of local clients that were not taken.") \
 	SQ_REFUSAL_METRICS(X) \

@@ -76,7 +76,8 @@ asked_take(struct sq_asked *a, struct sq_bytes name, struct sq_bytes value)
 	}
 	if (asked_is(name, ASKED_RECEIPT)) {
 		a->receipt = value;
-		return sq_topic_name_check(value, NULL) == SQ_OK && !sq_asked_is_dead(value)
+		return sq_topic_name_check(value, NULL) == SQ_OK && !sq_asked_is_dead(value) &&
+			sq_topic_reserved(value) == NULL
 		    ? SQ_ASKED_GOOD
 		    : SQ_ASKED_WRONG_RECEIPT;
 	}

@@ -22,7 +22,10 @@ enum { SQ_ASKED_KEY_MAX = 256 }; /* bytes of an idempotency key */
 	X(KEY, "sqmqos-key must have 1 to 256 bytes") \
 	X(KEY_BASE, "sqmqos-key is for QoS 3 and needs a publish of QoS 2") \
 	X(DELAY, "sqmqos-delay must be a number of seconds, at most 999999999") \
-	X(RECEIPT, "sqmqos-receipt must be a topic, without wildcards and not below $dead")
+	X(RECEIPT, \
+	    "sqmqos-receipt must be a topic, without wildcards and not below $dead, $SYS, " \
+	    "$share, $tag " \
+	    "and $queue")
 
 #define SQ_ASKED_WRONG_ENUM(sym, text) SQ_ASKED_WRONG_##sym,
 enum sq_asked_wrong { SQ_ASKED_GOOD, SQ_ASKED_WRONGS(SQ_ASKED_WRONG_ENUM) };

@@ -344,6 +344,9 @@ publish_checked(struct sq_publish *p)
 	if (sq_topic_name_check(topic, &why) != SQ_OK)
 		return sq_refused_say(
 		    &p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, "%s", why);
+	if (topic.p[0] == '$' && (why = sq_topic_reserved(topic)) != NULL)
+		return sq_refused_say(
+		    &p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, "%s", why);
 	if (topic.p[0] == '$' && sq_asked_is_dead(topic))
 		return sq_refused_say(&p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC,
 		    "$dead is for dead letters, which the broker alone publishes");

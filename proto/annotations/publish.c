@@ -191,6 +191,8 @@ take_receipt(struct sq_yaml *y, struct sq_publish_rule *r)
 	else if (strcmp(text, "$dead") == 0 || strncmp(text, "$dead/", 6) == 0)
 		sq_value_wrong(
 		    y->value, sq_yaml_at(y), "bad topic '%.64s': $dead is for dead letters", text);
+	else if ((why = sq_topic_reserved(bytes_of(text))) != NULL)
+		sq_value_wrong(y->value, sq_yaml_at(y), "bad topic '%.64s': %s", text, why);
 	return 0;
 }
 

@@ -187,11 +187,11 @@ sq_lane_out_refused(struct sq_lane_out *l, uint8_t qos, uint16_t packet_id, uint
 
 	/* To the broker it is a release: of an id that isn't held it uses up the
 	 * number and no more, and one that is held ends with this refusal. */
-	assert(l->lane == 1 && qos > 0 && reason >= 0x80);
+	assert(l->lane == 1 && qos > 0);
 	m.bits |= SQ_META_FORCED;
 	m.reason = reason;
 	rc = lane_release(l, m);
-	if (rc != 0)
+	if (rc != 0 || reason < 0x80)
 		return rc;
 	b = SQ_CONTAINER_OF(l->batches.prev, struct sq_lane_batch, node);
 	sq_lane_say(l, b, (uint16_t)(b->n - 1), refusal, text);

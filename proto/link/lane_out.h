@@ -73,8 +73,9 @@ void sq_lane_out_free(struct sq_lane_out **lp);
  * client until sq_lane_out_room().  SQ_ETOOBIG: above what an image can say. */
 int sq_lane_out_message(struct sq_lane_out *, const struct sq_lane_publish *) SQ_MUST_CHECK;
 int sq_lane_out_release(struct sq_lane_out *, uint16_t packet_id) SQ_MUST_CHECK;
-/* In lane 1, a publish of QoS 1 or 2 that is refused here with 'reason': it takes
- * a number, so that its outcome leaves in its place.  'text' is copied.  SQ_EAGAIN as
+/* In lane 1, a publish of QoS 1 or 2 that is refused here with 'reason', or dropped and
+ * acknowledged all the same (success): it takes a number, so that its outcome leaves in
+ * its place.  'text', of a refusal, is copied.  SQ_EAGAIN as
  * above. */
 int sq_lane_out_refused(struct sq_lane_out *, uint8_t qos, uint16_t packet_id, uint8_t reason,
     uint8_t refusal, struct sq_bytes text) SQ_MUST_CHECK;

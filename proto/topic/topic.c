@@ -60,6 +60,22 @@ sq_topic_name_check(struct sq_bytes name, const char **why)
 	return 0;
 }
 
+const char *
+sq_topic_reserved(struct sq_bytes name)
+{
+	static const char *const words[] = {"$SYS", "$share", "$tag", "$queue"};
+	struct sq_bytes first;
+
+	if (name.len == 0 || name.p[0] != '$')
+		return NULL;
+	first = topic_head(name);
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (first.len == strlen(words[i]) && memcmp(first.p, words[i], first.len) == 0)
+			return "nobody publishes to topics below $SYS, $share, $tag and $queue";
+	}
+	return NULL;
+}
+
 /* A filter without prefixes. */
 static int
 topic_plain(struct sq_bytes in, bool *wildcard, const char **why)

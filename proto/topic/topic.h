@@ -38,6 +38,12 @@ struct sq_topic_filter {
  * 'why' isn't NULL, a static sentence in '*why' that names the rule. */
 int sq_topic_name_check(struct sq_bytes name, const char **why) SQ_MUST_CHECK;
 
+/* Why no application publishes to 'name', a static sentence, or NULL: its first level is
+ * $SYS, where servers speak of themselves, or $share, $tag or $queue, which are filters' own
+ * (§4.7.2).  Other first levels that start with $ are applications' to use, and $dead has
+ * rules of its own (broker/session/asked.h). */
+const char *sq_topic_reserved(struct sq_bytes name);
+
 /* Checks a filter and takes it apart.  A wildcard fills a level, # only the
  * last one (§4.7.1); a share name has a character at least, and no / + #, and a
  * filter follows it (§4.8.2); a tag likewise, but the filter behind it may be

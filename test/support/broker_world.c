@@ -252,8 +252,9 @@ peer_put(struct peer *p)
 	struct sq_buf body = {0};
 
 	if (p->will != NULL) {
-		will = sq_msg_new(
-		    p->will_qos, false, text("will"), text(""), SQ_MSG_NO_EXPIRY, text(p->will));
+		will = sq_msg_new(p->will_qos, false,
+		    text(p->will_topic != NULL ? p->will_topic : "will"), text(""),
+		    SQ_MSG_NO_EXPIRY, text(p->will));
 		a.will = (struct sq_bytes){will.image, sq_image_size(will.image)};
 	}
 	sq_attach_encode(&body, &a, p->open);

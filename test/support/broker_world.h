@@ -41,7 +41,8 @@ struct peer {
 	uint8_t flags;
 	uint32_t expiry_s;
 	uint16_t receive_max;
-	const char *will; /* its payload; topic "will" */
+	const char *will;       /* its payload */
+	const char *will_topic; /* NULL: "will" */
 	uint8_t will_qos;
 	uint32_t will_delay_s;
 	const struct sq_open_id *open;

@@ -132,6 +132,9 @@ Test(annotations_publish, errors_name_the_line_and_the_reason)
 		"999999999s"},
 	    {"- {filter: a, qos: 3, receipt: $dead/a}",
 		"line 1, column 32: bad topic '$dead/a': $dead is for dead letters"},
+	    {"- {filter: a, qos: 3, receipt: $SYS/a}",
+		"line 1, column 32: bad topic '$SYS/a': nobody publishes to topics below $SYS, "
+		"$share, $tag and $queue"},
 	    {"- filter: a\n  qos: 3\n  key: id",
 		"line 3, column 8: key must be generated or {property: NAME}"},
 	    {"- filter: a\n  qos: 3\n  key: {}",

@@ -63,7 +63,10 @@ Test(broker_asked, each_slip_has_its_words)
 	cr_expect_str_eq(asked(&a, 0, PROPS("sqmqos-delay", "1s")),
 	    "sqmqos-delay must be a number of seconds, at most 999999999");
 	cr_expect_str_eq(asked(&a, 2, PROPS("sqmqos-qos", "3", "sqmqos-receipt", "a/#")),
-	    "sqmqos-receipt must be a topic, without wildcards and not below $dead");
+	    "sqmqos-receipt must be a topic, without wildcards and not below $dead, $SYS, $share, "
+	    "$tag and $queue");
+	cr_expect(strstr(asked(&a, 2, PROPS("sqmqos-qos", "3", "sqmqos-receipt", "$SYS/x")),
+		      "sqmqos-receipt must be a topic") != NULL);
 }
 
 Test(broker_asked, an_unknown_name_comes_with_the_nearest_one)

@@ -196,6 +196,10 @@ Test(broker_assured, what_can_not_be_had_is_refused)
 	cr_assert_eq(send_props(&pub, "t", "x", 1, PROPS("sqmqos-delay", "3601")), 0x83);
 	cr_assert_eq(send_props(&pub, "$dead/t", "x", 1, NULL), 0x90);
 	cr_assert_eq(send_props(&pub, "$dead", "x", 1, NULL), 0x90);
+	cr_assert_eq(send_props(&pub, "$SYS/broker/uptime", "x", 1, NULL), 0x90);
+	cr_assert_eq(send_props(&pub, "$share/g/t", "x", 2, NULL), 0x90);
+	cr_assert_eq(send_props(&pub, "$tag/red", "x", 1, NULL), 0x90);
+	cr_assert_eq(send_props(&pub, "$queue/t", "x", 1, NULL), 0x90);
 	peer_expect_nothing(&sub);
 	longest[256] = '\0';
 	cr_assert_eq(send_props(&pub, "t", "x", 2, PROPS(ASSURED, "sqmqos-key", longest)), 0);

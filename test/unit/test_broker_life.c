@@ -55,6 +55,17 @@ Test(broker_life, a_detach_with_will_publishes_it_now)
 	peer_expect_nothing(&watcher);
 }
 
+Test(broker_life, a_will_to_a_reserved_topic_reaches_nobody)
+{
+	cr_assert_eq(peer_subscribe(&watcher, "$SYS/will", 1), 1);
+	p.will_topic = "$SYS/will";
+	peer_connect(&p);
+	cr_assert_eq(peer_detach(&p, 100, true), 204);
+	world_pass(&w, 1000);
+	peer_expect_nothing(&watcher);
+	cr_expect_eq(world_metric(SQ_M_REFUSED_BY_TOPIC), 1);
+}
+
 Test(broker_life, a_will_waits_for_its_delay)
 {
 	p.will_delay_s = 20;

@@ -776,6 +776,27 @@ Test(lane_out, a_refused_publish_gets_its_outcome_in_its_place)
 	sq_lane_out_free(&l);
 }
 
+Test(lane_out, a_dropped_publish_is_acknowledged_in_its_place)
+{
+	struct sq_lane_out *l = sq_lane_out_new(1, 9, BOUND);
+	struct sq_lane_outcome o;
+	struct sq_lane_flight f;
+
+	cr_assert_eq(publish(l, 1, 1, "a"), 0);
+	cr_assert_eq(sq_lane_out_refused(l, 2, 2, 0, SQ_REFUSAL_TOPIC, text("reserved")), 0);
+	cr_assert(sq_lane_out_take(l, &f));
+	cr_assert_eq(f.n, 2);
+	cr_assert_eq(answer(l, &f, 0x92), 0);
+	cr_assert(sq_lane_out_outcome(l, &o));
+	cr_assert(sq_lane_out_outcome(l, &o));
+	cr_expect_eq(o.packet_id, 2);
+	cr_expect_eq(o.kind, SQ_ENTRY_MESSAGE);
+	cr_expect_eq(o.reason, 0, "whatever the broker says of the release that it was");
+	cr_expect_eq(o.refusal, 0);
+	cr_expect_eq(o.text.len, 0);
+	sq_lane_out_free(&l);
+}
+
 /* The next outcome is for 'id', and says so. */
 static void
 words(struct sq_lane_out *l, uint16_t id, uint8_t refusal, const char *why)

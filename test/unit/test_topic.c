@@ -205,6 +205,22 @@ Test(topic, nul_is_refused_in_every_part)
 	}
 }
 
+/* ---- reserved ---- */
+
+Test(topic, first_levels_that_no_app_publishes_to)
+{
+	const char *reserved[] = {
+	    "$SYS", "$SYS/", "$SYS/a/b", "$share/a", "$share", "$tag/red", "$queue/a", "$queue/"};
+	const char *free[] = {"", "a", "/", "$", "$/", "$SY", "$SYSTEM", "$SYSX/a", "$sys/a",
+	    "$shared/a", "$tags", "$queues/a", "$dead/a", "$dead", "$aws/things/x", "a/$SYS/b",
+	    "/$SYS/a", "SYS/a", "$delayed/5/a"};
+
+	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+		cr_expect_not_null(sq_topic_reserved(bytes(reserved[i])), "%s", reserved[i]);
+	for (size_t i = 0; i < sizeof free / sizeof *free; i++)
+		cr_expect_null(sq_topic_reserved(bytes(free[i])), "%s", free[i]);
+}
+
 /* ---- matching ---- */
 
 Test(topic, the_examples_of_4_7_1_2)
