@@ -132,8 +132,6 @@ connect_settings(struct sq_client *c, const struct sq_mqtt_packet *p)
 		c->wants_words = p->props.request_problem_info != 0;
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_RECEIVE_MAXIMUM))
 		c->receive_max = p->props.receive_maximum;
-	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE))
-		c->max_packet = p->props.maximum_packet_size;
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM))
 		c->alias_max = p->props.topic_alias_maximum < SQ_ALIAS_MAX
 		    ? p->props.topic_alias_maximum
@@ -154,6 +152,8 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	struct sq_session_params sp = {
 	    .client_id = id, .version = k->version, .clean_start = k->clean_start};
 
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE))
+		c->max_packet = p->props.maximum_packet_size; /* of a refusal, too */
 	if (reason != 0) {
 		sq_client_refuse(c, reason, text);
 		return;
@@ -266,8 +266,12 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 		props.reason_string = (struct sq_bytes){(const unsigned char *)text, strlen(text)};
 	}
 	if (refuse_says(c->decoder.version, reason) &&
-	    sq_mqtt_put_connack(&b, c->decoder.version, false, reason, &props) == 0)
-		(void)sq_client_put(c, &b);
+	    sq_mqtt_put_connack(&b, c->decoder.version, false, reason, &props) == 0 &&
+	    !sq_client_put(c, &b)) { /* without words (MQTT-3.2.2-19) */
+		sq_buf_fini(&b);
+		if (sq_mqtt_put_connack(&b, c->decoder.version, false, reason, NULL) == 0)
+			(void)sq_client_put(c, &b);
+	}
 	sq_buf_fini(&b);
 	SQ_WARN("client", "%s: CONNECT refused with 0x%02x, %s", sq_client_name(c), reason,
 	    text != NULL ? text : "no reason given");
