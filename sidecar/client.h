@@ -82,7 +82,7 @@ void sq_client_acked(struct sq_client *, const struct sq_lane_outcome *);
  * is empty. */
 void sq_client_suback(struct sq_client *, uint8_t type, uint16_t packet_id, const uint8_t *codes,
     size_t n, struct sq_bytes text);
-void sq_client_pubrel(struct sq_client *, uint16_t packet_id);
+void sq_client_pubrel(struct sq_client *, uint16_t packet_id, uint8_t reason);
 /* Puts a PUBLISH into the output.  SQ_ETOOBIG: above the client's maximum
  * packet size, dropped. */
 int sq_client_deliver(struct sq_client *, const struct sq_deliver *, const struct sq_target *,

@@ -234,6 +234,21 @@ client_subscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
 	    c->session, p->subscribe.packet_id, p->subscribe.count, p->subscribe.entries, sub_id);
 }
 
+/* An acknowledgement.  One that doesn't fit what the client was sent under its packet
+ * identifier is a protocol error (§4.3, §4.13). */
+static void
+client_ack(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	struct sq_buf text = {0};
+
+	if (sq_session_ack(c->session, p->type, p->ack.packet_id, p->ack.reason) == 0)
+		return;
+	sq_buf_printf(&text, "%s is not what the message of packet identifier %u waits for",
+	    sq_mqtt_type_name(p->type), p->ack.packet_id);
+	sq_client_end_because(c, SQ_END_PROTOCOL, buf_bytes(&text));
+	sq_buf_fini(&text);
+}
+
 static void
 client_disconnect(struct sq_client *c, const struct sq_mqtt_packet *p)
 {
@@ -267,7 +282,7 @@ sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t siz
 	case SQ_MQTT_PUBCOMP:
 		SQ_FAULT_IF(p->type == SQ_MQTT_PUBREC, "sidecar-pubrec-read");
 		SQ_FAULT_IF(p->type == SQ_MQTT_PUBCOMP, "sidecar-pubcomp-read");
-		sq_session_ack(c->session, p->type, p->ack.packet_id, p->ack.reason);
+		client_ack(c, p);
 		return 0;
 	case SQ_MQTT_PUBREL:
 		SQ_FAULT("sidecar-pubrel-read");

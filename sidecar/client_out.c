@@ -122,9 +122,9 @@ sq_client_acked(struct sq_client *c, const struct sq_lane_outcome *o)
 }
 
 void
-sq_client_pubrel(struct sq_client *c, uint16_t packet_id)
+sq_client_pubrel(struct sq_client *c, uint16_t packet_id, uint8_t reason)
 {
-	sq_client_put_ack(c, SQ_MQTT_PUBREL, packet_id, 0);
+	sq_client_put_ack(c, SQ_MQTT_PUBREL, packet_id, reason); /* 3.1.1: without it */
 	SQ_FAULT_LATER(true, "sidecar-pubrel-written", c);
 }
 

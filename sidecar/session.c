@@ -368,17 +368,20 @@ sq_session_release(struct sq_session *s, uint16_t packet_id)
 	return 0;
 }
 
-void
+int
 sq_session_ack(struct sq_session *s, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason)
 {
+	int rc;
+
 	if (type == SQ_MQTT_PUBACK)
-		sq_inbox_puback(s->inbox, packet_id, reason);
+		rc = sq_inbox_puback(s->inbox, packet_id, reason);
 	else if (type == SQ_MQTT_PUBREC)
-		sq_inbox_pubrec(s->inbox, packet_id, reason);
+		rc = sq_inbox_pubrec(s->inbox, packet_id, reason);
 	else
-		sq_inbox_pubcomp(s->inbox, packet_id);
+		rc = sq_inbox_pubcomp(s->inbox, packet_id);
 	sq_session_flush_pubrels(s);
 	sq_session_wake(s);
+	return rc;
 }
 
 void

@@ -55,8 +55,10 @@ int sq_session_subscribe(struct sq_session *, uint16_t packet_id, uint32_t count
     struct sq_bytes entries, uint32_t sub_id) SQ_MUST_CHECK;
 int sq_session_unsubscribe(
     struct sq_session *, uint16_t packet_id, uint32_t count, struct sq_bytes filters) SQ_MUST_CHECK;
-/* The client's PUBACK, PUBREC or PUBCOMP. */
-void sq_session_ack(struct sq_session *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason);
+/* The client's PUBACK, PUBREC or PUBCOMP.  SQ_EINVAL: not one that the delivery of this
+ * packet identifier can be answered with. */
+int sq_session_ack(
+    struct sq_session *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason) SQ_MUST_CHECK;
 /* QoS 0 deliveries were written, or dropped with the client's output. */
 void sq_session_written(struct sq_session *, uint64_t msgs, uint64_t bytes);
 

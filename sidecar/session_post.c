@@ -361,11 +361,11 @@ sq_session_post_lanes(struct sq_session *s, uint64_t now_ms)
 void
 sq_session_flush_pubrels(struct sq_session *s)
 {
-	uint16_t id;
+	struct sq_inbox_pubrel rel;
 
-	while (sq_inbox_pubrel(s->inbox, &id)) {
+	while (sq_inbox_pubrel(s->inbox, &rel)) {
 		if (s->client != NULL)
-			sq_client_pubrel(s->client, id);
+			sq_client_pubrel(s->client, rel.packet_id, rel.reason);
 	}
 }
 

@@ -37,6 +37,7 @@ sq_inbox_free(struct sq_inbox **inp)
 	free(in->slots);
 	free(in->ids);
 	free(in->pubrels);
+	free(in->strays);
 	sq_buf_fini(&in->body);
 	free(in);
 }
@@ -230,30 +231,30 @@ sq_inbox_entry_finish(struct sq_inbox *in, struct sq_inbox_entry *e, uint8_t kin
 }
 
 void
-sq_inbox_push_pubrel(struct sq_inbox *in, uint16_t id)
+sq_inbox_push_pubrel(struct sq_inbox *in, uint16_t id, uint8_t reason)
 {
 	if (in->n_pubrels == in->pubrels_cap) {
 		in->pubrels_cap = in->pubrels_cap == 0 ? 8 : in->pubrels_cap * 2;
 		in->pubrels = sq_xrealloc(in->pubrels, in->pubrels_cap * sizeof *in->pubrels);
 	}
-	in->pubrels[in->n_pubrels++] = id;
+	in->pubrels[in->n_pubrels++] = (struct sq_inbox_pubrel){id, reason};
 }
 
 void
 sq_inbox_entry_release(struct sq_inbox *in, struct sq_inbox_entry *e)
 {
 	e->state = E_RELEASED;
-	sq_inbox_push_pubrel(in, e->packet_id);
+	sq_inbox_push_pubrel(in, e->packet_id, 0);
 }
 
 bool
-sq_inbox_pubrel(struct sq_inbox *in, uint16_t *packet_id)
+sq_inbox_pubrel(struct sq_inbox *in, struct sq_inbox_pubrel *out)
 {
 	if (in->next_pubrel == in->n_pubrels) {
 		in->next_pubrel = in->n_pubrels = 0;
 		return false;
 	}
-	*packet_id = in->pubrels[in->next_pubrel++];
+	*out = in->pubrels[in->next_pubrel++];
 	return true;
 }
 
@@ -341,23 +342,90 @@ sq_inbox_written(struct sq_inbox *in, uint64_t msgs, uint64_t bytes)
 
 /* --- the client's answers --- */
 
-void
-sq_inbox_puback(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
-{
-	struct sq_inbox_entry *e = sq_inbox_find(in, packet_id);
+enum { STRAY_WORDS = (UINT16_MAX + 1) / 64 };
 
-	if (e != NULL && e->state == E_SENT1)
-		sq_inbox_entry_finish(in, e, SQ_SETTLE_ACK, reason);
+static bool
+inbox_strays(const struct sq_inbox *in, uint16_t id)
+{
+	return in->strays != NULL && (in->strays[id / 64] >> id % 64 & 1) != 0;
 }
 
 void
+sq_inbox_stray(struct sq_inbox *in, uint16_t id)
+{
+	if (inbox_strays(in, id))
+		return;
+	if (in->strays == NULL)
+		in->strays = sq_xcalloc(STRAY_WORDS, sizeof *in->strays);
+	in->strays[id / 64] |= UINT64_C(1) << id % 64;
+	in->n_strays++;
+}
+
+/* The last packet of an exchange that is over here has come. */
+static void
+inbox_stray_ends(struct sq_inbox *in, uint16_t id)
+{
+	if (!inbox_strays(in, id))
+		return;
+	in->strays[id / 64] &= ~(UINT64_C(1) << id % 64);
+	in->n_strays--;
+}
+
+/* An acknowledgement came that 'e', which may be NULL, does not wait for. */
+static int
+entry_misplaced(const struct sq_inbox *in, const struct sq_inbox_entry *e, uint16_t id)
+{
+	if (e == NULL || (e->flags & F_ORPHAN) != 0 || inbox_strays(in, id))
+		return 0;
+	switch ((enum sq_inbox_state)e->state) {
+	case E_SENT1:
+	case E_SENT2:
+	case E_RECEIVING:
+	case E_RELEASED:
+		return SQ_EINVAL;
+	case E_SETTLING:
+	case E_EXPECTED:
+	case E_GHOST:
+		break;
+	}
+	return 0;
+}
+
+int
+sq_inbox_puback(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
+{
+	struct sq_inbox_entry *e = sq_inbox_find(in, packet_id);
+	int rc = 0;
+
+	if (e != NULL && e->state == E_SENT1) {
+		sq_inbox_entry_finish(in, e, SQ_SETTLE_ACK, reason);
+	} else {
+		rc = entry_misplaced(in, e, packet_id);
+		inbox_stray_ends(in, packet_id);
+	}
+	return rc;
+}
+
+/* PUBREC of an id under which nothing is open: answered, so that the client is done with
+ * it.  Its PUBCOMP may come when the id is in use again. */
+static void
+inbox_pubrec_unknown(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
+{
+	if (reason >= 0x80) {
+		inbox_stray_ends(in, packet_id);
+		return;
+	}
+	sq_inbox_stray(in, packet_id);
+	sq_inbox_push_pubrel(in, packet_id, SQ_INBOX_ID_UNKNOWN);
+}
+
+int
 sq_inbox_pubrec(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
 {
 	struct sq_inbox_entry *e = sq_inbox_find(in, packet_id);
 
 	if (e == NULL || e->state == E_GHOST) {
-		if (reason < 0x80)
-			sq_inbox_push_pubrel(in, packet_id);
+		inbox_pubrec_unknown(in, packet_id, reason);
 	} else if (e->state == E_SENT2 && reason >= 0x80) {
 		sq_inbox_entry_finish(in, e, SQ_SETTLE_ACK, reason);
 	} else if (e->state == E_SENT2 && (e->flags & F_ORPHAN) != 0) {
@@ -367,17 +435,26 @@ sq_inbox_pubrec(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
 		e->flags &= (uint8_t)~F_POSTED;
 		sq_inbox_entry_post(in, e);
 	} else if (e->state == E_RELEASED && reason < 0x80) {
-		sq_inbox_push_pubrel(in, packet_id);
+		sq_inbox_push_pubrel(in, packet_id, 0);
+	} else if (e->state == E_SENT1) {
+		return entry_misplaced(in, e, packet_id);
 	}
+	return 0;
 }
 
-void
+int
 sq_inbox_pubcomp(struct sq_inbox *in, uint16_t packet_id)
 {
 	struct sq_inbox_entry *e = sq_inbox_find(in, packet_id);
+	int rc = 0;
 
-	if (e != NULL && e->state == E_RELEASED)
+	if (e != NULL && e->state == E_RELEASED) {
 		sq_inbox_entry_finish(in, e, SQ_SETTLE_COMPLETE, 0);
+	} else {
+		rc = entry_misplaced(in, e, packet_id);
+		inbox_stray_ends(in, packet_id);
+	}
+	return rc;
 }
 
 /* --- flights --- */
@@ -512,5 +589,9 @@ sq_inbox_trim(struct sq_inbox *in)
 		free(in->pubrels);
 		in->pubrels = NULL;
 		in->n_pubrels = in->next_pubrel = in->pubrels_cap = 0;
+	}
+	if (in->n_strays == 0) {
+		free(in->strays);
+		in->strays = NULL;
 	}
 }

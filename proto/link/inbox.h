@@ -50,14 +50,27 @@ void sq_inbox_discard(struct sq_inbox *, uint16_t packet_id, uint8_t reason);
 void sq_inbox_qos0(struct sq_inbox *, uint32_t size);
 void sq_inbox_written(struct sq_inbox *, uint64_t msgs, uint64_t bytes);
 
-/* --- the client's answers; unknown ids are no error --- */
+/* --- the client's answers --- */
 
-void sq_inbox_puback(struct sq_inbox *, uint16_t packet_id, uint8_t reason);
+/* Each returns 0, or SQ_EINVAL and changes nothing: the packet is not one that this
+ * delivery can be answered with now, and the client breaks the protocol (§4.3).  No
+ * error is what is said of an unknown id, of one whose state an older connection of the
+ * client may have left (orphan, expected), and of one that is finished already. */
+int sq_inbox_puback(struct sq_inbox *, uint16_t packet_id, uint8_t reason) SQ_MUST_CHECK;
 /* May queue a PUBREL at once. */
-void sq_inbox_pubrec(struct sq_inbox *, uint16_t packet_id, uint8_t reason);
-void sq_inbox_pubcomp(struct sq_inbox *, uint16_t packet_id);
+int sq_inbox_pubrec(struct sq_inbox *, uint16_t packet_id, uint8_t reason) SQ_MUST_CHECK;
+int sq_inbox_pubcomp(struct sq_inbox *, uint16_t packet_id) SQ_MUST_CHECK;
+
+struct sq_inbox_pubrel {
+	uint16_t packet_id;
+	uint8_t reason; /* 0, or SQ_INBOX_ID_UNKNOWN */
+};
+
+/* MQTT 5's "Packet Identifier not found": it answers a PUBREC of an unknown id. */
+enum { SQ_INBOX_ID_UNKNOWN = 0x92 };
+
 /* The next PUBREL to write to the client; false: none. */
-bool sq_inbox_pubrel(struct sq_inbox *, uint16_t *packet_id);
+bool sq_inbox_pubrel(struct sq_inbox *, struct sq_inbox_pubrel *out);
 
 /* --- settlements --- */
 

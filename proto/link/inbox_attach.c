@@ -138,7 +138,9 @@ inbox_forget_unlisted(struct sq_inbox *in, const bool *listed)
 			i++;
 		} else {
 			if (e->state == E_RECEIVING)
-				sq_inbox_push_pubrel(in, e->packet_id);
+				sq_inbox_push_pubrel(in, e->packet_id, 0);
+			if (e->state != E_EXPECTED)
+				sq_inbox_stray(in, e->packet_id);
 			sq_inbox_erase(in, e); /* another one may now be here */
 		}
 	}

@@ -47,8 +47,12 @@ struct sq_inbox {
 	struct sq_settle run; /* the run that still grows; n 0: none */
 	uint16_t *ids;
 	uint32_t n_ids, ids_cap;
-	uint16_t *pubrels;
+	struct sq_inbox_pubrel *pubrels;
 	uint32_t n_pubrels, next_pubrel, pubrels_cap;
+	/* A bit for each id of an exchange that is over here and that the client may still
+	 * go on with, or NULL when there is none. */
+	uint64_t *strays;
+	uint32_t n_strays;
 };
 
 /* The table.  Pointers are valid until the next insert or erase; an insert
@@ -64,7 +68,10 @@ void sq_inbox_forget_ghosts(struct sq_inbox *in, bool all);
 void
 sq_inbox_settle(struct sq_inbox *in, uint16_t id, uint8_t kind, uint8_t reason, uint64_t delivery);
 /* Queues a PUBREL for the client. */
-void sq_inbox_push_pubrel(struct sq_inbox *in, uint16_t id);
+void sq_inbox_push_pubrel(struct sq_inbox *in, uint16_t id, uint8_t reason);
+/* The client may still acknowledge what is over here: of whatever has the id by then,
+ * that is no error. */
+void sq_inbox_stray(struct sq_inbox *in, uint16_t id);
 /* The message of an entry. */
 bool sq_inbox_entry_is(const struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o);
 void sq_inbox_entry_name(struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o);

@@ -116,19 +116,45 @@ attached(void)
 	return in;
 }
 
+/* What the client says, as it may. */
+static void
+puback(struct sq_inbox *in, uint16_t id, uint8_t reason)
+{
+	cr_assert_eq(sq_inbox_puback(in, id, reason), 0, "PUBACK of %u", id);
+}
+
+static void
+pubrec(struct sq_inbox *in, uint16_t id, uint8_t reason)
+{
+	cr_assert_eq(sq_inbox_pubrec(in, id, reason), 0, "PUBREC of %u", id);
+}
+
+static void
+pubcomp(struct sq_inbox *in, uint16_t id)
+{
+	cr_assert_eq(sq_inbox_pubcomp(in, id), 0, "PUBCOMP of %u", id);
+}
+
+static void
+pubrel_with(struct sq_inbox *in, uint16_t id, uint8_t reason)
+{
+	struct sq_inbox_pubrel got;
+
+	cr_assert(sq_inbox_pubrel(in, &got), "no PUBREL for %u", id);
+	cr_assert_eq(got.packet_id, id);
+	cr_assert_eq(got.reason, reason, "PUBREL of %u: 0x%02x", id, got.reason);
+}
+
 static void
 pubrel(struct sq_inbox *in, uint16_t id)
 {
-	uint16_t got;
-
-	cr_assert(sq_inbox_pubrel(in, &got), "no PUBREL for %u", id);
-	cr_assert_eq(got, id);
+	pubrel_with(in, id, 0);
 }
 
 static void
 no_pubrel(struct sq_inbox *in)
 {
-	uint16_t got;
+	struct sq_inbox_pubrel got;
 
 	cr_assert_not(sq_inbox_pubrel(in, &got));
 }
@@ -141,7 +167,7 @@ Test(inbox, acks_in_a_row_are_one_entry)
 	for (uint16_t i = 1; i <= 10; i++)
 		cr_assert_eq(deliver(in, 1, i, 100u + i, i), SQ_INBOX_WRITE);
 	for (uint16_t i = 1; i <= 10; i++)
-		sq_inbox_puback(in, i, i == 5 ? 0x80 : 0);
+		puback(in, i, i == 5 ? 0x80 : 0);
 	f = TAKE(in, {SQ_SETTLE_ACK, 0, 4, 101}, {SQ_SETTLE_ACK, 0x80, 1, 105},
 	    {SQ_SETTLE_ACK, 0, 5, 106});
 	cr_assert_eq(credit(&f).credit_msgs, MSGS + 10);
@@ -160,10 +186,8 @@ Test(inbox, qos_2_goes_by_received_release_and_complete)
 	struct sq_inbox_flight f;
 
 	cr_assert_eq(deliver(in, 2, 7, 70, 1), SQ_INBOX_WRITE);
-	sq_inbox_pubcomp(in, 7); /* out of turn */
-	nothing_due(in);
-	sq_inbox_pubrec(in, 7, 0);
-	sq_inbox_pubrec(in, 7, 0); /* said twice, settled once */
+	pubrec(in, 7, 0);
+	pubrec(in, 7, 0); /* said twice, settled once */
 	no_pubrel(in);
 	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 1, 70});
 	cr_assert_eq(credit(&f).credit_msgs, MSGS, "credit comes back when it is complete");
@@ -171,9 +195,9 @@ Test(inbox, qos_2_goes_by_received_release_and_complete)
 	sq_inbox_done(in, &f, true);
 	pubrel(in, 7);
 	no_pubrel(in);
-	sq_inbox_pubrec(in, 7, 0);
+	pubrec(in, 7, 0);
 	pubrel(in, 7); /* the client asks again */
-	sq_inbox_pubcomp(in, 7);
+	pubcomp(in, 7);
 	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 1, 70});
 	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1);
 	sq_inbox_done(in, &f, true);
@@ -187,7 +211,7 @@ Test(inbox, a_refused_qos_2_delivery_is_finished_by_its_pubrec)
 	struct sq_inbox_flight f;
 
 	deliver(in, 2, 7, 70, 1);
-	sq_inbox_pubrec(in, 7, 0x83);
+	pubrec(in, 7, 0x83);
 	f = TAKE(in, {SQ_SETTLE_ACK, 0x83, 1, 70});
 	sq_inbox_done(in, &f, true);
 	no_pubrel(in);
@@ -214,16 +238,131 @@ Test(inbox, answers_to_unknown_ids_are_no_error)
 {
 	struct sq_inbox *in = attached();
 
-	sq_inbox_puback(in, 1, 0);
-	sq_inbox_pubcomp(in, 1);
+	puback(in, 1, 0);
+	pubcomp(in, 1);
 	no_pubrel(in);
 	nothing_due(in);
-	sq_inbox_pubrec(in, 9, 0);
-	pubrel(in, 9);
-	sq_inbox_pubcomp(in, 9);
-	sq_inbox_pubrec(in, 9, 0x80);
+	pubrec(in, 9, 0);
+	pubrel_with(in, 9, SQ_INBOX_ID_UNKNOWN);
+	pubcomp(in, 9);
+	pubrec(in, 9, 0x80);
 	no_pubrel(in);
 	nothing_due(in);
+	sq_inbox_free(&in);
+}
+
+enum { PUBACK = 1, PUBREC = 2, PUBCOMP = 4 };
+
+/* Exactly the packets of 'wrong' are refused for 'id', and change nothing. */
+static void
+refuses(struct sq_inbox *in, uint16_t id, unsigned wrong, const char *state)
+{
+	size_t open = sq_inbox_open(in);
+
+	if ((wrong & PUBACK) != 0)
+		cr_assert_eq(sq_inbox_puback(in, id, 0), SQ_EINVAL, "%s: PUBACK", state);
+	if ((wrong & PUBREC) != 0) {
+		cr_assert_eq(sq_inbox_pubrec(in, id, 0), SQ_EINVAL, "%s: PUBREC", state);
+		cr_assert_eq(sq_inbox_pubrec(in, id, 0x80), SQ_EINVAL, "%s: PUBREC 0x80", state);
+	}
+	if ((wrong & PUBCOMP) != 0)
+		cr_assert_eq(sq_inbox_pubcomp(in, id), SQ_EINVAL, "%s: PUBCOMP", state);
+	no_pubrel(in);
+	cr_assert_eq(sq_inbox_open(in), open);
+}
+
+Test(inbox, an_answer_of_the_wrong_kind_is_refused_in_every_state)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	deliver(in, 1, 1, 10, 1);
+	refuses(in, 1, PUBREC | PUBCOMP, "sent, QoS 1");
+	nothing_due(in);
+	puback(in, 1, 0);
+	puback(in, 1, 0); /* settling: whatever it says */
+	pubrec(in, 1, 0);
+	pubcomp(in, 1);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 10});
+	sq_inbox_done(in, &f, true);
+
+	deliver(in, 2, 2, 20, 2);
+	refuses(in, 2, PUBACK | PUBCOMP, "sent, QoS 2");
+	nothing_due(in);
+	pubrec(in, 2, 0);
+	refuses(in, 2, PUBACK | PUBCOMP, "receiving");
+	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 1, 20});
+	refuses(in, 2, PUBACK | PUBCOMP, "receiving, on its way");
+	sq_inbox_done(in, &f, true);
+	pubrel(in, 2);
+	refuses(in, 2, PUBACK, "released");
+	pubcomp(in, 2);
+	puback(in, 2, 0);
+	pubrec(in, 2, 0);
+	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 1, 20});
+	sq_inbox_done(in, &f, true);
+	no_pubrel(in);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+/* A broker that has lost the session knows an orphan by its id alone. */
+Test(inbox, what_is_said_of_orphans_is_harmless)
+{
+	struct sq_inbox *in = attached();
+	struct sq_open_id ids[] = {
+	    {1, SQ_OPEN_ORPHAN, 0, origin(1), 31}, {2, SQ_OPEN_ORPHAN, 0, origin(2), 32}};
+	struct sq_inbox_flight f;
+
+	deliver(in, 1, 1, 10, 1);
+	deliver(in, 2, 2, 20, 2);
+	attach(in, ids, 2);
+	cr_assert(sq_inbox_take(in, &f)); /* the window */
+	sq_inbox_done(in, &f, true);
+	pubrec(in, 1, 0);
+	pubcomp(in, 1);
+	puback(in, 2, 0);
+	pubcomp(in, 2);
+	no_pubrel(in);
+	puback(in, 1, 0);
+	pubrec(in, 2, 0);
+	pubrel(in, 2);
+	puback(in, 2, 0);
+	pubcomp(in, 2);
+	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 2, 31});
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
+/* The client goes on with an exchange that is over at the broker, while the id is in
+ * use again: what it says then is no error, but only as long as that lasts. */
+Test(inbox, the_end_of_an_older_exchange_is_harmless_under_an_id_in_use)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	pubrec(in, 1, 0);
+	pubrel_with(in, 1, SQ_INBOX_ID_UNKNOWN);
+	deliver(in, 1, 1, 10, 1);
+	pubcomp(in, 1); /* answers that PUBREL */
+	cr_assert_eq(sq_inbox_pubcomp(in, 1), SQ_EINVAL, "a second one has no reason");
+
+	deliver(in, 2, 2, 20, 2);
+	attach(in, NULL, 0); /* all is finished there */
+	cr_assert(sq_inbox_take(in, &f));
+	sq_inbox_done(in, &f, true);
+	deliver(in, 1, 2, 30, 3);
+	deliver(in, 2, 1, 40, 4);
+	pubrec(in, 2, 0); /* of the older one, crossing */
+	puback(in, 1, 0);
+	cr_assert_eq(sq_inbox_puback(in, 1, 0), SQ_EINVAL);
+	nothing_due(in);
+	pubcomp(in, 2);
+	puback(in, 2, 0);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 30});
+	sq_inbox_done(in, &f, true);
+	sq_inbox_trim(in);
 	sq_inbox_free(&in);
 }
 
@@ -264,7 +403,7 @@ Test(inbox, an_attach_grants_less_while_a_client_has_not_read)
 	sq_inbox_done(in, &f, true);
 	sq_inbox_written(in, 10, 10 * SIZE);
 	deliver(in, 1, 1, 1, 1);
-	sq_inbox_puback(in, 1, 0);
+	puback(in, 1, 0);
 	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 1});
 	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1);
 	sq_inbox_done(in, &f, true);
@@ -278,11 +417,11 @@ Test(inbox, two_settlements_fly_and_no_more)
 
 	for (uint16_t i = 1; i <= 3; i++)
 		deliver(in, 1, i, i, i);
-	sq_inbox_puback(in, 1, 0);
+	puback(in, 1, 0);
 	a = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 1});
-	sq_inbox_puback(in, 2, 0);
+	puback(in, 2, 0);
 	b = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 2});
-	sq_inbox_puback(in, 3, 0);
+	puback(in, 3, 0);
 	cr_assert_not(sq_inbox_take(in, &c));
 	cr_assert(sq_inbox_due(in));
 	sq_inbox_done(in, &b, true);
@@ -300,8 +439,8 @@ Test(inbox, a_settlement_that_may_be_repeated_is)
 
 	deliver(in, 1, 1, 5, 1);
 	deliver(in, 1, 2, 6, 2);
-	sq_inbox_puback(in, 1, 0);
-	sq_inbox_puback(in, 2, 0);
+	puback(in, 1, 0);
+	puback(in, 2, 0);
 	f = TAKE(in, {SQ_SETTLE_ACK, 0, 2, 5});
 	sq_inbox_again(in, &f);
 	f = TAKE(in, {SQ_SETTLE_ACK, 0, 2, 5});
@@ -317,12 +456,12 @@ Test(inbox, an_id_in_use_again_before_its_settlement_is_confirmed_is_a_new_deliv
 	struct sq_inbox_flight f, g;
 
 	deliver(in, 1, 1, 5, 1);
-	sq_inbox_puback(in, 1, 0);
+	puback(in, 1, 0);
 	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 5});
 	cr_assert_eq(deliver(in, 1, 1, 6, 2), SQ_INBOX_WRITE);
 	sq_inbox_done(in, &f, true);
 	cr_assert_eq(sq_inbox_open(in), 1, "the new one stays");
-	sq_inbox_puback(in, 1, 0);
+	puback(in, 1, 0);
 	g = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 6});
 	sq_inbox_done(in, &g, true);
 	cr_assert_eq(sq_inbox_open(in), 0);
@@ -341,12 +480,12 @@ Test(inbox, the_put_lists_what_is_open_in_its_order_and_state)
 	deliver(in, 2, 9, 3, 3);
 	deliver(in, 2, 2, 4, 4);
 	deliver(in, 1, 1, 5, 5);
-	sq_inbox_pubrec(in, 9, 0);
-	sq_inbox_pubrec(in, 2, 0);
+	pubrec(in, 9, 0);
+	pubrec(in, 2, 0);
 	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 2, 3});
 	sq_inbox_done(in, &f, true);
-	sq_inbox_pubcomp(in, 2);
-	sq_inbox_puback(in, 1, 0);
+	pubcomp(in, 2);
+	puback(in, 1, 0);
 	sq_inbox_attach(in, &a, &ids);
 	cr_assert_eq(a.n_open, 5);
 	cr_assert_eq(a.receive_max, 16);
@@ -376,8 +515,8 @@ Test(inbox, in_flight_deliveries_are_rebound_and_not_written_again)
 	attach(in, ids, 2);
 	cr_assert_eq(deliver(in, 1, 1, 11, 1), SQ_INBOX_KNOWN);
 	cr_assert_eq(deliver(in, 2, 2, 12, 2), SQ_INBOX_KNOWN);
-	sq_inbox_puback(in, 1, 0);
-	sq_inbox_pubrec(in, 2, 0);
+	puback(in, 1, 0);
+	pubrec(in, 2, 0);
 	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 11}, {SQ_SETTLE_RECEIVED, 0, 1, 12});
 	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1, "what was sent again used credit again");
 	sq_inbox_done(in, &f, true);
@@ -394,13 +533,13 @@ Test(inbox, what_the_client_finished_is_settled_again_by_the_new_ids)
 
 	for (uint16_t i = 1; i <= 3; i++)
 		deliver(in, i == 1 ? 1 : 2, i, i, i);
-	sq_inbox_pubrec(in, 3, 0);
+	pubrec(in, 3, 0);
 	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 1, 3});
 	sq_inbox_done(in, &f, true);
 	pubrel(in, 3);
-	sq_inbox_puback(in, 1, 0);
-	sq_inbox_pubrec(in, 2, 0);
-	sq_inbox_pubcomp(in, 3);
+	puback(in, 1, 0);
+	pubrec(in, 2, 0);
+	pubcomp(in, 3);
 	cr_assert(sq_inbox_take(in, &lost));
 	attach(in, ids, 3);
 	sq_inbox_done(in, &lost, true); /* late, of the epoch before: says nothing now */
@@ -413,7 +552,7 @@ Test(inbox, what_the_client_finished_is_settled_again_by_the_new_ids)
 	nothing_due(in);
 	sq_inbox_done(in, &f, true);
 	pubrel(in, 2);
-	sq_inbox_pubcomp(in, 2);
+	pubcomp(in, 2);
 	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 1, 12});
 	sq_inbox_done(in, &f, true);
 	cr_assert_eq(sq_inbox_open(in), 0);
@@ -427,7 +566,7 @@ Test(inbox, a_settled_message_that_comes_after_its_confirmation_is_not_written)
 	struct sq_open_id ids[] = {{1, SQ_OPEN_QOS1, 0, origin(1), 11}};
 
 	deliver(in, 1, 1, 1, 1);
-	sq_inbox_puback(in, 1, 0);
+	puback(in, 1, 0);
 	attach(in, ids, 1);
 	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 11});
 	sq_inbox_done(in, &f, true);
@@ -447,14 +586,14 @@ Test(inbox, what_the_answer_does_not_list_is_forgotten)
 	deliver(in, 1, 1, 1, 1);
 	deliver(in, 2, 2, 2, 2);
 	deliver(in, 2, 3, 3, 3);
-	sq_inbox_pubrec(in, 3, 0);
+	pubrec(in, 3, 0);
 	attach(in, NULL, 0);
 	pubrel(in, 3); /* the client waits for it */
-	sq_inbox_puback(in, 1, 0);
-	sq_inbox_pubrec(in, 2, 0);
-	pubrel(in, 2);
-	sq_inbox_pubcomp(in, 2);
-	sq_inbox_pubcomp(in, 3);
+	puback(in, 1, 0);
+	pubrec(in, 2, 0);
+	pubrel_with(in, 2, SQ_INBOX_ID_UNKNOWN);
+	pubcomp(in, 2);
+	pubcomp(in, 3);
 	cr_assert_eq(sq_inbox_open(in), 0);
 	f = take(in, 0, NULL); /* only the window */
 	sq_inbox_done(in, &f, true);
@@ -467,7 +606,7 @@ Test(inbox, a_settled_message_that_was_not_listed_and_comes_again_is_settled_aga
 	struct sq_inbox_flight f;
 
 	deliver(in, 1, 1, 1, 1);
-	sq_inbox_puback(in, 1, 0);
+	puback(in, 1, 0);
 	attach(in, NULL, 0);
 	f = take(in, 0, NULL);
 	sq_inbox_done(in, &f, true);
@@ -484,7 +623,7 @@ Test(inbox, what_is_only_remembered_goes_when_anything_new_comes)
 	struct sq_inbox_flight f;
 
 	deliver(in, 1, 1, 1, 1);
-	sq_inbox_puback(in, 1, 0);
+	puback(in, 1, 0);
 	attach(in, NULL, 0);
 	cr_assert_eq(deliver(in, 1, 2, 2, 2), SQ_INBOX_WRITE);
 	cr_assert_eq(deliver(in, 1, 1, 99, 1), SQ_INBOX_WRITE, "it is new by now");
@@ -504,7 +643,7 @@ Test(inbox, confirmations_do_not_make_what_is_sent_again_new)
 
 	for (uint16_t i = 1; i <= OPEN; i++) {
 		cr_assert_eq(deliver(in, 2, i, i, i), SQ_INBOX_WRITE);
-		sq_inbox_pubrec(in, i, 0);
+		pubrec(in, i, 0);
 		ids[i - 1] = (struct sq_open_id){i, SQ_OPEN_QOS2, 0, origin(i), 100u + i};
 	}
 	attach(in, ids, OPEN);
@@ -512,7 +651,7 @@ Test(inbox, confirmations_do_not_make_what_is_sent_again_new)
 	sq_inbox_done(in, &f, true);
 	for (uint16_t i = 1; i <= OPEN; i++) {
 		pubrel(in, i);
-		sq_inbox_pubcomp(in, i);
+		pubcomp(in, i);
 	}
 	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, OPEN, 101});
 	sq_inbox_done(in, &f, true);
@@ -532,7 +671,7 @@ Test(inbox, what_is_only_remembered_goes_at_the_next_attach)
 	struct sq_inbox_flight f;
 
 	deliver(in, 1, 1, 1, 1);
-	sq_inbox_puback(in, 1, 0);
+	puback(in, 1, 0);
 	attach(in, ids, 1);
 	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 11});
 	sq_inbox_done(in, &f, true);
@@ -552,8 +691,8 @@ Test(inbox, what_was_listed_is_remembered_though_something_new_comes_first)
 
 	deliver(in, 2, 1, 1, 1);
 	deliver(in, 1, 2, 2, 2);
-	sq_inbox_pubrec(in, 1, 0x80);
-	sq_inbox_puback(in, 2, 0x80);
+	pubrec(in, 1, 0x80);
+	puback(in, 2, 0x80);
 	attach(in, ids, 2);
 	f = TAKE(in, {SQ_SETTLE_ACK, 0x80, 2, 11});
 	sq_inbox_done(in, &f, true);
@@ -576,7 +715,7 @@ Test(inbox, what_was_listed_is_remembered_by_its_delivery_id)
 	struct sq_inbox_flight f;
 
 	deliver(in, 1, 1, 1, 1);
-	sq_inbox_puback(in, 1, 0);
+	puback(in, 1, 0);
 	attach(in, ids, 1);
 	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 11});
 	sq_inbox_done(in, &f, true);
@@ -602,13 +741,13 @@ Test(inbox, a_renewed_session_keeps_its_ids_in_whatever_state)
 	deliver(in, 2, 4, 4, 4); /* PUBREC came */
 	deliver(in, 2, 5, 5, 5); /* PUBREC came */
 	deliver(in, 1, 6, 6, 6); /* acknowledged */
-	sq_inbox_pubrec(in, 3, 0);
+	pubrec(in, 3, 0);
 	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 1, 3});
 	sq_inbox_done(in, &f, true);
 	pubrel(in, 3);
-	sq_inbox_pubrec(in, 4, 0);
-	sq_inbox_pubrec(in, 5, 0);
-	sq_inbox_puback(in, 6, 0);
+	pubrec(in, 4, 0);
+	pubrec(in, 5, 0);
+	puback(in, 6, 0);
 	for (int put = 0; put < 2; put++) { /* an answer may come twice */
 		attach(in, ids, 7);
 		if (put == 0)
@@ -620,11 +759,11 @@ Test(inbox, a_renewed_session_keeps_its_ids_in_whatever_state)
 	pubrel(in, 4);
 	cr_assert_eq(deliver(in, 2, 4, 14, 4), SQ_INBOX_KNOWN);
 	cr_assert_eq(deliver(in, 2, 7, 17, 7), SQ_INBOX_WRITE, "its frame was lost");
-	sq_inbox_puback(in, 1, 0);
-	sq_inbox_pubrec(in, 2, 0);
+	puback(in, 1, 0);
+	pubrec(in, 2, 0);
 	pubrel(in, 2);
 	for (uint16_t id = 2; id <= 5; id++)
-		sq_inbox_pubcomp(in, id);
+		pubcomp(in, id);
 	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 5, 11});
 	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1, "orphans use none");
 	sq_inbox_done(in, &f, true);
@@ -644,18 +783,18 @@ Test(inbox, orphans_keep_their_id_until_complete)
 	deliver(in, 1, 1, 1, 1);
 	deliver(in, 2, 2, 2, 2);
 	deliver(in, 2, 3, 3, 3);
-	sq_inbox_pubrec(in, 3, 0);
+	pubrec(in, 3, 0);
 	attach(in, ids, 3);
 	pubrel(in, 3);
 	sq_inbox_attach(in, &a, &open);
 	cr_assert_eq(a.n_open, 3);
 	cr_assert_eq(open[0].state, SQ_OPEN_ORPHAN);
 	free(open);
-	sq_inbox_puback(in, 1, 0x80);
-	sq_inbox_pubrec(in, 2, 0);
+	puback(in, 1, 0x80);
+	pubrec(in, 2, 0);
 	pubrel(in, 2);
-	sq_inbox_pubcomp(in, 2);
-	sq_inbox_pubcomp(in, 3);
+	pubcomp(in, 2);
+	pubcomp(in, 3);
 	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 3, 11});
 	cr_assert_eq(credit(&f).credit_msgs, MSGS, "they use none");
 	sq_inbox_done(in, &f, true);
@@ -677,8 +816,8 @@ Test(inbox, a_new_connection_goes_on_with_what_the_old_one_left)
 	f = take(in, 0, NULL); /* only the window */
 	sq_inbox_done(in, &f, true);
 	cr_assert_eq(deliver(in, 1, 5, 15, 5), SQ_INBOX_WRITE);
-	sq_inbox_pubcomp(in, 4);
-	sq_inbox_pubcomp(in, 6);
+	pubcomp(in, 4);
+	pubcomp(in, 6);
 	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 1, 14}, {SQ_SETTLE_COMPLETE, 0, 1, 16});
 	cr_assert_eq(credit(&f).credit_msgs, MSGS);
 	sq_inbox_done(in, &f, true);
@@ -715,7 +854,7 @@ Test(inbox, a_listed_qos_2_id_is_listed_by_the_next_put_before_its_message_came)
 	attach(in, orphan, 1); /* another broker: it has the id only from that list */
 	pubrel(in, 1);
 	expect_open(in, 1, SQ_OPEN_ORPHAN, 1);
-	sq_inbox_pubcomp(in, 1);
+	pubcomp(in, 1);
 	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 1, 21});
 	cr_assert_eq(credit(&f).credit_msgs, MSGS);
 	sq_inbox_done(in, &f, true);
@@ -730,19 +869,19 @@ Test(inbox, an_expected_message_is_written_when_it_comes)
 	struct sq_open_id ids[] = {{1, SQ_OPEN_QOS2, 0, origin(1), 11}};
 
 	attach(in, ids, 1);
-	sq_inbox_pubcomp(in, 1); /* what the client says of it before means nothing */
-	sq_inbox_puback(in, 1, 0);
-	sq_inbox_pubrec(in, 1, 0);
+	pubcomp(in, 1); /* what the client says of it before means nothing */
+	puback(in, 1, 0);
+	pubrec(in, 1, 0);
 	no_pubrel(in);
 	attach(in, ids, 1);
 	cr_assert_eq(deliver(in, 2, 1, 11, 1), SQ_INBOX_WRITE);
 	cr_assert_eq(deliver(in, 2, 1, 11, 1), SQ_INBOX_KNOWN);
 	cr_assert_eq(sq_inbox_open(in), 1);
-	sq_inbox_pubrec(in, 1, 0);
+	pubrec(in, 1, 0);
 	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 1, 11});
 	sq_inbox_done(in, &f, true);
 	pubrel(in, 1);
-	sq_inbox_pubcomp(in, 1);
+	pubcomp(in, 1);
 	f = TAKE(in, {SQ_SETTLE_COMPLETE, 0, 1, 11});
 	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1);
 	sq_inbox_done(in, &f, true);
@@ -787,7 +926,7 @@ Test(inbox, the_table_keeps_every_id_through_a_long_life)
 			delivery++;
 			n++;
 		} else if (open[id % 4000] == id) {
-			sq_inbox_puback(in, id, 0);
+			puback(in, id, 0);
 			open[id % 4000] = 0;
 			n--;
 		}
@@ -812,7 +951,7 @@ Test(inbox, an_empty_inbox_gives_its_memory_back)
 	for (uint16_t i = 1; i <= 100; i++)
 		deliver(in, 1, i, i, i);
 	for (uint16_t i = 1; i <= 100; i++)
-		sq_inbox_puback(in, i, 0);
+		puback(in, i, 0);
 	sq_inbox_trim(in); /* not yet: they are not confirmed */
 	f = TAKE(in, {SQ_SETTLE_ACK, 0, 100, 1});
 	sq_inbox_done(in, &f, true);
