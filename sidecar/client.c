@@ -48,8 +48,6 @@ client_decode_end(uint8_t reason)
 		return SQ_END_TOO_LARGE;
 	case SQ_MQTT_RC_PROTOCOL_ERROR:
 		return SQ_END_PROTOCOL;
-	case SQ_MQTT_RC_TOPIC_INVALID:
-		return SQ_END_TOPIC;
 	case SQ_MQTT_RC_TOPIC_ALIAS_INVALID:
 		return SQ_END_ALIAS;
 	default:

@@ -7,6 +7,7 @@
 #include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "proto/link/notes.h"
 #include "proto/mqtt/encode.h"
 #include "proto/topic/topic.h"
 #include "sidecar/client_priv.h"
@@ -223,15 +224,53 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 	return 0;
 }
 
+/* Whether MQTT has such a filter; false: the connection has been ended, for the packet
+ * that has it is malformed as a whole (§4.7, §4.8.2, §4.13).  To MQTT 3.1.1 a filter that
+ * starts with "$share/" is one like any other. */
+static bool
+client_filter(struct sq_client *c, struct sq_bytes filter)
+{
+	unsigned char room[SQ_NOTE_TEXT_MAX];
+	struct sq_buf text = {0};
+	const char *why;
+
+	if (sq_topic_filter_form(filter, c->decoder.version == SQ_MQTT_V5, &why) == 0)
+		return true;
+	sq_buf_printf(&text, "%s: filter %.*s", why, (int)filter.len, (const char *)filter.p);
+	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
+	sq_client_end_because(c, SQ_END_MALFORMED, sq_note_text_clean(buf_bytes(&text), room));
+	sq_buf_fini(&text);
+	return false;
+}
+
 static int
 client_subscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
 {
+	struct sq_bytes rest = p->subscribe.entries;
+	struct sq_mqtt_sub sub;
 	uint32_t sub_id = sq_mqtt_has(&p->props, SQ_MQTT_PROP_SUBSCRIPTION_ID)
 	    ? p->props.subscription_id
 	    : 0;
 
+	while (sq_mqtt_sub_next(&rest, &sub)) {
+		if (!client_filter(c, sub.filter))
+			return 0;
+	}
 	return sq_session_subscribe(
 	    c->session, p->subscribe.packet_id, p->subscribe.count, p->subscribe.entries, sub_id);
+}
+
+static int
+client_unsubscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	struct sq_bytes rest = p->unsubscribe.filters, filter;
+
+	while (sq_mqtt_filter_next(&rest, &filter)) {
+		if (!client_filter(c, filter))
+			return 0;
+	}
+	return sq_session_unsubscribe(
+	    c->session, p->unsubscribe.packet_id, p->unsubscribe.count, p->unsubscribe.filters);
 }
 
 /* An acknowledgement.  One that doesn't fit what the client was sent under its packet
@@ -291,8 +330,7 @@ sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t siz
 		sq_client_did(c, SQ_TAKER_SUBSCRIBED);
 		return client_subscribe(c, p);
 	case SQ_MQTT_UNSUBSCRIBE:
-		return sq_session_unsubscribe(c->session, p->unsubscribe.packet_id,
-		    p->unsubscribe.count, p->unsubscribe.filters);
+		return client_unsubscribe(c, p);
 	case SQ_MQTT_PINGREQ: {
 		struct sq_buf b = {0};
 

@@ -63,8 +63,8 @@ sq_mqtt_read_topic(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_byt
 	int rc = sq_mqtt_read_string(d, r, out);
 
 	if (rc == 0 && sq_mqtt_has_wildcard(*out))
-		return sq_mqtt_fail(d, SQ_MQTT_RC_TOPIC_INVALID,
-		    "topic name with a wildcard character (MQTT 4.7.1)");
+		return sq_mqtt_fail(
+		    d, SQ_MQTT_RC_MALFORMED, "topic name with a wildcard character (MQTT 4.7.1)");
 	return rc;
 }
 

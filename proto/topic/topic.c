@@ -76,20 +76,20 @@ sq_topic_reserved(struct sq_bytes name)
 	return NULL;
 }
 
-/* A filter without prefixes. */
+/* A filter without prefixes: its form; '*levels' is how many it has. */
 static int
-topic_plain(struct sq_bytes in, bool *wildcard, const char **why)
+topic_form(struct sq_bytes in, bool *wildcard, size_t *levels, const char **why)
 {
-	size_t levels = 1;
 	size_t start = 0; /* of the level */
 
 	*wildcard = false;
+	*levels = 1;
 	if (in.len == 0)
 		return topic_fail(SQ_EINVAL, why, "a topic filter must not be empty");
 	for (size_t i = 0; i < in.len; i++) {
 		switch (in.p[i]) {
 		case '/':
-			levels++;
+			(*levels)++;
 			start = i + 1;
 			break;
 		case '+':
@@ -110,9 +110,18 @@ topic_plain(struct sq_bytes in, bool *wildcard, const char **why)
 			break;
 		}
 	}
-	if (levels > SQ_TOPIC_LEVELS_MAX)
-		return topic_fail(SQ_ETOOBIG, why, "a topic filter has at most 128 levels");
 	return 0;
+}
+
+static int
+topic_plain(struct sq_bytes in, bool *wildcard, const char **why)
+{
+	size_t levels;
+	int err = topic_form(in, wildcard, &levels, why);
+
+	if (err == 0 && levels > SQ_TOPIC_LEVELS_MAX)
+		return topic_fail(SQ_ETOOBIG, why, "a topic filter has at most 128 levels");
+	return err;
 }
 
 /* Whether 'b' has a character that neither share names nor tags may have. */
@@ -175,6 +184,22 @@ topic_tag(struct sq_bytes *rest, struct sq_bytes *tag, const char **why)
 	}
 	*rest = topic_skip(b, tag->len + 1);
 	return 0;
+}
+
+int
+sq_topic_filter_form(struct sq_bytes in, bool shared, const char **why)
+{
+	struct sq_bytes share;
+	size_t levels;
+	bool wildcard;
+
+	if (shared && TOPIC_STARTS(in, "$share/")) {
+		int err = topic_share(&in, &share, why);
+
+		if (err < 0)
+			return err;
+	}
+	return topic_form(in, &wildcard, &levels, why);
 }
 
 int

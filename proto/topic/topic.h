@@ -52,6 +52,13 @@ const char *sq_topic_reserved(struct sq_bytes name);
 int sq_topic_filter_parse(
     struct sq_bytes in, struct sq_topic_filter *out, const char **why) SQ_MUST_CHECK;
 
+/* Checks only what MQTT says of a filter's form, so that a packet with another one is
+ * malformed: wildcards (§4.7.1), no NUL, not empty (§4.7.3), and with 'shared' that
+ * "$share/" begins a shared subscription (§4.8.2), which MQTT 3.1.1 doesn't know.  What
+ * passes may still be one that sq_topic_filter_parse() refuses: a limit or $tag.
+ * Returns 0 or SQ_EINVAL, '*why' as above. */
+int sq_topic_filter_form(struct sq_bytes in, bool shared, const char **why) SQ_MUST_CHECK;
+
 /* Checks a tag alone: 1 to SQ_TOPIC_TAG_MAX bytes, no NUL, no / + #. */
 int sq_topic_tag_check(struct sq_bytes tag, const char **why) SQ_MUST_CHECK;
 

@@ -7,13 +7,17 @@ import struct
 import mqtt
 from cluster import eventually
 from conformance import cases, check, statement
-from mqtt import PINGREQ, PINGRESP, PUBACK, PUBLISH, PUBREC, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, V5, \
+from mqtt import DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBLISH, PUBREC, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, V5, \
     V311, packet, properties, text
 from scenario import scenario
 
 NO_LOCAL, AS_PUBLISHED, IF_NEW, NEVER = 4, 8, 0x10, 0x20
-BAD_FILTERS = ("a#", "a/#/b", "#/a", "+a", "a+", "a/b+/c", "##", "a/#b", "$share//a", "$share/g",
-               "$share/g/", "$share/g+/a", "$share/#/a", "$share/g/a#", "$share/g/+b")
+# No filters of any version; none of MQTT 5 because of their share; well-formed and refused.
+BAD_FILTERS = ("a#", "a/#/b", "#/a", "+a", "a+", "a/b+/c", "##", "a/#b", "$share/g+/a",
+               "$share/a#/x", "$share/g/a#", "$share/g/+b", "$tag/red/a+", "$tag/r#", "$dead/a#")
+BAD_SHARES = ("$share/", "$share/p", "$share//x", "$share/g/", "$share/+/x", "$share/#")
+REFUSED_FILTERS = ("$tag", "$tag/", "$tag//a", "$tag/+/a", "$tag/#", "$share/g/$tag", "$dead/x",
+                   "$share/g/$share/h/x", "/" * 128)
 
 
 @scenario(timeout_s=120)
@@ -65,18 +69,67 @@ async def malformed_subscribes(w):
             assert reason in (0x81, 0x82) if version == V5 else reason is None, (version, what, reason)
 
 
-@statement("4.7.1-2", "4.7.1-3", "4.8.2-1", "4.8.2-2")
-async def invalid_filters(w):
+def subscribe_packet(version, filters, packet_id=1):
+    p = properties(None) if version == V5 else b""
+    return packet(SUBSCRIBE, struct.pack(">H", packet_id) + p +
+                  b"".join(text(f) + b"\1" for f in filters), 2)
+
+
+def unsubscribe_packet(version, filters, packet_id=1):
+    p = properties(None) if version == V5 else b""
+    return packet(UNSUBSCRIBE, struct.pack(">H", packet_id) + p + b"".join(map(text, filters)), 2)
+
+
+@statement("4.7.1-2", "4.7.1-3", "4.8.2-1", "4.8.2-2", "4.13.1-1", one_sidecar=True)
+async def malformed_filters(w):
+    """One makes its packet malformed, alone as behind good ones."""
+    for version in (V311, V5):
+        for bad in BAD_FILTERS + (BAD_SHARES if version == V5 else ()):
+            for filters in ([bad], [w.topic("good"), bad]):
+                for encode in (subscribe_packet, unsubscribe_packet):
+                    raw = await w.raw_connected(version=version)
+                    raw.send(encode(version, filters))
+                    got = await raw.packet()
+                    if version == V311:
+                        assert got is None, (bad, got)
+                        continue
+                    assert got[0] == DISCONNECT and got[2].u8() == 0x81, (bad, got)
+                    words = got[2].properties()["reason_string"]
+                    assert bad in words and "must" in words, words
+                    assert await raw.packet() is None
+
+
+@statement("4.7.1-2", "4.13.1-1", one_sidecar=True)
+async def malformed_packets_have_no_effect(w):
+    for version, props in ((V311, None), (V5, {"session_expiry": 300})):
+        c = w.client(f"e{version}", version)
+        await c.connect(w.a, clean=False, props=props)
+        assert await c.subscribe((w.topic(f"kept{version}"), 1)) == [1]
+        for data in (subscribe_packet(version, [w.topic(f"new{version}"), "a+"]),
+                     unsubscribe_packet(version, [w.topic(f"kept{version}"), "a+"])):
+            c.send(data)
+            assert await c.wait_closed() == (0x81 if version == V5 else None)
+            assert (await c.connect(w.a, clean=False, props=props)).session_present
+        pub = await w.connect(f"pub{version}")
+        assert await pub.publish(w.topic(f"new{version}"), b"no", 1) == 0x10
+        await pub.publish(w.topic(f"kept{version}"), b"yes", 1)
+        assert (await c.receive()).payload == b"yes"
+
+
+@statement("3.9.3-2", "3.8.4-6", one_sidecar=True)
+async def refused_filters(w):
+    """Well-formed and not served: an answer each, and the others are made."""
     for version, code in ((V311, 0x80), (V5, 0x8F)):
         c = await w.connect(f"c{version}", version)
-        filters = [w.topic("good"), *BAD_FILTERS, w.topic("fine")]
-        codes = await c.subscribe(*filters, qos=1)
-        assert codes == [1] + [code] * len(BAD_FILTERS) + [1]
+        refused = REFUSED_FILTERS + (BAD_SHARES if version == V311 else ())
+        codes = await c.subscribe(w.topic("good"), *refused, w.topic("fine"), qos=1)
+        assert codes == [1] + [code] * len(refused) + [1], codes
         for topic in ("good", "fine"):
             await c.publish(w.topic(topic), topic, 1)
             assert (await c.receive()).topic == w.topic(topic)
-    codes = await c.unsubscribe(*BAD_FILTERS)
-    assert all(code in (0x8F, 0x11) for code in codes), codes
+        codes = await c.unsubscribe(*refused)
+        assert all(code in (0x8F, 0x11) for code in codes), codes
+        await c.ping()
 
 
 # ---- SUBACK

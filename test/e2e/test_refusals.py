@@ -108,7 +108,7 @@ async def test_words_are_for_clients_that_want_them(env):
         assert client.words == [], f"{client.client_id}: {client.words}"
     assert await old.subscribe("$dead/x") == [0x80]
     quiet.send(mqtt.packet(mqtt.PUBLISH, b"\0\1#\0x", 0))  # a topic that is none
-    assert await quiet.wait_closed() == 0x90
+    assert await quiet.wait_closed() == 0x81
     assert quiet.disconnect_props == {}
     env.check_leftovers = False
 
@@ -122,15 +122,20 @@ async def test_a_subscription_is_told_why(env):
     assert c.words[1] == ("filter d: the session has as many as it may (limits.max-subscriptions)"
                           "; filter e: the session has as many as it may "
                           "(limits.max-subscriptions)")
-    assert await c.subscribe("x/#/y") == [0x8F]
-    assert c.words[2].startswith("filter x/#/y: ")
-    assert await c.unsubscribe("x/#/y", "a") == [0x8F, 0]
-    assert c.words[3].startswith("filter x/#/y: ")
+    assert await c.subscribe("$tag//y") == [0x8F]
+    assert c.words[2].startswith("filter $tag//y: ")
+    assert await c.unsubscribe("$tag//y", "a") == [0x8F, 0]
+    assert c.words[3].startswith("filter $tag//y: ")
     for reason, broker, sidecar in (("topic", 1, 3), ("quota", 2, 2)):
         assert await metric(stack.broker, refused(reason)) == broker
         assert await metric(stack.sidecars[0], refused(reason)) == sidecar
     assert lines(stack, stack.broker, "default~demo~c~pod-1: subscription refused", "$dead/x") == 1
     assert lines(stack, stack.sidecars[0], "c: subscribe refused with 0x8f", "$dead/x") == 1
+    c.send(mqtt.packet(mqtt.SUBSCRIBE, b"\0\x09\0" + mqtt.text("x/#/y") + b"\0", 2))
+    assert await c.wait_closed() == 0x81
+    assert c.disconnect_props["reason_string"] == "# must be the last character: filter x/#/y"
+    assert await metric(stack.sidecars[0], refused("topic")) == 4
+    assert lines(stack, stack.sidecars[0], "c: closed, malformed packet", "filter x/#/y") == 1
 
 
 async def test_a_property_is_told_why(env):
@@ -181,7 +186,7 @@ async def test_an_end_is_told_why(env):
     assert await first.wait_closed() == 0x8E
     assert first.disconnect_props["reason_string"] == "another connection has the session"
     second.send(mqtt.packet(mqtt.PUBLISH, b"\0\1#\0x", 0))
-    assert await second.wait_closed() == 0x90
+    assert await second.wait_closed() == 0x81
     assert "wildcard" in second.disconnect_props["reason_string"]
     await second.connect(stack.ports[1], clean=True)
 

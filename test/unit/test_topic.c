@@ -189,6 +189,57 @@ Test(topic, errors_name_the_rule_and_leave_the_result_alone)
 	}
 }
 
+/* What makes a packet malformed, and what is only refused. */
+Test(topic, the_form_is_what_mqtt_says_alone)
+{
+	const struct {
+		const char *in;
+		int v3, v5, parse;
+	} rows[] = {
+	    {"a/+/#", 0, 0, 0},
+	    {"$share", 0, 0, 0},
+	    {"$share/g/a/#", 0, 0, 0},
+	    {"$share/g//", 0, 0, 0},
+	    {"$sharex/+", 0, 0, 0},
+	    {"$tag", 0, 0, SQ_EINVAL},
+	    {"$tag/", 0, 0, SQ_EINVAL},
+	    {"$tag/+", 0, 0, SQ_EINVAL},
+	    {"$tag//#", 0, 0, SQ_EINVAL},
+	    {"$share/g/$tag", 0, 0, SQ_EINVAL},
+	    {"$share/g/$share/h/x", 0, 0, SQ_EINVAL},
+	    {"$share/", 0, SQ_EINVAL, SQ_EINVAL},
+	    {"$share/p", 0, SQ_EINVAL, SQ_EINVAL},
+	    {"$share/p/", 0, SQ_EINVAL, SQ_EINVAL},
+	    {"$share//x", 0, SQ_EINVAL, SQ_EINVAL},
+	    {"$share/+/x", 0, SQ_EINVAL, SQ_EINVAL},
+	    {"$share/#", 0, SQ_EINVAL, SQ_EINVAL},
+	    {"$share/a#/x", SQ_EINVAL, SQ_EINVAL, SQ_EINVAL},
+	    {"$share/g/a#", SQ_EINVAL, SQ_EINVAL, SQ_EINVAL},
+	    {"$tag/red/a+", SQ_EINVAL, SQ_EINVAL, SQ_EINVAL},
+	    {"", SQ_EINVAL, SQ_EINVAL, SQ_EINVAL},
+	    {"#/", SQ_EINVAL, SQ_EINVAL, SQ_EINVAL},
+	    {"a/#/b", SQ_EINVAL, SQ_EINVAL, SQ_EINVAL},
+	    {"a+", SQ_EINVAL, SQ_EINVAL, SQ_EINVAL},
+	};
+	char deep[2 * SQ_TOPIC_LEVELS_MAX + 2] = "";
+	const char *why = NULL;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct sq_bytes in = bytes(rows[i].in);
+
+		cr_assert_eq(sq_topic_filter_form(in, false, NULL), rows[i].v3, "%s", rows[i].in);
+		cr_assert_eq(sq_topic_filter_form(in, true, &why), rows[i].v5, "%s", rows[i].in);
+		cr_assert_eq(filter(rows[i].in), rows[i].parse, "%s", rows[i].in);
+	}
+	cr_assert_not_null(strstr(why, "+ must fill"));
+	for (size_t i = 0; i <= SQ_TOPIC_LEVELS_MAX; i++)
+		strcat(deep, "/");
+	cr_assert_eq(sq_topic_filter_form(bytes(deep), true, NULL), 0);
+	cr_assert_eq(filter(deep), SQ_ETOOBIG, "a limit of ours is no matter of form");
+	cr_assert_eq(
+	    sq_topic_filter_form((struct sq_bytes){(void *)"a\0b", 3}, true, NULL), SQ_EINVAL);
+}
+
 Test(topic, nul_is_refused_in_every_part)
 {
 	const char *parts[] = {"$share/g@/x", "$share/g/x@", "$tag/r@/x", "$tag/r/@", "a/@", "@"};
