@@ -86,6 +86,10 @@ connect_refusal(const struct sq_client *c, const struct sq_mqtt_packet *p, const
 		*text = "enhanced authentication is not supported";
 		return SQ_MQTT_RC_BAD_AUTH_METHOD;
 	}
+	if (k->client_id.len == 0 && k->version == SQ_MQTT_V31) {
+		*text = "an empty client identifier needs MQTT 3.1.1 or 5";
+		return SQ_MQTT_RC_BAD_CLIENT_ID;
+	}
 	if (k->client_id.len == 0 && !k->clean_start && k->version != SQ_MQTT_V5) {
 		*text = "an empty client identifier needs clean session";
 		return SQ_MQTT_RC_BAD_CLIENT_ID;

@@ -50,7 +50,7 @@ connect_flags(struct sq_mqtt_decoder *d, uint8_t flags, struct sq_mqtt_connect *
 	con->will_retain = (flags & FLAG_WILL_RETAIN) != 0;
 	con->has_username = (flags & FLAG_USERNAME) != 0;
 	con->has_password = (flags & FLAG_PASSWORD) != 0;
-	if ((flags & FLAG_RESERVED) != 0)
+	if ((flags & FLAG_RESERVED) != 0 && d->version > SQ_MQTT_V31)
 		return sq_mqtt_fail(
 		    d, SQ_MQTT_RC_MALFORMED, "CONNECT with the reserved flag set (MQTT 3.1.2.3)");
 	if (con->will_qos == 3)
@@ -80,7 +80,8 @@ connect_will(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mqtt_conn
 	return rc;
 }
 
-/* Reads the payload: what the flags announce, in this order (§3.1.3). */
+/* Reads the payload: what the flags announce, in this order (§3.1.3).  In MQTT 3.1 user
+ * name and password may be missing all the same (its §3.1). */
 static int
 connect_payload(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mqtt_connect *con)
 {
@@ -88,8 +89,12 @@ connect_payload(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mqtt_c
 
 	if (rc == 0 && con->has_will)
 		rc = connect_will(d, r, con);
+	if (d->version == SQ_MQTT_V31 && sq_reader_left(r) == 0)
+		con->has_username = con->has_password = false;
 	if (rc == 0 && con->has_username)
 		rc = sq_mqtt_read_string(d, r, &con->username);
+	if (d->version == SQ_MQTT_V31 && sq_reader_left(r) == 0)
+		con->has_password = false;
 	if (rc == 0 && con->has_password)
 		rc = sq_mqtt_read_binary(d, r, &con->password);
 	return rc;

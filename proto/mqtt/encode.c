@@ -214,7 +214,8 @@ sq_mqtt_put_connack(struct sq_buf *b, uint8_t version, bool session_present, uin
 
 	if (rc != 0)
 		return rc;
-	out_u8(&o, session_present && reason == SQ_MQTT_RC_SUCCESS);
+	/* MQTT 3.1 has no such flag: its byte is reserved. */
+	out_u8(&o, session_present && reason == SQ_MQTT_RC_SUCCESS && version > SQ_MQTT_V31);
 	out_u8(&o, version < SQ_MQTT_V5 ? sq_mqtt_reason_to_v3(reason) : reason);
 	out_props(&o, version, props);
 	return out_close(&o);

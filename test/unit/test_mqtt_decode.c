@@ -72,6 +72,22 @@ Test(mqtt_decode, connect_of_31_under_its_old_name)
 	cr_assert(is(p.connect.client_id, "abc"));
 }
 
+/* In 3.1 bit 0 of the flags is not used, and what user name and password flags announce
+ * may be missing. */
+Test(mqtt_decode, connect_of_31_is_not_checked_as_that_of_311)
+{
+	struct sq_mqtt_packet p = decode(
+	    SQ_MQTT_SERVER, 0, "10 11 0006 'MQIsdp' 03 c3 003c 0003 'abc'");
+
+	cr_assert(!p.connect.has_username && !p.connect.has_password);
+	p = decode(SQ_MQTT_SERVER, 0, "10 14 0006 'MQIsdp' 03 c2 003c 0003 'abc' 0001 'u'");
+	cr_assert(p.connect.has_username && !p.connect.has_password);
+	cr_assert(is(p.connect.username, "u"));
+	p = decode(
+	    SQ_MQTT_SERVER, 0, "10 17 0006 'MQIsdp' 03 c2 003c 0003 'abc' 0001 'u' 0001 'p'");
+	cr_assert(is(p.connect.username, "u") && is(p.connect.password, "p"));
+}
+
 Test(mqtt_decode, connect_5_with_properties_of_its_own_and_of_the_will)
 {
 	struct sq_mqtt_packet p = decode(SQ_MQTT_SERVER, 0,

@@ -94,6 +94,8 @@ Test(mqtt_encode, connack_speaks_return_codes_to_older_clients)
 	struct sq_mqtt_props props = sq_mqtt_props_none;
 	struct sq_buf b = {0};
 
+	cr_assert_eq(sq_mqtt_put_connack(&b, SQ_MQTT_V31, true, 0, NULL), 0);
+	cr_assert(wrote(&b, "20 02 00 00"));
 	cr_assert_eq(sq_mqtt_put_connack(&b, SQ_MQTT_V311, true, 0, NULL), 0);
 	cr_assert(wrote(&b, "20 02 01 00"));
 	cr_assert_eq(sq_mqtt_put_connack(&b, SQ_MQTT_V311, true, SQ_MQTT_RC_BANNED, NULL), 0);
