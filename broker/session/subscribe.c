@@ -11,18 +11,14 @@
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
+#include "broker/session/wanted.h"
 #include "core/mem.h"
-#include "core/utf8.h"
 #include "proto/mqtt/reason.h"
 
 enum {
-	OPTION_NO_LOCAL = 0x04, /* MQTT 5.0 §3.8.3.1 */
-	OPTION_AS_PUBLISHED = 0x08,
+	OPTION_AS_PUBLISHED = 0x08, /* MQTT 5.0 §3.8.3.1 */
 	RETAIN_ALWAYS = 0,
 	RETAIN_IF_NEW = 1,
-	SEPARATOR = 0xff, /* in no UTF-8 */
-	FILTER_SHOWN_MAX = 256,
-	QUEUE_NAME_MAX = UINT16_MAX - 32, /* bytes, less what the store puts behind it */
 };
 
 /* Subscriptions. */
@@ -75,121 +71,8 @@ subscription_free(
 	free(sub);
 }
 
-/* An entry with its filter parsed. */
-struct wanted {
-	struct sq_sub e;
-	struct sq_topic_filter filter;
-	char *name;  /* see struct sq_subscription */
-	char *group; /* NULL: none */
-	bool dead;   /* the group is a dead-letter queue's: */
-	enum sq_dead_kind dead_kind;
-
-	/* What the answer says behind the code. */
-	enum sq_refusal refusal; /* for a code that refuses */
-	struct sq_buf note;      /* a text for people; may be empty */
-};
-
-/* The parts in one string, each behind a byte that no part can be mistaken for. */
-static char *
-wanted_text(const char *kind, struct sq_bytes a, struct sq_bytes b, struct sq_bytes c)
-{
-	const struct sq_bytes parts[] = {a, b, c};
-	struct sq_buf text = {0};
-	char *out;
-
-	sq_buf_append(&text, kind, strlen(kind));
-	for (size_t i = 0; i < SQ_ARRAY_LEN(parts); i++) {
-		sq_buf_u8(&text, SEPARATOR);
-		sq_buf_append(&text, parts[i].p, parts[i].len);
-	}
-	out = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
-	sq_buf_fini(&text);
-	return out;
-}
-
-static struct sq_bytes
-wanted_str(const char *s)
-{
-	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
-}
-
-static bool
-wanted_has_nul(struct sq_bytes b)
-{
-	return b.len > 0 && (memchr(b.p, '\0', b.len) != NULL || !sq_utf8_valid(b.p, b.len));
-}
-
-/* Dead letters are taken whole, and by no share of their own: all who want them
- * share them. */
-static bool
-wanted_dead(struct wanted *w)
-{
-	struct sq_bytes f = w->filter.filter;
-
-	w->dead = f.len == 7 && memcmp(f.p, "$dead/#", 7) == 0 && w->filter.share.len == 0 &&
-	    w->filter.tag.len == 0;
-	return w->dead;
-}
-
-/* The entry is refused, for 'why'; returns 'code'. */
-static uint8_t
-wanted_refuse(struct wanted *w, uint8_t code, const char *why)
-{
-	struct sq_bytes f = w->e.filter;
-
-	sq_buf_drain(&w->note, sq_buf_len(&w->note));
-	f.len = sq_utf8_cut(f.p, f.len, FILTER_SHOWN_MAX);
-	if (!wanted_has_nul(f))
-		sq_buf_printf(&w->note, "filter %.*s: ", (int)f.len, (const char *)f.p);
-	sq_buf_printf(&w->note, "%s", why);
-	return code;
-}
-
-/* Parses an entry; returns a reason code, below 0x80 when it is well formed. */
-static uint8_t
-wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct wanted *w)
-{
-	struct sq_bytes all = {(const unsigned char *)"#", 1};
-	struct sq_bytes space = wanted_str(key->space), workload = wanted_str(key->workload);
-	const char *why = "filter, tag and group must be UTF-8 without NUL";
-
-	*w = (struct wanted){.e = *e};
-	if (wanted_has_nul(e->filter) || wanted_has_nul(e->tag) || wanted_has_nul(e->group) ||
-	    wanted_has_nul(e->pod) ||
-	    sq_topic_filter_parse(e->filter.len > 0 ? e->filter : all, &w->filter, &why) != SQ_OK ||
-	    (e->tag.len > 0 && sq_topic_tag_check(e->tag, &why) != SQ_OK))
-		return wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID, why);
-	if (e->tag.len > 0 && w->filter.tag.len > 0)
-		return wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID, "it names two tags");
-	if (e->tag.len > 0)
-		w->filter.tag = e->tag;
-	if (sq_asked_is_dead(w->filter.filter) && !wanted_dead(w))
-		return wanted_refuse(
-		    w, SQ_MQTT_RC_FILTER_INVALID, "dead letters are taken whole, by $dead/#");
-	if (e->flags & SQ_SUB_DECLARED) {
-		if (w->filter.share.len > 0)
-			return wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID,
-			    "a declared one shares by its group, not by $share");
-		w->name = wanted_text("", e->group, e->tag, e->filter);
-		w->group = wanted_text("declared", space, workload, e->group);
-		return SQ_MQTT_RC_SUCCESS;
-	}
-	if (e->tag.len > 0) /* a plain one names its tag in the filter */
-		return wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID, "its tag belongs into it");
-	w->name = sq_xmemdup0(e->filter.p, e->filter.len);
-	if (w->filter.share.len > 0) {
-		if (e->options & OPTION_NO_LOCAL) /* MQTT-3.8.3-4 */
-			return wanted_refuse(
-			    w, SQ_MQTT_RC_PROTOCOL_ERROR, "No Local and $share exclude each other");
-		w->group = wanted_text("share", space, e->filter, (struct sq_bytes){0});
-	}
-	if (w->dead)
-		w->group = sq_xstrdup("dead");
-	return SQ_MQTT_RC_SUCCESS;
-}
-
 static struct sq_group_cfg
-wanted_cfg(const struct sq_session *s, const struct wanted *w)
+subscribe_cfg(const struct sq_session *s, const struct sq_wanted *w)
 {
 	bool declared = (w->e.flags & SQ_SUB_DECLARED) != 0;
 
@@ -206,12 +89,12 @@ wanted_cfg(const struct sq_session *s, const struct wanted *w)
 }
 
 static void
-subscribe_group(
-    struct sq_session *s, struct sq_subscription *sub, const struct wanted *w, struct sq_txn *txn)
+subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct sq_wanted *w,
+    struct sq_txn *txn)
 {
 	struct sq_broker *b = s->shard->broker;
 	bool declared = (w->e.flags & SQ_SUB_DECLARED) != 0;
-	struct sq_group_cfg cfg = wanted_cfg(s, w);
+	struct sq_group_cfg cfg = subscribe_cfg(s, w);
 
 	if (w->dead) {
 		sub->group = sq_group_ref(sq_dead_group(b->dead, s->tenant, w->dead_kind));
@@ -226,9 +109,9 @@ subscribe_group(
 /* What the entry says of the group's queue. */
 static void
 subscribe_declare(
-    struct sq_session *s, struct sq_subscription *sub, struct wanted *w, struct sq_txn *txn)
+    struct sq_session *s, struct sq_subscription *sub, struct sq_wanted *w, struct sq_txn *txn)
 {
-	struct sq_group_cfg cfg = wanted_cfg(s, w);
+	struct sq_group_cfg cfg = subscribe_cfg(s, w);
 	struct sq_word word = {
 	    .options = sq_group_cfg_options(&cfg), .since_ms = w->e.since_ms, .pod = w->e.pod};
 
@@ -250,23 +133,24 @@ subscribe_consume(struct sq_session *s, struct sq_subscription *sub, const struc
 		sq_member_join(s, sub, e);
 }
 
-static struct sq_subscription *subscribe_new(struct sq_session *, struct wanted *, struct sq_txn *);
+static struct sq_subscription *
+subscribe_new(struct sq_session *, struct sq_wanted *, struct sq_txn *);
 
 /* There are two queues of dead letters: a subscription to them has a twin. */
 static struct sq_subscription *
-subscribe_twin(struct sq_session *s, const struct sq_subscription *sub, const struct wanted *w,
+subscribe_twin(struct sq_session *s, const struct sq_subscription *sub, const struct sq_wanted *w,
     struct sq_txn *txn)
 {
-	struct wanted other = *w;
+	struct sq_wanted other = *w;
 
 	other.dead_kind = SQ_DEAD_OTHERS;
-	other.name = wanted_text(
-	    "twin", wanted_str(sub->name), (struct sq_bytes){0}, (struct sq_bytes){0});
+	other.name = sq_wanted_text(
+	    "twin", sq_wanted_str(sub->name), (struct sq_bytes){0}, (struct sq_bytes){0});
 	return subscribe_new(s, &other, txn);
 }
 
 static struct sq_subscription *
-subscribe_new(struct sq_session *s, struct wanted *w, struct sq_txn *txn)
+subscribe_new(struct sq_session *s, struct sq_wanted *w, struct sq_txn *txn)
 {
 	struct sq_subscription *sub = sq_xcalloc(1, sizeof *sub);
 
@@ -312,7 +196,7 @@ subscribe_options(
 		sub->binding.subs = subs;
 		sub->binding.max_qos = e->options & 3;
 		sub->binding.as_published = (e->options & OPTION_AS_PUBLISHED) != 0;
-		sub->binding.not_from = (e->options & OPTION_NO_LOCAL) ? s->incarnation : 0;
+		sub->binding.not_from = (e->options & SQ_OPTION_NO_LOCAL) ? s->incarnation : 0;
 	}
 }
 
@@ -388,16 +272,8 @@ retained_put(const struct sq_msg *m, const struct sq_origin *origin, uint64_t ex
 	return b->sink->engine->ops->put(to->op->txn, b->sink->queue, &item) == SQ_OK;
 }
 
-/* Whether the store's records can hold the names of the group and of the binding. */
-static bool
-wanted_storable(const struct wanted *w)
-{
-	return w->group == NULL ||
-	    (strlen(w->group) <= QUEUE_NAME_MAX && strlen(w->name) <= UINT16_MAX);
-}
-
 static uint8_t
-subscribe_one(struct sq_session *s, struct wanted *w, struct sq_op *op)
+subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op)
 {
 	struct sq_txn *txn = op->txn; /* until retained messages fill it */
 	unsigned handling = w->e.options >> 4 & 3;
@@ -405,10 +281,10 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_op *op)
 	bool is_new = sub == NULL;
 
 	if (is_new && s->n_subscriptions >= s->shard->broker->cfg.max_subs_per_session)
-		return wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
+		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
 		    "the session has as many as it may (limits.max-subscriptions)");
-	if (is_new && !wanted_storable(w))
-		return wanted_refuse(
+	if (is_new && !sq_wanted_storable(w))
+		return sq_wanted_refuse(
 		    w, SQ_MQTT_RC_FILTER_INVALID, "too long for the name of a queue");
 	if (is_new)
 		sub = subscribe_new(s, w, txn);
@@ -426,7 +302,7 @@ subscribe_one(struct sq_session *s, struct wanted *w, struct sq_op *op)
 }
 
 static uint8_t
-unsubscribe_one(struct sq_session *s, const struct wanted *w, struct sq_txn *txn)
+unsubscribe_one(struct sq_session *s, const struct sq_wanted *w, struct sq_txn *txn)
 {
 	struct sq_subscription *sub = subscription_find(s, w->name);
 
@@ -438,24 +314,10 @@ unsubscribe_one(struct sq_session *s, const struct wanted *w, struct sq_txn *txn
 	return SQ_MQTT_RC_SUCCESS;
 }
 
-static void
-wanted_fini(struct wanted *w)
-{
-	free(w->name);
-	free(w->group);
-	sq_buf_fini(&w->note);
-}
-
-static struct sq_bytes
-wanted_note(const struct wanted *w)
-{
-	return (struct sq_bytes){sq_buf_data(&w->note), sq_buf_len(&w->note)};
-}
-
 /* Entry 'i' is refused with 'code'. */
 static void
 subscribe_refused(
-    struct sq_session *s, struct wanted *w, uint8_t code, uint16_t i, struct sq_notes *notes)
+    struct sq_session *s, struct sq_wanted *w, uint8_t code, uint16_t i, struct sq_notes *notes)
 {
 	struct sq_refused refused = {.text = w->note,
 	    .refusal = (uint8_t)(w->refusal != SQ_REFUSAL_NONE ? w->refusal
@@ -469,8 +331,8 @@ static uint8_t
 subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_sub *e, uint16_t i,
     struct sq_op *op, struct sq_notes *notes)
 {
-	struct wanted w;
-	uint8_t code = wanted_parse(key, e, &w);
+	struct sq_wanted w;
+	uint8_t code = sq_wanted_parse(key, e, &w);
 	bool unsubscribes = e->op == SQ_SUB_UNSUBSCRIBE;
 
 	if (code < 0x80)
@@ -478,8 +340,8 @@ subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_
 	if (code >= 0x80)
 		subscribe_refused(s, &w, code, i, notes);
 	else if (sq_buf_len(&w.note) > 0)
-		sq_notes_add(notes, i, SQ_REFUSAL_NONE, wanted_note(&w));
-	wanted_fini(&w);
+		sq_notes_add(notes, i, SQ_REFUSAL_NONE, sq_wanted_note(&w));
+	sq_wanted_fini(&w);
 	return code;
 }
 
@@ -487,7 +349,7 @@ subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_
 static void
 subscribe_key(const struct sq_session *s, struct sq_key *key)
 {
-	if (sq_key_decode(wanted_str(s->key), key) != SQ_OK)
+	if (sq_key_decode(sq_wanted_str(s->key), key) != SQ_OK)
 		abort(); /* sq_key_encode() has made it */
 }
 
@@ -571,7 +433,7 @@ sq_subscribe_restore(struct sq_session *s, uint32_t number, struct sq_bytes valu
 	struct sq_subs_head head;
 	struct sq_bytes entries;
 	struct sq_subscription *sub;
-	struct wanted w;
+	struct sq_wanted w;
 	struct sq_key key;
 	struct sq_sub e;
 
@@ -579,13 +441,13 @@ sq_subscribe_restore(struct sq_session *s, uint32_t number, struct sq_bytes valu
 		return SQ_EINVAL;
 	subscribe_key(s, &key);
 	e = sq_sub_next(&entries, SQ_SUB_STORED_VERSION);
-	if (wanted_parse(&key, &e, &w) >= 0x80 || subscription_find(s, w.name) != NULL) {
-		wanted_fini(&w);
+	if (sq_wanted_parse(&key, &e, &w) >= 0x80 || subscription_find(s, w.name) != NULL) {
+		sq_wanted_fini(&w);
 		return SQ_EINVAL;
 	}
 	sub = subscribe_new(s, &w, NULL);
 	sub->number = number;
 	subscribe_apply(s, sub, &e, NULL);
-	wanted_fini(&w);
+	sq_wanted_fini(&w);
 	return SQ_OK;
 }
