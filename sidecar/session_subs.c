@@ -258,13 +258,26 @@ subs_refuse_packet(struct sq_session *s, uint8_t type, uint16_t packet_id, uint3
 	free(codes);
 }
 
-/* More than limits.max-subscriptions. */
+/* Whether 'filter', one of 'count' in a packet with 'fresh' new ones before it, is
+ * one subscription too many.  One that the session has is replaced (MQTT-3.8.4-3). */
+static bool
+subs_full(const struct sq_session *s, uint32_t count, uint32_t *fresh, struct sq_bytes filter)
+{
+	uint64_t most = s->hub->cfg->max_subscriptions;
+
+	if (s->subs.n + count <= most ||
+	    subs_find(s, filter, sq_hash(filter.p, filter.len)) != NULL)
+		return false;
+	return s->subs.n + (*fresh)++ >= most;
+}
+
+/* More than limits.subscriptions. */
 static void
 subs_refuse_entry(struct sq_session *s, struct subreq *r, uint16_t i, struct sq_bytes filter)
 {
 	char why[96];
 
-	snprintf(why, sizeof why, "a client may have %llu subscriptions (limits.max-subscriptions)",
+	snprintf(why, sizeof why, "a client may have %llu subscriptions (limits.subscriptions)",
 	    (unsigned long long)s->hub->cfg->max_subscriptions);
 	subreq_refuse(s, r, i, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA, filter, why);
 }
@@ -275,6 +288,7 @@ sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
 {
 	struct sq_topic_filter f;
 	struct sq_mqtt_sub in;
+	uint32_t fresh = 0;
 	struct subreq *r;
 
 	if (s->subreq_bytes > SUBREQ_BYTES_MAX)
@@ -296,7 +310,7 @@ sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
 		if (sq_topic_filter_parse(in.filter, &f, &why) != 0)
 			subreq_refuse(
 			    s, r, i, SQ_MQTT_RC_FILTER_INVALID, SQ_REFUSAL_TOPIC, in.filter, why);
-		else if (s->subs.n + i >= s->hub->cfg->max_subscriptions)
+		else if (subs_full(s, count, &fresh, in.filter))
 			subs_refuse_entry(s, r, i, in.filter);
 		else
 			subreq_ask(r, i, &sub);

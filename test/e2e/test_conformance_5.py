@@ -598,3 +598,16 @@ async def wildcards(w):
         expected = {w.topic(t) if t else w.name + "/" for t in expected}
         assert set(got) == expected, (f, got)
         await sub.disconnect()
+
+
+async def test_a_full_session_may_replace_its_subscriptions(env):
+    """MQTT-3.8.4-3 at the limit, the sidecar's and the broker's."""
+    for place in ("sidecar", "broker"):
+        key = "subscriptions" if place == "sidecar" else "max-subscriptions"
+        stack = await env.stack(**{place: {"limits": {key: 3}}})
+        c = await env.connect(stack.ports[0], place)
+        assert await c.subscribe("a", "b", "c", qos=0) == [0, 0, 0]
+        assert await c.subscribe("c", "a", "d", "b", qos=1) == [1, 1, 0x97, 1]
+        assert await c.publish("b", "x", 1) == 0
+        assert (await c.receive()).qos == 1
+        await c.disconnect()
