@@ -4,8 +4,8 @@ test proves."""
 import asyncio
 
 from conformance import cases, check, connect_packet, statement, will_payload
-from mqtt import CONNACK, CONNECT, DISCONNECT, PINGREQ, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK, \
-    SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, V5, V311, Will, binary, packet, publish_packet, text
+from mqtt import CONNACK, CONNECT, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK, \
+    SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, V311, Will, binary, packet, publish_packet, text
 from scenario import scenario
 
 
@@ -138,6 +138,42 @@ async def qos_2_of_one_id_again_and_again(w):
     got = await sub.receive_all(3)
     assert [(m.payload, m.qos, m.dup) for m in got] == [(b"%d" % n, 2, False) for n in range(3)]
     await w.nothing_comes(sub, w.topic())
+
+
+@statement("v3 3.10.4-3")
+async def unsubscribe_finishes_what_was_sent(w):
+    raw = await w.raw_connected(version=V311, port=w.b)
+    raw.send(packet(SUBSCRIBE, b"\0\1" + text(w.topic()) + b"\2", 2))
+    await raw.expect(SUBACK)
+    pub = await w.connect("pub")
+    await pub.publish(w.topic(), b"x", 2)
+    r = await raw.expect(PUBLISH)
+    r.str()
+    packet_id = r.take(2)
+    raw.send(packet(UNSUBSCRIBE, b"\0\2" + text(w.topic()), 2))
+    await raw.expect(UNSUBACK)
+    raw.send(packet(PUBREC, packet_id))
+    assert (await raw.expect(PUBREL)).data == packet_id
+    raw.send(packet(PUBCOMP, packet_id), packet(PINGREQ))
+    await raw.expect(PINGRESP)
+
+
+@statement("v3 4.6.0-4")
+async def pubrel_follows_the_order_of_pubrec(w):
+    raw = await w.raw_connected(version=V311, port=w.b)
+    raw.send(packet(SUBSCRIBE, b"\0\1" + text(w.topic()) + b"\2", 2))
+    await raw.expect(SUBACK)
+    pub = await w.connect("pub")
+    ids = []
+    for n in range(10):
+        await pub.publish(w.topic(), b"%d" % n, 2)
+        r = await raw.expect(PUBLISH)
+        r.str()
+        ids.append(r.take(2))
+    order = ids[5:] + ids[:5]
+    raw.send(*(packet(PUBREC, packet_id) for packet_id in order))
+    assert [(await raw.expect(PUBREL)).data for _ in ids] == order
+    raw.send(*(packet(PUBCOMP, packet_id) for packet_id in ids))
 
 
 @statement("v3 3.1.2-24", "v3 3.1.2-8", one_sidecar=True)

@@ -7,8 +7,8 @@ import struct
 from cluster import eventually, metric
 from conformance import cases, check, connect_packet, statement, will_payload
 from mqtt import AUTH, CONNACK, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, \
-    PUBREC, PUBREL, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, V5, V311, Will, binary, packet, \
-    properties, publish_packet, text
+    PUBREC, PUBREL, REASONS, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, V5, V311, Reader, Will, \
+    binary, packet, properties, publish_packet, text
 from scenario import scenario
 
 DURABLE = {"session_expiry": 300}
@@ -427,16 +427,95 @@ async def a_packet_id_is_free_after_its_acknowledgement(w):
 
 @statement("2.2.1-4", "4.3.2-1", "4.3.3-1")
 async def packet_ids_in_flight_differ(w):
-    c = w.client("c", ack="none")
-    await c.connect(w.b)
-    await c.subscribe((w.topic(), 2))
-    pub = await w.connect("pub")
-    for n in range(200):
-        await pub.publish(w.topic(), b"", 1 + n % 2)
-    got = await c.receive_all(200)
-    ids = [m.packet_id for m in got]
-    assert len(set(ids)) == 200 and 0 not in ids
-    assert not any(m.dup for m in got)
+    for version in (V311, V5):
+        c = w.client(f"c{version}", version, ack="none")
+        await c.connect(w.b)
+        await c.subscribe((w.topic(), 2))
+        pub = await w.connect(f"pub{version}")
+        for n in range(200):
+            pub.publish_nowait(w.topic(), b"", 1 + n % 2)
+        got = await c.receive_all(200)
+        ids = [m.packet_id for m in got]
+        assert len(set(ids)) == 200 and 0 not in ids
+        assert not any(m.dup for m in got)
+        await forget(w, c)
+
+
+@statement("4.3.3-9", "3.5.2-1")
+async def a_refused_packet_id_is_free(w):
+    sub = await w.subscriber(w.topic())
+    raw = await w.raw_connected()
+    raw.send(publish_packet("$SYS/no", b"refused", 2, False, False, 9, V5, None))
+    assert (await raw.expect(PUBREC)).data[:3] == b"\0\x09\x90"
+    raw.send(publish_packet(w.topic(), b"new", 2, False, False, 9, V5, None))
+    assert (await raw.expect(PUBREC)).data[:3] in (b"\0\x09", b"\0\x09\0")
+    raw.send(packet(PUBREL, b"\0\x09", 2))
+    assert (await raw.expect(PUBCOMP)).data == b"\0\x09"
+    m = await sub.receive()
+    assert (m.payload, m.qos) == (b"new", 2)
+
+
+async def answers(w, **options):
+    """What the server answers to everything that it refuses: (type, body) of each. An
+    UNSUBACK that refuses has thousands of codes; a small client's has no room for it."""
+    raw = await w.raw_connected("answers", **options)
+    empty = properties(None)
+    got = []
+    for kind, data in (
+            (PUBACK, publish_packet("$SYS/no", b"", 1, False, False, 1, V5, None)),
+            (PUBREC, publish_packet("$SYS/no", b"", 2, False, False, 2, V5, None)),
+            (PUBREL, packet(PUBREC, b"\0\3")), (PUBCOMP, packet(PUBREL, b"\0\4", 2)),
+            (SUBACK, packet(SUBSCRIBE, b"\0\5" + empty + text("$dead/no") + b"\0", 2)),
+            (UNSUBACK, packet(UNSUBSCRIBE, b"\0\6" + empty + text("t") * 3000, 2)),
+            (DISCONNECT, packet(PINGRESP))):
+        if kind == UNSUBACK and "maximum_packet_size" in options.get("props", {}):
+            continue
+        raw.send(data)
+        got.append((kind, (await raw.expect(kind)).data))
+    assert await raw.packet() is None
+    return got
+
+
+def taken_apart(kind, body):
+    """(reason codes, properties) of a packet from the server."""
+    r = Reader(body)
+    if kind == DISCONNECT:
+        return [r.u8()], r.properties() if r.left() else {}
+    r.u16()
+    if kind in (SUBACK, UNSUBACK):
+        props = r.properties()
+        return list(r.take(r.left())), props
+    return [r.u8() if r.left() else 0], r.properties() if r.left() else {}
+
+
+@statement("3.2.2-8", "3.4.2-1", "3.5.2-1", "3.6.2-1", "3.7.2-1", "3.9.3-2", "3.11.3-2", "3.14.2-1",
+           one_sidecar=True)
+async def every_answer_has_a_code_of_its_own(w):
+    """The clients of all tests check the same of what they get."""
+    for kind, body in await answers(w):
+        codes, props = taken_apart(kind, body)
+        assert set(codes) <= REASONS[kind], (kind, body)
+        assert codes[0] >= 0x80, (kind, body)
+        assert set(props) <= {"reason_string"}
+        if kind in (PUBREL, PUBCOMP):
+            assert not props
+    with_words = [k for k, body in await answers(w) if "reason_string" in taken_apart(k, body)[1]]
+    assert with_words == [PUBACK, PUBREC, SUBACK, UNSUBACK, DISCONNECT]
+
+
+@statement("3.1.2-29", "3.1.2-24", "3.4.2-2", "3.5.2-2", "3.9.2-1", "3.11.2-1", "3.14.2-3",
+           one_sidecar=True)
+async def words_have_room_and_are_wanted(w):
+    plain = [(kind, taken_apart(kind, body)[0]) for kind, body in await answers(w)
+             if kind != UNSUBACK]
+    for kind, body in await answers(w, props={"request_problem": 0}):
+        assert kind == DISCONNECT or not taken_apart(kind, body)[1], (kind, body)
+    for most in (25, 30, 50, 100):
+        got = []
+        for kind, body in await answers(w, props={"maximum_packet_size": most}):
+            assert packet_size(body) <= most, (most, kind, body)
+            got.append((kind, taken_apart(kind, body)[0]))
+        assert got == plain
 
 
 @statement("3.3.2-7", "3.3.2-11")
@@ -515,6 +594,16 @@ async def retain_handling_of_a_session_that_goes_on(w):
     assert (m.payload, m.retain) == (b"kept", True)
     await forget(w, c)
     await pub.publish(w.topic(), b"", 1, retain=True)
+
+
+@statement("3.10.3-1", "4.7.3-1", one_sidecar=True)
+async def malformed_unsubscribes(w):
+    for version, p in ((V311, b""), (V5, b"\0")):
+        for bad in (b"", b"\xff", b"a\0", b"\xed\xa0\x80", b"\xc0\xaf"):
+            for entries in (text(bad), text("t") + text(bad)):
+                raw = await w.raw_connected(version=version)
+                raw.send(packet(UNSUBSCRIBE, ID_1 + p + entries, 2))
+                assert await raw.ended() in ((0x81, 0x82) if version == V5 else (None,)), entries
 
 
 @statement("3.10.4-2", "3.10.4-1")

@@ -32,6 +32,18 @@ PROPERTIES = {
 PROPERTY_IDS = {name: (number, kind) for number, (name, kind) in PROPERTIES.items()}
 REPEATED = ("user", "subscription_id")
 
+# The reason codes that a server may put into its packets: MQTT 5.0 §3.2.2.2 and others.
+SUBSCRIBED = {0, 1, 2, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2}
+ACKNOWLEDGED = {0, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99}
+REASONS = {
+    CONNACK: {0, *range(0x80, 0x8B), 0x8C, 0x90, 0x95, 0x97, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9F},
+    PUBACK: ACKNOWLEDGED, PUBREC: ACKNOWLEDGED, PUBREL: {0, 0x92}, PUBCOMP: {0, 0x92},
+    SUBACK: SUBSCRIBED, UNSUBACK: {0, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91},
+    DISCONNECT: {0, *range(0x80, 0x84), 0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x90,
+                 *range(0x93, 0xA3)},
+}
+RETURN_CODES = {CONNACK: set(range(6)), SUBACK: {0, 1, 2, 0x80}}  # of MQTT 3.1.1
+
 
 class Closed(Exception):
     """The connection ended; 'reason' is DISCONNECT's code, or None."""
@@ -186,6 +198,13 @@ def publish_packet(topic, payload, qos, retain, dup, packet_id, version, props):
     if version == V5:
         body += properties(props)
     return packet(PUBLISH, body + payload, dup << 3 | qos << 1 | retain)
+
+
+def check_reasons(kind, codes, version):
+    """ValueError where a server may not say one of 'codes' in a packet of this type."""
+    wrong = set(codes) - (REASONS if version == V5 else RETURN_CODES).get(kind, {0})
+    if wrong:
+        raise ValueError(f"packet of type {kind} with the reason {min(wrong):#x}")
 
 
 # ---- one connection
@@ -440,11 +459,13 @@ class Client:
         elif kind == CONNACK:
             present, code = r.u8() & 1, r.u8()
             props = r.properties() if self.version == V5 else {}
+            check_reasons(kind, [code], self.version)
             if self.connack_waiter is None or self.connack_waiter.done():
                 raise ValueError("unexpected CONNACK")
             self.connack_waiter.set_result(Connack(bool(present), code, props))
         elif kind in (PUBACK, PUBREC, PUBREL, PUBCOMP):
             packet_id, reason = r.u16(), r.u8() if r.left() else 0
+            check_reasons(kind, [reason], self.version)
             self.hear(r.properties() if r.left() else {})
             self.on_ack(kind, packet_id, reason)
         elif kind in (SUBACK, UNSUBACK):
@@ -453,11 +474,14 @@ class Client:
                 self.hear(r.properties())
             if packet_id not in self.unanswered:
                 raise ValueError(f"SUBACK or UNSUBACK for id {packet_id} that was not asked")
-            self.unanswered[packet_id].set_result(list(r.take(r.left())))
+            codes = list(r.take(r.left()))
+            check_reasons(kind, codes, self.version)
+            self.unanswered[packet_id].set_result(codes)
         elif kind == PINGRESP:
             self.pings.popleft().set_result(None)
         elif kind == DISCONNECT and self.version == V5:
             self.disconnect_reason = r.u8() if r.left() else 0
+            check_reasons(kind, [self.disconnect_reason], V5)
             self.disconnect_props = r.properties() if r.left() else {}
         else:
             raise ValueError(f"unexpected packet type {kind}")
