@@ -78,6 +78,9 @@ const struct sq_config_key sq_sidecar_keys[] = {
     KEY("outbox.take-up", SQ_CFG_DURATION, outbox_take_up_ms, "1m", 1000, 86400000,
 	"Time between two looks for such a folder; one that no sidecar has at two of them is taken "
 	"up."),
+    KEY("outbox.order-wait", SQ_CFG_DURATION, outbox_order_wait_ms, "5s", 0, 600000,
+	"How long a client's SUBSCRIBE waits at most for what the client has published before by "
+	"the disk, and what it publishes after for the SUBACK; 0: not at all."),
     KEY("admin.listen", SQ_CFG_STRING, admin_listen, NULL, 0, 0,
 	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or *:9090 for "
 	"every address of IPv4 and IPv6; without it there is none."),

@@ -69,6 +69,9 @@
 	X(OUTBOX_RENEWED, "sqmqos_outbox_sessions_renewed_total", NULL, SQ_COUNTER, \
 	    "Times that a disk outbox went on in a new session, as its own was another " \
 	    "account's.") \
+	X(OUTBOX_ORDER_PASSED, "sqmqos_outbox_order_passed_total", NULL, SQ_COUNTER, \
+	    "Subscriptions that lost their place among a client's publishes in a disk outbox, " \
+	    "as outbox.order-wait had passed.") \
 	X(OUTBOX_STALLED, "sqmqos_outbox_stalled", NULL, SQ_GAUGE, \
 	    "1 while the disk of the outbox takes nothing.") \
 	X(DIALS, "sqmqos_link_dials_total", NULL, SQ_COUNTER, "Connections dialled to brokers.") \

@@ -12,6 +12,7 @@
 #include "sidecar/hub.h"
 #include "sidecar/outbox_disk.h"
 #include "sidecar/outbox_folders.h"
+#include "sidecar/outbox_places.h"
 #include "sidecar/rules.h"
 #include "sidecar/session_priv.h"
 
@@ -32,7 +33,8 @@ struct sq_outbox {
 	struct sq_session *first; /* of those that the bound itself keeps waiting */
 	/* disk */
 	uint64_t disk_max;
-	struct sq_outbox_disk *disk; /* NULL: not open */
+	struct sq_outbox_disk *disk;     /* NULL: not open */
+	struct sq_outbox_places *places; /* NULL: subscriptions have none */
 	bool stalled;
 	struct sq_buf problem; /* why it is not open */
 	struct sq_refusals refusals, drops;
@@ -190,8 +192,10 @@ outbox_on_turned(void *owner, struct sq_outbox_disk *d, bool room)
 {
 	struct sq_outbox *o = owner;
 
-	if (d == o->disk)
+	if (d == o->disk) {
 		outbox_turned(o, room);
+		sq_outbox_places_turned(o->places);
+	}
 	outbox_show(o);
 }
 
@@ -245,6 +249,7 @@ outbox_open(struct sq_outbox *o)
 	sq_buf_fini(&o->problem);
 	SQ_INFO("outbox", "%s: %llu bytes wait for a broker", sq_outbox_disk_dir(o->disk),
 	    (unsigned long long)sq_outbox_store_bytes(outbox_store(o)));
+	sq_outbox_places_open(o->places, o->disk);
 	sq_outbox_disk_turn(o->disk);
 	outbox_resume(o);
 }
@@ -316,6 +321,7 @@ sq_outbox_free(struct sq_outbox **op)
 	*op = NULL;
 	if (o == NULL)
 		return;
+	sq_outbox_places_free(&o->places);
 	sq_outbox_disk_free(&o->left, true);
 	sq_outbox_disk_free(&o->disk, o->folders != NULL); /* nobody comes back to it */
 	sq_outbox_folders_close(&o->folders);
@@ -377,6 +383,7 @@ sq_outbox_start(struct sq_outbox *o)
 	if (o->mode != SQ_OUTBOX_DISK)
 		return;
 	o->look_ms = sq_hub_now(o->hub);
+	o->places = sq_outbox_places_new(o->hub);
 	outbox_open(o);
 }
 
@@ -461,6 +468,7 @@ sq_outbox_publish(struct sq_outbox *o, struct sq_session *s, const struct sq_lan
 
 	if (rc == SQ_EAGAIN)
 		outbox_pause(o, s);
+	sq_outbox_places_entered(o->places, s);
 	return rc;
 }
 
@@ -483,9 +491,16 @@ sq_outbox_forget(struct sq_outbox *o, struct sq_session *s)
 		sq_outbox_store_forget(outbox_store(o), s->client_id);
 }
 
+struct sq_outbox_places *
+sq_outbox_places(const struct sq_outbox *o)
+{
+	return o->places;
+}
+
 void
 sq_outbox_gone(struct sq_outbox *o, struct sq_session *s)
 {
+	sq_outbox_places_gone(o->places, s);
 	sq_outbox_port_close(&s->port);
 	sq_list_remove(&s->paused);
 	if (o->first == s)

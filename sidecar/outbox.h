@@ -21,6 +21,7 @@
 
 struct sq_hub;
 struct sq_outbox;
+struct sq_outbox_places;
 struct sq_session;
 
 /* Client ids that start so are the outbox's own sessions. */
@@ -63,6 +64,8 @@ bool sq_outbox_holds(const struct sq_outbox *, const struct sq_session *, uint16
 int sq_outbox_release(struct sq_outbox *, struct sq_session *, uint16_t packet_id) SQ_MUST_CHECK;
 /* The client's session starts anew or has ended: no id of it is held. */
 void sq_outbox_forget(struct sq_outbox *, struct sq_session *);
+/* The places of subscriptions among what goes by the disk (outbox_places.h); NULL: none. */
+struct sq_outbox_places *sq_outbox_places(const struct sq_outbox *);
 /* The session is no more. */
 void sq_outbox_gone(struct sq_outbox *, struct sq_session *);
 

@@ -174,6 +174,14 @@ sq_outbox_disk_turn(struct sq_outbox_disk *d)
 }
 
 void
+sq_outbox_disk_bar(struct sq_outbox_disk *d, uint64_t seq)
+{
+	sq_outbox_store_bar(d->store, seq);
+	if (d->session != NULL)
+		sq_session_wake(d->session);
+}
+
+void
 sq_outbox_disk_finish(struct sq_outbox_disk *d, bool for_good)
 {
 	d->finishing = true;

@@ -39,6 +39,8 @@ const char *sq_outbox_disk_dir(const struct sq_outbox_disk *);
 struct sq_outbox_store *sq_outbox_disk_store(const struct sq_outbox_disk *);
 /* Looks what the journal has done, and lets the session send. */
 void sq_outbox_disk_turn(struct sq_outbox_disk *);
+/* Nothing from that sequence on is sent until the bar is raised; UINT64_MAX: none. */
+void sq_outbox_disk_bar(struct sq_outbox_disk *, uint64_t seq);
 /* Its session leaves as soon as nothing waits; 'for_good': brokers forget it then. */
 void sq_outbox_disk_finish(struct sq_outbox_disk *, bool for_good);
 /* Its session leaves at once, and what waits stays on disk. */

@@ -200,6 +200,7 @@ sq_outbox_store_open(
 	sq_list_init(&st->batches);
 	sq_list_init(&st->clients_used);
 	st->next_seq = 1;
+	st->bar = UINT64_MAX;
 	st->next_number = 1;
 	st->cursor.fd = -1;
 	st->lock = sq_store_lock(cfg->dir, err);

@@ -53,6 +53,7 @@ struct sq_outbox_entry {
 	uint8_t send;              /* enum sq_outbox_send */
 	bool sent;                 /* at least once under this number */
 	bool dropped;              /* refused for good: only its number goes */
+	bool answered;             /* it had an outcome, be it that it was refused */
 	bool gates;                /* a state that sending waits for */
 	uint64_t low;              /* of a state: records from here on are needed */
 	unsigned char bytes[];
@@ -105,8 +106,9 @@ struct sq_outbox_store {
 	uint64_t highest; /* number that was sent */
 	uint64_t renumber_last, renumber_run;
 	bool run_lost, renumber, attached;
-	bool rewind; /* something was refused for a while */
-	bool slow;   /* one at a time, until one is taken */
+	bool rewind;  /* something was refused for a while */
+	bool slow;    /* one at a time, until one is taken */
+	uint64_t bar; /* from this sequence on nothing is sent */
 	unsigned flying, gates;
 	uint64_t due_ms;
 	uint32_t retry_ms;

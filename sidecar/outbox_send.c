@@ -190,6 +190,25 @@ sq_outbox_store_attached(
 
 /* --- batches --- */
 
+void
+sq_outbox_store_bar(struct sq_outbox_store *st, uint64_t seq)
+{
+	st->bar = seq;
+}
+
+uint64_t
+sq_outbox_store_outcomes(const struct sq_outbox_store *st)
+{
+	uint64_t seq = sq_outbox_done_seq(st);
+
+	SQ_LIST_FOR_EACH(e, &st->ahead, struct sq_outbox_entry, journal.node) {
+		if (e->send != SQ_OUTBOX_DONE && !e->answered)
+			break;
+		seq = e->seq;
+	}
+	return seq;
+}
+
 static void
 batch_put(struct sq_outbox_batch *b, struct sq_outbox_entry *e)
 {
@@ -206,13 +225,20 @@ batch_put(struct sq_outbox_batch *b, struct sq_outbox_entry *e)
 	b->n++;
 }
 
+/* Whether the entry may go into a batch now, in its turn. */
+static bool
+entry_goes(const struct sq_outbox_store *st, const struct sq_outbox_entry *e)
+{
+	return e->send == SQ_OUTBOX_WAITS && (e->sent || !st->rewind) && e->seq < st->bar;
+}
+
 /* The entry to start with, or NULL. */
 static struct sq_outbox_entry *
 batch_start(const struct sq_outbox_store *st)
 {
 	SQ_LIST_FOR_EACH(e, &st->ahead, struct sq_outbox_entry, journal.node) {
 		if (e->send == SQ_OUTBOX_WAITS)
-			return e->sent || !st->rewind ? e : NULL;
+			return entry_goes(st, e) ? e : NULL;
 	}
 	return NULL;
 }
@@ -230,8 +256,8 @@ batch_fill(struct sq_outbox_store *st, struct sq_outbox_batch *b, struct sq_outb
 		    at, struct sq_outbox_entry, journal.node);
 		size_t size = SQ_ENTRY_HEADER + (e->dropped ? 0 : e->size - e->image);
 
-		if (e->send != SQ_OUTBOX_WAITS || e->number != b->first + b->n ||
-		    (st->rewind && !e->sent) || b->n == SQ_OUTBOX_BATCH_ENTRIES_MAX)
+		if (!entry_goes(st, e) || e->number != b->first + b->n ||
+		    b->n == SQ_OUTBOX_BATCH_ENTRIES_MAX)
 			break;
 		if (b->n != 0 && (st->slow || sq_buf_len(&b->body) + size > SQ_BATCH_BYTES_MAX))
 			break;
@@ -324,7 +350,7 @@ entry_too_big(struct sq_outbox_store *st, struct sq_outbox_entry *e)
 	struct sq_note note = {
 	    .refusal = SQ_REFUSAL_QUOTA, .text = {(const unsigned char *)text, sizeof text - 1}};
 
-	e->dropped = true;
+	e->dropped = e->answered = true;
 	entry_refused(st, e, SQ_MQTT_RC_PACKET_TOO_LARGE, &note);
 }
 
@@ -351,6 +377,7 @@ entry_outcome(struct sq_outbox_store *st, struct sq_outbox_entry *e, uint8_t rea
 {
 	bool refused = reason >= 0x80 && !e->dropped, passes = refused && reason_passes(reason);
 
+	e->answered = true;
 	if (refused) {
 		struct sq_note note = sq_note_find(notes, index);
 

@@ -213,6 +213,8 @@ sq_outbox_store_publish(struct sq_outbox_store *st, struct sq_outbox_port *port,
 	st->tail_bytes += size;
 	e->end = st->tail_bytes;
 	message_fill(e, client_id, m);
+	if (port != NULL)
+		port->last = e->seq;
 	if (m->qos == 2) {
 		e->bytes[1] = SQ_OUTBOX_HOLDS;
 		sq_outbox_hold(st, client_id, len, m->packet_id);

@@ -38,6 +38,7 @@ struct sq_outbox_store;
 /* What a publisher's acknowledgements go to.  Starts with 'pending' empty. */
 struct sq_outbox_port {
 	struct sq_list pending; /* its entries that are not synced */
+	uint64_t last;          /* sequence of its last message; 0: it has none */
 	void *user;
 };
 
@@ -103,6 +104,10 @@ struct sq_outbox_batch {
 /* The session is attached.  'run' is random, for when a new one is due. */
 void sq_outbox_store_attached(
     struct sq_outbox_store *, uint64_t incarnation, uint64_t last, uint64_t run);
+/* From sequence 'seq' on nothing is sent for the first time; UINT64_MAX: all is. */
+void sq_outbox_store_bar(struct sq_outbox_store *, uint64_t seq);
+/* The sequence up to which every message had an outcome, be it that it was refused. */
+uint64_t sq_outbox_store_outcomes(const struct sq_outbox_store *);
 /* The next batch, or NULL; ends by exactly one of the four below. */
 struct sq_outbox_batch *sq_outbox_store_take(struct sq_outbox_store *, uint64_t now_ms);
 /* SQ_EINVAL: the answer does not fit; the batch has failed. */

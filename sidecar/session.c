@@ -112,6 +112,7 @@ sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_c
 	sq_list_init(&s->paused);
 	sq_list_init(&s->port.pending);
 	s->port.user = s;
+	sq_outbox_line_init(&s->line);
 	s->state = SQ_SESSION_DOWN;
 	h->n_sessions++;
 	sq_hub_count(h, SQ_M_SESSIONS, 1);

@@ -11,6 +11,7 @@
 #include "sidecar/declared.h"
 #include "sidecar/outbox.h"
 #include "sidecar/outbox_disk.h"
+#include "sidecar/outbox_places.h"
 #include "sidecar/session_priv.h"
 
 struct attach_post {
@@ -37,6 +38,7 @@ sq_session_unlink(struct sq_session *s)
 	if (s->link != NULL)
 		sq_uplink_use(s->link, -1);
 	s->link = NULL;
+	sq_outbox_places_unlinked(sq_outbox_places(h->outbox), s);
 	s->attach_seq++;
 }
 
@@ -98,6 +100,7 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 		sq_outbox_disk_attached(s->disk, a);
 	else if (first && s->durable && !a->present) /* its CONNACK says so, too */
 		sq_outbox_forget(s->hub->outbox, s);
+	sq_outbox_places_attached(sq_outbox_places(s->hub->outbox), s);
 	sq_inbox_attached(s->inbox, a);
 	if (first && s->client != NULL)
 		sq_client_attached(

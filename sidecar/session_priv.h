@@ -7,6 +7,7 @@
 #include "core/list.h"
 #include "proto/link/inbox.h"
 #include "sidecar/hub.h"
+#include "sidecar/outbox_order.h"
 #include "sidecar/outbox_store.h"
 #include "sidecar/refusals.h"
 #include "sidecar/session.h"
@@ -29,6 +30,7 @@ struct sq_session {
 	struct sq_list place;     /* hub->waiting, or its link's sessions */
 	struct sq_list paused;    /* the outbox's, while its client waits for room */
 	struct sq_outbox_port port;
+	struct sq_outbox_line line; /* the outbox's: places of its subscriptions */
 	struct sq_hnode epoch_node, client_node;
 	struct sq_heap_node timer;
 	struct sq_session *older, *newer; /* connections of the same client id */

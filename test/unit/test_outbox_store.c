@@ -499,3 +499,80 @@ Test(outbox_store, belongs_to_one_process)
 	sq_buf_fini(&err);
 	sq_outbox_store_close(&st);
 }
+
+Test(outbox_store, sends_nothing_from_a_bar_on)
+{
+	struct sq_outbox_store *st = open_store(64 << 20);
+
+	sq_outbox_store_attached(st, 7, 0, 99);
+	cr_assert_eq(sq_outbox_store_outcomes(st), 0u);
+	publish_many(st, 0, 5, 100);
+	cr_assert_eq(port.last, 5u, "sequences of messages count from 1");
+	sq_outbox_store_bar(st, 4);
+	until_acked(st, 5); /* the app does not wait for it */
+	while (round_trip(st, 0, 0))
+		;
+	check_taken(3);
+	cr_assert_eq(sq_outbox_store_outcomes(st), 3u);
+	sq_outbox_store_bar(st, 5);
+	while (round_trip(st, 0, 0))
+		;
+	check_taken(4);
+	sq_outbox_store_bar(st, UINT64_MAX);
+	drain(st, 0);
+	check_taken(5);
+	cr_assert_eq(sq_outbox_store_outcomes(st), 5u);
+	sq_outbox_store_close(&st);
+}
+
+/* What is behind is sent again under other numbers; the refused one had its outcome. */
+Test(outbox_store, a_refusal_is_an_outcome)
+{
+	struct sq_outbox_store *st = open_store(64 << 20);
+
+	sq_outbox_store_attached(st, 7, 0, 99);
+	publish_many(st, 0, 1, 100);
+	until_acked(st, 1);
+	cr_assert(round_trip(st, 0, 0x97));
+	cr_assert_eq(refused, 1u);
+	cr_assert_eq(sq_outbox_store_outcomes(st), 1u);
+	publish_many(st, 1, 3, 100);
+	sq_outbox_store_bar(st, 3);
+	until_acked(st, 3);
+	cr_assert_eq(sq_outbox_store_outcomes(st), 1u, "the next one waits behind it");
+	for (uint64_t now_ms = 0; sq_outbox_store_outcomes(st) < 2; now_ms += 1000) {
+		while (round_trip(st, now_ms, 0))
+			;
+		(void)sq_outbox_store_turn(st);
+	}
+	check_taken(2);
+	sq_outbox_store_bar(st, UINT64_MAX);
+	drain(st, UINT64_MAX / 2);
+	check_taken(3);
+	sq_outbox_store_close(&st);
+}
+
+/* Those that memory does not hold are behind all that it holds. */
+Test(outbox_store, outcomes_are_known_of_what_is_read_back)
+{
+	struct sq_outbox_store *st = open_store(64 << 20);
+	uint64_t seen = 0;
+
+	sq_outbox_store_attached(st, 7, 0, 99);
+	publish_many(st, 0, 3000, 1000);
+	until_acked(st, 3000);
+	sq_outbox_store_bar(st, 2900);
+	while (sq_outbox_store_outcomes(st) < 2899) {
+		while (round_trip(st, 0, 0)) {
+			cr_assert_geq(sq_outbox_store_outcomes(st), seen);
+			seen = sq_outbox_store_outcomes(st);
+			cr_assert_eq(n_taken, seen);
+		}
+		(void)sq_outbox_store_turn(st);
+	}
+	check_taken(2899);
+	sq_outbox_store_bar(st, UINT64_MAX);
+	drain(st, 0);
+	check_taken(3000);
+	sq_outbox_store_close(&st);
+}
