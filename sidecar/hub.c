@@ -127,12 +127,22 @@ hub_detached(
 		sq_session_detached(s, reason, text);
 }
 
+static void
+hub_subscribed(void *owner, struct sq_uplink *link, const struct sq_frame *f)
+{
+	struct sq_session *s = hub_by_epoch(owner, f->epoch, link);
+
+	if (s != NULL)
+		sq_session_subscribed(s, f);
+}
+
 static const struct sq_pool_events hub_pool_events = {
     .up = hub_up,
     .draining = hub_draining,
     .down = hub_down,
     .deliver = hub_deliver,
     .detached = hub_detached,
+    .subscribed = hub_subscribed,
 };
 
 /* --- the end of a turn --- */

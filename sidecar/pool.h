@@ -83,6 +83,8 @@ struct sq_pool_events {
 	/* 'text' says why, for people; it may be empty. */
 	void (*detached)(
 	    void *owner, struct sq_uplink *, uint64_t epoch, uint8_t reason, struct sq_bytes text);
+	/* A frame SQ_FRAME_SUBSCRIBED. */
+	void (*subscribed)(void *owner, struct sq_uplink *, const struct sq_frame *);
 };
 
 /* What it points to must outlive the pool. */

@@ -11,10 +11,12 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/link/key.h"
+#include "proto/link/lane_mark.h"
 #include "sidecar/client.h"
 #include "sidecar/declared.h"
 #include "sidecar/outbox.h"
 #include "sidecar/outbox_disk.h"
+#include "sidecar/session_order.h"
 #include "sidecar/session_priv.h"
 
 /* The bound is the outbox's; a lane has none of its own. */
@@ -108,7 +110,8 @@ sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_c
 	sq_list_init(&s->all);
 	sq_list_init(&s->turn);
 	sq_list_init(&s->place);
-	sq_list_init(&s->subreqs);
+	sq_list_init(&s->asked);
+	sq_order_init(&s->order);
 	sq_list_init(&s->paused);
 	sq_list_init(&s->port.pending);
 	s->port.user = s;
@@ -195,7 +198,7 @@ sq_session_end(struct sq_session *s)
 	h->n_sessions--;
 	sq_hub_count(h, SQ_M_SESSIONS, -1);
 	sq_session_backlog(s);
-	sq_session_drop_subreqs(s);
+	sq_session_order_end(s);
 	if (s->requests == 0)
 		sq_list_push_back(&h->reap, &s->all);
 }
@@ -250,7 +253,7 @@ sq_session_leave(struct sq_session *s, unsigned how, uint32_t expiry_s)
 	s->publish_will = (how & SQ_LEAVE_WILL) != 0 && s->will != NULL;
 	if (!s->publish_will)
 		sq_block_unref(&s->will);
-	sq_session_drop_subreqs(s);
+	sq_session_order_leave(s);
 	if (expiry_s == 0)
 		sq_outbox_forget(s->hub->outbox, s);
 	for (int i = 0; i < SQ_LANES; i++) {
@@ -261,7 +264,7 @@ sq_session_leave(struct sq_session *s, unsigned how, uint32_t expiry_s)
 	sq_session_outcomes(s, 0);
 	/* Nothing that the broker has to hear of?  A transient connection ends the
 	 * durable session of its client id, unless one before it does already. */
-	silent = !s->put_sent && s->will == NULL &&
+	silent = !s->put_sent && s->will == NULL && sq_order_idle(&s->order) &&
 	    (s->durable || s->turned_away || (s->older != NULL && !s->older->durable)) &&
 	    (s->lane[0] == NULL || sq_lane_out_idle(s->lane[0])) &&
 	    (s->lane[1] == NULL || sq_lane_out_idle(s->lane[1]));
@@ -283,12 +286,14 @@ session_lane(struct sq_session *s, unsigned lane)
 	s->lane[lane] = l = sq_lane_out_new(lane, sq_random_u64(), SESSION_LANE_MAX);
 	a = (struct sq_lane_attach){.last = s->last[lane], .run = sq_random_u64()};
 	sq_lane_out_attached(l, &a);
+	sq_lane_out_mark(l, s->order.given);
 	return l;
 }
 
 /* Which lane a message goes by.  QoS 0 may change its lane, as retained messages
  * have theirs, but a topic's messages stay in order (MQTT-4.6.0-6): none goes by
- * lane 0 while lane 1 has some, and lane 1 waits for what lane 0 had before. */
+ * lane 0 while lane 1 has some, and the first of them waits, with what comes behind it, for
+ * what lane 0 had before. */
 static unsigned
 session_lane_of(struct sq_session *s, const struct sq_lane_publish *m)
 {
@@ -297,6 +302,16 @@ session_lane_of(struct sq_session *s, const struct sq_lane_publish *m)
 	if (s->lane[1] == NULL || sq_lane_out_idle(s->lane[1]))
 		s->lane1_qos0 = 0;
 	return m->retain || s->lane1_qos0 > 0;
+}
+
+/* One of QoS 0 is about to go by lane 1. */
+static void
+session_lane_1_qos0(struct sq_session *s)
+{
+	if (s->lane1_qos0++ > 0 || s->lane[0] == NULL || sq_lane_out_idle(s->lane[0]))
+		return;
+	sq_lane_out_wait(session_lane(s, 1));
+	s->lane1_waits = true;
 }
 
 /* Whether it is a second copy of what the outbox has accepted, whatever the rules
@@ -320,15 +335,13 @@ sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
 	if (lane == 0 && sq_outbox_drops_qos0(s->hub->outbox, s, size))
 		return 0;
 	rc = sq_outbox_admit(s->hub->outbox, s, size);
+	if (rc == 0 && lane == 1 && sq_lane_publish_qos(m) == 0)
+		session_lane_1_qos0(s);
 	if (rc == 0)
 		rc = sq_lane_out_message(session_lane(s, lane), m);
 	if (rc != 0)
 		return rc;
 	sq_session_backlog(s);
-	if (lane == 1 && sq_lane_publish_qos(m) == 0) {
-		if (s->lane1_qos0++ == 0)
-			s->lane1_waits = s->lane[0] != NULL && !sq_lane_out_idle(s->lane[0]);
-	}
 	sq_session_wake(s);
 	return 0;
 }
@@ -449,11 +462,10 @@ session_post(struct sq_session *s, uint64_t now_ms)
 	if (s->due_pause != 0 && now_ms < s->due_pause)
 		return;
 	s->due_pause = 0;
-	sq_session_post_subs(s);
 	if (s->disk != NULL)
 		sq_outbox_disk_post(s->disk, now_ms);
 	else
-		sq_session_post_lanes(s, now_ms);
+		sq_session_post_in_order(s, now_ms);
 	sq_session_post_settlements(s);
 	if (s->leaving && s->state == SQ_SESSION_ATTACHED && sq_session_flushed(s))
 		sq_session_post_detach(s);

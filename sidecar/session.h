@@ -92,6 +92,8 @@ void sq_session_link_draining(struct sq_session *);
 void sq_session_link_down(struct sq_session *);
 void sq_session_deliver(struct sq_session *, const struct sq_deliver *, const struct sq_target *,
     struct sq_block *block);
+/* Requests to subscribe were carried out: a frame 'subscribed'. */
+void sq_session_subscribed(struct sq_session *, const struct sq_frame *);
 /* The broker has ended the attachment; 'text' says why, for people, or is empty. */
 void sq_session_detached(struct sq_session *, uint8_t reason, struct sq_bytes text);
 

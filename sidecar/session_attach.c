@@ -12,6 +12,7 @@
 #include "sidecar/outbox.h"
 #include "sidecar/outbox_disk.h"
 #include "sidecar/outbox_places.h"
+#include "sidecar/session_order.h"
 #include "sidecar/session_priv.h"
 
 struct attach_post {
@@ -93,6 +94,7 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	s->incarnation = a->incarnation;
 	s->recovered = !first || (a->present && !s->clean_start);
 	s->max_packet = a->max_packet;
+	sq_session_order_attached(s);
 	attach_lanes(s, a, same, first);
 	if (s->keeper)
 		sq_declared_refused(s->hub->declared, s, NULL);

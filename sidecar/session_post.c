@@ -9,7 +9,9 @@
 #include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "proto/link/lane_mark.h"
 #include "sidecar/client.h"
+#include "sidecar/session_order.h"
 #include "sidecar/session_priv.h"
 
 enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000, PAUSE_MS = 50, PAUSE_BUSY_MS = 500 };
@@ -328,20 +330,21 @@ batch_post_send(struct batch_post *p)
 void
 sq_session_post_lanes(struct sq_session *s, uint64_t now_ms)
 {
+	uint32_t top = sq_order_top(&s->order);
 	struct batch_post *p;
 
 	if (s->due_retry != 0 && now_ms >= s->due_retry) {
 		s->due_retry = 0;
 		sq_lane_out_retry(s->lane[1]);
 	}
-	if (s->lane1_waits)
-		s->lane1_waits = !sq_lane_out_idle(s->lane[0]);
+	if (s->lane1_waits && sq_lane_out_idle(s->lane[0])) {
+		s->lane1_waits = false;
+		sq_lane_out_go(s->lane[1]);
+	}
 	for (unsigned i = 0; i < SQ_LANES; i++) {
 		struct sq_lane_flight f;
 
-		if (i == 1 && s->lane1_waits)
-			break;
-		while (s->lane[i] != NULL && sq_lane_out_take(s->lane[i], &f)) {
+		while (s->lane[i] != NULL && sq_lane_out_take(s->lane[i], top, &f)) {
 			p = sq_session_post_new(s, sizeof *p, "messages");
 			p->lane = i;
 			p->flight = f;
@@ -438,7 +441,7 @@ sq_session_flushed(const struct sq_session *s)
 		if (s->lane[i] != NULL && !sq_lane_out_idle(s->lane[i]))
 			return false;
 	}
-	return sq_inbox_flushed(s->inbox) && !s->sub_flying;
+	return sq_inbox_flushed(s->inbox) && sq_session_order_flushed(s);
 }
 
 bool

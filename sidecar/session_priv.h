@@ -6,6 +6,7 @@
 #include "core/htab.h"
 #include "core/list.h"
 #include "proto/link/inbox.h"
+#include "proto/link/order_out.h"
 #include "sidecar/hub.h"
 #include "sidecar/outbox_order.h"
 #include "sidecar/outbox_store.h"
@@ -21,6 +22,8 @@ enum sq_session_state {
 	SQ_SESSION_DETACHING, /* the detach is on its way */
 	SQ_SESSION_ENDED,     /* waits for its last request */
 };
+
+struct sq_sub_request;
 
 struct sq_session {
 	struct sq_hub *hub;
@@ -43,8 +46,11 @@ struct sq_session {
 	struct sq_lane_out *lane[SQ_LANES];
 	struct sq_inbox *inbox;
 	struct sq_block *will;
-	struct sq_list subreqs; /* struct subreq, session_subs.c */
-	struct sq_htab subs;    /* what the client has subscribed to */
+	struct sq_order_out order;     /* what is asked of subscriptions in the client's order */
+	struct sq_list asked;          /* struct sq_subreq: what is asked outside of it, */
+	struct sq_sub_request *asking; /* and of that, what is on its way; NULL: nothing */
+	unsigned sub_flights;          /* requests of both kinds without a response */
+	struct sq_htab subs;           /* what the client has subscribed to */
 	size_t subreq_bytes, backlog;
 	uint64_t attached_ms;
 	uint32_t attempt, failures, requests;
@@ -55,9 +61,8 @@ struct sq_session {
 	uint32_t lane1_qos0; /* messages of QoS 0 in lane 1 without an outcome */
 	uint16_t receive_max;
 	uint8_t state, version;
-	bool clean_start, keeper, durable, leaving, publish_will, sub_flying;
+	bool clean_start, keeper, durable, leaving, publish_will;
 	bool quiet;                  /* see SQ_LEAVE_QUIET */
-	bool sub_again;              /* everything is to be subscribed again once that has landed */
 	bool detach_sent;            /* all else had been said before */
 	bool put_sent;               /* the broker may know this connection */
 	bool lane1_waits;            /* for what lane 0 has, to keep a topic's order */
@@ -111,15 +116,12 @@ bool sq_session_flushed(const struct sq_session *);
 /* The outcomes that have come go to the client. */
 void sq_session_outcomes(struct sq_session *, uint64_t now_ms);
 
-/* session_subs.c */
-void sq_session_post_subs(struct sq_session *);
+/* session_made.c */
 /* The broker has lost the subscriptions: everything is subscribed again, in the
  * place of what was still to be. */
 void sq_session_resubscribe(struct sq_session *);
 /* 'to' goes on with what 'from' had subscribed to. */
 void sq_session_inherit_subs(struct sq_session *to, struct sq_session *from);
 void sq_session_free_subs(struct sq_session *);
-/* What waits to be asked of the broker for a client that is gone. */
-void sq_session_drop_subreqs(struct sq_session *);
 
 #endif

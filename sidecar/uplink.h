@@ -25,7 +25,7 @@ struct sq_uplink_env {
 	struct sq_token *token;
 	uint32_t max_frame;
 	const struct sq_metrics *metrics;
-	const struct sq_pool_events *events; /* deliver() and detached() */
+	const struct sq_pool_events *events; /* deliver(), detached(), subscribed() */
 	void *owner;                         /* for 'events' */
 };
 

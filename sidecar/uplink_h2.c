@@ -120,6 +120,9 @@ h2_frame(void *arg, const struct sq_frame *f, struct sq_block *block)
 	case SQ_FRAME_DETACHED:
 		ev->detached(l->env->owner, l, f->epoch, f->reason, f->text);
 		break;
+	case SQ_FRAME_SUBSCRIBED:
+		ev->subscribed(l->env->owner, l, f);
+		break;
 	case SQ_FRAME_DRAINING:
 		sq_uplink_asked_to_move(l, false);
 		break;

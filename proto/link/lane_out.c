@@ -88,7 +88,8 @@ sq_lane_open_batch(struct sq_lane_out *l, size_t size)
 	size_t room = SQ_BATCH_BYTES_MAX - SQ_BATCH_HEADER;
 
 	if (b != NULL && b->state == SQ_LB_OPEN) {
-		if (sq_buf_len(&b->bytes) + size <= room && b->n < ENTRIES_MAX)
+		if (sq_buf_len(&b->bytes) + size <= room && b->n < ENTRIES_MAX &&
+		    b->mark == l->mark && !l->wait_next)
 			return b;
 		l->hint = sq_buf_len(&b->bytes);
 		sq_lane_enter(l, b, SQ_LB_SEALED);
@@ -97,6 +98,9 @@ sq_lane_open_batch(struct sq_lane_out *l, size_t size)
 	b->state = SQ_LB_OPEN;
 	b->listed = true;
 	b->first = l->next;
+	b->mark = l->mark;
+	b->waits = l->wait_next;
+	l->wait_next = false;
 	sq_buf_reserve(&b->bytes, size > l->hint ? size : l->hint);
 	sq_list_push_back(&l->batches, &b->node);
 	if (l->scan == &l->batches)
@@ -234,7 +238,7 @@ lane_oldest(const struct sq_lane_out *l)
 }
 
 bool
-sq_lane_out_take(struct sq_lane_out *l, struct sq_lane_flight *out)
+sq_lane_out_take(struct sq_lane_out *l, uint32_t mark, struct sq_lane_flight *out)
 {
 	struct sq_lane_batch *b = NULL;
 	struct sq_batch head;
@@ -246,7 +250,7 @@ sq_lane_out_take(struct sq_lane_out *l, struct sq_lane_flight *out)
 		if (b->state == SQ_LB_OPEN || b->state == SQ_LB_SEALED)
 			break;
 	}
-	if (l->scan == &l->batches)
+	if (l->scan == &l->batches || b->mark > mark || b->waits)
 		return false;
 	if (b->state == SQ_LB_OPEN)
 		l->hint = sq_buf_len(&b->bytes);
@@ -267,7 +271,8 @@ sq_lane_out_take(struct sq_lane_out *l, struct sq_lane_flight *out)
 	    .n = b->n,
 	    .run = l->run,
 	    .first = b->first,
-	    .upto = out->upto};
+	    .upto = out->upto,
+	    .mark = b->mark};
 	sq_batch_header(out->header, &head);
 	return true;
 }

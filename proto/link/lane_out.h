@@ -8,7 +8,10 @@
  * posted from: a payload is copied once, into its batch.  The owner takes
  * batches out as flights, posts them, and tells how each flight ended; outcomes
  * leave in number order.  A batch stays in memory while a flight of it is open,
- * so an attach may send it again before the older request has been answered. */
+ * so an attach may send it again before the older request has been answered.
+ *
+ * A batch bears a mark: which of the connection's requests to subscribe came last before its
+ * entries (lane_mark.h).  No batch spans one. */
 #ifndef SQ_PROTO_LINK_LANE_OUT_H
 #define SQ_PROTO_LINK_LANE_OUT_H
 
@@ -47,8 +50,8 @@ struct sq_lane_flight {
 	uint64_t run, first;
 	uint64_t upto; /* all outcomes up to this number had arrived */
 	uint16_t n;
-	unsigned char header[SQ_BATCH_HEADER];
-	struct sq_bytes entries; /* valid until the flight has ended */
+	unsigned char header[SQ_BATCH_HEADER]; /* of it, sq_batch_header_size() bytes count */
+	struct sq_bytes entries;               /* valid until the flight has ended */
 };
 
 struct sq_lane_outcome {
@@ -88,9 +91,9 @@ bool sq_lane_out_idle(const struct sq_lane_out *);
 /* The last number given out so far, for Detach. */
 uint64_t sq_lane_out_last(const struct sq_lane_out *);
 
-/* Fills 'out' with the next batch to post.  False: nothing to send, or
- * SQ_BATCH_FLYING_MAX are flying. */
-bool sq_lane_out_take(struct sq_lane_out *, struct sq_lane_flight *out);
+/* Fills 'out' with the next batch to post if it bears at most 'mark'.  False: nothing
+ * to send, or SQ_BATCH_FLYING_MAX are flying. */
+bool sq_lane_out_take(struct sq_lane_out *, uint32_t mark, struct sq_lane_flight *out);
 
 /* Ends of a flight; exactly one of them for each flight taken. */
 /* 200: 0, or SQ_EINVAL when the answer doesn't fit the batch; the flight has

@@ -1,4 +1,4 @@
-/* Layout of a lane, for lane_out.c and lane_outcome.c. */
+/* Layout of a lane, for lane_out.c, lane_mark.c and lane_outcome.c. */
 #ifndef SQ_PROTO_LINK_LANE_OUT_PRIV_H
 #define SQ_PROTO_LINK_LANE_OUT_PRIV_H
 
@@ -40,10 +40,12 @@ struct sq_lane_batch {
 	enum sq_lane_batch_state state;
 	bool flown;       /* posted at least once under this number */
 	bool retry;       /* the held message, once more */
+	bool waits;       /* it and all behind it, until sq_lane_out_go() */
 	bool listed;      /* in the lane; else only flights hold it */
 	bool forced;      /* its one entry was above the broker's limit (413) */
 	uint32_t flights; /* open requests that use its bytes */
 	uint32_t turn;
+	uint32_t mark; /* the last one given out before its entries */
 	uint64_t first;
 	uint16_t n, handed; /* entries; of which the outcome was handed out */
 	uint16_t metas_cap;
@@ -58,6 +60,8 @@ struct sq_lane_out {
 	uint64_t top;       /* the highest number of this run that was answered; 0: none */
 	bool started;       /* something was posted in this run */
 	bool run_lost;
+	bool wait_next; /* the next entry starts a batch that waits */
+	uint32_t mark;  /* the last one given out */
 	unsigned flying;
 	size_t bytes, bytes_max;
 	size_t hint; /* size of the last batch that was sealed */

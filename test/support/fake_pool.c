@@ -20,6 +20,7 @@ struct sq_pool {
 };
 
 static struct sq_pool *the_pool;
+static unsigned the_version = SQ_LINK_VERSION;
 
 struct sq_pool *
 sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
@@ -71,7 +72,7 @@ unsigned
 sq_uplink_version(const struct sq_uplink *l)
 {
 	(void)l;
-	return SQ_LINK_VERSION;
+	return the_version;
 }
 
 bool
@@ -117,6 +118,12 @@ sq_pool_ready(struct sq_pool *p, struct sq_buf *why)
 }
 
 /* --- for the test --- */
+
+void
+fake_version(unsigned version)
+{
+	the_version = version;
+}
 
 struct sq_uplink *
 fake_link_up(struct sq_pool *p)
@@ -185,7 +192,22 @@ fake_answer(struct sq_request *r, const struct sq_answer *ans)
 {
 	struct sq_answer a = *ans;
 
-	a.version = SQ_LINK_VERSION;
+	a.version = the_version;
 	sq_list_remove(&r->node);
 	r->done(r, &a);
+}
+
+void
+fake_subscribed(
+    struct sq_uplink *l, uint64_t epoch, uint32_t mark, const uint8_t *codes, uint16_t n)
+{
+	struct sq_frame f;
+	struct sq_buf b = {0};
+	size_t used;
+
+	sq_frame_subscribed(&b, epoch, mark, codes, n, NULL);
+	if (sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), SQ_FRAME_MAX, &f, &used) != 0)
+		abort();
+	the_pool->events->subscribed(the_pool->owner, l, &f);
+	sq_buf_fini(&b);
 }

@@ -20,5 +20,10 @@ fake_request_after(struct sq_pool *, const struct sq_request *r, const char *wha
 /* Its body in one piece, valid until the next call. */
 struct sq_bytes fake_body(const struct sq_request *);
 void fake_answer(struct sq_request *, const struct sq_answer *);
+/* The broker's answer to a marked request. */
+void fake_subscribed(
+    struct sq_uplink *, uint64_t epoch, uint32_t mark, const uint8_t *codes, uint16_t n);
+/* What links speak from now on; at first SQ_LINK_VERSION. */
+void fake_version(unsigned);
 
 #endif

@@ -78,12 +78,22 @@ world_on_detached(
 	    text.len > 0 ? " " : "", (int)text.len, (const char *)text.p);
 }
 
+static void
+world_on_subscribed(void *owner, struct sq_uplink *l, const struct sq_frame *f)
+{
+	struct world *w = owner;
+
+	(void)l;
+	sq_buf_printf(&w->frames, "subscribed %llu %u\n", (unsigned long long)f->epoch, f->mark);
+}
+
 static const struct sq_pool_events world_events = {
     .up = world_on_up,
     .draining = world_on_draining,
     .down = world_on_down,
     .deliver = world_on_deliver,
     .detached = world_on_detached,
+    .subscribed = world_on_subscribed,
 };
 
 void

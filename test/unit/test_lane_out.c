@@ -60,7 +60,7 @@ fly(struct sq_lane_out *l, uint64_t first, uint16_t n)
 	struct sq_buf body = {0};
 	struct sq_batch b;
 
-	cr_assert(sq_lane_out_take(l, &f));
+	cr_assert(sq_lane_out_take(l, 0, &f));
 	b = decode(&f, &body);
 	cr_assert_eq(
 	    b.first, first, "first %lu, not %lu", (unsigned long)b.first, (unsigned long)first);
@@ -76,7 +76,7 @@ stay(struct sq_lane_out *l)
 {
 	struct sq_lane_flight f;
 
-	cr_assert_not(sq_lane_out_take(l, &f));
+	cr_assert_not(sq_lane_out_take(l, 0, &f));
 }
 
 static int
@@ -133,7 +133,7 @@ Test(lane_out, entries_leave_as_one_batch_with_all_their_parts)
 	cr_assert_eq(sq_lane_out_message(l, &m), 0);
 	cr_assert_eq(sq_lane_out_release(l, 8), 0);
 	cr_assert_eq(publish(l, 1, 7, "x"), 0);
-	cr_assert(sq_lane_out_take(l, &f));
+	cr_assert(sq_lane_out_take(l, 0, &f));
 	b = decode(&f, &body);
 	cr_assert_eq(b.lane, 1);
 	cr_assert_eq(b.run, 5);
@@ -226,7 +226,7 @@ Test(lane_out, outcomes_leave_in_number_order)
 	outcome(l, 2, 0x10);
 	no_outcome(l);
 	cr_assert_eq(publish(l, 1, 4, "x"), 0);
-	cr_assert(sq_lane_out_take(l, &a));
+	cr_assert(sq_lane_out_take(l, 0, &a));
 	cr_assert_eq(decode(&a, &body).upto, 2);
 	sq_buf_fini(&body);
 	cr_assert_eq(answer(l, &c, 0), 0);
@@ -321,7 +321,7 @@ Test(lane_out, a_gap_sends_everything_above_it_again)
 	for (unsigned i = 0; i < 3; i++) {
 		struct sq_lane_flight more;
 
-		if (sq_lane_out_take(l, &more)) /* the second gap sealed them once more */
+		if (sq_lane_out_take(l, 0, &more)) /* the second gap sealed them once more */
 			sq_lane_out_failed(l, &more);
 		cr_assert_eq(answer(l, &again[i], 0), 0);
 	}
@@ -347,7 +347,7 @@ Test(lane_out, a_gap_below_what_was_answered_wants_an_attach_and_a_new_run)
 	f = fly(l, 2, 1);
 	cr_assert_eq(sq_lane_out_gap(l, &f, 0), SQ_ESTALE);
 	attach(l, 0, true, false);
-	cr_assert(sq_lane_out_take(l, &f));
+	cr_assert(sq_lane_out_take(l, 0, &f));
 	cr_assert_eq(f.first, 1);
 	cr_assert_eq(decode(&f, &body).run, 77);
 	sq_buf_fini(&body);
@@ -573,7 +573,7 @@ Test(lane_out, a_message_above_the_brokers_limit_leaves_its_number_behind)
 	big = fly(l, 1, 1);
 	small = fly(l, 2, 1);
 	cr_assert_eq(sq_lane_out_too_big(l, &big, 0x83, SQ_REFUSAL_QUOTA, text("too large")), 0);
-	cr_assert(sq_lane_out_take(l, &big));
+	cr_assert(sq_lane_out_take(l, 0, &big));
 	b = decode(&big, &body);
 	e = sq_batch_next(&b.entries);
 	cr_assert_eq(e.kind, SQ_ENTRY_RELEASE);
@@ -726,7 +726,7 @@ Test(lane_out, a_raised_message_is_acknowledged_as_it_was_published)
 		struct sq_entry e;
 
 		cr_assert_eq(sq_lane_out_message(l, &m), 0);
-		cr_assert(sq_lane_out_take(l, &f));
+		cr_assert(sq_lane_out_take(l, 0, &f));
 		b = decode(&f, &body);
 		e = sq_batch_next(&b.entries);
 		cr_expect_eq(sq_image_qos(e.image), rows[i].image, "row %zu", i);
@@ -756,7 +756,7 @@ Test(lane_out, a_refused_publish_gets_its_outcome_in_its_place)
 	cr_assert_eq(publish(l, 1, 3, "b"), 0);
 	cr_assert_eq(sq_lane_out_refused(l, 2, 4, 0x87, SQ_REFUSAL_DENIED, text("no rule")), 0);
 	cr_assert_not(sq_lane_out_outcome(l, &o), "nothing leaves before what came first");
-	cr_assert(sq_lane_out_take(l, &f));
+	cr_assert(sq_lane_out_take(l, 0, &f));
 	cr_assert_eq(f.n, 4);
 	b = decode(&f, &body);
 	for (uint16_t i = 0; i < 4; i++) {
@@ -784,7 +784,7 @@ Test(lane_out, a_dropped_publish_is_acknowledged_in_its_place)
 
 	cr_assert_eq(publish(l, 1, 1, "a"), 0);
 	cr_assert_eq(sq_lane_out_refused(l, 2, 2, 0, SQ_REFUSAL_TOPIC, text("reserved")), 0);
-	cr_assert(sq_lane_out_take(l, &f));
+	cr_assert(sq_lane_out_take(l, 0, &f));
 	cr_assert_eq(f.n, 2);
 	cr_assert_eq(answer(l, &f, 0x92), 0);
 	cr_assert(sq_lane_out_outcome(l, &o));

@@ -69,7 +69,7 @@ send_batch(struct world *w)
 
 		if (r->used)
 			continue;
-		if (!sq_lane_out_take(w->out, &r->flight))
+		if (!sq_lane_out_take(w->out, 0, &r->flight))
 			return;
 		r->used = true;
 		r->epoch = w->epoch;

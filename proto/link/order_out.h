@@ -1,0 +1,89 @@
+/* The place of a connection's SUBSCRIBEs and UNSUBSCRIBEs among its publishes, at the sender
+ * (docs/link.md, "The order of a connection").
+ *
+ *   added -> waits -> flies -> written -> answered
+ *              ^        |
+ *              +-failed-+         an attach: all wait again
+ *
+ * They are asked for by requests, each with a mark: 1, 2, 3 ... in each attachment.  What is
+ * published bears the last mark that was given out before it; it may leave once the request
+ * of that mark is on its way.  This part knows requests and marks; a lane (lane_out.h) knows
+ * what was published between them, and the owner asks both.
+ *
+ * Pure: no sockets, no clock.  Requests are the owner's; it embeds a struct
+ * sq_order_request and keeps it until it was answered or dropped. */
+#ifndef SQ_PROTO_LINK_ORDER_OUT_H
+#define SQ_PROTO_LINK_ORDER_OUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/list.h"
+
+enum sq_order_state {
+	SQ_ORDER_WAITS,   /* is to be posted */
+	SQ_ORDER_FLIES,   /* was posted, and has no response */
+	SQ_ORDER_WRITTEN, /* has a response; its answer is on its way, as a frame */
+};
+
+struct sq_order_request {
+	struct sq_list node;
+	uint32_t mark;
+	uint8_t state; /* enum sq_order_state; written by order_out.c */
+	bool gap;      /* the receiver had no place for it while earlier ones were on their way */
+};
+
+struct sq_order_out {
+	struct sq_list requests; /* without an answer, by mark */
+	uint32_t given;          /* the last mark given out; 0: none */
+	uint32_t posted;         /* the last mark whose request was posted in this attachment */
+	unsigned flying;
+};
+
+void sq_order_init(struct sq_order_out *);
+bool sq_order_idle(const struct sq_order_out *);
+
+/* Gives the request the next mark. */
+void sq_order_add(struct sq_order_out *, struct sq_order_request *);
+/* The request with the last mark while it may still grow: it was not posted in this
+ * attachment.  NULL: a new one is due.  The owner sees to it that nothing was published
+ * since. */
+struct sq_order_request *sq_order_growing(const struct sq_order_out *);
+/* The open request with that mark, or NULL. */
+struct sq_order_request *sq_order_find(const struct sq_order_out *, uint32_t mark);
+
+/* The request to post next, while fewer than 'most' fly; or NULL.  The owner posts it only if
+ * all that was published before it is on its way. */
+struct sq_order_request *sq_order_next(const struct sq_order_out *, unsigned most);
+/* The highest mark with which a publish may leave. */
+uint32_t sq_order_top(const struct sq_order_out *);
+
+void sq_order_flies(struct sq_order_out *, struct sq_order_request *);
+/* Ends of a flight: a response that refers to a frame; or none, or a refusal, so that it is
+ * posted again.  'gap': the receiver had no place for it; it waits until no earlier one
+ * flies. */
+void sq_order_written(struct sq_order_out *, struct sq_order_request *);
+void sq_order_failed(struct sq_order_out *, struct sq_order_request *, bool gap);
+/* Its answer has come, or nobody asks for it any more: it is the owner's alone. */
+void sq_order_end(struct sq_order_out *, struct sq_order_request *);
+
+/* Walks in ascending order of marks to the marks of the next attachment. */
+struct sq_order_rank {
+	const struct sq_order_out *order;
+	const struct sq_list *at; /* the last request that counts */
+	uint32_t rank;
+};
+
+/* For sq_lane_out_remark(), before sq_order_attached(): how many of the open requests have
+ * 'mark' or less.  'arg' is a struct sq_order_rank that sq_order_rank_begin() made, for each
+ * lane its own; marks come in ascending order. */
+struct sq_order_rank sq_order_rank_begin(const struct sq_order_out *);
+uint32_t sq_order_rank(void *arg, uint32_t mark);
+/* There is a new attachment: open requests are counted from 1, and all wait. */
+void sq_order_attached(struct sq_order_out *);
+
+/* The client is gone, and nobody wants what was not posted yet: takes the last such request
+ * out; NULL: there is none, and no mark above 'posted' is given out. */
+struct sq_order_request *sq_order_drop(struct sq_order_out *);
+
+#endif

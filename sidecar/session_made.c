@@ -1,0 +1,121 @@
+/* What a live client has subscribed to: kept to be made again when the broker has lost it,
+ * and handed to the client's next connection. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "sidecar/session_priv.h"
+#include "sidecar/session_subs.h"
+
+struct sub {
+	struct sq_hnode node;
+	uint32_t sub_id;
+	uint16_t len;
+	uint8_t options;
+	char filter[];
+};
+
+static struct sub *
+made_find(const struct sq_session *s, struct sq_bytes filter, uint64_t hash)
+{
+	struct sq_hnode *n = sq_htab_find(&s->subs, hash);
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
+
+		if (sub->len == filter.len && memcmp(sub->filter, filter.p, filter.len) == 0)
+			return sub;
+	}
+	return NULL;
+}
+
+bool
+sq_session_has_made(const struct sq_session *s, struct sq_bytes filter)
+{
+	return made_find(s, filter, sq_hash(filter.p, filter.len)) != NULL;
+}
+
+void
+sq_session_made(struct sq_session *s, const struct sq_sub *e)
+{
+	uint64_t hash = sq_hash(e->filter.p, e->filter.len);
+	struct sub *sub = made_find(s, e->filter, hash);
+
+	if (sub == NULL) {
+		sub = sq_xmalloc(sizeof *sub + e->filter.len);
+		sub->len = (uint16_t)e->filter.len;
+		memcpy(sub->filter, e->filter.p, e->filter.len);
+		sq_htab_insert(&s->subs, &sub->node, hash);
+	}
+	sub->options = e->options;
+	sub->sub_id = e->sub_id;
+}
+
+void
+sq_session_unmade(struct sq_session *s, struct sq_bytes filter)
+{
+	struct sub *sub = made_find(s, filter, sq_hash(filter.p, filter.len));
+
+	if (sub == NULL)
+		return;
+	sq_htab_remove(&s->subs, &sub->node);
+	free(sub);
+}
+
+void
+sq_session_free_subs(struct sq_session *s)
+{
+	struct sq_hnode *n, *next;
+
+	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
+		next = sq_htab_walk(&s->subs, n);
+		sq_htab_remove(&s->subs, n);
+		free(SQ_CONTAINER_OF(n, struct sub, node));
+	}
+	sq_htab_fini(&s->subs);
+}
+
+void
+sq_session_inherit_subs(struct sq_session *to, struct sq_session *from)
+{
+	struct sq_htab mine = to->subs;
+
+	if (to->clean_start || !to->durable || !from->durable || mine.n != 0)
+		return;
+	to->subs = from->subs;
+	from->subs = mine;
+}
+
+void
+sq_session_resubscribe(struct sq_session *s)
+{
+	struct sq_subreq *r = NULL;
+	struct sq_hnode *n;
+
+	if (s->leaving)
+		return;
+	sq_session_ask_not_again(s);
+	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = sq_htab_walk(&s->subs, n)) {
+		const struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
+		/* No retained messages again: the client would notice. */
+		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE,
+		    .sub_id = sub->sub_id,
+		    .options = (uint8_t)((sub->options & 0x0f) | 2 << 4),
+		    .filter = {(const unsigned char *)sub->filter, sub->len}};
+
+		if (r == NULL) {
+			r = sq_subreq_new(SQ_SUB_SUBSCRIBE, 0, SQ_SUBS_ENTRIES_MAX);
+			r->again = true;
+		}
+		sq_subreq_ask(r, r->n_ask, &e);
+		if (r->n_ask == SQ_SUBS_ENTRIES_MAX || sq_buf_len(&r->entries) > SQ_SUBS_POST_MAX) {
+			r->n = r->n_ask;
+			sq_session_ask(s, r, true);
+			r = NULL;
+		}
+	}
+	if (r != NULL) {
+		r->n = r->n_ask;
+		sq_session_ask(s, r, true);
+	}
+}
