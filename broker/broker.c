@@ -13,6 +13,7 @@
 #include "broker/session/pace.h"
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
+#include "broker/sys.h"
 #include "broker/wall.h"
 #include "broker/watch.h"
 #include "core/clock.h"
@@ -125,6 +126,8 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->keys = sq_keys_new(cfg->max_keys, cfg->key_window_ms);
 	b->delayed = sq_delayed_new(b);
 	b->watch = sq_watch_new(&b->metrics, cfg->queue_lonely_ms);
+	b->sys = sq_sys_new(b, cfg->sys_interval_ms);
+	sq_watch_tell(b->watch, sq_sys_watch_user(b->sys));
 	b->dead = sq_dead_new(b);
 	load = broker_load(b);
 	if (load != SQ_OK) {
@@ -222,6 +225,7 @@ sq_broker_free(struct sq_broker **bp)
 	sq_tenants_free(&b->tenants);
 	sq_router_free(&b->router);
 	b->engine->ops->close(b->engine);
+	sq_sys_free(&b->sys); /* queues count there */
 	pthread_cond_destroy(&b->gone);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
@@ -459,6 +463,7 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 	if (sq_worker_index(w) == 0) {
 		sq_delayed_tick(b->delayed, now_ms);
 		sq_watch_tick(b->watch, now_ms);
+		sq_sys_tick(b->sys, sh, now_ms);
 		if (sh->ticks++ % GROUPS_EXPIRE_TURN == 0) {
 			sq_groups_expire(b, now_ms);
 			broker_sweep(sh, now_ms);

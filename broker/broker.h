@@ -47,6 +47,7 @@ struct sq_broker_cfg {
 	uint32_t dead_max_msgs; /* dead letters of a tenant */
 	uint64_t dead_max_bytes;
 	uint64_t key_window_ms, max_keys; /* idempotency keys */
+	uint64_t sys_interval_ms;         /* of $SYS/broker; 0: off */
 	bool unknown_properties; /* take a message with a sqmqos- property that is unknown */
 	/* Message expiry, in seconds: of a message without one, and the longest; 0: none. */
 	uint32_t expiry_default_s, expiry_max_s;

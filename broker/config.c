@@ -159,7 +159,10 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Message expiry of a message that states none, a retained one or a will, too; 0s: none."},
     {"message.expiry-max", SQ_CFG_DURATION, AT(expiry_max_ms), "0s", 0, 3650 * DAY, NULL,
 	"Longest message expiry; a longer one is cut, and a message without one has this; 0s: "
-        "any."},
+	"any."},
+    {"sys.interval", SQ_CFG_DURATION, AT(sys_interval_ms), "10s", 0, DAY, NULL,
+	"Time between two rounds of what the broker says of itself below $SYS/broker, to clients "
+	"that have subscribed; 0s: nothing is said."},
     {"drain-timeout", SQ_CFG_DURATION, AT(drain_ms), "10s", 0, HOUR, NULL,
 	"How long a broker that ends waits for its queues to empty, and a link that is asked to "
 	"move stays."},
@@ -281,6 +284,7 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .store_cache_size = c->store_cache_size,
 	    .max_packet = (uint32_t)c->max_packet,
 	    .grace_ms = c->grace_ms,
+	    .sys_interval_ms = c->sys_interval_ms,
 	    .recovery_ms = c->recovery_ms,
 	    .session_expiry_max_s = c->session_expiry_max_ms / SECOND,
 	    .max_inflight = (uint32_t)c->max_inflight,

@@ -55,6 +55,7 @@ struct sq_broker_config {
 	uint64_t key_window_ms, max_keys;
 	unsigned unknown_properties; /* index into the names of the table */
 	uint64_t expiry_default_ms, expiry_max_ms;
+	uint64_t sys_interval_ms;
 	uint64_t drain_ms;
 	unsigned log_level;  /* enum sq_log_level */
 	unsigned log_format; /* enum sq_log_format */

@@ -33,6 +33,7 @@ struct sq_space {
 	struct sq_topic_index *retained;
 	struct sq_list retained_list;
 	struct sq_heap expiries; /* of retained messages */
+	uint64_t retained_bytes;
 };
 
 struct retained {
@@ -96,6 +97,7 @@ retained_free(struct sq_router *r, struct sq_space *s, struct retained *kept)
 
 	atomic_fetch_sub(&r->retained_msgs, 1);
 	atomic_fetch_sub(&r->retained_bytes, size);
+	s->retained_bytes -= (uint64_t)size;
 	sq_metric_add(&r->metrics, SQ_M_RETAINED, -1);
 	sq_topic_index_remove(s->retained, &kept->entry);
 	sq_heap_remove(&s->expiries, &kept->expiry);
@@ -172,6 +174,22 @@ const char *
 sq_space_name(const struct sq_space *s)
 {
 	return s->name;
+}
+
+size_t
+sq_space_bindings(const struct sq_space *s)
+{
+	assert(router_is_locked);
+	return sq_topic_index_count(s->bindings);
+}
+
+void
+sq_space_retained(struct sq_space *s, uint64_t *n, uint64_t *bytes)
+{
+	pthread_mutex_lock(&s->retained_lock);
+	*n = sq_topic_index_count(s->retained);
+	*bytes = s->retained_bytes;
+	pthread_mutex_unlock(&s->retained_lock);
 }
 
 void
@@ -411,6 +429,7 @@ retained_put(struct sq_router *r, struct sq_space *s, const struct sq_msg *m, st
 		sq_msg_unref(&kept->msg);
 	}
 	retained_count(r, old_size == 0 ? 1 : 0, (int64_t)size - old_size);
+	s->retained_bytes += size - (uint64_t)old_size;
 	kept->msg = sq_msg_clone(m); /* it outlives its batch by far */
 	*at = kept;
 	return SQ_OK;

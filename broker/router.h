@@ -65,6 +65,11 @@ void sq_router_free(struct sq_router **);
 /* The space of that name, made when missing; lives as long as the router. */
 struct sq_space *sq_router_space(struct sq_router *, const char *name);
 const char *sq_space_name(const struct sq_space *);
+/* How many bindings there are; under the lock. */
+size_t sq_space_bindings(const struct sq_space *);
+/* How many retained messages there are, and of how many bytes.  Thread: any.  Locks: that of
+ * the space's retained messages. */
+void sq_space_retained(struct sq_space *, uint64_t *n, uint64_t *bytes);
 
 void sq_router_rdlock(struct sq_router *);
 void sq_router_wrlock(struct sq_router *);

@@ -56,6 +56,7 @@ struct sq_broker {
 	struct sq_delayed *delayed;
 	struct sq_dead *dead;
 	struct sq_watch *watch;
+	struct sq_sys *sys;
 	atomic_bool recovering; /* a session of another life was made again before that */
 };
 

@@ -97,9 +97,10 @@ sq_tenant_get(struct sq_tenants *ts, const char *name)
 			break;
 		t = NULL;
 	}
-	if (t == NULL) /* its own space; one that looks like a shared one's is marked once more */
+	if (t == NULL) /* its own space; one that looks like another kind's is marked once more */
 		t = tenant_new(ts, name,
-		    tenant_find_space(ts->router, (unsigned char)name[0] == SHARED, name));
+		    tenant_find_space(
+			ts->router, (unsigned char)name[0] >= SQ_TENANT_SYS_MARK, name));
 	pthread_mutex_unlock(&ts->lock);
 	return t;
 }

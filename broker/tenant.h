@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 
+/* What no tenant's space is named with: see broker/sys.c. */
+enum { SQ_TENANT_SYS_MARK = 0xfe };
+
 struct sq_router;
 struct sq_space;
 struct sq_tenant;

@@ -55,6 +55,7 @@ struct sq_watch {
 	size_t n_lonely;   /* in this pass so far */
 	struct top next;   /* the same */
 	struct top top;
+	struct sq_watch_user user;
 };
 
 struct sq_watch *
@@ -68,6 +69,12 @@ sq_watch_new(const struct sq_metrics *metrics, uint64_t lonely_ms)
 	sq_list_init(&w->queues);
 	sq_list_init(&w->cursor);
 	return w;
+}
+
+void
+sq_watch_tell(struct sq_watch *w, struct sq_watch_user user)
+{
+	w->user = user;
 }
 
 static void
@@ -204,6 +211,8 @@ watched_look(struct sq_watch *w, struct sq_watched *q, uint64_t now_ms)
 	age_ms = watched_age_ms(q, &state, now_ms);
 	top_enter(&w->next, sq_dead_source_name(q->sink->dead), &state, age_ms);
 	watched_lonely(w, q, &state, now_ms);
+	if (w->user.looked != NULL)
+		w->user.looked(w->user.arg, sq_dead_source_tenant(q->sink->dead), &state);
 }
 
 /* Some under one lock; false: that was the end of the pass. */
@@ -230,6 +239,8 @@ watch_end_pass(struct sq_watch *w)
 	w->next.n = 0;
 	w->passing = false;
 	sq_metric_set(w->metrics, SQ_M_QUEUES_LONELY, (int64_t)w->n_lonely);
+	if (w->user.passed != NULL)
+		w->user.passed(w->user.arg);
 }
 
 void

@@ -11,12 +11,23 @@
 #include "core/buf.h"
 #include "core/metrics.h"
 
+struct sq_tenant;
 struct sq_watch;   /* all of a broker's */
 struct sq_watched; /* one queue */
+
+/* Who is told of each look at a queue, and of the end of a pass, when each of them has been
+ * looked at once.  On the worker of sq_watch_tick(), under the watch's lock. */
+struct sq_watch_user {
+	void (*looked)(void *arg, struct sq_tenant *, const struct sq_queue_state *);
+	void (*passed)(void *arg);
+	void *arg;
+};
 
 /* 'lonely_ms': how long nobody is there to take from a queue before that is said; 0:
  * never.  'metrics' outlive it. */
 struct sq_watch *sq_watch_new(const struct sq_metrics *metrics, uint64_t lonely_ms);
+/* Before the first tick. */
+void sq_watch_tell(struct sq_watch *, struct sq_watch_user);
 /* Nothing is watched any more. */
 void sq_watch_free(struct sq_watch **);
 

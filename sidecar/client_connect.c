@@ -98,10 +98,7 @@ connect_refusal(const struct sq_client *c, const struct sq_mqtt_packet *p, const
 		*text = "client identifier above 256 bytes";
 		return SQ_MQTT_RC_BAD_CLIENT_ID;
 	}
-	if ((k->client_id.len == strlen(SQ_KEEPER_ID) &&
-		memcmp(k->client_id.p, SQ_KEEPER_ID, k->client_id.len) == 0) ||
-	    (k->client_id.len >= strlen(SQ_OUTBOX_ID_PREFIX) &&
-		memcmp(k->client_id.p, SQ_OUTBOX_ID_PREFIX, strlen(SQ_OUTBOX_ID_PREFIX)) == 0)) {
+	if (sq_key_internal(k->client_id)) {
 		*text = "client identifier is reserved";
 		return SQ_MQTT_RC_BAD_CLIENT_ID;
 	}

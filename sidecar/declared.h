@@ -15,12 +15,13 @@
 
 #include "core/buf.h"
 #include "core/msg.h"
+#include "proto/link/key.h"
 
 struct sq_declared;
 struct sq_hub;
 struct sq_session;
 
-#define SQ_KEEPER_ID "$keeper" /* client id of the pod's keeper session */
+#define SQ_KEEPER_ID SQ_KEY_KEEPER /* client id of the pod's keeper session */
 
 /* Reads the file, if the configuration names one, and starts watching it. */
 struct sq_declared *sq_declared_new(struct sq_hub *);

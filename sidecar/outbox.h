@@ -17,6 +17,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "proto/annotations/outbox.h"
+#include "proto/link/key.h"
 #include "proto/link/lane_out.h"
 
 struct sq_hub;
@@ -25,7 +26,7 @@ struct sq_outbox_places;
 struct sq_session;
 
 /* Client ids that start so are the outbox's own sessions. */
-#define SQ_OUTBOX_ID_PREFIX "$outbox-"
+#define SQ_OUTBOX_ID_PREFIX SQ_KEY_OUTBOX_PREFIX
 
 struct sq_outbox *sq_outbox_new(struct sq_hub *);
 /* Every request has been answered. */

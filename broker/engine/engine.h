@@ -97,6 +97,8 @@ struct sq_queue_cfg {
 	 * item is the engine's.  NULL: it is only counted, as it is in any case. */
 	void (*dead)(void *arg, struct sq_txn *txn, const struct sq_item *item, enum sq_death why);
 	void *arg;
+	/* Counts what it drops for want of room, if it is not NULL; outlives the queue. */
+	_Atomic int64_t *dropped;
 };
 
 /* What a consumer may be handed: items, those of QoS 1 and 2 among them, and bytes of

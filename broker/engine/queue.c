@@ -61,6 +61,8 @@ sq_queue_dead(struct sq_queue *q, struct sq_txn *txn, const struct sq_item *item
 
 	if (!q->cfg.uncounted || why != SQ_DEAD_OVERFLOW)
 		sq_metric_add(&q->metrics, metrics[why], 1);
+	if (why == SQ_DEAD_OVERFLOW || why == SQ_DEAD_ABANDONED)
+		sq_queue_count_dropped(q);
 	if (q->cfg.dead != NULL && item->qos > 0)
 		q->cfg.dead(q->cfg.arg, txn, item, why);
 }
@@ -385,6 +387,7 @@ sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 		err = SQ_ECLOSED;
 	} else if (!queue_make_room(q, txn, item, &dead)) {
 		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
+		sq_queue_count_dropped(q);
 		err = SQ_ENOMEM;
 	} else {
 		q->coming++;

@@ -25,6 +25,14 @@ sq_queue_now_ms(void)
 	return sq_worker_self() != NULL ? sq_worker_now_ms(sq_worker_self()) : sq_clock_ms();
 }
 
+/* Of the owner's, besides the metrics; without the lock, too. */
+static inline void
+sq_queue_count_dropped(const struct sq_queue *q)
+{
+	if (q->cfg.dropped != NULL)
+		atomic_fetch_add_explicit(q->cfg.dropped, 1, memory_order_relaxed);
+}
+
 static inline bool
 sq_item_expired(const struct sq_item *item, uint64_t now_ms)
 {

@@ -5,6 +5,7 @@
 #include "broker/session/pace.h"
 #include "broker/session/publish_priv.h"
 #include "broker/session/stored.h"
+#include "broker/sys.h"
 #include "core/fault.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
@@ -82,7 +83,7 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	struct sq_msg msg = {c->body, NULL};
 	struct sq_op *op = sq_op_new(s, c);
 	struct sq_publish p = batch_publish(s, c, op, &msg, &origin);
-	size_t matched = 0, messages = 0;
+	size_t matched = 0, messages = 0, taken = 0;
 
 	op->lane = b->lane;
 	op->first = b->first;
@@ -103,6 +104,7 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 			code = batch_message(s, op, &e, &p);
 			messages++;
 			matched += p.n > 0;
+			taken += code < 0x80;
 			batch_explain(&p, s, code, i, &op->notes);
 		}
 		sq_lane_in_set(lane, origin.number, code);
@@ -112,6 +114,8 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 		sq_pace_put(s->shard, c, p.last_sink);
 	sq_dead_flush(s->shard, op->txn);
 	sq_router_unlock(p.broker->router);
+	sq_sys_add(s->sys, SQ_SYS_RECEIVED, (int64_t)taken);
+	sq_sys_add(s->sys, SQ_SYS_RECEIVED_BYTES, (int64_t)c->body->size);
 	s->sparse = messages >= SPARSE_RATIO && matched * SPARSE_RATIO < messages;
 	sq_stored_batch(s, op->txn, b->lane, op->last, op->held, op->n_held);
 	if (messages > 0)

@@ -13,6 +13,7 @@
 #include "broker/session/pace.h"
 #include "broker/session/stored.h"
 #include "broker/session/window.h"
+#include "broker/sys.h"
 #include "core/fault.h"
 #include "core/mem.h"
 
@@ -369,9 +370,18 @@ deliver_step(struct sq_session *s, struct turn *turn)
 	return s->n_ready > 0 && deliver_next(s, turn);
 }
 
+/* Counts what has been charged since 'msgs' and 'bytes' were. */
+static void
+deliver_count(struct sq_session *s, uint64_t msgs, uint64_t bytes)
+{
+	sq_sys_add(s->sys, SQ_SYS_SENT, (int64_t)(s->used_msgs - msgs));
+	sq_sys_add(s->sys, SQ_SYS_SENT_BYTES, (int64_t)(s->used_bytes - bytes));
+}
+
 static void
 deliver_some(struct sq_session *s)
 {
+	uint64_t msgs = s->used_msgs, bytes = s->used_bytes;
 	struct turn turn = {0};
 	int n = 0;
 
@@ -392,6 +402,7 @@ deliver_some(struct sq_session *s)
 	}
 	sq_loose_commit(&turn.loose);
 	turn_flush(s, &turn);
+	deliver_count(s, msgs, bytes);
 	sq_demand_update(s);
 }
 
@@ -399,6 +410,7 @@ bool
 sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 {
 	struct turn turn = {0}; /* at QoS 0 there is nothing to settle */
+	uint64_t msgs = s->used_msgs, bytes = s->used_bytes;
 	struct sq_ready r;
 
 	if (s->state != SQ_SESSION_ATTACHED || s->n_ready > 0 || s->n_resend > 0 ||
@@ -409,6 +421,7 @@ sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 	s->sink.taken_ms = sq_worker_now_ms(s->shard->worker);
 	r = (struct sq_ready){.item = *item};
 	deliver_item(s, &turn, &r, item->qos);
+	deliver_count(s, msgs, bytes);
 	sq_demand_update(s);
 	return true;
 }

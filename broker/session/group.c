@@ -10,6 +10,7 @@
 #include "broker/session/group_store.h"
 #include "broker/session/pace.h"
 #include "broker/session/stored.h"
+#include "broker/sys.h"
 #include "broker/watch.h"
 #include "core/bytes.h"
 #include "core/mem.h"
@@ -86,6 +87,7 @@ group_queue_cfg(const struct sq_group *g)
 	    .durable = g->stored,
 	    .dead = sq_dead_item,
 	    .arg = g->sink.dead,
+	    .dropped = sq_sys_dropped(b->sys, g->tenant),
 	};
 }
 
@@ -307,7 +309,8 @@ sq_group_binding_make(
 	gb->binding.max_qos = qos;
 	gb->binding.as_published = true; /* each member decides */
 	sq_list_push_back(&g->bindings, &gb->node);
-	sq_router_bind(g->broker->router, sq_tenant_space(g->tenant), filter, &gb->binding);
+	sq_router_bind(g->broker->router, sq_sys_space(g->broker->sys, g->tenant, filter), filter,
+	    &gb->binding);
 	return gb;
 }
 

@@ -228,12 +228,29 @@ publish_too_many(struct sq_publish *p, size_t n)
 	    n);
 }
 
+/* Puts it to each of the bindings, and once to a sink that has several of them. */
+static void
+publish_put_all(struct sq_publish *p, struct sq_binding *const *v, size_t n)
+{
+	size_t n_many = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i]->sink->n_bindings > 1)
+			n_many++;
+		else if (publish_wanted(p, v[i]))
+			publish_put(p, v[i]->sink, publish_qos(p, v[i]), v[i]->as_published,
+			    v[i]->subs != NULL ? sq_block_ref(v[i]->subs) : NULL);
+	}
+	if (n_many > 0)
+		publish_overlapping(p, v, n, n_many);
+}
+
 /* Routes the message; the router is locked for reading.  Returns its outcome. */
 static uint8_t
 publish_route(struct sq_publish *p)
 {
 	struct sq_router *router = p->broker->router;
-	size_t n, n_many = 0;
+	size_t n;
 	struct sq_binding **v = sq_router_match(
 	    router, p->home->routes, sq_tenant_space(p->tenant), p->msg->image, &n);
 
@@ -247,15 +264,7 @@ publish_route(struct sq_publish *p)
 	    sq_router_retain(router, sq_tenant_space(p->tenant), p->msg, p->origin, p->expires_ms,
 		p->txn) != SQ_OK)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_RETAINED);
-	for (size_t i = 0; i < n; i++) {
-		if (v[i]->sink->n_bindings > 1)
-			n_many++;
-		else if (publish_wanted(p, v[i]))
-			publish_put(p, v[i]->sink, publish_qos(p, v[i]), v[i]->as_published,
-			    v[i]->subs != NULL ? sq_block_ref(v[i]->subs) : NULL);
-	}
-	if (n_many > 0)
-		publish_overlapping(p, v, n, n_many);
+	publish_put_all(p, v, n);
 	if (p->n > 0 || p->qos == 0 || (p->retain && !p->assured))
 		return SQ_MQTT_RC_SUCCESS;
 	return SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS;
@@ -442,6 +451,46 @@ sq_publish_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant
 
 	publish_untold(&p, sq_tenant_name(tenant), "a message of the broker's own");
 	sq_own_commit(&p.apart);
+}
+
+/* Nobody is to lose a message for one of these, and no queue to fill with them. */
+static bool
+publish_sys_fits(const struct sq_sink *sink, uint32_t size)
+{
+	struct sq_queue_state q;
+
+	sink->engine->ops->queue_state(sink->queue, &q);
+	return q.takers > 0 && q.n + q.coming < q.max_msgs &&
+	    q.bytes + q.coming_bytes + size <= q.max_bytes;
+}
+
+void
+sq_publish_sys(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant,
+    struct sq_space *space, const struct sq_msg *m)
+{
+	struct sq_origin origin = sq_own_origin(sh->broker);
+	struct sq_publish p = {.broker = sh->broker,
+	    .home = sh,
+	    .tenant = tenant,
+	    .txn = txn,
+	    .msg = m,
+	    .origin = &origin,
+	    .retain = sq_image_retain(m->image),
+	    .own = true};
+	size_t n, left = 0;
+	struct sq_binding **v = sq_router_match(
+	    sh->broker->router, sh->routes, space, m->image, &n);
+	struct sq_binding **fit;
+
+	if (n == 0)
+		return;
+	fit = sq_xmalloc(n * sizeof(*fit));
+	for (size_t i = 0; i < n; i++) {
+		if (publish_sys_fits(v[i]->sink, sq_image_size(m->image)))
+			fit[left++] = v[i];
+	}
+	publish_put_all(&p, fit, left);
+	free(fit);
 }
 
 void

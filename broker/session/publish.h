@@ -14,7 +14,11 @@ struct sq_own_txn;
  * before that: a crash between the two leaves both the message and what it is of. */
 void sq_publish_own(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *,
     const struct sq_msg *, uint64_t not_from);
-/* The same in the transaction of '*own', which is committed first where it has no room: then
+/* Under the router's read lock: puts a message of QoS 0 and the broker's own into the queues
+ * that have a binding in 'space', have room, and somebody takes from.  'txn' of that worker. */
+void sq_publish_sys(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *, struct sq_space *,
+    const struct sq_msg *);
+/* The same as sq_publish_own() in the transaction of '*own', which is committed first where it has no room: then
  * the message is in the one that is '*own' now, whole. */
 void sq_publish_due(struct sq_shard *, struct sq_own_txn **own, struct sq_tenant *,
     const struct sq_msg *, uint64_t not_from);

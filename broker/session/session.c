@@ -9,6 +9,7 @@
 #include "broker/session/pace.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
+#include "broker/sys.h"
 #include "broker/watch.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -89,7 +90,13 @@ sq_session_set_state(struct sq_session *s, enum sq_session_state to)
 {
 	struct sq_broker *b = s->shard->broker;
 
-	sq_count(b, SQ_M_ATTACHED, (to == SQ_SESSION_ATTACHED) - (s->state == SQ_SESSION_ATTACHED));
+	int change = (to == SQ_SESSION_ATTACHED) - (s->state == SQ_SESSION_ATTACHED);
+
+	sq_count(b, SQ_M_ATTACHED, change);
+	if (change > 0 && !s->internal)
+		sq_sys_connected(b->sys, s->tenant, s->sys);
+	else if (!s->internal)
+		sq_sys_add(s->sys, SQ_SYS_CONNECTED, change);
 	s->state = to;
 	if (to == SQ_SESSION_DETACHED)
 		sq_subscribe_unsay(s);
@@ -112,6 +119,7 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 	    .durable = s->durable,
 	    .dead = sq_dead_item,
 	    .arg = s->sink.dead,
+	    .dropped = sq_sys_dropped(b->sys, s->tenant),
 	};
 
 	s->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
@@ -130,6 +138,11 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	s->key = session_key(key);
 	s->shard = sh;
 	s->tenant = sq_tenant_get(sh->broker->tenants, key->space);
+	s->sys = sq_sys_part(sh->broker->sys, s->tenant, sh);
+	s->internal = sq_key_internal(
+	    (struct sq_bytes){(const unsigned char *)key->client, strlen(key->client)});
+	if (!s->internal)
+		sq_sys_add(s->sys, SQ_SYS_TOTAL, 1);
 	s->state = SQ_SESSION_FENCING;
 	s->incarnation = incarnation;
 	s->durable = durable;
@@ -328,6 +341,8 @@ session_leave(struct sq_session *s)
 	sq_pace_end(sh, &s->sink);
 	atomic_fetch_sub(&sh->broker->n_sessions, 1);
 	sq_count(sh->broker, SQ_M_SESSIONS, -1);
+	if (!s->internal)
+		sq_sys_add(s->sys, SQ_SYS_TOTAL, -1);
 }
 
 /* What is left in its queue is counted before that goes. */
@@ -361,6 +376,8 @@ sq_session_end(struct sq_session *s, enum sq_ending_why why, struct sq_txn *txn)
 	struct sq_loose_txn *loose = NULL;
 
 	sq_publish_will(s);
+	if (why == SQ_ENDING_SESSION_EXPIRED && !s->internal)
+		sq_sys_add(s->sys, SQ_SYS_EXPIRED, 1);
 	session_leave(s);
 	if (txn == NULL && sq_stored_engine(s->shard->broker))
 		txn = sq_loose_txn(s, &loose);

@@ -49,6 +49,7 @@ struct sq_subscription {
 	struct sq_group *group;    /* or of this group's; a reference */
 	struct sq_group_binding *group_binding;
 	uint32_t number;              /* of its record; 0: it has none */
+	uint8_t counted;              /* enum sq_sys_count; SQ_SYS_COUNTS: nowhere */
 	bool consumes;                /* from the group */
 	struct sq_declarer *word;     /* what it declares of the group's queue; NULL: nothing */
 	struct sq_member *member;     /* one of the session's subscriptions to a group has it */
@@ -102,6 +103,8 @@ struct sq_session {
 	struct sq_list blocked; /* of the shard, while its link is full */
 	struct sq_shard *shard;
 	struct sq_tenant *tenant;
+	struct sq_sys_part *sys; /* where its shard counts for the tenant: see broker/sys.h */
+	bool internal;           /* no client's, but a sidecar's own */
 	char *key;
 	enum sq_session_state state;
 	uint64_t incarnation;

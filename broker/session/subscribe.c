@@ -12,6 +12,7 @@
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
 #include "broker/session/wanted.h"
+#include "broker/sys.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
 
@@ -52,6 +53,8 @@ subscription_free(
 	struct sq_broker *b = s->shard->broker;
 	struct sq_subscription *heir = subscription_heir(s, sub);
 
+	if (sub->counted != SQ_SYS_COUNTS)
+		sq_sys_add(s->sys, (enum sq_sys_count)sub->counted, -1);
 	sq_stored_unsubscribed(s, txn, sub);
 	sq_router_unbind(b->router, &sub->binding);
 	if (sub->member != NULL && heir != NULL)
@@ -149,6 +152,19 @@ subscribe_twin(struct sq_session *s, const struct sq_subscription *sub, const st
 	return subscribe_new(s, &other, txn);
 }
 
+/* In $SYS; what a keeper declares is no client's, and a twin is no other subscription. */
+static void
+subscribe_count(struct sq_session *s, struct sq_subscription *sub, const struct sq_wanted *w)
+{
+	bool twin = w->dead && w->dead_kind != SQ_DEAD_ASSURED;
+
+	sub->counted = SQ_SYS_COUNTS;
+	if (twin || s->internal)
+		return;
+	sub->counted = sub->group != NULL ? SQ_SYS_SHARED : SQ_SYS_SUBSCRIPTIONS;
+	sq_sys_add(s->sys, (enum sq_sys_count)sub->counted, 1);
+}
+
 static struct sq_subscription *
 subscribe_new(struct sq_session *s, struct sq_wanted *w, struct sq_txn *txn)
 {
@@ -162,9 +178,11 @@ subscribe_new(struct sq_session *s, struct sq_wanted *w, struct sq_txn *txn)
 		subscribe_group(s, sub, w, txn);
 	} else {
 		sub->binding.sink = &s->sink;
-		sq_router_bind(s->shard->broker->router, sq_tenant_space(s->tenant), &w->filter,
+		sq_router_bind(s->shard->broker->router,
+		    sq_sys_space(s->shard->broker->sys, s->tenant, &w->filter), &w->filter,
 		    &sub->binding);
 	}
+	subscribe_count(s, sub, w);
 	if (w->dead && w->dead_kind == SQ_DEAD_ASSURED)
 		sub->twin = subscribe_twin(s, sub, w, txn);
 	return sub;
@@ -295,8 +313,13 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op)
 	    (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new))) {
 		struct retained_put to = {s, sub, w->filter.tag, op};
 
-		sq_router_retained(s->shard->broker->router, sq_tenant_space(s->tenant),
-		    w->filter.filter, sq_worker_now_ms(s->shard->worker), retained_put, &to);
+		if (sq_sys_is(&w->filter))
+			sq_sys_retained(
+			    s->shard->broker->sys, s->tenant, w->filter.filter, retained_put, &to);
+		else
+			sq_router_retained(s->shard->broker->router, sq_tenant_space(s->tenant),
+			    w->filter.filter, sq_worker_now_ms(s->shard->worker), retained_put,
+			    &to);
 	}
 	return w->e.options & 3; /* granted */
 }

@@ -1,5 +1,7 @@
 #include "proto/link/key.h"
 
+#include <string.h>
+
 #include "core/mem.h"
 
 static const char key_digits[] = "0123456789ABCDEF";
@@ -130,4 +132,13 @@ sq_key_decode(struct sq_bytes segment, struct sq_key *out)
 			return SQ_EINVAL;
 	}
 	return i >= 3 ? SQ_OK : SQ_EINVAL;
+}
+
+bool
+sq_key_internal(struct sq_bytes client)
+{
+	size_t keeper = sizeof SQ_KEY_KEEPER - 1, outbox = sizeof SQ_KEY_OUTBOX_PREFIX - 1;
+
+	return (client.len == keeper && memcmp(client.p, SQ_KEY_KEEPER, keeper) == 0) ||
+	    (client.len >= outbox && memcmp(client.p, SQ_KEY_OUTBOX_PREFIX, outbox) == 0);
 }

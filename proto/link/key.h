@@ -17,6 +17,13 @@ struct sq_key {
 	char pod[SQ_KEY_PART_MAX + 1]; /* empty: durable */
 };
 
+/* Client ids of sessions that a sidecar has for itself; no client may have one. */
+#define SQ_KEY_KEEPER "$keeper"         /* the pod's keeper of declared subscriptions */
+#define SQ_KEY_OUTBOX_PREFIX "$outbox-" /* of those of disk outboxes */
+
+/* Whether 'client' is such an id. */
+bool sq_key_internal(struct sq_bytes client);
+
 /* Appends the segment.  Parts are at most SQ_KEY_PART_MAX bytes, no NUL. */
 void sq_key_encode(struct sq_buf *, const struct sq_key *);
 /* Parses a segment; SQ_EINVAL for wrong parts or escapes, an empty space,

@@ -24,7 +24,8 @@ class Subscriber:
             line = raw.decode("utf-8", "replace").rstrip("\n")
             self.output.append(line[:200])
             if line.startswith("MSG "):
-                _, qos, retain, topic, payload = line.split(" ", 4)
+                _, qos, retain, rest = line.split(" ", 3)
+                topic, payload = rest.rsplit(" ", 1)
                 self.messages.put_nowait((topic, bytes.fromhex(payload), int(qos), retain == "1"))
             elif line.startswith("Subscribed"):
                 self.subscribed.set()

@@ -692,6 +692,8 @@ stored_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	}
 	if (!queue_make_room(q, txn, item)) {
 		sq_metric_add(&q->stored->metrics, SQ_M_DROPPED_FULL, 1);
+		if (q->cfg.dropped != NULL)
+			atomic_fetch_add(q->cfg.dropped, 1);
 		sq_item_fini(item);
 		return SQ_ENOMEM;
 	}
@@ -878,6 +880,8 @@ stored_queue_state(const struct sq_queue *q, struct sq_queue_state *out)
 	    .bytes = q->bytes,
 	    .last = (q->kept != NULL ? q->kept->next_seq : q->next_seq) - 1,
 	    .takers = q->takers,
+	    .max_msgs = q->cfg.max_msgs,
+	    .max_bytes = q->cfg.max_bytes,
 	    .lonely_since_ms = q->lonely_since_ms,
 	};
 	if (q->n > 0)

@@ -1,0 +1,114 @@
+"""$SYS/broker and $SYS/sidecar: what broker and sidecar say of themselves to clients that
+subscribe."""
+
+import asyncio
+import re
+
+import clients
+from cluster import eventually, metric
+from mqtt import V5, V311
+from scenario import scenario
+
+FAST = {"sys": {"interval": "300ms"}}
+BROKER = {
+    "version", "uptime", "clients/connected", "clients/active", "clients/disconnected",
+    "clients/inactive", "clients/expired", "clients/maximum", "clients/total",
+    "subscriptions/count", "shared_subscriptions/count", "retained messages/count",
+    "messages/received", "messages/sent", "messages/stored", "store/messages/count",
+    "store/messages/bytes", "publish/messages/received", "publish/messages/sent",
+    "publish/messages/dropped", "publish/bytes/received", "publish/bytes/sent",
+    "bytes/received", "bytes/sent"}
+
+
+async def values(client, prefix, n):
+    """{name: text} of the next n messages."""
+    return {m.topic.removeprefix(prefix): m.payload.decode() for m in await client.receive_all(n)}
+
+
+async def awaited(client, topic, text):
+    """Takes messages until one says so."""
+    while True:
+        m = await client.receive()
+        if (m.topic, m.payload.decode()) == (topic, text):
+            return m
+
+
+async def test_the_brokers_values_come_at_once(env):
+    stack = await env.stack()
+    for version in (V5, V311):
+        c = await env.connect(stack.ports[0], f"c-{version}", version)
+        assert await c.subscribe("$SYS/broker/#", qos=2) == [2]
+        seen = await c.receive_all(len(BROKER))
+        assert {m.topic.removeprefix("$SYS/broker/") for m in seen} == BROKER
+        assert all(m.retain and m.qos == 0 for m in seen)
+        await c.disconnect()
+
+
+async def test_mosquitto_sub_reads_the_brokers_state(env):
+    stack = await env.stack(broker=FAST)
+    other = await env.connect(stack.ports[1], "other")
+    await other.publish("kept", "x", 1, retain=True)
+    sub = await clients.mosquitto_sub(env, stack.ports[0], "$SYS/#", qos=0)
+    got = {}
+
+    while not {"$SYS/broker/uptime", "$SYS/broker/version",
+               "$SYS/broker/retained messages/count"} <= set(got):
+        topic, payload = (await sub.next())[:2]
+        got[topic] = payload.decode()
+    assert got["$SYS/broker/retained messages/count"] == "1"
+    assert re.fullmatch(r"\d+ seconds", got["$SYS/broker/uptime"])
+    assert re.fullmatch(r"sqmqos version \d+\.\d+\.\d+", got["$SYS/broker/version"])
+    await sub.end()
+    await other.publish("kept", "", 1, retain=True)
+
+
+async def test_the_brokers_values_follow(env):
+    stack = await env.stack(broker=FAST)
+    watcher = await env.connect(stack.ports[0], "watcher", V311)
+    all_ = await env.connect(stack.ports[1], "all")
+    await all_.subscribe("#", "+/#", "+/broker/uptime")
+    assert await watcher.subscribe("$SYS/broker/#", qos=1) == [1]
+    first = await values(watcher, "$SYS/broker/", len(BROKER))
+    assert first["clients/connected"] == "2" and first["clients/total"] == "2"
+    assert first["subscriptions/count"] == "4"
+    kept = await env.connect(stack.ports[1], "kept", props={"session_expiry": 3600})
+    await awaited(watcher, "$SYS/broker/clients/connected", "3")
+    await kept.subscribe("t", "$share/g/u", qos=1)
+    await awaited(watcher, "$SYS/broker/subscriptions/count", "5")
+    await kept.disconnect()
+    await awaited(watcher, "$SYS/broker/clients/disconnected", "1")
+    for n in range(5):
+        await all_.publish("t", "x", 1, retain=n == 0)
+    await awaited(watcher, "$SYS/broker/messages/stored", "6")
+    await all_.receive_all(5)
+    await all_.ping()
+    assert not all_.inbox, "wildcards select nothing of it"
+    assert await metric(stack.broker, "sqmqos_retained_messages") == 1
+    late = await env.connect(stack.ports[1], "late")
+    await late.subscribe("$SYS/broker/+")
+    now = await values(late, "$SYS/broker/", 2)
+    assert set(now) == {"version", "uptime"}
+    back = await env.connect(stack.ports[1], "kept", clean=False)
+    await back.receive_all(5)
+    await back.disconnect(0, {"session_expiry": 0})
+    await all_.publish("t", "", 1, retain=True)
+
+
+@scenario(timeout_s=180)
+async def test_spaces_hear_of_themselves_alone(env):
+    stack = await env.stack(broker=FAST, start=False)
+    for sidecar, space in zip(stack.sidecars, ("one", "two")):
+        sidecar.tree["identity"]["space"] = space
+    await stack.start()
+    one = await env.connect(stack.ports[0], "one")
+    two = await env.connect(stack.ports[1], "two")
+    for n in range(3):
+        await one.publish("t", "x", 1, retain=True)
+    await one.publish("t", "", 1)
+    await two.subscribe("$SYS/broker/#")
+    got = await values(two, "$SYS/broker/", len(BROKER))
+    assert got["clients/total"] == "1" and got["messages/received"] == "0"
+    assert got["retained messages/count"] == "0"
+    await one.subscribe("$SYS/broker/messages/received")
+    assert (await one.receive()).payload == b"4"
+    await one.publish("t", "", 1, retain=True)
