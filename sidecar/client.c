@@ -131,6 +131,7 @@ client_recv(struct sq_client *c, unsigned char *to, size_t room)
 	if (n > 0) {
 		c->heard_ms = sq_hub_now(c->hub);
 		c->received += (uint64_t)n;
+		c->hub->bytes_received += (uint64_t)n;
 		return (size_t)n;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))

@@ -265,12 +265,13 @@ sq_client_write(struct sq_client *c)
 {
 	size_t limit = c->hub->cfg->output_bytes + c->hub->cfg->credit_bytes;
 	bool full = sq_output_len(&c->output) > limit;
-	uint64_t msgs, bytes;
+	uint64_t msgs, bytes, before = c->output.written;
 	int rc;
 
 	if (c->state == SQ_CLIENT_DEAD)
 		return;
 	rc = sq_output_write(&c->output, &c->hub->outputs, c->in.fd, &msgs, &bytes);
+	c->hub->bytes_sent += c->output.written - before;
 	SQ_FAULT_WRITTEN(c);
 	if (rc != 0 && rc != SQ_EAGAIN)
 		client_broken(c, &msgs, &bytes);

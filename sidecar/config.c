@@ -112,6 +112,9 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"How long the CONNECT of a durable session waits for a broker."),
     KEY("session.linger", SQ_CFG_DURATION, linger_ms, "60s", 1000, 3600000,
 	"How long what a departed client has published waits for a broker."),
+    KEY("sys.interval", SQ_CFG_DURATION, sys_interval_ms, "10s", 0, 86400000,
+	"Time between two rounds of what the sidecar says of itself below $SYS/sidecar, to clients "
+	"that have subscribed; 0s: nothing is said."),
     KEY("shutdown.timeout", SQ_CFG_DURATION, shutdown_ms, "10s", 0, 600000,
 	"How long SIGTERM waits for publishes to reach a broker."),
     {"log.level", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, log_level), "info", 0, 0, log_levels,

@@ -13,6 +13,7 @@
 #include "sidecar/declared.h"
 #include "sidecar/listener.h"
 #include "sidecar/outbox.h"
+#include "sidecar/self.h"
 #include "sidecar/session.h"
 #include "sidecar/session_priv.h"
 
@@ -206,6 +207,7 @@ hub_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 	    !sq_list_empty(&h->writers)) {
 		h->work++;
 		hub_sessions(h);
+		sq_self_turn(h->self);
 		hub_clients(h);
 	}
 	hub_reap(h);
@@ -325,6 +327,7 @@ sq_hub_new(struct ev_loop *loop, const struct sq_sidecar_cfg *cfg, struct sq_buf
 	h->outbox = sq_outbox_new(h);
 	h->read_buf = sq_xmalloc(2 * SQ_READ_MAX);
 	h->now_ms = sq_clock_ms();
+	h->self = sq_self_new(h);
 	ev_check_init(&h->check, hub_on_check);
 	ev_set_priority(&h->check, EV_MAXPRI); /* before whoever asks for the time */
 	h->check.data = h;
@@ -364,6 +367,7 @@ sq_hub_free(struct sq_hub **hp)
 	sq_session_fail_posts(h);
 	hub_reap(h);
 	sq_outbox_free(&h->outbox);
+	sq_self_free(&h->self);
 	SQ_LIST_FOR_EACH_SAFE(hl, &h->links, struct sq_hub_link, node)
 		free(hl);
 	ev_check_stop(h->loop, &h->check);

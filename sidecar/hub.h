@@ -29,6 +29,7 @@ struct sq_listener;
 struct sq_outbox;
 struct sq_receiver;
 struct sq_rules;
+struct sq_self;
 
 enum { SQ_READ_MAX = 65536 };
 
@@ -48,7 +49,9 @@ struct sq_hub {
 	struct sq_declared *declared;
 	struct sq_receiver *receiver; /* of declared: who gets what it declares */
 	struct sq_outbox *outbox;
-	struct sq_rules *rules; /* of declared: for what clients publish; NULL: none */
+	struct sq_rules *rules;              /* of declared: for what clients publish; NULL: none */
+	struct sq_self *self;                /* what is said of the sidecar below $SYS/sidecar */
+	uint64_t bytes_received, bytes_sent; /* of clients */
 	uint64_t instance;
 	uint64_t ordinals; /* MQTT connections of this process so far */
 	uint64_t full_ms;  /* when a broker last had no room for a session; 0: it has again */

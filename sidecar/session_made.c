@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "sidecar/self.h"
 #include "sidecar/session_priv.h"
 #include "sidecar/session_subs.h"
 
@@ -41,6 +42,7 @@ sq_session_made(struct sq_session *s, const struct sq_sub *e)
 	uint64_t hash = sq_hash(e->filter.p, e->filter.len);
 	struct sub *sub = made_find(s, e->filter, hash);
 
+	sq_self_made(s, e, sub == NULL);
 	if (sub == NULL) {
 		sub = sq_xmalloc(sizeof *sub + e->filter.len);
 		sub->len = (uint16_t)e->filter.len;
@@ -58,6 +60,7 @@ sq_session_unmade(struct sq_session *s, struct sq_bytes filter)
 
 	if (sub == NULL)
 		return;
+	sq_self_unmade(s, filter);
 	sq_htab_remove(&s->subs, &sub->node);
 	free(sub);
 }
@@ -67,6 +70,7 @@ sq_session_free_subs(struct sq_session *s)
 {
 	struct sq_hnode *n, *next;
 
+	sq_self_forget(s);
 	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
 		next = sq_htab_walk(&s->subs, n);
 		sq_htab_remove(&s->subs, n);
@@ -84,6 +88,7 @@ sq_session_inherit_subs(struct sq_session *to, struct sq_session *from)
 		return;
 	to->subs = from->subs;
 	from->subs = mine;
+	sq_self_inherit(to, from);
 }
 
 void

@@ -23,6 +23,7 @@ enum sq_session_state {
 	SQ_SESSION_ENDED,     /* waits for its last request */
 };
 
+struct sq_self_subs;
 struct sq_sub_request;
 
 struct sq_session {
@@ -51,6 +52,7 @@ struct sq_session {
 	struct sq_sub_request *asking; /* and of that, what is on its way; NULL: nothing */
 	unsigned sub_flights;          /* requests of both kinds without a response */
 	struct sq_htab subs;           /* what the client has subscribed to */
+	struct sq_self_subs *self;     /* those of them below $SYS/sidecar; NULL: none */
 	size_t subreq_bytes, backlog;
 	uint64_t attached_ms;
 	uint32_t attempt, failures, requests;

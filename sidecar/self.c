@@ -1,0 +1,392 @@
+#include "sidecar/self.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "proto/mqtt/encode.h"
+#include "proto/topic/topic.h"
+#include "sidecar/client_priv.h"
+#include "sidecar/session_priv.h"
+
+#define PREFIX "$SYS/sidecar/"
+
+enum {
+	TEXT_MAX = 64,
+	HEAD_SLACK = 64, /* of a PUBLISH: all but topic and identifiers */
+	IDS_MAX = 64,    /* identifiers of one message */
+	OPTION_AS_PUBLISHED = 0x08,
+	RETAIN_ALWAYS = 0,
+	RETAIN_IF_NEW = 1,
+};
+
+/* X(symbol, name) */
+#define SELF_TOPICS(X) \
+	X(VERSION, "version") \
+	X(UPTIME, "uptime") \
+	X(CONNECTED, "clients/connected") \
+	X(SESSIONS, "sessions/count") \
+	X(ATTACHED, "sessions/attached") \
+	X(LINKS, "links/connected") \
+	X(LINKS_LOST, "links/lost") \
+	X(DECLARED, "declared/count") \
+	X(DECLARED_OK, "declared/in-place") \
+	X(LANES, "lanes/bytes") \
+	X(OUTBOX, "outbox/bytes") \
+	X(RECEIVED, "messages/received") \
+	X(SENT, "messages/sent") \
+	X(PUBLISH_RECEIVED, "publish/messages/received") \
+	X(PUBLISH_SENT, "publish/messages/sent") \
+	X(PUBLISH_DROPPED, "publish/messages/dropped") \
+	X(PUBLISH_REFUSED, "publish/messages/refused") \
+	X(BYTES_RECEIVED, "bytes/received") \
+	X(BYTES_SENT, "bytes/sent")
+
+#define SELF_TOPIC_ENUM(sym, name) TOPIC_##sym,
+enum self_topic { SELF_TOPICS(SELF_TOPIC_ENUM) TOPICS };
+
+static const char *const self_names[] = {
+#define SELF_TOPIC_NAME(sym, name) [TOPIC_##sym] = PREFIX name,
+    SELF_TOPICS(SELF_TOPIC_NAME)
+#undef SELF_TOPIC_NAME
+};
+
+struct self_sub {
+	struct sq_list node;
+	uint32_t sub_id;
+	uint8_t options;
+	bool fresh; /* it is to get all values */
+	size_t len;
+	unsigned char filter[];
+};
+
+struct sq_self_subs {
+	struct sq_list node; /* of all */
+	struct sq_session *session;
+	struct sq_list list; /* struct self_sub; not empty */
+};
+
+struct sq_self {
+	struct sq_hub *hub;
+	struct sq_list all; /* struct sq_self_subs */
+	bool fresh;         /* one of them has such a subscription */
+	uint64_t start_ms;
+	ev_timer timer;       /* runs while there is one */
+	int64_t last[TOPICS]; /* as it was said to everybody */
+	bool changed[TOPICS]; /* somebody has heard something else */
+};
+
+static struct sq_bytes
+self_bytes(const char *text)
+{
+	return (struct sq_bytes){(const unsigned char *)text, strlen(text)};
+}
+
+/* --- values --- */
+
+static int64_t
+self_metric(const struct sq_hub *h, enum sq_sidecar_metric m)
+{
+	return atomic_load_explicit(&h->metrics->values[m], memory_order_relaxed);
+}
+
+static int64_t
+self_connected(const struct sq_hub *h)
+{
+	int64_t n = 0;
+
+	SQ_LIST_FOR_EACH(c, &h->clients, struct sq_client, all)
+		n += c->state == SQ_CLIENT_OPEN;
+	return n;
+}
+
+static void
+self_values(const struct sq_self *self, int64_t *v)
+{
+	const struct sq_hub *h = self->hub;
+
+	v[TOPIC_VERSION] = 0;
+	v[TOPIC_UPTIME] = (int64_t)((sq_hub_now(h) - self->start_ms) / 1000);
+	v[TOPIC_CONNECTED] = self_connected(h);
+	v[TOPIC_SESSIONS] = self_metric(h, SQ_M_SESSIONS);
+	v[TOPIC_ATTACHED] = self_metric(h, SQ_M_ATTACHED);
+	v[TOPIC_LINKS] = self_metric(h, SQ_M_LINKS);
+	v[TOPIC_LINKS_LOST] = self_metric(h, SQ_M_LINKS_LOST);
+	v[TOPIC_DECLARED] = self_metric(h, SQ_M_DECLARED);
+	v[TOPIC_DECLARED_OK] = self_metric(h, SQ_M_DECLARED_OK);
+	v[TOPIC_LANES] = self_metric(h, SQ_M_BACKLOG);
+	v[TOPIC_OUTBOX] = self_metric(h, SQ_M_OUTBOX_BYTES);
+	v[TOPIC_RECEIVED] = self_metric(h, SQ_M_RECEIVED_QOS0) +
+	    self_metric(h, SQ_M_RECEIVED_QOS1) + self_metric(h, SQ_M_RECEIVED_QOS2);
+	v[TOPIC_SENT] = self_metric(h, SQ_M_SENT_QOS0) + self_metric(h, SQ_M_SENT_QOS1) +
+	    self_metric(h, SQ_M_SENT_QOS2);
+	v[TOPIC_PUBLISH_RECEIVED] = v[TOPIC_RECEIVED];
+	v[TOPIC_PUBLISH_SENT] = v[TOPIC_SENT];
+	v[TOPIC_PUBLISH_DROPPED] = self_metric(h, SQ_M_DROPPED_TOO_LARGE) +
+	    self_metric(h, SQ_M_DROPPED_CUT);
+	v[TOPIC_PUBLISH_REFUSED] = self_metric(h, SQ_M_REFUSED_STRICT) +
+	    self_metric(h, SQ_M_REFUSED_RESERVED) + self_metric(h, SQ_M_REFUSED_BROKER);
+	v[TOPIC_BYTES_RECEIVED] = (int64_t)h->bytes_received;
+	v[TOPIC_BYTES_SENT] = (int64_t)h->bytes_sent;
+}
+
+/* --- saying --- */
+
+/* Puts a PUBLISH into the client's output, unless that is full: there is the next one. */
+static void
+self_put(struct sq_client *c, enum self_topic topic, int64_t value, bool retain,
+    const uint32_t *ids, size_t n_ids)
+{
+	const struct sq_sidecar_cfg *cfg = c->hub->cfg;
+	char text[TEXT_MAX];
+	struct sq_mqtt_publish_out out = {.version = c->decoder.version,
+	    .retain = retain,
+	    .expiry_s = SQ_MSG_NO_EXPIRY,
+	    .topic = self_bytes(self_names[topic]),
+	    .sub_ids = ids,
+	    .sub_ids_n = n_ids};
+	size_t cap = HEAD_SLACK + out.topic.len + 5 * n_ids, head;
+	struct sq_buf b = {0};
+
+	if (topic == TOPIC_VERSION)
+		snprintf(text, sizeof text, "sqmqos version %s", SQ_VERSION);
+	else
+		snprintf(text, sizeof text, topic == TOPIC_UPTIME ? "%lld seconds" : "%lld",
+		    (long long)value);
+	if (sq_output_len(&c->output) > cfg->output_bytes)
+		return;
+	out.payload_len = strlen(text);
+	head = sq_mqtt_publish_head(sq_buf_reserve(&b, cap), cap, &out);
+	assert(head != 0);
+	sq_buf_commit(&b, head);
+	sq_buf_append(&b, text, out.payload_len);
+	(void)sq_client_put(c, &b);
+	sq_buf_fini(&b);
+}
+
+static bool
+sub_selects(const struct self_sub *sub, enum self_topic topic)
+{
+	return sq_topic_match(
+	    (struct sq_bytes){sub->filter, sub->len}, self_bytes(self_names[topic]));
+}
+
+/* All values for a new subscription. */
+static void
+self_first(struct sq_self *self, struct sq_client *c, const struct self_sub *sub)
+{
+	bool only = self->all.next == self->all.prev; /* nobody else has heard anything */
+	int64_t v[TOPICS];
+
+	self_values(self, v);
+	for (int i = 0; i < TOPICS; i++) {
+		if (only) {
+			self->last[i] = v[i];
+			self->changed[i] = false;
+		}
+		self->changed[i] |= v[i] != self->last[i];
+		if (sub_selects(sub, (enum self_topic)i))
+			self_put(c, (enum self_topic)i, v[i], true, &sub->sub_id, sub->sub_id != 0);
+	}
+}
+
+void
+sq_self_turn(struct sq_self *self)
+{
+	if (!self->fresh)
+		return;
+	self->fresh = false;
+	SQ_LIST_FOR_EACH(subs, &self->all, struct sq_self_subs, node) {
+		SQ_LIST_FOR_EACH(sub, &subs->list, struct self_sub, node) {
+			if (sub->fresh && subs->session->client != NULL)
+				self_first(self, subs->session->client, sub);
+			sub->fresh = false;
+		}
+	}
+}
+
+/* One copy for all the session's subscriptions that select the topic, with their
+ * identifiers (MQTT 5.0 §3.3.4). */
+static void
+self_say(const struct sq_self_subs *subs, enum self_topic topic, int64_t value)
+{
+	struct sq_client *c = subs->session->client;
+	bool any = false, retain = false;
+	uint32_t ids[IDS_MAX];
+	size_t n = 0;
+
+	SQ_LIST_FOR_EACH(sub, &subs->list, struct self_sub, node) {
+		if (!sub_selects(sub, topic))
+			continue;
+		any = true;
+		retain |= (sub->options & OPTION_AS_PUBLISHED) != 0;
+		if (sub->sub_id != 0 && n < IDS_MAX)
+			ids[n++] = sub->sub_id;
+	}
+	if (any && c != NULL && c->state == SQ_CLIENT_OPEN)
+		self_put(c, topic, value, retain, ids, n);
+}
+
+static void
+self_on_timer(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct sq_self *self = w->data;
+	int64_t v[TOPICS];
+
+	(void)loop;
+	(void)events;
+	self_values(self, v);
+	for (int i = 0; i < TOPICS; i++) {
+		if (!self->changed[i] && v[i] == self->last[i])
+			continue;
+		self->last[i] = v[i];
+		self->changed[i] = false;
+		SQ_LIST_FOR_EACH(subs, &self->all, struct sq_self_subs, node)
+			self_say(subs, (enum self_topic)i, v[i]);
+	}
+}
+
+/* --- subscriptions --- */
+
+struct sq_self *
+sq_self_new(struct sq_hub *h)
+{
+	double every_s = (double)h->cfg->sys_interval_ms / 1000.0;
+	struct sq_self *self = sq_xcalloc(1, sizeof *self);
+
+	self->hub = h;
+	self->start_ms = sq_hub_now(h);
+	memset(self->changed, true, sizeof self->changed);
+	sq_list_init(&self->all);
+	ev_timer_init(&self->timer, self_on_timer, every_s, every_s);
+	self->timer.data = self;
+	return self;
+}
+
+void
+sq_self_free(struct sq_self **sp)
+{
+	struct sq_self *self = *sp;
+
+	*sp = NULL;
+	if (self == NULL)
+		return;
+	assert(sq_list_empty(&self->all));
+	ev_timer_stop(self->hub->loop, &self->timer);
+	free(self);
+}
+
+/* Whether it selects something of the sidecar's, for its own client alone. */
+static bool
+self_wanted(struct sq_bytes filter)
+{
+	struct sq_topic_filter f;
+
+	if (filter.len < 5 || memcmp(filter.p, "$SYS/", 5) != 0 ||
+	    sq_topic_filter_parse(filter, &f, NULL) != 0)
+		return false;
+	for (int i = 0; i < TOPICS; i++) {
+		if (sq_topic_match(f.filter, self_bytes(self_names[i])))
+			return true;
+	}
+	return false;
+}
+
+static struct self_sub *
+self_find(const struct sq_session *s, struct sq_bytes filter)
+{
+	if (s->self == NULL)
+		return NULL;
+	SQ_LIST_FOR_EACH(sub, &s->self->list, struct self_sub, node) {
+		if (sub->len == filter.len && memcmp(sub->filter, filter.p, filter.len) == 0)
+			return sub;
+	}
+	return NULL;
+}
+
+static struct self_sub *
+self_add(struct sq_session *s, struct sq_bytes filter)
+{
+	struct sq_self *self = s->hub->self;
+	struct self_sub *sub = sq_xcalloc(1, sizeof *sub + filter.len);
+
+	sub->len = filter.len;
+	memcpy(sub->filter, filter.p, filter.len);
+	if (s->self == NULL) {
+		s->self = sq_xcalloc(1, sizeof *s->self);
+		s->self->session = s;
+		sq_list_init(&s->self->list);
+		if (sq_list_empty(&self->all))
+			ev_timer_again(s->hub->loop, &self->timer);
+		sq_list_push_back(&self->all, &s->self->node);
+	}
+	sq_list_push_back(&s->self->list, &sub->node);
+	return sub;
+}
+
+void
+sq_self_made(struct sq_session *s, const struct sq_sub *e, bool fresh)
+{
+	unsigned handling = e->options >> 4 & 3;
+	struct self_sub *sub;
+
+	if (s->hub->cfg->sys_interval_ms == 0 || !self_wanted(e->filter))
+		return;
+	sub = self_find(s, e->filter);
+	if (sub == NULL)
+		sub = self_add(s, e->filter);
+	sub->options = e->options;
+	sub->sub_id = e->sub_id;
+	sub->fresh = handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && fresh);
+	s->hub->self->fresh |= sub->fresh;
+}
+
+/* The last of the session's is gone. */
+static void
+self_end(struct sq_session *s)
+{
+	struct sq_self *self = s->hub->self;
+
+	sq_list_remove(&s->self->node);
+	free(s->self);
+	s->self = NULL;
+	if (sq_list_empty(&self->all))
+		ev_timer_stop(s->hub->loop, &self->timer);
+}
+
+void
+sq_self_unmade(struct sq_session *s, struct sq_bytes filter)
+{
+	struct self_sub *sub = self_find(s, filter);
+
+	if (sub == NULL)
+		return;
+	sq_list_remove(&sub->node);
+	free(sub);
+	if (sq_list_empty(&s->self->list))
+		self_end(s);
+}
+
+void
+sq_self_forget(struct sq_session *s)
+{
+	if (s->self == NULL)
+		return;
+	SQ_LIST_FOR_EACH_SAFE(sub, &s->self->list, struct self_sub, node) {
+		sq_list_remove(&sub->node);
+		free(sub);
+	}
+	self_end(s);
+}
+
+void
+sq_self_inherit(struct sq_session *to, struct sq_session *from)
+{
+	assert(to->self == NULL);
+	to->self = from->self;
+	from->self = NULL;
+	if (to->self != NULL)
+		to->self->session = to;
+}
