@@ -188,6 +188,18 @@ sq_link_deliver(struct sq_link *l, const struct sq_msg *m, const struct sq_origi
 }
 
 void
+sq_link_subscribed(struct sq_link *l, uint64_t epoch, uint32_t mark, const uint8_t *codes,
+    uint16_t n, const struct sq_notes *notes)
+{
+	assert(l->cfg.version >= 2 && mark != 0);
+	if (!link_lock(l))
+		return;
+	link_forget_last(l);
+	sq_frame_subscribed(&l->out, epoch, mark, codes, n, notes);
+	link_unlock(l);
+}
+
+void
 sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason, const char *text)
 {
 	size_t len = text != NULL ? strlen(text) : 0;

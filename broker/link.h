@@ -30,6 +30,10 @@ unsigned sq_link_version(const struct sq_link *);
  * the image.  Dropped when the link is not open. */
 void sq_link_deliver(struct sq_link *, const struct sq_msg *m, const struct sq_origin *origin,
     uint32_t expiry_s, const struct sq_target *, const uint32_t *subs);
+/* The answer to the Subscriptions of 'mark', which is not 0, with 'n' reason codes; from version
+ * 2 on.  What is put behind it is read behind it. */
+void sq_link_subscribed(struct sq_link *, uint64_t epoch, uint32_t mark, const uint8_t *codes,
+    uint16_t n, const struct sq_notes *notes);
 /* The attachment has ended; 'text' says why, for people, or is NULL. */
 void sq_link_detached(struct sq_link *, uint64_t epoch, uint8_t reason, const char *text);
 

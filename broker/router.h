@@ -35,7 +35,8 @@ struct sq_sink {
 	uint32_t n_bindings;         /* the router's */
 	bool reject;                 /* a full queue refuses the publish as a whole */
 	bool durable;
-	atomic_bool offline;             /* nobody is there for QoS 0 */
+	uint8_t round;       /* of its bindings: see broker/session/order.h; under the lock */
+	atomic_bool offline; /* nobody is there for QoS 0 */
 	_Atomic uint64_t quiet_until_ms; /* see broker/session/refused.h */
 };
 

@@ -49,6 +49,8 @@ struct sq_item {
 	bool assured;        /* QoS 3: see dead() */
 	bool stored;         /* the engine's: a copy of it is durable */
 	bool unsent;         /* handed out by a queue, where it goes on counting: see sent() */
+	uint8_t round;       /* of its queue's bindings when it was put, 0: of none; the broker's,
+			      * and not durable: see broker/session/order.h */
 	uint16_t attempts;   /* times that it came back from a consumer */
 };
 

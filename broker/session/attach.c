@@ -234,6 +234,7 @@ attach_take(struct sq_session *s, const struct sq_call *c)
 	s->link = sq_link_ref(c->link);
 	sq_heap_remove(&s->shard->timers, &s->timer);
 	s->broke = false;
+	sq_order_begin(s);
 	sq_session_set_state(s, SQ_SESSION_ATTACHED);
 }
 

@@ -126,7 +126,7 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	sq_publish_committed(&p);
 }
 
-/* Batches of the lane that wait for a gap to close, not for their commit. */
+/* Batches of the lane that wait for what comes before them, not for their commit. */
 static unsigned
 batch_parked(const struct sq_session *s, uint8_t lane)
 {
@@ -134,13 +134,24 @@ batch_parked(const struct sq_session *s, uint8_t lane)
 
 	SQ_LIST_FOR_EACH(c, &s->waiting, struct sq_call, node)
 		n += c->kind == SQ_CALL_MESSAGES && sq_batch_lane(c->body->bytes) == lane &&
-		    sq_batch_first(c->body->bytes) > s->lanes[lane].last + 1;
+		    sq_batch_last(c->body->bytes) > s->lanes[lane].last;
 	return n;
 }
 
-/* Takes a batch in, or lets it wait; 'c' is in no list. */
+/* One that comes too early: as many wait as a sidecar may have in flight. */
 static void
-batch_offer(struct sq_session *s, struct sq_call *c)
+batch_park(struct sq_session *s, struct sq_call *c, uint8_t lane)
+{
+	if (batch_parked(s, lane) < SQ_BATCH_FLYING_MAX) {
+		sq_list_push_back(&s->waiting, &c->node);
+		return;
+	}
+	c->last = s->lanes[lane].last;
+	sq_call_refuse(c, SQ_CONFLICT_GAP);
+}
+
+void
+sq_publish_offer(struct sq_session *s, struct sq_call *c)
 {
 	struct sq_lane_in *lane;
 	struct sq_batch b;
@@ -158,7 +169,10 @@ batch_offer(struct sq_session *s, struct sq_call *c)
 	}
 	switch (sq_lane_in_offer(lane, &b, &skip)) {
 	case SQ_LANE_ADMIT:
-		batch_admit(s, c, &b, skip);
+		if (sq_order_in_batch(&s->order.in, b.mark))
+			batch_admit(s, c, &b, skip);
+		else
+			batch_park(s, c, b.lane);
 		return;
 	case SQ_LANE_KNOWN:
 		if (b.first + b.n - 1 <= lane->done)
@@ -167,12 +181,7 @@ batch_offer(struct sq_session *s, struct sq_call *c)
 			sq_list_push_back(&s->waiting, &c->node);
 		return;
 	case SQ_LANE_EARLY:
-		if (batch_parked(s, b.lane) < SQ_BATCH_PARKED_MAX) {
-			sq_list_push_back(&s->waiting, &c->node);
-			return;
-		}
-		c->last = lane->last;
-		sq_call_refuse(c, SQ_CONFLICT_GAP);
+		batch_park(s, c, b.lane);
 		return;
 	case SQ_LANE_RUN:
 		sq_call_refuse(c, SQ_CONFLICT_RUN);
@@ -207,28 +216,7 @@ sq_publish_call(struct sq_session *s, struct sq_call *c)
 {
 	bool waits = !sq_list_empty(&s->waiting);
 
-	batch_offer(s, c);
+	sq_publish_offer(s, c);
 	if (waits)
-		sq_publish_retry(s);
-}
-
-void
-sq_publish_retry(struct sq_session *s)
-{
-	uint64_t epoch = s->epoch;
-	struct sq_list old;
-
-	sq_session_pin(s); /* a detach may end it */
-	sq_list_init(&old);
-	sq_list_splice(&old, &s->waiting);
-	SQ_LIST_FOR_EACH_SAFE(c, &old, struct sq_call, node) {
-		sq_list_remove(&c->node);
-		if (s->epoch != epoch)
-			sq_call_refuse(c, SQ_CONFLICT_EPOCH);
-		else if (c->kind == SQ_CALL_DETACH)
-			sq_session_detach(s, c);
-		else
-			batch_offer(s, c);
-	}
-	sq_session_unpin(s);
+		sq_order_retry(s);
 }

@@ -278,6 +278,11 @@ deliver_next(struct sq_session *s, struct turn *turn)
 	uint8_t qos = sq_ready_qos(first);
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
 
+	if (sq_order_holds(&s->order, &first->item)) {
+		r = sq_ready_pop(s); /* it goes on waiting */
+		sq_order_hold(s, &r);
+		return true;
+	}
 	if (first->item.expires_ms != 0 && first->item.expires_ms <= now_ms) {
 		r = turn_pop(s, turn);
 		sq_count(s->shard->broker, SQ_M_DROPPED_EXPIRED, 1);
@@ -378,6 +383,13 @@ deliver_count(struct sq_session *s, uint64_t msgs, uint64_t bytes)
 	sq_sys_add(s->sys, SQ_SYS_SENT_BYTES, (int64_t)(s->used_bytes - bytes));
 }
 
+void
+sq_deliver_blocked(struct sq_session *s)
+{
+	if (sq_list_empty(&s->blocked))
+		sq_list_push_back(&s->shard->blocked, &s->blocked);
+}
+
 static void
 deliver_some(struct sq_session *s)
 {
@@ -387,8 +399,7 @@ deliver_some(struct sq_session *s)
 
 	while (n++ < TURN_MAX) {
 		if ((n & 31) == 1 && !sq_link_writable(s->link)) {
-			if (sq_list_empty(&s->blocked))
-				sq_list_push_back(&s->shard->blocked, &s->blocked);
+			sq_deliver_blocked(s);
 			break;
 		}
 		if (!deliver_step(s, &turn))
@@ -414,6 +425,7 @@ sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 	struct sq_ready r;
 
 	if (s->state != SQ_SESSION_ATTACHED || s->n_ready > 0 || s->n_resend > 0 ||
+	    s->order.told != s->order.round || /* what comes now comes behind an answer */
 	    (s->out_first != 0 && item->qos > 0) || !sq_may_leave(s, item->qos) ||
 	    !sq_link_writable(s->link) || !s->sink.engine->ops->pass(txn, &s->consumer, item))
 		return false;
@@ -432,6 +444,8 @@ deliver_run(struct sq_task *t)
 	struct sq_session *s = SQ_CONTAINER_OF(t, struct sq_session, pump);
 
 	s->pump_posted = false;
+	if (!sq_list_empty(&s->order.answers) && sq_order_flush(s) && !sq_list_empty(&s->waiting))
+		sq_order_retry(s);
 	if (s->state == SQ_SESSION_ATTACHED)
 		deliver_some(s);
 	sq_session_unpin(s);

@@ -68,14 +68,40 @@ sq_member_join(struct sq_session *s, struct sq_subscription *sub, const struct s
 	sq_list_push_back(&s->members, &m->node);
 	sub->member = m;
 	member_attend(m, sq_session_attends(s));
-	if (s->state == SQ_SESSION_ATTACHED) /* else with the attachment */
+	m->after = s->order.asking;
+	s->order.n_joining += m->after != 0;
+	if (s->state == SQ_SESSION_ATTACHED && m->after == 0) /* else later */
 		member_consume(m);
+}
+
+/* It may take, or is about to end. */
+static void
+member_joined(struct sq_member *m)
+{
+	m->session->order.n_joining -= m->after != 0;
+	m->after = 0;
+}
+
+void
+sq_members_answered(struct sq_session *s, uint32_t mark)
+{
+	/* Those that wait are the newest ones. */
+	for (struct sq_list *at = s->members.prev; s->order.n_joining > 0 && at != &s->members;
+	     at = at->prev) {
+		struct sq_member *m = SQ_CONTAINER_OF(at, struct sq_member, node);
+
+		if (m->after != 0 && m->after <= mark) {
+			member_joined(m);
+			member_consume(m);
+		}
+	}
 }
 
 void
 sq_member_leave(struct sq_session *s, struct sq_member *m)
 {
 	sq_list_remove(&m->node);
+	member_joined(m);
 	member_attend(m, false);
 	for (uint32_t i = 0; i < s->n_ready; i++) { /* what it was handed loses its member */
 		struct sq_ready *r = &s->ready[(s->ready_head + i) & (s->cap_ready - 1)];
@@ -107,5 +133,6 @@ sq_members_stop(struct sq_session *s)
 		if (m->consumer.queue != NULL && !m->consumer.stopped)
 			s->sink.engine->ops->cancel(&m->consumer);
 		m->demanded = (struct sq_demand){0};
+		member_joined(m);
 	}
 }

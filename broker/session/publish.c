@@ -55,6 +55,7 @@ publish_put(struct sq_publish *p, struct sq_sink *sink, uint8_t qos, bool as_pub
 	    .origin = *p->origin,
 	    .expires_ms = p->expires_ms,
 	    .qos = qos,
+	    .round = sink->round,
 	    .retain = p->retain && as_published,
 	    .assured = p->assured && qos > 0,
 	};

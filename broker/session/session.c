@@ -150,6 +150,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	s->timer.owner = s->will_timer.owner = s;
 	sq_list_init(&s->blocked);
 	sq_list_init(&s->waiting);
+	sq_order_init(s);
 	sq_list_init(&s->subscriptions);
 	sq_list_init(&s->members);
 	s->sink.shard = sh;
@@ -179,6 +180,7 @@ sq_session_unpin(struct sq_session *s)
 	if (--s->pins > 0)
 		return;
 	assert(s->state == SQ_SESSION_DEAD && s->running == 0);
+	sq_order_fini(s);
 	sq_deliver_fini(s);
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_lane_in_fini(&s->lanes[lane]);
@@ -209,6 +211,7 @@ sq_session_unattach(struct sq_session *s, enum sq_conflict why)
 	sq_link_unref(&s->link);
 	sq_list_remove(&s->blocked);
 	session_refuse_waiting(s, why);
+	sq_order_end(s);
 	sq_members_stop(s);
 	sq_demand_end(s);
 	sq_window_unattach(s);
@@ -321,7 +324,7 @@ sq_session_ran(struct sq_session *s)
 		if (s->running == 0 && s->attaching != NULL)
 			sq_attach_finish(s);
 	} else if (!sq_list_empty(&s->waiting)) {
-		sq_publish_retry(s);
+		sq_order_retry(s);
 	}
 }
 

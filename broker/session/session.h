@@ -2,7 +2,8 @@
  * over which a sidecar holds it (docs/link.md, "a session at the broker").
  *
  * Owned by one shard; everything here runs on its worker.  session.c has its
- * life, attach.c the PUT, batch.c, publish.c and held.c messages up, deliver.c, demand.c,
+ * life, attach.c the PUT, order.c what waits for its turn, batch.c, publish.c and held.c
+ * messages up, deliver.c, demand.c,
  * window.c and settle.c messages down, refused.c the words of refusals, subscribe.c
  * bindings, members.c its parts in groups, group.c and its like the queues that sessions
  * share, ending.c queues whose session or group is gone, stored.c what of all this is in
@@ -12,6 +13,7 @@
 
 #include "broker/link.h"
 #include "broker/session/ending.h"
+#include "broker/session/order.h"
 #include "broker/shard.h"
 #include "proto/link/lane_in.h"
 
@@ -36,6 +38,7 @@ struct sq_member {
 	struct sq_demand demanded; /* and not handed out yet */
 	uint32_t open;             /* handed to the session and not finished */
 	uint32_t concurrency;      /* the most of these; 0: no limit of its own */
+	uint32_t after;            /* takes nothing before the answer of this mark; 0: it may */
 	uint8_t max_qos;
 	bool as_published;
 	bool attends; /* the group's queue was told that it is there */
@@ -141,7 +144,8 @@ struct sq_session {
 	struct sq_superseded superseded[SQ_SUPERSEDED_MAX];
 	struct sq_call *attaching; /* the PUT that waits in FENCING */
 	unsigned running;          /* transactions that are not done */
-	struct sq_list waiting;    /* calls: parked batches, known ones, detach */
+	struct sq_list waiting;    /* calls: what is parked, or known, detach */
+	struct sq_order order;
 
 	/* Up. */
 	struct sq_lane_in lanes[SQ_LANES];
@@ -228,8 +232,8 @@ void sq_attach_finish(struct sq_session *);
 void sq_publish_answer(struct sq_session *, struct sq_call *, uint8_t lane, uint64_t first,
     uint16_t n, const struct sq_notes *notes);
 void sq_publish_call(struct sq_session *, struct sq_call *);
-/* Goes through the waiting calls: batches, detach. */
-void sq_publish_retry(struct sq_session *);
+/* Takes a batch in, or lets it wait; the call is in no list. */
+void sq_publish_offer(struct sq_session *, struct sq_call *);
 /* Publishes the will now, if there is one. */
 void sq_publish_will(struct sq_session *);
 
@@ -245,6 +249,8 @@ uint16_t *sq_held_ids(const struct sq_session *);
 void sq_deliver_init(struct sq_session *);
 void sq_deliver_fini(struct sq_session *);
 void sq_deliver_pump(struct sq_session *); /* at the end of the turn */
+/* The link is full: goes on when it is not. */
+void sq_deliver_blocked(struct sq_session *);
 /* Sends the item now if nothing stands before it and the session has credit:
  * 'item' is then taken.  False: put it.  So a message goes to all sessions of a
  * link in one frame, and not through their queues. */
@@ -280,6 +286,8 @@ void sq_settle_return_ready(struct sq_session *, enum sq_return);
 
 /* subscribe.c */
 void sq_subscribe_call(struct sq_session *, struct sq_call *);
+/* Carries a Subscriptions out, or lets it wait; the call is in no list. */
+void sq_subscribe_offer(struct sq_session *, struct sq_call *);
 /* Who has declared something through the session is gone: until it is declared anew it
  * counts no more. */
 void sq_subscribe_unsay(struct sq_session *);
@@ -291,8 +299,11 @@ int sq_subscribe_restore(struct sq_session *, uint32_t number, struct sq_bytes v
 
 /* members.c */
 /* Makes the session's part in the group of 'sub', which has none; the subscription's other
- * options follow. */
+ * options follow.  It takes nothing before the answer to the request that is carried out, if
+ * that has a mark. */
 void sq_member_join(struct sq_session *, struct sq_subscription *sub, const struct sq_sub *);
+/* The answer of that mark was written. */
+void sq_members_answered(struct sq_session *, uint32_t mark);
 /* Ends it; freed when its consumer has ended. */
 void sq_member_leave(struct sq_session *, struct sq_member *);
 /* Whether they are there to take from their groups' queues: see sq_session_attends(). */

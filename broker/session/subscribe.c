@@ -4,7 +4,6 @@
 
 #include "broker/dead.h"
 #include "broker/own.h"
-#include "broker/session/asked.h"
 #include "broker/session/denied.h"
 #include "broker/session/group_declare.h"
 #include "broker/session/refused.h"
@@ -277,6 +276,7 @@ retained_put(const struct sq_msg *m, const struct sq_origin *origin, uint64_t ex
 	    .origin = *origin,
 	    .expires_ms = expires_ms,
 	    .qos = qos < b->max_qos ? qos : b->max_qos,
+	    .round = b->sink->round,
 	    .retain = true,
 	};
 	if (b->sink->reject &&
@@ -304,6 +304,7 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op)
 	if (is_new && !sq_wanted_storable(w))
 		return sq_wanted_refuse(
 		    w, SQ_MQTT_RC_FILTER_INVALID, "too long for the name of a queue");
+	sq_order_bind(s);
 	if (is_new)
 		sub = subscribe_new(s, w, txn);
 	subscribe_apply(s, sub, &w->e, txn);
@@ -376,44 +377,102 @@ subscribe_key(const struct sq_session *s, struct sq_key *key)
 		abort(); /* sq_key_encode() has made it */
 }
 
-void
-sq_subscribe_call(struct sq_session *s, struct sq_call *c)
-{
-	struct sq_router *router = s->shard->broker->router;
-	unsigned version = sq_link_version(c->link);
+/* A Subscriptions that is carried out. */
+struct request {
 	struct sq_subs_head head;
 	struct sq_bytes entries;
-	struct sq_notes notes = {0};
+	int n;
+	struct sq_buf codes;
+	struct sq_notes notes;
+};
+
+/* Carries its entries out, in 'op', which it commits. */
+static void
+subscribe_entries(struct sq_session *s, struct request *req, struct sq_op *op, unsigned version)
+{
 	struct sq_key key;
-	struct sq_op *op;
-	int n = sq_subs_decode(c->body->bytes, c->body->size, version, &head, &entries);
 
-	if (n < 0) {
-		sq_call_answer(c, 400, "malformed subscriptions");
-		return;
-	}
-	if (sq_denied_declared(s->shard->broker, c, entries, n))
-		return;
 	subscribe_key(s, &key);
-	op = sq_op_new(s, c);
-	sq_buf_u16(&c->out, (uint16_t)n);
-	sq_router_wrlock(router);
-	for (int i = 0; i < n; i++) {
-		struct sq_sub e = sq_sub_next(&entries, version);
+	for (int i = 0; i < req->n; i++) {
+		struct sq_sub e = sq_sub_next(&req->entries, version);
 
-		sq_buf_u8(&c->out, subscribe_entry(s, &key, &e, (uint16_t)i, op, &notes));
+		sq_buf_u8(&req->codes, subscribe_entry(s, &key, &e, (uint16_t)i, op, &req->notes));
 	}
-	if (version >= 2)
-		sq_notes_encode(&c->out, &notes);
-	sq_notes_fini(&notes);
 	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
 		if (sub->group != NULL)
 			sq_group_prune(sub->group, op->txn);
 	}
+}
+
+/* One without a mark is answered by the codes themselves, once it is committed. */
+static void
+subscribe_carry_out(struct sq_session *s, struct sq_call *c, struct request *req)
+{
+	struct sq_router *router = s->shard->broker->router;
+	unsigned version = sq_link_version(c->link);
+	struct sq_op *op = sq_op_new(s, c);
+
+	sq_router_wrlock(router);
+	subscribe_entries(s, req, op, version);
+	sq_codes_encode(&c->out, sq_buf_data(&req->codes), (uint16_t)req->n, &req->notes, version);
 	/* Before anybody finds a group that is new: his commit comes after this one. */
 	sq_op_commit(op);
 	sq_router_unlock(router);
 	sq_deliver_pump(s);
+}
+
+/* One with a mark is answered by a frame: of what is stored once it is committed, else at
+ * once, before anything that it has bound can be delivered. */
+static void
+subscribe_in_order(struct sq_session *s, struct sq_call *c, struct request *req)
+{
+	struct sq_router *router = s->shard->broker->router;
+	struct sq_order_answer *answer = sq_order_ask(s, c, req->head.mark);
+	bool stored = s->durable && sq_stored_engine(s->shard->broker);
+	struct sq_op *op = sq_op_new(s, NULL);
+
+	sq_router_wrlock(router);
+	subscribe_entries(s, req, op, sq_link_version(c->link));
+	sq_order_asked(s, answer, &req->codes, &req->notes);
+	if (stored)
+		op->answer = answer;
+	sq_op_commit(op); /* as above */
+	sq_router_unlock(router);
+	if (!stored)
+		sq_order_ready(s, answer);
+	sq_deliver_pump(s);
+}
+
+void
+sq_subscribe_offer(struct sq_session *s, struct sq_call *c)
+{
+	struct request req = {0};
+
+	req.n = sq_subs_decode(
+	    c->body->bytes, c->body->size, sq_link_version(c->link), &req.head, &req.entries);
+	if (req.n < 0) {
+		sq_call_answer(c, 400, "malformed subscriptions");
+		return;
+	}
+	if (sq_denied_declared(s->shard->broker, c, req.entries, req.n) ||
+	    !sq_order_offer(s, c, &req.head))
+		return;
+	if (req.head.mark != 0)
+		subscribe_in_order(s, c, &req);
+	else
+		subscribe_carry_out(s, c, &req);
+	sq_buf_fini(&req.codes);
+	sq_notes_fini(&req.notes);
+}
+
+void
+sq_subscribe_call(struct sq_session *s, struct sq_call *c)
+{
+	bool waits = !sq_list_empty(&s->waiting);
+
+	sq_subscribe_offer(s, c);
+	if (waits)
+		sq_order_retry(s);
 }
 
 void

@@ -40,9 +40,13 @@ op_failed(struct sq_op *op)
 		(void)sq_held_remove(s, op->held[i]);
 	if (op->first != 0)
 		s->failed[op->lane] = true;
-	op->call->status = 500;
-	op->call->detail = "the commit failed";
-	sq_pace_answer(op->call);
+	if (op->call != NULL) {
+		op->call->status = 500;
+		op->call->detail = "the commit failed";
+		sq_pace_answer(op->call);
+	}
+	if (op->answer != NULL)
+		sq_order_failed(op->answer);
 	if (s->state == SQ_SESSION_ATTACHED)
 		sq_session_link_lost(s);
 }
@@ -78,7 +82,9 @@ op_end(struct sq_op *op)
 		op_failed(op);
 	else if (op->first != 0)
 		op_outcomes(op);
-	else /* what has an answer of its own has put it there */
+	else if (op->answer != NULL)
+		sq_order_ready(s, op->answer);
+	else if (op->call != NULL) /* what has an answer of its own has put it there */
 		sq_call_answer(op->call, sq_buf_len(&op->call->out) > 0 ? 200 : 204, NULL);
 	free(op->held);
 	sq_notes_fini(&op->notes);

@@ -7,11 +7,12 @@
 /* Answers its call when it is committed: with outcomes, or with 204.  What does not fit
  * into one transaction takes several: see sq_op_split(). */
 struct sq_op {
-	struct sq_txn *txn;         /* the one that is being built */
-	struct sq_txn begun;        /* the first */
-	struct sq_list node;        /* of the lane, for a batch: answered in order */
-	struct sq_session *session; /* pinned, counted in 'running' */
-	struct sq_call *call;
+	struct sq_txn *txn;             /* the one that is being built */
+	struct sq_txn begun;            /* the first */
+	struct sq_list node;            /* of the lane, for a batch: answered in order */
+	struct sq_session *session;     /* pinned, counted in 'running' */
+	struct sq_call *call;           /* NULL: it was answered, or has */
+	struct sq_order_answer *answer; /* that of a marked Subscriptions: see order.h */
 	uint8_t lane;
 	uint64_t first, last; /* numbers of a batch; 0: not a batch */
 	uint16_t *held;       /* QoS 2 ids that this batch added */
@@ -24,7 +25,7 @@ struct sq_op {
 	int err;
 };
 
-/* Begins one for 'call'. */
+/* Begins one for 'call', or for nobody who waits. */
 struct sq_op *sq_op_new(struct sq_session *, struct sq_call *call);
 void sq_op_held(struct sq_op *, uint16_t packet_id);
 void sq_op_commit(struct sq_op *);

@@ -228,21 +228,38 @@ sq_ready_at(const struct sq_session *s, uint32_t i)
 	return &s->ready[(s->ready_head + i) & (s->cap_ready - 1)];
 }
 
+/* Makes room for one more. */
+static void
+ready_grow(struct sq_session *s)
+{
+	uint32_t cap = s->cap_ready > 0 ? s->cap_ready * 2 : 8;
+	struct sq_ready *ring;
+
+	if (s->n_ready < s->cap_ready)
+		return;
+	ring = sq_xmalloc(cap * sizeof *ring);
+	for (uint32_t i = 0; i < s->n_ready; i++)
+		ring[i] = *sq_ready_at(s, i);
+	free(s->ready);
+	s->ready = ring;
+	s->cap_ready = cap;
+	s->ready_head = 0;
+}
+
 struct sq_ready *
 sq_ready_push(struct sq_session *s)
 {
-	if (s->n_ready == s->cap_ready) {
-		uint32_t cap = s->cap_ready > 0 ? s->cap_ready * 2 : 8;
-		struct sq_ready *ring = sq_xmalloc(cap * sizeof *ring);
-
-		for (uint32_t i = 0; i < s->n_ready; i++)
-			ring[i] = *sq_ready_at(s, i);
-		free(s->ready);
-		s->ready = ring;
-		s->cap_ready = cap;
-		s->ready_head = 0;
-	}
+	ready_grow(s);
 	return sq_ready_at(s, s->n_ready++);
+}
+
+void
+sq_ready_unpop(struct sq_session *s, const struct sq_ready *r)
+{
+	ready_grow(s);
+	s->ready_head = (s->ready_head - 1) & (s->cap_ready - 1);
+	s->n_ready++;
+	*sq_ready_at(s, 0) = *r;
 }
 
 struct sq_ready

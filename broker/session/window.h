@@ -45,6 +45,8 @@ struct sq_ready *sq_ready_at(const struct sq_session *, uint32_t i);
 /* Room for one more at the end; the caller fills it. */
 struct sq_ready *sq_ready_push(struct sq_session *);
 struct sq_ready sq_ready_pop(struct sq_session *);
+/* Puts one before all others; its fields are taken. */
+void sq_ready_unpop(struct sq_session *, const struct sq_ready *);
 /* Forgets the first 'n', which are the caller's. */
 void sq_ready_drop(struct sq_session *, uint32_t n);
 

@@ -33,7 +33,6 @@ sq_link_version_both(uint64_t wanted)
 
 enum {
 	SQ_BATCH_FLYING_MAX = 4,    /* batches of a lane in flight */
-	SQ_BATCH_PARKED_MAX = 3,    /* early batches that the receiver keeps */
 	SQ_BATCH_BYTES_MAX = 32768, /* unless it has one entry */
 	SQ_BATCH_HEADER = 32,       /* bytes, from version 2 of the link on */
 	SQ_BATCH_HEADER_V1 = 28,
@@ -156,7 +155,7 @@ void sq_entry_header(unsigned char *out, uint8_t kind, uint16_t packet_id);
  * rules (lane 0: QoS 0, not retained, no packet id, no release). */
 int
 sq_batch_decode(const void *p, size_t len, unsigned version, struct sq_batch *out) SQ_MUST_CHECK;
-/* Lane, first number and mark of a body that was decoded before. */
+/* Lane, first and last number, and mark of a body that was decoded before. */
 static inline uint8_t
 sq_batch_lane(const unsigned char *p)
 {
@@ -166,6 +165,11 @@ static inline uint64_t
 sq_batch_first(const unsigned char *p)
 {
 	return sq_get64(p + 12);
+}
+static inline uint64_t
+sq_batch_last(const unsigned char *p)
+{
+	return sq_batch_first(p) + sq_get16(p + 2) - 1;
 }
 static inline uint32_t
 sq_batch_mark(const unsigned char *p, unsigned version)

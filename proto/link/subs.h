@@ -13,7 +13,8 @@
 #include "proto/link/notes.h"
 
 enum {
-	SQ_LANES = 2, /* of a connection: docs/link.md, "Words" */
+	SQ_LANES = 2,           /* of a connection: docs/link.md, "Words" */
+	SQ_SUBS_FLYING_MAX = 2, /* marked requests of a connection that are not answered */
 	SQ_SUB_POD_MAX = 256,
 };
 

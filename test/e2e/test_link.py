@@ -105,8 +105,8 @@ async def test_early_batches_are_parked_and_a_gap_is_said(env):
         assert outcomes((await asyncio.wait_for(answer.done, 10)).body) == (n, [0])
     assert [m.payload for m in await app.receive_all(4)] == [b"1", b"2", b"3", b"4"]
     early = [link.request_nowait("POST", path, batch(7, n, [(0, image("t", b"x"))]))
-             for n in (6, 7, 8, 9)]  # one more than is parked
-    assert (await asyncio.wait_for(early[3].done, 10)).status == 409
+             for n in (6, 7, 8, 9, 10)]  # one more than is parked
+    assert (await asyncio.wait_for(early[4].done, 10)).status == 409
     assert (await publish(link, state.epoch, batch(9, 20, [(0, image("t", b"x"))]))).status == 409
     await link.close()
 

@@ -363,8 +363,12 @@ struct fake_call *
 peer_batch(struct peer *p, unsigned lane, uint64_t run, uint64_t first, uint64_t upto,
     const struct entry *entries, uint16_t n)
 {
-	struct sq_batch batch = {
-	    .lane = (uint8_t)lane, .n = n, .run = run, .first = first, .upto = upto};
+	struct sq_batch batch = {.lane = (uint8_t)lane,
+	    .n = n,
+	    .run = run,
+	    .first = first,
+	    .upto = upto,
+	    .mark = p->mark};
 	unsigned char head[SQ_BATCH_HEADER];
 	struct sq_buf body = {0};
 
@@ -435,14 +439,22 @@ peer_retain(struct peer *p, const char *topic, const char *payload, uint8_t qos)
 /* Subscriptions. */
 
 struct fake_call *
-peer_sub_post(struct peer *p, const struct sq_sub *sub)
+peer_ask(
+    struct peer *p, uint32_t mark, uint64_t after_0, uint64_t after_1, const struct sq_sub *sub)
 {
+	struct sq_subs_head head = {.mark = mark, .after = {after_0, after_1}};
+	unsigned version = sq_link_version(p->world->links[p->link]);
 	struct sq_buf body = {0};
 
-	sq_subs_head_put(
-	    &body, 1, &(struct sq_subs_head){0}, sq_link_version(p->world->links[p->link]));
-	sq_sub_put(&body, sub, sq_link_version(p->world->links[p->link]));
+	sq_subs_head_put(&body, 1, &head, version);
+	sq_sub_put(&body, sub, version);
 	return peer_call(p, SQ_CALL_SUBSCRIPTIONS, &body);
+}
+
+struct fake_call *
+peer_sub_post(struct peer *p, const struct sq_sub *sub)
+{
+	return peer_ask(p, 0, 0, 0, sub);
 }
 
 uint8_t
@@ -481,8 +493,9 @@ peer_unsubscribe(struct peer *p, const char *filter)
 
 /* Down. */
 
-struct fake_delivery *
-peer_next(struct peer *p)
+/* The next delivery, or answer where 'answers' counts. */
+static struct fake_delivery *
+next_thing(struct peer *p, bool answers)
 {
 	struct sq_link *l = p->world->links[p->link];
 
@@ -490,7 +503,7 @@ peer_next(struct peer *p)
 	for (size_t i = 0; i < fake_link_count(l); i++) {
 		struct fake_delivery *d = fake_link_at(l, i);
 
-		if (d->taken || d->detached || d->epoch != p->epoch)
+		if (d->taken || d->detached || d->epoch != p->epoch || (d->subscribed && !answers))
 			continue;
 		d->taken = true;
 		return d;
@@ -499,11 +512,30 @@ peer_next(struct peer *p)
 }
 
 struct fake_delivery *
+peer_next(struct peer *p)
+{
+	return next_thing(p, false);
+}
+
+void
+peer_expect_answer(struct peer *p, uint32_t mark, uint8_t code)
+{
+	struct fake_delivery *d = next_thing(p, true);
+
+	cr_assert_not_null(d, "no answer to mark %u", mark);
+	cr_assert(d->subscribed, "\"%s\" comes before the answer to mark %u", d->payload, mark);
+	cr_assert_eq(d->mark, mark, "mark %u is answered", d->mark);
+	cr_assert_eq(d->n_codes, 1);
+	cr_assert_eq(d->codes[0], code, "answered 0x%02x", d->codes[0]);
+}
+
+struct fake_delivery *
 peer_expect(struct peer *p, const char *payload)
 {
-	struct fake_delivery *d = peer_next(p);
+	struct fake_delivery *d = next_thing(p, true);
 
 	cr_assert_not_null(d, "no delivery of \"%s\"", payload);
+	cr_assert(!d->subscribed, "an answer comes before \"%s\"", payload);
 	cr_assert_str_eq(d->payload, payload);
 	return d;
 }
@@ -511,9 +543,9 @@ peer_expect(struct peer *p, const char *payload)
 void
 peer_expect_nothing(struct peer *p)
 {
-	struct fake_delivery *d = peer_next(p);
+	struct fake_delivery *d = next_thing(p, true);
 
-	cr_assert_null(d, "an unexpected \"%s\"", d->payload);
+	cr_assert_null(d, "an unexpected \"%s\"%s", d->payload, d->subscribed ? ", an answer" : "");
 }
 
 uint8_t

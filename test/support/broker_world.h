@@ -57,6 +57,7 @@ struct peer {
 	char note[SQ_NOTE_TEXT_MAX + 1]; /* on the entry of the last peer_sub() */
 	/* Lanes. */
 	uint64_t run[SQ_LANES], next[SQ_LANES];
+	uint32_t mark; /* of batches that follow */
 };
 
 /* "space~work~client" is durable and keeps for an hour, with a pod it is transient.
@@ -102,7 +103,10 @@ uint8_t call_outcome(const struct fake_call *, unsigned i);
 
 /* Posts one entry. */
 struct fake_call *peer_sub_post(struct peer *, const struct sq_sub *);
-/* The same; returns its reason code. */
+/* The same behind numbers of both lanes, with a mark. */
+struct fake_call *
+peer_ask(struct peer *, uint32_t mark, uint64_t after_0, uint64_t after_1, const struct sq_sub *);
+/* Posts one entry without a mark; returns its reason code. */
 uint8_t peer_sub(struct peer *, const struct sq_sub *);
 uint8_t peer_subscribe(struct peer *, const char *filter, uint8_t options);
 uint8_t peer_unsubscribe(struct peer *, const char *filter);
@@ -112,7 +116,9 @@ struct sq_bytes text(const char *);
 
 /* The next delivery to the peer's epoch; NULL: none. */
 struct fake_delivery *peer_next(struct peer *);
-/* The next delivery has this payload; it is returned. */
+/* The next thing for it is the answer to the request of 'mark', with one code. */
+void peer_expect_answer(struct peer *, uint32_t mark, uint8_t code);
+/* The next thing for it is a delivery with this payload; it is returned. */
 struct fake_delivery *peer_expect(struct peer *, const char *payload);
 void peer_expect_nothing(struct peer *);
 /* The reason of a detached frame for 'epoch' on the peer's link; 0: none. */

@@ -201,6 +201,29 @@ sq_link_deliver(struct sq_link *l, const struct sq_msg *m, const struct sq_origi
 }
 
 void
+sq_link_subscribed(struct sq_link *l, uint64_t epoch, uint32_t mark, const uint8_t *codes,
+    uint16_t n, const struct sq_notes *notes)
+{
+	struct sq_bytes rest = {sq_buf_data(&notes->body), sq_buf_len(&notes->body)};
+	struct fake_delivery *d;
+	struct sq_note note = {0};
+
+	assert(l->version >= 2);
+	if (!sq_link_open(l))
+		return;
+	(void)sq_note_next(&rest, &note);
+	pthread_mutex_lock(&l->lock);
+	d = link_log(l);
+	d->subscribed = true;
+	d->epoch = epoch;
+	d->mark = mark;
+	d->n_codes = n;
+	memcpy(d->codes, codes, n < sizeof d->codes ? n : sizeof d->codes);
+	delivery_text(d->note, sizeof d->note, note.text);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void
 sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason, const char *text)
 {
 	struct fake_delivery *d;

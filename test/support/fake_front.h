@@ -7,9 +7,13 @@
 #include "broker/call.h"
 #include "broker/link.h"
 
-/* What was put on a link: a delivery to one target, or 'detached'. */
+/* What was put on a link: a delivery to one target, 'detached', or 'subscribed'. */
 struct fake_delivery {
-	bool detached, taken;
+	bool detached, subscribed, taken;
+	uint32_t mark; /* of a subscribed frame, with its codes (the first ones) and notes */
+	uint16_t n_codes;
+	uint8_t codes[8];
+	char note[64];  /* the text of the first one, cut */
 	uint8_t reason; /* of a detached frame */
 	uint64_t epoch, delivery, queue;
 	uint16_t packet_id;

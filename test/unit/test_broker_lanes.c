@@ -46,21 +46,22 @@ done(struct fake_call **c, uint8_t code)
 
 Test(broker_lanes, early_batches_wait_for_the_gap_to_close)
 {
-	struct fake_call *c[5];
+	struct fake_call *c[6];
 
+	c[4] = post(5, "5");
 	c[3] = post(4, "4");
 	c[2] = post(3, "3");
 	c[1] = post(2, "2");
-	c[4] = post(5, "5"); /* a fourth one is too many */
+	c[5] = post(6, "6"); /* a fifth one is too many */
 	world_run();
-	cr_assert_eq(c[4]->call.conflict, SQ_CONFLICT_GAP);
-	cr_assert_eq(c[4]->call.last, 0);
-	call_expect_conflict(&c[4], SQ_CONFLICT_GAP);
-	cr_assert_eq(c[1]->answers + c[2]->answers + c[3]->answers, 0);
+	cr_assert_eq(c[5]->call.conflict, SQ_CONFLICT_GAP);
+	cr_assert_eq(c[5]->call.last, 0);
+	call_expect_conflict(&c[5], SQ_CONFLICT_GAP);
+	cr_assert_eq(c[1]->answers + c[2]->answers + c[3]->answers + c[4]->answers, 0);
 	c[0] = post(1, "1");
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 5; i++)
 		done(&c[i], 0);
-	for (const char *n = "1234"; *n != '\0'; n++)
+	for (const char *n = "12345"; *n != '\0'; n++)
 		peer_expect(&sub, (const char[]){*n, '\0'});
 	peer_expect_nothing(&sub);
 }
