@@ -95,6 +95,23 @@ checks()
 	attach/superseded      attach fail -DFAULTS=2 -DCONNECTS=2 -DNO_SUPERSEDED
 	attach/open-link       attach fail -DFAULTS=2 -DCONNECTS=2 -DNO_LINK
 	attach/clean-once      attach fail -DFAULTS=2 -DCONNECTS=2 -DNO_CLEAN_ONCE
+	order/two-faults       order pass -DFAULTS=2 -DROOMY
+	order/two-faults-durable order pass -DFAULTS=2 -DROOMY -DDURABLE
+	order/full-queue       order pass -DFAULTS=1
+	order/full-queue-durable order pass -DFAULTS=1 -DDURABLE -DGAPS=1
+	order/full-queue-lanes order pass -DFAULTS=2 -DLANES=5
+	order/after            order fail -DFAULTS=1 -DNO_AFTER
+	order/after-anew       order fail -DFAULTS=1 -DNO_AFTER_ANEW
+	order/mark             order fail -DFAULTS=1 -DNO_MARK
+	order/mark-anew        order fail -DFAULTS=1 -DNO_REBASE
+	order/mark-once        order fail -DFAULTS=1 -DNO_ONCE
+	order/admitted         order fail -DFAULTS=1 -DNO_ADMITTED
+	order/again-free       order fail -DFAULTS=1 -DNO_AGAIN_FREE
+	order/again-first      order fail -DFAULTS=1 -DNO_AGAIN_FIRST
+	order/again-holds      order fail -DFAULTS=2 -DNO_AGAIN_HOLDS
+	order/answer-first     order fail -DFAULTS=1 -DNO_ANSWER_FIRST
+	order/answer-first-durable order fail -DFAULTS=1 -DDURABLE -DNO_ANSWER_FIRST
+	order/answer-first-cut order fail -DFAULTS=1 -DNO_CREDIT_WAITS
 	END
 }
 
