@@ -114,6 +114,9 @@ async def malformed_packets_have_no_effect(w):
         assert await pub.publish(w.topic(f"new{version}"), b"no", 1) == 0x10
         await pub.publish(w.topic(f"kept{version}"), b"yes", 1)
         assert (await c.receive()).payload == b"yes"
+        await c.disconnect()
+        await c.connect(w.a, clean=True, props={"session_expiry": 0})
+        await c.disconnect()
 
 
 @statement("3.9.3-2", "3.8.4-6", one_sidecar=True)
