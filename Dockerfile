@@ -13,7 +13,7 @@ RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
 		--no-install-recommends \
 		gcc libc6-dev cmake ninja-build pkg-config libev-dev libnghttp2-dev \
 		libh2o-evloop-dev libssl-dev libyaml-dev libc-ares-dev liblmdb-dev \
-		libcurl4-openssl-dev libcjose-dev libjansson-dev && \
+		libcurl4-openssl-dev libcjose-dev libjansson-dev libcrypt-dev && \
 	rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb
 COPY . /src
 RUN cd /src && cmake --preset release -D SQ_PROGRAMS_ONLY=ON && \

@@ -66,6 +66,7 @@ pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(CJOSE REQUIRED IMPORTED_TARGET cjose)
 find_library(EV_LIBRARY ev REQUIRED)
 find_library(LMDB_LIBRARY lmdb REQUIRED)
+find_library(CRYPT_LIBRARY crypt REQUIRED)
 find_library(WSLAY_LIBRARY wslay)
 
 # h2o's headers are not warning-free; treat them as the system's.

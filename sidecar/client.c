@@ -78,7 +78,7 @@ client_foreign(struct sq_client *c, const unsigned char *p, size_t len, bool las
 
 /* Decodes what is at 'p'; returns how much was used up. */
 static size_t
-client_decode(struct sq_client *c, const unsigned char *p, size_t len)
+client_decode(struct sq_client *c, unsigned char *p, size_t len)
 {
 	size_t at = 0;
 
@@ -100,14 +100,16 @@ client_decode(struct sq_client *c, const unsigned char *p, size_t len)
 				    client_text(c->decoder.error));
 			break;
 		}
-		if (sq_client_packet(c, &packet, used) == SQ_EAGAIN) {
+		if (c->state == SQ_CLIENT_NEW) {
+			sq_client_first(c, &packet, p + at, used);
+		} else if (sq_client_packet(c, &packet, used) == SQ_EAGAIN) {
 			c->blocked = true;
 			break;
 		}
 		at += used;
 	}
 	/* It waits for its CONNACK, or for room: not read until then. */
-	if (c->blocked || c->state == SQ_CLIENT_WAITING)
+	if (c->blocked || c->state == SQ_CLIENT_CHECKING || c->state == SQ_CLIENT_WAITING)
 		ev_io_stop(c->hub->loop, &c->in);
 	return at;
 }
@@ -164,6 +166,7 @@ static void
 client_read(struct sq_client *c, unsigned char *buf)
 {
 	size_t left = sq_buf_len(&c->rest), n, used;
+	bool fresh;
 
 	if (c->state == SQ_CLIENT_CLOSING) {
 		(void)client_recv(c, buf, SQ_READ_MAX);
@@ -181,7 +184,10 @@ client_read(struct sq_client *c, unsigned char *buf)
 	if (n == 0 || client_deaf(c))
 		return;
 	n += left;
+	fresh = c->state == SQ_CLIENT_NEW;
 	used = client_decode(c, buf, n);
+	if (fresh && left > 0) /* it may have a part of a password */
+		explicit_bzero(sq_buf_data(&c->rest), left);
 	sq_buf_fini(&c->rest);
 	if (!client_deaf(c))
 		sq_buf_append(&c->rest, buf + used, n - used);
@@ -298,6 +304,7 @@ sq_client_end_because(struct sq_client *c, enum sq_client_end why, struct sq_byt
 	if (c->state == SQ_CLIENT_OPEN && reason != 0)
 		sq_client_put_disconnect(c, reason, text);
 	client_leave(c, how);
+	sq_client_forget_password(c);
 	c->state = SQ_CLIENT_CLOSING;
 	c->since_ms = sq_hub_now(c->hub);
 	c->blocked = false;
@@ -317,6 +324,7 @@ sq_client_free(struct sq_client *c)
 	uint64_t msgs, bytes;
 
 	client_leave(c, SQ_LEAVE_WILL | SQ_LEAVE_QUIET);
+	sq_client_forget_password(c);
 	ev_io_stop(h->loop, &c->in);
 	ev_io_stop(h->loop, &c->out);
 	close(c->in.fd);
@@ -370,6 +378,11 @@ sq_client_sweep(struct sq_client *c, uint64_t now_ms)
 		if (now_ms - c->since_ms >= cfg->connect_timeout_ms &&
 		    !client_foreign(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest), true))
 			sq_client_end(c, SQ_END_NO_CONNECT);
+		break;
+	case SQ_CLIENT_CHECKING:
+		if (now_ms - c->since_ms >= cfg->attach_timeout_ms)
+			sq_client_refuse(c, SQ_MQTT_RC_SERVER_UNAVAILABLE,
+			    "its password could not be checked in time");
 		break;
 	case SQ_CLIENT_WAITING:
 		if (now_ms - c->since_ms >= cfg->attach_timeout_ms)

@@ -143,22 +143,29 @@ connect_settings(struct sq_client *c, const struct sq_mqtt_packet *p)
 	}
 }
 
+bool
+sq_client_may_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	const char *text = NULL;
+	uint8_t reason = connect_refusal(c, p, &text);
+
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE))
+		c->max_packet = p->props.maximum_packet_size; /* of a refusal, too */
+	if (reason != 0)
+		sq_client_refuse(c, reason, text);
+	return reason == 0;
+}
+
 void
 sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 {
 	const struct sq_mqtt_connect *k = &p->connect;
-	const char *text = NULL;
-	uint8_t reason = connect_refusal(c, p, &text);
 	char id[SQ_KEY_PART_MAX + 1];
 	struct sq_session_params sp = {
 	    .client_id = id, .version = k->version, .clean_start = k->clean_start};
 
-	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE))
-		c->max_packet = p->props.maximum_packet_size; /* of a refusal, too */
-	if (reason != 0) {
-		sq_client_refuse(c, reason, text);
+	if (!sq_client_may_connect(c, p))
 		return;
-	}
 	if (k->client_id.len == 0) {
 		snprintf(id, sizeof id, "sq-%016llx", (unsigned long long)sq_random_u64());
 		c->assigned = true;
@@ -260,7 +267,7 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 	struct sq_mqtt_props props = sq_mqtt_props_none;
 	struct sq_buf b = {0};
 
-	if (c->state != SQ_CLIENT_NEW && c->state != SQ_CLIENT_WAITING)
+	if (c->state > SQ_CLIENT_WAITING)
 		return;
 	if (text != NULL && strlen(text) <= UINT16_MAX) {
 		props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_REASON_STRING);

@@ -310,9 +310,6 @@ sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t siz
 	    c->state == SQ_CLIENT_OPEN && p->type != SQ_MQTT_DISCONNECT)
 		return SQ_EAGAIN;
 	switch (p->type) {
-	case SQ_MQTT_CONNECT:
-		sq_client_connect(c, p);
-		return 0;
 	case SQ_MQTT_PUBLISH:
 		sq_client_did(c, SQ_TAKER_PUBLISHED);
 		return client_publish(c, p, size);

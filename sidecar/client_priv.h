@@ -15,8 +15,9 @@
 enum { SQ_ALIAS_MAX = 16, SQ_ALIAS_OUT_BYTES_MAX = 4096 };
 
 enum sq_client_state {
-	SQ_CLIENT_NEW,     /* awaits CONNECT */
-	SQ_CLIENT_WAITING, /* awaits the attach, then CONNACK */
+	SQ_CLIENT_NEW,      /* awaits CONNECT */
+	SQ_CLIENT_CHECKING, /* its password is checked */
+	SQ_CLIENT_WAITING,  /* awaits the attach, then CONNACK */
 	SQ_CLIENT_OPEN,
 	SQ_CLIENT_CLOSING, /* writes what is left, then reads until the end */
 	SQ_CLIENT_DEAD,
@@ -36,7 +37,9 @@ struct sq_client {
 	struct sq_taker_client taker;
 	ev_io in, out;
 	struct sq_mqtt_decoder decoder;
-	struct sq_buf rest; /* input that is not decoded yet */
+	struct sq_buf rest;    /* input that is not decoded yet */
+	struct sq_buf connect; /* its CONNECT, while the password is checked */
+	struct sq_password_ask *ask;
 	struct sq_output output;
 	struct sq_alias *aliases_in, *aliases_out; /* SQ_ALIAS_MAX each, or NULL */
 	char *from;
@@ -61,7 +64,15 @@ int sq_client_packet(struct sq_client *, const struct sq_mqtt_packet *, size_t s
 /* Counts and logs that a 'what' to 'topic' was refused, which is reserved for 'why'. */
 void sq_client_reserved(
     const struct sq_client *, const char *what, struct sq_bytes topic, const char *why);
+/* client_password.c: the first packet, CONNECT, of 'len' bytes, which are blanked: they
+ * may have a password. */
+void sq_client_first(
+    struct sq_client *, const struct sq_mqtt_packet *, unsigned char *bytes, size_t len);
+/* The client ends: it wants no answer any more. */
+void sq_client_forget_password(struct sq_client *);
 /* client_connect.c */
+/* Whether nothing speaks against a CONNECT, whoever sends it; false: it was refused. */
+bool sq_client_may_connect(struct sq_client *, const struct sq_mqtt_packet *);
 void sq_client_connect(struct sq_client *, const struct sq_mqtt_packet *);
 void sq_client_connack(struct sq_client *, bool present);
 /* client_out.c: the output has something. */

@@ -51,6 +51,9 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"Name that the brokers' certificates must have; without it the host's."),
     KEY("auth.token-file", SQ_CFG_STRING, token_file, NULL, 0, 0,
 	"File with the bearer token; read again when it changes."),
+    KEY("auth.password-file", SQ_CFG_STRING, password_file, NULL, 0, 0,
+	"Users that local clients must name, user:hash on each line, hashed as crypt(3) does; "
+	"read again when it changes; unset: user name and password are not looked at."),
     KEY("identity.space", SQ_CFG_STRING, space, "default", 0, 0, "The topic space."),
     KEY("identity.workload", SQ_CFG_STRING, workload, "app", 0, 0,
 	"The workload; its name is the default group."),

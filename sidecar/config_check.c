@@ -9,6 +9,7 @@
 #include "core/program.h"
 #include "sidecar/brokers.h"
 #include "sidecar/listener.h"
+#include "sidecar/password.h"
 #include "sidecar/pod_annotations.h"
 #include "sidecar/token.h"
 #include "sidecar/trust.h"
@@ -38,6 +39,19 @@ check_links(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
 
 		sq_trust_free(&trust);
 	}
+	sq_program_problem(problems, &why);
+}
+
+static void
+check_passwords(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
+{
+	struct sq_buf why = {0};
+	struct sq_passwords *p;
+
+	if (!check_is_set(cfg->password_file))
+		return;
+	p = sq_passwords_open(cfg->password_file, &why);
+	sq_passwords_free(&p);
 	sq_program_problem(problems, &why);
 }
 
@@ -96,6 +110,7 @@ sq_sidecar_config_check(
 	struct sq_outbox_annotation annotated;
 
 	check_links(cfg, problems);
+	check_passwords(cfg, problems);
 	check_addresses(cfg, notes, problems);
 	if (!all)
 		return;

@@ -13,6 +13,7 @@
 #include "sidecar/declared.h"
 #include "sidecar/listener.h"
 #include "sidecar/outbox.h"
+#include "sidecar/password_check.h"
 #include "sidecar/self.h"
 #include "sidecar/session.h"
 #include "sidecar/session_priv.h"
@@ -311,6 +312,17 @@ hub_pool(struct sq_hub *h, struct sq_buf *err)
 	return sq_pool_new(h->loop, &pc, &hub_pool_events, h, err);
 }
 
+static bool
+hub_passwords(struct sq_hub *h, struct sq_buf *err)
+{
+	const char *file = h->cfg->password_file;
+
+	if (file == NULL || file[0] == '\0')
+		return true;
+	h->passwords = sq_password_check_new(h->loop, file, err);
+	return h->passwords != NULL;
+}
+
 struct sq_hub *
 sq_hub_new(struct ev_loop *loop, const struct sq_sidecar_cfg *cfg, struct sq_buf *err)
 {
@@ -342,7 +354,7 @@ sq_hub_new(struct ev_loop *loop, const struct sq_sidecar_cfg *cfg, struct sq_buf
 	ev_timer_init(&h->timer, hub_on_timer, 0.0, 0.0);
 	h->timer.data = h;
 	h->pool = hub_pool(h, err);
-	if (h->pool == NULL)
+	if (h->pool == NULL || !hub_passwords(h, err))
 		sq_hub_free(&h);
 	return h;
 }
@@ -361,6 +373,7 @@ sq_hub_free(struct sq_hub **hp)
 	sq_declared_free(&h->declared);
 	while ((c = SQ_LIST_FIRST(&h->clients, struct sq_client, all)) != NULL)
 		sq_client_free(c);
+	sq_password_check_free(&h->passwords);
 	while ((s = SQ_LIST_FIRST(&h->sessions, struct sq_session, all)) != NULL)
 		sq_session_drop(s);
 	sq_pool_free(&h->pool);

@@ -15,7 +15,13 @@
 	X(FOREIGN_TLS, "sqmqos_foreign_connections_total", "protocol=\"tls\"", SQ_COUNTER, \
 	    "Connections to the MQTT port that spoke another protocol.") \
 	X(CLIENTS_FULL, "sqmqos_clients_refused_total", "reason=\"sessions-full\"", SQ_COUNTER, \
-	    "Clients that were sent away because no broker had room for their session.") \
+	    "Clients that were sent away, by reason.") \
+	X(CLIENTS_PASSWORD, "sqmqos_clients_refused_total", "reason=\"password\"", SQ_COUNTER, \
+	    "Clients that were sent away, by reason.") \
+	X(CLIENTS_ANONYMOUS, "sqmqos_clients_refused_total", "reason=\"anonymous\"", SQ_COUNTER, \
+	    "Clients that were sent away, by reason.") \
+	X(CLIENTS_BUSY, "sqmqos_clients_refused_total", "reason=\"passwords-waiting\"", \
+	    SQ_COUNTER, "Clients that were sent away, by reason.") \
 	X(SESSIONS, "sqmqos_sessions", NULL, SQ_GAUGE, "Sessions of local clients.") \
 	X(ATTACHED, "sqmqos_sessions_attached", NULL, SQ_GAUGE, "Sessions attached to a broker.") \
 	X(LINKS, "sqmqos_links", NULL, SQ_GAUGE, "Open links to brokers.") \

@@ -272,3 +272,21 @@ async def test_spaces_that_tenants_share(env):
         code, _, error = await broker.run(spaces(wrong), "--check-config")
         assert code == 2 and error.startswith(f"sqmqos-broker: {at}"), error
         assert f" spaces.{key}: {said}" in error, error
+
+
+async def test_a_password_file_is_read_before_the_start(env):
+    configured = Configured(env, "sidecar")
+    path = env.folder / "passwords"
+    changes = {"auth": {"password-file": str(path)}}
+    await configured.bad(changes, f"auth.password-file: {path}: No such file or directory")
+    hashed = subprocess.run(["openssl", "passwd", "-6", "secret"], check=True, capture_output=True,
+                            text=True).stdout
+    mosquitto = env.folder / "mosquitto"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", str(mosquitto), "u", "secret"], check=True)
+    path.write_text(f"# ours\na:{hashed}b:\n{mosquitto.read_text()}")
+    await configured.bad(
+        changes, f"auth.password-file: {path}: line 3: no hash behind the colon; line 4: a hash in "
+        "the own format of mosquitto_passwd, which crypt(3) does not know; openssl passwd -6 makes "
+        "one that it does")
+    path.write_text(f"a:{hashed}")
+    await configured.good(changes)

@@ -87,7 +87,14 @@ async def mqtt_3_1_sessions(w):
     raw.send(connect_packet(w.id("old"), 3, flags=0, name="MQIsdp"))
     assert (await raw.expect(CONNACK)).data == b"\0\0"
     r = await raw.expect(PUBLISH)
-    assert r.str() == topic and r.u16() and r.take(r.left()) == b"kept"
+    assert r.str() == topic
+    packet_id = r.take(2)
+    assert r.take(r.left()) == b"kept"
+    raw.send(packet(PUBACK, packet_id), packet(DISCONNECT))
+    assert await raw.packet() is None
+    raw = await w.raw(w.b)
+    raw.send(connect_packet(w.id("old"), 3, flags=2, name="MQIsdp"))  # ends the session
+    await raw.expect(CONNACK)
 
 
 @statement("v3 3.1.3-8", one_sidecar=True)
