@@ -39,6 +39,7 @@ struct sq_hub;
 	X(TOPIC, 0x90, 1, 0, "topic name invalid") \
 	X(NOT_AUTHORIZED, 0x87, 1, 1, "not authorized") \
 	X(MESSAGE_REFUSED, 0x83, 1, 1, "message refused, and MQTT 3.1.1 can't say so") \
+	X(STUCK, 0x97, 0, 1, "publish refused for session.refused-max, and nothing else went on") \
 	X(MESSAGE_DENIED, 0x87, 1, 1, "message not allowed, and MQTT 3.1.1 can't say so") \
 	X(SHUTDOWN, 0x8b, 0, 1, "sidecar is shutting down") \
 	X(IO, 0x00, 1, 0, "socket error")

@@ -113,6 +113,9 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"Time from a connection to its CONNECT."),
     KEY("session.attach-timeout", SQ_CFG_DURATION, attach_timeout_ms, "20s", 100, 600000,
 	"How long the CONNECT of a durable session waits for a broker."),
+    KEY("session.refused-max", SQ_CFG_DURATION, refused_max_ms, "60s", 0, 86400000,
+	"How long a publish may be refused that its client can't be told of (MQTT 3.1.1) while "
+	"nothing else goes on; then the connection is closed; 0: for ever."),
     KEY("session.linger", SQ_CFG_DURATION, linger_ms, "60s", 1000, 3600000,
 	"How long what a departed client has published waits for a broker."),
     KEY("sys.interval", SQ_CFG_DURATION, sys_interval_ms, "10s", 0, 86400000,

@@ -33,7 +33,7 @@ struct sq_sidecar_cfg {
 	uint64_t receive_max, publish_max, credit_msgs, credit_bytes;
 	uint64_t connect_timeout_ms, attach_timeout_ms, linger_ms, shutdown_ms;
 	uint64_t sys_interval_ms;
-	uint64_t keep_alive_max_ms;
+	uint64_t keep_alive_max_ms, refused_max_ms;
 	unsigned log_level;  /* enum sq_log_level */
 	unsigned log_format; /* enum sq_log_format */
 };

@@ -23,6 +23,7 @@
 #include "sidecar/metrics.h"
 #include "sidecar/output.h"
 #include "sidecar/pool.h"
+#include "sidecar/refusals.h"
 
 struct sq_declared;
 struct sq_listener;
@@ -57,6 +58,7 @@ struct sq_hub {
 	uint64_t instance;
 	uint64_t ordinals; /* MQTT connections of this process so far */
 	uint64_t full_ms;  /* when a broker last had no room for a session; 0: it has again */
+	struct sq_refusals closed; /* connections that sq_refusals_closed() tells of */
 	bool stopping;
 	bool link_was_up;
 	struct sq_htab by_epoch;  /* attached sessions */

@@ -22,6 +22,8 @@
 	    "Clients that were sent away, by reason.") \
 	X(CLIENTS_BUSY, "sqmqos_clients_refused_total", "reason=\"passwords-waiting\"", \
 	    SQ_COUNTER, "Clients that were sent away, by reason.") \
+	X(CLOSED_REFUSED, "sqmqos_clients_closed_total", "reason=\"refused-max\"", SQ_COUNTER, \
+	    "Connections closed because a publish was refused for session.refused-max.") \
 	X(SESSIONS, "sqmqos_sessions", NULL, SQ_GAUGE, "Sessions of local clients.") \
 	X(ATTACHED, "sqmqos_sessions_attached", NULL, SQ_GAUGE, "Sessions attached to a broker.") \
 	X(LINKS, "sqmqos_links", NULL, SQ_GAUGE, "Open links to brokers.") \

@@ -27,6 +27,9 @@ struct sq_refusal_seen {
 
 /* Counts it, and logs it unless a line of this client came within the last 10 s. */
 void sq_refusals_note(struct sq_hub *, struct sq_refusals *of, const struct sq_refusal_seen *);
+/* Logs, at the same rate for all clients together, that a connection was closed because its
+ * publish was refused for session.refused-max; 'text' is the broker's of the refusal. */
+void sq_refusals_closed(struct sq_hub *, const char *client, struct sq_bytes text);
 /* Counts it alone: whoever calls has logged it. */
 void sq_refusals_count(struct sq_hub *, enum sq_refusal);
 

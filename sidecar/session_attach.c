@@ -91,6 +91,7 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 		s->hub->full_ms = 0; /* there was room for it */
 	s->state = SQ_SESSION_ATTACHED;
 	s->attached_ms = sq_hub_now(s->hub);
+	s->refused_ms = 0;
 	s->incarnation = a->incarnation;
 	s->recovered = !first || (a->present && !s->clean_start);
 	s->max_packet = a->max_packet;

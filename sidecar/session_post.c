@@ -13,8 +13,9 @@
 #include "sidecar/client.h"
 #include "sidecar/session_order.h"
 #include "sidecar/session_priv.h"
+#include "sidecar/session_refused.h"
 
-enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000, PAUSE_MS = 50, PAUSE_BUSY_MS = 500 };
+enum { PAUSE_MS = 50, PAUSE_BUSY_MS = 500 };
 
 struct batch_post {
 	struct sq_session_post post;
@@ -90,6 +91,7 @@ sq_session_refused(
 		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
 	if (p->attach_seq != s->attach_seq || s->state != SQ_SESSION_ATTACHED)
 		return false; /* of an older attachment: nothing follows from it */
+	s->refused_ms = 0;    /* the broker does not even say whether it takes something */
 	switch (ans->status) {
 	case 0: /* the stream alone, or its link, which will say so */
 	case 429:
@@ -143,66 +145,6 @@ batch_has(const struct sq_lane_flight *f, uint8_t kind)
 	return false;
 }
 
-/* Whether the client hears of a refusal: MQTT 3.1.1 has no way to refuse a
- * publish, and one of QoS 0 (which a rule raised) no acknowledgement. */
-static bool
-outcome_heard(const struct sq_session *s, const struct sq_lane_outcome *o)
-{
-	return o->qos > 0 && (s->version == SQ_MQTT_V5 || o->kind != SQ_ENTRY_MESSAGE);
-}
-
-/* Whether the broker may take it later. */
-static bool
-outcome_passes(const struct sq_lane_outcome *o)
-{
-	return o->reason == SQ_MQTT_RC_QUOTA_EXCEEDED || o->reason == SQ_MQTT_RC_UNSPECIFIED;
-}
-
-/* Counts and logs what the broker has refused. */
-static void
-outcome_refused(struct sq_session *s, const struct sq_lane_outcome *o)
-{
-	bool waits = s->client != NULL && o->image_qos > 0 && !outcome_heard(s, o) &&
-	    outcome_passes(o);
-	struct sq_refusal_seen r = {.client = s->client_id,
-	    .what = "publish",
-	    .then = !waits   ? NULL
-		: o->qos > 0 ? "which MQTT 3.1.1 can't be told (it waits, and every "
-			       "acknowledgement behind it)"
-			     : "which nobody hears of (it waits, and all that follows it)",
-	    .code = o->reason,
-	    .refusal = o->refusal,
-	    .text = o->text};
-
-	if (o->own) /* whoever refused it has said so */
-		return;
-	if (s->retry_ms == 0) /* a message that is tried again counts once */
-		sq_hub_count(s->hub, SQ_M_REFUSED_BROKER, 1);
-	sq_refusals_note(s->hub, &s->refusals, &r);
-}
-
-/* True: the message is kept, to be sent again; else it is dropped (QoS 0), or the
- * connection ends. */
-static bool
-outcome_unheard(
-    struct sq_session *s, struct sq_lane_out *l, const struct sq_lane_outcome *o, uint64_t now_ms)
-{
-	if (!outcome_passes(o)) {
-		if (o->qos > 0)
-			sq_client_end_because(s->client, SQ_END_MESSAGE_REFUSED, o->text);
-		return false;
-	}
-	sq_lane_out_hold(l);
-	if (s->retry_ms == 0) { /* the first one since something was accepted */
-		s->retry_ms = RETRY_MIN_MS;
-	} else {
-		s->retry_ms = s->retry_ms * 2 < RETRY_MAX_MS ? s->retry_ms * 2 : RETRY_MAX_MS;
-	}
-	s->due_retry = now_ms + s->retry_ms;
-	sq_session_wake(s);
-	return true;
-}
-
 void
 sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
 {
@@ -218,17 +160,18 @@ sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
 			if (i == 1 && o.image_qos == 0 && s->lane1_qos0 > 0)
 				s->lane1_qos0--;
 			if (o.reason >= 0x80 && o.kind == SQ_ENTRY_MESSAGE)
-				outcome_refused(s, &o);
+				sq_session_publish_refused(s, &o);
 			else if (o.refusal == SQ_REFUSAL_UNMATCHED)
 				sq_refusals_count(s->hub, SQ_REFUSAL_UNMATCHED);
 			if (s->client == NULL || o.image_qos == 0)
 				continue;
-			if (o.reason >= 0x80 && !outcome_heard(s, &o)) {
-				if (outcome_unheard(s, l, &o, now_ms))
+			if (o.reason >= 0x80 && !sq_session_hears(s, &o)) {
+				if (sq_session_hold_refused(s, l, &o, now_ms))
 					break;
 				continue; /* the client may be gone now */
 			}
 			s->retry_ms = 0;
+			s->refused_ms = 0;
 			if (o.qos > 0)
 				sq_client_acked(s->client, &o);
 		}
@@ -252,6 +195,8 @@ batch_accepted(struct sq_session *s, struct batch_post *p, const struct sq_answe
 	}
 	if (p->post.attach_seq == s->attach_seq)
 		s->failures = 0;
+	if (s->refused_ms != 0)
+		sq_session_accepted(s, &o);
 	sq_session_outcomes(s, sq_hub_now(s->hub));
 }
 
@@ -397,6 +342,8 @@ settle_done(struct sq_request *req, const struct sq_answer *ans)
 	if (s->state == SQ_SESSION_ENDED || ok) {
 		if (ok && p->post.attach_seq == s->attach_seq)
 			s->failures = 0;
+		if (ok && s->refused_ms != 0)
+			sq_session_settled(s, &p->flight);
 		SQ_FAULT_IF(
 		    settle_has(&p->flight, SQ_SETTLE_RECEIVED), "sidecar-received-answered");
 		SQ_FAULT_IF(

@@ -42,6 +42,7 @@ struct sq_session {
 	char *client_id;
 	struct sq_uplink *link; /* where it is attached */
 	uint64_t ordinal, epoch, incarnation;
+	uint64_t refused_ms; /* since when messages are refused and nothing goes on; 0: not now */
 	uint64_t due_attach, due_pause, due_retry, due_linger; /* 0: none */
 	uint64_t last[SQ_LANES]; /* from the attach, for lanes not made yet */
 	struct sq_lane_out *lane[SQ_LANES];
