@@ -1,5 +1,5 @@
 /* Deliveries of a session at the sidecar; see inbox.h.  The attach is in
- * inbox_attach.c.
+ * inbox_attach.c, the client's answers in inbox_acks.c.
  *
  * Packet ids are given out in rows, so they hash to themselves: the table is
  * filled in order and a lookup is one cache line. */
@@ -301,7 +301,7 @@ sq_inbox_deliver(
 	/* An expected message, or the id is used anew: the broker finished the old
 	 * delivery before its answer to our settlement got here. */
 	if (e != NULL)
-		sq_inbox_erase(in, e);
+		sq_inbox_abandon(in, e);
 	if (!listed)
 		sq_inbox_forget_ghosts(in, false);
 	e = sq_inbox_insert(in, t->packet_id);
@@ -338,123 +338,6 @@ sq_inbox_written(struct sq_inbox *in, uint64_t msgs, uint64_t bytes)
 	in->unwritten_bytes -= bytes;
 	in->credit_msgs += (int64_t)msgs;
 	in->credit_bytes += (int64_t)bytes;
-}
-
-/* --- the client's answers --- */
-
-enum { STRAY_WORDS = (UINT16_MAX + 1) / 64 };
-
-static bool
-inbox_strays(const struct sq_inbox *in, uint16_t id)
-{
-	return in->strays != NULL && (in->strays[id / 64] >> id % 64 & 1) != 0;
-}
-
-void
-sq_inbox_stray(struct sq_inbox *in, uint16_t id)
-{
-	if (inbox_strays(in, id))
-		return;
-	if (in->strays == NULL)
-		in->strays = sq_xcalloc(STRAY_WORDS, sizeof *in->strays);
-	in->strays[id / 64] |= UINT64_C(1) << id % 64;
-	in->n_strays++;
-}
-
-/* The last packet of an exchange that is over here has come. */
-static void
-inbox_stray_ends(struct sq_inbox *in, uint16_t id)
-{
-	if (!inbox_strays(in, id))
-		return;
-	in->strays[id / 64] &= ~(UINT64_C(1) << id % 64);
-	in->n_strays--;
-}
-
-/* An acknowledgement came that 'e', which may be NULL, does not wait for. */
-static int
-entry_misplaced(const struct sq_inbox *in, const struct sq_inbox_entry *e, uint16_t id)
-{
-	if (e == NULL || (e->flags & F_ORPHAN) != 0 || inbox_strays(in, id))
-		return 0;
-	switch ((enum sq_inbox_state)e->state) {
-	case E_SENT1:
-	case E_SENT2:
-	case E_RECEIVING:
-	case E_RELEASED:
-		return SQ_EINVAL;
-	case E_SETTLING:
-	case E_EXPECTED:
-	case E_GHOST:
-		break;
-	}
-	return 0;
-}
-
-int
-sq_inbox_puback(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
-{
-	struct sq_inbox_entry *e = sq_inbox_find(in, packet_id);
-	int rc = 0;
-
-	if (e != NULL && e->state == E_SENT1) {
-		sq_inbox_entry_finish(in, e, SQ_SETTLE_ACK, reason);
-	} else {
-		rc = entry_misplaced(in, e, packet_id);
-		inbox_stray_ends(in, packet_id);
-	}
-	return rc;
-}
-
-/* PUBREC of an id under which nothing is open: answered, so that the client is done with
- * it.  Its PUBCOMP may come when the id is in use again. */
-static void
-inbox_pubrec_unknown(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
-{
-	if (reason >= 0x80) {
-		inbox_stray_ends(in, packet_id);
-		return;
-	}
-	sq_inbox_stray(in, packet_id);
-	sq_inbox_push_pubrel(in, packet_id, SQ_INBOX_ID_UNKNOWN);
-}
-
-int
-sq_inbox_pubrec(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
-{
-	struct sq_inbox_entry *e = sq_inbox_find(in, packet_id);
-
-	if (e == NULL || e->state == E_GHOST) {
-		inbox_pubrec_unknown(in, packet_id, reason);
-	} else if (e->state == E_SENT2 && reason >= 0x80) {
-		sq_inbox_entry_finish(in, e, SQ_SETTLE_ACK, reason);
-	} else if (e->state == E_SENT2 && (e->flags & F_ORPHAN) != 0) {
-		sq_inbox_entry_release(in, e);
-	} else if (e->state == E_SENT2) {
-		e->state = E_RECEIVING;
-		e->flags &= (uint8_t)~F_POSTED;
-		sq_inbox_entry_post(in, e);
-	} else if (e->state == E_RELEASED && reason < 0x80) {
-		sq_inbox_push_pubrel(in, packet_id, 0);
-	} else if (e->state == E_SENT1) {
-		return entry_misplaced(in, e, packet_id);
-	}
-	return 0;
-}
-
-int
-sq_inbox_pubcomp(struct sq_inbox *in, uint16_t packet_id)
-{
-	struct sq_inbox_entry *e = sq_inbox_find(in, packet_id);
-	int rc = 0;
-
-	if (e != NULL && e->state == E_RELEASED) {
-		sq_inbox_entry_finish(in, e, SQ_SETTLE_COMPLETE, 0);
-	} else {
-		rc = entry_misplaced(in, e, packet_id);
-		inbox_stray_ends(in, packet_id);
-	}
-	return rc;
 }
 
 /* --- flights --- */

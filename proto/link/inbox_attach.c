@@ -139,9 +139,7 @@ inbox_forget_unlisted(struct sq_inbox *in, const bool *listed)
 		} else {
 			if (e->state == E_RECEIVING)
 				sq_inbox_push_pubrel(in, e->packet_id, 0);
-			if (e->state != E_EXPECTED)
-				sq_inbox_stray(in, e->packet_id);
-			sq_inbox_erase(in, e); /* another one may now be here */
+			sq_inbox_abandon(in, e); /* another one may now be here */
 		}
 	}
 }
@@ -176,7 +174,7 @@ sq_inbox_attached(struct sq_inbox *in, const struct sq_attached *a)
 			continue;
 		}
 		if (e != NULL)
-			sq_inbox_erase(in, e);
+			sq_inbox_abandon(in, e);
 		inbox_adopt(in, &id);
 	}
 	inbox_forget_unlisted(in, listed);

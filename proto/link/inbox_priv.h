@@ -69,9 +69,9 @@ void
 sq_inbox_settle(struct sq_inbox *in, uint16_t id, uint8_t kind, uint8_t reason, uint64_t delivery);
 /* Queues a PUBREL for the client. */
 void sq_inbox_push_pubrel(struct sq_inbox *in, uint16_t id, uint8_t reason);
-/* The client may still acknowledge what is over here: of whatever has the id by then,
- * that is no error. */
-void sq_inbox_stray(struct sq_inbox *in, uint16_t id);
+/* Forgets an entry that is over at the broker.  What the client still says of it is no
+ * error, whatever has the id by then. */
+void sq_inbox_abandon(struct sq_inbox *in, struct sq_inbox_entry *e);
 /* The message of an entry. */
 bool sq_inbox_entry_is(const struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o);
 void sq_inbox_entry_name(struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o);

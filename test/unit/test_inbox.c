@@ -347,6 +347,10 @@ Test(inbox, the_end_of_an_older_exchange_is_harmless_under_an_id_in_use)
 	deliver(in, 1, 1, 10, 1);
 	pubcomp(in, 1); /* answers that PUBREL */
 	cr_assert_eq(sq_inbox_pubcomp(in, 1), SQ_EINVAL, "a second one has no reason");
+	deliver(in, 2, 1, 11, 5); /* the broker has given up the one before */
+	puback(in, 1, 0);
+	cr_assert_eq(sq_inbox_puback(in, 1, 0), SQ_EINVAL);
+	deliver(in, 1, 1, 12, 6);
 
 	deliver(in, 2, 2, 20, 2);
 	attach(in, NULL, 0); /* all is finished there */
