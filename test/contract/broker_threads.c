@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../support/fake_front.h"
+#include "../support/broker_actor.h"
 #include "../support/temp_dir.h"
 #include "../support/thread_worker.h"
 #include "broker/engine/engine.h"
@@ -26,193 +26,32 @@ enum {
 	TURNS = 1500,
 	COUNTED = 2000,
 	WAIT_MS = 60000,
-	PAYLOAD = 2000,
 	WAITING = 3000, /* messages that wait for one who is away */
 };
-
-#define CHECK(cond) \
-	do { \
-		if (!(cond)) { \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			abort(); \
-		} \
-	} while (0)
-
-static _Atomic(struct sq_broker *) broker;
-static atomic_uint_fast64_t next_link = 1;
 
 static void
 tick(struct sq_worker *w)
 {
-	struct sq_broker *b = atomic_load(&broker);
+	struct sq_broker *b = atomic_load(&actor_broker);
 
 	if (b != NULL)
 		sq_broker_tick(b, w);
 }
 
-/* One session of one sidecar; used by one thread. */
-struct actor {
-	const char *key;
-	uint64_t instance, ordinal, epoch, incarnation, run;
-	uint64_t next[SQ_LANES];
-	uint32_t attempt;
-	struct sq_link *link;
-	unsigned seed;
-	uint64_t granted;
-	uint64_t expect; /* of the one that counts */
-};
-
-static unsigned
-pick(struct actor *a, unsigned n)
-{
-	return (unsigned)rand_r(&a->seed) % n;
-}
-
-/* A call that is waited for. */
-struct waiting {
-	pthread_mutex_t lock;
-	pthread_cond_t answered;
-	bool done;
-};
-
-static void
-waiting_done(struct fake_call *fc)
-{
-	struct waiting *wait = fc->owner;
-
-	pthread_mutex_lock(&wait->lock);
-	wait->done = true;
-	pthread_cond_signal(&wait->answered);
-	pthread_mutex_unlock(&wait->lock);
-}
-
-static struct fake_call *
-call(struct actor *a, enum sq_call_kind kind, struct sq_buf *body)
-{
-	struct waiting wait = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
-	struct fake_call *fc = fake_call_new(
-	    kind, a->key, kind == SQ_CALL_ATTACH ? 0 : a->epoch, a->link, body);
-
-	fc->done = waiting_done;
-	fc->owner = &wait;
-	sq_broker_call(atomic_load(&broker), &fc->call);
-	pthread_mutex_lock(&wait.lock);
-	while (!wait.done)
-		pthread_cond_wait(&wait.answered, &wait.lock);
-	pthread_mutex_unlock(&wait.lock);
-	return fc;
-}
-
-static unsigned
-finish(struct fake_call *fc)
-{
-	unsigned status = fc->call.status;
-
-	fake_call_free(&fc);
-	return status;
-}
-
-static void
-actor_relink(struct actor *a)
-{
-	if (a->link != NULL) {
-		fake_link_shut(a->link);
-		sq_broker_link_closed(atomic_load(&broker), a->link);
-		sq_link_unref(&a->link);
-	}
-	a->link = fake_link_new(atomic_fetch_add(&next_link, 1), 0);
-}
-
-static void
-actor_attach(struct actor *a, bool reconnect, uint8_t flags)
-{
-	static const unsigned char topic[] = "t/1";
-	struct sq_msg will = sq_msg_new(1, false, (struct sq_bytes){topic, 3}, (struct sq_bytes){0},
-	    SQ_MSG_NO_EXPIRY, (struct sq_bytes){topic, 1});
-	struct sq_attach body = {.instance = a->instance,
-	    .link = sq_link_id(a->link),
-	    .flags = flags,
-	    .expiry_s = strchr(a->key, '~') != strrchr(a->key, '~') ? 1 : 0,
-	    .receive_max = 20,
-	    .incarnation = a->incarnation,
-	    .will = {will.image, sq_image_size(will.image)}};
-	struct sq_attached out;
-	struct sq_buf b = {0};
-	struct fake_call *fc;
-
-	if (reconnect) {
-		a->ordinal++;
-		a->attempt = 0;
-	}
-	body.ordinal = a->ordinal;
-	body.attempt = ++a->attempt;
-	if ((flags & SQ_ATTACH_WILL) == 0)
-		body.will = (struct sq_bytes){0};
-	sq_attach_encode(&b, &body, NULL);
-	sq_msg_unref(&will);
-	fc = call(a, SQ_CALL_ATTACH, &b);
-	CHECK(fc->call.status == 200 || fc->call.status == 409);
-	if (fc->call.status == 200) {
-		CHECK(sq_attached_decode(
-			  sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &out) == SQ_OK);
-		a->epoch = out.epoch;
-		a->granted = 0;
-		if (a->incarnation != out.incarnation)
-			a->run++;
-		a->incarnation = out.incarnation;
-		for (unsigned lane = 0; lane < SQ_LANES; lane++)
-			a->next[lane] = out.last[lane] + 1;
-	}
-	finish(fc);
-}
-
-static void
-entry_put(
-    struct sq_buf *b, const char *topic, uint8_t qos, bool retain, uint16_t id, uint64_t number)
-{
-	unsigned char payload[PAYLOAD] = {0}, head[SQ_ENTRY_HEADER];
-	struct sq_msg m;
-
-	sq_put64(payload, number);
-	m = sq_msg_new(qos, retain, (struct sq_bytes){(const unsigned char *)topic, strlen(topic)},
-	    (struct sq_bytes){0}, SQ_MSG_NO_EXPIRY, (struct sq_bytes){payload, sizeof payload});
-	sq_entry_header(head, SQ_ENTRY_MESSAGE, id);
-	sq_buf_append(b, head, sizeof head);
-	sq_buf_append(b, m.image, sq_image_size(m.image));
-	sq_msg_unref(&m);
-}
-
-/* Posts the entries in 'entries' under the next numbers; returns the call. */
-static struct fake_call *
-actor_batch(struct actor *a, uint8_t lane, uint16_t n, struct sq_buf *entries)
-{
-	struct sq_batch batch = {.lane = lane, .n = n, .run = a->run, .first = a->next[lane]};
-	unsigned char head[SQ_BATCH_HEADER];
-	struct sq_buf b = {0};
-
-	batch.upto = batch.first - 1; /* one at a time: all earlier ones have arrived */
-	sq_batch_header(head, &batch);
-	sq_buf_append(&b, head, sizeof head);
-	sq_buf_append(&b, sq_buf_data(entries), sq_buf_len(entries));
-	sq_buf_fini(entries);
-	a->next[lane] += n;
-	return call(a, SQ_CALL_MESSAGES, &b);
-}
-
 static void
 actor_publish(struct actor *a)
 {
-	uint8_t lane = (uint8_t)pick(a, 2);
-	uint16_t n = (uint16_t)(1 + pick(a, 5));
+	uint8_t lane = (uint8_t)actor_pick(a, 2);
+	uint16_t n = (uint16_t)(1 + actor_pick(a, 5));
 	struct sq_buf entries = {0};
 
 	for (uint16_t i = 0; i < n; i++) {
 		char topic[] = "t/0";
-		uint8_t qos = lane == 0 ? 0 : (uint8_t)(1 + pick(a, 2));
-		uint16_t id = qos == 2 ? (uint16_t)(1 + pick(a, 20)) : 0;
+		uint8_t qos = lane == 0 ? 0 : (uint8_t)(1 + actor_pick(a, 2));
+		uint16_t id = qos == 2 ? (uint16_t)(1 + actor_pick(a, 20)) : 0;
 
-		topic[2] = (char)('0' + pick(a, 6));
-		entry_put(&entries, topic, qos, lane == 1 && pick(a, 4) == 0, id, i);
+		topic[2] = (char)('0' + actor_pick(a, 6));
+		actor_entry(&entries, topic, qos, lane == 1 && actor_pick(a, 4) == 0, id, i);
 		if (qos == 2 && i + 1 < n) {
 			unsigned char head[SQ_ENTRY_HEADER];
 
@@ -221,7 +60,7 @@ actor_publish(struct actor *a)
 			i++;
 		}
 	}
-	finish(actor_batch(a, lane, n, &entries));
+	actor_finish(actor_batch(a, lane, n, &entries));
 }
 
 static void
@@ -230,22 +69,23 @@ actor_subscribe(struct actor *a, const char *filter, uint8_t options, uint8_t op
 	bool declared = strcmp(filter, "declared") == 0;
 	struct sq_sub s = {.op = op,
 	    .options = options,
-	    .sub_id = 1 + pick(a, 9),
+	    .sub_id = 1 + actor_pick(a, 9),
 	    .filter = {(const unsigned char *)filter, strlen(filter)}};
 	struct sq_buf b = {0};
 
 	if (declared) {
-		s.flags = SQ_SUB_DECLARED | SQ_SUB_CONSUME | (pick(a, 2) != 0 ? SQ_SUB_DURABLE : 0);
-		s.queue_expiry_s = pick(a, 2);
-		s.since_ms = pick(a, 4); /* 0: of version 1 */
+		s.flags = SQ_SUB_DECLARED | SQ_SUB_CONSUME |
+		    (actor_pick(a, 2) != 0 ? SQ_SUB_DURABLE : 0);
+		s.queue_expiry_s = actor_pick(a, 2);
+		s.since_ms = actor_pick(a, 4); /* 0: of version 1 */
 		s.max_length = 100 * (unsigned)s.since_ms;
-		s.pod = (struct sq_bytes){(const unsigned char *)&"012"[pick(a, 3)], 1};
+		s.pod = (struct sq_bytes){(const unsigned char *)&"012"[actor_pick(a, 3)], 1};
 		s.group = (struct sq_bytes){(const unsigned char *)"g", 1};
 		s.filter = (struct sq_bytes){(const unsigned char *)"t/+", 3};
 	}
 	sq_subs_head_put(&b, 1, &(struct sq_subs_head){0}, SQ_LINK_VERSION);
 	sq_sub_put(&b, &s, SQ_LINK_VERSION);
-	finish(call(a, SQ_CALL_SUBSCRIPTIONS, &b));
+	actor_finish(actor_call(a, SQ_CALL_SUBSCRIPTIONS, &b));
 }
 
 /* Settles what has come, and grants credit for more. */
@@ -260,24 +100,24 @@ actor_settle(struct actor *a)
 	while (fake_link_take(a->link, &d)) {
 		struct sq_settle e = {.n = 1,
 		    .delivery = d.delivery,
-		    .kind = (uint8_t)(SQ_SETTLE_ACK + pick(a, SQ_SETTLE_REJECT))};
+		    .kind = (uint8_t)(SQ_SETTLE_ACK + actor_pick(a, SQ_SETTLE_REJECT))};
 
 		if (!d.detached && d.epoch == a->epoch && d.delivery != 0)
 			sq_settle_put(&b, &e);
 	}
-	finish(call(a, SQ_CALL_SETTLEMENTS, &b));
+	actor_finish(actor_call(a, SQ_CALL_SETTLEMENTS, &b));
 }
 
 static void
 actor_detach(struct actor *a)
 {
-	struct sq_detach d = {.expiry_s = pick(a, 2),
-	    .will = (uint8_t)pick(a, 2),
+	struct sq_detach d = {.expiry_s = actor_pick(a, 2),
+	    .will = (uint8_t)actor_pick(a, 2),
 	    .last = {a->next[0] - 1, a->next[1] - 1}};
 	struct sq_buf b = {0};
 
 	sq_detach_encode(&b, &d, SQ_LINK_VERSION);
-	finish(call(a, SQ_CALL_DETACH, &b));
+	actor_finish(actor_call(a, SQ_CALL_DETACH, &b));
 }
 
 static void
@@ -285,29 +125,29 @@ actor_act(struct actor *a)
 {
 	static const char *const filters[] = {
 	    "t/+", "t/1", "#", "$share/g/t/#", "$share/h/t/2", "$tag/red", "declared"};
-	const char *filter = filters[pick(a, SQ_ARRAY_LEN(filters))];
+	const char *filter = filters[actor_pick(a, SQ_ARRAY_LEN(filters))];
 
-	switch (pick(a, 16)) {
+	switch (actor_pick(a, 16)) {
 	case 0:
 		actor_relink(a);
 		actor_attach(a, false, 0);
 		break;
 	case 1:
-		actor_attach(a, pick(a, 2) != 0,
-		    (uint8_t)(pick(a, 4) == 0 ? SQ_ATTACH_CLEAN_START : 0) | SQ_ATTACH_WILL);
+		actor_attach(a, actor_pick(a, 2) != 0,
+		    (uint8_t)(actor_pick(a, 4) == 0 ? SQ_ATTACH_CLEAN_START : 0) | SQ_ATTACH_WILL);
 		break;
 	case 2:
 		actor_attach(a, true, SQ_ATTACH_WILL);
 		break;
 	case 3:
-		if (pick(a, 4) == 0) {
+		if (actor_pick(a, 4) == 0) {
 			actor_detach(a);
 			actor_attach(a, true, 0);
 		}
 		break;
 	case 4:
 	case 5:
-		actor_subscribe(a, filter, (uint8_t)pick(a, 3), SQ_SUB_SUBSCRIBE);
+		actor_subscribe(a, filter, (uint8_t)actor_pick(a, 3), SQ_SUB_SUBSCRIBE);
 		break;
 	case 6:
 		actor_subscribe(a, filter, 0, SQ_SUB_UNSUBSCRIBE);
@@ -357,7 +197,7 @@ count_take(struct actor *sub)
 	sub->granted += n;
 	sq_settlements_header(&b, sub->granted, UINT64_MAX);
 	sq_settle_put(&b, &(struct sq_settle){SQ_SETTLE_ACK, 0, (uint16_t)n, first});
-	CHECK(finish(call(sub, SQ_CALL_SETTLEMENTS, &b)) == 204);
+	CHECK(actor_finish(actor_call(sub, SQ_CALL_SETTLEMENTS, &b)) == 204);
 }
 
 static void *
@@ -378,13 +218,13 @@ count_main(void *arg)
 	actor_subscribe(&sub, "count", 1, SQ_SUB_SUBSCRIBE);
 	sub.granted = 100;
 	sq_settlements_header(&b, sub.granted, UINT64_MAX);
-	CHECK(finish(call(&sub, SQ_CALL_SETTLEMENTS, &b)) == 204);
+	CHECK(actor_finish(actor_call(&sub, SQ_CALL_SETTLEMENTS, &b)) == 204);
 	for (unsigned i = 0; i < COUNTED; i += 4) {
 		struct sq_buf entries = {0};
 
 		for (unsigned k = 0; k < 4; k++)
-			entry_put(&entries, "count", 1, false, 0, i + k);
-		CHECK(finish(actor_batch(&pub, 1, 4, &entries)) == 200);
+			actor_entry(&entries, "count", 1, false, 0, i + k);
+		CHECK(actor_finish(actor_batch(&pub, 1, 4, &entries)) == 200);
 		count_take(&sub);
 	}
 	while (sub.expect <= last) {
@@ -405,8 +245,8 @@ backlog_put(struct actor *pub)
 		struct sq_buf entries = {0};
 
 		for (unsigned k = 0; k < 4; k++)
-			entry_put(&entries, "backlog", 1, false, 0, i + k);
-		CHECK(finish(actor_batch(pub, 1, 4, &entries)) == 200);
+			actor_entry(&entries, "backlog", 1, false, 0, i + k);
+		CHECK(actor_finish(actor_batch(pub, 1, 4, &entries)) == 200);
 	}
 }
 
@@ -429,7 +269,7 @@ backlog_main(void *arg)
 	backlog_put(&pub);
 	sub.granted = 100;
 	sq_settlements_header(&b, sub.granted, UINT64_MAX);
-	CHECK(finish(call(&sub, SQ_CALL_SETTLEMENTS, &b)) == 204);
+	CHECK(actor_finish(actor_call(&sub, SQ_CALL_SETTLEMENTS, &b)) == 204);
 	while (sub.expect <= last) {
 		CHECK(sq_clock_ms() < end);
 		sched_yield();
@@ -474,7 +314,7 @@ run_broker(const struct sq_broker_cfg *cfg, unsigned round)
 		workers[i] = thread_worker_start(i, tick);
 	b = sq_broker_new(cfg, workers, WORKERS, &sq_broker_metrics, &err);
 	CHECK(b != NULL);
-	atomic_store(&broker, b);
+	atomic_store(&actor_broker, b);
 	for (unsigned i = 0; i < SIDECARS; i++) {
 		actors[i] = (struct actor){.key = keys[i],
 		    .instance = 1000 * round + i + 1,
@@ -492,7 +332,7 @@ run_broker(const struct sq_broker_cfg *cfg, unsigned round)
 	for (unsigned i = 0; i < WORKERS; i++)
 		thread_worker_stop(&workers[i]);
 	sq_broker_free(&b);
-	atomic_store(&broker, NULL);
+	atomic_store(&actor_broker, NULL);
 	for (unsigned i = 0; i < SIDECARS; i++)
 		sq_link_unref(&actors[i].link);
 	check_nothing_left();

@@ -111,6 +111,38 @@ async def test_early_batches_are_parked_and_a_gap_is_said(env):
     await link.close()
 
 
+async def test_subscriptions_keep_their_place_and_are_answered_first(env):
+    """SUBSCRIBE, PUBLISH, UNSUBSCRIBE, whose requests come in the wrong order."""
+    stack = await hand_stack(env)
+    link = await linked(env, stack, "2")
+    state = await attached(link)
+    answer = await link.request("POST", session_path(KEY, "/settlements", state.epoch),
+                                settlements(100, 1 << 30))
+    assert answer.status == 204
+    subscriptions = session_path(KEY, "/subscriptions", state.epoch)
+    unsubscribe = bytearray(subscription("t", since=0, pod="", mark=2, after=(0, 2)))
+    unsubscribe[22] = 2
+    end = link.request_nowait("POST", subscriptions, bytes(unsubscribe))
+    second = link.request_nowait("POST", session_path(KEY, "/messages", state.epoch),
+                                 batch(7, 2, [(0, image("t", b"second"))], mark=1))
+    begin = link.request_nowait("POST", subscriptions,
+                                subscription("t", since=0, pod="", mark=1, after=(0, 1)))
+    await asyncio.sleep(0.2)
+    assert not any(r.done.done() for r in (end, second, begin))
+    first = await publish(link, state.epoch, batch(7, 1, [(0, image("t", b"first"))], mark=0))
+    assert first.status == 200 and outcomes(first.body) == (1, [0x10])  # nobody was subscribed
+    for request, status in ((begin, 204), (second, 200), (end, 204)):
+        assert (await asyncio.wait_for(request.done, 10)).status == status
+    frames = [await link.delivery() for _ in range(3)]
+    answers = [struct.pack(">QIHBH", state.epoch, mark, 1, code, 0) for mark, code in ((1, 1), (2, 0))]
+    assert frames[0] == (6, answers[0]) and frames[2] == (6, answers[1]), frames
+    assert frames[1][0] == 2 and b"second" in frames[1][1], frames
+    again = await link.request("POST", subscriptions,
+                               subscription("t", since=0, pod="", mark=1, after=(0, 1)))
+    assert (again.status, again.body) == (204, b"")
+    await link.close()
+
+
 @scenario(timeout_s=180)
 async def test_a_stream_reset_while_its_commit_runs(env):
     stack = await hand_stack(env)
