@@ -167,6 +167,7 @@ request_answered(struct sq_session *s, struct sq_sub_request *q, const unsigned 
 		first = (uint16_t)(first + r->n_ask);
 	}
 	request_free(s, q);
+	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->order));
 	if (s->client != NULL)
 		sq_client_resume(s->client);
 	sq_session_wake(s);
@@ -352,7 +353,7 @@ order_post_marked(struct sq_session *s)
 	unsigned most = sq_uplink_version(s->link) >= 2 ? FLYING_MAX : FLYING_MAX_V1;
 	struct sq_order_request *o;
 
-	if (sq_order_idle(&s->order) || order_makes_again(s))
+	if (sq_order_idle(&s->order))
 		return false;
 	o = sq_order_next(&s->order, most);
 	if (o == NULL || !order_may_post(s, o))
@@ -366,6 +367,8 @@ void
 sq_session_post_in_order(struct sq_session *s, uint64_t now_ms)
 {
 	order_post_unmarked(s);
+	if (order_makes_again(s)) /* what is published would miss it */
+		return;
 	do
 		sq_session_post_lanes(s, now_ms);
 	while (order_post_marked(s));
@@ -403,6 +406,7 @@ sq_session_order_attached(struct sq_session *s)
 	sq_order_attached(&s->order);
 	if (s->leaving && s->expiry_s == 0)
 		order_drop(s);
+	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->order));
 }
 
 static void

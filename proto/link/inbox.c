@@ -342,12 +342,24 @@ sq_inbox_written(struct sq_inbox *in, uint64_t msgs, uint64_t bytes)
 
 /* --- flights --- */
 
+static bool
+inbox_credit_due(const struct sq_inbox *in)
+{
+	return !in->held &&
+	    (in->credit_msgs - in->announced_msgs >= (int64_t)(in->window_msgs + 1) / 2 ||
+		in->credit_bytes - in->announced_bytes >= (int64_t)(in->window_bytes + 1) / 2);
+}
+
 bool
 sq_inbox_due(const struct sq_inbox *in)
 {
-	return in->n_ids != 0 ||
-	    in->credit_msgs - in->announced_msgs >= (int64_t)(in->window_msgs + 1) / 2 ||
-	    in->credit_bytes - in->announced_bytes >= (int64_t)(in->window_bytes + 1) / 2;
+	return in->n_ids != 0 || inbox_credit_due(in);
+}
+
+void
+sq_inbox_hold_credit(struct sq_inbox *in, bool held)
+{
+	in->held = held;
 }
 
 bool
@@ -360,9 +372,9 @@ sq_inbox_take(struct sq_inbox *in, struct sq_inbox_flight *out)
 	inbox_end_run(in);
 	if (sq_buf_len(&in->body) == 0)
 		sq_settlements_header(&in->body, 0, 0);
-	if (in->credit_msgs > in->announced_msgs)
+	if (!in->held && in->credit_msgs > in->announced_msgs)
 		in->announced_msgs = in->credit_msgs;
-	if (in->credit_bytes > in->announced_bytes)
+	if (!in->held && in->credit_bytes > in->announced_bytes)
 		in->announced_bytes = in->credit_bytes;
 	head = sq_buf_data(&in->body);
 	sq_put64(head, (uint64_t)in->announced_msgs);

@@ -87,6 +87,8 @@ struct sq_inbox_flight {
 /* Whether a settlement is to be posted: something is settled, or half of the
  * window is used up. */
 bool sq_inbox_due(const struct sq_inbox *);
+/* While 'held', no credit is granted beyond what was.  It stays so over attaches. */
+void sq_inbox_hold_credit(struct sq_inbox *, bool held);
 /* Takes what is due, credit included.  False: nothing, or too many flying. */
 bool sq_inbox_take(struct sq_inbox *, struct sq_inbox_flight *out);
 /* The flight has ended, 'ok' with 204; frees what it holds.  Not ok: an attach

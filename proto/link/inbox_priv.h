@@ -41,6 +41,7 @@ struct sq_inbox {
 	uint32_t ghosts, unlisted; /* 'unlisted': those without F_LISTED */
 	uint16_t receive_max;
 	uint8_t flying;
+	bool held; /* no more credit is announced */
 	uint64_t attach;
 	/* What is settled and not yet taken. */
 	struct sq_buf body;

@@ -38,7 +38,7 @@ sq_order_add(struct sq_order_out *o, struct sq_order_request *r)
 {
 	r->mark = ++o->given;
 	r->state = SQ_ORDER_WAITS;
-	r->gap = false;
+	r->gap = r->older = false;
 	sq_list_push_back(&o->requests, &r->node);
 }
 
@@ -158,13 +158,25 @@ sq_order_rank(void *arg, uint32_t mark)
 void
 sq_order_attached(struct sq_order_out *o)
 {
+	uint32_t posted = o->posted;
+
 	o->given = o->posted = 0;
 	SQ_LIST_FOR_EACH(r, &o->requests, struct sq_order_request, node) {
 		order_enter(o, r, SQ_ORDER_WAITS);
 		r->gap = false;
+		r->older = r->older || r->mark <= posted;
 		r->mark = ++o->given;
 	}
 	assert(o->flying == 0);
+}
+
+bool
+sq_order_owes(const struct sq_order_out *o)
+{
+	const struct sq_order_request *r = SQ_LIST_FIRST(
+	    &o->requests, struct sq_order_request, node);
+
+	return r != NULL && r->older; /* such stand first: marks are posted in order */
 }
 
 struct sq_order_request *

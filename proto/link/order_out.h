@@ -31,6 +31,7 @@ struct sq_order_request {
 	uint32_t mark;
 	uint8_t state; /* enum sq_order_state; written by order_out.c */
 	bool gap;      /* the receiver had no place for it while earlier ones were on their way */
+	bool older;    /* it was posted in an attachment before this one */
 };
 
 struct sq_order_out {
@@ -81,6 +82,9 @@ struct sq_order_rank sq_order_rank_begin(const struct sq_order_out *);
 uint32_t sq_order_rank(void *arg, uint32_t mark);
 /* There is a new attachment: open requests are counted from 1, and all wait. */
 void sq_order_attached(struct sq_order_out *);
+/* Whether the receiver may have carried out a request in an older attachment whose answer did
+ * not arrive: what it matched since must not come before the answer. */
+bool sq_order_owes(const struct sq_order_out *);
 
 /* The client is gone, and nobody wants what was not posted yet: takes the last such request
  * out; NULL: there is none, and no mark above 'posted' is given out. */

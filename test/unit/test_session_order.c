@@ -183,6 +183,15 @@ posted(void)
 	return (const char *)sq_buf_data(&out);
 }
 
+/* Credit comes; waits for it. */
+static void
+credited(void)
+{
+	turn();
+	while (fake_request(hub->pool, "/settlements") == NULL)
+		ev_run(loop, EVRUN_ONCE);
+}
+
 /* Something is waited for, as a pause may be due. */
 #define POSTED(want) \
 	do { \
@@ -544,9 +553,45 @@ Test(session_order, what_is_made_again_waits_for_nothing_and_comes_first)
 	POSTED("L1:1/1 S2[0,1]+y L1:2/2");
 	relink();
 	attach(true, 0, 0);
-	POSTED("S0[0,0]+x L1:1");
+	POSTED("S0[0,0]+x"); /* what is published would miss it */
 	grant("S0[0,0]+x");
-	POSTED("S1[0,1]+y L1:2/1");
+	POSTED("L1:1 S1[0,1]+y L1:2/1");
+}
+
+/* The broker carried out the SUBSCRIBE, and queued what it matched; the link was lost before
+ * the answer came. */
+Test(session_order, no_credit_before_the_answer_that_an_older_attachment_owes)
+{
+	session(false);
+	POSTED("");
+	subscribe("x");
+	publish(1);
+	POSTED("S1[0,0]+x L1:1/1");
+	relink();
+	attach(false, 0, 1);
+	relink(); /* and lost once more before anything was posted */
+	attach(false, 0, 1);
+	while (fake_request(hub->pool, "/subscriptions") == NULL)
+		ev_run(loop, EVRUN_ONCE);
+	cr_assert_null(fake_request(hub->pool, "/settlements"));
+	POSTED("S1[0,0]+x L1:1/1");
+	subscribe("y");
+	POSTED("S2[0,1]+y");
+	frame(1, 1);
+	credited();
+}
+
+Test(session_order, credit_waits_for_no_answer_that_nobody_asked_for_before)
+{
+	session(false);
+	subscribe("x");
+	credited();
+	POSTED("S1[0,0]+x");
+	frame(1, 1);
+	relink();
+	attach(false, 0, 0);
+	subscribe("y");
+	credited();
 }
 
 Test(session_order, over_a_link_of_version_1_one_at_a_time)
