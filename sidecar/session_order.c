@@ -12,6 +12,8 @@
 #include "core/mem.h"
 #include "proto/link/lane_mark.h"
 #include "sidecar/client.h"
+#include "sidecar/outbox.h"
+#include "sidecar/outbox_places.h"
 #include "sidecar/session_order.h"
 #include "sidecar/session_priv.h"
 #include "sidecar/session_subs.h"
@@ -23,6 +25,7 @@ struct sub_post;
 /* Packets, or declarations, that are asked for together. */
 struct sq_sub_request {
 	struct sq_order_request order; /* of a marked one */
+	struct sq_outbox_place place;  /* of a marked one, among what goes by the disk */
 	bool marked;
 	uint16_t n; /* entries that are asked for */
 	size_t bytes;
@@ -42,6 +45,7 @@ request_new(bool marked)
 	struct sq_sub_request *q = sq_xcalloc(1, sizeof *q);
 
 	q->marked = marked;
+	sq_outbox_place_init(&q->place);
 	sq_list_init(&q->order.node);
 	sq_list_init(&q->subreqs);
 	return q;
@@ -84,6 +88,7 @@ static void
 request_free(struct sq_session *s, struct sq_sub_request *q)
 {
 	request_land(q);
+	sq_outbox_places_leave(sq_outbox_places(s->hub->outbox), &q->place);
 	SQ_LIST_FOR_EACH_SAFE(r, &q->subreqs, struct sq_subreq, node)
 		subreq_drop(s, r);
 	free(q);
@@ -107,6 +112,8 @@ order_growing(const struct sq_session *s)
 		if (s->lane[i] != NULL && sq_lane_out_behind(s->lane[i], o->mark))
 			return NULL;
 	}
+	if (o != NULL && request_of(o)->place.before != 0)
+		return NULL;
 	return request_of(o);
 }
 
@@ -118,6 +125,7 @@ sq_session_ask_in_order(struct sq_session *s, struct sq_subreq *r)
 	if (q == NULL || !request_fits(q, r)) {
 		q = request_new(true);
 		sq_order_add(&s->order, &q->order);
+		sq_outbox_places_take(sq_outbox_places(s->hub->outbox), s, &q->place);
 		for (int i = 0; i < SQ_LANES; i++) {
 			if (s->lane[i] != NULL)
 				sq_lane_out_mark(s->lane[i], q->order.mark);
@@ -336,13 +344,13 @@ order_makes_again(const struct sq_session *s)
 }
 
 static bool
-order_may_post(const struct sq_session *s, const struct sq_order_request *o)
+order_may_post(const struct sq_session *s, struct sq_order_request *o)
 {
 	for (int i = 0; i < SQ_LANES; i++) {
 		if (s->lane[i] != NULL && !sq_lane_out_sent(s->lane[i], o->mark))
 			return false;
 	}
-	return true;
+	return sq_outbox_places_ready(sq_outbox_places(s->hub->outbox), &request_of(o)->place);
 }
 
 /* Posts the marked requests whose turn it is; true: there was one, and what was published
@@ -421,8 +429,11 @@ void
 sq_session_order_leave(struct sq_session *s)
 {
 	order_drop_unmarked(s);
-	if (s->expiry_s == 0)
-		order_drop(s);
+	if (s->expiry_s != 0)
+		return;
+	order_drop(s);
+	/* Nobody is told of what is on its way: nothing waits for it. */
+	sq_outbox_places_gone(sq_outbox_places(s->hub->outbox), s);
 }
 
 void
