@@ -11,6 +11,7 @@
 #include "sidecar/outbox.h"
 #include "sidecar/pod_annotations.h"
 #include "sidecar/receiver.h"
+#include "sidecar/rights.h"
 #include "sidecar/rules.h"
 #include "sidecar/session.h"
 
@@ -321,6 +322,8 @@ declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t writt
 	struct sq_client_ids ids;
 	bool newer;
 
+	sq_rights_free(&d->hub->rights);
+	d->hub->rights = sq_rights_new(&set->rights, new);
 	d->items = new->n != 0 ? sq_xcalloc(new->n, sizeof *d->items) : NULL;
 	d->n = 0;
 	for (size_t i = 0; i < new->n; i++) {
@@ -346,6 +349,7 @@ declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t writt
 	sq_receiver_set(d->hub->receiver, d->n != 0, d->client_ids.v, d->client_ids.n);
 	sq_client_ids_free(&ids);
 	declared_count(d);
+	sq_session_enforce_all(d->hub);
 }
 
 static uint64_t
@@ -387,6 +391,7 @@ sq_declared_free(struct sq_declared **dp)
 		return;
 	sq_pod_annotations_close(&d->annotations);
 	sq_receiver_free(&d->hub->receiver);
+	sq_rights_free(&d->hub->rights);
 	sq_rules_free(&d->hub->rules);
 	items_free(d->items, d->n);
 	sq_client_ids_free(&d->client_ids);

@@ -30,6 +30,7 @@ struct sq_listener;
 struct sq_outbox;
 struct sq_password_check;
 struct sq_receiver;
+struct sq_rights;
 struct sq_rules;
 struct sq_self;
 
@@ -52,6 +53,7 @@ struct sq_hub {
 	struct sq_receiver *receiver; /* of declared: who gets what it declares */
 	struct sq_outbox *outbox;
 	struct sq_password_check *passwords; /* of clients; NULL: they are not looked at */
+	struct sq_rights *rights;            /* of declared: what they may subscribe to; NULL: all */
 	struct sq_rules *rules;              /* of declared: for what clients publish; NULL: none */
 	struct sq_self *self;                /* what is said of the sidecar below $SYS/sidecar */
 	uint64_t bytes_received, bytes_sent; /* of clients */

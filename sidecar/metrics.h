@@ -51,6 +51,12 @@
 	    "Publishes of local clients that were not taken.") \
 	X(REFUSED_BROKER, "sqmqos_publishes_refused_total", "reason=\"broker\"", SQ_COUNTER, \
 	    "Publishes of local clients that were not taken.") \
+	X(SUBSCRIBE_STRICT, "sqmqos_subscriptions_refused_total", "reason=\"strict\"", SQ_COUNTER, \
+	    "Subscriptions of local clients that sqmqos.io/subscribe does not allow.") \
+	X(SUBSCRIBE_ENDED, "sqmqos_subscriptions_ended_total", "reason=\"strict\"", SQ_COUNTER, \
+	    "Subscriptions of local clients that were ended as sqmqos.io/subscribe does not " \
+	    "allow " \
+	    "them any more.") \
 	SQ_REFUSAL_METRICS(X) \
 	X(SENT_QOS0, "sqmqos_messages_sent_total", "qos=\"0\"", SQ_COUNTER, \
 	    "Messages written to local subscribers.") \

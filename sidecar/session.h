@@ -66,6 +66,10 @@ void sq_session_written(struct sq_session *, uint64_t msgs, uint64_t bytes);
  * 'token'.  Made again by sq_declared_attached(). */
 void sq_session_declare(struct sq_session *, const struct sq_sub *, uint32_t token);
 
+/* What hub->rights no longer allow of what its client has subscribed to is ended. */
+void sq_session_enforce(struct sq_session *);
+void sq_session_enforce_all(struct sq_hub *);
+
 const char *sq_session_client_id(const struct sq_session *);
 struct sq_client *sq_session_client(const struct sq_session *);
 /* Whether it has something for a broker that would be lost with this process: publishes,

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "core/mem.h"
+#include "sidecar/rights.h"
 #include "sidecar/self.h"
 #include "sidecar/session_priv.h"
 #include "sidecar/session_subs.h"
@@ -123,4 +125,61 @@ sq_session_resubscribe(struct sq_session *s)
 		r->n = r->n_ask;
 		sq_session_ask(s, r, true);
 	}
+}
+
+/* Ends 'sub' at the broker, and here. */
+static void
+made_end(struct sq_session *s, struct sub *sub, struct sq_subreq **r)
+{
+	struct sq_sub e = {
+	    .op = SQ_SUB_UNSUBSCRIBE, .filter = {(const unsigned char *)sub->filter, sub->len}};
+
+	SQ_WARN("session",
+	    "client %s: '%.*s' is ended, " SQ_ANNOTATION_SUBSCRIBE
+	    " is strict, and neither declares nor allows it any more",
+	    s->client_id, (int)sub->len, sub->filter);
+	sq_hub_count(s->hub, SQ_M_SUBSCRIBE_ENDED, 1);
+	if (*r == NULL) {
+		*r = sq_subreq_new(SQ_SUB_UNSUBSCRIBE, 0, SQ_SUBS_ENTRIES_MAX);
+		(*r)->again = true; /* its client asks for nothing */
+	}
+	sq_subreq_ask(*r, (*r)->n_ask, &e);
+	if ((*r)->n_ask == SQ_SUBS_ENTRIES_MAX || sq_buf_len(&(*r)->entries) > SQ_SUBS_POST_MAX) {
+		(*r)->n = (*r)->n_ask;
+		sq_session_ask(s, *r, false);
+		*r = NULL;
+	}
+	sq_session_unmade(s, e.filter);
+}
+
+void
+sq_session_enforce(struct sq_session *s)
+{
+	struct sq_subreq *r = NULL;
+	struct sq_hnode *n, *next;
+
+	if (s->hub->rights == NULL || s->leaving || s->state == SQ_SESSION_ENDED)
+		return;
+	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
+		struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
+		struct sq_topic_filter f;
+
+		next = sq_htab_walk(&s->subs, n);
+		if (sq_topic_filter_parse(
+			(struct sq_bytes){(const unsigned char *)sub->filter, sub->len}, &f,
+			NULL) != 0 ||
+		    !sq_rights_allow(s->hub->rights, &f))
+			made_end(s, sub, &r);
+	}
+	if (r != NULL) {
+		r->n = r->n_ask;
+		sq_session_ask(s, r, false);
+	}
+}
+
+void
+sq_session_enforce_all(struct sq_hub *h)
+{
+	SQ_LIST_FOR_EACH(s, &h->sessions, struct sq_session, all)
+		sq_session_enforce(s);
 }

@@ -11,6 +11,7 @@
 #include "proto/topic/topic.h"
 #include "sidecar/client.h"
 #include "sidecar/declared.h"
+#include "sidecar/rights.h"
 #include "sidecar/session_priv.h"
 #include "sidecar/session_subs.h"
 
@@ -157,6 +158,15 @@ subs_refuse_entry(struct sq_session *s, struct sq_subreq *r, uint16_t i, struct 
 	subreq_refuse(s, r, i, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA, filter, why);
 }
 
+/* Not what sqmqos.io/subscribe allows. */
+static void
+subs_deny_entry(struct sq_session *s, struct sq_subreq *r, uint16_t i, struct sq_bytes filter)
+{
+	sq_hub_count(s->hub, SQ_M_SUBSCRIBE_STRICT, 1);
+	subreq_refuse(s, r, i, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_REFUSAL_DENIED, filter,
+	    SQ_ANNOTATION_SUBSCRIBE " is strict, and neither declares nor allows it");
+}
+
 int
 sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
     struct sq_bytes entries, uint32_t sub_id)
@@ -185,6 +195,8 @@ sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
 		if (sq_topic_filter_parse(in.filter, &f, &why) != 0)
 			subreq_refuse(
 			    s, r, i, SQ_MQTT_RC_FILTER_INVALID, SQ_REFUSAL_TOPIC, in.filter, why);
+		else if (!sq_rights_allow(s->hub->rights, &f))
+			subs_deny_entry(s, r, i, in.filter);
 		else if (subs_full(s, count, &fresh, in.filter))
 			subs_refuse_entry(s, r, i, in.filter);
 		else
@@ -240,15 +252,28 @@ sq_session_declare(struct sq_session *s, const struct sq_sub *sub, uint32_t toke
 
 /* --- answers --- */
 
+/* An edit of the annotations may have come since it was asked for. */
+static void
+subreq_made(struct sq_session *s, const struct sq_sub *e)
+{
+	struct sq_topic_filter f;
+
+	sq_session_made(s, e);
+	if (sq_topic_filter_parse(e->filter, &f, NULL) != 0 || !sq_rights_allow(s->hub->rights, &f))
+		sq_session_enforce(s);
+}
+
 /* An entry was answered: what the client has subscribed to follows. */
 static void
 subreq_remember(
     struct sq_session *s, const struct sq_subreq *r, const struct sq_sub *e, uint8_t code)
 {
-	if (r->op == SQ_SUB_UNSUBSCRIBE)
+	if (r->op == SQ_SUB_UNSUBSCRIBE && !r->again)
 		sq_session_unmade(s, e->filter);
+	else if (r->op == SQ_SUB_UNSUBSCRIBE)
+		SQ_DEBUG("session", "client %s: a subscription was ended", s->client_id);
 	else if (code < 0x80 && !r->again)
-		sq_session_made(s, e);
+		subreq_made(s, e);
 	else if (code >= 0x80 && r->again)
 		SQ_WARN("session", "client %s: a subscription could not be made again, 0x%02x",
 		    s->client_id, code);

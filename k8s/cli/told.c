@@ -150,23 +150,37 @@ told_client(const struct sq_client_ids *ids, struct sq_buf *out)
 	sq_buf_printf(out, "\n");
 }
 
+/* What the app may subscribe to itself, where that is not everything. */
+static void
+told_rights(const struct sq_subscribe_rights *rights, bool declared, struct sq_buf *out)
+{
+	if (!rights->strict)
+		return;
+	for (size_t i = 0; i < rights->n; i++)
+		sq_buf_printf(out,
+		    "  %s: the app may subscribe to it, or to a part of it, itself\n",
+		    rights->allow[i]);
+	sq_buf_printf(out, "  nothing else: other subscriptions of the app%s are refused\n",
+	    declared ? ", but to these filters," : "");
+}
+
 void
 sq_told_subscriptions(const struct sq_annotations *a, const char *workload, struct sq_buf *out)
 {
 	const struct sq_declarations *ds = &a->subscribe;
 	size_t k;
 
-	if (ds->n == 0) {
+	if (ds->n == 0)
 		sq_buf_printf(out, "  nothing but what the app subscribes to itself\n");
-		return;
-	}
 	for (size_t i = 0; i < ds->n; i++) {
 		for (k = 0; k < i && !same_queue(&ds->v[k], &ds->v[i], workload);)
 			k++;
 		if (k == i)
 			told_queue(ds, i, workload, out);
 	}
-	told_client(&a->client_ids, out);
+	if (ds->n > 0)
+		told_client(&a->client_ids, out);
+	told_rights(&a->rights, ds->n > 0, out);
 }
 
 /* --- rules --- */

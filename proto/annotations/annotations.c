@@ -16,6 +16,7 @@ void
 sq_annotations_free(struct sq_annotations *a)
 {
 	sq_declarations_free(&a->subscribe);
+	sq_subscribe_rights_free(&a->rights);
 	sq_publish_rules_free(&a->publish);
 	sq_client_ids_free(&a->client_ids);
 	free(a->outbox_claim);

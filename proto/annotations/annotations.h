@@ -4,6 +4,7 @@
  *   table.h        which annotations there are; their table
  *   problems.h     what is wrong in them: key, line, column, reason
  *   declaration.h  sqmqos.io/subscribe    publish.h  sqmqos.io/publish
+ *   rights.h       its strict and allow
  *   outbox.h       sqmqos.io/outbox       quantity.h amounts of CPU and memory
  *   merge.h        entries of one group share one queue
  *   file.h         the downward API's file of all annotations
@@ -21,6 +22,7 @@
 #include "proto/annotations/outbox.h"
 #include "proto/annotations/problems.h"
 #include "proto/annotations/publish.h"
+#include "proto/annotations/rights.h"
 #include "proto/annotations/table.h"
 
 enum {
@@ -52,6 +54,7 @@ struct sq_sidecar_annotations {
 /* What is not said is zero or NULL. */
 struct sq_annotations {
 	struct sq_declarations subscribe;
+	struct sq_subscribe_rights rights; /* of it */
 	struct sq_publish_rules publish;
 	struct sq_client_ids client_ids;
 	struct sq_outbox_annotation outbox;

@@ -1,10 +1,11 @@
-/* sqmqos.io/subscribe: a filter, a comma list, or a YAML list.  The fields of an item are
- * one table. */
+/* sqmqos.io/subscribe: a filter, a comma list, a YAML list, or a map of strict, allow and the
+ * list.  The fields of an item are one table. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/mem.h"
 #include "proto/annotations/entry.h"
+#include "proto/annotations/rights_read.h"
 #include "proto/annotations/yaml.h"
 
 enum field_type { T_TEXT, T_QOS, T_DELIVERY, T_BOOL, T_DURATION, T_COUNT, T_OVERFLOW };
@@ -167,33 +168,119 @@ reader_item(struct sq_yaml *y, struct sq_declarations *out)
 	return rc;
 }
 
+/* The event is the start of the list. */
 static int
 reader_list(struct sq_yaml *y, struct sq_declarations *out)
+{
+	int rc;
+
+	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_SEQUENCE_END_EVENT) {
+		if ((rc = reader_item(y, out)) != 0)
+			return rc;
+	}
+	return rc;
+}
+
+/* {strict: true, allow: [...], subscriptions: [...]} */
+
+enum { M_STRICT, M_ALLOW, M_SUBSCRIPTIONS };
+static const char *const map_names[] = {"strict", "allow", "subscriptions", NULL};
+
+static bool
+name_is_field(const char *name)
+{
+	for (size_t i = 0; field_names[i] != NULL; i++) {
+		if (strcmp(name, field_names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+map_value(struct sq_yaml *y, size_t i, struct sq_annotations *out)
+{
+	if (i == M_STRICT)
+		return sq_rights_read_strict(y, &out->rights);
+	if (i == M_ALLOW)
+		return sq_rights_read_allow(y, &out->rights);
+	if (y->event.type == YAML_SEQUENCE_START_EVENT)
+		return reader_list(y, &out->subscribe);
+	sq_value_wrong(y->value, sq_yaml_at(y), "subscriptions must be a list");
+	return sq_yaml_skip(y);
+}
+
+static int
+reader_map(struct sq_yaml *y, struct sq_annotations *out)
+{
+	struct sq_position start = sq_yaml_at(y), allow = start;
+	unsigned seen = 0;
+	size_t i;
+	int rc;
+
+	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_MAPPING_END_EVENT) {
+		const char *name = sq_yaml_text(y);
+
+		if (name == NULL || name_is_field(name)) { /* an item that stands alone */
+			sq_value_wrong(y->value, start, "%s", want_list);
+			return SQ_ECLOSED;
+		}
+		if ((rc = sq_yaml_key(y, map_names, &seen, &i)) != 0)
+			return rc;
+		if (i == M_ALLOW)
+			allow = sq_yaml_at(y);
+		if (i != SQ_YAML_NONE && (rc = map_value(y, i, out)) != 0)
+			return rc;
+	}
+	if (rc == 0 && (seen & 1u << M_ALLOW) != 0 && !out->rights.strict)
+		sq_annotation_problems_add(y->value->problems, y->value->key, y->value->pair, allow,
+		    true, "allow does nothing without strict: true");
+	return rc;
+}
+
+static int
+reader_value(struct sq_yaml *y, struct sq_annotations *out)
 {
 	bool empty;
 	int rc = sq_yaml_begin(y, &empty);
 
 	if (rc != 0 || empty)
 		return rc;
-	if (y->event.type != YAML_SEQUENCE_START_EVENT) {
+	if (y->event.type == YAML_SEQUENCE_START_EVENT) {
+		rc = reader_list(y, &out->subscribe);
+	} else if (y->event.type == YAML_MAPPING_START_EVENT) {
+		rc = reader_map(y, out);
+	} else {
 		sq_value_wrong(y->value, sq_yaml_at(y), "%s", want_list);
 		return SQ_ECLOSED;
-	}
-	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_SEQUENCE_END_EVENT) {
-		if ((rc = reader_item(y, out)) != 0)
-			return rc;
 	}
 	return rc != 0 ? rc : sq_yaml_end(y);
 }
 
 static void
-subscribe_yaml(struct sq_annotation_value *value, struct sq_declarations *out)
+subscribe_yaml(struct sq_annotation_value *value, struct sq_annotations *out)
 {
 	struct sq_yaml y;
 
 	if (sq_yaml_open(&y, value) == 0)
-		(void)reader_list(&y, out); /* what is wrong is reported */
+		(void)reader_value(&y, out); /* what is wrong is reported */
 	sq_yaml_close(&y);
+}
+
+/* Whether the value begins with a key of the map, or with something near: as a filter it
+ * would select what nobody publishes. */
+static bool
+subscribe_is_map(const struct sq_annotation_value *value)
+{
+	const char *text = value->text + strspn(value->text, " \t\r\n");
+	size_t len = strcspn(text, ":/+#, \t\r\n");
+	char word[32];
+
+	if (text[len] != ':' || len >= sizeof word ||
+	    (text[len + 1] != '\0' && !sq_value_space(text[len + 1])))
+		return false;
+	memcpy(word, text, len);
+	word[len] = '\0';
+	return !name_is_field(word) && sq_value_nearest(word, map_names) != NULL;
 }
 
 /* Whether an item of a comma list is meant as YAML: lines without dashes, or a field with its
@@ -240,8 +327,8 @@ subscribe_list(struct sq_annotation_value *value, struct sq_declarations *out)
 void
 sq_take_subscribe(struct sq_annotation_value *value, struct sq_annotations *out)
 {
-	if (sq_value_is_yaml(value->text, value->len))
-		subscribe_yaml(value, &out->subscribe);
+	if (sq_value_is_yaml(value->text, value->len) || subscribe_is_map(value))
+		subscribe_yaml(value, out);
 	else
 		subscribe_list(value, &out->subscribe);
 }

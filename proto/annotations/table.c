@@ -144,9 +144,12 @@ take_log_level(struct sq_annotation_value *value, struct sq_annotations *out)
 #define QUANTITY "a quantity, as "
 
 const struct sq_annotation_def sq_annotation_defs[] = {
-    {SQ_ANNOTATION_SUBSCRIBE, "a filter, a comma list of filters, or a YAML list", "none",
-	"What the pod receives without a SUBSCRIBE: see [Subscriptions from "
-	"annotations](user-guide.md#subscriptions-from-annotations).",
+    {SQ_ANNOTATION_SUBSCRIBE,
+	"a filter, a comma list of filters, a YAML list, or a map of `strict`, `allow` and "
+	"`subscriptions`",
+	"none",
+	"What the pod receives without a SUBSCRIBE, and what its clients may subscribe to: see "
+	"[Subscriptions from annotations](user-guide.md#subscriptions-from-annotations).",
 	true, true, 0, sq_take_subscribe},
     {SQ_ANNOTATION_PUBLISH, "a YAML list of rules, or a map of `strict` and `rules`", "none",
 	"Rules for what the pod publishes: see [Publish rules](user-guide.md#publish-rules).", true,

@@ -261,3 +261,52 @@ sq_topic_match(struct sq_bytes filter, struct sq_bytes topic)
 	}
 	return t == topic.len;
 }
+
+/* Takes the first level off '*rest'; false: there is none left. */
+static bool
+topic_level(struct sq_bytes *rest, bool *more, struct sq_bytes *level)
+{
+	if (!*more)
+		return false;
+	*level = topic_head(*rest);
+	*more = level->len < rest->len;
+	*rest = topic_skip(*rest, level->len + *more);
+	return true;
+}
+
+static bool
+topic_is(struct sq_bytes level, char c)
+{
+	return level.len == 1 && level.p[0] == (unsigned char)c;
+}
+
+bool
+sq_topic_covers(struct sq_bytes wide, struct sq_bytes narrow)
+{
+	/* What # is where a topic begins, and behind a first level that is empty: no topic
+	 * is empty. */
+	static const unsigned char any[] = "+/#", any_second[] = "/+/#";
+	bool more_w = true, more_n = true, has_n;
+	struct sq_bytes w, n;
+
+	if (narrow.len == 0 || wide.len == 0)
+		return false;
+	if (narrow.p[0] == '$' && (wide.p[0] == '+' || wide.p[0] == '#')) /* MQTT-4.7.2-1 */
+		return false;
+	if (narrow.len == 1 && narrow.p[0] == '#')
+		narrow = (struct sq_bytes){any, sizeof any - 1};
+	if (narrow.len == 2 && memcmp(narrow.p, "/#", 2) == 0)
+		narrow = (struct sq_bytes){any_second, sizeof any_second - 1};
+	while (topic_level(&wide, &more_w, &w)) {
+		if (topic_is(w, '#'))
+			return true;
+		has_n = topic_level(&narrow, &more_n, &n);
+		if (!has_n || topic_is(n, '#'))
+			return false;
+		if (topic_is(w, '+'))
+			continue;
+		if (w.len != n.len || memcmp(w.p, n.p, w.len) != 0)
+			return false;
+	}
+	return !more_n;
+}

@@ -68,4 +68,9 @@ int sq_topic_tag_check(struct sq_bytes tag, const char **why) SQ_MUST_CHECK;
  * count.  Both must have passed their checks; others give some answer. */
 bool sq_topic_match(struct sq_bytes filter, struct sq_bytes topic);
 
+/* Whether 'wide' selects every topic that 'narrow' selects; both are plain filters that
+ * have passed their check.  "a/#" covers "a", "a/#", "a/+/b" and "a/b"; "#" and "+/#" cover
+ * each other, but nothing that starts with $. */
+bool sq_topic_covers(struct sq_bytes wide, struct sq_bytes narrow);
+
 #endif

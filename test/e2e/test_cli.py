@@ -235,6 +235,20 @@ async def test_explain_says_what_there_would_be(env):
                  "on the claim box, acknowledged as soon as they are synced there, at most 1Gi"):
         assert line in out, (line, out)
     assert out.count("  queue ") == 2, out
+    text = DEPLOYMENT.replace("- orders/#\n", """\
+strict: true
+          allow: [state/#, b/+]
+          subscriptions: [orders/#]
+""")
+    out, _ = await cli.run("explain", "-f", "-", stdin=text.encode())
+    for line in ("takes orders/#, ", "  state/#: the app may subscribe to it, or to a part of it, "
+                 "itself\n  b/+: ", "  nothing else: other subscriptions of the app, but to these "
+                 "filters, are refused\n"):
+        assert line in out, (line, out)
+    out, _ = await cli.run("explain", "-f", "-",
+                           stdin=text.replace("allow: [state/#, b/+]", "allow: [a+]").encode(),
+                           code=1)
+    assert ":11:19: sqmqos.io/subscribe: bad filter 'a+'" in out, out
     _, error = await cli.run("explain", "-f", cli.file("service.yaml", SERVICE))
     assert error == "sqmqos: nothing there that makes pods\n"
 

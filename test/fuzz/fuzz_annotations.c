@@ -70,6 +70,18 @@ check_subscribe(struct sq_declarations *ds)
 }
 
 static void
+check_rights(const struct sq_subscribe_rights *rights)
+{
+	struct sq_topic_filter f;
+
+	assert(rights->n <= SQ_ALLOW_MAX);
+	for (size_t i = 0; i < rights->n; i++) {
+		assert(sq_topic_filter_parse(text(rights->allow[i]), &f, NULL) == 0);
+		assert(f.share.len == 0 && f.tag.len == 0);
+	}
+}
+
+static void
 check_quantity(const char *s)
 {
 	const char *why;
@@ -103,6 +115,7 @@ check(int rc, struct sq_annotations *a, struct sq_annotation_problems *ps)
 	if (rc != 0)
 		assert(memcmp(a, &nothing, sizeof nothing) == 0);
 	check_subscribe(&a->subscribe);
+	check_rights(&a->rights);
 	check_publish(&a->publish);
 	check_client_ids(&a->client_ids);
 	check_quantity(a->sidecar.cpu_request);

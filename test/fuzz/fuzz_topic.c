@@ -80,6 +80,28 @@ check_scan(struct sq_topic_index *names, struct item *items, size_t n, struct sq
 	}
 }
 
+/* What a filter covers it selects, too; and it covers itself. */
+static void
+check_covers(const struct item *items, size_t n, struct sq_bytes filter, const struct item *named,
+    size_t n_named)
+{
+	assert(sq_topic_covers(filter, filter));
+	for (size_t i = 0; i < n; i++) {
+		struct sq_bytes other = items[i].filter.filter;
+		bool wider = sq_topic_covers(filter, other);
+		bool narrower = sq_topic_covers(other, filter);
+
+		for (size_t k = 0; k < n_named; k++) {
+			struct sq_bytes topic = named[k].filter.filter;
+
+			assert(!wider || !sq_topic_match(other, topic) ||
+			    sq_topic_match(filter, topic));
+			assert(!narrower || !sq_topic_match(filter, topic) ||
+			    sq_topic_match(other, topic));
+		}
+	}
+}
+
 struct run {
 	struct sq_topic_index *filters, *names;
 	struct item items[N], named[N];
@@ -116,6 +138,7 @@ run_filter(struct run *r, struct sq_bytes text)
 	}
 	assert(f.wildcard == (sq_topic_name_check(f.filter, NULL) < 0));
 	check_scan(r->names, r->named, r->n_named, f.filter);
+	check_covers(r->items, r->n_items, f.filter, r->named, r->n_named);
 	if (r->n_items < N) {
 		struct item *it = &r->items[r->n_items++];
 

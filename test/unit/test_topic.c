@@ -392,3 +392,135 @@ Test(topic, every_short_filter_agrees_with_every_short_topic)
 	cr_assert_gt(agreed, 50000);
 	cr_assert_gt(hits, 1000);
 }
+
+/* ---- inclusion ---- */
+
+static bool
+covers(const char *wide, const char *narrow)
+{
+	return sq_topic_covers(bytes(wide), bytes(narrow));
+}
+
+Test(topic, what_a_filter_covers)
+{
+	const struct {
+		const char *wide, *narrow;
+		bool want;
+	} rows[] = {
+	    {"a", "a", true},
+	    {"a", "b", false},
+	    {"a", "a/", false},
+	    {"a/", "a", false},
+	    {"a", "+", false},
+	    {"+", "a", true},
+	    {"+", "+", true},
+	    {"+", "#", false},
+	    {"+", "a/b", false},
+	    {"#", "a/b/c", true},
+	    {"#", "+/b/#", true},
+	    {"#", "/", true},
+	    {"#", "#", true},
+	    {"+/#", "#", true},
+	    {"#", "+/#", true},
+	    {"+/+/#", "#", false},
+	    {"a/#", "a", true}, /* the parent, 4.7.1.2 */
+	    {"a/#", "a/#", true},
+	    {"a/#", "a/", true},
+	    {"a/#", "a/+", true},
+	    {"a/#", "a/b/+/#", true},
+	    {"a/#", "ab/c", false},
+	    {"a/#", "+/b", false},
+	    {"a/#", "#", false},
+	    {"a/+", "a/b", true},
+	    {"a/+", "a/#", false},
+	    {"a/+", "a", false},
+	    {"a/+/#", "a/#", false},
+	    {"a/+/#", "a/b", true},
+	    {"a/+/c", "a/b/c", true},
+	    {"a/+/c", "a/+/+", false},
+	    {"a/b", "a/+", false},
+	    {"a/b", "a/b/#", false},
+	    {"#", "$SYS/x", false}, /* 4.7.2 */
+	    {"#", "$SYS/#", false},
+	    {"+/x", "$SYS/x", false},
+	    {"+/#", "$dead/#", false},
+	    {"$SYS/#", "$SYS/broker/+", true},
+	    {"$SYS/#", "$SYS", true},
+	    {"$SYS/#", "#", false},
+	    {"$SYS/+", "+/+", false},
+	    {"a/#", "a/$SYS", true},
+	    {"a/+", "a/$x", true},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		cr_expect_eq(covers(rows[i].wide, rows[i].narrow), rows[i].want,
+		    "%s covers %s: not %d", rows[i].wide, rows[i].narrow, rows[i].want);
+}
+
+/* All filters of at most three levels out of these. */
+static const char *const parts[] = {"a", "$b", "", "+", "#"};
+enum {
+	PARTS = sizeof parts / sizeof *parts,
+	FILTERS = PARTS + PARTS * PARTS + PARTS * PARTS * PARTS
+};
+
+static void
+filter_at(size_t i, char *out)
+{
+	size_t levels = i < PARTS ? 1 : i < PARTS + PARTS * PARTS ? 2 : 3;
+
+	i -= levels == 1 ? 0 : levels == 2 ? PARTS : PARTS + PARTS * PARTS;
+	*out = '\0';
+	for (size_t l = 0; l < levels; l++, i /= PARTS) {
+		if (l > 0)
+			strcat(out, "/");
+		strcat(out, parts[i % PARTS]);
+	}
+}
+
+/* A topic that 'filter' selects and few others do: "+" is a level that no filter names, "#"
+ * is 'more' of these. */
+static void
+witness(const char *filter, int more, char *out)
+{
+	size_t n = strlen(filter);
+	bool many = n > 0 && filter[n - 1] == '#';
+
+	*out = '\0';
+	for (const char *p = filter; *p != '\0' && *p != '#'; p++)
+		strncat(out, *p == '+' ? "z" : p, 1);
+	if (many && more == 0 && n > 1)
+		out[strlen(out) - 1] = '\0'; /* the parent: without the slash */
+	else if (many && more == 0)
+		strcat(out, "z");
+	for (int i = 0; many && i < more; i++)
+		strcat(out, i > 0 ? "/z" : "z");
+}
+
+Test(topic, a_filter_covers_what_it_selects_all_of)
+{
+	size_t held = 0;
+
+	for (size_t i = 0; i < FILTERS; i++) {
+		for (size_t k = 0; k < FILTERS; k++) {
+			char wide[16], narrow[16], topic[32];
+			struct sq_topic_filter f;
+			bool all = true;
+
+			filter_at(i, wide);
+			filter_at(k, narrow);
+			if (sq_topic_filter_parse(bytes(wide), &f, NULL) != 0 ||
+			    sq_topic_filter_parse(bytes(narrow), &f, NULL) != 0)
+				continue;
+			for (int more = 0; more < 4; more++) {
+				witness(narrow, more, topic);
+				cr_assert(topic[0] == '\0' || match(narrow, topic), "%s %s", narrow,
+				    topic);
+				all = all && (topic[0] == '\0' || match(wide, topic));
+			}
+			cr_assert_eq(covers(wide, narrow), all, "%s and %s", wide, narrow);
+			held += all;
+		}
+	}
+	cr_assert_gt(held, 500);
+}
