@@ -515,3 +515,12 @@ sq_session_detached(struct sq_session *s, uint8_t reason, struct sq_bytes text)
 		    text);
 	sq_session_end(s);
 }
+
+void
+sq_session_superseded(struct sq_session *s)
+{
+	static const char words[] = "another connection has the session"; /* as the frame's */
+
+	sq_session_detached(s, SQ_MQTT_RC_TAKEN_OVER,
+	    (struct sq_bytes){(const unsigned char *)words, sizeof words - 1});
+}

@@ -100,5 +100,7 @@ void sq_session_deliver(struct sq_session *, const struct sq_deliver *, const st
 void sq_session_subscribed(struct sq_session *, const struct sq_frame *);
 /* The broker has ended the attachment; 'text' says why, for people, or is empty. */
 void sq_session_detached(struct sq_session *, uint8_t reason, struct sq_bytes text);
+/* The same, known by a 409 that came before the frame. */
+void sq_session_superseded(struct sq_session *);
 
 #endif

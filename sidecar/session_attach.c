@@ -197,7 +197,7 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 	case 409:
 		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
 		if (ans->conflict == SQ_ANSWER_SUPERSEDED) {
-			sq_session_detached(s, 0x8e, (struct sq_bytes){0});
+			sq_session_superseded(s);
 			return;
 		}
 		break;

@@ -108,7 +108,7 @@ sq_session_refused(
 			return true;
 		}
 		if (ans->conflict == SQ_ANSWER_SUPERSEDED) {
-			sq_session_detached(s, 0x8e, (struct sq_bytes){0});
+			sq_session_superseded(s);
 			return false;
 		}
 		break;
