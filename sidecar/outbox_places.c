@@ -66,6 +66,15 @@ places_arm(struct sq_outbox_places *p)
 	ev_timer_start(p->hub->loop, &p->timer);
 }
 
+/* What the store knows of outcomes, where somebody waits for them. */
+static void
+places_outcomes(struct sq_outbox_places *p)
+{
+	if (p->disk != NULL && sq_outbox_order_waits(p->order))
+		sq_outbox_order_outcomes(
+		    p->order, sq_outbox_store_outcomes(sq_outbox_disk_store(p->disk)));
+}
+
 /* What has changed shows: at the disk, and in the timer. */
 static void
 places_settle(struct sq_outbox_places *p)
@@ -128,10 +137,8 @@ sq_outbox_places_take(
 {
 	if (p == NULL)
 		return;
-	if (s->line.last != 0 && p->disk != NULL)
-		sq_outbox_order_outcomes(
-		    p->order, sq_outbox_store_outcomes(sq_outbox_disk_store(p->disk)));
 	sq_outbox_order_place(p->order, &s->line, place, sq_hub_now(p->hub));
+	places_outcomes(p); /* nobody may have asked for them yet */
 	places_arm(p);
 }
 
@@ -159,6 +166,7 @@ places_attached(struct sq_outbox_places *p, struct sq_session *s, bool is)
 		sq_outbox_order_asks(p->order, &s->line, is, now_ms);
 	else if (s->disk == p->disk)
 		sq_outbox_order_sends(p->order, is, now_ms);
+	places_outcomes(p); /* an attach may tell of what a broker had taken */
 	places_settle(p);
 }
 
@@ -188,9 +196,9 @@ sq_outbox_places_open(struct sq_outbox_places *p, struct sq_outbox_disk *d)
 void
 sq_outbox_places_turned(struct sq_outbox_places *p)
 {
-	if (p == NULL || p->disk == NULL || !sq_outbox_order_waits(p->order))
+	if (p == NULL)
 		return;
-	sq_outbox_order_outcomes(p->order, sq_outbox_store_outcomes(sq_outbox_disk_store(p->disk)));
+	places_outcomes(p);
 	places_arm(p);
 }
 
