@@ -103,6 +103,12 @@ def scenario_jobs(kind):
             yield job
 
 
+def compat_jobs():
+    """The whole matrix of docs/compatibility.md."""
+    yield from (job for job in scenario_jobs("e2e") if job.name.startswith("e2e/compatibility/"))
+    yield from scenario_jobs("compat")
+
+
 def all_jobs():
     for job in ctest_jobs("debug"):
         if job.kind in ("unit", "contract"):
@@ -382,6 +388,7 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--compat", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("pattern", nargs="?", default="")
     args = parser.parse_args()
@@ -389,7 +396,7 @@ def main():
         pattern = re.compile(args.pattern)
     except re.error as e:
         parser.error(f"PATTERN is not a regular expression: {e}")
-    jobs = list(select(all_jobs(), pattern))
+    jobs = list(select(compat_jobs() if args.compat else all_jobs(), pattern))
     if args.list:
         for job in jobs:
             for name in [case_name(job, c) for c in job.cases] if job.cases else [job.name]:
