@@ -4,26 +4,32 @@ users of mosquitto know it. Each case many times, by several clients at a time, 
 import asyncio
 
 from cluster import eventually, metric
-from line import Line, messages, payloads
+from line import PAD, Line, messages, payloads
 from mqtt import PUBLISH, SUBACK, UNSUBACK, V5, V311
 from scenario import scenario
 
 ROUNDS = 60  # of a case, at each QoS
 LINES = 6    # clients at a time
+LARGE = 150000
 EMBEDDED = {"engine": "embedded"}
 
 
 class Case:
-    """A client, and topics that no round before has had."""
+    """A client, and topics that no round before has had. In every other round a message is so
+    large that it comes in many pieces, between which a small request may overtake it."""
 
     def __init__(self, line, number, qos):
         self.line = line
         self.qos = qos
         self.name = f"{line.client_id}/{qos}/{number}"
         self.x, self.y = f"{self.name}/x", f"{self.name}/y"
+        self.pad = PAD * (LARGE if number % 2 else 0)
 
     def publish(self, topic, payload, retain=False):
         return self.line.publish(topic, payload, self.qos, retain)
+
+    def large(self, topic, payload):
+        return self.publish(topic, payload + self.pad)
 
     async def end(self, topic=None):
         """All that a topic has is there; what came until then."""
@@ -33,7 +39,7 @@ class Case:
 
 async def published_then_subscribed(c):
     """What was published before is not a new message."""
-    c.line.send(c.publish(c.x, b"early"), c.line.subscribe(c.x))
+    c.line.send(c.large(c.x, b"early"), c.line.subscribe(c.x))
     came = await c.line.until_kind(SUBACK)
     assert not messages(came), came
     assert payloads(await c.end()) == [b"end"], c.line.came[-8:]
@@ -41,7 +47,7 @@ async def published_then_subscribed(c):
 
 async def published_while_subscribed(c):
     """What is published between SUBSCRIBE and UNSUBSCRIBE arrives, and nothing else."""
-    c.line.send(c.publish(c.x, b"before"), c.line.subscribe(c.x), c.publish(c.x, b"in"),
+    c.line.send(c.publish(c.x, b"before"), c.line.subscribe(c.x), c.large(c.x, b"in"),
                 c.line.unsubscribe(c.x), c.publish(c.x, b"behind"), c.line.subscribe(c.y),
                 c.publish(c.y, b"end"))
     came = await c.line.until_message(b"end")
@@ -56,7 +62,7 @@ async def subscribed_twice_then_published(c):
     """A SUBSCRIBE is on its way when the next one comes with a message."""
     c.line.send(c.line.subscribe(c.x))
     await asyncio.sleep(0.0002)
-    c.line.send(c.line.subscribe(c.y), c.publish(c.y, b"in"))
+    c.line.send(c.line.subscribe(c.y), c.large(c.y, b"in"))
     came = await c.line.until_message(b"in")
     assert payloads(came) == [b"in"], came
     assert [k.kind for k in came].count(SUBACK) == 2, came
@@ -68,7 +74,7 @@ async def cleared_then_subscribed(c):
     """A retained message that was cleared before does not come."""
     c.line.send(c.line.publish(c.x, b"kept", 1, True))
     await c.line.until(lambda k: k.kind not in (SUBACK, UNSUBACK, PUBLISH))
-    c.line.send(c.publish(c.x, b"", True), c.line.subscribe(c.x))
+    c.line.send(c.large(c.y, b"large"), c.publish(c.x, b"", True), c.line.subscribe(c.x))
     came = await c.line.until_kind(SUBACK)
     assert not messages(came), came
     assert payloads(await c.end()) == [b"end"], c.line.came[-8:]

@@ -11,10 +11,13 @@ from mqtt import CONNACK, DISCONNECT, PINGREQ, PUBACK, PUBCOMP, PUBLISH, PUBREC,
     UNSUBACK, UNSUBSCRIBE, V5, packet, properties, text
 
 
+PAD = b"."  # behind a payload, to make it large
+
+
 @dataclasses.dataclass(frozen=True)
 class Came:
     """A packet: of SUBACK, UNSUBACK and the acknowledgements with 'packet_id' and the first of
-    its codes; of PUBLISH with the rest."""
+    its codes; of PUBLISH with the rest, the payload without its padding."""
     kind: int
     packet_id: int = 0
     code: int = 0
@@ -99,7 +102,8 @@ class Line:
                 r.properties()
             if qos and self.acknowledges:
                 self.acknowledge(PUBACK if qos == 1 else PUBREC, packet_id)
-            return Came(PUBLISH, packet_id, 0, topic, bytes(r.take(r.left())), bool(flags & 1))
+            return Came(PUBLISH, packet_id, 0, topic, bytes(r.take(r.left())).rstrip(PAD),
+                        bool(flags & 1))
         if kind in (SUBACK, UNSUBACK):
             packet_id = r.u16()
             if self.version == V5:
