@@ -104,6 +104,8 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	int load;
 
 	b->cfg = *cfg;
+	if (b->cfg.limits.topic_levels == 0)
+		b->cfg.limits = sq_limits_unsaid;
 	/* As a message says that it has none, so that publishing compares and no more. */
 	if (b->cfg.expiry_default_s == 0)
 		b->cfg.expiry_default_s = SQ_MSG_NO_EXPIRY;

@@ -16,6 +16,7 @@
 #include "broker/auth/allowed.h"
 #include "core/buf.h"
 #include "core/metrics.h"
+#include "proto/link/limits.h"
 #include "store/journal.h"
 
 struct sq_broker;
@@ -49,6 +50,7 @@ struct sq_broker_cfg {
 	uint64_t key_window_ms, max_keys; /* idempotency keys */
 	uint64_t sys_interval_ms;         /* of $SYS/broker; 0: off */
 	bool unknown_properties; /* take a message with a sqmqos- property that is unknown */
+	struct sq_limits limits; /* zeroed: sq_limits_unsaid */
 	/* Message expiry, in seconds: of a message without one, and the longest; 0: none. */
 	uint32_t expiry_default_s, expiry_max_s;
 	uint32_t max_sessions;

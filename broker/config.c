@@ -8,6 +8,8 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "net/kube_api/kube_api.h"
+#include "proto/link/key.h"
+#include "proto/topic/topic.h"
 
 #define SECOND UINT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -21,6 +23,7 @@ static const char *const engines[] = {"embedded", "memory", NULL};
 static const char *const durabilities[] = {"always", "interval", "none", NULL};
 static const char *const owners[] = {"account", "namespace", NULL};
 static const char *const unknowns[] = {"refuse", "warn", NULL};
+static const char *const characters[] = {"allow", "refuse", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 const struct sq_config_key sq_broker_config_keys[] = {
@@ -106,6 +109,24 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Sessions of this broker."},
     {"limits.max-subscriptions", SQ_CFG_UINT, AT(max_subs), "10000", 1, 10000000, NULL,
 	"Subscriptions of a session."},
+    {"limits.topic-levels", SQ_CFG_UINT, AT(topic_levels), "128", 1, SQ_TOPIC_LEVELS_MAX, NULL,
+	"Levels of a topic name or filter. This key, the next one and those of mqtt are told to "
+	"the sidecars, which have them, too: the stricter counts."},
+    {"limits.client-id", SQ_CFG_UINT, AT(client_id), "256", 32, SQ_KEY_CLIENT_MAX, NULL,
+	"Bytes of a client id."},
+    {"mqtt.max-qos", SQ_CFG_UINT, AT(max_qos), "2", 0, 2, NULL,
+	"Highest QoS that clients publish with and subscribe to."},
+    {"mqtt.retain", SQ_CFG_BOOL, AT(retain), "true", 0, 0, NULL,
+	"Clients may publish retained messages, wills included."},
+    {"mqtt.wildcard-subscriptions", SQ_CFG_BOOL, AT(wildcard), "true", 0, 0, NULL,
+	"Clients may subscribe with + and #."},
+    {"mqtt.shared-subscriptions", SQ_CFG_BOOL, AT(shared), "true", 0, 0, NULL,
+	"Clients may subscribe with $share."},
+    {"mqtt.subscription-ids", SQ_CFG_BOOL, AT(sub_ids), "true", 0, 0, NULL,
+	"Clients may give subscription identifiers."},
+    {"mqtt.control-characters", SQ_CFG_ENUM, AT(control_refused), "allow", 0, 0, characters,
+	"Control characters and non-characters of Unicode in topics, filters, client ids and user "
+	"names; refuse: packets with them are malformed."},
     {"link.max-age", SQ_CFG_DURATION, AT(link_max_age_ms), "1h", 0, 365 * DAY, NULL,
 	"Age, give or take a tenth, at which a link is asked to move; 0: never."},
     {"link.idle-timeout", SQ_CFG_DURATION, AT(link_idle_ms), "60s", SECOND, DAY, NULL,
@@ -272,6 +293,19 @@ sq_broker_config_free(struct sq_broker_config *c)
 	sq_config_free(c, sq_broker_config_keys, sq_broker_config_n);
 }
 
+static struct sq_limits
+config_limits(const struct sq_broker_config *c)
+{
+	return (struct sq_limits){
+	    .topic_levels = (uint16_t)c->topic_levels,
+	    .client_id = (uint16_t)c->client_id,
+	    .max_qos = (uint8_t)c->max_qos,
+	    .off = (uint8_t)((c->retain ? 0 : SQ_OFF_RETAIN) | (c->wildcard ? 0 : SQ_OFF_WILDCARD) |
+		(c->shared ? 0 : SQ_OFF_SHARED) | (c->sub_ids ? 0 : SQ_OFF_SUB_IDS) |
+		(c->control_refused ? SQ_OFF_CONTROL : 0)),
+	};
+}
+
 struct sq_broker_cfg
 sq_broker_config_cfg(const struct sq_broker_config *c)
 {
@@ -303,6 +337,7 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .key_window_ms = c->key_window_ms,
 	    .max_keys = c->max_keys,
 	    .unknown_properties = c->unknown_properties != 0,
+	    .limits = config_limits(c),
 	    .expiry_default_s = (uint32_t)(c->expiry_default_ms / SECOND),
 	    .expiry_max_s = (uint32_t)(c->expiry_max_ms / SECOND),
 	    .max_sessions = (uint32_t)c->max_sessions,

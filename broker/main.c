@@ -113,6 +113,7 @@ program_front_cfg(const struct program *p)
 	    .auth = p->auth,
 	    .workers = (unsigned)c->workers,
 	    .max_packet = (uint32_t)c->max_packet,
+	    .max_inflight = (uint32_t)c->max_inflight,
 	    .idle_ms = c->link_idle_ms,
 	    .link_max_age_ms = c->link_max_age_ms,
 	    .move_ms = c->drain_ms > 0 ? c->drain_ms : 1,

@@ -77,6 +77,31 @@ sq_utf8_valid(const void *bytes, size_t len)
 	return true;
 }
 
+/* Whether the character of 'n' bytes at 'p' is U+FDD0 to U+FDEF, or ends a plane. */
+static bool
+utf8_is_no_character(const unsigned char *p, size_t n)
+{
+	if (n == 3 && p[0] == 0xef && p[1] == 0xb7)
+		return p[2] >= 0x90 && p[2] <= 0xaf;
+	if (n < 3 || p[n - 2] != 0xbf || p[n - 1] < 0xbe)
+		return false;
+	return n == 3 ? p[0] == 0xef : (p[1] & 0x0f) == 0x0f;
+}
+
+bool
+sq_utf8_plain(const void *bytes, size_t len)
+{
+	const unsigned char *p = bytes;
+
+	for (size_t i = 0, n; i < len; i += n) {
+		n = p[i] < 0x80 ? 1 : p[i] < 0xe0 ? 2 : p[i] < 0xf0 ? 3 : 4;
+		if (p[i] < 0x20 || p[i] == 0x7f || (p[i] == 0xc2 && p[i + 1] < 0xa0) ||
+		    utf8_is_no_character(p + i, n))
+			return false;
+	}
+	return true;
+}
+
 size_t
 sq_utf8_cut(const void *bytes, size_t len, size_t max)
 {

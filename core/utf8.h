@@ -10,6 +10,9 @@
  * Control and non-characters pass; the standard only advises against them.
  * Empty is valid; 'p' may then be NULL. */
 bool sq_utf8_valid(const void *p, size_t len);
+/* Whether valid UTF-8 is without what MQTT 5.0 §1.5.4 advises against: the control characters
+ * U+0001 to U+001F and U+007F to U+009F, and Unicode's non-characters. */
+bool sq_utf8_plain(const void *p, size_t len);
 /* Bytes of the character that 'len' bytes begin with; 0: they begin with none, or with
  * U+0000. */
 size_t sq_utf8_first(const void *p, size_t len);

@@ -253,6 +253,7 @@ sq_client_new(struct sq_hub *h, int fd, const char *from)
 	c->wants_words = true;
 	c->decoder.role = SQ_MQTT_SERVER;
 	c->decoder.max_packet = (uint32_t)h->cfg->max_packet;
+	c->decoder.plain = (h->limits.off & SQ_OFF_CONTROL) != 0;
 	ev_io_init(&c->in, client_on_readable, fd, EV_READ);
 	ev_io_init(&c->out, client_on_writable, fd, EV_WRITE);
 	c->in.data = c->out.data = c;
@@ -333,8 +334,8 @@ sq_client_free(struct sq_client *c)
 	sq_list_remove(&c->writer);
 	sq_output_drop(&c->output, &msgs, &bytes);
 	sq_buf_fini(&c->rest);
-	sq_client_free_aliases(&c->aliases_in);
-	sq_client_free_aliases(&c->aliases_out);
+	sq_client_free_aliases(&c->aliases_in, c->n_aliases_in);
+	sq_client_free_aliases(&c->aliases_out, SQ_ALIAS_OUT_MAX);
 	free(c->from);
 	free(c);
 	h->n_clients--;
@@ -385,7 +386,9 @@ sq_client_sweep(struct sq_client *c, uint64_t now_ms)
 			    "its password could not be checked in time");
 		break;
 	case SQ_CLIENT_WAITING:
-		if (now_ms - c->since_ms >= cfg->attach_timeout_ms)
+		if (c->transient && now_ms - c->since_ms >= SQ_LIMITS_WAIT_MS)
+			sq_client_go_ahead(c);
+		else if (now_ms - c->since_ms >= cfg->attach_timeout_ms)
 			sq_client_refuse(
 			    c, SQ_MQTT_RC_SERVER_UNAVAILABLE, "no broker is reachable");
 		break;

@@ -37,6 +37,12 @@ struct sq_hub;
 	X(RECEIVE_MAX, 0x93, 1, 0, "more unfinished publishes than allowed") \
 	X(ALIAS, 0x94, 1, 0, "topic alias invalid") \
 	X(TOPIC, 0x90, 1, 0, "topic name invalid") \
+	X(RETAIN, 0x9a, 1, 0, "retain not supported") \
+	X(QOS, 0x9b, 1, 0, "QoS not supported") \
+	X(SHARED, 0x9e, 1, 0, "shared subscriptions not supported") \
+	X(SUB_IDS, 0xa1, 1, 0, "subscription identifiers not supported") \
+	X(WILDCARD, 0xa2, 1, 0, "wildcard subscriptions not supported") \
+	X(CLIENT_ID, 0x97, 1, 1, "client id above the broker's limits.client-id") \
 	X(NOT_AUTHORIZED, 0x87, 1, 1, "not authorized") \
 	X(MESSAGE_REFUSED, 0x83, 1, 1, "message refused, and MQTT 3.1.1 can't say so") \
 	X(STUCK, 0x97, 0, 1, "publish refused for session.refused-max, and nothing else went on") \
@@ -72,6 +78,13 @@ void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
 /* The broker has no room for its session, which it had not attached before: it is told
  * and ends, whether or not it has its CONNACK. */
 void sq_client_no_room(struct sq_client *);
+/* The broker does not take its session for 'reason' and 'text': CONNACK with it, or the
+ * connection's 'end'. */
+void
+sq_client_not_taken(struct sq_client *, uint8_t reason, enum sq_client_end end, const char *text);
+/* The attach that its CONNACK waits for was not answered well: a transient client gets its
+ * CONNACK, as it would without a broker. */
+void sq_client_go_ahead(struct sq_client *);
 /* Another connection takes its client id: what had come before counts, such as
  * acknowledgements or a DISCONNECT.  It may have ended then. */
 void sq_client_catch_up(struct sq_client *);

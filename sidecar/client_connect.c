@@ -13,6 +13,7 @@
 #include "proto/topic/topic.h"
 #include "sidecar/client_priv.h"
 #include "sidecar/declared.h"
+#include "sidecar/limits.h"
 #include "sidecar/outbox.h"
 #include "sidecar/refusals.h"
 #include "sidecar/rules.h"
@@ -77,6 +78,7 @@ static uint8_t
 connect_refusal(const struct sq_client *c, const struct sq_mqtt_packet *p, const char **text)
 {
 	const struct sq_mqtt_connect *k = &p->connect;
+	uint8_t reason;
 
 	if (c->hub->stopping) {
 		*text = "shutting down";
@@ -94,16 +96,13 @@ connect_refusal(const struct sq_client *c, const struct sq_mqtt_packet *p, const
 		*text = "an empty client identifier needs clean session";
 		return SQ_MQTT_RC_BAD_CLIENT_ID;
 	}
-	if (k->client_id.len > SQ_KEY_PART_MAX) {
-		*text = "client identifier above 256 bytes";
-		return SQ_MQTT_RC_BAD_CLIENT_ID;
-	}
 	if (sq_key_internal(k->client_id)) {
 		*text = "client identifier is reserved";
 		return SQ_MQTT_RC_BAD_CLIENT_ID;
 	}
-	if (k->has_will && sq_topic_name_check(k->will_topic, text) != 0)
-		return SQ_MQTT_RC_TOPIC_INVALID;
+	reason = sq_client_limits_connect(c, k, text);
+	if (reason != 0)
+		return reason;
 	/* Departed sessions that still flush count, too. */
 	if (c->hub->n_sessions >= c->hub->cfg->max_clients * 2) {
 		*text = "too many sessions";
@@ -134,9 +133,9 @@ connect_settings(struct sq_client *c, const struct sq_mqtt_packet *p)
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_RECEIVE_MAXIMUM))
 		c->receive_max = p->props.receive_maximum;
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM))
-		c->alias_max = p->props.topic_alias_maximum < SQ_ALIAS_MAX
+		c->alias_max = p->props.topic_alias_maximum < SQ_ALIAS_OUT_MAX
 		    ? p->props.topic_alias_maximum
-		    : SQ_ALIAS_MAX;
+		    : SQ_ALIAS_OUT_MAX;
 	if (longest_s != 0 && (c->keep_alive_s == 0 || c->keep_alive_s > longest_s)) {
 		c->keep_alive_s = (uint16_t)longest_s;
 		c->server_keep_alive = true;
@@ -156,11 +155,33 @@ sq_client_may_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	return reason == 0;
 }
 
+/* Whether a broker takes the will; false: refused.  What a broker may take that did not say
+ * so yet, it refuses itself. */
+static bool
+connect_will_fits(struct sq_client *c, const struct sq_block *will)
+{
+	uint32_t max = c->hub->broker_max_packet;
+
+	if (max == 0 || will->size <= (size_t)max + SQ_BODY_SLACK / 2)
+		return true;
+	sq_refusals_count(c->hub, SQ_REFUSAL_QUOTA);
+	sq_client_refuse(c, SQ_MQTT_RC_PACKET_TOO_LARGE, "its will is above limits.max-packet");
+	return false;
+}
+
+/* Whether this transient client's CONNACK waits for the first answer of a broker since the
+ * start, so that it names the broker's limits, too.  Without a link it waits for nothing. */
+static bool
+connect_awaits_limits(const struct sq_client *c)
+{
+	return !c->hub->limits_told && sq_pool_pick(c->hub->pool) != NULL;
+}
+
 void
 sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 {
 	const struct sq_mqtt_connect *k = &p->connect;
-	char id[SQ_KEY_PART_MAX + 1];
+	char id[SQ_KEY_CLIENT_MAX + 1];
 	struct sq_session_params sp = {
 	    .client_id = id, .version = k->version, .clean_start = k->clean_start};
 
@@ -176,16 +197,22 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	}
 	if (k->has_will && !connect_take_will(c, k, &sp))
 		return;
+	if (sp.will != NULL && !connect_will_fits(c, sp.will)) {
+		sq_block_unref(&sp.will);
+		return;
+	}
 	connect_settings(c, p);
 	/* Without clean start there may be a session to go on with, even if this
 	 * connection is its last (§3.1.2.4). */
 	sp.durable = c->expiry_s != 0 || !sp.clean_start;
 	sp.expiry_s = c->expiry_s;
 	sp.receive_max = c->receive_max;
+	c->broker_max_packet = c->hub->broker_max_packet;
 	c->session = sq_session_open(c->hub, &sp, c);
 	c->since_ms = sq_hub_now(c->hub);
 	c->state = SQ_CLIENT_WAITING;
-	if (!sp.durable)
+	c->transient = !sp.durable;
+	if (c->transient && !connect_awaits_limits(c))
 		sq_client_connack(c, false);
 	if (c->session != NULL)
 		sq_receiver_opened(c->hub->receiver, &c->taker, c->session);
@@ -202,10 +229,14 @@ sq_client_connack(struct sq_client *c, bool present)
 
 	if (c->broker_max_packet != 0 && c->broker_max_packet < max)
 		max = c->broker_max_packet;
-	props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE) |
-	    SQ_MQTT_HAS(SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM);
+	props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE);
 	props.maximum_packet_size = max;
-	props.topic_alias_maximum = SQ_ALIAS_MAX;
+	sq_limits_props(&c->hub->limits, &props);
+	c->decoder.plain = (c->hub->limits.off & SQ_OFF_CONTROL) != 0;
+	if (cfg->topic_alias_max > 0) {
+		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM);
+		props.topic_alias_maximum = (uint16_t)cfg->topic_alias_max;
+	}
 	if (cfg->publish_max < UINT16_MAX) {
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_RECEIVE_MAXIMUM);
 		props.receive_maximum = (uint16_t)cfg->publish_max;
@@ -284,6 +315,26 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 	SQ_WARN("client", "%s: CONNECT refused with 0x%02x, %s", sq_client_name(c), reason,
 	    text != NULL ? text : "no reason given");
 	sq_client_end(c, SQ_END_REFUSED);
+}
+
+void
+sq_client_not_taken(struct sq_client *c, uint8_t reason, enum sq_client_end end, const char *text)
+{
+	sq_refusals_count(c->hub, SQ_REFUSAL_QUOTA);
+	if (c->state == SQ_CLIENT_WAITING)
+		sq_client_refuse(c, reason, text);
+	else
+		sq_client_end_because(
+		    c, end, (struct sq_bytes){(const unsigned char *)text, strlen(text)});
+}
+
+void
+sq_client_go_ahead(struct sq_client *c)
+{
+	if (c->state != SQ_CLIENT_WAITING || !c->transient)
+		return;
+	sq_client_connack(c, false);
+	sq_client_resume(c);
 }
 
 void

@@ -1,12 +1,14 @@
 /* Packets from a client: PUBLISH, acknowledgements, SUBSCRIBE, DISCONNECT. */
 #include "sidecar/client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/utf8.h"
 #include "proto/link/notes.h"
 #include "proto/mqtt/encode.h"
 #include "proto/topic/topic.h"
@@ -15,13 +17,33 @@
 #include "sidecar/rules.h"
 #include "sidecar/session.h"
 
+enum { TOPIC_SHOWN_MAX = 256 }; /* bytes of one that is refused, in words */
+
 void
-sq_client_free_aliases(struct sq_alias **ap)
+sq_client_free_aliases(struct sq_alias **ap, unsigned n)
 {
-	for (int i = 0; *ap != NULL && i < SQ_ALIAS_MAX; i++)
+	for (unsigned i = 0; *ap != NULL && i < n; i++)
 		free((*ap)[i].topic);
 	free(*ap);
 	*ap = NULL;
+}
+
+/* Makes room for 'alias' among those that the client has set. */
+static struct sq_alias *
+alias_place(struct sq_client *c, uint16_t alias)
+{
+	uint64_t max = c->hub->cfg->topic_alias_max;
+	uint64_t n = c->n_aliases_in;
+
+	if (alias > n) {
+		n = 2 * n > alias ? 2 * n : alias < 16 ? 16 : alias;
+		n = n < max ? n : max;
+		c->aliases_in = sq_xrealloc(c->aliases_in, n * sizeof *c->aliases_in);
+		memset(c->aliases_in + c->n_aliases_in, 0,
+		    (n - c->n_aliases_in) * sizeof *c->aliases_in);
+		c->n_aliases_in = (uint16_t)n;
+	}
+	return &c->aliases_in[alias - 1];
 }
 
 /* Resolves or learns a topic alias (MQTT 5.0 §3.3.2.3.4); false: the connection
@@ -29,15 +51,14 @@ sq_client_free_aliases(struct sq_alias **ap)
 static bool
 publish_alias(struct sq_client *c, uint16_t alias, struct sq_bytes *topic)
 {
+	static const char full[] = "the topics of its aliases are above 1 MiB";
 	struct sq_alias *a;
 
-	if (alias == 0 || alias > SQ_ALIAS_MAX) {
+	if (alias == 0 || alias > c->hub->cfg->topic_alias_max) {
 		sq_client_end(c, SQ_END_ALIAS);
 		return false;
 	}
-	if (c->aliases_in == NULL)
-		c->aliases_in = sq_xcalloc(SQ_ALIAS_MAX, sizeof *c->aliases_in);
-	a = &c->aliases_in[alias - 1];
+	a = alias_place(c, alias);
 	if (topic->len == 0) {
 		if (a->topic == NULL) {
 			sq_client_end(c, SQ_END_PROTOCOL);
@@ -48,8 +69,15 @@ publish_alias(struct sq_client *c, uint16_t alias, struct sq_bytes *topic)
 	}
 	if (a->len == topic->len && memcmp(a->topic, topic->p, topic->len) == 0)
 		return true;
+	if (c->alias_bytes - a->len + topic->len > SQ_ALIAS_IN_BYTES_MAX) {
+		sq_refusals_count(c->hub, SQ_REFUSAL_QUOTA);
+		sq_client_end_because(c, SQ_END_QUOTA,
+		    (struct sq_bytes){(const unsigned char *)full, sizeof full - 1});
+		return false;
+	}
 	free(a->topic);
 	a->topic = sq_xmemdup0(topic->p, topic->len);
+	c->alias_bytes += (uint32_t)topic->len - a->len;
 	a->len = (uint16_t)topic->len;
 	return true;
 }
@@ -81,31 +109,56 @@ buf_bytes(const struct sq_buf *b)
 	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
 }
 
-/* A publish that no rule allows.  SQ_EAGAIN as for any. */
+/* A publish that is refused here: MQTT 5 is told, in its place among the others; what MQTT
+ * 3.1.1 sent with an acknowledgement to come ends the connection, by 'end'.  'why' goes before
+ * "the topic ...".  SQ_EAGAIN as for any. */
 static int
-publish_denied(struct sq_client *c, const struct sq_lane_publish *m)
+publish_refused(struct sq_client *c, const struct sq_lane_publish *m, uint8_t reason,
+    enum sq_refusal refusal, enum sq_client_end end, const char *why)
 {
+	size_t shown = sq_utf8_cut(m->topic.p, m->topic.len, TOPIC_SHOWN_MAX);
 	struct sq_buf text = {0};
 	int rc = 0;
 
-	if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5) {
-		sq_buf_printf(&text, "no rule of " SQ_ANNOTATION_PUBLISH " allows the topic %.*s",
-		    (int)m->topic.len, (const char *)m->topic.p);
-		rc = sq_session_refuse(
-		    c->session, m, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_REFUSAL_DENIED, buf_bytes(&text));
-		sq_buf_fini(&text);
-		if (rc != 0)
-			return rc;
-		c->unfinished++;
+	sq_buf_printf(&text, "%s the topic %.*s%s", why, (int)shown, (const char *)m->topic.p,
+	    shown < m->topic.len ? "..." : "");
+	if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
+		rc = sq_session_refuse(c->session, m, reason, (uint8_t)refusal, buf_bytes(&text));
+	if (rc == 0) {
+		sq_refusals_count(c->hub, refusal);
+		SQ_WARN("client", "%s: publish to '%.*s' refused, %s it", sq_client_name(c),
+		    (int)shown, (const char *)m->topic.p, why);
+		if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
+			c->unfinished++;
+		else if (m->qos > 0)
+			sq_client_end(c, end);
 	}
-	sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
-	sq_refusals_count(c->hub, SQ_REFUSAL_DENIED);
-	SQ_WARN("client",
-	    "%s: publish to '%.*s' refused, no rule of " SQ_ANNOTATION_PUBLISH " allows it",
-	    sq_client_name(c), (int)m->topic.len, (const char *)m->topic.p);
-	if (m->qos > 0 && c->decoder.version != SQ_MQTT_V5)
-		sq_client_end(c, SQ_END_MESSAGE_DENIED);
-	return 0;
+	sq_buf_fini(&text);
+	return rc;
+}
+
+/* A publish that no rule allows. */
+static int
+publish_denied(struct sq_client *c, const struct sq_lane_publish *m)
+{
+	int rc = publish_refused(c, m, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_REFUSAL_DENIED,
+	    SQ_END_MESSAGE_DENIED, "no rule of " SQ_ANNOTATION_PUBLISH " allows");
+
+	if (rc == 0)
+		sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
+	return rc;
+}
+
+/* One whose topic has more levels than may be. */
+static int
+publish_too_deep(struct sq_client *c, const struct sq_lane_publish *m)
+{
+	char why[64];
+
+	snprintf(why, sizeof why, "limits.topic-levels (%u) does not allow",
+	    c->hub->limits.topic_levels);
+	return publish_refused(
+	    c, m, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, SQ_END_MESSAGE_REFUSED, why);
 }
 
 /* A publish to a topic that is not for apps ('why'): MQTT 5 is told so; MQTT 3.1.1, which
@@ -162,18 +215,20 @@ publish_fits(struct sq_client *c, size_t size)
 	return false;
 }
 
-/* Whether the topic is one to publish to; false: the connection has been ended. */
-static bool
+/* Whether the topic is one to publish to: 0; SQ_ETOOBIG: it has too many levels; else the
+ * connection has been ended. */
+static int
 publish_topic(struct sq_client *c, struct sq_bytes topic)
 {
 	const char *why = "not UTF-8";
+	int rc = sq_topic_name_check_levels(topic, c->hub->limits.topic_levels, &why);
 
-	if (sq_topic_name_check(topic, &why) == 0)
-		return true;
+	if (rc == 0 || rc == SQ_ETOOBIG)
+		return rc;
 	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
 	sq_client_end_because(
 	    c, SQ_END_TOPIC, (struct sq_bytes){(const unsigned char *)why, strlen(why)});
-	return false;
+	return rc;
 }
 
 static int
@@ -192,13 +247,15 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 	int rc;
 
 	SQ_FAULT_IF(m->qos == 2, "sidecar-publish-read");
-	if (!publish_fits(c, size) || !publish_within_quota(c, m))
+	if (!publish_fits(c, size) || !publish_within_quota(c, m) ||
+	    !sq_client_limits_publish(c, m))
 		return 0;
 	if ((m->topic.len == 0 || sq_mqtt_has(&p->props, SQ_MQTT_PROP_TOPIC_ALIAS)) &&
 	    !publish_alias(c, p->props.topic_alias, &out.topic))
 		return 0;
-	if (!publish_topic(c, out.topic))
-		return 0;
+	rc = publish_topic(c, out.topic);
+	if (rc != 0)
+		return rc == SQ_ETOOBIG ? publish_too_deep(c, &out) : 0;
 	if ((reserved = sq_topic_reserved(out.topic)) != NULL)
 		return publish_reserved(c, &out, reserved);
 	if (out.props.len > 0 && !p->props.forwardable) {
@@ -256,6 +313,8 @@ client_subscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
 		if (!client_filter(c, sub.filter))
 			return 0;
 	}
+	if (!sq_client_limits_subscribe(c, p))
+		return 0;
 	return sq_session_subscribe(
 	    c->session, p->subscribe.packet_id, p->subscribe.count, p->subscribe.entries, sub_id);
 }

@@ -157,7 +157,7 @@ deliver_alias(struct sq_client *c, struct sq_bytes topic, bool *known)
 	if (c->alias_max == 0 || topic.len < 4)
 		return 0;
 	if (c->aliases_out == NULL)
-		c->aliases_out = sq_xcalloc(SQ_ALIAS_MAX, sizeof *c->aliases_out);
+		c->aliases_out = sq_xcalloc(SQ_ALIAS_OUT_MAX, sizeof *c->aliases_out);
 	oldest = &c->aliases_out[0];
 	for (uint16_t i = 0; i < c->alias_max; i++) {
 		struct sq_alias *a = &c->aliases_out[i];

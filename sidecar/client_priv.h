@@ -12,7 +12,12 @@
 #include "sidecar/output.h"
 #include "sidecar/receiver.h"
 
-enum { SQ_ALIAS_MAX = 16, SQ_ALIAS_OUT_BYTES_MAX = 4096 };
+enum {
+	SQ_ALIAS_OUT_MAX = 16,
+	SQ_ALIAS_OUT_BYTES_MAX = 4096,
+	SQ_ALIAS_IN_BYTES_MAX = 1 << 20, /* of all topics that a client has an alias for */
+	SQ_LIMITS_WAIT_MS = 1000,        /* a first CONNACK waits so long for the broker's limits */
+};
 
 enum sq_client_state {
 	SQ_CLIENT_NEW,      /* awaits CONNECT */
@@ -41,20 +46,21 @@ struct sq_client {
 	struct sq_buf connect; /* its CONNECT, while the password is checked */
 	struct sq_password_ask *ask;
 	struct sq_output output;
-	struct sq_alias *aliases_in, *aliases_out; /* SQ_ALIAS_MAX each, or NULL */
+	struct sq_alias *aliases_in;  /* n_aliases_in */
+	struct sq_alias *aliases_out; /* SQ_ALIAS_OUT_MAX, or NULL */
 	char *from;
-	uint64_t since_ms, heard_ms; /* of the state; of the last input */
-	uint64_t received;           /* bytes */
-	uint32_t alias_clock;
-	uint32_t max_packet; /* the client's; 0: none */
+	uint64_t since_ms, heard_ms;       /* of the state; of the last input */
+	uint64_t received;                 /* bytes */
+	uint32_t alias_clock, alias_bytes; /* bytes of the topics in 'aliases_in' */
+	uint32_t max_packet;               /* the client's; 0: none */
 	uint32_t broker_max_packet;
 	uint32_t expiry_s, granted_expiry_s; /* wanted; what the broker says of it */
 	int32_t unfinished;                  /* QoS 1 and 2 publishes without their end */
 	uint16_t keep_alive_s, alias_max;
-	uint16_t receive_max;
+	uint16_t receive_max, n_aliases_in;
 	uint8_t state, end;
 	bool blocked; /* the session takes no more just now */
-	bool assigned, clean_start;
+	bool assigned, clean_start, transient;
 	bool server_keep_alive;
 	bool wants_words; /* Request Problem Information (MQTT 5.0 §3.1.2.11.7) */
 };
@@ -75,6 +81,12 @@ void sq_client_forget_password(struct sq_client *);
 bool sq_client_may_connect(struct sq_client *, const struct sq_mqtt_packet *);
 void sq_client_connect(struct sq_client *, const struct sq_mqtt_packet *);
 void sq_client_connack(struct sq_client *, bool present);
+/* client_limits.c: what this CONNECT is refused with, and why; 0: nothing. */
+uint8_t sq_client_limits_connect(
+    const struct sq_client *, const struct sq_mqtt_connect *, const char **why);
+/* False: the connection has been ended. */
+bool sq_client_limits_publish(struct sq_client *, const struct sq_mqtt_publish *);
+bool sq_client_limits_subscribe(struct sq_client *, const struct sq_mqtt_packet *);
 /* client_out.c: the output has something. */
 void sq_client_touch(struct sq_client *);
 /* False: above the client's maximum packet size, or it is closing. */
@@ -83,7 +95,7 @@ void sq_client_put_ack(struct sq_client *, enum sq_mqtt_type, uint16_t packet_id
 void sq_client_put_disconnect(struct sq_client *, uint8_t reason, struct sq_bytes text);
 /* A name for log lines: the client id, else where it comes from. */
 const char *sq_client_name(const struct sq_client *);
-void sq_client_free_aliases(struct sq_alias **);
+void sq_client_free_aliases(struct sq_alias **, unsigned n);
 
 /* Tells who chooses where the declared messages go, the first time. */
 static inline void

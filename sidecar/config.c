@@ -9,8 +9,10 @@
 #include "core/mem.h"
 #include "proto/annotations/outbox.h"
 #include "proto/link/key.h"
+#include "proto/topic/topic.h"
 
 static const char *const outbox_modes[] = {"memory", "disk", NULL};
+static const char *const characters[] = {"allow", "refuse", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
 #define KEY(name, type, field, def, min, max, help) \
@@ -95,6 +97,11 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"Bytes of an MQTT packet from a client; a payload of 1 MiB fits the default."),
     KEY("limits.subscriptions", SQ_CFG_UINT, max_subscriptions, "10000", 1, 1000000,
 	"Subscriptions of a client."),
+    KEY("limits.topic-levels", SQ_CFG_UINT, topic_levels, "128", 1, SQ_TOPIC_LEVELS_MAX,
+	"Levels of a topic name or filter. Of this key, the next one and those of mqtt the broker "
+	"has its own: the stricter counts."),
+    KEY("limits.client-id", SQ_CFG_UINT, client_id, "256", 32, SQ_KEY_CLIENT_MAX,
+	"Bytes of a client id."),
     KEY("limits.lane", SQ_CFG_SIZE, lane_bytes, "1Mi", 4096, 1073741824,
 	"Bytes of a client's publishes on their way to a broker; then it is not read."),
     KEY("limits.output", SQ_CFG_SIZE, output_bytes, "256Ki", 4096, 1073741824,
@@ -103,6 +110,9 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"Unfinished QoS 1 and 2 deliveries to a client that states no limit."),
     KEY("session.publish-max", SQ_CFG_UINT, publish_max, "65535", 1, 65535,
 	"Unfinished QoS 1 and 2 publishes of an MQTT 5 client."),
+    KEY("session.topic-alias-max", SQ_CFG_UINT, topic_alias_max, "16", 0, 65535,
+	"Topic aliases that an MQTT 5 client may set; 0: none. At most 16 serve what is sent to "
+	"it."),
     KEY("session.credit-messages", SQ_CFG_UINT, credit_msgs, "8192", 1, 1000000,
 	"Messages on their way to a client at a time."),
     KEY("session.credit-bytes", SQ_CFG_SIZE, credit_bytes, "1Mi", 1024, 1073741824,
@@ -121,6 +131,20 @@ const struct sq_config_key sq_sidecar_keys[] = {
     KEY("sys.interval", SQ_CFG_DURATION, sys_interval_ms, "10s", 0, 86400000,
 	"Time between two rounds of what the sidecar says of itself below $SYS/sidecar, to clients "
 	"that have subscribed; 0s: nothing is said."),
+    KEY("mqtt.max-qos", SQ_CFG_UINT, max_qos, "2", 0, 2,
+	"Highest QoS that clients publish with and subscribe to."),
+    KEY("mqtt.retain", SQ_CFG_BOOL, retain, "true", 0, 0,
+	"Clients may publish retained messages, wills included."),
+    KEY("mqtt.wildcard-subscriptions", SQ_CFG_BOOL, wildcard, "true", 0, 0,
+	"Clients may subscribe with + and #."),
+    KEY("mqtt.shared-subscriptions", SQ_CFG_BOOL, shared, "true", 0, 0,
+	"Clients may subscribe with $share."),
+    KEY("mqtt.subscription-ids", SQ_CFG_BOOL, sub_ids, "true", 0, 0,
+	"Clients may give subscription identifiers."),
+    {"mqtt.control-characters", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, control_refused),
+	"allow", 0, 0, characters,
+	"Control characters and non-characters of Unicode in topics, filters, client ids and user "
+	"names; refuse: packets with them are malformed."},
     KEY("shutdown.timeout", SQ_CFG_DURATION, shutdown_ms, "10s", 0, 600000,
 	"How long SIGTERM waits for publishes to reach a broker."),
     {"log.level", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, log_level), "info", 0, 0, log_levels,

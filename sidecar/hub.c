@@ -11,6 +11,7 @@
 #include "sidecar/client.h"
 #include "sidecar/client_priv.h"
 #include "sidecar/declared.h"
+#include "sidecar/limits.h"
 #include "sidecar/listener.h"
 #include "sidecar/outbox.h"
 #include "sidecar/password_check.h"
@@ -312,6 +313,24 @@ hub_pool(struct sq_hub *h, struct sq_buf *err)
 	return sq_pool_new(h->loop, &pc, &hub_pool_events, h, err);
 }
 
+void
+sq_hub_told(struct sq_hub *h, const struct sq_attached *a)
+{
+	struct sq_limits own = sq_limits_own(h->cfg);
+	struct sq_limits now = sq_limits_stricter(&own, &a->limits);
+	struct sq_buf text = {0};
+
+	h->broker_max_packet = a->max_packet;
+	h->limits_told = true;
+	if (memcmp(&now, &h->limits, sizeof now) == 0)
+		return;
+	h->limits = now;
+	sq_limits_print(&now, &text);
+	SQ_INFO("sidecar", "with the broker's limits clients may have: %.*s",
+	    (int)sq_buf_len(&text), (const char *)sq_buf_data(&text));
+	sq_buf_fini(&text);
+}
+
 static bool
 hub_passwords(struct sq_hub *h, struct sq_buf *err)
 {
@@ -334,6 +353,7 @@ sq_hub_new(struct ev_loop *loop, const struct sq_sidecar_cfg *cfg, struct sq_buf
 		sq_list_init(lists[i]);
 	h->loop = loop;
 	h->cfg = cfg;
+	h->limits = sq_limits_own(cfg);
 	h->metrics = &sq_sidecar_metrics;
 	h->instance = sq_random_u64();
 	h->outbox = sq_outbox_new(h);

@@ -19,6 +19,7 @@
 #include "core/heap.h"
 #include "core/htab.h"
 #include "core/list.h"
+#include "proto/link/frame.h"
 #include "sidecar/config.h"
 #include "sidecar/metrics.h"
 #include "sidecar/output.h"
@@ -58,8 +59,11 @@ struct sq_hub {
 	struct sq_self *self;                /* what is said of the sidecar below $SYS/sidecar */
 	uint64_t bytes_received, bytes_sent; /* of clients */
 	uint64_t instance;
-	uint64_t ordinals; /* MQTT connections of this process so far */
-	uint64_t full_ms;  /* when a broker last had no room for a session; 0: it has again */
+	uint64_t ordinals;          /* MQTT connections of this process so far */
+	struct sq_limits limits;    /* ours and the broker's, the stricter of each */
+	bool limits_told;           /* a broker has said its own */
+	uint32_t broker_max_packet; /* 0: not told */
+	uint64_t full_ms; /* when a broker last had no room for a session; 0: it has again */
 	struct sq_refusals closed; /* connections that sq_refusals_closed() tells of */
 	bool stopping;
 	bool link_was_up;
@@ -107,6 +111,8 @@ sq_hub_now(const struct sq_hub *h)
 
 /* The record of an open link; NULL if it is not known (any more). */
 struct sq_hub_link *sq_hub_link_find(struct sq_hub *, const struct sq_uplink *);
+/* A broker has answered an attach: its limits count from now on. */
+void sq_hub_told(struct sq_hub *, const struct sq_attached *);
 /* Makes sure that the loop wakes for the earliest timer. */
 void sq_hub_arm(struct sq_hub *);
 

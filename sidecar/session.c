@@ -92,7 +92,7 @@ sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_c
 	struct sq_session *older = session_before(h, p->client_id);
 	struct sq_session *s = sq_xcalloc(1, sizeof *s);
 
-	assert(strlen(p->client_id) <= SQ_KEY_PART_MAX);
+	assert(strlen(p->client_id) <= SQ_KEY_CLIENT_MAX);
 	s->hub = h;
 	s->client = client;
 	s->client_id = sq_xstrdup(p->client_id);

@@ -21,7 +21,7 @@ struct sq_hub;
 struct sq_session;
 
 struct sq_session_params {
-	const char *client_id; /* at most SQ_KEY_PART_MAX bytes */
+	const char *client_id; /* at most SQ_KEY_CLIENT_MAX bytes */
 	uint8_t version;       /* enum sq_mqtt_version */
 	bool clean_start, keeper;
 	bool durable; /* may go on, or be there already: its key has no pod */

@@ -87,6 +87,7 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	SQ_DEBUG("session", "client %s: attached over %s, present=%d same=%d renewed=%d",
 	    s->client_id, sq_uplink_name(link), a->present, same, a->renewed);
 	attach_link(s, link, a->epoch);
+	sq_hub_told(s->hub, a);
 	if (!same && !a->present)
 		s->hub->full_ms = 0; /* there was room for it */
 	s->state = SQ_SESSION_ATTACHED;
@@ -190,9 +191,27 @@ attach_denied(struct sq_session *s, const struct sq_answer *ans)
 		s->failures = 1;
 }
 
+/* The broker takes no such session, now and later.  The client is told and ends; the keeper
+ * and the outbox, whose names are short and who have no will, are never meant. */
+static void
+attach_not_taken(struct sq_session *s, uint8_t reason, enum sq_client_end end, const char *text)
+{
+	SQ_WARN("session", "client %.64s: %s", s->client_id, text);
+	s->state = SQ_SESSION_DOWN;
+	s->put_sent = false;
+	s->turned_away = true;
+	sq_block_unref(&s->will);
+	if (s->client != NULL)
+		sq_client_not_taken(s->client, reason, end, text);
+	else if (s->leaving)
+		sq_session_end(s);
+}
+
 static void
 attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_answer *ans)
 {
+	if (s->client != NULL && ans->status != 413 && ans->status != 422)
+		sq_client_go_ahead(s->client);
 	switch (ans->status) {
 	case 409:
 		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
@@ -201,8 +220,19 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 			return;
 		}
 		break;
-	case 400:
+	case 422:
+		attach_not_taken(s, SQ_MQTT_RC_BAD_CLIENT_ID, SQ_END_CLIENT_ID,
+		    "its client id is above the broker's limits.client-id");
+		if (s->state == SQ_SESSION_ENDED)
+			return;
+		break;
 	case 413:
+		attach_not_taken(s, SQ_MQTT_RC_PACKET_TOO_LARGE, SQ_END_TOO_LARGE,
+		    "its will is above the broker's limits.max-packet");
+		if (s->state == SQ_SESSION_ENDED)
+			return;
+		break;
+	case 400:
 		sq_uplink_fail(link, "it calls an attach malformed");
 		break;
 	case 401:
@@ -235,7 +265,7 @@ attach_done(struct sq_request *req, const struct sq_answer *ans)
 		/* the broker finds that out by the next attach, or its grace time */
 	} else if (ans->status != 200) {
 		attach_refused(s, p->post.link, ans);
-	} else if (sq_attached_decode(ans->body, ans->len, &a) == 0) {
+	} else if (sq_attached_decode(ans->body, ans->len, ans->version, &a) == 0) {
 		attach_succeeded(s, p->post.link, &a);
 	} else {
 		sq_uplink_fail(p->post.link, "it answered an attach with something malformed");

@@ -8,14 +8,20 @@
 
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/utf8.h"
 #include "proto/topic/topic.h"
 #include "sidecar/client.h"
 #include "sidecar/declared.h"
+#include "sidecar/limits.h"
 #include "sidecar/rights.h"
 #include "sidecar/session_priv.h"
 #include "sidecar/session_subs.h"
 
-enum { TEXT_MAX = 1024 }; /* bytes of a SUBACK's words */
+enum {
+	TEXT_MAX = 1024,        /* bytes of a SUBACK's words */
+	FILTER_SHOWN_MAX = 256, /* of a filter in them */
+	ENTRY_OVERHEAD = 48,    /* by which an entry is larger on the link, at most */
+};
 
 void
 sq_subreq_free(struct sq_subreq *r)
@@ -79,7 +85,8 @@ subreq_refuse(struct sq_session *s, struct sq_subreq *r, uint16_t i, uint8_t cod
 	unsigned char room[SQ_NOTE_TEXT_MAX];
 
 	r->codes[i] = code;
-	sq_buf_printf(&text, "filter %.*s: %s", (int)filter.len, (const char *)filter.p, why);
+	sq_buf_printf(&text, "filter %.*s: %s",
+	    (int)sq_utf8_cut(filter.p, filter.len, FILTER_SHOWN_MAX), (const char *)filter.p, why);
 	note.text = sq_note_text_clean(
 	    (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)}, room);
 	subreq_refused(s, r, code, &note);
@@ -114,25 +121,50 @@ subreq_start(struct sq_session *s, struct sq_subreq *r)
 	sq_subreq_free(r);
 }
 
-/* All entries of a packet are refused alike. */
+/* All entries of a packet are refused alike, for 'why'. */
 static void
-subs_refuse_packet(struct sq_session *s, uint8_t type, uint16_t packet_id, uint32_t count)
+subs_refuse_packet(
+    struct sq_session *s, uint8_t type, uint16_t packet_id, uint32_t count, struct sq_buf *why)
 {
 	uint8_t *codes = sq_xmalloc(count);
-	struct sq_buf text = {0};
 	struct sq_refusal_seen refused = {.client = s->client_id,
 	    .what = type == SQ_MQTT_SUBACK ? "subscribe" : "unsubscribe",
 	    .code = type == SQ_MQTT_SUBACK ? SQ_MQTT_RC_QUOTA_EXCEEDED : SQ_MQTT_RC_IMPLEMENTATION,
-	    .refusal = SQ_REFUSAL_QUOTA};
+	    .refusal = SQ_REFUSAL_QUOTA,
+	    .text = {sq_buf_data(why), sq_buf_len(why)}};
 
 	memset(codes, refused.code, count);
-	sq_buf_printf(&text, "%u filters in one packet, at most %d are taken", (unsigned)count,
-	    SQ_SUBS_ENTRIES_MAX);
-	refused.text = (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)};
 	sq_refusals_note(s->hub, &s->refusals, &refused);
 	sq_client_suback(s->client, type, packet_id, codes, count, refused.text);
-	sq_buf_fini(&text);
+	sq_buf_fini(why);
 	free(codes);
+}
+
+/* Whether a packet of 'count' filters in 'bytes' may be asked for: 0; SQ_EAGAIN: not now;
+ * SQ_ETOOBIG: it has been refused. */
+static int
+subs_admit(struct sq_session *s, uint8_t type, uint16_t packet_id, uint32_t count, size_t bytes)
+{
+	size_t body = bytes + (size_t)count * ENTRY_OVERHEAD;
+	struct sq_buf why = {0};
+
+	if (s->subreq_bytes > SQ_SUBS_BYTES_MAX)
+		return SQ_EAGAIN;
+	if (count > SQ_SUBS_ENTRIES_MAX)
+		sq_buf_printf(&why, "%u filters in one packet, at most %d are taken",
+		    (unsigned)count, SQ_SUBS_ENTRIES_MAX);
+	else if (body <= SQ_BODY_SLACK) /* any broker takes it */
+		return 0;
+	else if (s->hub->broker_max_packet == 0)
+		return SQ_EAGAIN; /* until one has said what it takes */
+	else if (body > (size_t)s->hub->broker_max_packet + SQ_BODY_SLACK * 2)
+		sq_buf_printf(&why,
+		    "the packet is too large for the broker, whose limits.max-packet is %u",
+		    s->hub->broker_max_packet);
+	else
+		return 0;
+	subs_refuse_packet(s, type, packet_id, count, &why);
+	return SQ_ETOOBIG;
 }
 
 /* Whether 'filter', one of 'count' in a packet with 'fresh' new ones before it, is
@@ -167,39 +199,58 @@ subs_deny_entry(struct sq_session *s, struct sq_subreq *r, uint16_t i, struct sq
 	    SQ_ANNOTATION_SUBSCRIBE " is strict, and neither declares nor allows it");
 }
 
+/* Whether entry 'i' of 'count' is asked for; else it has been refused. */
+static bool
+subs_may_ask(struct sq_session *s, struct sq_subreq *r, uint16_t i, uint32_t count, uint32_t *fresh,
+    struct sq_bytes filter)
+{
+	const char *why = "not UTF-8";
+	struct sq_topic_filter f;
+	uint8_t code;
+
+	if (sq_topic_filter_parse(filter, &f, &why) != 0) {
+		subreq_refuse(s, r, i, SQ_MQTT_RC_FILTER_INVALID, SQ_REFUSAL_TOPIC, filter, why);
+		return false;
+	}
+	if ((code = sq_limits_filter(&s->hub->limits, filter, &f, &why)) != 0) {
+		subreq_refuse(s, r, i, code,
+		    code == SQ_MQTT_RC_FILTER_INVALID ? SQ_REFUSAL_TOPIC : SQ_REFUSAL_DENIED,
+		    filter, why);
+		return false;
+	}
+	if (!sq_rights_allow(s->hub->rights, &f)) {
+		subs_deny_entry(s, r, i, filter);
+		return false;
+	}
+	if (subs_full(s, count, fresh, filter)) {
+		subs_refuse_entry(s, r, i, filter);
+		return false;
+	}
+	return true;
+}
+
 int
 sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
     struct sq_bytes entries, uint32_t sub_id)
 {
-	struct sq_topic_filter f;
+	uint8_t most = s->hub->limits.max_qos;
 	struct sq_mqtt_sub in;
 	uint32_t fresh = 0;
 	struct sq_subreq *r;
+	int rc;
 
-	if (s->subreq_bytes > SQ_SUBS_BYTES_MAX)
-		return SQ_EAGAIN;
-	if (count > SQ_SUBS_ENTRIES_MAX) {
-		subs_refuse_packet(s, SQ_MQTT_SUBACK, packet_id, count);
-		return 0;
-	}
+	rc = subs_admit(s, SQ_MQTT_SUBACK, packet_id, count, entries.len);
+	if (rc != 0)
+		return rc == SQ_EAGAIN ? rc : 0;
 	r = sq_subreq_new(SQ_SUB_SUBSCRIBE, packet_id, (uint16_t)count);
 	for (uint16_t i = 0; i < count && sq_mqtt_sub_next(&entries, &in); i++) {
 		struct sq_sub sub = {.op = SQ_SUB_SUBSCRIBE,
 		    .sub_id = sub_id,
 		    .filter = in.filter,
-		    .options = (uint8_t)(in.qos | (in.no_local ? 4 : 0) |
+		    .options = (uint8_t)((in.qos < most ? in.qos : most) | (in.no_local ? 4 : 0) |
 			(in.retain_as_published ? 8 : 0) | in.retain_handling << 4)};
 
-		const char *why = "not UTF-8";
-
-		if (sq_topic_filter_parse(in.filter, &f, &why) != 0)
-			subreq_refuse(
-			    s, r, i, SQ_MQTT_RC_FILTER_INVALID, SQ_REFUSAL_TOPIC, in.filter, why);
-		else if (!sq_rights_allow(s->hub->rights, &f))
-			subs_deny_entry(s, r, i, in.filter);
-		else if (subs_full(s, count, &fresh, in.filter))
-			subs_refuse_entry(s, r, i, in.filter);
-		else
+		if (subs_may_ask(s, r, i, count, &fresh, in.filter))
 			sq_subreq_ask(r, i, &sub);
 	}
 	subreq_start(s, r);
@@ -213,13 +264,11 @@ sq_session_unsubscribe(
 	struct sq_bytes filter;
 	struct sq_topic_filter f;
 	struct sq_subreq *r;
+	int rc;
 
-	if (s->subreq_bytes > SQ_SUBS_BYTES_MAX)
-		return SQ_EAGAIN;
-	if (count > SQ_SUBS_ENTRIES_MAX) {
-		subs_refuse_packet(s, SQ_MQTT_UNSUBACK, packet_id, count);
-		return 0;
-	}
+	rc = subs_admit(s, SQ_MQTT_UNSUBACK, packet_id, count, filters.len);
+	if (rc != 0)
+		return rc == SQ_EAGAIN ? rc : 0;
 	r = sq_subreq_new(SQ_SUB_UNSUBSCRIBE, packet_id, (uint16_t)count);
 	for (uint16_t i = 0; i < count && sq_mqtt_filter_next(&filters, &filter); i++) {
 		struct sq_sub sub = {.op = SQ_SUB_UNSUBSCRIBE, .filter = filter};

@@ -16,6 +16,7 @@ static const struct title {
     {409, "Conflict", "the state at the broker is another"},
     {410, "Gone", "the link is not open on this connection"},
     {413, "Content Too Large", "the body is larger than the limit"},
+    {422, "Unprocessable Content", "what is asked for is above a limit"},
     {429, "Too Many Requests", "try again later"},
     {500, "Internal Server Error", "the request failed at the broker"},
     {503, "Service Unavailable", "try again later"},

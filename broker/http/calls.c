@@ -135,7 +135,7 @@ sq_call_done(struct sq_call *c)
 uint64_t
 sq_call_key_hash(const struct sq_key *k)
 {
-	char text[3 * sizeof k->space];
+	char text[sizeof k->space + sizeof k->workload + sizeof k->client];
 	const char *parts[] = {k->space, k->workload, k->client};
 	size_t n = 0;
 
@@ -185,6 +185,20 @@ calls_denied(struct sq_conn *c, h2o_req_t *req, enum sq_denied why)
 	return true;
 }
 
+/* How large a body may be.  Each entry of a Subscriptions is larger than what the client's
+ * packet has of it, and a PUT lists what its client has not finished. */
+static size_t
+calls_body_max(const struct sq_front_cfg *cfg, enum sq_route_kind kind)
+{
+	size_t max = (size_t)cfg->max_packet + SQ_BODY_SLACK;
+
+	if (kind == SQ_ROUTE_SUBSCRIPTIONS)
+		max += 3 * SQ_BODY_SLACK / 2;
+	else if (kind == SQ_ROUTE_ATTACH)
+		max += (size_t)cfg->max_inflight * SQ_OPEN_ID_SIZE;
+	return max;
+}
+
 /* Whether the connection's link may be asked this; else refuses. */
 static bool
 calls_allowed(
@@ -200,7 +214,7 @@ calls_allowed(
 	link = sq_deliveries_link(c->stream);
 	if (calls_denied(c, req, sq_allowed_again(sq_link_identity(link), who)))
 		return false;
-	if (req->entity.len > (size_t)c->part->front->cfg.max_packet + SQ_BODY_SLACK) {
+	if (req->entity.len > calls_body_max(&c->part->front->cfg, r->kind)) {
 		calls_refuse(c, req, 413, NULL);
 		return false;
 	}

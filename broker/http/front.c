@@ -130,7 +130,8 @@ front_configure(struct sq_front *f)
 	conf->server_name = h2o_iovec_init(H2O_STRLIT(""));
 	/* h2o resets an HTTP/2 stream above its limit without a status, so ours,
 	 * which answers 413, is a little lower. */
-	conf->max_request_entity_size = (size_t)f->cfg.max_packet + 2 * SQ_BODY_SLACK;
+	conf->max_request_entity_size = (size_t)f->cfg.max_packet + 3 * SQ_BODY_SLACK +
+	    (size_t)f->cfg.max_inflight * SQ_OPEN_ID_SIZE;
 	/* Does not count while a request is open, as it always is on a link. */
 	conf->http2.idle_timeout = f->cfg.idle_ms;
 	conf->http1.upgrade_to_http2 = 1; /* what lets clear text start with HTTP/2 */

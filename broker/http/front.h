@@ -26,6 +26,7 @@ struct sq_front_cfg {
 	struct sq_auth *auth; /* who may come; outlives the front; NULL: nobody is asked */
 	unsigned workers;
 	uint32_t max_packet;      /* bytes; bodies may be SQ_BODY_SLACK larger */
+	uint32_t max_inflight;    /* deliveries that a PUT may list besides */
 	uint64_t idle_ms;         /* a connection without an open request is closed */
 	uint64_t link_max_age_ms; /* then the link is asked to move; 0: never */
 	uint64_t move_ms;         /* and so much later closed */

@@ -250,13 +250,14 @@ attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a
 	    .max_packet = s->shard->broker->cfg.max_packet,
 	    .expiry_s = s->expiry_s,
 	    .last = {s->lanes[0].last, s->lanes[1].last},
+	    .limits = s->shard->broker->cfg.limits,
 	    .n_held = (uint16_t)s->n_held,
 	};
 	uint16_t *held = sq_held_ids(s);
 	struct sq_open_id *ids;
 
 	out.n_open = sq_window_attach(s, a, &ids);
-	sq_attached_encode(&c->out, &out, held, ids);
+	sq_attached_encode(&c->out, &out, held, ids, sq_link_version(c->link));
 	free(held);
 	free(ids);
 	sq_call_answer(c, 200, NULL);
@@ -382,6 +383,20 @@ attach_no_room(struct sq_broker *b, struct sq_call *c)
 	sq_call_answer(c, c->full ? 429 : 503, "the broker has as many sessions as it may");
 }
 
+/* Answers, if the new session's client id is above the limit.  A sidecar that knows the
+ * limit asks for no such session. */
+static bool
+attach_id_too_long(struct sq_broker *b, struct sq_call *c)
+{
+	if (strlen(c->key.client) <= b->cfg.limits.client_id)
+		return false;
+	sq_count(b, SQ_M_REFUSED_BY_QUOTA, 1);
+	SQ_WARN("session", "%s~%s: a client id of %zu bytes is refused, limits.client-id is %u",
+	    c->key.space, c->key.workload, strlen(c->key.client), b->cfg.limits.client_id);
+	sq_call_answer(c, 422, "the client id is above limits.client-id");
+	return true;
+}
+
 void
 sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 {
@@ -412,6 +427,8 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_refuse(c, conflict);
 		return;
 	}
+	if (s == NULL && attach_id_too_long(b, c))
+		return;
 	ends_durable = attach_ends_durable(c, s, &a);
 	if (s == NULL && attach_full(sh, c, ends_durable)) {
 		attach_no_room(b, c);

@@ -350,8 +350,11 @@ publish_checked(struct sq_publish *p)
 	const unsigned char *image = p->msg->image;
 	struct sq_bytes topic = sq_image_topic(image);
 	const char *why = "the topic is not UTF-8";
+	int rc = sq_topic_name_check_levels(topic, p->broker->cfg.limits.topic_levels, &why);
 
-	if (sq_topic_name_check(topic, &why) != SQ_OK)
+	if (rc == SQ_ETOOBIG)
+		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_LEVELS);
+	if (rc != SQ_OK)
 		return sq_refused_say(
 		    &p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, "%s", why);
 	if (topic.p[0] == '$' && (why = sq_topic_reserved(topic)) != NULL)

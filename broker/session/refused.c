@@ -73,6 +73,9 @@ sq_refused_limit(struct sq_refused *r, const struct sq_broker *b, enum sq_limit 
 	} rows[] = {
 	    [SQ_LIMIT_PACKET] = {SQ_MQTT_RC_IMPLEMENTATION, SQ_REFUSAL_QUOTA,
 		"the message is too large", {"limits.max-packet"}, {c->max_packet}},
+	    [SQ_LIMIT_LEVELS] = {SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC,
+		"the topic name has too many levels", {"limits.topic-levels"},
+		{c->limits.topic_levels}},
 	    [SQ_LIMIT_RETAINED] = {SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA,
 		"there is no room for a retained message",
 		{"retained.max-messages", "retained.max-bytes"},

@@ -28,6 +28,7 @@ sq_refused_asked(struct sq_refused *, const struct sq_session *from, const struc
 /* A limit of the configuration is reached. */
 enum sq_limit {
 	SQ_LIMIT_PACKET,
+	SQ_LIMIT_LEVELS,
 	SQ_LIMIT_RETAINED,
 	SQ_LIMIT_DELAY,
 	SQ_LIMIT_DELAYED,

@@ -301,6 +301,9 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op)
 	if (is_new && s->n_subscriptions >= s->shard->broker->cfg.max_subs_per_session)
 		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
 		    "the session has as many as it may (limits.max-subscriptions)");
+	if (is_new && w->filter.levels > s->shard->broker->cfg.limits.topic_levels)
+		return sq_wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID,
+		    "the topic filter has too many levels (limits.topic-levels)");
 	if (is_new && !sq_wanted_storable(w))
 		return sq_wanted_refuse(
 		    w, SQ_MQTT_RC_FILTER_INVALID, "too long for the name of a queue");

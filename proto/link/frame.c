@@ -4,7 +4,6 @@
 #include <string.h>
 
 enum {
-	OPEN_ID_SIZE = 2 + 1 + 8 + SQ_ORIGIN_SIZE,
 	ENTRY_SETTLE = 12,
 };
 
@@ -64,7 +63,7 @@ sq_open_id_next(struct sq_bytes *open, bool answer)
 static struct sq_bytes
 open_ids_take(struct sq_reader *r, bool answer, uint16_t *n)
 {
-	size_t each = OPEN_ID_SIZE + (answer ? 8u : 0u);
+	size_t each = SQ_OPEN_ID_SIZE + (answer ? 8u : 0u);
 	struct sq_bytes all;
 
 	*n = sq_read16(r);
@@ -127,7 +126,7 @@ sq_attach_decode(const void *p, size_t len, struct sq_attach *out)
 
 void
 sq_attached_encode(struct sq_buf *b, const struct sq_attached *a, const uint16_t *held,
-    const struct sq_open_id *ids)
+    const struct sq_open_id *ids, unsigned version)
 {
 	sq_buf_u64(b, a->epoch);
 	sq_buf_u64(b, a->incarnation);
@@ -145,10 +144,12 @@ sq_attached_encode(struct sq_buf *b, const struct sq_attached *a, const uint16_t
 	sq_buf_u16(b, a->n_open);
 	for (uint16_t i = 0; i < a->n_open; i++)
 		open_id_put(b, &ids[i], true);
+	if (version >= 2)
+		sq_limits_encode(b, &a->limits);
 }
 
 int
-sq_attached_decode(const void *p, size_t len, struct sq_attached *out)
+sq_attached_decode(const void *p, size_t len, unsigned version, struct sq_attached *out)
 {
 	struct sq_reader r = sq_reader(p, len);
 	uint8_t flags;
@@ -167,6 +168,9 @@ sq_attached_decode(const void *p, size_t len, struct sq_attached *out)
 	out->n_held = sq_read16(&r);
 	out->held = frame_take(&r, out->n_held * 2u);
 	out->open = open_ids_take(&r, true, &out->n_open);
+	out->limits = sq_limits_unsaid;
+	if (version >= 2 && sq_limits_decode(&r, &out->limits) != SQ_OK)
+		return SQ_EINVAL;
 	if ((flags & ~(SQ_ATTACHED_PRESENT | SQ_ATTACHED_RENEWED)) != 0 || out->epoch == 0 ||
 	    out->incarnation == 0)
 		return SQ_EINVAL;

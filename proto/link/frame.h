@@ -16,6 +16,7 @@
 #include "core/bytes.h"
 #include "core/err.h"
 #include "core/msg.h"
+#include "proto/link/limits.h"
 #include "proto/link/notes.h"
 #include "proto/link/subs.h"
 
@@ -43,6 +44,7 @@ enum {
 	SQ_FRAME_MAX = SQ_PACKET_MAX + (2 << 20), /* and a frame that says who all gets it */
 	SQ_DELIVER_TARGETS_MAX = 1024,
 	SQ_ORIGIN_SIZE = 25,
+	SQ_OPEN_ID_SIZE = 2 + 1 + 8 + SQ_ORIGIN_SIZE, /* in Attach */
 };
 
 struct sq_origin {
@@ -115,11 +117,13 @@ struct sq_attached {
 	uint16_t n_held;
 	struct sq_bytes open;
 	uint16_t n_open;
+	struct sq_limits limits; /* the broker's; decoded from version 1: sq_limits_unsaid */
 };
 
 void sq_attached_encode(struct sq_buf *, const struct sq_attached *, const uint16_t *held,
-    const struct sq_open_id *ids);
-int sq_attached_decode(const void *p, size_t len, struct sq_attached *out) SQ_MUST_CHECK;
+    const struct sq_open_id *ids, unsigned version);
+int sq_attached_decode(
+    const void *p, size_t len, unsigned version, struct sq_attached *out) SQ_MUST_CHECK;
 /* Reads the next open id of 'open'; 'answer' says that delivery ids are there.
  * The decoders above have checked the length. */
 struct sq_open_id sq_open_id_next(struct sq_bytes *open, bool answer);

@@ -81,10 +81,10 @@ key_hex(unsigned char c)
 	return -1;
 }
 
-/* Takes one part up to '~' or the end into 'out'.  Only the canonical form is
+/* Takes one part of at most 'max' bytes up to '~' or the end into 'out'.  Only the canonical form is
  * taken, so that two segments never name one session. */
 static int
-key_take(struct sq_reader *r, char *out)
+key_take(struct sq_reader *r, char *out, size_t max)
 {
 	size_t n = 0;
 
@@ -104,7 +104,7 @@ key_take(struct sq_reader *r, char *out)
 		} else if (!key_plain(c)) {
 			return SQ_EINVAL;
 		}
-		if (n == SQ_KEY_PART_MAX)
+		if (n == max)
 			return SQ_ETOOBIG;
 		out[n++] = (char)c;
 	}
@@ -116,13 +116,18 @@ int
 sq_key_decode(struct sq_bytes segment, struct sq_key *out)
 {
 	struct sq_reader r = sq_reader(segment.p, segment.len);
-	char *parts[] = {out->space, out->workload, out->client, out->pod};
+	const struct {
+		char *to;
+		size_t max;
+	} parts[] = {{out->space, SQ_KEY_PART_MAX}, {out->workload, SQ_KEY_PART_MAX},
+	    {out->client, SQ_KEY_CLIENT_MAX}, {out->pod, SQ_KEY_PART_MAX}};
 	size_t i = 0;
 	int err;
 
 	out->pod[0] = '\0';
 	for (;;) {
-		err = key_take(&r, parts[i++]);
+		err = key_take(&r, parts[i].to, parts[i].max);
+		i++;
 		if (err != SQ_OK)
 			return err;
 		if (r.p == r.end)

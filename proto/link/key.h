@@ -9,11 +9,14 @@
 #include "core/err.h"
 #include "core/msg.h"
 
-enum { SQ_KEY_PART_MAX = 256 }; /* bytes of a part, decoded */
+enum {
+	SQ_KEY_PART_MAX = 256,    /* bytes of a part, decoded */
+	SQ_KEY_CLIENT_MAX = 1024, /* but of a client id, as far as limits.client-id goes */
+};
 
 struct sq_key {
 	char space[SQ_KEY_PART_MAX + 1], workload[SQ_KEY_PART_MAX + 1];
-	char client[SQ_KEY_PART_MAX + 1];
+	char client[SQ_KEY_CLIENT_MAX + 1];
 	char pod[SQ_KEY_PART_MAX + 1]; /* empty: durable */
 };
 
@@ -24,7 +27,7 @@ struct sq_key {
 /* Whether 'client' is such an id. */
 bool sq_key_internal(struct sq_bytes client);
 
-/* Appends the segment.  Parts are at most SQ_KEY_PART_MAX bytes, no NUL. */
+/* Appends the segment.  Parts are at most as long as above, no NUL. */
 void sq_key_encode(struct sq_buf *, const struct sq_key *);
 /* Parses a segment; SQ_EINVAL for wrong parts or escapes, an empty space,
  * workload or client, or NUL. */

@@ -58,9 +58,19 @@ sq_mqtt_read_string(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_by
 }
 
 int
-sq_mqtt_read_topic(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_bytes *out)
+sq_mqtt_read_name(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_bytes *out)
 {
 	int rc = sq_mqtt_read_string(d, r, out);
+
+	if (rc == 0 && d->plain && !sq_utf8_plain(out->p, out->len))
+		return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED, SQ_MQTT_NOT_PLAIN);
+	return rc;
+}
+
+int
+sq_mqtt_read_topic(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_bytes *out)
+{
+	int rc = sq_mqtt_read_name(d, r, out);
 
 	if (rc == 0 && sq_mqtt_has_wildcard(*out))
 		return sq_mqtt_fail(

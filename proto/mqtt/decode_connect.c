@@ -85,14 +85,14 @@ connect_will(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mqtt_conn
 static int
 connect_payload(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_mqtt_connect *con)
 {
-	int rc = sq_mqtt_read_string(d, r, &con->client_id);
+	int rc = sq_mqtt_read_name(d, r, &con->client_id);
 
 	if (rc == 0 && con->has_will)
 		rc = connect_will(d, r, con);
 	if (d->version == SQ_MQTT_V31 && sq_reader_left(r) == 0)
 		con->has_username = con->has_password = false;
 	if (rc == 0 && con->has_username)
-		rc = sq_mqtt_read_string(d, r, &con->username);
+		rc = sq_mqtt_read_name(d, r, &con->username);
 	if (d->version == SQ_MQTT_V31 && sq_reader_left(r) == 0)
 		con->has_password = false;
 	if (rc == 0 && con->has_password)

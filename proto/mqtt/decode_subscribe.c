@@ -26,7 +26,7 @@ subscribe_is_shared(struct sq_bytes filter)
 static int
 subscribe_filter(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_bytes *out)
 {
-	int rc = sq_mqtt_read_string(d, r, out);
+	int rc = sq_mqtt_read_name(d, r, out);
 
 	if (rc == 0 && out->len == 0)
 		return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED, "topic filter is empty (MQTT 4.7.3)");

@@ -101,14 +101,15 @@ struct sq_mqtt_sub {
 	uint8_t retain_handling; /* 0 send, 1 send if new, 2 don't send */
 };
 
-/* Zero it, then set the first three fields. */
+/* Zero it, then set the first four fields. */
 struct sq_mqtt_decoder {
 	enum sq_mqtt_role role; /* who decodes: a server takes what clients send */
 	uint8_t version;        /* server: 0, set by CONNECT; client: what it speaks */
 	uint32_t max_packet;    /* whole packet, bytes; 0: the protocol's limit */
-	size_t need;            /* after SQ_EAGAIN: bytes to have before the next call */
-	uint8_t reason;         /* after an error: reason code to tell the peer */
-	const char *error;      /* after an error: what is wrong, and its section */
+	bool plain; /* refuse control and non-characters in topics, filters, client id, user name */
+	size_t need;       /* after SQ_EAGAIN: bytes to have before the next call */
+	uint8_t reason;    /* after an error: reason code to tell the peer */
+	const char *error; /* after an error: what is wrong, and its section */
 };
 
 /* Decodes the packet that starts at 'p', of which 'len' bytes are there.

@@ -60,6 +60,9 @@ sq_mqtt_sender(const struct sq_mqtt_decoder *d)
 /* Reads a string (§1.5.4, UTF-8 checked) or binary data (§1.5.6). */
 int sq_mqtt_read_string(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_bytes *out);
 int sq_mqtt_read_binary(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_bytes *out);
+/* Reads a string that names something: plain, if the decoder wants that (§1.5.4). */
+int sq_mqtt_read_name(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_bytes *out);
+#define SQ_MQTT_NOT_PLAIN "name with a control character or a non-character (MQTT 1.5.4)"
 /* Reads a string that is a topic name (§4.7): no wildcards; may be empty. */
 int sq_mqtt_read_topic(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_bytes *out);
 bool sq_mqtt_has_wildcard(struct sq_bytes topic);

@@ -152,6 +152,8 @@ prop_check(
 		if (prop->value.len == 0)
 			return sq_mqtt_fail(
 			    d, SQ_MQTT_RC_PROTOCOL_ERROR, "Response Topic is empty (MQTT 4.7.3)");
+		if (d->plain && !sq_utf8_plain(prop->value.p, prop->value.len))
+			return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED, SQ_MQTT_NOT_PLAIN);
 		if (sq_mqtt_has_wildcard(prop->value))
 			return sq_mqtt_fail(d, SQ_MQTT_RC_PROTOCOL_ERROR,
 			    "Response Topic with a wildcard (MQTT 3.3.2.3.5)");

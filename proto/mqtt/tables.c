@@ -138,6 +138,8 @@ sq_mqtt_reason_to_v3(uint8_t reason)
 	case SQ_MQTT_RC_BANNED:
 	case SQ_MQTT_RC_BAD_AUTH_METHOD:
 	case SQ_MQTT_RC_TOPIC_INVALID:
+	case SQ_MQTT_RC_RETAIN_UNSUPPORTED:
+	case SQ_MQTT_RC_QOS_UNSUPPORTED:
 		return 5; /* not authorised */
 	default:
 		return 3; /* server unavailable */

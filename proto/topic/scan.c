@@ -128,7 +128,7 @@ sq_topic_scan_open(struct sq_topic_index *x, struct sq_bytes filter, struct sq_t
 	s = sq_xcalloc(1, sizeof *s);
 	s->index = x;
 	s->text = (unsigned char *)sq_xmemdup0(filter.p, filter.len);
-	s->levels = sq_xcalloc(SQ_TOPIC_LEVELS_MAX, sizeof *s->levels);
+	s->levels = sq_xcalloc(parsed.levels, sizeof *s->levels);
 	rest = (struct sq_bytes){s->text, filter.len};
 	while (topic_next_level(&rest, &level)) {
 		if (rest.p == NULL && level.len == 1 && level.p[0] == '#')

@@ -37,6 +37,12 @@ topic_fail(int err, const char **why, const char *rule)
 int
 sq_topic_name_check(struct sq_bytes name, const char **why)
 {
+	return sq_topic_name_check_levels(name, SQ_TOPIC_LEVELS_MAX, why);
+}
+
+int
+sq_topic_name_check_levels(struct sq_bytes name, unsigned max, const char **why)
+{
 	size_t levels = 1;
 	bool wildcard = false, nul = false;
 
@@ -55,8 +61,8 @@ sq_topic_name_check(struct sq_bytes name, const char **why)
 		return topic_fail(SQ_EINVAL, why, "a topic name must not contain + or #");
 	if (nul)
 		return topic_fail(SQ_EINVAL, why, "a topic name must not contain U+0000");
-	if (levels > SQ_TOPIC_LEVELS_MAX)
-		return topic_fail(SQ_ETOOBIG, why, "a topic name has at most 128 levels");
+	if (levels > max)
+		return topic_fail(SQ_ETOOBIG, why, "the topic name has too many levels");
 	return 0;
 }
 
@@ -114,13 +120,14 @@ topic_form(struct sq_bytes in, bool *wildcard, size_t *levels, const char **why)
 }
 
 static int
-topic_plain(struct sq_bytes in, bool *wildcard, const char **why)
+topic_plain(struct sq_topic_filter *f, const char **why)
 {
 	size_t levels;
-	int err = topic_form(in, wildcard, &levels, why);
+	int err = topic_form(f->filter, &f->wildcard, &levels, why);
 
 	if (err == 0 && levels > SQ_TOPIC_LEVELS_MAX)
-		return topic_fail(SQ_ETOOBIG, why, "a topic filter has at most 128 levels");
+		return topic_fail(SQ_ETOOBIG, why, "the topic filter has too many levels");
+	f->levels = (uint16_t)levels;
 	return err;
 }
 
@@ -226,7 +233,7 @@ sq_topic_filter_parse(struct sq_bytes in, struct sq_topic_filter *out, const cha
 	if ((f.share.len > 0 || f.tag.len > 0) &&
 	    (TOPIC_STARTS(f.filter, "$share/") || TOPIC_STARTS(f.filter, "$tag/")))
 		return topic_fail(SQ_EINVAL, why, "$share and $tag stand in this order, once each");
-	err = topic_plain(f.filter, &f.wildcard, why);
+	err = topic_plain(&f, why);
 	if (err < 0)
 		return err;
 	*out = f;

@@ -12,9 +12,9 @@
 #include "core/err.h"
 #include "core/msg.h"
 
-#define SQ_TOPIC_MAX 65535u      /* bytes of a name or filter, §4.7.3 */
-#define SQ_TOPIC_LEVELS_MAX 128u /* levels of a name or filter; ours */
-#define SQ_TOPIC_TAG_MAX 255u    /* bytes of a tag; ours */
+#define SQ_TOPIC_MAX 65535u       /* bytes of a name or filter, §4.7.3 */
+#define SQ_TOPIC_LEVELS_MAX 1024u /* levels of a name or filter, as far as can be configured */
+#define SQ_TOPIC_TAG_MAX 255u     /* bytes of a tag; ours */
 
 /* A filter taken apart.  Views into the parsed text, except that 'filter' is a
  * constant "#" where only a tag was given.
@@ -29,6 +29,7 @@ struct sq_topic_filter {
 	struct sq_bytes tag;    /* only messages with this tag; empty: any */
 	struct sq_bytes filter; /* what sq_topic_match() and the index take */
 	bool wildcard;          /* 'filter' has a + or # level */
+	uint16_t levels;        /* of 'filter' */
 };
 
 /* Checks the name that a message is published to: 1 to SQ_TOPIC_MAX bytes, at
@@ -37,6 +38,9 @@ struct sq_topic_filter {
  * the server's decision.  Returns 0, SQ_ETOOBIG or SQ_EINVAL, and on error, if
  * 'why' isn't NULL, a static sentence in '*why' that names the rule. */
 int sq_topic_name_check(struct sq_bytes name, const char **why) SQ_MUST_CHECK;
+/* The same where a name may have no more than 'levels', which is at most that. */
+int
+sq_topic_name_check_levels(struct sq_bytes name, unsigned levels, const char **why) SQ_MUST_CHECK;
 
 /* Why no application publishes to 'name', a static sentence, or NULL: its first level is
  * $SYS, where servers speak of themselves, or $share, $tag or $queue, which are filters' own

@@ -47,20 +47,20 @@ try_attach(const uint8_t *p, size_t len)
 }
 
 static void
-try_attached(const uint8_t *p, size_t len)
+try_attached(const uint8_t *p, size_t len, unsigned version)
 {
 	struct sq_buf b = {0};
 	struct sq_attached a;
 	struct sq_open_id *ids;
 	uint16_t *held;
 
-	if (sq_attached_decode(p, len, &a) != SQ_OK)
+	if (sq_attached_decode(p, len, version, &a) != SQ_OK)
 		return;
 	held = sq_xcalloc(a.n_held + 1u, sizeof *held);
 	for (uint16_t i = 0; i < a.n_held; i++)
 		held[i] = sq_get16(a.held.p + 2u * i);
 	ids = open_ids(a.open, a.n_open, true);
-	sq_attached_encode(&b, &a, held, ids);
+	sq_attached_encode(&b, &a, held, ids, version);
 	free(held);
 	free(ids);
 	same(&b, p, len);
@@ -286,6 +286,18 @@ try_batch_2(const uint8_t *p, size_t len)
 }
 
 static void
+try_attached_1(const uint8_t *p, size_t len)
+{
+	try_attached(p, len, 1);
+}
+
+static void
+try_attached_2(const uint8_t *p, size_t len)
+{
+	try_attached(p, len, 2);
+}
+
+static void
 try_outcomes_1(const uint8_t *p, size_t len)
 {
 	try_outcomes(p, len, 1);
@@ -326,9 +338,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t len);
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 {
-	static void (*const tries[])(const uint8_t *, size_t) = {try_attach, try_attached,
-	    try_batch_1, try_outcomes_1, try_settlements, try_subs_1, try_codes, try_detach_1,
-	    try_frame, try_key, try_outcomes_2, try_subs_2, try_detach_2, try_batch_2};
+	static void (*const tries[])(const uint8_t *, size_t) = {try_attach, try_attached_1,
+	    try_attached_2, try_batch_1, try_outcomes_1, try_settlements, try_subs_1, try_codes,
+	    try_detach_1, try_frame, try_key, try_outcomes_2, try_subs_2, try_detach_2,
+	    try_batch_2};
 
 	if (len > 0)
 		tries[p[0] % SQ_ARRAY_LEN(tries)](p + 1, len - 1);

@@ -99,8 +99,8 @@ actor_attach(struct actor *a, bool reconnect, uint8_t flags)
 	fc = actor_call(a, SQ_CALL_ATTACH, &b);
 	CHECK(fc->call.status == 200 || fc->call.status == 409);
 	if (fc->call.status == 200) {
-		CHECK(sq_attached_decode(
-			  sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out), &out) == SQ_OK);
+		CHECK(sq_attached_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
+			  SQ_LINK_VERSION, &out) == SQ_OK);
 		a->epoch = out.epoch;
 		a->granted = 0;
 		if (a->incarnation != out.incarnation)

@@ -268,7 +268,9 @@ peer_take_answer(struct peer *p, const struct sq_buf *out)
 {
 	struct sq_attached a;
 
-	cr_assert_eq(sq_attached_decode(sq_buf_data(out), sq_buf_len(out), &a), SQ_OK);
+	cr_assert_eq(sq_attached_decode(sq_buf_data(out), sq_buf_len(out),
+			 sq_link_version(p->world->links[p->link]), &a),
+	    SQ_OK);
 	p->epoch = a.epoch;
 	if (p->incarnation != a.incarnation) {
 		for (unsigned lane = 0; lane < SQ_LANES; lane++) {

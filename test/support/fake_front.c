@@ -244,7 +244,7 @@ sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason, const char *
 uint64_t
 sq_call_key_hash(const struct sq_key *k)
 {
-	char text[3 * sizeof k->space];
+	char text[sizeof k->space + sizeof k->workload + sizeof k->client];
 	int n = snprintf(text, sizeof text, "%s/%s/%s", k->space, k->workload, k->client);
 
 	return sq_hash(text, (size_t)n);

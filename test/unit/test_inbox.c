@@ -90,12 +90,15 @@ attach(struct sq_inbox *in, const struct sq_open_id *ids, uint16_t n)
 			       .incarnation = 1,
 			       .store = 1,
 			       .max_packet = 1000,
+			       .limits = sq_limits_unsaid,
 			       .n_open = n},
 			   decoded;
 	struct sq_buf body = {0};
 
-	sq_attached_encode(&body, &a, NULL, ids);
-	cr_assert_eq(sq_attached_decode(sq_buf_data(&body), sq_buf_len(&body), &decoded), 0);
+	sq_attached_encode(&body, &a, NULL, ids, SQ_LINK_VERSION);
+	cr_assert_eq(
+	    sq_attached_decode(sq_buf_data(&body), sq_buf_len(&body), SQ_LINK_VERSION, &decoded),
+	    0);
 	sq_inbox_attached(in, &decoded);
 	sq_buf_fini(&body);
 }

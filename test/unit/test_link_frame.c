@@ -79,20 +79,72 @@ Test(link_frame, attached_round_trip_and_every_truncation)
 			       .expiry_s = 7,
 			       .last = {5, 6},
 			       .n_held = 2,
-			       .n_open = 1},
+			       .n_open = 1,
+			       .limits = {.topic_levels = 8,
+				   .client_id = 99,
+				   .max_qos = 1,
+				   .off = SQ_OFF_RETAIN | SQ_OFF_CONTROL}},
 			   out;
 	struct sq_buf b = {0};
 
-	sq_attached_encode(&b, &in, held, ids);
+	sq_attached_encode(&b, &in, held, ids, SQ_LINK_VERSION);
 	for (size_t n = 0; n < sq_buf_len(&b); n++)
-		cr_assert_eq(sq_attached_decode(sq_buf_data(&b), n, &out), SQ_EINVAL);
-	cr_assert_eq(sq_attached_decode(sq_buf_data(&b), sq_buf_len(&b), &out), SQ_OK);
+		cr_assert_eq(
+		    sq_attached_decode(sq_buf_data(&b), n, SQ_LINK_VERSION, &out), SQ_EINVAL);
+	cr_assert_eq(
+	    sq_attached_decode(sq_buf_data(&b), sq_buf_len(&b), SQ_LINK_VERSION, &out), SQ_OK);
 	cr_assert(out.present && out.epoch == 1 && out.incarnation == 2 && out.store == 3);
 	cr_assert(out.last[0] == 5 && out.last[1] == 6 && out.max_packet == 4 && out.expiry_s == 7);
 	cr_assert(out.n_held == 2 && sq_get16(out.held.p + 2) == 4);
 	cr_assert_not(out.renewed);
 	cr_assert_eq(sq_open_id_next(&out.open, true).delivery, 77);
+	cr_assert(out.limits.topic_levels == 8 && out.limits.client_id == 99);
+	cr_assert(out.limits.max_qos == 1 && out.limits.off == (SQ_OFF_RETAIN | SQ_OFF_CONTROL));
 	sq_buf_fini(&b);
+}
+
+/* Version 1 has no limits: those are meant that every program had then. */
+Test(link_frame, an_answer_to_an_attach_in_version_1)
+{
+	struct sq_attached in = {.epoch = 1, .incarnation = 2, .limits = {1, 1, 1, 1}}, out;
+	struct sq_buf b = {0}, newer = {0};
+
+	sq_attached_encode(&b, &in, NULL, NULL, 1);
+	sq_attached_encode(&newer, &in, NULL, NULL, 2);
+	cr_assert_eq(sq_buf_len(&newer), sq_buf_len(&b) + SQ_LIMITS_SIZE);
+	cr_assert_eq(
+	    sq_attached_decode(sq_buf_data(&newer), sq_buf_len(&newer), 1, &out), SQ_EINVAL);
+	cr_assert_eq(sq_attached_decode(sq_buf_data(&b), sq_buf_len(&b), 2, &out), SQ_EINVAL);
+	cr_assert_eq(sq_attached_decode(sq_buf_data(&b), sq_buf_len(&b), 1, &out), SQ_OK);
+	cr_assert_eq(memcmp(&out.limits, &sq_limits_unsaid, sizeof out.limits), 0);
+	sq_buf_fini(&b);
+	sq_buf_fini(&newer);
+}
+
+Test(link_frame, limits_that_cant_be)
+{
+	const struct sq_limits bad[] = {{0, 256, 2, 0}, {128, 0, 2, 0}, {128, 256, 3, 0},
+	    {128, 256, 2, SQ_OFF_ALL + 1}, {128, 256, 2, 0x80}};
+
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct sq_attached in = {.epoch = 1, .incarnation = 2, .limits = bad[i]}, out;
+		struct sq_buf b = {0};
+
+		sq_attached_encode(&b, &in, NULL, NULL, 2);
+		cr_assert_eq(
+		    sq_attached_decode(sq_buf_data(&b), sq_buf_len(&b), 2, &out), SQ_EINVAL);
+		sq_buf_fini(&b);
+	}
+}
+
+Test(link_frame, the_stricter_limits)
+{
+	struct sq_limits a = {10, 300, 2, SQ_OFF_RETAIN}, b = {20, 30, 1, SQ_OFF_SHARED};
+	struct sq_limits s = sq_limits_stricter(&a, &b), t = sq_limits_stricter(&b, &a);
+
+	cr_assert(s.topic_levels == 10 && s.client_id == 30 && s.max_qos == 1);
+	cr_assert_eq(s.off, SQ_OFF_RETAIN | SQ_OFF_SHARED);
+	cr_assert_eq(memcmp(&s, &t, sizeof s), 0);
 }
 
 /* Each flag says one thing, and flags that nobody knows yet are refused. */
@@ -103,20 +155,23 @@ Test(link_frame, flags_of_an_answer_to_an_attach)
 	for (unsigned flags = 0; flags < 256; flags++) {
 		struct sq_attached in = {.epoch = 1,
 				       .incarnation = 2,
+				       .limits = sq_limits_unsaid,
 				       .present = (flags & 1) != 0,
 				       .renewed = (flags & 2) != 0},
 				   out;
 		struct sq_buf b = {0};
 		unsigned char *p;
 
-		sq_attached_encode(&b, &in, NULL, NULL);
+		sq_attached_encode(&b, &in, NULL, NULL, SQ_LINK_VERSION);
 		p = sq_buf_data(&b);
 		cr_assert_eq(p[FLAGS_AT], flags & 3);
 		p[FLAGS_AT] = (unsigned char)flags;
 		if (flags > 3) {
-			cr_assert_eq(sq_attached_decode(p, sq_buf_len(&b), &out), SQ_EINVAL);
+			cr_assert_eq(sq_attached_decode(p, sq_buf_len(&b), SQ_LINK_VERSION, &out),
+			    SQ_EINVAL);
 		} else {
-			cr_assert_eq(sq_attached_decode(p, sq_buf_len(&b), &out), SQ_OK);
+			cr_assert_eq(
+			    sq_attached_decode(p, sq_buf_len(&b), SQ_LINK_VERSION, &out), SQ_OK);
 			cr_assert_eq(out.present, in.present);
 			cr_assert_eq(out.renewed, in.renewed);
 		}

@@ -33,6 +33,13 @@ setup(void)
 	snprintf(file, sizeof file, "%s/annotations", folder);
 	loop = ev_loop_new(EVFLAG_AUTO);
 	cfg = (struct sq_sidecar_cfg){.space = (char *)"space",
+	    .topic_levels = 128,
+	    .client_id = 256,
+	    .max_qos = 2,
+	    .retain = true,
+	    .wildcard = true,
+	    .shared = true,
+	    .sub_ids = true,
 	    .workload = (char *)"work",
 	    .pod = (char *)"pod",
 	    .max_subscriptions = 100,
@@ -85,11 +92,14 @@ deny(struct sq_request *r, enum sq_answer_denied why)
 static void
 attached(struct sq_request *r, uint64_t incarnation)
 {
-	struct sq_attached a = {
-	    .epoch = incarnation, .incarnation = incarnation, .store = 1, .max_packet = 10000};
+	struct sq_attached a = {.epoch = incarnation,
+	    .incarnation = incarnation,
+	    .store = 1,
+	    .max_packet = 10000,
+	    .limits = sq_limits_unsaid};
 	struct sq_buf b = {0};
 
-	sq_attached_encode(&b, &a, NULL, NULL);
+	sq_attached_encode(&b, &a, NULL, NULL, SQ_LINK_VERSION);
 	fake_answer(
 	    r, &(struct sq_answer){.status = 200, .body = sq_buf_data(&b), .len = sq_buf_len(&b)});
 	sq_buf_fini(&b);

@@ -30,6 +30,13 @@ setup(void)
 
 	loop = ev_loop_new(EVFLAG_AUTO);
 	cfg = (struct sq_sidecar_cfg){.space = (char *)"space",
+	    .topic_levels = 128,
+	    .client_id = 256,
+	    .max_qos = 2,
+	    .retain = true,
+	    .wildcard = true,
+	    .shared = true,
+	    .sub_ids = true,
 	    .workload = (char *)"work",
 	    .pod = (char *)"pod",
 	    .max_subscriptions = 10000,
@@ -100,10 +107,11 @@ attach(bool renewed, uint64_t last0, uint64_t last1)
 	    .present = renewed,
 	    .renewed = renewed,
 	    .max_packet = 10000,
+	    .limits = sq_limits_unsaid,
 	    .last = {last0, last1}};
 	struct sq_buf b = {0};
 
-	sq_attached_encode(&b, &a, NULL, NULL);
+	sq_attached_encode(&b, &a, NULL, NULL, sq_uplink_version(up));
 	n_seen = 0;
 	fake_answer(
 	    r, &(struct sq_answer){.status = 200, .body = sq_buf_data(&b), .len = sq_buf_len(&b)});

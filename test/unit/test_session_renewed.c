@@ -30,6 +30,13 @@ setup(void)
 
 	loop = ev_loop_new(EVFLAG_AUTO);
 	cfg = (struct sq_sidecar_cfg){.space = (char *)"space",
+	    .topic_levels = 128,
+	    .client_id = 256,
+	    .max_qos = 2,
+	    .retain = true,
+	    .wildcard = true,
+	    .shared = true,
+	    .sub_ids = true,
 	    .workload = (char *)"work",
 	    .pod = (char *)"pod",
 	    .max_subscriptions = 100,
@@ -93,10 +100,11 @@ attach_as(int renewed, uint64_t last0, uint64_t last1)
 	    .present = renewed == RENEWED,
 	    .renewed = renewed == RENEWED,
 	    .max_packet = 10000,
+	    .limits = sq_limits_unsaid,
 	    .last = {last0, last1}};
 	struct sq_buf b = {0};
 
-	sq_attached_encode(&b, &a, NULL, NULL);
+	sq_attached_encode(&b, &a, NULL, NULL, SQ_LINK_VERSION);
 	fake_answer(put(),
 	    &(struct sq_answer){.status = 200, .body = sq_buf_data(&b), .len = sq_buf_len(&b)});
 	sq_buf_fini(&b);

@@ -72,7 +72,7 @@ Test(topic, names_take_anything_but_wildcards_and_nul)
 Test(topic, lengths_and_levels_are_bounded)
 {
 	char *longest = repeat("x", 65535), *longer = repeat("x", 65536);
-	char *deepest = repeat("/", 127), *deeper = repeat("/", 128);
+	char *deepest = repeat("/", 1023), *deeper = repeat("/", 1024);
 	char *tagged = repeat("x", 5 + 256);
 	struct sq_topic_filter f;
 
@@ -86,6 +86,11 @@ Test(topic, lengths_and_levels_are_bounded)
 	cr_assert_eq(filter(deepest), 0);
 	cr_assert_eq(filter(deeper), SQ_ETOOBIG);
 	cr_assert_eq(filter(tagged), SQ_ETOOBIG);
+	cr_assert_eq(sq_topic_name_check_levels(bytes("a/b/c"), 3, NULL), 0);
+	cr_assert_eq(sq_topic_name_check_levels(bytes("a/b/c/"), 3, NULL), SQ_ETOOBIG);
+	cr_assert_eq(sq_topic_name_check_levels(bytes("a/+/c/"), 3, NULL), SQ_EINVAL);
+	cr_assert_eq(sq_topic_filter_parse(bytes("$share/g/$tag/red/a/+/#"), &f, NULL), 0);
+	cr_assert_eq(f.levels, 3, "without what stands before the filter");
 	cr_assert_eq(sq_topic_filter_parse((struct sq_bytes){(void *)tagged, 260}, &f, NULL), 0);
 	cr_assert_eq(f.tag.len, 255);
 	free(longest);

@@ -73,30 +73,57 @@ Test(utf8, finds_a_fault_at_any_offset)
 	}
 }
 
-/* Every code point, encoded by hand. */
+/* Encodes by hand; returns how many bytes. */
+static size_t
+put(unsigned char *t, uint32_t c)
+{
+	size_t n = 0;
+
+	if (c < 0x80) {
+		t[n++] = (unsigned char)c;
+	} else if (c < 0x800) {
+		t[n++] = (unsigned char)(0xc0 | c >> 6);
+	} else if (c < 0x10000) {
+		t[n++] = (unsigned char)(0xe0 | c >> 12);
+		t[n++] = (unsigned char)(0x80 | (c >> 6 & 0x3f));
+	} else {
+		t[n++] = (unsigned char)(0xf0 | c >> 18);
+		t[n++] = (unsigned char)(0x80 | (c >> 12 & 0x3f));
+		t[n++] = (unsigned char)(0x80 | (c >> 6 & 0x3f));
+	}
+	if (c >= 0x80)
+		t[n++] = (unsigned char)(0x80 | (c & 0x3f));
+	return n;
+}
+
 Test(utf8, accepts_every_code_point_but_nul_and_surrogates)
 {
 	for (uint32_t c = 0; c < 0x120000; c++) {
 		unsigned char t[4];
-		size_t n = 0;
+		size_t n = put(t, c);
 
-		if (c < 0x80) {
-			t[n++] = (unsigned char)c;
-		} else if (c < 0x800) {
-			t[n++] = (unsigned char)(0xc0 | c >> 6);
-		} else if (c < 0x10000) {
-			t[n++] = (unsigned char)(0xe0 | c >> 12);
-			t[n++] = (unsigned char)(0x80 | (c >> 6 & 0x3f));
-		} else {
-			t[n++] = (unsigned char)(0xf0 | c >> 18);
-			t[n++] = (unsigned char)(0x80 | (c >> 12 & 0x3f));
-			t[n++] = (unsigned char)(0x80 | (c >> 6 & 0x3f));
-		}
-		if (c >= 0x80)
-			t[n++] = (unsigned char)(0x80 | (c & 0x3f));
 		cr_assert_eq(sq_utf8_valid(t, n),
 		    c != 0 && !(c >= 0xd800 && c < 0xe000) && c < 0x110000, "U+%X", c);
 	}
+}
+
+/* By the rule of the standard, for every code point, alone and behind another character. */
+Test(utf8, plain_is_without_control_and_non_characters)
+{
+	for (uint32_t c = 1; c <= 0x10ffff; c++) {
+		bool control = c < 0x20 || (c >= 0x7f && c <= 0x9f);
+		bool none = (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe;
+		unsigned char text[8] = {'a'};
+		size_t n;
+
+		if (c >= 0xd800 && c <= 0xdfff)
+			continue;
+		n = put(text + 1, c);
+		cr_assert_eq(sq_utf8_plain(text + 1, n), !control && !none, "U+%04X", c);
+		cr_assert_eq(sq_utf8_plain(text, n + 1), !control && !none, "U+%04X", c);
+	}
+	cr_assert(sq_utf8_plain("", 0));
+	cr_assert(sq_utf8_plain(NULL, 0));
 }
 
 Test(utf8, is_cut_at_a_character)

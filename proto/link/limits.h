@@ -1,0 +1,41 @@
+/* What clients may do, as broker and sidecar each are configured: the broker's travel in the
+ * answer to an attach (docs/link.md, "Attached"), and of both the stricter counts.  The sidecar
+ * carries them out. */
+#ifndef SQ_PROTO_LINK_LIMITS_H
+#define SQ_PROTO_LINK_LIMITS_H
+
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/bytes.h"
+#include "core/err.h"
+
+/* What is switched off. */
+enum {
+	SQ_OFF_RETAIN = 1,   /* retained messages are published */
+	SQ_OFF_WILDCARD = 2, /* subscriptions with + or # */
+	SQ_OFF_SHARED = 4,   /* shared subscriptions */
+	SQ_OFF_SUB_IDS = 8,  /* subscription identifiers */
+	SQ_OFF_CONTROL = 16, /* control characters in names */
+	SQ_OFF_ALL = 31,
+};
+
+struct sq_limits {
+	uint16_t topic_levels; /* of a topic name or filter; at least 1 */
+	uint16_t client_id;    /* bytes; at least 1 */
+	uint8_t max_qos;       /* of what clients publish and subscribe to */
+	uint8_t off;           /* SQ_OFF_... */
+};
+
+enum { SQ_LIMITS_SIZE = 6 };
+
+/* Of a peer that can't say: version 1 of the link. */
+extern const struct sq_limits sq_limits_unsaid;
+
+/* Of each the stricter. */
+struct sq_limits sq_limits_stricter(const struct sq_limits *, const struct sq_limits *);
+void sq_limits_encode(struct sq_buf *, const struct sq_limits *);
+/* SQ_EINVAL: cut off, or values that can't be. */
+int sq_limits_decode(struct sq_reader *, struct sq_limits *out) SQ_MUST_CHECK;
+
+#endif
