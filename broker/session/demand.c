@@ -79,7 +79,6 @@ demand_share(const struct sq_member *m, struct sq_demand room)
 void
 sq_demand_update(struct sq_session *s)
 {
-	static const struct sq_demand none; /* while what the own queue has given is held */
 	struct sq_demand room = {0};
 
 	if (s->n_resend > 0) {
@@ -91,7 +90,7 @@ sq_demand_update(struct sq_session *s)
 	} else if (sq_may_leave(s, sq_ready_qos(sq_ready_at(s, 0)))) {
 		return; /* the link is full, or the turn is over */
 	}
-	demand_ask(s, &s->consumer, &s->demanded, s->order.n_held == 0 ? &room : &none);
+	demand_ask(s, &s->consumer, &s->demanded, &room);
 	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
 		struct sq_demand share;
 

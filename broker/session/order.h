@@ -30,7 +30,7 @@ struct sq_order {
 	uint32_t asking;        /* the mark whose request is carried out just now; or 0 */
 	uint32_t n_joining;     /* members that wait for an answer: see members.c */
 	uint8_t round, told;    /* the newest round, and the last one whose answer was written */
-	struct sq_ready *held;  /* of later rounds, in their order */
+	struct sq_ready *held;  /* of later rounds, in their order; they count in their queue */
 	uint32_t n_held, cap_held;
 };
 
