@@ -19,8 +19,11 @@ static void
 setup(void)
 {
 	fake_workers_init(1);
-	l = sq_link_new(&(struct sq_link_cfg){
-	    .id = 1, .home = fake_worker(0), .flush = flush, .stream = &flushes});
+	l = sq_link_new(&(struct sq_link_cfg){.id = 1,
+	    .version = SQ_LINK_VERSION,
+	    .home = fake_worker(0),
+	    .flush = flush,
+	    .stream = &flushes});
 }
 
 static void
@@ -57,4 +60,46 @@ Test(link_buffer, taking_before_the_flush_does_not_post_it_twice)
 	cr_assert(fake_run());
 	cr_assert_eq(flushes, 2, "and the next turn has one again");
 	sq_buf_fini(&out);
+}
+
+static struct sq_frame
+next_frame(struct sq_buf *out, size_t *at)
+{
+	struct sq_frame f;
+	size_t used;
+
+	cr_assert_eq(
+	    sq_frame_decode(sq_buf_data(out) + *at, sq_buf_len(out) - *at, SQ_FRAME_MAX, &f, &used),
+	    SQ_OK);
+	*at += used;
+	return f;
+}
+
+/* Targets of one message share a frame, but not over an answer: what is behind it would be
+ * before it then. */
+Test(link_buffer, a_delivery_behind_an_answer_joins_no_frame_before_it)
+{
+	struct sq_msg m = sq_msg_new(0, false, (struct sq_bytes){(const unsigned char *)"t", 1},
+	    (struct sq_bytes){0}, SQ_MSG_NO_EXPIRY, (struct sq_bytes){0});
+	struct sq_target t = {.epoch = 7};
+	struct sq_notes notes = {0};
+	struct sq_buf out = {0};
+	struct sq_frame f;
+	size_t at = 0;
+
+	sq_link_deliver(l, &m, NULL, SQ_MSG_NO_EXPIRY, &t, NULL);
+	sq_link_deliver(l, &m, NULL, SQ_MSG_NO_EXPIRY, &t, NULL);
+	sq_link_subscribed(l, 7, 3, (const uint8_t *)"\1", 1, &notes);
+	sq_link_deliver(l, &m, NULL, SQ_MSG_NO_EXPIRY, &t, NULL);
+	cr_assert(sq_link_take(l, &out));
+	f = next_frame(&out, &at);
+	cr_assert(f.type == SQ_FRAME_DELIVER && f.deliver.n == 2);
+	f = next_frame(&out, &at);
+	cr_assert(f.type == SQ_FRAME_SUBSCRIBED && f.epoch == 7 && f.mark == 3);
+	f = next_frame(&out, &at);
+	cr_assert(f.type == SQ_FRAME_DELIVER && f.deliver.n == 1);
+	cr_assert_eq(at, sq_buf_len(&out));
+	cr_assert(fake_run());
+	sq_buf_fini(&out);
+	sq_msg_unref(&m);
 }
