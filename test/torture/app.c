@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -24,6 +23,7 @@ enum {
 };
 
 static volatile sig_atomic_t app_asked; /* to come to its end */
+static volatile sig_atomic_t app_rest;  /* to come to rest, if it turns; to end at the next */
 static volatile sig_atomic_t app_told;  /* to leave as it is */
 
 static void
@@ -31,6 +31,8 @@ app_on_signal(int number)
 {
 	if (number == SIGTERM)
 		app_told = 1;
+	else if (number == SIGUSR2)
+		app_rest = 1;
 	else
 		app_asked = 1;
 }
@@ -72,6 +74,7 @@ app_session_new(struct app *a)
 {
 	memset(a->held, 0, 65536 * sizeof *a->held);
 	a->subscribed = false;
+	app_turns_none(a);
 	for (size_t i = 0; i < a->n_flights; i++)
 		a->flights[i].sent = false;
 }
@@ -146,7 +149,7 @@ app_on_connack(struct app *a, const struct app_packet *p)
 		return;
 	}
 	a->connected = true;
-	a->due = 0;
+	a->due = a->due_turns = 0;
 	a->last_us = app_now_us();
 	if (a->ending) {
 		app_send_disconnect(a);
@@ -160,6 +163,7 @@ app_on_connack(struct app *a, const struct app_packet *p)
 	if (a->o.filter != NULL && !a->subscribed)
 		app_send_subscribe(a);
 	app_resend(a);
+	app_turns_again(a);
 }
 
 /* --- what comes in --- */
@@ -260,8 +264,15 @@ app_on_packet(struct app *a, const struct app_packet *p)
 		app_send_ack(a, PUBCOMP, id);
 		break;
 	case SUBACK:
+		if (a->o.n_turn > 0) {
+			app_turns_answer(a, p);
+			break;
+		}
 		app_ledger(a, "S %u", p->n > 0 ? p->body[p->n - 1] : 255u);
 		a->subscribed = true;
+		break;
+	case UNSUBACK:
+		app_turns_answer(a, p);
 		break;
 	case DISCONNECT:
 		app_ledger(a, "Q %u", p->n > 0 ? p->body[0] : 0u);
@@ -336,11 +347,13 @@ app_take_id(struct app *a)
 	return a->next_id;
 }
 
-static void
+void
 app_publish_one(struct app *a, unsigned stream)
 {
 	struct app_flight zero = {.stream = 0, .number = a->next[0]}, *f = &zero;
 
+	if (a->in_window[stream] >= a->o.window)
+		return;
 	if (stream > 0)
 		f = app_flight_add(a, app_take_id(a), stream, a->next[stream]);
 	a->next[stream]++;
@@ -349,25 +362,32 @@ app_publish_one(struct app *a, unsigned stream)
 	f->sent = true;
 }
 
+uint64_t
+app_random(struct app *a)
+{
+	a->rng = a->rng * UINT64_C(6364136223846793005) + 1442695040888963407u;
+	return a->rng >> 33;
+}
+
 static void
 app_publish(struct app *a)
 {
 	uint64_t now = app_now_us();
 
+	app_turns(a, now - a->last_us);
 	a->due += (double)(now - a->last_us) * a->o.rate / 1e6;
 	a->last_us = now;
 	if (a->due > a->o.rate / 4.0 + 1) /* what a stop has held up is not made good */
 		a->due = a->o.rate / 4.0 + 1;
 	while (a->due >= 1 && a->out_n < OUT_ENOUGH) {
-		unsigned stream;
+		uint64_t r = app_random(a);
+		unsigned most = a->o.n_turn > 0 ? 2 : 3; /* see turns_publish() */
+		unsigned stream = r >> 27 < 2 ? 0 : (unsigned)(1 + r % most);
 
-		a->rng = a->rng * UINT64_C(6364136223846793005) + 1442695040888963407u;
-		stream = a->rng >> 60 < 2 ? 0 : (unsigned)(1 + (a->rng >> 33) % 3);
 		if (a->o.only >= 0)
 			stream = (unsigned)a->o.only;
 		a->due--;
-		if (a->in_window[stream] < a->o.window)
-			app_publish_one(a, stream);
+		app_publish_one(a, stream);
 	}
 }
 
@@ -377,7 +397,7 @@ static void
 app_turn(struct app *a)
 {
 	struct pollfd p = {.fd = a->fd, .events = POLLIN};
-	bool active = a->o.publisher && a->connected && !a->stopping;
+	bool active = a->o.publisher && a->connected && !a->stopping && !app_rest;
 
 	if (a->fd < 0) {
 		app_connect(a);
@@ -415,6 +435,16 @@ app_end(struct app *a)
 	}
 }
 
+/* Says so once all is answered that one who turns has asked for. */
+static void
+app_come_to_rest(struct app *a)
+{
+	if (!app_rest || a->rests || a->n_flights > 0 || a->n_turns > 0 || !a->connected)
+		return;
+	a->rests = true;
+	app_ledger(a, "F");
+}
+
 /* Goes as a client library does: what it has done is acknowledged, what it has in its hands is
  * not, DISCONNECT, close.  What has arrived and was not read yet makes that a reset. */
 static void
@@ -443,102 +473,10 @@ app_run(struct app *a)
 		}
 		if (app_asked)
 			app_end(a);
+		app_come_to_rest(a);
 		app_turn(a);
 	}
 	app_ledger(a, "E");
-}
-
-static void
-app_usage(void)
-{
-	fprintf(stderr,
-	    "usage: torture-app pub|sub --port N --id TEXT --ledger FILE\n"
-	    "  [--version 4|5] [--transient] [--filter F --qos N]\n"
-	    "  [--number N --rate N --window N] [--max-size N] [--linger MS]\n"
-	    "  [--only STREAM] [--keyed] [--willed] [--end]\n"
-	    "  [--receive-max N] [--hold MS]\n");
-	exit(2);
-}
-
-static void
-app_options(struct app_opts *o, int argc, char **argv)
-{
-	static const struct option known[] = {{"port", 1, NULL, 'p'}, {"id", 1, NULL, 'i'},
-	    {"ledger", 1, NULL, 'l'}, {"version", 1, NULL, 'v'}, {"transient", 0, NULL, 't'},
-	    {"filter", 1, NULL, 'f'}, {"qos", 1, NULL, 'q'}, {"number", 1, NULL, 'n'},
-	    {"rate", 1, NULL, 'r'}, {"window", 1, NULL, 'w'}, {"max-size", 1, NULL, 's'},
-	    {"linger", 1, NULL, 'g'}, {"only", 1, NULL, 'o'}, {"keyed", 0, NULL, 'k'},
-	    {"willed", 0, NULL, 'W'}, {"end", 0, NULL, 'e'}, {"receive-max", 1, NULL, 'R'},
-	    {"hold", 1, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		unsigned v = optarg != NULL ? (unsigned)strtoul(optarg, NULL, 10) : 0;
-
-		switch (c) {
-		case 'p':
-			o->port = (int)v;
-			break;
-		case 'i':
-			o->id = optarg;
-			break;
-		case 'l':
-			o->ledger = optarg;
-			break;
-		case 'v':
-			o->version = (int)v;
-			break;
-		case 't':
-			o->transient = true;
-			break;
-		case 'f':
-			o->filter = optarg;
-			break;
-		case 'q':
-			o->qos = (int)v;
-			break;
-		case 'n':
-			o->number = v;
-			break;
-		case 'r':
-			o->rate = v;
-			break;
-		case 'w':
-			o->window = v;
-			break;
-		case 's':
-			o->max_size = v;
-			break;
-		case 'g':
-			o->linger_ms = v;
-			break;
-		case 'o':
-			o->only = (int)v;
-			break;
-		case 'k':
-			o->keyed = true;
-			break;
-		case 'e':
-			app_asked = 1;
-			break;
-		case 'W':
-			o->willed = true;
-			break;
-		case 'R':
-			o->receive_max = v;
-			break;
-		case 'h':
-			o->hold_ms = v;
-			break;
-		default:
-			app_usage();
-		}
-	}
-	if (optind != argc - 1 || o->id == NULL || o->ledger == NULL || o->port == 0 ||
-	    o->window >= APP_FLIGHTS_MAX / 4 || o->max_size > APP_PAYLOAD_MAX ||
-	    o->only >= APP_STREAMS)
-		app_usage();
-	o->publisher = strcmp(argv[optind], "pub") == 0;
 }
 
 int
@@ -547,11 +485,11 @@ main(int argc, char **argv)
 	static struct app a;
 	struct sigaction act = {.sa_handler = app_on_signal};
 
-	a.o = (struct app_opts){
-	    .version = 5, .rate = 100, .window = 20, .max_size = 4096, .only = -1};
 	app_options(&a.o, argc, argv);
+	app_asked = a.o.end;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigaction(SIGUSR1, &act, NULL);
+	sigaction(SIGUSR2, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	a.fd = -1;
 	a.rng = app_now_us();

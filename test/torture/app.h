@@ -19,6 +19,10 @@ enum {
 	APP_HANDS_MAX = 256,
 	APP_QUEUE_MAX = 128, /* bytes of a dead letter's queue, with its end */
 	APP_BUFFER_MAX = 4 << 20,
+	APP_FILTERS_MAX = 4,  /* that it turns to and from */
+	APP_TURNS_MAX = 8,    /* unanswered SUBSCRIBEs and UNSUBSCRIBEs */
+	APP_ID_FIRST = 65100, /* packet ids of these; publishes are below 65001 */
+	APP_ID_LAST = 65499,
 };
 
 /* MQTT packet types. */
@@ -32,6 +36,8 @@ enum {
 	PUBCOMP,
 	SUBSCRIBE,
 	SUBACK,
+	UNSUBSCRIBE,
+	UNSUBACK,
 	DISCONNECT = 14,
 };
 
@@ -41,7 +47,11 @@ struct app_opts {
 	int port;
 	int version; /* 4 or 5 */
 	const char *id;
-	const char *filter; /* NULL: a declared subscription is all */
+	const char *root;                  /* of the topics that it publishes to */
+	const char *filter;                /* NULL: a declared subscription is all */
+	const char *turn[APP_FILTERS_MAX]; /* a publisher's: what it subscribes to and
+					    * unsubscribes from while it publishes */
+	unsigned n_turn, turn_rate;        /* how often in a second */
 	int qos;
 	unsigned number; /* of the publisher, in its payloads */
 	unsigned rate;   /* publishes per second */
@@ -50,6 +60,7 @@ struct app_opts {
 	int only;             /* the only stream that it publishes; -1: all */
 	bool keyed;           /* QoS 3 messages have a key */
 	bool willed;          /* has a will: number 1 of stream 2 */
+	bool end;             /* is to come to its end at once */
 	unsigned receive_max; /* of version 5; 0: the standard's */
 	unsigned hold_ms; /* how long it has a message in its hands before it is in the ledger */
 	unsigned
@@ -91,6 +102,13 @@ struct app_hand {
 	uint64_t due_us;
 };
 
+/* A SUBSCRIBE or an UNSUBSCRIBE without an answer. */
+struct app_turn {
+	uint16_t id;
+	bool on;       /* SUBSCRIBE */
+	unsigned mask; /* bits of opts.turn */
+};
+
 struct app {
 	struct app_opts o;
 	int ledger;
@@ -113,10 +131,21 @@ struct app {
 	uint32_t next[APP_STREAMS];
 	uint16_t next_id;
 	uint64_t rng;
-	double due; /* publishes */
+	double due;                           /* publishes */
+	struct app_turn turns[APP_TURNS_MAX]; /* in the order of sending */
+	size_t n_turns;
+	unsigned on; /* bits of opts.turn: what was asked for last */
+	uint16_t turn_id;
+	double due_turns;
+	bool rests; /* it was asked to come to rest, and all is answered */
 	uint64_t last_us;
 	uint64_t flushed_us;
 };
+
+/* --- options.c --- */
+
+/* Fills the options; exits with the usage on an error. */
+void app_options(struct app_opts *, int argc, char **argv);
 
 /* --- wire.c: packets, on the buffer 'out' of the app --- */
 
@@ -127,6 +156,7 @@ size_t app_payload(
 
 void app_send_connect(struct app *, bool clean);
 void app_send_subscribe(struct app *);
+void app_send_turn(struct app *, const struct app_turn *);
 void app_send_publish(struct app *, const struct app_flight *, bool dup);
 void app_send_ack(struct app *, int type, uint16_t id);
 void app_send_disconnect(struct app *);
@@ -157,5 +187,21 @@ struct app_flight *app_flight_find(struct app *, uint16_t id);
 void app_flight_remove(struct app *, struct app_flight *);
 /* A new session at the server: nothing is held. */
 void app_session_new(struct app *);
+/* Publishes a new message of that stream, if its window has room. */
+void app_publish_one(struct app *, unsigned stream);
+uint64_t app_random(struct app *);
+
+/* --- turns.c: subscribing and unsubscribing while it publishes --- */
+
+/* As often as 'us' microseconds ask for. */
+void app_turns(struct app *, uint64_t us);
+/* The session is there again: what had no answer is asked once more. */
+void app_turns_again(struct app *);
+/* SUBACK or UNSUBACK. */
+void app_turns_answer(struct app *, const struct app_packet *);
+/* What the ledger of an older life says. */
+void app_turns_asked(struct app *, const struct app_turn *);
+void app_turns_answered(struct app *, uint16_t id);
+void app_turns_none(struct app *);
 
 #endif

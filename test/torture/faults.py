@@ -42,7 +42,8 @@ class Faults:
             await asyncio.sleep(self.started + action.at_s - time.monotonic())
             verb, _, kind = action.kind.partition("-")
             name = {"kill": "kill", "stop": "pause", "move": "move"}.get(verb)
-            if name and kind in ("app", "sidecar", "broker", "pod-app", "pod-sidecar"):
+            if name and kind in ("app", "turner", "sidecar", "broker", "pod-app",
+                                 "pod-sidecar"):
                 self.one(action, kind, getattr(self, name))
             elif action.kind == "power-cut":
                 self.one(action, "broker", self.power_cut)
@@ -62,7 +63,7 @@ class Faults:
     def one(self, action, kind, do):
         """Something to one program or app, unless something is being done to it."""
         world = self.world
-        among = {"app": world.apps, "sidecar": world.sidecars, "broker": [world.broker],
+        among = {"app": world.apps, "turner": world.turns.apps, "sidecar": world.sidecars, "broker": [world.broker],
                  "pod-app": [a for pod in world.pods for a in pod.victims],
                  "pod-sidecar": [s for pod in world.pods for s in pod.sidecars]}[kind]
         victim = among[action.target % len(among)]

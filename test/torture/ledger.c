@@ -46,6 +46,14 @@ ledger_take(struct app *a, const char *line)
 		if (sscanf(line, "C %*u %u", &x) == 1 && x == 0)
 			app_session_new(a);
 		break;
+	case 'T':
+		if (sscanf(line, "T %*u %u %u %u", &id, &x, &y) == 3)
+			app_turns_asked(a, &(struct app_turn){(uint16_t)id, x != 0, y});
+		break;
+	case 'K':
+		if (sscanf(line, "K %*u %u", &id) == 1)
+			app_turns_answered(a, (uint16_t)id);
+		break;
 	case 'S':
 		a->subscribed = true;
 		break;

@@ -4,6 +4,7 @@
   C t present          CONNACK: whether the session was there
   D t why              the connection has ended
   E t                  the app has ended by itself, all finished
+  F t                  one who turns has come to rest: all that it asked for is answered
   publisher:
   P t id s n           about to send number n of stream s for the first time
   R t id code          PUBREC has come
@@ -19,6 +20,9 @@
   X t qos id           a message that nobody published
   Q t code             DISCONNECT from the server
   Z t text             something that MQTT forbids
+  who turns, a publisher and a subscriber that subscribes and unsubscribes as it publishes:
+  T t id on mask       about to send SUBSCRIBE (on is 1) or UNSUBSCRIBE (0) of the filters in mask
+  K t id code          SUBACK or UNSUBACK, with the worst of its codes
 
 t is CLOCK_MONOTONIC in ms. Stream 0 to 2 is of that QoS; 3 is QoS 3. A line
 that a kill has torn ends in " torn" and does not count."""

@@ -120,6 +120,7 @@ class Seed:
         actions = schedule.draw(self.seed, seconds, durable=self.durable, layer=self.recorded,
                                 disk=self.disk is not None, gap_s=self.args.gap)
         actions += schedule.draw_pods(self.seed, seconds, gap_s=self.args.gap)
+        actions += schedule.draw_turners(self.seed, seconds, gap_s=self.args.gap)
         actions.sort(key=lambda action: action.at_s)
         try:
             world = worlds.World(self.folder, self.args.build, engine=self.args.engine,
@@ -206,6 +207,10 @@ class Seed:
                                       world.unordered)
         if not world.small_disk:
             s.violations += letters.check_refusals(publishers.values())
+        turners = world.turns.read()
+        s.violations += world.turns.check(turners, self.finished)
+        s.counts["turn"] += sum(t.turns for t in turners)
+        s.take_ledgers({t.number: t.published for t in turners}, [])
         for pod in world.pods:
             s.violations += pod.check(publishers, self.finished)
             s.counts.update(pod.figures())

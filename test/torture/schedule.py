@@ -59,6 +59,26 @@ POD_KINDS = (
 )
 
 
+# Of the apps that subscribe and unsubscribe: drawn apart, too.
+TURNER_KINDS = (
+    Kind("kill-turner", 4, 0, 0.2),
+    Kind("move-turner", 2, 0, 0.2),
+    Kind("stop-turner", 1, 0.02, 2),
+)
+
+
+def draw_turners(seed, seconds, *, gap_s=0.25):
+    """Their actions, one in three times 'gap_s' on average."""
+    rng = random.Random(f"turners {seed}")
+    out, at = [], rng.expovariate(1 / (3 * gap_s))
+    while at < seconds:
+        kind = rng.choices(TURNER_KINDS, [k.weight for k in TURNER_KINDS])[0]
+        span = kind.least_s + (kind.most_s - kind.least_s) * rng.random() ** 3
+        out.append(Action(at, kind.name, rng.randrange(1000), span, rng.randrange(1 << 32)))
+        at += rng.expovariate(1 / (3 * gap_s))
+    return out
+
+
 def draw_pods(seed, seconds, *, gap_s=0.25):
     """Their actions: each kind once, and one of them in twice 'gap_s' on average."""
     rng = random.Random(f"pods {seed}")

@@ -139,7 +139,7 @@ wire_will(const struct app *a, struct wire_body *b)
 
 	if (a->o.version == 5)
 		wire_u8(b, 0);
-	snprintf(topic, sizeof topic, "torture/%u/2", a->o.number);
+	snprintf(topic, sizeof topic, "%s/%u/2", a->o.root, a->o.number);
 	wire_text(b, topic);
 	wire_u16(b, (unsigned)n);
 	wire_bytes(b, payload, n);
@@ -182,6 +182,24 @@ app_send_subscribe(struct app *a)
 	wire_send(a, SUBSCRIBE, 2, &b);
 }
 
+void
+app_send_turn(struct app *a, const struct app_turn *t)
+{
+	struct wire_body b = wire_begin();
+
+	wire_u16(&b, t->id);
+	if (a->o.version == 5)
+		wire_u8(&b, 0);
+	for (unsigned i = 0; i < a->o.n_turn; i++) {
+		if ((t->mask >> i & 1) == 0)
+			continue;
+		wire_text(&b, a->o.turn[i]);
+		if (t->on)
+			wire_u8(&b, (unsigned)a->o.qos);
+	}
+	wire_send(a, t->on ? SUBSCRIBE : UNSUBSCRIBE, 2, &b);
+}
+
 static void
 wire_property(struct wire_body *b, const char *name, const char *value)
 {
@@ -198,7 +216,7 @@ app_send_publish(struct app *a, const struct app_flight *f, bool dup)
 	unsigned char payload[APP_PAYLOAD_MAX];
 	char topic[64];
 
-	snprintf(topic, sizeof topic, "torture/%u/%u", a->o.number, f->stream);
+	snprintf(topic, sizeof topic, "%s/%u/%u", a->o.root, a->o.number, f->stream);
 	wire_text(&b, topic);
 	if (qos > 0)
 		wire_u16(&b, f->id);
@@ -320,7 +338,7 @@ wire_is_genuine(const struct app *a, const struct app_message *m, const char *to
 	static unsigned char expected[APP_PAYLOAD_MAX];
 	char name[64];
 
-	snprintf(name, sizeof name, "torture/%u/%u", m->publisher, m->stream);
+	snprintf(name, sizeof name, "%s/%u/%u", a->o.root, m->publisher, m->stream);
 	return strcmp(topic, name) == 0 &&
 	    app_payload(m->publisher, m->stream, m->number, a->o.max_size, expected) == n &&
 	    memcmp(expected, payload, n) == 0;

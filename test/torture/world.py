@@ -11,6 +11,7 @@ import time
 import checker
 import ledger
 import stack as parts
+import turns
 from annotations import AnnotationsFile
 from cluster import eventually, metrics
 from kept import Kept
@@ -160,7 +161,7 @@ class World:
             tree = parts.merge(tree, SIDECAR)
             if i >= DECLARING:
                 tree["outbox"] = {"mode": "disk", "dir": str(self.folder / "outbox"),
-                                  "size": "16Mi"}
+                                  "size": "16Mi", "order-wait": "60s"}
             self.sidecars.append(parts.Program("sidecar", f"sidecar-{i}", self.folder, self.build,
                                                tree))
 
@@ -196,6 +197,7 @@ class World:
             ("transient", [sub("transient", 1, transient=True)], 2),
         )
         self.subscribers = [m for _, members, _ in self.groups for m in members]
+        self.turns = turns.Turns(self)
 
     @property
     def apps(self):
@@ -238,6 +240,7 @@ class World:
             pod.start_publishers()
         for app in [*self.all_publishers, *self.pods_publishers]:
             app.start()
+        self.turns.start()
         self.kept = Kept(self.sidecars[0].tree["listen"]["port"])
         self.kept.start()
 
@@ -305,11 +308,13 @@ class World:
         return False
 
     async def finish_publishers(self):
-        """Whether every publisher ended with all answered."""
+        """Whether every publisher ended with all answered, and who turns has come to rest."""
         publishers = [*self.all_publishers, *self.pods_publishers]
         for app in publishers:
             app.signal(signal.SIGUSR1)
-        return await self.quiet(30, 180, lambda: not any(a.running() for a in publishers))
+        self.turns.signal(signal.SIGUSR2)
+        return await self.quiet(30, 180, lambda: not any(a.running() for a in publishers) and
+                                self.turns.rest())
 
     def ledgers(self):
         """(publishers, targets) for the checker."""
@@ -360,12 +365,12 @@ class World:
 
     def complete(self):
         publishers, targets = self.ledgers()
-        return checker.complete(publishers, targets) and all(
+        return checker.complete(publishers, targets) and self.turns.complete() and all(
             pod.complete(publishers) for pod in self.pods)
 
     async def end_subscribers(self):
         """Their sessions end, and that of the client that has died."""
-        ending = list(self.subscribers)
+        ending = [*self.subscribers, *self.turns.apps]
         for app in ending:
             app.signal(signal.SIGUSR1)
         if self.will_is_due:
@@ -420,7 +425,7 @@ class World:
         """SIGTERM to the programs, SIGKILL to what is left of the apps."""
         if self.kept:
             await self.kept.stop()
-        for app in [*self.apps, self.willed]:
+        for app in [*self.apps, *self.turns.apps, self.willed]:
             if app.running():
                 await self.kill(app)
         for pod in self.pods:
