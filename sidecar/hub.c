@@ -139,6 +139,15 @@ hub_subscribed(void *owner, struct sq_uplink *link, const struct sq_frame *f)
 		sq_session_subscribed(s, f);
 }
 
+static void
+hub_kept(void *owner, struct sq_uplink *link, const struct sq_frame *f)
+{
+	struct sq_session *s = hub_by_epoch(owner, f->epoch, link);
+
+	if (s != NULL)
+		sq_session_kept(s, f->n_kept, f->kept);
+}
+
 static const struct sq_pool_events hub_pool_events = {
     .up = hub_up,
     .draining = hub_draining,
@@ -146,6 +155,7 @@ static const struct sq_pool_events hub_pool_events = {
     .deliver = hub_deliver,
     .detached = hub_detached,
     .subscribed = hub_subscribed,
+    .kept = hub_kept,
 };
 
 /* --- the end of a turn --- */

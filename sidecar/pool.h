@@ -83,8 +83,9 @@ struct sq_pool_events {
 	/* 'text' says why, for people; it may be empty. */
 	void (*detached)(
 	    void *owner, struct sq_uplink *, uint64_t epoch, uint8_t reason, struct sq_bytes text);
-	/* A frame SQ_FRAME_SUBSCRIBED. */
+	/* A frame SQ_FRAME_SUBSCRIBED, or SQ_FRAME_KEPT. */
 	void (*subscribed)(void *owner, struct sq_uplink *, const struct sq_frame *);
+	void (*kept)(void *owner, struct sq_uplink *, const struct sq_frame *);
 };
 
 /* What it points to must outlive the pool. */

@@ -183,3 +183,21 @@ sq_session_enforce_all(struct sq_hub *h)
 	SQ_LIST_FOR_EACH(s, &h->sessions, struct sq_session, all)
 		sq_session_enforce(s);
 }
+
+void
+sq_session_kept(struct sq_session *s, uint16_t n, struct sq_bytes entries)
+{
+	if (s->leaving || s->state == SQ_SESSION_ENDED)
+		return;
+	for (uint16_t i = 0; i < n; i++) {
+		struct sq_kept k = sq_kept_next(&entries);
+		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE,
+		    .options = (uint8_t)(k.options | 2 << 4), /* it had its retained messages */
+		    .sub_id = k.sub_id,
+		    .filter = k.filter};
+
+		if (!sq_session_has_made(s, k.filter))
+			sq_session_made(s, &e);
+	}
+	sq_session_enforce(s);
+}

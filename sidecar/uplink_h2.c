@@ -123,6 +123,9 @@ h2_frame(void *arg, const struct sq_frame *f, struct sq_block *block)
 	case SQ_FRAME_SUBSCRIBED:
 		ev->subscribed(l->env->owner, l, f);
 		break;
+	case SQ_FRAME_KEPT:
+		ev->kept(l->env->owner, l, f);
+		break;
 	case SQ_FRAME_DRAINING:
 		sq_uplink_asked_to_move(l, false);
 		break;

@@ -256,6 +256,7 @@ attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a
 	uint16_t *held = sq_held_ids(s);
 	struct sq_open_id *ids;
 
+	s->tells_kept = s->present && a->incarnation == 0 && sq_link_version(c->link) >= 2;
 	out.n_open = sq_window_attach(s, a, &ids);
 	sq_attached_encode(&c->out, &out, held, ids, sq_link_version(c->link));
 	free(held);

@@ -135,6 +135,7 @@ struct sq_session {
 	uint32_t attempt;
 	uint64_t cleaned_instance, cleaned_ordinal; /* whose clean start was applied */
 	bool answered;                              /* a PUT was answered; the answer may be lost */
+	bool tells_kept; /* the sidecar does not know what the client has subscribed to */
 	bool present;    /* an attachment was used: the client knows of it */
 	bool takes_over; /* the PUT that waits ends a live connection */
 	bool left;       /* the ordinal's client has left by a detach */
@@ -296,6 +297,9 @@ void sq_subscribe_drop_all(struct sq_session *, struct sq_txn *txn);
 /* A subscription from the store: the value of its record.  Before the session's
  * queue is open. */
 int sq_subscribe_restore(struct sq_session *, uint32_t number, struct sq_bytes value) SQ_MUST_CHECK;
+
+/* kept.c: tells the sidecar what the session's client had subscribed to before it came. */
+void sq_kept_tell(struct sq_session *);
 
 /* members.c */
 /* Makes the session's part in the group of 'sub', which has none; the subscription's other

@@ -245,6 +245,14 @@ enum {
 	SQ_FRAME_DRAINING = 4,
 	SQ_FRAME_TRUST = 5,      /* from version 2 on */
 	SQ_FRAME_SUBSCRIBED = 6, /* from version 2 on */
+	SQ_FRAME_KEPT = 7,       /* from version 2 on */
+};
+
+/* A subscription that a session had before its client came. */
+struct sq_kept {
+	uint8_t options; /* as in struct sq_sub */
+	uint32_t sub_id; /* 0: none */
+	struct sq_bytes filter;
 };
 
 struct sq_target {
@@ -269,7 +277,7 @@ struct sq_deliver {
 struct sq_frame {
 	uint8_t type; /* may be one that this program does not know: to be skipped */
 	struct sq_deliver deliver;
-	uint64_t epoch;       /* SQ_FRAME_DETACHED, SQ_FRAME_SUBSCRIBED */
+	uint64_t epoch;       /* SQ_FRAME_DETACHED, SQ_FRAME_SUBSCRIBED, SQ_FRAME_KEPT */
 	uint8_t reason;       /* SQ_FRAME_DETACHED */
 	struct sq_bytes text; /* for people; empty in version 1 */
 	uint64_t digest;      /* SQ_FRAME_TRUST: of the bundle (proto/link/trust.h) */
@@ -277,6 +285,8 @@ struct sq_frame {
 	uint16_t n_codes;     /* with a code for each of its entries */
 	const unsigned char *codes;
 	struct sq_bytes notes; /* on codes: for sq_note_next() */
+	struct sq_bytes kept;  /* SQ_FRAME_KEPT: 'n_kept', for sq_kept_next() */
+	uint16_t n_kept;
 };
 
 void sq_frame_heartbeat(struct sq_buf *);
@@ -288,6 +298,10 @@ void sq_frame_detached(
 /* The answer to a Subscriptions that has a mark (not 0); 'notes' as in Outcomes. */
 void sq_frame_subscribed(struct sq_buf *, uint64_t epoch, uint32_t mark, const uint8_t *codes,
     uint16_t n, const struct sq_notes *notes);
+/* 'entries' are 'n' of sq_kept_put(), at least one. */
+void sq_frame_kept(struct sq_buf *, uint64_t epoch, uint16_t n, struct sq_bytes entries);
+void sq_kept_put(struct sq_buf *, const struct sq_kept *);
+struct sq_kept sq_kept_next(struct sq_bytes *entries);
 /* Opens a deliver frame without targets at the end of 'b'; returns the offset
  * (from the buffer's data start) by which sq_deliver_target() finds it. */
 size_t sq_deliver_open(

@@ -55,6 +55,42 @@ sq_frame_subscribed(struct sq_buf *b, uint64_t epoch, uint32_t mark, const uint8
 	sq_codes_encode(b, codes, n, notes, 2);
 }
 
+void
+sq_kept_put(struct sq_buf *b, const struct sq_kept *k)
+{
+	sq_buf_u8(b, k->options);
+	sq_buf_u32(b, k->sub_id);
+	frame_put16(b, k->filter);
+}
+
+static struct sq_kept
+kept_take(struct sq_reader *r)
+{
+	struct sq_kept k = {.options = sq_read8(r), .sub_id = sq_read32(r)};
+
+	k.filter = frame_take16(r);
+	return k;
+}
+
+struct sq_kept
+sq_kept_next(struct sq_bytes *entries)
+{
+	struct sq_reader r = sq_reader(entries->p, entries->len);
+	struct sq_kept k = kept_take(&r);
+
+	*entries = (struct sq_bytes){r.p, sq_reader_left(&r)};
+	return k;
+}
+
+void
+sq_frame_kept(struct sq_buf *b, uint64_t epoch, uint16_t n, struct sq_bytes entries)
+{
+	frame_head(b, 8 + 2 + entries.len, SQ_FRAME_KEPT);
+	sq_buf_u64(b, epoch);
+	sq_buf_u16(b, n);
+	sq_buf_append(b, entries.p, entries.len);
+}
+
 /* Where a deliver frame's count of targets stands, from its start. */
 static size_t
 deliver_count_at(const unsigned char *frame)
@@ -162,6 +198,23 @@ subscribed_decode(struct sq_reader *r, struct sq_frame *out)
 	return SQ_OK;
 }
 
+static int
+kept_decode(struct sq_reader *r, struct sq_frame *out)
+{
+	out->epoch = sq_read64(r);
+	out->n_kept = sq_read16(r);
+	out->kept = (struct sq_bytes){r->p, sq_reader_left(r)};
+	if (r->bad || out->n_kept == 0)
+		return SQ_EINVAL;
+	for (uint16_t i = 0; i < out->n_kept; i++) {
+		struct sq_kept k = kept_take(r);
+
+		if (r->bad || k.filter.len == 0 || (k.options & 3) == 3 || k.options > 0x0f)
+			return SQ_EINVAL;
+	}
+	return frame_end(r);
+}
+
 int
 sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame *out, size_t *used)
 {
@@ -195,6 +248,8 @@ sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame 
 		return frame_end(&r);
 	case SQ_FRAME_SUBSCRIBED:
 		return subscribed_decode(&r, out);
+	case SQ_FRAME_KEPT:
+		return kept_decode(&r, out);
 	default:
 		return SQ_OK; /* of a version that is not known here */
 	}

@@ -124,3 +124,56 @@ async def test_what_was_ended_is_not_made_again(env):
     await eventually(a_is_back, "it has subscribed again")
     assert await pub.publish("b", "x", 1) == 0x10
     assert (await asyncio.wait_for(c.receive(), 15)).topic == "a"
+
+
+async def test_a_session_from_before_keeps_what_is_allowed_only(env):
+    """A rollout brings the rights: its pods are new ones, and durable sessions come along."""
+    stack, _ = await strict_stack(env, "strict: true\nallow: [a/#, ok]")
+    expiry = {"session_expiry": 600}
+    for version in (V5, V311):
+        props = {"props": expiry} if version == V5 else {}
+        c = await env.connect(stack.ports[1], f"c-{version}", version, clean=False, **props)
+        names = ["a/1", "b/#", "ok", "secret", "$share/g/b/#", "$tag/red/a/x"]
+        assert await c.subscribe(*names) == [1] * len(names)
+        c.abort()
+        back = await env.connect(stack.ports[0], f"c-{version}", version, clean=False, **props)
+        assert back.connack.session_present
+        pub = await env.connect(stack.ports[1], "pub")
+
+        async def gone():
+            return {await pub.publish(t, "no", 1) for t in ("b/1", "secret")} == {0x10}
+        await eventually(gone, "what is not allowed has ended")
+        for topic in ("a/1", "ok"):
+            assert await pub.publish(topic, "yes", 1) == 0
+        while (m := await back.receive()).payload != b"yes":
+            assert m.topic in ("b/1", "secret")
+        assert (m.topic, (await back.receive()).topic) == ("a/1", "ok")
+        await back.disconnect()
+        last = await env.connect(stack.ports[1], f"c-{version}", version)  # clean: it ends
+        await last.disconnect()
+    assert await metric(stack.sidecars[0], ENDED) == 6
+
+
+async def test_what_a_session_had_is_made_again_by_another_pod(env):
+    file = AnnotationsFile(env.folder / "pod").write("strict: true\nallow: [a/#, ok]")
+    stack = await env.stack(annotations=[file.path, None], broker={"engine": "memory"})
+    expiry = {"session_expiry": 600}
+    c = await env.connect(stack.ports[1], "c", props=expiry)
+    assert await c.subscribe("a/1", "secret") == [1, 1]
+    await c.disconnect(0, expiry)
+    back = await env.connect(stack.ports[0], "c", clean=False, props=expiry)
+    pub = await env.connect(stack.ports[1], "pub")
+
+    async def gone():
+        return await pub.publish("secret", "no", 1) == 0x10
+    await eventually(gone, "what is not allowed has ended")
+    await stack.kill(stack.broker)
+    await stack.restart(stack.broker)
+
+    async def there():
+        return await pub.publish("a/1", "yes", 1) == 0
+    await eventually(there, "it is subscribed to again")
+    assert await pub.publish("secret", "no", 1) == 0x10
+    while (m := await back.receive()).payload != b"yes":
+        assert m.topic == "secret"
+    await back.disconnect(0, {"session_expiry": 0})

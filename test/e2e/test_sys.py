@@ -230,3 +230,20 @@ async def test_off_is_off(env):
     await c.publish("$aws/x", "x", 1)
     await c.ping()
     assert not c.inbox
+
+
+async def test_a_client_that_comes_back_by_another_pod_hears_of_that_one(env):
+    stack = await env.stack(**OFTEN)
+    expiry = {"session_expiry": 600}
+    c = await env.connect(stack.ports[0], "c", props=expiry)
+    await c.subscribe("$SYS/sidecar/clients/connected")
+    await awaited(c, "$SYS/sidecar/clients/connected", "1")
+    await c.disconnect(0, expiry)
+    others = [await env.connect(stack.ports[1], f"o-{n}") for n in range(2)]
+    back = await env.connect(stack.ports[1], "c", clean=False, props=expiry)
+    assert back.connack.session_present
+    await awaited(back, "$SYS/sidecar/clients/connected", "3")
+    await others[0].disconnect()
+    m = await awaited(back, "$SYS/sidecar/clients/connected", "2")
+    assert not m.retain
+    await back.disconnect(0, {"session_expiry": 0})

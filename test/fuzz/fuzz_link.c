@@ -244,6 +244,8 @@ try_frame(const uint8_t *p, size_t len)
 		sq_frame_detached(&b, f.epoch, f.reason, f.text, used > DETACHED_V1 ? 2 : 1);
 	else if (f.type == SQ_FRAME_DELIVER)
 		deliver_again(&b, &f.deliver);
+	else if (f.type == SQ_FRAME_KEPT)
+		sq_frame_kept(&b, f.epoch, f.n_kept, f.kept);
 	else if (f.type == SQ_FRAME_SUBSCRIBED) {
 		subscribed_again(&b, &f); /* notes that say the same join */
 		return;

@@ -18,6 +18,7 @@ struct sq_link {
 	pthread_mutex_t lock;
 	struct fake_delivery *log;
 	size_t n, cap, at; /* 'at': what fake_link_take() has taken */
+	char kept[1024];   /* see fake_link_kept() */
 };
 
 static atomic_size_t n_links;
@@ -221,6 +222,34 @@ sq_link_subscribed(struct sq_link *l, uint64_t epoch, uint32_t mark, const uint8
 	memcpy(d->codes, codes, n < sizeof d->codes ? n : sizeof d->codes);
 	delivery_text(d->note, sizeof d->note, note.text);
 	pthread_mutex_unlock(&l->lock);
+}
+
+void
+sq_link_kept(struct sq_link *l, uint64_t epoch, uint16_t n, struct sq_bytes entries)
+{
+	char *to = l->kept;
+	size_t left = sizeof l->kept;
+
+	assert(l->version >= 2);
+	pthread_mutex_lock(&l->lock);
+	to += strlen(to);
+	left -= strlen(l->kept);
+	for (uint16_t i = 0; i < n; i++) {
+		struct sq_kept k = sq_kept_next(&entries);
+		int len = snprintf(to, left, "%.*s %u %u\n", (int)k.filter.len,
+		    (const char *)k.filter.p, k.options, (unsigned)k.sub_id);
+
+		assert(len > 0 && (size_t)len < left && epoch != 0);
+		to += len;
+		left -= (size_t)len;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+const char *
+fake_link_kept(const struct sq_link *l)
+{
+	return l->kept;
 }
 
 void

@@ -38,6 +38,9 @@ void fake_link_shut(struct sq_link *);
 void fake_link_set_full(struct sq_link *, bool full);
 /* Of the protocol; a new link has the newest. */
 void fake_link_set_version(struct sq_link *, unsigned version);
+/* What sessions were said to have subscribed to, since the link is there: "filter options
+ * identifier", one a line. */
+const char *fake_link_kept(const struct sq_link *);
 /* What was put on it, in order. */
 size_t fake_link_count(const struct sq_link *);
 struct fake_delivery *fake_link_at(struct sq_link *, size_t i);

@@ -79,6 +79,15 @@ world_on_detached(
 }
 
 static void
+world_on_kept(void *owner, struct sq_uplink *l, const struct sq_frame *f)
+{
+	struct world *w = owner;
+
+	(void)l;
+	sq_buf_printf(&w->frames, "kept %llu %u\n", (unsigned long long)f->epoch, f->n_kept);
+}
+
+static void
 world_on_subscribed(void *owner, struct sq_uplink *l, const struct sq_frame *f)
 {
 	struct world *w = owner;
@@ -94,6 +103,7 @@ static const struct sq_pool_events world_events = {
     .deliver = world_on_deliver,
     .detached = world_on_detached,
     .subscribed = world_on_subscribed,
+    .kept = world_on_kept,
 };
 
 void

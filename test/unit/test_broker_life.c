@@ -418,3 +418,48 @@ Test(broker_life, the_end_leaves_nothing_over)
 	/* teardown stops and counts; no will may come */
 	cr_assert_eq(world_metric(SQ_M_WILLS), 1, "the one that was asked for");
 }
+
+/* A sidecar that does not know what the client has subscribed to is told, by its first request
+ * under the attachment, when the answer to the PUT has surely come. */
+Test(broker_life, what_is_subscribed_to_is_told_to_a_new_sidecar)
+{
+	struct peer again;
+
+	p.will = NULL;
+	peer_connect(&p);
+	cr_assert_eq(peer_sub(&p,
+			 &(struct sq_sub){.op = SQ_SUB_SUBSCRIBE,
+			     .options = 2 | 4 | 8,
+			     .sub_id = 9,
+			     .filter = text("a/#")}),
+	    2);
+	cr_assert_eq(peer_subscribe(&p, "$share/g/b", 1), 1);
+	cr_assert_eq(peer_subscribe(&p, "$dead/#", 1), 1);
+	cr_assert_eq(peer_subscribe(&p, "$tag/red", 0), 0);
+	cr_assert_eq(peer_sub(&p,
+			 &(struct sq_sub){.op = SQ_SUB_SUBSCRIBE,
+			     .options = 1,
+			     .flags = SQ_SUB_DECLARED | SQ_SUB_CONSUME,
+			     .group = text("g"),
+			     .filter = text("declared")}),
+	    1);
+	cr_expect_str_eq(fake_link_kept(w.links[0]), "", "who has asked for it knows it");
+	again = peer_other(&p);
+	again.link = 1;
+	again.ordinal = 1;
+	cr_assert_eq(peer_attach(&again), 200);
+	cr_assert(again.present);
+	cr_expect_str_eq(fake_link_kept(w.links[1]), "", "it may not know its epoch yet");
+	cr_assert_eq(peer_credit(&again, 10, 1000), 204);
+	cr_expect_str_eq(
+	    fake_link_kept(w.links[1]), "a/# 14 9\n$share/g/b 1 0\n$dead/# 1 0\n$tag/red 0 0\n");
+	cr_assert_eq(peer_credit(&again, 20, 2000), 204);
+	cr_expect_eq(strlen(fake_link_kept(w.links[1])),
+	    strlen("a/# 14 9\n$share/g/b 1 0\n$dead/# 1 "
+		   "0\n$tag/red 0 0\n"),
+	    "once");
+	cr_assert_eq(peer_attach(&again), 200);
+	cr_assert_eq(peer_credit(&again, 10, 1000), 204);
+	cr_expect_null(strstr(strstr(fake_link_kept(w.links[1]), "$tag") + 1, "a/#"),
+	    "an attach that names the incarnation knows it");
+}

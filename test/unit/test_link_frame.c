@@ -558,3 +558,58 @@ Test(link_key, round_trip_escapes_and_refusals)
 		cr_expect_neq(sq_key_decode(text(bad[i]), &out), SQ_OK, "%s", bad[i]);
 	sq_buf_fini(&b);
 }
+
+Test(link_frame, kept_subscriptions_read_as_they_were_written)
+{
+	const struct sq_kept wanted[] = {{1, 0, text("a/#")}, {0x0e, 268435455, text("$share/g/b")},
+	    {0, 7, text("$SYS/sidecar/+")}};
+	struct sq_buf entries = {0}, b = {0};
+	struct sq_frame f;
+	size_t used;
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(wanted); i++)
+		sq_kept_put(&entries, &wanted[i]);
+	sq_frame_kept(&b, UINT64_C(7) << 40, SQ_ARRAY_LEN(wanted),
+	    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
+	for (size_t n = 0; n < sq_buf_len(&b); n++)
+		cr_assert_eq(sq_frame_decode(sq_buf_data(&b), n, 1000, &f, &used), SQ_EAGAIN);
+	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), 0);
+	cr_assert(f.type == SQ_FRAME_KEPT && used == sq_buf_len(&b));
+	cr_assert_eq(f.epoch, UINT64_C(7) << 40);
+	cr_assert_eq(f.n_kept, SQ_ARRAY_LEN(wanted));
+	for (size_t i = 0; i < SQ_ARRAY_LEN(wanted); i++) {
+		struct sq_kept k = sq_kept_next(&f.kept);
+
+		cr_expect_eq(k.options, wanted[i].options);
+		cr_expect_eq(k.sub_id, wanted[i].sub_id);
+		cr_expect(k.filter.len == wanted[i].filter.len &&
+		    memcmp(k.filter.p, wanted[i].filter.p, k.filter.len) == 0);
+	}
+	cr_assert_eq(f.kept.len, 0);
+	sq_buf_fini(&entries);
+	sq_buf_fini(&b);
+}
+
+Test(link_frame, malformed_kept_subscriptions_are_refused)
+{
+	const struct sq_kept bad[] = {{3, 0, text("a")}, {0x10, 0, text("a")}, {0, 0, text("")}};
+	struct sq_kept good = {1, 2, text("a")};
+	struct sq_frame f;
+	size_t used;
+
+	for (size_t i = 0; i <= SQ_ARRAY_LEN(bad) + 1; i++) {
+		struct sq_buf entries = {0}, b = {0};
+		bool more = i == SQ_ARRAY_LEN(bad), none = i == SQ_ARRAY_LEN(bad) + 1;
+
+		sq_kept_put(&entries, more || none ? &good : &bad[i]);
+		sq_frame_kept(&b, 1,
+		    more       ? 2
+			: none ? 0
+			       : 1,
+		    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
+		cr_expect_eq(
+		    sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), SQ_EINVAL);
+		sq_buf_fini(&entries);
+		sq_buf_fini(&b);
+	}
+}

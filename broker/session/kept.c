@@ -1,0 +1,70 @@
+/* What a session's client had subscribed to, for a sidecar that did not see it: a client may
+ * come back by another pod, or after its sidecar's restart.  The sidecar then ends what its
+ * pod does not allow, makes again what a broker loses, and knows who wants $SYS/sidecar. */
+#include <string.h>
+
+#include "broker/session/group.h"
+#include "broker/session/session.h"
+#include "broker/session/wanted.h"
+
+enum {
+	FRAME_MAX = 32768,          /* bytes of entries in one frame, but for a single one */
+	OPTION_AS_PUBLISHED = 0x08, /* MQTT 5.0 §3.8.3.1 */
+	NOT_UTF8 = 0xff,            /* in names of what is no SUBSCRIBE's: see wanted.c */
+};
+
+static uint32_t
+kept_sub_id(const struct sq_block *subs)
+{
+	uint32_t id = 0;
+
+	if (subs != NULL)
+		memcpy(&id, subs->bytes, sizeof id);
+	return id;
+}
+
+static struct sq_kept
+kept_of(const struct sq_subscription *sub)
+{
+	const struct sq_member *m = sub->member;
+	const struct sq_binding *b = &sub->binding;
+	struct sq_kept k = {.filter = sq_wanted_str(sub->name)};
+
+	if (m != NULL) {
+		k.options = (uint8_t)(m->max_qos | (m->as_published ? OPTION_AS_PUBLISHED : 0));
+		k.sub_id = kept_sub_id(m->subs);
+	} else {
+		k.options = (uint8_t)(b->max_qos | (b->not_from != 0 ? SQ_OPTION_NO_LOCAL : 0) |
+		    (b->as_published ? OPTION_AS_PUBLISHED : 0));
+		k.sub_id = kept_sub_id(b->subs);
+	}
+	return k;
+}
+
+void
+sq_kept_tell(struct sq_session *s)
+{
+	struct sq_buf entries = {0};
+	uint16_t n = 0;
+
+	s->tells_kept = false;
+	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
+		struct sq_kept k;
+
+		if (strchr(sub->name, NOT_UTF8) != NULL)
+			continue;
+		k = kept_of(sub);
+		sq_kept_put(&entries, &k);
+		n++;
+		if (sq_buf_len(&entries) < FRAME_MAX)
+			continue;
+		sq_link_kept(s->link, s->epoch, n,
+		    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
+		sq_buf_drain(&entries, sq_buf_len(&entries));
+		n = 0;
+	}
+	if (n > 0)
+		sq_link_kept(s->link, s->epoch, n,
+		    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
+	sq_buf_fini(&entries);
+}
