@@ -417,29 +417,30 @@ sq_session_order_attached(struct sq_session *s)
 	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->order));
 }
 
+/* Nothing that has no mark is asked any more, but, unless 'again', what is made again. */
 static void
-order_drop_unmarked(struct sq_session *s)
+order_drop_unmarked(struct sq_session *s, bool again)
 {
-	asking_again(s);
-	SQ_LIST_FOR_EACH_SAFE(r, &s->asked, struct sq_subreq, node)
-		subreq_drop(s, r);
+	if (again || !order_makes_again(s))
+		asking_again(s);
+	SQ_LIST_FOR_EACH_SAFE(r, &s->asked, struct sq_subreq, node) {
+		if (again || !r->again)
+			subreq_drop(s, r);
+	}
 }
 
 void
 sq_session_order_leave(struct sq_session *s)
 {
-	order_drop_unmarked(s);
-	if (s->expiry_s != 0)
-		return;
-	order_drop(s);
-	/* Nobody is told of what is on its way: nothing waits for it. */
-	sq_outbox_places_gone(sq_outbox_places(s->hub->outbox), s);
+	order_drop_unmarked(s, s->expiry_s == 0);
+	if (s->expiry_s == 0)
+		order_drop(s);
 }
 
 void
 sq_session_order_end(struct sq_session *s)
 {
-	order_drop_unmarked(s);
+	order_drop_unmarked(s, true);
 	sq_order_attached(&s->order); /* all may be dropped */
 	order_drop(s);
 }
@@ -447,5 +448,5 @@ sq_session_order_end(struct sq_session *s)
 bool
 sq_session_order_flushed(const struct sq_session *s)
 {
-	return sq_order_idle(&s->order) && s->sub_flights == 0;
+	return sq_order_idle(&s->order) && sq_list_empty(&s->asked) && s->sub_flights == 0;
 }

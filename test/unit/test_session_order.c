@@ -663,6 +663,23 @@ Test(session_order, a_durable_session_subscribes_before_it_goes)
 	POSTED("detach");
 }
 
+Test(session_order, a_durable_session_has_its_subscriptions_again_before_it_goes)
+{
+	session(true);
+	subscribe("x");
+	POSTED("S1[0,0]+x");
+	frame(1, 1);
+	relink();
+	attach(true, 0, 0);
+	POSTED("S0[0,0]+x");
+	sq_session_leave(s, SQ_LEAVE_QUIET, 100);
+	POSTED("");
+	status("S0[0,0]+x", &no_answer);
+	POSTED("S0[0,0]+x");
+	grant("S0[0,0]+x");
+	POSTED("detach");
+}
+
 Test(session_order, a_transient_session_drops_what_was_not_asked_yet)
 {
 	session(false);
