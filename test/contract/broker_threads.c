@@ -123,8 +123,8 @@ actor_detach(struct actor *a)
 static void
 actor_act(struct actor *a)
 {
-	static const char *const filters[] = {
-	    "t/+", "t/1", "#", "$share/g/t/#", "$share/h/t/2", "$tag/red", "declared"};
+	static const char *const filters[] = {"t/+", "t/1", "#", "$share/g/t/#", "$share/h/t/2",
+	    "$tag/red", "declared", "$SYS/#", "$share/g/$SYS/broker/+"};
 	const char *filter = filters[actor_pick(a, SQ_ARRAY_LEN(filters))];
 
 	switch (actor_pick(a, 16)) {
@@ -349,6 +349,7 @@ main(void)
 	    .store_cache_size = 128 << 10,
 	    .max_packet = 65536,
 	    .grace_ms = 5,
+	    .sys_interval_ms = 1,
 	    .session_expiry_max_s = 1,
 	    .max_inflight = 100,
 	    .queue_max_msgs = 5000,

@@ -239,7 +239,11 @@ sq_link_kept(struct sq_link *l, uint64_t epoch, uint16_t n, struct sq_bytes entr
 		int len = snprintf(to, left, "%.*s %u %u\n", (int)k.filter.len,
 		    (const char *)k.filter.p, k.options, (unsigned)k.sub_id);
 
-		assert(len > 0 && (size_t)len < left && epoch != 0);
+		assert(len > 0 && epoch != 0);
+		if ((size_t)len >= left) { /* as much as there is room for */
+			*to = '\0';
+			break;
+		}
 		to += len;
 		left -= (size_t)len;
 	}
