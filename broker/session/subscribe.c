@@ -19,6 +19,7 @@ enum {
 	OPTION_AS_PUBLISHED = 0x08, /* MQTT 5.0 §3.8.3.1 */
 	RETAIN_ALWAYS = 0,
 	RETAIN_IF_NEW = 1,
+	RUNNING_MAX = 64, /* transactions of a session that need not be waited for */
 };
 
 /* Subscriptions. */
@@ -424,6 +425,14 @@ subscribe_carry_out(struct sq_session *s, struct sq_call *c, struct request *req
 	sq_deliver_pump(s);
 }
 
+/* Whether an answer waits for the commit: that of a durable session, and any while so much
+ * waits for its commit already, as when the store stalls. */
+static bool
+subscribe_waits(const struct sq_session *s)
+{
+	return sq_stored_engine(s->shard->broker) && (s->durable || s->running >= RUNNING_MAX);
+}
+
 /* One with a mark is answered by a frame: of what is stored once it is committed, else at
  * once, before anything that it has bound can be delivered. */
 static void
@@ -431,17 +440,17 @@ subscribe_in_order(struct sq_session *s, struct sq_call *c, struct request *req)
 {
 	struct sq_router *router = s->shard->broker->router;
 	struct sq_order_answer *answer = sq_order_ask(s, c, req->head.mark);
-	bool stored = s->durable && sq_stored_engine(s->shard->broker);
+	bool waits = subscribe_waits(s);
 	struct sq_op *op = sq_op_new(s, NULL);
 
 	sq_router_wrlock(router);
 	subscribe_entries(s, req, op, sq_link_version(c->link));
 	sq_order_asked(s, answer, &req->codes, &req->notes);
-	if (stored)
+	if (waits)
 		op->answer = answer;
 	sq_op_commit(op); /* as above */
 	sq_router_unlock(router);
-	if (!stored)
+	if (!waits)
 		sq_order_ready(s, answer);
 	sq_deliver_pump(s);
 }

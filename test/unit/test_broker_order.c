@@ -666,6 +666,33 @@ Test(broker_order_stored, a_durable_share_takes_nothing_before_the_answer)
 		let_one_go();
 }
 
+/* A transient session is answered at once, but does not fill the memory while the store
+ * stalls. */
+Test(broker_order_stored, what_need_not_wait_for_the_store_is_bounded)
+{
+	struct fake_call *sub;
+	uint32_t mark = 0;
+
+	stored_engine_hold(true);
+	for (;;) {
+		mark++;
+		sub = mark % 2 == 1 ? ask(&p, mark, 0, 0, "$share/g/x")
+				    : ask_end(&p, mark, 0, 0, "$share/g/x");
+		world_run();
+		if (sub->answers == 0)
+			break;
+		call_expect(&sub, 204);
+		peer_expect_answer(&p, mark, mark % 2 == 1 ? 2 : 0);
+		cr_assert_lt(mark, 1000);
+	}
+	peer_expect_nothing(&p);
+	stored_engine_hold(false);
+	while (stored_engine_waiting() > 0)
+		let_one_go();
+	call_expect(&sub, 204);
+	peer_expect_answer(&p, mark, mark % 2 == 1 ? 2 : 0);
+}
+
 Test(broker_order_stored, a_share_that_is_left_before_its_answer)
 {
 	int64_t groups = world_metric(SQ_M_GROUPS);
