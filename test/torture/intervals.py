@@ -145,20 +145,23 @@ class Judge:
         """Whether all of it that is at 'a' comes before what is at 'b'."""
         return a is not None and b is not None and (a.pos < b.pos if self.own else a.at < b.at)
 
-    def keeps(self, sent, turn):
-        """Whether what was sent, and maybe answered, can't come behind a turn that follows: an
-        outbox on disk sees to that for the messages of the connection alone."""
-        return not self.by.outbox or sent.connection == turn.connection
+    def keeps(self, sent, turn, answer):
+        """Whether a message and a turn stay in their order. What an outbox on disk has answered
+        may leave much later; it waits for the turn, or the turn for it, on the connection of
+        both, if that has lived to see the turn's answer."""
+        return not self.by.outbox or answer is not None and \
+            sent.connection == turn.connection == answer.connection
 
     def died(self, since, until):
         """Whether the broker died in between, or soon enough after that a copy was sent again."""
         return any(since <= t <= until for t in self.deaths_ms)
 
-    def in_order(self, key, turn):
+    def in_order(self, key, turn, answer):
         """Whether the order of one connection tells the message from the turn: both are the
         app's own and were written on one connection, which has lived to see the answer."""
         sent, done = self.by.sent[key], self.by.answered.get(key)
-        if not self.own or self.to.held or sent.connection != turn.connection:
+        if not self.own or self.to.held or sent.connection != turn.connection or \
+                not self.keeps(sent, turn, answer):
             return False
         if key[0] == 0:  # never sent again by the app
             return not self.died(sent.at, sent.at + checker.LATE_MS)
@@ -168,10 +171,11 @@ class Judge:
     def must_not(self, key, w):
         sent, done = self.by.sent[key], self.by.answered.get(key)
         if self.before(w.gone, sent) or key[0] > 0 and self.before(done, w.open) and \
-                self.keeps(sent, w.open):
+                self.keeps(sent, w.open, w.sure):
             return True
-        return self.before(sent, w.open) and self.in_order(key, w.open) or \
-            w.shut is not None and self.before(w.shut, sent) and self.in_order(key, w.shut)
+        return self.before(sent, w.open) and self.in_order(key, w.open, w.sure) or \
+            w.shut is not None and self.before(w.shut, sent) and \
+            self.in_order(key, w.shut, w.gone)
 
     def must(self, key, w):
         """Of a message that was accepted."""
@@ -184,7 +188,7 @@ class Judge:
         if not self.before(since, sent):
             return False
         return w.shut is None or self.before(sent if self.own else done, w.shut) and \
-            self.keeps(sent, w.shut)
+            self.keeps(sent, w.shut, w.gone)
 
 
 def owed(judge, stream, windows):

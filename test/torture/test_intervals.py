@@ -188,6 +188,17 @@ class Own(Turners):
         for text, kinds in ((answered, ["stray"]), (again, [])):
             self.assertEqual(self.kinds(text, outbox=True), kinds)
             self.assertEqual(self.kinds(text), ["stray"])
+        unanswered = self.without("K 12 65100 2\n", answered)
+        unanswered = self.put("D 13 end\nC 13 1\nT 13 65110 1 3\nK 14 65110 2\n",
+                              "P 10 2 1 2\n", unanswered)
+        self.assertEqual(self.kinds(unanswered, outbox=True), [])
+        self.assertEqual(self.kinds(unanswered), ["stray"])
+        behind = self.put(came(4, 44), "A 43 4 1 4 0 0\n")
+        unanswered = self.put("D 45 end\nC 45 1\nT 45 65111 0 3\nK 46 65111 0\n", came(4, 44),
+                              self.without("K 42 65101 0\n", behind))
+        self.assertEqual(self.kinds(behind, outbox=True), ["stray"])
+        self.assertEqual(self.kinds(unanswered, outbox=True), [])
+        self.assertEqual(self.kinds(unanswered), ["stray"])
         lost = self.without("M 22 2 1 7 0 1 3\n")
         again = self.put("D 24 end\nC 24 1\n", "A 23 3 1 3 0 0\n", lost)
         for text, kinds in ((lost, ["lost"]), (again, [])):
