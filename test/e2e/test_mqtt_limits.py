@@ -336,6 +336,97 @@ async def test_the_largest_subscribe_that_a_packet_holds(env):
     await links_are_whole(stack)
 
 
+async def test_a_large_subscribe_before_a_broker_was_heard_of(env):
+    """Nobody knows what a broker takes: the packet waits for one."""
+    stack = await env.stack(sidecars=1)
+    await stack.end(stack.broker)
+    await stack.end(stack.sidecars[0])
+    stack.sidecars[0].start()
+    c = env.client("c")
+
+    async def connected():
+        try:
+            await c.connect(stack.ports[0], timeout_s=2)
+        except OSError:
+            return False
+        return True
+    await eventually(connected, "the sidecar listens")
+    filters = [f"{i}/" + "x" * 100 for i in range(1000)]
+    answer = env.spawn(c.subscribe(*filters, timeout_s=60))
+    await stack.restart(stack.broker)
+    assert await answer == [1] * 1000
+
+
+async def test_all_at_its_largest(env):
+    """What a client can make large, it makes as large as MQTT and the limits let it."""
+    stack = await env.stack()
+    a, b = stack.ports
+    long = "l" * 65535
+    most = {"session_expiry": 0xFFFFFFFF, "receive_maximum": 1, "maximum_packet_size": 0xFFFFFFFF,
+            "topic_alias_maximum": 65535, "user": [("k" * 65535, "v" * 65535)] * 2}
+    will = Will("w" * 65535, bytes(65535), 2, props={
+        "will_delay": 0xFFFFFFFF, "message_expiry": 0xFFFFFFFF, "content_type": long,
+        "response_topic": long, "correlation_data": bytes(65535),
+        "user": [("k" * 65535, "v" * 65535)]})
+    sub = await env.connect(b, "ü" * 128, clean=False, props=most, will=will)
+    codes = await sub.subscribe(long, "$share/" + "g" * 65000 + "/" + "f" * 500, "a/" * 127 + "#",
+                                "$share/g/" + "+/" * 127 + "#", qos=2,
+                                props={"subscription_id": 268435455, "user": [("k" * 65535, "")]})
+    assert len(codes) == 4 and codes[0] == codes[2] == codes[3] == 2, codes
+    assert codes[1] in (2, 0x8F), codes
+    pub = await env.connect(a, "pub")
+    props = {"message_expiry": 0xFFFFFFFE, "content_type": long, "response_topic": long,
+             "correlation_data": bytes(65535), "payload_format": 0,
+             "user": [("k" * 65535, "v" * 65535), ("", "")]}
+    assert await pub.publish(long, bytes(500000), 2, props=props) == 0
+    m = await sub.receive()
+    assert m.topic == long and len(m.payload) == 500000 and m.props["content_type"] == long
+    # an alias takes the topic out of the packet: what is left may be of the largest size
+    await pub.publish(long, b"", 1, props={"topic_alias": 1})
+    await sub.receive()
+    limit = pub.connack.props["maximum_packet_size"]
+    for qos in (1, 2):
+        head = 1 + 4 + 2 + 2 + 1 + 3
+        code = await pub.publish("", bytes(limit - head), qos, props={"topic_alias": 1})
+        assert code in (0, 0x83), hex(code)
+        if code == 0:
+            await sub.receive()
+    await pub.publish("", bytes(limit - head), 0, props={"topic_alias": 1})
+    pub.next_id = 65535
+    assert await pub.publish("a/" * 127 + "a", b"end", 2) == 0
+    while (await sub.receive()).payload != b"end":
+        pass
+    assert await sub.unsubscribe(long, "x" * 65535) == [0, 0x11]
+    await sub.disconnect(0, {"session_expiry": 0})
+    await links_are_whole(stack, 3)  # 413 for what an alias made larger
+
+
+async def test_configurations_that_cant_be(env):
+    stack = await env.stack(start=False)
+    for kind, program in (("broker", stack.broker), ("sidecar", stack.sidecars[0])):
+        for group, key, values in (("limits", "client-id", (31, 1025)),
+                                   ("limits", "topic-levels", (0, 1025)),
+                                   ("mqtt", "max-qos", (3,)), ("mqtt", "retain", ("no",)),
+                                   ("mqtt", "control-characters", ("drop",)),
+                                   ("session", "topic-alias-max", (65536,))):
+            for value in values:
+                if (kind, group) == ("broker", "session"):
+                    continue
+                before = dict(program.tree.get(group, {}))
+                program.tree[group] = before | {key: value}
+                assert f"{group}.{key}" in program.check(), (kind, group, key, value)
+                program.tree[group] = before
+                if not before:
+                    del program.tree[group]
+    for expiry, why in (({"expiry-default": "2s", "expiry-max": "1s"}, "above message.expiry-max"),
+                        ({"expiry-default": "10ms"}, "message.expiry-default: below 1s"),
+                        ({"expiry-max": "999ms"}, "message.expiry-max: below 1s")):
+        stack.broker.tree["message"] = expiry
+        assert why in stack.broker.check(), expiry
+    stack.broker.tree["message"] = {"expiry-default": "1s", "expiry-max": "1s"}
+    await stack.start()
+
+
 # ---- characters
 
 CONTROL = ["\x01", "\x1f", "\x7f", "\x80", "\x9f", "\ufdd0", "\ufffe", "\U0001ffff", "a\u0085b"]
