@@ -278,11 +278,13 @@ entry_again(struct sq_inbox *in, struct sq_inbox_entry *e, uint64_t delivery, ui
 	sq_inbox_entry_post(in, e);
 }
 
-/* Whether a delivery is the one of 'e', which has its packet id. */
+/* Whether a delivery is the one of 'e', which has its packet id.  Of what came in this
+ * attach, and of what the attach has listed, the delivery id is known: under another one it
+ * is a copy, as of a retained message there is one for each subscription. */
 static bool
 entry_named(const struct sq_inbox_entry *e, const struct sq_target *t, const struct sq_origin *o)
 {
-	if (e->state == E_GHOST && (e->flags & F_LISTED) != 0 && e->delivery != t->delivery)
+	if ((e->flags & (F_SEEN | F_LISTED)) != 0 && e->delivery != t->delivery)
 		return false;
 	return sq_inbox_entry_is(e, t->queue, o);
 }

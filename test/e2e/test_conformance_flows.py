@@ -125,6 +125,27 @@ async def many_retained_messages_for_a_slow_client(w):
                            for n in range(200)))
 
 
+@statement("3.3.1-9", "3.8.4-4", "4.3.2-3")
+async def a_retained_message_comes_for_each_subscription(w):
+    """While the one before is being acknowledged, too, under the same packet identifier."""
+    for version, props in BOTH:
+        for qos in (0, 1, 2):
+            for n in range(12):
+                topic = w.topic(f"{version}/{qos}/{n}")
+                c = w.client(f"c{version}{qos}{n}", version)
+                await c.connect(w.b, clean=False, props=props)
+                await c.publish(topic, b"kept", 2, retain=True)
+                await asyncio.gather(*(c.subscribe((f, qos)) for f in (
+                    topic, topic + "/#", w.topic(f"{version}/{qos}/+"))))
+                await c.publish(topic, b"end", qos)
+                got = []
+                while (m := await c.receive()).payload != b"end":
+                    got.append((m.topic, m.payload, m.retain))
+                assert got == [(topic, b"kept", True)] * 3, got
+                await c.publish(topic, b"", 1, retain=True)
+                await forget(w, c)
+
+
 @statement("3.1.2-5", "3.3.1-10")
 async def a_session_that_goes_on_gets_no_retained_messages(w):
     pub = await w.connect("pub")

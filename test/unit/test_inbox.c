@@ -497,6 +497,25 @@ Test(inbox, an_id_in_use_again_before_its_settlement_is_confirmed_is_a_new_deliv
 	sq_inbox_free(&in);
 }
 
+/* A retained message is in the queue once for each subscription that it matches. */
+Test(inbox, a_copy_under_an_id_in_use_again_is_a_new_delivery)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f, g;
+
+	deliver(in, 1, 1, 5, 1);
+	puback(in, 1, 0);
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 5});
+	cr_assert_eq(deliver(in, 1, 1, 6, 1), SQ_INBOX_WRITE, "of the same origin");
+	sq_inbox_done(in, &f, true);
+	cr_assert_eq(sq_inbox_open(in), 1, "it stays");
+	puback(in, 1, 0);
+	g = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 6});
+	sq_inbox_done(in, &g, true);
+	cr_assert_eq(sq_inbox_open(in), 0);
+	sq_inbox_free(&in);
+}
+
 Test(inbox, the_put_lists_what_is_open_in_its_order_and_state)
 {
 	struct sq_inbox *in = attached();
