@@ -278,7 +278,7 @@ deliver_next(struct sq_session *s, struct turn *turn)
 	uint8_t qos = sq_ready_qos(first);
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
 
-	if (sq_order_holds(&s->order, &first->item)) {
+	if (first->group == NULL && sq_order_holds(&s->order, &first->item)) {
 		r = sq_ready_pop(s); /* it goes on waiting */
 		sq_order_hold(s, &r);
 		return true;

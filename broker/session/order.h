@@ -35,12 +35,15 @@ struct sq_order {
 };
 
 /* Whether an item of the session's own queue must wait for an answer.  With nothing unanswered,
- * which is the rule, that is one comparison. */
+ * which is the rule, that is one comparison.  Behind one that is held all are: rounds begin
+ * again after 255, so that a very old item may look like a new one, and keeps its place. */
 static inline bool
 sq_order_holds(const struct sq_order *o, const struct sq_item *item)
 {
-	return o->told != o->round && item->round != 0 &&
-	    (uint8_t)(item->round - o->told - 1) < (uint8_t)(o->round - o->told);
+	return o->told != o->round &&
+	    (o->n_held > 0 ||
+		(item->round != 0 &&
+		    (uint8_t)(item->round - o->told - 1) < (uint8_t)(o->round - o->told)));
 }
 
 void sq_order_init(struct sq_session *);

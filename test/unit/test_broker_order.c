@@ -772,6 +772,36 @@ Test(broker_order_stored, hundreds_of_requests)
 	}
 }
 
+/* Rounds are counted in a byte: a message that has waited through 255 of them looks like one
+ * behind the request, and no younger one may overtake it for that. */
+Test(broker_order_stored, what_has_waited_through_all_rounds_keeps_its_place)
+{
+	struct fake_call *sub;
+
+	sub = ask(&d, 1, 0, 0, "old");
+	call_expect(&sub, 204);
+	peer_expect_answer(&d, 1, 2);
+	cr_assert_eq(peer_attach(&d), 200); /* without credit */
+	cr_assert_eq(peer_publish(&other, "old", "first", 1), 0);
+	for (uint32_t mark = 1; mark <= 254; mark++) {
+		if (mark == 100)
+			cr_assert_eq(peer_publish(&other, "old", "second", 1), 0);
+		sub = ask(&d, mark, 0, 0, "x");
+		call_expect(&sub, 204);
+		peer_expect_answer(&d, mark, 2);
+	}
+	stored_engine_hold(true);
+	sub = ask(&d, 255, 0, 0, "x");
+	cr_assert_eq(peer_credit(&d, 100, 1 << 20), 204);
+	peer_expect_nothing(&d);
+	expect_waiting(sub);
+	let_one_go();
+	call_expect(&sub, 204);
+	peer_expect_answer(&d, 255, 2);
+	peer_expect(&d, "first");
+	peer_expect(&d, "second");
+}
+
 /* The session, its groups and the publisher on workers of their own. */
 Test(broker_order_workers, what_another_worker_publishes_comes_behind_the_answer)
 {
