@@ -1,5 +1,5 @@
 /* The place of a connection's SUBSCRIBEs and UNSUBSCRIBEs among its publishes, at the sender
- * (docs/link.md, "The order of a connection").
+ * (docs/link.md, "Order of a connection").
  *
  *   added -> waits -> flies -> written -> answered
  *              ^        |
