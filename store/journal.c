@@ -121,6 +121,19 @@ journal_rewrite(struct sq_segment *s, uint64_t from)
 	return rc;
 }
 
+/* A sync of the segment, after 'rc' of what was done to it before.  One that fails is final:
+ * the file is never written again. */
+static bool
+journal_sync_found(struct sq_journal *j, struct sq_segment *s, int rc)
+{
+	if (rc == 0 && sq_io.fdatasync(s->fd) == 0)
+		return true;
+	SQ_WARN("journal", "%s/%s: %s; the segment is given up", j->cfg.dir,
+	    sq_segment_name(s->no).text, strerror(errno));
+	s->broken = true;
+	return false;
+}
+
 /* Makes what was found durable, and the place behind it the next one to write. */
 static void
 journal_settle(struct sq_journal *j, const struct sq_recovered *rec)
@@ -137,17 +150,18 @@ journal_settle(struct sq_journal *j, const struct sq_recovered *rec)
 		from = rec->proven >= s->last
 		    ? s->end
 		    : sq_segment_find(s->fd, s->size, s->tag, s->first, rec->proven + 1);
-	SQ_LIST_FOR_EACH(other, &j->chain, struct sq_segment, node)
-		failed = failed || (other != s && sq_io.fdatasync(other->fd) != 0);
-	failed = journal_rewrite(s, from) != 0 || sq_io.fdatasync(s->fd) != 0 || failed;
+	SQ_LIST_FOR_EACH(other, &j->chain, struct sq_segment, node) {
+		if (other != s && !journal_sync_found(j, other, 0))
+			failed = true;
+	}
+	if (!journal_sync_found(j, s, journal_rewrite(s, from)))
+		failed = true;
 	if (!failed) {
 		j->active = rec->tail;
 		j->synced = rec->last;
 		return;
 	}
-	SQ_WARN("journal", "%s/%s: %s; the segment is given up", j->cfg.dir,
-	    sq_segment_name(s->no).text, strerror(errno));
-	s->broken = true;
+	s->broken = true; /* nothing is written behind what may be lost */
 	j->synced = rec->proven < rec->last ? rec->proven : rec->last;
 	if (sq_segment_is_empty(s)) {
 		sq_list_remove(&s->node);

@@ -679,6 +679,36 @@ Test(journal, a_failed_sync_is_final_for_its_segment)
 	cr_assert_eq(replayed_records, 5);
 }
 
+/* What is on disk of a file whose sync has failed nobody knows, whatever is synced later. */
+Test(journal, a_segment_whose_sync_failed_when_it_was_found_is_not_written_again)
+{
+	char kept[sizeof dir + 8];
+	struct image before = {0}, after = {0};
+
+	snprintf(kept, sizeof kept, "%s.kept", dir);
+	fail_calls();
+	cfg.max_segments = 5; /* no spare one is there when a segment is released */
+	open_journal(0);
+	for (unsigned i = 0; i < 20; i++)
+		commit(2000);
+	sq_journal_close(&journal);
+	before = image_load(1);
+	cr_assert_eq(link(segment_path(1), kept), 0);
+	atomic_store(&sync_failures, 1);
+	open_journal(0);
+	cr_assert_eq(atomic_load(&sync_failures), 0);
+	release_all = true;
+	for (unsigned i = 0; i < 100; i++)
+		commit(2000);
+	sq_journal_close(&journal);
+	cr_assert_eq(rename(kept, segment_path(1)), 0);
+	after = image_load(1);
+	cr_assert_eq(after.size, before.size);
+	cr_assert(memcmp(after.bytes, before.bytes, after.size) == 0);
+	free(before.bytes);
+	free(after.bytes);
+}
+
 Test(journal, a_failed_write_goes_to_another_segment)
 {
 	fail_calls();
