@@ -81,6 +81,22 @@ broker_make_shards(struct sq_broker *b, struct sq_worker *const *workers, size_t
 	}
 }
 
+/* What is not said there gets its meaning. */
+static struct sq_broker_cfg
+broker_cfg(const struct sq_broker_cfg *from)
+{
+	struct sq_broker_cfg cfg = *from;
+
+	if (cfg.limits.topic_levels == 0)
+		cfg.limits = sq_limits_unsaid;
+	/* As a message says that it has none, so that publishing compares and no more. */
+	if (cfg.expiry_default_s == 0)
+		cfg.expiry_default_s = SQ_MSG_NO_EXPIRY;
+	if (cfg.expiry_max_s == 0)
+		cfg.expiry_max_s = SQ_MSG_NO_EXPIRY;
+	return cfg;
+}
+
 struct sq_broker *
 sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers, size_t n_workers,
     const struct sq_metrics *metrics, struct sq_buf *err)
@@ -103,14 +119,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	    .id_arg = b};
 	int load;
 
-	b->cfg = *cfg;
-	if (b->cfg.limits.topic_levels == 0)
-		b->cfg.limits = sq_limits_unsaid;
-	/* As a message says that it has none, so that publishing compares and no more. */
-	if (b->cfg.expiry_default_s == 0)
-		b->cfg.expiry_default_s = SQ_MSG_NO_EXPIRY;
-	if (b->cfg.expiry_max_s == 0)
-		b->cfg.expiry_max_s = SQ_MSG_NO_EXPIRY;
+	b->cfg = broker_cfg(cfg);
 	b->metrics = *metrics;
 	b->engine = cfg->engine->open(&engine, err);
 	if (b->engine == NULL) {

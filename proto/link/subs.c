@@ -3,8 +3,7 @@
 #include "proto/link/frame_priv.h"
 
 enum {
-	SUBS_HEAD = 4 + 8 * SQ_LANES, /* mark and numbers */
-	SUB_FIXED = 30,               /* of an entry of version 1, the smallest */
+	SUB_FIXED = 30, /* of an entry of version 1, the smallest */
 };
 
 void
@@ -87,14 +86,6 @@ subs_head_take(struct sq_reader *r, unsigned version)
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		head.after[lane] = sq_read64(r);
 	return head;
-}
-
-struct sq_subs_head
-sq_subs_head_get(const unsigned char *p, unsigned version)
-{
-	struct sq_reader r = sq_reader(p + 2, SUBS_HEAD);
-
-	return subs_head_take(&r, version);
 }
 
 /* What waits for nothing names no numbers. */

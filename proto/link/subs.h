@@ -61,8 +61,6 @@ void sq_sub_put(struct sq_buf *, const struct sq_sub *, unsigned version);
 /* Checks the whole body; returns its count or a negative error. */
 int sq_subs_decode(const void *p, size_t len, unsigned version, struct sq_subs_head *head,
     struct sq_bytes *entries) SQ_MUST_CHECK;
-/* The head of a body that was decoded before. */
-struct sq_subs_head sq_subs_head_get(const unsigned char *p, unsigned version);
 struct sq_sub sq_sub_next(struct sq_bytes *entries, unsigned version);
 
 /* Reason codes, one for each entry.  'notes' are on them; NULL: none.  Version 1 leaves

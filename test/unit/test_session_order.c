@@ -1,5 +1,5 @@
 /* sidecar/session: the place of SUBSCRIBE and UNSUBSCRIBE among the publishes of a connection
- * (docs/link.md, "The order of a connection"), as a broker sees it. */
+ * (docs/link.md, "Order of a connection"), as a broker sees it. */
 #include <criterion/criterion.h>
 #include <ev.h>
 #include <stdio.h>
