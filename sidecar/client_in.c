@@ -323,13 +323,18 @@ static int
 client_unsubscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
 {
 	struct sq_bytes rest = p->unsubscribe.filters, filter;
+	int rc;
 
 	while (sq_mqtt_filter_next(&rest, &filter)) {
 		if (!client_filter(c, filter))
 			return 0;
 	}
-	return sq_session_unsubscribe(
+	rc = sq_session_unsubscribe(
 	    c->session, p->unsubscribe.packet_id, p->unsubscribe.count, p->unsubscribe.filters);
+	if (rc != SQ_ETOOBIG)
+		return rc;
+	sq_client_end(c, SQ_END_QUOTA);
+	return 0;
 }
 
 /* An acknowledgement.  One that doesn't fit what the client was sent under its packet

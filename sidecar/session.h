@@ -53,6 +53,7 @@ int sq_session_release(struct sq_session *, uint16_t packet_id) SQ_MUST_CHECK;
 /* 'entries' and 'count' as in the packet; 'sub_id' 0: none. */
 int sq_session_subscribe(struct sq_session *, uint16_t packet_id, uint32_t count,
     struct sq_bytes entries, uint32_t sub_id) SQ_MUST_CHECK;
+/* SQ_ETOOBIG: it is refused, and the client's version can't be told. */
 int sq_session_unsubscribe(
     struct sq_session *, uint16_t packet_id, uint32_t count, struct sq_bytes filters) SQ_MUST_CHECK;
 /* The client's PUBACK, PUBREC or PUBCOMP.  SQ_EINVAL: not one that the delivery of this

@@ -121,6 +121,13 @@ subreq_start(struct sq_session *s, struct sq_subreq *r)
 	sq_subreq_free(r);
 }
 
+/* UNSUBACK has no codes before MQTT 5: it says that all is done. */
+static bool
+subs_can_refuse(const struct sq_session *s, uint8_t type)
+{
+	return type == SQ_MQTT_SUBACK || s->version == SQ_MQTT_V5;
+}
+
 /* All entries of a packet are refused alike, for 'why'. */
 static void
 subs_refuse_packet(
@@ -135,7 +142,8 @@ subs_refuse_packet(
 
 	memset(codes, refused.code, count);
 	sq_refusals_note(s->hub, &s->refusals, &refused);
-	sq_client_suback(s->client, type, packet_id, codes, count, refused.text);
+	if (subs_can_refuse(s, type))
+		sq_client_suback(s->client, type, packet_id, codes, count, refused.text);
 	sq_buf_fini(why);
 	free(codes);
 }
@@ -268,7 +276,7 @@ sq_session_unsubscribe(
 
 	rc = subs_admit(s, SQ_MQTT_UNSUBACK, packet_id, count, filters.len);
 	if (rc != 0)
-		return rc == SQ_EAGAIN ? rc : 0;
+		return rc == SQ_EAGAIN || !subs_can_refuse(s, SQ_MQTT_UNSUBACK) ? rc : 0;
 	r = sq_subreq_new(SQ_SUB_UNSUBSCRIBE, packet_id, (uint16_t)count);
 	for (uint16_t i = 0; i < count && sq_mqtt_filter_next(&filters, &filter); i++) {
 		struct sq_sub sub = {.op = SQ_SUB_UNSUBSCRIBE, .filter = filter};

@@ -158,6 +158,23 @@ async def unsubscribe_finishes_what_was_sent(w):
     await raw.expect(PINGRESP)
 
 
+@statement("v3 3.10.4-1", "v3 3.10.4-6")
+async def unsuback_does_not_say_what_is_not_so(w):
+    """A packet of more filters than are taken: the connection ends, and the session stays as it was."""
+    c = w.client("c", V311)
+    await c.connect(w.b, clean=False)
+    await c.subscribe((w.topic(), 1))
+    c.send(packet(UNSUBSCRIBE, b"\0\7" + text(w.topic()) * 3000, 2))
+    await c.wait_closed()
+    assert not c.errors, "no UNSUBACK"
+    assert (await c.connect(w.b, clean=False)).session_present
+    await c.publish(w.topic(), b"still there", 1)
+    assert (await c.receive()).payload == b"still there"
+    await c.disconnect()
+    await c.connect(w.a, clean=True)
+    await c.disconnect()
+
+
 @statement("v3 4.6.0-4")
 async def pubrel_follows_the_order_of_pubrec(w):
     raw = await w.raw_connected(version=V311, port=w.b)
