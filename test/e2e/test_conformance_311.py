@@ -3,7 +3,7 @@ test proves."""
 
 import asyncio
 
-from conformance import cases, check, connect_packet, statement, will_payload
+from conformance import case, cases, check, connect_packet, will_payload
 from mqtt import CONNACK, CONNECT, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK, \
     SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, V311, Will, binary, packet, publish_packet, text
 from scenario import scenario
@@ -15,8 +15,7 @@ async def test_conformance_311(env):
     await check(env, stack, cases(globals()))
 
 
-@statement("v3 3.1.4-1", "v3 3.1.2-3", "v3 3.1.3-4", "v3 3.1.3-10", "v3 3.1.3-11", "v3 1.5.3-1",
-           "v3 1.5.3-2", one_sidecar=True)
+@case(one_sidecar=True)
 async def what_is_no_connect_has_no_connack(w):
     bad = {
         "reserved flag": connect_packet(w.id(), V311, flags=3),
@@ -47,7 +46,7 @@ async def what_is_no_connect_has_no_connack(w):
         assert got is None, (what, got)
 
 
-@statement("v3 3.1.4-5", "v3 3.2.2-4", "v3 3.2.2-5", "v3 3.1.3-8")
+@case
 async def a_refused_connect_is_the_end(w):
     sub = await w.subscriber(w.topic(), version=V311)
     for data, code in ((connect_packet("", V311, flags=0), 2), (connect_packet(w.id(), 3), 1),
@@ -59,7 +58,7 @@ async def a_refused_connect_is_the_end(w):
     await w.nothing_comes(sub, w.topic())
 
 
-@statement("v3 4.8.0-1", "v3 3.1.2-8", "v3 2.2.2-2", "v3 3.14.1-1")
+@case
 async def a_violation_ends_the_connection_and_the_will_is_published(w):
     """Nothing is sent before the end: this version has no words for it."""
     sub = await w.subscriber(w.topic())
@@ -78,7 +77,7 @@ async def a_violation_ends_the_connection_and_the_will_is_published(w):
         assert (await sub.receive()).payload == b"%d" % n
 
 
-@statement("v3 3.1.2-6", "v3 3.1.2-7", "v3 3.2.2-1", "v3 3.2.2-2", "v3 3.2.2-3")
+@case
 async def retained_messages_outlive_the_session(w):
     c = w.client("c", V311)
     await c.connect(w.a, clean=False)
@@ -94,7 +93,7 @@ async def retained_messages_outlive_the_session(w):
     await late.publish(w.topic(), b"", 1, retain=True)
 
 
-@statement("v3 3.3.1-7", "v3 3.3.1-11", "v3 3.3.1-10", "v3 3.3.1-12")
+@case
 async def qos_0_replaces_what_was_retained(w):
     pub = await w.connect("pub", V311)
     live = await w.subscriber(w.topic(), version=V311)
@@ -110,7 +109,7 @@ async def qos_0_replaces_what_was_retained(w):
     await w.nothing_comes(none, w.topic())
 
 
-@statement("v3 3.8.3-4", "v3 3.9.3-2", "v3 3.8.4-5")
+@case
 async def what_suback_has(w):
     raw = await w.raw_connected(version=V311)
     for qos in (0, 1, 2):
@@ -124,7 +123,7 @@ async def what_suback_has(w):
         assert await raw.packet() is None, options
 
 
-@statement("v3 4.3.3-2", "v3 2.3.1-6")
+@case
 async def qos_2_of_one_id_again_and_again(w):
     sub = await w.subscriber(w.topic(), version=V311)
     raw = await w.raw_connected(version=V311)
@@ -140,7 +139,7 @@ async def qos_2_of_one_id_again_and_again(w):
     await w.nothing_comes(sub, w.topic())
 
 
-@statement("v3 3.10.4-3")
+@case
 async def unsubscribe_finishes_what_was_sent(w):
     raw = await w.raw_connected(version=V311, port=w.b)
     raw.send(packet(SUBSCRIBE, b"\0\1" + text(w.topic()) + b"\2", 2))
@@ -158,7 +157,7 @@ async def unsubscribe_finishes_what_was_sent(w):
     await raw.expect(PINGRESP)
 
 
-@statement("v3 3.10.4-1", "v3 3.10.4-6")
+@case
 async def unsuback_does_not_say_what_is_not_so(w):
     """A packet of more filters than are taken: the connection ends, and the session stays as it was."""
     c = w.client("c", V311)
@@ -175,7 +174,7 @@ async def unsuback_does_not_say_what_is_not_so(w):
     await c.disconnect()
 
 
-@statement("v3 4.6.0-4")
+@case
 async def pubrel_follows_the_order_of_pubrec(w):
     raw = await w.raw_connected(version=V311, port=w.b)
     raw.send(packet(SUBSCRIBE, b"\0\1" + text(w.topic()) + b"\2", 2))
@@ -193,7 +192,7 @@ async def pubrel_follows_the_order_of_pubrec(w):
     raw.send(*(packet(PUBCOMP, packet_id) for packet_id in ids))
 
 
-@statement("v3 3.1.2-24", "v3 3.1.2-8", one_sidecar=True)
+@case(one_sidecar=True)
 async def a_silent_client_leaves_its_will(w):
     sub = await w.subscriber(w.topic())
     silent = await w.connect("silent", V311, keep_alive=1, will=Will(w.topic(), b"w", 1))

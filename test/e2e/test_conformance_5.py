@@ -5,7 +5,7 @@ import asyncio
 import struct
 
 from cluster import eventually, metric
-from conformance import cases, check, connect_packet, statement, will_payload
+from conformance import case, cases, check, connect_packet, will_payload
 from mqtt import AUTH, CONNACK, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, \
     PUBREC, PUBREL, REASONS, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, V5, V311, Reader, Will, \
     binary, packet, properties, publish_packet, text
@@ -52,7 +52,7 @@ async def forget(w, c):
 
 # ---- CONNECT and CONNACK
 
-@statement("3.2.2-19", "3.2.2-20", "3.1.2-24", one_sidecar=True)
+@case(one_sidecar=True)
 async def a_refusing_connack_fits_the_client(w):
     """Its words are left out where the client has no room for them."""
     for most in (8, 16, 40, 200):
@@ -63,7 +63,7 @@ async def a_refusing_connack_fits_the_client(w):
         assert packet_size(got[0][1]) <= most, (most, got)
 
 
-@statement("3.14.0-1", "3.1.4-1", "3.1.4-6", "3.2.2-7", "4.13.2-1")
+@case
 async def a_refused_connect_is_the_end(w):
     """One CONNACK, no DISCONNECT, and what follows it is not looked at."""
     sub = await w.subscriber(w.topic())
@@ -85,7 +85,7 @@ async def a_refused_connect_is_the_end(w):
     await w.nothing_comes(sub, w.topic())
 
 
-@statement("3.1.2-9", "3.1.2-17", "3.1.2-19", "3.1.3-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def what_the_connect_flags_announce_is_there(w):
     for flags, payload in ((6, b""), (6, b"\0"), (6, properties(None) + text("t")),
                            (0x86, will_payload("t")), (0xC6, will_payload("t") + text("user")),
@@ -99,7 +99,7 @@ async def what_the_connect_flags_announce_is_there(w):
     assert (await raw.expect(CONNACK)).data[1] == 0
 
 
-@statement("3.1.3-12", "1.5.7-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def strings_of_connect_are_utf_8(w):
     for flags, payload, props in (
             (0x82, text(b"\xff\xfe"), None), (0x82, text(b"a\0"), None),
@@ -113,7 +113,7 @@ async def strings_of_connect_are_utf_8(w):
         assert await raw.ended() in (None, 0x81, 0x82), (flags, payload, props)
 
 
-@statement("3.1.2-28", "4.12.0-6", "3.2.2-8", one_sidecar=True)
+@case(one_sidecar=True)
 async def what_connack_says(w):
     allowed = {"maximum_packet_size", "topic_alias_maximum", "receive_maximum", "server_keep_alive",
                "session_expiry", "user"}
@@ -123,7 +123,7 @@ async def what_connack_says(w):
         await c.disconnect()
 
 
-@statement("3.1.2-7", "3.1.2-12", one_sidecar=True)
+@case(one_sidecar=True)
 async def bad_properties_of_a_will(w):
     twice = {"will_delay": 1, "payload_format": 1, "message_expiry": 1, "content_type": "a",
              "response_topic": "a", "correlation_data": b"a"}
@@ -138,7 +138,7 @@ async def bad_properties_of_a_will(w):
     assert await raw.ended() in (0x81, 0x82)
 
 
-@statement("3.1.2-5", "3.1.2-23", "4.1.0-2")
+@case
 async def a_session_may_end_with_its_last_connection(w):
     c = w.client("c")
     await c.connect(w.b, props=DURABLE)
@@ -153,7 +153,7 @@ async def a_session_may_end_with_its_last_connection(w):
     await c.disconnect()
 
 
-@statement("3.1.2-10", "3.1.2-12")
+@case
 async def a_will_is_published_once(w):
     sub = await w.subscriber(w.topic())
     c = w.client("c")
@@ -169,7 +169,7 @@ async def a_will_is_published_once(w):
     await w.nothing_comes(sub, w.topic())
 
 
-@statement("3.14.4-1", "3.14.4-2", "4.13.1-1", "3.14.2-2", one_sidecar=True)
+@case(one_sidecar=True)
 async def a_disconnect_of_the_server_is_the_last_packet(w):
     raw = await w.raw_connected()
     raw.send(packet(SUBSCRIBE, ID_1 + properties(None) + text(w.topic()) + b"\0", 2))
@@ -181,7 +181,7 @@ async def a_disconnect_of_the_server_is_the_last_packet(w):
     assert got[0][1][0] in (0x81, 0x82, 0x90)
 
 
-@statement("3.14.1-1", "3.14.2-1", "3.14.4-3", "3.1.2-8")
+@case
 async def every_reason_of_disconnect(w):
     """But for normal ones, the will is published; codes of a server are errors."""
     sub = await w.subscriber(w.topic())
@@ -196,7 +196,7 @@ async def every_reason_of_disconnect(w):
         assert (await sub.receive()).payload == b"bad%d" % code
 
 
-@statement("3.15.1-1", "4.12.0-7", "4.12.1-2", one_sidecar=True)
+@case(one_sidecar=True)
 async def auth_without_a_method(w):
     for data in (packet(AUTH), packet(AUTH, b"\x19"), packet(AUTH, b"\x19\0"), packet(AUTH, b"\0\0"),
                  packet(AUTH, b"\x19" + properties({"auth_method": "x"})),
@@ -212,7 +212,7 @@ async def auth_without_a_method(w):
 
 # ---- properties
 
-@statement("2.2.2-1", "3.8.3-1", "3.10.3-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def user_properties_may_be_anywhere(w):
     p = properties({"user": [("a", "b"), ("a", "b"), ("", "")]})
     words = properties({"reason_string": "ok", "user": ("a", "b")})
@@ -241,7 +241,7 @@ async def user_properties_may_be_anywhere(w):
     assert await raw.ended() is None
 
 
-@statement("4.13.1-1", "2.2.2-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def properties_that_must_not_repeat(w):
     word = properties({"reason_string": "x"})[1:]
     expiry = properties({"session_expiry": 1})[1:]
@@ -268,7 +268,7 @@ async def properties_that_must_not_repeat(w):
 
 # ---- expiry
 
-@statement("3.3.2-5", "3.3.2-6")
+@case
 async def messages_expire_while_they_wait(w):
     c = w.client("c")
     await c.connect(w.b, props=DURABLE)
@@ -288,7 +288,7 @@ async def messages_expire_while_they_wait(w):
     await forget(w, c)
 
 
-@statement("4.3.3-7", "4.3.3-13", "3.3.1-1")
+@case
 async def what_was_sent_at_qos_2_does_not_expire(w):
     c = w.client("c", ack="none")
     await c.connect(w.b, props=DURABLE)
@@ -308,7 +308,7 @@ async def what_was_sent_at_qos_2_does_not_expire(w):
     await forget(w, c)
 
 
-@statement("4.3.3-13")
+@case
 async def an_exchange_goes_on_after_the_message_expired(w):
     sub = await w.raw_connected("sub", port=w.b)
     sub.send(packet(SUBSCRIBE, ID_1 + properties(None) + text(w.topic()) + b"\2", 2))
@@ -330,7 +330,7 @@ async def an_exchange_goes_on_after_the_message_expired(w):
 
 # ---- flow control
 
-@statement("3.3.4-10", "4.9.0-2", "4.9.0-3", "4.9.0-1")
+@case
 async def an_exhausted_quota_holds_nothing_else(w):
     c = w.client("c", ack="none")
     await c.connect(w.b, props={"receive_maximum": 1})
@@ -352,7 +352,7 @@ async def an_exhausted_quota_holds_nothing_else(w):
     assert got == [b"1", b"2", b"own", b"own"]
 
 
-@statement("4.4.0-2", "3.3.4-9", "4.3.2-3")
+@case
 async def a_refusing_acknowledgement_ends_the_delivery(w):
     """PUBACK or PUBREC of 0x80 or above makes room, and the message does not come again."""
     for code in (0x80, 0x83, 0x97, 0x99):
@@ -381,7 +381,7 @@ async def a_refusing_acknowledgement_ends_the_delivery(w):
         await forget(w, c)
 
 
-@statement("3.1.2-25", "3.1.2-24")
+@case
 async def what_is_too_large_is_as_good_as_sent(w):
     """It takes no room, at any QoS, and what comes next is delivered."""
     c = w.client("c")
@@ -401,7 +401,7 @@ async def what_is_too_large_is_as_good_as_sent(w):
     await forget(w, c)
 
 
-@statement("3.2.2-15", one_sidecar=True)
+@case(one_sidecar=True)
 async def the_largest_packet_is_taken(w):
     c = await w.connect("c")
     sub = await w.subscriber(w.topic())
@@ -413,7 +413,7 @@ async def the_largest_packet_is_taken(w):
 
 # ---- QoS and acknowledgements
 
-@statement("4.3.2-5", "4.3.2-4", "2.2.1-5")
+@case
 async def a_packet_id_is_free_after_its_acknowledgement(w):
     for version in (V311, V5):
         sub = await w.subscriber(w.topic(str(version)), suffix=f"sub{version}")
@@ -425,7 +425,7 @@ async def a_packet_id_is_free_after_its_acknowledgement(w):
         assert [(m.payload, m.dup) for m in got] == [(b"%d" % n, False) for n in range(4)]
 
 
-@statement("2.2.1-4", "4.3.2-1", "4.3.3-1")
+@case
 async def packet_ids_in_flight_differ(w):
     for version in (V311, V5):
         c = w.client(f"c{version}", version, ack="none")
@@ -441,7 +441,7 @@ async def packet_ids_in_flight_differ(w):
         await forget(w, c)
 
 
-@statement("4.3.3-9", "3.5.2-1")
+@case
 async def a_refused_packet_id_is_free(w):
     sub = await w.subscriber(w.topic())
     raw = await w.raw_connected()
@@ -488,8 +488,7 @@ def taken_apart(kind, body):
     return [r.u8() if r.left() else 0], r.properties() if r.left() else {}
 
 
-@statement("3.2.2-8", "3.4.2-1", "3.5.2-1", "3.6.2-1", "3.7.2-1", "3.9.3-2", "3.11.3-2", "3.14.2-1",
-           one_sidecar=True)
+@case(one_sidecar=True)
 async def every_answer_has_a_code_of_its_own(w):
     """The clients of all tests check the same of what they get."""
     for kind, body in await answers(w):
@@ -503,8 +502,7 @@ async def every_answer_has_a_code_of_its_own(w):
     assert with_words == [PUBACK, PUBREC, SUBACK, UNSUBACK, DISCONNECT]
 
 
-@statement("3.1.2-29", "3.1.2-24", "3.4.2-2", "3.5.2-2", "3.9.2-1", "3.11.2-1", "3.14.2-3",
-           one_sidecar=True)
+@case(one_sidecar=True)
 async def words_have_room_and_are_wanted(w):
     plain = [(kind, taken_apart(kind, body)[0]) for kind, body in await answers(w)
              if kind != UNSUBACK]
@@ -518,7 +516,7 @@ async def words_have_room_and_are_wanted(w):
         assert got == plain
 
 
-@statement("3.3.2-7", "3.3.2-11")
+@case
 async def aliases_end_with_the_connection(w):
     props = DURABLE | {"topic_alias_maximum": 5}
     c = w.client("c")
@@ -543,7 +541,7 @@ async def aliases_end_with_the_connection(w):
 
 # ---- subscriptions
 
-@statement("3.8.3-3", "3.3.4-3")
+@case
 async def no_local_concerns_its_own_subscription(w):
     """A copy for the overlapping one without it, and only its identifier."""
     c = await w.connect("c")
@@ -562,7 +560,7 @@ async def no_local_concerns_its_own_subscription(w):
     assert sorted(ids) == [1, 2]
 
 
-@statement("3.8.4-5", "3.8.4-6", "3.9.3-1", "3.10.4-6", "3.11.3-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def thousands_of_filters_in_one_packet(w):
     c = await w.connect("c")
     names = [w.topic(str(n)) for n in range(2000)]
@@ -574,7 +572,7 @@ async def thousands_of_filters_in_one_packet(w):
     assert codes == [0] * 2000 + [0x11]
 
 
-@statement("3.3.1-9", "3.3.1-10", "3.8.4-3")
+@case
 async def retain_handling_of_a_session_that_goes_on(w):
     """A subscription that is still there is not a new one."""
     pub = await w.connect("pub")
@@ -596,7 +594,7 @@ async def retain_handling_of_a_session_that_goes_on(w):
     await pub.publish(w.topic(), b"", 1, retain=True)
 
 
-@statement("3.10.3-1", "4.7.3-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def malformed_unsubscribes(w):
     for version, p in ((V311, b""), (V5, b"\0")):
         for bad in (b"", b"\xff", b"a\0", b"\xed\xa0\x80", b"\xc0\xaf"):
@@ -606,7 +604,7 @@ async def malformed_unsubscribes(w):
                 assert await raw.ended() in ((0x81, 0x82) if version == V5 else (None,)), entries
 
 
-@statement("3.10.4-2", "3.10.4-1")
+@case
 async def nothing_after_unsuback(w):
     for version in (V311, V5):
         c = await w.connect(f"c{version}", version, w.b)
@@ -621,7 +619,7 @@ async def nothing_after_unsuback(w):
 
 # ---- shared subscriptions
 
-@statement("4.8.2-6", "4.4.0-2")
+@case
 async def a_refused_shared_message_goes_to_nobody_else(w):
     first = w.client("first", ack="none")
     await first.connect(w.b)
@@ -648,7 +646,7 @@ async def eventually_only(w, pub, member):
     assert all(m.payload == b"new" for m in member.inbox), list(member.inbox)
 
 
-@statement("4.8.2-5", "4.8.2-3")
+@case
 async def shared_qos_2_of_a_session_that_ended_goes_to_nobody_else(w):
     first = w.client("first", ack="none")
     await first.connect(w.b)
@@ -664,7 +662,7 @@ async def shared_qos_2_of_a_session_that_ended_goes_to_nobody_else(w):
     await eventually_only(w, pub, other)
 
 
-@statement("4.7.1-1", "4.7.1-2", "4.7.0-1", "3.3.2-3")
+@case
 async def wildcards(w):
     topics = ["", "a", "a/", "/a", "a/b", "a/b/c", "/", "//", "a//b", "b/a", "finance"]
     matches = {

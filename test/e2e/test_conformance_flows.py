@@ -4,7 +4,7 @@ one segment, in another order, again, or through another sidecar."""
 import asyncio
 import struct
 
-from conformance import cases, check, connect_packet, statement
+from conformance import case, cases, check, connect_packet
 from mqtt import CONNACK, PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Will, packet, publish_packet
 from scenario import scenario
 
@@ -31,7 +31,7 @@ async def forget(w, c):
     await c.disconnect()
 
 
-@statement("4.3.3-12", "4.3.2-5")
+@case
 async def one_packet_id_for_all_in_one_segment(w):
     """Each exchange ends before the next one begins, as the client sends them."""
     for version in (V311, V5):
@@ -51,7 +51,7 @@ async def one_packet_id_for_all_in_one_segment(w):
         await w.nothing_comes(sub, topic)
 
 
-@statement("4.3.3-11", "4.6.0-5")
+@case
 async def pubrels_in_any_order(w):
     for version in (V311, V5):
         topic = w.topic(str(version))
@@ -66,7 +66,7 @@ async def pubrels_in_any_order(w):
         assert [m.payload for m in await sub.receive_all(5)] == [b"%d" % n for n in range(1, 6)]
 
 
-@statement("4.4.0-1", "4.3.3-11", "3.1.2-4")
+@case
 async def pubrel_is_the_first_after_the_return(w):
     """The id is known, at the other sidecar too; after a clean start it is not."""
     for version, props in BOTH:
@@ -90,7 +90,7 @@ async def pubrel_is_the_first_after_the_return(w):
         assert (await raw.expect(PUBCOMP)).data == b"\0\x4e" + (b"\x92" if version == V5 else b"")
 
 
-@statement("3.1.0-2")
+@case
 async def two_connects_in_one_segment(w):
     for props in (None, DURABLE):
         raw = await w.raw()
@@ -100,7 +100,7 @@ async def two_connects_in_one_segment(w):
     await forget(w, w.client("x"))
 
 
-@statement("4.3.3-10")
+@case
 async def a_qos_2_message_again_and_again_takes_one_place(w):
     """Copies of it don't use up the server's Receive Maximum."""
     raw = await w.raw_connected()
@@ -111,7 +111,7 @@ async def a_qos_2_message_again_and_again_takes_one_place(w):
     assert (await raw.expect(PUBCOMP)).u16() == 7
 
 
-@statement("3.3.1-9", "3.3.4-9")
+@case
 async def many_retained_messages_for_a_slow_client(w):
     pub = await w.connect("pub")
     sent = [pub.publish_nowait(w.topic(f"r/{n}"), b"%d" % n, 1, retain=True) for n in range(200)]
@@ -125,7 +125,7 @@ async def many_retained_messages_for_a_slow_client(w):
                            for n in range(200)))
 
 
-@statement("3.3.1-9", "3.8.4-4", "4.3.2-3")
+@case
 async def a_retained_message_comes_for_each_subscription(w):
     """While the one before is being acknowledged, too, under the same packet identifier."""
     for version, props in BOTH:
@@ -146,7 +146,7 @@ async def a_retained_message_comes_for_each_subscription(w):
                 await forget(w, c)
 
 
-@statement("3.1.2-5", "3.3.1-10")
+@case
 async def a_session_that_goes_on_gets_no_retained_messages(w):
     pub = await w.connect("pub")
     await pub.publish(w.topic(), b"kept", 1, retain=True)
@@ -162,7 +162,7 @@ async def a_session_that_goes_on_gets_no_retained_messages(w):
     await pub.publish(w.topic(), b"", 1, retain=True)
 
 
-@statement("3.1.2-8", "3.1.2-15")
+@case
 async def a_will_that_is_asked_for_at_disconnect(w):
     """By 0x04, after its delay, or with the session."""
     sub = await w.subscriber(w.topic("#"))
@@ -182,7 +182,7 @@ async def a_will_that_is_asked_for_at_disconnect(w):
     await forget(w, c)
 
 
-@statement("3.10.4-1", "4.8.2-1")
+@case
 async def a_shared_subscription_is_another_one(w):
     """It is neither replaced nor ended by the plain one of the same filter."""
     shared = f"$share/g/{w.topic()}"
@@ -202,7 +202,7 @@ async def a_shared_subscription_is_another_one(w):
     assert await pub.publish(w.topic(), b"3", 1) == 0x10
 
 
-@statement("3.1.2-4", "3.1.4-3")
+@case
 async def clean_start_while_the_old_connection_is_there(w):
     first = await w.connect("c", props=DURABLE)
     await first.subscribe((w.topic(), 1))

@@ -4,7 +4,7 @@ the wrong kind is a protocol error, one of an unknown packet identifier is not."
 import struct
 
 from cluster import eventually, metric
-from conformance import World, cases, check, connect_packet, statement
+from conformance import World, case, cases, check, connect_packet
 from mqtt import CONNACK, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, \
     SUBACK, SUBSCRIBE, V5, V311, packet, properties, text
 from scenario import scenario
@@ -76,7 +76,7 @@ async def alive(raw):
 
 # ---- of the wrong kind
 
-@statement("4.3.2-2", "4.3.2-3", "4.3.3-6", "4.13.1-1")
+@case
 async def wrong_for_what_was_sent(w):
     pub = await w.connect("pub", port=w.b)
     for version in BOTH:
@@ -100,7 +100,7 @@ async def wrong_for_what_was_sent(w):
                 await alive(raw)
 
 
-@statement("4.3.3-8", "4.3.3-9", "4.13.1-1")
+@case
 async def wrong_for_what_was_released(w):
     pub = await w.connect("pub", port=w.b)
     for version in BOTH:
@@ -125,7 +125,7 @@ async def wrong_for_what_was_released(w):
         await alive(raw)
 
 
-@statement("4.13.1-1", "3.14.2-3")
+@case
 async def several_and_a_small_maximum(w):
     """Only the wrong one ends it, and its words are left out where there is no room."""
     pub = await w.connect("pub", port=w.b)
@@ -143,7 +143,7 @@ async def several_and_a_small_maximum(w):
 
 # ---- of ids under which nothing is open
 
-@statement("4.3.3-7", "3.5.2-1", "2.2.1-4")
+@case
 async def unknown_ids(w):
     for version in BOTH:
         raw = await w.raw_connected(f"u{version}", version)
@@ -158,7 +158,7 @@ async def unknown_ids(w):
         await alive(raw)
 
 
-@statement("4.4.0-1", "4.3.2-3")
+@case
 async def said_once_more(w):
     """What is finished may be acknowledged again, and by a client that came back."""
     pub = await w.connect("pub", port=w.b)

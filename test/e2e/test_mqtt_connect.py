@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from conformance import cases, check, connect_packet, statement, will_payload
+from conformance import case, cases, check, connect_packet, will_payload
 from mqtt import CONNACK, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBLISH, SUBACK, SUBSCRIBE, V5, \
     V311, Reader, Will, binary, packet, properties, publish_packet, text
 from scenario import scenario
@@ -19,7 +19,7 @@ async def test_connect(env):
 
 # ---- the first packet
 
-@statement("3.1.0-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def first_packet_must_be_connect(w):
     for data in (packet(PINGREQ), packet(SUBSCRIBE, b"\0\1\0" + text("t") + b"\0", 2),
                  packet(PUBLISH, text("t") + b"x"), packet(DISCONNECT), packet(CONNACK, b"\0\0")):
@@ -29,7 +29,7 @@ async def first_packet_must_be_connect(w):
         assert got is None, f"an answer to {data.hex()}: {got}"
 
 
-@statement("3.1.0-2", one_sidecar=True)
+@case(one_sidecar=True)
 async def second_connect_is_a_protocol_error(w):
     raw = await w.raw_connected(version=V5)
     raw.send(connect_packet(w.id()))
@@ -39,7 +39,7 @@ async def second_connect_is_a_protocol_error(w):
     assert await raw.ended() is None
 
 
-@statement("3.1.2-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def protocol_name(w):
     for name in ("MQTX", "mqtt", "MQTTT", "", "MQIsdp"):
         raw = await w.raw()
@@ -47,7 +47,7 @@ async def protocol_name(w):
         assert await raw.ended() in (None, 1, 0x84)
 
 
-@statement("3.1.2-2", "v3 3.1.2-2", one_sidecar=True)
+@case(one_sidecar=True)
 async def unsupported_protocol_level(w):
     for level, code in ((0, 1), (1, 1), (3, 1), (6, 0x84), (7, 0x84), (127, 0x84)):
         raw = await w.raw()
@@ -56,7 +56,7 @@ async def unsupported_protocol_level(w):
         assert await raw.ended() == code, level
 
 
-@statement("v3 3.1.2-1")
+@case
 async def mqtt_3_1(w):
     """The protocol name of MQTT 3.1 is served as MQTT 3.1.1."""
     sub = await w.raw(w.b)
@@ -70,7 +70,7 @@ async def mqtt_3_1(w):
     assert r.str() == w.topic()
 
 
-@statement("v3 3.1.2-1", "v3 3.2.2-2")
+@case
 async def mqtt_3_1_sessions(w):
     """A session is there again, but CONNACK's first byte stays 0, as the byte is reserved."""
     topic = w.topic()
@@ -97,7 +97,7 @@ async def mqtt_3_1_sessions(w):
     await raw.expect(CONNACK)
 
 
-@statement("v3 3.1.3-8", one_sidecar=True)
+@case(one_sidecar=True)
 async def mqtt_3_1_client_ids(w):
     """Its 23 characters are no bound here; an empty one it does not have at all."""
     for client_id, code in ((w.id("x" * 30), 0), ("", 2)):
@@ -106,7 +106,7 @@ async def mqtt_3_1_client_ids(w):
         assert (await raw.expect(CONNACK)).data == bytes([0, code]), client_id
 
 
-@statement("3.1.2-3", one_sidecar=True)
+@case(one_sidecar=True)
 async def reserved_connect_flag(w):
     for version in (V311, V5):
         raw = await w.raw()
@@ -114,7 +114,7 @@ async def reserved_connect_flag(w):
         assert await raw.ended() in (None, 0x81, 0x82)
 
 
-@statement("3.1.2-11", "3.1.2-12", "3.1.2-13", one_sidecar=True)
+@case(one_sidecar=True)
 async def will_flags(w):
     for version in (V311, V5):
         bad = [0x0A, 0x12, 0x22]  # QoS 1, QoS 2, retain without a will
@@ -128,7 +128,7 @@ async def will_flags(w):
         assert await raw.ended() in (None, 0x81, 0x82)
 
 
-@statement("3.1.2-16", "3.1.2-17", "3.1.2-18", "3.1.2-19", "v3 3.1.2-22", one_sidecar=True)
+@case(one_sidecar=True)
 async def user_name_and_password(w):
     """They may be there, and are not looked at; MQTT 3.1.1 has no password alone."""
     for version in (V311, V5):
@@ -153,7 +153,7 @@ async def user_name_and_password(w):
 
 # ---- client identifiers
 
-@statement("3.1.3-5", "3.1.3-4", one_sidecar=True)
+@case(one_sidecar=True)
 async def client_ids(w):
     ids = ["0123456789abcdefghijklm", "NOPQRSTUVWXYZ", "a", "with space", "a/b+c#d", "%2F~", "ü€𝄞",
            "x" * 256, "'\"<>&\\", "$SYS", "."]
@@ -169,7 +169,7 @@ async def client_ids(w):
             assert await raw.ended() is None
 
 
-@statement("1.5.4-1", "1.5.4-2", one_sidecar=True)
+@case(one_sidecar=True)
 async def client_ids_that_are_not_strings(w):
     for client_id in (b"a\0b", b"\xc0\x80", b"\xff", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82"):
         for version in (V311, V5):
@@ -178,7 +178,7 @@ async def client_ids_that_are_not_strings(w):
             assert await raw.ended() in (None, 2, 0x81, 0x82, 0x85), client_id
 
 
-@statement("3.1.3-9", one_sidecar=True)
+@case(one_sidecar=True)
 async def client_id_above_the_limit(w):
     for version, code in ((V311, 2), (V5, 0x85)):
         raw = await w.raw()
@@ -186,7 +186,7 @@ async def client_id_above_the_limit(w):
         assert await raw.ended() == code
 
 
-@statement("v3 3.1.3-7", "v3 3.1.3-8", "v3 3.1.3-9", one_sidecar=True)
+@case(one_sidecar=True)
 async def empty_client_id_3_1_1(w):
     for _ in range(2):
         raw = await w.raw()
@@ -197,7 +197,7 @@ async def empty_client_id_3_1_1(w):
     assert await raw.ended() == 2
 
 
-@statement("3.1.3-6", "3.1.3-7", "3.2.2-16")
+@case
 async def empty_client_id_5(w):
     names = set()
     for flags in (2, 0):
@@ -222,7 +222,7 @@ async def empty_client_id_5(w):
 
 # ---- CONNACK
 
-@statement("3.2.0-1", "3.2.0-2", "3.1.4-5")
+@case
 async def packets_may_follow_connect_at_once(w):
     """The client needn't wait for CONNACK, which comes first and once."""
     for version, flags, props in ((V311, 2, None), (V311, 0, None), (V5, 2, None), (V5, 0, DURABLE)):
@@ -242,7 +242,7 @@ async def packets_may_follow_connect_at_once(w):
         await raw.ended()
 
 
-@statement("3.1.2-4", "3.1.2-5", "3.1.2-6", "3.2.2-2", "3.2.2-3")
+@case
 async def session_present(w):
     for version, props in ((V311, None), (V5, DURABLE)):
         c = w.client(f"c{version}", version)
@@ -259,7 +259,7 @@ async def session_present(w):
     assert not (await c.connect(w.b, clean=False)).session_present
 
 
-@statement("3.1.2-4", "v3 3.1.2-6")
+@case
 async def clean_start_holds_however_short_it_is(w):
     for version, props in ((V311, None), (V5, DURABLE)):
         c = w.client(f"c{version}", version)
@@ -280,7 +280,7 @@ async def clean_start_holds_however_short_it_is(w):
         await c.disconnect()
 
 
-@statement("3.1.2-23", "3.14.2-1", "3.14.2-2")
+@case
 async def expiry_changes_at_disconnect(w):
     c = w.client("c")
     await c.connect(w.a, props=DURABLE)
@@ -296,7 +296,7 @@ async def expiry_changes_at_disconnect(w):
     assert await c.wait_closed() == 0x82  # it was 0
 
 
-@statement("3.2.2-21", "3.1.2-23", one_sidecar=True)
+@case(one_sidecar=True)
 async def session_expiry_that_is_granted(w):
     """CONNACK says it where it is another than the one asked for."""
     c = w.client("c")
@@ -307,7 +307,7 @@ async def session_expiry_that_is_granted(w):
     assert "session_expiry" not in (await c.connect(w.a, clean=True)).props
 
 
-@statement("2.1.3-1", "2.2.2-1", "1.5.5-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def fixed_headers(w):
     bad = [b"\x00\0", b"\xf1\0", b"\x20\2\0\0", b"\x90\3\0\1\0", b"\xb0\2\0\1", b"\xd0\0",
            b"\xc1\0", b"\xc0\1x", b"\xe1\0", b"\x30\xff\xff\xff\xff\x01", b"\x30\x80\x80\x80\x80\0",
@@ -326,7 +326,7 @@ async def fixed_headers(w):
     assert await raw.ended() is None
 
 
-@statement("3.1.2-24", "3.1.2-25")
+@case
 async def maximum_packet_size_of_the_client(w):
     raw = await w.raw()
     raw.send(connect_packet("", V5, props={"maximum_packet_size": 12}))
@@ -345,7 +345,7 @@ async def maximum_packet_size_of_the_client(w):
     assert (await sub.receive()).payload == b"z" * exact
 
 
-@statement("3.2.2-14", "3.2.2-15", one_sidecar=True)
+@case(one_sidecar=True)
 async def maximum_packet_size_of_the_server(w):
     c = await w.connect("c")
     limit = c.connack.props["maximum_packet_size"]
@@ -353,7 +353,7 @@ async def maximum_packet_size_of_the_server(w):
     assert await c.wait_closed() == 0x95
 
 
-@statement("3.1.2-28", "3.1.2-29")
+@case
 async def request_problem_information(w):
     raw = await w.raw()
     raw.send(connect_packet(w.id(), props={"request_problem": 0}))
@@ -365,7 +365,7 @@ async def request_problem_information(w):
     assert len(r.data) <= 3 or r.data[3] == 0
 
 
-@statement("3.1.2-27")
+@case
 async def topic_alias_maximum_zero(w):
     sub = await w.subscriber(w.topic())
     pub = await w.connect("pub")
@@ -375,7 +375,7 @@ async def topic_alias_maximum_zero(w):
         assert m.topic == w.topic() and "topic_alias" not in m.props
 
 
-@statement("3.1.2-26", one_sidecar=True)
+@case(one_sidecar=True)
 async def bad_connect_properties(w):
     protocol_error = [{"receive_maximum": 0}, {"maximum_packet_size": 0}, {"request_problem": 2},
                       {"request_response": 2}, {"auth_data": b"x"}]
@@ -400,7 +400,7 @@ async def bad_connect_properties(w):
     assert await raw.ended() == 0x81
 
 
-@statement("4.12.0-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def enhanced_authentication_is_refused(w):
     raw = await w.raw()
     raw.send(connect_packet(w.id(), props={"auth_method": "SCRAM-SHA-1", "auth_data": b"x"}))
@@ -410,7 +410,7 @@ async def enhanced_authentication_is_refused(w):
     assert await raw.ended() == 0x82
 
 
-@statement("3.1.2-10", one_sidecar=True)
+@case(one_sidecar=True)
 async def connect_may_come_byte_by_byte(w):
     raw = await w.raw()
     for byte in connect_packet(w.id(), V5, props={"user": [("a", "b"), ("a", "c")]}):
@@ -422,7 +422,7 @@ async def connect_may_come_byte_by_byte(w):
 
 # ---- taking over
 
-@statement("3.1.4-3")
+@case
 async def takeover(w):
     for version in (V311, V5):
         for props, clean in ((None, True), (DURABLE if version == V5 else None, False)):
@@ -439,7 +439,7 @@ async def takeover(w):
             await second.disconnect()
 
 
-@statement("3.1.4-3", "3.1.2-4")
+@case
 async def a_transient_connection_ends_the_durable_session(w):
     for version in (V311, V5):
         durable = await w.connect(f"c{version}", version, w.b, clean=False,
@@ -458,7 +458,7 @@ async def a_transient_connection_ends_the_durable_session(w):
         await durable.disconnect()
 
 
-@statement("3.1.4-3")
+@case
 async def takeover_many_times(w):
     clients = [w.client("same") for _ in range(12)]
     for n, c in enumerate(clients):
@@ -474,7 +474,7 @@ async def takeover_many_times(w):
 
 # ---- keep alive
 
-@statement("3.1.2-22", "3.12.4-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def keep_alive(w):
     for version in (V311, V5):
         silent = await w.connect(f"silent{version}", version, keep_alive=1)
@@ -491,7 +491,7 @@ async def keep_alive(w):
 
 # ---- DISCONNECT and wills
 
-@statement("3.14.1-1", "3.14.4-1", "3.14.4-3", one_sidecar=True)
+@case(one_sidecar=True)
 async def disconnect(w):
     for version in (V311, V5):
         raw = await w.raw_connected(version=version)
@@ -508,7 +508,7 @@ async def disconnect(w):
     assert await raw.ended() in (0x81, 0x82)
 
 
-@statement("3.1.2-7", "3.1.2-8", "3.1.2-9", "3.1.2-14")
+@case
 async def will_is_published_when_the_connection_breaks(w):
     for version in (V311, V5):
         sub = await w.subscriber(w.topic(f"{version}/#"), suffix=f"sub{version}", version=version)
@@ -520,7 +520,7 @@ async def will_is_published_when_the_connection_breaks(w):
             assert (m.topic, m.payload, m.qos, m.retain) == (topic, b"w%d" % qos, qos, False)
 
 
-@statement("3.1.2-8", "3.1.2-10")
+@case
 async def will_follows_a_protocol_error(w):
     sub = await w.subscriber(w.topic())
     for version in (V311, V5):
@@ -530,7 +530,7 @@ async def will_follows_a_protocol_error(w):
         assert (await sub.receive()).payload == b"%d" % version
 
 
-@statement("3.1.2-10", "3.14.4-3")
+@case
 async def will_goes_with_disconnect(w):
     sub = await w.subscriber(w.topic("#"))
     for version in (V311, V5):
@@ -543,7 +543,7 @@ async def will_goes_with_disconnect(w):
     await w.nothing_comes(sub, w.topic("end"))
 
 
-@statement("3.1.2-10", "3.14.4-3")
+@case
 async def disconnect_counts_also_while_messages_flow(w):
     """The client closes right behind DISCONNECT and reads no more, and connects again."""
     sub = await w.subscriber(w.topic("#"))
@@ -567,7 +567,7 @@ async def disconnect_counts_also_while_messages_flow(w):
     await w.nothing_comes(sub, w.topic("end"))
 
 
-@statement("3.1.2-8", "3.1.4-3")
+@case
 async def will_is_published_at_takeover(w):
     sub = await w.subscriber(w.topic("#"))
     for props, clean in ((None, True), (DURABLE, False), (DURABLE, True)):
@@ -578,7 +578,7 @@ async def will_is_published_at_takeover(w):
         await second.disconnect(props={"session_expiry": 0} if props else None)
 
 
-@statement("3.1.2-14", "3.1.2-15")
+@case
 async def retained_will(w):
     for retain in (False, True):
         topic = w.topic(str(retain))
@@ -596,7 +596,7 @@ async def retained_will(w):
             await w.nothing_comes(late, topic)
 
 
-@statement("3.1.3-9", "3.1.2-10")
+@case
 async def will_delay(w):
     sub = await w.subscriber(w.topic("#"))
     # back in time: none
@@ -637,7 +637,7 @@ async def will_delay(w):
     await c.disconnect(props={"session_expiry": 0})
 
 
-@statement("3.1.3-10")
+@case
 async def will_properties(w):
     sub = await w.subscriber(w.topic())
     props = {"payload_format": 1, "content_type": "text/plain", "response_topic": "r/t",
@@ -655,7 +655,7 @@ async def will_properties(w):
         assert (await sub.receive()).payload == payload
 
 
-@statement("3.1.3-11", "3.3.2-2", "4.7.1-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def bad_wills(w):
     for version in (V311, V5):
         for topic in ("a/#", "+", "", b"\xff", b"a\0"):
@@ -670,7 +670,7 @@ async def bad_wills(w):
         assert await raw.ended() in (0x81, 0x82), props
 
 
-@statement("3.1.2-8")
+@case
 async def no_will_for_a_refused_connect(w):
     sub = await w.subscriber(w.topic())
     raw = await w.raw()
@@ -680,7 +680,7 @@ async def no_will_for_a_refused_connect(w):
     await w.nothing_comes(sub, w.topic())
 
 
-@statement("4.13.1-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def connack_of_version_3_has_its_codes(w):
     raw = await w.raw()
     raw.send(connect_packet(w.id(), V311))

@@ -5,7 +5,7 @@ import asyncio
 import struct
 
 from cluster import eventually
-from conformance import cases, check, connect_packet, statement
+from conformance import case, cases, check, connect_packet
 from mqtt import CONNACK, DISCONNECT, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, \
     SUBACK, SUBSCRIBE, V5, V311, Will, packet, properties, publish_packet, text
 from scenario import scenario
@@ -45,7 +45,7 @@ async def wipe(c, port):
 
 # ---- what waits for the client
 
-@statement("3.1.2-5", "v3 3.1.2-5", "4.1.0-1", "4.5.0-1", "3.3.5-1")
+@case
 async def messages_wait(w):
     for version, props in BOTH:
         for abort in (False, True):
@@ -72,7 +72,7 @@ async def messages_wait(w):
             await wipe(c, w.a)
 
 
-@statement("3.1.2-4", "v3 3.1.2-6")
+@case
 async def clean_start_wipes(w):
     for version, props in BOTH:
         c = w.client(f"c{version}", version)
@@ -90,7 +90,7 @@ async def clean_start_wipes(w):
         await wipe(c, w.a)
 
 
-@statement("3.1.2-23", "3.1.2-6")
+@case
 async def a_transient_session_keeps_nothing(w):
     for version in (V311, V5):
         c = w.client(f"c{version}", version)
@@ -109,7 +109,7 @@ async def a_transient_session_keeps_nothing(w):
 
 # ---- what is sent again
 
-@statement("4.4.0-1", "3.3.1-1", "4.6.0-1", "2.2.1-4")
+@case
 async def unfinished_messages_come_again(w):
     """With DUP, under their packet ids, in their order; through either sidecar."""
     for version, props in BOTH:
@@ -145,7 +145,7 @@ async def unfinished_messages_come_again(w):
         await wipe(c, w.a)
 
 
-@statement("4.3.3-9", "4.4.0-1", "4.3.3-7")
+@case
 async def pubrel_comes_again(w):
     for version, props in BOTH:
         flags = 0
@@ -189,7 +189,7 @@ async def pubrel_comes_again(w):
         await wipe(c, w.a)
 
 
-@statement("4.3.3-10", "4.4.0-1", "4.3.3-11", "4.3.3-12")
+@case
 async def a_publisher_goes_on_with_qos_2(w):
     """The id of a PUBLISH that was answered is known when the client comes back,
     through either sidecar."""
@@ -218,7 +218,7 @@ async def a_publisher_goes_on_with_qos_2(w):
         await wipe(w.client(f"c{version}", version), w.a)
 
 
-@statement("4.4.0-1", "4.9.0-1")
+@case
 async def receive_maximum_holds_over_reconnects(w):
     props = DURABLE | {"receive_maximum": 4}
     c = w.client("c", ack="none")
@@ -249,7 +249,7 @@ async def receive_maximum_holds_over_reconnects(w):
     await wipe(c, w.a)
 
 
-@statement("3.1.2-24")
+@case
 async def a_session_may_change_its_version(w):
     c = w.client("c", V311)
     await c.connect(w.b, clean=False)
@@ -268,7 +268,7 @@ async def a_session_may_change_its_version(w):
     await wipe(c, w.a)
 
 
-@statement("4.1.0-1", "3.8.3-3", "3.3.1-13", "3.3.4-3")
+@case
 async def options_stay_with_the_session(w):
     c = w.client("c")
     await c.connect(w.b, props=DURABLE)
@@ -289,7 +289,7 @@ async def options_stay_with_the_session(w):
     await wipe(c, w.a)
 
 
-@statement("3.1.4-3", "4.1.0-1")
+@case
 async def takeover_between_sidecars_loses_nothing(w):
     """The client moves while messages flow, without saying so."""
     c = [w.client("c") for _ in range(6)]
@@ -318,7 +318,7 @@ async def takeover_between_sidecars_loses_nothing(w):
     await wipe(c[-1], w.a)
 
 
-@statement("3.14.2-2", "3.1.2-11")
+@case
 async def session_of_a_client_that_never_returns_ends(w):
     c = w.client("c")
     await c.connect(w.b, props={"session_expiry": 1}, will=Will(w.topic("will"), b"w", 1))
@@ -335,7 +335,7 @@ async def session_of_a_client_that_never_returns_ends(w):
     assert not (await c.connect(w.a, clean=False)).session_present
 
 
-@statement("4.3.2-2", "4.3.2-5")
+@case
 async def acknowledgements_out_of_order(w):
     """Any order of PUBACK finishes what it names."""
     c = w.client("c", ack="none")

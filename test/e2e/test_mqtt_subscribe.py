@@ -6,7 +6,7 @@ import struct
 
 import mqtt
 from cluster import eventually
-from conformance import cases, check, statement
+from conformance import case, cases, check
 from mqtt import DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBLISH, PUBREC, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, V5, \
     V311, packet, properties, text
 from scenario import scenario
@@ -28,8 +28,7 @@ async def test_subscribe(env):
 
 # ---- malformed
 
-@statement("3.8.1-1", "3.8.3-1", "3.8.3-2", "3.8.3-4", "3.8.3-5", "2.2.1-2", "3.10.1-1", "3.10.3-2",
-           one_sidecar=True)
+@case(one_sidecar=True)
 async def malformed_subscribes(w):
     for version, p in ((V311, b""), (V5, b"\0")):
         bad = {
@@ -80,7 +79,7 @@ def unsubscribe_packet(version, filters, packet_id=1):
     return packet(UNSUBSCRIBE, struct.pack(">H", packet_id) + p + b"".join(map(text, filters)), 2)
 
 
-@statement("4.7.1-2", "4.7.1-3", "4.8.2-1", "4.8.2-2", "4.13.1-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def malformed_filters(w):
     """One makes its packet malformed, alone as behind good ones."""
     for version in (V311, V5):
@@ -99,7 +98,7 @@ async def malformed_filters(w):
                     assert await raw.packet() is None
 
 
-@statement("4.7.1-2", "4.13.1-1", one_sidecar=True)
+@case(one_sidecar=True)
 async def malformed_packets_have_no_effect(w):
     for version, props in ((V311, None), (V5, {"session_expiry": 300})):
         c = w.client(f"e{version}", version)
@@ -119,7 +118,7 @@ async def malformed_packets_have_no_effect(w):
         await c.disconnect()
 
 
-@statement("3.9.3-2", "3.8.4-6", one_sidecar=True)
+@case(one_sidecar=True)
 async def refused_filters(w):
     """Well-formed and not served: an answer each, and the others are made."""
     for version, code in ((V311, 0x80), (V5, 0x8F)):
@@ -137,7 +136,7 @@ async def refused_filters(w):
 
 # ---- SUBACK
 
-@statement("3.8.4-1", "3.8.4-2", "3.8.4-5", "3.8.4-6", "3.8.4-7", "3.9.3-1", "3.9.3-2")
+@case
 async def many_filters(w):
     for version in (V311, V5):
         raw = await w.raw_connected(version=version)
@@ -159,7 +158,7 @@ async def many_filters(w):
         assert (await raw.packet())[0] == PINGRESP  # once
 
 
-@statement("3.8.4-3", "3.8.4-4", "3.3.1-9")
+@case
 async def replacing_a_subscription(w):
     pub = await w.connect("pub")
     await pub.publish(w.topic(), b"kept", 1, retain=True)
@@ -178,7 +177,7 @@ async def replacing_a_subscription(w):
 
 # ---- options of MQTT 5
 
-@statement("3.3.1-9", "3.3.1-10", "3.3.1-11")
+@case
 async def retain_handling(w):
     pub = await w.connect("pub")
     await pub.publish(w.topic("t"), b"kept", 1, retain=True)
@@ -195,7 +194,7 @@ async def retain_handling(w):
     await pub.publish(w.topic("t"), b"", 1, retain=True)
 
 
-@statement("3.3.1-12", "3.3.1-13")
+@case
 async def retain_as_published(w):
     plain = await w.connect("plain", port=w.b)
     await plain.subscribe((w.topic(), 1))
@@ -211,7 +210,7 @@ async def retain_as_published(w):
     assert (await kept.receive()).retain
 
 
-@statement("3.8.3-3")
+@case
 async def no_local(w):
     c = await w.connect("c")
     other = await w.connect("other", port=w.b)
@@ -230,7 +229,7 @@ async def no_local(w):
     assert (await c.receive()).payload == b"back"
 
 
-@statement("3.3.4-2", "3.3.4-3", "3.3.4-4", "3.3.4-5", "3.8.4-3")
+@case
 async def subscription_identifiers(w):
     sub = await w.connect("sub", port=w.b)
     for f, number in (("a/#", 1), ("a/+", 268435455), ("+/b", 128), ("other", 5)):
@@ -258,7 +257,7 @@ async def subscription_identifiers(w):
     await pub.publish(w.topic("other"), b"", 1, retain=True)
 
 
-@statement("3.3.4-2", "3.3.5-1")
+@case
 async def overlapping_subscriptions(w):
     """One copy, at the highest QoS of those that match."""
     for version in (V311, V5):
@@ -275,7 +274,7 @@ async def overlapping_subscriptions(w):
 
 # ---- UNSUBSCRIBE
 
-@statement("3.10.4-1", "3.10.4-2", "3.10.4-4", "3.10.4-5", "3.10.4-6", "3.11.3-1", "3.11.3-2")
+@case
 async def unsubscribe(w):
     for version in (V311, V5):
         raw = await w.raw_connected(version=version, port=w.b)
@@ -299,7 +298,7 @@ async def unsubscribe(w):
         assert (await raw.expect(PUBLISH)).str() == w.topic("end")
 
 
-@statement("3.10.4-3", "3.10.4-5")
+@case
 async def unsubscribe_finishes_what_was_sent(w):
     raw = await w.raw_connected(port=w.b)
     raw.send(packet(SUBSCRIBE, b"\0\1\0" + text(w.topic()) + b"\2", 2))
@@ -319,7 +318,7 @@ async def unsubscribe_finishes_what_was_sent(w):
 
 # ---- shared subscriptions
 
-@statement("4.8.2-3", "4.8.2-4")
+@case
 async def shared_distribution(w):
     """Each message to one member, whatever their versions and QoS."""
     members = []
@@ -347,7 +346,7 @@ async def shared_distribution(w):
     assert all(len(member.inbox) > 0 for member, _ in members), [len(m.inbox) for m, _ in members]
 
 
-@statement("4.8.2-5", "4.8.2-6", "3.3.1-3")
+@case
 async def shared_work_of_a_member_that_leaves(w):
     """QoS 1 without PUBACK goes to another member, as a first delivery of it."""
     lazy = await w.connect("lazy", ack="none")
@@ -364,7 +363,7 @@ async def shared_work_of_a_member_that_leaves(w):
     assert not any(m.dup for m in got), "DUP is for the same client's session"
 
 
-@statement("4.8.2-5")
+@case
 async def shared_qos_2_stays_with_its_session(w):
     """In the handshake it waits for its client, here with a durable session."""
     props = {"session_expiry": 60}
@@ -389,7 +388,7 @@ async def shared_qos_2_stays_with_its_session(w):
     await lazy.disconnect(props={"session_expiry": 0})
 
 
-@statement("4.8.2-1", "3.3.1-9")
+@case
 async def shared_and_retained(w):
     """No retained messages for a shared subscription, but live ones."""
     pub = await w.connect("pub")
@@ -404,7 +403,7 @@ async def shared_and_retained(w):
     await pub.publish(w.topic(), b"", 1, retain=True)
 
 
-@statement("4.8.2-3")
+@case
 async def shared_beside_a_plain_one(w):
     """They are two subscriptions: a copy for each."""
     sub = await w.connect("sub", port=w.b)
@@ -418,7 +417,7 @@ async def shared_beside_a_plain_one(w):
     assert sorted(ids) == [1, 2]
 
 
-@statement("4.8.2-3")
+@case
 async def share_without_a_slash_is_a_topic(w):
     sub = await w.connect("sub", port=w.b)
     assert await sub.subscribe(("$share", 1), ("$shared/" + w.name, 1)) == [1, 1]
@@ -427,7 +426,7 @@ async def share_without_a_slash_is_a_topic(w):
     assert (await sub.receive()).topic == "$shared/" + w.name
 
 
-@statement("3.8.4-4")
+@case
 async def subscribing_while_messages_flow(w):
     """What is acknowledged after SUBACK is received, and once."""
     pub = await w.connect("pub")
