@@ -1,6 +1,7 @@
-/* What a session's client had subscribed to, for a sidecar that did not see it: a client may
- * come back by another pod, or after its sidecar's restart.  The sidecar then ends what its
- * pod does not allow, makes again what a broker loses, and knows who wants $SYS/sidecar. */
+/* What a session's client had subscribed to, for a sidecar that does not know it: a client
+ * comes back, be it by another pod, after its sidecar's restart, or by the same sidecar, which
+ * forgets those that have left.  The sidecar then ends what its pod does not allow, makes
+ * again what a broker loses, and knows who wants $SYS/sidecar. */
 #include <string.h>
 
 #include "broker/session/group.h"
