@@ -34,6 +34,7 @@ class Program:
     def __init__(self, seed):
         r = random.Random(seed)
         self.seed = seed
+        self.qos = {}  # of each payload, as it was published
         self.version = r.choice((V311, V5))
         self.durable = r.random() < 0.5
         self.steps = [self.step(r, n) for n in range(r.choice((5, 40, 150)))]
@@ -56,7 +57,8 @@ class Program:
 
     def message(self, r, n, qos):
         payload = b"" if r.random() < 0.1 else f"{n}".encode()
-        return self.name(r.choice(TOPICS)), payload, r.choice(qos), r.random() < 0.25
+        self.qos[payload] = r.choice(qos)
+        return self.name(r.choice(TOPICS)), payload, self.qos[payload], r.random() < 0.25
 
 
 class Model:
@@ -104,6 +106,7 @@ class Run:
         self.client = env.client(f"random-{program.seed}", program.version)
         self.other = env.client(f"other-{program.seed}", program.version)
         self.asked, self.sent = [], []
+        self.got, self.newest, self.overtaken = collections.Counter(), {}, []
 
     def task(self, coroutine):
         self.asked.append(asyncio.ensure_future(coroutine))
@@ -151,18 +154,28 @@ class Run:
         while seen < 3:
             m = await self.client.receive()
             seen += m.topic == end
-            self.got[m.topic, m.payload, m.qos, m.retain] += m.topic != end
+            if m.topic != end:
+                self.count(m)
         await self.client.ping()
 
+    def count(self, m):
+        """Also sees that those of one topic and QoS come in their order (MQTT-4.6.0-5)."""
+        self.got[m.topic, m.payload, m.qos, m.retain] += 1
+        if m.payload and not m.retain:
+            lane = m.topic, self.program.qos[m.payload], m.qos  # published, delivered
+            place = [int(n) for n in m.payload.split(b"-")]
+            if place < self.newest.get(lane, place):
+                self.overtaken.append((m.topic, m.payload, self.newest[lane]))
+            self.newest[lane] = place
+
     async def perform(self):
-        self.got = collections.Counter()
         await self.connect(self.ports[0])
         await self.other.connect(self.ports[1])
         for verb, *words in self.program.steps:
             await getattr(self, verb)(*words)
         await self.settle()
         for m in self.client.inbox:
-            self.got[m.topic, m.payload, m.qos, m.retain] += 1
+            self.count(m)
         await asyncio.gather(*(self.other.publish(self.program.name(t), b"", 1, True) for t in TOPICS))
         await self.client.disconnect()
         await self.client.connect(self.ports[0], clean=True)
@@ -178,10 +191,9 @@ class Run:
                 wanted, (s for s in self.program.steps if s[0] in ("subscribe", "unsubscribe")))]
         if codes != wanted:
             return f"codes {codes}, expected {wanted}"
-        got = +self.got
-        if got != model.due:
-            return f"too many: {dict(got - model.due)}, missing: {dict(model.due - got)}"
-        return ""
+        if self.got != model.due:
+            return f"too many: {dict(self.got - model.due)}, missing: {dict(model.due - self.got)}"
+        return f"overtaken: {self.overtaken}" if self.overtaken else ""
 
 
 async def run_program(env, ports, seed, gate, wrong):
