@@ -412,22 +412,10 @@ sq_session_client_id(const struct sq_session *s)
 	return s->client_id;
 }
 
-struct sq_client *
-sq_session_client(const struct sq_session *s)
-{
-	return s->client;
-}
-
 bool
 sq_session_attached(const struct sq_session *s)
 {
 	return s->state == SQ_SESSION_ATTACHED;
-}
-
-uint32_t
-sq_session_max_packet(const struct sq_session *s)
-{
-	return s->max_packet;
 }
 
 void

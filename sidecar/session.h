@@ -74,13 +74,10 @@ void sq_session_enforce(struct sq_session *);
 void sq_session_enforce_all(struct sq_hub *);
 
 const char *sq_session_client_id(const struct sq_session *);
-struct sq_client *sq_session_client(const struct sq_session *);
 /* Whether it has something for a broker that would be lost with this process: publishes,
  * acknowledgements, a will.  That it goes is no such thing: a broker sees its link end. */
 bool sq_session_owes(const struct sq_session *);
 bool sq_session_attached(const struct sq_session *);
-/* Largest packet that the broker takes; 0: not known yet. */
-uint32_t sq_session_max_packet(const struct sq_session *);
 /* Gives back memory that an idle session need not keep. */
 void sq_session_trim(struct sq_session *);
 

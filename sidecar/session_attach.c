@@ -95,7 +95,6 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	s->refused_ms = 0;
 	s->incarnation = a->incarnation;
 	s->recovered = !first || (a->present && !s->clean_start);
-	s->max_packet = a->max_packet;
 	sq_session_order_attached(s);
 	attach_lanes(s, a, same, first);
 	if (s->keeper)

@@ -58,7 +58,7 @@ struct sq_session {
 	uint64_t attached_ms;
 	uint32_t attempt, failures, requests;
 	uint32_t attach_seq; /* attachments so far */
-	uint32_t will_delay_s, expiry_s, max_packet;
+	uint32_t will_delay_s, expiry_s;
 	uint32_t retry_ms; /* backoff of a refused message */
 	struct sq_refusals refusals;
 	uint32_t lane1_qos0; /* messages of QoS 0 in lane 1 without an outcome */
