@@ -61,8 +61,8 @@ do_connect(char *port, char *id, char *clean, char *expiry, char *will_topic, ch
 	snprintf(uri, sizeof uri, "tcp://127.0.0.1:%s", port);
 	create.MQTTVersion = five ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
 	MQTTClient_destroy(&client);
-	if (MQTTClient_createWithOptions(
-		&client, uri, id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &create) != MQTTCLIENT_SUCCESS ||
+	if (MQTTClient_createWithOptions(&client, uri, id, MQTTCLIENT_PERSISTENCE_NONE, NULL,
+		&create) != MQTTCLIENT_SUCCESS ||
 	    MQTTClient_setCallbacks(client, NULL, NULL, on_message, NULL) != MQTTCLIENT_SUCCESS) {
 		puts("failed");
 		return;
@@ -135,9 +135,8 @@ do_publish(char *topic, char *qos, char *retain, char *text, char *size)
 static void
 do_disconnect(void)
 {
-	int code = five
-	    ? MQTTClient_disconnect5(client, PATIENCE_MS, MQTTREASONCODE_SUCCESS, NULL)
-	    : MQTTClient_disconnect(client, PATIENCE_MS);
+	int code = five ? MQTTClient_disconnect5(client, PATIENCE_MS, MQTTREASONCODE_SUCCESS, NULL)
+			: MQTTClient_disconnect(client, PATIENCE_MS);
 
 	puts(code == MQTTCLIENT_SUCCESS ? "disconnected" : "failed");
 }

@@ -41,7 +41,7 @@ struct Connect<'a> {
 
 /// The two versions have types of their own, of the same names.
 macro_rules! library {
-    ($name:ident, $($module:ident)::+, $present:ident, $options:expr, $packets:ident, $good:pat, $topic:expr) => {
+    ($name:ident, $($module:ident)::+, $options:expr, $packets:ident, $good:pat, $topic:expr) => {
         mod $name {
             use super::*;
             use $($module)::+ as library;
@@ -158,9 +158,9 @@ fn five_options(o: &mut rumqttc::v5::MqttOptions, c: &Connect) {
 use rumqttc::mqttbytes::v4 as packets_4;
 use rumqttc::v5::mqttbytes::v5 as packets_5;
 
-library!(old, rumqttc, session_present, super::old_options, packets_4,
+library!(old, rumqttc, super::old_options, packets_4,
     packets_4::SubscribeReasonCode::Success(_), |t| t);
-library!(five, rumqttc::v5, session_present, super::five_options, packets_5,
+library!(five, rumqttc::v5, super::five_options, packets_5,
     packets_5::SubscribeReasonCode::Success(_), |t| std::str::from_utf8(t).unwrap());
 
 macro_rules! obey {
