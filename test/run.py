@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(HERE / "support")]
 import scenario  # noqa: E402
 
 FUZZ_SECONDS = 5
-TIMEOUT_S = {"unit": 120, "contract": 120, "model": 600, "fuzz": FUZZ_SECONDS + 60}
+TIMEOUT_S = {"unit": 120, "contract": 120, "model": 900, "fuzz": FUZZ_SECONDS + 60}
 SKIPPED = 77  # exit code of a job that could not run here
 K8S_MORE = 1   # cases at a time beside one per worker: a case mostly waits
 TAP = re.compile(r"^(ok|not ok) - (\S+)(.*)$")
