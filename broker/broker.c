@@ -281,8 +281,8 @@ call_used(struct sq_session *s)
 	s->restored = false;
 	if (first && s->durable)
 		sq_stored_changed(s);
-	if (s->tells_kept)
-		sq_kept_tell(s);
+	if (s->kept == SQ_KEPT_WANTED)
+		sq_kept_used(s);
 }
 
 /* The call's session, whose epoch and key it names, or NULL when it has been refused. */

@@ -200,13 +200,13 @@ sq_link_subscribed(struct sq_link *l, uint64_t epoch, uint32_t mark, const uint8
 }
 
 void
-sq_link_kept(struct sq_link *l, uint64_t epoch, uint16_t n, struct sq_bytes entries)
+sq_link_kept(struct sq_link *l, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries)
 {
 	assert(l->cfg.version >= 2);
 	if (!link_lock(l))
 		return;
 	link_forget_last(l);
-	sq_frame_kept(&l->out, epoch, n, entries);
+	sq_frame_kept(&l->out, epoch, last, n, entries);
 	link_unlock(l);
 }
 

@@ -35,8 +35,8 @@ void sq_link_deliver(struct sq_link *, const struct sq_msg *m, const struct sq_o
 void sq_link_subscribed(struct sq_link *, uint64_t epoch, uint32_t mark, const uint8_t *codes,
     uint16_t n, const struct sq_notes *notes);
 /* What the session had subscribed to before this attachment's client came: 'n' entries of
- * sq_kept_put(); from version 2 on. */
-void sq_link_kept(struct sq_link *, uint64_t epoch, uint16_t n, struct sq_bytes entries);
+ * sq_kept_put(), 'last' when no more follow; from version 2 on. */
+void sq_link_kept(struct sq_link *, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries);
 /* The attachment has ended; 'text' says why, for people, or is NULL. */
 void sq_link_detached(struct sq_link *, uint64_t epoch, uint8_t reason, const char *text);
 

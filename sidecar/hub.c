@@ -145,7 +145,7 @@ hub_kept(void *owner, struct sq_uplink *link, const struct sq_frame *f)
 	struct sq_session *s = hub_by_epoch(owner, f->epoch, link);
 
 	if (s != NULL)
-		sq_session_kept(s, f->n_kept, f->kept);
+		sq_session_kept(s, f->last_kept, f->n_kept, f->kept);
 }
 
 static const struct sq_pool_events hub_pool_events = {

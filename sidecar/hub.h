@@ -54,9 +54,9 @@ struct sq_hub {
 	struct sq_receiver *receiver; /* of declared: who gets what it declares */
 	struct sq_outbox *outbox;
 	struct sq_password_check *passwords; /* of clients; NULL: they are not looked at */
-	struct sq_rights *rights;            /* of declared: what they may subscribe to; NULL: all */
-	struct sq_rules *rules;              /* of declared: for what clients publish; NULL: none */
-	struct sq_self *self;                /* what is said of the sidecar below $SYS/sidecar */
+	struct sq_rights *rights; /* of declared: what they may subscribe to; NULL: all */
+	struct sq_rules *rules;   /* of declared: for what clients publish; NULL: none */
+	struct sq_self *self;     /* what is said of the sidecar below $SYS/sidecar */
 	uint64_t bytes_received, bytes_sent; /* of clients */
 	uint64_t instance;
 	uint64_t ordinals;          /* MQTT connections of this process so far */

@@ -67,8 +67,9 @@ void sq_session_written(struct sq_session *, uint64_t msgs, uint64_t bytes);
  * 'token'.  Made again by sq_declared_attached(). */
 void sq_session_declare(struct sq_session *, const struct sq_sub *, uint32_t token);
 
-/* The broker says what its client had subscribed to before: 'n' entries for sq_kept_next(). */
-void sq_session_kept(struct sq_session *, uint16_t n, struct sq_bytes entries);
+/* The broker says what its client had subscribed to before: 'n' entries for sq_kept_next(),
+ * 'last' when no more follow. */
+void sq_session_kept(struct sq_session *, bool last, uint16_t n, struct sq_bytes entries);
 /* What hub->rights no longer allow of what its client has subscribed to is ended. */
 void sq_session_enforce(struct sq_session *);
 void sq_session_enforce_all(struct sq_hub *);

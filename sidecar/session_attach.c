@@ -94,6 +94,7 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	s->attached_ms = sq_hub_now(s->hub);
 	s->refused_ms = 0;
 	s->incarnation = a->incarnation;
+	s->knows_made = s->knows_made || !a->present;
 	s->recovered = !first || (a->present && !s->clean_start);
 	sq_session_order_attached(s);
 	attach_lanes(s, a, same, first);
@@ -296,7 +297,8 @@ sq_session_attach(struct sq_session *s)
 	a.flags = (uint8_t)((s->clean_start ? SQ_ATTACH_CLEAN_START : 0) |
 	    (s->will != NULL ? SQ_ATTACH_WILL : 0) |
 	    (s->version == SQ_MQTT_V5 ? SQ_ATTACH_MQTT5 : 0) | (s->keeper ? SQ_ATTACH_KEEPER : 0) |
-	    (s->leaving && s->incarnation != 0 ? SQ_ATTACH_GONE : 0));
+	    (s->leaving && s->incarnation != 0 ? SQ_ATTACH_GONE : 0) |
+	    (!s->knows_made && sq_uplink_version(link) >= 2 ? SQ_ATTACH_TELL : 0));
 	a.expiry_s = s->expiry_s;
 	a.incarnation = s->incarnation;
 	if (s->will != NULL) {

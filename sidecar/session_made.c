@@ -185,8 +185,9 @@ sq_session_enforce_all(struct sq_hub *h)
 }
 
 void
-sq_session_kept(struct sq_session *s, uint16_t n, struct sq_bytes entries)
+sq_session_kept(struct sq_session *s, bool last, uint16_t n, struct sq_bytes entries)
 {
+	s->knows_made = s->knows_made || last;
 	if (s->leaving || s->state == SQ_SESSION_ENDED)
 		return;
 	for (uint16_t i = 0; i < n; i++) {

@@ -53,6 +53,7 @@ struct sq_session {
 	struct sq_sub_request *asking; /* and of that, what is on its way; NULL: nothing */
 	unsigned sub_flights;          /* requests of both kinds without a response */
 	struct sq_htab subs;           /* what the client has subscribed to */
+	bool knows_made;               /* as far as the broker has that; else it is asked */
 	struct sq_self_subs *self;     /* those of them below $SYS/sidecar; NULL: none */
 	size_t subreq_bytes, backlog;
 	uint64_t attached_ms;

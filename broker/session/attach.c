@@ -256,7 +256,9 @@ attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a
 	uint16_t *held = sq_held_ids(s);
 	struct sq_open_id *ids;
 
-	s->tells_kept = s->present && a->incarnation == 0 && sq_link_version(c->link) >= 2;
+	s->kept = s->present && (a->flags & SQ_ATTACH_TELL) != 0 && sq_link_version(c->link) >= 2
+	    ? SQ_KEPT_WANTED
+	    : SQ_KEPT_KNOWN;
 	out.n_open = sq_window_attach(s, a, &ids);
 	sq_attached_encode(&c->out, &out, held, ids, sq_link_version(c->link));
 	free(held);

@@ -446,6 +446,8 @@ deliver_run(struct sq_task *t)
 	s->pump_posted = false;
 	if (!sq_list_empty(&s->order.answers) && sq_order_flush(s) && !sq_list_empty(&s->waiting))
 		sq_order_retry(s);
+	if (s->state == SQ_SESSION_ATTACHED && s->kept == SQ_KEPT_DUE)
+		sq_kept_tell(s);
 	if (s->state == SQ_SESSION_ATTACHED)
 		deliver_some(s);
 	sq_session_unpin(s);

@@ -2,6 +2,7 @@
  * comes back, be it by another pod, after its sidecar's restart, or by the same sidecar, which
  * forgets those that have left.  The sidecar then ends what its pod does not allow, makes
  * again what a broker loses, and knows who wants $SYS/sidecar. */
+#include <assert.h>
 #include <string.h>
 
 #include "broker/session/group.h"
@@ -43,12 +44,25 @@ kept_of(const struct sq_subscription *sub)
 }
 
 void
+sq_kept_used(struct sq_session *s)
+{
+	assert(s->kept == SQ_KEPT_WANTED);
+	s->kept = SQ_KEPT_DUE;
+	sq_kept_tell(s);
+}
+
+void
 sq_kept_tell(struct sq_session *s)
 {
 	struct sq_buf entries = {0};
 	uint16_t n = 0;
 
-	s->tells_kept = false;
+	assert(s->kept == SQ_KEPT_DUE && s->state == SQ_SESSION_ATTACHED);
+	if (!sq_link_writable(s->link)) {
+		sq_deliver_blocked(s); /* it goes on from there */
+		return;
+	}
+	s->kept = SQ_KEPT_KNOWN;
 	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
 		struct sq_kept k;
 
@@ -59,13 +73,12 @@ sq_kept_tell(struct sq_session *s)
 		n++;
 		if (sq_buf_len(&entries) < FRAME_MAX)
 			continue;
-		sq_link_kept(s->link, s->epoch, n,
+		sq_link_kept(s->link, s->epoch, false, n,
 		    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
 		sq_buf_drain(&entries, sq_buf_len(&entries));
 		n = 0;
 	}
-	if (n > 0)
-		sq_link_kept(s->link, s->epoch, n,
-		    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
+	sq_link_kept(s->link, s->epoch, true, n,
+	    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
 	sq_buf_fini(&entries);
 }

@@ -100,6 +100,13 @@ struct sq_superseded {
 
 enum { SQ_SUPERSEDED_MAX = 4 };
 
+/* What the session is subscribed to, and the sidecar that has it. */
+enum sq_kept_state {
+	SQ_KEPT_KNOWN,
+	SQ_KEPT_WANTED, /* it wants to know, and may not have its epoch yet */
+	SQ_KEPT_DUE,    /* it is to be told, as soon as the link has room */
+};
+
 struct sq_session {
 	struct sq_hnode by_key, by_epoch;
 	struct sq_list node;    /* of the shard */
@@ -135,7 +142,7 @@ struct sq_session {
 	uint32_t attempt;
 	uint64_t cleaned_instance, cleaned_ordinal; /* whose clean start was applied */
 	bool answered;                              /* a PUT was answered; the answer may be lost */
-	bool tells_kept; /* the sidecar does not know what the client has subscribed to */
+	uint8_t kept;                               /* enum sq_kept_state */
 	bool present;    /* an attachment was used: the client knows of it */
 	bool takes_over; /* the PUT that waits ends a live connection */
 	bool left;       /* the ordinal's client has left by a detach */
@@ -298,7 +305,10 @@ void sq_subscribe_drop_all(struct sq_session *, struct sq_txn *txn);
  * queue is open. */
 int sq_subscribe_restore(struct sq_session *, uint32_t number, struct sq_bytes value) SQ_MUST_CHECK;
 
-/* kept.c: tells the sidecar what the session's client had subscribed to before it came. */
+/* kept.c.  The answer to the PUT has arrived: the sidecar may be told what the session's
+ * client had subscribed to before it came, if it wants to know. */
+void sq_kept_used(struct sq_session *);
+/* Tells it what is due, once the link has room. */
 void sq_kept_tell(struct sq_session *);
 
 /* members.c */

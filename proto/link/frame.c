@@ -118,7 +118,7 @@ sq_attach_decode(const void *p, size_t len, struct sq_attach *out)
 	out->open = open_ids_take(&r, false, &out->n_open);
 	if (out->flags &
 		~(SQ_ATTACH_CLEAN_START | SQ_ATTACH_WILL | SQ_ATTACH_MQTT5 | SQ_ATTACH_KEEPER |
-		    SQ_ATTACH_GONE) ||
+		    SQ_ATTACH_GONE | SQ_ATTACH_TELL) ||
 	    out->instance == 0 || out->ordinal == 0 || out->attempt == 0 || out->receive_max == 0)
 		return SQ_EINVAL;
 	return frame_end(&r);

@@ -84,6 +84,7 @@ enum {
 	SQ_ATTACH_MQTT5 = 4,
 	SQ_ATTACH_KEEPER = 8,
 	SQ_ATTACH_GONE = 16, /* the client has left: only to go on with what is held */
+	SQ_ATTACH_TELL = 32, /* version 2: what the session is subscribed to is not known here */
 };
 
 struct sq_attach {
@@ -287,6 +288,7 @@ struct sq_frame {
 	struct sq_bytes notes; /* on codes: for sq_note_next() */
 	struct sq_bytes kept;  /* SQ_FRAME_KEPT: 'n_kept', for sq_kept_next() */
 	uint16_t n_kept;
+	bool last_kept; /* no more of them follow */
 };
 
 void sq_frame_heartbeat(struct sq_buf *);
@@ -298,8 +300,9 @@ void sq_frame_detached(
 /* The answer to a Subscriptions that has a mark (not 0); 'notes' as in Outcomes. */
 void sq_frame_subscribed(struct sq_buf *, uint64_t epoch, uint32_t mark, const uint8_t *codes,
     uint16_t n, const struct sq_notes *notes);
-/* 'entries' are 'n' of sq_kept_put(), at least one. */
-void sq_frame_kept(struct sq_buf *, uint64_t epoch, uint16_t n, struct sq_bytes entries);
+/* 'entries' are 'n' of sq_kept_put(); 'last': no more of them follow.  Only the last frame may
+ * have none. */
+void sq_frame_kept(struct sq_buf *, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries);
 void sq_kept_put(struct sq_buf *, const struct sq_kept *);
 struct sq_kept sq_kept_next(struct sq_bytes *entries);
 /* Opens a deliver frame without targets at the end of 'b'; returns the offset

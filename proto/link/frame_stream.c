@@ -83,10 +83,11 @@ sq_kept_next(struct sq_bytes *entries)
 }
 
 void
-sq_frame_kept(struct sq_buf *b, uint64_t epoch, uint16_t n, struct sq_bytes entries)
+sq_frame_kept(struct sq_buf *b, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries)
 {
-	frame_head(b, 8 + 2 + entries.len, SQ_FRAME_KEPT);
+	frame_head(b, 8 + 1 + 2 + entries.len, SQ_FRAME_KEPT);
 	sq_buf_u64(b, epoch);
+	sq_buf_u8(b, last);
 	sq_buf_u16(b, n);
 	sq_buf_append(b, entries.p, entries.len);
 }
@@ -201,10 +202,14 @@ subscribed_decode(struct sq_reader *r, struct sq_frame *out)
 static int
 kept_decode(struct sq_reader *r, struct sq_frame *out)
 {
+	uint8_t last;
+
 	out->epoch = sq_read64(r);
+	last = sq_read8(r);
+	out->last_kept = last == 1;
 	out->n_kept = sq_read16(r);
 	out->kept = (struct sq_bytes){r->p, sq_reader_left(r)};
-	if (r->bad || out->n_kept == 0)
+	if (r->bad || last > 1 || (out->n_kept == 0 && last == 0))
 		return SQ_EINVAL;
 	for (uint16_t i = 0; i < out->n_kept; i++) {
 		struct sq_kept k = kept_take(r);

@@ -245,7 +245,7 @@ try_frame(const uint8_t *p, size_t len)
 	else if (f.type == SQ_FRAME_DELIVER)
 		deliver_again(&b, &f.deliver);
 	else if (f.type == SQ_FRAME_KEPT)
-		sq_frame_kept(&b, f.epoch, f.n_kept, f.kept);
+		sq_frame_kept(&b, f.epoch, f.last_kept, f.n_kept, f.kept);
 	else if (f.type == SQ_FRAME_SUBSCRIBED) {
 		subscribed_again(&b, &f); /* notes that say the same join */
 		return;

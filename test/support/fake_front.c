@@ -225,7 +225,7 @@ sq_link_subscribed(struct sq_link *l, uint64_t epoch, uint32_t mark, const uint8
 }
 
 void
-sq_link_kept(struct sq_link *l, uint64_t epoch, uint16_t n, struct sq_bytes entries)
+sq_link_kept(struct sq_link *l, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries)
 {
 	char *to = l->kept;
 	size_t left = sizeof l->kept;
@@ -247,6 +247,8 @@ sq_link_kept(struct sq_link *l, uint64_t epoch, uint16_t n, struct sq_bytes entr
 		to += len;
 		left -= (size_t)len;
 	}
+	if (last && left > 2)
+		memcpy(to, ".\n", 3);
 	pthread_mutex_unlock(&l->lock);
 }
 

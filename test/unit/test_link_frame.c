@@ -566,7 +566,7 @@ Test(link_frame, kept_subscriptions_read_as_they_were_written)
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(wanted); i++)
 		sq_kept_put(&entries, &wanted[i]);
-	sq_frame_kept(&b, UINT64_C(7) << 40, SQ_ARRAY_LEN(wanted),
+	sq_frame_kept(&b, UINT64_C(7) << 40, true, SQ_ARRAY_LEN(wanted),
 	    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
 	for (size_t n = 0; n < sq_buf_len(&b); n++)
 		cr_assert_eq(sq_frame_decode(sq_buf_data(&b), n, 1000, &f, &used), SQ_EAGAIN);
@@ -574,6 +574,7 @@ Test(link_frame, kept_subscriptions_read_as_they_were_written)
 	cr_assert(f.type == SQ_FRAME_KEPT && used == sq_buf_len(&b));
 	cr_assert_eq(f.epoch, UINT64_C(7) << 40);
 	cr_assert_eq(f.n_kept, SQ_ARRAY_LEN(wanted));
+	cr_assert(f.last_kept);
 	for (size_t i = 0; i < SQ_ARRAY_LEN(wanted); i++) {
 		struct sq_kept k = sq_kept_next(&f.kept);
 
@@ -583,6 +584,10 @@ Test(link_frame, kept_subscriptions_read_as_they_were_written)
 		    memcmp(k.filter.p, wanted[i].filter.p, k.filter.len) == 0);
 	}
 	cr_assert_eq(f.kept.len, 0);
+	sq_buf_drain(&b, sq_buf_len(&b));
+	sq_frame_kept(&b, 1, true, 0, (struct sq_bytes){0});
+	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), 0);
+	cr_assert(f.last_kept && f.n_kept == 0);
 	sq_buf_fini(&entries);
 	sq_buf_fini(&b);
 }
@@ -599,7 +604,7 @@ Test(link_frame, malformed_kept_subscriptions_are_refused)
 		bool more = i == SQ_ARRAY_LEN(bad), none = i == SQ_ARRAY_LEN(bad) + 1;
 
 		sq_kept_put(&entries, more || none ? &good : &bad[i]);
-		sq_frame_kept(&b, 1,
+		sq_frame_kept(&b, 1, false,
 		    more       ? 2
 			: none ? 0
 			       : 1,

@@ -602,6 +602,56 @@ Test(session_order, credit_waits_for_no_answer_that_nobody_asked_for_before)
 	credited();
 }
 
+/* Whether the attach that comes asks for what the session is subscribed to. */
+static bool
+attach_asks(bool present)
+{
+	struct sq_bytes body = fake_body(put());
+	struct sq_attach a;
+
+	cr_assert_eq(sq_attach_decode(body.p, body.len, &a), 0);
+	attach(present, 0, 0);
+	return (a.flags & SQ_ATTACH_TELL) != 0;
+}
+
+Test(session_order, what_was_subscribed_to_before_is_asked_until_all_of_it_came)
+{
+	struct sq_session_params p = {.client_id = "c",
+	    .version = SQ_MQTT_V5,
+	    .durable = true,
+	    .expiry_s = 100,
+	    .receive_max = 10};
+
+	s = sq_session_open(hub, &p, NULL);
+	cr_assert(attach_asks(true));
+	relink();
+	cr_assert(attach_asks(true), "the frames were lost with the link");
+	sq_session_kept(s, false, 0, (struct sq_bytes){0});
+	relink();
+	cr_assert(attach_asks(true), "some of them were");
+	sq_session_kept(s, true, 0, (struct sq_bytes){0});
+	relink();
+	cr_assert_not(attach_asks(true));
+}
+
+Test(session_order, a_session_that_is_new_asks_once_and_an_old_link_never)
+{
+	struct sq_session_params p = {.client_id = "c",
+	    .version = SQ_MQTT_V5,
+	    .durable = true,
+	    .expiry_s = 1,
+	    .receive_max = 1};
+
+	fake_version(1);
+	s = sq_session_open(hub, &p, NULL);
+	cr_assert_not(attach_asks(true));
+	fake_version(SQ_LINK_VERSION);
+	relink();
+	cr_assert(attach_asks(false));
+	relink();
+	cr_assert_not(attach_asks(false));
+}
+
 Test(session_order, over_a_link_of_version_1_one_at_a_time)
 {
 	fake_version(1);
