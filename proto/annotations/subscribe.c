@@ -273,12 +273,13 @@ subscribe_is_map(const struct sq_annotation_value *value)
 {
 	const char *text = value->text + strspn(value->text, " \t\r\n");
 	size_t len = strcspn(text, ":/+#, \t\r\n");
+	const char *colon = text + len + strspn(text + len, " \t");
 	char word[32];
 
-	if (text[len] != ':' || len >= sizeof word ||
-	    (text[len + 1] != '\0' && !sq_value_space(text[len + 1])))
+	if (*colon != ':' || len >= sizeof word || (colon[1] != '\0' && !sq_value_space(colon[1])))
 		return false;
-	memcpy(word, text, len);
+	for (size_t i = 0; i < len; i++)
+		word[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a') : text[i];
 	word[len] = '\0';
 	return !name_is_field(word) && sq_value_nearest(word, map_names) != NULL;
 }

@@ -52,6 +52,7 @@ Test(annotations_rights, each_key_may_be_left_out)
 	    {"\n  strict: true\n  subscriptions: [a, b]\n", true, 0, 2},
 	    {"allow:\n- a\nstrict: true\n", true, 1, 0},
 	    {"{}", false, 0, 0},
+	    {"strict : true", true, 0, 0},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -83,6 +84,8 @@ Test(annotations_rights, errors_have_line_column_and_reason)
 	refuse("strict: maybe", "line 1, column 9: strict must be true or false");
 	refuse("strict: [true]", "line 1, column 9: strict must be true or false");
 	refuse("stict: true", "line 1, column 1: unknown field 'stict', did you mean strict?");
+	refuse("STRICT: true", "line 1, column 1: unknown field 'STRICT'");
+	refuse("Allow : [a]", "line 1, column 1: unknown field 'Allow', did you mean allow?");
 	refuse("strict: true\nalow: [a]",
 	    "line 2, column 1: unknown field 'alow', did you mean allow?");
 	refuse("strict: true\nstrict: true", "line 2, column 1: strict twice");
