@@ -6,9 +6,8 @@
 #include "proto/topic/topic.h"
 
 static const char prefix[] = "sqmqos-";
-static const char dead[] = "$dead";
 
-enum { PREFIX_LEN = sizeof prefix - 1, DEAD_LEN = sizeof dead - 1, NAME_SHOWN_MAX = 64 };
+enum { PREFIX_LEN = sizeof prefix - 1, NAME_SHOWN_MAX = 64 };
 
 /* Behind the prefix: what an app may ask for, and what the broker writes. */
 #define ASKED_QOS "qos"
@@ -23,13 +22,6 @@ static bool
 asked_is(struct sq_bytes b, const char *text)
 {
 	return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
-}
-
-bool
-sq_asked_is_dead(struct sq_bytes topic)
-{
-	return topic.len >= DEAD_LEN && memcmp(topic.p, dead, DEAD_LEN) == 0 &&
-	    (topic.len == DEAD_LEN || topic.p[DEAD_LEN] == '/');
 }
 
 /* A decimal number of seconds, at most 9 digits. */
@@ -76,7 +68,7 @@ asked_take(struct sq_asked *a, struct sq_bytes name, struct sq_bytes value)
 	}
 	if (asked_is(name, ASKED_RECEIPT)) {
 		a->receipt = value;
-		return sq_topic_name_check(value, NULL) == SQ_OK && !sq_asked_is_dead(value) &&
+		return sq_topic_name_check(value, NULL) == SQ_OK && !sq_topic_is_dead(value) &&
 			sq_topic_reserved(value) == NULL
 		    ? SQ_ASKED_GOOD
 		    : SQ_ASKED_WRONG_RECEIPT;

@@ -47,7 +47,4 @@ bool sq_asked_parse(const unsigned char *image, struct sq_asked *out);
 /* Appends what is wrong, or else unknown: one line for people, of printable ASCII. */
 void sq_asked_explain(const struct sq_asked *, struct sq_buf *out);
 
-/* Whether a topic name or filter is one of dead letters: "$dead", or below it. */
-bool sq_asked_is_dead(struct sq_bytes topic);
-
 #endif

@@ -11,6 +11,7 @@
 #include "broker/session/stored.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
+#include "proto/topic/topic.h"
 
 enum { PACE_EVERY = 32 }; /* puts between two looks at a queue's length */
 
@@ -360,7 +361,7 @@ publish_checked(struct sq_publish *p)
 	if (topic.p[0] == '$' && (why = sq_topic_reserved(topic)) != NULL)
 		return sq_refused_say(
 		    &p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, "%s", why);
-	if (topic.p[0] == '$' && sq_asked_is_dead(topic))
+	if (topic.p[0] == '$' && sq_topic_is_dead(topic))
 		return sq_refused_say(&p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC,
 		    "$dead is for dead letters, which the broker alone publishes");
 	if (sq_image_size(image) > p->broker->cfg.max_packet + SQ_BODY_SLACK / 2)

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-#include "broker/session/asked.h"
 #include "core/mem.h"
 #include "core/utf8.h"
 #include "proto/mqtt/reason.h"
+#include "proto/topic/topic.h"
 
 enum {
 	SEPARATOR = 0xff, /* in no UTF-8 */
@@ -78,7 +78,7 @@ sq_wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct sq_want
 		return sq_wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID, "it names two tags");
 	if (e->tag.len > 0)
 		w->filter.tag = e->tag;
-	if (sq_asked_is_dead(w->filter.filter) && !wanted_dead(w))
+	if (sq_topic_is_dead(w->filter.filter) && !wanted_dead(w))
 		return sq_wanted_refuse(
 		    w, SQ_MQTT_RC_FILTER_INVALID, "dead letters are taken whole, by $dead/#");
 	if (e->flags & SQ_SUB_DECLARED) {

@@ -82,6 +82,12 @@ sq_topic_reserved(struct sq_bytes name)
 	return NULL;
 }
 
+bool
+sq_topic_is_dead(struct sq_bytes name)
+{
+	return TOPIC_STARTS(name, "$dead") && topic_head(name).len == sizeof "$dead" - 1;
+}
+
 /* A filter without prefixes: its form; '*levels' is how many it has. */
 static int
 topic_form(struct sq_bytes in, bool *wildcard, size_t *levels, const char **why)

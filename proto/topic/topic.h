@@ -45,8 +45,12 @@ sq_topic_name_check_levels(struct sq_bytes name, unsigned levels, const char **w
 /* Why no application publishes to 'name', a static sentence, or NULL: its first level is
  * $SYS, where servers speak of themselves, or $share, $tag or $queue, which are filters' own
  * (§4.7.2).  Other first levels that start with $ are applications' to use, and $dead has
- * rules of its own (broker/session/asked.h). */
+ * rules of its own, below. */
 const char *sq_topic_reserved(struct sq_bytes name);
+
+/* Whether 'name', or a filter, is $dead or below it: dead letters, which the broker alone
+ * publishes. */
+bool sq_topic_is_dead(struct sq_bytes name);
 
 /* Checks a filter and takes it apart.  A wildcard fills a level, # only the
  * last one (§4.7.1); a share name has a character at least, and no / + #, and a

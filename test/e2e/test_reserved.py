@@ -101,7 +101,8 @@ async def test_a_copy_after_a_lost_link_is_answered(env):
 async def test_a_will_that_can_never_be_published(env):
     stack = await env.stack()
     sub = await listener(env, stack)
-    for topic in RESERVED:
+    never = [*RESERVED, "$dead", "$dead/x"]
+    for topic in never:
         client = mqtt.Client("v5", V5)
         connack = await client.connect(stack.ports[0], will=Will(topic, b"x", 1))
         assert connack.code == 0x90, topic
@@ -109,7 +110,9 @@ async def test_a_will_that_can_never_be_published(env):
     old = await env.connect(stack.ports[0], "old", V311, will=Will("$SYS/x", b"x", 1))
     assert await old.publish("end", "x", 1) == 0
     old.abort()
+    dead = await env.connect(stack.ports[0], "dead", V311, will=Will("$dead/x", b"x", 1))
+    dead.abort()
     good = await env.connect(stack.ports[0], "good", will=Will("$aws/will", b"x", 1))
     good.abort()
     await nothing_but(sub, ["end", "$aws/will"])
-    assert await metric(stack.sidecars[0], APART) == len(RESERVED) + 1
+    assert await metric(stack.sidecars[0], APART) == len(never) + 2
