@@ -69,6 +69,12 @@ deliver_cancelled(struct sq_consumer *c)
 
 /* Sending. */
 
+static bool
+deliver_expired(const struct sq_item *item, uint64_t now_ms)
+{
+	return item->expires_ms != 0 && item->expires_ms <= now_ms;
+}
+
 static uint32_t
 deliver_expiry_s(const struct sq_item *item, uint64_t now_ms)
 {
@@ -283,7 +289,7 @@ deliver_next(struct sq_session *s, struct turn *turn)
 		sq_order_hold(s, &r);
 		return true;
 	}
-	if (first->item.expires_ms != 0 && first->item.expires_ms <= now_ms) {
+	if (deliver_expired(&first->item, now_ms)) {
 		r = turn_pop(s, turn);
 		sq_count(s->shard->broker, SQ_M_DROPPED_EXPIRED, 1);
 		if (r.item.assured)
@@ -425,6 +431,7 @@ sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 	struct sq_ready r;
 
 	if (s->state != SQ_SESSION_ATTACHED || s->n_ready > 0 || s->n_resend > 0 ||
+	    deliver_expired(item, sq_worker_now_ms(s->shard->worker)) ||
 	    s->order.told != s->order.round || /* what comes now comes behind an answer */
 	    (s->out_first != 0 && item->qos > 0) || !sq_may_leave(s, item->qos) ||
 	    !sq_link_writable(s->link) || !s->sink.engine->ops->pass(txn, &s->consumer, item))

@@ -285,6 +285,10 @@ async def messages_expire_while_they_wait(w):
     assert [m.payload for m in got] == [b"1", b"2", b"ever"]
     assert all(90 <= m.props["message_expiry"] <= 99 for m in got[:2]), got
     assert "message_expiry" not in got[2].props
+    for qos in (0, 1, 2):  # it has passed at once, also for who is there
+        await pub.publish(w.topic(), b"never", qos, props={"message_expiry": 0})
+    await pub.publish(w.topic(), b"after", 1)
+    assert (await c.receive()).payload == b"after"
     await forget(w, c)
 
 
