@@ -433,8 +433,11 @@ void
 sq_session_order_leave(struct sq_session *s)
 {
 	order_drop_unmarked(s, s->expiry_s == 0);
-	if (s->expiry_s == 0)
-		order_drop(s);
+	if (s->expiry_s != 0)
+		return;
+	order_drop(s);
+	/* Nobody is told of what is on its way: nothing waits for it. */
+	sq_outbox_places_gone(sq_outbox_places(s->hub->outbox), s);
 }
 
 void
