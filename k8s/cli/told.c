@@ -144,7 +144,7 @@ told_client(const struct sq_client_ids *ids, struct sq_buf *out)
 	sq_buf_printf(out, "  to the pod's MQTT client ");
 	if (ids->n == 0)
 		sq_buf_printf(
-		    out, "that connects first (better name it: " SQ_ANNOTATION_CLIENT_ID ")");
+		    out, "that the sidecar chooses (better name it: " SQ_ANNOTATION_CLIENT_ID ")");
 	for (size_t i = 0; i < ids->n; i++)
 		sq_buf_printf(out, "%s%s", i > 0 ? ", or " : "with the client id ", ids->v[i]);
 	sq_buf_printf(out, "\n");
@@ -170,6 +170,10 @@ sq_told_subscriptions(const struct sq_annotations *a, const char *workload, stru
 	const struct sq_declarations *ds = &a->subscribe;
 	size_t k;
 
+	if (ds->n == 0 && a->rights.strict && a->rights.n == 0) {
+		sq_buf_printf(out, "  nothing: all subscriptions of the app are refused\n");
+		return;
+	}
 	if (ds->n == 0)
 		sq_buf_printf(out, "  nothing but what the app subscribes to itself\n");
 	for (size_t i = 0; i < ds->n; i++) {

@@ -245,6 +245,9 @@ strict: true
                  "itself\n  b/+: ", "  nothing else: other subscriptions of the app, but to these "
                  "filters, are refused\n"):
         assert line in out, (line, out)
+    bare = DEPLOYMENT.replace("- orders/#\n", "strict: true\n")
+    out, _ = await cli.run("explain", "-f", "-", stdin=bare.encode())
+    assert "Receives:\n  nothing: all subscriptions of the app are refused\nPublishes:" in out, out
     out, _ = await cli.run("explain", "-f", "-",
                            stdin=text.replace("allow: [state/#, b/+]", "allow: [a+]").encode(),
                            code=1)
