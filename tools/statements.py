@@ -23,7 +23,7 @@ HEAD = """# Conformance
 
 What MQTT 3.1.1 and MQTT 5.0 demand of a server, statement by statement as their appendix B numbers them, and the test that proves it
 (below `test/`; of `e2e/test_mqtt_*.py` and `e2e/test_conformance_*.py` a case of the file's scenario). Where a statement does not
-apply, the reason stands in its place. `./dev test e2e/mqtt e2e/conformance` runs what most of them need; each case runs at one sidecar
+apply, the reason stands in its place. `./dev test 'e2e/(mqtt|conformance)'` runs what most of them need; each case runs at one sidecar
 and across two.
 
 The words are ours; the standards' count:
