@@ -76,9 +76,17 @@ request_land(struct sq_sub_request *q)
 	q->flight = NULL;
 }
 
+/* How many subscriptions of the client's it asks for. */
+static uint64_t
+subreq_fresh(const struct sq_subreq *r)
+{
+	return r->op == SQ_SUB_SUBSCRIBE && !r->declared && !r->again ? r->n_ask : 0;
+}
+
 static void
 subreq_drop(struct sq_session *s, struct sq_subreq *r)
 {
+	s->subs_asked -= subreq_fresh(r);
 	s->subreq_bytes -= sq_buf_len(&r->entries);
 	sq_list_remove(&r->node);
 	sq_subreq_free(r);
@@ -132,6 +140,7 @@ sq_session_ask_in_order(struct sq_session *s, struct sq_subreq *r)
 		}
 	}
 	request_add(q, r);
+	s->subs_asked += subreq_fresh(r);
 	s->subreq_bytes += sq_buf_len(&r->entries);
 	sq_session_wake(s);
 }

@@ -56,6 +56,7 @@ struct sq_session {
 	bool knows_made;               /* as far as the broker has that; else it is asked */
 	struct sq_self_subs *self;     /* those of them below $SYS/sidecar; NULL: none */
 	size_t subreq_bytes, backlog;
+	uint64_t subs_asked; /* entries of the client's SUBSCRIBEs without an answer */
 	uint64_t attached_ms;
 	uint32_t attempt, failures, requests;
 	uint32_t attach_seq; /* attachments so far */

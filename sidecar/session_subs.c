@@ -175,6 +175,14 @@ subs_admit(struct sq_session *s, uint8_t type, uint16_t packet_id, uint32_t coun
 	return SQ_ETOOBIG;
 }
 
+/* Whether only the answers to what was asked before say how many of 'count' there is room for. */
+static bool
+subs_near_full(const struct sq_session *s, uint32_t count)
+{
+	return s->subs.n + s->subs_asked + count > s->hub->cfg->max_subscriptions &&
+	    !sq_order_idle(&s->order);
+}
+
 /* Whether 'filter', one of 'count' in a packet with 'fresh' new ones before it, is
  * one subscription too many.  One that the session has is replaced (MQTT-3.8.4-3). */
 static bool
@@ -247,7 +255,9 @@ sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
 	struct sq_subreq *r;
 	int rc;
 
-	rc = subs_admit(s, SQ_MQTT_SUBACK, packet_id, count, entries.len);
+	rc = subs_near_full(s, count)
+	    ? SQ_EAGAIN
+	    : subs_admit(s, SQ_MQTT_SUBACK, packet_id, count, entries.len);
 	if (rc != 0)
 		return rc == SQ_EAGAIN ? rc : 0;
 	r = sq_subreq_new(SQ_SUB_SUBSCRIBE, packet_id, (uint16_t)count);

@@ -702,3 +702,17 @@ async def test_a_full_session_may_replace_its_subscriptions(env):
         assert await c.publish("b", "x", 1) == 0
         assert (await c.receive()).qos == 1
         await c.disconnect()
+
+
+async def test_the_limit_of_subscriptions_counts_what_is_not_answered_yet(env):
+    """Packets that don't wait for their SUBACK, some of which make room for others."""
+    for place in ("sidecar", "broker"):
+        key = "subscriptions" if place == "sidecar" else "max-subscriptions"
+        stack = await env.stack(**{place: {"limits": {key: 3}}})
+        c = await env.connect(stack.ports[0], place)
+        got = await asyncio.gather(*[c.subscribe(f, qos=0) for f in "abacdbe"])
+        assert got == [[0], [0], [0], [0], [0x97], [0], [0x97]], (place, got)
+        got = await asyncio.gather(c.unsubscribe("a"), c.subscribe("d", qos=0), c.unsubscribe("b", "c"),
+                                   c.subscribe("e", "f", "g", qos=0))
+        assert got == [[0], [0], [0, 0], [0, 0, 0x97]], (place, got)
+        await c.disconnect()
