@@ -143,6 +143,8 @@ sq_mqtt_read_connack(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_m
 	bool v5 = d->version == SQ_MQTT_V5;
 
 	out->props = sq_mqtt_props_none;
+	if (d->version == SQ_MQTT_V31)
+		flags = 0; /* the byte is "not used" there (MQTT 3.1 §3.2) */
 	out->connack.session_present = flags & 1;
 	if ((flags & ~1u) != 0)
 		return sq_mqtt_fail(

@@ -124,6 +124,15 @@ Test(mqtt_decode, connect_5_may_have_a_password_without_user_name)
 	cr_assert(is(p.connect.password, "p"));
 }
 
+Test(mqtt_decode, connack_31_has_no_session_present)
+{
+	static const char *const texts[] = {"20 02 00 00", "20 02 01 00", "20 02 ff 00"};
+
+	for (unsigned i = 0; i < SQ_ARRAY_LEN(texts); i++)
+		cr_assert_not(
+		    decode(SQ_MQTT_CLIENT, SQ_MQTT_V31, texts[i]).connack.session_present);
+}
+
 Test(mqtt_decode, connack_311_return_codes_become_reason_codes)
 {
 	static const uint8_t reasons[] = {0x00, 0x84, 0x85, 0x88, 0x86, 0x87};
