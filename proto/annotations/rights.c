@@ -51,6 +51,13 @@ sq_rights_read_allow(struct sq_yaml *y, struct sq_subscribe_rights *out)
 {
 	int rc;
 
+	if (y->event.type != YAML_SEQUENCE_START_EVENT && sq_yaml_text(y) != NULL &&
+	    strchr(sq_yaml_text(y), ',') != NULL) {
+		sq_value_wrong(y->value, sq_yaml_at(y),
+		    "several filters in allow are a list: [state/#, alerts/+], each quoted if it "
+		    "has a comma");
+		return 0;
+	}
 	if (y->event.type != YAML_SEQUENCE_START_EVENT)
 		return allow_one(y, out);
 	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_SEQUENCE_END_EVENT) {

@@ -95,6 +95,9 @@ Test(annotations_rights, errors_have_line_column_and_reason)
 	refuse("strict: true\nallow: [$share/g/a, $tag/red/a]",
 	    "line 2, column 9: '$share/g/a': allow names topics, without $share and $tag\n"
 	    "line 2, column 21: '$tag/red/a': allow names topics, without $share and $tag");
+	refuse("strict: true\nallow: a/b, c/d",
+	    "line 2, column 8: several filters in allow are a list: [state/#, alerts/+], each "
+	    "quoted if it has a comma");
 	refuse("strict: true\nallow: {a: b}",
 	    "line 2, column 8: allow must be a filter or a list of filters");
 	refuse("strict: true\nallow: [[a]]",
