@@ -109,22 +109,23 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Sessions of this broker."},
     {"limits.max-subscriptions", SQ_CFG_UINT, AT(max_subs), "10000", 1, 10000000, NULL,
 	"Subscriptions of a session."},
-    {"limits.topic-levels", SQ_CFG_UINT, AT(topic_levels), "128", 1, SQ_TOPIC_LEVELS_MAX, NULL,
+    {"limits.topic-levels", SQ_CFG_UINT, AT(limits.topic_levels), "128", 1, SQ_TOPIC_LEVELS_MAX,
+	NULL,
 	"Levels of a topic name or filter. This key, the next one and those of mqtt are told to "
 	"the sidecars, which have them, too: the stricter counts."},
-    {"limits.client-id", SQ_CFG_UINT, AT(client_id), "256", 32, SQ_KEY_CLIENT_MAX, NULL,
+    {"limits.client-id", SQ_CFG_UINT, AT(limits.client_id), "256", 32, SQ_KEY_CLIENT_MAX, NULL,
 	"Bytes of a client id."},
-    {"mqtt.max-qos", SQ_CFG_UINT, AT(max_qos), "2", 0, 2, NULL,
+    {"mqtt.max-qos", SQ_CFG_UINT, AT(limits.max_qos), "2", 0, 2, NULL,
 	"Highest QoS that clients publish with and subscribe to."},
-    {"mqtt.retain", SQ_CFG_BOOL, AT(retain), "true", 0, 0, NULL,
+    {"mqtt.retain", SQ_CFG_BOOL, AT(limits.retain), "true", 0, 0, NULL,
 	"Clients may publish retained messages, wills included."},
-    {"mqtt.wildcard-subscriptions", SQ_CFG_BOOL, AT(wildcard), "true", 0, 0, NULL,
+    {"mqtt.wildcard-subscriptions", SQ_CFG_BOOL, AT(limits.wildcard), "true", 0, 0, NULL,
 	"Clients may subscribe with + and #."},
-    {"mqtt.shared-subscriptions", SQ_CFG_BOOL, AT(shared), "true", 0, 0, NULL,
+    {"mqtt.shared-subscriptions", SQ_CFG_BOOL, AT(limits.shared), "true", 0, 0, NULL,
 	"Clients may subscribe with $share."},
-    {"mqtt.subscription-ids", SQ_CFG_BOOL, AT(sub_ids), "true", 0, 0, NULL,
+    {"mqtt.subscription-ids", SQ_CFG_BOOL, AT(limits.sub_ids), "true", 0, 0, NULL,
 	"Clients may give subscription identifiers."},
-    {"mqtt.control-characters", SQ_CFG_ENUM, AT(control_refused), "allow", 0, 0, characters,
+    {"mqtt.control-characters", SQ_CFG_ENUM, AT(limits.control_refused), "allow", 0, 0, characters,
 	"Control characters and non-characters of Unicode in topics, filters, client ids and user "
 	"names; refuse: packets with them are malformed."},
     {"link.max-age", SQ_CFG_DURATION, AT(link_max_age_ms), "1h", 0, 365 * DAY, NULL,
@@ -293,19 +294,6 @@ sq_broker_config_free(struct sq_broker_config *c)
 	sq_config_free(c, sq_broker_config_keys, sq_broker_config_n);
 }
 
-static struct sq_limits
-config_limits(const struct sq_broker_config *c)
-{
-	return (struct sq_limits){
-	    .topic_levels = (uint16_t)c->topic_levels,
-	    .client_id = (uint16_t)c->client_id,
-	    .max_qos = (uint8_t)c->max_qos,
-	    .off = (uint8_t)((c->retain ? 0 : SQ_OFF_RETAIN) | (c->wildcard ? 0 : SQ_OFF_WILDCARD) |
-		(c->shared ? 0 : SQ_OFF_SHARED) | (c->sub_ids ? 0 : SQ_OFF_SUB_IDS) |
-		(c->control_refused ? SQ_OFF_CONTROL : 0)),
-	};
-}
-
 struct sq_broker_cfg
 sq_broker_config_cfg(const struct sq_broker_config *c)
 {
@@ -337,7 +325,7 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .key_window_ms = c->key_window_ms,
 	    .max_keys = c->max_keys,
 	    .unknown_properties = c->unknown_properties != 0,
-	    .limits = config_limits(c),
+	    .limits = sq_limits_own(&c->limits),
 	    .expiry_default_s = (uint32_t)(c->expiry_default_ms / SECOND),
 	    .expiry_max_s = (uint32_t)(c->expiry_max_ms / SECOND),
 	    .max_sessions = (uint32_t)c->max_sessions,

@@ -45,9 +45,7 @@ struct sq_broker_config {
 	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
 	char *admin_listen;
 	uint64_t max_packet, max_inflight, max_sessions, max_subs;
-	uint64_t topic_levels, client_id, max_qos;
-	bool retain, wildcard, shared, sub_ids;
-	unsigned control_refused; /* 0: allowed */
+	struct sq_limits_cfg limits;
 	uint64_t link_max_age_ms, link_idle_ms, link_stall_ms, max_connections;
 	uint64_t grace_ms, recovery_ms, session_expiry_max_ms;
 	uint64_t queue_max_msgs, queue_max_bytes, queue_expiry_ms, queue_expiry_max_ms;

@@ -8,6 +8,7 @@
 #include "core/buf.h"
 #include "core/config.h"
 #include "core/err.h"
+#include "proto/link/limits.h"
 
 struct sq_sidecar_cfg {
 	uint64_t listen_port;
@@ -34,12 +35,10 @@ struct sq_sidecar_cfg {
 	uint64_t connect_timeout_ms, attach_timeout_ms, linger_ms, shutdown_ms;
 	uint64_t sys_interval_ms;
 	uint64_t keep_alive_max_ms, refused_max_ms;
-	uint64_t topic_levels, client_id, topic_alias_max;
-	uint64_t max_qos;
-	bool retain, wildcard, shared, sub_ids;
-	unsigned control_refused; /* 0: allowed */
-	unsigned log_level;       /* enum sq_log_level */
-	unsigned log_format;      /* enum sq_log_format */
+	uint64_t topic_alias_max;
+	struct sq_limits_cfg limits;
+	unsigned log_level;  /* enum sq_log_level */
+	unsigned log_format; /* enum sq_log_format */
 };
 
 extern const struct sq_config_key sq_sidecar_keys[];

@@ -326,7 +326,7 @@ hub_pool(struct sq_hub *h, struct sq_buf *err)
 void
 sq_hub_told(struct sq_hub *h, const struct sq_attached *a)
 {
-	struct sq_limits own = sq_limits_own(h->cfg);
+	struct sq_limits own = sq_limits_own(&h->cfg->limits);
 	struct sq_limits now = sq_limits_stricter(&own, &a->limits);
 	struct sq_buf text = {0};
 
@@ -363,7 +363,7 @@ sq_hub_new(struct ev_loop *loop, const struct sq_sidecar_cfg *cfg, struct sq_buf
 		sq_list_init(lists[i]);
 	h->loop = loop;
 	h->cfg = cfg;
-	h->limits = sq_limits_own(cfg);
+	h->limits = sq_limits_own(&cfg->limits);
 	h->metrics = &sq_sidecar_metrics;
 	h->instance = sq_random_u64();
 	h->outbox = sq_outbox_new(h);

@@ -5,19 +5,6 @@
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
 
-struct sq_limits
-sq_limits_own(const struct sq_sidecar_cfg *cfg)
-{
-	return (struct sq_limits){
-	    .topic_levels = (uint16_t)cfg->topic_levels,
-	    .client_id = (uint16_t)cfg->client_id,
-	    .max_qos = (uint8_t)cfg->max_qos,
-	    .off = (uint8_t)((cfg->retain ? 0 : SQ_OFF_RETAIN) |
-		(cfg->wildcard ? 0 : SQ_OFF_WILDCARD) | (cfg->shared ? 0 : SQ_OFF_SHARED) |
-		(cfg->sub_ids ? 0 : SQ_OFF_SUB_IDS) | (cfg->control_refused ? SQ_OFF_CONTROL : 0)),
-	};
-}
-
 void
 sq_limits_props(const struct sq_limits *l, struct sq_mqtt_props *props)
 {

@@ -3,6 +3,19 @@
 const struct sq_limits sq_limits_unsaid = {.topic_levels = 128, .client_id = 256, .max_qos = 2};
 
 struct sq_limits
+sq_limits_own(const struct sq_limits_cfg *cfg)
+{
+	return (struct sq_limits){
+	    .topic_levels = (uint16_t)cfg->topic_levels,
+	    .client_id = (uint16_t)cfg->client_id,
+	    .max_qos = (uint8_t)cfg->max_qos,
+	    .off = (uint8_t)((cfg->retain ? 0 : SQ_OFF_RETAIN) |
+		(cfg->wildcard ? 0 : SQ_OFF_WILDCARD) | (cfg->shared ? 0 : SQ_OFF_SHARED) |
+		(cfg->sub_ids ? 0 : SQ_OFF_SUB_IDS) | (cfg->control_refused ? SQ_OFF_CONTROL : 0)),
+	};
+}
+
+struct sq_limits
 sq_limits_stricter(const struct sq_limits *a, const struct sq_limits *b)
 {
 	return (struct sq_limits){

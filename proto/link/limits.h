@@ -4,6 +4,7 @@
 #ifndef SQ_PROTO_LINK_LIMITS_H
 #define SQ_PROTO_LINK_LIMITS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/buf.h"
@@ -29,9 +30,19 @@ struct sq_limits {
 
 enum { SQ_LIMITS_SIZE = 6 };
 
+/* What the configuration of a broker or a sidecar says: limits.topic-levels, limits.client-id,
+ * and those of mqtt. */
+struct sq_limits_cfg {
+	uint64_t topic_levels, client_id, max_qos;
+	bool retain, wildcard, shared, sub_ids;
+	unsigned control_refused; /* 0: allowed */
+};
+
 /* Of a peer that can't say: version 1 of the link. */
 extern const struct sq_limits sq_limits_unsaid;
 
+/* Those of a configuration whose values are in their ranges. */
+struct sq_limits sq_limits_own(const struct sq_limits_cfg *);
 /* Of each the stricter. */
 struct sq_limits sq_limits_stricter(const struct sq_limits *, const struct sq_limits *);
 void sq_limits_encode(struct sq_buf *, const struct sq_limits *);

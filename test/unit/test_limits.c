@@ -65,7 +65,7 @@ Test(limits, filters)
 
 Test(limits, of_a_configuration)
 {
-	struct sq_sidecar_cfg cfg = {.topic_levels = 7,
+	struct sq_limits_cfg cfg = {.topic_levels = 7,
 	    .client_id = 99,
 	    .max_qos = 1,
 	    .retain = true,
