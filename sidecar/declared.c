@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/mqtt/mqtt.h"
+#include "proto/mqtt/options.h"
 #include "sidecar/hub.h"
 #include "sidecar/outbox.h"
 #include "sidecar/pod_annotations.h"
@@ -87,9 +88,9 @@ declared_ask(struct sq_declared *d, struct sq_session *s, uint8_t op,
     const struct sq_declaration *x, uint32_t token)
 {
 	/* A group is shared and gets no retained messages; a pod's copy does, once. */
-	unsigned retain = x->pod ? 1 : 2;
+	unsigned retain = x->pod ? SQ_RETAIN_IF_NEW : SQ_RETAIN_NEVER;
 	struct sq_sub sub = {.op = op,
-	    .options = (uint8_t)(x->qos | retain << 4),
+	    .options = (uint8_t)(x->qos | retain << SQ_OPTION_RETAIN_SHIFT),
 	    .flags = (uint8_t)(SQ_SUB_DECLARED | (s == d->keeper ? 0 : SQ_SUB_CONSUME) |
 		(x->durable ? SQ_SUB_DURABLE : 0)),
 	    .overflow = x->overflow,

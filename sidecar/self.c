@@ -7,6 +7,7 @@
 
 #include "core/mem.h"
 #include "proto/mqtt/encode.h"
+#include "proto/mqtt/options.h"
 #include "proto/topic/topic.h"
 #include "sidecar/client_priv.h"
 #include "sidecar/session_priv.h"
@@ -17,9 +18,6 @@ enum {
 	TEXT_MAX = 64,
 	HEAD_SLACK = 64, /* of a PUBLISH: all but topic and identifiers */
 	IDS_MAX = 64,    /* identifiers of one message */
-	OPTION_AS_PUBLISHED = 0x08,
-	RETAIN_ALWAYS = 0,
-	RETAIN_IF_NEW = 1,
 };
 
 /* X(symbol, name) */
@@ -221,7 +219,7 @@ self_say(const struct sq_self_subs *subs, enum self_topic topic, int64_t value)
 		if (!sub_selects(sub, topic))
 			continue;
 		any = true;
-		retain |= (sub->options & OPTION_AS_PUBLISHED) != 0;
+		retain |= (sub->options & SQ_OPTION_AS_PUBLISHED) != 0;
 		if (sub->sub_id != 0 && n < IDS_MAX)
 			ids[n++] = sub->sub_id;
 	}
@@ -329,7 +327,7 @@ self_add(struct sq_session *s, struct sq_bytes filter)
 void
 sq_self_made(struct sq_session *s, const struct sq_sub *e, bool fresh)
 {
-	unsigned handling = e->options >> 4 & 3;
+	unsigned handling = sq_option_retain(e->options);
 	struct self_sub *sub;
 
 	if (s->hub->cfg->sys_interval_ms == 0 || !self_wanted(e->filter))
@@ -339,7 +337,7 @@ sq_self_made(struct sq_session *s, const struct sq_sub *e, bool fresh)
 		sub = self_add(s, e->filter);
 	sub->options = e->options;
 	sub->sub_id = e->sub_id;
-	sub->fresh = handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && fresh);
+	sub->fresh = handling == SQ_RETAIN_ALWAYS || (handling == SQ_RETAIN_IF_NEW && fresh);
 	s->hub->self->fresh |= sub->fresh;
 }
 

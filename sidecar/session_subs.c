@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/utf8.h"
+#include "proto/mqtt/options.h"
 #include "proto/topic/topic.h"
 #include "sidecar/client.h"
 #include "sidecar/declared.h"
@@ -265,8 +266,10 @@ sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
 		struct sq_sub sub = {.op = SQ_SUB_SUBSCRIBE,
 		    .sub_id = sub_id,
 		    .filter = in.filter,
-		    .options = (uint8_t)((in.qos < most ? in.qos : most) | (in.no_local ? 4 : 0) |
-			(in.retain_as_published ? 8 : 0) | in.retain_handling << 4)};
+		    .options = (uint8_t)((in.qos < most ? in.qos : most) |
+			(in.no_local ? SQ_OPTION_NO_LOCAL : 0) |
+			(in.retain_as_published ? SQ_OPTION_AS_PUBLISHED : 0) |
+			in.retain_handling << SQ_OPTION_RETAIN_SHIFT)};
 
 		if (subs_may_ask(s, r, i, count, &fresh, in.filter))
 			sq_subreq_ask(r, i, &sub);

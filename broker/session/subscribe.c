@@ -15,12 +15,7 @@
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
 
-enum {
-	OPTION_AS_PUBLISHED = 0x08, /* MQTT 5.0 §3.8.3.1 */
-	RETAIN_ALWAYS = 0,
-	RETAIN_IF_NEW = 1,
-	RUNNING_MAX = 64, /* transactions of a session that need not be waited for */
-};
+enum { RUNNING_MAX = 64 }; /* transactions of a session that need not be waited for */
 
 /* Subscriptions. */
 
@@ -106,7 +101,7 @@ subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct 
 		sub->group = sq_group_join(b, &cfg, txn);
 	}
 	sub->group_binding = sq_group_bind(
-	    sub->group, &w->filter, sub->name, declared ? w->e.options & 3 : 2, txn);
+	    sub->group, &w->filter, sub->name, declared ? w->e.options & SQ_OPTION_QOS : 2, txn);
 }
 
 /* What the entry says of the group's queue. */
@@ -202,18 +197,19 @@ subscribe_options(
 		sq_block_unref(&sub->member->subs);
 		sub->member->subs = subs;
 		if (e->flags & SQ_SUB_DECLARED)
-			sq_group_set_qos(sub->group, sub->group_binding, e->options & 3, txn);
+			sq_group_set_qos(
+			    sub->group, sub->group_binding, e->options & SQ_OPTION_QOS, txn);
 		else
-			sub->member->max_qos = e->options & 3;
-		sub->member->as_published = (e->options & OPTION_AS_PUBLISHED) != 0;
+			sub->member->max_qos = e->options & SQ_OPTION_QOS;
+		sub->member->as_published = (e->options & SQ_OPTION_AS_PUBLISHED) != 0;
 	} else if (sub->group != NULL) {
 		sq_block_unref(&subs);
-		sq_group_set_qos(sub->group, sub->group_binding, e->options & 3, txn);
+		sq_group_set_qos(sub->group, sub->group_binding, e->options & SQ_OPTION_QOS, txn);
 	} else {
 		sq_block_unref(&sub->binding.subs);
 		sub->binding.subs = subs;
-		sub->binding.max_qos = e->options & 3;
-		sub->binding.as_published = (e->options & OPTION_AS_PUBLISHED) != 0;
+		sub->binding.max_qos = e->options & SQ_OPTION_QOS;
+		sub->binding.as_published = (e->options & SQ_OPTION_AS_PUBLISHED) != 0;
 		sub->binding.not_from = (e->options & SQ_OPTION_NO_LOCAL) ? s->incarnation : 0;
 	}
 }
@@ -295,7 +291,7 @@ static uint8_t
 subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op)
 {
 	struct sq_txn *txn = op->txn; /* until retained messages fill it */
-	unsigned handling = w->e.options >> 4 & 3;
+	unsigned handling = sq_option_retain(w->e.options);
 	struct sq_subscription *sub = subscription_find(s, w->name);
 	bool is_new = sub == NULL;
 
@@ -315,7 +311,7 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op)
 	subscribe_declare(s, sub, w, txn);
 	sq_stored_subscription(s, txn, sub, &w->e);
 	if (sub->group == NULL &&
-	    (handling == RETAIN_ALWAYS || (handling == RETAIN_IF_NEW && is_new))) {
+	    (handling == SQ_RETAIN_ALWAYS || (handling == SQ_RETAIN_IF_NEW && is_new))) {
 		struct retained_put to = {s, sub, w->filter.tag, op};
 
 		if (sq_sys_is(&w->filter))
@@ -326,7 +322,7 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op)
 			    w->filter.filter, sq_worker_now_ms(s->shard->worker), retained_put,
 			    &to);
 	}
-	return w->e.options & 3; /* granted */
+	return w->e.options & SQ_OPTION_QOS; /* granted */
 }
 
 static uint8_t

@@ -10,9 +10,8 @@
 #include "proto/link/key.h"
 #include "proto/link/refusal.h"
 #include "proto/link/subs.h"
+#include "proto/mqtt/options.h"
 #include "proto/topic/topic.h"
-
-enum { SQ_OPTION_NO_LOCAL = 0x04 }; /* MQTT 5.0 §3.8.3.1 */
 
 /* An entry with its filter parsed. */
 struct sq_wanted {

@@ -7,14 +7,9 @@
 
 #include <string.h>
 
-enum { /* Subscription Options, §3.8.3.1 */
-	OPT_QOS = 0x03,
-	OPT_NO_LOCAL = 0x04,
-	OPT_RETAIN_AS_PUBLISHED = 0x08,
-	OPT_RETAIN_HANDLING = 0x30,
-	OPT_RESERVED = 0xc0,
-	OPT_RESERVED_V3 = 0xfc,
-};
+#include "proto/mqtt/options.h"
+
+enum { OPTION_RESERVED_V3 = 0xfc }; /* MQTT 3.1.1 §3.8.3 */
 
 static bool
 subscribe_is_shared(struct sq_bytes filter)
@@ -36,18 +31,18 @@ subscribe_filter(struct sq_mqtt_decoder *d, struct sq_reader *r, struct sq_bytes
 static int
 subscribe_options(struct sq_mqtt_decoder *d, uint8_t opts, struct sq_bytes filter)
 {
-	uint8_t reserved = d->version == SQ_MQTT_V5 ? OPT_RESERVED : OPT_RESERVED_V3;
+	uint8_t reserved = d->version == SQ_MQTT_V5 ? SQ_OPTION_RESERVED : OPTION_RESERVED_V3;
 
 	if ((opts & reserved) != 0)
 		return sq_mqtt_fail(d, SQ_MQTT_RC_MALFORMED,
 		    "reserved subscription options are set (MQTT 3.8.3.1)");
-	if ((opts & OPT_QOS) == OPT_QOS)
+	if ((opts & SQ_OPTION_QOS) == SQ_OPTION_QOS)
 		return sq_mqtt_fail(
 		    d, SQ_MQTT_RC_PROTOCOL_ERROR, "subscription with QoS 3 (MQTT 3.8.3.1)");
-	if ((opts & OPT_RETAIN_HANDLING) == OPT_RETAIN_HANDLING)
+	if ((opts & SQ_OPTION_RETAIN) == SQ_OPTION_RETAIN)
 		return sq_mqtt_fail(d, SQ_MQTT_RC_PROTOCOL_ERROR,
 		    "subscription with Retain Handling 3 (MQTT 3.8.3.1)");
-	if ((opts & OPT_NO_LOCAL) != 0 && subscribe_is_shared(filter))
+	if ((opts & SQ_OPTION_NO_LOCAL) != 0 && subscribe_is_shared(filter))
 		return sq_mqtt_fail(d, SQ_MQTT_RC_PROTOCOL_ERROR,
 		    "No Local on a shared subscription (MQTT 3.8.3.1)");
 	return 0;
@@ -165,9 +160,9 @@ sq_mqtt_sub_next(struct sq_bytes *rest, struct sq_mqtt_sub *out)
 		return false;
 	opts = *rest->p++;
 	rest->len--;
-	out->qos = opts & OPT_QOS;
-	out->no_local = (opts & OPT_NO_LOCAL) != 0;
-	out->retain_as_published = (opts & OPT_RETAIN_AS_PUBLISHED) != 0;
-	out->retain_handling = opts >> 4 & 3;
+	out->qos = opts & SQ_OPTION_QOS;
+	out->no_local = (opts & SQ_OPTION_NO_LOCAL) != 0;
+	out->retain_as_published = (opts & SQ_OPTION_AS_PUBLISHED) != 0;
+	out->retain_handling = (uint8_t)sq_option_retain(opts);
 	return true;
 }
