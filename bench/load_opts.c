@@ -326,6 +326,7 @@ opts_take_over(struct sq_load_opts *o, int opt, char *arg)
 	}
 }
 
+/* How messages are sent, and for how long. */
 static bool
 opts_take_how(struct sq_load_opts *o, int opt, char *arg)
 {
@@ -358,6 +359,16 @@ opts_take_how(struct sq_load_opts *o, int opt, char *arg)
 	case O_DRAIN:
 		o->drain_s = opts_seconds("--drain", arg);
 		return true;
+	default:
+		return false;
+	}
+}
+
+/* Clients that do nothing. */
+static bool
+opts_take_idle(struct sq_load_opts *o, int opt, char *arg)
+{
+	switch (opt) {
 	case O_IDLE:
 		o->idle = (unsigned)opts_uint("--idle", arg, 1, 1000000);
 		return true;
@@ -370,6 +381,16 @@ opts_take_how(struct sq_load_opts *o, int opt, char *arg)
 	case O_CONNECT_RATE:
 		o->connect_rate = opts_uint("--connect-rate", arg, 1, 1000000);
 		return true;
+	default:
+		return false;
+	}
+}
+
+/* What is told. */
+static bool
+opts_take_results(struct sq_load_opts *o, int opt, char *arg)
+{
+	switch (opt) {
 	case O_PID:
 		opts_pid(o, arg);
 		return true;
@@ -382,6 +403,14 @@ opts_take_how(struct sq_load_opts *o, int opt, char *arg)
 	default:
 		return false;
 	}
+}
+
+static bool
+opts_take(struct sq_load_opts *o, int opt, char *arg)
+{
+	return opts_take_where(o, opt, arg) || opts_take_what(o, opt, arg) ||
+	    opts_take_over(o, opt, arg) || opts_take_how(o, opt, arg) ||
+	    opts_take_idle(o, opt, arg) || opts_take_results(o, opt, arg);
 }
 
 static void
@@ -457,8 +486,7 @@ sq_load_opts_parse(struct sq_load_opts *o, int argc, char **argv)
 			fputs(usage, stdout);
 			exit(0);
 		}
-		if (!opts_take_where(o, opt, optarg) && !opts_take_what(o, opt, optarg) &&
-		    !opts_take_over(o, opt, optarg) && !opts_take_how(o, opt, optarg))
+		if (!opts_take(o, opt, optarg))
 			opts_die("wrong option", argv[optind - 1]);
 	}
 	if (optind < argc)
