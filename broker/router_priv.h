@@ -1,0 +1,43 @@
+/* Layout of the router, for router*.c. */
+#ifndef SQ_BROKER_ROUTER_PRIV_H
+#define SQ_BROKER_ROUTER_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "broker/router.h"
+#include "core/heap.h"
+#include "core/htab.h"
+#include "core/list.h"
+
+struct sq_space {
+	struct sq_hnode node;
+	char *name;
+	struct sq_topic_index *bindings;
+	size_t tagged; /* bindings that ask for a tag */
+	pthread_mutex_t retained_lock;
+	struct sq_topic_index *retained;
+	struct sq_list retained_list;
+	struct sq_heap expiries; /* of retained messages */
+	uint64_t retained_bytes;
+};
+
+struct sq_router {
+	struct sq_router_cfg cfg;
+	struct sq_metrics metrics;
+	pthread_rwlock_t lock;
+	struct sq_htab spaces; /* under 'spaces_lock' */
+	pthread_mutex_t spaces_lock;
+	uint64_t version; /* counts changes of bindings; under 'lock' */
+	atomic_uint_fast64_t retained_msgs, retained_bytes;
+	/* Records that say nothing any more; filled at the start, emptied by the sweep. */
+	uint64_t *stale;
+	size_t n_stale, cap_stale;
+};
+
+/* router_retained.c: what a space has of retained messages. */
+void sq_retained_init(struct sq_space *);
+/* Frees them; their records stay. */
+void sq_retained_fini(struct sq_router *, struct sq_space *);
+
+#endif
