@@ -97,9 +97,11 @@ void
 sq_client_reserved(
     const struct sq_client *c, const char *what, struct sq_bytes topic, const char *why)
 {
+	size_t shown = sq_utf8_cut(topic.p, topic.len, TOPIC_SHOWN_MAX);
+
 	sq_hub_count(c->hub, SQ_M_REFUSED_RESERVED, 1);
 	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
-	SQ_WARN("client", "%s: %s to '%.*s' refused, %s", sq_client_name(c), what, (int)topic.len,
+	SQ_WARN("client", "%s: %s to '%.*s' refused, %s", sq_client_name(c), what, (int)shown,
 	    (const char *)topic.p, why);
 }
 

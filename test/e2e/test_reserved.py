@@ -80,6 +80,22 @@ async def test_mqtt_3_hears_that_it_was_taken(env):
     assert await metric(stack.sidecars[0], COUNTED) == 5 * len(RESERVED)
 
 
+async def test_the_log_has_the_reason_whatever_the_topic(env):
+    """A line of the log has an end: of a long topic it has the first 256 bytes, and of
+    characters whole ones."""
+    stack = await env.stack()
+    topic = "$SYS/" + "\u20ac" * 700
+    pub = await env.connect(stack.ports[0], "pub")
+    assert await pub.publish(topic, "x", 1) == 0x90
+    client = mqtt.Client("willed", V5)
+    assert (await client.connect(stack.ports[0], will=Will(topic, b"x", 1))).code == 0x90
+    await client.wait_closed()
+    shown = "$SYS/" + "\u20ac" * 83
+    for what in ("publish", "will"):
+        line = f"{what} to '{shown}' refused, nobody publishes to topics below"
+        assert line in stack.log(stack.sidecars[0]), what
+
+
 @scenario(timeout_s=180)
 async def test_a_copy_after_a_lost_link_is_answered(env):
     """What was refused here keeps its place, and its answer, when the link goes."""
