@@ -1,12 +1,15 @@
 /* What a session asks its queues for: no more than its credit and its client's window
  * cover, so that what has to wait waits in its queue.  Where several queues answer at a
- * time, they have more for it than that: then it asks for nothing until that has left. */
+ * time, they have more for it than that: then it asks for nothing until that has left.
+ * Nor does it ask its own queue while something of it is held behind an answer. */
 #include "broker/session/demand.h"
 
 enum {
 	DEMAND_MAX = 256,         /* the most items that a queue is asked for at a time */
 	DEMAND_BYTES = 256 << 10, /* and bytes */
 };
+
+static const struct sq_demand demand_none;
 
 static uint32_t
 demand_least(uint64_t a, uint64_t b)
@@ -90,7 +93,7 @@ sq_demand_update(struct sq_session *s)
 	} else if (sq_may_leave(s, sq_ready_qos(sq_ready_at(s, 0)))) {
 		return; /* the link is full, or the turn is over */
 	}
-	demand_ask(s, &s->consumer, &s->demanded, &room);
+	demand_ask(s, &s->consumer, &s->demanded, s->order.n_held > 0 ? &demand_none : &room);
 	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
 		struct sq_demand share;
 
@@ -104,8 +107,6 @@ sq_demand_update(struct sq_session *s)
 void
 sq_demand_end(struct sq_session *s)
 {
-	static const struct sq_demand none;
-
 	if (s->sink.queue != NULL)
-		demand_ask(s, &s->consumer, &s->demanded, &none);
+		demand_ask(s, &s->consumer, &s->demanded, &demand_none);
 }

@@ -526,6 +526,39 @@ Test(broker_order_stored, a_group_goes_on_flowing_beside_what_is_held)
 	peer_expect_nothing(&d);
 }
 
+/* What would have to be held stays in the queue, where its limits count. */
+Test(broker_order_stored, nothing_more_is_asked_for_while_something_is_held)
+{
+	int64_t queued = world_metric(SQ_M_QUEUED);
+	struct fake_call *sub, *msg;
+
+	cr_assert_eq(peer_subscribe(&d, "old", 0), 0);
+	stored_engine_hold(true);
+	sub = ask(&d, 1, 0, 0, "x");
+	world_run();
+	for (unsigned i = 0; i < 10; i++) {
+		msg = post(&other, 0, i % 2 == 0 ? "x" : "old", i % 2 == 0 ? "even" : "odd", 0);
+		call_expect(&msg, 200);
+	}
+	peer_expect_nothing(&d);
+	cr_assert_eq(world_metric(SQ_M_QUEUED) - queued, 9, "%d wait in the queue",
+	    (int)(world_metric(SQ_M_QUEUED) - queued));
+	cr_assert_eq(peer_credit(&d, 2000, 2 << 20), 204); /* which asks again */
+	peer_expect_nothing(&d);
+	cr_assert_eq(world_metric(SQ_M_QUEUED) - queued, 9);
+	expect_waiting(sub);
+	let_one_go();
+	call_expect(&sub, 204);
+	peer_expect_answer(&d, 1, 2);
+	for (unsigned i = 0; i < 10; i++)
+		peer_expect(&d, i % 2 == 0 ? "even" : "odd");
+	cr_assert_eq(world_metric(SQ_M_QUEUED), queued);
+	msg = post(&other, 0, "old", "later", 0);
+	call_expect(&msg, 200);
+	peer_expect(&d, "later");
+	peer_expect_nothing(&d);
+}
+
 Test(broker_order_stored, an_unsubscribe_holds_nothing)
 {
 	struct fake_call *end, *msg;
