@@ -94,6 +94,8 @@ struct sq_outbox_store {
 	/* Entries to send, in order; those at the head are not finished. */
 	struct sq_list ahead;
 	size_t ahead_bytes;
+	/* Up to it each had an outcome, when that was asked last; NULL: none that is there. */
+	struct sq_outbox_entry *outcome;
 	bool behind; /* the next one is on disk only, at 'cursor' */
 	bool broken; /* what is on disk can't be read */
 	struct sq_journal_cursor cursor;

@@ -73,6 +73,8 @@ sq_outbox_finish(struct sq_outbox_store *st)
 		st->ahead_bytes -= e->size;
 		st->since_state += e->size;
 		st->dirty = true;
+		if (st->outcome == e)
+			st->outcome = NULL;
 		sq_outbox_entry_free(e);
 	}
 }
@@ -197,16 +199,19 @@ sq_outbox_store_bar(struct sq_outbox_store *st, uint64_t seq)
 }
 
 uint64_t
-sq_outbox_store_outcomes(const struct sq_outbox_store *st)
+sq_outbox_store_outcomes(struct sq_outbox_store *st)
 {
-	uint64_t seq = sq_outbox_done_seq(st);
+	struct sq_list *at = st->outcome != NULL ? st->outcome->journal.node.next : st->ahead.next;
 
-	SQ_LIST_FOR_EACH(e, &st->ahead, struct sq_outbox_entry, journal.node) {
+	for (; at != &st->ahead; at = at->next) {
+		struct sq_outbox_entry *e = SQ_CONTAINER_OF(
+		    at, struct sq_outbox_entry, journal.node);
+
 		if (e->send != SQ_OUTBOX_DONE && !e->answered)
 			break;
-		seq = e->seq;
+		st->outcome = e;
 	}
-	return seq;
+	return st->outcome != NULL ? st->outcome->seq : sq_outbox_done_seq(st);
 }
 
 static void

@@ -107,7 +107,7 @@ void sq_outbox_store_attached(
 /* From sequence 'seq' on nothing is sent for the first time; UINT64_MAX: all is. */
 void sq_outbox_store_bar(struct sq_outbox_store *, uint64_t seq);
 /* The sequence up to which every message had an outcome, be it that it was refused. */
-uint64_t sq_outbox_store_outcomes(const struct sq_outbox_store *);
+uint64_t sq_outbox_store_outcomes(struct sq_outbox_store *);
 /* The next batch, or NULL; ends by exactly one of the four below. */
 struct sq_outbox_batch *sq_outbox_store_take(struct sq_outbox_store *, uint64_t now_ms);
 /* SQ_EINVAL: the answer does not fit; the batch has failed. */
