@@ -10,9 +10,8 @@
 #include "broker/session/wanted.h"
 
 enum {
-	FRAME_MAX = 32768,          /* bytes of entries in one frame, but for a single one */
-	OPTION_AS_PUBLISHED = 0x08, /* MQTT 5.0 §3.8.3.1 */
-	NOT_UTF8 = 0xff,            /* in names of what is no SUBSCRIBE's: see wanted.c */
+	FRAME_MAX = 32768, /* bytes of entries in one frame, but for a single one */
+	NOT_UTF8 = 0xff,   /* in names of what is no SUBSCRIBE's: see wanted.c */
 };
 
 static uint32_t
@@ -33,11 +32,11 @@ kept_of(const struct sq_subscription *sub)
 	struct sq_kept k = {.filter = sq_wanted_str(sub->name)};
 
 	if (m != NULL) {
-		k.options = (uint8_t)(m->max_qos | (m->as_published ? OPTION_AS_PUBLISHED : 0));
+		k.options = (uint8_t)(m->max_qos | (m->as_published ? SQ_OPTION_AS_PUBLISHED : 0));
 		k.sub_id = kept_sub_id(m->subs);
 	} else {
 		k.options = (uint8_t)(b->max_qos | (b->not_from != 0 ? SQ_OPTION_NO_LOCAL : 0) |
-		    (b->as_published ? OPTION_AS_PUBLISHED : 0));
+		    (b->as_published ? SQ_OPTION_AS_PUBLISHED : 0));
 		k.sub_id = kept_sub_id(b->subs);
 	}
 	return k;
