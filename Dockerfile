@@ -9,7 +9,9 @@ ARG DEBIAN=docker.io/library/debian:bookworm-slim
 FROM ${DEBIAN} AS build
 LABEL io.sqmqos.stage=build
 # As build_packages in ./dev; a test compares the two.
-RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+# A name server or mirror that is away for a moment is waited for.
+RUN echo 'Acquire::Retries 8; APT::Update::Error-Mode any;' >/etc/apt/apt.conf.d/80-retries && \
+	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
 		--no-install-recommends \
 		gcc libc6-dev cmake ninja-build pkg-config libev-dev libnghttp2-dev \
 		libh2o-evloop-dev libssl-dev libyaml-dev libc-ares-dev liblmdb-dev \
