@@ -222,8 +222,11 @@ def down():
 def acquire(pid):
     """A cluster for the run of process 'pid': one that is kept, or one of its own; with
     the images of our programs.  Returns whether it is its own."""
+    ours = images.DOCKERFILE.exists()
+    if ours:
+        images.programs()  # from here on it may be in the node's network, with no way to a mirror
     own = take(pid)
-    if images.DOCKERFILE.exists():
+    if ours:
         images.load_programs()
     return own
 
