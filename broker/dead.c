@@ -118,7 +118,7 @@ props_add(struct sq_buf *props, const char *name, struct sq_bytes value)
 static void
 props_add_text(struct sq_buf *props, const char *name, const char *value)
 {
-	props_add(props, name, (struct sq_bytes){(const unsigned char *)value, strlen(value)});
+	props_add(props, name, sq_bytes_of(value));
 }
 
 /* RFC 3339, in UTC. */

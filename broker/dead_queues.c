@@ -211,8 +211,7 @@ dead_record(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct s
 	struct sq_record_key key = {SQ_RECORD_DEAD, id, kind};
 	const char *name = sq_tenant_name(s->tenant);
 
-	s->broker->engine->ops->record(
-	    txn, &key, (struct sq_bytes){(const unsigned char *)name, strlen(name)});
+	s->broker->engine->ops->record(txn, &key, sq_bytes_of(name));
 }
 
 /* A queue, or its record, that becomes durable before anybody can put into it.  At a start,

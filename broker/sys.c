@@ -252,12 +252,6 @@ sys_values(const struct sq_sys *sys, const struct sys_tenant *t, int64_t *v)
 	v[TOPIC_BYTES_SENT] = v[TOPIC_PUBLISH_BYTES_SENT] = sys_sum(sys, t, SQ_SYS_SENT_BYTES);
 }
 
-static struct sq_bytes
-sys_bytes(const char *text)
-{
-	return (struct sq_bytes){(const unsigned char *)text, strlen(text)};
-}
-
 /* The message of a value; one reference. */
 static struct sq_msg
 sys_message(enum sys_topic topic, int64_t value)
@@ -269,8 +263,8 @@ sys_message(enum sys_topic topic, int64_t value)
 	else
 		snprintf(text, sizeof text, topic == TOPIC_UPTIME ? "%lld seconds" : "%lld",
 		    (long long)value);
-	return sq_msg_new(0, true, sys_bytes(sys_names[topic]), (struct sq_bytes){0},
-	    SQ_MSG_NO_EXPIRY, sys_bytes(text));
+	return sq_msg_new(0, true, sq_bytes_of(sys_names[topic]), (struct sq_bytes){0},
+	    SQ_MSG_NO_EXPIRY, sq_bytes_of(text));
 }
 
 void
@@ -298,7 +292,7 @@ sq_sys_retained(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_bytes fi
 	for (int i = 0; i < TOPICS && more; i++) {
 		struct sq_msg m;
 
-		if (!sq_topic_match(filter, sys_bytes(sys_names[i])))
+		if (!sq_topic_match(filter, sq_bytes_of(sys_names[i])))
 			continue;
 		m = sys_message((enum sys_topic)i, v[i]);
 		more = fn(&m, &origin, 0, arg);

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/block.h"
 #include "core/bytes.h"
@@ -39,6 +40,13 @@ struct sq_bytes {
 	const unsigned char *p;
 	size_t len;
 };
+
+/* A C string's bytes, without its NUL; NULL: none. */
+static inline struct sq_bytes
+sq_bytes_of(const char *s)
+{
+	return (struct sq_bytes){(const unsigned char *)s, s != NULL ? strlen(s) : 0};
+}
 
 static inline uint32_t
 sq_image_size(const unsigned char *image)

@@ -33,12 +33,6 @@ sq_client_name(const struct sq_client *c)
 	return c->session != NULL ? sq_session_client_id(c->session) : c->from;
 }
 
-static struct sq_bytes
-client_text(const char *s)
-{
-	return (struct sq_bytes){(const unsigned char *)s, s != NULL ? strlen(s) : 0};
-}
-
 /* The end that an error of the decoder is. */
 static enum sq_client_end
 client_decode_end(uint8_t reason)
@@ -97,7 +91,7 @@ client_decode(struct sq_client *c, unsigned char *p, size_t len)
 				sq_client_refuse(c, c->decoder.reason, c->decoder.error);
 			else
 				sq_client_end_because(c, client_decode_end(c->decoder.reason),
-				    client_text(c->decoder.error));
+				    sq_bytes_of(c->decoder.error));
 			break;
 		}
 		if (c->state == SQ_CLIENT_NEW) {
@@ -301,7 +295,7 @@ sq_client_end_because(struct sq_client *c, enum sq_client_end why, struct sq_byt
 	else
 		SQ_DEBUG("client", "%s: closed, %s", sq_client_name(c), client_ends[why].text);
 	if (text.len == 0)
-		text = client_text(client_ends[why].text);
+		text = sq_bytes_of(client_ends[why].text);
 	if (c->state == SQ_CLIENT_OPEN && reason != 0)
 		sq_client_put_disconnect(c, reason, text);
 	client_leave(c, how);

@@ -258,7 +258,7 @@ sq_client_connack(struct sq_client *c, bool present)
 		const char *id = sq_session_client_id(c->session);
 
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_ASSIGNED_CLIENT_ID);
-		props.assigned_client_id = (struct sq_bytes){(const unsigned char *)id, strlen(id)};
+		props.assigned_client_id = sq_bytes_of(id);
 	}
 	if (c->server_keep_alive) {
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_SERVER_KEEP_ALIVE);
@@ -311,7 +311,7 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 		return;
 	if (text != NULL && strlen(text) <= UINT16_MAX) {
 		props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_REASON_STRING);
-		props.reason_string = (struct sq_bytes){(const unsigned char *)text, strlen(text)};
+		props.reason_string = sq_bytes_of(text);
 	}
 	if (refuse_says(c->decoder.version, reason) &&
 	    sq_mqtt_put_connack(&b, c->decoder.version, false, reason, &props) == 0 &&
@@ -333,8 +333,7 @@ sq_client_not_taken(struct sq_client *c, uint8_t reason, enum sq_client_end end,
 	if (c->state == SQ_CLIENT_WAITING)
 		sq_client_refuse(c, reason, text);
 	else
-		sq_client_end_because(
-		    c, end, (struct sq_bytes){(const unsigned char *)text, strlen(text)});
+		sq_client_end_because(c, end, sq_bytes_of(text));
 }
 
 void

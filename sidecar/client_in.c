@@ -174,7 +174,7 @@ publish_reserved(struct sq_client *c, const struct sq_lane_publish *m, const cha
 	if (m->qos > 0) {
 		rc = sq_session_refuse(c->session, m,
 		    told ? SQ_MQTT_RC_TOPIC_INVALID : SQ_MQTT_RC_SUCCESS, SQ_REFUSAL_TOPIC,
-		    (struct sq_bytes){(const unsigned char *)why, strlen(why)});
+		    sq_bytes_of(why));
 		if (rc != 0)
 			return rc;
 		c->unfinished++;
@@ -228,8 +228,7 @@ publish_topic(struct sq_client *c, struct sq_bytes topic)
 	if (rc == 0 || rc == SQ_ETOOBIG)
 		return rc;
 	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
-	sq_client_end_because(
-	    c, SQ_END_TOPIC, (struct sq_bytes){(const unsigned char *)why, strlen(why)});
+	sq_client_end_because(c, SQ_END_TOPIC, sq_bytes_of(why));
 	return rc;
 }
 

@@ -16,7 +16,7 @@ static void
 limits_end(struct sq_client *c, enum sq_client_end end, const char *why)
 {
 	sq_refusals_count(c->hub, SQ_REFUSAL_DENIED);
-	sq_client_end_because(c, end, (struct sq_bytes){(const unsigned char *)why, strlen(why)});
+	sq_client_end_because(c, end, sq_bytes_of(why));
 }
 
 uint8_t

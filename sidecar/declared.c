@@ -76,12 +76,6 @@ options_equal(const struct sq_declaration *a, const struct sq_declaration *b)
 	    a->concurrency == b->concurrency;
 }
 
-static struct sq_bytes
-bytes_of(const char *s)
-{
-	return (struct sq_bytes){(const unsigned char *)s, s != NULL ? strlen(s) : 0};
-}
-
 /* Asks for 'x' at 's', or for its end. */
 static void
 declared_ask(struct sq_declared *d, struct sq_session *s, uint8_t op,
@@ -99,10 +93,10 @@ declared_ask(struct sq_declared *d, struct sq_session *s, uint8_t op,
 	    .max_attempts = x->max_attempts,
 	    .concurrency = x->concurrency,
 	    .since_ms = d->since_ms,
-	    .pod = bytes_of(d->hub->cfg->pod),
-	    .tag = bytes_of(x->tag),
-	    .group = bytes_of(item_group(d, x)),
-	    .filter = bytes_of(x->filter)};
+	    .pod = sq_bytes_of(d->hub->cfg->pod),
+	    .tag = sq_bytes_of(x->tag),
+	    .group = sq_bytes_of(item_group(d, x)),
+	    .filter = sq_bytes_of(x->filter)};
 
 	sq_session_declare(s, &sub, token);
 }

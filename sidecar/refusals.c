@@ -52,7 +52,7 @@ sq_refusals_note(struct sq_hub *h, struct sq_refusals *of, const struct sq_refus
 	if (!refusals_say(h, of, before))
 		return;
 	if (text.len == 0)
-		text = (struct sq_bytes){(const unsigned char *)name, strlen(name)};
+		text = sq_bytes_of(name);
 	SQ_WARN("client", "%s: %s refused with 0x%02x%s%s%s: %.*s", r->client, r->what, r->code,
 	    before, r->then != NULL ? ", " : "", r->then != NULL ? r->then : "", (int)text.len,
 	    (const char *)text.p);

@@ -15,12 +15,6 @@ struct sq_rights {
 	size_t n;
 };
 
-static struct sq_bytes
-bytes_of(const char *s)
-{
-	return (struct sq_bytes){(const unsigned char *)s, s != NULL ? strlen(s) : 0};
-}
-
 static bool
 bytes_equal(struct sq_bytes a, struct sq_bytes b)
 {
@@ -72,13 +66,13 @@ sq_rights_allow(const struct sq_rights *r, const struct sq_topic_filter *f)
 	if (r == NULL)
 		return true;
 	for (size_t i = 0; i < r->n; i++) {
-		if (bytes_equal(bytes_of(r->declared[i].filter), f->filter) &&
+		if (bytes_equal(sq_bytes_of(r->declared[i].filter), f->filter) &&
 		    (r->declared[i].tag == NULL ||
-			bytes_equal(bytes_of(r->declared[i].tag), f->tag)))
+			bytes_equal(sq_bytes_of(r->declared[i].tag), f->tag)))
 			return true;
 	}
 	for (size_t i = 0; i < r->from.n; i++) {
-		if (sq_topic_covers(bytes_of(r->from.allow[i]), f->filter))
+		if (sq_topic_covers(sq_bytes_of(r->from.allow[i]), f->filter))
 			return true;
 	}
 	return false;

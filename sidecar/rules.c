@@ -32,12 +32,6 @@ struct said {
 	const struct sq_publish_rule *key; /* the rule that says which */
 };
 
-static struct sq_bytes
-bytes_of(const char *s)
-{
-	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
-}
-
 struct sq_rules *
 sq_rules_new(struct sq_publish_rules *from)
 {
@@ -55,8 +49,8 @@ sq_rules_new(struct sq_publish_rules *from)
 	for (size_t i = 0; i < rules->from.n; i++) {
 		rules->v[i].place = i;
 		rules->v[i].r = &rules->from.v[i];
-		sq_topic_index_insert(
-		    rules->index, SQ_NO_TAG, bytes_of(rules->from.v[i].filter), &rules->v[i].entry);
+		sq_topic_index_insert(rules->index, SQ_NO_TAG, sq_bytes_of(rules->from.v[i].filter),
+		    &rules->v[i].entry);
 	}
 	return rules;
 }
@@ -90,7 +84,7 @@ props_find(struct sq_bytes props, const char *name, struct sq_bytes *value)
 	struct sq_bytes key;
 
 	while (sq_props_user_next(&props, &key, value)) {
-		if (value->len != 0 && bytes_equal(key, bytes_of(name)))
+		if (value->len != 0 && bytes_equal(key, sq_bytes_of(name)))
 			return true;
 	}
 	return false;
@@ -102,7 +96,7 @@ props_has(struct sq_bytes props, const char *name, struct sq_bytes wanted)
 	struct sq_bytes key, value;
 
 	while (sq_props_user_next(&props, &key, &value)) {
-		if (bytes_equal(key, bytes_of(name)) && bytes_equal(value, wanted))
+		if (bytes_equal(key, sq_bytes_of(name)) && bytes_equal(value, wanted))
 			return true;
 	}
 	return false;
@@ -115,7 +109,7 @@ props_add(struct sq_lane_publish *m, struct sq_buf *props, const char *name, str
 
 	if (sq_buf_len(props) == 0)
 		sq_buf_append(props, m->props.p, m->props.len);
-	rc = sq_mqtt_user_append(props, bytes_of(name), value);
+	rc = sq_mqtt_user_append(props, sq_bytes_of(name), value);
 	m->props = (struct sq_bytes){sq_buf_data(props), sq_buf_len(props)};
 	return rc;
 }
@@ -164,7 +158,7 @@ rule_tags(const struct sq_publish_rule *r, struct sq_lane_publish *m, struct sq_
 	int rc = 0;
 
 	for (size_t i = 0; i < r->n_tags && rc == 0; i++) {
-		struct sq_bytes tag = bytes_of(r->tags[i]);
+		struct sq_bytes tag = sq_bytes_of(r->tags[i]);
 
 		if (!props_has(m->props, SQ_PROP_TAG, tag))
 			rc = props_add(m, props, SQ_PROP_TAG, tag);
@@ -216,25 +210,25 @@ exactly_key(const struct said *s, struct sq_lane_publish *m, struct sq_buf *prop
 	}
 	snprintf(drawn, sizeof drawn, "%016llx%016llx", (unsigned long long)sq_random_u64(),
 	    (unsigned long long)sq_random_u64());
-	return props_add(m, props, SQ_PROP_KEY, bytes_of(drawn));
+	return props_add(m, props, SQ_PROP_KEY, sq_bytes_of(drawn));
 }
 
 /* A message of QoS 2 that asks for QoS 3, by its name or by a key, or is to by a rule. */
 static int
 exactly_apply(const struct said *s, struct sq_lane_publish *m, struct sq_buf *props)
 {
-	bool named = props_has(m->props, SQ_PROP_QOS, bytes_of("3"));
+	bool named = props_has(m->props, SQ_PROP_QOS, sq_bytes_of("3"));
 	struct sq_bytes key;
 	int rc = 0;
 
 	if (!named && s->qos < 3 && !props_find(m->props, SQ_PROP_KEY, &key))
 		return 0;
 	if (!named)
-		rc = props_add(m, props, SQ_PROP_QOS, bytes_of("3"));
+		rc = props_add(m, props, SQ_PROP_QOS, sq_bytes_of("3"));
 	if (rc == 0)
 		rc = exactly_key(s, m, props);
 	if (rc == 0 && s->receipt != NULL)
-		rc = props_default(m, props, SQ_PROP_RECEIPT, bytes_of(s->receipt));
+		rc = props_default(m, props, SQ_PROP_RECEIPT, sq_bytes_of(s->receipt));
 	return rc;
 }
 
@@ -255,7 +249,7 @@ sq_rules_apply(const struct sq_rules *rules, struct sq_lane_publish *m, struct s
 		m->expiry_s = s.ttl_s;
 	if (s.delay_s != 0) {
 		snprintf(delay, sizeof delay, "%u", s.delay_s);
-		rc = props_default(m, props, SQ_PROP_DELAY, bytes_of(delay));
+		rc = props_default(m, props, SQ_PROP_DELAY, sq_bytes_of(delay));
 	}
 	if (rc == 0 && sq_lane_publish_qos(m) == 2)
 		rc = exactly_apply(&s, m, props);

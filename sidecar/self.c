@@ -76,12 +76,6 @@ struct sq_self {
 	bool changed[TOPICS]; /* somebody has heard something else */
 };
 
-static struct sq_bytes
-self_bytes(const char *text)
-{
-	return (struct sq_bytes){(const unsigned char *)text, strlen(text)};
-}
-
 /* --- values --- */
 
 static int64_t
@@ -142,7 +136,7 @@ self_put(struct sq_client *c, enum self_topic topic, int64_t value, bool retain,
 	struct sq_mqtt_publish_out out = {.version = c->decoder.version,
 	    .retain = retain,
 	    .expiry_s = SQ_MSG_NO_EXPIRY,
-	    .topic = self_bytes(self_names[topic]),
+	    .topic = sq_bytes_of(self_names[topic]),
 	    .sub_ids = ids,
 	    .sub_ids_n = n_ids};
 	size_t cap = HEAD_SLACK + out.topic.len + 5 * n_ids, head;
@@ -168,7 +162,7 @@ static bool
 sub_selects(const struct self_sub *sub, enum self_topic topic)
 {
 	return sq_topic_match(
-	    (struct sq_bytes){sub->filter, sub->len}, self_bytes(self_names[topic]));
+	    (struct sq_bytes){sub->filter, sub->len}, sq_bytes_of(self_names[topic]));
 }
 
 /* All values for a new subscription. */
@@ -286,7 +280,7 @@ self_wanted(struct sq_bytes filter)
 	    sq_topic_filter_parse(filter, &f, NULL) != 0)
 		return false;
 	for (int i = 0; i < TOPICS; i++) {
-		if (sq_topic_match(f.filter, self_bytes(self_names[i])))
+		if (sq_topic_match(f.filter, sq_bytes_of(self_names[i])))
 			return true;
 	}
 	return false;

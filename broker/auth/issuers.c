@@ -327,7 +327,7 @@ issuers_add_issuer(struct sq_issuers *all, const struct sq_auth_cfg *cfg,
 {
 	struct sq_issuer *i = issuers_add(
 	    all, "auth.issuers", from->audience != NULL ? from->audience : cfg->audience);
-	struct sq_bytes name = {(const unsigned char *)from->issuer, strlen(from->issuer)};
+	struct sq_bytes name = sq_bytes_of(from->issuer);
 
 	i->issuer = sq_xstrdup(from->issuer);
 	i->space = issuers_dup(from->space);

@@ -116,8 +116,8 @@ jwk_take(struct sq_jwk *out, const char *issuer, const json_t *o)
 		return false;
 	out->kind = (enum sq_jwk_kind)(k - kinds);
 	out->key = cjose_jwk_import(text, strlen(text), NULL);
-	parts[0] = (struct sq_bytes){(const unsigned char *)issuer, strlen(issuer)};
-	parts[1] = (struct sq_bytes){(const unsigned char *)text, strlen(text)};
+	parts[0] = sq_bytes_of(issuer);
+	parts[1] = sq_bytes_of(text);
 	out->number = sq_digest_u64(parts, 2);
 	free(text);
 	ERR_clear_error(); /* it is the thread's, and others look at it */

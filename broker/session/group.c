@@ -251,8 +251,7 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 	fresh = sq_group_make(b, &cfg, sq_broker_id(b), b->engine->ops->durable);
 	group_open(fresh, fresh->stored ? txn : NULL);
 	sq_group_options_set(&fresh->options, &g->options.now, g->options.since_ms,
-	    (struct sq_bytes){(const unsigned char *)g->options.pod, strlen(g->options.pod)},
-	    now_ms);
+	    sq_bytes_of(g->options.pod), now_ms);
 	SQ_LIST_FOR_EACH(gb, &g->bindings, struct sq_group_binding, node)
 		group_bind_again(fresh, gb, txn);
 	fresh->expires_ms = now_ms + fresh->expiry_s * UINT64_C(1000);

@@ -29,7 +29,7 @@ kept_of(const struct sq_subscription *sub)
 {
 	const struct sq_member *m = sub->member;
 	const struct sq_binding *b = &sub->binding;
-	struct sq_kept k = {.filter = sq_wanted_str(sub->name)};
+	struct sq_kept k = {.filter = sq_bytes_of(sub->name)};
 
 	if (m != NULL) {
 		k.options = (uint8_t)(m->max_qos | (m->as_published ? SQ_OPTION_AS_PUBLISHED : 0));

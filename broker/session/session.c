@@ -139,8 +139,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	s->shard = sh;
 	s->tenant = sq_tenant_get(sh->broker->tenants, key->space);
 	s->sys = sq_sys_part(sh->broker->sys, s->tenant, sh);
-	s->internal = sq_key_internal(
-	    (struct sq_bytes){(const unsigned char *)key->client, strlen(key->client)});
+	s->internal = sq_key_internal(sq_bytes_of(key->client));
 	if (!s->internal)
 		sq_sys_add(s->sys, SQ_SYS_TOTAL, 1);
 	s->state = SQ_SESSION_FENCING;

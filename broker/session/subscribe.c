@@ -143,7 +143,7 @@ subscribe_twin(struct sq_session *s, const struct sq_subscription *sub, const st
 
 	other.dead_kind = SQ_DEAD_OTHERS;
 	other.name = sq_wanted_text(
-	    "twin", sq_wanted_str(sub->name), (struct sq_bytes){0}, (struct sq_bytes){0});
+	    "twin", sq_bytes_of(sub->name), (struct sq_bytes){0}, (struct sq_bytes){0});
 	return subscribe_new(s, &other, txn);
 }
 
@@ -373,7 +373,7 @@ subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_
 static void
 subscribe_key(const struct sq_session *s, struct sq_key *key)
 {
-	if (sq_key_decode(sq_wanted_str(s->key), key) != SQ_OK)
+	if (sq_key_decode(sq_bytes_of(s->key), key) != SQ_OK)
 		abort(); /* sq_key_encode() has made it */
 }
 

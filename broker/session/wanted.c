@@ -65,7 +65,7 @@ uint8_t
 sq_wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct sq_wanted *w)
 {
 	struct sq_bytes all = {(const unsigned char *)"#", 1};
-	struct sq_bytes space = sq_wanted_str(key->space), workload = sq_wanted_str(key->workload);
+	struct sq_bytes space = sq_bytes_of(key->space), workload = sq_bytes_of(key->workload);
 	const char *why = "filter, tag and group must be UTF-8 without NUL";
 
 	*w = (struct sq_wanted){.e = *e};

@@ -27,12 +27,6 @@ struct sq_wanted {
 	struct sq_buf note;      /* a text for people; may be empty */
 };
 
-static inline struct sq_bytes
-sq_wanted_str(const char *s)
-{
-	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
-}
-
 /* The parts in one string, the caller's, each behind a byte that no part can be mistaken
  * for. */
 char *sq_wanted_text(const char *kind, struct sq_bytes a, struct sq_bytes b, struct sq_bytes c);

@@ -65,8 +65,7 @@ ids_items(struct sq_yaml *y, struct sq_client_ids *out)
 		if (text == NULL)
 			sq_value_wrong(
 			    y->value, sq_yaml_at(y), "an item must be a client identifier");
-		else if (!ids_add(out, (struct sq_bytes){(const unsigned char *)text, strlen(text)},
-			     sq_yaml_at(y), y->value))
+		else if (!ids_add(out, sq_bytes_of(text), sq_yaml_at(y), y->value))
 			return SQ_ECLOSED;
 		if ((rc = sq_yaml_skip(y)) != 0)
 			return rc;

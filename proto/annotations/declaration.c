@@ -32,12 +32,6 @@ sq_entry_add(struct sq_declarations *ds, struct sq_position at, struct sq_annota
 	return &ds->v[ds->n++];
 }
 
-static struct sq_bytes
-bytes_of(const char *s)
-{
-	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
-}
-
 /* The filter that stands behind $tag/: it travels without its tag, and must not be read as
  * more than a filter.  NULL: it was reported. */
 static char *
@@ -47,7 +41,7 @@ entry_untag(struct sq_bytes filter, struct sq_position at, struct sq_annotation_
 	struct sq_topic_filter f;
 	const char *why;
 
-	if (sq_topic_filter_parse(bytes_of(plain), &f, &why) == 0 && f.tag.len == 0 &&
+	if (sq_topic_filter_parse(sq_bytes_of(plain), &f, &why) == 0 && f.tag.len == 0 &&
 	    f.share.len == 0)
 		return plain;
 	sq_value_wrong(value, at, "bad filter '%.64s' behind the tag", plain);
@@ -64,7 +58,7 @@ entry_filter(
 	const char *why = NULL;
 	char *plain;
 
-	if (sq_topic_filter_parse(bytes_of(d->filter), &f, &why) != 0) {
+	if (sq_topic_filter_parse(sq_bytes_of(d->filter), &f, &why) != 0) {
 		sq_value_wrong(value, at->filter, "bad filter '%.64s': %s", d->filter, why);
 		return;
 	}
@@ -96,7 +90,7 @@ sq_entry_check(
 {
 	const char *why = NULL;
 
-	if (d->tag != NULL && sq_topic_tag_check(bytes_of(d->tag), &why) != 0)
+	if (d->tag != NULL && sq_topic_tag_check(sq_bytes_of(d->tag), &why) != 0)
 		sq_value_wrong(value, at->tag, "bad tag: %s", why);
 	if (d->filter != NULL)
 		entry_filter(d, at, value);
@@ -108,6 +102,6 @@ sq_entry_check(
 		return;
 	if (d->pod)
 		sq_value_wrong(value, at->group, "group has no meaning with delivery: pod");
-	if ((why = sq_value_not_a_group(bytes_of(d->group), SQ_GROUP_MAX)) != NULL)
+	if ((why = sq_value_not_a_group(sq_bytes_of(d->group), SQ_GROUP_MAX)) != NULL)
 		sq_value_wrong(value, at->group, "group %s", why);
 }

@@ -27,12 +27,6 @@ sq_publish_rules_free(struct sq_publish_rules *rules)
 	*rules = (struct sq_publish_rules){0};
 }
 
-static struct sq_bytes
-bytes_of(const char *s)
-{
-	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
-}
-
 /* --- fields: each takes the value whose first event is there, and ends at its last.
  * SQ_EINVAL, still at its first event: it is not what the field wants.  What else is wrong is
  * reported. --- */
@@ -79,7 +73,7 @@ take_tag(struct sq_yaml *y, struct sq_publish_rule *r)
 
 	if (text == NULL)
 		return SQ_EINVAL;
-	if (sq_topic_tag_check(bytes_of(text), &why) != 0) {
+	if (sq_topic_tag_check(sq_bytes_of(text), &why) != 0) {
 		sq_value_wrong(y->value, sq_yaml_at(y), "bad tag: %s", why);
 	} else if (r->n_tags == SQ_RULE_TAGS_MAX) {
 		sq_value_wrong(y->value, sq_yaml_at(y), "more than %d tags", SQ_RULE_TAGS_MAX);
@@ -186,12 +180,12 @@ take_receipt(struct sq_yaml *y, struct sq_publish_rule *r)
 	if (text == NULL || text[0] == '\0' || strlen(text) > SQ_RULE_RECEIPT_MAX)
 		return SQ_EINVAL;
 	r->receipt = sq_xstrdup(text);
-	if (sq_topic_name_check(bytes_of(text), &why) != 0)
+	if (sq_topic_name_check(sq_bytes_of(text), &why) != 0)
 		sq_value_wrong(y->value, sq_yaml_at(y), "bad topic '%.64s': %s", text, why);
 	else if (strcmp(text, "$dead") == 0 || strncmp(text, "$dead/", 6) == 0)
 		sq_value_wrong(
 		    y->value, sq_yaml_at(y), "bad topic '%.64s': $dead is for dead letters", text);
-	else if ((why = sq_topic_reserved(bytes_of(text))) != NULL)
+	else if ((why = sq_topic_reserved(sq_bytes_of(text))) != NULL)
 		sq_value_wrong(y->value, sq_yaml_at(y), "bad topic '%.64s': %s", text, why);
 	return 0;
 }
@@ -233,7 +227,7 @@ rule_check(const struct rule *rule, struct sq_annotation_value *value)
 	if (r->filter == NULL) {
 		if ((rule->seen & 1u << F_FILTER) == 0)
 			sq_value_wrong(value, rule->at[F_FILTER], "a filter is needed");
-	} else if (sq_topic_filter_parse(bytes_of(r->filter), &f, &why) != 0) {
+	} else if (sq_topic_filter_parse(sq_bytes_of(r->filter), &f, &why) != 0) {
 		sq_value_wrong(value, rule->at[F_FILTER], "bad filter '%.64s': %s", r->filter, why);
 	} else if (f.share.len != 0 || f.tag.len != 0) {
 		sq_value_wrong(value, rule->at[F_FILTER],

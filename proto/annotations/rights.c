@@ -30,7 +30,7 @@ allow_one(struct sq_yaml *y, struct sq_subscribe_rights *out)
 		sq_value_wrong(y->value, at, "allow must be a filter or a list of filters");
 		return sq_yaml_skip(y);
 	}
-	bytes = (struct sq_bytes){(const unsigned char *)text, strlen(text)};
+	bytes = sq_bytes_of(text);
 	if (sq_topic_filter_parse(bytes, &f, &why) != 0) {
 		sq_value_wrong(y->value, at, "bad filter '%.64s': %s", text, why);
 	} else if (f.share.len != 0 || f.tag.len != 0) {
