@@ -48,22 +48,13 @@ connect_will(const struct sq_client *c, const struct sq_mqtt_connect *k, struct 
 	return rc;
 }
 
-/* Why no client may publish to the will's topic, or NULL. */
-static const char *
-connect_will_reserved(const struct sq_mqtt_connect *k)
-{
-	if (sq_topic_is_dead(k->will_topic))
-		return "$dead is for dead letters, which the broker alone publishes";
-	return sq_topic_reserved(k->will_topic);
-}
-
 /* Puts the will into 'sp'; false: the CONNECT has been refused for it.  One to a reserved
  * topic is refused, too, but of MQTT 3.1.1, which has no code for it: it is left out. */
 static bool
 connect_take_will(
     struct sq_client *c, const struct sq_mqtt_connect *k, struct sq_session_params *sp)
 {
-	const char *reserved = connect_will_reserved(k);
+	const char *reserved = sq_topic_closed(k->will_topic);
 
 	if (reserved != NULL) {
 		sq_client_reserved(c, "will", k->will_topic, reserved);

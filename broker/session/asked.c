@@ -68,8 +68,7 @@ asked_take(struct sq_asked *a, struct sq_bytes name, struct sq_bytes value)
 	}
 	if (asked_is(name, ASKED_RECEIPT)) {
 		a->receipt = value;
-		return sq_topic_name_check(value, NULL) == SQ_OK && !sq_topic_is_dead(value) &&
-			sq_topic_reserved(value) == NULL
+		return sq_topic_name_check(value, NULL) == SQ_OK && sq_topic_closed(value) == NULL
 		    ? SQ_ASKED_GOOD
 		    : SQ_ASKED_WRONG_RECEIPT;
 	}

@@ -358,12 +358,9 @@ publish_checked(struct sq_publish *p)
 	if (rc != SQ_OK)
 		return sq_refused_say(
 		    &p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, "%s", why);
-	if (topic.p[0] == '$' && (why = sq_topic_reserved(topic)) != NULL)
+	if (topic.p[0] == '$' && (why = sq_topic_closed(topic)) != NULL)
 		return sq_refused_say(
 		    &p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, "%s", why);
-	if (topic.p[0] == '$' && sq_topic_is_dead(topic))
-		return sq_refused_say(&p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC,
-		    "$dead is for dead letters, which the broker alone publishes");
 	if (sq_image_size(image) > p->broker->cfg.max_packet + SQ_BODY_SLACK / 2)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_PACKET);
 	if (sq_image_props(image).len > 0)

@@ -182,7 +182,7 @@ take_receipt(struct sq_yaml *y, struct sq_publish_rule *r)
 	r->receipt = sq_xstrdup(text);
 	if (sq_topic_name_check(sq_bytes_of(text), &why) != 0)
 		sq_value_wrong(y->value, sq_yaml_at(y), "bad topic '%.64s': %s", text, why);
-	else if (strcmp(text, "$dead") == 0 || strncmp(text, "$dead/", 6) == 0)
+	else if (sq_topic_is_dead(sq_bytes_of(text)))
 		sq_value_wrong(
 		    y->value, sq_yaml_at(y), "bad topic '%.64s': $dead is for dead letters", text);
 	else if ((why = sq_topic_reserved(sq_bytes_of(text))) != NULL)

@@ -88,6 +88,14 @@ sq_topic_is_dead(struct sq_bytes name)
 	return TOPIC_STARTS(name, "$dead") && topic_head(name).len == sizeof "$dead" - 1;
 }
 
+const char *
+sq_topic_closed(struct sq_bytes name)
+{
+	if (sq_topic_is_dead(name))
+		return "$dead is for dead letters, which the broker alone publishes";
+	return sq_topic_reserved(name);
+}
+
 /* A filter without prefixes: its form; '*levels' is how many it has. */
 static int
 topic_form(struct sq_bytes in, bool *wildcard, size_t *levels, const char **why)

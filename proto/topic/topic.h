@@ -52,6 +52,9 @@ const char *sq_topic_reserved(struct sq_bytes name);
  * publishes. */
 bool sq_topic_is_dead(struct sq_bytes name);
 
+/* Why no client publishes to 'name', for the one reason or the other; or NULL. */
+const char *sq_topic_closed(struct sq_bytes name);
+
 /* Checks a filter and takes it apart.  A wildcard fills a level, # only the
  * last one (§4.7.1); a share name has a character at least, and no / + #, and a
  * filter follows it (§4.8.2); a tag likewise, but the filter behind it may be
