@@ -419,21 +419,29 @@ publish_untold(struct sq_publish *p, const char *of, const char *what)
 	sq_refused_fini(&p->refused);
 }
 
+/* Of a message of the broker's own. */
+static struct sq_publish
+publish_of_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant,
+    const struct sq_msg *m, const struct sq_origin *origin)
+{
+	return (struct sq_publish){.broker = sh->broker,
+	    .home = sh,
+	    .tenant = tenant,
+	    .txn = txn,
+	    .msg = m,
+	    .origin = origin,
+	    .own = true};
+}
+
 void
 sq_publish_due(struct sq_shard *sh, struct sq_own_txn **own, struct sq_tenant *tenant,
     const struct sq_msg *m, uint64_t not_from)
 {
 	struct sq_origin origin = sq_own_origin(sh->broker);
-	struct sq_publish p = {.broker = sh->broker,
-	    .home = sh,
-	    .tenant = tenant,
-	    .txn = sq_own_txn(sh, own),
-	    .due = own,
-	    .msg = m,
-	    .origin = &origin,
-	    .not_from = not_from,
-	    .own = true};
+	struct sq_publish p = publish_of_own(sh, sq_own_txn(sh, own), tenant, m, &origin);
 
+	p.due = own;
+	p.not_from = not_from;
 	publish_untold(&p, sq_tenant_name(tenant), "a message of the broker's own");
 }
 
@@ -442,15 +450,9 @@ sq_publish_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant
     const struct sq_msg *m, uint64_t not_from)
 {
 	struct sq_origin origin = sq_own_origin(sh->broker);
-	struct sq_publish p = {.broker = sh->broker,
-	    .home = sh,
-	    .tenant = tenant,
-	    .txn = txn,
-	    .msg = m,
-	    .origin = &origin,
-	    .not_from = not_from,
-	    .own = true};
+	struct sq_publish p = publish_of_own(sh, txn, tenant, m, &origin);
 
+	p.not_from = not_from;
 	publish_untold(&p, sq_tenant_name(tenant), "a message of the broker's own");
 	sq_own_commit(&p.apart);
 }
@@ -471,14 +473,7 @@ sq_publish_sys(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant
     struct sq_space *space, const struct sq_msg *m)
 {
 	struct sq_origin origin = sq_own_origin(sh->broker);
-	struct sq_publish p = {.broker = sh->broker,
-	    .home = sh,
-	    .tenant = tenant,
-	    .txn = txn,
-	    .msg = m,
-	    .origin = &origin,
-	    .retain = sq_image_retain(m->image),
-	    .own = true};
+	struct sq_publish p = publish_of_own(sh, txn, tenant, m, &origin);
 	size_t n, left = 0;
 	struct sq_binding **v = sq_router_match(
 	    sh->broker->router, sh->routes, space, m->image, &n);
@@ -486,6 +481,7 @@ sq_publish_sys(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant
 
 	if (n == 0)
 		return;
+	p.retain = sq_image_retain(m->image);
 	fit = sq_xmalloc(n * sizeof(*fit));
 	for (size_t i = 0; i < n; i++) {
 		if (publish_sys_fits(v[i]->sink, sq_image_size(m->image)))
