@@ -5,6 +5,7 @@
 
 #include "core/log.h"
 #include "core/mem.h"
+#include "proto/mqtt/options.h"
 #include "sidecar/rights.h"
 #include "sidecar/self.h"
 #include "sidecar/session_priv.h"
@@ -93,10 +94,41 @@ sq_session_inherit_subs(struct sq_session *to, struct sq_session *from)
 	sq_self_inherit(to, from);
 }
 
+/* What is asked of the broker without its client's asking, in as many requests as it takes. */
+struct asking {
+	struct sq_session *session;
+	struct sq_subreq *r; /* NULL: none is begun */
+	uint8_t op;
+	bool first; /* before what is asked already */
+};
+
+/* Asks for what was added. */
+static void
+asking_flush(struct asking *a)
+{
+	if (a->r == NULL)
+		return;
+	a->r->n = a->r->n_ask;
+	sq_session_ask(a->session, a->r, a->first);
+	a->r = NULL;
+}
+
+static void
+asking_add(struct asking *a, const struct sq_sub *e)
+{
+	if (a->r == NULL) {
+		a->r = sq_subreq_new(a->op, 0, SQ_SUBS_ENTRIES_MAX);
+		a->r->again = true;
+	}
+	sq_subreq_ask(a->r, a->r->n_ask, e);
+	if (a->r->n_ask == SQ_SUBS_ENTRIES_MAX || sq_buf_len(&a->r->entries) > SQ_SUBS_POST_MAX)
+		asking_flush(a);
+}
+
 void
 sq_session_resubscribe(struct sq_session *s)
 {
-	struct sq_subreq *r = NULL;
+	struct asking again = {.session = s, .op = SQ_SUB_SUBSCRIBE, .first = true};
 	struct sq_hnode *n;
 
 	if (s->leaving)
@@ -107,29 +139,18 @@ sq_session_resubscribe(struct sq_session *s)
 		/* No retained messages again: the client would notice. */
 		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE,
 		    .sub_id = sub->sub_id,
-		    .options = (uint8_t)((sub->options & 0x0f) | 2 << 4),
+		    .options = (uint8_t)((sub->options & ~SQ_OPTION_RETAIN) |
+			SQ_RETAIN_NEVER << SQ_OPTION_RETAIN_SHIFT),
 		    .filter = {(const unsigned char *)sub->filter, sub->len}};
 
-		if (r == NULL) {
-			r = sq_subreq_new(SQ_SUB_SUBSCRIBE, 0, SQ_SUBS_ENTRIES_MAX);
-			r->again = true;
-		}
-		sq_subreq_ask(r, r->n_ask, &e);
-		if (r->n_ask == SQ_SUBS_ENTRIES_MAX || sq_buf_len(&r->entries) > SQ_SUBS_POST_MAX) {
-			r->n = r->n_ask;
-			sq_session_ask(s, r, true);
-			r = NULL;
-		}
+		asking_add(&again, &e);
 	}
-	if (r != NULL) {
-		r->n = r->n_ask;
-		sq_session_ask(s, r, true);
-	}
+	asking_flush(&again);
 }
 
 /* Ends 'sub' at the broker, and here. */
 static void
-made_end(struct sq_session *s, struct sub *sub, struct sq_subreq **r)
+made_end(struct sq_session *s, struct sub *sub, struct asking *end)
 {
 	struct sq_sub e = {
 	    .op = SQ_SUB_UNSUBSCRIBE, .filter = {(const unsigned char *)sub->filter, sub->len}};
@@ -139,23 +160,14 @@ made_end(struct sq_session *s, struct sub *sub, struct sq_subreq **r)
 	    " is strict, and neither declares nor allows it any more",
 	    s->client_id, (int)sub->len, sub->filter);
 	sq_hub_count(s->hub, SQ_M_SUBSCRIBE_ENDED, 1);
-	if (*r == NULL) {
-		*r = sq_subreq_new(SQ_SUB_UNSUBSCRIBE, 0, SQ_SUBS_ENTRIES_MAX);
-		(*r)->again = true; /* its client asks for nothing */
-	}
-	sq_subreq_ask(*r, (*r)->n_ask, &e);
-	if ((*r)->n_ask == SQ_SUBS_ENTRIES_MAX || sq_buf_len(&(*r)->entries) > SQ_SUBS_POST_MAX) {
-		(*r)->n = (*r)->n_ask;
-		sq_session_ask(s, *r, false);
-		*r = NULL;
-	}
+	asking_add(end, &e);
 	sq_session_unmade(s, e.filter);
 }
 
 void
 sq_session_enforce(struct sq_session *s)
 {
-	struct sq_subreq *r = NULL;
+	struct asking end = {.session = s, .op = SQ_SUB_UNSUBSCRIBE};
 	struct sq_hnode *n, *next;
 
 	if (s->hub->rights == NULL || s->leaving || s->state == SQ_SESSION_ENDED)
@@ -169,12 +181,9 @@ sq_session_enforce(struct sq_session *s)
 			(struct sq_bytes){(const unsigned char *)sub->filter, sub->len}, &f,
 			NULL) != 0 ||
 		    !sq_rights_allow(s->hub->rights, &f))
-			made_end(s, sub, &r);
+			made_end(s, sub, &end);
 	}
-	if (r != NULL) {
-		r->n = r->n_ask;
-		sq_session_ask(s, r, false);
-	}
+	asking_flush(&end);
 }
 
 void
@@ -193,7 +202,9 @@ sq_session_kept(struct sq_session *s, bool last, uint16_t n, struct sq_bytes ent
 	for (uint16_t i = 0; i < n; i++) {
 		struct sq_kept k = sq_kept_next(&entries);
 		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE,
-		    .options = (uint8_t)(k.options | 2 << 4), /* it had its retained messages */
+		    .options = (uint8_t)(k.options |
+			SQ_RETAIN_NEVER
+			    << SQ_OPTION_RETAIN_SHIFT), /* it had its retained messages */
 		    .sub_id = k.sub_id,
 		    .filter = k.filter};
 
