@@ -11,12 +11,13 @@
 #include "broker/watch.h"
 #include "core/htab.h"
 #include "core/mem.h"
+#include "proto/topic/sys_value.h"
 #include "proto/topic/topic.h"
 
 #define PREFIX "$SYS/broker/"
 
 /* Names of spaces for $SYS begin with it: it is in no UTF-8, see broker/tenant.c. */
-enum { MARK = SQ_TENANT_SYS_MARK, TEXT_MAX = 64, TOPIC_MAX = 64 };
+enum { MARK = SQ_TENANT_SYS_MARK };
 
 /* X(symbol, name): mosquitto's, those that it calls deprecated among them. */
 #define SYS_TOPICS(X) \
@@ -67,8 +68,7 @@ struct sys_tenant {
 	/* Under the lock. */
 	struct sq_space *space; /* NULL: nobody has ever subscribed */
 	struct sys_stored stored, passing;
-	int64_t last[TOPICS]; /* as they were sent to everybody */
-	bool changed[TOPICS]; /* somebody has another value than 'last' */
+	struct sq_sys_told told[TOPICS];
 };
 
 struct sq_sys {
@@ -133,7 +133,8 @@ sys_tenant(struct sq_sys *sys, struct sq_tenant *tenant)
 	if (t->parts == NULL)
 		abort();
 	memset(t->parts, 0, size);
-	memset(t->changed, true, sizeof t->changed);
+	for (int i = 0; i < TOPICS; i++)
+		t->told[i] = sq_sys_untold;
 	sq_htab_insert(&sys->tenants, &t->node, hash);
 	return t;
 }
@@ -188,15 +189,6 @@ sq_sys_connected(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_sys_par
 
 /* Spaces. */
 
-bool
-sq_sys_is(const struct sq_topic_filter *f)
-{
-	struct sq_bytes b = f->filter;
-
-	/* A first level that is a wildcard selects no such topic (MQTT-4.7.2-1). */
-	return b.len >= 5 && memcmp(b.p, "$SYS/", 5) == 0;
-}
-
 struct sq_space *
 sq_sys_space(struct sq_sys *sys, struct sq_tenant *tenant, const struct sq_topic_filter *f)
 {
@@ -204,7 +196,7 @@ sq_sys_space(struct sq_sys *sys, struct sq_tenant *tenant, const struct sq_topic
 	uint_fast64_t none = 0;
 	struct sys_tenant *t;
 
-	if (!sq_sys_is(f))
+	if (!sq_sys_filter(f->filter))
 		return sq_tenant_space(tenant);
 	atomic_compare_exchange_strong(&sys->due_ms, &none, sq_own_now_ms() + sys->interval_ms);
 	pthread_mutex_lock(&sys->lock);
@@ -256,13 +248,13 @@ sys_values(const struct sq_sys *sys, const struct sys_tenant *t, int64_t *v)
 static struct sq_msg
 sys_message(enum sys_topic topic, int64_t value)
 {
-	char text[TEXT_MAX];
+	char text[SQ_SYS_TEXT_MAX];
 
-	if (topic == TOPIC_VERSION)
-		snprintf(text, sizeof text, "sqmqos version %s", SQ_VERSION);
-	else
-		snprintf(text, sizeof text, topic == TOPIC_UPTIME ? "%lld seconds" : "%lld",
-		    (long long)value);
+	sq_sys_text(text,
+	    topic == TOPIC_VERSION      ? SQ_SYS_VERSION
+		: topic == TOPIC_UPTIME ? SQ_SYS_SECONDS
+					: SQ_SYS_NUMBER,
+	    value);
 	return sq_msg_new(0, true, sq_bytes_of(sys_names[topic]), (struct sq_bytes){0},
 	    SQ_MSG_NO_EXPIRY, sq_bytes_of(text));
 }
@@ -274,20 +266,16 @@ sq_sys_retained(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_bytes fi
 	struct sq_origin origin = sq_own_origin(sys->broker);
 	int64_t v[TOPICS];
 	struct sys_tenant *t;
-	bool more = sys->interval_ms > 0;
+	bool more = sys->interval_ms > 0, only;
 
 	if (!more)
 		return;
 	pthread_mutex_lock(&sys->lock);
 	t = sys_tenant(sys, tenant);
 	sys_values(sys, t, v);
-	for (int i = 0; i < TOPICS; i++) {
-		if (t->space != NULL && sq_space_bindings(t->space) == 1) { /* this one's */
-			t->last[i] = v[i];
-			t->changed[i] = false;
-		}
-		t->changed[i] |= v[i] != t->last[i];
-	}
+	only = t->space != NULL && sq_space_bindings(t->space) == 1; /* this one's */
+	for (int i = 0; i < TOPICS; i++)
+		sq_sys_told_one(&t->told[i], v[i], only);
 	pthread_mutex_unlock(&sys->lock);
 	for (int i = 0; i < TOPICS && more; i++) {
 		struct sq_msg m;
@@ -311,11 +299,8 @@ sys_round(struct sq_sys *sys, struct sys_tenant *t, struct sq_shard *sh, struct 
 
 	pthread_mutex_lock(&sys->lock);
 	sys_values(sys, t, v);
-	for (int i = 0; i < TOPICS; i++) {
-		due[i] = t->changed[i] || v[i] != t->last[i];
-		t->last[i] = v[i];
-		t->changed[i] = false;
-	}
+	for (int i = 0; i < TOPICS; i++)
+		due[i] = sq_sys_tell_all(&t->told[i], v[i]);
 	pthread_mutex_unlock(&sys->lock);
 	for (int i = 0; i < TOPICS; i++) {
 		struct sq_msg m;

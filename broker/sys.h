@@ -62,8 +62,6 @@ void sq_sys_connected(struct sq_sys *, struct sq_tenant *, struct sq_sys_part *)
 /* Where its queues count messages that they drop; lives as long. */
 _Atomic int64_t *sq_sys_dropped(struct sq_sys *, struct sq_tenant *);
 
-/* Whether the filter selects nothing but what is below $SYS. */
-bool sq_sys_is(const struct sq_topic_filter *);
 /* The space where the tenant's filter is bound: of its topics, or the one for $SYS. */
 struct sq_space *sq_sys_space(struct sq_sys *, struct sq_tenant *, const struct sq_topic_filter *);
 /* Calls 'fn' for the current values that 'filter' selects, as for retained messages, until

@@ -8,6 +8,7 @@
 #include "core/mem.h"
 #include "proto/mqtt/encode.h"
 #include "proto/mqtt/options.h"
+#include "proto/topic/sys_value.h"
 #include "proto/topic/topic.h"
 #include "sidecar/client_priv.h"
 #include "sidecar/session_priv.h"
@@ -15,7 +16,6 @@
 #define PREFIX "$SYS/sidecar/"
 
 enum {
-	TEXT_MAX = 64,
 	HEAD_SLACK = 64, /* of a PUBLISH: all but topic and identifiers */
 	IDS_MAX = 64,    /* identifiers of one message */
 };
@@ -71,9 +71,8 @@ struct sq_self {
 	struct sq_list all; /* struct sq_self_subs */
 	bool fresh;         /* one of them has such a subscription */
 	uint64_t start_ms;
-	ev_timer timer;       /* runs while there is one */
-	int64_t last[TOPICS]; /* as it was said to everybody */
-	bool changed[TOPICS]; /* somebody has heard something else */
+	ev_timer timer; /* runs while there is one */
+	struct sq_sys_told told[TOPICS];
 };
 
 /* --- values --- */
@@ -132,7 +131,7 @@ self_put(struct sq_client *c, enum self_topic topic, int64_t value, bool retain,
     const uint32_t *ids, size_t n_ids)
 {
 	const struct sq_sidecar_cfg *cfg = c->hub->cfg;
-	char text[TEXT_MAX];
+	char text[SQ_SYS_TEXT_MAX];
 	struct sq_mqtt_publish_out out = {.version = c->decoder.version,
 	    .retain = retain,
 	    .expiry_s = SQ_MSG_NO_EXPIRY,
@@ -142,11 +141,11 @@ self_put(struct sq_client *c, enum self_topic topic, int64_t value, bool retain,
 	size_t cap = HEAD_SLACK + out.topic.len + 5 * n_ids, head;
 	struct sq_buf b = {0};
 
-	if (topic == TOPIC_VERSION)
-		snprintf(text, sizeof text, "sqmqos version %s", SQ_VERSION);
-	else
-		snprintf(text, sizeof text, topic == TOPIC_UPTIME ? "%lld seconds" : "%lld",
-		    (long long)value);
+	sq_sys_text(text,
+	    topic == TOPIC_VERSION      ? SQ_SYS_VERSION
+		: topic == TOPIC_UPTIME ? SQ_SYS_SECONDS
+					: SQ_SYS_NUMBER,
+	    value);
 	if (sq_output_len(&c->output) > cfg->output_bytes)
 		return;
 	out.payload_len = strlen(text);
@@ -174,11 +173,7 @@ self_first(struct sq_self *self, struct sq_client *c, const struct self_sub *sub
 
 	self_values(self, v);
 	for (int i = 0; i < TOPICS; i++) {
-		if (only) {
-			self->last[i] = v[i];
-			self->changed[i] = false;
-		}
-		self->changed[i] |= v[i] != self->last[i];
+		sq_sys_told_one(&self->told[i], v[i], only);
 		if (sub_selects(sub, (enum self_topic)i))
 			self_put(c, (enum self_topic)i, v[i], true, &sub->sub_id, sub->sub_id != 0);
 	}
@@ -231,10 +226,8 @@ self_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 	(void)events;
 	self_values(self, v);
 	for (int i = 0; i < TOPICS; i++) {
-		if (!self->changed[i] && v[i] == self->last[i])
+		if (!sq_sys_tell_all(&self->told[i], v[i]))
 			continue;
-		self->last[i] = v[i];
-		self->changed[i] = false;
 		SQ_LIST_FOR_EACH(subs, &self->all, struct sq_self_subs, node)
 			self_say(subs, (enum self_topic)i, v[i]);
 	}
@@ -250,7 +243,8 @@ sq_self_new(struct sq_hub *h)
 
 	self->hub = h;
 	self->start_ms = sq_hub_now(h);
-	memset(self->changed, true, sizeof self->changed);
+	for (int i = 0; i < TOPICS; i++)
+		self->told[i] = sq_sys_untold;
 	sq_list_init(&self->all);
 	ev_timer_init(&self->timer, self_on_timer, every_s, every_s);
 	self->timer.data = self;
@@ -276,8 +270,7 @@ self_wanted(struct sq_bytes filter)
 {
 	struct sq_topic_filter f;
 
-	if (filter.len < 5 || memcmp(filter.p, "$SYS/", 5) != 0 ||
-	    sq_topic_filter_parse(filter, &f, NULL) != 0)
+	if (!sq_sys_filter(filter) || sq_topic_filter_parse(filter, &f, NULL) != 0)
 		return false;
 	for (int i = 0; i < TOPICS; i++) {
 		if (sq_topic_match(f.filter, sq_bytes_of(self_names[i])))

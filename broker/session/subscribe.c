@@ -14,6 +14,7 @@
 #include "broker/sys.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
+#include "proto/topic/sys_value.h"
 
 enum { RUNNING_MAX = 64 }; /* transactions of a session that need not be waited for */
 
@@ -314,7 +315,7 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op)
 	    (handling == SQ_RETAIN_ALWAYS || (handling == SQ_RETAIN_IF_NEW && is_new))) {
 		struct retained_put to = {s, sub, w->filter.tag, op};
 
-		if (sq_sys_is(&w->filter))
+		if (sq_sys_filter(w->filter.filter))
 			sq_sys_retained(
 			    s->shard->broker->sys, s->tenant, w->filter.filter, retained_put, &to);
 		else
