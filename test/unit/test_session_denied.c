@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../support/fake_pool.h"
+#include "../support/sidecar_cfg.h"
 #include "core/mem.h"
 #include "sidecar/declared.h"
 #include "sidecar/hub.h"
@@ -32,23 +33,8 @@ setup(void)
 	snprintf(outbox, sizeof outbox, "%s/outbox", folder);
 	snprintf(file, sizeof file, "%s/annotations", folder);
 	loop = ev_loop_new(EVFLAG_AUTO);
-	cfg = (struct sq_sidecar_cfg){.space = (char *)"space",
-	    .limits = {.topic_levels = 128,
-		.client_id = 256,
-		.max_qos = 2,
-		.retain = true,
-		.wildcard = true,
-		.shared = true,
-		.sub_ids = true},
-	    .workload = (char *)"work",
-	    .pod = (char *)"pod",
-	    .max_subscriptions = 100,
-	    .max_packet = 10000,
-	    .lane_bytes = 1 << 20,
-	    .credit_msgs = 100,
-	    .credit_bytes = 1 << 20,
-	    .linger_ms = 60000,
-	    .outbox_dir = outbox};
+	cfg = sidecar_cfg();
+	cfg.outbox_dir = outbox;
 	hub = sq_hub_new(loop, &cfg, &err);
 	cr_assert(hub);
 	up = fake_link_up(hub->pool);

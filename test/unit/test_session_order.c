@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../support/fake_pool.h"
+#include "../support/sidecar_cfg.h"
 #include "core/bytes.h"
 #include "core/mem.h"
 #include "sidecar/hub.h"
@@ -29,22 +30,7 @@ setup(void)
 	struct sq_buf err = {0};
 
 	loop = ev_loop_new(EVFLAG_AUTO);
-	cfg = (struct sq_sidecar_cfg){.space = (char *)"space",
-	    .limits = {.topic_levels = 128,
-		.client_id = 256,
-		.max_qos = 2,
-		.retain = true,
-		.wildcard = true,
-		.shared = true,
-		.sub_ids = true},
-	    .workload = (char *)"work",
-	    .pod = (char *)"pod",
-	    .max_subscriptions = 10000,
-	    .max_packet = 10000,
-	    .lane_bytes = 1 << 20,
-	    .credit_msgs = 100,
-	    .credit_bytes = 1 << 20,
-	    .linger_ms = 60000};
+	cfg = sidecar_cfg();
 	hub = sq_hub_new(loop, &cfg, &err);
 	cr_assert(hub);
 	up = fake_link_up(hub->pool);
