@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../support/temp_file.h"
 #include "core/mem.h"
 #include "sidecar/token.h"
 
@@ -16,15 +17,7 @@ static struct sq_buf err;
 static void
 put(const char *text, size_t len)
 {
-	char tmp[64];
-	FILE *f;
-
-	(void)snprintf(tmp, sizeof tmp, "%s.new", path);
-	f = fopen(tmp, "w");
-	cr_assert_not_null(f);
-	cr_assert_eq(fwrite(text, 1, len, f), len);
-	fclose(f);
-	cr_assert_eq(rename(tmp, path), 0); /* another inode: seen even within a clock tick */
+	temp_file_put(path, text, len);
 }
 
 static void

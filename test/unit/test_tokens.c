@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../support/temp_file.h"
 #include "broker/auth/auth.h"
 
 static char path[] = "/tmp/sq_test_tokens_XXXXXX";
@@ -15,15 +16,7 @@ static struct sq_buf err;
 static void
 write_tokens(const char *text)
 {
-	char fresh[sizeof path + 4];
-	FILE *f;
-
-	snprintf(fresh, sizeof fresh, "%s.new", path);
-	f = fopen(fresh, "w");
-	cr_assert_not_null(f);
-	fputs(text, f);
-	fclose(f);
-	cr_assert_eq(rename(fresh, path), 0); /* as a mounted Secret changes */
+	temp_file_put(path, text, strlen(text));
 }
 
 static void
