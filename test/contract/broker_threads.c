@@ -343,27 +343,10 @@ run_broker(const struct sq_broker_cfg *cfg, unsigned round)
 int
 main(void)
 {
-	struct sq_broker_cfg cfg = {.engine = &sq_engine_memory,
-	    .journal_size = 8 << 20,
-	    .store_max_size = 256 << 20,
-	    .store_cache_size = 128 << 10,
-	    .max_packet = 65536,
-	    .grace_ms = 5,
-	    .sys_interval_ms = 1,
-	    .session_expiry_max_s = 1,
-	    .max_inflight = 100,
-	    .queue_max_msgs = 5000,
-	    .queue_max_bytes = 16 << 20,
-	    .queue_expiry_s = 1,
-	    .queue_expiry_max_s = 2,
-	    .retained_max_msgs = 5,
-	    .retained_max_bytes = 1 << 20,
-	    .dead_max_msgs = 1000,
-	    .dead_max_bytes = 1 << 20,
-	    .max_sessions = 100,
-	    .max_subs_per_session = 50};
+	struct sq_broker_cfg cfg = actor_broker_cfg();
 	char *dir = temp_dir_new();
 
+	cfg.sys_interval_ms = 1;
 	run_broker(&cfg, 0);
 	cfg.engine = &sq_engine_embedded;
 	cfg.store_dir = dir;

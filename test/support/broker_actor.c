@@ -8,6 +8,29 @@ enum { PAYLOAD = 2000 };
 _Atomic(struct sq_broker *) actor_broker;
 static atomic_uint_fast64_t next_link = 1;
 
+struct sq_broker_cfg
+actor_broker_cfg(void)
+{
+	return (struct sq_broker_cfg){.engine = &sq_engine_memory,
+	    .journal_size = 8 << 20,
+	    .store_max_size = 256 << 20,
+	    .store_cache_size = 128 << 10,
+	    .max_packet = 65536,
+	    .grace_ms = 5,
+	    .session_expiry_max_s = 1,
+	    .max_inflight = 100,
+	    .queue_max_msgs = 5000,
+	    .queue_max_bytes = 16 << 20,
+	    .queue_expiry_s = 1,
+	    .queue_expiry_max_s = 2,
+	    .retained_max_msgs = 5,
+	    .retained_max_bytes = 1 << 20,
+	    .dead_max_msgs = 1000,
+	    .dead_max_bytes = 1 << 20,
+	    .max_sessions = 100,
+	    .max_subs_per_session = 50};
+}
+
 unsigned
 actor_pick(struct actor *a, unsigned n)
 {

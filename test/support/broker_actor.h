@@ -20,6 +20,9 @@
 /* The broker that all of them speak to; NULL: there is none just now. */
 extern _Atomic(struct sq_broker *) actor_broker;
 
+/* With the memory engine, and limits that are met within a short run. */
+struct sq_broker_cfg actor_broker_cfg(void);
+
 /* One session of one sidecar; used by one thread. */
 struct actor {
 	const char *key;
