@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/engine/engine.h"
 #include "fake_front.h"
 
 #define CHECK(cond) \
