@@ -331,3 +331,39 @@ sq_topic_covers(struct sq_bytes wide, struct sq_bytes narrow)
 	}
 	return !more_n;
 }
+
+static bool
+topic_is_any(struct sq_bytes level)
+{
+	return topic_is(level, '+') || topic_is(level, '#');
+}
+
+bool
+sq_topic_overlaps(struct sq_bytes a, struct sq_bytes b)
+{
+	bool more_a = true, more_b = true, has_a, has_b;
+	struct sq_bytes x, y;
+	bool empty = false; /* the first level is */
+
+	if (a.len == 0 || b.len == 0)
+		return false;
+	if ((a.p[0] == '$' && topic_is_any(topic_head(b))) ||
+	    (b.p[0] == '$' && topic_is_any(topic_head(a)))) /* MQTT-4.7.2-1 */
+		return false;
+	for (unsigned level = 0;; level++) {
+		has_a = topic_level(&a, &more_a, &x);
+		has_b = topic_level(&b, &more_b, &y);
+		if (!has_a && !has_b)
+			return true;
+		if ((has_a && topic_is(x, '#')) || (has_b && topic_is(y, '#'))) {
+			/* "a/#" selects "a", but of one empty level there is no topic. */
+			return level != 1 || !empty || (has_a && has_b);
+		}
+		if (!has_a || !has_b)
+			return false;
+		if (!topic_is(x, '+') && !topic_is(y, '+') &&
+		    (x.len != y.len || memcmp(x.p, y.p, x.len) != 0))
+			return false;
+		empty = level == 0 && (x.len == 0 || y.len == 0);
+	}
+}

@@ -84,4 +84,8 @@ bool sq_topic_match(struct sq_bytes filter, struct sq_bytes topic);
  * each other, but nothing that starts with $. */
 bool sq_topic_covers(struct sq_bytes wide, struct sq_bytes narrow);
 
+/* Whether some topic is selected by both; both are plain filters that have passed their
+ * check.  "a/+" and "+/b" overlap by "a/b"; "#" and "$SYS/#" do not. */
+bool sq_topic_overlaps(struct sq_bytes a, struct sq_bytes b);
+
 #endif

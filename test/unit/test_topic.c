@@ -529,3 +529,49 @@ Test(topic, a_filter_covers_what_it_selects_all_of)
 	}
 	cr_assert_gt(held, 500);
 }
+
+/* Whether one of the topics of at most four levels out of these is selected by both; "z" is
+ * in no filter. */
+static bool
+share_a_topic(const char *a, const char *b)
+{
+	static const char *const words[] = {"a", "$b", "", "z"};
+
+	for (unsigned levels = 1; levels <= 4; levels++) {
+		for (unsigned i = 0; i < 1u << (2 * levels); i++) {
+			char topic[32] = "";
+
+			for (unsigned l = 0; l < levels; l++) {
+				strcat(topic, l > 0 ? "/" : "");
+				strcat(topic, words[i >> (2 * l) & 3]);
+			}
+			if (topic[0] != '\0' && match(a, topic) && match(b, topic))
+				return true;
+		}
+	}
+	return false;
+}
+
+Test(topic, filters_overlap_where_a_topic_is_selected_by_both)
+{
+	size_t held = 0;
+
+	for (size_t i = 0; i < FILTERS; i++) {
+		for (size_t k = i; k < FILTERS; k++) {
+			char a[16], b[16];
+			struct sq_topic_filter f;
+			bool want;
+
+			filter_at(i, a);
+			filter_at(k, b);
+			if (sq_topic_filter_parse(bytes(a), &f, NULL) != 0 ||
+			    sq_topic_filter_parse(bytes(b), &f, NULL) != 0)
+				continue;
+			want = share_a_topic(a, b);
+			cr_assert_eq(sq_topic_overlaps(bytes(a), bytes(b)), want, "%s %s", a, b);
+			cr_assert_eq(sq_topic_overlaps(bytes(b), bytes(a)), want, "%s %s", b, a);
+			held += want;
+		}
+	}
+	cr_assert_gt(held, 100);
+}
