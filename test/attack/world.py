@@ -1,0 +1,116 @@
+"""What is attacked: a broker as it is installed, a good client behind two sidecars, and the
+sidecar of a neighbour in a space of its own."""
+
+import asyncio
+import contextlib
+import json
+import pathlib
+import ssl
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+import stack as parts
+from cluster import Stack, eventually
+from link import Broken, LinkClient
+from tokens import Issuer
+
+RATE = 500  # messages a second of the good client, at QoS 1
+GOOD, BAD = "shop", "mallory"
+WORKLOAD = "demo"
+
+
+def anonymous(pid):
+    """Bytes of a process's own memory."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Anonymous:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+class World:
+    def __init__(self, folder, build, tls=True, broker=None):
+        self.folder = pathlib.Path(folder)
+        self.build = pathlib.Path(build)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        issuer = Issuer(self.folder / "issuer")
+        tree = parts.merge({"link": {"max-connections": 100}}, issuer.config())
+        self.stack = Stack(self.folder / "stack", build, sidecars=3, tls=tls,
+                           broker=parts.merge(tree, broker or {}))
+        for sidecar, space in zip(self.stack.sidecars, (GOOD, GOOD, BAD)):
+            token = self.folder / f"{sidecar.name}.token"
+            pod = sidecar.tree["identity"]["pod"]
+            parts.write_private(token, issuer.token(space, pod=pod) + "\n")
+            sidecar.tree = parts.merge(sidecar.tree, {
+                "auth": {"token-file": str(token)}, "identity": {"space": space}})
+        self.good_token = issuer.token(GOOD)
+        self.target = self.folder / "target.json"
+        self.attacker = None
+
+    async def start(self):
+        await self.stack.start()
+        bad = self.stack.sidecars[2].tree
+        victims = [f"{GOOD}~{WORKLOAD}~sqmqos-bench-{n}~pod-{p}" for n in range(2) for p in (1, 2)]
+        self.target.write_text(json.dumps({
+            "port": self.stack.broker_port, "admin": self.stack.broker.admin_port,
+            "ca": bad["tls"].get("ca-file"), "mqtt": bad["listen"]["port"],
+            "token": bad["auth"]["token-file"], "victims": victims}))
+        return self
+
+    async def good(self, seconds):
+        """A run of the good client: what sqmqos-bench says of it."""
+        a, b, _ = self.stack.ports
+        child = await asyncio.create_subprocess_exec(
+            self.build / "sqmqos-bench", "--json", "--pub", f"127.0.0.1:{a}", "--sub",
+            f"127.0.0.1:{b}", "--rate", str(RATE), "--qos", "1", "--size", "64",
+            "--duration", str(seconds), "--warmup", "1", "--drain", "10",
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=parts.in_child)
+        out, err = await child.communicate()
+        assert out, f"the good client: {err.decode()}"
+        return json.loads(out)
+
+    def memory(self):
+        return anonymous(self.stack.broker.pid)
+
+    async def newcomer(self):
+        """Whether a new sidecar of the good space gets a link."""
+        ca = self.stack.sidecars[0].tree["tls"].get("ca-file")
+        tls = ssl.create_default_context(cafile=ca) if ca else None
+        if tls:
+            tls.set_alpn_protocols(["h2"])
+        link = LinkClient(self.stack.broker_port, self.good_token, "2", tls=tls,
+                          name="localhost" if tls else None)
+        try:
+            async with asyncio.timeout(5):
+                await link.open()
+                status = await link.open_link()
+                await link.close()
+                return status == 200
+        except (OSError, Broken, TimeoutError):
+            return False
+
+    async def rested(self, at_most, timeout_s=30):
+        """Whether the broker's memory comes down to that."""
+        with contextlib.suppress(AssertionError):
+            await eventually(lambda: self.memory() <= at_most, "memory returns", timeout_s, 0.5)
+            return True
+        return False
+
+    async def begin(self, attack):
+        self.attacker = await asyncio.create_subprocess_exec(
+            sys.executable, HERE / "attacker.py", attack, self.target,
+            stdout=subprocess.PIPE, preexec_fn=parts.in_child)
+
+    async def end(self):
+        """Ends the attack; what it said: how often it was thrown out, or what it got."""
+        if self.attacker.returncode is None:
+            self.attacker.terminate()
+        out, _ = await self.attacker.communicate()
+        self.attacker = None
+        return out.decode().strip()
+
+    async def stop(self):
+        if self.attacker is not None:
+            await self.end()
+        await self.stack.stop()
