@@ -53,6 +53,7 @@ sq_link_new(const struct sq_link_cfg *cfg)
 	struct sq_link *l = sq_xcalloc(1, sizeof *l);
 
 	l->cfg = *cfg;
+	(void)sq_identity_ref(l->cfg.identity);
 	atomic_init(&l->refs, 1);
 	atomic_init(&l->open, true);
 	atomic_init(&l->full, false);
@@ -84,6 +85,7 @@ sq_link_unref(struct sq_link **lp)
 	if (l == NULL || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	link_forget_last(l);
+	sq_identity_unref(&l->cfg.identity);
 	sq_buf_fini(&l->out);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
@@ -98,7 +100,7 @@ sq_link_id(const struct sq_link *l)
 const struct sq_identity *
 sq_link_identity(const struct sq_link *l)
 {
-	return &l->cfg.identity;
+	return l->cfg.identity;
 }
 
 unsigned
@@ -269,6 +271,7 @@ sq_link_orphan(struct sq_link *l)
 	l->cfg.stream = NULL;
 	pthread_mutex_lock(&l->lock);
 	link_forget_last(l);
+	sq_identity_unref(&l->cfg.identity);
 	sq_buf_fini(&l->out);
 	pthread_mutex_unlock(&l->lock);
 }

@@ -15,8 +15,8 @@ enum {
 struct sq_link_cfg {
 	uint64_t id;
 	unsigned version;
-	struct sq_identity identity;
-	struct sq_worker *home; /* its connection's */
+	const struct sq_identity *identity; /* the link takes a reference of its own */
+	struct sq_worker *home;             /* its connection's */
 	/* On 'home', in SQ_TURN_FLUSH: something waits to be taken. */
 	void (*flush)(void *stream);
 	void *stream;

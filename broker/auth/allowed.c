@@ -1,5 +1,7 @@
 #include "broker/auth/allowed.h"
 
+#include <string.h>
+
 static const struct {
 	const char *name, *text;
 } denied[] = {
@@ -22,7 +24,7 @@ sq_denied_text(enum sq_denied why)
 }
 
 static bool
-allowed_name(const char *own, const char *said)
+allowed_pod(const char *own, const char *said)
 {
 	return own[0] == '\0' || said[0] == '\0' || strcmp(own, said) == 0;
 }
@@ -30,9 +32,9 @@ allowed_name(const char *own, const char *said)
 enum sq_denied
 sq_allowed_key(const struct sq_identity *who, const struct sq_key *key)
 {
-	if (!allowed_name(who->space, key->space))
+	if (!sq_identity_has_space(who, key->space))
 		return SQ_DENIED_SPACE;
-	return allowed_name(who->pod, key->pod) ? SQ_DENIED_NONE : SQ_DENIED_POD;
+	return allowed_pod(who->pod, key->pod) ? SQ_DENIED_NONE : SQ_DENIED_POD;
 }
 
 static bool
@@ -64,7 +66,7 @@ sq_allowed_declared(
 enum sq_denied
 sq_allowed_again(const struct sq_identity *link, const struct sq_identity *now)
 {
-	if (strcmp(link->space, now->space) != 0)
+	if (!sq_identity_same_spaces(link, now))
 		return SQ_DENIED_SPACE;
 	if (strcmp(link->pod, now->pod) != 0)
 		return SQ_DENIED_POD;
@@ -74,11 +76,11 @@ sq_allowed_again(const struct sq_identity *link, const struct sq_identity *now)
 enum sq_denied
 sq_allowed_owner(const struct sq_identity *who, uint64_t owner, enum sq_owner_scope scope)
 {
-	bool account = who->id > SQ_IDENTITY_TOKEN;
+	bool account = who->id > SQ_IDENTITY_OLD_TOKEN;
 
 	if (who->id == owner || who->id == SQ_IDENTITY_NOBODY || owner == SQ_IDENTITY_NOBODY)
 		return SQ_DENIED_NONE;
-	if (account && (owner == SQ_IDENTITY_TOKEN || scope == SQ_OWNER_NAMESPACE))
+	if (account && (owner == SQ_IDENTITY_OLD_TOKEN || scope == SQ_OWNER_NAMESPACE))
 		return SQ_DENIED_NONE;
 	return SQ_DENIED_OWNER;
 }

@@ -96,11 +96,13 @@ auth_bearer(struct sq_bytes header, struct sq_bytes *out)
 bool
 sq_auth_ask(struct sq_auth *a, struct sq_auth_request *r)
 {
-	memset(&r->identity, 0, sizeof r->identity);
+	r->identity = NULL;
 	r->basis = 0;
 	r->reason = SQ_AUTH_NONE;
-	if (a->n == 0)
+	if (a->n == 0) {
+		r->identity = sq_identity_nobody();
 		return true;
+	}
 	if (!auth_bearer(r->credential, &r->token)) {
 		r->reason = SQ_AUTH_MISSING;
 		return true;
@@ -112,6 +114,7 @@ sq_auth_ask(struct sq_auth *a, struct sq_auth_request *r)
 			return false;
 		if (v != SQ_VERDICT_NOT_MINE) {
 			assert((v == SQ_VERDICT_YES) == (r->reason == SQ_AUTH_NONE));
+			assert((v == SQ_VERDICT_YES) == (r->identity != NULL));
 			return true;
 		}
 	}
@@ -132,6 +135,7 @@ sq_auth_request_fini(struct sq_auth_request *r)
 	if (r->copy.base != NULL)
 		explicit_bzero(r->copy.base, r->copy.cap);
 	sq_buf_fini(&r->copy);
+	sq_identity_unref(&r->identity);
 	sq_buf_fini(&r->known);
 }
 

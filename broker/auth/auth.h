@@ -54,9 +54,9 @@ struct sq_auth_request {
 	void (*done)(struct sq_auth_request *);
 
 	/* The answer. */
-	enum sq_auth_reason reason; /* SQ_AUTH_NONE: it is good */
-	struct sq_identity identity;
-	uint64_t basis;      /* what that rests on: for sq_auth_holds() */
+	enum sq_auth_reason reason;         /* SQ_AUTH_NONE: it is good */
+	const struct sq_identity *identity; /* a reference; of a good one */
+	uint64_t basis;                     /* what that rests on: for sq_auth_holds() */
 	struct sq_buf known; /* of a refused caller, for the log; sq_auth_request_fini() */
 
 	/* The verifier's. */
@@ -84,6 +84,7 @@ void sq_auth_free(struct sq_auth **);
 /* True: it is answered.  False: later, by 'done'; the request stays where it is until
  * then, its credential need not.  Thread: any. */
 bool sq_auth_ask(struct sq_auth *, struct sq_auth_request *);
+/* Also gives up the identity that is still there. */
 void sq_auth_request_fini(struct sq_auth_request *);
 /* Changes whenever what identities rest on may have changed.  Thread: any. */
 uint64_t sq_auth_epoch(const struct sq_auth *);

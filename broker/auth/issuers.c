@@ -85,9 +85,7 @@ issuers_prove(struct sq_jwt *t, const struct judge *j, struct sq_auth_request *r
 
 	if (sq_jwt_verify(t, j->key))
 		why = sq_jwt_identity(t, &rules, &r->identity);
-	if (why != SQ_AUTH_NONE)
-		memset(&r->identity, 0, sizeof r->identity);
-	else
+	if (why == SQ_AUTH_NONE)
 		r->basis = sq_jwk_number(j->key);
 	return why;
 }

@@ -255,51 +255,56 @@ jwt_kubernetes(const json_t *claims)
 	return out;
 }
 
-/* Copies a name; false: it is empty or too long. */
-static bool
-jwt_copy(char *to, size_t size, const char *from)
-{
-	size_t len = from != NULL ? strlen(from) : 0;
-
-	if (len == 0 || len >= size)
-		return false;
-	memcpy(to, from, len + 1);
-	return true;
-}
-
 /* Who it is, by the namespace and account of Kubernetes, or by the subject in the space
  * that its issuer's tokens have. */
 static enum sq_auth_reason
-jwt_holder(const json_t *claims, const struct sq_jwt_rules *rules, struct sq_identity *out)
+jwt_holder(const json_t *claims, const struct sq_jwt_rules *rules, int64_t expires_s,
+    const struct sq_identity **out)
 {
 	struct kubernetes k = jwt_kubernetes(claims);
 	bool kubernetes = rules->space == NULL;
 	const char *name = kubernetes ? k.name : jwt_text(claims, "sub");
+	const char *space = kubernetes ? k.space : rules->space;
+	struct sq_buf text = {0};
 
-	if (!jwt_copy(out->space, sizeof out->space, kubernetes ? k.space : rules->space) ||
-	    name == NULL || *name == '\0' || (kubernetes && strlen(name) > SQ_IDENTITY_NAME_MAX))
+	if (space == NULL || !sq_identity_text(space, SQ_KEY_PART_MAX) || name == NULL ||
+	    !sq_identity_text(name, kubernetes ? SQ_IDENTITY_ACCOUNT_MAX : SQ_IDENTITY_NAME_MAX))
 		return SQ_AUTH_CLAIMS;
-	if (k.odd || (k.pod != NULL && !jwt_copy(out->pod, sizeof out->pod, k.pod)))
+	if (k.odd || (k.pod != NULL && !sq_identity_text(k.pod, SQ_KEY_PART_MAX)))
 		return SQ_AUTH_CLAIMS;
-	out->id = sq_identity_id(kubernetes ? "k8s" : "jwt", rules->issuer, out->space, name);
+	if (kubernetes)
+		sq_buf_printf(&text, "kube:%s/%s%c", space, name, 0);
+	else
+		sq_buf_printf(&text, "jwt:%s#%s%c", rules->issuer, name, 0);
+	*out = sq_identity_new(&(struct sq_identity){
+	    .id = sq_identity_id(kubernetes ? "k8s" : "jwt", rules->issuer, space, name),
+	    .expires_s = expires_s,
+	    .name = (const char *)sq_buf_data(&text),
+	    .pod = k.pod,
+	    .spaces = &space,
+	    .n_spaces = 1,
+	});
+	sq_buf_fini(&text);
 	return SQ_AUTH_NONE;
 }
 
 enum sq_auth_reason
-sq_jwt_identity(const struct sq_jwt *t, const struct sq_jwt_rules *rules, struct sq_identity *out)
+sq_jwt_identity(
+    const struct sq_jwt *t, const struct sq_jwt_rules *rules, const struct sq_identity **out)
 {
 	enum sq_auth_reason why;
+	int64_t expires_s = 0;
 
-	memset(out, 0, sizeof *out);
+	*out = NULL;
 	if (!t->verified)
 		return SQ_AUTH_SIGNATURE;
 	if (strcmp(sq_jwt_issuer(t), rules->issuer) != 0)
 		return SQ_AUTH_ISSUER;
 	if (!jwt_has_audience(t->claims, rules->audience))
 		return SQ_AUTH_AUDIENCE;
-	why = jwt_times(t->claims, rules->now_s, &out->expires_s);
+	why = jwt_times(t->claims, rules->now_s, &expires_s);
 	if (why == SQ_AUTH_NONE)
-		why = jwt_holder(t->claims, rules, out);
+		why = jwt_holder(t->claims, rules, expires_s, out);
 	return why;
 }
 

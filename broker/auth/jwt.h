@@ -40,9 +40,9 @@ const char *sq_jwt_key_name(const struct sq_jwt *);
 enum sq_jwk_kind sq_jwt_key_kind(const struct sq_jwt *);
 /* Whether the key made its signature. */
 bool sq_jwt_verify(struct sq_jwt *, const struct sq_jwk *);
-/* Of a verified token. */
+/* Of a verified token: a reference, or the reason and NULL. */
 enum sq_auth_reason
-sq_jwt_identity(const struct sq_jwt *, const struct sq_jwt_rules *, struct sq_identity *out);
+sq_jwt_identity(const struct sq_jwt *, const struct sq_jwt_rules *, const struct sq_identity **out);
 
 /* Appends what it says of its holder, for a log: bounded, without any secret. */
 void sq_jwt_describe(const struct sq_jwt *, struct sq_buf *out);

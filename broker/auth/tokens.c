@@ -129,7 +129,9 @@ tokens_verify(struct sq_verifier *v, struct sq_auth_request *r)
 	}
 	pthread_mutex_unlock(&t->lock);
 	r->reason = good ? SQ_AUTH_NONE : SQ_AUTH_STATIC_UNKNOWN;
-	r->identity.id = good ? SQ_IDENTITY_TOKEN : SQ_IDENTITY_NOBODY;
+	if (good)
+		r->identity = sq_identity_new(
+		    &(struct sq_identity){.id = SQ_IDENTITY_OLD_TOKEN, .name = "token:"});
 	return good ? SQ_VERDICT_YES : SQ_VERDICT_NOT_MINE;
 }
 

@@ -102,7 +102,7 @@ ask_answered(struct ask *a, h2o_req_t *req)
 		return;
 	}
 	a->proof.basis = a->auth.basis;
-	sq_front_go(a->conn, req, &a->auth.identity, &a->proof);
+	sq_front_go(a->conn, req, a->auth.identity, &a->proof);
 }
 
 static void
@@ -184,16 +184,25 @@ ask_judge(struct sq_conn *c, h2o_req_t *req, struct sq_bytes header, const struc
 	sq_conn_release(c);
 }
 
+/* Nobody is asked. */
+static void
+ask_nobody(struct sq_conn *c, h2o_req_t *req, const struct sq_proof *proof)
+{
+	const struct sq_identity *nobody = sq_identity_nobody();
+
+	sq_front_go(c, req, nobody, proof);
+	sq_identity_unref(&nobody);
+}
+
 void
 sq_ask_start(struct sq_conn *c, h2o_req_t *req)
 {
 	struct sq_auth *auth = c->part->front->cfg.auth;
 	struct sq_bytes header = ask_header(req);
 	struct sq_proof proof = {.epoch = auth != NULL ? sq_auth_epoch(auth) : 0};
-	struct sq_identity nobody = {.id = SQ_IDENTITY_NOBODY};
 
 	if (auth == NULL || !sq_auth_asks(auth)) {
-		sq_front_go(c, req, &nobody, &proof);
+		ask_nobody(c, req, &proof);
 		return;
 	}
 	if (header.len > 0)
@@ -217,11 +226,11 @@ ask_doubt(struct sq_conn *c, uint64_t now_ms)
 	if (c->stream == NULL || c->close_at_ms != 0 || sq_auth_holds(f->cfg.auth, c->proof.basis))
 		return;
 	who = sq_link_identity(sq_deliveries_link(c->stream));
-	if (who->id == SQ_IDENTITY_TOKEN) { /* changed by its owner: it has the next one */
+	if (who->id == SQ_IDENTITY_OLD_TOKEN) { /* changed by its owner: it has the next one */
 		sq_conn_move(c, f->cfg.move_ms);
 		return;
 	}
-	SQ_WARN("auth", "a link of %s ends: the key of its token is gone", who->space);
+	SQ_WARN("auth", "a link of %s ends: the key of its token is gone", who->name);
 	sq_conn_move(c, 1);
 	c->close_at_ms = now_ms;
 }

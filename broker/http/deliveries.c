@@ -229,7 +229,7 @@ void
 sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct sq_identity *who)
 {
 	struct sq_front *f = c->part->front;
-	struct sq_link_cfg cfg = {.id = id, .version = stream_version(req), .identity = *who};
+	struct sq_link_cfg cfg = {.id = id, .version = stream_version(req), .identity = who};
 	struct sq_stream *s;
 
 	if (cfg.version < SQ_LINK_VERSION_MIN) {

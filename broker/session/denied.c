@@ -22,15 +22,17 @@ void
 sq_denied_answer(struct sq_broker *b, struct sq_call *c, enum sq_denied why)
 {
 	const struct sq_identity *who = sq_link_identity(c->link);
+	struct sq_buf spaces = {0};
 
 	assert(why != SQ_DENIED_NONE);
 	sq_count(b, SQ_M_DENIED(why), 1);
+	sq_identity_say_spaces(who, &spaces);
 	SQ_WARN("auth",
-	    "refused with 403, %s: it asks for %s~%s~%s, pod %s, by a token of namespace %s, pod "
-	    "%s",
-	    sq_denied_text(why), c->key.space, c->key.workload, c->key.client,
-	    denied_or(c->key.pod, "none"), denied_or(who->space, "any"),
-	    denied_or(who->pod, "any"));
+	    "refused with 403, %s: %s asks for %s~%s~%s, pod %s; it may name %.*s, pod %s",
+	    sq_denied_text(why), denied_or(who->name, "nobody"), c->key.space, c->key.workload,
+	    c->key.client, denied_or(c->key.pod, "none"), (int)sq_buf_len(&spaces),
+	    (const char *)sq_buf_data(&spaces), denied_or(who->pod, "any"));
+	sq_buf_fini(&spaces);
 	c->denied = why;
 	sq_call_answer(c, 403, NULL);
 }

@@ -86,7 +86,7 @@ async def test_names_are_the_tokens_own(env):
     link.token = issuer.token("shop", "robot", pod="p1")
     denied(await put(link, "shop~w~c~p1", attempt=2), "another account")
     log = stack.log(stack.broker)
-    assert "by a token of namespace shop, pod p1" in log and link.token not in log, log
+    assert "kube:shop/default asks for" in log and "it may name shop, pod p1" in log and link.token not in log, log
     await link.close()
 
 

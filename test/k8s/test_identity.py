@@ -172,5 +172,5 @@ async def test_pods_of_one_namespace_see_nothing_of_another(env):
         return FOREIGN_SPACE in await release.fetch(k8s, pod, 7481, "/readyz", 503)
     await eventually(told, "its sidecar says why")
     log = await broker_log(k8s)
-    line = f"by a token of namespace {foreign}, pod liar"
+    line = f"it may name {foreign}, pod liar"
     assert f"asks for {k8s.namespace}~" in log and line in log, log[-2000:]

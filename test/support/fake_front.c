@@ -12,7 +12,7 @@
 struct sq_link {
 	uint64_t id;
 	unsigned version;
-	struct sq_identity identity;
+	const struct sq_identity *identity;
 	atomic_uint refs;
 	atomic_bool open, full;
 	pthread_mutex_t lock;
@@ -30,7 +30,7 @@ fake_link_new(uint64_t id, uint64_t identity)
 
 	l->id = id;
 	l->version = SQ_LINK_VERSION;
-	l->identity.id = identity;
+	l->identity = sq_identity_new(&(struct sq_identity){.id = identity});
 	atomic_init(&l->refs, 1);
 	atomic_init(&l->open, true);
 	pthread_mutex_init(&l->lock, NULL);
@@ -41,7 +41,8 @@ fake_link_new(uint64_t id, uint64_t identity)
 void
 fake_link_identify(struct sq_link *l, const struct sq_identity *who)
 {
-	l->identity = *who;
+	sq_identity_unref(&l->identity);
+	l->identity = sq_identity_new(who);
 }
 
 void
@@ -112,6 +113,7 @@ sq_link_unref(struct sq_link **lp)
 			sq_msg_unref(&l->log[i].msg);
 	}
 	free(l->log);
+	sq_identity_unref(&l->identity);
 	pthread_mutex_destroy(&l->lock);
 	atomic_fetch_sub(&n_links, 1);
 	free(l);
@@ -126,7 +128,7 @@ sq_link_id(const struct sq_link *l)
 const struct sq_identity *
 sq_link_identity(const struct sq_link *l)
 {
-	return &l->identity;
+	return l->identity;
 }
 
 unsigned

@@ -7,8 +7,11 @@
 
 enum { GROUP_MAX = 255, ACCOUNT = 4711, OTHER = 4712 };
 
-static const struct sq_identity nobody, token = {.id = SQ_IDENTITY_TOKEN};
-static const struct sq_identity account = {.id = ACCOUNT, .space = "a", .pod = "p"};
+static const char *const spaces[] = {"a", "b", "c"};
+static const struct sq_identity nobody = {.name = "", .pod = ""},
+				token = {.id = SQ_IDENTITY_OLD_TOKEN, .pod = ""},
+				account = {
+				    .id = ACCOUNT, .pod = "p", .spaces = spaces, .n_spaces = 1};
 
 static struct sq_bytes
 text(const char *s)
@@ -44,12 +47,25 @@ Test(allowed, who_is_bound_to_no_space_may_name_any)
 
 Test(allowed, a_token_without_a_pod_names_any)
 {
-	struct sq_identity who = {.id = ACCOUNT, .space = "a"};
+	struct sq_identity who = {.id = ACCOUNT, .pod = "", .spaces = spaces, .n_spaces = 1};
 
 	cr_assert_eq(key(&who, "a~w~c~q"), SQ_DENIED_NONE);
 	cr_assert_eq(key(&who, "b~w~c~q"), SQ_DENIED_SPACE);
 	cr_assert_eq(
 	    sq_allowed_declared(&who, text("q"), text("pod:z"), GROUP_MAX), SQ_DENIED_NONE);
+}
+
+Test(allowed, who_has_several_spaces_may_name_each)
+{
+	struct sq_identity who = {.id = ACCOUNT, .pod = "", .spaces = spaces, .n_spaces = 3};
+
+	cr_assert_eq(key(&who, "a~w~c"), SQ_DENIED_NONE);
+	cr_assert_eq(key(&who, "b~w~c"), SQ_DENIED_NONE);
+	cr_assert_eq(key(&who, "c~w~c~q"), SQ_DENIED_NONE);
+	cr_assert_eq(key(&who, "d~w~c"), SQ_DENIED_SPACE);
+	cr_assert_eq(key(&who, "ab~w~c"), SQ_DENIED_SPACE);
+	cr_assert_eq(sq_allowed_again(&account, &who), SQ_DENIED_SPACE);
+	cr_assert_eq(sq_allowed_again(&who, &account), SQ_DENIED_SPACE);
 }
 
 Test(allowed, a_declaration_is_of_the_tokens_pod)
@@ -70,10 +86,10 @@ Test(allowed, a_declaration_is_of_the_tokens_pod)
 
 Test(allowed, the_name_of_a_long_pods_group_is_cut)
 {
-	struct sq_identity who = {.id = ACCOUNT, .space = "a"};
-	char group[GROUP_MAX + 1];
+	char pod[253 + 1] = {0}, group[GROUP_MAX + 1];
+	struct sq_identity who = {.id = ACCOUNT, .pod = pod, .spaces = spaces, .n_spaces = 1};
 
-	memset(who.pod, 'x', 253);
+	memset(pod, 'x', 253);
 	snprintf(group, sizeof group, "pod:%.251s", who.pod);
 	cr_assert_eq(
 	    sq_allowed_declared(&who, text(who.pod), text(group), GROUP_MAX), SQ_DENIED_NONE);
@@ -91,9 +107,9 @@ Test(allowed, a_later_token_is_of_the_same_account_and_pod)
 	now.id = OTHER;
 	cr_assert_eq(sq_allowed_again(&account, &now), SQ_DENIED_OWNER);
 	now = account;
-	now.pod[0] = 'q';
+	now.pod = "q";
 	cr_assert_eq(sq_allowed_again(&account, &now), SQ_DENIED_POD);
-	now.space[0] = 'b';
+	now.spaces = spaces + 1;
 	cr_assert_eq(sq_allowed_again(&account, &now), SQ_DENIED_SPACE);
 	cr_assert_eq(sq_allowed_again(&token, &account), SQ_DENIED_SPACE);
 	cr_assert_eq(sq_allowed_again(&token, &token), SQ_DENIED_NONE);
@@ -113,15 +129,17 @@ Test(allowed, a_session_is_its_owners)
 	    {&account, OTHER, SQ_OWNER_NAMESPACE, SQ_DENIED_NONE, ACCOUNT},
 	    /* what was there before there were accounts */
 	    {&account, SQ_IDENTITY_NOBODY, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
-	    {&account, SQ_IDENTITY_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
-	    {&token, SQ_IDENTITY_NOBODY, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, SQ_IDENTITY_TOKEN},
-	    {&token, SQ_IDENTITY_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, SQ_IDENTITY_TOKEN},
+	    {&account, SQ_IDENTITY_OLD_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
+	    {&token, SQ_IDENTITY_NOBODY, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, SQ_IDENTITY_OLD_TOKEN},
+	    {&token, SQ_IDENTITY_OLD_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE,
+		SQ_IDENTITY_OLD_TOKEN},
 	    /* and not back */
 	    {&token, ACCOUNT, SQ_OWNER_ACCOUNT, SQ_DENIED_OWNER, 0},
 	    {&token, ACCOUNT, SQ_OWNER_NAMESPACE, SQ_DENIED_OWNER, 0},
 	    /* where nobody is asked there is nothing to compare, and nothing to forget */
 	    {&nobody, ACCOUNT, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
-	    {&nobody, SQ_IDENTITY_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, SQ_IDENTITY_TOKEN},
+	    {&nobody, SQ_IDENTITY_OLD_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE,
+		SQ_IDENTITY_OLD_TOKEN},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -146,14 +146,15 @@ Test(auth_jwt, a_pods_token_names_space_pod_and_account)
 
 	open_auth((struct sq_auth_issuer){0});
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(GOOD))), SQ_AUTH_NONE);
-	cr_assert_str_eq(asked.identity.space, "shop");
-	cr_assert_str_eq(asked.identity.pod, "web-1");
-	cr_assert(
-	    asked.identity.expires_s >= before + 3600 && asked.identity.expires_s <= before + 3700);
-	cr_assert_gt(asked.identity.id, SQ_IDENTITY_TOKEN);
-	id = asked.identity.id;
+	cr_assert_str_eq(asked.identity->spaces[0], "shop");
+	cr_assert_str_eq(asked.identity->pod, "web-1");
+	cr_assert_str_eq(asked.identity->name, "kube:shop/web");
+	cr_assert(asked.identity->expires_s >= before + 3600 &&
+	    asked.identity->expires_s <= before + 3700);
+	cr_assert_gt(asked.identity->id, SQ_IDENTITY_OLD_TOKEN);
+	id = asked.identity->id;
 	cr_assert_eq(ask(jwt_sign(ec, ES, claims(GOOD))), SQ_AUTH_NONE);
-	cr_assert_eq(asked.identity.id, id);
+	cr_assert_eq(asked.identity->id, id);
 }
 
 /* Stores keep it: SHA-256 of "k8s\0<issuer>\0<namespace>\0<account>". */
@@ -161,8 +162,8 @@ Test(auth_jwt, an_accounts_id_is_the_same_for_ever)
 {
 	open_auth((struct sq_auth_issuer){0});
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(GOOD))), SQ_AUTH_NONE);
-	cr_assert_eq(asked.identity.id, UINT64_C(0x757516ac4a3a949b), "%016llx",
-	    (unsigned long long)asked.identity.id);
+	cr_assert_eq(asked.identity->id, UINT64_C(0x757516ac4a3a949b), "%016llx",
+	    (unsigned long long)asked.identity->id);
 	cr_assert_neq(sq_identity_id("k8s", "i", "a", "bc"), sq_identity_id("k8s", "i", "ab", "c"));
 	cr_assert_neq(sq_identity_id("k8s", "i", "a", "b"), sq_identity_id("jwt", "i", "a", "b"));
 	cr_assert_neq(sq_identity_id("k8s", "i", "a", "b"), sq_identity_id("k8s", "j", "a", "b"));
@@ -178,10 +179,10 @@ Test(auth_jwt, accounts_of_a_namespace_are_owners_each)
 
 	open_auth((struct sq_auth_issuer){0});
 	ask(jwt_sign(rsa, RS, claims(GOOD)));
-	id = asked.identity.id;
+	id = asked.identity->id;
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(OTHER_ACCOUNT))), SQ_AUTH_NONE);
-	cr_assert_str_eq(asked.identity.pod, "");
-	cr_assert_neq(asked.identity.id, id);
+	cr_assert_str_eq(asked.identity->pod, "");
+	cr_assert_neq(asked.identity->id, id);
 }
 
 Test(auth_jwt, an_issuer_with_a_space_has_accounts_by_subject)
@@ -192,11 +193,12 @@ Test(auth_jwt, an_issuer_with_a_space_has_accounts_by_subject)
 	cr_assert_eq(ask(jwt_sign(rsa, RS,
 			 claims("{" ISS ",\"aud\":\"other\"," TIMES ",\"sub\":\"repo:a\"}"))),
 	    SQ_AUTH_NONE);
-	cr_assert_str_eq(asked.identity.space, "ci");
-	cr_assert_str_eq(asked.identity.pod, "");
-	id = asked.identity.id;
+	cr_assert_str_eq(asked.identity->spaces[0], "ci");
+	cr_assert_str_eq(asked.identity->name, "jwt:" ISSUER "#repo:a");
+	cr_assert_str_eq(asked.identity->pod, "");
+	id = asked.identity->id;
 	ask(jwt_sign(rsa, RS, claims("{" ISS ",\"aud\":\"other\"," TIMES ",\"sub\":\"repo:b\"}")));
-	cr_assert_neq(asked.identity.id, id);
+	cr_assert_neq(asked.identity->id, id);
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims("{" ISS ",\"aud\":\"other\"," TIMES "}"))),
 	    SQ_AUTH_CLAIMS);
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(GOOD))), SQ_AUTH_AUDIENCE);
@@ -243,6 +245,9 @@ static const struct {
     {"{" ISS "," AUD "," TIMES ",\"kubernetes.io\":{\"namespace\":\"sh\\u0000op\","
      "\"serviceaccount\":{\"name\":\"a\"}}}",
 	SQ_AUTH_MALFORMED},
+    {"{" ISS "," AUD "," TIMES ",\"kubernetes.io\":{\"namespace\":\"sh\\nop\","
+     "\"serviceaccount\":{\"name\":\"a\"}}}",
+	SQ_AUTH_CLAIMS},
     {"{" ISS "," AUD "," AUD "," TIMES "," POD "}", SQ_AUTH_MALFORMED},
     {"[]", SQ_AUTH_MALFORMED},
     {"\"x\"", SQ_AUTH_MALFORMED},
@@ -259,10 +264,7 @@ Test(auth_jwt, claims_are_checked)
 		    jwt_sign(i % 2 == 0 ? rsa : ec, i % 2 == 0 ? RS : ES, claims(form)));
 
 		cr_expect_eq(why, claim_cases[i].why, "%s: %s", form, sq_auth_reason_name(why));
-		if (why != SQ_AUTH_NONE) {
-			cr_expect_eq(asked.identity.id, 0);
-			cr_expect_eq(asked.identity.space[0], '\0');
-		}
+		cr_expect_eq(asked.identity != NULL, why == SQ_AUTH_NONE);
 	}
 }
 
@@ -489,8 +491,8 @@ Test(auth_jwt, static_tokens_and_signed_ones_are_taken_beside_each_other)
 		.token_file = path, .audience = "sqmqos", .issuers = &one, .n_issuers = 1},
 	    &err);
 	cr_assert_eq(ask(sq_xstrdup("sesame")), SQ_AUTH_NONE);
-	cr_assert_eq(asked.identity.id, SQ_IDENTITY_TOKEN);
-	cr_assert_str_eq(asked.identity.space, "");
+	cr_assert_eq(asked.identity->id, SQ_IDENTITY_OLD_TOKEN);
+	cr_assert_eq(asked.identity->n_spaces, 0);
 	cr_assert_eq(ask(sq_xstrdup("sesame2")), SQ_AUTH_STATIC_UNKNOWN);
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(GOOD))), SQ_AUTH_NONE);
 	cr_assert_eq(ask(jwt_sign(stranger, RS, claims(GOOD))), SQ_AUTH_SIGNATURE);

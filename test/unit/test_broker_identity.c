@@ -1,7 +1,5 @@
 /* What a verified identity may ask of the broker: names of its own alone, sessions of its
  * own alone, also over a restart. */
-#include <stdio.h>
-
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
 #include "proto/mqtt/reason.h"
@@ -13,11 +11,9 @@ static struct world w;
 static void
 identify(unsigned link, uint64_t id, const char *space, const char *pod)
 {
-	struct sq_identity who = {.id = id};
-
-	snprintf(who.space, sizeof who.space, "%s", space);
-	snprintf(who.pod, sizeof who.pod, "%s", pod);
-	fake_link_identify(w.links[link], &who);
+	fake_link_identify(w.links[link],
+	    &(struct sq_identity){
+		.id = id, .pod = pod, .spaces = &space, .n_spaces = *space != '\0' ? 1 : 0});
 }
 
 /* Two accounts of namespace a, each in a pod of its own. */
@@ -121,8 +117,8 @@ Test(broker_identity, the_epoch_of_one_session_on_the_path_of_another_is_409)
 	const char *const paths[] = {"b~w~c", "a~w2~c", "a~w~c2", "a~w~c~p1"};
 	struct fake_call *c;
 
-	identify(0, SQ_IDENTITY_TOKEN, "", "");
-	identify(1, SQ_IDENTITY_TOKEN, "", "");
+	identify(0, SQ_IDENTITY_OLD_TOKEN, "", "");
+	identify(1, SQ_IDENTITY_OLD_TOKEN, "", "");
 	peer_connect(&a);
 	peer_connect(&b);
 	cr_assert_eq(peer_sub(&b, &share), 1);
@@ -245,7 +241,7 @@ Test(broker_identity, sessions_of_a_static_token_are_adopted)
 {
 	struct peer p = peer_at(0, "a~w~c"), bob = peer_other(&p);
 
-	identify(0, SQ_IDENTITY_TOKEN, "", "");
+	identify(0, SQ_IDENTITY_OLD_TOKEN, "", "");
 	peer_connect(&p);
 	cr_assert_eq(peer_disconnect(&p, 3600), 204);
 	restart(); /* now with accounts */
@@ -254,7 +250,7 @@ Test(broker_identity, sessions_of_a_static_token_are_adopted)
 	cr_assert_eq(peer_disconnect(&p, 3600), 204);
 	restart();
 	expect_put_denied(&bob, SQ_DENIED_OWNER);
-	identify(1, SQ_IDENTITY_TOKEN, "", "");
+	identify(1, SQ_IDENTITY_OLD_TOKEN, "", "");
 	expect_put_denied(&bob, SQ_DENIED_OWNER);
 	peer_connect(&p);
 	cr_assert(p.present);
