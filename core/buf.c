@@ -97,6 +97,14 @@ sq_buf_fini(struct sq_buf *b)
 	*b = (struct sq_buf){0};
 }
 
+void
+sq_buf_wipe(struct sq_buf *b)
+{
+	if (b->base != NULL)
+		explicit_bzero(b->base, b->cap);
+	sq_buf_fini(b);
+}
+
 bool
 sq_buf_equal(const struct sq_buf *a, const struct sq_buf *b)
 {

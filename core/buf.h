@@ -38,6 +38,9 @@ void sq_buf_drain(struct sq_buf *, size_t n);
 /* Gives memory above 'keep' bytes of capacity back when the buffer is empty. */
 void sq_buf_trim(struct sq_buf *, size_t keep);
 void sq_buf_fini(struct sq_buf *);
+/* The same of a buffer that has held a secret: its memory is wiped before it is given back.  What
+ * a buffer leaves behind as it grows is not: make room for the whole secret first. */
+void sq_buf_wipe(struct sq_buf *);
 /* Whether both hold the same bytes. */
 bool sq_buf_equal(const struct sq_buf *, const struct sq_buf *);
 

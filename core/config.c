@@ -3,14 +3,12 @@
 #include "core/config.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/config_priv.h"
 #include "core/fault.h"
+#include "core/file.h"
 #include "core/mem.h"
 #include "core/suggest.h"
 
@@ -310,45 +308,22 @@ config_flags(const struct sq_config_load *l, int argc, char **argv, const char *
 
 /* ---- file ---- */
 
-/* Appends the file to 'text', up to a byte more than it may have.  Returns 0 or
- * SQ_EIO with errno. */
-static int
-config_slurp(const char *path, struct sq_buf *text)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), saved;
-	ssize_t n = -1;
-
-	if (fd == -1)
-		return SQ_EIO;
-	while (sq_buf_len(text) <= CONFIG_FILE_MAX) {
-		n = read(fd, sq_buf_reserve(text, 4096), 4096);
-		if (n > 0)
-			sq_buf_commit(text, (size_t)n);
-		else if (n == 0 || errno != EINTR)
-			break;
-	}
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return n >= 0 ? 0 : SQ_EIO;
-}
-
 /* Reads the file that 'key' names: --config or the variable. */
 static int
 config_file(const struct sq_config_load *l, const char *key, const char *path)
 {
 	struct sq_buf text = {0};
-	int err = SQ_EINVAL;
+	int err = sq_file_read(path, CONFIG_FILE_MAX, &text);
 
-	if (config_slurp(path, &text) != 0)
-		sq_buf_printf(l->err, "%s: %s: %s", key, path, strerror(errno));
-	else if (sq_buf_len(&text) > CONFIG_FILE_MAX)
+	if (err == SQ_ETOOBIG)
 		sq_buf_printf(l->err, "%s: %s: longer than %u bytes", key, path, CONFIG_FILE_MAX);
+	else if (err != 0)
+		sq_buf_printf(l->err, "%s: %s: %s", key, path, sq_file_reason(err));
 	else
 		err = sq_config_yaml(
 		    l->cfg, l->keys, l->n, path, sq_buf_data(&text), sq_buf_len(&text), l->err);
 	sq_buf_fini(&text);
-	return err;
+	return err != 0 ? SQ_EINVAL : 0;
 }
 
 static const char *

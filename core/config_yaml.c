@@ -10,6 +10,7 @@
 
 #include "core/config_priv.h"
 #include "core/mem.h"
+#include "core/yaml_event.h"
 
 #define DOC_DEPTH_MAX 8u
 #define DOC_PATH_MAX 256u
@@ -52,6 +53,19 @@ doc_fail(struct doc *d, const char *what)
 	return SQ_EINVAL;
 }
 
+/* YAML that is never taken, whatever key it stands at: with its column, too. */
+static int
+doc_fail_form(struct doc *d, const char *what)
+{
+	const yaml_mark_t *at = &d->event.start_mark;
+
+	sq_buf_printf(d->load.err, "%s:%zu:%zu: ", d->source, at->line + 1, at->column + 1);
+	if (d->at.path_len != 0)
+		sq_buf_printf(d->load.err, "%s: ", d->at.path);
+	sq_buf_printf(d->load.err, "%s", what);
+	return SQ_EINVAL;
+}
+
 static void
 doc_spell(struct sq_buf *out, const char *name, size_t len)
 {
@@ -74,10 +88,9 @@ doc_next(struct doc *d)
 		return SQ_EINVAL;
 	}
 	if (d->event.type == YAML_ALIAS_EVENT)
-		return doc_fail(d, "aliases are not supported");
-	if (d->event.type == YAML_SCALAR_EVENT &&
-	    (d->event.data.scalar.anchor != NULL || d->event.data.scalar.tag != NULL))
-		return doc_fail(d, "anchors and tags are not supported");
+		return doc_fail_form(d, "aliases are not supported");
+	if (sq_yaml_tag(&d->event) != NULL || sq_yaml_anchor(&d->event) != NULL)
+		return doc_fail_form(d, "anchors and tags are not supported");
 	return 0;
 }
 

@@ -28,15 +28,18 @@ sq_file_stamp_equal(const struct sq_file_stamp *a, const struct sq_file_stamp *b
 	    a->inode == b->inode && a->size == b->size;
 }
 
-/* Appends up to one byte more than 'max', so that too much shows. */
+/* Appends up to one byte more than 'max', so that too much shows.  'size' is what the file has
+ * now: room for it is made at once, so that a secret is not left behind where 'out' was. */
 static ssize_t
-file_take(int fd, size_t max, struct sq_buf *out)
+file_take(int fd, size_t size, size_t max, struct sq_buf *out)
 {
-	size_t from = sq_buf_len(out);
+	size_t from = sq_buf_len(out), room = (size < max ? size : max) + 1;
 	ssize_t n = 1;
 
 	while (n != 0 && sq_buf_len(out) - from <= max) {
-		n = read(fd, sq_buf_reserve(out, FILE_CHUNK), FILE_CHUNK);
+		n = read(fd, sq_buf_reserve(out, room), room);
+		if (n > 0)
+			room = room > (size_t)n ? room - (size_t)n : FILE_CHUNK;
 		if (n > 0)
 			sq_buf_commit(out, (size_t)n);
 		else if (n < 0 && errno != EINTR)
@@ -60,13 +63,13 @@ sq_file_read_at(int dirfd, const char *path, size_t max, struct sq_buf *out)
 	ssize_t n = -1;
 
 	if (fd < 0)
-		return SQ_EIO;
+		return errno == ENXIO ? SQ_EINVAL : SQ_EIO; /* a socket */
 	if (fstat(fd, &st) == 0) {
 		if (!S_ISREG(st.st_mode)) {
 			close(fd);
 			return SQ_EINVAL;
 		}
-		n = file_take(fd, max, out);
+		n = file_take(fd, (size_t)st.st_size, max, out);
 	}
 	error = errno;
 	close(fd);
@@ -135,5 +138,7 @@ sq_file_replace(const char *dir, const char *name, const void *p, size_t n, bool
 const char *
 sq_file_reason(int err)
 {
-	return err == SQ_EIO ? strerror(errno) : err == SQ_EINVAL ? "not a file" : sq_strerror(err);
+	return err == SQ_EIO   ? strerror(errno)
+	    : err == SQ_EINVAL ? "not a regular file"
+			       : sq_strerror(err);
 }

@@ -23,8 +23,9 @@ struct sq_file_stamp {
 void sq_file_stamp(const char *path, struct sq_file_stamp *out);
 bool sq_file_stamp_equal(const struct sq_file_stamp *, const struct sq_file_stamp *);
 
-/* Appends the whole file to 'out'.  SQ_EIO with errno set; SQ_EINVAL: not a regular file;
- * SQ_ETOOBIG: more than 'max' bytes.  After an error 'out' may have a part of it. */
+/* Appends the whole file to 'out'.  SQ_EIO with errno set; SQ_EINVAL: not a regular file but a
+ * folder, pipe, device or socket, none of which holds the caller up; SQ_ETOOBIG: more than 'max'
+ * bytes.  After an error 'out' may have a part of it. */
 int sq_file_read(const char *path, size_t max, struct sq_buf *out) SQ_MUST_CHECK;
 /* The same of 'path' from the open folder 'dirfd', as openat(). */
 int sq_file_read_at(int dirfd, const char *path, size_t max, struct sq_buf *out) SQ_MUST_CHECK;

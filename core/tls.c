@@ -8,6 +8,8 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "core/file.h"
+
 static const unsigned char alpn_h2[] = {2, 'h', '2'};
 static const unsigned char alpn_http1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 
@@ -78,6 +80,17 @@ tls_file_error(struct sq_buf *err, const char *key, const char *file, const char
 	ERR_clear_error();
 }
 
+/* Appends the file that the setting 'key' names to 'text'. */
+static int
+tls_read(const char *key, const char *file, struct sq_buf *text, struct sq_buf *err)
+{
+	int rc = sq_file_read(file, SQ_TLS_FILE_MAX, text);
+
+	if (rc != SQ_OK)
+		sq_buf_printf(err, "%s: %s: %s", key, file, sq_file_reason(rc));
+	return rc;
+}
+
 /* What every client context has, but for whom it trusts. */
 static SSL_CTX *
 tls_client_new(struct sq_buf *err)
@@ -95,25 +108,6 @@ tls_client_new(struct sq_buf *err)
 	return ctx;
 }
 
-SSL_CTX *
-sq_tls_client(const char *ca_file, struct sq_buf *err)
-{
-	SSL_CTX *ctx = tls_client_new(err);
-	int ok;
-
-	if (ctx == NULL)
-		return NULL;
-	ok = ca_file != NULL ? SSL_CTX_load_verify_file(ctx, ca_file)
-			     : SSL_CTX_set_default_verify_paths(ctx);
-	if (ok != 1) {
-		tls_file_error(
-		    err, "tls.ca-file", ca_file != NULL ? ca_file : "the system's", "certificate");
-		SSL_CTX_free(ctx);
-		return NULL;
-	}
-	return ctx;
-}
-
 /* Adds the certificates of 'pem' to the store; returns how many, -1 where one is broken. */
 static int
 tls_trust(X509_STORE *store, BIO *pem)
@@ -121,7 +115,7 @@ tls_trust(X509_STORE *store, BIO *pem)
 	X509 *cert;
 	int n = 0;
 
-	while ((cert = PEM_read_bio_X509(pem, NULL, NULL, NULL)) != NULL) {
+	while ((cert = PEM_read_bio_X509_AUX(pem, NULL, NULL, NULL)) != NULL) {
 		int ok = X509_STORE_add_cert(store, cert);
 
 		X509_free(cert);
@@ -155,6 +149,30 @@ sq_tls_client_text(const char *source, const void *pem, size_t len, struct sq_bu
 		ctx = NULL;
 	}
 	ERR_clear_error();
+	return ctx;
+}
+
+SSL_CTX *
+sq_tls_client(const char *ca_file, struct sq_buf *err)
+{
+	struct sq_buf text = {0}, source = {0};
+	SSL_CTX *ctx = NULL;
+
+	if (ca_file == NULL) {
+		ctx = tls_client_new(err);
+		if (ctx != NULL && SSL_CTX_set_default_verify_paths(ctx) != 1) {
+			tls_file_error(err, "tls.ca-file", "the system's", "certificate");
+			SSL_CTX_free(ctx);
+			ctx = NULL;
+		}
+		return ctx;
+	}
+	sq_buf_printf(&source, "tls.ca-file: %s%c", ca_file, 0);
+	if (tls_read("tls.ca-file", ca_file, &text, err) == SQ_OK)
+		ctx = sq_tls_client_text(
+		    (char *)sq_buf_data(&source), sq_buf_data(&text), sq_buf_len(&text), err);
+	sq_buf_fini(&source);
+	sq_buf_fini(&text);
 	return ctx;
 }
 
@@ -197,6 +215,68 @@ tls_set_alpn(SSL_CTX *ctx, const struct sq_tls_alpn *alpn)
 		SSL_CTX_set_client_hello_cb(ctx, tls_hello, NULL);
 }
 
+/* The server's certificate and what is sent behind it. */
+static bool
+tls_use_chain(SSL_CTX *ctx, BIO *pem)
+{
+	X509 *cert = PEM_read_bio_X509_AUX(pem, NULL, NULL, NULL);
+	bool ok = cert != NULL && SSL_CTX_use_certificate(ctx, cert) == 1;
+
+	X509_free(cert);
+	while (ok && (cert = PEM_read_bio_X509(pem, NULL, NULL, NULL)) != NULL) {
+		ok = SSL_CTX_add0_chain_cert(ctx, cert) == 1;
+		if (!ok)
+			X509_free(cert);
+	}
+	/* The end of the text shows as the lack of one more. */
+	if (ok && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
+		ERR_clear_error();
+	return ok && ERR_peek_error() == 0;
+}
+
+/* A key with a password has nobody to ask for it. */
+static int
+tls_no_password(char *buf, int size, int writing, void *owner)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)owner;
+	return -1;
+}
+
+static bool
+tls_use_key(SSL_CTX *ctx, BIO *pem)
+{
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, tls_no_password, NULL);
+	bool ok = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
+	    SSL_CTX_check_private_key(ctx) == 1;
+
+	EVP_PKEY_free(key);
+	return ok;
+}
+
+/* Reads 'file' and has 'use' take it; 'what' should be in it.  The file may hold a secret. */
+static bool
+tls_use_file(SSL_CTX *ctx, const char *key, const char *file, const char *what,
+    bool (*use)(SSL_CTX *, BIO *), struct sq_buf *err)
+{
+	struct sq_buf text = {0};
+	bool ok = tls_read(key, file, &text, err) == SQ_OK;
+	BIO *pem;
+
+	if (ok) {
+		ERR_clear_error();
+		pem = BIO_new_mem_buf(sq_buf_data(&text), (int)sq_buf_len(&text));
+		ok = pem != NULL && use(ctx, pem);
+		if (!ok)
+			tls_file_error(err, key, file, what);
+		BIO_free(pem);
+	}
+	sq_buf_wipe(&text);
+	return ok;
+}
+
 SSL_CTX *
 sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err)
 {
@@ -204,14 +284,8 @@ sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err)
 
 	if (ctx == NULL)
 		return NULL;
-	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1) {
-		tls_file_error(err, "tls.cert-file", cert_file, "certificate");
-		SSL_CTX_free(ctx);
-		return NULL;
-	}
-	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_check_private_key(ctx) != 1) {
-		tls_file_error(err, "tls.key-file", key_file, "private key");
+	if (!tls_use_file(ctx, "tls.cert-file", cert_file, "certificate", tls_use_chain, err) ||
+	    !tls_use_file(ctx, "tls.key-file", key_file, "private key", tls_use_key, err)) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}

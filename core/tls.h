@@ -9,6 +9,9 @@
 #include "core/buf.h"
 #include "core/err.h"
 
+/* Bytes of a file of certificates or with a key; a system's authorities are below 1 MiB. */
+enum { SQ_TLS_FILE_MAX = 16 << 20 };
+
 /* A client context that trusts 'ca_file' (PEM) and nothing else; with NULL the
  * system's roots.  The caller sets the name to verify on each SSL.  Tuned for
  * small idle memory (SSL_MODE_RELEASE_BUFFERS).  NULL with a line in 'err' that

@@ -14,8 +14,6 @@
 #include "sidecar/pool.h"
 #include "sidecar/trust_kept.h"
 
-enum { TRUST_FILE_MAX = 16 << 20 }; /* bytes of tls.ca-file; a system's is below 1 MiB */
-
 struct sq_trust {
 	struct sq_trust_cfg cfg;
 	struct sq_file_stamp stamp; /* of tls.ca-file */
@@ -38,7 +36,7 @@ trust_named(const char *s)
 static SSL_CTX *
 trust_configured(const struct sq_trust_cfg *cfg, uint64_t *base, struct sq_buf *err)
 {
-	struct sq_buf text = {0};
+	struct sq_buf text = {0}, source = {0};
 	SSL_CTX *ctx = NULL;
 	int rc;
 
@@ -49,13 +47,16 @@ trust_configured(const struct sq_trust_cfg *cfg, uint64_t *base, struct sq_buf *
 	}
 	if (!trust_named(cfg->ca_file))
 		return sq_tls_client(NULL, err);
-	rc = sq_file_read(cfg->ca_file, TRUST_FILE_MAX, &text);
+	sq_buf_printf(&source, "tls.ca-file: %s%c", cfg->ca_file, 0);
+	rc = sq_file_read(cfg->ca_file, SQ_TLS_FILE_MAX, &text);
 	if (rc != SQ_OK) {
 		sq_buf_printf(err, "tls.ca-file: %s: %s", cfg->ca_file, sq_file_reason(rc));
 	} else {
 		*base = sq_trust_digest(sq_buf_data(&text), sq_buf_len(&text));
-		ctx = sq_tls_client(cfg->ca_file, err);
+		ctx = sq_tls_client_text(
+		    (char *)sq_buf_data(&source), sq_buf_data(&text), sq_buf_len(&text), err);
 	}
+	sq_buf_fini(&source);
 	sq_buf_fini(&text);
 	return ctx;
 }

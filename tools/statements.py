@@ -31,6 +31,10 @@ The words are ours; the standards' count:
 [MQTT 5.0](https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html). What the standards leave open is in the
 [user guide](user-guide.md#what-differs-from-a-plain-broker).
 
+Where a limit of ours is below the standards' it answers with a reason code of theirs, which is no violation (MQTT 5.0 §4.13): of a SUBSCRIBE with
+more than 2,048 filters each filter gets 0x97 in SUBACK (MQTT 3.1.1: 0x80), of such an UNSUBSCRIBE 0x83 (MQTT 3.1.1: UNSUBACK does not come), none of
+them is made or ended, and the connection stays (`e2e/test_mqtt_subscribe.py::more_filters_than_a_packet_may_have`).
+
 This page follows from `test/conformance/mqtt-*.txt`; `python3 tools/statements.py` writes it.
 """
 

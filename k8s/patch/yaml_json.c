@@ -9,6 +9,7 @@
 #include <yaml.h>
 
 #include "core/mem.h"
+#include "core/yaml_event.h"
 
 enum { ANCHORS_MAX = 1000 };
 
@@ -329,27 +330,31 @@ anchor_add(struct reader *r, char *name, const struct composed *c, size_t nodes)
 	return 0;
 }
 
-static const char *
-event_anchor(const yaml_event_t *e)
+/* A tag on a list or map says what it is anyway, or asks for what JSON does not have. */
+static int
+check_tag(struct reader *r)
 {
-	const yaml_char_t *a = e->type == YAML_SCALAR_EVENT ? e->data.scalar.anchor
-	    : e->type == YAML_SEQUENCE_START_EVENT          ? e->data.sequence_start.anchor
-	    : e->type == YAML_MAPPING_START_EVENT           ? e->data.mapping_start.anchor
-							    : NULL;
+	const char *tag = sq_yaml_tag(&r->event);
+	const char *own = r->event.type == YAML_MAPPING_START_EVENT ? YAML_MAP_TAG : YAML_SEQ_TAG;
 
-	return (const char *)a;
+	if (tag == NULL || r->event.type == YAML_SCALAR_EVENT || strcmp(tag, own) == 0 ||
+	    strcmp(tag, "!") == 0)
+		return 0;
+	return reader_fail(r, &r->event.start_mark, "the tag %.64s is not taken", tag);
 }
 
 /* The event starts a value; it is its last one afterwards.  On error nothing is held. */
 static int
 compose(struct reader *r, struct composed *out)
 {
-	const char *anchor = event_anchor(&r->event);
+	const char *anchor = sq_yaml_anchor(&r->event);
 	char *name = anchor != NULL ? sq_xstrdup(anchor) : NULL;
 	size_t before = r->nodes;
 	int rc = reader_count(r, 1);
 
 	*out = (struct composed){0};
+	if (rc == 0)
+		rc = check_tag(r);
 	if (rc == 0 && ++r->depth > SQ_YAML_DEPTH_MAX)
 		rc = reader_fail(r, &r->event.start_mark, "more than %d values within each other",
 		    SQ_YAML_DEPTH_MAX);

@@ -5,15 +5,13 @@
 #include "net/kube_api/kube_api.h"
 
 #include <curl/curl.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "core/file.h"
 #include "core/mem.h"
 
 enum {
@@ -21,6 +19,7 @@ enum {
 	KUBE_TIMEOUT_MS = 10000,
 	KUBE_POLL_MS = 1000,
 	KUBE_MAX_BODY = 8 << 20,
+	KUBE_CA_MAX = 16 << 20,
 	KUBE_MESSAGE_MAX = 300, /* bytes of it that are said */
 };
 
@@ -71,11 +70,8 @@ kube_configure(struct sq_kube_api *k)
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	if (k->ca_file != NULL) {
-		SET(CURLOPT_CAINFO, k->ca_file);
+	if (k->ca_file != NULL)
 		SET(CURLOPT_CAPATH, NULL);
-		SET(CURLOPT_CA_CACHE_TIMEOUT, 0L); /* the file is renewed while we run */
-	}
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)k->connect_ms);
 	SET(CURLOPT_TIMEOUT_MS, (long)k->timeout_ms);
 	SET(CURLOPT_QUICK_EXIT, 1L); /* a name that is being resolved holds nobody up */
@@ -226,22 +222,6 @@ kube_say(const struct sq_kube_api *k, const struct sq_kube_api_request *req, str
 	sq_buf_printf(err, "%s %s%s: ", req->method, k->server, req->path);
 }
 
-/* Reads the token file into 'text', at most one byte above its bound. */
-static ssize_t
-kube_read_token(const char *file, char *text)
-{
-	size_t have = 0;
-	ssize_t n;
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return -1;
-	while ((n = read(fd, text + have, SQ_KUBE_API_TOKEN_MAX + 1 - have)) > 0)
-		have += (size_t)n;
-	close(fd);
-	return n < 0 ? -1 : (ssize_t)have;
-}
-
 /* Whether it can stand in a header: visible ASCII (RFC 6750 §2.1). */
 static bool
 kube_is_token(const char *p, size_t len)
@@ -273,23 +253,27 @@ kube_authorize(const struct sq_kube_api *k, struct curl_slist **headers, struct 
 {
 	static const char head[] = "Authorization: Bearer ";
 	const size_t at = sizeof head - 1;
-	char *line = sq_xcalloc(1, at + SQ_KUBE_API_TOKEN_MAX + 2);
-	ssize_t n = kube_read_token(k->token_file, line + at);
-	size_t len = n > 0 ? kube_trim(line + at, (size_t)n) : 0;
-	int rc = SQ_OK;
+	struct sq_buf line = {0};
+	char *token;
+	int rc;
 
-	memcpy(line, head, at);
-	if (n < 0) {
-		sq_buf_printf(err, "%s: %s", k->token_file, strerror(errno));
-		rc = SQ_EIO;
-	} else if (!kube_is_token(line + at, len)) {
-		sq_buf_printf(err, "%s: it does not hold one token", k->token_file);
-		rc = SQ_EINVAL;
+	(void)sq_buf_reserve(&line, at + SQ_KUBE_API_TOKEN_MAX + 2);
+	sq_buf_append(&line, head, at);
+	rc = sq_file_read(k->token_file, SQ_KUBE_API_TOKEN_MAX, &line);
+	if (rc != SQ_OK && rc != SQ_ETOOBIG) {
+		sq_buf_printf(err, "%s: %s", k->token_file, sq_file_reason(rc));
 	} else {
-		*headers = curl_slist_append(*headers, line);
+		sq_buf_u8(&line, 0);
+		token = (char *)sq_buf_data(&line) + at;
+		if (rc == SQ_OK &&
+		    kube_is_token(token, kube_trim(token, sq_buf_len(&line) - at - 1))) {
+			*headers = curl_slist_append(*headers, (char *)sq_buf_data(&line));
+		} else {
+			sq_buf_printf(err, "%s: it does not hold one token", k->token_file);
+			rc = SQ_EINVAL;
+		}
 	}
-	explicit_bzero(line, at + SQ_KUBE_API_TOKEN_MAX + 2);
-	free(line);
+	sq_buf_wipe(&line);
 	return rc;
 }
 
@@ -300,6 +284,27 @@ kube_free_headers(struct curl_slist *headers)
 	for (struct curl_slist *h = headers; h != NULL; h = h->next)
 		explicit_bzero(h->data, strlen(h->data));
 	curl_slist_free_all(headers);
+}
+
+/* Has the next connection trust the file as it is now: it is renewed while we run. */
+static int
+kube_trust(struct sq_kube_api *k, struct sq_buf *err)
+{
+	struct sq_buf pem = {0};
+	int rc = sq_file_read(k->ca_file, KUBE_CA_MAX, &pem);
+	struct curl_blob blob = {sq_buf_data(&pem), sq_buf_len(&pem), CURL_BLOB_COPY};
+
+	if (rc != SQ_OK) {
+		sq_buf_printf(err, "%s: %s", k->ca_file, sq_file_reason(rc));
+	} else if (blob.len == 0) { /* libcurl would take the system's for none */
+		sq_buf_printf(err, "%s: no certificate in it", k->ca_file);
+		rc = SQ_EINVAL;
+	} else if (curl_easy_setopt(k->easy, CURLOPT_CAINFO_BLOB, &blob) != CURLE_OK) {
+		sq_buf_printf(err, "%s: out of memory", k->ca_file);
+		rc = SQ_ENOMEM;
+	}
+	sq_buf_fini(&pem);
+	return rc;
 }
 
 static bool
@@ -334,7 +339,9 @@ kube_prepare(struct sq_kube_api *k, const struct sq_kube_api_request *req,
 		*headers = curl_slist_append(*headers, (char *)sq_buf_data(&text));
 	}
 	sq_buf_fini(&text);
-	if (k->token_file != NULL)
+	if (k->ca_file != NULL)
+		rc = kube_trust(k, err);
+	if (rc == SQ_OK && k->token_file != NULL)
 		rc = kube_authorize(k, headers, err);
 	curl_easy_setopt(k->easy, CURLOPT_HTTPGET, 1L);
 	if (req->content_type != NULL) {

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/yaml_event.h"
+
 static struct sq_position
 position(const yaml_mark_t *m)
 {
@@ -79,6 +81,10 @@ sq_yaml_next(struct sq_yaml *y)
 	y->has_event = true;
 	if (y->event.type == YAML_ALIAS_EVENT) {
 		sq_value_wrong(y->value, sq_yaml_at(y), "YAML aliases are not taken");
+		return SQ_ECLOSED;
+	}
+	if (sq_yaml_tag(&y->event) != NULL) {
+		sq_value_wrong(y->value, sq_yaml_at(y), "YAML tags are not taken");
 		return SQ_ECLOSED;
 	}
 	if (yaml_too_deep(y)) {

@@ -25,7 +25,7 @@ struct sq_yaml {
 /* Starts on the value, before its first event; close it also after an error. */
 int sq_yaml_open(struct sq_yaml *, struct sq_annotation_value *) SQ_MUST_CHECK;
 void sq_yaml_close(struct sq_yaml *);
-/* The next event.  An alias ends the reading, too, as does what is nested too deep. */
+/* The next event.  An alias or a tag ends the reading, too, as does what is nested too deep. */
 int sq_yaml_next(struct sq_yaml *) SQ_MUST_CHECK;
 /* From the first event of a node to its last. */
 int sq_yaml_skip(struct sq_yaml *) SQ_MUST_CHECK;

@@ -3,6 +3,7 @@ good. And what a start refuses that would let everybody in."""
 
 import asyncio
 import os
+import pathlib
 import socket
 import subprocess
 
@@ -93,6 +94,47 @@ async def test_each_problem_is_named_with_its_key(env):
                        "admin.listen: 192.0.2.1:9090: Cannot assign requested address")
         await made.bad({"admin": {"listen": "9090"}, "auth": {"token-file": str(missing)}},
                        "auth.token-file: ", "admin.listen: ")
+
+
+def odd_files(folder):
+    """What is no file, by name: a pipe that nobody writes to, a folder, a device, a socket."""
+    places = {name: folder / name for name in ("pipe", "folder", "socket")}
+    os.mkfifo(places["pipe"])
+    places["folder"].mkdir()
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(places["socket"]))
+    return [*places.values(), pathlib.Path("/dev/zero")]
+
+
+FILES = {"broker": ("tls.cert-file", "tls.key-file"),
+         "sidecar": ("auth.token-file", "auth.password-file", "tls.ca-file", "annotations.file")}
+
+
+async def test_what_is_no_file_is_named_and_holds_nobody_up(env):
+    for kind, keys in FILES.items():
+        made = Configured(env, kind)
+        for place in odd_files(made.folder):
+            for key in keys:
+                group, name = key.split(".")
+                await made.bad({group: {name: str(place)}}, f"{key}: {place}: not a regular file",
+                               start=None)
+            done = await asyncio.to_thread(
+                subprocess.run, [made.argv({})[0], "--config", str(place)], capture_output=True,
+                text=True, timeout=20, env=parts.clean_environment(), stdin=subprocess.DEVNULL)
+            assert (done.returncode, done.stderr.strip()) == (
+                2, f"sqmqos-{kind}: --config: {place}: not a regular file"), done
+
+
+async def test_yaml_tags_are_refused_where_they_stand(env):
+    for kind in ("broker", "sidecar", "injector"):
+        path = env.folder / f"{kind}.yaml"
+        path.write_text("# a comment\nlog: !!python/object {level: warn}\n")
+        program = parts.ROOT / "build" / env.settings.build / f"sqmqos-{kind}"
+        done = await asyncio.to_thread(
+            subprocess.run, [str(program), "--config", str(path)], capture_output=True, text=True,
+            timeout=20, env=parts.clean_environment(), stdin=subprocess.DEVNULL)
+        assert (done.returncode, done.stderr.strip()) == (
+            2, f"sqmqos-{kind}: {path}:2:6: log: anchors and tags are not supported"), done
 
 
 async def test_the_brokers_own_files_and_addresses(env):

@@ -159,6 +159,23 @@ async def many_filters(w):
 
 
 @case
+async def more_filters_than_a_packet_may_have(w):
+    """2,048 are taken; of more each gets 0x97, none is made, and the client stays."""
+    pub = await w.connect("pub")
+    for version in (V311, V5):
+        client = await w.connect(f"c{version}", version)
+        filters = [(w.topic(f"{version}/{i}"), 1) for i in range(2049)]
+        codes = await client.subscribe(*filters)
+        assert codes == [0x97 if version == V5 else 0x80] * 2049
+        if version == V5:
+            assert await client.unsubscribe(*[f for f, _ in filters]) == [0x83] * 2049
+        assert await client.subscribe(*filters[1:]) == [1] * 2048
+        for topic in (w.topic(f"{version}/0"), w.topic(f"{version}/1")):
+            await pub.publish(topic, topic.encode(), 1)
+        assert (await client.receive()).topic == w.topic(f"{version}/1")
+
+
+@case
 async def replacing_a_subscription(w):
     pub = await w.connect("pub")
     await pub.publish(w.topic(), b"kept", 1, retain=True)

@@ -129,6 +129,9 @@ Test(annotations, errors_name_the_line_the_column_and_the_reason)
 	refuse("- {filter: $tag/a/b, tag: c}",
 	    "line 1, column 27: two tags, in the filter and as tag");
 	refuse("$tag/a/$tag", "line 1, column 1: bad filter '$tag' behind the tag");
+	refuse("- !!python/object {filter: a}", "line 1, column 3: YAML tags are not taken");
+	refuse("- {filter: !!str a}", "line 1, column 12: YAML tags are not taken");
+	refuse("- {filter: a, tag: !!set [b]}", "line 1, column 20: YAML tags are not taken");
 	refuse("- &x {filter: a}\n- *x", "line 2, column 3: YAML aliases are not taken");
 	refuse("- a\n---\n- b", "line 2, column 1: one YAML document is enough");
 	refuse("a/#/b", "line 1, column 1: bad filter 'a/#/b': # must be the last character");

@@ -249,7 +249,7 @@ Test(annotations_watch, what_cant_be_read_is_said_and_may_come_later)
 	cr_assert_eq(mkdir(w.path, 0755), 0);
 	set_written(w.path, 1700000000000);
 	sq_annotations_watch_check(w.watch);
-	cr_assert_str_eq(w.last, "!not a file");
+	cr_assert_str_eq(w.last, "!not a regular file");
 	world_fini(&w);
 }
 
@@ -344,7 +344,7 @@ Test(annotations_watch, a_folder_without_any_is_fine_and_none_is_not)
 	cr_assert_eq(mkdir(path, 0755), 0);
 	set_written(path, 1700000000000);
 	sq_annotations_watch_check(w.watch);
-	cr_assert_str_eq(w.last, "!subscribe: not a file");
+	cr_assert_str_eq(w.last, "!subscribe: not a regular file");
 	snprintf(path, sizeof path, "%s/missing", w.dir);
 	w.place.path = path;
 	world_open(&w);

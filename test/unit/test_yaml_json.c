@@ -117,6 +117,11 @@ Test(yaml_json, what_is_refused_has_a_place)
 	fails("a: &x [*x]\n", 1, 8, "no anchor above");
 	fails("a: !!binary aGk=\n", 1, 4, "JSON");
 	fails("a: !mine b\n", 1, 4, "the tag !mine is not taken");
+	fails("a:\n  b: !!python/object {c: d}\n", 2, 6,
+	    "the tag tag:yaml.org,2002:python/object is not taken");
+	fails("a: !!set {c: d}\n", 1, 4, "the tag tag:yaml.org,2002:set is not taken");
+	fails("a: !!map [c]\n", 1, 4, "the tag tag:yaml.org,2002:map is not taken");
+	gives("a: !!map {b: !!seq [c]}\n", "{\"a\": {\"b\": [\"c\"]}}");
 	fails("a: .inf\n", 1, 4, "JSON");
 	fails("? [a]\n: b\n", 1, 3, "a key must be plain text");
 	fails("a: {<<: 1}\n", 1, 10, "<< needs a map");
