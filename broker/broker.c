@@ -129,6 +129,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->router = sq_router_new(&router);
 	b->tenants = sq_tenants_new(b->router, cfg->shares, cfg->n_shares);
 	pthread_mutex_init(&b->lock, NULL);
+	pthread_mutex_init(&b->groups_lock, NULL);
 	pthread_cond_init(&b->gone, NULL);
 	b->own = (struct sq_origin){.incarnation = sq_random_u64(), .run = sq_random_u64()};
 	atomic_init(&b->next_id, 1);
@@ -238,6 +239,7 @@ sq_broker_free(struct sq_broker **bp)
 	b->engine->ops->close(b->engine);
 	sq_sys_free(&b->sys); /* queues count there */
 	pthread_cond_destroy(&b->gone);
+	pthread_mutex_destroy(&b->groups_lock);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
 }
@@ -452,9 +454,7 @@ broker_sweep(struct sq_shard *sh, uint64_t now_ms)
 {
 	struct sweep s = {sh, NULL};
 
-	sq_router_rdlock(sh->broker->router);
 	sq_router_sweep(sh->broker->router, now_ms, sweep_txn, &s);
-	sq_router_unlock(sh->broker->router);
 	sq_own_commit(&s.own);
 	sq_keys_sweep(sh->broker->keys, sh, now_ms);
 }
@@ -477,10 +477,12 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 		sq_delayed_tick(b->delayed, now_ms);
 		sq_watch_tick(b->watch, now_ms);
 		sq_sys_tick(b->sys, sh, now_ms);
-		if (sh->ticks++ % GROUPS_EXPIRE_TURN == 0) {
-			sq_groups_expire(b, now_ms);
+		bool turn = sh->ticks++ % GROUPS_EXPIRE_TURN == 0;
+
+		if (turn || sh->groups_left)
+			sh->groups_left = sq_groups_expire(b, now_ms);
+		if (turn)
 			broker_sweep(sh, now_ms);
-		}
 	}
 	if (atomic_load(&b->draining))
 		shard_check_drained(sh);

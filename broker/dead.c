@@ -236,9 +236,7 @@ receipts_run(struct sq_task *t)
 
 	sh->receipts_posted = false;
 	if (!sq_list_empty(&sh->receipts)) {
-		sq_router_rdlock(sh->broker->router);
 		sq_dead_flush(sh, sq_own_txn(sh, &own));
-		sq_router_unlock(sh->broker->router);
 		sq_own_commit(&own);
 	}
 	sq_broker_object(sh->broker, -1);
@@ -275,11 +273,9 @@ receipt_send(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
 	r = sq_xcalloc(1, sizeof *r);
 	r->tenant = tenant;
 	r->msg = receipt_new(&asked, target, outcome);
-	if (!sq_router_locked()) {
-		sq_router_rdlock(b->router);
+	if (!sq_space_locked()) {
 		receipts_publish(sh, txn, r);
 		sq_dead_flush(sh, txn);
-		sq_router_unlock(b->router);
 		return;
 	}
 	if (sh->n_receipts >= RECEIPTS_MAX) {

@@ -57,8 +57,8 @@ struct sq_group *sq_dead_group_by_id(struct sq_dead *, uint64_t id);
  * come in. */
 bool sq_dead_full(struct sq_dead *, struct sq_tenant *);
 
-/* Under the router's read lock: publishes the receipts that had to wait for the
- * end of a lookup, in 'txn'.  Whoever routes calls it before he commits. */
+/* With no space locked: publishes the receipts that had to wait for that, in 'txn'.  Whoever
+ * routes calls it before he commits. */
 void sq_dead_flush(struct sq_shard *, struct sq_txn *txn);
 
 #endif

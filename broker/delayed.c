@@ -218,7 +218,6 @@ delayed_publish(struct sq_delayed *d)
 	struct sq_own_txn *own = NULL;
 	int n = 0;
 
-	sq_router_rdlock(d->broker->router);
 	while (n < TXN_MAX && !sq_list_empty(&d->due)) {
 		struct later *l = SQ_LIST_FIRST(&d->due, struct later, due);
 		struct sq_record_key key = later_record(l);
@@ -233,7 +232,6 @@ delayed_publish(struct sq_delayed *d)
 	}
 	if (own != NULL)
 		sq_dead_flush(sh, sq_own_txn(sh, &own));
-	sq_router_unlock(d->broker->router);
 	sq_own_commit(&own);
 	return n;
 }

@@ -14,7 +14,9 @@ enum {
 	CACHE_ROUTES_MAX = 4096,
 };
 
-static _Thread_local bool router_is_locked;
+enum { VERSION_BITS = 40 }; /* of a space's version that count its changes */
+
+static _Thread_local bool space_is_locked;
 
 struct routes {
 	struct sq_binding **v;
@@ -22,8 +24,7 @@ struct routes {
 };
 
 struct cache_slot {
-	const struct sq_space *space;
-	uint64_t version;
+	uint64_t version; /* of a space; 0: nothing */
 	size_t topic_len;
 	unsigned char topic[CACHE_TOPIC_MAX];
 	struct routes routes;
@@ -41,8 +42,6 @@ sq_router_new(const struct sq_router_cfg *cfg)
 
 	r->cfg = *cfg;
 	r->metrics = *cfg->metrics;
-	r->version = 1;
-	pthread_rwlock_init(&r->lock, NULL);
 	pthread_mutex_init(&r->spaces_lock, NULL);
 	return r;
 }
@@ -63,22 +62,25 @@ sq_router_free(struct sq_router **rp)
 		sq_htab_remove(&r->spaces, at);
 		sq_retained_fini(r, s);
 		sq_topic_index_free(&s->bindings);
+		sq_rwlock_fini(&s->lock);
 		free(s->name);
 		free(s);
 	}
 	sq_htab_fini(&r->spaces);
 	free(r->stale);
 	pthread_mutex_destroy(&r->spaces_lock);
-	pthread_rwlock_destroy(&r->lock);
 	free(r);
 }
 
 static struct sq_space *
-space_new(struct sq_router *r, const char *name, uint64_t hash)
+space_new(struct sq_router *r, struct sq_space *home, const char *name, uint64_t hash)
 {
 	struct sq_space *s = sq_xcalloc(1, sizeof *s);
 
 	s->name = sq_xstrdup(name);
+	s->home = home != NULL ? home : s;
+	s->version = ++r->n_spaces << VERSION_BITS;
+	sq_rwlock_init(&s->lock);
 	s->bindings = sq_topic_index_new();
 	sq_retained_init(s);
 	sq_htab_insert(&r->spaces, &s->node, hash);
@@ -86,7 +88,7 @@ space_new(struct sq_router *r, const char *name, uint64_t hash)
 }
 
 struct sq_space *
-sq_router_space(struct sq_router *r, const char *name)
+sq_router_space_beside(struct sq_router *r, struct sq_space *home, const char *name)
 {
 	uint64_t hash = sq_hash(name, strlen(name));
 	struct sq_space *s = NULL;
@@ -100,9 +102,15 @@ sq_router_space(struct sq_router *r, const char *name)
 		s = NULL;
 	}
 	if (s == NULL)
-		s = space_new(r, name, hash);
+		s = space_new(r, home, name, hash);
 	pthread_mutex_unlock(&r->spaces_lock);
 	return s;
+}
+
+struct sq_space *
+sq_router_space(struct sq_router *r, const char *name)
+{
+	return sq_router_space_beside(r, NULL, name);
 }
 
 const char *
@@ -114,35 +122,37 @@ sq_space_name(const struct sq_space *s)
 size_t
 sq_space_bindings(const struct sq_space *s)
 {
-	assert(router_is_locked);
-	return sq_topic_index_count(s->bindings);
+	return atomic_load_explicit(&s->n_bindings, memory_order_relaxed);
 }
 
 void
-sq_router_rdlock(struct sq_router *r)
+sq_space_rdlock(struct sq_space *s)
 {
-	pthread_rwlock_rdlock(&r->lock);
-	router_is_locked = true;
+	assert(!space_is_locked);
+	sq_rwlock_read(&s->home->lock);
+	space_is_locked = true;
 }
 
 void
-sq_router_wrlock(struct sq_router *r)
+sq_space_wrlock(struct sq_space *s)
 {
-	pthread_rwlock_wrlock(&r->lock);
-	router_is_locked = true;
+	assert(!space_is_locked);
+	sq_rwlock_write(&s->home->lock);
+	space_is_locked = true;
 }
 
 void
-sq_router_unlock(struct sq_router *r)
+sq_space_unlock(struct sq_space *s)
 {
-	router_is_locked = false;
-	pthread_rwlock_unlock(&r->lock);
+	assert(space_is_locked);
+	space_is_locked = false;
+	sq_rwlock_unlock(&s->home->lock);
 }
 
 bool
-sq_router_locked(void)
+sq_space_locked(void)
 {
-	return router_is_locked;
+	return space_is_locked;
 }
 
 void
@@ -153,7 +163,8 @@ sq_router_bind(
 	b->sink->n_bindings++;
 	b->tagged = f->tag.len > 0;
 	s->tagged += b->tagged;
-	r->version++;
+	s->version++;
+	atomic_fetch_add_explicit(&s->n_bindings, 1, memory_order_relaxed);
 	sq_topic_index_insert(s->bindings, f->tag, f->filter, &b->entry);
 	sq_metric_add(&r->metrics, SQ_M_SUBSCRIPTIONS, 1);
 }
@@ -161,12 +172,15 @@ sq_router_bind(
 void
 sq_router_unbind(struct sq_router *r, struct sq_binding *b)
 {
+	struct sq_space *s = b->space;
+
 	if (!sq_index_entry_linked(&b->entry))
 		return;
-	sq_topic_index_remove(b->space->bindings, &b->entry);
+	sq_topic_index_remove(s->bindings, &b->entry);
 	b->sink->n_bindings--;
-	b->space->tagged -= b->tagged;
-	r->version++;
+	s->tagged -= b->tagged;
+	s->version++;
+	atomic_fetch_sub_explicit(&s->n_bindings, 1, memory_order_relaxed);
 	sq_metric_add(&r->metrics, SQ_M_SUBSCRIPTIONS, -1);
 }
 
@@ -254,8 +268,7 @@ cache_find(struct sq_route_cache *c, const struct sq_space *s, struct sq_bytes t
 }
 
 struct sq_binding **
-sq_router_match(struct sq_router *r, struct sq_route_cache *c, struct sq_space *s,
-    const unsigned char *image, size_t *n)
+sq_router_match(struct sq_route_cache *c, struct sq_space *s, const unsigned char *image, size_t *n)
 {
 	struct sq_bytes topic = sq_image_topic(image);
 	struct routes *to = &c->scratch;
@@ -264,13 +277,12 @@ sq_router_match(struct sq_router *r, struct sq_route_cache *c, struct sq_space *
 	if (topic.len <= CACHE_TOPIC_MAX && s->tagged == 0) {
 		slot = cache_find(c, s, topic);
 		to = &slot->routes;
-		if (slot->space == s && slot->version == r->version &&
-		    slot->topic_len == topic.len && memcmp(slot->topic, topic.p, topic.len) == 0) {
+		if (slot->version == s->version && slot->topic_len == topic.len &&
+		    memcmp(slot->topic, topic.p, topic.len) == 0) {
 			*n = to->n;
 			return to->v;
 		}
-		slot->space = s;
-		slot->version = r->version;
+		slot->version = s->version;
 		slot->topic_len = topic.len;
 		memcpy(slot->topic, topic.p, topic.len);
 	}
@@ -279,7 +291,7 @@ sq_router_match(struct sq_router *r, struct sq_route_cache *c, struct sq_space *
 	if (s->tagged > 0)
 		routes_add_tagged(s, image, to);
 	if (slot != NULL && to->n > CACHE_ROUTES_MAX)
-		slot->space = NULL; /* too large to keep */
+		slot->version = 0; /* too large to keep */
 	*n = to->n;
 	return to->v;
 }

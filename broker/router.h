@@ -1,8 +1,12 @@
 /* The router: from a topic to the sinks that get the message, and the retained
  * messages of each space.
  *
- * Many readers, rare writers: one lock over all spaces, held for reading while
- * a batch is routed.  Between lock and unlock bindings and their sinks stay. */
+ * Many readers, rare writers: each space has a lock (core/rwlock.h), held for reading while
+ * messages are routed.  Between lock and unlock the space's bindings and their sinks stay; so
+ * does what else is the owner's under that lock: groups of its tenants, and what they declare.
+ *
+ * Nobody holds the locks of two spaces, nor one for long: for some hundred puts, binds or
+ * unbinds, and what one message is put to.  So who waits, waits for these alone. */
 #ifndef SQ_BROKER_ROUTER_H
 #define SQ_BROKER_ROUTER_H
 
@@ -35,8 +39,8 @@ struct sq_sink {
 	uint32_t n_bindings;         /* the router's */
 	bool reject;                 /* a full queue refuses the publish as a whole */
 	bool durable;
-	uint8_t round;       /* of its bindings: see broker/session/order.h; under the lock */
-	atomic_bool offline; /* nobody is there for QoS 0 */
+	uint8_t round; /* of its bindings: see broker/session/order.h; under the space's lock */
+	atomic_bool offline;             /* nobody is there for QoS 0 */
 	_Atomic uint64_t quiet_until_ms; /* see broker/session/refused.h */
 };
 
@@ -65,20 +69,25 @@ void sq_router_free(struct sq_router **);
 
 /* The space of that name, made when missing; lives as long as the router. */
 struct sq_space *sq_router_space(struct sq_router *, const char *name);
+/* The same; made, it has the lock of 'home', which has one of its own: what binds in both is
+ * under one lock. */
+struct sq_space *
+sq_router_space_beside(struct sq_router *, struct sq_space *home, const char *name);
 const char *sq_space_name(const struct sq_space *);
-/* How many bindings there are; under the lock. */
+/* How many bindings there are.  Thread: any. */
 size_t sq_space_bindings(const struct sq_space *);
 /* How many retained messages there are, and of how many bytes.  Thread: any.  Locks: that of
  * the space's retained messages. */
 void sq_space_retained(struct sq_space *, uint64_t *n, uint64_t *bytes);
 
-void sq_router_rdlock(struct sq_router *);
-void sq_router_wrlock(struct sq_router *);
-void sq_router_unlock(struct sq_router *);
+/* Thread: any that has locked none. */
+void sq_space_rdlock(struct sq_space *);
+void sq_space_wrlock(struct sq_space *);
+void sq_space_unlock(struct sq_space *);
 /* Whether this thread is between lock and unlock. */
-bool sq_router_locked(void);
+bool sq_space_locked(void);
 
-/* Under the write lock.  'tag' and 'filter' as parsed; copied. */
+/* Under the space's write lock.  'tag' and 'filter' as parsed; copied. */
 void sq_router_bind(
     struct sq_router *, struct sq_space *, const struct sq_topic_filter *, struct sq_binding *);
 void sq_router_unbind(struct sq_router *, struct sq_binding *);
@@ -86,10 +95,10 @@ void sq_router_unbind(struct sq_router *, struct sq_binding *);
 /* Each worker has a cache of its own. */
 struct sq_route_cache *sq_route_cache_new(void);
 void sq_route_cache_free(struct sq_route_cache **);
-/* The bindings that match the image's topic and tags, each once; valid until
- * the next lookup in this cache or the unlock. */
-struct sq_binding **sq_router_match(struct sq_router *, struct sq_route_cache *, struct sq_space *,
-    const unsigned char *image, size_t *n);
+/* Under the space's lock: the bindings that match the image's topic and tags, each once; valid
+ * until the next lookup in this cache or the unlock. */
+struct sq_binding **
+sq_router_match(struct sq_route_cache *, struct sq_space *, const unsigned char *image, size_t *n);
 
 /* Keeps 'm' as the retained message of its topic; an empty payload removes it
  * (MQTT 5.0 §3.3.1.3).  Takes no reference of the caller's.  SQ_ENOMEM at the limit.
@@ -99,11 +108,11 @@ int sq_router_retain(struct sq_router *, struct sq_space *, const struct sq_msg 
 /* Reads what the store has, within the limits; before any other use.  Returns the
  * engine's error. */
 int sq_router_load(struct sq_router *, struct sq_engine *, uint64_t now_ms) SQ_MUST_CHECK;
-/* Under the read lock: removes what has expired by 'now_ms', and records that nobody needs, a bounded
+/* Removes what has expired by 'now_ms', and records that nobody needs, a bounded
  * number per call.  'txn' is asked for a transaction when there is one. */
 void
 sq_router_sweep(struct sq_router *, uint64_t now_ms, struct sq_txn *(*txn)(void *arg), void *arg);
-/* Under the write lock: calls 'fn' for the retained messages that 'filter'
+/* Under the space's write lock: calls 'fn' for the retained messages that 'filter'
  * selects and that have not expired at 'now_ms', until it returns false. */
 typedef bool
 sq_retained_fn(const struct sq_msg *, const struct sq_origin *, uint64_t expires_ms, void *arg);

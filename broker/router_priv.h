@@ -9,11 +9,16 @@
 #include "core/heap.h"
 #include "core/htab.h"
 #include "core/list.h"
+#include "core/rwlock.h"
 
 struct sq_space {
 	struct sq_hnode node;
 	char *name;
+	struct sq_space *home; /* whose lock it has; most: itself */
+	struct sq_rwlock lock;
+	uint64_t version; /* changes with its bindings, and is no other space's; under the lock */
 	struct sq_topic_index *bindings;
+	atomic_size_t n_bindings;
 	size_t tagged; /* bindings that ask for a tag */
 	pthread_mutex_t retained_lock;
 	struct sq_topic_index *retained;
@@ -25,10 +30,9 @@ struct sq_space {
 struct sq_router {
 	struct sq_router_cfg cfg;
 	struct sq_metrics metrics;
-	pthread_rwlock_t lock;
 	struct sq_htab spaces; /* under 'spaces_lock' */
 	pthread_mutex_t spaces_lock;
-	uint64_t version; /* counts changes of bindings; under 'lock' */
+	uint64_t n_spaces; /* ever made */
 	atomic_uint_fast64_t retained_msgs, retained_bytes;
 	/* Records that say nothing any more; filled at the start, emptied by the sweep. */
 	uint64_t *stale;

@@ -1,8 +1,7 @@
 /* The retained messages of the router's spaces: in memory, looked up by their topics, and as
  * records of the store.  Of bindings it knows nothing.
  *
- * Locks: each space's 'retained_lock' for who changes them; who walks them has the router's
- * write lock, as all that change them have it for reading. */
+ * Locks: each space's 'retained_lock', also for a slice of a walk. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -323,11 +322,20 @@ sq_router_retained(struct sq_router *r, struct sq_space *s, struct sq_bytes filt
 {
 	struct retained_walk w = {now_ms, fn, arg, false};
 	struct sq_topic_scan *scan;
+	bool more;
+	int err;
 
 	(void)r;
-	if (sq_topic_scan_open(s->retained, filter, &scan) != SQ_OK)
+	pthread_mutex_lock(&s->retained_lock);
+	err = sq_topic_scan_open(s->retained, filter, &scan);
+	pthread_mutex_unlock(&s->retained_lock);
+	if (err != SQ_OK)
 		return;
-	while (sq_topic_scan_next(scan, SCAN_SLICE, retained_visit, &w) && !w.stop)
-		continue;
-	sq_topic_scan_close(&scan);
+	do {
+		pthread_mutex_lock(&s->retained_lock);
+		more = sq_topic_scan_next(scan, SCAN_SLICE, retained_visit, &w) && !w.stop;
+		if (!more)
+			sq_topic_scan_close(&scan);
+		pthread_mutex_unlock(&s->retained_lock);
+	} while (more);
 }

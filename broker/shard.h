@@ -27,6 +27,7 @@ struct sq_shard {
 	struct sq_route_cache *routes;
 	atomic_bool drained;
 	unsigned ticks;
+	bool groups_left; /* to look at, of the first shard */
 	struct sq_task stop;
 	struct sq_list receipts; /* that wait: see sq_dead_flush() */
 	unsigned n_receipts;
@@ -43,8 +44,10 @@ struct sq_broker {
 	struct sq_shard *shards;
 	size_t n_shards;
 	atomic_uint_fast64_t next_id;
-	struct sq_htab groups; /* struct sq_group; under the router's write lock */
-	struct sq_origin own;  /* origin of wills: the broker's own run */
+	struct sq_htab groups; /* struct sq_group */
+	pthread_mutex_t groups_lock;
+	size_t groups_at;     /* where sq_groups_expire() goes on */
+	struct sq_origin own; /* origin of wills: the broker's own run */
 	atomic_uint_fast64_t own_number;
 	atomic_uint_fast64_t n_sessions;
 	pthread_mutex_t lock; /* of 'n_objects' */

@@ -74,7 +74,7 @@ struct sys_tenant {
 struct sq_sys {
 	struct sq_broker *broker;
 	uint64_t interval_ms, start_ms;
-	/* The next round; 0: nobody has subscribed.  Written under the router's lock. */
+	/* The next round; 0: nobody has subscribed.  Atomic. */
 	atomic_uint_fast64_t due_ms;
 	pthread_mutex_t lock; /* the table, and what is under it */
 	struct sq_htab tenants;
@@ -206,7 +206,8 @@ sq_sys_space(struct sq_sys *sys, struct sq_tenant *tenant, const struct sq_topic
 
 		sq_buf_u8(&text, MARK);
 		sq_buf_append(&text, name, strlen(name) + 1);
-		t->space = sq_router_space(sys->broker->router, (const char *)sq_buf_data(&text));
+		t->space = sq_router_space_beside(
+		    sys->broker->router, sq_tenant_space(tenant), (const char *)sq_buf_data(&text));
 		sq_buf_fini(&text);
 	}
 	pthread_mutex_unlock(&sys->lock);
@@ -290,7 +291,7 @@ sq_sys_retained(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_bytes fi
 
 /* Rounds. */
 
-/* Sends what has changed of the tenant's; under the router's read lock. */
+/* Sends what has changed of the tenant's. */
 static void
 sys_round(struct sq_sys *sys, struct sys_tenant *t, struct sq_shard *sh, struct sq_own_txn **own)
 {
@@ -343,13 +344,11 @@ sq_sys_tick(struct sq_sys *sys, struct sq_shard *sh, uint64_t now_ms)
 
 	if (sys->interval_ms == 0 || due_ms == 0 || now_ms < due_ms)
 		return;
-	sq_router_rdlock(sh->broker->router);
 	v = sys_watched(sys, &n);
 	atomic_store(&sys->due_ms, n > 0 ? now_ms + sys->interval_ms : 0);
 	for (size_t i = 0; i < n; i++)
 		sys_round(sys, v[i], sh, &own);
 	free(v);
-	sq_router_unlock(sh->broker->router);
 	sq_own_commit(&own);
 }
 

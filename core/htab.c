@@ -150,6 +150,19 @@ sq_htab_walk(const struct sq_htab *t, const struct sq_hnode *at)
 	return NULL;
 }
 
+/* Where buckets were split or merged meanwhile, those that the cursor has passed are passed in
+ * the new order too: bit-reversed numbers go on in the same place. */
+size_t
+sq_htab_slice(const struct sq_htab *t, size_t at, void (*fn)(struct sq_hnode *, void *), void *arg)
+{
+	if (t->buckets == NULL)
+		return 0;
+	at &= t->mask;
+	for (struct sq_hnode *node = t->buckets[at]; node != NULL; node = node->next)
+		fn(node, arg);
+	return htab_after(t, at);
+}
+
 void
 sq_htab_fini(struct sq_htab *t)
 {

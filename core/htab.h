@@ -30,6 +30,11 @@ struct sq_hnode *sq_htab_next_same(const struct sq_hnode *);
  * node just returned must stay in the table until the next call; those before
  * it may be removed meanwhile.  Don't insert during a walk. */
 struct sq_hnode *sq_htab_walk(const struct sq_htab *, const struct sq_hnode *at);
+/* Walks in slices between which the table may change: calls 'fn', which leaves the table alone, for
+ * a few nodes, and returns where to go on: pass 0 first; 0 is the end.  Nodes that are there all
+ * the while come at least once. */
+size_t sq_htab_slice(
+    const struct sq_htab *, size_t at, void (*fn)(struct sq_hnode *, void *arg), void *arg);
 /* Frees the buckets, not the nodes. */
 void sq_htab_fini(struct sq_htab *);
 

@@ -89,7 +89,6 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	op->first = b->first;
 	op->last = b->first + b->n - 1;
 	sq_lane_in_admit(lane, b);
-	sq_router_rdlock(p.broker->router);
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct sq_entry e = sq_batch_next(&b->entries);
 		uint8_t code;
@@ -108,12 +107,11 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 			batch_explain(&p, s, code, i, &op->notes);
 		}
 		sq_lane_in_set(lane, origin.number, code);
+		sq_publish_pause(&p);
 	}
 	sq_refused_fini(&p.refused);
-	if (p.last_sink != NULL)
-		sq_pace_put(s->shard, c, p.last_sink);
+	sq_publish_unlock(&p);
 	sq_dead_flush(s->shard, op->txn);
-	sq_router_unlock(p.broker->router);
 	sq_sys_add(s->sys, SQ_SYS_RECEIVED, (int64_t)taken);
 	sq_sys_add(s->sys, SQ_SYS_RECEIVED_BYTES, (int64_t)c->body->size);
 	s->sparse = messages >= SPARSE_RATIO && matched * SPARSE_RATIO < messages;

@@ -15,7 +15,12 @@
 #include "core/bytes.h"
 #include "core/mem.h"
 
-enum { END_RECORDS = 4, END_BYTES = 256 }; /* of a group's end, without its names */
+enum {
+	END_RECORDS = 4, /* of a group's end, without its names */
+	END_BYTES = 256,
+	EXPIRE_PART = 2048, /* groups that one call looks at */
+	EXPIRE_LOCKED = 64, /* of them, under one lock */
+};
 
 /* Gives the queue to its ending.  Without one the broker ends, and what is stored of the
  * queue stays. */
@@ -53,7 +58,7 @@ sq_group_unref(struct sq_group **gp)
 }
 
 static struct sq_group *
-group_find(struct sq_broker *b, const char *name, uint64_t hash)
+group_find_locked(struct sq_broker *b, const char *name, uint64_t hash)
 {
 	for (struct sq_hnode *n = sq_htab_find(&b->groups, hash); n != NULL;
 	     n = sq_htab_next_same(n)) {
@@ -63,6 +68,17 @@ group_find(struct sq_broker *b, const char *name, uint64_t hash)
 			return g;
 	}
 	return NULL;
+}
+
+static struct sq_group *
+group_find(struct sq_broker *b, const char *name)
+{
+	struct sq_group *g;
+
+	pthread_mutex_lock(&b->groups_lock);
+	g = group_find_locked(b, name, sq_hash(name, strlen(name)));
+	pthread_mutex_unlock(&b->groups_lock);
+	return g;
 }
 
 /* What the queue is to be, without a name. */
@@ -152,7 +168,9 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 	sq_group_options_init(&g->options, &options, 0, (struct sq_bytes){0}, 0);
 	atomic_init(&g->refs, 1); /* the table's */
 	g->listed = true;
+	pthread_mutex_lock(&b->groups_lock);
 	sq_htab_insert(&b->groups, &g->node, hash);
+	pthread_mutex_unlock(&b->groups_lock);
 	sq_count(b, SQ_M_GROUPS, 1);
 	return g;
 }
@@ -160,7 +178,7 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 struct sq_group *
 sq_group_join(struct sq_broker *b, const struct sq_group_cfg *cfg, struct sq_txn *txn)
 {
-	struct sq_group *g = group_find(b, cfg->name, sq_hash(cfg->name, strlen(cfg->name)));
+	struct sq_group *g = group_find(b, cfg->name);
 
 	if (g == NULL) {
 		bool stored = txn != NULL && b->engine->ops->durable &&
@@ -216,7 +234,9 @@ group_unlist(struct sq_group *g, enum sq_ending_why why, struct sq_txn *txn)
 		group_binding_free(g, gb, txn);
 	sq_group_unstore(g, txn);
 	group_begin_ending(g, why, txn);
+	pthread_mutex_lock(&g->broker->groups_lock);
 	sq_htab_remove(&g->broker->groups, &g->node);
+	pthread_mutex_unlock(&g->broker->groups_lock);
 	g->listed = false;
 	sq_group_unref(&table);
 }
@@ -384,27 +404,77 @@ group_own_txn(const struct sq_group *g, struct sq_own_txn **own)
 	return sq_own_txn(sh, own);
 }
 
-void
-sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
+/* Under the write lock: what time does to the group. */
+static void
+group_look(struct sq_group *g, uint64_t now_ms, struct sq_own_txn **own)
 {
+	if (!g->listed)
+		return;
+	group_recovered(g, now_ms);
+	/* 'expires_ms' is another worker's idea of the time */
+	if (g->n_subs == 0 && now_ms >= g->expires_ms)
+		group_unlist(
+		    g, g->durable ? SQ_ENDING_EXPIRED : SQ_ENDING_LEFT, group_own_txn(g, own));
+	else if (sq_group_options_due(&g->options, now_ms, g->broker->cfg.grace_ms))
+		sq_group_declared(g, now_ms, group_own_txn(g, own));
+}
+
+/* Some groups of the table, with a reference each. */
+struct groups_part {
+	struct sq_group **v;
+	size_t n, cap;
+};
+
+static void
+groups_part_add(struct sq_hnode *at, void *arg)
+{
+	struct groups_part *part = arg;
+
+	if (part->n == part->cap) {
+		part->cap = part->cap > 0 ? part->cap * 2 : 64;
+		part->v = sq_xrealloc(part->v, part->cap * sizeof(*part->v));
+	}
+	part->v[part->n++] = sq_group_ref(SQ_CONTAINER_OF(at, struct sq_group, node));
+}
+
+static void
+groups_part_next(struct sq_broker *b, struct groups_part *part)
+{
+	pthread_mutex_lock(&b->groups_lock);
+	do
+		b->groups_at = sq_htab_slice(&b->groups, b->groups_at, groups_part_add, part);
+	while (b->groups_at != 0 && part->n < EXPIRE_PART);
+	pthread_mutex_unlock(&b->groups_lock);
+}
+
+/* Looks at some of the same space, from 'i' on, under its lock; returns where to go on. */
+static size_t
+groups_look(struct groups_part *part, size_t i, uint64_t now_ms)
+{
+	struct sq_space *space = sq_tenant_space(part->v[i]->tenant);
 	struct sq_own_txn *own = NULL;
-	struct sq_hnode *at, *next;
+	size_t end = i + EXPIRE_LOCKED;
 
-	sq_router_wrlock(b->router);
-	for (at = sq_htab_walk(&b->groups, NULL); at != NULL; at = next) {
-		struct sq_group *g = SQ_CONTAINER_OF(at, struct sq_group, node);
-
-		next = sq_htab_walk(&b->groups, at);
-		group_recovered(g, now_ms);
-		/* 'expires_ms' is another worker's idea of the time */
-		if (g->n_subs == 0 && now_ms >= g->expires_ms)
-			group_unlist(g, g->durable ? SQ_ENDING_EXPIRED : SQ_ENDING_LEFT,
-			    group_own_txn(g, &own));
-		else if (sq_group_options_due(&g->options, now_ms, b->cfg.grace_ms))
-			sq_group_declared(g, now_ms, group_own_txn(g, &own));
+	sq_space_wrlock(space);
+	for (; i < part->n && i < end && sq_tenant_space(part->v[i]->tenant) == space; i++) {
+		group_look(part->v[i], now_ms, &own);
+		sq_group_unref(&part->v[i]);
 	}
 	sq_own_commit(&own); /* before somebody else's change of the same group */
-	sq_router_unlock(b->router);
+	sq_space_unlock(space);
+	return i;
+}
+
+bool
+sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
+{
+	struct groups_part part = {0};
+
+	groups_part_next(b, &part);
+	for (size_t i = 0; i < part.n;)
+		i = groups_look(&part, i, now_ms);
+	free(part.v);
+	return b->groups_at != 0;
 }
 
 void

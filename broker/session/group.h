@@ -1,8 +1,9 @@
 /* Groups: queues that several sessions take from, each message going to one.
  *
  * A group is a share name with its filter (MQTT 5.0 §4.8.2), or what the pods
- * of a workload declare.  The table and the bindings change under the router's
- * write lock; references are atomic, because slots on any worker hold them.
+ * of a workload declare.  What a group is changes
+ * under the write lock of its tenant's space, and its place in the table under one of the table's
+ * own; references are atomic, because slots on any worker hold them.
  *
  * Where the engine is durable, so is the queue of every share and of every group that
  * is declared so, from its first subscription on, whoever made that: a durable session
@@ -85,7 +86,7 @@ void sq_group_unref(struct sq_group **gp);
  * (0: for nothing), in seconds. */
 uint32_t sq_group_expiry_s(const struct sq_broker *, uint32_t wanted_s);
 
-/* All under the router's write lock.  Records go into 'txn'; NULL: the store stays as
+/* All under the write lock of the tenant's space.  Records go into 'txn'; NULL: the store stays as
  * it is. */
 
 /* The group of that name, made when missing, with a reference and one more
@@ -114,8 +115,9 @@ sq_group_keeps(const struct sq_group *g)
 void sq_group_unbind(struct sq_group *, struct sq_group_binding *, bool keep, struct sq_txn *txn);
 /* Drops kept bindings that nobody wants: members have declared theirs. */
 void sq_group_prune(struct sq_group *, struct sq_txn *txn);
-/* Removes durable groups that are empty for too long; takes the lock itself. */
-void sq_groups_expire(struct sq_broker *, uint64_t now_ms);
+/* Removes durable groups that are empty for too long, those of a part of the table in each call;
+ * takes the locks itself.  False: that was the last part. */
+bool sq_groups_expire(struct sq_broker *, uint64_t now_ms);
 /* At the end of the broker: removes all; what is stored of them stays. */
 void sq_groups_clear(struct sq_broker *);
 

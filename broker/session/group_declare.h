@@ -15,7 +15,7 @@ struct sq_word {
 	struct sq_bytes pod;
 };
 
-/* All under the router's write lock.  Records go into 'txn'; NULL: the store stays as it
+/* All under the write lock of the tenant's space.  Records go into 'txn'; NULL: the store stays as it
  * is. */
 
 /* A subscription of a session that is attached, or in its grace, holds '*dp' (NULL:

@@ -162,7 +162,7 @@ sq_order_bind(struct sq_session *s)
 {
 	struct sq_order *o = &s->order;
 
-	assert(sq_router_locked()); /* whoever publishes reads the sink's round */
+	assert(sq_space_locked()); /* whoever publishes reads the sink's round */
 	if (o->asking == 0 || order_asking(s)->round != 0)
 		return;
 	o->round = o->round == UINT8_MAX ? 1 : (uint8_t)(o->round + 1);

@@ -61,7 +61,7 @@ void sq_order_retry(struct sq_session *);
 bool sq_order_offer(struct sq_session *, struct sq_call *, const struct sq_subs_head *);
 /* Begins to carry out a request that has a mark: its answer. */
 struct sq_order_answer *sq_order_ask(struct sq_session *, struct sq_call *, uint32_t mark);
-/* Before something is bound, under the router's write lock. */
+/* Before something is bound, under the write lock of its space. */
 void sq_order_bind(struct sq_session *);
 /* It is carried out; takes what 'codes' and 'notes' hold. */
 void sq_order_asked(

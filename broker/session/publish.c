@@ -13,7 +13,42 @@
 #include "proto/mqtt/reason.h"
 #include "proto/topic/topic.h"
 
-enum { PACE_EVERY = 32 }; /* puts between two looks at a queue's length */
+enum {
+	PACE_EVERY = 32,  /* puts between two looks at a queue's length */
+	LOCKED_MAX = 512, /* matches after which those that wait for the lock come first */
+};
+
+/* The space's lock.  Whoever has it waits for no idempotency key. */
+
+static void
+publish_lock(struct sq_publish *p, struct sq_space *s)
+{
+	if (p->locked == s)
+		return;
+	sq_publish_unlock(p);
+	sq_space_rdlock(s);
+	p->locked = s;
+}
+
+void
+sq_publish_unlock(struct sq_publish *p)
+{
+	if (p->locked == NULL)
+		return;
+	if (p->last_sink != NULL && p->call != NULL)
+		sq_pace_put(p->shard, p->call, p->last_sink);
+	p->last_sink = NULL;
+	sq_space_unlock(p->locked);
+	p->locked = NULL;
+	p->work = 0;
+}
+
+void
+sq_publish_pause(struct sq_publish *p)
+{
+	if (p->work >= LOCKED_MAX)
+		sq_publish_unlock(p);
+}
 
 /* Routing of one message. */
 
@@ -247,24 +282,26 @@ publish_put_all(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 		publish_overlapping(p, v, n, n_many);
 }
 
-/* Routes the message; the router is locked for reading.  Returns its outcome. */
+/* Routes the message.  Returns its outcome. */
 static uint8_t
 publish_route(struct sq_publish *p)
 {
-	struct sq_router *router = p->broker->router;
+	struct sq_space *space = sq_tenant_space(p->tenant);
+	struct sq_binding **v;
+	uint8_t code;
 	size_t n;
-	struct sq_binding **v = sq_router_match(
-	    router, p->home->routes, sq_tenant_space(p->tenant), p->msg->image, &n);
 
-	uint8_t code = p->qos > 0 && !p->own ? publish_refused(p, v, n) : SQ_MQTT_RC_SUCCESS;
-
+	publish_lock(p, space);
+	v = sq_router_match(p->home->routes, space, p->msg->image, &n);
+	p->work += n + 1;
+	code = p->qos > 0 && !p->own ? publish_refused(p, v, n) : SQ_MQTT_RC_SUCCESS;
 	if (code != SQ_MQTT_RC_SUCCESS)
 		return code;
 	if ((p->qos > 0 || p->retain) && !publish_make_room(p, v, n))
 		return publish_too_many(p, n);
 	if (p->retain &&
-	    sq_router_retain(router, sq_tenant_space(p->tenant), p->msg, p->origin, p->expires_ms,
-		p->txn) != SQ_OK)
+	    sq_router_retain(p->broker->router, space, p->msg, p->origin, p->expires_ms, p->txn) !=
+		SQ_OK)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_RETAINED);
 	publish_put_all(p, v, n);
 	if (p->n > 0 || p->qos == 0 || (p->retain && !p->assured))
@@ -303,8 +340,10 @@ publish_once(struct sq_publish *p, const struct sq_asked *asked)
 	struct sq_keys *keys = p->broker->keys;
 	uint8_t code;
 
-	if (!p->keys_locked)
+	if (!p->keys_locked) {
+		sq_publish_unlock(p); /* who has the keys may wait for the space */
 		sq_keys_lock(keys);
+	}
 	p->keys_locked = true;
 	switch (sq_keys_find(keys, p->txn, &hash, now_ms)) {
 	case SQ_KEY_KNOWN:
@@ -416,6 +455,7 @@ publish_untold(struct sq_publish *p, const char *of, const char *what)
 
 	if (code >= 0x80)
 		sq_refused_untold(&p->refused, p->broker, of, what, code);
+	sq_publish_unlock(p);
 	sq_refused_fini(&p->refused);
 }
 
@@ -475,20 +515,19 @@ sq_publish_sys(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant
 	struct sq_origin origin = sq_own_origin(sh->broker);
 	struct sq_publish p = publish_of_own(sh, txn, tenant, m, &origin);
 	size_t n, left = 0;
-	struct sq_binding **v = sq_router_match(
-	    sh->broker->router, sh->routes, space, m->image, &n);
-	struct sq_binding **fit;
+	struct sq_binding **v, **fit;
 
-	if (n == 0)
-		return;
+	publish_lock(&p, space);
+	v = sq_router_match(sh->routes, space, m->image, &n);
 	p.retain = sq_image_retain(m->image);
-	fit = sq_xmalloc(n * sizeof(*fit));
+	fit = sq_xmalloc((n + 1) * sizeof(*fit));
 	for (size_t i = 0; i < n; i++) {
 		if (publish_sys_fits(v[i]->sink, sq_image_size(m->image)))
 			fit[left++] = v[i];
 	}
 	publish_put_all(&p, fit, left);
 	free(fit);
+	sq_publish_unlock(&p);
 }
 
 void
@@ -510,11 +549,9 @@ sq_publish_will(struct sq_session *s)
 		return;
 	origin.number = atomic_fetch_add(&b->own_number, 1);
 	p.txn = sq_loose_txn(s, &loose);
-	sq_router_rdlock(b->router);
 	publish_untold(&p, s->key, "will");
 	sq_own_commit(&p.apart);
 	sq_dead_flush(s->shard, sq_loose_txn(s, &loose));
-	sq_router_unlock(b->router);
 	sq_stored_will_gone(s, sq_loose_txn(s, &loose));
 	sq_loose_commit(&loose);
 	sq_publish_committed(&p);

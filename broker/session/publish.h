@@ -6,7 +6,7 @@
 
 struct sq_own_txn;
 
-/* Under the router's read lock, on the shard's worker: routes the message with an
+/* On the shard's worker, with no space locked: routes the message with an
  * origin of the broker's own.  Nobody is there to be refused: full queues take it as
  * their policy says.  'not_from' as in struct sq_binding.
  *
@@ -14,7 +14,7 @@ struct sq_own_txn;
  * before that: a crash between the two leaves both the message and what it is of. */
 void sq_publish_own(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *,
     const struct sq_msg *, uint64_t not_from);
-/* Under the router's read lock: puts a message of QoS 0 and the broker's own into the queues
+/* With no space locked: puts a message of QoS 0 and the broker's own into the queues
  * that have a binding in 'space', have room, and somebody takes from.  'txn' of that worker. */
 void sq_publish_sys(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *, struct sq_space *,
     const struct sq_msg *);

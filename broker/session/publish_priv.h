@@ -26,7 +26,9 @@ struct sq_publish {
 	/* Where 'txn' has no room: the batch, or the transaction that is begun instead. */
 	struct sq_op *op;
 	struct sq_own_txn **due, *apart;
-	size_t n; /* sinks reached */
+	struct sq_space *locked; /* for reading; NULL: none is */
+	size_t work;             /* matches since then */
+	size_t n;                /* sinks reached */
 	struct sq_refused refused;
 
 	/* For pacing; no call: none. */
@@ -36,9 +38,14 @@ struct sq_publish {
 	unsigned puts;
 };
 
-/* Routes 'msg', or does what it asks for, into 'txn', or what has taken its place; the
- * router is locked for reading.  Returns its outcome. */
+/* Routes 'msg', or does what it asks for, into 'txn', or what has taken its place.  Returns its
+ * outcome.  A space that it has locked may stay so, for the next message and for what
+ * sq_refused_tell() says of a queue, until sq_publish_pause() or sq_publish_unlock(). */
 uint8_t sq_publish_message(struct sq_publish *);
+/* Between two messages: lets go of the lock if so much was done that others may wait. */
+void sq_publish_pause(struct sq_publish *);
+/* Behind the last message. */
+void sq_publish_unlock(struct sq_publish *);
 /* After the commit of its last transaction. */
 void sq_publish_committed(struct sq_publish *);
 

@@ -194,7 +194,7 @@ sq_refused_tell(struct sq_refused *r, struct sq_session *s, const char *what, ui
     uint16_t index, struct sq_notes *notes)
 {
 	struct sq_bytes text = {sq_buf_data(&r->text), sq_buf_len(&r->text)};
-	/* The sink lives: its binding was found under the router's lock. */
+	/* The sink lives: its binding was found under its space's lock, which is still held. */
 	struct sq_sink *queue = (struct sq_sink *)(uintptr_t)r->queue;
 
 	sq_notes_add(notes, index, r->refusal, text);

@@ -41,7 +41,7 @@ subscription_heir(struct sq_session *s, const struct sq_subscription *sub)
 	return NULL;
 }
 
-/* Under the router's write lock.  'txn' is NULL at the broker's end. */
+/* Under the write lock of the tenant's space.  'txn' is NULL at the broker's end. */
 static void
 subscription_free(
     struct sq_session *s, struct sq_subscription *sub, bool session_ends, struct sq_txn *txn)
@@ -409,16 +409,16 @@ subscribe_entries(struct sq_session *s, struct request *req, struct sq_op *op, u
 static void
 subscribe_carry_out(struct sq_session *s, struct sq_call *c, struct request *req)
 {
-	struct sq_router *router = s->shard->broker->router;
+	struct sq_space *space = sq_tenant_space(s->tenant);
 	unsigned version = sq_link_version(c->link);
 	struct sq_op *op = sq_op_new(s, c);
 
-	sq_router_wrlock(router);
+	sq_space_wrlock(space);
 	subscribe_entries(s, req, op, version);
 	sq_codes_encode(&c->out, sq_buf_data(&req->codes), (uint16_t)req->n, &req->notes, version);
 	/* Before anybody finds a group that is new: his commit comes after this one. */
 	sq_op_commit(op);
-	sq_router_unlock(router);
+	sq_space_unlock(space);
 	sq_deliver_pump(s);
 }
 
@@ -435,18 +435,18 @@ subscribe_waits(const struct sq_session *s)
 static void
 subscribe_in_order(struct sq_session *s, struct sq_call *c, struct request *req)
 {
-	struct sq_router *router = s->shard->broker->router;
+	struct sq_space *space = sq_tenant_space(s->tenant);
 	struct sq_order_answer *answer = sq_order_ask(s, c, req->head.mark);
 	bool waits = subscribe_waits(s);
 	struct sq_op *op = sq_op_new(s, NULL);
 
-	sq_router_wrlock(router);
+	sq_space_wrlock(space);
 	subscribe_entries(s, req, op, sq_link_version(c->link));
 	sq_order_asked(s, answer, &req->codes, &req->notes);
 	if (waits)
 		op->answer = answer;
 	sq_op_commit(op); /* as above */
-	sq_router_unlock(router);
+	sq_space_unlock(space);
 	if (!waits)
 		sq_order_ready(s, answer);
 	sq_deliver_pump(s);
@@ -487,7 +487,7 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 void
 sq_subscribe_unsay(struct sq_session *s)
 {
-	struct sq_router *router = s->shard->broker->router;
+	struct sq_space *space = sq_tenant_space(s->tenant);
 	struct sq_own_txn *own = NULL;
 	bool any = false;
 
@@ -495,27 +495,27 @@ sq_subscribe_unsay(struct sq_session *s)
 		any = any || sub->word != NULL;
 	if (!any)
 		return;
-	sq_router_wrlock(router);
+	sq_space_wrlock(space);
 	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
 		if (sub->word != NULL)
 			sq_group_undeclare(sub->group, &sub->word,
 			    sq_worker_now_ms(s->shard->worker), sq_own_txn(s->shard, &own));
 	}
 	sq_own_commit(&own); /* before somebody else's change of the same group */
-	sq_router_unlock(router);
+	sq_space_unlock(space);
 }
 
 void
 sq_subscribe_drop_all(struct sq_session *s, struct sq_txn *txn)
 {
-	struct sq_router *router = s->shard->broker->router;
+	struct sq_space *space = sq_tenant_space(s->tenant);
 
 	if (sq_list_empty(&s->subscriptions))
 		return;
-	sq_router_wrlock(router);
+	sq_space_wrlock(space);
 	SQ_LIST_FOR_EACH_SAFE(sub, &s->subscriptions, struct sq_subscription, node)
 		subscription_free(s, sub, true, txn);
-	sq_router_unlock(router);
+	sq_space_unlock(space);
 }
 
 int

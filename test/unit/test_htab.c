@@ -140,3 +140,45 @@ Test(hash, same_bytes_same_hash)
 	cr_assert_neq(sq_hash("abc", 3), sq_hash("abd", 3));
 	cr_assert_neq(sq_hash("abc", 2), sq_hash("abc", 3));
 }
+
+static void
+see(struct sq_hnode *node, void *arg)
+{
+	SQ_CONTAINER_OF(node, struct obj, node)->seen++;
+	(void)arg;
+}
+
+/* The first 'n' stay; 'by' of the others come or go between two slices. */
+static void
+walk_in_slices(struct sq_htab *t, struct obj *objs, unsigned n, bool grows)
+{
+	unsigned next = n;
+	size_t at = 0;
+
+	do {
+		at = sq_htab_slice(t, at, see, NULL);
+		for (unsigned i = 0; i < 8 && next < N; i++, next++) {
+			if (grows)
+				sq_htab_insert(t, &objs[next].node, sq_hash_u64(next));
+			else
+				sq_htab_remove(t, &objs[next].node);
+		}
+	} while (at != 0);
+	for (unsigned i = 0; i < n; i++)
+		cr_assert_geq(objs[i].seen, 1, "%u was there all the while", i);
+}
+
+Test(htab, slices_pass_all_that_stay_while_the_table_grows_or_shrinks)
+{
+	for (int grows = 0; grows < 2; grows++) {
+		struct obj *objs = sq_xcalloc(N, sizeof *objs);
+		struct sq_htab t = {0};
+
+		for (unsigned i = 0; i < (grows ? 100 : N); i++)
+			sq_htab_insert(&t, &objs[i].node, sq_hash_u64(i));
+		walk_in_slices(&t, objs, 100, grows);
+		sq_htab_fini(&t);
+		free(objs);
+	}
+	cr_assert_eq(sq_htab_slice(&(struct sq_htab){0}, 0, see, NULL), 0);
+}

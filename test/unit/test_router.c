@@ -49,17 +49,17 @@ bind_to(struct sq_binding *b, struct sq_sink *sink, const char *filter)
 
 	cr_assert_eq(sq_topic_filter_parse(text(filter), &f, NULL), SQ_OK);
 	b->sink = sink;
-	sq_router_wrlock(router);
+	sq_space_wrlock(space);
 	sq_router_bind(router, space, &f, b);
-	sq_router_unlock(router);
+	sq_space_unlock(space);
 }
 
 static void
 unbind(struct sq_binding *b)
 {
-	sq_router_wrlock(router);
+	sq_space_wrlock(space);
 	sq_router_unbind(router, b);
-	sq_router_unlock(router);
+	sq_space_unlock(space);
 }
 
 static struct sq_msg
@@ -77,11 +77,11 @@ matches_in(
 	struct sq_binding **v;
 	size_t n, of_sink = 0;
 
-	sq_router_rdlock(router);
-	v = sq_router_match(router, cache, in, m.image, &n);
+	sq_space_rdlock(in);
+	v = sq_router_match(cache, in, m.image, &n);
 	for (size_t i = 0; i < n; i++)
 		of_sink += v[i]->sink == sink;
-	sq_router_unlock(router);
+	sq_space_unlock(in);
 	sq_msg_unref(&m);
 	return of_sink;
 }
@@ -196,9 +196,9 @@ retain(const char *topic, const char *payload, uint64_t expires_ms)
 	struct sq_origin origin = {1, 2, 3, 0};
 	int err;
 
-	sq_router_rdlock(router);
+	sq_space_rdlock(space);
 	err = sq_router_retain(router, space, &m, &origin, expires_ms, NULL);
-	sq_router_unlock(router);
+	sq_space_unlock(space);
 	sq_msg_unref(&m);
 	return err;
 }
@@ -226,9 +226,9 @@ retained(const char *filter, uint64_t now_ms, size_t stop_at)
 {
 	struct seen s = {.stop_at = stop_at};
 
-	sq_router_wrlock(router);
+	sq_space_wrlock(space);
 	sq_router_retained(router, space, text(filter), now_ms, see, &s);
-	sq_router_unlock(router);
+	sq_space_unlock(space);
 	return s;
 }
 
@@ -289,9 +289,9 @@ sweep(uint64_t now_ms)
 {
 	struct sq_txn txn = {0};
 
-	sq_router_rdlock(router);
+	sq_space_rdlock(space);
 	sq_router_sweep(router, now_ms, sweep_txn, &txn);
-	sq_router_unlock(router);
+	sq_space_unlock(space);
 }
 
 Test(router, an_expired_retained_message_is_neither_seen_nor_kept)
