@@ -24,6 +24,7 @@ static const char *const durabilities[] = {"always", "interval", "none", NULL};
 static const char *const owners[] = {"account", "namespace", NULL};
 static const char *const unknowns[] = {"refuse", "warn", NULL};
 static const char *const characters[] = {"allow", "refuse", NULL};
+static const char *const automatic[] = {"auto", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 const struct sq_config_key sq_broker_config_keys[] = {
@@ -109,6 +110,11 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Sessions of this broker."},
     {"limits.max-subscriptions", SQ_CFG_UINT, AT(max_subs), "10000", 1, 10000000, NULL,
 	"Subscriptions of a session."},
+    {"limits.memory", SQ_CFG_SIZE, AT(memory), "auto", 16 * MIB, 0, automatic,
+	"Memory of the process: publishers are slowed down when four fifths of it are in use, and "
+	"from nineteen twentieths on nothing is taken that needs more; auto: three quarters of "
+	"what "
+	"its control group gives, or half of the machine's."},
     {"limits.topic-levels", SQ_CFG_UINT, AT(limits.topic_levels), "128", 1, SQ_TOPIC_LEVELS_MAX,
 	NULL,
 	"Levels of a topic name or filter. This key, the next one and those of mqtt are told to "

@@ -45,6 +45,7 @@ struct sq_broker_config {
 	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
 	char *admin_listen;
 	uint64_t max_packet, max_inflight, max_sessions, max_subs;
+	uint64_t memory; /* 0: as the machine gives */
 	struct sq_limits_cfg limits;
 	uint64_t link_max_age_ms, link_idle_ms, link_stall_ms, max_connections;
 	uint64_t grace_ms, recovery_ms, session_expiry_max_ms;

@@ -20,6 +20,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/memory.h"
 #include "core/program.h"
 #include "core/stop.h"
 
@@ -267,8 +268,11 @@ program_main(const struct sq_program *self, struct program *p)
 	struct sq_buf err = {0};
 	int code = 0;
 
+	sq_memory_start();
 	program_signals(p);
 	program_raise_limits();
+	sq_memory_limit_set(
+	    p->config.memory != 0 ? p->config.memory : sq_memory_share(sq_memory_room(""), 3));
 	if (program_start(p, &err) == SQ_OK)
 		program_run(p);
 	else

@@ -3,6 +3,7 @@
 #define SQ_BROKER_METRICS_H
 
 #include "broker/auth/reason.h"
+#include "core/memory.h"
 #include "core/metrics.h"
 #include "proto/link/refusal.h"
 
@@ -102,6 +103,7 @@
 	    "Public keys that signed tokens are verified with.") \
 	X(AUTH_KEYS_AGE, "sqmqos_auth_keys_age_seconds", NULL, SQ_GAUGE, \
 	    "Time since the server of keys that is longest silent said them last; 0 without one.") \
+	SQ_MEMORY_METRICS(X) \
 	X(BAD_REQUESTS, "sqmqos_link_bad_requests_total", NULL, SQ_COUNTER, \
 	    "Requests refused as malformed or unauthorised.") \
 	X(DELIVERY_BYTES, "sqmqos_link_delivery_bytes_total", NULL, SQ_COUNTER, \

@@ -54,8 +54,10 @@ struct sq_config_key {
 	/* Of numbers, sizes, durations; both 0: any.  Of records: the size of one, and how
 	 * many of its rows, the first ones, each must have. */
 	uint64_t min, max;
-	const char *const *choices; /* SQ_CFG_ENUM, NULL-terminated */
-	const char *help;           /* one sentence, for --help and docs/ */
+	/* SQ_CFG_ENUM, NULL-terminated; of numbers, sizes, durations: the one word that stands
+	 * for 0, whatever 'min' is, or NULL. */
+	const char *const *choices;
+	const char *help; /* one sentence, for --help and docs/ */
 };
 
 /* Fills 'cfg' (zeroed by the caller) from defaults, the file that --config or

@@ -145,11 +145,18 @@ value_set_number(void *cfg, const struct sq_config_key *k, const char *text, str
 	    [SQ_CFG_SIZE] = "a size like 4096, 64Ki, 8Mi or 1Gi",
 	    [SQ_CFG_DURATION] = "a duration like 250ms, 30s, 5m or 24h",
 	};
+	const uint64_t none = 0;
 	uint64_t v, max = k->max != 0 ? k->max : UINT64_MAX;
 
+	if (k->choices != NULL && strcmp(text, k->choices[0]) == 0) {
+		memcpy(value_at(cfg, k), &none, sizeof none);
+		return 0;
+	}
 	if (!value_parse(text, value_units(k->type), &v)) {
 		sq_config_quote(why, text);
 		sq_buf_printf(why, " is not %s", forms[k->type]);
+		if (k->choices != NULL)
+			sq_buf_printf(why, " or %s", k->choices[0]);
 		return SQ_EINVAL;
 	}
 	if (v < k->min || v > max) {
@@ -332,6 +339,8 @@ value_describe(struct sq_buf *out, const struct sq_config_key *k, const char *se
 			sq_buf_printf(out, "%s%s", i != 0 ? sep : "", k->choices[i]);
 	} else {
 		sq_buf_printf(out, "%s", words[k->type]);
+		if (k->choices != NULL)
+			sq_buf_printf(out, " or %s", k->choices[0]);
 	}
 }
 

@@ -13,6 +13,7 @@
 
 static const char *const outbox_modes[] = {"memory", "disk", NULL};
 static const char *const characters[] = {"allow", "refuse", NULL};
+static const char *const automatic[] = {"auto", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
 #define KEY(name, type, field, def, min, max, help) \
@@ -102,6 +103,12 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"has its own: the stricter counts."),
     KEY("limits.client-id", SQ_CFG_UINT, limits.client_id, "256", 32, SQ_KEY_CLIENT_MAX,
 	"Bytes of a client id."),
+    {"limits.memory", SQ_CFG_SIZE, offsetof(struct sq_sidecar_cfg, memory), "auto", 8388608, 0,
+	automatic,
+	"Memory of the process: publishers are slowed down when four fifths of it are in use, and "
+	"from nineteen twentieths on nothing is taken that needs more; auto: half of what its "
+	"control "
+	"group gives, or of the machine's."},
     KEY("limits.lane", SQ_CFG_SIZE, lane_bytes, "1Mi", 4096, 1073741824,
 	"Bytes of a client's publishes on their way to a broker; then it is not read."),
     KEY("limits.output", SQ_CFG_SIZE, output_bytes, "256Ki", 4096, 1073741824,

@@ -29,6 +29,7 @@ struct sq_sidecar_cfg {
 	bool outbox_shared;
 	uint64_t outbox_take_up_ms;
 	uint64_t outbox_order_wait_ms;
+	uint64_t memory; /* 0: as the machine gives */
 	uint64_t max_clients, max_packet, max_subscriptions;
 	uint64_t lane_bytes, output_bytes;
 	uint64_t receive_max, publish_max, credit_msgs, credit_bytes;

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/memory.h"
 #include "sidecar/client.h"
 #include "sidecar/client_priv.h"
 #include "sidecar/declared.h"
@@ -223,6 +224,7 @@ hub_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 		hub_clients(h);
 	}
 	hub_reap(h);
+	sq_memory_tick(sq_hub_now(h));
 	sq_hub_arm(h);
 }
 
@@ -292,6 +294,7 @@ hub_on_sweep(struct ev_loop *loop, ev_timer *w, int events)
 		sq_client_sweep(c, now_ms);
 	sq_declared_sweep(h->declared, now_ms);
 	sq_outbox_sweep(h->outbox);
+	sq_memory_metrics(h->metrics, SQ_M_MEMORY_BYTES);
 	hub_rest(h);
 }
 

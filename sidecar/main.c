@@ -10,6 +10,7 @@
 #include "core/admin.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/memory.h"
 #include "core/program.h"
 #include "core/stop.h"
 #include "proto/annotations/table.h"
@@ -196,6 +197,9 @@ main(int argc, char **argv, char **envp)
 		return rc;
 	}
 	sq_log_set_level((enum sq_log_level)p.config.log_level);
+	sq_memory_start();
+	sq_memory_limit_set(
+	    p.config.memory != 0 ? p.config.memory : sq_memory_share(sq_memory_room(""), 2));
 	p.loop = ev_default_loop(EVFLAG_AUTO);
 	program_signals(&p);
 	rc = program_start(&p, &err);

@@ -2,6 +2,7 @@
 #ifndef SQ_SIDECAR_METRICS_H
 #define SQ_SIDECAR_METRICS_H
 
+#include "core/memory.h"
 #include "core/metrics.h"
 #include "proto/link/refusal.h"
 
@@ -88,6 +89,7 @@
 	    "as outbox.order-wait had passed.") \
 	X(OUTBOX_STALLED, "sqmqos_outbox_stalled", NULL, SQ_GAUGE, \
 	    "1 while the disk of the outbox takes nothing.") \
+	SQ_MEMORY_METRICS(X) \
 	X(DIALS, "sqmqos_link_dials_total", NULL, SQ_COUNTER, "Connections dialled to brokers.") \
 	X(TRUST_CHANGES, "sqmqos_trust_changes_total", NULL, SQ_COUNTER, \
 	    "Bundles of authorities that brokers sent and that were taken.") \

@@ -10,13 +10,13 @@
 enum { QUIET_MS = 10000, BEFORE_MAX = 64 };
 
 static_assert(
-    SQ_M_REFUSED_BY_OTHER - SQ_M_REFUSED_BY_PROPERTY == SQ_REFUSAL_OTHER - SQ_REFUSAL_PROPERTY,
+    SQ_M_REFUSED_BY_MEMORY - SQ_M_REFUSED_BY_PROPERTY == SQ_REFUSAL_MEMORY - SQ_REFUSAL_PROPERTY,
     "the rows of the metrics follow those of the refusals");
 
 void
 sq_refusals_count(struct sq_hub *h, enum sq_refusal refusal)
 {
-	if (refusal == SQ_REFUSAL_NONE || refusal > SQ_REFUSAL_OTHER)
+	if (refusal == SQ_REFUSAL_NONE || refusal >= SQ_REFUSAL_COUNT)
 		refusal = SQ_REFUSAL_OTHER;
 	sq_hub_count(h, SQ_M_REFUSED_BY_PROPERTY + (refusal - SQ_REFUSAL_PROPERTY), 1);
 }

@@ -57,7 +57,9 @@ def key_schema(words):
     if words == "true, false":
         return {"type": "boolean"}
     if words.startswith("size"):
-        return {"type": ["string", "integer"], "pattern": "^[0-9]+(Ki|Mi|Gi)?$", "minimum": 0}
+        word = "auto|" if words.startswith("size or auto") else ""
+        return {"type": ["string", "integer"], "pattern": f"^({word}[0-9]+(Ki|Mi|Gi)?)$"
+                if word else "^[0-9]+(Ki|Mi|Gi)?$", "minimum": 0}
     if words.startswith("duration"):
         return {"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"}
     if words == "list":

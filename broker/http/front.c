@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/memory.h"
 #include "proto/link/frame.h"
 
 enum {
@@ -167,6 +168,9 @@ part_tick(void *owner)
 	if (!p->serving)
 		return;
 	now_ms = sq_worker_now_ms(p->worker);
+	sq_memory_tick(now_ms);
+	if (sq_worker_index(p->worker) == 0)
+		sq_memory_metrics(p->front->cfg.metrics, SQ_M_MEMORY_BYTES);
 	sq_broker_tick(p->front->broker, p->worker);
 	sq_deliveries_tick(p, now_ms);
 	sq_conns_tick(p, now_ms);

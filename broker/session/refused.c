@@ -19,7 +19,7 @@ enum {
 };
 
 static_assert(
-    SQ_M_REFUSED_BY_OTHER - SQ_M_REFUSED_BY_PROPERTY == SQ_REFUSAL_OTHER - SQ_REFUSAL_PROPERTY,
+    SQ_M_REFUSED_BY_MEMORY - SQ_M_REFUSED_BY_PROPERTY == SQ_REFUSAL_MEMORY - SQ_REFUSAL_PROPERTY,
     "the rows of the metrics follow those of the refusals");
 
 uint8_t
@@ -170,7 +170,7 @@ refused_speaks(_Atomic uint64_t *quiet_until_ms)
 static void
 refused_count(const struct sq_refused *r, struct sq_broker *b)
 {
-	assert(r->refusal >= SQ_REFUSAL_PROPERTY && r->refusal <= SQ_REFUSAL_OTHER);
+	assert(r->refusal >= SQ_REFUSAL_PROPERTY && r->refusal < SQ_REFUSAL_COUNT);
 	sq_count(b, SQ_M_REFUSED_BY_PROPERTY + (r->refusal - SQ_REFUSAL_PROPERTY), 1);
 }
 

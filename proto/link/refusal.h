@@ -19,7 +19,8 @@
 	X(DEAD_LETTERS_FULL, 7, "dead-letters-full", "the space's dead letters are full") \
 	X(UNMATCHED, 8, "unmatched", "a QoS 3 message that nothing matches") \
 	X(SESSIONS_FULL, 9, "sessions-full", "the broker has as many sessions as it may") \
-	X(OTHER, 10, "other", "anything else")
+	X(OTHER, 10, "other", "anything else") \
+	X(MEMORY, 11, "memory", "the broker or the sidecar has no memory left for it")
 
 #define SQ_REFUSAL_ENUM(symbol, number, name, text) SQ_REFUSAL_##symbol = number,
 enum sq_refusal { SQ_REFUSALS(SQ_REFUSAL_ENUM) SQ_REFUSAL_COUNT };
@@ -39,7 +40,8 @@ enum sq_refusal { SQ_REFUSALS(SQ_REFUSAL_ENUM) SQ_REFUSAL_COUNT };
 	SQ_REFUSAL_METRIC(X, DEAD_LETTERS_FULL, "dead-letters-full") \
 	SQ_REFUSAL_METRIC(X, UNMATCHED, "unmatched") \
 	SQ_REFUSAL_METRIC(X, SESSIONS_FULL, "sessions-full") \
-	SQ_REFUSAL_METRIC(X, OTHER, "other")
+	SQ_REFUSAL_METRIC(X, OTHER, "other") \
+	SQ_REFUSAL_METRIC(X, MEMORY, "memory")
 
 /* What a reason code refuses for, as far as it says by itself. */
 enum sq_refusal sq_refusal_of_code(uint8_t code);

@@ -13,10 +13,11 @@ struct cfg {
 	char *listen, *ca;
 	struct sq_strings brokers;
 	bool clear;
-	uint64_t pool, outbox, grace;
+	uint64_t pool, outbox, grace, memory;
 	unsigned level;
 };
 
+static const char *const automatic[] = {"auto", NULL};
 static const char *const levels[] = {"debug", "info", "warn", NULL};
 
 static const struct sq_config_key keys[] = {
@@ -27,6 +28,7 @@ static const struct sq_config_key keys[] = {
     {"pool.size", SQ_CFG_UINT, offsetof(struct cfg, pool), "2", 1, 64, NULL, "P."},
     {"pool.grace", SQ_CFG_DURATION, offsetof(struct cfg, grace), "30s", 100, 3600000, NULL, "G."},
     {"outbox", SQ_CFG_SIZE, offsetof(struct cfg, outbox), "8Mi", 0, 0, NULL, "O."},
+    {"memory", SQ_CFG_SIZE, offsetof(struct cfg, memory), "64Ki", 4096, 0, automatic, "M."},
     {"log.level", SQ_CFG_ENUM, offsetof(struct cfg, level), "info", 0, 0, levels, "Level."},
 };
 #define N SQ_ARRAY_LEN(keys)
@@ -94,6 +96,17 @@ Test(config, defaults_alone)
 	cr_assert_eq(cfg.grace, 30000);
 	cr_assert_eq(cfg.outbox, 8u << 20);
 	cr_assert_eq(cfg.level, 1);
+}
+
+Test(config, a_word_may_stand_for_0)
+{
+	cr_assert_eq(yaml("memory: auto\n"), 0);
+	cr_assert_eq(cfg.memory, 0, "whatever the least is");
+	cr_assert_eq(yaml("memory: 4Ki\n"), 0);
+	cr_assert_eq(cfg.memory, 4096);
+	yaml_fails("memory: 0\n", "f.yaml:1: memory: \"0\" is out of range: 4Ki or more");
+	yaml_fails("memory: much\n",
+	    "f.yaml:1: memory: \"much\" is not a size like 4096, 64Ki, 8Mi or 1Gi or auto");
 }
 
 Test(config, yaml_sets_every_type)

@@ -1,0 +1,145 @@
+/* Counted memory and its level; see core/memory.h.  Who allocates is not known here: the
+ * hooks of core/memory_malloc.c or core/memory_sanitizer.c call sq_memory_count(). */
+#include "core/memory.h"
+
+#include "core/memory_priv.h"
+
+enum {
+	LOOK_MS = 100,   /* between two looks at what the system gave */
+	REST_TIMES = 50, /* a trim may take one part in so many of the time */
+};
+
+_Atomic unsigned sq_memory_level_now;
+
+static _Atomic int64_t memory_counted;
+static _Atomic int64_t memory_kept; /* of the allocator, beyond what is counted */
+static _Atomic uint64_t memory_limit;
+static _Atomic uint64_t memory_look_ms, memory_trim_ms; /* when next */
+static _Thread_local int64_t memory_own;                /* of this thread, not yet in 'counted' */
+
+static int64_t
+memory_used_now(void)
+{
+	int64_t n = atomic_load_explicit(&memory_counted, memory_order_relaxed) +
+	    atomic_load_explicit(&memory_kept, memory_order_relaxed);
+
+	return n > 0 ? n : 0;
+}
+
+/* Two threads may write in turn; the next that counts puts it right. */
+static void
+memory_judge(void)
+{
+	uint64_t limit = atomic_load_explicit(&memory_limit, memory_order_relaxed);
+	uint64_t used = (uint64_t)memory_used_now();
+	unsigned level = SQ_MEMORY_FREE;
+
+	if (limit != 0 && used >= limit / 20 * 19)
+		level = SQ_MEMORY_REFUSED;
+	else if (limit != 0 && used >= limit / 5 * 4)
+		level = SQ_MEMORY_PACED;
+	if (level != atomic_load_explicit(&sq_memory_level_now, memory_order_relaxed))
+		atomic_store_explicit(&sq_memory_level_now, level, memory_order_relaxed);
+}
+
+static void
+memory_flush(void)
+{
+	int64_t n = memory_own;
+
+	memory_own = 0;
+	atomic_fetch_add_explicit(&memory_counted, n, memory_order_relaxed);
+	memory_judge();
+}
+
+void
+sq_memory_count(int64_t n)
+{
+	memory_own += n;
+	if (memory_own >= SQ_MEMORY_SLACK || memory_own <= -SQ_MEMORY_SLACK)
+		memory_flush();
+}
+
+void
+sq_memory_limit_set(uint64_t bytes)
+{
+	atomic_store_explicit(&memory_limit, bytes, memory_order_relaxed);
+	memory_judge();
+}
+
+uint64_t
+sq_memory_limit(void)
+{
+	return atomic_load_explicit(&memory_limit, memory_order_relaxed);
+}
+
+uint64_t
+sq_memory_bytes(void)
+{
+	int64_t n = atomic_load_explicit(&memory_counted, memory_order_relaxed) + memory_own;
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+uint64_t
+sq_memory_used(void)
+{
+	return (uint64_t)memory_used_now();
+}
+
+/* Takes what the allocator keeps, and returns it. */
+static int64_t
+memory_look(void)
+{
+	int64_t kept = sq_memory_allocator_resident();
+
+	kept -= atomic_load_explicit(&memory_counted, memory_order_relaxed);
+	if (kept < 0)
+		kept = 0;
+	atomic_store_explicit(&memory_kept, kept, memory_order_relaxed);
+	memory_judge();
+	return kept;
+}
+
+/* Whether it is the caller who does what is due at '*at'; next after 'pause_ms'. */
+static bool
+memory_due(_Atomic uint64_t *at, uint64_t now_ms, uint64_t pause_ms)
+{
+	uint64_t due = atomic_load_explicit(at, memory_order_relaxed);
+
+	return now_ms >= due &&
+	    atomic_compare_exchange_strong_explicit(
+		at, &due, now_ms + pause_ms, memory_order_relaxed, memory_order_relaxed);
+}
+
+void
+sq_memory_tick(uint64_t now_ms)
+{
+	uint64_t limit = sq_memory_limit();
+
+	if (memory_own != 0)
+		memory_flush();
+	if (limit == 0 || !memory_due(&memory_look_ms, now_ms, LOOK_MS))
+		return;
+	if ((uint64_t)memory_look() < limit / 16 || sq_memory_used() < limit / 4 * 3 ||
+	    !memory_due(&memory_trim_ms, now_ms, LOOK_MS))
+		return;
+	atomic_store_explicit(&memory_trim_ms,
+	    now_ms + LOOK_MS + REST_TIMES * sq_memory_allocator_trim(), memory_order_relaxed);
+	memory_look();
+}
+
+void
+sq_memory_metrics(const struct sq_metrics *m, size_t first)
+{
+	sq_metric_set(m, first, (int64_t)sq_memory_bytes());
+	sq_metric_set(m, first + 1, (int64_t)sq_memory_used());
+	sq_metric_set(m, first + 2, (int64_t)sq_memory_limit());
+	sq_metric_set(m, first + 3, (int64_t)sq_memory_level());
+}
+
+uint64_t
+sq_memory_share(struct sq_memory_room room, unsigned quarters)
+{
+	return room.bytes / 4 * (room.cgroup || quarters < 2 ? quarters : 2);
+}

@@ -1,0 +1,80 @@
+/* How much memory the process has in use, and whether that is too much.
+ *
+ * Everything is counted where it is allocated, by the size that the allocator gave for it,
+ * also what h2o, nghttp2 and OpenSSL allocate: whatever a client can make grow is in it, and
+ * nothing can be forgotten.  Besides it counts what the allocator keeps of freed memory, as
+ * far as that does not go back to the system.  Threads count for themselves and add
+ * SQ_MEMORY_SLACK at a time to what all see.
+ *
+ * What is there is held to a limit in two steps: from four fifths of it publishers are
+ * slowed down (PACED), from nineteen twentieths on nothing is taken that needs more
+ * (REFUSED).  What makes memory free is always taken.  Who asks decides what that means. */
+#ifndef SQ_CORE_MEMORY_H
+#define SQ_CORE_MEMORY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/metrics.h"
+
+enum sq_memory_level { SQ_MEMORY_FREE, SQ_MEMORY_PACED, SQ_MEMORY_REFUSED };
+
+enum { SQ_MEMORY_SLACK = 32 * 1024 };
+
+/* What the machine or the control group gives. */
+struct sq_memory_room {
+	uint64_t bytes;
+	bool cgroup; /* a limit of a control group; else physical memory */
+};
+
+/* Starts to count; before threads are started and anything large is allocated.  In a program that links sq_core_memory
+ * what was allocated before is counted, too, where no sanitizer allocates. */
+void sq_memory_start(void);
+/* Sets the limit; 0: none, the level is FREE then.  Thread: any. */
+void sq_memory_limit_set(uint64_t bytes);
+uint64_t sq_memory_limit(void);
+/* Bytes allocated now, to within SQ_MEMORY_SLACK of each thread.  Thread: any. */
+uint64_t sq_memory_bytes(void);
+/* What the limit holds: these, and what the allocator keeps of freed memory, as the last
+ * sq_memory_tick() found it.  Thread: any. */
+uint64_t sq_memory_used(void);
+
+extern _Atomic unsigned sq_memory_level_now; /* core/memory.c writes it */
+
+/* Cheap: a load of what changes rarely.  Thread: any. */
+static inline enum sq_memory_level
+sq_memory_level(void)
+{
+	return (enum sq_memory_level)atomic_load_explicit(
+	    &sq_memory_level_now, memory_order_relaxed);
+}
+
+/* Rows of a program's table of metrics (core/metrics.h), and their values. */
+#define SQ_MEMORY_METRICS(X) \
+	X(MEMORY_BYTES, "sqmqos_memory_bytes", NULL, SQ_GAUGE, \
+	    "Bytes allocated, by the sizes that the allocator gave for them.") \
+	X(MEMORY_USED, "sqmqos_memory_used_bytes", NULL, SQ_GAUGE, \
+	    "These, and what the allocator keeps of freed memory: what limits.memory bounds.") \
+	X(MEMORY_LIMIT, "sqmqos_memory_limit_bytes", NULL, SQ_GAUGE, "limits.memory.") \
+	X(MEMORY_LEVEL, "sqmqos_memory_level", NULL, SQ_GAUGE, \
+	    "0: free; 1: publishers are slowed down; 2: what needs more memory is refused.")
+void sq_memory_metrics(const struct sq_metrics *, size_t first); /* 'first': MEMORY_BYTES' */
+
+/* Counts 'n' bytes more or fewer for the calling thread; the allocator's hooks call it. */
+void sq_memory_count(int64_t n);
+
+/* Some times a second: sees what the system really gave to the process, and where that is
+ * much more than what is in use and the limit is near, makes the allocator give it back.
+ * Thread: any, several may. */
+void sq_memory_tick(uint64_t now_ms);
+
+/* The smallest limit of memory of the calling process's control group and those above it,
+ * version 1 and 2; without one, physical memory.  'root' is "" but in tests, which have a
+ * tree of files (proc/self/cgroup, proc/self/mountinfo, proc/meminfo, sys/fs/cgroup) there. */
+struct sq_memory_room sq_memory_room(const char *root);
+/* The part of 'room' that is the limit where the configuration says auto: 'quarters' of a
+ * control group's four, of physical memory at most two. */
+uint64_t sq_memory_share(struct sq_memory_room room, unsigned quarters);
+
+#endif
