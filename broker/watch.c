@@ -51,9 +51,10 @@ struct sq_watch {
 	struct sq_list queues; /* struct sq_watched, and the cursor */
 	struct sq_list cursor; /* behind those that this pass has looked at */
 	bool passing;
-	uint64_t begun_ms; /* the last pass */
-	size_t n_lonely;   /* in this pass so far */
-	struct top next;   /* the same */
+	uint64_t begun_ms;        /* the last pass */
+	size_t n_lonely;          /* in this pass so far */
+	struct top next;          /* the same */
+	pthread_mutex_t top_lock; /* of 'top': no loop works with it held */
 	struct top top;
 	struct sq_watch_user user;
 };
@@ -66,6 +67,7 @@ sq_watch_new(const struct sq_metrics *metrics, uint64_t lonely_ms)
 	w->metrics = metrics;
 	w->lonely_ms = lonely_ms;
 	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutex_init(&w->top_lock, NULL);
 	sq_list_init(&w->queues);
 	sq_list_init(&w->cursor);
 	return w;
@@ -97,6 +99,7 @@ sq_watch_free(struct sq_watch **wp)
 	assert(sq_list_empty(&w->queues));
 	top_clear(&w->next);
 	top_clear(&w->top);
+	pthread_mutex_destroy(&w->top_lock);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
@@ -234,8 +237,13 @@ watch_some(struct sq_watch *w, uint64_t now_ms)
 static void
 watch_end_pass(struct sq_watch *w)
 {
-	top_clear(&w->top);
+	struct top old;
+
+	pthread_mutex_lock(&w->top_lock);
+	old = w->top;
 	w->top = w->next;
+	pthread_mutex_unlock(&w->top_lock);
+	top_clear(&old);
 	w->next.n = 0;
 	w->passing = false;
 	sq_metric_set(w->metrics, SQ_M_QUEUES_LONELY, (int64_t)w->n_lonely);
@@ -276,7 +284,7 @@ sq_watch_write(struct sq_watch *w, struct sq_buf *out)
 	    {"sqmqos_queue_members", "Sessions that are there to take from the queue."},
 	};
 
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->top_lock);
 	for (size_t f = 0; f < SQ_ARRAY_LEN(families); f++) {
 		sq_metrics_head(out, families[f].name, SQ_GAUGE, families[f].help);
 		for (size_t i = 0; i < w->top.n; i++) {
@@ -288,5 +296,5 @@ sq_watch_write(struct sq_watch *w, struct sq_buf *out)
 			sq_buf_printf(out, "\"} %llu\n", (unsigned long long)values[f]);
 		}
 	}
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->top_lock);
 }

@@ -2,7 +2,10 @@
  *
  * All of h2o's objects are made, used and freed on the admin thread.  The other
  * threads only start it (the listening socket is opened before, so that errors
- * are the caller's) and wake it to stop. */
+ * are the caller's) and wake it to stop.
+ *
+ * A connection has one answer and ADMIN_LIFE_MS at the most.  One more than there may be
+ * takes the place of the oldest, so that silent ones never keep a probe out. */
 #include "core/admin.h"
 
 #include <assert.h>
@@ -15,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/clock.h"
 #include "core/h2o.h"
 #include "core/list.h"
 #include "core/listen.h"
@@ -23,7 +27,7 @@
 #define ADMIN_STACK (256u * 1024) /* reserved; only pages that are touched count */
 #define ADMIN_CONNS_MAX 16u       /* h2o bounds the head of a request at 408 KiB */
 #define ADMIN_BODY_MAX 1024u
-#define ADMIN_IDLE_MS 5000  /* for a request to come, also on a kept connection */
+#define ADMIN_LIFE_MS 2000  /* of a connection, whatever it does */
 #define ADMIN_RETRY_MS 1000 /* until accepting is tried again */
 #define ADMIN_HTTP2_STREAMS 4u
 
@@ -39,9 +43,9 @@ struct sq_admin {
 	h2o_multithread_receiver_t stop; /* any thread may send to it */
 	h2o_socket_t *listeners[SQ_LISTEN_ADDRS];
 	unsigned n_listeners;
-	struct sq_list conns; /* struct admin_conn */
-	unsigned n_conns;
-	bool paused; /* not accepting: too many connections or descriptors */
+	struct sq_list conns; /* struct admin_conn, the oldest first */
+	unsigned n_conns;     /* of these, without those that are ended */
+	bool paused;          /* not accepting: no descriptor is left */
 	bool stopping;
 };
 
@@ -49,6 +53,10 @@ struct admin_conn {
 	struct sq_list node;
 	struct sq_admin *admin;
 	h2o_socket_t *sock;
+	uint64_t since_ms; /* when it was accepted */
+	bool answered;     /* all of an answer over HTTP/2 is written */
+	bool parted;       /* and the client has been told that no more comes */
+	bool ended;        /* h2o is about to read its end */
 };
 
 struct admin_handler {
@@ -134,12 +142,34 @@ admin_is_path(const h2o_req_t *req, const char *path)
 	return h2o_memis(req->path_normalized.base, req->path_normalized.len, path, strlen(path));
 }
 
+/* A request over HTTP/2 is freed: its answer has been written, or its connection ends, which
+ * is there until all of its requests are freed. */
+static void
+admin_on_answered(void *slot)
+{
+	(*(struct admin_conn **)slot)->answered = true;
+}
+
+/* Has the connection end behind this answer. */
+static void
+admin_once(h2o_req_t *req)
+{
+	struct admin_conn **slot;
+
+	req->http1_is_persistent = 0;
+	if (req->version < 0x200)
+		return;
+	slot = h2o_mem_alloc_shared(&req->pool, sizeof(struct admin_conn *), admin_on_answered);
+	*slot = req->conn->callbacks->get_socket(req->conn)->on_close.data;
+}
+
 static int
 admin_on_req(h2o_handler_t *self, h2o_req_t *req)
 {
 	struct sq_admin *a = ((struct admin_handler *)(void *)self)->admin;
 	bool live = admin_is_path(req, "/livez"), ready = admin_is_path(req, "/readyz");
 
+	admin_once(req);
 	if (!live && !ready && !admin_is_path(req, "/metrics")) {
 		admin_problem(req, 404, "Not Found", "There are /livez, /readyz and /metrics.");
 	} else if (!h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) &&
@@ -164,8 +194,60 @@ admin_on_close(void *data)
 	struct admin_conn *c = data;
 
 	sq_list_remove(&c->node);
-	c->admin->n_conns--;
+	if (!c->ended)
+		c->admin->n_conns--;
 	free(c);
+}
+
+/* Has h2o close the connection, which it does when it reads its end, whatever state it is in.
+ * With a reset: what the client has not taken until now holds no memory of the kernel's. */
+static void
+admin_end(struct admin_conn *c)
+{
+	int fd = h2o_socket_get_fd(c->sock);
+
+	if (c->ended)
+		return;
+	c->ended = true;
+	c->admin->n_conns--;
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+	(void)shutdown(fd, SHUT_RDWR);
+}
+
+/* Ends those whose time is over and parts from those that have their answer; returns the time
+ * until there is more to do. */
+static int32_t
+admin_sweep(struct sq_admin *a)
+{
+	uint64_t now_ms = sq_clock_ms();
+	int32_t wait_ms = a->paused ? ADMIN_RETRY_MS : INT32_MAX;
+
+	SQ_LIST_FOR_EACH(c, &a->conns, struct admin_conn, node) {
+		uint64_t age_ms = now_ms - c->since_ms;
+
+		if (age_ms >= ADMIN_LIFE_MS) {
+			admin_end(c);
+			continue;
+		}
+		if (c->answered && !c->parted) {
+			c->parted = true;
+			(void)shutdown(h2o_socket_get_fd(c->sock), SHUT_WR);
+		}
+		if (!c->ended && wait_ms > (int32_t)(ADMIN_LIFE_MS - age_ms))
+			wait_ms = (int32_t)(ADMIN_LIFE_MS - age_ms);
+	}
+	return wait_ms;
+}
+
+/* Makes room for one more: the oldest goes. */
+static void
+admin_make_room(struct sq_admin *a)
+{
+	SQ_LIST_FOR_EACH(c, &a->conns, struct admin_conn, node) {
+		if (a->n_conns < ADMIN_CONNS_MAX)
+			return;
+		admin_end(c);
+	}
 }
 
 static void
@@ -181,24 +263,25 @@ admin_on_accept(h2o_socket_t *listener, const char *err)
 	if (sock == NULL && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
 		return;
 	if (sock != NULL) {
+		admin_make_room(a);
 		c = sq_xcalloc(1, sizeof *c);
 		c->admin = a;
 		c->sock = sock;
+		c->since_ms = sq_clock_ms();
 		sq_list_push_back(&a->conns, &c->node);
 		a->n_conns++;
 		sock->on_close.cb = admin_on_close;
 		sock->on_close.data = c;
 		h2o_accept(&a->accept_ctx, sock);
 	}
-	if (sock == NULL || a->n_conns >= ADMIN_CONNS_MAX) {
+	if (sock == NULL) {
 		for (unsigned i = 0; i < a->n_listeners; i++)
 			h2o_socket_read_stop(a->listeners[i]);
 		a->paused = true;
 	}
 }
 
-/* sq_admin_stop() has woken the loop.  h2o closes a connection when it reads
- * its end, whatever state it is in. */
+/* sq_admin_stop() has woken the loop. */
 static void
 admin_on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 {
@@ -217,7 +300,7 @@ admin_on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 	while (a->n_listeners > 0)
 		h2o_socket_close(a->listeners[--a->n_listeners]);
 	SQ_LIST_FOR_EACH(c, &a->conns, struct admin_conn, node)
-		shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+		(void)shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
 }
 
 /* ---- the thread ---- */
@@ -238,8 +321,8 @@ admin_open(struct sq_admin *a)
 	h2o_config_init(&a->config);
 	a->config.server_name = h2o_iovec_init(H2O_STRLIT("sqmqos"));
 	a->config.max_request_entity_size = ADMIN_BODY_MAX;
-	a->config.http1.req_timeout = ADMIN_IDLE_MS;
-	a->config.http2.idle_timeout = ADMIN_IDLE_MS;
+	a->config.http1.req_timeout = ADMIN_LIFE_MS;
+	a->config.http2.idle_timeout = ADMIN_LIFE_MS;
 	a->config.http2.max_concurrent_requests_per_connection = ADMIN_HTTP2_STREAMS;
 	host = h2o_config_register_host(&a->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
 	handler = (void *)h2o_create_handler(
@@ -284,8 +367,8 @@ admin_main(void *arg)
 	admin_open(a);
 	sem_post(&a->started);
 	while (!a->stopping || !sq_list_empty(&a->conns)) {
-		h2o_evloop_run(a->ctx.loop, a->paused ? ADMIN_RETRY_MS : INT32_MAX);
-		if (a->paused && a->n_conns < ADMIN_CONNS_MAX && !a->stopping) {
+		h2o_evloop_run(a->ctx.loop, admin_sweep(a));
+		if (a->paused && !a->stopping) {
 			a->paused = false;
 			admin_listen(a);
 		}

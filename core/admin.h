@@ -2,7 +2,11 @@
  *
  * Runs on a small thread of its own (h2o's evloop), so it answers while a loop
  * is busy.  What it shows is read through the callbacks, which must be safe
- * from that thread. */
+ * from that thread and wait for no loop: a lock that they take is never held while
+ * a loop works.
+ *
+ * Who asks is a stranger: a connection ends behind its answer, or after 2 s, and of 16 the
+ * oldest goes when one more comes. */
 #ifndef SQ_CORE_ADMIN_H
 #define SQ_CORE_ADMIN_H
 

@@ -10,6 +10,7 @@ import subprocess
 
 import stack as parts
 from cluster import eventually, metrics
+from injector import Injector
 
 
 async def test_livez_readyz_and_metrics(env):
@@ -71,6 +72,66 @@ async def test_livez_answers_under_load(env):
         client.publish_nowait("t", b"x" * 1000, 0)
     for program in stack.programs:
         assert (await asyncio.to_thread(program.get, "/livez"))[0] == 200
+
+
+H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+NO_WINDOW = b"\0\0\6\4\0\0\0\0\0" b"\0\4\0\0\0\0"
+GET_METRICS = b"\0\0\x0f\1\5\0\0\0\1" b"\x82\x86\4\x08/metrics\x41\1x"
+STRANGERS = (b"", b"GET /li", b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\na",
+             H2_PREFACE, H2_PREFACE + NO_WINDOW + GET_METRICS)
+
+
+def besiege(port, polls):
+    """64 connections that say nothing, or half, or don't take their answer; between them
+    /livez is asked. Returns how many answers it gave; each connection must end by itself."""
+    good = 0
+    strangers = []
+    try:
+        for i in range(64):
+            s = socket.create_connection(("127.0.0.1", port), timeout=20)
+            strangers.append(s)
+            if STRANGERS[i % len(STRANGERS)]:
+                s.sendall(STRANGERS[i % len(STRANGERS)])
+            if i % (64 // polls) == 0:
+                good += livez("127.0.0.1", port) == 200
+        for s in strangers:
+            try:
+                while s.recv(65536):
+                    pass
+            except ConnectionResetError:
+                pass
+    finally:
+        for s in strangers:
+            s.close()
+    return good
+
+
+async def test_silent_and_slow_connections_keep_no_probe_out(env):
+    stack = await env.stack(sidecars=1)
+    injector = await Injector(env).start()
+    for program in (*stack.programs, injector.program):
+        assert await asyncio.to_thread(besiege, program.admin_port, 16) == 16, program
+        assert (await asyncio.to_thread(program.get, "/metrics"))[0] == 200
+
+
+async def test_a_loop_that_stands_still_silences_nothing(env):
+    """A worker hangs in the middle of its work: all three resources go on answering."""
+    stack = await env.stack(sidecars=1, start=False)
+    stack.broker.environment["SQMQOS_FAULT"] = "broker-publish-admitted:1:hang"
+    await stack.start()
+    env.check_leftovers = False
+    client = await env.connect(stack.ports[0], "c")
+    await client.subscribe(("t", 1))
+    client.publish_nowait("t", b"x", 1)
+
+    def says_so():
+        for path, status in (("/metrics", 200), ("/readyz", 200)):
+            assert stack.broker.get(path)[0] == status
+        status, body = stack.broker.get("/livez")
+        return status == 503 and "its loop has not turned" in body
+    await eventually(lambda: asyncio.to_thread(says_so), "/livez says that a loop hangs", 60)
+    stack.broker.process.kill()
+    await asyncio.to_thread(stack.broker.process.wait)
 
 
 async def test_counters_count(env):
