@@ -10,6 +10,7 @@
 #include "broker/session/denied.h"
 #include "broker/session/ending.h"
 #include "broker/session/group.h"
+#include "broker/session/linked.h"
 #include "broker/session/pace.h"
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
@@ -75,7 +76,6 @@ broker_make_shards(struct sq_broker *b, struct sq_worker *const *workers, size_t
 		sh->routes = sq_route_cache_new();
 		sq_list_init(&sh->sessions);
 		sq_list_init(&sh->endings);
-		sq_list_init(&sh->blocked);
 		sq_list_init(&sh->paced);
 		sq_list_init(&sh->receipts);
 	}
@@ -230,6 +230,8 @@ sq_broker_free(struct sq_broker **bp)
 		assert(sq_list_empty(&sh->sessions) && sq_list_empty(&sh->endings));
 		sq_htab_fini(&sh->by_key);
 		sq_htab_fini(&sh->by_epoch);
+		assert(sh->links.n == 0);
+		sq_htab_fini(&sh->links);
 		sq_heap_fini(&sh->timers);
 		sq_route_cache_free(&sh->routes);
 	}
@@ -387,10 +389,7 @@ link_closed_run(struct sq_task *t)
 {
 	struct link_closed *lc = SQ_CONTAINER_OF(t, struct link_closed, task);
 
-	SQ_LIST_FOR_EACH_SAFE(s, &lc->shard->sessions, struct sq_session, node) {
-		if (s->link == lc->link || (s->attaching != NULL && s->attaching->link == lc->link))
-			sq_session_link_lost(s);
-	}
+	sq_linked_lost(lc->shard, lc->link);
 	sq_link_unref(&lc->link);
 	sq_broker_object(lc->shard->broker, -1);
 	free(lc);
@@ -413,14 +412,7 @@ sq_broker_link_closed(struct sq_broker *b, struct sq_link *link)
 void
 sq_broker_link_writable(struct sq_broker *b, struct sq_link *link)
 {
-	struct sq_shard *sh = &b->shards[sq_worker_index(sq_worker_self())];
-
-	SQ_LIST_FOR_EACH_SAFE(s, &sh->blocked, struct sq_session, blocked) {
-		if (s->link != link)
-			continue;
-		sq_list_remove(&s->blocked);
-		sq_deliver_pump(s);
-	}
+	sq_linked_writable(&b->shards[sq_worker_index(sq_worker_self())], link);
 }
 
 static void

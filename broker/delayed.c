@@ -107,7 +107,7 @@ later_write(const struct later *l, struct sq_txn *txn, uint64_t due_ms)
 	const char *tenant = sq_tenant_name(l->tenant);
 	struct sq_buf v = {0};
 
-	sq_buf_u64(&v, sq_own_to_wall(due_ms, sq_worker_now_ms(txn->worker)));
+	sq_buf_u64(&v, sq_wallclock_from_mono(due_ms, sq_worker_now_ms(txn->worker)));
 	sq_buf_u64(&v, l->not_from);
 	sq_record_put_text(&v, tenant, strlen(tenant));
 	sq_buf_append(&v, l->msg.image, sq_image_size(l->msg.image));
@@ -160,7 +160,7 @@ delayed_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	text = sq_xmemdup0(tenant.p, tenant.len);
 	at = later_new(d, key->id, sq_tenant_get(d->broker->tenants, text), &m, not_from);
 	free(text);
-	sq_heap_set(&d->waiting, &at->node, sq_own_from_wall(wall_ms, l->now_ms));
+	sq_heap_set(&d->waiting, &at->node, sq_wallclock_to_mono(wall_ms, l->now_ms));
 }
 
 int

@@ -125,7 +125,7 @@ known_write(const struct known *at, struct sq_txn *txn, uint64_t now_ms)
 	struct sq_record_key key = known_record(at);
 	unsigned char value[VALUE_SIZE];
 
-	sq_put64(value, sq_own_to_wall(at->expires_ms, now_ms));
+	sq_put64(value, sq_wallclock_from_mono(at->expires_ms, now_ms));
 	txn->engine->ops->record(txn, &key, (struct sq_bytes){value, sizeof value});
 }
 
@@ -187,7 +187,7 @@ keys_load_one(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	/* one that does not read ends at once */
 	at->expires_ms = l->now_ms;
 	if (value.len == VALUE_SIZE)
-		at->expires_ms = sq_own_from_wall(sq_get64(value.p), l->now_ms);
+		at->expires_ms = sq_wallclock_to_mono(sq_get64(value.p), l->now_ms);
 	if (l->n == l->cap) {
 		l->cap = l->cap > 0 ? l->cap * 2 : 64;
 		l->v = sq_xrealloc(l->v, l->cap * sizeof(struct known *));

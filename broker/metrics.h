@@ -51,6 +51,8 @@
 	    "Messages not queued or taken out of a queue.") \
 	X(DROPPED_ABANDONED, "sqmqos_messages_dropped_total", "reason=\"abandoned\"", SQ_COUNTER, \
 	    "Messages not queued or taken out of a queue.") \
+	X(DROPPED_DELETED, "sqmqos_messages_dropped_total", "reason=\"queue-deleted\"", \
+	    SQ_COUNTER, "Messages not queued or taken out of a queue.") \
 	X(DROPPED_UNFINISHED, "sqmqos_messages_dropped_total", "reason=\"unfinished\"", \
 	    SQ_COUNTER, "Messages not queued or taken out of a queue.") \
 	X(QUEUES_ENDING, "sqmqos_queues_ending", NULL, SQ_GAUGE, \

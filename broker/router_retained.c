@@ -93,7 +93,7 @@ retained_write(const struct sq_space *s, const struct retained *kept, struct sq_
 	size_t space_len = strlen(s->name);
 	struct sq_buf v = {0};
 
-	sq_buf_u64(&v, sq_own_to_wall(kept->expires_ms, sq_worker_now_ms(txn->worker)));
+	sq_buf_u64(&v, sq_wallclock_from_mono(kept->expires_ms, sq_worker_now_ms(txn->worker)));
 	sq_buf_u64(&v, kept->origin.incarnation);
 	sq_buf_u64(&v, kept->origin.run);
 	sq_buf_u64(&v, kept->origin.number);
@@ -257,7 +257,7 @@ retained_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	}
 	kept->id = key->id;
 	kept->origin = origin;
-	retained_set_expiry(s, kept, sq_own_from_wall(wall_ms, l->now_ms));
+	retained_set_expiry(s, kept, sq_wallclock_to_mono(wall_ms, l->now_ms));
 }
 
 int

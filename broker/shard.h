@@ -19,10 +19,10 @@ struct sq_shard {
 	struct sq_worker *worker;
 	struct sq_htab by_key, by_epoch; /* struct sq_session */
 	struct sq_list sessions;
+	struct sq_htab links;   /* that they have: see broker/session/linked.h */
 	struct sq_list endings; /* of queues: see broker/session/ending.h */
 	unsigned endings_reading;
-	struct sq_list paced;   /* calls, by age: see broker/session/pace.h */
-	struct sq_list blocked; /* sessions that wait for room in their link */
+	struct sq_list paced; /* calls, by age: see broker/session/pace.h */
 	struct sq_heap timers;
 	struct sq_route_cache *routes;
 	atomic_bool drained;

@@ -175,6 +175,7 @@ struct sq_txn {
 	struct sq_buf ops;   /* what follows the commit in memory */
 	size_t last_message; /* where the last message stands in it */
 	bool pressing;       /* it is not settlements only */
+	int64_t wall_ahead;  /* what the wall clock is ahead of the workers'; 0: not asked yet */
 };
 
 struct sq_engine_cfg {
@@ -270,7 +271,8 @@ struct sq_engine_ops {
 	bool (*txn_room)(const struct sq_txn *, uint64_t items, uint64_t bytes);
 	/* Adds an item to the transaction; takes the item's references.  Returns
 	 * SQ_ENOMEM, and drops the item, where the queue is full and its policy is not
-	 * to drop the oldest.  With SQ_OVERFLOW_REJECT_PUBLISH an item of QoS 1 or 2 is
+	 * to drop the oldest, and SQ_ECLOSED where the queue was deleted: either is counted.
+	 * With SQ_OVERFLOW_REJECT_PUBLISH an item of QoS 1 or 2 is
 	 * always taken: the publisher has asked queue_full(), and what it was told must
 	 * hold when several workers put at a time. */
 	int (*put)(struct sq_txn *, struct sq_queue *, struct sq_item *item);

@@ -36,7 +36,7 @@ memory_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	err = sq_queue_offer(q, txn, item);
 	if (err == SQ_OK)
 		sq_queue_arrive(q, item);
-	return err == SQ_ECLOSED ? SQ_OK : err;
+	return err;
 }
 
 static bool

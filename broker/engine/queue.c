@@ -130,6 +130,14 @@ sq_queue_hold(struct sq_queue *q, int64_t bytes)
 		atomic_fetch_add_explicit(&q->store->held, 1, memory_order_relaxed);
 }
 
+/* An item came to a queue that is gone. */
+static void
+queue_count_deleted(const struct sq_queue *q)
+{
+	sq_metric_add(&q->metrics, SQ_M_DROPPED_DELETED, 1);
+	sq_queue_count_dropped(q);
+}
+
 /* Life. */
 
 struct sq_queue *
@@ -384,6 +392,7 @@ sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 	dead.n = dead.bytes = 0;
 	pthread_mutex_lock(&q->lock);
 	if (q->deleted) {
+		queue_count_deleted(q);
 		err = SQ_ECLOSED;
 	} else if (!queue_make_room(q, txn, item, &dead)) {
 		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
@@ -425,6 +434,7 @@ sq_queue_arrive(struct sq_queue *q, struct sq_item *item)
 	gone = q->deleted;
 	if (gone) {
 		sq_queue_count_item(q, -1, item);
+		queue_count_deleted(q);
 	} else {
 		if (!item->stored)
 			item->seq = q->id != 0 ? q->last_seq : q->last_seq + 1;

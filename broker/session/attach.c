@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/session/denied.h"
+#include "broker/session/linked.h"
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
@@ -132,6 +133,7 @@ attach_renew(struct sq_session *s, const struct sq_key *key, struct sq_loose_txn
 
 	sq_session_pin(s);
 	fresh->attaching = s->attaching;
+	sq_linked_join(fresh, fresh->attaching->link);
 	fresh->owner = s->owner;
 	fresh->instance = s->instance;
 	fresh->ordinal = s->ordinal;
@@ -446,6 +448,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	s->owner = sq_owner_after(sq_link_identity(c->link), s->owner);
 	attach_fence(s, &a);
 	s->attaching = c;
+	sq_linked_join(s, c->link);
 	sq_session_set_state(s, SQ_SESSION_FENCING);
 	sq_heap_remove(&sh->timers, &s->timer);
 	if (ends_durable)

@@ -10,6 +10,7 @@
 #include "broker/dead.h"
 #include "broker/session/demand.h"
 #include "broker/session/group.h"
+#include "broker/session/linked.h"
 #include "broker/session/pace.h"
 #include "broker/session/stored.h"
 #include "broker/session/window.h"
@@ -392,8 +393,7 @@ deliver_count(struct sq_session *s, uint64_t msgs, uint64_t bytes)
 void
 sq_deliver_blocked(struct sq_session *s)
 {
-	if (sq_list_empty(&s->blocked))
-		sq_list_push_back(&s->shard->blocked, &s->blocked);
+	sq_linked_block(s);
 }
 
 static void

@@ -39,7 +39,7 @@ sq_group_store(struct sq_group *g, struct sq_txn *txn)
 	if (txn == NULL || !g->stored)
 		return;
 	if (g->n_subs == 0)
-		expires_ms = sq_own_to_wall(g->expires_ms, sq_worker_now_ms(txn->worker));
+		expires_ms = sq_wallclock_from_mono(g->expires_ms, sq_worker_now_ms(txn->worker));
 	sq_buf_u8(&v, 2);
 	sq_buf_u8(&v,
 	    (uint8_t)((g->durable ? FLAG_DURABLE : 0) | (g->cfg.share ? FLAG_SHARE : 0) |
@@ -166,8 +166,8 @@ load_group(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	/* Transient sessions' subscriptions come back, or not, within the grace. */
 	g->expires_ms = l->now_ms + l->broker->cfg.grace_ms +
 	    (rec.expires_ms == 0 && !rec.waits ? g->expiry_s * UINT64_C(1000) : 0);
-	if (rec.expires_ms != 0 && sq_own_from_wall(rec.expires_ms, l->now_ms) > g->expires_ms)
-		g->expires_ms = sq_own_from_wall(rec.expires_ms, l->now_ms);
+	if (rec.expires_ms != 0 && sq_wallclock_to_mono(rec.expires_ms, l->now_ms) > g->expires_ms)
+		g->expires_ms = sq_wallclock_to_mono(rec.expires_ms, l->now_ms);
 }
 
 static struct sq_group *

@@ -71,13 +71,16 @@ publish_queue(const struct sq_publish *p, const struct sq_sink *sink, struct sq_
 	return sink->engine->ops->put(p->txn, sink->queue, item);
 }
 
-/* A queue that drops what is new has dropped a QoS 3 message. */
+/* A queue that drops what is new, or is gone, has dropped a QoS 3 message. */
 static void
-publish_lost(const struct sq_publish *p, const struct sq_sink *sink)
+publish_lost(const struct sq_publish *p, const struct sq_sink *sink, int err)
 {
 	struct sq_item item = {.msg = *p->msg, .qos = p->qos, .assured = true};
 
-	sq_dead_item(sink->dead, p->txn, &item, SQ_DEAD_OVERFLOW);
+	if (err == SQ_ECLOSED)
+		sq_dead_ended(sink->dead, p->txn, &item, "queue-deleted");
+	else
+		sq_dead_item(sink->dead, p->txn, &item, SQ_DEAD_OVERFLOW);
 }
 
 /* 'subs' is a reference, or NULL. */
@@ -96,14 +99,18 @@ publish_put(struct sq_publish *p, struct sq_sink *sink, uint8_t qos, bool as_pub
 	    .assured = p->assured && qos > 0,
 	};
 
+	int err = SQ_OK;
+
 	p->n++;
 	if (sink->session != NULL && sink->shard == p->shard &&
 	    sq_deliver_now(sink->session, p->txn, &item))
 		return;
 	if (qos == 0 && atomic_load_explicit(&sink->offline, memory_order_relaxed))
 		sq_item_fini(&item);
-	else if (publish_queue(p, sink, &item) != SQ_OK && p->assured && qos > 0)
-		publish_lost(p, sink);
+	else
+		err = publish_queue(p, sink, &item);
+	if (err != SQ_OK && p->assured && qos > 0)
+		publish_lost(p, sink, err);
 	if (p->call != NULL && ++p->puts % PACE_EVERY == 0)
 		sq_pace_put(p->shard, p->call, sink);
 	p->last_sink = sink;

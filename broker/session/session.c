@@ -6,6 +6,7 @@
 
 #include "broker/dead.h"
 #include "broker/session/demand.h"
+#include "broker/session/linked.h"
 #include "broker/session/pace.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
@@ -147,6 +148,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	s->durable = durable;
 	s->pins = 1; /* the table's */
 	s->timer.owner = s->will_timer.owner = s;
+	sq_list_init(&s->on_link);
 	sq_list_init(&s->blocked);
 	sq_list_init(&s->waiting);
 	sq_order_init(s);
@@ -207,8 +209,8 @@ sq_session_unattach(struct sq_session *s, enum sq_conflict why)
 		return;
 	sq_htab_remove(&s->shard->by_epoch, &s->by_epoch);
 	s->epoch = 0;
+	sq_linked_leave(s);
 	sq_link_unref(&s->link);
-	sq_list_remove(&s->blocked);
 	session_refuse_waiting(s, why);
 	sq_order_end(s);
 	sq_members_stop(s);
@@ -264,6 +266,7 @@ sq_session_link_lost(struct sq_session *s)
 	struct sq_call *attaching = s->attaching;
 
 	s->attaching = NULL;
+	sq_linked_leave(s);
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
 	sq_session_set_state(s, SQ_SESSION_GRACE);
 	s->grace_ms = now_ms + grace_ms;
@@ -335,6 +338,7 @@ session_leave(struct sq_session *s)
 
 	assert(s->state != SQ_SESSION_DEAD);
 	sq_watch_remove(s->shard->broker->watch, &s->sink);
+	sq_linked_leave(s);
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
 	sq_session_set_state(s, SQ_SESSION_DEAD);
 	sq_heap_remove(&sh->timers, &s->timer);

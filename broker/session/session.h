@@ -109,8 +109,10 @@ enum sq_kept_state {
 
 struct sq_session {
 	struct sq_hnode by_key, by_epoch;
-	struct sq_list node;    /* of the shard */
-	struct sq_list blocked; /* of the shard, while its link is full */
+	struct sq_list node;      /* of the shard */
+	struct sq_list on_link;   /* of 'linked' */
+	struct sq_list blocked;   /* the same, while that is full */
+	struct sq_linked *linked; /* its link's, or that of the PUT that waits: see linked.h */
 	struct sq_shard *shard;
 	struct sq_tenant *tenant;
 	struct sq_sys_part *sys; /* where its shard counts for the tenant: see broker/sys.h */

@@ -75,7 +75,7 @@ stored_due(const struct sq_session *s, const struct sq_heap_node *timer)
 {
 	if (s->state != SQ_SESSION_DETACHED || timer->pos == 0)
 		return 0;
-	return sq_own_to_wall(timer->due, sq_worker_now_ms(s->shard->worker));
+	return sq_wallclock_from_mono(timer->due, sq_worker_now_ms(s->shard->worker));
 }
 
 void
@@ -312,9 +312,9 @@ restore_times(
 	if (!detached)
 		sq_heap_set(timers, &s->timer, r->now_ms + r->broker->cfg.grace_ms);
 	else if (end_ms != 0)
-		sq_heap_set(timers, &s->timer, sq_own_from_wall(end_ms, r->now_ms));
+		sq_heap_set(timers, &s->timer, sq_wallclock_to_mono(end_ms, r->now_ms));
 	if (detached && will_ms != 0 && s->will.image != NULL)
-		sq_heap_set(timers, &s->will_timer, sq_own_from_wall(will_ms, r->now_ms));
+		sq_heap_set(timers, &s->will_timer, sq_wallclock_to_mono(will_ms, r->now_ms));
 }
 
 /* What follows the key in a base record. */

@@ -1120,6 +1120,8 @@ CONTRACT(a_queue_is_deleted_with_things_under_way)
 	cr_assert_eq(t.done, 1);
 	cr_assert_eq(c->cancelled, 1);
 	cr_assert_eq(c->n, 2, "nothing was handed out of a deleted queue");
+	cr_assert_eq(metric(SQ_M_DROPPED_DELETED), ops->durable ? 1 : 0,
+	    "what came to it then, after its commit, is counted");
 	free(c);
 }
 

@@ -1,6 +1,7 @@
 /* A session's end and what comes before it: detach, grace, will, expiry, drain. */
 #include "../support/broker_world.h"
 #include "../support/held_engine.h"
+#include "core/clock.h"
 
 static struct world w;
 static struct peer p, watcher;
@@ -11,6 +12,7 @@ setup(void)
 	world_init(&w);
 	w.cfg.engine = &held_engine;
 	w.cfg.session_expiry_max_s = 1000;
+	w.cfg.max_sessions = 10000;
 	world_start(&w, 1);
 	p = peer_new(&w, "s~w~c");
 	watcher = peer_new(&w, "s~w~watcher~pod");
@@ -182,6 +184,43 @@ Test(broker_life, a_lost_link_has_its_grace)
 	cr_assert(p.present);
 	peer_expect(&p, "zero"); /* QoS 0 is for those who are there, or nearly */
 	peer_expect_nothing(&p);
+}
+
+/* For the end of links that no session has, in us. */
+static uint64_t
+links_end(unsigned n)
+{
+	uint64_t begin_us = sq_clock_us();
+
+	for (unsigned i = 0; i < n; i++) {
+		struct sq_link *link = fake_link_new(100 + i, 0);
+
+		fake_link_shut(link);
+		sq_broker_link_closed(w.broker, link);
+		world_run();
+		sq_link_unref(&link);
+	}
+	return sq_clock_us() - begin_us;
+}
+
+Test(broker_life, the_end_of_a_link_costs_nothing_for_sessions_of_others)
+{
+	enum { OTHERS = 4000, LINKS = 2000 };
+	static char keys[OTHERS][32];
+	uint64_t alone_us = links_end(LINKS), among_us;
+
+	for (unsigned i = 0; i < OTHERS; i++) {
+		struct peer o;
+
+		snprintf(keys[i], sizeof keys[i], "s~w~o%u~pod", i);
+		o = peer_new(&w, keys[i]);
+		o.link = 1;
+		peer_connect(&o);
+	}
+	among_us = links_end(LINKS);
+	cr_assert_lt(among_us, 20 * (alone_us + 1000), "%llu us among %d others, %llu us alone",
+	    (unsigned long long)among_us, OTHERS, (unsigned long long)alone_us);
+	cr_assert_eq(world_metric(SQ_M_ATTACHED), 1 + OTHERS);
 }
 
 Test(broker_life, a_session_without_expiry_ends_with_its_grace)

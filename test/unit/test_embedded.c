@@ -11,6 +11,7 @@
 #include "../support/temp_dir.h"
 #include "broker/engine/queue.h"
 #include "broker/metrics.h"
+#include "core/clock.h"
 #include "core/mem.h"
 
 enum { QUEUES = 8, MIB = 1 << 20 };
@@ -35,6 +36,19 @@ __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **tx
 		return MDB_READERS_FULL;
 	}
 	return __real_mdb_txn_begin(env, parent, flags, txn);
+}
+
+/* The wall clock, and how far it was set. */
+
+static int64_t wall_set_ms;
+
+uint64_t __real_sq_clock_wall_ms(void);
+uint64_t __wrap_sq_clock_wall_ms(void);
+
+uint64_t
+__wrap_sq_clock_wall_ms(void)
+{
+	return __real_sq_clock_wall_ms() + (uint64_t)wall_set_ms;
 }
 
 static void
@@ -870,6 +884,51 @@ Test(embedded, what_has_expired_makes_room_though_it_is_not_in_memory)
 	drain(q, 1, N);
 	ops->queue_close(q);
 	ops->queue_close(other);
+	end();
+}
+
+/* One item that expires in 'left_ms'. */
+static void
+put_expiring(struct sq_queue *q, unsigned number, uint64_t left_ms)
+{
+	struct sq_txn *txn = txn_new();
+	struct sq_item item = item_new(number, 10);
+
+	item.expires_ms = sq_clock_ms() + left_ms;
+	cr_assert_eq(ops->put(txn, q, &item), SQ_OK);
+	ops->commit(txn);
+	run();
+}
+
+/* As where the time is not known before the network is there. */
+Test(embedded, an_expiry_is_the_wall_clocks_also_where_that_is_set_after_the_start)
+{
+	enum { HOUR_MS = 3600 * 1000, SLACK_MS = 60000 };
+	struct sq_queue *q;
+	struct consumer c;
+
+	wall_set_ms = -(int64_t)50 * 365 * 24 * HOUR_MS;
+	begin();
+	fake_set_now(sq_clock_ms());
+	q = queue_open("a");
+	ops->ready(engine);
+	put_expiring(q, 1, HOUR_MS); /* fifty years ago */
+	wall_set_ms = 0;
+	put_expiring(q, 2, HOUR_MS);
+	ops->queue_close(q);
+	store_close();
+
+	store_open();
+	q = queue_open("a");
+	ops->ready(engine);
+	consumer_take_n(&c, q, 1);
+	cr_assert_eq(item_number(&c.items[0]), 2);
+	cr_assert_gt(c.items[0].expires_ms, sq_clock_ms() + HOUR_MS - SLACK_MS);
+	cr_assert_lt(c.items[0].expires_ms, sq_clock_ms() + HOUR_MS + SLACK_MS);
+	settle(q, &c.items[0], SQ_DONE);
+	free(c.items);
+	run();
+	ops->queue_close(q);
 	end();
 }
 

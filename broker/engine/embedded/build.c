@@ -1,6 +1,7 @@
 /* What a transaction is built of: puts, settlements, records, and its bounds. */
 #include "broker/engine/embedded/embedded.h"
 #include "core/log.h"
+#include "core/wallclock.h"
 
 /* What a transaction ends at.  Between that and what is let into it is room for a message
  * that was begun, and for what its puts make leave. */
@@ -28,6 +29,17 @@ put_own(struct sq_txn *txn, struct sq_item *item, bool same)
 	item->msg = own;
 }
 
+/* When the item expires, as wall-clock: the same in all puts of a message, which have it once. */
+static uint64_t
+put_expires_ms(struct sq_txn *txn, const struct sq_item *item)
+{
+	if (item->expires_ms == 0)
+		return 0;
+	if (txn->wall_ahead == 0)
+		txn->wall_ahead = sq_wallclock_ahead(sq_clock_ms());
+	return item->expires_ms + (uint64_t)txn->wall_ahead;
+}
+
 static uint64_t
 txn_items(const struct sq_txn *txn)
 {
@@ -47,7 +59,6 @@ sq_embedded_txn_room(const struct sq_txn *txn, uint64_t items, uint64_t bytes)
 int
 sq_embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 {
-	struct sq_embedded *e = sq_embedded_of(q->engine);
 	struct sq_put put;
 	int err;
 
@@ -55,21 +66,20 @@ sq_embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	    txn_items(txn) >= END_ITEMS) { /* nobody has asked txn_room() */
 		SQ_ERROR(
 		    "store", "a transaction is too large: a message for %s is lost", q->cfg.name);
-		sq_metric_add(&e->metrics, SQ_M_DROPPED_FULL, 1);
+		sq_metric_add(&sq_embedded_of(q->engine)->metrics, SQ_M_DROPPED_FULL, 1);
 		sq_item_fini(item);
 		return SQ_ENOMEM;
 	}
 	item->stored = false;
 	err = sq_queue_offer(q, txn, item);
 	if (err != SQ_OK)
-		return err == SQ_ECLOSED ? SQ_OK : err;
+		return err;
 	if (q->id == 0 || item->qos == 0) {
 		sq_queue_arrive(q, item);
 		return SQ_OK;
 	}
 	put_own(txn, item,
-	    !sq_oplog_message(
-		&txn->log, &txn->last_message, item, sq_embedded_wall(e, item->expires_ms)));
+	    !sq_oplog_message(&txn->log, &txn->last_message, item, put_expires_ms(txn, item)));
 	sq_oplog_put(&txn->log, q->id, item);
 	txn->pressing = true;
 	put = (struct sq_put){sq_queue_ref(q), *item};

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/wallclock.h"
 #include "store/dir.h"
 
 enum {
@@ -23,29 +23,20 @@ enum {
 
 /* Items. */
 
-uint64_t
-sq_embedded_wall(const struct sq_embedded *e, uint64_t expires_ms)
+/* Items come back on other threads than the workers', whose clock is this one. */
+static uint64_t
+embedded_mono(uint64_t wall_ms)
 {
-	return expires_ms != 0 ? expires_ms + (uint64_t)e->wall_ms : 0;
-}
-
-uint64_t
-sq_embedded_mono(const struct sq_embedded *e, uint64_t wall_ms)
-{
-	int64_t ms = (int64_t)wall_ms - e->wall_ms;
-
-	if (wall_ms == 0)
-		return 0;
-	return ms > 0 ? (uint64_t)ms : 1; /* long ago */
+	return sq_wallclock_to_mono(wall_ms, sq_clock_ms());
 }
 
 struct sq_item
-sq_embedded_item(const struct sq_embedded *e, const struct sq_table_item *stored)
+sq_embedded_item(const struct sq_table_item *stored)
 {
 	struct sq_item item = {
 	    .origin = stored->origin,
 	    .seq = stored->seq,
-	    .expires_ms = sq_embedded_mono(e, stored->expires_ms),
+	    .expires_ms = embedded_mono(stored->expires_ms),
 	    .qos = stored->qos,
 	    .retain = stored->retain,
 	    .assured = stored->assured,
@@ -204,7 +195,7 @@ queue_restore(struct sq_embedded *e, struct sq_queue *q, struct sq_kept_queue *k
 	for (uint32_t i = 0; i < kept->restored.n; i++) {
 		struct sq_item *item = &kept->restored.v[i]; /* pushed to an empty ring */
 
-		item->expires_ms = sq_embedded_mono(e, item->expires_ms);
+		item->expires_ms = embedded_mono(item->expires_ms);
 	}
 	kept->skip = NULL;
 	kept->n_skip = 0;
@@ -301,31 +292,25 @@ embedded_load_error(const struct sq_engine *engine)
 	return sq_table_error(e->table);
 }
 
-struct claim {
-	struct sq_embedded *engine;
-	struct sq_item *out;
-};
-
 static void
 claim_item(void *arg, const struct sq_table_item *stored)
 {
-	struct claim *c = arg;
+	struct sq_item *out = arg;
 
-	*c->out = sq_embedded_item(c->engine, stored);
+	*out = sq_embedded_item(stored);
 }
 
 static int
 embedded_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
 {
 	struct sq_embedded *e = sq_embedded_of(q->engine);
-	struct claim c = {e, out};
 	int err;
 
 	if (sq_queue_claim(q, seq, out))
 		return SQ_OK;
 	if (sq_queue_skips(q, seq))
 		return SQ_ENOTFOUND;
-	err = sq_pager_item(e, q->id, seq, claim_item, &c);
+	err = sq_pager_item(e, q->id, seq, claim_item, out);
 	if (err == SQ_OK)
 		sq_queue_skip(q, out);
 	return err;
@@ -452,7 +437,6 @@ embedded_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 		e->cfg.txn_items = TXN_ITEMS;
 	e->metrics = *cfg->metrics;
 	e->lock = -1;
-	e->wall_ms = (int64_t)(sq_clock_wall_ms() - sq_clock_ms());
 	pthread_mutex_init(&e->queues_lock, NULL);
 	pthread_mutex_init(&e->trouble_lock, NULL);
 	sq_list_init(&e->queues);

@@ -40,9 +40,8 @@ struct sq_embedded {
 	struct sq_pager *pager;
 	struct sq_queue_store store;
 	atomic_uint_fast64_t
-	    rate;        /* bytes of the journal that checkpoints lately freed in a second */
-	int64_t wall_ms; /* from the workers' clock to wall-clock time */
-	bool started;    /* ready() was called */
+	    rate;     /* bytes of the journal that checkpoints lately freed in a second */
+	bool started; /* ready() was called */
 	atomic_uint_fast64_t next_queue;
 
 	pthread_mutex_t queues_lock; /* before a queue's lock */
@@ -64,10 +63,7 @@ sq_embedded_of(struct sq_engine *e)
 /* What a checkpoint has written may leave memory. */
 void sq_embedded_page_out(struct sq_embedded *);
 /* An item from the tables, with references of its own. */
-struct sq_item sq_embedded_item(const struct sq_embedded *, const struct sq_table_item *);
-/* From the workers' clock to wall-clock time and back; 0 stays 0. */
-uint64_t sq_embedded_wall(const struct sq_embedded *, uint64_t expires_ms);
-uint64_t sq_embedded_mono(const struct sq_embedded *, uint64_t wall_ms);
+struct sq_item sq_embedded_item(const struct sq_table_item *);
 
 /* --- build.c: a transaction before its commit; see engine.h --- */
 

@@ -51,7 +51,7 @@ page_item(void *arg, const struct sq_table_item *stored)
 	}
 	p->from = stored->seq + 1;
 	if (!sq_gap_skips(p->gap, stored->seq))
-		p->items[p->n++] = sq_embedded_item(p->engine, stored);
+		p->items[p->n++] = sq_embedded_item(stored);
 	return p->n < PAGE_ITEMS;
 }
 

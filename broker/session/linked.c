@@ -1,0 +1,105 @@
+#include "broker/session/linked.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "core/mem.h"
+
+/* A link that sessions of the shard have; there is none without. */
+struct sq_linked {
+	struct sq_hnode node;       /* of the shard, by 'link' */
+	const struct sq_link *link; /* theirs */
+	struct sq_list sessions;    /* by 'on_link' */
+	struct sq_list blocked;     /* those that wait for room, by 'blocked' */
+};
+
+static uint64_t
+linked_hash(const struct sq_link *link)
+{
+	return sq_hash_u64((uintptr_t)link);
+}
+
+static struct sq_linked *
+linked_find(const struct sq_shard *sh, const struct sq_link *link)
+{
+	for (struct sq_hnode *n = sq_htab_find(&sh->links, linked_hash(link)); n != NULL;
+	     n = sq_htab_next_same(n)) {
+		struct sq_linked *l = SQ_CONTAINER_OF(n, struct sq_linked, node);
+
+		if (l->link == link)
+			return l;
+	}
+	return NULL;
+}
+
+static struct sq_linked *
+linked_get(struct sq_shard *sh, const struct sq_link *link)
+{
+	struct sq_linked *l = linked_find(sh, link);
+
+	if (l != NULL)
+		return l;
+	l = sq_xcalloc(1, sizeof *l);
+	l->link = link;
+	sq_list_init(&l->sessions);
+	sq_list_init(&l->blocked);
+	sq_htab_insert(&sh->links, &l->node, linked_hash(link));
+	return l;
+}
+
+void
+sq_linked_join(struct sq_session *s, struct sq_link *link)
+{
+	if (s->linked != NULL && s->linked->link == link)
+		return;
+	sq_linked_leave(s);
+	s->linked = linked_get(s->shard, link);
+	sq_list_push_back(&s->linked->sessions, &s->on_link);
+}
+
+void
+sq_linked_leave(struct sq_session *s)
+{
+	struct sq_linked *l = s->linked;
+
+	if (l == NULL)
+		return;
+	s->linked = NULL;
+	sq_list_remove(&s->on_link);
+	sq_list_remove(&s->blocked);
+	if (!sq_list_empty(&l->sessions))
+		return;
+	assert(sq_list_empty(&l->blocked));
+	sq_htab_remove(&s->shard->links, &l->node);
+	free(l);
+}
+
+void
+sq_linked_block(struct sq_session *s)
+{
+	assert(s->linked != NULL);
+	if (sq_list_empty(&s->blocked))
+		sq_list_push_back(&s->linked->blocked, &s->blocked);
+}
+
+void
+sq_linked_lost(struct sq_shard *sh, struct sq_link *link)
+{
+	struct sq_linked *l;
+
+	while ((l = linked_find(sh, link)) != NULL)
+		sq_session_link_lost(SQ_LIST_FIRST(&l->sessions, struct sq_session, on_link));
+}
+
+void
+sq_linked_writable(struct sq_shard *sh, struct sq_link *link)
+{
+	struct sq_linked *l = linked_find(sh, link);
+
+	if (l == NULL)
+		return;
+	SQ_LIST_FOR_EACH_SAFE(s, &l->blocked, struct sq_session, blocked) {
+		sq_list_remove(&s->blocked);
+		sq_deliver_pump(s);
+	}
+}

@@ -1,0 +1,23 @@
+/* The sessions of a shard by the link that they are attached over, or ask to be: so that the
+ * end of one link, or room in it, concerns nobody else's.
+ *
+ * All on the shard's worker. */
+#ifndef SQ_BROKER_SESSION_LINKED_H
+#define SQ_BROKER_SESSION_LINKED_H
+
+#include "broker/session/session.h"
+
+/* The session is of that link now, whatever it was before.  It holds a reference to the link, by
+ * its attachment or by the PUT that waits, until sq_linked_leave(). */
+void sq_linked_join(struct sq_session *, struct sq_link *);
+/* It is of no link, if it was of one. */
+void sq_linked_leave(struct sq_session *);
+/* It waits for room in its link, until that has some or it leaves. */
+void sq_linked_block(struct sq_session *);
+
+/* Calls sq_session_link_lost() for those of the link. */
+void sq_linked_lost(struct sq_shard *, struct sq_link *);
+/* Has those that wait for room in it go on. */
+void sq_linked_writable(struct sq_shard *, struct sq_link *);
+
+#endif

@@ -1,0 +1,39 @@
+/* Times on a monotonic clock, said as wall-clock and back: for what is stored, which outlives
+ * the process.  The wall clock may be set while it runs, so each time is converted by what both
+ * clocks show at the moment. */
+#ifndef SQ_CORE_WALLCLOCK_H
+#define SQ_CORE_WALLCLOCK_H
+
+#include "core/clock.h"
+
+/* In ms, what the wall clock is ahead of a monotonic one that shows 'now_ms'. */
+static inline int64_t
+sq_wallclock_ahead(uint64_t now_ms)
+{
+	return (int64_t)(sq_clock_wall_ms() - now_ms);
+}
+
+/* The wall-clock time of 'ms' on a monotonic clock that shows 'now_ms'.  0 stays 0: never, and
+ * nothing else becomes it. */
+static inline uint64_t
+sq_wallclock_from_mono(uint64_t ms, uint64_t now_ms)
+{
+	int64_t wall_ms = (int64_t)ms + sq_wallclock_ahead(now_ms);
+
+	if (ms == 0)
+		return 0;
+	return wall_ms > 0 ? (uint64_t)wall_ms : 1;
+}
+
+/* And back. */
+static inline uint64_t
+sq_wallclock_to_mono(uint64_t wall_ms, uint64_t now_ms)
+{
+	int64_t ms = (int64_t)wall_ms - sq_wallclock_ahead(now_ms);
+
+	if (wall_ms == 0)
+		return 0;
+	return ms > 0 ? (uint64_t)ms : 1;
+}
+
+#endif
