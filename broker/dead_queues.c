@@ -32,7 +32,8 @@ struct dead_tenant {
 struct sq_dead {
 	struct sq_broker *broker;
 	pthread_mutex_t lock;
-	struct sq_htab tenants;
+	struct sq_htab tenants; /* struct dead_tenant */
+	struct sq_htab by_id;   /* their struct sq_group */
 };
 
 /* Life. */
@@ -78,6 +79,7 @@ sq_dead_free(struct sq_dead **dp)
 		free(s);
 	}
 	sq_htab_fini(&d->tenants);
+	sq_htab_fini(&d->by_id);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -203,6 +205,7 @@ dead_open(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct sq_
 	sq_list_init(&g->bindings);
 	sq_watch_add(b->watch, &g->sink, false);
 	s->groups[kind] = g;
+	sq_htab_insert(&b->dead->by_id, &g->by_id, sq_hash_u64(id));
 }
 
 static void
@@ -253,19 +256,15 @@ sq_dead_group(struct sq_dead *d, struct sq_tenant *tenant, enum sq_dead_kind kin
 struct sq_group *
 sq_dead_group_by_id(struct sq_dead *d, uint64_t id)
 {
-	struct sq_hnode *at = NULL;
 	struct sq_group *found = NULL;
+	struct sq_hnode *n;
 
 	pthread_mutex_lock(&d->lock);
-	while (found == NULL && (at = sq_htab_walk(&d->tenants, at)) != NULL) {
-		struct dead_tenant *s = SQ_CONTAINER_OF(at, struct dead_tenant, node);
+	for (n = sq_htab_find(&d->by_id, sq_hash_u64(id)); n != NULL && found == NULL;
+	     n = sq_htab_next_same(n)) {
+		struct sq_group *g = SQ_CONTAINER_OF(n, struct sq_group, by_id);
 
-		for (int kind = 0; kind < SQ_DEAD_KINDS; kind++) {
-			struct sq_group *g = s->groups[kind];
-
-			if (g != NULL && g->id == id)
-				found = g;
-		}
+		found = g->id == id ? g : NULL;
 	}
 	pthread_mutex_unlock(&d->lock);
 	return found;

@@ -44,7 +44,7 @@ struct sq_broker {
 	struct sq_shard *shards;
 	size_t n_shards;
 	atomic_uint_fast64_t next_id;
-	struct sq_htab groups; /* struct sq_group */
+	struct sq_htab groups, groups_by_id; /* struct sq_group, by its name and by its id */
 	pthread_mutex_t groups_lock;
 	size_t groups_at;     /* where sq_groups_expire() goes on */
 	struct sq_origin own; /* origin of wills: the broker's own run */

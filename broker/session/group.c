@@ -170,6 +170,7 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 	g->listed = true;
 	pthread_mutex_lock(&b->groups_lock);
 	sq_htab_insert(&b->groups, &g->node, hash);
+	sq_htab_insert(&b->groups_by_id, &g->by_id, sq_hash_u64(id));
 	pthread_mutex_unlock(&b->groups_lock);
 	sq_count(b, SQ_M_GROUPS, 1);
 	return g;
@@ -236,6 +237,7 @@ group_unlist(struct sq_group *g, enum sq_ending_why why, struct sq_txn *txn)
 	group_begin_ending(g, why, txn);
 	pthread_mutex_lock(&g->broker->groups_lock);
 	sq_htab_remove(&g->broker->groups, &g->node);
+	sq_htab_remove(&g->broker->groups_by_id, &g->by_id);
 	pthread_mutex_unlock(&g->broker->groups_lock);
 	g->listed = false;
 	sq_group_unref(&table);
@@ -487,6 +489,7 @@ sq_groups_clear(struct sq_broker *b)
 		group_unlist(SQ_CONTAINER_OF(at, struct sq_group, node), SQ_ENDING_LEFT, NULL);
 	}
 	sq_htab_fini(&b->groups);
+	sq_htab_fini(&b->groups_by_id);
 }
 
 /* Start. */
@@ -505,8 +508,9 @@ sq_groups_open(struct sq_broker *b)
 struct sq_group *
 sq_group_by_id(struct sq_broker *b, uint64_t id)
 {
-	for (struct sq_hnode *at = NULL; (at = sq_htab_walk(&b->groups, at)) != NULL;) {
-		struct sq_group *g = SQ_CONTAINER_OF(at, struct sq_group, node);
+	for (struct sq_hnode *n = sq_htab_find(&b->groups_by_id, sq_hash_u64(id)); n != NULL;
+	     n = sq_htab_next_same(n)) {
+		struct sq_group *g = SQ_CONTAINER_OF(n, struct sq_group, by_id);
 
 		if (g->id == id)
 			return sq_group_ref(g);

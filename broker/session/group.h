@@ -48,7 +48,7 @@ sq_group_cfg_options(const struct sq_group_cfg *cfg)
 }
 
 struct sq_group {
-	struct sq_hnode node;
+	struct sq_hnode node, by_id;
 	struct sq_broker *broker;
 	atomic_uint refs;
 	char *name;

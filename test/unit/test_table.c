@@ -507,6 +507,12 @@ Test(table, records_come_by_kind_id_and_sub)
 	cr_assert_str_eq(l.text,
 	    "1.2.3=a;1.2.258=b;1.256.0=c;2.1.1=D;4.1.1=;"
 	    "200.18446744073709551615.18446744073709551615=e;");
+	l = (struct list){0};
+	for (unsigned kind = 0; kind <= UINT8_MAX; kind += kind < 4 ? 1 : 49)
+		ok(sq_table_records_of(table, (uint8_t)kind, see_record, &l));
+	cr_assert_str_eq(l.text,
+	    "1.2.3=a;1.2.258=b;1.256.0=c;2.1.1=D;4.1.1=;"
+	    "200.18446744073709551615.18446744073709551615=e;");
 }
 
 /* --- opening --- */

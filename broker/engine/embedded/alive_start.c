@@ -155,7 +155,6 @@ struct gathered {
 
 struct gather {
 	struct sq_alive *alive;
-	uint8_t kind;
 	struct gathered *v;
 	size_t n, cap;
 	struct sq_buf values;
@@ -177,7 +176,7 @@ gather_stored(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 {
 	struct gather *g = arg;
 
-	if (key->kind == g->kind && sq_alive_record_find(g->alive, key) == NULL)
+	if (sq_alive_record_find(g->alive, key) == NULL)
 		gather_add(g, key, value);
 }
 
@@ -195,8 +194,8 @@ int
 sq_alive_records(struct sq_alive *a, uint8_t kind,
     void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg)
 {
-	struct gather g = {.alive = a, .kind = kind};
-	int err = sq_table_records(a->table, gather_stored, &g);
+	struct gather g = {.alive = a};
+	int err = sq_table_records_of(a->table, kind, gather_stored, &g);
 
 	SQ_LIST_FOR_EACH(r, &a->records, struct sq_alive_record, node) {
 		if (r->key.kind == kind && !r->deleted)

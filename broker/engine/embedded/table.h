@@ -109,6 +109,10 @@ uint64_t sq_table_item_bytes(struct sq_table *, uint64_t queue, uint64_t seq);
 int sq_table_records(struct sq_table *,
     void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value),
     void *arg) SQ_MUST_CHECK;
+/* Those of one kind. */
+int sq_table_records_of(struct sq_table *, uint8_t kind,
+    void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value),
+    void *arg) SQ_MUST_CHECK;
 /* The largest id of a queue of which anything is there, 0 where there is none. */
 uint64_t sq_table_last_queue(struct sq_table *);
 int sq_table_queues(struct sq_table *, void (*fn)(void *arg, const struct sq_table_queue *),

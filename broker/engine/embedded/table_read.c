@@ -139,21 +139,30 @@ sq_table_item_bytes(struct sq_table *t, uint64_t queue, uint64_t seq)
 typedef int
 table_each_fn(void *owner, const struct sq_table *, const MDB_val *key, struct sq_bytes body);
 
-static int
-table_each(struct sq_table *t, enum table_db db, table_each_fn *fn, void *owner)
+static bool
+table_begins(const MDB_val *key, struct sq_bytes prefix)
 {
+	return prefix.len == 0 ||
+	    (key->mv_size >= prefix.len && memcmp(key->mv_data, prefix.p, prefix.len) == 0);
+}
+
+/* Walks the values of a database whose keys begin with 'prefix'. */
+static int
+table_each(
+    struct sq_table *t, enum table_db db, struct sq_bytes prefix, table_each_fn *fn, void *owner)
+{
+	MDB_val k = {prefix.len, (void *)(uintptr_t)prefix.p}, v;
 	const char *name = sq_table_db_names[db];
 	MDB_cursor *c = NULL;
 	MDB_txn *txn;
-	MDB_val k, v;
 	int rc = table_read_begin(t, &txn), end;
 
 	if (rc != SQ_OK)
 		return rc;
 	end = mdb_cursor_open(txn, t->dbi[db], &c);
 	if (end == 0)
-		end = mdb_cursor_get(c, &k, &v, MDB_FIRST);
-	while (end == 0 && rc == SQ_OK) {
+		end = mdb_cursor_get(c, &k, &v, prefix.len > 0 ? MDB_SET_RANGE : MDB_FIRST);
+	while (end == 0 && rc == SQ_OK && table_begins(&k, prefix)) {
 		struct sq_bytes body;
 
 		if (sq_table_proven(db, &k, &v, &body))
@@ -163,7 +172,7 @@ table_each(struct sq_table *t, enum table_db db, table_each_fn *fn, void *owner)
 			    SQ_EINVAL, "%s: a value of '%s' does not verify", t->path, name);
 		end = mdb_cursor_get(c, &k, &v, MDB_NEXT);
 	}
-	if (rc == SQ_OK && end != MDB_NOTFOUND)
+	if (rc == SQ_OK && end != 0 && end != MDB_NOTFOUND)
 		rc = sq_table_lmdb_fail(t, end, name);
 	if (c != NULL)
 		mdb_cursor_close(c);
@@ -194,7 +203,16 @@ sq_table_records(struct sq_table *t,
 {
 	struct records_walk w = {fn, arg};
 
-	return table_each(t, TABLE_RECORDS, records_one, &w);
+	return table_each(t, TABLE_RECORDS, (struct sq_bytes){0}, records_one, &w);
+}
+
+int
+sq_table_records_of(struct sq_table *t, uint8_t kind,
+    void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg)
+{
+	struct records_walk w = {fn, arg};
+
+	return table_each(t, TABLE_RECORDS, (struct sq_bytes){&kind, 1}, records_one, &w);
 }
 
 static uint64_t
@@ -251,7 +269,7 @@ int
 sq_table_queues(struct sq_table *t, void (*fn)(void *arg, const struct sq_table_queue *), void *arg)
 {
 	struct queues_walk w = {fn, arg, {0}};
-	int rc = table_each(t, TABLE_QUEUES, queues_one, &w);
+	int rc = table_each(t, TABLE_QUEUES, (struct sq_bytes){0}, queues_one, &w);
 
 	sq_buf_fini(&w.name);
 	return rc;
