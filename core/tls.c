@@ -5,8 +5,8 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/file.h"
 
@@ -322,11 +322,47 @@ sq_tls_set_peer(SSL *ssl, const char *host)
 	if (inet_pton(AF_INET, host, addr) == 1 || inet_pton(AF_INET6, host, addr) == 1) {
 		ok = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
 	} else {
-		SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+		SSL_set_hostflags(ssl, SQ_TLS_NAME_FLAGS);
 		ok = SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 	}
 	ERR_clear_error();
 	return ok == 1 ? 0 : SQ_EINVAL;
+}
+
+/* In seconds since 1970; 0: it can't be told. */
+static int64_t
+tls_cert_end(const X509 *cert)
+{
+	struct tm tm;
+
+	if (cert == NULL || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+		return 0;
+	return (int64_t)timegm(&tm);
+}
+
+int64_t
+sq_tls_end(const SSL_CTX *ctx)
+{
+	return tls_cert_end(SSL_CTX_get0_certificate(ctx));
+}
+
+struct sq_tls_ends
+sq_tls_trusted_ends(const SSL_CTX *ctx)
+{
+	const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
+	struct sq_tls_ends ends = {0};
+
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		int64_t end = tls_cert_end(X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i)));
+
+		if (end == 0)
+			continue;
+		if (ends.first == 0 || end < ends.first)
+			ends.first = end;
+		if (end > ends.last)
+			ends.last = end;
+	}
+	return ends;
 }
 
 bool

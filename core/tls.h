@@ -4,7 +4,9 @@
 #define SQ_CORE_TLS_H
 
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/buf.h"
 #include "core/err.h"
@@ -42,9 +44,22 @@ extern const struct sq_tls_alpn sq_tls_alpn_http1; /* http/1.1 */
 SSL_CTX *sq_tls_server_with(const struct sq_tls_alpn *alpn, X509 *cert, STACK_OF(X509) * chain,
     EVP_PKEY *key, struct sq_buf *err);
 
+/* How a DNS name is looked for in a certificate (RFC 9525): among its subjectAltNames alone, never
+ * in the subject, and a wildcard is a whole label. */
+#define SQ_TLS_NAME_FLAGS \
+	(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
+
 /* Sets what the peer's certificate must name, a DNS name (also sent as SNI) or
  * an IP address.  SQ_EINVAL if 'host' is neither. */
 int sq_tls_set_peer(SSL *, const char *host) SQ_MUST_CHECK;
+/* When the certificate that the context shows ends, in seconds since 1970; 0: it has none. */
+int64_t sq_tls_end(const SSL_CTX *);
+/* When the first and the last of those that it trusts ends; both 0: none, or the system's, which
+ * are not read before they are needed. */
+struct sq_tls_ends {
+	int64_t first, last;
+};
+struct sq_tls_ends sq_tls_trusted_ends(const SSL_CTX *);
 /* Whether the finished handshake agreed on h2; the client must check (RFC 9113
  * §3.2), as a server may leave ALPN out. */
 bool sq_tls_is_h2(const SSL *);

@@ -91,6 +91,14 @@
 	    "1 while the disk of the outbox takes nothing.") \
 	SQ_MEMORY_METRICS(X) \
 	X(DIALS, "sqmqos_link_dials_total", NULL, SQ_COUNTER, "Connections dialled to brokers.") \
+	X(TRUST_ENDS_FIRST, "sqmqos_certificate_seconds", "certificate=\"authority-first\"", \
+	    SQ_GAUGE, \
+	    "Seconds until the first and the last of the trusted authorities ends; 0: in the " \
+	    "clear, or the system's.") \
+	X(TRUST_ENDS_LAST, "sqmqos_certificate_seconds", "certificate=\"authority-last\"", \
+	    SQ_GAUGE, \
+	    "Seconds until the first and the last of the trusted authorities ends; 0: in the " \
+	    "clear, or the system's.") \
 	X(TRUST_CHANGES, "sqmqos_trust_changes_total", NULL, SQ_COUNTER, \
 	    "Bundles of authorities that brokers sent and that were taken.") \
 	X(LINKS_LOST, "sqmqos_links_lost_total", NULL, SQ_COUNTER, "Links that ended.") \

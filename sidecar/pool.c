@@ -561,6 +561,13 @@ sq_pool_pick(struct sq_pool *p)
 	return sq_uplink_load(b) < sq_uplink_load(a) ? b : a;
 }
 
+void
+sq_pool_set_metrics(const struct sq_pool *p)
+{
+	if (p->env.trust != NULL)
+		sq_trust_set_ends(p->env.trust);
+}
+
 bool
 sq_pool_ready(struct sq_pool *p, struct sq_buf *why)
 {

@@ -131,6 +131,8 @@ void sq_uplink_use(struct sq_uplink *, int delta);
 void sq_uplink_send(struct sq_uplink *, struct sq_request *);
 /* The broker broke the protocol: log 'why' and drop the link. */
 void sq_uplink_fail(struct sq_uplink *, const char *why);
+/* Sets the metrics of what changes with time alone. */
+void sq_pool_set_metrics(const struct sq_pool *);
 /* Fills 'why' with a line per broker that is not reachable; true if any link is open. */
 bool sq_pool_ready(struct sq_pool *, struct sq_buf *why);
 

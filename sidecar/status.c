@@ -128,6 +128,7 @@ status_update(struct sq_status *s)
 		s->latched = true;
 	}
 	status_mark(s, now_ms);
+	sq_pool_set_metrics(s->hub->pool);
 	sq_declared_notes(s->hub->declared, &why);
 	status_full(s->hub, now_ms, &why);
 	status_say(s, s->latched && outbox_ready, &why);

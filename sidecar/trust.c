@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -20,7 +21,8 @@ struct sq_trust {
 	uint64_t base;              /* digest of the configured authorities; 0: the system's */
 	uint64_t digest;            /* of the bundle in use; 0: the configured ones are */
 	SSL_CTX *context;
-	struct sq_request ask; /* GET of the bundle */
+	struct sq_tls_ends ends; /* of those that 'context' trusts */
+	struct sq_request ask;   /* GET of the bundle */
 	bool asking;
 	bool said; /* that tls.ca-file can't be taken */
 };
@@ -66,6 +68,7 @@ trust_use(struct sq_trust *t, SSL_CTX *context, uint64_t digest)
 {
 	SSL_CTX_free(t->context); /* links that are open have references */
 	t->context = context;
+	t->ends = sq_tls_trusted_ends(context);
 	t->digest = digest;
 }
 
@@ -181,6 +184,21 @@ sq_trust_refresh(struct sq_trust *t)
 	t->base = base;
 	trust_use(t, ctx, 0);
 	SQ_INFO("trust", "tls.ca-file: %s read again", t->cfg.ca_file);
+}
+
+static void
+trust_set_end(const struct sq_trust *t, size_t metric, int64_t end_s)
+{
+	int64_t now_s = (int64_t)(sq_clock_wall_ms() / 1000);
+
+	sq_metric_set(t->cfg.metrics, metric, end_s != 0 ? end_s - now_s : 0);
+}
+
+void
+sq_trust_set_ends(const struct sq_trust *t)
+{
+	trust_set_end(t, SQ_M_TRUST_ENDS_FIRST, t->ends.first);
+	trust_set_end(t, SQ_M_TRUST_ENDS_LAST, t->ends.last);
 }
 
 /* The bundle, or why it did not come. */

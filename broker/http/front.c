@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
+#include "core/tls.h"
 #include "proto/link/frame.h"
 
 enum {
@@ -142,6 +143,18 @@ front_configure(struct sq_front *f)
 	    front_on_req;
 }
 
+/* On one worker: all show the same. */
+static void
+part_set_end(const struct sq_front_worker *p)
+{
+	int64_t end_s = p->certificate != NULL ? sq_tls_end(sq_certificate_context(p->certificate))
+					       : 0;
+
+	if (sq_worker_index(p->worker) == 0)
+		sq_metric_set(p->front->cfg.metrics, SQ_M_CERTIFICATE_ENDS,
+		    end_s != 0 ? end_s - (int64_t)(sq_clock_wall_ms() / 1000) : 0);
+}
+
 /* Takes up a certificate or a bundle that was replaced. */
 static void
 part_look_at_files(struct sq_front_worker *p, uint64_t now_ms)
@@ -151,6 +164,7 @@ part_look_at_files(struct sq_front_worker *p, uint64_t now_ms)
 		if (sq_worker_index(p->worker) == 0)
 			SQ_INFO("front", "tls.cert-file: %s read again", p->front->cfg.cert_file);
 	}
+	part_set_end(p);
 	if (sq_bundle_refresh(p->bundle)) {
 		if (sq_worker_index(p->worker) == 0)
 			SQ_INFO("front", "tls.bundle-file: %s read again; the links are told",

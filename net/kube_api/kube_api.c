@@ -6,6 +6,8 @@
 
 #include <curl/curl.h>
 #include <jansson.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@ enum {
 
 struct sq_kube_api {
 	char *server, *token_file, *ca_file;
+	char *host; /* of 'server', without brackets */
 	uint64_t connect_ms, timeout_ms;
 	size_t max_body;
 	CURLM *multi;
@@ -51,6 +54,23 @@ kube_on_body(char *p, size_t size, size_t n, void *owner)
 	return size * n;
 }
 
+/* What the server's certificate must name: libcurl itself takes the subject's CN where there is no
+ * subjectAltName.  That it fits is checked with the rest of the chain. */
+static CURLcode
+kube_on_tls(CURL *easy, void *ctx, void *owner)
+{
+	const struct sq_kube_api *k = owner;
+	X509_VERIFY_PARAM *p = SSL_CTX_get0_param(ctx);
+
+	(void)easy;
+	X509_VERIFY_PARAM_set_hostflags(
+	    p, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (X509_VERIFY_PARAM_set1_ip_asc(p, k->host) != 1 &&
+	    X509_VERIFY_PARAM_set1_host(p, k->host, 0) != 1)
+		return CURLE_SSL_CERTPROBLEM;
+	return CURLE_OK;
+}
+
 /* What is the same for each request. */
 static CURLcode
 kube_configure(struct sq_kube_api *k)
@@ -70,6 +90,8 @@ kube_configure(struct sq_kube_api *k)
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_SSL_CTX_FUNCTION, kube_on_tls);
+	SET(CURLOPT_SSL_CTX_DATA, k);
 	if (k->ca_file != NULL)
 		SET(CURLOPT_CAPATH, NULL);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)k->connect_ms);
@@ -109,9 +131,9 @@ kube_of_environment(struct sq_buf *err)
 	return (char *)sq_buf_data(&url);
 }
 
-/* Takes the URL apart to see that it is a server's and nothing more. */
+/* Takes the URL apart to see that it is a server's and nothing more; '*name' is its host then. */
 static bool
-kube_is_server(const char *url)
+kube_is_server(const char *url, char **name)
 {
 	CURLU *u = curl_url();
 	char *scheme = NULL, *host = NULL, *path = NULL, *rest = NULL;
@@ -124,6 +146,11 @@ kube_is_server(const char *url)
 	    curl_url_get(u, CURLUPART_PATH, &path, 0) == CURLUE_OK && strcmp(path, "/") == 0 &&
 	    curl_url_get(u, CURLUPART_QUERY, &rest, 0) != CURLUE_OK &&
 	    curl_url_get(u, CURLUPART_FRAGMENT, &rest, 0) != CURLUE_OK;
+	if (good) {
+		size_t len = strlen(host);
+
+		*name = host[0] == '[' ? sq_xmemdup0(host + 1, len - 2) : sq_xstrdup(host);
+	}
 	curl_free(scheme);
 	curl_free(host);
 	curl_free(path);
@@ -141,7 +168,7 @@ kube_find_server(struct sq_kube_api *k, const char *given, struct sq_buf *err)
 	k->server = kube_is_set(given) ? sq_xstrdup(given) : kube_of_environment(err);
 	if (k->server == NULL)
 		return SQ_ENOTFOUND;
-	if (!kube_is_server(k->server)) {
+	if (!kube_is_server(k->server, &k->host)) {
 		sq_buf_printf(
 		    err, "%s: not the address of an API server (https://host:port)", k->server);
 		return SQ_EINVAL;
@@ -197,6 +224,7 @@ sq_kube_api_free(struct sq_kube_api **kp)
 	curl_multi_cleanup(k->multi);
 	curl_global_cleanup();
 	free(k->server);
+	free(k->host);
 	free(k->token_file);
 	free(k->ca_file);
 	free(k);

@@ -22,13 +22,14 @@ class Authority:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                 "-days", "2", "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.cert)
 
-    def issue(self):
+    def issue(self, names="subjectAltName=DNS:localhost,IP:127.0.0.1", subject="/CN=broker",
+              days=2):
         """(certificate, key) of a new leaf."""
         cert, key, csr, ext = (self.folder / n for n in ("leaf.pem", "leaf.key", "csr", "ext"))
-        ext.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        ext.write_text(names + "\n")
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-subj", "/CN=broker", "-keyout", key, "-out", csr)
-        openssl("x509", "-req", "-in", csr, "-CA", self.cert, "-CAkey", self.key, "-days", "2",
+                "-subj", subject, "-keyout", key, "-out", csr)
+        openssl("x509", "-req", "-in", csr, "-CA", self.cert, "-CAkey", self.key, "-days", str(days),
                 "-CAcreateserial", "-extfile", ext, "-out", cert)
         return cert, key
 
@@ -47,8 +48,8 @@ class Certificates:
         new.write_text(text)
         os.replace(new, path)
 
-    def leaf(self, authority):
-        cert, key = authority.issue()
+    def leaf(self, authority, **options):
+        cert, key = authority.issue(**options)
         self.put(self.key, key.read_text())
         self.put(self.cert, cert.read_text())
 
@@ -148,3 +149,50 @@ async def test_authorities_as_text(env):
     sidecar.tree["tls"]["ca"] = pem.read_text()
     sidecar.write_config()
     await stack.restart(sidecar)
+
+
+async def test_a_name_in_the_subject_alone_is_refused(env):
+    """RFC 9525 §2: CN is no name, also where there is no other; subjectAltName is."""
+    env.check_leftovers = False
+    stack, files, first, _, _ = await renewed(env)
+    sidecar = stack.sidecars[0]
+    await stack.end(sidecar)
+    await stack.end(stack.broker)
+    sidecar.tree["tls"]["server-name"] = "localhost"
+    files.leaf(first, names="basicConstraints=CA:FALSE", subject="/CN=localhost")
+    stack.broker.start()
+    sidecar.start()
+    await eventually(lambda: "certificate: hostname mismatch" in stack.log(sidecar),
+                     "the sidecar does not take the name")
+    assert await metric(sidecar, "sqmqos_links") == 0
+    files.leaf(first)
+    await eventually(lambda: "tls.crt read again" in stack.log(stack.broker), "the leaf is new")
+    await stack.linked()
+
+
+async def test_a_pair_that_does_not_match_yet_is_waited_out(env):
+    """Certificate and key are replaced one after the other: until both are there the old pair
+    serves, and nobody ends."""
+    stack, files, first, _, _ = await renewed(env)
+    end = 'sqmqos_certificate_seconds{certificate="link"}'
+    for half in ("first", "last"):
+        end_s = await metric(stack.sidecars[0],
+                             f'sqmqos_certificate_seconds{{certificate="authority-{half}"}}')
+        assert 2 * 86400 - 600 < end_s <= 2 * 86400, (half, end_s)
+    assert 2 * 86400 - 600 < await metric(stack.broker, end) <= 2 * 86400
+    cert, key = first.issue(days=30)
+    files.put(files.cert, cert.read_text())
+    log = stack.log(stack.broker)
+    await eventually(lambda: "not the key of the certificate" in stack.log(stack.broker)[len(log):],
+                     "what lasts is said", 60)
+    assert await metric(stack.broker, end) <= 2 * 86400, "the old one"
+    await stack.kill(stack.sidecars[0])
+    await stack.restart(stack.sidecars[0])  # it is served with the old pair
+    files.put(files.key, key.read_text())
+
+    async def taken():
+        return await metric(stack.broker, end) > 29 * 86400
+    await eventually(taken, "the new pair is in use")
+    assert stack.log(stack.broker).count("not the key of the certificate") == 1
+    client = await env.connect(stack.ports[0], "app")
+    await client.publish("a", b"served", 1)

@@ -244,6 +244,37 @@ Test(kube_api, believes_only_the_authority_of_its_file)
 	cr_assert_eq(strncmp(error(), "GET https://127.0.0.1:", 22), 0);
 }
 
+/* RFC 9525 §2: a name in the subject is none; libcurl alone would take it. */
+Test(kube_api, believes_no_name_that_is_in_the_subject_alone)
+{
+	char cmd[600], url[64];
+
+	snprintf(cmd, sizeof cmd,
+	    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+	    "-subj /CN=localhost -keyout %s/key.pem -out %s/cert.pem 2>/dev/null",
+	    dir, dir);
+	cr_assert_eq(system(cmd), 0);
+	serve((struct https_cfg){0});
+	snprintf(url, sizeof url, "https://localhost%s", strrchr(https_url(server), ':'));
+	api = sq_kube_api_new(
+	    &(struct sq_kube_api_cfg){
+		.server = url, .token_file = file("token"), .ca_file = file("cert.pem")},
+	    &err);
+	cr_assert_eq(get("/x"), SQ_EIO);
+	cr_assert_eq(seen.requests, 0);
+	cr_assert_not_null(strstr(error(), "hostname mismatch"), "%s", error());
+	sq_kube_api_free(&api);
+	https_stop(&server);
+	https_certificate(dir);
+	serve((struct https_cfg){0});
+	snprintf(url, sizeof url, "https://localhost%s", strrchr(https_url(server), ':'));
+	api = sq_kube_api_new(
+	    &(struct sq_kube_api_cfg){
+		.server = url, .token_file = file("token"), .ca_file = file("cert.pem")},
+	    &err);
+	cr_assert_eq(get("/x"), SQ_OK, "%s", error());
+}
+
 Test(kube_api, takes_up_a_new_authority_at_the_next_connection)
 {
 	serve((struct https_cfg){0});

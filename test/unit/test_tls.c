@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/tls.h"
@@ -109,12 +110,12 @@ pair_free(struct pair *p)
 	SSL_free(p->server);
 }
 
-/* Whether a client that trusts 'ca' and expects 'host' gets through. */
+/* Whether a client that trusts 'ca' and expects 'host' gets through to a server of 'cert'. */
 static bool
-shakes(const char *ca, const char *host)
+shakes_with(const char *ca, const char *host, const char *cert, const char *key)
 {
 	SSL_CTX *client = sq_tls_client(file(ca), &err);
-	SSL_CTX *server = sq_tls_server(file("cert.pem"), file("key.pem"), &err);
+	SSL_CTX *server = sq_tls_server(file(cert), file(key), &err);
 	struct pair p;
 	bool ok;
 
@@ -130,6 +131,36 @@ shakes(const char *ca, const char *host)
 	SSL_CTX_free(client);
 	SSL_CTX_free(server);
 	return ok;
+}
+
+static bool
+shakes(const char *ca, const char *host)
+{
+	return shakes_with(ca, host, "cert.pem", "key.pem");
+}
+
+/* RFC 9525 §2: a name in the subject is none. */
+Test(tls, name_in_the_subject_alone_is_refused)
+{
+	cr_assert(!shakes_with("other.pem", "other", "other.pem", "other-key.pem"));
+	cr_assert_not_null(strstr(error(), "certificate: hostname mismatch"), "%s", error());
+	cr_assert(!shakes("cert.pem", "test"), "nor beside one of subjectAltName");
+}
+
+Test(tls, ends_of_certificates_are_known)
+{
+	SSL_CTX *server = sq_tls_server(file("cert.pem"), file("key.pem"), &err);
+	SSL_CTX *client = sq_tls_client(file("other.pem"), &err);
+	struct sq_tls_ends ends = sq_tls_trusted_ends(client), none = sq_tls_trusted_ends(server);
+	int64_t in_two_days = (int64_t)time(NULL) + 2 * 86400;
+
+	cr_assert_leq(llabs(sq_tls_end(server) - in_two_days), 60);
+	cr_assert_leq(llabs(ends.first - in_two_days), 60);
+	cr_assert_eq(ends.first, ends.last);
+	cr_assert_eq(sq_tls_end(client), 0);
+	cr_assert(none.first == 0 && none.last == 0);
+	SSL_CTX_free(server);
+	SSL_CTX_free(client);
 }
 
 Test(tls, known_server_of_the_right_name_or_address_is_accepted)
