@@ -221,7 +221,9 @@ class Ours(Chain):
             stack.write_certificates(self.folder)
         self.programs = {}
         for role, (kind, tree) in self.configs().items():
-            program = stack.Program(kind, role, self.folder, self.build, tree).start()
+            program = stack.Program(kind, role, self.folder, self.build, tree)
+            stack.before_tokens_file(program)
+            program.start()
             self.processes[role] = program.process
             self.programs[role] = program
         late = stack.wait_ready(self.programs.values(), START_S)

@@ -39,9 +39,11 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"tls.bundle-file", SQ_CFG_STRING, AT(tls_bundle), NULL, 0, 0, NULL,
 	"PEM file of the authorities that sidecars are to trust from now on, in place of what "
 	"they were started with; sent to them when it changes."},
-    {"auth.token-file", SQ_CFG_STRING, AT(token_file), NULL, 0, 0, NULL,
-	"File with the bearer tokens that requests must carry, one per line; read again when it "
-	"changes; unset: no tokens."},
+    {"auth.tokens-file", SQ_CFG_STRING, AT(tokens_file), NULL, 0, 0, NULL,
+	"File of who may come with a token: lines NAME SPACE[,SPACE...] SHA256:HEX, as "
+	"sqmqos-broker --new-token makes them; read again when it changes; unset: no such tokens."},
+    {"auth.token-file", SQ_CFG_STRING, AT(old_token_file), NULL, 0, 0, NULL,
+	"Not taken any more: see auth.tokens-file."},
     {"auth.kubernetes", SQ_CFG_BOOL, AT(kubernetes), "false", 0, 0, NULL,
 	"Take the tokens of this cluster's service accounts; their keys and issuer come from the "
 	"API server."},
@@ -230,6 +232,12 @@ config_auth(const struct sq_broker_config *c, struct sq_buf *err)
 {
 	const struct sq_broker_issuer *all = c->issuers.v;
 
+	if (config_set(c->old_token_file)) {
+		sq_buf_printf(err,
+		    "auth.token-file: is auth.tokens-file now, a line for each token with the "
+		    "spaces it may name: sqmqos-broker --new-token NAME SPACE makes one");
+		return SQ_EINVAL;
+	}
 	if ((c->kubernetes || c->issuers.n > 0) && !config_set(c->audience)) {
 		sq_buf_printf(err, "auth.audience: needed to verify signed tokens");
 		return SQ_EINVAL;
@@ -288,7 +296,7 @@ sq_broker_config_load(
 bool
 sq_broker_config_open(const struct sq_broker_config *c)
 {
-	return !c->tls && !config_set(c->token_file) && !c->kubernetes && c->issuers.n == 0;
+	return !c->tls && !config_set(c->tokens_file) && !c->kubernetes && c->issuers.n == 0;
 }
 
 void

@@ -27,7 +27,7 @@ struct sq_broker_config {
 	char *listen;
 	bool tls;
 	char *tls_cert, *tls_key, *tls_bundle;
-	char *token_file;
+	char *tokens_file, *old_token_file;
 	bool kubernetes;
 	char *api_server, *api_token_file, *api_ca_file;
 	char *audience;

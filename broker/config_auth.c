@@ -36,7 +36,7 @@ sq_broker_config_auth(const struct sq_broker_config *c, bool cached, struct sq_b
 	sq_buf_printf(&dir, "%s/%s%c", c->store_dir != NULL ? c->store_dir : "", auth_cache, 0);
 	auth = sq_auth_new(
 	    &(struct sq_auth_cfg){
-		.token_file = c->token_file,
+		.tokens_file = c->tokens_file,
 		.kubernetes = c->kubernetes,
 		.api_server = c->api_server,
 		.api_token_file = c->api_token_file,

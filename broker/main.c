@@ -5,9 +5,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
+#include "broker/auth/token_new.h"
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/config_auth.h"
@@ -60,6 +62,9 @@ static const char usage[] =
     "                   addresses, the store's directory), say so, then exit\n"
     "  --check-store    verify every byte of the store in store.dir, which no broker may\n"
     "                   have open, print what was found, then exit: 0 sound, 1 not\n"
+    "  --new-token NAME SPACE...\n"
+    "                   draw a token and print two lines, then exit: the token, which is\n"
+    "                   kept nowhere, and the line for auth.tokens-file that lets it in\n"
     "\n"
     "Signals: SIGTERM and SIGINT drain (links are asked to move, queues run empty, at\n"
     "most drain-timeout) and end, whatever the disk does within 5 s more; a second one\n"
@@ -296,6 +301,27 @@ program_hold_signals(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+/* "--new-token NAME SPACE...", which needs no configuration; the exit code. */
+static int
+program_new_token(const struct sq_program *self, int argc, char **argv)
+{
+	struct sq_buf out = {0}, err = {0};
+	int code = 0;
+
+	if (argc < 4)
+		sq_buf_printf(&err, "--new-token: needs a name and the spaces it may name");
+	else if (sq_token_new(argv[2], argv + 3, (size_t)argc - 3, &out, &err) == SQ_OK &&
+	    (fwrite(sq_buf_data(&out), 1, sq_buf_len(&out), stdout) != sq_buf_len(&out) ||
+		fflush(stdout) != 0))
+		sq_buf_printf(&err, "standard output: %s", strerror(errno));
+	if (sq_buf_len(&out) > 0)
+		explicit_bzero(sq_buf_data(&out), sq_buf_len(&out));
+	if (sq_buf_len(&err) > 0)
+		code = sq_program_fail(self, SQ_EXIT_CONFIG, &err);
+	sq_buf_fini(&out);
+	return code;
+}
+
 int
 main(int argc, char **argv, char **envp)
 {
@@ -308,6 +334,8 @@ main(int argc, char **argv, char **envp)
 
 	if (sq_program_help(&self, argc, argv))
 		return 0;
+	if (argc > 1 && strcmp(argv[1], "--new-token") == 0)
+		return program_new_token(&self, argc, argv);
 	program_hold_signals();
 	check_only = sq_program_check_only(&argc, argv);
 	check_store = sq_program_flag(&argc, argv, "--check-store");

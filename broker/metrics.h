@@ -108,6 +108,9 @@
 	X(AUTH_KEYS_AGE, "sqmqos_auth_keys_age_seconds", NULL, SQ_GAUGE, \
 	    "Time since the server of keys that is longest silent said them last; 0 without one.") \
 	SQ_MEMORY_METRICS(X) \
+	X(AUTH_TOKENS, "sqmqos_auth_tokens", NULL, SQ_GAUGE, "Tokens of auth.tokens-file.") \
+	X(AUTH_BAD_FILES, "sqmqos_auth_bad_files", NULL, SQ_GAUGE, \
+	    "Files of auth that can't be taken as they are; the last good ones stay.") \
 	X(BAD_REQUESTS, "sqmqos_link_bad_requests_total", NULL, SQ_COUNTER, \
 	    "Requests refused as malformed or unauthorised.") \
 	X(DELIVERY_BYTES, "sqmqos_link_delivery_bytes_total", NULL, SQ_COUNTER, \

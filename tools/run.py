@@ -415,7 +415,7 @@ def main():
     programs = []
     try:
         build()
-        if not (folder / "token").exists():
+        if not (folder / "tokens").exists():
             stack.write_token(folder / "token")
         if not args.clear and not (folder / "broker.pem").exists():
             stack.write_certificates(folder)

@@ -5,6 +5,7 @@ Used by ./dev run (tools/run.py) and by the scenarios (test/support/)."""
 
 import ctypes
 import fcntl
+import hashlib
 import http.client
 import json
 import os
@@ -78,8 +79,18 @@ def write_private(path, text):
         f.write(text)
 
 
-def write_token(path):
-    write_private(path, secrets.token_urlsafe(32) + "\n")
+def token_line(name, token, spaces):
+    """The line of auth.tokens-file that lets it in, as sqmqos-broker --new-token makes it."""
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    return f"{name} {','.join(spaces)} SHA256:{digest}\n"
+
+
+def write_token(path, spaces=("default",), name="local"):
+    """A token for sidecars, and beside it, for the broker, the file "tokens" with its line."""
+    path = pathlib.Path(path)
+    token = secrets.token_urlsafe(32)
+    write_private(path.with_name("tokens"), token_line(name, token, spaces))
+    write_private(path, token + "\n")
 
 
 def write_certificates(folder):
@@ -147,7 +158,8 @@ def config(program, folder, *, listen, admin, tls, broker=None, pod=1, annotatio
     'admin' and 'broker' are ports on 127.0.0.1."""
     folder = pathlib.Path(folder)
     tree = {
-        "auth": {"token-file": str(folder / "token")},
+        "auth": {"tokens-file": str(folder / "tokens")} if program == "broker"
+                else {"token-file": str(folder / "token")},
         "admin": {"listen": f"127.0.0.1:{admin}"},
         "log": {"level": "info"},
     }
@@ -168,6 +180,14 @@ def config(program, folder, *, listen, admin, tls, broker=None, pod=1, annotatio
     if annotations is not None:
         tree["annotations"] = {"file": str(annotations)}
     return tree
+
+
+def before_tokens_file(program):
+    """Lets a program of before auth.tokens-file be started by a configuration of today."""
+    known = subprocess.run([program.argv[0], "--help"], capture_output=True, text=True).stdout
+    if program.kind == "broker" and "auth.tokens-file" not in known:
+        file = pathlib.Path(program.tree["auth"].pop("tokens-file"))
+        program.tree["auth"]["token-file"] = str(file.with_name("token"))
 
 
 # ---- programs

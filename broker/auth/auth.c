@@ -37,8 +37,8 @@ sq_auth_new(const struct sq_auth_cfg *cfg, struct sq_buf *err)
 	int rc = SQ_OK;
 
 	atomic_init(&a->epoch, 1);
-	if (cfg->token_file != NULL && *cfg->token_file != '\0')
-		rc = auth_add(a, sq_tokens_verifier(cfg->token_file, a, err));
+	if (cfg->tokens_file != NULL && *cfg->tokens_file != '\0')
+		rc = auth_add(a, sq_tokens_verifier(cfg->tokens_file, a, err));
 	if (rc == SQ_OK && (cfg->kubernetes || cfg->n_issuers > 0))
 		rc = auth_add(a, sq_issuers_verifier(cfg, a, err));
 	if (rc != SQ_OK)

@@ -33,7 +33,7 @@ struct sq_auth_issuer {
 };
 
 struct sq_auth_cfg {
-	const char *token_file; /* NULL or empty: none */
+	const char *tokens_file; /* NULL or empty: none */
 	/* The tokens of a cluster's service accounts. */
 	bool kubernetes;
 	const char *api_server;     /* NULL: of the environment */
@@ -67,6 +67,8 @@ struct sq_auth_request {
 
 struct sq_auth_counts {
 	size_t keys;       /* that verify signed tokens */
+	size_t tokens;     /* of auth.tokens-file */
+	size_t bad_files;  /* that can't be taken as they are; the last good ones stay */
 	uint64_t stale_ms; /* since a server of keys last answered; 0: there is none */
 };
 
@@ -91,7 +93,7 @@ uint64_t sq_auth_epoch(const struct sq_auth *);
 /* Whether an identity's basis is still there: its token in the file, its key among those
  * of its issuer.  Thread: any. */
 bool sq_auth_holds(struct sq_auth *, uint64_t basis);
-/* About once a second, by any worker: looks at the files.  Thread: any. */
+/* A few times a second, by any worker: looks at the files.  Thread: any. */
 void sq_auth_refresh(struct sq_auth *);
 /* Whether all that it was told to verify can be; else lines in 'why'.  Thread: any. */
 bool sq_auth_ready(struct sq_auth *, struct sq_buf *why);

@@ -7,7 +7,7 @@
 #define SQ_AUTH_REASONS(X) \
 	X(NONE, "none", 200, "nothing") \
 	X(MISSING, "missing", 401, "no bearer token") \
-	X(STATIC_UNKNOWN, "static-unknown", 401, "the token is none of auth.token-file") \
+	X(STATIC_UNKNOWN, "static-unknown", 401, "the token is none of auth.tokens-file") \
 	X(MALFORMED, "malformed", 401, "the token is no signed token") \
 	X(ALGORITHM, "algorithm", 401, "the token's algorithm is neither RS256 nor ES256") \
 	X(ISSUER, "issuer", 401, "the token's issuer is not known") \

@@ -1,31 +1,27 @@
-/* Bearer tokens from a file; see broker/auth/tokens.h. */
+/* Bearer tokens by a file of their hashes; see broker/auth/tokens.h. */
 #include "broker/auth/tokens.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/auth/digest.h"
-#include "core/file.h"
+#include "broker/auth/tokens_file.h"
+#include "broker/auth/watched.h"
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-
-#define TOKENS_FILE_MAX 65536u
-#define TOKENS_MAX 16u
 
 struct tokens {
 	struct sq_verifier base;
 	struct sq_auth *auth;
 	char *file;
-	pthread_mutex_t lock;       /* of what follows */
-	struct sq_file_stamp stamp; /* of what was read last */
-	struct sq_buf text;
-	struct sq_bytes tokens[TOKENS_MAX]; /* into 'text' */
-	uint64_t bases[TOKENS_MAX];         /* what identities of each rest on */
-	unsigned n;
+	pthread_mutex_t reading; /* of 'watched'; taken before the other */
+	struct sq_watched watched;
+	pthread_mutex_t lock; /* of what follows */
+	struct sq_tokens *table;
 };
 
-/* Empties a buffer that held secrets. */
+/* Somebody may have put a token itself there. */
 static void
 tokens_wipe(struct sq_buf *text)
 {
@@ -34,136 +30,99 @@ tokens_wipe(struct sq_buf *text)
 	sq_buf_fini(text);
 }
 
-static bool
-tokens_blank(unsigned char c)
+/* The table of what was read with 'rc'; NULL with the reason in 'err'. */
+static struct sq_tokens *
+tokens_take(struct tokens *t, int rc, const struct sq_buf *text, struct sq_buf *err)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
+	struct sq_tokens *table = NULL;
 
-/* Splits 'text' into one token per line; returns how many, at most 'max'. */
-static unsigned
-tokens_split(const struct sq_buf *text, struct sq_bytes *tokens, unsigned max)
-{
-	const unsigned char *p = sq_buf_data(text), *end = p + sq_buf_len(text);
-	unsigned n = 0;
-
-	while (p < end && n < max) {
-		const unsigned char *from;
-
-		while (p < end && tokens_blank(*p))
-			p++;
-		for (from = p; p < end && !tokens_blank(*p); p++)
-			;
-		if (p > from)
-			tokens[n++] = (struct sq_bytes){from, (size_t)(p - from)};
-	}
-	return n;
-}
-
-/* Whether no token has a byte that a header could not carry (RFC 6750 §2.1). */
-static bool
-tokens_printable(const struct sq_bytes *tokens, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		for (size_t at = 0; at < tokens[i].len; at++) {
-			if (tokens[i].p[at] <= 0x20 || tokens[i].p[at] >= 0x7f)
-				return false;
-		}
-	}
-	return true;
-}
-
-/* Replaces the tokens by the file's, if it has changed.  On an error they stay. */
-static int
-tokens_load(struct tokens *t)
-{
-	static const unsigned char kind[] = "token";
-	struct sq_buf text = {0};
-	struct sq_bytes tokens[TOKENS_MAX];
-	struct sq_file_stamp stamp;
-	unsigned n;
-	int err;
-
-	sq_file_stamp(t->file, &stamp);
-	if (stamp.inode != 0 && sq_file_stamp_equal(&stamp, &t->stamp))
-		return SQ_EAGAIN;
-	err = sq_file_read(t->file, TOKENS_FILE_MAX, &text);
-	n = err == SQ_OK ? tokens_split(&text, tokens, TOKENS_MAX) : 0;
-	if (err == SQ_OK && (n == 0 || !tokens_printable(tokens, n)))
-		err = SQ_EINVAL;
-	if (err == SQ_OK || err == SQ_EINVAL)
-		t->stamp = stamp;
-	if (err != SQ_OK) {
-		tokens_wipe(&text);
-		return err;
-	}
-	tokens_wipe(&t->text);
-	t->text = text;
-	memcpy(t->tokens, tokens, sizeof tokens);
-	t->n = n;
-	for (unsigned i = 0; i < n; i++)
-		t->bases[i] = sq_digest_u64(
-		    (struct sq_bytes[]){{kind, sizeof kind - 1}, tokens[i]}, 2);
-	return SQ_OK;
-}
-
-static const char *
-tokens_reason(int err)
-{
-	return err == SQ_EINVAL ? "no token in it, or not in printable ASCII" : sq_file_reason(err);
+	if (rc != SQ_OK)
+		sq_buf_printf(err, "%s", sq_file_reason(rc));
+	else
+		table = sq_tokens_parse(
+		    (struct sq_bytes){sq_buf_data(text), sq_buf_len(text)}, err);
+	if (rc == SQ_OK && table == NULL)
+		sq_watched_refuse(&t->watched);
+	return table;
 }
 
 static enum sq_verdict
 tokens_verify(struct sq_verifier *v, struct sq_auth_request *r)
 {
 	struct tokens *t = SQ_CONTAINER_OF(v, struct tokens, base);
-	bool good = false;
+	unsigned char digest[SQ_DIGEST_SIZE];
+	const struct sq_token *found;
 
+	sq_digest(&r->token, 1, digest);
 	pthread_mutex_lock(&t->lock);
-	for (unsigned i = 0; i < t->n; i++) {
-		if (t->tokens[i].len == r->token.len &&
-		    sq_secret_equal(t->tokens[i].p, r->token.p, r->token.len)) {
-			good = true;
-			r->basis = t->bases[i];
-		}
+	found = sq_tokens_find(t->table, digest);
+	if (found != NULL) {
+		r->identity = sq_identity_ref(found->identity);
+		r->basis = found->basis;
 	}
 	pthread_mutex_unlock(&t->lock);
-	r->reason = good ? SQ_AUTH_NONE : SQ_AUTH_STATIC_UNKNOWN;
-	if (good)
-		r->identity = sq_identity_new(
-		    &(struct sq_identity){.id = SQ_IDENTITY_OLD_TOKEN, .name = "token:"});
-	return good ? SQ_VERDICT_YES : SQ_VERDICT_NOT_MINE;
+	r->reason = found != NULL ? SQ_AUTH_NONE : SQ_AUTH_STATIC_UNKNOWN;
+	return found != NULL ? SQ_VERDICT_YES : SQ_VERDICT_NOT_MINE;
 }
 
 static bool
 tokens_holds(struct sq_verifier *v, uint64_t basis)
 {
 	struct tokens *t = SQ_CONTAINER_OF(v, struct tokens, base);
-	bool found = false;
+	bool found;
 
 	pthread_mutex_lock(&t->lock);
-	for (unsigned i = 0; i < t->n; i++)
-		found = found || t->bases[i] == basis;
+	found = sq_tokens_have(t->table, basis);
 	pthread_mutex_unlock(&t->lock);
 	return found;
+}
+
+/* From now on it is that table. */
+static void
+tokens_set(struct tokens *t, struct sq_tokens *table)
+{
+	struct sq_tokens *old;
+
+	pthread_mutex_lock(&t->lock);
+	old = t->table;
+	t->table = table;
+	pthread_mutex_unlock(&t->lock);
+	sq_tokens_free(&old);
+	sq_auth_changed(t->auth);
+}
+
+/* Says what became of a file that was looked at again. */
+static void
+tokens_read_again(struct tokens *t, int rc, const struct sq_buf *text)
+{
+	struct sq_buf err = {0};
+	struct sq_tokens *table = tokens_take(t, rc, text, &err);
+
+	if (table == NULL) {
+		SQ_WARN("auth", "auth.tokens-file: %s: %.*s; the last good one stays", t->file,
+		    (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
+	} else {
+		SQ_INFO("auth", "auth.tokens-file: %s read again: %zu tokens", t->file,
+		    sq_tokens_count(table));
+		tokens_set(t, table);
+	}
+	sq_buf_fini(&err);
 }
 
 static void
 tokens_refresh(struct sq_verifier *v)
 {
 	struct tokens *t = SQ_CONTAINER_OF(v, struct tokens, base);
-	int err;
+	struct sq_buf text = {0};
+	int rc;
 
-	pthread_mutex_lock(&t->lock);
-	err = tokens_load(t);
-	if (err == SQ_OK)
-		SQ_INFO("auth", "auth.token-file: %s read again", t->file);
-	else if (err != SQ_EAGAIN)
-		SQ_WARN("auth", "auth.token-file: %s: %s; the last tokens stay", t->file,
-		    tokens_reason(err));
-	pthread_mutex_unlock(&t->lock);
-	if (err == SQ_OK)
-		sq_auth_changed(t->auth);
+	if (pthread_mutex_trylock(&t->reading) != 0)
+		return; /* another worker looks */
+	rc = sq_watched_look(&t->watched, sq_clock_ms(), SQ_TOKENS_SIZE_MAX, &text);
+	if (rc != SQ_EAGAIN)
+		tokens_read_again(t, rc, &text);
+	tokens_wipe(&text);
+	pthread_mutex_unlock(&t->reading);
 }
 
 static bool
@@ -177,8 +136,14 @@ tokens_ready(struct sq_verifier *v, struct sq_buf *why)
 static void
 tokens_count(struct sq_verifier *v, struct sq_auth_counts *c)
 {
-	(void)v;
-	(void)c;
+	struct tokens *t = SQ_CONTAINER_OF(v, struct tokens, base);
+
+	pthread_mutex_lock(&t->reading);
+	c->bad_files += sq_watched_bad(&t->watched);
+	pthread_mutex_unlock(&t->reading);
+	pthread_mutex_lock(&t->lock);
+	c->tokens += sq_tokens_count(t->table);
+	pthread_mutex_unlock(&t->lock);
 }
 
 static void
@@ -192,8 +157,9 @@ tokens_free(struct sq_verifier *v)
 {
 	struct tokens *t = SQ_CONTAINER_OF(v, struct tokens, base);
 
-	tokens_wipe(&t->text);
+	sq_tokens_free(&t->table);
 	pthread_mutex_destroy(&t->lock);
+	pthread_mutex_destroy(&t->reading);
 	free(t->file);
 	free(t);
 }
@@ -210,19 +176,26 @@ static const struct sq_verifier_ops tokens_ops = {
 };
 
 struct sq_verifier *
-sq_tokens_verifier(const char *token_file, struct sq_auth *auth, struct sq_buf *err)
+sq_tokens_verifier(const char *file, struct sq_auth *auth, struct sq_buf *err)
 {
 	struct tokens *t = sq_xcalloc(1, sizeof *t);
-	int rc;
+	struct sq_buf text = {0}, why = {0};
 
 	t->base.ops = &tokens_ops;
 	t->auth = auth;
-	t->file = sq_xstrdup(token_file);
+	t->file = sq_xstrdup(file);
+	t->watched.file = t->file;
+	pthread_mutex_init(&t->reading, NULL);
 	pthread_mutex_init(&t->lock, NULL);
-	rc = tokens_load(t);
-	if (rc == SQ_OK)
-		return &t->base;
-	sq_buf_printf(err, "auth.token-file: %s: %s", token_file, tokens_reason(rc));
-	tokens_free(&t->base);
-	return NULL;
+	t->table = tokens_take(
+	    t, sq_watched_open(&t->watched, SQ_TOKENS_SIZE_MAX, &text), &text, &why);
+	tokens_wipe(&text);
+	if (t->table == NULL) {
+		sq_buf_printf(err, "auth.tokens-file: %s: %.*s", file, (int)sq_buf_len(&why),
+		    (const char *)sq_buf_data(&why));
+		tokens_free(&t->base);
+		t = NULL;
+	}
+	sq_buf_fini(&why);
+	return t != NULL ? &t->base : NULL;
 }

@@ -1,16 +1,14 @@
-/* The verifier of a file of bearer tokens, one per line, that all stand for one identity
- * that may name any space.
+/* The verifier of the tokens of a file (tokens_file.h): each an identity of its own, which
+ * may name the spaces of its line.
  *
- * The file is read again when it has changed; what can't be read leaves the last good
- * tokens.  Several lines make a change of token seamless: add the new one, roll it out,
- * take the old one away. */
+ * The file is read again when it has changed; what can't be taken leaves the last good one.
+ * A line that is gone ends what rests on it. */
 #ifndef SQ_BROKER_AUTH_TOKENS_H
 #define SQ_BROKER_AUTH_TOKENS_H
 
 #include "broker/auth/verifier.h"
 
-/* NULL with a line in 'err' when the file can't be read or has no token. */
-struct sq_verifier *
-sq_tokens_verifier(const char *token_file, struct sq_auth *, struct sq_buf *err);
+/* NULL with a line in 'err' when the file can't be taken. */
+struct sq_verifier *sq_tokens_verifier(const char *file, struct sq_auth *, struct sq_buf *err);
 
 #endif

@@ -22,7 +22,7 @@ struct sq_verifier_ops {
 	enum sq_verdict (*verify)(struct sq_verifier *, struct sq_auth_request *);
 	/* Whether what an identity rests on still holds. */
 	bool (*holds)(struct sq_verifier *, uint64_t basis);
-	/* About once a second: what has changed is looked at. */
+	/* A few times a second: what has changed is looked at. */
 	void (*refresh)(struct sq_verifier *);
 	/* Whether it can judge at all; else a line in 'why'. */
 	bool (*ready)(struct sq_verifier *, struct sq_buf *why);

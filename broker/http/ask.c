@@ -18,6 +18,8 @@
 enum {
 	ASK_PER_CONN = 256, /* requests of a connection that are with somebody */
 	ASK_PEER_MAX = INET6_ADDRSTRLEN,
+	ASK_LOOK_MS = 250,  /* between two looks at files and links */
+	ASK_CLOSE_MS = 500, /* from the end of a link whose proof is gone to its connection's */
 };
 
 struct guard;
@@ -221,18 +223,14 @@ static void
 ask_doubt(struct sq_conn *c, uint64_t now_ms)
 {
 	const struct sq_front *f = c->part->front;
-	const struct sq_identity *who;
 
-	if (c->stream == NULL || c->close_at_ms != 0 || sq_auth_holds(f->cfg.auth, c->proof.basis))
+	if (c->stream == NULL || sq_auth_holds(f->cfg.auth, c->proof.basis))
 		return;
-	who = sq_link_identity(sq_deliveries_link(c->stream));
-	if (who->id == SQ_IDENTITY_OLD_TOKEN) { /* changed by its owner: it has the next one */
-		sq_conn_move(c, f->cfg.move_ms);
-		return;
-	}
-	SQ_WARN("auth", "a link of %s ends: the key of its token is gone", who->name);
-	sq_conn_move(c, 1);
-	c->close_at_ms = now_ms;
+	SQ_WARN("auth", "a link of %s ends: what proved it is gone",
+	    sq_link_identity(sq_deliveries_link(c->stream))->name);
+	sq_conn_move(c, 0);
+	c->close_at_ms = now_ms + ASK_CLOSE_MS; /* a sidecar dials anew with what it has by now */
+	sq_deliveries_end(c->stream);
 }
 
 void
@@ -241,18 +239,22 @@ sq_ask_tick(struct sq_front_worker *p, uint64_t now_ms)
 	struct sq_auth *auth = p->front->cfg.auth;
 	struct sq_auth_counts counts;
 
-	if (auth == NULL)
+	if (auth == NULL || now_ms < p->auth_ms)
 		return;
+	p->auth_ms = now_ms + ASK_LOOK_MS;
 	sq_auth_refresh(auth);
 	if (sq_worker_index(p->worker) == 0) {
 		counts = sq_auth_counts(auth);
 		sq_metric_set(p->front->cfg.metrics, SQ_M_AUTH_KEYS, (int64_t)counts.keys);
 		sq_metric_set(
 		    p->front->cfg.metrics, SQ_M_AUTH_KEYS_AGE, (int64_t)(counts.stale_ms / 1000));
+		sq_metric_set(p->front->cfg.metrics, SQ_M_AUTH_TOKENS, (int64_t)counts.tokens);
+		sq_metric_set(
+		    p->front->cfg.metrics, SQ_M_AUTH_BAD_FILES, (int64_t)counts.bad_files);
 	}
 	if (p->auth_epoch == sq_auth_epoch(auth))
 		return;
 	p->auth_epoch = sq_auth_epoch(auth);
-	SQ_LIST_FOR_EACH(c, &p->conns, struct sq_conn, node)
+	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
 		ask_doubt(c, now_ms);
 }

@@ -20,7 +20,8 @@ struct sq_proof {
 
 /* Finds out who asks, then goes on (sq_front_go()), or refuses. */
 void sq_ask_start(struct sq_conn *, h2o_req_t *);
-/* Each second: files of tokens and keys, and the links that rested on what is gone. */
+/* Each tick: now and then files of tokens and keys, and the links that rested on what is
+ * gone, which end. */
 void sq_ask_tick(struct sq_front_worker *, uint64_t now_ms);
 
 #endif

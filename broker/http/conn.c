@@ -225,11 +225,11 @@ sq_conns_tick(struct sq_front_worker *p, uint64_t now_ms)
 			if (p->listeners[i] != NULL)
 				h2o_socket_read_start(p->listeners[i], conn_on_accept);
 	}
+	sq_ask_tick(p, now_ms);
 	if (now_ms < p->second_ms)
 		return;
 	p->second_ms = now_ms + 1000;
 	conns_rest(p);
-	sq_ask_tick(p, now_ms);
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
 		conn_age(c, now_ms);
 }

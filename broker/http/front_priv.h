@@ -31,6 +31,7 @@ struct sq_front_worker {
 	h2o_socket_t *listeners[SQ_LISTEN_ADDRS];
 	bool serving, paused;               /* paused: no descriptors left, until the next tick */
 	uint64_t auth_epoch;                /* of the last look at what links rest on */
+	uint64_t auth_ms;                   /* the next one */
 	struct sq_certificate *certificate; /* NULL: clear text */
 	struct sq_bundle *bundle;
 	struct sq_list conns;   /* struct sq_conn */

@@ -207,7 +207,7 @@ async def test_environment_and_flags_override_the_file(env):
 async def test_a_wrong_token_is_seen_at_the_broker(env):
     stack = await env.stack(sidecars=1)
     other = stack.folder / "other-token"
-    parts.write_token(other)
+    other.write_text("another-token\n")
     stranger = parts.Program("sidecar", "stranger", stack.folder,
                              parts.ROOT / "build" / env.settings.build,
                              parts.merge(stack.sidecars[0].tree, {
@@ -216,7 +216,7 @@ async def test_a_wrong_token_is_seen_at_the_broker(env):
                                  "auth": {"token-file": str(other)}})).start()
     try:
         line = ("127.0.0.1 refused with 401, static-unknown: "
-                "the token is none of auth.token-file")
+                "the token is none of auth.tokens-file")
         await eventually(lambda: line in stack.log(stack.broker), "the broker's log says who")
         assert other.read_text().strip() not in stack.log(stack.broker)
     finally:

@@ -738,7 +738,7 @@ async def test_other_issuers_keys_and_authorities_are_files_of_the_broker(_env):
         {"issuer": "https://ci.example", "keys-url": "https://ci.example/jwks", "space": "ci",
          "ca-file": f"{folder}/issuer-0.pem"},
         {"issuer": "edge", "audience": "mq", "keys-file": f"{folder}/issuer-1.json"}]
-    assert auth["kubernetes"] is True and auth["token-file"] == "/etc/sqmqos/tokens/tokens"
+    assert auth["kubernetes"] is True and auth["tokens-file"] == "/etc/sqmqos/tokens/tokens"
     broker = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]["template"]["spec"]
     mounts = {m["name"]: m["mountPath"] for m in broker["containers"][0]["volumeMounts"]}
     assert mounts["config"] == folder and mounts["tokens"] == "/etc/sqmqos/tokens"
@@ -957,7 +957,7 @@ def in_a_pod(env, objects):
         (root / folder).mkdir()
     parts.write_certificates(root / "tls")
     certificate, key = (root / "tls" / n for n in ("broker.pem", "broker.key"))
-    parts.write_token(root / "tokens" / "tokens")
+    parts.write_token(root / "tokens" / "token")
     parts.write_token(root / "account" / "token")
     places = [("/etc/sqmqos/tls/tls.crt", certificate), ("/etc/sqmqos/tls/tls.key", key),
               ("/etc/sqmqos/tls/ca.crt", root / "tls" / "ca.pem"),

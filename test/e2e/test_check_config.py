@@ -84,16 +84,17 @@ async def test_each_problem_is_named_with_its_key(env):
         folder = made.folder
         (folder / "empty").write_text("")
         missing, empty = folder / "missing", folder / "empty"
-        await made.bad({"auth": {"token-file": str(missing)}},
-                       f"auth.token-file: {missing}: No such file or directory")
-        await made.bad({"auth": {"token-file": str(empty)}}, f"auth.token-file: {empty}: ")
+        key = "tokens-file" if kind == "broker" else "token-file"
+        await made.bad({"auth": {key: str(missing)}},
+                       f"auth.{key}: {missing}: No such file or directory")
+        await made.bad({"auth": {key: str(empty)}}, f"auth.{key}: {empty}: ")
         await made.bad({"admin": {"listen": "9090"}}, "admin.listen: 9090: not of the form ")
         await made.bad({"admin": {"listen": "no.such.host.invalid:9090"}},
                        "admin.listen: no.such.host.invalid:9090: ")
         await made.bad({"admin": {"listen": "192.0.2.1:9090"}},
                        "admin.listen: 192.0.2.1:9090: Cannot assign requested address")
-        await made.bad({"admin": {"listen": "9090"}, "auth": {"token-file": str(missing)}},
-                       "auth.token-file: ", "admin.listen: ")
+        await made.bad({"admin": {"listen": "9090"}, "auth": {key: str(missing)}},
+                       f"auth.{key}: ", "admin.listen: ")
 
 
 def odd_files(folder):
@@ -234,13 +235,13 @@ async def test_a_broker_that_everybody_could_use_does_not_start_by_oversight(env
     made = Configured(env, "broker")
     port = made.tree["listen"]["address"].split(":")[1]
     nothing = {"tls": {"enabled": False, "cert-file": None, "key-file": None},
-               "auth": {"token-file": None}}
+               "auth": {"tokens-file": None}}
     for address in (f"0.0.0.0:{port}", f":{port}", f"*:{port}"):
         away = parts.merge(nothing, {"listen": {"address": address}})
         await made.bad(away, f"auth.insecure: other machines reach listen.address {address}")
         await made.good(parts.merge(away, {"auth": {"insecure": True}}))
-        await made.good(parts.merge(away, {"auth": {"token-file": str(made.folder / "token")}}))
-        await made.good({"listen": {"address": address}, "auth": {"token-file": None}})
+        await made.good(parts.merge(away, {"auth": {"tokens-file": str(made.folder / "tokens")}}))
+        await made.good({"listen": {"address": address}, "auth": {"tokens-file": None}})
     for address in (f"127.0.0.1:{port}", f"localhost:{port}"):
         await made.good(parts.merge(nothing, {"listen": {"address": address}}))
 
@@ -268,7 +269,7 @@ async def test_whose_signed_tokens_are_taken(env):
            "api-ca-file": str(broker.folder / "ca.pem")}
 
     def issuers(*items, **more):
-        return {"auth": {"token-file": None, "issuers": list(items)} | more}
+        return {"auth": {"tokens-file": None, "issuers": list(items)} | more}
 
     await broker.good(issuers(one, url, **api))
     for wrong, key, said in (

@@ -291,7 +291,7 @@ async def test_bad_requests_get_a_status_and_a_problem(env):
 async def test_a_sidecar_with_a_wrong_token_is_refused_and_says_so(env):
     stack = await env.stack(sidecars=1)
     other = env.folder / "wrong-token"
-    parts.write_token(other)
+    other.write_text("another-token\n")
     sidecar = stack.sidecars[0]
     await stack.end(sidecar)
     sidecar.tree["auth"]["token-file"] = str(other)
@@ -382,7 +382,7 @@ async def test_garbage_in_the_files_that_a_configuration_names(env):
     parts.write_certificates(folder)
     garbage = {"missing": None, "empty": b"", "random": random.Random(2).randbytes(500),
                "cut": (folder / "broker.pem").read_bytes()[:200]}
-    names = {"broker": ["token", "broker.pem", "broker.key"], "sidecar": ["token", "ca.pem"]}
+    names = {"broker": ["tokens", "broker.pem", "broker.key"], "sidecar": ["token", "ca.pem"]}
     for kind, what in ((k, w) for k in names for w in garbage):
         for name in names[kind]:
             if name == "token" and what == "cut":

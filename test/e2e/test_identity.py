@@ -169,17 +169,6 @@ async def test_owner_says_how_far_a_session_goes(env):
         await link.close()
 
 
-async def test_sessions_of_a_static_token_go_to_an_account(env):
-    stack, issuer = await verified_stack(env)
-    static = await linked(stack, (stack.folder / "token").read_text().strip())
-    pod = await linked(stack, issuer.token("shop"))
-    await attached(static, "shop~w~c", expiry=3600, clean=False)
-    assert (await attached(pod, "shop~w~c", expiry=3600, clean=False)).present
-    denied(await put(static, "shop~w~c", ordinal=2, expiry=3600, clean=False), "another account")
-    await static.close()
-    await pod.close()
-
-
 @scenario(timeout_s=120)
 async def test_a_link_ends_with_its_token(env):
     stack, issuer = await verified_stack(env)

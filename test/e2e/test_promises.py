@@ -6,7 +6,7 @@ import ssl
 
 import stack as parts
 from annotations import AnnotationsFile
-from cluster import eventually, metric
+from cluster import SPACES, eventually, metric
 from mqtt import V311, Will
 from scenario import scenario
 
@@ -84,6 +84,7 @@ async def test_payloads_and_secrets_stay_out_of_the_logs(env):
     await stack.kill(stack.sidecars[0])
     await stack.restart(stack.sidecars[0])
     (stack.folder / "token").write_text(wrong + "\n")
+    (stack.folder / "tokens").write_text(parts.token_line("local", wrong, SPACES))
     await stack.kill(stack.broker)
     await stack.restart(stack.broker)
     await away.connect(b, clean=False, props=DURABLE)

@@ -5,6 +5,7 @@ import os
 import pathlib
 
 import mqtt
+import stack as parts
 from annotations import AnnotationsFile
 from flow import Traffic
 from scenario import Skip, scenario
@@ -21,6 +22,7 @@ def old_programs():
 
 def use(program, folder):
     program.argv[0] = str(folder / f"sqmqos-{program.kind}")
+    parts.before_tokens_file(program)
 
 
 async def mixed(env, broker_old=False, sidecars_old=(False, False)):

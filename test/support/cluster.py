@@ -57,6 +57,10 @@ def tcp_connections(program, peer_port):
     return sum(f"pid={program.pid}," in line for line in shown.splitlines())
 
 
+# What the token of a stack may name.
+SPACES = ("default", "shop", "bank", "one", "two", "a")
+
+
 class Stack:
     """One broker, N sidecars, and a proxy before the broker where asked for.
 
@@ -75,7 +79,7 @@ class Stack:
         if not proxy:
             self.link_port = self.broker_port
         self.proxy = Proxy(self.link_port, self.broker_port) if proxy else None
-        parts.write_token(self.folder / "token")
+        parts.write_token(self.folder / "token", SPACES)
         if tls:
             parts.write_certificates(self.folder)
         tree = parts.config("broker", self.folder, listen=self.broker_port, admin=broker_admin,

@@ -116,7 +116,7 @@ class World:
         self.ports = []
         ports = self.take_ports(2 + 3 * SIDECARS)
         self.broker_port = ports[0]
-        parts.write_token(self.folder / "token")
+        parts.write_token(self.folder / "token", ("default", "spill"))
         if tls:
             parts.write_certificates(self.folder)
         self.store = store or self.folder / "store"

@@ -11,6 +11,7 @@
 
 #include "../support/jwt_maker.h"
 #include "../support/temp_dir.h"
+#include "../support/token_line.h"
 #include "broker/auth/auth.h"
 #include "core/mem.h"
 
@@ -480,19 +481,21 @@ Test(auth_jwt, static_tokens_and_signed_ones_are_taken_beside_each_other)
 {
 	struct sq_auth_issuer one = {.issuer = ISSUER, .keys_file = keys_file};
 	char path[300];
+	struct sq_buf line = {0};
 	FILE *f;
 
 	snprintf(path, sizeof path, "%s/token", dir);
 	f = fopen(path, "w");
-	fputs("sesame\n", f);
+	token_line(&line, "web", "shop", "sesame");
+	cr_assert_eq(fwrite(sq_buf_data(&line), 1, sq_buf_len(&line), f), sq_buf_len(&line));
+	sq_buf_fini(&line);
 	fclose(f);
 	auth = sq_auth_new(
 	    &(struct sq_auth_cfg){
-		.token_file = path, .audience = "sqmqos", .issuers = &one, .n_issuers = 1},
+		.tokens_file = path, .audience = "sqmqos", .issuers = &one, .n_issuers = 1},
 	    &err);
 	cr_assert_eq(ask(sq_xstrdup("sesame")), SQ_AUTH_NONE);
-	cr_assert_eq(asked.identity->id, SQ_IDENTITY_OLD_TOKEN);
-	cr_assert_eq(asked.identity->n_spaces, 0);
+	cr_assert_str_eq(asked.identity->name, "token:web");
 	cr_assert_eq(ask(sq_xstrdup("sesame2")), SQ_AUTH_STATIC_UNKNOWN);
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(GOOD))), SQ_AUTH_NONE);
 	cr_assert_eq(ask(jwt_sign(stranger, RS, claims(GOOD))), SQ_AUTH_SIGNATURE);

@@ -11,6 +11,7 @@
 
 #include "../support/fake_core.h"
 #include "../support/h2_client.h"
+#include "../support/token_line.h"
 #include "broker/auth/auth.h"
 #include "broker/metrics.h"
 #include "core/mem.h"
@@ -248,11 +249,14 @@ Test(front, requests_need_a_good_token)
 	char path[] = "/tmp/sq_test_front_XXXXXX";
 	struct sq_front_cfg cfg = fake_front_cfg();
 	int fd = mkstemp(path);
+	struct sq_buf line = {0};
 	struct h2_response *r;
 
-	cr_assert_eq(write(fd, "sesame\n", 7), 7);
+	token_line(&line, "web", "a", "sesame");
+	cr_assert_eq(write(fd, sq_buf_data(&line), sq_buf_len(&line)), sq_buf_len(&line));
+	sq_buf_fini(&line);
 	close(fd);
-	auth = sq_auth_new(&(struct sq_auth_cfg){.token_file = path}, NULL);
+	auth = sq_auth_new(&(struct sq_auth_cfg){.tokens_file = path}, NULL);
 	cfg.auth = auth;
 	fake_start(&cfg);
 	unlink(path);

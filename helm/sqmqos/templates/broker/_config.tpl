@@ -35,7 +35,7 @@
 {{- end }}
 {{- end -}}
 {{- with $b.spaces }}{{ $_ := set $config "spaces" . }}{{ end -}}
-{{- with .Values.auth.tokensSecret }}{{ $_ := set $config.auth "token-file" "/etc/sqmqos/tokens/tokens" }}{{ end -}}
+{{- with .Values.auth.tokensSecret }}{{ $_ := set $config.auth "tokens-file" "/etc/sqmqos/tokens/tokens" }}{{ end -}}
 {{- $issuers := list -}}
 {{- range $i, $of := .Values.auth.issuers -}}
 {{- $issuer := pick $of "issuer" "audience" "space" -}}
