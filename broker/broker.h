@@ -55,7 +55,7 @@ struct sq_broker_cfg {
 	uint32_t expiry_default_s, expiry_max_s;
 	uint32_t max_sessions;
 	uint32_t max_subs_per_session;
-	enum sq_owner_scope owner_scope;
+	struct sq_owner_rules owners;
 	const struct sq_tenant_share *shares; /* each tenant once; outlives sq_broker_new() */
 	size_t n_shares;
 };

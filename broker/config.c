@@ -76,6 +76,10 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"auth.owner", SQ_CFG_ENUM, AT(owner), "account", 0, 0, owners,
 	"Whose a session is; account: the service account's that has made it; namespace: every "
 	"account's of its namespace, so that another name for one locks nothing out."},
+    {"auth.adopt", SQ_CFG_BOOL, AT(adopt), "true", 0, 0, NULL,
+	"A session that is nobody's, as it was made while nobody was asked for a credential, goes "
+        "to "
+	"the first who comes for it and may name its space and pod; false: to nobody."},
     {"spaces", SQ_CFG_NAMED, AT(spaces), NULL, sizeof(struct sq_broker_space), 1, NULL,
 	"Topic spaces that several tenants share; in a file only. Without an entry each tenant, "
 	"on Kubernetes a namespace, has a space of its own."},
@@ -344,7 +348,7 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .expiry_max_s = (uint32_t)(c->expiry_max_ms / SECOND),
 	    .max_sessions = (uint32_t)c->max_sessions,
 	    .max_subs_per_session = (uint32_t)c->max_subs,
-	    .owner_scope = (enum sq_owner_scope)c->owner,
+	    .owners = {(enum sq_owner_scope)c->owner, !c->adopt},
 	    .shares = c->shares,
 	    .n_shares = c->n_shares,
 	};

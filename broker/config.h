@@ -33,7 +33,8 @@ struct sq_broker_config {
 	char *audience;
 	struct sq_config_records issuers; /* struct sq_broker_issuer */
 	bool insecure;
-	unsigned owner;                  /* enum sq_owner_scope */
+	unsigned owner; /* enum sq_owner_scope */
+	bool adopt;
 	struct sq_config_records spaces; /* struct sq_broker_space */
 	/* From these: each tenant once, with names of theirs. */
 	struct sq_tenant_share *shares;

@@ -73,16 +73,20 @@ sq_allowed_again(const struct sq_identity *link, const struct sq_identity *now)
 	return link->id == now->id ? SQ_DENIED_NONE : SQ_DENIED_OWNER;
 }
 
-enum sq_denied
-sq_allowed_owner(const struct sq_identity *who, uint64_t owner, enum sq_owner_scope scope)
+bool
+sq_owner_adopts(const struct sq_identity *who, uint64_t owner)
 {
-	bool account = who->id > SQ_IDENTITY_OLD_TOKEN;
+	return who->id != SQ_IDENTITY_NOBODY &&
+	    (owner == SQ_IDENTITY_NOBODY || owner == SQ_IDENTITY_OLD_TOKEN);
+}
 
-	if (who->id == owner || who->id == SQ_IDENTITY_NOBODY || owner == SQ_IDENTITY_NOBODY)
-		return SQ_DENIED_NONE;
-	if (account && (owner == SQ_IDENTITY_OLD_TOKEN || scope == SQ_OWNER_NAMESPACE))
-		return SQ_DENIED_NONE;
-	return SQ_DENIED_OWNER;
+enum sq_denied
+sq_allowed_owner(const struct sq_identity *who, uint64_t owner, const struct sq_owner_rules *rules)
+{
+	bool may = who->id == SQ_IDENTITY_NOBODY || who->id == owner ||
+	    (sq_owner_adopts(who, owner) ? !rules->keep : rules->scope == SQ_OWNER_NAMESPACE);
+
+	return may ? SQ_DENIED_NONE : SQ_DENIED_OWNER;
 }
 
 uint64_t

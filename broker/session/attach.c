@@ -18,8 +18,21 @@
 static enum sq_denied
 attach_owned(const struct sq_session *s, const struct sq_call *c)
 {
-	return sq_allowed_owner(
-	    sq_link_identity(c->link), s->owner, s->shard->broker->cfg.owner_scope);
+	return sq_allowed_owner(sq_link_identity(c->link), s->owner, &s->shard->broker->cfg.owners);
+}
+
+/* The session is the caller's from now on. */
+static void
+attach_own(struct sq_session *s, const struct sq_call *c, bool fresh)
+{
+	const struct sq_identity *who = sq_link_identity(c->link);
+
+	if (!fresh && sq_owner_adopts(who, s->owner)) {
+		sq_count(s->shard->broker, SQ_M_SESSIONS_ADOPTED, 1);
+		SQ_INFO("session", "%s~%s~%s: was nobody's and is %s's now", c->key.space,
+		    c->key.workload, c->key.client, who->name);
+	}
+	s->owner = sq_owner_after(who, s->owner);
 }
 
 static struct sq_superseded *
@@ -410,7 +423,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	enum sq_denied denied;
 	struct sq_session *s;
 	struct sq_attach a;
-	bool ends_durable;
+	bool ends_durable, fresh;
 
 	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK) {
 		sq_call_answer(c, 400, "malformed attach");
@@ -443,9 +456,10 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_answer(c, 507, "nothing can be stored at present");
 		return;
 	}
-	if (s == NULL)
+	fresh = s == NULL;
+	if (fresh)
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64());
-	s->owner = sq_owner_after(sq_link_identity(c->link), s->owner);
+	attach_own(s, c, fresh);
 	attach_fence(s, &a);
 	s->attaching = c;
 	sq_linked_join(s, c->link);

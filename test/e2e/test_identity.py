@@ -3,6 +3,7 @@ that outlive them; spoken by hand where no sidecar would, and by sidecars."""
 
 import asyncio
 
+import stack as parts
 from cluster import eventually, metric
 from link import Attached, Broken, LinkClient, attach, batch, image, outcomes, session_path, \
     settlements, subscription
@@ -167,6 +168,86 @@ async def test_owner_says_how_far_a_session_goes(env):
         else:
             denied(await put(link, key, **durable), "another account")
         await link.close()
+
+
+# ---- tokens of a file
+
+WHO = {"web": ("shop",), "till": ("shop",), "gateway": ("bank", "shop")}
+
+
+def bearer(name):
+    return f"token-of-{name}"
+
+
+def write_tokens(path, who=None):
+    """A file that lets each in by bearer(); written in place."""
+    path.write_text("# who may come\n" + "".join(
+        parts.token_line(name, bearer(name), spaces) for name, spaces in (who or WHO).items()))
+
+
+async def token_stack(env, start=True, **broker):
+    env.check_leftovers = False
+    stack = await env.stack(start=False, sidecars=0, tls=False, broker=broker)
+    write_tokens(stack.folder / "tokens")
+    if start:
+        await stack.start()
+    return stack
+
+
+async def restart_with(stack, **auth):
+    """The broker, stopped and started with other keys of auth."""
+    if stack.broker.running():
+        assert await asyncio.to_thread(stack.broker.stop) == 0
+    stack.broker.tree["auth"] = auth
+    stack.broker.start()
+    await stack.ready(stack.broker)
+
+
+@scenario(timeout_s=120)
+async def test_identities_are_switched_on_and_off_and_on(env):
+    """Nobody is locked out of what was made without: it goes to the first who comes."""
+    stack = await token_stack(env, start=False)
+    on = {"tokens-file": str(stack.folder / "tokens")}
+    durable = {"expiry": 3600, "clean": False}
+    await restart_with(stack)
+    link = await linked(stack, None)
+    for key in ("shop~w~a", "shop~w~b", "bank~w~a"):
+        state = await attached(link, key, **durable)
+        assert (await subscribe(link, key, state.epoch, "t")).status == 200
+    assert await publish(link, "shop~w~a", state=await attached(
+        link, "shop~w~a", attempt=2, **durable), topic="t", payload=b"waits") == 0
+    await link.close()
+
+    await restart_with(stack, **on, adopt=False)
+    web = await linked(stack, bearer("web"))
+    denied(await put(web, "shop~w~a", **durable), "another account")
+    await web.close()
+
+    await restart_with(stack, **on)
+    web, till = await linked(stack, bearer("web")), await linked(stack, bearer("till"))
+    denied(await put(web, "bank~w~a", **durable), "another namespace")
+    state = await attached(web, "shop~w~a", **durable)
+    assert state.present
+    kind, contents = await web.delivery()
+    assert kind == 2 and b"waits" in contents, "what waits goes to the first who comes"
+    denied(await put(till, "shop~w~a", **durable), "another account")
+    assert await metric(stack.broker, "sqmqos_sessions_adopted_total") == 1
+    assert "shop~w~a: was nobody's and is token:web's now" in stack.log(stack.broker)
+    await web.close()
+    await till.close()
+
+    await restart_with(stack)  # off: owners are neither compared nor changed
+    link = await linked(stack, None)
+    assert (await attached(link, "shop~w~a", **durable)).present
+    await link.close()
+    await restart_with(stack, **on)
+    till = await linked(stack, bearer("till"))
+    denied(await put(till, "shop~w~a", **durable), "another account")
+    assert (await attached(till, "shop~w~b", **durable)).present
+    web = await linked(stack, bearer("web"))
+    assert (await attached(web, "shop~w~a", **durable)).present
+    await web.close()
+    await till.close()
 
 
 @scenario(timeout_s=120)

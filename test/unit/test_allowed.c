@@ -8,8 +8,7 @@
 enum { GROUP_MAX = 255, ACCOUNT = 4711, OTHER = 4712 };
 
 static const char *const spaces[] = {"a", "b", "c"};
-static const struct sq_identity nobody = {.name = "", .pod = ""},
-				token = {.id = SQ_IDENTITY_OLD_TOKEN, .pod = ""},
+static const struct sq_identity nobody = {.name = "", .pod = ""}, token = {.id = OTHER, .pod = ""},
 				account = {
 				    .id = ACCOUNT, .pod = "p", .spaces = spaces, .n_spaces = 1};
 
@@ -117,33 +116,37 @@ Test(allowed, a_later_token_is_of_the_same_account_and_pod)
 
 Test(allowed, a_session_is_its_owners)
 {
+	static const struct sq_owner_rules each = {SQ_OWNER_ACCOUNT, false},
+					   all = {SQ_OWNER_NAMESPACE, false},
+					   keep = {SQ_OWNER_ACCOUNT, true},
+					   all_keep = {SQ_OWNER_NAMESPACE, true};
 	static const struct {
 		const struct sq_identity *who;
 		uint64_t owner;
-		enum sq_owner_scope scope;
+		const struct sq_owner_rules *rules;
 		enum sq_denied why;
 		uint64_t after;
 	} rows[] = {
-	    {&account, ACCOUNT, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
-	    {&account, OTHER, SQ_OWNER_ACCOUNT, SQ_DENIED_OWNER, 0},
-	    {&account, OTHER, SQ_OWNER_NAMESPACE, SQ_DENIED_NONE, ACCOUNT},
-	    /* what was there before there were accounts */
-	    {&account, SQ_IDENTITY_NOBODY, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
-	    {&account, SQ_IDENTITY_OLD_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
-	    {&token, SQ_IDENTITY_NOBODY, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, SQ_IDENTITY_OLD_TOKEN},
-	    {&token, SQ_IDENTITY_OLD_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE,
-		SQ_IDENTITY_OLD_TOKEN},
-	    /* and not back */
-	    {&token, ACCOUNT, SQ_OWNER_ACCOUNT, SQ_DENIED_OWNER, 0},
-	    {&token, ACCOUNT, SQ_OWNER_NAMESPACE, SQ_DENIED_OWNER, 0},
+	    {&account, ACCOUNT, &each, SQ_DENIED_NONE, ACCOUNT},
+	    {&account, OTHER, &each, SQ_DENIED_OWNER, 0},
+	    {&account, OTHER, &keep, SQ_DENIED_OWNER, 0},
+	    {&account, ACCOUNT, &keep, SQ_DENIED_NONE, ACCOUNT},
+	    {&account, OTHER, &all, SQ_DENIED_NONE, ACCOUNT},
+	    {&account, OTHER, &all_keep, SQ_DENIED_NONE, ACCOUNT},
+	    /* what was there before anybody had a name */
+	    {&account, SQ_IDENTITY_NOBODY, &each, SQ_DENIED_NONE, ACCOUNT},
+	    {&account, SQ_IDENTITY_OLD_TOKEN, &each, SQ_DENIED_NONE, ACCOUNT},
+	    {&account, SQ_IDENTITY_NOBODY, &keep, SQ_DENIED_OWNER, 0},
+	    {&account, SQ_IDENTITY_OLD_TOKEN, &all_keep, SQ_DENIED_OWNER, 0},
 	    /* where nobody is asked there is nothing to compare, and nothing to forget */
-	    {&nobody, ACCOUNT, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE, ACCOUNT},
-	    {&nobody, SQ_IDENTITY_OLD_TOKEN, SQ_OWNER_ACCOUNT, SQ_DENIED_NONE,
-		SQ_IDENTITY_OLD_TOKEN},
+	    {&nobody, ACCOUNT, &each, SQ_DENIED_NONE, ACCOUNT},
+	    {&nobody, ACCOUNT, &keep, SQ_DENIED_NONE, ACCOUNT},
+	    {&nobody, SQ_IDENTITY_OLD_TOKEN, &keep, SQ_DENIED_NONE, SQ_IDENTITY_OLD_TOKEN},
+	    {&nobody, SQ_IDENTITY_NOBODY, &keep, SQ_DENIED_NONE, SQ_IDENTITY_NOBODY},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		cr_assert_eq(sq_allowed_owner(rows[i].who, rows[i].owner, rows[i].scope),
+		cr_assert_eq(sq_allowed_owner(rows[i].who, rows[i].owner, rows[i].rules),
 		    rows[i].why, "row %zu", i);
 		if (rows[i].why == SQ_DENIED_NONE)
 			cr_assert_eq(sq_owner_after(rows[i].who, rows[i].owner), rows[i].after,

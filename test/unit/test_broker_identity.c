@@ -117,8 +117,8 @@ Test(broker_identity, the_epoch_of_one_session_on_the_path_of_another_is_409)
 	const char *const paths[] = {"b~w~c", "a~w2~c", "a~w~c2", "a~w~c~p1"};
 	struct fake_call *c;
 
-	identify(0, SQ_IDENTITY_OLD_TOKEN, "", "");
-	identify(1, SQ_IDENTITY_OLD_TOKEN, "", "");
+	identify(0, SQ_IDENTITY_NOBODY, "", "");
+	identify(1, SQ_IDENTITY_NOBODY, "", "");
 	peer_connect(&a);
 	peer_connect(&b);
 	cr_assert_eq(peer_sub(&b, &share), 1);
@@ -236,24 +236,78 @@ Test(broker_identity, the_owner_comes_back_over_a_restart)
 	peer_expect(&alice, "1");
 }
 
-/* An upgrade: pods come with tokens of their own for what static tokens have made. */
-Test(broker_identity, sessions_of_a_static_token_are_adopted)
+/* Whoever owns the session 'key' by its record at the next start. */
+static void
+make_session(const char *key, uint64_t owner)
 {
-	struct peer p = peer_at(0, "a~w~c"), bob = peer_other(&p);
+	struct peer p = peer_at(0, key);
 
-	identify(0, SQ_IDENTITY_OLD_TOKEN, "", "");
+	identify(0, owner, "", "");
 	peer_connect(&p);
+	cr_assert_eq(peer_subscribe(&p, "t", 1), 1);
 	cr_assert_eq(peer_disconnect(&p, 3600), 204);
-	restart(); /* now with accounts */
-	peer_connect(&p);
-	cr_assert(p.present);
-	cr_assert_eq(peer_disconnect(&p, 3600), 204);
+}
+
+/* Identities are switched on: who comes first has what waits, and keeps it. */
+Test(broker_identity, what_is_nobodys_goes_to_the_first_who_may_name_it)
+{
+	struct peer alice = peer_at(0, "a~w~c"), bob = peer_other(&alice),
+		    other = peer_at(1, "b~w~c");
+
+	make_session("a~w~c", SQ_IDENTITY_NOBODY);
+	make_session("b~w~c", SQ_IDENTITY_OLD_TOKEN);
+	restart();
+	expect_put_denied(&other, SQ_DENIED_SPACE);
+	peer_connect(&alice);
+	cr_assert(alice.present);
+	cr_assert_eq(world_metric(SQ_M_SESSIONS_ADOPTED), 1);
+	cr_assert_eq(peer_publish(&alice, "t", "1", 1), 0);
+	peer_expect(&alice, "1");
+	cr_assert_eq(peer_disconnect(&alice, 3600), 204);
 	restart();
 	expect_put_denied(&bob, SQ_DENIED_OWNER);
-	identify(1, SQ_IDENTITY_OLD_TOKEN, "", "");
+	identify(1, BOB, "b", "");
+	peer_connect(&other);
+	cr_assert(other.present, "a token of before is nobody, too");
+	peer_connect(&alice);
+	cr_assert(alice.present);
+	cr_assert_eq(world_metric(SQ_M_SESSIONS_ADOPTED), 2);
+}
+
+Test(broker_identity, what_is_nobodys_may_stay_so)
+{
+	struct peer alice = peer_at(0, "a~w~c"), fresh = peer_at(0, "a~w~c2");
+
+	make_session("a~w~c", SQ_IDENTITY_NOBODY);
+	w.cfg.owners.keep = true;
+	restart();
+	expect_put_denied(&alice, SQ_DENIED_OWNER);
+	peer_connect(&fresh);
+	cr_assert_eq(world_metric(SQ_M_SESSIONS_ADOPTED), 0);
+	identify(0, SQ_IDENTITY_NOBODY, "", "");
+	peer_connect(&alice);
+	cr_assert(alice.present);
+}
+
+/* On, off, on: nobody is locked out, and who had a session has it again. */
+Test(broker_identity, owners_are_kept_while_nobody_is_asked)
+{
+	struct peer alice = peer_at(0, "a~w~c"), bob = peer_other(&alice);
+
+	peer_connect(&alice);
+	cr_assert_eq(peer_disconnect(&alice, 3600), 204);
+	world_stop(&w);
+	world_start(&w, 2);
+	identify(0, SQ_IDENTITY_NOBODY, "", "");
+	identify(1, SQ_IDENTITY_NOBODY, "", "");
+	peer_connect(&bob);
+	cr_assert(bob.present);
+	cr_assert_eq(peer_disconnect(&bob, 3600), 204);
+	restart();
 	expect_put_denied(&bob, SQ_DENIED_OWNER);
-	peer_connect(&p);
-	cr_assert(p.present);
+	peer_connect(&alice);
+	cr_assert(alice.present);
+	cr_assert_eq(world_metric(SQ_M_SESSIONS_ADOPTED), 0);
 }
 
 Test(broker_identity, a_session_may_go_as_far_as_its_namespace)
@@ -262,12 +316,12 @@ Test(broker_identity, a_session_may_go_as_far_as_its_namespace)
 
 	peer_connect(&alice);
 	cr_assert_eq(peer_disconnect(&alice, 3600), 204);
-	w.cfg.owner_scope = SQ_OWNER_NAMESPACE;
+	w.cfg.owners.scope = SQ_OWNER_NAMESPACE;
 	restart();
 	peer_connect(&bob);
 	cr_assert(bob.present);
 	cr_assert_eq(peer_disconnect(&bob, 3600), 204);
-	w.cfg.owner_scope = SQ_OWNER_ACCOUNT; /* his, whose it was last */
+	w.cfg.owners.scope = SQ_OWNER_ACCOUNT; /* his, whose it was last */
 	restart();
 	expect_put_denied(&alice, SQ_DENIED_OWNER);
 	peer_connect(&bob);
