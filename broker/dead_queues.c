@@ -57,6 +57,7 @@ dead_close(struct sq_group *g)
 	sq_watch_remove(g->broker->watch, &g->sink);
 	g->sink.engine->ops->queue_close(g->sink.queue);
 	sq_dead_source_free(&g->sink.dead, g->owner);
+	sq_htab_fini(&g->bindings_by_name);
 	free(g->name);
 	free(g);
 }

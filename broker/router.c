@@ -6,6 +6,7 @@
 #include "broker/metrics.h"
 #include "broker/router_priv.h"
 #include "core/mem.h"
+#include "proto/topic/tags.h"
 #include "proto/topic/topic.h"
 
 enum {
@@ -221,36 +222,17 @@ routes_add(struct sq_index_entry *e, void *arg)
 	to->v[to->n++] = SQ_CONTAINER_OF(e, struct sq_binding, entry);
 }
 
-/* A message may carry one tag twice; each binding is wanted once. */
-static void
-routes_unique(struct routes *to, size_t from)
-{
-	size_t n = from;
-
-	for (size_t i = from; i < to->n; i++) {
-		size_t seen = from;
-
-		while (seen < n && to->v[seen] != to->v[i])
-			seen++;
-		if (seen == n)
-			to->v[n++] = to->v[i];
-	}
-	to->n = n;
-}
-
-/* Adds the bindings that ask for one of the message's tags: its user
- * properties named "tag" (MQTT 5.0 §3.3.2.3.7). */
+/* Adds the bindings that ask for one of the message's tags.  A binding has one tag, so each comes
+ * once.  Tags beyond SQ_TAGS_MAX, which messages of older stores may have, select nothing. */
 static void
 routes_add_tagged(struct sq_space *s, const unsigned char *image, struct routes *to)
 {
-	struct sq_bytes props = sq_image_props(image), topic = sq_image_topic(image), name, value;
-	size_t from = to->n;
+	struct sq_bytes topic = sq_image_topic(image);
+	struct sq_tags tags;
 
-	while (sq_props_user_next(&props, &name, &value)) {
-		if (name.len == 3 && memcmp(name.p, "tag", 3) == 0 && value.len > 0)
-			sq_topic_index_match_tag(s->bindings, value, topic, routes_add, to);
-	}
-	routes_unique(to, from);
+	(void)sq_tags_read(sq_image_props(image), &tags);
+	for (size_t i = 0; i < tags.n; i++)
+		sq_topic_index_match_tag(s->bindings, tags.v[i], topic, routes_add, to);
 }
 
 static struct cache_slot *

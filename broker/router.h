@@ -112,11 +112,20 @@ int sq_router_load(struct sq_router *, struct sq_engine *, uint64_t now_ms) SQ_M
  * number per call.  'txn' is asked for a transaction when there is one. */
 void
 sq_router_sweep(struct sq_router *, uint64_t now_ms, struct sq_txn *(*txn)(void *arg), void *arg);
-/* Under the space's write lock: calls 'fn' for the retained messages that 'filter'
- * selects and that have not expired at 'now_ms', until it returns false. */
+/* Retained messages that a filter selects, in slices. */
+struct sq_retained_scan;
+/* Of those that the space has now.  One that is replaced before the scan has come to it is not of
+ * them any more: to what was bound under the same write lock it is a live one.  NULL: the filter
+ * selects nothing.  Thread: any; one at a time, also of those below.  The space must stay. */
+struct sq_retained_scan *
+sq_retained_scan_open(struct sq_router *, struct sq_space *, struct sq_bytes filter);
+void sq_retained_scan_close(struct sq_retained_scan **);
+/* Calls 'fn' for some of them that have not expired at 'now_ms', until it returns false; returns
+ * whether there may be more.  Looks at no more than '*left' levels of topics, and takes off what
+ * it has looked at.  'fn' is under the lock of the space's retained messages. */
 typedef bool
 sq_retained_fn(const struct sq_msg *, const struct sq_origin *, uint64_t expires_ms, void *arg);
-void sq_router_retained(struct sq_router *, struct sq_space *, struct sq_bytes filter,
-    uint64_t now_ms, sq_retained_fn *fn, void *arg);
+bool sq_retained_scan_next(struct sq_retained_scan *, uint64_t now_ms, size_t *left,
+    sq_retained_fn *fn, void *arg) SQ_MUST_CHECK;
 
 #endif

@@ -33,7 +33,7 @@ struct sq_router {
 	struct sq_htab spaces; /* under 'spaces_lock' */
 	pthread_mutex_t spaces_lock;
 	uint64_t n_spaces; /* ever made */
-	atomic_uint_fast64_t retained_msgs, retained_bytes;
+	atomic_uint_fast64_t retained_msgs, retained_bytes, retained_number;
 	/* Records that say nothing any more; filled at the start, emptied by the sweep. */
 	uint64_t *stale;
 	size_t n_stale, cap_stale;

@@ -12,10 +12,7 @@
 #include "core/mem.h"
 #include "proto/topic/topic.h"
 
-enum {
-	SCAN_SLICE = 1024,
-	SWEEP_MAX = 1000, /* retained messages of a space removed in one go */
-};
+enum { SWEEP_MAX = 1000 }; /* retained messages of a space removed in one go */
 
 struct retained {
 	struct sq_index_entry entry;
@@ -24,7 +21,8 @@ struct retained {
 	struct sq_origin origin;
 	uint64_t expires_ms;
 	struct sq_heap_node expiry;
-	uint64_t id; /* of its record */
+	uint64_t number; /* of all that was retained, in the order in which it was */
+	uint64_t id;     /* of its record */
 };
 
 void
@@ -176,6 +174,7 @@ sq_router_retain(struct sq_router *r, struct sq_space *s, const struct sq_msg *m
 	if (sq_image_payload(m->image).len > 0) {
 		err = retained_put(r, s, m, &kept);
 		if (err == SQ_OK) {
+			kept->number = atomic_fetch_add(&r->retained_number, 1) + 1;
 			kept->origin = *origin;
 			kept->origin.copy = 1;
 			retained_set_expiry(s, kept, expires_ms);
@@ -298,44 +297,76 @@ sq_router_sweep(struct sq_router *r, uint64_t now_ms, struct sq_txn *(*txn)(void
 	pthread_mutex_unlock(&r->spaces_lock);
 }
 
-struct retained_walk {
+/* Scans. */
+
+struct sq_retained_scan {
+	struct sq_space *space;
+	struct sq_topic_scan *scan;
+	uint64_t upto; /* number of the last retained message that is of it */
+	/* Of the slice. */
 	uint64_t now_ms;
 	sq_retained_fn *fn;
 	void *arg;
-	bool stop;
 };
 
 static bool
 retained_visit(struct sq_index_entry *e, void *arg)
 {
 	struct retained *kept = SQ_CONTAINER_OF(e, struct retained, entry);
-	struct retained_walk *w = arg;
+	const struct sq_retained_scan *scan = arg;
 
-	if (kept->expires_ms == 0 || kept->expires_ms > w->now_ms) /* the sweep comes */
-		w->stop = !w->fn(&kept->msg, &kept->origin, kept->expires_ms, w->arg);
-	return !w->stop;
+	if (kept->number > scan->upto ||
+	    (kept->expires_ms != 0 && kept->expires_ms <= scan->now_ms)) /* the sweep comes */
+		return true;
+	return scan->fn(&kept->msg, &kept->origin, kept->expires_ms, scan->arg);
+}
+
+struct sq_retained_scan *
+sq_retained_scan_open(struct sq_router *r, struct sq_space *s, struct sq_bytes filter)
+{
+	struct sq_retained_scan *scan = sq_xcalloc(1, sizeof *scan);
+	int err = SQ_EINVAL;
+
+	scan->space = s;
+	pthread_mutex_lock(&s->retained_lock);
+	scan->upto = atomic_load(&r->retained_number);
+	if (sq_topic_index_count(s->retained) > 0)
+		err = sq_topic_scan_open(s->retained, filter, &scan->scan);
+	pthread_mutex_unlock(&s->retained_lock);
+	if (err == SQ_OK)
+		return scan;
+	free(scan);
+	return NULL;
 }
 
 void
-sq_router_retained(struct sq_router *r, struct sq_space *s, struct sq_bytes filter, uint64_t now_ms,
-    sq_retained_fn *fn, void *arg)
+sq_retained_scan_close(struct sq_retained_scan **scanp)
 {
-	struct retained_walk w = {now_ms, fn, arg, false};
-	struct sq_topic_scan *scan;
-	bool more;
-	int err;
+	struct sq_retained_scan *scan = *scanp;
 
-	(void)r;
-	pthread_mutex_lock(&s->retained_lock);
-	err = sq_topic_scan_open(s->retained, filter, &scan);
-	pthread_mutex_unlock(&s->retained_lock);
-	if (err != SQ_OK)
+	*scanp = NULL;
+	if (scan == NULL)
 		return;
-	do {
-		pthread_mutex_lock(&s->retained_lock);
-		more = sq_topic_scan_next(scan, SCAN_SLICE, retained_visit, &w) && !w.stop;
-		if (!more)
-			sq_topic_scan_close(&scan);
-		pthread_mutex_unlock(&s->retained_lock);
-	} while (more);
+	pthread_mutex_lock(&scan->space->retained_lock);
+	sq_topic_scan_close(&scan->scan);
+	pthread_mutex_unlock(&scan->space->retained_lock);
+	free(scan);
+}
+
+bool
+sq_retained_scan_next(
+    struct sq_retained_scan *scan, uint64_t now_ms, size_t *left, sq_retained_fn *fn, void *arg)
+{
+	size_t before;
+	bool more;
+
+	scan->now_ms = now_ms;
+	scan->fn = fn;
+	scan->arg = arg;
+	pthread_mutex_lock(&scan->space->retained_lock);
+	before = sq_topic_scan_visited(scan->scan);
+	more = sq_topic_scan_next(scan->scan, *left, retained_visit, scan);
+	*left -= sq_topic_scan_visited(scan->scan) - before;
+	pthread_mutex_unlock(&scan->space->retained_lock);
+	return more;
 }

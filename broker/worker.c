@@ -215,6 +215,14 @@ sq_worker_post(struct sq_worker *to, struct sq_task *t)
 	sq_worker_post_in(to, SQ_TURN_WORK, t);
 }
 
+void
+sq_worker_post_later(struct sq_task *t)
+{
+	t->turn = SQ_TURN_WORK;
+	t->mt.link = (h2o_linklist_t){NULL, NULL};
+	h2o_multithread_send_message(&worker_self->inbox, &t->mt);
+}
+
 struct sq_worker *
 sq_worker_self(void)
 {

@@ -30,6 +30,9 @@ struct sq_task {
 void sq_worker_post(struct sq_worker *to, struct sq_task *t);
 /* The same, in another part of the turn than SQ_TURN_WORK. */
 void sq_worker_post_in(struct sq_worker *to, enum sq_turn turn, struct sq_task *t);
+/* Runs 't' in the next turn of the worker whose thread this is, behind what has come in for it by
+ * then: for work in slices. */
+void sq_worker_post_later(struct sq_task *t);
 /* The worker whose thread this is; NULL outside of one. */
 struct sq_worker *sq_worker_self(void);
 unsigned sq_worker_index(const struct sq_worker *);

@@ -52,6 +52,7 @@ sq_group_unref(struct sq_group **gp)
 	assert(!g->listed && sq_list_empty(&g->bindings));
 	group_end_queue(g);
 	sq_group_options_fini(&g->options);
+	sq_htab_fini(&g->bindings_by_name);
 	sq_count(g->broker, SQ_M_GROUPS, -1);
 	free(g->name);
 	free(g);
@@ -198,6 +199,8 @@ group_binding_free(struct sq_group *g, struct sq_group_binding *gb, struct sq_tx
 {
 	sq_group_unstore_binding(g, gb, txn);
 	sq_router_unbind(g->broker->router, &gb->binding);
+	g->n_kept -= gb->refs == 0;
+	sq_htab_remove(&g->bindings_by_name, &gb->by_name);
 	sq_list_remove(&gb->node);
 	free(gb);
 }
@@ -330,24 +333,36 @@ sq_group_binding_make(
 	gb->binding.max_qos = qos;
 	gb->binding.as_published = true; /* each member decides */
 	sq_list_push_back(&g->bindings, &gb->node);
+	sq_htab_insert(&g->bindings_by_name, &gb->by_name, sq_hash(name, len - 1));
+	g->n_kept++;
 	sq_router_bind(g->broker->router, sq_sys_space(g->broker->sys, g->tenant, filter), filter,
 	    &gb->binding);
 	return gb;
+}
+
+static struct sq_group_binding *
+group_binding_find(const struct sq_group *g, const char *name)
+{
+	struct sq_hnode *n = sq_htab_find(&g->bindings_by_name, sq_hash(name, strlen(name)));
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct sq_group_binding *gb = SQ_CONTAINER_OF(n, struct sq_group_binding, by_name);
+
+		if (strcmp(gb->name, name) == 0)
+			return gb;
+	}
+	return NULL;
 }
 
 struct sq_group_binding *
 sq_group_bind(struct sq_group *g, const struct sq_topic_filter *filter, const char *name,
     uint8_t qos, struct sq_txn *txn)
 {
-	struct sq_group_binding *gb = NULL;
+	struct sq_group_binding *gb = group_binding_find(g, name);
 
-	SQ_LIST_FOR_EACH(old, &g->bindings, struct sq_group_binding, node) {
-		if (strcmp(old->name, name) == 0)
-			gb = old;
-	}
 	if (gb == NULL)
 		gb = sq_group_binding_make(g, filter, name, qos);
-	gb->refs++;
+	g->n_kept -= gb->refs++ == 0;
 	if (gb->number == 0 || gb->binding.max_qos != qos) {
 		gb->binding.max_qos = qos;
 		sq_group_store_binding(g, gb, txn);
@@ -368,13 +383,18 @@ void
 sq_group_unbind(struct sq_group *g, struct sq_group_binding *gb, bool keep, struct sq_txn *txn)
 {
 	assert(gb->refs > 0);
-	if (--gb->refs == 0 && !keep)
+	if (--gb->refs > 0)
+		return;
+	g->n_kept++;
+	if (!keep)
 		group_binding_free(g, gb, txn);
 }
 
 void
 sq_group_prune(struct sq_group *g, struct sq_txn *txn)
 {
+	if (g->n_kept == 0)
+		return;
 	SQ_LIST_FOR_EACH_SAFE(gb, &g->bindings, struct sq_group_binding, node) {
 		if (gb->refs == 0)
 			group_binding_free(g, gb, txn);

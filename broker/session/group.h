@@ -20,6 +20,7 @@
 /* One filter of a group, wanted by 'refs' subscriptions. */
 struct sq_group_binding {
 	struct sq_list node;
+	struct sq_hnode by_name;
 	struct sq_binding binding;
 	unsigned refs;
 	uint32_t number; /* of its record; 0: it has none */
@@ -56,6 +57,8 @@ struct sq_group {
 	struct sq_sink sink;
 	struct sq_worker *owner; /* of the queue */
 	struct sq_list bindings;
+	struct sq_htab bindings_by_name;
+	size_t n_kept; /* of them, that nobody wants */
 	struct sq_tenant *tenant;
 	struct sq_group_cfg cfg; /* without pointers; limits and expiry are those in force */
 	unsigned n_subs;         /* subscriptions of live sessions */

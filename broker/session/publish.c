@@ -11,10 +11,12 @@
 #include "broker/session/stored.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
+#include "proto/topic/tags.h"
 #include "proto/topic/topic.h"
 
 enum {
-	PACE_EVERY = 32,  /* puts between two looks at a queue's length */
+	PACE_EVERY = 32,                           /* puts between two looks at a queue's length */
+	SUBS_BYTES = UINT8_MAX * sizeof(uint32_t), /* of identifiers that a target can name */
 	LOCKED_MAX = 512, /* matches after which those that wait for the lock come first */
 };
 
@@ -140,8 +142,8 @@ publish_merged(struct sq_publish *p, struct sq_binding **v, size_t n)
 		as_published |= v[i]->as_published;
 		bytes += v[i]->subs != NULL ? v[i]->subs->size : 0;
 	}
-	if (bytes > UINT8_MAX * sizeof(uint32_t)) /* what a target can name */
-		bytes = UINT8_MAX * sizeof(uint32_t);
+	if (bytes > SUBS_BYTES)
+		bytes = SUBS_BYTES;
 	if (bytes > 0) {
 		uint32_t at = 0;
 
@@ -226,6 +228,30 @@ publish_refused(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 	return SQ_MQTT_RC_SUCCESS;
 }
 
+/* How many queues the bindings are of, and how many bytes of identifiers they have: a session
+ * with many overlapping ones gets one copy, and nobody's message is refused for its sake. */
+static size_t
+publish_targets(struct sq_binding *const *v, size_t n, uint64_t *subs)
+{
+	struct sq_binding **sorted = sq_xmalloc((n + 1) * sizeof(*sorted));
+	size_t targets = 0;
+
+	*subs = 0;
+	if (n > 0)
+		memcpy(sorted, v, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof *sorted, binding_by_sink);
+	for (size_t i = 0; i < n; targets++) {
+		const struct sq_sink *sink = sorted[i]->sink;
+		uint64_t of_sink = 0;
+
+		for (; i < n && sorted[i]->sink == sink; i++)
+			of_sink += sorted[i]->subs != NULL ? sorted[i]->subs->size : 0;
+		*subs += of_sink < SUBS_BYTES ? of_sink : SUBS_BYTES;
+	}
+	free(sorted);
+	return targets;
+}
+
 /* Whether 'txn' has room for the message in all its queues, in one piece. */
 static bool
 publish_fits(const struct sq_publish *p, struct sq_binding *const *v, size_t n)
@@ -235,10 +261,9 @@ publish_fits(const struct sq_publish *p, struct sq_binding *const *v, size_t n)
 
 	if (p->retain)
 		bytes *= 2;
-	if (ops->txn_room(p->txn, n + 1, bytes + n * UINT8_MAX * sizeof(uint32_t)))
+	if (ops->txn_room(p->txn, n + 1, bytes + n * SUBS_BYTES))
 		return true; /* in any case */
-	for (size_t i = 0; i < n; i++)
-		subs += v[i]->subs != NULL ? v[i]->subs->size : 0;
+	n = publish_targets(v, n, &subs);
 	return ops->txn_room(p->txn, n + 1, bytes + subs);
 }
 
@@ -367,6 +392,15 @@ publish_once(struct sq_publish *p, const struct sq_asked *asked)
 	return code;
 }
 
+/* Whether it has no more tags than it may. */
+static bool
+publish_tags(const struct sq_publish *p)
+{
+	struct sq_tags tags;
+
+	return sq_tags_read(sq_image_props(p->msg->image), &tags);
+}
+
 /* A message with properties: does what they ask for. */
 static uint8_t
 publish_asked(struct sq_publish *p)
@@ -382,6 +416,9 @@ publish_asked(struct sq_publish *p)
 			sq_dead_unmatched(p->broker, p->tenant, p->txn, p->msg);
 		return code;
 	}
+	if (!publish_tags(p))
+		return sq_refused_say(&p->refused, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA,
+		    "the message has more than %d different tags", SQ_TAGS_MAX);
 	if (!good || asked.unknown.len > 0)
 		code = sq_refused_asked(&p->refused, p->from, &asked);
 	if (code != SQ_MQTT_RC_SUCCESS)

@@ -154,6 +154,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	sq_order_init(s);
 	sq_list_init(&s->subscriptions);
 	sq_list_init(&s->members);
+	sq_list_init(&s->scans);
 	s->sink.shard = sh;
 	s->sink.session = s;
 	s->sink.engine = sh->broker->engine;

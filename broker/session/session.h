@@ -5,7 +5,7 @@
  * life, attach.c the PUT, order.c what waits for its turn, batch.c, publish.c and held.c
  * messages up, deliver.c, demand.c,
  * window.c and settle.c messages down, refused.c the words of refusals, subscribe.c
- * bindings, members.c its parts in groups, group.c and its like the queues that sessions
+ * bindings, retained_scan.c what is retained for them, members.c its parts in groups, group.c and its like the queues that sessions
  * share, ending.c queues whose session or group is gone, stored.c what of all this is in
  * the store. */
 #ifndef SQ_BROKER_SESSION_H
@@ -47,6 +47,8 @@ struct sq_member {
 /* One entry of SUBSCRIBE or of an annotation. */
 struct sq_subscription {
 	struct sq_list node;
+	struct sq_hnode by_name;
+	struct sq_hnode by_group; /* of the table of those that consume, if it does */
 	char *name;                /* what makes it one: filter, or group, tag and filter */
 	struct sq_binding binding; /* of the session's own queue */
 	struct sq_group *group;    /* or of this group's; a reference */
@@ -57,6 +59,7 @@ struct sq_subscription {
 	struct sq_declarer *word;     /* what it declares of the group's queue; NULL: nothing */
 	struct sq_member *member;     /* one of the session's subscriptions to a group has it */
 	struct sq_subscription *twin; /* of one to $dead/#: to the other queue of the two */
+	struct sq_sub_scan *scan;     /* retained messages still come: see retained_scan.h */
 };
 
 /* An unfinished delivery; the packet id is its index + 1. */
@@ -197,7 +200,11 @@ struct sq_session {
 	uint32_t ready_head, n_ready, cap_ready;
 
 	struct sq_list subscriptions, members;
+	struct sq_htab subs_by_name, subs_by_group;
 	uint32_t n_subscriptions;
+	struct sq_list scans; /* of retained messages: see retained_scan.h */
+	struct sq_task scan_task;
+	bool scan_posted;
 };
 
 /* session.c */

@@ -7,6 +7,7 @@
 #include "broker/session/denied.h"
 #include "broker/session/group_declare.h"
 #include "broker/session/refused.h"
+#include "broker/session/retained_scan.h"
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
@@ -16,29 +17,58 @@
 #include "proto/mqtt/reason.h"
 #include "proto/topic/sys_value.h"
 
-enum { RUNNING_MAX = 64 }; /* transactions of a session that need not be waited for */
+enum {
+	RUNNING_MAX = 64, /* transactions of a session that need not be waited for */
+	LOCKED_MAX = 64,  /* entries after which those that wait for the lock come first */
+};
 
 /* Subscriptions. */
 
 static struct sq_subscription *
 subscription_find(struct sq_session *s, const char *name)
 {
-	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
+	struct sq_hnode *n = sq_htab_find(&s->subs_by_name, sq_hash(name, strlen(name)));
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct sq_subscription *sub = SQ_CONTAINER_OF(n, struct sq_subscription, by_name);
+
 		if (strcmp(sub->name, name) == 0)
 			return sub;
 	}
 	return NULL;
 }
 
+static uint64_t
+subscription_group_hash(const struct sq_subscription *sub)
+{
+	return sq_hash_u64((uintptr_t)sub->group);
+}
+
 /* Another subscription of the session that consumes from the same group. */
 static struct sq_subscription *
 subscription_heir(struct sq_session *s, const struct sq_subscription *sub)
 {
-	SQ_LIST_FOR_EACH(other, &s->subscriptions, struct sq_subscription, node) {
-		if (other != sub && other->consumes && other->group == sub->group)
+	struct sq_hnode *n = sq_htab_find(&s->subs_by_group, subscription_group_hash(sub));
+
+	for (; sub->group != NULL && n != NULL; n = sq_htab_next_same(n)) {
+		struct sq_subscription *other = SQ_CONTAINER_OF(
+		    n, struct sq_subscription, by_group);
+
+		if (other != sub && other->group == sub->group)
 			return other;
 	}
 	return NULL;
+}
+
+/* The session's record of it goes. */
+static void
+subscription_unlist(struct sq_session *s, struct sq_subscription *sub)
+{
+	if (sub->consumes)
+		sq_htab_remove(&s->subs_by_group, &sub->by_group);
+	sq_htab_remove(&s->subs_by_name, &sub->by_name);
+	sq_list_remove(&sub->node);
+	s->n_subscriptions--;
 }
 
 /* Under the write lock of the tenant's space.  'txn' is NULL at the broker's end. */
@@ -51,6 +81,8 @@ subscription_free(
 
 	if (sub->counted != SQ_SYS_COUNTS)
 		sq_sys_add(s->sys, (enum sq_sys_count)sub->counted, -1);
+	subscription_unlist(s, sub);
+	sq_retained_end(sub);
 	sq_stored_unsubscribed(s, txn, sub);
 	sq_router_unbind(b->router, &sub->binding);
 	if (sub->member != NULL && heir != NULL)
@@ -64,8 +96,6 @@ subscription_free(
 		sq_group_leave(&sub->group, sq_worker_now_ms(s->shard->worker), txn);
 	}
 	sq_block_unref(&sub->binding.subs);
-	sq_list_remove(&sub->node);
-	s->n_subscriptions--;
 	free(sub->name);
 	free(sub);
 }
@@ -127,6 +157,8 @@ subscribe_consume(struct sq_session *s, struct sq_subscription *sub, const struc
 {
 	struct sq_subscription *first = subscription_heir(s, sub);
 
+	if (!sub->consumes)
+		sq_htab_insert(&s->subs_by_group, &sub->by_group, subscription_group_hash(sub));
 	sub->consumes = true;
 	if (sub->member == NULL && first == NULL)
 		sq_member_join(s, sub, e);
@@ -169,6 +201,7 @@ subscribe_new(struct sq_session *s, struct sq_wanted *w, struct sq_txn *txn)
 	sub->name = w->name;
 	w->name = NULL;
 	sq_list_push_back(&s->subscriptions, &sub->node);
+	sq_htab_insert(&s->subs_by_name, &sub->by_name, sq_hash(sub->name, strlen(sub->name)));
 	s->n_subscriptions++;
 	if (w->group != NULL) {
 		subscribe_group(s, sub, w, txn);
@@ -228,68 +261,33 @@ subscribe_apply(
 	}
 }
 
-/* Retained messages for a new subscription (MQTT 5.0 §3.3.1.3). */
-
-struct retained_put {
-	struct sq_session *session;
-	const struct sq_subscription *sub;
-	struct sq_bytes tag; /* only messages with it; empty: any */
-	struct sq_op *op;
+/* A Subscriptions that is carried out. */
+struct request {
+	struct sq_subs_head head;
+	struct sq_bytes entries;
+	int n;
+	struct sq_buf codes;
+	struct sq_notes notes;
+	struct sq_group **groups; /* that it has bound in, with references */
+	size_t n_groups, cap_groups;
 };
 
-static bool
-retained_tagged(const unsigned char *image, struct sq_bytes tag)
+/* Notes the group of an entry. */
+static void
+subscribe_bound(struct request *req, const struct sq_subscription *sub)
 {
-	struct sq_bytes props = sq_image_props(image), name, value;
-
-	while (sq_props_user_next(&props, &name, &value)) {
-		if (name.len == 3 && memcmp(name.p, "tag", 3) == 0 && value.len == tag.len &&
-		    memcmp(value.p, tag.p, tag.len) == 0)
-			return true;
+	if (sub == NULL || sub->group == NULL ||
+	    (req->n_groups > 0 && req->groups[req->n_groups - 1] == sub->group))
+		return;
+	if (req->n_groups == req->cap_groups) {
+		req->cap_groups = req->cap_groups > 0 ? req->cap_groups * 2 : 4;
+		req->groups = sq_xrealloc(req->groups, req->cap_groups * sizeof(*req->groups));
 	}
-	return false;
-}
-
-static bool
-retained_room(const struct sq_op *op, const struct sq_item *item)
-{
-	uint64_t subs = item->subs != NULL ? item->subs->size : 0;
-
-	return op->txn->engine->ops->txn_room(op->txn, 1, sq_image_size(item->msg.image) + subs);
-}
-
-static bool
-retained_put(const struct sq_msg *m, const struct sq_origin *origin, uint64_t expires_ms, void *arg)
-{
-	const struct retained_put *to = arg;
-	const struct sq_binding *b = &to->sub->binding;
-	uint8_t qos = (uint8_t)sq_image_qos(m->image);
-	struct sq_item item;
-
-	if (to->tag.len != 0 && !retained_tagged(m->image, to->tag))
-		return true;
-	item = (struct sq_item){
-	    .msg = sq_msg_ref(*m),
-	    .subs = b->subs != NULL ? sq_block_ref(b->subs) : NULL,
-	    .origin = *origin,
-	    .expires_ms = expires_ms,
-	    .qos = qos < b->max_qos ? qos : b->max_qos,
-	    .round = b->sink->round,
-	    .retain = true,
-	};
-	if (b->sink->reject &&
-	    b->sink->engine->ops->queue_full(b->sink->queue, sq_image_size(m->image))) {
-		sq_count(to->session->shard->broker, SQ_M_DROPPED_FULL, 1);
-		sq_item_fini(&item);
-		return false;
-	}
-	if (item.qos > 0 && !retained_room(to->op, &item))
-		(void)sq_op_split(to->op, 0);
-	return b->sink->engine->ops->put(to->op->txn, b->sink->queue, &item) == SQ_OK;
+	req->groups[req->n_groups++] = sq_group_ref(sub->group);
 }
 
 static uint8_t
-subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op)
+subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struct request *req)
 {
 	struct sq_txn *txn = op->txn; /* until retained messages fill it */
 	unsigned handling = sq_option_retain(w->e.options);
@@ -311,18 +309,10 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op)
 	subscribe_apply(s, sub, &w->e, txn);
 	subscribe_declare(s, sub, w, txn);
 	sq_stored_subscription(s, txn, sub, &w->e);
+	subscribe_bound(req, sub);
 	if (sub->group == NULL &&
-	    (handling == SQ_RETAIN_ALWAYS || (handling == SQ_RETAIN_IF_NEW && is_new))) {
-		struct retained_put to = {s, sub, w->filter.tag, op};
-
-		if (sq_sys_filter(w->filter.filter))
-			sq_sys_retained(
-			    s->shard->broker->sys, s->tenant, w->filter.filter, retained_put, &to);
-		else
-			sq_router_retained(s->shard->broker->router, sq_tenant_space(s->tenant),
-			    w->filter.filter, sq_worker_now_ms(s->shard->worker), retained_put,
-			    &to);
-	}
+	    (handling == SQ_RETAIN_ALWAYS || (handling == SQ_RETAIN_IF_NEW && is_new)))
+		sq_retained_begin(s, sub, &w->filter, op);
 	return w->e.options & SQ_OPTION_QOS; /* granted */
 }
 
@@ -351,21 +341,22 @@ subscribe_refused(
 	sq_refused_tell(&refused, s, "subscription", code, i, notes);
 }
 
-/* Carries out entry 'i' and says of it in 'notes' what its code doesn't. */
+/* Carries out entry 'i' and says of it in the notes what its code doesn't. */
 static uint8_t
 subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_sub *e, uint16_t i,
-    struct sq_op *op, struct sq_notes *notes)
+    struct sq_op *op, struct request *req)
 {
 	struct sq_wanted w;
 	uint8_t code = sq_wanted_parse(key, e, &w);
 	bool unsubscribes = e->op == SQ_SUB_UNSUBSCRIBE;
 
 	if (code < 0x80)
-		code = unsubscribes ? unsubscribe_one(s, &w, op->txn) : subscribe_one(s, &w, op);
+		code = unsubscribes ? unsubscribe_one(s, &w, op->txn)
+				    : subscribe_one(s, &w, op, req);
 	if (code >= 0x80)
-		subscribe_refused(s, &w, code, i, notes);
+		subscribe_refused(s, &w, code, i, &req->notes);
 	else if (sq_buf_len(&w.note) > 0)
-		sq_notes_add(notes, i, SQ_REFUSAL_NONE, sq_wanted_note(&w));
+		sq_notes_add(&req->notes, i, SQ_REFUSAL_NONE, sq_wanted_note(&w));
 	sq_wanted_fini(&w);
 	return code;
 }
@@ -378,16 +369,29 @@ subscribe_key(const struct sq_session *s, struct sq_key *key)
 		abort(); /* sq_key_encode() has made it */
 }
 
-/* A Subscriptions that is carried out. */
-struct request {
-	struct sq_subs_head head;
-	struct sq_bytes entries;
-	int n;
-	struct sq_buf codes;
-	struct sq_notes notes;
-};
+/* Its members have declared theirs by now: drops what was only kept. */
+static void
+subscribe_prune(struct request *req, struct sq_txn *txn)
+{
+	for (size_t i = 0; i < req->n_groups; i++) {
+		sq_group_prune(req->groups[i], txn);
+		sq_group_unref(&req->groups[i]);
+	}
+	free(req->groups);
+}
 
-/* Carries its entries out, in 'op', which it commits. */
+/* Lets others come first.  Not before the commit of what they may find: theirs of a group that
+ * is new comes after that. */
+static void
+subscribe_pause(struct sq_session *s, const struct request *req, struct sq_op *op)
+{
+	if (req->n_groups > 0)
+		(void)sq_op_split(op, 0);
+	sq_space_unlock(sq_tenant_space(s->tenant));
+	sq_space_wrlock(sq_tenant_space(s->tenant));
+}
+
+/* Carries its entries out, in 'op'. */
 static void
 subscribe_entries(struct sq_session *s, struct request *req, struct sq_op *op, unsigned version)
 {
@@ -397,12 +401,11 @@ subscribe_entries(struct sq_session *s, struct request *req, struct sq_op *op, u
 	for (int i = 0; i < req->n; i++) {
 		struct sq_sub e = sq_sub_next(&req->entries, version);
 
-		sq_buf_u8(&req->codes, subscribe_entry(s, &key, &e, (uint16_t)i, op, &req->notes));
+		if (i > 0 && i % LOCKED_MAX == 0)
+			subscribe_pause(s, req, op);
+		sq_buf_u8(&req->codes, subscribe_entry(s, &key, &e, (uint16_t)i, op, req));
 	}
-	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
-		if (sub->group != NULL)
-			sq_group_prune(sub->group, op->txn);
-	}
+	subscribe_prune(req, op->txn);
 }
 
 /* One without a mark is answered by the codes themselves, once it is committed. */
@@ -416,8 +419,7 @@ subscribe_carry_out(struct sq_session *s, struct sq_call *c, struct request *req
 	sq_space_wrlock(space);
 	subscribe_entries(s, req, op, version);
 	sq_codes_encode(&c->out, sq_buf_data(&req->codes), (uint16_t)req->n, &req->notes, version);
-	/* Before anybody finds a group that is new: his commit comes after this one. */
-	sq_op_commit(op);
+	sq_retained_commit(op);
 	sq_space_unlock(space);
 	sq_deliver_pump(s);
 }
@@ -445,7 +447,7 @@ subscribe_in_order(struct sq_session *s, struct sq_call *c, struct request *req)
 	sq_order_asked(s, answer, &req->codes, &req->notes);
 	if (waits)
 		op->answer = answer;
-	sq_op_commit(op); /* as above */
+	sq_retained_commit(op);
 	sq_space_unlock(space);
 	if (!waits)
 		sq_order_ready(s, answer);
@@ -510,12 +512,16 @@ sq_subscribe_drop_all(struct sq_session *s, struct sq_txn *txn)
 {
 	struct sq_space *space = sq_tenant_space(s->tenant);
 
-	if (sq_list_empty(&s->subscriptions))
-		return;
-	sq_space_wrlock(space);
-	SQ_LIST_FOR_EACH_SAFE(sub, &s->subscriptions, struct sq_subscription, node)
-		subscription_free(s, sub, true, txn);
-	sq_space_unlock(space);
+	while (!sq_list_empty(&s->subscriptions)) {
+		sq_space_wrlock(space);
+		for (int n = 0; n < LOCKED_MAX && !sq_list_empty(&s->subscriptions); n++)
+			subscription_free(s,
+			    SQ_LIST_FIRST(&s->subscriptions, struct sq_subscription, node), true,
+			    txn);
+		sq_space_unlock(space);
+	}
+	sq_htab_fini(&s->subs_by_name);
+	sq_htab_fini(&s->subs_by_group);
 }
 
 int

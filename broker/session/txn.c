@@ -141,25 +141,29 @@ part_done(struct sq_txn *txn, int err)
 	op_part_done(op, err);
 }
 
-bool
-sq_op_split(struct sq_op *op, uint64_t number)
+void
+sq_op_part(struct sq_op *op)
 {
-	const struct sq_engine_ops *ops = op->txn->engine->ops;
-	struct op_part *next;
+	struct op_part *next = sq_xcalloc(1, sizeof *next);
 
-	if (!ops->is_durable(op->txn))
-		return false;
-	if (op->first != 0)
-		sq_stored_batch(op->session, op->txn, op->lane, number - 1, op->held, op->n_held);
-	next = sq_xcalloc(1, sizeof *next);
 	next->op = op;
 	next->txn.worker = op->txn->worker;
 	next->txn.engine = op->txn->engine;
 	next->txn.done = part_done;
 	op->pending++;
-	ops->commit(op->txn);
+	op->txn->engine->ops->commit(op->txn);
 	op->txn = &next->txn;
 	SQ_FAULT("broker-part-admitted");
+}
+
+bool
+sq_op_split(struct sq_op *op, uint64_t number)
+{
+	if (!op->txn->engine->ops->is_durable(op->txn))
+		return false;
+	if (op->first != 0)
+		sq_stored_batch(op->session, op->txn, op->lane, number - 1, op->held, op->n_held);
+	sq_op_part(op);
 	return true;
 }
 

@@ -17,11 +17,14 @@ struct sq_op {
 	uint64_t first, last; /* numbers of a batch; 0: not a batch */
 	uint16_t *held;       /* QoS 2 ids that this batch added */
 	uint16_t n_held;
-	struct sq_notes notes; /* on the outcomes of a batch */
-	bool releases;         /* it has released one */
-	bool receives;         /* it settles a QoS 2 delivery: received or complete */
-	unsigned pending;      /* transactions that are not done */
-	bool ended;            /* all are, with 'err' */
+	struct sq_notes notes;         /* on the outcomes of a batch */
+	bool releases;                 /* it has released one */
+	bool receives;                 /* it settles a QoS 2 delivery: received or complete */
+	unsigned scans;                /* of retained messages, that go on: see retained_scan.h */
+	bool parted;                   /* the last of them commits it */
+	size_t scanned, scanned_bytes; /* of topics, at once */
+	unsigned pending;              /* transactions that are not done */
+	bool ended;                    /* all are, with 'err' */
 	int err;
 };
 
@@ -33,6 +36,8 @@ void sq_op_commit(struct sq_op *);
  * numbers before 'number' are in the store then, with what they were answered: after a crash
  * the rest comes again, and nothing twice.  False: it holds nothing. */
 bool sq_op_split(struct sq_op *, uint64_t number);
+/* The same of what is no batch, whatever it holds: its next part comes in a later turn. */
+void sq_op_part(struct sq_op *);
 
 /* A transaction of the caller's: counted in 'running', the session pinned, until
  * done() calls sq_txn_end(). */

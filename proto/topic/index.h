@@ -85,6 +85,8 @@ int sq_topic_scan_open(
  * this name; it may remove the entry that it is given, and change nothing else. */
 bool sq_topic_scan_next(struct sq_topic_scan *, size_t max_nodes,
     bool (*fn)(struct sq_index_entry *, void *arg), void *arg);
+/* How many nodes it has visited so far. */
+size_t sq_topic_scan_visited(const struct sq_topic_scan *);
 /* Closes '*scanp', if any, and sets it to NULL.  Before the index is freed. */
 void sq_topic_scan_close(struct sq_topic_scan **scanp);
 

@@ -12,7 +12,8 @@ struct sq_topic_scan {
 	struct topic_node *at; /* NULL: finished */
 	bool multi;            /* the filter ends with # */
 	size_t depth;          /* of 'at' */
-	size_t n_levels;       /* of the filter, without # */
+	size_t visited;
+	size_t n_levels; /* of the filter, without # */
 	struct topic_level *levels;
 	unsigned char *text;
 };
@@ -106,11 +107,18 @@ sq_topic_scan_next(struct sq_topic_scan *s, size_t max_nodes,
 	while (s->at != NULL && max_nodes-- > 0) {
 		bool more = scan_report(s, fn, arg);
 
+		s->visited++;
 		scan_step(s);
 		if (!more)
 			break;
 	}
 	return s->at != NULL;
+}
+
+size_t
+sq_topic_scan_visited(const struct sq_topic_scan *s)
+{
+	return s->visited;
 }
 
 int

@@ -11,6 +11,7 @@ enum { RUNS_MAX = 1000000, WAIT_MAX_S = 60 };
 struct sq_worker {
 	unsigned index;
 	struct sq_list due[SQ_TURN_PARTS];
+	struct sq_list later; /* due in the next turn */
 };
 
 static struct sq_worker workers[FAKE_WORKERS_MAX];
@@ -31,6 +32,7 @@ fake_workers_init(unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		workers[i].index = i;
 		pointers[i] = &workers[i];
+		sq_list_init(&workers[i].later);
 		for (unsigned part = 0; part < SQ_TURN_PARTS; part++)
 			sq_list_init(&workers[i].due[part]);
 	}
@@ -91,6 +93,9 @@ fake_turn(struct sq_worker *w)
 	size_t n = 0;
 
 	self = w;
+	pthread_mutex_lock(&lock);
+	sq_list_splice(&w->due[SQ_TURN_WORK], &w->later);
+	pthread_mutex_unlock(&lock);
 	for (unsigned part = 0; part < SQ_TURN_PARTS; part++) {
 		struct sq_task *t;
 
@@ -114,6 +119,16 @@ fake_run(void)
 	}
 	self = was;
 	return last == 0;
+}
+
+void
+fake_run_turn(void)
+{
+	struct sq_worker *was = self;
+
+	for (unsigned i = 0; i < n_workers; i++)
+		(void)fake_turn(&workers[i]);
+	self = was;
 }
 
 void
@@ -175,6 +190,17 @@ void
 sq_worker_post(struct sq_worker *to, struct sq_task *t)
 {
 	sq_worker_post_in(to, SQ_TURN_WORK, t);
+}
+
+void
+sq_worker_post_later(struct sq_task *t)
+{
+	t->turn = SQ_TURN_WORK;
+	pthread_mutex_lock(&lock);
+	sq_list_push_back(&self->later, &t->node);
+	pending++;
+	pthread_cond_signal(&posted);
+	pthread_mutex_unlock(&lock);
 }
 
 struct sq_worker *

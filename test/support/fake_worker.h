@@ -22,6 +22,8 @@ uint64_t fake_now(void);
 /* Runs tasks until none is left; false when there were more than a test can
  * have, so that somebody posts himself for ever. */
 bool fake_run(void);
+/* One turn of each worker: what is posted for a later one stays. */
+void fake_run_turn(void);
 /* Runs the tasks of one worker alone until it has none. */
 void fake_run_worker(unsigned i);
 /* Runs tasks, those that other threads post included, until 'over' says so; false

@@ -108,6 +108,12 @@ sq_worker_post(struct sq_worker *to, struct sq_task *t)
 	sq_worker_post_in(to, SQ_TURN_WORK, t);
 }
 
+void
+sq_worker_post_later(struct sq_task *t)
+{
+	sq_worker_post(self, t);
+}
+
 struct sq_worker *
 sq_worker_self(void)
 {
