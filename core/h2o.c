@@ -1,4 +1,4 @@
-/* The end of an h2o thread; see core/h2o.h.
+/* The end of an h2o thread, and the insides of a connection; see core/h2o.h.
  *
  * h2o 2.2.5 recycles three kinds of memory in thread-local lists that nobody
  * can reach once the thread has ended: chunks of pools, socket buffers and the
@@ -13,6 +13,7 @@
 #include <h2o/http2_internal.h>
 #include <h2o/version.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -85,4 +86,74 @@ sq_h2o_thread_fini(h2o_context_t *ctx)
 	h2o_drain_http2_buffers(ctx);
 	h2o_drain_list(&h2o_socket_buffer_prototype.allocator);
 	h2o_drain_pool_chunks();
+}
+
+/* How h2o's state of TLS begins. */
+struct h2o_ssl {
+	SSL_CTX *ctx;
+	SSL *ssl;
+};
+
+bool
+sq_h2o_closing(const h2o_socket_t *sock)
+{
+	const struct h2o_ssl *tls = (const void *)sock->ssl;
+
+	return tls != NULL && tls->ssl != NULL &&
+	    (SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN) != 0;
+}
+
+static size_t
+h2o_buffer_held(const h2o_buffer_t *b)
+{
+	return b != NULL && b->bytes != NULL ? b->capacity : 0;
+}
+
+static void
+h2o_stream_held(const h2o_http2_stream_t *stream, struct sq_h2o_held *held)
+{
+	held->bytes += sizeof *stream + h2o_buffer_held(stream->_req_body) +
+	    stream->req.headers.capacity * sizeof(h2o_header_t);
+	if (stream->state > H2O_HTTP2_STREAM_STATE_SEND_HEADERS)
+		return;
+	held->open += stream->state != H2O_HTTP2_STREAM_STATE_IDLE; /* a PRIORITY may make one */
+	held->body += stream->_req_body != NULL ? stream->_req_body->size : 0;
+}
+
+struct sq_h2o_held
+sq_h2o_held(h2o_socket_t *sock)
+{
+	const h2o_http2_conn_t *conn = sock->data;
+	struct sq_h2o_held held = {0};
+
+	held.bytes = h2o_buffer_held(sock->input) + h2o_buffer_held(conn->_headers_unparsed) +
+	    conn->_write.buf->size;
+	for (khiter_t i = 0; i != kh_end(conn->streams); i++)
+		if (kh_exist(conn->streams, i))
+			h2o_stream_held(kh_val(conn->streams, i), &held);
+	return held;
+}
+
+uint64_t
+sq_h2o_stream_errors(const h2o_context_t *ctx)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < H2O_HTTP2_ERROR_MAX; i++)
+		n += ctx->http2.events.protocol_level_errors[i];
+	return n;
+}
+
+void
+sq_h2o_calm(h2o_socket_t *sock, const char *text)
+{
+	h2o_http2_conn_t *conn = sock->data;
+
+	h2o_buffer_consume(&sock->input, sock->input->size);
+	if (conn->state >= H2O_HTTP2_CONN_STATE_IS_CLOSING)
+		return;
+	h2o_http2_encode_goaway_frame(&conn->_write.buf, conn->pull_stream_ids.max_open,
+	    H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM, h2o_iovec_init(text, strlen(text)));
+	h2o_http2_conn_request_write(conn);
+	conn->state = H2O_HTTP2_CONN_STATE_IS_CLOSING; /* as h2o's own errors do */
 }
