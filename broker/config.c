@@ -147,7 +147,16 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"link.stall-timeout", SQ_CFG_DURATION, AT(link_stall_ms), "30s", 5 * SECOND, HOUR, NULL,
 	"A link that takes no byte of its deliveries for so long is closed."},
     {"link.max-connections", SQ_CFG_UINT, AT(max_connections), "20000", 1, 1000000, NULL,
-	"Connections of sidecars."},
+	"Connections of sidecars; a quarter is kept for those with a link. When there is no place, "
+	"the oldest stranger goes: a connection that has neither a link nor shown a good token."},
+    {"link.strangers-per-address", SQ_CFG_UINT, AT(strangers_per_address), "64", 0, 1000000, NULL,
+	"Strangers of one peer address; 0: any number, for where a mesh or the translation of "
+	"addresses shows one for all."},
+    {"http.unauthenticated-body", SQ_CFG_SIZE, AT(unauthenticated_body), "64Ki", 1024, 16 * MIB,
+	NULL, "Body of a stranger's request; one that brings more is closed."},
+    {"http.unauthenticated-total", SQ_CFG_SIZE, AT(unauthenticated_total), "16Mi", 64 * 1024,
+	MIB *MIB, NULL,
+	"Bytes that the requests of all strangers hold; above that, the one that holds most goes."},
     {"session.grace", SQ_CFG_DURATION, AT(grace_ms), "30s", 0, HOUR, NULL,
 	"How long a session waits for its sidecar after a lost link before its will is published."},
     {"session.recovery-time", SQ_CFG_DURATION, AT(recovery_ms), "5s", 0, HOUR, NULL,

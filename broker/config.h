@@ -49,6 +49,7 @@ struct sq_broker_config {
 	uint64_t memory; /* 0: as the machine gives */
 	struct sq_limits_cfg limits;
 	uint64_t link_max_age_ms, link_idle_ms, link_stall_ms, max_connections;
+	uint64_t strangers_per_address, unauthenticated_body, unauthenticated_total;
 	uint64_t grace_ms, recovery_ms, session_expiry_max_ms;
 	uint64_t queue_max_msgs, queue_max_bytes, queue_expiry_ms, queue_expiry_max_ms;
 	uint64_t queue_lonely_ms;

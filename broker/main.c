@@ -125,6 +125,9 @@ program_front_cfg(const struct program *p)
 	    .move_ms = c->drain_ms > 0 ? c->drain_ms : 1,
 	    .stall_ms = c->link_stall_ms,
 	    .max_connections = (unsigned)c->max_connections,
+	    .strangers_per_address = (unsigned)c->strangers_per_address,
+	    .unauthenticated_body = (size_t)c->unauthenticated_body,
+	    .unauthenticated_total = (size_t)c->unauthenticated_total,
 	    .metrics = &sq_broker_metrics,
 	};
 }

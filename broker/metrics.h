@@ -3,6 +3,7 @@
 #define SQ_BROKER_METRICS_H
 
 #include "broker/auth/reason.h"
+#include "broker/http/stranger.h"
 #include "core/memory.h"
 #include "core/metrics.h"
 #include "proto/link/refusal.h"
@@ -113,6 +114,11 @@
 	X(AUTH_TOKENS, "sqmqos_auth_tokens", NULL, SQ_GAUGE, "Tokens of auth.tokens-file.") \
 	X(AUTH_BAD_FILES, "sqmqos_auth_bad_files", NULL, SQ_GAUGE, \
 	    "Files of auth that can't be taken as they are; the last good ones stay.") \
+	X(STRANGERS, "sqmqos_strangers", NULL, SQ_GAUGE, \
+	    "Connections that have neither a link nor shown a good token.") \
+	X(STRANGER_BYTES, "sqmqos_stranger_bytes", NULL, SQ_GAUGE, \
+	    "Bytes that their requests hold.") \
+	SQ_END_METRICS(X) \
 	X(BAD_REQUESTS, "sqmqos_link_bad_requests_total", NULL, SQ_COUNTER, \
 	    "Requests refused as malformed or unauthorised.") \
 	X(DELIVERY_BYTES, "sqmqos_link_delivery_bytes_total", NULL, SQ_COUNTER, \
@@ -124,6 +130,9 @@ enum sq_broker_metric { SQ_BROKER_METRICS(SQ_BROKER_METRIC_ENUM) SQ_M_COUNT };
 /* The counter of a reason why a credential was refused. */
 #define SQ_M_AUTH_REFUSED(reason) \
 	((enum sq_broker_metric)((int)SQ_M_AUTH_REFUSED_MISSING + (int)(reason)-SQ_AUTH_MISSING))
+
+/* The counter of a reason why a connection was ended. */
+#define SQ_M_ENDED(why) ((enum sq_broker_metric)(SQ_M_ENDED_TIME + (int)(why)-SQ_END_TIME))
 
 /* The row of an enum sq_denied (broker/auth/allowed.h). */
 #define SQ_M_DENIED(why) ((enum sq_broker_metric)(SQ_M_AUTH_REFUSED_SPACE + (int)(why)-1))

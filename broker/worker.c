@@ -91,6 +91,7 @@ worker_turn(struct sq_worker *w)
 		}
 	}
 	h2o_timeout_run(w->ctx.loop, &w->ctx.zero_timeout, h2o_now(w->ctx.loop));
+	w->cfg.turned(w->cfg.owner);
 }
 
 static void

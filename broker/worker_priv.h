@@ -13,6 +13,7 @@ struct sq_worker_cfg {
 	h2o_globalconf_t *conf; /* complete; outlives the worker */
 	/* On the worker's thread, about every SQ_WORKER_TICK_MS. */
 	void (*tick)(void *owner);
+	void (*turned)(void *owner); /* likewise, at the end of each turn; not before 'tick' ran */
 	void *owner;
 };
 

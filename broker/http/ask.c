@@ -65,7 +65,7 @@ ask_peer(const struct sq_conn *c, char out[ASK_PEER_MAX])
 
 /* Whoever runs the broker sees who knocks, and why in vain; the caller does not. */
 static void
-ask_refuse(const struct sq_conn *c, h2o_req_t *req, const struct sq_auth_request *r)
+ask_refuse(struct sq_conn *c, h2o_req_t *req, const struct sq_auth_request *r)
 {
 	unsigned status = sq_auth_reason_status(r->reason);
 	size_t known = sq_buf_len(&r->known);
@@ -85,6 +85,7 @@ ask_refuse(const struct sq_conn *c, h2o_req_t *req, const struct sq_auth_request
 		h2o_add_header(
 		    &req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("1"));
 	sq_answer_problem(req, status, NULL);
+	sq_toll_spend(&c->input.toll, SQ_TOLL_REFUSED);
 }
 
 /* Answers. */
@@ -104,6 +105,7 @@ ask_answered(struct ask *a, h2o_req_t *req)
 		return;
 	}
 	a->proof.basis = a->auth.basis;
+	sq_conn_known(a->conn);
 	sq_front_go(a->conn, req, a->auth.identity, &a->proof);
 }
 
@@ -127,6 +129,8 @@ ask_run(struct sq_task *t)
 	}
 	ask_free(a);
 	conn->running--;
+	sq_conn_asked(conn, false);
+	sq_input_watch(conn);
 	sq_conn_release(conn);
 }
 
@@ -177,8 +181,11 @@ ask_judge(struct sq_conn *c, h2o_req_t *req, struct sq_bytes header, const struc
 	a->guard = h2o_mem_alloc_shared(&req->pool, sizeof *a->guard, guard_dispose);
 	*a->guard = (struct guard){a, req};
 	c->running++;
-	if (!sq_auth_ask(c->part->front->cfg.auth, &a->auth))
-		return; /* it may be answered by now, but ask_run() is not before us */
+	if (!sq_auth_ask(c->part->front->cfg.auth, &a->auth)) {
+		sq_conn_asked(
+		    c, true); /* it may be answered by now, but ask_run() is not before us */
+		return;
+	}
 	a->guard->owner = NULL;
 	ask_answered(a, req);
 	ask_free(a);

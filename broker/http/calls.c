@@ -120,6 +120,8 @@ calls_answer(struct sq_task *t)
 	calls_give(p, fc);
 	calls_count(p, -1);
 	conn->running--;
+	conn->active_ms = sq_worker_now_ms(p->worker);
+	sq_input_watch(conn);
 	sq_conn_release(conn);
 }
 

@@ -89,7 +89,9 @@ stream_flush(void *stream)
 		s->moved_ms = s->active_ms;
 		v = h2o_iovec_init(sq_buf_data(&s->sending), sq_buf_len(&s->sending));
 		sq_front_count(s->conn->part, SQ_M_DELIVERY_BYTES, (int64_t)v.len);
+		sq_toll_earn(&s->conn->input.toll, SQ_TOLL_SEND + v.len / SQ_TOLL_SENT_BYTES);
 		h2o_send(s->req, &v, 1, H2O_SEND_STATE_IN_PROGRESS);
+		sq_input_watch(s->conn);
 	} else if (s->ending) {
 		s->ended = true;
 		h2o_send(s->req, NULL, 0, H2O_SEND_STATE_FINAL);
@@ -122,6 +124,7 @@ stream_close(struct sq_stream *s)
 	if (s->conn->stream != s)
 		return;
 	s->conn->stream = NULL;
+	sq_conn_linked(s->conn, false);
 	s->ending = true;
 	sq_list_remove(&s->node);
 	sq_link_close(s->link);
@@ -252,6 +255,7 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 		return;
 	}
 	c->stream = s;
+	sq_conn_linked(c, true);
 	sq_conn_expires(c, who->expires_s);
 	sq_front_count(c->part, SQ_M_LINKS, 1);
 	SQ_DEBUG("link", "%016llx open, version %u", (unsigned long long)id, cfg.version);

@@ -25,6 +25,8 @@ enum {
 	FRONT_POLL_MS = 5,
 	FRONT_FILES_MS = 1000, /* between two looks at certificate and bundle */
 	FRONT_ROUNDS = 4,      /* how far tasks may pass from worker to worker */
+	FRONT_STRANGER_BODY = 64 << 10,
+	FRONT_STRANGER_TOTAL = 16 << 20,
 };
 
 /* Something that a worker shall do. */
@@ -69,7 +71,7 @@ front_refuse(const struct sq_front_worker *p, h2o_req_t *req, unsigned status, c
 
 /* Whom sidecars are to trust. */
 static void
-front_answer_trust(const struct sq_conn *c, h2o_req_t *req)
+front_answer_trust(struct sq_conn *c, h2o_req_t *req)
 {
 	struct sq_bytes text = sq_bundle_text(c->part->bundle);
 
@@ -79,6 +81,7 @@ front_answer_trust(const struct sq_conn *c, h2o_req_t *req)
 	}
 	req->res.status = 200;
 	req->res.reason = "OK";
+	sq_conn_known(c);
 	req->res.content_length = text.len;
 	h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
 	    H2O_STRLIT("application/pem-certificate-chain"));
@@ -118,7 +121,11 @@ static int
 front_on_req(h2o_handler_t *self, h2o_req_t *req)
 {
 	(void)self;
-	sq_ask_start(sq_conn_of(req), req);
+	struct sq_conn *c = sq_conn_of(req);
+
+	c->active_ms = sq_worker_now_ms(c->part->worker);
+	sq_input_request(c, req);
+	sq_ask_start(c, req);
 	return 0;
 }
 
@@ -136,7 +143,7 @@ front_configure(struct sq_front *f)
 	    (size_t)f->cfg.max_inflight * SQ_OPEN_ID_SIZE;
 	/* Does not count while a request is open, as it always is on a link. */
 	conf->http2.idle_timeout = f->cfg.idle_ms;
-	conf->http1.upgrade_to_http2 = 1; /* what lets clear text start with HTTP/2 */
+	conf->http1.upgrade_to_http2 = 0; /* not by Upgrade; see sq_input_start() */
 	host = h2o_config_register_host(conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
 	host->http2.reprioritize_blocking_assets = 0;
 	h2o_create_handler(h2o_config_register_path(host, "/", 0), sizeof(h2o_handler_t))->on_req =
@@ -211,6 +218,13 @@ front_tls(struct sq_front *f, struct sq_buf *err)
 	return SQ_OK;
 }
 
+/* Ours is put back before the sockets are polled again. */
+static void
+part_turned(void *owner)
+{
+	sq_inputs_turn(owner);
+}
+
 static void
 front_start(struct sq_front *f, unsigned i)
 {
@@ -218,10 +232,11 @@ front_start(struct sq_front *f, unsigned i)
 
 	p->front = f;
 	sq_list_init(&p->conns);
+	sq_list_init(&p->unread);
 	sq_list_init(&p->streams);
 	sq_list_init(&p->spare);
-	p->worker = f->workers[i] = sq_worker_start(
-	    &(struct sq_worker_cfg){.index = i, .conf = &f->conf, .tick = part_tick, .owner = p});
+	p->worker = f->workers[i] = sq_worker_start(&(struct sq_worker_cfg){
+	    .index = i, .conf = &f->conf, .tick = part_tick, .turned = part_turned, .owner = p});
 }
 
 struct sq_front *
@@ -233,6 +248,16 @@ sq_front_new(const struct sq_front_cfg *cfg, struct sq_buf *err)
 	f->cfg = *cfg;
 	if (f->cfg.heartbeat_ms == 0)
 		f->cfg.heartbeat_ms = FRONT_HEARTBEAT_MS;
+	if (f->cfg.unauthenticated_body == 0)
+		f->cfg.unauthenticated_body = FRONT_STRANGER_BODY;
+	if (f->cfg.unauthenticated_total == 0)
+		f->cfg.unauthenticated_total = FRONT_STRANGER_TOTAL;
+	f->strangers = sq_strangers_new(&(struct sq_strangers_cfg){.workers = cfg->workers,
+	    .max = cfg->max_connections,
+	    .per_address = cfg->strangers_per_address,
+	    .total = f->cfg.unauthenticated_total,
+	    .wake = sq_conns_wake,
+	    .owner = f});
 	f->parts = sq_xcalloc(cfg->workers, sizeof *f->parts);
 	f->workers = sq_xcalloc(cfg->workers, sizeof(struct sq_worker *));
 	pthread_mutex_init(&f->lock, NULL);
@@ -407,9 +432,11 @@ sq_front_free(struct sq_front **fp)
 		sq_worker_free(&f->workers[i]);
 		sq_certificate_free(&f->parts[i].certificate);
 		sq_bundle_free(&f->parts[i].bundle);
+		sq_lingers_fini(&f->parts[i].lingers);
 		if (f->parts[i].front != NULL)
 			sq_calls_fini(&f->parts[i]);
 	}
+	sq_strangers_free(&f->strangers);
 	sq_listen_close(&f->listen);
 	h2o_config_dispose(&f->conf);
 	sq_htab_fini(&f->links);

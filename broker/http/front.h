@@ -33,6 +33,10 @@ struct sq_front_cfg {
 	uint64_t heartbeat_ms;    /* 0: 5 s, as the protocol says */
 	uint64_t stall_ms;        /* a link that takes nothing for so long is closed */
 	unsigned max_connections;
+	/* Of connections without a link or a good token: */
+	size_t unauthenticated_body;    /* bytes of a body; 0: 64 KiB */
+	size_t unauthenticated_total;   /* bytes that all of them hold; 0: 16 MiB */
+	unsigned strangers_per_address; /* 0: any number */
 	const struct sq_metrics *metrics;
 };
 

@@ -1,5 +1,5 @@
 /* What the parts of the front share.  front.c has its life and the way of a
- * request, conn.c connections, ask.c who asks, calls.c requests that are with the broker,
+ * request, conn.c connections, input.c what comes in on them, stranger.c who must go, ask.c who asks, calls.c requests that are with the broker,
  * deliveries.c the responses that never end. */
 #ifndef SQ_BROKER_HTTP_FRONT_PRIV_H
 #define SQ_BROKER_HTTP_FRONT_PRIV_H
@@ -14,7 +14,10 @@
 #include "broker/http/bundle.h"
 #include "broker/http/certificate.h"
 #include "broker/http/front.h"
+#include "broker/http/input.h"
+#include "broker/http/linger.h"
 #include "broker/http/route.h"
+#include "broker/http/stranger.h"
 #include "broker/metrics.h"
 #include "broker/worker_priv.h"
 #include "core/htab.h"
@@ -34,7 +37,11 @@ struct sq_front_worker {
 	uint64_t auth_ms;                   /* the next one */
 	struct sq_certificate *certificate; /* NULL: clear text */
 	struct sq_bundle *bundle;
-	struct sq_list conns;   /* struct sq_conn */
+	struct sq_list conns;  /* struct sq_conn */
+	struct sq_list unread; /* struct sq_conn, those that h2o doesn't read from */
+	struct sq_task leave;  /* has guests leave that must */
+	unsigned ended[SQ_END_COUNT], ended_now; /* since the last line of the log */
+	struct sq_lingers lingers;
 	struct sq_list streams; /* struct sq_stream, the longest silent first */
 	struct sq_list spare;   /* struct sq_call, to be used again */
 	unsigned n_spare;
@@ -52,6 +59,7 @@ struct sq_front {
 	struct sq_listen listen;
 	struct sq_front_worker *parts; /* one per worker */
 	struct sq_worker **workers;
+	struct sq_strangers *strangers;
 	atomic_uint conns;
 	atomic_uint barrier; /* workers that have not reached it */
 	atomic_bool draining;
@@ -66,10 +74,15 @@ struct sq_conn {
 	h2o_socket_t *sock;       /* NULL once closed */
 	struct sq_stream *stream; /* its open link, or NULL */
 	struct sq_proof proof;    /* of the open link */
-	unsigned running;         /* calls with the broker, questions with broker/auth */
-	uint64_t move_at_ms;      /* 0: never */
-	uint64_t close_at_ms;     /* 0: not asked to move */
-	int64_t expires_s;        /* its link's token, on the wall clock; 0: never */
+	struct sq_guest guest;
+	struct sq_input input;
+	unsigned running;     /* calls with the broker, questions with broker/auth */
+	unsigned asked;       /* the questions, of a connection that was not known */
+	uint64_t active_ms;   /* of the last request, answer, or end of a link */
+	uint64_t kill_at_ms;  /* 0: not ended */
+	uint64_t move_at_ms;  /* 0: never */
+	uint64_t close_at_ms; /* 0: not asked to move */
+	int64_t expires_s;    /* its link's token, on the wall clock; 0: never */
 };
 
 /* conn.c */
@@ -84,6 +97,18 @@ void sq_conn_expires(struct sq_conn *, int64_t expires_s);
 void sq_conn_move(struct sq_conn *, uint64_t after_ms);
 /* Ends it at once; h2o does the rest from its loop. */
 void sq_conn_kill(struct sq_conn *);
+/* The connection has shown a good token, or what stands for one where nobody is asked. */
+void sq_conn_known(struct sq_conn *);
+/* It has a link from now on, or has none any more. */
+void sq_conn_linked(struct sq_conn *, bool linked);
+/* A token of it is with broker/auth from now on, or is not any more. */
+void sq_conn_asked(struct sq_conn *, bool asked);
+/* Ends it, counted: with GOAWAY where it speaks HTTP/2. */
+void sq_conn_end(struct sq_conn *, enum sq_end why);
+/* Counts only. */
+void sq_conn_count(struct sq_front_worker *, enum sq_end why);
+/* Sends away the guests that must go; see sq_strangers_cfg. */
+void sq_conns_wake(void *front, unsigned worker);
 /* Each tick: listeners that pause; each second: age. */
 void sq_conns_tick(struct sq_front_worker *, uint64_t now_ms);
 

@@ -214,9 +214,14 @@ Test(front_life, connections_have_a_limit)
 	second = h2_open(sq_front_port(fake.front), NULL);
 	cr_assert_eq(h2_ask(second, "GET", "/", NULL, 0)->status, 404);
 	third = h2_open(sq_front_port(fake.front), NULL);
-	cr_assert(h2_lost(third));
-	h2_close(&third);
+	cr_assert(h2_lost(second), "the oldest without a link goes");
 	h2_close(&second);
+	open_link(third, 7);
+	cr_assert_eq(post(client, "hello")->status, 200);
+	second = h2_open(sq_front_port(fake.front), NULL);
+	cr_assert(h2_lost(second), "nobody goes for it");
+	h2_close(&second);
+	h2_close(&third);
 	do { /* a place is free again once the front has noticed */
 		second = h2_open(sq_front_port(fake.front), NULL);
 		if (h2_ask(second, "GET", "/", NULL, 0)->status == 404)

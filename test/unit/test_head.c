@@ -1,0 +1,69 @@
+/* broker/http/head.h: heads of HTTP/1.1 whose length is in doubt. */
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "broker/http/head.h"
+#include "core/mem.h"
+
+static const struct {
+	const char *head;
+	enum sq_head found;
+} cases[] = {
+    {"GET / HTTP/1.1\r\nhost: x\r\n\r\n", SQ_HEAD_GOOD},
+    {"GET / HTTP/1.1\nhost: x\n\n", SQ_HEAD_GOOD},
+    {"\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n", SQ_HEAD_GOOD},
+    {"GET / HTTP/1.1\r\n\r\n", SQ_HEAD_GOOD},
+    {"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n", SQ_HEAD_GOOD},
+    {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", SQ_HEAD_GOOD},
+    {"POST / HTTP/1.1\r\nx-content-length: 5\r\ncontent-length-x: 1\r\nContent-Length: "
+     "5\r\n\r\n",
+	SQ_HEAD_GOOD},
+    {"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", SQ_HEAD_BAD},
+    {"POST / HTTP/1.1\r\nContent-Length: 5\r\nhost: x\r\ncontent-LENGTH: 5\r\n\r\n", SQ_HEAD_BAD},
+    {"POST / HTTP/1.1\nContent-Length: 5\nContent-Length: 6\n\n", SQ_HEAD_BAD},
+    {"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", SQ_HEAD_BAD},
+    {"POST / HTTP/1.1\r\ntransfer-encoding:chunked\r\ncontent-length:5\r\n\r\n", SQ_HEAD_BAD},
+    {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n",
+	SQ_HEAD_BAD},
+    {"POST / HTTP/1.1\r\nhost: x\r\n folded\r\n\r\n", SQ_HEAD_BAD},
+    {"POST / HTTP/1.1\r\nContent-Length:\r\n\t5\r\n\r\n", SQ_HEAD_BAD},
+    {"\r\nPOST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", SQ_HEAD_BAD},
+};
+
+Test(head, whole_and_byte_by_byte)
+{
+	for (size_t i = 0; i < SQ_ARRAY_LEN(cases); i++) {
+		size_t n = strlen(cases[i].head), used = 0;
+
+		for (size_t k = 0; k < n; k++)
+			cr_assert_eq(sq_head_scan(cases[i].head, k, &used), SQ_HEAD_MORE,
+			    "case %zu, %zu bytes", i, k);
+		cr_assert_eq(sq_head_scan(cases[i].head, n, &used), cases[i].found, "case %zu", i);
+		cr_assert_eq(used, n);
+	}
+}
+
+Test(head, what_is_no_request_is_said_at_its_first_line)
+{
+	static const char *const lines[] = {"INVALID CONNECTION PREFACE\r\n", "\n\n", "GET /\r\n",
+	    "PRI * HTTP/2.0\r\n", "\x16\x03\x01\x02\n", "GET / HTTP/1.1 \r\n", " HTTP/1.1\r\n"};
+	size_t used;
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(lines); i++) {
+		size_t n = strlen(lines[i]);
+
+		cr_assert_eq(sq_head_scan(lines[i], n, &used), SQ_HEAD_ELSE, "line %zu", i);
+		cr_assert_eq(sq_head_scan(lines[i], n - 1, &used), SQ_HEAD_MORE, "line %zu", i);
+	}
+}
+
+Test(head, what_follows_is_not_looked_at)
+{
+	static const char text[] = "POST / HTTP/1.1\r\nContent-Length: 40\r\n\r\n"
+				   "Content-Length: 6\r\nContent-Length: 7\r\n\r\n";
+	size_t used;
+
+	cr_assert_eq(sq_head_scan(text, sizeof text - 1, &used), SQ_HEAD_GOOD);
+	cr_assert_eq(used, 39);
+}

@@ -1,0 +1,135 @@
+/* broker/http/toll.h: what frames cost. */
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "broker/http/toll.h"
+
+static struct sq_toll toll;
+static unsigned char bytes[200000];
+static size_t len;
+
+static void
+add(unsigned type, unsigned flags, size_t body)
+{
+	const unsigned char head[] = {(unsigned char)(body >> 16), (unsigned char)(body >> 8),
+	    (unsigned char)body, (unsigned char)type, (unsigned char)flags, 0, 0, 0, 1};
+
+	memcpy(bytes + len, head, sizeof head);
+	memset(bytes + len + sizeof head, 6, body);
+	len += sizeof head + body;
+}
+
+static void
+start(void)
+{
+	len = 0;
+	sq_toll_init(&toll, 1000);
+}
+
+/* What has been spent for all bytes. */
+static int64_t
+spent(void)
+{
+	sq_toll_init(&toll, 1000);
+	sq_toll_take(&toll, bytes, len);
+	return SQ_TOLL_BURST - toll.left;
+}
+
+TestSuite(toll, .init = start);
+
+Test(toll, frames_that_carry_no_work_cost)
+{
+	add(0, 0, 100); /* DATA */
+	add(0, 1, 0);   /* its end */
+	add(0, 1, 3);
+	cr_assert_eq(spent(), 0);
+	add(0, 0, 0);
+	add(0, 0, 63);
+	cr_assert_eq(spent(), 2);
+	for (unsigned type = 1; type <= 9; type++)
+		add(type, 0, 8);
+	cr_assert_eq(spent(), 11);
+	add(77, 0, 0);
+	cr_assert_eq(spent(), 11 + SQ_TOLL_UNKNOWN);
+}
+
+Test(toll, a_cut_anywhere_changes_nothing)
+{
+	int64_t whole;
+
+	add(4, 0, 12);
+	add(1, 4, 30);
+	add(0, 0, 20);
+	add(0, 1, 300);
+	add(6, 0, 8);
+	add(8, 0, 4);
+	whole = spent();
+	cr_assert_eq(whole, 5);
+	for (size_t cut = 0; cut <= len; cut++) {
+		size_t at = 0;
+
+		sq_toll_init(&toll, 1000);
+		sq_toll_take(&toll, bytes, cut);
+		while (at + 9 <= cut) { /* as h2o takes whole frames out */
+			size_t n = 9 + ((size_t)bytes[at + 1] << 8 | bytes[at + 2]);
+
+			if (at + n > cut)
+				break;
+			at += n;
+		}
+		sq_toll_take(&toll, bytes + at, len - at);
+		cr_assert_eq(SQ_TOLL_BURST - toll.left, whole, "cut at %zu", cut);
+	}
+}
+
+Test(toll, heads_have_a_size)
+{
+	add(1, 0, 16000);
+	add(9, 0, 16000);
+	spent();
+	cr_assert_not(sq_toll_head_too_large(&toll));
+	add(1, 4, 100); /* another */
+	add(9, 4, 0);
+	spent();
+	cr_assert_not(sq_toll_head_too_large(&toll));
+	len = 0;
+	add(1, 0, 16000);
+	add(9, 0, 16000);
+	add(9, 4, 1000);
+	spent();
+	cr_assert(sq_toll_head_too_large(&toll));
+}
+
+Test(toll, time_and_work_bring_in_what_floods_spend)
+{
+	uint64_t now = 1000;
+
+	sq_toll_spend(&toll, SQ_TOLL_BURST);
+	cr_assert(sq_toll_good(&toll, now));
+	sq_toll_spend(&toll, 1);
+	cr_assert_not(sq_toll_good(&toll, now));
+	for (unsigned i = 0; i < 1000; i++) /* in pieces of a millisecond, too */
+		sq_toll_good(&toll, ++now);
+	cr_assert_eq(toll.left, SQ_TOLL_PER_SECOND - 1);
+	now += 1000000;
+	cr_assert(sq_toll_good(&toll, now));
+	cr_assert_eq(toll.left, SQ_TOLL_BURST);
+	sq_toll_earn(&toll, 500);
+	now += 1000000;
+	cr_assert(sq_toll_good(&toll, now));
+	cr_assert_eq(toll.left, SQ_TOLL_BURST + 500, "earned is kept");
+	for (unsigned i = 0; i < 10; i++)
+		sq_toll_earn(&toll, SIZE_MAX);
+	cr_assert_eq(toll.left, SQ_TOLL_MOST);
+}
+
+/* A consumer that says WINDOW_UPDATE twice for each DATA frame of 1 KiB. */
+Test(toll, a_fast_consumer_does_not_meet_it)
+{
+	for (unsigned i = 0; i < 100000; i++) {
+		sq_toll_earn(&toll, SQ_TOLL_SEND + 1024 / SQ_TOLL_SENT_BYTES);
+		sq_toll_spend(&toll, 2);
+		cr_assert(sq_toll_good(&toll, 1000));
+	}
+}
