@@ -23,6 +23,10 @@ target_compile_options(sq_flags INTERFACE
 	-Wmissing-prototypes -Wvla -Wformat=2 -Werror
 	-fno-strict-aliasing -fno-common -fno-omit-frame-pointer)
 
+if(SQ_SANITIZE OR SQ_TSAN OR SQ_FUZZ)
+	# What watches over the program from within needs what a hardened one is denied.
+	target_compile_definitions(sq_flags INTERFACE SQ_WATCHED)
+endif()
 if(SQ_SANITIZE)
 	target_compile_options(sq_flags INTERFACE
 		-fsanitize=address,undefined -fno-sanitize-recover=all)
@@ -31,14 +35,19 @@ elseif(SQ_TSAN)
 	target_compile_options(sq_flags INTERFACE -fsanitize=thread)
 	target_link_options(sq_flags INTERFACE -fsanitize=thread)
 else()
-	# Hardening, as Debian builds its own packages.
+	# Hardening, as Debian builds its own packages.  Each object records how it was compiled:
+	# test/e2e/test_hardening.py reads it in the programs.
 	target_compile_options(sq_flags INTERFACE
 		-fstack-protector-strong -fstack-clash-protection
-		$<$<CONFIG:Release>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
-	check_c_compiler_flag(-fcf-protection SQ_HAVE_CF_PROTECTION)
-	if(SQ_HAVE_CF_PROTECTION)
-		target_compile_options(sq_flags INTERFACE -fcf-protection)
-	endif()
+		$<$<CONFIG:Release>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3>
+		-include ${CMAKE_SOURCE_DIR}/cmake/recorded.h)
+	foreach(flag -fcf-protection=full -mbranch-protection=standard -frecord-gcc-switches)
+		string(MAKE_C_IDENTIFIER "SQ_HAVE${flag}" known)
+		check_c_compiler_flag(${flag} ${known})
+		if(${known})
+			target_compile_options(sq_flags INTERFACE ${flag})
+		endif()
+	endforeach()
 	target_link_options(sq_flags INTERFACE -Wl,-z,relro,-z,now -Wl,-z,noexecstack
 		-Wl,--as-needed)
 endif()
