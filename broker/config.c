@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "net/kube_api/kube_api.h"
@@ -78,7 +79,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"account's of its namespace, so that another name for one locks nothing out."},
     {"auth.adopt", SQ_CFG_BOOL, AT(adopt), "true", 0, 0, NULL,
 	"A session that is nobody's, as it was made while nobody was asked for a credential, goes "
-        "to "
+	"to "
 	"the first who comes for it and may name its space and pod; false: to nobody."},
     {"spaces", SQ_CFG_NAMED, AT(spaces), NULL, sizeof(struct sq_broker_space), 1, NULL,
 	"Topic spaces that several tenants share; in a file only. Without an entry each tenant, "
@@ -209,6 +210,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"drain-timeout", SQ_CFG_DURATION, AT(drain_ms), "10s", 0, HOUR, NULL,
 	"How long a broker that ends waits for its queues to empty, and a link that is asked to "
 	"move stays."},
+    {SQ_DUMPS_KEY, SQ_CFG_BOOL, AT(core_dumps), "false", 0, 0, NULL, SQ_DUMPS_HELP},
     {"log.level", SQ_CFG_ENUM, AT(log_level), "info", 0, 0, levels, "Least level that is logged."},
     {"log.format", SQ_CFG_ENUM, AT(log_format), "text", 0, 0, sq_log_format_names,
 	"How a line of the log is written; json: an object each."},

@@ -61,6 +61,7 @@ struct sq_broker_config {
 	uint64_t expiry_default_ms, expiry_max_ms;
 	uint64_t sys_interval_ms;
 	uint64_t drain_ms;
+	bool core_dumps;
 	unsigned log_level;  /* enum sq_log_level */
 	unsigned log_format; /* enum sq_log_format */
 };

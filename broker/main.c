@@ -20,6 +20,7 @@
 #include "broker/metrics.h"
 #include "core/admin.h"
 #include "core/clock.h"
+#include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
@@ -346,6 +347,7 @@ main(int argc, char **argv, char **envp)
 		sq_broker_config_free(&p.config);
 		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	}
+	sq_dumps_set(p.config.core_dumps);
 	sq_log_set_level((enum sq_log_level)p.config.log_level);
 	if (!check_only)
 		sq_log_set_format((enum sq_log_format)p.config.log_format);

@@ -8,7 +8,7 @@
 #define RECORDED(x) RECORDED_TEXT(x)
 __asm__(".pushsection .sqmqos.switches, \"MS\", %progbits, 1\n"
 	".string \"_FORTIFY_SOURCE=" RECORDED(_FORTIFY_SOURCE) "\"\n"
-	".popsection\n");
+							       ".popsection\n");
 #undef RECORDED
 #undef RECORDED_TEXT
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/annotations/outbox.h"
@@ -154,6 +155,7 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"names; refuse: packets with them are malformed."},
     KEY("shutdown.timeout", SQ_CFG_DURATION, shutdown_ms, "10s", 0, 600000,
 	"How long SIGTERM waits for publishes to reach a broker."),
+    KEY(SQ_DUMPS_KEY, SQ_CFG_BOOL, core_dumps, "false", 0, 0, SQ_DUMPS_HELP),
     {"log.level", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, log_level), "info", 0, 0, log_levels,
 	"Least severe lines to log."},
     {"log.format", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, log_format), "text", 0, 0,

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "core/admin.h"
+#include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
@@ -188,6 +189,7 @@ main(int argc, char **argv, char **envp)
 		sq_sidecar_config_free(&p.config);
 		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	}
+	sq_dumps_set(p.config.core_dumps);
 	if (!check_only)
 		sq_log_set_format((enum sq_log_format)p.config.log_format);
 	sq_sidecar_config_check(&p.config, check_only, &notes, &err);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "net/kube_api/kube_api.h"
@@ -75,6 +76,7 @@ const struct sq_config_key sq_injector_config_keys[] = {
 	"How long SIGTERM lets requests come, which the API server sends until it knows."},
     {"shutdown.timeout", SQ_CFG_DURATION, AT(drain_ms), "10s", 0, 600 * SECOND, NULL,
 	"How long it then waits for those that are running."},
+    {SQ_DUMPS_KEY, SQ_CFG_BOOL, AT(core_dumps), "false", 0, 0, NULL, SQ_DUMPS_HELP},
     {"log.level", SQ_CFG_ENUM, AT(log_level), "info", 0, 0, levels, "Least severe lines to log."},
     {"log.format", SQ_CFG_ENUM, AT(log_format), "text", 0, 0, sq_log_format_names,
 	"How lines are written; json: one object per line."},

@@ -26,6 +26,7 @@ struct sq_injector_config {
 	char *api_server, *token_file, *api_ca_file;
 	uint64_t interval_ms;
 	uint64_t lame_ms, drain_ms;
+	bool core_dumps;
 	unsigned log_level;  /* enum sq_log_level */
 	unsigned log_format; /* enum sq_log_format */
 };

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "core/admin.h"
+#include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/program.h"
@@ -289,6 +290,7 @@ main(int argc, char **argv, char **envp)
 		sq_injector_config_free(&p.config);
 		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	}
+	sq_dumps_set(p.config.core_dumps);
 	sq_log_set_level((enum sq_log_level)p.config.log_level);
 	sq_log_set_format((enum sq_log_format)p.config.log_format);
 	sq_injector_config_check(&p.config, &notes, &err);

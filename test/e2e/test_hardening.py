@@ -1,14 +1,19 @@
 """What the release programs are made of: read back from the programs themselves, so a switch
 that is dropped from the build is missed here."""
 
+import asyncio
 import os
 import pathlib
 import re
+import resource
 import subprocess
 
 import stack as parts
-from cluster import eventually
+from cluster import eventually, metric
+from injector import Injector
 from scenario import Skip, scenario
+
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 PROGRAMS = ("sqmqos-broker", "sqmqos-sidecar", "sqmqos-injector", "sqmqos")
 MACHINE = {"x86_64": "-fcf-protection=full", "aarch64": "-mbranch-protection=standard"}
@@ -59,3 +64,51 @@ async def test_tables_are_read_only_and_the_stack_is_not_run(_env):
         assert re.search(r"\(FLAGS\).*BIND_NOW", dynamic), program
         assert re.search(r"\(FLAGS_1\).*NOW.*PIE", dynamic), program
         assert not re.search(r"\((RPATH|RUNPATH|TEXTREL)\)", dynamic), (program, dynamic)
+
+
+def core_limit(program):
+    limits = pathlib.Path(f"/proc/{program.pid}/limits").read_text()
+    return re.search(r"^Max core file size +(\S+) +(\S+)", limits, re.M).groups()
+
+
+def shown_to_nobody(program):
+    """Whether another process of the same user may look into it."""
+    return subprocess.run([*NOBODY, "cat", f"/proc/{program.pid}/environ"],
+                          capture_output=True).returncode == 0
+
+
+async def lives(program):
+    return (await asyncio.to_thread(program.get, "/livez"))[0] == 200
+
+
+@scenario(build="release")
+async def test_a_process_leaves_no_core_and_shows_no_memory(env):
+    """Unless it is told to: security.core-dumps."""
+    if os.geteuid() != 0:
+        raise Skip("needs root, to run programs as another user")
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+    for allowed in (False, True):
+        admin = parts.free_port()
+        sidecar = parts.Program(
+            "sidecar", f"sidecar-{allowed}", env.folder, parts.ROOT / "build" / "release",
+            {"admin": {"listen": f"127.0.0.1:{admin}"}})
+        sidecar.argv = [*NOBODY, sidecar.argv[0], "--listen.port", str(parts.free_port([admin])),
+                        "--admin.listen", f"127.0.0.1:{admin}", "--tls.enabled", "false",
+                        "--brokers", "127.0.0.1:1", "--security.core-dumps", str(allowed).lower()]
+        sidecar.start()
+        try:
+            await eventually(lambda sidecar=sidecar: lives(sidecar), "it lives")
+            assert core_limit(sidecar) == (("unlimited",) * 2 if allowed else ("0", "0"))
+            assert shown_to_nobody(sidecar) == allowed
+            assert await metric(sidecar, "process_open_fds") > 3, "its own it sees"
+        finally:
+            await asyncio.to_thread(sidecar.stop)
+
+
+@scenario(build="release")
+async def test_broker_and_injector_leave_none_either(env):
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+    stack = await env.stack()
+    injector = await Injector(env).start()
+    for program in (*stack.programs, injector.program):
+        assert core_limit(program) == ("0", "0"), program.name
