@@ -12,6 +12,7 @@
 #include "broker/session/group.h"
 #include "broker/session/linked.h"
 #include "broker/session/pace.h"
+#include "broker/session/permit.h"
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/sys.h"
@@ -121,8 +122,12 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 
 	b->cfg = broker_cfg(cfg);
 	b->metrics = *metrics;
+	b->rules = sq_rules_new();
+	if (cfg->acl != NULL)
+		sq_broker_set_acl(b, cfg->acl);
 	b->engine = cfg->engine->open(&engine, err);
 	if (b->engine == NULL) {
+		sq_rules_free(&b->rules);
 		free(b);
 		return NULL;
 	}
@@ -163,6 +168,13 @@ void
 sq_broker_write_queues(struct sq_broker *b, struct sq_buf *out)
 {
 	sq_watch_write(b->watch, out);
+}
+
+void
+sq_broker_set_acl(struct sq_broker *b, struct sq_acl *acl)
+{
+	sq_metric_set(&b->metrics, SQ_M_ACL_RULES, (int64_t)sq_acl_rules(acl));
+	sq_rules_set(b->rules, acl);
 }
 
 uint64_t
@@ -236,6 +248,7 @@ sq_broker_free(struct sq_broker **bp)
 		sq_route_cache_free(&sh->routes);
 	}
 	free(b->shards);
+	sq_rules_free(&b->rules);
 	sq_tenants_free(&b->tenants);
 	sq_router_free(&b->router);
 	b->engine->ops->close(b->engine);
@@ -465,6 +478,7 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 	}
 	sq_pace_tick(sh, now_ms);
 	sq_endings_tick(sh);
+	sq_permit_tick(sh);
 	if (sq_worker_index(w) == 0) {
 		sq_delayed_tick(b->delayed, now_ms);
 		sq_watch_tick(b->watch, now_ms);

@@ -19,6 +19,7 @@
 #include "proto/link/limits.h"
 #include "store/journal.h"
 
+struct sq_acl;
 struct sq_broker;
 struct sq_call;
 struct sq_link;
@@ -58,6 +59,7 @@ struct sq_broker_cfg {
 	struct sq_owner_rules owners;
 	const struct sq_tenant_share *shares; /* each tenant once; outlives sq_broker_new() */
 	size_t n_shares;
+	struct sq_acl *acl; /* a reference, taken over; NULL: no rules */
 };
 
 /* 'workers' live as long as the broker, and turn only after this: it brings back what the
@@ -77,6 +79,10 @@ bool sq_broker_healthy(struct sq_broker *, struct sq_buf *why);
 
 /* Appends metrics of the fullest queues by their names.  Any thread. */
 void sq_broker_write_queues(struct sq_broker *, struct sq_buf *out);
+
+/* Puts other rules in force, also for what sessions have already; the reference is taken
+ * over.  Any thread. */
+void sq_broker_set_acl(struct sq_broker *, struct sq_acl *);
 
 /* Takes the call over; answered by sq_call_done(), maybe before this returns. */
 void sq_broker_call(struct sq_broker *, struct sq_call *);

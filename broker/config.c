@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/auth/acl.h"
 #include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -18,11 +19,13 @@
 #define DAY (24 * HOUR)
 #define MIB (UINT64_C(1) << 20)
 #define AT(field) offsetof(struct sq_broker_config, field)
+#define RULE(field) offsetof(struct sq_broker_rule, field)
 #define ISSUER(field) offsetof(struct sq_broker_issuer, field)
 
 static const char *const engines[] = {"embedded", "memory", NULL};
 static const char *const durabilities[] = {"always", "interval", "none", NULL};
 static const char *const owners[] = {"account", "namespace", NULL};
+static const char *const acl_defaults[] = {"allow", "deny", NULL};
 static const char *const unknowns[] = {"refuse", "warn", NULL};
 static const char *const characters[] = {"allow", "refuse", NULL};
 static const char *const automatic[] = {"auto", NULL};
@@ -87,6 +90,28 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"spaces.*.tenants", SQ_CFG_LIST, offsetof(struct sq_broker_space, tenants), NULL, 0, 0, NULL,
 	"Who they are. Topics and retained messages are theirs together; sessions, queues, groups, "
 	"client ids, dead letters and idempotency keys stay each one's own."},
+    {"acl", SQ_CFG_RECORDS, AT(acl), NULL, sizeof(struct sq_broker_rule), 0, NULL,
+	"Rules of who may do what (docs/security.md), in any order: what one denies is denied, and "
+	"whose rules allow something for a verb may do that and nothing else. This key and "
+	"acl-default are taken up while the broker runs when the file changes; all others at its "
+	"start."},
+    {"acl[].allow", SQ_CFG_LIST, RULE(allow), NULL, 0, 0, NULL,
+	"Verbs: publish, subscribe, consume, manage, operate."},
+    {"acl[].deny", SQ_CFG_LIST, RULE(deny), NULL, 0, 0, NULL,
+	"Likewise; a rule has one of the two."},
+    {"acl[].identity", SQ_CFG_STRING, RULE(identity), NULL, 0, 0, NULL,
+	"Pattern, with * and ?, of the identities that it is about: token:NAME, cert:NAME, "
+	"kube:NAMESPACE/ACCOUNT, jwt:ISSUER#SUBJECT; unset: everybody."},
+    {"acl[].space", SQ_CFG_STRING, RULE(space), NULL, 0, 0, NULL,
+	"Pattern of the spaces (on Kubernetes: namespaces) of their sessions; unset: any."},
+    {"acl[].topics", SQ_CFG_LIST, RULE(topics), NULL, 0, 0, NULL,
+	"Of publish and subscribe: topic filters, in which {space}, {identity} and {client} stand "
+	"for those of the session; unset: all topics."},
+    {"acl[].queues", SQ_CFG_LIST, RULE(queues), NULL, 0, 0, NULL,
+	"Of the other verbs: patterns of the names of $share groups and of declared groups, with "
+	"the same placeholders; unset: all."},
+    {"acl-default", SQ_CFG_ENUM, AT(acl_default), "allow", 0, 0, acl_defaults,
+	"What becomes of what no rule speaks of, in one's own space."},
     {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
     {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, engines,
 	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
@@ -284,6 +309,16 @@ config_expiry(const struct sq_broker_config *c, struct sq_buf *err)
 	return SQ_OK;
 }
 
+static int
+config_acl(const struct sq_broker_config *c, struct sq_buf *err)
+{
+	struct sq_acl *acl = sq_broker_config_acl(c, err);
+	bool good = acl != NULL;
+
+	sq_acl_unref(&acl);
+	return good ? SQ_OK : SQ_EINVAL;
+}
+
 int
 sq_broker_config_load(
     struct sq_broker_config *c, int argc, char **argv, char **envp, struct sq_buf *err)
@@ -304,6 +339,8 @@ sq_broker_config_load(
 	if (config_auth(c, err) != SQ_OK)
 		return SQ_EINVAL;
 	if (config_expiry(c, err) != SQ_OK)
+		return SQ_EINVAL;
+	if (config_acl(c, err) != SQ_OK)
 		return SQ_EINVAL;
 	return sq_broker_config_spaces(c, err);
 }

@@ -17,6 +17,13 @@ struct sq_broker_space {
 	struct sq_strings tenants;
 };
 
+/* An item of acl. */
+struct sq_broker_rule {
+	struct sq_config_record record;
+	struct sq_strings allow, deny, topics, queues;
+	char *identity, *space;
+};
+
 /* An item of auth.issuers. */
 struct sq_broker_issuer {
 	struct sq_config_record record;
@@ -36,7 +43,9 @@ struct sq_broker_config {
 	unsigned owner; /* enum sq_owner_scope */
 	bool adopt;
 	struct sq_config_records spaces; /* struct sq_broker_space */
-	/* From these: each tenant once, with names of theirs. */
+	struct sq_config_records acl;    /* struct sq_broker_rule */
+	unsigned acl_default;            /* 1: deny */
+	/* From the spaces: each tenant once, with names of theirs. */
 	struct sq_tenant_share *shares;
 	size_t n_shares;
 	uint64_t workers;
@@ -75,6 +84,8 @@ int sq_broker_config_load(struct sq_broker_config *, int argc, char **argv, char
 void sq_broker_config_free(struct sq_broker_config *);
 /* The part of that which is the spaces'; config_spaces.c. */
 int sq_broker_config_spaces(struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
+/* The part of that which is the rules'; config_acl.c.  NULL with a line in 'err'. */
+struct sq_acl *sq_broker_config_acl(const struct sq_broker_config *, struct sq_buf *err);
 /* Whether it lets everybody in that reaches it: neither TLS nor tokens. */
 bool sq_broker_config_open(const struct sq_broker_config *);
 /* The part that is the broker proper's. */

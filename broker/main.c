@@ -9,13 +9,16 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "broker/auth/acl.h"
 #include "broker/auth/token_new.h"
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/config_auth.h"
 #include "broker/config_check.h"
+#include "broker/config_live.h"
 #include "broker/engine/embedded/check.h"
 #include "broker/engine/engine.h"
+#include "broker/explain.h"
 #include "broker/http/front.h"
 #include "broker/metrics.h"
 #include "core/admin.h"
@@ -30,6 +33,7 @@
 enum {
 	LIVE_MS = 5000, /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
+	LOOK_MS = 250, /* between two looks at the configuration's file */
 };
 
 static const struct sq_engine_ops *const engines[] = {
@@ -39,6 +43,7 @@ static const struct sq_engine_ops *const engines[] = {
 
 struct program {
 	struct sq_broker_config config;
+	struct sq_config_live live;
 	struct sq_auth *auth;
 	struct sq_front *front;
 	struct sq_broker *broker;
@@ -66,6 +71,10 @@ static const char usage[] =
     "  --new-token NAME SPACE...\n"
     "                   draw a token and print two lines, then exit: the token, which is\n"
     "                   kept nowhere, and the line for auth.tokens-file that lets it in\n"
+    "  --explain-acl IDENTITY VERB TOPIC [--client ID] [--space NAME]\n"
+    "                   say which rule of the configuration decides whether that identity\n"
+    "                   may publish to the topic, subscribe to the filter, or consume,\n"
+    "                   manage or operate the queue, then exit: 0 allowed, 1 denied\n"
     "\n"
     "Signals: SIGTERM and SIGINT drain (links are asked to move, queues run empty, at\n"
     "most drain-timeout) and end, whatever the disk does within 5 s more; a second one\n"
@@ -173,6 +182,9 @@ program_start(struct program *p, struct sq_buf *err)
 		if (p->admin == NULL)
 			return SQ_EIO;
 	}
+	broker.acl = sq_broker_config_acl(c, err);
+	if (broker.acl == NULL)
+		return SQ_EINVAL;
 	p->broker = sq_broker_new(
 	    &broker, sq_front_workers(p->front), (size_t)c->workers, &sq_broker_metrics, &why);
 	if (p->broker == NULL) {
@@ -256,12 +268,47 @@ program_drain(struct program *p)
 	}
 }
 
+/* Takes up what of the configuration's file is taken up while the broker runs. */
+static void
+program_look(struct program *p)
+{
+	struct sq_acl *acl;
+	struct sq_buf err = {0};
+	int rc = sq_config_live_look(&p->live, &acl, &err);
+
+	if (rc == SQ_OK) {
+		SQ_INFO("broker", "%s has changed: %zu rules of acl are in force", p->live.file,
+		    sq_acl_rules(acl));
+		sq_broker_set_acl(p->broker, acl);
+	} else if (rc != SQ_EAGAIN) {
+		SQ_ERROR("broker", "%.*s; the rules of acl stay as they were",
+		    (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
+	}
+	if (rc != SQ_EAGAIN)
+		sq_metric_set(&sq_broker_metrics, SQ_M_ACL_STALE, rc != SQ_OK);
+	sq_buf_fini(&err);
+}
+
+/* Until the program is told something, or it is time for a look. */
+static void
+program_wait(struct program *p)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += LOOK_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	while (sem_timedwait(&p->told, &until) != 0 && errno == EINTR)
+		continue;
+}
+
 static void
 program_run(struct program *p)
 {
 	while (!p->end) {
-		while (sem_wait(&p->told) != 0 && errno == EINTR)
-			continue;
+		program_wait(p);
+		program_look(p);
 		if (atomic_exchange(&p->move, false)) {
 			SQ_INFO("broker", "every link is asked to move");
 			sq_front_move(p->front);
@@ -333,6 +380,7 @@ main(int argc, char **argv, char **envp)
 	    "sqmqos-broker", usage, sq_broker_config_keys, sq_broker_config_n};
 	struct program p = {0};
 	struct sq_buf notes = {0}, err = {0};
+	struct sq_explain explain;
 	bool check_only, check_store;
 	int code;
 
@@ -343,11 +391,19 @@ main(int argc, char **argv, char **envp)
 	program_hold_signals();
 	check_only = sq_program_check_only(&argc, argv);
 	check_store = sq_program_flag(&argc, argv, "--check-store");
+	if (sq_explain_take(&argc, argv, &explain, &err) != SQ_OK)
+		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
+	sq_config_live_init(&p.live, argc, argv, envp);
 	if (sq_broker_config_load(&p.config, argc, argv, envp, &err) != SQ_OK) {
 		sq_broker_config_free(&p.config);
 		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	}
 	sq_dumps_set(p.config.core_dumps);
+	if (explain.identity != NULL) {
+		code = sq_explain_run(&explain, &p.config, stdout, &err);
+		sq_broker_config_free(&p.config);
+		return code == SQ_EXIT_CONFIG ? sq_program_fail(&self, code, &err) : code;
+	}
 	sq_log_set_level((enum sq_log_level)p.config.log_level);
 	if (!check_only)
 		sq_log_set_format((enum sq_log_format)p.config.log_format);

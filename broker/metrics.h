@@ -106,6 +106,19 @@
 	SQ_AUTH_REASON_METRIC(X, SPACE, "space") \
 	SQ_AUTH_REASON_METRIC(X, POD, "pod") \
 	SQ_AUTH_REASON_METRIC(X, OWNER, "owner") \
+	SQ_AUTH_REASON_METRIC(X, WILL, "will") \
+	X(ACL_RULES, "sqmqos_acl_rules", NULL, SQ_GAUGE, "Rules of acl in force.") \
+	X(ACL_STALE, "sqmqos_acl_stale", NULL, SQ_GAUGE, \
+	    "1 while the configuration file is not good, so that the rules are those it had " \
+	    "before.") \
+	X(ACL_DENIED_PUBLISH, "sqmqos_acl_denied_total", "verb=\"publish\"", SQ_COUNTER, \
+	    "What clients asked for and rules of acl deny.") \
+	X(ACL_DENIED_SUBSCRIBE, "sqmqos_acl_denied_total", "verb=\"subscribe\"", SQ_COUNTER, \
+	    "What clients asked for and rules of acl deny.") \
+	X(ACL_DENIED_CONSUME, "sqmqos_acl_denied_total", "verb=\"consume\"", SQ_COUNTER, \
+	    "What clients asked for and rules of acl deny.") \
+	X(ACL_ENDED, "sqmqos_acl_ended_total", NULL, SQ_COUNTER, \
+	    "Subscriptions that were there and that rules of acl don't allow any more.") \
 	X(AUTH_KEYS, "sqmqos_auth_keys", NULL, SQ_GAUGE, \
 	    "Public keys that signed tokens are verified with.") \
 	X(AUTH_KEYS_AGE, "sqmqos_auth_keys_age_seconds", NULL, SQ_GAUGE, \

@@ -9,6 +9,7 @@
 #include "broker/engine/engine.h"
 #include "broker/metrics.h"
 #include "broker/router.h"
+#include "broker/rules.h"
 #include "broker/tenant.h"
 #include "core/heap.h"
 #include "core/htab.h"
@@ -31,6 +32,8 @@ struct sq_shard {
 	struct sq_task stop;
 	struct sq_list receipts; /* that wait: see sq_dead_flush() */
 	unsigned n_receipts;
+	uint64_t rules_version; /* that its sessions have, but for the first */
+	uint64_t rules_left;    /* of them: see broker/session/permit.h */
 	struct sq_task receipts_task;
 	bool receipts_posted;
 };
@@ -60,6 +63,7 @@ struct sq_broker {
 	struct sq_dead *dead;
 	struct sq_watch *watch;
 	struct sq_sys *sys;
+	struct sq_rules *rules;
 	atomic_bool recovering; /* a session of another life was made again before that */
 };
 

@@ -337,6 +337,22 @@ config_file_of_env(char **envp)
 	return NULL;
 }
 
+const char *
+sq_config_file(int argc, char **argv, char **envp)
+{
+	const char *file = config_file_of_env(envp);
+
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], "--config=", 9) == 0)
+			file = argv[i] + 9;
+		else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+			file = argv[i + 1];
+		/* Values of other flags are no flags. */
+		i += strncmp(argv[i], "--", 2) == 0 && strchr(argv[i], '=') == NULL;
+	}
+	return file != NULL && *file != '\0' ? file : NULL;
+}
+
 int
 sq_config_load(void *cfg, const struct sq_config_key *keys, size_t n, int argc, char **argv,
     char **envp, struct sq_buf *err)

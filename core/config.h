@@ -66,6 +66,8 @@ struct sq_config_key {
  * 'err'; 'cfg' is safe to free either way. */
 int sq_config_load(void *cfg, const struct sq_config_key *keys, size_t n, int argc, char **argv,
     char **envp, struct sq_buf *err) SQ_MUST_CHECK;
+/* The file that it reads; NULL: none. */
+const char *sq_config_file(int argc, char **argv, char **envp);
 /* The YAML layer alone, from memory; 'source' names it in errors. */
 int sq_config_yaml(void *cfg, const struct sq_config_key *keys, size_t n, const char *source,
     const void *text, size_t len, struct sq_buf *err) SQ_MUST_CHECK;

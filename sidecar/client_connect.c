@@ -320,7 +320,8 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 void
 sq_client_not_taken(struct sq_client *c, uint8_t reason, enum sq_client_end end, const char *text)
 {
-	sq_refusals_count(c->hub, SQ_REFUSAL_QUOTA);
+	sq_refusals_count(c->hub,
+	    sq_refusal_of_code(reason) == SQ_REFUSAL_DENIED ? SQ_REFUSAL_DENIED : SQ_REFUSAL_QUOTA);
 	if (c->state == SQ_CLIENT_WAITING)
 		sq_client_refuse(c, reason, text);
 	else

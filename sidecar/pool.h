@@ -38,6 +38,7 @@ enum sq_answer_denied {
 	SQ_ANSWER_DENIED_SPACE,
 	SQ_ANSWER_DENIED_POD,
 	SQ_ANSWER_DENIED_OWNER,
+	SQ_ANSWER_DENIED_WILL,
 };
 
 struct sq_answer {

@@ -161,6 +161,7 @@ sq_session_denied_text(const struct sq_answer *ans)
 	    [SQ_ANSWER_DENIED_POD] =
 		"not authorized: the pod's token is of another pod than identity.pod",
 	    [SQ_ANSWER_DENIED_OWNER] = "not authorized: the session belongs to another account",
+	    [SQ_ANSWER_DENIED_WILL] = "not authorized: a rule of the broker denies the will",
 	};
 
 	return ans->status == 401 ? "not authorized: the broker takes the token for none of its own"
@@ -207,10 +208,18 @@ attach_not_taken(struct sq_session *s, uint8_t reason, enum sq_client_end end, c
 		sq_session_end(s);
 }
 
+/* Rules deny the will of a new connection. */
+static bool
+attach_will_denied(const struct sq_answer *ans)
+{
+	return ans->status == 403 && ans->denied == SQ_ANSWER_DENIED_WILL;
+}
+
 static void
 attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_answer *ans)
 {
-	if (s->client != NULL && ans->status != 413 && ans->status != 422)
+	if (s->client != NULL && ans->status != 413 && ans->status != 422 &&
+	    !attach_will_denied(ans))
 		sq_client_go_ahead(s->client);
 	switch (ans->status) {
 	case 409:
@@ -237,7 +246,11 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 		break;
 	case 401:
 	case 403:
-		attach_denied(s, ans);
+		if (attach_will_denied(ans))
+			attach_not_taken(s, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_END_NOT_AUTHORIZED,
+			    sq_session_denied_text(ans));
+		else
+			attach_denied(s, ans);
 		if (s->state == SQ_SESSION_ENDED)
 			return;
 		break;

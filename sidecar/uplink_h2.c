@@ -62,6 +62,7 @@ h2_reason(struct sq_answer *a, const uint8_t *p, size_t len)
 	    [SQ_ANSWER_DENIED_SPACE] = "space",
 	    [SQ_ANSWER_DENIED_POD] = "pod",
 	    [SQ_ANSWER_DENIED_OWNER] = "owner",
+	    [SQ_ANSWER_DENIED_WILL] = "will",
 	};
 
 	a->full = h2_is(p, len, "full");

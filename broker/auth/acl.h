@@ -29,7 +29,7 @@
  * What the verbs are asked about:
  *   publish    The topic, when a message is taken in: a delayed one then, and not again when
  *              it is due, as it was acknowledged; a will when its client connects, and again
- *              when rules change, as nobody was promised it.
+ *              when it is published, as nobody was promised it.  And the topic of a receipt.
  *   subscribe  The filter without $share and $tag; retained messages come with that.  Below
  *              $SYS and $dead as any other ("$dead/#" is asked about by that name).
  *   consume    Besides, the queue of $share/NAME, of a declared group, and "$dead".

@@ -9,6 +9,7 @@ static const struct {
     [SQ_DENIED_SPACE] = {"space", "the token is of another namespace"},
     [SQ_DENIED_POD] = {"pod", "the token is of another pod"},
     [SQ_DENIED_OWNER] = {"owner", "the session belongs to another account"},
+    [SQ_DENIED_WILL] = {"will", "a rule denies its will"},
 };
 
 const char *

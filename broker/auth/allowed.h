@@ -13,6 +13,7 @@ enum sq_denied {
 	SQ_DENIED_SPACE, /* it names another space than its own */
 	SQ_DENIED_POD,   /* or another pod */
 	SQ_DENIED_OWNER, /* the session is another account's */
+	SQ_DENIED_WILL,  /* rules (broker/auth/acl.h) deny its will */
 };
 
 /* "space", as headers and metrics have it; and a line for people. */

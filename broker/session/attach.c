@@ -6,6 +6,7 @@
 
 #include "broker/session/denied.h"
 #include "broker/session/linked.h"
+#include "broker/session/permit.h"
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
@@ -227,6 +228,7 @@ attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 		s->will.block = sq_block_copy(a->will.p, a->will.len);
 		s->will.image = s->will.block->bytes;
 	}
+	sq_permit_attached(s, sq_link_identity(c->link));
 	s->admitted = true;
 	s->answered = true; /* or as good as that: it is stored with what the PUT says */
 	sq_window_list(s, a, fresh, &loose);
@@ -326,6 +328,14 @@ attach_end_durable(struct sq_session *by, struct sq_session *s)
 	s->attaching = NULL;
 	sq_session_end(s, SQ_ENDING_SESSION_ENDED, s->stored ? sq_loose_txn(by, &loose) : NULL);
 	sq_loose_commit(&loose); /* the answer to the PUT waits for it */
+}
+
+/* Whether the PUT is of a connection that is new, and not of one that was accepted before. */
+static bool
+attach_connects(const struct sq_session *s, const struct sq_attach *a)
+{
+	return s != NULL ? a->instance != s->instance || a->ordinal != s->ordinal
+			 : a->incarnation == 0;
 }
 
 /* Whether the PUT is of a transient connection that comes first: it ends the durable
@@ -447,6 +457,11 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	}
 	if (s == NULL && attach_id_too_long(b, c))
 		return;
+	/* An older one keeps its socket; its will is asked about again when it is due. */
+	if (a.will.len > 0 && attach_connects(s, &a) && !sq_permit_will(b, c, a.will)) {
+		sq_denied_answer(b, c, SQ_DENIED_WILL);
+		return;
+	}
 	ends_durable = attach_ends_durable(c, s, &a);
 	if (s == NULL && attach_full(sh, c, ends_durable)) {
 		attach_no_room(b, c);

@@ -64,6 +64,7 @@ batch_publish(struct sq_session *s, struct sq_call *c, struct sq_op *op, const s
 	return (struct sq_publish){.broker = s->shard->broker,
 	    .home = s->shard,
 	    .from = s,
+	    .permit = s->permit,
 	    .tenant = s->tenant,
 	    .txn = op->txn,
 	    .op = op,
@@ -82,9 +83,11 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 	struct sq_origin origin = {s->incarnation, b->run, b->first - 1, 0};
 	struct sq_msg msg = {c->body, NULL};
 	struct sq_op *op = sq_op_new(s, c);
-	struct sq_publish p = batch_publish(s, c, op, &msg, &origin);
+	struct sq_publish p;
 	size_t matched = 0, messages = 0, taken = 0;
 
+	sq_permit_refresh(s);
+	p = batch_publish(s, c, op, &msg, &origin);
 	op->lane = b->lane;
 	op->first = b->first;
 	op->last = b->first + b->n - 1;

@@ -6,8 +6,7 @@
 #include "core/log.h"
 #include "proto/link/frame.h"
 
-static_assert(
-    SQ_M_AUTH_REFUSED_OWNER - SQ_M_AUTH_REFUSED_SPACE == SQ_DENIED_OWNER - SQ_DENIED_SPACE,
+static_assert(SQ_M_AUTH_REFUSED_WILL - SQ_M_AUTH_REFUSED_SPACE == SQ_DENIED_WILL - SQ_DENIED_SPACE,
     "the rows of the metrics follow those of the reasons");
 
 enum { GROUP_MAX = 255 }; /* bytes of a group's name, by which a sidecar cuts that of a pod's */

@@ -423,6 +423,9 @@ publish_asked(struct sq_publish *p)
 		code = sq_refused_asked(&p->refused, p->from, &asked);
 	if (code != SQ_MQTT_RC_SUCCESS)
 		return code;
+	if (asked.receipt.len > 0 && p->permit != NULL &&
+	    !sq_permit_publish(p->broker, p->permit, asked.receipt, &p->refused))
+		return SQ_MQTT_RC_NOT_AUTHORIZED;
 	if (asked.assured && asked.key.len > 0)
 		return publish_once(p, &asked);
 	return publish_now_or_later(p, &asked);
@@ -444,6 +447,8 @@ publish_checked(struct sq_publish *p)
 	if (topic.p[0] == '$' && (why = sq_topic_closed(topic)) != NULL)
 		return sq_refused_say(
 		    &p->refused, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, "%s", why);
+	if (p->permit != NULL && !sq_permit_publish(p->broker, p->permit, topic, &p->refused))
+		return SQ_MQTT_RC_NOT_AUTHORIZED;
 	if (sq_image_size(image) > p->broker->cfg.max_packet + SQ_BODY_SLACK / 2)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_PACKET);
 	if (sq_image_props(image).len > 0)
@@ -592,6 +597,8 @@ sq_publish_will(struct sq_session *s)
 	if (s->will.image == NULL)
 		return;
 	origin.number = atomic_fetch_add(&b->own_number, 1);
+	sq_permit_refresh(s);
+	p.permit = s->permit;
 	p.txn = sq_loose_txn(s, &loose);
 	publish_untold(&p, s->key, "will");
 	sq_own_commit(&p.apart);

@@ -3,6 +3,7 @@
 #define SQ_BROKER_PUBLISH_PRIV_H
 
 #include "broker/own.h"
+#include "broker/session/permit.h"
 #include "broker/session/publish.h"
 #include "broker/session/refused.h"
 #include "broker/session/session.h"
@@ -13,6 +14,7 @@ struct sq_publish {
 	struct sq_broker *broker;
 	struct sq_shard *home;         /* the worker's */
 	const struct sq_session *from; /* NULL: the broker's own */
+	struct sq_acl_subject *permit; /* what it may publish; NULL: anything */
 	struct sq_tenant *tenant;      /* whose publish it is */
 	struct sq_txn *txn;
 	const struct sq_msg *msg;

@@ -8,6 +8,7 @@
 #include "broker/session/demand.h"
 #include "broker/session/linked.h"
 #include "broker/session/pace.h"
+#include "broker/session/permit.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
 #include "broker/sys.h"
@@ -187,6 +188,7 @@ sq_session_unpin(struct sq_session *s)
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_lane_in_fini(&s->lanes[lane]);
 	sq_dead_source_free(&s->sink.dead, s->shard->worker);
+	sq_permit_fini(s);
 	free(s->held);
 	free(s->acked);
 	free(s->key);

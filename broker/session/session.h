@@ -3,7 +3,7 @@
  *
  * Owned by one shard; everything here runs on its worker.  session.c has its
  * life, attach.c the PUT, order.c what waits for its turn, batch.c, publish.c and held.c
- * messages up, deliver.c, demand.c,
+ * messages up, permit.c what it may do, deliver.c, demand.c,
  * window.c and settle.c messages down, refused.c the words of refusals, subscribe.c
  * bindings, retained_scan.c what is retained for them, members.c its parts in groups, group.c and its like the queues that sessions
  * share, ending.c queues whose session or group is gone, stored.c what of all this is in
@@ -143,6 +143,14 @@ struct sq_session {
 	uint64_t epoch;       /* 0: none */
 	struct sq_link *link; /* a reference */
 	uint64_t owner;       /* sq_identity.id of who has it */
+
+	/* What he may do: see permit.h. */
+	const struct sq_identity
+	    *identity;                 /* his, a reference; NULL: nobody came since the start */
+	struct sq_acl_subject *permit; /* NULL: anything */
+	uint64_t permit_version;       /* of the rules that say so */
+
+	/* Which attachment it is. */
 	uint64_t instance, ordinal;
 	uint32_t attempt;
 	uint64_t cleaned_instance, cleaned_ordinal; /* whose clean start was applied */
@@ -308,6 +316,8 @@ void sq_subscribe_offer(struct sq_session *, struct sq_call *);
 /* Who has declared something through the session is gone: until it is declared anew it
  * counts no more. */
 void sq_subscribe_unsay(struct sq_session *);
+/* Ends the subscriptions that its rules don't allow any more. */
+void sq_subscribe_enforce(struct sq_session *);
 /* The session ends; 'txn' is NULL when the broker does. */
 void sq_subscribe_drop_all(struct sq_session *, struct sq_txn *txn);
 /* A subscription from the store: the value of its record.  Before the session's

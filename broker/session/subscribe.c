@@ -6,6 +6,7 @@
 #include "broker/own.h"
 #include "broker/session/denied.h"
 #include "broker/session/group_declare.h"
+#include "broker/session/permit.h"
 #include "broker/session/refused.h"
 #include "broker/session/retained_scan.h"
 #include "broker/session/session.h"
@@ -13,13 +14,15 @@
 #include "broker/session/txn.h"
 #include "broker/session/wanted.h"
 #include "broker/sys.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
 #include "proto/topic/sys_value.h"
 
 enum {
-	RUNNING_MAX = 64, /* transactions of a session that need not be waited for */
-	LOCKED_MAX = 64,  /* entries after which those that wait for the lock come first */
+	RUNNING_MAX = 64,    /* transactions of a session that need not be waited for */
+	LOCKED_MAX = 64,     /* entries after which those that wait for the lock come first */
+	ENDED_AT_ONCE = 128, /* subscriptions that end under one lock */
 };
 
 /* Subscriptions. */
@@ -316,6 +319,15 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struc
 	return w->e.options & SQ_OPTION_QOS; /* granted */
 }
 
+/* Ends it, and its twin; under the router's write lock. */
+static void
+subscription_end(struct sq_session *s, struct sq_subscription *sub, struct sq_txn *txn)
+{
+	if (sub->twin != NULL)
+		subscription_free(s, sub->twin, false, txn);
+	subscription_free(s, sub, false, txn);
+}
+
 static uint8_t
 unsubscribe_one(struct sq_session *s, const struct sq_wanted *w, struct sq_txn *txn)
 {
@@ -323,9 +335,7 @@ unsubscribe_one(struct sq_session *s, const struct sq_wanted *w, struct sq_txn *
 
 	if (sub == NULL)
 		return SQ_MQTT_RC_NO_SUBSCRIPTION;
-	if (sub->twin != NULL)
-		subscription_free(s, sub->twin, false, txn);
-	subscription_free(s, sub, false, txn);
+	subscription_end(s, sub, txn);
 	return SQ_MQTT_RC_SUCCESS;
 }
 
@@ -350,6 +360,8 @@ subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_
 	uint8_t code = sq_wanted_parse(key, e, &w);
 	bool unsubscribes = e->op == SQ_SUB_UNSUBSCRIBE;
 
+	if (code < 0x80 && !unsubscribes && !sq_permit_subscribe(s, &w))
+		code = SQ_MQTT_RC_NOT_AUTHORIZED;
 	if (code < 0x80)
 		code = unsubscribes ? unsubscribe_one(s, &w, op->txn)
 				    : subscribe_one(s, &w, op, req);
@@ -398,6 +410,7 @@ subscribe_entries(struct sq_session *s, struct request *req, struct sq_op *op, u
 	struct sq_key key;
 
 	subscribe_key(s, &key);
+	sq_permit_refresh(s);
 	for (int i = 0; i < req->n; i++) {
 		struct sq_sub e = sq_sub_next(&req->entries, version);
 
@@ -505,6 +518,53 @@ sq_subscribe_unsay(struct sq_session *s)
 	}
 	sq_own_commit(&own); /* before somebody else's change of the same group */
 	sq_space_unlock(space);
+}
+
+/* Those that the session has and may not have any more; NULL: none.  The caller frees it. */
+static struct sq_subscription **
+subscribe_denied(struct sq_session *s, size_t *n)
+{
+	struct sq_subscription **v = NULL;
+
+	*n = 0;
+	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
+		if (sq_permit_has(s, sub))
+			continue;
+		if (v == NULL)
+			v = sq_xmalloc(s->n_subscriptions * sizeof(*v));
+		v[(*n)++] = sub;
+	}
+	return v;
+}
+
+/* Ends them under one lock of the space, which others wait for. */
+static void
+subscribe_end_some(struct sq_session *s, struct sq_subscription **v, size_t n)
+{
+	struct sq_space *space = sq_tenant_space(s->tenant);
+	struct sq_loose_txn *loose = NULL;
+
+	sq_space_wrlock(space);
+	for (size_t i = 0; i < n; i++)
+		subscription_end(s, v[i], sq_loose_txn(s, &loose));
+	sq_loose_commit(&loose); /* before somebody else's change of the same group */
+	sq_space_unlock(space);
+}
+
+void
+sq_subscribe_enforce(struct sq_session *s)
+{
+	size_t n;
+	struct sq_subscription **v = subscribe_denied(s, &n);
+
+	if (n == 0)
+		return;
+	sq_count(s->shard->broker, SQ_M_ACL_ENDED, (int64_t)n);
+	SQ_WARN("session", "%s: %zu of its subscriptions end, the rules of acl deny them now",
+	    s->key, n);
+	for (size_t i = 0; i < n; i += ENDED_AT_ONCE)
+		subscribe_end_some(s, v + i, n - i < ENDED_AT_ONCE ? n - i : ENDED_AT_ONCE);
+	free(v);
 }
 
 void

@@ -126,6 +126,7 @@ SAMPLES = {
     "broker.replicas": 0, "mode": "provided", "caLifetime": "48h", "leafLifetime": "48h",
     "overlap": "1h", "caSecret": "other", "caConfigMap": "other", "brokerSecret": "other",
     "servingSecret": "other", "tokensSecret": "other", "spaces": {"x": {"tenants": ["a", "b"]}},
+    "acl": [{"deny": ["publish"], "topics": ["a/#"]}], "aclDefault": "deny",
     "issuers": [{"issuer": "https://other.example", "keysUrl": "https://other.example/jwks"}],
 }
 PROVIDED = {"certificates": {"mode": "provided", "caSecret": "my-ca", "brokerSecret": "my-broker",
@@ -279,6 +280,9 @@ REFUSED = [
     ("auth.issuers", [{"issuer": "x", "keys": "{}", "keysUrl": "https://x"}], "'oneOf' failed"),
     ("auth.issuers", [{"issuer": "x", "keysUrl": "http://x"}], "at '/auth/issuers/0/keysUrl'"),
     ("broker.spaces", {"x": ["a"]}, "got array, want object"),
+    ("broker.acl", [{"allow": ["read"]}], "at '/broker/acl/0/allow/0'"),
+    ("broker.acl", [{"topics": ["a"]}], "at '/broker/acl/0': 'oneOf' failed"),
+    ("broker.acl", [{"deny": ["publish"], "user": "a"}], "additional properties 'user' not allowed"),
     ("certificates.mode", "provided", "at '/certificates/brokerSecret': minLength"),
     ("certificates.brokerSecret", "mine", "at '/certificates/brokerSecret': maxLength"),
     ("certificates.overlap", "1d", "at '/certificates/overlap'"),
@@ -310,6 +314,18 @@ async def test_a_namespace_in_two_spaces_is_refused(_env):
     spaces = {"trade": {"tenants": ["shop", "billing"]}, "work": {"tenants": ["depot", "shop"]}}
     code, _, err = await chart.template(tree("broker.spaces", spaces))
     assert code != 0 and "broker.spaces.work.tenants: shop is in broker.spaces.trade already" in err, err
+
+
+async def test_other_rules_start_no_broker_anew(_env):
+    def checksum(objects):
+        pod = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]["template"]
+        return pod["metadata"]["annotations"]["checksum/config"]
+    without = await chart.render({})
+    ruled = await chart.render({"broker": {"acl": [{"deny": ["publish"]}], "aclDefault": "deny"}})
+    assert checksum(ruled) == checksum(without)
+    assert checksum(ruled) != checksum(await chart.render({"broker": {"config": {"sys": {"interval": "1s"}}}}))
+    file = chart.only(ruled, "ConfigMap", "sqmqos-broker")["data"]["broker.yaml"]
+    assert "acl-default: deny" in file and "- deny:" in file, file
 
 
 async def test_kubelet_s_port_is_refused_on_the_node_s_network(_env):
@@ -928,7 +944,9 @@ async def test_the_programs_take_the_configurations_that_are_rendered(env):
         if not chart_values.CHART_SETS.match(key) and default != "none":
             value = json.loads(default) if re.match("number|true", words) else default
             free = merged(free, tree(key, value))
-    given = {"broker": {"config": free, "spaces": {"all": {"tenants": ["a", "b"]}}},
+    given = {"broker": {"config": free, "spaces": {"all": {"tenants": ["a", "b"]}},
+                        "acl": [{"allow": ["publish"], "identity": "kube:a/*", "topics": ["{client}/#"]},
+                                {"deny": ["consume"], "queues": ["q"]}], "aclDefault": "deny"},
              "auth": {"owner": "namespace", "tokensSecret": "t", "issuers": [
                  {"issuer": "https://i.example", "keysUrl": "https://i.example/k", "space": "s"},
                  {"issuer": "file", "audience": "x", "keys": KEYS}]}}

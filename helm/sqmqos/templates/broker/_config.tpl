@@ -35,6 +35,8 @@
 {{- end }}
 {{- end -}}
 {{- with $b.spaces }}{{ $_ := set $config "spaces" . }}{{ end -}}
+{{- with $b.acl }}{{ $_ := set $config "acl" . }}{{ end -}}
+{{- if ne $b.aclDefault "allow" }}{{ $_ := set $config "acl-default" $b.aclDefault }}{{ end -}}
 {{- with .Values.auth.tokensSecret }}{{ $_ := set $config.auth "tokens-file" "/etc/sqmqos/tokens/tokens" }}{{ end -}}
 {{- $issuers := list -}}
 {{- range $i, $of := .Values.auth.issuers -}}
@@ -65,4 +67,12 @@ issuer-{{ $i }}.pem: {{ . | quote }}
 {{/* Secret with the broker's certificate. */}}
 {{- define "sqmqos.brokerSecret" -}}
 {{- default (printf "%s-tls" (include "sqmqos.broker" .)) .Values.certificates.brokerSecret -}}
+{{- end -}}
+
+{{/* What of these a broker takes up by a start alone: without the rules of acl. */}}
+{{- define "sqmqos.brokerStillFiles" -}}
+{{- $values := deepCopy .Values -}}
+{{- $_ := set $values.broker "acl" (list) -}}
+{{- $_ := set $values.broker "aclDefault" "allow" -}}
+{{- include "sqmqos.brokerFiles" (dict "Values" $values) -}}
 {{- end -}}

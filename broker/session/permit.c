@@ -1,0 +1,241 @@
+#include "broker/session/permit.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/rules.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/utf8.h"
+#include "proto/mqtt/reason.h"
+
+enum {
+	SLICE_MS = 3,    /* of a tick, for sessions to ask again for */
+	SLICE_LOOK = 32, /* sessions between two looks at the clock */
+	SHOWN_MAX = 128, /* bytes of a topic or filter in a text */
+	NOT_UTF8 = 0xff, /* between the parts of a declared name: see wanted.c */
+	DECLARED_PARTS = 4,
+};
+
+static_assert(SQ_M_ACL_DENIED_CONSUME - SQ_M_ACL_DENIED_PUBLISH == SQ_ACL_CONSUME - SQ_ACL_PUBLISH,
+    "the rows of the metrics follow the verbs");
+
+static void
+permit_count(struct sq_broker *b, const struct sq_acl_verdict *why)
+{
+	assert(why->verb <= SQ_ACL_CONSUME);
+	sq_count(b, SQ_M_ACL_DENIED_PUBLISH + why->verb, 1);
+}
+
+/* What the rules in force say of that identity's session. */
+static struct sq_acl_subject *
+permit_subject(
+    struct sq_broker *b, const struct sq_identity *who, const struct sq_key *key, uint64_t *version)
+{
+	struct sq_acl *acl = sq_rules_get(b->rules, version);
+	struct sq_acl_subject *subject = sq_acl_subject_new(acl,
+	    &(const struct sq_acl_who){who->name, key->client, key->space,
+		/* or it were refused before */ .own = true});
+
+	sq_acl_unref(&acl);
+	return subject;
+}
+
+/* "publish to a/b: acl[2] (line 12) denies it", all but the first word. */
+static void
+permit_say(struct sq_buf *out, struct sq_bytes object, const struct sq_acl_verdict *why)
+{
+	sq_buf_append(out, object.p, sq_utf8_cut(object.p, object.len, SHOWN_MAX));
+	sq_buf_printf(out, "%s: ", object.len > SHOWN_MAX ? "..." : "");
+	sq_acl_verdict_print(why, false, out);
+	sq_buf_u8(out, '\0');
+}
+
+bool
+sq_permit_publish(struct sq_broker *b, struct sq_acl_subject *subject, struct sq_bytes topic,
+    struct sq_refused *refused)
+{
+	struct sq_acl_verdict why;
+	struct sq_buf text = {0};
+
+	if (sq_acl_may_publish(subject, topic, &why))
+		return true;
+	permit_count(b, &why);
+	permit_say(&text, topic, &why);
+	(void)sq_refused_say(refused, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_REFUSAL_DENIED,
+	    "not authorized to publish to %s", (const char *)sq_buf_data(&text));
+	sq_buf_fini(&text);
+	return false;
+}
+
+bool
+sq_permit_will(struct sq_broker *b, const struct sq_call *c, struct sq_bytes will)
+{
+	uint64_t version;
+	struct sq_acl_subject *subject = permit_subject(
+	    b, sq_link_identity(c->link), &c->key, &version);
+	struct sq_refused refused = {0};
+	bool may = subject == NULL ||
+	    sq_permit_publish(b, subject, sq_image_topic(will.p), &refused);
+
+	if (!may)
+		sq_refused_untold(&refused, b, c->key.client, "connection with a will",
+		    SQ_MQTT_RC_NOT_AUTHORIZED);
+	sq_refused_fini(&refused);
+	sq_acl_subject_free(&subject);
+	return may;
+}
+
+/* The queue of the subscription, as rules name it; empty: its own. */
+static struct sq_bytes
+permit_queue(const struct sq_wanted *w)
+{
+	if (w->dead)
+		return sq_bytes_of(SQ_ACL_DEAD_QUEUE);
+	return w->e.flags & SQ_SUB_DECLARED ? w->e.group : w->filter.share;
+}
+
+bool
+sq_permit_subscribe(struct sq_session *s, struct sq_wanted *w)
+{
+	struct sq_bytes queue = permit_queue(w);
+	struct sq_acl_verdict why;
+	struct sq_buf text = {0};
+
+	if (s->permit == NULL || sq_acl_may_subscribe(s->permit, &w->filter, queue, &why))
+		return true;
+	permit_count(s->shard->broker, &why);
+	if (why.verb == SQ_ACL_CONSUME) {
+		sq_buf_printf(&text, "not authorized to consume ");
+		permit_say(&text, queue, &why);
+	} else {
+		sq_buf_printf(&text, "not authorized, ");
+		sq_acl_verdict_print(&why, false, &text);
+		sq_buf_u8(&text, '\0');
+	}
+	(void)sq_wanted_refuse(w, SQ_MQTT_RC_NOT_AUTHORIZED, (const char *)sq_buf_data(&text));
+	w->refusal = SQ_REFUSAL_DENIED;
+	sq_buf_fini(&text);
+	return false;
+}
+
+/* Takes the parts of a declared subscription's name, or a twin's, apart. */
+static size_t
+permit_parts(const char *name, struct sq_bytes *parts)
+{
+	size_t n = 0;
+
+	for (const char *at = name; at != NULL && n < DECLARED_PARTS; n++) {
+		const char *end = strchr(at, NOT_UTF8);
+
+		parts[n] = (struct sq_bytes){
+		    (const unsigned char *)at, end != NULL ? (size_t)(end - at) : strlen(at)};
+		at = end != NULL ? end + 1 : NULL;
+	}
+	return n;
+}
+
+bool
+sq_permit_has(struct sq_session *s, const struct sq_subscription *sub)
+{
+	struct sq_bytes parts[DECLARED_PARTS], queue = {0}, text = sq_bytes_of(sub->name);
+	struct sq_topic_filter f;
+	struct sq_acl_verdict why;
+
+	if (s->permit == NULL)
+		return true;
+	if (permit_parts(sub->name, parts) == DECLARED_PARTS) {
+		if (parts[0].len > 0) /* a twin, which ends with the other */
+			return true;
+		/* group, tag, filter */
+		queue = parts[1];
+		text = parts[3].len > 0 ? parts[3] : sq_bytes_of("#");
+	} else if (sub->twin != NULL) {
+		queue = sq_bytes_of(SQ_ACL_DEAD_QUEUE);
+	}
+	if (sq_topic_filter_parse(text, &f, NULL) != SQ_OK)
+		abort(); /* it was, when it was made */
+	return sq_acl_may_subscribe(s->permit, &f, queue, &why);
+}
+
+void
+sq_permit_refresh(struct sq_session *s)
+{
+	struct sq_broker *b = s->shard->broker;
+	struct sq_key key;
+
+	if (s->identity == NULL || s->permit_version == sq_rules_version(b->rules))
+		return;
+	if (sq_key_decode(sq_bytes_of(s->key), &key) != SQ_OK)
+		abort(); /* sq_key_encode() has made it */
+	sq_acl_subject_free(&s->permit);
+	s->permit = permit_subject(b, s->identity, &key, &s->permit_version);
+}
+
+/* Ends what it has and may not have any more. */
+static void
+permit_enforce(struct sq_session *s)
+{
+	if (s->permit != NULL)
+		sq_subscribe_enforce(s);
+}
+
+void
+sq_permit_attached(struct sq_session *s, const struct sq_identity *who)
+{
+	if (s->identity == NULL || strcmp(s->identity->name, who->name) != 0) {
+		sq_identity_unref(&s->identity);
+		s->identity = sq_identity_ref(who);
+		s->permit_version = 0;
+	}
+	sq_permit_refresh(s);
+	permit_enforce(s);
+}
+
+void
+sq_permit_fini(struct sq_session *s)
+{
+	sq_acl_subject_free(&s->permit);
+	sq_identity_unref(&s->identity);
+}
+
+/* Asks again for some sessions, and puts them behind the others. */
+static void
+permit_slice(struct sq_shard *sh)
+{
+	for (unsigned i = 0; i < SLICE_LOOK && sh->rules_left > 0; i++) {
+		struct sq_session *s;
+
+		if (sq_list_empty(&sh->sessions)) {
+			sh->rules_left = 0;
+			return;
+		}
+		s = SQ_CONTAINER_OF(sh->sessions.next, struct sq_session, node);
+		sq_list_remove(&s->node);
+		sq_list_push_back(&sh->sessions, &s->node);
+		sh->rules_left--;
+		if (s->identity == NULL || s->permit_version == sh->rules_version)
+			continue;
+		sq_permit_refresh(s);
+		permit_enforce(s);
+	}
+}
+
+void
+sq_permit_tick(struct sq_shard *sh)
+{
+	uint64_t version = sq_rules_version(sh->broker->rules), until_ms;
+
+	if (version != sh->rules_version) {
+		sh->rules_version = version;
+		sh->rules_left = atomic_load(&sh->broker->n_sessions);
+	}
+	if (sh->rules_left == 0)
+		return;
+	until_ms = sq_clock_ms() + SLICE_MS;
+	do
+		permit_slice(sh);
+	while (sh->rules_left > 0 && sq_clock_ms() < until_ms);
+}

@@ -1,0 +1,39 @@
+/* What the rules let a session do: asked before its client publishes and subscribes, and
+ * again of all that it has when rules change or somebody else takes it over.
+ *
+ * A session keeps what the rules say of whoever has attached it last, his identity, the
+ * client id and the space, as a subject of broker/auth/acl.h: NULL where nothing is denied,
+ * so that then nothing is asked.  One that is back from the store has nobody until
+ * somebody comes for it; what he may not have is ended then. */
+#ifndef SQ_BROKER_PERMIT_H
+#define SQ_BROKER_PERMIT_H
+
+#include "broker/auth/identity.h"
+#include "broker/session/refused.h"
+#include "broker/session/session.h"
+#include "broker/session/wanted.h"
+
+/* Who attaches may have no such will: before it changes anything.  Says why in the log and
+ * counts it. */
+bool sq_permit_will(struct sq_broker *, const struct sq_call *, struct sq_bytes will);
+
+/* The session is that caller's from now on: what of it he may not have ends. */
+void sq_permit_attached(struct sq_session *, const struct sq_identity *);
+void sq_permit_fini(struct sq_session *);
+/* Before something is asked: what rules say by now. */
+void sq_permit_refresh(struct sq_session *);
+
+/* Whether the session may publish to 'topic'; false with the refusal in 'refused'.  The
+ * subject is the session's, NULL: anybody may, which the caller has looked at. */
+bool sq_permit_publish(
+    struct sq_broker *, struct sq_acl_subject *, struct sq_bytes topic, struct sq_refused *refused);
+/* Whether it may have the subscription; false with the refusal in 'w'. */
+bool sq_permit_subscribe(struct sq_session *, struct sq_wanted *w);
+/* Whether it may still have one that it has. */
+bool sq_permit_has(struct sq_session *, const struct sq_subscription *);
+
+/* About once in 100 ms, on the shard's worker: after a change of rules, ends what is denied
+ * now, of some sessions at a time. */
+void sq_permit_tick(struct sq_shard *);
+
+#endif
