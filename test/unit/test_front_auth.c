@@ -330,6 +330,45 @@ Test(front_auth, a_link_waits_for_keys_and_blocks_nobody)
 	cr_assert_eq(put(), 200);
 }
 
+/* While its token is being verified a connection is no stranger, and still has a bound. */
+Test(front_auth, what_comes_while_a_token_is_verified_waits_with_it)
+{
+	enum { PUTS = 20 };
+	static const char body[4000];
+	static char much[120000];
+	struct h2_response *r, *puts[PUTS];
+	struct h2_client *good;
+
+	start_with_server();
+	show(key, "web", "web-1", 0);
+	r = h2_start(client, "GET", LINK, NULL, 0);
+	for (unsigned i = 0; i < PUTS; i++)
+		puts[i] = h2_start(client, "PUT", SESSION, body, sizeof body);
+	h2_token(client, NULL);
+	await_asked();
+	cr_assert_eq(r->status, 0);
+
+	good = client;
+	client = h2_open(sq_front_port(fake.front), NULL);
+	show(key, "web", "web-1", 1);
+	h2_start(client, "GET", LINK, NULL, 0);
+	for (unsigned i = 0; i < PUTS; i++)
+		h2_start(client, "POST", MESSAGES, much, sizeof much);
+	cr_assert(h2_lost(client));
+	cr_assert(h2_goaway(client));
+	cr_assert_eq(atomic_load(&sq_broker_metrics.values[SQ_M_ENDED_BODY]), 1);
+	h2_close(&client);
+	client = good;
+
+	sem_post(&go);
+	cr_assert(h2_body(client, r, 5));
+	cr_assert_eq(r->status, 200);
+	for (unsigned i = 0; i < PUTS; i++) {
+		cr_assert(h2_finish(client, puts[i]));
+		cr_assert_eq(puts[i]->status, 400, "%u: it has the link", puts[i]->status);
+	}
+}
+
 Test(front_auth, a_connection_that_closes_while_its_question_waits_leaves_nothing)
 {
 	struct h2_response *r;
