@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "broker/auth/acl.h"
+#include "broker/auth/identity.h"
+#include "broker/auth/tokens_file.h"
+#include "core/file.h"
 #include "core/program.h"
 #include "proto/topic/topic.h"
 
@@ -51,18 +54,82 @@ sq_explain_take(int *argc, char **argv, struct sq_explain *out, struct sq_buf *e
 	return SQ_OK;
 }
 
-/* The namespace of "kube:NAMESPACE/ACCOUNT" as text of 'out'; false: it is another kind. */
-static bool
-explain_namespace(const char *identity, struct sq_buf *out)
+/* Somebody of one space; of any where that is NULL. */
+static const struct sq_identity *
+explain_identity(const char *name, const char *space)
 {
-	static const char kind[] = "kube:";
-	const char *from = identity + sizeof kind - 1, *slash;
+	return sq_identity_new(&(const struct sq_identity){
+	    .name = name, .spaces = &space, .n_spaces = space != NULL ? 1 : 0});
+}
 
-	if (strncmp(identity, kind, sizeof kind - 1) != 0 || (slash = strchr(from, '/')) == NULL)
-		return false;
-	sq_buf_append(out, from, (size_t)(slash - from));
-	sq_buf_u8(out, '\0');
-	return true;
+/* "kube:NAMESPACE/ACCOUNT" */
+static const struct sq_identity *
+explain_account(const char *name)
+{
+	const char *from = name + strlen("kube:"), *slash = strchr(from, '/');
+	char space[SQ_KEY_PART_MAX + 1];
+
+	if (slash == NULL || (size_t)(slash - from) >= sizeof space)
+		return explain_identity(name, NULL);
+	memcpy(space, from, (size_t)(slash - from));
+	space[slash - from] = '\0';
+	return explain_identity(name, space);
+}
+
+/* "jwt:ISSUER#SUBJECT" */
+static const struct sq_identity *
+explain_issued(const char *name, const struct sq_broker_config *c)
+{
+	const struct sq_broker_issuer *all = c->issuers.v;
+	const char *issuer = name + strlen("jwt:");
+
+	for (size_t i = 0; i < c->issuers.n; i++) {
+		size_t len = strlen(all[i].issuer);
+
+		if (strncmp(issuer, all[i].issuer, len) == 0 && issuer[len] == '#')
+			return explain_identity(name, all[i].space);
+	}
+	return explain_identity(name, NULL);
+}
+
+/* "token:NAME"; NULL with a line in 'err': no line of the file is that. */
+static const struct sq_identity *
+explain_token(const char *name, const char *file, struct sq_buf *err)
+{
+	const struct sq_identity *who = NULL;
+	struct sq_buf text = {0};
+	struct sq_tokens *tokens = NULL;
+	int rc = sq_file_read(file, SQ_TOKENS_SIZE_MAX, &text);
+
+	sq_buf_printf(err, "auth.tokens-file: %s: ", file);
+	if (rc != SQ_OK)
+		sq_buf_printf(err, "%s", sq_file_reason(rc));
+	else
+		tokens = sq_tokens_parse(
+		    (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)}, err);
+	if (tokens != NULL) {
+		who = sq_tokens_named(tokens, name);
+		if (who != NULL)
+			sq_identity_ref(who);
+		else
+			sq_buf_printf(err, "it has no %s", name);
+	}
+	sq_tokens_free(&tokens);
+	sq_buf_fini(&text);
+	return who;
+}
+
+/* Whose spaces are which, as far as the configuration knows. */
+static const struct sq_identity *
+explain_who(const char *name, const struct sq_broker_config *c, struct sq_buf *err)
+{
+	if (strncmp(name, "kube:", 5) == 0)
+		return explain_account(name);
+	if (strncmp(name, "jwt:", 4) == 0)
+		return explain_issued(name, c);
+	if (strncmp(name, "token:", 6) == 0 && c->tokens_file != NULL)
+		return explain_token(name, c->tokens_file, err);
+	return explain_identity(name, NULL);
 }
 
 /* What asks for the verb as a client would. */
@@ -144,23 +211,28 @@ int
 sq_explain_run(
     const struct sq_explain *e, const struct sq_broker_config *c, FILE *out, struct sq_buf *err)
 {
-	struct sq_buf namespace = {0};
-	bool kube = explain_namespace(e->identity, &namespace);
-	const char *own = kube ? (const char *)sq_buf_data(&namespace) : e->space;
-	struct sq_acl_who who = {e->identity, e->client != NULL ? e->client : "client",
-	    e->space != NULL ? e->space : own, true};
-	struct sq_acl *acl;
+	struct sq_buf wrong = {0};
+	const struct sq_identity *identity = explain_who(e->identity, c, &wrong);
+	struct sq_acl_who who = {.identity = e->identity,
+	    .client = e->client != NULL ? e->client : "client",
+	    .space = e->space};
+	struct sq_acl *acl = NULL;
 	int code = SQ_EXIT_CONFIG;
 
-	if (who.space == NULL) {
+	if (who.space == NULL && identity != NULL && identity->n_spaces == 1)
+		who.space = identity->spaces[0];
+	if (identity == NULL) {
+		sq_buf_append(err, sq_buf_data(&wrong), sq_buf_len(&wrong));
+	} else if (who.space == NULL) {
 		sq_buf_printf(err, "--explain-acl: needs --space NAME for that identity");
 	} else {
-		who.own = strcmp(own, who.space) == 0;
+		who.own = sq_identity_has_space(identity, who.space);
 		acl = sq_broker_config_acl(c, err);
-		if (acl != NULL)
-			code = explain_with(e, acl, &who, out, err);
-		sq_acl_unref(&acl);
 	}
-	sq_buf_fini(&namespace);
+	if (acl != NULL)
+		code = explain_with(e, acl, &who, out, err);
+	sq_acl_unref(&acl);
+	sq_identity_unref(&identity);
+	sq_buf_fini(&wrong);
 	return code;
 }

@@ -142,7 +142,7 @@ tokens_spaces(char *list, const char *out[SQ_IDENTITY_SPACES_MAX])
 }
 
 static struct holder *
-tokens_holder(struct sq_tokens *t, const char *name, uint64_t hash)
+tokens_holder(const struct sq_tokens *t, const char *name, uint64_t hash)
 {
 	struct sq_hnode *n = sq_htab_find(&t->holders, hash);
 
@@ -367,6 +367,14 @@ sq_tokens_find(const struct sq_tokens *t, const unsigned char digest[SQ_DIGEST_S
 	const struct line *l = tokens_by_digest(t, digest);
 
 	return l != NULL ? &l->token : NULL;
+}
+
+const struct sq_identity *
+sq_tokens_named(const struct sq_tokens *t, const char *name)
+{
+	const struct holder *h = tokens_holder(t, name, sq_hash(name, strlen(name) + 1));
+
+	return h != NULL ? h->identity : NULL;
 }
 
 bool

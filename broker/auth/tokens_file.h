@@ -38,6 +38,8 @@ size_t sq_tokens_count(const struct sq_tokens *);
 /* The line of the token with that SHA-256; NULL: none. */
 const struct sq_token *
 sq_tokens_find(const struct sq_tokens *, const unsigned char digest[SQ_DIGEST_SIZE]);
+/* The identity of that name, "token:NAME"; NULL: no line has it. */
+const struct sq_identity *sq_tokens_named(const struct sq_tokens *, const char *name);
 /* Whether a line of that basis is there. */
 bool sq_tokens_have(const struct sq_tokens *, uint64_t basis);
 

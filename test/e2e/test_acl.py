@@ -24,7 +24,7 @@ async def ruled(env, *rules, accounts=("till", "robot"), default="allow", sideca
     """A broker with rules, and a sidecar for each account of namespace shop."""
     issuer = Issuer(env.folder / "issuer")
     stack = await env.stack(start=False, sidecars=len(accounts), tls=False,
-                            broker=issuer.config() | acl(*rules, default=default),
+                            broker=issuer.config() | acl(*rules, default=default) | {"workers": 2},
                             sidecar=sidecar or {}, **more)
     for i, account in enumerate(accounts):
         path = stack.folder / f"token-{i}"
@@ -221,6 +221,26 @@ async def test_rules_of_before_a_restart_are_asked_about_when_somebody_comes(env
     await app.connect(stack.ports[0], clean=True)
 
 
+async def test_tokens_of_a_file_by_their_names(env):
+    stack = await env.stack(start=False, sidecars=2, tls=False, broker=acl(
+        {"allow": ["publish"], "identity": "token:meter", "topics": ["{identity}/{client}"]},
+        {"deny": ["subscribe"], "identity": "token:meter"}))
+    lines = ""
+    for i, name in enumerate(("meter", "reader")):
+        path = stack.folder / f"token-{name}"
+        path.write_text(name * 8)
+        lines += parts.token_line(name, name * 8, ["default"])
+        stack.sidecars[i].tree["auth"] = {"token-file": str(path)}
+    (stack.folder / "tokens").write_text(lines)
+    await stack.start()
+    meter, reader = [await env.connect(port, "app") for port in stack.ports]
+    assert await reader.subscribe("#") == [1] and await meter.subscribe("a") == [NO]
+    assert await meter.publish("meter/other", b"x", qos=1) == NO
+    assert await meter.publish("meter/app", b"x", qos=1) == 0
+    assert (await reader.receive()).topic == "meter/app"
+    await nothing_came(reader, reader, "end")
+
+
 async def test_what_annotations_declare(env):
     file = AnnotationsFile(env.folder / "pod").write("[{filter: a/#, group: crew}, {filter: b, group: other}]")
     stack = await ruled(env, {"deny": ["consume"], "queues": ["other"]},
@@ -283,10 +303,13 @@ def explain(env, stack, *argv):
 async def test_which_rule_decides(env):
     stack = await env.stack(start=False, sidecars=0, tls=False)
     env.check_leftovers = False
-    stack.broker.tree |= acl(
+    issuer = Issuer(env.folder / "issuer", "https://ci.test").config()
+    issuer["auth"]["issuers"][0]["space"] = "ci"
+    stack.broker.tree = parts.merge(stack.broker.tree, issuer) | acl(
         {"allow": ["publish"], "identity": "kube:shop/*", "topics": ["a/{client}/#"]},
         {"deny": ["subscribe"], "topics": ["secret/#"]})
     stack.broker.write_config()
+    (stack.folder / "tokens").write_text(parts.token_line("local", "x", ["default"]))
     path = stack.broker.config_path
     line = 1 + path.read_text()[:path.read_text().index("acl:")].count("\n")
     for argv, code, said in (
@@ -299,8 +322,13 @@ async def test_which_rule_decides(env):
             (("kube:shop/till", "subscribe", "$share/g/a"), 0, "no rule speaks of it, and acl-default is allow"),
             (("kube:shop/till", "consume", "g"), 0, "no rule speaks of it, and acl-default is allow"),
             (("kube:shop/till", "publish", "a/c", "--space", "bank"), 1, "it is another's space"),
-            (("token:x", "publish", "b", "--space", "bank"), 0, "no rule speaks of it"),
-            (("token:x", "publish", "b"), 2, "needs --space NAME"),
+            (("token:local", "publish", "b"), 0, "by token:local as client in space default: no rule speaks of it"),
+            (("token:local", "publish", "b", "--space", "bank"), 1, "it is another's space"),
+            (("token:x", "publish", "b"), 2, "it has no token:x"),
+            (("jwt:https://ci.test#a", "publish", "b"), 0, "in space ci: no rule speaks of it"),
+            (("jwt:https://ci.test#a", "publish", "b", "--space", "shop"), 1, "it is another's space"),
+            (("cert:x", "publish", "b", "--space", "bank"), 0, "no rule speaks of it"),
+            (("cert:x", "publish", "b"), 2, "needs --space NAME"),
             (("kube:shop/till", "publish", "$SYS/x"), 1, "nobody publishes to topics below $SYS"),
             (("kube:shop/till", "publish", "a/#"), 2, "must not contain + or #"),
             (("kube:shop/till", "read", "a"), 2, "verbs are publish, subscribe"),
@@ -316,6 +344,7 @@ async def test_the_rules_of_the_documentation(env):
     stack = await env.stack(start=False, sidecars=0, tls=False)
     env.check_leftovers = False
     stack.broker.write_config()
+    (stack.folder / "tokens").write_text(parts.token_line("ci", "x", ["plant"]))
     with stack.broker.config_path.open("a") as file:
         file.write(rules)
     lines = re.findall(r"--explain-acl (.*?) +# (\w+): (.*)", page)
