@@ -127,7 +127,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"store.journal-size", SQ_CFG_SIZE, AT(journal_size), "256Mi", 8 * MIB, MIB *MIB, NULL,
 	"Size of the journal; what it holds is also in memory."},
     {"store.max-size", SQ_CFG_SIZE, AT(store_max_size), "64Gi", 16 * MIB, MIB *MIB, NULL,
-	"Size that the tables behind it may reach; publishes are refused when four fifths are "
+	"Size that the tables behind it may reach; nothing new is taken when four fifths are "
 	"used."},
     {"store.cache-size", SQ_CFG_SIZE, AT(store_cache_size), "64Mi", MIB, MIB *MIB, NULL,
 	"Memory for waiting messages that are in the tables, too."},

@@ -56,6 +56,15 @@ struct sq_item {
 
 void sq_item_fini(struct sq_item *);
 
+/* What an item takes in a store, about: what it is itself, and its key and head. */
+static inline uint64_t
+sq_item_stored_bytes(const struct sq_item *item)
+{
+	enum { HEAD = 96 };
+
+	return HEAD + sq_image_size(item->msg.image) + (item->subs != NULL ? item->subs->size : 0);
+}
+
 /* Why an item leaves its queue without having been delivered. */
 enum sq_death {
 	SQ_DEAD_EXPIRED,
@@ -205,6 +214,10 @@ struct sq_engine_ops {
 	bool (*healthy)(struct sq_engine *, struct sq_buf *why);
 	/* Whether commits have waited for long now; from any thread. */
 	bool (*stalled)(struct sq_engine *);
+	/* Whether the store is as full as it may be, or in trouble.  Whoever would make something
+	 * new asks before, and refuses it; what ends something, or goes on with what is there, has
+	 * room kept for it.  From any thread; NULL: never. */
+	bool (*full)(const struct sq_engine *);
 
 	/* --- start: in the order open, load, queue_open and claim, ready --- */
 
@@ -314,6 +327,12 @@ struct sq_engine {
 	uint64_t store; /* whose state this is: drawn when the store was made */
 	uint32_t boot;  /* the how manieth opening of it, from 1 */
 };
+
+static inline bool
+sq_engine_full(const struct sq_engine *e)
+{
+	return e->ops->full != NULL && e->ops->full(e);
+}
 
 extern const struct sq_engine_ops sq_engine_memory;
 extern const struct sq_engine_ops sq_engine_embedded;

@@ -7,6 +7,7 @@
 #include "broker/session/denied.h"
 #include "broker/session/linked.h"
 #include "broker/session/permit.h"
+#include "broker/session/refused.h"
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
@@ -387,6 +388,26 @@ attach_would_hang(struct sq_shard *sh, const struct sq_call *c, const struct sq_
 	    b->engine->ops->stalled(b->engine);
 }
 
+/* Answers, if the store has no room for what is new: a durable session, or one's greater will. */
+static bool
+attach_store_full(
+    struct sq_shard *sh, struct sq_call *c, const struct sq_session *s, const struct sq_attach *a)
+{
+	struct sq_broker *b = sh->broker;
+	uint64_t will = s != NULL && s->will.image != NULL ? sq_image_size(s->will.image) : 0;
+
+	if (c->key.pod[0] != '\0' || !sq_engine_full(b->engine) ||
+	    (s != NULL && a->will.len <= will))
+		return false;
+	sq_count(b, SQ_M_REFUSED_BY_STORE_FULL, 1);
+	SQ_WARN("session", "%s~%s~%s: refused, " SQ_REFUSED_STORE, c->key.space, c->key.workload,
+	    c->key.client);
+	c->retry_after_s = 1;
+	c->full = s == NULL && sq_link_version(c->link) >= 2;
+	sq_call_answer(c, c->full ? 429 : 507, SQ_REFUSED_STORE);
+	return true;
+}
+
 /* Whether there is no room for the session of a PUT, which is new: one that takes the
  * place of a durable one needs none. */
 static bool
@@ -471,6 +492,8 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_answer(c, 507, "nothing can be stored at present");
 		return;
 	}
+	if (attach_store_full(sh, c, s, &a))
+		return;
 	fresh = s == NULL;
 	if (fresh)
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64());

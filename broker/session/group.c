@@ -354,6 +354,14 @@ group_binding_find(const struct sq_group *g, const char *name)
 	return NULL;
 }
 
+bool
+sq_group_has(struct sq_broker *b, const char *group, const char *binding)
+{
+	const struct sq_group *g = group_find(b, group);
+
+	return g != NULL && group_binding_find(g, binding) != NULL;
+}
+
 struct sq_group_binding *
 sq_group_bind(struct sq_group *g, const struct sq_topic_filter *filter, const char *name,
     uint8_t qos, struct sq_txn *txn)

@@ -96,6 +96,8 @@ uint32_t sq_group_expiry_s(const struct sq_broker *, uint32_t wanted_s);
  * subscription.  An existing one keeps its options until one is declared
  * (group_declare.h). */
 struct sq_group *sq_group_join(struct sq_broker *, const struct sq_group_cfg *, struct sq_txn *txn);
+/* Whether there is a group of that name with a binding of that. */
+bool sq_group_has(struct sq_broker *, const char *group, const char *binding);
 /* One subscription less; takes the reference of sq_group_join() back.  A group
  * that nobody wants goes at once, or soon where 'txn' is full; a durable one when it expires.
  * One whose options say durable by now is made anew so, with its bindings, and without its

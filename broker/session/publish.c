@@ -314,6 +314,13 @@ publish_put_all(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 		publish_overlapping(p, v, n, n_many);
 }
 
+/* Whether what the message asks for, besides its queues, can't be stored. */
+static bool
+publish_store_full(const struct sq_publish *p)
+{
+	return sq_engine_full(p->broker->engine);
+}
+
 /* Routes the message.  Returns its outcome. */
 static uint8_t
 publish_route(struct sq_publish *p)
@@ -329,6 +336,9 @@ publish_route(struct sq_publish *p)
 	code = p->qos > 0 && !p->own ? publish_refused(p, v, n) : SQ_MQTT_RC_SUCCESS;
 	if (code != SQ_MQTT_RC_SUCCESS)
 		return code;
+	if (p->retain && !p->own && sq_image_payload(p->msg->image).len > 0 &&
+	    publish_store_full(p))
+		return sq_refused_store(&p->refused);
 	if ((p->qos > 0 || p->retain) && !publish_make_room(p, v, n))
 		return publish_too_many(p, n);
 	if (p->retain &&
@@ -349,6 +359,8 @@ publish_later(struct sq_publish *p, uint32_t delay_s)
 
 	if (delay_s > p->broker->cfg.delayed_max_s)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DELAY);
+	if (publish_store_full(p))
+		return sq_refused_store(&p->refused);
 	if (!publish_make_room(p, NULL, 0))
 		return publish_too_many(p, 0);
 	if (sq_delayed_add(p->broker->delayed, p->txn, p->tenant, p->msg, p->not_from, due_ms) !=
@@ -384,6 +396,8 @@ publish_once(struct sq_publish *p, const struct sq_asked *asked)
 	case SQ_KEY_FULL:
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_KEYS);
 	case SQ_KEY_NEW:
+		if (publish_store_full(p))
+			return sq_refused_store(&p->refused);
 		break;
 	}
 	code = publish_now_or_later(p, asked);
@@ -451,6 +465,8 @@ publish_checked(struct sq_publish *p)
 		return SQ_MQTT_RC_NOT_AUTHORIZED;
 	if (sq_image_size(image) > p->broker->cfg.max_packet + SQ_BODY_SLACK / 2)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_PACKET);
+	if (p->qos == 2 && p->call != NULL && p->from->durable && publish_store_full(p))
+		return sq_refused_store(&p->refused); /* its packet id would be stored */
 	if (sq_image_props(image).len > 0)
 		return publish_asked(p);
 	return publish_route(p);

@@ -103,6 +103,13 @@ sq_refused_limit(struct sq_refused *r, const struct sq_broker *b, enum sq_limit 
 	return rows[limit].code;
 }
 
+uint8_t
+sq_refused_store(struct sq_refused *r)
+{
+	return sq_refused_say(
+	    r, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_STORE_FULL, SQ_REFUSED_STORE);
+}
+
 /* Since when nobody takes from the queue, or who does. */
 static void
 queue_takers(struct sq_buf *out, const struct sq_queue_state *q)
@@ -133,8 +140,7 @@ sq_refused_queue(struct sq_refused *r, struct sq_broker *b, const struct sq_sink
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
 	sink->engine->ops->queue_state(sink->queue, &q);
 	if (q.store_full) {
-		(void)sq_refused_say(r, 0, SQ_REFUSAL_STORE_FULL,
-		    "the broker's store takes nothing at the moment (store.max-size, or its disk)");
+		(void)sq_refused_store(r);
 	} else {
 		uint64_t n = q.n + q.coming, bytes = q.bytes + q.coming_bytes;
 		/* Others may have taken from it meanwhile: then it is what is nearer. */

@@ -11,6 +11,9 @@
 #include "broker/session/session.h"
 #include "proto/link/notes.h"
 
+#define SQ_REFUSED_STORE \
+	"the broker's store takes nothing new at the moment (store.max-size, or its disk)"
+
 /* Of the message that is being routed; starts zeroed and is used again for the next one. */
 struct sq_refused {
 	uint8_t refusal;             /* enum sq_refusal */
@@ -36,6 +39,8 @@ enum sq_limit {
 	SQ_LIMIT_DEAD_LETTERS,
 };
 uint8_t sq_refused_limit(struct sq_refused *, const struct sq_broker *, enum sq_limit);
+/* The store takes nothing new: see sq_engine_full(). */
+uint8_t sq_refused_store(struct sq_refused *);
 /* The queue is full, or the store that it is in. */
 uint8_t sq_refused_queue(struct sq_refused *, struct sq_broker *, const struct sq_sink *);
 

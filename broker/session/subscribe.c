@@ -289,6 +289,20 @@ subscribe_bound(struct request *req, const struct sq_subscription *sub)
 	req->groups[req->n_groups++] = sq_group_ref(sub->group);
 }
 
+/* Whether a new subscription has a record, or its group or its binding there, which nobody has
+ * made before. */
+static bool
+subscribe_stores(const struct sq_session *s, const struct sq_wanted *w)
+{
+	bool declared = (w->e.flags & SQ_SUB_DECLARED) != 0;
+
+	if (s->durable)
+		return true;
+	if (w->group == NULL || w->dead || (declared && (w->e.flags & SQ_SUB_DURABLE) == 0))
+		return false;
+	return !sq_group_has(s->shard->broker, w->group, w->name);
+}
+
 static uint8_t
 subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struct request *req)
 {
@@ -306,6 +320,10 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struc
 	if (is_new && !sq_wanted_storable(w))
 		return sq_wanted_refuse(
 		    w, SQ_MQTT_RC_FILTER_INVALID, "too long for the name of a queue");
+	if (is_new && sq_engine_full(s->shard->broker->engine) && subscribe_stores(s, w)) {
+		w->refusal = SQ_REFUSAL_STORE_FULL;
+		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSED_STORE);
+	}
 	sq_order_bind(s);
 	if (is_new)
 		sub = subscribe_new(s, w, txn);

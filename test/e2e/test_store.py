@@ -167,6 +167,140 @@ async def test_full_tables_refuse_and_room_comes_with_consumption(env):
     await eventually(ledger.complete, "all that was acknowledged arrives", 60)
 
 
+TINY = SMALL | {"max-size": "16Mi"}
+MANY = [n for n in range(4000)]
+
+
+async def stalled(stack, value):
+    async def says():
+        return await metric(stack.broker, "sqmqos_store_stalled") == value
+    await eventually(says, f"sqmqos_store_stalled is {value}", 120)
+
+
+async def stays_full(stack):
+    """Whether the tables are; what is in the journal may need less than was feared."""
+    result = []
+
+    async def known():
+        found = await metrics(stack.broker)
+        full = found["sqmqos_store_table_bytes"] > 12 * MIB
+        if full or not found["sqmqos_store_stalled"]:
+            result.append(full and found["sqmqos_store_stalled"] == 1)
+        return result
+    await eventually(known, "it is known whether it is full", 60)
+    return result[-1]
+
+
+async def fill_by(kind, env, stack, port):
+    """Until that is refused; returns what ends it all."""
+    clients = []
+
+    async def by_retained():
+        client = await env.connect(port, "filler")
+        clients.append(client)
+        for n in MANY:
+            code = await client.publish(f"kept/{n}", b"r" * 8 * KIB, 1, retain=True)
+            if code == QUOTA and await stays_full(stack):
+                return n
+        return 0
+
+    async def by_sessions():
+        for n in MANY:
+            client = env.client(f"filler-{n}")
+            will = mqtt.Will("t", b"w" * 50 * KIB, 1)
+            connack = await client.connect(port, clean=False, props=DURABLE, will=will)
+            if connack.code == QUOTA:
+                assert "as it may" in connack.props["reason_string"]
+                await client.wait_closed()
+                if await stays_full(stack):
+                    return n
+                continue
+            assert connack.code == 0
+            clients.append(client)
+        return 0
+
+    async def by_subscriptions():
+        for n in MANY:
+            client = env.client(f"filler-{n}")
+            connack = await client.connect(port, clean=False, props=DURABLE)
+            if connack.code == QUOTA:
+                if await stays_full(stack):
+                    return n
+                continue
+            clients.append(client)
+            filters = [(f"{i}/" + "s" * 900, 1) for i in range(800)]
+            for i in range(0, 800, 100):
+                if QUOTA in await client.subscribe(*filters[i:i + 100]):
+                    if await stays_full(stack):
+                        return n + 1
+        return 0
+
+    assert await {"retained": by_retained, "sessions": by_sessions,
+                  "subscriptions": by_subscriptions}[kind]() > 0
+
+    async def ends():
+        if kind == "retained":
+            for n in MANY:
+                if await clients[0].publish(f"kept/{n}", b"", 1, retain=True) >= 0x80:
+                    raise AssertionError("what ends something is refused")
+                if await metric(stack.broker, "sqmqos_retained_messages") == 0:
+                    return
+        for client in clients:
+            await client.disconnect(props={"session_expiry": 0})
+    return ends
+
+
+async def full_by(kind, env):
+    """The store fills, others keep what they have, and all goes on without a restart."""
+    stack = await stack_with(env, TINY)
+    await stack.start()
+    a, b = stack.ports
+    there = env.client("there")
+    await there.connect(a, clean=False, props=DURABLE)
+    await there.subscribe(("mine", 1))
+    pub = await env.connect(b, "pub")
+    assert await pub.publish("mine", b"before", 1) == 0
+    assert (await there.receive()).payload == b"before"
+    ends = await fill_by(kind, env, stack, b)
+    await stalled(stack, 1)
+
+    assert await pub.publish("mine", b"full", 1) == QUOTA
+    assert await pub.publish("kept/new", b"full", 1, retain=True) == QUOTA
+    assert await there.subscribe(("more", 1)) == [QUOTA]
+    new = env.client("new")
+    assert (await new.connect(a, clean=False, props=DURABLE)).code == QUOTA
+    await new.wait_closed()
+    live = await env.connect(a, "live")  # who needs no store is not concerned
+    assert await live.subscribe(("live", 1)) == [1]
+    assert await pub.publish("live", b"on", 1) == 0
+    assert (await live.receive()).payload == b"on"
+    assert await asyncio.to_thread(stack.broker.ready) == (True, "ok")
+
+    await ends()
+    await stalled(stack, 0)
+    assert await pub.publish("mine", b"after", 1) == 0
+    assert (await there.receive()).payload == b"after"
+    assert await there.subscribe(("more", 1)) == [1]
+    assert (await new.connect(a, clean=False, props=DURABLE)).code == 0
+    for client in (there, new):
+        await client.disconnect(props={"session_expiry": 0})
+
+
+@scenario(timeout_s=300)
+async def test_a_store_full_of_retained_messages_goes_on_by_itself(env):
+    await full_by("retained", env)
+
+
+@scenario(timeout_s=300)
+async def test_a_store_full_of_sessions_goes_on_by_itself(env):
+    await full_by("sessions", env)
+
+
+@scenario(timeout_s=300)
+async def test_a_store_full_of_subscriptions_goes_on_by_itself(env):
+    await full_by("subscriptions", env)
+
+
 # ---- damaged, foreign, taken
 
 CRC_TABLE = [0] * 256

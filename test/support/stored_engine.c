@@ -36,7 +36,7 @@ static struct sq_list records = {&records, &records};
 static struct sq_list queues = {&queues, &queues};
 static size_t n_commits;
 static uint32_t boots;
-static bool crashed, holding, sick;
+static bool crashed, holding, sick, full;
 
 /* --- a life of the broker --- */
 
@@ -619,7 +619,7 @@ queue_is_full(const struct sq_queue *q, uint32_t bytes)
 {
 	size_t n = q->n + q->n_unsent + q->n_coming;
 
-	return (sick && q->cfg.durable) || n >= q->cfg.max_msgs ||
+	return ((sick || full) && q->cfg.durable) || n >= q->cfg.max_msgs ||
 	    (n > 0 && q->bytes + q->unsent_bytes + bytes > q->cfg.max_bytes);
 }
 
@@ -869,7 +869,8 @@ stored_queue_attend(struct sq_queue *q, int by)
 static bool
 stored_queue_yields(const struct sq_queue *q)
 {
-	return queue_yields(q) && !(sick && q->cfg.durable) && (q->n == 0 || queue_first_goes(q));
+	return queue_yields(q) && !((sick || full) && q->cfg.durable) &&
+	    (q->n == 0 || queue_first_goes(q));
 }
 
 static void
@@ -972,6 +973,13 @@ stored_healthy(struct sq_engine *e, struct sq_buf *why)
 }
 
 static bool
+stored_full(const struct sq_engine *e)
+{
+	(void)e;
+	return full || sick;
+}
+
+static bool
 stored_stalled(struct sq_engine *e)
 {
 	(void)e;
@@ -1019,6 +1027,7 @@ const struct sq_engine_ops stored_engine = {
     .close = stored_close,
     .healthy = stored_healthy,
     .stalled = stored_stalled,
+    .full = stored_full,
     .load = stored_load,
     .claim = stored_claim,
     .ready = stored_ready,
@@ -1055,7 +1064,7 @@ stored_engine_reset(void)
 		record_free(r);
 	SQ_LIST_FOR_EACH_SAFE(k, &queues, struct stored_queue, node)
 		kept_free(k);
-	crashed = holding = sick = false;
+	crashed = holding = sick = full = false;
 	n_commits = 0;
 }
 
@@ -1063,7 +1072,7 @@ void
 stored_engine_crash(void)
 {
 	crashed = true;
-	holding = sick = false;
+	holding = sick = full = false;
 	while (!sq_list_empty(&waiting)) /* their owners must still be able to end */
 		part_commit(SQ_LIST_FIRST(&waiting, struct part, node));
 }
@@ -1097,6 +1106,12 @@ void
 stored_engine_sick(bool is_sick)
 {
 	sick = is_sick;
+}
+
+void
+stored_engine_full(bool is_full)
+{
+	full = is_full;
 }
 
 size_t

@@ -24,6 +24,8 @@ size_t stored_engine_waiting(void);
 void stored_engine_release(void);
 /* While sick it is not healthy and says that durable queues are full. */
 void stored_engine_sick(bool sick);
+/* While full it takes nothing new, and is well. */
+void stored_engine_full(bool full);
 
 /* What is in the store. */
 size_t stored_engine_records(uint8_t kind); /* 0: of any kind */

@@ -330,6 +330,82 @@ Test(broker_stored, a_sick_store_is_said_to_durable_sessions_only)
 	expect_empty_store();
 }
 
+/* All that would have a record of its own. */
+Test(broker_stored, a_full_store_takes_nothing_new_and_whatever_ends_something)
+{
+	static const char *const delay[] = {"sqmqos-delay", "60", NULL};
+	static const char *const key[] = {"sqmqos-qos", "3", "sqmqos-key", "k", NULL};
+	struct entry delayed = {.topic = "t", .payload = "x", .qos = 1, .props = delay};
+	struct entry keyed = {.topic = "t", .payload = "x", .qos = 2, .id = 9, .props = key};
+	struct entry held = {.topic = "nobody", .payload = "x", .qos = 2, .id = 10};
+	struct peer s = peer_new(&w, "s~w~c"), fresh = peer_new(&w, "s~w~fresh");
+	struct peer t = peer_new(&w, "s~w~d~pod"), other = peer_new(&w, "s~w~e~pod");
+	size_t records;
+
+	peer_connect(&s);
+	peer_connect(&t);
+	peer_connect(&other);
+	cr_assert_eq(peer_subscribe(&s, "t", 2), 2);
+	cr_assert_eq(peer_subscribe(&t, "$share/g/a", 1), 1);
+	cr_assert_eq(peer_retain(&pub, "r", "kept", 1), 0);
+	cr_assert_eq(peer_publish(&pub, "t", "in time", 1), 0);
+	peer_expect(&s, "in time");
+	world_run();
+	records = stored_engine_records(0);
+
+	stored_engine_full(true);
+	cr_assert_eq(peer_publish(&pub, "t", "x", 1), 0x97);
+	cr_assert_eq(peer_retain(&pub, "r", "other", 1), 0x97);
+	cr_assert_eq(peer_retain(&pub, "r2", "other", 0), 0x97);
+	cr_assert_eq(peer_send(&pub, &delayed), 0x97);
+	cr_assert_eq(peer_send(&pub, &keyed), 0x97);
+	cr_assert_eq(peer_send(&s, &held), 0x97);
+	cr_assert_eq(peer_subscribe(&s, "u", 1), 0x97);
+	cr_assert_not_null(strstr(s.note, "store"), "%s", s.note);
+	cr_assert_eq(peer_subscribe(&t, "$share/h/a", 1), 0x97);
+	fresh.ordinal = 1;
+	cr_assert_eq(peer_attach(&fresh), 429);
+	world_run();
+	cr_assert_leq(stored_engine_records(0), records + 2, "lanes of who publishes");
+
+	/* who is there goes on, and what needs nothing */
+	again(&s);
+	cr_assert_eq(peer_subscribe(&s, "t", 1), 1);
+	cr_assert_eq(peer_subscribe(&other, "plain", 1), 1);
+	cr_assert_eq(peer_subscribe(&other, "$share/g/a", 1), 1, "it takes from what is there");
+	cr_assert_eq(peer_publish(&pub, "plain", "x", 1), 0);
+	peer_expect(&other, "x");
+
+	/* and what ends something */
+	cr_assert_eq(peer_retain(&pub, "r", "", 1), 0);
+	cr_assert_eq(peer_unsubscribe(&s, "t"), 0);
+	cr_assert_eq(peer_unsubscribe(&other, "$share/g/a"), 0);
+	cr_assert_eq(peer_unsubscribe(&t, "$share/g/a"), 0);
+	end(&s);
+	expect_empty_store();
+	stored_engine_full(false);
+	peer_connect(&fresh);
+	end(&fresh);
+	expect_empty_store();
+}
+
+Test(broker_stored, a_greater_will_finds_no_room_in_a_full_store)
+{
+	struct peer s = peer_new(&w, "s~w~c");
+
+	s.will = "as before";
+	peer_connect(&s);
+	stored_engine_full(true);
+	peer_connect(&s);
+	s.will = "greater than before";
+	s.ordinal++;
+	cr_assert_eq(peer_attach(&s), 507);
+	stored_engine_full(false);
+	peer_connect(&s);
+	end(&s);
+	expect_empty_store();
+}
+
 /* To end the durable session of its client id takes a commit. */
 Test(broker_stored, a_sick_store_is_said_to_who_ends_a_durable_session)
 {

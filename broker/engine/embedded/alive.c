@@ -5,6 +5,8 @@
 
 #include "core/mem.h"
 
+enum { ROW_BYTES = 64 }; /* of a record or a queue in the tables: its key and head */
+
 struct sq_alive *
 sq_alive_new(struct sq_table *table)
 {
@@ -58,7 +60,7 @@ sq_alive_item_free(struct sq_alive *a, struct sq_alive_item *ai)
 {
 	struct sq_kept_queue *q = ai->queue;
 
-	a->bytes -= sq_image_size(ai->item.msg.image);
+	a->bytes -= sq_item_stored_bytes(&ai->item);
 	sq_htab_remove(&a->by_seq, &ai->by_seq);
 	sq_list_remove(&ai->node);
 	sq_item_fini(&ai->item);
@@ -95,12 +97,20 @@ sq_kept_queue_new(struct sq_alive *a, uint64_t id)
 	return q;
 }
 
+/* What its row takes. */
+static uint64_t
+queue_bytes(const struct sq_kept_queue *q)
+{
+	return q->deleted ? 0 : ROW_BYTES + (q->name != NULL ? strlen(q->name) : 0);
+}
+
 void
 sq_kept_queue_is_news(struct sq_alive *a, struct sq_kept_queue *q)
 {
 	if (q->news)
 		return;
 	q->news = true;
+	a->news_bytes += queue_bytes(q);
 	if (a->n_news == a->cap_news) {
 		a->cap_news = a->cap_news > 0 ? a->cap_news * 2 : 16;
 		a->news = sq_xrealloc(a->news, a->cap_news * sizeof(*a->news));
@@ -154,7 +164,7 @@ sq_alive_put(struct sq_alive *a, uint64_t queue, const struct sq_item *item, uin
 	ai->item.msg = sq_msg_ref(item->msg);
 	ai->item.subs = item->subs != NULL ? sq_block_ref(item->subs) : NULL;
 	ai->expires_ms = expires_ms;
-	a->bytes += sq_image_size(item->msg.image);
+	a->bytes += sq_item_stored_bytes(item);
 	sq_htab_insert(&a->by_seq, &ai->by_seq, seq_hash(queue, item->seq));
 	sq_list_push_back(&a->items, &ai->node);
 }
@@ -235,12 +245,26 @@ sq_alive_record_find(struct sq_alive *a, const struct sq_record_key *k)
 	return NULL;
 }
 
+static uint64_t
+record_bytes(const struct sq_alive_record *r)
+{
+	return r->deleted ? 0 : ROW_BYTES + r->len;
+}
+
+void
+sq_alive_record_free(struct sq_alive *a, struct sq_alive_record *r)
+{
+	a->record_bytes -= record_bytes(r);
+	free(r);
+}
+
 static void
 record_free(struct sq_alive *a, struct sq_alive_record *r)
 {
 	sq_htab_remove(&a->by_key, &r->by_key);
 	sq_list_remove(&r->node);
-	free(r);
+	a->n_deleted -= r->deleted;
+	sq_alive_record_free(a, r);
 }
 
 static void
@@ -257,6 +281,8 @@ alive_record(struct sq_alive *a, const struct sq_record_key *key, struct sq_byte
 		memcpy(r->value, value.p, value.len);
 	sq_htab_insert(&a->by_key, &r->by_key, sq_alive_key_hash(key));
 	sq_list_push_back(&a->records, &r->node);
+	a->record_bytes += record_bytes(r);
+	a->n_deleted += r->deleted;
 }
 
 static void

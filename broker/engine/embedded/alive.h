@@ -88,6 +88,7 @@ struct sq_chunk {
 	struct sq_list records;       /* struct sq_alive_record */
 	struct sq_chunk_queue *queues;
 	size_t n_queues;
+	uint64_t news_bytes; /* that these take in the tables */
 };
 
 /* 'table' is asked at a start what an operation means that is not about an item
@@ -129,10 +130,14 @@ int sq_alive_records(struct sq_alive *, uint8_t kind,
 
 /* --- checkpoints: of one thread --- */
 
-/* Bytes of images that are in the journal only, and what else waits. */
+/* What is in the journal only will take so many bytes in the tables, about, and so many
+ * changes there. */
 uint64_t sq_alive_bytes(struct sq_alive *, size_t *n_changes);
 /* Takes items of about 'max_bytes', and about 'max_n' of each kind. */
 void sq_alive_take(struct sq_alive *, uint64_t max_bytes, size_t max_n, struct sq_chunk *);
+/* Takes up to 'max_n' of what needs no room: settlements and deletions, whatever stands before
+ * them.  So the chunk has the lsn that the tables have already.  False: there is none. */
+bool sq_alive_take_ends(struct sq_alive *, uint64_t lsn, size_t max_n, struct sq_chunk *);
 /* The chunk is in the tables, or was not written; it is empty afterwards. */
 void sq_alive_give_back(struct sq_alive *, struct sq_chunk *, bool written);
 /* The queue of an id, NULL where it is deleted or unknown. */

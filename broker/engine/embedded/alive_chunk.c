@@ -10,8 +10,8 @@ sq_alive_bytes(struct sq_alive *a, size_t *n_changes)
 	uint64_t bytes;
 
 	pthread_mutex_lock(&a->lock);
-	bytes = a->bytes;
-	*n_changes = a->n_changes;
+	bytes = a->bytes + a->record_bytes + a->news_bytes;
+	*n_changes = a->n_changes + a->n_deleted + a->n_news;
 	pthread_mutex_unlock(&a->lock);
 	return bytes;
 }
@@ -34,15 +34,22 @@ take_changes(struct sq_alive *a, size_t max_n, struct sq_chunk *c)
 }
 
 static void
+take_record(struct sq_alive *a, struct sq_alive_record *r, struct sq_chunk *c)
+{
+	sq_htab_remove(&a->by_key, &r->by_key);
+	sq_list_remove(&r->node);
+	sq_list_push_back(&c->records, &r->node);
+	a->n_deleted -= r->deleted;
+}
+
+static void
 take_records(struct sq_alive *a, size_t max_n, struct sq_chunk *c)
 {
 	struct sq_alive_record *first;
 
 	for (size_t n = 0; n < max_n && !sq_list_empty(&a->records); n++) {
 		first = SQ_LIST_FIRST(&a->records, struct sq_alive_record, node);
-		sq_htab_remove(&a->by_key, &first->by_key);
-		sq_list_remove(&first->node);
-		sq_list_push_back(&c->records, &first->node);
+		take_record(a, first, c);
 	}
 	first = SQ_LIST_FIRST(&a->records, struct sq_alive_record, node);
 	if (first != NULL && first->lsn <= c->lsn)
@@ -91,15 +98,22 @@ take_items(struct sq_alive *a, uint64_t max_bytes, size_t max_n, struct sq_chunk
 	}
 }
 
-void
-sq_alive_take(struct sq_alive *a, uint64_t max_bytes, size_t max_n, struct sq_chunk *c)
+static void
+chunk_init(struct sq_chunk *c)
 {
 	*c = (struct sq_chunk){0};
 	sq_list_init(&c->deferred);
 	sq_list_init(&c->changes);
 	sq_list_init(&c->records);
+}
+
+void
+sq_alive_take(struct sq_alive *a, uint64_t max_bytes, size_t max_n, struct sq_chunk *c)
+{
+	chunk_init(c);
 	pthread_mutex_lock(&a->lock);
 	c->lsn = a->lsn;
+	c->news_bytes = a->news_bytes;
 	c->queues = a->news;
 	c->n_queues = a->n_news;
 	a->news = NULL;
@@ -114,6 +128,68 @@ sq_alive_take(struct sq_alive *a, uint64_t max_bytes, size_t max_n, struct sq_ch
 	pthread_mutex_unlock(&a->lock);
 	if (c->n_items > 0)
 		qsort(c->items, c->n_items, sizeof(struct sq_alive_item *), chunk_order);
+}
+
+/* Moves up to 'n' of them; returns how many. */
+static size_t
+take_some(struct sq_list *to, struct sq_list *from, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n && !sq_list_empty(from)) {
+		struct sq_alive_change *ch = SQ_LIST_FIRST(from, struct sq_alive_change, node);
+
+		sq_list_remove(&ch->node);
+		sq_list_push_back(to, &ch->node);
+		done++;
+	}
+	return done;
+}
+
+/* Queues that the tables know and that were deleted. */
+static size_t
+take_ended_queues(struct sq_alive *a, size_t n, struct sq_chunk *c)
+{
+	size_t kept = 0;
+
+	c->queues = sq_xcalloc(n < a->n_news ? n : a->n_news, sizeof(*c->queues));
+	for (size_t i = 0; i < a->n_news; i++) {
+		struct sq_kept_queue *q = a->news[i].queue;
+
+		if (!q->deleted || !q->listed || c->n_queues == n) {
+			a->news[kept++] = a->news[i];
+			continue;
+		}
+		q->news = false;
+		c->queues[c->n_queues++] = (struct sq_chunk_queue){.queue = q, .deleted = true};
+	}
+	a->n_news = kept;
+	return c->n_queues;
+}
+
+bool
+sq_alive_take_ends(struct sq_alive *a, uint64_t lsn, size_t max_n, struct sq_chunk *c)
+{
+	size_t n, changes;
+
+	chunk_init(c);
+	c->lsn = lsn;
+	pthread_mutex_lock(&a->lock);
+	n = a->n_news > 0 ? take_ended_queues(a, max_n, c) : 0;
+	n += take_some(&c->deferred, &a->deferred, max_n - n);
+	changes = take_some(&c->changes, &a->changes, max_n - n);
+	a->n_changes -= changes;
+	n += changes;
+	SQ_LIST_FOR_EACH_SAFE(r, &a->records, struct sq_alive_record, node) {
+		if (n == max_n || a->n_deleted == 0)
+			break;
+		if (!r->deleted)
+			continue;
+		take_record(a, r, c);
+		n++;
+	}
+	pthread_mutex_unlock(&a->lock);
+	return n > 0;
 }
 
 /* An item that is in the tables now, or stays for the next chunk. */
@@ -134,11 +210,19 @@ give_back_record(struct sq_alive *a, struct sq_alive_record *r, bool written)
 {
 	sq_list_remove(&r->node);
 	if (written || sq_alive_record_find(a, &r->key) != NULL) { /* or there is a newer value */
-		free(r);
+		sq_alive_record_free(a, r);
 		return;
 	}
 	sq_htab_insert(&a->by_key, &r->by_key, sq_alive_key_hash(&r->key));
-	sq_list_push_front(&a->records, &r->node);
+	a->n_deleted += r->deleted;
+	/* By lsn, which tells what a chunk may leave out: as a rule it is the first. */
+	SQ_LIST_FOR_EACH(other, &a->records, struct sq_alive_record, node) {
+		if (other->lsn >= r->lsn) {
+			sq_list_push_back(&other->node, &r->node); /* before it */
+			return;
+		}
+	}
+	sq_list_push_back(&a->records, &r->node);
 }
 
 static void
@@ -177,6 +261,7 @@ void
 sq_alive_give_back(struct sq_alive *a, struct sq_chunk *c, bool written)
 {
 	pthread_mutex_lock(&a->lock);
+	a->news_bytes -= c->news_bytes; /* those that come back are news again */
 	for (size_t i = 0; i < c->n_items; i++)
 		give_back_item(a, c->items[i], written);
 	/* Back to the front in their old order. */

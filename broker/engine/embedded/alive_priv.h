@@ -12,14 +12,17 @@ struct sq_alive {
 	bool replaying;
 	uint64_t lsn; /* of the last record that was applied */
 	uint64_t last_queue;
-	struct sq_htab queues;  /* struct sq_kept_queue */
-	struct sq_htab by_name; /* at a start: those that wait to be opened */
-	struct sq_htab by_seq;  /* struct sq_alive_item */
-	struct sq_list items;   /* by lsn */
-	uint64_t bytes;
+	struct sq_htab queues;   /* struct sq_kept_queue */
+	struct sq_htab by_name;  /* at a start: those that wait to be opened */
+	struct sq_htab by_seq;   /* struct sq_alive_item */
+	struct sq_list items;    /* by lsn */
+	uint64_t bytes;          /* that items, */
+	uint64_t record_bytes;   /* records, those of a chunk too, */
+	uint64_t news_bytes;     /* and new queues will take in the tables */
 	struct sq_list changes;  /* by lsn */
 	struct sq_list deferred; /* settlements of items that were being written: all are taken */
 	size_t n_changes;        /* in 'changes' */
+	size_t n_deleted;        /* of the records: those that are */
 	struct sq_htab by_key;   /* struct sq_alive_record */
 	struct sq_list records;
 	struct sq_chunk_queue *news; /* queues that were opened or deleted */
@@ -36,6 +39,8 @@ void sq_alive_item_free(struct sq_alive *, struct sq_alive_item *);
 struct sq_alive_change *
 sq_alive_change_new(struct sq_alive *, uint64_t queue, uint64_t seq, uint16_t attempts);
 void sq_alive_changes_free(struct sq_list *changes);
+/* A record that is in no list and no table any more. */
+void sq_alive_record_free(struct sq_alive *, struct sq_alive_record *);
 /* The record as the journal has it; NULL: it has none. */
 struct sq_alive_record *sq_alive_record_find(struct sq_alive *, const struct sq_record_key *);
 uint64_t sq_alive_key_hash(const struct sq_record_key *);

@@ -12,10 +12,12 @@
 
 enum {
 	CHUNK_BYTES = 32 << 20,
-	CHUNK_OPS = 32768,       /* items, changes and records of a chunk, each */
-	TIGHT_OPS = 1024,        /* the same when there is no room */
-	SWEEP_ITEMS = 4096,      /* of deleted queues, per chunk */
-	BEGIN_PART = 4,          /* it begins above this part of the journal */
+	CHUNK_OPS = 32768,  /* items, changes and records of a chunk, each */
+	TIGHT_OPS = 1024,   /* what ends something, of a chunk when there is no room: at first, */
+	TIGHT_PART = 4,     /* a part of that where it does not fit either, */
+	TIGHT_MIN = 4,      /* and at least, as each may need several pages */
+	SWEEP_ITEMS = 4096, /* of deleted queues, per chunk */
+	BEGIN_PART = 4,     /* it begins above this part of the journal */
 	BEGIN_CHANGES = 1 << 18, /* or with so many settlements for the tables */
 	POLL_MS = 100,
 	RETRY_MS = 500,
@@ -28,7 +30,8 @@ struct sq_checkpoint {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stop;
-	bool tight;                     /* the last chunk did not fit: settlements first */
+	unsigned tight;                 /* a chunk did not fit: so many of what ends something */
+	bool ended;                     /* the chunk ends something */
 	bool failed;                    /* no full chunk was written since one failed */
 	struct sq_kept_queue **touched; /* queues whose counts change in this chunk */
 	size_t n_touched, cap_touched;
@@ -188,8 +191,11 @@ checkpoint_write(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 		err = write_items(c, chunk);
 	if (err == SQ_OK)
 		err = write_queues(c, chunk);
-	if (err == SQ_OK && (err = sq_table_sweep(t, SWEEP_ITEMS)) > 0)
-		err = SQ_OK;
+	if (err == SQ_OK) {
+		err = sq_table_sweep(t, c->tight != 0 ? c->tight : SWEEP_ITEMS);
+		c->ended |= err > 0;
+		err = err > 0 ? SQ_OK : err;
+	}
 	if (err == SQ_OK) {
 		SQ_FAULT("checkpoint-before-commit");
 		return sq_table_commit(t, chunk->lsn);
@@ -204,10 +210,27 @@ checkpoint_failed(struct sq_checkpoint *c, int err)
 	char text[256];
 
 	c->failed = true;
-	c->tight = err == SQ_ENOMEM && !c->tight;
+	if (err != SQ_ENOMEM || c->tight == TIGHT_MIN)
+		c->tight = 0;
+	else
+		c->tight = c->tight == 0 ? TIGHT_OPS : c->tight / TIGHT_PART;
 	snprintf(text, sizeof text, "tables: %s", sq_table_error(c->engine->table));
 	sq_embedded_trouble(
 	    c->engine, err == SQ_EINVAL ? SQ_TROUBLE_DAMAGE : SQ_TROUBLE_TABLES, text);
+}
+
+/* Where the last chunk found no room, what makes some comes first, and as long as there is
+ * any: each needs pages before it frees others. */
+static void
+checkpoint_take(struct sq_checkpoint *c, struct sq_chunk *chunk)
+{
+	struct sq_embedded *e = c->engine;
+
+	if (c->tight == 0)
+		sq_alive_take(e->alive, CHUNK_BYTES, CHUNK_OPS, chunk);
+	else
+		c->ended = sq_alive_take_ends(
+		    e->alive, sq_table_meta(e->table).lsn, c->tight, chunk);
 }
 
 /* Writes one chunk; false when that failed. */
@@ -218,8 +241,7 @@ checkpoint_chunk(struct sq_checkpoint *c)
 	struct sq_chunk chunk;
 	int err;
 
-	sq_alive_take(
-	    e->alive, c->tight ? 0 : CHUNK_BYTES, c->tight ? TIGHT_OPS : CHUNK_OPS, &chunk);
+	checkpoint_take(c, &chunk);
 	err = checkpoint_write(c, &chunk);
 	checkpoint_untouch(c, err == SQ_OK);
 	if (err == SQ_OK) {
@@ -232,11 +254,14 @@ checkpoint_chunk(struct sq_checkpoint *c)
 		checkpoint_failed(c, err);
 		return false;
 	}
-	if (!c->tight) {
+	if (c->tight == 0) {
 		c->failed = false;
 		sq_embedded_trouble(e, SQ_TROUBLE_TABLES, NULL);
+	} else if (!c->ended) {
+		c->tight = 0;
+	} else if (c->tight < TIGHT_OPS) {
+		c->tight *= TIGHT_PART; /* until it does not fit again */
 	}
-	c->tight = false;
 	sq_metric_add(&e->metrics, SQ_M_STORE_CHECKPOINTS, 1);
 	sq_metric_set(&e->metrics, SQ_M_STORE_TABLE_BYTES, (int64_t)sq_table_used(e->table));
 	sq_embedded_page_out(e);

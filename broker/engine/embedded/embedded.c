@@ -334,6 +334,7 @@ embedded_ready(struct sq_engine *engine)
 	txn->done = own_done;
 	sq_alive_unopened(e->alive, unopened_delete, txn);
 	e->started = true;
+	sq_embedded_check_room(e);
 	e->checkpoint = sq_checkpoint_start(e);
 	if (sq_embedded_is_durable(txn))
 		embedded_commit(txn);
@@ -455,6 +456,7 @@ const struct sq_engine_ops sq_engine_embedded = {
     .close = embedded_close,
     .healthy = sq_embedded_healthy,
     .stalled = sq_embedded_stalls,
+    .full = sq_embedded_full,
     .load = embedded_load,
     .load_error = embedded_load_error,
     .claim = embedded_claim,

@@ -97,6 +97,7 @@ void sq_embedded_check_stall(struct sq_embedded *);
  * as far as the journal reaches. */
 bool sq_embedded_healthy(struct sq_engine *, struct sq_buf *why);
 bool sq_embedded_stalls(struct sq_engine *);
+bool sq_embedded_full(const struct sq_engine *);
 
 /* --- checkpoint.c --- */
 

@@ -264,9 +264,38 @@ table_env_open(struct sq_table *t, const char *folder, uint64_t max_bytes, unsig
 	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "opening");
 }
 
+/* Tables that have more than they may, as of a store whose store.max-size was lowered or which
+ * an earlier version has filled, get room for what makes some: deletes need pages first. */
+static int
+table_env_reserve(struct sq_table *t, uint64_t max_bytes)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	MDB_txn *txn;
+	uint64_t wanted;
+	int rc = mdb_txn_begin(t->env, NULL, MDB_RDONLY, &txn);
+
+	if (rc != 0)
+		return sq_table_lmdb_fail(t, rc, "beginning a transaction");
+	rc = table_open_dbs(t, txn, 0);
+	if (rc != SQ_OK) {
+		mdb_txn_abort(txn);
+		return rc;
+	}
+	(void)mdb_env_stat(t->env, &stat);
+	(void)mdb_env_info(t->env, &info);
+	t->page_bytes = stat.ms_psize;
+	wanted = sq_table_live_bytes(t, txn) + max_bytes / TABLE_PUT_SHARE;
+	rc = mdb_txn_commit(txn); /* it keeps the handles */
+	wanted = (wanted + stat.ms_psize - 1) / stat.ms_psize * stat.ms_psize;
+	if (rc == 0 && wanted > info.me_mapsize)
+		rc = mdb_env_set_mapsize(t->env, wanted);
+	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "keeping room for deletes");
+}
+
 /* What is known only once it is open. */
 static int
-table_env_sizes(struct sq_table *t, bool read_only)
+table_env_sizes(struct sq_table *t, uint64_t max_bytes, bool read_only)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
@@ -278,7 +307,9 @@ table_env_sizes(struct sq_table *t, bool read_only)
 		return sq_table_lmdb_fail(t, errno, "its size");
 	t->page_bytes = stat.ms_psize;
 	t->max_bytes = info.me_mapsize / stat.ms_psize * stat.ms_psize;
-	t->put_max_bytes = t->max_bytes - t->max_bytes / TABLE_PUT_SHARE;
+	if (max_bytes == 0 || max_bytes > t->max_bytes)
+		max_bytes = t->max_bytes;
+	t->put_max_bytes = max_bytes - max_bytes / TABLE_PUT_SHARE;
 	/* As large as the map, all but what is used being a hole: a wrong length in a
 	 * damaged page never leads behind the end, which would be a SIGBUS. */
 	if (!read_only && (uint64_t)st.st_size < info.me_mapsize &&
@@ -343,8 +374,10 @@ table_open_existing(struct sq_table *t, const char *folder, uint64_t max_bytes, 
 	rc = read_only ? SQ_OK : table_lock_reserve(t, folder);
 	if (rc == SQ_OK)
 		rc = table_env_open(t, folder, max_bytes, read_only ? MDB_RDONLY : 0);
+	if (rc == SQ_OK && !read_only)
+		rc = table_env_reserve(t, max_bytes);
 	if (rc == SQ_OK)
-		rc = table_env_sizes(t, read_only);
+		rc = table_env_sizes(t, max_bytes, read_only);
 	return rc == SQ_OK ? table_load(t, read_only) : rc;
 }
 

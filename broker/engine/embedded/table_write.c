@@ -91,11 +91,25 @@ table_room(struct sq_table *t, size_t n)
 	return table_write_fail(t, MDB_MAP_FULL, "no room for more");
 }
 
+/* The same for a value of 'n' bytes: one in the place of another that is as large adds
+ * nothing. */
+static int
+table_room_for(struct sq_table *t, enum table_db db, const struct table_key *key, size_t n)
+{
+	MDB_val k = key->val, old;
+
+	if (sq_table_live_bytes(t, t->txn) + n <= t->put_max_bytes)
+		return SQ_OK;
+	if (mdb_get(t->txn, t->dbi[db], &k, &old) == 0 && old.mv_size >= n)
+		return SQ_OK;
+	return table_room(t, n);
+}
+
 static int
 table_put(struct sq_table *t, enum table_db db, const struct table_key *key, MDB_val *value)
 {
 	MDB_val k = key->val;
-	int rc = table_room(t, value->mv_size);
+	int rc = table_room_for(t, db, key, value->mv_size);
 
 	if (rc != SQ_OK)
 		return rc;
@@ -344,7 +358,7 @@ sq_table_put_record(struct sq_table *t, const struct sq_record_key *key, struct 
 	sq_table_key_record(&k, key);
 	if (value.p == NULL)
 		return table_delete(t, TABLE_RECORDS, &k);
-	rc = table_room(t, v.mv_size);
+	rc = table_room_for(t, TABLE_RECORDS, &k, v.mv_size);
 	if (rc != SQ_OK)
 		return rc;
 	rc = mdb_put(t->txn, t->dbi[TABLE_RECORDS], &k.val, &v, MDB_RESERVE);

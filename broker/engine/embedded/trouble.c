@@ -33,8 +33,8 @@ trouble_check_full(struct sq_embedded *e)
 
 	if (no_room && !was)
 		SQ_WARN("store",
-		    "tables: %d %% of store.max-size is full, nothing durable is taken until "
-		    "consumers make room",
+		    "tables: %d %% of store.max-size is full, nothing new is taken until "
+		    "something ends",
 		    TABLES_FULL_PERCENT);
 	else if (!no_room && was)
 		SQ_INFO("store", "tables: there is room again");
@@ -103,6 +103,14 @@ sq_embedded_stalls(struct sq_engine *engine)
 	stalls = e->trouble[SQ_TROUBLE_JOURNAL] != NULL;
 	pthread_mutex_unlock(&e->trouble_lock);
 	return stalls;
+}
+
+bool
+sq_embedded_full(const struct sq_engine *engine)
+{
+	const struct sq_embedded *e = SQ_CONTAINER_OF(engine, const struct sq_embedded, engine);
+
+	return atomic_load_explicit(&e->store.full, memory_order_relaxed);
 }
 
 void
