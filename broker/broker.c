@@ -98,6 +98,18 @@ broker_cfg(const struct sq_broker_cfg *from)
 	return cfg;
 }
 
+/* What the configuration grants one space of another. */
+static void
+broker_grant(struct sq_broker *b)
+{
+	for (size_t i = 0; i < b->cfg.n_grants; i++) {
+		const struct sq_tenant_grant *g = &b->cfg.grants[i];
+
+		sq_router_grant(b->router, sq_tenant_space(sq_tenant_get(b->tenants, g->reader)),
+		    sq_tenant_space(sq_tenant_get(b->tenants, g->from)), sq_bytes_of(g->filter));
+	}
+}
+
 struct sq_broker *
 sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers, size_t n_workers,
     const struct sq_metrics *metrics, struct sq_buf *err)
@@ -133,6 +145,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	}
 	b->router = sq_router_new(&router);
 	b->tenants = sq_tenants_new(b->router, cfg->shares, cfg->n_shares);
+	broker_grant(b);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_mutex_init(&b->groups_lock, NULL);
 	pthread_cond_init(&b->gone, NULL);

@@ -23,6 +23,7 @@ struct sq_acl;
 struct sq_broker;
 struct sq_call;
 struct sq_link;
+struct sq_tenant_grant;
 struct sq_tenant_share;
 struct sq_worker;
 
@@ -59,6 +60,8 @@ struct sq_broker_cfg {
 	struct sq_owner_rules owners;
 	const struct sq_tenant_share *shares; /* each tenant once; outlives sq_broker_new() */
 	size_t n_shares;
+	const struct sq_tenant_grant *grants; /* the same */
+	size_t n_grants;
 	struct sq_acl *acl; /* a reference, taken over; NULL: no rules */
 };
 

@@ -84,12 +84,20 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"A session that is nobody's, as it was made while nobody was asked for a credential, goes "
 	"to "
 	"the first who comes for it and may name its space and pod; false: to nobody."},
-    {"spaces", SQ_CFG_NAMED, AT(spaces), NULL, sizeof(struct sq_broker_space), 1, NULL,
-	"Topic spaces that several tenants share; in a file only. Without an entry each tenant, "
+    {"spaces", SQ_CFG_NAMED, AT(spaces), NULL, sizeof(struct sq_broker_space), 0, NULL,
+	"Topic spaces that several tenants share, or what is said of a tenant's own; in a file "
+	"only. Without an entry each tenant, "
 	"on Kubernetes a namespace, has a space of its own."},
     {"spaces.*.tenants", SQ_CFG_LIST, offsetof(struct sq_broker_space, tenants), NULL, 0, 0, NULL,
 	"Who they are. Topics and retained messages are theirs together; sessions, queues, groups, "
 	"client ids, dead letters and idempotency keys stay each one's own."},
+    {"spaces.*.reads", SQ_CFG_RECORDS, offsetof(struct sq_broker_space, reads), NULL,
+	sizeof(struct sq_broker_read), 2, NULL,
+	"What its clients may subscribe to of other spaces: the only way from one to another."},
+    {"spaces.*.reads[].space", SQ_CFG_STRING, offsetof(struct sq_broker_read, space), NULL, 0, 0,
+	NULL, "Whose messages: the name of another space."},
+    {"spaces.*.reads[].filter", SQ_CFG_STRING, offsetof(struct sq_broker_read, filter), NULL, 0, 0,
+	NULL, "Which of them: those on topics that this filter selects, retained ones too."},
     {"acl", SQ_CFG_RECORDS, AT(acl), NULL, sizeof(struct sq_broker_rule), 0, NULL,
 	"Rules of who may do what (docs/security.md), in any order: what one denies is denied, and "
 	"whose rules allow something for a verb may do that and nothing else. This key and "
@@ -340,6 +348,9 @@ sq_broker_config_load(
 		return SQ_EINVAL;
 	if (config_expiry(c, err) != SQ_OK)
 		return SQ_EINVAL;
+	if (sq_broker_config_spaces(c, err) != SQ_OK)
+		return SQ_EINVAL;
+	return sq_broker_config_grants(c, err);
 	if (config_acl(c, err) != SQ_OK)
 		return SQ_EINVAL;
 	return sq_broker_config_spaces(c, err);
@@ -356,6 +367,9 @@ sq_broker_config_free(struct sq_broker_config *c)
 {
 	free(c->shares);
 	c->shares = NULL;
+	free(c->grants);
+	c->grants = NULL;
+	c->n_grants = 0;
 	c->n_shares = 0;
 	sq_config_free(c, sq_broker_config_keys, sq_broker_config_n);
 }
@@ -398,6 +412,8 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .max_subs_per_session = (uint32_t)c->max_subs,
 	    .owners = {(enum sq_owner_scope)c->owner, !c->adopt},
 	    .shares = c->shares,
+	    .grants = c->grants,
+	    .n_grants = c->n_grants,
 	    .n_shares = c->n_shares,
 	};
 }

@@ -15,6 +15,13 @@ enum sq_broker_engine { SQ_BROKER_ENGINE_EMBEDDED, SQ_BROKER_ENGINE_MEMORY };
 struct sq_broker_space {
 	struct sq_config_record record;
 	struct sq_strings tenants;
+	struct sq_config_records reads; /* struct sq_broker_read */
+};
+
+/* An item of spaces.NAME.reads. */
+struct sq_broker_read {
+	struct sq_config_record record;
+	char *space, *filter;
 };
 
 /* An item of acl. */
@@ -48,6 +55,9 @@ struct sq_broker_config {
 	/* From the spaces: each tenant once, with names of theirs. */
 	struct sq_tenant_share *shares;
 	size_t n_shares;
+	/* And what one space may read of another, with texts of theirs. */
+	struct sq_tenant_grant *grants;
+	size_t n_grants;
 	uint64_t workers;
 	unsigned engine; /* enum sq_broker_engine */
 	char *store_dir;
@@ -84,6 +94,8 @@ int sq_broker_config_load(struct sq_broker_config *, int argc, char **argv, char
 void sq_broker_config_free(struct sq_broker_config *);
 /* The part of that which is the spaces'; config_spaces.c. */
 int sq_broker_config_spaces(struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
+/* And what they read of each other, after that; config_grants.c. */
+int sq_broker_config_grants(struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
 /* The part of that which is the rules'; config_acl.c.  NULL with a line in 'err'. */
 struct sq_acl *sq_broker_config_acl(const struct sq_broker_config *, struct sq_buf *err);
 /* Whether it lets everybody in that reaches it: neither TLS nor tokens. */

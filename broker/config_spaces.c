@@ -57,9 +57,11 @@ sq_broker_config_spaces(struct sq_broker_config *c, struct sq_buf *err)
 		const struct sq_strings *tenants = &spaces[i].tenants;
 		const struct sq_config_record *r = &spaces[i].record;
 
+		if (tenants->n == 0 && spaces[i].reads.n > 0)
+			continue;
 		if (tenants->n == 0) {
 			spaces_error(r, err);
-			sq_buf_printf(err, "it names no tenant");
+			sq_buf_printf(err, "it names no tenant, and nothing is said of its own");
 			return SQ_EINVAL;
 		}
 		if (strlen(r->name) > SQ_KEY_PART_MAX) {

@@ -62,6 +62,7 @@ sq_router_free(struct sq_router **rp)
 		assert(sq_topic_index_count(s->bindings) == 0);
 		sq_htab_remove(&r->spaces, at);
 		sq_retained_fini(r, s);
+		sq_grants_fini(s);
 		sq_topic_index_free(&s->bindings);
 		sq_rwlock_fini(&s->lock);
 		free(s->name);
@@ -84,6 +85,8 @@ space_new(struct sq_router *r, struct sq_space *home, const char *name, uint64_t
 	sq_rwlock_init(&s->lock);
 	s->bindings = sq_topic_index_new();
 	sq_retained_init(s);
+	sq_list_init(&s->readers);
+	sq_list_init(&s->reads);
 	sq_htab_insert(&r->spaces, &s->node, hash);
 	return s;
 }

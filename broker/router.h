@@ -51,6 +51,8 @@ struct sq_binding {
 	struct sq_sink *sink;
 	uint64_t not_from;     /* session whose own messages don't come (no local); 0: none */
 	struct sq_block *subs; /* a subscription identifier, or NULL; the owner's reference */
+	/* What was retained with numbers up to this one comes by a scan; 0: nothing does. */
+	uint64_t scanned_upto;
 	uint8_t max_qos;
 	bool as_published; /* retain flag stays (MQTT 5.0 §3.8.3.1) */
 };
@@ -92,6 +94,17 @@ void sq_router_bind(
     struct sq_router *, struct sq_space *, const struct sq_topic_filter *, struct sq_binding *);
 void sq_router_unbind(struct sq_router *, struct sq_binding *);
 
+/* Grants: what is published in a space to topics that the filter selects goes to 'reader' as
+ * well, under the same topic; nothing else crosses.  At the start, before any other thread is
+ * there: 'filter' is a plain one, checked. */
+void sq_router_grant(
+    struct sq_router *, struct sq_space *reader, struct sq_space *from, struct sq_bytes filter);
+struct sq_grant;
+/* The next reader of what is published there to the topic, behind '*at', which begins as NULL;
+ * each comes once.  NULL: that was the last one.  Thread: any. */
+struct sq_space *
+sq_space_reader(const struct sq_space *, struct sq_bytes topic, const struct sq_grant **at);
+
 /* Each worker has a cache of its own. */
 struct sq_route_cache *sq_route_cache_new(void);
 void sq_route_cache_free(struct sq_route_cache **);
@@ -102,9 +115,10 @@ sq_router_match(struct sq_route_cache *, struct sq_space *, const unsigned char 
 
 /* Keeps 'm' as the retained message of its topic; an empty payload removes it
  * (MQTT 5.0 §3.3.1.3).  Takes no reference of the caller's.  SQ_ENOMEM at the limit.
- * Its record is written by 'txn'; NULL: by none. */
+ * Its record is written by 'txn'; NULL: by none.  '*number' is its place among all that was
+ * retained; 0: it was not. */
 int sq_router_retain(struct sq_router *, struct sq_space *, const struct sq_msg *m,
-    const struct sq_origin *origin, uint64_t expires_ms, struct sq_txn *txn);
+    const struct sq_origin *origin, uint64_t expires_ms, struct sq_txn *txn, uint64_t *number);
 /* Reads what the store has, within the limits; before any other use.  Returns the
  * engine's error. */
 int sq_router_load(struct sq_router *, struct sq_engine *, uint64_t now_ms) SQ_MUST_CHECK;
@@ -114,11 +128,13 @@ void
 sq_router_sweep(struct sq_router *, uint64_t now_ms, struct sq_txn *(*txn)(void *arg), void *arg);
 /* Retained messages that a filter selects, in slices. */
 struct sq_retained_scan;
-/* Of those that the space has now.  One that is replaced before the scan has come to it is not of
+/* Of those that the space has now, and of what it reads of others.  One that is replaced before the scan has come to it is not of
  * them any more: to what was bound under the same write lock it is a live one.  NULL: the filter
  * selects nothing.  Thread: any; one at a time, also of those below.  The space must stay. */
 struct sq_retained_scan *
 sq_retained_scan_open(struct sq_router *, struct sq_space *, struct sq_bytes filter);
+/* See struct sq_binding. */
+uint64_t sq_retained_scan_upto(const struct sq_retained_scan *);
 void sq_retained_scan_close(struct sq_retained_scan **);
 /* Calls 'fn' for some of them that have not expired at 'now_ms', until it returns false; returns
  * whether there may be more.  Looks at no more than '*left' levels of topics, and takes off what

@@ -25,6 +25,16 @@ struct sq_space {
 	struct sq_list retained_list;
 	struct sq_heap expiries; /* of retained messages */
 	uint64_t retained_bytes;
+	/* Grants, from the start on: of what others read here, and what it reads of others. */
+	struct sq_list readers, reads;
+};
+
+/* 'reader' gets what 'filter' selects in 'from'. */
+struct sq_grant {
+	struct sq_list of_from, of_reader;
+	struct sq_space *reader, *from;
+	struct sq_bytes filter;
+	unsigned char text[];
 };
 
 struct sq_router {
@@ -38,6 +48,9 @@ struct sq_router {
 	uint64_t *stale;
 	size_t n_stale, cap_stale;
 };
+
+/* router_grants.c: frees those from and to the space. */
+void sq_grants_fini(struct sq_space *);
 
 /* router_retained.c: what a space has of retained messages. */
 void sq_retained_init(struct sq_space *);

@@ -22,6 +22,11 @@ struct sq_tenant_share {
 	const char *tenant, *space;
 };
 
+/* Whoever is in the space of tenant 'reader' gets what 'filter' selects of that of 'from', too. */
+struct sq_tenant_grant {
+	const char *reader, *from, *filter;
+};
+
 /* 'shares' names each tenant once at most; copied.  The router outlives it. */
 struct sq_tenants *
 sq_tenants_new(struct sq_router *, const struct sq_tenant_share *shares, size_t n_shares);

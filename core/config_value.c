@@ -253,13 +253,27 @@ value_free(void *cfg, const struct sq_config_key *k)
 
 /* ---- records ---- */
 
+/* Whether a name goes on into records. */
+static bool
+config_is_below_records(const char *name)
+{
+	return strstr(name, "[].") != NULL || strstr(name, ".*.") != NULL;
+}
+
+static bool
+config_has_records(const struct sq_config_key *k)
+{
+	return k->type == SQ_CFG_RECORDS || k->type == SQ_CFG_NAMED;
+}
+
 bool
 sq_config_is_inner_of(const struct sq_config_key *row, const struct sq_config_key *k)
 {
 	const char *mark = k->type == SQ_CFG_RECORDS ? "[]." : ".*.";
 	size_t len = strlen(k->name);
 
-	return strncmp(row->name, k->name, len) == 0 && strncmp(row->name + len, mark, 3) == 0;
+	return strncmp(row->name, k->name, len) == 0 && strncmp(row->name + len, mark, 3) == 0 &&
+	    !config_is_below_records(row->name + len + 3);
 }
 
 struct sq_config_record *
@@ -285,6 +299,18 @@ sq_config_add_record(const struct sq_config_load *l, const struct sq_config_key 
 	return r;
 }
 
+static void
+config_free_row(
+    const struct sq_config_load *l, struct sq_config_record *r, const struct sq_config_key *row)
+{
+	const struct sq_config_load inner = {.cfg = r, .keys = l->keys, .n = l->n};
+
+	if (config_has_records(row))
+		sq_config_free_records(&inner, row);
+	else
+		value_free(r, row);
+}
+
 void
 sq_config_free_records(const struct sq_config_load *l, const struct sq_config_key *k)
 {
@@ -295,7 +321,7 @@ sq_config_free_records(const struct sq_config_load *l, const struct sq_config_ke
 
 		for (size_t i = 0; i < l->n; i++)
 			if (sq_config_is_inner_of(&l->keys[i], k))
-				value_free(r, &l->keys[i]);
+				config_free_row(l, r, &l->keys[i]);
 		free(r->name);
 		free(r->where);
 	}
@@ -309,9 +335,11 @@ sq_config_free(void *cfg, const struct sq_config_key *keys, size_t n)
 	const struct sq_config_load l = {.cfg = cfg, .keys = keys, .n = n};
 
 	for (size_t i = 0; i < n; i++) {
-		if (keys[i].type == SQ_CFG_RECORDS || keys[i].type == SQ_CFG_NAMED)
+		if (sq_config_is_inner(&keys[i]))
+			continue;
+		if (config_has_records(&keys[i]))
 			sq_config_free_records(&l, &keys[i]);
-		else if (!sq_config_is_inner(&keys[i]))
+		else
 			value_free(cfg, &keys[i]);
 	}
 }

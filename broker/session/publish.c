@@ -63,7 +63,8 @@ publish_qos(const struct sq_publish *p, const struct sq_binding *b)
 static bool
 publish_wanted(const struct sq_publish *p, const struct sq_binding *b)
 {
-	return b->not_from == 0 || b->not_from != p->not_from;
+	return (b->not_from == 0 || b->not_from != p->not_from) &&
+	    (p->number == 0 || p->number > b->scanned_upto);
 }
 
 /* A drop is counted there. */
@@ -321,11 +322,51 @@ publish_store_full(const struct sq_publish *p)
 	return sq_engine_full(p->broker->engine);
 }
 
+/* Other spaces that may read the message, each under its own lock.  Of these its publisher hears
+ * and feels nothing: what finds no room there is dropped and counted, and QoS 3 ends at the
+ * border, for its receipts would be publishes on the other side. */
+static void
+publish_to_reader(struct sq_publish *p, struct sq_space *reader)
+{
+	struct sq_call *call = p->call;
+	bool assured = p->assured;
+	size_t reached = p->n, n;
+	struct sq_binding **v;
+
+	publish_lock(p, reader);
+	p->call = NULL;
+	p->assured = false;
+	v = sq_router_match(p->home->routes, reader, p->msg->image, &n);
+	p->work += n + 1;
+	if (p->qos > 0 && !publish_make_room(p, v, n))
+		sq_count(p->broker, SQ_M_DROPPED_FULL, (int64_t)n);
+	else
+		publish_put_all(p, v, n);
+	p->last_sink = NULL;
+	p->n = reached;
+	p->assured = assured;
+	p->call = call;
+}
+
+static void
+publish_readers(struct sq_publish *p, const struct sq_space *from, uint64_t number)
+{
+	struct sq_bytes topic = sq_image_topic(p->msg->image);
+	const struct sq_grant *at = NULL;
+	struct sq_space *reader;
+
+	p->number = number;
+	while ((reader = sq_space_reader(from, topic, &at)) != NULL)
+		publish_to_reader(p, reader);
+	p->number = 0;
+}
+
 /* Routes the message.  Returns its outcome. */
 static uint8_t
 publish_route(struct sq_publish *p)
 {
 	struct sq_space *space = sq_tenant_space(p->tenant);
+	uint64_t number = 0;
 	struct sq_binding **v;
 	uint8_t code;
 	size_t n;
@@ -342,13 +383,15 @@ publish_route(struct sq_publish *p)
 	if ((p->qos > 0 || p->retain) && !publish_make_room(p, v, n))
 		return publish_too_many(p, n);
 	if (p->retain &&
-	    sq_router_retain(p->broker->router, space, p->msg, p->origin, p->expires_ms, p->txn) !=
-		SQ_OK)
+	    sq_router_retain(p->broker->router, space, p->msg, p->origin, p->expires_ms, p->txn,
+		&number) != SQ_OK)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_RETAINED);
 	publish_put_all(p, v, n);
-	if (p->n > 0 || p->qos == 0 || (p->retain && !p->assured))
-		return SQ_MQTT_RC_SUCCESS;
-	return SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS;
+	if (p->n == 0 && p->assured)
+		return SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS; /* it is nowhere */
+	publish_readers(p, space, number);
+	return p->n > 0 || p->qos == 0 || p->retain ? SQ_MQTT_RC_SUCCESS
+						    : SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS;
 }
 
 /* Keeps the message for later. */

@@ -30,6 +30,7 @@ struct sq_publish {
 	struct sq_own_txn **due, *apart;
 	struct sq_space *locked; /* for reading; NULL: none is */
 	size_t work;             /* matches since then */
+	uint64_t number;         /* as a retained message, while others read it; else 0 */
 	size_t n;                /* sinks reached */
 	struct sq_refused refused;
 

@@ -203,6 +203,7 @@ sq_retained_begin(struct sq_session *s, struct sq_subscription *sub,
 		memcpy(sc->text, f->tag.p, f->tag.len);
 	sc->tag = (struct sq_bytes){sc->text, f->tag.len};
 	sub->scan = sc;
+	sub->binding.scanned_upto = sq_retained_scan_upto(scan);
 	op->scans++;
 	sq_list_push_back(&s->scans, &sc->node);
 	scan_first(sc);

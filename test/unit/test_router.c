@@ -257,10 +257,11 @@ retain(const char *topic, const char *payload, uint64_t expires_ms)
 {
 	struct sq_msg m = message(topic, payload, (struct sq_bytes){0});
 	struct sq_origin origin = {1, 2, 3, 0};
+	uint64_t number;
 	int err;
 
 	sq_space_rdlock(space);
-	err = sq_router_retain(router, space, &m, &origin, expires_ms, NULL);
+	err = sq_router_retain(router, space, &m, &origin, expires_ms, NULL, &number);
 	sq_space_unlock(space);
 	sq_msg_unref(&m);
 	return err;
