@@ -10,7 +10,8 @@ import struct
 
 from cluster import eventually, metric
 from link import CONTINUATION, DATA, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST_STREAM, \
-    SETTINGS, WINDOW_UPDATE, LinkClient, frame, literal
+    SETTINGS, WINDOW_UPDATE, Attached, LinkClient, attach, frame, literal, session_path, \
+    settlements, subscription
 from scenario import scenario
 
 ENHANCE_YOUR_CALM = 11
@@ -507,4 +508,54 @@ async def test_tls_has_no_http1(env):
     await raw.send(head(1, "POST", end=False))
     assert await flooded(raw, frame(DATA, 0, 1, b"x" * 16384)) == ENHANCE_YOUR_CALM
     assert await ended(stack, "flood") == 1 and await ended(stack, "body") == 1
+    await good.check()
+
+
+# ---- who works meets none of it
+
+class Eager(LinkClient):
+    """Says WINDOW_UPDATE twice for each piece of its deliveries, as some clients do."""
+
+    def on_frame(self, kind, flags, stream, payload):
+        super().on_frame(kind, flags, stream, payload)
+        if kind == DATA and payload:
+            for which in (0, stream):
+                self.writer.write(frame(WINDOW_UPDATE, 0, which, struct.pack(">I", len(payload))))
+
+
+@scenario(timeout_s=120)
+async def test_a_busy_consumer_never_meets_the_budget(env):
+    """Each delivery alone, each settled by a request of its own."""
+    stack, good = await served(env)
+    link = await Eager(stack.broker_port, token_of(stack)).open()
+    assert await link.open_link() == 200
+    key = "default~demo~busy~pod-9"
+    answer = await link.request("PUT", session_path(key), attach(link))
+    epoch = Attached.parse(answer.body).epoch
+    await link.request("POST", session_path(key, "/subscriptions", epoch), subscription("busy", 0))
+    await link.request("POST", session_path(key, "/settlements", epoch),
+                       settlements(100, 1 << 30))
+    for n in range(2000):
+        await good.pub.publish("busy", b"x" * (n % 300), 0)
+        await asyncio.wait_for(link.delivery(), 15)
+        link.request_nowait("POST", session_path(key, "/settlements", epoch),
+                            settlements(100 + n, 1 << 30))
+    assert (await link.request("GET", "/v1/nothing")).status == 404
+    assert await ended(stack, "flood") == 0
+    await link.close()
+    await good.check()
+
+
+@scenario(timeout_s=120)
+async def test_a_known_connection_that_takes_nothing_ends(env):
+    """A good token, a window of nothing, and answers that wait."""
+    stack, good = await served(env, link={"idle-timeout": "1s"})
+    raw = await Raw(stack).open(PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 0)))
+    await raw.send(b"".join(head(n, path="/v1/nothing", token=token_of(stack))
+                            for n in range(1, 100, 2)))
+    ping = frame(PING, 0, 0, b"12345678")
+    while not raw.ended:
+        await raw.send(ping)
+        await asyncio.sleep(0.1)
+    assert raw.goaway() == ENHANCE_YOUR_CALM and await ended(stack, "idle") == 1
     await good.check()
