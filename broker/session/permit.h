@@ -3,8 +3,8 @@
  *
  * A session keeps what the rules say of whoever has attached it last, his identity, the
  * client id and the space, as a subject of broker/auth/acl.h: NULL where nothing is denied,
- * so that then nothing is asked.  One that is back from the store has nobody until
- * somebody comes for it; what he may not have is ended then. */
+ * so that then nothing is asked.  The identity's name is stored with the session, which is
+ * asked about again after a start; one of a time before names has none until somebody comes. */
 #ifndef SQ_BROKER_PERMIT_H
 #define SQ_BROKER_PERMIT_H
 

@@ -48,7 +48,7 @@ struct sq_member {
 struct sq_subscription {
 	struct sq_list node;
 	struct sq_hnode by_name;
-	struct sq_hnode by_group; /* of the table of those that consume, if it does */
+	struct sq_hnode by_group;  /* of the table of those that consume, if it does */
 	char *name;                /* what makes it one: filter, or group, tag and filter */
 	struct sq_binding binding; /* of the session's own queue */
 	struct sq_group *group;    /* or of this group's; a reference */
@@ -145,10 +145,9 @@ struct sq_session {
 	uint64_t owner;       /* sq_identity.id of who has it */
 
 	/* What he may do: see permit.h. */
-	const struct sq_identity
-	    *identity;                 /* his, a reference; NULL: nobody came since the start */
-	struct sq_acl_subject *permit; /* NULL: anything */
-	uint64_t permit_version;       /* of the rules that say so */
+	const struct sq_identity *identity; /* his, a reference; NULL: not known */
+	struct sq_acl_subject *permit;      /* NULL: anything */
+	uint64_t permit_version;            /* of the rules that say so */
 
 	/* Which attachment it is. */
 	uint64_t instance, ordinal;

@@ -2,11 +2,12 @@
  * and as many bytes.
  *
  *  - SESSION: u8 1, u8 flags (1 durable, 2 left, 4 present, 8 detached, 16 an identity
- *    owns it), bytes16 key, u64 owner, u32 expiry in s, u64 instance, u64 ordinal, u32
+ *    owns it, 32 a name follows what was superseded), bytes16 key, u64 owner, u32 expiry in s, u64 instance, u64 ordinal, u32
  *    attempt, u64 and u64 instance and ordinal whose clean start was applied, u64 end
  *    of a detached session (wall-clock ms; 0: never), u64 when its will is due (the
  *    same; 0: with its end), u32 will delay in s, u8 n, n × (u64 instance, u64 ordinal,
- *    u64 epoch) superseded, the will's image or nothing.
+ *    u64 epoch) superseded, maybe bytes16 name of its owner's identity, the will's image
+ *    or nothing.
  *  - LANE: u64 last number, u64 run, u64 number up to which outcomes are not kept; then
  *    u32 distance to the last number and u8 outcome of those kept that are not 0.
  *  - HELD: nothing.
@@ -29,7 +30,7 @@
 #include "core/mem.h"
 
 enum { VERSION = 1 };
-enum { FLAG_DURABLE = 1, FLAG_LEFT = 2, FLAG_PRESENT = 4, FLAG_DETACHED = 8 };
+enum { FLAG_DURABLE = 1, FLAG_LEFT = 2, FLAG_PRESENT = 4, FLAG_DETACHED = 8, FLAG_NAMED = 32 };
 
 /* A value that is there and empty. */
 static const struct sq_bytes nothing = {(const unsigned char *)"", 0};
@@ -82,6 +83,7 @@ void
 sq_stored_base(struct sq_session *s, struct sq_txn *txn)
 {
 	bool detached = s->state == SQ_SESSION_DETACHED;
+	const char *name = s->identity != NULL ? s->identity->name : "";
 	struct sq_buf v = {0};
 	uint8_t n = 0;
 
@@ -95,7 +97,8 @@ sq_stored_base(struct sq_session *s, struct sq_txn *txn)
 	sq_buf_u8(&v, VERSION);
 	sq_buf_u8(&v,
 	    (uint8_t)((s->durable ? FLAG_DURABLE : 0) | (s->left ? FLAG_LEFT : 0) |
-		(s->present ? FLAG_PRESENT : 0) | (detached ? FLAG_DETACHED : 0)));
+		(s->present ? FLAG_PRESENT : 0) | (detached ? FLAG_DETACHED : 0) |
+		(name[0] != '\0' ? FLAG_NAMED : 0)));
 	sq_buf_u16(&v, (uint16_t)strlen(s->key));
 	sq_buf_append(&v, s->key, strlen(s->key));
 	sq_buf_u64(&v, s->owner);
@@ -113,6 +116,10 @@ sq_stored_base(struct sq_session *s, struct sq_txn *txn)
 		sq_buf_u64(&v, s->superseded[i].instance);
 		sq_buf_u64(&v, s->superseded[i].ordinal);
 		sq_buf_u64(&v, s->superseded[i].epoch);
+	}
+	if (name[0] != '\0') {
+		sq_buf_u16(&v, (uint16_t)strlen(name));
+		sq_buf_append(&v, name, strlen(name));
 	}
 	/* A transient session's will comes again with the next PUT. */
 	if (s->durable && s->will.image != NULL)
@@ -264,6 +271,7 @@ struct restore {
 	struct sq_session **v; /* by incarnation */
 	size_t n, cap;
 	uint64_t now_ms;
+	const struct sq_identity *last; /* a reference: most sessions are of few identities */
 	int err;
 };
 
@@ -317,6 +325,32 @@ restore_times(
 		sq_heap_set(timers, &s->will_timer, sq_wallclock_to_mono(will_ms, r->now_ms));
 }
 
+/* Whose it was, for rules, with the name that the record may have. */
+static bool
+restore_identity(struct restore *r, struct sq_session *s, struct sq_reader *in, uint8_t flags)
+{
+	struct sq_bytes name = {0};
+	char *text;
+
+	if (flags & FLAG_NAMED) {
+		name.len = sq_read16(in);
+		name.p = sq_read_bytes(in, name.len);
+	}
+	if (in->bad || ((flags & FLAG_NAMED) != 0 && name.len == 0))
+		return false;
+	if (name.len == 0 && s->owner != SQ_IDENTITY_NOBODY)
+		return true; /* of a time before names */
+	text = sq_xmemdup0(name.p, name.len);
+	if (r->last == NULL || strcmp(r->last->name, text) != 0) {
+		sq_identity_unref(&r->last);
+		r->last = sq_identity_new(
+		    &(const struct sq_identity){.id = s->owner, .name = text});
+	}
+	free(text);
+	s->identity = sq_identity_ref(r->last);
+	return true;
+}
+
 /* What follows the key in a base record. */
 static bool
 restore_base(struct restore *r, struct sq_session *s, struct sq_reader *in, uint8_t flags)
@@ -343,7 +377,7 @@ restore_base(struct restore *r, struct sq_session *s, struct sq_reader *in, uint
 		s->superseded[i].ordinal = sq_read64(in);
 		s->superseded[i].epoch = sq_read64(in);
 	}
-	if (in->bad || n > SQ_SUPERSEDED_MAX)
+	if (in->bad || n > SQ_SUPERSEDED_MAX || !restore_identity(r, s, in, flags))
 		return false;
 	if (sq_reader_left(in) > 0) {
 		if (sq_image_check(in->p, sq_reader_left(in)) != SQ_OK)
@@ -554,5 +588,6 @@ sq_stored_restore(struct sq_broker *b)
 	if (r.n > 0)
 		SQ_INFO("broker", "%zu sessions from before the start", r.n);
 	free(r.v);
+	sq_identity_unref(&r.last);
 	return err;
 }

@@ -297,6 +297,26 @@ async def test_whose_signed_tokens_are_taken(env):
         assert code == 2 and said in error, (said, error)
 
 
+async def test_rules(env):
+    broker = Configured(env, "broker")
+    at = f"{broker.folder / 'config.yaml'}:"
+    await broker.good({"acl": [{"allow": ["publish"], "topics": ["a/{client}/#"], "identity": "kube:a/*"},
+                               {"deny": ["consume", "manage"], "queues": ["q*"], "space": "b"},
+                               {"deny": "publish, subscribe"}], "acl-default": "deny"})
+    deny = {"deny": ["publish"]}
+    for wrong, key, said in (
+            ([deny, {}], "acl[1]: ", "needs allow or deny, one of them"),
+            ([deny | {"allow": ["publish"]}], "acl[0]: ", "needs allow or deny, one of them"),
+            ([{"deny": ["read"]}], "acl[0].deny: ", '"read" is no verb'),
+            ([deny | {"topic": ["a"]}], "acl[0].topic: ", "unknown key, did you mean acl[].topics?"),
+            ([deny | {"topics": ["a/#/b"]}], "acl[0].topics: ", '"a/#/b": # must be the last'),
+            ([deny | {"topics": ["{user}"]}], "acl[0].topics: ", '"{user}": placeholders are'),
+            ([deny | {"queues": ["a"]}], "acl[0].queues: ", "publish and subscribe have topics")):
+        code, _, error = await broker.run({"acl": wrong}, "--check-config")
+        assert code == 2 and error.startswith(f"sqmqos-broker: {at}"), error
+        assert f" {key}{said}" in error, error
+
+
 async def test_spaces_that_tenants_share(env):
     broker = Configured(env, "broker")
     at = f"{broker.folder / 'config.yaml'}:"
