@@ -74,13 +74,13 @@ class World:
         return anonymous(self.stack.broker.pid)
 
     async def newcomer(self):
-        """Whether a new sidecar of the good space gets a link."""
+        """Whether a new sidecar of the good space, on a node of its own, gets a link."""
         ca = self.stack.sidecars[0].tree["tls"].get("ca-file")
         tls = ssl.create_default_context(cafile=ca) if ca else None
         if tls:
             tls.set_alpn_protocols(["h2"])
         link = LinkClient(self.stack.broker_port, self.good_token, "2", tls=tls,
-                          name="localhost" if tls else None)
+                          name="localhost" if tls else None, source="127.0.0.2")
         try:
             async with asyncio.timeout(5):
                 await link.open()

@@ -65,9 +65,12 @@ class Broken(Exception):
 class LinkClient:
     """One HTTP/2 connection; with open_link() a link."""
 
-    def __init__(self, port, token, version=None, host="127.0.0.1", tls=None, name=None):
-        """tls: an SSLContext, by which the server must be 'name'; None: in the clear."""
+    def __init__(self, port, token, version=None, host="127.0.0.1", tls=None, name=None,
+                 source=None):
+        """tls: an SSLContext, by which the server must be 'name'; None: in the clear.
+        source: the address that it comes from."""
         self.port = port
+        self.source = (source, 0) if source else None
         self.host = host
         self.tls = tls
         self.name = name
@@ -84,7 +87,7 @@ class LinkClient:
 
     async def open(self):
         self.reader, self.writer = await asyncio.open_connection(
-            self.host, self.port, ssl=self.tls, server_hostname=self.name)
+            self.host, self.port, ssl=self.tls, server_hostname=self.name, local_addr=self.source)
         self.writer.write(PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HIHI", 1, 0, 4, 1 << 30)) +
                           frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30)))
         self.task = asyncio.create_task(self.read())
