@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/auth/acl.h"
+#include "broker/auth/tokens_file.h"
 #include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -21,6 +22,7 @@
 #define AT(field) offsetof(struct sq_broker_config, field)
 #define RULE(field) offsetof(struct sq_broker_rule, field)
 #define ISSUER(field) offsetof(struct sq_broker_issuer, field)
+#define CERTIFICATE(field) offsetof(struct sq_broker_certificate, field)
 
 static const char *const engines[] = {"embedded", "memory", NULL};
 static const char *const durabilities[] = {"always", "interval", "none", NULL};
@@ -48,6 +50,22 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"sqmqos-broker --new-token makes them; read again when it changes; unset: no such tokens."},
     {"auth.token-file", SQ_CFG_STRING, AT(old_token_file), NULL, 0, 0, NULL,
 	"Not taken any more: see auth.tokens-file."},
+    {"auth.client-ca-file", SQ_CFG_STRING, AT(client_ca_file), NULL, 0, 0, NULL,
+	"PEM file of the authorities whose client certificates are taken, by their one URI or DNS "
+	"name "
+	"in subjectAltName; read again when it changes; unset: none are asked for."},
+    {"auth.client-crl-file", SQ_CFG_STRING, AT(client_crl_file), NULL, 0, 0, NULL,
+	"PEM file of the lists of what they have revoked, one of each authority that signs "
+	"clients; "
+	"read again when it changes."},
+    {"auth.certificates", SQ_CFG_RECORDS, AT(certificates), NULL,
+	sizeof(struct sq_broker_certificate), 2, NULL,
+	"Which certificate may name which spaces: the first item that matches; unset: one of "
+	"spiffe://TRUST/ns/NAMESPACE/sa/ACCOUNT its namespace, others none."},
+    {"auth.certificates[].name", SQ_CFG_STRING, CERTIFICATE(name), NULL, 0, 0, NULL,
+	"A pattern of its URI or DNS name, with * and ?."},
+    {"auth.certificates[].spaces", SQ_CFG_LIST, CERTIFICATE(spaces), NULL, 0, 0, NULL,
+	"What it may name, at most 64."},
     {"auth.kubernetes", SQ_CFG_BOOL, AT(kubernetes), "false", 0, 0, NULL,
 	"Take the tokens of this cluster's service accounts; their keys and issuer come from the "
 	"API server."},
@@ -301,6 +319,46 @@ config_auth(const struct sq_broker_config *c, struct sq_buf *err)
 	return SQ_OK;
 }
 
+/* What is wrong with an item of auth.certificates; NULL: nothing. */
+static const char *
+config_certificate(const struct sq_broker_certificate *it)
+{
+	if (!config_set(it->name))
+		return "name: needs a value";
+	if (it->spaces.n == 0 || it->spaces.n > SQ_IDENTITY_SPACES_MAX)
+		return "spaces: needs 1 to 64";
+	for (size_t i = 0; i < it->spaces.n; i++)
+		if (!sq_tokens_space(it->spaces.v[i]))
+			return "spaces: one is not the name of a space";
+	return NULL;
+}
+
+static int
+config_certificates(const struct sq_broker_config *c, struct sq_buf *err)
+{
+	const struct sq_broker_certificate *all = c->certificates.v;
+	bool any = config_set(c->client_ca_file);
+
+	if (!any && (config_set(c->client_crl_file) || c->certificates.n > 0)) {
+		sq_buf_printf(err, "auth.client-ca-file: needed with %s",
+		    config_set(c->client_crl_file) ? "auth.client-crl-file" : "auth.certificates");
+		return SQ_EINVAL;
+	}
+	if (any && !c->tls) {
+		sq_buf_printf(err, "auth.client-ca-file: needs tls.enabled");
+		return SQ_EINVAL;
+	}
+	for (size_t i = 0; i < c->certificates.n; i++) {
+		const char *why = config_certificate(&all[i]);
+
+		if (why == NULL)
+			continue;
+		sq_buf_printf(err, "%s: auth.certificates[%zu]: %s", all[i].record.where, i, why);
+		return SQ_EINVAL;
+	}
+	return SQ_OK;
+}
+
 static int
 config_expiry(const struct sq_broker_config *c, struct sq_buf *err)
 {
@@ -345,6 +403,8 @@ sq_broker_config_load(
 		return SQ_EINVAL;
 	}
 	if (config_auth(c, err) != SQ_OK)
+		return SQ_EINVAL;
+	if (config_certificates(c, err) != SQ_OK)
 		return SQ_EINVAL;
 	if (config_expiry(c, err) != SQ_OK)
 		return SQ_EINVAL;

@@ -37,11 +37,20 @@ struct sq_broker_issuer {
 	char *issuer, *audience, *space, *keys_file, *keys_url, *ca_file;
 };
 
+/* An item of auth.certificates. */
+struct sq_broker_certificate {
+	struct sq_config_record record;
+	char *name;
+	struct sq_strings spaces;
+};
+
 struct sq_broker_config {
 	char *listen;
 	bool tls;
 	char *tls_cert, *tls_key, *tls_bundle;
 	char *tokens_file, *old_token_file;
+	char *client_ca_file, *client_crl_file;
+	struct sq_config_records certificates; /* struct sq_broker_certificate */
 	bool kubernetes;
 	char *api_server, *api_token_file, *api_ca_file;
 	char *audience;

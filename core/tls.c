@@ -278,9 +278,9 @@ tls_use_file(SSL_CTX *ctx, const char *key, const char *file, const char *what,
 }
 
 SSL_CTX *
-sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err)
+sq_tls_pair(const char *cert_file, const char *key_file, struct sq_buf *err)
 {
-	SSL_CTX *ctx = tls_new(TLS_server_method(), err);
+	SSL_CTX *ctx = tls_new(TLS_method(), err);
 
 	if (ctx == NULL)
 		return NULL;
@@ -289,7 +289,16 @@ sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err)
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
-	tls_set_alpn(ctx, &sq_tls_alpn_link);
+	return ctx;
+}
+
+SSL_CTX *
+sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err)
+{
+	SSL_CTX *ctx = sq_tls_pair(cert_file, key_file, err);
+
+	if (ctx != NULL)
+		tls_set_alpn(ctx, &sq_tls_alpn_link);
 	return ctx;
 }
 

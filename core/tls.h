@@ -27,6 +27,8 @@ SSL_CTX *sq_tls_client_text(const char *source, const void *pem, size_t len, str
  * offer h2 by ALPN gets the alert no_application_protocol; certificates of clients
  * are not asked for. */
 SSL_CTX *sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err);
+/* A context that holds such a pair for others, and serves nobody.  Likewise. */
+SSL_CTX *sq_tls_pair(const char *cert_file, const char *key_file, struct sq_buf *err);
 
 /* What a server takes by ALPN, in the form of the wire and in its order of liking.
  * 'required': a client that offers nothing is refused; one that offers other

@@ -53,6 +53,10 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"The authorities themselves, as PEM text, in place of a file."),
     KEY("tls.server-name", SQ_CFG_STRING, server_name, NULL, 0, 0,
 	"Name that the brokers' certificates must have; without it the host's."),
+    KEY("tls.cert-file", SQ_CFG_STRING, cert_file, NULL, 0, 0,
+	"PEM file of a certificate chain that proves to brokers who this is, where they take "
+	"certificates; it and the key are read again when they change."),
+    KEY("tls.key-file", SQ_CFG_STRING, key_file, NULL, 0, 0, "PEM file with its private key."),
     KEY("auth.token-file", SQ_CFG_STRING, token_file, NULL, 0, 0,
 	"File with the bearer token; read again when it changes."),
     KEY("auth.password-file", SQ_CFG_STRING, password_file, NULL, 0, 0,
@@ -193,6 +197,11 @@ sq_sidecar_config(
 	if (cfg->ca_file != NULL && cfg->ca_file[0] != '\0' && cfg->ca != NULL &&
 	    cfg->ca[0] != '\0') {
 		sq_buf_printf(err, "tls.ca and tls.ca-file are both set: one of them");
+		return SQ_EINVAL;
+	}
+	if ((cfg->cert_file != NULL && cfg->cert_file[0] != '\0') !=
+	    (cfg->key_file != NULL && cfg->key_file[0] != '\0')) {
+		sq_buf_printf(err, "tls.cert-file and tls.key-file: both or none");
 		return SQ_EINVAL;
 	}
 	if (cfg->annotations_file != NULL && cfg->annotations_file[0] != '\0' &&

@@ -18,7 +18,7 @@ struct sq_sidecar_cfg {
 	uint64_t links_per_broker, brokers_max;
 	uint64_t backoff_min_ms, backoff_max_ms, dial_timeout_ms, silence_ms, max_age_ms;
 	bool tls;
-	char *ca_file, *ca, *server_name, *token_file, *password_file;
+	char *ca_file, *ca, *server_name, *cert_file, *key_file, *token_file, *password_file;
 	char *space, *workload, *pod, *node;
 	char *annotations_file, *annotations_dir;
 	uint64_t declared_settle_ms;

@@ -12,6 +12,7 @@
 #include "sidecar/password.h"
 #include "sidecar/pod_annotations.h"
 #include "sidecar/token.h"
+#include "sidecar/pair.h"
 #include "sidecar/trust.h"
 #include "store/dir.h"
 
@@ -38,6 +39,12 @@ check_links(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
 		struct sq_trust *trust = sq_trust_new(&trusted, &why);
 
 		sq_trust_free(&trust);
+	}
+	sq_program_problem(problems, &why);
+	if (cfg->tls && check_is_set(cfg->cert_file)) {
+		struct sq_pair *pair = sq_pair_open(cfg->cert_file, cfg->key_file, &why);
+
+		sq_pair_free(&pair);
 	}
 	sq_program_problem(problems, &why);
 }

@@ -23,6 +23,7 @@
 #include "core/buf.h"
 #include "core/mem.h"
 #include "core/tls.h"
+#include "sidecar/pair.h"
 
 enum {
 	CONN_SMALL = 4096,        /* shorter pieces are gathered */
@@ -535,6 +536,8 @@ conn_tls_init(struct sq_conn *c, const struct sq_conn_cfg *cfg)
 	BIO_set_init(bio, 1);
 	SSL_set_bio(c->ssl, bio, bio);
 	SSL_set_connect_state(c->ssl);
+	if (sq_pair_use(cfg->pair, c->ssl) != SQ_OK)
+		return SQ_ENOMEM;
 	return sq_tls_set_peer(c->ssl, cfg->server);
 }
 

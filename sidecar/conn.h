@@ -16,13 +16,15 @@
 #include "core/err.h"
 
 struct sq_conn;
+struct sq_pair;
 
 struct sq_conn_cfg {
 	struct ev_loop *loop;
 	const struct sockaddr *addr; /* used during the call only */
 	socklen_t addr_len;
-	SSL_CTX *tls;       /* NULL: in the clear */
-	const char *server; /* name or address that the certificate must carry */
+	SSL_CTX *tls;               /* NULL: in the clear */
+	const struct sq_pair *pair; /* what it shows of its own, with 'tls'; NULL: nothing */
+	const char *server;         /* name or address that the certificate must carry */
 };
 
 /* Called from the loop only.  The connection must not be freed inside. */

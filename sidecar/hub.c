@@ -313,6 +313,8 @@ hub_pool(struct sq_hub *h, struct sq_buf *err)
 	    .ca = cfg->ca,
 	    .state_dir = cfg->state_dir,
 	    .server_name = cfg->server_name,
+	    .cert_file = cfg->cert_file,
+	    .key_file = cfg->key_file,
 	    .token_file = cfg->token_file,
 	    .backoff_min_ms = cfg->backoff_min_ms,
 	    .backoff_max_ms = cfg->backoff_max_ms,

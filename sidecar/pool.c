@@ -22,6 +22,7 @@
 #include "proto/reconnect/reconnect.h"
 #include "sidecar/brokers.h"
 #include "sidecar/metrics.h"
+#include "sidecar/pair.h"
 #include "sidecar/uplink.h"
 
 #define POOL_UPKEEP_S 30. /* names of a pool with empty seats, and the token */
@@ -240,6 +241,8 @@ member_connect(struct member *m, struct sq_broker *b)
 	sq_buf_fini(&err);
 	if (p->env.trust != NULL)
 		sq_trust_refresh(p->env.trust);
+	if (p->env.pair != NULL)
+		sq_pair_refresh(p->env.pair);
 	(void)snprintf(name, sizeof name, "%s#%u", b->text, m->index);
 	sq_metric_add(p->cfg.metrics, SQ_M_DIALS, 1);
 	sq_broker_ref(b);
@@ -453,6 +456,12 @@ pool_start(struct sq_pool *p)
 	pool_fill(p);
 }
 
+static bool
+pool_named(const char *file)
+{
+	return file != NULL && *file != '\0';
+}
+
 static struct sq_trust *
 pool_trust(const struct sq_pool_cfg *cfg, struct sq_buf *err)
 {
@@ -492,7 +501,9 @@ sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
 	sq_uplink_env_init(&p->env);
 	if ((p->brokers = sq_brokers_new(loop, cfg->brokers, pool_on_names, p, err)) == NULL ||
 	    (p->env.token = sq_token_open(cfg->token_file, err)) == NULL ||
-	    (cfg->tls && (p->env.trust = pool_trust(cfg, err)) == NULL)) {
+	    (cfg->tls && (p->env.trust = pool_trust(cfg, err)) == NULL) ||
+	    (cfg->tls && pool_named(cfg->cert_file) &&
+		(p->env.pair = sq_pair_open(cfg->cert_file, cfg->key_file, err)) == NULL)) {
 		sq_pool_free(&p);
 		return NULL;
 	}
@@ -519,6 +530,7 @@ sq_pool_free(struct sq_pool **pp)
 	sq_brokers_free(&p->brokers);
 	sq_token_free(&p->env.token);
 	sq_trust_free(&p->env.trust);
+	sq_pair_free(&p->env.pair);
 	sq_uplink_env_fini(&p->env);
 	free(p->seats);
 	free(p);

@@ -97,6 +97,7 @@ struct sq_pool_cfg {
 	bool tls;                         /* false: clear text with prior knowledge */
 	const char *ca_file;              /* whom to trust: this file, or ... */
 	const char *ca;                   /* ... this text (PEM); neither: the system's */
+	const char *cert_file, *key_file; /* of its own, with 'tls'; NULL or empty: none */
 	const char *state_dir;            /* what brokers sent of trust is kept there; NULL: not */
 	const char *server_name;          /* NULL: the host's name */
 	const char *token_file;           /* NULL or empty: none; read again when it changes */

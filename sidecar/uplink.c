@@ -301,6 +301,7 @@ sq_uplink_new(const struct sq_uplink_env *env, const struct sq_uplink_to *to,
 	    .addr = (const struct sockaddr *)&to->addr->ss,
 	    .addr_len = to->addr->len,
 	    .tls = env->trust != NULL ? sq_trust_context(env->trust) : NULL,
+	    .pair = env->pair,
 	    .server = to->server,
 	};
 

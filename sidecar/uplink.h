@@ -20,6 +20,7 @@
 struct sq_uplink_env {
 	struct ev_loop *loop;
 	struct sq_trust *trust;               /* NULL: in the clear */
+	struct sq_pair *pair;                 /* NULL: none is shown */
 	nghttp2_session_callbacks *callbacks; /* by sq_uplink_env_init() */
 	nghttp2_option *option;
 	struct sq_token *token;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "broker/auth/certs.h"
 #include "broker/auth/issuers.h"
 #include "broker/auth/tokens.h"
 #include "broker/auth/verifier.h"
@@ -39,6 +40,8 @@ sq_auth_new(const struct sq_auth_cfg *cfg, struct sq_buf *err)
 	atomic_init(&a->epoch, 1);
 	if (cfg->tokens_file != NULL && *cfg->tokens_file != '\0')
 		rc = auth_add(a, sq_tokens_verifier(cfg->tokens_file, a, err));
+	if (rc == SQ_OK && cfg->client_ca_file != NULL && *cfg->client_ca_file != '\0')
+		rc = auth_add(a, sq_certs_verifier(cfg, a, err));
 	if (rc == SQ_OK && (cfg->kubernetes || cfg->n_issuers > 0))
 		rc = auth_add(a, sq_issuers_verifier(cfg, a, err));
 	if (rc != SQ_OK)
@@ -50,6 +53,17 @@ bool
 sq_auth_asks(const struct sq_auth *a)
 {
 	return a->n > 0;
+}
+
+bool
+sq_auth_asks_certificates(const struct sq_auth *a, bool *alone)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < a->n; i++)
+		n += a->verifiers[i]->ops->certificates;
+	*alone = n == a->n;
+	return n > 0;
 }
 
 void
@@ -96,20 +110,27 @@ auth_bearer(struct sq_bytes header, struct sq_bytes *out)
 bool
 sq_auth_ask(struct sq_auth *a, struct sq_auth_request *r)
 {
+	bool token;
+
 	r->identity = NULL;
-	r->basis = 0;
+	r->basis = (struct sq_basis){0};
 	r->reason = SQ_AUTH_NONE;
 	if (a->n == 0) {
 		r->identity = sq_identity_nobody();
 		return true;
 	}
-	if (!auth_bearer(r->credential, &r->token)) {
-		r->reason = SQ_AUTH_MISSING;
+	r->reason = SQ_AUTH_MISSING;
+	token = r->credential.len > 0;
+	if (token ? !auth_bearer(r->credential, &r->token) : r->cert == NULL)
 		return true;
-	}
 	for (unsigned i = 0; i < a->n; i++) {
-		enum sq_verdict v = a->verifiers[i]->ops->verify(a->verifiers[i], r);
+		enum sq_verdict v;
 
+		if (a->verifiers[i]->ops->certificates == token)
+			continue;
+		if (r->reason == SQ_AUTH_MISSING)
+			r->reason = SQ_AUTH_NONE;
+		v = a->verifiers[i]->ops->verify(a->verifiers[i], r);
 		if (v == SQ_VERDICT_LATER)
 			return false;
 		if (v != SQ_VERDICT_NOT_MINE) {
@@ -152,12 +173,12 @@ sq_auth_changed(struct sq_auth *a)
 }
 
 bool
-sq_auth_holds(struct sq_auth *a, uint64_t basis)
+sq_auth_holds(struct sq_auth *a, struct sq_basis basis)
 {
 	if (a->n == 0)
 		return true;
 	for (unsigned i = 0; i < a->n; i++)
-		if (a->verifiers[i]->ops->holds(a->verifiers[i], basis))
+		if (a->verifiers[i]->ops->holds(a->verifiers[i], &basis))
 			return true;
 	return false;
 }

@@ -1,7 +1,7 @@
 /* Who is asking: the seam between the front and what judges credentials.
  *
  *   front --sq_auth_ask()--> sq_auth --> verifiers in turn: tokens of a file (tokens.h),
- *   signed tokens (issuers.h), whose keys come from files or, on a thread of its own,
+ *   client certificates (certs.h), signed tokens (issuers.h), whose keys come from files or, on a thread of its own,
  *   from an API server.
  *
  * One object for all workers.  No function here blocks a loop but by files of keys and
@@ -32,8 +32,25 @@ struct sq_auth_issuer {
 	const char *ca_file;   /* of that server; NULL: the system's */
 };
 
+/* Who certificates are of whose name matches, and what they may name. */
+struct sq_auth_certificate {
+	const char *name; /* a pattern (core/glob.h) of the URI or DNS name */
+	const char *const *spaces;
+	size_t n_spaces;
+};
+
+/* What an identity rests on. */
+struct sq_basis {
+	uint64_t what;   /* a token's line, a key, a certificate's authority */
+	uint64_t number; /* of the certificate; else 0 */
+};
+
 struct sq_auth_cfg {
-	const char *tokens_file; /* NULL or empty: none */
+	const char *tokens_file;     /* NULL or empty: none */
+	const char *client_ca_file;  /* of client certificates; NULL or empty: none are taken */
+	const char *client_crl_file; /* which are revoked; NULL or empty: none */
+	const struct sq_auth_certificate *certificates;
+	size_t n_certificates; /* 0: by SPIFFE names alone */
 	/* The tokens of a cluster's service accounts. */
 	bool kubernetes;
 	const char *api_server;     /* NULL: of the environment */
@@ -50,13 +67,17 @@ struct sq_auth_cfg {
 /* A question.  The asker's; answered once, at once or later. */
 struct sq_auth_request {
 	struct sq_bytes credential; /* value of the authorization header; empty: none */
+	/* What its connection's client has shown to have the key of, and sent with it; NULL: none.
+	 * A token speaks for its caller before a certificate does. */
+	struct x509_st *cert;
+	struct stack_st_X509 *chain;
 	/* Called for an answer that comes later, on a thread of no loop. */
 	void (*done)(struct sq_auth_request *);
 
 	/* The answer. */
 	enum sq_auth_reason reason;         /* SQ_AUTH_NONE: it is good */
 	const struct sq_identity *identity; /* a reference; of a good one */
-	uint64_t basis;                     /* what that rests on: for sq_auth_holds() */
+	struct sq_basis basis;              /* what that rests on: for sq_auth_holds() */
 	struct sq_buf known; /* of a refused caller, for the log; sq_auth_request_fini() */
 
 	/* The verifier's. */
@@ -77,6 +98,8 @@ struct sq_auth_counts {
 struct sq_auth *sq_auth_new(const struct sq_auth_cfg *, struct sq_buf *err);
 /* Whether anybody is asked for a credential at all. */
 bool sq_auth_asks(const struct sq_auth *);
+/* Whether for a certificate; 'alone': for nothing else. */
+bool sq_auth_asks_certificates(const struct sq_auth *, bool *alone);
 /* Begins to fetch keys. */
 void sq_auth_start(struct sq_auth *);
 /* Ends that.  Each request that waits is answered, and none waits from now on. */
@@ -91,8 +114,8 @@ void sq_auth_request_fini(struct sq_auth_request *);
 /* Changes whenever what identities rest on may have changed.  Thread: any. */
 uint64_t sq_auth_epoch(const struct sq_auth *);
 /* Whether an identity's basis is still there: its token in the file, its key among those
- * of its issuer.  Thread: any. */
-bool sq_auth_holds(struct sq_auth *, uint64_t basis);
+ * of its issuer, its certificate's authority, which has not revoked it.  Thread: any. */
+bool sq_auth_holds(struct sq_auth *, struct sq_basis);
 /* A few times a second, by any worker: looks at the files.  Thread: any. */
 void sq_auth_refresh(struct sq_auth *);
 /* Whether all that it was told to verify can be; else lines in 'why'.  Thread: any. */

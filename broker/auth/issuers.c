@@ -86,7 +86,7 @@ issuers_prove(struct sq_jwt *t, const struct judge *j, struct sq_auth_request *r
 	if (sq_jwt_verify(t, j->key))
 		why = sq_jwt_identity(t, &rules, &r->identity);
 	if (why == SQ_AUTH_NONE)
-		r->basis = sq_jwk_number(j->key);
+		r->basis.what = sq_jwk_number(j->key);
 	return why;
 }
 
@@ -152,14 +152,15 @@ sq_issuer_set_keys(struct sq_issuer *i, struct sq_jwks *keys)
 }
 
 static bool
-issuers_holds(struct sq_verifier *v, uint64_t basis)
+issuers_holds(struct sq_verifier *v, const struct sq_basis *basis)
 {
 	struct sq_issuers *all = SQ_CONTAINER_OF(v, struct sq_issuers, base);
 	bool found = false;
 
 	pthread_mutex_lock(&all->lock);
 	for (unsigned n = 0; n < all->n; n++)
-		found = found || (all->v[n].keys != NULL && sq_jwks_has(all->v[n].keys, basis));
+		found = found ||
+		    (all->v[n].keys != NULL && sq_jwks_has(all->v[n].keys, basis->what));
 	pthread_mutex_unlock(&all->lock);
 	return found;
 }

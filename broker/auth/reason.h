@@ -6,7 +6,7 @@
 /* X(symbol, name, status, what is wrong, in a few words) */
 #define SQ_AUTH_REASONS(X) \
 	X(NONE, "none", 200, "nothing") \
-	X(MISSING, "missing", 401, "no bearer token") \
+	X(MISSING, "missing", 401, "no token, or certificate of its own") \
 	X(STATIC_UNKNOWN, "static-unknown", 401, "the token is none of auth.tokens-file") \
 	X(MALFORMED, "malformed", 401, "the token is no signed token") \
 	X(ALGORITHM, "algorithm", 401, "the token's algorithm is neither RS256 nor ES256") \
@@ -18,7 +18,12 @@
 	X(NOT_YET, "not-yet", 401, "the token is not valid yet") \
 	X(CLAIMS, "claims", 401, "the token names no namespace and service account") \
 	X(UNAVAILABLE, "unavailable", 503, "the keys to verify the token with can't be had") \
-	X(BUSY, "busy", 503, "too many tokens wait for keys")
+	X(BUSY, "busy", 503, "too many tokens wait for keys") \
+	X(CERT_UNTRUSTED, "certificate", 401, \
+	    "the certificate is not one of auth.client-ca-file's") \
+	X(CERT_EXPIRED, "certificate-expired", 401, "the certificate has expired") \
+	X(CERT_REVOKED, "certificate-revoked", 401, "the certificate is revoked") \
+	X(CERT_NAME, "certificate-name", 401, "the certificate's name has no spaces")
 
 #define SQ_AUTH_REASON_ENUM(symbol, name, status, text) SQ_AUTH_##symbol,
 enum sq_auth_reason { SQ_AUTH_REASONS(SQ_AUTH_REASON_ENUM) SQ_AUTH_REASON_COUNT };
@@ -41,7 +46,11 @@ enum sq_auth_reason { SQ_AUTH_REASONS(SQ_AUTH_REASON_ENUM) SQ_AUTH_REASON_COUNT 
 	SQ_AUTH_REASON_METRIC(X, NOT_YET, "not-yet") \
 	SQ_AUTH_REASON_METRIC(X, CLAIMS, "claims") \
 	SQ_AUTH_REASON_METRIC(X, UNAVAILABLE, "unavailable") \
-	SQ_AUTH_REASON_METRIC(X, BUSY, "busy")
+	SQ_AUTH_REASON_METRIC(X, BUSY, "busy") \
+	SQ_AUTH_REASON_METRIC(X, CERT_UNTRUSTED, "certificate") \
+	SQ_AUTH_REASON_METRIC(X, CERT_EXPIRED, "certificate-expired") \
+	SQ_AUTH_REASON_METRIC(X, CERT_REVOKED, "certificate-revoked") \
+	SQ_AUTH_REASON_METRIC(X, CERT_NAME, "certificate-name")
 
 const char *sq_auth_reason_name(enum sq_auth_reason);
 const char *sq_auth_reason_text(enum sq_auth_reason);

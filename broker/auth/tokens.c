@@ -58,7 +58,7 @@ tokens_verify(struct sq_verifier *v, struct sq_auth_request *r)
 	found = sq_tokens_find(t->table, digest);
 	if (found != NULL) {
 		r->identity = sq_identity_ref(found->identity);
-		r->basis = found->basis;
+		r->basis.what = found->basis;
 	}
 	pthread_mutex_unlock(&t->lock);
 	r->reason = found != NULL ? SQ_AUTH_NONE : SQ_AUTH_STATIC_UNKNOWN;
@@ -66,13 +66,13 @@ tokens_verify(struct sq_verifier *v, struct sq_auth_request *r)
 }
 
 static bool
-tokens_holds(struct sq_verifier *v, uint64_t basis)
+tokens_holds(struct sq_verifier *v, const struct sq_basis *basis)
 {
 	struct tokens *t = SQ_CONTAINER_OF(v, struct tokens, base);
 	bool found;
 
 	pthread_mutex_lock(&t->lock);
-	found = sq_tokens_have(t->table, basis);
+	found = sq_tokens_have(t->table, basis->what);
 	pthread_mutex_unlock(&t->lock);
 	return found;
 }

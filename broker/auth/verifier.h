@@ -19,9 +19,10 @@ enum sq_verdict {
 };
 
 struct sq_verifier_ops {
+	bool certificates; /* it judges certificates; else tokens */
 	enum sq_verdict (*verify)(struct sq_verifier *, struct sq_auth_request *);
 	/* Whether what an identity rests on still holds. */
-	bool (*holds)(struct sq_verifier *, uint64_t basis);
+	bool (*holds)(struct sq_verifier *, const struct sq_basis *);
 	/* A few times a second: what has changed is looked at. */
 	void (*refresh)(struct sq_verifier *);
 	/* Whether it can judge at all; else a line in 'why'. */

@@ -10,6 +10,7 @@
 
 #include "broker/http/answer.h"
 #include "broker/http/front_priv.h"
+#include "broker/http/peer.h"
 #include "broker/link.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -175,6 +176,8 @@ ask_judge(struct sq_conn *c, h2o_req_t *req, struct sq_bytes header, const struc
 	struct ask *a = sq_xcalloc(1, sizeof *a);
 
 	a->auth.credential = header;
+	if (header.len == 0)
+		(void)sq_peer_shown(c, &a->auth);
 	a->auth.done = ask_done;
 	a->conn = c;
 	a->proof = *proof;

@@ -6,6 +6,7 @@
 #include <h2o.h>
 #include <stdint.h>
 
+#include "broker/auth/auth.h"
 #include "broker/auth/digest.h"
 
 struct sq_conn;
@@ -14,7 +15,7 @@ struct sq_front_worker;
 /* By which token a link's identity was proven last. */
 struct sq_proof {
 	unsigned char token[SQ_DIGEST_SIZE]; /* digest of the header */
-	uint64_t basis;                      /* see sq_auth_holds() */
+	struct sq_basis basis;               /* see sq_auth_holds() */
 	uint64_t epoch;                      /* of broker/auth, when that was */
 };
 

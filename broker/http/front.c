@@ -10,6 +10,7 @@
 #include "broker/broker.h"
 #include "broker/http/answer.h"
 #include "broker/http/front_priv.h"
+#include "broker/http/peer.h"
 #include "broker/link.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -162,12 +163,25 @@ part_set_end(const struct sq_front_worker *p)
 		    end_s != 0 ? end_s - (int64_t)(sq_clock_wall_ms() / 1000) : 0);
 }
 
+/* Handshakes from now on are by the certificate that there is. */
+static void
+part_use_certificate(struct sq_front_worker *p)
+{
+	const struct sq_auth *auth = p->front->cfg.auth;
+	SSL_CTX *ctx = sq_certificate_context(p->certificate);
+	bool alone;
+
+	if (auth != NULL && sq_auth_asks_certificates(auth, &alone))
+		sq_peer_ask(ctx, alone);
+	p->accept.ssl_ctx = ctx;
+}
+
 /* Takes up a certificate or a bundle that was replaced. */
 static void
 part_look_at_files(struct sq_front_worker *p, uint64_t now_ms)
 {
 	if (p->certificate != NULL && sq_certificate_refresh(p->certificate, now_ms)) {
-		p->accept.ssl_ctx = sq_certificate_context(p->certificate);
+		part_use_certificate(p);
 		if (sq_worker_index(p->worker) == 0)
 			SQ_INFO("front", "tls.cert-file: %s read again", p->front->cfg.cert_file);
 	}
@@ -287,9 +301,10 @@ sq_front_port(const struct sq_front *f)
 static void
 part_serve(struct sq_front_worker *p)
 {
-	p->accept = (h2o_accept_ctx_t){.ctx = sq_worker_context(p->worker),
-	    .hosts = p->front->conf.hosts,
-	    .ssl_ctx = p->certificate != NULL ? sq_certificate_context(p->certificate) : NULL};
+	p->accept = (h2o_accept_ctx_t){
+	    .ctx = sq_worker_context(p->worker), .hosts = p->front->conf.hosts};
+	if (p->certificate != NULL)
+		part_use_certificate(p);
 	p->serving = true;
 	sq_conn_listen(p, sq_worker_index(p->worker));
 }

@@ -73,6 +73,7 @@ struct sq_conn {
 	struct sq_front_worker *part;
 	h2o_socket_t *sock;       /* NULL once closed */
 	struct sq_stream *stream; /* its open link, or NULL */
+	SSL *peer;                /* the socket's, once it has shown a certificate; or NULL */
 	struct sq_proof proof;    /* of the open link */
 	struct sq_guest guest;
 	struct sq_input input;

@@ -2,8 +2,11 @@
 that outlive them; spoken by hand where no sidecar would, and by sidecars."""
 
 import asyncio
+import os
+import time
 
 import stack as parts
+from client_ca import ClientCa, context
 from cluster import eventually, metric
 from link import Attached, Broken, LinkClient, attach, batch, image, outcomes, session_path, \
     settlements, subscription
@@ -248,6 +251,352 @@ async def test_identities_are_switched_on_and_off_and_on(env):
     assert (await attached(web, "shop~w~a", **durable)).present
     await web.close()
     await till.close()
+
+
+# ---- certificates
+
+RULES = [{"name": "web.example", "spaces": ["shop"]}, {"name": "till.*", "spaces": ["shop"]},
+         {"name": "urn:gateway", "spaces": ["bank", "shop"]}]
+
+
+async def cert_stack(env, sidecars=0, start=True, crl=False, auth=None):
+    """A broker that takes tokens of a file and certificates of an authority."""
+    env.check_leftovers = False
+    ca = ClientCa(env.folder / "client-ca")
+    stack = await env.stack(start=False, sidecars=sidecars, broker={
+        "auth": {"client-ca-file": str(ca.pem), "certificates": RULES} | (auth or {})})
+    if crl:
+        stack.broker.tree["auth"]["client-crl-file"] = str(ca.write_crl())
+    write_tokens(stack.folder / "tokens")
+    if start:
+        await stack.start()
+    return stack, ca
+
+
+async def shown(stack, pair, token=None):
+    """A connection that shows a certificate."""
+    return await LinkClient(stack.broker_port, token, "2", tls=context(stack.folder / "ca.pem", pair),
+                            name="localhost").open()
+
+
+async def shown_link(stack, pair, token=None):
+    link = await shown(stack, pair, token)
+    assert await link.open_link() == 200
+    return link
+
+
+async def test_a_certificate_is_somebody(env):
+    stack, ca = await cert_stack(env)
+    web = await shown_link(stack, ca.issue("web", "DNS:web.example"))
+    gateway = await shown_link(stack, ca.issue("gateway", "URI:urn:gateway", "DNS:other", "DNS:more"))
+    await attached(web, "shop~w~c")
+    denied(await put(web, "bank~w~c"), "another namespace")
+    denied(await put(gateway, "shop~w~c"), "another account")
+    await attached(gateway, "bank~w~c")
+    await attached(gateway, "shop~w~d")
+    log = stack.log(stack.broker)
+    assert "cert:web.example asks for bank~w~c, pod none; it may name shop, pod any" in log, log
+    # where there is a token, too, it is what counts
+    both = await shown_link(stack, ca.issue("till", "DNS:till.example"), bearer("gateway"))
+    await attached(both, "bank~w~e")
+    bad = await shown(stack, ca.issue("till2", "DNS:till.2"), "no-such-token")
+    assert await bad.open_link() == 401
+    # a session by a certificate is its name's, whatever the certificate
+    await web.close()
+    web = await shown_link(stack, ca.issue("web-again", "DNS:web.example"))
+    await attached(web, "shop~w~c", attempt=2)
+    for link in (web, gateway, both, bad):
+        await link.close()
+
+
+async def test_certificates_that_are_nobodys(env):
+    """Each is let into the handshake, gets 401, and a line that says why."""
+    stack, ca = await cert_stack(env)
+    stranger = ClientCa(env.folder / "stranger")
+    lines = {
+        "certificate: ": ca.issue("server", "DNS:web.example", usage="serverAuth"),
+        "certificate-expired: ": ca.issue("old", "DNS:web.example", begins_s=-7200, life_s=-3600),
+        "certificate-name: ": ca.issue("unknown", "DNS:unknown.example"),
+    }
+    others = {
+        "not yet": (ca.issue("early", "DNS:web.example", begins_s=3600, life_s=7200), "not yet valid"),
+        "other": (stranger.issue("web", "DNS:web.example"), "unable to get local issuer"),
+        "two": (ca.issue("two", "DNS:web.example", "DNS:till.example"), "no one URI or DNS name"),
+        "none": (ca.issue("none"), "no one URI or DNS name"),
+    }
+    for reason, pair in lines.items():
+        link = await shown(stack, pair)
+        assert await link.open_link() == 401, reason
+        assert f"refused with 401, {reason}" in stack.log(stack.broker), stack.log(stack.broker)
+        await link.close()
+    for name, (pair, words) in others.items():
+        link = await shown(stack, pair)
+        assert await link.open_link() == 401, name
+        assert words in stack.log(stack.broker).splitlines()[-1], name
+        await link.close()
+    assert await refused(stack, "certificate") == 3
+    assert await refused(stack, "certificate-name") == 3
+    link = await shown(stack, None)
+    assert await link.open_link() == 401
+    assert "401, missing" in stack.log(stack.broker).splitlines()[-1]
+    link.token = bearer("web")
+    assert await link.open_link() == 200, "tokens are taken as before"
+    await link.close()
+
+
+async def test_where_certificates_are_all_there_is_they_are_demanded(env):
+    stack, ca = await cert_stack(env, start=False)
+    stack.broker.tree["auth"] = {"client-ca-file": str(ca.pem)}
+    await stack.start()
+    try:
+        link = await shown(stack, None)
+        await link.open_link()
+        raise AssertionError("it is let in without a certificate")
+    except (Broken, OSError):
+        pass
+    # without rules SPIFFE names have their namespace, others none
+    link = await shown_link(stack, ca.issue("spiffe", "URI:spiffe://x.org/ns/shop/sa/web"))
+    await attached(link, "shop~w~c")
+    denied(await put(link, "bank~w~c"), "another namespace")
+    await link.close()
+    for name in ("URI:spiffe://x.org/ns/shop/sa/web/more", "URI:spiffe://x.org/shop", "DNS:shop",
+                 "URI:spiffe://x.org/ns/shop/sa/"):
+        link = await shown(stack, ca.issue("odd", name))
+        assert await link.open_link() == 401, name
+        await link.close()
+
+
+async def ended(link, within_s=10):
+    """The link is asked to move, and ends; seconds that it took."""
+    begin = time.monotonic()
+    kinds = []
+    while (frame := await link.delivery(timeout_s=within_s))[0] is not None:
+        kinds.append(frame[0])
+    assert DRAINING in kinds, kinds
+    return time.monotonic() - begin
+
+
+GONE_S = 2 + 4  # the bound, and what a slow machine needs
+
+
+@scenario(timeout_s=120)
+async def test_a_certificate_that_is_revoked_ends_its_link(env):
+    stack, ca = await cert_stack(env, crl=True)
+    pairs = {n: ca.issue(n, f"DNS:{n}.example") for n in ("web", "till")}
+    links = {n: await shown_link(stack, p) for n, p in pairs.items()}
+    token = await shown_link(stack, None, bearer("web"))
+    state = await attached(links["till"], "shop~w~c")
+    ca.revoke(pairs["web"][0])
+    assert await ended(links["web"]) < GONE_S
+    assert "a link of cert:web.example ends: what proved it is gone" in stack.log(stack.broker)
+    again = await shown(stack, pairs["web"])
+    assert await again.open_link() == 401
+    assert await refused(stack, "certificate-revoked") == 1
+    assert await publish(links["till"], "shop~w~c", state, "t", b"x") in (0, 0x10)
+    # another authority in the file's place: what the first has signed ends
+    other = ClientCa(env.folder / "other")
+    os.replace(other.pem, ca.pem)
+    assert await ended(links["till"]) < GONE_S
+    assert (await attached(token, "shop~w~d")).epoch, "who has a token stays"
+    for link in (*links.values(), again, token):
+        await link.close()
+
+
+@scenario(timeout_s=120)
+async def test_a_token_that_is_taken_back_ends_its_link(env):
+    """At once, also of a link that was asked to move before; others stay."""
+    stack = await token_stack(env)
+    tokens = stack.folder / "tokens"
+    links = {n: await linked(stack, bearer(n)) for n in WHO}
+    states = {n: await attached(links[n], f"shop~w~{n}") for n in WHO}
+    stack.broker.signal(10)  # SIGUSR1: every link is asked to move
+    assert (await links["web"].delivery(timeout_s=10))[0] == DRAINING
+    for n in ("till", "gateway"):
+        await links[n].close()
+        links[n] = await linked(stack, bearer(n))
+        states[n] = await attached(links[n], f"shop~w~{n}", attempt=2)
+    write_tokens(tokens, {n: WHO[n] for n in ("till", "gateway")})
+    begin = time.monotonic()
+    while (await links["web"].delivery(timeout_s=10))[0] is not None:
+        pass
+    assert time.monotonic() - begin < GONE_S
+    again = await LinkClient(stack.broker_port, bearer("web"), "2").open()
+    assert await again.open_link() == 401
+    # other spaces are another identity
+    write_tokens(tokens, {"till": WHO["till"], "gateway": ("shop",)})
+    assert await ended(links["gateway"]) < GONE_S
+    # what can't be taken takes nobody away
+    with tokens.open("a") as file:
+        file.write("a-token-itself\n")
+
+    async def bad():
+        return await metric(stack.broker, "sqmqos_auth_bad_files") == 1
+    await eventually(bad, "the metric says that the file is bad")
+    log = stack.log(stack.broker)
+    assert "tokens: line 4: one field: a token itself does not belong here" in log
+    assert "a-token-itself" not in log
+    assert await publish(links["till"], "shop~w~till", states["till"], "t", b"x") in (0, 0x10)
+    for link in (*links.values(), again):
+        await link.close()
+
+
+@scenario(timeout_s=120)
+async def test_a_link_ends_with_its_certificate(env):
+    stack, ca = await cert_stack(env)
+    link = await shown_link(stack, ca.issue("web", "DNS:web.example", life_s=4))
+    state = await attached(link, "shop~w~c")
+    assert (await link.delivery(timeout_s=30))[0] == DRAINING
+    # it serves while it is asked to move
+    assert await publish(link, "shop~w~c", state, "t", b"x") in (0, 0x10)
+    await link.close()
+
+
+@scenario(timeout_s=120)
+async def test_a_sidecar_shows_its_certificate(env):
+    """And the next one, when its files have changed, without its client's noticing."""
+    stack, ca = await cert_stack(env, sidecars=1, start=False)
+    sidecar = stack.sidecars[0]
+    pair = [stack.folder / f"own.{kind}" for kind in ("pem", "key")]
+
+    def renew(**more):
+        for made, own in zip(ca.issue("web", "DNS:web.example", **more), pair):
+            os.replace(made, own)
+    renew(life_s=8)
+    sidecar.tree["auth"].pop("token-file")
+    sidecar.tree["tls"] |= {"cert-file": str(pair[0]), "key-file": str(pair[1])}
+    sidecar.tree["identity"]["space"] = "shop"
+    await stack.start()
+    app = await env.connect(stack.ports[0], "app")
+    await app.subscribe("t")
+    renew()
+    lost = await metric(sidecar, "sqmqos_links_lost_total")
+
+    async def moved():
+        return await metric(sidecar, "sqmqos_links_lost_total") >= lost + 2
+    await eventually(moved, "both links have moved", 60)
+    await app.publish("t", b"still here", qos=1)
+    assert (await app.receive()).payload == b"still here"
+    assert "tls.cert-file: " in stack.log(sidecar)
+    await stack.end(sidecar)
+    sidecar.tree["tls"].pop("key-file")
+    assert "tls.cert-file and tls.key-file: both or none" in sidecar.check()
+    sidecar.tree["tls"]["key-file"] = str(stack.folder / "broker.key")
+    assert "tls.key-file: " in sidecar.check() and "not the key" in sidecar.check()
+    sidecar.tree["tls"]["key-file"] = str(pair[1])
+    sidecar.start()
+    await stack.ready(sidecar)
+
+
+# ---- the surface: what a link can name, by each kind of identity
+
+MINE, THEIRS, OTHER_SPACE = "shop~w~mine~p1", "shop~w~theirs", "bank~w~c"
+
+# request, whose path, whose epoch -> status, words of the problem
+SURFACE = [
+    # a session
+    ("put", OTHER_SPACE, None, 403, "another namespace"),
+    ("put", "shop~w~c~p2", None, 403, "another pod"),
+    ("put", THEIRS, None, 403, "another account"),
+    ("put-clean", THEIRS, None, 403, "another account"),
+    ("put-other-link", MINE, None, 410, ""),
+    # paths and epochs
+    *[(verb, path, epoch, *outcome)
+      for verb in ("subscriptions", "messages", "settlements", "detach")
+      for path, epoch, outcome in (
+          (OTHER_SPACE, "theirs", (403, "another namespace")),
+          (OTHER_SPACE, "mine", (403, "another namespace")),
+          ("shop~w~c~p2", "mine", (403, "another pod")),
+          (THEIRS, "mine", (409, "")),
+          (THEIRS, "theirs", (409, "")),
+          (MINE, "theirs", (409, "")),
+          ("shop~w~nobody", "mine", (409, "")))],
+    # groups: a share by the path of another's session, and another pod's own group
+    ("share", OTHER_SPACE, "mine", 403, "another namespace"),
+    ("share", THEIRS, "mine", 409, ""),
+    ("pod-group", MINE, "mine", 403, "another pod"),
+    ("pod-options", MINE, "mine", 403, "another pod"),
+]
+
+# Where an identity names no pod, any may be said.
+PODS = ("shop~w~c~p2", "pod-group", "pod-options")
+
+
+def surface_request(link, verb, path, epoch):
+    if verb.startswith("put"):
+        body = attach(link, clean=verb == "put-clean", expiry=3600)
+        if verb == "put-other-link":
+            body = body.replace(link.id.to_bytes(8, "big"), (link.id ^ 1).to_bytes(8, "big"))
+        return link.request("PUT", session_path(path), body)
+    if verb == "messages":
+        return link.request("POST", session_path(path, "/messages", epoch),
+                            batch(99, 1, [(0, image("t", b"forged"))], mark=0))
+    if verb == "settlements":
+        return link.request("POST", session_path(path, "/settlements", epoch), settlements(1, 1))
+    if verb == "detach":
+        return link.request("POST", session_path(path, "/detach", epoch), b"\0" * 30)
+    if verb == "share":
+        return subscribe(link, path, epoch, "$share/g/t")
+    if verb == "pod-group":
+        return subscribe(link, path, epoch, "t", group="pod:p2", pod="p1", since=1)
+    if verb == "pod-options":
+        return subscribe(link, path, epoch, "t", group="g", pod="p2", since=1)
+    return subscribe(link, path, epoch, "t")
+
+
+async def surface(stack, me, other, has_pod):
+    """All of the table by 'me', while 'other' has a session, durable and live."""
+    mine = await attached(me, MINE)
+    theirs = await attached(other, THEIRS, clean=False, expiry=3600)
+    assert (await subscribe(other, THEIRS, theirs.epoch, "t")).status == 200
+    epochs = {"mine": mine.epoch, "theirs": theirs.epoch, None: None}
+    groups = await metric(stack.broker, "sqmqos_groups")
+    for verb, path, whose, status, words in SURFACE:
+        if not has_pod and (path in PODS or verb in PODS):
+            continue
+        answer = await surface_request(me, verb, path, epochs[whose])
+        assert answer.status == status, (verb, path, whose, answer)
+        assert words.encode() in answer.body, (verb, path, whose, answer)
+    assert await metric(stack.broker, "sqmqos_groups") == groups
+    # nothing of the other has changed, and nothing of mine
+    assert await publish(me, MINE, mine, "t", b"real") == 0
+    kind, contents = await other.delivery()
+    assert kind == 2 and b"real" in contents and b"forged" not in contents
+    await me.close()
+    await other.close()
+
+
+@scenario(timeout_s=120)
+async def test_nobody_reaches_beyond_his_identity(env):
+    """Service accounts, tokens of a file, certificates."""
+    ca = ClientCa(env.folder / "client-ca")
+    issuer = Issuer(env.folder / "issuer")
+    env.check_leftovers = False
+    stack = await env.stack(start=False, sidecars=0, broker=parts.merge(
+        issuer.config(), {"auth": {"client-ca-file": str(ca.pem), "certificates": RULES}}))
+    write_tokens(stack.folder / "tokens")
+    await stack.start()
+
+    async def by_token(token):
+        return await shown_link(stack, None, token)
+    await surface(stack, await by_token(issuer.token("shop", "web", pod="p1")),
+                  await by_token(issuer.token("shop", "till")), True)
+    await restart_fresh(stack)
+    await surface(stack, await by_token(bearer("web")), await by_token(bearer("till")), False)
+    await restart_fresh(stack)
+    await surface(stack, await shown_link(stack, ca.issue("web", "DNS:web.example")),
+                  await shown_link(stack, ca.issue("till", "DNS:till.example")), False)
+    await restart_fresh(stack)
+    # kinds are apart, whatever their names
+    await surface(stack, await by_token(bearer("web")),
+                  await shown_link(stack, ca.issue("web2", "DNS:web.example")), False)
+
+
+async def restart_fresh(stack):
+    """The broker again, with nothing stored."""
+    assert await asyncio.to_thread(stack.broker.stop) == 0
+    stack.broker.tree["store"]["dir"] += "+"
+    stack.broker.start()
+    await stack.ready(stack.broker)
 
 
 @scenario(timeout_s=120)

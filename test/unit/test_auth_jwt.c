@@ -418,14 +418,15 @@ Test(auth_jwt, a_refusal_says_who_it_was_and_whether_that_is_proven)
 Test(auth_jwt, keys_that_are_gone_from_the_file_hold_nobody)
 {
 	char *ec_alone = jwt_set(&ec, 1), *both = jwt_set((struct jwt_key *[]){rsa, ec}, 2);
-	uint64_t by_rsa, by_ec, epoch;
+	struct sq_basis by_rsa, by_ec;
+	uint64_t epoch;
 
 	open_auth((struct sq_auth_issuer){0});
 	cr_assert_eq(ask(jwt_sign(rsa, RS, claims(GOOD))), SQ_AUTH_NONE);
 	by_rsa = asked.basis;
 	cr_assert_eq(ask(jwt_sign(ec, ES, claims(GOOD))), SQ_AUTH_NONE);
 	by_ec = asked.basis;
-	cr_assert_neq(by_rsa, by_ec);
+	cr_assert_neq(by_rsa.what, by_ec.what);
 	epoch = sq_auth_epoch(auth);
 	sq_auth_refresh(auth);
 	cr_assert_eq(sq_auth_epoch(auth), epoch);
@@ -465,7 +466,7 @@ Test(auth_jwt, the_same_key_under_another_issuer_is_another)
 {
 	struct sq_auth_issuer two[] = {{.issuer = ISSUER, .keys_file = keys_file},
 	    {.issuer = "https://other", .keys_file = keys_file}};
-	uint64_t basis;
+	struct sq_basis basis;
 
 	auth = sq_auth_new(
 	    &(struct sq_auth_cfg){.audience = "sqmqos", .issuers = two, .n_issuers = 2}, &err);
@@ -474,7 +475,7 @@ Test(auth_jwt, the_same_key_under_another_issuer_is_another)
 	cr_assert_eq(
 	    ask(jwt_sign(rsa, RS, claims("{\"iss\":\"https://other\"," AUD "," TIMES "," POD "}"))),
 	    SQ_AUTH_NONE);
-	cr_assert_neq(asked.basis, basis);
+	cr_assert_neq(asked.basis.what, basis.what);
 }
 
 Test(auth_jwt, static_tokens_and_signed_ones_are_taken_beside_each_other)

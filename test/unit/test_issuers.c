@@ -422,7 +422,8 @@ Test(issuers, the_keys_of_the_last_run_serve_while_the_server_is_away)
 {
 	struct sq_auth_cfg cfg = config();
 	struct question q;
-	uint64_t basis, id;
+	struct sq_basis basis;
+	uint64_t id;
 
 	open_with(&cfg);
 	await_ready();
@@ -436,7 +437,7 @@ Test(issuers, the_keys_of_the_last_run_serve_while_the_server_is_away)
 	cr_assert(sq_auth_ready(auth, &err));
 	cr_assert_eq(judged(a, "a"), SQ_AUTH_NONE);
 	cr_assert(ask(&q, a, "a", ISSUER));
-	cr_assert_eq(q.r.basis, basis);
+	cr_assert_eq(q.r.basis.what, basis.what);
 	cr_assert_eq(q.r.identity->id, id, "the owner of its sessions");
 	cr_assert(sq_auth_holds(auth, basis));
 }
@@ -543,7 +544,7 @@ hammer(void *arg)
 		enum sq_auth_reason why = judged(a, "a");
 
 		cr_assert(why == SQ_AUTH_NONE || why == SQ_AUTH_UNKNOWN_KEY);
-		(void)sq_auth_holds(auth, 1);
+		(void)sq_auth_holds(auth, (struct sq_basis){.what = 1});
 		sq_auth_refresh(auth);
 	}
 	return NULL;
