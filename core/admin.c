@@ -23,6 +23,7 @@
 #include "core/list.h"
 #include "core/listen.h"
 #include "core/mem.h"
+#include "core/thread.h"
 
 #define ADMIN_STACK (256u * 1024) /* reserved; only pages that are touched count */
 #define ADMIN_CONNS_MAX 16u       /* h2o bounds the head of a request at 408 KiB */
@@ -390,7 +391,7 @@ admin_spawn(struct sq_admin *a)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, ADMIN_STACK);
-	sigfillset(&all);
+	sq_thread_signals(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(&a->thread, &attr, admin_main, a);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

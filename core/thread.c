@@ -7,12 +7,19 @@
 #include "core/log.h"
 
 void
+sq_thread_signals(sigset_t *out)
+{
+	sigfillset(out);
+	sigdelset(out, SIGSYS);
+}
+
+void
 sq_thread_start(pthread_t *out, void *(*run)(void *), void *arg)
 {
 	sigset_t all, old;
 	int err;
 
-	sigfillset(&all);
+	sq_thread_signals(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(out, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -159,6 +159,8 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"names; refuse: packets with them are malformed."},
     KEY("shutdown.timeout", SQ_CFG_DURATION, shutdown_ms, "10s", 0, 600000,
 	"How long SIGTERM waits for publishes to reach a broker."),
+    KEY("security.seccomp", SQ_CFG_BOOL, seccomp, "true", 0, 0,
+	"Refuse system calls that no sidecar makes, with EPERM, a metric and a line of the log."),
     KEY(SQ_DUMPS_KEY, SQ_CFG_BOOL, core_dumps, "false", 0, 0, SQ_DUMPS_HELP),
     {"log.level", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, log_level), "info", 0, 0, log_levels,
 	"Least severe lines to log."},

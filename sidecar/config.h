@@ -38,7 +38,7 @@ struct sq_sidecar_cfg {
 	uint64_t keep_alive_max_ms, refused_max_ms;
 	uint64_t topic_alias_max;
 	struct sq_limits_cfg limits;
-	bool core_dumps;
+	bool seccomp, core_dumps;
 	unsigned log_level;  /* enum sq_log_level */
 	unsigned log_format; /* enum sq_log_format */
 };

@@ -21,6 +21,7 @@
 #include "sidecar/hub.h"
 #include "sidecar/listener.h"
 #include "sidecar/outbox.h"
+#include "sidecar/seccomp.h"
 #include "sidecar/status.h"
 
 struct program {
@@ -131,6 +132,19 @@ program_signals(struct program *p)
 	    .owner = p});
 }
 
+/* Without it the sidecar serves as well: an older kernel, or a container's own filter that allows
+ * no other. */
+static void
+program_filter(const struct program *p)
+{
+	struct sq_buf why = {0};
+
+	if (p->config.seccomp && sq_seccomp_start(&why) != SQ_OK)
+		SQ_INFO("sidecar", "security.seccomp: no filter: %.*s", (int)sq_buf_len(&why),
+		    (const char *)sq_buf_data(&why));
+	sq_buf_fini(&why);
+}
+
 /* Everything up to the loop; 0, or an exit code with a line in 'err'. */
 static int
 program_start(struct program *p, struct sq_buf *err)
@@ -205,8 +219,10 @@ main(int argc, char **argv, char **envp)
 	p.loop = ev_default_loop(EVFLAG_AUTO);
 	program_signals(&p);
 	rc = program_start(&p, &err);
-	if (rc == 0)
+	if (rc == 0) {
+		program_filter(&p);
 		ev_run(p.loop, 0);
+	}
 	sq_admin_stop(&p.admin);
 	sq_status_free(&p.status);
 	sq_hub_free(&p.hub);

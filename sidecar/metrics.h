@@ -91,6 +91,8 @@
 	    "1 while the disk of the outbox takes nothing.") \
 	SQ_MEMORY_METRICS(X) \
 	X(DIALS, "sqmqos_link_dials_total", NULL, SQ_COUNTER, "Connections dialled to brokers.") \
+	X(SYSTEM_CALLS, "sqmqos_system_calls_refused_total", NULL, SQ_COUNTER, \
+	    "System calls that no sidecar makes and that security.seccomp refused.") \
 	X(TRUST_ENDS_FIRST, "sqmqos_certificate_seconds", "certificate=\"authority-first\"", \
 	    SQ_GAUGE, \
 	    "Seconds until the first and the last of the trusted authorities ends; 0: in the " \

@@ -18,6 +18,7 @@
 #include "sidecar/hub.h"
 #include "sidecar/mark.h"
 #include "sidecar/outbox.h"
+#include "sidecar/seccomp.h"
 
 enum { FULL_MS = 60000, STUCK_MS = 10000, MARK_AGAIN_MS = 30000 };
 
@@ -129,6 +130,7 @@ status_update(struct sq_status *s)
 	}
 	status_mark(s, now_ms);
 	sq_pool_set_metrics(s->hub->pool);
+	sq_seccomp_report(s->hub->metrics, now_ms);
 	sq_declared_notes(s->hub->declared, &why);
 	status_full(s->hub, now_ms, &why);
 	status_say(s, s->latched && outbox_ready, &why);

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/thread.h"
 #include "store/io.h"
 #include "store/journal_priv.h"
 #include "store/recover.h"
@@ -257,7 +258,7 @@ journal_start(struct sq_journal *j)
 	sigset_t all, before;
 	int rc;
 
-	sigfillset(&all);
+	sq_thread_signals(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	rc = pthread_create(&j->maker, NULL, sq_journal_maker, j);
 	if (rc == 0) {

@@ -95,6 +95,7 @@ class Stack:
                                                parts.merge(tree, sidecar or {})))
         self.descriptors = {}
         self.exits = []  # what went wrong when programs ended
+        self.refused_calls = 0  # by a sidecar's filter, which a scenario has provoked
 
     @property
     def programs(self):
@@ -186,12 +187,26 @@ class Stack:
         except AssertionError:
             raise AssertionError("left over: " + "; ".join(found)) from None
 
+    async def calls_refused(self, sidecar):
+        """What a sidecar does is allowed: a problem where its filter has refused a call."""
+        said = re.findall(r"security.seccomp: refused .*", self.log(sidecar)) \
+            if sidecar.log_path.exists() else []
+        if sidecar.running():
+            status, body = await asyncio.to_thread(sidecar.get, "/metrics", 10)
+            found = re.search(r"^sqmqos_system_calls_refused_total (\d+)$", body, re.M)
+            if status == 200 and found and int(found[1]) != self.refused_calls:
+                said.append(f"{found[1]} system calls refused")
+        return [] if self.refused_calls and len(said) <= 2 else \
+            [f"{sidecar.name}: {line}" for line in said]
+
     async def stop(self):
         """Ends all, sidecars first; AssertionError if one ended badly."""
         died = [p for p in self.programs
                 if p.process is not None and not p.running() and p.process.returncode > 0]
         self.exits += [f"{p.name} {parts.describe_exit(p.process.returncode)} by itself"
                        for p in died]
+        for sidecar in self.sidecars:
+            self.exits += await self.calls_refused(sidecar)
         for program in [*self.sidecars, self.broker]:
             if program.running():
                 await self.end(program)
