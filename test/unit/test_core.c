@@ -1,10 +1,14 @@
 /* core/err, mem, buf, bytes, block, msg, clock. */
 #include <criterion/criterion.h>
 
+#include <pthread.h>
+#include <signal.h>
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/thread.h"
 #include "core/block.h"
 #include "core/buf.h"
 #include "core/bytes.h"
@@ -256,4 +260,22 @@ Test(list, splice_and_safe_walk_keep_order)
 	}
 	cr_assert_eq(want, 6);
 	cr_assert(sq_list_empty(&a));
+}
+
+static void *
+mask_of_thread(void *out)
+{
+	pthread_sigmask(SIG_SETMASK, NULL, out);
+	return NULL;
+}
+
+Test(thread, takes_no_signal_but_that_of_its_own_system_calls)
+{
+	sigset_t mask;
+	pthread_t thread;
+
+	sq_thread_start(&thread, mask_of_thread, &mask);
+	pthread_join(thread, NULL);
+	cr_assert(sigismember(&mask, SIGTERM) && sigismember(&mask, SIGUSR1));
+	cr_assert(!sigismember(&mask, SIGSYS), "blocked, it ends the process");
 }
