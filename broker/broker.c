@@ -16,6 +16,7 @@
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/sys.h"
+#include "broker/totals.h"
 #include "broker/wall.h"
 #include "broker/watch.h"
 #include "core/clock.h"
@@ -30,6 +31,35 @@ broker_record_id(void *b)
 	return sq_broker_id(b);
 }
 
+static struct sq_account *
+broker_space_account(void *arg, const char *space)
+{
+	struct sq_broker *b = arg;
+
+	return sq_tenants_space_account(b->tenants, space);
+}
+
+static void
+broker_tenant_gone(void *arg, const struct sq_tenant *t)
+{
+	struct sq_broker *b = arg;
+
+	sq_sys_forget(b->sys, t);
+}
+
+static struct sq_tenants *
+broker_tenants(struct sq_broker *b)
+{
+	struct sq_tenants_cfg cfg = {.router = b->router,
+	    .shares = b->shares,
+	    .rows = b->cfg.shares,
+	    .n_rows = b->cfg.n_shares,
+	    .gone = broker_tenant_gone,
+	    .arg = b};
+
+	return sq_tenants_new(&cfg);
+}
+
 /* Reads what the store has of what is not a session's. */
 static int
 broker_load(struct sq_broker *b)
@@ -38,7 +68,7 @@ broker_load(struct sq_broker *b)
 	int err = sq_router_load(b->router, b->engine, now_ms);
 
 	if (err == SQ_OK)
-		err = sq_keys_load(b->keys, b->engine, now_ms);
+		err = sq_keys_load(b->keys, b->engine, b->tenants, now_ms);
 	if (err == SQ_OK)
 		err = sq_delayed_load(b->delayed, now_ms);
 	if (err == SQ_OK)
@@ -104,9 +134,13 @@ broker_grant(struct sq_broker *b)
 {
 	for (size_t i = 0; i < b->cfg.n_grants; i++) {
 		const struct sq_tenant_grant *g = &b->cfg.grants[i];
+		struct sq_tenant *reader = sq_tenant_get(b->tenants, g->reader);
+		struct sq_tenant *from = sq_tenant_get(b->tenants, g->from);
 
-		sq_router_grant(b->router, sq_tenant_space(sq_tenant_get(b->tenants, g->reader)),
-		    sq_tenant_space(sq_tenant_get(b->tenants, g->from)), sq_bytes_of(g->filter));
+		sq_router_grant(b->router, sq_tenant_space(reader), sq_tenant_space(from),
+		    sq_bytes_of(g->filter));
+		sq_tenant_unref(&reader);
+		sq_tenant_unref(&from);
 	}
 }
 
@@ -126,8 +160,8 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	    .txn_bytes = cfg->txn_bytes,
 	    .txn_items = cfg->txn_items};
 	struct sq_router_cfg router = {.metrics = metrics,
-	    .retained_max_msgs = cfg->retained_max_msgs,
-	    .retained_max_bytes = cfg->retained_max_bytes,
+	    .new_account = broker_space_account,
+	    .account_arg = b,
 	    .new_id = broker_record_id,
 	    .id_arg = b};
 	int load;
@@ -144,7 +178,8 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 		return NULL;
 	}
 	b->router = sq_router_new(&router);
-	b->tenants = sq_tenants_new(b->router, cfg->shares, cfg->n_shares);
+	b->shares = sq_totals_shares(&b->cfg);
+	b->tenants = broker_tenants(b);
 	broker_grant(b);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_mutex_init(&b->groups_lock, NULL);
@@ -153,7 +188,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	atomic_init(&b->next_id, 1);
 	atomic_init(&b->own_number, 1);
 	broker_make_shards(b, workers, n_workers);
-	b->keys = sq_keys_new(cfg->max_keys, cfg->key_window_ms);
+	b->keys = sq_keys_new(cfg->key_window_ms);
 	b->delayed = sq_delayed_new(b);
 	b->watch = sq_watch_new(&b->metrics, cfg->queue_lonely_ms);
 	b->sys = sq_sys_new(b, cfg->sys_interval_ms);
@@ -181,6 +216,7 @@ void
 sq_broker_write_queues(struct sq_broker *b, struct sq_buf *out)
 {
 	sq_watch_write(b->watch, out);
+	sq_shares_write(b->shares, out);
 }
 
 void
@@ -266,6 +302,7 @@ sq_broker_free(struct sq_broker **bp)
 	sq_router_free(&b->router);
 	b->engine->ops->close(b->engine);
 	sq_sys_free(&b->sys); /* queues count there */
+	sq_shares_free(&b->shares);
 	pthread_cond_destroy(&b->gone);
 	pthread_mutex_destroy(&b->groups_lock);
 	pthread_mutex_destroy(&b->lock);
@@ -500,8 +537,10 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 
 		if (turn || sh->groups_left)
 			sh->groups_left = sq_groups_expire(b, now_ms);
-		if (turn)
+		if (turn) {
 			broker_sweep(sh, now_ms);
+			sq_tenants_sweep(b->tenants);
+		}
 	}
 	if (atomic_load(&b->draining))
 		shard_check_drained(sh);

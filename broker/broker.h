@@ -47,7 +47,7 @@ struct sq_broker_cfg {
 	uint32_t queue_expiry_max_s;
 	uint64_t retained_max_msgs, retained_max_bytes;
 	uint64_t delayed_max_msgs, delayed_max_bytes, delayed_max_s;
-	uint32_t dead_max_msgs; /* dead letters of a tenant */
+	uint32_t dead_max_msgs; /* dead letters of a tenant at most */
 	uint64_t dead_max_bytes;
 	uint64_t key_window_ms, max_keys; /* idempotency keys */
 	uint64_t sys_interval_ms;         /* of $SYS/broker; 0: off */
@@ -57,8 +57,11 @@ struct sq_broker_cfg {
 	uint32_t expiry_default_s, expiry_max_s;
 	uint32_t max_sessions;
 	uint32_t max_subs_per_session;
+	/* Totals that tenants share: see broker/totals.h; 0: any. */
+	uint64_t max_subs, max_groups, max_connections, dead_total_msgs, dead_total_bytes;
+	uint64_t spaces; /* see struct sq_shares_cfg */
 	struct sq_owner_rules owners;
-	const struct sq_tenant_share *shares; /* each tenant once; outlives sq_broker_new() */
+	const struct sq_tenant_share *shares; /* each tenant once; outlives the broker */
 	size_t n_shares;
 	const struct sq_tenant_grant *grants; /* the same */
 	size_t n_grants;
@@ -80,7 +83,7 @@ void sq_broker_free(struct sq_broker **bp);
 /* False with a line in 'why' while the engine can't make anything durable.  Any thread. */
 bool sq_broker_healthy(struct sq_broker *, struct sq_buf *why);
 
-/* Appends metrics of the fullest queues by their names.  Any thread. */
+/* Appends metrics of the fullest queues by their names, and of what tenants have.  Any thread. */
 void sq_broker_write_queues(struct sq_broker *, struct sq_buf *out);
 
 /* Puts other rules in force, also for what sessions have already; the reference is taken

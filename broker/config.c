@@ -21,6 +21,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define AT(field) offsetof(struct sq_broker_config, field)
 #define RULE(field) offsetof(struct sq_broker_rule, field)
+#define LIMIT(kind) offsetof(struct sq_broker_space, limits.of[SQ_SHARE_##kind])
 #define ISSUER(field) offsetof(struct sq_broker_issuer, field)
 #define CERTIFICATE(field) offsetof(struct sq_broker_certificate, field)
 
@@ -103,12 +104,39 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"to "
 	"the first who comes for it and may name its space and pod; false: to nobody."},
     {"spaces", SQ_CFG_NAMED, AT(spaces), NULL, sizeof(struct sq_broker_space), 0, NULL,
-	"Topic spaces that several tenants share, or what is said of a tenant's own; in a file "
-	"only. Without an entry each tenant, "
-	"on Kubernetes a namespace, has a space of its own."},
+	"Topic spaces that several tenants share, and what is said of one: what it may have and "
+	"read; in a file only. Without tenants an entry is of the tenant of its name: each, on "
+	"Kubernetes a namespace, has a space of its own."},
     {"spaces.*.tenants", SQ_CFG_LIST, offsetof(struct sq_broker_space, tenants), NULL, 0, 0, NULL,
 	"Who they are. Topics and retained messages are theirs together; sessions, queues, groups, "
 	"client ids, dead letters and idempotency keys stay each one's own."},
+    {"spaces.*.limits.sessions", SQ_CFG_UINT, LIMIT(SESSIONS), NULL, 1, 100000000, NULL,
+	"Sessions of each of its tenants, whatever is free; unset: as its share allows. So with "
+	"those that follow."},
+    {"spaces.*.limits.connections", SQ_CFG_UINT, LIMIT(CONNECTIONS), NULL, 1, 100000000, NULL,
+	"Connections of sidecars."},
+    {"spaces.*.limits.groups", SQ_CFG_UINT, LIMIT(GROUPS), NULL, 1, 100000000, NULL,
+	"Groups: shares and declared subscriptions with a queue in common."},
+    {"spaces.*.limits.subscriptions", SQ_CFG_UINT, LIMIT(SUBSCRIPTIONS), NULL, 1, 100000000, NULL,
+	"Subscriptions, and filters of groups."},
+    {"spaces.*.limits.retained", SQ_CFG_UINT, LIMIT(RETAINED), NULL, 1, 100000000, NULL,
+	"Retained messages, of the space's tenants together."},
+    {"spaces.*.limits.retained-bytes", SQ_CFG_SIZE, LIMIT(RETAINED_BYTES), NULL, 1, MIB *MIB, NULL,
+	"Bytes of those."},
+    {"spaces.*.limits.delayed", SQ_CFG_UINT, LIMIT(DELAYED), NULL, 1, 100000000, NULL,
+	"Messages whose time has not come."},
+    {"spaces.*.limits.delayed-bytes", SQ_CFG_SIZE, LIMIT(DELAYED_BYTES), NULL, 1, MIB *MIB, NULL,
+	"Bytes of those."},
+    {"spaces.*.limits.dead-letters", SQ_CFG_UINT, LIMIT(DEAD_LETTERS), NULL, 1, 100000000, NULL,
+	"Dead letters."},
+    {"spaces.*.limits.dead-letters-bytes", SQ_CFG_SIZE, LIMIT(DEAD_LETTERS_BYTES), NULL, 1,
+	MIB *MIB, NULL, "Bytes of those."},
+    {"spaces.*.limits.keys", SQ_CFG_UINT, LIMIT(KEYS), NULL, 1, 100000000, NULL,
+	"Idempotency keys within their window."},
+    {"spaces.*.limits.stored-bytes", SQ_CFG_SIZE, LIMIT(STORED_BYTES), NULL, 1, MIB *MIB, NULL,
+	"Bytes that wait in durable queues; 256 more for each message."},
+    {"spaces.*.limits.memory", SQ_CFG_SIZE, LIMIT(MEMORY), NULL, 1, MIB *MIB, NULL,
+	"Bytes of memory."},
     {"spaces.*.reads", SQ_CFG_RECORDS, offsetof(struct sq_broker_space, reads), NULL,
 	sizeof(struct sq_broker_read), 2, NULL,
 	"What its clients may subscribe to of other spaces: the only way from one to another."},
@@ -165,7 +193,16 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"limits.max-inflight", SQ_CFG_UINT, AT(max_inflight), "1000", 1, 65535, NULL,
 	"QoS 1 and 2 deliveries of a session that are unfinished at a time."},
     {"limits.max-sessions", SQ_CFG_UINT, AT(max_sessions), "200000", 1, 100000000, NULL,
-	"Sessions of this broker."},
+	"Sessions of this broker. Tenants share this total, as those of groups, subscriptions, "
+	"connections, retained and delayed messages, dead letters, keys and store.max-size; "
+	"docs/security.md says how."},
+    {"limits.spaces", SQ_CFG_UINT, AT(spaces_kept), "64", 1, 1000000, NULL,
+	"Tenants, and spaces, for which a floor of each total is kept back; 1: nothing is divided, "
+	"and whoever comes first may take all."},
+    {"limits.max-groups", SQ_CFG_UINT, AT(max_groups), "200000", 1, 100000000, NULL,
+	"Groups of this broker: shares and declared subscriptions with a queue in common."},
+    {"limits.total-subscriptions", SQ_CFG_UINT, AT(total_subs), "2000000", 1, 1000000000, NULL,
+	"Subscriptions of this broker, and filters of its groups."},
     {"limits.max-subscriptions", SQ_CFG_UINT, AT(max_subs), "10000", 1, 10000000, NULL,
 	"Subscriptions of a session."},
     {"limits.memory", SQ_CFG_SIZE, AT(memory), "auto", 16 * MIB, 0, automatic,
@@ -242,10 +279,14 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"of others half as many, of which the oldest leave for newer ones."},
     {"dead-letters.max-bytes", SQ_CFG_SIZE, AT(dead_max_bytes), "64Mi", 4096, MIB *MIB, NULL,
 	"Bytes of dead letters of a tenant; likewise."},
+    {"dead-letters.total-messages", SQ_CFG_UINT, AT(dead_total_msgs), "1000000", 1, 1000000000,
+	NULL, "Dead letters of this broker."},
+    {"dead-letters.total-bytes", SQ_CFG_SIZE, AT(dead_total_bytes), "1Gi", 4096, MIB *MIB, NULL,
+	"Bytes of those."},
     {"idempotency.window", SQ_CFG_DURATION, AT(key_window_ms), "24h", SECOND, 3650 * DAY, NULL,
 	"How long a QoS 3 message with the same key is taken for a copy."},
     {"idempotency.max-keys", SQ_CFG_UINT, AT(max_keys), "1000000", 0, 100000000, NULL,
-	"Keys within the window, at about 64 bytes of memory each; above that, QoS 3 messages with "
+	"Keys within the window, at about 72 bytes of memory each; above that, QoS 3 messages with "
 	"new keys are refused."},
     {"message.unknown-properties", SQ_CFG_ENUM, AT(unknown_properties), "refuse", 0, 0, unknowns,
 	"What becomes of a message with a user property of an unknown name that starts with "
@@ -470,6 +511,12 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .expiry_max_s = (uint32_t)(c->expiry_max_ms / SECOND),
 	    .max_sessions = (uint32_t)c->max_sessions,
 	    .max_subs_per_session = (uint32_t)c->max_subs,
+	    .max_subs = c->total_subs,
+	    .max_groups = c->max_groups,
+	    .max_connections = c->max_connections,
+	    .dead_total_msgs = c->dead_total_msgs,
+	    .dead_total_bytes = c->dead_total_bytes,
+	    .spaces = c->spaces_kept,
 	    .owners = {(enum sq_owner_scope)c->owner, !c->adopt},
 	    .shares = c->shares,
 	    .grants = c->grants,

@@ -11,10 +11,11 @@
 /* In the order of the key's choices. */
 enum sq_broker_engine { SQ_BROKER_ENGINE_EMBEDDED, SQ_BROKER_ENGINE_MEMORY };
 
-/* A topic space that several tenants share. */
+/* A topic space that several tenants share, or what is said of a tenant's own. */
 struct sq_broker_space {
 	struct sq_config_record record;
 	struct sq_strings tenants;
+	struct sq_share_limits limits;  /* 0: not said, which loading makes no limit */
 	struct sq_config_records reads; /* struct sq_broker_read */
 };
 
@@ -61,7 +62,7 @@ struct sq_broker_config {
 	struct sq_config_records spaces; /* struct sq_broker_space */
 	struct sq_config_records acl;    /* struct sq_broker_rule */
 	unsigned acl_default;            /* 1: deny */
-	/* From the spaces: each tenant once, with names of theirs. */
+	/* From the spaces: each tenant once, with names and limits of theirs. */
 	struct sq_tenant_share *shares;
 	size_t n_shares;
 	/* And what one space may read of another, with texts of theirs. */
@@ -75,6 +76,7 @@ struct sq_broker_config {
 	char *admin_listen;
 	uint64_t max_packet, max_inflight, max_sessions, max_subs;
 	uint64_t memory; /* 0: as the machine gives */
+	uint64_t spaces_kept, max_groups, total_subs;
 	struct sq_limits_cfg limits;
 	uint64_t link_max_age_ms, link_idle_ms, link_stall_ms, max_connections;
 	uint64_t strangers_per_address, unauthenticated_body, unauthenticated_total;
@@ -83,7 +85,7 @@ struct sq_broker_config {
 	uint64_t queue_lonely_ms;
 	uint64_t retained_max_msgs, retained_max_bytes;
 	uint64_t delayed_max_ms, delayed_max_msgs, delayed_max_bytes;
-	uint64_t dead_max_msgs, dead_max_bytes;
+	uint64_t dead_max_msgs, dead_max_bytes, dead_total_msgs, dead_total_bytes;
 	uint64_t key_window_ms, max_keys;
 	unsigned unknown_properties; /* index into the names of the table */
 	uint64_t expiry_default_ms, expiry_max_ms;

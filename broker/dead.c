@@ -29,7 +29,7 @@ static const char topic_prefix[] = "$dead/";
 struct sq_dead_source {
 	struct sq_task task;
 	struct sq_broker *broker;
-	struct sq_tenant *tenant;
+	struct sq_tenant *tenant; /* a reference */
 	bool durable;
 	char name[]; /* as it is shown */
 };
@@ -37,7 +37,7 @@ struct sq_dead_source {
 /* A receipt that is to be published. */
 struct receipt {
 	struct sq_list node;
-	struct sq_tenant *tenant; /* whose queue it is of */
+	struct sq_tenant *tenant; /* whose queue it is of; a reference */
 	struct sq_msg msg;
 };
 
@@ -50,7 +50,7 @@ sq_dead_source_new(struct sq_broker *b, struct sq_tenant *tenant, const char *na
 	struct sq_dead_source *s = sq_xcalloc(1, sizeof *s + len + 1);
 
 	s->broker = b;
-	s->tenant = tenant;
+	s->tenant = sq_tenant_ref(tenant);
 	s->durable = durable;
 	for (size_t i = 0; i < len; i++)
 		s->name[i] = (unsigned char)name[i] == SEPARATOR ? '~' : name[i];
@@ -60,9 +60,16 @@ sq_dead_source_new(struct sq_broker *b, struct sq_tenant *tenant, const char *na
 }
 
 static void
+source_free(struct sq_dead_source *s)
+{
+	sq_tenant_unref(&s->tenant);
+	free(s);
+}
+
+static void
 source_freed(struct sq_task *t)
 {
-	free(SQ_CONTAINER_OF(t, struct sq_dead_source, task));
+	source_free(SQ_CONTAINER_OF(t, struct sq_dead_source, task));
 }
 
 void
@@ -74,7 +81,7 @@ sq_dead_source_free(struct sq_dead_source **sp, struct sq_worker *owner)
 	if (s == NULL)
 		return;
 	if (sq_worker_self() == NULL) { /* the workers have ended */
-		free(s);
+		source_free(s);
 		return;
 	}
 	s->task.run = source_freed; /* the queue may be burying items at this moment */
@@ -207,12 +214,19 @@ letter_put(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
 /* Receipts. */
 
 static void
+receipt_free(struct receipt *r)
+{
+	sq_msg_unref(&r->msg);
+	sq_tenant_unref(&r->tenant);
+	free(r);
+}
+
+static void
 receipts_publish(struct sq_shard *sh, struct sq_txn *txn, struct receipt *r)
 {
 	sq_publish_own(sh, txn, r->tenant, &r->msg, 0);
 	sq_count(sh->broker, SQ_M_RECEIPTS, 1);
-	sq_msg_unref(&r->msg);
-	free(r);
+	receipt_free(r);
 }
 
 void
@@ -271,7 +285,7 @@ receipt_send(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
 	if (!sq_asked_parse(image, &asked) || asked.receipt.len == 0)
 		return;
 	r = sq_xcalloc(1, sizeof *r);
-	r->tenant = tenant;
+	r->tenant = sq_tenant_ref(tenant);
 	r->msg = receipt_new(&asked, target, outcome);
 	if (!sq_space_locked()) {
 		receipts_publish(sh, txn, r);
@@ -280,8 +294,7 @@ receipt_send(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
 	}
 	if (sh->n_receipts >= RECEIPTS_MAX) {
 		SQ_WARN("broker", "too many receipts at a time");
-		sq_msg_unref(&r->msg);
-		free(r);
+		receipt_free(r);
 		return;
 	}
 	sq_list_push_back(&sh->receipts, &r->node);

@@ -21,7 +21,7 @@ enum {
 struct dead_tenant {
 	struct sq_hnode node;
 	struct sq_broker *broker;
-	struct sq_tenant *tenant;
+	struct sq_tenant *tenant; /* a reference */
 	/* NULL: not made yet.  A reference, and a subscription that keeps it. */
 	struct sq_group *groups[SQ_DEAD_KINDS];
 	bool unrecorded[SQ_DEAD_KINDS]; /* made while no worker ran */
@@ -58,6 +58,7 @@ dead_close(struct sq_group *g)
 	g->sink.engine->ops->queue_close(g->sink.queue);
 	sq_dead_source_free(&g->sink.dead, g->owner);
 	sq_htab_fini(&g->bindings_by_name);
+	sq_tenant_unref(&g->tenant);
 	free(g->name);
 	free(g);
 }
@@ -77,6 +78,7 @@ sq_dead_free(struct sq_dead **dp)
 		for (int kind = 0; kind < SQ_DEAD_KINDS; kind++)
 			dead_close(s->groups[kind]);
 		sq_htab_remove(&d->tenants, at);
+		sq_tenant_unref(&s->tenant);
 		free(s);
 	}
 	sq_htab_fini(&d->tenants);
@@ -139,6 +141,8 @@ dead_queue_cfg(struct dead_tenant *s, enum sq_dead_kind kind, const char *name)
 	    .max_bytes = b->cfg.dead_max_bytes,
 	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
 	    .durable = true,
+	    .account = sq_tenant_account(s->tenant),
+	    .letters = true,
 	};
 
 	if (kind == SQ_DEAD_ASSURED)
@@ -176,7 +180,7 @@ dead_tenant(struct sq_dead *d, struct sq_tenant *tenant)
 		return s;
 	s = sq_xcalloc(1, sizeof *s);
 	s->broker = d->broker;
-	s->tenant = tenant;
+	s->tenant = sq_tenant_ref(tenant);
 	sq_htab_insert(&d->tenants, &s->node, sq_hash(&tenant, sizeof tenant));
 	return s;
 }
@@ -192,7 +196,7 @@ dead_open(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct sq_
 	g->name = dead_name(s->tenant, kind);
 	q = dead_queue_cfg(s, kind, g->name);
 	g->broker = b;
-	g->tenant = s->tenant;
+	g->tenant = sq_tenant_ref(s->tenant);
 	g->id = id;
 	if (b->n_shards == 1)
 		g->sink.shard = &b->shards[0];
@@ -291,10 +295,12 @@ dead_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 {
 	struct sq_dead *d = arg;
 	char *name = sq_xmemdup0(value.p, value.len);
-	struct dead_tenant *s = dead_tenant(d, sq_tenant_get(d->broker->tenants, name));
+	struct sq_tenant *tenant = sq_tenant_get(d->broker->tenants, name);
+	struct dead_tenant *s = dead_tenant(d, tenant);
 
 	if (key->sub < SQ_DEAD_KINDS && s->groups[key->sub] == NULL)
 		dead_open(s, (enum sq_dead_kind)key->sub, key->id, NULL);
+	sq_tenant_unref(&tenant);
 	free(name);
 }
 

@@ -21,7 +21,7 @@ struct later {
 	struct sq_heap_node node; /* while it waits */
 	struct sq_list due;       /* then */
 	uint64_t id;              /* of its record; rises with each that is added */
-	struct sq_tenant *tenant; /* whose publish it was */
+	struct sq_tenant *tenant; /* whose publish it was; it counts in his account */
 	struct sq_msg msg;
 	uint64_t not_from;
 };
@@ -31,7 +31,6 @@ struct sq_delayed {
 	pthread_mutex_t lock;
 	struct sq_heap waiting;
 	struct sq_list due; /* in their order; the first worker's */
-	uint64_t n, bytes;
 };
 
 struct sq_delayed *
@@ -49,8 +48,9 @@ sq_delayed_new(struct sq_broker *b)
 static void
 later_free(struct sq_delayed *d, struct later *l)
 {
-	d->n--;
-	d->bytes -= sq_image_size(l->msg.image);
+	sq_share_give(sq_tenant_account(l->tenant), SQ_SHARE_DELAYED, 1);
+	sq_share_give(
+	    sq_tenant_account(l->tenant), SQ_SHARE_DELAYED_BYTES, sq_image_size(l->msg.image));
 	sq_count(d->broker, SQ_M_DELAYED, -1);
 	sq_msg_unref(&l->msg);
 	free(l);
@@ -74,6 +74,21 @@ sq_delayed_free(struct sq_delayed **dp)
 	free(d);
 }
 
+/* Counts 'm', whose space may have no room. */
+static bool
+later_count(struct sq_tenant *tenant, const struct sq_msg *m)
+{
+	struct sq_account *a = sq_tenant_account(tenant);
+
+	if (!sq_share_take(a, SQ_SHARE_DELAYED, 1))
+		return false;
+	if (sq_share_take(a, SQ_SHARE_DELAYED_BYTES, sq_image_size(m->image)))
+		return true;
+	sq_share_give(a, SQ_SHARE_DELAYED, 1);
+	return false;
+}
+
+/* It is counted. */
 static struct later *
 later_new(struct sq_delayed *d, uint64_t id, struct sq_tenant *tenant, const struct sq_msg *m,
     uint64_t not_from)
@@ -86,8 +101,6 @@ later_new(struct sq_delayed *d, uint64_t id, struct sq_tenant *tenant, const str
 	l->not_from = not_from;
 	l->node.owner = l;
 	sq_list_init(&l->due);
-	d->n++;
-	d->bytes += sq_image_size(m->image);
 	sq_count(d->broker, SQ_M_DELAYED, 1);
 	return l;
 }
@@ -119,18 +132,16 @@ int
 sq_delayed_add(struct sq_delayed *d, struct sq_txn *txn, struct sq_tenant *tenant,
     const struct sq_msg *m, uint64_t not_from, uint64_t due_ms)
 {
-	const struct sq_broker_cfg *cfg = &d->broker->cfg;
-	struct later *l = NULL;
+	struct later *l;
 
+	if (!later_count(tenant, m))
+		return SQ_ENOMEM;
 	pthread_mutex_lock(&d->lock);
-	if (d->n < cfg->delayed_max_msgs &&
-	    d->bytes + sq_image_size(m->image) <= cfg->delayed_max_bytes) {
-		l = later_new(d, sq_broker_id(d->broker), tenant, m, not_from);
-		later_write(l, txn, due_ms);
-		sq_heap_set(&d->waiting, &l->node, due_ms);
-	}
+	l = later_new(d, sq_broker_id(d->broker), tenant, m, not_from);
+	later_write(l, txn, due_ms);
+	sq_heap_set(&d->waiting, &l->node, due_ms);
 	pthread_mutex_unlock(&d->lock);
-	return l != NULL ? SQ_OK : SQ_ENOMEM;
+	return SQ_OK;
 }
 
 /* Start. */
@@ -150,6 +161,7 @@ delayed_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	struct sq_msg m = {NULL, in.p};
 	struct load *l = arg;
 	struct sq_delayed *d = l->delayed;
+	struct sq_tenant *owner;
 	struct later *at;
 	char *text;
 
@@ -158,8 +170,12 @@ delayed_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		return;
 	}
 	text = sq_xmemdup0(tenant.p, tenant.len);
-	at = later_new(d, key->id, sq_tenant_get(d->broker->tenants, text), &m, not_from);
+	owner = sq_tenant_get(d->broker->tenants, text);
 	free(text);
+	sq_share_force(sq_tenant_account(owner), SQ_SHARE_DELAYED, 1);
+	sq_share_force(sq_tenant_account(owner), SQ_SHARE_DELAYED_BYTES, sq_image_size(m.image));
+	at = later_new(d, key->id, owner, &m, not_from);
+	sq_tenant_unref(&owner);
 	sq_heap_set(&d->waiting, &at->node, sq_wallclock_to_mono(wall_ms, l->now_ms));
 }
 

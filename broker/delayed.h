@@ -16,7 +16,7 @@ void sq_delayed_free(struct sq_delayed **);
 int sq_delayed_load(struct sq_delayed *, uint64_t now_ms) SQ_MUST_CHECK;
 
 /* Keeps a copy of 'm' until 'due_ms' on the workers' clock; its record is in 'txn'.
- * 'not_from' as in struct sq_binding.  SQ_ENOMEM at a limit.  Any worker. */
+ * 'not_from' as in struct sq_binding.  SQ_ENOMEM when the tenant has its share.  Any worker. */
 int sq_delayed_add(struct sq_delayed *, struct sq_txn *txn, struct sq_tenant *,
     const struct sq_msg *m, uint64_t not_from, uint64_t due_ms) SQ_MUST_CHECK;
 

@@ -14,7 +14,7 @@
 
 enum {
 	SWEEP_MAX = 1000, /* keys forgotten in one go */
-	VALUE_SIZE = 8,   /* of a record: when it ends, wall-clock */
+	VALUE_SIZE = 8,   /* of a record without its tenant, as older brokers wrote them */
 };
 
 struct known {
@@ -22,23 +22,23 @@ struct known {
 	struct sq_list by_age; /* the first to end first */
 	struct sq_key_hash hash;
 	uint64_t expires_ms;
+	struct sq_tenant *tenant; /* in whose account it counts; NULL: not known */
 };
 
 struct sq_keys {
 	pthread_mutex_t lock;
 	struct sq_htab table;
 	struct sq_list by_age;
-	uint64_t max, window_ms;
+	uint64_t window_ms;
 };
 
 struct sq_keys *
-sq_keys_new(uint64_t max, uint64_t window_ms)
+sq_keys_new(uint64_t window_ms)
 {
 	struct sq_keys *k = sq_xcalloc(1, sizeof *k);
 
 	pthread_mutex_init(&k->lock, NULL);
 	sq_list_init(&k->by_age);
-	k->max = max;
 	k->window_ms = window_ms;
 	return k;
 }
@@ -48,6 +48,8 @@ known_free(struct sq_keys *k, struct known *at)
 {
 	sq_htab_remove(&k->table, &at->node);
 	sq_list_remove(&at->by_age);
+	if (at->tenant != NULL)
+		sq_share_give(sq_tenant_account(at->tenant), SQ_SHARE_KEYS, 1);
 	free(at);
 }
 
@@ -119,14 +121,27 @@ known_record(const struct known *at)
 	return (struct sq_record_key){SQ_RECORD_KEY, at->hash.hi, at->hash.lo};
 }
 
+/* The record: u64 when it ends, wall-clock ms; the tenant. */
 static void
 known_write(const struct known *at, struct sq_txn *txn, uint64_t now_ms)
 {
+	const char *tenant = sq_tenant_name(at->tenant);
 	struct sq_record_key key = known_record(at);
-	unsigned char value[VALUE_SIZE];
+	struct sq_buf v = {0};
 
-	sq_put64(value, sq_wallclock_from_mono(at->expires_ms, now_ms));
-	txn->engine->ops->record(txn, &key, (struct sq_bytes){value, sizeof value});
+	sq_buf_u64(&v, sq_wallclock_from_mono(at->expires_ms, now_ms));
+	sq_buf_append(&v, tenant, strlen(tenant));
+	txn->engine->ops->record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
+	sq_buf_fini(&v);
+}
+
+static void
+known_count(struct known *at, struct sq_tenant *tenant)
+{
+	if (at->tenant != NULL)
+		return;
+	at->tenant = tenant;
+	sq_share_force(sq_tenant_account(tenant), SQ_SHARE_KEYS, 1);
 }
 
 static struct known *
@@ -141,19 +156,24 @@ known_new(struct sq_keys *k, const struct sq_key_hash *h)
 }
 
 enum sq_key_state
-sq_keys_find(struct sq_keys *k, struct sq_txn *txn, const struct sq_key_hash *h, uint64_t now_ms)
+sq_keys_find(struct sq_keys *k, struct sq_txn *txn, struct sq_tenant *tenant,
+    const struct sq_key_hash *h, uint64_t now_ms)
 {
 	struct known *at = known_find(k, h);
 
 	if (at != NULL && at->expires_ms > now_ms) {
+		known_count(at, tenant);
 		known_write(at, txn, now_ms);
 		return SQ_KEY_KNOWN;
 	}
-	return at == NULL && k->table.n >= k->max ? SQ_KEY_FULL : SQ_KEY_NEW;
+	return at == NULL && !sq_share_fits(sq_tenant_account(tenant), SQ_SHARE_KEYS, 1)
+	    ? SQ_KEY_FULL
+	    : SQ_KEY_NEW;
 }
 
 void
-sq_keys_add(struct sq_keys *k, struct sq_txn *txn, const struct sq_key_hash *h, uint64_t now_ms)
+sq_keys_add(struct sq_keys *k, struct sq_txn *txn, struct sq_tenant *tenant,
+    const struct sq_key_hash *h, uint64_t now_ms)
 {
 	struct known *at = known_find(k, h);
 
@@ -163,6 +183,7 @@ sq_keys_add(struct sq_keys *k, struct sq_txn *txn, const struct sq_key_hash *h, 
 		sq_list_remove(&at->by_age);
 		sq_list_push_back(&k->by_age, &at->by_age);
 	}
+	known_count(at, tenant);
 	at->expires_ms = now_ms + k->window_ms;
 	known_write(at, txn, now_ms);
 }
@@ -171,10 +192,22 @@ sq_keys_add(struct sq_keys *k, struct sq_txn *txn, const struct sq_key_hash *h, 
 
 struct load {
 	struct sq_keys *keys;
+	struct sq_tenants *tenants;
 	struct known **v;
 	size_t n, cap;
 	uint64_t now_ms;
 };
+
+static void
+keys_load_owner(struct load *l, struct known *at, struct sq_bytes tenant)
+{
+	char *name = sq_xmemdup0(tenant.p, tenant.len);
+	struct sq_tenant *t = sq_tenant_get(l->tenants, name);
+
+	known_count(at, t);
+	sq_tenant_unref(&t);
+	free(name);
+}
 
 static void
 keys_load_one(void *arg, const struct sq_record_key *key, struct sq_bytes value)
@@ -186,8 +219,11 @@ keys_load_one(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	at = known_new(l->keys, &h);
 	/* one that does not read ends at once */
 	at->expires_ms = l->now_ms;
-	if (value.len == VALUE_SIZE)
+	if (value.len >= VALUE_SIZE)
 		at->expires_ms = sq_wallclock_to_mono(sq_get64(value.p), l->now_ms);
+	if (value.len > VALUE_SIZE)
+		keys_load_owner(
+		    l, at, (struct sq_bytes){value.p + VALUE_SIZE, value.len - VALUE_SIZE});
 	if (l->n == l->cap) {
 		l->cap = l->cap > 0 ? l->cap * 2 : 64;
 		l->v = sq_xrealloc(l->v, l->cap * sizeof(struct known *));
@@ -204,9 +240,9 @@ known_by_end(const void *a, const void *b)
 }
 
 int
-sq_keys_load(struct sq_keys *k, struct sq_engine *e, uint64_t now_ms)
+sq_keys_load(struct sq_keys *k, struct sq_engine *e, struct sq_tenants *tenants, uint64_t now_ms)
 {
-	struct load l = {.keys = k, .now_ms = now_ms};
+	struct load l = {.keys = k, .tenants = tenants, .now_ms = now_ms};
 	int err = e->ops->load(e, SQ_RECORD_KEY, keys_load_one, &l);
 
 	if (l.n > 0)

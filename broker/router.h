@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "broker/engine/engine.h"
+#include "broker/share.h"
 #include "core/metrics.h"
 #include "core/msg.h"
 #include "proto/topic/index.h"
@@ -59,7 +60,10 @@ struct sq_binding {
 
 struct sq_router_cfg {
 	const struct sq_metrics *metrics;
-	uint64_t retained_max_msgs, retained_max_bytes;
+	/* The account of a space of that name, which becomes the router's, for its retained
+	 * messages; NULL: they are not counted. */
+	struct sq_account *(*new_account)(void *arg, const char *space);
+	void *account_arg;
 	/* Numbers for records; NULL: none are written. */
 	uint64_t (*new_id)(void *arg);
 	void *id_arg;
@@ -81,6 +85,8 @@ size_t sq_space_bindings(const struct sq_space *);
 /* How many retained messages there are, and of how many bytes.  Thread: any.  Locks: that of
  * the space's retained messages. */
 void sq_space_retained(struct sq_space *, uint64_t *n, uint64_t *bytes);
+/* Of its retained messages; NULL: it never had any.  Thread: any. */
+struct sq_account *sq_space_account(const struct sq_space *);
 
 /* Thread: any that has locked none. */
 void sq_space_rdlock(struct sq_space *);

@@ -25,6 +25,7 @@ struct sq_space {
 	struct sq_list retained_list;
 	struct sq_heap expiries; /* of retained messages */
 	uint64_t retained_bytes;
+	struct sq_account *account; /* of these; NULL: there never was one */
 	/* Grants, from the start on: of what others read here, and what it reads of others. */
 	struct sq_list readers, reads;
 };
@@ -43,7 +44,7 @@ struct sq_router {
 	struct sq_htab spaces; /* under 'spaces_lock' */
 	pthread_mutex_t spaces_lock;
 	uint64_t n_spaces; /* ever made */
-	atomic_uint_fast64_t retained_msgs, retained_bytes, retained_number;
+	atomic_uint_fast64_t retained_number;
 	/* Records that say nothing any more; filled at the start, emptied by the sweep. */
 	uint64_t *stale;
 	size_t n_stale, cap_stale;

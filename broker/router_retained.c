@@ -33,13 +33,48 @@ sq_retained_init(struct sq_space *s)
 	pthread_mutex_init(&s->retained_lock, NULL);
 }
 
+/* Counts 'msgs' more, of 'bytes' more, in the space's account. */
+static bool
+retained_take(struct sq_router *r, struct sq_space *s, uint64_t msgs, uint64_t bytes, bool force)
+{
+	if (s->account == NULL && r->cfg.new_account != NULL)
+		s->account = r->cfg.new_account(r->cfg.account_arg, s->name);
+	if (s->account == NULL)
+		return true;
+	if (force) {
+		sq_share_force(s->account, SQ_SHARE_RETAINED, msgs);
+		sq_share_force(s->account, SQ_SHARE_RETAINED_BYTES, bytes);
+		return true;
+	}
+	if (!sq_share_take(s->account, SQ_SHARE_RETAINED, msgs))
+		return false;
+	if (sq_share_take(s->account, SQ_SHARE_RETAINED_BYTES, bytes))
+		return true;
+	sq_share_give(s->account, SQ_SHARE_RETAINED, msgs);
+	return false;
+}
+
+static void
+retained_give(struct sq_space *s, uint64_t msgs, uint64_t bytes)
+{
+	if (s->account == NULL)
+		return;
+	sq_share_give(s->account, SQ_SHARE_RETAINED, msgs);
+	sq_share_give(s->account, SQ_SHARE_RETAINED_BYTES, bytes);
+}
+
+struct sq_account *
+sq_space_account(const struct sq_space *s)
+{
+	return s->account;
+}
+
 static void
 retained_free(struct sq_router *r, struct sq_space *s, struct retained *kept)
 {
 	int64_t size = sq_image_size(kept->msg.image);
 
-	atomic_fetch_sub(&r->retained_msgs, 1);
-	atomic_fetch_sub(&r->retained_bytes, size);
+	retained_give(s, 1, (uint64_t)size);
 	s->retained_bytes -= (uint64_t)size;
 	sq_metric_add(&r->metrics, SQ_M_RETAINED, -1);
 	sq_topic_index_remove(s->retained, &kept->entry);
@@ -56,6 +91,7 @@ sq_retained_fini(struct sq_router *r, struct sq_space *s)
 		retained_free(r, s, kept);
 	sq_heap_fini(&s->expiries);
 	sq_topic_index_free(&s->retained);
+	sq_account_free(&s->account);
 	pthread_mutex_destroy(&s->retained_lock);
 }
 
@@ -66,14 +102,6 @@ sq_space_retained(struct sq_space *s, uint64_t *n, uint64_t *bytes)
 	*n = sq_topic_index_count(s->retained);
 	*bytes = s->retained_bytes;
 	pthread_mutex_unlock(&s->retained_lock);
-}
-
-static void
-retained_count(struct sq_router *r, int64_t msgs, int64_t bytes)
-{
-	atomic_fetch_add(&r->retained_msgs, msgs);
-	atomic_fetch_add(&r->retained_bytes, bytes);
-	sq_metric_add(&r->metrics, SQ_M_RETAINED, msgs);
 }
 
 static struct sq_record_key
@@ -114,19 +142,21 @@ retained_set_expiry(struct sq_space *s, struct retained *kept, uint64_t expires_
 		sq_heap_remove(&s->expiries, &kept->expiry);
 }
 
-/* Puts 'm' in the place of '*at', or makes one. */
+/* Puts 'm' in the place of '*at', or makes one; 'force': whatever the space's share is. */
 static int
-retained_put(struct sq_router *r, struct sq_space *s, const struct sq_msg *m, struct retained **at)
+retained_put(struct sq_router *r, struct sq_space *s, const struct sq_msg *m, bool force,
+    struct retained **at)
 {
 	uint32_t size = sq_image_size(m->image), old_size = 0;
 	struct retained *kept = *at;
 
 	if (kept != NULL)
 		old_size = sq_image_size(kept->msg.image);
-	else if (atomic_load(&r->retained_msgs) >= r->cfg.retained_max_msgs)
+	if (!retained_take(
+		r, s, kept == NULL ? 1 : 0, size > old_size ? size - old_size : 0, force))
 		return SQ_ENOMEM;
-	if (atomic_load(&r->retained_bytes) - old_size + size > r->cfg.retained_max_bytes)
-		return SQ_ENOMEM;
+	if (old_size > size)
+		retained_give(s, 0, old_size - size);
 	if (kept == NULL) {
 		kept = sq_xcalloc(1, sizeof *kept);
 		kept->expiry.owner = kept;
@@ -136,7 +166,7 @@ retained_put(struct sq_router *r, struct sq_space *s, const struct sq_msg *m, st
 	} else {
 		sq_msg_unref(&kept->msg);
 	}
-	retained_count(r, old_size == 0 ? 1 : 0, (int64_t)size - old_size);
+	sq_metric_add(&r->metrics, SQ_M_RETAINED, old_size == 0 ? 1 : 0);
 	s->retained_bytes += size - (uint64_t)old_size;
 	kept->msg = sq_msg_clone(m); /* it outlives its batch by far */
 	*at = kept;
@@ -173,7 +203,7 @@ sq_router_retain(struct sq_router *r, struct sq_space *s, const struct sq_msg *m
 	pthread_mutex_lock(&s->retained_lock);
 	kept = retained_find(s, m->image);
 	if (sq_image_payload(m->image).len > 0) {
-		err = retained_put(r, s, m, &kept);
+		err = retained_put(r, s, m, false, &kept);
 		if (err == SQ_OK) {
 			kept->number = atomic_fetch_add(&r->retained_number, 1) + 1;
 			*number = kept->number;
@@ -252,10 +282,7 @@ retained_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	kept = retained_find(s, image);
 	if (kept != NULL) /* removed and made again; only this survived */
 		retained_stale(l->router, kept->id);
-	if (retained_put(l->router, s, &m, &kept) != SQ_OK) {
-		retained_stale(l->router, key->id);
-		return;
-	}
+	(void)retained_put(l->router, s, &m, true, &kept);
 	kept->id = key->id;
 	kept->origin = origin;
 	retained_set_expiry(s, kept, sq_wallclock_to_mono(wall_ms, l->now_ms));

@@ -10,6 +10,7 @@
 #include "broker/metrics.h"
 #include "broker/router.h"
 #include "broker/rules.h"
+#include "broker/share.h"
 #include "broker/tenant.h"
 #include "core/heap.h"
 #include "core/htab.h"
@@ -43,6 +44,7 @@ struct sq_broker {
 	struct sq_metrics metrics;
 	struct sq_engine *engine;
 	struct sq_router *router;
+	struct sq_shares *shares;
 	struct sq_tenants *tenants;
 	struct sq_shard *shards;
 	size_t n_shards;

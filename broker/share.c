@@ -138,8 +138,10 @@ sq_shares_free(struct sq_shares **sp)
 	*sp = NULL;
 	if (s == NULL)
 		return;
-	for (int of = 0; of < SQ_SHARE_OFS; of++)
-		assert(sq_list_empty(&s->accounts[of]));
+	for (int of = 0; of < SQ_SHARE_OFS; of++) {
+		SQ_LIST_FOR_EACH_SAFE(a, &s->accounts[of], struct sq_account, node)
+			free(a);
+	}
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -305,12 +307,22 @@ sq_share_take(struct sq_account *a, enum sq_share_kind kind, uint64_t n)
 	return false;
 }
 
+bool
+sq_share_fits(const struct sq_account *a, enum sq_share_kind kind, uint64_t n)
+{
+	if (sq_share_room(a, kind) >= n)
+		return true;
+	atomic_fetch_add_explicit(&a->shares->pools[kind].refused, 1, memory_order_relaxed);
+	return false;
+}
+
 void
 sq_share_force(struct sq_account *a, enum sq_share_kind kind, uint64_t n)
 {
 	(void)share_add(a, kind, n, true);
 }
 
+/* The account may be gone as soon as it is empty. */
 void
 sq_share_give(struct sq_account *a, enum sq_share_kind kind, uint64_t n)
 {
@@ -362,11 +374,11 @@ sq_share_explain(const struct sq_account *a, enum sq_share_kind kind, struct sq_
 
 	if (limit != SQ_SHARE_UNBOUNDED && sq_share_room(a, kind) + used >= limit) {
 		sq_buf_printf(out,
-		    "%s has %" PRIu64 " %s, of %" PRIu64 " that spaces.%s.limits.%s lets it have",
-		    a->name, used, rows[kind].text, limit, a->name, rows[kind].label);
+		    "%s has %" PRIu64 " %s, of %" PRIu64 " that limits.%s of its space allows",
+		    a->name, used, rows[kind].text, limit, rows[kind].label);
 		return;
 	}
-	sq_buf_printf(out, "%s has %" PRIu64 " %s, of %" PRIu64 " of all: its share", a->name, used,
+	sq_buf_printf(out, "%s has %" PRIu64 " %s, which is its share of %" PRIu64, a->name, used,
 	    rows[kind].text, a->shares->pools[kind].total);
 }
 

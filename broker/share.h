@@ -68,7 +68,7 @@ struct sq_share_limits {
 extern const struct sq_share_limits sq_share_no_limits;
 
 struct sq_shares *sq_shares_new(const struct sq_shares_cfg *);
-/* All accounts are freed. */
+/* Frees the accounts that are there, too, whatever they have. */
 void sq_shares_free(struct sq_shares **);
 
 /* 'name' is copied; 'limits', NULL for none, too.
@@ -91,14 +91,16 @@ bool sq_share_take(struct sq_account *, enum sq_share_kind, uint64_t n) SQ_MUST_
 void sq_share_force(struct sq_account *, enum sq_share_kind, uint64_t n);
 /* What was counted by these two is gone.  Not more than is counted, which is an assert. */
 void sq_share_give(struct sq_account *, enum sq_share_kind, uint64_t n);
+/* Whether sq_share_take() would give 'n' now; if not, it is a refusal as that one's. */
+bool sq_share_fits(const struct sq_account *, enum sq_share_kind, uint64_t n);
 /* How much sq_share_take() would give now; others take meanwhile. */
 uint64_t sq_share_room(const struct sq_account *, enum sq_share_kind);
 uint64_t sq_share_used(const struct sq_account *, enum sq_share_kind);
 
 /* The kind in words, as "sessions" or "bytes of retained messages". */
 const char *sq_share_kind_text(enum sq_share_kind);
-/* Appends why 'a' was refused, for people: "shop has 120 sessions of 200, which is its
- * share" or "… as many as spaces.shop.limits.sessions lets it". */
+/* Appends why 'a' was refused, for people: "shop has 120 sessions, which is its share of
+ * 200" or "…, of 120 that limits.sessions of its space allows". */
 void sq_share_explain(const struct sq_account *, enum sq_share_kind, struct sq_buf *out);
 /* Appends metrics of use by the accounts that use most, at most 50 of tenants and of spaces;
  * others together are "other".  Thread: any. */

@@ -92,6 +92,14 @@ sq_sys_new(struct sq_broker *b, uint64_t interval_ms)
 	return sys;
 }
 
+static void
+sys_tenant_free(struct sq_sys *sys, struct sys_tenant *t)
+{
+	sq_htab_remove(&sys->tenants, &t->node);
+	free(t->parts);
+	free(t);
+}
+
 void
 sq_sys_free(struct sq_sys **sp)
 {
@@ -101,32 +109,37 @@ sq_sys_free(struct sq_sys **sp)
 	*sp = NULL;
 	if (sys == NULL)
 		return;
-	while ((at = sq_htab_walk(&sys->tenants, NULL)) != NULL) {
-		struct sys_tenant *t = SQ_CONTAINER_OF(at, struct sys_tenant, node);
-
-		sq_htab_remove(&sys->tenants, at);
-		free(t->parts);
-		free(t);
-	}
+	while ((at = sq_htab_walk(&sys->tenants, NULL)) != NULL)
+		sys_tenant_free(sys, SQ_CONTAINER_OF(at, struct sys_tenant, node));
 	sq_htab_fini(&sys->tenants);
 	pthread_mutex_destroy(&sys->lock);
 	free(sys);
 }
 
-/* Under the lock. */
+/* Under the lock, as the next one. */
 static struct sys_tenant *
-sys_tenant(struct sq_sys *sys, struct sq_tenant *tenant)
+sys_find(const struct sq_sys *sys, const struct sq_tenant *tenant)
 {
 	uint64_t hash = sq_hash(&tenant, sizeof tenant);
-	size_t size = sys->broker->n_shards * sizeof(struct sq_sys_part);
-	struct sys_tenant *t;
 
 	for (struct sq_hnode *n = sq_htab_find(&sys->tenants, hash); n != NULL;
 	     n = sq_htab_next_same(n)) {
-		t = SQ_CONTAINER_OF(n, struct sys_tenant, node);
+		struct sys_tenant *t = SQ_CONTAINER_OF(n, struct sys_tenant, node);
+
 		if (t->tenant == tenant)
 			return t;
 	}
+	return NULL;
+}
+
+static struct sys_tenant *
+sys_tenant(struct sq_sys *sys, struct sq_tenant *tenant)
+{
+	size_t size = sys->broker->n_shards * sizeof(struct sq_sys_part);
+	struct sys_tenant *t = sys_find(sys, tenant);
+
+	if (t != NULL)
+		return t;
 	t = sq_xcalloc(1, sizeof *t);
 	t->tenant = tenant;
 	t->parts = aligned_alloc(_Alignof(struct sq_sys_part), size);
@@ -135,11 +148,11 @@ sys_tenant(struct sq_sys *sys, struct sq_tenant *tenant)
 	memset(t->parts, 0, size);
 	for (int i = 0; i < TOPICS; i++)
 		t->told[i] = sq_sys_untold;
-	sq_htab_insert(&sys->tenants, &t->node, hash);
+	sq_htab_insert(&sys->tenants, &t->node, sq_hash(&tenant, sizeof tenant));
 	return t;
 }
 
-/* The same; it stays where it is for good. */
+/* The same; it stays where it is as long as the tenant. */
 static struct sys_tenant *
 sys_tenant_locked(struct sq_sys *sys, struct sq_tenant *tenant)
 {
@@ -149,6 +162,18 @@ sys_tenant_locked(struct sq_sys *sys, struct sq_tenant *tenant)
 	t = sys_tenant(sys, tenant);
 	pthread_mutex_unlock(&sys->lock);
 	return t;
+}
+
+void
+sq_sys_forget(struct sq_sys *sys, const struct sq_tenant *tenant)
+{
+	struct sys_tenant *t;
+
+	pthread_mutex_lock(&sys->lock);
+	t = sys_find(sys, tenant);
+	if (t != NULL)
+		sys_tenant_free(sys, t);
+	pthread_mutex_unlock(&sys->lock);
 }
 
 struct sq_sys_part *

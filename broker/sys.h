@@ -56,6 +56,8 @@ void sq_sys_free(struct sq_sys **);
 
 /* The part of the shard's tenant; lives as long as 'sys'.
  * Thread: any.  Locks: its own, as in all of these but where it is said. */
+/* The tenant goes: so does what is counted for it. */
+void sq_sys_forget(struct sq_sys *, const struct sq_tenant *);
 struct sq_sys_part *sq_sys_part(struct sq_sys *, struct sq_tenant *, const struct sq_shard *);
 /* One more of the tenant's clients is connected; on the shard's worker. */
 void sq_sys_connected(struct sq_sys *, struct sq_tenant *, struct sq_sys_part *);

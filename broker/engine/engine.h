@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/share.h"
 #include "broker/worker.h"
 #include "core/block.h"
 #include "core/buf.h"
@@ -91,6 +92,7 @@ struct sq_queue_state {
 	uint64_t lonely_since_ms; /* since when there is none, on the workers' clock; 0: there is */
 	uint64_t max_msgs, max_bytes; /* its limits */
 	bool store_full; /* the store that it is in takes nothing, whatever waits here */
+	bool share_full; /* its account has its share of that */
 };
 
 struct sq_queue_cfg {
@@ -108,6 +110,10 @@ struct sq_queue_cfg {
 	 * item is the engine's.  NULL: it is only counted, as it is in any case. */
 	void (*dead)(void *arg, struct sq_txn *txn, const struct sq_item *item, enum sq_death why);
 	void *arg;
+	/* Whose share of the store is counted by what waits or is unsettled here; NULL: nobody's.
+	 * Where that has no room, the queue has none. */
+	struct sq_account *account;
+	bool letters; /* they count as dead letters, too */
 	/* Counts what it drops for want of room, if it is not NULL; outlives the queue. */
 	_Atomic int64_t *dropped;
 };

@@ -7,16 +7,45 @@
 #include "core/mem.h"
 
 enum {
-	BUSY_MIN = 512, /* a queue is busy above so many, */
-	BUSY_PART = 16, /* and above such a part of a limit */
-	PAGE_LOW = 4,   /* a head of less than that part of its share: the gap is read */
+	BUSY_MIN = 512,  /* a queue is busy above so many, */
+	BUSY_PART = 16,  /* and above such a part of a limit */
+	PAGE_LOW = 4,    /* a head of less than that part of its share: the gap is read */
+	ITEM_COST = 256, /* bytes that a message takes in the store besides its own */
 };
 
 /* Counters. */
 
+static void
+queue_charge(const struct sq_queue *q, enum sq_share_kind kind, int64_t n)
+{
+	if (n > 0)
+		sq_share_force(q->cfg.account, kind, (uint64_t)n);
+	else
+		sq_share_give(q->cfg.account, kind, (uint64_t)-n);
+}
+
+bool
+sq_queue_share_short(const struct sq_queue *q, uint32_t bytes)
+{
+	const struct sq_account *a = q->cfg.account;
+
+	if (a == NULL)
+		return false;
+	return sq_share_room(a, SQ_SHARE_STORED_BYTES) < bytes + ITEM_COST ||
+	    (q->cfg.letters &&
+		(sq_share_room(a, SQ_SHARE_DEAD_LETTERS) < 1 ||
+		    sq_share_room(a, SQ_SHARE_DEAD_LETTERS_BYTES) < bytes));
+}
+
 void
 sq_queue_count(const struct sq_queue *q, int64_t n, int64_t bytes)
 {
+	if (q->cfg.account != NULL)
+		queue_charge(q, SQ_SHARE_STORED_BYTES, bytes + n * ITEM_COST);
+	if (q->cfg.account != NULL && q->cfg.letters) {
+		queue_charge(q, SQ_SHARE_DEAD_LETTERS, n);
+		queue_charge(q, SQ_SHARE_DEAD_LETTERS_BYTES, bytes);
+	}
 	sq_metric_add(&q->metrics, SQ_M_QUEUED, n);
 	sq_metric_add(&q->metrics, SQ_M_QUEUED_BYTES, bytes);
 }
@@ -306,7 +335,7 @@ sq_queue_full(const struct sq_queue *cq, uint32_t bytes)
 	if (q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed))
 		return true;
 	pthread_mutex_lock(&q->lock);
-	full = queue_is_full(q, bytes);
+	full = queue_is_full(q, bytes) || sq_queue_share_short(q, bytes);
 	if (full && q->head.n > 0) /* what has expired makes room for a put */
 		full = !sq_item_expired(
 		    sq_ring_at(&q->head, 0), sq_worker_now_ms(sq_worker_self()));
@@ -356,6 +385,26 @@ sq_queue_empty(const struct sq_queue *cq)
 	return empty;
 }
 
+/* Makes room in the account's share for an item, by what of the queue's own goes for it. */
+static bool
+queue_make_share(struct sq_queue *q, const struct sq_txn *txn, const struct sq_item *for_item,
+    struct sq_dead_list *dead)
+{
+	uint32_t bytes = sq_item_bytes(for_item);
+
+	if (!sq_queue_share_short(q, bytes))
+		return true;
+	if (q->cfg.overflow == SQ_OVERFLOW_REJECT_PUBLISH && for_item->qos > 0) {
+		sq_queue_make_share_way(q, txn, for_item, dead);
+		return true;
+	}
+	if (q->cfg.overflow != SQ_OVERFLOW_DROP_OLDEST)
+		return false;
+	while (dead->bytes < bytes && q->head.n > 0 && !sq_dead_list_full(dead))
+		sq_queue_doom(dead, sq_queue_pop(q), SQ_DEAD_OVERFLOW);
+	return dead->n > 0;
+}
+
 /* Makes room for an item as the policy says; under the lock.  What goes for it is
  * left in 'dead'. */
 static bool
@@ -394,7 +443,8 @@ sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 	if (q->deleted) {
 		queue_count_deleted(q);
 		err = SQ_ECLOSED;
-	} else if (!queue_make_room(q, txn, item, &dead)) {
+	} else if (!queue_make_share(q, txn, item, &dead) ||
+	    !queue_make_room(q, txn, item, &dead)) {
 		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
 		sq_queue_count_dropped(q);
 		err = SQ_ENOMEM;

@@ -65,7 +65,7 @@ void sq_queue_bury(struct sq_queue *, struct sq_txn *, struct sq_dead_list *);
 /* In one that nobody waits for; on the owner, without the lock. */
 void sq_queue_bury_alone(struct sq_queue *, struct sq_dead_list *);
 
-/* Counts messages that wait or are unsettled. */
+/* Counts messages that wait or are unsettled, in the account of the queue, too. */
 void sq_queue_count(const struct sq_queue *, int64_t n, int64_t bytes);
 void sq_queue_count_item(const struct sq_queue *, int n, const struct sq_item *item);
 /* Counts bytes in memory. */
@@ -101,6 +101,8 @@ sq_queue_waiting_bytes(const struct sq_queue *q)
 	    sq_unsent_bytes(atomic_load_explicit(&q->unsent, memory_order_relaxed));
 }
 
+/* Whether the account of the queue, if it has one, has no room for a message of 'bytes'. */
+bool sq_queue_share_short(const struct sq_queue *, uint32_t bytes);
 /* Whether 'most' messages, or bytes, would be too many with one of 'bytes'. */
 bool sq_queue_is_above(const struct sq_queue *, uint64_t most, uint32_t bytes);
 /* How many may wait where the oldest makes room: the limit, or as many as there were
@@ -114,6 +116,9 @@ void sq_queue_handed(struct sq_queue *, uint64_t seq);
 /* Dooms the oldest of a full queue that yields, for an item of QoS 1 or 2 that 'txn' puts. */
 void sq_queue_make_way(struct sq_queue *, const struct sq_txn *txn, const struct sq_item *for_item,
     struct sq_dead_list *);
+/* The same where the queue's account has no room for it: as much as it needs. */
+void sq_queue_make_share_way(struct sq_queue *, const struct sq_txn *txn,
+    const struct sq_item *for_item, struct sq_dead_list *);
 /* Whether a queue that yields has more than its limits. */
 bool sq_queue_is_over(struct sq_queue *);
 /* Has sq_queue_trim() called where it is needed. */

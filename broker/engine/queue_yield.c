@@ -39,13 +39,30 @@ yield_doom(struct sq_queue *q, struct sq_dead_list *dead)
 	sq_queue_doom(dead, item, why);
 }
 
+/* Whether the oldest may go for that item, in that transaction. */
+static bool
+yield_to(const struct sq_queue *q, const struct sq_txn *txn, const struct sq_item *for_item)
+{
+	return yield_on(q) && !for_item->assured && sq_buf_len(&txn->log) <= LOG_MAX;
+}
+
+void
+sq_queue_make_share_way(struct sq_queue *q, const struct sq_txn *txn,
+    const struct sq_item *for_item, struct sq_dead_list *dead)
+{
+	if (!yield_to(q, txn, for_item))
+		return;
+	while (dead->bytes < sq_item_bytes(for_item) && yield_first(q) && !sq_dead_list_full(dead))
+		yield_doom(q, dead);
+}
+
 void
 sq_queue_make_way(struct sq_queue *q, const struct sq_txn *txn, const struct sq_item *for_item,
     struct sq_dead_list *dead)
 {
 	uint64_t most = sq_queue_most(q);
 
-	if (!yield_on(q) || for_item->assured || sq_buf_len(&txn->log) > LOG_MAX)
+	if (!yield_to(q, txn, for_item))
 		return;
 	while (sq_queue_is_above(q, most, sq_item_bytes(for_item)) && yield_first(q) &&
 	    !sq_dead_list_full(dead))
@@ -103,7 +120,8 @@ sq_queue_yields(const struct sq_queue *cq)
 		return false;
 	pthread_mutex_lock(&q->lock);
 	yields = yield_on(q) && !yield_is_over(q, OVER_MSGS, OVER_BYTES) &&
-	    (yield_first(q) || q->head.n == 0 || sq_queue_head_waits(q));
+	    (yield_first(q) ||
+		((q->head.n == 0 || sq_queue_head_waits(q)) && !sq_queue_share_short(q, 0)));
 	pthread_mutex_unlock(&q->lock);
 	return yields;
 }
@@ -146,6 +164,7 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 	    .lonely_since_ms = q->lonely_since_ms,
 	    .max_msgs = q->cfg.max_msgs,
 	    .max_bytes = q->cfg.max_bytes,
+	    .share_full = sq_queue_share_short(q, 0),
 	    .store_full = q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed),
 	};
 	pthread_mutex_unlock(&q->lock);

@@ -144,8 +144,10 @@ attach_old_will(struct sq_session *s, bool ends)
 static struct sq_session *
 attach_renew(struct sq_session *s, const struct sq_key *key, struct sq_loose_txn **loose)
 {
-	struct sq_session *fresh = sq_session_new(s->shard, key, s->durable, sq_random_u64());
+	struct sq_session *fresh;
 
+	sq_share_force(sq_tenant_account(s->tenant), SQ_SHARE_SESSIONS, 1);
+	fresh = sq_session_new(s->shard, key, s->durable, sq_random_u64());
 	sq_session_pin(s);
 	fresh->attaching = s->attaching;
 	sq_linked_join(fresh, fresh->attaching->link);
@@ -408,28 +410,41 @@ attach_store_full(
 	return true;
 }
 
-/* Whether there is no room for the session of a PUT, which is new: one that takes the
- * place of a durable one needs none. */
-static bool
-attach_full(struct sq_shard *sh, const struct sq_call *c, bool ends_durable)
-{
-	struct sq_broker *b = sh->broker;
-
-	return atomic_load(&b->n_sessions) >= b->cfg.max_sessions &&
-	    (!ends_durable || attach_durable(sh, c) == NULL);
-}
-
 /* At version 1 of the link it reads as any other "not now". */
 static void
-attach_no_room(struct sq_broker *b, struct sq_call *c)
+attach_no_room(struct sq_broker *b, struct sq_call *c, const struct sq_account *account)
 {
+	struct sq_buf why = {0};
+
+	sq_share_explain(account, SQ_SHARE_SESSIONS, &why);
+	sq_buf_u8(&why, '\0');
 	sq_count(b, SQ_M_SESSIONS_REFUSED, 1);
 	sq_count(b, SQ_M_REFUSED_BY_SESSIONS_FULL, 1);
-	SQ_WARN("session", "%s~%s~%s: refused, there are limits.max-sessions (%u) of them",
-	    c->key.space, c->key.workload, c->key.client, (unsigned)b->cfg.max_sessions);
+	SQ_WARN("session", "%s~%s~%s: refused: %s (limits.max-sessions)", c->key.space,
+	    c->key.workload, c->key.client, (const char *)sq_buf_data(&why));
 	c->retry_after_s = 1;
 	c->full = sq_link_version(c->link) >= 2;
-	sq_call_answer(c, c->full ? 429 : 503, "the broker has as many sessions as it may");
+	sq_call_answer(c, c->full ? 429 : 503, "its tenant has as many sessions as it may");
+	sq_buf_fini(&why);
+}
+
+/* Counts the session of a PUT, which is new, in its tenant's account; false: it was answered
+ * that there is no room.  One that takes the place of a durable one needs none. */
+static bool
+attach_count(struct sq_shard *sh, struct sq_call *c, bool ends_durable)
+{
+	struct sq_tenant *tenant = sq_tenant_get(sh->broker->tenants, c->key.space);
+	struct sq_account *account = sq_tenant_account(tenant);
+	bool good = true;
+
+	if (ends_durable && attach_durable(sh, c) != NULL)
+		sq_share_force(account, SQ_SHARE_SESSIONS, 1);
+	else
+		good = sq_share_take(account, SQ_SHARE_SESSIONS, 1);
+	if (!good)
+		attach_no_room(sh->broker, c, account);
+	sq_tenant_unref(&tenant);
+	return good;
 }
 
 /* Answers, if the new session's client id is above the limit.  A sidecar that knows the
@@ -484,10 +499,6 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		return;
 	}
 	ends_durable = attach_ends_durable(c, s, &a);
-	if (s == NULL && attach_full(sh, c, ends_durable)) {
-		attach_no_room(b, c);
-		return;
-	}
 	if (attach_would_hang(sh, c, s, &a)) {
 		sq_call_answer(c, 507, "nothing can be stored at present");
 		return;
@@ -495,6 +506,8 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	if (attach_store_full(sh, c, s, &a))
 		return;
 	fresh = s == NULL;
+	if (fresh && !attach_count(sh, c, ends_durable))
+		return;
 	if (fresh)
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64());
 	attach_own(s, c, fresh);

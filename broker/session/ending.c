@@ -436,6 +436,7 @@ load_open(struct sq_ending *e)
 	    .max_bytes = b->cfg.queue_max_bytes,
 	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
 	    .durable = true,
+	    .account = sq_tenant_account(sq_dead_source_tenant(e->dead)),
 	    .dead = sq_dead_item,
 	    .arg = e->dead,
 	};
@@ -468,6 +469,7 @@ load_ending(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		l->err = SQ_EINVAL;
 		free(queue);
 	} else {
+		struct sq_tenant *t = sq_tenant_get(b->tenants, tenant);
 		uint64_t shard = sq_hash(queue, strlen(queue)) % b->n_shards;
 		struct sq_ending *e = ending_new(
 		    b, b->shards[shard].worker, (enum sq_ending_why)why);
@@ -476,8 +478,8 @@ load_ending(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		e->queue_name = queue;
 		e->n_msgs = n_msgs;
 		e->n_letters = n_letters;
-		e->dead = sq_dead_source_new(
-		    b, sq_tenant_get(b->tenants, tenant), name, (flags & FLAG_DURABLE) != 0);
+		e->dead = sq_dead_source_new(b, t, name, (flags & FLAG_DURABLE) != 0);
+		sq_tenant_unref(&t);
 		load_open(e);
 	}
 	free(tenant);

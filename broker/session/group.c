@@ -54,6 +54,7 @@ sq_group_unref(struct sq_group **gp)
 	sq_group_options_fini(&g->options);
 	sq_htab_fini(&g->bindings_by_name);
 	sq_count(g->broker, SQ_M_GROUPS, -1);
+	sq_tenant_unref(&g->tenant);
 	free(g->name);
 	free(g);
 }
@@ -93,6 +94,7 @@ group_queue_cfg(const struct sq_group *g)
 		overflow = g->durable || g->stored ? SQ_OVERFLOW_REJECT_PUBLISH
 						   : SQ_OVERFLOW_DROP_NEW;
 	return (struct sq_queue_cfg){
+	    .account = g->stored ? sq_tenant_account(g->tenant) : NULL,
 	    .owner = g->owner,
 	    .max_msgs = g->cfg.max_length > 0 && g->cfg.max_length < b->cfg.queue_max_msgs
 		? g->cfg.max_length
@@ -151,7 +153,8 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 
 	g->broker = b;
 	g->name = sq_xstrdup(cfg->name);
-	g->tenant = cfg->tenant;
+	g->tenant = sq_tenant_ref(cfg->tenant);
+	sq_share_force(sq_tenant_account(g->tenant), SQ_SHARE_GROUPS, 1);
 	g->cfg = *cfg;
 	g->cfg.name = NULL;
 	g->cfg.tenant = NULL;
@@ -175,6 +178,13 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 	pthread_mutex_unlock(&b->groups_lock);
 	sq_count(b, SQ_M_GROUPS, 1);
 	return g;
+}
+
+bool
+sq_group_fits(struct sq_broker *b, const struct sq_group_cfg *cfg)
+{
+	return group_find(b, cfg->name) != NULL ||
+	    sq_share_fits(sq_tenant_account(cfg->tenant), SQ_SHARE_GROUPS, 1);
 }
 
 struct sq_group *
@@ -201,6 +211,7 @@ group_binding_free(struct sq_group *g, struct sq_group_binding *gb, struct sq_tx
 	sq_router_unbind(g->broker->router, &gb->binding);
 	g->n_kept -= gb->refs == 0;
 	sq_htab_remove(&g->bindings_by_name, &gb->by_name);
+	sq_share_give(sq_tenant_account(g->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
 	sq_list_remove(&gb->node);
 	free(gb);
 }
@@ -242,6 +253,7 @@ group_unlist(struct sq_group *g, enum sq_ending_why why, struct sq_txn *txn)
 	sq_htab_remove(&g->broker->groups, &g->node);
 	sq_htab_remove(&g->broker->groups_by_id, &g->by_id);
 	pthread_mutex_unlock(&g->broker->groups_lock);
+	sq_share_give(sq_tenant_account(g->tenant), SQ_SHARE_GROUPS, 1);
 	g->listed = false;
 	sq_group_unref(&table);
 }
@@ -335,6 +347,7 @@ sq_group_binding_make(
 	sq_list_push_back(&g->bindings, &gb->node);
 	sq_htab_insert(&g->bindings_by_name, &gb->by_name, sq_hash(name, len - 1));
 	g->n_kept++;
+	sq_share_force(sq_tenant_account(g->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
 	sq_router_bind(g->broker->router, sq_sys_space(g->broker->sys, g->tenant, filter), filter,
 	    &gb->binding);
 	return gb;

@@ -58,10 +58,10 @@ struct sq_group {
 	struct sq_worker *owner; /* of the queue */
 	struct sq_list bindings;
 	struct sq_htab bindings_by_name;
-	size_t n_kept; /* of them, that nobody wants */
-	struct sq_tenant *tenant;
-	struct sq_group_cfg cfg; /* without pointers; limits and expiry are those in force */
-	unsigned n_subs;         /* subscriptions of live sessions */
+	size_t n_kept;            /* of them, that nobody wants */
+	struct sq_tenant *tenant; /* a reference; of one in the table also in his account */
+	struct sq_group_cfg cfg;  /* without pointers; limits and expiry are those in force */
+	unsigned n_subs;          /* subscriptions of live sessions */
 	uint32_t next_binding;
 	struct sq_group_options options; /* what its pods declare, and what is in force */
 	bool unsaved;                    /* its record says an older pod's word */
@@ -92,6 +92,8 @@ uint32_t sq_group_expiry_s(const struct sq_broker *, uint32_t wanted_s);
 /* All under the write lock of the tenant's space.  Records go into 'txn'; NULL: the store stays as
  * it is. */
 
+/* Whether the group of that name is there, or its tenant may have one more. */
+bool sq_group_fits(struct sq_broker *, const struct sq_group_cfg *);
 /* The group of that name, made when missing, with a reference and one more
  * subscription.  An existing one keeps its options until one is declared
  * (group_declare.h). */

@@ -156,6 +156,7 @@ load_group(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	free(text);
 	rec.cfg.name = text = sq_xmemdup0(rec.name.p, rec.name.len);
 	g = sq_group_make(l->broker, &rec.cfg, key->id, true);
+	sq_tenant_unref(&rec.cfg.tenant);
 	free(text);
 	options = sq_group_cfg_options(&rec.cfg);
 	options.durable = rec.cfg.durable != rec.waits;

@@ -385,7 +385,8 @@ publish_route(struct sq_publish *p)
 	if (p->retain &&
 	    sq_router_retain(p->broker->router, space, p->msg, p->origin, p->expires_ms, p->txn,
 		&number) != SQ_OK)
-		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_RETAINED);
+		return sq_refused_share(&p->refused, p->broker, SQ_LIMIT_RETAINED,
+		    sq_space_account(space), SQ_SHARE_RETAINED);
 	publish_put_all(p, v, n);
 	if (p->n == 0 && p->assured)
 		return SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS; /* it is nowhere */
@@ -408,7 +409,8 @@ publish_later(struct sq_publish *p, uint32_t delay_s)
 		return publish_too_many(p, 0);
 	if (sq_delayed_add(p->broker->delayed, p->txn, p->tenant, p->msg, p->not_from, due_ms) !=
 	    SQ_OK)
-		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DELAYED);
+		return sq_refused_share(&p->refused, p->broker, SQ_LIMIT_DELAYED,
+		    sq_tenant_account(p->tenant), SQ_SHARE_DELAYED);
 	return SQ_MQTT_RC_SUCCESS;
 }
 
@@ -432,12 +434,13 @@ publish_once(struct sq_publish *p, const struct sq_asked *asked)
 		sq_keys_lock(keys);
 	}
 	p->keys_locked = true;
-	switch (sq_keys_find(keys, p->txn, &hash, now_ms)) {
+	switch (sq_keys_find(keys, p->txn, p->tenant, &hash, now_ms)) {
 	case SQ_KEY_KNOWN:
 		sq_count(p->broker, SQ_M_DUPLICATES, 1);
 		return SQ_MQTT_RC_SUCCESS;
 	case SQ_KEY_FULL:
-		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_KEYS);
+		return sq_refused_share(&p->refused, p->broker, SQ_LIMIT_KEYS,
+		    sq_tenant_account(p->tenant), SQ_SHARE_KEYS);
 	case SQ_KEY_NEW:
 		if (publish_store_full(p))
 			return sq_refused_store(&p->refused);
@@ -445,7 +448,7 @@ publish_once(struct sq_publish *p, const struct sq_asked *asked)
 	}
 	code = publish_now_or_later(p, asked);
 	if (code == SQ_MQTT_RC_SUCCESS) /* nothing else was stored: a retry shall be */
-		sq_keys_add(keys, p->txn, &hash, now_ms);
+		sq_keys_add(keys, p->txn, p->tenant, &hash, now_ms);
 	return code;
 }
 

@@ -110,6 +110,19 @@ sq_refused_store(struct sq_refused *r)
 	    r, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_STORE_FULL, SQ_REFUSED_STORE);
 }
 
+uint8_t
+sq_refused_share(struct sq_refused *r, const struct sq_broker *b, enum sq_limit limit,
+    const struct sq_account *account, enum sq_share_kind kind)
+{
+	uint8_t code = sq_refused_limit(r, b, limit);
+
+	if (kind != SQ_SHARE_KEYS && sq_share_room(account, kind) > 0)
+		kind++; /* its bytes */
+	sq_buf_printf(&r->text, ": ");
+	sq_share_explain(account, kind, &r->text);
+	return code;
+}
+
 /* Since when nobody takes from the queue, or who does. */
 static void
 queue_takers(struct sq_buf *out, const struct sq_queue_state *q)
@@ -141,6 +154,11 @@ sq_refused_queue(struct sq_refused *r, struct sq_broker *b, const struct sq_sink
 	sink->engine->ops->queue_state(sink->queue, &q);
 	if (q.store_full) {
 		(void)sq_refused_store(r);
+	} else if (q.share_full) {
+		(void)sq_refused_say(r, 0, SQ_REFUSAL_STORE_FULL,
+		    "there is no room in the broker's store (store.max-size): ");
+		sq_share_explain(sq_tenant_account(sq_dead_source_tenant(sink->dead)),
+		    SQ_SHARE_STORED_BYTES, &r->text);
 	} else {
 		uint64_t n = q.n + q.coming, bytes = q.bytes + q.coming_bytes;
 		/* Others may have taken from it meanwhile: then it is what is nearer. */

@@ -41,6 +41,10 @@ enum sq_limit {
 uint8_t sq_refused_limit(struct sq_refused *, const struct sq_broker *, enum sq_limit);
 /* The store takes nothing new: see sq_engine_full(). */
 uint8_t sq_refused_store(struct sq_refused *);
+/* The same where the account has its share of it, of 'kind' or, where there are two, of its
+ * bytes. */
+uint8_t sq_refused_share(struct sq_refused *, const struct sq_broker *, enum sq_limit,
+    const struct sq_account *, enum sq_share_kind);
 /* The queue is full, or the store that it is in. */
 uint8_t sq_refused_queue(struct sq_refused *, struct sq_broker *, const struct sq_sink *);
 

@@ -119,6 +119,7 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 	    .overflow = s->durable ? SQ_OVERFLOW_REJECT_PUBLISH : SQ_OVERFLOW_DROP_NEW,
 	    .yields = SQ_YIELD_LONELY,
 	    .durable = s->durable,
+	    .account = s->durable && sq_stored_engine(b) ? sq_tenant_account(s->tenant) : NULL,
 	    .dead = sq_dead_item,
 	    .arg = s->sink.dead,
 	    .dropped = sq_sys_dropped(b->sys, s->tenant),
@@ -189,6 +190,7 @@ sq_session_unpin(struct sq_session *s)
 		sq_lane_in_fini(&s->lanes[lane]);
 	sq_dead_source_free(&s->sink.dead, s->shard->worker);
 	sq_permit_fini(s);
+	sq_tenant_unref(&s->tenant);
 	free(s->held);
 	free(s->acked);
 	free(s->key);
@@ -349,6 +351,7 @@ session_leave(struct sq_session *s)
 	sq_list_remove(&s->node);
 	sq_pace_end(sh, &s->sink);
 	atomic_fetch_sub(&sh->broker->n_sessions, 1);
+	sq_share_give(sq_tenant_account(s->tenant), SQ_SHARE_SESSIONS, 1);
 	sq_count(sh->broker, SQ_M_SESSIONS, -1);
 	if (!s->internal)
 		sq_sys_add(s->sys, SQ_SYS_TOTAL, -1);

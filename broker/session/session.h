@@ -117,9 +117,9 @@ struct sq_session {
 	struct sq_list blocked;   /* the same, while that is full */
 	struct sq_linked *linked; /* its link's, or that of the PUT that waits: see linked.h */
 	struct sq_shard *shard;
-	struct sq_tenant *tenant;
-	struct sq_sys_part *sys; /* where its shard counts for the tenant: see broker/sys.h */
-	bool internal;           /* no client's, but a sidecar's own */
+	struct sq_tenant *tenant; /* a reference */
+	struct sq_sys_part *sys;  /* where its shard counts for the tenant: see broker/sys.h */
+	bool internal;            /* no client's, but a sidecar's own */
 	char *key;
 	enum sq_session_state state;
 	uint64_t incarnation;
@@ -217,7 +217,7 @@ struct sq_session {
 /* session.c */
 struct sq_session *sq_session_find(struct sq_shard *, const struct sq_key *key);
 struct sq_session *sq_session_find_epoch(struct sq_shard *, uint64_t epoch);
-/* Without its queue, in FENCING. */
+/* Without its queue, in FENCING; its tenant's account counts it already. */
 struct sq_session *
 sq_session_new(struct sq_shard *, const struct sq_key *, bool durable, uint64_t incarnation);
 /* Opens its queue; a durable one that is new is made by 'txn'. */

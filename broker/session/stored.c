@@ -396,6 +396,7 @@ load_session(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	uint8_t version = sq_read8(&in), flags = sq_read8(&in);
 	struct restore *r = arg;
 	struct sq_broker *b = r->broker;
+	struct sq_tenant *tenant;
 	struct sq_session *s;
 	struct sq_bytes text;
 	struct sq_key k;
@@ -406,6 +407,9 @@ load_session(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		restore_bad(r, "its key", key->id);
 		return;
 	}
+	tenant = sq_tenant_get(b->tenants, k.space);
+	sq_share_force(sq_tenant_account(tenant), SQ_SHARE_SESSIONS, 1);
+	sq_tenant_unref(&tenant);
 	s = sq_session_new(&b->shards[sq_call_key_hash(&k) % b->n_shards], &k,
 	    (flags & FLAG_DURABLE) != 0, key->id);
 	if (r->n == r->cap) {

@@ -99,6 +99,7 @@ subscription_free(
 		sq_group_leave(&sub->group, sq_worker_now_ms(s->shard->worker), txn);
 	}
 	sq_block_unref(&sub->binding.subs);
+	sq_share_give(sq_tenant_account(s->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
 	free(sub->name);
 	free(sub);
 }
@@ -206,6 +207,7 @@ subscribe_new(struct sq_session *s, struct sq_wanted *w, struct sq_txn *txn)
 	sq_list_push_back(&s->subscriptions, &sub->node);
 	sq_htab_insert(&s->subs_by_name, &sub->by_name, sq_hash(sub->name, strlen(sub->name)));
 	s->n_subscriptions++;
+	sq_share_force(sq_tenant_account(s->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
 	if (w->group != NULL) {
 		subscribe_group(s, sub, w, txn);
 	} else {
@@ -304,12 +306,41 @@ subscribe_stores(const struct sq_session *s, const struct sq_wanted *w)
 }
 
 static uint8_t
+subscribe_no_share(const struct sq_session *s, struct sq_wanted *w, enum sq_share_kind kind)
+{
+	struct sq_buf why = {0};
+	uint8_t code;
+
+	sq_share_explain(sq_tenant_account(s->tenant), kind, &why);
+	sq_buf_u8(&why, '\0');
+	code = sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED, (const char *)sq_buf_data(&why));
+	sq_buf_fini(&why);
+	return code;
+}
+
+/* The reason code where the tenant has its share of what a new subscription takes; 0: it may
+ * have it. */
+static uint8_t
+subscribe_share(const struct sq_session *s, struct sq_wanted *w)
+{
+	struct sq_group_cfg cfg = subscribe_cfg(s, w);
+
+	if (!sq_share_fits(
+		sq_tenant_account(s->tenant), SQ_SHARE_SUBSCRIPTIONS, w->group != NULL ? 2 : 1))
+		return subscribe_no_share(s, w, SQ_SHARE_SUBSCRIPTIONS);
+	if (w->group != NULL && !w->dead && !sq_group_fits(s->shard->broker, &cfg))
+		return subscribe_no_share(s, w, SQ_SHARE_GROUPS);
+	return 0;
+}
+
+static uint8_t
 subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struct request *req)
 {
 	struct sq_txn *txn = op->txn; /* until retained messages fill it */
 	unsigned handling = sq_option_retain(w->e.options);
 	struct sq_subscription *sub = subscription_find(s, w->name);
 	bool is_new = sub == NULL;
+	uint8_t code;
 
 	if (is_new && s->n_subscriptions >= s->shard->broker->cfg.max_subs_per_session)
 		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
@@ -324,6 +355,8 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struc
 		w->refusal = SQ_REFUSAL_STORE_FULL;
 		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSED_STORE);
 	}
+	if (is_new && (code = subscribe_share(s, w)) != 0)
+		return code;
 	sq_order_bind(s);
 	if (is_new)
 		sub = subscribe_new(s, w, txn);

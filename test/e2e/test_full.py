@@ -12,7 +12,7 @@ LINE = "a broker has as many sessions as it may (its limits.max-sessions)"
 
 
 def limited(n):
-    return {"limits": {"max-sessions": n}}
+    return {"limits": {"max-sessions": n, "spaces": 1}}  # none is kept for others
 
 
 async def sessions(stack, n):
@@ -126,7 +126,7 @@ async def test_who_was_there_before_waits_for_room(env):
     for n in range(5):
         assert await app.publish("work", b"%d" % n, 1) == 0  # into the outbox
     sidecar.signal(signal.SIGSTOP)
-    stack.broker.tree["limits"] = {"max-sessions": 4}
+    stack.broker.tree |= limited(4)
     stack.broker.start()
     await stack.ready(stack.broker)
     others = await fill(env, stack, 4)

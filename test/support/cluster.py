@@ -58,7 +58,7 @@ def tcp_connections(program, peer_port):
 
 
 # What the token of a stack may name.
-SPACES = ("default", "shop", "bank", "one", "two", "a")
+SPACES = ("default", "shop", "bank", "one", "two", *"abcdefgh")
 
 
 class Stack:

@@ -131,15 +131,20 @@ Test(broker_kept, an_expired_retained_message_leaves_the_store_though_nobody_loo
 	cr_assert_eq(world_metric(SQ_M_RETAINED), 0);
 }
 
-Test(broker_kept, retained_messages_above_a_lower_limit_go)
+Test(broker_kept, retained_messages_above_a_lower_limit_stay_and_no_more_come)
 {
 	cr_assert_lt(peer_retain(&pub, "a", "1", 1), 0x80);
 	cr_assert_lt(peer_retain(&pub, "b", "2", 1), 0x80);
 	w.cfg.retained_max_msgs = 1;
 	restart();
-	cr_assert_eq(world_metric(SQ_M_RETAINED), 1);
+	cr_assert_eq(world_metric(SQ_M_RETAINED), 2);
 	world_pass(&w, 2000);
-	cr_assert_eq(stored_engine_records(SQ_RECORD_RETAINED), 1);
+	cr_assert_eq(stored_engine_records(SQ_RECORD_RETAINED), 2);
+	cr_assert_eq(peer_retain(&pub, "c", "3", 1), 0x97);
+	cr_assert_lt(peer_retain(&pub, "a", "", 1), 0x80);
+	cr_assert_eq(peer_retain(&pub, "c", "3", 1), 0x97);
+	cr_assert_lt(peer_retain(&pub, "b", "", 1), 0x80);
+	cr_assert_lt(peer_retain(&pub, "c", "3", 1), 0x80);
 }
 
 Test(broker_kept, a_retained_message_is_acknowledged_with_its_record)

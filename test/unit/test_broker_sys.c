@@ -7,7 +7,7 @@
 
 enum { TOPICS = 24, INTERVAL_MS = 10000 };
 
-static const struct sq_tenant_share shared[] = {{"a", "both"}, {"b", "both"}};
+static const struct sq_tenant_share shared[] = {{"a", "both", NULL}, {"b", "both", NULL}};
 
 static struct world w;
 static struct peer a, b, other; /* a and b share their topics */

@@ -3,7 +3,7 @@
 #include "../support/stored_engine.h"
 #include "broker/tenant.h"
 
-static const struct sq_tenant_share shared[] = {{"a", "shared"}, {"b", "shared"}};
+static const struct sq_tenant_share shared[] = {{"a", "shared", NULL}, {"b", "shared", NULL}};
 
 static struct world w;
 static struct peer a, b, other; /* tenants a and b share, "shared" is one by itself */

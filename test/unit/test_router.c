@@ -13,6 +13,7 @@
 static struct sq_router *router;
 static struct sq_space *space;
 static struct sq_route_cache *cache;
+static struct sq_shares *shares; /* one alone has the whole */
 
 static struct sq_bytes
 text(const char *s)
@@ -26,12 +27,21 @@ metric(enum sq_broker_metric m)
 	return atomic_load(&sq_broker_metrics.values[m]);
 }
 
+static struct sq_account *
+space_account(void *arg, const char *name)
+{
+	(void)arg;
+	return sq_account_new(shares, SQ_SHARE_OF_SPACE, name, NULL);
+}
+
 static void
 setup(void)
 {
-	struct sq_router_cfg cfg = {
-	    .metrics = &sq_broker_metrics, .retained_max_msgs = 3, .retained_max_bytes = 1000};
+	struct sq_router_cfg cfg = {.metrics = &sq_broker_metrics, .new_account = space_account};
+	struct sq_shares_cfg totals = {
+	    .totals = {[SQ_SHARE_RETAINED] = 3, [SQ_SHARE_RETAINED_BYTES] = 1000}};
 
+	shares = sq_shares_new(&totals);
 	router = sq_router_new(&cfg);
 	space = sq_router_space(router, "space");
 	cache = sq_route_cache_new();
@@ -42,6 +52,7 @@ teardown(void)
 {
 	sq_route_cache_free(&cache);
 	sq_router_free(&router);
+	sq_shares_free(&shares);
 }
 
 TestSuite(router, .init = setup, .fini = teardown);

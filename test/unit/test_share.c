@@ -195,7 +195,7 @@ Test(share, a_hard_limit_is_reached_before_the_share)
 	sq_share_explain(a, SESSIONS, &why);
 	sq_buf_u8(&why, '\0');
 	cr_assert_str_eq((const char *)sq_buf_data(&why),
-	    "shop has 5 sessions, of 5 that spaces.shop.limits.sessions lets it have");
+	    "shop has 5 sessions, of 5 that limits.sessions of its space allows");
 	sq_buf_fini(&why);
 	leave(&a);
 	sq_shares_free(&s);
@@ -214,7 +214,7 @@ Test(share, who_has_too_much_keeps_it_and_is_refused_more)
 	sq_share_explain(a, SESSIONS, &why);
 	sq_buf_u8(&why, '\0');
 	cr_assert_str_eq(
-	    (const char *)sq_buf_data(&why), "a has 5000 sessions, of 1000 of all: its share");
+	    (const char *)sq_buf_data(&why), "a has 5000 sessions, which is its share of 1000");
 	sq_buf_fini(&why);
 	sq_share_give(a, SESSIONS, 4900);
 	cr_assert(sq_share_take(a, SESSIONS, 1));

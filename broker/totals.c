@@ -1,0 +1,40 @@
+#include "broker/totals.h"
+
+#include "broker/share.h"
+
+/* Of the store's size: above that it takes nothing that is new. */
+enum { STORE_PARTS = 5, STORE_USED = 4 };
+
+/* Tests leave out what they don't care for. */
+static uint64_t
+totals_any(uint64_t total)
+{
+	return total > 0 ? total : SQ_SHARE_UNBOUNDED;
+}
+
+struct sq_shares *
+sq_totals_shares(const struct sq_broker_cfg *c)
+{
+	struct sq_shares_cfg cfg = {
+	    .totals =
+		{
+		    [SQ_SHARE_SESSIONS] = c->max_sessions,
+		    [SQ_SHARE_CONNECTIONS] = totals_any(c->max_connections),
+		    [SQ_SHARE_GROUPS] = totals_any(c->max_groups),
+		    [SQ_SHARE_SUBSCRIPTIONS] = totals_any(c->max_subs),
+		    [SQ_SHARE_RETAINED] = c->retained_max_msgs,
+		    [SQ_SHARE_RETAINED_BYTES] = c->retained_max_bytes,
+		    [SQ_SHARE_DELAYED] = c->delayed_max_msgs,
+		    [SQ_SHARE_DELAYED_BYTES] = c->delayed_max_bytes,
+		    [SQ_SHARE_DEAD_LETTERS] = totals_any(c->dead_total_msgs),
+		    [SQ_SHARE_DEAD_LETTERS_BYTES] = totals_any(c->dead_total_bytes),
+		    [SQ_SHARE_KEYS] = c->max_keys,
+		    [SQ_SHARE_STORED_BYTES] = totals_any(
+			c->store_max_size / STORE_PARTS * STORE_USED),
+		    [SQ_SHARE_MEMORY] = SQ_SHARE_UNBOUNDED,
+		},
+	    .spaces = c->spaces,
+	};
+
+	return sq_shares_new(&cfg);
+}

@@ -1,0 +1,264 @@
+"""Neighbours on one broker: nobody takes all of it."""
+
+import asyncio
+import re
+
+from cluster import eventually, metrics
+from scenario import scenario
+
+# Shares: see docs/security.md.
+
+SPACES = "abcdefgh"
+DURABLE = {"session_expiry": 600}
+FLOOR = 16  # of all that is taken here, with these totals
+TOTAL = 512
+SHARED = {
+    "limits": {"spaces": len(SPACES), "max-sessions": TOTAL, "max-groups": TOTAL,
+               "total-subscriptions": 8 * TOTAL},
+    "retained": {"max-messages": TOTAL},
+    "delayed": {"max-messages": TOTAL},
+    "idempotency": {"max-keys": TOTAL},
+}
+
+
+def in_spaces(stack, names):
+    for sidecar, name in zip(stack.sidecars, names):
+        sidecar.tree["identity"]["space"] = name
+
+
+async def used(stack):
+    """{(kind, space): what the space has}"""
+    found = {}
+    for name, value in (await metrics(stack.broker)).items():
+        at = re.fullmatch(r'sqmqos_broker_share_used\{kind="(.*)",space="(.*)"\}', name)
+        if at:
+            found[at.group(1), at.group(2)] = value
+    return found
+
+
+async def until_refused(one, most=TOTAL, at_once=16):
+    """How often `one(i)` was good, called side by side until it is not."""
+    for start in range(0, most, at_once):
+        good = await asyncio.gather(*(one(start + i) for i in range(at_once)))
+        if not all(good):
+            return start + sum(good)
+    return most
+
+
+class Tenant:
+    """What clients of one space take, each kind until it is refused or as much as is wanted."""
+
+    def __init__(self, env, stack, index):
+        self.env, self.stack, self.name = env, stack, SPACES[index]
+        self.port = stack.ports[index]
+        self.clients = []
+        self.has = {}
+
+    async def connect(self, i):
+        client = self.env.client(f"{self.name}-{i}")
+        connack = await client.connect(self.port, clean=False, props=DURABLE)
+        if connack.code == 0:
+            self.clients.append(client)
+        else:
+            assert connack.code == 0x97, connack
+        return connack.code == 0
+
+    def client(self, i):
+        return self.clients[i % min(FLOOR, len(self.clients))]
+
+    async def publish(self, i, *args, **kwargs):
+        code = await self.client(i).publish(*args, **kwargs)
+        assert code in (0, 0x10, 0x97), code
+        return code != 0x97
+
+    async def retain(self, i):
+        return await self.publish(i, f"r/{i}", b"x", 1, retain=True)
+
+    async def delay(self, i):
+        return await self.publish(i, "later", b"x", 1, props={"user": [("sqmqos-delay", "3600")]})
+
+    async def key(self, i):
+        user = [("sqmqos-qos", "3"), ("sqmqos-key", f"{self.name} {i}")]
+        return await self.publish(i, "kept", b"x", 2, props={"user": user})
+
+    async def group(self, i):
+        codes = await self.client(i).subscribe(f"$share/g{i}/t")
+        assert codes[0] in (1, 0x97), codes
+        return codes[0] == 1
+
+    async def take(self, most=TOTAL):
+        """Each kind in turn, but for subscriptions."""
+        self.has["sessions"] = await until_refused(self.connect, most)
+        await self.clients[0].subscribe(("kept", 2))
+        for kind, one in (("retained", self.retain), ("delayed", self.delay), ("keys", self.key),
+                          ("groups", self.group)):
+            self.has[kind] = await until_refused(one, most)
+
+    async def leave(self):
+        for i in range(0, self.has["retained"], FLOOR):
+            await asyncio.gather(*(self.publish(n, f"r/{n}", b"", 1, retain=True)
+                                   for n in range(i, i + FLOOR)))
+        await asyncio.gather(*(c.disconnect(props={"session_expiry": 0}) for c in self.clients))
+
+
+KINDS = ("sessions", "retained", "delayed", "keys", "groups")
+
+
+@scenario(timeout_s=400)
+async def test_one_space_takes_all_it_can_and_others_get_theirs(env):
+    stack = await env.stack(sidecars=len(SPACES), broker=SHARED, start=False)
+    in_spaces(stack, SPACES)
+    await stack.start()
+    tenants = [Tenant(env, stack, i) for i in range(len(SPACES))]
+    for tenant in tenants[:2]:
+        await tenant.take()
+    for kind in KINDS:
+        first, second = (t.has[kind] for t in tenants[:2])
+        shared = TOTAL - (len(SPACES) - 1) * FLOOR
+        assert first <= shared * 3 / 4 and first > shared * 3 / 4 - 17, (kind, first)
+        assert FLOOR <= second < first, (kind, second)
+    for tenant in tenants[2:]:
+        await tenant.take(FLOOR)
+        assert tenant.has == dict.fromkeys(KINDS, FLOOR), (tenant.name, tenant.has)
+    found = await used(stack)
+    for tenant in tenants:
+        for kind in KINDS:
+            assert found[kind, tenant.name] == tenant.has[kind], (kind, tenant.name)
+    refused = await metrics(stack.broker)
+    for kind in KINDS:
+        assert refused[f'sqmqos_broker_share_refused_total{{kind="{kind}"}}'] > 0, kind
+    assert "a has" in stack.log(stack.broker) and "which is its share of 512" in stack.log(stack.broker)
+    # the first gives, and the second may have more
+    before = tenants[1].has["sessions"]
+    await asyncio.gather(*(c.disconnect(props={"session_expiry": 0})
+                           for c in tenants[0].clients[FLOOR:]))
+    del tenants[0].clients[FLOOR:]
+
+    async def more():
+        return await tenants[1].connect(before + len(tenants[1].clients))
+    await eventually(more, "there is room again")
+    for tenant in tenants:
+        await tenant.leave()
+    await eventually(lambda: nothing_but(stack, {"delayed", "delayed-bytes", "keys"}),
+                     "all was given back")
+
+
+async def nothing_but(stack, kinds):
+    return {kind for kind, _ in await used(stack)} <= kinds
+
+
+async def test_subscriptions_are_shared(env):
+    limits = {"limits": {"spaces": 2, "total-subscriptions": 200}}
+    stack = await env.stack(broker=limits, start=False)
+    in_spaces(stack, "ab")
+    await stack.start()
+    a, b = [await env.connect(port, "app") for port in stack.ports]
+    codes = await a.subscribe(*(f"a/{i}" for i in range(200)))
+    taken = sum(code == 1 for code in codes)
+    assert codes == [1] * taken + [0x97] * (200 - taken)
+    assert 125 <= taken <= 135, taken  # floors are 25 each
+    codes = await b.subscribe(*(f"b/{i}" for i in range(25)))
+    assert codes == [1] * 25
+    assert (await used(stack))["subscriptions", "a"] == taken
+    await a.unsubscribe(*(f"a/{i}" for i in range(200)))
+    assert ("subscriptions", "a") not in await used(stack)
+
+
+async def test_hard_limits_of_a_space(env):
+    few = {"sessions": 2, "retained": 1, "groups": 1, "subscriptions": 4}
+    stack = await env.stack(sidecars=3, broker={"spaces": {
+        "one": {"tenants": ["a", "b"], "limits": few}, "c": {"limits": few}}}, start=False)
+    in_spaces(stack, "abc")
+    await stack.start()
+    for i in (0, 2):
+        tenant = Tenant(env, stack, i)
+        assert await until_refused(tenant.connect, 4, 1) == 2
+        assert await until_refused(tenant.retain, 4, 1) == 1
+        assert await until_refused(tenant.group, 4, 1) == 1
+    other = Tenant(env, stack, 1)
+    assert await until_refused(other.connect, 4, 1) == 2, "limits are each tenant's"
+    assert await until_refused(other.group, 4, 1) == 1
+    assert not await other.retain(7), "retained messages are the space's"
+    assert await other.publish(0, "r/0", b"", 1, retain=True)
+    assert await other.retain(7)
+    found = await used(stack)
+    assert found["retained", "one (shared)"] == found["retained", "c"] == 1
+    for name in ("r/0", "r/7"):
+        for i in (1, 2):
+            client = await env.connect(stack.ports[i], f"{SPACES[i]}-0", clean=False, props=DURABLE)
+            await client.publish(name, b"", 1, retain=True)
+            await client.disconnect(props={"session_expiry": 0})
+
+
+async def test_what_is_there_counts_after_a_restart(env):
+    stack = await env.stack(sidecars=1, start=False)
+    in_spaces(stack, "a")
+    await stack.start()
+    tenant = Tenant(env, stack, 0)
+    for i in range(4):
+        assert await tenant.connect(i)
+    first = tenant.clients[0]
+    await first.subscribe(("kept", 2), ("own", 1), ("$share/g/t", 1))
+    assert await until_refused(tenant.retain, 5, 5) == 5
+    assert await until_refused(tenant.delay, 3, 3) == 3
+    assert await until_refused(tenant.key, 2, 2) == 2
+    await first.disconnect()
+    for i in range(6):
+        assert await tenant.clients[1].publish("own", b"%d" % i, 1) == 0
+
+    async def settled():
+        before.update(await used(stack))
+        return before["sessions", "a"] == 4 and before["stored-bytes", "a"] > 6 * 256
+    before = {}
+    await eventually(settled, "all is counted")
+    assert before["retained", "a"] == 5 and before["delayed", "a"] == 3 and before["keys", "a"] == 2
+    assert before["groups", "a"] == 1 and before["subscriptions", "a"] == 4
+    before.pop(("connections", "a"), None)
+    stack.broker.tree |= {"limits": {"max-sessions": 3}, "retained": {"max-messages": 2},
+                          "delayed": {"max-messages": 1}, "idempotency": {"max-keys": 1}}
+    await stack.end(stack.broker)
+    await stack.restart(stack.broker)
+
+    async def same():
+        found = await used(stack)
+        found.pop(("connections", "a"), None)
+        return found == before
+    await eventually(same, "everything is there, and counted")
+    assert not await tenant.connect(5)
+    assert await tenant.connect(0), "a session that is there goes on"
+    assert [m.payload for m in await tenant.clients[-1].receive_all(6)]
+    last = tenant.clients[2]
+    assert await last.publish("r/new", b"x", 1, retain=True) == 0x97
+    assert await last.publish("r/0", b"y", 1, retain=True) in (0, 0x10), "one takes its place"
+    for i in range(5):
+        assert await last.publish(f"r/{i}", b"", 1, retain=True) in (0, 0x10)
+    assert await last.publish("r/new", b"x", 1, retain=True) in (0, 0x10)
+    await last.publish("r/new", b"", 1, retain=True)
+    await asyncio.gather(*(c.disconnect(props={"session_expiry": 0}) for c in tenant.clients[1:]))
+
+
+async def test_all_is_given_back(env):
+    stack = await env.stack(sidecars=1, start=False,
+                            broker={"idempotency": {"window": "1s"}})
+    in_spaces(stack, "a")
+    await stack.start()
+    tenant = Tenant(env, stack, 0)
+    for i in range(3):
+        assert await tenant.connect(i)
+    first = tenant.clients[0]
+    await first.subscribe(("kept", 2), ("own", 1), ("$share/g/t", 1), ("$dead/#", 2))
+    assert await tenant.retain(0) and await tenant.key(0)
+    assert await first.publish("own", b"x", 1, props={"user": [("sqmqos-delay", "1")]}) == 0
+    assert {m.payload for m in await first.receive_all(2)} == {b"x"}
+    found = await used(stack)
+    assert found["sessions", "a"] == 3 and found["retained", "a"] == 1, found
+    await tenant.publish(0, "r/0", b"", 1, retain=True)
+    for client in tenant.clients:
+        await client.disconnect(props={"session_expiry": 0})
+
+    async def nothing():
+        found.clear()
+        found.update(await used(stack))
+        found.pop(("connections", "a"), None)
+        return not found
+    await eventually(nothing, f"nothing is left: {found}", 30)
