@@ -80,7 +80,8 @@ check_scan(struct sq_topic_index *names, struct item *items, size_t n, struct sq
 	}
 }
 
-/* What a filter covers it selects, too; and it covers itself. */
+/* What a filter covers it selects, too, and it covers itself; two that select one topic
+ * overlap. */
 static void
 check_covers(const struct item *items, size_t n, struct sq_bytes filter, const struct item *named,
     size_t n_named)
@@ -90,12 +91,18 @@ check_covers(const struct item *items, size_t n, struct sq_bytes filter, const s
 		struct sq_bytes other = items[i].filter.filter;
 		bool wider = sq_topic_covers(filter, other);
 		bool narrower = sq_topic_covers(other, filter);
+		bool overlap = sq_topic_overlaps(filter, other);
+
+		assert(overlap == sq_topic_overlaps(other, filter));
+		assert(overlap || (!wider && !narrower));
 
 		for (size_t k = 0; k < n_named; k++) {
 			struct sq_bytes topic = named[k].filter.filter;
 
 			assert(!wider || !sq_topic_match(other, topic) ||
 			    sq_topic_match(filter, topic));
+			assert(overlap || !sq_topic_match(filter, topic) ||
+			    !sq_topic_match(other, topic));
 			assert(!narrower || !sq_topic_match(filter, topic) ||
 			    sq_topic_match(other, topic));
 		}

@@ -263,6 +263,49 @@ Test(acl, placeholders_fill_a_part_of_one_level)
 	}
 }
 
+/* A client id of up to four of these. */
+static void
+draw_id(unsigned *seed, char *out)
+{
+	static const char bytes[] = "a/+#$%*2F";
+	unsigned n = 1 + (unsigned)rand_r(seed) % 4;
+
+	for (unsigned i = 0; i < n; i++)
+		out[i] = bytes[(unsigned)rand_r(seed) % (sizeof bytes - 1)];
+	out[n] = '\0';
+}
+
+Test(acl, whatever_two_clients_call_themselves_no_topic_is_of_both)
+{
+	static const char *const levels[] = {
+	    "a", "%2F", "a%2Fa", "%2B", "+", "$", "%24", "%252F", "a/a", "2", "", "F"};
+	const struct written w = W("allow publish", "{client}/d/{client}/#");
+	struct sq_acl *acl = good(&w, 1, true);
+	unsigned seed = 7;
+	size_t allowed = 0;
+
+	for (int turn = 0; turn < 3000; turn++) {
+		char ids[2][8], topic[64], by[256];
+		unsigned hits[SQ_ARRAY_LEN(levels)] = {0};
+
+		draw_id(&seed, ids[0]);
+		draw_id(&seed, ids[1]);
+		if (strcmp(ids[0], ids[1]) == 0)
+			continue;
+		for (size_t i = 0; i < 2 * SQ_ARRAY_LEN(levels); i++) {
+			struct sq_acl_who who = {"token:x", ids[i % 2], "shop", true};
+			const char *level = levels[i / 2], *first = level[0] == '$' ? "%24" : level;
+
+			snprintf(topic, sizeof topic, "%s/d/%s/x", first, level);
+			hits[i / 2] += asks(acl, &who, "publish", topic, by, sizeof by);
+			cr_assert_lt(hits[i / 2], 2, "%s is of %s and %s", topic, ids[0], ids[1]);
+			allowed += hits[i / 2];
+		}
+	}
+	cr_assert_gt(allowed, 10);
+	sq_acl_unref(&acl);
+}
+
 Test(acl, placeholders_in_names_of_queues_are_no_patterns)
 {
 	const struct written w = W("allow consume", "q-{client}");
@@ -381,21 +424,21 @@ Test(acl, mistakes_are_named_with_their_place)
 		"broker.yaml:10: acl[0].topics: \"a/#/b\": # must be the last character"},
 	    {W("deny publish", "$share/g/a"),
 		"broker.yaml:10: acl[0].topics: \"$share/g/a\": topics are named without $share "
-	        "and "
+		"and "
 		"$tag"},
 	    {W("deny publish", "a/{user}"),
 		"broker.yaml:10: acl[0].topics: \"a/{user}\": placeholders are {space}, {identity} "
-	        "and "
+		"and "
 		"{client}"},
 	    {W("deny publish", "a/+{client}"),
 		"broker.yaml:10: acl[0].topics: \"a/+{client}\": + must fill a whole level"},
 	    {W("deny consume", "{group}"),
 		"broker.yaml:10: acl[0].queues: \"{group}\": placeholders are {space}, {identity} "
-	        "and "
+		"and "
 		"{client}"},
 	    {W("deny publish,consume", "a"),
 		"broker.yaml:10: acl[0].topics: consume, manage and operate have queues, not "
-	        "topics"},
+		"topics"},
 	};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
