@@ -41,6 +41,7 @@ struct sq_front_worker {
 	struct sq_list unread; /* struct sq_conn, those that h2o doesn't read from */
 	struct sq_task leave;  /* has guests leave that must */
 	unsigned ended[SQ_END_COUNT], ended_now; /* since the last line of the log */
+	uint64_t stream_errors;                  /* of h2o's, by the last turn */
 	struct sq_lingers lingers;
 	struct sq_list streams; /* struct sq_stream, the longest silent first */
 	struct sq_list spare;   /* struct sq_call, to be used again */

@@ -9,7 +9,10 @@
 #include "broker/http/head.h"
 #include "core/h2o.h"
 
-enum { INPUT_STRANGER_REQUESTS = 2 };
+enum {
+	INPUT_STRANGER_REQUESTS = 2,
+	INPUT_STRANGER_HEADS = 65536, /* bytes in a turn: h2o makes up to 64 of one */
+};
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"; /* RFC 9113, 3.4 */
 #define PREFACE_SIZE (sizeof preface - 1)
@@ -33,7 +36,8 @@ input_take_frames(struct sq_conn *c)
 		skip = PREFACE_SIZE;
 	}
 	sq_toll_take(&in->toll, (const unsigned char *)b->bytes + skip, b->size - skip);
-	if (sq_toll_head_too_large(&in->toll))
+	if (sq_toll_head_too_large(&in->toll) ||
+	    (c->guest.standing < SQ_STANDING_KNOWN && in->toll.heads > INPUT_STRANGER_HEADS))
 		sq_conn_end(c, SQ_END_HEAD);
 	else if (!sq_toll_good(&in->toll, sq_worker_now_ms(c->part->worker)))
 		sq_conn_end(c, SQ_END_FLOOD);
@@ -143,15 +147,17 @@ sq_inputs_turn(struct sq_front_worker *p)
 static void
 input_pass(struct sq_conn *c, h2o_socket_t *sock, const char *err)
 {
-	const h2o_context_t *ctx = sq_worker_context(c->part->worker);
-	uint64_t errors = sq_h2o_stream_errors(ctx);
+	struct sq_front_worker *p = c->part;
+	uint64_t errors;
 
 	c->input.turning = true; /* keeps it */
 	c->input.next(sock, err);
 	c->input.turning = false;
-	errors = sq_h2o_stream_errors(ctx) - errors;
-	if (errors > 0)
-		sq_toll_spend(&c->input.toll, (unsigned)errors * SQ_TOLL_ERROR);
+	errors = sq_h2o_stream_errors(sq_worker_context(p->worker));
+	if (errors != p->stream_errors) /* they come from here alone */
+		sq_toll_spend(
+		    &c->input.toll, (unsigned)(errors - p->stream_errors) * SQ_TOLL_ERROR);
+	p->stream_errors = errors;
 }
 
 static void

@@ -27,12 +27,15 @@ toll_cost(unsigned type, unsigned flags, size_t len)
 void
 sq_toll_take(struct sq_toll *t, const unsigned char *p, size_t len)
 {
+	t->heads = 0;
 	while (len >= FRAME_HEAD) {
 		size_t body = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2];
 
 		if (len - FRAME_HEAD < body)
 			return;
 		t->left -= toll_cost(p[3], p[4], body);
+		if (p[3] == HEADERS || p[3] == CONTINUATION)
+			t->heads += body;
 		if (p[3] == HEADERS)
 			t->head = body;
 		else if (p[3] == CONTINUATION)

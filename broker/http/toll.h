@@ -20,7 +20,7 @@ enum {
 	SQ_TOLL_REQUEST = 8,      /* what a request brings that is not a stranger's */
 	SQ_TOLL_SEND = 4,         /* what a write to the peer brings, and */
 	SQ_TOLL_SENT_BYTES = 128, /* one more for so many bytes */
-	SQ_TOLL_HEAD_MAX = 32768, /* bytes of a request's head, HTTP/1.1's too */
+	SQ_TOLL_HEAD_MAX = 16384, /* bytes of a request's head, HTTP/1.1's too */
 };
 
 /* A connection's account.  Begins with sq_toll_init(). */
@@ -28,6 +28,7 @@ struct sq_toll {
 	int64_t left;
 	uint64_t paid_ms; /* until when time has brought something */
 	size_t head;      /* of the request whose head arrives */
+	size_t heads;     /* bytes of heads that the last sq_toll_take() has seen */
 };
 
 void sq_toll_init(struct sq_toll *, uint64_t now_ms);

@@ -373,6 +373,8 @@ async def test_floods_end_with_calm(env):
     await raw.over()
     assert raw.goaway() == ENHANCE_YOUR_CALM
     assert await ended(stack, "flood") == len(FLOODS) + 5
+    assert await metric(stack.broker, 'sqmqos_auth_refused_total{reason="missing"}') > 80
+    assert stack.log(stack.broker).count("refused with 401") < 80
     await good.check()
 
 
@@ -402,6 +404,24 @@ async def test_a_head_without_end_is_bounded(env):
     raw = await Raw(stack).open(b"GET / HTTP/1.1\r\n")
     await flooded(raw, b"x: " + b"y" * 8000 + b"\r\n")
     assert await ended(stack, "head") == 2
+    await good.check()
+
+
+async def test_heads_that_grow_are_bounded(env):
+    """A byte of HPACK is a field of h2o's, of 32 bytes and more; with a window of nothing its
+    answer stays, and so do the fields."""
+    stack, good = await served(env, link={"strangers-per-address": 0})
+    before = memory(stack.broker)
+    raws = [await Raw(stack).open(PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 0)))
+            for _ in range(8)]
+    bomb = head(1)[9:] + b"\x90" * 15000  # accept-encoding: gzip, deflate
+    for raw in raws:
+        await raw.send(b"".join(frame(HEADERS, 5, n, bomb) for n in range(1, 200, 2)))
+    most = 0
+    while not all(r.ended for r in raws):
+        most = max(most, memory(stack.broker))
+        await good.check()
+    assert most - before < 100 * MIB, (before, most)
     await good.check()
 
 

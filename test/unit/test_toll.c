@@ -85,17 +85,20 @@ Test(toll, a_cut_anywhere_changes_nothing)
 
 Test(toll, heads_have_a_size)
 {
-	add(1, 0, 16000);
-	add(9, 0, 16000);
+	add(1, 0, 8000);
+	add(9, 0, 8000);
 	spent();
 	cr_assert_not(sq_toll_head_too_large(&toll));
-	add(1, 4, 100); /* another */
+	add(1, 4, 1000); /* another */
 	add(9, 4, 0);
 	spent();
 	cr_assert_not(sq_toll_head_too_large(&toll));
+	cr_assert_eq(toll.heads, 17000);
+	sq_toll_take(&toll, bytes, 100); /* nothing whole */
+	cr_assert_eq(toll.heads, 0);
 	len = 0;
-	add(1, 0, 16000);
-	add(9, 0, 16000);
+	add(1, 0, 8000);
+	add(9, 0, 8000);
 	add(9, 4, 1000);
 	spent();
 	cr_assert(sq_toll_head_too_large(&toll));
