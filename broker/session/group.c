@@ -447,6 +447,17 @@ group_own_txn(const struct sq_group *g, struct sq_own_txn **own)
 	return sq_own_txn(sh, own);
 }
 
+/* Nobody came back to it after the start: its record says when it ends. */
+static void
+group_date(struct sq_group *g, uint64_t now_ms, struct sq_own_txn **own)
+{
+	if (g->undated_ms == 0 || now_ms < g->undated_ms)
+		return;
+	g->undated_ms = 0;
+	if (g->n_subs == 0)
+		sq_group_store(g, group_own_txn(g, own));
+}
+
 /* Under the write lock: what time does to the group. */
 static void
 group_look(struct sq_group *g, uint64_t now_ms, struct sq_own_txn **own)
@@ -460,6 +471,8 @@ group_look(struct sq_group *g, uint64_t now_ms, struct sq_own_txn **own)
 		    g, g->durable ? SQ_ENDING_EXPIRED : SQ_ENDING_LEFT, group_own_txn(g, own));
 	else if (sq_group_options_due(&g->options, now_ms, g->broker->cfg.grace_ms))
 		sq_group_declared(g, now_ms, group_own_txn(g, own));
+	else
+		group_date(g, now_ms, own);
 }
 
 /* Some groups of the table, with a reference each. */

@@ -70,7 +70,8 @@ struct sq_group {
 	bool stored;                     /* it and its bindings have records */
 	uint32_t expiry_s;               /* as it is granted; 0 where it is not durable */
 	uint64_t expires_ms;             /* while n_subs is 0 */
-	bool awaited; /* after a start: its queue was told that somebody is there */
+	uint64_t undated_ms; /* when its record is to say that, if nobody came; 0: it does */
+	bool awaited;        /* after a start: its queue was told that somebody is there */
 	bool listed;
 	struct sq_ending *ending; /* of its queue, once it is not listed */
 };

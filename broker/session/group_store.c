@@ -135,6 +135,19 @@ load_record(struct sq_reader *r, struct group_record *out)
 	    sq_reader_left(r) == 0;
 }
 
+/* It ends when its record says, but not before the grace, and after as long as it may be kept:
+ * that may have been more, or the clock been set. */
+static void
+load_expiry(const struct groups_load *l, struct sq_group *g, uint64_t expires_ms)
+{
+	uint64_t most_ms = l->now_ms + l->broker->cfg.queue_expiry_max_s * UINT64_C(1000);
+
+	if (expires_ms > most_ms)
+		expires_ms = most_ms;
+	if (expires_ms > g->expires_ms)
+		g->expires_ms = expires_ms;
+}
+
 static void
 load_group(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 {
@@ -167,8 +180,11 @@ load_group(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	/* Transient sessions' subscriptions come back, or not, within the grace. */
 	g->expires_ms = l->now_ms + l->broker->cfg.grace_ms +
 	    (rec.expires_ms == 0 && !rec.waits ? g->expiry_s * UINT64_C(1000) : 0);
-	if (rec.expires_ms != 0 && sq_wallclock_to_mono(rec.expires_ms, l->now_ms) > g->expires_ms)
-		g->expires_ms = sq_wallclock_to_mono(rec.expires_ms, l->now_ms);
+	/* Else a broker that is started more often than that would keep it for ever. */
+	if (rec.expires_ms == 0 && !rec.waits)
+		g->undated_ms = l->now_ms + l->broker->cfg.grace_ms;
+	if (rec.expires_ms != 0)
+		load_expiry(l, g, sq_wallclock_to_mono(rec.expires_ms, l->now_ms));
 }
 
 static struct sq_group *

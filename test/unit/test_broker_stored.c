@@ -927,6 +927,38 @@ Test(broker_stored, a_declared_group_keeps_bindings_messages_and_its_number)
 	expect_empty_store();
 }
 
+Test(broker_stored, a_group_that_nobody_comes_back_to_ends_however_often_the_broker_starts)
+{
+	struct peer keeper = peer_new(&w, "s~w~keeper~pod");
+
+	peer_connect(&keeper);
+	cr_assert_eq(declare(&keeper, "orders/#", false, 3600), 2);
+	crash(); /* its record says that it has a member */
+	for (unsigned i = 0; i < 3; i++) {
+		world_pass(&w, 40000);
+		cr_assert_eq(stored_engine_records(SQ_RECORD_GROUP), 1, "start %u", i);
+		restart(1100000);
+	}
+	restart(500000);
+	world_pass(&w, 40000);
+	expect_empty_store();
+}
+
+Test(broker_stored, a_group_is_kept_no_longer_than_the_broker_allows_now)
+{
+	struct peer keeper = peer_new(&w, "s~w~keeper~pod");
+
+	peer_connect(&keeper);
+	cr_assert_eq(declare(&keeper, "orders/#", false, 24 * 3600), 2);
+	end(&keeper);
+	w.cfg.queue_expiry_max_s = 120;
+	restart(0);
+	world_pass(&w, 100000);
+	cr_assert_eq(stored_engine_records(SQ_RECORD_GROUP), 1);
+	world_pass(&w, 30000);
+	expect_empty_store();
+}
+
 Test(broker_stored, a_share_with_a_durable_member_is_there_again)
 {
 	struct peer s = peer_new(&w, "s~w~c"), t = peer_new(&w, "s~w~d~pod");

@@ -292,25 +292,35 @@ embedded_load_error(const struct sq_engine *engine)
 	return sq_table_error(e->table);
 }
 
+struct claim {
+	struct sq_item *out;
+	bool good;
+};
+
 static void
 claim_item(void *arg, const struct sq_table_item *stored)
 {
-	struct sq_item *out = arg;
+	struct claim *c = arg;
 
-	*out = sq_embedded_item(stored);
+	c->good = sq_embedded_item_good(stored);
+	if (c->good)
+		*c->out = sq_embedded_item(stored);
 }
 
 static int
 embedded_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
 {
 	struct sq_embedded *e = sq_embedded_of(q->engine);
+	struct claim c = {.out = out};
 	int err;
 
 	if (sq_queue_claim(q, seq, out))
 		return SQ_OK;
 	if (sq_queue_skips(q, seq))
 		return SQ_ENOTFOUND;
-	err = sq_pager_item(e, q->id, seq, claim_item, out);
+	err = sq_pager_item(e, q->id, seq, claim_item, &c);
+	if (err == SQ_OK && !c.good)
+		err = SQ_EINVAL;
 	if (err == SQ_OK)
 		sq_queue_skip(q, out);
 	return err;

@@ -62,7 +62,15 @@ sq_embedded_of(struct sq_engine *e)
 
 /* What a checkpoint has written may leave memory. */
 void sq_embedded_page_out(struct sq_embedded *);
-/* An item from the tables, with references of its own. */
+/* Whether an item of the tables, which verifies, is one that was ever put. */
+static inline bool
+sq_embedded_item_good(const struct sq_table_item *stored)
+{
+	return (stored->qos == 1 || stored->qos == 2) &&
+	    sq_image_check(stored->image.p, stored->image.len) == SQ_OK;
+}
+
+/* Such an item, with references of its own. */
 struct sq_item sq_embedded_item(const struct sq_table_item *);
 
 /* --- build.c: a transaction before its commit; see engine.h --- */

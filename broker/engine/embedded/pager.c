@@ -40,6 +40,17 @@ struct page {
 	bool end;
 };
 
+static void
+page_damaged(struct sq_embedded *e, uint64_t queue, uint64_t seq)
+{
+	char text[128];
+
+	snprintf(text, sizeof text, "tables: item %llu of queue %llu is damaged",
+	    (unsigned long long)seq, (unsigned long long)queue);
+	sq_embedded_trouble(e, SQ_TROUBLE_DAMAGE, text);
+	sq_metric_add(&e->metrics, SQ_M_STORE_DAMAGED, 1);
+}
+
 static bool
 page_item(void *arg, const struct sq_table_item *stored)
 {
@@ -50,7 +61,9 @@ page_item(void *arg, const struct sq_table_item *stored)
 		return false;
 	}
 	p->from = stored->seq + 1;
-	if (!sq_gap_skips(p->gap, stored->seq))
+	if (!sq_embedded_item_good(stored))
+		page_damaged(p->engine, stored->queue, stored->seq);
+	else if (!sq_gap_skips(p->gap, stored->seq))
 		p->items[p->n++] = sq_embedded_item(stored);
 	return p->n < PAGE_ITEMS;
 }
@@ -73,13 +86,9 @@ page_read(struct page *p, uint64_t queue)
 	uint64_t from = p->from, bad = 0;
 	int err = sq_table_items(
 	    e->table, queue, from, PAGE_ITEMS, page_bytes(e), page_item, p, &bad);
-	char text[128];
 
 	if (err == SQ_EINVAL && bad != 0) {
-		snprintf(text, sizeof text, "tables: item %llu of queue %llu is damaged",
-		    (unsigned long long)bad, (unsigned long long)queue);
-		sq_embedded_trouble(e, SQ_TROUBLE_DAMAGE, text);
-		sq_metric_add(&e->metrics, SQ_M_STORE_DAMAGED, 1);
+		page_damaged(e, queue, bad);
 		p->from = bad + 1;
 	} else if (err != SQ_OK) {
 		return err;
