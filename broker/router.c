@@ -47,6 +47,18 @@ sq_router_new(const struct sq_router_cfg *cfg)
 	return r;
 }
 
+static void
+space_free(struct sq_router *r, struct sq_space *s)
+{
+	assert(sq_topic_index_count(s->bindings) == 0);
+	sq_retained_fini(r, s);
+	sq_grants_fini(s);
+	sq_topic_index_free(&s->bindings);
+	sq_rwlock_fini(&s->lock);
+	free(s->name);
+	free(s);
+}
+
 void
 sq_router_free(struct sq_router **rp)
 {
@@ -57,16 +69,8 @@ sq_router_free(struct sq_router **rp)
 	if (r == NULL)
 		return;
 	while ((at = sq_htab_walk(&r->spaces, NULL)) != NULL) {
-		struct sq_space *s = SQ_CONTAINER_OF(at, struct sq_space, node);
-
-		assert(sq_topic_index_count(s->bindings) == 0);
 		sq_htab_remove(&r->spaces, at);
-		sq_retained_fini(r, s);
-		sq_grants_fini(s);
-		sq_topic_index_free(&s->bindings);
-		sq_rwlock_fini(&s->lock);
-		free(s->name);
-		free(s);
+		space_free(r, SQ_CONTAINER_OF(at, struct sq_space, node));
 	}
 	sq_htab_fini(&r->spaces);
 	free(r->stale);
@@ -79,8 +83,10 @@ space_new(struct sq_router *r, struct sq_space *home, const char *name, uint64_t
 {
 	struct sq_space *s = sq_xcalloc(1, sizeof *s);
 
+	s->router = r;
 	s->name = sq_xstrdup(name);
 	s->home = home != NULL ? home : s;
+	s->home->refs += home != NULL;
 	s->version = ++r->n_spaces << VERSION_BITS;
 	sq_rwlock_init(&s->lock);
 	s->bindings = sq_topic_index_new();
@@ -107,6 +113,7 @@ sq_router_space_beside(struct sq_router *r, struct sq_space *home, const char *n
 	}
 	if (s == NULL)
 		s = space_new(r, home, name, hash);
+	s->refs++;
 	pthread_mutex_unlock(&r->spaces_lock);
 	return s;
 }
@@ -115,6 +122,51 @@ struct sq_space *
 sq_router_space(struct sq_router *r, const char *name)
 {
 	return sq_router_space_beside(r, NULL, name);
+}
+
+/* Under the lock of spaces: one reference less; returns whether nothing is left of it, and nobody
+ * finds it any more. */
+static bool
+space_gone(struct sq_space *s)
+{
+	assert(s->refs > 0);
+	if (--s->refs > 0 || sq_retained_count(s) > 0 || !sq_list_empty(&s->readers) ||
+	    !sq_list_empty(&s->reads))
+		return false;
+	sq_htab_remove(&s->router->spaces, &s->node);
+	return true;
+}
+
+void
+sq_space_unref(struct sq_space **sp)
+{
+	struct sq_space *s = *sp, *home;
+	struct sq_router *r;
+	bool gone;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	r = s->router;
+	home = s->home != s ? s->home : NULL;
+	pthread_mutex_lock(&r->spaces_lock);
+	gone = space_gone(s);
+	pthread_mutex_unlock(&r->spaces_lock);
+	if (!gone)
+		return;
+	space_free(r, s);
+	sq_space_unref(&home);
+}
+
+size_t
+sq_router_spaces(struct sq_router *r)
+{
+	size_t n;
+
+	pthread_mutex_lock(&r->spaces_lock);
+	n = r->spaces.n;
+	pthread_mutex_unlock(&r->spaces_lock);
+	return n;
 }
 
 const char *

@@ -73,12 +73,18 @@ struct sq_router *sq_router_new(const struct sq_router_cfg *);
 /* No binding is left.  Retained messages go with it. */
 void sq_router_free(struct sq_router **);
 
-/* The space of that name, made when missing; lives as long as the router. */
+/* The space of that name, made when missing, with a reference.  It lives while somebody has one,
+ * it has a retained message, or a grant names it; bindings need the reference of their owner.
+ * Thread: any. */
 struct sq_space *sq_router_space(struct sq_router *, const char *name);
-/* The same; made, it has the lock of 'home', which has one of its own: what binds in both is
- * under one lock. */
+/* Gives '*sp' back, if any, and nulls it.  Thread: any that has locked none. */
+void sq_space_unref(struct sq_space **sp);
+/* As sq_router_space(); made, it has the lock of 'home', which has one of its own: what binds in
+ * both is under one lock. */
 struct sq_space *
 sq_router_space_beside(struct sq_router *, struct sq_space *home, const char *name);
+/* How many there are.  Thread: any. */
+size_t sq_router_spaces(struct sq_router *);
 const char *sq_space_name(const struct sq_space *);
 /* How many bindings there are.  Thread: any. */
 size_t sq_space_bindings(const struct sq_space *);

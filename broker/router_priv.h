@@ -13,6 +13,8 @@
 
 struct sq_space {
 	struct sq_hnode node;
+	struct sq_router *router;
+	size_t refs; /* under the router's 'spaces_lock' */
 	char *name;
 	struct sq_space *home; /* whose lock it has; most: itself */
 	struct sq_rwlock lock;
@@ -42,6 +44,7 @@ struct sq_router {
 	struct sq_router_cfg cfg;
 	struct sq_metrics metrics;
 	struct sq_htab spaces; /* under 'spaces_lock' */
+	size_t swept;          /* where the sweep goes on in it */
 	pthread_mutex_t spaces_lock;
 	uint64_t n_spaces; /* ever made */
 	atomic_uint_fast64_t retained_number;
@@ -55,6 +58,8 @@ void sq_grants_fini(struct sq_space *);
 
 /* router_retained.c: what a space has of retained messages. */
 void sq_retained_init(struct sq_space *);
+/* How many. */
+size_t sq_retained_count(struct sq_space *);
 /* Frees them; their records stay. */
 void sq_retained_fini(struct sq_router *, struct sq_space *);
 

@@ -12,7 +12,11 @@
 #include "core/mem.h"
 #include "proto/topic/topic.h"
 
-enum { SWEEP_MAX = 1000 }; /* retained messages of a space removed in one go */
+enum {
+	SWEEP_MAX = 1000,  /* retained messages removed in one call */
+	SWEEP_SPACES = 64, /* looked up at a time */
+	SWEEP_PARTS = 32,  /* of these in one call */
+};
 
 struct retained {
 	struct sq_index_entry entry;
@@ -93,6 +97,17 @@ sq_retained_fini(struct sq_router *r, struct sq_space *s)
 	sq_topic_index_free(&s->retained);
 	sq_account_free(&s->account);
 	pthread_mutex_destroy(&s->retained_lock);
+}
+
+size_t
+sq_retained_count(struct sq_space *s)
+{
+	size_t n;
+
+	pthread_mutex_lock(&s->retained_lock);
+	n = sq_topic_index_count(s->retained);
+	pthread_mutex_unlock(&s->retained_lock);
+	return n;
 }
 
 void
@@ -286,6 +301,7 @@ retained_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	kept->id = key->id;
 	kept->origin = origin;
 	retained_set_expiry(s, kept, sq_wallclock_to_mono(wall_ms, l->now_ms));
+	sq_space_unref(&s);
 }
 
 int
@@ -296,34 +312,72 @@ sq_router_load(struct sq_router *r, struct sq_engine *e, uint64_t now_ms)
 	return e->ops->load(e, SQ_RECORD_RETAINED, retained_load, &l);
 }
 
-/* Removes expired messages of a space. */
-static void
-retained_sweep(struct sq_router *r, struct sq_space *s, uint64_t now_ms,
-    struct sq_txn *(*txn)(void *arg), void *arg)
+/* Removes expired messages of a space, 'most' at most; returns how many. */
+static int
+retained_sweep(
+    struct sq_space *s, int most, uint64_t now_ms, struct sq_txn *(*txn)(void *arg), void *arg)
 {
 	struct sq_heap_node *due;
+	int n = 0;
 
 	pthread_mutex_lock(&s->retained_lock);
-	for (int n = 0; n < SWEEP_MAX && (due = sq_heap_pop(&s->expiries, now_ms)) != NULL; n++)
-		retained_remove(r, s, due->owner, txn(arg));
+	for (; n < most && (due = sq_heap_pop(&s->expiries, now_ms)) != NULL; n++)
+		retained_remove(s->router, s, due->owner, txn(arg));
 	pthread_mutex_unlock(&s->retained_lock);
+	return n;
+}
+
+/* Some spaces, with a reference each. */
+struct sweep_part {
+	struct sq_space *v[SWEEP_SPACES];
+	size_t n;
+};
+
+static void
+sweep_add(struct sq_hnode *at, void *arg)
+{
+	struct sq_space *s = SQ_CONTAINER_OF(at, struct sq_space, node);
+	struct sweep_part *part = arg;
+
+	if (part->n == SWEEP_SPACES) /* of a chain that long: the next round comes */
+		return;
+	s->refs++;
+	part->v[part->n++] = s;
+}
+
+/* The next of them; false: these are the last ones of the round. */
+static bool
+sweep_next(struct sq_router *r, struct sweep_part *part)
+{
+	part->n = 0;
+	pthread_mutex_lock(&r->spaces_lock);
+	do
+		r->swept = sq_htab_slice(&r->spaces, r->swept, sweep_add, part);
+	while (r->swept != 0 && part->n < SWEEP_SPACES / 2);
+	pthread_mutex_unlock(&r->spaces_lock);
+	return r->swept != 0;
 }
 
 void
 sq_router_sweep(struct sq_router *r, uint64_t now_ms, struct sq_txn *(*txn)(void *arg), void *arg)
 {
-	struct sq_hnode *at = NULL;
+	int left = SWEEP_MAX;
+	struct sweep_part part;
+	bool more = true;
 
-	for (int n = 0; n < SWEEP_MAX && r->n_stale > 0; n++) {
+	for (; left > 0 && r->n_stale > 0; left--) {
 		struct sq_record_key key = retained_record(r->stale[--r->n_stale]);
 		struct sq_txn *t = txn(arg);
 
 		t->engine->ops->record(t, &key, (struct sq_bytes){0});
 	}
-	pthread_mutex_lock(&r->spaces_lock);
-	while ((at = sq_htab_walk(&r->spaces, at)) != NULL)
-		retained_sweep(r, SQ_CONTAINER_OF(at, struct sq_space, node), now_ms, txn, arg);
-	pthread_mutex_unlock(&r->spaces_lock);
+	for (int parts = 0; more && left > 0 && parts < SWEEP_PARTS; parts++) {
+		more = sweep_next(r, &part);
+		for (size_t i = 0; i < part.n; i++) {
+			left -= retained_sweep(part.v[i], left, now_ms, txn, arg);
+			sq_space_unref(&part.v[i]); /* it may have been the last one */
+		}
+	}
 }
 
 /* Scans: of the space's own, then of each that it reads. */

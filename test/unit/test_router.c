@@ -389,3 +389,31 @@ Test(router, an_expired_retained_message_is_neither_seen_nor_kept)
 	sweep(9999);
 	cr_assert_eq(metric(SQ_M_RETAINED), 1);
 }
+
+static struct sq_txn *
+no_txn(void *arg)
+{
+	(void)arg;
+	return NULL;
+}
+
+Test(router, a_space_that_nobody_has_goes_with_its_last_retained_message)
+{
+	struct sq_space *kept = sq_router_space(router, "kept"), *was = space;
+	struct sq_space *sys = sq_router_space_beside(router, kept, "of it");
+
+	cr_assert_eq(sq_router_spaces(router), 3);
+	space = kept;
+	cr_assert_eq(retain("a", "x", 10), SQ_OK);
+	sq_space_unref(&kept);
+	sq_router_sweep(router, 5, no_txn, NULL);
+	cr_assert_eq(sq_router_spaces(router), 3, "what is beside it has it");
+	sq_space_unref(&sys);
+	cr_assert_eq(sq_router_spaces(router), 2, "a message is in it");
+	sq_router_sweep(router, 5, no_txn, NULL);
+	cr_assert_eq(sq_router_spaces(router), 2);
+	sq_router_sweep(router, 20, no_txn, NULL);
+	cr_assert_eq(sq_router_spaces(router), 1);
+	space = was;
+	cr_assert_eq(metric(SQ_M_RETAINED), 0);
+}
