@@ -171,8 +171,10 @@ sq_sys_forget(struct sq_sys *sys, const struct sq_tenant *tenant)
 
 	pthread_mutex_lock(&sys->lock);
 	t = sys_find(sys, tenant);
-	if (t != NULL)
+	if (t != NULL) {
+		sq_space_unref(&t->space); /* at the end it is the router's */
 		sys_tenant_free(sys, t);
+	}
 	pthread_mutex_unlock(&sys->lock);
 }
 

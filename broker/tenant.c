@@ -169,6 +169,7 @@ sq_tenants_sweep(struct sq_tenants *ts)
 			ts->cfg.gone(ts->cfg.arg, t);
 		sq_htab_remove(&ts->table, at);
 		sq_account_free(&t->account);
+		sq_space_unref(&t->space); /* at the end it is the router's */
 		sq_tenant_unref(&t);
 	}
 	pthread_mutex_unlock(&ts->lock);
