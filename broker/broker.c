@@ -120,6 +120,10 @@ broker_cfg(const struct sq_broker_cfg *from)
 
 	if (cfg.limits.topic_levels == 0)
 		cfg.limits = sq_limits_unsaid;
+	if (cfg.max_sub_bytes == 0)
+		cfg.max_sub_bytes = UINT64_MAX;
+	if (cfg.max_will == 0)
+		cfg.max_will = UINT32_MAX;
 	/* As a message says that it has none, so that publishing compares and no more. */
 	if (cfg.expiry_default_s == 0)
 		cfg.expiry_default_s = SQ_MSG_NO_EXPIRY;

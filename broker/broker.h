@@ -62,6 +62,8 @@ struct sq_broker_cfg {
 	uint64_t spaces; /* see struct sq_shares_cfg */
 	struct sq_owner_rules owners;
 	const struct sq_tenant_share *shares; /* each tenant once; outlives the broker */
+	uint64_t max_sub_bytes;               /* of the filters of a session; 0: no limit */
+	uint32_t max_will; /* bytes of a will, with topic and properties; 0: max_packet */
 	size_t n_shares;
 	const struct sq_tenant_grant *grants; /* the same */
 	size_t n_grants;

@@ -49,8 +49,9 @@ struct sq_call {
 	struct sq_block *body; /* the call's reference; freed with the call */
 
 	/* The broker's: see broker/session/pace.h. */
-	struct sq_sink *pace; /* what the answer waits for; NULL: nothing */
+	struct sq_sink *pace; /* what the answer waits for; NULL: memory, or nothing */
 	uint64_t pace_ms;     /* since when */
+	bool paces;           /* it waits */
 	bool pace_answered;   /* it only waits for that */
 
 	/* The answer. */

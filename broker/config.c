@@ -205,6 +205,10 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Subscriptions of this broker, and filters of its groups."},
     {"limits.max-subscriptions", SQ_CFG_UINT, AT(max_subs), "10000", 1, 10000000, NULL,
 	"Subscriptions of a session."},
+    {"limits.subscription-bytes", SQ_CFG_SIZE, AT(max_sub_bytes), "1Mi", 4096, MIB *MIB, NULL,
+	"Bytes of the filters of a session's subscriptions together."},
+    {"limits.will", SQ_CFG_SIZE, AT(max_will), "64Ki", 1024, 16 * MIB, NULL,
+	"Bytes of a will: its topic, properties and payload."},
     {"limits.memory", SQ_CFG_SIZE, AT(memory), "auto", 16 * MIB, 0, automatic,
 	"Memory of the process: publishers are slowed down when four fifths of it are in use, and "
 	"from nineteen twentieths on nothing is taken that needs more; auto: three quarters of "
@@ -518,6 +522,8 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .dead_total_bytes = c->dead_total_bytes,
 	    .spaces = c->spaces_kept,
 	    .owners = {(enum sq_owner_scope)c->owner, !c->adopt},
+	    .max_sub_bytes = c->max_sub_bytes,
+	    .max_will = (uint32_t)c->max_will,
 	    .shares = c->shares,
 	    .grants = c->grants,
 	    .n_grants = c->n_grants,

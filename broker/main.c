@@ -33,7 +33,12 @@
 enum {
 	LIVE_MS = 5000, /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
-	LOOK_MS = 250, /* between two looks at the configuration's file */
+	LOOK_MS = 250,         /* between two looks at the configuration's file */
+	JOURNAL_MIN = 8 << 20, /* as the key's */
+	/* What one needs besides its bytes, about. */
+	RETAINED_BYTES = 512,
+	DELAYED_BYTES = 256,
+	KEY_BYTES = 64,
 };
 
 static const struct sq_engine_ops *const engines[] = {
@@ -154,6 +159,34 @@ program_raise_limits(void)
 	}
 }
 
+/* What stays in memory for as long as it likes is a part of limits.memory, whatever its own keys
+ * say: else one of these alone could fill that, and nothing would ever make it free. */
+static void
+program_fit(struct sq_broker_cfg *b)
+{
+	uint64_t all = sq_memory_limit();
+	const struct {
+		const char *key;
+		uint64_t *value, most;
+	} rows[] = {
+	    {"store.journal-size", &b->journal_size, all / 4 > JOURNAL_MIN ? all / 4 : JOURNAL_MIN},
+	    {"store.cache-size", &b->store_cache_size, all / 8},
+	    {"retained.max-bytes", &b->retained_max_bytes, all / 8},
+	    {"retained.max-messages", &b->retained_max_msgs, all / 8 / RETAINED_BYTES},
+	    {"delayed.max-bytes", &b->delayed_max_bytes, all / 8},
+	    {"delayed.max-messages", &b->delayed_max_msgs, all / 8 / DELAYED_BYTES},
+	    {"idempotency.max-keys", &b->max_keys, all / 16 / KEY_BYTES},
+	};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
+		if (*rows[i].value <= rows[i].most)
+			continue;
+		*rows[i].value = rows[i].most;
+		SQ_INFO("broker", "%s is %llu, which is what limits.memory has room for",
+		    rows[i].key, (unsigned long long)rows[i].most);
+	}
+}
+
 /* Brings everything up; on error a line in 'err'. */
 static int
 program_start(struct program *p, struct sq_buf *err)
@@ -163,6 +196,7 @@ program_start(struct program *p, struct sq_buf *err)
 	struct sq_broker_cfg broker = sq_broker_config_cfg(c);
 	struct sq_buf why = {0};
 
+	program_fit(&broker);
 	broker.engine = engines[c->engine];
 	p->auth = sq_broker_config_auth(c, true, err);
 	if (p->auth == NULL)

@@ -97,6 +97,8 @@
 	    SQ_COUNTER, "Attaches of new sessions that were refused.") \
 	X(SESSIONS_ADOPTED, "sqmqos_sessions_adopted_total", NULL, SQ_COUNTER, \
 	    "Sessions that were nobody's, and are now theirs who came for them.") \
+	X(SESSIONS_REFUSED_MEMORY, "sqmqos_sessions_refused_total", "reason=\"memory\"", \
+	    SQ_COUNTER, "Attaches of new sessions that were refused.") \
 	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, \
 	    "Sessions taken over by another connection of their client.") \
 	X(CONFLICTS, "sqmqos_link_conflicts_total", NULL, SQ_COUNTER, \

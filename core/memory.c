@@ -38,6 +38,8 @@ memory_judge(void)
 		level = SQ_MEMORY_REFUSED;
 	else if (limit != 0 && used >= limit / 5 * 4)
 		level = SQ_MEMORY_PACED;
+	else if (limit != 0 && used >= limit / 20 * 13)
+		level = SQ_MEMORY_FILLED;
 	if (level != atomic_load_explicit(&sq_memory_level_now, memory_order_relaxed))
 		atomic_store_explicit(&sq_memory_level_now, level, memory_order_relaxed);
 }
@@ -85,6 +87,20 @@ uint64_t
 sq_memory_used(void)
 {
 	return (uint64_t)memory_used_now();
+}
+
+uint64_t
+sq_memory_fair(void)
+{
+	uint64_t limit = sq_memory_limit(), most = limit / 4 * 3, used = sq_memory_used();
+	uint64_t floor = limit / 4096, fair;
+
+	if (limit == 0)
+		return UINT64_MAX;
+	fair = used < most ? (most - used) / 4 : 0;
+	floor = floor < SQ_MEMORY_FLOOR ? floor : SQ_MEMORY_FLOOR;
+	floor = floor > SQ_MEMORY_FLOOR_MIN ? floor : SQ_MEMORY_FLOOR_MIN;
+	return fair > floor ? fair : floor;
 }
 
 /* Takes what the allocator keeps, and returns it. */

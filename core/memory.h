@@ -6,9 +6,11 @@
  * far as that does not go back to the system.  Threads count for themselves and add
  * SQ_MEMORY_SLACK at a time to what all see.
  *
- * What is there is held to a limit in two steps: from four fifths of it publishers are
- * slowed down (PACED), from nineteen twentieths on nothing is taken that needs more
- * (REFUSED).  What makes memory free is always taken.  Who asks decides what that means. */
+ * What is there is held to a limit in steps: from thirteen twentieths of it nothing is taken
+ * that stays, such as a session, a subscription, a retained message (FILLED), so that the rest is
+ * for what comes and goes; from four fifths publishers are slowed down (PACED); from nineteen
+ * twentieths nothing is taken that needs more at all (REFUSED).  What makes memory free is always
+ * taken.  Who asks decides what that means. */
 #ifndef SQ_CORE_MEMORY_H
 #define SQ_CORE_MEMORY_H
 
@@ -18,7 +20,7 @@
 
 #include "core/metrics.h"
 
-enum sq_memory_level { SQ_MEMORY_FREE, SQ_MEMORY_PACED, SQ_MEMORY_REFUSED };
+enum sq_memory_level { SQ_MEMORY_FREE, SQ_MEMORY_FILLED, SQ_MEMORY_PACED, SQ_MEMORY_REFUSED };
 
 enum { SQ_MEMORY_SLACK = 32 * 1024 };
 
@@ -58,8 +60,16 @@ sq_memory_level(void)
 	    "These, and what the allocator keeps of freed memory: what limits.memory bounds.") \
 	X(MEMORY_LIMIT, "sqmqos_memory_limit_bytes", NULL, SQ_GAUGE, "limits.memory.") \
 	X(MEMORY_LEVEL, "sqmqos_memory_level", NULL, SQ_GAUGE, \
-	    "0: free; 1: publishers are slowed down; 2: what needs more memory is refused.")
+	    "0: free; 1: what stays is refused, such as sessions; 2: publishers are slowed down, " \
+	    "too; 3: messages are refused, too.")
 void sq_memory_metrics(const struct sq_metrics *, size_t first); /* 'first': MEMORY_BYTES' */
+
+/* What one of many that grow by themselves, such as a queue, may have now: a quarter of what is
+ * free below three quarters of the limit, and always a little (a 4,096th of the limit, at most
+ * SQ_MEMORY_FLOOR).  So one alone ends at a fifth of that, and of any number each leaves
+ * something for the next: they never fill it up. */
+enum { SQ_MEMORY_FLOOR = 64 * 1024, SQ_MEMORY_FLOOR_MIN = 4096 };
+uint64_t sq_memory_fair(void);
 
 /* Counts 'n' bytes more or fewer for the calling thread; the allocator's hooks call it. */
 void sq_memory_count(int64_t n);

@@ -13,6 +13,7 @@
 #include "core/mem.h"
 #include "sidecar/client_priv.h"
 #include "sidecar/foreign.h"
+#include "sidecar/room.h"
 #include "sidecar/session.h"
 
 enum { CLOSING_MS = 2000, CATCH_UP_READS = 16 };
@@ -155,6 +156,22 @@ client_read_large(struct sq_client *c, size_t room)
 		sq_buf_trim(&c->rest, 0);
 }
 
+/* Whether the rest of a large packet is not read just now, for want of memory. */
+static bool
+client_waits(struct sq_client *c)
+{
+	if (!sq_room_none())
+		return false;
+	if (c->session == NULL) {
+		sq_client_end(c, SQ_END_MEMORY);
+		return true;
+	}
+	c->blocked = true;
+	ev_io_stop(c->hub->loop, &c->in);
+	sq_session_pause(c->session);
+	return true;
+}
+
 /* Reads once by way of 'buf', which has room for twice SQ_READ_MAX. */
 static void
 client_read(struct sq_client *c, unsigned char *buf)
@@ -169,6 +186,8 @@ client_read(struct sq_client *c, unsigned char *buf)
 	if (left > 0 && (left > SQ_READ_MAX || c->decoder.need > SQ_READ_MAX)) {
 		size_t missing = c->decoder.need > left ? c->decoder.need - left : 1;
 
+		if (client_waits(c))
+			return;
 		client_read_large(c, missing > SQ_READ_MAX ? missing : SQ_READ_MAX);
 		return;
 	}
@@ -310,6 +329,29 @@ sq_client_end_because(struct sq_client *c, enum sq_client_end why, struct sq_byt
 	}
 	ev_io_start(c->hub->loop, &c->in);
 	sq_client_touch(c); /* what is left is written, then our side is shut */
+}
+
+size_t
+sq_client_holds(const struct sq_client *c)
+{
+	return c->state == SQ_CLIENT_DEAD ? 0 : sq_output_len(&c->output) + c->rest.cap;
+}
+
+void
+sq_client_evict(struct sq_client *c)
+{
+	uint64_t msgs, bytes;
+
+	if (c->state < SQ_CLIENT_CLOSING) {
+		sq_client_end(c, SQ_END_MEMORY);
+		sq_client_write(c);
+	}
+	if (c->state == SQ_CLIENT_DEAD)
+		return;
+	sq_output_drop(&c->output, &msgs, &bytes);
+	sq_buf_fini(&c->rest);
+	c->state = SQ_CLIENT_DEAD;
+	client_bury(c);
 }
 
 void

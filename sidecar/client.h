@@ -14,7 +14,7 @@
 struct sq_client;
 struct sq_hub;
 
-#define SQ_CLIENT_FULL_TEXT "the broker has as many sessions as it may"
+#define SQ_CLIENT_FULL_TEXT "the broker has no room for one more session"
 
 /* X(symbol, MQTT 5 reason, our side is to blame or it is unexpected, quiet, text).  Quiet: the
  * client's connection did not break; what it had and did not settle counts no attempt. */
@@ -45,6 +45,7 @@ struct sq_hub;
 	X(CLIENT_ID, 0x97, 1, 1, "client id above the broker's limits.client-id") \
 	X(NOT_AUTHORIZED, 0x87, 1, 1, "not authorized") \
 	X(MESSAGE_REFUSED, 0x83, 1, 1, "message refused, and MQTT 3.1.1 can't say so") \
+	X(MEMORY, 0x97, 1, 1, "it holds most of the memory that is used up (limits.memory)") \
 	X(STUCK, 0x97, 0, 1, "publish refused for session.refused-max, and nothing else went on") \
 	X(MESSAGE_DENIED, 0x87, 1, 1, "message not allowed, and MQTT 3.1.1 can't say so") \
 	X(SHUTDOWN, 0x8b, 0, 1, "sidecar is shutting down") \
@@ -88,6 +89,10 @@ void sq_client_go_ahead(struct sq_client *);
 /* Another connection takes its client id: what had come before counts, such as
  * acknowledgements or a DISCONNECT.  It may have ended then. */
 void sq_client_catch_up(struct sq_client *);
+/* Bytes that it holds: input that is no packet yet, and output. */
+size_t sq_client_holds(const struct sq_client *);
+/* Ends it and drops what it holds, for want of memory. */
+void sq_client_evict(struct sq_client *);
 /* The session can take more: input goes on this turn. */
 void sq_client_resume(struct sq_client *);
 /* PUBACK, PUBREC or PUBCOMP for what it published. */

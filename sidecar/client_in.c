@@ -14,6 +14,7 @@
 #include "proto/topic/topic.h"
 #include "sidecar/client_priv.h"
 #include "sidecar/refusals.h"
+#include "sidecar/room.h"
 #include "sidecar/rules.h"
 #include "sidecar/session.h"
 
@@ -183,6 +184,22 @@ publish_reserved(struct sq_client *c, const struct sq_lane_publish *m, const cha
 	return 0;
 }
 
+/* One that there is no memory for, to a client that can be told.  No line of the log: there
+ * is one for all. */
+static int
+publish_no_room(struct sq_client *c, const struct sq_lane_publish *m)
+{
+	int rc = sq_session_refuse(
+	    c->session, m, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_MEMORY, sq_bytes_of(SQ_ROOM_TEXT));
+
+	if (rc != 0)
+		return rc;
+	sq_refusals_count(c->hub, SQ_REFUSAL_MEMORY);
+	sq_hub_count(c->hub, SQ_M_REFUSED_MEMORY, 1);
+	c->unfinished++;
+	return 0;
+}
+
 /* Hands the message to the session as the rules want it. */
 static int
 publish_by_rules(struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_lane_publish *out)
@@ -259,6 +276,8 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 		return rc == SQ_ETOOBIG ? publish_too_deep(c, &out) : 0;
 	if ((reserved = sq_topic_reserved(out.topic)) != NULL)
 		return publish_reserved(c, &out, reserved);
+	if (sq_room_none() && m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
+		return publish_no_room(c, &out);
 	if (out.props.len > 0 && !p->props.forwardable) {
 		kept = sq_xmalloc(out.props.len);
 		out.props = (struct sq_bytes){kept, sq_mqtt_props_forward(p->props.raw, kept)};

@@ -9,6 +9,8 @@
 #include "sidecar/client_priv.h"
 #include "sidecar/limits.h"
 #include "sidecar/refusals.h"
+#include "sidecar/room.h"
+#include "sidecar/session.h"
 
 enum { WHY_MAX = 128 };
 
@@ -32,6 +34,13 @@ sq_client_limits_connect(
 		    l->client_id);
 		*why = text;
 		return SQ_MQTT_RC_BAD_CLIENT_ID;
+	}
+	/* Without clean start a broker may have its session: that one says whether it is new. */
+	if (sq_room_none_to_stay() && k->clean_start &&
+	    !sq_session_is_known(c->hub, k->client_id)) {
+		sq_refusals_count(c->hub, SQ_REFUSAL_MEMORY);
+		*why = SQ_ROOM_TEXT;
+		return SQ_MQTT_RC_QUOTA_EXCEEDED;
 	}
 	if (!k->has_will)
 		return 0;

@@ -16,6 +16,7 @@
 #include "sidecar/listener.h"
 #include "sidecar/outbox.h"
 #include "sidecar/password_check.h"
+#include "sidecar/room.h"
 #include "sidecar/self.h"
 #include "sidecar/session.h"
 #include "sidecar/session_priv.h"
@@ -224,7 +225,7 @@ hub_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 		hub_clients(h);
 	}
 	hub_reap(h);
-	sq_memory_tick(sq_hub_now(h));
+	sq_room_turn(h);
 	sq_hub_arm(h);
 }
 
@@ -386,6 +387,7 @@ sq_hub_new(struct ev_loop *loop, const struct sq_sidecar_cfg *cfg, struct sq_buf
 	ev_timer_init(&h->sweep, hub_on_sweep, 1.0, 1.0);
 	h->sweep.data = h;
 	ev_timer_start(loop, &h->sweep);
+	sq_memory_metrics(h->metrics, SQ_M_MEMORY_BYTES);
 	ev_timer_init(&h->timer, hub_on_timer, 0.0, 0.0);
 	h->timer.data = h;
 	h->pool = hub_pool(h, err);

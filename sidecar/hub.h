@@ -64,6 +64,11 @@ struct sq_hub {
 	bool limits_told;           /* a broker has said its own */
 	uint32_t broker_max_packet; /* 0: not told */
 	uint64_t full_ms; /* when a broker last had no room for a session; 0: it has again */
+	/* room.c's: windows of sessions, the level as of the last turn, since when nothing is
+	 * taken, and when the next client may go and the next line be logged. */
+	uint64_t windows;
+	unsigned memory_level;
+	uint64_t short_ms, evict_ms, short_quiet_ms;
 	struct sq_refusals closed; /* connections that sq_refusals_closed() tells of */
 	bool stopping;
 	bool link_was_up;

@@ -24,7 +24,9 @@
 	X(CLIENTS_BUSY, "sqmqos_clients_refused_total", "reason=\"passwords-waiting\"", \
 	    SQ_COUNTER, "Clients that were sent away, by reason.") \
 	X(CLOSED_REFUSED, "sqmqos_clients_closed_total", "reason=\"refused-max\"", SQ_COUNTER, \
-	    "Connections closed because a publish was refused for session.refused-max.") \
+	    "Connections that were closed, by reason.") \
+	X(CLOSED_MEMORY, "sqmqos_clients_closed_total", "reason=\"memory\"", SQ_COUNTER, \
+	    "Connections that were closed, by reason.") \
 	X(SESSIONS, "sqmqos_sessions", NULL, SQ_GAUGE, "Sessions of local clients.") \
 	X(ATTACHED, "sqmqos_sessions_attached", NULL, SQ_GAUGE, "Sessions attached to a broker.") \
 	X(LINKS, "sqmqos_links", NULL, SQ_GAUGE, "Open links to brokers.") \
@@ -49,6 +51,8 @@
 	X(REFUSED_STRICT, "sqmqos_publishes_refused_total", "reason=\"strict\"", SQ_COUNTER, \
 	    "Publishes of local clients that were not taken.") \
 	X(REFUSED_RESERVED, "sqmqos_publishes_refused_total", "reason=\"reserved\"", SQ_COUNTER, \
+	    "Publishes of local clients that were not taken.") \
+	X(REFUSED_MEMORY, "sqmqos_publishes_refused_total", "reason=\"memory\"", SQ_COUNTER, \
 	    "Publishes of local clients that were not taken.") \
 	X(REFUSED_BROKER, "sqmqos_publishes_refused_total", "reason=\"broker\"", SQ_COUNTER, \
 	    "Publishes of local clients that were not taken.") \

@@ -13,6 +13,7 @@
 #include "sidecar/outbox_disk.h"
 #include "sidecar/outbox_folders.h"
 #include "sidecar/outbox_places.h"
+#include "sidecar/room.h"
 #include "sidecar/rules.h"
 #include "sidecar/session_priv.h"
 
@@ -48,8 +49,8 @@ static const char *const mode_names[] = {"memory", "disk"};
 
 /* --- who waits --- */
 
-static void
-outbox_pause(struct sq_outbox *o, struct sq_session *s)
+void
+sq_outbox_pause(struct sq_outbox *o, struct sq_session *s)
 {
 	if (!sq_list_empty(&s->paused))
 		return;
@@ -57,9 +58,9 @@ outbox_pause(struct sq_outbox *o, struct sq_session *s)
 	sq_hub_count(o->hub, SQ_M_OUTBOX_PAUSED, 1);
 }
 
-/* Each tries again, in the order in which they came. */
-static void
-outbox_resume(struct sq_outbox *o)
+/* In the order in which they came. */
+void
+sq_outbox_resume(struct sq_outbox *o)
 {
 	struct sq_session *s;
 
@@ -93,7 +94,7 @@ sq_outbox_held(struct sq_outbox *o, int64_t delta)
 	o->held += (uint64_t)delta;
 	outbox_show(o);
 	if (delta < 0 && !sq_list_empty(&o->paused) && o->held <= o->max - o->max / 4)
-		outbox_resume(o);
+		sq_outbox_resume(o);
 }
 
 /* What one client may hold: its lane's flow control while a broker takes what it
@@ -116,7 +117,7 @@ sq_outbox_admit(struct sq_outbox *o, struct sq_session *s, size_t size)
 	bool fits = o->held + size <= o->max || (size > half && o->held <= half);
 
 	if (s->backlog != 0 && s->backlog + size > outbox_share(o, s)) {
-		outbox_pause(o, s);
+		sq_outbox_pause(o, s);
 		return SQ_EAGAIN;
 	}
 	/* Nobody overtakes who waits for the bound, or a large one would never fit. */
@@ -129,7 +130,7 @@ sq_outbox_admit(struct sq_outbox *o, struct sq_session *s, size_t size)
 	}
 	if (o->first == NULL)
 		o->first = s;
-	outbox_pause(o, s);
+	sq_outbox_pause(o, s);
 	return SQ_EAGAIN;
 }
 
@@ -183,7 +184,7 @@ outbox_turned(struct sq_outbox *o, bool room)
 	if (was && !o->stalled)
 		SQ_INFO("outbox", "the disk takes messages again");
 	if (room || (was && !o->stalled))
-		outbox_resume(o);
+		sq_outbox_resume(o);
 	sq_metric_set(o->hub->metrics, SQ_M_OUTBOX_STALLED, o->stalled);
 }
 
@@ -251,7 +252,7 @@ outbox_open(struct sq_outbox *o)
 	    (unsigned long long)sq_outbox_store_bytes(outbox_store(o)));
 	sq_outbox_places_open(o->places, o->disk);
 	sq_outbox_disk_turn(o->disk);
-	outbox_resume(o);
+	sq_outbox_resume(o);
 }
 
 /* --- disk: what others left behind --- */
@@ -344,7 +345,7 @@ outbox_size(struct sq_outbox *o)
 		o->disk_max = size != 0 ? size : DISK_DEFAULT;
 	if (o->disk != NULL)
 		sq_outbox_store_resize(outbox_store(o), o->disk_max);
-	outbox_resume(o);
+	sq_outbox_resume(o);
 }
 
 void
@@ -400,6 +401,8 @@ sq_outbox_stop(struct sq_outbox *o)
 void
 sq_outbox_sweep(struct sq_outbox *o)
 {
+	if (!sq_room_none())
+		sq_outbox_resume(o);
 	if (!o->started || o->mode != SQ_OUTBOX_DISK)
 		return;
 	if (o->disk != NULL)
@@ -467,7 +470,7 @@ sq_outbox_publish(struct sq_outbox *o, struct sq_session *s, const struct sq_lan
 	    : SQ_EAGAIN;
 
 	if (rc == SQ_EAGAIN)
-		outbox_pause(o, s);
+		sq_outbox_pause(o, s);
 	sq_outbox_places_entered(o->places, s);
 	return rc;
 }

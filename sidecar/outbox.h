@@ -51,6 +51,10 @@ void sq_outbox_held(struct sq_outbox *, int64_t delta);
 /* Whether the session may hold 'size' bytes more.  SQ_EAGAIN: its client gets
  * sq_client_resume(). */
 int sq_outbox_admit(struct sq_outbox *, struct sq_session *, size_t size) SQ_MUST_CHECK;
+/* Memory has become free: those that wait try again. */
+void sq_outbox_resume(struct sq_outbox *);
+/* The session's client waits until then, or until another has room. */
+void sq_outbox_pause(struct sq_outbox *, struct sq_session *);
 /* Whether QoS 0 is dropped and counted rather than waited for: it must not stop
  * what the disk would take. */
 bool sq_outbox_drops_qos0(struct sq_outbox *, struct sq_session *, size_t size);

@@ -16,6 +16,7 @@
 #include "sidecar/declared.h"
 #include "sidecar/outbox.h"
 #include "sidecar/outbox_disk.h"
+#include "sidecar/room.h"
 #include "sidecar/session_order.h"
 #include "sidecar/session_priv.h"
 
@@ -54,6 +55,22 @@ session_by_client(const struct sq_hub *h, const char *client_id, uint64_t hash)
 			return s;
 	}
 	return NULL;
+}
+
+bool
+sq_session_is_known(const struct sq_hub *h, struct sq_bytes client_id)
+{
+	char *id = sq_xmemdup0(client_id.p, client_id.len);
+	bool known = session_by_client(h, id, sq_hash(id, client_id.len)) != NULL;
+
+	free(id);
+	return known;
+}
+
+void
+sq_session_pause(struct sq_session *s)
+{
+	sq_outbox_pause(s->hub->outbox, s);
 }
 
 /* Makes it the session of its client id that the next one finds. */
@@ -106,7 +123,8 @@ sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_c
 	s->will = p->will;
 	s->will_delay_s = p->will_delay_s;
 	s->ordinal = ++h->ordinals;
-	s->inbox = sq_inbox_new(h->cfg->credit_msgs, h->cfg->credit_bytes, p->receive_max);
+	s->window = sq_room_window(h);
+	s->inbox = sq_inbox_new(h->cfg->credit_msgs, s->window, p->receive_max);
 	sq_list_init(&s->all);
 	sq_list_init(&s->turn);
 	sq_list_init(&s->place);
@@ -145,6 +163,7 @@ sq_session_free(struct sq_session *s)
 	sq_lane_out_free(&s->lane[0]);
 	sq_lane_out_free(&s->lane[1]);
 	sq_inbox_free(&s->inbox);
+	sq_room_return(s->hub, s->window);
 	sq_session_free_subs(s);
 	sq_block_unref(&s->will);
 	free(s->path);
@@ -334,6 +353,10 @@ sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
 		return sq_outbox_publish(s->hub->outbox, s, m);
 	if (lane == 0 && sq_outbox_drops_qos0(s->hub->outbox, s, size))
 		return 0;
+	if (sq_room_waits(s->backlog, size)) {
+		sq_outbox_pause(s->hub->outbox, s);
+		return SQ_EAGAIN;
+	}
 	rc = sq_outbox_admit(s->hub->outbox, s, size);
 	if (rc == 0 && lane == 1 && sq_lane_publish_qos(m) == 0)
 		session_lane_1_qos0(s);

@@ -74,6 +74,10 @@ void sq_session_kept(struct sq_session *, bool last, uint16_t n, struct sq_bytes
 void sq_session_enforce(struct sq_session *);
 void sq_session_enforce_all(struct sq_hub *);
 
+/* Whether there is a session of that client id here. */
+bool sq_session_is_known(const struct sq_hub *, struct sq_bytes client_id);
+/* Its client waits for memory: sq_client_resume() follows. */
+void sq_session_pause(struct sq_session *);
 const char *sq_session_client_id(const struct sq_session *);
 /* Whether it has something for a broker that would be lost with this process: publishes,
  * acknowledgements, a will.  That it goes is no such thing: a broker sees its link end. */

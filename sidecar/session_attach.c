@@ -237,7 +237,7 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 		break;
 	case 413:
 		attach_not_taken(s, SQ_MQTT_RC_PACKET_TOO_LARGE, SQ_END_TOO_LARGE,
-		    "its will is above the broker's limits.max-packet");
+		    "its will is above the broker's limits.will");
 		if (s->state == SQ_SESSION_ENDED)
 			return;
 		break;

@@ -47,6 +47,7 @@ struct sq_session {
 	uint64_t last[SQ_LANES]; /* from the attach, for lanes not made yet */
 	struct sq_lane_out *lane[SQ_LANES];
 	struct sq_inbox *inbox;
+	uint64_t window; /* of the inbox, bytes: see room.h */
 	struct sq_block *will;
 	struct sq_order_out order;     /* what is asked of subscriptions in the client's order */
 	struct sq_list asked;          /* struct sq_subreq: what is asked outside of it, */

@@ -15,6 +15,7 @@
 #include "sidecar/declared.h"
 #include "sidecar/limits.h"
 #include "sidecar/rights.h"
+#include "sidecar/room.h"
 #include "sidecar/session_priv.h"
 #include "sidecar/session_subs.h"
 
@@ -241,6 +242,11 @@ subs_may_ask(struct sq_session *s, struct sq_subreq *r, uint16_t i, uint32_t cou
 	}
 	if (subs_full(s, count, fresh, filter)) {
 		subs_refuse_entry(s, r, i, filter);
+		return false;
+	}
+	if (sq_room_none_to_stay() && !sq_session_has_made(s, filter)) {
+		subreq_refuse(
+		    s, r, i, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_MEMORY, filter, SQ_ROOM_TEXT);
 		return false;
 	}
 	return true;

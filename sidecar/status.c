@@ -112,7 +112,8 @@ status_full(const struct sq_hub *h, uint64_t now_ms, struct sq_buf *why)
 {
 	if (h->full_ms != 0 && now_ms - h->full_ms < FULL_MS)
 		sq_buf_printf(why,
-		    "a broker has as many sessions as it may (its limits.max-sessions): new "
+		    "a broker has as many sessions as it may (its limits.max-sessions, or its "
+		    "limits.memory): new "
 		    "clients are refused with 0x97, sessions that were there before wait\n");
 }
 

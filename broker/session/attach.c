@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/memory.h"
 #include "proto/mqtt/reason.h"
 
 /* Whether the session is the caller's.  Its namespace is: the key was compared. */
@@ -412,7 +413,16 @@ attach_store_full(
 
 /* At version 1 of the link it reads as any other "not now". */
 static void
-attach_no_room(struct sq_broker *b, struct sq_call *c, const struct sq_account *account)
+attach_no_room(struct sq_call *c, const char *detail)
+{
+	c->retry_after_s = 1;
+	c->full = sq_link_version(c->link) >= 2;
+	sq_call_answer(c, c->full ? 429 : 503, detail);
+}
+
+/* Its tenant has as many as it may. */
+static void
+attach_no_share(struct sq_broker *b, struct sq_call *c, const struct sq_account *account)
 {
 	struct sq_buf why = {0};
 
@@ -422,9 +432,7 @@ attach_no_room(struct sq_broker *b, struct sq_call *c, const struct sq_account *
 	sq_count(b, SQ_M_REFUSED_BY_SESSIONS_FULL, 1);
 	SQ_WARN("session", "%s~%s~%s: refused: %s (limits.max-sessions)", c->key.space,
 	    c->key.workload, c->key.client, (const char *)sq_buf_data(&why));
-	c->retry_after_s = 1;
-	c->full = sq_link_version(c->link) >= 2;
-	sq_call_answer(c, c->full ? 429 : 503, "its tenant has as many sessions as it may");
+	attach_no_room(c, "its tenant has as many sessions as it may");
 	sq_buf_fini(&why);
 }
 
@@ -442,9 +450,32 @@ attach_count(struct sq_shard *sh, struct sq_call *c, bool ends_durable)
 	else
 		good = sq_share_take(account, SQ_SHARE_SESSIONS, 1);
 	if (!good)
-		attach_no_room(sh->broker, c, account);
+		attach_no_share(sh->broker, c, account);
 	sq_tenant_unref(&tenant);
 	return good;
+}
+
+static void
+attach_no_memory(struct sq_broker *b, struct sq_call *c)
+{
+	sq_count(b, SQ_M_SESSIONS_REFUSED_MEMORY, 1);
+	sq_count(b, SQ_M_REFUSED_BY_MEMORY, 1);
+	SQ_WARN("session", "%s~%s~%s: refused, the memory is nearly used up (limits.memory)",
+	    c->key.space, c->key.workload, c->key.client);
+	attach_no_room(c, "the broker has no memory for one more session");
+}
+
+/* Answers, if the will is above the limit. */
+static bool
+attach_will_too_large(struct sq_broker *b, struct sq_call *c, const struct sq_attach *a)
+{
+	if (a->will.len <= b->cfg.max_will)
+		return false;
+	sq_count(b, SQ_M_REFUSED_BY_QUOTA, 1);
+	SQ_WARN("session", "%s~%s~%s: a will of %zu bytes is refused, limits.will is %u",
+	    c->key.space, c->key.workload, c->key.client, a->will.len, b->cfg.max_will);
+	sq_call_answer(c, 413, "the will is above limits.will");
+	return true;
 }
 
 /* Answers, if the new session's client id is above the limit.  A sidecar that knows the
@@ -491,7 +522,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_refuse(c, conflict);
 		return;
 	}
-	if (s == NULL && attach_id_too_long(b, c))
+	if ((s == NULL && attach_id_too_long(b, c)) || attach_will_too_large(b, c, &a))
 		return;
 	/* An older one keeps its socket; its will is asked about again when it is due. */
 	if (a.will.len > 0 && attach_connects(s, &a) && !sq_permit_will(b, c, a.will)) {
@@ -499,6 +530,10 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		return;
 	}
 	ends_durable = attach_ends_durable(c, s, &a);
+	if (s == NULL && !ends_durable && sq_memory_level() >= SQ_MEMORY_FILLED) {
+		attach_no_memory(b, c);
+		return;
+	}
 	if (attach_would_hang(sh, c, s, &a)) {
 		sq_call_answer(c, 507, "nothing can be stored at present");
 		return;

@@ -8,10 +8,12 @@
 #include "broker/sys.h"
 #include "core/fault.h"
 #include "core/mem.h"
+#include "core/memory.h"
 #include "proto/mqtt/reason.h"
 
 enum {
 	OUTCOMES_MAX = 65536, /* kept outcomes of a lane */
+	PUT_OFF_MS = 5000,    /* longest that QoS 0 of a session is not taken for want of memory */
 	SPARSE_RATIO = 4,     /* below one match in so many, matches are copied out */
 };
 
@@ -37,6 +39,11 @@ batch_message(
 
 	if (e->packet_id != 0 && sq_held_find(s, e->packet_id) != NULL)
 		return SQ_MQTT_RC_SUCCESS; /* a second copy of what awaits its release */
+	if (sq_memory_level() == SQ_MEMORY_REFUSED) {
+		p->n = 0;
+		sq_count(p->broker, SQ_M_REFUSED, 1);
+		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_MEMORY);
+	}
 	code = sq_publish_message(p);
 	if (e->packet_id != 0 && code < 0x80 && sq_held_add(s, e->packet_id))
 		sq_op_held(op, e->packet_id);
@@ -123,6 +130,8 @@ batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_
 		SQ_FAULT("broker-publish-admitted");
 	if (op->releases)
 		SQ_FAULT("broker-release-admitted");
+	if (messages > 0)
+		sq_pace_memory(s->shard, c);
 	sq_op_commit(op);
 	sq_publish_committed(&p);
 }
@@ -143,12 +152,34 @@ batch_parked(const struct sq_session *s, uint8_t lane)
 static void
 batch_park(struct sq_session *s, struct sq_call *c, uint8_t lane)
 {
-	if (batch_parked(s, lane) < SQ_BATCH_FLYING_MAX) {
+	if (batch_parked(s, lane) < SQ_BATCH_FLYING_MAX && sq_memory_level() != SQ_MEMORY_REFUSED) {
 		sq_list_push_back(&s->waiting, &c->node);
 		return;
 	}
 	c->last = s->lanes[lane].last;
 	sq_call_refuse(c, SQ_CONFLICT_GAP);
+}
+
+/* Answers a batch of QoS 0 that comes while nothing is taken that needs memory: its sidecar
+ * keeps it, and reads its client no further.  Not for ever, as what the client acknowledges
+ * comes behind it, and that may be what makes memory free: later its messages are dropped. */
+static bool
+batch_put_off(struct sq_session *s, struct sq_call *c, uint8_t lane)
+{
+	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
+
+	if (lane != 0)
+		return false;
+	if (sq_memory_level() != SQ_MEMORY_REFUSED) {
+		s->put_off_ms = 0;
+		return false;
+	}
+	if (s->put_off_ms == 0)
+		s->put_off_ms = now_ms;
+	if (now_ms - s->put_off_ms >= PUT_OFF_MS)
+		return false;
+	sq_call_answer(c, 503, "the broker's memory is nearly used up");
+	return true;
 }
 
 void
@@ -170,6 +201,8 @@ sq_publish_offer(struct sq_session *s, struct sq_call *c)
 	}
 	switch (sq_lane_in_offer(lane, &b, &skip)) {
 	case SQ_LANE_ADMIT:
+		if (batch_put_off(s, c, b.lane))
+			return;
 		if (sq_order_in_batch(&s->order.in, b.mark))
 			batch_admit(s, c, &b, skip);
 		else

@@ -1,6 +1,7 @@
 #include "broker/session/pace.h"
 
 #include "core/mem.h"
+#include "core/memory.h"
 
 enum {
 	PACE_MS = 100,        /* longest wait */
@@ -19,10 +20,19 @@ pace_release(struct sq_call *c)
 	bool answered = c->pace_answered;
 
 	c->pace = NULL;
-	c->pace_answered = false;
+	c->paces = c->pace_answered = false;
 	sq_list_remove(&c->node);
 	if (answered)
 		sq_call_done(c); /* it is the front's now */
+}
+
+static void
+pace_begin(struct sq_shard *sh, struct sq_call *c, struct sq_sink *sink, uint64_t now_ms)
+{
+	c->pace = sink;
+	c->pace_ms = now_ms;
+	c->paces = true;
+	sq_list_push_back(&sh->paced, &c->node);
 }
 
 void
@@ -30,20 +40,25 @@ sq_pace_put(struct sq_shard *sh, struct sq_call *c, struct sq_sink *sink)
 {
 	uint64_t now_ms;
 
-	if (c->pace != NULL || sink->shard != sh || !pace_busy(sink))
+	if (c->paces || sink->shard != sh || !pace_busy(sink))
 		return;
 	now_ms = sq_worker_now_ms(sh->worker);
 	if (now_ms - sink->taken_ms > PACE_STUCK_MS)
 		return;
-	c->pace = sink;
-	c->pace_ms = now_ms;
-	sq_list_push_back(&sh->paced, &c->node);
+	pace_begin(sh, c, sink, now_ms);
+}
+
+void
+sq_pace_memory(struct sq_shard *sh, struct sq_call *c)
+{
+	if (!c->paces && sq_memory_level() >= SQ_MEMORY_PACED)
+		pace_begin(sh, c, NULL, sq_worker_now_ms(sh->worker));
 }
 
 void
 sq_pace_answer(struct sq_call *c)
 {
-	if (c->pace == NULL)
+	if (!c->paces)
 		sq_call_done(c);
 	else
 		c->pace_answered = true;

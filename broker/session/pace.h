@@ -6,7 +6,8 @@
  * others: the answer goes out after PACE_MS at the latest, and a queue from which
  * nothing was taken for PACE_STUCK_MS is not waited for; it fills up to its
  * limit, and then its policy says what happens.  Only queues of the own shard are
- * waited for. */
+ * waited for.  While the process is near its limit of memory (core/memory.h) each batch waits
+ * PACE_MS. */
 #ifndef SQ_BROKER_PACE_H
 #define SQ_BROKER_PACE_H
 
@@ -14,6 +15,8 @@
 
 /* A message of batch 'c' was put into 'sink': if that runs behind, 'c' waits. */
 void sq_pace_put(struct sq_shard *, struct sq_call *c, struct sq_sink *sink);
+/* Batch 'c' was carried out while memory runs short: it waits, whatever it was put into. */
+void sq_pace_memory(struct sq_shard *, struct sq_call *c);
 /* 'c' has its answer; sends it now or when its wait is over. */
 void sq_pace_answer(struct sq_call *c);
 /* Items of 'sink' have left. */

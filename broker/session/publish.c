@@ -10,6 +10,7 @@
 #include "broker/session/publish_priv.h"
 #include "broker/session/stored.h"
 #include "core/mem.h"
+#include "core/memory.h"
 #include "proto/mqtt/reason.h"
 #include "proto/topic/tags.h"
 #include "proto/topic/topic.h"
@@ -361,6 +362,14 @@ publish_readers(struct sq_publish *p, const struct sq_space *from, uint64_t numb
 	p->number = 0;
 }
 
+/* Whether there is no memory for it, as it would stay; an empty one takes a retained one away. */
+static bool
+publish_no_stay(const struct sq_publish *p)
+{
+	return !p->own && sq_memory_level() >= SQ_MEMORY_FILLED &&
+	    sq_image_payload(p->msg->image).len > 0;
+}
+
 /* Routes the message.  Returns its outcome. */
 static uint8_t
 publish_route(struct sq_publish *p)
@@ -382,6 +391,8 @@ publish_route(struct sq_publish *p)
 		return sq_refused_store(&p->refused);
 	if ((p->qos > 0 || p->retain) && !publish_make_room(p, v, n))
 		return publish_too_many(p, n);
+	if (p->retain && publish_no_stay(p))
+		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_MEMORY);
 	if (p->retain &&
 	    sq_router_retain(p->broker->router, space, p->msg, p->origin, p->expires_ms, p->txn,
 		&number) != SQ_OK)
@@ -405,6 +416,8 @@ publish_later(struct sq_publish *p, uint32_t delay_s)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DELAY);
 	if (publish_store_full(p))
 		return sq_refused_store(&p->refused);
+	if (publish_no_stay(p))
+		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_MEMORY);
 	if (!publish_make_room(p, NULL, 0))
 		return publish_too_many(p, 0);
 	if (sq_delayed_add(p->broker->delayed, p->txn, p->tenant, p->msg, p->not_from, due_ms) !=

@@ -9,6 +9,7 @@
 #include "broker/dead.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/utf8.h"
 #include "proto/mqtt/reason.h"
 
@@ -92,6 +93,8 @@ sq_refused_limit(struct sq_refused *r, const struct sq_broker *b, enum sq_limit 
 		"no QoS 3 message is taken while the dead letters are full",
 		{"dead-letters.max-messages", "dead-letters.max-bytes"},
 		{c->dead_max_msgs, c->dead_max_bytes}},
+	    [SQ_LIMIT_MEMORY] = {SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_MEMORY,
+		"the broker's memory is nearly used up", {"limits.memory"}, {sq_memory_limit()}},
 	};
 
 	(void)sq_refused_say(r, 0, rows[limit].refusal, "%s (%s: %llu", rows[limit].text,

@@ -37,6 +37,7 @@ enum sq_limit {
 	SQ_LIMIT_DELAYED,
 	SQ_LIMIT_KEYS,
 	SQ_LIMIT_DEAD_LETTERS,
+	SQ_LIMIT_MEMORY,
 };
 uint8_t sq_refused_limit(struct sq_refused *, const struct sq_broker *, enum sq_limit);
 /* The store takes nothing new: see sq_engine_full(). */

@@ -54,6 +54,7 @@ struct sq_subscription {
 	struct sq_group *group;    /* or of this group's; a reference */
 	struct sq_group_binding *group_binding;
 	uint32_t number;              /* of its record; 0: it has none */
+	uint32_t filter_len;          /* bytes */
 	uint8_t counted;              /* enum sq_sys_count; SQ_SYS_COUNTS: nowhere */
 	bool consumes;                /* from the group */
 	struct sq_declarer *word;     /* what it declares of the group's queue; NULL: nothing */
@@ -173,6 +174,7 @@ struct sq_session {
 	uint32_t n_held, cap_held;
 	struct sq_list ops[SQ_LANES];    /* struct sq_op: batches that are not answered */
 	bool failed[SQ_LANES];           /* a commit failed: attach again */
+	uint64_t put_off_ms;             /* since when its QoS 0 is not taken; 0: it is */
 	bool sparse;                     /* few of the last batch's messages matched */
 	_Atomic uint64_t quiet_until_ms; /* see refused.h */
 
@@ -212,6 +214,7 @@ struct sq_session {
 	struct sq_list scans; /* of retained messages: see retained_scan.h */
 	struct sq_task scan_task;
 	bool scan_posted;
+	uint64_t filter_bytes; /* of these */
 };
 
 /* session.c */

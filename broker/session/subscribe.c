@@ -16,6 +16,7 @@
 #include "broker/sys.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/memory.h"
 #include "proto/mqtt/reason.h"
 #include "proto/topic/sys_value.h"
 
@@ -72,6 +73,7 @@ subscription_unlist(struct sq_session *s, struct sq_subscription *sub)
 	sq_htab_remove(&s->subs_by_name, &sub->by_name);
 	sq_list_remove(&sub->node);
 	s->n_subscriptions--;
+	s->filter_bytes -= sub->filter_len;
 }
 
 /* Under the write lock of the tenant's space.  'txn' is NULL at the broker's end. */
@@ -208,6 +210,8 @@ subscribe_new(struct sq_session *s, struct sq_wanted *w, struct sq_txn *txn)
 	sq_htab_insert(&s->subs_by_name, &sub->by_name, sq_hash(sub->name, strlen(sub->name)));
 	s->n_subscriptions++;
 	sq_share_force(sq_tenant_account(s->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
+	sub->filter_len = (uint32_t)w->e.filter.len;
+	s->filter_bytes += sub->filter_len;
 	if (w->group != NULL) {
 		subscribe_group(s, sub, w, txn);
 	} else {
@@ -345,6 +349,15 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struc
 	if (is_new && s->n_subscriptions >= s->shard->broker->cfg.max_subs_per_session)
 		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
 		    "the session has as many as it may (limits.max-subscriptions)");
+	if (is_new && s->filter_bytes + w->e.filter.len > s->shard->broker->cfg.max_sub_bytes)
+		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
+		    "the filters of the session have as many bytes as they may "
+		    "(limits.subscription-bytes)");
+	if (is_new && sq_memory_level() >= SQ_MEMORY_FILLED) {
+		w->refusal = SQ_REFUSAL_MEMORY;
+		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
+		    "the broker's memory is nearly used up (limits.memory)");
+	}
 	if (is_new && w->filter.levels > s->shard->broker->cfg.limits.topic_levels)
 		return sq_wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID,
 		    "the topic filter has too many levels (limits.topic-levels)");

@@ -7,8 +7,8 @@ import mqtt
 from annotations import AnnotationsFile
 from cluster import eventually, metric
 
-WHY = "the broker has as many sessions as it may"
-LINE = "a broker has as many sessions as it may (its limits.max-sessions)"
+WHY = "the broker has no room for one more session"
+LINE = "a broker has as many sessions as it may (its limits.max-sessions, or its limits.memory)"
 
 
 def limited(n):

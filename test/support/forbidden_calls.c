@@ -67,8 +67,9 @@ try_all(void)
 	note("ptrace", syscall(SYS_ptrace, PTRACE_PEEKUSER, 1, 0, 0));
 	note("execve", syscall(SYS_execve, "/nonexistent/program", argv, argv));
 	note("mprotect", syscall(SYS_mprotect, page, 4096, PROT_READ | PROT_EXEC));
-	note("mmap", syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	note("mmap",
+	    syscall(
+		SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	try_fork();
 	note("kill", syscall(SYS_kill, 0x7fffffff, 0));
 	note("bpf", syscall(SYS_bpf, -1, NULL, 0));

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/fault.h"
 #include "core/mem.h"
+#include "core/memory.h"
 #include "core/thread.h"
 
 enum {
@@ -280,6 +281,9 @@ checkpoint_due(struct sq_checkpoint *c)
 	/* Settlements make room, and what is written needs less than was feared. */
 	if (atomic_load(&c->engine->no_room) && (n_changes > 0 || bytes > 0))
 		return true;
+	/* What is in the tables needs no memory any more. */
+	if (sq_memory_level() >= SQ_MEMORY_PACED && (n_changes > 0 || bytes > 0))
+		return true;
 	/* Nobody publishes to a store in trouble: it must find out by itself that it is over. */
 	return used > max / BEGIN_PART || n_changes > BEGIN_CHANGES || c->failed;
 }
@@ -290,7 +294,7 @@ checkpoint_hurries(const struct sq_checkpoint *c)
 {
 	uint64_t max, used = sq_journal_used(c->engine->journal, &max);
 
-	return used > max / 2;
+	return used > max / 2 || sq_memory_level() >= SQ_MEMORY_PACED;
 }
 
 /* Waits 'ms'; false: stop.  Under the lock. */

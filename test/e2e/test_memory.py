@@ -1,0 +1,281 @@
+"""Memory has a bound in total: greedy clients of a broker and of a sidecar, each in a control
+group of 64 MiB, and a good client beside them."""
+
+import asyncio
+import contextlib
+import random
+
+import mqtt
+from cgroup import Group
+from cluster import eventually, metric, metrics
+from scenario import scenario
+
+MIB = 1 << 20
+ROOM = 64 * MIB
+GREEDY_S = 60
+OVERHEAD = 4 * MIB  # libraries' data, stacks: what no allocation counts
+
+
+class Watch:
+    """Samples a program and its group."""
+
+    def __init__(self, program, group):
+        self.program = program
+        self.group = group
+        self.samples = []
+        self.levels = set()
+
+    async def look(self):
+        found = await metrics(self.program)
+        anonymous = self.group.anonymous()
+        self.samples.append((found["sqmqos_memory_bytes"], found["sqmqos_memory_used_bytes"],
+                             anonymous))
+        self.levels.add(int(found["sqmqos_memory_level"]))
+
+    def most(self):
+        return max(self.samples, key=lambda s: s[2])
+
+
+@contextlib.contextmanager
+def groups(*programs):
+    made = []
+    try:
+        for program in programs:
+            made.append(Group(program.name, ROOM))
+            made[-1].hold(program)
+        yield made
+    finally:
+        for group in made:
+            group.remove()
+
+
+async def endless(work):
+    """Does 'work' until it is cancelled; what goes wrong with a greedy client is its own."""
+    while True:
+        with contextlib.suppress(OSError, mqtt.Closed, asyncio.TimeoutError, AssertionError):
+            await work()
+        await asyncio.sleep(0.05)
+
+
+class Greedy:
+    """Clients that take what they can, on one sidecar."""
+
+    def __init__(self, port):
+        self.port = port
+        self.n = 0
+        self.kept = []
+
+    async def client(self, name, **options):
+        self.n += 1
+        client = mqtt.Client(f"greedy-{name}-{self.n}", options.pop("version", 5),
+                             options.pop("ack", "auto"))
+        connack = await client.connect(self.port, **options)
+        if connack.code != 0:
+            client.abort()
+            raise mqtt.Closed(connack.code)
+        self.kept.append(client)
+        return client
+
+    async def stuck(self):
+        """Subscribers that read nothing, of each QoS, while others flood them."""
+        for qos in (0, 1, 2):
+            client = await self.client("stuck", ack="none")
+            await client.subscribe("flood/#", qos=qos, timeout_s=5)
+            client.stall()
+        await asyncio.sleep(0.5)
+
+    async def flood(self, qos, size, version=5):
+        client = await self.client("flood", version=version)
+        payload = random.randbytes(size)
+        while client.connected:
+            for _ in range(16 if size < 500000 else 2):
+                client.publish_nowait(f"flood/{random.randrange(100)}", payload, qos)
+            await asyncio.wait_for(client.connection.writable.wait(), 30)
+            if qos:
+                for _ in range(500):
+                    if len(client.outgoing) < 100:
+                        break
+                    await asyncio.sleep(0.01)
+
+    async def wills(self):
+        will = mqtt.Will("flood/will", random.randbytes(60000), 1)
+        await self.client("will", will=will, props={"session_expiry": 60})
+
+    async def filters(self):
+        client = await self.client("filters")
+        for n in range(100):
+            names = [f"{random.randrange(1 << 40)}/" + "x/" * 20 + f"{n}/{i}" for i in range(100)]
+            await client.subscribe(*names, timeout_s=10)
+
+    async def retained(self):
+        client = await self.client("retain")
+        while client.connected:
+            await client.publish(f"kept/{random.randrange(1 << 30)}", random.randbytes(2000), 1,
+                                 retain=True, timeout_s=10)
+
+    async def sessions(self):
+        client = await self.client("many")
+        await client.subscribe("many/x")
+
+    def start(self, spawn):
+        works = [self.stuck, self.stuck, self.wills, self.filters, self.retained, self.sessions]
+        for qos, size, version in ((0, 200, 5), (0, 50000, 4), (1, 1000, 5), (1, 20000, 4),
+                                   (2, 500, 5), (1, 1000000, 5), (0, 1000000, 4)):
+            works.append(lambda q=qos, s=size, v=version: self.flood(q, s, v))
+        return [spawn(endless(work)) for work in works]
+
+    def end(self):
+        for client in self.kept:
+            client.abort()
+
+
+async def good(env, port, sent):
+    """A client that publishes and gets what it has published, all the time."""
+    client = await env.connect(port, f"good-{port}")
+    await client.subscribe("good/x", qos=1)
+    n = 0
+    while True:
+        code = await client.publish("good/x", f"{n}", 1, timeout_s=20)
+        if code == 0:
+            message = await client.receive(timeout_s=20)
+            assert message.payload == f"{n}".encode(), (message.payload, n)
+            n += 1
+        sent.append(code)
+        await asyncio.sleep(0.05)
+
+
+async def watch(watches, seconds):
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while loop.time() < end:
+        for w in watches:
+            assert w.program.running(), f"{w.program.name}: {w.program.last_words()}"
+            await w.look()
+        await asyncio.sleep(0.5)
+
+
+def close(w):
+    """What is counted is what the group has, within a quarter of it."""
+    _, used, anonymous = w.most()
+    assert abs(used - anonymous) <= anonymous / 4 + OVERHEAD, \
+        f"{w.program.name}: {used / MIB:.1f} MiB are counted, {anonymous / MIB:.1f} are there"
+
+
+@scenario(timeout_s=300, alone=True, build="release")
+async def test_greedy_clients_kill_nothing_and_starve_nobody(env):
+    stack = await env.stack(start=False)
+    broker, near, far = stack.programs
+    with groups(broker, near) as held:
+        await stack.start()
+        assert await metric(broker, "sqmqos_memory_limit_bytes") == ROOM // 4 * 3
+        assert await metric(near, "sqmqos_memory_limit_bytes") == ROOM // 2
+        watches = [Watch(p, g) for p, g in zip((broker, near), held)]
+        sent = []
+        served = env.spawn(good(env, stack.ports[1], sent))
+        greedy = Greedy(stack.ports[0])
+        tasks = greedy.start(env.spawn)
+        await watch(watches, GREEDY_S)
+        for task in tasks:
+            task.cancel()
+        served.cancel()
+        greedy.end()
+        for w in watches:
+            print(w.program.name, *(f"{n / MIB:.1f}" for n in w.most()), w.levels)
+            assert w.group.kills() == 0, f"{w.program.name} was killed by the kernel"
+        print(len(sent), sent.count(0), set(sent))
+        for w in watches:
+            close(w)
+        assert sent.count(0) > 0.9 * len(sent) and len(sent) > GREEDY_S, \
+            (len(sent), sent.count(0))
+
+        async def free():
+            return await metric(broker, "sqmqos_memory_level") == 0 \
+                and await metric(near, "sqmqos_memory_level") == 0
+        await eventually(free, "memory is free again", 60, 0.5)
+        env.check_leftovers = False
+        await stack.stop()
+
+
+# --- in small, on one broker
+
+WILL = mqtt.Will("w", b"x" * 3000, 1)
+EXPIRY = {"session_expiry": 60}
+
+
+async def test_a_will_above_its_limit_is_refused(env):
+    stack = await env.stack(sidecars=1, broker={"limits": {"will": "2Ki"}})
+    port = stack.ports[0]
+    for version, code in ((5, 0x95), (4, 3)):
+        client = env.client(f"big-{version}", version)
+        connack = await client.connect(port, will=WILL, clean=version == 5,
+                                       props=EXPIRY if version == 5 else None)
+        assert connack.code == code, hex(connack.code)
+    small = mqtt.Will("w", b"x" * 1500, 1)
+    await env.connect(port, "small", will=small, props=EXPIRY)
+    assert await metric(stack.broker, 'sqmqos_refused_total{reason="quota"}') == 2
+
+
+async def test_filters_have_a_bound_in_bytes(env):
+    stack = await env.stack(sidecars=1, broker={"limits": {"subscription-bytes": "4Ki"}})
+    client = await env.connect(stack.ports[0], "filters")
+    names = [f"{n:03d}" + "x" * 97 for n in range(50)]
+    codes = await client.subscribe(*names)
+    assert codes == [1] * 40 + [0x97] * 10, codes
+    assert "limits.subscription-bytes" in client.words[-1], client.words
+    await client.unsubscribe(*names[:10])
+    assert await client.subscribe(*names[:5], *names[40:]) == [1] * 10 + [0x97] * 5
+    other = await env.connect(stack.ports[0], "other")
+    assert await other.subscribe(*names[:40]) == [1] * 40, "each session has its own"
+
+
+async def fill(pub, topics, payload):
+    """Publishes to one after the other until there is no memory for it."""
+    for n in range(2000):
+        code = await pub.publish(topics[n % len(topics)], payload, 1)
+        if code == 0x97:
+            return
+    raise AssertionError("it takes everything")
+
+
+@scenario(timeout_s=180)
+async def test_without_memory_what_makes_some_free_is_taken(env):
+    """Clients that finish nothing fill a broker; until they do it refuses what needs memory."""
+    stack = await env.stack(broker={"limits": {"memory": "24Mi"}, "engine": "memory"})
+    near, far = stack.ports
+    before = await metric(stack.broker, "sqmqos_memory_bytes")
+    topics = [f"t/{n}" for n in range(40)]
+    subs = []
+    for topic in topics:
+        subs.append(await env.connect(far, f"sub-{topic[2:]}", ack="none", props=EXPIRY))
+        await subs[-1].subscribe(topic, qos=1)
+    old = await env.connect(near, "old", 4)
+    pub = await env.connect(near, "pub")
+    await fill(pub, topics, random.randbytes(60000))
+    assert "limits.memory" in pub.words[-1], pub.words
+    assert await metric(stack.broker, "sqmqos_memory_level") >= 2  # what was refused is gone
+    assert await metric(stack.broker, 'sqmqos_refused_total{reason="memory"}') > 0
+    assert (await env.client("new").connect(near, props=EXPIRY)).code == 0x97
+    assert (await env.client("new-311", 4).connect(near, clean=False)).code == 3
+    assert await pub.subscribe("other") == [0x97]
+    assert await old.subscribe("other") == [0x80]
+    assert await pub.unsubscribe("other") == [0x11]
+    await pub.ping()
+    again = subs.pop()
+    again.abort()
+    again.ack = "auto"
+    connack = await again.connect(far, clean=False, props=EXPIRY)
+    assert connack.code == 0 and connack.session_present, "a session that is there"
+    for sub in subs:
+        sub.ack = "auto"
+        for message in sub.inbox:
+            sub.send_ack(mqtt.PUBACK, message.packet_id)
+
+    async def taken():
+        return await pub.publish("t/1", "x", 1) == 0
+    await eventually(taken, "messages are taken again", 60, 0.2)
+    for client in [*subs, again, old, pub]:
+        await client.disconnect(props={"session_expiry": 0} if client.version == 5 else None)
+
+    async def back():
+        return await metric(stack.broker, "sqmqos_memory_bytes") < before + MIB
+    await eventually(back, "what was counted is counted no more", 60, 0.5)
