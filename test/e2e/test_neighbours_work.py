@@ -47,7 +47,7 @@ class Good:
     async def end(self):
         self.over = True
         await self.task
-        assert self.count > 10, f"{self.count} publishes of the good client"
+        assert self.count >= 3, f"{self.count} publishes of the good client"
         assert self.worst < STALL_S, f"a publish took {self.worst:.2f} s of {self.count}"
 
 

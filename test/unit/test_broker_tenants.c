@@ -1,6 +1,7 @@
 /* Tenants that share a topic space: what is the space's, and what is each one's own. */
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
+#include "broker/shard.h"
 #include "broker/tenant.h"
 
 static const struct sq_tenant_share shared[] = {{"a", "shared", NULL}, {"b", "shared", NULL}};
@@ -261,6 +262,29 @@ Test(broker_tenants, retained_messages_stay_in_the_space_that_they_were_publishe
 	cr_assert_eq(peer_subscribe(&b, "t", 1), 1);
 	finish(&b, peer_expect(&b, "shared"));
 	peer_expect_nothing(&b);
+}
+
+Test(broker_tenants, spaces_go_with_the_last_that_was_in_them)
+{
+	enum { COMERS = 50 };
+	size_t before = sq_router_spaces(w.broker->router);
+	char key[COMERS][32];
+
+	for (unsigned i = 0; i < COMERS; i++) {
+		struct peer p;
+
+		snprintf(key[i], sizeof key[i], "comer-%u~w~c~pod", i);
+		p = peer_new(&w, key[i]);
+		peer_connect(&p);
+		cr_assert_eq(peer_subscribe(&p, "t/#", 1), 1);
+		cr_assert_eq(peer_subscribe(&p, "$SYS/broker/uptime", 0), 0);
+		if (i == 0)
+			cr_assert_eq(peer_retain(&p, "t/kept", "x", 1), 0);
+		cr_assert_eq(peer_detach(&p, 0, false), 204);
+	}
+	cr_assert_geq(sq_router_spaces(w.broker->router), before + COMERS);
+	world_pass(&w, 60000);
+	cr_assert_eq(sq_router_spaces(w.broker->router), before + 1, "one has a retained message");
 }
 
 Test(broker_tenants, delayed_messages_go_with_who_has_published_them)
