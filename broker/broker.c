@@ -444,6 +444,21 @@ sq_broker_call(struct sq_broker *b, struct sq_call *c)
 	sq_worker_post(sh->worker, &c->task);
 }
 
+bool
+sq_broker_link_opens(struct sq_broker *b, struct sq_link *link)
+{
+	const struct sq_identity *who = sq_link_identity(link);
+	struct sq_tenant *tenant;
+	bool good;
+
+	if (who->n_spaces != 1)
+		return true;
+	tenant = sq_tenant_get(b->tenants, who->spaces[0]);
+	good = sq_link_count(link, sq_tenant_account(tenant));
+	sq_tenant_unref(&tenant);
+	return good;
+}
+
 /* A link's end, told to each shard. */
 struct link_closed {
 	struct sq_task task;

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "broker/share.h"
 #include "core/fault.h"
 #include "core/mem.h"
 
@@ -16,7 +17,8 @@ struct sq_link {
 	struct sq_link_cfg cfg;
 	atomic_uint refs;
 	atomic_bool open, full;
-	struct sq_task flush; /* holds a reference while it is posted */
+	_Atomic(struct sq_account *) account; /* that counts the connection; NULL: none */
+	struct sq_task flush;                 /* holds a reference while it is posted */
 	pthread_mutex_t lock;
 	/* Under the lock. */
 	struct sq_buf out;
@@ -76,6 +78,29 @@ link_forget_last(struct sq_link *l)
 		sq_msg_unref(&l->last.msg);
 }
 
+bool
+sq_link_count(struct sq_link *l, struct sq_account *account)
+{
+	struct sq_account *none = NULL;
+
+	if (atomic_load_explicit(&l->account, memory_order_relaxed) != NULL)
+		return true;
+	if (!sq_share_take(account, SQ_SHARE_CONNECTIONS, 1))
+		return false;
+	if (!atomic_compare_exchange_strong(&l->account, &none, account))
+		sq_share_give(account, SQ_SHARE_CONNECTIONS, 1);
+	return true;
+}
+
+static void
+link_uncount(struct sq_link *l)
+{
+	struct sq_account *account = atomic_exchange(&l->account, NULL);
+
+	if (account != NULL)
+		sq_share_give(account, SQ_SHARE_CONNECTIONS, 1);
+}
+
 void
 sq_link_unref(struct sq_link **lp)
 {
@@ -84,6 +109,7 @@ sq_link_unref(struct sq_link **lp)
 	*lp = NULL;
 	if (l == NULL || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	link_uncount(l); /* who counted it when it was closed already */
 	link_forget_last(l);
 	sq_identity_unref(&l->cfg.identity);
 	sq_buf_fini(&l->out);
@@ -262,6 +288,7 @@ sq_link_close(struct sq_link *l)
 	pthread_mutex_lock(&l->lock);
 	atomic_store_explicit(&l->open, false, memory_order_release);
 	pthread_mutex_unlock(&l->lock);
+	link_uncount(l);
 }
 
 void

@@ -7,9 +7,11 @@
 #include <stdint.h>
 
 #include "broker/auth/identity.h"
+#include "core/err.h"
 #include "core/msg.h"
 #include "proto/link/frame.h"
 
+struct sq_account;
 struct sq_link;
 
 struct sq_link *sq_link_ref(struct sq_link *);
@@ -17,6 +19,9 @@ void sq_link_unref(struct sq_link **);
 uint64_t sq_link_id(const struct sq_link *);
 /* Whose token opened it. */
 const struct sq_identity *sq_link_identity(const struct sq_link *);
+/* Counts its connection in the account, once: the first one has it until the link is closed.
+ * False: that has its share of connections.  Thread: any. */
+bool sq_link_count(struct sq_link *, struct sq_account *) SQ_MUST_CHECK;
 /* False once its connection or its deliveries response is gone. */
 bool sq_link_open(const struct sq_link *);
 /* False while more than the link's bound waits to be written; the front calls

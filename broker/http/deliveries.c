@@ -250,6 +250,12 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 		return;
 	}
 	s = stream_new(c, req, &cfg);
+	if (!sq_broker_link_opens(f->broker, s->link)) {
+		h2o_add_header(
+		    &req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("10"));
+		sq_answer_problem(req, 503, "its tenant has as many connections as it may");
+		return;
+	}
 	if (!stream_enter(f, s, id)) {
 		sq_answer_problem(req, 409, "the link id is open already");
 		return;

@@ -478,6 +478,22 @@ attach_will_too_large(struct sq_broker *b, struct sq_call *c, const struct sq_at
 	return true;
 }
 
+/* Counts the link's connection as the tenant's, if it is nobody's yet; false: it was answered
+ * that the tenant has its share. */
+static bool
+attach_count_link(struct sq_shard *sh, struct sq_call *c)
+{
+	struct sq_tenant *tenant = sq_tenant_get(sh->broker->tenants, c->key.space);
+	bool good = sq_link_count(c->link, sq_tenant_account(tenant));
+
+	sq_tenant_unref(&tenant);
+	if (!good) {
+		c->retry_after_s = 1;
+		sq_call_answer(c, 503, "its tenant has as many connections as it may");
+	}
+	return good;
+}
+
 /* Answers, if the new session's client id is above the limit.  A sidecar that knows the
  * limit asks for no such session. */
 static bool
@@ -522,6 +538,8 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_refuse(c, conflict);
 		return;
 	}
+	if (!attach_count_link(sh, c))
+		return;
 	if ((s == NULL && attach_id_too_long(b, c)) || attach_will_too_large(b, c, &a))
 		return;
 	/* An older one keeps its socket; its will is asked about again when it is due. */

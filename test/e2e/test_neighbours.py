@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+import stack as parts
 from cluster import eventually, metrics
 from scenario import scenario
 
@@ -262,3 +263,33 @@ async def test_all_is_given_back(env):
         found.pop(("connections", "a"), None)
         return not found
     await eventually(nothing, f"nothing is left: {found}", 30)
+
+
+async def test_connections_are_shared(env):
+    """Of a sidecar's two links one has room; the other is asked for again, and all works."""
+    stack = await env.stack(sidecars=1, broker={"spaces": {"a": {"limits": {"connections": 1}}}},
+                            start=False)
+    parts.write_token(stack.folder / "token", "a")
+    in_spaces(stack, "a")
+    for program in stack.programs:
+        program.start()
+    await stack.ready()
+    app = await env.connect(stack.ports[0], "app")
+    await app.subscribe("t")
+    assert await app.publish("t", b"x", 1) == 0
+    assert (await app.receive()).payload == b"x"
+
+    async def one():
+        counts = await metrics(stack.broker)
+        return (counts["sqmqos_links"] == (await used(stack))["connections", "a"] == 1 and
+                counts['sqmqos_broker_share_refused_total{kind="connections"}'] > 0)
+    await eventually(one, "one link is open, and another was refused")
+    stack.descriptors = {p.name: 1 << 16 for p in stack.programs}  # it goes on trying
+    await app.disconnect()
+    await stack.end(stack.sidecars[0])
+
+    async def none():
+        return ("connections", "a") not in await used(stack)
+    await eventually(none, "what is closed counts no more")
+    stack.sidecars[0].start()
+    await stack.ready()

@@ -209,6 +209,12 @@ sq_broker_stop(struct sq_broker *b)
 	(void)b;
 }
 
+bool
+sq_broker_link_opens(struct sq_broker *b, struct sq_link *l)
+{
+	return b != NULL && l != NULL;
+}
+
 void
 sq_broker_link_closed(struct sq_broker *b, struct sq_link *l)
 {

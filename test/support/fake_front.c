@@ -131,6 +131,12 @@ sq_link_identity(const struct sq_link *l)
 	return l->identity;
 }
 
+bool
+sq_link_count(struct sq_link *l, struct sq_account *account)
+{
+	return l != NULL && account != NULL; /* connections are the front's */
+}
+
 unsigned
 sq_link_version(const struct sq_link *l)
 {
