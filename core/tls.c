@@ -234,21 +234,42 @@ tls_use_chain(SSL_CTX *ctx, BIO *pem)
 	return ok && ERR_peek_error() == 0;
 }
 
-/* A key with a password has nobody to ask for it. */
-static int
-tls_no_password(char *buf, int size, int writing, void *owner)
+static bool
+tls_is_key(const char *name)
 {
-	(void)buf;
-	(void)size;
-	(void)writing;
-	(void)owner;
-	return -1;
+	static const char end[] = "PRIVATE KEY";
+	size_t len = strlen(name);
+
+	return len >= sizeof end - 1 && strcmp(name + len - (sizeof end - 1), end) == 0;
+}
+
+EVP_PKEY *
+sq_tls_key(BIO *pem)
+{
+	const unsigned char *p;
+	unsigned char *der;
+	char *name, *header;
+	EVP_PKEY *key = NULL;
+	bool found = false;
+	long len;
+
+	/* PEM_read_bio_PrivateKey() leaves copies of the text behind. */
+	while (!found && PEM_read_bio_ex(pem, &name, &header, &der, &len, PEM_FLAG_SECURE) == 1) {
+		found = tls_is_key(name);
+		p = der;
+		if (found)
+			key = d2i_AutoPrivateKey(NULL, &p, len);
+		OPENSSL_secure_clear_free(der, (size_t)len);
+		OPENSSL_secure_free(name);
+		OPENSSL_secure_free(header);
+	}
+	return key;
 }
 
 static bool
 tls_use_key(SSL_CTX *ctx, BIO *pem)
 {
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, tls_no_password, NULL);
+	EVP_PKEY *key = sq_tls_key(pem);
 	bool ok = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
 	    SSL_CTX_check_private_key(ctx) == 1;
 

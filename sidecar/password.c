@@ -130,6 +130,7 @@ users_fini(struct users *u)
 {
 	for (size_t i = 0; i < u->n; i++) {
 		free(u->v[i]->name);
+		explicit_bzero(u->v[i]->hash, strlen(u->v[i]->hash));
 		free(u->v[i]->hash);
 		free(u->v[i]);
 	}
@@ -236,7 +237,7 @@ passwords_load(struct sq_passwords *p, struct sq_buf *err)
 		rc = users_read(&users, p->file, &text, err);
 	else
 		sq_buf_printf(err, SQ_PASSWORD_KEY ": %s: %s", p->file, sq_file_reason(rc));
-	sq_buf_fini(&text);
+	sq_buf_wipe(&text);
 	if (rc == 0) {
 		users_fini(&p->users);
 		p->users = users;

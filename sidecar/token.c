@@ -1,7 +1,6 @@
 /* The token file; see sidecar/token.h. */
 #include "sidecar/token.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +42,7 @@ token_take(struct sq_token *t, const char *p, size_t len, struct sq_buf *err)
 	header = sq_block_new(scheme + len);
 	memcpy(header->bytes, token_scheme, scheme);
 	memcpy(header->bytes + scheme, p, len);
-	sq_block_unref(&t->header);
+	sq_token_release(&t->header);
 	t->header = header;
 	return 0;
 }
@@ -65,9 +64,7 @@ sq_token_refresh(struct sq_token *t, struct sq_buf *err)
 		rc = token_take(t, (const char *)sq_buf_data(&text), sq_buf_len(&text), err);
 	else
 		sq_buf_printf(err, "auth.token-file: %s: %s", t->file, sq_file_reason(rc));
-	if (text.base != NULL)
-		OPENSSL_cleanse(text.base, text.cap);
-	sq_buf_fini(&text);
+	sq_buf_wipe(&text);
 	if (rc == SQ_OK)
 		t->stamp = stamp;
 	return rc;
@@ -92,7 +89,7 @@ sq_token_free(struct sq_token **tp)
 	*tp = NULL;
 	if (t == NULL)
 		return;
-	sq_block_unref(&t->header);
+	sq_token_release(&t->header);
 	free(t->file);
 	free(t);
 }
@@ -101,4 +98,14 @@ struct sq_block *
 sq_token_header(const struct sq_token *t)
 {
 	return t->header != NULL ? sq_block_ref(t->header) : NULL;
+}
+
+void
+sq_token_release(struct sq_block **header)
+{
+	struct sq_block *b = *header;
+
+	if (b != NULL && atomic_load(&b->refs) == 1)
+		explicit_bzero(b->bytes, b->size);
+	sq_block_unref(header);
 }

@@ -93,7 +93,7 @@ sq_uplink_stream_free(struct sq_uplink *l, struct uplink_stream *s)
 	sq_list_remove(&s->node);
 	sq_list_push_front(&l->spare, &s->node);
 	l->flying--;
-	sq_block_unref(&s->auth);
+	sq_token_release(&s->auth);
 	sq_buf_drain(&s->body, sq_buf_len(&s->body));
 	sq_buf_trim(&s->body, UPLINK_BODY_KEEP);
 	l->dirty = true; /* the next of the queue may go */
@@ -353,11 +353,11 @@ sq_uplink_free(struct sq_uplink **lp)
 	sq_conn_free(&l->conn);
 	sq_list_splice(&l->spare, &l->live);
 	SQ_LIST_FOR_EACH_SAFE(s, &l->spare, struct uplink_stream, node) {
-		sq_block_unref(&s->auth);
+		sq_token_release(&s->auth);
 		sq_buf_fini(&s->body);
 		free(s);
 	}
-	sq_block_unref(&l->deliveries_auth);
+	sq_token_release(&l->deliveries_auth);
 	sq_deliveries_fini(&l->deliveries);
 	free(l);
 }

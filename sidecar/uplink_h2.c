@@ -190,7 +190,7 @@ h2_on_opened(struct sq_uplink *l)
 
 	if (l->state != UPLINK_OPENING || status < 200)
 		return;
-	sq_block_unref(&l->deliveries_auth);
+	sq_token_release(&l->deliveries_auth);
 	if (status != 200) {
 		sq_uplink_lose(l, "the broker refuses the link: HTTP %u%s", status,
 		    status == 401 || status == 403 ? ", the token is not good" : "");

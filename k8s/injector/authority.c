@@ -358,20 +358,12 @@ sq_authority_ends(const struct sq_authority *a)
 
 /* ---- texts ---- */
 
-static void
-texts_wipe(struct sq_buf *b)
-{
-	if (b->base != NULL)
-		explicit_bzero(b->base, b->cap);
-	sq_buf_fini(b);
-}
-
 void
 sq_ca_texts_fini(struct sq_ca_texts *t)
 {
 	sq_buf_fini(&t->bundle);
-	texts_wipe(&t->key);
-	texts_wipe(&t->previous_key);
+	sq_buf_wipe(&t->key);
+	sq_buf_wipe(&t->previous_key);
 	sq_buf_fini(&t->cross);
 	sq_buf_fini(&t->switch_at);
 	sq_buf_fini(&t->forget_at);
@@ -381,6 +373,6 @@ void
 sq_pair_texts_fini(struct sq_pair_texts *t)
 {
 	sq_buf_fini(&t->chain);
-	texts_wipe(&t->key);
+	sq_buf_wipe(&t->key);
 	sq_buf_fini(&t->bundle);
 }

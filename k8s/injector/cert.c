@@ -15,6 +15,7 @@
 
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/tls.h"
 
 enum {
 	CERT_SERIAL_BITS = 127, /* positive, at most 20 bytes (RFC 5280 §4.1.2.2) */
@@ -314,7 +315,7 @@ sq_cert_read_key(const void *text, size_t len)
 		return NULL;
 	in = BIO_new_mem_buf(text, (int)len);
 	cert_must(in != NULL);
-	key = PEM_read_bio_PrivateKey(in, NULL, cert_no_password, NULL);
+	key = sq_tls_key(in);
 	BIO_free(in);
 	ERR_clear_error();
 	return key;

@@ -41,9 +41,7 @@ api_name(const struct sq_keeper *k, const struct sq_keeper_object *o, struct sq_
 static void
 api_wipe(struct sq_kube_api_answer *a)
 {
-	if (a->body.base != NULL)
-		explicit_bzero(a->body.base, a->body.cap); /* Secrets */
-	sq_buf_fini(&a->body);
+	sq_buf_wipe(&a->body); /* Secrets */
 }
 
 void

@@ -55,8 +55,7 @@ managed_write(struct sq_keeper *k, const struct sq_keeper_object *o, enum sq_sta
 		    k->cfg.state, item, "%.*s", (int)sq_buf_len(&why), sq_buf_data(&why));
 	else
 		SQ_INFO("keeper", "Secret %s/%s is written", k->cfg.names->space, o->name);
-	explicit_bzero(patch.base, patch.cap);
-	sq_buf_fini(&patch);
+	sq_buf_wipe(&patch);
 	sq_buf_fini(&why);
 	return rc == SQ_OK;
 }

@@ -41,8 +41,7 @@ object_encoded(const struct sq_buf *value)
 
 	sq_base64_put(&text, sq_buf_data(value), sq_buf_len(value));
 	v = json_stringn((const char *)sq_buf_data(&text), sq_buf_len(&text));
-	explicit_bzero(text.base, text.cap);
-	sq_buf_fini(&text);
+	sq_buf_wipe(&text);
 	return v;
 }
 
