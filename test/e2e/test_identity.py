@@ -253,6 +253,37 @@ async def test_identities_are_switched_on_and_off_and_on(env):
     await till.close()
 
 
+async def test_what_is_adopted_keeps_to_the_rules(env):
+    """What a session had subscribed to without identities, and its adopter may not have, ends."""
+    stack = await token_stack(env, start=False, acl=[
+        {"deny": ["subscribe"], "identity": "token:web", "topics": ["secret/#"]}])
+    on = {"tokens-file": str(stack.folder / "tokens")}
+    durable = {"expiry": 3600, "clean": False}
+    await restart_with(stack)
+    link = await linked(stack, None)
+    state = await attached(link, "shop~w~a", **durable)
+    for topic in ("secret/x", "t"):
+        assert (await subscribe(link, "shop~w~a", state.epoch, topic)).status == 200
+    await link.close()
+    await restart_with(stack, **on)
+    web, other = await linked(stack, bearer("web")), await linked(stack, bearer("gateway"))
+    state = await attached(web, "shop~w~a", **durable)
+    assert state.present
+    publisher = await attached(other, "shop~w~b")
+    assert await publish(other, "shop~w~b", publisher, "secret/x", b"secret") == 0x10
+    assert await publish(other, "shop~w~b", publisher, "t", b"told", 2) == 0
+    kind, contents = await web.delivery()
+    assert kind == 2 and b"told" in contents, contents
+    # and stays so, also where nobody is asked any more
+    await web.close()
+    await other.close()
+    await restart_with(stack)
+    link = await linked(stack, None)
+    state = await attached(link, "shop~w~a", **durable)
+    assert await publish(link, "shop~w~a", state, "secret/x", b"secret") == 0x10
+    await link.close()
+
+
 # ---- certificates
 
 RULES = [{"name": "web.example", "spaces": ["shop"]}, {"name": "till.*", "spaces": ["shop"]},
