@@ -440,6 +440,18 @@ sq_declared_refused(struct sq_declared *d, struct sq_session *s, const char *why
 		d->refused = why;
 }
 
+void
+sq_declared_ended(struct sq_declared *d, struct sq_session *s, uint8_t code)
+{
+	if (d == NULL || s != d->keeper)
+		return;
+	for (size_t i = 0; i < d->n; i++) {
+		d->items[i].keeper = d->items[i].consumer = P_FAILED;
+		d->items[i].code = code;
+	}
+	declared_count(d);
+}
+
 bool
 sq_declared_ready(const struct sq_declared *d, struct sq_buf *why)
 {

@@ -44,6 +44,9 @@ void sq_declared_answer(
 bool sq_declared_ready(const struct sq_declared *, struct sq_buf *why);
 /* A broker refuses the pod's own session, 'why' in static text; or takes it, NULL. */
 void sq_declared_refused(struct sq_declared *, struct sq_session *, const char *why);
+/* The broker has ended bindings of the pod's own session for 'code', a reason code: all are
+ * asked for anew, until they are in place. */
+void sq_declared_ended(struct sq_declared *, struct sq_session *, uint8_t code);
 /* Appends lines for people that don't make it less ready. */
 void sq_declared_notes(const struct sq_declared *, struct sq_buf *out);
 

@@ -506,6 +506,8 @@ sq_session_detached(struct sq_session *s, uint8_t reason, struct sq_bytes text)
 {
 	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x%s%.*s",
 	    s->client_id, reason, text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
+	if (reason == SQ_MQTT_RC_NOT_AUTHORIZED)
+		sq_declared_ended(s->hub->declared, s, reason);
 	if ((s->keeper || s->disk != NULL) && !s->leaving) { /* it wants nothing but to be there */
 		sq_session_again(s, AGAIN_MAX_MS);
 		return;

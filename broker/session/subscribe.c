@@ -629,6 +629,13 @@ sq_subscribe_enforce(struct sq_session *s)
 	for (size_t i = 0; i < n; i += ENDED_AT_ONCE)
 		subscribe_end_some(s, v + i, n - i < ENDED_AT_ONCE ? n - i : ENDED_AT_ONCE);
 	free(v);
+	if (s->internal && s->state == SQ_SESSION_ATTACHED) {
+		/* A sidecar's own: it comes again, declares again and hears why not, so that
+		 * it says so, and tries until it may. */
+		sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_NOT_AUTHORIZED,
+		    "rules of acl deny what is declared");
+		sq_session_link_lost(s);
+	}
 }
 
 void

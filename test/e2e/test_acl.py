@@ -275,6 +275,19 @@ async def test_what_annotations_declare(env):
         return await metric(stack.broker, "sqmqos_acl_ended_total") >= 1
     await eventually(ended, "a/# has ended")
 
+    await eventually(lambda: "'a/#' to group crew refused with 0x87" in stack.log(sidecar),
+                     "the sidecar hears of it", 30)
+    await robot.publish("a/1", b"no", qos=1)
+    await nothing_came(till, robot, "b")
+    await change(stack)
+
+    async def back():
+        await robot.publish("a/2", b"back", qos=0)
+        await asyncio.sleep(0.2)
+        return till.inbox
+    await eventually(back, "what is declared comes back by itself", 30)
+    assert till.inbox[0].topic == "a/2"
+
 
 async def test_a_bad_file_changes_nothing(env):
     stack = await ruled(env, {"deny": ["publish"], "topics": ["a"]})
