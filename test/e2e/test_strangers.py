@@ -286,7 +286,17 @@ async def test_a_handshake_that_never_ends(env):
 
 async def test_a_full_broker_takes_links_and_lets_the_oldest_stranger_go(env):
     """58 that are silent held a broker of 60."""
-    stack, good = await served(env, link={"max-connections": 60, "strangers-per-address": 0})
+    await full_broker(env, 1)
+
+
+async def test_a_full_broker_of_two_workers(env):
+    """Who goes is of the one, who comes of the other."""
+    await full_broker(env, 2)
+
+
+async def full_broker(env, workers):
+    stack, good = await served(env, workers=workers,
+                               link={"max-connections": 60, "strangers-per-address": 0})
     raws = [await Raw(stack).open(PREFACE + frame(SETTINGS, 0, 0)) for _ in range(100)]
     await eventually(lambda: sum(r.ended for r in raws) >= 55, "the first have gone")
     assert not raws[-1].ended and all(r.ended for r in raws[:50])
