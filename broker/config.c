@@ -453,12 +453,11 @@ sq_broker_config_load(
 		return SQ_EINVAL;
 	if (config_expiry(c, err) != SQ_OK)
 		return SQ_EINVAL;
+	if (config_acl(c, err) != SQ_OK)
+		return SQ_EINVAL;
 	if (sq_broker_config_spaces(c, err) != SQ_OK)
 		return SQ_EINVAL;
 	return sq_broker_config_grants(c, err);
-	if (config_acl(c, err) != SQ_OK)
-		return SQ_EINVAL;
-	return sq_broker_config_spaces(c, err);
 }
 
 bool
