@@ -14,7 +14,6 @@
 
 enum {
 	SIZES = 33,         /* classes of bytes held, by powers of 2; 0: nothing */
-	SETTLED_MS = 1000,  /* a younger one does not go for its address' sake */
 	LEAVING_SLACK = 32, /* guests above the limit, while others go for them */
 };
 
@@ -262,19 +261,13 @@ strangers_room(struct sq_strangers *s)
 	return SQ_END_NONE;
 }
 
-/* The same for an address.  A crowd that comes at once, as sidecars do behind one address
- * after a start, must not push out its own before they could say who they are. */
-static enum sq_end
-address_room(struct sq_strangers *s, struct sq_stranger_address *a, uint64_t now_ms)
+/* The same for an address. */
+static void
+address_room(struct sq_strangers *s, const struct sq_stranger_address *a)
 {
-	struct sq_guest *g = SQ_LIST_FIRST(&a->strangers, struct sq_guest, by_address);
-
-	if (s->cfg.per_address == 0 || a->n < s->cfg.per_address)
-		return SQ_END_NONE;
-	if (now_ms - g->began_ms < SETTLED_MS)
-		return SQ_END_ADDRESS;
-	guest_leave(s, g, SQ_END_ADDRESS);
-	return SQ_END_NONE;
+	if (s->cfg.per_address > 0 && a->n >= s->cfg.per_address)
+		guest_leave(
+		    s, SQ_LIST_FIRST(&a->strangers, struct sq_guest, by_address), SQ_END_ADDRESS);
 }
 
 enum sq_end
@@ -290,9 +283,8 @@ sq_strangers_enter(struct sq_strangers *s, struct sq_guest *g, unsigned worker,
 	sq_list_init(&g->by_address);
 	pthread_mutex_lock(&s->lock);
 	a = address_ref(s, address);
-	why = address_room(s, a, now_ms);
-	if (why == SQ_END_NONE)
-		why = strangers_room(s);
+	address_room(s, a);
+	why = strangers_room(s);
 	if (why == SQ_END_NONE) {
 		g->address = a;
 		address_count(g, true);

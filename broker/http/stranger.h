@@ -6,7 +6,8 @@
  * Those without a link, together, are at most three quarters of all: the last quarter is
  * kept for links.  When there is no place, or all hold too much, one goes: the oldest, or
  * the one with the most bytes, strangers before those whose token is being verified, and
- * these before connections that are known.
+ * these before connections that are known.  So does the oldest stranger of an address that
+ * has too many.
  *
  * A guest belongs to one worker, whose thread alone changes its standing and frees it;
  * another worker's arrival may be why it must go, which its own worker then hears of.
