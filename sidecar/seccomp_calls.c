@@ -152,6 +152,7 @@ const struct sq_call sq_calls[] = {
     ANY(rt_sigpending),
     ANY(sigaltstack),
     ANY(tgkill),
+    ANY(tkill),
     ANY(restart_syscall),
     ANY(sched_yield),
     ANY(sched_getaffinity),
@@ -210,7 +211,7 @@ const struct sq_call sq_calls[] = {
     NEVER(process_vm_readv),
     NEVER(process_vm_writev),
     NEVER(kill),
-    NEVER(tkill),
+
     NEVER(bpf),
     NEVER(perf_event_open),
     NEVER(userfaultfd),
