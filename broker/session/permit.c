@@ -12,10 +12,11 @@
 #include "proto/mqtt/reason.h"
 
 enum {
-	SLICE_MS = 3,    /* of a tick, for sessions to ask again for */
-	SLICE_LOOK = 32, /* sessions between two looks at the clock */
-	SHOWN_MAX = 128, /* bytes of a topic or filter in a text */
-	NOT_UTF8 = 0xff, /* between the parts of a declared name: see wanted.c */
+	ENDED_AT_ONCE = 128, /* subscriptions that end under one lock of their space */
+	SLICE_MS = 3,        /* of a tick, for sessions to ask again for */
+	SLICE_LOOK = 32,     /* sessions between two looks at the clock */
+	SHOWN_MAX = 128,     /* bytes of a topic or filter in a text */
+	NOT_UTF8 = 0xff,     /* between the parts of a declared name: see wanted.c */
 	DECLARED_PARTS = 4,
 };
 
@@ -137,15 +138,14 @@ permit_parts(const char *name, struct sq_bytes *parts)
 	return n;
 }
 
-bool
-sq_permit_has(struct sq_session *s, const struct sq_subscription *sub)
+/* Whether it may still have one that it has. */
+static bool
+permit_has(struct sq_session *s, const struct sq_subscription *sub)
 {
 	struct sq_bytes parts[DECLARED_PARTS], queue = {0}, text = sq_bytes_of(sub->name);
 	struct sq_topic_filter f;
 	struct sq_acl_verdict why;
 
-	if (s->permit == NULL)
-		return true;
 	if (permit_parts(sub->name, parts) == DECLARED_PARTS) {
 		if (parts[0].len > 0) /* a twin, which ends with the other */
 			return true;
@@ -174,12 +174,48 @@ sq_permit_refresh(struct sq_session *s)
 	s->permit = permit_subject(b, s->identity, &key, &s->permit_version);
 }
 
+/* Those that the session has and may not have any more; NULL: none.  The caller frees it. */
+static struct sq_subscription **
+permit_denied(struct sq_session *s, size_t *n)
+{
+	struct sq_subscription **v = NULL;
+
+	*n = 0;
+	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
+		if (permit_has(s, sub))
+			continue;
+		if (v == NULL)
+			v = sq_xmalloc(s->n_subscriptions * sizeof(*v));
+		v[(*n)++] = sub;
+	}
+	return v;
+}
+
 /* Ends what it has and may not have any more. */
 static void
 permit_enforce(struct sq_session *s)
 {
-	if (s->permit != NULL)
-		sq_subscribe_enforce(s);
+	size_t n;
+	struct sq_subscription **v;
+
+	if (s->permit == NULL)
+		return;
+	v = permit_denied(s, &n);
+	if (n == 0)
+		return;
+	sq_count(s->shard->broker, SQ_M_ACL_ENDED, (int64_t)n);
+	SQ_WARN("session", "%s: %zu of its subscriptions end, the rules of acl deny them now",
+	    s->key, n);
+	for (size_t i = 0; i < n; i += ENDED_AT_ONCE)
+		sq_subscribe_end(s, v + i, n - i < ENDED_AT_ONCE ? n - i : ENDED_AT_ONCE);
+	free(v);
+	if (s->internal && s->state == SQ_SESSION_ATTACHED) {
+		/* A sidecar's own: it comes again, declares again and hears why not, so that
+		 * it says so, and tries until it may. */
+		sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_NOT_AUTHORIZED,
+		    "rules of acl deny what is declared");
+		sq_session_link_lost(s);
+	}
 }
 
 void

@@ -29,8 +29,6 @@ bool sq_permit_publish(
     struct sq_broker *, struct sq_acl_subject *, struct sq_bytes topic, struct sq_refused *refused);
 /* Whether it may have the subscription; false with the refusal in 'w'. */
 bool sq_permit_subscribe(struct sq_session *, struct sq_wanted *w);
-/* Whether it may still have one that it has. */
-bool sq_permit_has(struct sq_session *, const struct sq_subscription *);
 
 /* About once in 100 ms, on the shard's worker: after a change of rules, ends what is denied
  * now, of some sessions at a time. */

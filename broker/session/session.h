@@ -318,8 +318,8 @@ void sq_subscribe_offer(struct sq_session *, struct sq_call *);
 /* Who has declared something through the session is gone: until it is declared anew it
  * counts no more. */
 void sq_subscribe_unsay(struct sq_session *);
-/* Ends the subscriptions that its rules don't allow any more. */
-void sq_subscribe_enforce(struct sq_session *);
+/* Ends these of its subscriptions, no twin among them, under one lock of their space. */
+void sq_subscribe_end(struct sq_session *, struct sq_subscription *const *, size_t n);
 /* The session ends; 'txn' is NULL when the broker does. */
 void sq_subscribe_drop_all(struct sq_session *, struct sq_txn *txn);
 /* A subscription from the store: the value of its record.  Before the session's

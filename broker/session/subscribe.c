@@ -21,9 +21,8 @@
 #include "proto/topic/sys_value.h"
 
 enum {
-	RUNNING_MAX = 64,    /* transactions of a session that need not be waited for */
-	LOCKED_MAX = 64,     /* entries after which those that wait for the lock come first */
-	ENDED_AT_ONCE = 128, /* subscriptions that end under one lock */
+	RUNNING_MAX = 64, /* transactions of a session that need not be waited for */
+	LOCKED_MAX = 64,  /* entries after which those that wait for the lock come first */
 };
 
 /* Subscriptions. */
@@ -584,26 +583,8 @@ sq_subscribe_unsay(struct sq_session *s)
 	sq_space_unlock(space);
 }
 
-/* Those that the session has and may not have any more; NULL: none.  The caller frees it. */
-static struct sq_subscription **
-subscribe_denied(struct sq_session *s, size_t *n)
-{
-	struct sq_subscription **v = NULL;
-
-	*n = 0;
-	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
-		if (sq_permit_has(s, sub))
-			continue;
-		if (v == NULL)
-			v = sq_xmalloc(s->n_subscriptions * sizeof(*v));
-		v[(*n)++] = sub;
-	}
-	return v;
-}
-
-/* Ends them under one lock of the space, which others wait for. */
-static void
-subscribe_end_some(struct sq_session *s, struct sq_subscription **v, size_t n)
+void
+sq_subscribe_end(struct sq_session *s, struct sq_subscription *const *v, size_t n)
 {
 	struct sq_space *space = sq_tenant_space(s->tenant);
 	struct sq_loose_txn *loose = NULL;
@@ -613,29 +594,6 @@ subscribe_end_some(struct sq_session *s, struct sq_subscription **v, size_t n)
 		subscription_end(s, v[i], sq_loose_txn(s, &loose));
 	sq_loose_commit(&loose); /* before somebody else's change of the same group */
 	sq_space_unlock(space);
-}
-
-void
-sq_subscribe_enforce(struct sq_session *s)
-{
-	size_t n;
-	struct sq_subscription **v = subscribe_denied(s, &n);
-
-	if (n == 0)
-		return;
-	sq_count(s->shard->broker, SQ_M_ACL_ENDED, (int64_t)n);
-	SQ_WARN("session", "%s: %zu of its subscriptions end, the rules of acl deny them now",
-	    s->key, n);
-	for (size_t i = 0; i < n; i += ENDED_AT_ONCE)
-		subscribe_end_some(s, v + i, n - i < ENDED_AT_ONCE ? n - i : ENDED_AT_ONCE);
-	free(v);
-	if (s->internal && s->state == SQ_SESSION_ATTACHED) {
-		/* A sidecar's own: it comes again, declares again and hears why not, so that
-		 * it says so, and tries until it may. */
-		sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_NOT_AUTHORIZED,
-		    "rules of acl deny what is declared");
-		sq_session_link_lost(s);
-	}
 }
 
 void
