@@ -232,13 +232,17 @@ delayed_publish(struct sq_delayed *d)
 {
 	struct sq_shard *sh = &d->broker->shards[0];
 	struct sq_own_txn *own = NULL;
-	int n = 0;
+	int n = 0, held = 0;
 
-	while (n < TXN_MAX && !sq_list_empty(&d->due)) {
-		struct later *l = SQ_LIST_FIRST(&d->due, struct later, due);
+	SQ_LIST_FOR_EACH_SAFE(l, &d->due, struct later, due) {
 		struct sq_record_key key = later_record(l);
 
-		sq_publish_due(sh, &own, l->tenant, &l->msg, l->not_from);
+		if (n == TXN_MAX || held == TICK_MAX)
+			break;
+		if (!sq_publish_due(sh, &own, l->tenant, &l->msg, l->not_from)) {
+			held++; /* it keeps its place before later ones */
+			continue;
+		}
 		d->broker->engine->ops->record(sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
 		sq_list_remove(&l->due);
 		pthread_mutex_lock(&d->lock);

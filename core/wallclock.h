@@ -13,27 +13,30 @@ sq_wallclock_ahead(uint64_t now_ms)
 	return (int64_t)(sq_clock_wall_ms() - now_ms);
 }
 
+/* A time of one clock, which shows 'now_ms', on another, which shows 'other_ms'. */
+static inline uint64_t
+sq_wallclock_move(uint64_t ms, uint64_t now_ms, uint64_t other_ms)
+{
+	if (ms == 0)
+		return 0;
+	if (ms >= now_ms)
+		return ms - now_ms > UINT64_MAX - other_ms ? UINT64_MAX : other_ms + (ms - now_ms);
+	return now_ms - ms < other_ms ? other_ms - (now_ms - ms) : 1;
+}
+
 /* The wall-clock time of 'ms' on a monotonic clock that shows 'now_ms'.  0 stays 0: never, and
  * nothing else becomes it. */
 static inline uint64_t
 sq_wallclock_from_mono(uint64_t ms, uint64_t now_ms)
 {
-	int64_t wall_ms = (int64_t)ms + sq_wallclock_ahead(now_ms);
-
-	if (ms == 0)
-		return 0;
-	return wall_ms > 0 ? (uint64_t)wall_ms : 1;
+	return sq_wallclock_move(ms, now_ms, sq_clock_wall_ms());
 }
 
 /* And back. */
 static inline uint64_t
 sq_wallclock_to_mono(uint64_t wall_ms, uint64_t now_ms)
 {
-	int64_t ms = (int64_t)wall_ms - sq_wallclock_ahead(now_ms);
-
-	if (wall_ms == 0)
-		return 0;
-	return ms > 0 ? (uint64_t)ms : 1;
+	return sq_wallclock_move(wall_ms, sq_clock_wall_ms(), now_ms);
 }
 
 #endif

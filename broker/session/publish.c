@@ -370,6 +370,18 @@ publish_no_stay(const struct sq_publish *p)
 	    sq_image_payload(p->msg->image).len > 0;
 }
 
+/* How many durable queues the message goes to. */
+static size_t
+publish_copies(const struct sq_publish *p, struct sq_binding *const *v, size_t n)
+{
+	size_t copies = 0;
+
+	for (size_t i = 0; i < n; i++)
+		copies += v[i]->sink->durable && publish_qos(p, v[i]) > 0 &&
+		    publish_wanted(p, v[i]);
+	return copies;
+}
+
 /* Routes the message.  Returns its outcome. */
 static uint8_t
 publish_route(struct sq_publish *p)
@@ -383,6 +395,10 @@ publish_route(struct sq_publish *p)
 	publish_lock(p, space);
 	v = sq_router_match(p->home->routes, space, p->msg->image, &n);
 	p->work += n + 1;
+	if (p->due != NULL && publish_store_full(p) && publish_copies(p, v, n) > 1) {
+		p->held = true;
+		return SQ_MQTT_RC_SUCCESS;
+	}
 	code = p->qos > 0 && !p->own ? publish_refused(p, v, n) : SQ_MQTT_RC_SUCCESS;
 	if (code != SQ_MQTT_RC_SUCCESS)
 		return code;
@@ -559,7 +575,8 @@ sq_publish_message(struct sq_publish *p)
 	    ? 0
 	    : sq_worker_now_ms(p->home->worker) + expiry_s * UINT64_C(1000);
 	code = publish_checked(p);
-	sq_count(p->broker, code < 0x80 ? SQ_M_RECEIVED_QOS0 + p->qos : SQ_M_REFUSED, 1);
+	if (!p->held)
+		sq_count(p->broker, code < 0x80 ? SQ_M_RECEIVED_QOS0 + p->qos : SQ_M_REFUSED, 1);
 	return code;
 }
 
@@ -597,7 +614,7 @@ publish_of_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant
 	    .own = true};
 }
 
-void
+bool
 sq_publish_due(struct sq_shard *sh, struct sq_own_txn **own, struct sq_tenant *tenant,
     const struct sq_msg *m, uint64_t not_from)
 {
@@ -607,6 +624,7 @@ sq_publish_due(struct sq_shard *sh, struct sq_own_txn **own, struct sq_tenant *t
 	p.due = own;
 	p.not_from = not_from;
 	publish_untold(&p, sq_tenant_name(tenant), "a message of the broker's own");
+	return !p.held;
 }
 
 void

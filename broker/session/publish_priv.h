@@ -24,6 +24,7 @@ struct sq_publish {
 	bool retain, copy_out;
 	bool own;         /* the broker's: what it asks for was done, nobody can be refused */
 	bool assured;     /* QoS 3 */
+	bool held;        /* a due one that the store has no room for yet */
 	bool keys_locked; /* until the commit: see broker/keys.h */
 	/* Where 'txn' has no room: the batch, or the transaction that is begun instead. */
 	struct sq_op *op;

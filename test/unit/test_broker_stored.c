@@ -389,6 +389,39 @@ Test(broker_stored, a_full_store_takes_nothing_new_and_whatever_ends_something)
 	expect_empty_store();
 }
 
+Test(broker_stored, what_is_due_waits_in_a_full_store_where_it_would_take_more_room)
+{
+	static const char *const delay[] = {"sqmqos-delay", "60", NULL};
+	struct entry both = {.topic = "both", .payload = "1", .qos = 1, .props = delay};
+	struct entry one = {.topic = "one", .payload = "2", .qos = 1, .props = delay};
+	struct peer s = peer_new(&w, "s~w~c"), t = peer_new(&w, "s~w~d");
+
+	peer_connect(&s);
+	peer_connect(&t);
+	cr_assert_eq(peer_subscribe(&s, "both", 1), 1);
+	cr_assert_eq(peer_subscribe(&t, "both", 1), 1);
+	cr_assert_eq(peer_subscribe(&t, "one", 1), 1);
+	cr_assert_eq(peer_send(&pub, &both), 0);
+	both.payload = "3";
+	cr_assert_eq(peer_send(&pub, &both), 0);
+	cr_assert_eq(peer_send(&pub, &one), 0);
+	stored_engine_full(true);
+	world_pass(&w, 61000);
+	peer_expect(&t, "2"); /* it takes no more than before */
+	peer_expect_nothing(&t);
+	peer_expect_nothing(&s);
+	cr_assert_eq(stored_engine_records(SQ_RECORD_DELAYED), 2);
+	stored_engine_full(false);
+	world_pass(&w, 1000);
+	peer_expect(&s, "1");
+	peer_expect(&s, "3");
+	peer_expect(&t, "1");
+	peer_expect(&t, "3");
+	cr_assert_eq(stored_engine_records(SQ_RECORD_DELAYED), 0);
+	end(&s);
+	end(&t);
+}
+
 Test(broker_stored, a_greater_will_finds_no_room_in_a_full_store)
 {
 	struct peer s = peer_new(&w, "s~w~c");
