@@ -43,13 +43,12 @@ static const struct share_row {
 	SQ_SHARE_OF_TENANT},
     [SQ_SHARE_KEYS] = {"keys", "idempotency keys", 64, SQ_SHARE_OF_TENANT},
     [SQ_SHARE_STORED_BYTES] = {"stored-bytes", "bytes in the store", MIB, SQ_SHARE_OF_TENANT},
-    [SQ_SHARE_MEMORY] = {"memory", "bytes of memory", MIB, SQ_SHARE_OF_TENANT},
 };
 
-const struct sq_share_limits sq_share_no_limits = {{SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED,
-    SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED,
-    SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED,
-    SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED}};
+const struct sq_share_limits sq_share_no_limits = {
+    {SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED,
+	SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED,
+	SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED}};
 
 /* What is shared of a total: all but the floors. */
 struct share_pool {
@@ -329,10 +328,9 @@ sq_share_give(struct sq_account *a, enum sq_share_kind kind, uint64_t n)
 	struct share_pool *p = &a->shares->pools[kind];
 	share_word w = atomic_load_explicit(&a->used[kind], memory_order_relaxed), to;
 
-	do {
-		assert(word_used(w) >= n);
-		to = word_with(w, word_used(w) - n);
-	} while (!atomic_compare_exchange_weak_explicit(
+	do
+		to = word_with(w, word_used(w) > n ? word_used(w) - n : 0);
+	while (!atomic_compare_exchange_weak_explicit(
 	    &a->used[kind], &w, to, memory_order_relaxed, memory_order_relaxed));
 	n = word_excess(w, p) - word_excess(to, p);
 	if (n > 0)

@@ -44,7 +44,6 @@ enum sq_share_kind {
 	SQ_SHARE_DEAD_LETTERS_BYTES,
 	SQ_SHARE_KEYS,
 	SQ_SHARE_STORED_BYTES,
-	SQ_SHARE_MEMORY,
 	SQ_SHARE_KINDS
 };
 
@@ -89,7 +88,7 @@ bool sq_share_take(struct sq_account *, enum sq_share_kind, uint64_t n) SQ_MUST_
 /* The same, whatever the share is: for what is in the store at the start, and what must not
  * be refused. */
 void sq_share_force(struct sq_account *, enum sq_share_kind, uint64_t n);
-/* What was counted by these two is gone.  Not more than is counted, which is an assert. */
+/* What was counted by these two is gone.  More than is counted: all is. */
 void sq_share_give(struct sq_account *, enum sq_share_kind, uint64_t n);
 /* Whether sq_share_take() would give 'n' now; if not, it is a refusal as that one's. */
 bool sq_share_fits(const struct sq_account *, enum sq_share_kind, uint64_t n);

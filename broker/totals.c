@@ -31,7 +31,6 @@ sq_totals_shares(const struct sq_broker_cfg *c)
 		    [SQ_SHARE_KEYS] = c->max_keys,
 		    [SQ_SHARE_STORED_BYTES] = totals_any(
 			c->store_max_size / STORE_PARTS * STORE_USED),
-		    [SQ_SHARE_MEMORY] = SQ_SHARE_UNBOUNDED,
 		},
 	    .spaces = c->spaces,
 	};

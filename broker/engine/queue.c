@@ -26,6 +26,18 @@ queue_charge(const struct sq_queue *q, enum sq_share_kind kind, int64_t n)
 		sq_share_give(q->cfg.account, kind, (uint64_t)-n);
 }
 
+uint64_t
+sq_queue_share_room(const struct sq_queue *q)
+{
+	const struct sq_account *a = q->cfg.account;
+	uint64_t room;
+
+	if (a == NULL)
+		return UINT64_MAX;
+	room = sq_share_room(a, SQ_SHARE_STORED_BYTES);
+	return room > ITEM_COST ? room - ITEM_COST : 0;
+}
+
 bool
 sq_queue_share_short(const struct sq_queue *q, uint32_t bytes)
 {

@@ -103,6 +103,8 @@ sq_queue_waiting_bytes(const struct sq_queue *q)
 
 /* Whether the account of the queue, if it has one, has no room for a message of 'bytes'. */
 bool sq_queue_share_short(const struct sq_queue *, uint32_t bytes);
+/* The most bytes for which it has. */
+uint64_t sq_queue_share_room(const struct sq_queue *);
 /* Whether 'most' messages, or bytes, would be too many with one of 'bytes'. */
 bool sq_queue_is_above(const struct sq_queue *, uint64_t most, uint32_t bytes);
 /* How many may wait where the oldest makes room: the limit, or as many as there were

@@ -164,7 +164,7 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 	    .lonely_since_ms = q->lonely_since_ms,
 	    .max_msgs = q->cfg.max_msgs,
 	    .max_bytes = q->cfg.max_bytes,
-	    .share_full = sq_queue_share_short(q, 0),
+	    .share = sq_queue_share_room(q),
 	    .store_full = q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed),
 	};
 	pthread_mutex_unlock(&q->lock);

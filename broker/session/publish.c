@@ -223,7 +223,7 @@ publish_refused(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 
 		if ((sink->reject || (p->assured && sink->durable)) && publish_qos(p, v[i]) > 0 &&
 		    publish_wanted(p, v[i]) && publish_is_full(p, sink, size))
-			return sq_refused_queue(&p->refused, p->broker, sink);
+			return sq_refused_queue(&p->refused, p->broker, sink, size);
 	}
 	if (p->assured && publish_dead_full(p, v, n))
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DEAD_LETTERS);

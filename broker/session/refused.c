@@ -147,7 +147,8 @@ queue_takers(struct sq_buf *out, const struct sq_queue_state *q)
 }
 
 uint8_t
-sq_refused_queue(struct sq_refused *r, struct sq_broker *b, const struct sq_sink *sink)
+sq_refused_queue(
+    struct sq_refused *r, struct sq_broker *b, const struct sq_sink *sink, uint32_t size)
 {
 	const char *name = sq_dead_source_name(sink->dead);
 	struct sq_queue_state q;
@@ -157,7 +158,7 @@ sq_refused_queue(struct sq_refused *r, struct sq_broker *b, const struct sq_sink
 	sink->engine->ops->queue_state(sink->queue, &q);
 	if (q.store_full) {
 		(void)sq_refused_store(r);
-	} else if (q.share_full) {
+	} else if (q.share < size) {
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_STORE_FULL,
 		    "there is no room in the broker's store (store.max-size): ");
 		sq_share_explain(sq_tenant_account(sq_dead_source_tenant(sink->dead)),

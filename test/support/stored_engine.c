@@ -877,6 +877,7 @@ static void
 stored_queue_state(const struct sq_queue *q, struct sq_queue_state *out)
 {
 	*out = (struct sq_queue_state){
+	    .share = UINT64_MAX,
 	    .n = q->n,
 	    .bytes = q->bytes,
 	    .last = (q->kept != NULL ? q->kept->next_seq : q->next_seq) - 1,
