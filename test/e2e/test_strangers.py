@@ -588,3 +588,22 @@ async def test_a_known_connection_that_takes_nothing_ends(env):
         await asyncio.sleep(0.1)
     assert raw.goaway() == ENHANCE_YOUR_CALM and await ended(stack, "idle") == 1
     await good.check()
+
+
+# ---- where nobody is asked for a token
+
+@scenario(timeout_s=120)
+async def test_without_tokens_a_link_makes_one_known(env):
+    """Or a request that is answered with 2xx, as that for the bundle is."""
+    stack = await env.stack(start=False, sidecars=0, tls=False,
+                            broker={"auth": {"tokens-file": None, "token-file": None}})
+    env.check_leftovers = False
+    await stack.start()
+    link = await LinkClient(stack.broker_port, None).open()
+    assert await link.open_link() == 200
+    other = await LinkClient(stack.broker_port, None).open()
+    assert (await other.request("GET", "/v1/trust/bundle")).status == 404
+    await asyncio.wait_for(other.task, 25)
+    assert await ended(stack, "time") == 1
+    assert (await link.request("GET", "/v1/nothing")).status == 404
+    await link.close()
