@@ -13,6 +13,7 @@
 #include "broker/auth/auth.h"
 #include "broker/auth/token_new.h"
 #include "broker/auth/tokens_file.h"
+#include "core/clock.h"
 #include "core/mem.h"
 
 static char path[] = "/tmp/sq_test_tokens_XXXXXX";
@@ -198,7 +199,11 @@ Test(tokens, what_can_not_be_taken_leaves_the_last_good_file)
 	cr_assert_not(sq_auth_holds(auth, basis));
 }
 
-enum { MANY = 10000, PART = 1500 };
+enum {
+	MANY = 10000,
+	PART = 1500,
+	REST_MS = 400, /* for which a file that is written may rest */
+};
 
 static void
 token_of(int i, char out[40])
@@ -230,6 +235,25 @@ expect_many(int from, int to)
 	}
 }
 
+/* Writes the line to its end, and rests there a while, as a writer may. */
+static void
+rest_of_line(FILE *f, size_t *at, size_t n)
+{
+	const unsigned char *p = sq_buf_data(&text), *nl = memchr(p + n, '\n', PART);
+	size_t more = (size_t)(nl + 1 - (p + n));
+	uint64_t epoch = sq_auth_epoch(auth), begin = sq_clock_ms(), now = begin;
+
+	cr_assert_eq(fwrite(p + n, 1, more, f), more);
+	fflush(f);
+	*at += more;
+	while (now - begin < REST_MS / 2) {
+		sq_auth_refresh(auth);
+		now = sq_clock_ms();
+		cr_assert(sq_auth_epoch(auth) == epoch || now - begin >= REST_MS,
+		    "whole lines are no whole file");
+	}
+}
+
 /* A file is written in place, in parts that end anywhere, also where a line does: all that
  * is in both the old and the new one stays in. */
 Test(tokens, ten_thousand_lines_are_written_in_place)
@@ -256,6 +280,8 @@ Test(tokens, ten_thousand_lines_are_written_in_place)
 		sq_auth_refresh(auth);
 		nanosleep(&pause, NULL);
 		cr_assert_eq(sq_auth_epoch(auth), epoch, "no part of it is believed");
+		if (at == 0)
+			rest_of_line(f, &at, n);
 	}
 	fclose(f);
 	await_change();
