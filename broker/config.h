@@ -104,6 +104,8 @@ extern const size_t sq_broker_config_n;
 int sq_broker_config_load(struct sq_broker_config *, int argc, char **argv, char **envp,
     struct sq_buf *err) SQ_MUST_CHECK;
 void sq_broker_config_free(struct sq_broker_config *);
+/* The part of that which is who may come; config_identities.c. */
+int sq_broker_config_identities(const struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
 /* The part of that which is the spaces'; config_spaces.c. */
 int sq_broker_config_spaces(struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
 /* And what they read of each other, after that; config_grants.c. */

@@ -297,6 +297,30 @@ async def test_whose_signed_tokens_are_taken(env):
         assert code == 2 and said in error, (said, error)
 
 
+async def test_whose_certificates_are_taken(env):
+    broker = Configured(env, "broker")
+    ca = {"client-ca-file": str(broker.folder / "ca.pem")}
+    good = {"name": "web.*", "spaces": ["shop", "bank"]}
+    await broker.good({"auth": ca})
+    await broker.good({"auth": ca | {"certificates": [good]}})
+    missing = str(broker.folder / "missing")
+    for auth, said in (
+            ({"certificates": [good]}, "auth.client-ca-file: needed with auth.certificates"),
+            ({"client-crl-file": missing}, "auth.client-ca-file: needed with auth.client-crl-file"),
+            ({"client-ca-file": missing}, f"auth.client-ca-file: {missing}: No such file"),
+            ({"client-ca-file": str(broker.folder / "tokens")}, "no certificate in PEM format"),
+            (ca | {"client-crl-file": ca["client-ca-file"]}, "auth.client-crl-file: no CRL in PEM"),
+            (ca | {"certificates": [good | {"spaces": []}]}, "auth.certificates[0]: spaces: needs 1"),
+            (ca | {"certificates": [good, good | {"spaces": ["a,b"]}]},
+             "auth.certificates[1]: spaces: one is not"),
+            (ca | {"certificates": [good | {"space": "shop"}]}, "unknown key, did you mean"),
+            ({"token-file": str(broker.folder / "token")}, "auth.token-file: is auth.tokens-file now")):
+        code, _, error = await broker.run({"auth": auth}, "--check-config")
+        assert code == 2 and said in error, (auth, error)
+    code, _, error = await broker.run({"auth": ca, "tls": {"enabled": False}}, "--check-config")
+    assert code == 2 and "auth.client-ca-file: needs tls.enabled" in error, error
+
+
 async def test_rules(env):
     broker = Configured(env, "broker")
     at = f"{broker.folder / 'config.yaml'}:"
