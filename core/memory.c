@@ -1,5 +1,5 @@
 /* Counted memory and its level; see core/memory.h.  Who allocates is not known here: the
- * hooks of core/memory_malloc.c or core/memory_sanitizer.c call sq_memory_count(). */
+ * hooks of core/memory_malloc.c or core/memory_sanitizer.c count. */
 #include "core/memory.h"
 
 #include "core/memory_priv.h"
@@ -15,7 +15,7 @@ static _Atomic int64_t memory_counted;
 static _Atomic int64_t memory_kept; /* of the allocator, beyond what is counted */
 static _Atomic uint64_t memory_limit;
 static _Atomic uint64_t memory_look_ms, memory_trim_ms; /* when next */
-static _Thread_local int64_t memory_own;                /* of this thread, not yet in 'counted' */
+_Thread_local int64_t sq_memory_own;
 
 static int64_t
 memory_used_now(void)
@@ -44,22 +44,14 @@ memory_judge(void)
 		atomic_store_explicit(&sq_memory_level_now, level, memory_order_relaxed);
 }
 
-static void
-memory_flush(void)
+void
+sq_memory_flush(void)
 {
-	int64_t n = memory_own;
+	int64_t n = sq_memory_own;
 
-	memory_own = 0;
+	sq_memory_own = 0;
 	atomic_fetch_add_explicit(&memory_counted, n, memory_order_relaxed);
 	memory_judge();
-}
-
-void
-sq_memory_count(int64_t n)
-{
-	memory_own += n;
-	if (memory_own >= SQ_MEMORY_SLACK || memory_own <= -SQ_MEMORY_SLACK)
-		memory_flush();
 }
 
 void
@@ -78,7 +70,7 @@ sq_memory_limit(void)
 uint64_t
 sq_memory_bytes(void)
 {
-	int64_t n = atomic_load_explicit(&memory_counted, memory_order_relaxed) + memory_own;
+	int64_t n = atomic_load_explicit(&memory_counted, memory_order_relaxed) + sq_memory_own;
 
 	return n > 0 ? (uint64_t)n : 0;
 }
@@ -133,8 +125,8 @@ sq_memory_tick(uint64_t now_ms)
 {
 	uint64_t limit = sq_memory_limit();
 
-	if (memory_own != 0)
-		memory_flush();
+	if (sq_memory_own != 0)
+		sq_memory_flush();
 	if (limit == 0 || !memory_due(&memory_look_ms, now_ms, LOOK_MS))
 		return;
 	if ((uint64_t)memory_look() < limit / 16 || sq_memory_used() < limit / 4 * 3 ||

@@ -71,9 +71,6 @@ void sq_memory_metrics(const struct sq_metrics *, size_t first); /* 'first': MEM
 enum { SQ_MEMORY_FLOOR = 64 * 1024, SQ_MEMORY_FLOOR_MIN = 4096 };
 uint64_t sq_memory_fair(void);
 
-/* Counts 'n' bytes more or fewer for the calling thread; the allocator's hooks call it. */
-void sq_memory_count(int64_t n);
-
 /* Some times a second: sees what the system really gave to the process, and where that is
  * much more than what is in use and the limit is near, makes the allocator give it back.
  * Thread: any, several may. */
