@@ -29,8 +29,9 @@ sq_totals_shares(const struct sq_broker_cfg *c)
 		    [SQ_SHARE_DEAD_LETTERS] = totals_any(c->dead_total_msgs),
 		    [SQ_SHARE_DEAD_LETTERS_BYTES] = totals_any(c->dead_total_bytes),
 		    [SQ_SHARE_KEYS] = c->max_keys,
+		    /* One alone has what the store takes. */
 		    [SQ_SHARE_STORED_BYTES] = totals_any(
-			c->store_max_size / STORE_PARTS * STORE_USED),
+			c->spaces > 1 ? c->store_max_size / STORE_PARTS * STORE_USED : 0),
 		},
 	    .spaces = c->spaces,
 	};

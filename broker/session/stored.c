@@ -589,7 +589,7 @@ sq_stored_restore(struct sq_broker *b)
 		restore_open(&r, r.v[i]);
 	if (err == SQ_OK)
 		err = r.err;
-	if (r.n > 0)
+	if (r.n > 0 && err == SQ_OK)
 		SQ_INFO("broker", "%zu sessions from before the start", r.n);
 	free(r.v);
 	sq_identity_unref(&r.last);

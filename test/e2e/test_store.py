@@ -128,6 +128,7 @@ async def test_a_full_disk_stops_what_is_durable_and_goes_on_by_itself(env):
 @scenario(timeout_s=300)
 async def test_full_tables_refuse_and_room_comes_with_consumption(env):
     stack = await stack_with(env, SMALL | {"max-size": "16Mi"})
+    stack.broker.tree["limits"] = {"spaces": 1}  # one may fill them
     await stack.start()
     a, b = stack.ports
     ledger = Ledger()
