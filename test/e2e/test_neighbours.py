@@ -140,7 +140,8 @@ async def test_one_space_takes_all_it_can_and_others_get_theirs(env):
     await eventually(more, "there is room again")
     for tenant in tenants:
         await tenant.leave()
-    await eventually(lambda: nothing_but(stack, {"delayed", "delayed-bytes", "keys"}),
+    await eventually(lambda: nothing_but(
+        stack, {"connections", "delayed", "delayed-bytes", "keys"}),
                      "all was given back")
 
 
