@@ -45,6 +45,8 @@ def groups(*programs):
             made[-1].hold(program)
         yield made
     finally:
+        for program in programs:
+            program.stop()  # still there when something has failed
         for group in made:
             group.remove()
 
