@@ -272,8 +272,8 @@ receipt_new(const struct sq_asked *asked, const char *target, const char *outcom
 	return out;
 }
 
-/* The receipt that a QoS 3 message asks for, if it does; in 'txn', or where a lookup
- * of this worker is under way, at its end. */
+/* The receipt that a QoS 3 message asks for, if it does; in 'txn', or where this
+ * worker has a lock of the router's, behind that. */
 static void
 receipt_send(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
     const unsigned char *image, const char *target, const char *outcome)
@@ -287,7 +287,7 @@ receipt_send(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
 	r = sq_xcalloc(1, sizeof *r);
 	r->tenant = sq_tenant_ref(tenant);
 	r->msg = receipt_new(&asked, target, outcome);
-	if (!sq_space_locked()) {
+	if (!sq_router_locked()) {
 		receipts_publish(sh, txn, r);
 		sq_dead_flush(sh, txn);
 		return;

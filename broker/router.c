@@ -184,7 +184,7 @@ sq_space_bindings(const struct sq_space *s)
 void
 sq_space_rdlock(struct sq_space *s)
 {
-	assert(!space_is_locked);
+	assert(!sq_router_locked());
 	sq_rwlock_read(&s->home->lock);
 	space_is_locked = true;
 }
@@ -192,7 +192,7 @@ sq_space_rdlock(struct sq_space *s)
 void
 sq_space_wrlock(struct sq_space *s)
 {
-	assert(!space_is_locked);
+	assert(!sq_router_locked());
 	sq_rwlock_write(&s->home->lock);
 	space_is_locked = true;
 }
@@ -209,6 +209,12 @@ bool
 sq_space_locked(void)
 {
 	return space_is_locked;
+}
+
+bool
+sq_router_locked(void)
+{
+	return space_is_locked || sq_retained_locked();
 }
 
 void

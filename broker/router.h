@@ -100,6 +100,9 @@ void sq_space_wrlock(struct sq_space *);
 void sq_space_unlock(struct sq_space *);
 /* Whether this thread is between lock and unlock. */
 bool sq_space_locked(void);
+/* The same, or in a slice of retained messages (sq_retained_scan_next()): it may lock no space, so
+ * what is to be published waits. */
+bool sq_router_locked(void);
 
 /* Under the space's write lock.  'tag' and 'filter' as parsed; copied. */
 void sq_router_bind(
@@ -140,9 +143,10 @@ void
 sq_router_sweep(struct sq_router *, uint64_t now_ms, struct sq_txn *(*txn)(void *arg), void *arg);
 /* Retained messages that a filter selects, in slices. */
 struct sq_retained_scan;
-/* Of those that the space has now, and of what it reads of others.  One that is replaced before the scan has come to it is not of
- * them any more: to what was bound under the same write lock it is a live one.  NULL: the filter
- * selects nothing.  Thread: any; one at a time, also of those below.  The space must stay. */
+/* Of those that the space has now, and of what it reads of others.  One that is replaced before
+ * the scan has come to it is not of them any more: to what was bound under the same write lock it
+ * is a live one.  NULL: the filter selects nothing.  Thread: any; one at a time, also of those
+ * below.  The space must stay. */
 struct sq_retained_scan *
 sq_retained_scan_open(struct sq_router *, struct sq_space *, struct sq_bytes filter);
 /* See struct sq_binding. */
@@ -150,7 +154,8 @@ uint64_t sq_retained_scan_upto(const struct sq_retained_scan *);
 void sq_retained_scan_close(struct sq_retained_scan **);
 /* Calls 'fn' for some of them that have not expired at 'now_ms', until it returns false; returns
  * whether there may be more.  Looks at no more than '*left' levels of topics, and takes off what
- * it has looked at.  'fn' is under the lock of the space's retained messages. */
+ * it has looked at.  'fn' is under the lock of the space's retained messages, so it locks no space:
+ * see sq_router_locked(). */
 typedef bool
 sq_retained_fn(const struct sq_msg *, const struct sq_origin *, uint64_t expires_ms, void *arg);
 bool sq_retained_scan_next(struct sq_retained_scan *, uint64_t now_ms, size_t *left,

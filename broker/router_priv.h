@@ -58,6 +58,8 @@ void sq_grants_fini(struct sq_space *);
 
 /* router_retained.c: what a space has of retained messages. */
 void sq_retained_init(struct sq_space *);
+/* Whether this thread is in a slice of a scan, with the lock of a space's. */
+bool sq_retained_locked(void);
 /* How many. */
 size_t sq_retained_count(struct sq_space *);
 /* Frees them; their records stay. */

@@ -1,7 +1,8 @@
 /* The retained messages of the router's spaces: in memory, looked up by their topics, and as
  * records of the store.  Of bindings it knows nothing.
  *
- * Locks: each space's 'retained_lock', also for a slice of a walk. */
+ * Locks: each space's 'retained_lock', also for a slice of a walk; behind that of the space, where
+ * a thread has both. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@ enum {
 	SWEEP_SPACES = 64, /* looked up at a time */
 	SWEEP_PARTS = 32,  /* of these in one call */
 };
+
+static _Thread_local bool slice_is_locked;
 
 struct retained {
 	struct sq_index_entry entry;
@@ -492,6 +495,12 @@ sq_retained_scan_close(struct sq_retained_scan **scanp)
 	free(scan);
 }
 
+bool
+sq_retained_locked(void)
+{
+	return slice_is_locked;
+}
+
 /* Goes on with the part; false: the caller wants a pause. */
 static bool
 scan_part_next(struct sq_retained_scan *scan, struct scan_part *part, size_t *left)
@@ -501,9 +510,11 @@ scan_part_next(struct sq_retained_scan *scan, struct scan_part *part, size_t *le
 
 	scan->part = part;
 	pthread_mutex_lock(&part->space->retained_lock);
+	slice_is_locked = true;
 	before = sq_topic_scan_visited(part->scan);
 	more = sq_topic_scan_next(part->scan, room, retained_visit, scan);
 	*left -= sq_topic_scan_visited(part->scan) - before;
+	slice_is_locked = false;
 	pthread_mutex_unlock(&part->space->retained_lock);
 	if (!more)
 		scan_part_close(part);

@@ -157,3 +157,45 @@ Test(broker_retained, a_session_that_ends_meanwhile_leaves_nothing)
 	cr_assert_eq(c->answers, 1);
 	fake_call_free(&c);
 }
+
+/* A subscriber whose queue is full of QoS 3 messages, each of which asks for a receipt. */
+enum { WAIT = 600 };
+
+static void
+setup_full(void)
+{
+	world_init(&w);
+	w.cfg.queue_max_msgs = WAIT;
+	w.cfg.retained_max_msgs = 2 * TOPICS;
+	world_start(&w, 2);
+	p = peer_new(&w, "s~w~publisher~pod");
+	sub = peer_new(&w, "s~w~subscriber~pod");
+	peer_connect(&p);
+	sub.ordinal = 1;
+	cr_assert_eq(peer_attach(&sub), 200); /* and takes nothing */
+}
+
+TestSuite(broker_retained_full, .init = setup_full, .fini = teardown);
+
+/* A slice holds the lock of retained messages, behind which nobody may wait for that of the
+ * space: the receipts of what leaves the queue for them are published later. */
+Test(broker_retained_full, what_leaves_the_queue_in_a_slice_sends_its_receipt_behind_it)
+{
+	static const char *const props[] = {"sqmqos-qos", "3", "sqmqos-receipt", "done", NULL};
+	struct fake_call *c;
+
+	retain_all("old");
+	cr_assert_lt(peer_subscribe(&sub, "q", 2), 0x80);
+	for (unsigned i = 0; i < WAIT; i++)
+		(void)peer_send(&p,
+		    &(struct entry){.topic = "q",
+			.qos = 2,
+			.id = (uint16_t)(i + 1),
+			.expiry_s = 1,
+			.props = props});
+	world_pass(&w, 2000);
+	c = subscribe_only("t/#");
+	world_run();
+	fake_call_free(&c);
+	cr_assert_eq(world_metric(SQ_M_RECEIPTS), WAIT);
+}
