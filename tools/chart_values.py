@@ -1,8 +1,9 @@
 """Writes what follows from other pages of the Helm chart: python3 tools/chart_values.py
 
 docs/kubernetes-values.md, from the comments of helm/sqmqos/values.yaml and the
-schema beside it; and in that schema `broker.config`, from the broker's keys in
-docs/configuration.md, so that Helm refuses what the broker would refuse.  With
+schema beside it; and in that schema `broker.config` and the limits of `broker.spaces`,
+from the broker's keys in docs/configuration.md, so that Helm refuses what the broker
+would refuse.  With
 --check it writes nothing and says with its exit code whether all is as it would
 write it."""
 
@@ -42,7 +43,7 @@ CHART_SETS = re.compile(r"""^(listen\.address|tls\..*|auth\..*|spaces(\..*)?|acl
 def broker_rows():
     """(key, its value in words, default) of each key of the broker."""
     table = CONFIGURATION.read_text().split("## sqmqos-broker")[1].split("\n## ")[0]
-    return re.findall(r"^\| `([\w.-]+)` \| ([^|]+) \| `?([^|`]*)`? \|", table, re.M)
+    return re.findall(r"^\| `([\w.*-]+)` \| ([^|]+) \| `?([^|`]*)`? \|", table, re.M)
 
 
 def broker_keys():
@@ -86,9 +87,18 @@ def broker_config_schema():
     return top
 
 
+def space_limits_schema():
+    """Of spaces.NAME.limits."""
+    head = "spaces.*.limits."
+    return {"type": "object", "additionalProperties": False, "properties": {
+        key.removeprefix(head): key_schema(words.strip())
+        for key, words in broker_keys() if key.startswith(head)}}
+
+
 def schema_text():
     schema = json.loads(SCHEMA.read_text())
     schema["definitions"]["brokerConfig"] = broker_config_schema()
+    schema["definitions"]["spaceLimits"] = space_limits_schema()
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 

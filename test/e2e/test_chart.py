@@ -280,6 +280,8 @@ REFUSED = [
     ("auth.issuers", [{"issuer": "x", "keys": "{}", "keysUrl": "https://x"}], "'oneOf' failed"),
     ("auth.issuers", [{"issuer": "x", "keysUrl": "http://x"}], "at '/auth/issuers/0/keysUrl'"),
     ("broker.spaces", {"x": ["a"]}, "got array, want object"),
+    ("broker.spaces", {"x": {"limits": {"session": 1}}}, "additional properties 'session' not allowed"),
+    ("broker.spaces", {"x": {"reads": [{"space": "y"}]}}, "missing property 'filter'"),
     ("broker.acl", [{"allow": ["read"]}], "at '/broker/acl/0/allow/0'"),
     ("broker.acl", [{"topics": ["a"]}], "at '/broker/acl/0': 'oneOf' failed"),
     ("broker.acl", [{"deny": ["publish"], "user": "a"}], "additional properties 'user' not allowed"),
@@ -937,6 +939,10 @@ async def test_sidecars_of_the_defaults_are_within_restricted_pod_security(env):
     assert [b for b in chart.restricted(pod) if not b.startswith("app: ")] == []
 
 
+SPACES = {"all": {"tenants": ["a", "b"], "limits": {"sessions": 100, "stored-bytes": "64Mi"},
+                  "reads": [{"space": "prices", "filter": "eu/#"}]}}
+
+
 async def test_the_programs_take_the_configurations_that_are_rendered(env):
     """With a value for every key that `broker.config` may have."""
     free = {}
@@ -944,10 +950,10 @@ async def test_the_programs_take_the_configurations_that_are_rendered(env):
         if not chart_values.CHART_SETS.match(key) and default != "none":
             value = json.loads(default) if re.match("number|true", words) else default
             free = merged(free, tree(key, value))
-    given = {"broker": {"config": free, "spaces": {"all": {"tenants": ["a", "b"]}},
+    given = {"broker": {"config": free, "spaces": SPACES,
                         "acl": [{"allow": ["publish"], "identity": "kube:a/*", "topics": ["{client}/#"]},
                                 {"deny": ["consume"], "queues": ["q"]}], "aclDefault": "deny"},
-             "auth": {"owner": "namespace", "tokensSecret": "t", "issuers": [
+             "auth": {"owner": "namespace", "adopt": False, "tokensSecret": "t", "issuers": [
                  {"issuer": "https://i.example", "keysUrl": "https://i.example/k", "space": "s"},
                  {"issuer": "file", "audience": "x", "keys": KEYS}]}}
     files = in_a_pod(env, await chart.render(given))

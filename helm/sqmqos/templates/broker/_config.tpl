@@ -19,7 +19,7 @@
 {{- $config := dict
 	"listen" (dict "address" (printf "*:%d" (int $b.port)))
 	"tls" (dict "cert-file" "/etc/sqmqos/tls/tls.crt" "key-file" "/etc/sqmqos/tls/tls.key" "bundle-file" "/etc/sqmqos/tls/ca.crt")
-	"auth" (dict "kubernetes" true "audience" .Values.auth.audience "owner" .Values.auth.owner)
+	"auth" (dict "kubernetes" true "audience" .Values.auth.audience "owner" .Values.auth.owner "adopt" .Values.auth.adopt)
 	"workers" $b.workers
 	"engine" $b.engine
 	"store" (dict "dir" "/var/lib/sqmqos/store" "journal-size" $b.store.journalSize "max-size" (include "sqmqos.storeMaxSize" .))
