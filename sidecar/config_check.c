@@ -9,10 +9,10 @@
 #include "core/program.h"
 #include "sidecar/brokers.h"
 #include "sidecar/listener.h"
+#include "sidecar/pair.h"
 #include "sidecar/password.h"
 #include "sidecar/pod_annotations.h"
 #include "sidecar/token.h"
-#include "sidecar/pair.h"
 #include "sidecar/trust.h"
 #include "store/dir.h"
 

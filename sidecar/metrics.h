@@ -99,12 +99,15 @@
 	    "System calls that no sidecar makes and that security.seccomp refused.") \
 	X(TRUST_ENDS_FIRST, "sqmqos_certificate_seconds", "certificate=\"authority-first\"", \
 	    SQ_GAUGE, \
-	    "Seconds until the first and the last of the trusted authorities ends; 0: in the " \
-	    "clear, or the system's.") \
+	    "Seconds until the first and the last of the trusted authorities ends, and the " \
+	    "sidecar's own certificate; 0: in the clear, the system's, or none.") \
 	X(TRUST_ENDS_LAST, "sqmqos_certificate_seconds", "certificate=\"authority-last\"", \
 	    SQ_GAUGE, \
-	    "Seconds until the first and the last of the trusted authorities ends; 0: in the " \
-	    "clear, or the system's.") \
+	    "Seconds until the first and the last of the trusted authorities ends, and the " \
+	    "sidecar's own certificate; 0: in the clear, the system's, or none.") \
+	X(PAIR_ENDS, "sqmqos_certificate_seconds", "certificate=\"own\"", SQ_GAUGE, \
+	    "Seconds until the first and the last of the trusted authorities ends, and the " \
+	    "sidecar's own certificate; 0: in the clear, the system's, or none.") \
 	X(TRUST_CHANGES, "sqmqos_trust_changes_total", NULL, SQ_COUNTER, \
 	    "Bundles of authorities that brokers sent and that were taken.") \
 	X(LINKS_LOST, "sqmqos_links_lost_total", NULL, SQ_COUNTER, "Links that ended.") \

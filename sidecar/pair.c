@@ -98,6 +98,12 @@ sq_pair_refresh(struct sq_pair *p)
 	sq_buf_fini(&why);
 }
 
+int64_t
+sq_pair_end(const struct sq_pair *p)
+{
+	return sq_tls_end(p->now);
+}
+
 int
 sq_pair_use(const struct sq_pair *p, SSL *ssl)
 {

@@ -6,6 +6,7 @@
 #define SQ_SIDECAR_PAIR_H
 
 #include <openssl/ssl.h>
+#include <stdint.h>
 
 #include "core/buf.h"
 #include "core/err.h"
@@ -18,6 +19,8 @@ void sq_pair_free(struct sq_pair **);
 /* Looks whether the files have changed; before each dial.  What can't be taken is logged,
  * once, when it has lasted for a while. */
 void sq_pair_refresh(struct sq_pair *);
+/* When its certificate ends, in seconds since 1970; 0: it can't be told. */
+int64_t sq_pair_end(const struct sq_pair *);
 /* Has a connection show it; NULL: it shows none. */
 int sq_pair_use(const struct sq_pair *, SSL *) SQ_MUST_CHECK;
 

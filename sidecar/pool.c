@@ -19,6 +19,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/tls.h"
 #include "proto/reconnect/reconnect.h"
 #include "sidecar/brokers.h"
 #include "sidecar/metrics.h"
@@ -573,11 +574,24 @@ sq_pool_pick(struct sq_pool *p)
 	return sq_uplink_load(b) < sq_uplink_load(a) ? b : a;
 }
 
+static void
+pool_set_end(const struct sq_pool *p, size_t metric, int64_t end_s)
+{
+	int64_t now_s = (int64_t)(sq_clock_wall_ms() / 1000);
+
+	sq_metric_set(p->cfg.metrics, metric, end_s != 0 ? end_s - now_s : 0);
+}
+
 void
 sq_pool_set_metrics(const struct sq_pool *p)
 {
+	struct sq_tls_ends ends = {0};
+
 	if (p->env.trust != NULL)
-		sq_trust_set_ends(p->env.trust);
+		ends = sq_trust_ends(p->env.trust);
+	pool_set_end(p, SQ_M_TRUST_ENDS_FIRST, ends.first);
+	pool_set_end(p, SQ_M_TRUST_ENDS_LAST, ends.last);
+	pool_set_end(p, SQ_M_PAIR_ENDS, p->env.pair != NULL ? sq_pair_end(p->env.pair) : 0);
 }
 
 bool

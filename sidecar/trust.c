@@ -5,11 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "core/tls.h"
 #include "proto/link/trust.h"
 #include "sidecar/metrics.h"
 #include "sidecar/pool.h"
@@ -186,19 +184,10 @@ sq_trust_refresh(struct sq_trust *t)
 	SQ_INFO("trust", "tls.ca-file: %s read again", t->cfg.ca_file);
 }
 
-static void
-trust_set_end(const struct sq_trust *t, size_t metric, int64_t end_s)
+struct sq_tls_ends
+sq_trust_ends(const struct sq_trust *t)
 {
-	int64_t now_s = (int64_t)(sq_clock_wall_ms() / 1000);
-
-	sq_metric_set(t->cfg.metrics, metric, end_s != 0 ? end_s - now_s : 0);
-}
-
-void
-sq_trust_set_ends(const struct sq_trust *t)
-{
-	trust_set_end(t, SQ_M_TRUST_ENDS_FIRST, t->ends.first);
-	trust_set_end(t, SQ_M_TRUST_ENDS_LAST, t->ends.last);
+	return t->ends;
 }
 
 /* The bundle, or why it did not come. */

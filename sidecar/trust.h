@@ -16,6 +16,7 @@
 
 #include "core/buf.h"
 #include "core/metrics.h"
+#include "core/tls.h"
 
 struct sq_trust;
 struct sq_uplink;
@@ -37,8 +38,8 @@ void sq_trust_free(struct sq_trust **);
 SSL_CTX *sq_trust_context(const struct sq_trust *);
 /* Looks whether tls.ca-file has changed; before each dial. */
 void sq_trust_refresh(struct sq_trust *);
-/* Sets the metrics that say how long the authorities in use are good still. */
-void sq_trust_set_ends(const struct sq_trust *);
+/* When the first and the last of the authorities in use ends. */
+struct sq_tls_ends sq_trust_ends(const struct sq_trust *);
 /* The broker at the other end serves the bundle of 'digest': asks for it over that link
  * unless it is here already. */
 void sq_trust_told(struct sq_trust *, struct sq_uplink *, uint64_t digest);

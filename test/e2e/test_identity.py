@@ -499,12 +499,18 @@ async def test_a_sidecar_shows_its_certificate(env):
     await stack.start()
     app = await env.connect(stack.ports[0], "app")
     await app.subscribe("t")
+    own = 'sqmqos_certificate_seconds{certificate="own"}'
+    assert 0 < await metric(sidecar, own) <= 8
     renew()
     lost = await metric(sidecar, "sqmqos_links_lost_total")
 
     async def moved():
         return await metric(sidecar, "sqmqos_links_lost_total") >= lost + 2
     await eventually(moved, "both links have moved", 60)
+
+    async def shown():
+        return await metric(sidecar, own) > 3000
+    await eventually(shown, "its metric says how long the next one is good")
     await app.publish("t", b"still here", qos=1)
     assert (await app.receive()).payload == b"still here"
     assert "tls.cert-file: " in stack.log(sidecar)
