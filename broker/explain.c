@@ -115,7 +115,7 @@ explain_token(const char *name, const char *file, struct sq_buf *err)
 			sq_buf_printf(err, "it has no %s", name);
 	}
 	sq_tokens_free(&tokens);
-	sq_buf_fini(&text);
+	sq_buf_wipe(&text); /* somebody may have put a token itself there */
 	return who;
 }
 

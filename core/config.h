@@ -35,8 +35,8 @@ struct sq_strings {
 
 /* What each record begins with.  The rest is filled from the rows of the table whose
  * names begin with that of the list and "[].", or that of the map and ".*."
- * ("auth.issuers[].keys-file"); their offsets are of the record.  Such a row may be a list or a map of
- * records itself. */
+ * ("auth.issuers[].keys-file"); their offsets are of the record.  Such a row may be a list or
+ * a map of records itself. */
 struct sq_config_record {
 	char *name;  /* of a record of SQ_CFG_NAMED; else NULL */
 	char *where; /* "broker.yaml:12", for what single keys can't show */

@@ -30,8 +30,9 @@ struct sq_memory_room {
 	bool cgroup; /* a limit of a control group; else physical memory */
 };
 
-/* Starts to count; before threads are started and anything large is allocated.  In a program that links sq_core_memory
- * what was allocated before is counted, too, where no sanitizer allocates. */
+/* Starts to count; before threads are started and anything large is allocated.  In a program
+ * that links sq_core_memory what was allocated before is counted, too, where no sanitizer
+ * allocates. */
 void sq_memory_start(void);
 /* Sets the limit; 0: none, the level is FREE then.  Thread: any. */
 void sq_memory_limit_set(uint64_t bytes);

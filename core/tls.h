@@ -41,8 +41,8 @@ struct sq_tls_alpn {
 extern const struct sq_tls_alpn sq_tls_alpn_link;  /* h2, required */
 extern const struct sq_tls_alpn sq_tls_alpn_http1; /* http/1.1 */
 
-/* The first private key of a PEM text, which leaves no copy of it behind but in the key; NULL: there
- * is none, or it needs a password, with OpenSSL's errors in the thread's queue. */
+/* The first private key of a PEM text, which leaves no copy of it behind but in the key; NULL:
+ * there is none, or it needs a password, with OpenSSL's errors in the thread's queue. */
 EVP_PKEY *sq_tls_key(BIO *pem);
 
 /* A server context from a certificate, what is sent behind it (NULL: nothing) and its

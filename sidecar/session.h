@@ -46,7 +46,8 @@ void sq_session_leave(struct sq_session *, unsigned how, uint32_t expiry_s);
 /* SQ_EAGAIN: not now; the client gets sq_client_resume(). */
 int sq_session_publish(struct sq_session *, const struct sq_lane_publish *) SQ_MUST_CHECK;
 /* A publish of QoS 1 or 2 that is refused here: the client is told in its place
- * among the others, with 'text'; with 'reason' success it hears that it was taken.  SQ_EAGAIN as above. */
+ * among the others, with 'text'; with 'reason' success it hears that it was taken.  SQ_EAGAIN
+ * as above. */
 int sq_session_refuse(struct sq_session *, const struct sq_lane_publish *, uint8_t reason,
     uint8_t refusal, struct sq_bytes text) SQ_MUST_CHECK;
 int sq_session_release(struct sq_session *, uint16_t packet_id) SQ_MUST_CHECK;

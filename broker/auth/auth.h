@@ -1,8 +1,8 @@
 /* Who is asking: the seam between the front and what judges credentials.
  *
  *   front --sq_auth_ask()--> sq_auth --> verifiers in turn: tokens of a file (tokens.h),
- *   client certificates (certs.h), signed tokens (issuers.h), whose keys come from files or, on a thread of its own,
- *   from an API server.
+ *   client certificates (certs.h), signed tokens (issuers.h), whose keys come from files or,
+ *   on a thread of its own, from an API server.
  *
  * One object for all workers.  No function here blocks a loop but by files of keys and
  * tokens that have changed, which are small. */

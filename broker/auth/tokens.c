@@ -21,15 +21,6 @@ struct tokens {
 	struct sq_tokens *table;
 };
 
-/* Somebody may have put a token itself there. */
-static void
-tokens_wipe(struct sq_buf *text)
-{
-	if (text->base != NULL)
-		explicit_bzero(text->base, text->cap);
-	sq_buf_fini(text);
-}
-
 /* The table of what was read with 'rc'; NULL with the reason in 'err'. */
 static struct sq_tokens *
 tokens_take(struct tokens *t, int rc, const struct sq_buf *text, struct sq_buf *err)
@@ -121,7 +112,7 @@ tokens_refresh(struct sq_verifier *v)
 	rc = sq_watched_look(&t->watched, sq_clock_ms(), SQ_TOKENS_SIZE_MAX, &text);
 	if (rc != SQ_EAGAIN)
 		tokens_read_again(t, rc, &text);
-	tokens_wipe(&text);
+	sq_buf_wipe(&text); /* somebody may have put a token itself there */
 	pthread_mutex_unlock(&t->reading);
 }
 
@@ -189,7 +180,7 @@ sq_tokens_verifier(const char *file, struct sq_auth *auth, struct sq_buf *err)
 	pthread_mutex_init(&t->lock, NULL);
 	t->table = tokens_take(
 	    t, sq_watched_open(&t->watched, SQ_TOKENS_SIZE_MAX, &text), &text, &why);
-	tokens_wipe(&text);
+	sq_buf_wipe(&text);
 	if (t->table == NULL) {
 		sq_buf_printf(err, "auth.tokens-file: %s: %.*s", file, (int)sq_buf_len(&why),
 		    (const char *)sq_buf_data(&why));

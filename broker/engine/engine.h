@@ -92,7 +92,7 @@ struct sq_queue_state {
 	uint64_t lonely_since_ms; /* since when there is none, on the workers' clock; 0: there is */
 	uint64_t max_msgs, max_bytes; /* its limits */
 	bool store_full; /* the store that it is in takes nothing, whatever waits here */
-	uint64_t share; /* bytes of one more message for which its account has room */
+	uint64_t share;  /* bytes of one more message for which its account has room */
 };
 
 struct sq_queue_cfg {

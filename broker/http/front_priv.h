@@ -1,6 +1,7 @@
 /* What the parts of the front share.  front.c has its life and the way of a
- * request, conn.c connections, input.c what comes in on them, stranger.c who must go, ask.c who asks, calls.c requests that are with the broker,
- * deliveries.c the responses that never end. */
+ * request, conn.c connections, input.c what comes in on them, stranger.c who must go, ask.c
+ * who asks, calls.c requests that are with the broker, deliveries.c the responses that never
+ * end. */
 #ifndef SQ_BROKER_HTTP_FRONT_PRIV_H
 #define SQ_BROKER_HTTP_FRONT_PRIV_H
 

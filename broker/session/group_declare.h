@@ -15,8 +15,8 @@ struct sq_word {
 	struct sq_bytes pod;
 };
 
-/* All under the write lock of the tenant's space.  Records go into 'txn'; NULL: the store stays as it
- * is. */
+/* All under the write lock of the tenant's space.  Records go into 'txn'; NULL: the store stays
+ * as it is. */
 
 /* A subscription of a session that is attached, or in its grace, holds '*dp' (NULL:
  * nothing) and has that word from now on. */

@@ -5,7 +5,8 @@
 
 #include "broker/session/group.h"
 
-/* Under the write lock of the tenant's space.  'txn' NULL, or a group that is not stored: nothing. */
+/* Under the write lock of the tenant's space.  'txn' NULL, or a group that is not stored:
+ * nothing. */
 
 /* Puts the group, or the binding, as it is now into 'txn'; a binding gets its number. */
 void sq_group_store(struct sq_group *, struct sq_txn *txn);

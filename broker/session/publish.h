@@ -18,8 +18,8 @@ void sq_publish_own(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *,
  * that have a binding in 'space', have room, and somebody takes from.  'txn' of that worker. */
 void sq_publish_sys(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *, struct sq_space *,
     const struct sq_msg *);
-/* The same as sq_publish_own() in the transaction of '*own', which is committed first where it has no room: then
- * the message is in the one that is '*own' now, whole.
+/* The same as sq_publish_own() in the transaction of '*own', which is committed first where it
+ * has no room: then the message is in the one that is '*own' now, whole.
  * False: the store is full, and the message would take more room in several queues than it
  * does now; nothing has happened, and it is to be offered again. */
 bool sq_publish_due(struct sq_shard *, struct sq_own_txn **own, struct sq_tenant *,

@@ -2,8 +2,8 @@
  * and as many bytes.
  *
  *  - SESSION: u8 1, u8 flags (1 durable, 2 left, 4 present, 8 detached, 16 an identity
- *    owns it, 32 a name follows what was superseded), bytes16 key, u64 owner, u32 expiry in s, u64 instance, u64 ordinal, u32
- *    attempt, u64 and u64 instance and ordinal whose clean start was applied, u64 end
+ *    owns it, 32 a name follows what was superseded), bytes16 key, u64 owner, u32 expiry in
+ *    s, u64 instance, u64 ordinal, u32 attempt, u64 and u64 instance and ordinal whose clean start was applied, u64 end
  *    of a detached session (wall-clock ms; 0: never), u64 when its will is due (the
  *    same; 0: with its end), u32 will delay in s, u8 n, n × (u64 instance, u64 ordinal,
  *    u64 epoch) superseded, maybe bytes16 name of its owner's identity, the will's image

@@ -48,8 +48,8 @@ struct sq_table_item {
 };
 
 /* Opens or makes the environment of a directory (dir/tables/), of at most
- * 'max_bytes' (0: as its file says).  Refuses a format that it does not know (SQ_EINVAL), files that
- * LMDB does not take or should not trust (SQ_EINVAL), a disk without room
+ * 'max_bytes' (0: as its file says).  Refuses a format that it does not know (SQ_EINVAL),
+ * files that LMDB does not take or should not trust (SQ_EINVAL), a disk without room
  * (SQ_ENOMEM), and what the system denies (SQ_EIO), with a line in 'err'.  Counts one
  * more boot, durably, unless 'read_only', which makes nothing: SQ_ENOTFOUND. */
 int sq_table_open(struct sq_table **, const char *dir, uint64_t max_bytes, bool read_only,
