@@ -7,6 +7,9 @@ enum {
 	HEADERS = 1,
 	CONTINUATION = 9,
 	FLAG_END_STREAM = 1,
+	FLAG_PADDED = 8,
+	FLAG_PRIORITY = 32,
+	PRIORITY_SIZE = 5,
 	SMALL = 64, /* bytes of a piece of a body that are worth a frame */
 };
 
@@ -24,6 +27,33 @@ toll_cost(unsigned type, unsigned flags, size_t len)
 	return type > CONTINUATION ? SQ_TOLL_UNKNOWN : 1;
 }
 
+/* Counts the fields of a frame of a head, without padding and priority (RFC 9113, 6.2). */
+static void
+toll_fields(struct sq_toll *t, unsigned flags, const unsigned char *p, size_t len)
+{
+	size_t skip = (flags & FLAG_PRIORITY) != 0 ? PRIORITY_SIZE : 0, pad = 0;
+
+	if ((flags & FLAG_PADDED) != 0 && len > 0) {
+		pad = p[0];
+		skip++;
+	}
+	if (skip + pad < len)
+		sq_fields_take(&t->fields, p + skip, len - skip - pad);
+}
+
+/* What is known of a head by one more frame of it. */
+static void
+toll_head(struct sq_toll *t, const unsigned char *frame, size_t body)
+{
+	if (frame[3] == HEADERS) {
+		t->head = 0;
+		t->fields = (struct sq_fields){0};
+	}
+	t->head += body;
+	t->heads += body;
+	toll_fields(t, frame[3] == HEADERS ? frame[4] : 0, frame + FRAME_HEAD, body);
+}
+
 void
 sq_toll_take(struct sq_toll *t, const unsigned char *p, size_t len)
 {
@@ -35,12 +65,8 @@ sq_toll_take(struct sq_toll *t, const unsigned char *p, size_t len)
 			return;
 		t->left -= toll_cost(p[3], p[4], body);
 		if (p[3] == HEADERS || p[3] == CONTINUATION)
-			t->heads += body;
-		if (p[3] == HEADERS)
-			t->head = body;
-		else if (p[3] == CONTINUATION)
-			t->head += body;
-		if (t->head > SQ_TOLL_HEAD_MAX)
+			toll_head(t, p, body);
+		if (sq_toll_head_too_large(t))
 			return;
 		p += FRAME_HEAD + body;
 		len -= FRAME_HEAD + body;
@@ -50,7 +76,7 @@ sq_toll_take(struct sq_toll *t, const unsigned char *p, size_t len)
 bool
 sq_toll_head_too_large(const struct sq_toll *t)
 {
-	return t->head > SQ_TOLL_HEAD_MAX;
+	return t->head > SQ_TOLL_HEAD_MAX || t->fields.n > SQ_TOLL_FIELDS_MAX;
 }
 
 void

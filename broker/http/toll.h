@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/http/fields.h"
+
 enum {
 	SQ_TOLL_BURST = 1000,     /* what a connection begins with, and time brings it to */
 	SQ_TOLL_PER_SECOND = 100, /* that time brings */
@@ -21,21 +23,23 @@ enum {
 	SQ_TOLL_SEND = 4,         /* what a write to the peer brings, and */
 	SQ_TOLL_SENT_BYTES = 128, /* one more for so many bytes */
 	SQ_TOLL_HEAD_MAX = 16384, /* bytes of a request's head, HTTP/1.1's too */
+	SQ_TOLL_FIELDS_MAX = 100, /* in it, as h2o takes of HTTP/1.1 */
 };
 
 /* A connection's account.  Begins with sq_toll_init(). */
 struct sq_toll {
 	int64_t left;
-	uint64_t paid_ms; /* until when time has brought something */
-	size_t head;      /* of the request whose head arrives */
-	size_t heads;     /* bytes of heads that the last sq_toll_take() has seen */
+	uint64_t paid_ms;        /* until when time has brought something */
+	size_t head;             /* of the request whose head arrives */
+	struct sq_fields fields; /* of it */
+	size_t heads;            /* bytes of heads that the last sq_toll_take() has seen */
 };
 
 void sq_toll_init(struct sq_toll *, uint64_t now_ms);
 /* Charges the complete frames at the beginning of 'p'.  'len' may end inside one: it is
  * charged when it is at the beginning again, whole. */
 void sq_toll_take(struct sq_toll *, const unsigned char *p, size_t len);
-/* Whether a head is larger than may be. */
+/* Whether a head is larger, or has more fields, than may be. */
 bool sq_toll_head_too_large(const struct sq_toll *);
 void sq_toll_spend(struct sq_toll *, unsigned cost);
 void sq_toll_earn(struct sq_toll *, size_t gain);

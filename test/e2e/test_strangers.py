@@ -436,6 +436,21 @@ async def test_heads_that_grow_are_bounded(env):
     await good.check()
 
 
+async def test_fields_of_a_head_are_bounded(env):
+    """Also of one who has shown a good token: of 100 requests at once."""
+    stack, good = await served(env)
+    raw = await Raw(stack).open(PREFACE + frame(SETTINGS, 0, 0))
+    await raw.send(head(1, token=token_of(stack), more=[(f"x-{n}", "y") for n in range(90)]))
+    await eventually(lambda: any(kind == HEADERS for kind, _, _ in raw.frames()), "an answer")
+    before = memory(stack.broker)
+    bomb = head(1, token=token_of(stack))[9:] + b"\x90" * 15000
+    await raw.send(b"".join(frame(HEADERS, 5, n, bomb) for n in range(3, 200, 2)))
+    await raw.over()
+    assert raw.goaway() == ENHANCE_YOUR_CALM and await ended(stack, "head") == 1
+    assert memory(stack.broker) - before < 20 * MIB
+    await good.check()
+
+
 # ---- 5. HTTP/1.1
 
 async def say(raw, data, answers):

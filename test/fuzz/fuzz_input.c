@@ -53,7 +53,8 @@ input_frames(const uint8_t *p, size_t size, size_t cut)
 	if (sq_toll_head_too_large(&parts))
 		return;
 	sq_toll_take(&parts, p + at, size - at);
-	assert(whole.left == parts.left && whole.head == parts.head);
+	assert(whole.left == parts.left && whole.head == parts.head &&
+	    whole.fields.n == parts.fields.n);
 	assert(whole.left <= SQ_TOLL_BURST);
 }
 

@@ -16,7 +16,7 @@ add(unsigned type, unsigned flags, size_t body)
 	    (unsigned char)body, (unsigned char)type, (unsigned char)flags, 0, 0, 0, 1};
 
 	memcpy(bytes + len, head, sizeof head);
-	memset(bytes + len + sizeof head, 6, body);
+	memset(bytes + len + sizeof head, 0x7f, body); /* in a head: fields of 257 bytes */
 	len += sizeof head + body;
 }
 
@@ -100,6 +100,64 @@ Test(toll, heads_have_a_size)
 	add(1, 0, 8000);
 	add(9, 0, 8000);
 	add(9, 4, 1000);
+	spent();
+	cr_assert(sq_toll_head_too_large(&toll));
+}
+
+/* A head of these fields, cut into frames at each place; how many are counted. */
+static void
+fields(const unsigned char *p, size_t n, unsigned want)
+{
+	for (size_t cut = 0; cut <= n; cut++) {
+		start();
+		add(1, 0, cut);
+		memcpy(bytes + 9, p, cut);
+		add(9, 4, n - cut);
+		memcpy(bytes + 18 + cut, p + cut, n - cut);
+		spent();
+		cr_assert_eq(toll.fields.n, want, "cut at %zu: %u", cut, toll.fields.n);
+	}
+}
+
+Test(toll, fields_of_a_head_are_counted)
+{
+	static const unsigned char tables[] = {0x82, 0xff, 0x80, 0x01, 0x87};
+	static const unsigned char literals[] = {0x40, 1, 'a', 1, 'b', 0x00, 0, 0, 0x10, 0x81, 0x8c,
+	    2, 'c', 'd', 0x44, 0, 0x7f, 0x80, 0x01, 1, 0x82, 0x0f, 0x2f, 3, 0x82, 0x82, 0x82};
+	static const unsigned char sizes[] = {0x20, 0x3f, 0xe1, 0x1f, 0x82};
+	unsigned char text[300] = {0x04, 0x7f, 0xa0, 0x01}; /* 127 + 32 + 128 */
+
+	fields(tables, sizeof tables, 3);
+	fields(literals, sizeof literals, 6);
+	fields(sizes, sizeof sizes, 3);
+	memset(text + 4, 0x82, sizeof text - 4);
+	fields(text, sizeof text, 1 + 300 - 4 - 287);
+}
+
+Test(toll, padding_and_priority_are_no_fields)
+{
+	add(1, 8 | 32 | 4, 1 + 5 + 90 + 100);
+	memset(bytes + 9, 0x82, len - 9);
+	bytes[9] = 100;
+	spent();
+	cr_assert_eq(toll.fields.n, 90);
+	bytes[9] = 255; /* more than there is */
+	spent();
+	cr_assert_eq(toll.fields.n, 0);
+}
+
+Test(toll, a_head_has_a_number_of_fields)
+{
+	add(1, 4, SQ_TOLL_FIELDS_MAX);
+	memset(bytes + 9, 0x90, SQ_TOLL_FIELDS_MAX);
+	spent();
+	cr_assert_not(sq_toll_head_too_large(&toll));
+	add(1, 4, 1); /* another */
+	bytes[len - 1] = 0x90;
+	spent();
+	cr_assert_not(sq_toll_head_too_large(&toll));
+	add(9, 4, SQ_TOLL_FIELDS_MAX);
+	memset(bytes + len - SQ_TOLL_FIELDS_MAX, 0x90, SQ_TOLL_FIELDS_MAX);
 	spent();
 	cr_assert(sq_toll_head_too_large(&toll));
 }
