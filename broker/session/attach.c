@@ -437,15 +437,15 @@ attach_no_share(struct sq_broker *b, struct sq_call *c, const struct sq_account 
 }
 
 /* Counts the session of a PUT, which is new, in its tenant's account; false: it was answered
- * that there is no room.  One that takes the place of a durable one needs none. */
+ * that there is no room.  One that takes the place of another needs none. */
 static bool
-attach_count(struct sq_shard *sh, struct sq_call *c, bool ends_durable)
+attach_count(struct sq_shard *sh, struct sq_call *c, bool replaces)
 {
 	struct sq_tenant *tenant = sq_tenant_get(sh->broker->tenants, c->key.space);
 	struct sq_account *account = sq_tenant_account(tenant);
 	bool good = true;
 
-	if (ends_durable && attach_durable(sh, c) != NULL)
+	if (replaces)
 		sq_share_force(account, SQ_SHARE_SESSIONS, 1);
 	else
 		good = sq_share_take(account, SQ_SHARE_SESSIONS, 1);
@@ -508,15 +508,34 @@ attach_id_too_long(struct sq_broker *b, struct sq_call *c)
 	return true;
 }
 
+/* Answers, if the broker has no room for what the PUT makes or changes; a new session is counted
+ * then.  One that 'replaces' another takes no more than that had. */
+static bool
+attach_no_place(struct sq_shard *sh, struct sq_call *c, const struct sq_session *s,
+    const struct sq_attach *a, bool replaces)
+{
+	bool grows = s == NULL && !replaces;
+
+	if (grows && sq_memory_level() >= SQ_MEMORY_FILLED) {
+		attach_no_memory(sh->broker, c);
+		return true;
+	}
+	if (attach_would_hang(sh, c, s, a)) {
+		sq_call_answer(c, 507, "nothing can be stored at present");
+		return true;
+	}
+	return attach_store_full(sh, c, s, a) || (s == NULL && !attach_count(sh, c, replaces));
+}
+
 void
 sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 {
 	struct sq_broker *b = sh->broker;
 	enum sq_conflict conflict;
 	enum sq_denied denied;
-	struct sq_session *s;
+	struct sq_session *s, *durable;
 	struct sq_attach a;
-	bool ends_durable, fresh;
+	bool fresh;
 
 	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK) {
 		sq_call_answer(c, 400, "malformed attach");
@@ -547,20 +566,10 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_denied_answer(b, c, SQ_DENIED_WILL);
 		return;
 	}
-	ends_durable = attach_ends_durable(c, s, &a);
-	if (s == NULL && !ends_durable && sq_memory_level() >= SQ_MEMORY_FILLED) {
-		attach_no_memory(b, c);
-		return;
-	}
-	if (attach_would_hang(sh, c, s, &a)) {
-		sq_call_answer(c, 507, "nothing can be stored at present");
-		return;
-	}
-	if (attach_store_full(sh, c, s, &a))
+	durable = attach_ends_durable(c, s, &a) ? attach_durable(sh, c) : NULL;
+	if (attach_no_place(sh, c, s, &a, durable != NULL))
 		return;
 	fresh = s == NULL;
-	if (fresh && !attach_count(sh, c, ends_durable))
-		return;
 	if (fresh)
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64());
 	attach_own(s, c, fresh);
@@ -569,8 +578,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	sq_linked_join(s, c->link);
 	sq_session_set_state(s, SQ_SESSION_FENCING);
 	sq_heap_remove(&sh->timers, &s->timer);
-	if (ends_durable)
-		attach_end_durable(s, attach_durable(sh, c));
+	attach_end_durable(s, durable);
 	if (s->running == 0)
 		sq_attach_finish(s);
 }

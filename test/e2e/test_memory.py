@@ -257,6 +257,8 @@ async def test_without_memory_what_makes_some_free_is_taken(env):
     assert await metric(stack.broker, "sqmqos_memory_level") >= 2  # what was refused is gone
     assert await metric(stack.broker, 'sqmqos_refused_total{reason="memory"}') > 0
     assert (await env.client("new").connect(near, props=EXPIRY)).code == 0x97
+    transient = await env.connect(near, "transient")  # which is answered at once
+    assert await transient.wait_closed() == 0x97
     assert (await env.client("new-311", 4).connect(near, clean=False)).code == 3
     assert await pub.subscribe("other") == [0x97]
     assert await old.subscribe("other") == [0x80]

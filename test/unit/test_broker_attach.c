@@ -1,6 +1,7 @@
 /* The PUT: who holds a session, and from what state both sides go on. */
 #include "../support/broker_world.h"
 #include "../support/held_engine.h"
+#include "core/memory.h"
 
 static struct world w;
 
@@ -556,4 +557,27 @@ Test(broker_attach, what_takes_the_place_of_a_session_needs_no_room)
 	durable.ordinal = 4;
 	c = peer_put(&durable);
 	call_expect(&c, 200);
+}
+
+static unsigned
+put_new(const char *key)
+{
+	struct peer p = peer_new(&w, key);
+	struct fake_call *c;
+
+	p.ordinal = 1;
+	p.expiry_s = 60;
+	c = peer_put(&p);
+	return peer_attached(&p, &c);
+}
+
+Test(broker_attach, without_memory_no_session_is_made_but_for_one_that_goes)
+{
+	cr_assert_eq(put_new("s~w~here"), 200);
+	atomic_store(&sq_memory_level_now, SQ_MEMORY_FILLED);
+	cr_assert_eq(put_new("s~w~durable"), 429);
+	cr_assert_eq(put_new("s~w~transient~pod"), 429);
+	cr_assert_eq(put_new("s~w~here~pod"), 200, "it takes the place of the durable one");
+	atomic_store(&sq_memory_level_now, SQ_MEMORY_FREE);
+	cr_assert_eq(put_new("s~w~transient~pod"), 200);
 }
