@@ -66,7 +66,27 @@ async def test_every_promise_names_tests_that_exist(_env):
     assert len(named) == 9
     for promise in named:
         assert TEST.search(promise), f"no test: {promise[:60]}"
-    for file, name in TEST.findall(text):
+    assert_named(TEST.findall(text))
+
+
+def assert_named(tests):
+    """That there are these files and tests in them."""
+    for file, name in tests:
         path = parts.ROOT / "test" / file
         assert path.exists(), f"there is no {file}"
         assert not name or name in tests_of(path), f"there is no {name} in {file}"
+
+
+async def test_every_attack_names_tests_that_exist(_env):
+    """In each row; "…::name" is in the file that is named before."""
+    text = (parts.ROOT / "docs" / "security.md").read_text()
+    rows = [row for table in text.split("| attack | outcome | test |\n|---|---|---|\n")[1:]
+            for row in table.split("\n\n")[0].splitlines()]
+    assert len(rows) > 50
+    file = None
+    for row in rows:
+        tests = re.findall(r"`(?:([\w/.]+)|…)::(\w+)`|`([\w/]+\.(?:py|c))`", row.split(" | ")[-1])
+        assert tests, f"no test: {row[:60]}"
+        for own, name, alone in tests:
+            file = own or alone or file
+            assert_named([(file, name)])
