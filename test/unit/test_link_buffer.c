@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "../support/fake_worker.h"
+#include "broker/auth/identity.h"
 #include "broker/link_priv.h"
 #include "core/mem.h"
 
@@ -22,6 +23,7 @@ setup(void)
 	l = sq_link_new(&(struct sq_link_cfg){.id = 1,
 	    .version = SQ_LINK_VERSION,
 	    .home = fake_worker(0),
+	    .identity = sq_identity_nobody(),
 	    .flush = flush,
 	    .stream = &flushes});
 }
