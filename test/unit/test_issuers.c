@@ -430,6 +430,7 @@ Test(issuers, the_keys_of_the_last_run_serve_while_the_server_is_away)
 	cr_assert(ask(&q, a, "a", ISSUER));
 	basis = q.r.basis;
 	id = q.r.identity->id;
+	sq_auth_request_fini(&q.r);
 	sq_auth_free(&auth);
 	https_stop(&server);
 
@@ -440,6 +441,7 @@ Test(issuers, the_keys_of_the_last_run_serve_while_the_server_is_away)
 	cr_assert_eq(q.r.basis.what, basis.what);
 	cr_assert_eq(q.r.identity->id, id, "the owner of its sessions");
 	cr_assert(sq_auth_holds(auth, basis));
+	sq_auth_request_fini(&q.r);
 }
 
 /* Each way to damage it is said and skipped. */
