@@ -100,12 +100,11 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"account's of its namespace, so that another name for one locks nothing out."},
     {"auth.adopt", SQ_CFG_BOOL, AT(adopt), "true", 0, 0, NULL,
 	"A session that is nobody's, as it was made while nobody was asked for a credential, goes "
-	"to "
-	"the first who comes for it and may name its space and pod; false: to nobody."},
+	"to the first who comes for it and may name its space and pod; false: to nobody."},
     {"spaces", SQ_CFG_NAMED, AT(spaces), NULL, sizeof(struct sq_broker_space), 0, NULL,
-	"Topic spaces that several tenants share, and what is said of one: what it may have and "
-	"read; in a file only. Without tenants an entry is of the tenant of its name: each, on "
-	"Kubernetes a namespace, has a space of its own."},
+	"Topic spaces: which tenants share one, what it may have and read; in a file only. Without "
+	"tenants an entry is of the one of its name: each, on Kubernetes a namespace, has its "
+        "own."},
     {"spaces.*.tenants", SQ_CFG_LIST, offsetof(struct sq_broker_space, tenants), NULL, 0, 0, NULL,
 	"Who they are. Topics and retained messages are theirs together; sessions, queues, groups, "
 	"client ids, dead letters and idempotency keys stay each one's own."},
@@ -142,10 +141,9 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"spaces.*.reads[].filter", SQ_CFG_STRING, offsetof(struct sq_broker_read, filter), NULL, 0, 0,
 	NULL, "Which of them: those on topics that this filter selects, retained ones too."},
     {"acl", SQ_CFG_RECORDS, AT(acl), NULL, sizeof(struct sq_broker_rule), 0, NULL,
-	"Rules of who may do what (docs/security.md), in any order: what one denies is denied, and "
-	"whose rules allow something for a verb may do that and nothing else. This key and "
-	"acl-default are taken up while the broker runs when the file changes; all others at its "
-	"start."},
+	"Rules of who may do what (docs/security.md): what one denies is denied, and whose rules "
+	"allow something for a verb may do only that. Read again when the file changes, as "
+	"acl-default."},
     {"acl[].allow", SQ_CFG_LIST, RULE(allow), NULL, 0, 0, NULL,
 	"Verbs: publish, subscribe, consume, manage, operate."},
     {"acl[].deny", SQ_CFG_LIST, RULE(deny), NULL, 0, 0, NULL,
@@ -190,9 +188,9 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"limits.max-inflight", SQ_CFG_UINT, AT(max_inflight), "1000", 1, 65535, NULL,
 	"QoS 1 and 2 deliveries of a session that are unfinished at a time."},
     {"limits.max-sessions", SQ_CFG_UINT, AT(max_sessions), "200000", 1, 100000000, NULL,
-	"Sessions of this broker. Tenants share this total, as those of groups, subscriptions, "
-	"connections, retained and delayed messages, dead letters, keys and store.max-size; "
-	"docs/security.md says how."},
+	"Sessions of this broker. Tenants share this total (docs/security.md), as those of "
+	"connections, groups, subscriptions, retained, delayed and dead messages, keys and the "
+	"store."},
     {"limits.spaces", SQ_CFG_UINT, AT(spaces_kept), "64", 1, 1000000, NULL,
 	"Tenants, and spaces, for which a floor of each total is kept back; 1: nothing is divided, "
 	"and whoever comes first may take all."},
@@ -207,10 +205,9 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"limits.will", SQ_CFG_SIZE, AT(max_will), "64Ki", 1024, 16 * MIB, NULL,
 	"Bytes of a will: its topic, properties and payload."},
     {"limits.memory", SQ_CFG_SIZE, AT(memory), "auto", 16 * MIB, 0, automatic,
-	"Memory of the process: publishers are slowed down when four fifths of it are in use, and "
-	"from nineteen twentieths on nothing is taken that needs more; auto: three quarters of "
-	"what "
-	"its control group gives, or half of the machine's."},
+	"Memory of the process: publishers are slowed down from 80 % on, from 95 % on nothing is "
+	"taken that needs more; auto: three quarters of the control group's, or half of the "
+	"machine's."},
     {"limits.topic-levels", SQ_CFG_UINT, AT(limits.topic_levels), "128", 1, SQ_TOPIC_LEVELS_MAX,
 	NULL,
 	"Levels of a topic name or filter. This key, the next one and those of mqtt are told to "

@@ -110,10 +110,8 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"Bytes of a client id."),
     {"limits.memory", SQ_CFG_SIZE, offsetof(struct sq_sidecar_cfg, memory), "auto", 8388608, 0,
 	automatic,
-	"Memory of the process: publishers are slowed down when four fifths of it are in use, and "
-	"from nineteen twentieths on nothing is taken that needs more; auto: half of what its "
-	"control "
-	"group gives, or of the machine's."},
+	"Memory of the process: publishers are slowed down from 80 % on, from 95 % on nothing is "
+	"taken that needs more; auto: half of the control group's, or of the machine's."},
     KEY("limits.lane", SQ_CFG_SIZE, lane_bytes, "1Mi", 4096, 1073741824,
 	"Bytes of a client's publishes on their way to a broker; then it is not read."),
     KEY("limits.output", SQ_CFG_SIZE, output_bytes, "256Ki", 4096, 1073741824,
