@@ -13,7 +13,7 @@ DURABLE = {"session_expiry": 300}
 
 @scenario(timeout_s=120)
 async def test_connect(env):
-    stack = await env.stack()
+    stack = await env.stack(broker={"limits": {"will": "1Mi"}})  # MQTT has none
     await check(env, stack, cases(globals()))
 
 

@@ -329,7 +329,7 @@ async def test_a_subscribe_above_what_the_broker_takes(env):
 
 
 async def test_the_largest_subscribe_that_a_packet_holds(env):
-    stack = await env.stack()
+    stack = await env.stack(broker={"limits": {"subscription-bytes": "2Mi"}})
     c = await env.connect(stack.ports[0], "c")
     filters = [f"{i}/" + "x" * 520 for i in range(2048)]
     assert await c.subscribe(*filters) == [1] * 2048
@@ -359,7 +359,7 @@ async def test_a_large_subscribe_before_a_broker_was_heard_of(env):
 
 async def test_all_at_its_largest(env):
     """What a client can make large, it makes as large as MQTT and the limits let it."""
-    stack = await env.stack()
+    stack = await env.stack(broker={"limits": {"will": "1Mi"}})
     a, b = stack.ports
     long = "l" * 65535
     most = {"session_expiry": 0xFFFFFFFF, "receive_maximum": 1, "maximum_packet_size": 0xFFFFFFFF,
