@@ -269,11 +269,12 @@ struct sq_engine_ops {
 	 * (-1).  They need not consume at the moment, and consumers need not be among them.
 	 * From any worker, and before they turn. */
 	void (*queue_attend)(struct sq_queue *, int by);
-	/* Whether the queue, which is full, would make room for an item that is not assured: it
-	 * yields, the oldest is not assured, and the store has room.  For a while it may
+	/* Whether the queue, which is full, would make room for an item of 'bytes' that is not
+	 * assured: it yields, the oldest is not assured, and the store and the share of its
+	 * account have room, as nobody leaves where these are short.  For a while it may
 	 * hold more than its limits then, by a bounded number: where its oldest are
 	 * on their way to the disk or from it.  From any worker. */
-	bool (*queue_yields)(const struct sq_queue *);
+	bool (*queue_yields)(const struct sq_queue *, uint32_t bytes);
 	/* From any thread. */
 	void (*queue_state)(const struct sq_queue *, struct sq_queue_state *);
 	/* Whether nothing waits and no transaction that is on its way has put anything;

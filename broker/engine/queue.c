@@ -414,18 +414,23 @@ static bool
 queue_make_share(struct sq_queue *q, const struct sq_txn *txn, const struct sq_item *for_item,
     struct sq_dead_list *dead)
 {
+	bool oldest = q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST;
+	uint64_t now_ms = sq_worker_now_ms(sq_worker_self());
 	uint32_t bytes = sq_item_bytes(for_item);
 
 	if (!sq_queue_share_short(q, bytes))
 		return true;
+	while (dead->bytes < bytes && q->head.n > 0 && !sq_dead_list_full(dead)) {
+		bool expired = sq_item_expired(sq_ring_at(&q->head, 0), now_ms);
+
+		if (!expired && !oldest)
+			break;
+		sq_queue_doom(dead, sq_queue_pop(q), expired ? SQ_DEAD_EXPIRED : SQ_DEAD_OVERFLOW);
+	}
 	if (q->cfg.overflow == SQ_OVERFLOW_REJECT_PUBLISH && for_item->qos > 0) {
 		sq_queue_make_share_way(q, txn, for_item, dead);
 		return true;
 	}
-	if (q->cfg.overflow != SQ_OVERFLOW_DROP_OLDEST)
-		return false;
-	while (dead->bytes < bytes && q->head.n > 0 && !sq_dead_list_full(dead))
-		sq_queue_doom(dead, sq_queue_pop(q), SQ_DEAD_OVERFLOW);
 	return dead->n > 0;
 }
 

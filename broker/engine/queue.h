@@ -112,7 +112,7 @@ bool sq_queue_full(const struct sq_queue *, uint32_t bytes);
 bool sq_queue_busy(const struct sq_queue *);
 size_t sq_queue_depth(const struct sq_queue *);
 void sq_queue_attend(struct sq_queue *, int by);
-bool sq_queue_yields(const struct sq_queue *);
+bool sq_queue_yields(const struct sq_queue *, uint32_t bytes);
 void sq_queue_state(const struct sq_queue *, struct sq_queue_state *);
 bool sq_queue_empty(const struct sq_queue *);
 /* Makes room as the policy says and counts the item as coming; SQ_ENOMEM drops it. */

@@ -118,7 +118,8 @@ void sq_queue_handed(struct sq_queue *, uint64_t seq);
 /* Dooms the oldest of a full queue that yields, for an item of QoS 1 or 2 that 'txn' puts. */
 void sq_queue_make_way(struct sq_queue *, const struct sq_txn *txn, const struct sq_item *for_item,
     struct sq_dead_list *);
-/* The same where the queue's account has no room for it: as much as it needs. */
+/* The same where the queue's account has no room for it, of one that always yields: as much
+ * as the item needs. */
 void sq_queue_make_share_way(struct sq_queue *, const struct sq_txn *txn,
     const struct sq_item *for_item, struct sq_dead_list *);
 /* Whether a queue that yields has more than its limits. */

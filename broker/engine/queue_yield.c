@@ -1,4 +1,6 @@
-/* Queues that yield: a full one makes room for what is new, its oldest leave.
+/* Queues that yield: a full one makes room for what is new, its oldest leave.  One that does
+ * so while nobody takes from it is full by its own limits only: where the store, or its
+ * account's share of it, has no room nothing leaves that was acknowledged.
  *
  * They leave in the transaction that puts, as far as they are in memory and that stays
  * small.  What is above the limits after that, because the oldest were on their way to
@@ -50,7 +52,7 @@ void
 sq_queue_make_share_way(struct sq_queue *q, const struct sq_txn *txn,
     const struct sq_item *for_item, struct sq_dead_list *dead)
 {
-	if (!yield_to(q, txn, for_item))
+	if (q->cfg.yields != SQ_YIELD_ALWAYS || !yield_to(q, txn, for_item))
 		return;
 	while (dead->bytes < sq_item_bytes(for_item) && yield_first(q) && !sq_dead_list_full(dead))
 		yield_doom(q, dead);
@@ -111,7 +113,7 @@ sq_queue_trim(struct sq_queue *q)
 }
 
 bool
-sq_queue_yields(const struct sq_queue *cq)
+sq_queue_yields(const struct sq_queue *cq, uint32_t bytes)
 {
 	struct sq_queue *q = sq_queue_unconst(cq);
 	bool yields;
@@ -120,8 +122,8 @@ sq_queue_yields(const struct sq_queue *cq)
 		return false;
 	pthread_mutex_lock(&q->lock);
 	yields = yield_on(q) && !yield_is_over(q, OVER_MSGS, OVER_BYTES) &&
-	    (yield_first(q) ||
-		((q->head.n == 0 || sq_queue_head_waits(q)) && !sq_queue_share_short(q, 0)));
+	    !sq_queue_share_short(q, bytes) &&
+	    (yield_first(q) || q->head.n == 0 || sq_queue_head_waits(q));
 	pthread_mutex_unlock(&q->lock);
 	return yields;
 }

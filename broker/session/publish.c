@@ -187,7 +187,7 @@ publish_is_full(const struct sq_publish *p, const struct sq_sink *sink, uint32_t
 	const struct sq_engine_ops *ops = sink->engine->ops;
 
 	return ops->queue_full(sink->queue, size) &&
-	    (p->assured || !ops->queue_yields(sink->queue));
+	    (p->assured || !ops->queue_yields(sink->queue, size));
 }
 
 /* Whether a dead letter of the message, which is the tenant's of the queue that had it, or

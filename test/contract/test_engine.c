@@ -6,6 +6,7 @@
 #include "../support/temp_dir.h"
 #include "broker/engine/engine.h"
 #include "broker/metrics.h"
+#include "broker/share.h"
 #include "core/mem.h"
 
 /* A new engine plugs in here. */
@@ -1389,7 +1390,7 @@ CONTRACT(a_full_queue_makes_room_while_nobody_is_there)
 
 	put_range(q, 1, 3);
 	cr_assert(ops->queue_full(q, 1));
-	cr_assert(ops->queue_yields(q));
+	cr_assert(ops->queue_yields(q, 1));
 	cr_assert_eq(dead.n, 0, "there was room");
 	put_range(q, 4, 9);
 	cr_assert_eq(dead.n, 6);
@@ -1407,6 +1408,87 @@ CONTRACT(a_full_queue_makes_room_while_nobody_is_there)
 	dead_end(q);
 }
 
+/* An account of 'shares' that has room for some messages. */
+static struct sq_account *
+account_begin(struct sq_shares **shares)
+{
+	struct sq_shares_cfg cfg;
+
+	for (size_t i = 0; i < SQ_SHARE_KINDS; i++)
+		cfg.totals[i] = SQ_SHARE_UNBOUNDED;
+	cfg.totals[SQ_SHARE_STORED_BYTES] = 10000;
+	cfg.spaces = 1;
+	*shares = sq_shares_new(&cfg);
+	return sq_account_new(*shares, SQ_SHARE_OF_TENANT, "a", NULL);
+}
+
+/* Somebody else of the account has all that is left of it. */
+static uint64_t
+account_fill(struct sq_account *a)
+{
+	uint64_t left = sq_share_room(a, SQ_SHARE_STORED_BYTES);
+
+	sq_share_force(a, SQ_SHARE_STORED_BYTES, left);
+	return left;
+}
+
+static void
+account_end(struct sq_shares *shares, struct sq_account *a, uint64_t filled)
+{
+	sq_share_give(a, SQ_SHARE_STORED_BYTES, filled);
+	sq_account_free(&a);
+	sq_shares_free(&shares);
+}
+
+CONTRACT(nothing_leaves_a_lonely_queue_for_its_account)
+{
+	struct sq_shares *shares;
+	struct sq_account *a = account_begin(&shares);
+	struct sq_queue *q = dead_begin((struct sq_queue_cfg){.max_msgs = 3,
+	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
+	    .yields = SQ_YIELD_LONELY,
+	    .account = a});
+	struct sq_item mortal = item_new(1, 1);
+	uint64_t filled;
+
+	mortal.expires_ms = fake_now() + 1000;
+	cr_assert_eq(put_item(q, mortal), SQ_OK);
+	put_range(q, 2, 2);
+	filled = account_fill(a);
+	cr_assert(ops->queue_full(q, 1));
+	cr_assert_not(ops->queue_yields(q, 1));
+	put_range(q, 3, 3);
+	cr_assert_eq(dead.n, 0, "it was promised, and nothing left for it");
+	cr_assert(ops->queue_full(q, 1));
+	cr_assert_not(ops->queue_yields(q, 1), "nor now, as the account is short besides");
+	fake_set_now(fake_now() + 1000);
+	cr_assert_not(ops->queue_full(q, 1), "what has expired makes room");
+	put_range(q, 4, 4);
+	cr_assert_eq(dead.n, 1);
+	expect_dead(0, 1, SQ_DEAD_EXPIRED);
+	sq_share_give(a, SQ_SHARE_STORED_BYTES, filled);
+	cr_assert(ops->queue_yields(q, 1), "it is above its own limit alone");
+	dead_end(q);
+	account_end(shares, a, 0);
+}
+
+CONTRACT(what_always_yields_does_so_for_its_account_too)
+{
+	struct sq_shares *shares;
+	struct sq_account *a = account_begin(&shares);
+	struct sq_queue *q = dead_begin((struct sq_queue_cfg){
+	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH, .yields = SQ_YIELD_ALWAYS, .account = a});
+	uint64_t filled;
+
+	put_range(q, 1, 2);
+	filled = account_fill(a);
+	put_range(q, 3, 3);
+	cr_assert_eq(dead.n, 1);
+	expect_dead(0, 1, SQ_DEAD_OVERFLOW);
+	dead_end(q);
+	account_end(shares, a, filled);
+}
+
 CONTRACT(a_full_queue_refuses_once_somebody_is_there)
 {
 	struct sq_queue *q = yielding_begin(SQ_YIELD_LONELY);
@@ -1418,19 +1500,19 @@ CONTRACT(a_full_queue_refuses_once_somebody_is_there)
 	ops->queue_attend(q, 1);
 	ops->queue_attend(q, 1);
 	put_range(q, 1, 3);
-	cr_assert_not(ops->queue_yields(q));
+	cr_assert_not(ops->queue_yields(q, 1));
 	cr_assert_eq(put(q, 4, 1), SQ_OK, "it was promised");
 	ops->queue_attend(q, -1);
 	ops->queue_state(q, &state);
 	cr_assert_eq(state.takers, 1);
 	cr_assert_eq(state.lonely_since_ms, 0);
-	cr_assert_not(ops->queue_yields(q), "one is there yet");
+	cr_assert_not(ops->queue_yields(q, 1), "one is there yet");
 	cr_assert_eq(dead.n, 0);
 	fake_set_now(fake_now() + 500);
 	ops->queue_attend(q, -1);
 	ops->queue_state(q, &state);
 	cr_assert_eq(state.lonely_since_ms, fake_now());
-	cr_assert(ops->queue_yields(q));
+	cr_assert(ops->queue_yields(q, 1));
 	put_range(q, 5, 5);
 	cr_assert_eq(dead.n, 2, "what was promised makes room, too");
 	expect_dead(0, 1, SQ_DEAD_ABANDONED);
@@ -1457,7 +1539,7 @@ CONTRACT(what_is_assured_leaves_for_nobody_and_makes_nobody_leave)
 	cr_assert_eq(dead.n, 1);
 	expect_dead(0, 1, SQ_DEAD_ABANDONED);
 	cr_assert(ops->queue_full(q, 1));
-	cr_assert_not(ops->queue_yields(q), "the oldest is assured");
+	cr_assert_not(ops->queue_yields(q, 1), "the oldest is assured");
 	cr_assert_eq(put(q, 5, 1), SQ_OK, "it was promised");
 	cr_assert_eq(dead.n, 1);
 	dead_end(q);
@@ -1479,7 +1561,7 @@ CONTRACT(more_than_a_queue_holds_in_one_transaction_ends_at_its_limit)
 		struct sq_item item = item_new(i, 1);
 
 		if (i > 3)
-			cr_assert(ops->queue_yields(q), "before %u", i);
+			cr_assert(ops->queue_yields(q, 1), "before %u", i);
 		cr_assert_eq(ops->put(&t.txn, q, &item), SQ_OK);
 	}
 	ops->commit(&t.txn);
@@ -1501,7 +1583,7 @@ CONTRACT(above_a_lowered_limit_one_leaves_for_one)
 		.max_msgs = 1, .overflow = SQ_OVERFLOW_REJECT_PUBLISH, .yields = SQ_YIELD_LONELY});
 	cr_assert(run());
 	cr_assert_eq(dead.n, 0, "the limit drops nothing");
-	cr_assert(ops->queue_yields(q));
+	cr_assert(ops->queue_yields(q, 1));
 	put_range(q, 4, 5);
 	cr_assert_eq(dead.n, 2);
 	cr_assert_eq(ops->queue_depth(q), 3);

@@ -151,9 +151,9 @@ held_queue_attend(struct sq_queue *q, int by)
 }
 
 static bool
-held_queue_yields(const struct sq_queue *q)
+held_queue_yields(const struct sq_queue *q, uint32_t bytes)
 {
-	return sq_engine_memory.queue_yields(q);
+	return sq_engine_memory.queue_yields(q, bytes);
 }
 
 static void

@@ -867,8 +867,9 @@ stored_queue_attend(struct sq_queue *q, int by)
 }
 
 static bool
-stored_queue_yields(const struct sq_queue *q)
+stored_queue_yields(const struct sq_queue *q, uint32_t bytes)
 {
+	(void)bytes;
 	return queue_yields(q) && !((sick || full) && q->cfg.durable) &&
 	    (q->n == 0 || queue_first_goes(q));
 }

@@ -1077,7 +1077,7 @@ static bool
 lonely_takes(void *arg)
 {
 	(void)arg;
-	return !ops->queue_full(lonely.q, 1) || ops->queue_yields(lonely.q);
+	return !ops->queue_full(lonely.q, 1) || ops->queue_yields(lonely.q, 1);
 }
 
 /* As publishers do, who ask first. */
@@ -1135,14 +1135,14 @@ Test(embedded, a_full_store_is_no_reason_to_make_room)
 	begin();
 	lonely_open(100);
 	lonely_put(1, 100);
-	cr_assert(ops->queue_yields(lonely.q));
+	cr_assert(ops->queue_yields(lonely.q, 1));
 	atomic_store(&lonely.q->store->full, true);
 	cr_assert(ops->queue_full(lonely.q, 1));
-	cr_assert_not(ops->queue_yields(lonely.q));
+	cr_assert_not(ops->queue_yields(lonely.q, 1));
 	ops->queue_state(lonely.q, &state);
 	cr_assert(state.store_full);
 	atomic_store(&lonely.q->store->full, false);
-	cr_assert(ops->queue_yields(lonely.q));
+	cr_assert(ops->queue_yields(lonely.q, 1));
 	drain(lonely.q, 1, 100);
 	ops->queue_close(lonely.q);
 	ops->queue_close(lonely.letters);
