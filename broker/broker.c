@@ -141,8 +141,8 @@ broker_grant(struct sq_broker *b)
 		struct sq_tenant *reader = sq_tenant_get(b->tenants, g->reader);
 		struct sq_tenant *from = sq_tenant_get(b->tenants, g->from);
 
-		sq_router_grant(b->router, sq_tenant_space(reader), sq_tenant_space(from),
-		    sq_bytes_of(g->filter));
+		sq_space_grant(
+		    sq_tenant_space(reader), sq_tenant_space(from), sq_bytes_of(g->filter));
 		sq_tenant_unref(&reader);
 		sq_tenant_unref(&from);
 	}
@@ -533,6 +533,24 @@ broker_sweep(struct sq_shard *sh, uint64_t now_ms)
 	sq_keys_sweep(sh->broker->keys, sh, now_ms);
 }
 
+/* What the first worker does for all. */
+static void
+broker_tick_first(struct sq_shard *sh, uint64_t now_ms)
+{
+	struct sq_broker *b = sh->broker;
+	bool turn = sh->ticks++ % GROUPS_EXPIRE_TURN == 0;
+
+	sq_delayed_tick(b->delayed, now_ms);
+	sq_watch_tick(b->watch, now_ms);
+	sq_sys_tick(b->sys, sh, now_ms);
+	if (turn || sh->groups_left)
+		sh->groups_left = sq_groups_expire(b, now_ms);
+	if (turn) {
+		broker_sweep(sh, now_ms);
+		sq_tenants_sweep(b->tenants);
+	}
+}
+
 void
 sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 {
@@ -548,19 +566,8 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 	sq_pace_tick(sh, now_ms);
 	sq_endings_tick(sh);
 	sq_permit_tick(sh);
-	if (sq_worker_index(w) == 0) {
-		sq_delayed_tick(b->delayed, now_ms);
-		sq_watch_tick(b->watch, now_ms);
-		sq_sys_tick(b->sys, sh, now_ms);
-		bool turn = sh->ticks++ % GROUPS_EXPIRE_TURN == 0;
-
-		if (turn || sh->groups_left)
-			sh->groups_left = sq_groups_expire(b, now_ms);
-		if (turn) {
-			broker_sweep(sh, now_ms);
-			sq_tenants_sweep(b->tenants);
-		}
-	}
+	if (sq_worker_index(w) == 0)
+		broker_tick_first(sh, now_ms);
 	if (atomic_load(&b->draining))
 		shard_check_drained(sh);
 }

@@ -112,8 +112,7 @@ void sq_router_unbind(struct sq_router *, struct sq_binding *);
 /* Grants: what is published in a space to topics that the filter selects goes to 'reader' as
  * well, under the same topic; nothing else crosses.  At the start, before any other thread is
  * there: 'filter' is a plain one, checked. */
-void sq_router_grant(
-    struct sq_router *, struct sq_space *reader, struct sq_space *from, struct sq_bytes filter);
+void sq_space_grant(struct sq_space *reader, struct sq_space *from, struct sq_bytes filter);
 struct sq_grant;
 /* The next reader of what is published there to the topic, behind '*at', which begins as NULL;
  * each comes once.  NULL: that was the last one.  Thread: any. */

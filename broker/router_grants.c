@@ -8,12 +8,10 @@
 #include "proto/topic/topic.h"
 
 void
-sq_router_grant(
-    struct sq_router *r, struct sq_space *reader, struct sq_space *from, struct sq_bytes filter)
+sq_space_grant(struct sq_space *reader, struct sq_space *from, struct sq_bytes filter)
 {
 	struct sq_grant *g = sq_xcalloc(1, sizeof *g + filter.len);
 
-	(void)r;
 	memcpy(g->text, filter.p, filter.len);
 	g->filter = (struct sq_bytes){g->text, filter.len};
 	g->reader = reader;

@@ -40,6 +40,18 @@ struct sq_grant {
 	unsigned char text[];
 };
 
+/* A retained message. */
+struct sq_retained {
+	struct sq_index_entry entry;
+	struct sq_list node;
+	struct sq_msg msg;
+	struct sq_origin origin;
+	uint64_t expires_ms;
+	struct sq_heap_node expiry;
+	uint64_t number; /* of all that was retained, in the order in which it was */
+	uint64_t id;     /* of its record */
+};
+
 struct sq_router {
 	struct sq_router_cfg cfg;
 	struct sq_metrics metrics;
@@ -58,11 +70,12 @@ void sq_grants_fini(struct sq_space *);
 
 /* router_retained.c: what a space has of retained messages. */
 void sq_retained_init(struct sq_space *);
-/* Whether this thread is in a slice of a scan, with the lock of a space's. */
-bool sq_retained_locked(void);
 /* How many. */
 size_t sq_retained_count(struct sq_space *);
 /* Frees them; their records stay. */
 void sq_retained_fini(struct sq_router *, struct sq_space *);
+
+/* router_scan.c: whether this thread is in a slice, with the lock of a space's messages. */
+bool sq_retained_locked(void);
 
 #endif

@@ -1,8 +1,7 @@
 /* The retained messages of the router's spaces: in memory, looked up by their topics, and as
  * records of the store.  Of bindings it knows nothing.
  *
- * Locks: each space's 'retained_lock', also for a slice of a walk; behind that of the space, where
- * a thread has both. */
+ * Locks: each space's 'retained_lock'; behind that of the space, where a thread has both. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,19 +16,6 @@ enum {
 	SWEEP_MAX = 1000,  /* retained messages removed in one call */
 	SWEEP_SPACES = 64, /* looked up at a time */
 	SWEEP_PARTS = 32,  /* of these in one call */
-};
-
-static _Thread_local bool slice_is_locked;
-
-struct retained {
-	struct sq_index_entry entry;
-	struct sq_list node;
-	struct sq_msg msg;
-	struct sq_origin origin;
-	uint64_t expires_ms;
-	struct sq_heap_node expiry;
-	uint64_t number; /* of all that was retained, in the order in which it was */
-	uint64_t id;     /* of its record */
 };
 
 void
@@ -77,7 +63,7 @@ sq_space_account(const struct sq_space *s)
 }
 
 static void
-retained_free(struct sq_router *r, struct sq_space *s, struct retained *kept)
+retained_free(struct sq_router *r, struct sq_space *s, struct sq_retained *kept)
 {
 	int64_t size = sq_image_size(kept->msg.image);
 
@@ -94,7 +80,7 @@ retained_free(struct sq_router *r, struct sq_space *s, struct retained *kept)
 void
 sq_retained_fini(struct sq_router *r, struct sq_space *s)
 {
-	SQ_LIST_FOR_EACH_SAFE(kept, &s->retained_list, struct retained, node)
+	SQ_LIST_FOR_EACH_SAFE(kept, &s->retained_list, struct sq_retained, node)
 		retained_free(r, s, kept);
 	sq_heap_fini(&s->expiries);
 	sq_topic_index_free(&s->retained);
@@ -131,7 +117,7 @@ retained_record(uint64_t id)
 /* The record: u64 expiry, wall-clock ms, 0 for never; the origin as u64
  * incarnation, u64 run, u64 number, u8 copy; u16 and the space; the image. */
 static void
-retained_write(const struct sq_space *s, const struct retained *kept, struct sq_txn *txn)
+retained_write(const struct sq_space *s, const struct sq_retained *kept, struct sq_txn *txn)
 {
 	struct sq_record_key key = retained_record(kept->id);
 	size_t space_len = strlen(s->name);
@@ -151,7 +137,7 @@ retained_write(const struct sq_space *s, const struct retained *kept, struct sq_
 
 /* Under the lock of retained messages. */
 static void
-retained_set_expiry(struct sq_space *s, struct retained *kept, uint64_t expires_ms)
+retained_set_expiry(struct sq_space *s, struct sq_retained *kept, uint64_t expires_ms)
 {
 	kept->expires_ms = expires_ms;
 	if (expires_ms != 0)
@@ -163,10 +149,10 @@ retained_set_expiry(struct sq_space *s, struct retained *kept, uint64_t expires_
 /* Puts 'm' in the place of '*at', or makes one; 'force': whatever the space's share is. */
 static int
 retained_put(struct sq_router *r, struct sq_space *s, const struct sq_msg *m, bool force,
-    struct retained **at)
+    struct sq_retained **at)
 {
 	uint32_t size = sq_image_size(m->image), old_size = 0;
-	struct retained *kept = *at;
+	struct sq_retained *kept = *at;
 
 	if (kept != NULL)
 		old_size = sq_image_size(kept->msg.image);
@@ -191,17 +177,18 @@ retained_put(struct sq_router *r, struct sq_space *s, const struct sq_msg *m, bo
 	return SQ_OK;
 }
 
-static struct retained *
+static struct sq_retained *
 retained_find(const struct sq_space *s, const unsigned char *image)
 {
 	struct sq_index_entry *e = sq_topic_index_find(
 	    s->retained, SQ_NO_TAG, sq_image_topic(image));
 
-	return e != NULL ? SQ_CONTAINER_OF(e, struct retained, entry) : NULL;
+	return e != NULL ? SQ_CONTAINER_OF(e, struct sq_retained, entry) : NULL;
 }
 
 static void
-retained_remove(struct sq_router *r, struct sq_space *s, struct retained *kept, struct sq_txn *txn)
+retained_remove(
+    struct sq_router *r, struct sq_space *s, struct sq_retained *kept, struct sq_txn *txn)
 {
 	struct sq_record_key key = retained_record(kept->id);
 
@@ -214,7 +201,7 @@ int
 sq_router_retain(struct sq_router *r, struct sq_space *s, const struct sq_msg *m,
     const struct sq_origin *origin, uint64_t expires_ms, struct sq_txn *txn, uint64_t *number)
 {
-	struct retained *kept;
+	struct sq_retained *kept;
 	int err = SQ_OK;
 
 	*number = 0;
@@ -282,7 +269,7 @@ retained_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	struct sq_origin origin;
 	struct sq_bytes name;
 	const unsigned char *image;
-	struct retained *kept;
+	struct sq_retained *kept;
 	struct sq_space *s;
 	struct sq_msg m;
 	uint64_t wall_ms;
@@ -381,160 +368,4 @@ sq_router_sweep(struct sq_router *r, uint64_t now_ms, struct sq_txn *(*txn)(void
 			sq_space_unref(&part.v[i]); /* it may have been the last one */
 		}
 	}
-}
-
-/* Scans: of the space's own, then of each that it reads. */
-
-/* The messages of one space. */
-struct scan_part {
-	struct sq_space *space;
-	struct sq_topic_scan *scan; /* NULL: it is through, or selects nothing */
-	struct sq_bytes grant;      /* only topics that it selects; empty: all */
-	bool narrows;               /* the scan follows it */
-};
-
-struct sq_retained_scan {
-	uint64_t upto; /* number of the last retained message that is of it */
-	/* Of the slice. */
-	const struct scan_part *part;
-	uint64_t now_ms;
-	sq_retained_fn *fn;
-	void *arg;
-	size_t at, n;
-	struct scan_part parts[];
-};
-
-/* Whether the part may have the topic, and none before it of the same space has. */
-static bool
-scan_grants(const struct sq_retained_scan *scan, struct sq_bytes topic)
-{
-	const struct scan_part *part = scan->part;
-
-	if (!part->narrows && !sq_topic_match(part->grant, topic))
-		return false;
-	for (const struct scan_part *before = scan->parts + 1; before < part; before++) {
-		if (before->space == part->space && sq_topic_match(before->grant, topic))
-			return false;
-	}
-	return true;
-}
-
-static bool
-retained_visit(struct sq_index_entry *e, void *arg)
-{
-	struct retained *kept = SQ_CONTAINER_OF(e, struct retained, entry);
-	const struct sq_retained_scan *scan = arg;
-
-	if (kept->number > scan->upto ||
-	    (kept->expires_ms != 0 && kept->expires_ms <= scan->now_ms)) /* the sweep comes */
-		return true;
-	if (scan->part->grant.len > 0 && !scan_grants(scan, sq_image_topic(kept->msg.image)))
-		return true;
-	return scan->fn(&kept->msg, &kept->origin, kept->expires_ms, scan->arg);
-}
-
-/* Of two filters that a name must both match, the scan follows one. */
-static void
-scan_part_open(
-    struct scan_part *part, struct sq_space *s, struct sq_bytes filter, struct sq_bytes grant)
-{
-	part->space = s;
-	part->grant = grant;
-	part->narrows = grant.len > 0 && sq_topic_covers(filter, grant);
-	pthread_mutex_lock(&s->retained_lock);
-	if (sq_topic_index_count(s->retained) > 0 &&
-	    sq_topic_scan_open(s->retained, part->narrows ? grant : filter, &part->scan) != SQ_OK)
-		part->scan = NULL;
-	pthread_mutex_unlock(&s->retained_lock);
-}
-
-struct sq_retained_scan *
-sq_retained_scan_open(struct sq_router *r, struct sq_space *s, struct sq_bytes filter)
-{
-	struct sq_retained_scan *scan;
-	size_t n = 1, open = 0;
-
-	SQ_LIST_FOR_EACH(g, &s->reads, struct sq_grant, of_reader)
-		n++;
-	scan = sq_xcalloc(1, sizeof *scan + n * sizeof *scan->parts);
-	scan->upto = atomic_load(&r->retained_number);
-	scan_part_open(&scan->parts[scan->n++], s, filter, (struct sq_bytes){0});
-	SQ_LIST_FOR_EACH(g, &s->reads, struct sq_grant, of_reader)
-		scan_part_open(&scan->parts[scan->n++], g->from, filter, g->filter);
-	for (size_t i = 0; i < scan->n; i++)
-		open += scan->parts[i].scan != NULL;
-	if (open == 0)
-		sq_retained_scan_close(&scan);
-	return scan;
-}
-
-uint64_t
-sq_retained_scan_upto(const struct sq_retained_scan *scan)
-{
-	return scan->upto;
-}
-
-static void
-scan_part_close(struct scan_part *part)
-{
-	if (part->scan == NULL)
-		return;
-	pthread_mutex_lock(&part->space->retained_lock);
-	sq_topic_scan_close(&part->scan);
-	pthread_mutex_unlock(&part->space->retained_lock);
-}
-
-void
-sq_retained_scan_close(struct sq_retained_scan **scanp)
-{
-	struct sq_retained_scan *scan = *scanp;
-
-	*scanp = NULL;
-	for (size_t i = 0; scan != NULL && i < scan->n; i++)
-		scan_part_close(&scan->parts[i]);
-	free(scan);
-}
-
-bool
-sq_retained_locked(void)
-{
-	return slice_is_locked;
-}
-
-/* Goes on with the part; false: the caller wants a pause. */
-static bool
-scan_part_next(struct sq_retained_scan *scan, struct scan_part *part, size_t *left)
-{
-	size_t before, room = *left;
-	bool more;
-
-	scan->part = part;
-	pthread_mutex_lock(&part->space->retained_lock);
-	slice_is_locked = true;
-	before = sq_topic_scan_visited(part->scan);
-	more = sq_topic_scan_next(part->scan, room, retained_visit, scan);
-	*left -= sq_topic_scan_visited(part->scan) - before;
-	slice_is_locked = false;
-	pthread_mutex_unlock(&part->space->retained_lock);
-	if (!more)
-		scan_part_close(part);
-	return !more;
-}
-
-bool
-sq_retained_scan_next(
-    struct sq_retained_scan *scan, uint64_t now_ms, size_t *left, sq_retained_fn *fn, void *arg)
-{
-	scan->now_ms = now_ms;
-	scan->fn = fn;
-	scan->arg = arg;
-	for (; scan->at < scan->n; scan->at++) {
-		struct scan_part *part = &scan->parts[scan->at];
-
-		if (part->scan == NULL)
-			continue;
-		if (*left == 0 || !scan_part_next(scan, part, left))
-			return true;
-	}
-	return false;
 }

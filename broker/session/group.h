@@ -1,9 +1,9 @@
 /* Groups: queues that several sessions take from, each message going to one.
  *
  * A group is a share name with its filter (MQTT 5.0 §4.8.2), or what the pods
- * of a workload declare.  What a group is changes
- * under the write lock of its tenant's space, and its place in the table under one of the table's
- * own; references are atomic, because slots on any worker hold them.
+ * of a workload declare.  What a group is changes under the write lock of its tenant's space,
+ * and its place in the table under one of the table's own; references are atomic, because slots
+ * on any worker hold them.
  *
  * Where the engine is durable, so is the queue of every share and of every group that
  * is declared so, from its first subscription on, whoever made that: a durable session

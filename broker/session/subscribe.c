@@ -382,7 +382,7 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struc
 	return w->e.options & SQ_OPTION_QOS; /* granted */
 }
 
-/* Ends it, and its twin; under the router's write lock. */
+/* Ends it, and its twin; under the write lock of the tenant's space. */
 static void
 subscription_end(struct sq_session *s, struct sq_subscription *sub, struct sq_txn *txn)
 {
