@@ -4,17 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/session/attach_room.h"
 #include "broker/session/denied.h"
 #include "broker/session/linked.h"
 #include "broker/session/permit.h"
-#include "broker/session/refused.h"
 #include "broker/session/session.h"
 #include "broker/session/stored.h"
 #include "broker/session/txn.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "core/memory.h"
 #include "proto/mqtt/reason.h"
 
 /* Whether the session is the caller's.  Its namespace is: the key was compared. */
@@ -170,13 +169,6 @@ attach_stores(const struct sq_session *s)
 	return s->durable && sq_stored_engine(s->shard->broker);
 }
 
-/* Of a transient session only who holds it is stored. */
-static bool
-attach_moves(const struct sq_session *s, const struct sq_attach *a)
-{
-	return s->stored && (s->stored_instance != a->instance || s->stored_ordinal != a->ordinal);
-}
-
 /* Opens the queue of a new session. */
 static void
 attach_open(struct sq_session *s, struct sq_loose_txn **loose)
@@ -236,7 +228,7 @@ attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 	s->admitted = true;
 	s->answered = true; /* or as good as that: it is stored with what the PUT says */
 	sq_window_list(s, a, fresh, &loose);
-	if (attach_stores(s) || attach_moves(s, a))
+	if (attach_stores(s) || sq_attach_moves(s, a))
 		sq_stored_base(s, sq_loose_txn(s, &loose));
 	sq_loose_commit(&loose);
 	return s;
@@ -365,168 +357,6 @@ attach_durable(struct sq_shard *sh, const struct sq_call *c)
 	return s != NULL && attach_owned(s, c) == SQ_DENIED_NONE ? s : NULL;
 }
 
-/* Whether a PUT for this session changes what is stored. */
-static bool
-attach_needs_store(struct sq_shard *sh, const struct sq_call *c, const struct sq_session *s,
-    const struct sq_attach *a)
-{
-	const struct sq_session *durable;
-
-	if (c->key.pod[0] == '\0' || (s != NULL && attach_moves(s, a)))
-		return true;
-	if (!attach_ends_durable(c, s, a))
-		return false;
-	durable = attach_durable(sh, c);
-	return durable != NULL && durable->stored;
-}
-
-/* Whether a PUT for this session could not be answered before the store is well again. */
-static bool
-attach_would_hang(struct sq_shard *sh, const struct sq_call *c, const struct sq_session *s,
-    const struct sq_attach *a)
-{
-	struct sq_broker *b = sh->broker;
-
-	return sq_stored_engine(b) && attach_needs_store(sh, c, s, a) &&
-	    b->engine->ops->stalled(b->engine);
-}
-
-/* Answers, if the store has no room for what is new: a durable session, or one's greater will. */
-static bool
-attach_store_full(
-    struct sq_shard *sh, struct sq_call *c, const struct sq_session *s, const struct sq_attach *a)
-{
-	struct sq_broker *b = sh->broker;
-	uint64_t will = s != NULL && s->will.image != NULL ? sq_image_size(s->will.image) : 0;
-
-	if (c->key.pod[0] != '\0' || !sq_engine_full(b->engine) ||
-	    (s != NULL && a->will.len <= will))
-		return false;
-	sq_count(b, SQ_M_REFUSED_BY_STORE_FULL, 1);
-	SQ_WARN("session", "%s~%s~%s: refused, " SQ_REFUSED_STORE, c->key.space, c->key.workload,
-	    c->key.client);
-	c->retry_after_s = 1;
-	c->full = s == NULL && sq_link_version(c->link) >= 2;
-	sq_call_answer(c, c->full ? 429 : 507, SQ_REFUSED_STORE);
-	return true;
-}
-
-/* At version 1 of the link it reads as any other "not now". */
-static void
-attach_no_room(struct sq_call *c, const char *detail)
-{
-	c->retry_after_s = 1;
-	c->full = sq_link_version(c->link) >= 2;
-	sq_call_answer(c, c->full ? 429 : 503, detail);
-}
-
-/* Its tenant has as many as it may. */
-static void
-attach_no_share(struct sq_broker *b, struct sq_call *c, const struct sq_account *account)
-{
-	struct sq_buf why = {0};
-
-	sq_share_explain(account, SQ_SHARE_SESSIONS, &why);
-	sq_buf_u8(&why, '\0');
-	sq_count(b, SQ_M_SESSIONS_REFUSED, 1);
-	sq_count(b, SQ_M_REFUSED_BY_SESSIONS_FULL, 1);
-	SQ_WARN("session", "%s~%s~%s: refused: %s (limits.max-sessions)", c->key.space,
-	    c->key.workload, c->key.client, (const char *)sq_buf_data(&why));
-	attach_no_room(c, "its tenant has as many sessions as it may");
-	sq_buf_fini(&why);
-}
-
-/* Counts the session of a PUT, which is new, in its tenant's account; false: it was answered
- * that there is no room.  One that takes the place of another needs none. */
-static bool
-attach_count(struct sq_shard *sh, struct sq_call *c, bool replaces)
-{
-	struct sq_tenant *tenant = sq_tenant_get(sh->broker->tenants, c->key.space);
-	struct sq_account *account = sq_tenant_account(tenant);
-	bool good = true;
-
-	if (replaces)
-		sq_share_force(account, SQ_SHARE_SESSIONS, 1);
-	else
-		good = sq_share_take(account, SQ_SHARE_SESSIONS, 1);
-	if (!good)
-		attach_no_share(sh->broker, c, account);
-	sq_tenant_unref(&tenant);
-	return good;
-}
-
-static void
-attach_no_memory(struct sq_broker *b, struct sq_call *c)
-{
-	sq_count(b, SQ_M_SESSIONS_REFUSED_MEMORY, 1);
-	sq_count(b, SQ_M_REFUSED_BY_MEMORY, 1);
-	SQ_WARN("session", "%s~%s~%s: refused, the memory is nearly used up (limits.memory)",
-	    c->key.space, c->key.workload, c->key.client);
-	attach_no_room(c, "the broker has no memory for one more session");
-}
-
-/* Answers, if the will is above the limit. */
-static bool
-attach_will_too_large(struct sq_broker *b, struct sq_call *c, const struct sq_attach *a)
-{
-	if (a->will.len <= b->cfg.max_will)
-		return false;
-	sq_count(b, SQ_M_REFUSED_BY_QUOTA, 1);
-	SQ_WARN("session", "%s~%s~%s: a will of %zu bytes is refused, limits.will is %u",
-	    c->key.space, c->key.workload, c->key.client, a->will.len, b->cfg.max_will);
-	sq_call_answer(c, 413, "the will is above limits.will");
-	return true;
-}
-
-/* Counts the link's connection as the tenant's, if it is nobody's yet; false: it was answered
- * that the tenant has its share. */
-static bool
-attach_count_link(struct sq_shard *sh, struct sq_call *c)
-{
-	struct sq_tenant *tenant = sq_tenant_get(sh->broker->tenants, c->key.space);
-	bool good = sq_link_count(c->link, sq_tenant_account(tenant));
-
-	sq_tenant_unref(&tenant);
-	if (!good) {
-		c->retry_after_s = 1;
-		sq_call_answer(c, 503, "its tenant has as many connections as it may");
-	}
-	return good;
-}
-
-/* Answers, if the new session's client id is above the limit.  A sidecar that knows the
- * limit asks for no such session. */
-static bool
-attach_id_too_long(struct sq_broker *b, struct sq_call *c)
-{
-	if (strlen(c->key.client) <= b->cfg.limits.client_id)
-		return false;
-	sq_count(b, SQ_M_REFUSED_BY_QUOTA, 1);
-	SQ_WARN("session", "%s~%s: a client id of %zu bytes is refused, limits.client-id is %u",
-	    c->key.space, c->key.workload, strlen(c->key.client), b->cfg.limits.client_id);
-	sq_call_answer(c, 422, "the client id is above limits.client-id");
-	return true;
-}
-
-/* Answers, if the broker has no room for what the PUT makes or changes; a new session is counted
- * then.  One that 'replaces' another takes no more than that had. */
-static bool
-attach_no_place(struct sq_shard *sh, struct sq_call *c, const struct sq_session *s,
-    const struct sq_attach *a, bool replaces)
-{
-	bool grows = s == NULL && !replaces;
-
-	if (grows && sq_memory_level() >= SQ_MEMORY_FILLED) {
-		attach_no_memory(sh->broker, c);
-		return true;
-	}
-	if (attach_would_hang(sh, c, s, a)) {
-		sq_call_answer(c, 507, "nothing can be stored at present");
-		return true;
-	}
-	return attach_store_full(sh, c, s, a) || (s == NULL && !attach_count(sh, c, replaces));
-}
-
 void
 sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 {
@@ -557,9 +387,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		sq_call_refuse(c, conflict);
 		return;
 	}
-	if (!attach_count_link(sh, c))
-		return;
-	if ((s == NULL && attach_id_too_long(b, c)) || attach_will_too_large(b, c, &a))
+	if (!sq_attach_within_limits(b, c, s, &a))
 		return;
 	/* An older one keeps its socket; its will is asked about again when it is due. */
 	if (a.will.len > 0 && attach_connects(s, &a) && !sq_permit_will(b, c, a.will)) {
@@ -567,7 +395,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		return;
 	}
 	durable = attach_ends_durable(c, s, &a) ? attach_durable(sh, c) : NULL;
-	if (attach_no_place(sh, c, s, &a, durable != NULL))
+	if (!sq_attach_has_room(b, c, s, &a, durable))
 		return;
 	fresh = s == NULL;
 	if (fresh)

@@ -2,9 +2,9 @@
  * over which a sidecar holds it (docs/link.md, "a session at the broker").
  *
  * Owned by one shard; everything here runs on its worker.  session.c has its
- * life, attach.c the PUT, order.c what waits for its turn, batch.c, publish.c and held.c
- * messages up, permit.c what it may do, deliver.c, demand.c,
- * window.c and settle.c messages down, refused.c the words of refusals, subscribe.c
+ * life, attach.c the PUT, attach_room.c whether there is room for it, order.c what waits for
+ * its turn, batch.c, publish.c and held.c messages up, permit.c what it may do, deliver.c,
+ * demand.c, window.c and settle.c messages down, refused.c the words of refusals, subscribe.c
  * bindings, retained_scan.c what is retained for them, members.c its parts in groups, group.c
  * and its like the queues that sessions share, ending.c queues whose session or group is
  * gone, stored.c what of all this is in the store. */
