@@ -2,16 +2,18 @@
  *
  * /proc/self/cgroup says which group the process is in, /proc/self/mountinfo where the
  * hierarchies are mounted and which group each mount begins at: in a container with a
- * namespace of its own that is "/" in both, without one it is the container's path. */
+ * namespace of its own that is "/" in both, without one it is the container's path.
+ *
+ * Nothing large is on the stack: what a start has touched of it stays for good. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/mem.h"
 #include "core/memory.h"
 
 enum {
-	PATH_LEN = 4096,
 	VALUE_LEN = 64,
 };
 
@@ -46,36 +48,47 @@ room_listed(const char *list, const char *word)
 static FILE *
 room_open(const char *root, const char *path)
 {
-	char whole[PATH_LEN];
+	struct sq_buf whole = {0};
+	FILE *f;
 
-	if (snprintf(whole, sizeof whole, "%s%s", root, path) >= (int)sizeof whole)
-		return NULL;
-	return fopen(whole, "re");
+	sq_buf_printf(&whole, "%s%s%c", root, path, 0);
+	f = fopen((const char *)sq_buf_data(&whole), "re");
+	sq_buf_fini(&whole);
+	return f;
 }
 
-/* The group of the process in 'h': "N:CONTROLLERS:PATH", of version 2 "0::PATH". */
-static bool
-room_group(const char *root, const struct hierarchy *h, char *out)
+/* Calls 'fn' with each line of a file until it returns what is not NULL, and returns that. */
+static void *
+room_lines(const char *root, const char *path, const struct hierarchy *h,
+    void *(*fn)(const struct hierarchy *, char *line))
 {
-	FILE *f = room_open(root, "/proc/self/cgroup");
-	char line[PATH_LEN + VALUE_LEN];
-	bool found = false;
+	FILE *f = room_open(root, path);
+	char *line = NULL;
+	size_t room = 0;
+	void *found = NULL;
 
-	while (f != NULL && !found && fgets(line, sizeof line, f) != NULL) {
-		char *list = strchr(line, ':'), *path = list != NULL ? strchr(list + 1, ':') : NULL;
-
-		if (path == NULL)
-			continue;
-		*path++ = '\0';
-		path[strcspn(path, "\n")] = '\0';
-		found = h->controller != NULL ? room_listed(list + 1, h->controller)
-					      : list[1] == '\0';
-		if (found)
-			snprintf(out, PATH_LEN, "%s", path);
-	}
+	while (f != NULL && found == NULL && getline(&line, &room, f) >= 0)
+		found = fn(h, line);
 	if (f != NULL)
 		fclose(f);
+	free(line);
 	return found;
+}
+
+/* The group of the process in 'h', by a line "N:CONTROLLERS:PATH", of version 2 "0::PATH".
+ * The caller frees it. */
+static void *
+group_of_line(const struct hierarchy *h, char *line)
+{
+	char *list = strchr(line, ':'), *path = list != NULL ? strchr(list + 1, ':') : NULL;
+
+	if (path == NULL)
+		return NULL;
+	*path++ = '\0';
+	path[strcspn(path, "\n")] = '\0';
+	if (h->controller != NULL ? !room_listed(list + 1, h->controller) : list[1] != '\0')
+		return NULL;
+	return sq_xstrdup(path);
 }
 
 /* Undoes \040 and the like, in place. */
@@ -95,45 +108,68 @@ room_unescape(char *s)
 	*to = '\0';
 }
 
-/* Where 'h' is mounted, and which group that begins at.  The fields of a line: id, parent,
- * device, root, mount point, options, ... "-", type, source, options of the file system. */
-static bool
-room_mount(const char *root, const struct hierarchy *h, char *begin, char *point)
+/* Where a hierarchy is mounted, and which group that begins at. */
+struct mount {
+	char *begin, *point;
+};
+
+static void
+mount_free(struct mount *m)
 {
-	FILE *f = room_open(root, "/proc/self/mountinfo");
-	char line[3 * PATH_LEN], type[VALUE_LEN], options[PATH_LEN];
-	bool found = false;
+	if (m == NULL)
+		return;
+	free(m->begin);
+	free(m->point);
+	free(m);
+}
 
-	while (f != NULL && !found && fgets(line, sizeof line, f) != NULL) {
-		const char *rest = strstr(line, " - ");
+/* Whether 'rest' of a line, " - TYPE SOURCE OPTIONS", is a mount of 'h'. */
+static bool
+mount_is(const struct hierarchy *h, const char *rest)
+{
+	char *type = NULL, *options = NULL;
+	bool is = sscanf(rest, " - %ms %*s %ms", &type, &options) == 2 &&
+	    strcmp(type, h->type) == 0 &&
+	    (h->controller == NULL || room_listed(options, h->controller));
 
-		if (rest == NULL || sscanf(rest, " - %63s %*s %4095s", type, options) != 2 ||
-		    strcmp(type, h->type) != 0 ||
-		    (h->controller != NULL && !room_listed(options, h->controller)))
-			continue;
-		found = sscanf(line, "%*s %*s %*s %4095s %4095s", begin, point) == 2;
+	free(type);
+	free(options);
+	return is;
+}
+
+/* The mount of 'h' in a line, if it is one.  Its fields: id, parent, device, root, mount point,
+ * options, ... "-", type, source, options of the file system. */
+static void *
+mount_of_line(const struct hierarchy *h, char *line)
+{
+	const char *rest = strstr(line, " - ");
+	struct mount *m;
+
+	if (rest == NULL || !mount_is(h, rest))
+		return NULL;
+	m = sq_xcalloc(1, sizeof *m);
+	if (sscanf(line, "%*s %*s %*s %ms %ms", &m->begin, &m->point) != 2) {
+		mount_free(m);
+		return NULL;
 	}
-	if (f != NULL)
-		fclose(f);
-	if (found) {
-		room_unescape(begin);
-		room_unescape(point);
-	}
-	return found;
+	room_unescape(m->begin);
+	room_unescape(m->point);
+	return m;
 }
 
 /* The limit in 'dir' if it is one and less than '*least'. */
 static bool
 room_limit(const char *root, const char *dir, const char *file, uint64_t *least)
 {
-	char path[PATH_LEN + VALUE_LEN], text[VALUE_LEN];
+	struct sq_buf path = {0};
+	char text[VALUE_LEN];
 	uint64_t v = 0;
 	FILE *f;
 	bool is;
 
-	if (snprintf(path, sizeof path, "%s/%s", dir, file) >= PATH_LEN)
-		return false;
-	f = room_open(root, path);
+	sq_buf_printf(&path, "%s/%s%c", dir, file, 0);
+	f = room_open(root, (const char *)sq_buf_data(&path));
+	sq_buf_fini(&path);
 	if (f == NULL)
 		return false;
 	is = fgets(text, sizeof text, f) != NULL && text[0] >= '0' && text[0] <= '9';
@@ -146,34 +182,56 @@ room_limit(const char *root, const char *dir, const char *file, uint64_t *least)
 	return true;
 }
 
-/* The least limit of the group and of those above it, up to the mount point. */
+/* What of 'group' is below the mount; "" where it is seen from elsewhere: the mount is what
+ * there is. */
+static const char *
+room_below(const char *group, const char *begin)
+{
+	size_t len = strcmp(begin, "/") == 0 ? 0 : strlen(begin);
+
+	if (strncmp(group, begin, len) != 0 || (group[len] != '/' && group[len] != '\0'))
+		return "";
+	group += len;
+	return strstr(group, "..") != NULL || strcmp(group, "/") == 0 ? "" : group;
+}
+
+/* The least limit of 'group' and of those above it, up to the mount point. */
+static bool
+room_least(const char *root, const struct hierarchy *h, const char *group, const struct mount *m,
+    uint64_t *least)
+{
+	struct sq_buf text = {0};
+	size_t len = strlen(m->point);
+	bool found = false;
+	char *dir, *slash;
+
+	sq_buf_printf(&text, "%s%s%c", m->point, room_below(group, m->begin), 0);
+	dir = (char *)sq_buf_data(&text);
+	for (;;) {
+		found |= room_limit(root, dir, h->file, least);
+		slash = strrchr(dir, '/');
+		if (strlen(dir) <= len || slash == NULL)
+			break;
+		*slash = '\0';
+	}
+	sq_buf_fini(&text);
+	return found;
+}
+
 static bool
 room_hierarchy(const char *root, const struct hierarchy *h, uint64_t *least)
 {
-	char group[PATH_LEN], begin[PATH_LEN], dir[2 * PATH_LEN], *below;
-	size_t len;
+	char *group = room_lines(root, "/proc/self/cgroup", h, group_of_line);
+	struct mount *m = NULL;
 	bool found = false;
 
-	if (!room_group(root, h, group) || !room_mount(root, h, begin, dir))
-		return false;
-	len = strlen(begin);
-	if (strcmp(begin, "/") == 0)
-		below = group;
-	else if (strncmp(group, begin, len) == 0 && (group[len] == '/' || group[len] == '\0'))
-		below = group + len;
-	else
-		below = NULL; /* seen from elsewhere: the mount is what there is */
-	len = strlen(dir);
-	if (below != NULL && strstr(below, "..") == NULL && strcmp(below, "/") != 0)
-		snprintf(dir + len, sizeof dir - len, "%s", below);
-	for (;;) {
-		char *slash = strrchr(dir, '/');
-
-		found |= room_limit(root, dir, h->file, least);
-		if (strlen(dir) <= len || slash == NULL)
-			return found;
-		*slash = '\0';
-	}
+	if (group != NULL)
+		m = room_lines(root, "/proc/self/mountinfo", h, mount_of_line);
+	if (m != NULL)
+		found = room_least(root, h, group, m, least);
+	mount_free(m);
+	free(group);
+	return found;
 }
 
 static uint64_t

@@ -18,36 +18,18 @@
 
 #if defined(__x86_64__) || defined(__aarch64__)
 
-/* NETLINK for the C library, which asks for the machine's addresses. */
-static const uint32_t families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
-static const uint32_t pairs[] = {AF_UNIX};
-static const uint32_t ioctls[] = {FIONBIO, FIONREAD, FIOCLEX, TCGETS};
-static const uint32_t prctls[] = {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE};
-
-#define ANY(n) \
+#define ROW(n, rule_, ...) \
 	{ \
-#n, __NR_##n, SQ_CALL_ANY, 0, 0, NULL, 0 \
+		.name = #n, .nr = __NR_##n, .rule = SQ_CALL_##rule_, __VA_ARGS__ \
 	}
-#define ONE_OF(n, arg, v) \
-	{ \
-#n, __NR_##n, SQ_CALL_ONE_OF, arg, 0, v, sizeof(v) / sizeof *(v) \
-	}
-#define WITH(n, arg, mask) \
-	{ \
-#n, __NR_##n, SQ_CALL_WITH, arg, mask, NULL, 0 \
-	}
-#define WITHOUT(n, arg, mask) \
-	{ \
-#n, __NR_##n, SQ_CALL_WITHOUT, arg, mask, NULL, 0 \
-	}
-#define MISSING(n) \
-	{ \
-#n, __NR_##n, SQ_CALL_MISSING, 0, 0, NULL, 0 \
-	}
-#define NEVER(n) \
-	{ \
-#n, __NR_##n, SQ_CALL_NEVER, 0, 0, NULL, 0 \
-	}
+#define ANY(n) ROW(n, ANY, .arg = 0)
+#define ONE_OF(n, at, ...) \
+	ROW(n, ONE_OF, .arg = at, .values = {__VA_ARGS__}, \
+	    .n_values = sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+#define WITH(n, at, bits) ROW(n, WITH, .arg = at, .mask = bits)
+#define WITHOUT(n, at, bits) ROW(n, WITHOUT, .arg = at, .mask = bits)
+#define MISSING(n) ROW(n, MISSING, .arg = 0)
+#define NEVER(n) ROW(n, NEVER, .arg = 0)
 
 const struct sq_call sq_calls[] = {
     /* each message */
@@ -84,8 +66,9 @@ const struct sq_call sq_calls[] = {
     WITHOUT(mmap, 2, PROT_EXEC),
     WITHOUT(mprotect, 2, PROT_EXEC),
     /* sockets */
-    ONE_OF(socket, 0, families),
-    ONE_OF(socketpair, 0, pairs),
+    /* NETLINK for the C library, which asks for the machine's addresses */
+    ONE_OF(socket, 0, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK),
+    ONE_OF(socketpair, 0, AF_UNIX),
     ANY(connect),
     ANY(accept),
     ANY(accept4),
@@ -122,7 +105,7 @@ const struct sq_call sq_calls[] = {
     ANY(inotify_init1),
     ANY(inotify_add_watch),
     ANY(inotify_rm_watch),
-    ONE_OF(ioctl, 1, ioctls),
+    ONE_OF(ioctl, 1, FIONBIO, FIONREAD, FIOCLEX, TCGETS),
     ANY(statfs),
     ANY(fstatfs),
     ANY(fallocate),
@@ -162,7 +145,7 @@ const struct sq_call sq_calls[] = {
     ANY(clock_getres),
     ANY(ppoll),
     ANY(pselect6),
-    ONE_OF(prctl, 0, prctls),
+    ONE_OF(prctl, 0, PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE),
     /* what it is and what the machine has */
     ANY(getpid),
     ANY(gettid),

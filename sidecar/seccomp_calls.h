@@ -14,14 +14,18 @@ enum sq_call_rule {
 	SQ_CALL_NEVER,   /* refused as all that are in no row; here for its name */
 };
 
+enum { SQ_CALL_NAME_MAX = 23, SQ_CALL_VALUES_MAX = 4 };
+
+/* Without pointers: nothing is to be relocated then, so the table takes no memory of a process's
+ * own. */
 struct sq_call {
-	const char *name;
+	char name[SQ_CALL_NAME_MAX + 1];
 	int nr;
-	enum sq_call_rule rule;
-	unsigned arg; /* its index; the lower 32 bits count */
+	uint8_t rule; /* enum sq_call_rule */
+	uint8_t arg;  /* its index; the lower 32 bits count */
+	uint8_t n_values;
 	uint32_t mask;
-	const uint32_t *values;
-	size_t n_values;
+	uint32_t values[SQ_CALL_VALUES_MAX];
 };
 
 /* Those that are made most often stand first.  Empty on a machine that the table is not for. */
