@@ -35,7 +35,9 @@ class World:
         self.build = pathlib.Path(build)
         self.folder.mkdir(parents=True, exist_ok=True)
         issuer = Issuer(self.folder / "issuer")
-        tree = parts.merge({"link": {"max-connections": 100}}, issuer.config())
+        # One stuck client may have a queue full, which is 64 MiB unless the operator says less.
+        tree = parts.merge({"link": {"max-connections": 100}, "queue": {"max-bytes": "32Mi"}},
+                           issuer.config())
         self.stack = Stack(self.folder / "stack", build, sidecars=3, tls=tls,
                            broker=parts.merge(tree, broker or {}))
         for sidecar, space in zip(self.stack.sidecars, (GOOD, GOOD, BAD)):
