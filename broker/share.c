@@ -220,12 +220,6 @@ sq_account_free(struct sq_account **ap)
 	free(a);
 }
 
-const char *
-sq_account_name(const struct sq_account *a)
-{
-	return a->name;
-}
-
 bool
 sq_account_empty(const struct sq_account *a)
 {

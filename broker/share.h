@@ -77,7 +77,6 @@ struct sq_account *sq_account_new(
 /* It has nothing, which is an assert: what is counted was given back.
  * Thread: any.  Locks: the list's. */
 void sq_account_free(struct sq_account **);
-const char *sq_account_name(const struct sq_account *);
 /* Whether nothing is counted.  Thread: any. */
 bool sq_account_empty(const struct sq_account *);
 

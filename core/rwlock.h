@@ -20,7 +20,7 @@ struct sq_rwlock {
 };
 
 void sq_rwlock_init(struct sq_rwlock *);
-/* Nobody is in it. */
+/* Nobody is in it, or still on his way out: whoever uses it has its owner stay until then. */
 void sq_rwlock_fini(struct sq_rwlock *);
 /* Thread: any. */
 void sq_rwlock_read(struct sq_rwlock *);
