@@ -4,7 +4,8 @@
  *
  * A lock guards the table.  Whoever looks a key up and adds it keeps the lock until
  * it has committed the transaction: so whoever finds the key commits later, and
- * its answer does not come before the first one's. */
+ * its answer does not come before the first one's.  All tenants' are under it, so that is soon:
+ * see sq_publish_pause(). */
 #ifndef SQ_BROKER_KEYS_H
 #define SQ_BROKER_KEYS_H
 

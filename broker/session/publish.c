@@ -43,14 +43,29 @@ sq_publish_unlock(struct sq_publish *p)
 	p->last_sink = NULL;
 	sq_space_unlock(p->locked);
 	p->locked = NULL;
-	p->work = 0;
+}
+
+/* Keys stay locked until the commit of what they are of, and all tenants' are under one lock: so
+ * that comes now, of the messages so far. */
+static void
+publish_part(struct sq_publish *p)
+{
+	if (!p->keys_locked || p->op == NULL)
+		return;
+	if (!sq_op_split(p->op, p->origin->number + 1))
+		sq_op_part(p->op);
+	p->txn = p->op->txn;
+	sq_publish_committed(p);
 }
 
 void
 sq_publish_pause(struct sq_publish *p)
 {
-	if (p->work >= LOCKED_MAX)
-		sq_publish_unlock(p);
+	if (p->work < LOCKED_MAX)
+		return;
+	p->work = 0;
+	sq_publish_unlock(p);
+	publish_part(p);
 }
 
 /* Routing of one message. */

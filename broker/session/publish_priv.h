@@ -30,7 +30,7 @@ struct sq_publish {
 	struct sq_op *op;
 	struct sq_own_txn **due, *apart;
 	struct sq_space *locked; /* for reading; NULL: none is */
-	size_t work;             /* matches since then */
+	size_t work;             /* matches since the last pause */
 	uint64_t number;         /* as a retained message, while others read it; else 0 */
 	size_t n;                /* sinks reached */
 	struct sq_refused refused;
@@ -46,7 +46,8 @@ struct sq_publish {
  * outcome.  A space that it has locked may stay so, for the next message and for what
  * sq_refused_tell() says of a queue, until sq_publish_pause() or sq_publish_unlock(). */
 uint8_t sq_publish_message(struct sq_publish *);
-/* Between two messages: lets go of the lock if so much was done that others may wait. */
+/* Between two messages, behind the outcome of the first: lets go of the locks, of the space and of
+ * keys, if so much was done that others may wait. */
 void sq_publish_pause(struct sq_publish *);
 /* Behind the last message. */
 void sq_publish_unlock(struct sq_publish *);

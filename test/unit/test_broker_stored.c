@@ -1094,3 +1094,40 @@ Test(broker_stored, what_is_renewed_ends_after_its_grace)
 	cr_assert_eq(stored_engine_records(SQ_RECORD_SESSION), 1);
 	cr_assert_eq(stored_engine_records(SQ_RECORD_LANE), 0);
 }
+
+/* Keys are under one lock until the commit of what they are of, for all tenants: others come in
+ * between. */
+Test(broker_stored, a_batch_with_keys_and_many_targets_is_committed_in_parts)
+{
+	enum { GROUPS = 48, MESSAGES = 30 };
+	struct peer p = peer_new(&w, "s~w~keys~pod");
+	struct entry v[MESSAGES];
+	char keys[MESSAGES][8], filter[32];
+	const char *props[MESSAGES][5];
+	struct fake_call *c;
+	size_t before;
+
+	peer_connect(&p);
+	for (unsigned i = 0; i < GROUPS; i++) {
+		snprintf(filter, sizeof filter, "$share/g%u/t", i);
+		cr_assert_eq(peer_subscribe(&p, filter, 1), 1);
+	}
+	for (unsigned i = 0; i < MESSAGES; i++) {
+		snprintf(keys[i], sizeof keys[i], "k%u", i);
+		memcpy(props[i], ((const char *[]){"sqmqos-qos", "3", "sqmqos-key", keys[i], NULL}),
+		    sizeof props[i]);
+		v[i] = (struct entry){.topic = "t",
+		    .payload = keys[i],
+		    .qos = 2,
+		    .id = (uint16_t)(i + 1),
+		    .props = props[i]};
+	}
+	before = stored_engine_commits();
+	c = peer_post(&p, 1, v, MESSAGES);
+	cr_assert_geq(stored_engine_commits() - before, GROUPS * MESSAGES / 512 + 1);
+	world_run();
+	for (unsigned i = 0; i < MESSAGES; i++)
+		cr_assert_eq(call_outcome(c, i), 0);
+	fake_call_free(&c);
+	cr_assert_eq(stored_engine_records(SQ_RECORD_KEY), MESSAGES);
+}
