@@ -222,7 +222,7 @@ class Ours(Chain):
         self.programs = {}
         for role, (kind, tree) in self.configs().items():
             program = stack.Program(kind, role, self.folder, self.build, tree)
-            stack.before_tokens_file(program)
+            stack.fit_tokens(program)
             program.start()
             self.processes[role] = program.process
             self.programs[role] = program

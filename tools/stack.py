@@ -182,12 +182,18 @@ def config(program, folder, *, listen, admin, tls, broker=None, pod=1, annotatio
     return tree
 
 
-def before_tokens_file(program):
-    """Lets a program of before auth.tokens-file be started by a configuration of today."""
+def fit_tokens(program):
+    """Names a broker's tokens as its program wants: before auth.tokens-file there was one."""
+    auth = program.tree.get("auth", {})
+    named = auth.get("tokens-file") or auth.get("token-file")
+    if program.kind != "broker" or not named:
+        return
     known = subprocess.run([program.argv[0], "--help"], capture_output=True, text=True).stdout
-    if program.kind == "broker" and "auth.tokens-file" not in known:
-        file = pathlib.Path(program.tree["auth"].pop("tokens-file"))
-        program.tree["auth"]["token-file"] = str(file.with_name("token"))
+    key, other = "tokens-file", "token-file"
+    if f"auth.{key}" not in known:
+        key, other = other, key
+    auth.pop(other, None)
+    auth[key] = str(pathlib.Path(named).with_name(key.removesuffix("-file")))
 
 
 # ---- programs

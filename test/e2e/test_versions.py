@@ -22,7 +22,7 @@ def old_programs():
 
 def use(program, folder):
     program.argv[0] = str(folder / f"sqmqos-{program.kind}")
-    parts.before_tokens_file(program)
+    parts.fit_tokens(program)
 
 
 async def mixed(env, broker_old=False, sidecars_old=(False, False)):
