@@ -164,6 +164,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	    .txn_bytes = cfg->txn_bytes,
 	    .txn_items = cfg->txn_items};
 	struct sq_router_cfg router = {.metrics = metrics,
+	    .max_matches = cfg->max_matches,
 	    .new_account = broker_space_account,
 	    .account_arg = b,
 	    .new_id = broker_record_id,

@@ -104,7 +104,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"spaces", SQ_CFG_NAMED, AT(spaces), NULL, sizeof(struct sq_broker_space), 0, NULL,
 	"Topic spaces: which tenants share one, what it may have and read; in a file only. Without "
 	"tenants an entry is of the one of its name: each, on Kubernetes a namespace, has its "
-        "own."},
+	"own."},
     {"spaces.*.tenants", SQ_CFG_LIST, offsetof(struct sq_broker_space, tenants), NULL, 0, 0, NULL,
 	"Who they are. Topics and retained messages are theirs together; sessions, queues, groups, "
 	"client ids, dead letters and idempotency keys stay each one's own."},
@@ -202,6 +202,9 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Subscriptions of a session."},
     {"limits.subscription-bytes", SQ_CFG_SIZE, AT(max_sub_bytes), "1Mi", 4096, MIB *MIB, NULL,
 	"Bytes of the filters of a session's subscriptions together."},
+    {"limits.matches", SQ_CFG_UINT, AT(max_matches), "10000", 16, 10000000, NULL,
+	"Subscriptions of a session, or filters of a group, that a message is looked up in; if "
+	"more match it still comes, once, at the highest QoS, without the others' identifiers."},
     {"limits.will", SQ_CFG_SIZE, AT(max_will), "64Ki", 1024, 16 * MIB, NULL,
 	"Bytes of a will: its topic, properties and payload."},
     {"limits.memory", SQ_CFG_SIZE, AT(memory), "auto", 16 * MIB, 0, automatic,
@@ -431,6 +434,7 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .owners = {(enum sq_owner_scope)c->owner, !c->adopt},
 	    .max_sub_bytes = c->max_sub_bytes,
 	    .max_will = (uint32_t)c->max_will,
+	    .max_matches = (uint32_t)c->max_matches,
 	    .shares = c->shares,
 	    .grants = c->grants,
 	    .n_grants = c->n_grants,

@@ -77,7 +77,7 @@ struct sq_broker_config {
 	uint64_t max_packet, max_inflight, max_sessions, max_subs;
 	uint64_t memory; /* 0: as the machine gives */
 	uint64_t spaces_kept, max_groups, total_subs;
-	uint64_t max_will, max_sub_bytes;
+	uint64_t max_will, max_sub_bytes, max_matches;
 	struct sq_limits_cfg limits;
 	uint64_t link_max_age_ms, link_idle_ms, link_stall_ms, max_connections;
 	uint64_t strangers_per_address, unauthenticated_body, unauthenticated_total;

@@ -41,6 +41,9 @@
 	    "Deliveries sent, redeliveries included.") \
 	X(SENT_QOS2, "sqmqos_messages_sent_total", "qos=\"2\"", SQ_COUNTER, \
 	    "Deliveries sent, redeliveries included.") \
+	X(MATCHES_LEFT_OUT, "sqmqos_matches_left_out_total", NULL, SQ_COUNTER, \
+	    "Subscriptions that a message matched and was not looked up in: above " \
+	    "limits.matches of one session or group; it came once all the same.") \
 	X(REFUSED, "sqmqos_messages_refused_total", NULL, SQ_COUNTER, \
 	    "Messages answered with a reason code of 0x80 or above.") \
 	SQ_REFUSAL_METRICS(X) \

@@ -22,6 +22,17 @@ static _Thread_local bool space_is_locked;
 struct routes {
 	struct sq_binding **v;
 	size_t n, cap;
+	size_t left_out;
+};
+
+/* Kinds of bindings that a message may have to know of: by QoS, and whether the publisher is
+ * excepted. */
+enum { KINDS = 6 };
+
+/* What was collected for a sink with more bindings than a message comes to. */
+struct crowd {
+	size_t n;
+	size_t of_kind[KINDS]; /* among the last places: index + 1 */
 };
 
 struct cache_slot {
@@ -34,6 +45,8 @@ struct cache_slot {
 struct sq_route_cache {
 	struct cache_slot *slots[CACHE_SLOTS];
 	struct routes scratch;
+	struct crowd *crowds; /* of the space that is looked up in */
+	size_t cap_crowds;
 };
 
 struct sq_router *
@@ -41,6 +54,7 @@ sq_router_new(const struct sq_router_cfg *cfg)
 {
 	struct sq_router *r = sq_xcalloc(1, sizeof *r);
 
+	assert(cfg->max_matches == 0 || cfg->max_matches >= SQ_MATCHES_MIN);
 	r->cfg = *cfg;
 	r->metrics = *cfg->metrics;
 	pthread_mutex_init(&r->spaces_lock, NULL);
@@ -50,11 +64,12 @@ sq_router_new(const struct sq_router_cfg *cfg)
 static void
 space_free(struct sq_router *r, struct sq_space *s)
 {
-	assert(sq_topic_index_count(s->bindings) == 0);
+	assert(sq_topic_index_count(s->bindings) == 0 && s->n_crowded == 0);
 	sq_retained_fini(r, s);
 	sq_grants_fini(s);
 	sq_topic_index_free(&s->bindings);
 	sq_rwlock_fini(&s->lock);
+	free(s->crowded);
 	free(s->name);
 	free(s);
 }
@@ -217,12 +232,49 @@ sq_router_locked(void)
 	return space_is_locked || sq_retained_locked();
 }
 
+/* A sink has come to have more bindings than a message comes to, or no longer has. */
+
+static void
+crowd_enter(struct sq_space *home, struct sq_sink *sink)
+{
+	if (home->n_crowded == home->cap_crowded) {
+		home->cap_crowded = home->cap_crowded > 0 ? home->cap_crowded * 2 : 4;
+		home->crowded = sq_xrealloc(
+		    home->crowded, home->cap_crowded * sizeof(*home->crowded));
+	}
+	home->crowded[home->n_crowded++] = sink;
+	sink->crowd = (uint32_t)home->n_crowded;
+}
+
+static void
+crowd_leave(struct sq_space *home, struct sq_sink *sink)
+{
+	struct sq_sink *last = home->crowded[--home->n_crowded];
+
+	home->crowded[sink->crowd - 1] = last;
+	last->crowd = sink->crowd;
+	sink->crowd = 0;
+}
+
+static void
+space_count(const struct sq_router *r, struct sq_space *s, struct sq_sink *sink, int change)
+{
+	bool crowded;
+
+	sink->n_bindings += (uint32_t)change;
+	crowded = r->cfg.max_matches > 0 && sink->n_bindings > r->cfg.max_matches;
+	if (crowded && sink->crowd == 0)
+		crowd_enter(s->home, sink);
+	else if (!crowded && sink->crowd != 0)
+		crowd_leave(s->home, sink);
+}
+
 void
 sq_router_bind(
     struct sq_router *r, struct sq_space *s, const struct sq_topic_filter *f, struct sq_binding *b)
 {
 	b->space = s;
-	b->sink->n_bindings++;
+	space_count(r, s, b->sink, 1);
 	b->tagged = f->tag.len > 0;
 	s->tagged += b->tagged;
 	s->version++;
@@ -239,11 +291,17 @@ sq_router_unbind(struct sq_router *r, struct sq_binding *b)
 	if (!sq_index_entry_linked(&b->entry))
 		return;
 	sq_topic_index_remove(s->bindings, &b->entry);
-	b->sink->n_bindings--;
+	space_count(r, s, b->sink, -1);
 	s->tagged -= b->tagged;
 	s->version++;
 	atomic_fetch_sub_explicit(&s->n_bindings, 1, memory_order_relaxed);
 	sq_metric_add(&r->metrics, SQ_M_SUBSCRIPTIONS, -1);
+}
+
+void
+sq_router_changed(struct sq_binding *b)
+{
+	b->space->version++;
 }
 
 /* Matching. */
@@ -268,32 +326,87 @@ sq_route_cache_free(struct sq_route_cache **cp)
 		free(c->slots[i]);
 	}
 	free(c->scratch.v);
+	free(c->crowds);
 	free(c);
 }
 
-static void
-routes_add(struct sq_index_entry *e, void *arg)
-{
-	struct routes *to = arg;
+/* Of one lookup. */
+struct collect {
+	struct routes *to;
+	struct crowd *crowds;
+	size_t max; /* of a sink */
+};
 
+static void
+routes_add(struct routes *to, struct sq_binding *b)
+{
 	if (to->n == to->cap) {
 		to->cap = to->cap > 0 ? to->cap * 2 : 4;
 		to->v = sq_xrealloc(to->v, to->cap * sizeof(*to->v));
 	}
-	to->v[to->n++] = SQ_CONTAINER_OF(e, struct sq_binding, entry);
+	to->v[to->n++] = b;
+}
+
+static void
+collect_any(struct sq_index_entry *e, void *arg)
+{
+	struct collect *c = arg;
+
+	routes_add(c->to, SQ_CONTAINER_OF(e, struct sq_binding, entry));
+}
+
+/* Where some sinks are crowded: of such a one those that come first, and in the places that are
+ * left one of each kind, so that none misses its QoS and no message its sink. */
+static void
+collect_some(struct sq_index_entry *e, void *arg)
+{
+	struct sq_binding *b = SQ_CONTAINER_OF(e, struct sq_binding, entry);
+	struct collect *c = arg;
+	struct crowd *crowd = b->sink->crowd > 0 ? &c->crowds[b->sink->crowd - 1] : NULL;
+	size_t *at;
+
+	if (crowd == NULL || crowd->n < c->max - KINDS) {
+		routes_add(c->to, b);
+		if (crowd != NULL)
+			crowd->n++;
+		return;
+	}
+	at = &crowd->of_kind[b->max_qos % 3 + (b->not_from != 0 ? 3 : 0)];
+	if (*at == 0) {
+		routes_add(c->to, b);
+		*at = c->to->n;
+		return;
+	}
+	c->to->left_out++;
+	if (b->scanned_upto < c->to->v[*at - 1]->scanned_upto)
+		c->to->v[*at - 1] = b;
+}
+
+/* Room for what is collected for the crowded sinks of the space. */
+static struct crowd *
+cache_crowds(struct sq_route_cache *c, const struct sq_space *home)
+{
+	if (home->n_crowded > c->cap_crowds) {
+		c->cap_crowds = home->cap_crowded;
+		free(c->crowds);
+		c->crowds = sq_xmalloc(c->cap_crowds * sizeof(*c->crowds));
+	}
+	memset(c->crowds, 0, home->n_crowded * sizeof(*c->crowds));
+	return c->crowds;
 }
 
 /* Adds the bindings that ask for one of the message's tags.  A binding has one tag, so each comes
  * once.  Tags beyond SQ_TAGS_MAX, which messages of older stores may have, select nothing. */
 static void
-routes_add_tagged(struct sq_space *s, const unsigned char *image, struct routes *to)
+routes_add_tagged(struct sq_space *s, const unsigned char *image,
+    void (*fn)(struct sq_index_entry *, void *arg), struct collect *to)
 {
 	struct sq_bytes topic = sq_image_topic(image);
 	struct sq_tags tags;
 
 	(void)sq_tags_read(sq_image_props(image), &tags);
 	for (size_t i = 0; i < tags.n; i++)
-		sq_topic_index_match_tag(s->bindings, tags.v[i], topic, routes_add, to);
+		sq_topic_index_match_tag(s->bindings, tags.v[i], topic, fn, to);
 }
 
 static struct cache_slot *
@@ -310,6 +423,32 @@ cache_find(struct sq_route_cache *c, const struct sq_space *s, struct sq_bytes t
 	return *slot;
 }
 
+static void
+routes_collect(
+    struct sq_route_cache *c, struct sq_space *s, const unsigned char *image, struct routes *to)
+{
+	bool crowded = s->home->n_crowded > 0;
+	void (*fn)(struct sq_index_entry *, void *) = crowded ? collect_some : collect_any;
+	struct collect all = {.to = to, .max = s->router->cfg.max_matches};
+
+	if (crowded)
+		all.crowds = cache_crowds(c, s->home);
+	to->n = to->left_out = 0;
+	sq_topic_index_match(s->bindings, sq_image_topic(image), fn, &all);
+	if (s->tagged > 0)
+		routes_add_tagged(s, image, fn, &all);
+}
+
+/* What was found, and left out. */
+static struct sq_binding **
+routes_found(struct sq_router *r, const struct routes *found, size_t *n)
+{
+	if (found->left_out > 0)
+		sq_metric_add(&r->metrics, SQ_M_MATCHES_LEFT_OUT, (int64_t)found->left_out);
+	*n = found->n;
+	return found->v;
+}
+
 struct sq_binding **
 sq_router_match(struct sq_route_cache *c, struct sq_space *s, const unsigned char *image, size_t *n)
 {
@@ -321,20 +460,14 @@ sq_router_match(struct sq_route_cache *c, struct sq_space *s, const unsigned cha
 		slot = cache_find(c, s, topic);
 		to = &slot->routes;
 		if (slot->version == s->version && slot->topic_len == topic.len &&
-		    memcmp(slot->topic, topic.p, topic.len) == 0) {
-			*n = to->n;
-			return to->v;
-		}
+		    memcmp(slot->topic, topic.p, topic.len) == 0)
+			return routes_found(s->router, to, n);
 		slot->version = s->version;
 		slot->topic_len = topic.len;
 		memcpy(slot->topic, topic.p, topic.len);
 	}
-	to->n = 0;
-	sq_topic_index_match(s->bindings, topic, routes_add, to);
-	if (s->tagged > 0)
-		routes_add_tagged(s, image, to);
+	routes_collect(c, s, image, to);
 	if (slot != NULL && to->n > CACHE_ROUTES_MAX)
 		slot->version = 0; /* too large to keep */
-	*n = to->n;
-	return to->v;
+	return routes_found(s->router, to, n);
 }

@@ -38,6 +38,7 @@ struct sq_sink {
 	struct sq_dead_source *dead; /* of that queue: see broker/dead.h */
 	struct sq_watched *watched;  /* the same: see broker/watch.h; NULL: it is not */
 	uint32_t n_bindings;         /* the router's */
+	uint32_t crowd;              /* the same */
 	bool reject;                 /* a full queue refuses the publish as a whole */
 	bool durable;
 	uint8_t round; /* of its bindings: see broker/session/order.h; under the space's lock */
@@ -58,8 +59,13 @@ struct sq_binding {
 	bool as_published; /* retain flag stays (MQTT 5.0 §3.8.3.1) */
 };
 
+/* The least of limits.matches: fewer are too few for one of each kind; see router.c. */
+enum { SQ_MATCHES_MIN = 16 };
+
 struct sq_router_cfg {
 	const struct sq_metrics *metrics;
+	/* Bindings of one sink that a message comes to, SQ_MATCHES_MIN or more; 0: any number. */
+	uint32_t max_matches;
 	/* The account of a space of that name, which becomes the router's, for its retained
 	 * messages; NULL: they are not counted. */
 	struct sq_account *(*new_account)(void *arg, const char *space);
@@ -108,6 +114,8 @@ bool sq_router_locked(void);
 void sq_router_bind(
     struct sq_router *, struct sq_space *, const struct sq_topic_filter *, struct sq_binding *);
 void sq_router_unbind(struct sq_router *, struct sq_binding *);
+/* Under the same lock: what a binding says of itself has changed. */
+void sq_router_changed(struct sq_binding *);
 
 /* Grants: what is published in a space to topics that the filter selects goes to 'reader' as
  * well, under the same topic; nothing else crosses.  At the start, before any other thread is
@@ -123,7 +131,9 @@ sq_space_reader(const struct sq_space *, struct sq_bytes topic, const struct sq_
 struct sq_route_cache *sq_route_cache_new(void);
 void sq_route_cache_free(struct sq_route_cache **);
 /* Under the space's lock: the bindings that match the image's topic and tags, each once; valid
- * until the next lookup in this cache or the unlock. */
+ * until the next lookup in this cache or the unlock.  Of one sink no more than 'max_matches':
+ * among them is one of each QoS, with and without 'not_from', that matches, and of those the one
+ * with the lowest 'scanned_upto'.  What is left out is counted. */
 struct sq_binding **
 sq_router_match(struct sq_route_cache *, struct sq_space *, const unsigned char *image, size_t *n);
 

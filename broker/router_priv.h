@@ -22,6 +22,10 @@ struct sq_space {
 	struct sq_topic_index *bindings;
 	atomic_size_t n_bindings;
 	size_t tagged; /* bindings that ask for a tag */
+	/* Of a space with a lock of its own: sinks with more than 'max_matches' bindings in all
+	 * spaces under it; a sink's 'crowd' is its place here + 1. */
+	struct sq_sink **crowded;
+	size_t n_crowded, cap_crowded;
 	pthread_mutex_t retained_lock;
 	struct sq_topic_index *retained;
 	struct sq_list retained_list;

@@ -386,6 +386,7 @@ sq_group_bind(struct sq_group *g, const struct sq_topic_filter *filter, const ch
 	g->n_kept -= gb->refs++ == 0;
 	if (gb->number == 0 || gb->binding.max_qos != qos) {
 		gb->binding.max_qos = qos;
+		sq_router_changed(&gb->binding);
 		sq_group_store_binding(g, gb, txn);
 	}
 	return gb;
@@ -397,6 +398,7 @@ sq_group_set_qos(struct sq_group *g, struct sq_group_binding *gb, uint8_t qos, s
 	if (gb->binding.max_qos == qos)
 		return;
 	gb->binding.max_qos = qos;
+	sq_router_changed(&gb->binding);
 	sq_group_store_binding(g, gb, txn);
 }
 

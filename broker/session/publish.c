@@ -231,14 +231,18 @@ publish_dead_full(const struct sq_publish *p, struct sq_binding *const *v, size_
 static uint8_t
 publish_refused(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 {
+	const struct sq_sink *has_room = NULL; /* the last one asked: most overlap in a row */
 	uint32_t size = sq_image_size(p->msg->image);
 
 	for (size_t i = 0; i < n; i++) {
 		const struct sq_sink *sink = v[i]->sink;
 
-		if ((sink->reject || (p->assured && sink->durable)) && publish_qos(p, v[i]) > 0 &&
-		    publish_wanted(p, v[i]) && publish_is_full(p, sink, size))
+		if (sink == has_room || publish_qos(p, v[i]) == 0 || !publish_wanted(p, v[i]))
+			continue;
+		if ((sink->reject || (p->assured && sink->durable)) &&
+		    publish_is_full(p, sink, size))
 			return sq_refused_queue(&p->refused, p->broker, sink, size);
+		has_room = sink;
 	}
 	if (p->assured && publish_dead_full(p, v, n))
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DEAD_LETTERS);

@@ -376,6 +376,8 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struc
 	subscribe_declare(s, sub, w, txn);
 	sq_stored_subscription(s, txn, sub, &w->e);
 	subscribe_bound(req, sub);
+	if (sub->group == NULL && !is_new)
+		sq_router_changed(&sub->binding);
 	if (sub->group == NULL &&
 	    (handling == SQ_RETAIN_ALWAYS || (handling == SQ_RETAIN_IF_NEW && is_new)))
 		sq_retained_begin(s, sub, &w->filter, op);

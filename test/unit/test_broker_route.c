@@ -11,6 +11,7 @@ setup(void)
 {
 	world_init(&w);
 	w.cfg.queue_max_msgs = 5;
+	w.cfg.max_matches = 16;
 	w.cfg.retained_max_msgs = 3;
 	world_start(&w, 2);
 	p = peer_new(&w, "s~w~publisher~pod");
@@ -281,4 +282,40 @@ Test(broker_route, what_is_left_of_the_expiry_travels_along)
 	cr_assert_eq(peer_expect(&slow, "x")->expiry_s, 40);
 	peer_expect_nothing(&slow);
 	cr_assert_eq(world_metric(SQ_M_DROPPED_EXPIRED), 1);
+}
+
+Test(broker_route, of_more_matches_than_it_may_have_a_session_gets_the_message_and_no_more)
+{
+	enum { FILTERS = 40 };
+	struct fake_delivery *d;
+
+	for (uint32_t i = 0; i < FILTERS; i++) {
+		char filter[32];
+		struct sq_sub s = {.op = SQ_SUB_SUBSCRIBE,
+		    .options = i == FILTERS / 2 ? 2 : NO_LOCAL,
+		    .sub_id = i + 1,
+		    .filter = {(const unsigned char *)filter, 0}};
+
+		/* "a/b/c/d/e/f" by the bits of 'i' */
+		s.filter.len = (size_t)snprintf(filter, sizeof filter, "%s/%s/%s/%s/%s/%s",
+		    i & 1 ? "+" : "a", i & 2 ? "+" : "b", i & 4 ? "+" : "c", i & 8 ? "+" : "d",
+		    i & 16 ? "+" : "e", i & 32 ? "+" : "f");
+		cr_assert_eq(peer_sub(&sub, &s), s.options & 3);
+	}
+	cr_assert_eq(peer_publish(&p, "a/b/c/d/e/f", "x", 2), 0, "nobody is refused for that");
+	d = peer_expect(&sub, "x");
+	cr_assert_eq(d->qos, 2, "the highest of all");
+	cr_assert(d->n_subs > 0 && d->n_subs <= 16, "%u", (unsigned)d->n_subs);
+	peer_expect_nothing(&sub);
+	cr_assert_eq(world_metric(SQ_M_MATCHES_LEFT_OUT), (int64_t)(FILTERS - d->n_subs));
+	cr_assert_eq(peer_publish(&sub, "a/b/c/d/e/f", "y", 2), 0);
+	cr_assert_eq(peer_expect(&sub, "y")->n_subs, 1, "the one that has not no local");
+	for (uint32_t qos = 0; qos < 2; qos++) { /* what is there may change */
+		struct sq_sub s = {
+		    .op = SQ_SUB_SUBSCRIBE, .options = (uint8_t)qos, .filter = text("a/b/+/d/+/f")};
+
+		cr_assert_eq(peer_sub(&sub, &s), qos);
+		cr_assert_eq(peer_publish(&p, "a/b/c/d/e/f", "z", 2), 0);
+		cr_assert_eq(peer_expect(&sub, "z")->qos, qos);
+	}
 }

@@ -35,9 +35,11 @@ space_account(void *arg, const char *name)
 }
 
 static void
-setup(void)
+begin(uint32_t max_matches)
 {
-	struct sq_router_cfg cfg = {.metrics = &sq_broker_metrics, .new_account = space_account};
+	struct sq_router_cfg cfg = {.metrics = &sq_broker_metrics,
+	    .max_matches = max_matches,
+	    .new_account = space_account};
 	struct sq_shares_cfg totals = {
 	    .totals = {[SQ_SHARE_RETAINED] = 3, [SQ_SHARE_RETAINED_BYTES] = 1000}};
 
@@ -45,6 +47,18 @@ setup(void)
 	router = sq_router_new(&cfg);
 	space = sq_router_space(router, "space");
 	cache = sq_route_cache_new();
+}
+
+static void
+setup(void)
+{
+	begin(0);
+}
+
+static void
+setup_crowd(void)
+{
+	begin(SQ_MATCHES_MIN);
 }
 
 static void
@@ -56,6 +70,7 @@ teardown(void)
 }
 
 TestSuite(router, .init = setup, .fini = teardown);
+TestSuite(router_crowd, .init = setup_crowd, .fini = teardown);
 
 static void
 bind_to(struct sq_binding *b, struct sq_sink *sink, const char *filter)
@@ -416,4 +431,108 @@ Test(router, a_space_that_nobody_has_goes_with_its_last_retained_message)
 	cr_assert_eq(sq_router_spaces(router), 1);
 	space = was;
 	cr_assert_eq(metric(SQ_M_RETAINED), 0);
+}
+
+/* More bindings of one sink than a message comes to. */
+
+enum { CROWD = 100 };
+
+/* Whether one of the sink with this QoS, and whose own messages come or don't, is found. */
+static bool
+finds(const char *topic, const struct sq_sink *sink, uint8_t qos, uint64_t not_from)
+{
+	struct sq_msg m = message(topic, "x", (struct sq_bytes){0});
+	struct sq_binding **v;
+	bool found = false;
+	size_t n;
+
+	sq_space_rdlock(space);
+	v = sq_router_match(cache, space, m.image, &n);
+	for (size_t i = 0; i < n; i++)
+		found |= v[i]->sink == sink && v[i]->max_qos == qos && v[i]->not_from == not_from;
+	sq_space_unlock(space);
+	sq_msg_unref(&m);
+	return found;
+}
+
+static void
+change(struct sq_binding *b, uint8_t qos, uint64_t not_from)
+{
+	sq_space_wrlock(space);
+	b->max_qos = qos;
+	b->not_from = not_from;
+	sq_router_changed(b);
+	sq_space_unlock(space);
+}
+
+Test(router_crowd, a_message_comes_to_so_many_bindings_of_a_sink_and_to_all_others)
+{
+	struct sq_sink crowd = {0}, few[2] = {{0}};
+	static struct sq_binding b[CROWD], of_few[2];
+
+	for (size_t i = 0; i < CROWD; i++) {
+		bind_to(&b[i], &crowd, i % 2 > 0 ? "a/b" : "a/+");
+		if (i < 2)
+			bind_to(&of_few[i], &few[i], "#");
+		if (i + 1 == SQ_MATCHES_MIN)
+			cr_assert_eq(matches("a/b", &crowd), SQ_MATCHES_MIN);
+	}
+	cr_assert_eq(metric(SQ_M_MATCHES_LEFT_OUT), 0);
+	for (size_t times = 1; times <= 2; times++) { /* the second one from the cache */
+		size_t n = matches("a/b", &crowd);
+
+		cr_assert(n > 0 && n <= SQ_MATCHES_MIN);
+		cr_assert_eq(metric(SQ_M_MATCHES_LEFT_OUT), (int64_t)(times * (CROWD - n)));
+	}
+	cr_assert_eq(matches("a/b", &few[0]), 1);
+	cr_assert_eq(matches("a/b", &few[1]), 1);
+	for (size_t i = SQ_MATCHES_MIN; i < CROWD; i++)
+		unbind(&b[i]);
+	cr_assert_eq(matches("a/b", &crowd), SQ_MATCHES_MIN, "it is no crowd any more");
+	for (size_t i = 0; i < SQ_MATCHES_MIN; i++)
+		unbind(&b[i]);
+	unbind(&of_few[0]);
+	unbind(&of_few[1]);
+}
+
+Test(router_crowd, the_one_of_the_highest_qos_is_found_wherever_it_is)
+{
+	struct sq_sink crowd = {0};
+	static struct sq_binding b[CROWD];
+
+	for (size_t i = 0; i < CROWD; i++) {
+		bind_to(&b[i], &crowd, "a");
+		change(&b[i], 0, 7); /* no local */
+	}
+	for (size_t i = 0; i < CROWD; i++) {
+		cr_assert_not(finds("a", &crowd, 2, 7));
+		change(&b[i], 2, 7);
+		cr_assert(finds("a", &crowd, 2, 7), "binding %zu", i);
+		change(&b[i], 1, 0);
+		cr_assert(finds("a", &crowd, 1, 0), "binding %zu", i);
+		cr_assert_leq(matches("a", &crowd), SQ_MATCHES_MIN);
+		change(&b[i], 0, 7);
+	}
+	for (size_t i = 0; i < CROWD; i++)
+		unbind(&b[i]);
+}
+
+Test(router_crowd, sinks_are_crowded_and_no_longer_in_any_order)
+{
+	struct sq_sink sinks[3] = {{0}};
+	static struct sq_binding b[3][CROWD];
+
+	for (size_t i = 0; i < CROWD; i++) {
+		for (size_t k = 0; k < 3; k++)
+			bind_to(&b[k][i], &sinks[k], "a");
+	}
+	for (size_t gone = 0; gone < 3; gone++) {
+		for (size_t k = 0; k < 3; k++) {
+			size_t n = matches("a", &sinks[k]);
+
+			cr_assert(k < gone ? n == 0 : n > 0 && n <= SQ_MATCHES_MIN);
+		}
+		for (size_t i = 0; i < CROWD; i++)
+			unbind(&b[gone][i]);
+	}
 }
