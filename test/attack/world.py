@@ -108,7 +108,11 @@ class World:
         """Ends the attack; what it said: how often it was thrown out, or what it got."""
         if self.attacker.returncode is None:
             self.attacker.terminate()
-        out, _ = await self.attacker.communicate()
+        try:
+            out, _ = await asyncio.wait_for(self.attacker.communicate(), 20)
+        except TimeoutError:
+            self.attacker.kill()
+            out, _ = await self.attacker.communicate()
         self.attacker = None
         return out.decode().strip()
 

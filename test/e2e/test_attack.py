@@ -16,7 +16,7 @@ SECONDS = 4
 
 
 def attacked(name):
-    @scenario(build="release", timeout_s=90)
+    @scenario(build="release", timeout_s=180)
     async def run(env):
         world = World(env.folder, ROOT / "build" / env.settings.build)
         try:
