@@ -25,24 +25,31 @@ enum {
 static const struct share_row {
 	const char *label; /* of metrics, and of spaces.NAME.limits */
 	const char *text;
+	const char *total; /* the key of the configuration */
 	uint64_t floor;
 	enum sq_share_of of;
 } rows[SQ_SHARE_KINDS] = {
-    [SQ_SHARE_SESSIONS] = {"sessions", "sessions", 16, SQ_SHARE_OF_TENANT},
-    [SQ_SHARE_CONNECTIONS] = {"connections", "connections", 16, SQ_SHARE_OF_TENANT},
-    [SQ_SHARE_GROUPS] = {"groups", "groups", 16, SQ_SHARE_OF_TENANT},
-    [SQ_SHARE_SUBSCRIPTIONS] = {"subscriptions", "subscriptions", 256, SQ_SHARE_OF_TENANT},
-    [SQ_SHARE_RETAINED] = {"retained", "retained messages", 16, SQ_SHARE_OF_SPACE},
-    [SQ_SHARE_RETAINED_BYTES] = {"retained-bytes", "bytes of retained messages", MIB,
+    [SQ_SHARE_SESSIONS] = {"sessions", "sessions", "limits.max-sessions", 16, SQ_SHARE_OF_TENANT},
+    [SQ_SHARE_CONNECTIONS] = {"connections", "connections", "link.max-connections", 16,
+	SQ_SHARE_OF_TENANT},
+    [SQ_SHARE_GROUPS] = {"groups", "groups", "limits.max-groups", 16, SQ_SHARE_OF_TENANT},
+    [SQ_SHARE_SUBSCRIPTIONS] = {"subscriptions", "subscriptions", "limits.total-subscriptions", 256,
+	SQ_SHARE_OF_TENANT},
+    [SQ_SHARE_RETAINED] = {"retained", "retained messages", "retained.max-messages", 16,
 	SQ_SHARE_OF_SPACE},
-    [SQ_SHARE_DELAYED] = {"delayed", "delayed messages", 16, SQ_SHARE_OF_TENANT},
-    [SQ_SHARE_DELAYED_BYTES] = {"delayed-bytes", "bytes of delayed messages", MIB,
+    [SQ_SHARE_RETAINED_BYTES] = {"retained-bytes", "bytes of retained messages",
+	"retained.max-bytes", MIB, SQ_SHARE_OF_SPACE},
+    [SQ_SHARE_DELAYED] = {"delayed", "delayed messages", "delayed.max-messages", 16,
 	SQ_SHARE_OF_TENANT},
-    [SQ_SHARE_DEAD_LETTERS] = {"dead-letters", "dead letters", 16, SQ_SHARE_OF_TENANT},
-    [SQ_SHARE_DEAD_LETTERS_BYTES] = {"dead-letters-bytes", "bytes of dead letters", MIB,
+    [SQ_SHARE_DELAYED_BYTES] = {"delayed-bytes", "bytes of delayed messages", "delayed.max-bytes",
+	MIB, SQ_SHARE_OF_TENANT},
+    [SQ_SHARE_DEAD_LETTERS] = {"dead-letters", "dead letters", "dead-letters.total-messages", 16,
 	SQ_SHARE_OF_TENANT},
-    [SQ_SHARE_KEYS] = {"keys", "idempotency keys", 64, SQ_SHARE_OF_TENANT},
-    [SQ_SHARE_STORED_BYTES] = {"stored-bytes", "bytes in the store", MIB, SQ_SHARE_OF_TENANT},
+    [SQ_SHARE_DEAD_LETTERS_BYTES] = {"dead-letters-bytes", "bytes of dead letters",
+	"dead-letters.total-bytes", MIB, SQ_SHARE_OF_TENANT},
+    [SQ_SHARE_KEYS] = {"keys", "idempotency keys", "idempotency.max-keys", 64, SQ_SHARE_OF_TENANT},
+    [SQ_SHARE_STORED_BYTES] = {"stored-bytes", "bytes in the store", "store.max-size", MIB,
+	SQ_SHARE_OF_TENANT},
 };
 
 const struct sq_share_limits sq_share_no_limits = {
@@ -364,14 +371,15 @@ sq_share_explain(const struct sq_account *a, enum sq_share_kind kind, struct sq_
 {
 	uint64_t used = sq_share_used(a, kind), limit = a->limits.of[kind];
 
-	if (limit != SQ_SHARE_UNBOUNDED && sq_share_room(a, kind) + used >= limit) {
+	sq_buf_printf(out, "%s has %" PRIu64 " %s, ", a->name, used, rows[kind].text);
+	if (limit != SQ_SHARE_UNBOUNDED && sq_share_room(a, kind) + used >= limit)
+		sq_buf_printf(
+		    out, "of %" PRIu64 " that spaces.*.limits.%s allows", limit, rows[kind].label);
+	else
 		sq_buf_printf(out,
-		    "%s has %" PRIu64 " %s, of %" PRIu64 " that limits.%s of its space allows",
-		    a->name, used, rows[kind].text, limit, rows[kind].label);
-		return;
-	}
-	sq_buf_printf(out, "%s has %" PRIu64 " %s, which is its share of %" PRIu64, a->name, used,
-	    rows[kind].text, a->shares->pools[kind].total);
+		    "which is its share of %" PRIu64 " (%s; limits.spaces: %" PRIu64 ")",
+		    a->shares->pools[kind].total, rows[kind].total,
+		    a->shares->divided ? a->shares->spaces : 1);
 }
 
 /* Metrics. */

@@ -98,7 +98,8 @@ uint64_t sq_share_used(const struct sq_account *, enum sq_share_kind);
 /* The kind in words, as "sessions" or "bytes of retained messages". */
 const char *sq_share_kind_text(enum sq_share_kind);
 /* Appends why 'a' was refused, for people: "shop has 120 sessions, which is its share of
- * 200" or "…, of 120 that limits.sessions of its space allows". */
+ * 200 (limits.max-sessions; limits.spaces: 64)" or "…, of 120 that spaces.*.limits.sessions
+ * allows". */
 void sq_share_explain(const struct sq_account *, enum sq_share_kind, struct sq_buf *out);
 /* Appends metrics of use by the accounts that use most, at most 50 of tenants and of spaces;
  * others together are "other".  Thread: any. */

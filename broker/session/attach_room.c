@@ -69,8 +69,8 @@ attach_no_share(struct sq_broker *b, struct sq_call *c, const struct sq_account 
 	sq_buf_u8(&why, '\0');
 	sq_count(b, SQ_M_SESSIONS_REFUSED, 1);
 	sq_count(b, SQ_M_REFUSED_BY_SESSIONS_FULL, 1);
-	SQ_WARN("session", "%s~%s~%s: refused: %s (limits.max-sessions)", c->key.space,
-	    c->key.workload, c->key.client, (const char *)sq_buf_data(&why));
+	SQ_WARN("session", "%s~%s~%s: refused: %s", c->key.space, c->key.workload, c->key.client,
+	    (const char *)sq_buf_data(&why));
 	attach_no_room(c, "its tenant has as many sessions as it may");
 	sq_buf_fini(&why);
 }

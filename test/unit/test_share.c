@@ -195,7 +195,7 @@ Test(share, a_hard_limit_is_reached_before_the_share)
 	sq_share_explain(a, SESSIONS, &why);
 	sq_buf_u8(&why, '\0');
 	cr_assert_str_eq((const char *)sq_buf_data(&why),
-	    "shop has 5 sessions, of 5 that limits.sessions of its space allows");
+	    "shop has 5 sessions, of 5 that spaces.*.limits.sessions allows");
 	sq_buf_fini(&why);
 	leave(&a);
 	sq_shares_free(&s);
@@ -213,8 +213,9 @@ Test(share, who_has_too_much_keeps_it_and_is_refused_more)
 	cr_assert_eq(take_all(b), FLOOR);
 	sq_share_explain(a, SESSIONS, &why);
 	sq_buf_u8(&why, '\0');
-	cr_assert_str_eq(
-	    (const char *)sq_buf_data(&why), "a has 5000 sessions, which is its share of 1000");
+	cr_assert_str_eq((const char *)sq_buf_data(&why),
+	    "a has 5000 sessions, which is its share of 1000 (limits.max-sessions; "
+	    "limits.spaces: 2)");
 	sq_buf_fini(&why);
 	sq_share_give(a, SESSIONS, 4900);
 	cr_assert(sq_share_take(a, SESSIONS, 1));
