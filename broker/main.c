@@ -187,6 +187,32 @@ program_fit(struct sq_broker_cfg *b)
 	}
 }
 
+/* Says in the log who may come, and what bounds them. */
+static void
+program_say_who(const struct sq_broker_config *c)
+{
+	const struct {
+		const char *key;
+		bool set;
+	} ways[] = {
+	    {"auth.tokens-file", c->tokens_file != NULL && *c->tokens_file != '\0'},
+	    {"auth.client-ca-file", c->client_ca_file != NULL && *c->client_ca_file != '\0'},
+	    {"auth.kubernetes", c->kubernetes},
+	    {"auth.issuers", c->issuers.n > 0},
+	};
+	struct sq_buf by = {0};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(ways); i++)
+		if (ways[i].set)
+			sq_buf_printf(&by, "%s%s", sq_buf_len(&by) > 0 ? ", " : "", ways[i].key);
+	if (sq_buf_len(&by) == 0)
+		sq_buf_printf(&by, "nothing: nobody is asked for a credential");
+	SQ_INFO("broker", "who may come is known by %.*s; rules of acl: %zu; limits.memory: %llu",
+	    (int)sq_buf_len(&by), (const char *)sq_buf_data(&by), c->acl.n,
+	    (unsigned long long)sq_memory_limit());
+	sq_buf_fini(&by);
+}
+
 /* Brings everything up; on error a line in 'err'. */
 static int
 program_start(struct program *p, struct sq_buf *err)
@@ -232,6 +258,7 @@ program_start(struct program *p, struct sq_buf *err)
 	p->listening = true;
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
 	    sq_front_port(p->front), c->tls ? "TLS" : "clear text", (unsigned)c->workers);
+	program_say_who(c);
 	if (sq_broker_config_open(c) && c->insecure)
 		SQ_WARN("broker",
 		    "auth.insecure: whoever reaches %s may read and publish everything", c->listen);

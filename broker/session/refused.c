@@ -203,10 +203,14 @@ refused_count(const struct sq_refused *r, struct sq_broker *b)
 }
 
 static void
-refused_log(const struct sq_refused *r, const char *of, const char *what, uint8_t code)
+refused_log(const struct sq_refused *r, const char *of, const struct sq_identity *who,
+    const char *what, uint8_t code)
 {
-	SQ_WARN("broker", "%s: %s refused with 0x%02x: %.*s", of, what, code,
-	    (int)sq_buf_len(&r->text), (const char *)sq_buf_data(&r->text));
+	bool named = who != NULL && who->name[0] != '\0';
+
+	SQ_WARN("broker", "%s: %s refused with 0x%02x: %.*s%s%s", of, what, code,
+	    (int)sq_buf_len(&r->text), (const char *)sq_buf_data(&r->text), named ? ", by " : "",
+	    named ? who->name : "");
 }
 
 void
@@ -214,7 +218,7 @@ sq_refused_untold(
     struct sq_refused *r, struct sq_broker *b, const char *of, const char *what, uint8_t code)
 {
 	refused_count(r, b);
-	refused_log(r, of, what, code);
+	refused_log(r, of, NULL, what, code);
 }
 
 void
@@ -228,7 +232,7 @@ sq_refused_tell(struct sq_refused *r, struct sq_session *s, const char *what, ui
 	sq_notes_add(notes, index, r->refusal, text);
 	refused_count(r, s->shard->broker);
 	if (refused_speaks(queue != NULL ? &queue->quiet_until_ms : &s->quiet_until_ms))
-		refused_log(r, s->key, what, code);
+		refused_log(r, s->key, s->identity, what, code);
 }
 
 void
