@@ -1,11 +1,14 @@
 #include "broker/explain.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/auth/acl.h"
+#include "broker/auth/cert_name.h"
 #include "broker/auth/identity.h"
 #include "broker/auth/tokens_file.h"
 #include "core/file.h"
+#include "core/mem.h"
 #include "core/program.h"
 #include "proto/topic/topic.h"
 
@@ -119,16 +122,44 @@ explain_token(const char *name, const char *file, struct sq_buf *err)
 	return who;
 }
 
+/* "cert:NAME", by auth.certificates; NULL with a line in 'err': it would not be let in. */
+static const struct sq_identity *
+explain_certificate(const char *name, const struct sq_broker_config *c, struct sq_buf *err)
+{
+	const struct sq_broker_certificate *all = c->certificates.v;
+	struct sq_auth_certificate *rules = sq_xcalloc(c->certificates.n + 1, sizeof *rules);
+	const struct sq_identity *who;
+
+	for (size_t i = 0; i < c->certificates.n; i++)
+		rules[i] = (struct sq_auth_certificate){
+		    all[i].name, (const char *const *)all[i].spaces.v, all[i].spaces.n};
+	who = sq_cert_identity(name + strlen("cert:"), rules, c->certificates.n, 0);
+	if (who == NULL)
+		sq_buf_printf(err, "--explain-acl: %s may name no space: %s", name,
+		    c->certificates.n > 0 ? "no item of auth.certificates matches"
+					  : "without auth.certificates a name is "
+					    "spiffe://TRUST/ns/NAMESPACE/sa/ACCOUNT");
+	free(rules);
+	return who;
+}
+
 /* Whose spaces are which, as far as the configuration knows. */
 static const struct sq_identity *
 explain_who(const char *name, const struct sq_broker_config *c, struct sq_buf *err)
 {
+	if (!sq_identity_may_fit(name)) {
+		sq_buf_printf(err, "--explain-acl: \"%s\" is no identity; they are %s", name,
+		    sq_identity_kinds);
+		return NULL;
+	}
 	if (strncmp(name, "kube:", 5) == 0)
 		return explain_account(name);
 	if (strncmp(name, "jwt:", 4) == 0)
 		return explain_issued(name, c);
 	if (strncmp(name, "token:", 6) == 0 && c->tokens_file != NULL)
 		return explain_token(name, c->tokens_file, err);
+	if (strncmp(name, "cert:", 5) == 0 && c->client_ca_file != NULL)
+		return explain_certificate(name, c, err);
 	return explain_identity(name, NULL);
 }
 
@@ -224,7 +255,9 @@ sq_explain_run(
 	if (identity == NULL) {
 		sq_buf_append(err, sq_buf_data(&wrong), sq_buf_len(&wrong));
 	} else if (who.space == NULL) {
-		sq_buf_printf(err, "--explain-acl: needs --space NAME for that identity");
+		sq_buf_printf(err,
+		    "--explain-acl: needs --space NAME, of the spaces that %s may name",
+		    e->identity[0] != '\0' ? e->identity : "nobody");
 	} else {
 		who.own = sq_identity_has_space(identity, who.space);
 		acl = sq_broker_config_acl(c, err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/auth/acl_priv.h"
+#include "broker/auth/identity.h"
 #include "core/mem.h"
 
 enum { SHOWN_MAX = 64 }; /* bytes of a text from outside in an error */
@@ -156,6 +157,18 @@ acl_objects(const struct sq_acl_rule *r, size_t i, struct sq_buf *err)
 	return SQ_OK;
 }
 
+/* A rule that is about nobody is a slip, and of deny rules one that lets everybody. */
+static int
+acl_whom(const struct sq_acl_rule *r, size_t i, struct sq_buf *err)
+{
+	if (r->identity == NULL || sq_identity_may_fit(r->identity))
+		return SQ_OK;
+	acl_wrong(err, r, i, "identity");
+	sq_buf_printf(err, "\"%.*s\" fits nobody; identities are %s", SHOWN_MAX, r->identity,
+	    sq_identity_kinds);
+	return SQ_EINVAL;
+}
+
 static struct sq_strings
 acl_copy(const struct sq_strings *from)
 {
@@ -181,7 +194,7 @@ acl_add(struct sq_acl *acl, const struct sq_acl_rule *r, struct sq_buf *err)
 	unsigned bits;
 
 	if (acl_verbs(r, i, &bits, err) != SQ_OK || acl_kinds(r, i, bits, err) != SQ_OK ||
-	    acl_objects(r, i, err) != SQ_OK)
+	    acl_whom(r, i, err) != SQ_OK || acl_objects(r, i, err) != SQ_OK)
 		return SQ_EINVAL;
 	acl->rules[acl->n++] = (struct sq_acl_checked){
 	    .deny = r->deny.n > 0,

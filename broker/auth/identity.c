@@ -23,6 +23,25 @@ static struct identity nobody = {
     .refs = 1, /* its own: it is never freed */
 };
 
+const char sq_identity_kinds[] =
+    "token:NAME, cert:NAME, kube:NAMESPACE/ACCOUNT and jwt:ISSUER#SUBJECT";
+
+bool
+sq_identity_may_fit(const char *pattern)
+{
+	static const char *const kinds[] = {"token:", "cert:", "kube:", "jwt:"};
+	size_t fixed = strcspn(pattern, "*?");
+	bool name = pattern[fixed] == '\0';
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(kinds); i++) {
+		size_t kind = strlen(kinds[i]), both = fixed < kind ? fixed : kind;
+
+		if (strncmp(pattern, kinds[i], both) == 0 && (!name || fixed > kind))
+			return true;
+	}
+	return fixed == 0 && name;
+}
+
 static struct identity *
 identity_of(const struct sq_identity *who)
 {

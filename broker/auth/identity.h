@@ -52,6 +52,12 @@ const struct sq_identity *sq_identity_ref(const struct sq_identity *);
 /* Also of NULL. */
 void sq_identity_unref(const struct sq_identity **);
 
+/* Whether any name can fit the pattern (core/glob.h), by its kind.  A pattern without wildcards
+ * is a name: then whether it is of a kind; the empty one is. */
+bool sq_identity_may_fit(const char *pattern);
+/* The kinds, for who has made a mistake. */
+extern const char sq_identity_kinds[];
+
 /* Whether it may name that space at all. */
 bool sq_identity_has_space(const struct sq_identity *, const char *space);
 /* Whether both may name the same spaces. */

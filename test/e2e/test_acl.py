@@ -79,7 +79,7 @@ async def test_what_is_denied_is_refused_at_every_qos(env):
     await old.wait_closed()
     await nothing_came(robot, till, "end")
     assert await denied(stack, "publish") == 5
-    assert "secret/a: acl[0] (line" in stack.log(stack.broker)
+    assert re.search(r"secret/a: acl\[0\] \(line \d+\) denies it, by kube:shop/till", stack.log(stack.broker))
 
 
 async def test_a_batch_with_mixed_outcomes(env):
@@ -348,11 +348,27 @@ async def test_which_rule_decides(env):
             (("jwt:https://ci.test#a", "publish", "b"), 0, "in space ci: no rule speaks of it"),
             (("jwt:https://ci.test#a", "publish", "b", "--space", "shop"), 1, "it is another's space"),
             (("cert:x", "publish", "b", "--space", "bank"), 0, "no rule speaks of it"),
-            (("cert:x", "publish", "b"), 2, "needs --space NAME"),
+            (("cert:x", "publish", "b"), 2, "needs --space NAME, of the spaces that cert:x may name"),
+            (("local", "publish", "b"), 2, '"local" is no identity; they are token:NAME'),
             (("kube:shop/till", "publish", "$SYS/x"), 1, "nobody publishes to topics below $SYS"),
             (("kube:shop/till", "publish", "a/#"), 2, "must not contain + or #"),
             (("kube:shop/till", "read", "a"), 2, "verbs are publish, subscribe"),
             (("kube:shop/till", "publish"), 2, "needs IDENTITY VERB TOPIC")):
+        got, text = await asyncio.to_thread(explain, env, stack, *argv)
+        assert (got, said in text) == (code, True), (argv, got, text)
+
+
+async def test_certificates_are_explained_by_what_they_may_name(env):
+    stack = await env.stack(start=False, sidecars=0)
+    env.check_leftovers = False
+    stack.broker.tree = parts.merge(stack.broker.tree, {"auth": {
+        "client-ca-file": "clients.pem", "certificates": [{"name": "web.*", "spaces": ["shop"]}]}})
+    stack.broker.write_config()
+    for argv, code, said in (
+            (("cert:web.example", "publish", "b"), 0, "in space shop: no rule speaks of it"),
+            (("cert:web.example", "publish", "b", "--space", "bank"), 1, "it is another's space"),
+            (("cert:x", "publish", "b", "--space", "bank"), 2,
+             "cert:x may name no space: no item of auth.certificates matches")):
         got, text = await asyncio.to_thread(explain, env, stack, *argv)
         assert (got, said in text) == (code, True), (argv, got, text)
 

@@ -439,6 +439,13 @@ Test(acl, mistakes_are_named_with_their_place)
 	    {W("deny publish,consume", "a"),
 		"broker.yaml:10: acl[0].topics: consume, manage and operate have queues, not "
 		"topics"},
+	    {{.what = "deny publish", .objects = "a", .identity = "tokn:*"},
+		"broker.yaml:10: acl[0].identity: \"tokn:*\" fits nobody; identities are "
+	        "token:NAME, "
+		"cert:NAME, kube:NAMESPACE/ACCOUNT and jwt:ISSUER#SUBJECT"},
+	    {{.what = "deny publish", .objects = "a", .identity = "web"},
+		"broker.yaml:10: acl[0].identity: \"web\" fits nobody; identities are token:NAME, "
+		"cert:NAME, kube:NAMESPACE/ACCOUNT and jwt:ISSUER#SUBJECT"},
 	};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
