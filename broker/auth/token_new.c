@@ -24,7 +24,7 @@ token_check(const char *name, char *const *spaces, size_t n, struct sq_buf *err)
 	else if (n == 0 || n > SQ_IDENTITY_SPACES_MAX)
 		sq_buf_printf(err, "it needs 1 to %d spaces", SQ_IDENTITY_SPACES_MAX);
 	for (size_t i = 0; i < n && sq_buf_len(err) == 0; i++)
-		if (!sq_tokens_space(spaces[i]))
+		if (spaces[i][0] == '-' || !sq_tokens_space(spaces[i]))
 			sq_buf_printf(err, "\"%s\" is not the name of a space", spaces[i]);
 	return sq_buf_len(err) == 0 ? SQ_OK : SQ_EINVAL;
 }

@@ -376,6 +376,10 @@ Test(tokens, a_new_token)
 	cr_assert_eq(sq_token_new("web", spaces, 2, &out, &err), SQ_EINVAL);
 	cr_assert_str_eq(said(), "\"a,b\" is not the name of a space");
 	sq_buf_fini(&err);
+	spaces[1] = "--config"; /* a flag behind the spaces */
+	cr_assert_eq(sq_token_new("web", spaces, 2, &out, &err), SQ_EINVAL);
+	cr_assert_str_eq(said(), "\"--config\" is not the name of a space");
+	sq_buf_fini(&err);
 	cr_assert_eq(sq_token_new("we b", spaces, 1, &out, &err), SQ_EINVAL);
 	cr_assert_eq(sq_buf_len(&out), 0);
 }
