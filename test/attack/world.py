@@ -68,7 +68,11 @@ class World:
             f"127.0.0.1:{b}", "--rate", str(RATE), "--qos", "1", "--size", "64",
             "--duration", str(seconds), "--warmup", "1", "--drain", "10",
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=parts.in_child)
-        out, err = await child.communicate()
+        try:
+            out, err = await asyncio.wait_for(child.communicate(), seconds + 50)
+        except TimeoutError:
+            child.kill()
+            raise AssertionError("the good client does not end: it waits for an answer") from None
         assert out, f"the good client: {err.decode()}"
         return json.loads(out)
 
