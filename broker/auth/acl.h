@@ -31,7 +31,8 @@
  *              it is due, as it was acknowledged; a will when its client connects, and again
  *              when it is published, as nobody was promised it.  And the topic of a receipt.
  *   subscribe  The filter without $share and $tag; retained messages come with that.  Below
- *              $SYS and $dead as any other ("$dead/#" is asked about by that name).
+ *              $SYS and $dead as any other ("$dead/#" is asked about by that name); letters
+ *              below $dead/ are denied besides by what denies the topics behind it.
  *   consume    Besides, the queue of $share/NAME, of a declared group, and "$dead".
  *   manage, operate  A queue's name; asked about by nothing yet.
  * $SYS, $dead, $share, $tag and $queue are published to by nobody, whatever rules say.

@@ -203,6 +203,22 @@ subject_by(const struct sq_acl_subject *s, bool allowed, enum sq_acl_basis basis
 	    .allowed = allowed, .basis = basis, .rule = rule, .where = s->acl->rules[rule].where};
 }
 
+/* The deny rule that hits.  Letters below "$dead/" have the topics that they were published to
+ * behind it: who is denied these is denied their letters. */
+static const struct subject_entry *
+subject_denies(
+    const struct subject_list *l, enum sq_acl_verb verb, struct sq_bytes object, const char *name)
+{
+	static const char dead[] = SQ_ACL_DEAD_QUEUE "/";
+	const struct subject_entry *hit = subject_find(l, true, verb, object, name);
+	size_t n = sizeof dead - 1;
+
+	if (hit != NULL || verb != SQ_ACL_SUBSCRIBE || object.len <= n ||
+	    memcmp(object.p, dead, n) != 0)
+		return hit;
+	return subject_find(l, true, verb, (struct sq_bytes){object.p + n, object.len - n}, NULL);
+}
+
 static struct sq_acl_verdict
 subject_judge(
     const struct sq_acl_subject *s, enum sq_acl_verb verb, struct sq_bytes object, const char *name)
@@ -212,7 +228,7 @@ subject_judge(
 
 	if (!s->own)
 		return (struct sq_acl_verdict){.basis = SQ_ACL_BY_SPACE};
-	if ((hit = subject_find(&v->deny, true, verb, object, name)) != NULL)
+	if ((hit = subject_denies(&v->deny, verb, object, name)) != NULL)
 		return subject_by(s, false, SQ_ACL_BY_RULE, hit->rule);
 	if ((hit = subject_find(&v->allow, false, verb, object, name)) != NULL)
 		return subject_by(s, true, SQ_ACL_BY_RULE, hit->rule);

@@ -201,6 +201,12 @@ Test(acl, a_subscription_is_covered_by_an_allow_rule_and_overlaps_no_deny_rule)
 		"no rule speaks of it, and acl-default is allow"},
 	    {{W("deny subscribe", "$dead/#")}, false, "subscribe", "$dead/#", false,
 		"acl[0] (line 10) denies it"},
+	    {{W("deny subscribe", "a/secret/#")}, false, "subscribe", "$dead/a/secret/x", false,
+		"acl[0] (line 10) denies it"},
+	    {{W("deny subscribe", "a/secret/#")}, false, "subscribe", "$dead/#", false,
+		"acl[0] (line 10) denies it"},
+	    {{W("deny subscribe", "a/secret/#")}, false, "subscribe", "$dead/b/#", true,
+		"no rule speaks of it, and acl-default is allow"},
 	};
 
 	check_rows(rows, SQ_ARRAY_LEN(rows));
