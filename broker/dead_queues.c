@@ -142,6 +142,7 @@ dead_queue_cfg(struct dead_tenant *s, enum sq_dead_kind kind, const char *name)
 	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
 	    .durable = true,
 	    .account = sq_tenant_account(s->tenant),
+	    .memory = sq_tenant_account(s->tenant),
 	    .letters = true,
 	};
 

@@ -50,12 +50,14 @@ static const struct share_row {
     [SQ_SHARE_KEYS] = {"keys", "idempotency keys", "idempotency.max-keys", 64, SQ_SHARE_OF_TENANT},
     [SQ_SHARE_STORED_BYTES] = {"stored-bytes", "bytes in the store", "store.max-size", MIB,
 	SQ_SHARE_OF_TENANT},
+    [SQ_SHARE_MEMORY] = {"memory", "bytes of messages in memory", "limits.memory", MIB,
+	SQ_SHARE_OF_TENANT},
 };
 
-const struct sq_share_limits sq_share_no_limits = {
-    {SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED,
-	SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED,
-	SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED}};
+const struct sq_share_limits sq_share_no_limits = {{SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED,
+    SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED,
+    SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED,
+    SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED}};
 
 /* What is shared of a total: all but the floors. */
 struct share_pool {
@@ -358,6 +360,12 @@ sq_share_room(const struct sq_account *a, enum sq_share_kind kind)
 	}
 	room += of_floor;
 	return room < limit ? room : limit;
+}
+
+bool
+sq_share_limited(const struct sq_account *a, enum sq_share_kind kind)
+{
+	return a->limits.of[kind] != SQ_SHARE_UNBOUNDED;
 }
 
 const char *

@@ -44,6 +44,7 @@ enum sq_share_kind {
 	SQ_SHARE_DEAD_LETTERS_BYTES,
 	SQ_SHARE_KEYS,
 	SQ_SHARE_STORED_BYTES,
+	SQ_SHARE_MEMORY,
 	SQ_SHARE_KINDS
 };
 
@@ -93,6 +94,8 @@ void sq_share_give(struct sq_account *, enum sq_share_kind, uint64_t n);
 bool sq_share_fits(const struct sq_account *, enum sq_share_kind, uint64_t n);
 /* How much sq_share_take() would give now; others take meanwhile. */
 uint64_t sq_share_room(const struct sq_account *, enum sq_share_kind);
+/* Whether a limit of its own is set to it. */
+bool sq_share_limited(const struct sq_account *, enum sq_share_kind);
 uint64_t sq_share_used(const struct sq_account *, enum sq_share_kind);
 
 /* The kind in words, as "sessions" or "bytes of retained messages". */

@@ -1,9 +1,12 @@
 #include "broker/totals.h"
 
 #include "broker/share.h"
+#include "core/memory.h"
 
 /* Of the store's size: above that it takes nothing that is new. */
 enum { STORE_PARTS = 5, STORE_USED = 4 };
+/* Of limits.memory: what waits in queues may have it; the rest is for all else. */
+enum { MEMORY_PARTS = 2 };
 
 /* Tests leave out what they don't care for. */
 static uint64_t
@@ -32,6 +35,8 @@ sq_totals_shares(const struct sq_broker_cfg *c)
 		    /* One alone has what the store takes. */
 		    [SQ_SHARE_STORED_BYTES] = totals_any(
 			c->spaces > 1 ? c->store_max_size / STORE_PARTS * STORE_USED : 0),
+		    [SQ_SHARE_MEMORY] = totals_any(
+			c->spaces > 1 ? sq_memory_limit() / MEMORY_PARTS : 0),
 		},
 	    .spaces = c->spaces,
 	};

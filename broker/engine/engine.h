@@ -93,6 +93,8 @@ struct sq_queue_state {
 	uint64_t max_msgs, max_bytes; /* its limits */
 	bool store_full; /* the store that it is in takes nothing, whatever waits here */
 	uint64_t share;  /* bytes of one more message for which its account has room */
+	uint64_t memory,
+	    fair; /* the same of its tenant's memory, and of its own part of what is free */
 };
 
 struct sq_queue_cfg {
@@ -113,6 +115,9 @@ struct sq_queue_cfg {
 	/* Whose share of the store is counted by what waits or is unsettled here; NULL: nobody's.
 	 * Where that has no room, the queue has none. */
 	struct sq_account *account;
+	/* Whose share of memory is counted by what waits here in memory; NULL: nobody's.  What is in
+	 * no store finds no room where that has none. */
+	struct sq_account *memory;
 	bool letters; /* they count as dead letters, too */
 	/* Counts what it drops for want of room, if it is not NULL; outlives the queue. */
 	_Atomic int64_t *dropped;

@@ -5,14 +5,12 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "core/memory.h"
 
 enum {
 	BUSY_MIN = 512,  /* a queue is busy above so many, */
 	BUSY_PART = 16,  /* and above such a part of a limit */
 	PAGE_LOW = 4,    /* a head of less than that part of its share: the gap is read */
 	ITEM_COST = 256, /* bytes that a message takes in the store besides its own */
-	ITEM_BYTES = 2 * sizeof(struct sq_item), /* of an item in a ring, which may be half empty */
 };
 
 /* Counters. */
@@ -173,6 +171,7 @@ sq_queue_hold(struct sq_queue *q, int64_t bytes)
 	bool before = q->bytes > 0;
 
 	q->bytes += (uint64_t)bytes;
+	sq_queue_charge_memory(q);
 	if (q->id == 0 || before == (q->bytes > 0))
 		return;
 	if (before)
@@ -311,15 +310,6 @@ sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_
 
 /* Limits. */
 
-/* Whether so much of a queue that is in memory alone is more than its share of what is free. */
-static bool
-queue_takes_too_much(uint64_t n, uint64_t bytes)
-{
-	uint64_t all = bytes + n * ITEM_BYTES;
-
-	return all > SQ_MEMORY_FLOOR_MIN && n > 0 && all > sq_memory_fair();
-}
-
 bool
 sq_queue_is_above(const struct sq_queue *q, uint64_t most, uint32_t bytes)
 {
@@ -327,7 +317,7 @@ sq_queue_is_above(const struct sq_queue *q, uint64_t most, uint32_t bytes)
 	uint64_t all = sq_queue_waiting_bytes(q) + q->coming_bytes;
 
 	return n >= most || (n > 0 && all + bytes > q->cfg.max_bytes) ||
-	    (q->id == 0 && queue_takes_too_much(n, all + bytes));
+	    sq_queue_memory_short(q, bytes);
 }
 
 static bool

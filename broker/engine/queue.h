@@ -77,6 +77,7 @@ struct sq_queue {
 	struct sq_gap gap;
 	uint64_t bytes;                /* of images in head and tail */
 	uint64_t head_bytes;           /* in head alone */
+	uint64_t charged;              /* of what is in memory, to the share of that */
 	uint64_t coming, coming_bytes; /* put, not committed */
 	uint64_t last_seq;             /* the last item that is not the store's gets it, too */
 	uint64_t handed;               /* up to here stored items have left, or may have */

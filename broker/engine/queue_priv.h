@@ -1,4 +1,4 @@
-/* What queue.c, queue_hand.c, queue_gap.c and queue_yield.c share.  All under the
+/* What queue.c, queue_hand.c, queue_gap.c, queue_memory.c and queue_yield.c share.  All under the
  * queue's lock, but where it is said otherwise. */
 #ifndef SQ_BROKER_ENGINE_QUEUE_PRIV_H
 #define SQ_BROKER_ENGINE_QUEUE_PRIV_H
@@ -68,7 +68,7 @@ void sq_queue_bury_alone(struct sq_queue *, struct sq_dead_list *);
 /* Counts messages that wait or are unsettled, in the account of the queue, too. */
 void sq_queue_count(const struct sq_queue *, int64_t n, int64_t bytes);
 void sq_queue_count_item(const struct sq_queue *, int n, const struct sq_item *item);
-/* Counts bytes in memory. */
+/* Counts bytes in memory: after an item has left the rings, or around its coming. */
 void sq_queue_hold(struct sq_queue *, int64_t bytes);
 /* Has the owner hand items out. */
 void sq_queue_kick(struct sq_queue *);
@@ -112,6 +112,17 @@ bool sq_queue_is_above(const struct sq_queue *, uint64_t most, uint32_t bytes);
 uint64_t sq_queue_most(struct sq_queue *);
 /* The item has left the head, or was claimed. */
 void sq_queue_handed(struct sq_queue *, uint64_t seq);
+
+/* --- queue_memory.c --- */
+
+/* Whether there is no memory for one of 'bytes' here, where it would be in no store. */
+bool sq_queue_memory_short(const struct sq_queue *, uint32_t bytes);
+/* The most bytes for which the queue's tenant has room in its share, */
+uint64_t sq_queue_memory_room(const struct sq_queue *);
+/* and the queue in its part of what is free. */
+uint64_t sq_queue_memory_fair(const struct sq_queue *);
+/* Counts in that share what is in memory now. */
+void sq_queue_charge_memory(struct sq_queue *);
 
 /* --- queue_yield.c --- */
 

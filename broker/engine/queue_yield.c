@@ -167,6 +167,8 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 	    .max_msgs = q->cfg.max_msgs,
 	    .max_bytes = q->cfg.max_bytes,
 	    .share = sq_queue_share_room(q),
+	    .memory = sq_queue_memory_room(q),
+	    .fair = sq_queue_memory_fair(q),
 	    .store_full = q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed),
 	};
 	pthread_mutex_unlock(&q->lock);

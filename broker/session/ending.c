@@ -437,6 +437,7 @@ load_open(struct sq_ending *e)
 	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
 	    .durable = true,
 	    .account = sq_tenant_account(sq_dead_source_tenant(e->dead)),
+	    .memory = sq_tenant_account(sq_dead_source_tenant(e->dead)),
 	    .dead = sq_dead_item,
 	    .arg = e->dead,
 	};

@@ -95,6 +95,7 @@ group_queue_cfg(const struct sq_group *g)
 						   : SQ_OVERFLOW_DROP_NEW;
 	return (struct sq_queue_cfg){
 	    .account = g->stored ? sq_tenant_account(g->tenant) : NULL,
+	    .memory = sq_tenant_account(g->tenant),
 	    .owner = g->owner,
 	    .max_msgs = g->cfg.max_length > 0 && g->cfg.max_length < b->cfg.queue_max_msgs
 		? g->cfg.max_length

@@ -163,6 +163,21 @@ sq_refused_queue(
 		    "there is no room in the broker's store (store.max-size): ");
 		sq_share_explain(sq_tenant_account(sq_dead_source_tenant(sink->dead)),
 		    SQ_SHARE_STORED_BYTES, &r->text);
+	} else if (q.memory < size) {
+		(void)sq_refused_say(r, 0, SQ_REFUSAL_MEMORY,
+		    "there is no room in the broker's memory (limits.memory): ");
+		sq_share_explain(sq_tenant_account(sq_dead_source_tenant(sink->dead)),
+		    SQ_SHARE_MEMORY, &r->text);
+	} else if (q.fair < size) {
+		(void)sq_refused_say(r, 0, SQ_REFUSAL_MEMORY,
+		    "queue %.*s has its part of the memory that is free: %llu messages of %llu "
+		    "bytes "
+		    "wait (limits.memory: %llu)",
+		    (int)sq_utf8_cut(name, strlen(name), NAME_SHOWN_MAX), name,
+		    (unsigned long long)(q.n + q.coming),
+		    (unsigned long long)(q.bytes + q.coming_bytes),
+		    (unsigned long long)sq_memory_limit());
+		queue_takers(&r->text, &q);
 	} else {
 		uint64_t n = q.n + q.coming, bytes = q.bytes + q.coming_bytes;
 		/* Others may have taken from it meanwhile: then it is what is nearer. */

@@ -47,7 +47,7 @@ uint8_t sq_refused_store(struct sq_refused *);
 uint8_t sq_refused_share(struct sq_refused *, const struct sq_broker *, enum sq_limit,
     const struct sq_account *, enum sq_share_kind);
 /* The queue has no room for a message of 'size': it is full, or the store that it is in, or its
- * tenant has its share of that. */
+ * tenant has its share of that, or of memory. */
 uint8_t
 sq_refused_queue(struct sq_refused *, struct sq_broker *, const struct sq_sink *, uint32_t size);
 

@@ -120,6 +120,7 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 	    .yields = SQ_YIELD_LONELY,
 	    .durable = s->durable,
 	    .account = s->durable && sq_stored_engine(b) ? sq_tenant_account(s->tenant) : NULL,
+	    .memory = sq_tenant_account(s->tenant),
 	    .dead = sq_dead_item,
 	    .arg = s->sink.dead,
 	    .dropped = sq_sys_dropped(b->sys, s->tenant),

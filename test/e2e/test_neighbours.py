@@ -1,6 +1,7 @@
 """Neighbours on one broker: nobody takes all of it."""
 
 import asyncio
+import random
 import re
 
 import stack as parts
@@ -8,6 +9,8 @@ from cluster import eventually, metrics
 from scenario import scenario
 
 # Shares: see docs/security.md.
+
+MIB = 1 << 20
 
 SPACES = "abcdefgh"
 DURABLE = {"session_expiry": 600}
@@ -328,3 +331,73 @@ async def test_what_waits_in_the_store_is_shared(env):
     await eventually(gone, "what was taken counts no more")
     assert await one(0)
     await stuck.disconnect(props={"session_expiry": 0})
+
+
+class Waiting:
+    """What one tenant has waiting in the memory of a broker without a store."""
+
+    def __init__(self, env, stack, index, topics):
+        self.env, self.port = env, stack.ports[index]
+        self.topics = [f"t/{n}" for n in range(topics)]
+        self.subs = []
+
+    async def start(self):
+        for topic in self.topics:
+            sub = await self.env.connect(self.port, f"sub-{topic[2:]}-{self.port}", ack="none",
+                                         props={**DURABLE, "receive_maximum": 1})
+            await sub.subscribe(topic, qos=1)
+            self.subs.append(sub)
+        self.publisher = await self.env.connect(self.port, f"pub-{self.port}")
+        return self
+
+    async def one(self, i):
+        payload = random.randbytes(16000)
+        return await self.publisher.publish(self.topics[i % len(self.topics)], payload, 1) == 0
+
+    async def end(self):
+        for client in [*self.subs, self.publisher]:
+            await client.disconnect(props={"session_expiry": 0})
+
+
+@scenario(timeout_s=180)
+async def test_what_waits_in_memory_is_shared(env):
+    """Clients that take nothing fill their tenant's share of memory, and no other's."""
+    broker = {"engine": "memory", "limits": {"memory": "32Mi", "spaces": 4}}
+    stack = await env.stack(broker=broker, start=False)
+    in_spaces(stack, "ab")
+    await stack.start()
+    first, second = [await Waiting(env, stack, i, 40).start() for i in range(2)]
+    taken = await until_refused(first.one, 3000, 1)
+    assert 300 <= taken < 3000, taken
+    assert "there is no room in the broker's memory (limits.memory): a has" in \
+        first.publisher.words[-1], first.publisher.words
+    assert not await first.one(0)
+    assert (await metrics(stack.broker))["sqmqos_memory_level"] == 0, "there is some for others"
+    assert await until_refused(second.one, 120, 1) == 120
+    found = await used(stack)
+    assert 4 * MIB < found["memory", "a"] <= 12 * MIB, found
+    assert MIB < found["memory", "b"] < 3 * MIB, found
+    await first.end()
+    assert await until_refused(second.one, 120, 1) == 120
+    await second.end()
+
+    async def gone():
+        return not [key for key in await used(stack) if key[0] == "memory"]
+    await eventually(gone, "what went counts no more")
+
+
+async def test_memory_of_a_tenant_has_a_hard_limit(env):
+    broker = {"engine": "memory", "spaces": {"a": {"limits": {"memory": "256Ki"}}}}
+    stack = await env.stack(broker=broker, start=False)
+    in_spaces(stack, "ab")
+    await stack.start()
+    first, second = [await Waiting(env, stack, i, 1).start() for i in range(2)]
+    taken = await until_refused(first.one, 100, 1)
+    assert 12 <= taken <= 40, taken  # what was handed out waits elsewhere
+    assert "of 262144 that limits.memory of its space allows" in first.publisher.words[-1], \
+        first.publisher.words
+    assert (await used(stack))["memory", "a"] <= 256 << 10
+    assert await until_refused(second.one, 100, 1) == 100
+    await first.end()
+    assert await until_refused(second.one, 20, 1) == 20
+    await second.end()

@@ -878,6 +878,8 @@ static void
 stored_queue_state(const struct sq_queue *q, struct sq_queue_state *out)
 {
 	*out = (struct sq_queue_state){
+	    .memory = UINT64_MAX,
+	    .fair = UINT64_MAX,
 	    .share = UINT64_MAX,
 	    .n = q->n,
 	    .bytes = q->bytes,
