@@ -176,8 +176,6 @@ attach_denied(struct sq_session *s, const struct sq_answer *ans)
 	const char *text = sq_session_denied_text(ans);
 
 	SQ_WARN("session", "client %s: %s (HTTP %u)", s->client_id, text, ans->status);
-	if (ans->status == 403)
-		sq_hub_count(s->hub, SQ_M_DENIED, 1);
 	if (s->incarnation == 0)
 		s->put_sent = false;
 	if (s->keeper)
@@ -208,18 +206,20 @@ attach_not_taken(struct sq_session *s, uint8_t reason, enum sq_client_end end, c
 		sq_session_end(s);
 }
 
-/* Rules deny the will of a new connection. */
+/* Whether a client that has no session yet is denied one, or its will.  The pod's own session and
+ * the outbox come again, and so does a client whose session was there. */
 static bool
-attach_will_denied(const struct sq_answer *ans)
+attach_denied_client(const struct sq_session *s, const struct sq_answer *ans)
 {
-	return ans->status == 403 && ans->denied == SQ_ANSWER_DENIED_WILL;
+	return ans->status == 403 &&
+	    (ans->denied == SQ_ANSWER_DENIED_WILL || (s->client != NULL && s->incarnation == 0));
 }
 
 static void
 attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_answer *ans)
 {
 	if (s->client != NULL && ans->status != 413 && ans->status != 422 &&
-	    !attach_will_denied(ans))
+	    !attach_denied_client(s, ans))
 		sq_client_go_ahead(s->client);
 	switch (ans->status) {
 	case 409:
@@ -246,7 +246,9 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 		break;
 	case 401:
 	case 403:
-		if (attach_will_denied(ans))
+		if (ans->status == 403)
+			sq_hub_count(s->hub, SQ_M_DENIED, 1);
+		if (attach_denied_client(s, ans))
 			attach_not_taken(s, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_END_NOT_AUTHORIZED,
 			    sq_session_denied_text(ans));
 		else

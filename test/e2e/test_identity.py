@@ -745,6 +745,9 @@ async def test_a_sidecar_that_says_another_namespace_is_told(env):
     client = env.client("app")
     connack = await client.connect(stack.ports[0], props=DURABLE)
     assert connack.code == 0x87, connack
+    for version, code in ((5, 0x87), (4, 5)):  # of sessions that end with their connection
+        connack = await env.client(f"passing-{version}", version).connect(stack.ports[0])
+        assert connack.code == code, connack
 
     def told():
         status, body = sidecar.get("/readyz")
