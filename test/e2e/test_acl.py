@@ -111,8 +111,7 @@ async def test_subscriptions_are_covered_and_overlap_nothing_denied(env):
     assert await till.subscribe(*asked, qos=1) == [1 if f in good else NO for f in asked]
     assert await old.subscribe("a/x", "b", qos=1) == [1, 0x80]
     assert (await till.receive()).topic == "a/b/r", "the one retained message that it may see"
-    asked = ("#", "a/secret/+", "b/#", "$dead/#", "$dead/b/#")
-    assert await robot.subscribe(*asked) == [NO, NO, 1, NO, 1]
+    assert await robot.subscribe("#", "a/secret/+", "b/#", "$dead/#") == [NO, NO, 1, NO]
     await robot.publish("a/secret/x", b"", qos=1, retain=True)
     await robot.publish("a/b/r", b"", qos=1, retain=True)
     assert (await till.receive()).topic == "a/b/r"
