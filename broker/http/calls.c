@@ -122,6 +122,7 @@ calls_answer(struct sq_task *t)
 	conn->running--;
 	conn->active_ms = sq_worker_now_ms(p->worker);
 	sq_input_watch(conn);
+	sq_bodies_look(conn);
 	sq_conn_release(conn);
 }
 

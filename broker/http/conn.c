@@ -48,6 +48,7 @@ conn_on_close(void *data)
 	sq_list_remove(&c->node);
 	sq_list_remove(&c->input.unread);
 	sq_strangers_leave(c->part->front->strangers, &c->guest);
+	sq_bodies_gone(c);
 	c->sock = NULL;
 	atomic_fetch_sub_explicit(&c->part->front->conns, 1, memory_order_relaxed);
 	sq_conn_release(c);
@@ -330,6 +331,7 @@ conn_age(struct sq_conn *c, uint64_t now_ms)
 		return;
 	}
 	sq_input_account(c); /* what was answered is held no more */
+	sq_bodies_look(c);
 	if (conn_expired(c))
 		conn_expire(c, now_ms);
 	if (c->move_at_ms != 0 && now_ms >= c->move_at_ms)

@@ -1,7 +1,7 @@
 /* What the parts of the front share.  front.c has its life and the way of a
- * request, conn.c connections, input.c what comes in on them, stranger.c who must go, ask.c
- * who asks, calls.c requests that are with the broker, deliveries.c the responses that never
- * end. */
+ * request, conn.c connections, input.c what comes in on them, bodies.c how much of it is held
+ * while memory is short, stranger.c who must go, ask.c who asks, calls.c requests that are with
+ * the broker, deliveries.c the responses that never end. */
 #ifndef SQ_BROKER_HTTP_FRONT_PRIV_H
 #define SQ_BROKER_HTTP_FRONT_PRIV_H
 
@@ -12,6 +12,7 @@
 #include "broker/auth/auth.h"
 #include "broker/call.h"
 #include "broker/http/ask.h"
+#include "broker/http/bodies.h"
 #include "broker/http/bundle.h"
 #include "broker/http/certificate.h"
 #include "broker/http/front.h"
@@ -63,7 +64,8 @@ struct sq_front {
 	struct sq_worker **workers;
 	struct sq_strangers *strangers;
 	atomic_uint conns;
-	atomic_uint barrier; /* workers that have not reached it */
+	atomic_size_t bodies; /* bytes of good connections, while memory is short */
+	atomic_uint barrier;  /* workers that have not reached it */
 	atomic_bool draining;
 	pthread_mutex_t lock;
 	struct sq_htab links; /* open streams by link id; under 'lock' */
@@ -79,6 +81,7 @@ struct sq_conn {
 	struct sq_proof proof;    /* of the open link */
 	struct sq_guest guest;
 	struct sq_input input;
+	struct sq_bodies bodies;
 	unsigned running;     /* calls with the broker, questions with broker/auth */
 	unsigned asked;       /* the questions, of a connection that was not known */
 	uint64_t active_ms;   /* of the last request, answer, or end of a link */

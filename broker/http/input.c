@@ -124,7 +124,11 @@ sq_input_watch(struct sq_conn *c)
 	struct sq_input *in = &c->input;
 	h2o_socket_t *sock = c->sock;
 
-	if (sock == NULL || in->protocol == SQ_INPUT_NEW || sock->_cb.read == input_on_read)
+	if (sock == NULL || in->protocol == SQ_INPUT_NEW)
+		return;
+	if (c->bodies.over_ms != 0 && sock->_cb.read != NULL)
+		h2o_socket_read_stop(sock); /* h2o may have begun again by itself */
+	if (sock->_cb.read == input_on_read)
 		return;
 	sq_list_remove(&in->unread);
 	if (sock->_cb.read == NULL) {
@@ -133,6 +137,13 @@ sq_input_watch(struct sq_conn *c)
 	}
 	in->next = sock->_cb.read;
 	sock->_cb.read = input_on_read;
+}
+
+void
+sq_input_read(struct sq_conn *c)
+{
+	h2o_socket_read_start(c->sock, c->input.next);
+	sq_input_watch(c);
 }
 
 void
@@ -171,6 +182,7 @@ input_on_read(h2o_socket_t *sock, const char *err)
 	if (c->sock != NULL) {
 		sq_input_watch(c);
 		sq_input_account(c);
+		sq_bodies_look(c);
 	}
 	sq_conn_release(c);
 }

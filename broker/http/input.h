@@ -31,6 +31,8 @@ void sq_input_start(struct sq_conn *);
 /* Puts ours back, where h2o has set its own.  After whatever h2o may have stopped to read
  * for; the rest is sq_inputs_turn()'s. */
 void sq_input_watch(struct sq_conn *);
+/* Reads again from one that was stopped by us, not by h2o. */
+void sq_input_read(struct sq_conn *);
 /* At the end of each turn of the loop. */
 void sq_inputs_turn(struct sq_front_worker *);
 /* h2o has taken in a request. */

@@ -33,7 +33,8 @@
 	X(FLOOD, "flood", "too many frames that carry no work") \
 	X(FRAMING, "framing", \
 	    "an HTTP/1.1 request whose length is in doubt, or no request at all") \
-	X(IDLE, "idle", "a good token, but neither a link nor a request for link.idle-timeout")
+	X(IDLE, "idle", "a good token, but neither a link nor a request for link.idle-timeout") \
+	X(BODIES, "bodies", "bodies that never end, while memory is short (limits.memory)")
 
 #define SQ_END_ENUM(symbol, name, text) SQ_END_##symbol,
 enum sq_end { SQ_END_NONE, SQ_ENDS(SQ_END_ENUM) SQ_END_COUNT };
@@ -53,7 +54,8 @@ enum sq_end { SQ_END_NONE, SQ_ENDS(SQ_END_ENUM) SQ_END_COUNT };
 	SQ_END_METRIC(X, FULL, "full") \
 	SQ_END_METRIC(X, FLOOD, "flood") \
 	SQ_END_METRIC(X, FRAMING, "framing") \
-	SQ_END_METRIC(X, IDLE, "idle")
+	SQ_END_METRIC(X, IDLE, "idle") \
+	SQ_END_METRIC(X, BODIES, "bodies")
 
 enum sq_standing {
 	SQ_STANDING_STRANGER,

@@ -8,6 +8,7 @@ import random
 import mqtt
 from cgroup import Group
 from cluster import eventually, metric, metrics
+from link import LinkClient, session_path
 from scenario import scenario
 
 MIB = 1 << 20
@@ -283,3 +284,81 @@ async def test_without_memory_what_makes_some_free_is_taken(env):
     async def back():
         return await metric(stack.broker, "sqmqos_memory_bytes") < before + MIB
     await eventually(back, "what was counted is counted no more", 60, 0.5)
+
+
+# --- bodies of links
+
+async def linked(stack):
+    token = (stack.folder / "token").read_text().strip()
+    link = await LinkClient(stack.broker_port, token, "2").open()
+    assert await link.open_link() == 200
+    return link
+
+
+def half_a_body(link, size):
+    """A POST whose body does not end."""
+    whole = link.writer
+    taken = bytearray()
+
+    class Cut:
+        def write(self, data):
+            taken.extend(data)
+    link.writer = Cut()
+    link.request_nowait("POST", session_path("default~hand~c", "/messages", 1),
+                        b"x" * (size // 16384 * 16384 + 1))
+    link.writer = whole
+    link.writer.write(bytes(taken[:-10]))  # without the last frame
+
+
+async def upload(client, count):
+    """Large messages one by one; how many were taken, where the others were refused."""
+    taken = 0
+    for _ in range(count):
+        code = await client.publish("t", random.randbytes(200000), 1)
+        assert code in (0, 0x97), code
+        taken += code == 0
+    return taken
+
+
+@scenario(timeout_s=180, build="release")
+async def test_bodies_of_a_link_have_a_bound_while_memory_is_short(env):
+    limit, large = 64 * MIB, 20
+    stack = await env.stack(sidecars=1, tls=False, broker={"limits": {"memory": "64Mi"}})
+    sidecar, ended = stack.sidecars[0], 'sqmqos_connections_ended_total{reason="bodies"}'
+    app = await env.connect(stack.ports[0], "app")
+    await app.subscribe("t", qos=1)
+    quiet = await linked(stack)
+    greedy = [await linked(stack) for _ in range(3)]
+    for link in greedy:
+        for _ in range(60):
+            half_a_body(link, 900000)
+    used = []
+
+    async def short():
+        found = await metrics(stack.broker)
+        used.append(found["sqmqos_memory_used_bytes"])
+        return found["sqmqos_memory_level"] > 0
+    await eventually(short, "memory is short", 30, 0.05)
+    assert await metric(stack.broker, ended) == 0
+    uploads = asyncio.create_task(upload(app, large))
+
+    async def over():
+        await short()
+        return await metric(stack.broker, ended) == len(greedy)
+    await eventually(over, "who holds bodies is ended", 90, 0.1)
+    assert limit / 2 < max(used) < limit, max(used) / MIB
+    for link in greedy:
+        await asyncio.wait_for(link.task, 15)
+        assert link.goaway
+        link.writer.close()
+
+    async def free():
+        return await metric(stack.broker, "sqmqos_memory_level") == 0
+    await eventually(free, "memory is free again", 30, 0.1)
+    taken = await asyncio.wait_for(uploads, 60)
+    assert taken > 0
+    assert await upload(app, large) == large
+    await app.receive_all(taken + large, 60)
+    assert (await quiet.request("GET", "/v1/nothing")).status == 404, "a link that holds nothing"
+    await quiet.close()
+    assert await metric(sidecar, "sqmqos_links_lost_total") == 0
