@@ -225,9 +225,10 @@ struct sq_engine_ops {
 	bool (*healthy)(struct sq_engine *, struct sq_buf *why);
 	/* Whether commits have waited for long now; from any thread. */
 	bool (*stalled)(struct sq_engine *);
-	/* Whether the store is as full as it may be, or in trouble.  Whoever would make something
-	 * new asks before, and refuses it; what ends something, or goes on with what is there, has
-	 * room kept for it.  From any thread; NULL: never. */
+	/* Whether the store is as full as it may be.  Whoever would make something new asks
+	 * before, and refuses it; what ends something, or goes on with what is there, has room
+	 * kept for it.  A disk that is full is none of this: what is new waits there for its
+	 * commit.  From any thread; NULL: never. */
 	bool (*full)(const struct sq_engine *);
 
 	/* --- start: in the order open, load, queue_open and claim, ready --- */

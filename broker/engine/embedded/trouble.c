@@ -110,7 +110,7 @@ sq_embedded_full(const struct sq_engine *engine)
 {
 	const struct sq_embedded *e = SQ_CONTAINER_OF(engine, const struct sq_embedded, engine);
 
-	return atomic_load_explicit(&e->store.full, memory_order_relaxed);
+	return atomic_load_explicit(&e->no_room, memory_order_relaxed);
 }
 
 void
