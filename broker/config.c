@@ -314,12 +314,6 @@ const struct sq_config_key sq_broker_config_keys[] = {
 
 const size_t sq_broker_config_n = SQ_ARRAY_LEN(sq_broker_config_keys);
 
-static bool
-config_set(const char *s)
-{
-	return s != NULL && *s != '\0';
-}
-
 static int
 config_expiry(const struct sq_broker_config *c, struct sq_buf *err)
 {
@@ -355,11 +349,11 @@ sq_broker_config_load(
 
 	if (rc != SQ_OK)
 		return rc;
-	if (c->tls && !config_set(c->tls_cert)) {
+	if (c->tls && !sq_config_is_set(c->tls_cert)) {
 		sq_buf_printf(err, "tls.cert-file: needed, or tls.enabled: false for clear text");
 		return SQ_EINVAL;
 	}
-	if (c->tls && !config_set(c->tls_key)) {
+	if (c->tls && !sq_config_is_set(c->tls_key)) {
 		sq_buf_printf(err, "tls.key-file: needed with tls.cert-file");
 		return SQ_EINVAL;
 	}
@@ -377,7 +371,7 @@ sq_broker_config_load(
 bool
 sq_broker_config_open(const struct sq_broker_config *c)
 {
-	return !c->tls && !config_set(c->tokens_file) && !c->kubernetes && c->issuers.n == 0;
+	return !c->tls && !sq_config_is_set(c->tokens_file) && !c->kubernetes && c->issuers.n == 0;
 }
 
 void

@@ -13,12 +13,6 @@
 #include "core/tls.h"
 #include "store/dir.h"
 
-static bool
-check_is_set(const char *s)
-{
-	return s != NULL && *s != '\0';
-}
-
 static void
 check_tls(const struct sq_broker_config *c, struct sq_buf *problems)
 {
@@ -37,7 +31,7 @@ check_readable(const char *key, const char *file, struct sq_buf *problems)
 {
 	struct sq_buf why = {0};
 
-	if (check_is_set(file) && access(file, R_OK) != 0)
+	if (sq_config_is_set(file) && access(file, R_OK) != 0)
 		sq_buf_printf(&why, "%s: %s: %s", key, file, strerror(errno));
 	sq_program_problem(problems, &why);
 }
@@ -82,7 +76,7 @@ check_listen(const struct sq_broker_config *c, struct sq_buf *notes, struct sq_b
 		    "auth.insecure: true",
 		    c->listen);
 	sq_program_problem(problems, &why);
-	if (check_is_set(c->admin_listen))
+	if (sq_config_is_set(c->admin_listen))
 		check_address(SQ_ADMIN_KEY, c->admin_listen, &found, notes, problems);
 }
 

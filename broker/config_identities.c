@@ -4,23 +4,17 @@
 #include "broker/auth/tokens_file.h"
 #include "broker/config.h"
 
-static bool
-identities_set(const char *s)
-{
-	return s != NULL && *s != '\0';
-}
-
 /* What is wrong with an item of auth.issuers; NULL: nothing. */
 static const char *
 identities_issuer(const struct sq_broker_config *c, size_t i)
 {
 	const struct sq_broker_issuer *all = c->issuers.v, *it = &all[i];
 
-	if (!identities_set(it->issuer))
+	if (!sq_config_is_set(it->issuer))
 		return "issuer: needs a value";
-	if (identities_set(it->keys_file) == identities_set(it->keys_url))
+	if (sq_config_is_set(it->keys_file) == sq_config_is_set(it->keys_url))
 		return "needs keys-file or keys-url, one of them";
-	if (identities_set(it->ca_file) && !identities_set(it->keys_url))
+	if (sq_config_is_set(it->ca_file) && !sq_config_is_set(it->keys_url))
 		return "ca-file: is of keys-url alone";
 	for (size_t n = 0; n < i; n++)
 		if (strcmp(all[n].issuer, it->issuer) == 0)
@@ -33,13 +27,13 @@ identities_tokens(const struct sq_broker_config *c, struct sq_buf *err)
 {
 	const struct sq_broker_issuer *all = c->issuers.v;
 
-	if (identities_set(c->old_token_file)) {
+	if (sq_config_is_set(c->old_token_file)) {
 		sq_buf_printf(err,
 		    "auth.token-file: is auth.tokens-file now, a line for each token with the "
 		    "spaces it may name: sqmqos-broker --new-token NAME SPACE makes one");
 		return SQ_EINVAL;
 	}
-	if ((c->kubernetes || c->issuers.n > 0) && !identities_set(c->audience)) {
+	if ((c->kubernetes || c->issuers.n > 0) && !sq_config_is_set(c->audience)) {
 		sq_buf_printf(err, "auth.audience: needed to verify signed tokens");
 		return SQ_EINVAL;
 	}
@@ -58,7 +52,7 @@ identities_tokens(const struct sq_broker_config *c, struct sq_buf *err)
 static const char *
 identities_certificate(const struct sq_broker_certificate *it)
 {
-	if (!identities_set(it->name))
+	if (!sq_config_is_set(it->name))
 		return "name: needs a value";
 	if (it->spaces.n == 0 || it->spaces.n > SQ_IDENTITY_SPACES_MAX)
 		return "spaces: needs 1 to 64";
@@ -72,12 +66,12 @@ static int
 identities_certificates(const struct sq_broker_config *c, struct sq_buf *err)
 {
 	const struct sq_broker_certificate *all = c->certificates.v;
-	bool any = identities_set(c->client_ca_file);
+	bool any = sq_config_is_set(c->client_ca_file);
 
-	if (!any && (identities_set(c->client_crl_file) || c->certificates.n > 0)) {
+	if (!any && (sq_config_is_set(c->client_crl_file) || c->certificates.n > 0)) {
 		sq_buf_printf(err, "auth.client-ca-file: needed with %s",
-		    identities_set(c->client_crl_file) ? "auth.client-crl-file"
-						       : "auth.certificates");
+		    sq_config_is_set(c->client_crl_file) ? "auth.client-crl-file"
+							 : "auth.certificates");
 		return SQ_EINVAL;
 	}
 	if (any && !c->tls) {

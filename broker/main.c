@@ -195,8 +195,8 @@ program_say_who(const struct sq_broker_config *c)
 		const char *key;
 		bool set;
 	} ways[] = {
-	    {"auth.tokens-file", c->tokens_file != NULL && *c->tokens_file != '\0'},
-	    {"auth.client-ca-file", c->client_ca_file != NULL && *c->client_ca_file != '\0'},
+	    {"auth.tokens-file", sq_config_is_set(c->tokens_file)},
+	    {"auth.client-ca-file", sq_config_is_set(c->client_ca_file)},
 	    {"auth.kubernetes", c->kubernetes},
 	    {"auth.issuers", c->issuers.n > 0},
 	};
@@ -231,7 +231,7 @@ program_start(struct program *p, struct sq_buf *err)
 	p->front = sq_front_new(&front, err);
 	if (p->front == NULL)
 		return SQ_EIO;
-	if (c->admin_listen != NULL && *c->admin_listen != '\0') {
+	if (sq_config_is_set(c->admin_listen)) {
 		p->admin = sq_admin_start(&(struct sq_admin_cfg){.listen = c->admin_listen,
 					      .metrics = &sq_broker_metrics,
 					      .more = program_more_metrics,

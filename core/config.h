@@ -10,6 +10,7 @@
 #ifndef SQ_CORE_CONFIG_H
 #define SQ_CORE_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +61,13 @@ struct sq_config_key {
 	const char *const *choices;
 	const char *help; /* one sentence, for --help and docs/ */
 };
+
+/* Whether a value of SQ_CFG_STRING was given: NULL and "" are none. */
+static inline bool
+sq_config_is_set(const char *value)
+{
+	return value != NULL && *value != '\0';
+}
 
 /* Fills 'cfg' (zeroed by the caller) from defaults, the file that --config or
  * SQMQOS_CONFIG names, environment and argv.  --help and --version are the

@@ -194,18 +194,15 @@ sq_sidecar_config(
 	    (rc = config_part("identity.workload", cfg->workload, err)) != 0 ||
 	    (rc = config_part("identity.pod", cfg->pod, err)) != 0)
 		return rc;
-	if (cfg->ca_file != NULL && cfg->ca_file[0] != '\0' && cfg->ca != NULL &&
-	    cfg->ca[0] != '\0') {
+	if (sq_config_is_set(cfg->ca_file) && sq_config_is_set(cfg->ca)) {
 		sq_buf_printf(err, "tls.ca and tls.ca-file are both set: one of them");
 		return SQ_EINVAL;
 	}
-	if ((cfg->cert_file != NULL && cfg->cert_file[0] != '\0') !=
-	    (cfg->key_file != NULL && cfg->key_file[0] != '\0')) {
+	if (sq_config_is_set(cfg->cert_file) != sq_config_is_set(cfg->key_file)) {
 		sq_buf_printf(err, "tls.cert-file and tls.key-file: both or none");
 		return SQ_EINVAL;
 	}
-	if (cfg->annotations_file != NULL && cfg->annotations_file[0] != '\0' &&
-	    cfg->annotations_dir != NULL && cfg->annotations_dir[0] != '\0') {
+	if (sq_config_is_set(cfg->annotations_file) && sq_config_is_set(cfg->annotations_dir)) {
 		sq_buf_printf(
 		    err, "annotations.file and annotations.dir are both set: one of them");
 		return SQ_EINVAL;

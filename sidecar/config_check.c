@@ -16,12 +16,6 @@
 #include "sidecar/trust.h"
 #include "store/dir.h"
 
-static bool
-check_is_set(const char *s)
-{
-	return s != NULL && s[0] != '\0';
-}
-
 /* What the links need. */
 static void
 check_links(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
@@ -41,7 +35,7 @@ check_links(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
 		sq_trust_free(&trust);
 	}
 	sq_program_problem(problems, &why);
-	if (cfg->tls && check_is_set(cfg->cert_file)) {
+	if (cfg->tls && sq_config_is_set(cfg->cert_file)) {
 		struct sq_pair *pair = sq_pair_open(cfg->cert_file, cfg->key_file, &why);
 
 		sq_pair_free(&pair);
@@ -55,7 +49,7 @@ check_passwords(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
 	struct sq_buf why = {0};
 	struct sq_passwords *p;
 
-	if (!check_is_set(cfg->password_file))
+	if (!sq_config_is_set(cfg->password_file))
 		return;
 	p = sq_passwords_open(cfg->password_file, &why);
 	sq_passwords_free(&p);
@@ -72,7 +66,7 @@ check_addresses(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes, struct s
 	if (sq_listener_check(cfg, &in_use, &why) == 0 && in_use)
 		sq_buf_printf(notes, "; an address for MQTT clients is in use just now");
 	sq_program_problem(problems, &why);
-	if (!check_is_set(cfg->admin_listen))
+	if (!sq_config_is_set(cfg->admin_listen))
 		return;
 	if (sq_listen_check(SQ_ADMIN_KEY, cfg->admin_listen, &found, &why) == 0 && found.in_use)
 		sq_buf_printf(notes, "; " SQ_ADMIN_KEY " %s is in use just now", cfg->admin_listen);
@@ -87,7 +81,7 @@ check_outbox(const struct sq_sidecar_cfg *cfg, const struct sq_outbox_annotation
 
 	if ((annotated->set ? annotated->mode : cfg->outbox_mode) != SQ_OUTBOX_DISK)
 		return;
-	if (!check_is_set(cfg->outbox_dir)) /* else the configuration is refused before */
+	if (!sq_config_is_set(cfg->outbox_dir)) /* else the configuration is refused before */
 		sq_buf_printf(&line,
 		    "annotations.file: %s: " SQ_ANNOTATION_OUTBOX ": disk needs outbox.dir",
 		    cfg->annotations_file);
@@ -104,7 +98,7 @@ check_state(const struct sq_sidecar_cfg *cfg, struct sq_buf *notes)
 {
 	struct sq_buf why = {0};
 
-	if (check_is_set(cfg->state_dir) && sq_store_dir_check(cfg->state_dir, &why) != 0)
+	if (sq_config_is_set(cfg->state_dir) && sq_store_dir_check(cfg->state_dir, &why) != 0)
 		sq_buf_printf(notes, "; state.dir can't be used: %.*s", (int)sq_buf_len(&why),
 		    (const char *)sq_buf_data(&why));
 	sq_buf_fini(&why);

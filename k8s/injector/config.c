@@ -84,12 +84,6 @@ const struct sq_config_key sq_injector_config_keys[] = {
 
 const size_t sq_injector_config_n = SQ_ARRAY_LEN(sq_injector_config_keys);
 
-static bool
-config_set(const char *s)
-{
-	return s != NULL && *s != '\0';
-}
-
 /* Which keys a mode needs, and which it does not take. */
 static int
 config_check_mode(const struct sq_injector_config *c, struct sq_buf *err)
@@ -112,14 +106,14 @@ config_check_mode(const struct sq_injector_config *c, struct sq_buf *err)
 	for (size_t i = 0; i < SQ_ARRAY_LEN(rules); i++) {
 		bool taken = (rules[i].modes & 1u << c->mode) != 0;
 
-		if (taken ? !rules[i].needed || config_set(rules[i].value)
-			  : !config_set(rules[i].value))
+		if (taken ? !rules[i].needed || sq_config_is_set(rules[i].value)
+			  : !sq_config_is_set(rules[i].value))
 			continue;
 		sq_buf_printf(err, "%s: %s with certificates.mode: %s", rules[i].key,
 		    taken ? "needed" : "not taken", modes[c->mode]);
 		return SQ_EINVAL;
 	}
-	if (config_set(c->ca_secret) && config_set(c->ca_config_map)) {
+	if (sq_config_is_set(c->ca_secret) && sq_config_is_set(c->ca_config_map)) {
 		sq_buf_printf(
 		    err, "certificates.ca-config-map: there is certificates.ca-secret, too");
 		return SQ_EINVAL;
@@ -136,7 +130,7 @@ sq_injector_config_load(
 
 	if (rc != SQ_OK)
 		return rc;
-	if (!config_set(c->settings_file)) {
+	if (!sq_config_is_set(c->settings_file)) {
 		sq_buf_printf(err, "settings.file: needed");
 		return SQ_EINVAL;
 	}

@@ -10,12 +10,6 @@
 #include "k8s/injector/keeper.h"
 #include "net/kube_api/kube_api.h"
 
-static bool
-check_is_set(const char *s)
-{
-	return s != NULL && *s != '\0';
-}
-
 static void
 check_settings(const struct sq_injector_config *c, struct sq_buf *problems)
 {
@@ -56,7 +50,7 @@ check_api(const struct sq_injector_config *c, struct sq_buf *problems)
 	struct sq_buf why = {0};
 	struct sq_kube_api *api = sq_kube_api_new(
 	    &(struct sq_kube_api_cfg){
-		.server = check_is_set(c->api_server) ? c->api_server : NULL,
+		.server = sq_config_is_set(c->api_server) ? c->api_server : NULL,
 		.token_file = c->token_file,
 		.ca_file = c->api_ca_file,
 	    },
@@ -73,7 +67,7 @@ sq_injector_config_check(
 {
 	check_settings(c, problems);
 	check_address("listen.address", c->listen, notes, problems);
-	if (check_is_set(c->admin_listen))
+	if (sq_config_is_set(c->admin_listen))
 		check_address(SQ_ADMIN_KEY, c->admin_listen, notes, problems);
 	if (c->mode != SQ_CERTS_FILES) {
 		check_api(c, problems);
