@@ -368,12 +368,6 @@ sq_share_limited(const struct sq_account *a, enum sq_share_kind kind)
 	return a->limits.of[kind] != SQ_SHARE_UNBOUNDED;
 }
 
-const char *
-sq_share_kind_text(enum sq_share_kind kind)
-{
-	return rows[kind].text;
-}
-
 void
 sq_share_explain(const struct sq_account *a, enum sq_share_kind kind, struct sq_buf *out)
 {

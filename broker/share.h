@@ -98,8 +98,6 @@ uint64_t sq_share_room(const struct sq_account *, enum sq_share_kind);
 bool sq_share_limited(const struct sq_account *, enum sq_share_kind);
 uint64_t sq_share_used(const struct sq_account *, enum sq_share_kind);
 
-/* The kind in words, as "sessions" or "bytes of retained messages". */
-const char *sq_share_kind_text(enum sq_share_kind);
 /* Appends why 'a' was refused, for people: "shop has 120 sessions, which is its share of
  * 200 (limits.max-sessions; limits.spaces: 64)" or "…, of 120 that spaces.*.limits.sessions
  * allows". */

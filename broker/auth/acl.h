@@ -133,8 +133,4 @@ bool sq_acl_may_subscribe(struct sq_acl_subject *, const struct sq_topic_filter 
 bool sq_acl_may(
     struct sq_acl_subject *, enum sq_acl_verb, struct sq_bytes object, struct sq_acl_verdict *why);
 
-/* The same of somebody who asks only once. */
-bool sq_acl_allows(struct sq_acl *, const struct sq_acl_who *, enum sq_acl_verb,
-    struct sq_bytes object, struct sq_acl_verdict *why);
-
 #endif

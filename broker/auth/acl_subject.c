@@ -302,14 +302,3 @@ sq_acl_may_subscribe(struct sq_acl_subject *s, const struct sq_topic_filter *f,
 		queue = f->share;
 	return queue.len == 0 || sq_acl_may(s, SQ_ACL_CONSUME, queue, why);
 }
-
-bool
-sq_acl_allows(struct sq_acl *acl, const struct sq_acl_who *who, enum sq_acl_verb verb,
-    struct sq_bytes object, struct sq_acl_verdict *why)
-{
-	struct sq_acl_subject *s = subject_make(acl, who);
-	bool allowed = sq_acl_may(s, verb, object, why);
-
-	sq_acl_subject_free(&s);
-	return allowed;
-}

@@ -15,6 +15,7 @@
 
 #include "core/file.h"
 #include "core/mem.h"
+#include "core/tls.h"
 
 enum {
 	KUBE_CONNECT_MS = 5000,
@@ -63,8 +64,7 @@ kube_on_tls(CURL *easy, void *ctx, void *owner)
 	X509_VERIFY_PARAM *p = SSL_CTX_get0_param(ctx);
 
 	(void)easy;
-	X509_VERIFY_PARAM_set_hostflags(
-	    p, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	X509_VERIFY_PARAM_set_hostflags(p, SQ_TLS_NAME_FLAGS);
 	if (X509_VERIFY_PARAM_set1_ip_asc(p, k->host) != 1 &&
 	    X509_VERIFY_PARAM_set1_host(p, k->host, 0) != 1)
 		return CURLE_SSL_CERTPROBLEM;

@@ -93,8 +93,10 @@ asks(struct sq_acl *acl, const struct sq_acl_who *who, const char *verb, const c
 {
 	struct sq_acl_verdict v;
 	struct sq_buf text = {0};
-	bool allowed = sq_acl_allows(acl, who, sq_acl_verb_of(verb), sq_bytes_of(object), &v);
+	struct sq_acl_subject *s = sq_acl_subject_new(acl, who);
+	bool allowed = sq_acl_may(s, sq_acl_verb_of(verb), sq_bytes_of(object), &v);
 
+	sq_acl_subject_free(&s);
 	sq_acl_verdict_print(&v, false, &text);
 	snprintf(by, size, "%.*s", (int)sq_buf_len(&text), (const char *)sq_buf_data(&text));
 	sq_buf_fini(&text);
@@ -447,7 +449,7 @@ Test(acl, mistakes_are_named_with_their_place)
 		"topics"},
 	    {{.what = "deny publish", .objects = "a", .identity = "tokn:*"},
 		"broker.yaml:10: acl[0].identity: \"tokn:*\" fits nobody; identities are "
-	        "token:NAME, "
+		"token:NAME, "
 		"cert:NAME, kube:NAMESPACE/ACCOUNT and jwt:ISSUER#SUBJECT"},
 	    {{.what = "deny publish", .objects = "a", .identity = "web"},
 		"broker.yaml:10: acl[0].identity: \"web\" fits nobody; identities are token:NAME, "
