@@ -305,6 +305,7 @@ part_serve(struct sq_front_worker *p)
 	    .ctx = sq_worker_context(p->worker), .hosts = p->front->conf.hosts};
 	if (p->certificate != NULL)
 		part_use_certificate(p);
+	part_set_end(p); /* before the first look at the files: 0 would say that it is over */
 	p->serving = true;
 	sq_conn_listen(p, sq_worker_index(p->worker));
 }
