@@ -337,16 +337,18 @@ program_look(struct program *p)
 	struct sq_buf err = {0};
 	int rc = sq_config_live_look(&p->live, &acl, &err);
 
+	if (rc == SQ_EAGAIN)
+		return;
+	sq_metric_set(&sq_broker_metrics, SQ_M_ACL_STALE, rc != SQ_OK);
 	if (rc == SQ_OK) {
-		SQ_INFO("broker", "%s has changed: %zu rules of acl are in force", p->live.file,
-		    sq_acl_rules(acl));
-		sq_broker_set_acl(p->broker, acl);
-	} else if (rc != SQ_EAGAIN) {
+		size_t n = sq_acl_rules(acl);
+
+		sq_broker_set_acl(p->broker, acl); /* before the log says so */
+		SQ_INFO("broker", "%s has changed: %zu rules of acl are in force", p->live.file, n);
+	} else {
 		SQ_ERROR("broker", "%.*s; the rules of acl stay as they were",
 		    (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
 	}
-	if (rc != SQ_EAGAIN)
-		sq_metric_set(&sq_broker_metrics, SQ_M_ACL_STALE, rc != SQ_OK);
 	sq_buf_fini(&err);
 }
 
