@@ -86,6 +86,16 @@ env_outbox(const struct sq_making *m, json_t *env)
 	env_add(env, "SQMQOS_OUTBOX_SHARED", "true");
 }
 
+/* Of these a pod names only what is not the sidecar's default. */
+static void
+env_security(const struct sq_settings *s, json_t *env)
+{
+	if (!s->seccomp)
+		env_add(env, "SQMQOS_SECURITY_SECCOMP", "false");
+	if (s->core_dumps)
+		env_add(env, "SQMQOS_SECURITY_CORE_DUMPS", "true");
+}
+
 static json_t *
 container_env(const struct sq_making *m)
 {
@@ -111,6 +121,7 @@ container_env(const struct sq_making *m)
 	env_add(env, "SQMQOS_POOL_BACKOFF_MAX", "2s");
 	env_add(env, "SQMQOS_LOG_LEVEL", level != NULL ? level : s->log_level);
 	env_add(env, "SQMQOS_LOG_FORMAT", s->log_format);
+	env_security(s, env);
 	env_outbox(m, env);
 	return env;
 }

@@ -19,6 +19,7 @@ enum type {
 	T_QUANTITY, /* char *, NULL where there is none */
 	T_PORT,     /* uint16_t */
 	T_SECONDS,  /* uint32_t */
+	T_BOOL,     /* bool */
 	T_USER,     /* int64_t */
 	T_SECRETS,  /* the list */
 };
@@ -62,6 +63,8 @@ static const struct key keys[] = {
     KEY("/sidecar/adminPort", T_PORT, admin_port, "7481", "a number from 1 to 65535"),
     KEY("/sidecar/logLevel", T_CHOICE, log_level, "info", "debug info warn error"),
     KEY("/sidecar/logFormat", T_CHOICE, log_format, "text", "text json"),
+    KEY("/sidecar/security/seccomp", T_BOOL, seccomp, "true", "true or false"),
+    KEY("/sidecar/security/coreDumps", T_BOOL, core_dumps, "false", "true or false"),
     KEY("/sidecar/runAsUser", T_USER, run_as_user, "65532",
 	"a number from 1 to 2147483647, or null"),
     KEY("/broker/port", T_PORT, broker_port, "7443", "a number from 1 to 65535"),
@@ -94,6 +97,8 @@ key_default(struct sq_settings *s, const struct key *k)
 		*(uint16_t *)to = (uint16_t)strtoul(k->def, NULL, 10);
 	else if (k->type == T_SECONDS)
 		*(uint32_t *)to = (uint32_t)strtoul(k->def, NULL, 10);
+	else if (k->type == T_BOOL)
+		*(bool *)to = strcmp(k->def, "true") == 0;
 	else if (k->type == T_USER)
 		*(int64_t *)to = (int64_t)strtol(k->def, NULL, 10);
 }
@@ -213,6 +218,11 @@ key_take(struct sq_settings *s, const struct key *k, const json_t *v)
 		if ((rc = number_get(v, 600, UINT32_MAX, &number)) == 0)
 			*(uint32_t *)to = (uint32_t)number;
 		return rc;
+	case T_BOOL:
+		if (!json_is_boolean(v))
+			return SQ_EINVAL;
+		*(bool *)to = json_is_true(v);
+		return 0;
 	case T_USER:
 		if (json_is_null(v))
 			number = -1;

@@ -3,6 +3,7 @@
 #ifndef SQ_K8S_PATCH_SETTINGS_H
 #define SQ_K8S_PATCH_SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct sq_settings {
 	char *registry, *repository, *tag, *digest, *pull_policy; /* "": not said */
 	char *requests[SQ_RESOURCES], *limits[SQ_RESOURCES];      /* quantities; NULL: none */
 	char *log_level, *log_format;
+	bool seccomp, core_dumps;
 	char *audience;
 	int64_t run_as_user; /* -1: left to the platform */
 	uint32_t token_expiry_s;

@@ -908,6 +908,7 @@ async def test_sidecars_are_as_the_values_say(env):
         "imageRegistry": "mirror.example", "broker": {"port": 7444},
         "auth": {"audience": "mq", "tokenExpirySeconds": 900},
         "sidecar": {"adminPort": 7999, "logLevel": "warn", "logFormat": "json", "runAsUser": None,
+                    "security": {"seccomp": False, "coreDumps": True},
                     "image": {"digest": DIGEST, "pullPolicy": "Always"},
                     "resources": {"requests": {"cpu": 1, "memory": None},
                                   "limits": {"memory": None, "cpu": "2"}}}}
@@ -924,6 +925,8 @@ async def test_sidecars_are_as_the_values_say(env):
     port = service["spec"]["ports"][0]["port"]
     assert told["SQMQOS_BROKERS"] == f"sqmqos-broker.{chart.NAMESPACE}.svc.example.local:{port}"
     assert (told["SQMQOS_LOG_LEVEL"], told["SQMQOS_LOG_FORMAT"]) == ("warn", "json")
+    security = (told["SQMQOS_SECURITY_SECCOMP"], told["SQMQOS_SECURITY_CORE_DUMPS"])
+    assert security == ("false", "true")
     token = next(s["serviceAccountToken"] for v in pod["spec"]["volumes"] if "projected" in v
                  for s in v["projected"]["sources"] if "serviceAccountToken" in s)
     assert (token["audience"], token["expirationSeconds"]) == ("mq", 900)

@@ -114,12 +114,23 @@ Test(pod_patch, its_environment)
 	pod_env(pod, SIDECAR, "SQMQOS_POOL_BACKOFF_MAX", "2s");
 	pod_env(pod, SIDECAR, "SQMQOS_LOG_LEVEL", "debug");
 	pod_env(pod, SIDECAR, "SQMQOS_LOG_FORMAT", "json");
+	pod_env(pod, SIDECAR, "SQMQOS_SECURITY_SECCOMP", "-");
+	pod_env(pod, SIDECAR, "SQMQOS_SECURITY_CORE_DUMPS", "-");
 	pod_env(pod, SIDECAR, "SQMQOS_OUTBOX_MODE", "-");
 	pod_has(pod, SIDECAR "/env/5",
 	    "{name: SQMQOS_IDENTITY_SPACE, valueFrom: {fieldRef: {apiVersion: v1,"
 	    " fieldPath: metadata.namespace}}}");
 	pod_has(pod, SIDECAR "/env/7/valueFrom/fieldRef/fieldPath", "metadata.name");
 	pod_has(pod, SIDECAR "/env/8/valueFrom/fieldRef/fieldPath", "spec.nodeName");
+	json_decref(pod);
+}
+
+Test(pod_patch, what_guards_the_sidecar_may_be_left_out)
+{
+	json_t *pod = pod_patched(BARE, "sidecar: {security: {seccomp: false, coreDumps: true}}");
+
+	pod_env(pod, SIDECAR, "SQMQOS_SECURITY_SECCOMP", "false");
+	pod_env(pod, SIDECAR, "SQMQOS_SECURITY_CORE_DUMPS", "true");
 	json_decref(pod);
 }
 

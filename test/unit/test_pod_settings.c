@@ -20,6 +20,8 @@ Test(pod_settings, defaults)
 	cr_assert_str_eq(s.limits[SQ_RESOURCE_MEMORY], "64Mi");
 	cr_assert_eq(s.admin_port, 7481);
 	cr_assert_eq(s.broker_port, 7443);
+	cr_assert(s.seccomp);
+	cr_assert_not(s.core_dumps);
 	cr_assert_eq(s.run_as_user, 65532);
 	cr_assert_str_eq(s.audience, "sqmqos");
 	cr_assert_eq(s.token_expiry_s, 3600u);
@@ -40,6 +42,7 @@ Test(pod_settings, everything_said)
 	    "  adminPort: 1\n"
 	    "  logLevel: debug\n"
 	    "  logFormat: json\n"
+	    "  security: {seccomp: false, coreDumps: true}\n"
 	    "  runAsUser: null\n"
 	    "broker: {port: 65535}\n"
 	    "auth: {audience: x, tokenExpirySeconds: 600}\n");
@@ -52,6 +55,8 @@ Test(pod_settings, everything_said)
 	cr_assert_str_eq(s.limits[SQ_RESOURCE_CPU], "2");
 	cr_assert_null(s.limits[SQ_RESOURCE_MEMORY]);
 	cr_assert_str_eq(s.pull_policy, "Always");
+	cr_assert_not(s.seccomp);
+	cr_assert(s.core_dumps);
 	cr_assert_eq(s.run_as_user, -1);
 	cr_assert_eq(s.broker_port, 65535);
 	sq_settings_free(&s);
@@ -73,6 +78,10 @@ Test(pod_settings, what_is_refused)
 		"s:1: sidecar.adminPort must be a number from 1 to 65535"},
 	    {"sidecar: {logLevel: loud}\n",
 		"s:1: sidecar.logLevel must be one of: debug info warn error"},
+	    {"sidecar: {security: {seccomp: 'false'}}\n",
+		"s:1: sidecar.security.seccomp must be true or false"},
+	    {"sidecar: {security: {coreDumps: null}}\n",
+		"s:1: sidecar.security.coreDumps must be true or false"},
 	    {"sidecar: {image: {pullPolicy: 'Always IfNotPresent'}}\n",
 		"s:1: sidecar.image.pullPolicy must be one of: Always IfNotPresent Never"},
 	    {"sidecar: {runAsUser: 0}\n",

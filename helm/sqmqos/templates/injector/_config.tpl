@@ -26,6 +26,7 @@
 		"adminPort" $s.adminPort
 		"logLevel" $s.logLevel
 		"logFormat" $s.logFormat
+		"security" $s.security
 		"runAsUser" $s.runAsUser)
 	"broker" (dict "port" .Values.broker.port)
 	"auth" (dict "audience" .Values.auth.audience "tokenExpirySeconds" .Values.auth.tokenExpirySeconds)) -}}
