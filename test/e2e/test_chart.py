@@ -12,6 +12,7 @@ import yaml
 
 import chart
 import stack as parts
+from client_ca import ClientCa
 from scenario import scenario
 
 import chart_values
@@ -125,7 +126,8 @@ SAMPLES = {
     "namespaceSelector": {"matchLabels": {"team": "a"}},
     "broker.replicas": 0, "mode": "provided", "caLifetime": "48h", "leafLifetime": "48h",
     "overlap": "1h", "caSecret": "other", "caConfigMap": "other", "brokerSecret": "other",
-    "servingSecret": "other", "tokensSecret": "other", "spaces": {"x": {"tenants": ["a", "b"]}},
+    "servingSecret": "other", "tokensSecret": "other", "crlSecret": "other", "crlConfigMap": "other",
+    "names": [{"name": "web.example", "spaces": ["shop"]}], "spaces": {"x": {"tenants": ["a", "b"]}},
     "acl": [{"deny": ["publish"], "topics": ["a/#"]}], "aclDefault": "deny",
     "issuers": [{"issuer": "https://other.example", "keysUrl": "https://other.example/jwks"}],
 }
@@ -134,6 +136,8 @@ PROVIDED = {"certificates": {"mode": "provided", "caSecret": "my-ca", "brokerSec
 # What must come with a value, in both renderings that are compared.
 TOGETHER = {"injector.hostNetwork": {"injector": {"webhookPort": 10260}},
             "certificates.caConfigMap": merged(PROVIDED, {"certificates": {"caSecret": ""}})}
+TOGETHER |= {f"auth.clientCertificates.{key}": {"auth": {"clientCertificates": {"caSecret": "ca"}}}
+             for key in ("crlSecret", "crlConfigMap", "names")}
 TOGETHER |= {f"certificates.{key}": PROVIDED
              for key in ("caSecret", "brokerSecret", "servingSecret", "caBundle")}
 SAMPLES |= {key: {"own": "value"} for key in (
@@ -273,12 +277,19 @@ REFUSED = [
     ("injector.webhook.timeoutSeconds", 31, "maximum: got 31, want 30"),
     ("injector.webhook.failurePolicy", "Ignore", "additional properties 'failurePolicy'"),
     ("sidecar.runAsUser", 0, "minimum: got 0, want 1"),
+    ("sidecar.security.seccomp", "no", "got string, want boolean"),
     ("sidecar.resources", {"limits": {"gpu": 1}}, "additional properties 'gpu' not allowed"),
     ("auth.owner", "pod", "at '/auth/owner'"),
     ("auth.tokenExpirySeconds", 60, "minimum: got 60, want 600"),
     ("auth.issuers", [{"issuer": "x"}], "at '/auth/issuers/0': 'oneOf' failed"),
     ("auth.issuers", [{"issuer": "x", "keys": "{}", "keysUrl": "https://x"}], "'oneOf' failed"),
     ("auth.issuers", [{"issuer": "x", "keysUrl": "http://x"}], "at '/auth/issuers/0/keysUrl'"),
+    ("auth.clientCertificates", {"caSecret": "a", "caConfigMap": "b"}, "'anyOf' failed"),
+    ("auth.clientCertificates", {"caSecret": "a", "crlSecret": "b", "crlConfigMap": "c"}, "'anyOf' failed"),
+    ("auth.clientCertificates", {"crlSecret": "a"}, "at '/auth/clientCertificates/crlSecret': maxLength"),
+    ("auth.clientCertificates", {"names": [{"name": "a", "spaces": ["b"]}]},
+     "at '/auth/clientCertificates/names': maxItems"),
+    ("auth.clientCertificates", {"caSecret": "a", "names": [{"name": "a"}]}, "missing property 'spaces'"),
     ("broker.spaces", {"x": ["a"]}, "got array, want object"),
     ("broker.spaces", {"x": {"limits": {"session": 1}}}, "additional properties 'session' not allowed"),
     ("broker.spaces", {"x": {"reads": [{"space": "y"}]}}, "missing property 'filter'"),
@@ -762,6 +773,34 @@ async def test_other_issuers_keys_and_authorities_are_files_of_the_broker(_env):
     assert mounts["config"] == folder and mounts["tokens"] == "/etc/sqmqos/tokens"
 
 
+def item(name, key):
+    return {"name": name, "items": [{"key": key, "path": key}]}
+
+
+async def test_client_certificates_are_of_secrets_or_config_maps(_env):
+    names = [{"name": "web.example", "spaces": ["shop"]}]
+    here = "/etc/sqmqos/clients"
+
+    async def rendered(given):
+        objects = await chart.render(tree("auth.clientCertificates", given))
+        pod = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]["template"]["spec"]
+        auth = chart.config_of(objects, "sqmqos-broker", "broker.yaml")["auth"]
+        mount = [m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "clients"]
+        volume = [v["projected"]["sources"] for v in pod["volumes"] if v["name"] == "clients"]
+        keys = ("client-ca-file", "client-crl-file", "certificates")
+        return [auth.get(key) for key in keys], mount, volume
+    assert await rendered({}) == ([None] * 3, [], [])
+    # A folder, no subPath: kubelet brings what changes.
+    mounted = [{"name": "clients", "mountPath": here, "readOnly": True}]
+    assert await rendered({"caConfigMap": "ca"}) == (
+        [f"{here}/ca.crt", None, None], mounted, [[{"configMap": item("ca", "ca.crt")}]])
+    assert await rendered({"caSecret": "ca", "crlConfigMap": "crl", "names": names}) == (
+        [f"{here}/ca.crt", f"{here}/ca.crl", names], mounted,
+        [[{"secret": item("ca", "ca.crt")}, {"configMap": item("crl", "ca.crl")}]])
+    assert (await rendered({"caSecret": "both", "crlSecret": "both"}))[2] == [
+        [{"secret": item("both", "ca.crt")}, {"secret": item("both", "ca.crl")}]]
+
+
 async def test_an_injector_is_always_there(_env):
     objects = await chart.render()
     injector = chart.only(objects, "Deployment", "sqmqos-injector")["spec"]
@@ -956,9 +995,12 @@ async def test_the_programs_take_the_configurations_that_are_rendered(env):
     given = {"broker": {"config": free, "spaces": SPACES,
                         "acl": [{"allow": ["publish"], "identity": "kube:a/*", "topics": ["{client}/#"]},
                                 {"deny": ["consume"], "queues": ["q"]}], "aclDefault": "deny"},
-             "auth": {"owner": "namespace", "adopt": False, "tokensSecret": "t", "issuers": [
-                 {"issuer": "https://i.example", "keysUrl": "https://i.example/k", "space": "s"},
-                 {"issuer": "file", "audience": "x", "keys": KEYS}]}}
+             "auth": {"owner": "namespace", "adopt": False, "tokensSecret": "t",
+                      "clientCertificates": {"caSecret": "a", "crlConfigMap": "r",
+                                             "names": [{"name": "*.example", "spaces": ["s"]}]},
+                      "issuers": [
+                          {"issuer": "https://i.example", "keysUrl": "https://i.example/k", "space": "s"},
+                          {"issuer": "file", "audience": "x", "keys": KEYS}]}}
     files = in_a_pod(env, await chart.render(given))
     for program in ("broker", "injector"):
         path = parts.ROOT / "build" / env.settings.build / f"sqmqos-{program}"
@@ -986,6 +1028,9 @@ def in_a_pod(env, objects):
     certificate, key = (root / "tls" / n for n in ("broker.pem", "broker.key"))
     parts.write_token(root / "tokens" / "token")
     parts.write_token(root / "account" / "token")
+    clients = ClientCa(root / "clients")
+    clients.write_crl().rename(root / "clients" / "ca.crl")
+    clients.pem.rename(root / "clients" / "ca.crt")
     places = [("/etc/sqmqos/tls/tls.crt", certificate), ("/etc/sqmqos/tls/tls.key", key),
               ("/etc/sqmqos/tls/ca.crt", root / "tls" / "ca.pem"),
               ("/etc/sqmqos", root), ("/var/lib/sqmqos", root / "lib")]

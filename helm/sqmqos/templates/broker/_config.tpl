@@ -38,6 +38,10 @@
 {{- with $b.acl }}{{ $_ := set $config "acl" . }}{{ end -}}
 {{- if ne $b.aclDefault "allow" }}{{ $_ := set $config "acl-default" $b.aclDefault }}{{ end -}}
 {{- with .Values.auth.tokensSecret }}{{ $_ := set $config.auth "tokens-file" "/etc/sqmqos/tokens/tokens" }}{{ end -}}
+{{- $clients := .Values.auth.clientCertificates -}}
+{{- if or $clients.caSecret $clients.caConfigMap }}{{ $_ := set $config.auth "client-ca-file" "/etc/sqmqos/clients/ca.crt" }}{{ end -}}
+{{- if or $clients.crlSecret $clients.crlConfigMap }}{{ $_ := set $config.auth "client-crl-file" "/etc/sqmqos/clients/ca.crl" }}{{ end -}}
+{{- with $clients.names }}{{ $_ := set $config.auth "certificates" . }}{{ end -}}
 {{- $issuers := list -}}
 {{- range $i, $of := .Values.auth.issuers -}}
 {{- $issuer := pick $of "issuer" "audience" "space" -}}
@@ -62,6 +66,20 @@ issuer-{{ $i }}.json: {{ . | quote }}
 issuer-{{ $i }}.pem: {{ . | quote }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* Where the files of client certificates come from, of a projected volume; or nothing. */}}
+{{- define "sqmqos.clientSources" -}}
+{{- $of := .Values.auth.clientCertificates -}}
+{{- range list (list "secret" $of.caSecret "ca.crt") (list "configMap" $of.caConfigMap "ca.crt")
+	(list "secret" $of.crlSecret "ca.crl") (list "configMap" $of.crlConfigMap "ca.crl") -}}
+{{- if index . 1 }}
+- {{ index . 0 }}:
+    name: {{ index . 1 | quote }}
+    items:
+      - {key: {{ index . 2 }}, path: {{ index . 2 }}}
+{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* Secret with the broker's certificate. */}}
