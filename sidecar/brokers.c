@@ -303,6 +303,6 @@ sq_brokers_report(const struct sq_brokers *bs, struct sq_buf *out)
 			sq_buf_printf(out, "broker %s: no address: %s\n", bs->names[i].host,
 			    bs->names[i].why);
 	SQ_LIST_FOR_EACH(b, &bs->all, struct sq_broker, node)
-		if (b->links == 0 && b->why[0] != '\0')
+		if (b->why[0] != '\0')
 			sq_buf_printf(out, "broker %s: %s\n", b->text, b->why);
 }

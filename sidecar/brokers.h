@@ -65,7 +65,8 @@ void sq_broker_down(struct sq_broker *, const char *why, bool lost);
 /* It asked to move, after its link was up for 'age_ms'. */
 void sq_broker_drains(struct sq_broker *, uint64_t age_ms);
 
-/* Appends a line for each broker, and each name, that can't be reached. */
+/* Appends a line for each name without address, and each broker whose last dial failed or
+ * whose last link was lost. */
 void sq_brokers_report(const struct sq_brokers *, struct sq_buf *out);
 
 #endif

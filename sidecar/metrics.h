@@ -111,11 +111,17 @@
 	X(TRUST_CHANGES, "sqmqos_trust_changes_total", NULL, SQ_COUNTER, \
 	    "Bundles of authorities that brokers sent and that were taken.") \
 	X(LINKS_LOST, "sqmqos_links_lost_total", NULL, SQ_COUNTER, "Links that ended.") \
+	X(LINKS_REFUSED_CREDENTIAL, "sqmqos_links_refused_total", "reason=\"credential\"", \
+	    SQ_COUNTER, "Links that brokers refused: 401 or 403, 503, or another status.") \
+	X(LINKS_REFUSED_BUSY, "sqmqos_links_refused_total", "reason=\"busy\"", SQ_COUNTER, \
+	    "Links that brokers refused: 401 or 403, 503, or another status.") \
+	X(LINKS_REFUSED_OTHER, "sqmqos_links_refused_total", "reason=\"other\"", SQ_COUNTER, \
+	    "Links that brokers refused: 401 or 403, 503, or another status.") \
 	X(REQUESTS, "sqmqos_link_requests_total", NULL, SQ_COUNTER, "Requests sent over links.") \
 	X(FRAMES_SKIPPED, "sqmqos_link_frames_skipped_total", NULL, SQ_COUNTER, \
 	    "Frames of a type that this program does not know.") \
 	X(DENIED, "sqmqos_link_denied_total", NULL, SQ_COUNTER, \
-	    "Requests answered 403: the token is of another namespace, pod or account.") \
+	    "Requests answered 403: what is shown is of another space, pod or account.") \
 	X(CONFLICTS, "sqmqos_link_conflicts_total", NULL, SQ_COUNTER, "Requests answered 409.") \
 	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, \
 	    "Clients disconnected because their session was taken over.")

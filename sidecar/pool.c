@@ -508,6 +508,9 @@ sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
 		sq_pool_free(&p);
 		return NULL;
 	}
+	p->env.credential = pool_named(cfg->token_file) ? SQ_CREDENTIAL_TOKEN
+	    : p->env.pair != NULL                       ? SQ_CREDENTIAL_CERTIFICATE
+							: SQ_CREDENTIAL_NONE;
 	pool_start(p);
 	return p;
 }
@@ -597,13 +600,26 @@ sq_pool_set_metrics(const struct sq_pool *p)
 bool
 sq_pool_ready(struct sq_pool *p, struct sq_buf *why)
 {
+	struct sq_buf brokers = {0};
+	unsigned n = 0, up = 0;
 	bool open = false;
-	size_t before = sq_buf_len(why);
 
-	SQ_LIST_FOR_EACH(m, &p->members, struct member, node)
+	SQ_LIST_FOR_EACH(m, &p->members, struct member, node) {
 		open = open || m->up;
-	sq_brokers_report(p->brokers, why);
-	if (!open && sq_buf_len(why) == before)
-		sq_buf_printf(why, "no broker is connected yet\n");
+		n += !m->draining;
+		up += m->up && !m->draining;
+	}
+	sq_brokers_report(p->brokers, &brokers);
+	if (up < n && (up == 0 || sq_buf_len(&brokers) > 0)) {
+		sq_buf_printf(why, "links: %u of %u are up\n", up, n);
+		sq_buf_append(why, sq_buf_data(&brokers), sq_buf_len(&brokers));
+	}
+	sq_buf_fini(&brokers);
 	return open;
+}
+
+enum sq_credential
+sq_pool_credential(const struct sq_pool *p)
+{
+	return p->env.credential;
 }

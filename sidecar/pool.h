@@ -41,6 +41,13 @@ enum sq_answer_denied {
 	SQ_ANSWER_DENIED_WILL,
 };
 
+/* What the sidecar shows of itself; where there is a token, brokers look at nothing else. */
+enum sq_credential {
+	SQ_CREDENTIAL_NONE,
+	SQ_CREDENTIAL_TOKEN,
+	SQ_CREDENTIAL_CERTIFICATE,
+};
+
 struct sq_answer {
 	unsigned status; /* HTTP; 0: the link or the stream was lost before an answer */
 	enum sq_answer_conflict conflict; /* with 409 */
@@ -135,7 +142,9 @@ void sq_uplink_send(struct sq_uplink *, struct sq_request *);
 void sq_uplink_fail(struct sq_uplink *, const char *why);
 /* Sets the metrics of what changes with time alone. */
 void sq_pool_set_metrics(const struct sq_pool *);
-/* Fills 'why' with a line per broker that is not reachable; true if any link is open. */
+/* Whether any link is open.  Where links are missing, fills 'why' with a line that counts them
+ * and one per broker that is not reachable. */
 bool sq_pool_ready(struct sq_pool *, struct sq_buf *why);
+enum sq_credential sq_pool_credential(const struct sq_pool *);
 
 #endif

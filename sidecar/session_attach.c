@@ -152,20 +152,29 @@ attach_full(struct sq_session *s)
 }
 
 const char *
-sq_session_denied_text(const struct sq_answer *ans)
+sq_session_denied_text(const struct sq_session *s, const struct sq_answer *ans)
 {
+	static const char *const unknown[] = {
+	    [SQ_CREDENTIAL_NONE] = "not authorized: the broker asks for a token or a certificate",
+	    [SQ_CREDENTIAL_TOKEN] = "not authorized: the token is not good",
+	    [SQ_CREDENTIAL_CERTIFICATE] = "not authorized: the certificate is not good",
+	};
 	static const char *const texts[] = {
 	    [SQ_ANSWER_DENIED_UNSAID] = "not authorized: the session belongs to another identity",
 	    [SQ_ANSWER_DENIED_SPACE] =
-		"not authorized: the pod's token is of another namespace than identity.space",
+		"not authorized: the token is of another space (namespace) than identity.space",
 	    [SQ_ANSWER_DENIED_POD] =
-		"not authorized: the pod's token is of another pod than identity.pod",
-	    [SQ_ANSWER_DENIED_OWNER] = "not authorized: the session belongs to another account",
+		"not authorized: the token is of another pod than identity.pod",
+	    [SQ_ANSWER_DENIED_OWNER] = "not authorized: the session belongs to another identity",
 	    [SQ_ANSWER_DENIED_WILL] = "not authorized: a rule of the broker denies the will",
 	};
+	enum sq_credential shown = sq_pool_credential(s->hub->pool);
 
-	return ans->status == 401 ? "not authorized: the broker takes the token for none of its own"
-				  : texts[ans->denied];
+	if (ans->status == 401)
+		return unknown[shown];
+	return ans->denied == SQ_ANSWER_DENIED_SPACE && shown == SQ_CREDENTIAL_CERTIFICATE
+	    ? "not authorized: the certificate is of another space than identity.space"
+	    : texts[ans->denied];
 }
 
 /* The broker does not let this pod have the session.  Its client is told; the keeper and
@@ -173,7 +182,7 @@ sq_session_denied_text(const struct sq_answer *ans)
 static void
 attach_denied(struct sq_session *s, const struct sq_answer *ans)
 {
-	const char *text = sq_session_denied_text(ans);
+	const char *text = sq_session_denied_text(s, ans);
 
 	SQ_WARN("session", "client %s: %s (HTTP %u)", s->client_id, text, ans->status);
 	if (s->incarnation == 0)
@@ -250,7 +259,7 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 			sq_hub_count(s->hub, SQ_M_DENIED, 1);
 		if (attach_denied_client(s, ans))
 			attach_not_taken(s, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_END_NOT_AUTHORIZED,
-			    sq_session_denied_text(ans));
+			    sq_session_denied_text(s, ans));
 		else
 			attach_denied(s, ans);
 		if (s->state == SQ_SESSION_ENDED)

@@ -114,7 +114,7 @@ sq_session_refused(
 		break;
 	case 403: /* not its own session: what it declares, or another link's token */
 		SQ_WARN("session", "client %s: a request is %s", s->client_id,
-		    sq_session_denied_text(ans));
+		    sq_session_denied_text(s, ans));
 		sq_hub_count(s->hub, SQ_M_DENIED, 1);
 		break;
 	case 400:

@@ -94,7 +94,7 @@ void sq_session_attach(struct sq_session *);
 void sq_session_unlink(struct sq_session *);
 void sq_session_post_detach(struct sq_session *);
 /* What a 401 or 403 says, for people; static. */
-const char *sq_session_denied_text(const struct sq_answer *);
+const char *sq_session_denied_text(const struct sq_session *, const struct sq_answer *);
 
 /* session_post.c: the head of each request of ours, with its own path. */
 struct sq_session_post {

@@ -56,7 +56,6 @@ status_complete(const struct sq_hub *h, struct sq_buf *why)
 	if (h->link_was_up)
 		return complete;
 	sq_buf_printf(why, "no broker has been reached yet\n");
-	(void)sq_pool_ready(h->pool, why);
 	return false;
 }
 
@@ -132,6 +131,7 @@ status_update(struct sq_status *s)
 	status_mark(s, now_ms);
 	sq_pool_set_metrics(s->hub->pool);
 	sq_seccomp_report(s->hub->metrics, now_ms);
+	(void)sq_pool_ready(s->hub->pool, &why);
 	sq_declared_notes(s->hub->declared, &why);
 	status_full(s->hub, now_ms, &why);
 	status_say(s, s->latched && outbox_ready, &why);

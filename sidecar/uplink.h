@@ -24,6 +24,7 @@ struct sq_uplink_env {
 	nghttp2_session_callbacks *callbacks; /* by sq_uplink_env_init() */
 	nghttp2_option *option;
 	struct sq_token *token;
+	enum sq_credential credential; /* which of these counts */
 	uint32_t max_frame;
 	const struct sq_metrics *metrics;
 	const struct sq_pool_events *events; /* deliver(), detached(), subscribed() */

@@ -182,6 +182,26 @@ h2_on_data(
 	return 0;
 }
 
+/* The deliveries response is not 200. */
+static void
+h2_on_refused(struct sq_uplink *l, unsigned status)
+{
+	static const char *const credentials[] = {
+	    [SQ_CREDENTIAL_NONE] = ", it asks for a token or a certificate, and there is none",
+	    [SQ_CREDENTIAL_TOKEN] = ", the token is not good",
+	    [SQ_CREDENTIAL_CERTIFICATE] = ", the certificate is not good",
+	};
+	bool unknown = status == 401 || status == 403;
+
+	sq_metric_add(l->env->metrics,
+	    unknown             ? SQ_M_LINKS_REFUSED_CREDENTIAL
+		: status == 503 ? SQ_M_LINKS_REFUSED_BUSY
+				: SQ_M_LINKS_REFUSED_OTHER,
+	    1);
+	sq_uplink_lose(l, "the broker refuses the link: HTTP %u%s", status,
+	    unknown ? credentials[l->env->credential] : "");
+}
+
 /* The head of the deliveries response: the link is up, or refused. */
 static void
 h2_on_opened(struct sq_uplink *l)
@@ -192,8 +212,7 @@ h2_on_opened(struct sq_uplink *l)
 		return;
 	sq_token_release(&l->deliveries_auth);
 	if (status != 200) {
-		sq_uplink_lose(l, "the broker refuses the link: HTTP %u%s", status,
-		    status == 401 || status == 403 ? ", the token is not good" : "");
+		h2_on_refused(l, status);
 		return;
 	}
 	if (l->version < SQ_LINK_VERSION_MIN || l->version > SQ_LINK_VERSION) {

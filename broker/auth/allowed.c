@@ -2,15 +2,32 @@
 
 #include <string.h>
 
+enum kind { KUBE, TOKEN, CERTIFICATE, KINDS };
+
 static const struct {
-	const char *name, *text;
+	const char *name, *text[KINDS];
 } denied[] = {
-    [SQ_DENIED_NONE] = {"", ""},
-    [SQ_DENIED_SPACE] = {"space", "the token is of another namespace"},
-    [SQ_DENIED_POD] = {"pod", "the token is of another pod"},
-    [SQ_DENIED_OWNER] = {"owner", "the session belongs to another account"},
-    [SQ_DENIED_WILL] = {"will", "a rule denies its will"},
+    [SQ_DENIED_NONE] = {"", {"", "", ""}},
+    [SQ_DENIED_SPACE] = {"space",
+	{"the token is of another namespace", "the token may not name the space",
+	    "the certificate may not name the space"}},
+    [SQ_DENIED_POD] = {"pod",
+	{"the token is of another pod", "the token is of another pod",
+	    "the certificate is of another pod"}},
+    [SQ_DENIED_OWNER] = {"owner",
+	{"the session belongs to another account", "the session belongs to another identity",
+	    "the session belongs to another identity"}},
+    [SQ_DENIED_WILL] = {"will",
+	{"a rule denies its will", "a rule denies its will", "a rule denies its will"}},
 };
+
+static enum kind
+denied_kind(const struct sq_identity *who)
+{
+	if (strncmp(who->name, "kube:", 5) == 0)
+		return KUBE;
+	return strncmp(who->name, "cert:", 5) == 0 ? CERTIFICATE : TOKEN;
+}
 
 const char *
 sq_denied_name(enum sq_denied why)
@@ -19,9 +36,9 @@ sq_denied_name(enum sq_denied why)
 }
 
 const char *
-sq_denied_text(enum sq_denied why)
+sq_denied_text(enum sq_denied why, const struct sq_identity *who)
 {
-	return denied[why].text;
+	return denied[why].text[denied_kind(who)];
 }
 
 static bool

@@ -16,9 +16,10 @@ enum sq_denied {
 	SQ_DENIED_WILL,  /* rules (broker/auth/acl.h) deny its will */
 };
 
-/* "space", as headers and metrics have it; and a line for people. */
+/* "space", as headers and metrics have it; and a line for people, in the words of what proves
+ * the identity. */
 const char *sq_denied_name(enum sq_denied);
-const char *sq_denied_text(enum sq_denied);
+const char *sq_denied_text(enum sq_denied, const struct sq_identity *);
 
 /* How far a session goes: auth.owner. */
 enum sq_owner_scope { SQ_OWNER_ACCOUNT, SQ_OWNER_NAMESPACE };

@@ -80,20 +80,20 @@ answer_number(h2o_req_t *req, const char *name, size_t name_len, uint64_t v)
 }
 
 void
-sq_answer_denied(h2o_req_t *req, enum sq_denied why)
+sq_answer_denied(h2o_req_t *req, enum sq_denied why, const char *detail)
 {
 	const char *name = sq_denied_name(why);
 
 	h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("sqmqos-reason"), 0, NULL,
 	    name, strlen(name));
-	sq_answer_problem(req, 403, sq_denied_text(why));
+	sq_answer_problem(req, 403, detail);
 }
 
 static void
 answer_refusal(h2o_req_t *req, const struct sq_call *c)
 {
 	if (c->denied != SQ_DENIED_NONE) {
-		sq_answer_denied(req, c->denied);
+		sq_answer_denied(req, c->denied, c->detail);
 		return;
 	}
 	if (c->conflict != SQ_CONFLICT_NONE) {

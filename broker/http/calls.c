@@ -176,15 +176,15 @@ calls_unlinked(struct sq_conn *c, h2o_req_t *req, enum sq_route_kind kind)
 /* Answers, if there is something to deny: the request has a token of its own, not its
  * link's. */
 static bool
-calls_denied(struct sq_conn *c, h2o_req_t *req, enum sq_denied why)
+calls_denied(struct sq_conn *c, h2o_req_t *req, enum sq_denied why, const struct sq_identity *who)
 {
 	if (why == SQ_DENIED_NONE)
 		return false;
 	SQ_WARN("auth", "refused with 403, %s: it came with another token than its link",
-	    sq_denied_text(why));
+	    sq_denied_text(why, who));
 	sq_front_count(c->part, SQ_M_DENIED(why), 1);
 	sq_front_count(c->part, SQ_M_BAD_REQUESTS, 1);
-	sq_answer_denied(req, why);
+	sq_answer_denied(req, why, sq_denied_text(why, who));
 	return true;
 }
 
@@ -215,7 +215,7 @@ calls_allowed(
 		return false;
 	}
 	link = sq_deliveries_link(c->stream);
-	if (calls_denied(c, req, sq_allowed_again(sq_link_identity(link), who)))
+	if (calls_denied(c, req, sq_allowed_again(sq_link_identity(link), who), who))
 		return false;
 	if (req->entity.len > calls_body_max(&c->part->front->cfg, r->kind)) {
 		calls_refuse(c, req, 413, NULL);

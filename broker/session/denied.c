@@ -28,12 +28,12 @@ sq_denied_answer(struct sq_broker *b, struct sq_call *c, enum sq_denied why)
 	sq_identity_say_spaces(who, &spaces);
 	SQ_WARN("auth",
 	    "refused with 403, %s: %s asks for %s~%s~%s, pod %s; it may name %.*s, pod %s",
-	    sq_denied_text(why), denied_or(who->name, "nobody"), c->key.space, c->key.workload,
+	    sq_denied_text(why, who), denied_or(who->name, "nobody"), c->key.space, c->key.workload,
 	    c->key.client, denied_or(c->key.pod, "none"), (int)sq_buf_len(&spaces),
 	    (const char *)sq_buf_data(&spaces), denied_or(who->pod, "any"));
 	sq_buf_fini(&spaces);
 	c->denied = why;
-	sq_call_answer(c, 403, NULL);
+	sq_call_answer(c, 403, sq_denied_text(why, who));
 }
 
 bool

@@ -223,17 +223,17 @@ async def test_identities_are_switched_on_and_off_and_on(env):
 
     await restart_with(stack, **on, adopt=False)
     web = await linked(stack, bearer("web"))
-    denied(await put(web, "shop~w~a", **durable), "another account")
+    denied(await put(web, "shop~w~a", **durable), "another identity")
     await web.close()
 
     await restart_with(stack, **on)
     web, till = await linked(stack, bearer("web")), await linked(stack, bearer("till"))
-    denied(await put(web, "bank~w~a", **durable), "another namespace")
+    denied(await put(web, "bank~w~a", **durable), "the token may not name the space")
     state = await attached(web, "shop~w~a", **durable)
     assert state.present
     kind, contents = await web.delivery()
     assert kind == 2 and b"waits" in contents, "what waits goes to the first who comes"
-    denied(await put(till, "shop~w~a", **durable), "another account")
+    denied(await put(till, "shop~w~a", **durable), "another identity")
     assert await metric(stack.broker, "sqmqos_sessions_adopted_total") == 1
     assert "shop~w~a: was nobody's and is token:web's now" in stack.log(stack.broker)
     await web.close()
@@ -245,7 +245,7 @@ async def test_identities_are_switched_on_and_off_and_on(env):
     await link.close()
     await restart_with(stack, **on)
     till = await linked(stack, bearer("till"))
-    denied(await put(till, "shop~w~a", **durable), "another account")
+    denied(await put(till, "shop~w~a", **durable), "another identity")
     assert (await attached(till, "shop~w~b", **durable)).present
     web = await linked(stack, bearer("web"))
     assert (await attached(web, "shop~w~a", **durable)).present
@@ -321,8 +321,8 @@ async def test_a_certificate_is_somebody(env):
     web = await shown_link(stack, ca.issue("web", "DNS:web.example"))
     gateway = await shown_link(stack, ca.issue("gateway", "URI:urn:gateway", "DNS:other", "DNS:more"))
     await attached(web, "shop~w~c")
-    denied(await put(web, "bank~w~c"), "another namespace")
-    denied(await put(gateway, "shop~w~c"), "another account")
+    denied(await put(web, "bank~w~c"), "the certificate may not name the space")
+    denied(await put(gateway, "shop~w~c"), "another identity")
     await attached(gateway, "bank~w~c")
     await attached(gateway, "shop~w~d")
     log = stack.log(stack.broker)
@@ -388,7 +388,7 @@ async def test_where_certificates_are_all_there_is_they_are_demanded(env):
     # without rules SPIFFE names have their namespace, others none
     link = await shown_link(stack, ca.issue("spiffe", "URI:spiffe://x.org/ns/shop/sa/web"))
     await attached(link, "shop~w~c")
-    denied(await put(link, "bank~w~c"), "another namespace")
+    denied(await put(link, "bank~w~c"), "the certificate may not name the space")
     await link.close()
     for name in ("URI:spiffe://x.org/ns/shop/sa/web/more", "URI:spiffe://x.org/shop", "DNS:shop",
                  "URI:spiffe://x.org/ns/shop/sa/"):
@@ -524,34 +524,86 @@ async def test_a_sidecar_shows_its_certificate(env):
     await stack.ready(sidecar)
 
 
+@scenario(timeout_s=120)
+async def test_a_ready_sidecar_says_why_its_links_are_refused(env):
+    """It stays ready; the words are those of what it shows."""
+    stack, ca = await cert_stack(env, sidecars=2, start=False, crl=True)
+    tokens = stack.folder / "tokens"
+    by_token, by_cert = stack.sidecars
+    for sidecar in stack.sidecars:
+        sidecar.tree["identity"]["space"] = "shop"
+    own = stack.folder / "own-token"
+    own.write_text(bearer("web"))
+    by_token.tree["auth"]["token-file"] = str(own)
+    pair = ca.issue("web", "DNS:web.example")
+    by_cert.tree["auth"].pop("token-file")
+    by_cert.tree["tls"] |= {"cert-file": str(pair[0]), "key-file": str(pair[1])}
+    await stack.start()
+    await stack.linked()
+    write_tokens(tokens, {"till": WHO["till"]})
+    ca.revoke(pair[0])
+    count = 'sqmqos_links_refused_total{reason="credential"}'
+    for sidecar, what in ((by_token, "token"), (by_cert, "certificate")):
+        def told():
+            status, body = sidecar.get("/readyz")
+            assert status == 200 and body.startswith("ok\n"), (status, body)
+            return "links: 0 of " in body and f"HTTP 401, the {what} is not good" in body
+        await eventually(told, f"/readyz says that the {what} is refused", 30)
+        assert await metric(sidecar, count) > 0
+        connack = await env.client("app").connect(stack.ports[stack.sidecars.index(sidecar)],
+                                                  clean=False, props=DURABLE)
+        assert connack.code == 0x88, "nobody has judged the session"
+    write_tokens(tokens)
+    await eventually(lambda: by_token.get("/readyz") == (200, "ok\n"), "and no more", 30)
+
+
+async def test_a_certificate_of_another_space_is_told_as_one(env):
+    stack, ca = await cert_stack(env, sidecars=1, start=False)
+    sidecar = stack.sidecars[0]
+    pair = ca.issue("web", "DNS:web.example")
+    sidecar.tree["auth"].pop("token-file")
+    sidecar.tree["tls"] |= {"cert-file": str(pair[0]), "key-file": str(pair[1])}
+    sidecar.tree["identity"]["space"] = "bank"
+    await stack.start()
+    connack = await env.client("app").connect(stack.ports[0], clean=False, props=DURABLE)
+    assert connack.code == 0x87, connack
+    assert "the certificate is of another space than identity.space" in connack.props["reason_string"]
+
+
 # ---- the surface: what a link can name, by each kind of identity
 
 MINE, THEIRS, OTHER_SPACE = "shop~w~mine~p1", "shop~w~theirs", "bank~w~c"
 
-# request, whose path, whose epoch -> status, words of the problem
+# What the problem of a 403 says, by the kind of identity.
+KUBE = {"space": "the token is of another namespace", "pod": "the token is of another pod",
+        "owner": "another account", "": ""}
+FILE = KUBE | {"space": "the token may not name the space", "owner": "another identity"}
+CERT = FILE | {"space": "the certificate may not name the space"}
+
+# request, whose path, whose epoch -> status, reason
 SURFACE = [
     # a session
-    ("put", OTHER_SPACE, None, 403, "another namespace"),
-    ("put", "shop~w~c~p2", None, 403, "another pod"),
-    ("put", THEIRS, None, 403, "another account"),
-    ("put-clean", THEIRS, None, 403, "another account"),
+    ("put", OTHER_SPACE, None, 403, "space"),
+    ("put", "shop~w~c~p2", None, 403, "pod"),
+    ("put", THEIRS, None, 403, "owner"),
+    ("put-clean", THEIRS, None, 403, "owner"),
     ("put-other-link", MINE, None, 410, ""),
     # paths and epochs
     *[(verb, path, epoch, *outcome)
       for verb in ("subscriptions", "messages", "settlements", "detach")
       for path, epoch, outcome in (
-          (OTHER_SPACE, "theirs", (403, "another namespace")),
-          (OTHER_SPACE, "mine", (403, "another namespace")),
-          ("shop~w~c~p2", "mine", (403, "another pod")),
+          (OTHER_SPACE, "theirs", (403, "space")),
+          (OTHER_SPACE, "mine", (403, "space")),
+          ("shop~w~c~p2", "mine", (403, "pod")),
           (THEIRS, "mine", (409, "")),
           (THEIRS, "theirs", (409, "")),
           (MINE, "theirs", (409, "")),
           ("shop~w~nobody", "mine", (409, "")))],
     # groups: a share by the path of another's session, and another pod's own group
-    ("share", OTHER_SPACE, "mine", 403, "another namespace"),
+    ("share", OTHER_SPACE, "mine", 403, "space"),
     ("share", THEIRS, "mine", 409, ""),
-    ("pod-group", MINE, "mine", 403, "another pod"),
-    ("pod-options", MINE, "mine", 403, "another pod"),
+    ("pod-group", MINE, "mine", 403, "pod"),
+    ("pod-options", MINE, "mine", 403, "pod"),
 ]
 
 # Where an identity names no pod, any may be said.
@@ -580,19 +632,19 @@ def surface_request(link, verb, path, epoch):
     return subscribe(link, path, epoch, "t")
 
 
-async def surface(stack, me, other, has_pod):
+async def surface(stack, me, other, words, has_pod=False):
     """All of the table by 'me', while 'other' has a session, durable and live."""
     mine = await attached(me, MINE)
     theirs = await attached(other, THEIRS, clean=False, expiry=3600)
     assert (await subscribe(other, THEIRS, theirs.epoch, "t")).status == 200
     epochs = {"mine": mine.epoch, "theirs": theirs.epoch, None: None}
     groups = await metric(stack.broker, "sqmqos_groups")
-    for verb, path, whose, status, words in SURFACE:
+    for verb, path, whose, status, reason in SURFACE:
         if not has_pod and (path in PODS or verb in PODS):
             continue
         answer = await surface_request(me, verb, path, epochs[whose])
         assert answer.status == status, (verb, path, whose, answer)
-        assert words.encode() in answer.body, (verb, path, whose, answer)
+        assert words[reason].encode() in answer.body, (verb, path, whose, answer)
     assert await metric(stack.broker, "sqmqos_groups") == groups
     # nothing of the other has changed, and nothing of mine
     assert await publish(me, MINE, mine, "t", b"real") == 0
@@ -616,16 +668,16 @@ async def test_nobody_reaches_beyond_his_identity(env):
     async def by_token(token):
         return await shown_link(stack, None, token)
     await surface(stack, await by_token(issuer.token("shop", "web", pod="p1")),
-                  await by_token(issuer.token("shop", "till")), True)
+                  await by_token(issuer.token("shop", "till")), KUBE, has_pod=True)
     await restart_fresh(stack)
-    await surface(stack, await by_token(bearer("web")), await by_token(bearer("till")), False)
+    await surface(stack, await by_token(bearer("web")), await by_token(bearer("till")), FILE)
     await restart_fresh(stack)
     await surface(stack, await shown_link(stack, ca.issue("web", "DNS:web.example")),
-                  await shown_link(stack, ca.issue("till", "DNS:till.example")), False)
+                  await shown_link(stack, ca.issue("till", "DNS:till.example")), CERT)
     await restart_fresh(stack)
     # kinds are apart, whatever their names
     await surface(stack, await by_token(bearer("web")),
-                  await shown_link(stack, ca.issue("web2", "DNS:web.example")), False)
+                  await shown_link(stack, ca.issue("web2", "DNS:web.example")), FILE)
 
 
 async def restart_fresh(stack):
@@ -751,10 +803,10 @@ async def test_a_sidecar_that_says_another_namespace_is_told(env):
 
     def told():
         status, body = sidecar.get("/readyz")
-        return status == 503 and "the pod's token is of another namespace than identity.space" in body
+        return status == 503 and "the token is of another space (namespace) than identity.space" in body
     await eventually(told, "/readyz says why")
     assert await refused(stack, "space") >= 2
-    assert "another namespace than identity.space" in stack.log(sidecar)
+    assert "(namespace) than identity.space" in stack.log(sidecar)
 
 
 @scenario(timeout_s=120)

@@ -15,7 +15,7 @@ from workloads import ON, apps
 LABELLED = {"sqmqos.io/inject": "true"}
 SPACE = "SQMQOS_IDENTITY_SPACE"
 DURABLE = {"clean": False, "expiry": 600}
-FOREIGN_SPACE = "the pod's token is of another namespace than identity.space"
+FOREIGN_SPACE = "the token is of another space (namespace) than identity.space"
 
 
 async def link(k8s, token):

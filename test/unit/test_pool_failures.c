@@ -441,6 +441,7 @@ Test(pool_failures, refused_token_is_said_once_and_read_again)
 	cr_assert_not_null(
 	    strstr(world_log(), "HTTP 401, the token is not good"), "%s", world_log());
 	cr_assert_null(strstr(strstr(world_log(), "HTTP 401") + 1, "HTTP 401"), "said once");
+	cr_assert_geq(world_metric(&w, SQ_M_LINKS_REFUSED_CREDENTIAL), 2);
 	world_write("token", "  good.token\n");
 	WORLD_UNTIL(&w, w.ups == 1);
 	cr_assert_null(strstr(world_log(), "good.token"));

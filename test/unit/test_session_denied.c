@@ -219,7 +219,7 @@ Test(session_denied, the_pods_own_session_says_why_and_comes_again)
 	(void)sq_declared_new(hub);
 	for (int i = 0; i < 3; i++)
 		deny(request("keeper"), SQ_ANSWER_DENIED_POD);
-	cr_assert(notes_say("the pod's token is of another pod than identity.pod"));
+	cr_assert(notes_say("the token is of another pod than identity.pod"));
 	cr_assert_not(sq_declared_ready(hub->declared, &why));
 	sq_buf_fini(&why);
 	attached(request("keeper"), 7);
