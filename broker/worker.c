@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/h2o.h"
 #include "core/mem.h"
+#include "core/thread.h"
 
 /* Tasks of one part of a turn before the sockets get their chance again. */
 #define WORKER_BURST 4096u
@@ -167,7 +168,7 @@ sq_worker_start(const struct sq_worker_cfg *cfg)
 	w->cfg = *cfg;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
-	sigfillset(&all); /* signals are the main thread's */
+	sq_thread_signals(&all); /* signals are the main thread's */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	h2o_multithread_create_thread(&w->thread, NULL, worker_main, w);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -5,12 +5,16 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/mem.h"
 
 void
 sq_thread_signals(sigset_t *out)
 {
+	static const int own[] = {SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+
 	sigfillset(out);
-	sigdelset(out, SIGSYS);
+	for (size_t i = 0; i < SQ_ARRAY_LEN(own); i++)
+		sigdelset(out, own[i]);
 }
 
 void

@@ -5,8 +5,9 @@
 #include <pthread.h>
 #include <signal.h>
 
-/* What they block: every signal but SIGSYS, which tells a thread of its own system call; one that
- * is blocked ends the process. */
+/* What they block: every signal but those that tell a thread of what it has done itself (SIGSYS,
+ * SIGSEGV and the like): one of these that is blocked ends the process, and no handler hears of
+ * it, a sanitizer's neither. */
 void sq_thread_signals(sigset_t *out);
 /* Starts a thread with all those signals blocked; ends the process where the system
  * has none left. */

@@ -2,6 +2,9 @@
 ledger finds what is wrong, its proxy cuts where it says."""
 
 import asyncio
+import pathlib
+import re
+import signal
 
 import clients
 import flow
@@ -145,3 +148,18 @@ async def test_proxy_finds_data_frames_in_any_split(_env):
         except Cut as c:
             passed += c.rest
         assert len(headers) + 9 <= len(passed) < len(stream), (step, len(passed))
+
+
+async def test_every_thread_hears_of_its_own_faults(env):
+    """One that is blocked ends a program in silence, and no sanitizer reports it."""
+    stack = await env.stack(sidecars=1)
+    faults = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP,
+              signal.SIGSYS}
+    for program in stack.programs:
+        threads = list(pathlib.Path(f"/proc/{program.pid}/task").iterdir())
+        assert len(threads) > 2, threads
+        for thread in threads:
+            blocked = int(re.search(r"^SigBlk:\s*(\w+)$", (thread / "status").read_text(), re.M)[1],
+                          16)
+            deaf = {f.name for f in faults if blocked >> (f - 1) & 1}
+            assert not deaf, (program.name, (thread / "comm").read_text(), deaf)
