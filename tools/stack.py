@@ -223,6 +223,7 @@ class Program:
                      str(self.config_path)]
         self.environment = clean_environment()
         self.process = None
+        self.killed = None  # the process whose end kill() has brought
 
     @property
     def admin_port(self):
@@ -259,6 +260,11 @@ class Program:
     def signal(self, number):
         if self.running():
             self.process.send_signal(number)
+
+    def kill(self):
+        """SIGKILL; its end is then expected."""
+        self.killed = self.process
+        self.process.kill()
 
     def stop(self, timeout_s=10):
         """SIGTERM, then SIGKILL; returns the exit code, or None if not running."""

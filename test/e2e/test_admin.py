@@ -130,8 +130,7 @@ async def test_a_loop_that_stands_still_silences_nothing(env):
         status, body = stack.broker.get("/livez")
         return status == 503 and "its loop has not turned" in body
     await eventually(lambda: asyncio.to_thread(says_so), "/livez says that a loop hangs", 60)
-    stack.broker.process.kill()
-    await asyncio.to_thread(stack.broker.process.wait)
+    await stack.kill(stack.broker)
 
 
 async def test_counters_count(env):

@@ -142,7 +142,7 @@ class Stack:
 
     async def kill(self, program):
         """kill -9."""
-        program.process.kill()
+        program.kill()
         await asyncio.to_thread(program.process.wait)
 
     async def end(self, program, timeout_s=30):
@@ -201,10 +201,10 @@ class Stack:
 
     async def stop(self):
         """Ends all, sidecars first; AssertionError if one ended badly."""
-        died = [p for p in self.programs
-                if p.process is not None and not p.running() and p.process.returncode > 0]
-        self.exits += [f"{p.name} {parts.describe_exit(p.process.returncode)} by itself"
-                       for p in died]
+        died = [(p, p.process.returncode) for p in self.programs
+                if p.process is not None and not p.running()]
+        self.exits += [f"{p.name} {parts.describe_exit(code)} by itself" for p, code in died
+                       if code != 0 and p.killed is not p.process]
         for sidecar in self.sidecars:
             self.exits += await self.calls_refused(sidecar)
         for program in [*self.sidecars, self.broker]:
