@@ -3,7 +3,11 @@
 A job is one process: a Criterion program (many tests), a model script, a fuzz
 target for some seconds, or one scenario of test/e2e/ or test/k8s/.  Those of k8s/ come
 last, on one cluster that is started for all of them.  Whatever it runs with
-sanitizers reports into the job's folder; a report there fails the job."""
+sanitizers reports into the job's folder; a report there fails the job.
+
+A few jobs that fail beside others are run a second time, alone, and listed as unsteady where
+they then pass: the run passes, and somebody has a fault to find.  What a sanitizer reports, and
+a program that ends by itself, is not looked at twice."""
 
 import argparse
 import concurrent.futures
@@ -31,6 +35,8 @@ FUZZ_SECONDS = 5
 TIMEOUT_S = {"unit": 120, "contract": 120, "model": 900, "fuzz": FUZZ_SECONDS + 60}
 SKIPPED = 77  # exit code of a job that could not run here
 K8S_MORE = 1   # cases at a time beside one per worker: a case mostly waits
+UNSTEADY = 3   # jobs of a run that are run a second time, at most
+STEADY_KINDS = ("model", "fuzz", "torture")  # whose failures are never of the load beside them
 TAP = re.compile(r"^(ok|not ok) - (\S+)(.*)$")
 
 
@@ -55,6 +61,7 @@ class Result:
     outcome: str  # "passed", "failed", "skipped"
     seconds: float = 0.0
     detail: str = ""
+    reported: bool = False  # by a sanitizer
 
 
 # ---- what there is to run
@@ -257,7 +264,9 @@ def run_job(job):
     for report in scenario.sanitizer_reports(job.folder()):
         if all(r.outcome != "failed" for r in results):
             results.append(Result(job.name, "failed"))
-        next(r for r in results if r.outcome == "failed").detail += "\n" + report[:4000]
+        first = next(r for r in results if r.outcome == "failed")
+        first.detail += "\n" + report[:4000]
+        first.reported = True
     results[0].seconds = time.monotonic() - started
     return results
 
@@ -320,6 +329,19 @@ class Progress:
         self.done = 0
         self.counts = {"passed": 0, "failed": 0, "skipped": 0}
         self.failed = []
+        self.unsteady = []
+
+    def take_again(self, job, results):
+        """Whether a job that has failed is to be run a second time; its failure is shown."""
+        failed = [r for r in results if r.outcome == "failed"]
+        if not failed or job.kind in STEADY_KINDS or len(self.unsteady) == UNSTEADY or \
+                any(r.reported or "by itself" in r.detail for r in failed):
+            return False
+        self.unsteady.append(job.name)
+        for r in failed:
+            print(f"--- {r.name} failed, and is run again alone\n{r.detail.rstrip()}\n---",
+                  flush=True)
+        return True
 
     def take(self, job, results):
         self.done += 1
@@ -340,8 +362,13 @@ class Progress:
 
 def run(jobs, workers, keep):
     progress = Progress(len(jobs))
+    again = []
 
     def finish(job, results):
+        if job not in again and progress.take_again(job, results):
+            again.append(job)
+            keep_first(job)
+            return
         progress.take(job, results)
         if not keep and all(r.outcome != "failed" for r in results):
             shutil.rmtree(job.folder(), ignore_errors=True)
@@ -358,19 +385,30 @@ def run(jobs, workers, keep):
                     pool.shutdown(wait=True, cancel_futures=True)
                     raise
 
+    def run_all(jobs, workers):
+        run_batches(batches_of(jobs, workers))
+        run_batches([([job for job in again if job in jobs], 1)])
+
     # Cases on the cluster await what others' load would delay: they come last, by themselves.
     k8s = [j for j in jobs if j.kind == "k8s"]
-    run_batches(batches_of([j for j in jobs if j.kind != "k8s"], workers))
+    run_all([j for j in jobs if j.kind != "k8s"], workers)
     if k8s:
         try:
             outcome, why = start_cluster()
             if outcome is None:
-                run_batches(batches_of(k8s, workers + K8S_MORE))
+                run_all(k8s, workers + K8S_MORE)
             for job in k8s if outcome else []:
                 progress.take(job, [Result(job.name, outcome, detail=why)])
         finally:
             end_cluster()
     return progress
+
+
+def keep_first(job):
+    """The folder of a job's first run stays, beside that of the second."""
+    first = job.folder().with_name(job.folder().name + "-first")
+    shutil.rmtree(first, ignore_errors=True)
+    job.folder().rename(first)
 
 
 def batches_of(jobs, workers):
@@ -413,6 +451,8 @@ def main():
         print(f"dev test: no test matches '{args.pattern}'", file=sys.stderr)
     for name in progress.failed:
         print(f"failed: {name}")
+    for name in progress.unsteady:
+        print(f"unsteady: {name} failed beside others and was run again alone")
     counts = progress.counts
     print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
     if args.all and counts["skipped"]:
