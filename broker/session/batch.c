@@ -15,6 +15,7 @@ enum {
 	OUTCOMES_MAX = 65536, /* kept outcomes of a lane */
 	PUT_OFF_MS = 5000,    /* longest that QoS 0 of a session is not taken for want of memory */
 	SPARSE_RATIO = 4,     /* below one match in so many, matches are copied out */
+	SLICE_MAX = 2048,     /* matches after which others have their turn */
 };
 
 static uint8_t
@@ -63,77 +64,183 @@ batch_explain(
 		sq_refused_unmatched(&p->refused, s, i, notes);
 }
 
-/* For the messages of a batch, one after the other in 'msg' and 'origin'. */
+/* A batch that is taken in.  One that matches so much that others would have to wait goes on in
+ * later turns of the worker; each slice is committed by itself, and admitted only then, so that
+ * what comes behind it waits as for any number that is missing. */
+struct sq_slices {
+	struct sq_task task;
+	struct sq_session *session; /* pinned by the task, and by 'op' */
+	struct sq_call *call;
+	struct sq_op *op;      /* NULL: the session has ended */
+	struct sq_batch batch; /* its entries: those that are not read */
+	uint16_t at;           /* of these the first */
+	uint16_t skip;         /* entries that were admitted before */
+	struct sq_origin origin;
+	struct sq_msg msg;
+	size_t matched, messages, taken;
+};
+
+/* For the messages of a slice, one after the other in 'msg' and 'origin'. */
 static struct sq_publish
-batch_publish(struct sq_session *s, struct sq_call *c, struct sq_op *op, const struct sq_msg *msg,
-    const struct sq_origin *origin)
+batch_publish(struct sq_slices *b)
 {
+	struct sq_session *s = b->session;
+
 	return (struct sq_publish){.broker = s->shard->broker,
 	    .home = s->shard,
 	    .from = s,
 	    .permit = s->permit,
 	    .tenant = s->tenant,
-	    .txn = op->txn,
-	    .op = op,
-	    .msg = msg,
-	    .origin = origin,
+	    .txn = b->op->txn,
+	    .op = b->op,
+	    .msg = &b->msg,
+	    .origin = &b->origin,
 	    .not_from = s->incarnation,
 	    .copy_out = s->sparse,
 	    .shard = s->shard,
-	    .call = c};
+	    .call = b->call};
 }
 
 static void
-batch_admit(struct sq_session *s, struct sq_call *c, struct sq_batch *b, uint16_t skip)
+batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq_publish *p)
 {
-	struct sq_lane_in *lane = &s->lanes[b->lane];
-	struct sq_origin origin = {s->incarnation, b->run, b->first - 1, 0};
-	struct sq_msg msg = {c->body, NULL};
-	struct sq_op *op = sq_op_new(s, c);
-	struct sq_publish p;
-	size_t matched = 0, messages = 0, taken = 0;
+	struct sq_session *s = b->session;
+	uint8_t code;
 
-	sq_permit_refresh(s);
-	p = batch_publish(s, c, op, &msg, &origin);
-	op->lane = b->lane;
-	op->first = b->first;
-	op->last = b->first + b->n - 1;
-	sq_lane_in_admit(lane, b);
-	for (uint16_t i = 0; i < b->n; i++) {
-		struct sq_entry e = sq_batch_next(&b->entries);
-		uint8_t code;
-
-		origin.number++;
-		if (i < skip)
-			continue;
-		if (e.kind == SQ_ENTRY_RELEASE) {
-			code = batch_release(s, op, e.packet_id);
-		} else {
-			msg.image = e.image;
-			code = batch_message(s, op, &e, &p);
-			messages++;
-			matched += p.n > 0;
-			taken += code < 0x80;
-			batch_explain(&p, s, code, i, &op->notes);
-		}
-		sq_lane_in_set(lane, origin.number, code);
-		sq_publish_pause(&p);
+	if (e->kind == SQ_ENTRY_RELEASE) {
+		code = batch_release(s, b->op, e->packet_id);
+	} else {
+		b->msg.image = e->image;
+		code = batch_message(s, b->op, e, p);
+		b->messages++;
+		b->matched += p->n > 0;
+		b->taken += code < 0x80;
+		batch_explain(p, s, code, i, &b->op->notes);
 	}
-	sq_refused_fini(&p.refused);
-	sq_publish_unlock(&p);
-	sq_dead_flush(s->shard, op->txn);
-	sq_sys_add(s->sys, SQ_SYS_RECEIVED, (int64_t)taken);
-	sq_sys_add(s->sys, SQ_SYS_RECEIVED_BYTES, (int64_t)c->body->size);
-	s->sparse = messages >= SPARSE_RATIO && matched * SPARSE_RATIO < messages;
-	sq_stored_batch(s, op->txn, b->lane, op->last, op->held, op->n_held);
-	if (messages > 0)
+	sq_lane_in_set(&s->lanes[b->batch.lane], b->origin.number, code);
+	sq_publish_pause(p);
+}
+
+/* Takes entries in, until there are no more or it is others' turn. */
+static void
+batch_slice(struct sq_slices *b, struct sq_publish *p)
+{
+	sq_lane_in_admit(&b->session->lanes[b->batch.lane], &b->batch);
+	b->batch.upto = 0;
+	while (b->at < b->batch.n && p->work < SLICE_MAX) {
+		struct sq_entry e = sq_batch_next(&b->batch.entries);
+		uint16_t i = b->at++;
+
+		b->origin.number++;
+		if (i >= b->skip)
+			batch_entry(b, &e, i, p);
+	}
+	sq_refused_fini(&p->refused);
+	sq_publish_unlock(p);
+	sq_dead_flush(b->session->shard, b->op->txn);
+}
+
+/* Commits what was taken in of it, with what is to be said of all. */
+static void
+batch_end(struct sq_slices *b)
+{
+	struct sq_session *s = b->session;
+	struct sq_op *op = b->op;
+
+	sq_sys_add(s->sys, SQ_SYS_RECEIVED, (int64_t)b->taken);
+	sq_sys_add(s->sys, SQ_SYS_RECEIVED_BYTES, (int64_t)b->call->body->size);
+	s->sparse = b->messages >= SPARSE_RATIO && b->matched * SPARSE_RATIO < b->messages;
+	sq_stored_batch(s, op->txn, op->lane, op->last, op->held, op->n_held);
+	if (b->messages > 0)
 		SQ_FAULT("broker-publish-admitted");
 	if (op->releases)
 		SQ_FAULT("broker-release-admitted");
-	if (messages > 0)
-		sq_pace_memory(s->shard, c);
+	if (b->messages > 0)
+		sq_pace_memory(s->shard, b->call);
 	sq_op_commit(op);
+}
+
+/* True: it is taken in. */
+static bool
+batch_go_on(struct sq_slices *b)
+{
+	struct sq_session *s = b->session;
+	struct sq_publish p;
+
+	sq_permit_refresh(s);
+	p = batch_publish(b);
+	batch_slice(b, &p);
+	if (b->at < b->batch.n) {
+		sq_lane_in_cut(&s->lanes[b->batch.lane], b->origin.number);
+		sq_publish_part(&p);
+		return false;
+	}
+	batch_end(b);
 	sq_publish_committed(&p);
+	return true;
+}
+
+/* In the next turn; until then the session stays. */
+static void
+batch_later(struct sq_slices *b)
+{
+	sq_session_pin(b->session);
+	sq_worker_post_later(&b->task);
+}
+
+static void
+batch_run(struct sq_task *t)
+{
+	struct sq_slices *b = SQ_CONTAINER_OF(t, struct sq_slices, task);
+	struct sq_session *s = b->session;
+
+	if (b->op == NULL) {
+		free(b);
+	} else if (!batch_go_on(b)) {
+		batch_later(b);
+	} else {
+		s->slices[b->batch.lane] = NULL;
+		free(b);
+		sq_order_retry(s);
+	}
+	sq_session_unpin(s);
+}
+
+static void
+batch_admit(struct sq_session *s, struct sq_call *c, const struct sq_batch *batch, uint16_t skip)
+{
+	struct sq_slices first = {.task = {.run = batch_run},
+	    .session = s,
+	    .call = c,
+	    .op = sq_op_new(s, c),
+	    .batch = *batch,
+	    .skip = skip,
+	    .origin = {s->incarnation, batch->run, batch->first - 1, 0},
+	    .msg = {c->body, NULL}};
+	struct sq_slices *rest;
+
+	first.op->lane = batch->lane;
+	first.op->first = batch->first;
+	first.op->last = batch->first + batch->n - 1;
+	if (batch_go_on(&first))
+		return;
+	s->slices[batch->lane] = rest = sq_xmalloc(sizeof *rest);
+	*rest = first;
+	batch_later(rest);
+}
+
+void
+sq_publish_cut(struct sq_session *s)
+{
+	for (int lane = 0; lane < SQ_LANES; lane++) {
+		struct sq_slices *b = s->slices[lane];
+
+		if (b == NULL)
+			continue;
+		s->slices[lane] = NULL;
+		sq_op_abandon(b->op);
+		b->op = NULL;
+	}
 }
 
 /* Batches of the lane that wait for what comes before them, not for their commit. */
@@ -201,9 +308,9 @@ sq_publish_offer(struct sq_session *s, struct sq_call *c)
 	}
 	switch (sq_lane_in_offer(lane, &b, &skip)) {
 	case SQ_LANE_ADMIT:
-		if (batch_put_off(s, c, b.lane))
+		if (s->slices[b.lane] == NULL && batch_put_off(s, c, b.lane))
 			return;
-		if (sq_order_in_batch(&s->order.in, b.mark))
+		if (s->slices[b.lane] == NULL && sq_order_in_batch(&s->order.in, b.mark))
 			batch_admit(s, c, &b, skip);
 		else
 			batch_park(s, c, b.lane);

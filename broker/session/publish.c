@@ -45,13 +45,9 @@ sq_publish_unlock(struct sq_publish *p)
 	p->locked = NULL;
 }
 
-/* Keys stay locked until the commit of what they are of, and all tenants' are under one lock: so
- * that comes now, of the messages so far. */
-static void
-publish_part(struct sq_publish *p)
+void
+sq_publish_part(struct sq_publish *p)
 {
-	if (!p->keys_locked || p->op == NULL)
-		return;
 	if (!sq_op_split(p->op, p->origin->number + 1))
 		sq_op_part(p->op);
 	p->txn = p->op->txn;
@@ -61,11 +57,12 @@ publish_part(struct sq_publish *p)
 void
 sq_publish_pause(struct sq_publish *p)
 {
-	if (p->work < LOCKED_MAX)
+	if (p->work - p->paused < LOCKED_MAX)
 		return;
-	p->work = 0;
+	p->paused = p->work;
 	sq_publish_unlock(p);
-	publish_part(p);
+	if (p->keys_locked && p->op != NULL) /* they stay so until the commit of what they are of */
+		sq_publish_part(p);
 }
 
 /* Routing of one message. */

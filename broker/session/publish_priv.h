@@ -30,7 +30,8 @@ struct sq_publish {
 	struct sq_op *op;
 	struct sq_own_txn **due, *apart;
 	struct sq_space *locked; /* for reading; NULL: none is */
-	size_t work;             /* matches since the last pause */
+	size_t work;             /* matches */
+	size_t paused;           /* of these, at the last pause */
 	uint64_t number;         /* as a retained message, while others read it; else 0 */
 	size_t n;                /* sinks reached */
 	struct sq_refused refused;
@@ -49,6 +50,9 @@ uint8_t sq_publish_message(struct sq_publish *);
 /* Between two messages, behind the outcome of the first: lets go of the locks, of the space and of
  * keys, if so much was done that others may wait. */
 void sq_publish_pause(struct sq_publish *);
+/* Between two messages of a batch, without a lock of a space: commits it so far, as a part, and
+ * lets go of keys. */
+void sq_publish_part(struct sq_publish *);
 /* Behind the last message. */
 void sq_publish_unlock(struct sq_publish *);
 /* After the commit of its last transaction. */

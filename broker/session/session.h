@@ -27,6 +27,7 @@ enum sq_session_state {
 
 struct sq_group;
 struct sq_loose_txn;
+struct sq_slices;
 
 /* A session's part in a group's queue. */
 struct sq_member {
@@ -172,11 +173,12 @@ struct sq_session {
 	struct sq_lane_in lanes[SQ_LANES];
 	struct sq_held *held; /* ascending */
 	uint32_t n_held, cap_held;
-	struct sq_list ops[SQ_LANES];    /* struct sq_op: batches that are not answered */
-	bool failed[SQ_LANES];           /* a commit failed: attach again */
-	uint64_t put_off_ms;             /* since when its QoS 0 is not taken; 0: it is */
-	bool sparse;                     /* few of the last batch's messages matched */
-	_Atomic uint64_t quiet_until_ms; /* see refused.h */
+	struct sq_list ops[SQ_LANES];       /* struct sq_op: batches that are not answered */
+	struct sq_slices *slices[SQ_LANES]; /* a batch that is taken in bit by bit: see batch.c */
+	bool failed[SQ_LANES];              /* a commit failed: attach again */
+	uint64_t put_off_ms;                /* since when its QoS 0 is not taken; 0: it is */
+	bool sparse;                        /* few of the last batch's messages matched */
+	_Atomic uint64_t quiet_until_ms;    /* see refused.h */
 
 	/* Will. */
 	struct sq_msg will; /* a reference; no image: none */
@@ -261,6 +263,8 @@ void sq_publish_answer(struct sq_session *, struct sq_call *, uint8_t lane, uint
 void sq_publish_call(struct sq_session *, struct sq_call *);
 /* Takes a batch in, or lets it wait; the call is in no list. */
 void sq_publish_offer(struct sq_session *, struct sq_call *);
+/* The session ends: of batches that are taken in in slices nothing more is. */
+void sq_publish_cut(struct sq_session *);
 /* Publishes the will now, if there is one. */
 void sq_publish_will(struct sq_session *);
 

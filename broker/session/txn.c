@@ -198,6 +198,13 @@ sq_op_commit(struct sq_op *op)
 	op->txn->engine->ops->commit(op->txn);
 }
 
+void
+sq_op_abandon(struct sq_op *op)
+{
+	op->err = SQ_ECLOSED;
+	sq_op_commit(op);
+}
+
 static void
 loose_done(struct sq_txn *txn, int err)
 {

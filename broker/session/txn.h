@@ -32,6 +32,8 @@ struct sq_op {
 struct sq_op *sq_op_new(struct sq_session *, struct sq_call *call);
 void sq_op_held(struct sq_op *, uint16_t packet_id);
 void sq_op_commit(struct sq_op *);
+/* Ends it as one whose commit failed, but what its parts hold: the session is gone. */
+void sq_op_abandon(struct sq_op *);
 /* Commits what its transaction holds, and begins another one.  Of a batch the
  * numbers before 'number' are in the store then, with what they were answered: after a crash
  * the rest comes again, and nothing twice.  False: it holds nothing. */

@@ -74,6 +74,13 @@ sq_lane_in_set(struct sq_lane_in *l, uint64_t number, uint8_t code)
 }
 
 void
+sq_lane_in_cut(struct sq_lane_in *l, uint64_t number)
+{
+	assert(number >= l->done && number >= l->kept && number <= l->last);
+	l->last = number;
+}
+
+void
 sq_lane_in_done(struct sq_lane_in *l, uint64_t number)
 {
 	assert(number <= l->last);

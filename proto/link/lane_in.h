@@ -34,6 +34,9 @@ sq_lane_in_offer(const struct sq_lane_in *, const struct sq_batch *, uint16_t *s
 /* Admits the entries of an SQ_LANE_ADMIT batch; their outcomes are 0 until set. */
 void sq_lane_in_admit(struct sq_lane_in *, const struct sq_batch *);
 void sq_lane_in_set(struct sq_lane_in *, uint64_t number, uint8_t code);
+/* Of the batch that was admitted last, what comes behind 'number' is not admitted yet: it is
+ * offered again. */
+void sq_lane_in_cut(struct sq_lane_in *, uint64_t number);
 /* The commit of all numbers up to 'number' has ended well. */
 void sq_lane_in_done(struct sq_lane_in *, uint64_t number);
 /* A commit failed: whatever is not done was never admitted. */

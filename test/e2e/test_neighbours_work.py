@@ -9,6 +9,7 @@ from scenario import scenario
 TOPICS = 20000       # retained, of the greedy client's space
 STALL_S = 1.5        # no publish of a good client takes longer, in a build with sanitizers
 SLICE = 500          # publishes in flight
+LEVELS = 13          # of a topic that two to the power of so many filters match
 
 
 async def two_spaces(env, first="one", second="two", **options):
@@ -89,6 +90,27 @@ async def test_ten_thousand_subscriptions_and_their_end_let_others_publish(env):
     codes = await greedy.unsubscribe(*(f"f/{i}/+" for i in range(1000)), timeout_s=60)
     assert codes == [0] * 1000
     await greedy.disconnect()
+    for one in watched:
+        await one.end()
+
+
+@scenario(timeout_s=300, alone=True)
+async def test_messages_for_thousands_of_filters_let_others_publish(env):
+    stack = await two_spaces(env)
+    greedy = await env.connect(stack.ports[0], "greedy")
+    filters = ["/".join("t+"[i >> level & 1] for level in range(LEVELS)) for i in range(2 ** LEVELS)]
+    for at in range(0, len(filters), 1024):
+        codes = await greedy.subscribe(*filters[at:at + 1024], timeout_s=60)
+        assert codes == [1] * 1024
+    watched = [await good(env, stack.ports[0], "of-the-same-space"),
+               await good(env, stack.ports[1], "of-another")]
+    pub = await env.connect(stack.ports[0], "pub")
+    topic = "/".join("t" * LEVELS)
+    codes = await asyncio.gather(*(pub.publish(topic, str(i), 1, timeout_s=200)
+                                   for i in range(SLICE)))
+    assert codes == [0] * SLICE
+    got = await greedy.receive_all(SLICE, timeout_s=60)
+    assert [m.payload for m in got] == [b"%d" % i for i in range(SLICE)]
     for one in watched:
         await one.end()
 
