@@ -37,6 +37,15 @@ enum sq_conflict {
 	SQ_CONFLICT_SUPERSEDED,
 };
 
+/* With 429: there is no room for one more session.  Of what. */
+enum sq_full {
+	SQ_FULL_NOT,
+	SQ_FULL_BROKER, /* it has as many as it may */
+	SQ_FULL_SPACE,  /* the session's has: its share, or its own limit */
+	SQ_FULL_MEMORY,
+	SQ_FULL_STORE,
+};
+
 struct sq_call {
 	struct sq_broker *broker; /* whose it is, once it was handed over */
 	struct sq_task task;      /* for whoever holds the call */
@@ -59,7 +68,7 @@ struct sq_call {
 	enum sq_conflict conflict; /* with 409 */
 	uint64_t last;             /* with SQ_CONFLICT_GAP */
 	unsigned retry_after_s;    /* with 429 and 503 */
-	bool full;                 /* with 429: no room for one more session */
+	enum sq_full full;         /* with 429 */
 	enum sq_denied denied;     /* with 403: why */
 	const char *detail;        /* static text for the problem body, or NULL */
 	struct sq_buf out;         /* body of a 200 */

@@ -368,6 +368,12 @@ sq_share_limited(const struct sq_account *a, enum sq_share_kind kind)
 	return a->limits.of[kind] != SQ_SHARE_UNBOUNDED;
 }
 
+bool
+sq_share_of_own(const struct sq_account *a, enum sq_share_kind kind)
+{
+	return a->shares->divided || sq_share_limited(a, kind);
+}
+
 void
 sq_share_explain(const struct sq_account *a, enum sq_share_kind kind, struct sq_buf *out)
 {

@@ -96,6 +96,8 @@ bool sq_share_fits(const struct sq_account *, enum sq_share_kind, uint64_t n);
 uint64_t sq_share_room(const struct sq_account *, enum sq_share_kind);
 /* Whether a limit of its own is set to it. */
 bool sq_share_limited(const struct sq_account *, enum sq_share_kind);
+/* Whether what stops it may be its own: a share, or a limit; else it is the total alone. */
+bool sq_share_of_own(const struct sq_account *, enum sq_share_kind);
 uint64_t sq_share_used(const struct sq_account *, enum sq_share_kind);
 
 /* Appends why 'a' was refused, for people: "shop has 120 sessions, which is its share of

@@ -10,11 +10,10 @@
 #include "core/err.h"
 #include "proto/link/frame.h"
 #include "proto/link/lane_out.h"
+#include "sidecar/pool.h"
 
 struct sq_client;
 struct sq_hub;
-
-#define SQ_CLIENT_FULL_TEXT "the broker has no room for one more session"
 
 /* X(symbol, MQTT 5 reason, our side is to blame or it is unexpected, quiet, text).  Quiet: the
  * client's connection did not break; what it had and did not settle counts no attempt. */
@@ -33,7 +32,7 @@ struct sq_hub;
 	X(TAKEN_OVER, 0x8e, 0, 1, "session taken over") \
 	X(ADMIN, 0x98, 1, 1, "ended by the broker") \
 	X(QUOTA, 0x97, 1, 1, "quota exceeded") \
-	X(FULL, 0x97, 1, 1, SQ_CLIENT_FULL_TEXT) \
+	X(FULL, 0x97, 1, 1, "no room for its session") \
 	X(RECEIVE_MAX, 0x93, 1, 0, "more unfinished publishes than allowed") \
 	X(ALIAS, 0x94, 1, 0, "topic alias invalid") \
 	X(TOPIC, 0x90, 1, 0, "topic name invalid") \
@@ -76,9 +75,11 @@ void sq_client_sweep(struct sq_client *, uint64_t now_ms);
 void sq_client_attached(struct sq_client *, bool present, uint32_t max_packet, uint32_t expiry_s);
 /* Or it did not: CONNACK with 'reason'; nothing for a client that has its CONNACK. */
 void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
+/* Appends who has no room for one more session, for people. */
+void sq_client_say_full(const struct sq_hub *, enum sq_answer_full what, struct sq_buf *out);
 /* The broker has no room for its session, which it had not attached before: it is told
  * and ends, whether or not it has its CONNACK. */
-void sq_client_no_room(struct sq_client *);
+void sq_client_no_room(struct sq_client *, enum sq_answer_full what);
 /* The broker does not take its session for 'reason' and 'text': CONNACK with it, or the
  * connection's 'end'. */
 void

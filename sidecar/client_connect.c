@@ -338,12 +338,41 @@ sq_client_go_ahead(struct sq_client *c)
 }
 
 void
-sq_client_no_room(struct sq_client *c)
+sq_client_say_full(const struct sq_hub *h, enum sq_answer_full what, struct sq_buf *out)
 {
+	sq_buf_printf(out, "the broker has no room for one more session");
+	switch (what) {
+	case SQ_ANSWER_FULL_NOT:
+	case SQ_ANSWER_FULL_UNSAID:
+		break;
+	case SQ_ANSWER_FULL_BROKER:
+		sq_buf_printf(out, ": it has as many as its limits.max-sessions");
+		break;
+	case SQ_ANSWER_FULL_SPACE:
+		sq_buf_printf(out, ": space %s has its share of sessions", h->cfg->space);
+		break;
+	case SQ_ANSWER_FULL_MEMORY:
+		sq_buf_printf(out, ": its limits.memory is nearly used up");
+		break;
+	case SQ_ANSWER_FULL_STORE:
+		sq_buf_printf(out, ": its store is full");
+		break;
+	}
+}
+
+void
+sq_client_no_room(struct sq_client *c, enum sq_answer_full what)
+{
+	struct sq_buf text = {0};
+
+	sq_client_say_full(c->hub, what, &text);
+	sq_buf_u8(&text, '\0');
 	sq_hub_count(c->hub, SQ_M_CLIENTS_FULL, 1);
 	sq_refusals_count(c->hub, SQ_REFUSAL_SESSIONS_FULL);
 	if (c->state == SQ_CLIENT_WAITING)
-		sq_client_refuse(c, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_CLIENT_FULL_TEXT);
+		sq_client_refuse(c, SQ_MQTT_RC_QUOTA_EXCEEDED, (const char *)sq_buf_data(&text));
 	else
-		sq_client_end(c, SQ_END_FULL);
+		sq_client_end_because(
+		    c, SQ_END_FULL, (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text) - 1});
+	sq_buf_fini(&text);
 }

@@ -48,13 +48,23 @@ enum sq_credential {
 	SQ_CREDENTIAL_CERTIFICATE,
 };
 
+/* What has no room for one more session. */
+enum sq_answer_full {
+	SQ_ANSWER_FULL_NOT,
+	SQ_ANSWER_FULL_UNSAID, /* by a broker that does not say of what */
+	SQ_ANSWER_FULL_BROKER,
+	SQ_ANSWER_FULL_SPACE,
+	SQ_ANSWER_FULL_MEMORY,
+	SQ_ANSWER_FULL_STORE,
+};
+
 struct sq_answer {
 	unsigned status; /* HTTP; 0: the link or the stream was lost before an answer */
 	enum sq_answer_conflict conflict; /* with 409 */
 	uint64_t last;                    /* with SQ_ANSWER_GAP */
 	unsigned retry_after_ms;          /* with 429 and 503; 0 unknown */
 	enum sq_answer_denied denied;     /* with 403 */
-	bool full;                        /* with 429: no room for one more session */
+	enum sq_answer_full full;         /* with 429 */
 	unsigned version;                 /* of the link: what the body is laid out by */
 	const unsigned char *body;        /* valid during the callback */
 	size_t len;

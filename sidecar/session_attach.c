@@ -133,11 +133,12 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
  * and the outbox.  A transient session that was sent away ends at once, unless its client
  * has left something to publish. */
 static void
-attach_full(struct sq_session *s)
+attach_full(struct sq_session *s, enum sq_answer_full what)
 {
 	struct sq_session *next;
 
 	s->hub->full_ms = sq_hub_now(s->hub);
+	s->hub->full = what;
 	s->state = SQ_SESSION_DOWN;
 	for (struct sq_session *n = s; n != NULL; n = next) {
 		next = n->newer;
@@ -147,7 +148,7 @@ attach_full(struct sq_session *s)
 		n->turned_away = true;
 		if (n->durable) /* its CONNECT is not accepted, so its will is none */
 			sq_block_unref(&n->will);
-		sq_client_no_room(n->client);
+		sq_client_no_room(n->client, what);
 	}
 }
 
@@ -266,9 +267,9 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 			return;
 		break;
 	case 429:
-		if (!ans->full)
+		if (ans->full == SQ_ANSWER_FULL_NOT)
 			break;
-		attach_full(s);
+		attach_full(s, ans->full);
 		if (s->state == SQ_SESSION_ENDED)
 			return;
 		break;

@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "sidecar/client.h"
 #include "sidecar/declared.h"
 #include "sidecar/hub.h"
 #include "sidecar/mark.h"
@@ -109,11 +110,11 @@ status_mark(struct sq_status *s, uint64_t now_ms)
 static void
 status_full(const struct sq_hub *h, uint64_t now_ms, struct sq_buf *why)
 {
-	if (h->full_ms != 0 && now_ms - h->full_ms < FULL_MS)
-		sq_buf_printf(why,
-		    "a broker has as many sessions as it may (its limits.max-sessions, or its "
-		    "limits.memory): new "
-		    "clients are refused with 0x97, sessions that were there before wait\n");
+	if (h->full_ms == 0 || now_ms - h->full_ms >= FULL_MS)
+		return;
+	sq_client_say_full(h, h->full, why);
+	sq_buf_printf(
+	    why, "; new clients are refused with 0x97, sessions that were there before wait\n");
 }
 
 static void

@@ -65,10 +65,26 @@ h2_reason(struct sq_answer *a, const uint8_t *p, size_t len)
 	    [SQ_ANSWER_DENIED_WILL] = "will",
 	};
 
-	a->full = h2_is(p, len, "full");
+	if (a->full == SQ_ANSWER_FULL_NOT && h2_is(p, len, "full"))
+		a->full = SQ_ANSWER_FULL_UNSAID;
 	for (unsigned i = SQ_ANSWER_DENIED_SPACE; i < SQ_ARRAY_LEN(names); i++)
 		if (h2_is(p, len, names[i]))
 			a->denied = (enum sq_answer_denied)i;
+}
+
+static void
+h2_full(struct sq_answer *a, const uint8_t *p, size_t len)
+{
+	static const char *const names[] = {
+	    [SQ_ANSWER_FULL_BROKER] = "broker",
+	    [SQ_ANSWER_FULL_SPACE] = "space",
+	    [SQ_ANSWER_FULL_MEMORY] = "memory",
+	    [SQ_ANSWER_FULL_STORE] = "store",
+	};
+
+	for (unsigned i = SQ_ANSWER_FULL_BROKER; i < SQ_ARRAY_LEN(names); i++)
+		if (h2_is(p, len, names[i]))
+			a->full = (enum sq_answer_full)i;
 }
 
 /* The answer that a frame of 'id' belongs to; NULL when nobody waits for it. */
@@ -103,6 +119,8 @@ h2_on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t
 		a->last = h2_number(value, len, UINT64_MAX);
 	else if (h2_is(name, name_len, "sqmqos-reason"))
 		h2_reason(a, value, len);
+	else if (h2_is(name, name_len, "sqmqos-full"))
+		h2_full(a, value, len);
 	else if (h2_is(name, name_len, "retry-after"))
 		a->retry_after_ms = 1000u * (unsigned)h2_number(value, len, 3600);
 	return 0;

@@ -30,6 +30,13 @@ static const char *const conflicts[] = {
     [SQ_CONFLICT_SUPERSEDED] = "superseded",
 };
 
+static const char *const fulls[] = {
+    [SQ_FULL_BROKER] = "broker",
+    [SQ_FULL_SPACE] = "space",
+    [SQ_FULL_MEMORY] = "memory",
+    [SQ_FULL_STORE] = "store",
+};
+
 static const struct title *
 answer_title(unsigned status)
 {
@@ -89,6 +96,18 @@ sq_answer_denied(h2o_req_t *req, enum sq_denied why, const char *detail)
 	sq_answer_problem(req, 403, detail);
 }
 
+/* There is no room for the session, of what it says. */
+static void
+answer_full(h2o_req_t *req, const char *what)
+{
+	h2o_headers_t *headers = &req->res.headers;
+
+	h2o_add_header_by_str(
+	    &req->pool, headers, H2O_STRLIT("sqmqos-reason"), 0, NULL, H2O_STRLIT("full"));
+	h2o_add_header_by_str(
+	    &req->pool, headers, H2O_STRLIT("sqmqos-full"), 0, NULL, what, strlen(what));
+}
+
 static void
 answer_refusal(h2o_req_t *req, const struct sq_call *c)
 {
@@ -104,9 +123,8 @@ answer_refusal(h2o_req_t *req, const struct sq_call *c)
 	}
 	if (c->conflict == SQ_CONFLICT_GAP)
 		answer_number(req, H2O_STRLIT("sqmqos-last"), c->last);
-	if (c->full)
-		h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("sqmqos-reason"), 0,
-		    NULL, H2O_STRLIT("full"));
+	if (c->full != SQ_FULL_NOT)
+		answer_full(req, fulls[c->full]);
 	if (c->status == 429 || c->status == 503)
 		answer_number(
 		    req, H2O_STRLIT("retry-after"), c->retry_after_s > 0 ? c->retry_after_s : 1);

@@ -266,7 +266,7 @@ sq_calls_start(
 	c->conflict = SQ_CONFLICT_NONE;
 	c->last = 0;
 	c->retry_after_s = 0;
-	c->full = false;
+	c->full = SQ_FULL_NOT;
 	c->denied = SQ_DENIED_NONE;
 	c->detail = NULL;
 	sq_list_init(&c->node);

@@ -45,18 +45,18 @@ attach_store_full(
 	SQ_WARN("session", "%s~%s~%s: refused, " SQ_REFUSED_STORE, c->key.space, c->key.workload,
 	    c->key.client);
 	c->retry_after_s = 1;
-	c->full = s == NULL && sq_link_version(c->link) >= 2;
-	sq_call_answer(c, c->full ? 429 : 507, SQ_REFUSED_STORE);
+	c->full = s == NULL && sq_link_version(c->link) >= 2 ? SQ_FULL_STORE : SQ_FULL_NOT;
+	sq_call_answer(c, c->full != SQ_FULL_NOT ? 429 : 507, SQ_REFUSED_STORE);
 	return true;
 }
 
 /* At version 1 of the link it reads as any other "not now". */
 static void
-attach_no_room(struct sq_call *c, const char *detail)
+attach_no_room(struct sq_call *c, enum sq_full full, const char *detail)
 {
 	c->retry_after_s = 1;
-	c->full = sq_link_version(c->link) >= 2;
-	sq_call_answer(c, c->full ? 429 : 503, detail);
+	c->full = sq_link_version(c->link) >= 2 ? full : SQ_FULL_NOT;
+	sq_call_answer(c, c->full != SQ_FULL_NOT ? 429 : 503, detail);
 }
 
 /* Its tenant has as many as it may. */
@@ -71,7 +71,10 @@ attach_no_share(struct sq_broker *b, struct sq_call *c, const struct sq_account 
 	sq_count(b, SQ_M_REFUSED_BY_SESSIONS_FULL, 1);
 	SQ_WARN("session", "%s~%s~%s: refused: %s", c->key.space, c->key.workload, c->key.client,
 	    (const char *)sq_buf_data(&why));
-	attach_no_room(c, "its tenant has as many sessions as it may");
+	if (sq_share_of_own(account, SQ_SHARE_SESSIONS))
+		attach_no_room(c, SQ_FULL_SPACE, "its tenant has as many sessions as it may");
+	else
+		attach_no_room(c, SQ_FULL_BROKER, "the broker has as many sessions as it may");
 	sq_buf_fini(&why);
 }
 
@@ -101,7 +104,7 @@ attach_no_memory(struct sq_broker *b, struct sq_call *c)
 	sq_count(b, SQ_M_REFUSED_BY_MEMORY, 1);
 	SQ_WARN("session", "%s~%s~%s: refused, the memory is nearly used up (limits.memory)",
 	    c->key.space, c->key.workload, c->key.client);
-	attach_no_room(c, "the broker has no memory for one more session");
+	attach_no_room(c, SQ_FULL_MEMORY, "the broker has no memory for one more session");
 }
 
 /* Answers, if the will is above the limit. */

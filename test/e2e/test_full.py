@@ -7,8 +7,8 @@ import mqtt
 from annotations import AnnotationsFile
 from cluster import eventually, metric
 
-WHY = "the broker has no room for one more session"
-LINE = "a broker has as many sessions as it may (its limits.max-sessions, or its limits.memory)"
+WHY = "the broker has no room for one more session: it has as many as its limits.max-sessions"
+LINE = WHY + "; new clients are refused with 0x97"
 
 
 def limited(n):
@@ -51,8 +51,8 @@ async def test_a_new_client_is_sent_away_with_a_reason(env):
     old = env.client("old-durable", mqtt.V311)
     assert (await old.connect(port, clean=False)).code == 3
     await old.wait_closed()
-    for name in ("transient: closed, " + WHY, "durable: CONNECT refused with 0x97",
-                 "old: closed, " + WHY, "old-durable: CONNECT refused with 0x97"):
+    for name in ("transient: closed, no room for its session: " + WHY, "durable: CONNECT refused with 0x97",
+                 "old: closed, no room for its session: " + WHY, "old-durable: CONNECT refused with 0x97"):
         assert name in stack.log(sidecar), name
     assert await metric(sidecar, 'sqmqos_clients_refused_total{reason="sessions-full"}') == 4
     assert await metric(stack.broker, 'sqmqos_sessions_refused_total{reason="sessions-full"}') >= 4
@@ -163,3 +163,31 @@ async def test_a_new_pod_is_not_ready_and_says_why(env):
     await there[0].disconnect()
     await stack.ready(sidecar)
     env.check_leftovers = False
+
+
+async def test_who_has_its_share_hears_that_it_is_the_share(env):
+    """By its own space's name, and of nobody else."""
+    stack = await env.stack(sidecars=2, start=False, broker={
+        "limits": {"max-sessions": 100, "spaces": 4}, "spaces": {"shop": {"limits": {"sessions": 2}}}})
+    for sidecar, space in zip(stack.sidecars, ("shop", "bank")):
+        sidecar.tree["identity"]["space"] = space
+    await stack.start()
+    other = await env.connect(stack.ports[1], "other")
+    await other.subscribe("t")
+    there = [await env.connect(stack.ports[0], f"there-{i}") for i in range(2)]
+    for client in there:
+        await client.subscribe("t")
+    await sessions(stack, 3)
+    why = "the broker has no room for one more session: space shop has its share of sessions"
+    connack = await env.client("durable").connect(stack.ports[0], clean=False,
+                                                  props={"session_expiry": 60})
+    assert connack.code == 0x97 and connack.props["reason_string"] == why, connack
+    passing = await env.connect(stack.ports[0], "passing")
+    assert await passing.wait_closed() == 0x97
+    assert passing.disconnect_props["reason_string"] == why
+
+    async def says():
+        status, body = await readyz(stack.sidecars[0])
+        return status == 200 and why in body
+    await eventually(says, "/readyz says it, too")
+    assert "bank" not in stack.log(stack.sidecars[0])

@@ -143,7 +143,7 @@ fake_word(struct sq_call *c, const char *word, unsigned n)
 			c->conflict = answers[i].why;
 			c->last = 41;
 			c->retry_after_s = 3;
-			c->full = strcmp(word, "full") == 0;
+			c->full = strcmp(word, "full") == 0 ? SQ_FULL_SPACE : SQ_FULL_NOT;
 			sq_call_answer(c, answers[i].status, NULL);
 			return true;
 		}

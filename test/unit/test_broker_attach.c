@@ -519,7 +519,7 @@ Test(broker_attach, sessions_have_a_limit)
 		one.ordinal = 1;
 		c = peer_put(&one);
 		if (i == 100)
-			cr_assert(c->call.full, "it says why");
+			cr_assert_eq(c->call.full, SQ_FULL_BROKER, "it says why");
 		call_expect(&c, i < 100 ? 200 : 429);
 	}
 	p.ordinal = 1;
@@ -527,7 +527,7 @@ Test(broker_attach, sessions_have_a_limit)
 	call_expect(&c, 429);
 	fake_link_set_version(w.links[p.link], 1); /* as before that was said */
 	c = peer_put(&p);
-	cr_assert_not(c->call.full);
+	cr_assert_eq(c->call.full, SQ_FULL_NOT);
 	call_expect(&c, 503);
 }
 

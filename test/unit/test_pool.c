@@ -114,8 +114,8 @@ Test(pool, answer_carries_status_conflict_last_and_retry_after)
 		cr_assert_eq(call.answer.status, cases[i].status, "%s", cases[i].path);
 		cr_assert_eq(call.answer.conflict, cases[i].conflict, "%s", cases[i].path);
 		cr_assert_eq(call.answer.last, cases[i].last, "%s", cases[i].path);
-		cr_assert_eq(call.answer.full, strstr(cases[i].path, "reason=full") != NULL, "%s",
-		    cases[i].path);
+		cr_assert_eq(call.answer.full != SQ_ANSWER_FULL_NOT,
+		    strstr(cases[i].path, "reason=full") != NULL, "%s", cases[i].path);
 		cr_assert_eq(
 		    call.answer.retry_after_ms, cases[i].retry_after_ms, "%s", cases[i].path);
 		call_fini(&call);
