@@ -238,6 +238,58 @@ explain_with(const struct sq_explain *e, struct sq_acl *acl, const struct sq_acl
 	return rc == SQ_OK && v.allowed ? SQ_EXPLAIN_ALLOWED : SQ_EXPLAIN_DENIED;
 }
 
+/* Whether an issuer's accounts have a space of its own, or 'kubernetes': their namespaces. */
+static bool
+explain_issues(const struct sq_broker_config *c, const char *name, bool kubernetes)
+{
+	const struct sq_broker_issuer *all = c->issuers.v;
+
+	for (size_t i = 0; i < c->issuers.n; i++) {
+		size_t len = strlen(all[i].issuer);
+
+		if (kubernetes ? all[i].space == NULL
+			       : all[i].space != NULL && strncmp(name, all[i].issuer, len) == 0 &&
+				name[len] == '#')
+			return true;
+	}
+	return false;
+}
+
+/* Why nobody can come with such an identity; NULL: somebody may. */
+static const char *
+explain_nobody(const char *name, const struct sq_broker_config *c)
+{
+	bool tokens = sq_config_is_set(c->tokens_file), certs = sq_config_is_set(c->client_ca_file);
+
+	if (name[0] == '\0')
+		return tokens || certs || c->kubernetes || c->issuers.n > 0
+		    ? "everybody is asked for a credential"
+		    : NULL;
+	if (strncmp(name, "token:", 6) == 0)
+		return tokens ? NULL : "auth.tokens-file is not set";
+	if (strncmp(name, "cert:", 5) == 0)
+		return certs ? NULL : "auth.client-ca-file is not set";
+	if (strncmp(name, "kube:", 5) == 0)
+		return c->kubernetes || explain_issues(c, name, true)
+		    ? NULL
+		    : "auth.kubernetes is false";
+	return explain_issues(c, name + strlen("jwt:"), false)
+	    ? NULL
+	    : "no item of auth.issuers is that issuer, with a space";
+}
+
+/* The rules may speak of who can't come. */
+static void
+explain_say_nobody(const char *name, const struct sq_broker_config *c, FILE *out)
+{
+	const char *why = explain_nobody(name, c);
+
+	if (why == NULL)
+		return;
+	fprintf(out, "but nobody can come as %s: %s\n", name[0] != '\0' ? name : "nobody", why);
+	fflush(out);
+}
+
 int
 sq_explain_run(
     const struct sq_explain *e, const struct sq_broker_config *c, FILE *out, struct sq_buf *err)
@@ -264,6 +316,8 @@ sq_explain_run(
 	}
 	if (acl != NULL)
 		code = explain_with(e, acl, &who, out, err);
+	if (code != SQ_EXIT_CONFIG)
+		explain_say_nobody(e->identity, c, out);
 	sq_acl_unref(&acl);
 	sq_identity_unref(&identity);
 	sq_buf_fini(&wrong);

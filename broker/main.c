@@ -281,6 +281,7 @@ program_stop(struct program *p)
 	sq_front_free(&p->front);
 	sq_auth_free(&p->auth);
 	sq_broker_config_free(&p->config);
+	sq_config_live_fini(&p->live);
 }
 
 /* On the thread of the signals. */
@@ -334,8 +335,8 @@ static void
 program_look(struct program *p)
 {
 	struct sq_acl *acl;
-	struct sq_buf err = {0};
-	int rc = sq_config_live_look(&p->live, &acl, &err);
+	struct sq_buf restart = {0}, err = {0};
+	int rc = sq_config_live_look(&p->live, &p->config, &acl, &restart, &err);
 
 	if (rc == SQ_EAGAIN)
 		return;
@@ -344,11 +345,16 @@ program_look(struct program *p)
 		size_t n = sq_acl_rules(acl);
 
 		sq_broker_set_acl(p->broker, acl); /* before the log says so */
-		SQ_INFO("broker", "%s has changed: %zu rules of acl are in force", p->live.file, n);
+		SQ_INFO("broker", "%s has changed: %zu rule%s of acl in force", p->live.file, n,
+		    n == 1 ? "" : "s");
 	} else {
 		SQ_ERROR("broker", "%.*s; the rules of acl stay as they were",
 		    (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
 	}
+	if (sq_buf_len(&restart) > 0)
+		SQ_WARN("broker", "%s: what has changed of %.*s counts from the next start on",
+		    p->live.file, (int)sq_buf_len(&restart), (const char *)sq_buf_data(&restart));
+	sq_buf_fini(&restart);
 	sq_buf_fini(&err);
 }
 

@@ -93,9 +93,11 @@ tokens_read_again(struct tokens *t, int rc, const struct sq_buf *text)
 		SQ_WARN("auth", "auth.tokens-file: %s: %.*s; the last good one stays", t->file,
 		    (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
 	} else {
+		size_t n = sq_tokens_count(table);
+
 		tokens_set(t, table); /* before the log says so */
-		SQ_INFO("auth", "auth.tokens-file: %s read again: %zu tokens", t->file,
-		    sq_tokens_count(table));
+		SQ_INFO("auth", "auth.tokens-file: %s read again: %zu token%s", t->file, n,
+		    n == 1 ? "" : "s");
 	}
 	sq_buf_fini(&err);
 }

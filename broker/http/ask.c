@@ -233,10 +233,12 @@ static void
 ask_doubt(struct sq_conn *c, uint64_t now_ms)
 {
 	const struct sq_front *f = c->part->front;
+	char peer[ASK_PEER_MAX];
 
 	if (c->stream == NULL || sq_auth_holds(f->cfg.auth, c->proof.basis))
 		return;
-	SQ_WARN("auth", "a link of %s ends: what proved it is gone",
+	ask_peer(c, peer);
+	SQ_WARN("auth", "%s: a link of %s ends: what proved it is gone", peer,
 	    sq_link_identity(sq_deliveries_link(c->stream))->name);
 	sq_conn_move(c, 0);
 	c->close_at_ms = now_ms + ASK_CLOSE_MS; /* a sidecar dials anew with what it has by now */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/rules.h"
+#include "broker/session/asked.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -78,8 +79,13 @@ sq_permit_will(struct sq_broker *b, const struct sq_call *c, struct sq_bytes wil
 	struct sq_acl_subject *subject = permit_subject(
 	    b, sq_link_identity(c->link), &c->key, &version);
 	struct sq_refused refused = {0};
+	struct sq_asked asked;
 	bool may = subject == NULL ||
 	    sq_permit_publish(b, subject, sq_image_topic(will.p), &refused);
+
+	/* What asks for something wrong is refused when it is due. */
+	if (may && subject != NULL && sq_asked_parse(will.p, &asked) && asked.receipt.len > 0)
+		may = sq_permit_publish(b, subject, asked.receipt, &refused);
 
 	if (!may)
 		sq_refused_untold(&refused, b, c->key.client, "connection with a will",

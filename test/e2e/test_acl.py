@@ -42,10 +42,10 @@ async def denied(stack, verb):
 
 async def change(stack, *rules, default="allow", good=True):
     """Other rules in the file, and in force."""
-    before = stack.log(stack.broker).count("rules of acl")
+    before = stack.log(stack.broker).count(" of acl ")
     stack.broker.tree |= acl(*rules, default=default)
     stack.broker.write_config()
-    await eventually(lambda: stack.log(stack.broker).count("rules of acl") > before, "the file is read")
+    await eventually(lambda: stack.log(stack.broker).count(" of acl ") > before, "the file is read")
     assert await metric(stack.broker, "sqmqos_acl_stale") == (0 if good else 1)
     if good:
         assert await metric(stack.broker, "sqmqos_acl_rules") == len(rules)
@@ -140,6 +140,19 @@ async def test_wills_are_publishes(env):
     await eventually(lambda: "will refused with 0x87" in stack.log(stack.broker), "it is refused")
     await nothing_came(robot, robot, "end")
     assert await metric(stack.broker, 'sqmqos_auth_refused_total{reason="will"}') == 4
+
+
+async def test_the_receipt_of_a_will_is_judged_when_it_connects(env):
+    stack = await ruled(env, {"deny": ["publish"], "identity": "*/till", "topics": ["state/#"]})
+
+    async def code(topic, *user):
+        will = Will("bye", b"gone", 2, props={"user": [*user, ("sqmqos-receipt", topic)]})
+        connack = await env.client("till").connect(stack.ports[0], will=will, clean=False, props=DURABLE)
+        return connack.code
+    ask = ("sqmqos-qos", "3")
+    assert await code("state/till", ask) == NO
+    assert "state/till: acl[0]" in stack.log(stack.broker)
+    assert await code("receipts/till", ask) == 0
 
 
 async def test_receipts_and_delayed_messages_are_publishes(env):
@@ -304,6 +317,30 @@ async def test_a_bad_file_changes_nothing(env):
     assert await app.publish("b", b"x", qos=1) == NO
 
 
+async def test_other_keys_that_have_changed_are_named_once(env):
+    """They count from the next start on; their values are in no log."""
+    stack = await ruled(env, {"deny": ["publish"], "topics": ["a"]}, accounts=())
+    tree, text = stack.broker.tree, f"{stack.broker.config_path}: what has changed of "
+
+    def warnings():
+        return [row.split(text)[1] for row in stack.log(stack.broker).splitlines() if text in row]
+    await change(stack, {"deny": ["publish"], "topics": ["b"]})
+    assert not warnings(), "nothing but the rules"
+    tree["limits"] = tree.get("limits", {}) | {"will": "32Ki"}
+    tree["spaces"] = {"secret-name": {"limits": {"sessions": 3}}}
+    await change(stack, {"deny": ["publish"], "topics": ["c"]})
+    await eventually(warnings, "they are named")
+    assert warnings() == ["spaces, limits.will counts from the next start on"], warnings()
+    await change(stack)
+    await change(stack, {"deny": ["publish"], "topics": ["d"]})
+    assert len(warnings()) == 1, "once"
+    tree["drain-timeout"] = "7s"
+    await change(stack)
+    await eventually(lambda: len(warnings()) == 2, "and again for one more")
+    assert "drain-timeout" in warnings()[1] and "secret-name" not in stack.log(stack.broker)
+    assert "1 rule of acl in force" in stack.log(stack.broker)
+
+
 async def test_without_rules_nothing_is_asked(env):
     stack = await ruled(env, accounts=("till",))
     app = await env.connect(stack.ports[0], "app")
@@ -352,6 +389,14 @@ async def test_which_rule_decides(env):
             (("local", "publish", "b"), 2, '"local" is no identity; they are token:NAME'),
             (("kube:shop/till", "publish", "$SYS/x"), 1, "nobody publishes to topics below $SYS"),
             (("kube:shop/till", "publish", "a/#"), 2, "must not contain + or #"),
+            (("cert:x", "publish", "b", "--space", "bank"), 0,
+             "\nbut nobody can come as cert:x: auth.client-ca-file is not set"),
+            (("jwt:https://other#a", "publish", "b", "--space", "ci"), 0,
+             "\nbut nobody can come as jwt:https://other#a: no item of auth.issuers"),
+            (("kube:shop/till", "publish", "a/c/1", "--client", "c"), 0,
+             "\nbut nobody can come as kube:shop/till: auth.kubernetes is false"),
+            (("", "publish", "b", "--space", "shop"), 0,
+             "\nbut nobody can come as nobody: everybody is asked for a credential"),
             (("kube:shop/till", "read", "a"), 2, "verbs are publish, subscribe"),
             (("kube:shop/till", "publish"), 2, "needs IDENTITY VERB TOPIC")):
         got, text = await asyncio.to_thread(explain, env, stack, *argv)

@@ -419,7 +419,7 @@ async def test_a_certificate_that_is_revoked_ends_its_link(env):
     state = await attached(links["till"], "shop~w~c")
     ca.revoke(pairs["web"][0])
     assert await ended(links["web"]) < GONE_S
-    assert "a link of cert:web.example ends: what proved it is gone" in stack.log(stack.broker)
+    assert "127.0.0.1: a link of cert:web.example ends: what proved it is gone" in stack.log(stack.broker)
     again = await shown(stack, pairs["web"])
     assert await again.open_link() == 401
     assert await refused(stack, "certificate-revoked") == 1

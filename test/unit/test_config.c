@@ -387,6 +387,48 @@ Test(config, records_are_read_from_the_file)
 	cr_assert_eq(people.list.n, 0);
 }
 
+/* What differs between two texts, but for 'except'. */
+static const char *
+differ(const char *a, const char *b, const char *except)
+{
+	struct people other;
+	const char *const names[] = {except, NULL};
+
+	cr_assert_eq(records(a, NULL, 0, NULL), 0);
+	other = people;
+	people = (struct people){0};
+	cr_assert_eq(records(b, NULL, 0, NULL), 0);
+	(void)sq_config_differ(&other, &people, people_keys, PEOPLE, names, 2, &err);
+	sq_config_free(&other, people_keys, PEOPLE);
+	return error();
+}
+
+Test(config, keys_that_differ_are_named)
+{
+	static const char one[] = "a: {list: [{mail: x}]}\nnamed: {n: {tags: [p, q]}}\nafter: z\n";
+
+	cr_expect_str_eq(differ(one, one, NULL), "");
+	cr_expect_str_eq(differ(one,
+			     "named: {n: {tags: [p, q]}}\nafter: z\n\n\n"
+			     "a: {list: [{mail: x, age: 7}]}\n",
+			     NULL),
+	    "", "what is written otherwise is the same");
+	cr_expect_str_eq(differ(one, "a: {list: [{mail: y}]}\nnamed: {n: {tags: [p, q]}}\n", NULL),
+	    "a.list, after");
+	cr_expect_str_eq(differ(one,
+			     "a: {list: [{mail: x, age: 8}]}\nnamed: {n: {tags: [p, q]}}\n"
+			     "after: z\n",
+			     NULL),
+	    "a.list");
+	cr_expect_str_eq(
+	    differ(one, "a: {list: [{mail: x}]}\nnamed: {n: {tags: [p]}}\n", "after"), "named");
+	cr_expect_str_eq(
+	    differ(one, "a: {list: [{mail: x}]}\nnamed: {m: {tags: [p, q]}}\n", "after"), "named");
+	cr_expect_str_eq(differ(one, "", NULL), "a.list, named and 1 more");
+	cr_expect_str_eq(differ("", one, "named"), "a.list, after");
+	sq_config_free(&people, people_keys, PEOPLE);
+}
+
 Test(config, errors_in_records_name_file_line_and_key)
 {
 	static const struct {
