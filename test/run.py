@@ -37,6 +37,7 @@ SKIPPED = 77  # exit code of a job that could not run here
 K8S_MORE = 1   # cases at a time beside one per worker: a case mostly waits
 UNSTEADY = 3   # jobs of a run that are run a second time, at most
 STEADY_KINDS = ("model", "fuzz", "torture")  # whose failures are never of the load beside them
+ITSELF = r"(?<!SIGKILL) by itself"  # fault points end by SIGKILL
 TAP = re.compile(r"^(ok|not ok) - (\S+)(.*)$")
 
 
@@ -335,7 +336,7 @@ class Progress:
         """Whether a job that has failed is to be run a second time; its failure is shown."""
         failed = [r for r in results if r.outcome == "failed"]
         if not failed or job.kind in STEADY_KINDS or len(self.unsteady) == UNSTEADY or \
-                any(r.reported or "by itself" in r.detail for r in failed):
+                any(r.reported or re.search(ITSELF, r.detail) for r in failed):
             return False
         self.unsteady.append(job.name)
         for r in failed:

@@ -329,7 +329,9 @@ class Crash:
             await self.finished()
         self.publish_until(BEFORE + (1 if self.point.alone else BURST))
         await self.die()
-        assert self.point.at in (None, self.progress()), self.progress()
+        # What a process wrote is lost where it had not read all when it died.
+        if not self.victim.was_reset:
+            assert self.point.at in (None, self.progress()), self.progress()
         self.arm(1)
         await self.come_back()
         self.publish_until(BEFORE + BURST + AGAIN)

@@ -257,7 +257,8 @@ class Connection(asyncio.Protocol):
         self.owner.on_packet(head >> 4, head & 15, Reader(body))
         return True
 
-    def connection_lost(self, _error):
+    def connection_lost(self, error):
+        self.owner.was_reset = isinstance(error, ConnectionError)
         self.writable.set()
         if not self.closed.done():
             self.closed.set_result(None)
@@ -279,6 +280,7 @@ class Client:
         self.connack = None
         self.disconnect_reason = None
         self.disconnect_props = {}
+        self.was_reset = False    # the last connection; what was on its way may be lost
         self.errors = []          # what the server did wrong
         self.words = []           # reason strings of its acknowledgements
         self.ids_not_found = 0    # PUBRELs that it answered so
