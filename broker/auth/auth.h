@@ -40,9 +40,12 @@ struct sq_auth_certificate {
 };
 
 /* What an identity rests on. */
+enum { SQ_BASIS_ABOVE_MAX = 9 }; /* certificates above a client's, in its chain */
+
 struct sq_basis {
-	uint64_t what;   /* a token's line, a key, a certificate's authority */
-	uint64_t number; /* of the certificate; else 0 */
+	uint64_t what;                      /* a token's line, a key, a certificate's authority */
+	uint64_t number;                    /* of the certificate; else 0 */
+	uint64_t above[SQ_BASIS_ABOVE_MAX]; /* likewise of those above it, until a 0 */
 };
 
 struct sq_auth_cfg {
@@ -116,7 +119,8 @@ uint64_t sq_auth_epoch(const struct sq_auth *);
 /* Whether an identity's basis is still there: its token in the file, its key among those
  * of its issuer, its certificate's authority, which has not revoked it.  Thread: any. */
 bool sq_auth_holds(struct sq_auth *, struct sq_basis);
-/* A few times a second, by any worker: looks at the files.  Thread: any. */
+/* A few times a second, by any worker: looks at files that no thread of their verifier looks
+ * at.  Thread: any. */
 void sq_auth_refresh(struct sq_auth *);
 /* Whether all that it was told to verify can be; else lines in 'why'.  Thread: any. */
 bool sq_auth_ready(struct sq_auth *, struct sq_buf *why);

@@ -1,6 +1,7 @@
 /* See broker/auth/cert_trust.h. */
 #include "broker/auth/cert_trust.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -13,7 +14,7 @@
 #include "core/htab.h"
 #include "core/mem.h"
 
-enum { TRUST_DEPTH_MAX = 8 };
+enum { TRUST_DEPTH_MAX = SQ_BASIS_ABOVE_MAX - 1 }; /* between the client's and the root */
 
 /* A sorted set of hashes. */
 struct set {
@@ -109,7 +110,11 @@ static void
 trust_add_revoked(struct sq_cert_trust *t, X509_CRL *crl)
 {
 	STACK_OF(X509_REVOKED) *all = X509_CRL_get_REVOKED(crl);
+	X509_REVOKED *first;
 
+	if (sk_X509_REVOKED_num(all) > 0) /* sorts it, or the first client would be kept waiting */
+		(void)X509_CRL_get0_by_serial(
+		    crl, &first, X509_REVOKED_get0_serialNumber(sk_X509_REVOKED_value(all, 0)));
 	for (int i = 0; i < sk_X509_REVOKED_num(all); i++)
 		set_add(&t->revoked,
 		    trust_number(X509_CRL_get_issuer(crl),
@@ -213,6 +218,28 @@ trust_reason(int error)
 	}
 }
 
+static uint64_t
+trust_number_of(const X509 *cert)
+{
+	return trust_number(X509_get_issuer_name(cert), X509_get0_serialNumber(cert));
+}
+
+/* Whether a list of its own revokes none above the client's, which X509_verify_cert() has looked
+ * at.  That would want a list of each authority for these, the root's too. */
+static bool
+trust_above(const struct sq_cert_trust *t, STACK_OF(X509) * chain, struct sq_basis *basis)
+{
+	int n = sk_X509_num(chain) - 1;
+	bool good = true;
+
+	assert(n <= SQ_BASIS_ABOVE_MAX);
+	for (int i = 0; i < n; i++) {
+		basis->above[i] = trust_number_of(sk_X509_value(chain, i + 1));
+		good = good && !set_has(&t->revoked, basis->above[i]);
+	}
+	return good;
+}
+
 /* When the first of the chain ends, in seconds since 1970. */
 static int64_t
 trust_end(STACK_OF(X509) * chain)
@@ -247,9 +274,12 @@ sq_cert_trust_verify(struct sq_cert_trust *t, X509 *cert, STACK_OF(X509) * chain
 		STACK_OF(X509) *proven = X509_STORE_CTX_get0_chain(ctx);
 
 		out->basis.what = trust_authority(sk_X509_value(proven, sk_X509_num(proven) - 1));
-		out->basis.number = trust_number(
-		    X509_get_issuer_name(cert), X509_get0_serialNumber(cert));
+		out->basis.number = trust_number_of(cert);
 		out->expires_s = trust_end(proven);
+		if (!trust_above(t, proven, &out->basis)) {
+			why = SQ_AUTH_CERT_REVOKED;
+			sq_buf_printf(known, "an authority above it is revoked");
+		}
 	} else {
 		error = X509_STORE_CTX_get_error(ctx);
 		why = trust_reason(error);
@@ -263,5 +293,9 @@ sq_cert_trust_verify(struct sq_cert_trust *t, X509 *cert, STACK_OF(X509) * chain
 bool
 sq_cert_trust_holds(const struct sq_cert_trust *t, const struct sq_basis *basis)
 {
-	return set_has(&t->authorities, basis->what) && !set_has(&t->revoked, basis->number);
+	bool good = set_has(&t->authorities, basis->what) && !set_has(&t->revoked, basis->number);
+
+	for (size_t i = 0; good && i < SQ_BASIS_ABOVE_MAX && basis->above[i] != 0; i++)
+		good = !set_has(&t->revoked, basis->above[i]);
+	return good;
 }

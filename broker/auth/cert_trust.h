@@ -29,7 +29,8 @@ struct sq_cert_proof {
  * now; else the reason, with more of it in 'known'.  Whose key the caller has seen used. */
 enum sq_auth_reason sq_cert_trust_verify(struct sq_cert_trust *, X509 *, STACK_OF(X509) * chain,
     struct sq_cert_proof *out, struct sq_buf *known);
-/* Whether what a certificate was good by is still there: its authority, and no revocation. */
+/* Whether what a certificate was good by is still there: its authority, and no revocation of it
+ * or one above it. */
 bool sq_cert_trust_holds(const struct sq_cert_trust *, const struct sq_basis *);
 
 #endif

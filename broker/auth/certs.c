@@ -2,8 +2,10 @@
 #include "broker/auth/certs.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "broker/auth/cert_name.h"
 #include "broker/auth/cert_trust.h"
@@ -11,11 +13,15 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/thread.h"
 
 enum {
-	CA_SIZE_MAX = 1 << 20,   /* bytes */
-	CRL_SIZE_MAX = 16 << 20, /* bytes */
-	SAID_MAX = 128,          /* bytes of a refused one's name in the log */
+	CA_SIZE_MAX = 1 << 20, /* bytes */
+	/* Bytes: the signature over a list is verified for each certificate, on its worker; over
+	 * these in about 2 ms. */
+	CRL_SIZE_MAX = 2 << 20,
+	LOOK_MS = 250,
+	SAID_MAX = 128, /* bytes of a refused one's name in the log */
 };
 
 /* A file, and what was good in it last. */
@@ -32,9 +38,15 @@ struct certs {
 	struct sq_auth *auth;
 	struct sq_auth_certificate *rules; /* with texts of the configuration */
 	size_t n_rules;
-	pthread_mutex_t reading; /* of the sources; taken before the other */
+	/* The thread's, which reads: a long list would hold a worker up. */
 	struct source ca, crl;
+	struct sq_cert_trust *retired; /* freed here, not by the last one who looks at it */
+	atomic_size_t bad_files;
+	bool started;
+	pthread_t thread;
 	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t wake;
+	bool stopped;
 	struct sq_cert_trust *trust;
 };
 
@@ -114,15 +126,15 @@ certs_holds(struct sq_verifier *v, const struct sq_basis *basis)
 static bool
 certs_set(struct certs *c, struct sq_bytes ca, struct sq_bytes crl, struct sq_buf *err)
 {
-	struct sq_cert_trust *made = sq_cert_trust_new(ca, crl, err), *old;
+	struct sq_cert_trust *made = sq_cert_trust_new(ca, crl, err);
 
 	if (made == NULL)
 		return false;
+	sq_cert_trust_unref(&c->retired);
 	pthread_mutex_lock(&c->lock);
-	old = c->trust;
+	c->retired = c->trust;
 	c->trust = made;
 	pthread_mutex_unlock(&c->lock);
-	sq_cert_trust_unref(&old);
 	return true;
 }
 
@@ -167,16 +179,39 @@ certs_look(struct certs *c, struct source *s)
 	sq_buf_fini(&err);
 }
 
-static void
-certs_refresh(struct sq_verifier *v)
+/* A while; false: it is to end. */
+static bool
+certs_wait(struct certs *c)
 {
-	struct certs *c = SQ_CONTAINER_OF(v, struct certs, base);
+	struct timespec until;
+	bool goes_on;
 
-	if (pthread_mutex_trylock(&c->reading) != 0)
-		return; /* another worker looks */
-	certs_look(c, &c->ca);
-	certs_look(c, &c->crl);
-	pthread_mutex_unlock(&c->reading);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += LOOK_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	pthread_mutex_lock(&c->lock);
+	while (!c->stopped && pthread_cond_timedwait(&c->wake, &c->lock, &until) == 0)
+		continue;
+	goes_on = !c->stopped;
+	pthread_mutex_unlock(&c->lock);
+	return goes_on;
+}
+
+static void *
+certs_run(void *arg)
+{
+	struct certs *c = arg;
+
+	while (certs_wait(c)) {
+		sq_cert_trust_unref(&c->retired);
+		certs_look(c, &c->ca);
+		certs_look(c, &c->crl);
+		atomic_store(&c->bad_files,
+		    (size_t)sq_watched_bad(&c->ca.watched) +
+			(c->crl.file != NULL && sq_watched_bad(&c->crl.watched)));
+	}
+	return NULL;
 }
 
 static bool
@@ -192,16 +227,37 @@ certs_count(struct sq_verifier *v, struct sq_auth_counts *counts)
 {
 	struct certs *c = SQ_CONTAINER_OF(v, struct certs, base);
 
-	pthread_mutex_lock(&c->reading);
-	counts->bad_files += (size_t)sq_watched_bad(&c->ca.watched) +
-	    (c->crl.file != NULL && sq_watched_bad(&c->crl.watched));
-	pthread_mutex_unlock(&c->reading);
+	counts->bad_files += atomic_load(&c->bad_files);
 }
 
 static void
-certs_nothing(struct sq_verifier *v)
+certs_refresh(struct sq_verifier *v)
 {
-	(void)v;
+	(void)v; /* its thread does */
+}
+
+static void
+certs_start(struct sq_verifier *v)
+{
+	struct certs *c = SQ_CONTAINER_OF(v, struct certs, base);
+
+	c->started = true;
+	sq_thread_start(&c->thread, certs_run, c);
+}
+
+static void
+certs_stop(struct sq_verifier *v)
+{
+	struct certs *c = SQ_CONTAINER_OF(v, struct certs, base);
+
+	if (!c->started)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->stopped = true;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+	c->started = false;
 }
 
 static void
@@ -222,13 +278,14 @@ certs_free(struct sq_verifier *v)
 	struct certs *c = SQ_CONTAINER_OF(v, struct certs, base);
 
 	certs_free_rules(c);
+	sq_cert_trust_unref(&c->retired);
 	sq_cert_trust_unref(&c->trust);
 	sq_buf_fini(&c->ca.text);
 	sq_buf_fini(&c->crl.text);
 	free(c->ca.file);
 	free(c->crl.file);
+	pthread_cond_destroy(&c->wake);
 	pthread_mutex_destroy(&c->lock);
-	pthread_mutex_destroy(&c->reading);
 	free(c);
 }
 
@@ -239,8 +296,8 @@ static const struct sq_verifier_ops certs_ops = {
     .refresh = certs_refresh,
     .ready = certs_ready,
     .count = certs_count,
-    .start = certs_nothing,
-    .stop = certs_nothing,
+    .start = certs_start,
+    .stop = certs_stop,
     .free = certs_free,
 };
 
@@ -284,11 +341,15 @@ struct sq_verifier *
 sq_certs_verifier(const struct sq_auth_cfg *cfg, struct sq_auth *auth, struct sq_buf *err)
 {
 	struct certs *c = sq_xcalloc(1, sizeof *c);
+	pthread_condattr_t attr;
 
 	c->base.ops = &certs_ops;
 	c->auth = auth;
-	pthread_mutex_init(&c->reading, NULL);
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->wake, &attr);
+	pthread_condattr_destroy(&attr);
 	certs_copy_rules(c, cfg);
 	source_init(&c->ca, "auth.client-ca-file", cfg->client_ca_file, CA_SIZE_MAX);
 	source_init(&c->crl, "auth.client-crl-file", cfg->client_crl_file, CRL_SIZE_MAX);

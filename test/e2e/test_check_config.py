@@ -303,13 +303,15 @@ async def test_whose_certificates_are_taken(env):
     good = {"name": "web.*", "spaces": ["shop", "bank"]}
     await broker.good({"auth": ca})
     await broker.good({"auth": ca | {"certificates": [good]}})
-    missing = str(broker.folder / "missing")
+    missing, long = str(broker.folder / "missing"), broker.folder / "long"
+    long.write_text("x" * ((2 << 20) + 1))
     for auth, said in (
             ({"certificates": [good]}, "auth.client-ca-file: needed with auth.certificates"),
             ({"client-crl-file": missing}, "auth.client-ca-file: needed with auth.client-crl-file"),
             ({"client-ca-file": missing}, f"auth.client-ca-file: {missing}: No such file"),
             ({"client-ca-file": str(broker.folder / "tokens")}, "no certificate in PEM format"),
             (ca | {"client-crl-file": ca["client-ca-file"]}, "auth.client-crl-file: no CRL in PEM"),
+            (ca | {"client-crl-file": str(long)}, f"auth.client-crl-file: {long}: longer than its limit"),
             (ca | {"certificates": [good | {"spaces": []}]}, "auth.certificates[0]: spaces: needs 1"),
             (ca | {"certificates": [good, good | {"spaces": ["a,b"]}]},
              "auth.certificates[1]: spaces: one is not"),

@@ -434,6 +434,49 @@ async def test_a_certificate_that_is_revoked_ends_its_link(env):
 
 
 @scenario(timeout_s=120)
+async def test_an_authority_that_is_revoked_ends_what_it_has_signed(env):
+    """By the root's list, which is not needed: only that of who signs clients is."""
+    env.check_leftovers = False
+    root = ClientCa(env.folder / "root")
+    middle = ClientCa(env.folder / "middle", root)
+    crl, both = env.folder / "lists.pem", env.folder / "both.pem"
+    crl.write_text(middle.write_crl().read_text())
+    stack = await env.stack(start=False, sidecars=0, broker={"auth": {
+        "client-ca-file": str(root.pem), "client-crl-file": str(crl), "certificates": RULES}})
+    write_tokens(stack.folder / "tokens")
+    await stack.start()
+
+    def issue(ca, name):
+        pair = ca.issue(name, "DNS:web.example")
+        pair[0].write_text(pair[0].read_text() + middle.pem.read_text())
+        return pair
+    pair = issue(middle, "web")
+    link = await shown_link(stack, pair)
+    await attached(link, "shop~w~c")
+    # whom the root has signed itself needs its list
+    other = await shown(stack, issue(root, "other"))
+    assert await other.open_link() == 401
+    assert "certificate: " in stack.log(stack.broker) and "CRL" in stack.log(stack.broker)
+    crl.write_text(middle.crl.read_text() + root.write_crl().read_text())
+    await eventually(lambda: f"{crl} read again" in stack.log(stack.broker), "the root's list is there")
+    assert await other.open_link() == 200
+    crl.write_text(middle.crl.read_text() + root.revoke(middle.pem).read_text())
+    assert await ended(link) < GONE_S
+    again = await shown(stack, pair)
+    assert await again.open_link() == 401
+    assert "an authority above it is revoked" in stack.log(stack.broker)
+    assert await refused(stack, "certificate-revoked") == 1
+    # also where it is trusted by itself, beside the root
+    both.write_text(root.pem.read_text() + middle.pem.read_text())
+    os.replace(both, root.pem)
+    await eventually(lambda: f"{root.pem} read again" in stack.log(stack.broker), "both are taken")
+    assert await again.open_link() == 401
+    assert await refused(stack, "certificate-revoked") == 2
+    for link in (link, other, again):
+        await link.close()
+
+
+@scenario(timeout_s=120)
 async def test_a_token_that_is_taken_back_ends_its_link(env):
     """At once, also of a link that was asked to move before; others stay."""
     stack = await token_stack(env)

@@ -39,7 +39,9 @@ def when(seconds):
 
 
 class ClientCa:
-    def __init__(self, folder):
+    """A root, or what 'parent' has signed."""
+
+    def __init__(self, folder, parent=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.pem = self.folder / "ca.pem"
@@ -48,9 +50,14 @@ class ClientCa:
         (self.folder / "crlnumber").write_text("01\n")
         self.config = self.folder / "openssl.cnf"
         self.config.write_text(CONFIG.format(folder=self.folder))
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                "-days", "2", "-subj", f"/CN={self.folder.name}", "-keyout", self.folder / "ca.key",
-                "-out", self.pem, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        request = self.folder / "ca.csr"
+        openssl("req", *([] if parent else ["-x509", "-days", "2"]), "-newkey", "ec", "-pkeyopt",
+                "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={self.folder.name}", "-keyout",
+                self.folder / "ca.key", "-out", request if parent else self.pem,
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+                *(["-addext", "basicConstraints=critical,CA:TRUE"] if parent else []))
+        if parent:
+            parent.ca("-in", request, "-out", self.pem)
 
     def ca(self, *args):
         openssl("ca", "-config", self.config, "-batch", "-notext", *args)
