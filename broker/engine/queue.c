@@ -296,6 +296,7 @@ sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_
 	q->metrics = *metrics;
 	q->cfg = *cfg;
 	q->cfg.name = sq_xstrdup(cfg->name);
+	q->charge.account = cfg->memory;
 	q->task.run = sq_queue_hand_out;
 	q->last_seq = 1;
 	q->lonely_since_ms = sq_queue_now_ms();

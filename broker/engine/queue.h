@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "broker/charge.h"
 #include "broker/engine/engine.h"
 #include "broker/engine/ring.h"
 #include "broker/metrics.h"
@@ -77,7 +78,7 @@ struct sq_queue {
 	struct sq_gap gap;
 	uint64_t bytes;                /* of images in head and tail */
 	uint64_t head_bytes;           /* in head alone */
-	uint64_t charged;              /* of what is in memory, to the share of that */
+	struct sq_charge charge;       /* of what is in memory */
 	uint64_t coming, coming_bytes; /* put, not committed */
 	uint64_t last_seq;             /* the last item that is not the store's gets it, too */
 	uint64_t handed;               /* up to here stored items have left, or may have */

@@ -1,0 +1,47 @@
+#include "broker/charge.h"
+
+#include "core/memory.h"
+
+enum {
+	STEP_SMALL = 4 << 10,
+	STEP = 16 << 10,
+	SMALL_MAX = 4 * STEP, /* up to so much by small steps */
+	FREE_PART = 2,        /* of the limit: while less is used no share is asked for */
+};
+
+void
+sq_charge_set(struct sq_charge *c, uint64_t now)
+{
+	uint64_t step = now < SMALL_MAX ? STEP_SMALL : STEP, n, room;
+
+	if (c->account == NULL)
+		return;
+	if (now >= c->charged + step) {
+		n = (now - c->charged) / step * step;
+		room = sq_share_room(c->account, SQ_SHARE_MEMORY) / step * step;
+		n = n < room ? n : room;
+		if (n == 0)
+			return;
+		sq_share_force(c->account, SQ_SHARE_MEMORY, n);
+		c->charged += n;
+	} else if (now == 0 ? c->charged > 0 : c->charged >= now + 2 * step) {
+		n = now == 0 ? c->charged : (c->charged - now) / step * step;
+		sq_share_give(c->account, SQ_SHARE_MEMORY, n);
+		c->charged -= n;
+	}
+}
+
+uint64_t
+sq_charge_room(const struct sq_charge *c, uint64_t now)
+{
+	uint64_t room;
+
+	if (c->account == NULL)
+		return UINT64_MAX;
+	if (!sq_share_limited(c->account, SQ_SHARE_MEMORY) &&
+	    sq_memory_used() < sq_memory_limit() / FREE_PART)
+		return UINT64_MAX;
+	room = sq_share_room(c->account, SQ_SHARE_MEMORY);
+	room = c->charged + (room > STEP_SMALL ? room : STEP_SMALL); /* less is not counted */
+	return room > now ? room - now : 0;
+}
