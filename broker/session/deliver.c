@@ -121,6 +121,7 @@ deliver_slot(struct sq_session *s, const struct sq_ready *r, uint8_t qos)
 	struct sq_slot *slot = sq_slot_take(s);
 
 	slot->item = r->item;
+	sq_slot_weigh(s, slot);
 	slot->group = r->group;
 	slot->state = qos == 1 ? SQ_OPEN_QOS1 : SQ_OPEN_QOS2;
 	slot->qos = qos;
@@ -486,7 +487,7 @@ sq_deliver_init(struct sq_session *s)
 void
 sq_deliver_fini(struct sq_session *s)
 {
-	assert(s->n_ready == 0 && s->n_slots == 0);
+	assert(s->n_ready == 0 && s->n_slots == 0 && s->open_bytes == 0);
 	free(s->slots);
 	free(s->by_delivery);
 	free(s->resend);

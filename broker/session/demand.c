@@ -4,6 +4,8 @@
  * Nor does it ask its own queue while something of it is held behind an answer. */
 #include "broker/session/demand.h"
 
+#include "core/memory.h"
+
 enum {
 	DEMAND_MAX = 256,         /* the most items that a queue is asked for at a time */
 	DEMAND_BYTES = 256 << 10, /* and bytes */
@@ -17,6 +19,17 @@ demand_least(uint64_t a, uint64_t b)
 	return (uint32_t)(a < b ? a : b);
 }
 
+uint64_t
+sq_demand_room(const struct sq_session *s)
+{
+	uint64_t open = s->open_bytes, room = sq_charge_room(&s->charge, open);
+	uint64_t fair = sq_memory_fair(), least = open < SQ_OPEN_MIN ? SQ_OPEN_MIN - open : 0;
+
+	fair = fair > open ? fair - open : 0;
+	room = room < fair ? room : fair;
+	return room > least ? room : least;
+}
+
 /* How much may leave now. */
 static struct sq_demand
 demand_room(const struct sq_session *s)
@@ -28,12 +41,13 @@ demand_room(const struct sq_session *s)
 	room.msgs = demand_least(s->credit_msgs - s->used_msgs, DEMAND_MAX);
 	room.bytes = demand_least(s->credit_bytes - s->used_bytes, DEMAND_BYTES);
 	if (sq_has_slot(s)) {
-		uint64_t span = s->next_delivery - s->base_delivery;
+		uint64_t span = s->next_delivery - s->base_delivery, bytes = sq_demand_room(s);
 		uint32_t slots = demand_least(
 		    SQ_DELIVERIES_MAX - span, (uint64_t)UINT16_MAX - s->n_slots);
 
 		slots = demand_least(slots, (uint64_t)s->receive_max - s->n_sent);
 		room.slots = demand_least(slots, room.msgs);
+		room.bytes = room.bytes < bytes ? room.bytes : bytes;
 	}
 	return room;
 }

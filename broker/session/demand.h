@@ -4,6 +4,13 @@
 
 #include "broker/session/window.h"
 
+enum { SQ_OPEN_MIN = 64 * 1024 }; /* bytes that each may have unacknowledged */
+
+/* How much more of QoS 1 and 2 the client may be sent, bytes, for what it has not acknowledged:
+ * as what is free of the memory and its tenant's share of that allow, and always up to
+ * SQ_OPEN_MIN. */
+uint64_t sq_demand_room(const struct sq_session *);
+
 static inline bool
 sq_has_credit(const struct sq_session *s)
 {
@@ -17,11 +24,18 @@ sq_has_window(const struct sq_session *s)
 	return s->n_sent < s->receive_max;
 }
 
+/* Whether the broker may keep one more for it. */
+static inline bool
+sq_has_memory(const struct sq_session *s)
+{
+	return s->open_bytes < SQ_OPEN_MIN || sq_demand_room(s) > 0;
+}
+
 static inline bool
 sq_has_slot(const struct sq_session *s)
 {
 	return sq_has_window(s) && s->n_slots < UINT16_MAX &&
-	    s->next_delivery - s->base_delivery < SQ_DELIVERIES_MAX;
+	    s->next_delivery - s->base_delivery < SQ_DELIVERIES_MAX && sq_has_memory(s);
 }
 
 static inline bool

@@ -142,6 +142,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	s->key = session_key(key);
 	s->shard = sh;
 	s->tenant = sq_tenant_get(sh->broker->tenants, key->space);
+	s->charge.account = sq_tenant_account(s->tenant);
 	s->sys = sq_sys_part(sh->broker->sys, s->tenant, sh);
 	s->internal = sq_key_internal(sq_bytes_of(key->client));
 	if (!s->internal)

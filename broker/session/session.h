@@ -11,6 +11,7 @@
 #ifndef SQ_BROKER_SESSION_H
 #define SQ_BROKER_SESSION_H
 
+#include "broker/charge.h"
 #include "broker/link.h"
 #include "broker/session/ending.h"
 #include "broker/session/order.h"
@@ -81,6 +82,7 @@ struct sq_slot {
 	bool queued;           /* chosen, but not written yet: see deliver.c */
 	bool expected;         /* the client has its id, its item will come: see window.c */
 	bool listed;           /* the PUT names what is expected */
+	uint32_t weight;       /* bytes that it counts in 'open_bytes' */
 	uint16_t next_free;    /* index + 1 */
 	uint16_t next_out;     /* index + 1 */
 };
@@ -199,6 +201,8 @@ struct sq_session {
 	struct sq_slot *slots;
 	uint32_t n_slots, cap_slots, free_slot; /* free_slot: index + 1 */
 	uint32_t n_sent;                        /* slots that count against 'receive_max' */
+	uint64_t open_bytes;                    /* of messages in slots, and these */
+	struct sq_charge charge;                /* of these bytes */
 	uint64_t next_order;
 	uint64_t next_delivery, base_delivery; /* ids in [base, next) may be open */
 	uint16_t *by_delivery;                 /* ring: slot index + 1, 0 finished */

@@ -49,6 +49,7 @@ settle_one(
 			return;
 		settle_done(s, txn, slot);
 		sq_item_fini(&slot->item);
+		sq_slot_weigh(s, slot);
 		slot->state = SQ_OPEN_RECEIVED;
 		if (slot->stored)
 			sq_stored_open(s, txn, slot);

@@ -548,6 +548,7 @@ restore_claim(struct restore *r, struct sq_session *s, struct sq_slot *slot)
 		return;
 	}
 	slot->item = item;
+	sq_slot_weigh(s, slot);
 }
 
 static void

@@ -8,6 +8,8 @@
 #include "broker/session/stored.h"
 #include "core/mem.h"
 
+enum { SLOT_BYTES = 2 * sizeof(struct sq_slot) }; /* of their array half may be empty */
+
 /* Makes the list of free slots anew, low ids first. */
 static void
 window_chain(struct sq_session *s)
@@ -73,6 +75,18 @@ sq_slot_take(struct sq_session *s)
 	return slot;
 }
 
+void
+sq_slot_weigh(struct sq_session *s, struct sq_slot *slot)
+{
+	const unsigned char *image = slot->item.msg.image;
+	uint32_t weight = image != NULL ? sq_image_size(image) + SLOT_BYTES : 0;
+
+	s->open_bytes += weight;
+	s->open_bytes -= slot->weight;
+	slot->weight = weight;
+	sq_charge_set(&s->charge, s->open_bytes);
+}
+
 uint16_t
 sq_slot_packet_id(const struct sq_session *s, const struct sq_slot *slot)
 {
@@ -109,6 +123,7 @@ sq_slot_free(struct sq_session *s, struct sq_slot *slot)
 	s->n_sent -= slot->sent;
 	s->n_expected -= slot->expected;
 	sq_item_fini(&slot->item);
+	sq_slot_weigh(s, slot);
 	sq_block_unref(&slot->subs);
 	sq_window_left(s, slot->group);
 	sq_group_unref(&slot->group);
@@ -192,6 +207,7 @@ sq_window_expected(struct sq_session *s, struct sq_ready *r)
 		slot->expected = false;
 		s->n_expected--;
 		slot->item = r->item;
+		sq_slot_weigh(s, slot);
 		slot->group = r->group;
 		slot->orphan_queue = 0;
 		return slot;

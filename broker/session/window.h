@@ -12,6 +12,8 @@ enum { SQ_DELIVERIES_MAX = 65536 }; /* span of open delivery ids */
 /* A free slot, not yet sent; there is one while fewer than UINT16_MAX are taken. */
 struct sq_slot *sq_slot_take(struct sq_session *);
 void sq_slot_free(struct sq_session *, struct sq_slot *);
+/* Its message has come, or has gone: counts what it holds now in the session's memory. */
+void sq_slot_weigh(struct sq_session *, struct sq_slot *);
 uint16_t sq_slot_packet_id(const struct sq_session *, const struct sq_slot *);
 /* Gives a new delivery id to the slot. */
 void sq_slot_number(struct sq_session *, struct sq_slot *);

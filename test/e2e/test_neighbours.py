@@ -1,11 +1,14 @@
 """Neighbours on one broker: nobody takes all of it."""
 
 import asyncio
+import collections
 import random
 import re
+import struct
 
 import stack as parts
 from cluster import eventually, metrics
+from link import Attached, LinkClient, attach, session_path, settlements, subscription
 from scenario import scenario
 
 # Shares: see docs/security.md.
@@ -402,3 +405,86 @@ async def test_memory_of_a_tenant_has_a_hard_limit(env):
     await first.end()
     assert await until_refused(second.one, 20, 1) == 20
     await second.end()
+
+
+class GreedyLink:
+    """Durable sessions of one link with all the credit there is; what comes is acknowledged when
+    the test says so."""
+
+    def __init__(self, link, space, count):
+        self.link, self.keys = link, [f"{space}~hand~greedy-{n}" for n in range(count)]
+        self.epochs, self.got = {}, collections.Counter()
+
+    async def post(self, key, what, body):
+        path = session_path(key, what, self.epochs[key])
+        return (await self.link.request("POST", path, body)).status
+
+    async def start(self):
+        for n, key in enumerate(self.keys):
+            answer = await self.link.request("PUT", session_path(key), attach(
+                self.link, expiry=600, receive_max=1000))
+            assert answer.status == 200, answer
+            self.epochs[key] = Attached.parse(answer.body).epoch
+            assert await self.post(key, "/subscriptions", subscription(f"t/{n}")) == 200
+            assert await self.post(key, "/settlements", settlements(1 << 40, 1 << 50)) == 204
+        return self
+
+    def waiting(self):
+        """Messages that have come, by session."""
+        keys = {epoch: key for key, epoch in self.epochs.items()}
+        found = {}
+        while not self.link.deliveries.empty():
+            kind, contents = self.link.deliveries.get_nowait()
+            if kind == 2:  # with one target
+                epoch, delivery = struct.unpack(">QQ", contents[-28:-12])
+                found.setdefault(keys[epoch], []).append((1, delivery))
+        return found
+
+    async def acknowledge(self, found):
+        for key, entries in found.items():
+            self.got[key] += len(entries)
+            assert await self.post(key, "/settlements",
+                                   settlements(1 << 40, 1 << 50, entries)) == 204
+
+
+@scenario(timeout_s=180, build="release")
+async def test_what_a_link_does_not_acknowledge_is_shared(env):
+    """A sidecar that grants itself all credit holds its tenant's share of memory, and no more:
+    the rest waits in the store."""
+    sessions, each, limit = 16, 100, 64 * MIB
+    stack = await env.stack(tls=False, start=False, broker={"limits": {"memory": "64Mi"}})
+    in_spaces(stack, "ab")
+    await stack.start()
+    token = (stack.folder / "token").read_text().strip()
+    link = await LinkClient(stack.broker_port, token).open()
+    assert await link.open_link() == 200
+    greedy = await GreedyLink(link, "a", sessions).start()
+    publisher = await env.connect(stack.ports[0], "pub")
+    good = await env.connect(stack.ports[1], "good")
+    await good.subscribe("t/0", qos=1)
+
+    async def one(i):
+        return await publisher.publish(f"t/{i % sessions}", random.randbytes(50000), 1) == 0
+    assert await until_refused(one, sessions * each) == sessions * each
+    found = greedy.waiting()
+    out = sum(len(entries) for entries in found.values()) * 50000
+    assert 4 * MIB < out < limit / 2, out / MIB
+    assert all(found.get(key) for key in greedy.keys), "each has some"
+    assert out / 2 < (await used(stack))["memory", "a"] < limit / 2
+    assert (await metrics(stack.broker))["sqmqos_memory_level"] < 2, "nobody is slowed down"
+    for _ in range(50):
+        assert await good.publish("t/0", random.randbytes(50000), 1) == 0
+        await good.receive()
+
+    await greedy.acknowledge(found)
+
+    async def all_came():
+        await greedy.acknowledge(greedy.waiting())
+        return all(greedy.got[key] == each for key in greedy.keys)
+    await eventually(all_came, "what waited comes once the rest is acknowledged", 60, 0.05)
+
+    async def gone():
+        return ("memory", "a") not in await used(stack)
+    await eventually(gone, "what was acknowledged counts no more")
+    await link.close()
+    env.check_leftovers = False  # durable sessions of the link

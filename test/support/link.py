@@ -189,9 +189,10 @@ def image(topic, payload, qos=1, retain=False):
         topic + payload
 
 
-def attach(link, ordinal=1, attempt=1, clean=True, expiry=0, incarnation=0, instance=None):
+def attach(link, ordinal=1, attempt=1, clean=True, expiry=0, incarnation=0, instance=None,
+           receive_max=100):
     return struct.pack(">QQIQBIHQH", link.instance if instance is None else instance, ordinal,
-                       attempt, link.id, 4 | clean, expiry, 100, incarnation, 0)
+                       attempt, link.id, 4 | clean, expiry, receive_max, incarnation, 0)
 
 
 @dataclasses.dataclass
