@@ -50,7 +50,8 @@ struct sq_member {
 struct sq_subscription {
 	struct sq_list node;
 	struct sq_hnode by_name;
-	struct sq_hnode by_group;  /* of the table of those that consume, if it does */
+	struct sq_hnode by_group;  /* of the table of those that consume, if it leads */
+	struct sq_list of_group;   /* the ring of those that consume from the same group */
 	char *name;                /* what makes it one: filter, or group, tag and filter */
 	struct sq_binding binding; /* of the session's own queue */
 	struct sq_group *group;    /* or of this group's; a reference */
@@ -59,6 +60,7 @@ struct sq_subscription {
 	uint32_t filter_len;          /* bytes */
 	uint8_t counted;              /* enum sq_sys_count; SQ_SYS_COUNTS: nowhere */
 	bool consumes;                /* from the group */
+	bool leads;                   /* it is the one of its ring that is in the table */
 	struct sq_declarer *word;     /* what it declares of the group's queue; NULL: nothing */
 	struct sq_member *member;     /* one of the session's subscriptions to a group has it */
 	struct sq_subscription *twin; /* of one to $dead/#: to the other queue of the two */

@@ -47,20 +47,57 @@ subscription_group_hash(const struct sq_subscription *sub)
 	return sq_hash_u64((uintptr_t)sub->group);
 }
 
-/* Another subscription of the session that consumes from the same group. */
+/* Another subscription of the session that consumes from the same group.  There may be
+ * thousands: a table of them all would be one chain. */
 static struct sq_subscription *
 subscription_heir(struct sq_session *s, const struct sq_subscription *sub)
 {
-	struct sq_hnode *n = sq_htab_find(&s->subs_by_group, subscription_group_hash(sub));
+	struct sq_hnode *n;
 
+	if (sub->consumes)
+		return SQ_LIST_FIRST(&sub->of_group, struct sq_subscription, of_group);
+	n = sq_htab_find(&s->subs_by_group, subscription_group_hash(sub));
 	for (; sub->group != NULL && n != NULL; n = sq_htab_next_same(n)) {
-		struct sq_subscription *other = SQ_CONTAINER_OF(
+		struct sq_subscription *first = SQ_CONTAINER_OF(
 		    n, struct sq_subscription, by_group);
 
-		if (other != sub && other->group == sub->group)
-			return other;
+		if (first->group == sub->group)
+			return first;
 	}
 	return NULL;
+}
+
+static void
+subscription_lead(struct sq_session *s, struct sq_subscription *sub)
+{
+	sub->leads = true;
+	sq_htab_insert(&s->subs_by_group, &sub->by_group, subscription_group_hash(sub));
+}
+
+static void
+subscription_ring_in(struct sq_session *s, struct sq_subscription *sub)
+{
+	struct sq_subscription *first = subscription_heir(s, sub);
+
+	sub->consumes = true;
+	sq_list_init(&sub->of_group);
+	if (first != NULL)
+		sq_list_push_back(&first->of_group, &sub->of_group);
+	else
+		subscription_lead(s, sub);
+}
+
+static void
+subscription_ring_out(struct sq_session *s, struct sq_subscription *sub)
+{
+	struct sq_subscription *heir = subscription_heir(s, sub);
+
+	sq_list_remove(&sub->of_group);
+	if (!sub->leads)
+		return;
+	sq_htab_remove(&s->subs_by_group, &sub->by_group);
+	if (heir != NULL)
+		subscription_lead(s, heir);
 }
 
 /* The session's record of it goes. */
@@ -68,7 +105,7 @@ static void
 subscription_unlist(struct sq_session *s, struct sq_subscription *sub)
 {
 	if (sub->consumes)
-		sq_htab_remove(&s->subs_by_group, &sub->by_group);
+		subscription_ring_out(s, sub);
 	sq_htab_remove(&s->subs_by_name, &sub->by_name);
 	sq_list_remove(&sub->node);
 	s->n_subscriptions--;
@@ -160,12 +197,9 @@ subscribe_declare(
 static void
 subscribe_consume(struct sq_session *s, struct sq_subscription *sub, const struct sq_sub *e)
 {
-	struct sq_subscription *first = subscription_heir(s, sub);
-
 	if (!sub->consumes)
-		sq_htab_insert(&s->subs_by_group, &sub->by_group, subscription_group_hash(sub));
-	sub->consumes = true;
-	if (sub->member == NULL && first == NULL)
+		subscription_ring_in(s, sub);
+	if (sub->member == NULL && subscription_heir(s, sub) == NULL)
 		sq_member_join(s, sub, e);
 }
 
@@ -570,6 +604,7 @@ sq_subscribe_unsay(struct sq_session *s)
 	struct sq_space *space = sq_tenant_space(s->tenant);
 	struct sq_own_txn *own = NULL;
 	bool any = false;
+	unsigned n = 0;
 
 	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node)
 		any = any || sub->word != NULL;
@@ -577,11 +612,17 @@ sq_subscribe_unsay(struct sq_session *s)
 		return;
 	sq_space_wrlock(space);
 	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
-		if (sub->word != NULL)
-			sq_group_undeclare(sub->group, &sub->word,
-			    sq_worker_now_ms(s->shard->worker), sq_own_txn(s->shard, &own));
+		if (sub->word == NULL)
+			continue;
+		sq_group_undeclare(sub->group, &sub->word, sq_worker_now_ms(s->shard->worker),
+		    sq_own_txn(s->shard, &own));
+		if (++n % LOCKED_MAX != 0)
+			continue;
+		sq_own_commit(&own); /* before somebody else's change of the same group */
+		sq_space_unlock(space);
+		sq_space_wrlock(space);
 	}
-	sq_own_commit(&own); /* before somebody else's change of the same group */
+	sq_own_commit(&own);
 	sq_space_unlock(space);
 }
 

@@ -66,6 +66,16 @@ declare(struct peer *of, const char *filter, uint8_t flags, uint32_t expiry_s)
 		.filter = text(filter)});
 }
 
+static uint8_t
+undeclare(struct peer *of, const char *filter)
+{
+	return peer_sub(of,
+	    &(struct sq_sub){.op = SQ_SUB_UNSUBSCRIBE,
+		.flags = SQ_SUB_DECLARED,
+		.group = text("g"),
+		.filter = text(filter)});
+}
+
 Test(broker_groups, members_of_a_share_take_turns)
 {
 	cr_assert_eq(peer_subscribe(&a, "$share/g/t", 1), 1);
@@ -263,14 +273,58 @@ Test(broker_groups, the_member_stays_while_one_of_its_filters_does)
 {
 	cr_assert_eq(declare(&a, "u", SQ_SUB_CONSUME, 0), 1);
 	cr_assert_eq(declare(&a, "t", SQ_SUB_CONSUME, 0), 1);
-	cr_assert_eq(peer_sub(&a,
-			 &(struct sq_sub){.op = SQ_SUB_UNSUBSCRIBE,
-			     .flags = SQ_SUB_DECLARED,
-			     .group = text("g"),
-			     .filter = text("u")}),
-	    0);
+	cr_assert_eq(undeclare(&a, "u"), 0);
 	publish(2, 1);
 	cr_assert_eq(drain(&a, true), 2);
+}
+
+static void
+declare_one_at_a_time(const char *filter)
+{
+	cr_assert_eq(peer_sub(&a,
+			 &(struct sq_sub){.op = SQ_SUB_SUBSCRIBE,
+			     .options = 1,
+			     .flags = SQ_SUB_DECLARED | SQ_SUB_CONSUME,
+			     .concurrency = 1,
+			     .group = text("g"),
+			     .filter = text(filter)}),
+	    1);
+}
+
+/* Two messages to the topic come, one at a time. */
+static void
+expect_one_at_a_time(const char *topic)
+{
+	cr_assert_eq(peer_publish(&p, topic, "first", 1), 0);
+	cr_assert_eq(peer_publish(&p, topic, "second", 1), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct fake_delivery *d = peer_expect(&a, i == 0 ? "first" : "second");
+
+		peer_expect_nothing(&a);
+		cr_assert_eq(peer_settle(&a, SQ_SETTLE_ACK, d->delivery, 1), 204);
+	}
+}
+
+/* Whichever of them goes, and comes again. */
+Test(broker_groups, the_filters_of_a_session_have_one_member)
+{
+	static const char *const topics[] = {"t/0", "t/1", "t/2"};
+	static const uint8_t orders[][3] = {
+	    {0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+
+	for (unsigned k = 0; k < SQ_ARRAY_LEN(orders); k++) {
+		for (unsigned i = 0; i < 3; i++)
+			declare_one_at_a_time(topics[i]);
+		for (unsigned gone = 0; gone < 3; gone++) {
+			const char *topic = topics[orders[k][gone]];
+
+			cr_assert_eq(undeclare(&a, topic), 0);
+			declare_one_at_a_time(topic);
+			for (unsigned i = gone; i < 3; i++)
+				expect_one_at_a_time(topics[orders[k][i]]);
+			cr_assert_eq(undeclare(&a, topic), 0);
+		}
+	}
 }
 
 Test(broker_groups, a_durable_group_outlives_its_members)
