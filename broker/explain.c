@@ -249,7 +249,7 @@ explain_issues(const struct sq_broker_config *c, const char *name, bool kubernet
 
 		if (kubernetes ? all[i].space == NULL
 			       : all[i].space != NULL && strncmp(name, all[i].issuer, len) == 0 &&
-				name[len] == '#')
+			    name[len] == '#')
 			return true;
 	}
 	return false;
@@ -270,9 +270,8 @@ explain_nobody(const char *name, const struct sq_broker_config *c)
 	if (strncmp(name, "cert:", 5) == 0)
 		return certs ? NULL : "auth.client-ca-file is not set";
 	if (strncmp(name, "kube:", 5) == 0)
-		return c->kubernetes || explain_issues(c, name, true)
-		    ? NULL
-		    : "auth.kubernetes is false";
+		return c->kubernetes || explain_issues(c, name, true) ? NULL
+								      : "auth.kubernetes is false";
 	return explain_issues(c, name + strlen("jwt:"), false)
 	    ? NULL
 	    : "no item of auth.issuers is that issuer, with a space";

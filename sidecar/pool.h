@@ -64,7 +64,7 @@ struct sq_answer {
 	uint64_t last;                    /* with SQ_ANSWER_GAP */
 	unsigned retry_after_ms;          /* with 429 and 503; 0 unknown */
 	enum sq_answer_denied denied;     /* with 403 */
-	enum sq_answer_full full;         /* with 429 */
+	enum sq_answer_full full;         /* with 429; of a link, with 503 */
 	unsigned version;                 /* of the link: what the body is laid out by */
 	const unsigned char *body;        /* valid during the callback */
 	size_t len;

@@ -217,7 +217,10 @@ h2_on_refused(struct sq_uplink *l, unsigned status)
 				: SQ_M_LINKS_REFUSED_OTHER,
 	    1);
 	sq_uplink_lose(l, "the broker refuses the link: HTTP %u%s", status,
-	    unknown ? credentials[l->env->credential] : "");
+	    unknown ? credentials[l->env->credential]
+		: l->opened.full == SQ_ANSWER_FULL_SPACE
+		? ", the space has its share of connections"
+		: "");
 }
 
 /* The head of the deliveries response: the link is up, or refused. */

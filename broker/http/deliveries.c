@@ -253,6 +253,8 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 	if (!sq_broker_link_opens(f->broker, s->link)) {
 		h2o_add_header(
 		    &req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("10"));
+		h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("sqmqos-full"), 0,
+		    NULL, H2O_STRLIT("space"));
 		sq_answer_problem(req, 503, "its tenant has as many connections as it may");
 		return;
 	}

@@ -291,6 +291,12 @@ async def test_connections_are_shared(env):
         return (counts["sqmqos_links"] == (await used(stack))["connections", "a"] == 1 and
                 counts['sqmqos_broker_share_refused_total{kind="connections"}'] > 0)
     await eventually(one, "one link is open, and another was refused")
+
+    def told():
+        status, body = stack.sidecars[0].get("/readyz")
+        return (status == 200 and "links: 1 of 2 are up" in body and
+                "HTTP 503, the space has its share of connections" in body)
+    await eventually(told, "/readyz says whose limit that is")
     stack.descriptors = {p.name: 1 << 16 for p in stack.programs}  # it goes on trying
     await app.disconnect()
     await stack.end(stack.sidecars[0])
