@@ -77,6 +77,11 @@ uint64_t sq_memory_fair(void);
  * Thread: any, several may. */
 void sq_memory_tick(uint64_t now_ms);
 
+/* Gives free memory back to the system; returns the milliseconds that it took.  Nothing where a
+ * sanitizer allocates: malloc_trim() is glibc's, and its first call sets that up, without a lock.
+ * Thread: any, several may. */
+uint64_t sq_memory_allocator_trim(void);
+
 /* The smallest limit of memory of the calling process's control group and those above it,
  * version 1 and 2; without one, physical memory.  'root' is "" but in tests, which have a
  * tree of files (proc/self/cgroup, proc/self/mountinfo, proc/meminfo, sys/fs/cgroup) there. */

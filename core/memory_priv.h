@@ -25,7 +25,5 @@ sq_memory_count(int64_t n)
 
 /* Anonymous memory of the process, bytes; 0 where it says nothing of what is in use. */
 int64_t sq_memory_allocator_resident(void);
-/* Gives free memory back to the system; returns the milliseconds that it took. */
-uint64_t sq_memory_allocator_trim(void);
 
 #endif

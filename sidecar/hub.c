@@ -1,7 +1,6 @@
 /* The hub: pool events to sessions, and what is done before the loop sleeps. */
 #include "sidecar/hub.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -279,7 +278,7 @@ hub_rest(struct sq_hub *h)
 
 	h->work_seen = h->work;
 	if (idle && !h->rests)
-		malloc_trim(0);
+		(void)sq_memory_allocator_trim();
 	h->rests = idle;
 }
 

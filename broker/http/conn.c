@@ -1,6 +1,5 @@
 /* Connections: accepted, asked to move when they are old, closed. */
 #include <errno.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "core/h2o.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/memory.h"
 
 enum {
 	CONN_ACCEPT_BURST = 32,
@@ -377,7 +377,7 @@ conns_rest(struct sq_front_worker *p)
 	p->calls_seen = p->calls;
 	if (idle && !p->rests) {
 		sq_calls_fini(p);
-		malloc_trim(0);
+		(void)sq_memory_allocator_trim();
 	}
 	p->rests = idle;
 }

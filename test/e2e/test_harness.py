@@ -5,6 +5,7 @@ import asyncio
 import pathlib
 import re
 import signal
+import subprocess
 
 import clients
 import flow
@@ -163,3 +164,14 @@ async def test_every_thread_hears_of_its_own_faults(env):
                           16)
             deaf = {f.name for f in faults if blocked >> (f - 1) & 1}
             assert not deaf, (program.name, (thread / "comm").read_text(), deaf)
+
+
+async def test_a_sanitizers_allocator_is_the_only_one(_env):
+    """glibc's sets itself up in its first call, without a lock: two workers of a broker that
+    trimmed it at once ended one start in some hundreds."""
+    for program in ("broker", "sidecar"):
+        path = parts.ROOT / "build" / "debug" / f"sqmqos-{program}"
+        wanted = subprocess.run(["nm", "--dynamic", "--undefined-only", path], check=True,
+                                capture_output=True, text=True).stdout
+        assert "__asan_init" in wanted
+        assert not re.search(r"\b(malloc_trim|mallopt|mallinfo)", wanted), path
