@@ -51,6 +51,27 @@ Test(lane_in, numbers_follow_one_another)
 	sq_lane_in_fini(&l);
 }
 
+Test(lane_in, what_is_cut_off_a_batch_is_offered_again)
+{
+	struct sq_lane_in l = {0};
+	uint8_t codes[10];
+	uint16_t skip;
+
+	admit(&l, 7, 1, 10, 0);
+	for (unsigned i = 1; i <= 4; i++)
+		sq_lane_in_set(&l, i, (uint8_t)i);
+	sq_lane_in_cut(&l, 4);
+	cr_assert_eq(l.last, 4);
+	cr_assert_eq(offer(&l, 7, 11, 1, &skip), SQ_LANE_EARLY);
+	cr_assert_eq(offer(&l, 7, 1, 10, &skip), SQ_LANE_ADMIT);
+	cr_assert_eq(skip, 4);
+	admit(&l, 7, 1, 10, 0);
+	cr_assert(sq_lane_in_outcomes(&l, 1, 10, codes));
+	for (unsigned i = 0; i < 10; i++)
+		cr_assert_eq(codes[i], i < 4 ? i + 1 : 0);
+	sq_lane_in_fini(&l);
+}
+
 Test(lane_in, the_same_number_of_the_same_run_is_known_of_another_refused)
 {
 	struct sq_lane_in l = {0};
