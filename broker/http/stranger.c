@@ -45,8 +45,8 @@ struct sq_strangers {
 static const struct {
 	const char *name, *text;
 } ends[] = {{"none", "nothing"},
-#define END_ROW(symbol, name, text) {name, text},
-    SQ_ENDS(END_ROW)
+#define END_ROW(X, symbol, name, text) {name, text},
+    SQ_ENDS(END_ROW, )
 #undef END_ROW
 };
 

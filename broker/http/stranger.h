@@ -21,41 +21,31 @@
 
 #include "core/list.h"
 
-/* Why a connection was ended by the front, or not taken: X(symbol, name, text). */
-#define SQ_ENDS(X) \
-	X(TIME, "time", "neither a link nor a good token in time") \
-	X(REQUESTS, "requests", "too many open requests before a good token") \
-	X(BODY, "body", "too much body before a good token") \
-	X(HEAD, "head", "a request's head is too large") \
-	X(MEMORY, "memory", "all strangers together hold too much (http.unauthenticated-total)") \
-	X(ADDRESS, "address", "too many strangers of one address (link.strangers-per-address)") \
-	X(FULL, "full", "no place is left (link.max-connections)") \
-	X(FLOOD, "flood", "too many frames that carry no work") \
-	X(FRAMING, "framing", \
+/* Why a connection was ended by the front, or not taken: E(X, symbol, name, text). */
+#define SQ_ENDS(E, X) \
+	E(X, TIME, "time", "neither a link nor a good token in time") \
+	E(X, REQUESTS, "requests", "too many open requests before a good token") \
+	E(X, BODY, "body", "too much body before a good token") \
+	E(X, HEAD, "head", "a request's head is too large") \
+	E(X, MEMORY, "memory", \
+	    "all strangers together hold too much (http.unauthenticated-total)") \
+	E(X, ADDRESS, "address", "too many strangers of one address (link.strangers-per-address)") \
+	E(X, FULL, "full", "no place is left (link.max-connections)") \
+	E(X, FLOOD, "flood", "too many frames that carry no work") \
+	E(X, FRAMING, "framing", \
 	    "an HTTP/1.1 request whose length is in doubt, or no request at all") \
-	X(IDLE, "idle", "a good token, but neither a link nor a request for link.idle-timeout") \
-	X(BODIES, "bodies", "bodies that never end, while memory is short (limits.memory)")
+	E(X, IDLE, "idle", "a good token, but neither a link nor a request for link.idle-timeout") \
+	E(X, BODIES, "bodies", "bodies that never end, while memory is short (limits.memory)")
 
-#define SQ_END_ENUM(symbol, name, text) SQ_END_##symbol,
-enum sq_end { SQ_END_NONE, SQ_ENDS(SQ_END_ENUM) SQ_END_COUNT };
+#define SQ_END_ENUM(X, symbol, name, text) SQ_END_##symbol,
+enum sq_end { SQ_END_NONE, SQ_ENDS(SQ_END_ENUM, ) SQ_END_COUNT };
 #undef SQ_END_ENUM
 
-/* A row of the broker's table of metrics for each, in their order (core/metrics.h). */
-#define SQ_END_METRIC(X, symbol, name) \
+/* A row of the broker's table of metrics for each (core/metrics.h). */
+#define SQ_END_METRIC(X, symbol, name, text) \
 	X(ENDED_##symbol, "sqmqos_connections_ended_total", "reason=\"" name "\"", SQ_COUNTER, \
 	    "Connections that the broker ended, or did not take, by reason.")
-#define SQ_END_METRICS(X) \
-	SQ_END_METRIC(X, TIME, "time") \
-	SQ_END_METRIC(X, REQUESTS, "requests") \
-	SQ_END_METRIC(X, BODY, "body") \
-	SQ_END_METRIC(X, HEAD, "head") \
-	SQ_END_METRIC(X, MEMORY, "memory") \
-	SQ_END_METRIC(X, ADDRESS, "address") \
-	SQ_END_METRIC(X, FULL, "full") \
-	SQ_END_METRIC(X, FLOOD, "flood") \
-	SQ_END_METRIC(X, FRAMING, "framing") \
-	SQ_END_METRIC(X, IDLE, "idle") \
-	SQ_END_METRIC(X, BODIES, "bodies")
+#define SQ_END_METRICS(X) SQ_ENDS(SQ_END_METRIC, X)
 
 enum sq_standing {
 	SQ_STANDING_STRANGER,
