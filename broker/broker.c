@@ -452,10 +452,13 @@ sq_broker_link_opens(struct sq_broker *b, struct sq_link *link)
 	struct sq_tenant *tenant;
 	bool good;
 
-	if (who->n_spaces != 1)
+	if (who->n_spaces == 0)
 		return true;
 	tenant = sq_tenant_get(b->tenants, who->spaces[0]);
-	good = sq_link_count(link, sq_tenant_account(tenant));
+	if (who->n_spaces == 1)
+		good = sq_link_count(link, sq_tenant_account(tenant));
+	else
+		good = sq_link_count_first(link, sq_tenant_account(tenant));
 	sq_tenant_unref(&tenant);
 	return good;
 }

@@ -95,9 +95,10 @@ void sq_broker_set_acl(struct sq_broker *, struct sq_acl *);
 
 /* Takes the call over; answered by sq_call_done(), maybe before this returns. */
 void sq_broker_call(struct sq_broker *, struct sq_call *);
-/* A link opens.  Where its identity names one space alone, its connection counts as that
- * tenant's; false: that has its share, and the link is not to open.  Else it counts from its
- * first attach on.  Any thread. */
+/* A link opens.  Where its identity names spaces its connection counts as the tenant's of the
+ * first of them; false: that has its share, and the link is not to open.  Where there are several
+ * the first attach says whose it is from then on, and where nobody was asked who he is the
+ * connection counts from there on only.  Any thread. */
 bool sq_broker_link_opens(struct sq_broker *, struct sq_link *);
 /* The link has closed: its attachments go into grace. */
 void sq_broker_link_closed(struct sq_broker *, struct sq_link *);

@@ -17,8 +17,9 @@ struct sq_link {
 	struct sq_link_cfg cfg;
 	atomic_uint refs;
 	atomic_bool open, full;
-	_Atomic(struct sq_account *) account; /* that counts the connection; NULL: none */
-	struct sq_task flush;                 /* holds a reference while it is posted */
+	/* Which counts the connection: one of the two, or neither. */
+	_Atomic(struct sq_account *) account, first;
+	struct sq_task flush; /* holds a reference while it is posted */
 	pthread_mutex_t lock;
 	/* Under the lock. */
 	struct sq_buf out;
@@ -79,26 +80,39 @@ link_forget_last(struct sq_link *l)
 }
 
 bool
-sq_link_count(struct sq_link *l, struct sq_account *account)
+sq_link_count_first(struct sq_link *l, struct sq_account *account)
 {
-	struct sq_account *none = NULL;
-
-	if (atomic_load_explicit(&l->account, memory_order_relaxed) != NULL)
-		return true;
 	if (!sq_share_take(account, SQ_SHARE_CONNECTIONS, 1))
 		return false;
-	if (!atomic_compare_exchange_strong(&l->account, &none, account))
-		sq_share_give(account, SQ_SHARE_CONNECTIONS, 1);
+	atomic_store(&l->first, account);
 	return true;
 }
 
+/* That account counts it no more, if it did. */
 static void
-link_uncount(struct sq_link *l)
+link_uncount(_Atomic(struct sq_account *) *from)
 {
-	struct sq_account *account = atomic_exchange(&l->account, NULL);
+	struct sq_account *account = atomic_exchange(from, NULL);
 
 	if (account != NULL)
 		sq_share_give(account, SQ_SHARE_CONNECTIONS, 1);
+}
+
+bool
+sq_link_count(struct sq_link *l, struct sq_account *account)
+{
+	struct sq_account *none = NULL, *first = account;
+
+	if (atomic_load_explicit(&l->account, memory_order_relaxed) != NULL)
+		return true;
+	/* What the first one has counted is this one's, if they are the same. */
+	if (!atomic_compare_exchange_strong(&l->first, &first, NULL) &&
+	    !sq_share_take(account, SQ_SHARE_CONNECTIONS, 1))
+		return false;
+	if (!atomic_compare_exchange_strong(&l->account, &none, account))
+		sq_share_give(account, SQ_SHARE_CONNECTIONS, 1);
+	link_uncount(&l->first);
+	return true;
 }
 
 void
@@ -109,7 +123,8 @@ sq_link_unref(struct sq_link **lp)
 	*lp = NULL;
 	if (l == NULL || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	link_uncount(l); /* who counted it when it was closed already */
+	link_uncount(&l->account); /* who counted it when it was closed already */
+	link_uncount(&l->first);
 	link_forget_last(l);
 	sq_identity_unref(&l->cfg.identity);
 	sq_buf_fini(&l->out);
@@ -288,7 +303,8 @@ sq_link_close(struct sq_link *l)
 	pthread_mutex_lock(&l->lock);
 	atomic_store_explicit(&l->open, false, memory_order_release);
 	pthread_mutex_unlock(&l->lock);
-	link_uncount(l);
+	link_uncount(&l->account);
+	link_uncount(&l->first);
 }
 
 void

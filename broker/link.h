@@ -22,6 +22,9 @@ const struct sq_identity *sq_link_identity(const struct sq_link *);
 /* Counts its connection in the account, once: the first one has it until the link is closed.
  * False: that has its share of connections.  Thread: any. */
 bool sq_link_count(struct sq_link *, struct sq_account *) SQ_MUST_CHECK;
+/* The same for a link that just opens, where it is not known yet whose it is: until
+ * sq_link_count() is called, or the link is closed. */
+bool sq_link_count_first(struct sq_link *, struct sq_account *) SQ_MUST_CHECK;
 /* False once its connection or its deliveries response is gone. */
 bool sq_link_open(const struct sq_link *);
 /* False while more than the link's bound waits to be written; the front calls

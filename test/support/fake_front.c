@@ -137,6 +137,12 @@ sq_link_count(struct sq_link *l, struct sq_account *account)
 	return l != NULL && account != NULL; /* connections are the front's */
 }
 
+bool
+sq_link_count_first(struct sq_link *l, struct sq_account *account)
+{
+	return sq_link_count(l, account);
+}
+
 unsigned
 sq_link_version(const struct sq_link *l)
 {

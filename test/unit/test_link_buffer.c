@@ -4,6 +4,7 @@
 #include "../support/fake_worker.h"
 #include "broker/auth/identity.h"
 #include "broker/link_priv.h"
+#include "broker/share.h"
 #include "core/mem.h"
 
 static struct sq_link *l;
@@ -104,4 +105,60 @@ Test(link_buffer, a_delivery_behind_an_answer_joins_no_frame_before_it)
 	cr_assert(fake_run());
 	sq_buf_fini(&out);
 	sq_msg_unref(&m);
+}
+
+/* Connections. */
+
+static struct sq_shares *
+connections_of(uint64_t total)
+{
+	struct sq_shares_cfg cfg = {.spaces = 1};
+
+	cfg.totals[SQ_SHARE_CONNECTIONS] = total;
+	return sq_shares_new(&cfg);
+}
+
+static uint64_t
+connections(const struct sq_account *a)
+{
+	return sq_share_used(a, SQ_SHARE_CONNECTIONS);
+}
+
+/* Of an identity with several spaces: whose it is, its first session says. */
+Test(link_buffer, a_connection_counts_once_and_moves_to_whose_session_comes)
+{
+	struct sq_shares *s = connections_of(2);
+	struct sq_account *a = sq_account_new(s, SQ_SHARE_OF_TENANT, "a", NULL);
+	struct sq_account *b = sq_account_new(s, SQ_SHARE_OF_TENANT, "b", NULL);
+
+	cr_assert(sq_link_count_first(l, a));
+	cr_assert_eq(connections(a), 1);
+	sq_share_force(b, SQ_SHARE_CONNECTIONS, 1);
+	cr_assert_not(sq_link_count(l, b), "there is no other place");
+	cr_assert_eq(connections(a), 1, "it is where it was");
+	sq_share_give(b, SQ_SHARE_CONNECTIONS, 1);
+	cr_assert(sq_link_count(l, b));
+	cr_assert_eq(connections(a), 0);
+	cr_assert_eq(connections(b), 1);
+	cr_assert(sq_link_count(l, a), "a second session is no second connection");
+	cr_assert_eq(connections(a) + connections(b), 1);
+	sq_link_close(l);
+	cr_assert_eq(connections(b), 0);
+	sq_account_free(&a);
+	sq_account_free(&b);
+	sq_shares_free(&s);
+}
+
+Test(link_buffer, a_connection_that_stays_with_the_first_takes_no_second_place)
+{
+	struct sq_shares *s = connections_of(1);
+	struct sq_account *a = sq_account_new(s, SQ_SHARE_OF_TENANT, "a", NULL);
+
+	cr_assert(sq_link_count_first(l, a));
+	cr_assert(sq_link_count(l, a));
+	cr_assert_eq(connections(a), 1);
+	sq_link_close(l);
+	cr_assert_eq(connections(a), 0);
+	sq_account_free(&a);
+	sq_shares_free(&s);
 }
