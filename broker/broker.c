@@ -551,6 +551,7 @@ broker_tick_first(struct sq_shard *sh, uint64_t now_ms)
 		sh->groups_left = sq_groups_expire(b, now_ms);
 	if (turn) {
 		broker_sweep(sh, now_ms);
+		sq_dead_sweep(b->dead);
 		sq_tenants_sweep(b->tenants);
 	}
 }

@@ -209,6 +209,7 @@ letter_put(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
 	else
 		sq_count(b, SQ_M_DEAD_LETTERS_DROPPED, 1);
 	sq_own_commit(&apart);
+	sq_group_unref(&g);
 }
 
 /* Receipts. */

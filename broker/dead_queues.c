@@ -15,6 +15,11 @@
 enum {
 	SEPARATOR = 0xff, /* between the parts of a group's name */
 	LOG_EVERY_MS = 60000,
+	/* One sweep deletes the queues of so many tenants; the end of one tenant's, in a
+	 * transaction, besides his name. */
+	SWEEP_MAX = 256,
+	END_RECORDS = 2 * SQ_DEAD_KINDS,
+	END_BYTES = 256,
 };
 
 /* A tenant's dead-letter queues. */
@@ -48,19 +53,40 @@ sq_dead_new(struct sq_broker *b)
 	return d;
 }
 
+/* 'txn' deletes its queue and what is stored of it; NULL: that stays. */
 static void
-dead_close(struct sq_group *g)
+dead_close(struct sq_group *g, enum sq_dead_kind kind, struct sq_txn *txn)
 {
-	if (g == NULL)
-		return;
-	assert(g->refs == 1 && sq_list_empty(&g->bindings));
+	const struct sq_record_key key = {SQ_RECORD_DEAD, g->id, kind};
+	const struct sq_engine_ops *ops = g->sink.engine->ops;
+
+	assert(g->refs == 1 && g->n_subs == 1 && sq_list_empty(&g->bindings));
 	sq_watch_remove(g->broker->watch, &g->sink);
-	g->sink.engine->ops->queue_close(g->sink.queue);
+	sq_htab_remove(&g->broker->dead->by_id, &g->by_id);
+	if (txn != NULL) {
+		ops->record(txn, &key, (struct sq_bytes){0});
+		ops->queue_delete(txn, g->sink.queue);
+	} else {
+		ops->queue_close(g->sink.queue);
+	}
 	sq_dead_source_free(&g->sink.dead, g->owner);
 	sq_htab_fini(&g->bindings_by_name);
 	sq_tenant_unref(&g->tenant);
 	free(g->name);
 	free(g);
+}
+
+/* Both queues go; 'txn' as above. */
+static void
+dead_tenant_free(struct dead_tenant *s, struct sq_txn *txn)
+{
+	for (int kind = 0; kind < SQ_DEAD_KINDS; kind++) {
+		if (s->groups[kind] != NULL)
+			dead_close(s->groups[kind], (enum sq_dead_kind)kind, txn);
+	}
+	sq_htab_remove(&s->broker->dead->tenants, &s->node);
+	sq_tenant_unref(&s->tenant);
+	free(s);
 }
 
 void
@@ -69,18 +95,11 @@ sq_dead_free(struct sq_dead **dp)
 	struct sq_dead *d = *dp;
 	struct sq_hnode *at;
 
-	*dp = NULL;
 	if (d == NULL)
 		return;
-	while ((at = sq_htab_walk(&d->tenants, NULL)) != NULL) {
-		struct dead_tenant *s = SQ_CONTAINER_OF(at, struct dead_tenant, node);
-
-		for (int kind = 0; kind < SQ_DEAD_KINDS; kind++)
-			dead_close(s->groups[kind]);
-		sq_htab_remove(&d->tenants, at);
-		sq_tenant_unref(&s->tenant);
-		free(s);
-	}
+	while ((at = sq_htab_walk(&d->tenants, NULL)) != NULL)
+		dead_tenant_free(SQ_CONTAINER_OF(at, struct dead_tenant, node), NULL);
+	*dp = NULL;
 	sq_htab_fini(&d->tenants);
 	sq_htab_fini(&d->by_id);
 	pthread_mutex_destroy(&d->lock);
@@ -254,7 +273,7 @@ sq_dead_group(struct sq_dead *d, struct sq_tenant *tenant, enum sq_dead_kind kin
 	s = dead_tenant(d, tenant);
 	if (s->groups[kind] == NULL || s->unrecorded[kind])
 		dead_make(s, kind);
-	g = s->groups[kind];
+	g = sq_group_ref(s->groups[kind]);
 	pthread_mutex_unlock(&d->lock);
 	return g;
 }
@@ -270,23 +289,96 @@ sq_dead_group_by_id(struct sq_dead *d, uint64_t id)
 	     n = sq_htab_next_same(n)) {
 		struct sq_group *g = SQ_CONTAINER_OF(n, struct sq_group, by_id);
 
-		found = g->id == id ? g : NULL;
+		found = g->id == id ? sq_group_ref(g) : NULL;
 	}
 	pthread_mutex_unlock(&d->lock);
 	return found;
 }
 
+/* Whether the tenant's share of dead letters has room for one more. */
+static bool
+dead_share_fits(const struct sq_tenant *tenant, uint32_t bytes)
+{
+	const struct sq_account *a = sq_tenant_account(tenant);
+
+	return sq_share_room(a, SQ_SHARE_DEAD_LETTERS) > 0 &&
+	    sq_share_room(a, SQ_SHARE_DEAD_LETTERS_BYTES) >= bytes;
+}
+
 bool
-sq_dead_full(struct sq_dead *d, struct sq_tenant *tenant)
+sq_dead_full(struct sq_dead *d, struct sq_tenant *tenant, uint32_t bytes)
 {
 	struct dead_tenant *s;
-	struct sq_group *g;
+	struct sq_group *g = NULL;
+	bool full;
 
 	pthread_mutex_lock(&d->lock);
 	s = dead_find(d, tenant);
-	g = s != NULL ? s->groups[SQ_DEAD_ASSURED] : NULL;
+	if (s != NULL && s->groups[SQ_DEAD_ASSURED] != NULL)
+		g = sq_group_ref(s->groups[SQ_DEAD_ASSURED]);
 	pthread_mutex_unlock(&d->lock);
-	return g != NULL && g->sink.engine->ops->queue_full(g->sink.queue, 0);
+	if (g == NULL)
+		return !dead_share_fits(tenant, bytes);
+	full = g->sink.engine->ops->queue_full(g->sink.queue, bytes);
+	sq_group_unref(&g);
+	return full;
+}
+
+/* End. */
+
+/* Whether the tenant has nothing but its queues, and nothing is in these, or on its way back from
+ * who used them. */
+static bool
+dead_is_gone(const struct dead_tenant *s)
+{
+	uint64_t refs = 1; /* of ours */
+
+	if (!sq_account_empty(sq_tenant_account(s->tenant)))
+		return false;
+	for (int kind = 0; kind < SQ_DEAD_KINDS; kind++) {
+		const struct sq_group *g = s->groups[kind];
+
+		if (g == NULL)
+			continue;
+		refs += 2; /* the group's, and its source's */
+		if (atomic_load_explicit(&g->refs, memory_order_acquire) > 1 ||
+		    !g->sink.engine->ops->queue_empty(g->sink.queue))
+			return false;
+	}
+	return sq_tenant_refs(s->tenant) == refs;
+}
+
+static void
+dead_end(struct dead_tenant *s, struct sq_own_txn **own)
+{
+	struct sq_shard *sh = &s->broker->shards[sq_worker_index(sq_worker_self())];
+	const struct sq_engine_ops *ops = s->broker->engine->ops;
+	uint64_t bytes = END_BYTES + SQ_DEAD_KINDS * strlen(sq_tenant_name(s->tenant));
+
+	if (!ops->txn_room(sq_own_txn(sh, own), END_RECORDS, bytes))
+		sq_own_commit(own);
+	dead_tenant_free(s, sq_own_txn(sh, own));
+}
+
+void
+sq_dead_sweep(struct sq_dead *d)
+{
+	struct sq_own_txn *own = NULL;
+	struct sq_hnode *at, *next;
+	int n = 0;
+
+	pthread_mutex_lock(&d->lock);
+	for (at = sq_htab_walk(&d->tenants, NULL); at != NULL && n < SWEEP_MAX; at = next) {
+		struct dead_tenant *s = SQ_CONTAINER_OF(at, struct dead_tenant, node);
+
+		next = sq_htab_walk(&d->tenants, at);
+		if (!dead_is_gone(s))
+			continue;
+		dead_end(s, &own);
+		n++;
+	}
+	sq_own_commit(&own); /* before somebody makes one of them anew */
+	pthread_mutex_unlock(&d->lock);
 }
 
 /* Start. */

@@ -73,6 +73,7 @@ struct sq_shares {
 	pthread_mutex_t lock;
 	struct sq_list accounts[SQ_SHARE_OFS]; /* those without a floor behind those with one */
 	uint64_t floors[SQ_SHARE_OFS];         /* given to accounts */
+	uint64_t n[SQ_SHARE_OFS];              /* of these */
 };
 
 /* What one has of a kind, twice, and one more while it has a floor: both change as one. */
@@ -172,6 +173,7 @@ sq_account_new(struct sq_shares *s, enum sq_share_of of, const char *name,
 	pthread_mutex_lock(&s->lock);
 	a->floored = s->floors[of] < s->spaces;
 	s->floors[of] += a->floored;
+	s->n[of]++;
 	for (int kind = 0; kind < SQ_SHARE_KINDS; kind++)
 		atomic_init(&a->used[kind], a->floored);
 	if (a->floored)
@@ -223,6 +225,7 @@ sq_account_free(struct sq_account **ap)
 	assert(sq_account_empty(a));
 	pthread_mutex_lock(&a->shares->lock);
 	sq_list_remove(&a->node);
+	a->shares->n[a->of]--;
 	if (a->floored)
 		shares_pass_floor(a->shares, a->of);
 	pthread_mutex_unlock(&a->shares->lock);
@@ -474,11 +477,19 @@ shares_write_of(struct sq_shares *s, enum sq_share_of of, struct sq_buf *out)
 void
 sq_shares_write(struct sq_shares *s, struct sq_buf *out)
 {
+	static const char *const holders[] = {
+	    [SQ_SHARE_OF_TENANT] = "tenant", [SQ_SHARE_OF_SPACE] = "space"};
+
 	sq_metrics_head(out, "sqmqos_broker_share_used", SQ_GAUGE,
 	    "What those with most have of each total, by tenant; of retained messages by space.");
 	pthread_mutex_lock(&s->lock);
 	for (int of = 0; of < SQ_SHARE_OFS; of++)
 		shares_write_of(s, (enum sq_share_of)of, out);
+	sq_metrics_head(out, "sqmqos_broker_share_holders", SQ_GAUGE,
+	    "Tenants and topic spaces that the broker has at present, for which floors are kept.");
+	for (int of = 0; of < SQ_SHARE_OFS; of++)
+		sq_buf_printf(out, "sqmqos_broker_share_holders{of=\"%s\"} %" PRIu64 "\n",
+		    holders[of], s->n[of]);
 	pthread_mutex_unlock(&s->lock);
 	sq_metrics_head(out, "sqmqos_broker_share_total", SQ_GAUGE,
 	    "The totals that tenants and spaces share.");

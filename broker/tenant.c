@@ -145,12 +145,17 @@ sq_tenant_unref(struct sq_tenant **tp)
 		free(t); /* the table has none any more: its account stays with the others */
 }
 
+uint64_t
+sq_tenant_refs(const struct sq_tenant *t)
+{
+	return atomic_load_explicit(&t->refs, memory_order_acquire) - 1;
+}
+
 /* Under the lock, under which alone somebody gets one that only the table has. */
 static bool
 tenant_is_gone(const struct sq_tenant *t)
 {
-	return atomic_load_explicit(&t->refs, memory_order_acquire) == 1 &&
-	    sq_account_empty(t->account);
+	return sq_tenant_refs(t) == 0 && sq_account_empty(t->account);
 }
 
 void

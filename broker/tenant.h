@@ -58,6 +58,8 @@ struct sq_tenant *sq_tenant_ref(struct sq_tenant *);
  * sq_tenants_sweep(), unless its account has something: who has counted something there needs
  * no reference as long as that is counted.  Thread: any. */
 void sq_tenant_unref(struct sq_tenant **tp);
+/* How many have it, at this moment.  Thread: any. */
+uint64_t sq_tenant_refs(const struct sq_tenant *);
 /* Frees those that nobody has and that have nothing; on the first worker, or before any
  * turns.  Locks: its own. */
 void sq_tenants_sweep(struct sq_tenants *);

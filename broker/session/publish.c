@@ -202,26 +202,39 @@ publish_is_full(const struct sq_publish *p, const struct sq_sink *sink, uint32_t
 	    (p->assured || !ops->queue_yields(sink->queue, size));
 }
 
-/* Whether a dead letter of the message, which is the tenant's of the queue that had it, or
- * the publisher's own, might find no room. */
-static bool
-publish_dead_full(const struct sq_publish *p, struct sq_binding *const *v, size_t n)
+/* Whose dead letter of the message, which is the tenant's of the queue that had it, or the
+ * publisher's own, might find no room; NULL: nobody's. */
+static const struct sq_tenant *
+publish_dead_full(const struct sq_publish *p, struct sq_binding *const *v, size_t n, uint32_t size)
 {
 	struct sq_dead *dead = p->broker->dead;
 	struct sq_tenant *asked = p->tenant; /* the last one */
 
-	if (sq_dead_full(dead, p->tenant))
-		return true;
+	if (sq_dead_full(dead, p->tenant, size))
+		return p->tenant;
 	for (size_t i = 0; i < n; i++) {
 		struct sq_tenant *t = sq_dead_source_tenant(v[i]->sink->dead);
 
 		if (t == asked || t == p->tenant)
 			continue;
 		asked = t;
-		if (sq_dead_full(dead, t))
-			return true;
+		if (sq_dead_full(dead, t, size))
+			return t;
 	}
-	return false;
+	return NULL;
+}
+
+/* By the limits of each tenant, or by the share of this one. */
+static uint8_t
+publish_refused_dead(struct sq_publish *p, const struct sq_tenant *t, uint32_t size)
+{
+	const struct sq_account *a = sq_tenant_account(t);
+
+	if (sq_share_fits(a, SQ_SHARE_DEAD_LETTERS, 1) &&
+	    sq_share_fits(a, SQ_SHARE_DEAD_LETTERS_BYTES, size))
+		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DEAD_LETTERS);
+	return sq_refused_share(
+	    &p->refused, p->broker, SQ_LIMIT_DEAD_LETTERS, a, SQ_SHARE_DEAD_LETTERS);
 }
 
 /* The reason code of a full queue; 0: there is none. */
@@ -229,6 +242,7 @@ static uint8_t
 publish_refused(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 {
 	const struct sq_sink *has_room = NULL; /* the last one asked: most overlap in a row */
+	const struct sq_tenant *dead_full;
 	uint32_t size = sq_image_size(p->msg->image);
 
 	for (size_t i = 0; i < n; i++) {
@@ -241,8 +255,9 @@ publish_refused(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 			return sq_refused_queue(&p->refused, p->broker, sink, size);
 		has_room = sink;
 	}
-	if (p->assured && publish_dead_full(p, v, n))
-		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_DEAD_LETTERS);
+	dead_full = p->assured ? publish_dead_full(p, v, n, size) : NULL;
+	if (dead_full != NULL)
+		return publish_refused_dead(p, dead_full, size);
 	return SQ_MQTT_RC_SUCCESS;
 }
 

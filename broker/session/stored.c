@@ -481,9 +481,7 @@ open_group(struct sq_broker *b, uint64_t id)
 {
 	struct sq_group *g = sq_group_by_id(b, id);
 
-	if (g == NULL && (g = sq_dead_group_by_id(b->dead, id)) != NULL)
-		sq_group_ref(g);
-	return g;
+	return g != NULL ? g : sq_dead_group_by_id(b->dead, id);
 }
 
 static void

@@ -168,7 +168,7 @@ subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct 
 	struct sq_group_cfg cfg = subscribe_cfg(s, w);
 
 	if (w->dead) {
-		sub->group = sq_group_ref(sq_dead_group(b->dead, s->tenant, w->dead_kind));
+		sub->group = sq_dead_group(b->dead, s->tenant, w->dead_kind);
 		sub->group->n_subs++;
 	} else {
 		sub->group = sq_group_join(b, &cfg, txn);

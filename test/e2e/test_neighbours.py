@@ -6,6 +6,7 @@ import random
 import re
 import struct
 
+import mqtt
 import stack as parts
 from cluster import eventually, metrics
 from link import Attached, LinkClient, attach, session_path, settlements, subscription
@@ -306,6 +307,110 @@ async def test_connections_are_shared(env):
     await eventually(none, "what is closed counts no more")
     stack.sidecars[0].start()
     await stack.ready()
+
+
+async def test_connections_without_a_session_count_too(env):
+    """Of who may name several spaces: as the first one's, until a session says whose they are."""
+    stack = await env.stack(sidecars=0, tls=False, start=False,
+                            broker={"spaces": {"a": {"limits": {"connections": 3}}}})
+    parts.write_token(stack.folder / "token", ["a", "b"])
+    stack.broker.start()
+    await stack.ready(stack.broker)
+    token = (stack.folder / "token").read_text().strip()
+    links = [await LinkClient(stack.broker_port, token, "2").open() for _ in range(4)]
+    assert [await link.open_link() for link in links] == [200, 200, 200, 503]
+    assert await used(stack) == {("connections", "a"): 3}
+    answer = await links[0].request("PUT", session_path("b~w~one~pod"), attach(links[0]))
+    assert answer.status == 200, answer
+    found = await used(stack)
+    assert found["connections", "a"] == 2 and found["connections", "b"] == 1, found
+    assert await links[3].open_link() == 200, "its place is free"
+    for link in links:
+        await link.close()
+
+    async def none():
+        return not [key for key in await used(stack) if key[0] == "connections"]
+    await eventually(none, "what is closed counts no more")
+    env.check_leftovers = False  # a session within its grace
+
+
+class Mortal:
+    """A tenant whose subscriber refuses what it is sent: all become dead letters."""
+
+    def __init__(self, env, stack, index):
+        self.env, self.port, self.name = env, stack.ports[index], SPACES[index]
+        self.letters = []
+
+    async def start(self):
+        self.sub = await self.env.connect(self.port, "sub", ack="none", props=DURABLE)
+        await self.sub.subscribe("t", qos=2)
+        self.publisher = await self.env.connect(self.port, "publisher")
+        return self
+
+    async def refuse(self, qos, payload):
+        props = {"user": [("sqmqos-qos", "3")]} if qos == 3 else {}
+        code = await self.publisher.publish("t", payload, min(qos, 2), props=props)
+        assert code in (0, 0x97), code
+        if code == 0:
+            m = await self.sub.receive()
+            self.sub.send_ack(mqtt.PUBREC if qos == 3 else mqtt.PUBACK, m.packet_id, 0x83)
+            self.sub.held.clear()
+            self.letters.append(payload)
+        return code == 0
+
+    async def assured(self, i):
+        return await self.refuse(3, b"%d" % i)
+
+    async def bury(self):
+        """The payloads of all its letters."""
+        undertaker = await self.env.connect(self.port, "undertaker")
+        assert await undertaker.subscribe("$dead/#", qos=2) == [2]
+        found = [(await undertaker.receive()).payload]
+        await undertaker.ping()
+        return found + [m.payload for m in undertaker.inbox]
+
+
+@scenario(timeout_s=180)
+async def test_dead_letters_are_shared(env):
+    """One space makes all that it can; those of others are kept, of QoS 1 as of QoS 3."""
+    stack = await env.stack(sidecars=3, start=False, broker={
+        "limits": {"spaces": len(SPACES)}, "dead-letters": {"total-messages": TOTAL}})
+    in_spaces(stack, SPACES)
+    await stack.start()
+    greedy, *others = [await Mortal(env, stack, i).start() for i in range(3)]
+    taken = await until_refused(greedy.assured, TOTAL, 1)
+    most = (TOTAL - (len(SPACES) - 1) * FLOOR) * 3 / 4
+    assert most - 17 < taken <= most + 1, taken  # a letter may be on its way when one more comes
+    assert "a has" in greedy.publisher.words[-1] and \
+        "its share of 512 (dead-letters.total-messages" in greedy.publisher.words[-1], \
+        greedy.publisher.words
+    for i in range(2 * FLOOR):
+        assert await greedy.refuse(1, b"plain"), "the oldest plain ones leave"
+    for other in others:
+        for i in range(FLOOR):
+            assert await other.refuse(1 + 2 * (i % 2), b"%d" % i), i
+
+    async def shares():
+        found = await used(stack)
+        return {space: n for (kind, space), n in found.items() if kind == "dead-letters"}
+
+    async def settled():
+        found = await shares()
+        return found["b"] == found["c"] == FLOOR and found["a"] <= taken + 1
+    await eventually(settled, "each has its letters")
+    refused = await metrics(stack.broker)
+    assert refused['sqmqos_broker_share_refused_total{kind="dead-letters"}'] > 0
+    for other in others:
+        assert sorted(await other.bury()) == sorted(other.letters)
+    await greedy.bury()
+
+    async def none():
+        return not await shares()
+    await eventually(none, "what was taken counts no more")
+    assert await greedy.assured(0), "there is room again"
+    await greedy.bury()
+    for mortal in (greedy, *others):
+        await mortal.sub.disconnect(props={"session_expiry": 0})
 
 
 async def test_what_waits_in_the_store_is_shared(env):
