@@ -16,7 +16,9 @@
  * whoever comes takes up to the total.
  *
  * What is counted never goes above a total, but by sq_share_force(), which is for what is
- * there already; who has more than its share keeps it, and is refused more.
+ * there already; who has more than its share keeps it, and is refused more.  Bytes in the store
+ * are forced when a message is put, after each of its queues was asked for room: above the
+ * share there may be, for each worker, one message in all the queues that it goes to.
  *
  * No locks but around the list of accounts, no clock, no sockets. */
 #ifndef SQ_BROKER_SHARE_H

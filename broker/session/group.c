@@ -182,10 +182,9 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 }
 
 bool
-sq_group_fits(struct sq_broker *b, const struct sq_group_cfg *cfg)
+sq_group_there(struct sq_broker *b, const char *name)
 {
-	return group_find(b, cfg->name) != NULL ||
-	    sq_share_fits(sq_tenant_account(cfg->tenant), SQ_SHARE_GROUPS, 1);
+	return group_find(b, name) != NULL;
 }
 
 struct sq_group *

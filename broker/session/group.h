@@ -93,8 +93,8 @@ uint32_t sq_group_expiry_s(const struct sq_broker *, uint32_t wanted_s);
 /* All under the write lock of the tenant's space.  Records go into 'txn'; NULL: the store stays as
  * it is. */
 
-/* Whether the group of that name is there, or its tenant may have one more. */
-bool sq_group_fits(struct sq_broker *, const struct sq_group_cfg *);
+/* Whether the group of that name is there. */
+bool sq_group_there(struct sq_broker *, const char *name);
 /* The group of that name, made when missing, with a reference and one more
  * subscription.  An existing one keeps its options until one is declared
  * (group_declare.h). */

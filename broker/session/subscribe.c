@@ -355,18 +355,40 @@ subscribe_no_share(const struct sq_session *s, struct sq_wanted *w, enum sq_shar
 	return code;
 }
 
-/* The reason code where the tenant has its share of what a new subscription takes; 0: it may
- * have it. */
-static uint8_t
-subscribe_share(const struct sq_session *s, struct sq_wanted *w)
-{
-	struct sq_group_cfg cfg = subscribe_cfg(s, w);
+/* The most that a new subscription takes of its tenant's share. */
+struct share_most {
+	uint64_t subscriptions, groups;
+};
 
-	if (!sq_share_fits(
-		sq_tenant_account(s->tenant), SQ_SHARE_SUBSCRIPTIONS, w->group != NULL ? 2 : 1))
+static void
+subscribe_give(const struct sq_session *s, const struct share_most *most)
+{
+	struct sq_account *a = sq_tenant_account(s->tenant);
+
+	sq_share_give(a, SQ_SHARE_SUBSCRIPTIONS, most->subscriptions);
+	sq_share_give(a, SQ_SHARE_GROUPS, most->groups);
+}
+
+/* Takes it, so that of those who ask at once, in other spaces, none goes above the total, and
+ * returns 0; whoever makes the subscription and its group counts them himself, and then this is
+ * given back.  Else a reason code: there is no room in the share. */
+static uint8_t
+subscribe_share(const struct sq_session *s, struct sq_wanted *w, struct share_most *most)
+{
+	struct sq_account *a = sq_tenant_account(s->tenant);
+
+	*most = (struct share_most){.subscriptions = 1};
+	if (w->group != NULL) /* and its binding; dead letters have two of each */
+		most->subscriptions = w->dead ? 4 : 2;
+	if (!sq_share_take(a, SQ_SHARE_SUBSCRIPTIONS, most->subscriptions))
 		return subscribe_no_share(s, w, SQ_SHARE_SUBSCRIPTIONS);
-	if (w->group != NULL && !w->dead && !sq_group_fits(s->shard->broker, &cfg))
+	if (w->group == NULL || w->dead || sq_group_there(s->shard->broker, w->group))
+		return 0;
+	if (!sq_share_take(a, SQ_SHARE_GROUPS, 1)) {
+		subscribe_give(s, most);
 		return subscribe_no_share(s, w, SQ_SHARE_GROUPS);
+	}
+	most->groups = 1;
 	return 0;
 }
 
@@ -377,6 +399,7 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struc
 	unsigned handling = sq_option_retain(w->e.options);
 	struct sq_subscription *sub = subscription_find(s, w->name);
 	bool is_new = sub == NULL;
+	struct share_most most = {0};
 	uint8_t code;
 
 	if (is_new && s->n_subscriptions >= s->shard->broker->cfg.max_subs_per_session)
@@ -401,11 +424,13 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struc
 		w->refusal = SQ_REFUSAL_STORE_FULL;
 		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSED_STORE);
 	}
-	if (is_new && (code = subscribe_share(s, w)) != 0)
+	if (is_new && (code = subscribe_share(s, w, &most)) != 0)
 		return code;
 	sq_order_bind(s);
-	if (is_new)
+	if (is_new) {
 		sub = subscribe_new(s, w, txn);
+		subscribe_give(s, &most);
+	}
 	subscribe_apply(s, sub, &w->e, txn);
 	subscribe_declare(s, sub, w, txn);
 	sq_stored_subscription(s, txn, sub, &w->e);

@@ -91,6 +91,24 @@ Test(broker_shares, groups_of_one_leave_room_for_those_of_another)
 	cr_assert_eq(share_group(&a, 7), 1);
 }
 
+/* A subscription to them is two, and each has its binding. */
+Test(broker_shares, a_subscription_to_dead_letters_is_refused_or_whole)
+{
+	world_stop(&w);
+	w.cfg.spaces = 1;
+	w.cfg.max_subs = 5;
+	begin();
+	peer_connect(&a);
+	cr_assert_eq(peer_subscribe(&a, "1", 1), 1);
+	cr_assert_eq(peer_subscribe(&a, "2", 1), 1);
+	cr_assert_eq(peer_subscribe(&a, "$dead/#", 1), SQ_MQTT_RC_QUOTA_EXCEEDED);
+	cr_assert_eq(used("a", SQ_SHARE_SUBSCRIPTIONS), 2);
+	cr_assert_lt(peer_unsubscribe(&a, "2"), 0x80);
+	cr_assert_eq(peer_subscribe(&a, "$dead/#", 1), 1);
+	cr_assert_eq(used("a", SQ_SHARE_SUBSCRIPTIONS), 5);
+	cr_assert_eq(peer_subscribe(&a, "3", 1), SQ_MQTT_RC_QUOTA_EXCEEDED);
+}
+
 Test(broker_shares, all_that_a_tenant_had_is_given_back_and_it_is_forgotten)
 {
 	peer_connect(&a);
