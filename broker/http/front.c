@@ -305,8 +305,9 @@ part_serve(struct sq_front_worker *p)
 	    .ctx = sq_worker_context(p->worker), .hosts = p->front->conf.hosts};
 	if (p->certificate != NULL)
 		part_use_certificate(p);
-	part_set_end(p); /* before the first look at the files: 0 would say that it is over */
 	p->serving = true;
+	part_tick(p); /* what it shows is right when the first link comes: 0 would be an expired
+			 certificate, or no limit of memory */
 	sq_conn_listen(p, sq_worker_index(p->worker));
 }
 
