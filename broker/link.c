@@ -314,7 +314,6 @@ sq_link_orphan(struct sq_link *l)
 	l->cfg.stream = NULL;
 	pthread_mutex_lock(&l->lock);
 	link_forget_last(l);
-	sq_identity_unref(&l->cfg.identity);
 	sq_buf_fini(&l->out);
 	pthread_mutex_unlock(&l->lock);
 }

@@ -17,7 +17,8 @@ struct sq_link;
 struct sq_link *sq_link_ref(struct sq_link *);
 void sq_link_unref(struct sq_link **);
 uint64_t sq_link_id(const struct sq_link *);
-/* Whose token opened it. */
+/* Whose token opened it: there as long as the link is, also when its stream is gone and calls
+ * that came by it are still carried out.  Thread: any. */
 const struct sq_identity *sq_link_identity(const struct sq_link *);
 /* Counts its connection in the account, once: the first one has it until the link is closed.
  * False: that has its share of connections.  Thread: any. */

@@ -46,6 +46,13 @@ Test(link_buffer, what_is_put_in_a_turn_is_flushed_once)
 	cr_assert_eq(flushes, 1);
 }
 
+/* Calls that came by a link outlive its stream, on workers of their own, and ask who sent them. */
+Test(link_buffer, its_identity_is_there_as_long_as_it_is)
+{
+	sq_link_orphan(l);
+	cr_assert_eq(sq_link_identity(l), sq_identity_nobody());
+}
+
 /* The stream also takes when h2o has written what it had, which may be between
  * a put and its flush. */
 Test(link_buffer, taking_before_the_flush_does_not_post_it_twice)
