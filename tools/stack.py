@@ -66,7 +66,8 @@ def free_port(taken=()):
         ephemeral_from = int(f.read().split()[0])
     for _ in range(1000):
         port = random.SystemRandom().randrange(min(10000, ephemeral_from - 2000), ephemeral_from)
-        if port not in taken and port_error(port) is None and reserve(port):
+        # Looked at last: what a program of another process is about to take again is let alone.
+        if port not in taken and reserve(port) and port_error(port) is None:
             return port
     raise RuntimeError("no free port")
 

@@ -15,7 +15,8 @@ def free_ports(n):
     """The first of 'n' free ports in a row."""
     while True:
         first = parts.free_port()
-        if all(parts.port_error(first + i) is None for i in range(n)):
+        if all(parts.reserve(first + i) and parts.port_error(first + i) is None
+               for i in range(1, n)):
             return first
 
 
