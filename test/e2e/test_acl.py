@@ -6,7 +6,7 @@ import shlex
 import subprocess
 
 import stack as parts
-from annotations import AnnotationsFile
+from annotations import AnnotationsFile, Volume
 from cluster import eventually, metric, metrics
 from mqtt import V5, V311, Will
 from scenario import scenario
@@ -300,6 +300,24 @@ async def test_what_annotations_declare(env):
         return till.inbox
     await eventually(back, "what is declared comes back by itself", 30)
     assert till.inbox[0].topic == "a/2"
+
+
+async def test_rules_of_a_volume_that_kubelet_swaps(env):
+    stack = await ruled(env, {"deny": ["publish"], "topics": ["a"]})
+    app = await env.connect(stack.ports[0], "app")
+    broker, volume = stack.broker, Volume(env.folder / "volume")
+    volume.put({"broker.yaml": broker.config_path.read_text()})
+    broker.config_path.unlink()
+    broker.config_path.symlink_to(volume.path / "broker.yaml")
+    assert await app.publish("a", b"x", qos=1) == NO
+    for topic, other in (("b", "a"), ("a", "b")):  # the first comes with the link to the volume
+        broker.tree |= acl({"deny": ["publish"], "topics": [topic]})
+        volume.put({"broker.yaml": parts.yaml(broker.tree)})
+
+        async def taken(topic=topic):
+            return await app.publish(topic, b"x", qos=1) == NO
+        await eventually(taken, f"{topic} is denied")
+        assert await app.publish(other, b"x", qos=1) in (0, 0x10)
 
 
 async def test_a_bad_file_changes_nothing(env):

@@ -6,6 +6,7 @@ import os
 import time
 
 import stack as parts
+from annotations import Volume
 from client_ca import ClientCa, context
 from cluster import eventually, metric
 from link import Attached, Broken, LinkClient, attach, batch, image, outcomes, session_path, \
@@ -473,6 +474,31 @@ async def test_an_authority_that_is_revoked_ends_what_it_has_signed(env):
     assert await again.open_link() == 401
     assert await refused(stack, "certificate-revoked") == 2
     for link in (link, other, again):
+        await link.close()
+
+
+async def test_certificates_of_a_volume_that_kubelet_swaps(env):
+    """Authorities and what they revoked, as a pod has them of ConfigMaps and Secrets."""
+    stack, ca = await cert_stack(env, start=False, crl=True)
+    other = ClientCa(env.folder / "other")
+    volume = Volume(env.folder / "volume")
+
+    def put(authority):
+        volume.put({"ca.crt": authority.pem.read_text(), "ca.crl": ca.crl.read_text()})
+    put(ca)
+    stack.broker.tree["auth"] |= {"client-ca-file": str(volume.path / "ca.crt"),
+                                  "client-crl-file": str(volume.path / "ca.crl")}
+    await stack.start()
+    pairs = {n: ca.issue(n, f"DNS:{n}.example") for n in ("web", "till")}
+    links = {n: await shown_link(stack, p) for n, p in pairs.items()}
+    state = await attached(links["till"], "shop~w~c")
+    ca.revoke(pairs["web"][0])
+    put(ca)
+    assert await ended(links["web"]) < GONE_S
+    assert await publish(links["till"], "shop~w~c", state, "t", b"x") in (0, 0x10)
+    put(other)
+    assert await ended(links["till"]) < GONE_S
+    for link in links.values():
         await link.close()
 
 

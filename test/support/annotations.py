@@ -41,29 +41,40 @@ class AnnotationsFile:
         return self
 
 
-class AnnotationsDir:
-    """A projected volume as the kubelet keeps it: a file for each live annotation, raw, and a
-    token, each a link into ..data, which is a link that is swapped on every change."""
+class Volume:
+    """A volume of a Secret, a ConfigMap or projected, as the kubelet keeps it: each file is a link
+    into ..data, which is a link that is swapped on every change."""
 
     def __init__(self, folder):
         self.path = pathlib.Path(folder)
         self.path.mkdir(parents=True)
         self.generation = 0
-        self.files = {"subscribe": "", "publish": "", "client-id": ""}
 
-    def write(self, **files):
-        """Sets these ('client_id' is client-id); the others stay as they are."""
-        self.files |= {name.replace("_", "-"): text for name, text in files.items()}
+    def put(self, files):
+        """All its files from now on, {name: text}."""
         self.generation += 1
         data = self.path / f"..{self.generation}"
         data.mkdir()
-        for name, text in (self.files | {"token": f"token {self.generation}"}).items():
+        for name, text in files.items():
             (data / name).write_text(text)
         os.symlink(data.name, self.path / "..data_tmp")
         os.rename(self.path / "..data_tmp", self.path / "..data")
-        for name in [*self.files, "token"]:
+        for name in files:
             if not (self.path / name).is_symlink():
                 os.symlink(f"..data/{name}", self.path / name)
         if self.generation > 1:
             shutil.rmtree(self.path / f"..{self.generation - 1}")
         return self
+
+
+class AnnotationsDir(Volume):
+    """A projected volume with a file for each live annotation, raw, and a token."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.files = {"subscribe": "", "publish": "", "client-id": ""}
+
+    def write(self, **files):
+        """Sets these ('client_id' is client-id); the others stay as they are."""
+        self.files |= {name.replace("_", "-"): text for name, text in files.items()}
+        return self.put(self.files | {"token": f"token {self.generation + 1}"})
