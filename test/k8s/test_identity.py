@@ -1,5 +1,6 @@
 """Who may do what, asked of the broker that all cases share: forged tokens, pods that reach for
-another namespace, and another account's session.  Some speak the link themselves."""
+another namespace, and another account's session.  Some speak the link themselves.  What changes
+under a running broker, rules and client certificates, is of releases of their own."""
 
 import asyncio
 import base64
@@ -7,9 +8,11 @@ import json
 import ssl
 
 import release
+from client_ca import ClientCa
 from cluster import eventually
 from harness import tokens
 from link import LinkClient, attach, session_path
+from scenario import scenario
 from workloads import ON, apps
 
 LABELLED = {"sqmqos.io/inject": "true"}
@@ -18,15 +21,18 @@ DURABLE = {"clean": False, "expiry": 600}
 FOREIGN_SPACE = "the token is of another space (namespace) than identity.space"
 
 
-async def link(k8s, token):
-    """A connection to the broker by its Service's address; trusts its CA alone."""
-    secret = await k8s.get("secrets", f"{release.NAME}-ca", release.NAMESPACE)
+async def link(k8s, token, name=release.NAME, namespace=release.NAMESPACE, pair=None):
+    """A connection to the broker of a release by its Service's address; trusts its CA alone, and
+    shows the certificate of 'pair'."""
+    secret = await k8s.get("secrets", f"{name}-ca", namespace)
     tls = ssl.create_default_context(
         cadata=base64.b64decode(secret["data"]["ca.crt"]).decode())
     tls.set_alpn_protocols(["h2"])
-    service = await k8s.get("services", f"{release.NAME}-broker", release.NAMESPACE)
-    name = f"{release.NAME}-broker.{release.NAMESPACE}.svc.cluster.local"
-    return await LinkClient(7443, token, "2", service["spec"]["clusterIP"], tls, name).open()
+    if pair:
+        tls.load_cert_chain(*pair)
+    service = await k8s.get("services", f"{name}-broker", namespace)
+    host = f"{name}-broker.{namespace}.svc.cluster.local"
+    return await LinkClient(7443, token, "2", service["spec"]["clusterIP"], tls, host).open()
 
 
 async def linked(k8s, token):
@@ -174,3 +180,105 @@ async def test_pods_of_one_namespace_see_nothing_of_another(env):
     log = await broker_log(k8s)
     line = f"it may name {foreign}, pod liar"
     assert f"asks for {k8s.namespace}~" in log and line in log, log[-2000:]
+
+
+# ---- what changes under a running broker
+
+async def running(k8s, name, namespace):
+    """What is another one when the broker has been started anew."""
+    pod = await release.broker_pod(k8s, namespace, name)
+    return pod["metadata"]["uid"], pod["status"]["containerStatuses"][0]["restartCount"]
+
+
+@scenario(timeout_s=300)
+async def test_rules_reach_the_running_broker(env):
+    """By `helm upgrade`, also for what is subscribed already."""
+    name = release.unique("rules")
+    k8s = await env.cluster(labels=LABELLED | {release.APART: name})
+    system = await k8s.make_namespace("rules-system")
+    made = await apps(k8s)
+    recorder = made.recorder
+    await k8s.load_programs()
+
+    async def ruled(*topics):
+        rules = [{"deny": ["subscribe"], "identity": f"kube:{k8s.namespace}/*", "topics": [t]}
+                 for t in topics]
+        await release.install(k8s, name, system, release.apart(k8s, name, broker={"acl": rules}))
+
+    async def said(who, topic):
+        await k8s.apply(made.pod(who, "publish", who, "--topic", topic, "--count", 1,
+                                 restartPolicy="Never"))
+        await recorder.all_acked(who, 1)
+    await ruled("closed")
+    before = await running(k8s, name, system)
+    await k8s.apply(made.pod("reader", "consume", "reader", "--subscribe", "open", "secret", "closed"))
+    await recorder.until(lambda: len(recorder.of("subscribed", "reader")) == 3, "the reader subscribes")
+    answers = [e["reasons"] for e in recorder.of("subscribed", "reader")]
+    assert answers.count(["Not authorized"]) == 1, answers
+    await said("early", "secret")
+    await recorder.all_got("early", 1, "reader")
+
+    await ruled("closed", "secret")
+
+    async def ended():
+        return (await release.metrics(k8s, system, name))["sqmqos_acl_ended_total"] == 1
+    await eventually(ended, "the subscription to secret ends", 60)
+    await said("late", "secret")
+    await said("after", "open")
+    await recorder.all_got("after", 1, "reader")
+    assert not recorder.got("reader")["late:1"]
+    assert await running(k8s, name, system) == before, "no broker is started anew"
+
+
+@scenario(timeout_s=300)
+async def test_client_certificates_are_taken_and_taken_back(env):
+    """Authorities of a ConfigMap, what is revoked of a Secret: both reach the running broker."""
+    name = release.unique("certs")
+    k8s = await env.cluster()
+    system = await k8s.make_namespace("certs-system")
+    ca, other = [await asyncio.to_thread(ClientCa, env.folder / n) for n in ("ca", "other")]
+
+    async def put(kind, **files):
+        await k8s.apply({"apiVersion": "v1", "kind": kind, "metadata": {"name": "clients"}} | files,
+                        system)
+
+    async def trust(authority):
+        await put("ConfigMap", data={"ca.crt": authority.pem.read_text()})
+
+    async def revoke(*certificates):
+        file = await asyncio.to_thread(ca.revoke, *certificates)
+        await put("Secret", stringData={"ca.crl": file.read_text()})
+    await trust(ca)
+    await revoke()
+    await k8s.load_programs()
+    await release.install(k8s, name, system, release.apart(k8s, name, auth={"clientCertificates": {
+        "caConfigMap": "clients", "crlSecret": "clients",
+        "names": [{"name": "*.example", "spaces": ["shop"]}]}}))
+    before = await running(k8s, name, system)
+    pairs = {n: await asyncio.to_thread(ca.issue, n, f"DNS:{n}.example") for n in ("web", "till")}
+
+    async def shown(who):
+        return await link(k8s, None, name, system, pairs[who])
+
+    async def gone(client):
+        while (await client.delivery(timeout_s=60))[0] is not None:
+            pass
+        await client.close()
+    links = {who: await shown(who) for who in pairs}
+    for client in links.values():
+        assert await client.open_link() == 200
+    answer = await links["web"].request("PUT", session_path("shop~w~c"), attach(links["web"]))
+    assert answer.status == 200, answer
+
+    await revoke(pairs["web"][0])
+    await gone(links["web"])
+    client = await shown("web")
+    assert await client.open_link() == 401
+    await client.close()
+    client = await shown("till")
+    assert await client.open_link() == 200, "the other is as good as before"
+    await client.close()
+
+    await trust(other)
+    await gone(links["till"])
+    assert await running(k8s, name, system) == before, "no broker is started anew"
