@@ -134,8 +134,8 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"spaces.*.limits.stored-bytes", SQ_CFG_SIZE, LIMIT(STORED_BYTES), NULL, 1, MIB *MIB, NULL,
 	"Bytes that wait in durable queues; 256 more for each message."},
     {"spaces.*.limits.memory", SQ_CFG_SIZE, LIMIT(MEMORY), NULL, 1, MIB *MIB, NULL,
-	"Bytes of messages that wait in memory; those of durable queues count, too, and are never "
-	"refused for it."},
+	"Bytes of messages that wait in memory, or were sent and are not acknowledged; those that "
+	"wait in durable queues count, too, and are never refused for it."},
     {"spaces.*.reads", SQ_CFG_RECORDS, offsetof(struct sq_broker_space, reads), NULL,
 	sizeof(struct sq_broker_read), 2, NULL,
 	"What its clients may subscribe to of other spaces: the only way from one to another."},

@@ -225,7 +225,7 @@ dead_open(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct sq_
 	g->sink.dead = sq_dead_source_new(b, s->tenant, g->name, true); /* for its name alone */
 	g->owner = q.owner;
 	g->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
-	g->n_subs = 1; /* so that it never ends */
+	g->n_subs = 1; /* so that the end of no subscription is its end */
 	atomic_init(&g->refs, 1);
 	sq_list_init(&g->bindings);
 	sq_watch_add(b->watch, &g->sink, false);

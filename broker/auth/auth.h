@@ -39,9 +39,9 @@ struct sq_auth_certificate {
 	size_t n_spaces;
 };
 
-/* What an identity rests on. */
 enum { SQ_BASIS_ABOVE_MAX = 9 }; /* certificates above a client's, in its chain */
 
+/* What an identity rests on. */
 struct sq_basis {
 	uint64_t what;                      /* a token's line, a key, a certificate's authority */
 	uint64_t number;                    /* of the certificate; else 0 */
