@@ -16,6 +16,7 @@ enum {
 	PUT_OFF_MS = 5000,    /* longest that QoS 0 of a session is not taken for want of memory */
 	SPARSE_RATIO = 4,     /* below one match in so many, matches are copied out */
 	SLICE_MAX = 2048,     /* matches after which others have their turn */
+	UNROUTED_WORK = 4,    /* matches: as long takes an entry that is not routed */
 };
 
 static uint8_t
@@ -105,6 +106,7 @@ static void
 batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq_publish *p)
 {
 	struct sq_session *s = b->session;
+	size_t before = p->work;
 	uint8_t code;
 
 	if (e->kind == SQ_ENTRY_RELEASE) {
@@ -117,6 +119,8 @@ batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq
 		b->taken += code < 0x80;
 		batch_explain(p, s, code, i, &b->op->notes);
 	}
+	if (p->work == before) /* refused, known already, kept for later, a release */
+		p->work += UNROUTED_WORK;
 	sq_lane_in_set(&s->lanes[b->batch.lane], b->origin.number, code);
 	sq_publish_pause(p);
 }

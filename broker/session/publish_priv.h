@@ -30,7 +30,7 @@ struct sq_publish {
 	struct sq_op *op;
 	struct sq_own_txn **due, *apart;
 	struct sq_space *locked; /* for reading; NULL: none is */
-	size_t work;             /* matches */
+	size_t work;             /* matches, and what takes as long */
 	size_t paused;           /* of these, at the last pause */
 	uint64_t number;         /* as a retained message, while others read it; else 0 */
 	size_t n;                /* sinks reached */

@@ -108,6 +108,36 @@ Test(broker_slices, others_are_served_between_them)
 	expect_all(NULL);
 }
 
+/* Nobody gets any of these, but each takes its time: what is refused, what releases nothing, what
+ * is known already, and what is kept for later. */
+Test(broker_slices, what_matches_nothing_has_slices_too)
+{
+	static const char *const known[] = {"sqmqos-qos", "3", "sqmqos-key", "k", NULL};
+	static const char *const later[] = {"sqmqos-delay", "100", NULL};
+	static const struct entry kinds[] = {
+	    {.topic = "#", .payload = "", .qos = 1},
+	    {.id = 7},
+	    {.topic = "t", .payload = "", .qos = 1, .props = known},
+	    {.topic = "o", .payload = "", .qos = 1, .props = later},
+	};
+	static struct entry many[2000];
+
+	for (unsigned k = 0; k < SQ_ARRAY_LEN(kinds); k++) {
+		struct fake_call *c;
+
+		for (unsigned i = 0; i < SQ_ARRAY_LEN(many); i++)
+			many[i] = kinds[k];
+		c = peer_batch(
+		    &pub, 1, pub.run[1], pub.next[1], pub.next[1] - 1, many, SQ_ARRAY_LEN(many));
+		pub.next[1] += SQ_ARRAY_LEN(many);
+		fake_run_turn();
+		fake_self(0);
+		cr_assert_eq(c->answers, 0, "%u is taken in at once", k);
+		world_run();
+		call_expect(&c, 200);
+	}
+}
+
 /* Each slice is committed by itself: what it put is on its way before the next. */
 Test(broker_slices, what_a_slice_put_is_delivered)
 {
