@@ -32,7 +32,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(HERE / "support")]
 import scenario  # noqa: E402
 
 FUZZ_SECONDS = 5
-TIMEOUT_S = {"unit": 120, "contract": 120, "model": 900, "fuzz": FUZZ_SECONDS + 60}
+TIMEOUT_S = {"unit": 300, "contract": 300, "model": 900, "fuzz": FUZZ_SECONDS + 60}
 SKIPPED = 77  # exit code of a job that could not run here
 K8S_MORE = 1   # cases at a time beside one per worker: a case mostly waits
 UNSTEADY = 3   # jobs of a run that are run a second time, at most
