@@ -335,7 +335,8 @@ class Progress:
     def take_again(self, job, results):
         """Whether a job that has failed is to be run a second time; its failure is shown."""
         failed = [r for r in results if r.outcome == "failed"]
-        if not failed or job.kind in STEADY_KINDS or len(self.unsteady) == UNSTEADY or \
+        if not failed or job.alone or job.kind in STEADY_KINDS or \
+                len(self.unsteady) == UNSTEADY or \
                 any(r.reported or re.search(ITSELF, r.detail) for r in failed):
             return False
         self.unsteady.append(job.name)
