@@ -143,11 +143,20 @@ explain_certificate(const char *name, const struct sq_broker_config *c, struct s
 	return who;
 }
 
+/* Is it a pattern of rules, which fits many?  Names that others give out may have its
+ * characters. */
+static bool
+explain_is_pattern(const char *name)
+{
+	return strpbrk(name, "*?") != NULL && strncmp(name, "cert:", 5) != 0 &&
+	    strncmp(name, "jwt:", 4) != 0;
+}
+
 /* Whose spaces are which, as far as the configuration knows. */
 static const struct sq_identity *
 explain_who(const char *name, const struct sq_broker_config *c, struct sq_buf *err)
 {
-	if (!sq_identity_may_fit(name)) {
+	if (!sq_identity_may_fit(name) || explain_is_pattern(name)) {
 		sq_buf_printf(err, "--explain-acl: \"%s\" is no identity; they are %s", name,
 		    sq_identity_kinds);
 		return NULL;
@@ -306,9 +315,11 @@ sq_explain_run(
 	if (identity == NULL) {
 		sq_buf_append(err, sq_buf_data(&wrong), sq_buf_len(&wrong));
 	} else if (who.space == NULL) {
-		sq_buf_printf(err,
-		    "--explain-acl: needs --space NAME, of the spaces that %s may name",
-		    e->identity[0] != '\0' ? e->identity : "nobody");
+		sq_buf_printf(err, "--explain-acl: needs --space NAME, ");
+		if (e->identity[0] != '\0')
+			sq_buf_printf(err, "of the spaces that %s may name", e->identity);
+		else
+			sq_buf_printf(err, "that of the session");
 	} else {
 		who.own = sq_identity_has_space(identity, who.space);
 		acl = sq_broker_config_acl(c, err);
