@@ -42,7 +42,7 @@ struct sq_hub;
 	X(SUB_IDS, 0xa1, 1, 0, "subscription identifiers not supported") \
 	X(WILDCARD, 0xa2, 1, 0, "wildcard subscriptions not supported") \
 	X(CLIENT_ID, 0x97, 1, 1, "client id above the broker's limits.client-id") \
-	X(NOT_AUTHORIZED, 0x87, 1, 1, "not authorized") \
+	X(NOT_AUTHORIZED, 0x87, 1, 1, "refused by the broker") \
 	X(MESSAGE_REFUSED, 0x83, 1, 1, "message refused, and MQTT 3.1.1 can't say so") \
 	X(MEMORY, 0x97, 1, 1, "it holds most of the memory that is used up (limits.memory)") \
 	X(STUCK, 0x97, 0, 1, "publish refused for session.refused-max, and nothing else went on") \

@@ -142,6 +142,17 @@ async def test_wills_are_publishes(env):
     assert await metric(stack.broker, 'sqmqos_auth_refused_total{reason="will"}') == 4
 
 
+async def test_a_client_that_was_answered_at_once_is_told_by_disconnect(env):
+    stack = await ruled(env, {"deny": ["publish"], "identity": "*/till", "topics": ["state/#"]})
+    await env.connect(stack.ports[0], "first")
+    c = env.client("brief")
+    connack = await c.connect(stack.ports[0], will=Will("state/till", b"gone"))
+    assert connack.code == 0
+    assert await c.wait_closed() == NO
+    why = "brief: closed, refused by the broker: not authorized: a rule of the broker denies the will"
+    await eventually(lambda: why in stack.log(stack.sidecars[0]), "its sidecar says why")
+
+
 async def test_the_receipt_of_a_will_is_judged_when_it_connects(env):
     stack = await ruled(env, {"deny": ["publish"], "identity": "*/till", "topics": ["state/#"]})
 
