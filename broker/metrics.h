@@ -13,6 +13,8 @@
 	X(LINKS, "sqmqos_links", NULL, SQ_GAUGE, "Open links from sidecars.") \
 	X(CERTIFICATE_ENDS, "sqmqos_certificate_seconds", "certificate=\"link\"", SQ_GAUGE, \
 	    "Seconds until the certificate that sidecars are shown ends; 0: in the clear.") \
+	X(CLIENT_CRL_ENDS, "sqmqos_certificate_seconds", "certificate=\"client-crl\"", SQ_GAUGE, \
+	    "Seconds until a list of auth.client-crl-file ends; 0: none does.") \
 	X(SESSIONS, "sqmqos_sessions", NULL, SQ_GAUGE, "Sessions, attached or not.") \
 	X(ATTACHED, "sqmqos_sessions_attached", NULL, SQ_GAUGE, "Sessions attached over a link.") \
 	X(SUBSCRIPTIONS, "sqmqos_subscriptions", NULL, SQ_GAUGE, "Bindings in the router.") \

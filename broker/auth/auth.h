@@ -90,10 +90,11 @@ struct sq_auth_request {
 };
 
 struct sq_auth_counts {
-	size_t keys;       /* that verify signed tokens */
-	size_t tokens;     /* of auth.tokens-file */
-	size_t bad_files;  /* that can't be taken as they are; the last good ones stay */
-	uint64_t stale_ms; /* since a server of keys last answered; 0: there is none */
+	size_t keys;         /* that verify signed tokens */
+	size_t tokens;       /* of auth.tokens-file */
+	size_t bad_files;    /* that can't be taken as they are; the last good ones stay */
+	uint64_t stale_ms;   /* since a server of keys last answered; 0: there is none */
+	int64_t lists_end_s; /* when the first list of auth.client-crl-file ends; 0: none does */
 };
 
 /* Reads files and the last good keys; nothing is fetched yet.  NULL with a line in 'err'

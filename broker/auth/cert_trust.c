@@ -26,6 +26,7 @@ struct sq_cert_trust {
 	atomic_uint refs;
 	X509_STORE *store;
 	struct set authorities, revoked;
+	int64_t lists_end_s; /* of the first that ends; INT64_MAX: none does */
 };
 
 static int
@@ -106,6 +107,15 @@ trust_add_authorities(struct sq_cert_trust *t, BIO *pem)
 	return t->authorities.n > 0 ? NULL : "no certificate in PEM format in it";
 }
 
+/* In seconds since 1970; INT64_MAX: it is not said. */
+static int64_t
+trust_time(const ASN1_TIME *at)
+{
+	struct tm tm;
+
+	return at != NULL && ASN1_TIME_to_tm(at, &tm) == 1 ? (int64_t)timegm(&tm) : INT64_MAX;
+}
+
 static void
 trust_add_revoked(struct sq_cert_trust *t, X509_CRL *crl)
 {
@@ -129,7 +139,9 @@ trust_add_lists(struct sq_cert_trust *t, BIO *pem)
 
 	while ((crl = PEM_read_bio_X509_CRL(pem, NULL, NULL, NULL)) != NULL) {
 		int ok = X509_STORE_add_crl(t->store, crl);
+		int64_t end_s = trust_time(X509_CRL_get0_nextUpdate(crl));
 
+		t->lists_end_s = end_s < t->lists_end_s ? end_s : t->lists_end_s;
 		trust_add_revoked(t, crl);
 		X509_CRL_free(crl);
 		if (ok != 1)
@@ -164,6 +176,7 @@ sq_cert_trust_new(struct sq_bytes ca, struct sq_bytes crl, struct sq_buf *err)
 	const char *key = "auth.client-ca-file", *why;
 
 	atomic_init(&t->refs, 1);
+	t->lists_end_s = INT64_MAX;
 	t->store = X509_STORE_new();
 	if (t->store == NULL)
 		abort();
@@ -203,6 +216,12 @@ sq_cert_trust_unref(struct sq_cert_trust **tp)
 	free(t->authorities.v);
 	free(t->revoked.v);
 	free(t);
+}
+
+int64_t
+sq_cert_trust_lists_end(const struct sq_cert_trust *t)
+{
+	return t->lists_end_s != INT64_MAX ? t->lists_end_s : 0;
 }
 
 static enum sq_auth_reason
@@ -247,12 +266,8 @@ trust_end(STACK_OF(X509) * chain)
 	int64_t first = INT64_MAX;
 
 	for (int i = 0; i < sk_X509_num(chain); i++) {
-		struct tm tm;
-		int64_t end;
+		int64_t end = trust_time(X509_get0_notAfter(sk_X509_value(chain, i)));
 
-		if (ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(chain, i)), &tm) != 1)
-			continue;
-		end = (int64_t)timegm(&tm);
 		first = end < first ? end : first;
 	}
 	return first;

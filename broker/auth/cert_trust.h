@@ -18,6 +18,9 @@ struct sq_cert_trust *
 sq_cert_trust_new(struct sq_bytes ca, struct sq_bytes crl, struct sq_buf *err);
 struct sq_cert_trust *sq_cert_trust_ref(struct sq_cert_trust *);
 void sq_cert_trust_unref(struct sq_cert_trust **);
+/* When the first of the lists ends, in seconds since 1970: from then on every certificate of its
+ * authority is refused.  0: there is no list, or none that says it (RFC 5280 §5.1.2.5). */
+int64_t sq_cert_trust_lists_end(const struct sq_cert_trust *);
 
 /* What a good certificate is. */
 struct sq_cert_proof {

@@ -42,6 +42,7 @@ struct certs {
 	struct source ca, crl;
 	struct sq_cert_trust *retired; /* freed here, not by the last one who looks at it */
 	atomic_size_t bad_files;
+	int64_t ended_s; /* of the list whose end was said last */
 	bool started;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of what follows */
@@ -198,6 +199,22 @@ certs_wait(struct certs *c)
 	return goes_on;
 }
 
+/* Says once that a list has ended: its authority's clients are refused, and nobody has changed
+ * anything. */
+static void
+certs_say_end(struct certs *c)
+{
+	int64_t end_s = sq_cert_trust_lists_end(c->trust);
+
+	if (end_s == 0 || end_s == c->ended_s || (int64_t)(sq_clock_wall_ms() / 1000) < end_s)
+		return;
+	c->ended_s = end_s;
+	SQ_WARN("auth",
+	    "%s: a list in %s has ended: certificates of its authority are refused until "
+	    "there is a newer one",
+	    c->crl.key, c->crl.file);
+}
+
 static void *
 certs_run(void *arg)
 {
@@ -207,6 +224,7 @@ certs_run(void *arg)
 		sq_cert_trust_unref(&c->retired);
 		certs_look(c, &c->ca);
 		certs_look(c, &c->crl);
+		certs_say_end(c);
 		atomic_store(&c->bad_files,
 		    (size_t)sq_watched_bad(&c->ca.watched) +
 			(c->crl.file != NULL && sq_watched_bad(&c->crl.watched)));
@@ -228,6 +246,9 @@ certs_count(struct sq_verifier *v, struct sq_auth_counts *counts)
 	struct certs *c = SQ_CONTAINER_OF(v, struct certs, base);
 
 	counts->bad_files += atomic_load(&c->bad_files);
+	pthread_mutex_lock(&c->lock);
+	counts->lists_end_s = sq_cert_trust_lists_end(c->trust);
+	pthread_mutex_unlock(&c->lock);
 }
 
 static void

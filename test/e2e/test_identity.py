@@ -435,6 +435,36 @@ async def test_a_certificate_that_is_revoked_ends_its_link(env):
 
 
 @scenario(timeout_s=120)
+async def test_a_list_that_ends_is_said(env):
+    """It locks its authority's clients out, and nobody has changed anything."""
+    stack, ca = await cert_stack(env, crl=True)
+    web = ca.issue("web", "DNS:web.example")
+    end = 'sqmqos_certificate_seconds{certificate="client-crl"}'
+    assert 80000 < await metric(stack.broker, end) <= 86400
+    log = "auth.client-crl-file: a list in"
+    assert log not in stack.log(stack.broker)
+    ca.write_crl(life_s=3)
+    await eventually(lambda: f"{log} {ca.crl} has ended" in stack.log(stack.broker), "it is said", 30)
+
+    async def below_0():
+        return await metric(stack.broker, end) <= 0
+    await eventually(below_0, "it is measured")
+    late = await shown(stack, web)
+    assert await late.open_link() == 401
+    ca.write_crl()
+    await eventually(lambda: f"{ca.crl} read again" in stack.log(stack.broker), "the newer one")
+
+    async def good():
+        return await metric(stack.broker, end) > 80000
+    await eventually(good, "it is measured")
+    again = await shown(stack, web)
+    assert await again.open_link() == 200
+    assert stack.log(stack.broker).count(log) == 1
+    for link in (late, again):
+        await link.close()
+
+
+@scenario(timeout_s=120)
 async def test_an_authority_that_is_revoked_ends_what_it_has_signed(env):
     """By the root's list, which is not needed: only that of who signs clients is."""
     env.check_leftovers = False

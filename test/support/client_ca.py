@@ -77,9 +77,9 @@ class ClientCa:
             self.ca("-revoke", cert)
         return self.write_crl()
 
-    def write_crl(self):
+    def write_crl(self, life_s=86400):
         """In place, as a careless cron job does."""
-        self.ca("-gencrl", "-out", self.crl)
+        self.ca("-gencrl", "-crlsec", life_s, "-out", self.crl)
         return self.crl
 
 
