@@ -152,10 +152,13 @@ sq_refused_queue(
 {
 	const char *name = sq_dead_source_name(sink->dead);
 	struct sq_queue_state q;
+	uint64_t n, bytes;
 
 	if (r->queue == sink) /* as of the entry before */
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
 	sink->engine->ops->queue_state(sink->queue, &q);
+	n = q.n + q.coming;
+	bytes = q.bytes + q.coming_bytes;
 	if (q.store_full) {
 		(void)sq_refused_store(r);
 	} else if (q.share < size) {
@@ -174,12 +177,10 @@ sq_refused_queue(
 		    "bytes "
 		    "wait (limits.memory: %llu)",
 		    (int)sq_utf8_cut(name, strlen(name), NAME_SHOWN_MAX), name,
-		    (unsigned long long)(q.n + q.coming),
-		    (unsigned long long)(q.bytes + q.coming_bytes),
+		    (unsigned long long)n, (unsigned long long)bytes,
 		    (unsigned long long)sq_memory_limit());
 		queue_takers(&r->text, &q);
 	} else {
-		uint64_t n = q.n + q.coming, bytes = q.bytes + q.coming_bytes;
 		/* Others may have taken from it meanwhile: then it is what is nearer. */
 		bool by_count = n >= q.max_msgs ||
 		    (double)n / (double)q.max_msgs > (double)bytes / (double)q.max_bytes;
