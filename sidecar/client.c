@@ -337,6 +337,12 @@ sq_client_holds(const struct sq_client *c)
 	return c->state == SQ_CLIENT_DEAD ? 0 : sq_output_len(&c->output) + c->rest.cap;
 }
 
+size_t
+sq_client_output(const struct sq_client *c)
+{
+	return c->state == SQ_CLIENT_DEAD ? 0 : sq_output_len(&c->output);
+}
+
 void
 sq_client_evict(struct sq_client *c)
 {

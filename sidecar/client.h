@@ -92,6 +92,8 @@ void sq_client_go_ahead(struct sq_client *);
 void sq_client_catch_up(struct sq_client *);
 /* Bytes that it holds: input that is no packet yet, and output. */
 size_t sq_client_holds(const struct sq_client *);
+/* Of these, output that it has not taken. */
+size_t sq_client_output(const struct sq_client *);
 /* Ends it and drops what it holds, for want of memory. */
 void sq_client_evict(struct sq_client *);
 /* The session can take more: input goes on this turn. */

@@ -4,7 +4,8 @@
  * window of what a broker may send it, and the windows of all are a part of the limit.  What
  * they publish waits on its way to a broker: near the limit each client may have little of
  * that, so that it is not read, but for the little its acknowledgements are found behind it.
- * Where that is not enough, whoever holds most goes. */
+ * Where that is not enough, whoever holds most goes, and the next, as many as it takes: what a
+ * client does not take counts for more than what it has sent. */
 #ifndef SQ_SIDECAR_ROOM_H
 #define SQ_SIDECAR_ROOM_H
 

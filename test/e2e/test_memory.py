@@ -4,6 +4,8 @@ group of 64 MiB, and a good client beside them."""
 import asyncio
 import contextlib
 import random
+import re
+import tempfile
 
 import mqtt
 from cgroup import Group
@@ -285,6 +287,140 @@ async def test_without_memory_what_makes_some_free_is_taken(env):
     async def back():
         return await metric(stack.broker, "sqmqos_memory_bytes") < before + MIB
     await eventually(back, "what was counted is counted no more", 60, 0.5)
+
+
+# --- a sidecar at its limit
+
+NO_ROOM = "the sidecar's memory is nearly used up (limits.memory)"
+ENDED = 'sqmqos_clients_closed_total{reason="memory"}'
+
+
+class Half:
+    """A client that has sent a PUBLISH but for its end."""
+
+    def __init__(self, client, size):
+        self.client = client
+        self.topic, self.payload = "half", random.randbytes(size)
+
+    def begin(self):
+        sent, send = [], self.client.send
+        self.client.send = sent.append
+        self.client.publish_nowait(self.topic, self.payload, 1)
+        self.client.send = send
+        send(sent[0][:-10])
+
+
+class Fillers:
+    """Clients of a sidecar that subscribe and read nothing, beyond what the kernel takes for
+    them: little, on a unix socket."""
+
+    def __init__(self, env, sidecar, flood):
+        self.env, self.sidecar, self.flood = env, sidecar, flood
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = f"{self.folder.name}/mqtt"
+        sidecar.tree["listen"]["unix"] = self.path
+        self.clients, self.used, self.enough = [], [], False
+
+    async def start(self, count):
+        for n in range(count):
+            self.clients.append(await self.env.connect(None, f"filler-{n}", path=self.path))
+            await self.clients[-1].subscribe("flood", qos=0)
+            self.clients[-1].stall()
+
+    async def fill(self):
+        payload = random.randbytes(7000)  # each has a copy of it
+        while not self.enough:
+            await self.flood.publish("flood", payload, 1)
+            self.used.append(await metric(self.sidecar, "sqmqos_memory_bytes"))
+
+    def ended(self):
+        return sum(not client.connected for client in self.clients)
+
+    def end(self):
+        for client in self.clients:
+            client.abort()
+        self.folder.cleanup()
+
+
+async def echo(client):
+    """The code of a publish of the client's to itself, which it gets where it is taken."""
+    code = await client.publish(client.client_id, b"x", 1)
+    if code == 0:
+        await client.receive()
+    return code
+
+
+@scenario(timeout_s=180, build="release")
+async def test_a_sidecar_ends_who_reads_nothing_and_serves_the_others(env):
+    limit = 8 * MIB
+    stack = await env.stack(tls=False, start=False)
+    near, far = stack.sidecars
+    near.tree["limits"] = {"memory": "8Mi"}
+    fillers = Fillers(env, near, env.client("flood"))
+    await stack.start()
+    before = await metric(near, "sqmqos_memory_bytes")
+    await fillers.start(250)  # with what each may be sent ahead they are far above the limit
+    good, old = [await env.connect(stack.ports[0], f"app-{v}", v) for v in (5, 4)]
+    for client in (good, old):
+        await client.subscribe(client.client_id, qos=1)
+        assert await echo(client) == 0
+    half = Half(await env.connect(stack.ports[0], "half", 4), 40000)  # it holds 64 KiB
+    half.begin()
+    await fillers.flood.connect(stack.ports[1])
+    filling = env.spawn(fillers.fill())
+
+    async def some_are_ended():
+        code = await echo(good)
+        assert code in (0, 0x97), hex(code)
+        assert await echo(old) == 0
+        return await metric(near, ENDED) > 20
+    await eventually(some_are_ended, "who holds most is ended", 90, 0.02)
+
+    async def served():
+        return await echo(good) == 0
+    for _ in range(50):
+        await eventually(served, "it is served while they go on", 60, 0.02)
+        assert await echo(old) == 0
+    fillers.enough = True
+    await filling
+    assert max(fillers.used) < limit / 4 * 5, max(fillers.used) / MIB
+    for client in fillers.clients:
+        client.unstall()
+
+    await eventually(lambda: fillers.ended() > 20, "it is these that were ended", 30, 0.1)
+    said = re.findall(r"client (\S+): closed, it holds most of the memory", stack.log(near))
+    assert said and "half" not in said[:10], "who reads nothing goes before who has sent as much"
+    fillers.end()
+
+    async def back():
+        found = await metrics(near)
+        return found["sqmqos_memory_bytes"] < before + MIB and found["sqmqos_memory_level"] == 0
+    await eventually(back, "memory is free again", 30, 0.1)
+
+
+@scenario(timeout_s=180, build="release")
+async def test_a_sidecar_near_its_limit_refuses_publishers_of_mqtt_5(env):
+    stack = await env.stack(sidecars=1, tls=False, start=False)
+    sidecar = stack.sidecars[0]
+    sidecar.tree["limits"] = {"memory": "8Mi"}
+    await stack.start()
+    halves = [Half(await env.connect(stack.ports[0], f"half-{n}", 4), 60000) for n in range(150)]
+    good, old = [await env.connect(stack.ports[0], f"app-{v}", v) for v in (5, 4)]
+    for client in (good, old):
+        await client.subscribe(client.client_id, qos=1)
+    begun, code = 0, 0
+    while code == 0:
+        halves[begun].begin()  # some at a time: at the limit itself they are ended
+        begun += 1
+        code = await echo(good)
+    assert code == 0x97 and good.words[-1] == NO_ROOM, (hex(code), good.words)
+    assert await echo(old) == 0, "3.1.1 has no refusal: the little that it publishes is taken"
+    for half in halves:
+        half.client.abort()
+
+    async def served():
+        return await echo(good) == 0
+    await eventually(served, "it is taken again", 30, 0.02)
 
 
 # --- bodies of links
