@@ -488,14 +488,14 @@ filter_at(size_t i, char *out)
 static void
 witness(const char *filter, int more, char *out)
 {
-	size_t n = strlen(filter);
+	size_t n = strlen(filter), len = 0;
 	bool many = n > 0 && filter[n - 1] == '#';
 
-	*out = '\0';
 	for (const char *p = filter; *p != '\0' && *p != '#'; p++)
-		strncat(out, *p == '+' ? "z" : p, 1);
+		out[len++] = *p == '+' ? 'z' : *p;
+	out[len] = '\0';
 	if (many && more == 0 && n > 1)
-		out[strlen(out) - 1] = '\0'; /* the parent: without the slash */
+		out[len - 1] = '\0'; /* the parent: without the slash */
 	else if (many && more == 0)
 		strcat(out, "z");
 	for (int i = 0; many && i < more; i++)
