@@ -112,3 +112,24 @@ sq_journal_maker(void *arg)
 	pthread_mutex_unlock(&j->lock);
 	return NULL;
 }
+
+void
+sq_journal_reap(struct sq_journal *j)
+{
+	bool any = false;
+
+	while (!sq_list_empty(&j->chain)) {
+		struct sq_segment *s = SQ_LIST_FIRST(&j->chain, struct sq_segment, node);
+
+		/* The newest with something in it stays: it knows where the journal is. */
+		if (s->node.next == &j->chain || s->last > j->released ||
+		    sq_segment_is_empty(SQ_CONTAINER_OF(s->node.next, struct sq_segment, node)))
+			break;
+		sq_list_remove(&s->node);
+		j->chain_len--;
+		sq_list_push_back(&j->dead, &s->node);
+		any = true;
+	}
+	if (any)
+		pthread_cond_signal(&j->chores);
+}
