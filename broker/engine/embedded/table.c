@@ -490,6 +490,17 @@ sq_table_open(
 }
 
 void
+sq_table_abort(struct sq_table *t)
+{
+	if (t->items != NULL)
+		mdb_cursor_close(t->items);
+	if (t->txn != NULL)
+		mdb_txn_abort(t->txn);
+	t->items = NULL;
+	t->txn = NULL;
+}
+
+void
 sq_table_close(struct sq_table **tp)
 {
 	struct sq_table *t = *tp;

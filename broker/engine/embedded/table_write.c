@@ -397,14 +397,3 @@ sq_table_commit(struct sq_table *t, uint64_t lsn)
 	t->used = used;
 	return SQ_OK;
 }
-
-void
-sq_table_abort(struct sq_table *t)
-{
-	if (t->items != NULL)
-		mdb_cursor_close(t->items);
-	if (t->txn != NULL)
-		mdb_txn_abort(t->txn);
-	t->items = NULL;
-	t->txn = NULL;
-}
