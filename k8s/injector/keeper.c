@@ -77,16 +77,6 @@ keeper_settings(struct sq_keeper *k)
 
 /* ---- looks ---- */
 
-void
-sq_keeper_trust(struct sq_keeper *k, const struct sq_buf *bundle)
-{
-	if (sq_buf_equal(bundle, &k->trusted))
-		return;
-	sq_buf_fini(&k->trusted);
-	sq_buf_append(&k->trusted, sq_buf_data(bundle), sq_buf_len(bundle));
-	k->cfg.trust(k->cfg.owner, bundle);
-}
-
 static void
 keeper_look(struct sq_keeper *k)
 {

@@ -28,7 +28,7 @@ struct sq_keeper {
 	bool ended;
 };
 
-/* keeper.c */
+/* keeper_trust.c */
 /* Hands the bundle over if it is another one. */
 void sq_keeper_trust(struct sq_keeper *, const struct sq_buf *bundle);
 

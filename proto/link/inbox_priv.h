@@ -63,11 +63,15 @@ struct sq_inbox_entry *sq_inbox_insert(struct sq_inbox *in, uint16_t id);
 void sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e);
 /* Finished, but its message may come once more. */
 void sq_inbox_make_ghost(struct sq_inbox *in, struct sq_inbox_entry *e);
+/* 'e' becomes one ('by' 1) or is none any more (-1). */
+void sq_inbox_count_ghost(struct sq_inbox *in, const struct sq_inbox_entry *e, int by);
 /* All of those, or the ones of which no delivery id is known. */
 void sq_inbox_forget_ghosts(struct sq_inbox *in, bool all);
 /* Puts a settlement of one delivery. */
 void
 sq_inbox_settle(struct sq_inbox *in, uint16_t id, uint8_t kind, uint8_t reason, uint64_t delivery);
+/* The run of settlements that grows is put, whole. */
+void sq_inbox_end_run(struct sq_inbox *in);
 /* Queues a PUBREL for the client. */
 void sq_inbox_push_pubrel(struct sq_inbox *in, uint16_t id, uint8_t reason);
 /* Forgets an entry that is over at the broker.  What the client still says of it is no

@@ -1,4 +1,4 @@
-/* Layout of a lane, for lane_out.c, lane_mark.c and lane_outcome.c. */
+/* Layout of a lane, for lane_*.c of the sender. */
 #ifndef SQ_PROTO_LINK_LANE_OUT_PRIV_H
 #define SQ_PROTO_LINK_LANE_OUT_PRIV_H
 
@@ -78,7 +78,7 @@ struct sq_lane_out {
 	uint16_t last_index;
 };
 
-/* lane_out.c */
+/* lane_batch.c */
 /* The batch that takes an entry of 'size' bytes. */
 struct sq_lane_batch *sq_lane_open_batch(struct sq_lane_out *, size_t size);
 /* The one writer of a batch's state. */
@@ -86,13 +86,15 @@ void sq_lane_enter(struct sq_lane_out *, struct sq_lane_batch *, enum sq_lane_ba
 void sq_lane_batch_meta(struct sq_lane_batch *, struct sq_lane_meta);
 /* Takes the batch out of the lane; its memory goes with its last flight. */
 void sq_lane_unlist(struct sq_lane_out *, struct sq_lane_batch *);
-
-/* lane_outcome.c */
+/* One that no flight has. */
+void sq_lane_batch_free(struct sq_lane_batch *);
 size_t sq_lane_words_bytes(const struct sq_lane_words *);
 void sq_lane_words_free(struct sq_lane_words **);
 /* Entry 'index', above those before, is refused here. */
 void sq_lane_say(struct sq_lane_out *, struct sq_lane_batch *, uint16_t index, uint8_t refusal,
     struct sq_bytes text);
+
+/* lane_outcome.c */
 /* The batch was answered. */
 void sq_lane_answer(struct sq_lane_out *, struct sq_lane_batch *, const struct sq_outcomes *);
 

@@ -1,46 +1,11 @@
 /* Outcomes of a lane, handed out in number order; what is said of refused ones; and the
  * message that was taken back, to be sent again.  See lane_out.h. */
 #include <assert.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "core/mem.h"
 #include "proto/link/lane_out_priv.h"
 
 /* Words. */
-
-size_t
-sq_lane_words_bytes(const struct sq_lane_words *w)
-{
-	return w == NULL
-	    ? 0
-	    : sizeof *w + sq_buf_len(&w->own.list.body) + sq_buf_len(&w->told.list.body);
-}
-
-void
-sq_lane_words_free(struct sq_lane_words **wp)
-{
-	struct sq_lane_words *w = *wp;
-
-	*wp = NULL;
-	if (w == NULL)
-		return;
-	sq_notes_fini(&w->own.list);
-	sq_notes_fini(&w->told.list);
-	free(w);
-}
-
-void
-sq_lane_say(struct sq_lane_out *l, struct sq_lane_batch *b, uint16_t index, uint8_t refusal,
-    struct sq_bytes text)
-{
-	size_t before = sq_lane_words_bytes(b->words);
-
-	if (b->words == NULL)
-		b->words = sq_xcalloc(1, sizeof *b->words);
-	sq_notes_add(&b->words->own.list, index, refusal, text);
-	l->bytes += sq_lane_words_bytes(b->words) - before;
-}
 
 /* Keeps what the broker says of the batch. */
 static void
