@@ -27,6 +27,7 @@ auth_add(struct sq_auth *a, struct sq_verifier *v)
 	if (v == NULL)
 		return SQ_EINVAL;
 	assert(a->n < VERIFIERS_MAX);
+	v->epoch = &a->epoch;
 	a->verifiers[a->n++] = v;
 	return SQ_OK;
 }
@@ -39,11 +40,11 @@ sq_auth_new(const struct sq_auth_cfg *cfg, struct sq_buf *err)
 
 	atomic_init(&a->epoch, 1);
 	if (cfg->tokens_file != NULL && *cfg->tokens_file != '\0')
-		rc = auth_add(a, sq_tokens_verifier(cfg->tokens_file, a, err));
+		rc = auth_add(a, sq_tokens_verifier(cfg->tokens_file, err));
 	if (rc == SQ_OK && cfg->client_ca_file != NULL && *cfg->client_ca_file != '\0')
-		rc = auth_add(a, sq_certs_verifier(cfg, a, err));
+		rc = auth_add(a, sq_certs_verifier(cfg, err));
 	if (rc == SQ_OK && (cfg->kubernetes || cfg->n_issuers > 0))
-		rc = auth_add(a, sq_issuers_verifier(cfg, a, err));
+		rc = auth_add(a, sq_issuers_verifier(cfg, err));
 	if (rc != SQ_OK)
 		sq_auth_free(&a);
 	return a;
@@ -144,13 +145,6 @@ sq_auth_ask(struct sq_auth *a, struct sq_auth_request *r)
 }
 
 void
-sq_auth_answer(struct sq_auth_request *r, enum sq_auth_reason reason)
-{
-	r->reason = reason;
-	r->done(r);
-}
-
-void
 sq_auth_request_fini(struct sq_auth_request *r)
 {
 	if (r->copy.base != NULL)
@@ -164,12 +158,6 @@ uint64_t
 sq_auth_epoch(const struct sq_auth *a)
 {
 	return atomic_load_explicit(&a->epoch, memory_order_acquire);
-}
-
-void
-sq_auth_changed(struct sq_auth *a)
-{
-	atomic_fetch_add_explicit(&a->epoch, 1, memory_order_acq_rel);
 }
 
 bool

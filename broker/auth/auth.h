@@ -127,9 +127,4 @@ void sq_auth_refresh(struct sq_auth *);
 bool sq_auth_ready(struct sq_auth *, struct sq_buf *why);
 struct sq_auth_counts sq_auth_counts(struct sq_auth *);
 
-/* A verifier's: answers a request that waited; on any thread but a loop's. */
-void sq_auth_answer(struct sq_auth_request *, enum sq_auth_reason);
-/* A verifier's: something that identities rest on has changed. */
-void sq_auth_changed(struct sq_auth *);
-
 #endif

@@ -35,7 +35,6 @@ struct source {
 
 struct certs {
 	struct sq_verifier base;
-	struct sq_auth *auth;
 	struct sq_auth_certificate *rules; /* with texts of the configuration */
 	size_t n_rules;
 	/* The thread's, which reads: a long list would hold a worker up. */
@@ -171,7 +170,7 @@ certs_look(struct certs *c, struct source *s)
 	rc = sq_watched_look(&s->watched, sq_clock_ms(), s->max, &text);
 	if (rc != SQ_EAGAIN && certs_take(c, s, rc, &text, &err)) {
 		SQ_INFO("auth", "%s: %s read again", s->key, s->file);
-		sq_auth_changed(c->auth);
+		sq_verifier_changed(&c->base);
 	} else if (rc != SQ_EAGAIN) {
 		SQ_WARN("auth", "%.*s (%s); the last good one stays", (int)sq_buf_len(&err),
 		    (const char *)sq_buf_data(&err), s->file);
@@ -359,13 +358,12 @@ source_open(struct source *s, struct sq_buf *err)
 }
 
 struct sq_verifier *
-sq_certs_verifier(const struct sq_auth_cfg *cfg, struct sq_auth *auth, struct sq_buf *err)
+sq_certs_verifier(const struct sq_auth_cfg *cfg, struct sq_buf *err)
 {
 	struct certs *c = sq_xcalloc(1, sizeof *c);
 	pthread_condattr_t attr;
 
 	c->base.ops = &certs_ops;
-	c->auth = auth;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

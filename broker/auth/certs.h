@@ -9,7 +9,6 @@
 #include "broker/auth/verifier.h"
 
 /* NULL with a line in 'err' when a file can't be taken. */
-struct sq_verifier *
-sq_certs_verifier(const struct sq_auth_cfg *, struct sq_auth *, struct sq_buf *err);
+struct sq_verifier *sq_certs_verifier(const struct sq_auth_cfg *, struct sq_buf *err);
 
 #endif

@@ -15,7 +15,6 @@ enum {
 };
 
 /* NULL with a line in 'err', as sq_auth_new() has it. */
-struct sq_verifier *
-sq_issuers_verifier(const struct sq_auth_cfg *, struct sq_auth *, struct sq_buf *err);
+struct sq_verifier *sq_issuers_verifier(const struct sq_auth_cfg *, struct sq_buf *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* What the parts of the verifier of signed tokens share: issuers.c has its life and the
- * way of a token, issuer_file.c and issuer_server.c where an issuer's keys come from. */
+/* What the parts of the verifier of signed tokens share: issuers.c has its life,
+ * issuers_judge.c the way of a token, issuer_file.c and issuer_server.c where an issuer's keys come from. */
 #ifndef SQ_BROKER_AUTH_ISSUERS_PRIV_H
 #define SQ_BROKER_AUTH_ISSUERS_PRIV_H
 
@@ -45,7 +45,6 @@ struct sq_issuer {
 
 struct sq_issuers {
 	struct sq_verifier base;
-	struct sq_auth *auth;
 	char *cache_dir; /* NULL: nothing is kept */
 	uint64_t refresh_ms, unknown_ms;
 	struct sq_issuer v[SQ_ISSUERS_MAX];
@@ -55,9 +54,17 @@ struct sq_issuers {
 	unsigned n_waiting;
 };
 
-/* issuers.c */
+/* issuer.c */
 /* Gives an issuer other keys, or none; the reference goes over.  Under the lock. */
 void sq_issuer_set_keys(struct sq_issuer *, struct sq_jwks *);
+/* Puts a request that its keys don't suffice for among those that wait, under the lock.
+ * SQ_AUTH_NONE: it waits; else why it is refused at once. */
+enum sq_auth_reason sq_issuer_wait(struct sq_issuer *, struct sq_auth_request *);
+/* Why a token of an unknown key is refused, under the lock: is there none, or can't we tell? */
+enum sq_auth_reason sq_issuer_reason(const struct sq_issuer *);
+
+/* issuers_judge.c */
+enum sq_verdict sq_issuers_verify(struct sq_verifier *, struct sq_auth_request *);
 /* Judges again what has waited, and answers it.  Without the lock. */
 void sq_issuers_answer(struct sq_issuers *, struct sq_list *waiting);
 
@@ -72,10 +79,4 @@ void sq_issuer_server_load(struct sq_issuer *);
 void sq_issuer_server_start(struct sq_issuer *);
 /* All threads have been told by 'stopped'. */
 void sq_issuer_server_stop(struct sq_issuer *);
-/* Puts a request that its keys don't suffice for among those that wait, under the lock.
- * SQ_AUTH_NONE: it waits; else why it is refused at once. */
-enum sq_auth_reason sq_issuer_server_wait(struct sq_issuer *, struct sq_auth_request *);
-/* Why a token of an unknown key is refused, under the lock: is there none, or can't we tell? */
-enum sq_auth_reason sq_issuer_server_reason(const struct sq_issuer *);
-
 #endif

@@ -13,7 +13,6 @@
 
 struct tokens {
 	struct sq_verifier base;
-	struct sq_auth *auth;
 	char *file;
 	pthread_mutex_t reading; /* of 'watched'; taken before the other */
 	struct sq_watched watched;
@@ -79,7 +78,7 @@ tokens_set(struct tokens *t, struct sq_tokens *table)
 	t->table = table;
 	pthread_mutex_unlock(&t->lock);
 	sq_tokens_free(&old);
-	sq_auth_changed(t->auth);
+	sq_verifier_changed(&t->base);
 }
 
 /* Says what became of a file that was looked at again. */
@@ -169,13 +168,12 @@ static const struct sq_verifier_ops tokens_ops = {
 };
 
 struct sq_verifier *
-sq_tokens_verifier(const char *file, struct sq_auth *auth, struct sq_buf *err)
+sq_tokens_verifier(const char *file, struct sq_buf *err)
 {
 	struct tokens *t = sq_xcalloc(1, sizeof *t);
 	struct sq_buf text = {0}, why = {0};
 
 	t->base.ops = &tokens_ops;
-	t->auth = auth;
 	t->file = sq_xstrdup(file);
 	t->watched.file = t->file;
 	pthread_mutex_init(&t->reading, NULL);

@@ -9,6 +9,6 @@
 #include "broker/auth/verifier.h"
 
 /* NULL with a line in 'err' when the file can't be taken. */
-struct sq_verifier *sq_tokens_verifier(const char *file, struct sq_auth *, struct sq_buf *err);
+struct sq_verifier *sq_tokens_verifier(const char *file, struct sq_buf *err);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef SQ_BROKER_AUTH_VERIFIER_H
 #define SQ_BROKER_AUTH_VERIFIER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,7 +16,7 @@ enum sq_verdict {
 	SQ_VERDICT_NOT_MINE, /* another verifier may know it; the request has a reason */
 	SQ_VERDICT_YES,      /* the request has an identity and what it rests on */
 	SQ_VERDICT_NO,       /* the request has a reason */
-	SQ_VERDICT_LATER,    /* the request is the verifier's until sq_auth_answer() */
+	SQ_VERDICT_LATER,    /* the request is the verifier's until sq_verifier_answer() */
 };
 
 struct sq_verifier_ops {
@@ -37,6 +38,23 @@ struct sq_verifier_ops {
 /* First member of each. */
 struct sq_verifier {
 	const struct sq_verifier_ops *ops;
+	atomic_uint_fast64_t *epoch; /* sq_auth_epoch(); NULL: nobody asks yet */
 };
+
+/* Something that identities rest on has changed.  Thread: any. */
+static inline void
+sq_verifier_changed(struct sq_verifier *v)
+{
+	if (v->epoch != NULL)
+		atomic_fetch_add_explicit(v->epoch, 1, memory_order_acq_rel);
+}
+
+/* Answers a request that waited, which has its identity or none.  Thread: any but a loop's. */
+static inline void
+sq_verifier_answer(struct sq_auth_request *r, enum sq_auth_reason reason)
+{
+	r->reason = reason;
+	r->done(r);
+}
 
 #endif
