@@ -1,4 +1,4 @@
-/* What queue.c, queue_hand.c, queue_gap.c, queue_memory.c and queue_yield.c share.  All under the
+/* What queue.c and the files queue_*.c share.  All under the
  * queue's lock, but where it is said otherwise. */
 #ifndef SQ_BROKER_ENGINE_QUEUE_PRIV_H
 #define SQ_BROKER_ENGINE_QUEUE_PRIV_H
