@@ -75,6 +75,41 @@ sq_queue_count_item(const struct sq_queue *q, int n, const struct sq_item *item)
 	sq_queue_count(q, n, n * (int64_t)sq_item_bytes(item));
 }
 
+/* What is handed out and not sent.  It goes on counting in the queue's bounds until its consumer
+ * says that it has sent it, or gives it back: it waits, only elsewhere.  That sum is one atomic
+ * word, so that whoever sends takes no lock for it. */
+
+void
+sq_queue_unsent(struct sq_queue *q, uint64_t n, uint64_t bytes)
+{
+	atomic_fetch_add_explicit(&q->unsent, n << SQ_UNSENT_SHIFT | bytes, memory_order_relaxed);
+}
+
+void
+sq_queue_sent(struct sq_queue *q, uint32_t n, uint64_t bytes)
+{
+	uint64_t old = atomic_fetch_sub_explicit(
+	    &q->unsent, (uint64_t)n << SQ_UNSENT_SHIFT | bytes, memory_order_relaxed);
+
+	assert(sq_unsent_msgs(old) >= n && sq_unsent_bytes(old) >= bytes);
+	(void)old;
+}
+
+void
+sq_queue_sent_item(struct sq_queue *q, struct sq_item *item)
+{
+	if (item->unsent)
+		sq_queue_sent(q, 1, sq_item_bytes(item));
+	item->unsent = false;
+}
+
+void
+sq_queue_settled(struct sq_queue *q, struct sq_item *item)
+{
+	sq_queue_count_item(q, -1, item);
+	sq_queue_sent_item(q, item);
+}
+
 bool
 sq_queue_tried(struct sq_queue *q, struct sq_item *item)
 {

@@ -1,10 +1,5 @@
 /* Who takes from a queue: consumers, what each has asked for, and the hand-out, which
- * runs as a task on the queue's owner.
- *
- * What was handed out goes on counting in the queue's bounds until its consumer says
- * that it has sent it, or gives it back: it waits, only elsewhere.  That sum is one
- * atomic word, so that whoever sends takes no lock for it. */
-#include <assert.h>
+ * runs as a task on the queue's owner. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,32 +7,6 @@
 #include "core/mem.h"
 
 enum { HAND_MAX = 64 }; /* items in one take() */
-
-/* What is handed out and not sent. */
-
-static void
-unsent_add(struct sq_queue *q, uint64_t n, uint64_t bytes)
-{
-	atomic_fetch_add_explicit(&q->unsent, n << SQ_UNSENT_SHIFT | bytes, memory_order_relaxed);
-}
-
-void
-sq_queue_sent(struct sq_queue *q, uint32_t n, uint64_t bytes)
-{
-	uint64_t old = atomic_fetch_sub_explicit(
-	    &q->unsent, (uint64_t)n << SQ_UNSENT_SHIFT | bytes, memory_order_relaxed);
-
-	assert(sq_unsent_msgs(old) >= n && sq_unsent_bytes(old) >= bytes);
-	(void)old;
-}
-
-void
-sq_queue_sent_item(struct sq_queue *q, struct sq_item *item)
-{
-	if (item->unsent)
-		sq_queue_sent(q, 1, sq_item_bytes(item));
-	item->unsent = false;
-}
 
 /* Hand-out. */
 
@@ -93,7 +62,7 @@ queue_hand(
 		out[n++] = item;
 	}
 	if (n > 0)
-		unsent_add(q, n, bytes);
+		sq_queue_unsent(q, n, bytes);
 	return n;
 }
 

@@ -176,10 +176,3 @@ sq_queue_back(struct sq_queue *q, struct sq_item *item)
 	if (gone)
 		sq_item_fini(item);
 }
-
-void
-sq_queue_settled(struct sq_queue *q, struct sq_item *item)
-{
-	sq_queue_count_item(q, -1, item);
-	sq_queue_sent_item(q, item);
-}

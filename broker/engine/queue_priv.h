@@ -83,7 +83,9 @@ struct sq_item sq_queue_pop(struct sq_queue *);
 bool sq_queue_head_waits(const struct sq_queue *);
 /* The task of the owner; without the lock. */
 void sq_queue_hand_out(struct sq_task *);
-/* The item counts no longer as handed out and not sent, where it did. */
+/* Counts as handed out and not sent; without the lock, too. */
+void sq_queue_unsent(struct sq_queue *, uint64_t n, uint64_t bytes);
+/* The item counts no longer so, where it did. */
 void sq_queue_sent_item(struct sq_queue *, struct sq_item *);
 
 /* Messages that wait, those that were handed out and not sent among them. */
