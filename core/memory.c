@@ -4,17 +4,11 @@
 
 #include "core/memory_priv.h"
 
-enum {
-	LOOK_MS = 100,   /* between two looks at what the system gave */
-	REST_TIMES = 50, /* a trim may take one part in so many of the time */
-};
-
 _Atomic unsigned sq_memory_level_now;
 
 static _Atomic int64_t memory_counted;
 static _Atomic int64_t memory_kept; /* of the allocator, beyond what is counted */
 static _Atomic uint64_t memory_limit;
-static _Atomic uint64_t memory_look_ms, memory_trim_ms; /* when next */
 _Thread_local int64_t sq_memory_own;
 
 static int64_t
@@ -95,46 +89,11 @@ sq_memory_fair(void)
 	return fair > floor ? fair : floor;
 }
 
-/* Takes what the allocator keeps, and returns it. */
-static int64_t
-memory_look(void)
-{
-	int64_t kept = sq_memory_allocator_resident();
-
-	kept -= atomic_load_explicit(&memory_counted, memory_order_relaxed);
-	if (kept < 0)
-		kept = 0;
-	atomic_store_explicit(&memory_kept, kept, memory_order_relaxed);
-	memory_judge();
-	return kept;
-}
-
-/* Whether it is the caller who does what is due at '*at'; next after 'pause_ms'. */
-static bool
-memory_due(_Atomic uint64_t *at, uint64_t now_ms, uint64_t pause_ms)
-{
-	uint64_t due = atomic_load_explicit(at, memory_order_relaxed);
-
-	return now_ms >= due &&
-	    atomic_compare_exchange_strong_explicit(
-		at, &due, now_ms + pause_ms, memory_order_relaxed, memory_order_relaxed);
-}
-
 void
-sq_memory_tick(uint64_t now_ms)
+sq_memory_keeps(int64_t bytes)
 {
-	uint64_t limit = sq_memory_limit();
-
-	if (sq_memory_own != 0)
-		sq_memory_flush();
-	if (limit == 0 || !memory_due(&memory_look_ms, now_ms, LOOK_MS))
-		return;
-	if ((uint64_t)memory_look() < limit / 16 || sq_memory_used() < limit / 4 * 3 ||
-	    !memory_due(&memory_trim_ms, now_ms, LOOK_MS))
-		return;
-	atomic_store_explicit(&memory_trim_ms,
-	    now_ms + LOOK_MS + REST_TIMES * sq_memory_allocator_trim(), memory_order_relaxed);
-	memory_look();
+	atomic_store_explicit(&memory_kept, bytes, memory_order_relaxed);
+	memory_judge();
 }
 
 void

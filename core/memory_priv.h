@@ -11,6 +11,8 @@
 extern _Thread_local int64_t sq_memory_own;
 /* Adds it to that. */
 void sq_memory_flush(void);
+/* The allocator has so many bytes of the system's beyond what is counted. */
+void sq_memory_keeps(int64_t bytes);
 
 /* Counts 'n' bytes more or fewer for the calling thread. */
 static inline void
