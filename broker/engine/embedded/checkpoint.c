@@ -234,6 +234,17 @@ checkpoint_take(struct sq_checkpoint *c, struct sq_chunk *chunk)
 		    e->alive, sq_table_meta(e->table).lsn, c->tight, chunk);
 }
 
+/* What it has written may leave memory. */
+static void
+checkpoint_page_out(struct sq_embedded *e)
+{
+	pthread_mutex_lock(&e->queues_lock);
+	SQ_LIST_FOR_EACH(q, &e->queues, struct sq_queue, paged)
+		sq_queue_page_out(q);
+	pthread_mutex_unlock(&e->queues_lock);
+	sq_embedded_check_room(e);
+}
+
 /* Writes one chunk; false when that failed. */
 static bool
 checkpoint_chunk(struct sq_checkpoint *c)
@@ -265,7 +276,7 @@ checkpoint_chunk(struct sq_checkpoint *c)
 	}
 	sq_metric_add(&e->metrics, SQ_M_STORE_CHECKPOINTS, 1);
 	sq_metric_set(&e->metrics, SQ_M_STORE_TABLE_BYTES, (int64_t)sq_table_used(e->table));
-	sq_embedded_page_out(e);
+	checkpoint_page_out(e);
 	return true;
 }
 

@@ -8,7 +8,6 @@
 
 #include "core/log.h"
 #include "core/mem.h"
-#include "core/wallclock.h"
 #include "store/dir.h"
 
 enum {
@@ -20,36 +19,6 @@ enum {
 	TXN_BYTES = SQ_JOURNAL_ENTRY_MAX / 8 * 3,
 	TXN_ITEMS = 1 << (SQ_SEQ_BITS - 1),
 };
-
-/* Items. */
-
-/* Items come back on other threads than the workers', whose clock is this one. */
-static uint64_t
-embedded_mono(uint64_t wall_ms)
-{
-	return sq_wallclock_to_mono(wall_ms, sq_clock_ms());
-}
-
-struct sq_item
-sq_embedded_item(const struct sq_table_item *stored)
-{
-	struct sq_item item = {
-	    .origin = stored->origin,
-	    .seq = stored->seq,
-	    .expires_ms = embedded_mono(stored->expires_ms),
-	    .qos = stored->qos,
-	    .retain = stored->retain,
-	    .assured = stored->assured,
-	    .stored = true,
-	    .attempts = stored->attempts,
-	};
-
-	item.msg.block = sq_block_copy(stored->image.p, stored->image.len);
-	item.msg.image = item.msg.block->bytes;
-	if (stored->subs.len > 0)
-		item.subs = sq_block_copy(stored->subs.p, stored->subs.len);
-	return item;
-}
 
 /* Commits. */
 
@@ -195,7 +164,7 @@ queue_restore(struct sq_embedded *e, struct sq_queue *q, struct sq_kept_queue *k
 	for (uint32_t i = 0; i < kept->restored.n; i++) {
 		struct sq_item *item = &kept->restored.v[i]; /* pushed to an empty ring */
 
-		item->expires_ms = embedded_mono(item->expires_ms);
+		item->expires_ms = sq_embedded_mono(item->expires_ms);
 	}
 	kept->skip = NULL;
 	kept->n_skip = 0;
@@ -263,16 +232,6 @@ embedded_queue_delete(struct sq_txn *txn, struct sq_queue *q)
 		sq_oplog_queue_delete(&txn->log, q->id);
 	}
 	embedded_queue_close(q);
-}
-
-void
-sq_embedded_page_out(struct sq_embedded *e)
-{
-	pthread_mutex_lock(&e->queues_lock);
-	SQ_LIST_FOR_EACH(q, &e->queues, struct sq_queue, paged)
-		sq_queue_page_out(q);
-	pthread_mutex_unlock(&e->queues_lock);
-	sq_embedded_check_room(e);
 }
 
 /* Start and end. */

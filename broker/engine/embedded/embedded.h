@@ -60,8 +60,10 @@ sq_embedded_of(struct sq_engine *e)
 	return SQ_CONTAINER_OF(e, struct sq_embedded, engine);
 }
 
-/* What a checkpoint has written may leave memory. */
-void sq_embedded_page_out(struct sq_embedded *);
+/* --- item.c --- */
+
+/* Time of the workers' clock, on any thread: items come back on others than theirs. */
+uint64_t sq_embedded_mono(uint64_t wall_ms);
 /* Whether an item of the tables, which verifies, is one that was ever put. */
 static inline bool
 sq_embedded_item_good(const struct sq_table_item *stored)

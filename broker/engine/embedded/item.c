@@ -1,0 +1,31 @@
+/* Items as the tables have them, and as queues do; see broker/engine/embedded/embedded.h. */
+#include "broker/engine/embedded/embedded.h"
+#include "core/clock.h"
+#include "core/wallclock.h"
+
+uint64_t
+sq_embedded_mono(uint64_t wall_ms)
+{
+	return sq_wallclock_to_mono(wall_ms, sq_clock_ms());
+}
+
+struct sq_item
+sq_embedded_item(const struct sq_table_item *stored)
+{
+	struct sq_item item = {
+	    .origin = stored->origin,
+	    .seq = stored->seq,
+	    .expires_ms = sq_embedded_mono(stored->expires_ms),
+	    .qos = stored->qos,
+	    .retain = stored->retain,
+	    .assured = stored->assured,
+	    .stored = true,
+	    .attempts = stored->attempts,
+	};
+
+	item.msg.block = sq_block_copy(stored->image.p, stored->image.len);
+	item.msg.image = item.msg.block->bytes;
+	if (stored->subs.len > 0)
+		item.subs = sq_block_copy(stored->subs.p, stored->subs.len);
+	return item;
+}
