@@ -90,6 +90,25 @@ static const char usage[] =
     "lost.\n"
     "\n";
 
+/* What is no reason to be taken out of service, and has to be seen to. */
+static void
+program_notes(struct sq_buf *why)
+{
+	int64_t bad = sq_metric_get(&sq_broker_metrics, SQ_M_AUTH_BAD_FILES);
+
+	if (bad > 0)
+		sq_buf_printf(why,
+		    "auth: %lld file%s; the last good content stays, the log says why\n",
+		    (long long)bad,
+		    bad > 1 ? "s can't be taken as they are" : " can't be taken as it is");
+	if (sq_metric_get(&sq_broker_metrics, SQ_M_CLIENT_CRL_ENDS) < 0)
+		sq_buf_printf(why, "auth.client-crl-file: a list has ended\n");
+	if (sq_metric_get(&sq_broker_metrics, SQ_M_ACL_STALE) > 0)
+		sq_buf_printf(why,
+		    "acl: the file can't be taken as it is; the last good rules stay, "
+		    "the log says why\n");
+}
+
 static bool
 program_ready(void *owner, struct sq_buf *why)
 {
@@ -100,6 +119,7 @@ program_ready(void *owner, struct sq_buf *why)
 		sq_buf_printf(why, "not listening yet\n");
 	if (p->draining)
 		sq_buf_printf(why, "draining\n");
+	program_notes(why);
 	ready = sq_auth_ready(p->auth, why) && p->listening;
 	return ready && sq_broker_healthy(p->broker, why) && !p->draining;
 }

@@ -41,6 +41,12 @@ sq_metric_set(const struct sq_metrics *m, size_t i, int64_t v)
 	atomic_store_explicit(&m->values[i], v, memory_order_relaxed);
 }
 
+static inline int64_t
+sq_metric_get(const struct sq_metrics *m, size_t i)
+{
+	return atomic_load_explicit(&m->values[i], memory_order_relaxed);
+}
+
 /* Appends the table in text format 0.0.4, then process_* lines (CPU seconds,
  * resident bytes, open descriptors, start time). */
 void sq_metrics_write(const struct sq_metrics *, struct sq_buf *out);

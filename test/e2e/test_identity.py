@@ -449,6 +449,8 @@ async def test_a_list_that_ends_is_said(env):
     async def below_0():
         return await metric(stack.broker, end) <= 0
     await eventually(below_0, "it is measured")
+    await eventually(lambda: "auth.client-crl-file: a list has ended" in stack.broker.get("/readyz")[1],
+                     "/readyz says it, too")
     late = await shown(stack, web)
     assert await late.open_link() == 401
     ca.write_crl()
@@ -562,6 +564,8 @@ async def test_a_token_that_is_taken_back_ends_its_link(env):
     async def bad():
         return await metric(stack.broker, "sqmqos_auth_bad_files") == 1
     await eventually(bad, "the metric says that the file is bad")
+    ready = stack.broker.get("/readyz")
+    assert ready[0] == 200 and "auth: 1 file can't be taken as it is" in ready[1], ready
     log = stack.log(stack.broker)
     assert "tokens: line 4: one field: a token itself does not belong here" in log
     assert "a-token-itself" not in log
