@@ -287,7 +287,8 @@ async def test_what_annotations_declare(env):
         status, body = sidecar.get("/readyz")
         return status == 503 and "declared subscription 'b' (group other) is not in place" in body
     await eventually(told, "/readyz says why")
-    assert "not authorized to consume other: acl[0] (line" in stack.log(stack.broker)
+    await eventually(lambda: "not authorized to consume other: acl[0] (line" in stack.log(stack.broker),
+                     "the broker has refused it, and says why")  # it was not in place before, too
     till, robot = [await env.connect(port, "app") for port in stack.ports]
     await robot.publish("b", b"no", qos=1)
     await nothing_came(till, robot, "a/1")
