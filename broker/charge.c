@@ -9,10 +9,24 @@ enum {
 	FREE_PART = 2,        /* of the limit: while less is used no share is asked for */
 };
 
+static uint64_t
+charge_step(uint64_t now)
+{
+	return now < SMALL_MAX ? STEP_SMALL : STEP;
+}
+
+/* Whether there is so much memory that no share is asked for. */
+static bool
+charge_unasked(const struct sq_charge *c)
+{
+	return !sq_share_limited(c->account, SQ_SHARE_MEMORY) &&
+	    sq_memory_used() < sq_memory_limit() / FREE_PART;
+}
+
 void
 sq_charge_set(struct sq_charge *c, uint64_t now)
 {
-	uint64_t step = now < SMALL_MAX ? STEP_SMALL : STEP, n, room;
+	uint64_t step = charge_step(now), n, room;
 
 	if (c->account == NULL)
 		return;
@@ -36,12 +50,20 @@ sq_charge_room(const struct sq_charge *c, uint64_t now)
 {
 	uint64_t room;
 
-	if (c->account == NULL)
-		return UINT64_MAX;
-	if (!sq_share_limited(c->account, SQ_SHARE_MEMORY) &&
-	    sq_memory_used() < sq_memory_limit() / FREE_PART)
+	if (c->account == NULL || charge_unasked(c))
 		return UINT64_MAX;
 	room = sq_share_room(c->account, SQ_SHARE_MEMORY);
 	room = c->charged + (room > STEP_SMALL ? room : STEP_SMALL); /* less is not counted */
 	return room > now ? room - now : 0;
+}
+
+bool
+sq_charge_fits(const struct sq_charge *c, uint64_t now)
+{
+	uint64_t step = charge_step(now);
+
+	if (c->account == NULL || now < c->charged + step || charge_unasked(c) ||
+	    sq_share_used(c->account, SQ_SHARE_MEMORY) <= c->charged)
+		return true;
+	return sq_share_room(c->account, SQ_SHARE_MEMORY) >= (now - c->charged) / step * step;
 }

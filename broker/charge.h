@@ -7,6 +7,7 @@
 #ifndef SQ_BROKER_CHARGE_H
 #define SQ_BROKER_CHARGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "broker/share.h"
@@ -22,5 +23,8 @@ void sq_charge_set(struct sq_charge *, uint64_t now);
 /* The most bytes that one with 'now' may hold besides.  UINT64_MAX while less than half of
  * limits.memory is used, where the account has no limit of its own: no share is asked for. */
 uint64_t sq_charge_room(const struct sq_charge *, uint64_t now);
+/* Whether it may come to hold 'now' bytes: they would be counted, to a step, or no share is asked
+ * for, or nothing else of the account's is counted. */
+bool sq_charge_fits(const struct sq_charge *, uint64_t now);
 
 #endif

@@ -293,6 +293,22 @@ sq_queue_head_waits(const struct sq_queue *q)
 	return q->gap.open && q->head.n > 0 && sq_ring_at(&q->head, 0)->seq >= q->gap.from;
 }
 
+bool
+sq_queue_is_wanted(const struct sq_queue *q)
+{
+	const struct sq_item *first = q->head.n > 0 && !sq_queue_head_waits(q)
+	    ? sq_ring_at(&q->head, 0)
+	    : NULL;
+
+	SQ_LIST_FOR_EACH(c, &q->consumers, struct sq_consumer, node) {
+		if (first != NULL
+			? sq_demand_covers(&c->demand, first)
+			: c->demand.msgs > 0 && c->demand.slots > 0 && c->demand.bytes > 0)
+			return true;
+	}
+	return false;
+}
+
 void
 sq_queue_want_page(struct sq_queue *q)
 {

@@ -92,7 +92,9 @@ struct sq_queue {
 	struct sq_queue_store *store;
 	uint64_t id;          /* in the store; 0: not durable */
 	bool paging;          /* a read is on its way */
-	bool resting;         /* the last one failed: the store reads again by itself */
+	bool resting;         /* the last one brought nothing: the store reads again by itself */
+	bool failed;          /* because it failed */
+	uint64_t lacks;       /* or because there was no memory for so many bytes */
 	struct sq_list waits; /* for its read */
 	struct sq_list paged; /* of the store's queues that may have to page out */
 };
@@ -147,12 +149,17 @@ bool sq_queue_claim(struct sq_queue *, uint64_t seq, struct sq_item *out);
  * gap is over when 'end'. */
 void sq_queue_paged(struct sq_queue *, struct sq_item *items, size_t n, uint64_t from, bool end);
 /* A read begins, of the gap as it is: nobody else changes it until it has ended.  True
- * when the last one failed. */
-bool sq_queue_reads(struct sq_queue *, struct sq_gap *gap);
-/* It has failed without an item: nobody asks again, the store has to.  False: the queue
- * is gone, and nothing is to be read any more. */
-bool sq_queue_rest(struct sq_queue *);
-/* Leaves what is in the tables to them, as far as the queue has more than its share. */
+ * when the last one failed; 'lacked' is what it had no memory for, or 0. */
+bool sq_queue_reads(struct sq_queue *, struct sq_gap *gap, uint64_t *lacked);
+/* It has failed without an item, or there was no memory for one of 'lacks' bytes (0: it has
+ * failed): nobody asks again, the store has to, at 'from'.  False: the queue is gone, and nothing
+ * is to be read any more. */
+bool sq_queue_rest(struct sq_queue *, uint64_t lacks, uint64_t from);
+/* Whether 'n' items of 'bytes' may be read into memory: not where little is left of it, nor
+ * where the queue's tenant has its share.  Thread: any.  Locks: the queue's. */
+bool sq_queue_may_read(struct sq_queue *, uint64_t bytes, uint32_t n);
+/* Leaves what is in the tables to them, as far as the queue has more than its share; where
+ * memory runs short and nobody asks the queue for items, all of it. */
 void sq_queue_page_out(struct sq_queue *);
 /* Whether the gap leaves a seq out; leaves out that of an item that was claimed. */
 bool sq_queue_skips(const struct sq_queue *, uint64_t seq);

@@ -5,6 +5,7 @@
 
 #include "broker/engine/queue_priv.h"
 #include "core/mem.h"
+#include "core/memory.h"
 
 /* Where 'seq' stands among those that the gap leaves out, or would. */
 static size_t
@@ -97,6 +98,7 @@ sq_queue_paged(struct sq_queue *q, struct sq_item *items, size_t n, uint64_t fro
 
 	pthread_mutex_lock(&q->lock);
 	q->paging = false;
+	q->lacks = 0;
 	gone = q->deleted;
 	for (size_t i = 0; i < n && !gone; i++) {
 		uint32_t bytes = sq_item_bytes(&items[i]);
@@ -122,29 +124,56 @@ sq_queue_paged(struct sq_queue *q, struct sq_item *items, size_t n, uint64_t fro
 }
 
 bool
-sq_queue_reads(struct sq_queue *q, struct sq_gap *gap)
+sq_queue_reads(struct sq_queue *q, struct sq_gap *gap, uint64_t *lacked)
 {
 	bool rested;
 
 	pthread_mutex_lock(&q->lock);
-	rested = q->resting;
-	q->resting = false;
+	rested = q->failed;
+	q->resting = q->failed = false;
 	q->paging = true;
 	*gap = q->gap;
+	*lacked = q->lacks;
 	pthread_mutex_unlock(&q->lock);
 	return rested;
 }
 
 bool
-sq_queue_rest(struct sq_queue *q)
+sq_queue_rest(struct sq_queue *q, uint64_t lacks, uint64_t from)
 {
 	bool rests;
 
 	pthread_mutex_lock(&q->lock);
 	q->paging = false;
 	q->resting = rests = !q->deleted;
+	q->failed = rests && lacks == 0;
+	q->lacks = lacks;
+	q->gap.from = from;
 	pthread_mutex_unlock(&q->lock);
 	return rests;
+}
+
+/* Whether it is the only one in memory, and some of that is left for those: few sessions that
+ * acknowledge nothing do not stop all others of their tenant. */
+static bool
+queue_reads_first(const struct sq_queue *q, uint32_t n)
+{
+	return q->bytes == 0 && n == 1 && sq_memory_used() < sq_memory_limit() / 5 * 3;
+}
+
+bool
+sq_queue_may_read(struct sq_queue *q, uint64_t bytes, uint32_t n)
+{
+	bool may;
+
+	if (sq_memory_level() >= SQ_MEMORY_REFUSED)
+		return false;
+	pthread_mutex_lock(&q->lock);
+	/* A full queue's oldest are read to go. */
+	may = q->deleted || sq_queue_memory_fits(q, bytes, n) || queue_reads_first(q, n) ||
+	    sq_queue_is_above(q, q->cfg.max_msgs, 0);
+	pthread_mutex_unlock(&q->lock);
+	return may;
 }
 
 static bool
@@ -177,18 +206,19 @@ queue_page_out_one(struct sq_queue *q, struct sq_item *item)
 	sq_item_fini(item);
 }
 
-/* Splits the head where the gap is to begin; under the lock.  What was handed out is
- * in the tables until it is settled: the gap begins behind all of that, or reading
- * it would bring those items again. */
+/* Splits the head where the gap is to begin; under the lock.  'keep' bytes stay, and, where it
+ * is wanted, the first item.  What was handed out is in the tables until it is settled: the gap
+ * begins behind all of that, or reading it would bring those items again. */
 static void
-queue_open_gap(struct sq_queue *q, uint64_t keep)
+queue_open_gap(struct sq_queue *q, uint64_t keep, bool wanted)
 {
 	struct sq_ring all = q->head;
 	uint64_t bytes = 0;
 
 	q->head = (struct sq_ring){0};
 	while (all.n > 0 &&
-	    (bytes < keep || q->head.n == 0 || sq_ring_at(&all, 0)->seq <= q->handed)) {
+	    (bytes + sq_item_bytes(sq_ring_at(&all, 0)) <= keep || (wanted && q->head.n == 0) ||
+		sq_ring_at(&all, 0)->seq <= q->handed)) {
 		struct sq_item item = sq_ring_pop(&all);
 
 		bytes += sq_item_bytes(&item);
@@ -224,19 +254,51 @@ sq_queue_skip(struct sq_queue *q, const struct sq_item *claimed)
 	pthread_mutex_unlock(&q->lock);
 }
 
+/* Puts what was read of the gap back into it, but for 'keep' bytes; under the lock.  What was
+ * handed out and came back stays, as above. */
+static void
+queue_page_back(struct sq_queue *q, uint64_t keep)
+{
+	while (q->head.n > 0 && q->head_bytes > keep) {
+		struct sq_item *last = sq_ring_at(&q->head, q->head.n - 1);
+		uint32_t bytes = sq_item_bytes(last);
+
+		if (!last->stored || last->seq <= q->handed || last->seq >= q->gap.from ||
+		    !item_is_clean(q, last))
+			break;
+		q->gap.from = last->seq;
+		q->gap.n++;
+		q->gap.bytes += bytes;
+		sq_item_fini(last);
+		q->head.n--;
+		q->head_bytes -= bytes;
+		sq_queue_hold(q, -(int64_t)bytes);
+		q->lacks = 0; /* another is first */
+	}
+	if (q->head.n == 0)
+		sq_ring_fini(&q->head);
+}
+
 void
 sq_queue_page_out(struct sq_queue *q)
 {
-	uint64_t share = sq_queue_share(q->store);
+	uint64_t share = sq_queue_share(q->store), keep;
+	bool short_of_memory = sq_memory_level() >= SQ_MEMORY_FILLED, wanted, above;
 
 	pthread_mutex_lock(&q->lock);
-	if (q->bytes <= share || q->deleted || q->paging) {
+	wanted = sq_queue_is_wanted(q);
+	above = q->bytes > share;
+	if ((!above && (wanted || !short_of_memory)) || q->deleted || q->paging) {
 		pthread_mutex_unlock(&q->lock);
 		return;
 	}
+	keep = wanted || !short_of_memory ? share / 2 : 0;
 	if (!q->gap.open)
-		queue_open_gap(q, share / 2);
-	while (q->tail.n > 0 && item_is_clean(q, sq_ring_at(&q->tail, 0))) {
+		queue_open_gap(q, keep, wanted);
+	else if (!wanted)
+		queue_page_back(q, keep);
+	while (q->tail.n > 0 && item_is_clean(q, sq_ring_at(&q->tail, 0)) &&
+	    (above || sq_ring_at(&q->tail, 0)->stored)) {
 		struct sq_item item = sq_ring_pop(&q->tail);
 
 		queue_page_out_one(q, &item);

@@ -144,7 +144,7 @@ sq_queue_hand_out(struct sq_task *t)
 		sq_queue_bury_alone(q, &dead);
 		pthread_mutex_lock(&q->lock);
 	}
-	if (!sq_list_empty(&q->consumers))
+	if (sq_queue_is_wanted(q))
 		sq_queue_want_page(q);
 	over = sq_queue_is_over(q);
 	pthread_mutex_unlock(&q->lock);

@@ -112,8 +112,8 @@ sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 		q->coming_bytes += sq_item_bytes(item);
 		sq_queue_count_item(q, 1, item);
 	}
-	if (q->head.n == 0 || q->cfg.overflow == SQ_OVERFLOW_DROP_OLDEST)
-		sq_queue_want_page(q);
+	if (q->gap.open && (err == SQ_ENOMEM || sq_queue_is_above(q, q->cfg.max_msgs, 0)))
+		sq_queue_want_page(q); /* the oldest go for the next, or have expired */
 	pthread_mutex_unlock(&q->lock);
 	sq_queue_bury(q, txn, &dead);
 	if (err != SQ_OK)

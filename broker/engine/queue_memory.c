@@ -41,3 +41,9 @@ sq_queue_charge_memory(struct sq_queue *q)
 {
 	sq_charge_set(&q->charge, memory_now(q));
 }
+
+bool
+sq_queue_memory_fits(const struct sq_queue *q, uint64_t bytes, uint32_t n)
+{
+	return sq_charge_fits(&q->charge, memory_now(q) + bytes + (uint64_t)n * ITEM_BYTES);
+}

@@ -76,6 +76,9 @@ void sq_queue_kick(struct sq_queue *);
 void sq_queue_post(struct sq_queue *);
 /* Has the gap read when the head runs low. */
 void sq_queue_want_page(struct sq_queue *);
+/* Whether a consumer has asked for what is first: for a message of QoS 1 or 2 where that is in
+ * the gap. */
+bool sq_queue_is_wanted(const struct sq_queue *);
 /* Takes the first item of the head; there is one. */
 struct sq_item sq_queue_pop(struct sq_queue *);
 /* Whether the head begins with what was claimed and came back, from within the gap:
@@ -123,6 +126,8 @@ bool sq_queue_memory_short(const struct sq_queue *, uint32_t bytes);
 uint64_t sq_queue_memory_room(const struct sq_queue *);
 /* and the queue in its part of what is free. */
 uint64_t sq_queue_memory_fair(const struct sq_queue *);
+/* Whether 'n' more, of 'bytes', would be in its share: see sq_charge_fits(). */
+bool sq_queue_memory_fits(const struct sq_queue *, uint64_t bytes, uint32_t n);
 /* Counts in that share what is in memory now. */
 void sq_queue_charge_memory(struct sq_queue *);
 

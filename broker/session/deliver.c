@@ -40,10 +40,11 @@ deliver_take_own(struct sq_consumer *c, struct sq_item *items, size_t n)
 	assert(s->state == SQ_SESSION_ATTACHED); /* else it asks for nothing */
 	deliver_taken(&s->demanded, items, n);
 	for (size_t i = 0; i < n; i++) {
-		*sq_ready_push(s) = (struct sq_ready){.item = items[i]};
+		sq_ready_push(s, &(struct sq_ready){.item = items[i]});
 		if (s->old_items > 0 && --s->old_items == 0)
 			s->old_last = items[i].seq;
 	}
+	sq_window_charge(s);
 	sq_deliver_pump(s);
 }
 
@@ -55,7 +56,8 @@ sq_deliver_take_member(struct sq_consumer *c, struct sq_item *items, size_t n)
 
 	deliver_taken(&m->demanded, items, n);
 	for (size_t i = 0; i < n; i++)
-		*sq_ready_push(s) = (struct sq_ready){items[i], sq_group_ref(m->group), m};
+		sq_ready_push(s, &(struct sq_ready){items[i], sq_group_ref(m->group), m});
+	sq_window_charge(s);
 	m->open += (uint32_t)n;
 	if (sq_list_empty(&m->node) || s->state != SQ_SESSION_ATTACHED) /* it has left meanwhile */
 		sq_settle_return_ready(s, SQ_RETURN_GROUPS);
@@ -420,6 +422,7 @@ deliver_some(struct sq_session *s)
 	}
 	sq_loose_commit(&turn.loose);
 	turn_flush(s, &turn);
+	sq_window_charge(s);
 	deliver_count(s, msgs, bytes);
 	sq_demand_update(s);
 }
@@ -487,7 +490,7 @@ sq_deliver_init(struct sq_session *s)
 void
 sq_deliver_fini(struct sq_session *s)
 {
-	assert(s->n_ready == 0 && s->n_slots == 0 && s->open_bytes == 0);
+	assert(s->n_ready == 0 && s->n_slots == 0 && s->open_bytes == 0 && s->ready_bytes == 0);
 	free(s->slots);
 	free(s->by_delivery);
 	free(s->resend);

@@ -204,7 +204,7 @@ struct sq_session {
 	uint32_t n_slots, cap_slots, free_slot; /* free_slot: index + 1 */
 	uint32_t n_sent;                        /* slots that count against 'receive_max' */
 	uint64_t open_bytes;                    /* of messages in slots, and these */
-	struct sq_charge charge;                /* of these bytes */
+	struct sq_charge charge;                /* of these bytes, and 'ready_bytes' */
 	uint64_t next_order;
 	uint64_t next_delivery, base_delivery; /* ids in [base, next) may be open */
 	uint16_t *by_delivery;                 /* ring: slot index + 1, 0 finished */
@@ -215,6 +215,7 @@ struct sq_session {
 	uint64_t announced, announced_done; /* transactions that announce slots */
 	struct sq_ready *ready;             /* ring */
 	uint32_t ready_head, n_ready, cap_ready;
+	uint64_t ready_bytes; /* of messages in it */
 
 	struct sq_list subscriptions, members;
 	struct sq_htab subs_by_name, subs_by_group;

@@ -193,6 +193,7 @@ return_ready(struct returns *to, struct sq_ready *r)
 {
 	struct sq_session *s = to->session;
 
+	s->ready_bytes -= sq_image_size(r->item.msg.image);
 	if (r->group == NULL && (s->old_items > 0 || r->item.seq <= s->old_last))
 		s->old_items++;
 	s->sink.engine->ops->settle(
@@ -217,6 +218,7 @@ sq_settle_return_ready(struct sq_session *s, enum sq_return how)
 			return_ready(&to, &r);
 	}
 	sq_ready_drop(s, n - kept);
+	sq_window_charge(s);
 	sq_loose_commit(&to.loose);
 }
 

@@ -84,7 +84,13 @@ sq_slot_weigh(struct sq_session *s, struct sq_slot *slot)
 	s->open_bytes += weight;
 	s->open_bytes -= slot->weight;
 	slot->weight = weight;
-	sq_charge_set(&s->charge, s->open_bytes);
+	sq_window_charge(s);
+}
+
+void
+sq_window_charge(struct sq_session *s)
+{
+	sq_charge_set(&s->charge, s->open_bytes + s->ready_bytes);
 }
 
 uint16_t
@@ -262,11 +268,12 @@ ready_grow(struct sq_session *s)
 	s->ready_head = 0;
 }
 
-struct sq_ready *
-sq_ready_push(struct sq_session *s)
+void
+sq_ready_push(struct sq_session *s, const struct sq_ready *r)
 {
 	ready_grow(s);
-	return sq_ready_at(s, s->n_ready++);
+	*sq_ready_at(s, s->n_ready++) = *r;
+	s->ready_bytes += sq_image_size(r->item.msg.image);
 }
 
 void
@@ -276,6 +283,7 @@ sq_ready_unpop(struct sq_session *s, const struct sq_ready *r)
 	s->ready_head = (s->ready_head - 1) & (s->cap_ready - 1);
 	s->n_ready++;
 	*sq_ready_at(s, 0) = *r;
+	s->ready_bytes += sq_image_size(r->item.msg.image);
 }
 
 struct sq_ready
@@ -285,6 +293,7 @@ sq_ready_pop(struct sq_session *s)
 
 	s->ready_head = (s->ready_head + 1) & (s->cap_ready - 1);
 	s->n_ready--;
+	s->ready_bytes -= sq_image_size(r.item.msg.image);
 	return r;
 }
 

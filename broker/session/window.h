@@ -14,6 +14,8 @@ struct sq_slot *sq_slot_take(struct sq_session *);
 void sq_slot_free(struct sq_session *, struct sq_slot *);
 /* Its message has come, or has gone: counts what it holds now in the session's memory. */
 void sq_slot_weigh(struct sq_session *, struct sq_slot *);
+/* Counts what is ready and what is unacknowledged in the tenant's share of memory. */
+void sq_window_charge(struct sq_session *);
 uint16_t sq_slot_packet_id(const struct sq_session *, const struct sq_slot *);
 /* Gives a new delivery id to the slot. */
 void sq_slot_number(struct sq_session *, struct sq_slot *);
@@ -44,8 +46,8 @@ bool sq_window_was_acked(struct sq_session *, const struct sq_ready *);
 
 /* The i-th ready item, oldest first. */
 struct sq_ready *sq_ready_at(const struct sq_session *, uint32_t i);
-/* Room for one more at the end; the caller fills it. */
-struct sq_ready *sq_ready_push(struct sq_session *);
+/* Puts one behind all others; its fields are taken.  sq_window_charge() follows. */
+void sq_ready_push(struct sq_session *, const struct sq_ready *);
 struct sq_ready sq_ready_pop(struct sq_session *);
 /* Puts one before all others; its fields are taken. */
 void sq_ready_unpop(struct sq_session *, const struct sq_ready *);

@@ -525,20 +525,25 @@ class GreedyLink:
     def __init__(self, link, space, count):
         self.link, self.keys = link, [f"{space}~hand~greedy-{n}" for n in range(count)]
         self.epochs, self.got = {}, collections.Counter()
+        self.numbers = collections.defaultdict(list)  # "<N>" at the end of what has come
 
     async def post(self, key, what, body):
         path = session_path(key, what, self.epochs[key])
         return (await self.link.request("POST", path, body)).status
 
-    async def start(self):
+    async def start(self, credit=True):
         for n, key in enumerate(self.keys):
             answer = await self.link.request("PUT", session_path(key), attach(
                 self.link, expiry=600, receive_max=1000))
             assert answer.status == 200, answer
             self.epochs[key] = Attached.parse(answer.body).epoch
             assert await self.post(key, "/subscriptions", subscription(f"t/{n}")) == 200
-            assert await self.post(key, "/settlements", settlements(1 << 40, 1 << 50)) == 204
+            if credit:
+                await self.grant(key)
         return self
+
+    async def grant(self, key):
+        assert await self.post(key, "/settlements", settlements(1 << 40, 1 << 50)) == 204
 
     def waiting(self):
         """Messages that have come, by session."""
@@ -549,6 +554,7 @@ class GreedyLink:
             if kind == 2:  # with one target
                 epoch, delivery = struct.unpack(">QQ", contents[-28:-12])
                 found.setdefault(keys[epoch], []).append((1, delivery))
+                self.numbers[keys[epoch]] += re.findall(rb"<(\d+)>", contents[-80:])
         return found
 
     async def acknowledge(self, found):
@@ -597,5 +603,52 @@ async def test_what_a_link_does_not_acknowledge_is_shared(env):
     async def gone():
         return ("memory", "a") not in await used(stack)
     await eventually(gone, "what was acknowledged counts no more")
+    await link.close()
+    env.check_leftovers = False  # durable sessions of the link
+
+
+@scenario(timeout_s=300, build="release")
+async def test_many_durable_queues_stay_within_the_memory(env):
+    """A large message waits in each of many sessions; then all have credit, and acknowledge
+    nothing.  What waits is in the store, and is read as far as the tenant has its share."""
+    sessions, each, limit = 120, 3, 64 * MIB
+    stack = await env.stack(tls=False, start=False, broker={"limits": {"memory": "64Mi"}})
+    in_spaces(stack, "ab")
+    await stack.start()
+    token = (stack.folder / "token").read_text().strip()
+    link = await LinkClient(stack.broker_port, token).open()
+    assert await link.open_link() == 200
+    greedy = await GreedyLink(link, "a", sessions).start(credit=False)
+    publisher = await env.connect(stack.ports[0], "pub")
+    good = await env.connect(stack.ports[1], "good")
+    await good.subscribe("t/0", qos=1)
+
+    async def others_are_served():
+        for _ in range(20):
+            assert await good.publish("t/0", random.randbytes(50000), 1) == 0
+            await good.receive()
+        at = await metrics(stack.broker)
+        assert at["sqmqos_memory_used_bytes"] < limit * 4 / 5, at["sqmqos_memory_used_bytes"] / MIB
+        assert at["sqmqos_memory_level"] < 2, "nobody is slowed down"
+
+    for i in range(sessions * each):
+        body = random.randbytes(500000) + b"<%d>" % (i // sessions)
+        assert await publisher.publish(f"t/{i % sessions}", body, 1) == 0
+
+    async def in_the_store():
+        return (await metrics(stack.broker))["sqmqos_memory_used_bytes"] < limit / 2
+    await eventually(in_the_store, "what waits leaves memory", 30)
+    await others_are_served()
+    for key in greedy.keys:
+        await greedy.grant(key)
+    await others_are_served()
+
+    async def all_came():
+        await greedy.acknowledge(greedy.waiting())
+        return all(greedy.got[key] >= each for key in greedy.keys)
+    await eventually(all_came, "what waits comes as the rest is acknowledged", 120, 0.05)
+    await others_are_served()
+    assert not greedy.waiting()
+    assert all(greedy.numbers[key] == [b"%d" % n for n in range(each)] for key in greedy.keys)
     await link.close()
     env.check_leftovers = False  # durable sessions of the link

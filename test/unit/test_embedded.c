@@ -11,8 +11,10 @@
 #include "../support/temp_dir.h"
 #include "broker/engine/queue.h"
 #include "broker/metrics.h"
+#include "broker/share.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/memory.h"
 
 enum { QUEUES = 8, MIB = 1 << 20 };
 
@@ -130,9 +132,10 @@ txn_new(void)
 }
 
 static struct sq_queue *
-queue_open(const char *name)
+queue_open_of(const char *name, struct sq_account *memory)
 {
 	struct sq_queue_cfg cfg = {
+	    .memory = memory,
 	    .name = name,
 	    .owner = fake_worker(0),
 	    .max_msgs = 1000000,
@@ -145,6 +148,12 @@ queue_open(const char *name)
 
 	ops->commit(txn);
 	return q;
+}
+
+static struct sq_queue *
+queue_open(const char *name)
+{
+	return queue_open_of(name, NULL);
 }
 
 static struct sq_item
@@ -1147,4 +1156,150 @@ Test(embedded, a_full_store_is_no_reason_to_make_room)
 	ops->queue_close(lonely.q);
 	ops->queue_close(lonely.letters);
 	end();
+}
+
+/* Memory that runs short. */
+
+static void
+level_set(enum sq_memory_level level)
+{
+	atomic_store(&sq_memory_level_now, (unsigned)level);
+}
+
+static void
+level_reset(void)
+{
+	sq_memory_limit_set(0);
+	level_set(SQ_MEMORY_FREE);
+}
+
+static void
+await_bytes(struct sq_queue *q, uint64_t most)
+{
+	uint64_t bytes = UINT64_MAX;
+
+	for (int i = 0; i < 60000 && bytes > most; i++) {
+		cr_assert(fake_run());
+		pthread_mutex_lock(&q->lock);
+		bytes = q->bytes;
+		pthread_mutex_unlock(&q->lock);
+		usleep(1000);
+	}
+	cr_assert_leq(bytes, most);
+}
+
+static void
+await_lacking(struct sq_queue *q)
+{
+	bool lacks = false;
+
+	for (int i = 0; i < 60000 && !lacks; i++) {
+		cr_assert(fake_run());
+		pthread_mutex_lock(&q->lock);
+		lacks = q->resting && q->lacks > 0;
+		pthread_mutex_unlock(&q->lock);
+		usleep(1000);
+	}
+	cr_assert(lacks);
+}
+
+/* Waits until the consumer has items 'from' to 'to', in order; settles them and ends it. */
+static void
+took(struct consumer *c, struct sq_queue *q, unsigned from, unsigned to)
+{
+	cr_assert(fake_run_until(consumer_full, c));
+	cr_assert_eq(c->n, to - from + 1);
+	for (unsigned i = 0; i < c->n; i++) {
+		cr_assert_eq(item_number(&c->items[i]), from + i);
+		settle(q, &c->items[i], SQ_DONE);
+	}
+	consumer_stop(c);
+	free(c->items);
+}
+
+Test(embedded, what_nobody_asks_for_leaves_memory_that_runs_short, .fini = level_reset)
+{
+	enum { SIZE = 1000, N = 100, OUT = 10 };
+	struct sq_queue *q, *other;
+	struct consumer c;
+
+	begin();
+	q = queue_open("a");
+	other = queue_open("other");
+	ops->ready(engine);
+	put(q, 1, N, SIZE);
+	level_set(SQ_MEMORY_FILLED);
+	force_checkpoint(other);
+	await_bytes(q, 0);
+	cr_assert_eq(ops->queue_depth(q), N);
+	cr_assert_not(ops->queue_empty(q));
+	drain(q, 1, 20); /* what is read besides goes back */
+	await_bytes(q, 0);
+	consumer_take_n(&c, q, OUT);
+	for (unsigned i = 0; i < OUT; i++)
+		settle(q, &c.items[i], SQ_UNTRIED);
+	free(c.items);
+	await_bytes(q, OUT * 2 * SIZE); /* these are in the tables as handed out */
+	cr_assert_gt(q->bytes, OUT * SIZE);
+	put(q, N + 1, N + 10, SIZE);
+	drain(q, 21, N + 10);
+	cr_assert_eq(ops->queue_depth(q), 0);
+	ops->queue_close(q);
+	ops->queue_close(other);
+	end();
+}
+
+Test(embedded, what_is_not_in_memory_is_read_within_the_share_of_its_tenant, .fini = level_reset)
+{
+	enum { SIZE = 30000, N = 10, SHARE = 64 * 1024 };
+	struct sq_shares_cfg cfg = {.spaces = 0};
+	struct sq_share_limits limits = sq_share_no_limits;
+	struct sq_shares *shares;
+	struct sq_account *account;
+	struct sq_queue *q, *other;
+	struct sq_buf why = {0};
+	struct consumer c;
+
+	for (int i = 0; i < SQ_SHARE_KINDS; i++)
+		cfg.totals[i] = SQ_SHARE_UNBOUNDED;
+	limits.of[SQ_SHARE_MEMORY] = SHARE;
+	shares = sq_shares_new(&cfg);
+	account = sq_account_new(shares, SQ_SHARE_OF_TENANT, "a", &limits);
+	begin();
+	q = queue_open_of("a", account);
+	other = queue_open("other");
+	ops->ready(engine);
+	put(q, 1, N, SIZE);
+	level_set(SQ_MEMORY_FILLED);
+	force_checkpoint(other);
+	await_bytes(q, 0);
+	sq_share_force(account, SQ_SHARE_MEMORY, SHARE);
+	consumer_start(&c, q, N / 2);
+	await_lacking(q);
+	cr_assert_eq(c.n, 0);
+	cr_assert(ops->healthy(engine, &why));
+	cr_assert_eq(sq_buf_len(&why), 0, "to wait for memory is no trouble");
+	put(other, 1, 1, SIZE);
+	drain(other, 1, 1); /* others are read for */
+	level_set(SQ_MEMORY_REFUSED);
+	sq_share_give(account, SQ_SHARE_MEMORY, SHARE);
+	await_lacking(q);
+	cr_assert_eq(c.n, 0, "where memory is nearly used up nothing is read");
+	level_set(SQ_MEMORY_FILLED);
+	took(&c, q, 1, N / 2);
+
+	await_bytes(q, 0);
+	sq_share_force(account, SQ_SHARE_MEMORY, SHARE);
+	consumer_start(&c, q, N / 2);
+	await_lacking(q);
+	cr_assert_eq(c.n, 0);
+	sq_memory_limit_set(1 << 30); /* some is left for the first of a queue */
+	took(&c, q, N / 2 + 1, N);
+	sq_share_give(account, SQ_SHARE_MEMORY, SHARE);
+	run();
+	ops->queue_close(q);
+	ops->queue_close(other);
+	end();
+	sq_account_free(&account);
+	sq_shares_free(&shares);
 }

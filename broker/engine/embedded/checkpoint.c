@@ -343,6 +343,15 @@ checkpoint_turn(struct sq_checkpoint *c)
 	return checkpoint_hurries(c) ? 0 : took;
 }
 
+/* Nothing is to be written; what was read may have to leave memory again. */
+static uint64_t
+checkpoint_idle(struct sq_checkpoint *c)
+{
+	if (sq_memory_level() >= SQ_MEMORY_FILLED)
+		checkpoint_page_out(c->engine);
+	return POLL_MS;
+}
+
 static void *
 checkpoint_main(void *arg)
 {
@@ -357,7 +366,7 @@ checkpoint_main(void *arg)
 			break;
 		pthread_mutex_unlock(&c->lock);
 		sq_embedded_check_stall(c->engine);
-		wait_ms = checkpoint_due(c) ? checkpoint_turn(c) : POLL_MS;
+		wait_ms = checkpoint_due(c) ? checkpoint_turn(c) : checkpoint_idle(c);
 		pthread_mutex_lock(&c->lock);
 	}
 	pthread_mutex_unlock(&c->lock);

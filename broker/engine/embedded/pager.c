@@ -1,5 +1,6 @@
-/* Reads what queues have in the tables only, on a thread of its own.  A read that fails
- * is tried again, for ever: nothing else does without what it would have read. */
+/* Reads what queues have in the tables only, on a thread of its own.  A read that fails, or for
+ * which there is no memory, is tried again, for ever: nothing else does without what it would
+ * have read. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -14,6 +15,7 @@ enum {
 	PAGE_ITEMS = 1024,
 	PAGE_BYTES_MIN = 16 << 10,
 	PAGE_BYTES_MAX = 512 << 10,
+	AGAIN_MS = 100, /* until queues are read for again */
 	RETRY_MS = 250,
 	ITEM_TRIES = 20,
 };
@@ -24,7 +26,7 @@ struct sq_pager {
 	pthread_mutex_t lock; /* behind a queue's lock */
 	pthread_cond_t wake;
 	struct sq_list waits; /* struct sq_queue, a reference each */
-	struct sq_list again; /* the same, whose read failed: until 'again_ms' */
+	struct sq_list again; /* the same, whose read brought nothing: until 'again_ms' */
 	uint64_t again_ms;
 	bool stop;
 	size_t failing; /* queues whose last read failed; the thread's own */
@@ -33,10 +35,13 @@ struct sq_pager {
 /* A read of one queue. */
 struct page {
 	struct sq_embedded *engine;
+	struct sq_queue *queue;
 	const struct sq_gap *gap;
 	struct sq_item items[PAGE_ITEMS];
 	size_t n;
-	uint64_t from; /* where the next read begins */
+	uint64_t bytes; /* of these */
+	uint64_t from;  /* where the next read begins */
+	uint64_t lacks; /* there was no memory for the next, of so many bytes; 0: there was */
 	bool end;
 };
 
@@ -55,16 +60,23 @@ static bool
 page_item(void *arg, const struct sq_table_item *stored)
 {
 	struct page *p = arg;
+	uint64_t bytes = stored->image.len + stored->subs.len;
 
 	if (stored->seq > p->gap->to) {
 		p->end = true;
 		return false;
 	}
-	p->from = stored->seq + 1;
-	if (!sq_embedded_item_good(stored))
+	if (!sq_embedded_item_good(stored)) {
 		page_damaged(p->engine, stored->queue, stored->seq);
-	else if (!sq_gap_skips(p->gap, stored->seq))
+	} else if (!sq_gap_skips(p->gap, stored->seq)) {
+		if (!sq_queue_may_read(p->queue, p->bytes + bytes, (uint32_t)p->n + 1)) {
+			p->lacks = bytes;
+			return false;
+		}
 		p->items[p->n++] = sq_embedded_item(stored);
+		p->bytes += bytes;
+	}
+	p->from = stored->seq + 1;
 	return p->n < PAGE_ITEMS;
 }
 
@@ -92,7 +104,7 @@ page_read(struct page *p, uint64_t queue)
 		p->from = bad + 1;
 	} else if (err != SQ_OK) {
 		return err;
-	} else if (p->from == from) { /* nothing was there */
+	} else if (p->from == from && p->lacks == 0) { /* nothing was there */
 		p->end = true;
 	}
 	if (p->from > p->gap->to)
@@ -112,29 +124,39 @@ pager_failed(struct sq_pager *pager, int err)
 	sq_metric_add(&e->metrics, SQ_M_STORE_READ_FAILURES, 1);
 }
 
-/* Reads for one queue; false: that failed, and has to be tried again. */
+/* Begins a read where there is memory for what the last one did without. */
+static void
+page_begin(struct page *p, struct sq_queue *q, const struct sq_gap *gap, uint64_t lacked)
+{
+	p->engine = sq_embedded_of(q->engine);
+	p->queue = q;
+	p->gap = gap;
+	p->n = p->bytes = 0;
+	p->from = gap->from;
+	p->lacks = lacked > 0 && !sq_queue_may_read(q, lacked, 1) ? lacked : 0;
+	p->end = !gap->open;
+}
+
+/* Reads for one queue; false: that brought nothing, and has to be tried again. */
 static bool
 pager_read(struct sq_pager *pager, struct sq_queue *q, struct page *p)
 {
 	struct sq_gap gap;
-	bool rested = sq_queue_reads(q, &gap), rests = false;
+	uint64_t lacked;
+	bool failed = sq_queue_reads(q, &gap, &lacked), rests = false;
 	int err = SQ_OK;
 
-	p->engine = pager->engine;
-	p->gap = &gap;
-	p->n = 0;
-	p->from = gap.from;
-	p->end = !gap.open;
-	while (!p->end && p->n == 0 && err == SQ_OK)
+	page_begin(p, q, &gap, lacked);
+	while (!p->end && p->n == 0 && p->lacks == 0 && err == SQ_OK)
 		err = page_read(p, q->id);
 	if (err != SQ_OK)
 		pager_failed(pager, err);
-	if (err == SQ_OK || p->n > 0) /* the rest is asked for when it is wanted */
-		sq_queue_paged(q, p->items, p->n, p->from, p->end);
+	if (p->n > 0 || p->end || (err == SQ_OK && p->lacks == 0))
+		sq_queue_paged(q, p->items, p->n, p->from, p->end); /* the rest when it is wanted */
 	else
-		rests = sq_queue_rest(q);
-	pager->failing += (size_t)rests - (size_t)rested;
-	if (pager->failing == 0 && (rested || err != SQ_OK))
+		rests = sq_queue_rest(q, err == SQ_OK ? p->lacks : 0, p->from);
+	pager->failing += (size_t)(rests && err != SQ_OK) - (size_t)failed;
+	if (pager->failing == 0 && (failed || err != SQ_OK))
 		sq_embedded_trouble(pager->engine, SQ_TROUBLE_READS, NULL);
 	return !rests;
 }
@@ -162,12 +184,12 @@ pager_next(struct sq_pager *pager)
 	return q;
 }
 
-/* The read failed; under the lock. */
+/* The read brought nothing; under the lock. */
 static void
 pager_again(struct sq_pager *pager, struct sq_queue *q)
 {
 	if (sq_list_empty(&pager->again))
-		pager->again_ms = sq_clock_ms() + RETRY_MS;
+		pager->again_ms = sq_clock_ms() + AGAIN_MS;
 	sq_list_push_back(&pager->again, &q->waits);
 }
 
