@@ -369,7 +369,8 @@ sq_queue_full(const struct sq_queue *cq, uint32_t bytes)
 	if (q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed))
 		return true;
 	pthread_mutex_lock(&q->lock);
-	full = queue_is_full(q, bytes) || sq_queue_share_short(q, bytes);
+	full = queue_is_full(q, bytes) || sq_queue_share_short(q, bytes) ||
+	    sq_queue_memory_room(q) < bytes;
 	if (full && q->head.n > 0) /* what has expired makes room for a put */
 		full = !sq_item_expired(
 		    sq_ring_at(&q->head, 0), sq_worker_now_ms(sq_worker_self()));

@@ -26,8 +26,14 @@ sq_queue_memory_fair(const struct sq_queue *q)
 uint64_t
 sq_queue_memory_room(const struct sq_queue *q)
 {
-	return q->id == 0 ? sq_charge_room(&q->charge, memory_now(q) + q->coming_bytes + ITEM_BYTES)
-			  : UINT64_MAX;
+	if (q->id == 0)
+		return sq_charge_room(&q->charge, memory_now(q) + q->coming_bytes + ITEM_BYTES);
+	/* What waits can leave memory for the store; what the tenant's sessions were sent and have
+	 * not acknowledged can't. */
+	if (q->charge.account == NULL || sq_memory_limit() == 0 ||
+	    sq_memory_used() < sq_memory_limit() / 5 * 3)
+		return UINT64_MAX;
+	return sq_share_room(q->charge.account, SQ_SHARE_MEMORY);
 }
 
 bool

@@ -652,3 +652,37 @@ async def test_many_durable_queues_stay_within_the_memory(env):
     assert all(greedy.numbers[key] == [b"%d" % n for n in range(each)] for key in greedy.keys)
     await link.close()
     env.check_leftovers = False  # durable sessions of the link
+
+
+@scenario(timeout_s=300, build="release")
+async def test_who_acknowledges_nothing_is_refused_before_others_are_slowed(env):
+    """Messages come straight to many durable sessions with all the credit there is: what these hold
+    is their tenant's share, and publishers to them are refused, nobody else."""
+    sessions, limit = 200, 64 * MIB
+    stack = await env.stack(tls=False, start=False, broker={"limits": {"memory": "64Mi"}})
+    in_spaces(stack, "ab")
+    await stack.start()
+    token = (stack.folder / "token").read_text().strip()
+    link = await LinkClient(stack.broker_port, token).open()
+    assert await link.open_link() == 200
+    greedy = await GreedyLink(link, "a", sessions).start()
+    publisher = await env.connect(stack.ports[0], "pub")
+    good = await env.connect(stack.ports[1], "good")
+    await good.subscribe("t/0", qos=1)
+    codes = [await publisher.publish(f"t/{i}", random.randbytes(500000), 1) for i in range(sessions)]
+    assert set(codes) == {0, 0x97}, collections.Counter(codes)
+    assert "a has " in publisher.words[0] and "which is its share" in publisher.words[0]
+    for _ in range(20):
+        assert await good.publish("t/0", random.randbytes(50000), 1) == 0
+        await good.receive()
+    more = await env.connect(stack.ports[1], "more")
+    await more.subscribe("t/1", qos=1)
+    at = await metrics(stack.broker)
+    assert at["sqmqos_memory_level"] == 0, at["sqmqos_memory_used_bytes"] / limit
+
+    async def taken_again():
+        await greedy.acknowledge(greedy.waiting())
+        return await publisher.publish("t/0", random.randbytes(500000), 1) == 0
+    await eventually(taken_again, "what is acknowledged makes room", 30, 0.1)
+    await link.close()
+    env.check_leftovers = False  # durable sessions of the link
