@@ -12,10 +12,10 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ROOMS = ("core", "proto", "store", "net", "web", "sidecar", "broker", "k8s", "bench")
+ROOMS = ("core", "proto", "store", "net", "web", "sidecar", "broker", "k8s")
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 LINES_OF_FILE, LINES_OF_FUNCTION, MEMBERS = 700, 60, 25
-LEFT = (6, 76)  # circles that are still to be cut, and files in them; only ever lowered
+LEFT = (5, 70)  # circles that are still to be cut, and files in them; only ever lowered
 
 
 def sources():
