@@ -28,10 +28,10 @@ sq_queue_memory_room(const struct sq_queue *q)
 {
 	if (q->id == 0)
 		return sq_charge_room(&q->charge, memory_now(q) + q->coming_bytes + ITEM_BYTES);
-	/* What waits can leave memory for the store; what the tenant's sessions were sent and have
-	 * not acknowledged can't. */
-	if (q->charge.account == NULL || sq_memory_limit() == 0 ||
-	    sq_memory_used() < sq_memory_limit() / 5 * 3)
+	/* Where messages wait, one more can leave memory for the store; where none does, it is sent
+	 * to a session that need not acknowledge it. */
+	if (q->charge.account == NULL || sq_queue_waiting(q) + q->coming > 0 ||
+	    sq_memory_limit() == 0 || sq_memory_used() < sq_memory_limit() / 5 * 3)
 		return UINT64_MAX;
 	return sq_share_room(q->charge.account, SQ_SHARE_MEMORY);
 }

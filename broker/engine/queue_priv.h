@@ -123,7 +123,7 @@ void sq_queue_handed(struct sq_queue *, uint64_t seq);
 /* Whether there is no memory for one of 'bytes' here, where it would be in no store. */
 bool sq_queue_memory_short(const struct sq_queue *, uint32_t bytes);
 /* The most bytes for which the queue's tenant has room in its share; of one that is durable,
- * while much memory is in use, */
+ * while much memory is in use and nothing waits in it, */
 uint64_t sq_queue_memory_room(const struct sq_queue *);
 /* and the queue in its part of what is free. */
 uint64_t sq_queue_memory_fair(const struct sq_queue *);
