@@ -39,6 +39,16 @@ h2_is(const uint8_t *p, size_t len, const char *text)
 	return strlen(text) == len && memcmp(p, text, len) == 0;
 }
 
+/* Which of the names, from 'first' on, a value is; 0: none of them. */
+static unsigned
+h2_name(const char *const *names, unsigned first, size_t n, const uint8_t *p, size_t len)
+{
+	for (unsigned i = first; i < n; i++)
+		if (h2_is(p, len, names[i]))
+			return i;
+	return 0;
+}
+
 static enum sq_answer_conflict
 h2_conflict(const uint8_t *p, size_t len)
 {
@@ -49,10 +59,8 @@ h2_conflict(const uint8_t *p, size_t len)
 	    [SQ_ANSWER_SUPERSEDED] = "superseded",
 	};
 
-	for (unsigned i = SQ_ANSWER_EPOCH; i < SQ_ARRAY_LEN(names); i++)
-		if (h2_is(p, len, names[i]))
-			return (enum sq_answer_conflict)i;
-	return SQ_ANSWER_NONE;
+	return (enum sq_answer_conflict)h2_name(
+	    names, SQ_ANSWER_EPOCH, SQ_ARRAY_LEN(names), p, len);
 }
 
 static void
@@ -65,11 +73,12 @@ h2_reason(struct sq_answer *a, const uint8_t *p, size_t len)
 	    [SQ_ANSWER_DENIED_WILL] = "will",
 	};
 
+	unsigned denied = h2_name(names, SQ_ANSWER_DENIED_SPACE, SQ_ARRAY_LEN(names), p, len);
+
 	if (a->full == SQ_ANSWER_FULL_NOT && h2_is(p, len, "full"))
 		a->full = SQ_ANSWER_FULL_UNSAID;
-	for (unsigned i = SQ_ANSWER_DENIED_SPACE; i < SQ_ARRAY_LEN(names); i++)
-		if (h2_is(p, len, names[i]))
-			a->denied = (enum sq_answer_denied)i;
+	if (denied != 0)
+		a->denied = (enum sq_answer_denied)denied;
 }
 
 static void
@@ -81,10 +90,10 @@ h2_full(struct sq_answer *a, const uint8_t *p, size_t len)
 	    [SQ_ANSWER_FULL_MEMORY] = "memory",
 	    [SQ_ANSWER_FULL_STORE] = "store",
 	};
+	unsigned full = h2_name(names, SQ_ANSWER_FULL_BROKER, SQ_ARRAY_LEN(names), p, len);
 
-	for (unsigned i = SQ_ANSWER_FULL_BROKER; i < SQ_ARRAY_LEN(names); i++)
-		if (h2_is(p, len, names[i]))
-			a->full = (enum sq_answer_full)i;
+	if (full != 0)
+		a->full = (enum sq_answer_full)full;
 }
 
 /* The answer that a frame of 'id' belongs to; NULL when nobody waits for it. */
