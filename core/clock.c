@@ -32,6 +32,12 @@ sq_clock_wall_ms(void)
 	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
 }
 
+int64_t
+sq_clock_left_s(int64_t end_s)
+{
+	return end_s != 0 ? end_s - (int64_t)(sq_clock_wall_ms() / 1000) : 0;
+}
+
 uint64_t
 sq_random_u64(void)
 {

@@ -580,9 +580,7 @@ sq_pool_pick(struct sq_pool *p)
 static void
 pool_set_end(const struct sq_pool *p, size_t metric, int64_t end_s)
 {
-	int64_t now_s = (int64_t)(sq_clock_wall_ms() / 1000);
-
-	sq_metric_set(p->cfg.metrics, metric, end_s != 0 ? end_s - now_s : 0);
+	sq_metric_set(p->cfg.metrics, metric, sq_clock_left_s(end_s));
 }
 
 void

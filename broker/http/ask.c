@@ -264,9 +264,7 @@ sq_ask_tick(struct sq_front_worker *p, uint64_t now_ms)
 		sq_metric_set(
 		    p->front->cfg.metrics, SQ_M_AUTH_BAD_FILES, (int64_t)counts.bad_files);
 		sq_metric_set(p->front->cfg.metrics, SQ_M_CLIENT_CRL_ENDS,
-		    counts.lists_end_s != 0
-			? counts.lists_end_s - (int64_t)(sq_clock_wall_ms() / 1000)
-			: 0);
+		    sq_clock_left_s(counts.lists_end_s));
 	}
 	if (p->auth_epoch == sq_auth_epoch(auth))
 		return;

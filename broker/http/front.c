@@ -159,8 +159,7 @@ part_set_end(const struct sq_front_worker *p)
 					       : 0;
 
 	if (sq_worker_index(p->worker) == 0)
-		sq_metric_set(p->front->cfg.metrics, SQ_M_CERTIFICATE_ENDS,
-		    end_s != 0 ? end_s - (int64_t)(sq_clock_wall_ms() / 1000) : 0);
+		sq_metric_set(p->front->cfg.metrics, SQ_M_CERTIFICATE_ENDS, sq_clock_left_s(end_s));
 }
 
 /* Handshakes from now on are by the certificate that there is. */

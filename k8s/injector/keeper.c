@@ -244,17 +244,15 @@ sq_keeper_stop(struct sq_keeper **kp)
 }
 
 static void
-keeper_set_end(enum sq_injector_metric m, int64_t end_s, int64_t now_s)
+keeper_set_end(enum sq_injector_metric m, int64_t end_s)
 {
-	sq_metric_set(&sq_injector_metrics, m, end_s != 0 ? end_s - now_s : 0);
+	sq_metric_set(&sq_injector_metrics, m, sq_clock_left_s(end_s));
 }
 
 void
 sq_keeper_set_ends(const struct sq_keeper *k)
 {
-	int64_t now_s = (int64_t)(sq_clock_wall_ms() / 1000);
-
-	keeper_set_end(SQ_IM_ENDS_CA, atomic_load(&k->ca_end_s), now_s);
-	keeper_set_end(SQ_IM_ENDS_BROKER, atomic_load(&k->broker_end_s), now_s);
-	keeper_set_end(SQ_IM_ENDS_SERVING, atomic_load(&k->serving_end_s), now_s);
+	keeper_set_end(SQ_IM_ENDS_CA, atomic_load(&k->ca_end_s));
+	keeper_set_end(SQ_IM_ENDS_BROKER, atomic_load(&k->broker_end_s));
+	keeper_set_end(SQ_IM_ENDS_SERVING, atomic_load(&k->serving_end_s));
 }
