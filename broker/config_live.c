@@ -31,7 +31,7 @@ live_waits(struct sq_config_live *live, const struct sq_broker_config *running,
 	struct sq_buf waits = {0}, was = live->waits;
 	size_t len;
 
-	(void)sq_config_differ(
+	sq_config_differ(
 	    running, now, sq_broker_config_keys, sq_broker_config_n, taken_up, WAITS_NAMED, &waits);
 	len = sq_buf_len(&waits);
 	if (len > 0 &&

@@ -81,9 +81,8 @@ const char *sq_config_file(int argc, char **argv, char **envp);
 int sq_config_yaml(void *cfg, const struct sq_config_key *keys, size_t n, const char *source,
     const void *text, size_t len, struct sq_buf *err) SQ_MUST_CHECK;
 /* Appends the names of the keys whose values are others in 'b' than in 'a', but for those of
- * 'except', which ends with NULL: 'most' of them, and how many more there are.  Returns how many
- * there are. */
-size_t sq_config_differ(const void *a, const void *b, const struct sq_config_key *keys, size_t n,
+ * 'except', which ends with NULL: 'most' of them, and how many more there are. */
+void sq_config_differ(const void *a, const void *b, const struct sq_config_key *keys, size_t n,
     const char *const *except, size_t most, struct sq_buf *out);
 void sq_config_free(void *cfg, const struct sq_config_key *keys, size_t n);
 /* The table as --help text, and as the Markdown table of docs/. */

@@ -78,7 +78,7 @@ differ_excepted(const char *const *except, const char *name)
 	return *except != NULL;
 }
 
-size_t
+void
 sq_config_differ(const void *a, const void *b, const struct sq_config_key *keys, size_t n,
     const char *const *except, size_t most, struct sq_buf *out)
 {
@@ -94,5 +94,4 @@ sq_config_differ(const void *a, const void *b, const struct sq_config_key *keys,
 	}
 	if (found > most)
 		sq_buf_printf(out, " and %zu more", found - most);
-	return found;
 }

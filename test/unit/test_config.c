@@ -398,7 +398,7 @@ differ(const char *a, const char *b, const char *except)
 	other = people;
 	people = (struct people){0};
 	cr_assert_eq(records(b, NULL, 0, NULL), 0);
-	(void)sq_config_differ(&other, &people, people_keys, PEOPLE, names, 2, &err);
+	sq_config_differ(&other, &people, people_keys, PEOPLE, names, 2, &err);
 	sq_config_free(&other, people_keys, PEOPLE);
 	return error();
 }
