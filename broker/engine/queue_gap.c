@@ -158,7 +158,7 @@ sq_queue_rest(struct sq_queue *q, uint64_t lacks, uint64_t from)
 static bool
 queue_reads_first(const struct sq_queue *q, uint32_t n)
 {
-	return q->bytes == 0 && n == 1 && sq_memory_used() < sq_memory_limit() / 5 * 3;
+	return q->bytes == 0 && n == 1 && sq_queue_memory_left();
 }
 
 bool

@@ -23,6 +23,12 @@ sq_queue_memory_fair(const struct sq_queue *q)
 	return fair > all ? fair - all : 0;
 }
 
+bool
+sq_queue_memory_left(void)
+{
+	return sq_memory_used() < sq_memory_limit() / 5 * 3;
+}
+
 uint64_t
 sq_queue_memory_room(const struct sq_queue *q)
 {
@@ -31,7 +37,7 @@ sq_queue_memory_room(const struct sq_queue *q)
 	/* Where messages wait, one more can leave memory for the store; where none does, it is sent
 	 * to a session that need not acknowledge it. */
 	if (q->charge.account == NULL || sq_queue_waiting(q) + q->coming > 0 ||
-	    sq_memory_limit() == 0 || sq_memory_used() < sq_memory_limit() / 5 * 3)
+	    sq_memory_limit() == 0 || sq_queue_memory_left())
 		return UINT64_MAX;
 	return sq_share_room(q->charge.account, SQ_SHARE_MEMORY);
 }

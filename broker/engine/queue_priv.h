@@ -1,5 +1,5 @@
-/* What queue.c and the files queue_*.c share.  All under the
- * queue's lock, but where it is said otherwise. */
+/* What queue.c and the files queue_*.c share.  All under the queue's lock, but where it is said
+ * otherwise. */
 #ifndef SQ_BROKER_ENGINE_QUEUE_PRIV_H
 #define SQ_BROKER_ENGINE_QUEUE_PRIV_H
 
@@ -122,10 +122,14 @@ void sq_queue_handed(struct sq_queue *, uint64_t seq);
 
 /* Whether there is no memory for one of 'bytes' here, where it would be in no store. */
 bool sq_queue_memory_short(const struct sq_queue *, uint32_t bytes);
-/* The most bytes for which the queue's tenant has room in its share; of one that is durable,
- * while much memory is in use and nothing waits in it, */
+/* Whether less than three fifths of limits.memory are used: then a tenant above its share is let
+ * in where nobody else is hindered. */
+bool sq_queue_memory_left(void);
+/* The most bytes for which the queue's tenant has room in its share.  A durable queue leaves what
+ * waits to the store: it asks for room only while nothing waits in it and little memory is
+ * left. */
 uint64_t sq_queue_memory_room(const struct sq_queue *);
-/* and the queue in its part of what is free. */
+/* The most bytes for which the queue has room in its part of what is free. */
 uint64_t sq_queue_memory_fair(const struct sq_queue *);
 /* Whether 'n' more, of 'bytes', would be in its share: see sq_charge_fits(). */
 bool sq_queue_memory_fits(const struct sq_queue *, uint64_t bytes, uint32_t n);
