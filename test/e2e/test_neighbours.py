@@ -564,21 +564,35 @@ class GreedyLink:
                                    settlements(1 << 40, 1 << 50, entries)) == 204
 
 
-@scenario(timeout_s=180, build="release")
-async def test_what_a_link_does_not_acknowledge_is_shared(env):
-    """A sidecar that grants itself all credit holds its tenant's share of memory, and no more:
-    the rest waits in the store."""
-    sessions, each, limit = 16, 100, 64 * MIB
-    stack = await env.stack(tls=False, start=False, broker={"limits": {"memory": "64Mi"}})
+async def greedy_link(env, limit, sessions, credit=True):
+    """(stack, a greedy link of space a, a publisher to its sessions, a client of space b, which
+    has subscribed to t/0)"""
+    stack = await env.stack(tls=False, start=False, broker={"limits": {"memory": limit}})
     in_spaces(stack, "ab")
     await stack.start()
     token = (stack.folder / "token").read_text().strip()
     link = await LinkClient(stack.broker_port, token).open()
     assert await link.open_link() == 200
-    greedy = await GreedyLink(link, "a", sessions).start()
+    greedy = await GreedyLink(link, "a", sessions).start(credit)
     publisher = await env.connect(stack.ports[0], "pub")
     good = await env.connect(stack.ports[1], "good")
     await good.subscribe("t/0", qos=1)
+    return stack, greedy, publisher, good
+
+
+async def published(good, count):
+    """What it publishes is taken, and comes back to it."""
+    for _ in range(count):
+        assert await good.publish("t/0", random.randbytes(50000), 1) == 0
+        await good.receive()
+
+
+@scenario(timeout_s=180, build="release")
+async def test_what_a_link_does_not_acknowledge_is_shared(env):
+    """A sidecar that grants itself all credit holds its tenant's share of memory, and no more:
+    the rest waits in the store."""
+    sessions, each, limit = 16, 100, 64 * MIB
+    stack, greedy, publisher, good = await greedy_link(env, limit, sessions)
 
     async def one(i):
         return await publisher.publish(f"t/{i % sessions}", random.randbytes(50000), 1) == 0
@@ -589,9 +603,7 @@ async def test_what_a_link_does_not_acknowledge_is_shared(env):
     assert all(found.get(key) for key in greedy.keys), "each has some"
     assert out / 2 < (await used(stack))["memory", "a"] < limit / 2
     assert (await metrics(stack.broker))["sqmqos_memory_level"] < 2, "nobody is slowed down"
-    for _ in range(50):
-        assert await good.publish("t/0", random.randbytes(50000), 1) == 0
-        await good.receive()
+    await published(good, 50)
 
     await greedy.acknowledge(found)
 
@@ -603,7 +615,7 @@ async def test_what_a_link_does_not_acknowledge_is_shared(env):
     async def gone():
         return ("memory", "a") not in await used(stack)
     await eventually(gone, "what was acknowledged counts no more")
-    await link.close()
+    await greedy.link.close()
     env.check_leftovers = False  # durable sessions of the link
 
 
@@ -612,21 +624,10 @@ async def test_many_durable_queues_stay_within_the_memory(env):
     """A large message waits in each of many sessions; then all have credit, and acknowledge
     nothing.  What waits is in the store, and is read as far as the tenant has its share."""
     sessions, each, limit = 120, 3, 64 * MIB
-    stack = await env.stack(tls=False, start=False, broker={"limits": {"memory": "64Mi"}})
-    in_spaces(stack, "ab")
-    await stack.start()
-    token = (stack.folder / "token").read_text().strip()
-    link = await LinkClient(stack.broker_port, token).open()
-    assert await link.open_link() == 200
-    greedy = await GreedyLink(link, "a", sessions).start(credit=False)
-    publisher = await env.connect(stack.ports[0], "pub")
-    good = await env.connect(stack.ports[1], "good")
-    await good.subscribe("t/0", qos=1)
+    stack, greedy, publisher, good = await greedy_link(env, limit, sessions, credit=False)
 
     async def others_are_served():
-        for _ in range(20):
-            assert await good.publish("t/0", random.randbytes(50000), 1) == 0
-            await good.receive()
+        await published(good, 20)
         at = await metrics(stack.broker)
         assert at["sqmqos_memory_used_bytes"] < limit * 4 / 5, at["sqmqos_memory_used_bytes"] / MIB
         assert at["sqmqos_memory_level"] < 2, "nobody is slowed down"
@@ -650,7 +651,7 @@ async def test_many_durable_queues_stay_within_the_memory(env):
     await others_are_served()
     assert not greedy.waiting()
     assert all(greedy.numbers[key] == [b"%d" % n for n in range(each)] for key in greedy.keys)
-    await link.close()
+    await greedy.link.close()
     env.check_leftovers = False  # durable sessions of the link
 
 
@@ -659,22 +660,11 @@ async def test_who_acknowledges_nothing_is_refused_before_others_are_slowed(env)
     """Messages come straight to many durable sessions with all the credit there is: what these hold
     is their tenant's share, and publishers to them are refused, nobody else."""
     sessions, limit = 200, 64 * MIB
-    stack = await env.stack(tls=False, start=False, broker={"limits": {"memory": "64Mi"}})
-    in_spaces(stack, "ab")
-    await stack.start()
-    token = (stack.folder / "token").read_text().strip()
-    link = await LinkClient(stack.broker_port, token).open()
-    assert await link.open_link() == 200
-    greedy = await GreedyLink(link, "a", sessions).start()
-    publisher = await env.connect(stack.ports[0], "pub")
-    good = await env.connect(stack.ports[1], "good")
-    await good.subscribe("t/0", qos=1)
+    stack, greedy, publisher, good = await greedy_link(env, limit, sessions)
     codes = [await publisher.publish(f"t/{i}", random.randbytes(500000), 1) for i in range(sessions)]
     assert set(codes) == {0, 0x97}, collections.Counter(codes)
     assert "a has " in publisher.words[0] and "which is its share" in publisher.words[0]
-    for _ in range(20):
-        assert await good.publish("t/0", random.randbytes(50000), 1) == 0
-        await good.receive()
+    await published(good, 20)
     more = await env.connect(stack.ports[1], "more")
     await more.subscribe("t/1", qos=1)
     at = await metrics(stack.broker)
@@ -684,5 +674,5 @@ async def test_who_acknowledges_nothing_is_refused_before_others_are_slowed(env)
         await greedy.acknowledge(greedy.waiting())
         return await publisher.publish("t/0", random.randbytes(500000), 1) == 0
     await eventually(taken_again, "what is acknowledged makes room", 30, 0.1)
-    await link.close()
+    await greedy.link.close()
     env.check_leftovers = False  # durable sessions of the link
