@@ -340,6 +340,7 @@ class Mortal:
     def __init__(self, env, stack, index):
         self.env, self.port, self.name = env, stack.ports[index], SPACES[index]
         self.letters = []
+        self.undertaker = None
 
     async def start(self):
         self.sub = await self.env.connect(self.port, "sub", ack="none", props=DURABLE)
@@ -362,12 +363,15 @@ class Mortal:
         return await self.refuse(3, b"%d" % i)
 
     async def bury(self):
-        """The payloads of all its letters."""
-        undertaker = await self.env.connect(self.port, "undertaker")
-        assert await undertaker.subscribe("$dead/#", qos=2) == [2]
-        found = [(await undertaker.receive()).payload]
-        await undertaker.ping()
-        return found + [m.payload for m in undertaker.inbox]
+        """The payloads of all its letters since the last time; who takes them stays."""
+        if self.undertaker is None:
+            self.undertaker = await self.env.connect(self.port, "undertaker")
+            assert await self.undertaker.subscribe("$dead/#", qos=2) == [2]
+        found = [(await self.undertaker.receive()).payload]
+        await self.undertaker.ping()
+        found += [m.payload for m in self.undertaker.inbox]
+        self.undertaker.inbox.clear()
+        return found
 
 
 @scenario(timeout_s=180)
