@@ -3,7 +3,6 @@
 #include "core/memory.h"
 
 enum {
-	STEP_SMALL = 4 << 10,
 	STEP = 16 << 10,
 	SMALL_MAX = 4 * STEP, /* up to so much by small steps */
 	FREE_PART = 2,        /* of the limit: while less is used no share is asked for */
@@ -12,7 +11,7 @@ enum {
 static uint64_t
 charge_step(uint64_t now)
 {
-	return now < SMALL_MAX ? STEP_SMALL : STEP;
+	return now < SMALL_MAX ? SQ_CHARGE_STEP_MIN : STEP;
 }
 
 /* Whether there is so much memory that no share is asked for. */
@@ -24,7 +23,7 @@ charge_unasked(const struct sq_charge *c)
 }
 
 void
-sq_charge_set(struct sq_charge *c, uint64_t now)
+sq_charge_step(struct sq_charge *c, uint64_t now)
 {
 	uint64_t step = charge_step(now), n, room;
 
@@ -53,7 +52,8 @@ sq_charge_room(const struct sq_charge *c, uint64_t now)
 	if (c->account == NULL || charge_unasked(c))
 		return UINT64_MAX;
 	room = sq_share_room(c->account, SQ_SHARE_MEMORY);
-	room = c->charged + (room > STEP_SMALL ? room : STEP_SMALL); /* less is not counted */
+	room = c->charged +
+	    (room > SQ_CHARGE_STEP_MIN ? room : SQ_CHARGE_STEP_MIN); /* less is not counted */
 	return room > now ? room - now : 0;
 }
 

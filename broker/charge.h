@@ -18,8 +18,20 @@ struct sq_charge {
 	uint64_t charged;           /* bytes that are counted there */
 };
 
+enum { SQ_CHARGE_STEP_MIN = 4 << 10 }; /* bytes */
+
+/* sq_charge_set() where a step may have come to be counted. */
+void sq_charge_step(struct sq_charge *, uint64_t now);
+
 /* Counts that 'now' bytes are held; with 0 nothing is counted any more. */
-void sq_charge_set(struct sq_charge *, uint64_t now);
+static inline void
+sq_charge_set(struct sq_charge *c, uint64_t now)
+{
+	if (now >= c->charged + SQ_CHARGE_STEP_MIN ||
+	    (now == 0 ? c->charged > 0 : c->charged >= now + 2 * SQ_CHARGE_STEP_MIN))
+		sq_charge_step(c, now);
+}
+
 /* The most bytes that one with 'now' may hold besides.  UINT64_MAX while less than half of
  * limits.memory is used, where the account has no limit of its own: no share is asked for. */
 uint64_t sq_charge_room(const struct sq_charge *, uint64_t now);

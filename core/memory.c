@@ -5,6 +5,7 @@
 #include "core/memory_priv.h"
 
 _Atomic unsigned sq_memory_level_now;
+_Atomic uint64_t sq_memory_fair_now = UINT64_MAX;
 
 static _Atomic int64_t memory_counted;
 static _Atomic int64_t memory_kept; /* of the allocator, beyond what is counted */
@@ -18,6 +19,20 @@ memory_used_now(void)
 	    atomic_load_explicit(&memory_kept, memory_order_relaxed);
 
 	return n > 0 ? n : 0;
+}
+
+/* See sq_memory_fair(). */
+static uint64_t
+memory_fair_of(uint64_t limit, uint64_t used)
+{
+	uint64_t most = limit / 4 * 3, floor = limit / 4096, fair;
+
+	if (limit == 0)
+		return UINT64_MAX;
+	fair = used < most ? (most - used) / 4 : 0;
+	floor = floor < SQ_MEMORY_FLOOR ? floor : SQ_MEMORY_FLOOR;
+	floor = floor > SQ_MEMORY_FLOOR_MIN ? floor : SQ_MEMORY_FLOOR_MIN;
+	return fair > floor ? fair : floor;
 }
 
 /* Two threads may write in turn; the next that counts puts it right. */
@@ -36,6 +51,8 @@ memory_judge(void)
 		level = SQ_MEMORY_FILLED;
 	if (level != atomic_load_explicit(&sq_memory_level_now, memory_order_relaxed))
 		atomic_store_explicit(&sq_memory_level_now, level, memory_order_relaxed);
+	atomic_store_explicit(
+	    &sq_memory_fair_now, memory_fair_of(limit, used), memory_order_relaxed);
 }
 
 void
@@ -73,20 +90,6 @@ uint64_t
 sq_memory_used(void)
 {
 	return (uint64_t)memory_used_now();
-}
-
-uint64_t
-sq_memory_fair(void)
-{
-	uint64_t limit = sq_memory_limit(), most = limit / 4 * 3, used = sq_memory_used();
-	uint64_t floor = limit / 4096, fair;
-
-	if (limit == 0)
-		return UINT64_MAX;
-	fair = used < most ? (most - used) / 4 : 0;
-	floor = floor < SQ_MEMORY_FLOOR ? floor : SQ_MEMORY_FLOOR;
-	floor = floor > SQ_MEMORY_FLOOR_MIN ? floor : SQ_MEMORY_FLOOR_MIN;
-	return fair > floor ? fair : floor;
 }
 
 void

@@ -70,7 +70,13 @@ void sq_memory_metrics(const struct sq_metrics *, size_t first); /* 'first': MEM
  * SQ_MEMORY_FLOOR).  So one alone ends at a fifth of that, and of any number each leaves
  * something for the next: they never fill it up. */
 enum { SQ_MEMORY_FLOOR = 64 * 1024, SQ_MEMORY_FLOOR_MIN = 4096 };
-uint64_t sq_memory_fair(void);
+extern _Atomic uint64_t sq_memory_fair_now; /* core/memory.c writes it, with the level */
+
+static inline uint64_t
+sq_memory_fair(void)
+{
+	return atomic_load_explicit(&sq_memory_fair_now, memory_order_relaxed);
+}
 
 /* Some times a second: sees what the system really gave to the process, and where that is
  * much more than what is in use and the limit is near, makes the allocator give it back.
