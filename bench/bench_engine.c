@@ -14,7 +14,7 @@
 #include "../test/support/thread_worker.h"
 #include "bench/hist.h"
 #include "broker/engine/engine.h"
-#include "broker/metrics.h"
+#include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"
 

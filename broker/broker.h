@@ -36,13 +36,13 @@ struct sq_broker_cfg {
 	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
 	uint64_t txn_bytes, txn_items; /* for tests; 0: the engine's own */
 	uint32_t max_packet;           /* bytes of an MQTT packet */
-	uint64_t recovery_ms;          /* see sq_broker_remade() in broker/shard.h; 0: off */
+	uint64_t recovery_ms;          /* see sq_broker_remade() in broker/shard/shard.h; 0: off */
 	uint64_t grace_ms;             /* attachment grace after a lost link */
 	uint64_t session_expiry_max_s;
 	uint32_t max_inflight; /* QoS >= 1 deliveries of a session at a time */
 	uint32_t queue_max_msgs;
 	uint64_t queue_max_bytes;
-	uint64_t queue_lonely_ms; /* see broker/watch.h */
+	uint64_t queue_lonely_ms; /* see broker/group/watch.h */
 	uint32_t queue_expiry_s;  /* of a durable group's, which asks for none */
 	uint32_t queue_expiry_max_s;
 	uint64_t retained_max_msgs, retained_max_bytes;
@@ -58,7 +58,7 @@ struct sq_broker_cfg {
 	uint32_t max_sessions;
 	uint32_t max_subs_per_session;
 	uint32_t max_matches; /* see struct sq_router_cfg */
-	/* Totals that tenants share: see broker/totals.h; 0: any. */
+	/* Totals that tenants share: see broker/share/totals.h; 0: any. */
 	uint64_t max_subs, max_groups, max_connections, dead_total_msgs, dead_total_bytes;
 	uint64_t spaces; /* see struct sq_shares_cfg */
 	struct sq_owner_rules owners;

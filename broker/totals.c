@@ -1,6 +1,6 @@
 #include "broker/totals.h"
 
-#include "broker/share.h"
+#include "broker/share/share.h"
 #include "core/memory.h"
 
 /* Of the store's size: above that it takes nothing that is new. */

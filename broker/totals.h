@@ -1,4 +1,4 @@
-/* What tenants and spaces share of a broker, by its configuration: see broker/share.h. */
+/* What tenants and spaces share of a broker, by its configuration: see broker/share/share.h. */
 #ifndef SQ_BROKER_TOTALS_H
 #define SQ_BROKER_TOTALS_H
 

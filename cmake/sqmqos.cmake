@@ -83,21 +83,41 @@ target_include_directories(sq_h2o SYSTEM INTERFACE ${H2O_INCLUDE_DIRS})
 target_compile_definitions(sq_h2o INTERFACE H2O_USE_LIBUV=0)
 target_link_libraries(sq_h2o INTERFACE PkgConfig::H2O PkgConfig::OPENSSL m)
 
-# sq_library(NAME SOURCES ... DEPENDS ...): a static library of ours.  Headers
-# are included by their path from the root ("core/buf.h").  The staging folder
-# of a layer, which may be a folder within a layer, holds only links to itself,
-# so nobody sees what he doesn't link.
+# sq_library(NAME SOURCES ... DEPENDS ...): a static library of ours, of the folder whose
+# CMakeLists.txt says so; without sources, its headers alone.  Headers are included by their path
+# from the root ("core/buf.h").  The staging folder of each folder holds only links to the headers
+# in it, not to those below it, and only who links the library is given it: so an include of what
+# is not linked does not compile.
 function(sq_library name)
-	cmake_parse_arguments(ARG "" "LAYER" "SOURCES;DEPENDS" ${ARGN})
-	add_library(${name} STATIC ${ARG_SOURCES})
-	target_link_libraries(${name} PUBLIC sq_flags ${ARG_DEPENDS})
-	if(ARG_LAYER)
-		string(REPLACE "/" "." stage ${ARG_LAYER})
-		set(stage ${CMAKE_BINARY_DIR}/include/${stage})
-		get_filename_component(parent ${stage}/${ARG_LAYER} DIRECTORY)
-		file(MAKE_DIRECTORY ${parent})
-		file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${ARG_LAYER}
-			${stage}/${ARG_LAYER} SYMBOLIC)
-		target_include_directories(${name} PUBLIC ${stage})
+	cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+	set(scope PUBLIC)
+	if(ARG_SOURCES)
+		add_library(${name} STATIC ${ARG_SOURCES})
+	else()
+		set(scope INTERFACE)
+		add_library(${name} INTERFACE)
 	endif()
+	target_link_libraries(${name} ${scope} sq_flags ${ARG_DEPENDS})
+	stage_headers(stage)
+	target_include_directories(${name} ${scope} ${stage})
+endfunction()
+
+# Leaves the staging folder of the folder's headers in 'result'.
+function(stage_headers result)
+	file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+	string(REPLACE "/" "." stage ${folder})
+	set(stage ${CMAKE_BINARY_DIR}/include/${stage})
+	file(MAKE_DIRECTORY ${stage}/${folder})
+	file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+	foreach(header ${headers})
+		get_filename_component(base ${header} NAME)
+		file(CREATE_LINK ${header} ${stage}/${folder}/${base} SYMBOLIC)
+	endforeach()
+	file(GLOB links ${stage}/${folder}/*)
+	foreach(link ${links})
+		if(NOT EXISTS ${link}) # its header is gone
+			file(REMOVE ${link})
+		endif()
+	endforeach()
+	set(${result} ${stage} PARENT_SCOPE)
 endfunction()

@@ -22,9 +22,9 @@
 #include "proto/link/frame.h"
 #include "sidecar/config.h"
 #include "sidecar/metrics.h"
-#include "sidecar/output.h"
-#include "sidecar/pool.h"
-#include "sidecar/refusals.h"
+#include "sidecar/mqtt/output.h"
+#include "net/pool.h"
+#include "sidecar/hold/refusals.h"
 
 struct sq_declared;
 struct sq_listener;

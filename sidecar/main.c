@@ -17,11 +17,11 @@
 #include "proto/annotations/table.h"
 #include "sidecar/config.h"
 #include "sidecar/config_check.h"
-#include "sidecar/declared.h"
+#include "sidecar/declared/declared.h"
 #include "sidecar/hub.h"
-#include "sidecar/listener.h"
-#include "sidecar/outbox.h"
-#include "sidecar/seccomp.h"
+#include "sidecar/mqtt/listener.h"
+#include "sidecar/outbox/outbox.h"
+#include "sidecar/seccomp/seccomp.h"
 #include "sidecar/status.h"
 
 struct program {

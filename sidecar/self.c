@@ -10,8 +10,8 @@
 #include "proto/mqtt/options.h"
 #include "proto/topic/sys_value.h"
 #include "proto/topic/topic.h"
-#include "sidecar/client_priv.h"
-#include "sidecar/session_priv.h"
+#include "sidecar/mqtt/client_priv.h"
+#include "sidecar/hold/hold_priv.h"
 
 #define PREFIX "$SYS/sidecar/"
 

@@ -14,12 +14,12 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "sidecar/client.h"
-#include "sidecar/declared.h"
+#include "sidecar/mqtt/client.h"
+#include "sidecar/declared/declared.h"
 #include "sidecar/hub.h"
 #include "sidecar/mark.h"
-#include "sidecar/outbox.h"
-#include "sidecar/seccomp.h"
+#include "sidecar/outbox/outbox.h"
+#include "sidecar/seccomp/seccomp.h"
 
 enum { FULL_MS = 60000, STUCK_MS = 10000, MARK_AGAIN_MS = 30000 };
 

@@ -24,8 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "broker/share.h"
-#include "broker/worker.h"
+#include "broker/share/share.h"
+#include "web/worker.h"
 #include "core/block.h"
 #include "core/buf.h"
 #include "core/err.h"
@@ -174,7 +174,7 @@ enum sq_settle_how {
 };
 
 /* Small durable values that the broker keeps beside its queues: sessions,
- * retained messages and the like (broker/record.h).  A key is written as often as
+ * retained messages and the like (broker/engine/record.h).  A key is written as often as
  * its value changes; the last commit counts. */
 struct sq_record_key {
 	uint8_t kind;

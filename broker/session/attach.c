@@ -9,7 +9,7 @@
 #include "broker/session/linked.h"
 #include "broker/session/permit.h"
 #include "broker/session/session.h"
-#include "broker/session/stored.h"
+#include "broker/session/persist.h"
 #include "broker/session/txn.h"
 #include "core/clock.h"
 #include "core/log.h"

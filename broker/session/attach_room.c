@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "broker/session/refused.h"
-#include "broker/session/stored.h"
+#include "broker/publish/refused.h"
+#include "broker/session/persist.h"
 #include "core/log.h"
 #include "core/memory.h"
 

@@ -1,11 +1,11 @@
 /* Messages up: batches of a lane, each in as many transactions as it needs. */
 #include <stdlib.h>
 
-#include "broker/dead.h"
-#include "broker/session/pace.h"
-#include "broker/session/publish_priv.h"
-#include "broker/session/stored.h"
-#include "broker/sys.h"
+#include "broker/publish/dead_letters.h"
+#include "broker/shard/pace.h"
+#include "broker/publish/publish_priv.h"
+#include "broker/session/persist.h"
+#include "broker/publish/sys.h"
 #include "core/fault.h"
 #include "core/mem.h"
 #include "core/memory.h"

@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/dead.h"
+#include "broker/publish/dead_letters.h"
 #include "broker/session/demand.h"
-#include "broker/session/group.h"
+#include "broker/group/group.h"
 #include "broker/session/linked.h"
-#include "broker/session/pace.h"
-#include "broker/session/stored.h"
+#include "broker/shard/pace.h"
+#include "broker/session/persist.h"
 #include "broker/session/window.h"
-#include "broker/sys.h"
+#include "broker/publish/sys.h"
 #include "core/fault.h"
 #include "core/mem.h"
 

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "broker/link.h"
+#include "broker/port/link.h"
 #include "core/log.h"
 #include "proto/link/frame.h"
 

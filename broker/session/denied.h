@@ -3,7 +3,7 @@
 #ifndef SQ_BROKER_DENIED_H
 #define SQ_BROKER_DENIED_H
 
-#include "broker/shard.h"
+#include "broker/shard/shard.h"
 
 /* Answers the call, if the names in its path are not its caller's to say.  Else false. */
 bool sq_denied_key(struct sq_broker *, struct sq_call *);

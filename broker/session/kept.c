@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "broker/session/group.h"
+#include "broker/group/group.h"
 #include "broker/session/session.h"
 #include "broker/session/wanted.h"
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/rules.h"
-#include "broker/session/asked.h"
+#include "broker/shard/rules.h"
+#include "broker/publish/options.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"

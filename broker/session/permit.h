@@ -9,7 +9,7 @@
 #define SQ_BROKER_PERMIT_H
 
 #include "broker/auth/identity.h"
-#include "broker/session/refused.h"
+#include "broker/publish/refused.h"
 #include "broker/session/session.h"
 #include "broker/session/wanted.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/sys.h"
+#include "broker/publish/sys.h"
 #include "core/mem.h"
 #include "proto/topic/sys_value.h"
 #include "proto/topic/tags.h"

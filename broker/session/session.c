@@ -4,15 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/dead.h"
+#include "broker/publish/dead_letters.h"
 #include "broker/session/demand.h"
 #include "broker/session/linked.h"
-#include "broker/session/pace.h"
+#include "broker/shard/pace.h"
 #include "broker/session/permit.h"
-#include "broker/session/stored.h"
+#include "broker/session/persist.h"
 #include "broker/session/txn.h"
-#include "broker/sys.h"
-#include "broker/watch.h"
+#include "broker/publish/sys.h"
+#include "broker/group/watch.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"

@@ -11,11 +11,11 @@
 #ifndef SQ_BROKER_SESSION_H
 #define SQ_BROKER_SESSION_H
 
-#include "broker/charge.h"
-#include "broker/link.h"
-#include "broker/session/ending.h"
+#include "broker/share/charge.h"
+#include "broker/port/link.h"
+#include "broker/group/ending.h"
 #include "broker/session/order.h"
-#include "broker/shard.h"
+#include "broker/shard/shard.h"
 #include "proto/link/lane_in.h"
 
 enum sq_session_state {
@@ -124,8 +124,9 @@ struct sq_session {
 	struct sq_linked *linked; /* its link's, or that of the PUT that waits: see linked.h */
 	struct sq_shard *shard;
 	struct sq_tenant *tenant; /* a reference */
-	struct sq_sys_part *sys;  /* where its shard counts for the tenant: see broker/sys.h */
-	bool internal;            /* no client's, but a sidecar's own */
+	struct sq_sys_part
+	    *sys;      /* where its shard counts for the tenant: see broker/publish/sys.h */
+	bool internal; /* no client's, but a sidecar's own */
 	char *key;
 	enum sq_session_state state;
 	uint64_t incarnation;

@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "broker/dead.h"
-#include "broker/session/group.h"
-#include "broker/session/stored.h"
+#include "broker/publish/dead_letters.h"
+#include "broker/group/group.h"
+#include "broker/session/persist.h"
 #include "broker/session/window.h"
 #include "core/fault.h"
 

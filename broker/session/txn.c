@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "broker/session/pace.h"
-#include "broker/session/stored.h"
+#include "broker/shard/pace.h"
+#include "broker/session/persist.h"
 #include "core/fault.h"
 #include "core/mem.h"
 

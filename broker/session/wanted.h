@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "broker/dead.h"
+#include "broker/publish/dead_letters.h"
 #include "core/buf.h"
 #include "proto/link/key.h"
 #include "proto/link/refusal.h"

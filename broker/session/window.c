@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/session/group.h"
-#include "broker/session/stored.h"
+#include "broker/group/group.h"
+#include "broker/session/persist.h"
 #include "core/mem.h"
 
 enum { SLOT_BYTES = 2 * sizeof(struct sq_slot) }; /* of their array half may be empty */

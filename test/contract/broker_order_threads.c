@@ -13,7 +13,7 @@
 #include "../support/temp_dir.h"
 #include "../support/thread_worker.h"
 #include "broker/engine/engine.h"
-#include "broker/metrics.h"
+#include "broker/metrics/metrics.h"
 #include "core/clock.h"
 
 enum { WORKERS = 3, ROUNDS = 200, PUBLISHERS = 2, ASKERS = 2, WAIT_MS = 60000 };

@@ -16,7 +16,7 @@
 #include "../support/temp_dir.h"
 #include "../support/thread_worker.h"
 #include "broker/engine/engine.h"
-#include "broker/metrics.h"
+#include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"
 

@@ -5,8 +5,8 @@
 #include "../support/fake_worker.h"
 #include "../support/temp_dir.h"
 #include "broker/engine/engine.h"
-#include "broker/metrics.h"
-#include "broker/share.h"
+#include "broker/metrics/metrics.h"
+#include "broker/share/share.h"
 #include "core/mem.h"
 
 /* A new engine plugs in here. */

@@ -6,8 +6,8 @@
 
 #include "../support/broker_world.h"
 #include "../support/temp_dir.h"
-#include "broker/record.h"
-#include "broker/session/stored.h"
+#include "broker/engine/record.h"
+#include "broker/session/persist.h"
 #include "core/clock.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -100,7 +100,7 @@ put_record(struct sq_txn *txn, uint8_t kind, uint64_t id, uint64_t sub, struct s
 	sq_buf_fini(value);
 }
 
-/* As broker/session/group_store.c has it: a durable group without members, which ends
+/* As broker/group/group_store.c has it: a durable group without members, which ends
  * 'expires_s' after now where it is not 0; with one binding, and its queue. */
 static struct sq_queue *
 put_group(struct sq_txn *txn, uint64_t id, uint32_t expiry_s, uint64_t expires_ms)

@@ -13,7 +13,7 @@
 #include "../support/fake_front.h"
 #include "../support/fake_worker.h"
 #include "../support/held_engine.h"
-#include "broker/metrics.h"
+#include "broker/metrics/metrics.h"
 #include "core/bytes.h"
 #include "core/mem.h"
 

@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <stdint.h>
 
-#include "broker/http/head.h"
-#include "broker/http/toll.h"
+#include "broker/front/link/head.h"
+#include "broker/front/link/toll.h"
 
 enum { FRAME_HEAD = 9 };
 

@@ -16,8 +16,8 @@
 #include "../support/fake_worker.h"
 #include "broker/broker.h"
 #include "broker/engine/engine.h"
-#include "broker/metrics.h"
-#include "broker/record.h"
+#include "broker/metrics/metrics.h"
+#include "broker/engine/record.h"
 #include "core/bytes.h"
 #include "core/mem.h"
 

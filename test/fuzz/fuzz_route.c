@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "broker/http/route.h"
+#include "broker/front/link/route.h"
 #include "proto/link/key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

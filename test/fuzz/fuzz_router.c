@@ -4,7 +4,7 @@
  * The input is lines, each behind a letter and a digit N: 'b' binds a filter 4^N times, 't' gives the
  * message a tag 10^N times, 'd' the same with a number behind it, so that all differ; any other
  * line is the topic. */
-#include "broker/router.h"
+#include "broker/route/router.h"
 
 #include <assert.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "broker/metrics.h"
+#include "broker/metrics/metrics.h"
 #include "core/buf.h"
 #include "core/mem.h"
 #include "proto/topic/tags.h"

@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "broker/engine/engine.h"
-#include "broker/metrics.h"
+#include "broker/metrics/metrics.h"
 #include "fake_front.h"
 #include "fake_worker.h"
 

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "broker/call.h"
-#include "broker/link.h"
-#include "broker/metrics.h"
+#include "broker/port/call.h"
+#include "broker/port/link.h"
+#include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"
 

@@ -18,7 +18,7 @@
 #include <stdbool.h>
 
 #include "broker/broker.h"
-#include "broker/http/front.h"
+#include "broker/front/link/front.h"
 
 struct sq_broker {
 	struct sq_front *front;

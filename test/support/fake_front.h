@@ -4,8 +4,8 @@
 #define SQ_TEST_SUPPORT_FAKE_FRONT_H
 
 #include "broker/broker.h"
-#include "broker/call.h"
-#include "broker/link.h"
+#include "broker/port/call.h"
+#include "broker/port/link.h"
 
 /* What was put on a link: a delivery to one target, 'detached', or 'subscribed'. */
 struct fake_delivery {

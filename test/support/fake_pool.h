@@ -1,9 +1,9 @@
-/* A pool without sockets: sidecar/pool.h for tests of what sits on it.  Links
+/* A pool without sockets: net/pool.h for tests of what sits on it.  Links
  * come and go by the test's word; requests wait until it answers them. */
 #ifndef SQ_TEST_SUPPORT_FAKE_POOL_H
 #define SQ_TEST_SUPPORT_FAKE_POOL_H
 
-#include "sidecar/pool.h"
+#include "net/pool.h"
 
 /* A new link, told to the pool's owner. */
 struct sq_uplink *fake_link_up(struct sq_pool *);

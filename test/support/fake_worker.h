@@ -1,4 +1,4 @@
-/* Workers without threads: broker/worker.h on the test's own, with a clock that
+/* Workers without threads: web/worker.h on the test's own, with a clock that
  * the test sets.
  *
  * The test acts as one worker at a time (fake_self()); tasks run only inside
@@ -7,7 +7,7 @@
 #ifndef SQ_TEST_SUPPORT_FAKE_WORKER_H
 #define SQ_TEST_SUPPORT_FAKE_WORKER_H
 
-#include "broker/worker.h"
+#include "web/worker.h"
 
 enum { FAKE_WORKERS_MAX = 4 };
 

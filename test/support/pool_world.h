@@ -1,5 +1,5 @@
 /* A pool in a loop of its own with test brokers behind it, and a record of all
- * that it told.  For tests of sidecar/pool.h. */
+ * that it told.  For tests of net/pool.h. */
 #ifndef SQ_TEST_SUPPORT_POOL_WORLD_H
 #define SQ_TEST_SUPPORT_POOL_WORLD_H
 
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "sidecar/metrics.h"
-#include "sidecar/pool.h"
+#include "net/pool.h"
 #include "h2_server.h"
 
 enum { WORLD_BROKERS = 4, WORLD_SECONDS = 20 };

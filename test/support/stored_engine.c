@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/metrics.h"
-#include "broker/wall.h"
+#include "broker/metrics/metrics.h"
+#include "broker/engine/wall.h"
 #include "core/mem.h"
 
 enum { HAND_MAX = 64 };

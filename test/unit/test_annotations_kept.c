@@ -1,5 +1,5 @@
 /* The last good set of annotations in state.dir: whose it is, and what is none. */
-#include "sidecar/annotations_kept.h"
+#include "sidecar/declared/annotations_kept.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -12,7 +12,7 @@
 
 #include "../support/temp_dir.h"
 #include "core/mem.h"
-#include "sidecar/annotations_watch.h"
+#include "sidecar/declared/annotations_watch.h"
 
 struct world {
 	struct ev_loop *loop;

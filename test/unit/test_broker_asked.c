@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "../support/broker_world.h"
-#include "broker/session/asked.h"
+#include "broker/publish/options.h"
 #include "proto/mqtt/props.h"
 
 #define PROPS(...) ((const char *const[]){__VA_ARGS__, NULL})

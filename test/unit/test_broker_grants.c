@@ -1,6 +1,6 @@
 /* What one space may read of another (spaces.NAME.reads), and that nothing else crosses. */
 #include "../support/broker_world.h"
-#include "broker/tenant.h"
+#include "broker/shard/tenant.h"
 
 static const struct sq_tenant_grant grants[] = {
     {"shop", "prices", "eu/#"},

@@ -4,7 +4,7 @@
 
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
-#include "broker/record.h"
+#include "broker/engine/record.h"
 
 static struct world w;
 static struct peer pub, sub;

@@ -5,7 +5,7 @@
 
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
-#include "broker/record.h"
+#include "broker/engine/record.h"
 
 enum { BOUND = 4 };
 

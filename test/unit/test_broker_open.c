@@ -3,8 +3,8 @@
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
 #include "broker/session/demand.h"
-#include "broker/shard.h"
-#include "broker/tenant.h"
+#include "broker/shard/shard.h"
+#include "broker/shard/tenant.h"
 #include "core/memory.h"
 
 enum {

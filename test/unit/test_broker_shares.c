@@ -2,9 +2,9 @@
  * is given back. */
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
-#include "broker/share.h"
-#include "broker/shard.h"
-#include "broker/tenant.h"
+#include "broker/share/share.h"
+#include "broker/shard/shard.h"
+#include "broker/shard/tenant.h"
 #include "proto/mqtt/reason.h"
 
 static struct world w;

@@ -3,7 +3,7 @@
 
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
-#include "broker/record.h"
+#include "broker/engine/record.h"
 
 uint64_t __wrap_sq_clock_wall_ms(void);
 

@@ -3,7 +3,7 @@
 
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
-#include "broker/tenant.h"
+#include "broker/shard/tenant.h"
 
 enum { TOPICS = 24, INTERVAL_MS = 10000 };
 

@@ -1,8 +1,8 @@
 /* Tenants that share a topic space: what is the space's, and what is each one's own. */
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
-#include "broker/shard.h"
-#include "broker/tenant.h"
+#include "broker/shard/shard.h"
+#include "broker/shard/tenant.h"
 
 static const struct sq_tenant_share shared[] = {{"a", "shared", NULL}, {"b", "shared", NULL}};
 

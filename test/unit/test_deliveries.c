@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "sidecar/deliveries.h"
+#include "net/deliveries.h"
 
 enum { MAX = 4096 };
 

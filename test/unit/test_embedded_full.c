@@ -7,9 +7,9 @@
 
 #include "../support/fake_worker.h"
 #include "../support/temp_dir.h"
-#include "broker/engine/queue.h"
-#include "broker/metrics.h"
-#include "broker/record.h"
+#include "broker/engine/queue/queue.h"
+#include "broker/metrics/metrics.h"
+#include "broker/engine/record.h"
 #include "core/clock.h"
 #include "core/mem.h"
 

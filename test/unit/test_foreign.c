@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "sidecar/foreign.h"
+#include "sidecar/mqtt/foreign.h"
 
 #define WEBSOCKET \
 	"GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUPGRADE:  WebSocket\r\n\r\n"

@@ -13,7 +13,7 @@
 #include "../support/h2_client.h"
 #include "../support/token_line.h"
 #include "broker/auth/auth.h"
-#include "broker/metrics.h"
+#include "broker/metrics/metrics.h"
 #include "core/mem.h"
 #include "proto/link/frame.h"
 

@@ -18,7 +18,7 @@
 #include "../support/temp_dir.h"
 #include "broker/auth/auth.h"
 #include "broker/auth/jwt.h"
-#include "broker/metrics.h"
+#include "broker/metrics/metrics.h"
 #include "core/mem.h"
 #include "proto/link/frame.h"
 

@@ -10,7 +10,7 @@
 #include "../support/fake_core.h"
 #include "../support/h2_client.h"
 #include "core/listen.h"
-#include "broker/metrics.h"
+#include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "proto/link/frame.h"

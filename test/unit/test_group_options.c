@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "broker/session/group_options.h"
+#include "broker/group/group_options.h"
 
 enum { WAIT_MS = 30000 };
 

@@ -1,10 +1,10 @@
-/* broker/link.h: the buffer between the broker and a deliveries response. */
+/* broker/port/link.h: the buffer between the broker and a deliveries response. */
 #include <criterion/criterion.h>
 
 #include "../support/fake_worker.h"
 #include "broker/auth/identity.h"
-#include "broker/link_priv.h"
-#include "broker/share.h"
+#include "broker/front/link/link_priv.h"
+#include "broker/share/share.h"
 #include "core/mem.h"
 
 static struct sq_link *l;

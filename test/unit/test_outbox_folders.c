@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sidecar/outbox_folders.h"
+#include "sidecar/outbox/folders.h"
 #include "store/dir.h"
 
 static char place[64];

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "core/mem.h"
-#include "sidecar/outbox_order.h"
+#include "sidecar/outbox/order.h"
 
 enum { WAIT = 5000, T0 = 1000 };
 

@@ -12,7 +12,7 @@
 
 #include "core/bytes.h"
 #include "core/mem.h"
-#include "sidecar/outbox_store.h"
+#include "sidecar/outbox/store.h"
 
 enum { TAKEN_MAX = 100000 };
 

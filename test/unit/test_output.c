@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "sidecar/output.h"
+#include "sidecar/mqtt/output.h"
 
 static struct sq_output_cache cache;
 

@@ -8,7 +8,7 @@
 
 #include "../support/temp_file.h"
 #include "core/mem.h"
-#include "sidecar/password.h"
+#include "sidecar/mqtt/password.h"
 
 #define SHA512 \
 	"$6$rounds=1000$saltsalt$LAV5VE5Y7w1d73x1mFNspYWUpazfmwv2SoepNXNKJ/otop/" \

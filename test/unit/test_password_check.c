@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "core/mem.h"
-#include "sidecar/password_check.h"
+#include "sidecar/mqtt/password_check.h"
 
 #define SHA256 "$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA"
 /* As fast as there is one, and as slow. */

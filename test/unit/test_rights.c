@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "../support/annotation_case.h"
-#include "sidecar/rights.h"
+#include "sidecar/declared/rights.h"
 
 static struct sq_rights *
 rights(const char *value)

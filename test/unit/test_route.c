@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "broker/http/route.h"
+#include "broker/front/link/route.h"
 
 static struct sq_route r;
 

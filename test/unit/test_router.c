@@ -5,8 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "broker/metrics.h"
-#include "broker/router.h"
+#include "broker/metrics/metrics.h"
+#include "broker/route/router.h"
 #include "core/buf.h"
 #include "core/mem.h"
 

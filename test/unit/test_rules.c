@@ -6,7 +6,7 @@
 #include "../support/annotation_case.h"
 #include "core/mem.h"
 #include "proto/mqtt/props.h"
-#include "sidecar/rules.h"
+#include "sidecar/declared/rules.h"
 
 static struct sq_bytes
 text(const char *s)

@@ -11,11 +11,11 @@
 #include "../support/fake_pool.h"
 #include "../support/sidecar_cfg.h"
 #include "core/mem.h"
-#include "sidecar/declared.h"
+#include "sidecar/declared/declared.h"
 #include "sidecar/hub.h"
 #include "sidecar/metrics.h"
-#include "sidecar/outbox.h"
-#include "sidecar/session.h"
+#include "sidecar/outbox/outbox.h"
+#include "sidecar/hold/hold.h"
 
 static struct ev_loop *loop;
 static struct sq_sidecar_cfg cfg;

@@ -10,7 +10,7 @@
 #include "core/bytes.h"
 #include "core/mem.h"
 #include "sidecar/hub.h"
-#include "sidecar/session.h"
+#include "sidecar/hold/hold.h"
 
 enum { INCARNATION = 7, REQUESTS = 64 };
 

@@ -11,9 +11,9 @@
 #include "../support/sidecar_cfg.h"
 #include "core/bytes.h"
 #include "core/mem.h"
-#include "sidecar/declared.h"
+#include "sidecar/declared/declared.h"
 #include "sidecar/hub.h"
-#include "sidecar/session.h"
+#include "sidecar/hold/hold.h"
 
 enum { INCARNATION = 7, SAME = 0, RENEWED = 1 };
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/share.h"
+#include "broker/share/share.h"
 
 enum {
 	TOTAL = 70000,

@@ -1,9 +1,9 @@
-/* broker/http/stranger.h: who must go, and for whom. */
+/* broker/front/link/stranger.h: who must go, and for whom. */
 #include <criterion/criterion.h>
 
 #include <stdlib.h>
 
-#include "broker/http/stranger.h"
+#include "broker/front/link/stranger.h"
 #include "core/mem.h"
 
 enum { GUESTS = 16 };

@@ -1,5 +1,5 @@
 /* Who takes the declared messages: the rules, replayed without waiting. */
-#include "sidecar/taker.h"
+#include "sidecar/declared/taker.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

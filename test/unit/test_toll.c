@@ -1,9 +1,9 @@
-/* broker/http/toll.h: what frames cost. */
+/* broker/front/link/toll.h: what frames cost. */
 #include <criterion/criterion.h>
 
 #include <string.h>
 
-#include "broker/http/toll.h"
+#include "broker/front/link/toll.h"
 
 static struct sq_toll toll;
 static unsigned char bytes[200000];

@@ -14,7 +14,7 @@
 
 #include "broker/engine/embedded/oplog.h"
 #include "broker/engine/embedded/table.h"
-#include "broker/engine/queue.h"
+#include "broker/engine/queue/queue.h"
 #include "core/htab.h"
 
 struct sq_alive;

@@ -13,7 +13,7 @@
 #include "broker/engine/embedded/alive.h"
 #include "broker/engine/embedded/oplog.h"
 #include "broker/engine/embedded/table.h"
-#include "broker/engine/queue.h"
+#include "broker/engine/queue/queue.h"
 
 struct sq_checkpoint;
 struct sq_pager;

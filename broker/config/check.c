@@ -1,0 +1,105 @@
+/* The checks of a start; see broker/config/check.h.  Each uses the very function that
+ * opens the thing later, and closes it again. */
+#include "broker/config/check.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/config/auth.h"
+#include "core/admin.h"
+#include "core/listen.h"
+#include "core/program.h"
+#include "core/tls.h"
+#include "store/dir.h"
+
+static void
+check_tls(const struct sq_broker_config *c, struct sq_buf *problems)
+{
+	struct sq_buf why = {0};
+	SSL_CTX *tls;
+
+	if (!c->tls)
+		return;
+	tls = sq_tls_server(c->tls_cert, c->tls_key, &why);
+	SSL_CTX_free(tls);
+	sq_program_problem(problems, &why);
+}
+
+static void
+check_readable(const char *key, const char *file, struct sq_buf *problems)
+{
+	struct sq_buf why = {0};
+
+	if (sq_config_is_set(file) && access(file, R_OK) != 0)
+		sq_buf_printf(&why, "%s: %s: %s", key, file, strerror(errno));
+	sq_program_problem(problems, &why);
+}
+
+static void
+check_auth(const struct sq_broker_config *c, struct sq_buf *problems)
+{
+	struct sq_buf why = {0};
+	struct sq_auth *auth = sq_broker_config_auth(c, false, &why);
+
+	sq_auth_free(&auth);
+	sq_program_problem(problems, &why);
+	if (!c->kubernetes)
+		return;
+	check_readable("auth.api-token-file", c->api_token_file, problems);
+	check_readable("auth.api-ca-file", c->api_ca_file, problems);
+}
+
+static void
+check_address(const char *key, const char *address, struct sq_listen_found *found,
+    struct sq_buf *notes, struct sq_buf *problems)
+{
+	struct sq_buf why = {0};
+
+	if (sq_listen_check(key, address, found, &why) == SQ_OK && found->in_use)
+		sq_buf_printf(notes, "; %s %s is in use just now", key, address);
+	sq_program_problem(problems, &why);
+}
+
+static void
+check_listen(const struct sq_broker_config *c, struct sq_buf *notes, struct sq_buf *problems)
+{
+	struct sq_listen_found found;
+	struct sq_buf why = {0};
+
+	check_address("listen.address", c->listen, &found, notes, problems);
+	if (found.beyond && sq_broker_config_open(c) && !c->insecure)
+		sq_buf_printf(&why,
+		    "auth.insecure: other machines reach listen.address %s, and with "
+		    "tls.enabled: false and no tokens asked for anybody there could read and "
+		    "publish everything; set one of the two, listen on 127.0.0.1, or say "
+		    "auth.insecure: true",
+		    c->listen);
+	sq_program_problem(problems, &why);
+	if (sq_config_is_set(c->admin_listen))
+		check_address(SQ_ADMIN_KEY, c->admin_listen, &found, notes, problems);
+}
+
+static void
+check_store(const struct sq_broker_config *c, struct sq_buf *problems)
+{
+	struct sq_buf why = {0}, line = {0};
+
+	if (c->engine != SQ_BROKER_ENGINE_EMBEDDED)
+		return;
+	if (sq_store_dir_check(c->store_dir, &why) != SQ_OK)
+		sq_buf_printf(&line, "store.dir: %.*s", (int)sq_buf_len(&why),
+		    (const char *)sq_buf_data(&why));
+	sq_buf_fini(&why);
+	sq_program_problem(problems, &line);
+}
+
+void
+sq_broker_config_check(
+    const struct sq_broker_config *c, struct sq_buf *notes, struct sq_buf *problems)
+{
+	check_tls(c, problems);
+	check_auth(c, problems);
+	check_listen(c, notes, problems);
+	check_store(c, problems);
+}

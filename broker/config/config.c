@@ -1,0 +1,440 @@
+/* The broker's table of configuration keys; see broker/config/config.h. */
+#include "broker/config/config.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/auth/acl.h"
+#include "core/dumps.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "net/kube_api/kube_api.h"
+#include "proto/link/key.h"
+#include "proto/topic/topic.h"
+
+#define SECOND UINT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define MIB (UINT64_C(1) << 20)
+#define AT(field) offsetof(struct sq_broker_config, field)
+#define RULE(field) offsetof(struct sq_broker_rule, field)
+#define LIMIT(kind) offsetof(struct sq_broker_space, limits.of[SQ_SHARE_##kind])
+#define ISSUER(field) offsetof(struct sq_broker_issuer, field)
+#define CERTIFICATE(field) offsetof(struct sq_broker_certificate, field)
+
+static const char *const engines[] = {"embedded", "memory", NULL};
+static const char *const durabilities[] = {"always", "interval", "none", NULL};
+static const char *const owners[] = {"account", "namespace", NULL};
+static const char *const acl_defaults[] = {"allow", "deny", NULL};
+static const char *const unknowns[] = {"refuse", "warn", NULL};
+static const char *const characters[] = {"allow", "refuse", NULL};
+static const char *const automatic[] = {"auto", NULL};
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+
+const struct sq_config_key sq_broker_config_keys[] = {
+    {"listen.address", SQ_CFG_STRING, AT(listen), "0.0.0.0:7443", 0, 0, NULL,
+	"Where sidecars connect: host:port, [v6]:port, or *:port for every address."},
+    {"tls.enabled", SQ_CFG_BOOL, AT(tls), "true", 0, 0, NULL,
+	"TLS 1.3 on that address; false: clear text, HTTP/2 with prior knowledge."},
+    {"tls.cert-file", SQ_CFG_STRING, AT(tls_cert), NULL, 0, 0, NULL,
+	"PEM file with the certificate chain; it and the key are read again when they change."},
+    {"tls.key-file", SQ_CFG_STRING, AT(tls_key), NULL, 0, 0, NULL,
+	"PEM file with the private key."},
+    {"tls.bundle-file", SQ_CFG_STRING, AT(tls_bundle), NULL, 0, 0, NULL,
+	"PEM file of the authorities that sidecars are to trust from now on, in place of what "
+	"they were started with; sent to them when it changes."},
+    {"auth.tokens-file", SQ_CFG_STRING, AT(tokens_file), NULL, 0, 0, NULL,
+	"File of who may come with a token: lines NAME SPACE[,SPACE...] SHA256:HEX, as "
+	"sqmqos-broker --new-token makes them; read again when it changes; unset: no such tokens."},
+    {"auth.token-file", SQ_CFG_STRING, AT(old_token_file), NULL, 0, 0, NULL,
+	"Not taken any more: see auth.tokens-file."},
+    {"auth.client-ca-file", SQ_CFG_STRING, AT(client_ca_file), NULL, 0, 0, NULL,
+	"PEM file of the authorities whose client certificates are taken, by their one URI or DNS "
+	"name "
+	"in subjectAltName; read again when it changes; unset: none are asked for."},
+    {"auth.client-crl-file", SQ_CFG_STRING, AT(client_crl_file), NULL, 0, 0, NULL,
+	"PEM file of the lists of what they have revoked, one of each authority that signs "
+	"clients; "
+	"read again when it changes."},
+    {"auth.certificates", SQ_CFG_RECORDS, AT(certificates), NULL,
+	sizeof(struct sq_broker_certificate), 2, NULL,
+	"Which certificate may name which spaces: the first item that matches; unset: one of "
+	"spiffe://TRUST/ns/NAMESPACE/sa/ACCOUNT its namespace, others none."},
+    {"auth.certificates[].name", SQ_CFG_STRING, CERTIFICATE(name), NULL, 0, 0, NULL,
+	"A pattern of its URI or DNS name, with * and ?."},
+    {"auth.certificates[].spaces", SQ_CFG_LIST, CERTIFICATE(spaces), NULL, 0, 0, NULL,
+	"What it may name, at most 64."},
+    {"auth.kubernetes", SQ_CFG_BOOL, AT(kubernetes), "false", 0, 0, NULL,
+	"Take the tokens of this cluster's service accounts; their keys and issuer come from the "
+	"API server."},
+    {"auth.audience", SQ_CFG_STRING, AT(audience), "sqmqos", 0, 0, NULL,
+	"The audience that signed tokens must name."},
+    {"auth.api-server", SQ_CFG_STRING, AT(api_server), NULL, 0, 0, NULL,
+	"Of auth.kubernetes: https://host:port; unset: as the pod's environment says."},
+    {"auth.api-token-file", SQ_CFG_STRING, AT(api_token_file), SQ_KUBE_API_TOKEN_FILE, 0, 0, NULL,
+	"Token that the broker itself shows there, read each time."},
+    {"auth.api-ca-file", SQ_CFG_STRING, AT(api_ca_file), SQ_KUBE_API_CA_FILE, 0, 0, NULL,
+	"PEM file of the authorities of that server."},
+    {"auth.issuers", SQ_CFG_RECORDS, AT(issuers), NULL, sizeof(struct sq_broker_issuer), 1, NULL,
+	"Others whose signed tokens (RS256, ES256) are taken; each has keys-file or keys-url."},
+    {"auth.issuers[].issuer", SQ_CFG_STRING, ISSUER(issuer), NULL, 0, 0, NULL,
+	"What their tokens name as iss."},
+    {"auth.issuers[].audience", SQ_CFG_STRING, ISSUER(audience), NULL, 0, 0, NULL,
+	"What they must name as aud; unset: auth.audience."},
+    {"auth.issuers[].space", SQ_CFG_STRING, ISSUER(space), NULL, 0, 0, NULL,
+	"The space of all of them, each an account by its sub; unset: the Kubernetes namespace "
+	"and service account that each names."},
+    {"auth.issuers[].keys-file", SQ_CFG_STRING, ISSUER(keys_file), NULL, 0, 0, NULL,
+	"JWK Set of their public keys, read again when it changes; taken away, its links end."},
+    {"auth.issuers[].keys-url", SQ_CFG_STRING, ISSUER(keys_url), NULL, 0, 0, NULL,
+	"Where such a set is fetched: https://host/path."},
+    {"auth.issuers[].ca-file", SQ_CFG_STRING, ISSUER(ca_file), NULL, 0, 0, NULL,
+	"PEM file of the authorities of keys-url; unset: the system's."},
+    {"auth.insecure", SQ_CFG_BOOL, AT(insecure), "false", 0, 0, NULL,
+	"Serve other machines with neither TLS nor tokens: whoever reaches the broker may do "
+	"everything."},
+    {"auth.owner", SQ_CFG_ENUM, AT(owner), "account", 0, 0, owners,
+	"Whose a session is; account: the service account's that has made it; namespace: every "
+	"account's of its namespace, so that another name for one locks nothing out."},
+    {"auth.adopt", SQ_CFG_BOOL, AT(adopt), "true", 0, 0, NULL,
+	"A session that is nobody's, as it was made while nobody was asked for a credential, goes "
+	"to the first who comes for it and may name its space and pod; false: to nobody."},
+    {"spaces", SQ_CFG_NAMED, AT(spaces), NULL, sizeof(struct sq_broker_space), 0, NULL,
+	"Topic spaces: which tenants share one, what it may have and read; in a file only. Without "
+	"tenants an entry is of the one of its name: each, on Kubernetes a namespace, has its "
+	"own."},
+    {"spaces.*.tenants", SQ_CFG_LIST, offsetof(struct sq_broker_space, tenants), NULL, 0, 0, NULL,
+	"Who they are. Topics and retained messages are theirs together; sessions, queues, groups, "
+	"client ids, dead letters and idempotency keys stay each one's own."},
+    {"spaces.*.limits.sessions", SQ_CFG_UINT, LIMIT(SESSIONS), NULL, 1, 100000000, NULL,
+	"Sessions of each of its tenants, whatever is free; unset: as its share allows. So with "
+	"those that follow."},
+    {"spaces.*.limits.connections", SQ_CFG_UINT, LIMIT(CONNECTIONS), NULL, 1, 100000000, NULL,
+	"Connections of sidecars."},
+    {"spaces.*.limits.groups", SQ_CFG_UINT, LIMIT(GROUPS), NULL, 1, 100000000, NULL,
+	"Groups: shares and declared subscriptions with a queue in common."},
+    {"spaces.*.limits.subscriptions", SQ_CFG_UINT, LIMIT(SUBSCRIPTIONS), NULL, 1, 100000000, NULL,
+	"Subscriptions, and filters of groups."},
+    {"spaces.*.limits.retained", SQ_CFG_UINT, LIMIT(RETAINED), NULL, 1, 100000000, NULL,
+	"Retained messages, of the space's tenants together."},
+    {"spaces.*.limits.retained-bytes", SQ_CFG_SIZE, LIMIT(RETAINED_BYTES), NULL, 1, MIB *MIB, NULL,
+	"Bytes of those."},
+    {"spaces.*.limits.delayed", SQ_CFG_UINT, LIMIT(DELAYED), NULL, 1, 100000000, NULL,
+	"Messages whose time has not come."},
+    {"spaces.*.limits.delayed-bytes", SQ_CFG_SIZE, LIMIT(DELAYED_BYTES), NULL, 1, MIB *MIB, NULL,
+	"Bytes of those."},
+    {"spaces.*.limits.dead-letters", SQ_CFG_UINT, LIMIT(DEAD_LETTERS), NULL, 1, 100000000, NULL,
+	"Dead letters."},
+    {"spaces.*.limits.dead-letters-bytes", SQ_CFG_SIZE, LIMIT(DEAD_LETTERS_BYTES), NULL, 1,
+	MIB *MIB, NULL, "Bytes of those."},
+    {"spaces.*.limits.keys", SQ_CFG_UINT, LIMIT(KEYS), NULL, 1, 100000000, NULL,
+	"Idempotency keys within their window."},
+    {"spaces.*.limits.stored-bytes", SQ_CFG_SIZE, LIMIT(STORED_BYTES), NULL, 1, MIB *MIB, NULL,
+	"Bytes that wait in durable queues; 256 more for each message."},
+    {"spaces.*.limits.memory", SQ_CFG_SIZE, LIMIT(MEMORY), NULL, 1, MIB *MIB, NULL,
+	"Bytes of messages that wait in memory, or were sent and are not acknowledged; those that "
+	"wait in durable queues count, too, and are never refused for it."},
+    {"spaces.*.reads", SQ_CFG_RECORDS, offsetof(struct sq_broker_space, reads), NULL,
+	sizeof(struct sq_broker_read), 2, NULL,
+	"What its clients may subscribe to of other spaces: the only way from one to another."},
+    {"spaces.*.reads[].space", SQ_CFG_STRING, offsetof(struct sq_broker_read, space), NULL, 0, 0,
+	NULL, "Whose messages: the name of another space."},
+    {"spaces.*.reads[].filter", SQ_CFG_STRING, offsetof(struct sq_broker_read, filter), NULL, 0, 0,
+	NULL, "Which of them: those on topics that this filter selects, retained ones too."},
+    {"acl", SQ_CFG_RECORDS, AT(acl), NULL, sizeof(struct sq_broker_rule), 0, NULL,
+	"Rules of who may do what (docs/security.md): what one denies is denied, and whose rules "
+	"allow something for a verb may do only that. Read again when the file changes, as "
+	"acl-default."},
+    {"acl[].allow", SQ_CFG_LIST, RULE(allow), NULL, 0, 0, NULL,
+	"Verbs: publish, subscribe, consume, manage, operate."},
+    {"acl[].deny", SQ_CFG_LIST, RULE(deny), NULL, 0, 0, NULL,
+	"Likewise; a rule has one of the two."},
+    {"acl[].identity", SQ_CFG_STRING, RULE(identity), NULL, 0, 0, NULL,
+	"Pattern, with * and ?, of the identities that it is about: token:NAME, cert:NAME, "
+	"kube:NAMESPACE/ACCOUNT, jwt:ISSUER#SUBJECT; unset: everybody."},
+    {"acl[].space", SQ_CFG_STRING, RULE(space), NULL, 0, 0, NULL,
+	"Pattern of the spaces (on Kubernetes: namespaces) of their sessions; unset: any."},
+    {"acl[].topics", SQ_CFG_LIST, RULE(topics), NULL, 0, 0, NULL,
+	"Of publish and subscribe: topic filters, in which {space}, {identity} and {client} stand "
+	"for those of the session; unset: all topics."},
+    {"acl[].queues", SQ_CFG_LIST, RULE(queues), NULL, 0, 0, NULL,
+	"Of the other verbs: patterns of the names of $share groups and of declared groups, with "
+	"the same placeholders; unset: all."},
+    {"acl-default", SQ_CFG_ENUM, AT(acl_default), "allow", 0, 0, acl_defaults,
+	"What becomes of what no rule speaks of, in one's own space."},
+    {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
+    {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, engines,
+	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
+	"the "
+	"process."},
+    {"store.dir", SQ_CFG_STRING, AT(store_dir), "/var/lib/sqmqos", 0, 0, NULL,
+	"Directory of the embedded engine, for one broker alone; made when missing."},
+    {"store.durability", SQ_CFG_ENUM, AT(durability), "always", 0, 0, durabilities,
+	"When a publish is acknowledged: once it is synced to disk (always), or written (interval, "
+	"none); docs/store.md says what each can lose."},
+    {"store.sync-interval", SQ_CFG_DURATION, AT(sync_interval_ms), "100ms", 1, MINUTE, NULL,
+	"Time between two syncs with store.durability interval."},
+    {"store.journal-size", SQ_CFG_SIZE, AT(journal_size), "256Mi", 8 * MIB, MIB *MIB, NULL,
+	"Size of the journal; what it holds is also in memory."},
+    {"store.max-size", SQ_CFG_SIZE, AT(store_max_size), "64Gi", 16 * MIB, MIB *MIB, NULL,
+	"Size that the tables behind it may reach; nothing new is taken when four fifths are "
+	"used."},
+    {"store.cache-size", SQ_CFG_SIZE, AT(store_cache_size), "64Mi", MIB, MIB *MIB, NULL,
+	"Memory for waiting messages that are in the tables, too."},
+    {"admin.listen", SQ_CFG_STRING, AT(admin_listen), "127.0.0.1:9090", 0, 0, NULL,
+	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or *:9090 for "
+	"every address of IPv4 and IPv6; empty: none."},
+    {"limits.max-packet", SQ_CFG_SIZE, AT(max_packet), "1088Ki", 1024, 16 * MIB, NULL,
+	"Largest MQTT packet, announced to clients; a payload of 1 MiB fits the default."},
+    {"limits.max-inflight", SQ_CFG_UINT, AT(max_inflight), "1000", 1, 65535, NULL,
+	"QoS 1 and 2 deliveries of a session that are unfinished at a time."},
+    {"limits.max-sessions", SQ_CFG_UINT, AT(max_sessions), "200000", 1, 100000000, NULL,
+	"Sessions of this broker. Tenants share this total (docs/security.md), as those of "
+	"connections, groups, subscriptions, retained, delayed and dead messages, keys and the "
+	"store."},
+    {"limits.spaces", SQ_CFG_UINT, AT(spaces_kept), "64", 1, 1000000, NULL,
+	"Tenants, and spaces, for which a floor of each total is kept back; 1: nothing is divided, "
+	"and whoever comes first may take all."},
+    {"limits.max-groups", SQ_CFG_UINT, AT(max_groups), "200000", 1, 100000000, NULL,
+	"Groups of this broker: shares and declared subscriptions with a queue in common."},
+    {"limits.total-subscriptions", SQ_CFG_UINT, AT(total_subs), "2000000", 1, 1000000000, NULL,
+	"Subscriptions of this broker, and filters of its groups."},
+    {"limits.max-subscriptions", SQ_CFG_UINT, AT(max_subs), "10000", 1, 10000000, NULL,
+	"Subscriptions of a session."},
+    {"limits.subscription-bytes", SQ_CFG_SIZE, AT(max_sub_bytes), "1Mi", 4096, MIB *MIB, NULL,
+	"Bytes of the filters of a session's subscriptions together."},
+    {"limits.matches", SQ_CFG_UINT, AT(max_matches), "10000", 16, 10000000, NULL,
+	"Subscriptions of a session, or filters of a group, that a message is looked up in; if "
+	"more match it still comes, once, at the highest QoS, without the others' identifiers."},
+    {"limits.will", SQ_CFG_SIZE, AT(max_will), "64Ki", 1024, 16 * MIB, NULL,
+	"Bytes of a will: its topic, properties and payload."},
+    {"limits.memory", SQ_CFG_SIZE, AT(memory), "auto", 16 * MIB, 0, automatic,
+	"Memory of the process: publishers are slowed down from 80 % on, from 95 % on nothing is "
+	"taken that needs more; auto: three quarters of the control group's, or half of the "
+	"machine's."},
+    {"limits.topic-levels", SQ_CFG_UINT, AT(limits.topic_levels), "128", 1, SQ_TOPIC_LEVELS_MAX,
+	NULL,
+	"Levels of a topic name or filter. This key, the next one and those of mqtt are told to "
+	"the sidecars, which have them, too: the stricter counts."},
+    {"limits.client-id", SQ_CFG_UINT, AT(limits.client_id), "256", 32, SQ_KEY_CLIENT_MAX, NULL,
+	"Bytes of a client id."},
+    {"mqtt.max-qos", SQ_CFG_UINT, AT(limits.max_qos), "2", 0, 2, NULL,
+	"Highest QoS that clients publish with and subscribe to."},
+    {"mqtt.retain", SQ_CFG_BOOL, AT(limits.retain), "true", 0, 0, NULL,
+	"Clients may publish retained messages, wills included."},
+    {"mqtt.wildcard-subscriptions", SQ_CFG_BOOL, AT(limits.wildcard), "true", 0, 0, NULL,
+	"Clients may subscribe with + and #."},
+    {"mqtt.shared-subscriptions", SQ_CFG_BOOL, AT(limits.shared), "true", 0, 0, NULL,
+	"Clients may subscribe with $share."},
+    {"mqtt.subscription-ids", SQ_CFG_BOOL, AT(limits.sub_ids), "true", 0, 0, NULL,
+	"Clients may give subscription identifiers."},
+    {"mqtt.control-characters", SQ_CFG_ENUM, AT(limits.control_refused), "allow", 0, 0, characters,
+	"Control characters and non-characters of Unicode in topics, filters, client ids and user "
+	"names; refuse: packets with them are malformed."},
+    {"link.max-age", SQ_CFG_DURATION, AT(link_max_age_ms), "1h", 0, 365 * DAY, NULL,
+	"Age, give or take a tenth, at which a link is asked to move; 0: never."},
+    {"link.idle-timeout", SQ_CFG_DURATION, AT(link_idle_ms), "60s", SECOND, DAY, NULL,
+	"A connection without a link or a request is closed after this."},
+    {"link.stall-timeout", SQ_CFG_DURATION, AT(link_stall_ms), "30s", 5 * SECOND, HOUR, NULL,
+	"A link that takes no byte of its deliveries for so long is closed."},
+    {"link.max-connections", SQ_CFG_UINT, AT(max_connections), "20000", 1, 1000000, NULL,
+	"Connections of sidecars; a quarter is kept for those with a link. When there is no place, "
+	"the oldest stranger goes: a connection that has neither a link nor shown a good token."},
+    {"link.strangers-per-address", SQ_CFG_UINT, AT(strangers_per_address), "64", 0, 1000000, NULL,
+	"Strangers of one peer address; 0: any number, for where a mesh or the translation of "
+	"addresses shows one for all."},
+    {"http.unauthenticated-body", SQ_CFG_SIZE, AT(unauthenticated_body), "64Ki", 1024, 16 * MIB,
+	NULL, "Body of a stranger's request; one that brings more is closed."},
+    {"http.unauthenticated-total", SQ_CFG_SIZE, AT(unauthenticated_total), "16Mi", 64 * 1024,
+	MIB *MIB, NULL,
+	"Bytes that the requests of all strangers hold; above that, the one that holds most goes."},
+    {"session.grace", SQ_CFG_DURATION, AT(grace_ms), "30s", 0, HOUR, NULL,
+	"How long a session waits for its sidecar after a lost link before its will is published."},
+    {"session.recovery-time", SQ_CFG_DURATION, AT(recovery_ms), "5s", 0, HOUR, NULL,
+	"After a start, when sidecars come back with sessions that are lost: how long messages are "
+	"not taken, so that their subscribers are back first; 0s: not at all."},
+    {"session.max-expiry", SQ_CFG_DURATION, AT(session_expiry_max_ms), "168h", 0, 3650 * DAY, NULL,
+	"Longest session expiry that is granted."},
+    {"queue.max-messages", SQ_CFG_UINT, AT(queue_max_msgs), "100000", 1, 100000000, NULL,
+	"Messages that wait in one queue."},
+    {"queue.max-bytes", SQ_CFG_SIZE, AT(queue_max_bytes), "64Mi", 4096, MIB *MIB, NULL,
+	"Bytes that wait in one queue."},
+    {"queue.expiry", SQ_CFG_DURATION, AT(queue_expiry_ms), "168h", SECOND, 3650 * DAY, NULL,
+	"How long the durable queue of a declared subscription is kept without a member, where its "
+	"annotation has no expiry."},
+    {"queue.max-expiry", SQ_CFG_DURATION, AT(queue_expiry_max_ms), "720h", SECOND, 3650 * DAY, NULL,
+	"Longest time that a queue is kept so, whoever asks; a longer one is cut."},
+    {"queue.lonely-after", SQ_CFG_DURATION, AT(queue_lonely_ms), "1h", 0, 365 * DAY, NULL,
+	"How long nobody takes from a queue before it is counted and logged; 0s: never."},
+    {"retained.max-messages", SQ_CFG_UINT, AT(retained_max_msgs), "100000", 0, 100000000, NULL,
+	"Retained messages."},
+    {"retained.max-bytes", SQ_CFG_SIZE, AT(retained_max_bytes), "256Mi", 0, MIB *MIB, NULL,
+	"Bytes of retained messages."},
+    {"delayed.max-delay", SQ_CFG_DURATION, AT(delayed_max_ms), "168h", SECOND, 3650 * DAY, NULL,
+	"Longest delay that a message may ask for."},
+    {"delayed.max-messages", SQ_CFG_UINT, AT(delayed_max_msgs), "100000", 0, 100000000, NULL,
+	"Messages whose time has not come."},
+    {"delayed.max-bytes", SQ_CFG_SIZE, AT(delayed_max_bytes), "256Mi", 0, MIB *MIB, NULL,
+	"Bytes of those messages; they are kept in memory, too."},
+    {"dead-letters.max-messages", SQ_CFG_UINT, AT(dead_max_msgs), "100000", 1, 100000000, NULL,
+	"Dead letters of a tenant: while so many are of QoS 3 messages, such messages are refused; "
+	"of others half as many, of which the oldest leave for newer ones."},
+    {"dead-letters.max-bytes", SQ_CFG_SIZE, AT(dead_max_bytes), "64Mi", 4096, MIB *MIB, NULL,
+	"Bytes of dead letters of a tenant; likewise."},
+    {"dead-letters.total-messages", SQ_CFG_UINT, AT(dead_total_msgs), "1000000", 1, 1000000000,
+	NULL, "Dead letters of this broker."},
+    {"dead-letters.total-bytes", SQ_CFG_SIZE, AT(dead_total_bytes), "1Gi", 4096, MIB *MIB, NULL,
+	"Bytes of those."},
+    {"idempotency.window", SQ_CFG_DURATION, AT(key_window_ms), "24h", SECOND, 3650 * DAY, NULL,
+	"How long a QoS 3 message with the same key is taken for a copy."},
+    {"idempotency.max-keys", SQ_CFG_UINT, AT(max_keys), "1000000", 0, 100000000, NULL,
+	"Keys within the window, at about 72 bytes of memory each; above that, QoS 3 messages with "
+	"new keys are refused."},
+    {"message.unknown-properties", SQ_CFG_ENUM, AT(unknown_properties), "refuse", 0, 0, unknowns,
+	"What becomes of a message with a user property of an unknown name that starts with "
+	"sqmqos-; refuse: 0x83; warn: it is taken, counted and logged."},
+    {"message.expiry-default", SQ_CFG_DURATION, AT(expiry_default_ms), "0s", 0, 3650 * DAY, NULL,
+	"Message expiry of a message that states none, a retained one or a will, too; 0s: none."},
+    {"message.expiry-max", SQ_CFG_DURATION, AT(expiry_max_ms), "0s", 0, 3650 * DAY, NULL,
+	"Longest message expiry; a longer one is cut, and a message without one has this; 0s: "
+	"any."},
+    {"sys.interval", SQ_CFG_DURATION, AT(sys_interval_ms), "10s", 0, DAY, NULL,
+	"Time between two rounds of what the broker says of itself below $SYS/broker, to clients "
+	"that have subscribed; 0s: nothing is said."},
+    {"drain-timeout", SQ_CFG_DURATION, AT(drain_ms), "10s", 0, HOUR, NULL,
+	"How long a broker that ends waits for its queues to empty, and a link that is asked to "
+	"move stays."},
+    {SQ_DUMPS_KEY, SQ_CFG_BOOL, AT(core_dumps), "false", 0, 0, NULL, SQ_DUMPS_HELP},
+    {"log.level", SQ_CFG_ENUM, AT(log_level), "info", 0, 0, levels, "Least level that is logged."},
+    {"log.format", SQ_CFG_ENUM, AT(log_format), "text", 0, 0, sq_log_format_names,
+	"How a line of the log is written; json: an object each."},
+};
+
+const size_t sq_broker_config_n = SQ_ARRAY_LEN(sq_broker_config_keys);
+
+static int
+config_expiry(const struct sq_broker_config *c, struct sq_buf *err)
+{
+	if ((c->expiry_default_ms != 0 && c->expiry_default_ms < SECOND) ||
+	    (c->expiry_max_ms != 0 && c->expiry_max_ms < SECOND)) {
+		sq_buf_printf(err, "message.expiry-%s: below 1s, and not 0s",
+		    c->expiry_max_ms != 0 && c->expiry_max_ms < SECOND ? "max" : "default");
+		return SQ_EINVAL;
+	}
+	if (c->expiry_max_ms != 0 && c->expiry_default_ms > c->expiry_max_ms) {
+		sq_buf_printf(err, "message.expiry-default is above message.expiry-max");
+		return SQ_EINVAL;
+	}
+	return SQ_OK;
+}
+
+static int
+config_acl(const struct sq_broker_config *c, struct sq_buf *err)
+{
+	struct sq_acl *acl = sq_broker_config_acl(c, err);
+	bool good = acl != NULL;
+
+	sq_acl_unref(&acl);
+	return good ? SQ_OK : SQ_EINVAL;
+}
+
+int
+sq_broker_config_load(
+    struct sq_broker_config *c, int argc, char **argv, char **envp, struct sq_buf *err)
+{
+	int rc = sq_config_load(
+	    c, sq_broker_config_keys, sq_broker_config_n, argc, argv, envp, err);
+
+	if (rc != SQ_OK)
+		return rc;
+	if (c->tls && !sq_config_is_set(c->tls_cert)) {
+		sq_buf_printf(err, "tls.cert-file: needed, or tls.enabled: false for clear text");
+		return SQ_EINVAL;
+	}
+	if (c->tls && !sq_config_is_set(c->tls_key)) {
+		sq_buf_printf(err, "tls.key-file: needed with tls.cert-file");
+		return SQ_EINVAL;
+	}
+	if (sq_broker_config_identities(c, err) != SQ_OK)
+		return SQ_EINVAL;
+	if (config_expiry(c, err) != SQ_OK)
+		return SQ_EINVAL;
+	if (config_acl(c, err) != SQ_OK)
+		return SQ_EINVAL;
+	if (sq_broker_config_spaces(c, err) != SQ_OK)
+		return SQ_EINVAL;
+	return sq_broker_config_grants(c, err);
+}
+
+bool
+sq_broker_config_open(const struct sq_broker_config *c)
+{
+	return !c->tls && !sq_config_is_set(c->tokens_file) && !c->kubernetes && c->issuers.n == 0;
+}
+
+void
+sq_broker_config_free(struct sq_broker_config *c)
+{
+	free(c->shares);
+	c->shares = NULL;
+	free(c->grants);
+	c->grants = NULL;
+	c->n_grants = 0;
+	c->n_shares = 0;
+	sq_config_free(c, sq_broker_config_keys, sq_broker_config_n);
+}
+
+struct sq_broker_cfg
+sq_broker_config_cfg(const struct sq_broker_config *c)
+{
+	return (struct sq_broker_cfg){
+	    .store_dir = c->store_dir,
+	    .durability = (enum sq_durability)c->durability,
+	    .sync_interval_ms = c->sync_interval_ms,
+	    .journal_size = c->journal_size,
+	    .store_max_size = c->store_max_size,
+	    .store_cache_size = c->store_cache_size,
+	    .max_packet = (uint32_t)c->max_packet,
+	    .grace_ms = c->grace_ms,
+	    .sys_interval_ms = c->sys_interval_ms,
+	    .recovery_ms = c->recovery_ms,
+	    .session_expiry_max_s = c->session_expiry_max_ms / SECOND,
+	    .max_inflight = (uint32_t)c->max_inflight,
+	    .queue_max_msgs = (uint32_t)c->queue_max_msgs,
+	    .queue_max_bytes = c->queue_max_bytes,
+	    .queue_lonely_ms = c->queue_lonely_ms,
+	    .queue_expiry_s = (uint32_t)(c->queue_expiry_ms / SECOND),
+	    .queue_expiry_max_s = (uint32_t)(c->queue_expiry_max_ms / SECOND),
+	    .retained_max_msgs = c->retained_max_msgs,
+	    .retained_max_bytes = c->retained_max_bytes,
+	    .delayed_max_s = c->delayed_max_ms / SECOND,
+	    .delayed_max_msgs = c->delayed_max_msgs,
+	    .delayed_max_bytes = c->delayed_max_bytes,
+	    .dead_max_msgs = (uint32_t)c->dead_max_msgs,
+	    .dead_max_bytes = c->dead_max_bytes,
+	    .key_window_ms = c->key_window_ms,
+	    .max_keys = c->max_keys,
+	    .unknown_properties = c->unknown_properties != 0,
+	    .limits = sq_limits_own(&c->limits),
+	    .expiry_default_s = (uint32_t)(c->expiry_default_ms / SECOND),
+	    .expiry_max_s = (uint32_t)(c->expiry_max_ms / SECOND),
+	    .max_sessions = (uint32_t)c->max_sessions,
+	    .max_subs_per_session = (uint32_t)c->max_subs,
+	    .max_subs = c->total_subs,
+	    .max_groups = c->max_groups,
+	    .max_connections = c->max_connections,
+	    .dead_total_msgs = c->dead_total_msgs,
+	    .dead_total_bytes = c->dead_total_bytes,
+	    .spaces = c->spaces_kept,
+	    .owners = {(enum sq_owner_scope)c->owner, !c->adopt},
+	    .max_sub_bytes = c->max_sub_bytes,
+	    .max_will = (uint32_t)c->max_will,
+	    .max_matches = (uint32_t)c->max_matches,
+	    .shares = c->shares,
+	    .grants = c->grants,
+	    .n_grants = c->n_grants,
+	    .n_shares = c->n_shares,
+	};
+}

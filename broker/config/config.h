@@ -1,0 +1,120 @@
+/* The broker's configuration: one table (core/config.h). */
+#ifndef SQ_BROKER_CONFIG_CONFIG_H
+#define SQ_BROKER_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+
+#include "broker/broker.h"
+#include "broker/shard/tenant.h"
+#include "core/config.h"
+
+/* In the order of the key's choices. */
+enum sq_broker_engine { SQ_BROKER_ENGINE_EMBEDDED, SQ_BROKER_ENGINE_MEMORY };
+
+/* A topic space that several tenants share, or what is said of a tenant's own. */
+struct sq_broker_space {
+	struct sq_config_record record;
+	struct sq_strings tenants;
+	struct sq_share_limits limits;  /* 0: not said, which loading makes no limit */
+	struct sq_config_records reads; /* struct sq_broker_read */
+};
+
+/* An item of spaces.NAME.reads. */
+struct sq_broker_read {
+	struct sq_config_record record;
+	char *space, *filter;
+};
+
+/* An item of acl. */
+struct sq_broker_rule {
+	struct sq_config_record record;
+	struct sq_strings allow, deny, topics, queues;
+	char *identity, *space;
+};
+
+/* An item of auth.issuers. */
+struct sq_broker_issuer {
+	struct sq_config_record record;
+	char *issuer, *audience, *space, *keys_file, *keys_url, *ca_file;
+};
+
+/* An item of auth.certificates. */
+struct sq_broker_certificate {
+	struct sq_config_record record;
+	char *name;
+	struct sq_strings spaces;
+};
+
+struct sq_broker_config {
+	char *listen;
+	bool tls;
+	char *tls_cert, *tls_key, *tls_bundle;
+	char *tokens_file, *old_token_file;
+	char *client_ca_file, *client_crl_file;
+	struct sq_config_records certificates; /* struct sq_broker_certificate */
+	bool kubernetes;
+	char *api_server, *api_token_file, *api_ca_file;
+	char *audience;
+	struct sq_config_records issuers; /* struct sq_broker_issuer */
+	bool insecure;
+	unsigned owner; /* enum sq_owner_scope */
+	bool adopt;
+	struct sq_config_records spaces; /* struct sq_broker_space */
+	struct sq_config_records acl;    /* struct sq_broker_rule */
+	unsigned acl_default;            /* 1: deny */
+	/* From the spaces: each tenant once, with names and limits of theirs. */
+	struct sq_tenant_share *shares;
+	size_t n_shares;
+	/* And what one space may read of another, with texts of theirs. */
+	struct sq_tenant_grant *grants;
+	size_t n_grants;
+	uint64_t workers;
+	unsigned engine; /* enum sq_broker_engine */
+	char *store_dir;
+	unsigned durability; /* enum sq_durability */
+	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
+	char *admin_listen;
+	uint64_t max_packet, max_inflight, max_sessions, max_subs;
+	uint64_t memory; /* 0: as the machine gives */
+	uint64_t spaces_kept, max_groups, total_subs;
+	uint64_t max_will, max_sub_bytes, max_matches;
+	struct sq_limits_cfg limits;
+	uint64_t link_max_age_ms, link_idle_ms, link_stall_ms, max_connections;
+	uint64_t strangers_per_address, unauthenticated_body, unauthenticated_total;
+	uint64_t grace_ms, recovery_ms, session_expiry_max_ms;
+	uint64_t queue_max_msgs, queue_max_bytes, queue_expiry_ms, queue_expiry_max_ms;
+	uint64_t queue_lonely_ms;
+	uint64_t retained_max_msgs, retained_max_bytes;
+	uint64_t delayed_max_ms, delayed_max_msgs, delayed_max_bytes;
+	uint64_t dead_max_msgs, dead_max_bytes, dead_total_msgs, dead_total_bytes;
+	uint64_t key_window_ms, max_keys;
+	unsigned unknown_properties; /* index into the names of the table */
+	uint64_t expiry_default_ms, expiry_max_ms;
+	uint64_t sys_interval_ms;
+	uint64_t drain_ms;
+	bool core_dumps;
+	unsigned log_level;  /* enum sq_log_level */
+	unsigned log_format; /* enum sq_log_format */
+};
+
+extern const struct sq_config_key sq_broker_config_keys[];
+extern const size_t sq_broker_config_n;
+
+/* Loads and checks what single keys can't show; see sq_config_load(). */
+int sq_broker_config_load(struct sq_broker_config *, int argc, char **argv, char **envp,
+    struct sq_buf *err) SQ_MUST_CHECK;
+void sq_broker_config_free(struct sq_broker_config *);
+/* The part of that which is who may come; config_identities.c. */
+int sq_broker_config_identities(const struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
+/* The part of that which is the spaces'; config_spaces.c. */
+int sq_broker_config_spaces(struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
+/* And what they read of each other, after that; config_grants.c. */
+int sq_broker_config_grants(struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
+/* The part of that which is the rules'; config_acl.c.  NULL with a line in 'err'. */
+struct sq_acl *sq_broker_config_acl(const struct sq_broker_config *, struct sq_buf *err);
+/* Whether it lets everybody in that reaches it: neither TLS nor tokens. */
+bool sq_broker_config_open(const struct sq_broker_config *);
+/* The part that is the broker proper's. */
+struct sq_broker_cfg sq_broker_config_cfg(const struct sq_broker_config *);
+
+#endif

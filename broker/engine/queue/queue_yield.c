@@ -1,0 +1,175 @@
+/* Queues that yield: a full one makes room for what is new, its oldest leave.  One that does
+ * so while nobody takes from it is full by its own limits only: where the store, or its
+ * account's share of it, has no room nothing leaves that was acknowledged.
+ *
+ * They leave in the transaction that puts, as far as they are in memory and that stays
+ * small.  What is above the limits after that, because the oldest were on their way to
+ * the disk or from it, the owner takes out as soon as it can. */
+#include <assert.h>
+
+#include "broker/engine/queue/queue_priv.h"
+
+enum {
+	LOG_MAX = 1 << 20, /* bytes of a transaction to which more is added */
+	/* How far above its limits a queue may be for a while. */
+	OVER_MSGS = 1024,
+	OVER_BYTES = 4 << 20,
+};
+
+static bool
+yield_on(const struct sq_queue *q)
+{
+	return q->cfg.yields == SQ_YIELD_ALWAYS ||
+	    (q->cfg.yields == SQ_YIELD_LONELY && q->takers == 0);
+}
+
+/* Whether the oldest is in memory, and may go. */
+static bool
+yield_first(const struct sq_queue *q)
+{
+	return q->head.n > 0 && !sq_queue_head_waits(q) && !sq_ring_at(&q->head, 0)->assured;
+}
+
+static void
+yield_doom(struct sq_queue *q, struct sq_dead_list *dead)
+{
+	enum sq_death why = q->cfg.yields == SQ_YIELD_ALWAYS ? SQ_DEAD_OVERFLOW : SQ_DEAD_ABANDONED;
+	struct sq_item item = sq_queue_pop(q);
+
+	if (sq_item_expired(&item, sq_queue_now_ms()))
+		why = SQ_DEAD_EXPIRED;
+	sq_queue_doom(dead, item, why);
+}
+
+/* Whether the oldest may go for that item, in that transaction. */
+static bool
+yield_to(const struct sq_queue *q, const struct sq_txn *txn, const struct sq_item *for_item)
+{
+	return yield_on(q) && !for_item->assured && sq_buf_len(&txn->log) <= LOG_MAX;
+}
+
+void
+sq_queue_make_share_way(struct sq_queue *q, const struct sq_txn *txn,
+    const struct sq_item *for_item, struct sq_dead_list *dead)
+{
+	if (q->cfg.yields != SQ_YIELD_ALWAYS || !yield_to(q, txn, for_item))
+		return;
+	while (dead->bytes < sq_item_bytes(for_item) && yield_first(q) && !sq_dead_list_full(dead))
+		yield_doom(q, dead);
+}
+
+void
+sq_queue_make_way(struct sq_queue *q, const struct sq_txn *txn, const struct sq_item *for_item,
+    struct sq_dead_list *dead)
+{
+	uint64_t most = sq_queue_most(q);
+
+	if (!yield_to(q, txn, for_item))
+		return;
+	while (sq_queue_is_above(q, most, sq_item_bytes(for_item)) && yield_first(q) &&
+	    !sq_dead_list_full(dead))
+		yield_doom(q, dead);
+	sq_queue_want_page(q);
+}
+
+/* Whether more is there than the limits allow, by 'msgs' and 'bytes'. */
+static bool
+yield_is_over(struct sq_queue *q, uint64_t msgs, uint64_t bytes)
+{
+	uint64_t n = sq_queue_waiting(q) + q->coming;
+	uint64_t all = sq_queue_waiting_bytes(q) + q->coming_bytes;
+
+	return n > sq_queue_most(q) + msgs || (n > 1 && all > q->cfg.max_bytes + bytes);
+}
+
+bool
+sq_queue_is_over(struct sq_queue *q)
+{
+	return yield_on(q) && yield_is_over(q, 0, 0);
+}
+
+void
+sq_queue_kick_trim(struct sq_queue *q)
+{
+	if (sq_queue_is_over(q))
+		sq_queue_post(q);
+}
+
+void
+sq_queue_trim(struct sq_queue *q)
+{
+	struct sq_dead_list dead;
+
+	dead.n = dead.bytes = 0;
+	pthread_mutex_lock(&q->lock);
+	while (sq_queue_is_over(q) && yield_first(q) && !sq_dead_list_full(&dead))
+		yield_doom(q, &dead);
+	if (dead.n > 0)
+		sq_queue_kick_trim(q);
+	if (dead.n > 0 || sq_queue_is_over(q))
+		sq_queue_want_page(q);
+	pthread_mutex_unlock(&q->lock);
+	sq_queue_bury_alone(q, &dead);
+}
+
+bool
+sq_queue_yields(const struct sq_queue *cq, uint32_t bytes)
+{
+	struct sq_queue *q = sq_queue_unconst(cq);
+	bool yields;
+
+	if (q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed))
+		return false;
+	pthread_mutex_lock(&q->lock);
+	yields = yield_on(q) && !yield_is_over(q, OVER_MSGS, OVER_BYTES) &&
+	    !sq_queue_share_short(q, bytes) &&
+	    (yield_first(q) || q->head.n == 0 || sq_queue_head_waits(q));
+	pthread_mutex_unlock(&q->lock);
+	return yields;
+}
+
+void
+sq_queue_attend(struct sq_queue *q, int by)
+{
+	pthread_mutex_lock(&q->lock);
+	assert(by > 0 || q->takers >= (unsigned)-by);
+	q->takers += (unsigned)by;
+	q->lonely_since_ms = q->takers == 0 ? sq_queue_now_ms() : 0;
+	pthread_mutex_unlock(&q->lock);
+}
+
+/* The seq of the oldest that waits; under the lock. */
+static uint64_t
+queue_first(const struct sq_queue *q)
+{
+	if (q->head.n > 0 && !sq_queue_head_waits(q))
+		return sq_ring_at(&q->head, 0)->seq;
+	if (q->gap.open)
+		return q->gap.from;
+	return q->head.n > 0 ? sq_ring_at(&q->head, 0)->seq : 0;
+}
+
+void
+sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
+{
+	struct sq_queue *q = sq_queue_unconst(cq);
+
+	pthread_mutex_lock(&q->lock);
+	*out = (struct sq_queue_state){
+	    .n = sq_queue_waiting(q),
+	    .bytes = sq_queue_waiting_bytes(q),
+	    .coming = q->coming,
+	    .coming_bytes = q->coming_bytes,
+	    .first = queue_first(q),
+	    .last = q->last_seq,
+	    .takers = q->takers,
+	    .lonely_since_ms = q->lonely_since_ms,
+	    .max_msgs = q->cfg.max_msgs,
+	    .max_bytes = q->cfg.max_bytes,
+	    .share = sq_queue_share_room(q),
+	    .memory = sq_queue_memory_room(q),
+	    .fair = sq_queue_memory_fair(q),
+	    .store_full = q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed),
+	};
+	pthread_mutex_unlock(&q->lock);
+}

@@ -1,0 +1,119 @@
+/* See broker/front/link/bodies.h. */
+#include "broker/front/link/bodies.h"
+
+#include <sys/socket.h>
+
+#include "broker/front/link/front_priv.h"
+#include "core/h2o.h"
+
+enum {
+	BODIES_MUCH_MS = 5000,
+	BODIES_LITTLE_MS = 30000,
+	BODIES_SMALL = 64 << 10,
+	BODIES_PARTS = 8,        /* of limits.memory: all together */
+	BODIES_MUCH_PARTS = 4,   /* of all together: a connection that goes first */
+	BODIES_UNREAD = 64 << 10 /* the system keeps of one that is not read */
+};
+
+size_t
+sq_bodies_most(enum sq_memory_level level, size_t together, uint64_t limit, size_t largest)
+{
+	bool many = together > limit / BODIES_PARTS;
+
+	switch (level) {
+	case SQ_MEMORY_REFUSED:
+		return many ? BODIES_SMALL : largest;
+	case SQ_MEMORY_PACED:
+	case SQ_MEMORY_FILLED:
+		return many ? largest : SIZE_MAX;
+	case SQ_MEMORY_FREE:
+	default:
+		return SIZE_MAX;
+	}
+}
+
+uint64_t
+sq_bodies_wait_ms(size_t bytes, size_t together)
+{
+	return bytes >= together / BODIES_MUCH_PARTS ? BODIES_MUCH_MS : BODIES_LITTLE_MS;
+}
+
+static size_t
+bodies_together(struct sq_conn *c)
+{
+	return atomic_load_explicit(&c->part->front->bodies, memory_order_relaxed);
+}
+
+/* How many bytes it may have now. */
+static size_t
+bodies_most(struct sq_conn *c)
+{
+	return sq_bodies_most(sq_memory_level(), bodies_together(c), sq_memory_limit(),
+	    c->part->front->conf.max_request_entity_size);
+}
+
+static void
+bodies_count(struct sq_conn *c, size_t bytes)
+{
+	atomic_fetch_add_explicit(
+	    &c->part->front->bodies, bytes - c->bodies.bytes, memory_order_relaxed);
+	c->bodies.bytes = bytes;
+}
+
+/* What the system takes in meanwhile comes in one piece later, so that has a bound, too. */
+static void
+bodies_stop(struct sq_conn *c, uint64_t now_ms)
+{
+	int unread = BODIES_UNREAD;
+
+	c->bodies.over_ms = now_ms;
+	(void)setsockopt(h2o_socket_get_fd(c->sock), SOL_SOCKET, SO_RCVBUF, &unread, sizeof unread);
+	sq_input_watch(c);
+}
+
+static void
+bodies_go_on(struct sq_conn *c)
+{
+	c->bodies.over_ms = 0;
+	if (c->sock->_cb.read == NULL)
+		sq_input_read(c);
+}
+
+/* Answers that the broker owes are not the connection's fault. */
+static void
+bodies_wait(struct sq_conn *c, uint64_t now_ms)
+{
+	struct sq_bodies *b = &c->bodies;
+
+	if (b->over_ms == 0)
+		bodies_stop(c, now_ms);
+	else if (c->running > 0)
+		b->over_ms = now_ms;
+	else if (now_ms - b->over_ms >= sq_bodies_wait_ms(b->bytes, bodies_together(c)))
+		sq_conn_end(c, SQ_END_BODIES);
+}
+
+void
+sq_bodies_look(struct sq_conn *c)
+{
+	struct sq_bodies *b = &c->bodies;
+	bool free = sq_memory_level() == SQ_MEMORY_FREE;
+	uint64_t now_ms;
+
+	if ((free && b->bytes == 0 && b->over_ms == 0) || c->sock == NULL ||
+	    c->input.protocol != SQ_INPUT_HTTP2 || c->guest.standing < SQ_STANDING_KNOWN ||
+	    c->kill_at_ms != 0 || sq_h2o_closing(c->sock))
+		return;
+	now_ms = sq_worker_now_ms(c->part->worker);
+	bodies_count(c, free ? 0 : sq_h2o_held(c->sock).body);
+	if (b->bytes > bodies_most(c))
+		bodies_wait(c, now_ms);
+	else if (b->over_ms != 0)
+		bodies_go_on(c);
+}
+
+void
+sq_bodies_gone(struct sq_conn *c)
+{
+	bodies_count(c, 0);
+}

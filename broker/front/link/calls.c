@@ -1,0 +1,281 @@
+/* Requests that are with the broker.
+ *
+ * A call outlives its request: a guard in the request's pool cuts the tie when
+ * h2o frees a request that was reset, and the answer is then dropped. */
+#include <stdlib.h>
+
+#include "broker/broker.h"
+#include "broker/front/link/answer.h"
+#include "broker/front/link/front_priv.h"
+#include "broker/port/link.h"
+#include "core/log.h"
+#include "core/mem.h"
+
+enum {
+	CALLS_PER_CONN = 256, /* resets don't count against h2o's 100 streams */
+	CALLS_SPARE = 256,
+	CALLS_KEEP = 4096, /* capacity of a spare call's answer */
+};
+
+struct guard;
+
+struct front_call {
+	struct sq_call call;
+	struct sq_conn *conn; /* counted in its 'running' */
+	struct guard *guard;  /* NULL once the request is gone */
+};
+
+/* In the request's pool. */
+struct guard {
+	struct front_call *owner; /* NULL once answered */
+	h2o_req_t *req;
+};
+
+static const enum sq_call_kind call_kinds[] = {
+    [SQ_ROUTE_ATTACH] = SQ_CALL_ATTACH,
+    [SQ_ROUTE_MESSAGES] = SQ_CALL_MESSAGES,
+    [SQ_ROUTE_SETTLEMENTS] = SQ_CALL_SETTLEMENTS,
+    [SQ_ROUTE_SUBSCRIPTIONS] = SQ_CALL_SUBSCRIPTIONS,
+    [SQ_ROUTE_DETACH] = SQ_CALL_DETACH,
+};
+
+static void
+guard_dispose(void *p)
+{
+	struct guard *g = p;
+
+	if (g->owner != NULL)
+		g->owner->guard = NULL;
+}
+
+static struct front_call *
+calls_take(struct sq_front_worker *p)
+{
+	struct front_call *fc;
+
+	if (sq_list_empty(&p->spare))
+		return sq_xcalloc(1, sizeof *fc);
+	fc = SQ_CONTAINER_OF(
+	    SQ_LIST_FIRST(&p->spare, struct sq_call, node), struct front_call, call);
+	sq_list_remove(&fc->call.node);
+	p->n_spare--;
+	return fc;
+}
+
+static void
+calls_give(struct sq_front_worker *p, struct front_call *fc)
+{
+	struct sq_call *c = &fc->call;
+
+	if (p->n_spare == CALLS_SPARE) {
+		sq_buf_fini(&c->out);
+		free(fc);
+		return;
+	}
+	sq_buf_drain(&c->out, sq_buf_len(&c->out));
+	sq_buf_trim(&c->out, CALLS_KEEP);
+	sq_list_push_front(&p->spare, &c->node);
+	p->n_spare++;
+}
+
+void
+sq_calls_fini(struct sq_front_worker *p)
+{
+	while (!sq_list_empty(&p->spare)) {
+		struct front_call *fc = calls_take(p);
+
+		sq_buf_fini(&fc->call.out);
+		free(fc);
+	}
+}
+
+/* A counter that only its own thread changes and others read. */
+static void
+calls_count(struct sq_front_worker *p, int by)
+{
+	unsigned n = atomic_load_explicit(&p->running, memory_order_relaxed);
+
+	atomic_store_explicit(&p->running, n + (unsigned)by, memory_order_release);
+}
+
+/* On the connection's worker, after the links of this turn were flushed. */
+static void
+calls_answer(struct sq_task *t)
+{
+	struct front_call *fc = SQ_CONTAINER_OF(t, struct front_call, call.task);
+	struct sq_call *c = &fc->call;
+	struct sq_conn *conn = fc->conn;
+	struct sq_front_worker *p = conn->part;
+
+	if (c->status == 409)
+		sq_front_count(p, SQ_M_CONFLICTS, 1);
+	if (c->status == 400 || c->status == 403)
+		sq_front_count(p, SQ_M_BAD_REQUESTS, 1);
+	if (fc->guard != NULL) {
+		fc->guard->owner = NULL;
+		sq_answer_call(fc->guard->req, c);
+	}
+	sq_link_unref(&c->link);
+	sq_block_unref(&c->body);
+	calls_give(p, fc);
+	calls_count(p, -1);
+	conn->running--;
+	conn->active_ms = sq_worker_now_ms(p->worker);
+	sq_input_watch(conn);
+	sq_bodies_look(conn);
+	sq_conn_release(conn);
+}
+
+void
+sq_call_done(struct sq_call *c)
+{
+	struct front_call *fc = SQ_CONTAINER_OF(c, struct front_call, call);
+
+	c->task.run = calls_answer;
+	sq_worker_post_in(fc->conn->part->worker, SQ_TURN_ANSWER, &c->task);
+}
+
+uint64_t
+sq_call_key_hash(const struct sq_key *k)
+{
+	char text[sizeof k->space + sizeof k->workload + sizeof k->client];
+	const char *parts[] = {k->space, k->workload, k->client};
+	size_t n = 0;
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(parts); i++) {
+		size_t len = strlen(parts[i]) + 1; /* the NUL keeps parts apart */
+
+		memcpy(text + n, parts[i], len);
+		n += len;
+	}
+	return sq_hash(text, n);
+}
+
+static void
+calls_refuse(struct sq_conn *c, h2o_req_t *req, unsigned status, const char *detail)
+{
+	if (status == 400 || status == 413)
+		sq_front_count(c->part, SQ_M_BAD_REQUESTS, 1);
+	sq_answer_problem(req, status, detail);
+}
+
+/* Without its link a session is not attached here. */
+static void
+calls_unlinked(struct sq_conn *c, h2o_req_t *req, enum sq_route_kind kind)
+{
+	struct sq_call answer = {.status = 409, .conflict = SQ_CONFLICT_EPOCH};
+
+	if (kind == SQ_ROUTE_ATTACH) {
+		calls_refuse(c, req, 410, NULL);
+		return;
+	}
+	sq_front_count(c->part, SQ_M_CONFLICTS, 1);
+	sq_answer_call(req, &answer);
+}
+
+/* Answers, if there is something to deny: the request has a token of its own, not its
+ * link's. */
+static bool
+calls_denied(struct sq_conn *c, h2o_req_t *req, enum sq_denied why, const struct sq_identity *who)
+{
+	if (why == SQ_DENIED_NONE)
+		return false;
+	SQ_WARN("auth", "refused with 403, %s: it came with another token than its link",
+	    sq_denied_text(why, who));
+	sq_front_count(c->part, SQ_M_DENIED(why), 1);
+	sq_front_count(c->part, SQ_M_BAD_REQUESTS, 1);
+	sq_answer_denied(req, why, sq_denied_text(why, who));
+	return true;
+}
+
+/* How large a body may be.  Each entry of a Subscriptions is larger than what the client's
+ * packet has of it, and a PUT lists what its client has not finished. */
+static size_t
+calls_body_max(const struct sq_front_cfg *cfg, enum sq_route_kind kind)
+{
+	size_t max = (size_t)cfg->max_packet + SQ_BODY_SLACK;
+
+	if (kind == SQ_ROUTE_SUBSCRIPTIONS)
+		max += 3 * SQ_BODY_SLACK / 2;
+	else if (kind == SQ_ROUTE_ATTACH)
+		max += (size_t)cfg->max_inflight * SQ_OPEN_ID_SIZE;
+	return max;
+}
+
+/* Whether the connection's link may be asked this; else refuses. */
+static bool
+calls_allowed(
+    struct sq_conn *c, h2o_req_t *req, const struct sq_route *r, const struct sq_identity *who)
+{
+	struct sq_attach attach;
+	struct sq_link *link;
+
+	if (c->stream == NULL) {
+		calls_unlinked(c, req, r->kind);
+		return false;
+	}
+	link = sq_deliveries_link(c->stream);
+	if (calls_denied(c, req, sq_allowed_again(sq_link_identity(link), who), who))
+		return false;
+	if (req->entity.len > calls_body_max(&c->part->front->cfg, r->kind)) {
+		calls_refuse(c, req, 413, NULL);
+		return false;
+	}
+	if (c->running >= CALLS_PER_CONN) {
+		h2o_add_header(
+		    &req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("1"));
+		calls_refuse(c, req, 429, "too many requests of this connection are not done");
+		return false;
+	}
+	if (r->kind != SQ_ROUTE_ATTACH)
+		return true;
+	if (sq_attach_decode(req->entity.base, req->entity.len, &attach) != SQ_OK) {
+		calls_refuse(c, req, 400, "malformed attach");
+		return false;
+	}
+	if (attach.link != sq_link_id(link)) {
+		calls_refuse(c, req, 410, NULL);
+		return false;
+	}
+	return true;
+}
+
+void
+sq_calls_start(
+    struct sq_conn *conn, h2o_req_t *req, const struct sq_route *r, const struct sq_identity *who)
+{
+	struct sq_front_worker *p = conn->part;
+	struct front_call *fc;
+	struct sq_call *c;
+
+	if (!calls_allowed(conn, req, r, who))
+		return;
+	fc = calls_take(p);
+	c = &fc->call;
+	if (sq_key_decode(r->key, &c->key) != SQ_OK) {
+		calls_give(p, fc);
+		calls_refuse(conn, req, 400, "malformed session key");
+		return;
+	}
+	c->kind = call_kinds[r->kind];
+	c->key_hash = sq_call_key_hash(&c->key);
+	c->epoch = r->epoch;
+	c->link = sq_link_ref(sq_deliveries_link(conn->stream));
+	c->body = sq_block_copy(req->entity.base, req->entity.len);
+	c->status = 0;
+	c->conflict = SQ_CONFLICT_NONE;
+	c->last = 0;
+	c->retry_after_s = 0;
+	c->full = SQ_FULL_NOT;
+	c->denied = SQ_DENIED_NONE;
+	c->detail = NULL;
+	sq_list_init(&c->node);
+	fc->conn = conn;
+	fc->guard = h2o_mem_alloc_shared(&req->pool, sizeof *fc->guard, guard_dispose);
+	*fc->guard = (struct guard){fc, req};
+	conn->running++;
+	p->calls++;
+	calls_count(p, 1);
+	sq_front_count(p, SQ_M_REQUESTS, 1);
+	sq_broker_call(p->front->broker, c);
+}

@@ -1,0 +1,66 @@
+/* See broker/front/link/head.h. */
+#include "broker/front/link/head.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+struct line {
+	const char *p;
+	size_t len; /* without its end */
+};
+
+/* Takes a line off the front; false: there is no whole one. */
+static bool
+line_next(const char **at, const char *end, struct line *out)
+{
+	const char *lf = memchr(*at, '\n', (size_t)(end - *at));
+
+	if (lf == NULL)
+		return false;
+	*out = (struct line){*at, (size_t)(lf - *at)};
+	if (out->len > 0 && out->p[out->len - 1] == '\r')
+		out->len--;
+	*at = lf + 1;
+	return true;
+}
+
+static bool
+line_names(const struct line *l, const char *name)
+{
+	size_t n = strlen(name);
+
+	return l->len > n && strncasecmp(l->p, name, n) == 0 && l->p[n] == ':';
+}
+
+/* Whether a first line ends as a request's: RFC 9112, 3. */
+static bool
+line_asks(const struct line *l)
+{
+	static const char version[] = " HTTP/1.";
+	const size_t n = sizeof version; /* a digit for its NUL */
+
+	return l->len > n && memcmp(l->p + l->len - n, version, n - 1) == 0;
+}
+
+enum sq_head
+sq_head_scan(const char *p, size_t len, size_t *used)
+{
+	const char *at = p, *end = p + len;
+	unsigned lengths = 0, folds = 0;
+	struct line line;
+
+	if (!line_next(&at, end, &line) || (line.len == 0 && !line_next(&at, end, &line)))
+		return SQ_HEAD_MORE;
+	if (!line_asks(&line))
+		return SQ_HEAD_ELSE;
+	while (line.len > 0) {
+		if (!line_next(&at, end, &line))
+			return SQ_HEAD_MORE;
+		folds += line.len > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
+		lengths += line_names(&line, "content-length") ||
+		    line_names(&line, "transfer-encoding");
+	}
+	*used = (size_t)(at - p);
+	return lengths > 1 || folds > 0 ? SQ_HEAD_BAD : SQ_HEAD_GOOD;
+}

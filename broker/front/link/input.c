@@ -1,0 +1,270 @@
+/* See broker/front/link/input.h. */
+#include "broker/front/link/input.h"
+
+#include <h2o/http1.h>
+#include <h2o/http2.h>
+#include <string.h>
+
+#include "broker/front/link/front_priv.h"
+#include "broker/front/link/head.h"
+#include "core/h2o.h"
+
+enum {
+	INPUT_STRANGER_REQUESTS = 2,
+	INPUT_STRANGER_HEADS = 65536, /* bytes in a turn: h2o makes up to 64 of one */
+};
+
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"; /* RFC 9113, 3.4 */
+#define PREFACE_SIZE (sizeof preface - 1)
+
+static void input_on_read(h2o_socket_t *sock, const char *err);
+
+/* What has come in. */
+
+/* Charges the frames; false: the connection has ended. */
+static bool
+input_take_frames(struct sq_conn *c)
+{
+	struct sq_input *in = &c->input;
+	const h2o_buffer_t *b = c->sock->input;
+	size_t skip = 0;
+
+	if (!in->preface) {
+		if (b->size < PREFACE_SIZE)
+			return true;
+		in->preface = true;
+		skip = PREFACE_SIZE;
+	}
+	sq_toll_take(&in->toll, (const unsigned char *)b->bytes + skip, b->size - skip);
+	if (sq_toll_head_too_large(&in->toll) ||
+	    (c->guest.standing < SQ_STANDING_KNOWN && in->toll.heads > INPUT_STRANGER_HEADS))
+		sq_conn_end(c, SQ_END_HEAD);
+	else if (!sq_toll_good(&in->toll, sq_worker_now_ms(c->part->worker)))
+		sq_conn_end(c, SQ_END_FLOOD);
+	else
+		return true;
+	return false;
+}
+
+/* Looks at a request's head as soon as it is whole; h2o doesn't do anything before.  What
+ * must not be taken is spoilt: h2o then answers 400 and closes. */
+static bool
+input_take_head(struct sq_conn *c)
+{
+	struct sq_input *in = &c->input;
+	h2o_buffer_t *b = c->sock->input;
+	enum sq_head found;
+
+	if (in->head > 0)
+		return true;
+	found = sq_head_scan(b->bytes, b->size, &in->head);
+	if ((found == SQ_HEAD_MORE ? b->size : in->head) > SQ_TOLL_HEAD_MAX) {
+		sq_conn_end(c, SQ_END_HEAD);
+		return false;
+	}
+	if (found == SQ_HEAD_ELSE) {
+		sq_conn_end(c, SQ_END_FRAMING);
+		return false;
+	}
+	if (found == SQ_HEAD_BAD) {
+		sq_conn_count(c->part, SQ_END_FRAMING);
+		b->bytes[0] = '\1'; /* no method has it */
+	}
+	return true;
+}
+
+static bool
+input_take(struct sq_conn *c)
+{
+	if (c->sock->input->size == 0)
+		return true;
+	return c->input.protocol == SQ_INPUT_HTTP2 ? input_take_frames(c) : input_take_head(c);
+}
+
+/* What is held. */
+
+static struct sq_h2o_held
+input_held(const struct sq_conn *c)
+{
+	const h2o_buffer_t *b = c->sock->input;
+	struct sq_h2o_held held = {0};
+
+	if (c->input.protocol == SQ_INPUT_HTTP2)
+		return sq_h2o_held(c->sock);
+	held.bytes = b->bytes != NULL ? b->capacity : 0;
+	held.body = b->size > SQ_TOLL_HEAD_MAX ? b->size - SQ_TOLL_HEAD_MAX : 0;
+	return held;
+}
+
+void
+sq_input_account(struct sq_conn *c)
+{
+	const struct sq_front *f = c->part->front;
+	bool stranger = c->guest.standing == SQ_STANDING_STRANGER;
+	struct sq_h2o_held held;
+
+	if (c->guest.standing >= SQ_STANDING_KNOWN || c->input.protocol == SQ_INPUT_NEW ||
+	    sq_h2o_closing(c->sock))
+		return;
+	held = input_held(c);
+	if (stranger && held.open > INPUT_STRANGER_REQUESTS)
+		sq_conn_end(c, SQ_END_REQUESTS);
+	else if (held.body >
+	    (stranger ? f->cfg.unauthenticated_body : f->conf.max_request_entity_size))
+		sq_conn_end(c, SQ_END_BODY);
+	else
+		sq_strangers_hold(f->strangers, &c->guest, held.bytes);
+}
+
+/* A turn. */
+
+void
+sq_input_watch(struct sq_conn *c)
+{
+	struct sq_input *in = &c->input;
+	h2o_socket_t *sock = c->sock;
+
+	if (sock == NULL || in->protocol == SQ_INPUT_NEW)
+		return;
+	if (c->bodies.over_ms != 0 && sock->_cb.read != NULL)
+		h2o_socket_read_stop(sock); /* h2o may have begun again by itself */
+	if (sock->_cb.read == input_on_read)
+		return;
+	sq_list_remove(&in->unread);
+	if (sock->_cb.read == NULL) {
+		sq_list_push_back(&c->part->unread, &in->unread);
+		return;
+	}
+	in->next = sock->_cb.read;
+	sock->_cb.read = input_on_read;
+}
+
+void
+sq_input_read(struct sq_conn *c)
+{
+	h2o_socket_read_start(c->sock, c->input.next);
+	sq_input_watch(c);
+}
+
+void
+sq_inputs_turn(struct sq_front_worker *p)
+{
+	SQ_LIST_FOR_EACH_SAFE(c, &p->unread, struct sq_conn, input.unread)
+		if (c->sock->_cb.read != NULL)
+			sq_input_watch(c);
+}
+
+/* h2o's part of a turn. */
+static void
+input_pass(struct sq_conn *c, h2o_socket_t *sock, const char *err)
+{
+	struct sq_front_worker *p = c->part;
+	uint64_t errors;
+
+	c->input.turning = true; /* keeps it */
+	c->input.next(sock, err);
+	c->input.turning = false;
+	errors = sq_h2o_stream_errors(sq_worker_context(p->worker));
+	if (errors != p->stream_errors) /* they come from here alone */
+		sq_toll_spend(
+		    &c->input.toll, (unsigned)(errors - p->stream_errors) * SQ_TOLL_ERROR);
+	p->stream_errors = errors;
+}
+
+static void
+input_on_read(h2o_socket_t *sock, const char *err)
+{
+	struct sq_conn *c = sock->on_close.data;
+
+	if (err == NULL && !input_take(c))
+		return;
+	input_pass(c, sock, err);
+	if (c->sock != NULL) {
+		sq_input_watch(c);
+		sq_input_account(c);
+		sq_bodies_look(c);
+	}
+	sq_conn_release(c);
+}
+
+void
+sq_input_request(struct sq_conn *c, h2o_req_t *req)
+{
+	const h2o_buffer_t *b = c->sock->input;
+	size_t used = c->input.head;
+
+	if (c->input.protocol == SQ_INPUT_HTTP2) {
+		if (c->guest.standing >= SQ_STANDING_KNOWN)
+			sq_toll_earn(&c->input.toll, SQ_TOLL_REQUEST);
+		return;
+	}
+	/* The next request is to pass by us, too: h2o begins with what it has already. */
+	if (req->entity.base != NULL)
+		used = (size_t)(req->entity.base + req->entity.len - b->bytes);
+	if (b->size > used)
+		req->http1_is_persistent = 0;
+	c->input.head = 0;
+}
+
+/* The begin. */
+
+/* Hands the socket to h2o, which is to see what has come only through us. */
+static void
+input_accept(struct sq_conn *c, bool http2)
+{
+	struct sq_front_worker *p = c->part;
+	h2o_socket_t *sock = c->sock;
+	h2o_buffer_t *come = sock->input;
+	struct timeval now = *h2o_get_timestamp(p->accept.ctx, NULL, NULL);
+
+	h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
+	if (http2)
+		h2o_http2_accept(&p->accept, sock, now);
+	else
+		h2o_http1_accept(&p->accept, sock, now);
+	sock->input = come;
+	c->input.protocol = http2 ? SQ_INPUT_HTTP2 : SQ_INPUT_HTTP1;
+	sq_toll_init(&c->input.toll, sq_worker_now_ms(p->worker));
+	sq_input_watch(c);
+	if (come->size > 0)
+		input_on_read(sock, NULL);
+}
+
+static void
+input_on_handshake(h2o_socket_t *sock, const char *err)
+{
+	h2o_iovec_t protocol;
+
+	if (err != NULL) {
+		h2o_socket_close(sock);
+		return;
+	}
+	protocol = h2o_socket_ssl_get_selected_protocol(sock);
+	input_accept(sock->on_close.data, protocol.len == 2 && memcmp(protocol.base, "h2", 2) == 0);
+}
+
+static void
+input_on_first(h2o_socket_t *sock, const char *err)
+{
+	const h2o_buffer_t *b = sock->input;
+	size_t n = b->size < PREFACE_SIZE ? b->size : PREFACE_SIZE;
+	bool http2;
+
+	if (err != NULL) {
+		h2o_socket_close(sock);
+		return;
+	}
+	http2 = memcmp(b->bytes, preface, n) == 0;
+	if (!http2 || n == PREFACE_SIZE)
+		input_accept(sock->on_close.data, http2);
+}
+
+void
+sq_input_start(struct sq_conn *c)
+{
+	if (c->part->accept.ssl_ctx != NULL)
+		h2o_socket_ssl_handshake(
+		    c->sock, c->part->accept.ssl_ctx, NULL, input_on_handshake);
+	else
+		h2o_socket_read_start(c->sock, input_on_first);
+}

@@ -1,0 +1,33 @@
+/* From method and path of a request to what it asks for (docs/link.md,
+ * "Requests").  Pure: no sockets, no h2o. */
+#ifndef SQ_BROKER_FRONT_LINK_ROUTE_H
+#define SQ_BROKER_FRONT_LINK_ROUTE_H
+
+#include <stdint.h>
+
+#include "core/msg.h"
+
+enum sq_route_kind {
+	SQ_ROUTE_DELIVERIES,
+	SQ_ROUTE_ATTACH,
+	SQ_ROUTE_MESSAGES,
+	SQ_ROUTE_SETTLEMENTS,
+	SQ_ROUTE_SUBSCRIPTIONS,
+	SQ_ROUTE_DETACH,
+	SQ_ROUTE_TRUST, /* no more is said of it */
+};
+
+struct sq_route {
+	enum sq_route_kind kind;
+	uint64_t link;       /* SQ_ROUTE_DELIVERIES */
+	struct sq_bytes key; /* others: the segment as it was sent, not checked */
+	uint64_t epoch;      /* others but SQ_ROUTE_ATTACH */
+	const char *allow;   /* with 405: the method that the path takes */
+	const char *detail;  /* with an error: a fixed text for the problem body */
+};
+
+/* Returns 0, or the HTTP status that refuses the request: 400, 404, 405.
+ * 'target' is the path with its query. */
+unsigned sq_route_find(struct sq_bytes method, struct sq_bytes target, struct sq_route *out);
+
+#endif

@@ -1,0 +1,83 @@
+/* Strangers: connections that have shown neither a good token nor a link, and what all of
+ * them together may hold.  Pure accounting, without sockets and clock: the front
+ * (broker/front/link/front_priv.h) says what its connections do, and is told which must go.
+ *
+ * A connection is a guest here from its accept to its close, in one of four standings.
+ * Those without a link, together, are at most three quarters of all: the last quarter is
+ * kept for links.  When there is no place, or all hold too much, one goes: the oldest, or
+ * the one with the most bytes, strangers before those whose token is being verified, and
+ * these before connections that are known.  So does the oldest stranger of an address that
+ * has too many.
+ *
+ * A guest belongs to one worker, whose thread alone changes its standing and frees it;
+ * another worker's arrival may be why it must go, which its own worker then hears of.
+ * Locks: one, inside; links don't come near it. */
+#ifndef SQ_BROKER_FRONT_LINK_STRANGER_H
+#define SQ_BROKER_FRONT_LINK_STRANGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/port/ends.h"
+#include "core/list.h"
+
+enum sq_standing {
+	SQ_STANDING_STRANGER,
+	SQ_STANDING_ASKED, /* its token is being verified */
+	SQ_STANDING_KNOWN, /* it has shown a good token */
+	SQ_STANDING_LINKED,
+	SQ_STANDING_COUNT
+};
+
+enum { SQ_STRANGER_ADDRESS_SIZE = 16 }; /* IPv6, or IPv4 mapped into it */
+
+struct sq_strangers;
+struct sq_stranger_address;
+
+struct sq_strangers_cfg {
+	unsigned workers;
+	unsigned max;         /* guests */
+	unsigned per_address; /* strangers of one address; 0: any number */
+	size_t total;         /* bytes of strangers and asked together */
+	/* A guest of 'worker' must go: have it call sq_strangers_leaving().  Called under the
+	 * lock, from any worker's thread, and not again before that returned NULL. */
+	void (*wake)(void *owner, unsigned worker);
+	void *owner;
+};
+
+/* A guest.  In the connection; its fields are this module's but for the readable ones. */
+struct sq_guest {
+	enum sq_standing standing; /* readable by its worker */
+	struct sq_list by_age, by_size, by_address;
+	struct sq_stranger_address *address; /* NULL once it is known */
+	uint64_t began_ms;                   /* readable by its worker */
+	size_t bytes;
+	unsigned worker;
+	enum sq_end leaving; /* why it must go; under the lock */
+};
+
+struct sq_strangers_counts {
+	size_t guests, strangers, bytes;
+};
+
+struct sq_strangers *sq_strangers_new(const struct sq_strangers_cfg *);
+/* When every guest has left. */
+void sq_strangers_free(struct sq_strangers **);
+
+/* A connection has come; it is a stranger.  SQ_END_NONE, or why it is not taken: then it is
+ * no guest.  Others may have to go for it. */
+enum sq_end sq_strangers_enter(struct sq_strangers *, struct sq_guest *, unsigned worker,
+    const unsigned char address[SQ_STRANGER_ADDRESS_SIZE], uint64_t now_ms);
+void sq_strangers_leave(struct sq_strangers *, struct sq_guest *);
+void sq_strangers_stand(struct sq_strangers *, struct sq_guest *, enum sq_standing);
+/* What it holds by now; of strangers and asked only. */
+void sq_strangers_hold(struct sq_strangers *, struct sq_guest *, size_t bytes);
+/* The next guest of 'worker' that must go, told once, and why; NULL: no more. */
+struct sq_guest *sq_strangers_leaving(struct sq_strangers *, unsigned worker, enum sq_end *why);
+struct sq_strangers_counts sq_strangers_count(struct sq_strangers *);
+
+const char *sq_end_name(enum sq_end);
+const char *sq_end_text(enum sq_end);
+
+#endif

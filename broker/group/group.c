@@ -1,0 +1,575 @@
+#include "broker/group/group.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/publish/dead_letters.h"
+#include "broker/shard/system_txn.h"
+#include "broker/group/group_declare.h"
+#include "broker/group/group_store.h"
+#include "broker/shard/pace.h"
+#include "broker/session/persist.h"
+#include "broker/publish/sys.h"
+#include "broker/group/watch.h"
+#include "core/bytes.h"
+#include "core/mem.h"
+
+enum {
+	END_RECORDS = 4, /* of a group's end, without its names */
+	END_BYTES = 256,
+	EXPIRE_PART = 2048, /* groups that one call looks at */
+	EXPIRE_LOCKED = 64, /* of them, under one lock */
+};
+
+/* Gives the queue to its ending.  Without one the broker ends, and what is stored of the
+ * queue stays. */
+static void
+group_end_queue(struct sq_group *g)
+{
+	const struct sq_engine_ops *ops = g->sink.engine->ops;
+
+	if (g->ending != NULL) {
+		g->sink.dead = NULL;
+		sq_ending_release(&g->ending);
+		return;
+	}
+	if (g->stored)
+		ops->queue_close(g->sink.queue);
+	else
+		ops->queue_delete(NULL, g->sink.queue);
+	sq_dead_source_free(&g->sink.dead, g->owner);
+}
+
+void
+sq_group_unref(struct sq_group **gp)
+{
+	struct sq_group *g = *gp;
+
+	*gp = NULL;
+	if (g == NULL || atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	assert(!g->listed && sq_list_empty(&g->bindings));
+	group_end_queue(g);
+	sq_group_options_fini(&g->options);
+	sq_htab_fini(&g->bindings_by_name);
+	sq_count(g->broker, SQ_M_GROUPS, -1);
+	sq_tenant_unref(&g->tenant);
+	free(g->name);
+	free(g);
+}
+
+static struct sq_group *
+group_find_locked(struct sq_broker *b, const char *name, uint64_t hash)
+{
+	for (struct sq_hnode *n = sq_htab_find(&b->groups, hash); n != NULL;
+	     n = sq_htab_next_same(n)) {
+		struct sq_group *g = SQ_CONTAINER_OF(n, struct sq_group, node);
+
+		if (strcmp(g->name, name) == 0)
+			return g;
+	}
+	return NULL;
+}
+
+static struct sq_group *
+group_find(struct sq_broker *b, const char *name)
+{
+	struct sq_group *g;
+
+	pthread_mutex_lock(&b->groups_lock);
+	g = group_find_locked(b, name, sq_hash(name, strlen(name)));
+	pthread_mutex_unlock(&b->groups_lock);
+	return g;
+}
+
+/* What the queue is to be, without a name. */
+static struct sq_queue_cfg
+group_queue_cfg(const struct sq_group *g)
+{
+	const struct sq_broker *b = g->broker;
+	enum sq_overflow overflow = g->cfg.overflow;
+
+	if (overflow == SQ_OVERFLOW_DEFAULT)
+		overflow = g->durable || g->stored ? SQ_OVERFLOW_REJECT_PUBLISH
+						   : SQ_OVERFLOW_DROP_NEW;
+	return (struct sq_queue_cfg){
+	    .account = g->stored ? sq_tenant_account(g->tenant) : NULL,
+	    .memory = sq_tenant_account(g->tenant),
+	    .owner = g->owner,
+	    .max_msgs = g->cfg.max_length > 0 && g->cfg.max_length < b->cfg.queue_max_msgs
+		? g->cfg.max_length
+		: b->cfg.queue_max_msgs,
+	    .max_bytes = b->cfg.queue_max_bytes,
+	    .overflow = overflow,
+	    .yields = g->cfg.overflow == SQ_OVERFLOW_DEFAULT ? SQ_YIELD_LONELY : SQ_YIELD_NEVER,
+	    .max_attempts = g->cfg.max_attempts,
+	    .durable = g->stored,
+	    .dead = sq_dead_item,
+	    .arg = g->sink.dead,
+	    .dropped = sq_sys_dropped(b->sys, g->tenant),
+	};
+}
+
+/* Opens the queue; a new one is made by 'txn'. */
+static void
+group_open(struct sq_group *g, struct sq_txn *txn)
+{
+	struct sq_engine *e = g->broker->engine;
+	struct sq_queue_cfg q = group_queue_cfg(g);
+	char *name = sq_stored_queue_name(g->name, g->id);
+
+	q.name = name;
+	g->sink.queue = e->ops->queue_open(e, txn, &q);
+	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
+	if (g->awaited)
+		e->ops->queue_attend(g->sink.queue, 1);
+	sq_watch_add(g->broker->watch, &g->sink, true);
+	free(name);
+}
+
+void
+sq_group_set_limits(struct sq_group *g)
+{
+	struct sq_queue_cfg q = group_queue_cfg(g);
+
+	g->broker->engine->ops->queue_limits(g->sink.queue, &q);
+	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
+}
+
+uint32_t
+sq_group_expiry_s(const struct sq_broker *b, uint32_t wanted_s)
+{
+	uint32_t s = wanted_s != 0 ? wanted_s : b->cfg.queue_expiry_s;
+
+	return s < b->cfg.queue_expiry_max_s ? s : b->cfg.queue_expiry_max_s;
+}
+
+struct sq_group *
+sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, bool stored)
+{
+	struct sq_group *g = sq_xcalloc(1, sizeof *g);
+	uint64_t hash = sq_hash(cfg->name, strlen(cfg->name));
+	struct sq_options options = sq_group_cfg_options(cfg);
+
+	g->broker = b;
+	g->name = sq_xstrdup(cfg->name);
+	g->tenant = sq_tenant_ref(cfg->tenant);
+	sq_share_force(sq_tenant_account(g->tenant), SQ_SHARE_GROUPS, 1);
+	g->cfg = *cfg;
+	g->cfg.name = NULL;
+	g->cfg.tenant = NULL;
+	g->id = id;
+	g->owner = b->shards[hash % b->n_shards].worker;
+	if (b->n_shards == 1) /* a group may end on any worker, a wait only on its own */
+		g->sink.shard = &b->shards[0];
+	g->sink.engine = b->engine;
+	g->sink.dead = sq_dead_source_new(b, cfg->tenant, cfg->name, cfg->durable || stored);
+	g->sink.durable = cfg->durable || stored;
+	sq_list_init(&g->bindings);
+	g->durable = cfg->durable;
+	g->stored = stored;
+	g->expiry_s = cfg->durable ? sq_group_expiry_s(b, cfg->expiry_s) : 0;
+	sq_group_options_init(&g->options, &options, 0, (struct sq_bytes){0}, 0);
+	atomic_init(&g->refs, 1); /* the table's */
+	g->listed = true;
+	pthread_mutex_lock(&b->groups_lock);
+	sq_htab_insert(&b->groups, &g->node, hash);
+	sq_htab_insert(&b->groups_by_id, &g->by_id, sq_hash_u64(id));
+	pthread_mutex_unlock(&b->groups_lock);
+	sq_count(b, SQ_M_GROUPS, 1);
+	return g;
+}
+
+bool
+sq_group_there(struct sq_broker *b, const char *name)
+{
+	return group_find(b, name) != NULL;
+}
+
+struct sq_group *
+sq_group_join(struct sq_broker *b, const struct sq_group_cfg *cfg, struct sq_txn *txn)
+{
+	struct sq_group *g = group_find(b, cfg->name);
+
+	if (g == NULL) {
+		bool stored = txn != NULL && b->engine->ops->durable &&
+		    (cfg->durable || cfg->share);
+
+		g = sq_group_make(b, cfg, sq_broker_id(b), stored);
+		group_open(g, stored ? txn : NULL);
+	}
+	if (g->n_subs++ == 0)
+		sq_group_store(g, txn);
+	return sq_group_ref(g);
+}
+
+static void
+group_binding_free(struct sq_group *g, struct sq_group_binding *gb, struct sq_txn *txn)
+{
+	sq_group_unstore_binding(g, gb, txn);
+	sq_router_unbind(g->broker->router, &gb->binding);
+	g->n_kept -= gb->refs == 0;
+	sq_htab_remove(&g->bindings_by_name, &gb->by_name);
+	sq_share_give(sq_tenant_account(g->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
+	sq_list_remove(&gb->node);
+	free(gb);
+}
+
+/* Its queue is ending, in the transaction that deletes its record; sessions may still have
+ * deliveries of it.  Where the broker ends, nothing of it is marked. */
+static void
+group_begin_ending(struct sq_group *g, enum sq_ending_why why, struct sq_txn *txn)
+{
+	struct sq_ending_cfg cfg = {
+	    .queue = g->sink.queue,
+	    .dead = g->sink.dead,
+	    .owner = g->owner,
+	    .name = g->name,
+	    .number = g->id,
+	    .why = why,
+	    .stored = g->stored,
+	    .lent = true,
+	};
+
+	if (g->stored ? txn != NULL : !atomic_load(&g->broker->closing))
+		g->ending = sq_ending_begin(g->broker, &cfg, txn);
+}
+
+static void
+group_unlist(struct sq_group *g, enum sq_ending_why why, struct sq_txn *txn)
+{
+	struct sq_group *table = g;
+
+	sq_watch_remove(g->broker->watch, &g->sink);
+	if (g->sink.shard != NULL)
+		sq_pace_end(g->sink.shard, &g->sink);
+	sq_group_declare_end(g);
+	SQ_LIST_FOR_EACH_SAFE(gb, &g->bindings, struct sq_group_binding, node)
+		group_binding_free(g, gb, txn);
+	sq_group_unstore(g, txn);
+	group_begin_ending(g, why, txn);
+	pthread_mutex_lock(&g->broker->groups_lock);
+	sq_htab_remove(&g->broker->groups, &g->node);
+	sq_htab_remove(&g->broker->groups_by_id, &g->by_id);
+	pthread_mutex_unlock(&g->broker->groups_lock);
+	sq_share_give(sq_tenant_account(g->tenant), SQ_SHARE_GROUPS, 1);
+	g->listed = false;
+	sq_group_unref(&table);
+}
+
+static void
+group_bind_again(struct sq_group *g, const struct sq_group_binding *old, struct sq_txn *txn)
+{
+	const unsigned char *tag = (const unsigned char *)old->name + strlen(old->name) + 1;
+	struct sq_topic_filter filter = {
+	    .tag = {tag, old->tag_len}, .filter = {tag + old->tag_len, old->filter_len}};
+
+	sq_group_store_binding(
+	    g, sq_group_binding_make(g, &filter, old->name, old->binding.max_qos), txn);
+}
+
+/* Its pods want it durable, and nobody is left: a durable group takes its place, as empty
+ * as it has to be, and with its bindings. */
+static void
+group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
+{
+	struct sq_broker *b = g->broker;
+	struct sq_group_cfg cfg = g->cfg;
+	struct sq_group *fresh;
+
+	if (atomic_load(&b->closing)) {
+		group_unlist(g, SQ_ENDING_LEFT, txn);
+		return;
+	}
+	cfg.name = g->name;
+	cfg.tenant = g->tenant;
+	cfg.durable = true;
+	fresh = sq_group_make(b, &cfg, sq_broker_id(b), b->engine->ops->durable);
+	group_open(fresh, fresh->stored ? txn : NULL);
+	sq_group_options_set(&fresh->options, &g->options.now, g->options.since_ms,
+	    sq_bytes_of(g->options.pod), now_ms);
+	SQ_LIST_FOR_EACH(gb, &g->bindings, struct sq_group_binding, node)
+		group_bind_again(fresh, gb, txn);
+	fresh->expires_ms = now_ms + fresh->expiry_s * UINT64_C(1000);
+	sq_group_store(fresh, txn);
+	group_unlist(g, SQ_ENDING_LEFT, txn);
+}
+
+/* Whether 'txn' has room for the end of one more group: its record has the group's name,
+ * which may be as long as a filter, and a session may leave thousands of groups. */
+static bool
+group_end_fits(const struct sq_group *g, const struct sq_txn *txn)
+{
+	uint64_t names = 2 * strlen(g->name) + strlen(sq_tenant_name(g->tenant));
+
+	return txn == NULL || !g->stored ||
+	    txn->engine->ops->txn_room(txn, END_RECORDS, END_BYTES + names);
+}
+
+void
+sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn)
+{
+	struct sq_group *g = *gp;
+
+	assert(g->n_subs > 0);
+	if (--g->n_subs == 0) {
+		g->expires_ms = now_ms + g->expiry_s * UINT64_C(1000);
+		if (!g->options.now.durable && !group_end_fits(g, txn))
+			g->expires_ms = now_ms; /* sq_groups_expire() ends it */
+		else if (!g->options.now.durable)
+			group_unlist(g, SQ_ENDING_LEFT, txn);
+		else if (g->durable)
+			sq_group_store(g, txn);
+		else
+			group_renew(g, now_ms, txn);
+	}
+	sq_group_unref(gp);
+}
+
+struct sq_group_binding *
+sq_group_binding_make(
+    struct sq_group *g, const struct sq_topic_filter *filter, const char *name, uint8_t qos)
+{
+	size_t len = strlen(name) + 1;
+	struct sq_group_binding *gb = sq_xcalloc(
+	    1, sizeof *gb + len + filter->tag.len + filter->filter.len + 1);
+
+	memcpy(gb->name, name, len);
+	gb->tag_len = filter->tag.len;
+	gb->filter_len = filter->filter.len;
+	if (gb->tag_len > 0)
+		memcpy(gb->name + len, filter->tag.p, gb->tag_len);
+	memcpy(gb->name + len + gb->tag_len, filter->filter.p, gb->filter_len);
+	gb->binding.sink = &g->sink;
+	gb->binding.max_qos = qos;
+	gb->binding.as_published = true; /* each member decides */
+	sq_list_push_back(&g->bindings, &gb->node);
+	sq_htab_insert(&g->bindings_by_name, &gb->by_name, sq_hash(name, len - 1));
+	g->n_kept++;
+	sq_share_force(sq_tenant_account(g->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
+	sq_router_bind(g->broker->router, sq_sys_space(g->broker->sys, g->tenant, filter), filter,
+	    &gb->binding);
+	return gb;
+}
+
+static struct sq_group_binding *
+group_binding_find(const struct sq_group *g, const char *name)
+{
+	struct sq_hnode *n = sq_htab_find(&g->bindings_by_name, sq_hash(name, strlen(name)));
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct sq_group_binding *gb = SQ_CONTAINER_OF(n, struct sq_group_binding, by_name);
+
+		if (strcmp(gb->name, name) == 0)
+			return gb;
+	}
+	return NULL;
+}
+
+bool
+sq_group_has(struct sq_broker *b, const char *group, const char *binding)
+{
+	const struct sq_group *g = group_find(b, group);
+
+	return g != NULL && group_binding_find(g, binding) != NULL;
+}
+
+struct sq_group_binding *
+sq_group_bind(struct sq_group *g, const struct sq_topic_filter *filter, const char *name,
+    uint8_t qos, struct sq_txn *txn)
+{
+	struct sq_group_binding *gb = group_binding_find(g, name);
+
+	if (gb == NULL)
+		gb = sq_group_binding_make(g, filter, name, qos);
+	g->n_kept -= gb->refs++ == 0;
+	if (gb->number == 0 || gb->binding.max_qos != qos) {
+		gb->binding.max_qos = qos;
+		sq_router_changed(&gb->binding);
+		sq_group_store_binding(g, gb, txn);
+	}
+	return gb;
+}
+
+void
+sq_group_set_qos(struct sq_group *g, struct sq_group_binding *gb, uint8_t qos, struct sq_txn *txn)
+{
+	if (gb->binding.max_qos == qos)
+		return;
+	gb->binding.max_qos = qos;
+	sq_router_changed(&gb->binding);
+	sq_group_store_binding(g, gb, txn);
+}
+
+void
+sq_group_unbind(struct sq_group *g, struct sq_group_binding *gb, bool keep, struct sq_txn *txn)
+{
+	assert(gb->refs > 0);
+	if (--gb->refs > 0)
+		return;
+	g->n_kept++;
+	if (!keep)
+		group_binding_free(g, gb, txn);
+}
+
+void
+sq_group_prune(struct sq_group *g, struct sq_txn *txn)
+{
+	if (g->n_kept == 0)
+		return;
+	SQ_LIST_FOR_EACH_SAFE(gb, &g->bindings, struct sq_group_binding, node) {
+		if (gb->refs == 0)
+			group_binding_free(g, gb, txn);
+	}
+}
+
+/* The recovery time is over: who is not back takes from no queue. */
+static void
+group_recovered(struct sq_group *g, uint64_t now_ms)
+{
+	uint64_t until_ms = atomic_load(&g->broker->recovered_ms);
+
+	if (!g->awaited || until_ms == 0 || now_ms < until_ms)
+		return;
+	g->awaited = false;
+	g->sink.engine->ops->queue_attend(g->sink.queue, -1);
+}
+
+/* The transaction for what becomes of the group; another one where that is full. */
+static struct sq_txn *
+group_own_txn(const struct sq_group *g, struct sq_own_txn **own)
+{
+	struct sq_shard *sh = &g->broker->shards[0];
+
+	if (!g->stored)
+		return NULL;
+	if (!group_end_fits(g, sq_own_txn(sh, own)))
+		sq_own_commit(own);
+	return sq_own_txn(sh, own);
+}
+
+/* Nobody came back to it after the start: its record says when it ends. */
+static void
+group_date(struct sq_group *g, uint64_t now_ms, struct sq_own_txn **own)
+{
+	if (g->undated_ms == 0 || now_ms < g->undated_ms)
+		return;
+	g->undated_ms = 0;
+	if (g->n_subs == 0)
+		sq_group_store(g, group_own_txn(g, own));
+}
+
+/* Under the write lock: what time does to the group. */
+static void
+group_look(struct sq_group *g, uint64_t now_ms, struct sq_own_txn **own)
+{
+	if (!g->listed)
+		return;
+	group_recovered(g, now_ms);
+	/* 'expires_ms' is another worker's idea of the time */
+	if (g->n_subs == 0 && now_ms >= g->expires_ms)
+		group_unlist(
+		    g, g->durable ? SQ_ENDING_EXPIRED : SQ_ENDING_LEFT, group_own_txn(g, own));
+	else if (sq_group_options_due(&g->options, now_ms, g->broker->cfg.grace_ms))
+		sq_group_declared(g, now_ms, group_own_txn(g, own));
+	else
+		group_date(g, now_ms, own);
+}
+
+/* Some groups of the table, with a reference each. */
+struct groups_part {
+	struct sq_group **v;
+	size_t n, cap;
+};
+
+static void
+groups_part_add(struct sq_hnode *at, void *arg)
+{
+	struct groups_part *part = arg;
+
+	if (part->n == part->cap) {
+		part->cap = part->cap > 0 ? part->cap * 2 : 64;
+		part->v = sq_xrealloc(part->v, part->cap * sizeof(*part->v));
+	}
+	part->v[part->n++] = sq_group_ref(SQ_CONTAINER_OF(at, struct sq_group, node));
+}
+
+static void
+groups_part_next(struct sq_broker *b, struct groups_part *part)
+{
+	pthread_mutex_lock(&b->groups_lock);
+	do
+		b->groups_at = sq_htab_slice(&b->groups, b->groups_at, groups_part_add, part);
+	while (b->groups_at != 0 && part->n < EXPIRE_PART);
+	pthread_mutex_unlock(&b->groups_lock);
+}
+
+/* Looks at some of the same space, from 'i' on, under its lock; returns where to go on. */
+static size_t
+groups_look(struct groups_part *part, size_t i, uint64_t now_ms)
+{
+	struct sq_space *space = sq_tenant_space(part->v[i]->tenant);
+	struct sq_own_txn *own = NULL;
+	size_t end = i + EXPIRE_LOCKED;
+
+	sq_space_wrlock(space);
+	for (; i < part->n && i < end && sq_tenant_space(part->v[i]->tenant) == space; i++) {
+		group_look(part->v[i], now_ms, &own);
+		sq_group_unref(&part->v[i]);
+	}
+	sq_own_commit(&own); /* before somebody else's change of the same group */
+	sq_space_unlock(space);
+	return i;
+}
+
+bool
+sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
+{
+	struct groups_part part = {0};
+
+	groups_part_next(b, &part);
+	for (size_t i = 0; i < part.n;)
+		i = groups_look(&part, i, now_ms);
+	free(part.v);
+	return b->groups_at != 0;
+}
+
+void
+sq_groups_clear(struct sq_broker *b)
+{
+	struct sq_hnode *at, *next;
+
+	for (at = sq_htab_walk(&b->groups, NULL); at != NULL; at = next) {
+		next = sq_htab_walk(&b->groups, at);
+		group_unlist(SQ_CONTAINER_OF(at, struct sq_group, node), SQ_ENDING_LEFT, NULL);
+	}
+	sq_htab_fini(&b->groups);
+	sq_htab_fini(&b->groups_by_id);
+}
+
+/* Start. */
+
+void
+sq_groups_open(struct sq_broker *b)
+{
+	for (struct sq_hnode *at = NULL; (at = sq_htab_walk(&b->groups, at)) != NULL;) {
+		struct sq_group *g = SQ_CONTAINER_OF(at, struct sq_group, node);
+
+		if (g->sink.queue == NULL)
+			group_open(g, NULL);
+	}
+}
+
+struct sq_group *
+sq_group_by_id(struct sq_broker *b, uint64_t id)
+{
+	for (struct sq_hnode *n = sq_htab_find(&b->groups_by_id, sq_hash_u64(id)); n != NULL;
+	     n = sq_htab_next_same(n)) {
+		struct sq_group *g = SQ_CONTAINER_OF(n, struct sq_group, by_id);
+
+		if (g->id == id)
+			return sq_group_ref(g);
+	}
+	return NULL;
+}

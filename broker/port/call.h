@@ -1,0 +1,100 @@
+/* A request of the link on its way from the HTTP front to the owner of its
+ * session and back.
+ *
+ * The front allocates it and keeps it until it was answered, whether or not
+ * the HTTP request still lives then: a stream that is reset takes only the
+ * answer with it.  Each call is answered exactly once. */
+#ifndef SQ_BROKER_PORT_CALL_H
+#define SQ_BROKER_PORT_CALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/auth/allowed.h"
+#include "web/worker.h"
+#include "core/block.h"
+#include "core/buf.h"
+#include "core/list.h"
+#include "proto/link/key.h"
+
+struct sq_broker;
+struct sq_link;
+struct sq_sink;
+
+enum sq_call_kind {
+	SQ_CALL_ATTACH,
+	SQ_CALL_MESSAGES,
+	SQ_CALL_SETTLEMENTS,
+	SQ_CALL_SUBSCRIPTIONS,
+	SQ_CALL_DETACH,
+};
+
+enum sq_conflict {
+	SQ_CONFLICT_NONE,
+	SQ_CONFLICT_EPOCH,
+	SQ_CONFLICT_RUN,
+	SQ_CONFLICT_GAP,
+	SQ_CONFLICT_SUPERSEDED,
+};
+
+/* With 429: there is no room for one more session.  Of what. */
+enum sq_full {
+	SQ_FULL_NOT,
+	SQ_FULL_BROKER, /* it has as many as it may */
+	SQ_FULL_SPACE,  /* the session's has: its share, or its own limit */
+	SQ_FULL_MEMORY,
+	SQ_FULL_STORE,
+};
+
+struct sq_call {
+	struct sq_broker *broker; /* whose it is, once it was handed over */
+	struct sq_task task;      /* for whoever holds the call */
+	struct sq_list node;      /* likewise */
+	enum sq_call_kind kind;
+	struct sq_key key;
+	uint64_t key_hash;     /* of space, workload and client: picks the owner */
+	uint64_t epoch;        /* 0 for an attach */
+	struct sq_link *link;  /* the call's reference; its identity is the caller's */
+	struct sq_block *body; /* the call's reference; freed with the call */
+
+	/* The broker's: see broker/shard/pace.h. */
+	struct sq_sink *pace; /* what the answer waits for; NULL: memory, or nothing */
+	uint64_t pace_ms;     /* since when */
+	bool paces;           /* it waits */
+	bool pace_answered;   /* it only waits for that */
+
+	/* The answer. */
+	unsigned status;           /* HTTP */
+	enum sq_conflict conflict; /* with 409 */
+	uint64_t last;             /* with SQ_CONFLICT_GAP */
+	unsigned retry_after_s;    /* with 429 and 503 */
+	enum sq_full full;         /* with 429 */
+	enum sq_denied denied;     /* with 403: why */
+	const char *detail;        /* static text for the problem body, or NULL */
+	struct sq_buf out;         /* body of a 200 */
+};
+
+/* What 'key_hash' is: the same for all sessions of one space, workload and
+ * client, whatever their pod. */
+uint64_t sq_call_key_hash(const struct sq_key *);
+
+/* Hands the answered call back to the front, from any worker: the caller must
+ * not touch it afterwards. */
+void sq_call_done(struct sq_call *);
+
+static inline void
+sq_call_answer(struct sq_call *c, unsigned status, const char *detail)
+{
+	c->status = status;
+	c->detail = detail;
+	sq_call_done(c);
+}
+
+static inline void
+sq_call_refuse(struct sq_call *c, enum sq_conflict why)
+{
+	c->conflict = why;
+	sq_call_answer(c, 409, NULL);
+}
+
+#endif

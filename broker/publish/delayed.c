@@ -1,0 +1,265 @@
+#include "broker/publish/delayed.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/publish/dead_letters.h"
+#include "broker/shard/system_txn.h"
+#include "broker/engine/record.h"
+#include "broker/engine/wall.h"
+#include "broker/publish/publish.h"
+#include "core/mem.h"
+
+enum {
+	TICK_MAX = 1024, /* messages of one tick */
+	TXN_MAX = 64,    /* and of one transaction */
+};
+
+struct later {
+	struct sq_heap_node node; /* while it waits */
+	struct sq_list due;       /* then */
+	uint64_t id;              /* of its record; rises with each that is added */
+	struct sq_tenant *tenant; /* whose publish it was; it counts in his account */
+	struct sq_msg msg;
+	uint64_t not_from;
+};
+
+struct sq_delayed {
+	struct sq_broker *broker;
+	pthread_mutex_t lock;
+	struct sq_heap waiting;
+	struct sq_list due; /* in their order; the first worker's */
+};
+
+struct sq_delayed *
+sq_delayed_new(struct sq_broker *b)
+{
+	struct sq_delayed *d = sq_xcalloc(1, sizeof *d);
+
+	d->broker = b;
+	pthread_mutex_init(&d->lock, NULL);
+	sq_list_init(&d->due);
+	return d;
+}
+
+/* It has left both lists; under the lock. */
+static void
+later_free(struct sq_delayed *d, struct later *l)
+{
+	sq_share_give(sq_tenant_account(l->tenant), SQ_SHARE_DELAYED, 1);
+	sq_share_give(
+	    sq_tenant_account(l->tenant), SQ_SHARE_DELAYED_BYTES, sq_image_size(l->msg.image));
+	sq_count(d->broker, SQ_M_DELAYED, -1);
+	sq_msg_unref(&l->msg);
+	free(l);
+}
+
+void
+sq_delayed_free(struct sq_delayed **dp)
+{
+	struct sq_delayed *d = *dp;
+	struct sq_heap_node *node;
+
+	*dp = NULL;
+	if (d == NULL)
+		return;
+	while ((node = sq_heap_pop(&d->waiting, UINT64_MAX)) != NULL)
+		later_free(d, node->owner);
+	SQ_LIST_FOR_EACH_SAFE(l, &d->due, struct later, due)
+		later_free(d, l);
+	sq_heap_fini(&d->waiting);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+/* Counts 'm', whose space may have no room. */
+static bool
+later_count(struct sq_tenant *tenant, const struct sq_msg *m)
+{
+	struct sq_account *a = sq_tenant_account(tenant);
+
+	if (!sq_share_take(a, SQ_SHARE_DELAYED, 1))
+		return false;
+	if (sq_share_take(a, SQ_SHARE_DELAYED_BYTES, sq_image_size(m->image)))
+		return true;
+	sq_share_give(a, SQ_SHARE_DELAYED, 1);
+	return false;
+}
+
+/* It is counted. */
+static struct later *
+later_new(struct sq_delayed *d, uint64_t id, struct sq_tenant *tenant, const struct sq_msg *m,
+    uint64_t not_from)
+{
+	struct later *l = sq_xcalloc(1, sizeof *l);
+
+	l->id = id;
+	l->tenant = tenant;
+	l->msg = sq_msg_clone(m);
+	l->not_from = not_from;
+	l->node.owner = l;
+	sq_list_init(&l->due);
+	sq_count(d->broker, SQ_M_DELAYED, 1);
+	return l;
+}
+
+static struct sq_record_key
+later_record(const struct later *l)
+{
+	return (struct sq_record_key){SQ_RECORD_DELAYED, l->id, 0};
+}
+
+/* The record: u64 due time, wall-clock ms; u64 session whose subscriptions without
+ * its own messages don't get it; u16 and the tenant; the image. */
+static void
+later_write(const struct later *l, struct sq_txn *txn, uint64_t due_ms)
+{
+	struct sq_record_key key = later_record(l);
+	const char *tenant = sq_tenant_name(l->tenant);
+	struct sq_buf v = {0};
+
+	sq_buf_u64(&v, sq_wallclock_from_mono(due_ms, sq_worker_now_ms(txn->worker)));
+	sq_buf_u64(&v, l->not_from);
+	sq_record_put_text(&v, tenant, strlen(tenant));
+	sq_buf_append(&v, l->msg.image, sq_image_size(l->msg.image));
+	txn->engine->ops->record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
+	sq_buf_fini(&v);
+}
+
+int
+sq_delayed_add(struct sq_delayed *d, struct sq_txn *txn, struct sq_tenant *tenant,
+    const struct sq_msg *m, uint64_t not_from, uint64_t due_ms)
+{
+	struct later *l;
+
+	if (!later_count(tenant, m))
+		return SQ_ENOMEM;
+	pthread_mutex_lock(&d->lock);
+	l = later_new(d, sq_broker_id(d->broker), tenant, m, not_from);
+	later_write(l, txn, due_ms);
+	sq_heap_set(&d->waiting, &l->node, due_ms);
+	pthread_mutex_unlock(&d->lock);
+	return SQ_OK;
+}
+
+/* Start. */
+
+struct load {
+	struct sq_delayed *delayed;
+	uint64_t now_ms;
+	unsigned bad;
+};
+
+static void
+delayed_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
+{
+	struct sq_reader in = sq_reader(value.p, value.len);
+	uint64_t wall_ms = sq_read64(&in), not_from = sq_read64(&in);
+	struct sq_bytes tenant = sq_record_take_text(&in);
+	struct sq_msg m = {NULL, in.p};
+	struct load *l = arg;
+	struct sq_delayed *d = l->delayed;
+	struct sq_tenant *owner;
+	struct later *at;
+	char *text;
+
+	if (in.bad || sq_image_check(in.p, sq_reader_left(&in)) != SQ_OK) {
+		l->bad++;
+		return;
+	}
+	text = sq_xmemdup0(tenant.p, tenant.len);
+	owner = sq_tenant_get(d->broker->tenants, text);
+	free(text);
+	sq_share_force(sq_tenant_account(owner), SQ_SHARE_DELAYED, 1);
+	sq_share_force(sq_tenant_account(owner), SQ_SHARE_DELAYED_BYTES, sq_image_size(m.image));
+	at = later_new(d, key->id, owner, &m, not_from);
+	sq_tenant_unref(&owner);
+	sq_heap_set(&d->waiting, &at->node, sq_wallclock_to_mono(wall_ms, l->now_ms));
+}
+
+int
+sq_delayed_load(struct sq_delayed *d, uint64_t now_ms)
+{
+	struct sq_engine *e = d->broker->engine;
+	struct load l = {d, now_ms, 0};
+	int err = e->ops->load(e, SQ_RECORD_DELAYED, delayed_load, &l);
+
+	return err == SQ_OK && l.bad > 0 ? SQ_EINVAL : err;
+}
+
+/* Publishing. */
+
+static int
+later_order(const void *a, const void *b)
+{
+	const struct later *x = *(struct later *const *)a, *y = *(struct later *const *)b;
+
+	if (x->node.due != y->node.due)
+		return x->node.due < y->node.due ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Moves what is due by now to the list, in order; a heap does not keep the order of
+ * what is due at one time. */
+static void
+delayed_collect(struct sq_delayed *d, uint64_t now_ms)
+{
+	struct later **v = NULL;
+	struct sq_heap_node *node;
+	size_t n = 0, cap = 0;
+
+	pthread_mutex_lock(&d->lock);
+	while ((node = sq_heap_pop(&d->waiting, now_ms)) != NULL) {
+		if (n == cap) {
+			cap = cap > 0 ? cap * 2 : 64;
+			v = sq_xrealloc(v, cap * sizeof(struct later *));
+		}
+		v[n++] = node->owner;
+	}
+	pthread_mutex_unlock(&d->lock);
+	if (n > 0)
+		qsort(v, n, sizeof(struct later *), later_order);
+	for (size_t i = 0; i < n; i++)
+		sq_list_push_back(&d->due, &v[i]->due);
+	free(v);
+}
+
+/* Publishes the first ones of the list in one transaction; returns how many. */
+static int
+delayed_publish(struct sq_delayed *d)
+{
+	struct sq_shard *sh = &d->broker->shards[0];
+	struct sq_own_txn *own = NULL;
+	int n = 0, held = 0;
+
+	SQ_LIST_FOR_EACH_SAFE(l, &d->due, struct later, due) {
+		struct sq_record_key key = later_record(l);
+
+		if (n == TXN_MAX || held == TICK_MAX)
+			break;
+		if (!sq_publish_due(sh, &own, l->tenant, &l->msg, l->not_from)) {
+			held++; /* it keeps its place before later ones */
+			continue;
+		}
+		d->broker->engine->ops->record(sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
+		sq_list_remove(&l->due);
+		pthread_mutex_lock(&d->lock);
+		later_free(d, l);
+		pthread_mutex_unlock(&d->lock);
+		n++;
+	}
+	if (own != NULL)
+		sq_dead_flush(sh, sq_own_txn(sh, &own));
+	sq_own_commit(&own);
+	return n;
+}
+
+void
+sq_delayed_tick(struct sq_delayed *d, uint64_t now_ms)
+{
+	delayed_collect(d, now_ms);
+	for (int n = 0, more = 1; n < TICK_MAX && more > 0; n += more)
+		more = delayed_publish(d);
+}

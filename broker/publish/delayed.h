@@ -1,0 +1,26 @@
+/* Messages that are published later: sqmqos-delay (docs/user-guide.md).
+ *
+ * They wait in memory, ordered by their time and then by their publishing, each
+ * with a record in the store; the first worker publishes them.  Delayed wills are
+ * their sessions'. */
+#ifndef SQ_BROKER_PUBLISH_DELAYED_H
+#define SQ_BROKER_PUBLISH_DELAYED_H
+
+#include "broker/shard/shard.h"
+
+struct sq_delayed;
+
+struct sq_delayed *sq_delayed_new(struct sq_broker *);
+void sq_delayed_free(struct sq_delayed **);
+/* Reads what the store has; before any other use.  Returns the engine's error. */
+int sq_delayed_load(struct sq_delayed *, uint64_t now_ms) SQ_MUST_CHECK;
+
+/* Keeps a copy of 'm' until 'due_ms' on the workers' clock; its record is in 'txn'.
+ * 'not_from' as in struct sq_binding.  SQ_ENOMEM when the tenant has its share.  Any worker. */
+int sq_delayed_add(struct sq_delayed *, struct sq_txn *txn, struct sq_tenant *,
+    const struct sq_msg *m, uint64_t not_from, uint64_t due_ms) SQ_MUST_CHECK;
+
+/* Publishes what is due, a bounded number per call; on the first worker. */
+void sq_delayed_tick(struct sq_delayed *, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,150 @@
+#include "broker/publish/options.h"
+
+#include <string.h>
+
+#include "core/suggest.h"
+#include "proto/topic/topic.h"
+
+static const char prefix[] = "sqmqos-";
+
+enum { PREFIX_LEN = sizeof prefix - 1, NAME_SHOWN_MAX = 64 };
+
+/* Behind the prefix: what an app may ask for, and what the broker writes. */
+#define ASKED_QOS "qos"
+#define ASKED_KEY "key"
+#define ASKED_DELAY "delay"
+#define ASKED_RECEIPT "receipt"
+static const char *const asked_names[] = {ASKED_QOS, ASKED_KEY, ASKED_DELAY, ASKED_RECEIPT, NULL};
+static const char *const written_names[] = {
+    "dead-reason", "dead-time", "dead-queue", "target", "outcome", "time", NULL};
+
+static bool
+asked_is(struct sq_bytes b, const char *text)
+{
+	return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
+}
+
+/* A decimal number of seconds, at most 9 digits. */
+static bool
+asked_seconds(struct sq_bytes value, uint32_t *out)
+{
+	uint32_t n = 0;
+
+	if (value.len == 0 || value.len > 9)
+		return false;
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.p[i] < '0' || value.p[i] > '9')
+			return false;
+		n = n * 10 + (value.p[i] - '0');
+	}
+	*out = n;
+	return true;
+}
+
+static bool
+asked_written(struct sq_bytes name)
+{
+	for (const char *const *w = written_names; *w != NULL; w++) {
+		if (asked_is(name, *w))
+			return true;
+	}
+	return false;
+}
+
+/* Reads one property, 'name' without the prefix; what is wrong with its value. */
+static enum sq_asked_wrong
+asked_take(struct sq_asked *a, struct sq_bytes name, struct sq_bytes value)
+{
+	if (asked_is(name, ASKED_QOS)) {
+		a->assured = true;
+		return asked_is(value, "3") ? SQ_ASKED_GOOD : SQ_ASKED_WRONG_QOS;
+	}
+	if (asked_is(name, ASKED_DELAY))
+		return asked_seconds(value, &a->delay_s) ? SQ_ASKED_GOOD : SQ_ASKED_WRONG_DELAY;
+	if (asked_is(name, ASKED_KEY)) {
+		a->key = value;
+		return value.len > 0 && value.len <= SQ_ASKED_KEY_MAX ? SQ_ASKED_GOOD
+								      : SQ_ASKED_WRONG_KEY;
+	}
+	if (asked_is(name, ASKED_RECEIPT)) {
+		a->receipt = value;
+		return sq_topic_name_check(value, NULL) == SQ_OK && sq_topic_closed(value) == NULL
+		    ? SQ_ASKED_GOOD
+		    : SQ_ASKED_WRONG_RECEIPT;
+	}
+	if (a->unknown.len == 0 && !asked_written(name))
+		a->unknown = (struct sq_bytes){name.p - PREFIX_LEN, name.len + PREFIX_LEN};
+	return SQ_ASKED_GOOD;
+}
+
+bool
+sq_asked_parse(const unsigned char *image, struct sq_asked *out)
+{
+	struct sq_bytes props = sq_image_props(image), name, value;
+
+	*out = (struct sq_asked){0};
+	while (sq_props_user_next(&props, &name, &value)) {
+		enum sq_asked_wrong wrong;
+
+		if (name.len < PREFIX_LEN || memcmp(name.p, prefix, PREFIX_LEN) != 0)
+			continue;
+		name = (struct sq_bytes){name.p + PREFIX_LEN, name.len - PREFIX_LEN};
+		wrong = asked_take(out, name, value);
+		if (wrong != SQ_ASKED_GOOD && out->wrong == SQ_ASKED_GOOD)
+			out->wrong = (uint8_t)wrong;
+	}
+	if (sq_image_qos(image) != 2 && out->wrong == SQ_ASKED_GOOD) {
+		if (out->assured)
+			out->wrong = SQ_ASKED_WRONG_QOS_BASE;
+		else if (out->key.len > 0)
+			out->wrong = SQ_ASKED_WRONG_KEY_BASE;
+	}
+	out->assured = out->wrong == SQ_ASKED_GOOD && (out->assured || out->key.len > 0);
+	return out->wrong == SQ_ASKED_GOOD;
+}
+
+/* A name from outside: cut, and what is not printable ASCII as '?'. */
+static void
+explain_name(struct sq_buf *out, struct sq_bytes name)
+{
+	for (size_t i = 0; i < name.len && i < NAME_SHOWN_MAX; i++)
+		sq_buf_u8(out, name.p[i] >= 0x20 && name.p[i] < 0x7f ? name.p[i] : '?');
+	if (name.len > NAME_SHOWN_MAX)
+		sq_buf_append(out, "...", 3);
+}
+
+static void
+explain_unknown(const struct sq_asked *a, struct sq_buf *out)
+{
+	struct sq_suggest s = sq_suggest_start(
+	    (const char *)a->unknown.p + PREFIX_LEN, a->unknown.len - PREFIX_LEN);
+
+	sq_buf_printf(out, "unknown user property ");
+	explain_name(out, a->unknown);
+	for (const char *const *w = asked_names; *w != NULL; w++)
+		sq_suggest_offer(&s, *w, strlen(*w), *w, strlen(*w));
+	for (const char *const *w = written_names; *w != NULL; w++)
+		sq_suggest_offer(&s, *w, strlen(*w), *w, strlen(*w));
+	if (s.best != NULL) {
+		sq_buf_printf(out, ", did you mean %s%s?", prefix, s.best);
+		return;
+	}
+	sq_buf_printf(out, ", known are");
+	for (const char *const *w = asked_names; *w != NULL; w++)
+		sq_buf_printf(out, "%s %s%s", w == asked_names ? "" : ",", prefix, *w);
+}
+
+void
+sq_asked_explain(const struct sq_asked *a, struct sq_buf *out)
+{
+	static const char *const texts[] = {
+#define ASKED_TEXT(sym, text) [SQ_ASKED_WRONG_##sym] = (text),
+	    SQ_ASKED_WRONGS(ASKED_TEXT)
+#undef ASKED_TEXT
+	};
+
+	if (a->wrong != SQ_ASKED_GOOD)
+		sq_buf_append(out, texts[a->wrong], strlen(texts[a->wrong]));
+	else if (a->unknown.len > 0)
+		explain_unknown(a, out);
+}

@@ -1,0 +1,268 @@
+#include "broker/publish/refused.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "broker/publish/dead_letters.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "core/utf8.h"
+#include "proto/mqtt/reason.h"
+
+enum {
+	QUIET_MS = 10000, /* between two lines of a queue or a session */
+	TEXT_MAX = SQ_NOTE_TEXT_MAX,
+	NAME_SHOWN_MAX = 256, /* bytes of a queue's name */
+};
+
+static_assert(
+    SQ_M_REFUSED_BY_MEMORY - SQ_M_REFUSED_BY_PROPERTY == SQ_REFUSAL_MEMORY - SQ_REFUSAL_PROPERTY,
+    "the rows of the metrics follow those of the refusals");
+
+uint8_t
+sq_refused_say(struct sq_refused *r, uint8_t code, enum sq_refusal refusal, const char *fmt, ...)
+{
+	char line[TEXT_MAX + 2]; /* cut at a character: what is no UTF-8 is left out of a note */
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	assert(n >= 0);
+	r->refusal = (uint8_t)refusal;
+	r->queue = NULL;
+	sq_buf_drain(&r->text, sq_buf_len(&r->text));
+	sq_buf_append(&r->text, line, sq_utf8_cut(line, (size_t)n, TEXT_MAX));
+	return code;
+}
+
+uint8_t
+sq_refused_asked(struct sq_refused *r, const struct sq_session *from, const struct sq_asked *asked)
+{
+	struct sq_broker *b = from->shard->broker;
+	uint8_t code = SQ_MQTT_RC_SUCCESS;
+	struct sq_buf text = {0};
+
+	sq_asked_explain(asked, &text);
+	if (asked->wrong != SQ_ASKED_GOOD || !b->cfg.unknown_properties) {
+		code = sq_refused_say(r, SQ_MQTT_RC_IMPLEMENTATION, SQ_REFUSAL_PROPERTY, "%.*s",
+		    (int)sq_buf_len(&text), (const char *)sq_buf_data(&text));
+	} else {
+		sq_count(b, SQ_M_UNKNOWN_PROPERTIES, 1);
+		SQ_WARN("broker", "%s: %.*s", from->key, (int)sq_buf_len(&text),
+		    (const char *)sq_buf_data(&text));
+	}
+	sq_buf_fini(&text);
+	return code;
+}
+
+uint8_t
+sq_refused_limit(struct sq_refused *r, const struct sq_broker *b, enum sq_limit limit)
+{
+	const struct sq_broker_cfg *c = &b->cfg;
+	const struct {
+		uint8_t code;
+		enum sq_refusal refusal;
+		const char *text;
+		const char *keys[2];
+		uint64_t values[2];
+	} rows[] = {
+	    [SQ_LIMIT_PACKET] = {SQ_MQTT_RC_IMPLEMENTATION, SQ_REFUSAL_QUOTA,
+		"the message is too large", {"limits.max-packet"}, {c->max_packet}},
+	    [SQ_LIMIT_LEVELS] = {SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC,
+		"the topic name has too many levels", {"limits.topic-levels"},
+		{c->limits.topic_levels}},
+	    [SQ_LIMIT_RETAINED] = {SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA,
+		"there is no room for a retained message",
+		{"retained.max-messages", "retained.max-bytes"},
+		{c->retained_max_msgs, c->retained_max_bytes}},
+	    [SQ_LIMIT_DELAY] = {SQ_MQTT_RC_IMPLEMENTATION, SQ_REFUSAL_PROPERTY,
+		"sqmqos-delay is too long", {"delayed.max-delay in seconds"}, {c->delayed_max_s}},
+	    [SQ_LIMIT_DELAYED] = {SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA,
+		"there is no room for a delayed message",
+		{"delayed.max-messages", "delayed.max-bytes"},
+		{c->delayed_max_msgs, c->delayed_max_bytes}},
+	    [SQ_LIMIT_KEYS] = {SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA,
+		"there is no room for a new key", {"idempotency.max-keys"}, {c->max_keys}},
+	    [SQ_LIMIT_DEAD_LETTERS] = {SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_DEAD_LETTERS_FULL,
+		"no QoS 3 message is taken while the dead letters are full",
+		{"dead-letters.max-messages", "dead-letters.max-bytes"},
+		{c->dead_max_msgs, c->dead_max_bytes}},
+	    [SQ_LIMIT_MEMORY] = {SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_MEMORY,
+		"the broker's memory is nearly used up", {"limits.memory"}, {sq_memory_limit()}},
+	};
+
+	(void)sq_refused_say(r, 0, rows[limit].refusal, "%s (%s: %llu", rows[limit].text,
+	    rows[limit].keys[0], (unsigned long long)rows[limit].values[0]);
+	if (rows[limit].keys[1] != NULL)
+		sq_buf_printf(&r->text, ", %s: %llu", rows[limit].keys[1],
+		    (unsigned long long)rows[limit].values[1]);
+	sq_buf_u8(&r->text, ')');
+	return rows[limit].code;
+}
+
+uint8_t
+sq_refused_store(struct sq_refused *r)
+{
+	return sq_refused_say(
+	    r, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_STORE_FULL, SQ_REFUSED_STORE);
+}
+
+uint8_t
+sq_refused_share(struct sq_refused *r, const struct sq_broker *b, enum sq_limit limit,
+    const struct sq_account *account, enum sq_share_kind kind)
+{
+	uint8_t code = sq_refused_limit(r, b, limit);
+
+	if (kind != SQ_SHARE_KEYS && sq_share_room(account, kind) > 0)
+		kind++; /* its bytes */
+	sq_buf_printf(&r->text, ": ");
+	sq_share_explain(account, kind, &r->text);
+	return code;
+}
+
+/* Since when nobody takes from the queue, or who does. */
+static void
+queue_takers(struct sq_buf *out, const struct sq_queue_state *q)
+{
+	uint64_t now_ms = sq_worker_now_ms(sq_worker_self());
+	uint64_t lonely_ms = now_ms > q->lonely_since_ms ? now_ms - q->lonely_since_ms : 0;
+	time_t since = (time_t)((sq_clock_wall_ms() - lonely_ms) / 1000);
+	char text[32];
+	struct tm tm;
+
+	if (q->lonely_since_ms == 0) {
+		sq_buf_printf(out, ", %u client%s from it, more slowly than it fills", q->takers,
+		    q->takers == 1 ? " takes" : "s take");
+		return;
+	}
+	gmtime_r(&since, &tm);
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	sq_buf_printf(out, ", nobody takes from it since %s", text);
+}
+
+uint8_t
+sq_refused_queue(
+    struct sq_refused *r, struct sq_broker *b, const struct sq_sink *sink, uint32_t size)
+{
+	const char *name = sq_dead_source_name(sink->dead);
+	struct sq_queue_state q;
+	uint64_t n, bytes;
+
+	if (r->queue == sink) /* as of the entry before */
+		return SQ_MQTT_RC_QUOTA_EXCEEDED;
+	sink->engine->ops->queue_state(sink->queue, &q);
+	n = q.n + q.coming;
+	bytes = q.bytes + q.coming_bytes;
+	if (q.store_full) {
+		(void)sq_refused_store(r);
+	} else if (q.share < size) {
+		(void)sq_refused_say(r, 0, SQ_REFUSAL_STORE_FULL,
+		    "there is no room in the broker's store (store.max-size): ");
+		sq_share_explain(sq_tenant_account(sq_dead_source_tenant(sink->dead)),
+		    SQ_SHARE_STORED_BYTES, &r->text);
+	} else if (q.memory < size) {
+		(void)sq_refused_say(r, 0, SQ_REFUSAL_MEMORY,
+		    "there is no room in the broker's memory (limits.memory): ");
+		sq_share_explain(sq_tenant_account(sq_dead_source_tenant(sink->dead)),
+		    SQ_SHARE_MEMORY, &r->text);
+	} else if (q.fair < size) {
+		(void)sq_refused_say(r, 0, SQ_REFUSAL_MEMORY,
+		    "queue %.*s has its part of the memory that is free: %llu messages of %llu "
+		    "bytes "
+		    "wait (limits.memory: %llu)",
+		    (int)sq_utf8_cut(name, strlen(name), NAME_SHOWN_MAX), name,
+		    (unsigned long long)n, (unsigned long long)bytes,
+		    (unsigned long long)sq_memory_limit());
+		queue_takers(&r->text, &q);
+	} else {
+		/* Others may have taken from it meanwhile: then it is what is nearer. */
+		bool by_count = n >= q.max_msgs ||
+		    (double)n / (double)q.max_msgs > (double)bytes / (double)q.max_bytes;
+
+		(void)sq_refused_say(r, 0, SQ_REFUSAL_QUEUE_FULL,
+		    "queue %.*s is full: %llu messages of %llu bytes wait (%s: %llu)",
+		    (int)sq_utf8_cut(name, strlen(name), NAME_SHOWN_MAX), name,
+		    (unsigned long long)n, (unsigned long long)bytes,
+		    !by_count                                 ? "queue.max-bytes"
+			: q.max_msgs == b->cfg.queue_max_msgs ? "queue.max-messages"
+							      : "max-length",
+		    (unsigned long long)(by_count ? q.max_msgs : q.max_bytes));
+		queue_takers(&r->text, &q);
+	}
+	r->queue = sink;
+	return SQ_MQTT_RC_QUOTA_EXCEEDED;
+}
+
+/* Whether a line is due now; any worker. */
+static bool
+refused_speaks(_Atomic uint64_t *quiet_until_ms)
+{
+	uint64_t now_ms = sq_worker_now_ms(sq_worker_self());
+	uint64_t until = atomic_load_explicit(quiet_until_ms, memory_order_relaxed);
+
+	return now_ms >= until &&
+	    atomic_compare_exchange_strong_explicit(quiet_until_ms, &until, now_ms + QUIET_MS,
+		memory_order_relaxed, memory_order_relaxed);
+}
+
+static void
+refused_count(const struct sq_refused *r, struct sq_broker *b)
+{
+	assert(r->refusal >= SQ_REFUSAL_PROPERTY && r->refusal < SQ_REFUSAL_COUNT);
+	sq_count(b, SQ_M_REFUSED_BY_PROPERTY + (r->refusal - SQ_REFUSAL_PROPERTY), 1);
+}
+
+static void
+refused_log(const struct sq_refused *r, const char *of, const struct sq_identity *who,
+    const char *what, uint8_t code)
+{
+	bool named = who != NULL && who->name[0] != '\0';
+
+	SQ_WARN("broker", "%s: %s refused with 0x%02x: %.*s%s%s", of, what, code,
+	    (int)sq_buf_len(&r->text), (const char *)sq_buf_data(&r->text), named ? ", by " : "",
+	    named ? who->name : "");
+}
+
+void
+sq_refused_untold(
+    struct sq_refused *r, struct sq_broker *b, const char *of, const char *what, uint8_t code)
+{
+	refused_count(r, b);
+	refused_log(r, of, NULL, what, code);
+}
+
+void
+sq_refused_tell(struct sq_refused *r, struct sq_session *s, const char *what, uint8_t code,
+    uint16_t index, struct sq_notes *notes)
+{
+	struct sq_bytes text = {sq_buf_data(&r->text), sq_buf_len(&r->text)};
+	/* The sink lives: its binding was found under its space's lock, which is still held. */
+	struct sq_sink *queue = (struct sq_sink *)(uintptr_t)r->queue;
+
+	sq_notes_add(notes, index, r->refusal, text);
+	refused_count(r, s->shard->broker);
+	if (refused_speaks(queue != NULL ? &queue->quiet_until_ms : &s->quiet_until_ms))
+		refused_log(r, s->key, s->identity, what, code);
+}
+
+void
+sq_refused_unmatched(
+    struct sq_refused *r, struct sq_session *s, uint16_t index, struct sq_notes *notes)
+{
+	(void)sq_refused_say(r, 0, SQ_REFUSAL_UNMATCHED, "nothing matches, and nothing was stored");
+	sq_notes_add(notes, index, r->refusal,
+	    (struct sq_bytes){sq_buf_data(&r->text), sq_buf_len(&r->text)});
+	refused_count(r, s->shard->broker);
+}
+
+void
+sq_refused_fini(struct sq_refused *r)
+{
+	sq_buf_fini(&r->text);
+}

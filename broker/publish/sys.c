@@ -1,0 +1,421 @@
+#include "broker/publish/sys.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/shard/system_txn.h"
+#include "broker/publish/publish.h"
+#include "broker/group/watch.h"
+#include "core/htab.h"
+#include "core/mem.h"
+#include "proto/topic/sys_value.h"
+#include "proto/topic/topic.h"
+
+#define PREFIX "$SYS/broker/"
+
+/* Names of spaces for $SYS begin with it: it is in no UTF-8, see broker/shard/tenant.c. */
+enum { MARK = SQ_TENANT_SYS_MARK };
+
+/* X(symbol, name): mosquitto's, those that it calls deprecated among them. */
+#define SYS_TOPICS(X) \
+	X(VERSION, "version") \
+	X(UPTIME, "uptime") \
+	X(CONNECTED, "clients/connected") \
+	X(ACTIVE, "clients/active") \
+	X(DISCONNECTED, "clients/disconnected") \
+	X(INACTIVE, "clients/inactive") \
+	X(EXPIRED, "clients/expired") \
+	X(MAXIMUM, "clients/maximum") \
+	X(TOTAL, "clients/total") \
+	X(SUBSCRIPTIONS, "subscriptions/count") \
+	X(SHARED, "shared_subscriptions/count") \
+	X(RETAINED, "retained messages/count") \
+	X(RECEIVED, "messages/received") \
+	X(SENT, "messages/sent") \
+	X(STORED, "messages/stored") \
+	X(STORE_COUNT, "store/messages/count") \
+	X(STORE_BYTES, "store/messages/bytes") \
+	X(PUBLISH_RECEIVED, "publish/messages/received") \
+	X(PUBLISH_SENT, "publish/messages/sent") \
+	X(PUBLISH_DROPPED, "publish/messages/dropped") \
+	X(PUBLISH_BYTES_RECEIVED, "publish/bytes/received") \
+	X(PUBLISH_BYTES_SENT, "publish/bytes/sent") \
+	X(BYTES_RECEIVED, "bytes/received") \
+	X(BYTES_SENT, "bytes/sent")
+
+#define SYS_TOPIC_ENUM(sym, name) TOPIC_##sym,
+enum sys_topic { SYS_TOPICS(SYS_TOPIC_ENUM) TOPICS };
+
+static const char *const sys_names[] = {
+#define SYS_TOPIC_NAME(sym, name) [TOPIC_##sym] = PREFIX name,
+    SYS_TOPICS(SYS_TOPIC_NAME)
+#undef SYS_TOPIC_NAME
+};
+
+/* What waits in queues that have a name. */
+struct sys_stored {
+	uint64_t n, bytes;
+};
+
+struct sys_tenant {
+	struct sq_hnode node;
+	struct sq_tenant *tenant;
+	struct sq_sys_part *parts; /* one for each shard */
+	_Atomic int64_t dropped, maximum;
+	/* Under the lock. */
+	struct sq_space *space; /* NULL: nobody has ever subscribed */
+	struct sys_stored stored, passing;
+	struct sq_sys_told told[TOPICS];
+};
+
+struct sq_sys {
+	struct sq_broker *broker;
+	uint64_t interval_ms, start_ms;
+	/* The next round; 0: nobody has subscribed.  Atomic. */
+	atomic_uint_fast64_t due_ms;
+	pthread_mutex_t lock; /* the table, and what is under it */
+	struct sq_htab tenants;
+};
+
+struct sq_sys *
+sq_sys_new(struct sq_broker *b, uint64_t interval_ms)
+{
+	struct sq_sys *sys = sq_xcalloc(1, sizeof *sys);
+
+	sys->broker = b;
+	sys->interval_ms = interval_ms;
+	sys->start_ms = sq_own_now_ms();
+	pthread_mutex_init(&sys->lock, NULL);
+	return sys;
+}
+
+static void
+sys_tenant_free(struct sq_sys *sys, struct sys_tenant *t)
+{
+	sq_htab_remove(&sys->tenants, &t->node);
+	free(t->parts);
+	free(t);
+}
+
+void
+sq_sys_free(struct sq_sys **sp)
+{
+	struct sq_sys *sys = *sp;
+	struct sq_hnode *at;
+
+	*sp = NULL;
+	if (sys == NULL)
+		return;
+	while ((at = sq_htab_walk(&sys->tenants, NULL)) != NULL)
+		sys_tenant_free(sys, SQ_CONTAINER_OF(at, struct sys_tenant, node));
+	sq_htab_fini(&sys->tenants);
+	pthread_mutex_destroy(&sys->lock);
+	free(sys);
+}
+
+/* Under the lock, as the next one. */
+static struct sys_tenant *
+sys_find(const struct sq_sys *sys, const struct sq_tenant *tenant)
+{
+	uint64_t hash = sq_hash(&tenant, sizeof tenant);
+
+	for (struct sq_hnode *n = sq_htab_find(&sys->tenants, hash); n != NULL;
+	     n = sq_htab_next_same(n)) {
+		struct sys_tenant *t = SQ_CONTAINER_OF(n, struct sys_tenant, node);
+
+		if (t->tenant == tenant)
+			return t;
+	}
+	return NULL;
+}
+
+static struct sys_tenant *
+sys_tenant(struct sq_sys *sys, struct sq_tenant *tenant)
+{
+	size_t size = sys->broker->n_shards * sizeof(struct sq_sys_part);
+	struct sys_tenant *t = sys_find(sys, tenant);
+
+	if (t != NULL)
+		return t;
+	t = sq_xcalloc(1, sizeof *t);
+	t->tenant = tenant;
+	t->parts = aligned_alloc(_Alignof(struct sq_sys_part), size);
+	if (t->parts == NULL)
+		abort();
+	memset(t->parts, 0, size);
+	for (int i = 0; i < TOPICS; i++)
+		t->told[i] = sq_sys_untold;
+	sq_htab_insert(&sys->tenants, &t->node, sq_hash(&tenant, sizeof tenant));
+	return t;
+}
+
+/* The same; it stays where it is as long as the tenant. */
+static struct sys_tenant *
+sys_tenant_locked(struct sq_sys *sys, struct sq_tenant *tenant)
+{
+	struct sys_tenant *t;
+
+	pthread_mutex_lock(&sys->lock);
+	t = sys_tenant(sys, tenant);
+	pthread_mutex_unlock(&sys->lock);
+	return t;
+}
+
+void
+sq_sys_forget(struct sq_sys *sys, const struct sq_tenant *tenant)
+{
+	struct sys_tenant *t;
+
+	pthread_mutex_lock(&sys->lock);
+	t = sys_find(sys, tenant);
+	if (t != NULL) {
+		sq_space_unref(&t->space); /* at the end it is the router's */
+		sys_tenant_free(sys, t);
+	}
+	pthread_mutex_unlock(&sys->lock);
+}
+
+struct sq_sys_part *
+sq_sys_part(struct sq_sys *sys, struct sq_tenant *tenant, const struct sq_shard *sh)
+{
+	return &sys_tenant_locked(sys, tenant)->parts[sh - sys->broker->shards];
+}
+
+_Atomic int64_t *
+sq_sys_dropped(struct sq_sys *sys, struct sq_tenant *tenant)
+{
+	return &sys_tenant_locked(sys, tenant)->dropped;
+}
+
+static int64_t
+sys_sum(const struct sq_sys *sys, const struct sys_tenant *t, enum sq_sys_count which)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < sys->broker->n_shards; i++)
+		sum += atomic_load_explicit(&t->parts[i].v[which], memory_order_relaxed);
+	return sum;
+}
+
+void
+sq_sys_connected(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_sys_part *part)
+{
+	struct sys_tenant *t = sys_tenant_locked(sys, tenant);
+	int64_t now, most = atomic_load_explicit(&t->maximum, memory_order_relaxed);
+
+	sq_sys_add(part, SQ_SYS_CONNECTED, 1);
+	now = sys_sum(sys, t, SQ_SYS_CONNECTED);
+	while (now > most &&
+	    !atomic_compare_exchange_weak_explicit(
+		&t->maximum, &most, now, memory_order_relaxed, memory_order_relaxed))
+		continue;
+}
+
+/* Spaces. */
+
+struct sq_space *
+sq_sys_space(struct sq_sys *sys, struct sq_tenant *tenant, const struct sq_topic_filter *f)
+{
+	const char *name = sq_tenant_name(tenant);
+	uint_fast64_t none = 0;
+	struct sys_tenant *t;
+
+	if (!sq_sys_filter(f->filter))
+		return sq_tenant_space(tenant);
+	atomic_compare_exchange_strong(&sys->due_ms, &none, sq_own_now_ms() + sys->interval_ms);
+	pthread_mutex_lock(&sys->lock);
+	t = sys_tenant(sys, tenant);
+	if (t->space == NULL) {
+		struct sq_buf text = {0};
+
+		sq_buf_u8(&text, MARK);
+		sq_buf_append(&text, name, strlen(name) + 1);
+		t->space = sq_router_space_beside(
+		    sys->broker->router, sq_tenant_space(tenant), (const char *)sq_buf_data(&text));
+		sq_buf_fini(&text);
+	}
+	pthread_mutex_unlock(&sys->lock);
+	return t->space;
+}
+
+/* Values. */
+
+/* What the tenant's clients may know of the broker just now; under the lock. */
+static void
+sys_values(const struct sq_sys *sys, const struct sys_tenant *t, int64_t *v)
+{
+	uint64_t retained, retained_bytes;
+
+	sq_space_retained(sq_tenant_space(t->tenant), &retained, &retained_bytes);
+	v[TOPIC_VERSION] = 0;
+	v[TOPIC_UPTIME] = (int64_t)((sq_own_now_ms() - sys->start_ms) / 1000);
+	v[TOPIC_CONNECTED] = v[TOPIC_ACTIVE] = sys_sum(sys, t, SQ_SYS_CONNECTED);
+	v[TOPIC_TOTAL] = sys_sum(sys, t, SQ_SYS_TOTAL);
+	v[TOPIC_DISCONNECTED] = v[TOPIC_INACTIVE] = v[TOPIC_TOTAL] > v[TOPIC_CONNECTED]
+	    ? v[TOPIC_TOTAL] - v[TOPIC_CONNECTED]
+	    : 0;
+	v[TOPIC_EXPIRED] = sys_sum(sys, t, SQ_SYS_EXPIRED);
+	v[TOPIC_MAXIMUM] = atomic_load_explicit(&t->maximum, memory_order_relaxed);
+	v[TOPIC_SUBSCRIPTIONS] = sys_sum(sys, t, SQ_SYS_SUBSCRIPTIONS);
+	v[TOPIC_SHARED] = sys_sum(sys, t, SQ_SYS_SHARED);
+	v[TOPIC_RETAINED] = (int64_t)retained;
+	v[TOPIC_STORED] = v[TOPIC_STORE_COUNT] = (int64_t)(retained + t->stored.n);
+	v[TOPIC_STORE_BYTES] = (int64_t)(retained_bytes + t->stored.bytes);
+	v[TOPIC_RECEIVED] = v[TOPIC_PUBLISH_RECEIVED] = sys_sum(sys, t, SQ_SYS_RECEIVED);
+	v[TOPIC_SENT] = v[TOPIC_PUBLISH_SENT] = sys_sum(sys, t, SQ_SYS_SENT);
+	v[TOPIC_PUBLISH_DROPPED] = atomic_load_explicit(&t->dropped, memory_order_relaxed);
+	v[TOPIC_BYTES_RECEIVED] = v[TOPIC_PUBLISH_BYTES_RECEIVED] = sys_sum(
+	    sys, t, SQ_SYS_RECEIVED_BYTES);
+	v[TOPIC_BYTES_SENT] = v[TOPIC_PUBLISH_BYTES_SENT] = sys_sum(sys, t, SQ_SYS_SENT_BYTES);
+}
+
+/* The message of a value; one reference. */
+static struct sq_msg
+sys_message(enum sys_topic topic, int64_t value)
+{
+	char text[SQ_SYS_TEXT_MAX];
+
+	sq_sys_text(text,
+	    topic == TOPIC_VERSION      ? SQ_SYS_VERSION
+		: topic == TOPIC_UPTIME ? SQ_SYS_SECONDS
+					: SQ_SYS_NUMBER,
+	    value);
+	return sq_msg_new(0, true, sq_bytes_of(sys_names[topic]), (struct sq_bytes){0},
+	    SQ_MSG_NO_EXPIRY, sq_bytes_of(text));
+}
+
+void
+sq_sys_retained(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_bytes filter,
+    sq_retained_fn *fn, void *arg)
+{
+	struct sq_origin origin = sq_own_origin(sys->broker);
+	int64_t v[TOPICS];
+	struct sys_tenant *t;
+	bool more = sys->interval_ms > 0, only;
+
+	if (!more)
+		return;
+	pthread_mutex_lock(&sys->lock);
+	t = sys_tenant(sys, tenant);
+	sys_values(sys, t, v);
+	only = t->space != NULL && sq_space_bindings(t->space) == 1; /* this one's */
+	for (int i = 0; i < TOPICS; i++)
+		sq_sys_told_one(&t->told[i], v[i], only);
+	pthread_mutex_unlock(&sys->lock);
+	for (int i = 0; i < TOPICS && more; i++) {
+		struct sq_msg m;
+
+		if (!sq_topic_match(filter, sq_bytes_of(sys_names[i])))
+			continue;
+		m = sys_message((enum sys_topic)i, v[i]);
+		more = fn(&m, &origin, 0, arg);
+		sq_msg_unref(&m);
+	}
+}
+
+/* Rounds. */
+
+/* Sends what has changed of the tenant's. */
+static void
+sys_round(struct sq_sys *sys, struct sys_tenant *t, struct sq_shard *sh, struct sq_own_txn **own)
+{
+	int64_t v[TOPICS];
+	bool due[TOPICS];
+
+	pthread_mutex_lock(&sys->lock);
+	sys_values(sys, t, v);
+	for (int i = 0; i < TOPICS; i++)
+		due[i] = sq_sys_tell_all(&t->told[i], v[i]);
+	pthread_mutex_unlock(&sys->lock);
+	for (int i = 0; i < TOPICS; i++) {
+		struct sq_msg m;
+
+		if (!due[i])
+			continue;
+		m = sys_message((enum sys_topic)i, v[i]);
+		sq_publish_sys(sh, sq_own_txn(sh, own), t->tenant, t->space, &m);
+		sq_msg_unref(&m);
+	}
+}
+
+/* Those whose clients have subscribed; their number in '*n'.  The caller frees the array. */
+static struct sys_tenant **
+sys_watched(struct sq_sys *sys, size_t *n)
+{
+	struct sq_hnode *at = NULL;
+	struct sys_tenant **v;
+
+	*n = 0;
+	pthread_mutex_lock(&sys->lock);
+	v = sq_xcalloc(sys->tenants.n + 1, sizeof(*v));
+	while ((at = sq_htab_walk(&sys->tenants, at)) != NULL) {
+		struct sys_tenant *t = SQ_CONTAINER_OF(at, struct sys_tenant, node);
+
+		if (t->space != NULL && sq_space_bindings(t->space) > 0)
+			v[(*n)++] = t;
+	}
+	pthread_mutex_unlock(&sys->lock);
+	return v;
+}
+
+void
+sq_sys_tick(struct sq_sys *sys, struct sq_shard *sh, uint64_t now_ms)
+{
+	struct sq_own_txn *own = NULL;
+	struct sys_tenant **v;
+	size_t n;
+	uint64_t due_ms = atomic_load_explicit(&sys->due_ms, memory_order_relaxed);
+
+	if (sys->interval_ms == 0 || due_ms == 0 || now_ms < due_ms)
+		return;
+	v = sys_watched(sys, &n);
+	atomic_store(&sys->due_ms, n > 0 ? now_ms + sys->interval_ms : 0);
+	for (size_t i = 0; i < n; i++)
+		sys_round(sys, v[i], sh, &own);
+	free(v);
+	sq_own_commit(&own);
+}
+
+/* What waits. */
+
+static void
+sys_looked(void *arg, struct sq_tenant *tenant, const struct sq_queue_state *q)
+{
+	struct sq_sys *sys = arg;
+	struct sys_tenant *t;
+
+	if (atomic_load_explicit(&sys->due_ms, memory_order_relaxed) == 0)
+		return;
+	pthread_mutex_lock(&sys->lock);
+	t = sys_tenant(sys, tenant);
+	t->passing.n += q->n;
+	t->passing.bytes += q->bytes;
+	pthread_mutex_unlock(&sys->lock);
+}
+
+static void
+sys_passed(void *arg)
+{
+	struct sq_sys *sys = arg;
+	struct sq_hnode *at = NULL;
+
+	if (atomic_load_explicit(&sys->due_ms, memory_order_relaxed) == 0)
+		return;
+	pthread_mutex_lock(&sys->lock);
+	while ((at = sq_htab_walk(&sys->tenants, at)) != NULL) {
+		struct sys_tenant *t = SQ_CONTAINER_OF(at, struct sys_tenant, node);
+
+		t->stored = t->passing;
+		t->passing = (struct sys_stored){0};
+	}
+	pthread_mutex_unlock(&sys->lock);
+}
+
+struct sq_watch_user
+sq_sys_watch_user(struct sq_sys *sys)
+{
+	return (struct sq_watch_user){.looked = sys_looked, .passed = sys_passed, .arg = sys};
+}

@@ -1,0 +1,75 @@
+/* Grants between spaces: who gets what is published elsewhere.  They are made at the start and
+ * stay as they are, so that no lock is needed to look at them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/route/router_priv.h"
+#include "core/mem.h"
+#include "proto/topic/topic.h"
+
+void
+sq_space_grant(struct sq_space *reader, struct sq_space *from, struct sq_bytes filter)
+{
+	struct sq_grant *g = sq_xcalloc(1, sizeof *g + filter.len);
+
+	memcpy(g->text, filter.p, filter.len);
+	g->filter = (struct sq_bytes){g->text, filter.len};
+	g->reader = reader;
+	g->from = from;
+	sq_list_push_back(&from->readers, &g->of_from);
+	sq_list_push_back(&reader->reads, &g->of_reader);
+}
+
+static void
+grant_free(struct sq_grant *g)
+{
+	sq_list_remove(&g->of_reader);
+	sq_list_remove(&g->of_from);
+	free(g);
+}
+
+void
+sq_grants_fini(struct sq_space *s)
+{
+	SQ_LIST_FOR_EACH_SAFE(g, &s->reads, struct sq_grant, of_reader)
+		grant_free(g);
+	SQ_LIST_FOR_EACH_SAFE(g, &s->readers, struct sq_grant, of_from)
+		grant_free(g);
+}
+
+/* Whether a grant before 'g' lets its reader have the topic already. */
+static bool
+grant_repeats(const struct sq_space *from, const struct sq_grant *g, struct sq_bytes topic)
+{
+	SQ_LIST_FOR_EACH(before, &from->readers, struct sq_grant, of_from) {
+		if (before == g)
+			return false;
+		if (before->reader == g->reader && sq_topic_match(before->filter, topic))
+			return true;
+	}
+	return false;
+}
+
+/* As sq_space_reader(), of a space that has grants; apart, so that others save no registers. */
+static __attribute__((noinline)) struct sq_space *
+grant_next(const struct sq_space *from, struct sq_bytes topic, const struct sq_grant **at)
+{
+	const struct sq_list *node = *at == NULL ? from->readers.next : (*at)->of_from.next;
+
+	for (; node != &from->readers; node = node->next) {
+		const struct sq_grant *g = SQ_CONTAINER_OF(node, struct sq_grant, of_from);
+
+		if (sq_topic_match(g->filter, topic) && !grant_repeats(from, g, topic)) {
+			*at = g;
+			return g->reader;
+		}
+	}
+	return NULL;
+}
+
+struct sq_space *
+sq_space_reader(const struct sq_space *from, struct sq_bytes topic, const struct sq_grant **at)
+{
+	/* Asked for each message; hardly any space has grants. */
+	return sq_list_empty(&from->readers) ? NULL : grant_next(from, topic, at);
+}

@@ -1,0 +1,85 @@
+/* Layout of the router, for router*.c. */
+#ifndef SQ_BROKER_ROUTE_ROUTER_PRIV_H
+#define SQ_BROKER_ROUTE_ROUTER_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "broker/route/router.h"
+#include "core/heap.h"
+#include "core/htab.h"
+#include "core/list.h"
+#include "core/rwlock.h"
+
+struct sq_space {
+	struct sq_hnode node;
+	struct sq_router *router;
+	size_t refs; /* under the router's 'spaces_lock' */
+	char *name;
+	struct sq_space *home; /* whose lock it has; most: itself */
+	struct sq_rwlock lock;
+	uint64_t version; /* changes with its bindings, and is no other space's; under the lock */
+	struct sq_topic_index *bindings;
+	atomic_size_t n_bindings;
+	size_t tagged; /* bindings that ask for a tag */
+	/* Of a space with a lock of its own: sinks with more than 'max_matches' bindings in all
+	 * spaces under it; a sink's 'crowd' is its place here + 1. */
+	struct sq_sink **crowded;
+	size_t n_crowded, cap_crowded;
+	pthread_mutex_t retained_lock;
+	struct sq_topic_index *retained;
+	struct sq_list retained_list;
+	struct sq_heap expiries; /* of retained messages */
+	uint64_t retained_bytes;
+	struct sq_account *account; /* of these; NULL: there never was one */
+	/* Grants, from the start on: of what others read here, and what it reads of others. */
+	struct sq_list readers, reads;
+};
+
+/* 'reader' gets what 'filter' selects in 'from'. */
+struct sq_grant {
+	struct sq_list of_from, of_reader;
+	struct sq_space *reader, *from;
+	struct sq_bytes filter;
+	unsigned char text[];
+};
+
+/* A retained message. */
+struct sq_retained {
+	struct sq_index_entry entry;
+	struct sq_list node;
+	struct sq_msg msg;
+	struct sq_origin origin;
+	uint64_t expires_ms;
+	struct sq_heap_node expiry;
+	uint64_t number; /* of all that was retained, in the order in which it was */
+	uint64_t id;     /* of its record */
+};
+
+struct sq_router {
+	struct sq_router_cfg cfg;
+	struct sq_metrics metrics;
+	struct sq_htab spaces; /* under 'spaces_lock' */
+	size_t swept;          /* where the sweep goes on in it */
+	pthread_mutex_t spaces_lock;
+	uint64_t n_spaces; /* ever made */
+	atomic_uint_fast64_t retained_number;
+	/* Records that say nothing any more; filled at the start, emptied by the sweep. */
+	uint64_t *stale;
+	size_t n_stale, cap_stale;
+};
+
+/* router_grants.c: frees those from and to the space. */
+void sq_grants_fini(struct sq_space *);
+
+/* router_retained.c: what a space has of retained messages. */
+void sq_retained_init(struct sq_space *);
+/* How many. */
+size_t sq_retained_count(struct sq_space *);
+/* Frees them; their records stay. */
+void sq_retained_fini(struct sq_router *, struct sq_space *);
+
+/* router_scan.c: whether this thread is in a slice, with the lock of a space's messages. */
+bool sq_retained_locked(void);
+
+#endif

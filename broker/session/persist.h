@@ -1,0 +1,59 @@
+/* What the engine stores of sessions and groups, so that they outlive the
+ * broker (broker/engine/record.h has the kinds, stored.c the bytes).
+ *
+ * Durable sessions are stored whole.  Of a transient one goes to the store what
+ * concerns durable queues, and its base record with the first of that (docs/link.md,
+ * "A transient session after its broker's restart").  With an engine that keeps
+ * nothing all of this does nothing. */
+#ifndef SQ_BROKER_SESSION_PERSIST_H
+#define SQ_BROKER_SESSION_PERSIST_H
+
+#include "broker/session/session.h"
+
+/* Whether the engine keeps what it is given over a restart. */
+static inline bool
+sq_stored_engine(const struct sq_broker *b)
+{
+	return b->engine->ops->durable;
+}
+
+/* The name of a queue in the store: that of its session or group, '#' and the incarnation
+ * or number in hexadecimal; the caller's. */
+char *sq_stored_queue_name(const char *name, uint64_t number);
+
+/* Puts the session's base record, as it is now, into 'txn'. */
+void sq_stored_base(struct sq_session *, struct sq_txn *);
+/* The same if it has one; in a transaction of its own. */
+void sq_stored_changed(struct sq_session *);
+/* The will was published by 'txn', or is not wanted: so it is not published again. */
+void sq_stored_will_gone(struct sq_session *, struct sq_txn *txn);
+
+/* At the end of a batch's transaction, before its commit: the last number
+ * of the lane that it admits, and the 'n' ids of 'held' that this batch added, if it is to
+ * be stored at all. */
+void sq_stored_batch(struct sq_session *, struct sq_txn *, uint8_t lane, uint64_t last,
+    const uint16_t *held, uint16_t n);
+/* The held id 'packet_id', which is stored, is released. */
+void sq_stored_released(struct sq_session *, struct sq_txn *, uint16_t packet_id);
+
+/* A slot as it is now: QoS 2 sent or received, or an orphan. */
+void sq_stored_open(struct sq_session *, struct sq_txn *, struct sq_slot *);
+/* The slot is about to be freed. */
+void sq_stored_finished(struct sq_session *, struct sq_txn *, struct sq_slot *);
+/* Whether a QoS 2 delivery from there must be stored before it is sent. */
+bool sq_stored_announced(const struct sq_session *, const struct sq_group *);
+
+/* A subscription of a durable session as its entry says it; for others nothing. */
+void sq_stored_subscription(
+    struct sq_session *, struct sq_txn *, struct sq_subscription *, const struct sq_sub *);
+void sq_stored_unsubscribed(struct sq_session *, struct sq_txn *, struct sq_subscription *);
+
+/* Deletes all that is left of the session, but for what the calls above have. */
+void sq_stored_end(struct sq_session *, struct sq_txn *);
+
+/* Start: makes the sessions and groups that the engine has, before its ready().
+ * SQ_EINVAL: a record can't be read; it was
+ * logged, and the broker must not serve. */
+int sq_stored_restore(struct sq_broker *) SQ_MUST_CHECK;
+
+#endif

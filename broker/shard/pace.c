@@ -1,0 +1,94 @@
+#include "broker/shard/pace.h"
+
+#include "core/mem.h"
+#include "core/memory.h"
+
+enum {
+	PACE_MS = 100,        /* longest wait */
+	PACE_STUCK_MS = 1000, /* who has taken nothing for so long is not waited for */
+};
+
+static bool
+pace_busy(const struct sq_sink *sink)
+{
+	return sink->engine->ops->queue_busy(sink->queue);
+}
+
+static void
+pace_release(struct sq_call *c)
+{
+	bool answered = c->pace_answered;
+
+	c->pace = NULL;
+	c->paces = c->pace_answered = false;
+	sq_list_remove(&c->node);
+	if (answered)
+		sq_call_done(c); /* it is the front's now */
+}
+
+static void
+pace_begin(struct sq_shard *sh, struct sq_call *c, struct sq_sink *sink, uint64_t now_ms)
+{
+	c->pace = sink;
+	c->pace_ms = now_ms;
+	c->paces = true;
+	sq_list_push_back(&sh->paced, &c->node);
+}
+
+void
+sq_pace_put(struct sq_shard *sh, struct sq_call *c, struct sq_sink *sink)
+{
+	uint64_t now_ms;
+
+	if (c->paces || sink->shard != sh || !pace_busy(sink))
+		return;
+	now_ms = sq_worker_now_ms(sh->worker);
+	if (now_ms - sink->taken_ms > PACE_STUCK_MS)
+		return;
+	pace_begin(sh, c, sink, now_ms);
+}
+
+void
+sq_pace_memory(struct sq_shard *sh, struct sq_call *c)
+{
+	if (!c->paces && sq_memory_level() >= SQ_MEMORY_PACED)
+		pace_begin(sh, c, NULL, sq_worker_now_ms(sh->worker));
+}
+
+void
+sq_pace_answer(struct sq_call *c)
+{
+	if (!c->paces)
+		sq_call_done(c);
+	else
+		c->pace_answered = true;
+}
+
+void
+sq_pace_taken(struct sq_shard *sh, struct sq_sink *sink)
+{
+	if (sink->shard != sh) /* a group's, taken on several: nobody waits for it */
+		return;
+	sink->taken_ms = sq_worker_now_ms(sh->worker);
+	if (!sq_list_empty(&sh->paced) && !pace_busy(sink))
+		sq_pace_end(sh, sink);
+}
+
+void
+sq_pace_end(struct sq_shard *sh, struct sq_sink *sink)
+{
+	SQ_LIST_FOR_EACH_SAFE(c, &sh->paced, struct sq_call, node) {
+		if (c->pace == sink)
+			pace_release(c);
+	}
+}
+
+void
+sq_pace_tick(struct sq_shard *sh, uint64_t now_ms)
+{
+	struct sq_call *c;
+
+	while ((c = SQ_LIST_FIRST(&sh->paced, struct sq_call, node)) != NULL &&
+	    c->pace_ms + PACE_MS <= now_ms)
+		pace_release(c);
+}

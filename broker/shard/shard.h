@@ -1,0 +1,89 @@
+/* The broker's inside: what belongs to one worker, and what all share. */
+#ifndef SQ_BROKER_SHARD_SHARD_H
+#define SQ_BROKER_SHARD_SHARD_H
+
+#include <pthread.h>
+
+#include "broker/broker.h"
+#include "broker/port/call.h"
+#include "broker/engine/engine.h"
+#include "broker/metrics/metrics.h"
+#include "broker/route/router.h"
+#include "broker/shard/rules.h"
+#include "broker/share/share.h"
+#include "broker/shard/tenant.h"
+#include "core/heap.h"
+#include "core/htab.h"
+
+/* A worker's part: the sessions that it owns. */
+struct sq_shard {
+	struct sq_broker *broker;
+	struct sq_worker *worker;
+	struct sq_htab by_key, by_epoch; /* struct sq_session */
+	struct sq_list sessions;
+	struct sq_htab links;   /* that they have: see broker/session/linked.h */
+	struct sq_list endings; /* of queues: see broker/group/ending.h */
+	unsigned endings_reading;
+	struct sq_list paced; /* calls, by age: see broker/shard/pace.h */
+	struct sq_heap timers;
+	struct sq_route_cache *routes;
+	atomic_bool drained;
+	unsigned ticks;
+	bool groups_left; /* to look at, of the first shard */
+	struct sq_task stop;
+	struct sq_list receipts; /* that wait: see sq_dead_flush() */
+	unsigned n_receipts;
+	uint64_t rules_version; /* that its sessions have, but for the first */
+	uint64_t rules_left;    /* of them: see broker/session/permit.h */
+	struct sq_task receipts_task;
+	bool receipts_posted;
+};
+
+struct sq_broker {
+	struct sq_broker_cfg cfg;
+	struct sq_metrics metrics;
+	struct sq_engine *engine;
+	struct sq_router *router;
+	struct sq_shares *shares;
+	struct sq_tenants *tenants;
+	struct sq_shard *shards;
+	size_t n_shards;
+	atomic_uint_fast64_t next_id;
+	struct sq_htab groups, groups_by_id; /* struct sq_group, by its name and by its id */
+	pthread_mutex_t groups_lock;
+	size_t groups_at;     /* where sq_groups_expire() goes on */
+	struct sq_origin own; /* origin of wills: the broker's own run */
+	atomic_uint_fast64_t own_number;
+	atomic_uint_fast64_t n_sessions;
+	pthread_mutex_t lock; /* of 'n_objects' */
+	pthread_cond_t gone;
+	size_t n_objects; /* sessions in memory, dead ones too, and link_closed tasks */
+	atomic_bool draining, closing;
+	atomic_uint_fast64_t recovered_ms; /* the end of the recovery time; 0: not begun, or off */
+	struct sq_keys *keys;
+	struct sq_delayed *delayed;
+	struct sq_dead *dead;
+	struct sq_watch *watch;
+	struct sq_sys *sys;
+	struct sq_rules *rules;
+	atomic_bool recovering; /* a session of another life was made again before that */
+};
+
+/* A client goes on with a session that this broker does not know: it was started
+ * again, and others are on their way back.  Until its recovery time is over it
+ * takes no messages, which would find their subscribers missing. */
+void sq_broker_remade(struct sq_broker *, uint64_t now_ms);
+
+/* A number that this store has never had: of groups, epochs, records. */
+uint64_t sq_broker_id(struct sq_broker *);
+
+/* Counts what must be gone before the broker may be freed. */
+void sq_broker_object(struct sq_broker *, int by);
+
+static inline void
+sq_count(struct sq_broker *b, enum sq_broker_metric m, int64_t by)
+{
+	sq_metric_add(&b->metrics, m, by);
+}
+
+#endif

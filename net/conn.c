@@ -1,0 +1,598 @@
+/* TCP and TLS under one link; see net/conn.h.
+ *
+ *   put ─▶ clear: scatter list ─────────────▶ sendmsg   what it refuses ─▶ backlog
+ *          TLS:   records (SSL_write) ─▶ emit ▶ sendmsg
+ *   read ─▶ clear: data()      TLS: SSL_read out of what one read(2) brought ─▶ data()
+ *
+ * OpenSSL sees a BIO of ours that never blocks on writes: ciphertext goes to the
+ * shared buffer, and from there or straight from OpenSSL's record to the socket. */
+#include "net/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+#include "core/mem.h"
+#include "core/tls.h"
+#include "net/pair.h"
+
+enum {
+	CONN_SMALL = 4096,        /* shorter pieces are gathered */
+	CONN_RECORD = 16384,      /* plaintext of a full TLS record */
+	CONN_READ = 128 * 1024,   /* one read(2) */
+	CONN_GATHER = 128 * 1024, /* small pieces, or ciphertext */
+	CONN_WRITE = 256 * 1024,  /* about one write */
+	CONN_IOV = 64,
+	CONN_USER_TIMEOUT_MS = 10000,
+};
+
+enum conn_state { CONN_CONNECTING, CONN_HANDSHAKE, CONN_OPEN, CONN_DEAD };
+
+struct sq_conn {
+	struct ev_loop *loop;
+	const struct sq_conn_events *events;
+	void *owner;
+	enum conn_state state;
+	int fd;
+	SSL *ssl;
+	struct ev_io readable, writable;
+	struct ev_timer stillborn; /* tells of an error that came in sq_conn_new() */
+	const unsigned char *in;   /* of conn_in, not yet taken by OpenSSL */
+	size_t in_len;
+	bool last;             /* the record being made ends the flush */
+	bool told;             /* the owner knows that it is dead */
+	struct sq_buf backlog; /* refused by the socket */
+	char error[160];
+};
+
+/* Shared by all connections: used within one call of this file, or between a put
+ * and its flush. */
+static unsigned char conn_in[CONN_READ], conn_plain[CONN_READ];
+static struct {
+	struct sq_conn *user; /* who has put something and not flushed yet */
+	unsigned char gather[CONN_GATHER];
+	size_t gathered;
+	struct iovec iov[CONN_IOV]; /* in the clear */
+	int n_iov;
+	size_t bytes;
+	unsigned char record[CONN_RECORD]; /* TLS: plaintext of the next record */
+	size_t record_len;
+} conn_out;
+
+static void SQ_PRINTF(2, 3) conn_set_error(struct sq_conn *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->error[0] != '\0')
+		return; /* the first is the cause */
+	va_start(ap, fmt);
+	(void)vsnprintf(c->error, sizeof c->error, fmt, ap);
+	va_end(ap);
+}
+
+/* Names the TLS failure; a refused certificate by its own reason. */
+static void
+conn_tls_error(struct sq_conn *c)
+{
+	struct sq_buf why = {0};
+
+	sq_tls_reason(c->ssl, &why);
+	conn_set_error(c, "TLS: %.*s", (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
+	sq_buf_fini(&why);
+}
+
+static void
+conn_die(struct sq_conn *c)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	c->state = CONN_DEAD;
+	conn_set_error(c, "connection lost");
+	ev_io_stop(c->loop, &c->readable);
+	ev_io_stop(c->loop, &c->writable);
+	sq_buf_fini(&c->backlog);
+}
+
+static void
+conn_close(struct sq_conn *c)
+{
+	conn_die(c);
+	if (c->told)
+		return;
+	c->told = true;
+	c->events->closed(c->owner);
+}
+
+/* Writes 'n' pieces; what the socket refuses goes to the backlog. */
+static void
+conn_writev(struct sq_conn *c, struct iovec *iov, int n)
+{
+	ssize_t sent = 0;
+	size_t skip;
+
+	if (c->state == CONN_DEAD)
+		return;
+	if (sq_buf_len(&c->backlog) == 0) {
+		struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n};
+
+		do {
+			sent = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+		} while (sent < 0 && errno == EINTR);
+		if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+			conn_set_error(c, "%s", strerror(errno));
+			conn_die(c);
+			return;
+		}
+	}
+	skip = sent > 0 ? (size_t)sent : 0;
+	for (int i = 0; i < n; i++) {
+		size_t cut = skip < iov[i].iov_len ? skip : iov[i].iov_len;
+
+		sq_buf_append(
+		    &c->backlog, (unsigned char *)iov[i].iov_base + cut, iov[i].iov_len - cut);
+		skip -= cut;
+	}
+	if (sq_buf_len(&c->backlog) != 0)
+		ev_io_start(c->loop, &c->writable);
+}
+
+/* Ciphertext from OpenSSL: one record. */
+static void
+conn_emit(struct sq_conn *c, const void *p, size_t len)
+{
+	struct iovec iov[2] = {
+	    {conn_out.gather, conn_out.gathered},
+	    {(void *)(uintptr_t)p, len},
+	};
+
+	if (c->last || conn_out.gathered + len > CONN_GATHER) {
+		conn_writev(c, iov, 2);
+		conn_out.gathered = 0;
+		return;
+	}
+	memcpy(conn_out.gather + conn_out.gathered, p, len);
+	conn_out.gathered += len;
+}
+
+static int
+conn_bio_write(BIO *bio, const char *p, int len)
+{
+	struct sq_conn *c = BIO_get_data(bio);
+
+	BIO_clear_retry_flags(bio);
+	assert(len >= 0 && (conn_out.user == NULL || conn_out.user == c));
+	conn_out.user = c;
+	conn_emit(c, p, (size_t)len);
+	return len;
+}
+
+static int
+conn_bio_read(BIO *bio, char *p, int len)
+{
+	struct sq_conn *c = BIO_get_data(bio);
+	size_t n = len > 0 ? (size_t)len : 0;
+
+	BIO_clear_retry_flags(bio);
+	if (c->in_len == 0) {
+		BIO_set_retry_read(bio);
+		return -1;
+	}
+	if (n > c->in_len)
+		n = c->in_len;
+	memcpy(p, c->in, n);
+	c->in += n;
+	c->in_len -= n;
+	return (int)n;
+}
+
+static long
+conn_bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+	(void)bio, (void)num, (void)ptr;
+	return cmd == BIO_CTRL_FLUSH;
+}
+
+/* One method for the life of the process; OpenSSL has no static form of it. */
+static BIO_METHOD *
+conn_bio_method(void)
+{
+	static BIO_METHOD *method;
+
+	if (method == NULL) {
+		method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "link");
+		assert(method != NULL);
+		(void)BIO_meth_set_write(method, conn_bio_write);
+		(void)BIO_meth_set_read(method, conn_bio_read);
+		(void)BIO_meth_set_ctrl(method, conn_bio_ctrl);
+	}
+	return method;
+}
+
+static void
+conn_encrypt(struct sq_conn *c, const unsigned char *p, size_t len, bool last)
+{
+	while (len > 0 && c->state == CONN_OPEN) {
+		size_t n = len < CONN_RECORD ? len : CONN_RECORD;
+
+		c->last = last && n == len;
+		ERR_clear_error();
+		if (SSL_write(c->ssl, p, (int)n) != (int)n) {
+			conn_tls_error(c);
+			conn_die(c);
+		}
+		c->last = false;
+		p += n;
+		len -= n;
+	}
+}
+
+static void
+conn_flush_record(struct sq_conn *c, bool last)
+{
+	size_t len = conn_out.record_len;
+
+	conn_out.record_len = 0;
+	conn_encrypt(c, conn_out.record, len, last);
+}
+
+static void
+conn_flush_iov(struct sq_conn *c)
+{
+	if (conn_out.n_iov > 0)
+		conn_writev(c, conn_out.iov, conn_out.n_iov);
+	conn_out.n_iov = 0;
+	conn_out.gathered = 0;
+	conn_out.bytes = 0;
+}
+
+static void
+conn_put_clear(struct sq_conn *c, const unsigned char *p, size_t len, bool copy)
+{
+	struct iovec *v = &conn_out.iov[conn_out.n_iov];
+	unsigned char *to;
+
+	if (conn_out.n_iov == CONN_IOV || conn_out.bytes + len > CONN_WRITE ||
+	    (copy && conn_out.gathered + len > CONN_GATHER)) {
+		conn_flush_iov(c);
+		v = &conn_out.iov[0];
+	}
+	conn_out.bytes += len;
+	to = conn_out.gather + conn_out.gathered;
+	if (!copy) {
+		*v = (struct iovec){(void *)(uintptr_t)p, len};
+		conn_out.n_iov++;
+		return;
+	}
+	memcpy(to, p, len);
+	conn_out.gathered += len;
+	if (conn_out.n_iov > 0 && conn_out.gathered > len &&
+	    (unsigned char *)v[-1].iov_base + v[-1].iov_len == to) {
+		v[-1].iov_len += len;
+		return;
+	}
+	*v = (struct iovec){to, len};
+	conn_out.n_iov++;
+}
+
+static void
+conn_put_tls(struct sq_conn *c, const unsigned char *p, size_t len, bool copy)
+{
+	if (!copy) {
+		conn_flush_record(c, false);
+		conn_encrypt(c, p, len, false);
+		return;
+	}
+	if (conn_out.record_len + len > CONN_RECORD)
+		conn_flush_record(c, false);
+	memcpy(conn_out.record + conn_out.record_len, p, len);
+	conn_out.record_len += len;
+}
+
+static void
+conn_put(struct sq_conn *c, const unsigned char *p, size_t len, bool copy)
+{
+	assert(conn_out.user == NULL || conn_out.user == c);
+	if (c->state != CONN_OPEN)
+		return;
+	conn_out.user = c;
+	while (len > 0) {
+		size_t n = copy && len > CONN_RECORD ? CONN_RECORD : len;
+
+		if (c->ssl != NULL)
+			conn_put_tls(c, p, n, copy);
+		else
+			conn_put_clear(c, p, n, copy);
+		p += n;
+		len -= n;
+	}
+}
+
+void
+sq_conn_put(struct sq_conn *c, const void *p, size_t len)
+{
+	conn_put(c, p, len, true);
+}
+
+void
+sq_conn_put_ref(struct sq_conn *c, const void *p, size_t len)
+{
+	conn_put(c, p, len, len < CONN_SMALL);
+}
+
+static int
+conn_flush(struct sq_conn *c)
+{
+	struct iovec rest = {conn_out.gather, 0};
+
+	if (conn_out.user == c) {
+		if (c->ssl == NULL) {
+			conn_flush_iov(c);
+		} else {
+			conn_flush_record(c, true);
+			rest.iov_len = conn_out.gathered;
+			if (rest.iov_len > 0)
+				conn_writev(c, &rest, 1);
+		}
+		conn_out.gathered = 0;
+		conn_out.user = NULL;
+	}
+	return c->state == CONN_DEAD ? SQ_EIO : 0;
+}
+
+int
+sq_conn_flush(struct sq_conn *c)
+{
+	int err = conn_flush(c);
+
+	if (err != 0)
+		c->told = true;
+	return err;
+}
+
+bool
+sq_conn_blocked(const struct sq_conn *c)
+{
+	return sq_buf_len(&c->backlog) != 0;
+}
+
+const char *
+sq_conn_error(const struct sq_conn *c)
+{
+	return c->error[0] != '\0' ? c->error : "connection lost";
+}
+
+static void
+conn_opened(struct sq_conn *c)
+{
+	c->state = CONN_OPEN;
+	c->events->open(c->owner);
+}
+
+/* Goes on with the handshake; what the peer must see leaves in one write. */
+static void
+conn_handshake(struct sq_conn *c)
+{
+	int rc, why;
+
+	ERR_clear_error();
+	rc = SSL_do_handshake(c->ssl);
+	why = SSL_get_error(c->ssl, rc);
+	if (rc != 1 && why != SSL_ERROR_WANT_READ)
+		conn_tls_error(c);
+	if (conn_flush(c) != 0 || (rc != 1 && why != SSL_ERROR_WANT_READ)) {
+		conn_close(c);
+		return;
+	}
+	if (rc != 1)
+		return;
+	if (!sq_tls_is_h2(c->ssl)) {
+		conn_set_error(c, "TLS: the broker did not choose HTTP/2 (ALPN h2)");
+		conn_close(c);
+		return;
+	}
+	conn_opened(c);
+}
+
+/* Hands out all that OpenSSL can make of what one read brought. */
+static void
+conn_decrypt(struct sq_conn *c)
+{
+	size_t have;
+	int n, why = SSL_ERROR_NONE;
+
+	do {
+		have = 0;
+		do {
+			ERR_clear_error();
+			n = SSL_read(c->ssl, conn_plain + have, (int)(CONN_READ - have));
+			if (n <= 0)
+				why = SSL_get_error(c->ssl, n);
+			else
+				have += (size_t)n;
+		} while (n > 0 && CONN_READ - have >= CONN_RECORD);
+		if (have > 0)
+			c->events->data(c->owner, conn_plain, have);
+	} while (n > 0 && c->state == CONN_OPEN);
+	if (conn_flush(c) != 0) { /* a KeyUpdate wants its answer */
+		conn_close(c);
+		return;
+	}
+	if (why == SSL_ERROR_WANT_READ)
+		return;
+	if (why == SSL_ERROR_ZERO_RETURN)
+		conn_set_error(c, "closed by the broker");
+	else
+		conn_tls_error(c);
+	conn_close(c);
+}
+
+static void
+conn_on_readable(EV_P_ struct ev_io *w, int revents)
+{
+	struct sq_conn *c = SQ_CONTAINER_OF(w, struct sq_conn, readable);
+	ssize_t n = read(c->fd, conn_in, sizeof conn_in);
+
+	(void)EV_A, (void)revents;
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
+	if (n <= 0) {
+		conn_set_error(c, "%s", n == 0 ? "closed by the broker" : strerror(errno));
+		conn_close(c);
+		return;
+	}
+	if (c->ssl == NULL) {
+		c->events->data(c->owner, conn_in, (size_t)n);
+		return;
+	}
+	c->in = conn_in;
+	c->in_len = (size_t)n;
+	if (c->state == CONN_HANDSHAKE)
+		conn_handshake(c);
+	if (c->state == CONN_OPEN)
+		conn_decrypt(c);
+	assert(c->state == CONN_DEAD || c->in_len == 0);
+	c->in_len = 0;
+}
+
+static void
+conn_connected(struct sq_conn *c)
+{
+	int err = 0;
+	socklen_t len = sizeof err;
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
+		err = errno;
+	if (err != 0) {
+		conn_set_error(c, "%s", strerror(err));
+		conn_close(c);
+		return;
+	}
+	ev_io_stop(c->loop, &c->writable);
+	ev_io_start(c->loop, &c->readable);
+	if (c->ssl == NULL) {
+		conn_opened(c);
+		return;
+	}
+	c->state = CONN_HANDSHAKE;
+	conn_handshake(c);
+}
+
+static void
+conn_on_writable(EV_P_ struct ev_io *w, int revents)
+{
+	struct sq_conn *c = SQ_CONTAINER_OF(w, struct sq_conn, writable);
+	ssize_t n;
+
+	(void)EV_A, (void)revents;
+	if (c->state == CONN_CONNECTING) {
+		conn_connected(c);
+		return;
+	}
+	n = send(c->fd, sq_buf_data(&c->backlog), sq_buf_len(&c->backlog), MSG_NOSIGNAL);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
+	if (n < 0) {
+		conn_set_error(c, "%s", strerror(errno));
+		conn_close(c);
+		return;
+	}
+	sq_buf_drain(&c->backlog, (size_t)n);
+	if (sq_buf_len(&c->backlog) != 0)
+		return;
+	sq_buf_trim(&c->backlog, 0);
+	ev_io_stop(c->loop, &c->writable);
+	if (c->state == CONN_OPEN)
+		c->events->drained(c->owner);
+}
+
+static void
+conn_on_stillborn(EV_P_ struct ev_timer *w, int revents)
+{
+	(void)EV_A, (void)revents;
+	conn_close(SQ_CONTAINER_OF(w, struct sq_conn, stillborn));
+}
+
+/* The TLS side of a new connection; RFC 9525: the name that was dialled counts. */
+static int
+conn_tls_init(struct sq_conn *c, const struct sq_conn_cfg *cfg)
+{
+	BIO *bio = BIO_new(conn_bio_method());
+
+	c->ssl = SSL_new(cfg->tls);
+	if (c->ssl == NULL || bio == NULL) {
+		BIO_free(bio);
+		return SQ_ENOMEM;
+	}
+	BIO_set_data(bio, c);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(c->ssl, bio, bio);
+	SSL_set_connect_state(c->ssl);
+	if (sq_pair_use(cfg->pair, c->ssl) != SQ_OK)
+		return SQ_ENOMEM;
+	return sq_tls_set_peer(c->ssl, cfg->server);
+}
+
+static int
+conn_socket(struct sq_conn *c, const struct sq_conn_cfg *cfg)
+{
+	int one = 1;
+	unsigned timeout = CONN_USER_TIMEOUT_MS;
+
+	c->fd = socket(cfg->addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (c->fd < 0)
+		return SQ_EIO;
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+	if (connect(c->fd, cfg->addr, cfg->addr_len) != 0 && errno != EINPROGRESS)
+		return SQ_EIO;
+	return 0;
+}
+
+struct sq_conn *
+sq_conn_new(const struct sq_conn_cfg *cfg, const struct sq_conn_events *events, void *owner)
+{
+	struct sq_conn *c = sq_xcalloc(1, sizeof *c);
+
+	c->loop = cfg->loop;
+	c->events = events;
+	c->owner = owner;
+	ev_timer_init(&c->stillborn, conn_on_stillborn, 0., 0.);
+	if (conn_socket(c, cfg) != 0) {
+		conn_set_error(c, "%s", strerror(errno));
+		ev_timer_start(c->loop, &c->stillborn);
+	} else if (cfg->tls != NULL && conn_tls_init(c, cfg) != 0) {
+		conn_set_error(c, "TLS: '%s' can't be a server's name", cfg->server);
+		ev_timer_start(c->loop, &c->stillborn);
+	}
+	ev_io_init(&c->readable, conn_on_readable, c->fd, EV_READ);
+	ev_io_init(&c->writable, conn_on_writable, c->fd, EV_WRITE);
+	if (!ev_is_active(&c->stillborn))
+		ev_io_start(c->loop, &c->writable);
+	return c;
+}
+
+void
+sq_conn_free(struct sq_conn **cp)
+{
+	struct sq_conn *c = *cp;
+
+	*cp = NULL;
+	if (c == NULL)
+		return;
+	assert(conn_out.user != c);
+	conn_die(c);
+	ev_timer_stop(c->loop, &c->stillborn);
+	SSL_free(c->ssl);
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c);
+}

@@ -1,0 +1,53 @@
+/* Declared subscriptions: what the pod's annotations ask for, kept in place; and
+ * the publish rules beside them, in hub->rules.
+ *
+ * Watches the annotations file; keeps the last good set when a new one is
+ * malformed.  A keeper session of the pod declares every binding, so messages
+ * wait in their queues whether or not the app is there; the session that
+ * receiver.h chooses declares them with consume and gets the messages.  A change touches
+ * bindings only, never a client's connection. */
+#ifndef SQ_SIDECAR_DECLARED_DECLARED_H
+#define SQ_SIDECAR_DECLARED_DECLARED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/msg.h"
+#include "proto/link/key.h"
+
+struct sq_declared;
+struct sq_hub;
+struct sq_session;
+
+#define SQ_KEEPER_ID SQ_KEY_KEEPER /* client id of the pod's keeper session */
+
+/* Reads the file, if the configuration names one, and starts watching it. */
+struct sq_declared *sq_declared_new(struct sq_hub *);
+void sq_declared_free(struct sq_declared **dp);
+/* The program is shutting down: the keeper leaves. */
+void sq_declared_stop(struct sq_declared *);
+/* Once a second: the file's state, what failed before. */
+void sq_declared_sweep(struct sq_declared *, uint64_t now_ms);
+
+/* From sessions; 'd' may be NULL (at the end of the program). */
+/* The broker knows nothing of the session's bindings: declare them. */
+void sq_declared_attached(struct sq_declared *d, struct sq_session *);
+/* The binding of 'token' was answered with 'code'; 'note' is what the broker says of it,
+ * for people, and may be empty. */
+void sq_declared_answer(
+    struct sq_declared *d, struct sq_session *, uint32_t token, uint8_t code, struct sq_bytes note);
+
+/* Whether the file was read well and every binding is in place at the broker;
+ * else appends a line per reason. */
+bool sq_declared_ready(const struct sq_declared *, struct sq_buf *why);
+/* A broker refuses the pod's own session, 'why' in static text; or takes it, NULL. */
+void sq_declared_refused(struct sq_declared *, struct sq_session *, const char *why);
+/* The broker has ended bindings of the pod's own session for 'code', a reason code: all are
+ * asked for anew, until they are in place. */
+void sq_declared_ended(struct sq_declared *, struct sq_session *, uint8_t code);
+/* Appends lines for people that don't make it less ready. */
+void sq_declared_notes(const struct sq_declared *, struct sq_buf *out);
+
+#endif

@@ -1,0 +1,408 @@
+/* Attach and detach of a session (docs/link.md, "Requests"). */
+#include "sidecar/hold/hold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/mqtt/client.h"
+#include "sidecar/declared/declared.h"
+#include "sidecar/outbox/outbox.h"
+#include "sidecar/outbox/disk.h"
+#include "sidecar/outbox/places.h"
+#include "sidecar/hold/order.h"
+#include "sidecar/hold/hold_priv.h"
+
+struct attach_post {
+	struct sq_session_post post;
+	struct sq_buf body;
+};
+
+struct detach_post {
+	struct sq_session_post post;
+	struct sq_buf body;
+};
+
+void
+sq_session_unlink(struct sq_session *s)
+{
+	struct sq_hub *h = s->hub;
+
+	sq_list_remove(&s->place);
+	if (s->epoch != 0) {
+		sq_htab_remove(&h->by_epoch, &s->epoch_node);
+		s->epoch = 0;
+		sq_hub_count(h, SQ_M_ATTACHED, -1);
+	}
+	if (s->link != NULL)
+		sq_uplink_use(s->link, -1);
+	s->link = NULL;
+	sq_outbox_places_unlinked(sq_outbox_places(h->outbox), s);
+	s->attach_seq++;
+}
+
+/* Holds the link that the answer came on. */
+static void
+attach_link(struct sq_session *s, struct sq_uplink *link, uint64_t epoch)
+{
+	struct sq_hub_link *hl = sq_hub_link_find(s->hub, link);
+
+	sq_session_unlink(s);
+	s->epoch = epoch;
+	sq_htab_insert(&s->hub->by_epoch, &s->epoch_node, sq_hash_u64(epoch));
+	sq_hub_count(s->hub, SQ_M_ATTACHED, 1);
+	s->link = link;
+	sq_uplink_use(link, 1);
+	sq_list_push_back(&hl->sessions, &s->place);
+}
+
+static void
+attach_lanes(struct sq_session *s, const struct sq_attached *a, bool same, bool first)
+{
+	for (int i = 0; i < SQ_LANES; i++) {
+		/* Of a renewed session's lane 0 the broker knows nothing. */
+		struct sq_lane_attach la = {.last = a->last[i],
+		    .same = same && (i == 1 || !a->renewed),
+		    .clean = first && s->clean_start,
+		    .run = sq_random_u64()};
+
+		s->last[i] = a->last[i];
+		if (s->lane[i] == NULL)
+			continue;
+		sq_lane_out_attached(s->lane[i], &la);
+		if (sq_lane_out_held(s->lane[i]))
+			s->due_retry = sq_hub_now(s->hub);
+	}
+}
+
+static void
+attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_attached *a)
+{
+	bool first = s->incarnation == 0;
+	bool same = s->incarnation == a->incarnation;
+	bool bound = same && !a->renewed; /* the broker has its subscriptions */
+
+	SQ_DEBUG("session", "client %s: attached over %s, present=%d same=%d renewed=%d",
+	    s->client_id, sq_uplink_name(link), a->present, same, a->renewed);
+	attach_link(s, link, a->epoch);
+	sq_hub_told(s->hub, a);
+	if (!same && !a->present)
+		s->hub->full_ms = 0; /* there was room for it */
+	s->state = SQ_SESSION_ATTACHED;
+	s->attached_ms = sq_hub_now(s->hub);
+	s->refused_ms = 0;
+	s->incarnation = a->incarnation;
+	s->knows_made = s->knows_made || !a->present;
+	s->recovered = !first || (a->present && !s->clean_start);
+	sq_session_order_attached(s);
+	attach_lanes(s, a, same, first);
+	if (s->keeper)
+		sq_declared_refused(s->hub->declared, s, NULL);
+	if (s->disk != NULL)
+		sq_outbox_disk_attached(s->disk, a);
+	else if (first && s->durable && !a->present) /* its CONNACK says so, too */
+		sq_outbox_forget(s->hub->outbox, s);
+	sq_outbox_places_attached(sq_outbox_places(s->hub->outbox), s);
+	sq_inbox_attached(s->inbox, a);
+	if (first && s->client != NULL)
+		sq_client_attached(
+		    s->client, a->present && !s->clean_start, a->max_packet, a->expiry_s);
+	if (!first && !bound)
+		SQ_INFO("session", "client %s: the broker has lost the %s, making %s again",
+		    s->client_id, same ? "subscriptions" : "session", same ? "them" : "it");
+	/* Its detach was applied, only the answer was lost: so was its will. */
+	if (s->detach_sent && !a->present)
+		s->publish_will = false;
+	if (!bound)
+		sq_session_resubscribe(s);
+	if (!bound && !s->leaving)
+		sq_declared_attached(s->hub->declared, s);
+	sq_session_flush_pubrels(s);
+	sq_session_outcomes(s, sq_hub_now(s->hub));
+	if (s->client != NULL)
+		sq_client_resume(s->client);
+	sq_session_wake(s);
+	if (sq_uplink_draining(link))
+		sq_session_link_draining(s);
+}
+
+/* The broker has no room for one more session.  Who was never attached is sent away,
+ * with those that wait behind it; who was there before waits for room, as do the keeper
+ * and the outbox.  A transient session that was sent away ends at once, unless its client
+ * has left something to publish. */
+static void
+attach_full(struct sq_session *s, enum sq_answer_full what)
+{
+	struct sq_session *next;
+
+	s->hub->full_ms = sq_hub_now(s->hub);
+	s->hub->full = what;
+	s->state = SQ_SESSION_DOWN;
+	for (struct sq_session *n = s; n != NULL; n = next) {
+		next = n->newer;
+		if (n->client == NULL || n->incarnation != 0 || (n != s && n->durable))
+			continue;
+		n->put_sent = false;
+		n->turned_away = true;
+		if (n->durable) /* its CONNECT is not accepted, so its will is none */
+			sq_block_unref(&n->will);
+		sq_client_no_room(n->client, what);
+	}
+}
+
+const char *
+sq_session_denied_text(const struct sq_session *s, const struct sq_answer *ans)
+{
+	static const char *const unknown[] = {
+	    [SQ_CREDENTIAL_NONE] = "not authorized: the broker asks for a token or a certificate",
+	    [SQ_CREDENTIAL_TOKEN] = "not authorized: the token is not good",
+	    [SQ_CREDENTIAL_CERTIFICATE] = "not authorized: the certificate is not good",
+	};
+	static const char *const texts[] = {
+	    [SQ_ANSWER_DENIED_UNSAID] = "not authorized: the session belongs to another identity",
+	    [SQ_ANSWER_DENIED_SPACE] =
+		"not authorized: the token is of another space (namespace) than identity.space",
+	    [SQ_ANSWER_DENIED_POD] =
+		"not authorized: the token is of another pod than identity.pod",
+	    [SQ_ANSWER_DENIED_OWNER] = "not authorized: the session belongs to another identity",
+	    [SQ_ANSWER_DENIED_WILL] = "not authorized: a rule of the broker denies the will",
+	};
+	enum sq_credential shown = sq_pool_credential(s->hub->pool);
+
+	if (ans->status == 401)
+		return unknown[shown];
+	return ans->denied == SQ_ANSWER_DENIED_SPACE && shown == SQ_CREDENTIAL_CERTIFICATE
+	    ? "not authorized: the certificate is of another space than identity.space"
+	    : texts[ans->denied];
+}
+
+/* The broker does not let this pod have the session.  Its client is told; the keeper and
+ * the outbox come again, the latter maybe under another name. */
+static void
+attach_denied(struct sq_session *s, const struct sq_answer *ans)
+{
+	const char *text = sq_session_denied_text(s, ans);
+
+	SQ_WARN("session", "client %s: %s (HTTP %u)", s->client_id, text, ans->status);
+	if (s->incarnation == 0)
+		s->put_sent = false;
+	if (s->keeper)
+		sq_declared_refused(s->hub->declared, s, text);
+	if (s->disk != NULL && ans->status == 403 &&
+	    (ans->denied == SQ_ANSWER_DENIED_OWNER || ans->denied == SQ_ANSWER_DENIED_UNSAID) &&
+	    sq_outbox_disk_denied(s->disk))
+		return;
+	if (s->client != NULL)
+		sq_client_refuse(s->client, SQ_MQTT_RC_NOT_AUTHORIZED, text);
+	if (s->state != SQ_SESSION_ENDED && s->failures == 0)
+		s->failures = 1;
+}
+
+/* The broker takes no such session, now and later.  The client is told and ends; the keeper
+ * and the outbox, whose names are short and who have no will, are never meant. */
+static void
+attach_not_taken(struct sq_session *s, uint8_t reason, enum sq_client_end end, const char *text)
+{
+	SQ_WARN("session", "client %.64s: %s", s->client_id, text);
+	s->state = SQ_SESSION_DOWN;
+	s->put_sent = false;
+	s->turned_away = true;
+	sq_block_unref(&s->will);
+	if (s->client != NULL)
+		sq_client_not_taken(s->client, reason, end, text);
+	else if (s->leaving)
+		sq_session_end(s);
+}
+
+/* Whether a client that has no session yet is denied one, or its will.  The pod's own session and
+ * the outbox come again, and so does a client whose session was there. */
+static bool
+attach_denied_client(const struct sq_session *s, const struct sq_answer *ans)
+{
+	return ans->status == 403 &&
+	    (ans->denied == SQ_ANSWER_DENIED_WILL || (s->client != NULL && s->incarnation == 0));
+}
+
+static void
+attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_answer *ans)
+{
+	if (s->client != NULL && ans->status != 413 && ans->status != 422 &&
+	    !attach_denied_client(s, ans))
+		sq_client_go_ahead(s->client);
+	switch (ans->status) {
+	case 409:
+		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
+		if (ans->conflict == SQ_ANSWER_SUPERSEDED) {
+			sq_session_superseded(s);
+			return;
+		}
+		break;
+	case 422:
+		attach_not_taken(s, SQ_MQTT_RC_BAD_CLIENT_ID, SQ_END_CLIENT_ID,
+		    "its client id is above the broker's limits.client-id");
+		if (s->state == SQ_SESSION_ENDED)
+			return;
+		break;
+	case 413:
+		attach_not_taken(s, SQ_MQTT_RC_PACKET_TOO_LARGE, SQ_END_TOO_LARGE,
+		    "its will is above the broker's limits.will");
+		if (s->state == SQ_SESSION_ENDED)
+			return;
+		break;
+	case 400:
+		sq_uplink_fail(link, "it calls an attach malformed");
+		break;
+	case 401:
+	case 403:
+		if (ans->status == 403)
+			sq_hub_count(s->hub, SQ_M_DENIED, 1);
+		if (attach_denied_client(s, ans))
+			attach_not_taken(s, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_END_NOT_AUTHORIZED,
+			    sq_session_denied_text(s, ans));
+		else
+			attach_denied(s, ans);
+		if (s->state == SQ_SESSION_ENDED)
+			return;
+		break;
+	case 429:
+		if (ans->full == SQ_ANSWER_FULL_NOT)
+			break;
+		attach_full(s, ans->full);
+		if (s->state == SQ_SESSION_ENDED)
+			return;
+		break;
+	default:
+		break;
+	}
+	sq_session_again(s, ans->retry_after_ms);
+}
+
+static void
+attach_done(struct sq_request *req, const struct sq_answer *ans)
+{
+	struct attach_post *p = SQ_CONTAINER_OF(req, struct attach_post, post.req);
+	struct sq_session *s = p->post.session;
+	struct sq_attached a;
+
+	if (s->state == SQ_SESSION_ENDED) {
+		/* the broker finds that out by the next attach, or its grace time */
+	} else if (ans->status != 200) {
+		attach_refused(s, p->post.link, ans);
+	} else if (sq_attached_decode(ans->body, ans->len, ans->version, &a) == 0) {
+		attach_succeeded(s, p->post.link, &a);
+	} else {
+		sq_uplink_fail(p->post.link, "it answered an attach with something malformed");
+		sq_session_again(s, 0);
+	}
+	sq_buf_fini(&p->body);
+	sq_session_post_free(&p->post);
+}
+
+void
+sq_session_attach(struct sq_session *s)
+{
+	struct sq_uplink *link = sq_pool_pick(s->hub->pool);
+	struct sq_open_id *ids = NULL;
+	struct attach_post *p;
+	struct sq_attach a = {0};
+
+	if (link == NULL) {
+		s->state = SQ_SESSION_WAITING;
+		sq_list_remove(&s->place);
+		sq_list_push_back(&s->hub->waiting, &s->place);
+		return;
+	}
+	p = sq_session_post_new(s, sizeof *p, NULL);
+	a.instance = s->hub->instance;
+	a.ordinal = s->ordinal;
+	a.attempt = ++s->attempt;
+	a.link = sq_uplink_id(link);
+	a.flags = (uint8_t)((s->clean_start ? SQ_ATTACH_CLEAN_START : 0) |
+	    (s->will != NULL ? SQ_ATTACH_WILL : 0) |
+	    (s->version == SQ_MQTT_V5 ? SQ_ATTACH_MQTT5 : 0) | (s->keeper ? SQ_ATTACH_KEEPER : 0) |
+	    (s->leaving && s->incarnation != 0 ? SQ_ATTACH_GONE : 0) |
+	    (!s->knows_made && sq_uplink_version(link) >= 2 ? SQ_ATTACH_TELL : 0));
+	a.expiry_s = s->expiry_s;
+	a.incarnation = s->incarnation;
+	if (s->will != NULL) {
+		a.will_delay_s = s->will_delay_s;
+		a.will = (struct sq_bytes){s->will->bytes, s->will->size};
+	}
+	sq_inbox_attach(s->inbox, &a, &ids);
+	sq_attach_encode(&p->body, &a, ids);
+	free(ids);
+	p->post.req.method = SQ_PUT;
+	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
+	p->post.req.n_body = 1;
+	p->post.req.done = attach_done;
+	s->state = SQ_SESSION_ATTACHING;
+	s->put_sent = true;
+	s->due_attach = 0;
+	sq_session_post_send(&p->post, link);
+}
+
+void
+sq_session_link_draining(struct sq_session *s)
+{
+	if (s->state != SQ_SESSION_ATTACHED || sq_pool_pick(s->hub->pool) == NULL)
+		return;
+	/* It stays attached here until the other broker has answered. */
+	s->attach_seq++;
+	sq_session_attach(s);
+}
+
+void
+sq_session_link_down(struct sq_session *s)
+{
+	/* A move that is on its way over another link goes on. */
+	if (s->state == SQ_SESSION_ATTACHING) {
+		uint32_t seq = s->attach_seq;
+
+		sq_session_unlink(s);
+		s->attach_seq = seq;
+	} else {
+		sq_session_again(s, 0);
+	}
+}
+
+static void
+detach_done(struct sq_request *req, const struct sq_answer *ans)
+{
+	struct detach_post *p = SQ_CONTAINER_OF(req, struct detach_post, post.req);
+	struct sq_session *s = p->post.session;
+
+	sq_buf_fini(&p->body);
+	if (s->state == SQ_SESSION_ENDED) {
+		/* gone meanwhile */
+	} else if (ans->status == 204 || ans->status == 200) {
+		sq_session_end(s);
+	} else if (s->state != SQ_SESSION_DETACHING) {
+		/* the link went down first: the attach is under way */
+	} else if (ans->status == 409 && ans->conflict == SQ_ANSWER_SUPERSEDED) {
+		sq_session_end(s);
+	} else {
+		sq_session_again(s, ans->retry_after_ms);
+	}
+	sq_session_post_free(&p->post);
+}
+
+void
+sq_session_post_detach(struct sq_session *s)
+{
+	struct detach_post *p = sq_session_post_new(s, sizeof *p, "detach");
+	struct sq_detach d = {.expiry_s = s->expiry_s,
+	    .will = s->publish_will,
+	    .flags = s->quiet ? SQ_DETACH_QUIET : 0};
+
+	for (int i = 0; i < SQ_LANES; i++)
+		d.last[i] = s->lane[i] != NULL ? sq_lane_out_last(s->lane[i]) : s->last[i];
+	sq_detach_encode(&p->body, &d, sq_uplink_version(s->link));
+	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
+	p->post.req.n_body = 1;
+	p->post.req.done = detach_done;
+	s->state = SQ_SESSION_DETACHING;
+	s->detach_sent = true;
+	sq_session_post_send(&p->post, s->link);
+}

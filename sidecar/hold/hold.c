@@ -1,0 +1,539 @@
+/* Sessions: opening, leaving, and what is done when their turn comes.  The
+ * attach is in session_attach.c, requests in session_post.c, subscriptions in
+ * session_subs.c. */
+#include "sidecar/hold/hold.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "proto/link/key.h"
+#include "proto/link/lane_mark.h"
+#include "sidecar/mqtt/client.h"
+#include "sidecar/declared/declared.h"
+#include "sidecar/outbox/outbox.h"
+#include "sidecar/outbox/disk.h"
+#include "sidecar/hold/room.h"
+#include "sidecar/hold/order.h"
+#include "sidecar/hold/hold_priv.h"
+
+/* The bound is the outbox's; a lane has none of its own. */
+#define SESSION_LANE_MAX (SIZE_MAX / 4)
+
+/* Waits between attaches, and how long one must hold to count as good. */
+enum { AGAIN_MIN_MS = 50, AGAIN_MAX_MS = 5000, SETTLED_MS = 10000 };
+
+static char *
+session_path(const struct sq_hub *h, const struct sq_session_params *p)
+{
+	struct sq_key key = {0};
+	struct sq_buf b = {0};
+
+	strcpy(key.space, h->cfg->space);
+	strcpy(key.workload, h->cfg->workload);
+	strcpy(key.client, p->client_id);
+	if (!p->durable)
+		strcpy(key.pod, h->cfg->pod);
+	sq_buf_append(&b, "/v1/sessions/", 13);
+	sq_key_encode(&b, &key);
+	sq_buf_u8(&b, 0);
+	return sq_xrealloc(b.base, sq_buf_len(&b));
+}
+
+static struct sq_session *
+session_by_client(const struct sq_hub *h, const char *client_id, uint64_t hash)
+{
+	struct sq_hnode *n = sq_htab_find(&h->by_client, hash);
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, client_node);
+
+		if (strcmp(s->client_id, client_id) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+bool
+sq_session_is_known(const struct sq_hub *h, struct sq_bytes client_id)
+{
+	char *id = sq_xmemdup0(client_id.p, client_id.len);
+	bool known = session_by_client(h, id, sq_hash(id, client_id.len)) != NULL;
+
+	free(id);
+	return known;
+}
+
+void
+sq_session_pause(struct sq_session *s)
+{
+	sq_outbox_pause(s->hub->outbox, s);
+}
+
+/* Makes it the session of its client id that the next one finds. */
+static void
+session_show(struct sq_session *s)
+{
+	sq_htab_insert(
+	    &s->hub->by_client, &s->client_node, sq_hash(s->client_id, strlen(s->client_id)));
+	s->in_clients = true;
+}
+
+static void
+session_hide(struct sq_session *s)
+{
+	if (s->in_clients)
+		sq_htab_remove(&s->hub->by_client, &s->client_node);
+	s->in_clients = false;
+}
+
+/* The session that a new connection of this client id comes after. */
+static struct sq_session *
+session_before(struct sq_hub *h, const char *client_id)
+{
+	uint64_t hash = sq_hash(client_id, strlen(client_id));
+	struct sq_session *s = session_by_client(h, client_id, hash);
+
+	if (s == NULL || s->client == NULL)
+		return s;
+	sq_client_catch_up(s->client);
+	return session_by_client(h, client_id, hash); /* it may have ended */
+}
+
+struct sq_session *
+sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_client *client)
+{
+	struct sq_session *older = session_before(h, p->client_id);
+	struct sq_session *s = sq_xcalloc(1, sizeof *s);
+
+	assert(strlen(p->client_id) <= SQ_KEY_CLIENT_MAX);
+	s->hub = h;
+	s->client = client;
+	s->client_id = sq_xstrdup(p->client_id);
+	s->path = session_path(h, p);
+	s->version = p->version;
+	s->clean_start = p->clean_start;
+	s->keeper = p->keeper;
+	s->durable = p->durable;
+	s->expiry_s = p->expiry_s;
+	s->receive_max = p->receive_max;
+	s->will = p->will;
+	s->will_delay_s = p->will_delay_s;
+	s->ordinal = ++h->ordinals;
+	s->window = sq_room_window(h);
+	s->inbox = sq_inbox_new(h->cfg->credit_msgs, s->window, p->receive_max);
+	sq_list_init(&s->all);
+	sq_list_init(&s->turn);
+	sq_list_init(&s->place);
+	sq_list_init(&s->asked);
+	sq_order_init(&s->order);
+	sq_list_init(&s->paused);
+	sq_list_init(&s->port.pending);
+	s->port.user = s;
+	sq_outbox_line_init(&s->line);
+	s->state = SQ_SESSION_DOWN;
+	h->n_sessions++;
+	sq_hub_count(h, SQ_M_SESSIONS, 1);
+	sq_list_push_back(&h->sessions, &s->all);
+	if (older != NULL) {
+		session_hide(older);
+		older->newer = s;
+		s->older = older;
+		s->state = SQ_SESSION_QUEUED;
+		if (older->client != NULL) {
+			sq_hub_count(h, SQ_M_TAKEOVERS, 1);
+			sq_client_end(older->client, SQ_END_TAKEN_OVER);
+		}
+	}
+	session_show(s);
+	if (s->clean_start)
+		sq_outbox_forget(h->outbox, s);
+	sq_session_wake(s);
+	return s;
+}
+
+void
+sq_session_free(struct sq_session *s)
+{
+	assert(s->requests == 0 && s->state == SQ_SESSION_ENDED);
+	sq_list_remove(&s->all);
+	sq_lane_out_free(&s->lane[0]);
+	sq_lane_out_free(&s->lane[1]);
+	sq_inbox_free(&s->inbox);
+	sq_room_return(s->hub, s->window);
+	sq_session_free_subs(s);
+	sq_block_unref(&s->will);
+	free(s->path);
+	free(s->client_id);
+	free(s);
+}
+
+void
+sq_session_backlog(struct sq_session *s)
+{
+	size_t now = 0;
+
+	for (int i = 0; i < SQ_LANES && s->state != SQ_SESSION_ENDED; i++)
+		now += s->lane[i] != NULL ? sq_lane_out_bytes(s->lane[i]) : 0;
+	if (now == s->backlog)
+		return;
+	sq_outbox_held(s->hub->outbox, (int64_t)now - (int64_t)s->backlog);
+	s->backlog = now;
+}
+
+void
+sq_session_end(struct sq_session *s)
+{
+	struct sq_hub *h = s->hub;
+
+	if (s->state == SQ_SESSION_ENDED)
+		return;
+	assert(s->client == NULL);
+	sq_session_unlink(s);
+	s->state = SQ_SESSION_ENDED;
+	session_hide(s);
+	if (s->older != NULL) {
+		s->older->newer = s->newer;
+		if (s->newer == NULL) /* the next one has to wait for the older again */
+			session_show(s->older);
+	}
+	if (s->newer != NULL) {
+		s->newer->older = s->older;
+		if (s->older == NULL && s->newer->state == SQ_SESSION_QUEUED) {
+			s->newer->state = SQ_SESSION_DOWN;
+			sq_session_inherit_subs(s->newer, s);
+			sq_session_wake(s->newer);
+		}
+	}
+	s->older = s->newer = NULL;
+	sq_list_remove(&s->all);
+	sq_list_remove(&s->turn);
+	sq_list_remove(&s->place);
+	sq_heap_remove(&h->timers, &s->timer);
+	sq_outbox_gone(h->outbox, s);
+	h->n_sessions--;
+	sq_hub_count(h, SQ_M_SESSIONS, -1);
+	sq_session_backlog(s);
+	sq_session_order_end(s);
+	if (s->requests == 0)
+		sq_list_push_back(&h->reap, &s->all);
+}
+
+void
+sq_session_drop(struct sq_session *s)
+{
+	s->client = NULL;
+	sq_session_end(s);
+}
+
+void
+sq_session_wake(struct sq_session *s)
+{
+	if (sq_list_empty(&s->turn) && s->state != SQ_SESSION_ENDED)
+		sq_list_push_back(&s->hub->turns, &s->turn);
+}
+
+void
+sq_session_again(struct sq_session *s, unsigned least_ms)
+{
+	uint64_t wait_ms = least_ms;
+
+	sq_session_unlink(s);
+	if (s->attached_ms != 0 && sq_hub_now(s->hub) - s->attached_ms > SETTLED_MS)
+		s->failures = 0;
+	s->attached_ms = 0;
+	if (s->failures > 0 && wait_ms == 0) {
+		unsigned shift = s->failures < 8 ? s->failures - 1 : 7;
+		uint64_t most = (uint64_t)AGAIN_MIN_MS << shift;
+
+		if (most > AGAIN_MAX_MS)
+			most = AGAIN_MAX_MS;
+		wait_ms = most / 2 + sq_random_u64() % (most / 2 + 1);
+	}
+	s->failures++;
+	s->state = SQ_SESSION_DOWN;
+	s->due_attach = wait_ms != 0 ? sq_hub_now(s->hub) + wait_ms : 0;
+	sq_session_wake(s);
+}
+
+void
+sq_session_leave(struct sq_session *s, unsigned how, uint32_t expiry_s)
+{
+	bool silent;
+
+	assert(!s->leaving);
+	s->client = NULL;
+	s->leaving = true;
+	s->expiry_s = expiry_s;
+	s->quiet = (how & SQ_LEAVE_QUIET) != 0;
+	s->publish_will = (how & SQ_LEAVE_WILL) != 0 && s->will != NULL;
+	if (!s->publish_will)
+		sq_block_unref(&s->will);
+	sq_session_order_leave(s);
+	if (expiry_s == 0)
+		sq_outbox_forget(s->hub->outbox, s);
+	for (int i = 0; i < SQ_LANES; i++) {
+		if (s->lane[i] != NULL)
+			sq_lane_out_unhold(s->lane[i]);
+	}
+	s->due_linger = sq_hub_now(s->hub) + s->hub->cfg->linger_ms;
+	sq_session_outcomes(s, 0);
+	/* Nothing that the broker has to hear of?  A transient connection ends the
+	 * durable session of its client id, unless one before it does already. */
+	silent = !s->put_sent && s->will == NULL && sq_order_idle(&s->order) &&
+	    (s->durable || s->turned_away || (s->older != NULL && !s->older->durable)) &&
+	    (s->lane[0] == NULL || sq_lane_out_idle(s->lane[0])) &&
+	    (s->lane[1] == NULL || sq_lane_out_idle(s->lane[1]));
+	if (silent && s->state != SQ_SESSION_ATTACHING)
+		sq_session_end(s);
+	else
+		sq_session_wake(s);
+}
+
+/* The lane of a publish, made when it is first needed. */
+static struct sq_lane_out *
+session_lane(struct sq_session *s, unsigned lane)
+{
+	struct sq_lane_out *l = s->lane[lane];
+	struct sq_lane_attach a;
+
+	if (l != NULL)
+		return l;
+	s->lane[lane] = l = sq_lane_out_new(lane, sq_random_u64(), SESSION_LANE_MAX);
+	a = (struct sq_lane_attach){.last = s->last[lane], .run = sq_random_u64()};
+	sq_lane_out_attached(l, &a);
+	sq_lane_out_mark(l, s->order.given);
+	return l;
+}
+
+/* Which lane a message goes by.  QoS 0 may change its lane, as retained messages
+ * have theirs, but a topic's messages stay in order (MQTT-4.6.0-6): none goes by
+ * lane 0 while lane 1 has some, and the first of them waits, with what comes behind it, for
+ * what lane 0 had before. */
+static unsigned
+session_lane_of(struct sq_session *s, const struct sq_lane_publish *m)
+{
+	if (sq_lane_publish_qos(m) > 0)
+		return 1;
+	if (s->lane[1] == NULL || sq_lane_out_idle(s->lane[1]))
+		s->lane1_qos0 = 0;
+	return m->retain || s->lane1_qos0 > 0;
+}
+
+/* One of QoS 0 is about to go by lane 1. */
+static void
+session_lane_1_qos0(struct sq_session *s)
+{
+	if (s->lane1_qos0++ > 0 || s->lane[0] == NULL || sq_lane_out_idle(s->lane[0]))
+		return;
+	sq_lane_out_wait(session_lane(s, 1));
+	s->lane1_waits = true;
+}
+
+/* Whether it is a second copy of what the outbox has accepted, whatever the rules
+ * say of it by now. */
+static bool
+session_outbox_has(const struct sq_session *s, const struct sq_lane_publish *m)
+{
+	return m->qos == 2 && sq_outbox_holds(s->hub->outbox, s, m->packet_id);
+}
+
+int
+sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
+{
+	size_t size = SQ_ENTRY_HEADER + SQ_MSG_HEADER + m->topic.len + m->props.len +
+	    m->payload.len;
+	unsigned lane = session_lane_of(s, m);
+	int rc;
+
+	if (sq_outbox_takes(s->hub->outbox, m) || session_outbox_has(s, m))
+		return sq_outbox_publish(s->hub->outbox, s, m);
+	if (lane == 0 && sq_outbox_drops_qos0(s->hub->outbox, s, size))
+		return 0;
+	if (sq_room_waits(s->backlog, size)) {
+		sq_outbox_pause(s->hub->outbox, s);
+		return SQ_EAGAIN;
+	}
+	rc = sq_outbox_admit(s->hub->outbox, s, size);
+	if (rc == 0 && lane == 1 && sq_lane_publish_qos(m) == 0)
+		session_lane_1_qos0(s);
+	if (rc == 0)
+		rc = sq_lane_out_message(session_lane(s, lane), m);
+	if (rc != 0)
+		return rc;
+	sq_session_backlog(s);
+	sq_session_wake(s);
+	return 0;
+}
+
+int
+sq_session_refuse(struct sq_session *s, const struct sq_lane_publish *m, uint8_t reason,
+    uint8_t refusal, struct sq_bytes text)
+{
+	int rc;
+
+	if (session_outbox_has(s, m))
+		return sq_outbox_publish(s->hub->outbox, s, m);
+	rc = sq_outbox_admit(s->hub->outbox, s, SQ_ENTRY_HEADER);
+	if (rc == 0)
+		rc = sq_lane_out_refused(
+		    session_lane(s, 1), m->qos, m->packet_id, reason, refusal, text);
+	if (rc != 0)
+		return rc;
+	sq_session_backlog(s);
+	sq_session_wake(s);
+	return 0;
+}
+
+int
+sq_session_release(struct sq_session *s, uint16_t packet_id)
+{
+	int rc;
+
+	if (sq_outbox_holds(s->hub->outbox, s, packet_id))
+		return sq_outbox_release(s->hub->outbox, s, packet_id);
+	rc = sq_outbox_admit(s->hub->outbox, s, SQ_ENTRY_HEADER);
+	if (rc == 0)
+		rc = sq_lane_out_release(session_lane(s, 1), packet_id);
+	if (rc != 0)
+		return rc;
+	sq_session_backlog(s);
+	sq_session_wake(s);
+	return 0;
+}
+
+int
+sq_session_ack(struct sq_session *s, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason)
+{
+	int rc;
+
+	if (type == SQ_MQTT_PUBACK)
+		rc = sq_inbox_puback(s->inbox, packet_id, reason);
+	else if (type == SQ_MQTT_PUBREC)
+		rc = sq_inbox_pubrec(s->inbox, packet_id, reason);
+	else
+		rc = sq_inbox_pubcomp(s->inbox, packet_id);
+	sq_session_flush_pubrels(s);
+	sq_session_wake(s);
+	return rc;
+}
+
+void
+sq_session_written(struct sq_session *s, uint64_t msgs, uint64_t bytes)
+{
+	sq_inbox_written(s->inbox, msgs, bytes);
+	if (sq_inbox_due(s->inbox))
+		sq_session_wake(s);
+}
+
+const char *
+sq_session_client_id(const struct sq_session *s)
+{
+	return s->client_id;
+}
+
+bool
+sq_session_attached(const struct sq_session *s)
+{
+	return s->state == SQ_SESSION_ATTACHED;
+}
+
+void
+sq_session_trim(struct sq_session *s)
+{
+	sq_inbox_trim(s->inbox);
+}
+
+/* The earliest of what is due; the hub wakes the session then. */
+static void
+session_arm(struct sq_session *s)
+{
+	uint64_t due = UINT64_MAX;
+
+	if (s->state == SQ_SESSION_DOWN && s->due_attach != 0)
+		due = s->due_attach;
+	if (s->state == SQ_SESSION_ATTACHED && s->due_pause != 0)
+		due = s->due_pause;
+	else if (s->state == SQ_SESSION_ATTACHED && s->due_retry != 0)
+		due = s->due_retry;
+	if (s->due_linger != 0 && s->due_linger < due)
+		due = s->due_linger;
+	if (due == UINT64_MAX)
+		sq_heap_remove(&s->hub->timers, &s->timer);
+	else if (s->timer.pos == 0 || s->timer.due != due)
+		sq_heap_set(&s->hub->timers, &s->timer, due);
+}
+
+static void
+session_post(struct sq_session *s, uint64_t now_ms)
+{
+	if (s->due_pause != 0 && now_ms < s->due_pause)
+		return;
+	s->due_pause = 0;
+	if (s->disk != NULL)
+		sq_outbox_disk_post(s->disk, now_ms);
+	else
+		sq_session_post_in_order(s, now_ms);
+	sq_session_post_settlements(s);
+	if (s->leaving && s->state == SQ_SESSION_ATTACHED && sq_session_flushed(s))
+		sq_session_post_detach(s);
+}
+
+void
+sq_session_turn(struct sq_session *s, uint64_t now_ms)
+{
+	if (s->state == SQ_SESSION_ENDED)
+		return;
+	if (s->due_linger != 0 && now_ms >= s->due_linger) {
+		SQ_WARN("session", "client %s: no broker took its last publishes in time",
+		    s->client_id);
+		sq_session_end(s);
+		return;
+	}
+	if (s->state == SQ_SESSION_DOWN && now_ms >= s->due_attach)
+		sq_session_attach(s);
+	else if (s->state == SQ_SESSION_ATTACHED)
+		session_post(s, now_ms);
+	sq_session_backlog(s);
+	session_arm(s);
+}
+
+void
+sq_session_detached(struct sq_session *s, uint8_t reason, struct sq_bytes text)
+{
+	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x%s%.*s",
+	    s->client_id, reason, text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
+	if (reason == SQ_MQTT_RC_NOT_AUTHORIZED)
+		sq_declared_ended(s->hub->declared, s, reason);
+	if ((s->keeper || s->disk != NULL) && !s->leaving) { /* it wants nothing but to be there */
+		sq_session_again(s, AGAIN_MAX_MS);
+		return;
+	}
+	sq_session_unlink(s);
+	s->state = SQ_SESSION_DOWN;
+	s->put_sent = false; /* nothing is left there that would have to end */
+	sq_block_unref(&s->will);
+	for (int i = 0; i < SQ_LANES; i++) {
+		if (s->lane[i] != NULL)
+			sq_lane_out_unhold(s->lane[i]);
+	}
+	if (s->client != NULL)
+		sq_client_end_because(s->client,
+		    reason == 0x8e       ? SQ_END_TAKEN_OVER
+			: reason == 0x97 ? SQ_END_QUOTA
+					 : SQ_END_ADMIN,
+		    text);
+	sq_session_end(s);
+}
+
+void
+sq_session_superseded(struct sq_session *s)
+{
+	static const char words[] = "another connection has the session"; /* as the frame's */
+
+	sq_session_detached(s, SQ_MQTT_RC_TAKEN_OVER,
+	    (struct sq_bytes){(const unsigned char *)words, sizeof words - 1});
+}

@@ -1,0 +1,133 @@
+/* Layout of a session, for session*.c. */
+#ifndef SQ_SIDECAR_HOLD_HOLD_PRIV_H
+#define SQ_SIDECAR_HOLD_HOLD_PRIV_H
+
+#include "core/heap.h"
+#include "core/htab.h"
+#include "core/list.h"
+#include "proto/link/inbox.h"
+#include "proto/link/order_out.h"
+#include "sidecar/hub.h"
+#include "sidecar/outbox/order.h"
+#include "sidecar/outbox/store.h"
+#include "sidecar/hold/refusals.h"
+#include "sidecar/hold/hold.h"
+
+enum sq_session_state {
+	SQ_SESSION_QUEUED,    /* behind the older connection of its client id */
+	SQ_SESSION_WAITING,   /* for a link */
+	SQ_SESSION_DOWN,      /* attaches at 'due_attach' */
+	SQ_SESSION_ATTACHING, /* the PUT is on its way */
+	SQ_SESSION_ATTACHED,
+	SQ_SESSION_DETACHING, /* the detach is on its way */
+	SQ_SESSION_ENDED,     /* waits for its last request */
+};
+
+struct sq_self_subs;
+struct sq_sub_request;
+
+struct sq_session {
+	struct sq_hub *hub;
+	struct sq_client *client; /* NULL: gone, or the keeper */
+	struct sq_list all;       /* hub->sessions, hub->reap */
+	struct sq_list turn;      /* hub->turns */
+	struct sq_list place;     /* hub->waiting, or its link's sessions */
+	struct sq_list paused;    /* the outbox's, while its client waits for room */
+	struct sq_outbox_port port;
+	struct sq_outbox_line line; /* the outbox's: places of its subscriptions */
+	struct sq_hnode epoch_node, client_node;
+	struct sq_heap_node timer;
+	struct sq_session *older, *newer; /* connections of the same client id */
+	char *path;                       /* "/v1/sessions/<key>" */
+	char *client_id;
+	struct sq_uplink *link; /* where it is attached */
+	uint64_t ordinal, epoch, incarnation;
+	uint64_t refused_ms; /* since when messages are refused and nothing goes on; 0: not now */
+	uint64_t due_attach, due_pause, due_retry, due_linger; /* 0: none */
+	uint64_t last[SQ_LANES]; /* from the attach, for lanes not made yet */
+	struct sq_lane_out *lane[SQ_LANES];
+	struct sq_inbox *inbox;
+	uint64_t window; /* of the inbox, bytes: see room.h */
+	struct sq_block *will;
+	struct sq_order_out order;     /* what is asked of subscriptions in the client's order */
+	struct sq_list asked;          /* struct sq_subreq: what is asked outside of it, */
+	struct sq_sub_request *asking; /* and of that, what is on its way; NULL: nothing */
+	unsigned sub_flights;          /* requests of both kinds without a response */
+	struct sq_htab subs;           /* what the client has subscribed to */
+	bool knows_made;               /* as far as the broker has that; else it is asked */
+	struct sq_self_subs *self;     /* those of them below $SYS/sidecar; NULL: none */
+	size_t subreq_bytes, backlog;
+	uint64_t subs_asked; /* entries of the client's SUBSCRIBEs without an answer */
+	uint64_t attached_ms;
+	uint32_t attempt, failures, requests;
+	uint32_t attach_seq; /* attachments so far */
+	uint32_t will_delay_s, expiry_s;
+	uint32_t retry_ms; /* backoff of a refused message */
+	struct sq_refusals refusals;
+	uint32_t lane1_qos0; /* messages of QoS 0 in lane 1 without an outcome */
+	uint16_t receive_max;
+	uint8_t state, version;
+	bool clean_start, keeper, durable, leaving, publish_will;
+	bool quiet;                  /* see SQ_LEAVE_QUIET */
+	bool detach_sent;            /* all else had been said before */
+	bool put_sent;               /* the broker may know this connection */
+	bool lane1_waits;            /* for what lane 0 has, to keep a topic's order */
+	bool recovered;              /* it goes on with what was before this attach */
+	bool in_clients;             /* in hub->by_client */
+	struct sq_outbox_disk *disk; /* the disk outbox that it forwards; NULL: another session */
+	bool turned_away;            /* no broker had room for it */
+};
+
+/* Has the turn of 's' come at the end of this one. */
+void sq_session_wake(struct sq_session *);
+/* Attaches again, after a wait if that failed before; 'least_ms' is the
+ * broker's wish. */
+void sq_session_again(struct sq_session *, unsigned least_ms);
+/* Ends 's'; the hub frees it when its last request is answered. */
+void sq_session_end(struct sq_session *);
+/* Brings the metric of unaccepted bytes up to date. */
+void sq_session_backlog(struct sq_session *);
+
+/* session_attach.c */
+void sq_session_attach(struct sq_session *);
+/* Lets go of the link and the epoch. */
+void sq_session_unlink(struct sq_session *);
+void sq_session_post_detach(struct sq_session *);
+/* What a 401 or 403 says, for people; static. */
+const char *sq_session_denied_text(const struct sq_session *, const struct sq_answer *);
+
+/* session_post.c: the head of each request of ours, with its own path. */
+struct sq_session_post {
+	struct sq_request req;
+	struct sq_list all; /* hub->posts */
+	struct sq_session *session;
+	struct sq_uplink *link; /* dead when the answer has status 0 */
+	uint32_t attach_seq;    /* which attachment it was made under */
+};
+
+/* A zeroed request of 'size' bytes that starts with a struct sq_session_post;
+ * 'what' is NULL for the PUT. */
+void *sq_session_post_new(struct sq_session *, size_t size, const char *what);
+/* It has been answered: frees it and lets go of its session. */
+void sq_session_post_free(struct sq_session_post *);
+void sq_session_post_send(struct sq_session_post *, struct sq_uplink *);
+void sq_session_post_lanes(struct sq_session *, uint64_t now_ms);
+void sq_session_post_settlements(struct sq_session *);
+/* What an answer other than 2xx means for the attachment; true: the request may
+ * be sent again under it. */
+bool
+sq_session_refused(struct sq_session *, const struct sq_session_post *, const struct sq_answer *);
+void sq_session_flush_pubrels(struct sq_session *);
+bool sq_session_flushed(const struct sq_session *);
+/* The outcomes that have come go to the client. */
+void sq_session_outcomes(struct sq_session *, uint64_t now_ms);
+
+/* session_made.c */
+/* The broker has lost the subscriptions: everything is subscribed again, in the
+ * place of what was still to be. */
+void sq_session_resubscribe(struct sq_session *);
+/* 'to' goes on with what 'from' had subscribed to. */
+void sq_session_inherit_subs(struct sq_session *to, struct sq_session *from);
+void sq_session_free_subs(struct sq_session *);
+
+#endif

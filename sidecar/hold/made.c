@@ -1,0 +1,215 @@
+/* What a live client has subscribed to: kept to be made again when the broker has lost it,
+ * and handed to the client's next connection. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "proto/mqtt/options.h"
+#include "sidecar/declared/rights.h"
+#include "sidecar/self.h"
+#include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/subs.h"
+
+struct sub {
+	struct sq_hnode node;
+	uint32_t sub_id;
+	uint16_t len;
+	uint8_t options;
+	char filter[];
+};
+
+static struct sub *
+made_find(const struct sq_session *s, struct sq_bytes filter, uint64_t hash)
+{
+	struct sq_hnode *n = sq_htab_find(&s->subs, hash);
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
+
+		if (sub->len == filter.len && memcmp(sub->filter, filter.p, filter.len) == 0)
+			return sub;
+	}
+	return NULL;
+}
+
+bool
+sq_session_has_made(const struct sq_session *s, struct sq_bytes filter)
+{
+	return made_find(s, filter, sq_hash(filter.p, filter.len)) != NULL;
+}
+
+void
+sq_session_made(struct sq_session *s, const struct sq_sub *e)
+{
+	uint64_t hash = sq_hash(e->filter.p, e->filter.len);
+	struct sub *sub = made_find(s, e->filter, hash);
+
+	sq_self_made(s, e, sub == NULL);
+	if (sub == NULL) {
+		sub = sq_xmalloc(sizeof *sub + e->filter.len);
+		sub->len = (uint16_t)e->filter.len;
+		memcpy(sub->filter, e->filter.p, e->filter.len);
+		sq_htab_insert(&s->subs, &sub->node, hash);
+	}
+	sub->options = e->options;
+	sub->sub_id = e->sub_id;
+}
+
+void
+sq_session_unmade(struct sq_session *s, struct sq_bytes filter)
+{
+	struct sub *sub = made_find(s, filter, sq_hash(filter.p, filter.len));
+
+	if (sub == NULL)
+		return;
+	sq_self_unmade(s, filter);
+	sq_htab_remove(&s->subs, &sub->node);
+	free(sub);
+}
+
+void
+sq_session_free_subs(struct sq_session *s)
+{
+	struct sq_hnode *n, *next;
+
+	sq_self_forget(s);
+	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
+		next = sq_htab_walk(&s->subs, n);
+		sq_htab_remove(&s->subs, n);
+		free(SQ_CONTAINER_OF(n, struct sub, node));
+	}
+	sq_htab_fini(&s->subs);
+}
+
+void
+sq_session_inherit_subs(struct sq_session *to, struct sq_session *from)
+{
+	struct sq_htab mine = to->subs;
+
+	if (to->clean_start || !to->durable || !from->durable || mine.n != 0)
+		return;
+	to->subs = from->subs;
+	from->subs = mine;
+	sq_self_inherit(to, from);
+}
+
+/* What is asked of the broker without its client's asking, in as many requests as it takes. */
+struct asking {
+	struct sq_session *session;
+	struct sq_subreq *r; /* NULL: none is begun */
+	uint8_t op;
+	bool first; /* before what is asked already */
+};
+
+/* Asks for what was added. */
+static void
+asking_flush(struct asking *a)
+{
+	if (a->r == NULL)
+		return;
+	a->r->n = a->r->n_ask;
+	sq_session_ask(a->session, a->r, a->first);
+	a->r = NULL;
+}
+
+static void
+asking_add(struct asking *a, const struct sq_sub *e)
+{
+	if (a->r == NULL) {
+		a->r = sq_subreq_new(a->op, 0, SQ_SUBS_ENTRIES_MAX);
+		a->r->again = true;
+	}
+	sq_subreq_ask(a->r, a->r->n_ask, e);
+	if (a->r->n_ask == SQ_SUBS_ENTRIES_MAX || sq_buf_len(&a->r->entries) > SQ_SUBS_POST_MAX)
+		asking_flush(a);
+}
+
+void
+sq_session_resubscribe(struct sq_session *s)
+{
+	struct asking again = {.session = s, .op = SQ_SUB_SUBSCRIBE, .first = true};
+	struct sq_hnode *n;
+
+	if (s->leaving)
+		return;
+	sq_session_ask_not_again(s);
+	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = sq_htab_walk(&s->subs, n)) {
+		const struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
+		/* No retained messages again: the client would notice. */
+		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE,
+		    .sub_id = sub->sub_id,
+		    .options = (uint8_t)((sub->options & ~SQ_OPTION_RETAIN) |
+			SQ_RETAIN_NEVER << SQ_OPTION_RETAIN_SHIFT),
+		    .filter = {(const unsigned char *)sub->filter, sub->len}};
+
+		asking_add(&again, &e);
+	}
+	asking_flush(&again);
+}
+
+/* Ends 'sub' at the broker, and here. */
+static void
+made_end(struct sq_session *s, struct sub *sub, struct asking *end)
+{
+	struct sq_sub e = {
+	    .op = SQ_SUB_UNSUBSCRIBE, .filter = {(const unsigned char *)sub->filter, sub->len}};
+
+	SQ_WARN("session",
+	    "client %s: '%.*s' is ended, " SQ_ANNOTATION_SUBSCRIBE
+	    " is strict, and neither declares nor allows it any more",
+	    s->client_id, (int)sub->len, sub->filter);
+	sq_hub_count(s->hub, SQ_M_SUBSCRIBE_ENDED, 1);
+	asking_add(end, &e);
+	sq_session_unmade(s, e.filter);
+}
+
+void
+sq_session_enforce(struct sq_session *s)
+{
+	struct asking end = {.session = s, .op = SQ_SUB_UNSUBSCRIBE};
+	struct sq_hnode *n, *next;
+
+	if (s->hub->rights == NULL || s->leaving || s->state == SQ_SESSION_ENDED)
+		return;
+	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
+		struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
+		struct sq_topic_filter f;
+
+		next = sq_htab_walk(&s->subs, n);
+		if (sq_topic_filter_parse(
+			(struct sq_bytes){(const unsigned char *)sub->filter, sub->len}, &f,
+			NULL) != 0 ||
+		    !sq_rights_allow(s->hub->rights, &f))
+			made_end(s, sub, &end);
+	}
+	asking_flush(&end);
+}
+
+void
+sq_session_enforce_all(struct sq_hub *h)
+{
+	SQ_LIST_FOR_EACH(s, &h->sessions, struct sq_session, all)
+		sq_session_enforce(s);
+}
+
+void
+sq_session_kept(struct sq_session *s, bool last, uint16_t n, struct sq_bytes entries)
+{
+	s->knows_made = s->knows_made || last;
+	if (s->leaving || s->state == SQ_SESSION_ENDED)
+		return;
+	for (uint16_t i = 0; i < n; i++) {
+		struct sq_kept k = sq_kept_next(&entries);
+		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE,
+		    .options = (uint8_t)(k.options |
+			SQ_RETAIN_NEVER
+			    << SQ_OPTION_RETAIN_SHIFT), /* it had its retained messages */
+		    .sub_id = k.sub_id,
+		    .filter = k.filter};
+
+		if (!sq_session_has_made(s, k.filter))
+			sq_session_made(s, &e);
+	}
+	sq_session_enforce(s);
+}

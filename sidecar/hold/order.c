@@ -1,0 +1,464 @@
+/* Requests to subscribe and to unsubscribe, and their answers.
+ *
+ * What the client's packets ask for is *marked* (proto/link/order_out.h): it is posted in its
+ * place among what the client publishes, and answered by a frame, which comes before what
+ * the subscription matches.  What is made again after a restart of the broker, and what is
+ * declared, has no mark: one request at a time, answered by its response; what is made again
+ * comes before all else.  A link of version 1 has no frames: the response answers both. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "proto/link/lane_mark.h"
+#include "sidecar/mqtt/client.h"
+#include "sidecar/outbox/outbox.h"
+#include "sidecar/outbox/places.h"
+#include "sidecar/hold/order.h"
+#include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/subs.h"
+
+enum { FLYING_MAX = 2, FLYING_MAX_V1 = 1, GAP_PAUSE_MS = 50 };
+
+struct sub_post;
+
+/* Packets, or declarations, that are asked for together. */
+struct sq_sub_request {
+	struct sq_order_request order; /* of a marked one */
+	struct sq_outbox_place place;  /* of a marked one, among what goes by the disk */
+	bool marked;
+	uint16_t n; /* entries that are asked for */
+	size_t bytes;
+	struct sq_list subreqs;
+	struct sub_post *flight; /* NULL: it has no request without a response */
+};
+
+struct sub_post {
+	struct sq_session_post post;
+	struct sq_sub_request *request; /* NULL: it is asked again, or nobody asks any more */
+	struct sq_buf body;
+};
+
+static struct sq_sub_request *
+request_new(bool marked)
+{
+	struct sq_sub_request *q = sq_xcalloc(1, sizeof *q);
+
+	q->marked = marked;
+	sq_outbox_place_init(&q->place);
+	sq_list_init(&q->order.node);
+	sq_list_init(&q->subreqs);
+	return q;
+}
+
+static bool
+request_fits(const struct sq_sub_request *q, const struct sq_subreq *r)
+{
+	return q->n == 0 ||
+	    (q->n + r->n_ask <= SQ_SUBS_ENTRIES_MAX &&
+		q->bytes + sq_buf_len(&r->entries) <= SQ_SUBS_POST_MAX);
+}
+
+static void
+request_add(struct sq_sub_request *q, struct sq_subreq *r)
+{
+	sq_list_push_back(&q->subreqs, &r->node);
+	q->n = (uint16_t)(q->n + r->n_ask);
+	q->bytes += sq_buf_len(&r->entries);
+}
+
+/* What a response says of it by now says nothing. */
+static void
+request_land(struct sq_sub_request *q)
+{
+	if (q->flight != NULL)
+		q->flight->request = NULL;
+	q->flight = NULL;
+}
+
+/* How many subscriptions of the client's it asks for. */
+static uint64_t
+subreq_fresh(const struct sq_subreq *r)
+{
+	return r->op == SQ_SUB_SUBSCRIBE && !r->declared && !r->again ? r->n_ask : 0;
+}
+
+static void
+subreq_drop(struct sq_session *s, struct sq_subreq *r)
+{
+	s->subs_asked -= subreq_fresh(r);
+	s->subreq_bytes -= sq_buf_len(&r->entries);
+	sq_list_remove(&r->node);
+	sq_subreq_free(r);
+}
+
+static void
+request_free(struct sq_session *s, struct sq_sub_request *q)
+{
+	request_land(q);
+	sq_outbox_places_leave(sq_outbox_places(s->hub->outbox), &q->place);
+	SQ_LIST_FOR_EACH_SAFE(r, &q->subreqs, struct sq_subreq, node)
+		subreq_drop(s, r);
+	free(q);
+}
+
+static struct sq_sub_request *
+request_of(struct sq_order_request *o)
+{
+	return o != NULL ? SQ_CONTAINER_OF(o, struct sq_sub_request, order) : NULL;
+}
+
+/* --- what is asked --- */
+
+/* The last request, if it is not posted yet and nothing was published behind it. */
+static struct sq_sub_request *
+order_growing(const struct sq_session *s)
+{
+	struct sq_order_request *o = sq_order_growing(&s->order);
+
+	for (int i = 0; i < SQ_LANES && o != NULL; i++) {
+		if (s->lane[i] != NULL && sq_lane_out_behind(s->lane[i], o->mark))
+			return NULL;
+	}
+	if (o != NULL && request_of(o)->place.before != 0)
+		return NULL;
+	return request_of(o);
+}
+
+void
+sq_session_ask_in_order(struct sq_session *s, struct sq_subreq *r)
+{
+	struct sq_sub_request *q = order_growing(s);
+
+	if (q == NULL || !request_fits(q, r)) {
+		q = request_new(true);
+		sq_order_add(&s->order, &q->order);
+		sq_outbox_places_take(sq_outbox_places(s->hub->outbox), s, &q->place);
+		for (int i = 0; i < SQ_LANES; i++) {
+			if (s->lane[i] != NULL)
+				sq_lane_out_mark(s->lane[i], q->order.mark);
+		}
+	}
+	request_add(q, r);
+	s->subs_asked += subreq_fresh(r);
+	s->subreq_bytes += sq_buf_len(&r->entries);
+	sq_session_wake(s);
+}
+
+void
+sq_session_ask(struct sq_session *s, struct sq_subreq *r, bool first)
+{
+	s->subreq_bytes += sq_buf_len(&r->entries);
+	if (first)
+		sq_list_push_front(&s->asked, &r->node);
+	else
+		sq_list_push_back(&s->asked, &r->node);
+	sq_session_wake(s);
+}
+
+void
+sq_session_ask_not_again(struct sq_session *s)
+{
+	SQ_LIST_FOR_EACH_SAFE(r, &s->asked, struct sq_subreq, node) {
+		if (r->again || (r->declared && r->op == SQ_SUB_SUBSCRIBE))
+			subreq_drop(s, r);
+	}
+}
+
+/* --- answers --- */
+
+/* Its entries have their codes. */
+static void
+request_answered(struct sq_session *s, struct sq_sub_request *q, const unsigned char *codes,
+    struct sq_bytes notes)
+{
+	uint16_t first = 0;
+
+	s->failures = 0;
+	if (q->marked)
+		sq_order_end(&s->order, &q->order);
+	else
+		s->asking = NULL;
+	SQ_LIST_FOR_EACH(r, &q->subreqs, struct sq_subreq, node) {
+		sq_subreq_answer(s, r, codes, notes, first);
+		first = (uint16_t)(first + r->n_ask);
+	}
+	request_free(s, q);
+	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->order));
+	if (s->client != NULL)
+		sq_client_resume(s->client);
+	sq_session_wake(s);
+}
+
+void
+sq_session_subscribed(struct sq_session *s, const struct sq_frame *f)
+{
+	struct sq_sub_request *q = request_of(sq_order_find(&s->order, f->mark));
+
+	if (q == NULL && f->mark <= s->order.posted)
+		return; /* it was answered before */
+	if (q == NULL || f->mark > s->order.posted || f->n_codes != q->n)
+		sq_uplink_fail(s->link, "it answered a SUBSCRIBE that it was not asked");
+	else
+		request_answered(s, q, f->codes, f->notes);
+}
+
+/* Back to the front of what is asked for without a mark. */
+static void
+asking_again(struct sq_session *s)
+{
+	struct sq_sub_request *q = s->asking;
+
+	if (q == NULL)
+		return;
+	sq_list_splice(&q->subreqs, &s->asked);
+	sq_list_splice(&s->asked, &q->subreqs);
+	s->asking = NULL;
+	request_free(s, q);
+}
+
+/* It is to be posted again. */
+static void
+request_failed(struct sq_session *s, struct sq_sub_request *q, const struct sq_answer *ans)
+{
+	bool gap = ans->status == 409 && ans->conflict == SQ_ANSWER_GAP;
+
+	if (!q->marked) {
+		asking_again(s);
+		return;
+	}
+	sq_order_failed(&s->order, &q->order, gap);
+	/* Nothing else of ours is in its way: the broker needs a moment. */
+	if (gap && sq_order_next(&s->order, 1) == &q->order)
+		s->due_pause = sq_hub_now(s->hub) + GAP_PAUSE_MS;
+}
+
+/* The response has the codes.  False: they don't fit. */
+static bool
+request_done(struct sq_session *s, struct sq_sub_request *q, const struct sq_answer *ans)
+{
+	const unsigned char *codes;
+	struct sq_bytes notes;
+	int n = sq_codes_decode(ans->body, ans->len, ans->version, &codes, &notes);
+
+	if (n != q->n)
+		return false;
+	request_answered(s, q, codes, notes);
+	return true;
+}
+
+static void
+sub_post_done(struct sq_request *req, const struct sq_answer *ans)
+{
+	struct sub_post *p = SQ_CONTAINER_OF(req, struct sub_post, post.req);
+	struct sq_sub_request *q = p->request;
+	struct sq_session *s = p->post.session;
+	bool done = ans->status == 200 || ans->status == 204;
+
+	s->sub_flights--;
+	if (q != NULL)
+		q->flight = NULL;
+	if (q != NULL && q->marked && ans->status == 204) {
+		sq_order_written(&s->order, &q->order);
+	} else if (q != NULL && (!done || !request_done(s, q, ans))) {
+		request_failed(s, q, ans);
+		if (done)
+			sq_uplink_fail(p->post.link, "it answered a SUBSCRIBE malformed");
+	}
+	if (!done && s->state != SQ_SESSION_ENDED)
+		(void)sq_session_refused(s, &p->post, ans);
+	sq_buf_fini(&p->body);
+	sq_session_post_free(&p->post);
+}
+
+/* --- posts --- */
+
+/* Writes the entries of 'r' as the link wants them. */
+static void
+subreq_write(struct sq_buf *b, const struct sq_subreq *r, unsigned version)
+{
+	struct sq_bytes rest = {sq_buf_data(&r->entries), sq_buf_len(&r->entries)};
+
+	if (version == SQ_LINK_VERSION) {
+		sq_buf_append(b, rest.p, rest.len);
+		return;
+	}
+	while (rest.len > 0) {
+		struct sq_sub e = sq_sub_next(&rest, SQ_LINK_VERSION);
+
+		sq_sub_put(b, &e, version);
+	}
+}
+
+/* The place of a marked request: what was published before it, by its last numbers. */
+static struct sq_subs_head
+request_head(const struct sq_session *s, const struct sq_sub_request *q)
+{
+	struct sq_subs_head head = {.mark = q->order.mark};
+
+	for (int i = 0; i < SQ_LANES; i++)
+		head.after[i] = s->lane[i] != NULL ? sq_lane_out_before(s->lane[i], q->order.mark)
+						   : s->last[i];
+	return head;
+}
+
+static void
+request_post(struct sq_session *s, struct sq_sub_request *q)
+{
+	static const struct sq_subs_head unmarked;
+	struct sub_post *p = sq_session_post_new(s, sizeof *p, "subscriptions");
+	struct sq_subs_head head = q->marked ? request_head(s, q) : unmarked;
+	unsigned version = sq_uplink_version(s->link);
+
+	sq_subs_head_put(&p->body, q->n, &head, version);
+	SQ_LIST_FOR_EACH(r, &q->subreqs, struct sq_subreq, node)
+		subreq_write(&p->body, r, version);
+	p->request = q;
+	q->flight = p;
+	s->sub_flights++;
+	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
+	p->post.req.n_body = 1;
+	p->post.req.done = sub_post_done;
+	sq_session_post_send(&p->post, s->link);
+}
+
+/* The next of what has no mark, one request at a time. */
+static void
+order_post_unmarked(struct sq_session *s)
+{
+	struct sq_sub_request *q;
+
+	if (s->asking != NULL || sq_list_empty(&s->asked))
+		return;
+	q = request_new(false);
+	SQ_LIST_FOR_EACH_SAFE(r, &s->asked, struct sq_subreq, node) {
+		if (!request_fits(q, r))
+			break;
+		sq_list_remove(&r->node);
+		request_add(q, r);
+	}
+	s->asking = q;
+	request_post(s, q);
+}
+
+/* Whether something is still to be made again; such stand first. */
+static bool
+order_makes_again(const struct sq_session *s)
+{
+	const struct sq_subreq *r = SQ_LIST_FIRST(&s->asked, struct sq_subreq, node);
+
+	if (s->asking != NULL)
+		r = SQ_LIST_FIRST(&s->asking->subreqs, struct sq_subreq, node);
+	return r != NULL && r->again;
+}
+
+static bool
+order_may_post(const struct sq_session *s, struct sq_order_request *o)
+{
+	for (int i = 0; i < SQ_LANES; i++) {
+		if (s->lane[i] != NULL && !sq_lane_out_sent(s->lane[i], o->mark))
+			return false;
+	}
+	return sq_outbox_places_ready(sq_outbox_places(s->hub->outbox), &request_of(o)->place);
+}
+
+/* Posts the marked requests whose turn it is; true: there was one, and what was published
+ * behind it may leave. */
+static bool
+order_post_marked(struct sq_session *s)
+{
+	unsigned most = sq_uplink_version(s->link) >= 2 ? FLYING_MAX : FLYING_MAX_V1;
+	struct sq_order_request *o;
+
+	if (sq_order_idle(&s->order))
+		return false;
+	o = sq_order_next(&s->order, most);
+	if (o == NULL || !order_may_post(s, o))
+		return false;
+	sq_order_flies(&s->order, o);
+	request_post(s, request_of(o));
+	return true;
+}
+
+void
+sq_session_post_in_order(struct sq_session *s, uint64_t now_ms)
+{
+	order_post_unmarked(s);
+	if (order_makes_again(s)) /* what is published would miss it */
+		return;
+	do
+		sq_session_post_lanes(s, now_ms);
+	while (order_post_marked(s));
+}
+
+/* --- attach, leave, end --- */
+
+/* What was not posted under this attachment is not asked for; what was published behind it
+ * waits for what was. */
+static void
+order_drop(struct sq_session *s)
+{
+	struct sq_order_request *o;
+
+	while ((o = sq_order_drop(&s->order)) != NULL)
+		request_free(s, request_of(o));
+	for (int i = 0; i < SQ_LANES; i++) {
+		if (s->lane[i] != NULL)
+			sq_lane_out_unmark(s->lane[i], s->order.given);
+	}
+}
+
+void
+sq_session_order_attached(struct sq_session *s)
+{
+	SQ_LIST_FOR_EACH(o, &s->order.requests, struct sq_order_request, node)
+		request_land(request_of(o));
+	asking_again(s);
+	for (int i = 0; i < SQ_LANES; i++) {
+		struct sq_order_rank rank = sq_order_rank_begin(&s->order);
+
+		if (s->lane[i] != NULL)
+			sq_lane_out_remark(s->lane[i], sq_order_rank, &rank);
+	}
+	sq_order_attached(&s->order);
+	if (s->leaving && s->expiry_s == 0)
+		order_drop(s);
+	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->order));
+}
+
+/* Nothing that has no mark is asked any more, but, unless 'again', what is made again. */
+static void
+order_drop_unmarked(struct sq_session *s, bool again)
+{
+	if (again || !order_makes_again(s))
+		asking_again(s);
+	SQ_LIST_FOR_EACH_SAFE(r, &s->asked, struct sq_subreq, node) {
+		if (again || !r->again)
+			subreq_drop(s, r);
+	}
+}
+
+void
+sq_session_order_leave(struct sq_session *s)
+{
+	order_drop_unmarked(s, s->expiry_s == 0);
+	if (s->expiry_s != 0)
+		return;
+	order_drop(s);
+	/* Nobody is told of what is on its way: nothing waits for it. */
+	sq_outbox_places_gone(sq_outbox_places(s->hub->outbox), s);
+}
+
+void
+sq_session_order_end(struct sq_session *s)
+{
+	order_drop_unmarked(s, true);
+	sq_order_attached(&s->order); /* all may be dropped */
+	order_drop(s);
+}
+
+bool
+sq_session_order_flushed(const struct sq_session *s)
+{
+	return sq_order_idle(&s->order) && sq_list_empty(&s->asked) && s->sub_flights == 0;
+}

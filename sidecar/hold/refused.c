@@ -1,0 +1,101 @@
+/* Publishes that the broker refuses while their client can't be told; see session_refused.h. */
+#include "sidecar/hold/refused.h"
+
+#include "sidecar/mqtt/client.h"
+#include "sidecar/hold/refusals.h"
+#include "sidecar/hold/hold_priv.h"
+
+enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000 };
+
+bool
+sq_session_hears(const struct sq_session *s, const struct sq_lane_outcome *o)
+{
+	return o->qos > 0 && (s->version == SQ_MQTT_V5 || o->kind != SQ_ENTRY_MESSAGE);
+}
+
+/* Whether the broker may take it later. */
+static bool
+outcome_passes(const struct sq_lane_outcome *o)
+{
+	return o->reason == SQ_MQTT_RC_QUOTA_EXCEEDED || o->reason == SQ_MQTT_RC_UNSPECIFIED;
+}
+
+void
+sq_session_publish_refused(struct sq_session *s, const struct sq_lane_outcome *o)
+{
+	bool waits = s->client != NULL && o->image_qos > 0 && !sq_session_hears(s, o) &&
+	    outcome_passes(o);
+	struct sq_refusal_seen r = {.client = s->client_id,
+	    .what = "publish",
+	    .then = !waits   ? NULL
+		: o->qos > 0 ? "which MQTT 3.1.1 can't be told (it waits, and every "
+			       "acknowledgement behind it)"
+			     : "which nobody hears of (it waits, and all that follows it)",
+	    .code = o->reason,
+	    .refusal = o->refusal,
+	    .text = o->text};
+
+	if (o->own) /* whoever refused it has said so */
+		return;
+	if (s->retry_ms == 0) /* a message that is tried again counts once */
+		sq_hub_count(s->hub, SQ_M_REFUSED_BROKER, 1);
+	sq_refusals_note(s->hub, &s->refusals, &r);
+}
+
+/* Whether nothing has gone on for session.refused-max while messages of this client were
+ * refused; then its connection has been ended. */
+static bool
+refused_for_long(struct sq_session *s, const struct sq_lane_outcome *o, uint64_t now_ms)
+{
+	uint64_t most_ms = s->hub->cfg->refused_max_ms;
+
+	if (s->refused_ms == 0)
+		s->refused_ms = now_ms;
+	if (most_ms == 0 || now_ms - s->refused_ms < most_ms)
+		return false;
+	sq_hub_count(s->hub, SQ_M_CLOSED_REFUSED, 1);
+	sq_refusals_closed(s->hub, s->client_id, o->text);
+	sq_client_end_because(s->client, SQ_END_STUCK, o->text);
+	return true;
+}
+
+bool
+sq_session_hold_refused(
+    struct sq_session *s, struct sq_lane_out *l, const struct sq_lane_outcome *o, uint64_t now_ms)
+{
+	if (!outcome_passes(o)) {
+		if (o->qos > 0)
+			sq_client_end_because(s->client, SQ_END_MESSAGE_REFUSED, o->text);
+		return false;
+	}
+	if (refused_for_long(s, o, now_ms))
+		return false;
+	sq_lane_out_hold(l);
+	if (s->retry_ms == 0) { /* the first one since something was accepted */
+		s->retry_ms = RETRY_MIN_MS;
+	} else {
+		s->retry_ms = s->retry_ms * 2 < RETRY_MAX_MS ? s->retry_ms * 2 : RETRY_MAX_MS;
+	}
+	s->due_retry = now_ms + s->retry_ms;
+	sq_session_wake(s);
+	return true;
+}
+
+void
+sq_session_accepted(struct sq_session *s, const struct sq_outcomes *o)
+{
+	for (unsigned i = 0; i < o->n; i++) {
+		if (o->codes[i] < 0x80)
+			s->refused_ms = 0;
+	}
+}
+
+void
+sq_session_settled(struct sq_session *s, const struct sq_inbox_flight *f)
+{
+	struct sq_settlements body;
+
+	if (sq_settlements_decode(sq_buf_data(&f->body), sq_buf_len(&f->body), &body) == 0 &&
+	    body.entries.len > 0)
+		s->refused_ms = 0;
+}

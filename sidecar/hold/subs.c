@@ -1,0 +1,387 @@
+/* SUBSCRIBE and UNSUBSCRIBE of a session, and declared bindings: what is asked of the broker,
+ * and what its answer means.  When it is asked is session_order.c's. */
+#include "sidecar/hold/hold.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/utf8.h"
+#include "proto/mqtt/options.h"
+#include "proto/topic/topic.h"
+#include "sidecar/mqtt/client.h"
+#include "sidecar/declared/declared.h"
+#include "sidecar/mqtt/limits.h"
+#include "sidecar/declared/rights.h"
+#include "sidecar/hold/room.h"
+#include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/subs.h"
+
+enum {
+	TEXT_MAX = 1024,        /* bytes of a SUBACK's words */
+	FILTER_SHOWN_MAX = 256, /* of a filter in them */
+	ENTRY_OVERHEAD = 48,    /* by which an entry is larger on the link, at most */
+};
+
+void
+sq_subreq_free(struct sq_subreq *r)
+{
+	free(r->codes);
+	sq_buf_fini(&r->text);
+	sq_buf_fini(&r->entries);
+	free(r);
+}
+
+/* Adds to the words of the packet, each but once in a row. */
+static void
+subreq_say(struct sq_subreq *r, struct sq_bytes text)
+{
+	size_t had = sq_buf_len(&r->text);
+
+	if (text.len == 0 || had + text.len > TEXT_MAX)
+		return;
+	if (had >= text.len &&
+	    memcmp(sq_buf_data(&r->text) + had - text.len, text.p, text.len) == 0)
+		return;
+	if (had > 0)
+		sq_buf_append(&r->text, "; ", 2);
+	sq_buf_append(&r->text, text.p, text.len);
+}
+
+/* An entry of a packet is refused: counted, logged, and the client is told. */
+static void
+subreq_refused(struct sq_session *s, struct sq_subreq *r, uint8_t code, const struct sq_note *note)
+{
+	struct sq_refusal_seen refused = {.client = s->client_id,
+	    .what = r->op == SQ_SUB_SUBSCRIBE ? "subscribe" : "unsubscribe",
+	    .code = code,
+	    .refusal = note->refusal,
+	    .text = note->text};
+
+	sq_refusals_note(s->hub, &s->refusals, &refused);
+	subreq_say(r, note->text);
+}
+
+struct sq_subreq *
+sq_subreq_new(uint8_t op, uint16_t packet_id, uint16_t n)
+{
+	struct sq_subreq *r = sq_xcalloc(1, sizeof *r);
+
+	r->op = op;
+	r->packet_id = packet_id;
+	r->n = n;
+	r->codes = sq_xmalloc(n);
+	sq_list_init(&r->node);
+	return r;
+}
+
+/* Entry 'i' is refused here, for 'why'. */
+static void
+subreq_refuse(struct sq_session *s, struct sq_subreq *r, uint16_t i, uint8_t code,
+    enum sq_refusal refusal, struct sq_bytes filter, const char *why)
+{
+	struct sq_buf text = {0};
+	struct sq_note note = {.refusal = (uint8_t)refusal};
+	unsigned char room[SQ_NOTE_TEXT_MAX];
+
+	r->codes[i] = code;
+	sq_buf_printf(&text, "filter %.*s: %s",
+	    (int)sq_utf8_cut(filter.p, filter.len, FILTER_SHOWN_MAX), (const char *)filter.p, why);
+	note.text = sq_note_text_clean(
+	    (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)}, room);
+	subreq_refused(s, r, code, &note);
+	sq_buf_fini(&text);
+}
+
+void
+sq_subreq_ask(struct sq_subreq *r, uint16_t i, const struct sq_sub *sub)
+{
+	r->codes[i] = SQ_SUBREQ_ASK;
+	r->n_ask++;
+	sq_sub_put(&r->entries, sub, SQ_LINK_VERSION);
+}
+
+static void
+subreq_suback(struct sq_session *s, const struct sq_subreq *r)
+{
+	sq_client_suback(s->client, r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK : SQ_MQTT_UNSUBACK,
+	    r->packet_id, r->codes, r->n,
+	    (struct sq_bytes){sq_buf_data(&r->text), sq_buf_len(&r->text)});
+}
+
+/* A packet's request is complete; one with nothing to ask is answered at once. */
+static void
+subreq_start(struct sq_session *s, struct sq_subreq *r)
+{
+	if (r->n_ask != 0) {
+		sq_session_ask_in_order(s, r);
+		return;
+	}
+	subreq_suback(s, r);
+	sq_subreq_free(r);
+}
+
+/* UNSUBACK has no codes before MQTT 5: it says that all is done. */
+static bool
+subs_can_refuse(const struct sq_session *s, uint8_t type)
+{
+	return type == SQ_MQTT_SUBACK || s->version == SQ_MQTT_V5;
+}
+
+/* All entries of a packet are refused alike, for 'why'. */
+static void
+subs_refuse_packet(
+    struct sq_session *s, uint8_t type, uint16_t packet_id, uint32_t count, struct sq_buf *why)
+{
+	uint8_t *codes = sq_xmalloc(count);
+	struct sq_refusal_seen refused = {.client = s->client_id,
+	    .what = type == SQ_MQTT_SUBACK ? "subscribe" : "unsubscribe",
+	    .code = type == SQ_MQTT_SUBACK ? SQ_MQTT_RC_QUOTA_EXCEEDED : SQ_MQTT_RC_IMPLEMENTATION,
+	    .refusal = SQ_REFUSAL_QUOTA,
+	    .text = {sq_buf_data(why), sq_buf_len(why)}};
+
+	memset(codes, refused.code, count);
+	sq_refusals_note(s->hub, &s->refusals, &refused);
+	if (subs_can_refuse(s, type))
+		sq_client_suback(s->client, type, packet_id, codes, count, refused.text);
+	sq_buf_fini(why);
+	free(codes);
+}
+
+/* Whether a packet of 'count' filters in 'bytes' may be asked for: 0; SQ_EAGAIN: not now;
+ * SQ_ETOOBIG: it has been refused. */
+static int
+subs_admit(struct sq_session *s, uint8_t type, uint16_t packet_id, uint32_t count, size_t bytes)
+{
+	size_t body = bytes + (size_t)count * ENTRY_OVERHEAD;
+	struct sq_buf why = {0};
+
+	if (s->subreq_bytes > SQ_SUBS_BYTES_MAX)
+		return SQ_EAGAIN;
+	if (count > SQ_SUBS_ENTRIES_MAX)
+		sq_buf_printf(&why, "%u filters in one packet, at most %d are taken",
+		    (unsigned)count, SQ_SUBS_ENTRIES_MAX);
+	else if (body <= SQ_BODY_SLACK) /* any broker takes it */
+		return 0;
+	else if (s->hub->broker_max_packet == 0)
+		return SQ_EAGAIN; /* until one has said what it takes */
+	else if (body > (size_t)s->hub->broker_max_packet + SQ_BODY_SLACK * 2)
+		sq_buf_printf(&why,
+		    "the packet is too large for the broker, whose limits.max-packet is %u",
+		    s->hub->broker_max_packet);
+	else
+		return 0;
+	subs_refuse_packet(s, type, packet_id, count, &why);
+	return SQ_ETOOBIG;
+}
+
+/* Whether only the answers to what was asked before say how many of 'count' there is room for. */
+static bool
+subs_near_full(const struct sq_session *s, uint32_t count)
+{
+	return s->subs.n + s->subs_asked + count > s->hub->cfg->max_subscriptions &&
+	    !sq_order_idle(&s->order);
+}
+
+/* Whether 'filter', one of 'count' in a packet with 'fresh' new ones before it, is
+ * one subscription too many.  One that the session has is replaced (MQTT-3.8.4-3). */
+static bool
+subs_full(const struct sq_session *s, uint32_t count, uint32_t *fresh, struct sq_bytes filter)
+{
+	uint64_t most = s->hub->cfg->max_subscriptions;
+
+	if (s->subs.n + count <= most || sq_session_has_made(s, filter))
+		return false;
+	return s->subs.n + (*fresh)++ >= most;
+}
+
+/* More than limits.subscriptions. */
+static void
+subs_refuse_entry(struct sq_session *s, struct sq_subreq *r, uint16_t i, struct sq_bytes filter)
+{
+	char why[96];
+
+	snprintf(why, sizeof why, "a client may have %llu subscriptions (limits.subscriptions)",
+	    (unsigned long long)s->hub->cfg->max_subscriptions);
+	subreq_refuse(s, r, i, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA, filter, why);
+}
+
+/* Not what sqmqos.io/subscribe allows. */
+static void
+subs_deny_entry(struct sq_session *s, struct sq_subreq *r, uint16_t i, struct sq_bytes filter)
+{
+	sq_hub_count(s->hub, SQ_M_SUBSCRIBE_STRICT, 1);
+	subreq_refuse(s, r, i, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_REFUSAL_DENIED, filter,
+	    SQ_ANNOTATION_SUBSCRIBE " is strict, and neither declares nor allows it");
+}
+
+/* Whether entry 'i' of 'count' is asked for; else it has been refused. */
+static bool
+subs_may_ask(struct sq_session *s, struct sq_subreq *r, uint16_t i, uint32_t count, uint32_t *fresh,
+    struct sq_bytes filter)
+{
+	const char *why = "not UTF-8";
+	struct sq_topic_filter f;
+	uint8_t code;
+
+	if (sq_topic_filter_parse(filter, &f, &why) != 0) {
+		subreq_refuse(s, r, i, SQ_MQTT_RC_FILTER_INVALID, SQ_REFUSAL_TOPIC, filter, why);
+		return false;
+	}
+	if ((code = sq_limits_filter(&s->hub->limits, filter, &f, &why)) != 0) {
+		subreq_refuse(s, r, i, code,
+		    code == SQ_MQTT_RC_FILTER_INVALID ? SQ_REFUSAL_TOPIC : SQ_REFUSAL_DENIED,
+		    filter, why);
+		return false;
+	}
+	if (!sq_rights_allow(s->hub->rights, &f)) {
+		subs_deny_entry(s, r, i, filter);
+		return false;
+	}
+	if (subs_full(s, count, fresh, filter)) {
+		subs_refuse_entry(s, r, i, filter);
+		return false;
+	}
+	if (sq_room_none_to_stay() && !sq_session_has_made(s, filter)) {
+		subreq_refuse(
+		    s, r, i, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_MEMORY, filter, SQ_ROOM_TEXT);
+		return false;
+	}
+	return true;
+}
+
+int
+sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
+    struct sq_bytes entries, uint32_t sub_id)
+{
+	uint8_t most = s->hub->limits.max_qos;
+	struct sq_mqtt_sub in;
+	uint32_t fresh = 0;
+	struct sq_subreq *r;
+	int rc;
+
+	rc = subs_near_full(s, count)
+	    ? SQ_EAGAIN
+	    : subs_admit(s, SQ_MQTT_SUBACK, packet_id, count, entries.len);
+	if (rc != 0)
+		return rc == SQ_EAGAIN ? rc : 0;
+	r = sq_subreq_new(SQ_SUB_SUBSCRIBE, packet_id, (uint16_t)count);
+	for (uint16_t i = 0; i < count && sq_mqtt_sub_next(&entries, &in); i++) {
+		struct sq_sub sub = {.op = SQ_SUB_SUBSCRIBE,
+		    .sub_id = sub_id,
+		    .filter = in.filter,
+		    .options = (uint8_t)((in.qos < most ? in.qos : most) |
+			(in.no_local ? SQ_OPTION_NO_LOCAL : 0) |
+			(in.retain_as_published ? SQ_OPTION_AS_PUBLISHED : 0) |
+			in.retain_handling << SQ_OPTION_RETAIN_SHIFT)};
+
+		if (subs_may_ask(s, r, i, count, &fresh, in.filter))
+			sq_subreq_ask(r, i, &sub);
+	}
+	subreq_start(s, r);
+	return 0;
+}
+
+int
+sq_session_unsubscribe(
+    struct sq_session *s, uint16_t packet_id, uint32_t count, struct sq_bytes filters)
+{
+	struct sq_bytes filter;
+	struct sq_topic_filter f;
+	struct sq_subreq *r;
+	int rc;
+
+	rc = subs_admit(s, SQ_MQTT_UNSUBACK, packet_id, count, filters.len);
+	if (rc != 0)
+		return rc == SQ_EAGAIN || !subs_can_refuse(s, SQ_MQTT_UNSUBACK) ? rc : 0;
+	r = sq_subreq_new(SQ_SUB_UNSUBSCRIBE, packet_id, (uint16_t)count);
+	for (uint16_t i = 0; i < count && sq_mqtt_filter_next(&filters, &filter); i++) {
+		struct sq_sub sub = {.op = SQ_SUB_UNSUBSCRIBE, .filter = filter};
+
+		const char *why = "not UTF-8";
+
+		if (sq_topic_filter_parse(filter, &f, &why) != 0)
+			subreq_refuse(
+			    s, r, i, SQ_MQTT_RC_FILTER_INVALID, SQ_REFUSAL_TOPIC, filter, why);
+		else
+			sq_subreq_ask(r, i, &sub);
+	}
+	subreq_start(s, r);
+	return 0;
+}
+
+void
+sq_session_declare(struct sq_session *s, const struct sq_sub *sub, uint32_t token)
+{
+	struct sq_subreq *r;
+
+	if (s->leaving || s->state == SQ_SESSION_ENDED)
+		return;
+	r = sq_subreq_new(sub->op, 0, 1);
+	r->declared = true;
+	r->token = token;
+	sq_subreq_ask(r, 0, sub);
+	sq_session_ask(s, r, false);
+}
+
+/* --- answers --- */
+
+/* An edit of the annotations may have come since it was asked for. */
+static void
+subreq_made(struct sq_session *s, const struct sq_sub *e)
+{
+	struct sq_topic_filter f;
+
+	sq_session_made(s, e);
+	if (sq_topic_filter_parse(e->filter, &f, NULL) != 0 || !sq_rights_allow(s->hub->rights, &f))
+		sq_session_enforce(s);
+}
+
+/* An entry was answered: what the client has subscribed to follows. */
+static void
+subreq_remember(
+    struct sq_session *s, const struct sq_subreq *r, const struct sq_sub *e, uint8_t code)
+{
+	if (r->op == SQ_SUB_UNSUBSCRIBE && !r->again)
+		sq_session_unmade(s, e->filter);
+	else if (r->op == SQ_SUB_UNSUBSCRIBE)
+		SQ_DEBUG("session", "client %s: a subscription was ended", s->client_id);
+	else if (code < 0x80 && !r->again)
+		subreq_made(s, e);
+	else if (code >= 0x80 && r->again)
+		SQ_WARN("session", "client %s: a subscription could not be made again, 0x%02x",
+		    s->client_id, code);
+}
+
+void
+sq_subreq_answer(struct sq_session *s, struct sq_subreq *r, const unsigned char *codes,
+    struct sq_bytes notes, uint16_t first)
+{
+	struct sq_bytes rest = {sq_buf_data(&r->entries), sq_buf_len(&r->entries)};
+	const unsigned char *code = codes + first;
+	uint16_t asked = first;
+
+	for (uint16_t i = 0; i < r->n; i++) {
+		struct sq_sub e;
+
+		if (r->codes[i] != SQ_SUBREQ_ASK)
+			continue;
+		e = sq_sub_next(&rest, SQ_LINK_VERSION);
+		r->codes[i] = *code++;
+		if (r->codes[i] >= 0x80) {
+			struct sq_note note = sq_note_find(notes, asked);
+
+			subreq_refused(s, r, r->codes[i], &note);
+		}
+		asked++;
+		if (!r->declared && (!s->leaving || s->expiry_s != 0))
+			subreq_remember(s, r, &e, r->codes[i]);
+	}
+	if (r->declared)
+		sq_declared_answer(
+		    s->hub->declared, s, r->token, r->codes[0], sq_note_find(notes, first).text);
+	else if (!r->again && s->client != NULL)
+		subreq_suback(s, r);
+}

@@ -1,0 +1,63 @@
+/* What a session asks of its broker about subscriptions, for session_subs.c (what is asked,
+ * and its answer), session_order.c (requests, and their place among the publishes) and
+ * session_made.c (what is there, to be made again). */
+#ifndef SQ_SIDECAR_HOLD_SUBS_H
+#define SQ_SIDECAR_HOLD_SUBS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/bytes.h"
+#include "core/list.h"
+#include "proto/link/frame.h"
+
+struct sq_session;
+
+enum {
+	SQ_SUBS_BYTES_MAX = 262144, /* of a session without an answer; then EAGAIN */
+	SQ_SUBS_POST_MAX = 65536,   /* of a request, unless it is one packet's */
+	SQ_SUBS_ENTRIES_MAX = 2048, /* of a packet, and of a request */
+	SQ_SUBREQ_ASK = 0xff,       /* the broker's answer goes here */
+};
+
+/* What came in one packet, or one declaration. */
+struct sq_subreq {
+	struct sq_list node;
+	uint8_t op;           /* SQ_SUB_SUBSCRIBE or SQ_SUB_UNSUBSCRIBE */
+	bool declared, again; /* 'again': the client knows nothing of it */
+	uint16_t packet_id;
+	uint16_t n, n_ask; /* entries; of which are asked for */
+	uint32_t token;
+	uint8_t *codes;
+	struct sq_buf text;    /* why of what is refused */
+	struct sq_buf entries; /* as in version SQ_LINK_VERSION of the link */
+};
+
+/* --- session_subs.c --- */
+
+struct sq_subreq *sq_subreq_new(uint8_t op, uint16_t packet_id, uint16_t n);
+void sq_subreq_free(struct sq_subreq *);
+/* Entry 'i' is asked for. */
+void sq_subreq_ask(struct sq_subreq *, uint16_t i, const struct sq_sub *);
+/* Takes its answers; 'first' is the index of its first entry in the request. */
+void sq_subreq_answer(struct sq_session *, struct sq_subreq *, const unsigned char *codes,
+    struct sq_bytes notes, uint16_t first);
+
+/* --- session_order.c: both take the subreq --- */
+
+/* It keeps its place among what the client has published. */
+void sq_session_ask_in_order(struct sq_session *, struct sq_subreq *);
+/* It waits for nothing but what was asked so before; 'first': not even for that. */
+void sq_session_ask(struct sq_session *, struct sq_subreq *, bool first);
+/* What still waits to make again what the broker has lost once more is not asked for. */
+void sq_session_ask_not_again(struct sq_session *);
+
+/* --- session_made.c --- */
+
+void sq_session_made(struct sq_session *, const struct sq_sub *);
+bool sq_session_has_made(const struct sq_session *, struct sq_bytes filter);
+void sq_session_unmade(struct sq_session *, struct sq_bytes filter);
+
+#endif

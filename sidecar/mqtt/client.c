@@ -1,0 +1,454 @@
+/* Life of a client connection: socket events, the end, time-outs.  Packets are
+ * in client_in.c, CONNECT in client_connect.c, output in client_out.c. */
+#include "sidecar/mqtt/client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/mqtt/client_priv.h"
+#include "sidecar/mqtt/foreign.h"
+#include "sidecar/hold/room.h"
+#include "sidecar/hold/hold.h"
+
+enum { CLOSING_MS = 2000, CATCH_UP_READS = 16 };
+
+static const struct {
+	uint8_t reason;
+	bool bad, quiet;
+	const char *text;
+} client_ends[] = {
+#define CLIENT_END_ROW(sym, reason, bad, quiet, text) {reason, bad, quiet, text},
+    SQ_CLIENT_ENDS(CLIENT_END_ROW)
+#undef CLIENT_END_ROW
+};
+
+const char *
+sq_client_name(const struct sq_client *c)
+{
+	return c->session != NULL ? sq_session_client_id(c->session) : c->from;
+}
+
+/* The end that an error of the decoder is. */
+static enum sq_client_end
+client_decode_end(uint8_t reason)
+{
+	switch (reason) {
+	case SQ_MQTT_RC_PACKET_TOO_LARGE:
+		return SQ_END_TOO_LARGE;
+	case SQ_MQTT_RC_PROTOCOL_ERROR:
+		return SQ_END_PROTOCOL;
+	case SQ_MQTT_RC_TOPIC_ALIAS_INVALID:
+		return SQ_END_ALIAS;
+	default:
+		return SQ_END_MALFORMED;
+	}
+}
+
+/* Whether the first bytes are of another protocol, or may be; then they are not
+ * decoded.  A foreigner is told in its own protocol, and the log says who came. */
+static bool
+client_foreign(struct sq_client *c, const unsigned char *p, size_t len, bool last)
+{
+	enum sq_foreign f = sq_foreign_find(p, len, last);
+	struct sq_buf answer = {0};
+
+	if (f == SQ_FOREIGN_NONE || f == SQ_FOREIGN_UNSURE)
+		return f == SQ_FOREIGN_UNSURE;
+	sq_hub_count(c->hub, SQ_M_FOREIGN_HTTP + (f - SQ_FOREIGN_HTTP), 1);
+	SQ_WARN("client", "%s: %s came to the MQTT port, closed; %s", c->from, sq_foreign_name(f),
+	    sq_foreign_hint(f));
+	sq_foreign_answer(f, &answer);
+	if (sq_buf_len(&answer) > 0)
+		(void)sq_client_put(c, &answer);
+	sq_buf_fini(&answer);
+	sq_client_end(c, SQ_END_FOREIGN);
+	return true;
+}
+
+/* Decodes what is at 'p'; returns how much was used up. */
+static size_t
+client_decode(struct sq_client *c, unsigned char *p, size_t len)
+{
+	size_t at = 0;
+
+	if (c->state == SQ_CLIENT_NEW && client_foreign(c, p, len, false))
+		return 0;
+	while (
+	    at < len && (c->state == SQ_CLIENT_NEW || c->state == SQ_CLIENT_OPEN) && !c->blocked) {
+		struct sq_mqtt_packet packet;
+		size_t used;
+		int rc = sq_mqtt_decode(&c->decoder, p + at, len - at, &packet, &used);
+
+		if (rc == SQ_EAGAIN)
+			break;
+		if (rc != 0) {
+			if (c->state == SQ_CLIENT_NEW)
+				sq_client_refuse(c, c->decoder.reason, c->decoder.error);
+			else
+				sq_client_end_because(c, client_decode_end(c->decoder.reason),
+				    sq_bytes_of(c->decoder.error));
+			break;
+		}
+		if (c->state == SQ_CLIENT_NEW) {
+			sq_client_first(c, &packet, p + at, used);
+		} else if (sq_client_packet(c, &packet, used) == SQ_EAGAIN) {
+			c->blocked = true;
+			break;
+		}
+		at += used;
+	}
+	/* It waits for its CONNACK, or for room: not read until then. */
+	if (c->blocked || c->state == SQ_CLIENT_CHECKING || c->state == SQ_CLIENT_WAITING)
+		ev_io_stop(c->hub->loop, &c->in);
+	return at;
+}
+
+/* Whether input is of no more use; what had come is dropped. */
+static bool
+client_deaf(struct sq_client *c)
+{
+	if (c->state < SQ_CLIENT_CLOSING)
+		return false;
+	sq_buf_fini(&c->rest);
+	return true;
+}
+
+/* Reads once.  Returns the bytes read, 0 when there is nothing to do. */
+static size_t
+client_recv(struct sq_client *c, unsigned char *to, size_t room)
+{
+	ssize_t n = read(c->in.fd, to, room);
+
+	if (n > 0) {
+		c->heard_ms = sq_hub_now(c->hub);
+		c->received += (uint64_t)n;
+		c->hub->bytes_received += (uint64_t)n;
+		return (size_t)n;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return 0;
+	if (c->state == SQ_CLIENT_CLOSING)
+		c->state = SQ_CLIENT_DEAD;
+	else
+		sq_client_end(c, n == 0 || errno == ECONNRESET ? SQ_END_GONE : SQ_END_IO);
+	return 0;
+}
+
+/* A packet larger than the shared buffer is put together in one of its own. */
+static void
+client_read_large(struct sq_client *c, size_t room)
+{
+	size_t n = client_recv(c, sq_buf_reserve(&c->rest, room), room);
+
+	if (n == 0 || client_deaf(c))
+		return;
+	sq_buf_commit(&c->rest, n);
+	if (sq_buf_len(&c->rest) >= c->decoder.need)
+		sq_buf_drain(
+		    &c->rest, client_decode(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest)));
+	if (!client_deaf(c))
+		sq_buf_trim(&c->rest, 0);
+}
+
+/* Whether the rest of a large packet is not read just now, for want of memory. */
+static bool
+client_waits(struct sq_client *c)
+{
+	if (!sq_room_none())
+		return false;
+	if (c->session == NULL) {
+		sq_client_end(c, SQ_END_MEMORY);
+		return true;
+	}
+	c->blocked = true;
+	ev_io_stop(c->hub->loop, &c->in);
+	sq_session_pause(c->session);
+	return true;
+}
+
+/* Reads once by way of 'buf', which has room for twice SQ_READ_MAX. */
+static void
+client_read(struct sq_client *c, unsigned char *buf)
+{
+	size_t left = sq_buf_len(&c->rest), n, used;
+	bool fresh;
+
+	if (c->state == SQ_CLIENT_CLOSING) {
+		(void)client_recv(c, buf, SQ_READ_MAX);
+		return;
+	}
+	if (left > 0 && (left > SQ_READ_MAX || c->decoder.need > SQ_READ_MAX)) {
+		size_t missing = c->decoder.need > left ? c->decoder.need - left : 1;
+
+		if (client_waits(c))
+			return;
+		client_read_large(c, missing > SQ_READ_MAX ? missing : SQ_READ_MAX);
+		return;
+	}
+	if (left > 0)
+		memcpy(buf, sq_buf_data(&c->rest), left);
+	n = client_recv(c, buf + left, SQ_READ_MAX);
+	if (n == 0 || client_deaf(c))
+		return;
+	n += left;
+	fresh = c->state == SQ_CLIENT_NEW;
+	used = client_decode(c, buf, n);
+	if (fresh && left > 0) /* it may have a part of a password */
+		explicit_bzero(sq_buf_data(&c->rest), left);
+	sq_buf_fini(&c->rest);
+	if (!client_deaf(c))
+		sq_buf_append(&c->rest, buf + used, n - used);
+}
+
+static void
+client_bury(struct sq_client *c)
+{
+	if (c->state == SQ_CLIENT_DEAD) {
+		sq_list_remove(&c->resumed);
+		sq_list_push_back(&c->hub->dead, &c->resumed);
+	}
+}
+
+static void
+client_on_readable(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct sq_client *c = w->data;
+
+	(void)loop;
+	(void)events;
+	client_read(c, c->hub->read_buf);
+	client_bury(c);
+}
+
+void
+sq_client_catch_up(struct sq_client *c)
+{
+	unsigned char *buf; /* the hub's has the CONNECT that this comes from */
+	uint64_t before;
+
+	if (c->state != SQ_CLIENT_OPEN || c->blocked)
+		return;
+	buf = sq_xmalloc(2 * SQ_READ_MAX);
+	for (int i = 0; i < CATCH_UP_READS && c->state == SQ_CLIENT_OPEN && !c->blocked; i++) {
+		before = c->received;
+		client_read(c, buf);
+		if (c->received == before)
+			break;
+	}
+	free(buf);
+	client_bury(c);
+}
+
+static void
+client_on_writable(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct sq_client *c = w->data;
+
+	(void)events;
+	ev_io_stop(loop, w);
+	sq_client_touch(c);
+}
+
+void
+sq_client_new(struct sq_hub *h, int fd, const char *from)
+{
+	struct sq_client *c = sq_xcalloc(1, sizeof *c);
+
+	c->hub = h;
+	c->from = sq_xstrdup(from);
+	c->since_ms = c->heard_ms = sq_hub_now(h);
+	c->wants_words = true;
+	c->decoder.role = SQ_MQTT_SERVER;
+	c->decoder.max_packet = (uint32_t)h->cfg->max_packet;
+	c->decoder.plain = (h->limits.off & SQ_OFF_CONTROL) != 0;
+	ev_io_init(&c->in, client_on_readable, fd, EV_READ);
+	ev_io_init(&c->out, client_on_writable, fd, EV_WRITE);
+	c->in.data = c->out.data = c;
+	sq_list_init(&c->resumed);
+	sq_list_init(&c->writer);
+	sq_list_push_back(&h->clients, &c->all);
+	h->n_clients++;
+	sq_hub_count(h, SQ_M_CLIENTS, 1);
+	ev_io_start(h->loop, &c->in);
+	SQ_DEBUG("client", "%s connected", from);
+}
+
+/* Lets go of the session, which ends as the client has. */
+static void
+client_leave(struct sq_client *c, unsigned how)
+{
+	struct sq_session *s = c->session;
+
+	if (s == NULL)
+		return;
+	c->session = NULL;
+	sq_session_leave(s, how, c->expiry_s);
+	sq_receiver_left(c->hub->receiver, &c->taker);
+}
+
+void
+sq_client_end(struct sq_client *c, enum sq_client_end why)
+{
+	sq_client_end_because(c, why, (struct sq_bytes){0});
+}
+
+void
+sq_client_end_because(struct sq_client *c, enum sq_client_end why, struct sq_bytes text)
+{
+	unsigned how = (why != SQ_END_DISCONNECTED ? SQ_LEAVE_WILL : 0) |
+	    (client_ends[why].quiet ? SQ_LEAVE_QUIET : 0);
+	uint8_t reason = client_ends[why].reason;
+
+	if (c->state >= SQ_CLIENT_CLOSING)
+		return;
+	c->end = (uint8_t)why;
+	if (client_ends[why].bad)
+		SQ_WARN("client", "%s: closed, %s%s%.*s", sq_client_name(c), client_ends[why].text,
+		    text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
+	else
+		SQ_DEBUG("client", "%s: closed, %s", sq_client_name(c), client_ends[why].text);
+	if (text.len == 0)
+		text = sq_bytes_of(client_ends[why].text);
+	if (c->state == SQ_CLIENT_OPEN && reason != 0)
+		sq_client_put_disconnect(c, reason, text);
+	client_leave(c, how);
+	sq_client_forget_password(c);
+	c->state = SQ_CLIENT_CLOSING;
+	c->since_ms = sq_hub_now(c->hub);
+	c->blocked = false;
+	if (why == SQ_END_GONE || why == SQ_END_IO || why == SQ_END_LEFT_WILL) {
+		c->state = SQ_CLIENT_DEAD;
+		client_bury(c);
+		return;
+	}
+	ev_io_start(c->hub->loop, &c->in);
+	sq_client_touch(c); /* what is left is written, then our side is shut */
+}
+
+size_t
+sq_client_holds(const struct sq_client *c)
+{
+	return c->state == SQ_CLIENT_DEAD ? 0 : sq_output_len(&c->output) + c->rest.cap;
+}
+
+size_t
+sq_client_output(const struct sq_client *c)
+{
+	return c->state == SQ_CLIENT_DEAD ? 0 : sq_output_len(&c->output);
+}
+
+void
+sq_client_evict(struct sq_client *c)
+{
+	uint64_t msgs, bytes;
+
+	if (c->state < SQ_CLIENT_CLOSING) {
+		sq_client_end(c, SQ_END_MEMORY);
+		sq_client_write(c);
+	}
+	if (c->state == SQ_CLIENT_DEAD)
+		return;
+	sq_output_drop(&c->output, &msgs, &bytes);
+	sq_buf_fini(&c->rest);
+	c->state = SQ_CLIENT_DEAD;
+	client_bury(c);
+}
+
+void
+sq_client_free(struct sq_client *c)
+{
+	struct sq_hub *h = c->hub;
+	uint64_t msgs, bytes;
+
+	client_leave(c, SQ_LEAVE_WILL | SQ_LEAVE_QUIET);
+	sq_client_forget_password(c);
+	ev_io_stop(h->loop, &c->in);
+	ev_io_stop(h->loop, &c->out);
+	close(c->in.fd);
+	sq_list_remove(&c->all);
+	sq_list_remove(&c->resumed);
+	sq_list_remove(&c->writer);
+	sq_output_drop(&c->output, &msgs, &bytes);
+	sq_buf_fini(&c->rest);
+	sq_client_free_aliases(&c->aliases_in, c->n_aliases_in);
+	sq_client_free_aliases(&c->aliases_out, SQ_ALIAS_OUT_MAX);
+	free(c->from);
+	free(c);
+	h->n_clients--;
+	sq_hub_count(h, SQ_M_CLIENTS, -1);
+}
+
+void
+sq_client_resume(struct sq_client *c)
+{
+	if (c->state < SQ_CLIENT_CLOSING && sq_list_empty(&c->resumed))
+		sq_list_push_back(&c->hub->resumed, &c->resumed);
+}
+
+void
+sq_client_go_on(struct sq_client *c)
+{
+	if (c->state != SQ_CLIENT_OPEN)
+		return;
+	if (sq_output_len(&c->output) > c->hub->cfg->output_bytes + c->hub->cfg->credit_bytes)
+		return; /* it must read first */
+	c->blocked = false;
+	if (sq_buf_len(&c->rest) > 0) {
+		sq_buf_drain(
+		    &c->rest, client_decode(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest)));
+		if (!client_deaf(c))
+			sq_buf_trim(&c->rest, 0);
+	}
+	if (c->state == SQ_CLIENT_OPEN && !c->blocked) {
+		c->heard_ms = sq_hub_now(c->hub);
+		ev_io_start(c->hub->loop, &c->in);
+	}
+}
+
+void
+sq_client_sweep(struct sq_client *c, uint64_t now_ms)
+{
+	const struct sq_sidecar_cfg *cfg = c->hub->cfg;
+
+	switch ((enum sq_client_state)c->state) {
+	case SQ_CLIENT_NEW:
+		if (now_ms - c->since_ms >= cfg->connect_timeout_ms &&
+		    !client_foreign(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest), true))
+			sq_client_end(c, SQ_END_NO_CONNECT);
+		break;
+	case SQ_CLIENT_CHECKING:
+		if (now_ms - c->since_ms >= cfg->attach_timeout_ms)
+			sq_client_refuse(c, SQ_MQTT_RC_SERVER_UNAVAILABLE,
+			    "its password could not be checked in time");
+		break;
+	case SQ_CLIENT_WAITING:
+		if (c->transient && now_ms - c->since_ms >= SQ_LIMITS_WAIT_MS)
+			sq_client_go_ahead(c);
+		else if (now_ms - c->since_ms >= cfg->attach_timeout_ms)
+			sq_client_refuse(
+			    c, SQ_MQTT_RC_SERVER_UNAVAILABLE, "no broker is reachable");
+		break;
+	case SQ_CLIENT_OPEN:
+		/* While it isn't read, nobody can tell whether it is alive. */
+		if (c->keep_alive_s != 0 && !c->blocked &&
+		    now_ms - c->heard_ms > c->keep_alive_s * UINT64_C(1500))
+			sq_client_end(c, SQ_END_KEEP_ALIVE);
+		else if (now_ms - c->heard_ms > 1000 && c->session != NULL)
+			sq_session_trim(c->session);
+		break;
+	case SQ_CLIENT_CLOSING:
+		if (now_ms - c->since_ms >= CLOSING_MS) {
+			c->state = SQ_CLIENT_DEAD;
+			client_bury(c);
+		}
+		break;
+	case SQ_CLIENT_DEAD:
+		break;
+	}
+}

@@ -1,0 +1,113 @@
+/* One MQTT connection of a local app: the socket, the packets, the rules of the
+ * standard that need no broker.  Reads and writes at most once a loop turn. */
+#ifndef SQ_SIDECAR_MQTT_CLIENT_H
+#define SQ_SIDECAR_MQTT_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/block.h"
+#include "core/err.h"
+#include "proto/link/frame.h"
+#include "proto/link/lane_out.h"
+#include "net/pool.h"
+
+struct sq_client;
+struct sq_hub;
+
+/* X(symbol, MQTT 5 reason, our side is to blame or it is unexpected, quiet, text).  Quiet: the
+ * client's connection did not break; what it had and did not settle counts no attempt. */
+#define SQ_CLIENT_ENDS(X) \
+	X(NONE, 0x00, 0, 0, "open") \
+	X(DISCONNECTED, 0x00, 0, 1, "disconnected by the client") \
+	X(LEFT_WILL, 0x00, 0, 1, "disconnected by the client, with its will") \
+	X(GONE, 0x00, 0, 0, "connection closed by the client") \
+	X(PROTOCOL, 0x82, 1, 0, "protocol error") \
+	X(MALFORMED, 0x81, 1, 0, "malformed packet") \
+	X(TOO_LARGE, 0x95, 1, 0, "packet above limits.max-packet") \
+	X(FOREIGN, 0x00, 0, 0, "not MQTT") \
+	X(NO_CONNECT, 0x00, 1, 0, "no CONNECT in time") \
+	X(REFUSED, 0x00, 1, 1, "CONNECT refused") \
+	X(KEEP_ALIVE, 0x8d, 1, 0, "keep alive timeout") \
+	X(TAKEN_OVER, 0x8e, 0, 1, "session taken over") \
+	X(ADMIN, 0x98, 1, 1, "ended by the broker") \
+	X(QUOTA, 0x97, 1, 1, "quota exceeded") \
+	X(FULL, 0x97, 1, 1, "no room for its session") \
+	X(RECEIVE_MAX, 0x93, 1, 0, "more unfinished publishes than allowed") \
+	X(ALIAS, 0x94, 1, 0, "topic alias invalid") \
+	X(TOPIC, 0x90, 1, 0, "topic name invalid") \
+	X(RETAIN, 0x9a, 1, 0, "retain not supported") \
+	X(QOS, 0x9b, 1, 0, "QoS not supported") \
+	X(SHARED, 0x9e, 1, 0, "shared subscriptions not supported") \
+	X(SUB_IDS, 0xa1, 1, 0, "subscription identifiers not supported") \
+	X(WILDCARD, 0xa2, 1, 0, "wildcard subscriptions not supported") \
+	X(CLIENT_ID, 0x97, 1, 1, "client id above the broker's limits.client-id") \
+	X(NOT_AUTHORIZED, 0x87, 1, 1, "refused by the broker") \
+	X(MESSAGE_REFUSED, 0x83, 1, 1, "message refused, and MQTT 3.1.1 can't say so") \
+	X(MEMORY, 0x97, 1, 1, "it holds most of the memory that is used up (limits.memory)") \
+	X(STUCK, 0x97, 0, 1, "publish refused for session.refused-max, and nothing else went on") \
+	X(MESSAGE_DENIED, 0x87, 1, 1, "message not allowed, and MQTT 3.1.1 can't say so") \
+	X(SHUTDOWN, 0x8b, 0, 1, "sidecar is shutting down") \
+	X(IO, 0x00, 1, 0, "socket error")
+
+#define SQ_CLIENT_END_ENUM(sym, reason, bad, quiet, text) SQ_END_##sym,
+enum sq_client_end { SQ_CLIENT_ENDS(SQ_CLIENT_END_ENUM) SQ_END_COUNT };
+
+/* Takes over a connected, non-blocking socket; 'from' names it in logs. */
+void sq_client_new(struct sq_hub *, int fd, const char *from);
+/* Ends the connection: an MQTT 5 client is told why.  The object goes later. */
+void sq_client_end(struct sq_client *, enum sq_client_end why);
+/* The same; the client is told 'text' in the place of the end's own words, unless it is
+ * empty, and the log has both. */
+void sq_client_end_because(struct sq_client *, enum sq_client_end why, struct sq_bytes text);
+/* Frees a client that has ended, or at the end of the program. */
+void sq_client_free(struct sq_client *);
+
+/* --- from the loop --- */
+/* Goes on with input that had to wait. */
+void sq_client_go_on(struct sq_client *);
+void sq_client_write(struct sq_client *);
+/* Once a second: keep alive, time-outs. */
+void sq_client_sweep(struct sq_client *, uint64_t now_ms);
+
+/* --- from its session --- */
+/* The first attach of a durable session succeeded: CONNACK; 'expiry_s' is granted. */
+void sq_client_attached(struct sq_client *, bool present, uint32_t max_packet, uint32_t expiry_s);
+/* Or it did not: CONNACK with 'reason'; nothing for a client that has its CONNACK. */
+void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
+/* Appends who has no room for one more session, for people. */
+void sq_client_say_full(const struct sq_hub *, enum sq_answer_full what, struct sq_buf *out);
+/* The broker has no room for its session, which it had not attached before: it is told
+ * and ends, whether or not it has its CONNACK. */
+void sq_client_no_room(struct sq_client *, enum sq_answer_full what);
+/* The broker does not take its session for 'reason' and 'text': CONNACK with it, or the
+ * connection's 'end'. */
+void
+sq_client_not_taken(struct sq_client *, uint8_t reason, enum sq_client_end end, const char *text);
+/* The attach that its CONNACK waits for was not answered well: a transient client gets its
+ * CONNACK, as it would without a broker. */
+void sq_client_go_ahead(struct sq_client *);
+/* Another connection takes its client id: what had come before counts, such as
+ * acknowledgements or a DISCONNECT.  It may have ended then. */
+void sq_client_catch_up(struct sq_client *);
+/* Bytes that it holds: input that is no packet yet, and output. */
+size_t sq_client_holds(const struct sq_client *);
+/* Of these, output that it has not taken. */
+size_t sq_client_output(const struct sq_client *);
+/* Ends it and drops what it holds, for want of memory. */
+void sq_client_evict(struct sq_client *);
+/* The session can take more: input goes on this turn. */
+void sq_client_resume(struct sq_client *);
+/* PUBACK, PUBREC or PUBCOMP for what it published. */
+void sq_client_acked(struct sq_client *, const struct sq_lane_outcome *);
+/* SUBACK or UNSUBACK ('type', enum sq_mqtt_type); 'text' says why of what is refused, or
+ * is empty. */
+void sq_client_suback(struct sq_client *, uint8_t type, uint16_t packet_id, const uint8_t *codes,
+    size_t n, struct sq_bytes text);
+void sq_client_pubrel(struct sq_client *, uint16_t packet_id, uint8_t reason);
+/* Puts a PUBLISH into the output.  SQ_ETOOBIG: above the client's maximum
+ * packet size, dropped. */
+int sq_client_deliver(struct sq_client *, const struct sq_deliver *, const struct sq_target *,
+    struct sq_block *block) SQ_MUST_CHECK;
+
+#endif

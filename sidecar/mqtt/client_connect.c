@@ -1,0 +1,378 @@
+/* CONNECT and CONNACK (MQTT 5.0 §3.1, §3.2). */
+#include "sidecar/mqtt/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "proto/link/key.h"
+#include "proto/mqtt/encode.h"
+#include "proto/topic/topic.h"
+#include "sidecar/mqtt/client_priv.h"
+#include "sidecar/declared/declared.h"
+#include "sidecar/mqtt/limits.h"
+#include "sidecar/outbox/outbox.h"
+#include "sidecar/hold/refusals.h"
+#include "sidecar/declared/rules.h"
+#include "sidecar/hold/hold.h"
+
+/* The will as an image, one reference, in '*out'.  SQ_EDENIED: the rules for what
+ * is published don't allow it. */
+static int
+connect_will(const struct sq_client *c, const struct sq_mqtt_connect *k, struct sq_block **out)
+{
+	struct sq_lane_publish m = {.qos = k->will_qos,
+	    .retain = k->will_retain,
+	    .expiry_s = k->will_props.expiry_s,
+	    .topic = k->will_topic,
+	    .props = k->will_props.raw,
+	    .payload = k->will_payload};
+	unsigned char *kept = NULL;
+	struct sq_buf props = {0};
+	int rc;
+
+	if (!k->will_props.forwardable && m.props.len > 0) {
+		kept = sq_xmalloc(m.props.len);
+		m.props = (struct sq_bytes){kept, sq_mqtt_props_forward(m.props, kept)};
+	}
+	rc = sq_rules_apply(c->hub->rules, &m, &props);
+	if (rc == 0)
+		*out = sq_msg_new(
+		    sq_lane_publish_qos(&m), m.retain, m.topic, m.props, m.expiry_s, m.payload)
+			   .block;
+	sq_buf_fini(&props);
+	free(kept);
+	return rc;
+}
+
+/* Puts the will into 'sp'; false: the CONNECT has been refused for it.  One to a reserved
+ * topic is refused, too, but of MQTT 3.1.1, which has no code for it: it is left out. */
+static bool
+connect_take_will(
+    struct sq_client *c, const struct sq_mqtt_connect *k, struct sq_session_params *sp)
+{
+	const char *reserved = sq_topic_closed(k->will_topic);
+
+	if (reserved != NULL) {
+		sq_client_reserved(c, "will", k->will_topic, reserved);
+		if (k->version == SQ_MQTT_V5)
+			sq_client_refuse(c, SQ_MQTT_RC_TOPIC_INVALID, reserved);
+		return k->version != SQ_MQTT_V5;
+	}
+	if (connect_will(c, k, &sp->will) != 0) {
+		sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
+		sq_refusals_count(c->hub, SQ_REFUSAL_DENIED);
+		sq_client_refuse(c, SQ_MQTT_RC_NOT_AUTHORIZED,
+		    "no rule of " SQ_ANNOTATION_PUBLISH " allows its will");
+		return false;
+	}
+	sp->will_delay_s = k->will_props.will_delay_s;
+	return true;
+}
+
+/* What this CONNECT must be refused with; 0: nothing. */
+static uint8_t
+connect_refusal(const struct sq_client *c, const struct sq_mqtt_packet *p, const char **text)
+{
+	const struct sq_mqtt_connect *k = &p->connect;
+	uint8_t reason;
+
+	if (c->hub->stopping) {
+		*text = "shutting down";
+		return SQ_MQTT_RC_SERVER_UNAVAILABLE;
+	}
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_AUTH_METHOD)) {
+		*text = "enhanced authentication is not supported";
+		return SQ_MQTT_RC_BAD_AUTH_METHOD;
+	}
+	if (k->client_id.len == 0 && k->version == SQ_MQTT_V31) {
+		*text = "an empty client identifier needs MQTT 3.1.1 or 5";
+		return SQ_MQTT_RC_BAD_CLIENT_ID;
+	}
+	if (k->client_id.len == 0 && !k->clean_start && k->version != SQ_MQTT_V5) {
+		*text = "an empty client identifier needs clean session";
+		return SQ_MQTT_RC_BAD_CLIENT_ID;
+	}
+	if (sq_key_internal(k->client_id)) {
+		*text = "client identifier is reserved";
+		return SQ_MQTT_RC_BAD_CLIENT_ID;
+	}
+	reason = sq_client_limits_connect(c, k, text);
+	if (reason != 0)
+		return reason;
+	/* Departed sessions that still flush count, too. */
+	if (c->hub->n_sessions >= c->hub->cfg->max_clients * 2) {
+		*text = "too many sessions";
+		return SQ_MQTT_RC_SERVER_BUSY;
+	}
+	return 0;
+}
+
+/* The limits and times of this connection. */
+static void
+connect_settings(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	const struct sq_mqtt_connect *k = &p->connect;
+	uint64_t longest_s = c->hub->cfg->keep_alive_max_ms / 1000;
+
+	c->keep_alive_s = k->keep_alive_s;
+	c->clean_start = k->clean_start;
+	c->receive_max = (uint16_t)c->hub->cfg->receive_max;
+	if (k->version != SQ_MQTT_V5) {
+		c->expiry_s = k->clean_start ? 0 : UINT32_MAX;
+		return;
+	}
+	c->expiry_s = sq_mqtt_has(&p->props, SQ_MQTT_PROP_SESSION_EXPIRY)
+	    ? p->props.session_expiry_s
+	    : 0;
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_REQUEST_PROBLEM_INFO))
+		c->wants_words = p->props.request_problem_info != 0;
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_RECEIVE_MAXIMUM))
+		c->receive_max = p->props.receive_maximum;
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM))
+		c->alias_max = p->props.topic_alias_maximum < SQ_ALIAS_OUT_MAX
+		    ? p->props.topic_alias_maximum
+		    : SQ_ALIAS_OUT_MAX;
+	if (longest_s != 0 && (c->keep_alive_s == 0 || c->keep_alive_s > longest_s)) {
+		c->keep_alive_s = (uint16_t)longest_s;
+		c->server_keep_alive = true;
+	}
+}
+
+bool
+sq_client_may_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	const char *text = NULL;
+	uint8_t reason = connect_refusal(c, p, &text);
+
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE))
+		c->max_packet = p->props.maximum_packet_size; /* of a refusal, too */
+	if (reason != 0)
+		sq_client_refuse(c, reason, text);
+	return reason == 0;
+}
+
+/* Whether a broker takes the will; false: refused.  What a broker may take that did not say
+ * so yet, it refuses itself. */
+static bool
+connect_will_fits(struct sq_client *c, const struct sq_block *will)
+{
+	uint32_t max = c->hub->broker_max_packet;
+
+	if (max == 0 || will->size <= (size_t)max + SQ_BODY_SLACK / 2)
+		return true;
+	sq_refusals_count(c->hub, SQ_REFUSAL_QUOTA);
+	sq_client_refuse(c, SQ_MQTT_RC_PACKET_TOO_LARGE, "its will is above limits.max-packet");
+	return false;
+}
+
+/* Whether this transient client's CONNACK waits for the first answer of a broker since the
+ * start, so that it names the broker's limits, too.  Without a link it waits for nothing. */
+static bool
+connect_awaits_limits(const struct sq_client *c)
+{
+	return !c->hub->limits_told && sq_pool_pick(c->hub->pool) != NULL;
+}
+
+void
+sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	const struct sq_mqtt_connect *k = &p->connect;
+	char id[SQ_KEY_CLIENT_MAX + 1];
+	struct sq_session_params sp = {
+	    .client_id = id, .version = k->version, .clean_start = k->clean_start};
+
+	if (!sq_client_may_connect(c, p))
+		return;
+	if (k->client_id.len == 0) {
+		snprintf(id, sizeof id, "sq-%016llx", (unsigned long long)sq_random_u64());
+		c->assigned = true;
+		sp.clean_start = true; /* there is no session of this name */
+	} else {
+		memcpy(id, k->client_id.p, k->client_id.len);
+		id[k->client_id.len] = '\0';
+	}
+	if (k->has_will && !connect_take_will(c, k, &sp))
+		return;
+	if (sp.will != NULL && !connect_will_fits(c, sp.will)) {
+		sq_block_unref(&sp.will);
+		return;
+	}
+	connect_settings(c, p);
+	/* Without clean start there may be a session to go on with, even if this
+	 * connection is its last (§3.1.2.4). */
+	sp.durable = c->expiry_s != 0 || !sp.clean_start;
+	sp.expiry_s = c->expiry_s;
+	sp.receive_max = c->receive_max;
+	c->broker_max_packet = c->hub->broker_max_packet;
+	c->session = sq_session_open(c->hub, &sp, c);
+	c->since_ms = sq_hub_now(c->hub);
+	c->state = SQ_CLIENT_WAITING;
+	c->transient = !sp.durable;
+	if (c->transient && !connect_awaits_limits(c))
+		sq_client_connack(c, false);
+	if (c->session != NULL)
+		sq_receiver_opened(c->hub->receiver, &c->taker, c->session);
+}
+
+void
+sq_client_connack(struct sq_client *c, bool present)
+{
+	struct sq_mqtt_props props = sq_mqtt_props_none;
+	const struct sq_sidecar_cfg *cfg = c->hub->cfg;
+	uint32_t max = (uint32_t)cfg->max_packet;
+	struct sq_buf b = {0};
+	bool fits;
+
+	if (c->broker_max_packet != 0 && c->broker_max_packet < max)
+		max = c->broker_max_packet;
+	props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE);
+	props.maximum_packet_size = max;
+	sq_limits_props(&c->hub->limits, &props);
+	c->decoder.plain = (c->hub->limits.off & SQ_OFF_CONTROL) != 0;
+	if (cfg->topic_alias_max > 0) {
+		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM);
+		props.topic_alias_maximum = (uint16_t)cfg->topic_alias_max;
+	}
+	if (cfg->publish_max < UINT16_MAX) {
+		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_RECEIVE_MAXIMUM);
+		props.receive_maximum = (uint16_t)cfg->publish_max;
+	}
+	if (c->granted_expiry_s < c->expiry_s) { /* §3.2.2.3.2 */
+		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_SESSION_EXPIRY);
+		props.session_expiry_s = c->granted_expiry_s;
+	}
+	if (c->assigned) {
+		const char *id = sq_session_client_id(c->session);
+
+		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_ASSIGNED_CLIENT_ID);
+		props.assigned_client_id = sq_bytes_of(id);
+	}
+	if (c->server_keep_alive) {
+		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_SERVER_KEEP_ALIVE);
+		props.server_keep_alive_s = c->keep_alive_s;
+	}
+	fits = sq_mqtt_put_connack(&b, c->decoder.version, present, 0, &props) == 0 &&
+	    sq_client_put(c, &b);
+	sq_buf_fini(&b);
+	if (!fits) {
+		sq_client_refuse(c, SQ_MQTT_RC_PACKET_TOO_LARGE,
+		    "its maximum packet size has no room for CONNACK");
+		return;
+	}
+	c->state = SQ_CLIENT_OPEN;
+	c->heard_ms = sq_hub_now(c->hub);
+	SQ_DEBUG("client", "%s: CONNACK, from %s, version %u, expiry %u, present %d",
+	    sq_client_name(c), c->from, c->decoder.version, c->expiry_s, present);
+}
+
+void
+sq_client_attached(struct sq_client *c, bool present, uint32_t max_packet, uint32_t expiry_s)
+{
+	c->broker_max_packet = max_packet;
+	c->granted_expiry_s = expiry_s;
+	if (c->state != SQ_CLIENT_WAITING)
+		return;
+	sq_client_connack(c, present);
+	sq_client_resume(c);
+}
+
+/* Whether the client hears of it.  Without a version it wasn't MQTT; MQTT 3.1.1
+ * has no CONNACK for what doesn't conform (its MQTT-3.1.4-1). */
+static bool
+refuse_says(uint8_t version, uint8_t reason)
+{
+	if (version == 0 || reason == 0)
+		return false;
+	return version == SQ_MQTT_V5 ||
+	    (reason != SQ_MQTT_RC_MALFORMED && reason != SQ_MQTT_RC_PROTOCOL_ERROR &&
+		reason != SQ_MQTT_RC_TOPIC_INVALID);
+}
+
+void
+sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
+{
+	struct sq_mqtt_props props = sq_mqtt_props_none;
+	struct sq_buf b = {0};
+
+	if (c->state > SQ_CLIENT_WAITING)
+		return;
+	if (text != NULL && strlen(text) <= UINT16_MAX) {
+		props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_REASON_STRING);
+		props.reason_string = sq_bytes_of(text);
+	}
+	if (refuse_says(c->decoder.version, reason) &&
+	    sq_mqtt_put_connack(&b, c->decoder.version, false, reason, &props) == 0 &&
+	    !sq_client_put(c, &b)) { /* without words (MQTT-3.2.2-19) */
+		sq_buf_fini(&b);
+		if (sq_mqtt_put_connack(&b, c->decoder.version, false, reason, NULL) == 0)
+			(void)sq_client_put(c, &b);
+	}
+	sq_buf_fini(&b);
+	SQ_WARN("client", "%s: CONNECT refused with 0x%02x, %s", sq_client_name(c), reason,
+	    text != NULL ? text : "no reason given");
+	sq_client_end(c, SQ_END_REFUSED);
+}
+
+void
+sq_client_not_taken(struct sq_client *c, uint8_t reason, enum sq_client_end end, const char *text)
+{
+	sq_refusals_count(c->hub,
+	    sq_refusal_of_code(reason) == SQ_REFUSAL_DENIED ? SQ_REFUSAL_DENIED : SQ_REFUSAL_QUOTA);
+	if (c->state == SQ_CLIENT_WAITING)
+		sq_client_refuse(c, reason, text);
+	else
+		sq_client_end_because(c, end, sq_bytes_of(text));
+}
+
+void
+sq_client_go_ahead(struct sq_client *c)
+{
+	if (c->state != SQ_CLIENT_WAITING || !c->transient)
+		return;
+	sq_client_connack(c, false);
+	sq_client_resume(c);
+}
+
+void
+sq_client_say_full(const struct sq_hub *h, enum sq_answer_full what, struct sq_buf *out)
+{
+	sq_buf_printf(out, "the broker has no room for one more session");
+	switch (what) {
+	case SQ_ANSWER_FULL_NOT:
+	case SQ_ANSWER_FULL_UNSAID:
+		break;
+	case SQ_ANSWER_FULL_BROKER:
+		sq_buf_printf(out, ": it has as many as its limits.max-sessions");
+		break;
+	case SQ_ANSWER_FULL_SPACE:
+		sq_buf_printf(out, ": space %s has its share of sessions", h->cfg->space);
+		break;
+	case SQ_ANSWER_FULL_MEMORY:
+		sq_buf_printf(out, ": its limits.memory is nearly used up");
+		break;
+	case SQ_ANSWER_FULL_STORE:
+		sq_buf_printf(out, ": its store is full");
+		break;
+	}
+}
+
+void
+sq_client_no_room(struct sq_client *c, enum sq_answer_full what)
+{
+	struct sq_buf text = {0};
+
+	sq_client_say_full(c->hub, what, &text);
+	sq_buf_u8(&text, '\0');
+	sq_hub_count(c->hub, SQ_M_CLIENTS_FULL, 1);
+	sq_refusals_count(c->hub, SQ_REFUSAL_SESSIONS_FULL);
+	if (c->state == SQ_CLIENT_WAITING)
+		sq_client_refuse(c, SQ_MQTT_RC_QUOTA_EXCEEDED, (const char *)sq_buf_data(&text));
+	else
+		sq_client_end_because(
+		    c, SQ_END_FULL, (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text) - 1});
+	sq_buf_fini(&text);
+}

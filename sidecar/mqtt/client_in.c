@@ -1,0 +1,430 @@
+/* Packets from a client: PUBLISH, acknowledgements, SUBSCRIBE, DISCONNECT. */
+#include "sidecar/mqtt/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fault.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/utf8.h"
+#include "proto/link/notes.h"
+#include "proto/mqtt/encode.h"
+#include "proto/topic/topic.h"
+#include "sidecar/mqtt/client_priv.h"
+#include "sidecar/hold/refusals.h"
+#include "sidecar/hold/room.h"
+#include "sidecar/declared/rules.h"
+#include "sidecar/hold/hold.h"
+
+enum { TOPIC_SHOWN_MAX = 256 }; /* bytes of one that is refused, in words */
+
+void
+sq_client_free_aliases(struct sq_alias **ap, unsigned n)
+{
+	for (unsigned i = 0; *ap != NULL && i < n; i++)
+		free((*ap)[i].topic);
+	free(*ap);
+	*ap = NULL;
+}
+
+/* Makes room for 'alias' among those that the client has set. */
+static struct sq_alias *
+alias_place(struct sq_client *c, uint16_t alias)
+{
+	uint64_t max = c->hub->cfg->topic_alias_max;
+	uint64_t n = c->n_aliases_in;
+
+	if (alias > n) {
+		n = 2 * n > alias ? 2 * n : alias < 16 ? 16 : alias;
+		n = n < max ? n : max;
+		c->aliases_in = sq_xrealloc(c->aliases_in, n * sizeof *c->aliases_in);
+		memset(c->aliases_in + c->n_aliases_in, 0,
+		    (n - c->n_aliases_in) * sizeof *c->aliases_in);
+		c->n_aliases_in = (uint16_t)n;
+	}
+	return &c->aliases_in[alias - 1];
+}
+
+/* Resolves or learns a topic alias (MQTT 5.0 §3.3.2.3.4); false: the connection
+ * has been ended. */
+static bool
+publish_alias(struct sq_client *c, uint16_t alias, struct sq_bytes *topic)
+{
+	static const char full[] = "the topics of its aliases are above 1 MiB";
+	struct sq_alias *a;
+
+	if (alias == 0 || alias > c->hub->cfg->topic_alias_max) {
+		sq_client_end(c, SQ_END_ALIAS);
+		return false;
+	}
+	a = alias_place(c, alias);
+	if (topic->len == 0) {
+		if (a->topic == NULL) {
+			sq_client_end(c, SQ_END_PROTOCOL);
+			return false;
+		}
+		*topic = (struct sq_bytes){(const unsigned char *)a->topic, a->len};
+		return true;
+	}
+	if (a->len == topic->len && memcmp(a->topic, topic->p, topic->len) == 0)
+		return true;
+	if (c->alias_bytes - a->len + topic->len > SQ_ALIAS_IN_BYTES_MAX) {
+		sq_refusals_count(c->hub, SQ_REFUSAL_QUOTA);
+		sq_client_end_because(c, SQ_END_QUOTA,
+		    (struct sq_bytes){(const unsigned char *)full, sizeof full - 1});
+		return false;
+	}
+	free(a->topic);
+	a->topic = sq_xmemdup0(topic->p, topic->len);
+	c->alias_bytes += (uint32_t)topic->len - a->len;
+	a->len = (uint16_t)topic->len;
+	return true;
+}
+
+/* Whether the client keeps to our Receive Maximum (§4.9). */
+static bool
+publish_within_quota(struct sq_client *c, const struct sq_mqtt_publish *m)
+{
+	if (m->qos == 0 || c->decoder.version != SQ_MQTT_V5 ||
+	    c->unfinished < (int32_t)c->hub->cfg->publish_max)
+		return true;
+	sq_client_end(c, SQ_END_RECEIVE_MAX);
+	return false;
+}
+
+void
+sq_client_reserved(
+    const struct sq_client *c, const char *what, struct sq_bytes topic, const char *why)
+{
+	size_t shown = sq_utf8_cut(topic.p, topic.len, TOPIC_SHOWN_MAX);
+
+	sq_hub_count(c->hub, SQ_M_REFUSED_RESERVED, 1);
+	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
+	SQ_WARN("client", "%s: %s to '%.*s' refused, %s", sq_client_name(c), what, (int)shown,
+	    (const char *)topic.p, why);
+}
+
+static struct sq_bytes
+buf_bytes(const struct sq_buf *b)
+{
+	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
+}
+
+/* A publish that is refused here: MQTT 5 is told, in its place among the others; what MQTT
+ * 3.1.1 sent with an acknowledgement to come ends the connection, by 'end'.  'why' goes before
+ * "the topic ...".  SQ_EAGAIN as for any. */
+static int
+publish_refused(struct sq_client *c, const struct sq_lane_publish *m, uint8_t reason,
+    enum sq_refusal refusal, enum sq_client_end end, const char *why)
+{
+	size_t shown = sq_utf8_cut(m->topic.p, m->topic.len, TOPIC_SHOWN_MAX);
+	struct sq_buf text = {0};
+	int rc = 0;
+
+	sq_buf_printf(&text, "%s the topic %.*s%s", why, (int)shown, (const char *)m->topic.p,
+	    shown < m->topic.len ? "..." : "");
+	if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
+		rc = sq_session_refuse(c->session, m, reason, (uint8_t)refusal, buf_bytes(&text));
+	if (rc == 0) {
+		sq_refusals_count(c->hub, refusal);
+		SQ_WARN("client", "%s: publish to '%.*s' refused, %s it", sq_client_name(c),
+		    (int)shown, (const char *)m->topic.p, why);
+		if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
+			c->unfinished++;
+		else if (m->qos > 0)
+			sq_client_end(c, end);
+	}
+	sq_buf_fini(&text);
+	return rc;
+}
+
+/* A publish that no rule allows. */
+static int
+publish_denied(struct sq_client *c, const struct sq_lane_publish *m)
+{
+	int rc = publish_refused(c, m, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_REFUSAL_DENIED,
+	    SQ_END_MESSAGE_DENIED, "no rule of " SQ_ANNOTATION_PUBLISH " allows");
+
+	if (rc == 0)
+		sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
+	return rc;
+}
+
+/* One whose topic has more levels than may be. */
+static int
+publish_too_deep(struct sq_client *c, const struct sq_lane_publish *m)
+{
+	char why[64];
+
+	snprintf(why, sizeof why, "limits.topic-levels (%u) does not allow",
+	    c->hub->limits.topic_levels);
+	return publish_refused(
+	    c, m, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, SQ_END_MESSAGE_REFUSED, why);
+}
+
+/* A publish to a topic that is not for apps ('why'): MQTT 5 is told so; MQTT 3.1.1, which
+ * has no word for it, hears that it was taken.  SQ_EAGAIN as for any. */
+static int
+publish_reserved(struct sq_client *c, const struct sq_lane_publish *m, const char *why)
+{
+	bool told = c->decoder.version == SQ_MQTT_V5;
+	int rc;
+
+	if (m->qos > 0) {
+		rc = sq_session_refuse(c->session, m,
+		    told ? SQ_MQTT_RC_TOPIC_INVALID : SQ_MQTT_RC_SUCCESS, SQ_REFUSAL_TOPIC,
+		    sq_bytes_of(why));
+		if (rc != 0)
+			return rc;
+		c->unfinished++;
+	}
+	sq_client_reserved(c, "publish", m->topic, why);
+	return 0;
+}
+
+/* One that there is no memory for, to a client that can be told.  No line of the log: there
+ * is one for all. */
+static int
+publish_no_room(struct sq_client *c, const struct sq_lane_publish *m)
+{
+	int rc = sq_session_refuse(
+	    c->session, m, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_MEMORY, sq_bytes_of(SQ_ROOM_TEXT));
+
+	if (rc != 0)
+		return rc;
+	sq_refusals_count(c->hub, SQ_REFUSAL_MEMORY);
+	sq_hub_count(c->hub, SQ_M_REFUSED_MEMORY, 1);
+	c->unfinished++;
+	return 0;
+}
+
+/* Hands the message to the session as the rules want it. */
+static int
+publish_by_rules(struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_lane_publish *out)
+{
+	struct sq_buf props = {0};
+	int rc;
+
+	/* Without rules, only QoS 3 that the app asks for itself is of interest. */
+	if (c->hub->rules == NULL &&
+	    (out->qos < 2 || !sq_mqtt_has(&p->props, SQ_MQTT_PROP_USER_PROPERTY)))
+		return sq_session_publish(c->session, out);
+	rc = sq_rules_apply(c->hub->rules, out, &props);
+	if (rc == 0)
+		rc = sq_session_publish(c->session, out);
+	sq_buf_fini(&props);
+	return rc;
+}
+
+/* Whether the broker takes a packet of that size; false: the connection has been ended. */
+static bool
+publish_fits(struct sq_client *c, size_t size)
+{
+	struct sq_buf text = {0};
+
+	if (c->broker_max_packet == 0 || size <= c->broker_max_packet)
+		return true;
+	sq_buf_printf(&text, "a packet of %zu bytes, and the broker's limits.max-packet is %u",
+	    size, c->broker_max_packet);
+	sq_refusals_count(c->hub, SQ_REFUSAL_QUOTA);
+	sq_client_end_because(c, SQ_END_TOO_LARGE, buf_bytes(&text));
+	sq_buf_fini(&text);
+	return false;
+}
+
+/* Whether the topic is one to publish to: 0; SQ_ETOOBIG: it has too many levels; else the
+ * connection has been ended. */
+static int
+publish_topic(struct sq_client *c, struct sq_bytes topic)
+{
+	const char *why = "not UTF-8";
+	int rc = sq_topic_name_check_levels(topic, c->hub->limits.topic_levels, &why);
+
+	if (rc == 0 || rc == SQ_ETOOBIG)
+		return rc;
+	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
+	sq_client_end_because(c, SQ_END_TOPIC, sq_bytes_of(why));
+	return rc;
+}
+
+static int
+client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
+{
+	const struct sq_mqtt_publish *m = &p->publish;
+	struct sq_lane_publish out = {.qos = m->qos,
+	    .retain = m->retain,
+	    .packet_id = m->packet_id,
+	    .expiry_s = p->props.expiry_s,
+	    .topic = m->topic,
+	    .props = p->props.raw,
+	    .payload = m->payload};
+	unsigned char *kept = NULL;
+	const char *reserved;
+	int rc;
+
+	SQ_FAULT_IF(m->qos == 2, "sidecar-publish-read");
+	if (!publish_fits(c, size) || !publish_within_quota(c, m) ||
+	    !sq_client_limits_publish(c, m))
+		return 0;
+	if ((m->topic.len == 0 || sq_mqtt_has(&p->props, SQ_MQTT_PROP_TOPIC_ALIAS)) &&
+	    !publish_alias(c, p->props.topic_alias, &out.topic))
+		return 0;
+	rc = publish_topic(c, out.topic);
+	if (rc != 0)
+		return rc == SQ_ETOOBIG ? publish_too_deep(c, &out) : 0;
+	if ((reserved = sq_topic_reserved(out.topic)) != NULL)
+		return publish_reserved(c, &out, reserved);
+	if (sq_room_none() && m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
+		return publish_no_room(c, &out);
+	if (out.props.len > 0 && !p->props.forwardable) {
+		kept = sq_xmalloc(out.props.len);
+		out.props = (struct sq_bytes){kept, sq_mqtt_props_forward(p->props.raw, kept)};
+	}
+	rc = publish_by_rules(c, p, &out);
+	if (rc == SQ_EDENIED) {
+		rc = publish_denied(c, &out);
+		free(kept);
+		return rc;
+	}
+	free(kept);
+	if (rc == SQ_EAGAIN)
+		return rc;
+	if (rc != 0) {
+		sq_client_end(c, SQ_END_TOO_LARGE);
+		return 0;
+	}
+	if (m->qos > 0)
+		c->unfinished++;
+	sq_hub_count(c->hub, SQ_M_RECEIVED_QOS0 + m->qos, 1);
+	return 0;
+}
+
+/* Whether MQTT has such a filter; false: the connection has been ended, for the packet
+ * that has it is malformed as a whole (§4.7, §4.8.2, §4.13).  To MQTT 3.1.1 a filter that
+ * starts with "$share/" is one like any other. */
+static bool
+client_filter(struct sq_client *c, struct sq_bytes filter)
+{
+	unsigned char room[SQ_NOTE_TEXT_MAX];
+	struct sq_buf text = {0};
+	const char *why;
+
+	if (sq_topic_filter_form(filter, c->decoder.version == SQ_MQTT_V5, &why) == 0)
+		return true;
+	sq_buf_printf(&text, "%s: filter %.*s", why, (int)filter.len, (const char *)filter.p);
+	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
+	sq_client_end_because(c, SQ_END_MALFORMED, sq_note_text_clean(buf_bytes(&text), room));
+	sq_buf_fini(&text);
+	return false;
+}
+
+static int
+client_subscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	struct sq_bytes rest = p->subscribe.entries;
+	struct sq_mqtt_sub sub;
+	uint32_t sub_id = sq_mqtt_has(&p->props, SQ_MQTT_PROP_SUBSCRIPTION_ID)
+	    ? p->props.subscription_id
+	    : 0;
+
+	while (sq_mqtt_sub_next(&rest, &sub)) {
+		if (!client_filter(c, sub.filter))
+			return 0;
+	}
+	if (!sq_client_limits_subscribe(c, p))
+		return 0;
+	return sq_session_subscribe(
+	    c->session, p->subscribe.packet_id, p->subscribe.count, p->subscribe.entries, sub_id);
+}
+
+static int
+client_unsubscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	struct sq_bytes rest = p->unsubscribe.filters, filter;
+	int rc;
+
+	while (sq_mqtt_filter_next(&rest, &filter)) {
+		if (!client_filter(c, filter))
+			return 0;
+	}
+	rc = sq_session_unsubscribe(
+	    c->session, p->unsubscribe.packet_id, p->unsubscribe.count, p->unsubscribe.filters);
+	if (rc != SQ_ETOOBIG)
+		return rc;
+	sq_client_end(c, SQ_END_QUOTA);
+	return 0;
+}
+
+/* An acknowledgement.  One that doesn't fit what the client was sent under its packet
+ * identifier is a protocol error (§4.3, §4.13). */
+static void
+client_ack(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	struct sq_buf text = {0};
+
+	if (sq_session_ack(c->session, p->type, p->ack.packet_id, p->ack.reason) == 0)
+		return;
+	sq_buf_printf(&text, "%s is not what the message of packet identifier %u waits for",
+	    sq_mqtt_type_name(p->type), p->ack.packet_id);
+	sq_client_end_because(c, SQ_END_PROTOCOL, buf_bytes(&text));
+	sq_buf_fini(&text);
+}
+
+static void
+client_disconnect(struct sq_client *c, const struct sq_mqtt_packet *p)
+{
+	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_SESSION_EXPIRY)) {
+		if (c->expiry_s == 0 && p->props.session_expiry_s != 0) {
+			sq_client_end(c, SQ_END_PROTOCOL); /* §3.14.2.2.2 */
+			return;
+		}
+		c->expiry_s = p->props.session_expiry_s;
+	}
+	/* Any reason but 0 leaves the will in place (§3.14.2.1). */
+	sq_client_end(c, p->disconnect.reason == 0 ? SQ_END_DISCONNECTED : SQ_END_LEFT_WILL);
+}
+
+int
+sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
+{
+	/* A client that doesn't read what it asks for is not read either. */
+	if (sq_output_len(&c->output) > c->hub->cfg->output_bytes + c->hub->cfg->credit_bytes &&
+	    c->state == SQ_CLIENT_OPEN && p->type != SQ_MQTT_DISCONNECT)
+		return SQ_EAGAIN;
+	switch (p->type) {
+	case SQ_MQTT_PUBLISH:
+		sq_client_did(c, SQ_TAKER_PUBLISHED);
+		return client_publish(c, p, size);
+	case SQ_MQTT_PUBACK:
+	case SQ_MQTT_PUBREC:
+	case SQ_MQTT_PUBCOMP:
+		SQ_FAULT_IF(p->type == SQ_MQTT_PUBREC, "sidecar-pubrec-read");
+		SQ_FAULT_IF(p->type == SQ_MQTT_PUBCOMP, "sidecar-pubcomp-read");
+		client_ack(c, p);
+		return 0;
+	case SQ_MQTT_PUBREL:
+		SQ_FAULT("sidecar-pubrel-read");
+		return sq_session_release(c->session, p->ack.packet_id);
+	case SQ_MQTT_SUBSCRIBE:
+		sq_client_did(c, SQ_TAKER_SUBSCRIBED);
+		return client_subscribe(c, p);
+	case SQ_MQTT_UNSUBSCRIBE:
+		return client_unsubscribe(c, p);
+	case SQ_MQTT_PINGREQ: {
+		struct sq_buf b = {0};
+
+		sq_mqtt_put_pingresp(&b);
+		(void)sq_client_put(c, &b);
+		sq_buf_fini(&b);
+		return 0;
+	}
+	case SQ_MQTT_DISCONNECT:
+		client_disconnect(c, p);
+		return 0;
+	default: /* AUTH without a method (§4.12), or what only a server sends */
+		sq_client_end(c, SQ_END_PROTOCOL);
+		return 0;
+	}
+}

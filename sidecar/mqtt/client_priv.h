@@ -1,0 +1,108 @@
+/* Layout of a client, for client*.c. */
+#ifndef SQ_SIDECAR_MQTT_CLIENT_PRIV_H
+#define SQ_SIDECAR_MQTT_CLIENT_PRIV_H
+
+#include <ev.h>
+
+#include "core/buf.h"
+#include "core/list.h"
+#include "proto/mqtt/mqtt.h"
+#include "sidecar/mqtt/client.h"
+#include "sidecar/hub.h"
+#include "sidecar/mqtt/output.h"
+#include "sidecar/declared/receiver.h"
+
+enum {
+	SQ_ALIAS_OUT_MAX = 16,
+	SQ_ALIAS_OUT_BYTES_MAX = 4096,
+	SQ_ALIAS_IN_BYTES_MAX = 1 << 20, /* of all topics that a client has an alias for */
+	SQ_LIMITS_WAIT_MS = 1000,        /* a first CONNACK waits so long for the broker's limits */
+};
+
+enum sq_client_state {
+	SQ_CLIENT_NEW,      /* awaits CONNECT */
+	SQ_CLIENT_CHECKING, /* its password is checked */
+	SQ_CLIENT_WAITING,  /* awaits the attach, then CONNACK */
+	SQ_CLIENT_OPEN,
+	SQ_CLIENT_CLOSING, /* writes what is left, then reads until the end */
+	SQ_CLIENT_DEAD,
+};
+
+/* Topics by alias (MQTT 5.0 §3.3.2.3.4); 'used' orders the outbound ones. */
+struct sq_alias {
+	char *topic;
+	uint16_t len;
+	uint32_t used;
+};
+
+struct sq_client {
+	struct sq_hub *hub;
+	struct sq_session *session;
+	struct sq_list all, resumed, writer;
+	struct sq_taker_client taker;
+	ev_io in, out;
+	struct sq_mqtt_decoder decoder;
+	struct sq_buf rest;    /* input that is not decoded yet */
+	struct sq_buf connect; /* its CONNECT, while the password is checked */
+	struct sq_password_ask *ask;
+	struct sq_output output;
+	struct sq_alias *aliases_in;  /* n_aliases_in */
+	struct sq_alias *aliases_out; /* SQ_ALIAS_OUT_MAX, or NULL */
+	char *from;
+	uint64_t since_ms, heard_ms;       /* of the state; of the last input */
+	uint64_t received;                 /* bytes */
+	uint32_t alias_clock, alias_bytes; /* bytes of the topics in 'aliases_in' */
+	uint32_t max_packet;               /* the client's; 0: none */
+	uint32_t broker_max_packet;
+	uint32_t expiry_s, granted_expiry_s; /* wanted; what the broker says of it */
+	int32_t unfinished;                  /* QoS 1 and 2 publishes without their end */
+	uint16_t keep_alive_s, alias_max;
+	uint16_t receive_max, n_aliases_in;
+	uint8_t state, end;
+	bool blocked; /* the session takes no more just now */
+	bool assigned, clean_start, transient;
+	bool server_keep_alive;
+	bool wants_words; /* Request Problem Information (MQTT 5.0 §3.1.2.11.7) */
+};
+
+/* client_in.c: a decoded packet.  SQ_EAGAIN: offer it again later. */
+int sq_client_packet(struct sq_client *, const struct sq_mqtt_packet *, size_t size) SQ_MUST_CHECK;
+/* Counts and logs that a 'what' to 'topic' was refused, which is reserved for 'why'. */
+void sq_client_reserved(
+    const struct sq_client *, const char *what, struct sq_bytes topic, const char *why);
+/* client_password.c: the first packet, CONNECT, of 'len' bytes, which are blanked: they
+ * may have a password. */
+void sq_client_first(
+    struct sq_client *, const struct sq_mqtt_packet *, unsigned char *bytes, size_t len);
+/* The client ends: it wants no answer any more. */
+void sq_client_forget_password(struct sq_client *);
+/* client_connect.c */
+/* Whether nothing speaks against a CONNECT, whoever sends it; false: it was refused. */
+bool sq_client_may_connect(struct sq_client *, const struct sq_mqtt_packet *);
+void sq_client_connect(struct sq_client *, const struct sq_mqtt_packet *);
+void sq_client_connack(struct sq_client *, bool present);
+/* client_limits.c: what this CONNECT is refused with, and why; 0: nothing. */
+uint8_t sq_client_limits_connect(
+    const struct sq_client *, const struct sq_mqtt_connect *, const char **why);
+/* False: the connection has been ended. */
+bool sq_client_limits_publish(struct sq_client *, const struct sq_mqtt_publish *);
+bool sq_client_limits_subscribe(struct sq_client *, const struct sq_mqtt_packet *);
+/* client_out.c: the output has something. */
+void sq_client_touch(struct sq_client *);
+/* False: above the client's maximum packet size, or it is closing. */
+bool sq_client_put(struct sq_client *, const struct sq_buf *packet);
+void sq_client_put_ack(struct sq_client *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason);
+void sq_client_put_disconnect(struct sq_client *, uint8_t reason, struct sq_bytes text);
+/* A name for log lines: the client id, else where it comes from. */
+const char *sq_client_name(const struct sq_client *);
+void sq_client_free_aliases(struct sq_alias **, unsigned n);
+
+/* Tells who chooses where the declared messages go, the first time. */
+static inline void
+sq_client_did(struct sq_client *c, enum sq_taker_flag what)
+{
+	if ((c->taker.flags & what) == 0)
+		sq_receiver_did(c->hub->receiver, &c->taker, what);
+}
+
+#endif

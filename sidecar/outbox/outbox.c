@@ -1,0 +1,513 @@
+/* The outbox between sessions and its store; see outbox.h. */
+#include "sidecar/outbox/outbox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/mqtt/client.h"
+#include "sidecar/hub.h"
+#include "sidecar/outbox/disk.h"
+#include "sidecar/outbox/folders.h"
+#include "sidecar/outbox/places.h"
+#include "sidecar/hold/room.h"
+#include "sidecar/declared/rules.h"
+#include "sidecar/hold/hold_priv.h"
+
+enum {
+	MEMORY_DEFAULT = 8 << 20,
+	DISK_DEFAULT = 1 << 30,
+	SHARE = 8, /* a client holds at most so many times what is free */
+};
+
+struct sq_outbox {
+	struct sq_hub *hub;
+	enum sq_outbox_mode mode;
+	struct sq_outbox_annotation said;
+	bool started, stopping;
+	/* memory */
+	uint64_t held, max;
+	struct sq_list paused;    /* sessions whose clients wait for room */
+	struct sq_session *first; /* of those that the bound itself keeps waiting */
+	/* disk */
+	uint64_t disk_max;
+	struct sq_outbox_disk *disk;     /* NULL: not open */
+	struct sq_outbox_places *places; /* NULL: subscriptions have none */
+	bool stalled;
+	struct sq_buf problem; /* why it is not open */
+	struct sq_refusals refusals, drops;
+	/* where outbox.dir is shared */
+	struct sq_outbox_folders *folders; /* NULL: it is not */
+	struct sq_outbox_disk *left;       /* one that was left behind, while it is emptied */
+	uint64_t look_ms;                  /* for the next one */
+};
+
+static const char *const mode_names[] = {"memory", "disk"};
+
+/* --- who waits --- */
+
+void
+sq_outbox_pause(struct sq_outbox *o, struct sq_session *s)
+{
+	if (!sq_list_empty(&s->paused))
+		return;
+	sq_list_push_back(&o->paused, &s->paused);
+	sq_hub_count(o->hub, SQ_M_OUTBOX_PAUSED, 1);
+}
+
+/* In the order in which they came. */
+void
+sq_outbox_resume(struct sq_outbox *o)
+{
+	struct sq_session *s;
+
+	o->first = NULL;
+	while ((s = SQ_LIST_FIRST(&o->paused, struct sq_session, paused)) != NULL) {
+		sq_list_remove(&s->paused);
+		if (s->client != NULL)
+			sq_client_resume(s->client);
+	}
+}
+
+/* --- memory --- */
+
+static void
+outbox_show(const struct sq_outbox *o)
+{
+	uint64_t bytes = o->held;
+
+	if (o->disk != NULL)
+		bytes += sq_outbox_store_bytes(sq_outbox_disk_store(o->disk));
+	if (o->left != NULL)
+		bytes += sq_outbox_store_bytes(sq_outbox_disk_store(o->left));
+
+	sq_metric_set(o->hub->metrics, SQ_M_BACKLOG, (int64_t)o->held);
+	sq_metric_set(o->hub->metrics, SQ_M_OUTBOX_BYTES, (int64_t)bytes);
+}
+
+void
+sq_outbox_held(struct sq_outbox *o, int64_t delta)
+{
+	o->held += (uint64_t)delta;
+	outbox_show(o);
+	if (delta < 0 && !sq_list_empty(&o->paused) && o->held <= o->max - o->max / 4)
+		sq_outbox_resume(o);
+}
+
+/* What one client may hold: its lane's flow control while a broker takes what it
+ * sends; a share of what is free, which leaves some for who comes next. */
+static uint64_t
+outbox_share(const struct sq_outbox *o, const struct sq_session *s)
+{
+	uint64_t free_bytes = o->held < o->max ? o->max - o->held : 0;
+	uint64_t share = SHARE * free_bytes;
+
+	if (s->state == SQ_SESSION_ATTACHED && share > o->hub->cfg->lane_bytes)
+		return o->hub->cfg->lane_bytes;
+	return share;
+}
+
+int
+sq_outbox_admit(struct sq_outbox *o, struct sq_session *s, size_t size)
+{
+	uint64_t half = o->max / 2;
+	bool fits = o->held + size <= o->max || (size > half && o->held <= half);
+
+	if (s->backlog != 0 && s->backlog + size > outbox_share(o, s)) {
+		sq_outbox_pause(o, s);
+		return SQ_EAGAIN;
+	}
+	/* Nobody overtakes who waits for the bound, or a large one would never fit. */
+	if (o->first != NULL && o->first != s && o->held > half)
+		fits = false;
+	if (fits) {
+		if (o->first == s)
+			o->first = NULL;
+		return 0;
+	}
+	if (o->first == NULL)
+		o->first = s;
+	sq_outbox_pause(o, s);
+	return SQ_EAGAIN;
+}
+
+bool
+sq_outbox_drops_qos0(struct sq_outbox *o, struct sq_session *s, size_t size)
+{
+	if (o->mode != SQ_OUTBOX_DISK || s->state == SQ_SESSION_ATTACHED ||
+	    ((s->backlog == 0 || s->backlog + size <= outbox_share(o, s)) &&
+		o->held + size <= o->max))
+		return false;
+	sq_hub_count(o->hub, SQ_M_OUTBOX_DROPPED_QOS0, 1);
+	return true;
+}
+
+/* --- disk: what the store says --- */
+
+static void
+outbox_on_refused(
+    void *owner, const char *client_id, uint8_t reason, const struct sq_note *note, bool for_good)
+{
+	struct sq_outbox *o = owner;
+	struct sq_refusal_seen r = {.client = client_id,
+	    .what = "publish from the outbox",
+	    .then = for_good ? "and dropped" : "and tried again",
+	    .code = reason,
+	    .refusal = note->refusal,
+	    .text = note->text};
+
+	sq_refusals_note(o->hub, for_good ? &o->drops : &o->refusals, &r);
+	if (for_good)
+		sq_hub_count(o->hub, SQ_M_OUTBOX_DROPPED, 1);
+}
+
+/* The store of the pod's own disk, or NULL. */
+static struct sq_outbox_store *
+outbox_store(const struct sq_outbox *o)
+{
+	return o->disk != NULL ? sq_outbox_disk_store(o->disk) : NULL;
+}
+
+/* The pod's own disk: whether it takes something. */
+static void
+outbox_turned(struct sq_outbox *o, bool room)
+{
+	const char *why = sq_outbox_store_stalled(outbox_store(o));
+	bool was = o->stalled;
+
+	o->stalled = why != NULL;
+	if (o->stalled && !was)
+		SQ_WARN("outbox", "nothing more is acknowledged: %s", why);
+	if (was && !o->stalled)
+		SQ_INFO("outbox", "the disk takes messages again");
+	if (room || (was && !o->stalled))
+		sq_outbox_resume(o);
+	sq_metric_set(o->hub->metrics, SQ_M_OUTBOX_STALLED, o->stalled);
+}
+
+static void
+outbox_on_turned(void *owner, struct sq_outbox_disk *d, bool room)
+{
+	struct sq_outbox *o = owner;
+
+	if (d == o->disk) {
+		outbox_turned(o, room);
+		sq_outbox_places_turned(o->places);
+	}
+	outbox_show(o);
+}
+
+static const struct sq_outbox_disk_user disk_user = {
+    .turned = outbox_on_turned,
+    .refused = outbox_on_refused,
+};
+
+/* --- disk: life --- */
+
+/* Opens the pod's own disk: outbox.dir, or, where that is shared, a folder of its own in it. */
+static int
+outbox_open_own(struct sq_outbox *o, struct sq_buf *why)
+{
+	const struct sq_sidecar_cfg *cfg = o->hub->cfg;
+	int rc = SQ_EEXIST;
+
+	if (!cfg->outbox_shared)
+		return sq_outbox_disk_open(
+		    &o->disk, o->hub, cfg->outbox_dir, o->disk_max, true, &disk_user, o, why);
+	if (o->folders == NULL)
+		o->folders = sq_outbox_folders_open(cfg->outbox_dir, cfg->workload, cfg->pod, why);
+	if (o->folders == NULL)
+		return SQ_EIO;
+	/* Another sidecar may be emptying what this pod left behind before. */
+	for (unsigned i = 0; rc == SQ_EEXIST && i < SQ_OUTBOX_FOLDERS_OWN_MAX; i++) {
+		sq_buf_drain(why, sq_buf_len(why));
+		rc = sq_outbox_disk_open(&o->disk, o->hub, sq_outbox_folders_own(o->folders, i),
+		    o->disk_max, true, &disk_user, o, why);
+	}
+	return rc;
+}
+
+static void
+outbox_open(struct sq_outbox *o)
+{
+	struct sq_buf err = {0}, why = {0};
+
+	if (outbox_open_own(o, &why) != 0) {
+		sq_buf_printf(&err, "outbox.dir: %.*s", (int)sq_buf_len(&why),
+		    (const char *)sq_buf_data(&why));
+		sq_buf_u8(&err, 0);
+		sq_buf_fini(&why);
+		if (sq_buf_len(&o->problem) == 0)
+			SQ_ERROR("outbox", "%s", (const char *)sq_buf_data(&err));
+		sq_buf_fini(&o->problem);
+		o->problem = err;
+		return;
+	}
+	sq_buf_fini(&why);
+	sq_buf_fini(&o->problem);
+	SQ_INFO("outbox", "%s: %llu bytes wait for a broker", sq_outbox_disk_dir(o->disk),
+	    (unsigned long long)sq_outbox_store_bytes(outbox_store(o)));
+	sq_outbox_places_open(o->places, o->disk);
+	sq_outbox_disk_turn(o->disk);
+	sq_outbox_resume(o);
+}
+
+/* --- disk: what others left behind --- */
+
+/* Takes up a folder that a pod left behind, if there is one. */
+static void
+outbox_take_up(struct sq_outbox *o)
+{
+	const char *dir = sq_outbox_folders_left(o->folders, sq_outbox_disk_dir(o->disk));
+	struct sq_buf why = {0};
+	int rc;
+
+	if (dir == NULL)
+		return;
+	rc = sq_outbox_disk_open(&o->left, o->hub, dir, o->disk_max, false, &disk_user, o, &why);
+	if (rc == 0) {
+		sq_hub_count(o->hub, SQ_M_OUTBOX_TAKEN_UP, 1);
+		SQ_INFO("outbox", "%s was left behind: %llu bytes of it go to a broker",
+		    sq_outbox_disk_dir(o->left),
+		    (unsigned long long)sq_outbox_store_bytes(sq_outbox_disk_store(o->left)));
+		sq_outbox_disk_finish(o->left, true);
+	} else if (rc != SQ_EEXIST) {
+		SQ_ERROR("outbox", "what was left behind can't be taken up: %.*s",
+		    (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
+		sq_outbox_folders_refuse(o->folders);
+	}
+	sq_buf_fini(&why);
+}
+
+/* Goes on with what was left behind: removes it once it is empty, and looks for the next. */
+static void
+outbox_sweep_left(struct sq_outbox *o)
+{
+	uint64_t now = sq_hub_now(o->hub);
+
+	if (o->left != NULL) {
+		sq_outbox_store_rest(sq_outbox_disk_store(o->left));
+		if (!sq_outbox_disk_over(o->left))
+			return;
+		SQ_INFO("outbox", "%s has been emptied", sq_outbox_disk_dir(o->left));
+		sq_outbox_disk_free(&o->left, true);
+	}
+	if (now < o->look_ms)
+		return;
+	o->look_ms = now + o->hub->cfg->outbox_take_up_ms;
+	outbox_take_up(o);
+}
+
+struct sq_outbox *
+sq_outbox_new(struct sq_hub *h)
+{
+	struct sq_outbox *o = sq_xcalloc(1, sizeof *o);
+
+	o->hub = h;
+	o->mode = (enum sq_outbox_mode)h->cfg->outbox_mode;
+	o->max = MEMORY_DEFAULT;
+	o->disk_max = DISK_DEFAULT;
+	sq_list_init(&o->paused);
+	return o;
+}
+
+void
+sq_outbox_free(struct sq_outbox **op)
+{
+	struct sq_outbox *o = *op;
+
+	*op = NULL;
+	if (o == NULL)
+		return;
+	sq_outbox_places_free(&o->places);
+	sq_outbox_disk_free(&o->left, true);
+	sq_outbox_disk_free(&o->disk, o->folders != NULL); /* nobody comes back to it */
+	sq_outbox_folders_close(&o->folders);
+	sq_buf_fini(&o->problem);
+	free(o);
+}
+
+/* The size from the annotation, else from a configuration that means this mode. */
+static void
+outbox_size(struct sq_outbox *o)
+{
+	const struct sq_sidecar_cfg *cfg = o->hub->cfg;
+	uint64_t size = cfg->outbox_mode == (unsigned)o->mode ? cfg->outbox_size : 0;
+
+	if (o->said.set && o->said.mode == o->mode && o->said.size != 0)
+		size = o->said.size;
+	if (o->mode == SQ_OUTBOX_MEMORY)
+		o->max = size != 0 ? size : MEMORY_DEFAULT;
+	else
+		o->disk_max = size != 0 ? size : DISK_DEFAULT;
+	if (o->disk != NULL)
+		sq_outbox_store_resize(outbox_store(o), o->disk_max);
+	sq_outbox_resume(o);
+}
+
+void
+sq_outbox_annotated(struct sq_outbox *o, const struct sq_outbox_annotation *a)
+{
+	enum sq_outbox_mode mode = a->set ? a->mode : (enum sq_outbox_mode)o->hub->cfg->outbox_mode;
+
+	o->said = *a;
+	if (!o->started) {
+		o->mode = mode;
+		return;
+	}
+	if (mode != o->mode)
+		SQ_WARN("outbox", "the annotation says %s: that needs a restart, %s stays in force",
+		    mode_names[mode], mode_names[o->mode]);
+	outbox_size(o);
+}
+
+void
+sq_outbox_start(struct sq_outbox *o)
+{
+	const char *dir = o->hub->cfg->outbox_dir;
+
+	o->started = true;
+	if (o->mode == SQ_OUTBOX_DISK && (dir == NULL || dir[0] == '\0')) {
+		/* Nothing is acknowledged before a broker has it; but that isn't what was
+		 * asked for, and the pod is not ready. */
+		static const char text[] = "the annotation asks for an outbox on disk, and "
+					   "outbox.dir is not configured";
+
+		SQ_ERROR("outbox", "%s", text);
+		sq_buf_append(&o->problem, text, sizeof text);
+		o->mode = SQ_OUTBOX_MEMORY;
+	}
+	outbox_size(o);
+	if (o->mode != SQ_OUTBOX_DISK)
+		return;
+	o->look_ms = sq_hub_now(o->hub);
+	o->places = sq_outbox_places_new(o->hub);
+	outbox_open(o);
+}
+
+void
+sq_outbox_stop(struct sq_outbox *o)
+{
+	o->stopping = true;
+	if (o->left != NULL)
+		sq_outbox_disk_let_go(o->left); /* the next one goes on with it */
+	if (o->disk != NULL)
+		sq_outbox_disk_finish(o->disk, o->folders != NULL);
+}
+
+void
+sq_outbox_sweep(struct sq_outbox *o)
+{
+	if (!sq_room_none())
+		sq_outbox_resume(o);
+	if (!o->started || o->mode != SQ_OUTBOX_DISK)
+		return;
+	if (o->disk != NULL)
+		sq_outbox_store_rest(outbox_store(o));
+	else if (!o->stopping)
+		outbox_open(o);
+	if (o->folders != NULL && o->disk != NULL && !o->stopping)
+		outbox_sweep_left(o);
+}
+
+bool
+sq_outbox_ready(const struct sq_outbox *o, struct sq_buf *why)
+{
+	const char *stalled = o->disk != NULL ? sq_outbox_store_stalled(outbox_store(o)) : NULL;
+
+	if (sq_buf_len(&o->problem) != 0)
+		stalled = (const char *)sq_buf_data(&o->problem);
+	if (stalled != NULL)
+		sq_buf_printf(why, "outbox: %s\n", stalled);
+	return stalled == NULL;
+}
+
+/* --- disk: from sessions --- */
+
+static bool
+name_is(struct sq_bytes name, const char *text)
+{
+	return name.len == strlen(text) && memcmp(name.p, text, name.len) == 0;
+}
+
+/* Whether the app must hear what a broker says of it: it asks for QoS 3, or has a property
+ * of ours that a broker may refuse for good.  Others ask for a delay, or for nothing. */
+static bool
+publish_asks(const struct sq_lane_publish *m)
+{
+	static const char prefix[] = "sqmqos-";
+	static const char *const plain[] = {SQ_PROP_DELAY, "sqmqos-dead-reason", "sqmqos-dead-time",
+	    "sqmqos-dead-queue", "sqmqos-target", "sqmqos-outcome", "sqmqos-time", NULL};
+	struct sq_bytes rest = m->props, name, value;
+
+	while (sq_props_user_next(&rest, &name, &value)) {
+		const char *const *p = plain;
+
+		if (name.len < sizeof prefix - 1 || memcmp(name.p, prefix, sizeof prefix - 1) != 0)
+			continue;
+		while (*p != NULL && !name_is(name, *p))
+			p++;
+		if (*p == NULL)
+			return true;
+	}
+	return false;
+}
+
+bool
+sq_outbox_takes(const struct sq_outbox *o, const struct sq_lane_publish *m)
+{
+	return o->mode == SQ_OUTBOX_DISK && m->qos > 0 && !publish_asks(m);
+}
+
+int
+sq_outbox_publish(struct sq_outbox *o, struct sq_session *s, const struct sq_lane_publish *m)
+{
+	int rc = o->disk != NULL
+	    ? sq_outbox_store_publish(outbox_store(o), &s->port, s->client_id, m)
+	    : SQ_EAGAIN;
+
+	if (rc == SQ_EAGAIN)
+		sq_outbox_pause(o, s);
+	sq_outbox_places_entered(o->places, s);
+	return rc;
+}
+
+bool
+sq_outbox_holds(const struct sq_outbox *o, const struct sq_session *s, uint16_t packet_id)
+{
+	return o->disk != NULL && sq_outbox_store_holds(outbox_store(o), s->client_id, packet_id);
+}
+
+int
+sq_outbox_release(struct sq_outbox *o, struct sq_session *s, uint16_t packet_id)
+{
+	return sq_outbox_store_release(outbox_store(o), &s->port, s->client_id, packet_id);
+}
+
+void
+sq_outbox_forget(struct sq_outbox *o, struct sq_session *s)
+{
+	if (o->disk != NULL && s->disk == NULL)
+		sq_outbox_store_forget(outbox_store(o), s->client_id);
+}
+
+struct sq_outbox_places *
+sq_outbox_places(const struct sq_outbox *o)
+{
+	return o->places;
+}
+
+void
+sq_outbox_gone(struct sq_outbox *o, struct sq_session *s)
+{
+	sq_outbox_places_gone(o->places, s);
+	sq_outbox_port_close(&s->port);
+	sq_list_remove(&s->paused);
+	if (o->first == s)
+		o->first = NULL;
+	if (s->disk != NULL)
+		sq_outbox_disk_gone(s->disk);
+}

@@ -1,0 +1,77 @@
+/* The outbox: what the pod's apps have published and no broker has taken yet.
+ *
+ * memory: publishes wait unacknowledged within one bound for the pod, shared so
+ * that no client is shut out by another; at the bound a client is not read.
+ * disk: QoS 1 and 2 are acknowledged when synced in a journal of the sidecar's
+ * own (outbox_store.h) and forwarded by a session of its own (outbox_disk.h).  QoS 0, and
+ * QoS 3, which waits for the broker's outcome, go as in memory.  Where outbox.dir is shared
+ * by many pods, each has a folder of its own there, and empties one at a time of those that
+ * were left behind (outbox_folders.h). */
+#ifndef SQ_SIDECAR_OUTBOX_OUTBOX_H
+#define SQ_SIDECAR_OUTBOX_OUTBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+#include "proto/annotations/outbox.h"
+#include "proto/link/key.h"
+#include "proto/link/lane_out.h"
+
+struct sq_hub;
+struct sq_outbox;
+struct sq_outbox_places;
+struct sq_session;
+
+/* Client ids that start so are the outbox's own sessions. */
+#define SQ_OUTBOX_ID_PREFIX SQ_KEY_OUTBOX_PREFIX
+
+struct sq_outbox *sq_outbox_new(struct sq_hub *);
+/* Every request has been answered. */
+void sq_outbox_free(struct sq_outbox **);
+/* What the annotation says, at each reading; the first ones before the start
+ * choose the mode. */
+void sq_outbox_annotated(struct sq_outbox *, const struct sq_outbox_annotation *);
+/* Opens the disk, if that is the mode; goes on trying where it can't. */
+void sq_outbox_start(struct sq_outbox *);
+/* The program is shutting down: the disk outbox's session leaves once empty. */
+void sq_outbox_stop(struct sq_outbox *);
+/* Once a second. */
+void sq_outbox_sweep(struct sq_outbox *);
+/* False, with a line in 'why': the disk that was asked for can't be used just
+ * now.  A full outbox is no such case. */
+bool sq_outbox_ready(const struct sq_outbox *, struct sq_buf *why);
+
+/* --- memory --- */
+
+/* What the session's lanes hold has changed by 'delta' bytes. */
+void sq_outbox_held(struct sq_outbox *, int64_t delta);
+/* Whether the session may hold 'size' bytes more.  SQ_EAGAIN: its client gets
+ * sq_client_resume(). */
+int sq_outbox_admit(struct sq_outbox *, struct sq_session *, size_t size) SQ_MUST_CHECK;
+/* Memory has become free: those that wait try again. */
+void sq_outbox_resume(struct sq_outbox *);
+/* The session's client waits until then, or until another has room. */
+void sq_outbox_pause(struct sq_outbox *, struct sq_session *);
+/* Whether QoS 0 is dropped and counted rather than waited for: it must not stop
+ * what the disk would take. */
+bool sq_outbox_drops_qos0(struct sq_outbox *, struct sq_session *, size_t size);
+
+/* --- disk --- */
+
+/* Whether the message goes by the disk. */
+bool sq_outbox_takes(const struct sq_outbox *, const struct sq_lane_publish *);
+int sq_outbox_publish(
+    struct sq_outbox *, struct sq_session *, const struct sq_lane_publish *) SQ_MUST_CHECK;
+bool sq_outbox_holds(const struct sq_outbox *, const struct sq_session *, uint16_t packet_id);
+int sq_outbox_release(struct sq_outbox *, struct sq_session *, uint16_t packet_id) SQ_MUST_CHECK;
+/* The client's session starts anew or has ended: no id of it is held. */
+void sq_outbox_forget(struct sq_outbox *, struct sq_session *);
+/* The places of subscriptions among what goes by the disk (outbox_places.h); NULL: none. */
+struct sq_outbox_places *sq_outbox_places(const struct sq_outbox *);
+/* The session is no more. */
+void sq_outbox_gone(struct sq_outbox *, struct sq_session *);
+
+#endif

@@ -1,0 +1,222 @@
+/* Places of subscriptions at work; see outbox_places.h. */
+#include "sidecar/outbox/places.h"
+
+#include <ev.h>
+#include <stdlib.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/hub.h"
+#include "sidecar/outbox/disk.h"
+#include "sidecar/hold/hold_priv.h"
+
+struct sq_outbox_places {
+	struct sq_hub *hub;
+	struct sq_outbox_order *order;
+	struct sq_outbox_disk *disk; /* NULL: not open yet */
+	uint64_t bar;                /* as the disk knows it */
+	uint64_t armed_ms;           /* what 'timer' is set for; 0: nothing */
+	ev_timer timer;
+};
+
+static struct sq_session *
+places_session(struct sq_outbox_line *line)
+{
+	return SQ_CONTAINER_OF(line, struct sq_session, line);
+}
+
+static void
+places_on_ready(void *owner, struct sq_outbox_line *line)
+{
+	(void)owner;
+	sq_session_wake(places_session(line));
+}
+
+static void
+places_on_passed(void *owner, struct sq_outbox_line *line)
+{
+	struct sq_outbox_places *p = owner;
+
+	sq_hub_count(p->hub, SQ_M_OUTBOX_ORDER_PASSED, 1);
+	SQ_WARN("outbox",
+	    "client %s: a subscription lost its place among what the client publishes by the "
+	    "disk: it has waited for %llu ms (outbox.order-wait)",
+	    places_session(line)->client_id, (unsigned long long)p->hub->cfg->outbox_order_wait_ms);
+}
+
+static const struct sq_outbox_order_user order_user = {
+    .ready = places_on_ready,
+    .passed = places_on_passed,
+};
+
+/* Has the timer ring when something is due next. */
+static void
+places_arm(struct sq_outbox_places *p)
+{
+	uint64_t due = sq_outbox_order_due(p->order), now = sq_hub_now(p->hub);
+
+	if (due == p->armed_ms)
+		return;
+	p->armed_ms = due;
+	ev_timer_stop(p->hub->loop, &p->timer);
+	if (due == 0)
+		return;
+	/* A millisecond late rather than early: what is due is then done. */
+	ev_timer_set(&p->timer, due > now ? (double)(due - now + 1) / 1000.0 : 0.0, 0.0);
+	ev_timer_start(p->hub->loop, &p->timer);
+}
+
+/* What the store knows of outcomes, where somebody waits for them. */
+static void
+places_outcomes(struct sq_outbox_places *p)
+{
+	if (p->disk != NULL && sq_outbox_order_waits(p->order))
+		sq_outbox_order_outcomes(
+		    p->order, sq_outbox_store_outcomes(sq_outbox_disk_store(p->disk)));
+}
+
+/* What has changed shows: at the disk, and in the timer. */
+static void
+places_settle(struct sq_outbox_places *p)
+{
+	uint64_t bar = sq_outbox_order_bar(p->order);
+
+	if (p->disk != NULL && bar != p->bar) {
+		p->bar = bar;
+		sq_outbox_disk_bar(p->disk, bar);
+	}
+	places_arm(p);
+}
+
+static void
+places_on_timer(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct sq_outbox_places *p = w->data;
+
+	(void)loop;
+	(void)events;
+	p->armed_ms = 0;
+	sq_outbox_order_tick(p->order, sq_hub_now(p->hub));
+	places_settle(p);
+}
+
+struct sq_outbox_places *
+sq_outbox_places_new(struct sq_hub *h)
+{
+	struct sq_outbox_places *p;
+
+	if (h->cfg->outbox_order_wait_ms == 0)
+		return NULL;
+	p = sq_xcalloc(1, sizeof *p);
+	p->hub = h;
+	p->bar = UINT64_MAX;
+	p->order = sq_outbox_order_new(h->cfg->outbox_order_wait_ms, &order_user, p);
+	ev_timer_init(&p->timer, places_on_timer, 0.0, 0.0);
+	p->timer.data = p;
+	return p;
+}
+
+void
+sq_outbox_places_free(struct sq_outbox_places **pp)
+{
+	struct sq_outbox_places *p = *pp;
+
+	*pp = NULL;
+	if (p == NULL)
+		return;
+	ev_timer_stop(p->hub->loop, &p->timer);
+	sq_outbox_order_free(&p->order);
+	free(p);
+}
+
+/* --- from sessions --- */
+
+void
+sq_outbox_places_take(
+    struct sq_outbox_places *p, struct sq_session *s, struct sq_outbox_place *place)
+{
+	if (p == NULL)
+		return;
+	sq_outbox_order_place(p->order, &s->line, place, sq_hub_now(p->hub));
+	places_outcomes(p); /* nobody may have asked for them yet */
+	places_arm(p);
+}
+
+bool
+sq_outbox_places_ready(const struct sq_outbox_places *p, const struct sq_outbox_place *place)
+{
+	return p == NULL || !place->waits;
+}
+
+void
+sq_outbox_places_leave(struct sq_outbox_places *p, struct sq_outbox_place *place)
+{
+	if (p == NULL)
+		return;
+	sq_outbox_order_leave(p->order, place);
+	places_settle(p);
+}
+
+static void
+places_attached(struct sq_outbox_places *p, struct sq_session *s, bool is)
+{
+	uint64_t now_ms = sq_hub_now(p->hub);
+
+	if (s->disk == NULL)
+		sq_outbox_order_asks(p->order, &s->line, is, now_ms);
+	else if (s->disk == p->disk)
+		sq_outbox_order_sends(p->order, is, now_ms);
+	places_outcomes(p); /* an attach may tell of what a broker had taken */
+	places_settle(p);
+}
+
+void
+sq_outbox_places_attached(struct sq_outbox_places *p, struct sq_session *s)
+{
+	if (p != NULL)
+		places_attached(p, s, true);
+}
+
+void
+sq_outbox_places_unlinked(struct sq_outbox_places *p, struct sq_session *s)
+{
+	if (p != NULL)
+		places_attached(p, s, false);
+}
+
+/* --- from the outbox --- */
+
+void
+sq_outbox_places_open(struct sq_outbox_places *p, struct sq_outbox_disk *d)
+{
+	if (p != NULL)
+		p->disk = d;
+}
+
+void
+sq_outbox_places_turned(struct sq_outbox_places *p)
+{
+	if (p == NULL)
+		return;
+	places_outcomes(p);
+	places_arm(p);
+}
+
+void
+sq_outbox_places_entered(struct sq_outbox_places *p, struct sq_session *s)
+{
+	if (p == NULL || s->port.last == s->line.last)
+		return;
+	sq_outbox_order_entered(p->order, &s->line, s->port.last, sq_hub_now(p->hub));
+	if (!sq_list_empty(&s->line.places))
+		places_settle(p);
+}
+
+void
+sq_outbox_places_gone(struct sq_outbox_places *p, struct sq_session *s)
+{
+	if (p == NULL)
+		return;
+	sq_outbox_order_close(p->order, &s->line);
+	places_settle(p);
+}
