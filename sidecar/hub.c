@@ -45,17 +45,17 @@ hub_up(void *owner, struct sq_uplink *link)
 	h->link_was_up = true;
 	sq_list_init(&waiting);
 	sq_list_splice(&waiting, &h->waiting);
-	SQ_LIST_FOR_EACH_SAFE(s, &waiting, struct sq_session, place) {
+	SQ_LIST_FOR_EACH_SAFE(s, &waiting, struct sq_hold, place) {
 		sq_list_remove(&s->place);
-		s->state = SQ_SESSION_DOWN;
+		s->state = SQ_HOLD_DOWN;
 		s->due_attach = 0;
-		sq_session_wake(s);
+		sq_hold_wake(s);
 	}
 	/* Sessions on a link that drains had nowhere to go until now. */
 	SQ_LIST_FOR_EACH(other, &h->links, struct sq_hub_link, node) {
 		if (other != hl && sq_uplink_draining(other->link)) {
-			SQ_LIST_FOR_EACH_SAFE(s, &other->sessions, struct sq_session, place)
-				sq_session_link_draining(s);
+			SQ_LIST_FOR_EACH_SAFE(s, &other->sessions, struct sq_hold, place)
+				sq_hold_link_draining(s);
 		}
 	}
 }
@@ -67,31 +67,31 @@ hub_draining(void *owner, struct sq_uplink *link)
 
 	if (hl == NULL)
 		return;
-	SQ_LIST_FOR_EACH_SAFE(s, &hl->sessions, struct sq_session, place)
-		sq_session_link_draining(s);
+	SQ_LIST_FOR_EACH_SAFE(s, &hl->sessions, struct sq_hold, place)
+		sq_hold_link_draining(s);
 }
 
 static void
 hub_down(void *owner, struct sq_uplink *link)
 {
 	struct sq_hub_link *hl = sq_hub_link_find(owner, link);
-	struct sq_session *s;
+	struct sq_hold *s;
 
 	if (hl == NULL)
 		return;
-	while ((s = SQ_LIST_FIRST(&hl->sessions, struct sq_session, place)) != NULL)
-		sq_session_link_down(s);
+	while ((s = SQ_LIST_FIRST(&hl->sessions, struct sq_hold, place)) != NULL)
+		sq_hold_link_down(s);
 	sq_list_remove(&hl->node);
 	free(hl);
 }
 
-static struct sq_session *
+static struct sq_hold *
 hub_by_epoch(const struct sq_hub *h, uint64_t epoch, const struct sq_uplink *link)
 {
 	struct sq_hnode *n = sq_htab_find(&h->by_epoch, sq_hash_u64(epoch));
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
-		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, epoch_node);
+		struct sq_hold *s = SQ_CONTAINER_OF(n, struct sq_hold, epoch_node);
 
 		if (s->epoch == epoch && s->link == link)
 			return s;
@@ -107,7 +107,7 @@ hub_deliver(void *owner, struct sq_uplink *link, const struct sq_deliver *d, str
 
 	for (uint16_t i = 0; i < d->n; i++) {
 		struct sq_target t = sq_target_next(&rest);
-		struct sq_session *s = hub_by_epoch(h, t.epoch, link);
+		struct sq_hold *s = hub_by_epoch(h, t.epoch, link);
 		unsigned qos = t.flags & SQ_TARGET_QOS;
 
 		if (qos > 2 || (qos > 0 && t.packet_id == 0)) {
@@ -115,7 +115,7 @@ hub_deliver(void *owner, struct sq_uplink *link, const struct sq_deliver *d, str
 			return;
 		}
 		if (s != NULL)
-			sq_session_deliver(s, d, &t, block);
+			sq_hold_deliver(s, d, &t, block);
 		else if (qos == 0)
 			sq_hub_count(h, SQ_M_DROPPED_CUT, 1);
 	}
@@ -125,28 +125,28 @@ static void
 hub_detached(
     void *owner, struct sq_uplink *link, uint64_t epoch, uint8_t reason, struct sq_bytes text)
 {
-	struct sq_session *s = hub_by_epoch(owner, epoch, link);
+	struct sq_hold *s = hub_by_epoch(owner, epoch, link);
 
 	if (s != NULL)
-		sq_session_detached(s, reason, text);
+		sq_hold_detached(s, reason, text);
 }
 
 static void
 hub_subscribed(void *owner, struct sq_uplink *link, const struct sq_frame *f)
 {
-	struct sq_session *s = hub_by_epoch(owner, f->epoch, link);
+	struct sq_hold *s = hub_by_epoch(owner, f->epoch, link);
 
 	if (s != NULL)
-		sq_session_subscribed(s, f);
+		sq_hold_subscribed(s, f);
 }
 
 static void
 hub_kept(void *owner, struct sq_uplink *link, const struct sq_frame *f)
 {
-	struct sq_session *s = hub_by_epoch(owner, f->epoch, link);
+	struct sq_hold *s = hub_by_epoch(owner, f->epoch, link);
 
 	if (s != NULL)
-		sq_session_kept(s, f->last_kept, f->n_kept, f->kept);
+		sq_hold_kept(s, f->last_kept, f->n_kept, f->kept);
 }
 
 static const struct sq_pool_events hub_pool_events = {
@@ -164,27 +164,27 @@ static const struct sq_pool_events hub_pool_events = {
 static void
 hub_reap(struct sq_hub *h)
 {
-	struct sq_session *s;
+	struct sq_hold *s;
 	struct sq_client *c;
 
 	while ((c = SQ_LIST_FIRST(&h->dead, struct sq_client, resumed)) != NULL)
 		sq_client_free(c);
-	while ((s = SQ_LIST_FIRST(&h->reap, struct sq_session, all)) != NULL)
-		sq_session_free(s);
+	while ((s = SQ_LIST_FIRST(&h->reap, struct sq_hold, all)) != NULL)
+		sq_hold_free(s);
 }
 
 static void
 hub_sessions(struct sq_hub *h)
 {
 	uint64_t now_ms = sq_hub_now(h);
-	struct sq_session *s;
+	struct sq_hold *s;
 	struct sq_list todo;
 
 	sq_list_init(&todo);
 	sq_list_splice(&todo, &h->turns); /* who is woken meanwhile comes after */
-	while ((s = SQ_LIST_FIRST(&todo, struct sq_session, turn)) != NULL) {
+	while ((s = SQ_LIST_FIRST(&todo, struct sq_hold, turn)) != NULL) {
 		sq_list_remove(&s->turn);
-		sq_session_turn(s, now_ms);
+		sq_hold_turn(s, now_ms);
 	}
 }
 
@@ -250,7 +250,7 @@ hub_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 	(void)events;
 	h->armed_ms = 0;
 	while ((n = sq_heap_pop(&h->timers, sq_hub_now(h))) != NULL)
-		sq_session_wake(SQ_CONTAINER_OF(n, struct sq_session, timer));
+		sq_hold_wake(SQ_CONTAINER_OF(n, struct sq_hold, timer));
 }
 
 void
@@ -400,7 +400,7 @@ sq_hub_free(struct sq_hub **hp)
 {
 	struct sq_hub *h = *hp;
 	struct sq_client *c;
-	struct sq_session *s;
+	struct sq_hold *s;
 
 	*hp = NULL;
 	if (h == NULL)
@@ -410,10 +410,10 @@ sq_hub_free(struct sq_hub **hp)
 	while ((c = SQ_LIST_FIRST(&h->clients, struct sq_client, all)) != NULL)
 		sq_client_free(c);
 	sq_password_check_free(&h->passwords);
-	while ((s = SQ_LIST_FIRST(&h->sessions, struct sq_session, all)) != NULL)
-		sq_session_drop(s);
+	while ((s = SQ_LIST_FIRST(&h->sessions, struct sq_hold, all)) != NULL)
+		sq_hold_drop(s);
 	sq_pool_free(&h->pool);
-	sq_session_fail_posts(h);
+	sq_hold_fail_posts(h);
 	hub_reap(h);
 	sq_outbox_free(&h->outbox);
 	sq_self_free(&h->self);
@@ -449,8 +449,8 @@ sq_hub_idle(const struct sq_hub *h)
 		return false;
 	if (!sq_list_empty(&h->links))
 		return sq_list_empty(&h->sessions);
-	SQ_LIST_FOR_EACH(s, &h->sessions, struct sq_session, all) {
-		if (sq_session_owes(s))
+	SQ_LIST_FOR_EACH(s, &h->sessions, struct sq_hold, all) {
+		if (sq_hold_owes(s))
 			return false;
 	}
 	return true;

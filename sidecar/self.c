@@ -62,7 +62,7 @@ struct self_sub {
 
 struct sq_self_subs {
 	struct sq_list node; /* of all */
-	struct sq_session *session;
+	struct sq_hold *hold;
 	struct sq_list list; /* struct self_sub; not empty */
 };
 
@@ -187,8 +187,8 @@ sq_self_turn(struct sq_self *self)
 	self->fresh = false;
 	SQ_LIST_FOR_EACH(subs, &self->all, struct sq_self_subs, node) {
 		SQ_LIST_FOR_EACH(sub, &subs->list, struct self_sub, node) {
-			if (sub->fresh && subs->session->client != NULL)
-				self_first(self, subs->session->client, sub);
+			if (sub->fresh && subs->hold->client != NULL)
+				self_first(self, subs->hold->client, sub);
 			sub->fresh = false;
 		}
 	}
@@ -199,7 +199,7 @@ sq_self_turn(struct sq_self *self)
 static void
 self_say(const struct sq_self_subs *subs, enum self_topic topic, int64_t value)
 {
-	struct sq_client *c = subs->session->client;
+	struct sq_client *c = subs->hold->client;
 	bool any = false, retain = false;
 	uint32_t ids[IDS_MAX];
 	size_t n = 0;
@@ -280,7 +280,7 @@ self_wanted(struct sq_bytes filter)
 }
 
 static struct self_sub *
-self_find(const struct sq_session *s, struct sq_bytes filter)
+self_find(const struct sq_hold *s, struct sq_bytes filter)
 {
 	if (s->self == NULL)
 		return NULL;
@@ -292,7 +292,7 @@ self_find(const struct sq_session *s, struct sq_bytes filter)
 }
 
 static struct self_sub *
-self_add(struct sq_session *s, struct sq_bytes filter)
+self_add(struct sq_hold *s, struct sq_bytes filter)
 {
 	struct sq_self *self = s->hub->self;
 	struct self_sub *sub = sq_xcalloc(1, sizeof *sub + filter.len);
@@ -301,7 +301,7 @@ self_add(struct sq_session *s, struct sq_bytes filter)
 	memcpy(sub->filter, filter.p, filter.len);
 	if (s->self == NULL) {
 		s->self = sq_xcalloc(1, sizeof *s->self);
-		s->self->session = s;
+		s->self->hold = s;
 		sq_list_init(&s->self->list);
 		if (sq_list_empty(&self->all))
 			ev_timer_again(s->hub->loop, &self->timer);
@@ -312,7 +312,7 @@ self_add(struct sq_session *s, struct sq_bytes filter)
 }
 
 void
-sq_self_made(struct sq_session *s, const struct sq_sub *e, bool fresh)
+sq_self_made(struct sq_hold *s, const struct sq_sub *e, bool fresh)
 {
 	unsigned handling = sq_option_retain(e->options);
 	struct self_sub *sub;
@@ -330,7 +330,7 @@ sq_self_made(struct sq_session *s, const struct sq_sub *e, bool fresh)
 
 /* The last of the session's is gone. */
 static void
-self_end(struct sq_session *s)
+self_end(struct sq_hold *s)
 {
 	struct sq_self *self = s->hub->self;
 
@@ -342,7 +342,7 @@ self_end(struct sq_session *s)
 }
 
 void
-sq_self_unmade(struct sq_session *s, struct sq_bytes filter)
+sq_self_unmade(struct sq_hold *s, struct sq_bytes filter)
 {
 	struct self_sub *sub = self_find(s, filter);
 
@@ -355,7 +355,7 @@ sq_self_unmade(struct sq_session *s, struct sq_bytes filter)
 }
 
 void
-sq_self_forget(struct sq_session *s)
+sq_self_forget(struct sq_hold *s)
 {
 	if (s->self == NULL)
 		return;
@@ -367,11 +367,11 @@ sq_self_forget(struct sq_session *s)
 }
 
 void
-sq_self_inherit(struct sq_session *to, struct sq_session *from)
+sq_self_inherit(struct sq_hold *to, struct sq_hold *from)
 {
 	assert(to->self == NULL);
 	to->self = from->self;
 	from->self = NULL;
 	if (to->self != NULL)
-		to->self->session = to;
+		to->self->hold = to;
 }

@@ -31,7 +31,7 @@ struct item {
 struct sq_declared {
 	struct sq_hub *hub;
 	struct sq_pod_annotations *annotations;
-	struct sq_session *keeper, *consumer;
+	struct sq_hold *keeper, *consumer;
 	struct item *items;
 	size_t n;
 	struct sq_client_ids client_ids; /* who consumes */
@@ -78,8 +78,8 @@ options_equal(const struct sq_declaration *a, const struct sq_declaration *b)
 
 /* Asks for 'x' at 's', or for its end. */
 static void
-declared_ask(struct sq_declared *d, struct sq_session *s, uint8_t op,
-    const struct sq_declaration *x, uint32_t token)
+declared_ask(struct sq_declared *d, struct sq_hold *s, uint8_t op, const struct sq_declaration *x,
+    uint32_t token)
 {
 	/* A group is shared and gets no retained messages; a pod's copy does, once. */
 	unsigned retain = x->pod ? SQ_RETAIN_IF_NEW : SQ_RETAIN_NEVER;
@@ -98,11 +98,11 @@ declared_ask(struct sq_declared *d, struct sq_session *s, uint8_t op,
 	    .group = sq_bytes_of(item_group(d, x)),
 	    .filter = sq_bytes_of(x->filter)};
 
-	sq_session_declare(s, &sub, token);
+	sq_hold_declare(s, &sub, token);
 }
 
 static void
-declared_ask_all(struct sq_declared *d, struct sq_session *s)
+declared_ask_all(struct sq_declared *d, struct sq_hold *s)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		struct item *it = &d->items[i];
@@ -138,7 +138,7 @@ item_noted(struct sq_declared *d, struct item *it, struct sq_bytes note)
 
 void
 sq_declared_answer(
-    struct sq_declared *d, struct sq_session *s, uint32_t token, uint8_t code, struct sq_bytes note)
+    struct sq_declared *d, struct sq_hold *s, uint32_t token, uint8_t code, struct sq_bytes note)
 {
 	uint8_t was;
 
@@ -176,23 +176,23 @@ sq_declared_answer(
 /* Another session does, or none; the one before, if it is still there, gives the
  * bindings up. */
 static void
-declared_on_chosen(void *owner, struct sq_session *s)
+declared_on_chosen(void *owner, struct sq_hold *s)
 {
 	struct sq_declared *d = owner;
-	struct sq_session *before = d->consumer;
+	struct sq_hold *before = d->consumer;
 
 	d->consumer = s;
 	for (size_t i = 0; before != NULL && i < d->n; i++)
 		declared_ask(d, before, SQ_SUB_UNSUBSCRIBE, &d->items[i].d, 0);
 	if (s == NULL)
 		return;
-	SQ_INFO("declared", "client %s gets the declared messages", sq_session_client_id(s));
-	if (sq_session_attached(s))
+	SQ_INFO("declared", "client %s gets the declared messages", sq_hold_client_id(s));
+	if (sq_hold_attached(s))
 		declared_ask_all(d, s); /* else its attach asks for them */
 }
 
 void
-sq_declared_attached(struct sq_declared *d, struct sq_session *s)
+sq_declared_attached(struct sq_declared *d, struct sq_hold *s)
 {
 	if (d == NULL || (s != d->keeper && s != d->consumer))
 		return;
@@ -205,19 +205,19 @@ sq_declared_attached(struct sq_declared *d, struct sq_session *s)
 static void
 declared_keep(struct sq_declared *d)
 {
-	struct sq_session_params p = {.client_id = SQ_KEEPER_ID,
+	struct sq_hold_params p = {.client_id = SQ_KEEPER_ID,
 	    .version = SQ_MQTT_V5,
 	    .clean_start = true,
 	    .keeper = true,
 	    .receive_max = 1};
 
 	if (d->n != 0 && d->keeper == NULL && !d->stopped) {
-		d->keeper = sq_session_open(d->hub, &p, NULL);
+		d->keeper = sq_hold_open(d->hub, &p, NULL);
 	} else if (d->n == 0 && d->keeper != NULL) {
-		struct sq_session *keeper = d->keeper;
+		struct sq_hold *keeper = d->keeper;
 
 		d->keeper = NULL;
-		sq_session_leave(keeper, SQ_LEAVE_QUIET, 0);
+		sq_hold_leave(keeper, SQ_LEAVE_QUIET, 0);
 	}
 }
 
@@ -225,7 +225,7 @@ declared_keep(struct sq_declared *d)
 static void
 declared_end_old(struct sq_declared *d, const struct item *old, size_t n_old)
 {
-	struct sq_session *at[] = {d->keeper, d->consumer};
+	struct sq_hold *at[] = {d->keeper, d->consumer};
 
 	for (size_t i = 0; i < n_old; i++) {
 		bool kept = false;
@@ -286,9 +286,9 @@ declared_begin_new(struct sq_declared *d, struct item *old, size_t n_old, bool n
 		} else {
 			it->id = ++d->last_id;
 		}
-		if (d->keeper != NULL && sq_session_attached(d->keeper))
+		if (d->keeper != NULL && sq_hold_attached(d->keeper))
 			declared_ask(d, d->keeper, SQ_SUB_SUBSCRIBE, &it->d, it->id);
-		if (d->consumer != NULL && sq_session_attached(d->consumer))
+		if (d->consumer != NULL && sq_hold_attached(d->consumer))
 			declared_ask(d, d->consumer, SQ_SUB_SUBSCRIBE, &it->d, it->id);
 	}
 }
@@ -344,7 +344,7 @@ declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t writt
 	sq_receiver_set(d->hub->receiver, d->n != 0, d->client_ids.v, d->client_ids.n);
 	sq_client_ids_free(&ids);
 	declared_count(d);
-	sq_session_enforce_all(d->hub);
+	sq_hold_enforce_all(d->hub);
 }
 
 static uint64_t
@@ -397,7 +397,7 @@ sq_declared_free(struct sq_declared **dp)
 void
 sq_declared_stop(struct sq_declared *d)
 {
-	struct sq_session *keeper;
+	struct sq_hold *keeper;
 
 	if (d == NULL || d->stopped)
 		return;
@@ -407,7 +407,7 @@ sq_declared_stop(struct sq_declared *d)
 	keeper = d->keeper;
 	d->keeper = NULL;
 	if (keeper != NULL)
-		sq_session_leave(keeper, SQ_LEAVE_QUIET, 0);
+		sq_hold_leave(keeper, SQ_LEAVE_QUIET, 0);
 }
 
 void
@@ -434,14 +434,14 @@ sq_declared_sweep(struct sq_declared *d, uint64_t now_ms)
 }
 
 void
-sq_declared_refused(struct sq_declared *d, struct sq_session *s, const char *why)
+sq_declared_refused(struct sq_declared *d, struct sq_hold *s, const char *why)
 {
 	if (d != NULL && s == d->keeper)
 		d->refused = why;
 }
 
 void
-sq_declared_ended(struct sq_declared *d, struct sq_session *s, uint8_t code)
+sq_declared_ended(struct sq_declared *d, struct sq_hold *s, uint8_t code)
 {
 	if (d == NULL || s != d->keeper)
 		return;

@@ -19,7 +19,7 @@
 
 struct sq_declared;
 struct sq_hub;
-struct sq_session;
+struct sq_hold;
 
 #define SQ_KEEPER_ID SQ_KEY_KEEPER /* client id of the pod's keeper session */
 
@@ -33,20 +33,20 @@ void sq_declared_sweep(struct sq_declared *, uint64_t now_ms);
 
 /* From sessions; 'd' may be NULL (at the end of the program). */
 /* The broker knows nothing of the session's bindings: declare them. */
-void sq_declared_attached(struct sq_declared *d, struct sq_session *);
+void sq_declared_attached(struct sq_declared *d, struct sq_hold *);
 /* The binding of 'token' was answered with 'code'; 'note' is what the broker says of it,
  * for people, and may be empty. */
 void sq_declared_answer(
-    struct sq_declared *d, struct sq_session *, uint32_t token, uint8_t code, struct sq_bytes note);
+    struct sq_declared *d, struct sq_hold *, uint32_t token, uint8_t code, struct sq_bytes note);
 
 /* Whether the file was read well and every binding is in place at the broker;
  * else appends a line per reason. */
 bool sq_declared_ready(const struct sq_declared *, struct sq_buf *why);
 /* A broker refuses the pod's own session, 'why' in static text; or takes it, NULL. */
-void sq_declared_refused(struct sq_declared *, struct sq_session *, const char *why);
+void sq_declared_refused(struct sq_declared *, struct sq_hold *, const char *why);
 /* The broker has ended bindings of the pod's own session for 'code', a reason code: all are
  * asked for anew, until they are in place. */
-void sq_declared_ended(struct sq_declared *, struct sq_session *, uint8_t code);
+void sq_declared_ended(struct sq_declared *, struct sq_hold *, uint8_t code);
 /* Appends lines for people that don't make it less ready. */
 void sq_declared_notes(const struct sq_declared *, struct sq_buf *out);
 

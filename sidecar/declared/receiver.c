@@ -16,7 +16,7 @@ struct sq_receiver {
 	struct sq_hub *hub;
 	struct sq_taker *taker;
 	ev_timer timer;
-	void (*chosen)(void *owner, struct sq_session *);
+	void (*chosen)(void *owner, struct sq_hold *);
 	void *owner;
 	struct sq_taker_client *now; /* whose session was handed on */
 	bool warned;                 /* of others beside that one */
@@ -113,7 +113,7 @@ receiver_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 }
 
 struct sq_receiver *
-sq_receiver_new(struct sq_hub *h, void (*chosen)(void *, struct sq_session *), void *owner)
+sq_receiver_new(struct sq_hub *h, void (*chosen)(void *, struct sq_hold *), void *owner)
 {
 	struct sq_receiver *k = sq_xcalloc(1, sizeof *k);
 
@@ -148,11 +148,11 @@ sq_receiver_set(struct sq_receiver *k, bool wanted, char *const *globs, size_t n
 }
 
 void
-sq_receiver_opened(struct sq_receiver *k, struct sq_taker_client *c, struct sq_session *s)
+sq_receiver_opened(struct sq_receiver *k, struct sq_taker_client *c, struct sq_hold *s)
 {
 	if (k == NULL)
 		return;
-	sq_taker_opened(k->taker, c, sq_session_client_id(s), s, sq_hub_now(k->hub));
+	sq_taker_opened(k->taker, c, sq_hold_client_id(s), s, sq_hub_now(k->hub));
 	receiver_turn(k);
 }
 

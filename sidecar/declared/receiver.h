@@ -12,12 +12,12 @@
 
 struct sq_receiver;
 struct sq_hub;
-struct sq_session;
+struct sq_hold;
 
 /* 'chosen' is called from the functions below and from the loop, whenever another
  * session consumes; NULL: none. */
 struct sq_receiver *
-sq_receiver_new(struct sq_hub *, void (*chosen)(void *owner, struct sq_session *), void *owner);
+sq_receiver_new(struct sq_hub *, void (*chosen)(void *owner, struct sq_hold *), void *owner);
 void sq_receiver_free(struct sq_receiver **);
 
 /* What the annotations say: whether anything is declared, and the globs of
@@ -27,7 +27,7 @@ void sq_receiver_set(struct sq_receiver *, bool wanted, char *const *globs, size
 /* --- from clients; the receiver may be NULL (at the end of the program) --- */
 
 /* Its CONNECT was taken. */
-void sq_receiver_opened(struct sq_receiver *, struct sq_taker_client *, struct sq_session *);
+void sq_receiver_opened(struct sq_receiver *, struct sq_taker_client *, struct sq_hold *);
 void sq_receiver_did(struct sq_receiver *, struct sq_taker_client *, enum sq_taker_flag);
 void sq_receiver_left(struct sq_receiver *, struct sq_taker_client *);
 

@@ -16,17 +16,17 @@
 #include "sidecar/hold/hold_priv.h"
 
 struct attach_post {
-	struct sq_session_post post;
+	struct sq_hold_post post;
 	struct sq_buf body;
 };
 
 struct detach_post {
-	struct sq_session_post post;
+	struct sq_hold_post post;
 	struct sq_buf body;
 };
 
 void
-sq_session_unlink(struct sq_session *s)
+sq_hold_unlink(struct sq_hold *s)
 {
 	struct sq_hub *h = s->hub;
 
@@ -45,11 +45,11 @@ sq_session_unlink(struct sq_session *s)
 
 /* Holds the link that the answer came on. */
 static void
-attach_link(struct sq_session *s, struct sq_uplink *link, uint64_t epoch)
+attach_link(struct sq_hold *s, struct sq_uplink *link, uint64_t epoch)
 {
 	struct sq_hub_link *hl = sq_hub_link_find(s->hub, link);
 
-	sq_session_unlink(s);
+	sq_hold_unlink(s);
 	s->epoch = epoch;
 	sq_htab_insert(&s->hub->by_epoch, &s->epoch_node, sq_hash_u64(epoch));
 	sq_hub_count(s->hub, SQ_M_ATTACHED, 1);
@@ -59,7 +59,7 @@ attach_link(struct sq_session *s, struct sq_uplink *link, uint64_t epoch)
 }
 
 static void
-attach_lanes(struct sq_session *s, const struct sq_attached *a, bool same, bool first)
+attach_lanes(struct sq_hold *s, const struct sq_attached *a, bool same, bool first)
 {
 	for (int i = 0; i < SQ_LANES; i++) {
 		/* Of a renewed session's lane 0 the broker knows nothing. */
@@ -78,7 +78,7 @@ attach_lanes(struct sq_session *s, const struct sq_attached *a, bool same, bool 
 }
 
 static void
-attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_attached *a)
+attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_attached *a)
 {
 	bool first = s->incarnation == 0;
 	bool same = s->incarnation == a->incarnation;
@@ -90,13 +90,13 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	sq_hub_told(s->hub, a);
 	if (!same && !a->present)
 		s->hub->full_ms = 0; /* there was room for it */
-	s->state = SQ_SESSION_ATTACHED;
+	s->state = SQ_HOLD_ATTACHED;
 	s->attached_ms = sq_hub_now(s->hub);
 	s->refused_ms = 0;
 	s->incarnation = a->incarnation;
 	s->knows_made = s->knows_made || !a->present;
 	s->recovered = !first || (a->present && !s->clean_start);
-	sq_session_order_attached(s);
+	sq_hold_order_attached(s);
 	attach_lanes(s, a, same, first);
 	if (s->keeper)
 		sq_declared_refused(s->hub->declared, s, NULL);
@@ -116,16 +116,16 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
 	if (s->detach_sent && !a->present)
 		s->publish_will = false;
 	if (!bound)
-		sq_session_resubscribe(s);
+		sq_hold_resubscribe(s);
 	if (!bound && !s->leaving)
 		sq_declared_attached(s->hub->declared, s);
-	sq_session_flush_pubrels(s);
-	sq_session_outcomes(s, sq_hub_now(s->hub));
+	sq_hold_flush_pubrels(s);
+	sq_hold_outcomes(s, sq_hub_now(s->hub));
 	if (s->client != NULL)
 		sq_client_resume(s->client);
-	sq_session_wake(s);
+	sq_hold_wake(s);
 	if (sq_uplink_draining(link))
-		sq_session_link_draining(s);
+		sq_hold_link_draining(s);
 }
 
 /* The broker has no room for one more session.  Who was never attached is sent away,
@@ -133,14 +133,14 @@ attach_succeeded(struct sq_session *s, struct sq_uplink *link, const struct sq_a
  * and the outbox.  A transient session that was sent away ends at once, unless its client
  * has left something to publish. */
 static void
-attach_full(struct sq_session *s, enum sq_answer_full what)
+attach_full(struct sq_hold *s, enum sq_answer_full what)
 {
-	struct sq_session *next;
+	struct sq_hold *next;
 
 	s->hub->full_ms = sq_hub_now(s->hub);
 	s->hub->full = what;
-	s->state = SQ_SESSION_DOWN;
-	for (struct sq_session *n = s; n != NULL; n = next) {
+	s->state = SQ_HOLD_DOWN;
+	for (struct sq_hold *n = s; n != NULL; n = next) {
 		next = n->newer;
 		if (n->client == NULL || n->incarnation != 0 || (n != s && n->durable))
 			continue;
@@ -153,7 +153,7 @@ attach_full(struct sq_session *s, enum sq_answer_full what)
 }
 
 const char *
-sq_session_denied_text(const struct sq_session *s, const struct sq_answer *ans)
+sq_hold_denied_text(const struct sq_hold *s, const struct sq_answer *ans)
 {
 	static const char *const unknown[] = {
 	    [SQ_CREDENTIAL_NONE] = "not authorized: the broker asks for a token or a certificate",
@@ -181,9 +181,9 @@ sq_session_denied_text(const struct sq_session *s, const struct sq_answer *ans)
 /* The broker does not let this pod have the session.  Its client is told; the keeper and
  * the outbox come again, the latter maybe under another name. */
 static void
-attach_denied(struct sq_session *s, const struct sq_answer *ans)
+attach_denied(struct sq_hold *s, const struct sq_answer *ans)
 {
-	const char *text = sq_session_denied_text(s, ans);
+	const char *text = sq_hold_denied_text(s, ans);
 
 	SQ_WARN("session", "client %s: %s (HTTP %u)", s->client_id, text, ans->status);
 	if (s->incarnation == 0)
@@ -196,37 +196,37 @@ attach_denied(struct sq_session *s, const struct sq_answer *ans)
 		return;
 	if (s->client != NULL)
 		sq_client_refuse(s->client, SQ_MQTT_RC_NOT_AUTHORIZED, text);
-	if (s->state != SQ_SESSION_ENDED && s->failures == 0)
+	if (s->state != SQ_HOLD_ENDED && s->failures == 0)
 		s->failures = 1;
 }
 
 /* The broker takes no such session, now and later.  The client is told and ends; the keeper
  * and the outbox, whose names are short and who have no will, are never meant. */
 static void
-attach_not_taken(struct sq_session *s, uint8_t reason, enum sq_client_end end, const char *text)
+attach_not_taken(struct sq_hold *s, uint8_t reason, enum sq_client_end end, const char *text)
 {
 	SQ_WARN("session", "client %.64s: %s", s->client_id, text);
-	s->state = SQ_SESSION_DOWN;
+	s->state = SQ_HOLD_DOWN;
 	s->put_sent = false;
 	s->turned_away = true;
 	sq_block_unref(&s->will);
 	if (s->client != NULL)
 		sq_client_not_taken(s->client, reason, end, text);
 	else if (s->leaving)
-		sq_session_end(s);
+		sq_hold_end(s);
 }
 
 /* Whether a client that has no session yet is denied one, or its will.  The pod's own session and
  * the outbox come again, and so does a client whose session was there. */
 static bool
-attach_denied_client(const struct sq_session *s, const struct sq_answer *ans)
+attach_denied_client(const struct sq_hold *s, const struct sq_answer *ans)
 {
 	return ans->status == 403 &&
 	    (ans->denied == SQ_ANSWER_DENIED_WILL || (s->client != NULL && s->incarnation == 0));
 }
 
 static void
-attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_answer *ans)
+attach_refused(struct sq_hold *s, struct sq_uplink *link, const struct sq_answer *ans)
 {
 	if (s->client != NULL && ans->status != 413 && ans->status != 422 &&
 	    !attach_denied_client(s, ans))
@@ -235,20 +235,20 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 	case 409:
 		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
 		if (ans->conflict == SQ_ANSWER_SUPERSEDED) {
-			sq_session_superseded(s);
+			sq_hold_superseded(s);
 			return;
 		}
 		break;
 	case 422:
 		attach_not_taken(s, SQ_MQTT_RC_BAD_CLIENT_ID, SQ_END_CLIENT_ID,
 		    "its client id is above the broker's limits.client-id");
-		if (s->state == SQ_SESSION_ENDED)
+		if (s->state == SQ_HOLD_ENDED)
 			return;
 		break;
 	case 413:
 		attach_not_taken(s, SQ_MQTT_RC_PACKET_TOO_LARGE, SQ_END_TOO_LARGE,
 		    "its will is above the broker's limits.will");
-		if (s->state == SQ_SESSION_ENDED)
+		if (s->state == SQ_HOLD_ENDED)
 			return;
 		break;
 	case 400:
@@ -260,33 +260,33 @@ attach_refused(struct sq_session *s, struct sq_uplink *link, const struct sq_ans
 			sq_hub_count(s->hub, SQ_M_DENIED, 1);
 		if (attach_denied_client(s, ans))
 			attach_not_taken(s, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_END_NOT_AUTHORIZED,
-			    sq_session_denied_text(s, ans));
+			    sq_hold_denied_text(s, ans));
 		else
 			attach_denied(s, ans);
-		if (s->state == SQ_SESSION_ENDED)
+		if (s->state == SQ_HOLD_ENDED)
 			return;
 		break;
 	case 429:
 		if (ans->full == SQ_ANSWER_FULL_NOT)
 			break;
 		attach_full(s, ans->full);
-		if (s->state == SQ_SESSION_ENDED)
+		if (s->state == SQ_HOLD_ENDED)
 			return;
 		break;
 	default:
 		break;
 	}
-	sq_session_again(s, ans->retry_after_ms);
+	sq_hold_again(s, ans->retry_after_ms);
 }
 
 static void
 attach_done(struct sq_request *req, const struct sq_answer *ans)
 {
 	struct attach_post *p = SQ_CONTAINER_OF(req, struct attach_post, post.req);
-	struct sq_session *s = p->post.session;
+	struct sq_hold *s = p->post.hold;
 	struct sq_attached a;
 
-	if (s->state == SQ_SESSION_ENDED) {
+	if (s->state == SQ_HOLD_ENDED) {
 		/* the broker finds that out by the next attach, or its grace time */
 	} else if (ans->status != 200) {
 		attach_refused(s, p->post.link, ans);
@@ -294,14 +294,14 @@ attach_done(struct sq_request *req, const struct sq_answer *ans)
 		attach_succeeded(s, p->post.link, &a);
 	} else {
 		sq_uplink_fail(p->post.link, "it answered an attach with something malformed");
-		sq_session_again(s, 0);
+		sq_hold_again(s, 0);
 	}
 	sq_buf_fini(&p->body);
-	sq_session_post_free(&p->post);
+	sq_hold_post_free(&p->post);
 }
 
 void
-sq_session_attach(struct sq_session *s)
+sq_hold_attach(struct sq_hold *s)
 {
 	struct sq_uplink *link = sq_pool_pick(s->hub->pool);
 	struct sq_open_id *ids = NULL;
@@ -309,12 +309,12 @@ sq_session_attach(struct sq_session *s)
 	struct sq_attach a = {0};
 
 	if (link == NULL) {
-		s->state = SQ_SESSION_WAITING;
+		s->state = SQ_HOLD_WAITING;
 		sq_list_remove(&s->place);
 		sq_list_push_back(&s->hub->waiting, &s->place);
 		return;
 	}
-	p = sq_session_post_new(s, sizeof *p, NULL);
+	p = sq_hold_post_new(s, sizeof *p, NULL);
 	a.instance = s->hub->instance;
 	a.ordinal = s->ordinal;
 	a.attempt = ++s->attempt;
@@ -337,33 +337,33 @@ sq_session_attach(struct sq_session *s)
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
 	p->post.req.n_body = 1;
 	p->post.req.done = attach_done;
-	s->state = SQ_SESSION_ATTACHING;
+	s->state = SQ_HOLD_ATTACHING;
 	s->put_sent = true;
 	s->due_attach = 0;
-	sq_session_post_send(&p->post, link);
+	sq_hold_post_send(&p->post, link);
 }
 
 void
-sq_session_link_draining(struct sq_session *s)
+sq_hold_link_draining(struct sq_hold *s)
 {
-	if (s->state != SQ_SESSION_ATTACHED || sq_pool_pick(s->hub->pool) == NULL)
+	if (s->state != SQ_HOLD_ATTACHED || sq_pool_pick(s->hub->pool) == NULL)
 		return;
 	/* It stays attached here until the other broker has answered. */
 	s->attach_seq++;
-	sq_session_attach(s);
+	sq_hold_attach(s);
 }
 
 void
-sq_session_link_down(struct sq_session *s)
+sq_hold_link_down(struct sq_hold *s)
 {
 	/* A move that is on its way over another link goes on. */
-	if (s->state == SQ_SESSION_ATTACHING) {
+	if (s->state == SQ_HOLD_ATTACHING) {
 		uint32_t seq = s->attach_seq;
 
-		sq_session_unlink(s);
+		sq_hold_unlink(s);
 		s->attach_seq = seq;
 	} else {
-		sq_session_again(s, 0);
+		sq_hold_again(s, 0);
 	}
 }
 
@@ -371,27 +371,27 @@ static void
 detach_done(struct sq_request *req, const struct sq_answer *ans)
 {
 	struct detach_post *p = SQ_CONTAINER_OF(req, struct detach_post, post.req);
-	struct sq_session *s = p->post.session;
+	struct sq_hold *s = p->post.hold;
 
 	sq_buf_fini(&p->body);
-	if (s->state == SQ_SESSION_ENDED) {
+	if (s->state == SQ_HOLD_ENDED) {
 		/* gone meanwhile */
 	} else if (ans->status == 204 || ans->status == 200) {
-		sq_session_end(s);
-	} else if (s->state != SQ_SESSION_DETACHING) {
+		sq_hold_end(s);
+	} else if (s->state != SQ_HOLD_DETACHING) {
 		/* the link went down first: the attach is under way */
 	} else if (ans->status == 409 && ans->conflict == SQ_ANSWER_SUPERSEDED) {
-		sq_session_end(s);
+		sq_hold_end(s);
 	} else {
-		sq_session_again(s, ans->retry_after_ms);
+		sq_hold_again(s, ans->retry_after_ms);
 	}
-	sq_session_post_free(&p->post);
+	sq_hold_post_free(&p->post);
 }
 
 void
-sq_session_post_detach(struct sq_session *s)
+sq_hold_post_detach(struct sq_hold *s)
 {
-	struct detach_post *p = sq_session_post_new(s, sizeof *p, "detach");
+	struct detach_post *p = sq_hold_post_new(s, sizeof *p, "detach");
 	struct sq_detach d = {.expiry_s = s->expiry_s,
 	    .will = s->publish_will,
 	    .flags = s->quiet ? SQ_DETACH_QUIET : 0};
@@ -402,7 +402,7 @@ sq_session_post_detach(struct sq_session *s)
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
 	p->post.req.n_body = 1;
 	p->post.req.done = detach_done;
-	s->state = SQ_SESSION_DETACHING;
+	s->state = SQ_HOLD_DETACHING;
 	s->detach_sent = true;
-	sq_session_post_send(&p->post, s->link);
+	sq_hold_post_send(&p->post, s->link);
 }

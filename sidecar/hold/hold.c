@@ -1,6 +1,6 @@
 /* Sessions: opening, leaving, and what is done when their turn comes.  The
- * attach is in session_attach.c, requests in session_post.c, subscriptions in
- * session_subs.c. */
+ * attach is in attach.c, requests in post.c, subscriptions in
+ * subs.c. */
 #include "sidecar/hold/hold.h"
 
 #include <assert.h>
@@ -27,7 +27,7 @@
 enum { AGAIN_MIN_MS = 50, AGAIN_MAX_MS = 5000, SETTLED_MS = 10000 };
 
 static char *
-session_path(const struct sq_hub *h, const struct sq_session_params *p)
+hold_path(const struct sq_hub *h, const struct sq_hold_params *p)
 {
 	struct sq_key key = {0};
 	struct sq_buf b = {0};
@@ -43,13 +43,13 @@ session_path(const struct sq_hub *h, const struct sq_session_params *p)
 	return sq_xrealloc(b.base, sq_buf_len(&b));
 }
 
-static struct sq_session *
-session_by_client(const struct sq_hub *h, const char *client_id, uint64_t hash)
+static struct sq_hold *
+hold_by_client(const struct sq_hub *h, const char *client_id, uint64_t hash)
 {
 	struct sq_hnode *n = sq_htab_find(&h->by_client, hash);
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
-		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, client_node);
+		struct sq_hold *s = SQ_CONTAINER_OF(n, struct sq_hold, client_node);
 
 		if (strcmp(s->client_id, client_id) == 0)
 			return s;
@@ -58,24 +58,24 @@ session_by_client(const struct sq_hub *h, const char *client_id, uint64_t hash)
 }
 
 bool
-sq_session_is_known(const struct sq_hub *h, struct sq_bytes client_id)
+sq_hold_is_known(const struct sq_hub *h, struct sq_bytes client_id)
 {
 	char *id = sq_xmemdup0(client_id.p, client_id.len);
-	bool known = session_by_client(h, id, sq_hash(id, client_id.len)) != NULL;
+	bool known = hold_by_client(h, id, sq_hash(id, client_id.len)) != NULL;
 
 	free(id);
 	return known;
 }
 
 void
-sq_session_pause(struct sq_session *s)
+sq_hold_pause(struct sq_hold *s)
 {
 	sq_outbox_pause(s->hub->outbox, s);
 }
 
 /* Makes it the session of its client id that the next one finds. */
 static void
-session_show(struct sq_session *s)
+hold_show(struct sq_hold *s)
 {
 	sq_htab_insert(
 	    &s->hub->by_client, &s->client_node, sq_hash(s->client_id, strlen(s->client_id)));
@@ -83,7 +83,7 @@ session_show(struct sq_session *s)
 }
 
 static void
-session_hide(struct sq_session *s)
+hold_hide(struct sq_hold *s)
 {
 	if (s->in_clients)
 		sq_htab_remove(&s->hub->by_client, &s->client_node);
@@ -91,29 +91,29 @@ session_hide(struct sq_session *s)
 }
 
 /* The session that a new connection of this client id comes after. */
-static struct sq_session *
-session_before(struct sq_hub *h, const char *client_id)
+static struct sq_hold *
+hold_before(struct sq_hub *h, const char *client_id)
 {
 	uint64_t hash = sq_hash(client_id, strlen(client_id));
-	struct sq_session *s = session_by_client(h, client_id, hash);
+	struct sq_hold *s = hold_by_client(h, client_id, hash);
 
 	if (s == NULL || s->client == NULL)
 		return s;
 	sq_client_catch_up(s->client);
-	return session_by_client(h, client_id, hash); /* it may have ended */
+	return hold_by_client(h, client_id, hash); /* it may have ended */
 }
 
-struct sq_session *
-sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_client *client)
+struct sq_hold *
+sq_hold_open(struct sq_hub *h, const struct sq_hold_params *p, struct sq_client *client)
 {
-	struct sq_session *older = session_before(h, p->client_id);
-	struct sq_session *s = sq_xcalloc(1, sizeof *s);
+	struct sq_hold *older = hold_before(h, p->client_id);
+	struct sq_hold *s = sq_xcalloc(1, sizeof *s);
 
 	assert(strlen(p->client_id) <= SQ_KEY_CLIENT_MAX);
 	s->hub = h;
 	s->client = client;
 	s->client_id = sq_xstrdup(p->client_id);
-	s->path = session_path(h, p);
+	s->path = hold_path(h, p);
 	s->version = p->version;
 	s->clean_start = p->clean_start;
 	s->keeper = p->keeper;
@@ -134,37 +134,37 @@ sq_session_open(struct sq_hub *h, const struct sq_session_params *p, struct sq_c
 	sq_list_init(&s->port.pending);
 	s->port.user = s;
 	sq_outbox_line_init(&s->line);
-	s->state = SQ_SESSION_DOWN;
+	s->state = SQ_HOLD_DOWN;
 	h->n_sessions++;
 	sq_hub_count(h, SQ_M_SESSIONS, 1);
 	sq_list_push_back(&h->sessions, &s->all);
 	if (older != NULL) {
-		session_hide(older);
+		hold_hide(older);
 		older->newer = s;
 		s->older = older;
-		s->state = SQ_SESSION_QUEUED;
+		s->state = SQ_HOLD_QUEUED;
 		if (older->client != NULL) {
 			sq_hub_count(h, SQ_M_TAKEOVERS, 1);
 			sq_client_end(older->client, SQ_END_TAKEN_OVER);
 		}
 	}
-	session_show(s);
+	hold_show(s);
 	if (s->clean_start)
 		sq_outbox_forget(h->outbox, s);
-	sq_session_wake(s);
+	sq_hold_wake(s);
 	return s;
 }
 
 void
-sq_session_free(struct sq_session *s)
+sq_hold_free(struct sq_hold *s)
 {
-	assert(s->requests == 0 && s->state == SQ_SESSION_ENDED);
+	assert(s->requests == 0 && s->state == SQ_HOLD_ENDED);
 	sq_list_remove(&s->all);
 	sq_lane_out_free(&s->lane[0]);
 	sq_lane_out_free(&s->lane[1]);
 	sq_inbox_free(&s->inbox);
 	sq_room_return(s->hub, s->window);
-	sq_session_free_subs(s);
+	sq_hold_free_subs(s);
 	sq_block_unref(&s->will);
 	free(s->path);
 	free(s->client_id);
@@ -172,11 +172,11 @@ sq_session_free(struct sq_session *s)
 }
 
 void
-sq_session_backlog(struct sq_session *s)
+sq_hold_backlog(struct sq_hold *s)
 {
 	size_t now = 0;
 
-	for (int i = 0; i < SQ_LANES && s->state != SQ_SESSION_ENDED; i++)
+	for (int i = 0; i < SQ_LANES && s->state != SQ_HOLD_ENDED; i++)
 		now += s->lane[i] != NULL ? sq_lane_out_bytes(s->lane[i]) : 0;
 	if (now == s->backlog)
 		return;
@@ -185,27 +185,27 @@ sq_session_backlog(struct sq_session *s)
 }
 
 void
-sq_session_end(struct sq_session *s)
+sq_hold_end(struct sq_hold *s)
 {
 	struct sq_hub *h = s->hub;
 
-	if (s->state == SQ_SESSION_ENDED)
+	if (s->state == SQ_HOLD_ENDED)
 		return;
 	assert(s->client == NULL);
-	sq_session_unlink(s);
-	s->state = SQ_SESSION_ENDED;
-	session_hide(s);
+	sq_hold_unlink(s);
+	s->state = SQ_HOLD_ENDED;
+	hold_hide(s);
 	if (s->older != NULL) {
 		s->older->newer = s->newer;
 		if (s->newer == NULL) /* the next one has to wait for the older again */
-			session_show(s->older);
+			hold_show(s->older);
 	}
 	if (s->newer != NULL) {
 		s->newer->older = s->older;
-		if (s->older == NULL && s->newer->state == SQ_SESSION_QUEUED) {
-			s->newer->state = SQ_SESSION_DOWN;
-			sq_session_inherit_subs(s->newer, s);
-			sq_session_wake(s->newer);
+		if (s->older == NULL && s->newer->state == SQ_HOLD_QUEUED) {
+			s->newer->state = SQ_HOLD_DOWN;
+			sq_hold_inherit_subs(s->newer, s);
+			sq_hold_wake(s->newer);
 		}
 	}
 	s->older = s->newer = NULL;
@@ -216,32 +216,32 @@ sq_session_end(struct sq_session *s)
 	sq_outbox_gone(h->outbox, s);
 	h->n_sessions--;
 	sq_hub_count(h, SQ_M_SESSIONS, -1);
-	sq_session_backlog(s);
-	sq_session_order_end(s);
+	sq_hold_backlog(s);
+	sq_hold_order_end(s);
 	if (s->requests == 0)
 		sq_list_push_back(&h->reap, &s->all);
 }
 
 void
-sq_session_drop(struct sq_session *s)
+sq_hold_drop(struct sq_hold *s)
 {
 	s->client = NULL;
-	sq_session_end(s);
+	sq_hold_end(s);
 }
 
 void
-sq_session_wake(struct sq_session *s)
+sq_hold_wake(struct sq_hold *s)
 {
-	if (sq_list_empty(&s->turn) && s->state != SQ_SESSION_ENDED)
+	if (sq_list_empty(&s->turn) && s->state != SQ_HOLD_ENDED)
 		sq_list_push_back(&s->hub->turns, &s->turn);
 }
 
 void
-sq_session_again(struct sq_session *s, unsigned least_ms)
+sq_hold_again(struct sq_hold *s, unsigned least_ms)
 {
 	uint64_t wait_ms = least_ms;
 
-	sq_session_unlink(s);
+	sq_hold_unlink(s);
 	if (s->attached_ms != 0 && sq_hub_now(s->hub) - s->attached_ms > SETTLED_MS)
 		s->failures = 0;
 	s->attached_ms = 0;
@@ -254,13 +254,13 @@ sq_session_again(struct sq_session *s, unsigned least_ms)
 		wait_ms = most / 2 + sq_random_u64() % (most / 2 + 1);
 	}
 	s->failures++;
-	s->state = SQ_SESSION_DOWN;
+	s->state = SQ_HOLD_DOWN;
 	s->due_attach = wait_ms != 0 ? sq_hub_now(s->hub) + wait_ms : 0;
-	sq_session_wake(s);
+	sq_hold_wake(s);
 }
 
 void
-sq_session_leave(struct sq_session *s, unsigned how, uint32_t expiry_s)
+sq_hold_leave(struct sq_hold *s, unsigned how, uint32_t expiry_s)
 {
 	bool silent;
 
@@ -272,7 +272,7 @@ sq_session_leave(struct sq_session *s, unsigned how, uint32_t expiry_s)
 	s->publish_will = (how & SQ_LEAVE_WILL) != 0 && s->will != NULL;
 	if (!s->publish_will)
 		sq_block_unref(&s->will);
-	sq_session_order_leave(s);
+	sq_hold_order_leave(s);
 	if (expiry_s == 0)
 		sq_outbox_forget(s->hub->outbox, s);
 	for (int i = 0; i < SQ_LANES; i++) {
@@ -280,22 +280,22 @@ sq_session_leave(struct sq_session *s, unsigned how, uint32_t expiry_s)
 			sq_lane_out_unhold(s->lane[i]);
 	}
 	s->due_linger = sq_hub_now(s->hub) + s->hub->cfg->linger_ms;
-	sq_session_outcomes(s, 0);
+	sq_hold_outcomes(s, 0);
 	/* Nothing that the broker has to hear of?  A transient connection ends the
 	 * durable session of its client id, unless one before it does already. */
 	silent = !s->put_sent && s->will == NULL && sq_order_idle(&s->order) &&
 	    (s->durable || s->turned_away || (s->older != NULL && !s->older->durable)) &&
 	    (s->lane[0] == NULL || sq_lane_out_idle(s->lane[0])) &&
 	    (s->lane[1] == NULL || sq_lane_out_idle(s->lane[1]));
-	if (silent && s->state != SQ_SESSION_ATTACHING)
-		sq_session_end(s);
+	if (silent && s->state != SQ_HOLD_ATTACHING)
+		sq_hold_end(s);
 	else
-		sq_session_wake(s);
+		sq_hold_wake(s);
 }
 
 /* The lane of a publish, made when it is first needed. */
 static struct sq_lane_out *
-session_lane(struct sq_session *s, unsigned lane)
+hold_lane(struct sq_hold *s, unsigned lane)
 {
 	struct sq_lane_out *l = s->lane[lane];
 	struct sq_lane_attach a;
@@ -314,7 +314,7 @@ session_lane(struct sq_session *s, unsigned lane)
  * lane 0 while lane 1 has some, and the first of them waits, with what comes behind it, for
  * what lane 0 had before. */
 static unsigned
-session_lane_of(struct sq_session *s, const struct sq_lane_publish *m)
+hold_lane_of(struct sq_hold *s, const struct sq_lane_publish *m)
 {
 	if (sq_lane_publish_qos(m) > 0)
 		return 1;
@@ -325,31 +325,31 @@ session_lane_of(struct sq_session *s, const struct sq_lane_publish *m)
 
 /* One of QoS 0 is about to go by lane 1. */
 static void
-session_lane_1_qos0(struct sq_session *s)
+hold_lane_1_qos0(struct sq_hold *s)
 {
 	if (s->lane1_qos0++ > 0 || s->lane[0] == NULL || sq_lane_out_idle(s->lane[0]))
 		return;
-	sq_lane_out_wait(session_lane(s, 1));
+	sq_lane_out_wait(hold_lane(s, 1));
 	s->lane1_waits = true;
 }
 
 /* Whether it is a second copy of what the outbox has accepted, whatever the rules
  * say of it by now. */
 static bool
-session_outbox_has(const struct sq_session *s, const struct sq_lane_publish *m)
+hold_outbox_has(const struct sq_hold *s, const struct sq_lane_publish *m)
 {
 	return m->qos == 2 && sq_outbox_holds(s->hub->outbox, s, m->packet_id);
 }
 
 int
-sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
+sq_hold_publish(struct sq_hold *s, const struct sq_lane_publish *m)
 {
 	size_t size = SQ_ENTRY_HEADER + SQ_MSG_HEADER + m->topic.len + m->props.len +
 	    m->payload.len;
-	unsigned lane = session_lane_of(s, m);
+	unsigned lane = hold_lane_of(s, m);
 	int rc;
 
-	if (sq_outbox_takes(s->hub->outbox, m) || session_outbox_has(s, m))
+	if (sq_outbox_takes(s->hub->outbox, m) || hold_outbox_has(s, m))
 		return sq_outbox_publish(s->hub->outbox, s, m);
 	if (lane == 0 && sq_outbox_drops_qos0(s->hub->outbox, s, size))
 		return 0;
@@ -359,37 +359,37 @@ sq_session_publish(struct sq_session *s, const struct sq_lane_publish *m)
 	}
 	rc = sq_outbox_admit(s->hub->outbox, s, size);
 	if (rc == 0 && lane == 1 && sq_lane_publish_qos(m) == 0)
-		session_lane_1_qos0(s);
+		hold_lane_1_qos0(s);
 	if (rc == 0)
-		rc = sq_lane_out_message(session_lane(s, lane), m);
+		rc = sq_lane_out_message(hold_lane(s, lane), m);
 	if (rc != 0)
 		return rc;
-	sq_session_backlog(s);
-	sq_session_wake(s);
+	sq_hold_backlog(s);
+	sq_hold_wake(s);
 	return 0;
 }
 
 int
-sq_session_refuse(struct sq_session *s, const struct sq_lane_publish *m, uint8_t reason,
-    uint8_t refusal, struct sq_bytes text)
+sq_hold_refuse(struct sq_hold *s, const struct sq_lane_publish *m, uint8_t reason, uint8_t refusal,
+    struct sq_bytes text)
 {
 	int rc;
 
-	if (session_outbox_has(s, m))
+	if (hold_outbox_has(s, m))
 		return sq_outbox_publish(s->hub->outbox, s, m);
 	rc = sq_outbox_admit(s->hub->outbox, s, SQ_ENTRY_HEADER);
 	if (rc == 0)
 		rc = sq_lane_out_refused(
-		    session_lane(s, 1), m->qos, m->packet_id, reason, refusal, text);
+		    hold_lane(s, 1), m->qos, m->packet_id, reason, refusal, text);
 	if (rc != 0)
 		return rc;
-	sq_session_backlog(s);
-	sq_session_wake(s);
+	sq_hold_backlog(s);
+	sq_hold_wake(s);
 	return 0;
 }
 
 int
-sq_session_release(struct sq_session *s, uint16_t packet_id)
+sq_hold_release(struct sq_hold *s, uint16_t packet_id)
 {
 	int rc;
 
@@ -397,16 +397,16 @@ sq_session_release(struct sq_session *s, uint16_t packet_id)
 		return sq_outbox_release(s->hub->outbox, s, packet_id);
 	rc = sq_outbox_admit(s->hub->outbox, s, SQ_ENTRY_HEADER);
 	if (rc == 0)
-		rc = sq_lane_out_release(session_lane(s, 1), packet_id);
+		rc = sq_lane_out_release(hold_lane(s, 1), packet_id);
 	if (rc != 0)
 		return rc;
-	sq_session_backlog(s);
-	sq_session_wake(s);
+	sq_hold_backlog(s);
+	sq_hold_wake(s);
 	return 0;
 }
 
 int
-sq_session_ack(struct sq_session *s, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason)
+sq_hold_ack(struct sq_hold *s, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason)
 {
 	int rc;
 
@@ -416,48 +416,48 @@ sq_session_ack(struct sq_session *s, enum sq_mqtt_type type, uint16_t packet_id,
 		rc = sq_inbox_pubrec(s->inbox, packet_id, reason);
 	else
 		rc = sq_inbox_pubcomp(s->inbox, packet_id);
-	sq_session_flush_pubrels(s);
-	sq_session_wake(s);
+	sq_hold_flush_pubrels(s);
+	sq_hold_wake(s);
 	return rc;
 }
 
 void
-sq_session_written(struct sq_session *s, uint64_t msgs, uint64_t bytes)
+sq_hold_written(struct sq_hold *s, uint64_t msgs, uint64_t bytes)
 {
 	sq_inbox_written(s->inbox, msgs, bytes);
 	if (sq_inbox_due(s->inbox))
-		sq_session_wake(s);
+		sq_hold_wake(s);
 }
 
 const char *
-sq_session_client_id(const struct sq_session *s)
+sq_hold_client_id(const struct sq_hold *s)
 {
 	return s->client_id;
 }
 
 bool
-sq_session_attached(const struct sq_session *s)
+sq_hold_attached(const struct sq_hold *s)
 {
-	return s->state == SQ_SESSION_ATTACHED;
+	return s->state == SQ_HOLD_ATTACHED;
 }
 
 void
-sq_session_trim(struct sq_session *s)
+sq_hold_trim(struct sq_hold *s)
 {
 	sq_inbox_trim(s->inbox);
 }
 
 /* The earliest of what is due; the hub wakes the session then. */
 static void
-session_arm(struct sq_session *s)
+hold_arm(struct sq_hold *s)
 {
 	uint64_t due = UINT64_MAX;
 
-	if (s->state == SQ_SESSION_DOWN && s->due_attach != 0)
+	if (s->state == SQ_HOLD_DOWN && s->due_attach != 0)
 		due = s->due_attach;
-	if (s->state == SQ_SESSION_ATTACHED && s->due_pause != 0)
+	if (s->state == SQ_HOLD_ATTACHED && s->due_pause != 0)
 		due = s->due_pause;
-	else if (s->state == SQ_SESSION_ATTACHED && s->due_retry != 0)
+	else if (s->state == SQ_HOLD_ATTACHED && s->due_retry != 0)
 		due = s->due_retry;
 	if (s->due_linger != 0 && s->due_linger < due)
 		due = s->due_linger;
@@ -468,7 +468,7 @@ session_arm(struct sq_session *s)
 }
 
 static void
-session_post(struct sq_session *s, uint64_t now_ms)
+hold_post(struct sq_hold *s, uint64_t now_ms)
 {
 	if (s->due_pause != 0 && now_ms < s->due_pause)
 		return;
@@ -476,44 +476,44 @@ session_post(struct sq_session *s, uint64_t now_ms)
 	if (s->disk != NULL)
 		sq_outbox_disk_post(s->disk, now_ms);
 	else
-		sq_session_post_in_order(s, now_ms);
-	sq_session_post_settlements(s);
-	if (s->leaving && s->state == SQ_SESSION_ATTACHED && sq_session_flushed(s))
-		sq_session_post_detach(s);
+		sq_hold_post_in_order(s, now_ms);
+	sq_hold_post_settlements(s);
+	if (s->leaving && s->state == SQ_HOLD_ATTACHED && sq_hold_flushed(s))
+		sq_hold_post_detach(s);
 }
 
 void
-sq_session_turn(struct sq_session *s, uint64_t now_ms)
+sq_hold_turn(struct sq_hold *s, uint64_t now_ms)
 {
-	if (s->state == SQ_SESSION_ENDED)
+	if (s->state == SQ_HOLD_ENDED)
 		return;
 	if (s->due_linger != 0 && now_ms >= s->due_linger) {
 		SQ_WARN("session", "client %s: no broker took its last publishes in time",
 		    s->client_id);
-		sq_session_end(s);
+		sq_hold_end(s);
 		return;
 	}
-	if (s->state == SQ_SESSION_DOWN && now_ms >= s->due_attach)
-		sq_session_attach(s);
-	else if (s->state == SQ_SESSION_ATTACHED)
-		session_post(s, now_ms);
-	sq_session_backlog(s);
-	session_arm(s);
+	if (s->state == SQ_HOLD_DOWN && now_ms >= s->due_attach)
+		sq_hold_attach(s);
+	else if (s->state == SQ_HOLD_ATTACHED)
+		hold_post(s, now_ms);
+	sq_hold_backlog(s);
+	hold_arm(s);
 }
 
 void
-sq_session_detached(struct sq_session *s, uint8_t reason, struct sq_bytes text)
+sq_hold_detached(struct sq_hold *s, uint8_t reason, struct sq_bytes text)
 {
 	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x%s%.*s",
 	    s->client_id, reason, text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
 	if (reason == SQ_MQTT_RC_NOT_AUTHORIZED)
 		sq_declared_ended(s->hub->declared, s, reason);
 	if ((s->keeper || s->disk != NULL) && !s->leaving) { /* it wants nothing but to be there */
-		sq_session_again(s, AGAIN_MAX_MS);
+		sq_hold_again(s, AGAIN_MAX_MS);
 		return;
 	}
-	sq_session_unlink(s);
-	s->state = SQ_SESSION_DOWN;
+	sq_hold_unlink(s);
+	s->state = SQ_HOLD_DOWN;
 	s->put_sent = false; /* nothing is left there that would have to end */
 	sq_block_unref(&s->will);
 	for (int i = 0; i < SQ_LANES; i++) {
@@ -526,14 +526,14 @@ sq_session_detached(struct sq_session *s, uint8_t reason, struct sq_bytes text)
 			: reason == 0x97 ? SQ_END_QUOTA
 					 : SQ_END_ADMIN,
 		    text);
-	sq_session_end(s);
+	sq_hold_end(s);
 }
 
 void
-sq_session_superseded(struct sq_session *s)
+sq_hold_superseded(struct sq_hold *s)
 {
 	static const char words[] = "another connection has the session"; /* as the frame's */
 
-	sq_session_detached(s, SQ_MQTT_RC_TAKEN_OVER,
+	sq_hold_detached(s, SQ_MQTT_RC_TAKEN_OVER,
 	    (struct sq_bytes){(const unsigned char *)words, sizeof words - 1});
 }

@@ -18,9 +18,9 @@
 
 struct sq_client;
 struct sq_hub;
-struct sq_session;
+struct sq_hold;
 
-struct sq_session_params {
+struct sq_hold_params {
 	const char *client_id; /* at most SQ_KEY_CLIENT_MAX bytes */
 	uint8_t version;       /* enum sq_mqtt_version */
 	bool clean_start, keeper;
@@ -33,80 +33,79 @@ struct sq_session_params {
 
 /* Opens a session for 'client' (NULL: the keeper).  An older connection of the
  * same client id is told that it was taken over. */
-struct sq_session *
-sq_session_open(struct sq_hub *, const struct sq_session_params *, struct sq_client *);
+struct sq_hold *sq_hold_open(struct sq_hub *, const struct sq_hold_params *, struct sq_client *);
 /* How a client goes. */
 enum {
 	SQ_LEAVE_WILL = 1,  /* its will is to be published, now or after its delay */
 	SQ_LEAVE_QUIET = 2, /* its connection did not break: see SQ_DETACH_QUIET */
 };
 /* The client is gone.  The session frees itself; the caller forgets it. */
-void sq_session_leave(struct sq_session *, unsigned how, uint32_t expiry_s);
+void sq_hold_leave(struct sq_hold *, unsigned how, uint32_t expiry_s);
 
 /* SQ_EAGAIN: not now; the client gets sq_client_resume(). */
-int sq_session_publish(struct sq_session *, const struct sq_lane_publish *) SQ_MUST_CHECK;
+int sq_hold_publish(struct sq_hold *, const struct sq_lane_publish *) SQ_MUST_CHECK;
 /* A publish of QoS 1 or 2 that is refused here: the client is told in its place
  * among the others, with 'text'; with 'reason' success it hears that it was taken.  SQ_EAGAIN
  * as above. */
-int sq_session_refuse(struct sq_session *, const struct sq_lane_publish *, uint8_t reason,
+int sq_hold_refuse(struct sq_hold *, const struct sq_lane_publish *, uint8_t reason,
     uint8_t refusal, struct sq_bytes text) SQ_MUST_CHECK;
-int sq_session_release(struct sq_session *, uint16_t packet_id) SQ_MUST_CHECK;
+int sq_hold_release(struct sq_hold *, uint16_t packet_id) SQ_MUST_CHECK;
 /* 'entries' and 'count' as in the packet; 'sub_id' 0: none. */
-int sq_session_subscribe(struct sq_session *, uint16_t packet_id, uint32_t count,
-    struct sq_bytes entries, uint32_t sub_id) SQ_MUST_CHECK;
+int sq_hold_subscribe(struct sq_hold *, uint16_t packet_id, uint32_t count, struct sq_bytes entries,
+    uint32_t sub_id) SQ_MUST_CHECK;
 /* SQ_ETOOBIG: it is refused, and the client's version can't be told. */
-int sq_session_unsubscribe(
-    struct sq_session *, uint16_t packet_id, uint32_t count, struct sq_bytes filters) SQ_MUST_CHECK;
+int sq_hold_unsubscribe(
+    struct sq_hold *, uint16_t packet_id, uint32_t count, struct sq_bytes filters) SQ_MUST_CHECK;
 /* The client's PUBACK, PUBREC or PUBCOMP.  SQ_EINVAL: not one that the delivery of this
  * packet identifier can be answered with. */
-int sq_session_ack(
-    struct sq_session *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason) SQ_MUST_CHECK;
+int
+sq_hold_ack(struct sq_hold *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason) SQ_MUST_CHECK;
 /* QoS 0 deliveries were written, or dropped with the client's output. */
-void sq_session_written(struct sq_session *, uint64_t msgs, uint64_t bytes);
+void sq_hold_written(struct sq_hold *, uint64_t msgs, uint64_t bytes);
 
 /* A declared binding to make or to end; answered by sq_declared_answer() with
  * 'token'.  Made again by sq_declared_attached(). */
-void sq_session_declare(struct sq_session *, const struct sq_sub *, uint32_t token);
+void sq_hold_declare(struct sq_hold *, const struct sq_sub *, uint32_t token);
 
 /* The broker says what its client had subscribed to before: 'n' entries for sq_kept_next(),
  * 'last' when no more follow. */
-void sq_session_kept(struct sq_session *, bool last, uint16_t n, struct sq_bytes entries);
+void sq_hold_kept(struct sq_hold *, bool last, uint16_t n, struct sq_bytes entries);
 /* What hub->rights no longer allow of what its client has subscribed to is ended. */
-void sq_session_enforce(struct sq_session *);
-void sq_session_enforce_all(struct sq_hub *);
+void sq_hold_enforce(struct sq_hold *);
+void sq_hold_enforce_all(struct sq_hub *);
 
 /* Whether there is a session of that client id here. */
-bool sq_session_is_known(const struct sq_hub *, struct sq_bytes client_id);
+bool sq_hold_is_known(const struct sq_hub *, struct sq_bytes client_id);
 /* Its client waits for memory: sq_client_resume() follows. */
-void sq_session_pause(struct sq_session *);
-const char *sq_session_client_id(const struct sq_session *);
+void sq_hold_pause(struct sq_hold *);
+const char *sq_hold_client_id(const struct sq_hold *);
 /* Whether it has something for a broker that would be lost with this process: publishes,
  * acknowledgements, a will.  That it goes is no such thing: a broker sees its link end. */
-bool sq_session_owes(const struct sq_session *);
-bool sq_session_attached(const struct sq_session *);
+bool sq_hold_owes(const struct sq_hold *);
+bool sq_hold_attached(const struct sq_hold *);
 /* Gives back memory that an idle session need not keep. */
-void sq_session_trim(struct sq_session *);
+void sq_hold_trim(struct sq_hold *);
 
 /* --- from the hub --- */
 
 /* At the end of the program: ends it where it is. */
-void sq_session_drop(struct sq_session *);
+void sq_hold_drop(struct sq_hold *);
 /* Frees a session that was put on hub->reap. */
-void sq_session_free(struct sq_session *);
+void sq_hold_free(struct sq_hold *);
 /* At the end of the program, without a pool: every request has failed. */
-void sq_session_fail_posts(struct sq_hub *);
+void sq_hold_fail_posts(struct sq_hub *);
 
 /* Carries out what is due. */
-void sq_session_turn(struct sq_session *, uint64_t now_ms);
-void sq_session_link_draining(struct sq_session *);
-void sq_session_link_down(struct sq_session *);
-void sq_session_deliver(struct sq_session *, const struct sq_deliver *, const struct sq_target *,
-    struct sq_block *block);
+void sq_hold_turn(struct sq_hold *, uint64_t now_ms);
+void sq_hold_link_draining(struct sq_hold *);
+void sq_hold_link_down(struct sq_hold *);
+void sq_hold_deliver(
+    struct sq_hold *, const struct sq_deliver *, const struct sq_target *, struct sq_block *block);
 /* Requests to subscribe were carried out: a frame 'subscribed'. */
-void sq_session_subscribed(struct sq_session *, const struct sq_frame *);
+void sq_hold_subscribed(struct sq_hold *, const struct sq_frame *);
 /* The broker has ended the attachment; 'text' says why, for people, or is empty. */
-void sq_session_detached(struct sq_session *, uint8_t reason, struct sq_bytes text);
+void sq_hold_detached(struct sq_hold *, uint8_t reason, struct sq_bytes text);
 /* The same, known by a 409 that came before the frame. */
-void sq_session_superseded(struct sq_session *);
+void sq_hold_superseded(struct sq_hold *);
 
 #endif

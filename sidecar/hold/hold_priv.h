@@ -1,4 +1,4 @@
-/* Layout of a session, for session*.c. */
+/* Layout of a session, for this folder's files. */
 #ifndef SQ_SIDECAR_HOLD_HOLD_PRIV_H
 #define SQ_SIDECAR_HOLD_HOLD_PRIV_H
 
@@ -13,20 +13,20 @@
 #include "sidecar/hold/refusals.h"
 #include "sidecar/hold/hold.h"
 
-enum sq_session_state {
-	SQ_SESSION_QUEUED,    /* behind the older connection of its client id */
-	SQ_SESSION_WAITING,   /* for a link */
-	SQ_SESSION_DOWN,      /* attaches at 'due_attach' */
-	SQ_SESSION_ATTACHING, /* the PUT is on its way */
-	SQ_SESSION_ATTACHED,
-	SQ_SESSION_DETACHING, /* the detach is on its way */
-	SQ_SESSION_ENDED,     /* waits for its last request */
+enum sq_hold_state {
+	SQ_HOLD_QUEUED,    /* behind the older connection of its client id */
+	SQ_HOLD_WAITING,   /* for a link */
+	SQ_HOLD_DOWN,      /* attaches at 'due_attach' */
+	SQ_HOLD_ATTACHING, /* the PUT is on its way */
+	SQ_HOLD_ATTACHED,
+	SQ_HOLD_DETACHING, /* the detach is on its way */
+	SQ_HOLD_ENDED,     /* waits for its last request */
 };
 
 struct sq_self_subs;
 struct sq_sub_request;
 
-struct sq_session {
+struct sq_hold {
 	struct sq_hub *hub;
 	struct sq_client *client; /* NULL: gone, or the keeper */
 	struct sq_list all;       /* hub->sessions, hub->reap */
@@ -37,8 +37,8 @@ struct sq_session {
 	struct sq_outbox_line line; /* the outbox's: places of its subscriptions */
 	struct sq_hnode epoch_node, client_node;
 	struct sq_heap_node timer;
-	struct sq_session *older, *newer; /* connections of the same client id */
-	char *path;                       /* "/v1/sessions/<key>" */
+	struct sq_hold *older, *newer; /* connections of the same client id */
+	char *path;                    /* "/v1/sessions/<key>" */
 	char *client_id;
 	struct sq_uplink *link; /* where it is attached */
 	uint64_t ordinal, epoch, incarnation;
@@ -79,55 +79,54 @@ struct sq_session {
 };
 
 /* Has the turn of 's' come at the end of this one. */
-void sq_session_wake(struct sq_session *);
+void sq_hold_wake(struct sq_hold *);
 /* Attaches again, after a wait if that failed before; 'least_ms' is the
  * broker's wish. */
-void sq_session_again(struct sq_session *, unsigned least_ms);
+void sq_hold_again(struct sq_hold *, unsigned least_ms);
 /* Ends 's'; the hub frees it when its last request is answered. */
-void sq_session_end(struct sq_session *);
+void sq_hold_end(struct sq_hold *);
 /* Brings the metric of unaccepted bytes up to date. */
-void sq_session_backlog(struct sq_session *);
+void sq_hold_backlog(struct sq_hold *);
 
-/* session_attach.c */
-void sq_session_attach(struct sq_session *);
+/* attach.c */
+void sq_hold_attach(struct sq_hold *);
 /* Lets go of the link and the epoch. */
-void sq_session_unlink(struct sq_session *);
-void sq_session_post_detach(struct sq_session *);
+void sq_hold_unlink(struct sq_hold *);
+void sq_hold_post_detach(struct sq_hold *);
 /* What a 401 or 403 says, for people; static. */
-const char *sq_session_denied_text(const struct sq_session *, const struct sq_answer *);
+const char *sq_hold_denied_text(const struct sq_hold *, const struct sq_answer *);
 
-/* session_post.c: the head of each request of ours, with its own path. */
-struct sq_session_post {
+/* post.c: the head of each request of ours, with its own path. */
+struct sq_hold_post {
 	struct sq_request req;
 	struct sq_list all; /* hub->posts */
-	struct sq_session *session;
+	struct sq_hold *hold;
 	struct sq_uplink *link; /* dead when the answer has status 0 */
 	uint32_t attach_seq;    /* which attachment it was made under */
 };
 
-/* A zeroed request of 'size' bytes that starts with a struct sq_session_post;
+/* A zeroed request of 'size' bytes that starts with a struct sq_hold_post;
  * 'what' is NULL for the PUT. */
-void *sq_session_post_new(struct sq_session *, size_t size, const char *what);
+void *sq_hold_post_new(struct sq_hold *, size_t size, const char *what);
 /* It has been answered: frees it and lets go of its session. */
-void sq_session_post_free(struct sq_session_post *);
-void sq_session_post_send(struct sq_session_post *, struct sq_uplink *);
-void sq_session_post_lanes(struct sq_session *, uint64_t now_ms);
-void sq_session_post_settlements(struct sq_session *);
+void sq_hold_post_free(struct sq_hold_post *);
+void sq_hold_post_send(struct sq_hold_post *, struct sq_uplink *);
+void sq_hold_post_lanes(struct sq_hold *, uint64_t now_ms);
+void sq_hold_post_settlements(struct sq_hold *);
 /* What an answer other than 2xx means for the attachment; true: the request may
  * be sent again under it. */
-bool
-sq_session_refused(struct sq_session *, const struct sq_session_post *, const struct sq_answer *);
-void sq_session_flush_pubrels(struct sq_session *);
-bool sq_session_flushed(const struct sq_session *);
+bool sq_hold_refused(struct sq_hold *, const struct sq_hold_post *, const struct sq_answer *);
+void sq_hold_flush_pubrels(struct sq_hold *);
+bool sq_hold_flushed(const struct sq_hold *);
 /* The outcomes that have come go to the client. */
-void sq_session_outcomes(struct sq_session *, uint64_t now_ms);
+void sq_hold_outcomes(struct sq_hold *, uint64_t now_ms);
 
-/* session_made.c */
+/* made.c */
 /* The broker has lost the subscriptions: everything is subscribed again, in the
  * place of what was still to be. */
-void sq_session_resubscribe(struct sq_session *);
+void sq_hold_resubscribe(struct sq_hold *);
 /* 'to' goes on with what 'from' had subscribed to. */
-void sq_session_inherit_subs(struct sq_session *to, struct sq_session *from);
-void sq_session_free_subs(struct sq_session *);
+void sq_hold_inherit_subs(struct sq_hold *to, struct sq_hold *from);
+void sq_hold_free_subs(struct sq_hold *);
 
 #endif

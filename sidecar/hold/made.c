@@ -20,7 +20,7 @@ struct sub {
 };
 
 static struct sub *
-made_find(const struct sq_session *s, struct sq_bytes filter, uint64_t hash)
+made_find(const struct sq_hold *s, struct sq_bytes filter, uint64_t hash)
 {
 	struct sq_hnode *n = sq_htab_find(&s->subs, hash);
 
@@ -34,13 +34,13 @@ made_find(const struct sq_session *s, struct sq_bytes filter, uint64_t hash)
 }
 
 bool
-sq_session_has_made(const struct sq_session *s, struct sq_bytes filter)
+sq_hold_has_made(const struct sq_hold *s, struct sq_bytes filter)
 {
 	return made_find(s, filter, sq_hash(filter.p, filter.len)) != NULL;
 }
 
 void
-sq_session_made(struct sq_session *s, const struct sq_sub *e)
+sq_hold_made(struct sq_hold *s, const struct sq_sub *e)
 {
 	uint64_t hash = sq_hash(e->filter.p, e->filter.len);
 	struct sub *sub = made_find(s, e->filter, hash);
@@ -57,7 +57,7 @@ sq_session_made(struct sq_session *s, const struct sq_sub *e)
 }
 
 void
-sq_session_unmade(struct sq_session *s, struct sq_bytes filter)
+sq_hold_unmade(struct sq_hold *s, struct sq_bytes filter)
 {
 	struct sub *sub = made_find(s, filter, sq_hash(filter.p, filter.len));
 
@@ -69,7 +69,7 @@ sq_session_unmade(struct sq_session *s, struct sq_bytes filter)
 }
 
 void
-sq_session_free_subs(struct sq_session *s)
+sq_hold_free_subs(struct sq_hold *s)
 {
 	struct sq_hnode *n, *next;
 
@@ -83,7 +83,7 @@ sq_session_free_subs(struct sq_session *s)
 }
 
 void
-sq_session_inherit_subs(struct sq_session *to, struct sq_session *from)
+sq_hold_inherit_subs(struct sq_hold *to, struct sq_hold *from)
 {
 	struct sq_htab mine = to->subs;
 
@@ -96,7 +96,7 @@ sq_session_inherit_subs(struct sq_session *to, struct sq_session *from)
 
 /* What is asked of the broker without its client's asking, in as many requests as it takes. */
 struct asking {
-	struct sq_session *session;
+	struct sq_hold *hold;
 	struct sq_subreq *r; /* NULL: none is begun */
 	uint8_t op;
 	bool first; /* before what is asked already */
@@ -109,7 +109,7 @@ asking_flush(struct asking *a)
 	if (a->r == NULL)
 		return;
 	a->r->n = a->r->n_ask;
-	sq_session_ask(a->session, a->r, a->first);
+	sq_hold_ask(a->hold, a->r, a->first);
 	a->r = NULL;
 }
 
@@ -126,14 +126,14 @@ asking_add(struct asking *a, const struct sq_sub *e)
 }
 
 void
-sq_session_resubscribe(struct sq_session *s)
+sq_hold_resubscribe(struct sq_hold *s)
 {
-	struct asking again = {.session = s, .op = SQ_SUB_SUBSCRIBE, .first = true};
+	struct asking again = {.hold = s, .op = SQ_SUB_SUBSCRIBE, .first = true};
 	struct sq_hnode *n;
 
 	if (s->leaving)
 		return;
-	sq_session_ask_not_again(s);
+	sq_hold_ask_not_again(s);
 	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = sq_htab_walk(&s->subs, n)) {
 		const struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
 		/* No retained messages again: the client would notice. */
@@ -150,7 +150,7 @@ sq_session_resubscribe(struct sq_session *s)
 
 /* Ends 'sub' at the broker, and here. */
 static void
-made_end(struct sq_session *s, struct sub *sub, struct asking *end)
+made_end(struct sq_hold *s, struct sub *sub, struct asking *end)
 {
 	struct sq_sub e = {
 	    .op = SQ_SUB_UNSUBSCRIBE, .filter = {(const unsigned char *)sub->filter, sub->len}};
@@ -161,16 +161,16 @@ made_end(struct sq_session *s, struct sub *sub, struct asking *end)
 	    s->client_id, (int)sub->len, sub->filter);
 	sq_hub_count(s->hub, SQ_M_SUBSCRIBE_ENDED, 1);
 	asking_add(end, &e);
-	sq_session_unmade(s, e.filter);
+	sq_hold_unmade(s, e.filter);
 }
 
 void
-sq_session_enforce(struct sq_session *s)
+sq_hold_enforce(struct sq_hold *s)
 {
-	struct asking end = {.session = s, .op = SQ_SUB_UNSUBSCRIBE};
+	struct asking end = {.hold = s, .op = SQ_SUB_UNSUBSCRIBE};
 	struct sq_hnode *n, *next;
 
-	if (s->hub->rights == NULL || s->leaving || s->state == SQ_SESSION_ENDED)
+	if (s->hub->rights == NULL || s->leaving || s->state == SQ_HOLD_ENDED)
 		return;
 	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
 		struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
@@ -187,17 +187,17 @@ sq_session_enforce(struct sq_session *s)
 }
 
 void
-sq_session_enforce_all(struct sq_hub *h)
+sq_hold_enforce_all(struct sq_hub *h)
 {
-	SQ_LIST_FOR_EACH(s, &h->sessions, struct sq_session, all)
-		sq_session_enforce(s);
+	SQ_LIST_FOR_EACH(s, &h->sessions, struct sq_hold, all)
+		sq_hold_enforce(s);
 }
 
 void
-sq_session_kept(struct sq_session *s, bool last, uint16_t n, struct sq_bytes entries)
+sq_hold_kept(struct sq_hold *s, bool last, uint16_t n, struct sq_bytes entries)
 {
 	s->knows_made = s->knows_made || last;
-	if (s->leaving || s->state == SQ_SESSION_ENDED)
+	if (s->leaving || s->state == SQ_HOLD_ENDED)
 		return;
 	for (uint16_t i = 0; i < n; i++) {
 		struct sq_kept k = sq_kept_next(&entries);
@@ -208,8 +208,8 @@ sq_session_kept(struct sq_session *s, bool last, uint16_t n, struct sq_bytes ent
 		    .sub_id = k.sub_id,
 		    .filter = k.filter};
 
-		if (!sq_session_has_made(s, k.filter))
-			sq_session_made(s, &e);
+		if (!sq_hold_has_made(s, k.filter))
+			sq_hold_made(s, &e);
 	}
-	sq_session_enforce(s);
+	sq_hold_enforce(s);
 }

@@ -34,7 +34,7 @@ struct sq_sub_request {
 };
 
 struct sub_post {
-	struct sq_session_post post;
+	struct sq_hold_post post;
 	struct sq_sub_request *request; /* NULL: it is asked again, or nobody asks any more */
 	struct sq_buf body;
 };
@@ -84,7 +84,7 @@ subreq_fresh(const struct sq_subreq *r)
 }
 
 static void
-subreq_drop(struct sq_session *s, struct sq_subreq *r)
+subreq_drop(struct sq_hold *s, struct sq_subreq *r)
 {
 	s->subs_asked -= subreq_fresh(r);
 	s->subreq_bytes -= sq_buf_len(&r->entries);
@@ -93,7 +93,7 @@ subreq_drop(struct sq_session *s, struct sq_subreq *r)
 }
 
 static void
-request_free(struct sq_session *s, struct sq_sub_request *q)
+request_free(struct sq_hold *s, struct sq_sub_request *q)
 {
 	request_land(q);
 	sq_outbox_places_leave(sq_outbox_places(s->hub->outbox), &q->place);
@@ -112,7 +112,7 @@ request_of(struct sq_order_request *o)
 
 /* The last request, if it is not posted yet and nothing was published behind it. */
 static struct sq_sub_request *
-order_growing(const struct sq_session *s)
+order_growing(const struct sq_hold *s)
 {
 	struct sq_order_request *o = sq_order_growing(&s->order);
 
@@ -126,7 +126,7 @@ order_growing(const struct sq_session *s)
 }
 
 void
-sq_session_ask_in_order(struct sq_session *s, struct sq_subreq *r)
+sq_hold_ask_in_order(struct sq_hold *s, struct sq_subreq *r)
 {
 	struct sq_sub_request *q = order_growing(s);
 
@@ -142,22 +142,22 @@ sq_session_ask_in_order(struct sq_session *s, struct sq_subreq *r)
 	request_add(q, r);
 	s->subs_asked += subreq_fresh(r);
 	s->subreq_bytes += sq_buf_len(&r->entries);
-	sq_session_wake(s);
+	sq_hold_wake(s);
 }
 
 void
-sq_session_ask(struct sq_session *s, struct sq_subreq *r, bool first)
+sq_hold_ask(struct sq_hold *s, struct sq_subreq *r, bool first)
 {
 	s->subreq_bytes += sq_buf_len(&r->entries);
 	if (first)
 		sq_list_push_front(&s->asked, &r->node);
 	else
 		sq_list_push_back(&s->asked, &r->node);
-	sq_session_wake(s);
+	sq_hold_wake(s);
 }
 
 void
-sq_session_ask_not_again(struct sq_session *s)
+sq_hold_ask_not_again(struct sq_hold *s)
 {
 	SQ_LIST_FOR_EACH_SAFE(r, &s->asked, struct sq_subreq, node) {
 		if (r->again || (r->declared && r->op == SQ_SUB_SUBSCRIBE))
@@ -169,8 +169,8 @@ sq_session_ask_not_again(struct sq_session *s)
 
 /* Its entries have their codes. */
 static void
-request_answered(struct sq_session *s, struct sq_sub_request *q, const unsigned char *codes,
-    struct sq_bytes notes)
+request_answered(
+    struct sq_hold *s, struct sq_sub_request *q, const unsigned char *codes, struct sq_bytes notes)
 {
 	uint16_t first = 0;
 
@@ -187,11 +187,11 @@ request_answered(struct sq_session *s, struct sq_sub_request *q, const unsigned 
 	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->order));
 	if (s->client != NULL)
 		sq_client_resume(s->client);
-	sq_session_wake(s);
+	sq_hold_wake(s);
 }
 
 void
-sq_session_subscribed(struct sq_session *s, const struct sq_frame *f)
+sq_hold_subscribed(struct sq_hold *s, const struct sq_frame *f)
 {
 	struct sq_sub_request *q = request_of(sq_order_find(&s->order, f->mark));
 
@@ -205,7 +205,7 @@ sq_session_subscribed(struct sq_session *s, const struct sq_frame *f)
 
 /* Back to the front of what is asked for without a mark. */
 static void
-asking_again(struct sq_session *s)
+asking_again(struct sq_hold *s)
 {
 	struct sq_sub_request *q = s->asking;
 
@@ -219,7 +219,7 @@ asking_again(struct sq_session *s)
 
 /* It is to be posted again. */
 static void
-request_failed(struct sq_session *s, struct sq_sub_request *q, const struct sq_answer *ans)
+request_failed(struct sq_hold *s, struct sq_sub_request *q, const struct sq_answer *ans)
 {
 	bool gap = ans->status == 409 && ans->conflict == SQ_ANSWER_GAP;
 
@@ -235,7 +235,7 @@ request_failed(struct sq_session *s, struct sq_sub_request *q, const struct sq_a
 
 /* The response has the codes.  False: they don't fit. */
 static bool
-request_done(struct sq_session *s, struct sq_sub_request *q, const struct sq_answer *ans)
+request_done(struct sq_hold *s, struct sq_sub_request *q, const struct sq_answer *ans)
 {
 	const unsigned char *codes;
 	struct sq_bytes notes;
@@ -252,7 +252,7 @@ sub_post_done(struct sq_request *req, const struct sq_answer *ans)
 {
 	struct sub_post *p = SQ_CONTAINER_OF(req, struct sub_post, post.req);
 	struct sq_sub_request *q = p->request;
-	struct sq_session *s = p->post.session;
+	struct sq_hold *s = p->post.hold;
 	bool done = ans->status == 200 || ans->status == 204;
 
 	s->sub_flights--;
@@ -265,10 +265,10 @@ sub_post_done(struct sq_request *req, const struct sq_answer *ans)
 		if (done)
 			sq_uplink_fail(p->post.link, "it answered a SUBSCRIBE malformed");
 	}
-	if (!done && s->state != SQ_SESSION_ENDED)
-		(void)sq_session_refused(s, &p->post, ans);
+	if (!done && s->state != SQ_HOLD_ENDED)
+		(void)sq_hold_refused(s, &p->post, ans);
 	sq_buf_fini(&p->body);
-	sq_session_post_free(&p->post);
+	sq_hold_post_free(&p->post);
 }
 
 /* --- posts --- */
@@ -292,7 +292,7 @@ subreq_write(struct sq_buf *b, const struct sq_subreq *r, unsigned version)
 
 /* The place of a marked request: what was published before it, by its last numbers. */
 static struct sq_subs_head
-request_head(const struct sq_session *s, const struct sq_sub_request *q)
+request_head(const struct sq_hold *s, const struct sq_sub_request *q)
 {
 	struct sq_subs_head head = {.mark = q->order.mark};
 
@@ -303,10 +303,10 @@ request_head(const struct sq_session *s, const struct sq_sub_request *q)
 }
 
 static void
-request_post(struct sq_session *s, struct sq_sub_request *q)
+request_post(struct sq_hold *s, struct sq_sub_request *q)
 {
 	static const struct sq_subs_head unmarked;
-	struct sub_post *p = sq_session_post_new(s, sizeof *p, "subscriptions");
+	struct sub_post *p = sq_hold_post_new(s, sizeof *p, "subscriptions");
 	struct sq_subs_head head = q->marked ? request_head(s, q) : unmarked;
 	unsigned version = sq_uplink_version(s->link);
 
@@ -319,12 +319,12 @@ request_post(struct sq_session *s, struct sq_sub_request *q)
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
 	p->post.req.n_body = 1;
 	p->post.req.done = sub_post_done;
-	sq_session_post_send(&p->post, s->link);
+	sq_hold_post_send(&p->post, s->link);
 }
 
 /* The next of what has no mark, one request at a time. */
 static void
-order_post_unmarked(struct sq_session *s)
+order_post_unmarked(struct sq_hold *s)
 {
 	struct sq_sub_request *q;
 
@@ -343,7 +343,7 @@ order_post_unmarked(struct sq_session *s)
 
 /* Whether something is still to be made again; such stand first. */
 static bool
-order_makes_again(const struct sq_session *s)
+order_makes_again(const struct sq_hold *s)
 {
 	const struct sq_subreq *r = SQ_LIST_FIRST(&s->asked, struct sq_subreq, node);
 
@@ -353,7 +353,7 @@ order_makes_again(const struct sq_session *s)
 }
 
 static bool
-order_may_post(const struct sq_session *s, struct sq_order_request *o)
+order_may_post(const struct sq_hold *s, struct sq_order_request *o)
 {
 	for (int i = 0; i < SQ_LANES; i++) {
 		if (s->lane[i] != NULL && !sq_lane_out_sent(s->lane[i], o->mark))
@@ -365,7 +365,7 @@ order_may_post(const struct sq_session *s, struct sq_order_request *o)
 /* Posts the marked requests whose turn it is; true: there was one, and what was published
  * behind it may leave. */
 static bool
-order_post_marked(struct sq_session *s)
+order_post_marked(struct sq_hold *s)
 {
 	unsigned most = sq_uplink_version(s->link) >= 2 ? FLYING_MAX : FLYING_MAX_V1;
 	struct sq_order_request *o;
@@ -381,13 +381,13 @@ order_post_marked(struct sq_session *s)
 }
 
 void
-sq_session_post_in_order(struct sq_session *s, uint64_t now_ms)
+sq_hold_post_in_order(struct sq_hold *s, uint64_t now_ms)
 {
 	order_post_unmarked(s);
 	if (order_makes_again(s)) /* what is published would miss it */
 		return;
 	do
-		sq_session_post_lanes(s, now_ms);
+		sq_hold_post_lanes(s, now_ms);
 	while (order_post_marked(s));
 }
 
@@ -396,7 +396,7 @@ sq_session_post_in_order(struct sq_session *s, uint64_t now_ms)
 /* What was not posted under this attachment is not asked for; what was published behind it
  * waits for what was. */
 static void
-order_drop(struct sq_session *s)
+order_drop(struct sq_hold *s)
 {
 	struct sq_order_request *o;
 
@@ -409,7 +409,7 @@ order_drop(struct sq_session *s)
 }
 
 void
-sq_session_order_attached(struct sq_session *s)
+sq_hold_order_attached(struct sq_hold *s)
 {
 	SQ_LIST_FOR_EACH(o, &s->order.requests, struct sq_order_request, node)
 		request_land(request_of(o));
@@ -428,7 +428,7 @@ sq_session_order_attached(struct sq_session *s)
 
 /* Nothing that has no mark is asked any more, but, unless 'again', what is made again. */
 static void
-order_drop_unmarked(struct sq_session *s, bool again)
+order_drop_unmarked(struct sq_hold *s, bool again)
 {
 	if (again || !order_makes_again(s))
 		asking_again(s);
@@ -439,7 +439,7 @@ order_drop_unmarked(struct sq_session *s, bool again)
 }
 
 void
-sq_session_order_leave(struct sq_session *s)
+sq_hold_order_leave(struct sq_hold *s)
 {
 	order_drop_unmarked(s, s->expiry_s == 0);
 	if (s->expiry_s != 0)
@@ -450,7 +450,7 @@ sq_session_order_leave(struct sq_session *s)
 }
 
 void
-sq_session_order_end(struct sq_session *s)
+sq_hold_order_end(struct sq_hold *s)
 {
 	order_drop_unmarked(s, true);
 	sq_order_attached(&s->order); /* all may be dropped */
@@ -458,7 +458,7 @@ sq_session_order_end(struct sq_session *s)
 }
 
 bool
-sq_session_order_flushed(const struct sq_session *s)
+sq_hold_order_flushed(const struct sq_hold *s)
 {
 	return sq_order_idle(&s->order) && sq_list_empty(&s->asked) && s->sub_flights == 0;
 }

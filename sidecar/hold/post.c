@@ -18,21 +18,21 @@
 enum { PAUSE_MS = 50, PAUSE_BUSY_MS = 500 };
 
 struct batch_post {
-	struct sq_session_post post;
+	struct sq_hold_post post;
 	struct sq_lane_flight flight;
 	unsigned lane;
 };
 
 struct settle_post {
-	struct sq_session_post post;
+	struct sq_hold_post post;
 	struct sq_inbox_flight flight;
 };
 
 void *
-sq_session_post_new(struct sq_session *s, size_t size, const char *what)
+sq_hold_post_new(struct sq_hold *s, size_t size, const char *what)
 {
 	size_t base = strlen(s->path), tail = what != NULL ? strlen(what) + 25 : 1;
-	struct sq_session_post *p = sq_xmalloc(size + base + tail);
+	struct sq_hold_post *p = sq_xmalloc(size + base + tail);
 	char *path = (char *)p + size;
 
 	memset(p, 0, size);
@@ -42,15 +42,15 @@ sq_session_post_new(struct sq_session *s, size_t size, const char *what)
 		    path + base, tail, "/%s?epoch=%016llx", what, (unsigned long long)s->epoch);
 	sq_list_init(&p->req.node);
 	p->req.path = path;
-	p->session = s;
+	p->hold = s;
 	sq_list_init(&p->all);
 	return p;
 }
 
 void
-sq_session_post_send(struct sq_session_post *p, struct sq_uplink *link)
+sq_hold_post_send(struct sq_hold_post *p, struct sq_uplink *link)
 {
-	struct sq_session *s = p->session;
+	struct sq_hold *s = p->hold;
 
 	p->attach_seq = s->attach_seq;
 	p->link = link;
@@ -60,36 +60,35 @@ sq_session_post_send(struct sq_session_post *p, struct sq_uplink *link)
 }
 
 void
-sq_session_post_free(struct sq_session_post *p)
+sq_hold_post_free(struct sq_hold_post *p)
 {
-	struct sq_session *s = p->session;
+	struct sq_hold *s = p->hold;
 
 	sq_list_remove(&p->all);
 	s->requests--;
-	if (s->state != SQ_SESSION_ENDED)
-		sq_session_wake(s);
+	if (s->state != SQ_HOLD_ENDED)
+		sq_hold_wake(s);
 	else if (s->requests == 0)
 		sq_list_push_back(&s->hub->reap, &s->all);
 	free(p);
 }
 
 void
-sq_session_fail_posts(struct sq_hub *h)
+sq_hold_fail_posts(struct sq_hub *h)
 {
 	static const struct sq_answer lost;
-	struct sq_session_post *p;
+	struct sq_hold_post *p;
 
-	while ((p = SQ_LIST_FIRST(&h->posts, struct sq_session_post, all)) != NULL)
+	while ((p = SQ_LIST_FIRST(&h->posts, struct sq_hold_post, all)) != NULL)
 		p->req.done(&p->req, &lost);
 }
 
 bool
-sq_session_refused(
-    struct sq_session *s, const struct sq_session_post *p, const struct sq_answer *ans)
+sq_hold_refused(struct sq_hold *s, const struct sq_hold_post *p, const struct sq_answer *ans)
 {
 	if (ans->status == 409)
 		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
-	if (p->attach_seq != s->attach_seq || s->state != SQ_SESSION_ATTACHED)
+	if (p->attach_seq != s->attach_seq || s->state != SQ_HOLD_ATTACHED)
 		return false; /* of an older attachment: nothing follows from it */
 	s->refused_ms = 0;    /* the broker does not even say whether it takes something */
 	switch (ans->status) {
@@ -100,21 +99,21 @@ sq_session_refused(
 		    (ans->retry_after_ms != 0  ? ans->retry_after_ms
 			    : ans->status == 0 ? PAUSE_MS
 					       : PAUSE_BUSY_MS);
-		sq_session_wake(s);
+		sq_hold_wake(s);
 		return true;
 	case 409:
 		if (ans->conflict == SQ_ANSWER_GAP) {
-			sq_session_wake(s);
+			sq_hold_wake(s);
 			return true;
 		}
 		if (ans->conflict == SQ_ANSWER_SUPERSEDED) {
-			sq_session_superseded(s);
+			sq_hold_superseded(s);
 			return false;
 		}
 		break;
 	case 403: /* not its own session: what it declares, or another link's token */
 		SQ_WARN("session", "client %s: a request is %s", s->client_id,
-		    sq_session_denied_text(s, ans));
+		    sq_hold_denied_text(s, ans));
 		sq_hub_count(s->hub, SQ_M_DENIED, 1);
 		break;
 	case 400:
@@ -124,7 +123,7 @@ sq_session_refused(
 	default:
 		break;
 	}
-	sq_session_again(s, ans->retry_after_ms);
+	sq_hold_again(s, ans->retry_after_ms);
 	return false;
 }
 
@@ -146,7 +145,7 @@ batch_has(const struct sq_lane_flight *f, uint8_t kind)
 }
 
 void
-sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
+sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
 {
 	struct sq_lane_outcome o;
 	size_t before = s->backlog;
@@ -160,13 +159,13 @@ sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
 			if (i == 1 && o.image_qos == 0 && s->lane1_qos0 > 0)
 				s->lane1_qos0--;
 			if (o.reason >= 0x80 && o.kind == SQ_ENTRY_MESSAGE)
-				sq_session_publish_refused(s, &o);
+				sq_hold_publish_refused(s, &o);
 			else if (o.refusal == SQ_REFUSAL_UNMATCHED)
 				sq_refusals_count(s->hub, SQ_REFUSAL_UNMATCHED);
 			if (s->client == NULL || o.image_qos == 0)
 				continue;
-			if (o.reason >= 0x80 && !sq_session_hears(s, &o)) {
-				if (sq_session_hold_refused(s, l, &o, now_ms))
+			if (o.reason >= 0x80 && !sq_hold_hears(s, &o)) {
+				if (sq_hold_park_refused(s, l, &o, now_ms))
 					break;
 				continue; /* the client may be gone now */
 			}
@@ -176,14 +175,14 @@ sq_session_outcomes(struct sq_session *s, uint64_t now_ms)
 				sq_client_acked(s->client, &o);
 		}
 	}
-	sq_session_backlog(s);
+	sq_hold_backlog(s);
 	if (s->client != NULL && s->backlog != before &&
 	    s->backlog <= s->hub->cfg->lane_bytes - s->hub->cfg->lane_bytes / 4)
 		sq_client_resume(s->client);
 }
 
 static void
-batch_accepted(struct sq_session *s, struct batch_post *p, const struct sq_answer *ans)
+batch_accepted(struct sq_hold *s, struct batch_post *p, const struct sq_answer *ans)
 {
 	struct sq_outcomes o;
 
@@ -196,12 +195,12 @@ batch_accepted(struct sq_session *s, struct batch_post *p, const struct sq_answe
 	if (p->post.attach_seq == s->attach_seq)
 		s->failures = 0;
 	if (s->refused_ms != 0)
-		sq_session_accepted(s, &o);
-	sq_session_outcomes(s, sq_hub_now(s->hub));
+		sq_hold_accepted(s, &o);
+	sq_hold_outcomes(s, sq_hub_now(s->hub));
 }
 
 static int
-batch_too_big(struct sq_session *s, struct batch_post *p)
+batch_too_big(struct sq_hold *s, struct batch_post *p)
 {
 	static const char text[] = "the message is above the broker's limits.max-packet";
 	struct sq_refusal_seen r = {.client = s->client_id,
@@ -216,7 +215,7 @@ batch_too_big(struct sq_session *s, struct batch_post *p)
 }
 
 static void
-batch_refused(struct sq_session *s, struct batch_post *p, const struct sq_answer *ans)
+batch_refused(struct sq_hold *s, struct batch_post *p, const struct sq_answer *ans)
 {
 	struct sq_lane_out *l = s->lane[p->lane];
 	bool settled = false; /* nothing follows for the attachment */
@@ -235,10 +234,10 @@ batch_refused(struct sq_session *s, struct batch_post *p, const struct sq_answer
 	}
 	if (settled)
 		return;
-	if (rc != 0 && p->post.attach_seq == s->attach_seq && s->state == SQ_SESSION_ATTACHED)
-		sq_session_again(s, 0);
+	if (rc != 0 && p->post.attach_seq == s->attach_seq && s->state == SQ_HOLD_ATTACHED)
+		sq_hold_again(s, 0);
 	else
-		(void)sq_session_refused(s, &p->post, ans);
+		(void)sq_hold_refused(s, &p->post, ans);
 }
 
 /* A flight of a session that has ended needs its lane no more than to let go. */
@@ -246,9 +245,9 @@ static void
 batch_done(struct sq_request *req, const struct sq_answer *ans)
 {
 	struct batch_post *p = SQ_CONTAINER_OF(req, struct batch_post, post.req);
-	struct sq_session *s = p->post.session;
+	struct sq_hold *s = p->post.hold;
 
-	if (s->state == SQ_SESSION_ENDED) {
+	if (s->state == SQ_HOLD_ENDED) {
 		sq_lane_out_failed(s->lane[p->lane], &p->flight);
 	} else if (ans->status == 200) {
 		SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-answered");
@@ -257,23 +256,23 @@ batch_done(struct sq_request *req, const struct sq_answer *ans)
 	} else {
 		batch_refused(s, p, ans);
 	}
-	sq_session_post_free(&p->post);
+	sq_hold_post_free(&p->post);
 }
 
 static void
 batch_post_send(struct batch_post *p)
 {
-	struct sq_uplink *link = p->post.session->link;
+	struct sq_uplink *link = p->post.hold->link;
 
 	SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-posting");
 	SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_RELEASE), "sidecar-release-posting");
-	sq_session_post_send(&p->post, link);
+	sq_hold_post_send(&p->post, link);
 	SQ_FAULT_LATER(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-posted", link);
 	SQ_FAULT_LATER(batch_has(&p->flight, SQ_ENTRY_RELEASE), "sidecar-release-posted", link);
 }
 
 void
-sq_session_post_lanes(struct sq_session *s, uint64_t now_ms)
+sq_hold_post_lanes(struct sq_hold *s, uint64_t now_ms)
 {
 	uint32_t top = sq_order_top(&s->order);
 	struct batch_post *p;
@@ -290,7 +289,7 @@ sq_session_post_lanes(struct sq_session *s, uint64_t now_ms)
 		struct sq_lane_flight f;
 
 		while (s->lane[i] != NULL && sq_lane_out_take(s->lane[i], top, &f)) {
-			p = sq_session_post_new(s, sizeof *p, "messages");
+			p = sq_hold_post_new(s, sizeof *p, "messages");
 			p->lane = i;
 			p->flight = f;
 			p->post.req.body[0] = (struct iovec){
@@ -307,7 +306,7 @@ sq_session_post_lanes(struct sq_session *s, uint64_t now_ms)
 /* --- settlements --- */
 
 void
-sq_session_flush_pubrels(struct sq_session *s)
+sq_hold_flush_pubrels(struct sq_hold *s)
 {
 	struct sq_inbox_pubrel rel;
 
@@ -336,44 +335,44 @@ static void
 settle_done(struct sq_request *req, const struct sq_answer *ans)
 {
 	struct settle_post *p = SQ_CONTAINER_OF(req, struct settle_post, post.req);
-	struct sq_session *s = p->post.session;
+	struct sq_hold *s = p->post.hold;
 	bool ok = ans->status == 204 || ans->status == 200;
 
-	if (s->state == SQ_SESSION_ENDED || ok) {
+	if (s->state == SQ_HOLD_ENDED || ok) {
 		if (ok && p->post.attach_seq == s->attach_seq)
 			s->failures = 0;
 		if (ok && s->refused_ms != 0)
-			sq_session_settled(s, &p->flight);
+			sq_hold_settled(s, &p->flight);
 		SQ_FAULT_IF(
 		    settle_has(&p->flight, SQ_SETTLE_RECEIVED), "sidecar-received-answered");
 		SQ_FAULT_IF(
 		    settle_has(&p->flight, SQ_SETTLE_COMPLETE), "sidecar-complete-answered");
 		sq_inbox_done(s->inbox, &p->flight, ok);
-		if (s->state != SQ_SESSION_ENDED)
-			sq_session_flush_pubrels(s);
+		if (s->state != SQ_HOLD_ENDED)
+			sq_hold_flush_pubrels(s);
 	} else if (ans->status == 0 || ans->status == 429 || ans->status == 503) {
 		sq_inbox_again(s->inbox, &p->flight);
-		(void)sq_session_refused(s, &p->post, ans);
+		(void)sq_hold_refused(s, &p->post, ans);
 	} else {
 		sq_inbox_done(s->inbox, &p->flight, false);
-		(void)sq_session_refused(s, &p->post, ans);
+		(void)sq_hold_refused(s, &p->post, ans);
 	}
-	sq_session_post_free(&p->post);
+	sq_hold_post_free(&p->post);
 }
 
 void
-sq_session_post_settlements(struct sq_session *s)
+sq_hold_post_settlements(struct sq_hold *s)
 {
 	struct sq_inbox_flight f;
 	struct settle_post *p;
 
 	while (sq_inbox_take(s->inbox, &f)) {
-		p = sq_session_post_new(s, sizeof *p, "settlements");
+		p = sq_hold_post_new(s, sizeof *p, "settlements");
 		p->flight = f;
 		p->post.req.body[0] = (struct iovec){sq_buf_data(&f.body), sq_buf_len(&f.body)};
 		p->post.req.n_body = 1;
 		p->post.req.done = settle_done;
-		sq_session_post_send(&p->post, s->link);
+		sq_hold_post_send(&p->post, s->link);
 		SQ_FAULT_LATER(
 		    settle_has(&p->flight, SQ_SETTLE_RECEIVED), "sidecar-received-posted", s->link);
 		SQ_FAULT_LATER(
@@ -382,26 +381,26 @@ sq_session_post_settlements(struct sq_session *s)
 }
 
 bool
-sq_session_flushed(const struct sq_session *s)
+sq_hold_flushed(const struct sq_hold *s)
 {
 	for (int i = 0; i < SQ_LANES; i++) {
 		if (s->lane[i] != NULL && !sq_lane_out_idle(s->lane[i]))
 			return false;
 	}
-	return sq_inbox_flushed(s->inbox) && sq_session_order_flushed(s);
+	return sq_inbox_flushed(s->inbox) && sq_hold_order_flushed(s);
 }
 
 bool
-sq_session_owes(const struct sq_session *s)
+sq_hold_owes(const struct sq_hold *s)
 {
 	/* A disk outbox's leaves when all is forwarded. */
-	return s->will != NULL || !sq_session_flushed(s) || (s->disk != NULL && !s->leaving);
+	return s->will != NULL || !sq_hold_flushed(s) || (s->disk != NULL && !s->leaving);
 }
 
 /* --- deliveries --- */
 
 void
-sq_session_deliver(struct sq_session *s, const struct sq_deliver *d, const struct sq_target *t,
+sq_hold_deliver(struct sq_hold *s, const struct sq_deliver *d, const struct sq_target *t,
     struct sq_block *block)
 {
 	uint32_t size = sq_image_size(d->image);
@@ -413,7 +412,7 @@ sq_session_deliver(struct sq_session *s, const struct sq_deliver *d, const struc
 	if (qos == 0) {
 		sq_inbox_qos0(s->inbox, size);
 		if (sq_client_deliver(s->client, d, t, block) != 0)
-			sq_session_written(s, 1, size);
+			sq_hold_written(s, 1, size);
 		return;
 	}
 	if (sq_inbox_deliver(s->inbox, t, d->has_origin ? &d->origin : &no_origin, size) ==
@@ -423,5 +422,5 @@ sq_session_deliver(struct sq_session *s, const struct sq_deliver *d, const struc
 			sq_inbox_discard(s->inbox, t->packet_id, SQ_MQTT_RC_PACKET_TOO_LARGE);
 	}
 	if (sq_inbox_due(s->inbox))
-		sq_session_wake(s);
+		sq_hold_wake(s);
 }

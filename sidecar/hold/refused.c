@@ -1,4 +1,4 @@
-/* Publishes that the broker refuses while their client can't be told; see session_refused.h. */
+/* Publishes that the broker refuses while their client can't be told; see refused.h. */
 #include "sidecar/hold/refused.h"
 
 #include "sidecar/mqtt/client.h"
@@ -8,7 +8,7 @@
 enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000 };
 
 bool
-sq_session_hears(const struct sq_session *s, const struct sq_lane_outcome *o)
+sq_hold_hears(const struct sq_hold *s, const struct sq_lane_outcome *o)
 {
 	return o->qos > 0 && (s->version == SQ_MQTT_V5 || o->kind != SQ_ENTRY_MESSAGE);
 }
@@ -21,9 +21,9 @@ outcome_passes(const struct sq_lane_outcome *o)
 }
 
 void
-sq_session_publish_refused(struct sq_session *s, const struct sq_lane_outcome *o)
+sq_hold_publish_refused(struct sq_hold *s, const struct sq_lane_outcome *o)
 {
-	bool waits = s->client != NULL && o->image_qos > 0 && !sq_session_hears(s, o) &&
+	bool waits = s->client != NULL && o->image_qos > 0 && !sq_hold_hears(s, o) &&
 	    outcome_passes(o);
 	struct sq_refusal_seen r = {.client = s->client_id,
 	    .what = "publish",
@@ -45,7 +45,7 @@ sq_session_publish_refused(struct sq_session *s, const struct sq_lane_outcome *o
 /* Whether nothing has gone on for session.refused-max while messages of this client were
  * refused; then its connection has been ended. */
 static bool
-refused_for_long(struct sq_session *s, const struct sq_lane_outcome *o, uint64_t now_ms)
+refused_for_long(struct sq_hold *s, const struct sq_lane_outcome *o, uint64_t now_ms)
 {
 	uint64_t most_ms = s->hub->cfg->refused_max_ms;
 
@@ -60,8 +60,8 @@ refused_for_long(struct sq_session *s, const struct sq_lane_outcome *o, uint64_t
 }
 
 bool
-sq_session_hold_refused(
-    struct sq_session *s, struct sq_lane_out *l, const struct sq_lane_outcome *o, uint64_t now_ms)
+sq_hold_park_refused(
+    struct sq_hold *s, struct sq_lane_out *l, const struct sq_lane_outcome *o, uint64_t now_ms)
 {
 	if (!outcome_passes(o)) {
 		if (o->qos > 0)
@@ -77,12 +77,12 @@ sq_session_hold_refused(
 		s->retry_ms = s->retry_ms * 2 < RETRY_MAX_MS ? s->retry_ms * 2 : RETRY_MAX_MS;
 	}
 	s->due_retry = now_ms + s->retry_ms;
-	sq_session_wake(s);
+	sq_hold_wake(s);
 	return true;
 }
 
 void
-sq_session_accepted(struct sq_session *s, const struct sq_outcomes *o)
+sq_hold_accepted(struct sq_hold *s, const struct sq_outcomes *o)
 {
 	for (unsigned i = 0; i < o->n; i++) {
 		if (o->codes[i] < 0x80)
@@ -91,7 +91,7 @@ sq_session_accepted(struct sq_session *s, const struct sq_outcomes *o)
 }
 
 void
-sq_session_settled(struct sq_session *s, const struct sq_inbox_flight *f)
+sq_hold_settled(struct sq_hold *s, const struct sq_inbox_flight *f)
 {
 	struct sq_settlements body;
 

@@ -1,5 +1,5 @@
 /* SUBSCRIBE and UNSUBSCRIBE of a session, and declared bindings: what is asked of the broker,
- * and what its answer means.  When it is asked is session_order.c's. */
+ * and what its answer means.  When it is asked is order.c's. */
 #include "sidecar/hold/hold.h"
 
 #include <stdio.h>
@@ -52,7 +52,7 @@ subreq_say(struct sq_subreq *r, struct sq_bytes text)
 
 /* An entry of a packet is refused: counted, logged, and the client is told. */
 static void
-subreq_refused(struct sq_session *s, struct sq_subreq *r, uint8_t code, const struct sq_note *note)
+subreq_refused(struct sq_hold *s, struct sq_subreq *r, uint8_t code, const struct sq_note *note)
 {
 	struct sq_refusal_seen refused = {.client = s->client_id,
 	    .what = r->op == SQ_SUB_SUBSCRIBE ? "subscribe" : "unsubscribe",
@@ -79,7 +79,7 @@ sq_subreq_new(uint8_t op, uint16_t packet_id, uint16_t n)
 
 /* Entry 'i' is refused here, for 'why'. */
 static void
-subreq_refuse(struct sq_session *s, struct sq_subreq *r, uint16_t i, uint8_t code,
+subreq_refuse(struct sq_hold *s, struct sq_subreq *r, uint16_t i, uint8_t code,
     enum sq_refusal refusal, struct sq_bytes filter, const char *why)
 {
 	struct sq_buf text = {0};
@@ -104,7 +104,7 @@ sq_subreq_ask(struct sq_subreq *r, uint16_t i, const struct sq_sub *sub)
 }
 
 static void
-subreq_suback(struct sq_session *s, const struct sq_subreq *r)
+subreq_suback(struct sq_hold *s, const struct sq_subreq *r)
 {
 	sq_client_suback(s->client, r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK : SQ_MQTT_UNSUBACK,
 	    r->packet_id, r->codes, r->n,
@@ -113,10 +113,10 @@ subreq_suback(struct sq_session *s, const struct sq_subreq *r)
 
 /* A packet's request is complete; one with nothing to ask is answered at once. */
 static void
-subreq_start(struct sq_session *s, struct sq_subreq *r)
+subreq_start(struct sq_hold *s, struct sq_subreq *r)
 {
 	if (r->n_ask != 0) {
-		sq_session_ask_in_order(s, r);
+		sq_hold_ask_in_order(s, r);
 		return;
 	}
 	subreq_suback(s, r);
@@ -125,7 +125,7 @@ subreq_start(struct sq_session *s, struct sq_subreq *r)
 
 /* UNSUBACK has no codes before MQTT 5: it says that all is done. */
 static bool
-subs_can_refuse(const struct sq_session *s, uint8_t type)
+subs_can_refuse(const struct sq_hold *s, uint8_t type)
 {
 	return type == SQ_MQTT_SUBACK || s->version == SQ_MQTT_V5;
 }
@@ -133,7 +133,7 @@ subs_can_refuse(const struct sq_session *s, uint8_t type)
 /* All entries of a packet are refused alike, for 'why'. */
 static void
 subs_refuse_packet(
-    struct sq_session *s, uint8_t type, uint16_t packet_id, uint32_t count, struct sq_buf *why)
+    struct sq_hold *s, uint8_t type, uint16_t packet_id, uint32_t count, struct sq_buf *why)
 {
 	uint8_t *codes = sq_xmalloc(count);
 	struct sq_refusal_seen refused = {.client = s->client_id,
@@ -153,7 +153,7 @@ subs_refuse_packet(
 /* Whether a packet of 'count' filters in 'bytes' may be asked for: 0; SQ_EAGAIN: not now;
  * SQ_ETOOBIG: it has been refused. */
 static int
-subs_admit(struct sq_session *s, uint8_t type, uint16_t packet_id, uint32_t count, size_t bytes)
+subs_admit(struct sq_hold *s, uint8_t type, uint16_t packet_id, uint32_t count, size_t bytes)
 {
 	size_t body = bytes + (size_t)count * ENTRY_OVERHEAD;
 	struct sq_buf why = {0};
@@ -179,7 +179,7 @@ subs_admit(struct sq_session *s, uint8_t type, uint16_t packet_id, uint32_t coun
 
 /* Whether only the answers to what was asked before say how many of 'count' there is room for. */
 static bool
-subs_near_full(const struct sq_session *s, uint32_t count)
+subs_near_full(const struct sq_hold *s, uint32_t count)
 {
 	return s->subs.n + s->subs_asked + count > s->hub->cfg->max_subscriptions &&
 	    !sq_order_idle(&s->order);
@@ -188,18 +188,18 @@ subs_near_full(const struct sq_session *s, uint32_t count)
 /* Whether 'filter', one of 'count' in a packet with 'fresh' new ones before it, is
  * one subscription too many.  One that the session has is replaced (MQTT-3.8.4-3). */
 static bool
-subs_full(const struct sq_session *s, uint32_t count, uint32_t *fresh, struct sq_bytes filter)
+subs_full(const struct sq_hold *s, uint32_t count, uint32_t *fresh, struct sq_bytes filter)
 {
 	uint64_t most = s->hub->cfg->max_subscriptions;
 
-	if (s->subs.n + count <= most || sq_session_has_made(s, filter))
+	if (s->subs.n + count <= most || sq_hold_has_made(s, filter))
 		return false;
 	return s->subs.n + (*fresh)++ >= most;
 }
 
 /* More than limits.subscriptions. */
 static void
-subs_refuse_entry(struct sq_session *s, struct sq_subreq *r, uint16_t i, struct sq_bytes filter)
+subs_refuse_entry(struct sq_hold *s, struct sq_subreq *r, uint16_t i, struct sq_bytes filter)
 {
 	char why[96];
 
@@ -210,7 +210,7 @@ subs_refuse_entry(struct sq_session *s, struct sq_subreq *r, uint16_t i, struct 
 
 /* Not what sqmqos.io/subscribe allows. */
 static void
-subs_deny_entry(struct sq_session *s, struct sq_subreq *r, uint16_t i, struct sq_bytes filter)
+subs_deny_entry(struct sq_hold *s, struct sq_subreq *r, uint16_t i, struct sq_bytes filter)
 {
 	sq_hub_count(s->hub, SQ_M_SUBSCRIBE_STRICT, 1);
 	subreq_refuse(s, r, i, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_REFUSAL_DENIED, filter,
@@ -219,7 +219,7 @@ subs_deny_entry(struct sq_session *s, struct sq_subreq *r, uint16_t i, struct sq
 
 /* Whether entry 'i' of 'count' is asked for; else it has been refused. */
 static bool
-subs_may_ask(struct sq_session *s, struct sq_subreq *r, uint16_t i, uint32_t count, uint32_t *fresh,
+subs_may_ask(struct sq_hold *s, struct sq_subreq *r, uint16_t i, uint32_t count, uint32_t *fresh,
     struct sq_bytes filter)
 {
 	const char *why = "not UTF-8";
@@ -244,7 +244,7 @@ subs_may_ask(struct sq_session *s, struct sq_subreq *r, uint16_t i, uint32_t cou
 		subs_refuse_entry(s, r, i, filter);
 		return false;
 	}
-	if (sq_room_none_to_stay() && !sq_session_has_made(s, filter)) {
+	if (sq_room_none_to_stay() && !sq_hold_has_made(s, filter)) {
 		subreq_refuse(
 		    s, r, i, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_MEMORY, filter, SQ_ROOM_TEXT);
 		return false;
@@ -253,8 +253,8 @@ subs_may_ask(struct sq_session *s, struct sq_subreq *r, uint16_t i, uint32_t cou
 }
 
 int
-sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
-    struct sq_bytes entries, uint32_t sub_id)
+sq_hold_subscribe(
+    struct sq_hold *s, uint16_t packet_id, uint32_t count, struct sq_bytes entries, uint32_t sub_id)
 {
 	uint8_t most = s->hub->limits.max_qos;
 	struct sq_mqtt_sub in;
@@ -285,8 +285,7 @@ sq_session_subscribe(struct sq_session *s, uint16_t packet_id, uint32_t count,
 }
 
 int
-sq_session_unsubscribe(
-    struct sq_session *s, uint16_t packet_id, uint32_t count, struct sq_bytes filters)
+sq_hold_unsubscribe(struct sq_hold *s, uint16_t packet_id, uint32_t count, struct sq_bytes filters)
 {
 	struct sq_bytes filter;
 	struct sq_topic_filter f;
@@ -313,39 +312,38 @@ sq_session_unsubscribe(
 }
 
 void
-sq_session_declare(struct sq_session *s, const struct sq_sub *sub, uint32_t token)
+sq_hold_declare(struct sq_hold *s, const struct sq_sub *sub, uint32_t token)
 {
 	struct sq_subreq *r;
 
-	if (s->leaving || s->state == SQ_SESSION_ENDED)
+	if (s->leaving || s->state == SQ_HOLD_ENDED)
 		return;
 	r = sq_subreq_new(sub->op, 0, 1);
 	r->declared = true;
 	r->token = token;
 	sq_subreq_ask(r, 0, sub);
-	sq_session_ask(s, r, false);
+	sq_hold_ask(s, r, false);
 }
 
 /* --- answers --- */
 
 /* An edit of the annotations may have come since it was asked for. */
 static void
-subreq_made(struct sq_session *s, const struct sq_sub *e)
+subreq_made(struct sq_hold *s, const struct sq_sub *e)
 {
 	struct sq_topic_filter f;
 
-	sq_session_made(s, e);
+	sq_hold_made(s, e);
 	if (sq_topic_filter_parse(e->filter, &f, NULL) != 0 || !sq_rights_allow(s->hub->rights, &f))
-		sq_session_enforce(s);
+		sq_hold_enforce(s);
 }
 
 /* An entry was answered: what the client has subscribed to follows. */
 static void
-subreq_remember(
-    struct sq_session *s, const struct sq_subreq *r, const struct sq_sub *e, uint8_t code)
+subreq_remember(struct sq_hold *s, const struct sq_subreq *r, const struct sq_sub *e, uint8_t code)
 {
 	if (r->op == SQ_SUB_UNSUBSCRIBE && !r->again)
-		sq_session_unmade(s, e->filter);
+		sq_hold_unmade(s, e->filter);
 	else if (r->op == SQ_SUB_UNSUBSCRIBE)
 		SQ_DEBUG("session", "client %s: a subscription was ended", s->client_id);
 	else if (code < 0x80 && !r->again)
@@ -356,7 +354,7 @@ subreq_remember(
 }
 
 void
-sq_subreq_answer(struct sq_session *s, struct sq_subreq *r, const unsigned char *codes,
+sq_subreq_answer(struct sq_hold *s, struct sq_subreq *r, const unsigned char *codes,
     struct sq_bytes notes, uint16_t first)
 {
 	struct sq_bytes rest = {sq_buf_data(&r->entries), sq_buf_len(&r->entries)};

@@ -1,6 +1,6 @@
-/* What a session asks of its broker about subscriptions, for session_subs.c (what is asked,
- * and its answer), session_order.c (requests, and their place among the publishes) and
- * session_made.c (what is there, to be made again). */
+/* What a session asks of its broker about subscriptions, for subs.c (what is asked,
+ * and its answer), order.c (requests, and their place among the publishes) and
+ * made.c (what is there, to be made again). */
 #ifndef SQ_SIDECAR_HOLD_SUBS_H
 #define SQ_SIDECAR_HOLD_SUBS_H
 
@@ -13,7 +13,7 @@
 #include "core/list.h"
 #include "proto/link/frame.h"
 
-struct sq_session;
+struct sq_hold;
 
 enum {
 	SQ_SUBS_BYTES_MAX = 262144, /* of a session without an answer; then EAGAIN */
@@ -35,29 +35,29 @@ struct sq_subreq {
 	struct sq_buf entries; /* as in version SQ_LINK_VERSION of the link */
 };
 
-/* --- session_subs.c --- */
+/* --- subs.c --- */
 
 struct sq_subreq *sq_subreq_new(uint8_t op, uint16_t packet_id, uint16_t n);
 void sq_subreq_free(struct sq_subreq *);
 /* Entry 'i' is asked for. */
 void sq_subreq_ask(struct sq_subreq *, uint16_t i, const struct sq_sub *);
 /* Takes its answers; 'first' is the index of its first entry in the request. */
-void sq_subreq_answer(struct sq_session *, struct sq_subreq *, const unsigned char *codes,
+void sq_subreq_answer(struct sq_hold *, struct sq_subreq *, const unsigned char *codes,
     struct sq_bytes notes, uint16_t first);
 
-/* --- session_order.c: both take the subreq --- */
+/* --- order.c: both take the subreq --- */
 
 /* It keeps its place among what the client has published. */
-void sq_session_ask_in_order(struct sq_session *, struct sq_subreq *);
+void sq_hold_ask_in_order(struct sq_hold *, struct sq_subreq *);
 /* It waits for nothing but what was asked so before; 'first': not even for that. */
-void sq_session_ask(struct sq_session *, struct sq_subreq *, bool first);
+void sq_hold_ask(struct sq_hold *, struct sq_subreq *, bool first);
 /* What still waits to make again what the broker has lost once more is not asked for. */
-void sq_session_ask_not_again(struct sq_session *);
+void sq_hold_ask_not_again(struct sq_hold *);
 
-/* --- session_made.c --- */
+/* --- made.c --- */
 
-void sq_session_made(struct sq_session *, const struct sq_sub *);
-bool sq_session_has_made(const struct sq_session *, struct sq_bytes filter);
-void sq_session_unmade(struct sq_session *, struct sq_bytes filter);
+void sq_hold_made(struct sq_hold *, const struct sq_sub *);
+bool sq_hold_has_made(const struct sq_hold *, struct sq_bytes filter);
+void sq_hold_unmade(struct sq_hold *, struct sq_bytes filter);
 
 #endif

@@ -31,7 +31,7 @@ static const struct {
 const char *
 sq_client_name(const struct sq_client *c)
 {
-	return c->session != NULL ? sq_session_client_id(c->session) : c->from;
+	return c->hold != NULL ? sq_hold_client_id(c->hold) : c->from;
 }
 
 /* The end that an error of the decoder is. */
@@ -162,13 +162,13 @@ client_waits(struct sq_client *c)
 {
 	if (!sq_room_none())
 		return false;
-	if (c->session == NULL) {
+	if (c->hold == NULL) {
 		sq_client_end(c, SQ_END_MEMORY);
 		return true;
 	}
 	c->blocked = true;
 	ev_io_stop(c->hub->loop, &c->in);
-	sq_session_pause(c->session);
+	sq_hold_pause(c->hold);
 	return true;
 }
 
@@ -283,12 +283,12 @@ sq_client_new(struct sq_hub *h, int fd, const char *from)
 static void
 client_leave(struct sq_client *c, unsigned how)
 {
-	struct sq_session *s = c->session;
+	struct sq_hold *s = c->hold;
 
 	if (s == NULL)
 		return;
-	c->session = NULL;
-	sq_session_leave(s, how, c->expiry_s);
+	c->hold = NULL;
+	sq_hold_leave(s, how, c->expiry_s);
 	sq_receiver_left(c->hub->receiver, &c->taker);
 }
 
@@ -439,8 +439,8 @@ sq_client_sweep(struct sq_client *c, uint64_t now_ms)
 		if (c->keep_alive_s != 0 && !c->blocked &&
 		    now_ms - c->heard_ms > c->keep_alive_s * UINT64_C(1500))
 			sq_client_end(c, SQ_END_KEEP_ALIVE);
-		else if (now_ms - c->heard_ms > 1000 && c->session != NULL)
-			sq_session_trim(c->session);
+		else if (now_ms - c->heard_ms > 1000 && c->hold != NULL)
+			sq_hold_trim(c->hold);
 		break;
 	case SQ_CLIENT_CLOSING:
 		if (now_ms - c->since_ms >= CLOSING_MS) {

@@ -51,8 +51,7 @@ connect_will(const struct sq_client *c, const struct sq_mqtt_connect *k, struct 
 /* Puts the will into 'sp'; false: the CONNECT has been refused for it.  One to a reserved
  * topic is refused, too, but of MQTT 3.1.1, which has no code for it: it is left out. */
 static bool
-connect_take_will(
-    struct sq_client *c, const struct sq_mqtt_connect *k, struct sq_session_params *sp)
+connect_take_will(struct sq_client *c, const struct sq_mqtt_connect *k, struct sq_hold_params *sp)
 {
 	const char *reserved = sq_topic_closed(k->will_topic);
 
@@ -182,7 +181,7 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 {
 	const struct sq_mqtt_connect *k = &p->connect;
 	char id[SQ_KEY_CLIENT_MAX + 1];
-	struct sq_session_params sp = {
+	struct sq_hold_params sp = {
 	    .client_id = id, .version = k->version, .clean_start = k->clean_start};
 
 	if (!sq_client_may_connect(c, p))
@@ -208,14 +207,14 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	sp.expiry_s = c->expiry_s;
 	sp.receive_max = c->receive_max;
 	c->broker_max_packet = c->hub->broker_max_packet;
-	c->session = sq_session_open(c->hub, &sp, c);
+	c->hold = sq_hold_open(c->hub, &sp, c);
 	c->since_ms = sq_hub_now(c->hub);
 	c->state = SQ_CLIENT_WAITING;
 	c->transient = !sp.durable;
 	if (c->transient && !connect_awaits_limits(c))
 		sq_client_connack(c, false);
-	if (c->session != NULL)
-		sq_receiver_opened(c->hub->receiver, &c->taker, c->session);
+	if (c->hold != NULL)
+		sq_receiver_opened(c->hub->receiver, &c->taker, c->hold);
 }
 
 void
@@ -246,7 +245,7 @@ sq_client_connack(struct sq_client *c, bool present)
 		props.session_expiry_s = c->granted_expiry_s;
 	}
 	if (c->assigned) {
-		const char *id = sq_session_client_id(c->session);
+		const char *id = sq_hold_client_id(c->hold);
 
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_ASSIGNED_CLIENT_ID);
 		props.assigned_client_id = sq_bytes_of(id);

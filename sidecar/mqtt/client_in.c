@@ -126,7 +126,7 @@ publish_refused(struct sq_client *c, const struct sq_lane_publish *m, uint8_t re
 	sq_buf_printf(&text, "%s the topic %.*s%s", why, (int)shown, (const char *)m->topic.p,
 	    shown < m->topic.len ? "..." : "");
 	if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
-		rc = sq_session_refuse(c->session, m, reason, (uint8_t)refusal, buf_bytes(&text));
+		rc = sq_hold_refuse(c->hold, m, reason, (uint8_t)refusal, buf_bytes(&text));
 	if (rc == 0) {
 		sq_refusals_count(c->hub, refusal);
 		SQ_WARN("client", "%s: publish to '%.*s' refused, %s it", sq_client_name(c),
@@ -173,7 +173,7 @@ publish_reserved(struct sq_client *c, const struct sq_lane_publish *m, const cha
 	int rc;
 
 	if (m->qos > 0) {
-		rc = sq_session_refuse(c->session, m,
+		rc = sq_hold_refuse(c->hold, m,
 		    told ? SQ_MQTT_RC_TOPIC_INVALID : SQ_MQTT_RC_SUCCESS, SQ_REFUSAL_TOPIC,
 		    sq_bytes_of(why));
 		if (rc != 0)
@@ -189,8 +189,8 @@ publish_reserved(struct sq_client *c, const struct sq_lane_publish *m, const cha
 static int
 publish_no_room(struct sq_client *c, const struct sq_lane_publish *m)
 {
-	int rc = sq_session_refuse(
-	    c->session, m, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_MEMORY, sq_bytes_of(SQ_ROOM_TEXT));
+	int rc = sq_hold_refuse(
+	    c->hold, m, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_MEMORY, sq_bytes_of(SQ_ROOM_TEXT));
 
 	if (rc != 0)
 		return rc;
@@ -210,10 +210,10 @@ publish_by_rules(struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_
 	/* Without rules, only QoS 3 that the app asks for itself is of interest. */
 	if (c->hub->rules == NULL &&
 	    (out->qos < 2 || !sq_mqtt_has(&p->props, SQ_MQTT_PROP_USER_PROPERTY)))
-		return sq_session_publish(c->session, out);
+		return sq_hold_publish(c->hold, out);
 	rc = sq_rules_apply(c->hub->rules, out, &props);
 	if (rc == 0)
-		rc = sq_session_publish(c->session, out);
+		rc = sq_hold_publish(c->hold, out);
 	sq_buf_fini(&props);
 	return rc;
 }
@@ -335,8 +335,8 @@ client_subscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
 	}
 	if (!sq_client_limits_subscribe(c, p))
 		return 0;
-	return sq_session_subscribe(
-	    c->session, p->subscribe.packet_id, p->subscribe.count, p->subscribe.entries, sub_id);
+	return sq_hold_subscribe(
+	    c->hold, p->subscribe.packet_id, p->subscribe.count, p->subscribe.entries, sub_id);
 }
 
 static int
@@ -349,8 +349,8 @@ client_unsubscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
 		if (!client_filter(c, filter))
 			return 0;
 	}
-	rc = sq_session_unsubscribe(
-	    c->session, p->unsubscribe.packet_id, p->unsubscribe.count, p->unsubscribe.filters);
+	rc = sq_hold_unsubscribe(
+	    c->hold, p->unsubscribe.packet_id, p->unsubscribe.count, p->unsubscribe.filters);
 	if (rc != SQ_ETOOBIG)
 		return rc;
 	sq_client_end(c, SQ_END_QUOTA);
@@ -364,7 +364,7 @@ client_ack(struct sq_client *c, const struct sq_mqtt_packet *p)
 {
 	struct sq_buf text = {0};
 
-	if (sq_session_ack(c->session, p->type, p->ack.packet_id, p->ack.reason) == 0)
+	if (sq_hold_ack(c->hold, p->type, p->ack.packet_id, p->ack.reason) == 0)
 		return;
 	sq_buf_printf(&text, "%s is not what the message of packet identifier %u waits for",
 	    sq_mqtt_type_name(p->type), p->ack.packet_id);
@@ -406,7 +406,7 @@ sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t siz
 		return 0;
 	case SQ_MQTT_PUBREL:
 		SQ_FAULT("sidecar-pubrel-read");
-		return sq_session_release(c->session, p->ack.packet_id);
+		return sq_hold_release(c->hold, p->ack.packet_id);
 	case SQ_MQTT_SUBSCRIBE:
 		sq_client_did(c, SQ_TAKER_SUBSCRIBED);
 		return client_subscribe(c, p);

@@ -36,8 +36,7 @@ sq_client_limits_connect(
 		return SQ_MQTT_RC_BAD_CLIENT_ID;
 	}
 	/* Without clean start a broker may have its session: that one says whether it is new. */
-	if (sq_room_none_to_stay() && k->clean_start &&
-	    !sq_session_is_known(c->hub, k->client_id)) {
+	if (sq_room_none_to_stay() && k->clean_start && !sq_hold_is_known(c->hub, k->client_id)) {
 		sq_refusals_count(c->hub, SQ_REFUSAL_MEMORY);
 		*why = SQ_ROOM_TEXT;
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;

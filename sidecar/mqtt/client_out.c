@@ -275,8 +275,8 @@ sq_client_write(struct sq_client *c)
 	SQ_FAULT_WRITTEN(c);
 	if (rc != 0 && rc != SQ_EAGAIN)
 		client_broken(c, &msgs, &bytes);
-	if (c->session != NULL && msgs != 0)
-		sq_session_written(c->session, msgs, bytes);
+	if (c->hold != NULL && msgs != 0)
+		sq_hold_written(c->hold, msgs, bytes);
 	if (rc == SQ_EAGAIN) {
 		ev_io_start(c->hub->loop, &c->out);
 	} else if (rc == 0 && c->state == SQ_CLIENT_CLOSING) {

@@ -37,7 +37,7 @@ struct sq_alias {
 
 struct sq_client {
 	struct sq_hub *hub;
-	struct sq_session *session;
+	struct sq_hold *hold;
 	struct sq_list all, resumed, writer;
 	struct sq_taker_client taker;
 	ev_io in, out;

@@ -23,14 +23,14 @@ struct sq_outbox_disk {
 	void *owner;
 	char *dir;
 	struct sq_outbox_store *store;
-	struct sq_session *session; /* NULL: none is needed, or it is gone */
+	struct sq_hold *hold; /* NULL: none is needed, or it is gone */
 	bool own, finishing, for_good;
 	uint64_t renewed_ms; /* when its session was given another name; 0: never */
 	ev_async async;
 };
 
 struct disk_post {
-	struct sq_session_post post;
+	struct sq_hold_post post;
 	struct sq_outbox_batch *batch;
 };
 
@@ -39,7 +39,7 @@ struct disk_post {
 static void
 disk_on_acked(void *owner, struct sq_outbox_port *port, const struct sq_lane_outcome *outcome)
 {
-	struct sq_session *s = port->user;
+	struct sq_hold *s = port->user;
 
 	(void)owner;
 	if (s->client != NULL)
@@ -79,7 +79,7 @@ static void
 disk_open_session(struct sq_outbox_disk *d)
 {
 	char id[64];
-	struct sq_session_params p = {.client_id = id,
+	struct sq_hold_params p = {.client_id = id,
 	    .version = SQ_MQTT_V5,
 	    .durable = true,
 	    .expiry_s = UINT32_MAX,
@@ -87,9 +87,9 @@ disk_open_session(struct sq_outbox_disk *d)
 
 	snprintf(id, sizeof id, SQ_OUTBOX_ID_PREFIX "%016llx",
 	    (unsigned long long)sq_outbox_store_id(d->store));
-	d->session = sq_session_open(d->hub, &p, NULL);
-	d->session->disk = d;
-	d->session->incarnation = sq_outbox_store_incarnation(d->store);
+	d->hold = sq_hold_open(d->hub, &p, NULL);
+	d->hold->disk = d;
+	d->hold->incarnation = sq_outbox_store_incarnation(d->store);
 }
 
 int
@@ -127,8 +127,8 @@ sq_outbox_disk_free(struct sq_outbox_disk **dp, bool remove)
 	*dp = NULL;
 	if (d == NULL)
 		return;
-	if (d->session != NULL)
-		d->session->disk = NULL;
+	if (d->hold != NULL)
+		d->hold->disk = NULL;
 	if (remove && !d->own)
 		sq_outbox_store_forget_all(d->store); /* its clients are gone with their pod */
 	if (remove && sq_outbox_store_spent(d->store))
@@ -155,8 +155,8 @@ sq_outbox_disk_store(const struct sq_outbox_disk *d)
 static void
 disk_leave(struct sq_outbox_disk *d)
 {
-	d->session->last[1] = sq_outbox_store_last(d->store);
-	sq_session_leave(d->session, SQ_LEAVE_QUIET, d->for_good ? 0 : UINT32_MAX);
+	d->hold->last[1] = sq_outbox_store_last(d->store);
+	sq_hold_leave(d->hold, SQ_LEAVE_QUIET, d->for_good ? 0 : UINT32_MAX);
 }
 
 void
@@ -165,20 +165,20 @@ sq_outbox_disk_turn(struct sq_outbox_disk *d)
 	bool room = sq_outbox_store_turn(d->store);
 
 	d->user->turned(d->owner, d, room);
-	if (d->session == NULL || d->session->leaving)
+	if (d->hold == NULL || d->hold->leaving)
 		return;
 	if (d->finishing && sq_outbox_store_idle(d->store))
 		disk_leave(d);
 	else
-		sq_session_wake(d->session);
+		sq_hold_wake(d->hold);
 }
 
 void
 sq_outbox_disk_bar(struct sq_outbox_disk *d, uint64_t seq)
 {
 	sq_outbox_store_bar(d->store, seq);
-	if (d->session != NULL)
-		sq_session_wake(d->session);
+	if (d->hold != NULL)
+		sq_hold_wake(d->hold);
 }
 
 void
@@ -193,14 +193,14 @@ void
 sq_outbox_disk_let_go(struct sq_outbox_disk *d)
 {
 	d->for_good = false;
-	if (d->session != NULL && !d->session->leaving)
+	if (d->hold != NULL && !d->hold->leaving)
 		disk_leave(d);
 }
 
 bool
 sq_outbox_disk_over(const struct sq_outbox_disk *d)
 {
-	return d->session == NULL && !sq_outbox_store_flies(d->store);
+	return d->hold == NULL && !sq_outbox_store_flies(d->store);
 }
 
 /* --- its session --- */
@@ -208,25 +208,25 @@ sq_outbox_disk_over(const struct sq_outbox_disk *d)
 void
 sq_outbox_disk_gone(struct sq_outbox_disk *d)
 {
-	d->session = NULL;
+	d->hold = NULL;
 }
 
 void
 sq_outbox_disk_attached(struct sq_outbox_disk *d, const struct sq_attached *a)
 {
 	sq_outbox_store_attached(d->store, a->incarnation, a->last[1], sq_random_u64());
-	d->session->last[1] = sq_outbox_store_last(d->store);
+	d->hold->last[1] = sq_outbox_store_last(d->store);
 }
 
 bool
 sq_outbox_disk_denied(struct sq_outbox_disk *d)
 {
 	uint64_t now_ms = sq_hub_now(d->hub);
-	struct sq_session *s = d->session;
+	struct sq_hold *s = d->hold;
 	struct sq_buf err = {0};
 
 	if (s->leaving) { /* nothing waits */
-		sq_session_end(s);
+		sq_hold_end(s);
 		return true;
 	}
 	if (d->renewed_ms != 0 && now_ms - d->renewed_ms < RENEW_MS)
@@ -242,7 +242,7 @@ sq_outbox_disk_denied(struct sq_outbox_disk *d)
 	    "%s: session %s belongs to another account: %llu bytes go on in a new one, from the "
 	    "first message without an answer; some may arrive twice",
 	    d->dir, s->client_id, (unsigned long long)sq_outbox_store_bytes(d->store));
-	sq_session_end(s);
+	sq_hold_end(s);
 	disk_open_session(d);
 	return true;
 }
@@ -250,7 +250,7 @@ sq_outbox_disk_denied(struct sq_outbox_disk *d)
 static void
 disk_refused(struct sq_outbox_disk *d, struct disk_post *p, const struct sq_answer *ans)
 {
-	struct sq_session *s = p->post.session;
+	struct sq_hold *s = p->post.hold;
 	bool lost = ans->status == 409 &&
 	    (ans->conflict == SQ_ANSWER_RUN ||
 		(ans->conflict == SQ_ANSWER_GAP && ans->last < sq_outbox_store_last(d->store)));
@@ -264,15 +264,15 @@ disk_refused(struct sq_outbox_disk *d, struct disk_post *p, const struct sq_answ
 	if (ans->status == 413)
 		return;
 	if (!lost)
-		(void)sq_session_refused(s, &p->post, ans);
-	else if (p->post.attach_seq == s->attach_seq && s->state == SQ_SESSION_ATTACHED)
-		sq_session_again(s, 0);
+		(void)sq_hold_refused(s, &p->post, ans);
+	else if (p->post.attach_seq == s->attach_seq && s->state == SQ_HOLD_ATTACHED)
+		sq_hold_again(s, 0);
 }
 
 static void
 disk_accepted(struct sq_outbox_disk *d, struct disk_post *p, const struct sq_answer *ans)
 {
-	struct sq_session *s = p->post.session;
+	struct sq_hold *s = p->post.hold;
 	struct sq_outcomes outcomes;
 
 	if (sq_outcomes_decode(ans->body, ans->len, ans->version, &outcomes) != 0)
@@ -288,10 +288,10 @@ static void
 disk_post_done(struct sq_request *req, const struct sq_answer *ans)
 {
 	struct disk_post *p = SQ_CONTAINER_OF(req, struct disk_post, post.req);
-	struct sq_outbox_disk *d = p->post.session->disk;
+	struct sq_outbox_disk *d = p->post.hold->disk;
 
 	assert(d != NULL);
-	if (p->post.session->state == SQ_SESSION_ENDED) {
+	if (p->post.hold->state == SQ_HOLD_ENDED) {
 		sq_outbox_store_failed(d->store, &p->batch);
 	} else if (ans->status == 200) {
 		SQ_FAULT("sidecar-outbox-answered");
@@ -300,7 +300,7 @@ disk_post_done(struct sq_request *req, const struct sq_answer *ans)
 		disk_refused(d, p, ans);
 	}
 	sq_outbox_disk_turn(d);
-	sq_session_post_free(&p->post);
+	sq_hold_post_free(&p->post);
 }
 
 /* The batch's header as the version of the link has it, then its entries. */
@@ -318,18 +318,18 @@ disk_post_body(struct disk_post *p, struct sq_outbox_batch *b, unsigned version)
 void
 sq_outbox_disk_post(struct sq_outbox_disk *d, uint64_t now_ms)
 {
-	struct sq_session *s = d->session;
+	struct sq_hold *s = d->hold;
 	struct sq_outbox_batch *b;
 	uint64_t due;
 
 	while ((b = sq_outbox_store_take(d->store, now_ms)) != NULL) {
-		struct disk_post *p = sq_session_post_new(s, sizeof *p, "messages");
+		struct disk_post *p = sq_hold_post_new(s, sizeof *p, "messages");
 
 		p->batch = b;
 		disk_post_body(p, b, sq_uplink_version(s->link));
 		p->post.req.done = disk_post_done;
 		SQ_FAULT("sidecar-outbox-posting");
-		sq_session_post_send(&p->post, s->link);
+		sq_hold_post_send(&p->post, s->link);
 		SQ_FAULT_LATER(true, "sidecar-outbox-posted", s->link);
 	}
 	due = sq_outbox_store_due(d->store);

@@ -17,7 +17,7 @@
 struct sq_attached;
 struct sq_hub;
 struct sq_outbox_disk;
-struct sq_session;
+struct sq_hold;
 
 /* What the owner is told, from the loop.  Called by the disk; may not free it. */
 struct sq_outbox_disk_user {

@@ -30,8 +30,8 @@ struct sq_outbox {
 	bool started, stopping;
 	/* memory */
 	uint64_t held, max;
-	struct sq_list paused;    /* sessions whose clients wait for room */
-	struct sq_session *first; /* of those that the bound itself keeps waiting */
+	struct sq_list paused; /* sessions whose clients wait for room */
+	struct sq_hold *first; /* of those that the bound itself keeps waiting */
 	/* disk */
 	uint64_t disk_max;
 	struct sq_outbox_disk *disk;     /* NULL: not open */
@@ -50,7 +50,7 @@ static const char *const mode_names[] = {"memory", "disk"};
 /* --- who waits --- */
 
 void
-sq_outbox_pause(struct sq_outbox *o, struct sq_session *s)
+sq_outbox_pause(struct sq_outbox *o, struct sq_hold *s)
 {
 	if (!sq_list_empty(&s->paused))
 		return;
@@ -62,10 +62,10 @@ sq_outbox_pause(struct sq_outbox *o, struct sq_session *s)
 void
 sq_outbox_resume(struct sq_outbox *o)
 {
-	struct sq_session *s;
+	struct sq_hold *s;
 
 	o->first = NULL;
-	while ((s = SQ_LIST_FIRST(&o->paused, struct sq_session, paused)) != NULL) {
+	while ((s = SQ_LIST_FIRST(&o->paused, struct sq_hold, paused)) != NULL) {
 		sq_list_remove(&s->paused);
 		if (s->client != NULL)
 			sq_client_resume(s->client);
@@ -100,18 +100,18 @@ sq_outbox_held(struct sq_outbox *o, int64_t delta)
 /* What one client may hold: its lane's flow control while a broker takes what it
  * sends; a share of what is free, which leaves some for who comes next. */
 static uint64_t
-outbox_share(const struct sq_outbox *o, const struct sq_session *s)
+outbox_share(const struct sq_outbox *o, const struct sq_hold *s)
 {
 	uint64_t free_bytes = o->held < o->max ? o->max - o->held : 0;
 	uint64_t share = SHARE * free_bytes;
 
-	if (s->state == SQ_SESSION_ATTACHED && share > o->hub->cfg->lane_bytes)
+	if (s->state == SQ_HOLD_ATTACHED && share > o->hub->cfg->lane_bytes)
 		return o->hub->cfg->lane_bytes;
 	return share;
 }
 
 int
-sq_outbox_admit(struct sq_outbox *o, struct sq_session *s, size_t size)
+sq_outbox_admit(struct sq_outbox *o, struct sq_hold *s, size_t size)
 {
 	uint64_t half = o->max / 2;
 	bool fits = o->held + size <= o->max || (size > half && o->held <= half);
@@ -135,9 +135,9 @@ sq_outbox_admit(struct sq_outbox *o, struct sq_session *s, size_t size)
 }
 
 bool
-sq_outbox_drops_qos0(struct sq_outbox *o, struct sq_session *s, size_t size)
+sq_outbox_drops_qos0(struct sq_outbox *o, struct sq_hold *s, size_t size)
 {
-	if (o->mode != SQ_OUTBOX_DISK || s->state == SQ_SESSION_ATTACHED ||
+	if (o->mode != SQ_OUTBOX_DISK || s->state == SQ_HOLD_ATTACHED ||
 	    ((s->backlog == 0 || s->backlog + size <= outbox_share(o, s)) &&
 		o->held + size <= o->max))
 		return false;
@@ -463,7 +463,7 @@ sq_outbox_takes(const struct sq_outbox *o, const struct sq_lane_publish *m)
 }
 
 int
-sq_outbox_publish(struct sq_outbox *o, struct sq_session *s, const struct sq_lane_publish *m)
+sq_outbox_publish(struct sq_outbox *o, struct sq_hold *s, const struct sq_lane_publish *m)
 {
 	int rc = o->disk != NULL
 	    ? sq_outbox_store_publish(outbox_store(o), &s->port, s->client_id, m)
@@ -476,19 +476,19 @@ sq_outbox_publish(struct sq_outbox *o, struct sq_session *s, const struct sq_lan
 }
 
 bool
-sq_outbox_holds(const struct sq_outbox *o, const struct sq_session *s, uint16_t packet_id)
+sq_outbox_holds(const struct sq_outbox *o, const struct sq_hold *s, uint16_t packet_id)
 {
 	return o->disk != NULL && sq_outbox_store_holds(outbox_store(o), s->client_id, packet_id);
 }
 
 int
-sq_outbox_release(struct sq_outbox *o, struct sq_session *s, uint16_t packet_id)
+sq_outbox_release(struct sq_outbox *o, struct sq_hold *s, uint16_t packet_id)
 {
 	return sq_outbox_store_release(outbox_store(o), &s->port, s->client_id, packet_id);
 }
 
 void
-sq_outbox_forget(struct sq_outbox *o, struct sq_session *s)
+sq_outbox_forget(struct sq_outbox *o, struct sq_hold *s)
 {
 	if (o->disk != NULL && s->disk == NULL)
 		sq_outbox_store_forget(outbox_store(o), s->client_id);
@@ -501,7 +501,7 @@ sq_outbox_places(const struct sq_outbox *o)
 }
 
 void
-sq_outbox_gone(struct sq_outbox *o, struct sq_session *s)
+sq_outbox_gone(struct sq_outbox *o, struct sq_hold *s)
 {
 	sq_outbox_places_gone(o->places, s);
 	sq_outbox_port_close(&s->port);

@@ -23,7 +23,7 @@
 struct sq_hub;
 struct sq_outbox;
 struct sq_outbox_places;
-struct sq_session;
+struct sq_hold;
 
 /* Client ids that start so are the outbox's own sessions. */
 #define SQ_OUTBOX_ID_PREFIX SQ_KEY_OUTBOX_PREFIX
@@ -50,28 +50,28 @@ bool sq_outbox_ready(const struct sq_outbox *, struct sq_buf *why);
 void sq_outbox_held(struct sq_outbox *, int64_t delta);
 /* Whether the session may hold 'size' bytes more.  SQ_EAGAIN: its client gets
  * sq_client_resume(). */
-int sq_outbox_admit(struct sq_outbox *, struct sq_session *, size_t size) SQ_MUST_CHECK;
+int sq_outbox_admit(struct sq_outbox *, struct sq_hold *, size_t size) SQ_MUST_CHECK;
 /* Memory has become free: those that wait try again. */
 void sq_outbox_resume(struct sq_outbox *);
 /* The session's client waits until then, or until another has room. */
-void sq_outbox_pause(struct sq_outbox *, struct sq_session *);
+void sq_outbox_pause(struct sq_outbox *, struct sq_hold *);
 /* Whether QoS 0 is dropped and counted rather than waited for: it must not stop
  * what the disk would take. */
-bool sq_outbox_drops_qos0(struct sq_outbox *, struct sq_session *, size_t size);
+bool sq_outbox_drops_qos0(struct sq_outbox *, struct sq_hold *, size_t size);
 
 /* --- disk --- */
 
 /* Whether the message goes by the disk. */
 bool sq_outbox_takes(const struct sq_outbox *, const struct sq_lane_publish *);
 int sq_outbox_publish(
-    struct sq_outbox *, struct sq_session *, const struct sq_lane_publish *) SQ_MUST_CHECK;
-bool sq_outbox_holds(const struct sq_outbox *, const struct sq_session *, uint16_t packet_id);
-int sq_outbox_release(struct sq_outbox *, struct sq_session *, uint16_t packet_id) SQ_MUST_CHECK;
+    struct sq_outbox *, struct sq_hold *, const struct sq_lane_publish *) SQ_MUST_CHECK;
+bool sq_outbox_holds(const struct sq_outbox *, const struct sq_hold *, uint16_t packet_id);
+int sq_outbox_release(struct sq_outbox *, struct sq_hold *, uint16_t packet_id) SQ_MUST_CHECK;
 /* The client's session starts anew or has ended: no id of it is held. */
-void sq_outbox_forget(struct sq_outbox *, struct sq_session *);
+void sq_outbox_forget(struct sq_outbox *, struct sq_hold *);
 /* The places of subscriptions among what goes by the disk (outbox_places.h); NULL: none. */
 struct sq_outbox_places *sq_outbox_places(const struct sq_outbox *);
 /* The session is no more. */
-void sq_outbox_gone(struct sq_outbox *, struct sq_session *);
+void sq_outbox_gone(struct sq_outbox *, struct sq_hold *);
 
 #endif

@@ -19,17 +19,17 @@ struct sq_outbox_places {
 	ev_timer timer;
 };
 
-static struct sq_session *
+static struct sq_hold *
 places_session(struct sq_outbox_line *line)
 {
-	return SQ_CONTAINER_OF(line, struct sq_session, line);
+	return SQ_CONTAINER_OF(line, struct sq_hold, line);
 }
 
 static void
 places_on_ready(void *owner, struct sq_outbox_line *line)
 {
 	(void)owner;
-	sq_session_wake(places_session(line));
+	sq_hold_wake(places_session(line));
 }
 
 static void
@@ -132,8 +132,7 @@ sq_outbox_places_free(struct sq_outbox_places **pp)
 /* --- from sessions --- */
 
 void
-sq_outbox_places_take(
-    struct sq_outbox_places *p, struct sq_session *s, struct sq_outbox_place *place)
+sq_outbox_places_take(struct sq_outbox_places *p, struct sq_hold *s, struct sq_outbox_place *place)
 {
 	if (p == NULL)
 		return;
@@ -158,7 +157,7 @@ sq_outbox_places_leave(struct sq_outbox_places *p, struct sq_outbox_place *place
 }
 
 static void
-places_attached(struct sq_outbox_places *p, struct sq_session *s, bool is)
+places_attached(struct sq_outbox_places *p, struct sq_hold *s, bool is)
 {
 	uint64_t now_ms = sq_hub_now(p->hub);
 
@@ -171,14 +170,14 @@ places_attached(struct sq_outbox_places *p, struct sq_session *s, bool is)
 }
 
 void
-sq_outbox_places_attached(struct sq_outbox_places *p, struct sq_session *s)
+sq_outbox_places_attached(struct sq_outbox_places *p, struct sq_hold *s)
 {
 	if (p != NULL)
 		places_attached(p, s, true);
 }
 
 void
-sq_outbox_places_unlinked(struct sq_outbox_places *p, struct sq_session *s)
+sq_outbox_places_unlinked(struct sq_outbox_places *p, struct sq_hold *s)
 {
 	if (p != NULL)
 		places_attached(p, s, false);
@@ -203,7 +202,7 @@ sq_outbox_places_turned(struct sq_outbox_places *p)
 }
 
 void
-sq_outbox_places_entered(struct sq_outbox_places *p, struct sq_session *s)
+sq_outbox_places_entered(struct sq_outbox_places *p, struct sq_hold *s)
 {
 	if (p == NULL || s->port.last == s->line.last)
 		return;
@@ -213,7 +212,7 @@ sq_outbox_places_entered(struct sq_outbox_places *p, struct sq_session *s)
 }
 
 void
-sq_outbox_places_gone(struct sq_outbox_places *p, struct sq_session *s)
+sq_outbox_places_gone(struct sq_outbox_places *p, struct sq_hold *s)
 {
 	if (p == NULL)
 		return;

@@ -47,7 +47,7 @@ tidy(void)
 	}
 }
 
-TestSuite(session_renewed, .init = setup, .fini = tidy, .timeout = 60);
+TestSuite(hold_renewed, .init = setup, .fini = tidy, .timeout = 60);
 
 static void
 turn(void)
@@ -105,19 +105,19 @@ relink(void)
 	up = fake_link_up(hub->pool);
 }
 
-static struct sq_session *
+static struct sq_hold *
 session(void)
 {
-	struct sq_session_params p = {
+	struct sq_hold_params p = {
 	    .client_id = "c", .version = SQ_MQTT_V5, .clean_start = true, .receive_max = 10};
 
-	return sq_session_open(hub, &p, NULL);
+	return sq_hold_open(hub, &p, NULL);
 }
 
 /* --- subscriptions --- */
 
 static void
-ask(struct sq_session *s, uint8_t op, const char *filter)
+ask(struct sq_hold *s, uint8_t op, const char *filter)
 {
 	struct sq_buf b = {0};
 	struct sq_bytes body;
@@ -128,9 +128,9 @@ ask(struct sq_session *s, uint8_t op, const char *filter)
 		sq_buf_u8(&b, 1);
 	body = (struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)};
 	if (op == SQ_SUB_SUBSCRIBE)
-		cr_assert_eq(sq_session_subscribe(s, 1, 1, body, 0), 0);
+		cr_assert_eq(sq_hold_subscribe(s, 1, 1, body, 0), 0);
 	else
-		cr_assert_eq(sq_session_unsubscribe(s, 1, 1, body), 0);
+		cr_assert_eq(sq_hold_unsubscribe(s, 1, 1, body), 0);
 	sq_buf_fini(&b);
 	turn();
 }
@@ -193,10 +193,10 @@ asks_nothing(void)
 	cr_assert_null(fake_request(hub->pool, "/subscriptions"));
 }
 
-static struct sq_session *
+static struct sq_hold *
 subscribed(void)
 {
-	struct sq_session *s = session();
+	struct sq_hold *s = session();
 
 	attach_as(SAME, 0, 0);
 	ask(s, SQ_SUB_SUBSCRIBE, "a");
@@ -204,9 +204,9 @@ subscribed(void)
 	return s;
 }
 
-Test(session_renewed, subscriptions_are_made_again)
+Test(hold_renewed, subscriptions_are_made_again)
 {
-	struct sq_session *s = subscribed();
+	struct sq_hold *s = subscribed();
 
 	relink();
 	attach_as(SAME, 0, 0);
@@ -220,7 +220,7 @@ Test(session_renewed, subscriptions_are_made_again)
 }
 
 /* The broker says it until it has seen a request; what is due is asked once. */
-Test(session_renewed, an_answer_that_comes_again_doubles_nothing)
+Test(hold_renewed, an_answer_that_comes_again_doubles_nothing)
 {
 	(void)subscribed();
 	for (int i = 0; i < 3; i++) {
@@ -240,7 +240,7 @@ Test(session_renewed, an_answer_that_comes_again_doubles_nothing)
 static void
 unsubscribe_on_its_way(struct sq_answer *ans)
 {
-	struct sq_session *s = subscribed();
+	struct sq_hold *s = subscribed();
 	struct sq_uplink *old = up;
 	struct sq_request *r;
 
@@ -274,17 +274,17 @@ unsubscribe_on_its_way(struct sq_answer *ans)
 	fake_link_down(hub->pool, old);
 }
 
-Test(session_renewed, an_unsubscribe_that_was_refused_meanwhile_comes_last)
+Test(hold_renewed, an_unsubscribe_that_was_refused_meanwhile_comes_last)
 {
 	unsubscribe_on_its_way(&(struct sq_answer){.status = 409, .conflict = SQ_ANSWER_EPOCH});
 }
 
-Test(session_renewed, an_unsubscribe_that_was_done_meanwhile_comes_last)
+Test(hold_renewed, an_unsubscribe_that_was_done_meanwhile_comes_last)
 {
 	unsubscribe_on_its_way(&(struct sq_answer){.status = 200});
 }
 
-Test(session_renewed, declared_subscriptions_are_made_again)
+Test(hold_renewed, declared_subscriptions_are_made_again)
 {
 	FILE *f;
 
@@ -313,14 +313,14 @@ Test(session_renewed, declared_subscriptions_are_made_again)
 /* --- lanes --- */
 
 static void
-publish(struct sq_session *s, uint8_t qos)
+publish(struct sq_hold *s, uint8_t qos)
 {
 	struct sq_lane_publish m = {.qos = qos,
 	    .packet_id = qos > 0 ? 1 : 0,
 	    .expiry_s = SQ_MSG_NO_EXPIRY,
 	    .topic = {(const unsigned char *)"t", 1}};
 
-	cr_assert_eq(sq_session_publish(s, &m), 0);
+	cr_assert_eq(sq_hold_publish(s, &m), 0);
 	turn();
 }
 
@@ -344,9 +344,9 @@ lanes_posted(uint64_t *run1)
 	return lanes;
 }
 
-Test(session_renewed, lane_1_goes_on_and_lane_0_sends_nothing_twice)
+Test(hold_renewed, lane_1_goes_on_and_lane_0_sends_nothing_twice)
 {
-	struct sq_session *s = session();
+	struct sq_hold *s = session();
 	uint64_t run, now = 0;
 
 	attach_as(SAME, 0, 0);

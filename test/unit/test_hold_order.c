@@ -18,7 +18,7 @@ static struct ev_loop *loop;
 static struct sq_sidecar_cfg cfg;
 static struct sq_hub *hub;
 static struct sq_uplink *up;
-static struct sq_session *s;
+static struct sq_hold *s;
 static uint64_t epoch;
 static const struct sq_request *seen[REQUESTS]; /* what posted() has told of */
 static unsigned n_seen;
@@ -44,7 +44,7 @@ tidy(void)
 	fake_version(SQ_LINK_VERSION);
 }
 
-TestSuite(session_order, .init = setup, .fini = tidy, .timeout = 60);
+TestSuite(hold_order, .init = setup, .fini = tidy, .timeout = 60);
 
 static void
 turn(void)
@@ -299,14 +299,14 @@ gap(const char *name)
 static void
 session(bool durable)
 {
-	struct sq_session_params p = {.client_id = "c",
+	struct sq_hold_params p = {.client_id = "c",
 	    .version = SQ_MQTT_V5,
 	    .clean_start = true,
 	    .durable = durable,
 	    .expiry_s = durable ? 100 : 0,
 	    .receive_max = 10};
 
-	s = sq_session_open(hub, &p, NULL);
+	s = sq_hold_open(hub, &p, NULL);
 	attach(false, 0, 0);
 }
 
@@ -322,9 +322,9 @@ ask(uint8_t op, const char *filter)
 		sq_buf_u8(&b, 1);
 	body = (struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)};
 	if (op == SQ_SUB_SUBSCRIBE)
-		cr_assert_eq(sq_session_subscribe(s, ++next_id, 1, body, 0), 0);
+		cr_assert_eq(sq_hold_subscribe(s, ++next_id, 1, body, 0), 0);
 	else
-		cr_assert_eq(sq_session_unsubscribe(s, ++next_id, 1, body), 0);
+		cr_assert_eq(sq_hold_unsubscribe(s, ++next_id, 1, body), 0);
 	sq_buf_fini(&b);
 }
 
@@ -349,7 +349,7 @@ publish_as(uint8_t qos, bool retain)
 	    .expiry_s = SQ_MSG_NO_EXPIRY,
 	    .topic = {(const unsigned char *)"t", 1}};
 
-	cr_assert_eq(sq_session_publish(s, &m), 0);
+	cr_assert_eq(sq_hold_publish(s, &m), 0);
 }
 
 static void
@@ -360,7 +360,7 @@ publish(uint8_t qos)
 
 /* --- one segment --- */
 
-Test(session_order, packets_of_one_segment_leave_in_one_turn_each_in_its_place)
+Test(hold_order, packets_of_one_segment_leave_in_one_turn_each_in_its_place)
 {
 	session(false);
 	publish(1);
@@ -372,7 +372,7 @@ Test(session_order, packets_of_one_segment_leave_in_one_turn_each_in_its_place)
 	POSTED("L1:1 S1[0,1]+x L0:1/1 L1:2/1 S2[1,2]-x L0:2/2");
 }
 
-Test(session_order, packets_that_follow_each_other_share_a_request)
+Test(hold_order, packets_that_follow_each_other_share_a_request)
 {
 	session(false);
 	subscribe("a");
@@ -390,7 +390,7 @@ Test(session_order, packets_that_follow_each_other_share_a_request)
 	POSTED("S3[0,1]+e+f L1:2/3");
 }
 
-Test(session_order, a_publish_does_not_wait_for_the_answer)
+Test(hold_order, a_publish_does_not_wait_for_the_answer)
 {
 	session(false);
 	subscribe("x");
@@ -405,7 +405,7 @@ Test(session_order, a_publish_does_not_wait_for_the_answer)
 	POSTED("L0:3/1");
 }
 
-Test(session_order, a_subscription_waits_for_what_could_not_leave_yet)
+Test(hold_order, a_subscription_waits_for_what_could_not_leave_yet)
 {
 	session(false);
 	for (int i = 0; i < 5; i++) {
@@ -420,7 +420,7 @@ Test(session_order, a_subscription_waits_for_what_could_not_leave_yet)
 	POSTED("L1:5 S1[0,5]+x L0:1/1");
 }
 
-Test(session_order, what_was_refused_lets_pass)
+Test(hold_order, what_was_refused_lets_pass)
 {
 	session(false);
 	publish(1);
@@ -434,7 +434,7 @@ Test(session_order, what_was_refused_lets_pass)
 
 static const struct sq_answer no_answer;
 
-Test(session_order, one_that_failed_goes_again_under_its_mark)
+Test(hold_order, one_that_failed_goes_again_under_its_mark)
 {
 	session(false);
 	subscribe("x");
@@ -450,7 +450,7 @@ Test(session_order, one_that_failed_goes_again_under_its_mark)
 	frame(1, 1); /* as the broker had it twice */
 }
 
-Test(session_order, a_gap_waits_for_the_one_before)
+Test(hold_order, a_gap_waits_for_the_one_before)
 {
 	session(false);
 	publish(1);
@@ -465,7 +465,7 @@ Test(session_order, a_gap_waits_for_the_one_before)
 	POSTED("S2[0,2]-x");
 }
 
-Test(session_order, the_frame_may_come_before_the_response_or_without_it)
+Test(hold_order, the_frame_may_come_before_the_response_or_without_it)
 {
 	session(false);
 	subscribe("x");
@@ -484,7 +484,7 @@ Test(session_order, the_frame_may_come_before_the_response_or_without_it)
 
 /* --- attachments --- */
 
-Test(session_order, a_new_attachment_counts_from_what_has_no_answer)
+Test(hold_order, a_new_attachment_counts_from_what_has_no_answer)
 {
 	session(false);
 	subscribe("x");
@@ -509,7 +509,7 @@ Test(session_order, a_new_attachment_counts_from_what_has_no_answer)
 	POSTED("L0:2");
 }
 
-Test(session_order, an_answer_of_an_older_attachment_counts_no_more)
+Test(hold_order, an_answer_of_an_older_attachment_counts_no_more)
 {
 	struct sq_uplink *was = up;
 	struct sq_request *old;
@@ -535,7 +535,7 @@ Test(session_order, an_answer_of_an_older_attachment_counts_no_more)
 	fake_link_down(hub->pool, was);
 }
 
-Test(session_order, what_is_made_again_waits_for_nothing_and_comes_first)
+Test(hold_order, what_is_made_again_waits_for_nothing_and_comes_first)
 {
 	session(false);
 	subscribe("x");
@@ -554,7 +554,7 @@ Test(session_order, what_is_made_again_waits_for_nothing_and_comes_first)
 
 /* The broker carried out the SUBSCRIBE, and queued what it matched; the link was lost before
  * the answer came. */
-Test(session_order, no_credit_before_the_answer_that_an_older_attachment_owes)
+Test(hold_order, no_credit_before_the_answer_that_an_older_attachment_owes)
 {
 	session(false);
 	POSTED("");
@@ -575,7 +575,7 @@ Test(session_order, no_credit_before_the_answer_that_an_older_attachment_owes)
 	credited();
 }
 
-Test(session_order, credit_waits_for_no_answer_that_nobody_asked_for_before)
+Test(hold_order, credit_waits_for_no_answer_that_nobody_asked_for_before)
 {
 	session(false);
 	subscribe("x");
@@ -600,36 +600,36 @@ attach_asks(bool present)
 	return (a.flags & SQ_ATTACH_TELL) != 0;
 }
 
-Test(session_order, what_was_subscribed_to_before_is_asked_until_all_of_it_came)
+Test(hold_order, what_was_subscribed_to_before_is_asked_until_all_of_it_came)
 {
-	struct sq_session_params p = {.client_id = "c",
+	struct sq_hold_params p = {.client_id = "c",
 	    .version = SQ_MQTT_V5,
 	    .durable = true,
 	    .expiry_s = 100,
 	    .receive_max = 10};
 
-	s = sq_session_open(hub, &p, NULL);
+	s = sq_hold_open(hub, &p, NULL);
 	cr_assert(attach_asks(true));
 	relink();
 	cr_assert(attach_asks(true), "the frames were lost with the link");
-	sq_session_kept(s, false, 0, (struct sq_bytes){0});
+	sq_hold_kept(s, false, 0, (struct sq_bytes){0});
 	relink();
 	cr_assert(attach_asks(true), "some of them were");
-	sq_session_kept(s, true, 0, (struct sq_bytes){0});
+	sq_hold_kept(s, true, 0, (struct sq_bytes){0});
 	relink();
 	cr_assert_not(attach_asks(true));
 }
 
-Test(session_order, a_session_that_is_new_asks_once_and_an_old_link_never)
+Test(hold_order, a_session_that_is_new_asks_once_and_an_old_link_never)
 {
-	struct sq_session_params p = {.client_id = "c",
+	struct sq_hold_params p = {.client_id = "c",
 	    .version = SQ_MQTT_V5,
 	    .durable = true,
 	    .expiry_s = 1,
 	    .receive_max = 1};
 
 	fake_version(1);
-	s = sq_session_open(hub, &p, NULL);
+	s = sq_hold_open(hub, &p, NULL);
 	cr_assert_not(attach_asks(true));
 	fake_version(SQ_LINK_VERSION);
 	relink();
@@ -638,7 +638,7 @@ Test(session_order, a_session_that_is_new_asks_once_and_an_old_link_never)
 	cr_assert_not(attach_asks(false));
 }
 
-Test(session_order, over_a_link_of_version_1_one_at_a_time)
+Test(hold_order, over_a_link_of_version_1_one_at_a_time)
 {
 	fake_version(1);
 	session(false);
@@ -660,7 +660,7 @@ Test(session_order, over_a_link_of_version_1_one_at_a_time)
 
 /* --- retained messages of QoS 0 --- */
 
-Test(session_order, a_retained_one_that_waits_for_lane_0_stands_in_nobody_s_way)
+Test(hold_order, a_retained_one_that_waits_for_lane_0_stands_in_nobody_s_way)
 {
 	session(false);
 	publish(0);
@@ -680,14 +680,14 @@ Test(session_order, a_retained_one_that_waits_for_lane_0_stands_in_nobody_s_way)
 
 /* --- the client leaves --- */
 
-Test(session_order, a_durable_session_subscribes_before_it_goes)
+Test(hold_order, a_durable_session_subscribes_before_it_goes)
 {
 	session(true);
 	subscribe("x");
 	publish(1);
 	subscribe("y");
 	publish(1);
-	sq_session_leave(s, SQ_LEAVE_QUIET, 100);
+	sq_hold_leave(s, SQ_LEAVE_QUIET, 100);
 	POSTED("S1[0,0]+x L1:1/1 S2[0,1]+y L1:2/2");
 	accept("L1:1/1", 0);
 	accept("L1:2/2", 0);
@@ -699,7 +699,7 @@ Test(session_order, a_durable_session_subscribes_before_it_goes)
 	POSTED("detach");
 }
 
-Test(session_order, a_durable_session_has_its_subscriptions_again_before_it_goes)
+Test(hold_order, a_durable_session_has_its_subscriptions_again_before_it_goes)
 {
 	session(true);
 	subscribe("x");
@@ -708,7 +708,7 @@ Test(session_order, a_durable_session_has_its_subscriptions_again_before_it_goes
 	relink();
 	attach(true, 0, 0);
 	POSTED("S0[0,0]+x");
-	sq_session_leave(s, SQ_LEAVE_QUIET, 100);
+	sq_hold_leave(s, SQ_LEAVE_QUIET, 100);
 	POSTED("");
 	status("S0[0,0]+x", &no_answer);
 	POSTED("S0[0,0]+x");
@@ -716,20 +716,20 @@ Test(session_order, a_durable_session_has_its_subscriptions_again_before_it_goes
 	POSTED("detach");
 }
 
-Test(session_order, a_transient_session_drops_what_was_not_asked_yet)
+Test(hold_order, a_transient_session_drops_what_was_not_asked_yet)
 {
 	session(false);
 	publish(1);
 	subscribe("x");
 	publish(1);
-	sq_session_leave(s, SQ_LEAVE_QUIET, 0);
+	sq_hold_leave(s, SQ_LEAVE_QUIET, 0);
 	POSTED("L1:1 L1:2");
 	accept("L1:1", 0);
 	accept("L1:2", 0);
 	POSTED("detach");
 }
 
-Test(session_order, what_a_transient_session_has_asked_goes_on)
+Test(hold_order, what_a_transient_session_has_asked_goes_on)
 {
 	session(false);
 	subscribe("x");
@@ -737,7 +737,7 @@ Test(session_order, what_a_transient_session_has_asked_goes_on)
 	POSTED("S1[0,0]+x L1:1/1");
 	subscribe("y");
 	publish(1);
-	sq_session_leave(s, SQ_LEAVE_QUIET, 0);
+	sq_hold_leave(s, SQ_LEAVE_QUIET, 0);
 	POSTED("L1:2/1");
 	/* Lane 1 waits for it there. */
 	gap("S1[0,0]+x");

@@ -55,7 +55,7 @@ tidy(void)
 	nftw(folder, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-TestSuite(session_denied, .init = setup, .fini = tidy, .timeout = 60);
+TestSuite(hold_denied, .init = setup, .fini = tidy, .timeout = 60);
 
 static struct sq_request *
 request(const char *what)
@@ -117,14 +117,14 @@ start_outbox(void)
 static void
 publish_one(void)
 {
-	struct sq_session_params p = {.client_id = "app", .version = SQ_MQTT_V5, .receive_max = 10};
-	struct sq_session *s = sq_session_open(hub, &p, NULL);
+	struct sq_hold_params p = {.client_id = "app", .version = SQ_MQTT_V5, .receive_max = 10};
+	struct sq_hold *s = sq_hold_open(hub, &p, NULL);
 	struct sq_lane_publish m = {.qos = 1,
 	    .packet_id = 1,
 	    .expiry_s = SQ_MSG_NO_EXPIRY,
 	    .topic = {(const unsigned char *)"t", 1}};
 
-	cr_assert_eq(sq_session_publish(s, &m), 0);
+	cr_assert_eq(sq_hold_publish(s, &m), 0);
 }
 
 static void
@@ -148,19 +148,19 @@ outbox_goes_on(enum sq_answer_denied why)
 	cr_assert_eq(strncmp(r->path + 1, after, strlen(after)), 0, "%s", r->path);
 }
 
-Test(session_denied, an_outbox_whose_session_is_anothers_goes_on_in_a_new_one)
+Test(hold_denied, an_outbox_whose_session_is_anothers_goes_on_in_a_new_one)
 {
 	outbox_goes_on(SQ_ANSWER_DENIED_OWNER);
 }
 
 /* A broker of before said no reason, and had no other. */
-Test(session_denied, an_outbox_goes_on_with_a_broker_of_before)
+Test(hold_denied, an_outbox_goes_on_with_a_broker_of_before)
 {
 	outbox_goes_on(SQ_ANSWER_DENIED_UNSAID);
 }
 
 /* Nothing but a broker that is wrong refuses a name that was drawn just now. */
-Test(session_denied, an_outbox_draws_no_names_without_end)
+Test(hold_denied, an_outbox_draws_no_names_without_end)
 {
 	char before[512], after[512];
 	struct sq_request *r;
@@ -179,7 +179,7 @@ Test(session_denied, an_outbox_draws_no_names_without_end)
 }
 
 /* Another name would not help. */
-Test(session_denied, an_outbox_of_another_namespace_comes_again)
+Test(hold_denied, an_outbox_of_another_namespace_comes_again)
 {
 	char before[512], after[512];
 	struct sq_request *r;
@@ -207,7 +207,7 @@ notes_say(const char *text)
 	return found;
 }
 
-Test(session_denied, the_pods_own_session_says_why_and_comes_again)
+Test(hold_denied, the_pods_own_session_says_why_and_comes_again)
 {
 	FILE *f = fopen(file, "w");
 	struct sq_buf why = {0};
