@@ -52,7 +52,7 @@ struct sq_call {
 	struct sq_list node;      /* likewise */
 	enum sq_call_kind kind;
 	struct sq_key key;
-	uint64_t key_hash;     /* of space, workload and client: picks the owner */
+	uint64_t key_hash;     /* sq_key_hash() of 'key': picks the owner */
 	uint64_t epoch;        /* 0 for an attach */
 	struct sq_link *link;  /* the call's reference; its identity is the caller's */
 	struct sq_block *body; /* the call's reference; freed with the call */
@@ -72,15 +72,18 @@ struct sq_call {
 	enum sq_denied denied;     /* with 403: why */
 	const char *detail;        /* static text for the problem body, or NULL */
 	struct sq_buf out;         /* body of a 200 */
+
+	/* Set by the front that made the call; takes it back, answered.  Thread: any worker. */
+	void (*done)(struct sq_call *);
 };
 
-/* What 'key_hash' is: the same for all sessions of one space, workload and
- * client, whatever their pod. */
-uint64_t sq_call_key_hash(const struct sq_key *);
-
-/* Hands the answered call back to the front, from any worker: the caller must
- * not touch it afterwards. */
-void sq_call_done(struct sq_call *);
+/* Hands the answered call back to its front.  The caller must not touch it afterwards.
+ * Thread: any worker. */
+static inline void
+sq_call_done(struct sq_call *c)
+{
+	c->done(c);
+}
 
 static inline void
 sq_call_answer(struct sq_call *c, unsigned status, const char *detail)

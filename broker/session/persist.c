@@ -410,7 +410,7 @@ load_session(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	tenant = sq_tenant_get(b->tenants, k.space);
 	sq_share_force(sq_tenant_account(tenant), SQ_SHARE_SESSIONS, 1);
 	sq_tenant_unref(&tenant);
-	s = sq_session_new(&b->shards[sq_call_key_hash(&k) % b->n_shards], &k,
+	s = sq_session_new(&b->shards[sq_key_hash(&k) % b->n_shards], &k,
 	    (flags & FLAG_DURABLE) != 0, key->id);
 	if (r->n == r->cap) {
 		r->cap = r->cap > 0 ? r->cap * 2 : 64;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/htab.h"
 #include "core/mem.h"
 
 static const char key_digits[] = "0123456789ABCDEF";
@@ -146,4 +147,20 @@ sq_key_internal(struct sq_bytes client)
 
 	return (client.len == keeper && memcmp(client.p, SQ_KEY_KEEPER, keeper) == 0) ||
 	    (client.len >= outbox && memcmp(client.p, SQ_KEY_OUTBOX_PREFIX, outbox) == 0);
+}
+
+uint64_t
+sq_key_hash(const struct sq_key *k)
+{
+	char text[sizeof k->space + sizeof k->workload + sizeof k->client];
+	const char *parts[] = {k->space, k->workload, k->client};
+	size_t n = 0;
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(parts); i++) {
+		size_t len = strlen(parts[i]) + 1; /* the NUL keeps parts apart */
+
+		memcpy(text + n, parts[i], len);
+		n += len;
+	}
+	return sq_hash(text, n);
 }

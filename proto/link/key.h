@@ -4,6 +4,7 @@
 #define SQ_PROTO_LINK_KEY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/buf.h"
 #include "core/err.h"
@@ -34,5 +35,7 @@ void sq_key_encode(struct sq_buf *, const struct sq_key *);
 int sq_key_decode(struct sq_bytes segment, struct sq_key *out) SQ_MUST_CHECK;
 /* Whether 'segment', which sq_key_encode() has made, is the key's. */
 bool sq_key_is(const struct sq_key *, const char *segment);
+/* Of space, workload and client, without the pod: one client's sessions have the same. */
+uint64_t sq_key_hash(const struct sq_key *);
 
 #endif

@@ -290,13 +290,14 @@ sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason, const char *
 
 /* Calls. */
 
-uint64_t
-sq_call_key_hash(const struct sq_key *k)
+static void
+call_done(struct sq_call *c)
 {
-	char text[sizeof k->space + sizeof k->workload + sizeof k->client];
-	int n = snprintf(text, sizeof text, "%s/%s/%s", k->space, k->workload, k->client);
+	struct fake_call *fc = SQ_CONTAINER_OF(c, struct fake_call, call);
 
-	return sq_hash(text, (size_t)n);
+	fc->answers++;
+	if (fc->done != NULL)
+		fc->done(fc);
 }
 
 struct fake_call *
@@ -307,25 +308,16 @@ fake_call_new(enum sq_call_kind kind, const char *key, uint64_t epoch, struct sq
 	struct sq_bytes segment = {(const unsigned char *)key, strlen(key)};
 
 	fc->call.kind = kind;
+	fc->call.done = call_done;
 	if (sq_key_decode(segment, &fc->call.key) != SQ_OK)
 		abort(); /* the test's mistake */
-	fc->call.key_hash = sq_call_key_hash(&fc->call.key);
+	fc->call.key_hash = sq_key_hash(&fc->call.key);
 	fc->call.epoch = epoch;
 	fc->call.link = sq_link_ref(link);
 	fc->call.body = sq_block_copy(
 	    sq_buf_len(body) > 0 ? sq_buf_data(body) : (const void *)"", sq_buf_len(body));
 	sq_buf_fini(body);
 	return fc;
-}
-
-void
-sq_call_done(struct sq_call *c)
-{
-	struct fake_call *fc = SQ_CONTAINER_OF(c, struct fake_call, call);
-
-	fc->answers++;
-	if (fc->done != NULL)
-		fc->done(fc);
 }
 
 void

@@ -126,29 +126,13 @@ calls_answer(struct sq_task *t)
 	sq_conn_release(conn);
 }
 
-void
-sq_call_done(struct sq_call *c)
+static void
+calls_done(struct sq_call *c)
 {
 	struct front_call *fc = SQ_CONTAINER_OF(c, struct front_call, call);
 
 	c->task.run = calls_answer;
 	sq_worker_post_in(fc->conn->part->worker, SQ_TURN_ANSWER, &c->task);
-}
-
-uint64_t
-sq_call_key_hash(const struct sq_key *k)
-{
-	char text[sizeof k->space + sizeof k->workload + sizeof k->client];
-	const char *parts[] = {k->space, k->workload, k->client};
-	size_t n = 0;
-
-	for (size_t i = 0; i < SQ_ARRAY_LEN(parts); i++) {
-		size_t len = strlen(parts[i]) + 1; /* the NUL keeps parts apart */
-
-		memcpy(text + n, parts[i], len);
-		n += len;
-	}
-	return sq_hash(text, n);
 }
 
 static void
@@ -258,7 +242,8 @@ sq_calls_start(
 		return;
 	}
 	c->kind = call_kinds[r->kind];
-	c->key_hash = sq_call_key_hash(&c->key);
+	c->done = calls_done;
+	c->key_hash = sq_key_hash(&c->key);
 	c->epoch = r->epoch;
 	c->link = sq_link_ref(sq_deliveries_link(conn->stream));
 	c->body = sq_block_copy(req->entity.base, req->entity.len);
