@@ -12,13 +12,13 @@
 #include "core/mem.h"
 
 enum {
-	BROKERS_AGE_MS = 3000,   /* a lookup this young is not repeated */
-	BROKERS_CALM_MS = 60000, /* a link that lived so long clears the drains */
-	BROKERS_SHUN_MS = 30000, /* who asked to move is shunned for so long, */
-	BROKERS_SHUN = 3,        /* as if it had failed so often */
+	PEERS_AGE_MS = 3000,   /* a lookup this young is not repeated */
+	PEERS_CALM_MS = 60000, /* a link that lived so long clears the drains */
+	PEERS_SHUN_MS = 30000, /* who asked to move is shunned for so long, */
+	PEERS_SHUN = 3,        /* as if it had failed so often */
 };
 
-struct brokers_name {
+struct peers_name {
 	const char *authority; /* the configuration's */
 	char host[SQ_HOST_MAX + 1];
 	uint16_t port;
@@ -27,89 +27,88 @@ struct brokers_name {
 	char why[96];      /* empty: the last lookup was good */
 };
 
-struct sq_brokers {
+struct sq_peers {
 	struct sq_resolver *resolver; /* NULL without names */
 	void (*changed)(void *owner);
 	void *owner;
-	struct sq_list all; /* struct sq_broker */
-	struct brokers_name *names;
+	struct sq_list all; /* struct sq_peer */
+	struct peers_name *names;
 	size_t n;
 	unsigned busy;
 };
 
-static struct sq_broker *
-brokers_find(const struct sq_brokers *bs, const struct sq_addr *addr)
+static struct sq_peer *
+peers_find(const struct sq_peers *ps, const struct sq_addr *addr)
 {
-	SQ_LIST_FOR_EACH(b, &bs->all, struct sq_broker, node)
-		if (sq_addr_equal(&b->addr, addr))
-			return b;
+	SQ_LIST_FOR_EACH(p, &ps->all, struct sq_peer, node)
+		if (sq_addr_equal(&p->addr, addr))
+			return p;
 	return NULL;
 }
 
 static void
-brokers_add(struct sq_brokers *bs, const struct brokers_name *name, const struct sq_addr *addr)
+peers_add(struct sq_peers *ps, const struct peers_name *name, const struct sq_addr *addr)
 {
-	struct sq_broker *b = brokers_find(bs, addr);
+	struct sq_peer *p = peers_find(ps, addr);
 
-	if (b != NULL) {
-		b->gone = false;
+	if (p != NULL) {
+		p->gone = false;
 		return;
 	}
-	b = sq_xcalloc(1, sizeof *b);
-	b->addr = *addr;
-	b->host = name->host;
-	b->authority = name->authority;
-	sq_addr_text(addr, b->text);
-	sq_list_push_back(&bs->all, &b->node);
+	p = sq_xcalloc(1, sizeof *p);
+	p->addr = *addr;
+	p->host = name->host;
+	p->authority = name->authority;
+	sq_addr_text(addr, p->text);
+	sq_list_push_back(&ps->all, &p->node);
 }
 
 static void
-brokers_reap(struct sq_broker *b)
+peers_reap(struct sq_peer *p)
 {
-	if (!b->gone || b->claimed || b->refs > 0)
+	if (!p->gone || p->claimed || p->refs > 0)
 		return;
-	sq_list_remove(&b->node);
-	free(b);
+	sq_list_remove(&p->node);
+	free(p);
 }
 
 /* The name now leads to these addresses and to no others. */
 static void
-brokers_replace(
-    struct sq_brokers *bs, const struct brokers_name *name, const struct sq_addr *addrs, size_t n)
+peers_replace(
+    struct sq_peers *ps, const struct peers_name *name, const struct sq_addr *addrs, size_t n)
 {
-	SQ_LIST_FOR_EACH(b, &bs->all, struct sq_broker, node)
-		if (b->host == name->host)
-			b->gone = true;
+	SQ_LIST_FOR_EACH(p, &ps->all, struct sq_peer, node)
+		if (p->host == name->host)
+			p->gone = true;
 	for (size_t i = 0; i < n; i++)
-		brokers_add(bs, name, &addrs[i]);
-	SQ_LIST_FOR_EACH_SAFE(b, &bs->all, struct sq_broker, node)
-		brokers_reap(b);
+		peers_add(ps, name, &addrs[i]);
+	SQ_LIST_FOR_EACH_SAFE(p, &ps->all, struct sq_peer, node)
+		peers_reap(p);
 }
 
 static void
-brokers_on_resolved(
-    void *owner, void *tag, const struct sq_addr *addrs, size_t n, const char *error)
+peers_on_resolved(void *owner, void *tag, const struct sq_addr *addrs, size_t n, const char *error)
 {
-	struct sq_brokers *bs = owner;
-	struct brokers_name *name = tag;
+	struct sq_peers *ps = owner;
+	struct peers_name *name = tag;
 
 	name->busy = false;
 	name->asked_ms = sq_clock_ms();
-	bs->busy--;
+	ps->busy--;
 	if (n > 0) {
 		name->why[0] = '\0';
-		brokers_replace(bs, name, addrs, n);
+		peers_replace(ps, name, addrs, n);
 	} else { /* the addresses of before may still be good */
 		if (name->why[0] == '\0')
 			SQ_WARN("pool", "no address for %s: %s", name->host, error);
 		(void)snprintf(name->why, sizeof name->why, "%s", error);
 	}
-	if (bs->busy == 0)
-		bs->changed(bs->owner);
+	if (ps->busy == 0)
+		ps->changed(ps->owner);
 }
 
 int
-sq_brokers_check(const struct sq_strings *list, struct sq_buf *err)
+sq_peers_check(const struct sq_strings *list, struct sq_buf *err)
 {
 	char host[SQ_HOST_MAX + 1];
 	uint16_t port;
@@ -126,105 +125,105 @@ sq_brokers_check(const struct sq_strings *list, struct sq_buf *err)
 	return SQ_EINVAL;
 }
 
-struct sq_brokers *
-sq_brokers_new(struct ev_loop *loop, const struct sq_strings *list, void (*changed)(void *owner),
+struct sq_peers *
+sq_peers_new(struct ev_loop *loop, const struct sq_strings *list, void (*changed)(void *owner),
     void *owner, struct sq_buf *err)
 {
-	struct sq_brokers *bs;
+	struct sq_peers *ps;
 	struct sq_addr addr;
 	bool names = false;
 
-	if (sq_brokers_check(list, err) != 0)
+	if (sq_peers_check(list, err) != 0)
 		return NULL;
-	bs = sq_xcalloc(1, sizeof *bs);
-	bs->changed = changed;
-	bs->owner = owner;
-	bs->names = sq_xcalloc(list->n, sizeof *bs->names);
-	sq_list_init(&bs->all);
-	for (bs->n = 0; bs->n < list->n; bs->n++) {
-		struct brokers_name *name = &bs->names[bs->n];
+	ps = sq_xcalloc(1, sizeof *ps);
+	ps->changed = changed;
+	ps->owner = owner;
+	ps->names = sq_xcalloc(list->n, sizeof *ps->names);
+	sq_list_init(&ps->all);
+	for (ps->n = 0; ps->n < list->n; ps->n++) {
+		struct peers_name *name = &ps->names[ps->n];
 
 		int rc;
 
-		name->authority = list->v[bs->n];
+		name->authority = list->v[ps->n];
 		rc = sq_addr_split(name->authority, name->host, &name->port);
 		assert(rc == 0);
 		name->numeric = sq_addr_numeric(name->host, name->port, &addr) == 0;
 		if (name->numeric)
-			brokers_add(bs, name, &addr);
+			peers_add(ps, name, &addr);
 		names = names || !name->numeric;
 	}
 	if (names)
-		bs->resolver = sq_resolver_new(loop, brokers_on_resolved, bs);
-	return bs;
+		ps->resolver = sq_resolver_new(loop, peers_on_resolved, ps);
+	return ps;
 }
 
 void
-sq_brokers_free(struct sq_brokers **bsp)
+sq_peers_free(struct sq_peers **bsp)
 {
-	struct sq_brokers *bs = *bsp;
+	struct sq_peers *ps = *bsp;
 
 	*bsp = NULL;
-	if (bs == NULL)
+	if (ps == NULL)
 		return;
-	sq_resolver_free(&bs->resolver);
-	SQ_LIST_FOR_EACH_SAFE(b, &bs->all, struct sq_broker, node)
-		free(b);
-	free(bs->names);
-	free(bs);
+	sq_resolver_free(&ps->resolver);
+	SQ_LIST_FOR_EACH_SAFE(p, &ps->all, struct sq_peer, node)
+		free(p);
+	free(ps->names);
+	free(ps);
 }
 
 void
-sq_brokers_refresh(struct sq_brokers *bs)
+sq_peers_refresh(struct sq_peers *ps)
 {
 	uint64_t now = sq_clock_ms();
 
-	for (size_t i = 0; i < bs->n; i++) {
-		struct brokers_name *name = &bs->names[i];
+	for (size_t i = 0; i < ps->n; i++) {
+		struct peers_name *name = &ps->names[i];
 
 		if (name->numeric || name->busy ||
-		    (name->asked_ms != 0 && now - name->asked_ms < BROKERS_AGE_MS))
+		    (name->asked_ms != 0 && now - name->asked_ms < PEERS_AGE_MS))
 			continue;
 		name->busy = true;
-		bs->busy++;
-		sq_resolver_lookup(bs->resolver, name->host, name->port, name);
+		ps->busy++;
+		sq_resolver_lookup(ps->resolver, name->host, name->port, name);
 	}
 }
 
 bool
-sq_brokers_busy(const struct sq_brokers *bs)
+sq_peers_busy(const struct sq_peers *ps)
 {
-	return bs->busy > 0;
+	return ps->busy > 0;
 }
 
 /* The lower the more promising. */
 static unsigned
-broker_score(const struct sq_broker *b, uint64_t now_ms)
+peer_score(const struct sq_peer *p, uint64_t now_ms)
 {
-	bool shunned = b->drained_ms != 0 && now_ms - b->drained_ms < BROKERS_SHUN_MS;
+	bool shunned = p->drained_ms != 0 && now_ms - p->drained_ms < PEERS_SHUN_MS;
 
-	return b->failures + (shunned ? BROKERS_SHUN : 0);
+	return p->failures + (shunned ? PEERS_SHUN : 0);
 }
 
-struct sq_broker *
-sq_brokers_claim(struct sq_brokers *bs, struct sq_broker *from)
+struct sq_peer *
+sq_peers_claim(struct sq_peers *ps, struct sq_peer *from)
 {
-	struct sq_broker *best = NULL;
+	struct sq_peer *best = NULL;
 	uint64_t equals = 0, now = sq_clock_ms();
 	unsigned least = UINT_MAX;
 
 	if (from != NULL) {
 		from->claimed = false;
-		brokers_reap(from);
+		peers_reap(from);
 	}
-	SQ_LIST_FOR_EACH(b, &bs->all, struct sq_broker, node) {
-		unsigned score = broker_score(b, now);
+	SQ_LIST_FOR_EACH(p, &ps->all, struct sq_peer, node) {
+		unsigned score = peer_score(p, now);
 
-		if (b->claimed || b->gone || score > least)
+		if (p->claimed || p->gone || score > least)
 			continue;
 		equals = score < least ? 1 : equals + 1;
 		if (score < least || sq_random_u64() % equals == 0)
-			best = b;
+			best = p;
 		least = score;
 	}
 	if (best != NULL)
@@ -233,76 +232,76 @@ sq_brokers_claim(struct sq_brokers *bs, struct sq_broker *from)
 }
 
 bool
-sq_brokers_better(const struct sq_brokers *bs, const struct sq_broker *b)
+sq_peers_better(const struct sq_peers *ps, const struct sq_peer *p)
 {
 	uint64_t now = sq_clock_ms();
 
-	SQ_LIST_FOR_EACH(other, &bs->all, struct sq_broker, node)
+	SQ_LIST_FOR_EACH(other, &ps->all, struct sq_peer, node)
 		if (!other->claimed && !other->gone &&
-		    (b->gone || broker_score(other, now) < broker_score(b, now)))
+		    (p->gone || peer_score(other, now) < peer_score(p, now)))
 			return true;
 	return false;
 }
 
 void
-sq_broker_ref(struct sq_broker *b)
+sq_peer_ref(struct sq_peer *p)
 {
-	b->refs++;
+	p->refs++;
 }
 
 void
-sq_broker_unref(struct sq_broker *b)
+sq_peer_unref(struct sq_peer *p)
 {
-	assert(b->refs > 0);
-	b->refs--;
-	brokers_reap(b);
+	assert(p->refs > 0);
+	p->refs--;
+	peers_reap(p);
 }
 
 bool
-sq_broker_failed(struct sq_broker *b, const char *why)
+sq_peer_failed(struct sq_peer *p, const char *why)
 {
-	char was[sizeof b->why];
+	char was[sizeof p->why];
 
-	(void)snprintf(was, sizeof was, "%s", b->why);
-	(void)snprintf(b->why, sizeof b->why, "%s", why);
-	b->failures++;
-	return strcmp(was, b->why) != 0;
+	(void)snprintf(was, sizeof was, "%s", p->why);
+	(void)snprintf(p->why, sizeof p->why, "%s", why);
+	p->failures++;
+	return strcmp(was, p->why) != 0;
 }
 
 void
-sq_broker_up(struct sq_broker *b)
+sq_peer_up(struct sq_peer *p)
 {
-	b->links++;
-	b->failures = 0;
-	b->why[0] = '\0';
+	p->links++;
+	p->failures = 0;
+	p->why[0] = '\0';
 }
 
 void
-sq_broker_down(struct sq_broker *b, const char *why, bool lost)
+sq_peer_down(struct sq_peer *p, const char *why, bool lost)
 {
-	assert(b->links > 0);
-	b->links--;
+	assert(p->links > 0);
+	p->links--;
 	if (lost)
-		(void)sq_broker_failed(b, why);
+		(void)sq_peer_failed(p, why);
 }
 
 void
-sq_broker_drains(struct sq_broker *b, uint64_t age_ms)
+sq_peer_drains(struct sq_peer *p, uint64_t age_ms)
 {
-	if (age_ms >= BROKERS_CALM_MS)
-		b->drains = 0;
-	b->drains++;
-	b->drained_ms = sq_clock_ms();
+	if (age_ms >= PEERS_CALM_MS)
+		p->drains = 0;
+	p->drains++;
+	p->drained_ms = sq_clock_ms();
 }
 
 void
-sq_brokers_report(const struct sq_brokers *bs, struct sq_buf *out)
+sq_peers_report(const struct sq_peers *ps, struct sq_buf *out)
 {
-	for (size_t i = 0; i < bs->n; i++)
-		if (bs->names[i].why[0] != '\0')
-			sq_buf_printf(out, "broker %s: no address: %s\n", bs->names[i].host,
-			    bs->names[i].why);
-	SQ_LIST_FOR_EACH(b, &bs->all, struct sq_broker, node)
-		if (b->why[0] != '\0')
-			sq_buf_printf(out, "broker %s: %s\n", b->text, b->why);
+	for (size_t i = 0; i < ps->n; i++)
+		if (ps->names[i].why[0] != '\0')
+			sq_buf_printf(out, "broker %s: no address: %s\n", ps->names[i].host,
+			    ps->names[i].why);
+	SQ_LIST_FOR_EACH(p, &ps->all, struct sq_peer, node)
+		if (p->why[0] != '\0')
+			sq_buf_printf(out, "broker %s: %s\n", p->text, p->why);
 }

@@ -13,12 +13,12 @@
 #include "core/buf.h"
 #include "core/config.h"
 #include "core/list.h"
-#include "net/resolve.h"
+#include "net/conn/resolve.h"
 
-struct sq_brokers;
+struct sq_peers;
 
 /* Readable by the pool, written here only. */
-struct sq_broker {
+struct sq_peer {
 	struct sq_list node;
 	struct sq_addr addr;
 	char text[SQ_ADDR_TEXT];
@@ -36,37 +36,37 @@ struct sq_broker {
 
 /* Whether 'list' has one address at least and all can be one; else SQ_EINVAL with
  * a line in 'err'. */
-int sq_brokers_check(const struct sq_strings *list, struct sq_buf *err) SQ_MUST_CHECK;
+int sq_peers_check(const struct sq_strings *list, struct sq_buf *err) SQ_MUST_CHECK;
 /* 'changed' is called from the loop when lookups have ended, whatever came.
- * NULL with a line in 'err' as sq_brokers_check(). */
-struct sq_brokers *sq_brokers_new(struct ev_loop *, const struct sq_strings *list,
+ * NULL with a line in 'err' as sq_peers_check(). */
+struct sq_peers *sq_peers_new(struct ev_loop *, const struct sq_strings *list,
     void (*changed)(void *owner), void *owner, struct sq_buf *err);
-void sq_brokers_free(struct sq_brokers **);
+void sq_peers_free(struct sq_peers **);
 
 /* Looks the names up again that were not within the last few seconds. */
-void sq_brokers_refresh(struct sq_brokers *);
+void sq_peers_refresh(struct sq_peers *);
 /* Whether lookups are under way. */
-bool sq_brokers_busy(const struct sq_brokers *);
+bool sq_peers_busy(const struct sq_peers *);
 
 /* Gives 'from' (or NULL) back and claims the most promising broker that nobody
  * has claimed, 'from' included: the one with the fewest failures in a row, a wish
  * to drain counting as some, and by lot among equals.  NULL: none. */
-struct sq_broker *sq_brokers_claim(struct sq_brokers *, struct sq_broker *from);
-/* Whether claiming anew could find a better one than 'b'. */
-bool sq_brokers_better(const struct sq_brokers *, const struct sq_broker *b);
+struct sq_peer *sq_peers_claim(struct sq_peers *, struct sq_peer *from);
+/* Whether claiming anew could find a better one than 'p'. */
+bool sq_peers_better(const struct sq_peers *, const struct sq_peer *p);
 
-void sq_broker_ref(struct sq_broker *);
-void sq_broker_unref(struct sq_broker *);
+void sq_peer_ref(struct sq_peer *);
+void sq_peer_unref(struct sq_peer *);
 /* What became of it.  failed() returns true when 'why' is news. */
-bool sq_broker_failed(struct sq_broker *, const char *why);
-void sq_broker_up(struct sq_broker *);
+bool sq_peer_failed(struct sq_peer *, const char *why);
+void sq_peer_up(struct sq_peer *);
 /* A link that was up is gone; 'lost': not by our wish. */
-void sq_broker_down(struct sq_broker *, const char *why, bool lost);
+void sq_peer_down(struct sq_peer *, const char *why, bool lost);
 /* It asked to move, after its link was up for 'age_ms'. */
-void sq_broker_drains(struct sq_broker *, uint64_t age_ms);
+void sq_peer_drains(struct sq_peer *, uint64_t age_ms);
 
 /* Appends a line for each name without address, and each broker whose last dial failed or
  * whose last link was lost. */
-void sq_brokers_report(const struct sq_brokers *, struct sq_buf *out);
+void sq_peers_report(const struct sq_peers *, struct sq_buf *out);
 
 #endif

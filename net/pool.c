@@ -22,8 +22,7 @@
 #include "core/tls.h"
 #include "proto/reconnect/reconnect.h"
 #include "net/peers.h"
-#include "sidecar/metrics.h"
-#include "net/pair.h"
+#include "net/conn/pair.h"
 #include "net/h2/uplink.h"
 
 #define POOL_UPKEEP_S 30. /* names of a pool with empty seats, and the token */
@@ -31,8 +30,8 @@
 enum { POOL_PRIORITY = -1 };
 
 struct seat {
-	struct sq_broker *broker; /* claimed, or NULL */
-	bool filled;              /* it has its members */
+	struct sq_peer *peer; /* claimed, or NULL */
+	bool filled;          /* it has its members */
 };
 
 struct member {
@@ -43,7 +42,7 @@ struct member {
 	struct sq_reconnect *machine;
 	struct ev_timer timer;    /* the machine's deadline */
 	struct sq_uplink *uplink; /* NULL between dials */
-	struct sq_broker *broker; /* of the uplink, with a reference */
+	struct sq_peer *peer;     /* of the uplink, with a reference */
 	bool waiting;             /* for a name */
 	bool waited;              /* in vain, the last time */
 	bool up, draining;
@@ -57,7 +56,7 @@ struct sq_pool {
 	struct ev_loop *loop;
 	struct sq_uplink_env env;
 	struct sq_reconnect_cfg machine;
-	struct sq_brokers *brokers;
+	struct sq_peers *peers;
 	struct sq_list members;
 	struct seat *seats;
 	struct ev_prepare flush;
@@ -86,8 +85,8 @@ member_free(struct member *m)
 	sq_list_remove(&m->node);
 	ev_timer_stop(m->pool->loop, &m->timer);
 	sq_uplink_free(&m->uplink);
-	if (m->broker != NULL)
-		sq_broker_unref(m->broker);
+	if (m->peer != NULL)
+		sq_peer_unref(m->peer);
 	sq_reconnect_free(&m->machine);
 	free(m);
 }
@@ -99,12 +98,12 @@ member_log_end(struct member *m, const char *why, bool wanted)
 	const char *name = sq_uplink_name(m->uplink);
 
 	if (m->up) {
-		sq_broker_down(m->broker, why, !wanted);
+		sq_peer_down(m->peer, why, !wanted);
 		if (wanted)
 			SQ_INFO(name, "link closed: %s", why);
 		else
 			SQ_WARN(name, "link lost: %s", why);
-	} else if (sq_broker_failed(m->broker, why)) {
+	} else if (sq_peer_failed(m->peer, why)) {
 		SQ_WARN(name, "dial failed: %s", why);
 	} else {
 		SQ_DEBUG(name, "dial failed again: %s", why);
@@ -117,7 +116,7 @@ static void
 member_down(struct member *m)
 {
 	struct sq_pool *p = m->pool;
-	const struct sq_metrics *metrics = p->cfg.metrics;
+	const struct sq_net_counts *counts = p->cfg.counts;
 	unsigned retry_after_ms;
 
 	if (sq_uplink_refused(m->uplink, &retry_after_ms) != 0 && retry_after_ms != 0)
@@ -127,8 +126,8 @@ member_down(struct member *m)
 	sq_uplink_finish(m->uplink);
 	if (m->up) {
 		m->up = false;
-		sq_metric_add(metrics, SQ_M_LINKS, -1);
-		sq_metric_add(metrics, SQ_M_LINKS_LOST, 1);
+		sq_net_count(counts, SQ_NET_LINKS, -1);
+		sq_net_count(counts, SQ_NET_LINKS_LOST, 1);
 		p->events.down(p->owner, m->uplink);
 		sq_uplink_finish(m->uplink); /* what was sent meanwhile */
 	}
@@ -137,8 +136,8 @@ member_down(struct member *m)
 		return;
 	}
 	sq_uplink_free(&m->uplink);
-	sq_broker_unref(m->broker);
-	m->broker = NULL;
+	sq_peer_unref(m->peer);
+	m->peer = NULL;
 	member_arm(m);
 }
 
@@ -173,8 +172,8 @@ member_on_up(void *owner)
 	m->up_ms = m->heard_ms = sq_clock_ms();
 	(void)sq_reconnect_step(m->machine, SQ_RECONNECT_UP, m->up_ms);
 	member_arm(m);
-	sq_broker_up(m->broker);
-	sq_metric_add(p->cfg.metrics, SQ_M_LINKS, 1);
+	sq_peer_up(m->peer);
+	sq_net_count(p->cfg.counts, SQ_NET_LINKS, 1);
 	SQ_INFO(sq_uplink_name(m->uplink), "link up");
 	p->events.up(p->owner, m->uplink);
 }
@@ -186,7 +185,7 @@ member_on_draining(void *owner)
 	struct member *m = owner;
 	uint64_t now = sq_clock_ms();
 
-	sq_broker_drains(m->broker, now - m->up_ms);
+	sq_peer_drains(m->peer, now - m->up_ms);
 	member_act(m, sq_reconnect_step(m->machine, SQ_RECONNECT_GOAWAY, now));
 }
 
@@ -202,38 +201,37 @@ seat_shared(const struct member *m)
 {
 	SQ_LIST_FOR_EACH(it, &m->pool->members, struct member, node)
 		if (it != m && it->seat == m->seat && it->up && !it->draining &&
-		    it->broker == m->seat->broker)
+		    it->peer == m->seat->peer)
 			return true;
 	return false;
 }
 
 /* Moves the seat to a better broker if there is one and nothing holds it here. */
-static struct sq_broker *
+static struct sq_peer *
 seat_place(struct member *m)
 {
-	struct sq_brokers *bs = m->pool->brokers;
+	struct sq_peers *ps = m->pool->peers;
 	struct seat *seat = m->seat;
 
-	if (seat->broker == NULL)
-		seat->broker = sq_brokers_claim(bs, NULL);
-	else if (sq_brokers_better(bs, seat->broker) &&
-	    (seat->broker->drains > 0 || !seat_shared(m)))
-		seat->broker = sq_brokers_claim(bs, seat->broker);
-	return seat->broker;
+	if (seat->peer == NULL)
+		seat->peer = sq_peers_claim(ps, NULL);
+	else if (sq_peers_better(ps, seat->peer) && (seat->peer->drains > 0 || !seat_shared(m)))
+		seat->peer = sq_peers_claim(ps, seat->peer);
+	return seat->peer;
 }
 
 static void
-member_connect(struct member *m, struct sq_broker *b)
+member_connect(struct member *m, struct sq_peer *peer)
 {
 	struct sq_pool *p = m->pool;
 	char name[SQ_ADDR_TEXT + 16];
 	struct sq_uplink_to to = {
-	    .addr = &b->addr,
-	    .authority = b->authority,
+	    .addr = &peer->addr,
+	    .authority = peer->authority,
 	    .name = name,
 	    .server = p->cfg.server_name != NULL && p->cfg.server_name[0] != '\0'
 		? p->cfg.server_name
-		: b->host,
+		: peer->host,
 	};
 	struct sq_buf err = {0};
 
@@ -244,10 +242,10 @@ member_connect(struct member *m, struct sq_broker *b)
 		sq_trust_refresh(p->env.trust);
 	if (p->env.pair != NULL)
 		sq_pair_refresh(p->env.pair);
-	(void)snprintf(name, sizeof name, "%s#%u", b->text, m->index);
-	sq_metric_add(p->cfg.metrics, SQ_M_DIALS, 1);
-	sq_broker_ref(b);
-	m->broker = b;
+	(void)snprintf(name, sizeof name, "%s#%u", peer->text, m->index);
+	sq_net_count(p->cfg.counts, SQ_NET_DIALS, 1);
+	sq_peer_ref(peer);
+	m->peer = peer;
 	m->uplink = sq_uplink_new(&p->env, &to, &member_hooks, m);
 }
 
@@ -256,17 +254,17 @@ static void
 member_dial(struct member *m)
 {
 	struct sq_pool *p = m->pool;
-	struct sq_broker *b;
+	struct sq_peer *peer;
 
 	assert(m->uplink == NULL);
-	sq_brokers_refresh(p->brokers);
-	b = seat_place(m);
-	m->waiting = sq_brokers_busy(p->brokers) &&
-	    (b == NULL || (!m->waited && (b->failures > 0 || b->drains > 0)));
+	sq_peers_refresh(p->peers);
+	peer = seat_place(m);
+	m->waiting = sq_peers_busy(p->peers) &&
+	    (peer == NULL || (!m->waited && (peer->failures > 0 || peer->drains > 0)));
 	if (m->waiting)
 		return;
-	if (b != NULL)
-		member_connect(m, b);
+	if (peer != NULL)
+		member_connect(m, peer);
 	else
 		(void)sq_reconnect_step(m->machine, SQ_RECONNECT_DOWN, sq_clock_ms());
 	member_arm(m);
@@ -278,15 +276,15 @@ static void
 member_drain(struct member *m)
 {
 	struct sq_pool *p = m->pool;
-	struct sq_broker *b;
+	struct sq_peer *peer;
 	uint64_t floor_ms = 0;
 
 	m->draining = true;
 	sq_uplink_drain(m->uplink);
-	b = seat_place(m);
-	if (b != NULL && b->drains > 0 && b == m->broker) {
+	peer = seat_place(m);
+	if (peer != NULL && peer->drains > 0 && peer == m->peer) {
 		floor_ms = p->cfg.backoff_min_ms;
-		for (unsigned i = 1; i < b->drains && floor_ms < p->cfg.backoff_max_ms; i++)
+		for (unsigned i = 1; i < peer->drains && floor_ms < p->cfg.backoff_max_ms; i++)
 			floor_ms *= 2;
 		if (floor_ms > p->cfg.backoff_max_ms)
 			floor_ms = p->cfg.backoff_max_ms;
@@ -376,9 +374,9 @@ pool_fill(struct sq_pool *p)
 
 		if (seat->filled)
 			continue;
-		if (seat->broker == NULL)
-			seat->broker = sq_brokers_claim(p->brokers, NULL);
-		if (seat->broker == NULL && i > 0)
+		if (seat->peer == NULL)
+			seat->peer = sq_peers_claim(p->peers, NULL);
+		if (seat->peer == NULL && i > 0)
 			continue;
 		seat->filled = true;
 		for (unsigned k = 1; k <= p->cfg.links_per_broker; k++)
@@ -409,7 +407,7 @@ pool_on_upkeep(EV_P_ struct ev_timer *w, int revents)
 	sq_buf_fini(&err);
 	for (unsigned i = 0; i < p->cfg.brokers_max; i++)
 		if (!p->seats[i].filled) {
-			sq_brokers_refresh(p->brokers);
+			sq_peers_refresh(p->peers);
 			break;
 		}
 }
@@ -470,7 +468,7 @@ pool_trust(const struct sq_pool_cfg *cfg, struct sq_buf *err)
 	    .ca_file = cfg->ca_file,
 	    .ca = cfg->ca,
 	    .dir = cfg->state_dir,
-	    .metrics = cfg->metrics,
+	    .counts = cfg->counts,
 	};
 
 	return sq_trust_new(&trust, err);
@@ -495,12 +493,12 @@ sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
 	p->env = (struct sq_uplink_env){
 	    .loop = loop,
 	    .max_frame = cfg->max_frame,
-	    .metrics = cfg->metrics,
+	    .counts = cfg->counts,
 	    .events = &p->events,
 	    .owner = owner,
 	};
 	sq_uplink_env_init(&p->env);
-	if ((p->brokers = sq_brokers_new(loop, cfg->brokers, pool_on_names, p, err)) == NULL ||
+	if ((p->peers = sq_peers_new(loop, cfg->brokers, pool_on_names, p, err)) == NULL ||
 	    (p->env.token = sq_token_open(cfg->token_file, err)) == NULL ||
 	    (cfg->tls && (p->env.trust = pool_trust(cfg, err)) == NULL) ||
 	    (cfg->tls && pool_named(cfg->cert_file) &&
@@ -525,13 +523,13 @@ sq_pool_free(struct sq_pool **pp)
 		return;
 	SQ_LIST_FOR_EACH_SAFE(m, &p->members, struct member, node) {
 		if (m->up)
-			sq_metric_add(p->cfg.metrics, SQ_M_LINKS, -1);
+			sq_net_count(p->cfg.counts, SQ_NET_LINKS, -1);
 		member_free(m);
 	}
 	ev_prepare_stop(p->loop, &p->flush);
 	ev_timer_stop(p->loop, &p->reap);
 	ev_timer_stop(p->loop, &p->upkeep);
-	sq_brokers_free(&p->brokers);
+	sq_peers_free(&p->peers);
 	sq_token_free(&p->env.token);
 	sq_trust_free(&p->env.trust);
 	sq_pair_free(&p->env.pair);
@@ -578,9 +576,9 @@ sq_pool_pick(struct sq_pool *p)
 }
 
 static void
-pool_set_end(const struct sq_pool *p, size_t metric, int64_t end_s)
+pool_gauge_end(const struct sq_pool *p, enum sq_net_count gauge, int64_t end_s)
 {
-	sq_metric_set(p->cfg.metrics, metric, sq_clock_left_s(end_s));
+	sq_net_gauge(p->cfg.counts, gauge, sq_clock_left_s(end_s));
 }
 
 void
@@ -590,9 +588,9 @@ sq_pool_set_metrics(const struct sq_pool *p)
 
 	if (p->env.trust != NULL)
 		ends = sq_trust_ends(p->env.trust);
-	pool_set_end(p, SQ_M_TRUST_ENDS_FIRST, ends.first);
-	pool_set_end(p, SQ_M_TRUST_ENDS_LAST, ends.last);
-	pool_set_end(p, SQ_M_PAIR_ENDS, p->env.pair != NULL ? sq_pair_end(p->env.pair) : 0);
+	pool_gauge_end(p, SQ_NET_TRUST_ENDS_FIRST, ends.first);
+	pool_gauge_end(p, SQ_NET_TRUST_ENDS_LAST, ends.last);
+	pool_gauge_end(p, SQ_NET_PAIR_ENDS, p->env.pair != NULL ? sq_pair_end(p->env.pair) : 0);
 }
 
 bool
@@ -607,7 +605,7 @@ sq_pool_ready(struct sq_pool *p, struct sq_buf *why)
 		n += !m->draining;
 		up += m->up && !m->draining;
 	}
-	sq_brokers_report(p->brokers, &brokers);
+	sq_peers_report(p->peers, &brokers);
 	if (up < n && (up == 0 || sq_buf_len(&brokers) > 0)) {
 		sq_buf_printf(why, "links: %u of %u are up\n", up, n);
 		sq_buf_append(why, sq_buf_data(&brokers), sq_buf_len(&brokers));

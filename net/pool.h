@@ -18,7 +18,7 @@
 #include "core/config.h"
 #include "core/err.h"
 #include "core/list.h"
-#include "core/metrics.h"
+#include "net/h2/counts.h"
 #include "proto/link/frame.h"
 
 struct sq_pool;
@@ -122,7 +122,7 @@ struct sq_pool_cfg {
 	uint64_t silence_ms; /* no frame for so long: the link is dead */
 	uint64_t max_age_ms; /* 0: no limit */
 	uint32_t max_frame;  /* bytes of a deliver frame */
-	const struct sq_metrics *metrics;
+	const struct sq_net_counts *counts;
 };
 
 /* Starts dialling.  NULL with a line in 'err' (bad address, TLS files, token). */

@@ -9,7 +9,6 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/link/trust.h"
-#include "sidecar/metrics.h"
 #include "net/pool.h"
 #include "net/trust_kept.h"
 
@@ -211,7 +210,7 @@ trust_on_answer(struct sq_request *req, const struct sq_answer *a)
 		SQ_WARN("trust", "the broker's authorities were not taken: %.*s",
 		    (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
 	} else {
-		sq_metric_add(t->cfg.metrics, SQ_M_TRUST_CHANGES, 1);
+		sq_net_count(t->cfg.counts, SQ_NET_TRUST_CHANGES, 1);
 		SQ_INFO("trust", "the broker's authorities are trusted from now on");
 	}
 	sq_buf_fini(&why);

@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 #include "core/buf.h"
-#include "core/metrics.h"
 #include "core/tls.h"
+#include "net/h2/counts.h"
 
 struct sq_trust;
 struct sq_uplink;
@@ -26,7 +26,7 @@ struct sq_trust_cfg {
 	const char *ca_file; /* PEM file, read again when it changes; or ... */
 	const char *ca;      /* ... PEM text; neither (NULL or empty): the system's */
 	const char *dir;     /* where the bundle is kept; NULL or empty: nowhere */
-	const struct sq_metrics *metrics;
+	const struct sq_net_counts *counts;
 };
 
 /* NULL with a line in 'err' when the configuration names nobody to trust.  A kept bundle

@@ -9,10 +9,10 @@
 #include "core/program.h"
 #include "net/peers.h"
 #include "sidecar/mqtt/listener.h"
-#include "net/pair.h"
+#include "net/conn/pair.h"
 #include "sidecar/mqtt/password.h"
 #include "sidecar/declared/pod_annotations.h"
-#include "net/token.h"
+#include "net/conn/token.h"
 #include "net/trust.h"
 #include "store/dir.h"
 
@@ -23,7 +23,7 @@ check_links(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
 	struct sq_buf why = {0};
 	struct sq_token *token;
 
-	if (sq_brokers_check(&cfg->brokers, &why) != 0)
+	if (sq_peers_check(&cfg->brokers, &why) != 0)
 		sq_program_problem(problems, &why);
 	token = sq_token_open(cfg->token_file, &why);
 	sq_token_free(&token);

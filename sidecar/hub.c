@@ -322,7 +322,7 @@ hub_pool(struct sq_hub *h, struct sq_buf *err)
 	    .silence_ms = cfg->silence_ms,
 	    .max_age_ms = cfg->max_age_ms,
 	    .max_frame = SQ_FRAME_MAX, /* whatever this sidecar takes from its clients */
-	    .metrics = h->metrics,
+	    .counts = &sq_sidecar_net_counts,
 	};
 
 	return sq_pool_new(h->loop, &pc, &hub_pool_events, h, err);

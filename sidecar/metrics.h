@@ -4,6 +4,7 @@
 
 #include "core/memory.h"
 #include "core/metrics.h"
+#include "net/h2/counts.h"
 #include "proto/link/refusal.h"
 
 /* X(symbol, name, labels, type, help) */
@@ -130,5 +131,7 @@
 enum sq_sidecar_metric { SQ_SIDECAR_METRICS(SQ_SIDECAR_METRIC_ENUM) SQ_M_COUNT };
 
 extern const struct sq_metrics sq_sidecar_metrics;
+/* Which of them the pool keeps. */
+extern const struct sq_net_counts sq_sidecar_net_counts;
 
 #endif

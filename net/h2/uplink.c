@@ -154,7 +154,7 @@ uplink_submit(struct sq_uplink *l)
 		struct uplink_stream *s = uplink_stream_new(l, req);
 		int rc = sq_uplink_h2_submit(l, s);
 
-		sq_metric_add(l->env->metrics, SQ_M_REQUESTS, 1);
+		sq_net_count(l->env->counts, SQ_NET_REQUESTS, 1);
 		if (rc != 0) {
 			sq_uplink_lose(l, "%s", nghttp2_strerror(rc));
 			return;

@@ -1,6 +1,6 @@
 /* One link: an HTTP/2 connection with its requests and its deliveries response.
  *
- * Sits on net/conn.h and nghttp2; what sessions see of it is in
+ * Sits on net/conn/conn.h and nghttp2; what sessions see of it is in
  * net/pool.h, this is the pool's side.  It doesn't dial again: when it has
  * ended, its pool reaps it from the loop. */
 #ifndef SQ_NET_H2_UPLINK_H
@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "net/pool.h"
-#include "net/resolve.h"
-#include "net/token.h"
+#include "net/conn/resolve.h"
+#include "net/conn/token.h"
 #include "net/trust.h"
 
 /* What all links of a pool share; outlives them. */
@@ -26,7 +26,7 @@ struct sq_uplink_env {
 	struct sq_token *token;
 	enum sq_credential credential; /* which of these counts */
 	uint32_t max_frame;
-	const struct sq_metrics *metrics;
+	const struct sq_net_counts *counts;
 	const struct sq_pool_events *events; /* deliver(), detached(), subscribed() */
 	void *owner;                         /* for 'events' */
 };

@@ -164,7 +164,7 @@ h2_frame(void *arg, const struct sq_frame *f, struct sq_block *block)
 	case SQ_FRAME_HEARTBEAT:
 		break;
 	default: /* of a newer version; what it says can be done without */
-		sq_metric_add(l->env->metrics, SQ_M_FRAMES_SKIPPED, 1);
+		sq_net_count(l->env->counts, SQ_NET_FRAMES_SKIPPED, 1);
 		break;
 	}
 	return l->ended ? SQ_ECLOSED : 0;
@@ -220,10 +220,10 @@ h2_on_refused(struct sq_uplink *l, unsigned status)
 	};
 	bool unknown = status == 401 || status == 403;
 
-	sq_metric_add(l->env->metrics,
-	    unknown             ? SQ_M_LINKS_REFUSED_CREDENTIAL
-		: status == 503 ? SQ_M_LINKS_REFUSED_BUSY
-				: SQ_M_LINKS_REFUSED_OTHER,
+	sq_net_count(l->env->counts,
+	    unknown             ? SQ_NET_REFUSED_CREDENTIAL
+		: status == 503 ? SQ_NET_REFUSED_BUSY
+				: SQ_NET_REFUSED_OTHER,
 	    1);
 	sq_uplink_lose(l, "the broker refuses the link: HTTP %u%s", status,
 	    unknown ? credentials[l->env->credential]

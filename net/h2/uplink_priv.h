@@ -3,9 +3,8 @@
 #ifndef SQ_NET_H2_UPLINK_PRIV_H
 #define SQ_NET_H2_UPLINK_PRIV_H
 
-#include "net/conn.h"
-#include "net/deliveries.h"
-#include "sidecar/metrics.h"
+#include "net/conn/conn.h"
+#include "net/h2/deliveries.h"
 #include "net/h2/uplink.h"
 
 enum {

@@ -1,6 +1,6 @@
 /* The deliveries reader: what it makes of bytes must not depend on how they were
  * split.  The first byte seeds the split, the rest is the stream. */
-#include "net/deliveries.h"
+#include "net/h2/deliveries.h"
 
 #include <assert.h>
 #include <stdint.h>

@@ -11,8 +11,9 @@
 #include "core/clock.h"
 #include "core/mem.h"
 
-static _Atomic int64_t values[SQ_M_COUNT];
-static const struct sq_metrics metrics = {NULL, values, SQ_M_COUNT};
+static _Atomic int64_t values[SQ_NET_COUNTS];
+static const struct sq_metrics metrics = {NULL, values, SQ_NET_COUNTS};
+static struct sq_net_counts counts = {.metrics = &metrics}; /* each in the row of its number */
 static char folder[64], log_path[80];
 static uint64_t watch_until_ms;
 static const char *watch_what;
@@ -110,8 +111,10 @@ void
 world_init(struct world *w)
 {
 	memset(w, 0, sizeof *w);
-	for (size_t i = 0; i < SQ_M_COUNT; i++)
+	for (size_t i = 0; i < SQ_NET_COUNTS; i++) {
 		values[i] = 0;
+		counts.rows[i] = i;
+	}
 	w->loop = ev_loop_new(EVFLAG_AUTO);
 	w->brokers.v = w->names;
 	w->cfg = (struct sq_pool_cfg){
@@ -123,7 +126,7 @@ world_init(struct world *w)
 	    .dial_timeout_ms = 10000,
 	    .silence_ms = 10000,
 	    .max_frame = 2 * 1024 * 1024,
-	    .metrics = &metrics,
+	    .counts = &counts,
 	};
 }
 
@@ -146,7 +149,7 @@ void
 world_fini(struct world *w)
 {
 	sq_pool_free(&w->pool);
-	assert(values[SQ_M_LINKS] == 0);
+	assert(values[SQ_NET_LINKS] == 0);
 	ev_loop_destroy(w->loop);
 	for (size_t i = 0; i < w->brokers.n; i++)
 		free(w->names[i]);
@@ -185,10 +188,10 @@ world_turn(struct world *w)
 }
 
 int64_t
-world_metric(const struct world *w, enum sq_sidecar_metric m)
+world_count(const struct world *w, enum sq_net_count what)
 {
 	(void)w;
-	return values[m];
+	return values[what];
 }
 
 static void

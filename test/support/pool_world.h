@@ -6,7 +6,6 @@
 #include <ev.h>
 #include <stdbool.h>
 
-#include "sidecar/metrics.h"
 #include "net/pool.h"
 #include "h2_server.h"
 
@@ -55,7 +54,7 @@ void world_fini(struct world *);
 	} while (0)
 void world_watch(struct world *, const char *what);
 void world_turn(struct world *);
-int64_t world_metric(const struct world *, enum sq_sidecar_metric);
+int64_t world_count(const struct world *, enum sq_net_count);
 
 /* Sends a request with up to two pieces of body. */
 void call_send(struct call *, struct world *, struct sq_uplink *, const char *path, const void *a,

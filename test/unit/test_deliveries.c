@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "net/deliveries.h"
+#include "net/h2/deliveries.h"
 
 enum { MAX = 4096 };
 

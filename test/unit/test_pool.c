@@ -65,9 +65,9 @@ echo(bool tls)
 	cr_assert_eq(put.answer.status, 200);
 	cr_assert_eq(put.answer.len, 0);
 	cr_assert_str_eq(h2_server_stats(server).last_path, "PUT /echo/put?x=1");
-	cr_assert_eq(world_metric(&w, SQ_M_REQUESTS), 2);
-	cr_assert_eq(world_metric(&w, SQ_M_LINKS), 1);
-	cr_assert_eq(world_metric(&w, SQ_M_DIALS), 1);
+	cr_assert_eq(world_count(&w, SQ_NET_REQUESTS), 2);
+	cr_assert_eq(world_count(&w, SQ_NET_LINKS), 1);
+	cr_assert_eq(world_count(&w, SQ_NET_DIALS), 1);
 	call_fini(&call);
 	call_fini(&put);
 }
@@ -325,7 +325,7 @@ Test(pool, frames_of_an_unknown_type_are_skipped_and_counted)
 	int64_t before;
 
 	start((struct h2_server_cfg){0}, false, 1);
-	before = world_metric(&w, SQ_M_FRAMES_SKIPPED);
+	before = world_count(&w, SQ_NET_FRAMES_SKIPPED);
 	for (size_t piece = 0; piece < 9; piece += 4) {
 		sq_buf_drain(&in, sq_buf_len(&in));
 		sq_buf_append(&in, unknown, sizeof unknown);
@@ -333,7 +333,7 @@ Test(pool, frames_of_an_unknown_type_are_skipped_and_counted)
 		sq_buf_append(&in, unknown, sizeof unknown);
 		h2_server_deliver(server, sq_buf_data(&in), sq_buf_len(&in), piece);
 	}
-	WORLD_UNTIL(&w, world_metric(&w, SQ_M_FRAMES_SKIPPED) == before + 6);
+	WORLD_UNTIL(&w, world_count(&w, SQ_NET_FRAMES_SKIPPED) == before + 6);
 	cr_assert_eq(w.delivered, 9);
 	cr_assert_eq(w.downs, 0);
 	sq_buf_fini(&in);

@@ -88,9 +88,9 @@ lost(void (*how)(void))
 	WORLD_UNTIL(&w, calls[N].done);
 	cr_assert_eq(calls[N].answer.status, 200);
 	call_fini(&calls[N]);
-	cr_assert_eq(world_metric(&w, SQ_M_LINKS_LOST), 1);
-	cr_assert_eq(world_metric(&w, SQ_M_LINKS), 1);
-	cr_assert_eq(world_metric(&w, SQ_M_DIALS), 2);
+	cr_assert_eq(world_count(&w, SQ_NET_LINKS_LOST), 1);
+	cr_assert_eq(world_count(&w, SQ_NET_LINKS), 1);
+	cr_assert_eq(world_count(&w, SQ_NET_DIALS), 2);
 }
 
 static void
@@ -201,7 +201,7 @@ Test(pool_failures, wrong_authority_is_refused_clearly_and_dialled_again)
 	struct sq_buf why = {0};
 
 	start_tls("other.pem", NULL);
-	WORLD_UNTIL(&w, world_metric(&w, SQ_M_DIALS) >= 4);
+	WORLD_UNTIL(&w, world_count(&w, SQ_NET_DIALS) >= 4);
 	cr_assert_eq(w.ups, 0);
 	cr_assert_eq(stats().dials, 0, "nothing was asked of it");
 	cr_assert_not_null(
@@ -216,7 +216,7 @@ Test(pool_failures, wrong_authority_is_refused_clearly_and_dialled_again)
 Test(pool_failures, wrong_name_is_refused)
 {
 	start_tls("ca.pem", "elsewhere.test");
-	WORLD_UNTIL(&w, world_metric(&w, SQ_M_DIALS) >= 2);
+	WORLD_UNTIL(&w, world_count(&w, SQ_NET_DIALS) >= 2);
 	cr_assert_eq(w.ups, 0);
 	cr_assert_not_null(strstr(world_log(), "hostname mismatch"), "%s", world_log());
 }
@@ -224,7 +224,7 @@ Test(pool_failures, wrong_name_is_refused)
 Test(pool_failures, wrong_address_is_refused)
 {
 	start_tls("ca.pem", "127.0.0.2");
-	WORLD_UNTIL(&w, world_metric(&w, SQ_M_DIALS) >= 2);
+	WORLD_UNTIL(&w, world_count(&w, SQ_NET_DIALS) >= 2);
 	cr_assert_eq(w.ups, 0);
 	cr_assert_not_null(strstr(world_log(), "IP address mismatch"), "%s", world_log());
 }
@@ -243,7 +243,7 @@ Test(pool_failures, tls_towards_a_clear_port_fails)
 	w.cfg.tls = true;
 	w.cfg.ca_file = world_file("ca.pem");
 	start(&cfg);
-	WORLD_UNTIL(&w, world_metric(&w, SQ_M_DIALS) >= 3);
+	WORLD_UNTIL(&w, world_count(&w, SQ_NET_DIALS) >= 3);
 	cr_assert_eq(w.ups, 0);
 	cr_assert_not_null(strstr(world_log(), "dial failed"), "%s", world_log());
 }
@@ -280,7 +280,7 @@ Test(pool_failures, mute_server_is_given_up_after_the_dial_timeout)
 
 	w.cfg.dial_timeout_ms = 50;
 	start(&cfg);
-	WORLD_UNTIL(&w, world_metric(&w, SQ_M_DIALS) >= 3);
+	WORLD_UNTIL(&w, world_count(&w, SQ_NET_DIALS) >= 3);
 	cr_assert_eq(w.ups, 0);
 	cr_assert_not_null(
 	    strstr(world_log(), "dial failed: no answer in time"), "%s", world_log());
@@ -291,7 +291,7 @@ Test(pool_failures, garbage_from_the_port_is_named)
 	struct h2_server_cfg cfg = {.garbage = "SSH-2.0-OpenSSH_9.2p1 Debian\r\n"};
 
 	start(&cfg);
-	WORLD_UNTIL(&w, world_metric(&w, SQ_M_DIALS) >= 3);
+	WORLD_UNTIL(&w, world_count(&w, SQ_NET_DIALS) >= 3);
 	cr_assert_eq(w.ups, 0);
 	cr_assert_not_null(strstr(world_log(), "dial failed: HTTP/2: "), "%s", world_log());
 }
@@ -306,7 +306,7 @@ Test(pool_failures, closed_port_is_dialled_until_somebody_listens)
 	h2_server_stop(&other);
 	cr_assert(world_start(&w));
 	cr_assert_null(sq_pool_pick(w.pool));
-	WORLD_UNTIL(&w, world_metric(&w, SQ_M_DIALS) >= 5);
+	WORLD_UNTIL(&w, world_count(&w, SQ_NET_DIALS) >= 5);
 	cr_assert_not_null(strstr(world_log(), "Connection refused"), "%s", world_log());
 	server = h2_server_start(&cfg);
 	WORLD_UNTIL(&w, w.ups == 1);
@@ -441,7 +441,7 @@ Test(pool_failures, refused_token_is_said_once_and_read_again)
 	cr_assert_not_null(
 	    strstr(world_log(), "HTTP 401, the token is not good"), "%s", world_log());
 	cr_assert_null(strstr(strstr(world_log(), "HTTP 401") + 1, "HTTP 401"), "said once");
-	cr_assert_geq(world_metric(&w, SQ_M_LINKS_REFUSED_CREDENTIAL), 2);
+	cr_assert_geq(world_count(&w, SQ_NET_REFUSED_CREDENTIAL), 2);
 	world_write("token", "  good.token\n");
 	WORLD_UNTIL(&w, w.ups == 1);
 	cr_assert_null(strstr(world_log(), "good.token"));

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "net/resolve.h"
+#include "net/conn/resolve.h"
 
 Test(resolve, host_and_port_are_split)
 {

@@ -9,7 +9,7 @@
 
 #include "../support/temp_file.h"
 #include "core/mem.h"
-#include "net/token.h"
+#include "net/conn/token.h"
 
 static char path[] = "/tmp/sq_test_token_XXXXXX";
 static struct sq_buf err;

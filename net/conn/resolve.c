@@ -1,5 +1,5 @@
-/* c-ares on libev; see net/resolve.h. */
-#include "net/resolve.h"
+/* c-ares on libev; see net/conn/resolve.h. */
+#include "net/conn/resolve.h"
 
 #include <ares.h>
 #include <arpa/inet.h>

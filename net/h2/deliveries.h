@@ -4,8 +4,8 @@
  * Pure.  A frame that lies whole in what came is handed out where it lies; one
  * that is spread over several pieces is put together once, in a block of its
  * own.  A zeroed struct is a reader at the start of a frame. */
-#ifndef SQ_NET_DELIVERIES_H
-#define SQ_NET_DELIVERIES_H
+#ifndef SQ_NET_H2_DELIVERIES_H
+#define SQ_NET_H2_DELIVERIES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* Frames out of bytes; see net/deliveries.h. */
-#include "net/deliveries.h"
+/* Frames out of bytes; see net/h2/deliveries.h. */
+#include "net/h2/deliveries.h"
 
 #include <assert.h>
 #include <string.h>

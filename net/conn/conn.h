@@ -4,8 +4,8 @@
  * and writes once per sq_conn_flush(), whatever was put before.  The memory in
  * between is shared by all connections of the process (one loop thread), so an
  * idle connection keeps none; only what a full socket refused is kept. */
-#ifndef SQ_NET_CONN_H
-#define SQ_NET_CONN_H
+#ifndef SQ_NET_CONN_CONN_H
+#define SQ_NET_CONN_CONN_H
 
 #include <ev.h>
 #include <openssl/ssl.h>

@@ -1,4 +1,4 @@
-/* TCP and TLS under one link; see net/conn.h.
+/* TCP and TLS under one link; see net/conn/conn.h.
  *
  *   put ─▶ clear: scatter list ─────────────▶ sendmsg   what it refuses ─▶ backlog
  *          TLS:   records (SSL_write) ─▶ emit ▶ sendmsg
@@ -6,7 +6,7 @@
  *
  * OpenSSL sees a BIO of ours that never blocks on writes: ciphertext goes to the
  * shared buffer, and from there or straight from OpenSSL's record to the socket. */
-#include "net/conn.h"
+#include "net/conn/conn.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +23,7 @@
 #include "core/buf.h"
 #include "core/mem.h"
 #include "core/tls.h"
-#include "net/pair.h"
+#include "net/conn/pair.h"
 
 enum {
 	CONN_SMALL = 4096,        /* shorter pieces are gathered */

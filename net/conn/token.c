@@ -1,5 +1,5 @@
-/* The token file; see net/token.h. */
-#include "net/token.h"
+/* The token file; see net/conn/token.h. */
+#include "net/conn/token.h"
 
 #include <stdlib.h>
 #include <string.h>

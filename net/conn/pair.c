@@ -1,5 +1,5 @@
-/* See net/pair.h. */
-#include "net/pair.h"
+/* See net/conn/pair.h. */
+#include "net/conn/pair.h"
 
 #include <openssl/err.h>
 #include <stdlib.h>
