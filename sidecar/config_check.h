@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "core/buf.h"
-#include "sidecar/config.h"
+#include "sidecar/config/config.h"
 
 /* Checks all that a start needs: that files are there and hold what they should, and
  * that addresses can be had.  Every start asks it first, so that --check-config tells

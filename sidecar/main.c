@@ -15,7 +15,7 @@
 #include "core/program.h"
 #include "core/stop.h"
 #include "proto/annotations/table.h"
-#include "sidecar/config.h"
+#include "sidecar/config/config.h"
 #include "sidecar/config_check.h"
 #include "sidecar/declared/declared.h"
 #include "sidecar/hub.h"

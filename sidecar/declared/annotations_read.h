@@ -14,7 +14,7 @@
 #include "core/buf.h"
 #include "core/file.h"
 #include "proto/annotations/file.h"
-#include "sidecar/config.h"
+#include "sidecar/config/config.h"
 
 struct sq_annotations_place {
 	const char *key;  /* of the configuration: "annotations.file" or "annotations.dir" */

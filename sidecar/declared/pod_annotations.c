@@ -9,7 +9,7 @@
 #include "core/program.h"
 #include "sidecar/declared/annotations_kept.h"
 #include "sidecar/declared/annotations_watch.h"
-#include "sidecar/metrics.h"
+#include "sidecar/metrics/metrics.h"
 
 struct sq_pod_annotations {
 	const struct sq_sidecar_cfg *cfg;

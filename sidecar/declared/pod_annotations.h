@@ -16,7 +16,7 @@
 #include "core/buf.h"
 #include "core/metrics.h"
 #include "proto/annotations/annotations.h"
-#include "sidecar/config.h"
+#include "sidecar/config/config.h"
 
 struct sq_pod_annotations;
 

@@ -7,7 +7,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
-#include "sidecar/config.h"
+#include "sidecar/config/config.h"
 
 struct sq_hub;
 struct sq_listener;

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
-#include "sidecar/metrics.h"
+#include "sidecar/metrics/metrics.h"
 #include "sidecar/seccomp/seccomp_calls.h"
 
 enum {

@@ -2,7 +2,7 @@
 #ifndef SQ_TEST_SUPPORT_SIDECAR_CFG_H
 #define SQ_TEST_SUPPORT_SIDECAR_CFG_H
 
-#include "sidecar/config.h"
+#include "sidecar/config/config.h"
 
 /* Of the pod "pod" of workload "work" in the space "space"; with room for all that a test
  * does, and nothing switched off. */

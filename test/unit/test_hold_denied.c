@@ -13,7 +13,7 @@
 #include "core/mem.h"
 #include "sidecar/declared/declared.h"
 #include "sidecar/hub.h"
-#include "sidecar/metrics.h"
+#include "sidecar/metrics/metrics.h"
 #include "sidecar/outbox/outbox.h"
 #include "sidecar/hold/hold.h"
 

@@ -1,6 +1,6 @@
 /* The sidecar's metrics: the table that code, /metrics and docs/ share. */
-#ifndef SQ_SIDECAR_METRICS_H
-#define SQ_SIDECAR_METRICS_H
+#ifndef SQ_SIDECAR_METRICS_METRICS_H
+#define SQ_SIDECAR_METRICS_METRICS_H
 
 #include "core/memory.h"
 #include "core/metrics.h"

@@ -1,5 +1,5 @@
 /* The sidecar's metrics table and its values. */
-#include "sidecar/metrics.h"
+#include "sidecar/metrics/metrics.h"
 
 #define METRIC_DEF(sym, name, labels, type, help) {name, labels, type, help},
 static const struct sq_metric_def metric_defs[] = {SQ_SIDECAR_METRICS(METRIC_DEF)};

@@ -1,6 +1,6 @@
 /* The sidecar's configuration: one table, see core/config.h. */
-#ifndef SQ_SIDECAR_CONFIG_H
-#define SQ_SIDECAR_CONFIG_H
+#ifndef SQ_SIDECAR_CONFIG_CONFIG_H
+#define SQ_SIDECAR_CONFIG_CONFIG_H
 
 #include <stdbool.h>
 #include <stdint.h>

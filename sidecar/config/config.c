@@ -1,5 +1,5 @@
 /* The sidecar's configuration table. */
-#include "sidecar/config.h"
+#include "sidecar/config/config.h"
 
 #include <stddef.h>
 #include <string.h>
