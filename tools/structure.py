@@ -1,11 +1,14 @@
-"""The tree's structure, measured: ./dev structure, and a part of ./dev lint.
+"""The tree's structure, measured: ./dev structure, and a part of ./dev lint and ./dev test.
 
 A file looks at another where it includes it, or where its object needs a symbol that the other's
 object defines (nm says so: the objects of a build folder are the truth, not a guess over the
-text).  A circle is a set of files in which each looks at each other, by whatever way round."""
+text).  A circle is a set of files in which each looks at each other, by whatever way round.  A
+file looks up where the other's folder is not below its own in FLOORS, the one table of that."""
 
 import argparse
+import collections
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -15,29 +18,76 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROOMS = ("core", "proto", "store", "net", "web", "sidecar", "broker", "k8s")
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 LINES_OF_FILE, LINES_OF_FUNCTION, MEMBERS = 700, 60, 25
-LEFT = (5, 70)  # circles that are still to be cut, and files in them; only ever lowered
+
+# Folders from high to low: a folder sees those below its own floor.  The towers stand beside each
+# other on the shared ground, and do not see each other.  A file that is named is a place of its own.
+GROUND = "ground"
+FLOORS = {
+    "broker": [["broker/main.c"], ["broker/config"], ["broker/front/link"], ["broker"],
+               ["broker/session"], ["broker/publish"], ["broker/group"], ["broker/shard"],
+               ["broker/route"], ["broker/engine/embedded", "broker/engine/memory"],
+               ["broker/engine/queue"], ["broker/engine"], ["broker/metrics"], ["broker/port"],
+               ["broker/auth", "broker/share"]],
+    "sidecar": [["sidecar/main.c"], ["sidecar"], ["sidecar/mqtt"], ["sidecar/declared"],
+                ["sidecar/outbox"], ["sidecar/hold"], ["sidecar/loop", "sidecar/seccomp"],
+                ["sidecar/config", "sidecar/metrics"]],
+    "k8s": [["k8s/cli", "k8s/injector"], ["k8s/patch"]],
+    GROUND: [["net"], ["net/h2"], ["net/conn", "net/kube_api", "store", "web"], ["proto/annotations"],
+             ["proto/link", "proto/mqtt", "proto/reconnect", "proto/topic"], ["core", "core/compat"]],
+}
+PLACES = {place: (tower, -floor) for tower, floors in FLOORS.items()
+          for floor, places in enumerate(floors) for place in places}
+
+# Flat tables, whose members are as many as what they describe has.
+TABLES = {
+    "sq_broker_cfg": "configuration", "sq_broker_config": "configuration",
+    "sq_sidecar_cfg": "configuration", "sq_injector_config": "configuration",
+    "sq_mqtt_props": "decoded packet",
+    "sq_engine_ops": "contract of engines",
+}
+
+# What is still to be cut; only ever lowered, and 0 in the end.
+LEFT = {"circles": 6, "files in circles": 67, "looks up": 113, "folders seen above": 26}
 
 
 def sources():
-    return sorted(p.relative_to(ROOT) for room in ROOMS for p in (ROOT / room).rglob("*.[ch]"))
+    return sorted(str(p.relative_to(ROOT)) for room in ROOMS for p in (ROOT / room).rglob("*.[ch]"))
+
+
+def place_of(path):
+    return path if path in PLACES else os.path.dirname(path)
+
+
+def is_below(low, high):
+    """Whether the place 'high' may see the place 'low'."""
+    if low == high:
+        return True
+    (tower, floor), (own_tower, own_floor) = PLACES[low], PLACES[high]
+    if tower == own_tower:
+        return floor < own_floor
+    return tower == GROUND
 
 
 def includes(paths):
     """{file: {file}} by #include."""
-    known = {str(p) for p in paths}
-    return {str(path): {name for name in INCLUDE.findall((ROOT / path).read_text()) if name in known}
-            for path in paths}
+    known = set(paths)
+    return {path: known & set(INCLUDE.findall((ROOT / path).read_text())) for path in paths}
 
 
-def objects(build):
-    """{source: object} of the build folder, for sources of the rooms."""
+def folders_given(command):
+    """Our folders whose headers a compiler's command line gives."""
+    given = re.findall(r" -I\S+/include/(\S+)", command)
+    return {folder.replace(".", "/") for folder in given} & set(PLACES)
+
+
+def compiled(build):
+    """(source, object, folders whose headers it is given), of sources of the rooms that are built."""
     for entry in json.loads((build / "compile_commands.json").read_text()):
         source = pathlib.Path(entry["file"]).resolve()
         output = re.search(r" -o (\S+)", entry["command"])
-        if source.is_relative_to(ROOT) and output:
-            path = pathlib.Path(entry["directory"]) / output[1]
-            if path.exists():
-                yield source.relative_to(ROOT), path
+        if output and source.is_relative_to(ROOT) and source.relative_to(ROOT).parts[0] in ROOMS:
+            yield (str(source.relative_to(ROOT)), pathlib.Path(entry["directory"]) / output[1],
+                   folders_given(entry["command"]))
 
 
 def symbols(path):
@@ -51,14 +101,24 @@ def symbols(path):
     return defined, needed
 
 
-def calls(build, paths):
-    """{file: {file}} by symbols."""
-    wanted, by_symbol, needs = set(paths), {}, {}
-    for source, path in objects(build):
-        if source in wanted:
-            defined, needs[str(source)] = symbols(path)
-            by_symbol.update((name, str(source)) for name in defined if name != "main")
-    return {m: {by_symbol[n] for n in names if n in by_symbol} for m, names in needs.items()}
+def calls(objects):
+    """{file: {file}} by symbols: those of the file's own tower and the ground, or, where neither
+    has it, of any other."""
+    definers, needs = collections.defaultdict(set), {}
+    for source, path in objects.items():
+        defined, needs[source] = symbols(path)
+        for name in defined - {"main"}:
+            definers[name].add(source)
+
+    def tower(path):
+        return PLACES.get(place_of(path), (None,))[0]
+
+    def of(source, name):
+        near = {d for d in definers[name] if tower(d) in (tower(source), GROUND)}
+        return near or definers[name]
+
+    return {source: {d for name in names if name in definers for d in of(source, name)} - {source}
+            for source, names in needs.items()}
 
 
 def circles(looks):
@@ -113,38 +173,112 @@ def structs(path):
         yield head[1], members
 
 
-def too_large(paths):
-    """Lines that name each file, function and struct above its bound."""
-    for path in paths:
-        lines = len((ROOT / path).read_text().splitlines())
-        if lines > LINES_OF_FILE:
-            yield f"{path}: {lines} lines"
-        yield from (f"{path}: {name}(): {n} lines" for name, n in functions(path)
-                    if n > LINES_OF_FUNCTION)
-        yield from (f"{path}: struct {name}: {n} members" for name, n in structs(path)
+class Tree:
+    """What the measures are taken of, and those that are too large."""
+
+    def __init__(self, build):
+        self.paths = sources()
+        self.homeless = sorted({place_of(p) for p in self.paths} - set(PLACES))
+        built = list(compiled(build))
+        self.included = includes(self.paths)
+        self.called = calls({source: path for source, path, _ in built if path.exists()})
+        self.unbuilt = sorted({source for source, path, _ in built if not path.exists()})
+        looks = {path: self.included[path] | self.called.get(path, set()) for path in self.paths}
+        self.circles = circles(looks)
+        self.includes_up = self.up(self.included)
+        self.calls_up = self.up(self.called)
+        self.seen_up = sorted({(place_of(source), folder) for source, _, folders in built
+                               for folder in folders if place_of(source) in PLACES
+                               and not is_below(folder, place_of(source))})
+        self.long_files = [(path, n) for path in self.paths
+                           if (n := len((ROOT / path).read_text().splitlines())) > LINES_OF_FILE]
+        self.long_functions = [(path, name, n) for path in self.paths for name, n in functions(path)
+                               if n > LINES_OF_FUNCTION]
+        self.structs = sorted(((n, name, path) for path in self.paths for name, n in structs(path)
+                               if name not in TABLES), reverse=True)
+
+    @staticmethod
+    def up(looks):
+        return sorted((path, other) for path, others in looks.items() for other in others
+                      if place_of(path) in PLACES and place_of(other) in PLACES
+                      and not is_below(place_of(other), place_of(path)))
+
+    def left(self):
+        return {"circles": len(self.circles), "files in circles": sum(map(len, self.circles)),
+                "looks up": len(self.includes_up) + len(self.calls_up),
+                "folders seen above": len(self.seen_up)}
+
+    def report(self):
+        """Lines that name each thing that should not be."""
+        for place in self.homeless:
+            yield f"{place}: no floor in tools/structure.py"
+        for circle in self.circles:
+            yield f"circle of {len(circle)}: {', '.join(circle)}"
+        for path, other in self.includes_up:
+            yield f"{path} includes {other}, which is not below it"
+        for path, other in self.calls_up:
+            yield f"{path} calls {other}, which is not below it"
+
+    def too_large(self):
+        for place, folder in self.seen_up:
+            yield f"{place} is given the headers of {folder}, which is not below it"
+        yield from (f"{path}: {n} lines" for path, n in self.long_files)
+        yield from (f"{path}: {name}(): {n} lines" for path, name, n in self.long_functions)
+        yield from (f"{path}: struct {name}: {n} members" for n, name, path in self.structs
                     if n > MEMBERS)
+
+    def figures(self):
+        """The figures of CONTRIBUTING.md."""
+        n, name, _ = self.structs[0]
+        rows = [("files that look at each other in a circle",
+                 sum(len(circle) for circle in self.circles)),
+                ("includes that look up", len(self.includes_up)),
+                ("calls that look up", len(self.calls_up)),
+                (f"functions over {LINES_OF_FUNCTION} lines", len(self.long_functions)),
+                (f"files over {LINES_OF_FILE} lines", len(self.long_files)),
+                (f"members of the largest struct (`{name}`)", n)]
+        return ["| measure | figure |", "|---|---|"] + [f"| {what} | {n} |" for what, n in rows]
+
+
+def floors():
+    """The table of floors of CONTRIBUTING.md."""
+    yield "| | floors, from high to low |"
+    yield "|---|---|"
+    for tower, rows in FLOORS.items():
+        names = (" ".join(f"`{place}`" for place in places) for places in rows)
+        yield f"| {tower} | {' > '.join(names)} |"
+
+
+def check(tree):
+    """Why the tree is worse than it was; nothing where it is not."""
+    problems = [f"{place} has no floor" for place in tree.homeless]
+    problems += [f"{source} is not built" for source in tree.unbuilt]
+    problems += [f"{what}: {n}, and there were {LEFT[what]}" for what, n in tree.left().items()
+                 if n > LEFT[what]]
+    return problems
 
 
 def main():
     sys.setrecursionlimit(10000)
     parser = argparse.ArgumentParser(prog="./dev structure")
     parser.add_argument("--build", type=pathlib.Path, required=True)
-    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--check", action="store_true",
+                        help="fail where a circle or a look up has come")
+    parser.add_argument("--figures", action="store_true", help="the tables of CONTRIBUTING.md alone")
     args = parser.parse_args()
-    paths = sources()
-    looks = includes(paths)
-    for path, others in calls(args.build, paths).items():
-        looks[path] |= others - {path}
-    found = circles(looks)
-    files = sum(len(circle) for circle in found)
-    for circle in found:
-        print(f"circle of {len(circle)}: {', '.join(circle)}")
+    tree = Tree(args.build)
+    if args.figures:
+        print("\n".join([*floors(), "", *tree.figures()]))
+        return
+    for line in tree.report():
+        print(line)
     if not args.check:
-        print("\n".join(too_large(paths)))
-    print(f"{len(found)} circles, {files} files in them")
-    if len(found) > LEFT[0] or files > LEFT[1]:
-        sys.exit(f"structure: there were {LEFT[0]} circles, {LEFT[1]} files in them; "
-                 "a new one has come, or one has grown")
+        for line in tree.too_large():
+            print(line)
+    print(", ".join(f"{n} {what}" for what, n in tree.left().items()))
+    if problems := check(tree):
+        sys.exit("structure: " + "; ".join(problems))
 
 
-main()
+if __name__ == "__main__":
+    main()

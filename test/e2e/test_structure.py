@@ -1,0 +1,84 @@
+"""The direction of the tree: nothing looks up, and the compiler lets no file do so."""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+
+import stack as parts
+import structure
+from scenario import Skip
+
+
+def build_folder(env):
+    folder = parts.ROOT / "build" / env.settings.build
+    if not (folder / "compile_commands.json").exists():
+        raise Skip(f"{folder} is not configured")
+    return folder
+
+
+def commands(folder):
+    """{place: (one of its sources, the compiler and its flags)}."""
+    found = {}
+    for entry in json.loads((folder / "compile_commands.json").read_text()):
+        source = os.path.relpath(entry["file"], parts.ROOT)
+        if (place := structure.place_of(source)) in structure.PLACES:
+            words = shlex.split(re.sub(r" -o .*", "", entry["command"]))
+            found[place] = source, [word for word in words if not word.endswith("ccache")]
+    return found
+
+
+def header_of(place):
+    """One of its headers; None where it has none."""
+    return min((str(p.relative_to(parts.ROOT)) for p in (parts.ROOT / place).glob("*.h")),
+               default=None)
+
+
+def not_below(place):
+    """Headers for probes: of the floor above, of the highest one, and of each other tower."""
+    tower, floor = structure.PLACES[place]
+    with_headers = {p: header_of(p) for p in structure.PLACES if header_of(p)}
+    higher = sorted((f, header) for p, header in with_headers.items()
+                    for t, f in [structure.PLACES[p]] if t == tower and f > floor)
+    others = {t: header for p, header in with_headers.items()
+              for t, _ in [structure.PLACES[p]] if t not in (tower, structure.GROUND)}
+    return {header for _, header in [*higher[:1], *higher[-1:]]} | set(others.values())
+
+
+async def compiles(flags, header, folder):
+    """Whether a file that includes the header compiles; if not, it is for that include alone."""
+    probe = folder / "probe.c"
+    probe.write_text(f'#include "{header}"\n')
+    child = await asyncio.create_subprocess_exec(*flags, "-fsyntax-only", str(probe), cwd=folder,
+                                                 stderr=asyncio.subprocess.PIPE)
+    _, said = await child.communicate()
+    said = said.decode()
+    assert child.returncode == 0 or f"error: {header}: No such file" in said or \
+        f"error: '{header}' file not found" in said, (header, said)
+    return child.returncode == 0
+
+
+async def test_an_include_that_looks_up_does_not_compile(env):
+    compiled, probes = [], 0
+    included = structure.includes(structure.sources())
+    for place, (source, flags) in sorted(commands(build_folder(env)).items()):
+        header = min(included[source])
+        assert await compiles(flags, header, env.folder), (place, header)
+        for header in sorted(not_below(place)):
+            probes += 1
+            if await compiles(flags, header, env.folder):
+                compiled.append(f"{place}: {header}")
+    assert probes > len(structure.PLACES), probes
+    assert len(compiled) <= structure.LEFT["folders seen above"], "\n".join(compiled)
+
+
+async def test_nothing_looks_up(env):
+    tree = structure.Tree(build_folder(env))
+    problems = structure.check(tree)
+    assert not problems, "\n".join([*tree.report(), *problems])
+
+
+async def test_contributing_has_the_floors(_env):
+    assert "\n".join(structure.floors()) in (parts.ROOT / "CONTRIBUTING.md").read_text(), \
+        "./dev structure --figures prints what CONTRIBUTING.md has to say"
