@@ -19,27 +19,11 @@
 #include "core/err.h"
 #include "core/list.h"
 #include "net/h2/counts.h"
+#include "proto/link/answer.h"
 #include "proto/link/frame.h"
 
 struct sq_pool;
 struct sq_uplink; /* one open link */
-
-enum sq_answer_conflict {
-	SQ_ANSWER_NONE,
-	SQ_ANSWER_EPOCH,
-	SQ_ANSWER_RUN,
-	SQ_ANSWER_GAP,
-	SQ_ANSWER_SUPERSEDED,
-};
-
-/* Why a 403. */
-enum sq_answer_denied {
-	SQ_ANSWER_DENIED_UNSAID, /* by a broker that says no reason */
-	SQ_ANSWER_DENIED_SPACE,
-	SQ_ANSWER_DENIED_POD,
-	SQ_ANSWER_DENIED_OWNER,
-	SQ_ANSWER_DENIED_WILL,
-};
 
 /* What the sidecar shows of itself; where there is a token, brokers look at nothing else. */
 enum sq_credential {
@@ -48,25 +32,15 @@ enum sq_credential {
 	SQ_CREDENTIAL_CERTIFICATE,
 };
 
-/* What has no room for one more session. */
-enum sq_answer_full {
-	SQ_ANSWER_FULL_NOT,
-	SQ_ANSWER_FULL_UNSAID, /* by a broker that does not say of what */
-	SQ_ANSWER_FULL_BROKER,
-	SQ_ANSWER_FULL_SPACE,
-	SQ_ANSWER_FULL_MEMORY,
-	SQ_ANSWER_FULL_STORE,
-};
-
 struct sq_answer {
-	unsigned status; /* HTTP; 0: the link or the stream was lost before an answer */
-	enum sq_answer_conflict conflict; /* with 409 */
-	uint64_t last;                    /* with SQ_ANSWER_GAP */
-	unsigned retry_after_ms;          /* with 429 and 503; 0 unknown */
-	enum sq_answer_denied denied;     /* with 403 */
-	enum sq_answer_full full;         /* with 429; of a link, with 503 */
-	unsigned version;                 /* of the link: what the body is laid out by */
-	const unsigned char *body;        /* valid during the callback */
+	unsigned status;           /* HTTP; 0: the link or the stream was lost before an answer */
+	enum sq_conflict conflict; /* with 409 */
+	uint64_t last;             /* with SQ_CONFLICT_GAP */
+	unsigned retry_after_ms;   /* with 429 and 503; 0 unknown */
+	enum sq_denied denied;     /* with 403; NONE: by a broker that says no reason */
+	enum sq_full full;         /* with 429; of a link, with 503 */
+	unsigned version;          /* of the link: what the body is laid out by */
+	const unsigned char *body; /* valid during the callback */
 	size_t len;
 };
 

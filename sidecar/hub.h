@@ -64,7 +64,7 @@ struct sq_hub {
 	bool limits_told;           /* a broker has said its own */
 	uint32_t broker_max_packet; /* 0: not told */
 	uint64_t full_ms; /* when a broker last had no room for a session; 0: it has again */
-	enum sq_answer_full full;
+	enum sq_full full;
 	/* room.c's: windows of sessions, the level as of the last turn, since when nothing is
 	 * taken, and when the next client may go and the next line be logged. */
 	uint64_t windows;

@@ -4,21 +4,16 @@
 
 enum kind { KUBE, TOKEN, CERTIFICATE, KINDS };
 
-static const struct {
-	const char *name, *text[KINDS];
-} denied[] = {
-    [SQ_DENIED_NONE] = {"", {"", "", ""}},
-    [SQ_DENIED_SPACE] = {"space",
-	{"the token is of another namespace", "the token may not name the space",
-	    "the certificate may not name the space"}},
-    [SQ_DENIED_POD] = {"pod",
-	{"the token is of another pod", "the token is of another pod",
-	    "the certificate is of another pod"}},
-    [SQ_DENIED_OWNER] = {"owner",
-	{"the session belongs to another account", "the session belongs to another identity",
-	    "the session belongs to another identity"}},
-    [SQ_DENIED_WILL] = {"will",
-	{"a rule denies its will", "a rule denies its will", "a rule denies its will"}},
+static const char *const texts[][KINDS] = {
+    [SQ_DENIED_NONE] = {"", "", ""},
+    [SQ_DENIED_SPACE] = {"the token is of another namespace", "the token may not name the space",
+	"the certificate may not name the space"},
+    [SQ_DENIED_POD] = {"the token is of another pod", "the token is of another pod",
+	"the certificate is of another pod"},
+    [SQ_DENIED_OWNER] = {"the session belongs to another account",
+	"the session belongs to another identity", "the session belongs to another identity"},
+    [SQ_DENIED_WILL] = {"a rule denies its will", "a rule denies its will",
+	"a rule denies its will"},
 };
 
 static enum kind
@@ -30,15 +25,9 @@ denied_kind(const struct sq_identity *who)
 }
 
 const char *
-sq_denied_name(enum sq_denied why)
-{
-	return denied[why].name;
-}
-
-const char *
 sq_denied_text(enum sq_denied why, const struct sq_identity *who)
 {
-	return denied[why].text[denied_kind(who)];
+	return texts[why][denied_kind(who)];
 }
 
 static bool

@@ -6,19 +6,9 @@
 
 #include "broker/auth/identity.h"
 #include "core/msg.h"
+#include "proto/link/answer.h"
 
-/* Why not. */
-enum sq_denied {
-	SQ_DENIED_NONE,
-	SQ_DENIED_SPACE, /* it names another space than its own */
-	SQ_DENIED_POD,   /* or another pod */
-	SQ_DENIED_OWNER, /* the session is another account's */
-	SQ_DENIED_WILL,  /* rules (broker/auth/acl.h) deny its will */
-};
-
-/* "space", as headers and metrics have it; and a line for people, in the words of what proves
- * the identity. */
-const char *sq_denied_name(enum sq_denied);
+/* Why not, as a line for people, in the words of what proves the identity. */
 const char *sq_denied_text(enum sq_denied, const struct sq_identity *);
 
 /* How far a session goes: auth.owner. */

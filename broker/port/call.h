@@ -10,11 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "broker/auth/allowed.h"
 #include "web/worker.h"
 #include "core/block.h"
 #include "core/buf.h"
 #include "core/list.h"
+#include "proto/link/answer.h"
 #include "proto/link/key.h"
 
 struct sq_broker;
@@ -27,23 +27,6 @@ enum sq_call_kind {
 	SQ_CALL_SETTLEMENTS,
 	SQ_CALL_SUBSCRIPTIONS,
 	SQ_CALL_DETACH,
-};
-
-enum sq_conflict {
-	SQ_CONFLICT_NONE,
-	SQ_CONFLICT_EPOCH,
-	SQ_CONFLICT_RUN,
-	SQ_CONFLICT_GAP,
-	SQ_CONFLICT_SUPERSEDED,
-};
-
-/* With 429: there is no room for one more session.  Of what. */
-enum sq_full {
-	SQ_FULL_NOT,
-	SQ_FULL_BROKER, /* it has as many as it may */
-	SQ_FULL_SPACE,  /* the session's has: its share, or its own limit */
-	SQ_FULL_MEMORY,
-	SQ_FULL_STORE,
 };
 
 struct sq_call {
@@ -68,7 +51,7 @@ struct sq_call {
 	enum sq_conflict conflict; /* with 409 */
 	uint64_t last;             /* with SQ_CONFLICT_GAP */
 	unsigned retry_after_s;    /* with 429 and 503 */
-	enum sq_full full;         /* with 429 */
+	enum sq_full full;         /* with 429, of a session for which there is no room */
 	enum sq_denied denied;     /* with 403: why */
 	const char *detail;        /* static text for the problem body, or NULL */
 	struct sq_buf out;         /* body of a 200 */

@@ -39,61 +39,24 @@ h2_is(const uint8_t *p, size_t len, const char *text)
 	return strlen(text) == len && memcmp(p, text, len) == 0;
 }
 
-/* Which of the names, from 'first' on, a value is; 0: none of them. */
-static unsigned
-h2_name(const char *const *names, unsigned first, size_t n, const uint8_t *p, size_t len)
-{
-	for (unsigned i = first; i < n; i++)
-		if (h2_is(p, len, names[i]))
-			return i;
-	return 0;
-}
-
-static enum sq_answer_conflict
-h2_conflict(const uint8_t *p, size_t len)
-{
-	static const char *const names[] = {
-	    [SQ_ANSWER_EPOCH] = "epoch",
-	    [SQ_ANSWER_RUN] = "run",
-	    [SQ_ANSWER_GAP] = "gap",
-	    [SQ_ANSWER_SUPERSEDED] = "superseded",
-	};
-
-	return (enum sq_answer_conflict)h2_name(
-	    names, SQ_ANSWER_EPOCH, SQ_ARRAY_LEN(names), p, len);
-}
-
 static void
 h2_reason(struct sq_answer *a, const uint8_t *p, size_t len)
 {
-	static const char *const names[] = {
-	    [SQ_ANSWER_DENIED_SPACE] = "space",
-	    [SQ_ANSWER_DENIED_POD] = "pod",
-	    [SQ_ANSWER_DENIED_OWNER] = "owner",
-	    [SQ_ANSWER_DENIED_WILL] = "will",
-	};
+	enum sq_denied denied = sq_denied_find(p, len);
 
-	unsigned denied = h2_name(names, SQ_ANSWER_DENIED_SPACE, SQ_ARRAY_LEN(names), p, len);
-
-	if (a->full == SQ_ANSWER_FULL_NOT && h2_is(p, len, "full"))
-		a->full = SQ_ANSWER_FULL_UNSAID;
-	if (denied != 0)
-		a->denied = (enum sq_answer_denied)denied;
+	if (a->full == SQ_FULL_NOT && h2_is(p, len, "full"))
+		a->full = SQ_FULL_UNSAID;
+	if (denied != SQ_DENIED_NONE)
+		a->denied = denied;
 }
 
 static void
 h2_full(struct sq_answer *a, const uint8_t *p, size_t len)
 {
-	static const char *const names[] = {
-	    [SQ_ANSWER_FULL_BROKER] = "broker",
-	    [SQ_ANSWER_FULL_SPACE] = "space",
-	    [SQ_ANSWER_FULL_MEMORY] = "memory",
-	    [SQ_ANSWER_FULL_STORE] = "store",
-	};
-	unsigned full = h2_name(names, SQ_ANSWER_FULL_BROKER, SQ_ARRAY_LEN(names), p, len);
+	enum sq_full full = sq_full_find(p, len);
 
-	if (full != 0)
-		a->full = (enum sq_answer_full)full;
+	if (full != SQ_FULL_NOT)
+		a->full = full;
 }
 
 /* The answer that a frame of 'id' belongs to; NULL when nobody waits for it. */
@@ -123,7 +86,7 @@ h2_on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t
 	if (h2_is(name, name_len, ":status"))
 		a->status = (unsigned)h2_number(value, len, 999);
 	else if (h2_is(name, name_len, "sqmqos-conflict"))
-		a->conflict = h2_conflict(value, len);
+		a->conflict = sq_conflict_find(value, len);
 	else if (h2_is(name, name_len, "sqmqos-last"))
 		a->last = h2_number(value, len, UINT64_MAX);
 	else if (h2_is(name, name_len, "sqmqos-reason"))
@@ -226,10 +189,9 @@ h2_on_refused(struct sq_uplink *l, unsigned status)
 				: SQ_NET_REFUSED_OTHER,
 	    1);
 	sq_uplink_lose(l, "the broker refuses the link: HTTP %u%s", status,
-	    unknown ? credentials[l->env->credential]
-		: l->opened.full == SQ_ANSWER_FULL_SPACE
-		? ", the space has its share of connections"
-		: "");
+	    unknown                               ? credentials[l->env->credential]
+		: l->opened.full == SQ_FULL_SPACE ? ", the space has its share of connections"
+						  : "");
 }
 
 /* The head of the deliveries response: the link is up, or refused. */

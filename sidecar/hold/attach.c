@@ -133,7 +133,7 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
  * and the outbox.  A transient session that was sent away ends at once, unless its client
  * has left something to publish. */
 static void
-attach_full(struct sq_hold *s, enum sq_answer_full what)
+attach_full(struct sq_hold *s, enum sq_full what)
 {
 	struct sq_hold *next;
 
@@ -161,19 +161,18 @@ sq_hold_denied_text(const struct sq_hold *s, const struct sq_answer *ans)
 	    [SQ_CREDENTIAL_CERTIFICATE] = "not authorized: the certificate is not good",
 	};
 	static const char *const texts[] = {
-	    [SQ_ANSWER_DENIED_UNSAID] = "not authorized: the session belongs to another identity",
-	    [SQ_ANSWER_DENIED_SPACE] =
+	    [SQ_DENIED_NONE] = "not authorized: the session belongs to another identity",
+	    [SQ_DENIED_SPACE] =
 		"not authorized: the token is of another space (namespace) than identity.space",
-	    [SQ_ANSWER_DENIED_POD] =
-		"not authorized: the token is of another pod than identity.pod",
-	    [SQ_ANSWER_DENIED_OWNER] = "not authorized: the session belongs to another identity",
-	    [SQ_ANSWER_DENIED_WILL] = "not authorized: a rule of the broker denies the will",
+	    [SQ_DENIED_POD] = "not authorized: the token is of another pod than identity.pod",
+	    [SQ_DENIED_OWNER] = "not authorized: the session belongs to another identity",
+	    [SQ_DENIED_WILL] = "not authorized: a rule of the broker denies the will",
 	};
 	enum sq_credential shown = sq_pool_credential(s->hub->pool);
 
 	if (ans->status == 401)
 		return unknown[shown];
-	return ans->denied == SQ_ANSWER_DENIED_SPACE && shown == SQ_CREDENTIAL_CERTIFICATE
+	return ans->denied == SQ_DENIED_SPACE && shown == SQ_CREDENTIAL_CERTIFICATE
 	    ? "not authorized: the certificate is of another space than identity.space"
 	    : texts[ans->denied];
 }
@@ -191,7 +190,7 @@ attach_denied(struct sq_hold *s, const struct sq_answer *ans)
 	if (s->keeper)
 		sq_declared_refused(s->hub->declared, s, text);
 	if (s->disk != NULL && ans->status == 403 &&
-	    (ans->denied == SQ_ANSWER_DENIED_OWNER || ans->denied == SQ_ANSWER_DENIED_UNSAID) &&
+	    (ans->denied == SQ_DENIED_OWNER || ans->denied == SQ_DENIED_NONE) &&
 	    sq_outbox_disk_denied(s->disk))
 		return;
 	if (s->client != NULL)
@@ -222,7 +221,7 @@ static bool
 attach_denied_client(const struct sq_hold *s, const struct sq_answer *ans)
 {
 	return ans->status == 403 &&
-	    (ans->denied == SQ_ANSWER_DENIED_WILL || (s->client != NULL && s->incarnation == 0));
+	    (ans->denied == SQ_DENIED_WILL || (s->client != NULL && s->incarnation == 0));
 }
 
 static void
@@ -234,7 +233,7 @@ attach_refused(struct sq_hold *s, struct sq_uplink *link, const struct sq_answer
 	switch (ans->status) {
 	case 409:
 		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
-		if (ans->conflict == SQ_ANSWER_SUPERSEDED) {
+		if (ans->conflict == SQ_CONFLICT_SUPERSEDED) {
 			sq_hold_superseded(s);
 			return;
 		}
@@ -267,7 +266,7 @@ attach_refused(struct sq_hold *s, struct sq_uplink *link, const struct sq_answer
 			return;
 		break;
 	case 429:
-		if (ans->full == SQ_ANSWER_FULL_NOT)
+		if (ans->full == SQ_FULL_NOT)
 			break;
 		attach_full(s, ans->full);
 		if (s->state == SQ_HOLD_ENDED)
@@ -380,7 +379,7 @@ detach_done(struct sq_request *req, const struct sq_answer *ans)
 		sq_hold_end(s);
 	} else if (s->state != SQ_HOLD_DETACHING) {
 		/* the link went down first: the attach is under way */
-	} else if (ans->status == 409 && ans->conflict == SQ_ANSWER_SUPERSEDED) {
+	} else if (ans->status == 409 && ans->conflict == SQ_CONFLICT_SUPERSEDED) {
 		sq_hold_end(s);
 	} else {
 		sq_hold_again(s, ans->retry_after_ms);

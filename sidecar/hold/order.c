@@ -221,7 +221,7 @@ asking_again(struct sq_hold *s)
 static void
 request_failed(struct sq_hold *s, struct sq_sub_request *q, const struct sq_answer *ans)
 {
-	bool gap = ans->status == 409 && ans->conflict == SQ_ANSWER_GAP;
+	bool gap = ans->status == 409 && ans->conflict == SQ_CONFLICT_GAP;
 
 	if (!q->marked) {
 		asking_again(s);

@@ -102,11 +102,11 @@ sq_hold_refused(struct sq_hold *s, const struct sq_hold_post *p, const struct sq
 		sq_hold_wake(s);
 		return true;
 	case 409:
-		if (ans->conflict == SQ_ANSWER_GAP) {
+		if (ans->conflict == SQ_CONFLICT_GAP) {
 			sq_hold_wake(s);
 			return true;
 		}
-		if (ans->conflict == SQ_ANSWER_SUPERSEDED) {
+		if (ans->conflict == SQ_CONFLICT_SUPERSEDED) {
 			sq_hold_superseded(s);
 			return false;
 		}
@@ -221,9 +221,9 @@ batch_refused(struct sq_hold *s, struct batch_post *p, const struct sq_answer *a
 	bool settled = false; /* nothing follows for the attachment */
 	int rc = 0;
 
-	if (ans->status == 409 && ans->conflict == SQ_ANSWER_GAP) {
+	if (ans->status == 409 && ans->conflict == SQ_CONFLICT_GAP) {
 		rc = sq_lane_out_gap(l, &p->flight, ans->last);
-	} else if (ans->status == 409 && ans->conflict == SQ_ANSWER_RUN) {
+	} else if (ans->status == 409 && ans->conflict == SQ_CONFLICT_RUN) {
 		rc = sq_lane_out_run_lost(l, &p->flight);
 		settled = rc == 0;
 	} else if (ans->status == 413) {

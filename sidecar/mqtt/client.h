@@ -76,10 +76,10 @@ void sq_client_attached(struct sq_client *, bool present, uint32_t max_packet, u
 /* Or it did not: CONNACK with 'reason'; nothing for a client that has its CONNACK. */
 void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
 /* Appends who has no room for one more session, for people. */
-void sq_client_say_full(const struct sq_hub *, enum sq_answer_full what, struct sq_buf *out);
+void sq_client_say_full(const struct sq_hub *, enum sq_full what, struct sq_buf *out);
 /* The broker has no room for its session, which it had not attached before: it is told
  * and ends, whether or not it has its CONNACK. */
-void sq_client_no_room(struct sq_client *, enum sq_answer_full what);
+void sq_client_no_room(struct sq_client *, enum sq_full what);
 /* The broker does not take its session for 'reason' and 'text': CONNACK with it, or the
  * connection's 'end'. */
 void

@@ -337,30 +337,30 @@ sq_client_go_ahead(struct sq_client *c)
 }
 
 void
-sq_client_say_full(const struct sq_hub *h, enum sq_answer_full what, struct sq_buf *out)
+sq_client_say_full(const struct sq_hub *h, enum sq_full what, struct sq_buf *out)
 {
 	sq_buf_printf(out, "the broker has no room for one more session");
 	switch (what) {
-	case SQ_ANSWER_FULL_NOT:
-	case SQ_ANSWER_FULL_UNSAID:
+	case SQ_FULL_NOT:
+	case SQ_FULL_UNSAID:
 		break;
-	case SQ_ANSWER_FULL_BROKER:
+	case SQ_FULL_BROKER:
 		sq_buf_printf(out, ": it has as many as its limits.max-sessions");
 		break;
-	case SQ_ANSWER_FULL_SPACE:
+	case SQ_FULL_SPACE:
 		sq_buf_printf(out, ": space %s has its share of sessions", h->cfg->space);
 		break;
-	case SQ_ANSWER_FULL_MEMORY:
+	case SQ_FULL_MEMORY:
 		sq_buf_printf(out, ": its limits.memory is nearly used up");
 		break;
-	case SQ_ANSWER_FULL_STORE:
+	case SQ_FULL_STORE:
 		sq_buf_printf(out, ": its store is full");
 		break;
 	}
 }
 
 void
-sq_client_no_room(struct sq_client *c, enum sq_answer_full what)
+sq_client_no_room(struct sq_client *c, enum sq_full what)
 {
 	struct sq_buf text = {0};
 

@@ -69,7 +69,7 @@ request(const char *what)
 }
 
 static void
-deny(struct sq_request *r, enum sq_answer_denied why)
+deny(struct sq_request *r, enum sq_denied why)
 {
 	fake_answer(r, &(struct sq_answer){.status = 403, .denied = why});
 	ev_run(loop, EVRUN_NOWAIT);
@@ -128,7 +128,7 @@ publish_one(void)
 }
 
 static void
-outbox_goes_on(enum sq_answer_denied why)
+outbox_goes_on(enum sq_denied why)
 {
 	char before[512], after[512];
 	struct sq_request *r;
@@ -150,13 +150,13 @@ outbox_goes_on(enum sq_answer_denied why)
 
 Test(hold_denied, an_outbox_whose_session_is_anothers_goes_on_in_a_new_one)
 {
-	outbox_goes_on(SQ_ANSWER_DENIED_OWNER);
+	outbox_goes_on(SQ_DENIED_OWNER);
 }
 
 /* A broker of before said no reason, and had no other. */
 Test(hold_denied, an_outbox_goes_on_with_a_broker_of_before)
 {
-	outbox_goes_on(SQ_ANSWER_DENIED_UNSAID);
+	outbox_goes_on(SQ_DENIED_NONE);
 }
 
 /* Nothing but a broker that is wrong refuses a name that was drawn just now. */
@@ -166,11 +166,11 @@ Test(hold_denied, an_outbox_draws_no_names_without_end)
 	struct sq_request *r;
 
 	start_outbox();
-	deny(request("outbox"), SQ_ANSWER_DENIED_OWNER);
+	deny(request("outbox"), SQ_DENIED_OWNER);
 	r = request("outbox");
 	path_of(r, before, sizeof before);
 	for (int i = 0; i < 4; i++) {
-		deny(r, SQ_ANSWER_DENIED_OWNER);
+		deny(r, SQ_DENIED_OWNER);
 		r = request("outbox"); /* it comes again, and never stops */
 		path_of(r, after, sizeof after);
 		cr_assert_str_eq(after, before);
@@ -187,7 +187,7 @@ Test(hold_denied, an_outbox_of_another_namespace_comes_again)
 	start_outbox();
 	r = request("outbox");
 	path_of(r, before, sizeof before);
-	deny(r, SQ_ANSWER_DENIED_SPACE);
+	deny(r, SQ_DENIED_SPACE);
 	r = request("outbox");
 	path_of(r, after, sizeof after);
 	cr_assert_str_eq(after, before);
@@ -218,7 +218,7 @@ Test(hold_denied, the_pods_own_session_says_why_and_comes_again)
 	cfg.annotations_file = file;
 	(void)sq_declared_new(hub);
 	for (int i = 0; i < 3; i++)
-		deny(request("keeper"), SQ_ANSWER_DENIED_POD);
+		deny(request("keeper"), SQ_DENIED_POD);
 	cr_assert(notes_say("the token is of another pod than identity.pod"));
 	cr_assert_not(sq_declared_ready(hub->declared, &why));
 	sq_buf_fini(&why);

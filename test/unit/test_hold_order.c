@@ -291,7 +291,7 @@ written(const char *name)
 static void
 gap(const char *name)
 {
-	status(name, &(struct sq_answer){.status = 409, .conflict = SQ_ANSWER_GAP});
+	status(name, &(struct sq_answer){.status = 409, .conflict = SQ_CONFLICT_GAP});
 }
 
 /* --- the client --- */
@@ -527,7 +527,7 @@ Test(hold_order, an_answer_of_an_older_attachment_counts_no_more)
 	POSTED("S1[0,0]+x");
 	sq_list_init(&old->node);
 	fake_subscribed(was, epoch - 1, 1, (const uint8_t[]){0}, 1);
-	fake_answer(old, &(struct sq_answer){.status = 409, .conflict = SQ_ANSWER_EPOCH});
+	fake_answer(old, &(struct sq_answer){.status = 409, .conflict = SQ_CONFLICT_EPOCH});
 	turn();
 	relink();
 	attach(false, 0, 0);

@@ -276,7 +276,7 @@ unsubscribe_on_its_way(struct sq_answer *ans)
 
 Test(hold_renewed, an_unsubscribe_that_was_refused_meanwhile_comes_last)
 {
-	unsubscribe_on_its_way(&(struct sq_answer){.status = 409, .conflict = SQ_ANSWER_EPOCH});
+	unsubscribe_on_its_way(&(struct sq_answer){.status = 409, .conflict = SQ_CONFLICT_EPOCH});
 }
 
 Test(hold_renewed, an_unsubscribe_that_was_done_meanwhile_comes_last)

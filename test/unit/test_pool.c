@@ -87,23 +87,23 @@ Test(pool, answer_carries_status_conflict_last_and_retry_after)
 	static const struct {
 		const char *path;
 		unsigned status;
-		enum sq_answer_conflict conflict;
+		enum sq_conflict conflict;
 		uint64_t last;
 		unsigned retry_after_ms;
 	} cases[] = {
-	    {"/status/204", 204, SQ_ANSWER_NONE, 0, 0},
-	    {"/status/409?sqmqos-conflict=epoch", 409, SQ_ANSWER_EPOCH, 0, 0},
-	    {"/status/409?sqmqos-conflict=run", 409, SQ_ANSWER_RUN, 0, 0},
-	    {"/status/409?sqmqos-conflict=gap&sqmqos-last=18446744073709551615", 409, SQ_ANSWER_GAP,
-		UINT64_MAX, 0},
-	    {"/status/409?sqmqos-conflict=superseded", 409, SQ_ANSWER_SUPERSEDED, 0, 0},
-	    {"/status/409?sqmqos-conflict=else", 409, SQ_ANSWER_NONE, 0, 0},
-	    {"/status/503?retry-after=7", 503, SQ_ANSWER_NONE, 0, 7000},
-	    {"/status/503?retry-after=99999999999999999999", 503, SQ_ANSWER_NONE, 0, 3600000},
-	    {"/status/503?retry-after=soon", 503, SQ_ANSWER_NONE, 0, 0},
-	    {"/status/429?retry-after=1", 429, SQ_ANSWER_NONE, 0, 1000},
-	    {"/status/429?retry-after=1&sqmqos-reason=full", 429, SQ_ANSWER_NONE, 0, 1000},
-	    {"/status/429?sqmqos-reason=else", 429, SQ_ANSWER_NONE, 0, 0},
+	    {"/status/204", 204, SQ_CONFLICT_NONE, 0, 0},
+	    {"/status/409?sqmqos-conflict=epoch", 409, SQ_CONFLICT_EPOCH, 0, 0},
+	    {"/status/409?sqmqos-conflict=run", 409, SQ_CONFLICT_RUN, 0, 0},
+	    {"/status/409?sqmqos-conflict=gap&sqmqos-last=18446744073709551615", 409,
+		SQ_CONFLICT_GAP, UINT64_MAX, 0},
+	    {"/status/409?sqmqos-conflict=superseded", 409, SQ_CONFLICT_SUPERSEDED, 0, 0},
+	    {"/status/409?sqmqos-conflict=else", 409, SQ_CONFLICT_NONE, 0, 0},
+	    {"/status/503?retry-after=7", 503, SQ_CONFLICT_NONE, 0, 7000},
+	    {"/status/503?retry-after=99999999999999999999", 503, SQ_CONFLICT_NONE, 0, 3600000},
+	    {"/status/503?retry-after=soon", 503, SQ_CONFLICT_NONE, 0, 0},
+	    {"/status/429?retry-after=1", 429, SQ_CONFLICT_NONE, 0, 1000},
+	    {"/status/429?retry-after=1&sqmqos-reason=full", 429, SQ_CONFLICT_NONE, 0, 1000},
+	    {"/status/429?sqmqos-reason=else", 429, SQ_CONFLICT_NONE, 0, 0},
 	};
 	struct call call;
 
@@ -114,7 +114,7 @@ Test(pool, answer_carries_status_conflict_last_and_retry_after)
 		cr_assert_eq(call.answer.status, cases[i].status, "%s", cases[i].path);
 		cr_assert_eq(call.answer.conflict, cases[i].conflict, "%s", cases[i].path);
 		cr_assert_eq(call.answer.last, cases[i].last, "%s", cases[i].path);
-		cr_assert_eq(call.answer.full != SQ_ANSWER_FULL_NOT,
+		cr_assert_eq(call.answer.full != SQ_FULL_NOT,
 		    strstr(cases[i].path, "reason=full") != NULL, "%s", cases[i].path);
 		cr_assert_eq(
 		    call.answer.retry_after_ms, cases[i].retry_after_ms, "%s", cases[i].path);

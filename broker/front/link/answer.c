@@ -23,20 +23,6 @@ static const struct title {
     {505, "HTTP Version Not Supported", "the link needs HTTP/2"},
 };
 
-static const char *const conflicts[] = {
-    [SQ_CONFLICT_EPOCH] = "epoch",
-    [SQ_CONFLICT_RUN] = "run",
-    [SQ_CONFLICT_GAP] = "gap",
-    [SQ_CONFLICT_SUPERSEDED] = "superseded",
-};
-
-static const char *const fulls[] = {
-    [SQ_FULL_BROKER] = "broker",
-    [SQ_FULL_SPACE] = "space",
-    [SQ_FULL_MEMORY] = "memory",
-    [SQ_FULL_STORE] = "store",
-};
-
 static const struct title *
 answer_title(unsigned status)
 {
@@ -116,7 +102,7 @@ answer_refusal(h2o_req_t *req, const struct sq_call *c)
 		return;
 	}
 	if (c->conflict != SQ_CONFLICT_NONE) {
-		const char *why = conflicts[c->conflict];
+		const char *why = sq_conflict_name(c->conflict);
 
 		h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("sqmqos-conflict"),
 		    0, NULL, why, strlen(why));
@@ -124,7 +110,7 @@ answer_refusal(h2o_req_t *req, const struct sq_call *c)
 	if (c->conflict == SQ_CONFLICT_GAP)
 		answer_number(req, H2O_STRLIT("sqmqos-last"), c->last);
 	if (c->full != SQ_FULL_NOT)
-		answer_full(req, fulls[c->full]);
+		answer_full(req, sq_full_name(c->full));
 	if (c->status == 429 || c->status == 503)
 		answer_number(
 		    req, H2O_STRLIT("retry-after"), c->retry_after_s > 0 ? c->retry_after_s : 1);
