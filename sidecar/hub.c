@@ -159,124 +159,23 @@ static const struct sq_pool_events hub_pool_events = {
     .kept = hub_kept,
 };
 
-/* --- the end of a turn --- */
-
-static void
-hub_reap(struct sq_hub *h)
-{
-	struct sq_hold *s;
-	struct sq_client *c;
-
-	while ((c = SQ_LIST_FIRST(&h->dead, struct sq_client, resumed)) != NULL)
-		sq_client_free(c);
-	while ((s = SQ_LIST_FIRST(&h->reap, struct sq_hold, all)) != NULL)
-		sq_hold_free(s);
-}
-
-static void
-hub_sessions(struct sq_hub *h)
-{
-	uint64_t now_ms = sq_hub_now(h);
-	struct sq_hold *s;
-	struct sq_list todo;
-
-	sq_list_init(&todo);
-	sq_list_splice(&todo, &h->turns); /* who is woken meanwhile comes after */
-	while ((s = SQ_LIST_FIRST(&todo, struct sq_hold, turn)) != NULL) {
-		sq_list_remove(&s->turn);
-		sq_hold_turn(s, now_ms);
-	}
-}
-
-static void
-hub_clients(struct sq_hub *h)
-{
-	struct sq_client *c;
-	struct sq_list todo;
-
-	sq_list_init(&todo);
-	sq_list_splice(&todo, &h->resumed);
-	while ((c = SQ_LIST_FIRST(&todo, struct sq_client, resumed)) != NULL) {
-		sq_list_remove(&c->resumed);
-		sq_client_go_on(c);
-	}
-	sq_list_splice(&todo, &h->writers);
-	while ((c = SQ_LIST_FIRST(&todo, struct sq_client, writer)) != NULL) {
-		sq_list_remove(&c->writer);
-		sq_client_write(c);
-	}
-}
-
-/* Everything that the turn's input has led to.  It ends: what a client sends is
- * bounded by its buffer, and what it gets by its credit. */
-static void
-hub_prepare(struct ev_loop *loop, ev_prepare *w, int events)
-{
-	struct sq_hub *h = w->data;
-
-	(void)loop;
-	(void)events;
-	while (!sq_list_empty(&h->turns) || !sq_list_empty(&h->resumed) ||
-	    !sq_list_empty(&h->writers)) {
-		h->work++;
-		hub_sessions(h);
-		sq_self_turn(h->self);
-		hub_clients(h);
-	}
-	hub_reap(h);
-	sq_room_turn(h);
-	sq_hub_arm(h);
-}
-
 /* --- time --- */
 
 static void
-hub_on_check(struct ev_loop *loop, ev_check *w, int events)
+hub_on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 {
-	struct sq_hub *h = w->data;
-
 	(void)loop;
 	(void)events;
-	h->now_ms = sq_clock_ms();
-}
-
-static void
-hub_on_timer(struct ev_loop *loop, ev_timer *w, int events)
-{
-	struct sq_hub *h = w->data;
-	struct sq_heap_node *n;
-
-	(void)loop;
-	(void)events;
-	h->armed_ms = 0;
-	while ((n = sq_heap_pop(&h->timers, sq_hub_now(h))) != NULL)
-		sq_hold_wake(SQ_CONTAINER_OF(n, struct sq_hold, timer));
-}
-
-void
-sq_hub_arm(struct sq_hub *h)
-{
-	uint64_t due = h->timers.n != 0 ? h->timers.v[0]->due : 0;
-
-	if (due == h->armed_ms)
-		return;
-	ev_timer_stop(h->loop, &h->timer);
-	h->armed_ms = due;
-	if (due == 0)
-		return;
-	/* A millisecond late rather than early: what is due is then done. */
-	ev_timer_set(
-	    &h->timer, due > h->now_ms ? (double)(due - h->now_ms + 1) / 1000.0 : 0.0, 0.0);
-	ev_timer_start(h->loop, &h->timer);
+	sq_room_turn(w->data);
 }
 
 /* After a second without work: the memory of a load goes back to the system. */
 static void
 hub_rest(struct sq_hub *h)
 {
-	bool idle = h->work == h->work_seen;
+	bool idle = h->loop->rounds == h->rounds_seen;
 
-	h->work_seen = h->work;
+	h->rounds_seen = h->loop->rounds;
 	if (idle && !h->rests)
 		(void)sq_memory_allocator_trim();
 	h->rests = idle;
@@ -325,7 +224,7 @@ hub_pool(struct sq_hub *h, struct sq_buf *err)
 	    .counts = &sq_sidecar_net_counts,
 	};
 
-	return sq_pool_new(h->loop, &pc, &hub_pool_events, h, err);
+	return sq_pool_new(h->loop->ev, &pc, &hub_pool_events, h, err);
 }
 
 void
@@ -353,7 +252,7 @@ hub_passwords(struct sq_hub *h, struct sq_buf *err)
 
 	if (file == NULL || file[0] == '\0')
 		return true;
-	h->passwords = sq_password_check_new(h->loop, file, err);
+	h->passwords = sq_password_check_new(h->loop->ev, file, err);
 	return h->passwords != NULL;
 }
 
@@ -361,34 +260,24 @@ struct sq_hub *
 sq_hub_new(struct ev_loop *loop, const struct sq_sidecar_cfg *cfg, struct sq_buf *err)
 {
 	struct sq_hub *h = sq_xcalloc(1, sizeof *h);
-	struct sq_list *lists[] = {&h->sessions, &h->reap, &h->posts, &h->waiting, &h->turns,
-	    &h->links, &h->clients, &h->resumed, &h->writers, &h->dead};
+	struct sq_list *lists[] = {&h->sessions, &h->posts, &h->waiting, &h->links, &h->clients};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(lists); i++)
 		sq_list_init(lists[i]);
-	h->loop = loop;
+	h->loop = sq_loop_new(loop);
 	h->cfg = cfg;
 	h->limits = sq_limits_own(&cfg->limits);
 	h->metrics = &sq_sidecar_metrics;
 	h->instance = sq_random_u64();
 	h->outbox = sq_outbox_new(h);
-	h->read_buf = sq_xmalloc(2 * SQ_READ_MAX);
-	h->now_ms = sq_clock_ms();
 	h->self = sq_self_new(h);
-	ev_check_init(&h->check, hub_on_check);
-	ev_set_priority(&h->check, EV_MAXPRI); /* before whoever asks for the time */
-	h->check.data = h;
-	ev_check_start(loop, &h->check);
-	ev_prepare_init(&h->prepare, hub_prepare);
-	ev_set_priority(&h->prepare, 1); /* before the pool's */
+	ev_prepare_init(&h->prepare, hub_on_prepare);
 	h->prepare.data = h;
 	ev_prepare_start(loop, &h->prepare);
 	ev_timer_init(&h->sweep, hub_on_sweep, 1.0, 1.0);
 	h->sweep.data = h;
 	ev_timer_start(loop, &h->sweep);
 	sq_memory_metrics(h->metrics, SQ_M_MEMORY_BYTES);
-	ev_timer_init(&h->timer, hub_on_timer, 0.0, 0.0);
-	h->timer.data = h;
 	h->pool = hub_pool(h, err);
 	if (h->pool == NULL || !hub_passwords(h, err))
 		sq_hub_free(&h);
@@ -414,20 +303,17 @@ sq_hub_free(struct sq_hub **hp)
 		sq_hold_drop(s);
 	sq_pool_free(&h->pool);
 	sq_hold_fail_posts(h);
-	hub_reap(h);
+	sq_loop_reap(h->loop);
 	sq_outbox_free(&h->outbox);
 	sq_self_free(&h->self);
 	SQ_LIST_FOR_EACH_SAFE(hl, &h->links, struct sq_hub_link, node)
 		free(hl);
-	ev_check_stop(h->loop, &h->check);
-	ev_prepare_stop(h->loop, &h->prepare);
-	ev_timer_stop(h->loop, &h->sweep);
-	ev_timer_stop(h->loop, &h->timer);
+	ev_prepare_stop(h->loop->ev, &h->prepare);
+	ev_timer_stop(h->loop->ev, &h->sweep);
 	sq_htab_fini(&h->by_epoch);
 	sq_htab_fini(&h->by_client);
-	sq_heap_fini(&h->timers);
 	sq_output_cache_fini(&h->outputs);
-	free(h->read_buf);
+	sq_loop_free(&h->loop);
 	free(h);
 }
 

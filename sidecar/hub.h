@@ -16,11 +16,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/heap.h"
 #include "core/htab.h"
 #include "core/list.h"
 #include "proto/link/frame.h"
 #include "sidecar/config/config.h"
+#include "sidecar/loop/loop.h"
 #include "sidecar/metrics/metrics.h"
 #include "sidecar/mqtt/output.h"
 #include "net/pool.h"
@@ -35,8 +35,6 @@ struct sq_rights;
 struct sq_rules;
 struct sq_self;
 
-enum { SQ_READ_MAX = 65536 };
-
 /* The sessions that are attached over one link. */
 struct sq_hub_link {
 	struct sq_list node;
@@ -45,7 +43,7 @@ struct sq_hub_link {
 };
 
 struct sq_hub {
-	struct ev_loop *loop;
+	struct sq_loop *loop;
 	const struct sq_sidecar_cfg *cfg;
 	const struct sq_metrics *metrics;
 	struct sq_pool *pool;
@@ -76,26 +74,16 @@ struct sq_hub {
 	struct sq_htab by_epoch;  /* attached sessions */
 	struct sq_htab by_client; /* the newest session of each client id */
 	struct sq_list sessions;  /* all that have not ended */
-	struct sq_list reap;      /* sessions to free */
 	struct sq_list posts;     /* requests of sessions that are not answered */
 	struct sq_list waiting;   /* sessions without a link */
-	struct sq_list turns;     /* sessions with something to do */
 	struct sq_list links;     /* struct sq_hub_link */
 	struct sq_list clients;   /* all */
-	struct sq_list resumed;   /* clients whose input goes on */
-	struct sq_list writers;   /* clients with output */
-	struct sq_list dead;      /* clients to free */
 	size_t n_clients, n_sessions;
-	uint64_t work, work_seen; /* turns with work so far, and at the last sweep */
-	bool rests;               /* gave back what the last load left */
-	struct sq_heap timers;    /* of sessions */
+	uint64_t rounds_seen; /* of the loop, at the last sweep */
+	bool rests;           /* gave back what the last load left */
 	struct sq_output_cache outputs;
-	unsigned char *read_buf; /* 2 * SQ_READ_MAX: what is left, and what is read */
-	uint64_t now_ms;         /* when this turn began, CLOCK_MONOTONIC */
-	uint64_t armed_ms;       /* what 'timer' is set for; 0: nothing */
-	ev_check check;
-	ev_prepare prepare;
-	ev_timer sweep, timer;
+	ev_prepare prepare; /* after all turns, before the pool's */
+	ev_timer sweep;
 };
 
 /* Makes the hub and its pool.  NULL with a line in 'err'. */
@@ -112,15 +100,13 @@ bool sq_hub_idle(const struct sq_hub *);
 static inline uint64_t
 sq_hub_now(const struct sq_hub *h)
 {
-	return h->now_ms;
+	return sq_loop_now(h->loop);
 }
 
 /* The record of an open link; NULL if it is not known (any more). */
 struct sq_hub_link *sq_hub_link_find(struct sq_hub *, const struct sq_uplink *);
 /* A broker has answered an attach: its limits count from now on. */
 void sq_hub_told(struct sq_hub *, const struct sq_attached *);
-/* Makes sure that the loop wakes for the earliest timer. */
-void sq_hub_arm(struct sq_hub *);
 
 static inline void
 sq_hub_count(const struct sq_hub *h, enum sq_sidecar_metric m, int64_t by)

@@ -68,8 +68,8 @@ struct sq_self_subs {
 
 struct sq_self {
 	struct sq_hub *hub;
-	struct sq_list all; /* struct sq_self_subs */
-	bool fresh;         /* one of them has such a subscription */
+	struct sq_list all;  /* struct sq_self_subs */
+	struct sq_turn turn; /* one of them has such a subscription; before clients write */
 	uint64_t start_ms;
 	ev_timer timer; /* runs while there is one */
 	struct sq_sys_told told[TOPICS];
@@ -179,12 +179,11 @@ self_first(struct sq_self *self, struct sq_client *c, const struct self_sub *sub
 	}
 }
 
-void
-sq_self_turn(struct sq_self *self)
+static void
+self_on_turn(struct sq_turn *t)
 {
-	if (!self->fresh)
-		return;
-	self->fresh = false;
+	struct sq_self *self = SQ_CONTAINER_OF(t, struct sq_self, turn);
+
 	SQ_LIST_FOR_EACH(subs, &self->all, struct sq_self_subs, node) {
 		SQ_LIST_FOR_EACH(sub, &subs->list, struct self_sub, node) {
 			if (sub->fresh && subs->hold->client != NULL)
@@ -246,6 +245,7 @@ sq_self_new(struct sq_hub *h)
 	for (int i = 0; i < TOPICS; i++)
 		self->told[i] = sq_sys_untold;
 	sq_list_init(&self->all);
+	sq_turn_init(&self->turn, self_on_turn);
 	ev_timer_init(&self->timer, self_on_timer, every_s, every_s);
 	self->timer.data = self;
 	return self;
@@ -260,7 +260,8 @@ sq_self_free(struct sq_self **sp)
 	if (self == NULL)
 		return;
 	assert(sq_list_empty(&self->all));
-	ev_timer_stop(self->hub->loop, &self->timer);
+	sq_turn_cancel(&self->turn);
+	ev_timer_stop(self->hub->loop->ev, &self->timer);
 	free(self);
 }
 
@@ -304,7 +305,7 @@ self_add(struct sq_hold *s, struct sq_bytes filter)
 		s->self->hold = s;
 		sq_list_init(&s->self->list);
 		if (sq_list_empty(&self->all))
-			ev_timer_again(s->hub->loop, &self->timer);
+			ev_timer_again(s->hub->loop->ev, &self->timer);
 		sq_list_push_back(&self->all, &s->self->node);
 	}
 	sq_list_push_back(&s->self->list, &sub->node);
@@ -325,7 +326,8 @@ sq_self_made(struct sq_hold *s, const struct sq_sub *e, bool fresh)
 	sub->options = e->options;
 	sub->sub_id = e->sub_id;
 	sub->fresh = handling == SQ_RETAIN_ALWAYS || (handling == SQ_RETAIN_IF_NEW && fresh);
-	s->hub->self->fresh |= sub->fresh;
+	if (sub->fresh)
+		sq_loop_post(s->hub->loop, SQ_TURN_INPUT, &s->hub->self->turn);
 }
 
 /* The last of the session's is gone. */
@@ -338,7 +340,7 @@ self_end(struct sq_hold *s)
 	free(s->self);
 	s->self = NULL;
 	if (sq_list_empty(&self->all))
-		ev_timer_stop(s->hub->loop, &self->timer);
+		ev_timer_stop(s->hub->loop->ev, &self->timer);
 }
 
 void

@@ -21,13 +21,11 @@ struct sq_self *sq_self_new(struct sq_hub *);
 void sq_self_free(struct sq_self **);
 
 /* The session's client has the subscription 'e'; 'fresh': it had none of this filter.  Its
- * first values follow in sq_self_turn(), so behind the SUBACK. */
+ * first values follow behind the SUBACK. */
 void sq_self_made(struct sq_hold *, const struct sq_sub *e, bool fresh);
 void sq_self_unmade(struct sq_hold *, struct sq_bytes filter);
 /* The session ends, or another one goes on with what it had. */
 void sq_self_forget(struct sq_hold *);
 void sq_self_inherit(struct sq_hold *to, struct sq_hold *from);
-/* Before clients write. */
-void sq_self_turn(struct sq_self *);
 
 #endif

@@ -182,7 +182,7 @@ sq_status_new(struct sq_hub *hub)
 	pthread_mutex_init(&s->lock, NULL);
 	ev_timer_init(&s->timer, status_on_timer, 0.1, 0.5);
 	s->timer.data = s;
-	ev_timer_start(hub->loop, &s->timer);
+	ev_timer_start(hub->loop->ev, &s->timer);
 	status_recall(s);
 	status_update(s);
 	return s;
@@ -196,7 +196,7 @@ sq_status_free(struct sq_status **sp)
 	*sp = NULL;
 	if (s == NULL)
 		return;
-	ev_timer_stop(s->hub->loop, &s->timer);
+	ev_timer_stop(s->hub->loop->ev, &s->timer);
 	pthread_mutex_destroy(&s->lock);
 	sq_buf_fini(&s->why);
 	free(s);

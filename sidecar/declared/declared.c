@@ -372,7 +372,7 @@ sq_declared_new(struct sq_hub *h)
 	d->pod_group = sq_xmemdup0(sq_buf_data(&name), sq_buf_len(&name));
 	sq_buf_fini(&name);
 	d->annotations = sq_pod_annotations_open(
-	    h->loop, h->cfg, h->metrics, declared_on_annotations, d);
+	    h->loop->ev, h->cfg, h->metrics, declared_on_annotations, d);
 	return d;
 }
 

@@ -80,14 +80,7 @@ receiver_tell(struct sq_receiver *k)
 static void
 receiver_arm(struct sq_receiver *k)
 {
-	uint64_t due = sq_taker_due_ms(k->taker), now = sq_hub_now(k->hub);
-
-	ev_timer_stop(k->hub->loop, &k->timer);
-	if (due == 0)
-		return;
-	/* A millisecond late rather than early: what is due is then done. */
-	ev_timer_set(&k->timer, due > now ? (double)(due - now + 1) / 1000.0 : 0.0, 0.0);
-	ev_timer_start(k->hub->loop, &k->timer);
+	sq_loop_ring(k->hub->loop, &k->timer, sq_taker_due_ms(k->taker));
 }
 
 static void
@@ -134,7 +127,7 @@ sq_receiver_free(struct sq_receiver **kp)
 	*kp = NULL;
 	if (k == NULL)
 		return;
-	ev_timer_stop(k->hub->loop, &k->timer);
+	ev_timer_stop(k->hub->loop->ev, &k->timer);
 	sq_taker_free(&k->taker);
 	free(k);
 }

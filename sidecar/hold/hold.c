@@ -103,6 +103,61 @@ hold_before(struct sq_hub *h, const char *client_id)
 	return hold_by_client(h, client_id, hash); /* it may have ended */
 }
 
+/* The earliest of what is due; its turn comes then. */
+static void
+hold_arm(struct sq_hold *s)
+{
+	uint64_t due = UINT64_MAX;
+
+	if (s->state == SQ_HOLD_DOWN && s->due_attach != 0)
+		due = s->due_attach;
+	if (s->state == SQ_HOLD_ATTACHED && s->due_pause != 0)
+		due = s->due_pause;
+	else if (s->state == SQ_HOLD_ATTACHED && s->due_retry != 0)
+		due = s->due_retry;
+	if (s->due_linger != 0 && s->due_linger < due)
+		due = s->due_linger;
+	sq_loop_at(s->hub->loop, &s->turn, due != UINT64_MAX ? due : 0);
+}
+
+static void
+hold_post(struct sq_hold *s, uint64_t now_ms)
+{
+	if (s->due_pause != 0 && now_ms < s->due_pause)
+		return;
+	s->due_pause = 0;
+	if (s->disk != NULL)
+		sq_outbox_disk_post(s->disk, now_ms);
+	else
+		sq_hold_post_in_order(s, now_ms);
+	sq_hold_post_settlements(s);
+	if (s->leaving && s->state == SQ_HOLD_ATTACHED && sq_hold_flushed(s))
+		sq_hold_post_detach(s);
+}
+
+/* Carries out what is due. */
+static void
+hold_on_turn(struct sq_turn *t)
+{
+	struct sq_hold *s = SQ_CONTAINER_OF(t, struct sq_hold, turn.turn);
+	uint64_t now_ms = sq_hub_now(s->hub);
+
+	if (s->state == SQ_HOLD_ENDED)
+		return;
+	if (s->due_linger != 0 && now_ms >= s->due_linger) {
+		SQ_WARN("session", "client %s: no broker took its last publishes in time",
+		    s->client_id);
+		sq_hold_end(s);
+		return;
+	}
+	if (s->state == SQ_HOLD_DOWN && now_ms >= s->due_attach)
+		sq_hold_attach(s);
+	else if (s->state == SQ_HOLD_ATTACHED)
+		hold_post(s, now_ms);
+	sq_hold_backlog(s);
+	hold_arm(s);
+}
+
 struct sq_hold *
 sq_hold_open(struct sq_hub *h, const struct sq_hold_params *p, struct sq_client *client)
 {
@@ -126,7 +181,7 @@ sq_hold_open(struct sq_hub *h, const struct sq_hold_params *p, struct sq_client 
 	s->window = sq_room_window(h);
 	s->inbox = sq_inbox_new(h->cfg->credit_msgs, s->window, p->receive_max);
 	sq_list_init(&s->all);
-	sq_list_init(&s->turn);
+	sq_turn_init(&s->turn.turn, hold_on_turn);
 	sq_list_init(&s->place);
 	sq_list_init(&s->asked);
 	sq_order_init(&s->order);
@@ -155,11 +210,12 @@ sq_hold_open(struct sq_hub *h, const struct sq_hold_params *p, struct sq_client 
 	return s;
 }
 
-void
-sq_hold_free(struct sq_hold *s)
+static void
+hold_free(struct sq_turn *t)
 {
+	struct sq_hold *s = SQ_CONTAINER_OF(t, struct sq_hold, turn.turn);
+
 	assert(s->requests == 0 && s->state == SQ_HOLD_ENDED);
-	sq_list_remove(&s->all);
 	sq_lane_out_free(&s->lane[0]);
 	sq_lane_out_free(&s->lane[1]);
 	sq_inbox_free(&s->inbox);
@@ -169,6 +225,13 @@ sq_hold_free(struct sq_hold *s)
 	free(s->path);
 	free(s->client_id);
 	free(s);
+}
+
+void
+sq_hold_bury(struct sq_hold *s)
+{
+	sq_turn_init(&s->turn.turn, hold_free);
+	sq_loop_post(s->hub->loop, SQ_TURN_REAP, &s->turn.turn);
 }
 
 void
@@ -210,16 +273,16 @@ sq_hold_end(struct sq_hold *s)
 	}
 	s->older = s->newer = NULL;
 	sq_list_remove(&s->all);
-	sq_list_remove(&s->turn);
+	sq_turn_cancel(&s->turn.turn);
+	sq_loop_at(h->loop, &s->turn, 0);
 	sq_list_remove(&s->place);
-	sq_heap_remove(&h->timers, &s->timer);
 	sq_outbox_gone(h->outbox, s);
 	h->n_sessions--;
 	sq_hub_count(h, SQ_M_SESSIONS, -1);
 	sq_hold_backlog(s);
 	sq_hold_order_end(s);
 	if (s->requests == 0)
-		sq_list_push_back(&h->reap, &s->all);
+		sq_hold_bury(s);
 }
 
 void
@@ -232,8 +295,8 @@ sq_hold_drop(struct sq_hold *s)
 void
 sq_hold_wake(struct sq_hold *s)
 {
-	if (sq_list_empty(&s->turn) && s->state != SQ_HOLD_ENDED)
-		sq_list_push_back(&s->hub->turns, &s->turn);
+	if (s->state != SQ_HOLD_ENDED)
+		sq_loop_post(s->hub->loop, SQ_TURN_HOLD, &s->turn.turn);
 }
 
 void
@@ -445,60 +508,6 @@ void
 sq_hold_trim(struct sq_hold *s)
 {
 	sq_inbox_trim(s->inbox);
-}
-
-/* The earliest of what is due; the hub wakes the session then. */
-static void
-hold_arm(struct sq_hold *s)
-{
-	uint64_t due = UINT64_MAX;
-
-	if (s->state == SQ_HOLD_DOWN && s->due_attach != 0)
-		due = s->due_attach;
-	if (s->state == SQ_HOLD_ATTACHED && s->due_pause != 0)
-		due = s->due_pause;
-	else if (s->state == SQ_HOLD_ATTACHED && s->due_retry != 0)
-		due = s->due_retry;
-	if (s->due_linger != 0 && s->due_linger < due)
-		due = s->due_linger;
-	if (due == UINT64_MAX)
-		sq_heap_remove(&s->hub->timers, &s->timer);
-	else if (s->timer.pos == 0 || s->timer.due != due)
-		sq_heap_set(&s->hub->timers, &s->timer, due);
-}
-
-static void
-hold_post(struct sq_hold *s, uint64_t now_ms)
-{
-	if (s->due_pause != 0 && now_ms < s->due_pause)
-		return;
-	s->due_pause = 0;
-	if (s->disk != NULL)
-		sq_outbox_disk_post(s->disk, now_ms);
-	else
-		sq_hold_post_in_order(s, now_ms);
-	sq_hold_post_settlements(s);
-	if (s->leaving && s->state == SQ_HOLD_ATTACHED && sq_hold_flushed(s))
-		sq_hold_post_detach(s);
-}
-
-void
-sq_hold_turn(struct sq_hold *s, uint64_t now_ms)
-{
-	if (s->state == SQ_HOLD_ENDED)
-		return;
-	if (s->due_linger != 0 && now_ms >= s->due_linger) {
-		SQ_WARN("session", "client %s: no broker took its last publishes in time",
-		    s->client_id);
-		sq_hold_end(s);
-		return;
-	}
-	if (s->state == SQ_HOLD_DOWN && now_ms >= s->due_attach)
-		sq_hold_attach(s);
-	else if (s->state == SQ_HOLD_ATTACHED)
-		hold_post(s, now_ms);
-	sq_hold_backlog(s);
-	hold_arm(s);
 }
 
 void

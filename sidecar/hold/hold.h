@@ -90,13 +90,9 @@ void sq_hold_trim(struct sq_hold *);
 
 /* At the end of the program: ends it where it is. */
 void sq_hold_drop(struct sq_hold *);
-/* Frees a session that was put on hub->reap. */
-void sq_hold_free(struct sq_hold *);
 /* At the end of the program, without a pool: every request has failed. */
 void sq_hold_fail_posts(struct sq_hub *);
 
-/* Carries out what is due. */
-void sq_hold_turn(struct sq_hold *, uint64_t now_ms);
 void sq_hold_link_draining(struct sq_hold *);
 void sq_hold_link_down(struct sq_hold *);
 void sq_hold_deliver(

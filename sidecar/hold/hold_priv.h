@@ -2,7 +2,6 @@
 #ifndef SQ_SIDECAR_HOLD_HOLD_PRIV_H
 #define SQ_SIDECAR_HOLD_HOLD_PRIV_H
 
-#include "core/heap.h"
 #include "core/htab.h"
 #include "core/list.h"
 #include "proto/link/inbox.h"
@@ -29,14 +28,13 @@ struct sq_sub_request;
 struct sq_hold {
 	struct sq_hub *hub;
 	struct sq_client *client; /* NULL: gone, or the keeper */
-	struct sq_list all;       /* hub->sessions, hub->reap */
-	struct sq_list turn;      /* hub->turns */
-	struct sq_list place;     /* hub->waiting, or its link's sessions */
-	struct sq_list paused;    /* the outbox's, while its client waits for room */
+	struct sq_list all;       /* hub->sessions */
+	struct sq_timed_turn turn;
+	struct sq_list place;  /* hub->waiting, or its link's sessions */
+	struct sq_list paused; /* the outbox's, while its client waits for room */
 	struct sq_outbox_port port;
 	struct sq_outbox_line line; /* the outbox's: places of its subscriptions */
 	struct sq_hnode epoch_node, client_node;
-	struct sq_heap_node timer;
 	struct sq_hold *older, *newer; /* connections of the same client id */
 	char *path;                    /* "/v1/sessions/<key>" */
 	char *client_id;
@@ -83,8 +81,10 @@ void sq_hold_wake(struct sq_hold *);
 /* Attaches again, after a wait if that failed before; 'least_ms' is the
  * broker's wish. */
 void sq_hold_again(struct sq_hold *, unsigned least_ms);
-/* Ends 's'; the hub frees it when its last request is answered. */
+/* Ends 's', which goes when its last request is answered. */
 void sq_hold_end(struct sq_hold *);
+/* Frees 's', which has ended and has no request, at the end of the turn. */
+void sq_hold_bury(struct sq_hold *);
 /* Brings the metric of unaccepted bytes up to date. */
 void sq_hold_backlog(struct sq_hold *);
 

@@ -69,7 +69,7 @@ sq_hold_post_free(struct sq_hold_post *p)
 	if (s->state != SQ_HOLD_ENDED)
 		sq_hold_wake(s);
 	else if (s->requests == 0)
-		sq_list_push_back(&s->hub->reap, &s->all);
+		sq_hold_bury(s);
 	free(p);
 }
 

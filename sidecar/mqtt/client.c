@@ -105,7 +105,7 @@ client_decode(struct sq_client *c, unsigned char *p, size_t len)
 	}
 	/* It waits for its CONNACK, or for room: not read until then. */
 	if (c->blocked || c->state == SQ_CLIENT_CHECKING || c->state == SQ_CLIENT_WAITING)
-		ev_io_stop(c->hub->loop, &c->in);
+		ev_io_stop(c->hub->loop->ev, &c->in);
 	return at;
 }
 
@@ -167,7 +167,7 @@ client_waits(struct sq_client *c)
 		return true;
 	}
 	c->blocked = true;
-	ev_io_stop(c->hub->loop, &c->in);
+	ev_io_stop(c->hub->loop->ev, &c->in);
 	sq_hold_pause(c->hold);
 	return true;
 }
@@ -207,12 +207,19 @@ client_read(struct sq_client *c, unsigned char *buf)
 }
 
 static void
-client_bury(struct sq_client *c)
+client_reap(struct sq_turn *t)
 {
-	if (c->state == SQ_CLIENT_DEAD) {
-		sq_list_remove(&c->resumed);
-		sq_list_push_back(&c->hub->dead, &c->resumed);
-	}
+	sq_client_free(SQ_CONTAINER_OF(t, struct sq_client, reader));
+}
+
+void
+sq_client_bury(struct sq_client *c)
+{
+	if (c->state != SQ_CLIENT_DEAD)
+		return;
+	sq_turn_cancel(&c->reader);
+	sq_turn_init(&c->reader, client_reap);
+	sq_loop_post(c->hub->loop, SQ_TURN_REAP, &c->reader);
 }
 
 static void
@@ -222,14 +229,14 @@ client_on_readable(struct ev_loop *loop, ev_io *w, int events)
 
 	(void)loop;
 	(void)events;
-	client_read(c, c->hub->read_buf);
-	client_bury(c);
+	client_read(c, c->hub->loop->read_buf);
+	sq_client_bury(c);
 }
 
 void
 sq_client_catch_up(struct sq_client *c)
 {
-	unsigned char *buf; /* the hub's has the CONNECT that this comes from */
+	unsigned char *buf; /* the loop's has the CONNECT that this comes from */
 	uint64_t before;
 
 	if (c->state != SQ_CLIENT_OPEN || c->blocked)
@@ -242,7 +249,7 @@ sq_client_catch_up(struct sq_client *c)
 			break;
 	}
 	free(buf);
-	client_bury(c);
+	sq_client_bury(c);
 }
 
 static void
@@ -253,6 +260,35 @@ client_on_writable(struct ev_loop *loop, ev_io *w, int events)
 	(void)events;
 	ev_io_stop(loop, w);
 	sq_client_touch(c);
+}
+
+/* Goes on with input that had to wait. */
+static void
+client_on_reader(struct sq_turn *t)
+{
+	struct sq_client *c = SQ_CONTAINER_OF(t, struct sq_client, reader);
+
+	if (c->state != SQ_CLIENT_OPEN)
+		return;
+	if (sq_output_len(&c->output) > c->hub->cfg->output_bytes + c->hub->cfg->credit_bytes)
+		return; /* it must read first */
+	c->blocked = false;
+	if (sq_buf_len(&c->rest) > 0) {
+		sq_buf_drain(
+		    &c->rest, client_decode(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest)));
+		if (!client_deaf(c))
+			sq_buf_trim(&c->rest, 0);
+	}
+	if (c->state == SQ_CLIENT_OPEN && !c->blocked) {
+		c->heard_ms = sq_hub_now(c->hub);
+		ev_io_start(c->hub->loop->ev, &c->in);
+	}
+}
+
+static void
+client_on_writer(struct sq_turn *t)
+{
+	sq_client_write(SQ_CONTAINER_OF(t, struct sq_client, writer));
 }
 
 void
@@ -270,12 +306,12 @@ sq_client_new(struct sq_hub *h, int fd, const char *from)
 	ev_io_init(&c->in, client_on_readable, fd, EV_READ);
 	ev_io_init(&c->out, client_on_writable, fd, EV_WRITE);
 	c->in.data = c->out.data = c;
-	sq_list_init(&c->resumed);
-	sq_list_init(&c->writer);
+	sq_turn_init(&c->reader, client_on_reader);
+	sq_turn_init(&c->writer, client_on_writer);
 	sq_list_push_back(&h->clients, &c->all);
 	h->n_clients++;
 	sq_hub_count(h, SQ_M_CLIENTS, 1);
-	ev_io_start(h->loop, &c->in);
+	ev_io_start(h->loop->ev, &c->in);
 	SQ_DEBUG("client", "%s connected", from);
 }
 
@@ -324,10 +360,10 @@ sq_client_end_because(struct sq_client *c, enum sq_client_end why, struct sq_byt
 	c->blocked = false;
 	if (why == SQ_END_GONE || why == SQ_END_IO || why == SQ_END_LEFT_WILL) {
 		c->state = SQ_CLIENT_DEAD;
-		client_bury(c);
+		sq_client_bury(c);
 		return;
 	}
-	ev_io_start(c->hub->loop, &c->in);
+	ev_io_start(c->hub->loop->ev, &c->in);
 	sq_client_touch(c); /* what is left is written, then our side is shut */
 }
 
@@ -357,7 +393,7 @@ sq_client_evict(struct sq_client *c)
 	sq_output_drop(&c->output, &msgs, &bytes);
 	sq_buf_fini(&c->rest);
 	c->state = SQ_CLIENT_DEAD;
-	client_bury(c);
+	sq_client_bury(c);
 }
 
 void
@@ -368,12 +404,12 @@ sq_client_free(struct sq_client *c)
 
 	client_leave(c, SQ_LEAVE_WILL | SQ_LEAVE_QUIET);
 	sq_client_forget_password(c);
-	ev_io_stop(h->loop, &c->in);
-	ev_io_stop(h->loop, &c->out);
+	ev_io_stop(h->loop->ev, &c->in);
+	ev_io_stop(h->loop->ev, &c->out);
 	close(c->in.fd);
 	sq_list_remove(&c->all);
-	sq_list_remove(&c->resumed);
-	sq_list_remove(&c->writer);
+	sq_turn_cancel(&c->reader);
+	sq_turn_cancel(&c->writer);
 	sq_output_drop(&c->output, &msgs, &bytes);
 	sq_buf_fini(&c->rest);
 	sq_client_free_aliases(&c->aliases_in, c->n_aliases_in);
@@ -387,28 +423,8 @@ sq_client_free(struct sq_client *c)
 void
 sq_client_resume(struct sq_client *c)
 {
-	if (c->state < SQ_CLIENT_CLOSING && sq_list_empty(&c->resumed))
-		sq_list_push_back(&c->hub->resumed, &c->resumed);
-}
-
-void
-sq_client_go_on(struct sq_client *c)
-{
-	if (c->state != SQ_CLIENT_OPEN)
-		return;
-	if (sq_output_len(&c->output) > c->hub->cfg->output_bytes + c->hub->cfg->credit_bytes)
-		return; /* it must read first */
-	c->blocked = false;
-	if (sq_buf_len(&c->rest) > 0) {
-		sq_buf_drain(
-		    &c->rest, client_decode(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest)));
-		if (!client_deaf(c))
-			sq_buf_trim(&c->rest, 0);
-	}
-	if (c->state == SQ_CLIENT_OPEN && !c->blocked) {
-		c->heard_ms = sq_hub_now(c->hub);
-		ev_io_start(c->hub->loop, &c->in);
-	}
+	if (c->state < SQ_CLIENT_CLOSING)
+		sq_loop_post(c->hub->loop, SQ_TURN_INPUT, &c->reader);
 }
 
 void
@@ -445,7 +461,7 @@ sq_client_sweep(struct sq_client *c, uint64_t now_ms)
 	case SQ_CLIENT_CLOSING:
 		if (now_ms - c->since_ms >= CLOSING_MS) {
 			c->state = SQ_CLIENT_DEAD;
-			client_bury(c);
+			sq_client_bury(c);
 		}
 		break;
 	case SQ_CLIENT_DEAD:

@@ -64,8 +64,6 @@ void sq_client_end_because(struct sq_client *, enum sq_client_end why, struct sq
 void sq_client_free(struct sq_client *);
 
 /* --- from the loop --- */
-/* Goes on with input that had to wait. */
-void sq_client_go_on(struct sq_client *);
 void sq_client_write(struct sq_client *);
 /* Once a second: keep alive, time-outs. */
 void sq_client_sweep(struct sq_client *, uint64_t now_ms);

@@ -19,8 +19,8 @@ enum {
 void
 sq_client_touch(struct sq_client *c)
 {
-	if (sq_list_empty(&c->writer) && c->state != SQ_CLIENT_DEAD)
-		sq_list_push_back(&c->hub->writers, &c->writer);
+	if (c->state != SQ_CLIENT_DEAD)
+		sq_loop_post(c->hub->loop, SQ_TURN_WRITE, &c->writer);
 }
 
 /* Whether the client takes a packet of 'size' bytes (MQTT-3.1.2-24). */
@@ -278,14 +278,12 @@ sq_client_write(struct sq_client *c)
 	if (c->hold != NULL && msgs != 0)
 		sq_hold_written(c->hold, msgs, bytes);
 	if (rc == SQ_EAGAIN) {
-		ev_io_start(c->hub->loop, &c->out);
+		ev_io_start(c->hub->loop->ev, &c->out);
 	} else if (rc == 0 && c->state == SQ_CLIENT_CLOSING) {
 		(void)shutdown(c->in.fd, SHUT_WR); /* the rest is read until the end */
 	}
-	if (c->state == SQ_CLIENT_DEAD) {
-		sq_list_remove(&c->resumed);
-		sq_list_push_back(&c->hub->dead, &c->resumed);
-	} else if ((full || c->blocked) && sq_output_len(&c->output) <= limit) {
+	if (c->state == SQ_CLIENT_DEAD)
+		sq_client_bury(c);
+	else if ((full || c->blocked) && sq_output_len(&c->output) <= limit)
 		sq_client_resume(c);
-	}
 }

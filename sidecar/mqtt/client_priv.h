@@ -38,7 +38,8 @@ struct sq_alias {
 struct sq_client {
 	struct sq_hub *hub;
 	struct sq_hold *hold;
-	struct sq_list all, resumed, writer;
+	struct sq_list all;
+	struct sq_turn reader, writer; /* input that had to wait; output */
 	struct sq_taker_client taker;
 	ev_io in, out;
 	struct sq_mqtt_decoder decoder;
@@ -93,6 +94,8 @@ void sq_client_touch(struct sq_client *);
 bool sq_client_put(struct sq_client *, const struct sq_buf *packet);
 void sq_client_put_ack(struct sq_client *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason);
 void sq_client_put_disconnect(struct sq_client *, uint8_t reason, struct sq_bytes text);
+/* It is dead: frees it at the end of the turn. */
+void sq_client_bury(struct sq_client *);
 /* A name for log lines: the client id, else where it comes from. */
 const char *sq_client_name(const struct sq_client *);
 void sq_client_free_aliases(struct sq_alias **, unsigned n);

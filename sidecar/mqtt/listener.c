@@ -62,10 +62,10 @@ static void
 listener_pause(struct sq_listener *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		ev_io_stop(l->hub->loop, &l->io[i]);
-	ev_timer_stop(l->hub->loop, &l->again);
+		ev_io_stop(l->hub->loop->ev, &l->io[i]);
+	ev_timer_stop(l->hub->loop->ev, &l->again);
 	ev_timer_set(&l->again, 0.2, 0.0);
-	ev_timer_start(l->hub->loop, &l->again);
+	ev_timer_start(l->hub->loop->ev, &l->again);
 }
 
 static void
@@ -120,7 +120,7 @@ listener_add(struct sq_listener *l, int fd)
 
 	ev_io_init(w, listener_on_accept, fd, EV_READ);
 	w->data = l;
-	ev_io_start(l->hub->loop, w);
+	ev_io_start(l->hub->loop->ev, w);
 }
 
 /* "127.0.0.1" or "::1" with the port, as sq_listen_open() takes it. */
@@ -249,10 +249,10 @@ sq_listener_close(struct sq_listener **lp)
 	if (l == NULL)
 		return;
 	for (size_t i = 0; i < l->n; i++) {
-		ev_io_stop(l->hub->loop, &l->io[i]);
+		ev_io_stop(l->hub->loop->ev, &l->io[i]);
 		close(l->io[i].fd);
 	}
-	ev_timer_stop(l->hub->loop, &l->again);
+	ev_timer_stop(l->hub->loop->ev, &l->again);
 	if (l->unix_path != NULL)
 		(void)unlink(l->unix_path);
 	free(l->unix_path);

@@ -61,7 +61,7 @@ disk_on_wake(void *owner)
 {
 	struct sq_outbox_disk *d = owner;
 
-	ev_async_send(d->hub->loop, &d->async);
+	ev_async_send(d->hub->loop->ev, &d->async);
 }
 
 static void
@@ -109,7 +109,7 @@ sq_outbox_disk_open(struct sq_outbox_disk **out, struct sq_hub *hub, const char 
 	    .hub = hub, .user = user, .owner = owner, .own = own, .dir = sq_xstrdup(dir)};
 	ev_async_init(&d->async, disk_on_async);
 	d->async.data = d;
-	ev_async_start(hub->loop, &d->async);
+	ev_async_start(hub->loop->ev, &d->async);
 	rc = sq_outbox_store_open(&d->store, &cfg, err);
 	*out = d;
 	if (rc != 0)
@@ -135,7 +135,7 @@ sq_outbox_disk_free(struct sq_outbox_disk **dp, bool remove)
 		sq_outbox_store_remove(&d->store);
 	else
 		sq_outbox_store_close(&d->store);
-	ev_async_stop(d->hub->loop, &d->async);
+	ev_async_stop(d->hub->loop->ev, &d->async);
 	free(d->dir);
 	free(d);
 }

@@ -53,17 +53,12 @@ static const struct sq_outbox_order_user order_user = {
 static void
 places_arm(struct sq_outbox_places *p)
 {
-	uint64_t due = sq_outbox_order_due(p->order), now = sq_hub_now(p->hub);
+	uint64_t due = sq_outbox_order_due(p->order);
 
 	if (due == p->armed_ms)
 		return;
 	p->armed_ms = due;
-	ev_timer_stop(p->hub->loop, &p->timer);
-	if (due == 0)
-		return;
-	/* A millisecond late rather than early: what is due is then done. */
-	ev_timer_set(&p->timer, due > now ? (double)(due - now + 1) / 1000.0 : 0.0, 0.0);
-	ev_timer_start(p->hub->loop, &p->timer);
+	sq_loop_ring(p->hub->loop, &p->timer, due);
 }
 
 /* What the store knows of outcomes, where somebody waits for them. */
@@ -124,7 +119,7 @@ sq_outbox_places_free(struct sq_outbox_places **pp)
 	*pp = NULL;
 	if (p == NULL)
 		return;
-	ev_timer_stop(p->hub->loop, &p->timer);
+	ev_timer_stop(p->hub->loop->ev, &p->timer);
 	sq_outbox_order_free(&p->order);
 	free(p);
 }

@@ -1,0 +1,94 @@
+/* The loop: what the one thread has to do, in which order, and when.
+ *
+ * A turn of the loop has this order, which nothing may change:
+ *
+ *   events         sockets are read, answers and frames of brokers come, timers ring.  They only
+ *                  collect work: sq_loop_post()
+ *   SQ_TURN_HOLD   a hold posts its requests, once for all that came
+ *   SQ_TURN_INPUT  a client whose input had to wait is decoded further
+ *   SQ_TURN_WRITE  a client writes its output, once for all that came
+ *                  The three are repeated until none has anything: what a client sends is bounded
+ *                  by its buffer, and what a client gets by its credit
+ *   SQ_TURN_REAP   what has ended is freed, as nobody above holds a pointer to it any more
+ *   the pool       a prepare watcher of lower priority writes the requests, once for each link
+ *
+ * Knows none of the types that have turns. */
+#ifndef SQ_SIDECAR_LOOP_LOOP_H
+#define SQ_SIDECAR_LOOP_LOOP_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/heap.h"
+#include "core/list.h"
+
+enum { SQ_READ_MAX = 65536 }; /* bytes that are read at once */
+
+/* In the order in which they are done. */
+enum sq_turn_kind {
+	SQ_TURN_HOLD,
+	SQ_TURN_INPUT,
+	SQ_TURN_WRITE,
+	SQ_TURN_REAP,
+	SQ_TURN_KINDS,
+};
+
+/* Something to do, embedded in its owner; 'run' may post it again, for the next round, and may
+ * free the owner. */
+struct sq_turn {
+	struct sq_list node;
+	void (*run)(struct sq_turn *);
+};
+
+/* A turn of SQ_TURN_HOLD that also comes by itself at a time. */
+struct sq_timed_turn {
+	struct sq_turn turn;
+	struct sq_heap_node due;
+};
+
+struct sq_loop {
+	struct ev_loop *ev;
+	struct sq_list queues[SQ_TURN_KINDS];
+	struct sq_heap timers;     /* struct sq_timed_turn */
+	uint64_t now_ms, armed_ms; /* 'armed_ms': what 'timer' is set for; 0: nothing */
+	uint64_t rounds;           /* with work, so far */
+	unsigned char *read_buf;   /* 2 * SQ_READ_MAX: what is left, and what is read */
+	ev_check check;
+	ev_prepare prepare;
+	ev_timer timer;
+};
+
+/* Starts to look after turns on 'ev', which the caller runs and which must stay. */
+struct sq_loop *sq_loop_new(struct ev_loop *ev);
+/* Frees '*lp', if any.  Nothing is posted in it and nothing is due. */
+void sq_loop_free(struct sq_loop **lp);
+
+void sq_turn_init(struct sq_turn *, void (*run)(struct sq_turn *));
+/* Has the turn come in this turn of the loop; one that waits already keeps its place. */
+void sq_loop_post(struct sq_loop *, enum sq_turn_kind, struct sq_turn *);
+/* Takes it back, if it waits. */
+static inline void
+sq_turn_cancel(struct sq_turn *t)
+{
+	sq_list_remove(&t->node);
+}
+
+/* Has the turn come by itself at 'due_ms', in place of any time before; 0: it does not. */
+void sq_loop_at(struct sq_loop *, struct sq_timed_turn *, uint64_t due_ms);
+
+/* Runs what waits in SQ_TURN_REAP, at the end of the program. */
+void sq_loop_reap(struct sq_loop *);
+
+/* When this turn began: CLOCK_MONOTONIC in milliseconds, as the wall clock may jump. */
+static inline uint64_t
+sq_loop_now(const struct sq_loop *l)
+{
+	return l->now_ms;
+}
+
+/* Sets a watcher to ring once at 'due_ms', a millisecond late rather than early: what is due is
+ * then done.  0: not at all. */
+void sq_loop_ring(const struct sq_loop *, ev_timer *, uint64_t due_ms);
+
+#endif
