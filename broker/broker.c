@@ -186,11 +186,9 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->shares = sq_totals_shares(&b->cfg);
 	b->tenants = broker_tenants(b);
 	broker_grant(b);
-	pthread_mutex_init(&b->lock, NULL);
+	sq_life_init(b);
 	pthread_mutex_init(&b->groups_lock, NULL);
-	pthread_cond_init(&b->gone, NULL);
 	b->own = (struct sq_origin){.incarnation = sq_random_u64(), .run = sq_random_u64()};
-	atomic_init(&b->next_id, 1);
 	atomic_init(&b->own_number, 1);
 	broker_make_shards(b, workers, n_workers);
 	b->keys = sq_keys_new(cfg->key_window_ms);
@@ -231,22 +229,6 @@ sq_broker_set_acl(struct sq_broker *b, struct sq_acl *acl)
 	sq_rules_set(b->rules, acl);
 }
 
-uint64_t
-sq_broker_id(struct sq_broker *b)
-{
-	return (uint64_t)b->engine->boot << 40 | atomic_fetch_add(&b->next_id, 1);
-}
-
-void
-sq_broker_object(struct sq_broker *b, int by)
-{
-	pthread_mutex_lock(&b->lock);
-	b->n_objects += (size_t)(ptrdiff_t)by;
-	if (b->n_objects == 0)
-		pthread_cond_broadcast(&b->gone);
-	pthread_mutex_unlock(&b->lock);
-}
-
 static void
 shard_stop(struct sq_task *t)
 {
@@ -265,16 +247,13 @@ shard_stop(struct sq_task *t)
 void
 sq_broker_stop(struct sq_broker *b)
 {
-	atomic_store(&b->closing, true);
+	sq_broker_close(b);
 	for (size_t i = 0; i < b->n_shards; i++) {
 		sq_broker_object(b, 1);
 		b->shards[i].stop.run = shard_stop;
 		sq_worker_post(b->shards[i].worker, &b->shards[i].stop);
 	}
-	pthread_mutex_lock(&b->lock);
-	while (b->n_objects > 0)
-		pthread_cond_wait(&b->gone, &b->lock);
-	pthread_mutex_unlock(&b->lock);
+	sq_broker_await(b);
 }
 
 void
@@ -308,39 +287,9 @@ sq_broker_free(struct sq_broker **bp)
 	b->engine->ops->close(b->engine);
 	sq_sys_free(&b->sys); /* queues count there */
 	sq_shares_free(&b->shares);
-	pthread_cond_destroy(&b->gone);
 	pthread_mutex_destroy(&b->groups_lock);
-	pthread_mutex_destroy(&b->lock);
+	sq_life_fini(b);
 	free(b);
-}
-
-void
-sq_broker_remade(struct sq_broker *b, uint64_t now_ms)
-{
-	uint64_t until_ms = atomic_load(&b->recovered_ms);
-
-	if (now_ms < until_ms && !atomic_exchange(&b->recovering, true))
-		SQ_INFO("broker",
-		    "sessions come back from before the start: no messages for %llu ms",
-		    (unsigned long long)(until_ms - now_ms));
-}
-
-/* The recovery time begins with the first PUT. */
-static void
-broker_first_attach(struct sq_broker *b, uint64_t now_ms)
-{
-	uint_fast64_t none = 0;
-
-	if (b->cfg.recovery_ms > 0)
-		atomic_compare_exchange_strong(
-		    &b->recovered_ms, &none, now_ms + b->cfg.recovery_ms);
-}
-
-static bool
-broker_recovers(struct sq_broker *b, uint64_t now_ms)
-{
-	return atomic_load_explicit(&b->recovering, memory_order_relaxed) &&
-	    now_ms < atomic_load_explicit(&b->recovered_ms, memory_order_relaxed);
 }
 
 /* The answer to the session's PUT has arrived. */
@@ -392,13 +341,13 @@ call_run(struct sq_shard *sh, struct sq_call *c)
 		sq_call_answer(c, 503, "draining");
 		return;
 	}
-	if (c->kind == SQ_CALL_MESSAGES && broker_recovers(b, sq_worker_now_ms(sh->worker))) {
+	if (c->kind == SQ_CALL_MESSAGES && sq_broker_recovers(b, sq_worker_now_ms(sh->worker))) {
 		c->retry_after_s = 1;
 		sq_call_answer(c, 503, "sessions are on their way back");
 		return;
 	}
 	if (c->kind == SQ_CALL_ATTACH) {
-		broker_first_attach(b, sq_worker_now_ms(sh->worker));
+		sq_broker_attaches(b, sq_worker_now_ms(sh->worker));
 		sq_attach_call(sh, c);
 		return;
 	}

@@ -311,7 +311,7 @@ ending_step(struct sq_ending *e)
 	assert(sq_worker_self() == e->shard->worker);
 	if (!e->begun || e->committing)
 		return;
-	if (atomic_load(&e->broker->closing))
+	if (sq_broker_closing(e->broker))
 		ending_close(e);
 	else if (e->n_items > 0)
 		ending_slice(e);
@@ -406,7 +406,7 @@ sq_endings_tick(struct sq_shard *sh)
 void
 sq_endings_stop(struct sq_shard *sh)
 {
-	assert(atomic_load(&sh->broker->closing));
+	assert(sq_broker_closing(sh->broker));
 	sq_endings_tick(sh);
 }
 

@@ -232,7 +232,7 @@ group_begin_ending(struct sq_group *g, enum sq_ending_why why, struct sq_txn *tx
 	    .lent = true,
 	};
 
-	if (g->stored ? txn != NULL : !atomic_load(&g->broker->closing))
+	if (g->stored ? txn != NULL : !sq_broker_closing(g->broker))
 		g->ending = sq_ending_begin(g->broker, &cfg, txn);
 }
 
@@ -278,7 +278,7 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 	struct sq_group_cfg cfg = g->cfg;
 	struct sq_group *fresh;
 
-	if (atomic_load(&b->closing)) {
+	if (sq_broker_closing(b)) {
 		group_unlist(g, SQ_ENDING_LEFT, txn);
 		return;
 	}
@@ -428,9 +428,7 @@ sq_group_prune(struct sq_group *g, struct sq_txn *txn)
 static void
 group_recovered(struct sq_group *g, uint64_t now_ms)
 {
-	uint64_t until_ms = atomic_load(&g->broker->recovered_ms);
-
-	if (!g->awaited || until_ms == 0 || now_ms < until_ms)
+	if (!g->awaited || !sq_broker_recovered(g->broker, now_ms))
 		return;
 	g->awaited = false;
 	g->sink.engine->ops->queue_attend(g->sink.queue, -1);

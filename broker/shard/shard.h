@@ -4,11 +4,11 @@
 
 #include <pthread.h>
 
-#include "broker/broker.h"
 #include "broker/port/call.h"
 #include "broker/engine/engine.h"
 #include "broker/metrics/metrics.h"
 #include "broker/route/router.h"
+#include "broker/shard/cfg.h"
 #include "broker/shard/rules.h"
 #include "broker/share/share.h"
 #include "broker/shard/tenant.h"
@@ -39,6 +39,17 @@ struct sq_shard {
 	bool receipts_posted;
 };
 
+/* From the broker's start to its end: shard.c alone writes it. */
+struct sq_life {
+	atomic_uint_fast64_t next_id;
+	pthread_mutex_t lock; /* of 'n_objects' */
+	pthread_cond_t gone;
+	size_t n_objects;
+	atomic_bool closing;
+	atomic_uint_fast64_t recovered_ms; /* the end of the recovery time; 0: not begun, or off */
+	atomic_bool recovering; /* a session of another life was made again before that */
+};
+
 struct sq_broker {
 	struct sq_broker_cfg cfg;
 	struct sq_metrics metrics;
@@ -48,37 +59,52 @@ struct sq_broker {
 	struct sq_tenants *tenants;
 	struct sq_shard *shards;
 	size_t n_shards;
-	atomic_uint_fast64_t next_id;
+	struct sq_life life;
 	struct sq_htab groups, groups_by_id; /* struct sq_group, by its name and by its id */
 	pthread_mutex_t groups_lock;
 	size_t groups_at;     /* where sq_groups_expire() goes on */
 	struct sq_origin own; /* origin of wills: the broker's own run */
 	atomic_uint_fast64_t own_number;
 	atomic_uint_fast64_t n_sessions;
-	pthread_mutex_t lock; /* of 'n_objects' */
-	pthread_cond_t gone;
-	size_t n_objects; /* sessions in memory, dead ones too, and link_closed tasks */
-	atomic_bool draining, closing;
-	atomic_uint_fast64_t recovered_ms; /* the end of the recovery time; 0: not begun, or off */
+	atomic_bool draining;
 	struct sq_keys *keys;
 	struct sq_delayed *delayed;
 	struct sq_dead *dead;
 	struct sq_watch *watch;
 	struct sq_sys *sys;
 	struct sq_rules *rules;
-	atomic_bool recovering; /* a session of another life was made again before that */
 };
 
-/* A client goes on with a session that this broker does not know: it was started
- * again, and others are on their way back.  Until its recovery time is over it
- * takes no messages, which would find their subscribers missing. */
-void sq_broker_remade(struct sq_broker *, uint64_t now_ms);
+/* Numbers begin at those that no earlier opening of the store has had.  'engine' is open. */
+void sq_life_init(struct sq_broker *);
+void sq_life_fini(struct sq_broker *);
 
-/* A number that this store has never had: of groups, epochs, records. */
+/* A number that the store of this broker has never had: of groups, epochs, records.
+ * Thread: any. */
 uint64_t sq_broker_id(struct sq_broker *);
 
-/* Counts what must be gone before the broker may be freed. */
+/* Counts what must be gone before the broker may be freed: sessions, transactions, tasks.
+ * Thread: any.  Locks: its own. */
 void sq_broker_object(struct sq_broker *, int by);
+/* From here on queues and sessions only close: their records stay for the next start.
+ * Thread: any. */
+void sq_broker_close(struct sq_broker *);
+bool sq_broker_closing(const struct sq_broker *);
+/* Blocks until all objects are gone.  Not from a worker. */
+void sq_broker_await(struct sq_broker *);
+
+/* The recovery time: clients go on with sessions that this broker does not know.  It was
+ * started again, and others are on their way back; messages of that time would find their
+ * subscribers missing, so none are taken.  Each of these: Thread: any. */
+
+/* A PUT came; the first one begins the recovery time. */
+void sq_broker_attaches(struct sq_broker *, uint64_t now_ms);
+/* A session of an earlier life was made again. */
+void sq_broker_remade(struct sq_broker *, uint64_t now_ms);
+/* Whether messages wait for the end of the recovery time. */
+bool sq_broker_recovers(const struct sq_broker *, uint64_t now_ms);
+/* Whether the recovery time has begun and is over. */
+bool sq_broker_recovered(const struct sq_broker *, uint64_t now_ms);
 
 static inline void
 sq_count(struct sq_broker *b, enum sq_broker_metric m, int64_t by)
