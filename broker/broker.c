@@ -6,6 +6,8 @@
 #include "broker/publish/dead_letters.h"
 #include "broker/publish/delayed.h"
 #include "broker/publish/idempotency.h"
+#include "broker/route/grants.h"
+#include "broker/route/retained.h"
 #include "broker/shard/system_txn.h"
 #include "broker/session/denied.h"
 #include "broker/group/ending.h"

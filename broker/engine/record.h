@@ -23,7 +23,7 @@ enum sq_record_kind {
 	SQ_RECORD_GROUP = 6,
 	/* A binding of a group: id the group's, sub a number of the group's. */
 	SQ_RECORD_BINDING = 7,
-	/* A retained message: id drawn from sq_broker_id(), sub 0.  broker/route/router.c */
+	/* A retained message: id drawn from sq_broker_id(), sub 0.  broker/route/retained.c */
 	SQ_RECORD_RETAINED = 8,
 	/* A delayed message: id drawn from sq_broker_id(), sub 0.  broker/publish/delayed.c */
 	SQ_RECORD_DELAYED = 9,

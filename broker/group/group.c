@@ -539,8 +539,13 @@ sq_groups_clear(struct sq_broker *b)
 	struct sq_hnode *at, *next;
 
 	for (at = sq_htab_walk(&b->groups, NULL); at != NULL; at = next) {
+		struct sq_group *g = SQ_CONTAINER_OF(at, struct sq_group, node);
+		struct sq_space *space = sq_tenant_space(g->tenant);
+
 		next = sq_htab_walk(&b->groups, at);
-		group_unlist(SQ_CONTAINER_OF(at, struct sq_group, node), SQ_ENDING_LEFT, NULL);
+		sq_space_wrlock(space);
+		group_unlist(g, SQ_ENDING_LEFT, NULL);
+		sq_space_unlock(space);
 	}
 	sq_htab_fini(&b->groups);
 	sq_htab_fini(&b->groups_by_id);

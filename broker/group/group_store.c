@@ -219,7 +219,9 @@ load_binding(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		return;
 	}
 	text = sq_xmemdup0(name.p, name.len);
+	sq_space_wrlock(sq_tenant_space(g->tenant));
 	gb = sq_group_binding_make(g, &filter, text, qos);
+	sq_space_unlock(sq_tenant_space(g->tenant));
 	free(text);
 	gb->number = (uint32_t)key->sub;
 	if (gb->number > g->next_binding)

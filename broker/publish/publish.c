@@ -6,6 +6,8 @@
 #include "broker/publish/delayed.h"
 #include "broker/publish/idempotency.h"
 #include "broker/publish/options.h"
+#include "broker/route/grants.h"
+#include "broker/route/retained.h"
 #include "broker/shard/pace.h"
 #include "broker/publish/publish_priv.h"
 #include "broker/session/persist.h"

@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "broker/route/router.h"
+#include "broker/route/retained.h"
 
 struct sq_broker;
 struct sq_sys;

@@ -1,9 +1,8 @@
-/* Grants between spaces: who gets what is published elsewhere.  They are made at the start and
- * stay as they are, so that no lock is needed to look at them. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/route/router_priv.h"
+#include "broker/route/grants.h"
+#include "broker/route/space_priv.h"
 #include "core/mem.h"
 #include "proto/topic/topic.h"
 

@@ -1,10 +1,12 @@
-/* Spaces, their bindings, and the way from a topic to these. */
+/* The table of spaces, their bindings, and the way from a topic to these. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/metrics/metrics.h"
-#include "broker/route/router_priv.h"
+#include "broker/route/grants.h"
+#include "broker/route/retained.h"
+#include "broker/route/space_priv.h"
 #include "core/mem.h"
 #include "proto/topic/tags.h"
 #include "proto/topic/topic.h"
@@ -16,8 +18,6 @@ enum {
 };
 
 enum { VERSION_BITS = 40 }; /* of a space's version that count its changes */
-
-static _Thread_local bool space_is_locked;
 
 struct routes {
 	struct sq_binding **v;
@@ -68,9 +68,8 @@ space_free(struct sq_router *r, struct sq_space *s)
 	sq_retained_fini(r, s);
 	sq_grants_fini(s);
 	sq_topic_index_free(&s->bindings);
-	sq_rwlock_fini(&s->lock);
 	free(s->crowded);
-	free(s->name);
+	sq_space_fini(s);
 	free(s);
 }
 
@@ -99,11 +98,9 @@ space_new(struct sq_router *r, struct sq_space *home, const char *name, uint64_t
 	struct sq_space *s = sq_xcalloc(1, sizeof *s);
 
 	s->router = r;
-	s->name = sq_xstrdup(name);
-	s->home = home != NULL ? home : s;
+	sq_space_init(s, home, name);
 	s->home->refs += home != NULL;
 	s->version = ++r->n_spaces << VERSION_BITS;
-	sq_rwlock_init(&s->lock);
 	s->bindings = sq_topic_index_new();
 	sq_retained_init(s);
 	sq_list_init(&s->readers);
@@ -184,54 +181,6 @@ sq_router_spaces(struct sq_router *r)
 	return n;
 }
 
-const char *
-sq_space_name(const struct sq_space *s)
-{
-	return s->name;
-}
-
-size_t
-sq_space_bindings(const struct sq_space *s)
-{
-	return atomic_load_explicit(&s->n_bindings, memory_order_relaxed);
-}
-
-void
-sq_space_rdlock(struct sq_space *s)
-{
-	assert(!sq_router_locked());
-	sq_rwlock_read(&s->home->lock);
-	space_is_locked = true;
-}
-
-void
-sq_space_wrlock(struct sq_space *s)
-{
-	assert(!sq_router_locked());
-	sq_rwlock_write(&s->home->lock);
-	space_is_locked = true;
-}
-
-void
-sq_space_unlock(struct sq_space *s)
-{
-	assert(space_is_locked);
-	space_is_locked = false;
-	sq_rwlock_unlock(&s->home->lock);
-}
-
-bool
-sq_space_locked(void)
-{
-	return space_is_locked;
-}
-
-bool
-sq_router_locked(void)
-{
-	return space_is_locked || sq_retained_locked();
-}
-
 /* A sink has come to have more bindings than a message comes to, or no longer has. */
 
 static void
@@ -273,6 +222,7 @@ void
 sq_router_bind(
     struct sq_router *r, struct sq_space *s, const struct sq_topic_filter *f, struct sq_binding *b)
 {
+	assert(sq_space_held(s, true));
 	b->space = s;
 	space_count(r, s, b->sink, 1);
 	b->tagged = f->tag.len > 0;
@@ -290,6 +240,7 @@ sq_router_unbind(struct sq_router *r, struct sq_binding *b)
 
 	if (!sq_index_entry_linked(&b->entry))
 		return;
+	assert(sq_space_held(s, true));
 	sq_topic_index_remove(s->bindings, &b->entry);
 	space_count(r, s, b->sink, -1);
 	s->tagged -= b->tagged;
@@ -301,6 +252,7 @@ sq_router_unbind(struct sq_router *r, struct sq_binding *b)
 void
 sq_router_changed(struct sq_binding *b)
 {
+	assert(sq_space_held(b->space, true));
 	b->space->version++;
 }
 
@@ -456,6 +408,7 @@ sq_router_match(struct sq_route_cache *c, struct sq_space *s, const unsigned cha
 	struct routes *to = &c->scratch;
 	struct cache_slot *slot = NULL;
 
+	assert(sq_space_held(s, false));
 	if (topic.len <= CACHE_TOPIC_MAX && s->tagged == 0) {
 		slot = cache_find(c, s, topic);
 		to = &slot->routes;

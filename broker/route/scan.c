@@ -3,11 +3,10 @@
  * Locks: the 'retained_lock' of one space at a time, for a slice. */
 #include <stdlib.h>
 
-#include "broker/route/router_priv.h"
+#include "broker/route/retained.h"
+#include "broker/route/space_priv.h"
 #include "core/mem.h"
 #include "proto/topic/topic.h"
-
-static _Thread_local bool slice_is_locked;
 
 /* The messages of one space. */
 struct scan_part {
@@ -119,12 +118,6 @@ sq_retained_scan_close(struct sq_retained_scan **scanp)
 	free(scan);
 }
 
-bool
-sq_retained_locked(void)
-{
-	return slice_is_locked;
-}
-
 /* Goes on with the part; false: the caller wants a pause. */
 static bool
 scan_part_next(struct sq_retained_scan *scan, struct scan_part *part, size_t *left)
@@ -133,13 +126,11 @@ scan_part_next(struct sq_retained_scan *scan, struct scan_part *part, size_t *le
 	bool more;
 
 	scan->part = part;
-	pthread_mutex_lock(&part->space->retained_lock);
-	slice_is_locked = true;
+	sq_slice_lock(part->space);
 	before = sq_topic_scan_visited(part->scan);
 	more = sq_topic_scan_next(part->scan, room, scan_visit, scan);
 	*left -= sq_topic_scan_visited(part->scan) - before;
-	slice_is_locked = false;
-	pthread_mutex_unlock(&part->space->retained_lock);
+	sq_slice_unlock(part->space);
 	if (!more)
 		scan_part_close(part);
 	return !more;

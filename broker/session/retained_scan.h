@@ -9,6 +9,7 @@
 #ifndef SQ_BROKER_RETAINED_SCAN_H
 #define SQ_BROKER_RETAINED_SCAN_H
 
+#include "broker/route/retained.h"
 #include "broker/session/txn.h"
 #include "proto/topic/topic.h"
 

@@ -699,9 +699,11 @@ sq_subscribe_restore(struct sq_session *s, uint32_t number, struct sq_bytes valu
 		sq_wanted_fini(&w);
 		return SQ_EINVAL;
 	}
+	sq_space_wrlock(sq_tenant_space(s->tenant));
 	sub = subscribe_new(s, &w, NULL);
 	sub->number = number;
 	subscribe_apply(s, sub, &e, NULL);
+	sq_space_unlock(sq_tenant_space(s->tenant));
 	sq_wanted_fini(&w);
 	return SQ_OK;
 }

@@ -60,7 +60,9 @@ input_bind(struct input *in, struct sq_bytes text, size_t n)
 		struct sq_binding *b = &bindings[in->n_bindings++];
 
 		*b = (struct sq_binding){.sink = &sink};
+		sq_space_wrlock(in->space);
 		sq_router_bind(in->router, in->space, &f, b);
+		sq_space_unlock(in->space);
 		in->levels += f.levels;
 	}
 }
@@ -170,8 +172,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    (struct sq_bytes){sq_buf_data(&in.props), sq_buf_len(&in.props)}, SQ_MSG_NO_EXPIRY,
 	    sq_bytes_of("x"));
 	input_match(&in, m);
+	sq_space_wrlock(in.space);
 	for (size_t i = 0; i < in.n_bindings; i++)
 		sq_router_unbind(in.router, &bindings[i]);
+	sq_space_unlock(in.space);
 	sq_msg_unref(&m);
 	sq_buf_fini(&in.props);
 	sq_router_free(&in.router);

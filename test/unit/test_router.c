@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "broker/metrics/metrics.h"
+#include "broker/route/retained.h"
 #include "broker/route/router.h"
 #include "core/buf.h"
 #include "core/mem.h"

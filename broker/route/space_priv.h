@@ -1,6 +1,6 @@
-/* Layout of the router, for router*.c. */
-#ifndef SQ_BROKER_ROUTE_ROUTER_PRIV_H
-#define SQ_BROKER_ROUTE_ROUTER_PRIV_H
+/* The layout of spaces and of the router, for the files of route/. */
+#ifndef SQ_BROKER_ROUTE_SPACE_PRIV_H
+#define SQ_BROKER_ROUTE_SPACE_PRIV_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -69,17 +69,33 @@ struct sq_router {
 	size_t n_stale, cap_stale;
 };
 
-/* router_grants.c: frees those from and to the space. */
+/* space.c: its name and its lock; 'home' is the space whose lock it has, NULL: itself. */
+void sq_space_init(struct sq_space *, struct sq_space *home, const char *name);
+void sq_space_fini(struct sq_space *);
+/* Locks the retained messages of the space for a slice: see sq_router_locked(). */
+void sq_slice_lock(struct sq_space *);
+void sq_slice_unlock(struct sq_space *);
+
+/* grants.c: frees those from and to the space. */
 void sq_grants_fini(struct sq_space *);
 
-/* router_retained.c: what a space has of retained messages. */
+/* retained.c: the retained messages of a space. */
 void sq_retained_init(struct sq_space *);
 /* How many. */
 size_t sq_retained_count(struct sq_space *);
 /* Frees them; their records stay. */
 void sq_retained_fini(struct sq_router *, struct sq_space *);
 
-/* router_scan.c: whether this thread is in a slice, with the lock of a space's messages. */
-bool sq_retained_locked(void);
+/* The same, for retained_all.c; under the lock of the space's retained messages, or at the
+ * start. */
+struct sq_record_key sq_retained_record(uint64_t id);
+struct sq_retained *sq_retained_find(const struct sq_space *, const unsigned char *image);
+/* Puts 'm' in the place of '*at', or makes one; 'force': whatever the space's share is. */
+int sq_retained_put(struct sq_router *, struct sq_space *, const struct sq_msg *m, bool force,
+    struct sq_retained **at);
+void sq_retained_set_expiry(struct sq_space *, struct sq_retained *, uint64_t expires_ms);
+/* Frees it; 'txn' deletes its record, NULL: that stays. */
+void
+sq_retained_remove(struct sq_router *, struct sq_space *, struct sq_retained *, struct sq_txn *txn);
 
 #endif

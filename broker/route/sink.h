@@ -1,0 +1,49 @@
+/* Sinks, where messages go, and bindings, which bring them there. */
+#ifndef SQ_BROKER_ROUTE_SINK_H
+#define SQ_BROKER_ROUTE_SINK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/engine/engine.h"
+#include "proto/topic/index.h"
+
+struct sq_dead_source;
+struct sq_session;
+struct sq_shard;
+struct sq_space;
+struct sq_watched;
+
+/* Where matched messages go: the queue of a session or a group. */
+struct sq_sink {
+	struct sq_shard *shard;     /* where its items are taken */
+	struct sq_session *session; /* whose own queue it is; NULL: a group's */
+	uint64_t taken_ms;          /* when items last left; see broker/shard/pace.h; the shard's */
+	struct sq_engine *engine;
+	struct sq_queue *queue;
+	struct sq_dead_source *dead; /* of that queue: see broker/publish/dead_letters.h */
+	struct sq_watched *watched;  /* the same: see broker/group/watch.h; NULL: it is not */
+	uint32_t n_bindings;         /* the router's */
+	uint32_t crowd;              /* the same */
+	bool reject;                 /* a full queue refuses the publish as a whole */
+	bool durable;
+	uint8_t round; /* of its bindings: see broker/session/order.h; under the space's lock */
+	atomic_bool offline;             /* nobody is there for QoS 0 */
+	_Atomic uint64_t quiet_until_ms; /* see broker/publish/refused.h */
+};
+
+struct sq_binding {
+	struct sq_index_entry entry; /* the router's */
+	struct sq_space *space;      /* the router's */
+	bool tagged;                 /* the router's */
+	struct sq_sink *sink;
+	uint64_t not_from;     /* session whose own messages don't come (no local); 0: none */
+	struct sq_block *subs; /* a subscription identifier, or NULL; the owner's reference */
+	/* What was retained with numbers up to this one comes by a scan; 0: nothing does. */
+	uint64_t scanned_upto;
+	uint8_t max_qos;
+	bool as_published; /* retain flag stays (MQTT 5.0 §3.8.3.1) */
+};
+
+#endif
