@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "broker/broker.h"
+#include "broker/shard/cfg.h"
 #include "broker/shard/tenant.h"
 #include "core/config.h"
 
