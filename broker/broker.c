@@ -19,7 +19,7 @@
 #include "broker/session/persist.h"
 #include "broker/publish/sys.h"
 #include "broker/totals.h"
-#include "broker/engine/wall.h"
+#include "broker/engine/now.h"
 #include "broker/group/watch.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -66,7 +66,7 @@ broker_tenants(struct sq_broker *b)
 static int
 broker_load(struct sq_broker *b)
 {
-	uint64_t now_ms = sq_own_now_ms();
+	uint64_t now_ms = sq_engine_now_ms();
 	int err = sq_router_load(b->router, b->engine, now_ms);
 
 	if (err == SQ_OK)

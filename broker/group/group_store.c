@@ -10,6 +10,7 @@
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/wallclock.h"
 
 static void
 store_record(const struct sq_group *g, struct sq_txn *txn, uint8_t kind, uint64_t sub,

@@ -8,9 +8,9 @@
 #include "broker/publish/dead_letters.h"
 #include "broker/shard/system_txn.h"
 #include "broker/engine/record.h"
-#include "broker/engine/wall.h"
 #include "broker/publish/publish.h"
 #include "core/mem.h"
+#include "core/wallclock.h"
 
 enum {
 	TICK_MAX = 1024, /* messages of one tick */

@@ -7,9 +7,9 @@
 
 #include "broker/shard/system_txn.h"
 #include "broker/engine/record.h"
-#include "broker/engine/wall.h"
 #include "core/htab.h"
 #include "core/mem.h"
+#include "core/wallclock.h"
 #include "proto/link/key.h"
 
 enum {

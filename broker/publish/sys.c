@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/engine/now.h"
 #include "broker/shard/system_txn.h"
 #include "broker/publish/publish.h"
 #include "broker/group/watch.h"
@@ -87,7 +88,7 @@ sq_sys_new(struct sq_broker *b, uint64_t interval_ms)
 
 	sys->broker = b;
 	sys->interval_ms = interval_ms;
-	sys->start_ms = sq_own_now_ms();
+	sys->start_ms = sq_engine_now_ms();
 	pthread_mutex_init(&sys->lock, NULL);
 	return sys;
 }
@@ -225,7 +226,7 @@ sq_sys_space(struct sq_sys *sys, struct sq_tenant *tenant, const struct sq_topic
 
 	if (!sq_sys_filter(f->filter))
 		return sq_tenant_space(tenant);
-	atomic_compare_exchange_strong(&sys->due_ms, &none, sq_own_now_ms() + sys->interval_ms);
+	atomic_compare_exchange_strong(&sys->due_ms, &none, sq_engine_now_ms() + sys->interval_ms);
 	pthread_mutex_lock(&sys->lock);
 	t = sys_tenant(sys, tenant);
 	if (t->space == NULL) {
@@ -251,7 +252,7 @@ sys_values(const struct sq_sys *sys, const struct sys_tenant *t, int64_t *v)
 
 	sq_space_retained(sq_tenant_space(t->tenant), &retained, &retained_bytes);
 	v[TOPIC_VERSION] = 0;
-	v[TOPIC_UPTIME] = (int64_t)((sq_own_now_ms() - sys->start_ms) / 1000);
+	v[TOPIC_UPTIME] = (int64_t)((sq_engine_now_ms() - sys->start_ms) / 1000);
 	v[TOPIC_CONNECTED] = v[TOPIC_ACTIVE] = sys_sum(sys, t, SQ_SYS_CONNECTED);
 	v[TOPIC_TOTAL] = sys_sum(sys, t, SQ_SYS_TOTAL);
 	v[TOPIC_DISCONNECTED] = v[TOPIC_INACTIVE] = v[TOPIC_TOTAL] > v[TOPIC_CONNECTED]

@@ -6,8 +6,8 @@
 #include "broker/metrics/metrics.h"
 #include "broker/engine/record.h"
 #include "broker/route/space_priv.h"
-#include "broker/engine/wall.h"
 #include "core/mem.h"
+#include "core/wallclock.h"
 
 void
 sq_retained_init(struct sq_space *s)

@@ -21,6 +21,7 @@
 
 #include "broker/publish/dead_letters.h"
 #include "broker/shard/system_txn.h"
+#include "broker/engine/now.h"
 #include "broker/engine/record.h"
 #include "broker/group/group_store.h"
 #include "broker/session/txn.h"
@@ -28,6 +29,7 @@
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/wallclock.h"
 
 enum { VERSION = 1 };
 enum { FLAG_DURABLE = 1, FLAG_LEFT = 2, FLAG_PRESENT = 4, FLAG_DETACHED = 8, FLAG_NAMED = 32 };
@@ -576,7 +578,7 @@ sq_stored_restore(struct sq_broker *b)
 	    {SQ_RECORD_SUBSCRIPTION, load_subscription},
 	    {SQ_RECORD_OPEN, load_open},
 	};
-	struct restore r = {.broker = b, .now_ms = sq_own_now_ms()};
+	struct restore r = {.broker = b, .now_ms = sq_engine_now_ms()};
 	int err = sq_groups_load(b, r.now_ms);
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(kinds) && err == SQ_OK; i++)

@@ -4,7 +4,6 @@
 #define SQ_BROKER_SHARD_SYSTEM_TXN_H
 
 #include "broker/shard/shard.h"
-#include "broker/engine/wall.h"
 
 struct sq_own_txn;
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "broker/metrics/metrics.h"
-#include "broker/engine/wall.h"
+#include "broker/engine/now.h"
 #include "core/mem.h"
 
 enum { HAND_MAX = 64 };
@@ -772,7 +772,7 @@ stored_queue_open(struct sq_engine *e, struct sq_txn *txn, const struct sq_queue
 	q->cfg.name = sq_xstrdup(cfg->name);
 	q->task.run = queue_run;
 	q->next_seq = 1;
-	q->lonely_since_ms = sq_own_now_ms();
+	q->lonely_since_ms = sq_engine_now_ms();
 	q->refs = 1;
 	sq_list_init(&q->items);
 	sq_list_init(&q->consumers);
@@ -863,7 +863,7 @@ static void
 stored_queue_attend(struct sq_queue *q, int by)
 {
 	q->takers += (unsigned)by;
-	q->lonely_since_ms = q->takers == 0 ? sq_own_now_ms() : 0;
+	q->lonely_since_ms = q->takers == 0 ? sq_engine_now_ms() : 0;
 }
 
 static bool

@@ -77,7 +77,7 @@ write_items(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 	int err = SQ_OK;
 
 	for (size_t i = 0; i < chunk->n_items && err == SQ_OK; i++) {
-		const struct sq_alive_item *ai = chunk->items[i];
+		const struct sq_delta_item *ai = chunk->items[i];
 		const struct sq_item *item = &ai->item;
 		struct sq_table_item row = {
 		    .queue = ai->queue->id,
@@ -102,10 +102,10 @@ write_items(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 }
 
 static int
-write_change(struct sq_checkpoint *c, const struct sq_alive_change *ch)
+write_change(struct sq_checkpoint *c, const struct sq_delta_change *ch)
 {
 	struct sq_table *t = c->engine->table;
-	struct sq_kept_queue *q = sq_alive_queue(c->engine->alive, ch->queue);
+	struct sq_kept_queue *q = sq_delta_queue(c->engine->delta, ch->queue);
 	uint64_t bytes;
 	int err;
 
@@ -127,7 +127,7 @@ write_changes(struct sq_checkpoint *c, const struct sq_list *changes)
 {
 	int err = SQ_OK;
 
-	SQ_LIST_FOR_EACH(ch, changes, struct sq_alive_change, node) {
+	SQ_LIST_FOR_EACH(ch, changes, struct sq_delta_change, node) {
 		err = write_change(c, ch);
 		if (err != SQ_OK)
 			break;
@@ -145,7 +145,7 @@ write_rest(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 		err = write_changes(c, &chunk->changes);
 	if (err != SQ_OK)
 		return err;
-	SQ_LIST_FOR_EACH(r, &chunk->records, struct sq_alive_record, node) {
+	SQ_LIST_FOR_EACH(r, &chunk->records, struct sq_delta_record, node) {
 		struct sq_bytes value = {r->deleted ? NULL : r->value, r->len};
 
 		err = sq_table_put_record(t, &r->key, value);
@@ -172,7 +172,7 @@ write_queues(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 	for (size_t i = 0; i < c->n_touched && err == SQ_OK; i++) {
 		struct sq_kept_queue *q = c->touched[i];
 		struct sq_table_queue row = {
-		    q->id, q->n, q->bytes, sq_alive_name(c->engine->alive, q)};
+		    q->id, q->n, q->bytes, sq_delta_name(c->engine->delta, q)};
 
 		err = sq_table_put_queue(t, &row);
 	}
@@ -216,8 +216,7 @@ checkpoint_failed(struct sq_checkpoint *c, int err)
 	else
 		c->tight = c->tight == 0 ? TIGHT_OPS : c->tight / TIGHT_PART;
 	snprintf(text, sizeof text, "tables: %s", sq_table_error(c->engine->table));
-	sq_embedded_trouble(
-	    c->engine, err == SQ_EINVAL ? SQ_TROUBLE_DAMAGE : SQ_TROUBLE_TABLES, text);
+	sq_health_note(c->engine, err == SQ_EINVAL ? SQ_HEALTH_DAMAGE : SQ_HEALTH_TABLES, text);
 }
 
 /* Where the last chunk found no room, what makes some comes first, and as long as there is
@@ -228,10 +227,10 @@ checkpoint_take(struct sq_checkpoint *c, struct sq_chunk *chunk)
 	struct sq_embedded *e = c->engine;
 
 	if (c->tight == 0)
-		sq_alive_take(e->alive, CHUNK_BYTES, CHUNK_OPS, chunk);
+		sq_delta_take(e->delta, CHUNK_BYTES, CHUNK_OPS, chunk);
 	else
-		c->ended = sq_alive_take_ends(
-		    e->alive, sq_table_meta(e->table).lsn, c->tight, chunk);
+		c->ended = sq_delta_take_ends(
+		    e->delta, sq_table_meta(e->table).lsn, c->tight, chunk);
 }
 
 /* What it has written may leave memory. */
@@ -261,14 +260,14 @@ checkpoint_chunk(struct sq_checkpoint *c)
 		    &e->store.clean, sq_seq(chunk.lsn + 1, 0), memory_order_release);
 		sq_journal_release(e->journal, chunk.lsn);
 	}
-	sq_alive_give_back(e->alive, &chunk, err == SQ_OK);
+	sq_delta_give_back(e->delta, &chunk, err == SQ_OK);
 	if (err != SQ_OK) {
 		checkpoint_failed(c, err);
 		return false;
 	}
 	if (c->tight == 0) {
 		c->failed = false;
-		sq_embedded_trouble(e, SQ_TROUBLE_TABLES, NULL);
+		sq_health_note(e, SQ_HEALTH_TABLES, NULL);
 	} else if (!c->ended) {
 		c->tight = 0;
 	} else if (c->tight < TIGHT_OPS) {
@@ -288,7 +287,7 @@ checkpoint_due(struct sq_checkpoint *c)
 	size_t n_changes;
 
 	sq_metric_set(&c->engine->metrics, SQ_M_STORE_JOURNAL_BYTES, (int64_t)used);
-	bytes = sq_alive_bytes(c->engine->alive, &n_changes);
+	bytes = sq_delta_bytes(c->engine->delta, &n_changes);
 	/* Settlements make room, and what is written needs less than was feared. */
 	if (atomic_load(&c->engine->no_room) && (n_changes > 0 || bytes > 0))
 		return true;

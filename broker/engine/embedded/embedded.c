@@ -32,12 +32,12 @@ committed_txn(struct sq_embedded *e, struct sq_txn *txn, uint64_t lsn, uint32_t 
 	sq_oplog_read(&r, txn->entry.data);
 	while ((op = sq_oplog_next(&r)) != NULL) {
 		if (op->kind != SQ_OP_PUT) {
-			sq_alive_apply(e->alive, op);
+			sq_delta_apply(e->delta, op);
 			continue;
 		}
 		put->item.seq = sq_seq(lsn, (*puts)++);
 		put->item.stored = true;
-		sq_alive_put(e->alive, op->queue, &put->item, op->put.expires_ms);
+		sq_delta_put(e->delta, op->queue, &put->item, op->put.expires_ms);
 		put++;
 	}
 }
@@ -93,10 +93,10 @@ embedded_committed(void *owner, uint64_t lsn, struct sq_list *entries)
 	uint32_t puts = 0;
 	uint64_t bytes = 0;
 
-	sq_alive_begin(e->alive, lsn);
+	sq_delta_begin(e->delta, lsn);
 	SQ_LIST_FOR_EACH(entry, entries, struct sq_journal_entry, node)
 		committed_txn(e, SQ_CONTAINER_OF(entry, struct sq_txn, entry), lsn, &puts);
-	sq_alive_end(e->alive);
+	sq_delta_end(e->delta);
 	SQ_LIST_FOR_EACH_SAFE(entry, entries, struct sq_journal_entry, node) {
 		sq_list_remove(&entry->node);
 		bytes += entry->data.len;
@@ -182,7 +182,7 @@ queue_make(struct sq_embedded *e, struct sq_queue *q, struct sq_txn *txn)
 		txn = own = sq_xcalloc(1, sizeof *own);
 		own->engine = &e->engine;
 		own->done = own_done;
-		sq_alive_make(e->alive, q->id, q->cfg.name);
+		sq_delta_make(e->delta, q->id, q->cfg.name);
 	}
 	txn->pressing = true;
 	sq_oplog_queue_open(&txn->log, q->id, q->cfg.name);
@@ -200,7 +200,7 @@ embedded_queue_open(struct sq_engine *engine, struct sq_txn *txn, const struct s
 	if (!cfg->durable)
 		return q;
 	if (!e->started)
-		kept = sq_alive_open(e->alive, cfg->name);
+		kept = sq_delta_open(e->delta, cfg->name);
 	if (kept != NULL) {
 		q->id = kept->id;
 		queue_restore(e, q, kept);
@@ -240,7 +240,7 @@ static int
 embedded_load(struct sq_engine *engine, uint8_t kind,
     void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg)
 {
-	return sq_alive_records(sq_embedded_of(engine)->alive, kind, fn, arg);
+	return sq_delta_records(sq_embedded_of(engine)->delta, kind, fn, arg);
 }
 
 static const char *
@@ -301,7 +301,7 @@ embedded_ready(struct sq_engine *engine)
 
 	txn->engine = engine;
 	txn->done = own_done;
-	sq_alive_unopened(e->alive, unopened_delete, txn);
+	sq_delta_unopened(e->delta, unopened_delete, txn);
 	e->started = true;
 	sq_embedded_check_room(e);
 	e->checkpoint = sq_checkpoint_start(e);
@@ -316,7 +316,7 @@ embedded_replay(void *owner, uint64_t lsn, struct sq_bytes data)
 {
 	struct sq_embedded *e = owner;
 
-	return sq_alive_replay(e->alive, lsn, data);
+	return sq_delta_replay(e->delta, lsn, data);
 }
 
 static int
@@ -355,9 +355,9 @@ embedded_start(struct sq_embedded *e, struct sq_buf *err)
 	meta = sq_table_meta(e->table);
 	e->engine.store = meta.store;
 	e->engine.boot = (uint32_t)meta.boots;
-	e->alive = sq_alive_new(e->table);
+	e->delta = sq_delta_new(e->table);
 	atomic_init(&e->store.clean, sq_seq(meta.lsn + 1, 0));
-	rc = sq_alive_load(e->alive);
+	rc = sq_delta_load(e->delta);
 	if (rc != SQ_OK) {
 		sq_buf_printf(err, "%s: tables: %s", e->cfg.dir, sq_table_error(e->table));
 		return rc;
@@ -365,8 +365,8 @@ embedded_start(struct sq_embedded *e, struct sq_buf *err)
 	rc = embedded_open_journal(e, err);
 	if (rc != SQ_OK)
 		return rc;
-	sq_alive_replayed(e->alive);
-	atomic_init(&e->next_queue, sq_alive_last_queue(e->alive) + 1);
+	sq_delta_replayed(e->delta);
+	atomic_init(&e->next_queue, sq_delta_last_queue(e->delta) + 1);
 	e->pager = sq_pager_start(e);
 	return SQ_OK;
 }
@@ -381,13 +381,13 @@ embedded_close(struct sq_engine *engine)
 	if (journal != NULL) /* its thread uses e->journal to the end */
 		sq_journal_close(&journal);
 	sq_pager_stop(&e->pager);
-	sq_alive_free(&e->alive);
+	sq_delta_free(&e->delta);
 	sq_table_close(&e->table);
 	sq_store_unlock(&e->lock);
-	for (size_t i = 0; i < SQ_TROUBLES; i++)
-		free(e->trouble[i]);
+	for (size_t i = 0; i < SQ_HEALTH_CAUSES; i++)
+		free(e->causes[i]);
 	free(e->stall);
-	pthread_mutex_destroy(&e->trouble_lock);
+	pthread_mutex_destroy(&e->health_lock);
 	pthread_mutex_destroy(&e->queues_lock);
 	free((void *)(uintptr_t)e->cfg.dir);
 	free(e);
@@ -408,7 +408,7 @@ embedded_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 	e->metrics = *cfg->metrics;
 	e->lock = -1;
 	pthread_mutex_init(&e->queues_lock, NULL);
-	pthread_mutex_init(&e->trouble_lock, NULL);
+	pthread_mutex_init(&e->health_lock, NULL);
 	sq_list_init(&e->queues);
 	e->store.page = sq_pager_want;
 	e->store.cache = cfg->cache_bytes;

@@ -1,6 +1,6 @@
 /* The embedded engine's parts; broker/engine/engine.h is what others see.
  *
- *   commit() --> journal --committed()--> alive --checkpoint--> tables
+ *   commit() --> journal --committed()--> delta --checkpoint--> tables
  *                                 |                               |
  *                                 +--> queues <------pager--------+
  *
@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-#include "broker/engine/embedded/alive.h"
+#include "broker/engine/embedded/delta.h"
 #include "broker/engine/embedded/oplog.h"
 #include "broker/engine/embedded/table.h"
 #include "broker/engine/queue/queue.h"
@@ -20,12 +20,12 @@ struct sq_pager;
 
 /* Why nothing can be made durable, by who says so; what can't be read just now, which
  * refuses nothing; and what is damaged. */
-enum sq_trouble {
-	SQ_TROUBLE_JOURNAL,
-	SQ_TROUBLE_TABLES,
-	SQ_TROUBLE_READS,
-	SQ_TROUBLE_DAMAGE,
-	SQ_TROUBLES
+enum sq_health_cause {
+	SQ_HEALTH_JOURNAL,
+	SQ_HEALTH_TABLES,
+	SQ_HEALTH_READS,
+	SQ_HEALTH_DAMAGE,
+	SQ_HEALTH_CAUSES
 };
 
 struct sq_embedded {
@@ -35,7 +35,7 @@ struct sq_embedded {
 	int lock; /* of the directory */
 	struct sq_table *table;
 	struct sq_journal *journal;
-	struct sq_alive *alive;
+	struct sq_delta *delta;
 	struct sq_checkpoint *checkpoint;
 	struct sq_pager *pager;
 	struct sq_queue_store store;
@@ -47,11 +47,11 @@ struct sq_embedded {
 	pthread_mutex_t queues_lock; /* before a queue's lock */
 	struct sq_list queues;       /* the durable ones, by 'paged' */
 
-	pthread_mutex_t trouble_lock;
-	char *trouble[SQ_TROUBLES]; /* NULL: none */
-	char *stall;                /* why the journal waits; NULL: it does not */
-	uint64_t stall_ms;          /* since when */
-	atomic_bool no_room;        /* the tables are as full as they may be */
+	pthread_mutex_t health_lock;
+	char *causes[SQ_HEALTH_CAUSES]; /* NULL: none */
+	char *stall;                    /* why the journal waits; NULL: it does not */
+	uint64_t stall_ms;              /* since when */
+	atomic_bool no_room;            /* the tables are as full as they may be */
 };
 
 static inline struct sq_embedded *
@@ -90,11 +90,11 @@ void sq_embedded_settle(struct sq_txn *, struct sq_queue *, struct sq_item *, en
 void sq_embedded_record(struct sq_txn *, const struct sq_record_key *, struct sq_bytes value);
 bool sq_embedded_is_durable(const struct sq_txn *);
 
-/* --- trouble.c --- */
+/* --- health.c --- */
 
 /* Notes a trouble, with one line in the log where it is new; NULL: it is over.
  * Damage is never over. */
-void sq_embedded_trouble(struct sq_embedded *, enum sq_trouble, const char *why);
+void sq_health_note(struct sq_embedded *, enum sq_health_cause, const char *why);
 /* Refuses puts when the tables fill up, and takes them again. */
 void sq_embedded_check_room(struct sq_embedded *);
 /* The journal waits, and why; NULL: it goes on.  Its own thread. */

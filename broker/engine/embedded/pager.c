@@ -52,7 +52,7 @@ page_damaged(struct sq_embedded *e, uint64_t queue, uint64_t seq)
 
 	snprintf(text, sizeof text, "tables: item %llu of queue %llu is damaged",
 	    (unsigned long long)seq, (unsigned long long)queue);
-	sq_embedded_trouble(e, SQ_TROUBLE_DAMAGE, text);
+	sq_health_note(e, SQ_HEALTH_DAMAGE, text);
 	sq_metric_add(&e->metrics, SQ_M_STORE_DAMAGED, 1);
 }
 
@@ -120,7 +120,7 @@ pager_failed(struct sq_pager *pager, int err)
 	char text[256];
 
 	snprintf(text, sizeof text, "tables: %s", sq_table_error(e->table));
-	sq_embedded_trouble(e, err == SQ_EINVAL ? SQ_TROUBLE_DAMAGE : SQ_TROUBLE_READS, text);
+	sq_health_note(e, err == SQ_EINVAL ? SQ_HEALTH_DAMAGE : SQ_HEALTH_READS, text);
 	sq_metric_add(&e->metrics, SQ_M_STORE_READ_FAILURES, 1);
 }
 
@@ -157,7 +157,7 @@ pager_read(struct sq_pager *pager, struct sq_queue *q, struct page *p)
 		rests = sq_queue_rest(q, err == SQ_OK ? p->lacks : 0, p->from);
 	pager->failing += (size_t)(rests && err != SQ_OK) - (size_t)failed;
 	if (pager->failing == 0 && (failed || err != SQ_OK))
-		sq_embedded_trouble(pager->engine, SQ_TROUBLE_READS, NULL);
+		sq_health_note(pager->engine, SQ_HEALTH_READS, NULL);
 	return !rests;
 }
 

@@ -21,7 +21,7 @@ sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_
 	q->charge.account = cfg->memory;
 	q->task.run = sq_queue_hand_out;
 	q->last_seq = 1;
-	q->lonely_since_ms = sq_queue_now_ms();
+	q->lonely_since_ms = sq_engine_now_ms();
 	atomic_init(&q->refs, 1);
 	atomic_init(&q->unsent, 0);
 	pthread_mutex_init(&q->lock, NULL);

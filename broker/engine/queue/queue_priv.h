@@ -3,8 +3,8 @@
 #ifndef SQ_BROKER_ENGINE_QUEUE_QUEUE_PRIV_H
 #define SQ_BROKER_ENGINE_QUEUE_QUEUE_PRIV_H
 
+#include "broker/engine/now.h"
 #include "broker/engine/queue/queue.h"
-#include "core/clock.h"
 
 static inline uint32_t
 sq_item_bytes(const struct sq_item *item)
@@ -16,13 +16,6 @@ static inline struct sq_queue *
 sq_queue_unconst(const struct sq_queue *q)
 {
 	return (struct sq_queue *)(uintptr_t)q;
-}
-
-/* The workers' clock, also where no worker runs yet. */
-static inline uint64_t
-sq_queue_now_ms(void)
-{
-	return sq_worker_self() != NULL ? sq_worker_now_ms(sq_worker_self()) : sq_clock_ms();
 }
 
 /* Of the owner's, besides the metrics; without the lock, too. */

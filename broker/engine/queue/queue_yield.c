@@ -36,7 +36,7 @@ yield_doom(struct sq_queue *q, struct sq_dead_list *dead)
 	enum sq_death why = q->cfg.yields == SQ_YIELD_ALWAYS ? SQ_DEAD_OVERFLOW : SQ_DEAD_ABANDONED;
 	struct sq_item item = sq_queue_pop(q);
 
-	if (sq_item_expired(&item, sq_queue_now_ms()))
+	if (sq_item_expired(&item, sq_engine_now_ms()))
 		why = SQ_DEAD_EXPIRED;
 	sq_queue_doom(dead, item, why);
 }
@@ -134,7 +134,7 @@ sq_queue_attend(struct sq_queue *q, int by)
 	pthread_mutex_lock(&q->lock);
 	assert(by > 0 || q->takers >= (unsigned)-by);
 	q->takers += (unsigned)by;
-	q->lonely_since_ms = q->takers == 0 ? sq_queue_now_ms() : 0;
+	q->lonely_since_ms = q->takers == 0 ? sq_engine_now_ms() : 0;
 	pthread_mutex_unlock(&q->lock);
 }
 

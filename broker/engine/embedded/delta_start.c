@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/engine/embedded/alive_priv.h"
+#include "broker/engine/embedded/delta_priv.h"
 #include "core/mem.h"
 
 static void
@@ -18,13 +18,13 @@ load_queue(void *arg, const struct sq_table_queue *stored)
 }
 
 int
-sq_alive_load(struct sq_alive *a)
+sq_delta_load(struct sq_delta *d)
 {
-	return sq_table_queues(a->table, load_queue, a);
+	return sq_table_queues(d->table, load_queue, d);
 }
 
 static void
-replay_put(struct sq_alive *a, const struct sq_op_view *op, uint64_t seq)
+replay_put(struct sq_delta *d, const struct sq_op_view *op, uint64_t seq)
 {
 	struct sq_item item = {
 	    .seq = seq,
@@ -38,28 +38,28 @@ replay_put(struct sq_alive *a, const struct sq_op_view *op, uint64_t seq)
 	item.msg.block = sq_block_copy(op->put.image, sq_image_size(op->put.image));
 	item.msg.image = item.msg.block->bytes;
 	item.subs = sq_oplog_subs(op);
-	sq_alive_put(a, op->queue, &item, op->put.expires_ms);
+	sq_delta_put(d, op->queue, &item, op->put.expires_ms);
 	sq_item_fini(&item);
 }
 
 int
-sq_alive_replay(struct sq_alive *a, uint64_t lsn, struct sq_bytes data)
+sq_delta_replay(struct sq_delta *d, uint64_t lsn, struct sq_bytes data)
 {
 	struct sq_oplog_reader r;
 	const struct sq_op_view *op;
 	uint32_t puts = 0;
 
-	sq_alive_begin(a, lsn);
-	a->replaying = true;
+	sq_delta_begin(d, lsn);
+	d->replaying = true;
 	sq_oplog_read(&r, data);
 	while ((op = sq_oplog_next(&r)) != NULL) {
 		if (op->kind == SQ_OP_PUT)
-			replay_put(a, op, sq_seq(lsn, puts++));
+			replay_put(d, op, sq_seq(lsn, puts++));
 		else
-			sq_alive_apply(a, op);
+			sq_delta_apply(d, op);
 	}
-	a->replaying = false;
-	sq_alive_end(a);
+	d->replaying = false;
+	sq_delta_end(d);
 	return r.in.bad ? SQ_EINVAL : SQ_OK;
 }
 
@@ -72,11 +72,11 @@ seq_order(const void *x, const void *y)
 }
 
 void
-sq_alive_replayed(struct sq_alive *a)
+sq_delta_replayed(struct sq_delta *d)
 {
 	struct sq_hnode *at = NULL;
 
-	SQ_LIST_FOR_EACH(ai, &a->items, struct sq_alive_item, node) {
+	SQ_LIST_FOR_EACH(ai, &d->items, struct sq_delta_item, node) {
 		struct sq_item item = ai->item;
 
 		if (ai->queue->deleted)
@@ -87,20 +87,20 @@ sq_alive_replayed(struct sq_alive *a)
 		item.expires_ms = ai->expires_ms; /* whoever opens the queue converts it */
 		sq_ring_push(&ai->queue->restored, &item);
 	}
-	while ((at = sq_htab_walk(&a->queues, at)) != NULL) {
+	while ((at = sq_htab_walk(&d->queues, at)) != NULL) {
 		struct sq_kept_queue *q = SQ_CONTAINER_OF(at, struct sq_kept_queue, by_id);
 
 		if (q->n_skip > 0)
 			qsort(q->skip, q->n_skip, sizeof(*q->skip), seq_order);
 		if (!q->deleted && q->name != NULL)
-			sq_htab_insert(&a->by_name, &q->by_name, sq_hash(q->name, strlen(q->name)));
+			sq_htab_insert(&d->by_name, &q->by_name, sq_hash(q->name, strlen(q->name)));
 	}
 }
 
 struct sq_kept_queue *
-sq_alive_open(struct sq_alive *a, const char *name)
+sq_delta_open(struct sq_delta *d, const char *name)
 {
-	struct sq_hnode *n = sq_htab_find(&a->by_name, sq_hash(name, strlen(name)));
+	struct sq_hnode *n = sq_htab_find(&d->by_name, sq_hash(name, strlen(name)));
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
 		struct sq_kept_queue *q = SQ_CONTAINER_OF(n, struct sq_kept_queue, by_name);
@@ -114,37 +114,37 @@ sq_alive_open(struct sq_alive *a, const char *name)
 }
 
 void
-sq_alive_make(struct sq_alive *a, uint64_t queue, const char *name)
+sq_delta_make(struct sq_delta *d, uint64_t queue, const char *name)
 {
 	struct sq_kept_queue *q;
 
-	pthread_mutex_lock(&a->lock);
-	q = sq_kept_queue_new(a, queue);
+	pthread_mutex_lock(&d->lock);
+	q = sq_kept_queue_new(d, queue);
 	q->name = sq_xstrdup(name);
 	q->opened = true;
-	sq_kept_queue_is_news(a, q);
-	pthread_mutex_unlock(&a->lock);
+	sq_kept_queue_is_news(d, q);
+	pthread_mutex_unlock(&d->lock);
 }
 
 void
-sq_alive_unopened(struct sq_alive *a, void (*fn)(void *arg, struct sq_kept_queue *), void *arg)
+sq_delta_unopened(struct sq_delta *d, void (*fn)(void *arg, struct sq_kept_queue *), void *arg)
 {
 	struct sq_hnode *at = NULL;
 
-	while ((at = sq_htab_walk(&a->queues, at)) != NULL) {
+	while ((at = sq_htab_walk(&d->queues, at)) != NULL) {
 		struct sq_kept_queue *q = SQ_CONTAINER_OF(at, struct sq_kept_queue, by_id);
 
 		if (!q->deleted && !q->opened)
 			fn(arg, q);
 	}
-	sq_htab_fini(&a->by_name);
-	a->by_name = (struct sq_htab){0};
+	sq_htab_fini(&d->by_name);
+	d->by_name = (struct sq_htab){0};
 }
 
 uint64_t
-sq_alive_last_queue(struct sq_alive *a)
+sq_delta_last_queue(struct sq_delta *d)
 {
-	return a->last_queue;
+	return d->last_queue;
 }
 
 /* Records of one kind, from tables and journal. */
@@ -154,7 +154,7 @@ struct gathered {
 };
 
 struct gather {
-	struct sq_alive *alive;
+	struct sq_delta *delta;
 	struct gathered *v;
 	size_t n, cap;
 	struct sq_buf values;
@@ -176,7 +176,7 @@ gather_stored(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 {
 	struct gather *g = arg;
 
-	if (sq_alive_record_find(g->alive, key) == NULL)
+	if (sq_delta_record_find(g->delta, key) == NULL)
 		gather_add(g, key, value);
 }
 
@@ -191,13 +191,13 @@ gathered_order(const void *x, const void *y)
 }
 
 int
-sq_alive_records(struct sq_alive *a, uint8_t kind,
+sq_delta_records(struct sq_delta *d, uint8_t kind,
     void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg)
 {
-	struct gather g = {.alive = a};
-	int err = sq_table_records_of(a->table, kind, gather_stored, &g);
+	struct gather g = {.delta = d};
+	int err = sq_table_records_of(d->table, kind, gather_stored, &g);
 
-	SQ_LIST_FOR_EACH(r, &a->records, struct sq_alive_record, node) {
+	SQ_LIST_FOR_EACH(r, &d->records, struct sq_delta_record, node) {
 		if (r->key.kind == kind && !r->deleted)
 			gather_add(&g, &r->key, (struct sq_bytes){r->value, r->len});
 	}

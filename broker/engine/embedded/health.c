@@ -15,21 +15,21 @@ enum {
 
 /* What waits in the journal needs room in the tables as well, at worst twice its size. */
 static bool
-trouble_no_room(struct sq_embedded *e)
+health_no_room(struct sq_embedded *e)
 {
 	size_t n_changes;
-	uint64_t used = sq_table_used(e->table) + 2 * sq_alive_bytes(e->alive, &n_changes);
+	uint64_t used = sq_table_used(e->table) + 2 * sq_delta_bytes(e->delta, &n_changes);
 	unsigned percent = atomic_load(&e->no_room) ? TABLES_ROOM_PERCENT : TABLES_FULL_PERCENT;
 
 	return used > e->cfg.max_bytes / 100 * percent;
 }
 
 static void
-trouble_check_full(struct sq_embedded *e)
+health_check_full(struct sq_embedded *e)
 {
-	bool no_room = trouble_no_room(e), was = atomic_load(&e->no_room);
-	bool full = no_room || e->trouble[SQ_TROUBLE_JOURNAL] != NULL ||
-	    e->trouble[SQ_TROUBLE_TABLES] != NULL;
+	bool no_room = health_no_room(e), was = atomic_load(&e->no_room);
+	bool full = no_room || e->causes[SQ_HEALTH_JOURNAL] != NULL ||
+	    e->causes[SQ_HEALTH_TABLES] != NULL;
 
 	if (no_room && !was)
 		SQ_WARN("store",
@@ -45,35 +45,35 @@ trouble_check_full(struct sq_embedded *e)
 
 /* Under the lock. */
 static void
-trouble_note(struct sq_embedded *e, enum sq_trouble which, const char *why)
+health_note(struct sq_embedded *e, enum sq_health_cause which, const char *why)
 {
-	char *old = e->trouble[which];
+	char *old = e->causes[which];
 
 	if (why != NULL && old == NULL)
 		SQ_ERROR("store", "%s", why);
 	else if (why == NULL && old != NULL)
 		SQ_INFO("store", "goes on; it was: %s", old);
-	e->trouble[which] = why != NULL ? sq_xstrdup(why) : NULL;
+	e->causes[which] = why != NULL ? sq_xstrdup(why) : NULL;
 	free(old);
-	trouble_check_full(e);
+	health_check_full(e);
 }
 
 void
-sq_embedded_trouble(struct sq_embedded *e, enum sq_trouble which, const char *why)
+sq_health_note(struct sq_embedded *e, enum sq_health_cause which, const char *why)
 {
-	pthread_mutex_lock(&e->trouble_lock);
-	trouble_note(e, which, why);
-	pthread_mutex_unlock(&e->trouble_lock);
+	pthread_mutex_lock(&e->health_lock);
+	health_note(e, which, why);
+	pthread_mutex_unlock(&e->health_lock);
 }
 
 void
 sq_embedded_check_room(struct sq_embedded *e)
 {
-	if (trouble_no_room(e) == atomic_load(&e->no_room))
+	if (health_no_room(e) == atomic_load(&e->no_room))
 		return;
-	pthread_mutex_lock(&e->trouble_lock);
-	trouble_check_full(e);
-	pthread_mutex_unlock(&e->trouble_lock);
+	pthread_mutex_lock(&e->health_lock);
+	health_check_full(e);
+	pthread_mutex_unlock(&e->health_lock);
 }
 
 bool
@@ -82,14 +82,14 @@ sq_embedded_healthy(struct sq_engine *engine, struct sq_buf *why)
 	struct sq_embedded *e = sq_embedded_of(engine);
 	bool healthy = true;
 
-	pthread_mutex_lock(&e->trouble_lock);
-	for (size_t i = 0; i < SQ_TROUBLES; i++) {
-		if (e->trouble[i] == NULL)
+	pthread_mutex_lock(&e->health_lock);
+	for (size_t i = 0; i < SQ_HEALTH_CAUSES; i++) {
+		if (e->causes[i] == NULL)
 			continue;
-		sq_buf_printf(why, "store: %s\n", e->trouble[i]);
-		healthy = healthy && i == SQ_TROUBLE_READS;
+		sq_buf_printf(why, "store: %s\n", e->causes[i]);
+		healthy = healthy && i == SQ_HEALTH_READS;
 	}
-	pthread_mutex_unlock(&e->trouble_lock);
+	pthread_mutex_unlock(&e->health_lock);
 	return healthy;
 }
 
@@ -99,9 +99,9 @@ sq_embedded_stalls(struct sq_engine *engine)
 	struct sq_embedded *e = sq_embedded_of(engine);
 	bool stalls;
 
-	pthread_mutex_lock(&e->trouble_lock);
-	stalls = e->trouble[SQ_TROUBLE_JOURNAL] != NULL;
-	pthread_mutex_unlock(&e->trouble_lock);
+	pthread_mutex_lock(&e->health_lock);
+	stalls = e->causes[SQ_HEALTH_JOURNAL] != NULL;
+	pthread_mutex_unlock(&e->health_lock);
 	return stalls;
 }
 
@@ -118,14 +118,14 @@ sq_embedded_stalled(void *owner, const char *why)
 {
 	struct sq_embedded *e = owner;
 
-	pthread_mutex_lock(&e->trouble_lock);
+	pthread_mutex_lock(&e->health_lock);
 	if (e->stall == NULL)
 		e->stall_ms = sq_clock_ms();
 	free(e->stall);
 	e->stall = why != NULL ? sq_xstrdup(why) : NULL;
 	if (why == NULL)
-		trouble_note(e, SQ_TROUBLE_JOURNAL, NULL);
-	pthread_mutex_unlock(&e->trouble_lock);
+		health_note(e, SQ_HEALTH_JOURNAL, NULL);
+	pthread_mutex_unlock(&e->health_lock);
 }
 
 void
@@ -133,10 +133,10 @@ sq_embedded_check_stall(struct sq_embedded *e)
 {
 	char text[256];
 
-	pthread_mutex_lock(&e->trouble_lock);
+	pthread_mutex_lock(&e->health_lock);
 	if (e->stall != NULL && sq_clock_ms() - e->stall_ms > STALL_MS) {
 		snprintf(text, sizeof text, "journal: %s", e->stall);
-		trouble_note(e, SQ_TROUBLE_JOURNAL, text);
+		health_note(e, SQ_HEALTH_JOURNAL, text);
 	}
-	pthread_mutex_unlock(&e->trouble_lock);
+	pthread_mutex_unlock(&e->health_lock);
 }
