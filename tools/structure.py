@@ -32,8 +32,8 @@ FLOORS = {
                 ["sidecar/outbox"], ["sidecar/hold"], ["sidecar/loop", "sidecar/seccomp"],
                 ["sidecar/config", "sidecar/metrics"]],
     "k8s": [["k8s/cli", "k8s/injector"], ["k8s/patch"]],
-    GROUND: [["net"], ["net/h2"], ["net/conn", "net/kube_api", "store", "web"], ["proto/annotations"],
-             ["proto/link", "proto/mqtt", "proto/reconnect", "proto/topic"], ["core", "core/compat"]],
+    GROUND: [["net"], ["net/h2"], ["net/conn", "net/kube_api", "store", "web"], ["proto/annotations", "proto/link"],
+             ["proto/mqtt", "proto/reconnect", "proto/topic"], ["core", "core/compat"]],
 }
 PLACES = {place: (tower, -floor) for tower, floors in FLOORS.items()
           for floor, places in enumerate(floors) for place in places}

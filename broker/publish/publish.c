@@ -609,7 +609,8 @@ sq_publish_message(struct sq_publish *p)
 	    : sq_worker_now_ms(p->home->worker) + expiry_s * UINT64_C(1000);
 	code = publish_checked(p);
 	if (!p->held)
-		sq_count(p->broker, code < 0x80 ? SQ_M_RECEIVED_QOS0 + p->qos : SQ_M_REFUSED, 1);
+		sq_count(p->broker,
+		    sq_mqtt_reason_failed(code) ? SQ_M_REFUSED : SQ_M_RECEIVED_QOS0 + p->qos, 1);
 	return code;
 }
 
@@ -627,7 +628,7 @@ publish_untold(struct sq_publish *p, const char *of, const char *what)
 {
 	uint8_t code = sq_publish_message(p);
 
-	if (code >= 0x80)
+	if (sq_mqtt_reason_failed(code))
 		sq_refused_untold(&p->refused, p->broker, of, what, code);
 	sq_publish_unlock(p);
 	sq_refused_fini(&p->refused);

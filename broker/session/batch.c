@@ -47,7 +47,7 @@ batch_message(
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_MEMORY);
 	}
 	code = sq_publish_message(p);
-	if (e->packet_id != 0 && code < 0x80 && sq_held_add(s, e->packet_id))
+	if (e->packet_id != 0 && !sq_mqtt_reason_failed(code) && sq_held_add(s, e->packet_id))
 		sq_op_held(op, e->packet_id);
 	return code;
 }
@@ -59,7 +59,7 @@ batch_explain(
 {
 	if (code == SQ_MQTT_RC_SUCCESS)
 		p->refused.queue = NULL;
-	else if (code >= 0x80)
+	else if (sq_mqtt_reason_failed(code))
 		sq_refused_tell(&p->refused, s, "publish", code, i, notes);
 	else if (p->assured)
 		sq_refused_unmatched(&p->refused, s, i, notes);
@@ -116,7 +116,7 @@ batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq
 		code = batch_message(s, b->op, e, p);
 		b->messages++;
 		b->matched += p->n > 0;
-		b->taken += code < 0x80;
+		b->taken += !sq_mqtt_reason_failed(code);
 		batch_explain(p, s, code, i, &b->op->notes);
 	}
 	if (p->work == before) /* refused, known already, kept for later, a release */

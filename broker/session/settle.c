@@ -8,6 +8,7 @@
 #include "broker/session/persist.h"
 #include "broker/session/window.h"
 #include "core/fault.h"
+#include "proto/mqtt/reason.h"
 
 /* The client has it. */
 static void
@@ -24,7 +25,8 @@ settle_done(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 static bool
 settle_refused(const struct sq_settle *e)
 {
-	return e->kind == SQ_SETTLE_REJECT || (e->kind == SQ_SETTLE_ACK && e->reason >= 0x80);
+	return e->kind == SQ_SETTLE_REJECT ||
+	    (e->kind == SQ_SETTLE_ACK && sq_mqtt_reason_failed(e->reason));
 }
 
 static void

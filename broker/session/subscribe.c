@@ -484,12 +484,12 @@ subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_
 	uint8_t code = sq_wanted_parse(key, e, &w);
 	bool unsubscribes = e->op == SQ_SUB_UNSUBSCRIBE;
 
-	if (code < 0x80 && !unsubscribes && !sq_permit_subscribe(s, &w))
+	if (!sq_mqtt_reason_failed(code) && !unsubscribes && !sq_permit_subscribe(s, &w))
 		code = SQ_MQTT_RC_NOT_AUTHORIZED;
-	if (code < 0x80)
+	if (!sq_mqtt_reason_failed(code))
 		code = unsubscribes ? unsubscribe_one(s, &w, op->txn)
 				    : subscribe_one(s, &w, op, req);
-	if (code >= 0x80)
+	if (sq_mqtt_reason_failed(code))
 		subscribe_refused(s, &w, code, i, &req->notes);
 	else if (sq_buf_len(&w.note) > 0)
 		sq_notes_add(&req->notes, i, SQ_REFUSAL_NONE, sq_wanted_note(&w));
@@ -695,7 +695,8 @@ sq_subscribe_restore(struct sq_session *s, uint32_t number, struct sq_bytes valu
 		return SQ_EINVAL;
 	subscribe_key(s, &key);
 	e = sq_sub_next(&entries, SQ_SUB_STORED_VERSION);
-	if (sq_wanted_parse(&key, &e, &w) >= 0x80 || subscription_find(s, w.name) != NULL) {
+	if (sq_mqtt_reason_failed(sq_wanted_parse(&key, &e, &w)) ||
+	    subscription_find(s, w.name) != NULL) {
 		sq_wanted_fini(&w);
 		return SQ_EINVAL;
 	}

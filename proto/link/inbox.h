@@ -63,11 +63,8 @@ int sq_inbox_pubcomp(struct sq_inbox *, uint16_t packet_id) SQ_MUST_CHECK;
 
 struct sq_inbox_pubrel {
 	uint16_t packet_id;
-	uint8_t reason; /* 0, or SQ_INBOX_ID_UNKNOWN */
+	uint8_t reason; /* SUCCESS, or PACKET_ID_NOT_FOUND where the id of a PUBREC was unknown */
 };
-
-/* MQTT 5's "Packet Identifier not found": it answers a PUBREC of an unknown id. */
-enum { SQ_INBOX_ID_UNKNOWN = 0x92 };
 
 /* The next PUBREL to write to the client; false: none. */
 bool sq_inbox_pubrel(struct sq_inbox *, struct sq_inbox_pubrel *out);

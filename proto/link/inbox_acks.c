@@ -7,6 +7,7 @@
 
 #include "core/mem.h"
 #include "proto/link/inbox_priv.h"
+#include "proto/mqtt/reason.h"
 
 /* --- what is over here, and not yet at the client --- */
 
@@ -91,12 +92,12 @@ sq_inbox_puback(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
 static void
 inbox_pubrec_unknown(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
 {
-	if (reason >= 0x80) {
+	if (sq_mqtt_reason_failed(reason)) {
 		inbox_stray_ends(in, packet_id);
 		return;
 	}
 	inbox_stray(in, packet_id);
-	sq_inbox_push_pubrel(in, packet_id, SQ_INBOX_ID_UNKNOWN);
+	sq_inbox_push_pubrel(in, packet_id, SQ_MQTT_RC_PACKET_ID_NOT_FOUND);
 }
 
 int
@@ -106,7 +107,7 @@ sq_inbox_pubrec(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
 
 	if (e == NULL || e->state == E_GHOST) {
 		inbox_pubrec_unknown(in, packet_id, reason);
-	} else if (e->state == E_SENT2 && reason >= 0x80) {
+	} else if (e->state == E_SENT2 && sq_mqtt_reason_failed(reason)) {
 		sq_inbox_entry_finish(in, e, SQ_SETTLE_ACK, reason);
 	} else if (e->state == E_SENT2 && (e->flags & F_ORPHAN) != 0) {
 		sq_inbox_entry_release(in, e);
@@ -114,7 +115,7 @@ sq_inbox_pubrec(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
 		e->state = E_RECEIVING;
 		e->flags &= (uint8_t)~F_POSTED;
 		sq_inbox_entry_post(in, e);
-	} else if (e->state == E_RELEASED && reason < 0x80) {
+	} else if (e->state == E_RELEASED && !sq_mqtt_reason_failed(reason)) {
 		sq_inbox_push_pubrel(in, packet_id, 0);
 	} else if (e->state == E_SENT1) {
 		return entry_misplaced(in, e, packet_id);

@@ -8,6 +8,7 @@
 
 #include "core/mem.h"
 #include "proto/link/lane_out_priv.h"
+#include "proto/mqtt/reason.h"
 
 struct sq_lane_out *
 sq_lane_out_new(unsigned lane, uint64_t run, size_t bytes_max)
@@ -116,7 +117,7 @@ sq_lane_out_refused(struct sq_lane_out *l, uint8_t qos, uint16_t packet_id, uint
 	m.bits |= SQ_META_FORCED;
 	m.reason = reason;
 	rc = lane_release(l, m);
-	if (rc != 0 || reason < 0x80)
+	if (rc != 0 || !sq_mqtt_reason_failed(reason))
 		return rc;
 	b = SQ_CONTAINER_OF(l->batches.prev, struct sq_lane_batch, node);
 	sq_lane_say(l, b, (uint16_t)(b->n - 1), refusal, text);
@@ -227,15 +228,15 @@ static bool
 outcome_known(uint8_t code)
 {
 	switch (code) {
-	case 0x00:
-	case 0x10:
-	case 0x80:
-	case 0x83:
-	case 0x87:
-	case 0x90:
-	case 0x92:
-	case 0x97:
-	case 0x99:
+	case SQ_MQTT_RC_SUCCESS:
+	case SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS:
+	case SQ_MQTT_RC_UNSPECIFIED:
+	case SQ_MQTT_RC_IMPLEMENTATION:
+	case SQ_MQTT_RC_NOT_AUTHORIZED:
+	case SQ_MQTT_RC_TOPIC_INVALID:
+	case SQ_MQTT_RC_PACKET_ID_NOT_FOUND:
+	case SQ_MQTT_RC_QUOTA_EXCEEDED:
+	case SQ_MQTT_RC_PAYLOAD_FORMAT_INVALID:
 		return true;
 	default:
 		return false;

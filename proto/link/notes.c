@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/utf8.h"
+#include "proto/mqtt/reason.h"
 
 enum {
 	NOTE_FIXED = 7, /* index, n, refusal, length of the text */
@@ -23,16 +24,16 @@ enum sq_refusal
 sq_refusal_of_code(uint8_t code)
 {
 	switch (code) {
-	case 0x87: /* not authorized */
+	case SQ_MQTT_RC_NOT_AUTHORIZED:
 		return SQ_REFUSAL_DENIED;
-	case 0x8f: /* topic filter invalid */
-	case 0x90: /* topic name invalid */
+	case SQ_MQTT_RC_FILTER_INVALID:
+	case SQ_MQTT_RC_TOPIC_INVALID:
 		return SQ_REFUSAL_TOPIC;
-	case 0x95: /* packet too large */
-	case 0x97: /* quota exceeded */
+	case SQ_MQTT_RC_PACKET_TOO_LARGE:
+	case SQ_MQTT_RC_QUOTA_EXCEEDED:
 		return SQ_REFUSAL_QUOTA;
 	default:
-		return code < 0x80 ? SQ_REFUSAL_NONE : SQ_REFUSAL_OTHER;
+		return sq_mqtt_reason_failed(code) ? SQ_REFUSAL_OTHER : SQ_REFUSAL_NONE;
 	}
 }
 

@@ -64,6 +64,13 @@ enum sq_mqtt_reason {
 
 enum sq_mqtt_role { SQ_MQTT_SERVER, SQ_MQTT_CLIENT };
 
+/* Whether the code says that something failed. */
+static inline bool
+sq_mqtt_reason_failed(uint8_t reason)
+{
+	return reason >= SQ_MQTT_RC_UNSPECIFIED;
+}
+
 /* The standard's name of 'reason', "Unknown reason code" for any other value. */
 const char *sq_mqtt_reason_name(uint8_t reason);
 

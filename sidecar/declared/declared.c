@@ -151,7 +151,7 @@ sq_declared_answer(
 		if (it->id != token || (s != d->keeper && s != d->consumer))
 			continue;
 		was = *place;
-		*place = code < 0x80 ? P_OK : P_FAILED;
+		*place = sq_mqtt_reason_failed(code) ? P_FAILED : P_OK;
 		if (s == d->keeper)
 			item_noted(d, it, note);
 		if (was == P_OK && *place == P_OK) {

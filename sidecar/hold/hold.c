@@ -12,6 +12,7 @@
 #include "core/mem.h"
 #include "proto/link/key.h"
 #include "proto/link/lane_mark.h"
+#include "proto/mqtt/reason.h"
 #include "sidecar/mqtt/client.h"
 #include "sidecar/declared/declared.h"
 #include "sidecar/outbox/outbox.h"
@@ -531,9 +532,9 @@ sq_hold_detached(struct sq_hold *s, uint8_t reason, struct sq_bytes text)
 	}
 	if (s->client != NULL)
 		sq_client_end_because(s->client,
-		    reason == 0x8e       ? SQ_END_TAKEN_OVER
-			: reason == 0x97 ? SQ_END_QUOTA
-					 : SQ_END_ADMIN,
+		    reason == SQ_MQTT_RC_TAKEN_OVER           ? SQ_END_TAKEN_OVER
+			: reason == SQ_MQTT_RC_QUOTA_EXCEEDED ? SQ_END_QUOTA
+							      : SQ_END_ADMIN,
 		    text);
 	sq_hold_end(s);
 }

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/link/lane_mark.h"
+#include "proto/mqtt/reason.h"
 #include "sidecar/mqtt/client.h"
 #include "sidecar/hold/order.h"
 #include "sidecar/hold/hold_priv.h"
@@ -158,13 +159,13 @@ sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
 				o.reason = SQ_MQTT_RC_SUCCESS;
 			if (i == 1 && o.image_qos == 0 && s->lane1_qos0 > 0)
 				s->lane1_qos0--;
-			if (o.reason >= 0x80 && o.kind == SQ_ENTRY_MESSAGE)
+			if (sq_mqtt_reason_failed(o.reason) && o.kind == SQ_ENTRY_MESSAGE)
 				sq_hold_publish_refused(s, &o);
 			else if (o.refusal == SQ_REFUSAL_UNMATCHED)
 				sq_refusals_count(s->hub, SQ_REFUSAL_UNMATCHED);
 			if (s->client == NULL || o.image_qos == 0)
 				continue;
-			if (o.reason >= 0x80 && !sq_hold_hears(s, &o)) {
+			if (sq_mqtt_reason_failed(o.reason) && !sq_hold_hears(s, &o)) {
 				if (sq_hold_park_refused(s, l, &o, now_ms))
 					break;
 				continue; /* the client may be gone now */

@@ -1,5 +1,6 @@
 /* Publishes that the broker refuses while their client can't be told; see refused.h. */
 #include "sidecar/hold/refused.h"
+#include "proto/mqtt/reason.h"
 
 #include "sidecar/mqtt/client.h"
 #include "sidecar/hold/refusals.h"
@@ -85,7 +86,7 @@ void
 sq_hold_accepted(struct sq_hold *s, const struct sq_outcomes *o)
 {
 	for (unsigned i = 0; i < o->n; i++) {
-		if (o->codes[i] < 0x80)
+		if (!sq_mqtt_reason_failed(o->codes[i]))
 			s->refused_ms = 0;
 	}
 }

@@ -10,6 +10,7 @@
 #include "core/mem.h"
 #include "core/utf8.h"
 #include "proto/mqtt/options.h"
+#include "proto/mqtt/reason.h"
 #include "proto/topic/topic.h"
 #include "sidecar/mqtt/client.h"
 #include "sidecar/declared/declared.h"
@@ -346,9 +347,9 @@ subreq_remember(struct sq_hold *s, const struct sq_subreq *r, const struct sq_su
 		sq_hold_unmade(s, e->filter);
 	else if (r->op == SQ_SUB_UNSUBSCRIBE)
 		SQ_DEBUG("session", "client %s: a subscription was ended", s->client_id);
-	else if (code < 0x80 && !r->again)
+	else if (!sq_mqtt_reason_failed(code) && !r->again)
 		subreq_made(s, e);
-	else if (code >= 0x80 && r->again)
+	else if (sq_mqtt_reason_failed(code) && r->again)
 		SQ_WARN("session", "client %s: a subscription could not be made again, 0x%02x",
 		    s->client_id, code);
 }
@@ -368,7 +369,7 @@ sq_subreq_answer(struct sq_hold *s, struct sq_subreq *r, const unsigned char *co
 			continue;
 		e = sq_sub_next(&rest, SQ_LINK_VERSION);
 		r->codes[i] = *code++;
-		if (r->codes[i] >= 0x80) {
+		if (sq_mqtt_reason_failed(r->codes[i])) {
 			struct sq_note note = sq_note_find(notes, asked);
 
 			subreq_refused(s, r, r->codes[i], &note);

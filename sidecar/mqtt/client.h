@@ -11,6 +11,7 @@
 #include "proto/link/frame.h"
 #include "proto/link/lane_out.h"
 #include "net/pool.h"
+#include "proto/mqtt/reason.h"
 
 struct sq_client;
 struct sq_hub;
@@ -18,37 +19,43 @@ struct sq_hub;
 /* X(symbol, MQTT 5 reason, our side is to blame or it is unexpected, quiet, text).  Quiet: the
  * client's connection did not break; what it had and did not settle counts no attempt. */
 #define SQ_CLIENT_ENDS(X) \
-	X(NONE, 0x00, 0, 0, "open") \
-	X(DISCONNECTED, 0x00, 0, 1, "disconnected by the client") \
-	X(LEFT_WILL, 0x00, 0, 1, "disconnected by the client, with its will") \
-	X(GONE, 0x00, 0, 0, "connection closed by the client") \
-	X(PROTOCOL, 0x82, 1, 0, "protocol error") \
-	X(MALFORMED, 0x81, 1, 0, "malformed packet") \
-	X(TOO_LARGE, 0x95, 1, 0, "packet above limits.max-packet") \
-	X(FOREIGN, 0x00, 0, 0, "not MQTT") \
-	X(NO_CONNECT, 0x00, 1, 0, "no CONNECT in time") \
-	X(REFUSED, 0x00, 1, 1, "CONNECT refused") \
-	X(KEEP_ALIVE, 0x8d, 1, 0, "keep alive timeout") \
-	X(TAKEN_OVER, 0x8e, 0, 1, "session taken over") \
-	X(ADMIN, 0x98, 1, 1, "ended by the broker") \
-	X(QUOTA, 0x97, 1, 1, "quota exceeded") \
-	X(FULL, 0x97, 1, 1, "no room for its session") \
-	X(RECEIVE_MAX, 0x93, 1, 0, "more unfinished publishes than allowed") \
-	X(ALIAS, 0x94, 1, 0, "topic alias invalid") \
-	X(TOPIC, 0x90, 1, 0, "topic name invalid") \
-	X(RETAIN, 0x9a, 1, 0, "retain not supported") \
-	X(QOS, 0x9b, 1, 0, "QoS not supported") \
-	X(SHARED, 0x9e, 1, 0, "shared subscriptions not supported") \
-	X(SUB_IDS, 0xa1, 1, 0, "subscription identifiers not supported") \
-	X(WILDCARD, 0xa2, 1, 0, "wildcard subscriptions not supported") \
-	X(CLIENT_ID, 0x97, 1, 1, "client id above the broker's limits.client-id") \
-	X(NOT_AUTHORIZED, 0x87, 1, 1, "refused by the broker") \
-	X(MESSAGE_REFUSED, 0x83, 1, 1, "message refused, and MQTT 3.1.1 can't say so") \
-	X(MEMORY, 0x97, 1, 1, "it holds most of the memory that is used up (limits.memory)") \
-	X(STUCK, 0x97, 0, 1, "publish refused for session.refused-max, and nothing else went on") \
-	X(MESSAGE_DENIED, 0x87, 1, 1, "message not allowed, and MQTT 3.1.1 can't say so") \
-	X(SHUTDOWN, 0x8b, 0, 1, "sidecar is shutting down") \
-	X(IO, 0x00, 1, 0, "socket error")
+	X(NONE, SQ_MQTT_RC_SUCCESS, 0, 0, "open") \
+	X(DISCONNECTED, SQ_MQTT_RC_SUCCESS, 0, 1, "disconnected by the client") \
+	X(LEFT_WILL, SQ_MQTT_RC_SUCCESS, 0, 1, "disconnected by the client, with its will") \
+	X(GONE, SQ_MQTT_RC_SUCCESS, 0, 0, "connection closed by the client") \
+	X(PROTOCOL, SQ_MQTT_RC_PROTOCOL_ERROR, 1, 0, "protocol error") \
+	X(MALFORMED, SQ_MQTT_RC_MALFORMED, 1, 0, "malformed packet") \
+	X(TOO_LARGE, SQ_MQTT_RC_PACKET_TOO_LARGE, 1, 0, "packet above limits.max-packet") \
+	X(FOREIGN, SQ_MQTT_RC_SUCCESS, 0, 0, "not MQTT") \
+	X(NO_CONNECT, SQ_MQTT_RC_SUCCESS, 1, 0, "no CONNECT in time") \
+	X(REFUSED, SQ_MQTT_RC_SUCCESS, 1, 1, "CONNECT refused") \
+	X(KEEP_ALIVE, SQ_MQTT_RC_KEEP_ALIVE_TIMEOUT, 1, 0, "keep alive timeout") \
+	X(TAKEN_OVER, SQ_MQTT_RC_TAKEN_OVER, 0, 1, "session taken over") \
+	X(ADMIN, SQ_MQTT_RC_ADMIN_ACTION, 1, 1, "ended by the broker") \
+	X(QUOTA, SQ_MQTT_RC_QUOTA_EXCEEDED, 1, 1, "quota exceeded") \
+	X(FULL, SQ_MQTT_RC_QUOTA_EXCEEDED, 1, 1, "no room for its session") \
+	X(RECEIVE_MAX, SQ_MQTT_RC_RECEIVE_MAX_EXCEEDED, 1, 0, \
+	    "more unfinished publishes than allowed") \
+	X(ALIAS, SQ_MQTT_RC_TOPIC_ALIAS_INVALID, 1, 0, "topic alias invalid") \
+	X(TOPIC, SQ_MQTT_RC_TOPIC_INVALID, 1, 0, "topic name invalid") \
+	X(RETAIN, SQ_MQTT_RC_RETAIN_UNSUPPORTED, 1, 0, "retain not supported") \
+	X(QOS, SQ_MQTT_RC_QOS_UNSUPPORTED, 1, 0, "QoS not supported") \
+	X(SHARED, SQ_MQTT_RC_SHARED_UNSUPPORTED, 1, 0, "shared subscriptions not supported") \
+	X(SUB_IDS, SQ_MQTT_RC_SUB_ID_UNSUPPORTED, 1, 0, "subscription identifiers not supported") \
+	X(WILDCARD, SQ_MQTT_RC_WILDCARD_UNSUPPORTED, 1, 0, "wildcard subscriptions not supported") \
+	X(CLIENT_ID, SQ_MQTT_RC_QUOTA_EXCEEDED, 1, 1, \
+	    "client id above the broker's limits.client-id") \
+	X(NOT_AUTHORIZED, SQ_MQTT_RC_NOT_AUTHORIZED, 1, 1, "refused by the broker") \
+	X(MESSAGE_REFUSED, SQ_MQTT_RC_IMPLEMENTATION, 1, 1, \
+	    "message refused, and MQTT 3.1.1 can't say so") \
+	X(MEMORY, SQ_MQTT_RC_QUOTA_EXCEEDED, 1, 1, \
+	    "it holds most of the memory that is used up (limits.memory)") \
+	X(STUCK, SQ_MQTT_RC_QUOTA_EXCEEDED, 0, 1, \
+	    "publish refused for session.refused-max, and nothing else went on") \
+	X(MESSAGE_DENIED, SQ_MQTT_RC_NOT_AUTHORIZED, 1, 1, \
+	    "message not allowed, and MQTT 3.1.1 can't say so") \
+	X(SHUTDOWN, SQ_MQTT_RC_SHUTTING_DOWN, 0, 1, "sidecar is shutting down") \
+	X(IO, SQ_MQTT_RC_SUCCESS, 1, 0, "socket error")
 
 #define SQ_CLIENT_END_ENUM(sym, reason, bad, quiet, text) SQ_END_##sym,
 enum sq_client_end { SQ_CLIENT_ENDS(SQ_CLIENT_END_ENUM) SQ_END_COUNT };

@@ -8,6 +8,7 @@
 #include "core/fault.h"
 #include "core/mem.h"
 #include "proto/mqtt/encode.h"
+#include "proto/mqtt/reason.h"
 #include "sidecar/mqtt/client_priv.h"
 #include "sidecar/hold/hold.h"
 
@@ -107,14 +108,14 @@ client_put_refusal(struct sq_client *c, enum sq_mqtt_type type, const struct sq_
 void
 sq_client_acked(struct sq_client *c, const struct sq_lane_outcome *o)
 {
-	bool ends = o->kind == SQ_ENTRY_RELEASE || o->qos == 1 || o->reason >= 0x80;
+	bool ends = o->kind == SQ_ENTRY_RELEASE || o->qos == 1 || sq_mqtt_reason_failed(o->reason);
 	enum sq_mqtt_type type = o->kind == SQ_ENTRY_RELEASE ? SQ_MQTT_PUBCOMP
 	    : o->qos == 1                                    ? SQ_MQTT_PUBACK
 							     : SQ_MQTT_PUBREC;
 
 	if (ends && c->unfinished > 0)
 		c->unfinished--;
-	if (o->reason < 0x80 || !client_put_refusal(c, type, o))
+	if (!sq_mqtt_reason_failed(o->reason) || !client_put_refusal(c, type, o))
 		sq_client_put_ack(
 		    c, type, o->packet_id, c->decoder.version == SQ_MQTT_V5 ? o->reason : 0);
 	SQ_FAULT_LATER(o->kind == SQ_ENTRY_RELEASE, "sidecar-pubcomp-written", c);

@@ -380,7 +380,8 @@ static void
 entry_outcome(struct sq_outbox_store *st, struct sq_outbox_entry *e, uint8_t reason,
     struct sq_bytes notes, uint16_t index)
 {
-	bool refused = reason >= 0x80 && !e->dropped, passes = refused && reason_passes(reason);
+	bool refused = sq_mqtt_reason_failed(reason) && !e->dropped,
+	     passes = refused && reason_passes(reason);
 
 	e->answered = true;
 	if (refused) {

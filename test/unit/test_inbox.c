@@ -4,6 +4,7 @@
 
 #include "core/bytes.h"
 #include "proto/link/inbox.h"
+#include "proto/mqtt/reason.h"
 
 enum { MSGS = 100, BYTES = 10000, SIZE = 50 };
 
@@ -246,7 +247,7 @@ Test(inbox, answers_to_unknown_ids_are_no_error)
 	no_pubrel(in);
 	nothing_due(in);
 	pubrec(in, 9, 0);
-	pubrel_with(in, 9, SQ_INBOX_ID_UNKNOWN);
+	pubrel_with(in, 9, SQ_MQTT_RC_PACKET_ID_NOT_FOUND);
 	pubcomp(in, 9);
 	pubrec(in, 9, 0x80);
 	no_pubrel(in);
@@ -346,7 +347,7 @@ Test(inbox, the_end_of_an_older_exchange_is_harmless_under_an_id_in_use)
 	struct sq_inbox_flight f;
 
 	pubrec(in, 1, 0);
-	pubrel_with(in, 1, SQ_INBOX_ID_UNKNOWN);
+	pubrel_with(in, 1, SQ_MQTT_RC_PACKET_ID_NOT_FOUND);
 	deliver(in, 1, 1, 10, 1);
 	pubcomp(in, 1); /* answers that PUBREL */
 	cr_assert_eq(sq_inbox_pubcomp(in, 1), SQ_EINVAL, "a second one has no reason");
@@ -639,7 +640,7 @@ Test(inbox, what_the_answer_does_not_list_is_forgotten)
 	pubrel(in, 3); /* the client waits for it */
 	puback(in, 1, 0);
 	pubrec(in, 2, 0);
-	pubrel_with(in, 2, SQ_INBOX_ID_UNKNOWN);
+	pubrel_with(in, 2, SQ_MQTT_RC_PACKET_ID_NOT_FOUND);
 	pubcomp(in, 2);
 	pubcomp(in, 3);
 	cr_assert_eq(sq_inbox_open(in), 0);
