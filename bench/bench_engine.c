@@ -111,13 +111,13 @@ bench_put(void)
 	p->txn.engine = bench.engine;
 	p->txn.done = put_done;
 	p->begun_us = sq_clock_us();
-	if (bench.engine->ops->put(&p->txn, l->queue, &item) != SQ_OK)
+	if (bench.engine->ops->txn.put(&p->txn, l->queue, &item) != SQ_OK)
 		fail("a put was refused");
-	bench.engine->ops->commit(&p->txn);
+	bench.engine->ops->txn.commit(&p->txn);
 	bench.put++;
 	bench.in_flight++;
 	if (bench.pairs)
-		bench.engine->ops->demand(&l->consumer, &all);
+		bench.engine->ops->consumer.demand(&l->consumer, &all);
 }
 
 static bool
@@ -161,13 +161,13 @@ lane_take(struct sq_consumer *c, struct sq_item *items, size_t n)
 	txn->engine = bench.engine;
 	txn->done = settled_done;
 	for (size_t i = 0; i < n; i++) {
-		bench.engine->ops->settle(txn, c->queue, &items[i], SQ_DONE);
+		bench.engine->ops->txn.settle(txn, c->queue, &items[i], SQ_DONE);
 		sq_item_fini(&items[i]);
 	}
-	bench.engine->ops->commit(txn);
+	bench.engine->ops->txn.commit(txn);
 	bench.taken += n;
 	if (bench.to_put == UINT64_MAX) { /* draining */
-		bench.engine->ops->demand(c, &all);
+		bench.engine->ops->consumer.demand(c, &all);
 		if (bench.taken == bench.o.waiting)
 			phase_over();
 	}
@@ -189,9 +189,9 @@ lanes_consume(struct sq_task *t)
 		l->consumer = (struct sq_consumer){
 		    .worker = bench.worker, .take = lane_take, .cancelled = lane_cancelled};
 		sq_list_init(&l->consumer.node);
-		bench.engine->ops->consume(l->queue, &l->consumer);
+		bench.engine->ops->consumer.consume(l->queue, &l->consumer);
 		if (bench.to_put == UINT64_MAX)
-			bench.engine->ops->demand(&l->consumer, &all);
+			bench.engine->ops->consumer.demand(&l->consumer, &all);
 	}
 	if (bench.to_put != UINT64_MAX)
 		phase_over();
@@ -202,7 +202,7 @@ lanes_cancel(struct sq_task *t)
 {
 	(void)t;
 	for (unsigned i = 0; i < bench.o.queues; i++)
-		bench.engine->ops->cancel(&bench.lanes[i].consumer);
+		bench.engine->ops->consumer.cancel(&bench.lanes[i].consumer);
 	phase_over();
 }
 
@@ -273,10 +273,10 @@ engine_open(void)
 		txn->worker = bench.worker;
 		txn->engine = bench.engine;
 		txn->done = open_done;
-		bench.lanes[i].queue = bench.engine->ops->queue_open(bench.engine, txn, &q);
-		bench.engine->ops->commit(txn);
+		bench.lanes[i].queue = bench.engine->ops->queue.open(bench.engine, txn, &q);
+		bench.engine->ops->txn.commit(txn);
 	}
-	bench.engine->ops->ready(bench.engine);
+	bench.engine->ops->start.ready(bench.engine);
 	return sq_clock_us() - begun_us;
 }
 
@@ -284,7 +284,7 @@ static void
 engine_close(void)
 {
 	for (unsigned i = 0; i < bench.o.queues; i++)
-		bench.engine->ops->queue_close(bench.lanes[i].queue);
+		bench.engine->ops->queue.close(bench.lanes[i].queue);
 	bench.engine->ops->close(bench.engine);
 }
 

@@ -85,7 +85,7 @@ static void
 broker_say_load(const struct sq_broker *b, int load, struct sq_buf *err)
 {
 	const struct sq_engine_ops *ops = b->engine->ops;
-	const char *why = ops->load_error != NULL ? ops->load_error(b->engine) : "";
+	const char *why = ops->start.load_error != NULL ? ops->start.load_error(b->engine) : "";
 
 	if (why[0] != '\0')
 		sq_buf_printf(err, "%s: tables: %s", b->cfg.store_dir, why);
@@ -206,7 +206,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 		sq_broker_free(&b);
 		return NULL;
 	}
-	b->engine->ops->ready(b->engine);
+	b->engine->ops->start.ready(b->engine);
 	sq_endings_start(b);
 	return b;
 }

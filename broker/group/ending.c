@@ -83,7 +83,7 @@ ending_store(const struct sq_ending *e, struct sq_txn *txn)
 	ending_put_name(&v, sq_tenant_name(sq_dead_source_tenant(e->dead)));
 	ending_put_name(&v, e->queue_name);
 	ending_put_name(&v, sq_dead_source_name(e->dead));
-	ending_ops(e)->record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
+	ending_ops(e)->txn.record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
 	sq_buf_fini(&v);
 }
 
@@ -161,7 +161,7 @@ ending_item(struct sq_ending *e, struct sq_txn *txn, struct sq_item *item)
 		e->slice_letters++;
 	}
 	if (item->qos > 0)
-		ending_ops(e)->settle(txn, e->queue, item, SQ_DONE);
+		ending_ops(e)->txn.settle(txn, e->queue, item, SQ_DONE);
 	sq_item_fini(item);
 }
 
@@ -184,7 +184,7 @@ ending_slice(struct sq_ending *e)
 	if (e->id != 0)
 		ending_store(e, txn);
 	SQ_FAULT("broker-ending-slice");
-	ending_ops(e)->commit(txn);
+	ending_ops(e)->txn.commit(txn);
 }
 
 static void
@@ -202,7 +202,7 @@ ending_take(struct sq_consumer *c, struct sq_item *items, size_t n)
 		items[i].unsent = false;
 		e->items[e->n_items++] = items[i];
 	}
-	ending_ops(e)->sent(e->queue, (uint32_t)n, bytes);
+	ending_ops(e)->consumer.sent(e->queue, (uint32_t)n, bytes);
 	ending_step(e);
 }
 
@@ -225,7 +225,7 @@ static void
 ending_cancel(struct sq_ending *e)
 {
 	if (!e->consumer.stopped)
-		ending_ops(e)->cancel(&e->consumer);
+		ending_ops(e)->consumer.cancel(&e->consumer);
 }
 
 /* Has a slice handed out; where too many do that already, a later tick does. */
@@ -247,9 +247,9 @@ ending_read(struct sq_ending *e)
 		e->consumes = true;
 		if (e->items == NULL)
 			e->items = sq_xcalloc(SLICE_MSGS, sizeof *e->items);
-		ops->consume(e->queue, &e->consumer);
+		ops->consumer.consume(e->queue, &e->consumer);
 	}
-	ops->demand(&e->consumer, &slice);
+	ops->consumer.demand(&e->consumer, &slice);
 }
 
 static void
@@ -260,16 +260,16 @@ ending_delete(struct sq_ending *e)
 	struct sq_txn *txn;
 
 	if (e->id == 0) {
-		ops->queue_delete(NULL, e->queue);
+		ops->queue.delete(NULL, e->queue);
 		ending_over(e);
 		return;
 	}
 	e->deleted = true;
 	txn = ending_txn(e);
-	ops->record(txn, &key, (struct sq_bytes){0});
-	ops->queue_delete(txn, e->queue);
+	ops->txn.record(txn, &key, (struct sq_bytes){0});
+	ops->queue.delete(txn, e->queue);
 	SQ_FAULT("broker-ending-delete");
-	ops->commit(txn);
+	ops->txn.commit(txn);
 }
 
 static void
@@ -278,7 +278,7 @@ ending_give_back(struct sq_ending *e)
 	struct sq_own_txn *own = NULL;
 
 	for (uint32_t i = e->n_items; i > 0; i--)
-		ending_ops(e)->settle(
+		ending_ops(e)->txn.settle(
 		    sq_own_txn(e->shard, &own), e->queue, &e->items[i - 1], SQ_UNTRIED);
 	sq_own_commit(&own);
 	e->n_items = 0;
@@ -298,9 +298,9 @@ ending_close(struct sq_ending *e)
 		return;
 	ending_give_back(e);
 	if (e->id != 0)
-		ops->queue_close(e->queue);
+		ops->queue.close(e->queue);
 	else
-		ops->queue_delete(NULL, e->queue);
+		ops->queue.delete(NULL, e->queue);
 	ending_free(e);
 }
 
@@ -315,7 +315,7 @@ ending_step(struct sq_ending *e)
 		ending_close(e);
 	else if (e->n_items > 0)
 		ending_slice(e);
-	else if (!ending_ops(e)->queue_empty(e->queue))
+	else if (!ending_ops(e)->queue.empty(e->queue))
 		ending_read(e);
 	else if (e->consumes)
 		ending_cancel(e);
@@ -442,7 +442,7 @@ load_open(struct sq_ending *e)
 	    .arg = e->dead,
 	};
 
-	e->queue = b->engine->ops->queue_open(b->engine, NULL, &q);
+	e->queue = b->engine->ops->queue.open(b->engine, NULL, &q);
 	e->begun = true; /* so that it can be closed should the start fail */
 	sq_list_push_back(&e->shard->endings, &e->node); /* until sq_endings_start() */
 }
@@ -491,7 +491,7 @@ int
 sq_endings_load(struct sq_broker *b)
 {
 	struct endings_load l = {.broker = b};
-	int err = b->engine->ops->load(b->engine, SQ_RECORD_ENDING, load_ending, &l);
+	int err = b->engine->ops->start.load(b->engine, SQ_RECORD_ENDING, load_ending, &l);
 
 	return err == SQ_OK ? l.err : err;
 }

@@ -51,7 +51,7 @@ void sq_endings_tick(struct sq_shard *);
 /* The broker ends: what is stored waits for the next start.  On the shard's worker. */
 void sq_endings_stop(struct sq_shard *);
 
-/* Start: opens the queues that were ending, before sq_engine_ops.ready().  SQ_EINVAL: a
+/* Start: opens the queues that were ending, before sq_engine_ops.start.ready().  SQ_EINVAL: a
  * record can't be read; it was logged. */
 int sq_endings_load(struct sq_broker *) SQ_MUST_CHECK;
 /* And goes on with them: the engine is ready, nothing may commit before. */

@@ -35,9 +35,9 @@ group_end_queue(struct sq_group *g)
 		return;
 	}
 	if (g->stored)
-		ops->queue_close(g->sink.queue);
+		ops->queue.close(g->sink.queue);
 	else
-		ops->queue_delete(NULL, g->sink.queue);
+		ops->queue.delete(NULL, g->sink.queue);
 	sq_dead_source_free(&g->sink.dead, g->owner);
 }
 
@@ -120,10 +120,10 @@ group_open(struct sq_group *g, struct sq_txn *txn)
 	char *name = sq_stored_queue_name(g->name, g->id);
 
 	q.name = name;
-	g->sink.queue = e->ops->queue_open(e, txn, &q);
+	g->sink.queue = e->ops->queue.open(e, txn, &q);
 	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
 	if (g->awaited)
-		e->ops->queue_attend(g->sink.queue, 1);
+		e->ops->queue.attend(g->sink.queue, 1);
 	sq_watch_add(g->broker->watch, &g->sink, true);
 	free(name);
 }
@@ -133,7 +133,7 @@ sq_group_set_limits(struct sq_group *g)
 {
 	struct sq_queue_cfg q = group_queue_cfg(g);
 
-	g->broker->engine->ops->queue_limits(g->sink.queue, &q);
+	g->broker->engine->ops->queue.limits(g->sink.queue, &q);
 	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
 }
 
@@ -304,7 +304,7 @@ group_end_fits(const struct sq_group *g, const struct sq_txn *txn)
 	uint64_t names = 2 * strlen(g->name) + strlen(sq_tenant_name(g->tenant));
 
 	return txn == NULL || !g->stored ||
-	    txn->engine->ops->txn_room(txn, END_RECORDS, END_BYTES + names);
+	    txn->engine->ops->txn.room(txn, END_RECORDS, END_BYTES + names);
 }
 
 void
@@ -431,7 +431,7 @@ group_recovered(struct sq_group *g, uint64_t now_ms)
 	if (!g->awaited || !sq_broker_recovered(g->broker, now_ms))
 		return;
 	g->awaited = false;
-	g->sink.engine->ops->queue_attend(g->sink.queue, -1);
+	g->sink.engine->ops->queue.attend(g->sink.queue, -1);
 }
 
 /* The transaction for what becomes of the group; another one where that is full. */

@@ -21,7 +21,7 @@ store_record(const struct sq_group *g, struct sq_txn *txn, uint8_t kind, uint64_
 
 	if (value != NULL)
 		v = (struct sq_bytes){sq_buf_data(value), sq_buf_len(value)};
-	g->sink.engine->ops->record(txn, &key, v);
+	g->sink.engine->ops->txn.record(txn, &key, v);
 }
 
 enum { FLAG_DURABLE = 1, FLAG_SHARE = 2, FLAG_WAITS = 4 };
@@ -234,9 +234,9 @@ sq_groups_load(struct sq_broker *b, uint64_t now_ms)
 {
 	const struct sq_engine_ops *ops = b->engine->ops;
 	struct groups_load l = {.broker = b, .now_ms = now_ms};
-	int err = ops->load(b->engine, SQ_RECORD_GROUP, load_group, &l);
+	int err = ops->start.load(b->engine, SQ_RECORD_GROUP, load_group, &l);
 
 	if (err == SQ_OK)
-		err = ops->load(b->engine, SQ_RECORD_BINDING, load_binding, &l);
+		err = ops->start.load(b->engine, SQ_RECORD_BINDING, load_binding, &l);
 	return err == SQ_OK ? l.err : err;
 }

@@ -210,7 +210,7 @@ watched_look(struct sq_watch *w, struct sq_watched *q, uint64_t now_ms)
 	struct sq_queue_state state;
 	uint64_t age_ms;
 
-	q->sink->engine->ops->queue_state(q->sink->queue, &state);
+	q->sink->engine->ops->queue.state(q->sink->queue, &state);
 	age_ms = watched_age_ms(q, &state, now_ms);
 	top_enter(&w->next, sq_dead_source_name(q->sink->dead), &state, age_ms);
 	watched_lonely(w, q, &state, now_ms);

@@ -201,10 +201,10 @@ letter_put(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
 	item.qos = (uint8_t)sq_image_qos(item.msg.image);
 	/* Committed before what it is of has left: after a crash between the two there are
 	 * both. */
-	if (!ops->txn_room(txn, 1, sq_image_size(item.msg.image)))
+	if (!ops->txn.room(txn, 1, sq_image_size(item.msg.image)))
 		txn = sq_own_txn(&b->shards[sq_worker_index(txn->worker)], &apart);
 	/* Others make room; of QoS 3 no more messages come in while its queue is full. */
-	if (ops->put(txn, g->sink.queue, &item) == SQ_OK)
+	if (ops->txn.put(txn, g->sink.queue, &item) == SQ_OK)
 		sq_count(b, SQ_M_DEAD_LETTERS, 1);
 	else
 		sq_count(b, SQ_M_DEAD_LETTERS_DROPPED, 1);

@@ -20,7 +20,7 @@ struct sq_dead_source; /* what it has to know of one queue */
 struct sq_group;
 
 struct sq_dead *sq_dead_new(struct sq_broker *);
-/* The queues that the store has, before sq_engine_ops.ready(); the engine's error. */
+/* The queues that the store has, before sq_engine_ops.start.ready(); the engine's error. */
 int sq_dead_load(struct sq_dead *) SQ_MUST_CHECK;
 /* All sessions and groups have ended. */
 void sq_dead_free(struct sq_dead **);

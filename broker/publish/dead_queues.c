@@ -64,10 +64,10 @@ dead_close(struct sq_group *g, enum sq_dead_kind kind, struct sq_txn *txn)
 	sq_watch_remove(g->broker->watch, &g->sink);
 	sq_htab_remove(&g->broker->dead->by_id, &g->by_id);
 	if (txn != NULL) {
-		ops->record(txn, &key, (struct sq_bytes){0});
-		ops->queue_delete(txn, g->sink.queue);
+		ops->txn.record(txn, &key, (struct sq_bytes){0});
+		ops->queue.delete(txn, g->sink.queue);
 	} else {
-		ops->queue_close(g->sink.queue);
+		ops->queue.close(g->sink.queue);
 	}
 	sq_dead_source_free(&g->sink.dead, g->owner);
 	sq_htab_fini(&g->bindings_by_name);
@@ -205,7 +205,7 @@ dead_tenant(struct sq_dead *d, struct sq_tenant *tenant)
 	return s;
 }
 
-/* 'txn' as in queue_open(). */
+/* 'txn' as in sq_queue_ops.open. */
 static void
 dead_open(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct sq_txn *txn)
 {
@@ -224,7 +224,7 @@ dead_open(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct sq_
 	g->sink.durable = true;
 	g->sink.dead = sq_dead_source_new(b, s->tenant, g->name, true); /* for its name alone */
 	g->owner = q.owner;
-	g->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
+	g->sink.queue = b->engine->ops->queue.open(b->engine, txn, &q);
 	g->n_subs = 1; /* so that the end of no subscription is its end */
 	atomic_init(&g->refs, 1);
 	sq_list_init(&g->bindings);
@@ -239,7 +239,7 @@ dead_record(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct s
 	struct sq_record_key key = {SQ_RECORD_DEAD, id, kind};
 	const char *name = sq_tenant_name(s->tenant);
 
-	s->broker->engine->ops->record(txn, &key, sq_bytes_of(name));
+	s->broker->engine->ops->txn.record(txn, &key, sq_bytes_of(name));
 }
 
 /* A queue, or its record, that becomes durable before anybody can put into it.  At a start,
@@ -319,7 +319,7 @@ sq_dead_full(struct sq_dead *d, struct sq_tenant *tenant, uint32_t bytes)
 	pthread_mutex_unlock(&d->lock);
 	if (g == NULL)
 		return !dead_share_fits(tenant, bytes);
-	full = g->sink.engine->ops->queue_full(g->sink.queue, bytes);
+	full = g->sink.engine->ops->queue.full(g->sink.queue, bytes);
 	sq_group_unref(&g);
 	return full;
 }
@@ -342,7 +342,7 @@ dead_is_gone(const struct dead_tenant *s)
 			continue;
 		refs += 2; /* the group's, and its source's */
 		if (atomic_load_explicit(&g->refs, memory_order_acquire) > 1 ||
-		    !g->sink.engine->ops->queue_empty(g->sink.queue))
+		    !g->sink.engine->ops->queue.empty(g->sink.queue))
 			return false;
 	}
 	return sq_tenant_refs(s->tenant) == refs;
@@ -355,7 +355,7 @@ dead_end(struct dead_tenant *s, struct sq_own_txn **own)
 	const struct sq_engine_ops *ops = s->broker->engine->ops;
 	uint64_t bytes = END_BYTES + SQ_DEAD_KINDS * strlen(sq_tenant_name(s->tenant));
 
-	if (!ops->txn_room(sq_own_txn(sh, own), END_RECORDS, bytes))
+	if (!ops->txn.room(sq_own_txn(sh, own), END_RECORDS, bytes))
 		sq_own_commit(own);
 	dead_tenant_free(s, sq_own_txn(sh, own));
 }
@@ -402,5 +402,5 @@ sq_dead_load(struct sq_dead *d)
 {
 	struct sq_engine *e = d->broker->engine;
 
-	return e->ops->load(e, SQ_RECORD_DEAD, dead_load, d);
+	return e->ops->start.load(e, SQ_RECORD_DEAD, dead_load, d);
 }

@@ -124,7 +124,7 @@ later_write(const struct later *l, struct sq_txn *txn, uint64_t due_ms)
 	sq_buf_u64(&v, l->not_from);
 	sq_record_put_text(&v, tenant, strlen(tenant));
 	sq_buf_append(&v, l->msg.image, sq_image_size(l->msg.image));
-	txn->engine->ops->record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
+	txn->engine->ops->txn.record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
 	sq_buf_fini(&v);
 }
 
@@ -184,7 +184,7 @@ sq_delayed_load(struct sq_delayed *d, uint64_t now_ms)
 {
 	struct sq_engine *e = d->broker->engine;
 	struct load l = {d, now_ms, 0};
-	int err = e->ops->load(e, SQ_RECORD_DELAYED, delayed_load, &l);
+	int err = e->ops->start.load(e, SQ_RECORD_DELAYED, delayed_load, &l);
 
 	return err == SQ_OK && l.bad > 0 ? SQ_EINVAL : err;
 }
@@ -243,7 +243,8 @@ delayed_publish(struct sq_delayed *d)
 			held++; /* it keeps its place before later ones */
 			continue;
 		}
-		d->broker->engine->ops->record(sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
+		d->broker->engine->ops->txn.record(
+		    sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
 		sq_list_remove(&l->due);
 		pthread_mutex_lock(&d->lock);
 		later_free(d, l);

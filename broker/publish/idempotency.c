@@ -131,7 +131,7 @@ known_write(const struct known *at, struct sq_txn *txn, uint64_t now_ms)
 
 	sq_buf_u64(&v, sq_wallclock_from_mono(at->expires_ms, now_ms));
 	sq_buf_append(&v, tenant, strlen(tenant));
-	txn->engine->ops->record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
+	txn->engine->ops->txn.record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
 	sq_buf_fini(&v);
 }
 
@@ -243,7 +243,7 @@ int
 sq_keys_load(struct sq_keys *k, struct sq_engine *e, struct sq_tenants *tenants, uint64_t now_ms)
 {
 	struct load l = {.keys = k, .tenants = tenants, .now_ms = now_ms};
-	int err = e->ops->load(e, SQ_RECORD_KEY, keys_load_one, &l);
+	int err = e->ops->start.load(e, SQ_RECORD_KEY, keys_load_one, &l);
 
 	if (l.n > 0)
 		qsort(l.v, l.n, sizeof(struct known *), known_by_end);
@@ -268,7 +268,8 @@ sq_keys_sweep(struct sq_keys *k, struct sq_shard *sh, uint64_t now_ms)
 		if (at == NULL || at->expires_ms > now_ms)
 			break;
 		key = known_record(at);
-		sh->broker->engine->ops->record(sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
+		sh->broker->engine->ops->txn.record(
+		    sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
 		known_free(k, at);
 	}
 	sq_own_commit(&own); /* before anybody adds one of them again */

@@ -86,7 +86,7 @@ publish_wanted(const struct sq_publish *p, const struct sq_binding *b)
 static int
 publish_queue(const struct sq_publish *p, const struct sq_sink *sink, struct sq_item *item)
 {
-	return sink->engine->ops->put(p->txn, sink->queue, item);
+	return sink->engine->ops->txn.put(p->txn, sink->queue, item);
 }
 
 /* A queue that drops what is new, or is gone, has dropped a QoS 3 message. */
@@ -200,8 +200,8 @@ publish_is_full(const struct sq_publish *p, const struct sq_sink *sink, uint32_t
 {
 	const struct sq_engine_ops *ops = sink->engine->ops;
 
-	return ops->queue_full(sink->queue, size) &&
-	    (p->assured || !ops->queue_yields(sink->queue, size));
+	return ops->queue.full(sink->queue, size) &&
+	    (p->assured || !ops->queue.yields(sink->queue, size));
 }
 
 /* Whose dead letter of the message, which is the tenant's of the queue that had it, or the
@@ -296,10 +296,10 @@ publish_fits(const struct sq_publish *p, struct sq_binding *const *v, size_t n)
 
 	if (p->retain)
 		bytes *= 2;
-	if (ops->txn_room(p->txn, n + 1, bytes + n * SUBS_BYTES))
+	if (ops->txn.room(p->txn, n + 1, bytes + n * SUBS_BYTES))
 		return true; /* in any case */
 	n = publish_targets(v, n, &subs);
-	return ops->txn_room(p->txn, n + 1, bytes + subs);
+	return ops->txn.room(p->txn, n + 1, bytes + subs);
 }
 
 /* Makes room for the message, which is whole in one transaction or nowhere: in a batch by
@@ -679,7 +679,7 @@ publish_sys_fits(const struct sq_sink *sink, uint32_t size)
 {
 	struct sq_queue_state q;
 
-	sink->engine->ops->queue_state(sink->queue, &q);
+	sink->engine->ops->queue.state(sink->queue, &q);
 	return q.takers > 0 && q.n + q.coming < q.max_msgs &&
 	    q.bytes + q.coming_bytes + size <= q.max_bytes;
 }

@@ -156,7 +156,7 @@ sq_refused_queue(
 
 	if (r->queue == sink) /* as of the entry before */
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
-	sink->engine->ops->queue_state(sink->queue, &q);
+	sink->engine->ops->queue.state(sink->queue, &q);
 	n = q.n + q.coming;
 	bytes = q.bytes + q.coming_bytes;
 	if (q.store_full) {

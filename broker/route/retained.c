@@ -122,7 +122,7 @@ retained_write(const struct sq_space *s, const struct sq_retained *kept, struct 
 	sq_buf_u16(&v, (uint16_t)space_len);
 	sq_buf_append(&v, s->name, space_len);
 	sq_buf_append(&v, kept->msg.image, sq_image_size(kept->msg.image));
-	txn->engine->ops->record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
+	txn->engine->ops->txn.record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
 	sq_buf_fini(&v);
 }
 
@@ -182,7 +182,7 @@ sq_retained_remove(
 	struct sq_record_key key = sq_retained_record(kept->id);
 
 	if (txn != NULL && kept->id != 0)
-		txn->engine->ops->record(txn, &key, (struct sq_bytes){0});
+		txn->engine->ops->txn.record(txn, &key, (struct sq_bytes){0});
 	retained_free(r, s, kept);
 }
 

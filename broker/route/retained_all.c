@@ -86,7 +86,7 @@ sq_router_load(struct sq_router *r, struct sq_engine *e, uint64_t now_ms)
 {
 	struct load l = {r, now_ms};
 
-	return e->ops->load(e, SQ_RECORD_RETAINED, retained_load, &l);
+	return e->ops->start.load(e, SQ_RECORD_RETAINED, retained_load, &l);
 }
 
 /* Removes expired messages of a space, 'most' at most; returns how many. */
@@ -146,7 +146,7 @@ sq_router_sweep(struct sq_router *r, uint64_t now_ms, struct sq_txn *(*txn)(void
 		struct sq_record_key key = sq_retained_record(r->stale[--r->n_stale]);
 		struct sq_txn *t = txn(arg);
 
-		t->engine->ops->record(t, &key, (struct sq_bytes){0});
+		t->engine->ops->txn.record(t, &key, (struct sq_bytes){0});
 	}
 	for (int parts = 0; more && left > 0 && parts < SWEEP_PARTS; parts++) {
 		more = sweep_next(r, &part);

@@ -223,7 +223,7 @@ turn_flush(struct sq_session *s, struct turn *turn)
 	turn->sent_of = NULL;
 	if (sink == NULL)
 		return;
-	sink->engine->ops->sent(sink->queue, turn->sent, turn->sent_bytes);
+	sink->engine->ops->consumer.sent(sink->queue, turn->sent, turn->sent_bytes);
 	sq_pace_taken(s->shard, sink);
 }
 
@@ -367,7 +367,7 @@ deliver_older(struct sq_session *s, struct turn *turn, bool *wait)
 	own = deliver_first_own(s);
 	if (own == NULL && s->old_items > 0) {
 		turn_flush(s, turn);
-		if (s->sink.engine->ops->queue_depth(s->sink.queue) == 0)
+		if (s->sink.engine->ops->queue.depth(s->sink.queue) == 0)
 			s->old_items = 0; /* some have expired */
 	}
 	*wait = own == NULL && s->old_items > 0;
@@ -418,7 +418,7 @@ deliver_some(struct sq_session *s)
 		sq_deliver_pump(s);
 	if (turn.announce != NULL) {
 		SQ_FAULT("broker-announce");
-		s->sink.engine->ops->commit(&turn.announce->txn);
+		s->sink.engine->ops->txn.commit(&turn.announce->txn);
 	}
 	sq_loose_commit(&turn.loose);
 	turn_flush(s, &turn);
@@ -438,7 +438,7 @@ sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 	    deliver_expired(item, sq_worker_now_ms(s->shard->worker)) ||
 	    s->order.told != s->order.round || /* what comes now comes behind an answer */
 	    (s->out_first != 0 && item->qos > 0) || !sq_may_leave(s, item->qos) ||
-	    !sq_link_writable(s->link) || !s->sink.engine->ops->pass(txn, &s->consumer, item))
+	    !sq_link_writable(s->link) || !s->sink.engine->ops->txn.pass(txn, &s->consumer, item))
 		return false;
 	sq_demand_take(&s->demanded, item);
 	s->sink.taken_ms = sq_worker_now_ms(s->shard->worker);
@@ -484,7 +484,7 @@ sq_deliver_init(struct sq_session *s)
 	sq_list_init(&s->consumer.node);
 	sq_session_pin(s);
 	s->pump.run = deliver_run;
-	s->sink.engine->ops->consume(s->sink.queue, &s->consumer);
+	s->sink.engine->ops->consumer.consume(s->sink.queue, &s->consumer);
 }
 
 void
@@ -501,5 +501,5 @@ bool
 sq_deliver_idle(const struct sq_session *s)
 {
 	return s->n_ready == 0 && s->n_slots == 0 &&
-	    s->sink.engine->ops->queue_depth(s->sink.queue) == 0;
+	    s->sink.engine->ops->queue.depth(s->sink.queue) == 0;
 }

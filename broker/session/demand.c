@@ -71,7 +71,7 @@ demand_ask(struct sq_session *s, struct sq_consumer *c, struct sq_demand *had,
 	if (!demand_differs(had, want))
 		return;
 	*had = *want;
-	s->sink.engine->ops->demand(c, want);
+	s->sink.engine->ops->consumer.demand(c, want);
 }
 
 /* The part of 'room' that a member asks for. */

@@ -15,7 +15,7 @@ member_attend(struct sq_member *m, bool attends)
 	if (m->attends == attends || sink->queue == NULL) /* at a start it comes later */
 		return;
 	m->attends = attends;
-	sink->engine->ops->queue_attend(sink->queue, attends ? 1 : -1);
+	sink->engine->ops->queue.attend(sink->queue, attends ? 1 : -1);
 }
 
 void
@@ -32,7 +32,7 @@ member_consume(struct sq_member *m)
 
 	sq_session_pin(s);
 	m->demanded = (struct sq_demand){0};
-	s->sink.engine->ops->consume(m->group->sink.queue, &m->consumer);
+	s->sink.engine->ops->consumer.consume(m->group->sink.queue, &m->consumer);
 }
 
 static void
@@ -113,7 +113,7 @@ sq_member_leave(struct sq_session *s, struct sq_member *m)
 		sq_session_pin(s);
 		member_cancelled(&m->consumer);
 	} else if (!m->consumer.stopped) {
-		s->sink.engine->ops->cancel(&m->consumer);
+		s->sink.engine->ops->consumer.cancel(&m->consumer);
 	}
 }
 
@@ -131,7 +131,7 @@ sq_members_stop(struct sq_session *s)
 {
 	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
 		if (m->consumer.queue != NULL && !m->consumer.stopped)
-			s->sink.engine->ops->cancel(&m->consumer);
+			s->sink.engine->ops->consumer.cancel(&m->consumer);
 		m->demanded = (struct sq_demand){0};
 		member_joined(m);
 	}

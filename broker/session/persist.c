@@ -43,7 +43,7 @@ stored_put(const struct sq_session *s, struct sq_txn *txn, uint8_t kind, uint64_
 {
 	struct sq_record_key key = {kind, s->incarnation, sub};
 
-	s->sink.engine->ops->record(txn, &key, value);
+	s->sink.engine->ops->txn.record(txn, &key, value);
 }
 
 static void
@@ -162,7 +162,7 @@ sq_stored_batch(struct sq_session *s, struct sq_txn *txn, uint8_t lane, uint64_t
 	struct sq_buf v = {0};
 
 	if (lane == 0 || !sq_stored_engine(s->shard->broker) ||
-	    (!s->durable && !s->sink.engine->ops->is_durable(txn)))
+	    (!s->durable && !s->sink.engine->ops->txn.is_durable(txn)))
 		return;
 	if (!s->stored)
 		sq_stored_base(s, txn);
@@ -412,8 +412,8 @@ load_session(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	tenant = sq_tenant_get(b->tenants, k.space);
 	sq_share_force(sq_tenant_account(tenant), SQ_SHARE_SESSIONS, 1);
 	sq_tenant_unref(&tenant);
-	s = sq_session_new(&b->shards[sq_key_hash(&k) % b->n_shards], &k,
-	    (flags & FLAG_DURABLE) != 0, key->id);
+	s = sq_session_new(
+	    &b->shards[sq_key_hash(&k) % b->n_shards], &k, (flags & FLAG_DURABLE) != 0, key->id);
 	if (r->n == r->cap) {
 		r->cap = r->cap > 0 ? r->cap * 2 : 64;
 		r->v = sq_xrealloc(r->v, r->cap * sizeof(*r->v));
@@ -538,7 +538,7 @@ restore_claim(struct restore *r, struct sq_session *s, struct sq_slot *slot)
 	if (slot->state != SQ_OPEN_QOS2)
 		return;
 	if (err == SQ_OK)
-		err = ops->claim(sq_window_queue(s, slot->group), slot->item.seq, &item);
+		err = ops->start.claim(sq_window_queue(s, slot->group), slot->item.seq, &item);
 	if (err != SQ_OK && err != SQ_ENOTFOUND && err != SQ_EINVAL)
 		r->err = err;
 	if (err != SQ_OK) {
@@ -562,7 +562,7 @@ restore_open(struct restore *r, struct sq_session *s)
 	}
 	s->reordered = true;
 	if (s->durable)
-		s->old_items = (uint32_t)s->sink.engine->ops->queue_depth(s->sink.queue);
+		s->old_items = (uint32_t)s->sink.engine->ops->queue.depth(s->sink.queue);
 }
 
 int
@@ -582,7 +582,7 @@ sq_stored_restore(struct sq_broker *b)
 	int err = sq_groups_load(b, r.now_ms);
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(kinds) && err == SQ_OK; i++)
-		err = b->engine->ops->load(b->engine, kinds[i].kind, kinds[i].fn, &r);
+		err = b->engine->ops->start.load(b->engine, kinds[i].kind, kinds[i].fn, &r);
 	if (err == SQ_OK)
 		err = r.err;
 	sq_groups_open(b); /* whoever frees what was made so far finds queues */

@@ -31,7 +31,7 @@ scan_room(const struct sq_op *op, const struct sq_item *item)
 {
 	uint64_t subs = item->subs != NULL ? item->subs->size : 0;
 
-	return op->txn->engine->ops->txn_room(op->txn, 1, sq_image_size(item->msg.image) + subs);
+	return op->txn->engine->ops->txn.room(op->txn, 1, sq_image_size(item->msg.image) + subs);
 }
 
 /* Puts a message; false: the queue takes no more. */
@@ -44,7 +44,7 @@ scan_put(const struct sq_sub_scan *sc, const struct sq_msg *m, const struct sq_o
 	uint8_t qos = (uint8_t)sq_image_qos(m->image);
 	struct sq_item item;
 
-	if (b->sink->reject && ops->queue_full(b->sink->queue, sq_image_size(m->image))) {
+	if (b->sink->reject && ops->queue.full(b->sink->queue, sq_image_size(m->image))) {
 		sq_count(sc->session->shard->broker, SQ_M_DROPPED_FULL, 1);
 		return false;
 	}
@@ -59,7 +59,7 @@ scan_put(const struct sq_sub_scan *sc, const struct sq_msg *m, const struct sq_o
 	};
 	if (item.qos > 0 && !scan_room(sc->op, &item))
 		(void)sq_op_split(sc->op, 0);
-	return ops->put(sc->op->txn, b->sink->queue, &item) == SQ_OK;
+	return ops->txn.put(sc->op->txn, b->sink->queue, &item) == SQ_OK;
 }
 
 static bool

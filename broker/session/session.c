@@ -82,7 +82,7 @@ session_attend(struct sq_session *s)
 
 	if (s->sink.queue != NULL && s->attends != attends) {
 		s->attends = attends;
-		s->sink.engine->ops->queue_attend(s->sink.queue, attends ? 1 : -1);
+		s->sink.engine->ops->queue.attend(s->sink.queue, attends ? 1 : -1);
 	}
 	sq_members_attend(s, attends);
 }
@@ -126,7 +126,7 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 	    .dropped = sq_sys_dropped(b->sys, s->tenant),
 	};
 
-	s->sink.queue = b->engine->ops->queue_open(b->engine, txn, &q);
+	s->sink.queue = b->engine->ops->queue.open(b->engine, txn, &q);
 	free(name);
 	session_attend(s);
 	if (s->durable)
@@ -375,8 +375,8 @@ session_end_queue(struct sq_session *s, enum sq_ending_why why, struct sq_txn *t
 	    .stored = s->durable && sq_stored_engine(b),
 	};
 
-	if (b->engine->ops->queue_empty(s->sink.queue)) {
-		b->engine->ops->queue_delete(txn, s->sink.queue);
+	if (b->engine->ops->queue.empty(s->sink.queue)) {
+		b->engine->ops->queue.delete(txn, s->sink.queue);
 		return;
 	}
 	(void)sq_ending_begin(b, &cfg, txn);
@@ -397,7 +397,7 @@ sq_session_end(struct sq_session *s, enum sq_ending_why why, struct sq_txn *txn)
 	if (txn == NULL && sq_stored_engine(s->shard->broker))
 		txn = sq_loose_txn(s, &loose);
 	sq_subscribe_drop_all(s, txn);
-	ops->cancel(&s->consumer);
+	ops->consumer.cancel(&s->consumer);
 	sq_settle_return(s, SQ_RETURN_ALL, txn);
 	sq_stored_end(s, txn);
 	session_end_queue(s, why, txn);
@@ -416,10 +416,10 @@ sq_session_close(struct sq_session *s)
 	session_leave(s);
 	sq_subscribe_drop_all(s, NULL);
 	sq_settle_return(s, SQ_RETURN_CLOSE, NULL);
-	ops->cancel(&s->consumer);
+	ops->consumer.cancel(&s->consumer);
 	if (stays)
-		ops->queue_close(s->sink.queue);
+		ops->queue.close(s->sink.queue);
 	else
-		ops->queue_delete(NULL, s->sink.queue);
+		ops->queue.delete(NULL, s->sink.queue);
 	sq_session_unpin(s);
 }

@@ -16,7 +16,7 @@ settle_done(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 {
 	const struct sq_sink *sink = slot->group != NULL ? &slot->group->sink : &s->sink;
 
-	s->sink.engine->ops->settle(txn, sink->queue, &slot->item, SQ_DONE);
+	s->sink.engine->ops->txn.settle(txn, sink->queue, &slot->item, SQ_DONE);
 	if (slot->item.assured)
 		sq_dead_settled(sink->dead, txn, &slot->item);
 }
@@ -57,7 +57,7 @@ settle_one(
 			sq_stored_open(s, txn, slot);
 		return;
 	case SQ_SETTLE_REQUEUE:
-		ops->settle(txn, q, &slot->item, SQ_REQUEUE);
+		ops->txn.settle(txn, q, &slot->item, SQ_REQUEUE);
 		slot->item.msg = (struct sq_msg){0};
 		slot->item.subs = NULL;
 		break;
@@ -65,7 +65,7 @@ settle_one(
 	case SQ_SETTLE_COMPLETE:
 	case SQ_SETTLE_REJECT:
 		if (has_item && settle_refused(e))
-			ops->settle(txn, q, &slot->item, SQ_REJECT);
+			ops->txn.settle(txn, q, &slot->item, SQ_REJECT);
 		else if (has_item)
 			settle_done(s, txn, slot);
 		break;
@@ -177,7 +177,7 @@ return_slot(struct returns *to, struct sq_slot *slot)
 	if (slot->item.msg.image != NULL && stays) {
 		return_uncount(to, &slot->item);
 	} else if (slot->item.msg.image != NULL) {
-		ops->settle(
+		ops->txn.settle(
 		    returns_txn(to), sq_window_queue(to->session, slot->group), &slot->item, how);
 		if (give_back) {
 			slot->item.msg = (struct sq_msg){0};
@@ -198,7 +198,7 @@ return_ready(struct returns *to, struct sq_ready *r)
 	s->ready_bytes -= sq_image_size(r->item.msg.image);
 	if (r->group == NULL && (s->old_items > 0 || r->item.seq <= s->old_last))
 		s->old_items++;
-	s->sink.engine->ops->settle(
+	s->sink.engine->ops->txn.settle(
 	    returns_txn(to), sq_window_queue(s, r->group), &r->item, SQ_UNTRIED);
 	sq_window_left(s, r->group);
 	sq_group_unref(&r->group);

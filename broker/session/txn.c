@@ -151,7 +151,7 @@ sq_op_part(struct sq_op *op)
 	next->txn.engine = op->txn->engine;
 	next->txn.done = part_done;
 	op->pending++;
-	op->txn->engine->ops->commit(op->txn);
+	op->txn->engine->ops->txn.commit(op->txn);
 	op->txn = &next->txn;
 	SQ_FAULT("broker-part-admitted");
 }
@@ -159,7 +159,7 @@ sq_op_part(struct sq_op *op)
 bool
 sq_op_split(struct sq_op *op, uint64_t number)
 {
-	if (!op->txn->engine->ops->is_durable(op->txn))
+	if (!op->txn->engine->ops->txn.is_durable(op->txn))
 		return false;
 	if (op->first != 0)
 		sq_stored_batch(op->session, op->txn, op->lane, number - 1, op->held, op->n_held);
@@ -195,7 +195,7 @@ sq_op_commit(struct sq_op *op)
 {
 	if (op->first != 0)
 		sq_list_push_back(&op->session->ops[op->lane], &op->node);
-	op->txn->engine->ops->commit(op->txn);
+	op->txn->engine->ops->txn.commit(op->txn);
 }
 
 void
@@ -235,5 +235,5 @@ sq_loose_commit(struct sq_loose_txn **loose)
 
 	*loose = NULL;
 	if (l != NULL)
-		l->txn.engine->ops->commit(&l->txn);
+		l->txn.engine->ops->txn.commit(&l->txn);
 }

@@ -329,7 +329,8 @@ sq_window_drop(struct sq_session *s, struct sq_loose_txn **loose, struct sq_read
 	if (r->item.qos > 0) {
 		struct sq_txn *txn = sq_loose_txn(s, loose);
 
-		s->sink.engine->ops->settle(txn, sq_window_queue(s, r->group), &r->item, SQ_DONE);
+		s->sink.engine->ops->txn.settle(
+		    txn, sq_window_queue(s, r->group), &r->item, SQ_DONE);
 	}
 	sq_item_fini(&r->item);
 	sq_window_left(s, r->group);

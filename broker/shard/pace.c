@@ -11,7 +11,7 @@ enum {
 static bool
 pace_busy(const struct sq_sink *sink)
 {
-	return sink->engine->ops->queue_busy(sink->queue);
+	return sink->engine->ops->queue.busy(sink->queue);
 }
 
 static void

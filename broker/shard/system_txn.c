@@ -40,7 +40,7 @@ sq_own_commit(struct sq_own_txn **own)
 
 	*own = NULL;
 	if (o != NULL)
-		o->txn.engine->ops->commit(&o->txn);
+		o->txn.engine->ops->txn.commit(&o->txn);
 }
 
 struct sq_origin

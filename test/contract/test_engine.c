@@ -84,7 +84,7 @@ engine_begin(const struct sq_engine_ops *which)
 	for (size_t i = 0; i < SQ_M_COUNT; i++)
 		sq_metric_set(&sq_broker_metrics, i, 0);
 	engine_open();
-	ops->ready(engine);
+	ops->start.ready(engine);
 }
 
 static void
@@ -141,8 +141,8 @@ queue_open_as(const char *name, struct sq_queue_cfg cfg)
 		cfg.overflow = SQ_OVERFLOW_DROP_NEW;
 	cfg.durable = ops->durable;
 	txn_begin(&t, 0);
-	q = ops->queue_open(engine, &t.txn, &cfg);
-	ops->commit(&t.txn);
+	q = ops->queue.open(engine, &t.txn, &cfg);
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
 	return q;
 }
@@ -159,8 +159,8 @@ queue_delete(struct sq_queue *q)
 	struct txn t;
 
 	txn_begin(&t, 0);
-	ops->queue_delete(&t.txn, q);
-	ops->commit(&t.txn);
+	ops->queue.delete(&t.txn, q);
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
 }
 
@@ -197,8 +197,8 @@ put_item(struct sq_queue *q, struct sq_item item)
 	int err;
 
 	txn_begin(&t, 0);
-	err = ops->put(&t.txn, q, &item);
-	ops->commit(&t.txn);
+	err = ops->txn.put(&t.txn, q, &item);
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
 	cr_assert_eq(t.done, 1);
 	cr_assert_eq(t.err, SQ_OK);
@@ -224,11 +224,11 @@ settle(struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
 	struct txn t;
 
 	txn_begin(&t, 0);
-	ops->settle(&t.txn, q, item, how);
+	ops->txn.settle(&t.txn, q, item, how);
 	if (how == SQ_DONE || how == SQ_REJECT)
 		sq_item_fini(item);
 	*item = (struct sq_item){0};
-	ops->commit(&t.txn);
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
 	cr_assert_eq(t.done, 1);
 }
@@ -255,7 +255,7 @@ consumer_take(struct sq_consumer *sc, struct sq_item *items, size_t n)
 	cr_assert_gt(n, 0);
 	cr_assert_leq(c->n + n, TAKEN_MAX);
 	for (size_t i = 0; i < n && !c->keeps; i++) {
-		ops->sent(sc->queue, 1, sq_image_size(items[i].msg.image));
+		ops->consumer.sent(sc->queue, 1, sq_image_size(items[i].msg.image));
 		items[i].unsent = false;
 	}
 	memcpy(c->items + c->n, items, n * sizeof *items);
@@ -281,9 +281,9 @@ consume(struct sq_queue *q, unsigned worker, uint32_t demand)
 	c->consumer.cancelled = consumer_cancelled;
 	sq_list_init(&c->consumer.node);
 	fake_self(worker);
-	ops->consume(q, &c->consumer);
+	ops->consumer.consume(q, &c->consumer);
 	if (demand > 0)
-		ops->demand(&c->consumer, &(struct sq_demand){demand, demand, UINT64_MAX});
+		ops->consumer.demand(&c->consumer, &(struct sq_demand){demand, demand, UINT64_MAX});
 	fake_self(0);
 	return c;
 }
@@ -294,7 +294,7 @@ demand(struct consumer *c, uint32_t more)
 	uint32_t all = c->consumer.demand.msgs + c->consumer.way.msgs + more;
 
 	fake_self(sq_worker_index(c->consumer.worker));
-	ops->demand(&c->consumer, &(struct sq_demand){all, all, UINT64_MAX});
+	ops->consumer.demand(&c->consumer, &(struct sq_demand){all, all, UINT64_MAX});
 	fake_self(0);
 	cr_assert(run());
 }
@@ -303,7 +303,7 @@ static void
 cancel(struct consumer *c)
 {
 	fake_self(sq_worker_index(c->consumer.worker));
-	ops->cancel(&c->consumer);
+	ops->consumer.cancel(&c->consumer);
 	fake_self(0);
 }
 
@@ -369,13 +369,13 @@ CONTRACT(nothing_comes_without_demand_and_never_more_than_it)
 
 	put_range(q, 1, 5);
 	cr_assert_eq(c->n, 0);
-	cr_assert_eq(ops->queue_depth(q), 5);
+	cr_assert_eq(ops->queue.depth(q), 5);
 	demand(c, 2);
 	EXPECT(c, 1, 2);
 	demand(c, 1);
 	demand(c, 1);
 	EXPECT(c, 1, 2, 3, 4);
-	cr_assert_eq(ops->queue_depth(q), 1);
+	cr_assert_eq(ops->queue.depth(q), 1);
 	demand(c, 5);
 	put_range(q, 6, 12);
 	EXPECT(c, 1, 2, 3, 4, 5, 6, 7, 8, 9);
@@ -387,7 +387,7 @@ static void
 demand_all(struct consumer *c, struct sq_demand all)
 {
 	fake_self(sq_worker_index(c->consumer.worker));
-	ops->demand(&c->consumer, &all);
+	ops->consumer.demand(&c->consumer, &all);
 	fake_self(0);
 	cr_assert(run());
 }
@@ -425,7 +425,7 @@ CONTRACT(a_demand_takes_the_place_of_the_one_before)
 
 	demand_all(a, (struct sq_demand){1, 1, UINT64_MAX});
 	fake_self(1);
-	ops->demand(&b->consumer, &(struct sq_demand){2, 2, UINT64_MAX});
+	ops->consumer.demand(&b->consumer, &(struct sq_demand){2, 2, UINT64_MAX});
 	fake_self(0);
 	put_range(q, 1, 6);
 	cr_assert_eq(a->n, 1);
@@ -464,7 +464,7 @@ consume_and_keep(struct sq_queue *q, unsigned worker, uint32_t n)
 static void
 consumer_sends(struct sq_queue *q, struct consumer *c, size_t i)
 {
-	ops->sent(q, 1, sq_image_size(c->items[i].msg.image));
+	ops->consumer.sent(q, 1, sq_image_size(c->items[i].msg.image));
 	c->items[i].unsent = false;
 }
 
@@ -479,27 +479,27 @@ check_unsent(unsigned worker, uint8_t qos, struct sq_queue_cfg cfg)
 	q = queue_open_cfg(cfg);
 	for (unsigned i = 1; i <= 4; i++)
 		cr_assert_eq(put(q, i, qos), SQ_OK);
-	cr_assert(ops->queue_full(q, 1));
+	cr_assert(ops->queue.full(q, 1));
 	c = consume_and_keep(q, worker, 3);
-	cr_assert_eq(ops->queue_depth(q), 4, "%zu wait", ops->queue_depth(q));
-	cr_assert(ops->queue_full(q, 1), "handed out is not sent");
+	cr_assert_eq(ops->queue.depth(q), 4, "%zu wait", ops->queue.depth(q));
+	cr_assert(ops->queue.full(q, 1), "handed out is not sent");
 	cr_assert_eq(put(q, 5, 0), SQ_ENOMEM);
 	consumer_sends(q, c, 0);
-	cr_assert_eq(ops->queue_depth(q), 3);
-	cr_assert_not(ops->queue_full(q, 1));
+	cr_assert_eq(ops->queue.depth(q), 3);
+	cr_assert_not(ops->queue.full(q, 1));
 	settle(q, &c->items[1], SQ_UNTRIED);
-	cr_assert_eq(ops->queue_depth(q), 3, "it waits there again");
+	cr_assert_eq(ops->queue.depth(q), 3, "it waits there again");
 	cr_assert_eq(put(q, 6, qos), SQ_OK);
-	cr_assert(ops->queue_full(q, 1));
+	cr_assert(ops->queue.full(q, 1));
 	if (qos > 0)
 		settle(q, &c->items[2], SQ_DONE);
 	else
 		consumer_sends(q, c, 2);
-	cr_assert_eq(ops->queue_depth(q), 3);
-	cr_assert_not(ops->queue_full(q, 1));
+	cr_assert_eq(ops->queue.depth(q), 3);
+	cr_assert_not(ops->queue.full(q, 1));
 	c->keeps = false;
 	demand(c, 3);
-	cr_assert_eq(ops->queue_depth(q), 0);
+	cr_assert_eq(ops->queue.depth(q), 0);
 	cr_assert_eq(c->n, 6);
 	for (size_t i = 0; i < c->n; i++) {
 		if (c->items[i].msg.image != NULL && qos > 0)
@@ -534,11 +534,11 @@ CONTRACT(what_another_worker_has_not_taken_yet_counts_in_the_bounds)
 	c = consume(q, 1, 3);
 	fake_run_worker(0);
 	cr_assert_eq(c->n, 0);
-	cr_assert_eq(ops->queue_depth(q), 3);
-	cr_assert(ops->queue_full(q, 1));
+	cr_assert_eq(ops->queue.depth(q), 3);
+	cr_assert(ops->queue.full(q, 1));
 	cr_assert(run());
 	cr_assert_eq(c->n, 3);
-	cr_assert_eq(ops->queue_depth(q), 0);
+	cr_assert_eq(ops->queue.depth(q), 0);
 	consumer_free(q, c);
 	queue_delete(q);
 }
@@ -553,21 +553,21 @@ check_room(const char *topic, uint64_t bytes, unsigned most)
 	struct txn t;
 
 	txn_begin(&t, 0);
-	while (n < most && ops->txn_room(&t.txn, 1, bytes)) {
+	while (n < most && ops->txn.room(&t.txn, 1, bytes)) {
 		unsigned char *payload = sq_xcalloc(1, bytes);
 		struct sq_item item = {.qos = 1, .origin = {1, 2, ++n, 0}};
 
 		item.msg = sq_msg_new(1, false,
 		    (struct sq_bytes){(const unsigned char *)topic, strlen(topic)},
 		    (struct sq_bytes){0}, SQ_MSG_NO_EXPIRY, (struct sq_bytes){payload, bytes});
-		cr_assert_eq(ops->put(&t.txn, q, &item), SQ_OK);
+		cr_assert_eq(ops->txn.put(&t.txn, q, &item), SQ_OK);
 		free(payload);
 	}
 	cr_assert_gt(n, 0);
 	cr_assert(n == most || ops->durable, "only %u", n);
-	ops->commit(&t.txn);
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
-	cr_assert_eq(ops->queue_depth(q), n);
+	cr_assert_eq(ops->queue.depth(q), n);
 	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 0);
 	queue_delete(q);
 }
@@ -579,11 +579,11 @@ CONTRACT(what_a_transaction_has_room_for_is_stored)
 	check_room("t", 1, 2 * TXN_ITEMS);
 	check_room("t", 10000, 2 * TXN_BYTES / 10000);
 	txn_begin(&t, 0);
-	cr_assert(ops->txn_room(&t.txn, 1, TXN_BYTES / 2));
-	cr_assert(ops->txn_room(&t.txn, TXN_ITEMS, 0));
-	cr_assert_eq(ops->txn_room(&t.txn, TXN_ITEMS + 1, 0), !ops->durable);
-	cr_assert_eq(ops->txn_room(&t.txn, 1, TXN_BYTES), !ops->durable);
-	ops->commit(&t.txn);
+	cr_assert(ops->txn.room(&t.txn, 1, TXN_BYTES / 2));
+	cr_assert(ops->txn.room(&t.txn, TXN_ITEMS, 0));
+	cr_assert_eq(ops->txn.room(&t.txn, TXN_ITEMS + 1, 0), !ops->durable);
+	cr_assert_eq(ops->txn.room(&t.txn, 1, TXN_BYTES), !ops->durable);
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
 }
 
@@ -605,27 +605,27 @@ CONTRACT(a_message_for_five_thousand_queues_is_one_transaction)
 		    .durable = ops->durable};
 
 		snprintf(name, sizeof name, "q%u", i);
-		queues[i] = ops->queue_open(engine, &t.txn, &cfg);
+		queues[i] = ops->queue.open(engine, &t.txn, &cfg);
 	}
-	ops->commit(&t.txn);
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
 	txn_begin(&t, 0);
-	cr_assert(ops->txn_room(&t.txn, QUEUES_MAX, size));
+	cr_assert(ops->txn.room(&t.txn, QUEUES_MAX, size));
 	for (unsigned i = 0; i < QUEUES_MAX; i++) {
 		struct sq_item copy = item;
 
 		copy.msg = sq_msg_ref(item.msg);
-		cr_assert_eq(ops->put(&t.txn, queues[i], &copy), SQ_OK);
+		cr_assert_eq(ops->txn.put(&t.txn, queues[i], &copy), SQ_OK);
 	}
-	cr_assert_eq(ops->txn_room(&t.txn, QUEUES_MAX, size), !ops->durable);
-	ops->commit(&t.txn);
+	cr_assert_eq(ops->txn.room(&t.txn, QUEUES_MAX, size), !ops->durable);
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
 	txn_begin(&t, 0);
 	for (unsigned i = 0; i < QUEUES_MAX; i++) {
-		cr_assert_eq(ops->queue_depth(queues[i]), 1, "queue %u", i);
-		ops->queue_delete(&t.txn, queues[i]);
+		cr_assert_eq(ops->queue.depth(queues[i]), 1, "queue %u", i);
+		ops->queue.delete(&t.txn, queues[i]);
 	}
-	ops->commit(&t.txn);
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
 	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 0);
 	sq_item_fini(&item);
@@ -668,13 +668,13 @@ CONTRACT(a_full_queue_drops_the_new_one)
 	struct consumer *c;
 
 	put_range(q, 1, 3);
-	cr_assert(ops->queue_full(q, 1));
+	cr_assert(ops->queue.full(q, 1));
 	cr_assert_eq(put(q, 4, 1), SQ_ENOMEM);
 	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 1);
 	c = consume(q, 0, 10);
 	cr_assert(run());
 	EXPECT(c, 1, 2, 3);
-	cr_assert_not(ops->queue_full(q, 1));
+	cr_assert_not(ops->queue.full(q, 1));
 	consumer_free(q, c);
 	queue_delete(q);
 }
@@ -701,7 +701,7 @@ CONTRACT(a_queue_that_rejects_is_asked_and_then_takes_what_was_promised)
 	struct consumer *c;
 
 	put_range(q, 1, 2);
-	cr_assert(ops->queue_full(q, 1));
+	cr_assert(ops->queue.full(q, 1));
 	cr_assert_eq(put(q, 3, 1), SQ_OK, "another worker was told that there is room");
 	cr_assert_eq(put(q, 4, 0), SQ_ENOMEM, "QoS 0 was promised nothing");
 	c = consume(q, 0, 10);
@@ -718,7 +718,7 @@ CONTRACT(bytes_are_a_limit_but_for_a_message_alone)
 	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.max_bytes = size - 1});
 
 	cr_assert_eq(put_item(q, big), SQ_OK);
-	cr_assert(ops->queue_full(q, 1));
+	cr_assert(ops->queue.full(q, 1));
 	cr_assert_eq(put(q, 2, 1), SQ_ENOMEM);
 	cr_assert_eq(metric(SQ_M_QUEUED_BYTES), size);
 	queue_delete(q);
@@ -812,7 +812,7 @@ limits(struct sq_queue *q, uint32_t max_msgs, enum sq_overflow overflow, uint32_
 	struct sq_queue_cfg cfg = {
 	    .max_msgs = max_msgs, .overflow = overflow, .max_attempts = max_attempts};
 
-	ops->queue_limits(q, &cfg);
+	ops->queue.limits(q, &cfg);
 }
 
 CONTRACT(a_lowered_limit_drops_nothing_that_waits)
@@ -822,17 +822,17 @@ CONTRACT(a_lowered_limit_drops_nothing_that_waits)
 
 	put_range(q, 1, 5);
 	limits(q, 2, SQ_OVERFLOW_DROP_NEW, 0);
-	cr_assert_eq(ops->queue_depth(q), 5);
-	cr_assert(ops->queue_full(q, 1));
+	cr_assert_eq(ops->queue.depth(q), 5);
+	cr_assert(ops->queue.full(q, 1));
 	cr_assert_eq(put(q, 6, 1), SQ_ENOMEM);
 	c = consume(q, 0, 3);
 	cr_assert(run());
 	EXPECT(c, 1, 2, 3);
-	cr_assert(ops->queue_full(q, 1), "two wait, and two may");
+	cr_assert(ops->queue.full(q, 1), "two wait, and two may");
 	demand(c, 1);
-	cr_assert_not(ops->queue_full(q, 1));
+	cr_assert_not(ops->queue.full(q, 1));
 	put_range(q, 7, 7);
-	cr_assert(ops->queue_full(q, 1));
+	cr_assert(ops->queue.full(q, 1));
 	limits(q, 3, SQ_OVERFLOW_DROP_NEW, 0);
 	put_range(q, 8, 8);
 	demand(c, 10);
@@ -851,17 +851,17 @@ CONTRACT(above_a_lowered_limit_the_oldest_go_one_for_one)
 	put_range(q, 1, 6);
 	limits(q, 2, SQ_OVERFLOW_DROP_OLDEST, 0);
 	put_range(q, 7, 8);
-	cr_assert_eq(ops->queue_depth(q), 6);
+	cr_assert_eq(ops->queue.depth(q), 6);
 	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 2);
 	c = consume(q, 0, 2);
 	cr_assert(run());
 	EXPECT(c, 3, 4);
 	put_range(q, 9, 9);
-	cr_assert_eq(ops->queue_depth(q), 4, "what was taken makes no room above the limit");
+	cr_assert_eq(ops->queue.depth(q), 4, "what was taken makes no room above the limit");
 	demand(c, 3);
 	EXPECT(c, 3, 4, 6, 7, 8);
 	put_range(q, 10, 12);
-	cr_assert_eq(ops->queue_depth(q), 2);
+	cr_assert_eq(ops->queue.depth(q), 2);
 	demand(c, 10);
 	EXPECT(c, 3, 4, 6, 7, 8, 11, 12);
 	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 5);
@@ -880,7 +880,7 @@ CONTRACT(another_overflow_holds_from_the_next_put)
 	cr_assert_eq(put(q, 4, 1), SQ_OK);
 	limits(q, 2, SQ_OVERFLOW_DROP_OLDEST, 0);
 	cr_assert_eq(put(q, 5, 1), SQ_OK);
-	cr_assert_eq(ops->queue_depth(q), 3);
+	cr_assert_eq(ops->queue.depth(q), 3);
 	c = consume(q, 0, 10);
 	cr_assert(run());
 	EXPECT(c, 2, 4, 5);
@@ -939,7 +939,7 @@ CONTRACT(an_expired_item_is_not_handed_out)
 	a = consume(q, 0, 3);
 	cr_assert(run());
 	EXPECT(a, 1, 3, 5);
-	cr_assert_eq(metric(SQ_M_DROPPED_EXPIRED), 2 + (ops->queue_depth(q) == 0));
+	cr_assert_eq(metric(SQ_M_DROPPED_EXPIRED), 2 + (ops->queue.depth(q) == 0));
 	consumer_free(q, a);
 	b = consume(q, 1, 10); /* only an expired one may be left: it takes nothing */
 	cr_assert(run());
@@ -1014,12 +1014,12 @@ CONTRACT(items_on_their_way_arrive_before_cancelled)
 	struct txn t;
 
 	txn_begin(&t, 0);
-	cr_assert_eq(ops->put(&t.txn, q, &item), SQ_OK);
-	ops->commit(&t.txn);
+	cr_assert_eq(ops->txn.put(&t.txn, q, &item), SQ_OK);
+	ops->txn.commit(&t.txn);
 	cancel(c); /* before anything could run */
 	cr_assert(run());
 	cr_assert_eq(c->cancelled, 1);
-	cr_assert_eq(c->n + ops->queue_depth(q), 1, "taken or still there, not both, not neither");
+	cr_assert_eq(c->n + ops->queue.depth(q), 1, "taken or still there, not both, not neither");
 	consumer_settle(q, c, SQ_DONE);
 	free(c);
 	queue_delete(q);
@@ -1036,7 +1036,7 @@ CONTRACT(a_consumer_may_come_again)
 	cr_assert_eq(c->cancelled, 1);
 	c->cancelled = 0;
 	fake_self(1);
-	ops->consume(q, &c->consumer);
+	ops->consumer.consume(q, &c->consumer);
 	fake_self(0);
 	put_range(q, 2, 3);
 	EXPECT(c, 1);
@@ -1055,8 +1055,8 @@ CONTRACT(a_transaction_ends_later_and_never_from_inside)
 	for (unsigned i = 0; i < 3; i++) {
 		txn_begin(&t[i], i & 1);
 		if (i == 0)
-			cr_assert_eq(ops->put(&t[i].txn, q, &item), SQ_OK);
-		ops->commit(&t[i].txn);
+			cr_assert_eq(ops->txn.put(&t[i].txn, q, &item), SQ_OK);
+		ops->txn.commit(&t[i].txn);
 		cr_assert_eq(t[i].done, 0);
 	}
 	cr_assert(run());
@@ -1087,8 +1087,8 @@ CONTRACT(transactions_of_a_worker_end_in_order)
 
 		txn_begin(&ordered[i], 0);
 		ordered[i].txn.done = ordered_done;
-		cr_assert_eq(ops->put(&ordered[i].txn, q, &item), SQ_OK);
-		ops->commit(&ordered[i].txn);
+		cr_assert_eq(ops->txn.put(&ordered[i].txn, q, &item), SQ_OK);
+		ops->txn.commit(&ordered[i].txn);
 	}
 	cr_assert(run());
 	for (unsigned i = 0; i < 20; i++)
@@ -1107,15 +1107,15 @@ CONTRACT(a_queue_is_deleted_with_things_under_way)
 	EXPECT(c, 1, 2);
 	sent = c->items[0];
 	txn_begin(&t, 0);
-	cr_assert_eq(ops->put(&t.txn, q, &last), SQ_OK);
-	ops->settle(&t.txn, q, &sent, SQ_DONE);
+	cr_assert_eq(ops->txn.put(&t.txn, q, &last), SQ_OK);
+	ops->txn.settle(&t.txn, q, &sent, SQ_DONE);
 	sq_item_fini(&sent);
-	ops->settle(&t.txn, q, &c->items[1], SQ_REQUEUE);
-	ops->commit(&t.txn);
+	ops->txn.settle(&t.txn, q, &c->items[1], SQ_REQUEUE);
+	ops->txn.commit(&t.txn);
 	cancel(c);
 	txn_begin(&gone, 0);
-	ops->queue_delete(&gone.txn, q);
-	ops->commit(&gone.txn);
+	ops->queue.delete(&gone.txn, q);
+	ops->txn.commit(&gone.txn);
 	cr_assert_eq(t.done, 0);
 	cr_assert(run());
 	cr_assert_eq(t.done, 1);
@@ -1144,23 +1144,23 @@ CONTRACT(a_queue_is_empty_when_nothing_waits_or_is_on_its_way)
 	struct consumer *c;
 	struct txn t;
 
-	cr_assert(ops->queue_empty(q));
+	cr_assert(ops->queue.empty(q));
 	txn_begin(&t, 0);
-	cr_assert_eq(ops->put(&t.txn, q, &item), SQ_OK);
-	cr_assert_not(ops->queue_empty(q), "it is on its way");
-	ops->commit(&t.txn);
+	cr_assert_eq(ops->txn.put(&t.txn, q, &item), SQ_OK);
+	cr_assert_not(ops->queue.empty(q), "it is on its way");
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
-	cr_assert_not(ops->queue_empty(q), "it waits");
+	cr_assert_not(ops->queue.empty(q), "it waits");
 	c = consume(q, 0, 1);
 	cr_assert(run());
 	EXPECT(c, 1);
-	cr_assert(ops->queue_empty(q), "what is handed out does not count");
+	cr_assert(ops->queue.empty(q), "what is handed out does not count");
 	settle(q, &c->items[0], SQ_UNTRIED);
 	c->n = 0;
-	cr_assert_not(ops->queue_empty(q), "it has come back");
+	cr_assert_not(ops->queue.empty(q), "it has come back");
 	demand(c, 1);
 	consumer_free(q, c);
-	cr_assert(ops->queue_empty(q));
+	cr_assert(ops->queue.empty(q));
 	queue_delete(q);
 }
 
@@ -1170,7 +1170,7 @@ CONTRACT(the_metrics_count_what_waits_and_what_is_unsettled)
 	struct consumer *c = consume(q, 0, 2);
 
 	put_range(q, 1, 5);
-	cr_assert_eq(ops->queue_depth(q), 3);
+	cr_assert_eq(ops->queue.depth(q), 3);
 	cr_assert_eq(metric(SQ_M_QUEUED), 5);
 	settle(q, &c->items[0], SQ_DONE);
 	cr_assert_eq(metric(SQ_M_QUEUED), 4);
@@ -1186,13 +1186,13 @@ CONTRACT(a_queue_is_busy_while_much_waits)
 	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.max_msgs = 550});
 	struct consumer *c;
 
-	cr_assert_not(ops->queue_busy(q));
+	cr_assert_not(ops->queue.busy(q));
 	put_range(q, 1, 550);
-	cr_assert(ops->queue_full(q, 1));
-	cr_assert(ops->queue_busy(q), "what is full is busy");
+	cr_assert(ops->queue.full(q, 1));
+	cr_assert(ops->queue.busy(q), "what is full is busy");
 	c = consume(q, 0, 550);
 	cr_assert(run());
-	cr_assert_not(ops->queue_busy(q));
+	cr_assert_not(ops->queue.busy(q));
 	consumer_free(q, c);
 	queue_delete(q);
 }
@@ -1205,24 +1205,24 @@ CONTRACT(an_item_passes_only_where_nothing_stands_before_it)
 	struct txn t;
 
 	txn_begin(&t, 0);
-	cr_assert_eq(ops->put(&t.txn, q, &first), SQ_OK);
-	cr_assert_not(ops->pass(&t.txn, &c->consumer, &second), "the first one waits");
-	ops->commit(&t.txn);
+	cr_assert_eq(ops->txn.put(&t.txn, q, &first), SQ_OK);
+	cr_assert_not(ops->txn.pass(&t.txn, &c->consumer, &second), "the first one waits");
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
 	EXPECT(c, 1);
 	txn_begin(&t, 0);
-	if (ops->pass(&t.txn, &c->consumer, &second)) /* an engine need not */
+	if (ops->txn.pass(&t.txn, &c->consumer, &second)) /* an engine need not */
 		c->items[c->n++] = second;
 	else
-		cr_assert_eq(ops->put(&t.txn, q, &second), SQ_OK);
-	ops->commit(&t.txn);
+		cr_assert_eq(ops->txn.put(&t.txn, q, &second), SQ_OK);
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
 	EXPECT(c, 1, 2);
 	cr_assert_eq(metric(SQ_M_QUEUED), 2);
 	txn_begin(&t, 0);
-	cr_assert_not(ops->pass(&t.txn, &c->consumer, &third), "it wants no more");
+	cr_assert_not(ops->txn.pass(&t.txn, &c->consumer, &third), "it wants no more");
 	sq_item_fini(&third);
-	ops->commit(&t.txn);
+	ops->txn.commit(&t.txn);
 	settle(q, &c->items[1], SQ_REQUEUE);
 	settle(q, &c->items[0], SQ_REQUEUE);
 	c->n = 0;
@@ -1252,8 +1252,8 @@ dead_keep(void *arg, struct sq_txn *txn, const struct sq_item *item, enum sq_dea
 	cr_assert_lt(dead.n, SQ_ARRAY_LEN(dead.why));
 	dead.why[dead.n] = why;
 	dead.number[dead.n++] = item_number(item);
-	cr_assert_not(ops->queue_full(dead.into, 1), "no lock is held");
-	cr_assert_eq(ops->put(txn, dead.into, &copy), SQ_OK);
+	cr_assert_not(ops->queue.full(dead.into, 1), "no lock is held");
+	cr_assert_eq(ops->txn.put(txn, dead.into, &copy), SQ_OK);
 }
 
 /* A queue whose dead items go to 'dead.into'. */
@@ -1279,7 +1279,7 @@ static bool
 dead_are_kept(void *arg)
 {
 	(void)arg;
-	return ops->queue_depth(dead.into) == dead.n;
+	return ops->queue.depth(dead.into) == dead.n;
 }
 
 /* All that died is in the other queue, in its order. */
@@ -1389,8 +1389,8 @@ CONTRACT(a_full_queue_makes_room_while_nobody_is_there)
 	struct consumer *c;
 
 	put_range(q, 1, 3);
-	cr_assert(ops->queue_full(q, 1));
-	cr_assert(ops->queue_yields(q, 1));
+	cr_assert(ops->queue.full(q, 1));
+	cr_assert(ops->queue.yields(q, 1));
 	cr_assert_eq(dead.n, 0, "there was room");
 	put_range(q, 4, 9);
 	cr_assert_eq(dead.n, 6);
@@ -1398,7 +1398,7 @@ CONTRACT(a_full_queue_makes_room_while_nobody_is_there)
 		expect_dead(i, i + 1, SQ_DEAD_ABANDONED);
 	cr_assert_eq(metric(SQ_M_DROPPED_ABANDONED), 6);
 	cr_assert_eq(metric(SQ_M_DROPPED_FULL), 0);
-	ops->queue_state(q, &state);
+	ops->queue.state(q, &state);
 	cr_assert_eq(state.n, 3);
 	cr_assert_eq(put(q, 10, 0), SQ_ENOMEM, "QoS 0 makes nobody leave");
 	c = consume(q, 0, 10);
@@ -1455,19 +1455,19 @@ CONTRACT(nothing_leaves_a_lonely_queue_for_its_account)
 	cr_assert_eq(put_item(q, mortal), SQ_OK);
 	put_range(q, 2, 2);
 	filled = account_fill(a);
-	cr_assert(ops->queue_full(q, 1));
-	cr_assert_not(ops->queue_yields(q, 1));
+	cr_assert(ops->queue.full(q, 1));
+	cr_assert_not(ops->queue.yields(q, 1));
 	put_range(q, 3, 3);
 	cr_assert_eq(dead.n, 0, "it was promised, and nothing left for it");
-	cr_assert(ops->queue_full(q, 1));
-	cr_assert_not(ops->queue_yields(q, 1), "nor now, as the account is short besides");
+	cr_assert(ops->queue.full(q, 1));
+	cr_assert_not(ops->queue.yields(q, 1), "nor now, as the account is short besides");
 	fake_set_now(fake_now() + 1000);
-	cr_assert_not(ops->queue_full(q, 1), "what has expired makes room");
+	cr_assert_not(ops->queue.full(q, 1), "what has expired makes room");
 	put_range(q, 4, 4);
 	cr_assert_eq(dead.n, 1);
 	expect_dead(0, 1, SQ_DEAD_EXPIRED);
 	sq_share_give(a, SQ_SHARE_STORED_BYTES, filled);
-	cr_assert(ops->queue_yields(q, 1), "it is above its own limit alone");
+	cr_assert(ops->queue.yields(q, 1), "it is above its own limit alone");
 	dead_end(q);
 	account_end(shares, a, 0);
 }
@@ -1494,25 +1494,25 @@ CONTRACT(a_full_queue_refuses_once_somebody_is_there)
 	struct sq_queue *q = yielding_begin(SQ_YIELD_LONELY);
 	struct sq_queue_state state;
 
-	ops->queue_state(q, &state);
+	ops->queue.state(q, &state);
 	cr_assert_eq(state.takers, 0);
 	cr_assert_eq(state.lonely_since_ms, fake_now());
-	ops->queue_attend(q, 1);
-	ops->queue_attend(q, 1);
+	ops->queue.attend(q, 1);
+	ops->queue.attend(q, 1);
 	put_range(q, 1, 3);
-	cr_assert_not(ops->queue_yields(q, 1));
+	cr_assert_not(ops->queue.yields(q, 1));
 	cr_assert_eq(put(q, 4, 1), SQ_OK, "it was promised");
-	ops->queue_attend(q, -1);
-	ops->queue_state(q, &state);
+	ops->queue.attend(q, -1);
+	ops->queue.state(q, &state);
 	cr_assert_eq(state.takers, 1);
 	cr_assert_eq(state.lonely_since_ms, 0);
-	cr_assert_not(ops->queue_yields(q, 1), "one is there yet");
+	cr_assert_not(ops->queue.yields(q, 1), "one is there yet");
 	cr_assert_eq(dead.n, 0);
 	fake_set_now(fake_now() + 500);
-	ops->queue_attend(q, -1);
-	ops->queue_state(q, &state);
+	ops->queue.attend(q, -1);
+	ops->queue.state(q, &state);
 	cr_assert_eq(state.lonely_since_ms, fake_now());
-	cr_assert(ops->queue_yields(q, 1));
+	cr_assert(ops->queue.yields(q, 1));
 	put_range(q, 5, 5);
 	cr_assert_eq(dead.n, 2, "what was promised makes room, too");
 	expect_dead(0, 1, SQ_DEAD_ABANDONED);
@@ -1538,8 +1538,8 @@ CONTRACT(what_is_assured_leaves_for_nobody_and_makes_nobody_leave)
 	put_range(q, 3, 4);
 	cr_assert_eq(dead.n, 1);
 	expect_dead(0, 1, SQ_DEAD_ABANDONED);
-	cr_assert(ops->queue_full(q, 1));
-	cr_assert_not(ops->queue_yields(q, 1), "the oldest is assured");
+	cr_assert(ops->queue.full(q, 1));
+	cr_assert_not(ops->queue.yields(q, 1), "the oldest is assured");
 	cr_assert_eq(put(q, 5, 1), SQ_OK, "it was promised");
 	cr_assert_eq(dead.n, 1);
 	dead_end(q);
@@ -1561,12 +1561,12 @@ CONTRACT(more_than_a_queue_holds_in_one_transaction_ends_at_its_limit)
 		struct sq_item item = item_new(i, 1);
 
 		if (i > 3)
-			cr_assert(ops->queue_yields(q, 1), "before %u", i);
-		cr_assert_eq(ops->put(&t.txn, q, &item), SQ_OK);
+			cr_assert(ops->queue.yields(q, 1), "before %u", i);
+		cr_assert_eq(ops->txn.put(&t.txn, q, &item), SQ_OK);
 	}
-	ops->commit(&t.txn);
+	ops->txn.commit(&t.txn);
 	cr_assert(run());
-	cr_assert_eq(ops->queue_depth(q), 3);
+	cr_assert_eq(ops->queue.depth(q), 3);
 	cr_assert_eq(dead.n, 37);
 	for (unsigned i = 0; i < 37; i++)
 		expect_dead(i, i + 1, SQ_DEAD_OVERFLOW);
@@ -1578,15 +1578,15 @@ CONTRACT(above_a_lowered_limit_one_leaves_for_one)
 	struct sq_queue *q = yielding_begin(SQ_YIELD_LONELY);
 
 	put_range(q, 1, 3);
-	ops->queue_limits(q,
+	ops->queue.limits(q,
 	    &(struct sq_queue_cfg){
 		.max_msgs = 1, .overflow = SQ_OVERFLOW_REJECT_PUBLISH, .yields = SQ_YIELD_LONELY});
 	cr_assert(run());
 	cr_assert_eq(dead.n, 0, "the limit drops nothing");
-	cr_assert(ops->queue_yields(q, 1));
+	cr_assert(ops->queue.yields(q, 1));
 	put_range(q, 4, 5);
 	cr_assert_eq(dead.n, 2);
-	cr_assert_eq(ops->queue_depth(q), 3);
+	cr_assert_eq(ops->queue.depth(q), 3);
 	dead_end(q);
 }
 

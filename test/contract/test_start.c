@@ -95,7 +95,7 @@ put_record(struct sq_txn *txn, uint8_t kind, uint64_t id, uint64_t sub, struct s
 {
 	struct sq_record_key key = {kind, id, sub};
 
-	txn->engine->ops->record(
+	txn->engine->ops->txn.record(
 	    txn, &key, (struct sq_bytes){sq_buf_data(value), sq_buf_len(value)});
 	sq_buf_fini(value);
 }
@@ -134,7 +134,7 @@ put_group(struct sq_txn *txn, uint64_t id, uint32_t expiry_s, uint64_t expires_m
 	sq_record_put_text(&binding, filter, strlen(filter));
 	put_record(txn, SQ_RECORD_BINDING, id, 1, &binding);
 	q.name = queue = sq_stored_queue_name(name, id);
-	out = txn->engine->ops->queue_open(txn->engine, txn, &q);
+	out = txn->engine->ops->queue.open(txn->engine, txn, &q);
 	free(queue);
 	return out;
 }
@@ -147,19 +147,19 @@ make_groups(unsigned n, uint32_t expiry_s, uint64_t expires_ms)
 	struct sq_engine *e = store_open();
 	struct sq_txn *txn = NULL;
 
-	e->ops->ready(e);
+	e->ops->start.ready(e);
 	for (unsigned i = 0; i < n; i++) {
 		if (txn == NULL)
 			txn = txn_new(e);
 		queues[i] = put_group(txn, i + 1, expiry_s, expires_ms);
 		if (i + 1 == n || (i + 1) % TXN_GROUPS == 0) {
-			e->ops->commit(txn);
+			e->ops->txn.commit(txn);
 			cr_assert(fake_run_until(all_done, NULL));
 			txn = NULL;
 		}
 	}
 	for (unsigned i = 0; i < n; i++)
-		e->ops->queue_close(queues[i]);
+		e->ops->queue.close(queues[i]);
 	free(queues);
 	e->ops->close(e);
 	cr_assert(fake_run());

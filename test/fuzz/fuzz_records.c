@@ -204,8 +204,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	ops = sq_engine_memory;
 	ops.durable = true;
 	ops.open = fuzz_open;
-	ops.load = fuzz_load;
-	ops.claim = fuzz_claim;
+	ops.start.load = fuzz_load;
+	ops.start.claim = fuzz_claim;
 	if (freopen("/dev/null", "w", stdout) == NULL) /* of the log there is plenty */
 		abort();
 	return 0;

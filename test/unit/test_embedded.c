@@ -144,9 +144,9 @@ queue_open_of(const char *name, struct sq_account *memory)
 	    .durable = true,
 	};
 	struct sq_txn *txn = txn_new();
-	struct sq_queue *q = ops->queue_open(engine, txn, &cfg);
+	struct sq_queue *q = ops->queue.open(engine, txn, &cfg);
 
-	ops->commit(txn);
+	ops->txn.commit(txn);
 	return q;
 }
 
@@ -182,8 +182,8 @@ put(struct sq_queue *q, unsigned from, unsigned to, size_t size)
 		struct sq_txn *txn = txn_new();
 		struct sq_item item = item_new(i, size);
 
-		cr_assert_eq(ops->put(txn, q, &item), SQ_OK);
-		ops->commit(txn);
+		cr_assert_eq(ops->txn.put(txn, q, &item), SQ_OK);
+		ops->txn.commit(txn);
 		if (i % 256 == 0)
 			run();
 	}
@@ -195,10 +195,10 @@ settle(struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
 {
 	struct sq_txn *txn = txn_new();
 
-	ops->settle(txn, q, item, how);
+	ops->txn.settle(txn, q, item, how);
 	if (how == SQ_DONE)
 		sq_item_fini(item);
-	ops->commit(txn);
+	ops->txn.commit(txn);
 }
 
 /* A consumer that keeps what it takes. */
@@ -220,7 +220,7 @@ consumer_take(struct sq_consumer *sc, struct sq_item *items, size_t n)
 		c->items = sq_xrealloc(c->items, c->cap * sizeof(*c->items));
 	}
 	for (size_t i = 0; i < n; i++) {
-		ops->sent(sc->queue, 1, sq_image_size(items[i].msg.image));
+		ops->consumer.sent(sc->queue, 1, sq_image_size(items[i].msg.image));
 		items[i].unsent = false;
 	}
 	memcpy(c->items + c->n, items, n * sizeof *items);
@@ -258,14 +258,15 @@ consumer_start(struct consumer *c, struct sq_queue *q, size_t n)
 	c->consumer.take = consumer_take;
 	c->consumer.cancelled = consumer_cancelled;
 	sq_list_init(&c->consumer.node);
-	ops->consume(q, &c->consumer);
-	ops->demand(&c->consumer, &(struct sq_demand){(uint32_t)n, (uint32_t)n, UINT64_MAX});
+	ops->consumer.consume(q, &c->consumer);
+	ops->consumer.demand(
+	    &c->consumer, &(struct sq_demand){(uint32_t)n, (uint32_t)n, UINT64_MAX});
 }
 
 static void
 consumer_stop(struct consumer *c)
 {
-	ops->cancel(&c->consumer);
+	ops->consumer.cancel(&c->consumer);
 	cr_assert(fake_run_until(consumer_is_cancelled, c));
 }
 
@@ -319,21 +320,21 @@ Test(embedded, what_was_committed_is_there_after_a_restart)
 
 	begin();
 	q = queue_open("a");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put(q, 1, 10, 100);
 	drain(q, 1, 3);
 	consumer_take_n(&c, q, 2); /* 4 stays out, 5 comes back */
 	settle(q, &c.items[1], SQ_REQUEUE);
 	run();
-	ops->queue_close(q);
+	ops->queue.close(q);
 	sq_item_fini(&c.items[0]);
 	free(c.items);
 	store_close();
 
 	store_open();
 	q = queue_open("a");
-	ops->ready(engine);
-	cr_assert_eq(ops->queue_depth(q), 7);
+	ops->start.ready(engine);
+	cr_assert_eq(ops->queue.depth(q), 7);
 	consumer_take_n(&c, q, 7);
 	for (unsigned i = 0; i < 7; i++) {
 		cr_assert_eq(item_number(&c.items[i]), i + 4);
@@ -343,14 +344,14 @@ Test(embedded, what_was_committed_is_there_after_a_restart)
 	}
 	free(c.items);
 	run();
-	ops->queue_close(q);
+	ops->queue.close(q);
 	store_close();
 
 	store_open();
 	q = queue_open("a");
-	ops->ready(engine);
-	cr_assert_eq(ops->queue_depth(q), 0);
-	ops->queue_close(q);
+	ops->start.ready(engine);
+	cr_assert_eq(ops->queue.depth(q), 0);
+	ops->queue.close(q);
 	end();
 }
 
@@ -361,24 +362,24 @@ Test(embedded, a_backlog_leaves_memory_and_comes_back_in_order)
 
 	begin();
 	q = queue_open("a");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put(q, 1, N, SIZE);
-	cr_assert_eq(ops->queue_depth(q), N);
+	cr_assert_eq(ops->queue.depth(q), N);
 	cr_assert_gt(q->gap.n, N / 2, "only %llu are not in memory", (unsigned long long)q->gap.n);
 	cr_assert_lt(q->bytes, 12 * MIB);
 	drain(q, 1, 1000);
 	put(q, N + 1, N + 1000, SIZE);
 	drain(q, 1001, N / 2);
-	ops->queue_close(q);
+	ops->queue.close(q);
 	store_close();
 
 	store_open();
 	q = queue_open("a");
-	ops->ready(engine);
-	cr_assert_eq(ops->queue_depth(q), N / 2 + 1000);
+	ops->start.ready(engine);
+	cr_assert_eq(ops->queue.depth(q), N / 2 + 1000);
 	drain(q, N / 2 + 1, N + 1000);
-	cr_assert_eq(ops->queue_depth(q), 0);
-	ops->queue_close(q);
+	cr_assert_eq(ops->queue.depth(q), 0);
+	ops->queue.close(q);
 	end();
 }
 
@@ -392,7 +393,7 @@ Test(embedded, what_was_handed_out_is_claimed_from_journal_and_tables)
 
 	begin();
 	q = queue_open("a");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put(q, 1, N, 1000);
 	consumer_take_n(&c, q, N);
 	seqs[0] = c.items[0].seq;
@@ -400,7 +401,7 @@ Test(embedded, what_was_handed_out_is_claimed_from_journal_and_tables)
 	seqs[2] = c.items[1].seq;
 	settle(q, &c.items[1], SQ_DONE);
 	run();
-	ops->queue_close(q);
+	ops->queue.close(q);
 	for (unsigned i = 0; i < N; i++)
 		if (i != 1)
 			sq_item_fini(&c.items[i]);
@@ -410,14 +411,14 @@ Test(embedded, what_was_handed_out_is_claimed_from_journal_and_tables)
 	store_open();
 	q = queue_open("a");
 	atomic_store(&failing_reads, 2); /* which is tried again */
-	cr_assert_eq(ops->claim(q, seqs[0], &old), SQ_OK);
+	cr_assert_eq(ops->start.claim(q, seqs[0], &old), SQ_OK);
 	cr_assert_eq(atomic_load(&failing_reads), 0);
-	cr_assert_eq(ops->claim(q, seqs[1], &young), SQ_OK);
-	cr_assert_eq(ops->claim(q, seqs[2], &none), SQ_ENOTFOUND, "it was settled");
-	ops->ready(engine);
+	cr_assert_eq(ops->start.claim(q, seqs[1], &young), SQ_OK);
+	cr_assert_eq(ops->start.claim(q, seqs[2], &none), SQ_ENOTFOUND, "it was settled");
+	ops->start.ready(engine);
 	cr_assert_eq(item_number(&old), 1);
 	cr_assert_eq(item_number(&young), N);
-	cr_assert_eq(ops->queue_depth(q), N - 3);
+	cr_assert_eq(ops->queue.depth(q), N - 3);
 	settle(q, &young, SQ_DONE);
 	settle(q, &old, SQ_UNTRIED);
 	consumer_take_n(&c, q, N - 2);
@@ -428,7 +429,7 @@ Test(embedded, what_was_handed_out_is_claimed_from_journal_and_tables)
 		settle(q, &c.items[i], SQ_DONE);
 	free(c.items);
 	run();
-	ops->queue_close(q);
+	ops->queue.close(q);
 	end();
 }
 
@@ -466,7 +467,7 @@ Test(embedded, a_read_that_fails_refuses_nothing_and_is_tried_again)
 	begin();
 	q = queue_open("a");
 	other = queue_open("b");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put(q, 1, N, SIZE);
 	cr_assert_gt(q->gap.n, N / 2);
 	atomic_store(&failing_reads, INT_MAX);
@@ -474,8 +475,8 @@ Test(embedded, a_read_that_fails_refuses_nothing_and_is_tried_again)
 	await_failing_reads(true);
 	head = c.n;
 	cr_assert_lt(head, N / 2);
-	cr_assert_not(ops->queue_full(q, SIZE));
-	cr_assert_not(ops->queue_full(other, SIZE));
+	cr_assert_not(ops->queue.full(q, SIZE));
+	cr_assert_not(ops->queue.full(other, SIZE));
 	put(other, 1, 100, SIZE);
 	put(q, N + 1, 2 * N, SIZE);
 	cr_assert_lt(q->bytes, 12 * MIB, "it leaves memory meanwhile");
@@ -495,8 +496,8 @@ Test(embedded, a_read_that_fails_refuses_nothing_and_is_tried_again)
 	}
 	free(c.items);
 	consumer_stop(&c);
-	ops->queue_close(q);
-	ops->queue_close(other);
+	ops->queue.close(q);
+	ops->queue.close(other);
 	end();
 }
 
@@ -510,7 +511,7 @@ Test(embedded, a_queue_may_end_while_its_reads_fail)
 	begin();
 	q = queue_open("a");
 	other = queue_open("b");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put(q, 1, N, SIZE);
 	put(other, 1, N, SIZE);
 	cr_assert_gt(q->gap.n, N / 2);
@@ -519,8 +520,8 @@ Test(embedded, a_queue_may_end_while_its_reads_fail)
 	await_failing_reads(true);
 	consumer_stop(&c);
 	txn = txn_new();
-	ops->queue_delete(txn, q);
-	ops->commit(txn);
+	ops->queue.delete(txn, q);
+	ops->txn.commit(txn);
 	run();
 	await_failing_reads(false); /* nothing is left to be read */
 	for (size_t i = 0; i < c.n; i++)
@@ -528,7 +529,7 @@ Test(embedded, a_queue_may_end_while_its_reads_fail)
 	free(c.items);
 	atomic_store(&failing_reads, 0);
 	drain(other, 1, N);
-	ops->queue_close(other);
+	ops->queue.close(other);
 	end();
 }
 
@@ -542,14 +543,14 @@ Test(embedded, what_is_with_a_consumer_is_not_read_from_the_tables)
 
 	begin();
 	q = queue_open("a");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put(q, 1, HANDED, SIZE);
 	consumer_take_n(&has, q, HANDED);
 	for (unsigned i = 0; i < HANDED; i += 2)
 		settle(q, &has.items[i], SQ_UNTRIED);
 	put(q, HANDED + 1, N, SIZE);
 	cr_assert_gt(q->gap.n, N / 2, "only %llu are not in memory", (unsigned long long)q->gap.n);
-	cr_assert_eq(ops->queue_depth(q), REST);
+	cr_assert_eq(ops->queue.depth(q), REST);
 	consumer_take_n(&rest, q, REST);
 	for (unsigned i = 0; i < REST; i++) {
 		unsigned number = i < HANDED / 2 ? 2 * i + 1 : i + HANDED / 2 + 1;
@@ -563,10 +564,10 @@ Test(embedded, what_is_with_a_consumer_is_not_read_from_the_tables)
 	for (unsigned i = 1; i < HANDED; i += 2)
 		settle(q, &has.items[i], SQ_DONE);
 	run();
-	cr_assert_eq(ops->queue_depth(q), 0);
+	cr_assert_eq(ops->queue.depth(q), 0);
 	free(has.items);
 	free(rest.items);
-	ops->queue_close(q);
+	ops->queue.close(q);
 	end();
 }
 
@@ -577,9 +578,9 @@ record(uint64_t id, const char *value)
 {
 	struct sq_txn *txn = txn_new();
 
-	ops->record(txn, &(struct sq_record_key){3, id, id + 1},
+	ops->txn.record(txn, &(struct sq_record_key){3, id, id + 1},
 	    (struct sq_bytes){(const unsigned char *)value, value != NULL ? strlen(value) : 0});
-	ops->commit(txn);
+	ops->txn.commit(txn);
 }
 
 static void
@@ -595,8 +596,8 @@ records_expect(const char *want)
 {
 	struct sq_buf text = {0};
 
-	cr_assert_eq(ops->load(engine, 3, record_seen, &text), SQ_OK);
-	cr_assert_eq(ops->load(engine, 4, record_seen, &text), SQ_OK);
+	cr_assert_eq(ops->start.load(engine, 3, record_seen, &text), SQ_OK);
+	cr_assert_eq(ops->start.load(engine, 4, record_seen, &text), SQ_OK);
 	sq_buf_u8(&text, 0);
 	cr_assert_str_eq((const char *)sq_buf_data(&text), want);
 	sq_buf_fini(&text);
@@ -609,7 +610,7 @@ Test(embedded, the_last_value_of_a_record_counts)
 
 	begin();
 	q = queue_open("a");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	record(5, "five");
 	record(1, "one");
 	record(2, "two");
@@ -617,13 +618,13 @@ Test(embedded, the_last_value_of_a_record_counts)
 	record(1, "ONE");
 	record(2, NULL);
 	run();
-	ops->queue_close(q);
+	ops->queue.close(q);
 	store_close();
 
 	store_open();
 	records_expect("1=ONE 3= 5=five ");
 	q = queue_open("a");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	before = checkpoints();
 	put(q, 1, 4000, 1000); /* until a checkpoint has written them */
 	await_checkpoint(before);
@@ -631,12 +632,12 @@ Test(embedded, the_last_value_of_a_record_counts)
 	record(1, "eins");
 	record(4, "four");
 	run();
-	ops->queue_close(q);
+	ops->queue.close(q);
 	store_close();
 
 	store_open();
 	records_expect("1=eins 3= 4=four ");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	end();
 }
 
@@ -647,29 +648,29 @@ Test(embedded, a_queue_that_nobody_opens_is_deleted)
 	begin();
 	a = queue_open("a");
 	b = queue_open("b");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put(a, 1, 5000, 1000);
 	put(b, 1, 2, 1000);
-	ops->queue_close(a);
-	ops->queue_close(b);
+	ops->queue.close(a);
+	ops->queue.close(b);
 	store_close();
 
 	store_open();
 	b = queue_open("b");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	run();
-	ops->queue_close(b);
+	ops->queue.close(b);
 	store_close();
 
 	store_open();
 	a = queue_open("a");
 	b = queue_open("b");
-	ops->ready(engine);
-	cr_assert_eq(ops->queue_depth(a), 0);
-	cr_assert_eq(ops->queue_depth(b), 2);
+	ops->start.ready(engine);
+	cr_assert_eq(ops->queue.depth(a), 0);
+	cr_assert_eq(ops->queue.depth(b), 2);
 	drain(b, 1, 2);
-	ops->queue_close(a);
-	ops->queue_close(b);
+	ops->queue.close(a);
+	ops->queue.close(b);
 	end();
 }
 
@@ -685,7 +686,7 @@ Test(embedded, a_second_broker_gets_no_store)
 	sq_buf_u8(&err, 0);
 	cr_assert_not_null(strstr((const char *)sq_buf_data(&err), dir));
 	sq_buf_fini(&err);
-	ops->ready(engine);
+	ops->start.ready(engine);
 	end();
 }
 
@@ -711,7 +712,7 @@ Test(embedded, what_comes_back_does_not_leave_memory_over_what_is_still_out)
 	begin();
 	q = queue_open("a");
 	other = queue_open("other");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	for (unsigned i = 0; i < N; i += 100) { /* handed out as they come */
 		put(q, i + 1, i + 100, 1000);
 		consumer_take_n(&rest, q, 100);
@@ -730,7 +731,7 @@ Test(embedded, what_comes_back_does_not_leave_memory_over_what_is_still_out)
 	for (unsigned i = 1; i < N; i += 4) /* settled, though perhaps still in the tables */
 		settle(q, &c.items[i], SQ_DONE);
 	run();
-	cr_assert_eq(ops->queue_depth(q), N / 2 + 1000);
+	cr_assert_eq(ops->queue.depth(q), N / 2 + 1000);
 	consumer_take_n(&rest, q, N / 2 + 1000);
 	for (size_t i = 0; i < rest.n; i++) {
 		unsigned number = item_number(&rest.items[i]);
@@ -742,14 +743,14 @@ Test(embedded, what_comes_back_does_not_leave_memory_over_what_is_still_out)
 		}
 		settle(q, &rest.items[i], SQ_DONE);
 	}
-	cr_assert_eq(ops->queue_depth(q), 0);
+	cr_assert_eq(ops->queue.depth(q), 0);
 	free(rest.items);
 	for (unsigned i = 3; i < N; i += 4)
 		settle(q, &c.items[i], SQ_DONE);
 	free(c.items);
 	run();
-	ops->queue_close(q);
-	ops->queue_close(other);
+	ops->queue.close(q);
+	ops->queue.close(other);
 	end();
 }
 
@@ -763,11 +764,11 @@ Test(embedded, what_was_claimed_comes_back_to_its_place)
 
 	begin();
 	q = queue_open("a");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put(q, 1, N, 1000);
 	consumer_take_n(&c, q, N);
 	seq = c.items[YOUNG - 1].seq;
-	ops->queue_close(q);
+	ops->queue.close(q);
 	for (unsigned i = 0; i < N; i++)
 		sq_item_fini(&c.items[i]);
 	free(c.items);
@@ -775,13 +776,13 @@ Test(embedded, what_was_claimed_comes_back_to_its_place)
 
 	store_open();
 	q = queue_open("a");
-	cr_assert_eq(ops->claim(q, seq, &young), SQ_OK);
-	ops->ready(engine);
+	cr_assert_eq(ops->start.claim(q, seq, &young), SQ_OK);
+	ops->start.ready(engine);
 	cr_assert(q->gap.open && q->gap.to > seq);
 	settle(q, &young, SQ_UNTRIED);
 	run();
 	drain(q, 1, N);
-	ops->queue_close(q);
+	ops->queue.close(q);
 	end();
 }
 
@@ -794,24 +795,24 @@ Test(embedded, the_number_of_a_queue_whose_items_are_being_deleted_is_not_used_a
 	begin();
 	other = queue_open("other");
 	q = queue_open("a");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put(q, 1, N, 1000);
 	txn = txn_new();
-	ops->queue_delete(txn, q);
-	ops->commit(txn);
+	ops->queue.delete(txn, q);
+	ops->txn.commit(txn);
 	force_checkpoint(other);
-	ops->queue_close(other);
+	ops->queue.close(other);
 	store_close();
 
 	store_open();
 	other = queue_open("other");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	q = queue_open("b");
 	put(q, 1, N, 1000);
 	force_checkpoint(other);
 	drain(q, 1, N);
-	ops->queue_close(q);
-	ops->queue_close(other);
+	ops->queue.close(q);
+	ops->queue.close(other);
 	end();
 }
 
@@ -826,18 +827,18 @@ Test(embedded, a_queue_whose_making_was_lost_is_made_at_the_start)
 
 	begin();
 	cfg.owner = fake_worker(0);
-	q = ops->queue_open(engine, NULL, &cfg);
-	ops->ready(engine);
+	q = ops->queue.open(engine, NULL, &cfg);
+	ops->start.ready(engine);
 	put(q, 1, 3, 10);
-	ops->queue_close(q);
+	ops->queue.close(q);
 	store_close();
 
 	store_open();
-	q = ops->queue_open(engine, NULL, &cfg);
-	ops->ready(engine);
-	cr_assert_eq(ops->queue_depth(q), 3);
+	q = ops->queue.open(engine, NULL, &cfg);
+	ops->start.ready(engine);
+	cr_assert_eq(ops->queue.depth(q), 3);
 	drain(q, 1, 3);
-	ops->queue_close(q);
+	ops->queue.close(q);
 	end();
 }
 
@@ -856,31 +857,31 @@ Test(embedded, what_has_expired_makes_room_though_it_is_not_in_memory)
 	begin();
 	cfg.owner = fake_worker(0);
 	txn = txn_new();
-	q = ops->queue_open(engine, txn, &cfg);
-	ops->commit(txn);
+	q = ops->queue.open(engine, txn, &cfg);
+	ops->txn.commit(txn);
 	other = queue_open("other");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	for (unsigned i = 1; i <= N; i++) {
 		txn = txn_new();
 		item = item_new(i, 1000);
 		item.expires_ms = fake_now() + 1000;
-		cr_assert_eq(ops->put(txn, q, &item), SQ_OK);
-		ops->commit(txn);
+		cr_assert_eq(ops->txn.put(txn, q, &item), SQ_OK);
+		ops->txn.commit(txn);
 		if (i % 256 == 0)
 			run();
 	}
 	run();
 	force_checkpoint(other);
 	cr_assert(q->gap.open);
-	cr_assert(ops->queue_full(q, 10));
+	cr_assert(ops->queue.full(q, 10));
 	fake_set_now(fake_now() + 2000);
 	for (unsigned i = 1; i <= 2 * N; i++) {
-		while (ops->queue_full(q, 10)) /* a part is being read */
+		while (ops->queue.full(q, 10)) /* a part is being read */
 			usleep(100);
 		txn = txn_new();
 		item = item_new(i, 10);
-		cr_assert_eq(ops->put(txn, q, &item), SQ_OK);
-		ops->commit(txn);
+		cr_assert_eq(ops->txn.put(txn, q, &item), SQ_OK);
+		ops->txn.commit(txn);
 		if (i % 256 == 0)
 			run();
 		if (i == N) {
@@ -888,11 +889,11 @@ Test(embedded, what_has_expired_makes_room_though_it_is_not_in_memory)
 			break;
 		}
 	}
-	cr_assert_eq(ops->queue_depth(q), N);
-	cr_assert(ops->queue_full(q, 10));
+	cr_assert_eq(ops->queue.depth(q), N);
+	cr_assert(ops->queue.full(q, 10));
 	drain(q, 1, N);
-	ops->queue_close(q);
-	ops->queue_close(other);
+	ops->queue.close(q);
+	ops->queue.close(other);
 	end();
 }
 
@@ -904,8 +905,8 @@ put_expiring(struct sq_queue *q, unsigned number, uint64_t left_ms)
 	struct sq_item item = item_new(number, 10);
 
 	item.expires_ms = sq_clock_ms() + left_ms;
-	cr_assert_eq(ops->put(txn, q, &item), SQ_OK);
-	ops->commit(txn);
+	cr_assert_eq(ops->txn.put(txn, q, &item), SQ_OK);
+	ops->txn.commit(txn);
 	run();
 }
 
@@ -920,16 +921,16 @@ Test(embedded, an_expiry_is_the_wall_clocks_also_where_that_is_set_after_the_sta
 	begin();
 	fake_set_now(sq_clock_ms());
 	q = queue_open("a");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put_expiring(q, 1, HOUR_MS); /* fifty years ago */
 	wall_set_ms = 0;
 	put_expiring(q, 2, HOUR_MS);
-	ops->queue_close(q);
+	ops->queue.close(q);
 	store_close();
 
 	store_open();
 	q = queue_open("a");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	consumer_take_n(&c, q, 1);
 	cr_assert_eq(item_number(&c.items[0]), 2);
 	cr_assert_gt(c.items[0].expires_ms, sq_clock_ms() + HOUR_MS - SLACK_MS);
@@ -937,7 +938,7 @@ Test(embedded, an_expiry_is_the_wall_clocks_also_where_that_is_set_after_the_sta
 	settle(q, &c.items[0], SQ_DONE);
 	free(c.items);
 	run();
-	ops->queue_close(q);
+	ops->queue.close(q);
 	end();
 }
 
@@ -999,17 +1000,17 @@ reference_restart(struct reference *refs)
 	char name[8];
 
 	for (unsigned i = 0; i < QUEUES; i++)
-		ops->queue_close(refs[i].q);
+		ops->queue.close(refs[i].q);
 	store_close();
 	store_open();
 	for (unsigned i = 0; i < QUEUES; i++) {
 		snprintf(name, sizeof name, "q%u", i);
 		refs[i].q = queue_open(name);
 	}
-	ops->ready(engine);
+	ops->start.ready(engine);
 	for (unsigned i = 0; i < QUEUES; i++)
-		cr_assert_eq(ops->queue_depth(refs[i].q), refs[i].n, "queue %u: %zu, not %zu", i,
-		    ops->queue_depth(refs[i].q), refs[i].n);
+		cr_assert_eq(ops->queue.depth(refs[i].q), refs[i].n, "queue %u: %zu, not %zu", i,
+		    ops->queue.depth(refs[i].q), refs[i].n);
 }
 
 Test(embedded, random_work_with_restarts_loses_and_doubles_nothing)
@@ -1023,7 +1024,7 @@ Test(embedded, random_work_with_restarts_loses_and_doubles_nothing)
 		snprintf(name, sizeof name, "q%u", i);
 		refs[i].q = queue_open(name);
 	}
-	ops->ready(engine);
+	ops->start.ready(engine);
 	for (unsigned step = 0; step < 20000; step++) {
 		struct reference *r = &refs[draw(QUEUES)];
 
@@ -1038,7 +1039,7 @@ Test(embedded, random_work_with_restarts_loses_and_doubles_nothing)
 	for (unsigned i = 0; i < QUEUES; i++) {
 		while (refs[i].n > 0)
 			reference_take(&refs[i]);
-		ops->queue_close(refs[i].q);
+		ops->queue.close(refs[i].q);
 		free(refs[i].waiting);
 	}
 	end();
@@ -1057,7 +1058,7 @@ lonely_dead(void *arg, struct sq_txn *txn, const struct sq_item *item, enum sq_d
 
 	(void)arg;
 	cr_assert_eq(why, SQ_DEAD_ABANDONED);
-	cr_assert_eq(ops->put(txn, lonely.letters, &letter), SQ_OK);
+	cr_assert_eq(ops->txn.put(txn, lonely.letters, &letter), SQ_OK);
 }
 
 static void
@@ -1076,9 +1077,9 @@ lonely_open(uint32_t max_msgs)
 	struct sq_txn *txn = txn_new();
 
 	lonely.letters = queue_open("letters");
-	lonely.q = ops->queue_open(engine, txn, &cfg);
-	ops->commit(txn);
-	ops->ready(engine);
+	lonely.q = ops->queue.open(engine, txn, &cfg);
+	ops->txn.commit(txn);
+	ops->start.ready(engine);
 	run();
 }
 
@@ -1086,7 +1087,7 @@ static bool
 lonely_takes(void *arg)
 {
 	(void)arg;
-	return !ops->queue_full(lonely.q, 1) || ops->queue_yields(lonely.q, 1);
+	return !ops->queue.full(lonely.q, 1) || ops->queue.yields(lonely.q, 1);
 }
 
 /* As publishers do, who ask first. */
@@ -1104,7 +1105,7 @@ lonely_is_at(void *arg)
 {
 	const unsigned *n = arg;
 
-	return ops->queue_depth(lonely.q) == n[0] && ops->queue_depth(lonely.letters) == n[1];
+	return ops->queue.depth(lonely.q) == n[0] && ops->queue.depth(lonely.letters) == n[1];
 }
 
 Test(embedded, an_abandoned_queue_makes_room_from_the_tables_and_over_a_restart)
@@ -1116,13 +1117,13 @@ Test(embedded, an_abandoned_queue_makes_room_from_the_tables_and_over_a_restart)
 	lonely_open(N);
 	lonely_put(1, N);
 	force_checkpoint(lonely.letters);
-	ops->queue_state(lonely.q, &state);
+	ops->queue.state(lonely.q, &state);
 	cr_assert(lonely.q->gap.open, "most of it is in the tables only");
-	cr_assert_eq(ops->queue_depth(lonely.letters), 0);
+	cr_assert_eq(ops->queue.depth(lonely.letters), 0);
 	lonely_put(N + 1, N + N / 2);
 	cr_assert(fake_run_until(lonely_is_at, (unsigned[]){N, N / 2}));
-	ops->queue_close(lonely.q);
-	ops->queue_close(lonely.letters);
+	ops->queue.close(lonely.q);
+	ops->queue.close(lonely.letters);
 	store_close();
 
 	store_open();
@@ -1132,8 +1133,8 @@ Test(embedded, an_abandoned_queue_makes_room_from_the_tables_and_over_a_restart)
 	cr_assert(fake_run_until(lonely_is_at, (unsigned[]){N, 2 * N}));
 	drain(lonely.q, 2 * N + 1, 3 * N);
 	drain(lonely.letters, 1, 2 * N);
-	ops->queue_close(lonely.q);
-	ops->queue_close(lonely.letters);
+	ops->queue.close(lonely.q);
+	ops->queue.close(lonely.letters);
 	end();
 }
 
@@ -1144,17 +1145,17 @@ Test(embedded, a_full_store_is_no_reason_to_make_room)
 	begin();
 	lonely_open(100);
 	lonely_put(1, 100);
-	cr_assert(ops->queue_yields(lonely.q, 1));
+	cr_assert(ops->queue.yields(lonely.q, 1));
 	atomic_store(&lonely.q->store->full, true);
-	cr_assert(ops->queue_full(lonely.q, 1));
-	cr_assert_not(ops->queue_yields(lonely.q, 1));
-	ops->queue_state(lonely.q, &state);
+	cr_assert(ops->queue.full(lonely.q, 1));
+	cr_assert_not(ops->queue.yields(lonely.q, 1));
+	ops->queue.state(lonely.q, &state);
 	cr_assert(state.store_full);
 	atomic_store(&lonely.q->store->full, false);
-	cr_assert(ops->queue_yields(lonely.q, 1));
+	cr_assert(ops->queue.yields(lonely.q, 1));
 	drain(lonely.q, 1, 100);
-	ops->queue_close(lonely.q);
-	ops->queue_close(lonely.letters);
+	ops->queue.close(lonely.q);
+	ops->queue.close(lonely.letters);
 	end();
 }
 
@@ -1226,13 +1227,13 @@ Test(embedded, what_nobody_asks_for_leaves_memory_that_runs_short, .fini = level
 	begin();
 	q = queue_open("a");
 	other = queue_open("other");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put(q, 1, N, SIZE);
 	level_set(SQ_MEMORY_FILLED);
 	force_checkpoint(other);
 	await_bytes(q, 0);
-	cr_assert_eq(ops->queue_depth(q), N);
-	cr_assert_not(ops->queue_empty(q));
+	cr_assert_eq(ops->queue.depth(q), N);
+	cr_assert_not(ops->queue.empty(q));
 	drain(q, 1, 20); /* what is read besides goes back */
 	await_bytes(q, 0);
 	consumer_take_n(&c, q, OUT);
@@ -1243,9 +1244,9 @@ Test(embedded, what_nobody_asks_for_leaves_memory_that_runs_short, .fini = level
 	cr_assert_gt(q->bytes, OUT * SIZE);
 	put(q, N + 1, N + 10, SIZE);
 	drain(q, 21, N + 10);
-	cr_assert_eq(ops->queue_depth(q), 0);
-	ops->queue_close(q);
-	ops->queue_close(other);
+	cr_assert_eq(ops->queue.depth(q), 0);
+	ops->queue.close(q);
+	ops->queue.close(other);
 	end();
 }
 
@@ -1268,7 +1269,7 @@ Test(embedded, what_is_not_in_memory_is_read_within_the_share_of_its_tenant, .fi
 	begin();
 	q = queue_open_of("a", account);
 	other = queue_open("other");
-	ops->ready(engine);
+	ops->start.ready(engine);
 	put(q, 1, N, SIZE);
 	level_set(SQ_MEMORY_FILLED);
 	force_checkpoint(other);
@@ -1297,8 +1298,8 @@ Test(embedded, what_is_not_in_memory_is_read_within_the_share_of_its_tenant, .fi
 	took(&c, q, N / 2 + 1, N);
 	sq_share_give(account, SQ_SHARE_MEMORY, SHARE);
 	run();
-	ops->queue_close(q);
-	ops->queue_close(other);
+	ops->queue.close(q);
+	ops->queue.close(other);
 	end();
 	sq_account_free(&account);
 	sq_shares_free(&shares);

@@ -97,7 +97,7 @@ store_open(void)
 	cr_assert_not_null(engine, "%.*s", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
 	for (size_t i = 0; i < RECORDS; i++)
 		n += values[i] != 0;
-	cr_assert_eq(ops->load(engine, 1, see_record, &found), SQ_OK);
+	cr_assert_eq(ops->start.load(engine, 1, see_record, &found), SQ_OK);
 	cr_assert_eq(found, n, "%zu records of %zu", found, n);
 	for (unsigned i = 0; i < QUEUES; i++) {
 		char name[8] = {'q', (char)('0' + i), '\0'};
@@ -109,13 +109,13 @@ store_open(void)
 		    .durable = true};
 		struct sq_txn *txn = txn_new();
 
-		queues[i] = ops->queue_open(engine, txn, &q);
-		ops->commit(txn);
+		queues[i] = ops->queue.open(engine, txn, &q);
+		ops->txn.commit(txn);
 	}
-	ops->ready(engine);
+	ops->start.ready(engine);
 	run();
 	for (unsigned i = 0; i < QUEUES; i++)
-		cr_assert_eq(ops->queue_depth(queues[i]), n_items[i]);
+		cr_assert_eq(ops->queue.depth(queues[i]), n_items[i]);
 }
 
 static void
@@ -123,7 +123,7 @@ store_close(void)
 {
 	run();
 	for (unsigned i = 0; i < QUEUES; i++)
-		ops->queue_close(queues[i]);
+		ops->queue.close(queues[i]);
 	ops->close(engine);
 	cr_assert(fake_run());
 }
@@ -155,7 +155,7 @@ record(struct sq_txn *txn, size_t id, size_t len)
 	struct sq_record_key key = {1, id, 0};
 
 	memset(bytes, (int)id, len);
-	ops->record(txn, &key, (struct sq_bytes){len > 0 ? bytes : NULL, len});
+	ops->txn.record(txn, &key, (struct sq_bytes){len > 0 ? bytes : NULL, len});
 	values[id] = (uint16_t)len;
 }
 
@@ -168,7 +168,7 @@ put(struct sq_txn *txn, unsigned i, size_t len)
 	item.msg = sq_msg_new(1, false, (struct sq_bytes){(const unsigned char *)"t", 1},
 	    (struct sq_bytes){0}, SQ_MSG_NO_EXPIRY, (struct sq_bytes){payload, len});
 	free(payload);
-	cr_assert_eq(ops->put(txn, queues[i], &item), SQ_OK);
+	cr_assert_eq(ops->txn.put(txn, queues[i], &item), SQ_OK);
 	n_items[i]++;
 }
 
@@ -187,12 +187,12 @@ taker_take(struct sq_consumer *sc, struct sq_item *items, size_t n)
 	struct sq_txn *txn = txn_new();
 
 	for (size_t i = 0; i < n; i++) {
-		ops->sent(sc->queue, 1, sq_image_size(items[i].msg.image));
+		ops->consumer.sent(sc->queue, 1, sq_image_size(items[i].msg.image));
 		items[i].unsent = false;
-		ops->settle(txn, sc->queue, &items[i], SQ_DONE);
+		ops->txn.settle(txn, sc->queue, &items[i], SQ_DONE);
 		sq_item_fini(&items[i]);
 	}
-	ops->commit(txn);
+	ops->txn.commit(txn);
 	t->n += n;
 	n_items[t->queue] -= n;
 }
@@ -229,11 +229,11 @@ take(unsigned queue, size_t n)
 	t.consumer.take = taker_take;
 	t.consumer.cancelled = taker_cancelled;
 	sq_list_init(&t.consumer.node);
-	ops->consume(queues[queue], &t.consumer);
-	ops->demand(
+	ops->consumer.consume(queues[queue], &t.consumer);
+	ops->consumer.demand(
 	    &t.consumer, &(struct sq_demand){(uint32_t)t.want, (uint32_t)t.want, UINT64_MAX});
 	cr_assert(fake_run_until(taker_has, &t), "%zu of %zu items", t.n, t.want);
-	ops->cancel(&t.consumer);
+	ops->consumer.cancel(&t.consumer);
 	cr_assert(fake_run_until(taker_is_cancelled, &t));
 	run();
 }
@@ -247,7 +247,7 @@ fill(size_t len, bool items)
 	while (n < RECORDS) {
 		struct sq_txn *txn;
 
-		if (items ? ops->queue_full(queues[0], (uint32_t)len) : sq_engine_full(engine))
+		if (items ? ops->queue.full(queues[0], (uint32_t)len) : sq_engine_full(engine))
 			break;
 		txn = txn_new();
 		for (unsigned i = 0; i < 20 && n < RECORDS; i++, n++) {
@@ -256,7 +256,7 @@ fill(size_t len, bool items)
 			else
 				record(txn, n, len);
 		}
-		ops->commit(txn);
+		ops->txn.commit(txn);
 		run();
 	}
 	cr_assert_lt(n, RECORDS, "it is never full");
@@ -288,12 +288,12 @@ delete_all(void)
 			continue;
 		record(txn, i, 0);
 		if (i % 50 == 0) {
-			ops->commit(txn);
+			ops->txn.commit(txn);
 			run();
 			txn = txn_new();
 		}
 	}
-	ops->commit(txn);
+	ops->txn.commit(txn);
 	run();
 }
 
@@ -310,7 +310,7 @@ Test(embedded_full, records_are_refused_and_their_end_makes_room)
 			for (size_t i = 0; i < n; i++) { /* what is there goes on */
 				txn = txn_new();
 				record(txn, i, len);
-				ops->commit(txn);
+				ops->txn.commit(txn);
 				if (i % 100 == 0)
 					run();
 			}
@@ -370,10 +370,10 @@ step(void)
 		else if (values[id] != 0)
 			record(txn, id, draw(2) == 0 ? values[id] : 0);
 	} else if (what < 98) {
-		if (!ops->queue_full(queues[queue], (uint32_t)len))
+		if (!ops->queue.full(queues[queue], (uint32_t)len))
 			put(txn, queue, len);
 	}
-	ops->commit(txn);
+	ops->txn.commit(txn);
 	if (what >= 98)
 		take(queue, 1 + draw(200));
 	else if (draw(16) == 0)

@@ -63,7 +63,7 @@ sq_embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	int err;
 
 	if (sq_buf_len(&txn->log) + sq_image_size(item->msg.image) > END_BYTES ||
-	    txn_items(txn) >= END_ITEMS) { /* nobody has asked txn_room() */
+	    txn_items(txn) >= END_ITEMS) { /* nobody has asked for room */
 		SQ_ERROR(
 		    "store", "a transaction is too large: a message for %s is lost", q->cfg.name);
 		sq_metric_add(&sq_embedded_of(q->engine)->metrics, SQ_M_DROPPED_FULL, 1);

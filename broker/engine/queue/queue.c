@@ -162,7 +162,7 @@ sq_queue_bury(struct sq_queue *q, struct sq_txn *txn, struct sq_dead_list *dead)
 
 		sq_queue_dead(q, txn, item, dead->v[i].why);
 		if (item->qos > 0)
-			q->engine->ops->settle(txn, q, item, SQ_DONE);
+			q->engine->ops->txn.settle(txn, q, item, SQ_DONE);
 		else
 			sq_queue_settled(q, item);
 		sq_item_fini(item);
@@ -189,7 +189,7 @@ sq_queue_bury_alone(struct sq_queue *q, struct sq_dead_list *dead)
 	txn->engine = q->engine;
 	txn->done = own_txn_done;
 	sq_queue_bury(q, txn, dead);
-	q->engine->ops->commit(txn);
+	q->engine->ops->txn.commit(txn);
 }
 
 void

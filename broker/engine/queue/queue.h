@@ -85,7 +85,7 @@ struct sq_queue {
 	uint64_t over; /* so many waited above the limits when these were set, and still do */
 	struct sq_list consumers; /* struct sq_consumer; the head's turn is next */
 	bool posted, deleted;
-	unsigned takers; /* see sq_engine_ops.queue_attend */
+	unsigned takers; /* see sq_engine_ops.queue.attend */
 	uint64_t lonely_since_ms;
 
 	/* With a store only. */

@@ -1,0 +1,84 @@
+/* Messages in queues, and the reasons why they leave. */
+#ifndef SQ_BROKER_ENGINE_ITEM_H
+#define SQ_BROKER_ENGINE_ITEM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/block.h"
+#include "core/msg.h"
+#include "proto/link/frame.h"
+
+/* A message in a queue. */
+struct sq_item {
+	struct sq_msg msg;     /* a reference */
+	struct sq_block *subs; /* subscription identifiers, u32 each, or NULL; a reference */
+	struct sq_origin origin;
+	uint64_t seq;        /* place in its queue; the engine's */
+	uint64_t expires_ms; /* on the workers' clock; 0: never */
+	uint8_t qos;         /* of this delivery */
+	bool retain;         /* RETAIN flag that the subscriber sees */
+	bool assured;        /* QoS 3: see sq_queue_cfg.dead */
+	bool stored;         /* the engine's: a copy of it is durable */
+	bool unsent;         /* handed out, and still counted: see sq_consumer_ops.sent */
+	uint8_t round;       /* of its queue's bindings when it was put, 0: of none; the broker's,
+			      * and not durable: see broker/session/order.h */
+	uint16_t attempts;   /* times that a consumer has returned it */
+};
+
+/* Drops the item's references. */
+void sq_item_fini(struct sq_item *);
+
+/* Estimate of an item's bytes in a store: image, subscription identifiers, key and head. */
+static inline uint64_t
+sq_item_stored_bytes(const struct sq_item *item)
+{
+	enum { HEAD = 96 };
+
+	return HEAD + sq_image_size(item->msg.image) + (item->subs != NULL ? item->subs->size : 0);
+}
+
+/* Why an item leaves its queue without having been delivered. */
+enum sq_death {
+	SQ_DEAD_EXPIRED,
+	SQ_DEAD_ATTEMPTS,   /* returned max_attempts times */
+	SQ_DEAD_REJECTED,   /* by a consumer */
+	SQ_DEAD_UNFINISHED, /* the only consumer that may have it has ended */
+	SQ_DEAD_OVERFLOW,   /* the oldest, for a newer one */
+	SQ_DEAD_ABANDONED,  /* the oldest, of a queue without takers */
+};
+
+/* How an item that was handed out is settled. */
+enum sq_settle_how {
+	SQ_DONE,       /* delivered */
+	SQ_REQUEUE,    /* back to its old place; counts as an attempt */
+	SQ_UNTRIED,    /* back to its old place without an attempt; also at QoS 0 */
+	SQ_REJECT,     /* never again: dead() */
+	SQ_UNFINISHED, /* the consumer has ended, and nobody else may have it: dead() */
+};
+
+/* Capacity of a consumer: items, QoS 1 and 2 items among them ('slots'), and bytes of images.
+ * The last item may exceed the bytes. */
+struct sq_demand {
+	uint32_t msgs, slots;
+	uint64_t bytes;
+};
+
+static inline bool
+sq_demand_covers(const struct sq_demand *d, const struct sq_item *item)
+{
+	return d->msgs > 0 && d->bytes > 0 && (item->qos == 0 || d->slots > 0);
+}
+
+/* Subtracts an item that the demand covers. */
+static inline void
+sq_demand_take(struct sq_demand *d, const struct sq_item *item)
+{
+	uint32_t bytes = sq_image_size(item->msg.image);
+
+	d->msgs--;
+	d->slots -= item->qos > 0;
+	d->bytes -= bytes < d->bytes ? bytes : d->bytes;
+}
+
+#endif
