@@ -17,17 +17,14 @@
 #include "proto/annotations/table.h"
 #include "sidecar/config/config.h"
 #include "sidecar/config_check.h"
-#include "sidecar/declared/declared.h"
-#include "sidecar/hub.h"
-#include "sidecar/mqtt/listener.h"
-#include "sidecar/outbox/outbox.h"
+#include "sidecar/app.h"
 #include "sidecar/seccomp/seccomp.h"
 #include "sidecar/status.h"
 
 struct program {
 	struct sq_sidecar_cfg config;
 	struct ev_loop *loop;
-	struct sq_hub *hub;
+	struct sq_app *app;
 	struct sq_status *status;
 	struct sq_admin *admin;
 	struct sq_stop *stop;
@@ -89,7 +86,7 @@ program_on_poll(struct ev_loop *loop, ev_timer *w, int events)
 	struct program *p = w->data;
 
 	(void)events;
-	if (sq_hub_idle(p->hub))
+	if (sq_app_idle(p->app))
 		ev_break(loop, EVBREAK_ALL);
 }
 
@@ -100,7 +97,7 @@ program_on_told(struct ev_loop *loop, ev_async *w, int events)
 
 	(void)events;
 	SQ_INFO("sidecar", "stopping");
-	sq_hub_stop(p->hub);
+	sq_app_stop(p->app);
 	ev_timer_init(
 	    &p->deadline, program_on_deadline, (double)p->config.shutdown_ms / 1000.0, 0.0);
 	ev_timer_start(loop, &p->deadline);
@@ -152,15 +149,13 @@ program_start(struct program *p, struct sq_buf *err)
 	const struct sq_sidecar_cfg *cfg = &p->config;
 
 	program_descriptors(p);
-	p->hub = sq_hub_new(p->loop, cfg, err);
-	if (p->hub == NULL)
+	p->app = sq_app_new(p->loop, cfg, err);
+	if (p->app == NULL)
 		return SQ_EXIT_FAILED;
-	sq_declared_new(p->hub);
-	sq_outbox_start(p->hub->outbox); /* its annotation has been read */
-	p->hub->listener = sq_listener_open(p->hub, err);
-	if (p->hub->listener == NULL)
+	sq_app_declare(p->app);
+	if (!sq_app_start(p->app, err))
 		return SQ_EXIT_FAILED;
-	p->status = sq_status_new(p->hub);
+	p->status = sq_status_new(p->app);
 	if (cfg->admin_listen != NULL && cfg->admin_listen[0] != '\0') {
 		p->admin = sq_status_serve(p->status, cfg->admin_listen, err);
 		if (p->admin == NULL)
@@ -225,7 +220,7 @@ main(int argc, char **argv, char **envp)
 	}
 	sq_admin_stop(&p.admin);
 	sq_status_free(&p.status);
-	sq_hub_free(&p.hub);
+	sq_app_free(&p.app);
 	sq_sidecar_config_free(&p.config);
 	sq_stop_done(&p.stop);
 	ev_loop_destroy(p.loop);

@@ -11,6 +11,7 @@
 #include "proto/topic/sys_value.h"
 #include "proto/topic/topic.h"
 #include "sidecar/mqtt/client_priv.h"
+#include "sidecar/mqtt/clients.h"
 #include "sidecar/hold/hold_priv.h"
 
 #define PREFIX "$SYS/sidecar/"
@@ -67,7 +68,8 @@ struct sq_self_subs {
 };
 
 struct sq_self {
-	struct sq_hub *hub;
+	struct sq_holds *holds;
+	struct sq_clients *clients;
 	struct sq_list all;  /* struct sq_self_subs */
 	struct sq_turn turn; /* one of them has such a subscription; before clients write */
 	uint64_t start_ms;
@@ -78,29 +80,19 @@ struct sq_self {
 /* --- values --- */
 
 static int64_t
-self_metric(const struct sq_hub *h, enum sq_sidecar_metric m)
+self_metric(const struct sq_holds *h, enum sq_sidecar_metric m)
 {
 	return atomic_load_explicit(&h->metrics->values[m], memory_order_relaxed);
-}
-
-static int64_t
-self_connected(const struct sq_hub *h)
-{
-	int64_t n = 0;
-
-	SQ_LIST_FOR_EACH(c, &h->clients, struct sq_client, all)
-		n += c->state == SQ_CLIENT_OPEN;
-	return n;
 }
 
 static void
 self_values(const struct sq_self *self, int64_t *v)
 {
-	const struct sq_hub *h = self->hub;
+	const struct sq_holds *h = self->holds;
 
 	v[TOPIC_VERSION] = 0;
-	v[TOPIC_UPTIME] = (int64_t)((sq_hub_now(h) - self->start_ms) / 1000);
-	v[TOPIC_CONNECTED] = self_connected(h);
+	v[TOPIC_UPTIME] = (int64_t)((sq_holds_now(h) - self->start_ms) / 1000);
+	v[TOPIC_CONNECTED] = (int64_t)sq_clients_open(self->clients);
 	v[TOPIC_SESSIONS] = self_metric(h, SQ_M_SESSIONS);
 	v[TOPIC_ATTACHED] = self_metric(h, SQ_M_ATTACHED);
 	v[TOPIC_LINKS] = self_metric(h, SQ_M_LINKS);
@@ -119,8 +111,8 @@ self_values(const struct sq_self *self, int64_t *v)
 	    self_metric(h, SQ_M_DROPPED_CUT);
 	v[TOPIC_PUBLISH_REFUSED] = self_metric(h, SQ_M_REFUSED_STRICT) +
 	    self_metric(h, SQ_M_REFUSED_RESERVED) + self_metric(h, SQ_M_REFUSED_BROKER);
-	v[TOPIC_BYTES_RECEIVED] = (int64_t)h->bytes_received;
-	v[TOPIC_BYTES_SENT] = (int64_t)h->bytes_sent;
+	v[TOPIC_BYTES_RECEIVED] = (int64_t)self->clients->bytes_received;
+	v[TOPIC_BYTES_SENT] = (int64_t)self->clients->bytes_sent;
 }
 
 /* --- saying --- */
@@ -130,7 +122,7 @@ static void
 self_put(struct sq_client *c, enum self_topic topic, int64_t value, bool retain,
     const uint32_t *ids, size_t n_ids)
 {
-	const struct sq_sidecar_cfg *cfg = c->hub->cfg;
+	const struct sq_sidecar_cfg *cfg = c->of->cfg;
 	char text[SQ_SYS_TEXT_MAX];
 	struct sq_mqtt_publish_out out = {.version = c->decoder.version,
 	    .retain = retain,
@@ -235,13 +227,15 @@ self_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 /* --- subscriptions --- */
 
 struct sq_self *
-sq_self_new(struct sq_hub *h)
+sq_self_new(struct sq_holds *h, struct sq_clients *clients)
 {
 	double every_s = (double)h->cfg->sys_interval_ms / 1000.0;
 	struct sq_self *self = sq_xcalloc(1, sizeof *self);
 
-	self->hub = h;
-	self->start_ms = sq_hub_now(h);
+	self->holds = h;
+	self->clients = clients;
+	h->self = self;
+	self->start_ms = sq_holds_now(h);
 	for (int i = 0; i < TOPICS; i++)
 		self->told[i] = sq_sys_untold;
 	sq_list_init(&self->all);
@@ -261,7 +255,7 @@ sq_self_free(struct sq_self **sp)
 		return;
 	assert(sq_list_empty(&self->all));
 	sq_turn_cancel(&self->turn);
-	ev_timer_stop(self->hub->loop->ev, &self->timer);
+	ev_timer_stop(self->holds->loop->ev, &self->timer);
 	free(self);
 }
 
@@ -295,7 +289,7 @@ self_find(const struct sq_hold *s, struct sq_bytes filter)
 static struct self_sub *
 self_add(struct sq_hold *s, struct sq_bytes filter)
 {
-	struct sq_self *self = s->hub->self;
+	struct sq_self *self = s->holds->self;
 	struct self_sub *sub = sq_xcalloc(1, sizeof *sub + filter.len);
 
 	sub->len = filter.len;
@@ -305,7 +299,7 @@ self_add(struct sq_hold *s, struct sq_bytes filter)
 		s->self->hold = s;
 		sq_list_init(&s->self->list);
 		if (sq_list_empty(&self->all))
-			ev_timer_again(s->hub->loop->ev, &self->timer);
+			ev_timer_again(s->holds->loop->ev, &self->timer);
 		sq_list_push_back(&self->all, &s->self->node);
 	}
 	sq_list_push_back(&s->self->list, &sub->node);
@@ -318,7 +312,7 @@ sq_self_made(struct sq_hold *s, const struct sq_sub *e, bool fresh)
 	unsigned handling = sq_option_retain(e->options);
 	struct self_sub *sub;
 
-	if (s->hub->cfg->sys_interval_ms == 0 || !self_wanted(e->filter))
+	if (s->holds->cfg->sys_interval_ms == 0 || !self_wanted(e->filter))
 		return;
 	sub = self_find(s, e->filter);
 	if (sub == NULL)
@@ -327,20 +321,20 @@ sq_self_made(struct sq_hold *s, const struct sq_sub *e, bool fresh)
 	sub->sub_id = e->sub_id;
 	sub->fresh = handling == SQ_RETAIN_ALWAYS || (handling == SQ_RETAIN_IF_NEW && fresh);
 	if (sub->fresh)
-		sq_loop_post(s->hub->loop, SQ_TURN_INPUT, &s->hub->self->turn);
+		sq_loop_post(s->holds->loop, SQ_TURN_INPUT, &s->holds->self->turn);
 }
 
 /* The last of the session's is gone. */
 static void
 self_end(struct sq_hold *s)
 {
-	struct sq_self *self = s->hub->self;
+	struct sq_self *self = s->holds->self;
 
 	sq_list_remove(&s->self->node);
 	free(s->self);
 	s->self = NULL;
 	if (sq_list_empty(&self->all))
-		ev_timer_stop(s->hub->loop->ev, &self->timer);
+		ev_timer_stop(s->holds->loop->ev, &self->timer);
 }
 
 void

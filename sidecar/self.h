@@ -11,12 +11,13 @@
 
 #include "proto/link/frame.h"
 
-struct sq_hub;
-struct sq_self;      /* the hub's */
+struct sq_clients;
+struct sq_holds;
+struct sq_self;      /* the app's */
 struct sq_self_subs; /* a session's subscriptions that select something of it */
 struct sq_hold;
 
-struct sq_self *sq_self_new(struct sq_hub *);
+struct sq_self *sq_self_new(struct sq_holds *, struct sq_clients *);
 /* No session is left. */
 void sq_self_free(struct sq_self **);
 

@@ -14,9 +14,8 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "sidecar/mqtt/client.h"
 #include "sidecar/declared/declared.h"
-#include "sidecar/hub.h"
+#include "sidecar/app.h"
 #include "sidecar/mark.h"
 #include "sidecar/outbox/outbox.h"
 #include "sidecar/seccomp/seccomp.h"
@@ -24,7 +23,7 @@
 enum { FULL_MS = 60000, STUCK_MS = 10000, MARK_AGAIN_MS = 30000 };
 
 struct sq_status {
-	struct sq_hub *hub;
+	struct sq_app *app;
 	ev_timer timer;
 	atomic_uint_fast64_t turned_ms; /* when the loop last turned */
 	const char *boot;
@@ -50,11 +49,11 @@ status_say(struct sq_status *s, bool ready, struct sq_buf *why)
 
 /* Whether it has all it needs to be ready for the first time; else says why not. */
 static bool
-status_complete(const struct sq_hub *h, struct sq_buf *why)
+status_complete(const struct sq_app *a, struct sq_buf *why)
 {
-	bool complete = sq_declared_ready(h->declared, why);
+	bool complete = sq_declared_ready(a->declared, why);
 
-	if (h->link_was_up)
+	if (a->holds->link_was_up)
 		return complete;
 	sq_buf_printf(why, "no broker has been reached yet\n");
 	return false;
@@ -63,7 +62,7 @@ status_complete(const struct sq_hub *h, struct sq_buf *why)
 static bool
 status_has_dir(const struct sq_status *s)
 {
-	const char *dir = s->hub->cfg->state_dir;
+	const char *dir = s->app->holds->cfg->state_dir;
 
 	return dir != NULL && dir[0] != '\0';
 }
@@ -78,7 +77,7 @@ status_recall(struct sq_status *s)
 		return;
 	s->boot = sq_mark_boot();
 	s->latched = s->marked = sq_mark_read(
-	    s->hub->cfg->state_dir, s->hub->cfg->pod, s->boot, &why);
+	    s->app->holds->cfg->state_dir, s->app->holds->cfg->pod, s->boot, &why);
 	if (s->latched)
 		SQ_INFO("sidecar", "ready, as it was before it was started again");
 	if (sq_buf_len(&why) != 0)
@@ -96,7 +95,8 @@ status_mark(struct sq_status *s, uint64_t now_ms)
 
 	if (!s->latched || s->marked || !status_has_dir(s) || now_ms < s->mark_due_ms)
 		return;
-	s->marked = sq_mark_write(s->hub->cfg->state_dir, s->hub->cfg->pod, s->boot, &why) == 0;
+	s->marked = sq_mark_write(
+			s->app->holds->cfg->state_dir, s->app->holds->cfg->pod, s->boot, &why) == 0;
 	if (!s->marked && s->mark_due_ms == 0)
 		SQ_WARN("sidecar",
 		    "state.dir: %.*s; started again while no broker is there, this pod is not "
@@ -108,11 +108,11 @@ status_mark(struct sq_status *s, uint64_t now_ms)
 
 /* A line while a broker has no room for sessions, as far as is known. */
 static void
-status_full(const struct sq_hub *h, uint64_t now_ms, struct sq_buf *why)
+status_full(const struct sq_holds *h, uint64_t now_ms, struct sq_buf *why)
 {
-	if (h->full_ms == 0 || now_ms - h->full_ms >= FULL_MS)
+	if (h->told.full_ms == 0 || now_ms - h->told.full_ms >= FULL_MS)
 		return;
-	sq_client_say_full(h, h->full, why);
+	sq_holds_say_full(h, h->told.full, why);
 	sq_buf_printf(
 	    why, "; new clients are refused with 0x97, sessions that were there before wait\n");
 }
@@ -122,19 +122,19 @@ status_update(struct sq_status *s)
 {
 	struct sq_buf why = {0};
 	uint64_t now_ms = sq_clock_ms();
-	bool outbox_ready = sq_outbox_ready(s->hub->outbox, &why);
+	bool outbox_ready = sq_outbox_ready(s->app->outbox, &why);
 
 	atomic_store(&s->turned_ms, now_ms);
-	if (!s->latched && status_complete(s->hub, &why) && outbox_ready) {
+	if (!s->latched && status_complete(s->app, &why) && outbox_ready) {
 		SQ_INFO("sidecar", "ready");
 		s->latched = true;
 	}
 	status_mark(s, now_ms);
-	sq_pool_set_metrics(s->hub->pool);
-	sq_seccomp_report(s->hub->metrics, now_ms);
-	(void)sq_pool_ready(s->hub->pool, &why);
-	sq_declared_notes(s->hub->declared, &why);
-	status_full(s->hub, now_ms, &why);
+	sq_pool_set_metrics(s->app->holds->pool);
+	sq_seccomp_report(s->app->holds->metrics, now_ms);
+	(void)sq_pool_ready(s->app->holds->pool, &why);
+	sq_declared_notes(s->app->declared, &why);
+	status_full(s->app->holds, now_ms, &why);
 	status_say(s, s->latched && outbox_ready, &why);
 }
 
@@ -174,15 +174,15 @@ status_live(void *owner, struct sq_buf *why)
 }
 
 struct sq_status *
-sq_status_new(struct sq_hub *hub)
+sq_status_new(struct sq_app *app)
 {
 	struct sq_status *s = sq_xcalloc(1, sizeof *s);
 
-	s->hub = hub;
+	s->app = app;
 	pthread_mutex_init(&s->lock, NULL);
 	ev_timer_init(&s->timer, status_on_timer, 0.1, 0.5);
 	s->timer.data = s;
-	ev_timer_start(hub->loop->ev, &s->timer);
+	ev_timer_start(app->loop->ev, &s->timer);
 	status_recall(s);
 	status_update(s);
 	return s;
@@ -196,7 +196,7 @@ sq_status_free(struct sq_status **sp)
 	*sp = NULL;
 	if (s == NULL)
 		return;
-	ev_timer_stop(s->hub->loop->ev, &s->timer);
+	ev_timer_stop(s->app->loop->ev, &s->timer);
 	pthread_mutex_destroy(&s->lock);
 	sq_buf_fini(&s->why);
 	free(s);
@@ -207,7 +207,7 @@ sq_status_serve(struct sq_status *s, const char *listen, struct sq_buf *err)
 {
 	struct sq_admin_cfg cfg = {
 	    .listen = listen,
-	    .metrics = s->hub->metrics,
+	    .metrics = s->app->holds->metrics,
 	    .ready = status_ready,
 	    .live = status_live,
 	    .owner = s,

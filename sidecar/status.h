@@ -7,11 +7,11 @@
 #include "core/admin.h"
 #include "core/buf.h"
 
-struct sq_hub;
+struct sq_app;
 struct sq_status;
 
-/* Follows 'hub' from its loop, twice a second, from now on. */
-struct sq_status *sq_status_new(struct sq_hub *hub);
+/* Follows 'app' from its loop, twice a second, from now on. */
+struct sq_status *sq_status_new(struct sq_app *app);
 /* No admin endpoint uses it any more. */
 void sq_status_free(struct sq_status **);
 /* Starts the endpoint on 'listen'.  NULL with a line in 'err'. */

@@ -8,7 +8,7 @@
 #include "core/mem.h"
 #include "proto/mqtt/mqtt.h"
 #include "proto/mqtt/options.h"
-#include "sidecar/hub.h"
+#include "sidecar/hold/table.h"
 #include "sidecar/outbox/outbox.h"
 #include "sidecar/declared/pod_annotations.h"
 #include "sidecar/declared/receiver.h"
@@ -29,7 +29,10 @@ struct item {
 };
 
 struct sq_declared {
-	struct sq_hub *hub;
+	struct sq_holds *holds;
+	struct sq_outbox *outbox;
+	struct sq_receiver *receiver; /* who gets what is declared */
+	struct sq_rules *rules;       /* for what clients publish; NULL: none */
 	struct sq_pod_annotations *annotations;
 	struct sq_hold *keeper, *consumer;
 	struct item *items;
@@ -50,7 +53,7 @@ item_group(const struct sq_declared *d, const struct sq_declaration *x)
 {
 	if (x->pod)
 		return d->pod_group;
-	return x->group != NULL ? x->group : d->hub->cfg->workload;
+	return x->group != NULL ? x->group : d->holds->cfg->workload;
 }
 
 static bool
@@ -93,7 +96,7 @@ declared_ask(struct sq_declared *d, struct sq_hold *s, uint8_t op, const struct 
 	    .max_attempts = x->max_attempts,
 	    .concurrency = x->concurrency,
 	    .since_ms = d->since_ms,
-	    .pod = sq_bytes_of(d->hub->cfg->pod),
+	    .pod = sq_bytes_of(d->holds->cfg->pod),
 	    .tag = sq_bytes_of(x->tag),
 	    .group = sq_bytes_of(item_group(d, x)),
 	    .filter = sq_bytes_of(x->filter)};
@@ -119,8 +122,8 @@ declared_count(struct sq_declared *d)
 
 	for (size_t i = 0; i < d->n; i++)
 		ok += d->items[i].keeper == P_OK;
-	sq_metric_set(d->hub->metrics, SQ_M_DECLARED, (int64_t)d->n);
-	sq_metric_set(d->hub->metrics, SQ_M_DECLARED_OK, ok);
+	sq_metric_set(d->holds->metrics, SQ_M_DECLARED, (int64_t)d->n);
+	sq_metric_set(d->holds->metrics, SQ_M_DECLARED_OK, ok);
 }
 
 /* What the broker says of a binding; said once in the log, until it changes. */
@@ -212,7 +215,7 @@ declared_keep(struct sq_declared *d)
 	    .receive_max = 1};
 
 	if (d->n != 0 && d->keeper == NULL && !d->stopped) {
-		d->keeper = sq_hold_open(d->hub, &p, NULL);
+		d->keeper = sq_hold_open(d->holds, &p, NULL);
 	} else if (d->n == 0 && d->keeper != NULL) {
 		struct sq_hold *keeper = d->keeper;
 
@@ -317,8 +320,8 @@ declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t writt
 	struct sq_client_ids ids;
 	bool newer;
 
-	sq_rights_free(&d->hub->rights);
-	d->hub->rights = sq_rights_new(&set->rights, new);
+	sq_rights_free(&d->holds->rights);
+	d->holds->rights = sq_rights_new(&set->rights, new);
 	d->items = new->n != 0 ? sq_xcalloc(new->n, sizeof *d->items) : NULL;
 	d->n = 0;
 	for (size_t i = 0; i < new->n; i++) {
@@ -334,17 +337,17 @@ declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t writt
 	ids = d->client_ids;
 	d->client_ids = set->client_ids;
 	set->client_ids = (struct sq_client_ids){0};
-	sq_rules_free(&d->hub->rules);
-	d->hub->rules = sq_rules_new(&set->publish);
+	sq_rules_free(&d->rules);
+	d->rules = sq_rules_new(&set->publish);
 	newer = declared_date(d, old, n_old, written_ms);
 	declared_end_old(d, old, n_old);
 	declared_begin_new(d, old, n_old, newer);
 	items_free(old, n_old);
 	declared_keep(d);
-	sq_receiver_set(d->hub->receiver, d->n != 0, d->client_ids.v, d->client_ids.n);
+	sq_receiver_set(d->receiver, d->n != 0, d->client_ids.v, d->client_ids.n);
 	sq_client_ids_free(&ids);
 	declared_count(d);
-	sq_hold_enforce_all(d->hub);
+	sq_hold_enforce_all(d->holds);
 }
 
 static uint64_t
@@ -352,23 +355,36 @@ declared_on_annotations(void *owner, struct sq_annotations *set, uint64_t writte
 {
 	struct sq_declared *d = owner;
 
-	sq_outbox_annotated(d->hub->outbox, &set->outbox);
+	sq_outbox_annotated(d->outbox, &set->outbox);
 	declared_apply(d, set, written_ms);
 	return d->since_ms;
+}
+
+struct sq_receiver *
+sq_declared_receiver(const struct sq_declared *d)
+{
+	return d != NULL ? d->receiver : NULL;
+}
+
+const struct sq_rules *
+sq_declared_rules(const struct sq_declared *d)
+{
+	return d != NULL ? d->rules : NULL;
 }
 
 /* --- life --- */
 
 struct sq_declared *
-sq_declared_new(struct sq_hub *h)
+sq_declared_new(struct sq_holds *h, struct sq_outbox *outbox)
 {
 	struct sq_declared *d = sq_xcalloc(1, sizeof *d);
 	struct sq_buf name = {0};
 
-	d->hub = h;
+	d->holds = h;
+	d->outbox = outbox;
 	h->declared = d;
 	sq_buf_printf(&name, "pod:%.*s", SQ_GROUP_MAX - 4, h->cfg->pod);
-	h->receiver = sq_receiver_new(h, declared_on_chosen, d);
+	d->receiver = sq_receiver_new(h, declared_on_chosen, d);
 	d->pod_group = sq_xmemdup0(sq_buf_data(&name), sq_buf_len(&name));
 	sq_buf_fini(&name);
 	d->annotations = sq_pod_annotations_open(
@@ -385,9 +401,10 @@ sq_declared_free(struct sq_declared **dp)
 	if (d == NULL)
 		return;
 	sq_pod_annotations_close(&d->annotations);
-	sq_receiver_free(&d->hub->receiver);
-	sq_rights_free(&d->hub->rights);
-	sq_rules_free(&d->hub->rules);
+	sq_receiver_free(&d->receiver);
+	d->holds->declared = NULL;
+	sq_rights_free(&d->holds->rights);
+	sq_rules_free(&d->rules);
 	items_free(d->items, d->n);
 	sq_client_ids_free(&d->client_ids);
 	free(d->pod_group);
@@ -403,7 +420,7 @@ sq_declared_stop(struct sq_declared *d)
 		return;
 	d->stopped = true;
 	d->consumer = NULL;
-	sq_receiver_set(d->hub->receiver, false, d->client_ids.v, d->client_ids.n);
+	sq_receiver_set(d->receiver, false, d->client_ids.v, d->client_ids.n);
 	keeper = d->keeper;
 	d->keeper = NULL;
 	if (keeper != NULL)
@@ -492,5 +509,5 @@ sq_declared_notes(const struct sq_declared *d, struct sq_buf *out)
 			sq_buf_printf(out, "declared subscription '%s' (group %s): %s\n",
 			    it->d.filter, item_group(d, &it->d), it->note);
 	}
-	sq_receiver_note(d->hub->receiver, out);
+	sq_receiver_note(d->receiver, out);
 }

@@ -1,5 +1,5 @@
 /* Declared subscriptions: what the pod's annotations ask for, kept in place; and
- * the publish rules beside them, in hub->rules.
+ * the publish rules beside them, in holds->rules.
  *
  * Watches the annotations file; keeps the last good set when a new one is
  * malformed.  A keeper session of the pod declares every binding, so messages
@@ -18,18 +18,26 @@
 #include "proto/link/key.h"
 
 struct sq_declared;
-struct sq_hub;
+struct sq_holds;
+struct sq_outbox;
+struct sq_receiver;
+struct sq_rules;
 struct sq_hold;
 
 #define SQ_KEEPER_ID SQ_KEY_KEEPER /* client id of the pod's keeper session */
 
 /* Reads the file, if the configuration names one, and starts watching it. */
-struct sq_declared *sq_declared_new(struct sq_hub *);
+struct sq_declared *sq_declared_new(struct sq_holds *, struct sq_outbox *);
 void sq_declared_free(struct sq_declared **dp);
 /* The program is shutting down: the keeper leaves. */
 void sq_declared_stop(struct sq_declared *);
 /* Once a second: the file's state, what failed before. */
 void sq_declared_sweep(struct sq_declared *, uint64_t now_ms);
+
+/* Who gets what is declared; NULL: there is nothing to get ('d' may be NULL). */
+struct sq_receiver *sq_declared_receiver(const struct sq_declared *d);
+/* The rules for what clients publish; NULL: none ('d' may be NULL). */
+const struct sq_rules *sq_declared_rules(const struct sq_declared *d);
 
 /* From sessions; 'd' may be NULL (at the end of the program). */
 /* The broker knows nothing of the session's bindings: declare them. */

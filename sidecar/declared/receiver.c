@@ -7,13 +7,13 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/annotations/annotations.h"
-#include "sidecar/hub.h"
+#include "sidecar/hold/table.h"
 #include "sidecar/hold/hold.h"
 
 enum { NAMES_MAX = 5 }; /* of other clients, in a line */
 
 struct sq_receiver {
-	struct sq_hub *hub;
+	struct sq_holds *holds;
 	struct sq_taker *taker;
 	ev_timer timer;
 	void (*chosen)(void *owner, struct sq_hold *);
@@ -68,7 +68,7 @@ receiver_tell(struct sq_receiver *k)
 	size_t n = sq_taker_others(k->taker, NULL, 0);
 	struct sq_buf line = {0};
 
-	sq_metric_set(k->hub->metrics, SQ_M_DECLARED_OTHERS, (int64_t)n);
+	sq_metric_set(k->holds->metrics, SQ_M_DECLARED_OTHERS, (int64_t)n);
 	if (n == 0 || k->warned)
 		return;
 	k->warned = true;
@@ -80,13 +80,13 @@ receiver_tell(struct sq_receiver *k)
 static void
 receiver_arm(struct sq_receiver *k)
 {
-	sq_loop_ring(k->hub->loop, &k->timer, sq_taker_due_ms(k->taker));
+	sq_loop_ring(k->holds->loop, &k->timer, sq_taker_due_ms(k->taker));
 }
 
 static void
 receiver_turn(struct sq_receiver *k)
 {
-	struct sq_taker_client *c = sq_taker_turn(k->taker, sq_hub_now(k->hub));
+	struct sq_taker_client *c = sq_taker_turn(k->taker, sq_holds_now(k->holds));
 
 	if (c != k->now) {
 		k->now = c;
@@ -106,11 +106,11 @@ receiver_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 }
 
 struct sq_receiver *
-sq_receiver_new(struct sq_hub *h, void (*chosen)(void *, struct sq_hold *), void *owner)
+sq_receiver_new(struct sq_holds *h, void (*chosen)(void *, struct sq_hold *), void *owner)
 {
 	struct sq_receiver *k = sq_xcalloc(1, sizeof *k);
 
-	k->hub = h;
+	k->holds = h;
 	k->taker = sq_taker_new(h->cfg->declared_settle_ms);
 	k->chosen = chosen;
 	k->owner = owner;
@@ -127,7 +127,7 @@ sq_receiver_free(struct sq_receiver **kp)
 	*kp = NULL;
 	if (k == NULL)
 		return;
-	ev_timer_stop(k->hub->loop->ev, &k->timer);
+	ev_timer_stop(k->holds->loop->ev, &k->timer);
 	sq_taker_free(&k->taker);
 	free(k);
 }
@@ -145,7 +145,7 @@ sq_receiver_opened(struct sq_receiver *k, struct sq_taker_client *c, struct sq_h
 {
 	if (k == NULL)
 		return;
-	sq_taker_opened(k->taker, c, sq_hold_client_id(s), s, sq_hub_now(k->hub));
+	sq_taker_opened(k->taker, c, sq_hold_client_id(s), s, sq_holds_now(k->holds));
 	receiver_turn(k);
 }
 
@@ -179,6 +179,6 @@ sq_receiver_left(struct sq_receiver *k, struct sq_taker_client *c)
 	if (k == NULL || !c->in)
 		return;
 	receiver_account(k, c);
-	sq_taker_left(k->taker, c, sq_hub_now(k->hub));
+	sq_taker_left(k->taker, c, sq_holds_now(k->holds));
 	receiver_turn(k);
 }

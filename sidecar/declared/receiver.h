@@ -11,13 +11,13 @@
 #include "sidecar/declared/taker.h"
 
 struct sq_receiver;
-struct sq_hub;
+struct sq_holds;
 struct sq_hold;
 
 /* 'chosen' is called from the functions below and from the loop, whenever another
  * session consumes; NULL: none. */
 struct sq_receiver *
-sq_receiver_new(struct sq_hub *, void (*chosen)(void *owner, struct sq_hold *), void *owner);
+sq_receiver_new(struct sq_holds *, void (*chosen)(void *owner, struct sq_hold *), void *owner);
 void sq_receiver_free(struct sq_receiver **);
 
 /* What the annotations say: whether anything is declared, and the globs of

@@ -28,13 +28,13 @@ struct detach_post {
 void
 sq_hold_unlink(struct sq_hold *s)
 {
-	struct sq_hub *h = s->hub;
+	struct sq_holds *h = s->holds;
 
 	sq_list_remove(&s->place);
 	if (s->epoch != 0) {
 		sq_htab_remove(&h->by_epoch, &s->epoch_node);
 		s->epoch = 0;
-		sq_hub_count(h, SQ_M_ATTACHED, -1);
+		sq_holds_count(h, SQ_M_ATTACHED, -1);
 	}
 	if (s->link != NULL)
 		sq_uplink_use(s->link, -1);
@@ -47,15 +47,15 @@ sq_hold_unlink(struct sq_hold *s)
 static void
 attach_link(struct sq_hold *s, struct sq_uplink *link, uint64_t epoch)
 {
-	struct sq_hub_link *hl = sq_hub_link_find(s->hub, link);
+	struct sq_hold_link *hl = sq_holds_link(s->holds, link);
 
 	sq_hold_unlink(s);
 	s->epoch = epoch;
-	sq_htab_insert(&s->hub->by_epoch, &s->epoch_node, sq_hash_u64(epoch));
-	sq_hub_count(s->hub, SQ_M_ATTACHED, 1);
+	sq_htab_insert(&s->holds->by_epoch, &s->epoch_node, sq_hash_u64(epoch));
+	sq_holds_count(s->holds, SQ_M_ATTACHED, 1);
 	s->link = link;
 	sq_uplink_use(link, 1);
-	sq_list_push_back(&hl->sessions, &s->place);
+	sq_list_push_back(&hl->holds, &s->place);
 }
 
 static void
@@ -73,7 +73,7 @@ attach_lanes(struct sq_hold *s, const struct sq_attached *a, bool same, bool fir
 			continue;
 		sq_lane_out_attached(s->lane[i], &la);
 		if (sq_lane_out_held(s->lane[i]))
-			s->due_retry = sq_hub_now(s->hub);
+			s->due_retry = sq_holds_now(s->holds);
 	}
 }
 
@@ -87,11 +87,11 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
 	SQ_DEBUG("session", "client %s: attached over %s, present=%d same=%d renewed=%d",
 	    s->client_id, sq_uplink_name(link), a->present, same, a->renewed);
 	attach_link(s, link, a->epoch);
-	sq_hub_told(s->hub, a);
+	sq_holds_told(s->holds, a);
 	if (!same && !a->present)
-		s->hub->full_ms = 0; /* there was room for it */
+		s->holds->told.full_ms = 0; /* there was room for it */
 	s->state = SQ_HOLD_ATTACHED;
-	s->attached_ms = sq_hub_now(s->hub);
+	s->attached_ms = sq_holds_now(s->holds);
 	s->refused_ms = 0;
 	s->incarnation = a->incarnation;
 	s->knows_made = s->knows_made || !a->present;
@@ -99,12 +99,12 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
 	sq_hold_order_attached(s);
 	attach_lanes(s, a, same, first);
 	if (s->keeper)
-		sq_declared_refused(s->hub->declared, s, NULL);
+		sq_declared_refused(s->holds->declared, s, NULL);
 	if (s->disk != NULL)
 		sq_outbox_disk_attached(s->disk, a);
 	else if (first && s->durable && !a->present) /* its CONNACK says so, too */
-		sq_outbox_forget(s->hub->outbox, s);
-	sq_outbox_places_attached(sq_outbox_places(s->hub->outbox), s);
+		sq_outbox_forget(s->holds->outbox, s);
+	sq_outbox_places_attached(sq_outbox_places(s->holds->outbox), s);
 	sq_inbox_attached(s->inbox, a);
 	if (first && s->client != NULL)
 		sq_client_attached(
@@ -118,9 +118,9 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
 	if (!bound)
 		sq_hold_resubscribe(s);
 	if (!bound && !s->leaving)
-		sq_declared_attached(s->hub->declared, s);
+		sq_declared_attached(s->holds->declared, s);
 	sq_hold_flush_pubrels(s);
-	sq_hold_outcomes(s, sq_hub_now(s->hub));
+	sq_hold_outcomes(s, sq_holds_now(s->holds));
 	if (s->client != NULL)
 		sq_client_resume(s->client);
 	sq_hold_wake(s);
@@ -137,8 +137,8 @@ attach_full(struct sq_hold *s, enum sq_full what)
 {
 	struct sq_hold *next;
 
-	s->hub->full_ms = sq_hub_now(s->hub);
-	s->hub->full = what;
+	s->holds->told.full_ms = sq_holds_now(s->holds);
+	s->holds->told.full = what;
 	s->state = SQ_HOLD_DOWN;
 	for (struct sq_hold *n = s; n != NULL; n = next) {
 		next = n->newer;
@@ -168,7 +168,7 @@ sq_hold_denied_text(const struct sq_hold *s, const struct sq_answer *ans)
 	    [SQ_DENIED_OWNER] = "not authorized: the session belongs to another identity",
 	    [SQ_DENIED_WILL] = "not authorized: a rule of the broker denies the will",
 	};
-	enum sq_credential shown = sq_pool_credential(s->hub->pool);
+	enum sq_credential shown = sq_pool_credential(s->holds->pool);
 
 	if (ans->status == 401)
 		return unknown[shown];
@@ -188,7 +188,7 @@ attach_denied(struct sq_hold *s, const struct sq_answer *ans)
 	if (s->incarnation == 0)
 		s->put_sent = false;
 	if (s->keeper)
-		sq_declared_refused(s->hub->declared, s, text);
+		sq_declared_refused(s->holds->declared, s, text);
 	if (s->disk != NULL && ans->status == 403 &&
 	    (ans->denied == SQ_DENIED_OWNER || ans->denied == SQ_DENIED_NONE) &&
 	    sq_outbox_disk_denied(s->disk))
@@ -232,7 +232,7 @@ attach_refused(struct sq_hold *s, struct sq_uplink *link, const struct sq_answer
 		sq_client_go_ahead(s->client);
 	switch (ans->status) {
 	case 409:
-		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
+		sq_holds_count(s->holds, SQ_M_CONFLICTS, 1);
 		if (ans->conflict == SQ_CONFLICT_SUPERSEDED) {
 			sq_hold_superseded(s);
 			return;
@@ -256,7 +256,7 @@ attach_refused(struct sq_hold *s, struct sq_uplink *link, const struct sq_answer
 	case 401:
 	case 403:
 		if (ans->status == 403)
-			sq_hub_count(s->hub, SQ_M_DENIED, 1);
+			sq_holds_count(s->holds, SQ_M_DENIED, 1);
 		if (attach_denied_client(s, ans))
 			attach_not_taken(s, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_END_NOT_AUTHORIZED,
 			    sq_hold_denied_text(s, ans));
@@ -302,7 +302,7 @@ attach_done(struct sq_request *req, const struct sq_answer *ans)
 void
 sq_hold_attach(struct sq_hold *s)
 {
-	struct sq_uplink *link = sq_pool_pick(s->hub->pool);
+	struct sq_uplink *link = sq_pool_pick(s->holds->pool);
 	struct sq_open_id *ids = NULL;
 	struct attach_post *p;
 	struct sq_attach a = {0};
@@ -310,11 +310,11 @@ sq_hold_attach(struct sq_hold *s)
 	if (link == NULL) {
 		s->state = SQ_HOLD_WAITING;
 		sq_list_remove(&s->place);
-		sq_list_push_back(&s->hub->waiting, &s->place);
+		sq_list_push_back(&s->holds->waiting, &s->place);
 		return;
 	}
 	p = sq_hold_post_new(s, sizeof *p, NULL);
-	a.instance = s->hub->instance;
+	a.instance = s->holds->instance;
 	a.ordinal = s->ordinal;
 	a.attempt = ++s->attempt;
 	a.link = sq_uplink_id(link);
@@ -345,7 +345,7 @@ sq_hold_attach(struct sq_hold *s)
 void
 sq_hold_link_draining(struct sq_hold *s)
 {
-	if (s->state != SQ_HOLD_ATTACHED || sq_pool_pick(s->hub->pool) == NULL)
+	if (s->state != SQ_HOLD_ATTACHED || sq_pool_pick(s->holds->pool) == NULL)
 		return;
 	/* It stays attached here until the other broker has answered. */
 	s->attach_seq++;

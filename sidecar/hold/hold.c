@@ -28,7 +28,7 @@
 enum { AGAIN_MIN_MS = 50, AGAIN_MAX_MS = 5000, SETTLED_MS = 10000 };
 
 static char *
-hold_path(const struct sq_hub *h, const struct sq_hold_params *p)
+hold_path(const struct sq_holds *h, const struct sq_hold_params *p)
 {
 	struct sq_key key = {0};
 	struct sq_buf b = {0};
@@ -45,7 +45,7 @@ hold_path(const struct sq_hub *h, const struct sq_hold_params *p)
 }
 
 static struct sq_hold *
-hold_by_client(const struct sq_hub *h, const char *client_id, uint64_t hash)
+hold_by_client(const struct sq_holds *h, const char *client_id, uint64_t hash)
 {
 	struct sq_hnode *n = sq_htab_find(&h->by_client, hash);
 
@@ -59,7 +59,7 @@ hold_by_client(const struct sq_hub *h, const char *client_id, uint64_t hash)
 }
 
 bool
-sq_hold_is_known(const struct sq_hub *h, struct sq_bytes client_id)
+sq_hold_is_known(const struct sq_holds *h, struct sq_bytes client_id)
 {
 	char *id = sq_xmemdup0(client_id.p, client_id.len);
 	bool known = hold_by_client(h, id, sq_hash(id, client_id.len)) != NULL;
@@ -71,7 +71,7 @@ sq_hold_is_known(const struct sq_hub *h, struct sq_bytes client_id)
 void
 sq_hold_pause(struct sq_hold *s)
 {
-	sq_outbox_pause(s->hub->outbox, s);
+	sq_outbox_pause(s->holds->outbox, s);
 }
 
 /* Makes it the session of its client id that the next one finds. */
@@ -79,7 +79,7 @@ static void
 hold_show(struct sq_hold *s)
 {
 	sq_htab_insert(
-	    &s->hub->by_client, &s->client_node, sq_hash(s->client_id, strlen(s->client_id)));
+	    &s->holds->by_client, &s->client_node, sq_hash(s->client_id, strlen(s->client_id)));
 	s->in_clients = true;
 }
 
@@ -87,13 +87,13 @@ static void
 hold_hide(struct sq_hold *s)
 {
 	if (s->in_clients)
-		sq_htab_remove(&s->hub->by_client, &s->client_node);
+		sq_htab_remove(&s->holds->by_client, &s->client_node);
 	s->in_clients = false;
 }
 
 /* The session that a new connection of this client id comes after. */
 static struct sq_hold *
-hold_before(struct sq_hub *h, const char *client_id)
+hold_before(struct sq_holds *h, const char *client_id)
 {
 	uint64_t hash = sq_hash(client_id, strlen(client_id));
 	struct sq_hold *s = hold_by_client(h, client_id, hash);
@@ -118,7 +118,7 @@ hold_arm(struct sq_hold *s)
 		due = s->due_retry;
 	if (s->due_linger != 0 && s->due_linger < due)
 		due = s->due_linger;
-	sq_loop_at(s->hub->loop, &s->turn, due != UINT64_MAX ? due : 0);
+	sq_loop_at(s->holds->loop, &s->turn, due != UINT64_MAX ? due : 0);
 }
 
 static void
@@ -141,7 +141,7 @@ static void
 hold_on_turn(struct sq_turn *t)
 {
 	struct sq_hold *s = SQ_CONTAINER_OF(t, struct sq_hold, turn.turn);
-	uint64_t now_ms = sq_hub_now(s->hub);
+	uint64_t now_ms = sq_holds_now(s->holds);
 
 	if (s->state == SQ_HOLD_ENDED)
 		return;
@@ -160,13 +160,13 @@ hold_on_turn(struct sq_turn *t)
 }
 
 struct sq_hold *
-sq_hold_open(struct sq_hub *h, const struct sq_hold_params *p, struct sq_client *client)
+sq_hold_open(struct sq_holds *h, const struct sq_hold_params *p, struct sq_client *client)
 {
 	struct sq_hold *older = hold_before(h, p->client_id);
 	struct sq_hold *s = sq_xcalloc(1, sizeof *s);
 
 	assert(strlen(p->client_id) <= SQ_KEY_CLIENT_MAX);
-	s->hub = h;
+	s->holds = h;
 	s->client = client;
 	s->client_id = sq_xstrdup(p->client_id);
 	s->path = hold_path(h, p);
@@ -191,16 +191,16 @@ sq_hold_open(struct sq_hub *h, const struct sq_hold_params *p, struct sq_client 
 	s->port.user = s;
 	sq_outbox_line_init(&s->line);
 	s->state = SQ_HOLD_DOWN;
-	h->n_sessions++;
-	sq_hub_count(h, SQ_M_SESSIONS, 1);
-	sq_list_push_back(&h->sessions, &s->all);
+	h->n++;
+	sq_holds_count(h, SQ_M_SESSIONS, 1);
+	sq_list_push_back(&h->all, &s->all);
 	if (older != NULL) {
 		hold_hide(older);
 		older->newer = s;
 		s->older = older;
 		s->state = SQ_HOLD_QUEUED;
 		if (older->client != NULL) {
-			sq_hub_count(h, SQ_M_TAKEOVERS, 1);
+			sq_holds_count(h, SQ_M_TAKEOVERS, 1);
 			sq_client_end(older->client, SQ_END_TAKEN_OVER);
 		}
 	}
@@ -220,7 +220,7 @@ hold_free(struct sq_turn *t)
 	sq_lane_out_free(&s->lane[0]);
 	sq_lane_out_free(&s->lane[1]);
 	sq_inbox_free(&s->inbox);
-	sq_room_return(s->hub, s->window);
+	sq_room_return(s->holds, s->window);
 	sq_hold_free_subs(s);
 	sq_block_unref(&s->will);
 	free(s->path);
@@ -232,7 +232,7 @@ void
 sq_hold_bury(struct sq_hold *s)
 {
 	sq_turn_init(&s->turn.turn, hold_free);
-	sq_loop_post(s->hub->loop, SQ_TURN_REAP, &s->turn.turn);
+	sq_loop_post(s->holds->loop, SQ_TURN_REAP, &s->turn.turn);
 }
 
 void
@@ -244,14 +244,14 @@ sq_hold_backlog(struct sq_hold *s)
 		now += s->lane[i] != NULL ? sq_lane_out_bytes(s->lane[i]) : 0;
 	if (now == s->backlog)
 		return;
-	sq_outbox_held(s->hub->outbox, (int64_t)now - (int64_t)s->backlog);
+	sq_outbox_held(s->holds->outbox, (int64_t)now - (int64_t)s->backlog);
 	s->backlog = now;
 }
 
 void
 sq_hold_end(struct sq_hold *s)
 {
-	struct sq_hub *h = s->hub;
+	struct sq_holds *h = s->holds;
 
 	if (s->state == SQ_HOLD_ENDED)
 		return;
@@ -278,8 +278,8 @@ sq_hold_end(struct sq_hold *s)
 	sq_loop_at(h->loop, &s->turn, 0);
 	sq_list_remove(&s->place);
 	sq_outbox_gone(h->outbox, s);
-	h->n_sessions--;
-	sq_hub_count(h, SQ_M_SESSIONS, -1);
+	h->n--;
+	sq_holds_count(h, SQ_M_SESSIONS, -1);
 	sq_hold_backlog(s);
 	sq_hold_order_end(s);
 	if (s->requests == 0)
@@ -297,7 +297,7 @@ void
 sq_hold_wake(struct sq_hold *s)
 {
 	if (s->state != SQ_HOLD_ENDED)
-		sq_loop_post(s->hub->loop, SQ_TURN_HOLD, &s->turn.turn);
+		sq_loop_post(s->holds->loop, SQ_TURN_HOLD, &s->turn.turn);
 }
 
 void
@@ -306,7 +306,7 @@ sq_hold_again(struct sq_hold *s, unsigned least_ms)
 	uint64_t wait_ms = least_ms;
 
 	sq_hold_unlink(s);
-	if (s->attached_ms != 0 && sq_hub_now(s->hub) - s->attached_ms > SETTLED_MS)
+	if (s->attached_ms != 0 && sq_holds_now(s->holds) - s->attached_ms > SETTLED_MS)
 		s->failures = 0;
 	s->attached_ms = 0;
 	if (s->failures > 0 && wait_ms == 0) {
@@ -319,7 +319,7 @@ sq_hold_again(struct sq_hold *s, unsigned least_ms)
 	}
 	s->failures++;
 	s->state = SQ_HOLD_DOWN;
-	s->due_attach = wait_ms != 0 ? sq_hub_now(s->hub) + wait_ms : 0;
+	s->due_attach = wait_ms != 0 ? sq_holds_now(s->holds) + wait_ms : 0;
 	sq_hold_wake(s);
 }
 
@@ -338,12 +338,12 @@ sq_hold_leave(struct sq_hold *s, unsigned how, uint32_t expiry_s)
 		sq_block_unref(&s->will);
 	sq_hold_order_leave(s);
 	if (expiry_s == 0)
-		sq_outbox_forget(s->hub->outbox, s);
+		sq_outbox_forget(s->holds->outbox, s);
 	for (int i = 0; i < SQ_LANES; i++) {
 		if (s->lane[i] != NULL)
 			sq_lane_out_unhold(s->lane[i]);
 	}
-	s->due_linger = sq_hub_now(s->hub) + s->hub->cfg->linger_ms;
+	s->due_linger = sq_holds_now(s->holds) + s->holds->cfg->linger_ms;
 	sq_hold_outcomes(s, 0);
 	/* Nothing that the broker has to hear of?  A transient connection ends the
 	 * durable session of its client id, unless one before it does already. */
@@ -402,7 +402,7 @@ hold_lane_1_qos0(struct sq_hold *s)
 static bool
 hold_outbox_has(const struct sq_hold *s, const struct sq_lane_publish *m)
 {
-	return m->qos == 2 && sq_outbox_holds(s->hub->outbox, s, m->packet_id);
+	return m->qos == 2 && sq_outbox_holds(s->holds->outbox, s, m->packet_id);
 }
 
 int
@@ -413,15 +413,15 @@ sq_hold_publish(struct sq_hold *s, const struct sq_lane_publish *m)
 	unsigned lane = hold_lane_of(s, m);
 	int rc;
 
-	if (sq_outbox_takes(s->hub->outbox, m) || hold_outbox_has(s, m))
-		return sq_outbox_publish(s->hub->outbox, s, m);
-	if (lane == 0 && sq_outbox_drops_qos0(s->hub->outbox, s, size))
+	if (sq_outbox_takes(s->holds->outbox, m) || hold_outbox_has(s, m))
+		return sq_outbox_publish(s->holds->outbox, s, m);
+	if (lane == 0 && sq_outbox_drops_qos0(s->holds->outbox, s, size))
 		return 0;
 	if (sq_room_waits(s->backlog, size)) {
-		sq_outbox_pause(s->hub->outbox, s);
+		sq_outbox_pause(s->holds->outbox, s);
 		return SQ_EAGAIN;
 	}
-	rc = sq_outbox_admit(s->hub->outbox, s, size);
+	rc = sq_outbox_admit(s->holds->outbox, s, size);
 	if (rc == 0 && lane == 1 && sq_lane_publish_qos(m) == 0)
 		hold_lane_1_qos0(s);
 	if (rc == 0)
@@ -440,8 +440,8 @@ sq_hold_refuse(struct sq_hold *s, const struct sq_lane_publish *m, uint8_t reaso
 	int rc;
 
 	if (hold_outbox_has(s, m))
-		return sq_outbox_publish(s->hub->outbox, s, m);
-	rc = sq_outbox_admit(s->hub->outbox, s, SQ_ENTRY_HEADER);
+		return sq_outbox_publish(s->holds->outbox, s, m);
+	rc = sq_outbox_admit(s->holds->outbox, s, SQ_ENTRY_HEADER);
 	if (rc == 0)
 		rc = sq_lane_out_refused(
 		    hold_lane(s, 1), m->qos, m->packet_id, reason, refusal, text);
@@ -457,9 +457,9 @@ sq_hold_release(struct sq_hold *s, uint16_t packet_id)
 {
 	int rc;
 
-	if (sq_outbox_holds(s->hub->outbox, s, packet_id))
-		return sq_outbox_release(s->hub->outbox, s, packet_id);
-	rc = sq_outbox_admit(s->hub->outbox, s, SQ_ENTRY_HEADER);
+	if (sq_outbox_holds(s->holds->outbox, s, packet_id))
+		return sq_outbox_release(s->holds->outbox, s, packet_id);
+	rc = sq_outbox_admit(s->holds->outbox, s, SQ_ENTRY_HEADER);
 	if (rc == 0)
 		rc = sq_lane_out_release(hold_lane(s, 1), packet_id);
 	if (rc != 0)
@@ -517,7 +517,7 @@ sq_hold_detached(struct sq_hold *s, uint8_t reason, struct sq_bytes text)
 	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x%s%.*s",
 	    s->client_id, reason, text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
 	if (reason == SQ_MQTT_RC_NOT_AUTHORIZED)
-		sq_declared_ended(s->hub->declared, s, reason);
+		sq_declared_ended(s->holds->declared, s, reason);
 	if ((s->keeper || s->disk != NULL) && !s->leaving) { /* it wants nothing but to be there */
 		sq_hold_again(s, AGAIN_MAX_MS);
 		return;

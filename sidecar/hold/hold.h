@@ -17,7 +17,7 @@
 #include "proto/mqtt/mqtt.h"
 
 struct sq_client;
-struct sq_hub;
+struct sq_holds;
 struct sq_hold;
 
 struct sq_hold_params {
@@ -33,7 +33,7 @@ struct sq_hold_params {
 
 /* Opens a session for 'client' (NULL: the keeper).  An older connection of the
  * same client id is told that it was taken over. */
-struct sq_hold *sq_hold_open(struct sq_hub *, const struct sq_hold_params *, struct sq_client *);
+struct sq_hold *sq_hold_open(struct sq_holds *, const struct sq_hold_params *, struct sq_client *);
 /* How a client goes. */
 enum {
 	SQ_LEAVE_WILL = 1,  /* its will is to be published, now or after its delay */
@@ -70,12 +70,12 @@ void sq_hold_declare(struct sq_hold *, const struct sq_sub *, uint32_t token);
 /* The broker says what its client had subscribed to before: 'n' entries for sq_kept_next(),
  * 'last' when no more follow. */
 void sq_hold_kept(struct sq_hold *, bool last, uint16_t n, struct sq_bytes entries);
-/* What hub->rights no longer allow of what its client has subscribed to is ended. */
+/* What holds->rights no longer allow of what its client has subscribed to is ended. */
 void sq_hold_enforce(struct sq_hold *);
-void sq_hold_enforce_all(struct sq_hub *);
+void sq_hold_enforce_all(struct sq_holds *);
 
 /* Whether there is a session of that client id here. */
-bool sq_hold_is_known(const struct sq_hub *, struct sq_bytes client_id);
+bool sq_hold_is_known(const struct sq_holds *, struct sq_bytes client_id);
 /* Its client waits for memory: sq_client_resume() follows. */
 void sq_hold_pause(struct sq_hold *);
 const char *sq_hold_client_id(const struct sq_hold *);
@@ -91,7 +91,7 @@ void sq_hold_trim(struct sq_hold *);
 /* At the end of the program: ends it where it is. */
 void sq_hold_drop(struct sq_hold *);
 /* At the end of the program, without a pool: every request has failed. */
-void sq_hold_fail_posts(struct sq_hub *);
+void sq_hold_fail_posts(struct sq_holds *);
 
 void sq_hold_link_draining(struct sq_hold *);
 void sq_hold_link_down(struct sq_hold *);

@@ -6,7 +6,7 @@
 #include "core/list.h"
 #include "proto/link/inbox.h"
 #include "proto/link/order_out.h"
-#include "sidecar/hub.h"
+#include "sidecar/hold/table.h"
 #include "sidecar/outbox/order.h"
 #include "sidecar/outbox/store.h"
 #include "sidecar/hold/refusals.h"
@@ -26,11 +26,11 @@ struct sq_self_subs;
 struct sq_sub_request;
 
 struct sq_hold {
-	struct sq_hub *hub;
+	struct sq_holds *holds;
 	struct sq_client *client; /* NULL: gone, or the keeper */
-	struct sq_list all;       /* hub->sessions */
+	struct sq_list all;       /* holds->all */
 	struct sq_timed_turn turn;
-	struct sq_list place;  /* hub->waiting, or its link's sessions */
+	struct sq_list place;  /* holds->waiting, or its link's sessions */
 	struct sq_list paused; /* the outbox's, while its client waits for room */
 	struct sq_outbox_port port;
 	struct sq_outbox_line line; /* the outbox's: places of its subscriptions */
@@ -71,7 +71,7 @@ struct sq_hold {
 	bool put_sent;               /* the broker may know this connection */
 	bool lane1_waits;            /* for what lane 0 has, to keep a topic's order */
 	bool recovered;              /* it goes on with what was before this attach */
-	bool in_clients;             /* in hub->by_client */
+	bool in_clients;             /* in holds->by_client */
 	struct sq_outbox_disk *disk; /* the disk outbox that it forwards; NULL: another session */
 	bool turned_away;            /* no broker had room for it */
 };
@@ -99,7 +99,7 @@ const char *sq_hold_denied_text(const struct sq_hold *, const struct sq_answer *
 /* post.c: the head of each request of ours, with its own path. */
 struct sq_hold_post {
 	struct sq_request req;
-	struct sq_list all; /* hub->posts */
+	struct sq_list all; /* holds->posts */
 	struct sq_hold *hold;
 	struct sq_uplink *link; /* dead when the answer has status 0 */
 	uint32_t attach_seq;    /* which attachment it was made under */

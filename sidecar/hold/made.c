@@ -159,7 +159,7 @@ made_end(struct sq_hold *s, struct sub *sub, struct asking *end)
 	    "client %s: '%.*s' is ended, " SQ_ANNOTATION_SUBSCRIBE
 	    " is strict, and neither declares nor allows it any more",
 	    s->client_id, (int)sub->len, sub->filter);
-	sq_hub_count(s->hub, SQ_M_SUBSCRIBE_ENDED, 1);
+	sq_holds_count(s->holds, SQ_M_SUBSCRIBE_ENDED, 1);
 	asking_add(end, &e);
 	sq_hold_unmade(s, e.filter);
 }
@@ -170,7 +170,7 @@ sq_hold_enforce(struct sq_hold *s)
 	struct asking end = {.hold = s, .op = SQ_SUB_UNSUBSCRIBE};
 	struct sq_hnode *n, *next;
 
-	if (s->hub->rights == NULL || s->leaving || s->state == SQ_HOLD_ENDED)
+	if (s->holds->rights == NULL || s->leaving || s->state == SQ_HOLD_ENDED)
 		return;
 	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
 		struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
@@ -180,16 +180,16 @@ sq_hold_enforce(struct sq_hold *s)
 		if (sq_topic_filter_parse(
 			(struct sq_bytes){(const unsigned char *)sub->filter, sub->len}, &f,
 			NULL) != 0 ||
-		    !sq_rights_allow(s->hub->rights, &f))
+		    !sq_rights_allow(s->holds->rights, &f))
 			made_end(s, sub, &end);
 	}
 	asking_flush(&end);
 }
 
 void
-sq_hold_enforce_all(struct sq_hub *h)
+sq_hold_enforce_all(struct sq_holds *h)
 {
-	SQ_LIST_FOR_EACH(s, &h->sessions, struct sq_hold, all)
+	SQ_LIST_FOR_EACH(s, &h->all, struct sq_hold, all)
 		sq_hold_enforce(s);
 }
 

@@ -96,7 +96,7 @@ static void
 request_free(struct sq_hold *s, struct sq_sub_request *q)
 {
 	request_land(q);
-	sq_outbox_places_leave(sq_outbox_places(s->hub->outbox), &q->place);
+	sq_outbox_places_leave(sq_outbox_places(s->holds->outbox), &q->place);
 	SQ_LIST_FOR_EACH_SAFE(r, &q->subreqs, struct sq_subreq, node)
 		subreq_drop(s, r);
 	free(q);
@@ -133,7 +133,7 @@ sq_hold_ask_in_order(struct sq_hold *s, struct sq_subreq *r)
 	if (q == NULL || !request_fits(q, r)) {
 		q = request_new(true);
 		sq_order_add(&s->order, &q->order);
-		sq_outbox_places_take(sq_outbox_places(s->hub->outbox), s, &q->place);
+		sq_outbox_places_take(sq_outbox_places(s->holds->outbox), s, &q->place);
 		for (int i = 0; i < SQ_LANES; i++) {
 			if (s->lane[i] != NULL)
 				sq_lane_out_mark(s->lane[i], q->order.mark);
@@ -230,7 +230,7 @@ request_failed(struct sq_hold *s, struct sq_sub_request *q, const struct sq_answ
 	sq_order_failed(&s->order, &q->order, gap);
 	/* Nothing else of ours is in its way: the broker needs a moment. */
 	if (gap && sq_order_next(&s->order, 1) == &q->order)
-		s->due_pause = sq_hub_now(s->hub) + GAP_PAUSE_MS;
+		s->due_pause = sq_holds_now(s->holds) + GAP_PAUSE_MS;
 }
 
 /* The response has the codes.  False: they don't fit. */
@@ -359,7 +359,7 @@ order_may_post(const struct sq_hold *s, struct sq_order_request *o)
 		if (s->lane[i] != NULL && !sq_lane_out_sent(s->lane[i], o->mark))
 			return false;
 	}
-	return sq_outbox_places_ready(sq_outbox_places(s->hub->outbox), &request_of(o)->place);
+	return sq_outbox_places_ready(sq_outbox_places(s->holds->outbox), &request_of(o)->place);
 }
 
 /* Posts the marked requests whose turn it is; true: there was one, and what was published
@@ -446,7 +446,7 @@ sq_hold_order_leave(struct sq_hold *s)
 		return;
 	order_drop(s);
 	/* Nobody is told of what is on its way: nothing waits for it. */
-	sq_outbox_places_gone(sq_outbox_places(s->hub->outbox), s);
+	sq_outbox_places_gone(sq_outbox_places(s->holds->outbox), s);
 }
 
 void

@@ -56,7 +56,7 @@ sq_hold_post_send(struct sq_hold_post *p, struct sq_uplink *link)
 	p->attach_seq = s->attach_seq;
 	p->link = link;
 	s->requests++;
-	sq_list_push_back(&s->hub->posts, &p->all);
+	sq_list_push_back(&s->holds->posts, &p->all);
 	sq_uplink_send(link, &p->req);
 }
 
@@ -75,7 +75,7 @@ sq_hold_post_free(struct sq_hold_post *p)
 }
 
 void
-sq_hold_fail_posts(struct sq_hub *h)
+sq_hold_fail_posts(struct sq_holds *h)
 {
 	static const struct sq_answer lost;
 	struct sq_hold_post *p;
@@ -88,7 +88,7 @@ bool
 sq_hold_refused(struct sq_hold *s, const struct sq_hold_post *p, const struct sq_answer *ans)
 {
 	if (ans->status == 409)
-		sq_hub_count(s->hub, SQ_M_CONFLICTS, 1);
+		sq_holds_count(s->holds, SQ_M_CONFLICTS, 1);
 	if (p->attach_seq != s->attach_seq || s->state != SQ_HOLD_ATTACHED)
 		return false; /* of an older attachment: nothing follows from it */
 	s->refused_ms = 0;    /* the broker does not even say whether it takes something */
@@ -96,7 +96,7 @@ sq_hold_refused(struct sq_hold *s, const struct sq_hold_post *p, const struct sq
 	case 0: /* the stream alone, or its link, which will say so */
 	case 429:
 	case 503:
-		s->due_pause = sq_hub_now(s->hub) +
+		s->due_pause = sq_holds_now(s->holds) +
 		    (ans->retry_after_ms != 0  ? ans->retry_after_ms
 			    : ans->status == 0 ? PAUSE_MS
 					       : PAUSE_BUSY_MS);
@@ -115,7 +115,7 @@ sq_hold_refused(struct sq_hold *s, const struct sq_hold_post *p, const struct sq
 	case 403: /* not its own session: what it declares, or another link's token */
 		SQ_WARN("session", "client %s: a request is %s", s->client_id,
 		    sq_hold_denied_text(s, ans));
-		sq_hub_count(s->hub, SQ_M_DENIED, 1);
+		sq_holds_count(s->holds, SQ_M_DENIED, 1);
 		break;
 	case 400:
 	case 404:
@@ -162,7 +162,7 @@ sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
 			if (sq_mqtt_reason_failed(o.reason) && o.kind == SQ_ENTRY_MESSAGE)
 				sq_hold_publish_refused(s, &o);
 			else if (o.refusal == SQ_REFUSAL_UNMATCHED)
-				sq_refusals_count(s->hub, SQ_REFUSAL_UNMATCHED);
+				sq_refusals_count(s->holds, SQ_REFUSAL_UNMATCHED);
 			if (s->client == NULL || o.image_qos == 0)
 				continue;
 			if (sq_mqtt_reason_failed(o.reason) && !sq_hold_hears(s, &o)) {
@@ -178,7 +178,7 @@ sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
 	}
 	sq_hold_backlog(s);
 	if (s->client != NULL && s->backlog != before &&
-	    s->backlog <= s->hub->cfg->lane_bytes - s->hub->cfg->lane_bytes / 4)
+	    s->backlog <= s->holds->cfg->lane_bytes - s->holds->cfg->lane_bytes / 4)
 		sq_client_resume(s->client);
 }
 
@@ -197,7 +197,7 @@ batch_accepted(struct sq_hold *s, struct batch_post *p, const struct sq_answer *
 		s->failures = 0;
 	if (s->refused_ms != 0)
 		sq_hold_accepted(s, &o);
-	sq_hold_outcomes(s, sq_hub_now(s->hub));
+	sq_hold_outcomes(s, sq_holds_now(s->holds));
 }
 
 static int
@@ -210,8 +210,8 @@ batch_too_big(struct sq_hold *s, struct batch_post *p)
 	    .refusal = SQ_REFUSAL_QUOTA,
 	    .text = {(const unsigned char *)text, sizeof text - 1}};
 
-	sq_hub_count(s->hub, SQ_M_REFUSED_BROKER, 1);
-	sq_refusals_note(s->hub, &s->refusals, &r);
+	sq_holds_count(s->holds, SQ_M_REFUSED_BROKER, 1);
+	sq_refusals_note(s->holds, &s->refusals, &r);
 	return sq_lane_out_too_big(s->lane[p->lane], &p->flight, r.code, r.refusal, r.text);
 }
 

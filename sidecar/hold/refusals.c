@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/log.h"
-#include "sidecar/hub.h"
+#include "sidecar/hold/table.h"
 
 enum { QUIET_MS = 10000, BEFORE_MAX = 64 };
 
@@ -14,18 +14,18 @@ static_assert(
     "the rows of the metrics follow those of the refusals");
 
 void
-sq_refusals_count(struct sq_hub *h, enum sq_refusal refusal)
+sq_refusals_count(struct sq_holds *h, enum sq_refusal refusal)
 {
 	if (refusal == SQ_REFUSAL_NONE || refusal >= SQ_REFUSAL_COUNT)
 		refusal = SQ_REFUSAL_OTHER;
-	sq_hub_count(h, SQ_M_REFUSED_BY_PROPERTY + (refusal - SQ_REFUSAL_PROPERTY), 1);
+	sq_holds_count(h, SQ_M_REFUSED_BY_PROPERTY + (refusal - SQ_REFUSAL_PROPERTY), 1);
 }
 
 /* Whether there is to be a line; then 'before' says how many had none. */
 static bool
-refusals_say(const struct sq_hub *h, struct sq_refusals *of, char before[BEFORE_MAX])
+refusals_say(const struct sq_holds *h, struct sq_refusals *of, char before[BEFORE_MAX])
 {
-	uint64_t now_ms = sq_hub_now(h);
+	uint64_t now_ms = sq_holds_now(h);
 
 	before[0] = '\0';
 	if (now_ms < of->quiet_until_ms) {
@@ -41,7 +41,7 @@ refusals_say(const struct sq_hub *h, struct sq_refusals *of, char before[BEFORE_
 }
 
 void
-sq_refusals_note(struct sq_hub *h, struct sq_refusals *of, const struct sq_refusal_seen *r)
+sq_refusals_note(struct sq_holds *h, struct sq_refusals *of, const struct sq_refusal_seen *r)
 {
 	uint8_t refusal = r->refusal != 0 ? r->refusal : (uint8_t)sq_refusal_of_code(r->code);
 	const char *name = sq_refusal_name(refusal);
@@ -59,7 +59,7 @@ sq_refusals_note(struct sq_hub *h, struct sq_refusals *of, const struct sq_refus
 }
 
 void
-sq_refusals_closed(struct sq_hub *h, const char *client, struct sq_bytes text)
+sq_refusals_closed(struct sq_holds *h, const char *client, struct sq_bytes text)
 {
 	char before[BEFORE_MAX];
 

@@ -8,7 +8,7 @@
 #include "core/msg.h"
 #include "proto/link/refusal.h"
 
-struct sq_hub;
+struct sq_holds;
 
 /* One client's; starts zeroed. */
 struct sq_refusals {
@@ -26,11 +26,11 @@ struct sq_refusal_seen {
 };
 
 /* Counts it, and logs it unless a line of this client came within the last 10 s. */
-void sq_refusals_note(struct sq_hub *, struct sq_refusals *of, const struct sq_refusal_seen *);
+void sq_refusals_note(struct sq_holds *, struct sq_refusals *of, const struct sq_refusal_seen *);
 /* Logs, at the same rate for all clients together, that a connection was closed because its
  * publish was refused for session.refused-max; 'text' is the broker's of the refusal. */
-void sq_refusals_closed(struct sq_hub *, const char *client, struct sq_bytes text);
+void sq_refusals_closed(struct sq_holds *, const char *client, struct sq_bytes text);
 /* Counts it alone: whoever calls has logged it. */
-void sq_refusals_count(struct sq_hub *, enum sq_refusal);
+void sq_refusals_count(struct sq_holds *, enum sq_refusal);
 
 #endif

@@ -39,8 +39,8 @@ sq_hold_publish_refused(struct sq_hold *s, const struct sq_lane_outcome *o)
 	if (o->own) /* whoever refused it has said so */
 		return;
 	if (s->retry_ms == 0) /* a message that is tried again counts once */
-		sq_hub_count(s->hub, SQ_M_REFUSED_BROKER, 1);
-	sq_refusals_note(s->hub, &s->refusals, &r);
+		sq_holds_count(s->holds, SQ_M_REFUSED_BROKER, 1);
+	sq_refusals_note(s->holds, &s->refusals, &r);
 }
 
 /* Whether nothing has gone on for session.refused-max while messages of this client were
@@ -48,14 +48,14 @@ sq_hold_publish_refused(struct sq_hold *s, const struct sq_lane_outcome *o)
 static bool
 refused_for_long(struct sq_hold *s, const struct sq_lane_outcome *o, uint64_t now_ms)
 {
-	uint64_t most_ms = s->hub->cfg->refused_max_ms;
+	uint64_t most_ms = s->holds->cfg->refused_max_ms;
 
 	if (s->refused_ms == 0)
 		s->refused_ms = now_ms;
 	if (most_ms == 0 || now_ms - s->refused_ms < most_ms)
 		return false;
-	sq_hub_count(s->hub, SQ_M_CLOSED_REFUSED, 1);
-	sq_refusals_closed(s->hub, s->client_id, o->text);
+	sq_holds_count(s->holds, SQ_M_CLOSED_REFUSED, 1);
+	sq_refusals_closed(s->holds, s->client_id, o->text);
 	sq_client_end_because(s->client, SQ_END_STUCK, o->text);
 	return true;
 }

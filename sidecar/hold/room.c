@@ -2,8 +2,7 @@
 
 #include "core/log.h"
 #include "core/memory.h"
-#include "sidecar/mqtt/client_priv.h"
-#include "sidecar/hub.h"
+#include "sidecar/hold/table.h"
 #include "sidecar/outbox/outbox.h"
 
 enum {
@@ -12,10 +11,6 @@ enum {
 	WINDOW_MIN = 32 * 1024,
 	PACED_BACKLOG = 64 * 1024,
 	REFUSED_BACKLOG = 16 * 1024,
-	HOLDS_MIN = 16 * 1024, /* who has less does not go; below WINDOW_MIN */
-	INPUT_PART = 4,        /* input counts so much less than output */
-	SHORT_MS = 5000,       /* with nothing taken for so long, the greatest goes */
-	EVICT_MS = 100,        /* between two */
 };
 
 bool
@@ -25,7 +20,7 @@ sq_room_none(void)
 }
 
 uint64_t
-sq_room_window(struct sq_hub *h)
+sq_room_window(struct sq_holds *h)
 {
 	uint64_t all = sq_memory_limit() / WINDOWS_PART, window = h->cfg->credit_bytes, share;
 
@@ -39,7 +34,7 @@ sq_room_window(struct sq_hub *h)
 }
 
 void
-sq_room_return(struct sq_hub *h, uint64_t window)
+sq_room_return(struct sq_holds *h, uint64_t window)
 {
 	h->windows -= window;
 }
@@ -65,56 +60,8 @@ sq_room_none_to_stay(void)
 	return sq_memory_level() != SQ_MEMORY_FREE;
 }
 
-/* How much speaks for ending a client.  What it does not take is its own fault; what it has sent
- * waits for the rest or because the sidecar does not read it just now. */
-static size_t
-room_weight(const struct sq_client *c)
-{
-	size_t holds = sq_client_holds(c), output = sq_client_output(c);
-
-	return holds > HOLDS_MIN ? output + (holds - output) / INPUT_PART : 0;
-}
-
-/* Who holds most goes; false: nobody holds much. */
-static bool
-room_evict_most(struct sq_hub *h)
-{
-	struct sq_client *most = NULL;
-	size_t weight = 0;
-
-	SQ_LIST_FOR_EACH(c, &h->clients, struct sq_client, all) {
-		size_t n = room_weight(c);
-
-		if (n > weight) {
-			weight = n;
-			most = c;
-		}
-	}
-	if (most == NULL)
-		return false;
-	sq_hub_count(h, SQ_M_CLOSED_MEMORY, 1);
-	sq_client_evict(most);
-	return true;
-}
-
-/* Where memory does not get free otherwise, and at once where all but a fiftieth is allocated: as
- * many go as it takes to have a tenth again.  What the allocator keeps is no reason to hurry: it
- * gives that back. */
 static void
-room_evict(struct sq_hub *h, uint64_t now_ms)
-{
-	uint64_t limit = sq_memory_limit();
-	bool waits = now_ms < h->evict_ms || now_ms - h->short_ms < SHORT_MS;
-
-	if (waits && sq_memory_bytes() < limit / 50 * 49)
-		return;
-	h->evict_ms = now_ms + EVICT_MS;
-	while (room_evict_most(h) && sq_memory_bytes() >= limit / 10 * 9)
-		continue;
-}
-
-static void
-room_changed(struct sq_hub *h, enum sq_memory_level level, uint64_t now_ms)
+room_changed(struct sq_holds *h, enum sq_memory_level level, uint64_t now_ms)
 {
 	bool none = level == SQ_MEMORY_REFUSED;
 
@@ -133,15 +80,13 @@ room_changed(struct sq_hub *h, enum sq_memory_level level, uint64_t now_ms)
 }
 
 void
-sq_room_turn(struct sq_hub *h)
+sq_room_turn(struct sq_holds *h)
 {
-	uint64_t now_ms = sq_hub_now(h);
+	uint64_t now_ms = sq_holds_now(h);
 	enum sq_memory_level level;
 
 	sq_memory_tick(now_ms);
 	level = sq_memory_level();
 	if (level != h->memory_level)
 		room_changed(h, level, now_ms);
-	if (level == SQ_MEMORY_REFUSED)
-		room_evict(h, now_ms);
 }

@@ -15,18 +15,18 @@
 
 #define SQ_ROOM_TEXT "the sidecar's memory is nearly used up (limits.memory)"
 
-struct sq_hub;
+struct sq_holds;
 
 /* Whether nothing is taken that needs more memory. */
 bool sq_room_none(void);
 /* Whether nothing is taken that stays, either. */
 bool sq_room_none_to_stay(void);
 /* The window of a new session, bytes; given back by sq_room_return(). */
-uint64_t sq_room_window(struct sq_hub *);
-void sq_room_return(struct sq_hub *, uint64_t window);
+uint64_t sq_room_window(struct sq_holds *);
+void sq_room_return(struct sq_holds *, uint64_t window);
 /* Whether a message of 'size' has to wait, of a client that has 'backlog' bytes on their way. */
 bool sq_room_waits(size_t backlog, size_t size);
 /* Once in each turn of the loop. */
-void sq_room_turn(struct sq_hub *);
+void sq_room_turn(struct sq_holds *);
 
 #endif

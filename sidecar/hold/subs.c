@@ -14,7 +14,7 @@
 #include "proto/topic/topic.h"
 #include "sidecar/mqtt/client.h"
 #include "sidecar/declared/declared.h"
-#include "sidecar/mqtt/limits.h"
+#include "sidecar/hold/limits.h"
 #include "sidecar/declared/rights.h"
 #include "sidecar/hold/room.h"
 #include "sidecar/hold/hold_priv.h"
@@ -61,7 +61,7 @@ subreq_refused(struct sq_hold *s, struct sq_subreq *r, uint8_t code, const struc
 	    .refusal = note->refusal,
 	    .text = note->text};
 
-	sq_refusals_note(s->hub, &s->refusals, &refused);
+	sq_refusals_note(s->holds, &s->refusals, &refused);
 	subreq_say(r, note->text);
 }
 
@@ -144,7 +144,7 @@ subs_refuse_packet(
 	    .text = {sq_buf_data(why), sq_buf_len(why)}};
 
 	memset(codes, refused.code, count);
-	sq_refusals_note(s->hub, &s->refusals, &refused);
+	sq_refusals_note(s->holds, &s->refusals, &refused);
 	if (subs_can_refuse(s, type))
 		sq_client_suback(s->client, type, packet_id, codes, count, refused.text);
 	sq_buf_fini(why);
@@ -166,12 +166,12 @@ subs_admit(struct sq_hold *s, uint8_t type, uint16_t packet_id, uint32_t count, 
 		    (unsigned)count, SQ_SUBS_ENTRIES_MAX);
 	else if (body <= SQ_BODY_SLACK) /* any broker takes it */
 		return 0;
-	else if (s->hub->broker_max_packet == 0)
+	else if (s->holds->told.max_packet == 0)
 		return SQ_EAGAIN; /* until one has said what it takes */
-	else if (body > (size_t)s->hub->broker_max_packet + SQ_BODY_SLACK * 2)
+	else if (body > (size_t)s->holds->told.max_packet + SQ_BODY_SLACK * 2)
 		sq_buf_printf(&why,
 		    "the packet is too large for the broker, whose limits.max-packet is %u",
-		    s->hub->broker_max_packet);
+		    s->holds->told.max_packet);
 	else
 		return 0;
 	subs_refuse_packet(s, type, packet_id, count, &why);
@@ -182,7 +182,7 @@ subs_admit(struct sq_hold *s, uint8_t type, uint16_t packet_id, uint32_t count, 
 static bool
 subs_near_full(const struct sq_hold *s, uint32_t count)
 {
-	return s->subs.n + s->subs_asked + count > s->hub->cfg->max_subscriptions &&
+	return s->subs.n + s->subs_asked + count > s->holds->cfg->max_subscriptions &&
 	    !sq_order_idle(&s->order);
 }
 
@@ -191,7 +191,7 @@ subs_near_full(const struct sq_hold *s, uint32_t count)
 static bool
 subs_full(const struct sq_hold *s, uint32_t count, uint32_t *fresh, struct sq_bytes filter)
 {
-	uint64_t most = s->hub->cfg->max_subscriptions;
+	uint64_t most = s->holds->cfg->max_subscriptions;
 
 	if (s->subs.n + count <= most || sq_hold_has_made(s, filter))
 		return false;
@@ -205,7 +205,7 @@ subs_refuse_entry(struct sq_hold *s, struct sq_subreq *r, uint16_t i, struct sq_
 	char why[96];
 
 	snprintf(why, sizeof why, "a client may have %llu subscriptions (limits.subscriptions)",
-	    (unsigned long long)s->hub->cfg->max_subscriptions);
+	    (unsigned long long)s->holds->cfg->max_subscriptions);
 	subreq_refuse(s, r, i, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA, filter, why);
 }
 
@@ -213,7 +213,7 @@ subs_refuse_entry(struct sq_hold *s, struct sq_subreq *r, uint16_t i, struct sq_
 static void
 subs_deny_entry(struct sq_hold *s, struct sq_subreq *r, uint16_t i, struct sq_bytes filter)
 {
-	sq_hub_count(s->hub, SQ_M_SUBSCRIBE_STRICT, 1);
+	sq_holds_count(s->holds, SQ_M_SUBSCRIBE_STRICT, 1);
 	subreq_refuse(s, r, i, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_REFUSAL_DENIED, filter,
 	    SQ_ANNOTATION_SUBSCRIBE " is strict, and neither declares nor allows it");
 }
@@ -231,13 +231,13 @@ subs_may_ask(struct sq_hold *s, struct sq_subreq *r, uint16_t i, uint32_t count,
 		subreq_refuse(s, r, i, SQ_MQTT_RC_FILTER_INVALID, SQ_REFUSAL_TOPIC, filter, why);
 		return false;
 	}
-	if ((code = sq_limits_filter(&s->hub->limits, filter, &f, &why)) != 0) {
+	if ((code = sq_limits_filter(&s->holds->told.limits, filter, &f, &why)) != 0) {
 		subreq_refuse(s, r, i, code,
 		    code == SQ_MQTT_RC_FILTER_INVALID ? SQ_REFUSAL_TOPIC : SQ_REFUSAL_DENIED,
 		    filter, why);
 		return false;
 	}
-	if (!sq_rights_allow(s->hub->rights, &f)) {
+	if (!sq_rights_allow(s->holds->rights, &f)) {
 		subs_deny_entry(s, r, i, filter);
 		return false;
 	}
@@ -257,7 +257,7 @@ int
 sq_hold_subscribe(
     struct sq_hold *s, uint16_t packet_id, uint32_t count, struct sq_bytes entries, uint32_t sub_id)
 {
-	uint8_t most = s->hub->limits.max_qos;
+	uint8_t most = s->holds->told.limits.max_qos;
 	struct sq_mqtt_sub in;
 	uint32_t fresh = 0;
 	struct sq_subreq *r;
@@ -335,7 +335,8 @@ subreq_made(struct sq_hold *s, const struct sq_sub *e)
 	struct sq_topic_filter f;
 
 	sq_hold_made(s, e);
-	if (sq_topic_filter_parse(e->filter, &f, NULL) != 0 || !sq_rights_allow(s->hub->rights, &f))
+	if (sq_topic_filter_parse(e->filter, &f, NULL) != 0 ||
+	    !sq_rights_allow(s->holds->rights, &f))
 		sq_hold_enforce(s);
 }
 
@@ -380,7 +381,7 @@ sq_subreq_answer(struct sq_hold *s, struct sq_subreq *r, const unsigned char *co
 	}
 	if (r->declared)
 		sq_declared_answer(
-		    s->hub->declared, s, r->token, r->codes[0], sq_note_find(notes, first).text);
+		    s->holds->declared, s, r->token, r->codes[0], sq_note_find(notes, first).text);
 	else if (!r->again && s->client != NULL)
 		subreq_suback(s, r);
 }

@@ -60,7 +60,7 @@ client_foreign(struct sq_client *c, const unsigned char *p, size_t len, bool las
 
 	if (f == SQ_FOREIGN_NONE || f == SQ_FOREIGN_UNSURE)
 		return f == SQ_FOREIGN_UNSURE;
-	sq_hub_count(c->hub, SQ_M_FOREIGN_HTTP + (f - SQ_FOREIGN_HTTP), 1);
+	sq_holds_count(c->of->holds, SQ_M_FOREIGN_HTTP + (f - SQ_FOREIGN_HTTP), 1);
 	SQ_WARN("client", "%s: %s came to the MQTT port, closed; %s", c->from, sq_foreign_name(f),
 	    sq_foreign_hint(f));
 	sq_foreign_answer(f, &answer);
@@ -105,7 +105,7 @@ client_decode(struct sq_client *c, unsigned char *p, size_t len)
 	}
 	/* It waits for its CONNACK, or for room: not read until then. */
 	if (c->blocked || c->state == SQ_CLIENT_CHECKING || c->state == SQ_CLIENT_WAITING)
-		ev_io_stop(c->hub->loop->ev, &c->in);
+		ev_io_stop(c->of->loop->ev, &c->in);
 	return at;
 }
 
@@ -126,9 +126,9 @@ client_recv(struct sq_client *c, unsigned char *to, size_t room)
 	ssize_t n = read(c->in.fd, to, room);
 
 	if (n > 0) {
-		c->heard_ms = sq_hub_now(c->hub);
+		c->heard_ms = sq_holds_now(c->of->holds);
 		c->received += (uint64_t)n;
-		c->hub->bytes_received += (uint64_t)n;
+		c->of->bytes_received += (uint64_t)n;
 		return (size_t)n;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
@@ -167,7 +167,7 @@ client_waits(struct sq_client *c)
 		return true;
 	}
 	c->blocked = true;
-	ev_io_stop(c->hub->loop->ev, &c->in);
+	ev_io_stop(c->of->loop->ev, &c->in);
 	sq_hold_pause(c->hold);
 	return true;
 }
@@ -219,7 +219,7 @@ sq_client_bury(struct sq_client *c)
 		return;
 	sq_turn_cancel(&c->reader);
 	sq_turn_init(&c->reader, client_reap);
-	sq_loop_post(c->hub->loop, SQ_TURN_REAP, &c->reader);
+	sq_loop_post(c->of->loop, SQ_TURN_REAP, &c->reader);
 }
 
 static void
@@ -229,7 +229,7 @@ client_on_readable(struct ev_loop *loop, ev_io *w, int events)
 
 	(void)loop;
 	(void)events;
-	client_read(c, c->hub->loop->read_buf);
+	client_read(c, c->of->loop->read_buf);
 	sq_client_bury(c);
 }
 
@@ -270,7 +270,7 @@ client_on_reader(struct sq_turn *t)
 
 	if (c->state != SQ_CLIENT_OPEN)
 		return;
-	if (sq_output_len(&c->output) > c->hub->cfg->output_bytes + c->hub->cfg->credit_bytes)
+	if (sq_output_len(&c->output) > c->of->cfg->output_bytes + c->of->cfg->credit_bytes)
 		return; /* it must read first */
 	c->blocked = false;
 	if (sq_buf_len(&c->rest) > 0) {
@@ -280,8 +280,8 @@ client_on_reader(struct sq_turn *t)
 			sq_buf_trim(&c->rest, 0);
 	}
 	if (c->state == SQ_CLIENT_OPEN && !c->blocked) {
-		c->heard_ms = sq_hub_now(c->hub);
-		ev_io_start(c->hub->loop->ev, &c->in);
+		c->heard_ms = sq_holds_now(c->of->holds);
+		ev_io_start(c->of->loop->ev, &c->in);
 	}
 }
 
@@ -292,26 +292,26 @@ client_on_writer(struct sq_turn *t)
 }
 
 void
-sq_client_new(struct sq_hub *h, int fd, const char *from)
+sq_client_new(struct sq_clients *of, int fd, const char *from)
 {
 	struct sq_client *c = sq_xcalloc(1, sizeof *c);
 
-	c->hub = h;
+	c->of = of;
 	c->from = sq_xstrdup(from);
-	c->since_ms = c->heard_ms = sq_hub_now(h);
+	c->since_ms = c->heard_ms = sq_holds_now(of->holds);
 	c->wants_words = true;
 	c->decoder.role = SQ_MQTT_SERVER;
-	c->decoder.max_packet = (uint32_t)h->cfg->max_packet;
-	c->decoder.plain = (h->limits.off & SQ_OFF_CONTROL) != 0;
+	c->decoder.max_packet = (uint32_t)of->cfg->max_packet;
+	c->decoder.plain = (of->holds->told.limits.off & SQ_OFF_CONTROL) != 0;
 	ev_io_init(&c->in, client_on_readable, fd, EV_READ);
 	ev_io_init(&c->out, client_on_writable, fd, EV_WRITE);
 	c->in.data = c->out.data = c;
 	sq_turn_init(&c->reader, client_on_reader);
 	sq_turn_init(&c->writer, client_on_writer);
-	sq_list_push_back(&h->clients, &c->all);
-	h->n_clients++;
-	sq_hub_count(h, SQ_M_CLIENTS, 1);
-	ev_io_start(h->loop->ev, &c->in);
+	sq_list_push_back(&of->all, &c->all);
+	of->n++;
+	sq_holds_count(of->holds, SQ_M_CLIENTS, 1);
+	ev_io_start(of->loop->ev, &c->in);
 	SQ_DEBUG("client", "%s connected", from);
 }
 
@@ -325,7 +325,7 @@ client_leave(struct sq_client *c, unsigned how)
 		return;
 	c->hold = NULL;
 	sq_hold_leave(s, how, c->expiry_s);
-	sq_receiver_left(c->hub->receiver, &c->taker);
+	sq_receiver_left(sq_declared_receiver(c->of->declared), &c->taker);
 }
 
 void
@@ -356,14 +356,14 @@ sq_client_end_because(struct sq_client *c, enum sq_client_end why, struct sq_byt
 	client_leave(c, how);
 	sq_client_forget_password(c);
 	c->state = SQ_CLIENT_CLOSING;
-	c->since_ms = sq_hub_now(c->hub);
+	c->since_ms = sq_holds_now(c->of->holds);
 	c->blocked = false;
 	if (why == SQ_END_GONE || why == SQ_END_IO || why == SQ_END_LEFT_WILL) {
 		c->state = SQ_CLIENT_DEAD;
 		sq_client_bury(c);
 		return;
 	}
-	ev_io_start(c->hub->loop->ev, &c->in);
+	ev_io_start(c->of->loop->ev, &c->in);
 	sq_client_touch(c); /* what is left is written, then our side is shut */
 }
 
@@ -399,13 +399,13 @@ sq_client_evict(struct sq_client *c)
 void
 sq_client_free(struct sq_client *c)
 {
-	struct sq_hub *h = c->hub;
+	struct sq_clients *of = c->of;
 	uint64_t msgs, bytes;
 
 	client_leave(c, SQ_LEAVE_WILL | SQ_LEAVE_QUIET);
 	sq_client_forget_password(c);
-	ev_io_stop(h->loop->ev, &c->in);
-	ev_io_stop(h->loop->ev, &c->out);
+	ev_io_stop(of->loop->ev, &c->in);
+	ev_io_stop(of->loop->ev, &c->out);
 	close(c->in.fd);
 	sq_list_remove(&c->all);
 	sq_turn_cancel(&c->reader);
@@ -416,21 +416,21 @@ sq_client_free(struct sq_client *c)
 	sq_client_free_aliases(&c->aliases_out, SQ_ALIAS_OUT_MAX);
 	free(c->from);
 	free(c);
-	h->n_clients--;
-	sq_hub_count(h, SQ_M_CLIENTS, -1);
+	of->n--;
+	sq_holds_count(of->holds, SQ_M_CLIENTS, -1);
 }
 
 void
 sq_client_resume(struct sq_client *c)
 {
 	if (c->state < SQ_CLIENT_CLOSING)
-		sq_loop_post(c->hub->loop, SQ_TURN_INPUT, &c->reader);
+		sq_loop_post(c->of->loop, SQ_TURN_INPUT, &c->reader);
 }
 
 void
 sq_client_sweep(struct sq_client *c, uint64_t now_ms)
 {
-	const struct sq_sidecar_cfg *cfg = c->hub->cfg;
+	const struct sq_sidecar_cfg *cfg = c->of->cfg;
 
 	switch ((enum sq_client_state)c->state) {
 	case SQ_CLIENT_NEW:

@@ -14,7 +14,7 @@
 #include "proto/mqtt/reason.h"
 
 struct sq_client;
-struct sq_hub;
+struct sq_clients;
 
 /* X(symbol, MQTT 5 reason, our side is to blame or it is unexpected, quiet, text).  Quiet: the
  * client's connection did not break; what it had and did not settle counts no attempt. */
@@ -61,7 +61,7 @@ struct sq_hub;
 enum sq_client_end { SQ_CLIENT_ENDS(SQ_CLIENT_END_ENUM) SQ_END_COUNT };
 
 /* Takes over a connected, non-blocking socket; 'from' names it in logs. */
-void sq_client_new(struct sq_hub *, int fd, const char *from);
+void sq_client_new(struct sq_clients *, int fd, const char *from);
 /* Ends the connection: an MQTT 5 client is told why.  The object goes later. */
 void sq_client_end(struct sq_client *, enum sq_client_end why);
 /* The same; the client is told 'text' in the place of the end's own words, unless it is
@@ -81,7 +81,7 @@ void sq_client_attached(struct sq_client *, bool present, uint32_t max_packet, u
 /* Or it did not: CONNACK with 'reason'; nothing for a client that has its CONNACK. */
 void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
 /* Appends who has no room for one more session, for people. */
-void sq_client_say_full(const struct sq_hub *, enum sq_full what, struct sq_buf *out);
+void sq_client_say_full(const struct sq_clients *, enum sq_full what, struct sq_buf *out);
 /* The broker has no room for its session, which it had not attached before: it is told
  * and ends, whether or not it has its CONNACK. */
 void sq_client_no_room(struct sq_client *, enum sq_full what);

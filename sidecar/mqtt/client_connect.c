@@ -13,7 +13,7 @@
 #include "proto/topic/topic.h"
 #include "sidecar/mqtt/client_priv.h"
 #include "sidecar/declared/declared.h"
-#include "sidecar/mqtt/limits.h"
+#include "sidecar/hold/limits.h"
 #include "sidecar/outbox/outbox.h"
 #include "sidecar/hold/refusals.h"
 #include "sidecar/declared/rules.h"
@@ -38,7 +38,7 @@ connect_will(const struct sq_client *c, const struct sq_mqtt_connect *k, struct 
 		kept = sq_xmalloc(m.props.len);
 		m.props = (struct sq_bytes){kept, sq_mqtt_props_forward(m.props, kept)};
 	}
-	rc = sq_rules_apply(c->hub->rules, &m, &props);
+	rc = sq_rules_apply(sq_declared_rules(c->of->declared), &m, &props);
 	if (rc == 0)
 		*out = sq_msg_new(
 		    sq_lane_publish_qos(&m), m.retain, m.topic, m.props, m.expiry_s, m.payload)
@@ -62,8 +62,8 @@ connect_take_will(struct sq_client *c, const struct sq_mqtt_connect *k, struct s
 		return k->version != SQ_MQTT_V5;
 	}
 	if (connect_will(c, k, &sp->will) != 0) {
-		sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
-		sq_refusals_count(c->hub, SQ_REFUSAL_DENIED);
+		sq_holds_count(c->of->holds, SQ_M_REFUSED_STRICT, 1);
+		sq_refusals_count(c->of->holds, SQ_REFUSAL_DENIED);
 		sq_client_refuse(c, SQ_MQTT_RC_NOT_AUTHORIZED,
 		    "no rule of " SQ_ANNOTATION_PUBLISH " allows its will");
 		return false;
@@ -79,7 +79,7 @@ connect_refusal(const struct sq_client *c, const struct sq_mqtt_packet *p, const
 	const struct sq_mqtt_connect *k = &p->connect;
 	uint8_t reason;
 
-	if (c->hub->stopping) {
+	if (c->of->stopping) {
 		*text = "shutting down";
 		return SQ_MQTT_RC_SERVER_UNAVAILABLE;
 	}
@@ -103,7 +103,7 @@ connect_refusal(const struct sq_client *c, const struct sq_mqtt_packet *p, const
 	if (reason != 0)
 		return reason;
 	/* Departed sessions that still flush count, too. */
-	if (c->hub->n_sessions >= c->hub->cfg->max_clients * 2) {
+	if (c->of->holds->n >= c->of->cfg->max_clients * 2) {
 		*text = "too many sessions";
 		return SQ_MQTT_RC_SERVER_BUSY;
 	}
@@ -115,11 +115,11 @@ static void
 connect_settings(struct sq_client *c, const struct sq_mqtt_packet *p)
 {
 	const struct sq_mqtt_connect *k = &p->connect;
-	uint64_t longest_s = c->hub->cfg->keep_alive_max_ms / 1000;
+	uint64_t longest_s = c->of->cfg->keep_alive_max_ms / 1000;
 
 	c->keep_alive_s = k->keep_alive_s;
 	c->clean_start = k->clean_start;
-	c->receive_max = (uint16_t)c->hub->cfg->receive_max;
+	c->receive_max = (uint16_t)c->of->cfg->receive_max;
 	if (k->version != SQ_MQTT_V5) {
 		c->expiry_s = k->clean_start ? 0 : UINT32_MAX;
 		return;
@@ -159,11 +159,11 @@ sq_client_may_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 static bool
 connect_will_fits(struct sq_client *c, const struct sq_block *will)
 {
-	uint32_t max = c->hub->broker_max_packet;
+	uint32_t max = c->of->holds->told.max_packet;
 
 	if (max == 0 || will->size <= (size_t)max + SQ_BODY_SLACK / 2)
 		return true;
-	sq_refusals_count(c->hub, SQ_REFUSAL_QUOTA);
+	sq_refusals_count(c->of->holds, SQ_REFUSAL_QUOTA);
 	sq_client_refuse(c, SQ_MQTT_RC_PACKET_TOO_LARGE, "its will is above limits.max-packet");
 	return false;
 }
@@ -173,7 +173,7 @@ connect_will_fits(struct sq_client *c, const struct sq_block *will)
 static bool
 connect_awaits_limits(const struct sq_client *c)
 {
-	return !c->hub->limits_told && sq_pool_pick(c->hub->pool) != NULL;
+	return !c->of->holds->told.limits_told && sq_pool_pick(c->of->holds->pool) != NULL;
 }
 
 void
@@ -206,22 +206,22 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	sp.durable = c->expiry_s != 0 || !sp.clean_start;
 	sp.expiry_s = c->expiry_s;
 	sp.receive_max = c->receive_max;
-	c->broker_max_packet = c->hub->broker_max_packet;
-	c->hold = sq_hold_open(c->hub, &sp, c);
-	c->since_ms = sq_hub_now(c->hub);
+	c->broker_max_packet = c->of->holds->told.max_packet;
+	c->hold = sq_hold_open(c->of->holds, &sp, c);
+	c->since_ms = sq_holds_now(c->of->holds);
 	c->state = SQ_CLIENT_WAITING;
 	c->transient = !sp.durable;
 	if (c->transient && !connect_awaits_limits(c))
 		sq_client_connack(c, false);
 	if (c->hold != NULL)
-		sq_receiver_opened(c->hub->receiver, &c->taker, c->hold);
+		sq_receiver_opened(sq_declared_receiver(c->of->declared), &c->taker, c->hold);
 }
 
 void
 sq_client_connack(struct sq_client *c, bool present)
 {
 	struct sq_mqtt_props props = sq_mqtt_props_none;
-	const struct sq_sidecar_cfg *cfg = c->hub->cfg;
+	const struct sq_sidecar_cfg *cfg = c->of->cfg;
 	uint32_t max = (uint32_t)cfg->max_packet;
 	struct sq_buf b = {0};
 	bool fits;
@@ -230,8 +230,8 @@ sq_client_connack(struct sq_client *c, bool present)
 		max = c->broker_max_packet;
 	props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE);
 	props.maximum_packet_size = max;
-	sq_limits_props(&c->hub->limits, &props);
-	c->decoder.plain = (c->hub->limits.off & SQ_OFF_CONTROL) != 0;
+	sq_limits_props(&c->of->holds->told.limits, &props);
+	c->decoder.plain = (c->of->holds->told.limits.off & SQ_OFF_CONTROL) != 0;
 	if (cfg->topic_alias_max > 0) {
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM);
 		props.topic_alias_maximum = (uint16_t)cfg->topic_alias_max;
@@ -263,7 +263,7 @@ sq_client_connack(struct sq_client *c, bool present)
 		return;
 	}
 	c->state = SQ_CLIENT_OPEN;
-	c->heard_ms = sq_hub_now(c->hub);
+	c->heard_ms = sq_holds_now(c->of->holds);
 	SQ_DEBUG("client", "%s: CONNACK, from %s, version %u, expiry %u, present %d",
 	    sq_client_name(c), c->from, c->decoder.version, c->expiry_s, present);
 }
@@ -319,7 +319,7 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 void
 sq_client_not_taken(struct sq_client *c, uint8_t reason, enum sq_client_end end, const char *text)
 {
-	sq_refusals_count(c->hub,
+	sq_refusals_count(c->of->holds,
 	    sq_refusal_of_code(reason) == SQ_REFUSAL_DENIED ? SQ_REFUSAL_DENIED : SQ_REFUSAL_QUOTA);
 	if (c->state == SQ_CLIENT_WAITING)
 		sq_client_refuse(c, reason, text);
@@ -337,37 +337,14 @@ sq_client_go_ahead(struct sq_client *c)
 }
 
 void
-sq_client_say_full(const struct sq_hub *h, enum sq_full what, struct sq_buf *out)
-{
-	sq_buf_printf(out, "the broker has no room for one more session");
-	switch (what) {
-	case SQ_FULL_NOT:
-	case SQ_FULL_UNSAID:
-		break;
-	case SQ_FULL_BROKER:
-		sq_buf_printf(out, ": it has as many as its limits.max-sessions");
-		break;
-	case SQ_FULL_SPACE:
-		sq_buf_printf(out, ": space %s has its share of sessions", h->cfg->space);
-		break;
-	case SQ_FULL_MEMORY:
-		sq_buf_printf(out, ": its limits.memory is nearly used up");
-		break;
-	case SQ_FULL_STORE:
-		sq_buf_printf(out, ": its store is full");
-		break;
-	}
-}
-
-void
 sq_client_no_room(struct sq_client *c, enum sq_full what)
 {
 	struct sq_buf text = {0};
 
-	sq_client_say_full(c->hub, what, &text);
+	sq_holds_say_full(c->of->holds, what, &text);
 	sq_buf_u8(&text, '\0');
-	sq_hub_count(c->hub, SQ_M_CLIENTS_FULL, 1);
-	sq_refusals_count(c->hub, SQ_REFUSAL_SESSIONS_FULL);
+	sq_holds_count(c->of->holds, SQ_M_CLIENTS_FULL, 1);
+	sq_refusals_count(c->of->holds, SQ_REFUSAL_SESSIONS_FULL);
 	if (c->state == SQ_CLIENT_WAITING)
 		sq_client_refuse(c, SQ_MQTT_RC_QUOTA_EXCEEDED, (const char *)sq_buf_data(&text));
 	else

@@ -33,7 +33,7 @@ sq_client_free_aliases(struct sq_alias **ap, unsigned n)
 static struct sq_alias *
 alias_place(struct sq_client *c, uint16_t alias)
 {
-	uint64_t max = c->hub->cfg->topic_alias_max;
+	uint64_t max = c->of->cfg->topic_alias_max;
 	uint64_t n = c->n_aliases_in;
 
 	if (alias > n) {
@@ -55,7 +55,7 @@ publish_alias(struct sq_client *c, uint16_t alias, struct sq_bytes *topic)
 	static const char full[] = "the topics of its aliases are above 1 MiB";
 	struct sq_alias *a;
 
-	if (alias == 0 || alias > c->hub->cfg->topic_alias_max) {
+	if (alias == 0 || alias > c->of->cfg->topic_alias_max) {
 		sq_client_end(c, SQ_END_ALIAS);
 		return false;
 	}
@@ -71,7 +71,7 @@ publish_alias(struct sq_client *c, uint16_t alias, struct sq_bytes *topic)
 	if (a->len == topic->len && memcmp(a->topic, topic->p, topic->len) == 0)
 		return true;
 	if (c->alias_bytes - a->len + topic->len > SQ_ALIAS_IN_BYTES_MAX) {
-		sq_refusals_count(c->hub, SQ_REFUSAL_QUOTA);
+		sq_refusals_count(c->of->holds, SQ_REFUSAL_QUOTA);
 		sq_client_end_because(c, SQ_END_QUOTA,
 		    (struct sq_bytes){(const unsigned char *)full, sizeof full - 1});
 		return false;
@@ -88,7 +88,7 @@ static bool
 publish_within_quota(struct sq_client *c, const struct sq_mqtt_publish *m)
 {
 	if (m->qos == 0 || c->decoder.version != SQ_MQTT_V5 ||
-	    c->unfinished < (int32_t)c->hub->cfg->publish_max)
+	    c->unfinished < (int32_t)c->of->cfg->publish_max)
 		return true;
 	sq_client_end(c, SQ_END_RECEIVE_MAX);
 	return false;
@@ -100,8 +100,8 @@ sq_client_reserved(
 {
 	size_t shown = sq_utf8_cut(topic.p, topic.len, TOPIC_SHOWN_MAX);
 
-	sq_hub_count(c->hub, SQ_M_REFUSED_RESERVED, 1);
-	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
+	sq_holds_count(c->of->holds, SQ_M_REFUSED_RESERVED, 1);
+	sq_refusals_count(c->of->holds, SQ_REFUSAL_TOPIC);
 	SQ_WARN("client", "%s: %s to '%.*s' refused, %s", sq_client_name(c), what, (int)shown,
 	    (const char *)topic.p, why);
 }
@@ -128,7 +128,7 @@ publish_refused(struct sq_client *c, const struct sq_lane_publish *m, uint8_t re
 	if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
 		rc = sq_hold_refuse(c->hold, m, reason, (uint8_t)refusal, buf_bytes(&text));
 	if (rc == 0) {
-		sq_refusals_count(c->hub, refusal);
+		sq_refusals_count(c->of->holds, refusal);
 		SQ_WARN("client", "%s: publish to '%.*s' refused, %s it", sq_client_name(c),
 		    (int)shown, (const char *)m->topic.p, why);
 		if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
@@ -148,7 +148,7 @@ publish_denied(struct sq_client *c, const struct sq_lane_publish *m)
 	    SQ_END_MESSAGE_DENIED, "no rule of " SQ_ANNOTATION_PUBLISH " allows");
 
 	if (rc == 0)
-		sq_hub_count(c->hub, SQ_M_REFUSED_STRICT, 1);
+		sq_holds_count(c->of->holds, SQ_M_REFUSED_STRICT, 1);
 	return rc;
 }
 
@@ -159,7 +159,7 @@ publish_too_deep(struct sq_client *c, const struct sq_lane_publish *m)
 	char why[64];
 
 	snprintf(why, sizeof why, "limits.topic-levels (%u) does not allow",
-	    c->hub->limits.topic_levels);
+	    c->of->holds->told.limits.topic_levels);
 	return publish_refused(
 	    c, m, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, SQ_END_MESSAGE_REFUSED, why);
 }
@@ -194,8 +194,8 @@ publish_no_room(struct sq_client *c, const struct sq_lane_publish *m)
 
 	if (rc != 0)
 		return rc;
-	sq_refusals_count(c->hub, SQ_REFUSAL_MEMORY);
-	sq_hub_count(c->hub, SQ_M_REFUSED_MEMORY, 1);
+	sq_refusals_count(c->of->holds, SQ_REFUSAL_MEMORY);
+	sq_holds_count(c->of->holds, SQ_M_REFUSED_MEMORY, 1);
 	c->unfinished++;
 	return 0;
 }
@@ -208,10 +208,10 @@ publish_by_rules(struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_
 	int rc;
 
 	/* Without rules, only QoS 3 that the app asks for itself is of interest. */
-	if (c->hub->rules == NULL &&
+	if (sq_declared_rules(c->of->declared) == NULL &&
 	    (out->qos < 2 || !sq_mqtt_has(&p->props, SQ_MQTT_PROP_USER_PROPERTY)))
 		return sq_hold_publish(c->hold, out);
-	rc = sq_rules_apply(c->hub->rules, out, &props);
+	rc = sq_rules_apply(sq_declared_rules(c->of->declared), out, &props);
 	if (rc == 0)
 		rc = sq_hold_publish(c->hold, out);
 	sq_buf_fini(&props);
@@ -228,7 +228,7 @@ publish_fits(struct sq_client *c, size_t size)
 		return true;
 	sq_buf_printf(&text, "a packet of %zu bytes, and the broker's limits.max-packet is %u",
 	    size, c->broker_max_packet);
-	sq_refusals_count(c->hub, SQ_REFUSAL_QUOTA);
+	sq_refusals_count(c->of->holds, SQ_REFUSAL_QUOTA);
 	sq_client_end_because(c, SQ_END_TOO_LARGE, buf_bytes(&text));
 	sq_buf_fini(&text);
 	return false;
@@ -240,11 +240,11 @@ static int
 publish_topic(struct sq_client *c, struct sq_bytes topic)
 {
 	const char *why = "not UTF-8";
-	int rc = sq_topic_name_check_levels(topic, c->hub->limits.topic_levels, &why);
+	int rc = sq_topic_name_check_levels(topic, c->of->holds->told.limits.topic_levels, &why);
 
 	if (rc == 0 || rc == SQ_ETOOBIG)
 		return rc;
-	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
+	sq_refusals_count(c->of->holds, SQ_REFUSAL_TOPIC);
 	sq_client_end_because(c, SQ_END_TOPIC, sq_bytes_of(why));
 	return rc;
 }
@@ -297,7 +297,7 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 	}
 	if (m->qos > 0)
 		c->unfinished++;
-	sq_hub_count(c->hub, SQ_M_RECEIVED_QOS0 + m->qos, 1);
+	sq_holds_count(c->of->holds, SQ_M_RECEIVED_QOS0 + m->qos, 1);
 	return 0;
 }
 
@@ -314,7 +314,7 @@ client_filter(struct sq_client *c, struct sq_bytes filter)
 	if (sq_topic_filter_form(filter, c->decoder.version == SQ_MQTT_V5, &why) == 0)
 		return true;
 	sq_buf_printf(&text, "%s: filter %.*s", why, (int)filter.len, (const char *)filter.p);
-	sq_refusals_count(c->hub, SQ_REFUSAL_TOPIC);
+	sq_refusals_count(c->of->holds, SQ_REFUSAL_TOPIC);
 	sq_client_end_because(c, SQ_END_MALFORMED, sq_note_text_clean(buf_bytes(&text), room));
 	sq_buf_fini(&text);
 	return false;
@@ -390,7 +390,7 @@ int
 sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 {
 	/* A client that doesn't read what it asks for is not read either. */
-	if (sq_output_len(&c->output) > c->hub->cfg->output_bytes + c->hub->cfg->credit_bytes &&
+	if (sq_output_len(&c->output) > c->of->cfg->output_bytes + c->of->cfg->credit_bytes &&
 	    c->state == SQ_CLIENT_OPEN && p->type != SQ_MQTT_DISCONNECT)
 		return SQ_EAGAIN;
 	switch (p->type) {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "sidecar/mqtt/client_priv.h"
-#include "sidecar/mqtt/limits.h"
+#include "sidecar/hold/limits.h"
 #include "sidecar/hold/refusals.h"
 #include "sidecar/hold/room.h"
 #include "sidecar/hold/hold.h"
@@ -17,7 +17,7 @@ enum { WHY_MAX = 128 };
 static void
 limits_end(struct sq_client *c, enum sq_client_end end, const char *why)
 {
-	sq_refusals_count(c->hub, SQ_REFUSAL_DENIED);
+	sq_refusals_count(c->of->holds, SQ_REFUSAL_DENIED);
 	sq_client_end_because(c, end, sq_bytes_of(why));
 }
 
@@ -26,7 +26,7 @@ sq_client_limits_connect(
     const struct sq_client *c, const struct sq_mqtt_connect *k, const char **why)
 {
 	static char text[WHY_MAX]; /* the one loop's */
-	const struct sq_limits *l = &c->hub->limits;
+	const struct sq_limits *l = &c->of->holds->told.limits;
 	int rc;
 
 	if (k->client_id.len > l->client_id) {
@@ -36,8 +36,9 @@ sq_client_limits_connect(
 		return SQ_MQTT_RC_BAD_CLIENT_ID;
 	}
 	/* Without clean start a broker may have its session: that one says whether it is new. */
-	if (sq_room_none_to_stay() && k->clean_start && !sq_hold_is_known(c->hub, k->client_id)) {
-		sq_refusals_count(c->hub, SQ_REFUSAL_MEMORY);
+	if (sq_room_none_to_stay() && k->clean_start &&
+	    !sq_hold_is_known(c->of->holds, k->client_id)) {
+		sq_refusals_count(c->of->holds, SQ_REFUSAL_MEMORY);
 		*why = SQ_ROOM_TEXT;
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
 	}
@@ -60,7 +61,7 @@ sq_client_limits_connect(
 bool
 sq_client_limits_publish(struct sq_client *c, const struct sq_mqtt_publish *m)
 {
-	const struct sq_limits *l = &c->hub->limits;
+	const struct sq_limits *l = &c->of->holds->told.limits;
 
 	if (m->qos > l->max_qos) {
 		limits_end(c, SQ_END_QOS, "a publish above mqtt.max-qos");
@@ -76,7 +77,7 @@ sq_client_limits_publish(struct sq_client *c, const struct sq_mqtt_publish *m)
 bool
 sq_client_limits_subscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
 {
-	const struct sq_limits *l = &c->hub->limits;
+	const struct sq_limits *l = &c->of->holds->told.limits;
 	struct sq_bytes entries = p->subscribe.entries;
 	struct sq_topic_filter f;
 	struct sq_mqtt_sub sub;

@@ -21,7 +21,7 @@ void
 sq_client_touch(struct sq_client *c)
 {
 	if (c->state != SQ_CLIENT_DEAD)
-		sq_loop_post(c->hub->loop, SQ_TURN_WRITE, &c->writer);
+		sq_loop_post(c->of->loop, SQ_TURN_WRITE, &c->writer);
 }
 
 /* Whether the client takes a packet of 'size' bytes (MQTT-3.1.2-24). */
@@ -38,7 +38,7 @@ sq_client_put(struct sq_client *c, const struct sq_buf *packet)
 
 	if (c->state >= SQ_CLIENT_CLOSING || !client_takes(c, len))
 		return false;
-	memcpy(sq_output_reserve(&c->output, &c->hub->outputs, len), sq_buf_data(packet), len);
+	memcpy(sq_output_reserve(&c->output, &c->of->outputs, len), sq_buf_data(packet), len);
 	sq_output_commit(&c->output, len);
 	sq_client_touch(c);
 	return true;
@@ -51,7 +51,7 @@ sq_client_put_ack(struct sq_client *c, enum sq_mqtt_type type, uint16_t packet_i
 
 	if (c->state >= SQ_CLIENT_CLOSING)
 		return;
-	p = sq_output_reserve(&c->output, &c->hub->outputs, SQ_MQTT_ACK_MAX);
+	p = sq_output_reserve(&c->output, &c->of->outputs, SQ_MQTT_ACK_MAX);
 	sq_output_commit(&c->output, sq_mqtt_ack(p, c->decoder.version, type, packet_id, reason));
 	sq_client_touch(c);
 }
@@ -218,7 +218,7 @@ sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct 
 	out.topic_alias = deliver_alias(c, out.topic, &known);
 	if (known)
 		out.topic.len = 0;
-	p = sq_output_reserve(&c->output, &c->hub->outputs, cap + (copy ? payload.len : 0));
+	p = sq_output_reserve(&c->output, &c->of->outputs, cap + (copy ? payload.len : 0));
 	head = sq_mqtt_publish_head(p, cap, &out);
 	if (out.topic_alias != 0 && !known && !client_takes(c, head + payload.len)) {
 		deliver_unlearn(c, out.topic_alias); /* it may fit without */
@@ -226,7 +226,7 @@ sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct 
 		head = sq_mqtt_publish_head(p, cap, &out);
 	}
 	if (head == 0 || !client_takes(c, head + payload.len)) {
-		sq_hub_count(c->hub, SQ_M_DROPPED_TOO_LARGE, 1);
+		sq_holds_count(c->of->holds, SQ_M_DROPPED_TOO_LARGE, 1);
 		return SQ_ETOOBIG;
 	}
 	if (copy && payload.len > 0)
@@ -236,7 +236,7 @@ sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct 
 		sq_output_ref(&c->output, block, payload.p, payload.len);
 	if (out.qos == 0)
 		sq_output_mark(&c->output, sq_image_size(d->image));
-	sq_hub_count(c->hub, SQ_M_SENT_QOS0 + out.qos, 1);
+	sq_holds_count(c->of->holds, SQ_M_SENT_QOS0 + out.qos, 1);
 	c->taker.taken += t->queue != 0 && !out.dup;
 	sq_client_did(c, SQ_TAKER_RECEIVED);
 	sq_client_touch(c);
@@ -264,22 +264,22 @@ client_broken(struct sq_client *c, uint64_t *msgs, uint64_t *bytes)
 void
 sq_client_write(struct sq_client *c)
 {
-	size_t limit = c->hub->cfg->output_bytes + c->hub->cfg->credit_bytes;
+	size_t limit = c->of->cfg->output_bytes + c->of->cfg->credit_bytes;
 	bool full = sq_output_len(&c->output) > limit;
 	uint64_t msgs, bytes, before = c->output.written;
 	int rc;
 
 	if (c->state == SQ_CLIENT_DEAD)
 		return;
-	rc = sq_output_write(&c->output, &c->hub->outputs, c->in.fd, &msgs, &bytes);
-	c->hub->bytes_sent += c->output.written - before;
+	rc = sq_output_write(&c->output, &c->of->outputs, c->in.fd, &msgs, &bytes);
+	c->of->bytes_sent += c->output.written - before;
 	SQ_FAULT_WRITTEN(c);
 	if (rc != 0 && rc != SQ_EAGAIN)
 		client_broken(c, &msgs, &bytes);
 	if (c->hold != NULL && msgs != 0)
 		sq_hold_written(c->hold, msgs, bytes);
 	if (rc == SQ_EAGAIN) {
-		ev_io_start(c->hub->loop->ev, &c->out);
+		ev_io_start(c->of->loop->ev, &c->out);
 	} else if (rc == 0 && c->state == SQ_CLIENT_CLOSING) {
 		(void)shutdown(c->in.fd, SHUT_WR); /* the rest is read until the end */
 	}

@@ -22,7 +22,7 @@ password_refuse(struct sq_client *c, enum sq_sidecar_metric counter, uint8_t rea
 	if (user.len > 0)
 		sq_buf_printf(&text, ", user %.*s", (int)user.len, (const char *)user.p);
 	sq_buf_u8(&text, '\0');
-	sq_hub_count(c->hub, counter, 1);
+	sq_holds_count(c->of->holds, counter, 1);
 	sq_client_refuse(c, reason, (const char *)sq_buf_data(&text));
 	sq_buf_fini(&text);
 }
@@ -82,14 +82,14 @@ password_ask(
 		    "a user name and password are needed", (struct sq_bytes){0});
 		return;
 	}
-	c->ask = sq_password_ask(c->hub->passwords, k->username, k->password, password_done, c);
+	c->ask = sq_password_ask(c->of->passwords, k->username, k->password, password_done, c);
 	if (c->ask == NULL) {
 		password_refuse(c, SQ_M_CLIENTS_BUSY, SQ_MQTT_RC_SERVER_BUSY,
 		    "too many passwords wait to be checked", k->username);
 		return;
 	}
 	password_keep(c, k, bytes, len);
-	c->since_ms = sq_hub_now(c->hub);
+	c->since_ms = sq_holds_now(c->of->holds);
 	c->state = SQ_CLIENT_CHECKING;
 }
 
@@ -97,7 +97,7 @@ void
 sq_client_first(
     struct sq_client *c, const struct sq_mqtt_packet *p, unsigned char *bytes, size_t len)
 {
-	if (c->hub->passwords == NULL)
+	if (c->of->passwords == NULL)
 		sq_client_connect(c, p);
 	else
 		password_ask(c, p, bytes, len);

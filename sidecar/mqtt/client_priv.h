@@ -8,7 +8,7 @@
 #include "core/list.h"
 #include "proto/mqtt/mqtt.h"
 #include "sidecar/mqtt/client.h"
-#include "sidecar/hub.h"
+#include "sidecar/mqtt/clients.h"
 #include "sidecar/mqtt/output.h"
 #include "sidecar/declared/receiver.h"
 
@@ -36,7 +36,7 @@ struct sq_alias {
 };
 
 struct sq_client {
-	struct sq_hub *hub;
+	struct sq_clients *of;
 	struct sq_hold *hold;
 	struct sq_list all;
 	struct sq_turn reader, writer; /* input that had to wait; output */
@@ -105,7 +105,7 @@ static inline void
 sq_client_did(struct sq_client *c, enum sq_taker_flag what)
 {
 	if ((c->taker.flags & what) == 0)
-		sq_receiver_did(c->hub->receiver, &c->taker, what);
+		sq_receiver_did(sq_declared_receiver(c->of->declared), &c->taker, what);
 }
 
 #endif

@@ -19,7 +19,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/mqtt/client.h"
-#include "sidecar/hub.h"
+#include "sidecar/mqtt/clients.h"
 
 #define ADDRESSES_KEY "listen.addresses"
 #define UNIX_KEY "listen.unix"
@@ -27,7 +27,7 @@
 enum { SOCKETS_MAX = 16, BACKLOG = 1024, ACCEPT_MAX = 64 };
 
 struct sq_listener {
-	struct sq_hub *hub;
+	struct sq_clients *of;
 	ev_io io[SOCKETS_MAX];
 	size_t n;
 	ev_timer again;  /* accepts on after the process ran out of descriptors */
@@ -62,10 +62,10 @@ static void
 listener_pause(struct sq_listener *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		ev_io_stop(l->hub->loop->ev, &l->io[i]);
-	ev_timer_stop(l->hub->loop->ev, &l->again);
+		ev_io_stop(l->of->loop->ev, &l->io[i]);
+	ev_timer_stop(l->of->loop->ev, &l->again);
 	ev_timer_set(&l->again, 0.2, 0.0);
-	ev_timer_start(l->hub->loop->ev, &l->again);
+	ev_timer_start(l->of->loop->ev, &l->again);
 }
 
 static void
@@ -101,7 +101,7 @@ listener_on_accept(struct ev_loop *loop, ev_io *w, int events)
 			}
 			return;
 		}
-		if (l->hub->n_clients >= l->hub->cfg->max_clients) {
+		if (l->of->n >= l->of->cfg->max_clients) {
 			SQ_WARN("listener", "limits.clients is reached, connection closed");
 			close(fd);
 			continue;
@@ -109,7 +109,7 @@ listener_on_accept(struct ev_loop *loop, ev_io *w, int events)
 		if (a.any.sa_family != AF_UNIX)
 			(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 		listener_peer(&a, from, sizeof from);
-		sq_client_new(l->hub, fd, from);
+		sq_client_new(l->of, fd, from);
 	}
 }
 
@@ -120,7 +120,7 @@ listener_add(struct sq_listener *l, int fd)
 
 	ev_io_init(w, listener_on_accept, fd, EV_READ);
 	w->data = l;
-	ev_io_start(l->hub->loop->ev, w);
+	ev_io_start(l->of->loop->ev, w);
 }
 
 /* "127.0.0.1" or "::1" with the port, as sq_listen_open() takes it. */
@@ -218,13 +218,13 @@ listener_unix(struct sq_listener *l, const char *path, struct sq_buf *err)
 }
 
 struct sq_listener *
-sq_listener_open(struct sq_hub *h, struct sq_buf *err)
+sq_listener_open(struct sq_clients *of, struct sq_buf *err)
 {
-	const struct sq_sidecar_cfg *cfg = h->cfg;
+	const struct sq_sidecar_cfg *cfg = of->cfg;
 	struct sq_listener *l = sq_xcalloc(1, sizeof *l);
 	int rc = 0;
 
-	l->hub = h;
+	l->of = of;
 	ev_timer_init(&l->again, listener_on_again, 0.2, 0.0);
 	l->again.data = l;
 	for (size_t i = 0; rc == 0 && cfg->listen_port != 0 && i < cfg->listen_addresses.n; i++)
@@ -249,10 +249,10 @@ sq_listener_close(struct sq_listener **lp)
 	if (l == NULL)
 		return;
 	for (size_t i = 0; i < l->n; i++) {
-		ev_io_stop(l->hub->loop->ev, &l->io[i]);
+		ev_io_stop(l->of->loop->ev, &l->io[i]);
 		close(l->io[i].fd);
 	}
-	ev_timer_stop(l->hub->loop->ev, &l->again);
+	ev_timer_stop(l->of->loop->ev, &l->again);
 	if (l->unix_path != NULL)
 		(void)unlink(l->unix_path);
 	free(l->unix_path);

@@ -9,13 +9,13 @@
 #include "core/err.h"
 #include "sidecar/config/config.h"
 
-struct sq_hub;
+struct sq_clients;
 struct sq_listener;
 
 /* Listens on everything that the configuration names.  An address family that
  * this machine lacks is left out with a log line.  NULL with a line in 'err':
  * port in use, no permission, nothing to listen on. */
-struct sq_listener *sq_listener_open(struct sq_hub *, struct sq_buf *err);
+struct sq_listener *sq_listener_open(struct sq_clients *, struct sq_buf *err);
 /* Whether sq_listener_open() could do it, but for addresses that somebody has
  * now: they are no error, and set '*in_use'.  Else a line in 'err'. */
 int

@@ -11,14 +11,14 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/mqtt/client.h"
-#include "sidecar/hub.h"
+#include "sidecar/hold/table.h"
 #include "sidecar/outbox/outbox.h"
 #include "sidecar/hold/hold_priv.h"
 
 enum { RENEW_MS = 10000 }; /* between two names of a session */
 
 struct sq_outbox_disk {
-	struct sq_hub *hub;
+	struct sq_holds *holds;
 	const struct sq_outbox_disk_user *user;
 	void *owner;
 	char *dir;
@@ -61,7 +61,7 @@ disk_on_wake(void *owner)
 {
 	struct sq_outbox_disk *d = owner;
 
-	ev_async_send(d->hub->loop->ev, &d->async);
+	ev_async_send(d->holds->loop->ev, &d->async);
 }
 
 static void
@@ -87,14 +87,15 @@ disk_open_session(struct sq_outbox_disk *d)
 
 	snprintf(id, sizeof id, SQ_OUTBOX_ID_PREFIX "%016llx",
 	    (unsigned long long)sq_outbox_store_id(d->store));
-	d->hold = sq_hold_open(d->hub, &p, NULL);
+	d->hold = sq_hold_open(d->holds, &p, NULL);
 	d->hold->disk = d;
 	d->hold->incarnation = sq_outbox_store_incarnation(d->store);
 }
 
 int
-sq_outbox_disk_open(struct sq_outbox_disk **out, struct sq_hub *hub, const char *dir, uint64_t size,
-    bool own, const struct sq_outbox_disk_user *user, void *owner, struct sq_buf *err)
+sq_outbox_disk_open(struct sq_outbox_disk **out, struct sq_holds *holds, const char *dir,
+    uint64_t size, bool own, const struct sq_outbox_disk_user *user, void *owner,
+    struct sq_buf *err)
 {
 	struct sq_outbox_disk *d = sq_xcalloc(1, sizeof *d);
 	struct sq_outbox_store_cfg cfg = {.dir = dir,
@@ -106,10 +107,10 @@ sq_outbox_disk_open(struct sq_outbox_disk **out, struct sq_hub *hub, const char 
 	int rc;
 
 	*d = (struct sq_outbox_disk){
-	    .hub = hub, .user = user, .owner = owner, .own = own, .dir = sq_xstrdup(dir)};
+	    .holds = holds, .user = user, .owner = owner, .own = own, .dir = sq_xstrdup(dir)};
 	ev_async_init(&d->async, disk_on_async);
 	d->async.data = d;
-	ev_async_start(hub->loop->ev, &d->async);
+	ev_async_start(holds->loop->ev, &d->async);
 	rc = sq_outbox_store_open(&d->store, &cfg, err);
 	*out = d;
 	if (rc != 0)
@@ -135,7 +136,7 @@ sq_outbox_disk_free(struct sq_outbox_disk **dp, bool remove)
 		sq_outbox_store_remove(&d->store);
 	else
 		sq_outbox_store_close(&d->store);
-	ev_async_stop(d->hub->loop->ev, &d->async);
+	ev_async_stop(d->holds->loop->ev, &d->async);
 	free(d->dir);
 	free(d);
 }
@@ -221,7 +222,7 @@ sq_outbox_disk_attached(struct sq_outbox_disk *d, const struct sq_attached *a)
 bool
 sq_outbox_disk_denied(struct sq_outbox_disk *d)
 {
-	uint64_t now_ms = sq_hub_now(d->hub);
+	uint64_t now_ms = sq_holds_now(d->holds);
 	struct sq_hold *s = d->hold;
 	struct sq_buf err = {0};
 
@@ -237,7 +238,7 @@ sq_outbox_disk_denied(struct sq_outbox_disk *d)
 		return false;
 	}
 	d->renewed_ms = now_ms;
-	sq_hub_count(d->hub, SQ_M_OUTBOX_RENEWED, 1);
+	sq_holds_count(d->holds, SQ_M_OUTBOX_RENEWED, 1);
 	SQ_WARN("outbox",
 	    "%s: session %s belongs to another account: %llu bytes go on in a new one, from the "
 	    "first message without an answer; some may arrive twice",
@@ -277,7 +278,7 @@ disk_accepted(struct sq_outbox_disk *d, struct disk_post *p, const struct sq_ans
 
 	if (sq_outcomes_decode(ans->body, ans->len, ans->version, &outcomes) != 0)
 		outcomes = (struct sq_outcomes){0};
-	if (sq_outbox_store_answered(d->store, &p->batch, &outcomes, sq_hub_now(d->hub)) != 0)
+	if (sq_outbox_store_answered(d->store, &p->batch, &outcomes, sq_holds_now(d->holds)) != 0)
 		sq_uplink_fail(p->post.link, "its outcomes don't fit the batch");
 	else if (p->post.attach_seq == s->attach_seq)
 		s->failures = 0;

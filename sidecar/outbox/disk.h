@@ -15,7 +15,7 @@
 #include "sidecar/outbox/store.h"
 
 struct sq_attached;
-struct sq_hub;
+struct sq_holds;
 struct sq_outbox_disk;
 struct sq_hold;
 
@@ -30,7 +30,7 @@ struct sq_outbox_disk_user {
 
 /* Opens the store in 'dir' (copied) for 'size' bytes, and its session where anything waits, or
  * 'own'.  Errors as of sq_outbox_store_open(). */
-int sq_outbox_disk_open(struct sq_outbox_disk **, struct sq_hub *, const char *dir, uint64_t size,
+int sq_outbox_disk_open(struct sq_outbox_disk **, struct sq_holds *, const char *dir, uint64_t size,
     bool own, const struct sq_outbox_disk_user *, void *owner, struct sq_buf *err) SQ_MUST_CHECK;
 /* Its session is gone, or every request has been answered.  'remove': the directory
  * goes, too, if sq_outbox_store_spent(). */

@@ -9,7 +9,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/mqtt/client.h"
-#include "sidecar/hub.h"
+#include "sidecar/hold/table.h"
 #include "sidecar/outbox/disk.h"
 #include "sidecar/outbox/folders.h"
 #include "sidecar/outbox/places.h"
@@ -24,7 +24,7 @@ enum {
 };
 
 struct sq_outbox {
-	struct sq_hub *hub;
+	struct sq_holds *holds;
 	enum sq_outbox_mode mode;
 	struct sq_outbox_annotation said;
 	bool started, stopping;
@@ -55,7 +55,7 @@ sq_outbox_pause(struct sq_outbox *o, struct sq_hold *s)
 	if (!sq_list_empty(&s->paused))
 		return;
 	sq_list_push_back(&o->paused, &s->paused);
-	sq_hub_count(o->hub, SQ_M_OUTBOX_PAUSED, 1);
+	sq_holds_count(o->holds, SQ_M_OUTBOX_PAUSED, 1);
 }
 
 /* In the order in which they came. */
@@ -84,8 +84,8 @@ outbox_show(const struct sq_outbox *o)
 	if (o->left != NULL)
 		bytes += sq_outbox_store_bytes(sq_outbox_disk_store(o->left));
 
-	sq_metric_set(o->hub->metrics, SQ_M_BACKLOG, (int64_t)o->held);
-	sq_metric_set(o->hub->metrics, SQ_M_OUTBOX_BYTES, (int64_t)bytes);
+	sq_metric_set(o->holds->metrics, SQ_M_BACKLOG, (int64_t)o->held);
+	sq_metric_set(o->holds->metrics, SQ_M_OUTBOX_BYTES, (int64_t)bytes);
 }
 
 void
@@ -105,8 +105,8 @@ outbox_share(const struct sq_outbox *o, const struct sq_hold *s)
 	uint64_t free_bytes = o->held < o->max ? o->max - o->held : 0;
 	uint64_t share = SHARE * free_bytes;
 
-	if (s->state == SQ_HOLD_ATTACHED && share > o->hub->cfg->lane_bytes)
-		return o->hub->cfg->lane_bytes;
+	if (s->state == SQ_HOLD_ATTACHED && share > o->holds->cfg->lane_bytes)
+		return o->holds->cfg->lane_bytes;
 	return share;
 }
 
@@ -141,7 +141,7 @@ sq_outbox_drops_qos0(struct sq_outbox *o, struct sq_hold *s, size_t size)
 	    ((s->backlog == 0 || s->backlog + size <= outbox_share(o, s)) &&
 		o->held + size <= o->max))
 		return false;
-	sq_hub_count(o->hub, SQ_M_OUTBOX_DROPPED_QOS0, 1);
+	sq_holds_count(o->holds, SQ_M_OUTBOX_DROPPED_QOS0, 1);
 	return true;
 }
 
@@ -159,9 +159,9 @@ outbox_on_refused(
 	    .refusal = note->refusal,
 	    .text = note->text};
 
-	sq_refusals_note(o->hub, for_good ? &o->drops : &o->refusals, &r);
+	sq_refusals_note(o->holds, for_good ? &o->drops : &o->refusals, &r);
 	if (for_good)
-		sq_hub_count(o->hub, SQ_M_OUTBOX_DROPPED, 1);
+		sq_holds_count(o->holds, SQ_M_OUTBOX_DROPPED, 1);
 }
 
 /* The store of the pod's own disk, or NULL. */
@@ -185,7 +185,7 @@ outbox_turned(struct sq_outbox *o, bool room)
 		SQ_INFO("outbox", "the disk takes messages again");
 	if (room || (was && !o->stalled))
 		sq_outbox_resume(o);
-	sq_metric_set(o->hub->metrics, SQ_M_OUTBOX_STALLED, o->stalled);
+	sq_metric_set(o->holds->metrics, SQ_M_OUTBOX_STALLED, o->stalled);
 }
 
 static void
@@ -211,12 +211,12 @@ static const struct sq_outbox_disk_user disk_user = {
 static int
 outbox_open_own(struct sq_outbox *o, struct sq_buf *why)
 {
-	const struct sq_sidecar_cfg *cfg = o->hub->cfg;
+	const struct sq_sidecar_cfg *cfg = o->holds->cfg;
 	int rc = SQ_EEXIST;
 
 	if (!cfg->outbox_shared)
 		return sq_outbox_disk_open(
-		    &o->disk, o->hub, cfg->outbox_dir, o->disk_max, true, &disk_user, o, why);
+		    &o->disk, o->holds, cfg->outbox_dir, o->disk_max, true, &disk_user, o, why);
 	if (o->folders == NULL)
 		o->folders = sq_outbox_folders_open(cfg->outbox_dir, cfg->workload, cfg->pod, why);
 	if (o->folders == NULL)
@@ -224,7 +224,7 @@ outbox_open_own(struct sq_outbox *o, struct sq_buf *why)
 	/* Another sidecar may be emptying what this pod left behind before. */
 	for (unsigned i = 0; rc == SQ_EEXIST && i < SQ_OUTBOX_FOLDERS_OWN_MAX; i++) {
 		sq_buf_drain(why, sq_buf_len(why));
-		rc = sq_outbox_disk_open(&o->disk, o->hub, sq_outbox_folders_own(o->folders, i),
+		rc = sq_outbox_disk_open(&o->disk, o->holds, sq_outbox_folders_own(o->folders, i),
 		    o->disk_max, true, &disk_user, o, why);
 	}
 	return rc;
@@ -267,9 +267,9 @@ outbox_take_up(struct sq_outbox *o)
 
 	if (dir == NULL)
 		return;
-	rc = sq_outbox_disk_open(&o->left, o->hub, dir, o->disk_max, false, &disk_user, o, &why);
+	rc = sq_outbox_disk_open(&o->left, o->holds, dir, o->disk_max, false, &disk_user, o, &why);
 	if (rc == 0) {
-		sq_hub_count(o->hub, SQ_M_OUTBOX_TAKEN_UP, 1);
+		sq_holds_count(o->holds, SQ_M_OUTBOX_TAKEN_UP, 1);
 		SQ_INFO("outbox", "%s was left behind: %llu bytes of it go to a broker",
 		    sq_outbox_disk_dir(o->left),
 		    (unsigned long long)sq_outbox_store_bytes(sq_outbox_disk_store(o->left)));
@@ -286,7 +286,7 @@ outbox_take_up(struct sq_outbox *o)
 static void
 outbox_sweep_left(struct sq_outbox *o)
 {
-	uint64_t now = sq_hub_now(o->hub);
+	uint64_t now = sq_holds_now(o->holds);
 
 	if (o->left != NULL) {
 		sq_outbox_store_rest(sq_outbox_disk_store(o->left));
@@ -297,16 +297,16 @@ outbox_sweep_left(struct sq_outbox *o)
 	}
 	if (now < o->look_ms)
 		return;
-	o->look_ms = now + o->hub->cfg->outbox_take_up_ms;
+	o->look_ms = now + o->holds->cfg->outbox_take_up_ms;
 	outbox_take_up(o);
 }
 
 struct sq_outbox *
-sq_outbox_new(struct sq_hub *h)
+sq_outbox_new(struct sq_holds *h)
 {
 	struct sq_outbox *o = sq_xcalloc(1, sizeof *o);
 
-	o->hub = h;
+	o->holds = h;
 	o->mode = (enum sq_outbox_mode)h->cfg->outbox_mode;
 	o->max = MEMORY_DEFAULT;
 	o->disk_max = DISK_DEFAULT;
@@ -334,7 +334,7 @@ sq_outbox_free(struct sq_outbox **op)
 static void
 outbox_size(struct sq_outbox *o)
 {
-	const struct sq_sidecar_cfg *cfg = o->hub->cfg;
+	const struct sq_sidecar_cfg *cfg = o->holds->cfg;
 	uint64_t size = cfg->outbox_mode == (unsigned)o->mode ? cfg->outbox_size : 0;
 
 	if (o->said.set && o->said.mode == o->mode && o->said.size != 0)
@@ -351,7 +351,8 @@ outbox_size(struct sq_outbox *o)
 void
 sq_outbox_annotated(struct sq_outbox *o, const struct sq_outbox_annotation *a)
 {
-	enum sq_outbox_mode mode = a->set ? a->mode : (enum sq_outbox_mode)o->hub->cfg->outbox_mode;
+	enum sq_outbox_mode mode = a->set ? a->mode
+					  : (enum sq_outbox_mode)o->holds->cfg->outbox_mode;
 
 	o->said = *a;
 	if (!o->started) {
@@ -367,7 +368,7 @@ sq_outbox_annotated(struct sq_outbox *o, const struct sq_outbox_annotation *a)
 void
 sq_outbox_start(struct sq_outbox *o)
 {
-	const char *dir = o->hub->cfg->outbox_dir;
+	const char *dir = o->holds->cfg->outbox_dir;
 
 	o->started = true;
 	if (o->mode == SQ_OUTBOX_DISK && (dir == NULL || dir[0] == '\0')) {
@@ -383,8 +384,8 @@ sq_outbox_start(struct sq_outbox *o)
 	outbox_size(o);
 	if (o->mode != SQ_OUTBOX_DISK)
 		return;
-	o->look_ms = sq_hub_now(o->hub);
-	o->places = sq_outbox_places_new(o->hub);
+	o->look_ms = sq_holds_now(o->holds);
+	o->places = sq_outbox_places_new(o->holds);
 	outbox_open(o);
 }
 

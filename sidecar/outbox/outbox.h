@@ -20,7 +20,7 @@
 #include "proto/link/key.h"
 #include "proto/link/lane_out.h"
 
-struct sq_hub;
+struct sq_holds;
 struct sq_outbox;
 struct sq_outbox_places;
 struct sq_hold;
@@ -28,7 +28,7 @@ struct sq_hold;
 /* Client ids that start so are the outbox's own sessions. */
 #define SQ_OUTBOX_ID_PREFIX SQ_KEY_OUTBOX_PREFIX
 
-struct sq_outbox *sq_outbox_new(struct sq_hub *);
+struct sq_outbox *sq_outbox_new(struct sq_holds *);
 /* Every request has been answered. */
 void sq_outbox_free(struct sq_outbox **);
 /* What the annotation says, at each reading; the first ones before the start

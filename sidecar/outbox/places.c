@@ -6,12 +6,12 @@
 
 #include "core/log.h"
 #include "core/mem.h"
-#include "sidecar/hub.h"
+#include "sidecar/hold/table.h"
 #include "sidecar/outbox/disk.h"
 #include "sidecar/hold/hold_priv.h"
 
 struct sq_outbox_places {
-	struct sq_hub *hub;
+	struct sq_holds *holds;
 	struct sq_outbox_order *order;
 	struct sq_outbox_disk *disk; /* NULL: not open yet */
 	uint64_t bar;                /* as the disk knows it */
@@ -37,11 +37,12 @@ places_on_passed(void *owner, struct sq_outbox_line *line)
 {
 	struct sq_outbox_places *p = owner;
 
-	sq_hub_count(p->hub, SQ_M_OUTBOX_ORDER_PASSED, 1);
+	sq_holds_count(p->holds, SQ_M_OUTBOX_ORDER_PASSED, 1);
 	SQ_WARN("outbox",
 	    "client %s: a subscription lost its place among what the client publishes by the "
 	    "disk: it has waited for %llu ms (outbox.order-wait)",
-	    places_session(line)->client_id, (unsigned long long)p->hub->cfg->outbox_order_wait_ms);
+	    places_session(line)->client_id,
+	    (unsigned long long)p->holds->cfg->outbox_order_wait_ms);
 }
 
 static const struct sq_outbox_order_user order_user = {
@@ -58,7 +59,7 @@ places_arm(struct sq_outbox_places *p)
 	if (due == p->armed_ms)
 		return;
 	p->armed_ms = due;
-	sq_loop_ring(p->hub->loop, &p->timer, due);
+	sq_loop_ring(p->holds->loop, &p->timer, due);
 }
 
 /* What the store knows of outcomes, where somebody waits for them. */
@@ -91,19 +92,19 @@ places_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 	(void)loop;
 	(void)events;
 	p->armed_ms = 0;
-	sq_outbox_order_tick(p->order, sq_hub_now(p->hub));
+	sq_outbox_order_tick(p->order, sq_holds_now(p->holds));
 	places_settle(p);
 }
 
 struct sq_outbox_places *
-sq_outbox_places_new(struct sq_hub *h)
+sq_outbox_places_new(struct sq_holds *h)
 {
 	struct sq_outbox_places *p;
 
 	if (h->cfg->outbox_order_wait_ms == 0)
 		return NULL;
 	p = sq_xcalloc(1, sizeof *p);
-	p->hub = h;
+	p->holds = h;
 	p->bar = UINT64_MAX;
 	p->order = sq_outbox_order_new(h->cfg->outbox_order_wait_ms, &order_user, p);
 	ev_timer_init(&p->timer, places_on_timer, 0.0, 0.0);
@@ -119,7 +120,7 @@ sq_outbox_places_free(struct sq_outbox_places **pp)
 	*pp = NULL;
 	if (p == NULL)
 		return;
-	ev_timer_stop(p->hub->loop->ev, &p->timer);
+	ev_timer_stop(p->holds->loop->ev, &p->timer);
 	sq_outbox_order_free(&p->order);
 	free(p);
 }
@@ -131,7 +132,7 @@ sq_outbox_places_take(struct sq_outbox_places *p, struct sq_hold *s, struct sq_o
 {
 	if (p == NULL)
 		return;
-	sq_outbox_order_place(p->order, &s->line, place, sq_hub_now(p->hub));
+	sq_outbox_order_place(p->order, &s->line, place, sq_holds_now(p->holds));
 	places_outcomes(p); /* nobody may have asked for them yet */
 	places_arm(p);
 }
@@ -154,7 +155,7 @@ sq_outbox_places_leave(struct sq_outbox_places *p, struct sq_outbox_place *place
 static void
 places_attached(struct sq_outbox_places *p, struct sq_hold *s, bool is)
 {
-	uint64_t now_ms = sq_hub_now(p->hub);
+	uint64_t now_ms = sq_holds_now(p->holds);
 
 	if (s->disk == NULL)
 		sq_outbox_order_asks(p->order, &s->line, is, now_ms);
@@ -201,7 +202,7 @@ sq_outbox_places_entered(struct sq_outbox_places *p, struct sq_hold *s)
 {
 	if (p == NULL || s->port.last == s->line.last)
 		return;
-	sq_outbox_order_entered(p->order, &s->line, s->port.last, sq_hub_now(p->hub));
+	sq_outbox_order_entered(p->order, &s->line, s->port.last, sq_holds_now(p->holds));
 	if (!sq_list_empty(&s->line.places))
 		places_settle(p);
 }

@@ -10,12 +10,12 @@
 
 #include "sidecar/outbox/order.h"
 
-struct sq_hub;
+struct sq_holds;
 struct sq_outbox_disk;
 struct sq_outbox_places;
 struct sq_hold;
 
-struct sq_outbox_places *sq_outbox_places_new(struct sq_hub *);
+struct sq_outbox_places *sq_outbox_places_new(struct sq_holds *);
 /* No session is left. */
 void sq_outbox_places_free(struct sq_outbox_places **);
 

@@ -12,14 +12,14 @@
 #include "../support/sidecar_cfg.h"
 #include "core/mem.h"
 #include "sidecar/declared/declared.h"
-#include "sidecar/hub.h"
+#include "sidecar/app.h"
 #include "sidecar/metrics/metrics.h"
 #include "sidecar/outbox/outbox.h"
 #include "sidecar/hold/hold.h"
 
 static struct ev_loop *loop;
 static struct sq_sidecar_cfg cfg;
-static struct sq_hub *hub;
+static struct sq_app *app;
 static struct sq_uplink *up;
 static char folder[64], file[128], outbox[128];
 
@@ -35,9 +35,9 @@ setup(void)
 	loop = ev_loop_new(EVFLAG_AUTO);
 	cfg = sidecar_cfg();
 	cfg.outbox_dir = outbox;
-	hub = sq_hub_new(loop, &cfg, &err);
-	cr_assert(hub);
-	up = fake_link_up(hub->pool);
+	app = sq_app_new(loop, &cfg, &err);
+	cr_assert(app);
+	up = fake_link_up(app->holds->pool);
 }
 
 static int
@@ -50,7 +50,7 @@ unlink_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 static void
 tidy(void)
 {
-	sq_hub_free(&hub);
+	sq_app_free(&app);
 	ev_loop_destroy(loop);
 	nftw(folder, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -63,7 +63,7 @@ request(const char *what)
 	struct sq_request *r;
 
 	ev_run(loop, EVRUN_NOWAIT);
-	while ((r = fake_request(hub->pool, what)) == NULL)
+	while ((r = fake_request(app->holds->pool, what)) == NULL)
 		ev_run(loop, EVRUN_ONCE);
 	return r;
 }
@@ -95,7 +95,7 @@ attached(struct sq_request *r, uint64_t incarnation)
 static int64_t
 metric(enum sq_sidecar_metric m)
 {
-	return atomic_load(&hub->metrics->values[m]);
+	return atomic_load(&app->holds->metrics->values[m]);
 }
 
 /* The outbox' session: its path, without the request's own part. */
@@ -110,15 +110,15 @@ start_outbox(void)
 {
 	struct sq_outbox_annotation disk = {.set = true, .mode = SQ_OUTBOX_DISK, .size = 8 << 20};
 
-	sq_outbox_annotated(hub->outbox, &disk);
-	sq_outbox_start(hub->outbox);
+	sq_outbox_annotated(app->outbox, &disk);
+	sq_outbox_start(app->outbox);
 }
 
 static void
 publish_one(void)
 {
 	struct sq_hold_params p = {.client_id = "app", .version = SQ_MQTT_V5, .receive_max = 10};
-	struct sq_hold *s = sq_hold_open(hub, &p, NULL);
+	struct sq_hold *s = sq_hold_open(app->holds, &p, NULL);
 	struct sq_lane_publish m = {.qos = 1,
 	    .packet_id = 1,
 	    .expiry_s = SQ_MSG_NO_EXPIRY,
@@ -200,7 +200,7 @@ notes_say(const char *text)
 	struct sq_buf out = {0};
 	bool found;
 
-	sq_declared_notes(hub->declared, &out);
+	sq_declared_notes(app->declared, &out);
 	sq_buf_u8(&out, 0);
 	found = strstr((const char *)sq_buf_data(&out), text) != NULL;
 	sq_buf_fini(&out);
@@ -216,11 +216,11 @@ Test(hold_denied, the_pods_own_session_says_why_and_comes_again)
 	fputs("sqmqos.io/subscribe=\"x\"\n", f);
 	fclose(f);
 	cfg.annotations_file = file;
-	(void)sq_declared_new(hub);
+	sq_app_declare(app);
 	for (int i = 0; i < 3; i++)
 		deny(request("keeper"), SQ_DENIED_POD);
 	cr_assert(notes_say("the token is of another pod than identity.pod"));
-	cr_assert_not(sq_declared_ready(hub->declared, &why));
+	cr_assert_not(sq_declared_ready(app->declared, &why));
 	sq_buf_fini(&why);
 	attached(request("keeper"), 7);
 	cr_assert_not(notes_say("refuses"));

@@ -9,14 +9,14 @@
 #include "../support/sidecar_cfg.h"
 #include "core/bytes.h"
 #include "core/mem.h"
-#include "sidecar/hub.h"
+#include "sidecar/app.h"
 #include "sidecar/hold/hold.h"
 
 enum { INCARNATION = 7, REQUESTS = 64 };
 
 static struct ev_loop *loop;
 static struct sq_sidecar_cfg cfg;
-static struct sq_hub *hub;
+static struct sq_app *app;
 static struct sq_uplink *up;
 static struct sq_hold *s;
 static uint64_t epoch;
@@ -31,15 +31,15 @@ setup(void)
 
 	loop = ev_loop_new(EVFLAG_AUTO);
 	cfg = sidecar_cfg();
-	hub = sq_hub_new(loop, &cfg, &err);
-	cr_assert(hub);
-	up = fake_link_up(hub->pool);
+	app = sq_app_new(loop, &cfg, &err);
+	cr_assert(app);
+	up = fake_link_up(app->holds->pool);
 }
 
 static void
 tidy(void)
 {
-	sq_hub_free(&hub);
+	sq_app_free(&app);
 	ev_loop_destroy(loop);
 	fake_version(SQ_LINK_VERSION);
 }
@@ -61,7 +61,7 @@ settle(void)
 	struct sq_request *r;
 
 	turn();
-	while ((r = fake_request(hub->pool, "/settlements")) != NULL) {
+	while ((r = fake_request(app->holds->pool, "/settlements")) != NULL) {
 		fake_answer(r, &(struct sq_answer){.status = 204});
 		turn();
 	}
@@ -75,7 +75,7 @@ put(void)
 		struct sq_request *r = NULL;
 
 		settle();
-		while ((r = fake_request_after(hub->pool, r, "/v1/sessions/")) != NULL) {
+		while ((r = fake_request_after(app->holds->pool, r, "/v1/sessions/")) != NULL) {
 			if (r->method == SQ_PUT)
 				return r;
 		}
@@ -108,8 +108,8 @@ attach(bool renewed, uint64_t last0, uint64_t last1)
 static void
 relink(void)
 {
-	fake_link_down(hub->pool, up);
-	up = fake_link_up(hub->pool);
+	fake_link_down(app->holds->pool, up);
+	up = fake_link_up(app->holds->pool);
 }
 
 static void
@@ -155,7 +155,7 @@ posted(void)
 
 	settle();
 	sq_buf_fini(&out);
-	while ((r = fake_request_after(hub->pool, r, "?")) != NULL) {
+	while ((r = fake_request_after(app->holds->pool, r, "?")) != NULL) {
 		bool told = false;
 
 		for (unsigned i = 0; i < n_seen; i++)
@@ -182,7 +182,7 @@ static void
 credited(void)
 {
 	turn();
-	while (fake_request(hub->pool, "/settlements") == NULL)
+	while (fake_request(app->holds->pool, "/settlements") == NULL)
 		ev_run(loop, EVRUN_ONCE);
 }
 
@@ -203,7 +203,7 @@ named(const char *name)
 {
 	struct sq_request *r = NULL;
 
-	while ((r = fake_request_after(hub->pool, r, "?")) != NULL) {
+	while ((r = fake_request_after(app->holds->pool, r, "?")) != NULL) {
 		struct sq_buf b = {0};
 		bool same;
 
@@ -306,7 +306,7 @@ session(bool durable)
 	    .expiry_s = durable ? 100 : 0,
 	    .receive_max = 10};
 
-	s = sq_hold_open(hub, &p, NULL);
+	s = sq_hold_open(app->holds, &p, NULL);
 	attach(false, 0, 0);
 }
 
@@ -519,8 +519,8 @@ Test(hold_order, an_answer_of_an_older_attachment_counts_no_more)
 	POSTED("S1[0,0]+x");
 	old = named("S1[0,0]+x");
 	/* It moves to another link, and its request is answered after that. */
-	up = fake_link_up(hub->pool);
-	fake_link_drain(hub->pool, was);
+	up = fake_link_up(app->holds->pool);
+	fake_link_drain(app->holds->pool, was);
 	turn();
 	sq_list_remove(&old->node);
 	attach(false, 0, 0);
@@ -532,7 +532,7 @@ Test(hold_order, an_answer_of_an_older_attachment_counts_no_more)
 	relink();
 	attach(false, 0, 0);
 	POSTED("S1[0,0]+x"); /* it has no answer */
-	fake_link_down(hub->pool, was);
+	fake_link_down(app->holds->pool, was);
 }
 
 Test(hold_order, what_is_made_again_waits_for_nothing_and_comes_first)
@@ -565,9 +565,9 @@ Test(hold_order, no_credit_before_the_answer_that_an_older_attachment_owes)
 	attach(false, 0, 1);
 	relink(); /* and lost once more before anything was posted */
 	attach(false, 0, 1);
-	while (fake_request(hub->pool, "/subscriptions") == NULL)
+	while (fake_request(app->holds->pool, "/subscriptions") == NULL)
 		ev_run(loop, EVRUN_ONCE);
-	cr_assert_null(fake_request(hub->pool, "/settlements"));
+	cr_assert_null(fake_request(app->holds->pool, "/settlements"));
 	POSTED("S1[0,0]+x L1:1/1");
 	subscribe("y");
 	POSTED("S2[0,1]+y");
@@ -608,7 +608,7 @@ Test(hold_order, what_was_subscribed_to_before_is_asked_until_all_of_it_came)
 	    .expiry_s = 100,
 	    .receive_max = 10};
 
-	s = sq_hold_open(hub, &p, NULL);
+	s = sq_hold_open(app->holds, &p, NULL);
 	cr_assert(attach_asks(true));
 	relink();
 	cr_assert(attach_asks(true), "the frames were lost with the link");
@@ -629,7 +629,7 @@ Test(hold_order, a_session_that_is_new_asks_once_and_an_old_link_never)
 	    .receive_max = 1};
 
 	fake_version(1);
-	s = sq_hold_open(hub, &p, NULL);
+	s = sq_hold_open(app->holds, &p, NULL);
 	cr_assert_not(attach_asks(true));
 	fake_version(SQ_LINK_VERSION);
 	relink();

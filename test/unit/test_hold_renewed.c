@@ -12,14 +12,14 @@
 #include "core/bytes.h"
 #include "core/mem.h"
 #include "sidecar/declared/declared.h"
-#include "sidecar/hub.h"
+#include "sidecar/app.h"
 #include "sidecar/hold/hold.h"
 
 enum { INCARNATION = 7, SAME = 0, RENEWED = 1 };
 
 static struct ev_loop *loop;
 static struct sq_sidecar_cfg cfg;
-static struct sq_hub *hub;
+static struct sq_app *app;
 static struct sq_uplink *up;
 static uint64_t last_epoch;
 static char folder[] = "/tmp/sqmqos-renewed-XXXXXX", file[sizeof folder + 16];
@@ -31,15 +31,15 @@ setup(void)
 
 	loop = ev_loop_new(EVFLAG_AUTO);
 	cfg = sidecar_cfg();
-	hub = sq_hub_new(loop, &cfg, &err);
-	cr_assert(hub);
-	up = fake_link_up(hub->pool);
+	app = sq_app_new(loop, &cfg, &err);
+	cr_assert(app);
+	up = fake_link_up(app->holds->pool);
 }
 
 static void
 tidy(void)
 {
-	sq_hub_free(&hub);
+	sq_app_free(&app);
 	ev_loop_destroy(loop);
 	if (file[0] != '\0') {
 		unlink(file);
@@ -62,7 +62,7 @@ request(const char *what)
 	struct sq_request *r;
 
 	turn();
-	while ((r = fake_request(hub->pool, what)) == NULL)
+	while ((r = fake_request(app->holds->pool, what)) == NULL)
 		ev_run(loop, EVRUN_ONCE);
 	return r;
 }
@@ -101,8 +101,8 @@ attach_as(int renewed, uint64_t last0, uint64_t last1)
 static void
 relink(void)
 {
-	fake_link_down(hub->pool, up);
-	up = fake_link_up(hub->pool);
+	fake_link_down(app->holds->pool, up);
+	up = fake_link_up(app->holds->pool);
 }
 
 static struct sq_hold *
@@ -111,7 +111,7 @@ session(void)
 	struct sq_hold_params p = {
 	    .client_id = "c", .version = SQ_MQTT_V5, .clean_start = true, .receive_max = 10};
 
-	return sq_hold_open(hub, &p, NULL);
+	return sq_hold_open(app->holds, &p, NULL);
 }
 
 /* --- subscriptions --- */
@@ -190,7 +190,7 @@ static void
 asks_nothing(void)
 {
 	(void)request("/settlements");
-	cr_assert_null(fake_request(hub->pool, "/subscriptions"));
+	cr_assert_null(fake_request(app->holds->pool, "/subscriptions"));
 }
 
 static struct sq_hold *
@@ -249,10 +249,10 @@ unsubscribe_on_its_way(struct sq_answer *ans)
 	ask(s, SQ_SUB_UNSUBSCRIBE, "a");
 	r = request("/subscriptions");
 	fake_answer(request("/settlements"), &(struct sq_answer){.status = 204});
-	up = fake_link_up(hub->pool);
-	fake_link_drain(hub->pool, old);
+	up = fake_link_up(app->holds->pool);
+	fake_link_drain(app->holds->pool, old);
 	turn();
-	for (struct sq_request *it; (it = fake_request(hub->pool, "?")) != NULL && it != r;)
+	for (struct sq_request *it; (it = fake_request(app->holds->pool, "?")) != NULL && it != r;)
 		fake_answer(it, &(struct sq_answer){.status = 204});
 	sq_list_remove(&r->node); /* it is answered after the attach */
 	attach_as(RENEWED, 0, 0);
@@ -264,14 +264,14 @@ unsubscribe_on_its_way(struct sq_answer *ans)
 	r = request("/subscriptions");
 	cr_assert(strcmp(asked(r), "+a@2 +b@2") == 0 || strcmp(asked(r), "+b@2 +a@2") == 0, "%s",
 	    asked(r));
-	cr_assert_null(fake_request_after(hub->pool, r, "/subscriptions"));
+	cr_assert_null(fake_request_after(app->holds->pool, r, "/subscriptions"));
 	grant(r);
 	grants("-a");
 	asks_nothing();
 	relink();
 	attach_as(RENEWED, 0, 0);
 	grants("+b@2");
-	fake_link_down(hub->pool, old);
+	fake_link_down(app->holds->pool, old);
 }
 
 Test(hold_renewed, an_unsubscribe_that_was_refused_meanwhile_comes_last)
@@ -295,7 +295,7 @@ Test(hold_renewed, declared_subscriptions_are_made_again)
 	fputs("sqmqos.io/subscribe=\"x/#, y\"\n", f);
 	fclose(f);
 	cfg.annotations_file = file;
-	(void)sq_declared_new(hub);
+	sq_app_declare(app);
 	attach_as(SAME, 0, 0); /* the keeper's */
 	grants("+x/#@2 +y@2");
 	for (int i = 0; i < 3; i++) {
@@ -331,7 +331,7 @@ lanes_posted(uint64_t *run1)
 	struct sq_request *r = request("/messages");
 	unsigned lanes = 0;
 
-	for (; r != NULL; r = fake_request_after(hub->pool, r, "/messages")) {
+	for (; r != NULL; r = fake_request_after(app->holds->pool, r, "/messages")) {
 		struct sq_bytes body = fake_body(r);
 		struct sq_batch b;
 

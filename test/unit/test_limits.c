@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "proto/mqtt/reason.h"
-#include "sidecar/mqtt/limits.h"
+#include "sidecar/hold/limits.h"
 
 static struct sq_mqtt_props
 said(uint8_t max_qos, uint8_t off)

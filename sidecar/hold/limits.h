@@ -1,7 +1,7 @@
-/* What MQTT says of the limits of local clients: hub->limits, of the sidecar's own and the
+/* What MQTT says of the limits of local clients: holds->told.limits, of the sidecar's own and the
  * broker's, which come by an attach, the stricter.  Pure. */
-#ifndef SQ_SIDECAR_MQTT_LIMITS_H
-#define SQ_SIDECAR_MQTT_LIMITS_H
+#ifndef SQ_SIDECAR_HOLD_LIMITS_H
+#define SQ_SIDECAR_HOLD_LIMITS_H
 
 #include "proto/link/limits.h"
 #include "proto/mqtt/props.h"

@@ -1,4 +1,4 @@
-#include "sidecar/mqtt/limits.h"
+#include "sidecar/hold/limits.h"
 
 #include <string.h>
 

@@ -1,0 +1,153 @@
+/* The wiring of the sidecar's parts; see app.h. */
+#include "sidecar/app.h"
+
+#include <stdlib.h>
+
+#include "core/mem.h"
+#include "core/memory.h"
+#include "sidecar/hold/room.h"
+#include "sidecar/mqtt/listener.h"
+#include "sidecar/self.h"
+
+static void
+app_on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
+{
+	struct sq_app *a = w->data;
+
+	(void)loop;
+	(void)events;
+	sq_room_turn(a->holds);
+	sq_clients_make_room(a->clients);
+}
+
+/* After a second without work: the memory of a load goes back to the system. */
+static void
+app_rest(struct sq_app *a)
+{
+	bool idle = a->loop->rounds == a->rounds_seen;
+
+	a->rounds_seen = a->loop->rounds;
+	if (idle && !a->rests)
+		(void)sq_memory_allocator_trim();
+	a->rests = idle;
+}
+
+/* Once a second. */
+static void
+app_on_sweep(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct sq_app *a = w->data;
+
+	(void)loop;
+	(void)events;
+	sq_clients_sweep(a->clients);
+	sq_declared_sweep(a->declared, sq_loop_now(a->loop));
+	sq_outbox_sweep(a->outbox);
+	sq_memory_metrics(a->holds->metrics, SQ_M_MEMORY_BYTES);
+	app_rest(a);
+}
+
+/* --- life --- */
+
+static struct sq_pool *
+app_pool(struct sq_app *a, struct sq_buf *err)
+{
+	const struct sq_sidecar_cfg *cfg = a->holds->cfg;
+	struct sq_pool_cfg pc = {
+	    .brokers = &cfg->brokers,
+	    .links_per_broker = (unsigned)cfg->links_per_broker,
+	    .brokers_max = (unsigned)cfg->brokers_max,
+	    .tls = cfg->tls,
+	    .ca_file = cfg->ca_file,
+	    .ca = cfg->ca,
+	    .state_dir = cfg->state_dir,
+	    .server_name = cfg->server_name,
+	    .cert_file = cfg->cert_file,
+	    .key_file = cfg->key_file,
+	    .token_file = cfg->token_file,
+	    .backoff_min_ms = cfg->backoff_min_ms,
+	    .backoff_max_ms = cfg->backoff_max_ms,
+	    .dial_timeout_ms = cfg->dial_timeout_ms,
+	    .silence_ms = cfg->silence_ms,
+	    .max_age_ms = cfg->max_age_ms,
+	    .max_frame = SQ_FRAME_MAX, /* whatever this sidecar takes from its clients */
+	    .counts = &sq_sidecar_net_counts,
+	};
+
+	return sq_pool_new(a->loop->ev, &pc, &sq_holds_events, a->holds, err);
+}
+
+struct sq_app *
+sq_app_new(struct ev_loop *ev, const struct sq_sidecar_cfg *cfg, struct sq_buf *err)
+{
+	struct sq_app *a = sq_xcalloc(1, sizeof *a);
+
+	a->loop = sq_loop_new(ev);
+	a->holds = sq_holds_new(a->loop, cfg, &sq_sidecar_metrics);
+	a->outbox = a->holds->outbox = sq_outbox_new(a->holds);
+	a->clients = sq_clients_new(a->holds, a->outbox);
+	a->self = sq_self_new(a->holds, a->clients);
+	ev_prepare_init(&a->prepare, app_on_prepare);
+	a->prepare.data = a;
+	ev_prepare_start(ev, &a->prepare);
+	ev_timer_init(&a->sweep, app_on_sweep, 1.0, 1.0);
+	a->sweep.data = a;
+	ev_timer_start(ev, &a->sweep);
+	sq_memory_metrics(a->holds->metrics, SQ_M_MEMORY_BYTES);
+	a->holds->pool = app_pool(a, err);
+	if (a->holds->pool == NULL || !sq_clients_passwords(a->clients, err))
+		sq_app_free(&a);
+	return a;
+}
+
+void
+sq_app_declare(struct sq_app *a)
+{
+	a->declared = sq_declared_new(a->holds, a->outbox);
+	a->clients->declared = a->declared;
+}
+
+bool
+sq_app_start(struct sq_app *a, struct sq_buf *err)
+{
+	sq_outbox_start(a->outbox);
+	a->listener = sq_listener_open(a->clients, err);
+	return a->listener != NULL;
+}
+
+void
+sq_app_free(struct sq_app **ap)
+{
+	struct sq_app *a = *ap;
+
+	*ap = NULL;
+	if (a == NULL)
+		return;
+	sq_listener_close(&a->listener);
+	sq_declared_stop(a->declared);
+	sq_clients_free(&a->clients);
+	sq_declared_free(&a->declared);
+	sq_holds_end(a->holds);
+	sq_outbox_free(&a->outbox);
+	sq_self_free(&a->self);
+	sq_holds_free(&a->holds);
+	ev_prepare_stop(a->loop->ev, &a->prepare);
+	ev_timer_stop(a->loop->ev, &a->sweep);
+	sq_loop_free(&a->loop);
+	free(a);
+}
+
+void
+sq_app_stop(struct sq_app *a)
+{
+	sq_listener_close(&a->listener);
+	sq_declared_stop(a->declared);
+	sq_clients_stop(a->clients);
+	sq_outbox_stop(a->outbox);
+}
+
+bool
+sq_app_idle(const struct sq_app *a)
+{
+	return a->clients->n == 0 && sq_holds_idle(a->holds);
+}

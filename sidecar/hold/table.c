@@ -1,0 +1,256 @@
+/* The table of all holds; see table.h. */
+#include "sidecar/hold/table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/hold/hold.h"
+#include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/limits.h"
+
+struct sq_hold_link *
+sq_holds_link(struct sq_holds *h, const struct sq_uplink *link)
+{
+	SQ_LIST_FOR_EACH(hl, &h->links, struct sq_hold_link, node) {
+		if (hl->link == link)
+			return hl;
+	}
+	return NULL;
+}
+
+/* --- from the pool --- */
+
+static void
+table_up(void *owner, struct sq_uplink *link)
+{
+	struct sq_holds *h = owner;
+	struct sq_hold_link *hl = sq_xcalloc(1, sizeof *hl);
+	struct sq_list waiting;
+
+	hl->link = link;
+	sq_list_init(&hl->holds);
+	sq_list_push_back(&h->links, &hl->node);
+	h->link_was_up = true;
+	sq_list_init(&waiting);
+	sq_list_splice(&waiting, &h->waiting);
+	SQ_LIST_FOR_EACH_SAFE(s, &waiting, struct sq_hold, place) {
+		sq_list_remove(&s->place);
+		s->state = SQ_HOLD_DOWN;
+		s->due_attach = 0;
+		sq_hold_wake(s);
+	}
+	/* Sessions on a link that drains had nowhere to go until now. */
+	SQ_LIST_FOR_EACH(other, &h->links, struct sq_hold_link, node) {
+		if (other != hl && sq_uplink_draining(other->link)) {
+			SQ_LIST_FOR_EACH_SAFE(s, &other->holds, struct sq_hold, place)
+				sq_hold_link_draining(s);
+		}
+	}
+}
+
+static void
+table_draining(void *owner, struct sq_uplink *link)
+{
+	struct sq_hold_link *hl = sq_holds_link(owner, link);
+
+	if (hl == NULL)
+		return;
+	SQ_LIST_FOR_EACH_SAFE(s, &hl->holds, struct sq_hold, place)
+		sq_hold_link_draining(s);
+}
+
+static void
+table_down(void *owner, struct sq_uplink *link)
+{
+	struct sq_hold_link *hl = sq_holds_link(owner, link);
+	struct sq_hold *s;
+
+	if (hl == NULL)
+		return;
+	while ((s = SQ_LIST_FIRST(&hl->holds, struct sq_hold, place)) != NULL)
+		sq_hold_link_down(s);
+	sq_list_remove(&hl->node);
+	free(hl);
+}
+
+static struct sq_hold *
+table_by_epoch(const struct sq_holds *h, uint64_t epoch, const struct sq_uplink *link)
+{
+	struct sq_hnode *n = sq_htab_find(&h->by_epoch, sq_hash_u64(epoch));
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct sq_hold *s = SQ_CONTAINER_OF(n, struct sq_hold, epoch_node);
+
+		if (s->epoch == epoch && s->link == link)
+			return s;
+	}
+	return NULL;
+}
+
+static void
+table_deliver(
+    void *owner, struct sq_uplink *link, const struct sq_deliver *d, struct sq_block *block)
+{
+	struct sq_holds *h = owner;
+	struct sq_bytes rest = d->targets;
+
+	for (uint16_t i = 0; i < d->n; i++) {
+		struct sq_target t = sq_target_next(&rest);
+		struct sq_hold *s = table_by_epoch(h, t.epoch, link);
+		unsigned qos = t.flags & SQ_TARGET_QOS;
+
+		if (qos > 2 || (qos > 0 && t.packet_id == 0)) {
+			sq_uplink_fail(link, "it delivers with a bad QoS or packet id");
+			return;
+		}
+		if (s != NULL)
+			sq_hold_deliver(s, d, &t, block);
+		else if (qos == 0)
+			sq_holds_count(h, SQ_M_DROPPED_CUT, 1);
+	}
+}
+
+static void
+table_detached(
+    void *owner, struct sq_uplink *link, uint64_t epoch, uint8_t reason, struct sq_bytes text)
+{
+	struct sq_hold *s = table_by_epoch(owner, epoch, link);
+
+	if (s != NULL)
+		sq_hold_detached(s, reason, text);
+}
+
+static void
+table_subscribed(void *owner, struct sq_uplink *link, const struct sq_frame *f)
+{
+	struct sq_hold *s = table_by_epoch(owner, f->epoch, link);
+
+	if (s != NULL)
+		sq_hold_subscribed(s, f);
+}
+
+static void
+table_kept(void *owner, struct sq_uplink *link, const struct sq_frame *f)
+{
+	struct sq_hold *s = table_by_epoch(owner, f->epoch, link);
+
+	if (s != NULL)
+		sq_hold_kept(s, f->last_kept, f->n_kept, f->kept);
+}
+
+const struct sq_pool_events sq_holds_events = {
+    .up = table_up,
+    .draining = table_draining,
+    .down = table_down,
+    .deliver = table_deliver,
+    .detached = table_detached,
+    .subscribed = table_subscribed,
+    .kept = table_kept,
+};
+
+/* --- what brokers say of themselves --- */
+
+void
+sq_holds_told(struct sq_holds *h, const struct sq_attached *a)
+{
+	struct sq_limits own = sq_limits_own(&h->cfg->limits);
+	struct sq_limits now = sq_limits_stricter(&own, &a->limits);
+	struct sq_buf text = {0};
+
+	h->told.max_packet = a->max_packet;
+	h->told.limits_told = true;
+	if (memcmp(&now, &h->told.limits, sizeof now) == 0)
+		return;
+	h->told.limits = now;
+	sq_limits_print(&now, &text);
+	SQ_INFO("sidecar", "with the broker's limits clients may have: %.*s",
+	    (int)sq_buf_len(&text), (const char *)sq_buf_data(&text));
+	sq_buf_fini(&text);
+}
+
+void
+sq_holds_say_full(const struct sq_holds *h, enum sq_full what, struct sq_buf *out)
+{
+	sq_buf_printf(out, "the broker has no room for one more session");
+	switch (what) {
+	case SQ_FULL_NOT:
+	case SQ_FULL_UNSAID:
+		break;
+	case SQ_FULL_BROKER:
+		sq_buf_printf(out, ": it has as many as its limits.max-sessions");
+		break;
+	case SQ_FULL_SPACE:
+		sq_buf_printf(out, ": space %s has its share of sessions", h->cfg->space);
+		break;
+	case SQ_FULL_MEMORY:
+		sq_buf_printf(out, ": its limits.memory is nearly used up");
+		break;
+	case SQ_FULL_STORE:
+		sq_buf_printf(out, ": its store is full");
+		break;
+	}
+}
+
+/* --- life --- */
+
+struct sq_holds *
+sq_holds_new(
+    struct sq_loop *loop, const struct sq_sidecar_cfg *cfg, const struct sq_metrics *metrics)
+{
+	struct sq_holds *h = sq_xcalloc(1, sizeof *h);
+
+	h->loop = loop;
+	h->cfg = cfg;
+	h->metrics = metrics;
+	h->told.limits = sq_limits_own(&cfg->limits);
+	h->instance = sq_random_u64();
+	sq_list_init(&h->all);
+	sq_list_init(&h->posts);
+	sq_list_init(&h->waiting);
+	sq_list_init(&h->links);
+	return h;
+}
+
+void
+sq_holds_end(struct sq_holds *h)
+{
+	struct sq_hold *s;
+
+	while ((s = SQ_LIST_FIRST(&h->all, struct sq_hold, all)) != NULL)
+		sq_hold_drop(s);
+	sq_pool_free(&h->pool);
+	sq_hold_fail_posts(h);
+	sq_loop_reap(h->loop);
+}
+
+void
+sq_holds_free(struct sq_holds **hp)
+{
+	struct sq_holds *h = *hp;
+
+	*hp = NULL;
+	if (h == NULL)
+		return;
+	assert(sq_list_empty(&h->all) && sq_list_empty(&h->posts));
+	SQ_LIST_FOR_EACH_SAFE(hl, &h->links, struct sq_hold_link, node)
+		free(hl);
+	sq_htab_fini(&h->by_epoch);
+	sq_htab_fini(&h->by_client);
+	free(h);
+}
+
+bool
+sq_holds_idle(const struct sq_holds *h)
+{
+	if (!sq_list_empty(&h->links))
+		return sq_list_empty(&h->all);
+	SQ_LIST_FOR_EACH(s, &h->all, struct sq_hold, all) {
+		if (sq_hold_owes(s))
+			return false;
+	}
+	return true;
+}
