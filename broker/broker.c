@@ -174,6 +174,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	int load;
 
 	b->cfg = broker_cfg(cfg);
+	b->burial = &sq_dead_burial;
 	b->metrics = *metrics;
 	b->rules = sq_rules_new();
 	if (cfg->acl != NULL)

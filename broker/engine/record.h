@@ -55,4 +55,8 @@ sq_record_take_text(struct sq_reader *r)
 	return (struct sq_bytes){p, r->bad ? 0 : len};
 }
 
+/* The name of a queue in the store: that of its session or group, '#' and the incarnation
+ * or number in hexadecimal; the caller frees it. */
+char *sq_record_queue_name(const char *name, uint64_t number);
+
 #endif

@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/publish/dead_letters.h"
+#include "broker/shard/source.h"
 #include "broker/shard/system_txn.h"
 #include "broker/engine/record.h"
-#include "broker/session/persist.h"
 #include "core/bytes.h"
 #include "core/fault.h"
 #include "core/log.h"
@@ -18,7 +17,7 @@ enum {
 	SLICE_BYTES = 1 << 20,
 	READING_MAX = 256, /* of a shard at a time: each has memory for a slice */
 	VERSION = 1,
-	FLAG_DURABLE = 1, /* of the dead-letter source */
+	FLAG_DURABLE = 1, /* of the source */
 };
 
 struct sq_ending {
@@ -29,7 +28,7 @@ struct sq_ending {
 	struct sq_broker *broker;
 	struct sq_shard *shard; /* the queue's owner's */
 	struct sq_queue *queue;
-	struct sq_dead_source *dead;
+	struct sq_source *source;
 	char *queue_name; /* in the store */
 	uint64_t id;      /* of its record; 0: it has none */
 	enum sq_ending_why why;
@@ -76,13 +75,13 @@ ending_store(const struct sq_ending *e, struct sq_txn *txn)
 
 	sq_buf_u8(&v, VERSION);
 	sq_buf_u8(&v, (uint8_t)e->why);
-	sq_buf_u8(&v, sq_dead_source_durable(e->dead) ? FLAG_DURABLE : 0);
+	sq_buf_u8(&v, sq_source_durable(e->source) ? FLAG_DURABLE : 0);
 	sq_buf_u8(&v, 0);
 	sq_buf_u64(&v, e->n_msgs + e->slice_msgs);
 	sq_buf_u64(&v, e->n_letters + e->slice_letters);
-	ending_put_name(&v, sq_tenant_name(sq_dead_source_tenant(e->dead)));
+	ending_put_name(&v, sq_tenant_name(sq_source_tenant(e->source)));
 	ending_put_name(&v, e->queue_name);
-	ending_put_name(&v, sq_dead_source_name(e->dead));
+	ending_put_name(&v, sq_source_name(e->source));
 	ending_ops(e)->txn.record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
 	sq_buf_fini(&v);
 }
@@ -95,7 +94,7 @@ ending_free(struct sq_ending *e)
 	struct sq_broker *b = e->broker;
 
 	sq_list_remove(&e->node);
-	sq_dead_source_free(&e->dead, e->shard->worker);
+	sq_source_free(&e->source, e->shard->worker);
 	sq_count(b, SQ_M_QUEUES_ENDING, -1);
 	free(e->items);
 	free(e->queue_name);
@@ -106,10 +105,10 @@ ending_free(struct sq_ending *e)
 static void
 ending_over(struct sq_ending *e)
 {
-	const char *name = sq_dead_source_name(e->dead), *why = reasons[e->why].name;
+	const char *name = sq_source_name(e->source), *why = reasons[e->why].name;
 	unsigned long long n = e->n_msgs, letters = e->n_letters;
 
-	if (n > 0 && sq_dead_source_durable(e->dead))
+	if (n > 0 && sq_source_durable(e->source))
 		SQ_WARN("broker",
 		    "queue %s is deleted (%s) with %llu messages: %llu are dead letters now", name,
 		    why, n, letters);
@@ -157,7 +156,7 @@ ending_item(struct sq_ending *e, struct sq_txn *txn, struct sq_item *item)
 {
 	e->slice_msgs++;
 	if (item->assured) {
-		sq_dead_ended(e->dead, txn, item, reasons[e->why].name);
+		e->broker->burial->ended(e->source, txn, item, reasons[e->why].name);
 		e->slice_letters++;
 	}
 	if (item->qos > 0)
@@ -374,9 +373,9 @@ sq_ending_begin(struct sq_broker *b, const struct sq_ending_cfg *cfg, struct sq_
 	struct sq_ending *e = ending_new(b, cfg->owner, cfg->why);
 
 	e->queue = cfg->queue;
-	e->dead = cfg->dead;
+	e->source = cfg->source;
 	e->lent = cfg->lent;
-	e->queue_name = sq_stored_queue_name(cfg->name, cfg->number);
+	e->queue_name = sq_record_queue_name(cfg->name, cfg->number);
 	if (cfg->stored) {
 		e->id = sq_broker_id(b);
 		ending_store(e, txn);
@@ -436,10 +435,10 @@ load_open(struct sq_ending *e)
 	    .max_bytes = b->cfg.queue_max_bytes,
 	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH,
 	    .durable = true,
-	    .account = sq_tenant_account(sq_dead_source_tenant(e->dead)),
-	    .memory = sq_tenant_account(sq_dead_source_tenant(e->dead)),
-	    .dead = sq_dead_item,
-	    .arg = e->dead,
+	    .account = sq_tenant_account(sq_source_tenant(e->source)),
+	    .memory = sq_tenant_account(sq_source_tenant(e->source)),
+	    .dead = b->burial->item,
+	    .arg = e->source,
 	};
 
 	e->queue = b->engine->ops->queue.open(b->engine, NULL, &q);
@@ -479,7 +478,7 @@ load_ending(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		e->queue_name = queue;
 		e->n_msgs = n_msgs;
 		e->n_letters = n_letters;
-		e->dead = sq_dead_source_new(b, t, name, (flags & FLAG_DURABLE) != 0);
+		e->source = sq_source_new(b, t, name, (flags & FLAG_DURABLE) != 0);
 		sq_tenant_unref(&t);
 		load_open(e);
 	}

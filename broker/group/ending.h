@@ -17,7 +17,7 @@
 #include "broker/shard/shard.h"
 
 struct sq_ending;
-struct sq_dead_source;
+struct sq_source;
 
 /* Stored: never renumber one. */
 enum sq_ending_why {
@@ -28,11 +28,11 @@ enum sq_ending_why {
 };
 
 struct sq_ending_cfg {
-	struct sq_queue *queue;      /* the ending's from now on */
-	struct sq_dead_source *dead; /* the same */
-	struct sq_worker *owner;     /* of the queue */
-	const char *name;            /* of the queue, */
-	uint64_t number;             /* as in sq_stored_queue_name() */
+	struct sq_queue *queue;   /* the ending's from now on */
+	struct sq_source *source; /* the same */
+	struct sq_worker *owner;  /* of the queue */
+	const char *name;         /* of the queue, */
+	uint64_t number;          /* as in sq_record_queue_name() */
 	enum sq_ending_why why;
 	bool stored; /* the queue is; else 'txn' is not used */
 	bool lent;   /* others settle there until sq_ending_release(); they hold no lock on it */

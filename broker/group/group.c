@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/publish/dead_letters.h"
+#include "broker/shard/source.h"
+#include "broker/engine/record.h"
 #include "broker/shard/system_txn.h"
 #include "broker/group/group_declare.h"
 #include "broker/group/group_store.h"
 #include "broker/shard/pace.h"
-#include "broker/session/persist.h"
 #include "broker/publish/sys.h"
 #include "broker/group/watch.h"
 #include "core/bytes.h"
@@ -30,7 +30,7 @@ group_end_queue(struct sq_group *g)
 	const struct sq_engine_ops *ops = g->sink.engine->ops;
 
 	if (g->ending != NULL) {
-		g->sink.dead = NULL;
+		g->sink.source = NULL;
 		sq_ending_release(&g->ending);
 		return;
 	}
@@ -38,7 +38,7 @@ group_end_queue(struct sq_group *g)
 		ops->queue.close(g->sink.queue);
 	else
 		ops->queue.delete(NULL, g->sink.queue);
-	sq_dead_source_free(&g->sink.dead, g->owner);
+	sq_source_free(&g->sink.source, g->owner);
 }
 
 void
@@ -105,8 +105,8 @@ group_queue_cfg(const struct sq_group *g)
 	    .yields = g->cfg.overflow == SQ_OVERFLOW_DEFAULT ? SQ_YIELD_LONELY : SQ_YIELD_NEVER,
 	    .max_attempts = g->cfg.max_attempts,
 	    .durable = g->stored,
-	    .dead = sq_dead_item,
-	    .arg = g->sink.dead,
+	    .dead = b->burial->item,
+	    .arg = g->sink.source,
 	    .dropped = sq_sys_dropped(b->sys, g->tenant),
 	};
 }
@@ -117,7 +117,7 @@ group_open(struct sq_group *g, struct sq_txn *txn)
 {
 	struct sq_engine *e = g->broker->engine;
 	struct sq_queue_cfg q = group_queue_cfg(g);
-	char *name = sq_stored_queue_name(g->name, g->id);
+	char *name = sq_record_queue_name(g->name, g->id);
 
 	q.name = name;
 	g->sink.queue = e->ops->queue.open(e, txn, &q);
@@ -164,7 +164,7 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 	if (b->n_shards == 1) /* a group may end on any worker, a wait only on its own */
 		g->sink.shard = &b->shards[0];
 	g->sink.engine = b->engine;
-	g->sink.dead = sq_dead_source_new(b, cfg->tenant, cfg->name, cfg->durable || stored);
+	g->sink.source = sq_source_new(b, cfg->tenant, cfg->name, cfg->durable || stored);
 	g->sink.durable = cfg->durable || stored;
 	sq_list_init(&g->bindings);
 	g->durable = cfg->durable;
@@ -223,7 +223,7 @@ group_begin_ending(struct sq_group *g, enum sq_ending_why why, struct sq_txn *tx
 {
 	struct sq_ending_cfg cfg = {
 	    .queue = g->sink.queue,
-	    .dead = g->sink.dead,
+	    .source = g->sink.source,
 	    .owner = g->owner,
 	    .name = g->name,
 	    .number = g->id,

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "broker/publish/dead_letters.h"
+#include "broker/shard/source.h"
 #include "broker/group/group_store.h"
 #include "core/log.h"
 
@@ -12,7 +12,7 @@
 static const char *
 declare_name(const struct sq_group *g)
 {
-	return sq_dead_source_name(g->sink.dead);
+	return sq_source_name(g->sink.source);
 }
 
 /* "pod w-1 (since 2026-01-31T12:00:00Z: durable true, max-length 7)" */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/publish/dead_letters.h"
+#include "broker/shard/source.h"
 #include "broker/metrics/metrics.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -109,7 +109,7 @@ sq_watch_add(struct sq_watch *w, struct sq_sink *sink, bool wanted)
 {
 	struct sq_watched *q = sq_xcalloc(1, sizeof *q);
 
-	assert(sink->watched == NULL && sink->dead != NULL);
+	assert(sink->watched == NULL && sink->source != NULL);
 	q->sink = sink;
 	q->wanted = wanted;
 	sink->watched = q;
@@ -198,7 +198,7 @@ watched_lonely(
 		SQ_WARN("broker",
 		    "queue %s: for %llu s nobody has been there to take from it, "
 		    "%llu messages wait",
-		    sq_dead_source_name(q->sink->dead),
+		    sq_source_name(q->sink->source),
 		    (unsigned long long)((now_ms - state->lonely_since_ms) / 1000),
 		    (unsigned long long)state->n);
 	q->logged = lonely;
@@ -212,10 +212,10 @@ watched_look(struct sq_watch *w, struct sq_watched *q, uint64_t now_ms)
 
 	q->sink->engine->ops->queue.state(q->sink->queue, &state);
 	age_ms = watched_age_ms(q, &state, now_ms);
-	top_enter(&w->next, sq_dead_source_name(q->sink->dead), &state, age_ms);
+	top_enter(&w->next, sq_source_name(q->sink->source), &state, age_ms);
 	watched_lonely(w, q, &state, now_ms);
 	if (w->user.looked != NULL)
-		w->user.looked(w->user.arg, sq_dead_source_tenant(q->sink->dead), &state);
+		w->user.looked(w->user.arg, sq_source_tenant(q->sink->source), &state);
 }
 
 /* Some under one lock; false: that was the end of the pass. */

@@ -21,18 +21,9 @@ enum {
 	RECEIPTS_MAX = 4096, /* that wait for the end of a lookup */
 	TIME_MAX = 32,
 	QUEUE_SHOWN_MAX = 1024, /* bytes of a queue's name, which may have a filter in it */
-	SEPARATOR = 0xff,       /* between the parts of a group's name */
 };
 
 static const char topic_prefix[] = "$dead/";
-
-struct sq_dead_source {
-	struct sq_task task;
-	struct sq_broker *broker;
-	struct sq_tenant *tenant; /* a reference */
-	bool durable;
-	char name[]; /* as it is shown */
-};
 
 /* A receipt that is to be published. */
 struct receipt {
@@ -40,71 +31,6 @@ struct receipt {
 	struct sq_tenant *tenant; /* whose queue it is of; a reference */
 	struct sq_msg msg;
 };
-
-/* Sources. */
-
-struct sq_dead_source *
-sq_dead_source_new(struct sq_broker *b, struct sq_tenant *tenant, const char *name, bool durable)
-{
-	size_t len = strlen(name);
-	struct sq_dead_source *s = sq_xcalloc(1, sizeof *s + len + 1);
-
-	s->broker = b;
-	s->tenant = sq_tenant_ref(tenant);
-	s->durable = durable;
-	for (size_t i = 0; i < len; i++)
-		s->name[i] = (unsigned char)name[i] == SEPARATOR ? '~' : name[i];
-	while (len > 0 && s->name[len - 1] == '~') /* empty parts at the end */
-		s->name[--len] = '\0';
-	return s;
-}
-
-static void
-source_free(struct sq_dead_source *s)
-{
-	sq_tenant_unref(&s->tenant);
-	free(s);
-}
-
-static void
-source_freed(struct sq_task *t)
-{
-	source_free(SQ_CONTAINER_OF(t, struct sq_dead_source, task));
-}
-
-void
-sq_dead_source_free(struct sq_dead_source **sp, struct sq_worker *owner)
-{
-	struct sq_dead_source *s = *sp;
-
-	*sp = NULL;
-	if (s == NULL)
-		return;
-	if (sq_worker_self() == NULL) { /* the workers have ended */
-		source_free(s);
-		return;
-	}
-	s->task.run = source_freed; /* the queue may be burying items at this moment */
-	sq_worker_post(owner, &s->task);
-}
-
-const char *
-sq_dead_source_name(const struct sq_dead_source *s)
-{
-	return s->name;
-}
-
-struct sq_tenant *
-sq_dead_source_tenant(const struct sq_dead_source *s)
-{
-	return s->tenant;
-}
-
-bool
-sq_dead_source_durable(const struct sq_dead_source *s)
-{
-	return s->durable;
-}
 
 /* Messages. */
 
@@ -309,10 +235,11 @@ receipt_send(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
 }
 
 void
-sq_dead_settled(struct sq_dead_source *s, struct sq_txn *txn, const struct sq_item *item)
+sq_dead_settled(struct sq_source *s, struct sq_txn *txn, const struct sq_item *item)
 {
 	if (item->assured)
-		receipt_send(s->broker, s->tenant, txn, item->msg.image, s->name, "acknowledged");
+		receipt_send(sq_source_broker(s), sq_source_tenant(s), txn, item->msg.image,
+		    sq_source_name(s), "acknowledged");
 }
 
 void
@@ -326,24 +253,27 @@ sq_dead_item(void *source, struct sq_txn *txn, const struct sq_item *item, enum 
 	    [SQ_DEAD_OVERFLOW] = "overflow",
 	    [SQ_DEAD_ABANDONED] = "abandoned",
 	};
-	struct sq_dead_source *s = source;
+	struct sq_source *s = source;
 	bool given_up = why == SQ_DEAD_ATTEMPTS || why == SQ_DEAD_REJECTED ||
 	    why == SQ_DEAD_UNFINISHED || why == SQ_DEAD_ABANDONED;
 
-	if (!item->assured && !(s->durable && given_up))
+	if (!item->assured && !(sq_source_durable(s) && given_up))
 		return;
-	letter_put(s->broker, s->tenant, txn, &item->msg, s->name, reasons[why], item->assured);
+	letter_put(sq_source_broker(s), sq_source_tenant(s), txn, &item->msg, sq_source_name(s),
+	    reasons[why], item->assured);
 	if (item->assured)
-		receipt_send(s->broker, s->tenant, txn, item->msg.image, s->name,
-		    why == SQ_DEAD_EXPIRED ? "expired" : "dead-lettered");
+		receipt_send(sq_source_broker(s), sq_source_tenant(s), txn, item->msg.image,
+		    sq_source_name(s), why == SQ_DEAD_EXPIRED ? "expired" : "dead-lettered");
 }
 
 void
 sq_dead_ended(
-    struct sq_dead_source *s, struct sq_txn *txn, const struct sq_item *item, const char *reason)
+    struct sq_source *s, struct sq_txn *txn, const struct sq_item *item, const char *reason)
 {
-	letter_put(s->broker, s->tenant, txn, &item->msg, s->name, reason, true);
-	receipt_send(s->broker, s->tenant, txn, item->msg.image, s->name, "dead-lettered");
+	letter_put(sq_source_broker(s), sq_source_tenant(s), txn, &item->msg, sq_source_name(s),
+	    reason, true);
+	receipt_send(sq_source_broker(s), sq_source_tenant(s), txn, item->msg.image,
+	    sq_source_name(s), "dead-lettered");
 }
 
 void
@@ -353,3 +283,5 @@ sq_dead_unmatched(
 	letter_put(b, tenant, txn, m, "", "unmatched", true);
 	receipt_send(b, tenant, txn, m->image, "", "dead-lettered");
 }
+
+const struct sq_burial sq_dead_burial = {.item = sq_dead_item, .ended = sq_dead_ended};

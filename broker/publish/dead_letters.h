@@ -14,9 +14,9 @@
 #define SQ_BROKER_PUBLISH_DEAD_LETTERS_H
 
 #include "broker/shard/shard.h"
+#include "broker/shard/source.h"
 
-struct sq_dead;        /* all of a broker's */
-struct sq_dead_source; /* what it has to know of one queue */
+struct sq_dead; /* all of a broker's */
 struct sq_group;
 
 struct sq_dead *sq_dead_new(struct sq_broker *);
@@ -25,24 +25,14 @@ int sq_dead_load(struct sq_dead *) SQ_MUST_CHECK;
 /* All sessions and groups have ended. */
 void sq_dead_free(struct sq_dead **);
 
-/* A queue's; 'name' is copied.  Its sink has it, and its engine queue as 'arg' of
- * sq_dead_item(). */
-struct sq_dead_source *
-sq_dead_source_new(struct sq_broker *, struct sq_tenant *, const char *name, bool durable);
-/* The queue is deleted or closed.  Freed when its owner has ended this turn. */
-void sq_dead_source_free(struct sq_dead_source **, struct sq_worker *owner);
-/* The queue's name for people: of letters, logs, metrics, reason strings. */
-const char *sq_dead_source_name(const struct sq_dead_source *);
-struct sq_tenant *sq_dead_source_tenant(const struct sq_dead_source *);
-bool sq_dead_source_durable(const struct sq_dead_source *);
-
 /* sq_queue_cfg.dead */
 void sq_dead_item(void *source, struct sq_txn *, const struct sq_item *, enum sq_death why);
 /* The client has the item: the settlement is in 'txn'. */
-void sq_dead_settled(struct sq_dead_source *, struct sq_txn *, const struct sq_item *);
+void sq_dead_settled(struct sq_source *, struct sq_txn *, const struct sq_item *);
 /* A QoS 3 item that is left in a queue which ends; 'reason' is said in the letter. */
-void
-sq_dead_ended(struct sq_dead_source *, struct sq_txn *, const struct sq_item *, const char *reason);
+void sq_dead_ended(struct sq_source *, struct sq_txn *, const struct sq_item *, const char *reason);
+/* These two, for the folders below. */
+extern const struct sq_burial sq_dead_burial;
 /* A delayed QoS 3 message that nothing matches when it is due. */
 void
 sq_dead_unmatched(struct sq_broker *, struct sq_tenant *, struct sq_txn *, const struct sq_msg *);

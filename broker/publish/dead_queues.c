@@ -69,7 +69,7 @@ dead_close(struct sq_group *g, enum sq_dead_kind kind, struct sq_txn *txn)
 	} else {
 		ops->queue.close(g->sink.queue);
 	}
-	sq_dead_source_free(&g->sink.dead, g->owner);
+	sq_source_free(&g->sink.source, g->owner);
 	sq_htab_fini(&g->bindings_by_name);
 	sq_tenant_unref(&g->tenant);
 	free(g->name);
@@ -222,7 +222,7 @@ dead_open(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct sq_
 		g->sink.shard = &b->shards[0];
 	g->sink.engine = b->engine;
 	g->sink.durable = true;
-	g->sink.dead = sq_dead_source_new(b, s->tenant, g->name, true); /* for its name alone */
+	g->sink.source = sq_source_new(b, s->tenant, g->name, true); /* for its name alone */
 	g->owner = q.owner;
 	g->sink.queue = b->engine->ops->queue.open(b->engine, txn, &q);
 	g->n_subs = 1; /* so that the end of no subscription is its end */

@@ -96,9 +96,9 @@ publish_lost(const struct sq_publish *p, const struct sq_sink *sink, int err)
 	struct sq_item item = {.msg = *p->msg, .qos = p->qos, .assured = true};
 
 	if (err == SQ_ECLOSED)
-		sq_dead_ended(sink->dead, p->txn, &item, "queue-deleted");
+		sq_dead_ended(sink->source, p->txn, &item, "queue-deleted");
 	else
-		sq_dead_item(sink->dead, p->txn, &item, SQ_DEAD_OVERFLOW);
+		sq_dead_item(sink->source, p->txn, &item, SQ_DEAD_OVERFLOW);
 }
 
 /* 'subs' is a reference, or NULL. */
@@ -215,7 +215,7 @@ publish_dead_full(const struct sq_publish *p, struct sq_binding *const *v, size_
 	if (sq_dead_full(dead, p->tenant, size))
 		return p->tenant;
 	for (size_t i = 0; i < n; i++) {
-		struct sq_tenant *t = sq_dead_source_tenant(v[i]->sink->dead);
+		struct sq_tenant *t = sq_source_tenant(v[i]->sink->source);
 
 		if (t == asked || t == p->tenant)
 			continue;

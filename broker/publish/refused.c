@@ -150,7 +150,7 @@ uint8_t
 sq_refused_queue(
     struct sq_refused *r, struct sq_broker *b, const struct sq_sink *sink, uint32_t size)
 {
-	const char *name = sq_dead_source_name(sink->dead);
+	const char *name = sq_source_name(sink->source);
 	struct sq_queue_state q;
 	uint64_t n, bytes;
 
@@ -164,13 +164,13 @@ sq_refused_queue(
 	} else if (q.share < size) {
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_STORE_FULL,
 		    "there is no room in the broker's store (store.max-size): ");
-		sq_share_explain(sq_tenant_account(sq_dead_source_tenant(sink->dead)),
+		sq_share_explain(sq_tenant_account(sq_source_tenant(sink->source)),
 		    SQ_SHARE_STORED_BYTES, &r->text);
 	} else if (q.memory < size) {
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_MEMORY,
 		    "there is no room in the broker's memory (limits.memory): ");
-		sq_share_explain(sq_tenant_account(sq_dead_source_tenant(sink->dead)),
-		    SQ_SHARE_MEMORY, &r->text);
+		sq_share_explain(
+		    sq_tenant_account(sq_source_tenant(sink->source)), SQ_SHARE_MEMORY, &r->text);
 	} else if (q.fair < size) {
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_MEMORY,
 		    "queue %.*s has its part of the memory that is free: %llu messages of %llu "

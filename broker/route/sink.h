@@ -9,7 +9,7 @@
 #include "broker/engine/engine.h"
 #include "proto/topic/index.h"
 
-struct sq_dead_source;
+struct sq_source;
 struct sq_session;
 struct sq_shard;
 struct sq_space;
@@ -22,11 +22,11 @@ struct sq_sink {
 	uint64_t taken_ms;          /* when items last left; see broker/shard/pace.h; the shard's */
 	struct sq_engine *engine;
 	struct sq_queue *queue;
-	struct sq_dead_source *dead; /* of that queue: see broker/publish/dead_letters.h */
-	struct sq_watched *watched;  /* the same: see broker/group/watch.h; NULL: it is not */
-	uint32_t n_bindings;         /* the router's */
-	uint32_t crowd;              /* the same */
-	bool reject;                 /* a full queue refuses the publish as a whole */
+	struct sq_source *source;   /* of that queue: see broker/shard/source.h */
+	struct sq_watched *watched; /* the same: see broker/group/watch.h; NULL: it is not */
+	uint32_t n_bindings;        /* the router's */
+	uint32_t crowd;             /* the same */
+	bool reject;                /* a full queue refuses the publish as a whole */
 	bool durable;
 	uint8_t round; /* of its bindings: see broker/session/order.h; under the space's lock */
 	atomic_bool offline;             /* nobody is there for QoS 0 */

@@ -297,7 +297,7 @@ deliver_next(struct sq_session *s, struct turn *turn)
 		r = turn_pop(s, turn);
 		sq_count(s->shard->broker, SQ_M_DROPPED_EXPIRED, 1);
 		if (r.item.assured)
-			sq_dead_item(r.group != NULL ? r.group->sink.dead : s->sink.dead,
+			sq_dead_item(r.group != NULL ? r.group->sink.source : s->sink.source,
 			    sq_loose_txn(s, &turn->loose), &r.item, SQ_DEAD_EXPIRED);
 		sq_window_drop(s, &turn->loose, &r);
 		return true;

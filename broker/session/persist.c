@@ -60,18 +60,6 @@ stored_put_buf(const struct sq_session *s, struct sq_txn *txn, uint8_t kind, uin
 	sq_buf_fini(value);
 }
 
-char *
-sq_stored_queue_name(const char *name, uint64_t number)
-{
-	struct sq_buf text = {0};
-	char *out;
-
-	sq_buf_printf(&text, "%s#%016llx", name, (unsigned long long)number);
-	out = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
-	sq_buf_fini(&text);
-	return out;
-}
-
 /* When a timer of a detached session is due; 0: it isn't set. */
 static uint64_t
 stored_due(const struct sq_session *s, const struct sq_heap_node *timer)

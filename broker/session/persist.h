@@ -17,10 +17,6 @@ sq_stored_engine(const struct sq_broker *b)
 	return b->engine->ops->durable;
 }
 
-/* The name of a queue in the store: that of its session or group, '#' and the incarnation
- * or number in hexadecimal; the caller's. */
-char *sq_stored_queue_name(const char *name, uint64_t number);
-
 /* Puts the session's base record, as it is now, into 'txn'. */
 void sq_stored_base(struct sq_session *, struct sq_txn *);
 /* The same if it has one; in a transaction of its own. */

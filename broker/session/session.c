@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/engine/record.h"
 #include "broker/publish/dead_letters.h"
 #include "broker/session/demand.h"
 #include "broker/session/linked.h"
@@ -110,7 +111,7 @@ void
 sq_session_open(struct sq_session *s, struct sq_txn *txn)
 {
 	const struct sq_broker *b = s->shard->broker;
-	char *name = sq_stored_queue_name(s->key, s->incarnation);
+	char *name = sq_record_queue_name(s->key, s->incarnation);
 	struct sq_queue_cfg q = {
 	    .name = name, /* after a clean start the key's old queue may still be on its way out */
 	    .owner = s->shard->worker,
@@ -122,7 +123,7 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 	    .account = s->durable && sq_stored_engine(b) ? sq_tenant_account(s->tenant) : NULL,
 	    .memory = sq_tenant_account(s->tenant),
 	    .dead = sq_dead_item,
-	    .arg = s->sink.dead,
+	    .arg = s->sink.source,
 	    .dropped = sq_sys_dropped(b->sys, s->tenant),
 	};
 
@@ -162,7 +163,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	s->sink.shard = sh;
 	s->sink.session = s;
 	s->sink.engine = sh->broker->engine;
-	s->sink.dead = sq_dead_source_new(sh->broker, s->tenant, s->key, durable);
+	s->sink.source = sq_source_new(sh->broker, s->tenant, s->key, durable);
 	s->sink.reject = s->sink.durable = durable;
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_list_init(&s->ops[lane]);
@@ -190,7 +191,7 @@ sq_session_unpin(struct sq_session *s)
 	sq_deliver_fini(s);
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_lane_in_fini(&s->lanes[lane]);
-	sq_dead_source_free(&s->sink.dead, s->shard->worker);
+	sq_source_free(&s->sink.source, s->shard->worker);
 	sq_permit_fini(s);
 	sq_tenant_unref(&s->tenant);
 	free(s->held);
@@ -367,7 +368,7 @@ session_end_queue(struct sq_session *s, enum sq_ending_why why, struct sq_txn *t
 	struct sq_broker *b = s->shard->broker;
 	struct sq_ending_cfg cfg = {
 	    .queue = s->sink.queue,
-	    .dead = s->sink.dead,
+	    .source = s->sink.source,
 	    .owner = s->shard->worker,
 	    .name = s->key,
 	    .number = s->incarnation,
@@ -381,7 +382,7 @@ session_end_queue(struct sq_session *s, enum sq_ending_why why, struct sq_txn *t
 	}
 	(void)sq_ending_begin(b, &cfg, txn);
 	s->sink.queue = NULL;
-	s->sink.dead = NULL;
+	s->sink.source = NULL;
 }
 
 void

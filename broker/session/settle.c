@@ -18,7 +18,7 @@ settle_done(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 
 	s->sink.engine->ops->txn.settle(txn, sink->queue, &slot->item, SQ_DONE);
 	if (slot->item.assured)
-		sq_dead_settled(sink->dead, txn, &slot->item);
+		sq_dead_settled(sink->source, txn, &slot->item);
 }
 
 /* The client has said that it does not want it, or can't be sent it. */

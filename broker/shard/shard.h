@@ -73,6 +73,7 @@ struct sq_broker {
 	struct sq_watch *watch;
 	struct sq_sys *sys;
 	struct sq_rules *rules;
+	const struct sq_burial *burial; /* see broker/shard/source.h */
 };
 
 /* Numbers begin at those that no earlier opening of the store has had.  'engine' is open. */

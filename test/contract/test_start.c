@@ -133,7 +133,7 @@ put_group(struct sq_txn *txn, uint64_t id, uint32_t expiry_s, uint64_t expires_m
 	sq_record_put_text(&binding, "", 0);
 	sq_record_put_text(&binding, filter, strlen(filter));
 	put_record(txn, SQ_RECORD_BINDING, id, 1, &binding);
-	q.name = queue = sq_stored_queue_name(name, id);
+	q.name = queue = sq_record_queue_name(name, id);
 	out = txn->engine->ops->queue.open(txn->engine, txn, &q);
 	free(queue);
 	return out;
