@@ -8,6 +8,7 @@
 #include "broker/publish/idempotency.h"
 #include "broker/route/grants.h"
 #include "broker/route/retained.h"
+#include "broker/shard/sys_counts.h"
 #include "broker/shard/system_txn.h"
 #include "broker/session/denied.h"
 #include "broker/group/ending.h"
@@ -47,6 +48,7 @@ broker_tenant_gone(void *arg, const struct sq_tenant *t)
 	struct sq_broker *b = arg;
 
 	sq_sys_forget(b->sys, t);
+	sq_sys_counts_forget(b->sys_counts, t);
 }
 
 static struct sq_tenants *
@@ -197,6 +199,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->keys = sq_keys_new(cfg->key_window_ms);
 	b->delayed = sq_delayed_new(b);
 	b->watch = sq_watch_new(&b->metrics, cfg->queue_lonely_ms);
+	b->sys_counts = sq_sys_counts_new(b->router, b->n_shards, cfg->sys_interval_ms);
 	b->sys = sq_sys_new(b, cfg->sys_interval_ms);
 	sq_watch_tell(b->watch, sq_sys_watch_user(b->sys));
 	b->dead = sq_dead_new(b);
@@ -288,7 +291,8 @@ sq_broker_free(struct sq_broker **bp)
 	sq_tenants_free(&b->tenants);
 	sq_router_free(&b->router);
 	b->engine->ops->close(b->engine);
-	sq_sys_free(&b->sys); /* queues count there */
+	sq_sys_free(&b->sys);
+	sq_sys_counts_free(&b->sys_counts); /* queues count there */
 	sq_shares_free(&b->shares);
 	pthread_mutex_destroy(&b->groups_lock);
 	sq_life_fini(b);

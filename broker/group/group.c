@@ -10,7 +10,7 @@
 #include "broker/group/group_declare.h"
 #include "broker/group/group_store.h"
 #include "broker/shard/pace.h"
-#include "broker/publish/sys.h"
+#include "broker/shard/sys_counts.h"
 #include "broker/group/watch.h"
 #include "core/bytes.h"
 #include "core/mem.h"
@@ -107,7 +107,7 @@ group_queue_cfg(const struct sq_group *g)
 	    .durable = g->stored,
 	    .dead = b->burial->item,
 	    .arg = g->sink.source,
-	    .dropped = sq_sys_dropped(b->sys, g->tenant),
+	    .dropped = sq_sys_counts_dropped(b->sys_counts, g->tenant),
 	};
 }
 
@@ -348,8 +348,8 @@ sq_group_binding_make(
 	sq_htab_insert(&g->bindings_by_name, &gb->by_name, sq_hash(name, len - 1));
 	g->n_kept++;
 	sq_share_force(sq_tenant_account(g->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
-	sq_router_bind(g->broker->router, sq_sys_space(g->broker->sys, g->tenant, filter), filter,
-	    &gb->binding);
+	sq_router_bind(g->broker->router,
+	    sq_sys_counts_space(g->broker->sys_counts, g->tenant, filter), filter, &gb->binding);
 	return gb;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/engine/now.h"
+#include "broker/shard/sys_counts.h"
 #include "broker/shard/system_txn.h"
 #include "broker/publish/publish.h"
 #include "broker/group/watch.h"
@@ -16,9 +17,6 @@
 #include "proto/topic/topic.h"
 
 #define PREFIX "$SYS/broker/"
-
-/* Names of spaces for $SYS begin with it: it is in no UTF-8, see broker/shard/tenant.c. */
-enum { MARK = SQ_TENANT_SYS_MARK };
 
 /* X(symbol, name): mosquitto's, those that it calls deprecated among them. */
 #define SYS_TOPICS(X) \
@@ -64,10 +62,6 @@ struct sys_stored {
 struct sys_tenant {
 	struct sq_hnode node;
 	struct sq_tenant *tenant;
-	struct sq_sys_part *parts; /* one for each shard */
-	_Atomic int64_t dropped, maximum;
-	/* Under the lock. */
-	struct sq_space *space; /* NULL: nobody has ever subscribed */
 	struct sys_stored stored, passing;
 	struct sq_sys_told told[TOPICS];
 };
@@ -75,9 +69,7 @@ struct sys_tenant {
 struct sq_sys {
 	struct sq_broker *broker;
 	uint64_t interval_ms, start_ms;
-	/* The next round; 0: nobody has subscribed.  Atomic. */
-	atomic_uint_fast64_t due_ms;
-	pthread_mutex_t lock; /* the table, and what is under it */
+	pthread_mutex_t lock; /* of the table, and of all in it */
 	struct sq_htab tenants;
 };
 
@@ -97,7 +89,6 @@ static void
 sys_tenant_free(struct sq_sys *sys, struct sys_tenant *t)
 {
 	sq_htab_remove(&sys->tenants, &t->node);
-	free(t->parts);
 	free(t);
 }
 
@@ -136,32 +127,15 @@ sys_find(const struct sq_sys *sys, const struct sq_tenant *tenant)
 static struct sys_tenant *
 sys_tenant(struct sq_sys *sys, struct sq_tenant *tenant)
 {
-	size_t size = sys->broker->n_shards * sizeof(struct sq_sys_part);
 	struct sys_tenant *t = sys_find(sys, tenant);
 
 	if (t != NULL)
 		return t;
 	t = sq_xcalloc(1, sizeof *t);
 	t->tenant = tenant;
-	t->parts = aligned_alloc(_Alignof(struct sq_sys_part), size);
-	if (t->parts == NULL)
-		abort();
-	memset(t->parts, 0, size);
 	for (int i = 0; i < TOPICS; i++)
 		t->told[i] = sq_sys_untold;
 	sq_htab_insert(&sys->tenants, &t->node, sq_hash(&tenant, sizeof tenant));
-	return t;
-}
-
-/* The same; it stays where it is as long as the tenant. */
-static struct sys_tenant *
-sys_tenant_locked(struct sq_sys *sys, struct sq_tenant *tenant)
-{
-	struct sys_tenant *t;
-
-	pthread_mutex_lock(&sys->lock);
-	t = sys_tenant(sys, tenant);
-	pthread_mutex_unlock(&sys->lock);
 	return t;
 }
 
@@ -172,105 +146,43 @@ sq_sys_forget(struct sq_sys *sys, const struct sq_tenant *tenant)
 
 	pthread_mutex_lock(&sys->lock);
 	t = sys_find(sys, tenant);
-	if (t != NULL) {
-		sq_space_unref(&t->space); /* at the end it is the router's */
+	if (t != NULL)
 		sys_tenant_free(sys, t);
-	}
 	pthread_mutex_unlock(&sys->lock);
-}
-
-struct sq_sys_part *
-sq_sys_part(struct sq_sys *sys, struct sq_tenant *tenant, const struct sq_shard *sh)
-{
-	return &sys_tenant_locked(sys, tenant)->parts[sh - sys->broker->shards];
-}
-
-_Atomic int64_t *
-sq_sys_dropped(struct sq_sys *sys, struct sq_tenant *tenant)
-{
-	return &sys_tenant_locked(sys, tenant)->dropped;
-}
-
-static int64_t
-sys_sum(const struct sq_sys *sys, const struct sys_tenant *t, enum sq_sys_count which)
-{
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < sys->broker->n_shards; i++)
-		sum += atomic_load_explicit(&t->parts[i].v[which], memory_order_relaxed);
-	return sum;
-}
-
-void
-sq_sys_connected(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_sys_part *part)
-{
-	struct sys_tenant *t = sys_tenant_locked(sys, tenant);
-	int64_t now, most = atomic_load_explicit(&t->maximum, memory_order_relaxed);
-
-	sq_sys_add(part, SQ_SYS_CONNECTED, 1);
-	now = sys_sum(sys, t, SQ_SYS_CONNECTED);
-	while (now > most &&
-	    !atomic_compare_exchange_weak_explicit(
-		&t->maximum, &most, now, memory_order_relaxed, memory_order_relaxed))
-		continue;
-}
-
-/* Spaces. */
-
-struct sq_space *
-sq_sys_space(struct sq_sys *sys, struct sq_tenant *tenant, const struct sq_topic_filter *f)
-{
-	const char *name = sq_tenant_name(tenant);
-	uint_fast64_t none = 0;
-	struct sys_tenant *t;
-
-	if (!sq_sys_filter(f->filter))
-		return sq_tenant_space(tenant);
-	atomic_compare_exchange_strong(&sys->due_ms, &none, sq_engine_now_ms() + sys->interval_ms);
-	pthread_mutex_lock(&sys->lock);
-	t = sys_tenant(sys, tenant);
-	if (t->space == NULL) {
-		struct sq_buf text = {0};
-
-		sq_buf_u8(&text, MARK);
-		sq_buf_append(&text, name, strlen(name) + 1);
-		t->space = sq_router_space_beside(
-		    sys->broker->router, sq_tenant_space(tenant), (const char *)sq_buf_data(&text));
-		sq_buf_fini(&text);
-	}
-	pthread_mutex_unlock(&sys->lock);
-	return t->space;
 }
 
 /* Values. */
 
-/* What the tenant's clients may know of the broker just now; under the lock. */
-static void
+/* What the tenant's clients may know of the broker just now; under the lock.  Returns the space
+ * of its filters; NULL: there never was one. */
+static struct sq_space *
 sys_values(const struct sq_sys *sys, const struct sys_tenant *t, int64_t *v)
 {
 	uint64_t retained, retained_bytes;
+	struct sq_sys_sums sums;
 
 	sq_space_retained(sq_tenant_space(t->tenant), &retained, &retained_bytes);
+	sq_sys_counts_sum(sys->broker->sys_counts, t->tenant, &sums);
 	v[TOPIC_VERSION] = 0;
 	v[TOPIC_UPTIME] = (int64_t)((sq_engine_now_ms() - sys->start_ms) / 1000);
-	v[TOPIC_CONNECTED] = v[TOPIC_ACTIVE] = sys_sum(sys, t, SQ_SYS_CONNECTED);
-	v[TOPIC_TOTAL] = sys_sum(sys, t, SQ_SYS_TOTAL);
+	v[TOPIC_CONNECTED] = v[TOPIC_ACTIVE] = sums.v[SQ_SYS_CONNECTED];
+	v[TOPIC_TOTAL] = sums.v[SQ_SYS_TOTAL];
 	v[TOPIC_DISCONNECTED] = v[TOPIC_INACTIVE] = v[TOPIC_TOTAL] > v[TOPIC_CONNECTED]
 	    ? v[TOPIC_TOTAL] - v[TOPIC_CONNECTED]
 	    : 0;
-	v[TOPIC_EXPIRED] = sys_sum(sys, t, SQ_SYS_EXPIRED);
-	v[TOPIC_MAXIMUM] = atomic_load_explicit(&t->maximum, memory_order_relaxed);
-	v[TOPIC_SUBSCRIPTIONS] = sys_sum(sys, t, SQ_SYS_SUBSCRIPTIONS);
-	v[TOPIC_SHARED] = sys_sum(sys, t, SQ_SYS_SHARED);
+	v[TOPIC_EXPIRED] = sums.v[SQ_SYS_EXPIRED];
+	v[TOPIC_MAXIMUM] = sums.maximum;
+	v[TOPIC_SUBSCRIPTIONS] = sums.v[SQ_SYS_SUBSCRIPTIONS];
+	v[TOPIC_SHARED] = sums.v[SQ_SYS_SHARED];
 	v[TOPIC_RETAINED] = (int64_t)retained;
 	v[TOPIC_STORED] = v[TOPIC_STORE_COUNT] = (int64_t)(retained + t->stored.n);
 	v[TOPIC_STORE_BYTES] = (int64_t)(retained_bytes + t->stored.bytes);
-	v[TOPIC_RECEIVED] = v[TOPIC_PUBLISH_RECEIVED] = sys_sum(sys, t, SQ_SYS_RECEIVED);
-	v[TOPIC_SENT] = v[TOPIC_PUBLISH_SENT] = sys_sum(sys, t, SQ_SYS_SENT);
-	v[TOPIC_PUBLISH_DROPPED] = atomic_load_explicit(&t->dropped, memory_order_relaxed);
-	v[TOPIC_BYTES_RECEIVED] = v[TOPIC_PUBLISH_BYTES_RECEIVED] = sys_sum(
-	    sys, t, SQ_SYS_RECEIVED_BYTES);
-	v[TOPIC_BYTES_SENT] = v[TOPIC_PUBLISH_BYTES_SENT] = sys_sum(sys, t, SQ_SYS_SENT_BYTES);
+	v[TOPIC_RECEIVED] = v[TOPIC_PUBLISH_RECEIVED] = sums.v[SQ_SYS_RECEIVED];
+	v[TOPIC_SENT] = v[TOPIC_PUBLISH_SENT] = sums.v[SQ_SYS_SENT];
+	v[TOPIC_PUBLISH_DROPPED] = sums.dropped;
+	v[TOPIC_BYTES_RECEIVED] = v[TOPIC_PUBLISH_BYTES_RECEIVED] = sums.v[SQ_SYS_RECEIVED_BYTES];
+	v[TOPIC_BYTES_SENT] = v[TOPIC_PUBLISH_BYTES_SENT] = sums.v[SQ_SYS_SENT_BYTES];
+	return sums.space;
 }
 
 /* The message of a value; one reference. */
@@ -295,14 +207,15 @@ sq_sys_retained(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_bytes fi
 	struct sq_origin origin = sq_own_origin(sys->broker);
 	int64_t v[TOPICS];
 	struct sys_tenant *t;
+	struct sq_space *space;
 	bool more = sys->interval_ms > 0, only;
 
 	if (!more)
 		return;
 	pthread_mutex_lock(&sys->lock);
 	t = sys_tenant(sys, tenant);
-	sys_values(sys, t, v);
-	only = t->space != NULL && sq_space_bindings(t->space) == 1; /* this one's */
+	space = sys_values(sys, t, v);
+	only = space != NULL && sq_space_bindings(space) == 1; /* this one's */
 	for (int i = 0; i < TOPICS; i++)
 		sq_sys_told_one(&t->told[i], v[i], only);
 	pthread_mutex_unlock(&sys->lock);
@@ -321,13 +234,17 @@ sq_sys_retained(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_bytes fi
 
 /* Sends what has changed of the tenant's. */
 static void
-sys_round(struct sq_sys *sys, struct sys_tenant *t, struct sq_shard *sh, struct sq_own_txn **own)
+sys_round(
+    struct sq_sys *sys, struct sq_tenant *tenant, struct sq_shard *sh, struct sq_own_txn **own)
 {
 	int64_t v[TOPICS];
 	bool due[TOPICS];
+	struct sys_tenant *t;
+	struct sq_space *space;
 
 	pthread_mutex_lock(&sys->lock);
-	sys_values(sys, t, v);
+	t = sys_tenant(sys, tenant);
+	space = sys_values(sys, t, v);
 	for (int i = 0; i < TOPICS; i++)
 		due[i] = sq_sys_tell_all(&t->told[i], v[i]);
 	pthread_mutex_unlock(&sys->lock);
@@ -337,43 +254,20 @@ sys_round(struct sq_sys *sys, struct sys_tenant *t, struct sq_shard *sh, struct 
 		if (!due[i])
 			continue;
 		m = sys_message((enum sys_topic)i, v[i]);
-		sq_publish_sys(sh, sq_own_txn(sh, own), t->tenant, t->space, &m);
+		sq_publish_sys(sh, sq_own_txn(sh, own), tenant, space, &m);
 		sq_msg_unref(&m);
 	}
-}
-
-/* Those whose clients have subscribed; their number in '*n'.  The caller frees the array. */
-static struct sys_tenant **
-sys_watched(struct sq_sys *sys, size_t *n)
-{
-	struct sq_hnode *at = NULL;
-	struct sys_tenant **v;
-
-	*n = 0;
-	pthread_mutex_lock(&sys->lock);
-	v = sq_xcalloc(sys->tenants.n + 1, sizeof(*v));
-	while ((at = sq_htab_walk(&sys->tenants, at)) != NULL) {
-		struct sys_tenant *t = SQ_CONTAINER_OF(at, struct sys_tenant, node);
-
-		if (t->space != NULL && sq_space_bindings(t->space) > 0)
-			v[(*n)++] = t;
-	}
-	pthread_mutex_unlock(&sys->lock);
-	return v;
 }
 
 void
 sq_sys_tick(struct sq_sys *sys, struct sq_shard *sh, uint64_t now_ms)
 {
 	struct sq_own_txn *own = NULL;
-	struct sys_tenant **v;
 	size_t n;
-	uint64_t due_ms = atomic_load_explicit(&sys->due_ms, memory_order_relaxed);
+	struct sq_tenant **v = sq_sys_counts_round(sys->broker->sys_counts, now_ms, &n);
 
-	if (sys->interval_ms == 0 || due_ms == 0 || now_ms < due_ms)
+	if (v == NULL)
 		return;
-	v = sys_watched(sys, &n);
-	atomic_store(&sys->due_ms, n > 0 ? now_ms + sys->interval_ms : 0);
 	for (size_t i = 0; i < n; i++)
 		sys_round(sys, v[i], sh, &own);
 	free(v);
@@ -388,7 +282,7 @@ sys_looked(void *arg, struct sq_tenant *tenant, const struct sq_queue_state *q)
 	struct sq_sys *sys = arg;
 	struct sys_tenant *t;
 
-	if (atomic_load_explicit(&sys->due_ms, memory_order_relaxed) == 0)
+	if (!sq_sys_counts_wanted(sys->broker->sys_counts))
 		return;
 	pthread_mutex_lock(&sys->lock);
 	t = sys_tenant(sys, tenant);
@@ -403,7 +297,7 @@ sys_passed(void *arg)
 	struct sq_sys *sys = arg;
 	struct sq_hnode *at = NULL;
 
-	if (atomic_load_explicit(&sys->due_ms, memory_order_relaxed) == 0)
+	if (!sq_sys_counts_wanted(sys->broker->sys_counts))
 		return;
 	pthread_mutex_lock(&sys->lock);
 	while ((at = sq_htab_walk(&sys->tenants, at)) != NULL) {

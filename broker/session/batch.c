@@ -5,7 +5,7 @@
 #include "broker/shard/pace.h"
 #include "broker/publish/publish_priv.h"
 #include "broker/session/persist.h"
-#include "broker/publish/sys.h"
+#include "broker/shard/sys_counts.h"
 #include "core/fault.h"
 #include "core/mem.h"
 #include "core/memory.h"

@@ -14,7 +14,7 @@
 #include "broker/shard/pace.h"
 #include "broker/session/persist.h"
 #include "broker/session/window.h"
-#include "broker/publish/sys.h"
+#include "broker/shard/sys_counts.h"
 #include "core/fault.h"
 #include "core/mem.h"
 

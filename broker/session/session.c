@@ -12,7 +12,7 @@
 #include "broker/session/permit.h"
 #include "broker/session/persist.h"
 #include "broker/session/txn.h"
-#include "broker/publish/sys.h"
+#include "broker/shard/sys_counts.h"
 #include "broker/group/watch.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -97,7 +97,7 @@ sq_session_set_state(struct sq_session *s, enum sq_session_state to)
 
 	sq_count(b, SQ_M_ATTACHED, change);
 	if (change > 0 && !s->internal)
-		sq_sys_connected(b->sys, s->tenant, s->sys);
+		sq_sys_counts_connected(b->sys_counts, s->tenant, s->sys);
 	else if (!s->internal)
 		sq_sys_add(s->sys, SQ_SYS_CONNECTED, change);
 	s->state = to;
@@ -124,7 +124,7 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 	    .memory = sq_tenant_account(s->tenant),
 	    .dead = sq_dead_item,
 	    .arg = s->sink.source,
-	    .dropped = sq_sys_dropped(b->sys, s->tenant),
+	    .dropped = sq_sys_counts_dropped(b->sys_counts, s->tenant),
 	};
 
 	s->sink.queue = b->engine->ops->queue.open(b->engine, txn, &q);
@@ -144,7 +144,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	s->shard = sh;
 	s->tenant = sq_tenant_get(sh->broker->tenants, key->space);
 	s->charge.account = sq_tenant_account(s->tenant);
-	s->sys = sq_sys_part(sh->broker->sys, s->tenant, sh);
+	s->sys = sq_sys_counts_part(sh->broker->sys_counts, s->tenant, sq_worker_index(sh->worker));
 	s->internal = sq_key_internal(sq_bytes_of(key->client));
 	if (!s->internal)
 		sq_sys_add(s->sys, SQ_SYS_TOTAL, 1);

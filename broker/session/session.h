@@ -125,7 +125,7 @@ struct sq_session {
 	struct sq_shard *shard;
 	struct sq_tenant *tenant; /* a reference */
 	struct sq_sys_part
-	    *sys;      /* where its shard counts for the tenant: see broker/publish/sys.h */
+	    *sys;      /* where its shard counts for the tenant: see broker/shard/sys_counts.h */
 	bool internal; /* no client's, but a sidecar's own */
 	char *key;
 	enum sq_session_state state;

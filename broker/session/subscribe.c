@@ -13,7 +13,7 @@
 #include "broker/session/persist.h"
 #include "broker/session/txn.h"
 #include "broker/session/wanted.h"
-#include "broker/publish/sys.h"
+#include "broker/shard/sys_counts.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
@@ -250,8 +250,8 @@ subscribe_new(struct sq_session *s, struct sq_wanted *w, struct sq_txn *txn)
 	} else {
 		sub->binding.sink = &s->sink;
 		sq_router_bind(s->shard->broker->router,
-		    sq_sys_space(s->shard->broker->sys, s->tenant, &w->filter), &w->filter,
-		    &sub->binding);
+		    sq_sys_counts_space(s->shard->broker->sys_counts, s->tenant, &w->filter),
+		    &w->filter, &sub->binding);
 	}
 	subscribe_count(s, sub, w);
 	if (w->dead && w->dead_kind == SQ_DEAD_ASSURED)

@@ -71,6 +71,7 @@ struct sq_broker {
 	struct sq_delayed *delayed;
 	struct sq_dead *dead;
 	struct sq_watch *watch;
+	struct sq_sys_counts *sys_counts;
 	struct sq_sys *sys;
 	struct sq_rules *rules;
 	const struct sq_burial *burial; /* see broker/shard/source.h */
