@@ -32,7 +32,8 @@ FLOORS = {
                 ["sidecar/outbox"], ["sidecar/hold"], ["sidecar/loop", "sidecar/seccomp"],
                 ["sidecar/config", "sidecar/metrics"]],
     "k8s": [["k8s/cli", "k8s/injector"], ["k8s/patch"]],
-    GROUND: [["net"], ["net/h2"], ["net/conn", "net/kube_api", "store", "web"], ["proto/annotations", "proto/link"],
+    GROUND: [["net"], ["net/h2", "store/journal"],
+             ["net/conn", "net/kube_api", "store", "web"], ["proto/annotations", "proto/link"],
              ["proto/mqtt", "proto/reconnect", "proto/topic"], ["core", "core/compat"]],
 }
 PLACES = {place: (tower, -floor) for tower, floors in FLOORS.items()
@@ -43,7 +44,6 @@ TABLES = {
     "sq_broker_cfg": "configuration", "sq_broker_config": "configuration",
     "sq_sidecar_cfg": "configuration", "sq_injector_config": "configuration",
     "sq_mqtt_props": "decoded packet",
-    "sq_engine_ops": "contract of engines",
 }
 
 # What is still to be cut; only ever lowered, and 0 in the end.

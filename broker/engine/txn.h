@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "core/buf.h"
-#include "store/journal.h"
+#include "store/log.h"
 #include "web/worker.h"
 
 struct sq_engine;
@@ -28,7 +28,7 @@ struct sq_txn {
 
 	/* The engine's. */
 	struct sq_task task;
-	struct sq_journal_entry entry;
+	struct sq_log_entry entry;
 	struct sq_buf log;   /* what is to be durable */
 	struct sq_buf ops;   /* what follows the commit in memory */
 	size_t last_message; /* where the last message stands in it */

@@ -8,7 +8,7 @@
 
 #include "broker/auth/allowed.h"
 #include "proto/link/limits.h"
-#include "store/journal.h"
+#include "store/log.h"
 
 struct sq_acl;
 struct sq_engine_ops;

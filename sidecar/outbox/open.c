@@ -29,7 +29,7 @@ store_committed(void *owner, uint64_t lsn, struct sq_list *entries)
 {
 	struct sq_outbox_store *st = owner;
 
-	SQ_LIST_FOR_EACH(j, entries, struct sq_journal_entry, node)
+	SQ_LIST_FOR_EACH(j, entries, struct sq_log_entry, node)
 		SQ_CONTAINER_OF(j, struct sq_outbox_entry, journal)->lsn = lsn;
 	pthread_mutex_lock(&st->mutex);
 	sq_list_splice(&st->synced, entries);

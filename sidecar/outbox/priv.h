@@ -14,7 +14,7 @@
 
 #include "core/htab.h"
 #include "sidecar/outbox/store.h"
-#include "store/journal.h"
+#include "store/journal/journal.h"
 
 /* Stored: never renumber one. */
 enum sq_outbox_kind {
@@ -42,9 +42,9 @@ enum sq_outbox_send {
 };
 
 struct sq_outbox_entry {
-	struct sq_journal_entry journal; /* in a list of the store once synced */
-	struct sq_list mine;             /* its port's pending */
-	struct sq_list all;              /* store->appended, until synced */
+	struct sq_log_entry journal; /* in a list of the store once synced */
+	struct sq_list mine;         /* its port's pending */
+	struct sq_list all;          /* store->appended, until synced */
 	struct sq_outbox_port *port;
 	uint64_t lsn, seq, end, number;
 	uint32_t size, image; /* of the entry; where the image starts */
@@ -82,7 +82,7 @@ struct sq_outbox_store {
 	uint64_t opened_size; /* what the journal has room for */
 	/* Shared with the journal's thread. */
 	pthread_mutex_t mutex;
-	struct sq_list synced; /* struct sq_journal_entry */
+	struct sq_list synced; /* struct sq_log_entry */
 	struct sq_buf stall;   /* why; empty: it goes on */
 	struct sq_buf stalled; /* as of the last turn, NUL-terminated */
 	/* Sequences and bytes, as totals. */

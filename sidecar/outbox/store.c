@@ -195,7 +195,7 @@ sq_outbox_store_publish(struct sq_outbox_store *st, struct sq_outbox_port *port,
 	struct sq_outbox_entry *e;
 
 	assert(m->qos > 0);
-	if (m->topic.len == 0 || m->topic.len > UINT16_MAX || size > SQ_JOURNAL_ENTRY_MAX)
+	if (m->topic.len == 0 || m->topic.len > UINT16_MAX || size > SQ_LOG_ENTRY_MAX)
 		return SQ_ETOOBIG;
 	if (m->qos == 2 && sq_outbox_store_holds(st, client_id, m->packet_id)) {
 		if (!store_room(st, SQ_OUTBOX_ENTRY_HEADER))

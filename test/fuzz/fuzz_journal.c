@@ -12,10 +12,10 @@
 #include "core/bytes.h"
 #include "core/crc32c.h"
 #include "core/log.h"
-#include "store/journal.h"
-#include "store/record.h"
-#include "store/recover.h"
-#include "store/segment.h"
+#include "store/journal/journal.h"
+#include "store/journal/record.h"
+#include "store/journal/recover.h"
+#include "store/journal/segment.h"
 
 enum { SEGMENTS = 3, STORE = 7, SIZE = 16 << 10 };
 

@@ -1,4 +1,4 @@
-/* A program that does nothing but append to a journal (store/journal.h), for
+/* A program that does nothing but append to a journal (store/journal/journal.h), for
  * test_journal_power.py: numbered entries with bytes that follow from their
  * number.  It says on stdout, one line each by one write():
  *
@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "core/buf.h"
-#include "store/journal.h"
+#include "store/journal/journal.h"
 
 enum { IN_FLIGHT = 50, HEAD = 12, SIZE_MAX_BYTES = 3000, KEPT_RECORDS = 10 };
 
 struct scratch_entry {
-	struct sq_journal_entry e;
+	struct sq_log_entry e;
 	uint64_t n;
 	unsigned char bytes[];
 };

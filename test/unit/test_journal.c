@@ -1,4 +1,4 @@
-/* store/journal: what was committed comes back, once and in order, whatever the
+/* store/journal/: what was committed comes back, once and in order, whatever the
  * disk does; and what the disk spoiled is found. */
 #include <criterion/criterion.h>
 
@@ -22,11 +22,11 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "store/dir.h"
-#include "store/io.h"
-#include "store/journal.h"
-#include "store/record.h"
-#include "store/recover.h"
-#include "store/segment.h"
+#include "store/journal/io.h"
+#include "store/journal/journal.h"
+#include "store/journal/record.h"
+#include "store/journal/recover.h"
+#include "store/journal/segment.h"
 
 enum { SEGMENT = 16 << 10, STORE = 0x1234 };
 
@@ -48,7 +48,7 @@ static struct sq_buf expected;
 static struct sq_buf err;
 
 struct entry {
-	struct sq_journal_entry entry;
+	struct sq_log_entry entry;
 	unsigned char bytes[];
 };
 

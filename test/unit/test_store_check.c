@@ -12,7 +12,7 @@
 #include "broker/engine/embedded/check.h"
 #include "broker/engine/embedded/table.h"
 #include "store/dir.h"
-#include "store/journal.h"
+#include "store/journal/journal.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -85,8 +85,7 @@ make_journal(uint64_t store)
 	    .segment_bytes = MIB,
 	    .max_segments = 2,
 	    .committed = committed};
-	struct sq_journal_entry e = {
-	    .data = {(const unsigned char *)"an entry of the journal", 23}};
+	struct sq_log_entry e = {.data = {(const unsigned char *)"an entry of the journal", 23}};
 	struct sq_buf err = {0};
 	struct sq_journal *j;
 	int rc = sq_journal_open(&j, &cfg, 0, replay, &err);

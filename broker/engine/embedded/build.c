@@ -6,7 +6,7 @@
 /* What a transaction ends at.  Between that and what is let into it is room for a message
  * that was begun, and for what its puts make leave. */
 enum {
-	END_BYTES = SQ_JOURNAL_ENTRY_MAX - (1 << 20),
+	END_BYTES = SQ_LOG_ENTRY_MAX - (1 << 20),
 	END_ITEMS = (1 << SQ_SEQ_BITS) - 1,
 };
 

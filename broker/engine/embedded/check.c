@@ -11,7 +11,7 @@
 #include "broker/engine/embedded/table.h"
 #include "core/buf.h"
 #include "store/dir.h"
-#include "store/journal.h"
+#include "store/journal/journal.h"
 
 /* What the child tells. */
 struct check_found {

@@ -258,7 +258,7 @@ checkpoint_chunk(struct sq_checkpoint *c)
 	if (err == SQ_OK) {
 		atomic_store_explicit(
 		    &e->store.clean, sq_seq(chunk.lsn + 1, 0), memory_order_release);
-		sq_journal_release(e->journal, chunk.lsn);
+		sq_log_release(e->log, chunk.lsn);
 	}
 	sq_delta_give_back(e->delta, &chunk, err == SQ_OK);
 	if (err != SQ_OK) {
@@ -282,7 +282,7 @@ checkpoint_chunk(struct sq_checkpoint *c)
 static bool
 checkpoint_due(struct sq_checkpoint *c)
 {
-	uint64_t max, used = sq_journal_used(c->engine->journal, &max);
+	uint64_t max, used = sq_log_used(c->engine->log, &max);
 	uint64_t bytes;
 	size_t n_changes;
 
@@ -302,7 +302,7 @@ checkpoint_due(struct sq_checkpoint *c)
 static bool
 checkpoint_hurries(const struct sq_checkpoint *c)
 {
-	uint64_t max, used = sq_journal_used(c->engine->journal, &max);
+	uint64_t max, used = sq_log_used(c->engine->log, &max);
 
 	return used > max / 2 || sq_memory_level() >= SQ_MEMORY_PACED;
 }
@@ -329,13 +329,13 @@ checkpoint_wait(struct sq_checkpoint *c, uint64_t ms)
 static uint64_t
 checkpoint_turn(struct sq_checkpoint *c)
 {
-	uint64_t max, before = sq_journal_used(c->engine->journal, &max);
+	uint64_t max, before = sq_log_used(c->engine->log, &max);
 	uint64_t begin = sq_clock_ms(), took, after, freed, rate;
 
 	if (!checkpoint_chunk(c))
 		return RETRY_MS;
 	took = sq_clock_ms() - begin;
-	after = sq_journal_used(c->engine->journal, &max);
+	after = sq_log_used(c->engine->log, &max);
 	freed = before > after ? before - after : CHUNK_BYTES;
 	rate = atomic_load(&c->engine->rate);
 	atomic_store(&c->engine->rate, (rate * 7 + freed * 1000 / (took + 1)) / 8);

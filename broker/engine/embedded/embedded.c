@@ -1,7 +1,6 @@
 #include "broker/engine/embedded/embedded.h"
 
-#include <errno.h>
-#include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -9,6 +8,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "store/dir.h"
+#include "store/journal/log_file.h"
 
 enum {
 	SEGMENTS = 8, /* of a journal */
@@ -16,7 +16,7 @@ enum {
 	THROTTLE_PART = 2,       /* commits are slowed above this part of the journal */
 	THROTTLE_MAX_US = 50000, /* for one commit */
 	/* What is let into a transaction. */
-	TXN_BYTES = SQ_JOURNAL_ENTRY_MAX / 8 * 3,
+	TXN_BYTES = SQ_LOG_ENTRY_MAX / 8 * 3,
 	TXN_ITEMS = 1 << (SQ_SEQ_BITS - 1),
 };
 
@@ -75,7 +75,7 @@ committed_show(struct sq_txn *txn)
 static void
 committed_throttle(struct sq_embedded *e, uint64_t bytes)
 {
-	uint64_t max, used = sq_journal_used(e->journal, &max), us;
+	uint64_t max, used = sq_log_used(e->log, &max), us;
 	struct timespec pause = {0};
 
 	if (used <= max / THROTTLE_PART)
@@ -87,17 +87,16 @@ committed_throttle(struct sq_embedded *e, uint64_t bytes)
 }
 
 static void
-embedded_committed(void *owner, uint64_t lsn, struct sq_list *entries)
+embedded_committed(struct sq_embedded *e, uint64_t lsn, struct sq_list *entries)
 {
-	struct sq_embedded *e = owner;
 	uint32_t puts = 0;
 	uint64_t bytes = 0;
 
 	sq_delta_begin(e->delta, lsn);
-	SQ_LIST_FOR_EACH(entry, entries, struct sq_journal_entry, node)
+	SQ_LIST_FOR_EACH(entry, entries, struct sq_log_entry, node)
 		committed_txn(e, SQ_CONTAINER_OF(entry, struct sq_txn, entry), lsn, &puts);
 	sq_delta_end(e->delta);
-	SQ_LIST_FOR_EACH_SAFE(entry, entries, struct sq_journal_entry, node) {
+	SQ_LIST_FOR_EACH_SAFE(entry, entries, struct sq_log_entry, node) {
 		sq_list_remove(&entry->node);
 		bytes += entry->data.len;
 		committed_show(SQ_CONTAINER_OF(entry, struct sq_txn, entry));
@@ -105,6 +104,17 @@ embedded_committed(void *owner, uint64_t lsn, struct sq_list *entries)
 	sq_metric_add(&e->metrics, SQ_M_STORE_COMMITS, 1);
 	sq_embedded_check_room(e);
 	committed_throttle(e, bytes);
+}
+
+static int
+embedded_applied(void *owner, uint64_t lsn, struct sq_bytes data, struct sq_list *entries)
+{
+	struct sq_embedded *e = owner;
+
+	if (entries == NULL)
+		return sq_delta_replay(e->delta, lsn, data);
+	embedded_committed(e, lsn, entries);
+	return SQ_OK;
 }
 
 static void
@@ -144,7 +154,7 @@ embedded_commit(struct sq_txn *txn)
 	/* A settlement that is lost is a delivery once more: nobody waits for its sync. */
 	txn->entry.patient = !txn->pressing;
 	txn->entry.data = (struct sq_bytes){sq_buf_data(&txn->log), sq_buf_len(&txn->log)};
-	sq_journal_append(sq_embedded_of(txn->engine)->journal, &txn->entry);
+	sq_log_append(sq_embedded_of(txn->engine)->log, &txn->entry);
 }
 
 /* Queues. */
@@ -311,32 +321,43 @@ embedded_ready(struct sq_engine *engine)
 		free(txn);
 }
 
-static int
-embedded_replay(void *owner, uint64_t lsn, struct sq_bytes data)
+/* The log of a directory has one owner from its claim to its end. */
+static void
+embedded_role(void *owner, enum sq_log_role role, uint64_t epoch, struct sq_list *back)
 {
 	struct sq_embedded *e = owner;
 
-	return sq_delta_replay(e->delta, lsn, data);
+	assert(role == SQ_LOG_OWNS && back == NULL);
+	e->engine.boot = (uint32_t)epoch;
 }
 
 static int
-embedded_open_journal(struct sq_embedded *e, struct sq_buf *err)
+embedded_open_log(struct sq_embedded *e, struct sq_buf *err)
 {
 	struct sq_table_meta meta = sq_table_meta(e->table);
 	uint64_t segment = e->cfg.journal_bytes / SEGMENTS;
-	struct sq_journal_cfg cfg = {
+	const struct sq_log_cfg cfg = {
 	    .dir = e->cfg.dir,
-	    .id = meta.store,
-	    .segment_bytes = segment < SEGMENT_MIN ? SEGMENT_MIN : segment,
-	    .max_segments = SEGMENTS,
-	    .durability = e->cfg.durability,
-	    .interval_ms = e->cfg.interval_ms,
-	    .committed = embedded_committed,
+	    .store = meta.store,
+	    .from = meta.lsn,
+	    .file =
+		{
+		    .segment_bytes = segment < SEGMENT_MIN ? SEGMENT_MIN : segment,
+		    .max_segments = SEGMENTS,
+		    .durability = e->cfg.durability,
+		    .interval_ms = e->cfg.interval_ms,
+		    .boots = meta.boots,
+		},
+	    .applied = embedded_applied,
+	    .role = embedded_role,
 	    .stalled = sq_embedded_stalled,
 	    .owner = e,
 	};
+	int rc = sq_log_open(&e->log, &sq_log_file, &cfg, err);
 
-	return sq_journal_open(&e->journal, &cfg, meta.lsn, embedded_replay, err);
+	if (rc == SQ_OK)
+		sq_log_claim(e->log);
+	return rc;
 }
 
 /* Opens files and replays; SQ_OK, or an error with a line in 'err'. */
@@ -354,7 +375,6 @@ embedded_start(struct sq_embedded *e, struct sq_buf *err)
 		return rc;
 	meta = sq_table_meta(e->table);
 	e->engine.store = meta.store;
-	e->engine.boot = (uint32_t)meta.boots;
 	e->delta = sq_delta_new(e->table);
 	atomic_init(&e->store.clean, sq_seq(meta.lsn + 1, 0));
 	rc = sq_delta_load(e->delta);
@@ -362,7 +382,7 @@ embedded_start(struct sq_embedded *e, struct sq_buf *err)
 		sq_buf_printf(err, "%s: tables: %s", e->cfg.dir, sq_table_error(e->table));
 		return rc;
 	}
-	rc = embedded_open_journal(e, err);
+	rc = embedded_open_log(e, err);
 	if (rc != SQ_OK)
 		return rc;
 	sq_delta_replayed(e->delta);
@@ -375,11 +395,9 @@ static void
 embedded_close(struct sq_engine *engine)
 {
 	struct sq_embedded *e = sq_embedded_of(engine);
-	struct sq_journal *journal = e->journal;
 
 	sq_checkpoint_stop(&e->checkpoint);
-	if (journal != NULL) /* its thread uses e->journal to the end */
-		sq_journal_close(&journal);
+	sq_log_close(&e->log);
 	sq_pager_stop(&e->pager);
 	sq_delta_free(&e->delta);
 	sq_table_close(&e->table);

@@ -34,7 +34,7 @@ struct sq_embedded {
 	struct sq_metrics metrics;
 	int lock; /* of the directory */
 	struct sq_table *table;
-	struct sq_journal *journal;
+	struct sq_log *log;
 	struct sq_delta *delta;
 	struct sq_checkpoint *checkpoint;
 	struct sq_pager *pager;

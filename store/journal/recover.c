@@ -1,10 +1,10 @@
-/* Recovery; see store/recover.h.
+/* Recovery; see store/journal/recover.h.
  *
  * Whatever does not verify is either the end (a write that the machine did not
  * finish) or damage.  Records and headers say up to which lsn all was durable
  * when they were written, so the question has an answer: when anything valid
  * says that the record was durable, it is damage. */
-#include "store/recover.h"
+#include "store/journal/recover.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "core/mem.h"
-#include "store/io.h"
-#include "store/segment.h"
+#include "store/journal/io.h"
+#include "store/journal/segment.h"
 
 enum { FILES_MAX = 65536 };
 

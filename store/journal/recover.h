@@ -2,8 +2,8 @@
  * whether every record is what was written.  Changes nothing.  Private to store/.
  *
  * The rules are in docs/store.md, "Recovery". */
-#ifndef SQ_STORE_RECOVER_H
-#define SQ_STORE_RECOVER_H
+#ifndef SQ_STORE_JOURNAL_RECOVER_H
+#define SQ_STORE_JOURNAL_RECOVER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/list.h"
-#include "store/journal.h"
+#include "store/journal/journal.h"
 
 struct sq_recover_cfg {
 	const char *dir;

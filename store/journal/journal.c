@@ -1,5 +1,5 @@
-/* The journal: opening, closing, and what callers do; see store/journal.h. */
-#include "store/journal.h"
+/* The journal: opening, closing, and what callers do; see store/journal/journal.h. */
+#include "store/journal/journal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,18 +14,18 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/thread.h"
-#include "store/io.h"
-#include "store/journal_priv.h"
-#include "store/recover.h"
+#include "store/journal/io.h"
+#include "store/journal/journal_priv.h"
+#include "store/journal/recover.h"
 
 enum { SEGMENT_MIN = 16 << 10, SEGMENTS_MIN = 2, COPY_CHUNK = 1 << 20 };
 
 void
-sq_journal_append(struct sq_journal *j, struct sq_journal_entry *e)
+sq_journal_append(struct sq_journal *j, struct sq_log_entry *e)
 {
 	bool wake;
 
-	assert(e->data.len <= SQ_JOURNAL_ENTRY_MAX);
+	assert(e->data.len <= SQ_LOG_ENTRY_MAX);
 	pthread_mutex_lock(&j->lock);
 	/* The writer wakes for the first one, then only for one that presses. */
 	wake = j->idle && (!e->patient || sq_list_empty(&j->pending));
@@ -314,7 +314,7 @@ sq_journal_close(struct sq_journal **jp)
 	pthread_cond_signal(&j->chores);
 	pthread_mutex_unlock(&j->lock);
 	pthread_join(j->maker, NULL);
-	SQ_LIST_FOR_EACH_SAFE(e, &j->pending, struct sq_journal_entry, node)
+	SQ_LIST_FOR_EACH_SAFE(e, &j->pending, struct sq_log_entry, node)
 		sq_list_remove(&e->node);
 	journal_free(j);
 	*jp = NULL; /* not before: what was appended is committed first */

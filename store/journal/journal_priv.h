@@ -1,8 +1,8 @@
 /* The journal's state, for the files that share it: journal.c (open, close and
  * what callers do), journal_write.c (the writer thread), journal_make.c (the
  * thread that makes segments), journal_read.c. */
-#ifndef SQ_STORE_JOURNAL_PRIV_H
-#define SQ_STORE_JOURNAL_PRIV_H
+#ifndef SQ_STORE_JOURNAL_JOURNAL_PRIV_H
+#define SQ_STORE_JOURNAL_JOURNAL_PRIV_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,8 +10,8 @@
 
 #include "core/buf.h"
 #include "core/list.h"
-#include "store/journal.h"
-#include "store/segment.h"
+#include "store/journal/journal.h"
+#include "store/journal/segment.h"
 
 struct sq_journal {
 	struct sq_journal_cfg cfg;
@@ -22,7 +22,7 @@ struct sq_journal {
 	pthread_mutex_t lock;   /* of what follows */
 	pthread_cond_t work;    /* for the writer */
 	pthread_cond_t chores;  /* for the maker */
-	struct sq_list pending; /* struct sq_journal_entry */
+	struct sq_list pending; /* struct sq_log_entry */
 	size_t pressing;        /* of them: those that are not patient */
 	bool idle;              /* the writer waits for entries */
 	bool wanting;           /* the writer waits for a segment or for a release */

@@ -1,10 +1,10 @@
-/* Reading committed records again; see store/journal.h. */
-#include "store/journal_priv.h"
+/* Reading committed records again; see store/journal/journal.h. */
+#include "store/journal/journal_priv.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "store/io.h"
+#include "store/journal/io.h"
 
 enum { READ_FIRST = 4096 }; /* most records come with their header in one read */
 

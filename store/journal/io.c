@@ -1,5 +1,5 @@
-/* System calls of the journal; see store/io.h. */
-#include "store/io.h"
+/* System calls of the journal; see store/journal/io.h. */
+#include "store/journal/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,8 +11,8 @@
  * given, says so, and goes on when it can.  A sync that failed is final for its
  * segment: the record is written again to another one, whose header says where
  * the broken one ends. */
-#ifndef SQ_STORE_JOURNAL_H
-#define SQ_STORE_JOURNAL_H
+#ifndef SQ_STORE_JOURNAL_JOURNAL_H
+#define SQ_STORE_JOURNAL_JOURNAL_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,26 +21,11 @@
 #include "core/err.h"
 #include "core/list.h"
 #include "core/msg.h"
+#include "store/log.h"
 
 struct sq_journal;
 
-enum sq_durability {
-	SQ_DURABILITY_ALWAYS,   /* committed() after the sync */
-	SQ_DURABILITY_INTERVAL, /* after the write; a sync every 'interval_ms' */
-	SQ_DURABILITY_NONE,     /* after the write; the system syncs when it likes */
-};
-
-/* Bytes that become durable together, from 1 to SQ_JOURNAL_ENTRY_MAX. */
-struct sq_journal_entry {
-	struct sq_list node;  /* the journal's */
-	struct sq_bytes data; /* the caller's, unchanged until committed() */
-	bool patient;         /* about a sync's time it may wait for others to share one */
-};
-
-enum {
-	SQ_JOURNAL_ENTRY_MAX = 64 << 20,
-	SQ_JOURNAL_RECORD_MAX = 4 << 20, /* a record takes no more entries above it */
-};
+enum { SQ_JOURNAL_RECORD_MAX = 4 << 20 }; /* bytes: a record takes no more entries above it */
 
 struct sq_journal_cfg {
 	const char *dir;        /* is there; the caller has its lock (store/dir.h) */
@@ -79,7 +64,7 @@ int sq_journal_open(struct sq_journal **, const struct sq_journal_cfg *, uint64_
 void sq_journal_close(struct sq_journal **);
 
 /* Any thread, never blocks. */
-void sq_journal_append(struct sq_journal *, struct sq_journal_entry *);
+void sq_journal_append(struct sq_journal *, struct sq_log_entry *);
 /* Records up to 'lsn' are needed no longer, and will not be after a crash: where
  * the caller has 'from' it is at least 'lsn' then.  Any thread. */
 void sq_journal_release(struct sq_journal *, uint64_t lsn);

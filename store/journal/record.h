@@ -1,19 +1,19 @@
 /* The bytes of the journal: segment headers and records.  docs/store.md is the
  * specification.  Integers are big-endian.  Pure: knows no file. */
-#ifndef SQ_STORE_RECORD_H
-#define SQ_STORE_RECORD_H
+#ifndef SQ_STORE_JOURNAL_RECORD_H
+#define SQ_STORE_JOURNAL_RECORD_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "core/msg.h"
-#include "store/journal.h"
+#include "store/journal/journal.h"
 
 enum {
 	SQ_SEGMENT_VERSION = 1,
 	SQ_SEGMENT_HEADER = 4096, /* bytes before the first record */
 	SQ_RECORD_HEADER = 32,
-	SQ_RECORD_LEN_MAX = SQ_RECORD_HEADER + SQ_JOURNAL_ENTRY_MAX,
+	SQ_RECORD_LEN_MAX = SQ_RECORD_HEADER + SQ_LOG_ENTRY_MAX,
 };
 
 struct sq_segment_head {

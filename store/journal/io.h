@@ -1,7 +1,7 @@
 /* What the journal asks of the operating system, in one table that a unit test
  * replaces to fail a call.  Private to store/. */
-#ifndef SQ_STORE_IO_H
-#define SQ_STORE_IO_H
+#ifndef SQ_STORE_JOURNAL_IO_H
+#define SQ_STORE_JOURNAL_IO_H
 
 #include <sys/types.h>
 #include <sys/uio.h>

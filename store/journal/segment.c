@@ -1,5 +1,5 @@
-/* Segment files; see store/segment.h. */
-#include "store/segment.h"
+/* Segment files; see store/journal/segment.h. */
+#include "store/journal/segment.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "core/bytes.h"
 #include "core/mem.h"
-#include "store/io.h"
+#include "store/journal/io.h"
 
 #define UNFINISHED "journal-new"
 

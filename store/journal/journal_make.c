@@ -1,6 +1,6 @@
 /* The thread that makes segments, and unmakes them: a commit never waits for
  * zeros to be written or for a directory, as long as it keeps one ahead. */
-#include "store/journal_priv.h"
+#include "store/journal/journal_priv.h"
 
 #include <errno.h>
 #include <string.h>

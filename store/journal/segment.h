@@ -1,14 +1,14 @@
 /* Segment files of a journal, and reading them in windows.  No threads and no
  * decisions: journal.c writes, recover.c judges.  Private to store/. */
-#ifndef SQ_STORE_SEGMENT_H
-#define SQ_STORE_SEGMENT_H
+#ifndef SQ_STORE_JOURNAL_SEGMENT_H
+#define SQ_STORE_JOURNAL_SEGMENT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "core/buf.h"
 #include "core/list.h"
-#include "store/record.h"
+#include "store/journal/record.h"
 
 struct sq_segment {
 	struct sq_list node;

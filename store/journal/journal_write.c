@@ -2,7 +2,7 @@
  *
  * The rule on which recovery rests: a record is written only when the one before
  * it is durable (durability always), and each says how far that was. */
-#include "store/journal_priv.h"
+#include "store/journal/journal_priv.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "core/crc32c.h"
 #include "core/fault.h"
 #include "core/log.h"
-#include "store/io.h"
+#include "store/journal/io.h"
 
 enum {
 	PAGE = 4096,
@@ -79,7 +79,7 @@ image_init(struct sq_journal *j, struct image *m, const struct batch *b)
 {
 	size_t copied = SQ_SEGMENT_HEADER + SQ_RECORD_HEADER + 8 + PAGE;
 
-	SQ_LIST_FOR_EACH(e, &b->entries, struct sq_journal_entry, node)
+	SQ_LIST_FOR_EACH(e, &b->entries, struct sq_log_entry, node)
 		copied += e->data.len < COPY_MAX ? e->data.len : 0;
 	sq_buf_drain(&j->stage, sq_buf_len(&j->stage));
 	m->n = 0;
@@ -131,7 +131,7 @@ image_record(struct sq_journal *j, struct image *m, const struct batch *b, uint6
 	uint32_t crc = sq_record_begin(head, j->active->tag, &r);
 
 	m->at += SQ_RECORD_HEADER;
-	SQ_LIST_FOR_EACH(e, &b->entries, struct sq_journal_entry, node) {
+	SQ_LIST_FOR_EACH(e, &b->entries, struct sq_log_entry, node) {
 		crc = sq_crc32c(crc, e->data.p, e->data.len);
 		image_data(m, e->data);
 	}
@@ -303,7 +303,7 @@ writer_rescue(struct sq_journal *j)
 	sq_window_seek(
 	    &w, sq_segment_find(from->fd, from->size, from->tag, from->first, to->first));
 	for (uint64_t lsn = to->first; lsn <= j->written && rc == 0; lsn++) {
-		struct sq_journal_entry entry;
+		struct sq_log_entry entry;
 		struct batch b;
 
 		sq_list_init(&b.entries);
@@ -543,8 +543,7 @@ writer_collect(struct sq_journal *j, struct batch *b)
 	writer_wait(j);
 	go_on = !sq_list_empty(&j->pending) || !j->closing;
 	while (!sq_list_empty(&j->pending)) {
-		struct sq_journal_entry *e = SQ_LIST_FIRST(
-		    &j->pending, struct sq_journal_entry, node);
+		struct sq_log_entry *e = SQ_LIST_FIRST(&j->pending, struct sq_log_entry, node);
 
 		if (!sq_list_empty(&b->entries) && b->len + e->data.len > SQ_JOURNAL_RECORD_MAX)
 			break;
@@ -603,7 +602,7 @@ sq_journal_writer(void *arg)
 		}
 		writer_do_due(j);
 	}
-	SQ_LIST_FOR_EACH_SAFE(e, &b.entries, struct sq_journal_entry, node)
+	SQ_LIST_FOR_EACH_SAFE(e, &b.entries, struct sq_log_entry, node)
 		sq_list_remove(&e->node);
 	writer_finish(j);
 	return NULL;

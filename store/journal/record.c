@@ -1,5 +1,5 @@
-/* Segment headers and records; see store/record.h. */
-#include "store/record.h"
+/* Segment headers and records; see store/journal/record.h. */
+#include "store/journal/record.h"
 
 #include <string.h>
 
