@@ -22,8 +22,11 @@
 #include "core/tls.h"
 #include "proto/reconnect/reconnect.h"
 #include "net/peers.h"
+#include "net/trust.h"
+#include "net/trust_fetch.h"
 #include "net/conn/pair.h"
-#include "net/h2/uplink.h"
+#include "net/conn/token.h"
+#include "net/h2/h2.h"
 
 #define POOL_UPKEEP_S 30. /* names of a pool with empty seats, and the token */
 
@@ -55,6 +58,9 @@ struct sq_pool {
 	void *owner;
 	struct ev_loop *loop;
 	struct sq_uplink_env env;
+	struct sq_trust *trust; /* NULL: in the clear */
+	struct sq_trust_fetch fetch;
+	struct sq_pair *pair; /* NULL: none is shown */
 	struct sq_reconnect_cfg machine;
 	struct sq_peers *peers;
 	struct sq_list members;
@@ -189,9 +195,19 @@ member_on_draining(void *owner)
 	member_act(m, sq_reconnect_step(m->machine, SQ_RECONNECT_GOAWAY, now));
 }
 
-static const struct sq_uplink_hooks member_hooks = {
+static void
+member_on_trust(void *owner, uint64_t digest)
+{
+	struct member *m = owner;
+
+	if (m->pool->trust != NULL)
+		sq_trust_fetch_told(&m->pool->fetch, m->uplink, digest);
+}
+
+static const struct sq_uplink_events member_events = {
     .up = member_on_up,
     .draining = member_on_draining,
+    .trust = member_on_trust,
     .ended = member_on_ended,
 };
 
@@ -220,33 +236,54 @@ seat_place(struct member *m)
 	return seat->peer;
 }
 
-static void
-member_connect(struct member *m, struct sq_peer *peer)
+static bool
+pool_named(const char *s)
 {
-	struct sq_pool *p = m->pool;
-	char name[SQ_ADDR_TEXT + 16];
-	struct sq_uplink_to to = {
-	    .addr = &peer->addr,
-	    .authority = peer->authority,
-	    .name = name,
-	    .server = p->cfg.server_name != NULL && p->cfg.server_name[0] != '\0'
-		? p->cfg.server_name
-		: peer->host,
-	};
+	return s != NULL && *s != '\0';
+}
+
+static void
+pool_refresh_token(struct sq_pool *p)
+{
 	struct sq_buf err = {0};
 
 	if (sq_token_refresh(p->env.token, &err) != 0)
 		SQ_WARN("pool", "%.*s", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
 	sq_buf_fini(&err);
-	if (p->env.trust != NULL)
-		sq_trust_refresh(p->env.trust);
-	if (p->env.pair != NULL)
-		sq_pair_refresh(p->env.pair);
+}
+
+/* Before each dial: files that hold the token, authorities or the own certificate may be new. */
+static void
+pool_refresh(struct sq_pool *p)
+{
+	pool_refresh_token(p);
+	if (p->trust != NULL)
+		sq_trust_refresh(p->trust);
+	if (p->pair != NULL)
+		sq_pair_refresh(p->pair);
+}
+
+static void
+member_connect(struct member *m, struct sq_peer *peer)
+{
+	struct sq_pool *p = m->pool;
+	const char *server = p->cfg.server_name;
+	char name[SQ_ADDR_TEXT + 16];
+	struct sq_uplink_to to = {
+	    .addr = &peer->addr,
+	    .authority = peer->authority,
+	    .name = name,
+	    .server = pool_named(server) ? server : peer->host,
+	};
+
+	pool_refresh(p);
+	to.tls = p->trust != NULL ? sq_trust_context(p->trust) : NULL;
+	to.pair = p->pair;
 	(void)snprintf(name, sizeof name, "%s#%u", peer->text, m->index);
 	sq_net_count(p->cfg.counts, SQ_NET_DIALS, 1);
 	sq_peer_ref(peer);
 	m->peer = peer;
-	m->uplink = sq_uplink_new(&p->env, &to, &member_hooks, m);
+	m->uplink = sq_uplink_new(&p->env, &to, &member_events, m);
 }
 
 /* Dials, or waits for a name if all that is known has failed of late. */
@@ -270,7 +307,7 @@ member_dial(struct member *m)
 	member_arm(m);
 }
 
-/* No new attach: the owner moves his sessions, and a new member dials.  If that
+/* No new attach: the owner moves its sessions, and a new member dials.  If that
  * is bound for a broker that sends everybody away, it takes its time. */
 static void
 member_drain(struct member *m)
@@ -399,12 +436,9 @@ static void
 pool_on_upkeep(EV_P_ struct ev_timer *w, int revents)
 {
 	struct sq_pool *p = SQ_CONTAINER_OF(w, struct sq_pool, upkeep);
-	struct sq_buf err = {0};
 
 	(void)EV_A, (void)revents;
-	if (sq_token_refresh(p->env.token, &err) != 0)
-		SQ_WARN("pool", "%.*s", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
-	sq_buf_fini(&err);
+	pool_refresh_token(p);
 	for (unsigned i = 0; i < p->cfg.brokers_max; i++)
 		if (!p->seats[i].filled) {
 			sq_peers_refresh(p->peers);
@@ -455,12 +489,6 @@ pool_start(struct sq_pool *p)
 	pool_fill(p);
 }
 
-static bool
-pool_named(const char *file)
-{
-	return file != NULL && *file != '\0';
-}
-
 static struct sq_trust *
 pool_trust(const struct sq_pool_cfg *cfg, struct sq_buf *err)
 {
@@ -468,7 +496,6 @@ pool_trust(const struct sq_pool_cfg *cfg, struct sq_buf *err)
 	    .ca_file = cfg->ca_file,
 	    .ca = cfg->ca,
 	    .dir = cfg->state_dir,
-	    .counts = cfg->counts,
 	};
 
 	return sq_trust_new(&trust, err);
@@ -494,20 +521,21 @@ sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
 	    .loop = loop,
 	    .max_frame = cfg->max_frame,
 	    .counts = cfg->counts,
-	    .events = &p->events,
+	    .frames = events->frames,
 	    .owner = owner,
 	};
-	sq_uplink_env_init(&p->env);
+	p->env.h2 = sq_h2_env_new();
 	if ((p->peers = sq_peers_new(loop, cfg->brokers, pool_on_names, p, err)) == NULL ||
 	    (p->env.token = sq_token_open(cfg->token_file, err)) == NULL ||
-	    (cfg->tls && (p->env.trust = pool_trust(cfg, err)) == NULL) ||
+	    (cfg->tls && (p->trust = pool_trust(cfg, err)) == NULL) ||
 	    (cfg->tls && pool_named(cfg->cert_file) &&
-		(p->env.pair = sq_pair_open(cfg->cert_file, cfg->key_file, err)) == NULL)) {
+		(p->pair = sq_pair_open(cfg->cert_file, cfg->key_file, err)) == NULL)) {
 		sq_pool_free(&p);
 		return NULL;
 	}
+	p->fetch = (struct sq_trust_fetch){.trust = p->trust, .counts = cfg->counts};
 	p->env.credential = pool_named(cfg->token_file) ? SQ_CREDENTIAL_TOKEN
-	    : p->env.pair != NULL                       ? SQ_CREDENTIAL_CERTIFICATE
+	    : p->pair != NULL                           ? SQ_CREDENTIAL_CERTIFICATE
 							: SQ_CREDENTIAL_NONE;
 	pool_start(p);
 	return p;
@@ -531,9 +559,9 @@ sq_pool_free(struct sq_pool **pp)
 	ev_timer_stop(p->loop, &p->upkeep);
 	sq_peers_free(&p->peers);
 	sq_token_free(&p->env.token);
-	sq_trust_free(&p->env.trust);
-	sq_pair_free(&p->env.pair);
-	sq_uplink_env_fini(&p->env);
+	sq_trust_free(&p->trust);
+	sq_pair_free(&p->pair);
+	sq_h2_env_free(&p->env.h2);
 	free(p->seats);
 	free(p);
 }
@@ -586,11 +614,11 @@ sq_pool_set_metrics(const struct sq_pool *p)
 {
 	struct sq_tls_ends ends = {0};
 
-	if (p->env.trust != NULL)
-		ends = sq_trust_ends(p->env.trust);
+	if (p->trust != NULL)
+		ends = sq_trust_ends(p->trust);
 	pool_gauge_end(p, SQ_NET_TRUST_ENDS_FIRST, ends.first);
 	pool_gauge_end(p, SQ_NET_TRUST_ENDS_LAST, ends.last);
-	pool_gauge_end(p, SQ_NET_PAIR_ENDS, p->env.pair != NULL ? sq_pair_end(p->env.pair) : 0);
+	pool_gauge_end(p, SQ_NET_PAIR_ENDS, p->pair != NULL ? sq_pair_end(p->pair) : 0);
 }
 
 bool

@@ -9,7 +9,6 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/link/trust.h"
-#include "net/pool.h"
 #include "net/trust_kept.h"
 
 struct sq_trust {
@@ -19,9 +18,7 @@ struct sq_trust {
 	uint64_t digest;            /* of the bundle in use; 0: the configured ones are */
 	SSL_CTX *context;
 	struct sq_tls_ends ends; /* of those that 'context' trusts */
-	struct sq_request ask;   /* GET of the bundle */
-	bool asking;
-	bool said; /* that tls.ca-file can't be taken */
+	bool said;               /* that tls.ca-file can't be taken */
 };
 
 static bool
@@ -119,7 +116,6 @@ sq_trust_new(const struct sq_trust_cfg *cfg, struct sq_buf *err)
 	SSL_CTX *ctx;
 
 	t->cfg = *cfg;
-	sq_list_init(&t->ask.node);
 	if (trust_named(cfg->ca_file))
 		sq_file_stamp(cfg->ca_file, &t->stamp);
 	ctx = trust_configured(cfg, &t->base, err);
@@ -189,41 +185,21 @@ sq_trust_ends(const struct sq_trust *t)
 	return t->ends;
 }
 
-/* The bundle, or why it did not come. */
-static void
-trust_on_answer(struct sq_request *req, const struct sq_answer *a)
+bool
+sq_trust_wants(const struct sq_trust *t, uint64_t digest)
 {
-	struct sq_trust *t = SQ_CONTAINER_OF(req, struct sq_trust, ask);
-	struct sq_bytes pem = {a->body, a->len};
-	struct sq_buf why = {0};
-
-	t->asking = false;
-	if (a->status == 0)
-		return; /* the link was lost: the next one tells again */
-	if (a->status != 200)
-		sq_buf_printf(&why, "HTTP %u", a->status);
-	else if (pem.len > SQ_TRUST_MAX)
-		sq_buf_printf(&why, "more than %d bytes", SQ_TRUST_MAX);
-	else if (trust_take(t, "the broker's bundle", pem, &why))
-		trust_keep(t, pem);
-	if (sq_buf_len(&why) > 0) {
-		SQ_WARN("trust", "the broker's authorities were not taken: %.*s",
-		    (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
-	} else {
-		sq_net_count(t->cfg.counts, SQ_NET_TRUST_CHANGES, 1);
-		SQ_INFO("trust", "the broker's authorities are trusted from now on");
-	}
-	sq_buf_fini(&why);
+	return digest != (t->digest != 0 ? t->digest : t->base);
 }
 
-void
-sq_trust_told(struct sq_trust *t, struct sq_uplink *link, uint64_t digest)
+int
+sq_trust_take(struct sq_trust *t, struct sq_bytes pem, struct sq_buf *why)
 {
-	if (digest == (t->digest != 0 ? t->digest : t->base) || t->asking)
-		return;
-	t->asking = true;
-	t->ask.method = SQ_GET;
-	t->ask.path = SQ_TRUST_PATH;
-	t->ask.done = trust_on_answer;
-	sq_uplink_send(link, &t->ask);
+	if (pem.len > SQ_TRUST_MAX) {
+		sq_buf_printf(why, "more than %d bytes", SQ_TRUST_MAX);
+		return SQ_EINVAL;
+	}
+	if (!trust_take(t, "the broker's bundle", pem, why))
+		return SQ_EINVAL;
+	trust_keep(t, pem);
+	return SQ_OK;
 }

@@ -1,9 +1,4 @@
-/* The life of a link, its requests and its writes; see net/h2/uplink.h.
- *
- *   sq_uplink_send ─▶ queue ─(flush, at most 60)─▶ live ─▶ answered, or status 0
- *
- * Nothing is written and nobody is called from inside the functions that sessions
- * call; the flush at the end of the turn does the first, the loop the second. */
+/* The life of a link, its requests, its deliveries and its writes; see net/h2/uplink.h. */
 #include "net/h2/uplink.h"
 
 #include <assert.h>
@@ -16,21 +11,59 @@
 #include "core/clock.h"
 #include "core/fault.h"
 #include "core/log.h"
-#include "net/h2/uplink_priv.h"
+#include "core/mem.h"
+#include "net/conn/conn.h"
+#include "net/conn/resolve.h"
+#include "net/h2/deliveries.h"
+#include "net/h2/h2.h"
+
+enum uplink_state {
+	UPLINK_OPENING, /* TCP, TLS, SETTINGS, then the deliveries request is out */
+	UPLINK_UP,
+	UPLINK_ENDED,
+};
+
+struct sq_uplink {
+	const struct sq_uplink_env *env;
+	const struct sq_uplink_events *events;
+	void *owner;
+	uint64_t id;
+	char name[96];
+	const char *authority;
+	struct sq_conn *conn;
+	bool secure;
+	struct sq_h2 *h2; /* from the time that the connection is open */
+	char path[48];    /* of the deliveries request */
+	struct sq_deliveries deliveries;
+	unsigned version; /* by the head of the deliveries response */
+	unsigned refused, retry_after_ms;
+	enum uplink_state state;
+	bool draining;
+	bool closing; /* no new request may go: GOAWAY, or ids used up */
+	bool dirty;   /* there may be something to write */
+	bool heard;
+	uint64_t heard_ms;
+	int use;
+	struct sq_list queue; /* struct sq_request, waiting */
+	unsigned queued;
+	bool ended_well;
+	char why[192];
+};
 
 static void
     SQ_PRINTF(3, 0) uplink_set_ended(struct sq_uplink *l, bool well, const char *fmt, va_list ap)
 {
-	if (l->ended)
+	if (l->state == UPLINK_ENDED)
 		return; /* the first reason is the cause */
-	l->ended = true;
+	l->state = UPLINK_ENDED;
 	l->ended_well = well;
 	(void)vsnprintf(l->why, sizeof l->why, fmt, ap);
-	l->hooks->ended(l->owner);
+	if (l->h2 != NULL)
+		sq_h2_stop(l->h2);
+	l->events->ended(l->owner);
 }
 
-void
-sq_uplink_lose(struct sq_uplink *l, const char *fmt, ...)
+static void SQ_PRINTF(2, 3) uplink_lose(struct sq_uplink *l, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -51,80 +84,46 @@ static void SQ_PRINTF(2, 3) uplink_close(struct sq_uplink *l, const char *fmt, .
 void
 sq_uplink_end(struct sq_uplink *l, const char *why)
 {
-	sq_uplink_lose(l, "%s", why);
+	uplink_lose(l, "%s", why);
 }
 
 void
 sq_uplink_fail(struct sq_uplink *l, const char *why)
 {
-	if (l->ended)
+	if (l->state == UPLINK_ENDED)
 		return;
 	SQ_WARN(l->name, "the broker broke the protocol: %s", why);
-	sq_uplink_lose(l, "protocol error: %s", why);
+	uplink_lose(l, "protocol error: %s", why);
 }
 
-static struct uplink_stream *
-uplink_stream_new(struct sq_uplink *l, struct sq_request *req)
+/* Better than the end that it led to; or 'other'. */
+static const char *
+uplink_complaint(const struct sq_uplink *l, const char *other)
 {
-	struct uplink_stream *s = SQ_LIST_FIRST(&l->spare, struct uplink_stream, node);
+	const char *complaint = l->h2 != NULL ? sq_h2_complaint(l->h2) : NULL;
 
-	if (s == NULL) {
-		s = sq_xcalloc(1, sizeof *s);
-		sq_list_init(&s->node);
-	}
-	sq_list_remove(&s->node);
-	sq_list_push_back(&l->live, &s->node);
-	l->flying++;
-	s->req = req;
-	/* nghttp2 never indexes the header, so only what binds an identity has it. */
-	s->auth = req->method == SQ_PUT ? sq_token_header(l->env->token) : NULL;
-	s->total = s->offered = s->sent = 0;
-	for (unsigned i = 0; i < req->n_body; i++)
-		s->total += req->body[i].iov_len;
-	s->answer = (struct sq_answer){0};
-	req->priv = s;
-	return s;
+	return complaint != NULL ? complaint : other;
 }
 
-void
-sq_uplink_stream_free(struct sq_uplink *l, struct uplink_stream *s)
+/* The broker asks to move: by a frame, or ('closing') so that nothing new can go. */
+static void
+uplink_asked_to_move(struct sq_uplink *l, bool closing)
 {
-	assert(s->req == NULL && l->flying > 0);
-	sq_list_remove(&s->node);
-	sq_list_push_front(&l->spare, &s->node);
-	l->flying--;
-	sq_token_release(&s->auth);
-	sq_buf_drain(&s->body, sq_buf_len(&s->body));
-	sq_buf_trim(&s->body, UPLINK_BODY_KEEP);
-	l->dirty = true; /* the next of the queue may go */
+	l->dirty = true;
+	l->closing = l->closing || closing;
+	if (l->state == UPLINK_OPENING)
+		uplink_lose(l, "the broker is going away");
+	else if (l->state == UPLINK_UP && !l->draining)
+		l->events->draining(l->owner);
 }
 
-void
-sq_uplink_answer(struct sq_uplink *l, struct uplink_stream *s, bool complete)
-{
-	struct sq_request *req = s->req;
-	struct sq_answer a = {0};
-
-	if (req == NULL)
-		return;
-	s->req = NULL;
-	if (complete) {
-		a = s->answer;
-		a.body = sq_buf_data(&s->body);
-		a.len = sq_buf_len(&s->body);
-	}
-	a.version = l->version;
-	req->priv = NULL;
-	req->link = NULL;
-	req->done(req, &a);
-}
+/* --- requests --- */
 
 void
 sq_uplink_send(struct sq_uplink *l, struct sq_request *req)
 {
 	assert(req->n_body <= SQ_ARRAY_LEN(req->body) && req->path[0] == '/');
 	req->link = l;
-	req->priv = NULL;
 	sq_list_push_back(&l->queue, &req->node);
 	l->queued++;
 	l->dirty = true;
@@ -149,19 +148,13 @@ uplink_submit(struct sq_uplink *l)
 
 	if (l->state != UPLINK_UP)
 		return;
-	while (!l->closing && l->flying < SQ_LINK_STREAMS_MAX &&
+	while (!l->closing && sq_h2_flying(l->h2) < SQ_LINK_STREAMS_MAX &&
 	    (req = uplink_dequeue(l, &l->queue)) != NULL) {
-		struct uplink_stream *s = uplink_stream_new(l, req);
-		int rc = sq_uplink_h2_submit(l, s);
-
 		sq_net_count(l->env->counts, SQ_NET_REQUESTS, 1);
-		if (rc != 0) {
-			sq_uplink_lose(l, "%s", nghttp2_strerror(rc));
+		if (sq_h2_submit(l->h2, req) != 0)
 			return;
-		}
-		/* 2^30 requests: hours at full speed, then the ids are used up. */
-		if (nghttp2_session_get_next_stream_id(l->session) >= (1u << 31) - 16)
-			sq_uplink_asked_to_move(l, true);
+		if (sq_h2_used_up(l->h2))
+			uplink_asked_to_move(l, true);
 	}
 }
 
@@ -169,7 +162,7 @@ uplink_submit(struct sq_uplink *l)
 static bool
 uplink_spent(const struct sq_uplink *l)
 {
-	if (l->flying != 0)
+	if (sq_h2_flying(l->h2) != 0)
 		return false;
 	return l->closing || (l->draining && l->use == 0 && sq_list_empty(&l->queue));
 }
@@ -177,41 +170,19 @@ uplink_spent(const struct sq_uplink *l)
 void
 sq_uplink_flush(struct sq_uplink *l)
 {
-	const uint8_t *p;
-	ssize_t n = 0;
-
-	if (!l->dirty || l->ended || l->session == NULL || sq_conn_blocked(l->conn))
+	if (!l->dirty || l->state == UPLINK_ENDED || l->h2 == NULL || sq_conn_blocked(l->conn))
 		return;
 	l->dirty = false;
 	uplink_submit(l);
-	while (!l->ended && (n = nghttp2_session_mem_send(l->session, &p)) > 0) {
-		sq_conn_put(l->conn, p, (size_t)n);
-		if (sq_conn_blocked(l->conn)) {
-			l->dirty = true;
-			break;
-		}
-	}
+	sq_h2_write(l->h2);
+	l->dirty = l->dirty || sq_conn_blocked(l->conn);
 	if (sq_conn_flush(l->conn) != 0)
-		sq_uplink_lose(l, "%s", sq_conn_error(l->conn));
-	else if (n < 0)
-		sq_uplink_lose(l, "%s", nghttp2_strerror((int)n));
-	else if (!nghttp2_session_want_read(l->session) && !nghttp2_session_want_write(l->session))
-		sq_uplink_lose(
-		    l, "%s", l->complaint[0] != '\0' ? l->complaint : "HTTP/2 connection ended");
+		uplink_lose(l, "%s", sq_conn_error(l->conn));
+	else if (sq_h2_over(l->h2))
+		uplink_lose(l, "%s", uplink_complaint(l, "HTTP/2 connection ended"));
 	else if (uplink_spent(l))
 		uplink_close(l, "drained");
 	SQ_FAULT_WRITTEN(l);
-}
-
-void
-sq_uplink_asked_to_move(struct sq_uplink *l, bool closing)
-{
-	l->dirty = true;
-	l->closing = l->closing || closing;
-	if (l->state != UPLINK_UP)
-		sq_uplink_lose(l, "the broker is going away");
-	else if (!l->draining && !l->ended)
-		l->hooks->draining(l->owner);
 }
 
 void
@@ -232,21 +203,174 @@ sq_uplink_use(struct sq_uplink *l, int delta)
 void
 sq_uplink_ping(struct sq_uplink *l)
 {
-	if (l->session == NULL)
+	if (l->h2 == NULL)
 		return;
-	(void)nghttp2_submit_ping(l->session, NGHTTP2_FLAG_NONE, NULL);
+	sq_h2_ping(l->h2);
 	l->dirty = true;
 }
+
+/* --- deliveries: what h2 tells --- */
+
+static int
+uplink_on_frame(void *arg, const struct sq_frame *f, struct sq_block *block)
+{
+	struct sq_uplink *l = arg;
+	const struct sq_uplink_frames *to = &l->env->frames;
+
+	switch (f->type) {
+	case SQ_FRAME_DELIVER:
+		to->deliver(l->env->owner, l, &f->deliver, block);
+		break;
+	case SQ_FRAME_DETACHED:
+		to->detached(l->env->owner, l, f->epoch, f->reason, f->text);
+		break;
+	case SQ_FRAME_SUBSCRIBED:
+		to->subscribed(l->env->owner, l, f);
+		break;
+	case SQ_FRAME_KEPT:
+		to->kept(l->env->owner, l, f);
+		break;
+	case SQ_FRAME_DRAINING:
+		uplink_asked_to_move(l, false);
+		break;
+	case SQ_FRAME_TRUST:
+		l->events->trust(l->owner, f->digest);
+		break;
+	case SQ_FRAME_HEARTBEAT:
+		break;
+	default: /* of a newer version; the link can do without it */
+		sq_net_count(l->env->counts, SQ_NET_FRAMES_SKIPPED, 1);
+		break;
+	}
+	return l->state == UPLINK_ENDED ? SQ_ECLOSED : 0;
+}
+
+static void
+uplink_on_deliveries(void *owner, const unsigned char *p, size_t len)
+{
+	struct sq_uplink *l = owner;
+	int rc;
+
+	l->heard = true;
+	rc = sq_deliveries_feed(&l->deliveries, p, len, l->env->max_frame, uplink_on_frame, l);
+	if (rc == SQ_EINVAL)
+		sq_uplink_fail(l, "malformed frame");
+	else if (rc == SQ_ETOOBIG)
+		sq_uplink_fail(l, "a frame above the limit");
+	assert(rc == 0 || l->state == UPLINK_ENDED);
+}
+
+/* The deliveries response is not 200. */
+static void
+uplink_on_refused(struct sq_uplink *l, const struct sq_answer *a)
+{
+	static const char *const credentials[] = {
+	    [SQ_CREDENTIAL_NONE] = ", it asks for a token or a certificate, and there is none",
+	    [SQ_CREDENTIAL_TOKEN] = ", the token is not good",
+	    [SQ_CREDENTIAL_CERTIFICATE] = ", the certificate is not good",
+	};
+	bool unknown = a->status == 401 || a->status == 403;
+
+	l->refused = a->status;
+	l->retry_after_ms = a->retry_after_ms;
+	sq_net_count(l->env->counts,
+	    unknown                ? SQ_NET_REFUSED_CREDENTIAL
+		: a->status == 503 ? SQ_NET_REFUSED_BUSY
+				   : SQ_NET_REFUSED_OTHER,
+	    1);
+	uplink_lose(l, "the broker refuses the link: HTTP %u%s", a->status,
+	    unknown                        ? credentials[l->env->credential]
+		: a->full == SQ_FULL_SPACE ? ", the space has its share of connections"
+					   : "");
+}
+
+/* The head of the deliveries response: the link is up, or refused. */
+static void
+uplink_on_opened(void *owner, const struct sq_answer *a)
+{
+	struct sq_uplink *l = owner;
+
+	l->version = a->version;
+	if (a->status != 200) {
+		uplink_on_refused(l, a);
+		return;
+	}
+	if (l->version < SQ_LINK_VERSION_MIN || l->version > SQ_LINK_VERSION) {
+		sq_uplink_fail(l, "it answered with a version of the link that was not asked for");
+		return;
+	}
+	l->state = UPLINK_UP;
+	l->heard = true;
+	l->events->up(l->owner);
+}
+
+static void
+uplink_on_end_of_deliveries(void *owner, const char *error)
+{
+	struct sq_uplink *l = owner;
+
+	uplink_lose(l, "the deliveries ended%s%s%s",
+	    sq_deliveries_partial(&l->deliveries) ? " inside a frame" : "",
+	    error != NULL ? ": " : "", error != NULL ? error : "");
+}
+
+static void
+uplink_on_room(void *owner)
+{
+	struct sq_uplink *l = owner;
+
+	l->dirty = true;
+}
+
+static void
+uplink_on_goaway(void *owner)
+{
+	uplink_asked_to_move(owner, true);
+}
+
+static void
+uplink_on_broken(void *owner, const char *why)
+{
+	sq_uplink_fail(owner, why);
+}
+
+static void
+uplink_on_lost(void *owner, const char *why)
+{
+	uplink_lose(owner, "%s", why);
+}
+
+static const struct sq_h2_events uplink_h2_events = {
+    .opened = uplink_on_opened,
+    .deliveries = uplink_on_deliveries,
+    .closed = uplink_on_end_of_deliveries,
+    .room = uplink_on_room,
+    .goaway = uplink_on_goaway,
+    .broken = uplink_on_broken,
+    .lost = uplink_on_lost,
+};
+
+/* --- the connection --- */
 
 static void
 uplink_on_open(void *owner)
 {
 	struct sq_uplink *l = owner;
+	struct sq_h2_cfg cfg = {
+	    .env = l->env->h2,
+	    .conn = l->conn,
+	    .token = l->env->token,
+	    .name = l->name,
+	    .authority = l->authority,
+	    .deliveries = l->path,
+	    .secure = l->secure,
+	};
 
-	if (l->ended)
+	if (l->state == UPLINK_ENDED)
 		return;
-	if (sq_uplink_h2_open(l) != 0)
-		sq_uplink_lose(l, "HTTP/2 can't be set up");
+	l->h2 = sq_h2_new(&cfg, &uplink_h2_events, l);
+	if (l->h2 == NULL)
+		uplink_lose(l, "HTTP/2 can't be set up");
 	l->dirty = true;
 }
 
@@ -254,17 +378,14 @@ static void
 uplink_on_data(void *owner, const unsigned char *p, size_t len)
 {
 	struct sq_uplink *l = owner;
-	ssize_t n;
 
-	if (l->ended || l->session == NULL)
+	if (l->state == UPLINK_ENDED || l->h2 == NULL)
 		return;
 	l->dirty = true; /* SETTINGS, PING and windows have answers of their own */
-	n = nghttp2_session_mem_recv(l->session, p, len);
+	sq_h2_feed(l->h2, p, len);
 	if (l->heard)
 		l->heard_ms = sq_clock_ms();
 	l->heard = false;
-	if (n < 0)
-		sq_uplink_lose(l, "%s", nghttp2_strerror((int)n));
 }
 
 static void
@@ -280,8 +401,7 @@ uplink_on_closed(void *owner)
 {
 	struct sq_uplink *l = owner;
 
-	/* What nghttp2 complained about is a better reason than the end it led to. */
-	sq_uplink_lose(l, "%s", l->complaint[0] != '\0' ? l->complaint : sq_conn_error(l->conn));
+	uplink_lose(l, "%s", uplink_complaint(l, sq_conn_error(l->conn)));
 }
 
 static const struct sq_conn_events uplink_conn_events = {
@@ -291,30 +411,30 @@ static const struct sq_conn_events uplink_conn_events = {
     .closed = uplink_on_closed,
 };
 
+/* --- life --- */
+
 struct sq_uplink *
 sq_uplink_new(const struct sq_uplink_env *env, const struct sq_uplink_to *to,
-    const struct sq_uplink_hooks *hooks, void *owner)
+    const struct sq_uplink_events *events, void *owner)
 {
 	struct sq_uplink *l = sq_xcalloc(1, sizeof *l);
 	struct sq_conn_cfg cfg = {
 	    .loop = env->loop,
 	    .addr = (const struct sockaddr *)&to->addr->ss,
 	    .addr_len = to->addr->len,
-	    .tls = env->trust != NULL ? sq_trust_context(env->trust) : NULL,
-	    .pair = env->pair,
+	    .tls = to->tls,
+	    .pair = to->pair,
 	    .server = to->server,
 	};
 
 	l->env = env;
-	l->hooks = hooks;
+	l->events = events;
 	l->owner = owner;
 	l->id = sq_random_u64();
 	l->authority = to->authority;
-	l->deliveries_id = -1;
+	l->secure = to->tls != NULL;
 	l->version = SQ_LINK_VERSION_MIN;
 	sq_list_init(&l->queue);
-	sq_list_init(&l->live);
-	sq_list_init(&l->spare);
 	(void)snprintf(l->name, sizeof l->name, "%s", to->name);
 	(void)snprintf(l->path, sizeof l->path, "/v1/links/%016" PRIx64 "/deliveries", l->id);
 	l->conn = sq_conn_new(&cfg, &uplink_conn_events, l);
@@ -325,20 +445,15 @@ void
 sq_uplink_finish(struct sq_uplink *l)
 {
 	struct sq_list waiting;
-	struct uplink_stream *s;
 	struct sq_request *req;
 
-	assert(l->ended);
+	assert(l->state == UPLINK_ENDED);
 	sq_list_init(&waiting);
 	sq_list_splice(&waiting, &l->queue);
-	while ((s = SQ_LIST_FIRST(&l->live, struct uplink_stream, node)) != NULL) {
-		sq_uplink_answer(l, s, false);
-		sq_uplink_stream_free(l, s);
-	}
-	while ((req = uplink_dequeue(l, &waiting)) != NULL) {
-		req->link = NULL;
+	if (l->h2 != NULL)
+		sq_h2_finish(l->h2);
+	while ((req = uplink_dequeue(l, &waiting)) != NULL)
 		req->done(req, &(struct sq_answer){0});
-	}
 }
 
 void
@@ -349,15 +464,8 @@ sq_uplink_free(struct sq_uplink **lp)
 	*lp = NULL;
 	if (l == NULL)
 		return;
-	nghttp2_session_del(l->session);
+	sq_h2_free(&l->h2);
 	sq_conn_free(&l->conn);
-	sq_list_splice(&l->spare, &l->live);
-	SQ_LIST_FOR_EACH_SAFE(s, &l->spare, struct uplink_stream, node) {
-		sq_token_release(&s->auth);
-		sq_buf_fini(&s->body);
-		free(s);
-	}
-	sq_token_release(&l->deliveries_auth);
 	sq_deliveries_fini(&l->deliveries);
 	free(l);
 }
@@ -389,7 +497,7 @@ sq_uplink_draining(const struct sq_uplink *l)
 const char *
 sq_uplink_ended(const struct sq_uplink *l)
 {
-	return l->ended ? l->why : NULL;
+	return l->state == UPLINK_ENDED ? l->why : NULL;
 }
 
 bool
@@ -401,13 +509,15 @@ sq_uplink_ended_well(const struct sq_uplink *l)
 bool
 sq_uplink_usable(const struct sq_uplink *l)
 {
-	return l->state == UPLINK_UP && !l->draining && !l->ended;
+	return l->state == UPLINK_UP && !l->draining;
 }
 
 unsigned
 sq_uplink_load(const struct sq_uplink *l)
 {
-	return l->queued + l->flying + (unsigned)l->use;
+	unsigned flying = l->h2 != NULL ? sq_h2_flying(l->h2) : 0;
+
+	return l->queued + flying + (unsigned)l->use;
 }
 
 uint64_t
@@ -419,6 +529,6 @@ sq_uplink_heard_ms(const struct sq_uplink *l)
 unsigned
 sq_uplink_refused(const struct sq_uplink *l, unsigned *retry_after_ms)
 {
-	*retry_after_ms = l->opened.retry_after_ms;
-	return l->opened.status == 200 ? 0 : l->opened.status;
+	*retry_after_ms = l->retry_after_ms;
+	return l->refused;
 }

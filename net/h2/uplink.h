@@ -1,46 +1,92 @@
-/* One link: an HTTP/2 connection with its requests and its deliveries response.
+/* One link to a broker: an HTTP/2 connection with its requests and its deliveries response.
  *
- * Sits on net/conn/conn.h and nghttp2; what sessions see of it is in
- * net/pool.h, this is the pool's side.  It doesn't dial again: when it has
- * ended, its pool reaps it from the loop. */
+ * It owns a struct sq_conn and, once that is open, a struct sq_h2 above it.  It doesn't dial
+ * again: when it has ended, its owner (the pool) reaps it from the loop.
+ *
+ *   sq_uplink_send ─▶ queue ─(flush, at most SQ_LINK_STREAMS_MAX in flight)─▶ h2 ─▶ done()
+ *
+ * Nothing is written and nobody is called from inside the functions for its users: the flush at
+ * the end of the turn does the first, the loop the second. */
 #ifndef SQ_NET_H2_UPLINK_H
 #define SQ_NET_H2_UPLINK_H
 
 #include <ev.h>
-#include <nghttp2/nghttp2.h>
+#include <openssl/types.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "net/pool.h"
-#include "net/conn/resolve.h"
-#include "net/conn/token.h"
-#include "net/trust.h"
+#include "core/block.h"
+#include "net/h2/counts.h"
+#include "net/h2/request.h"
+#include "proto/link/frame.h"
+
+struct sq_addr;
+struct sq_h2_env;
+struct sq_pair;
+struct sq_token;
+struct sq_uplink;
+
+/* --- for its users --- */
+
+/* Its 64-bit id, as in the Attach body. */
+uint64_t sq_uplink_id(const struct sq_uplink *);
+bool sq_uplink_draining(const struct sq_uplink *);
+/* Of the protocol: the version that its two ends both speak (docs/link.md, "Versions"). */
+unsigned sq_uplink_version(const struct sq_uplink *);
+/* Name for logs: "10.0.0.7:7443#2". */
+const char *sq_uplink_name(const struct sq_uplink *);
+/* How many sessions are attached over it (the sessions count themselves);
+ * an idle draining link closes itself. */
+void sq_uplink_use(struct sq_uplink *, int delta);
+/* Sends, or queues while SQ_LINK_STREAMS_MAX requests are in flight; in order
+ * of call.  Never calls back from inside: on a link that is lost already, the
+ * answer with status 0 comes around its end. */
+void sq_uplink_send(struct sq_uplink *, struct sq_request *);
+/* The broker broke the protocol: logs 'why' and drops the link. */
+void sq_uplink_fail(struct sq_uplink *, const char *why);
+
+/* What deliveries bring for sessions; called from the loop. */
+struct sq_uplink_frames {
+	/* A deliver frame.  When 'block' is not NULL the image lies in it and may be
+	 * kept by a reference; else the image is valid during the call only. */
+	void (*deliver)(
+	    void *owner, struct sq_uplink *, const struct sq_deliver *, struct sq_block *block);
+	/* 'text' says why, for people; it may be empty. */
+	void (*detached)(
+	    void *owner, struct sq_uplink *, uint64_t epoch, uint8_t reason, struct sq_bytes text);
+	/* A frame SQ_FRAME_SUBSCRIBED, or SQ_FRAME_KEPT. */
+	void (*subscribed)(void *owner, struct sq_uplink *, const struct sq_frame *);
+	void (*kept)(void *owner, struct sq_uplink *, const struct sq_frame *);
+};
+
+/* --- for its owner --- */
+
+/* The credential that the client shows; a broker that is shown a token looks at nothing else. */
+enum sq_credential {
+	SQ_CREDENTIAL_NONE,
+	SQ_CREDENTIAL_TOKEN,
+	SQ_CREDENTIAL_CERTIFICATE,
+};
 
 /* What all links of a pool share; outlives them. */
 struct sq_uplink_env {
 	struct ev_loop *loop;
-	struct sq_trust *trust;               /* NULL: in the clear */
-	struct sq_pair *pair;                 /* NULL: none is shown */
-	nghttp2_session_callbacks *callbacks; /* by sq_uplink_env_init() */
-	nghttp2_option *option;
+	struct sq_h2_env *h2;
 	struct sq_token *token;
-	enum sq_credential credential; /* which of these counts */
-	uint32_t max_frame;
+	enum sq_credential credential;
+	uint32_t max_frame; /* bytes of a deliver frame */
 	const struct sq_net_counts *counts;
-	const struct sq_pool_events *events; /* deliver(), detached(), subscribed() */
-	void *owner;                         /* for 'events' */
+	struct sq_uplink_frames frames;
+	void *owner; /* for 'frames' */
 };
 
-/* Creates 'callbacks' and 'option'; the rest is the caller's. */
-void sq_uplink_env_init(struct sq_uplink_env *);
-void sq_uplink_env_fini(struct sq_uplink_env *);
-
-/* What the pool is told. */
-struct sq_uplink_hooks {
+struct sq_uplink_events {
 	/* From the loop: the deliveries response is open. */
 	void (*up)(void *owner);
 	/* From the loop: the broker asks to move, by a draining frame or GOAWAY. */
 	void (*draining)(void *owner);
+	/* From the loop: the broker serves the bundle of authorities of 'digest'. */
+	void (*trust)(void *owner, uint64_t digest);
 	/* From anywhere, once: it is over, sq_uplink_ended() says why.  To be reaped
 	 * from the loop: sq_uplink_finish(), sq_uplink_free(). */
 	void (*ended)(void *owner);
@@ -48,14 +94,16 @@ struct sq_uplink_hooks {
 
 struct sq_uplink_to {
 	const struct sq_addr *addr;
-	const char *authority; /* as configured: "broker.sqmqos.svc:7443"; outlives the link */
-	const char *server;    /* what the certificate must name; used during the call */
-	const char *name;      /* copied */
+	const char *authority;      /* as configured: "broker.sqmqos.svc:7443"; outlives the link */
+	const char *server;         /* what the certificate must name; used during the call */
+	const char *name;           /* copied */
+	SSL_CTX *tls;               /* NULL: in the clear; used during the call */
+	const struct sq_pair *pair; /* NULL: none is shown; used during the call */
 };
 
 /* Starts to dial.  The id is drawn here. */
 struct sq_uplink *sq_uplink_new(const struct sq_uplink_env *, const struct sq_uplink_to *,
-    const struct sq_uplink_hooks *, void *owner);
+    const struct sq_uplink_events *, void *owner);
 /* Frees without a word; requests that were not finished are dropped. */
 void sq_uplink_free(struct sq_uplink **);
 
@@ -80,7 +128,8 @@ bool sq_uplink_usable(const struct sq_uplink *);
 unsigned sq_uplink_load(const struct sq_uplink *);
 /* When deliveries last brought something, sq_clock_ms(); 0: never. */
 uint64_t sq_uplink_heard_ms(const struct sq_uplink *);
-/* What the refused deliveries request said: status (0: it didn't) and retry-after. */
+/* The status of a deliveries request that the broker refused (0: it didn't), and its
+ * retry-after. */
 unsigned sq_uplink_refused(const struct sq_uplink *, unsigned *retry_after_ms);
 
 #endif

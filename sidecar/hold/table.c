@@ -146,10 +146,13 @@ const struct sq_pool_events sq_holds_events = {
     .up = table_up,
     .draining = table_draining,
     .down = table_down,
-    .deliver = table_deliver,
-    .detached = table_detached,
-    .subscribed = table_subscribed,
-    .kept = table_kept,
+    .frames =
+	{
+	    .deliver = table_deliver,
+	    .detached = table_detached,
+	    .subscribed = table_subscribed,
+	    .kept = table_kept,
+	},
 };
 
 /* --- what brokers say of themselves --- */

@@ -215,6 +215,6 @@ fake_subscribed(
 	sq_frame_subscribed(&b, epoch, mark, codes, n, NULL);
 	if (sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), SQ_FRAME_MAX, &f, &used) != 0)
 		abort();
-	the_pool->events->subscribed(the_pool->owner, l, &f);
+	the_pool->events->frames.subscribed(the_pool->owner, l, &f);
 	sq_buf_fini(&b);
 }

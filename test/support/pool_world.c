@@ -101,10 +101,13 @@ static const struct sq_pool_events world_events = {
     .up = world_on_up,
     .draining = world_on_draining,
     .down = world_on_down,
-    .deliver = world_on_deliver,
-    .detached = world_on_detached,
-    .subscribed = world_on_subscribed,
-    .kept = world_on_kept,
+    .frames =
+	{
+	    .deliver = world_on_deliver,
+	    .detached = world_on_detached,
+	    .subscribed = world_on_subscribed,
+	    .kept = world_on_kept,
+	},
 };
 
 void
