@@ -79,7 +79,7 @@ broker_load(struct sq_broker *b)
 		err = sq_dead_load(b->dead);
 	if (err == SQ_OK)
 		err = sq_endings_load(b);
-	return err == SQ_OK ? sq_stored_restore(b) : err;
+	return err == SQ_OK ? sq_restore(b) : err;
 }
 
 /* Why that failed: what the engine says, or what was wrong with what it gave. */
@@ -241,8 +241,8 @@ shard_stop(struct sq_task *t)
 	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct sq_shard, stop);
 
 	sq_pace_tick(sh, UINT64_MAX);
-	SQ_LIST_FOR_EACH_SAFE(s, &sh->sessions, struct sq_session, node) {
-		if (s->attaching != NULL)
+	SQ_LIST_FOR_EACH_SAFE(s, &sh->sessions, struct sq_session, id.node) {
+		if (s->at.attaching != NULL)
 			sq_session_link_lost(s);
 		sq_session_close(s);
 	}
@@ -303,12 +303,12 @@ sq_broker_free(struct sq_broker **bp)
 static void
 call_used(struct sq_session *s)
 {
-	bool first = !s->present;
+	bool first = !s->at.present;
 
-	s->present = true;
-	s->restored = false;
-	if (first && s->durable)
-		sq_stored_changed(s);
+	s->at.present = true;
+	s->stored.restored = false;
+	if (first && s->id.durable)
+		sq_persist_changed(s);
 	if (s->kept == SQ_KEPT_WANTED)
 		sq_kept_used(s);
 }
@@ -320,14 +320,14 @@ call_session(struct sq_shard *sh, struct sq_call *c)
 	struct sq_session *s = sq_session_find_epoch(sh, c->epoch);
 	enum sq_conflict why = SQ_CONFLICT_EPOCH;
 
-	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->link == c->link &&
-	    sq_key_is(&c->key, s->key)) {
+	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->at.link == c->link &&
+	    sq_key_is(&c->key, s->id.key)) {
 		call_used(s);
 		return s;
 	}
 	s = sq_session_find(sh, &c->key);
 	for (size_t i = 0; s != NULL && c->epoch != 0 && i < SQ_SUPERSEDED_MAX; i++) {
-		if (s->superseded[i].epoch == c->epoch)
+		if (s->at.superseded[i].epoch == c->epoch)
 			why = SQ_CONFLICT_SUPERSEDED;
 	}
 	sq_call_refuse(c, why);
@@ -462,7 +462,7 @@ shard_check_drained(struct sq_shard *sh)
 {
 	bool idle = true;
 
-	SQ_LIST_FOR_EACH(s, &sh->sessions, struct sq_session, node) {
+	SQ_LIST_FOR_EACH(s, &sh->sessions, struct sq_session, id.node) {
 		if (s->running > 0 || (s->state == SQ_SESSION_ATTACHED && !sq_deliver_idle(s)))
 			idle = false;
 	}

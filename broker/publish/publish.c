@@ -50,8 +50,8 @@ sq_publish_unlock(struct sq_publish *p)
 void
 sq_publish_part(struct sq_publish *p)
 {
-	if (!sq_op_split(p->op, p->origin->number + 1))
-		sq_op_part(p->op);
+	if (!sq_call_txn_split(p->op, p->origin->number + 1))
+		sq_call_txn_part(p->op);
 	p->txn = p->op->txn;
 	sq_publish_committed(p);
 }
@@ -310,7 +310,7 @@ publish_make_room(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 	if (publish_fits(p, v, n))
 		return true;
 	if (p->op != NULL) {
-		if (!sq_op_split(p->op, p->origin->number))
+		if (!sq_call_txn_split(p->op, p->origin->number))
 			return false;
 		p->txn = p->op->txn;
 	} else if (p->due != NULL) {
@@ -573,7 +573,7 @@ publish_checked(struct sq_publish *p)
 		return SQ_MQTT_RC_NOT_AUTHORIZED;
 	if (sq_image_size(image) > p->broker->cfg.max_packet + SQ_BODY_SLACK / 2)
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_PACKET);
-	if (p->qos == 2 && p->call != NULL && p->from->durable && publish_store_full(p))
+	if (p->qos == 2 && p->call != NULL && p->from->id.durable && publish_store_full(p))
 		return sq_refused_store(&p->refused); /* its packet id would be stored */
 	if (sq_image_props(image).len > 0)
 		return publish_asked(p);
@@ -707,32 +707,32 @@ sq_publish_sys(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant
 }
 
 void
-sq_publish_will(struct sq_session *s)
+sq_will_publish(struct sq_session *s)
 {
 	struct sq_broker *b = s->shard->broker;
 	struct sq_origin origin = b->own;
-	struct sq_loose_txn *loose = NULL;
+	struct sq_background_txn *background = NULL;
 	struct sq_publish p = {.broker = b,
 	    .home = s->shard,
 	    .from = s,
-	    .tenant = s->tenant,
-	    .msg = &s->will,
+	    .tenant = s->id.tenant,
+	    .msg = &s->will.msg,
 	    .origin = &origin,
-	    .not_from = s->incarnation};
+	    .not_from = s->id.incarnation};
 
-	sq_heap_remove(&s->shard->timers, &s->will_timer);
-	if (s->will.image == NULL)
+	sq_heap_remove(&s->shard->timers, &s->will.timer);
+	if (s->will.msg.image == NULL)
 		return;
 	origin.number = atomic_fetch_add(&b->own_number, 1);
 	sq_permit_refresh(s);
-	p.permit = s->permit;
-	p.txn = sq_loose_txn(s, &loose);
-	publish_untold(&p, s->key, "will");
+	p.permit = s->permit.subject;
+	p.txn = sq_background_txn(s, &background);
+	publish_untold(&p, s->id.key, "will");
 	sq_own_commit(&p.apart);
-	sq_dead_flush(s->shard, sq_loose_txn(s, &loose));
-	sq_stored_will_gone(s, sq_loose_txn(s, &loose));
-	sq_loose_commit(&loose);
+	sq_dead_flush(s->shard, sq_background_txn(s, &background));
+	sq_persist_will_gone(s, sq_background_txn(s, &background));
+	sq_background_commit(&background);
 	sq_publish_committed(&p);
 	sq_count(b, SQ_M_WILLS, 1);
-	sq_msg_unref(&s->will);
+	sq_msg_unref(&s->will.msg);
 }

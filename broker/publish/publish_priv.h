@@ -27,7 +27,7 @@ struct sq_publish {
 	bool held;        /* a due one that the store has no room for yet */
 	bool keys_locked; /* until the commit: see broker/publish/idempotency.h */
 	/* Where 'txn' has no room: the batch, or the transaction that is begun instead. */
-	struct sq_op *op;
+	struct sq_call_txn *op;
 	struct sq_own_txn **due, *apart;
 	struct sq_space *locked; /* for reading; NULL: none is */
 	size_t work;             /* matches, and what takes as long */

@@ -54,7 +54,7 @@ sq_refused_asked(struct sq_refused *r, const struct sq_session *from, const stru
 		    (int)sq_buf_len(&text), (const char *)sq_buf_data(&text));
 	} else {
 		sq_count(b, SQ_M_UNKNOWN_PROPERTIES, 1);
-		SQ_WARN("broker", "%s: %.*s", from->key, (int)sq_buf_len(&text),
+		SQ_WARN("broker", "%s: %.*s", from->id.key, (int)sq_buf_len(&text),
 		    (const char *)sq_buf_data(&text));
 	}
 	sq_buf_fini(&text);
@@ -247,8 +247,8 @@ sq_refused_tell(struct sq_refused *r, struct sq_session *s, const char *what, ui
 
 	sq_notes_add(notes, index, r->refusal, text);
 	refused_count(r, s->shard->broker);
-	if (refused_speaks(queue != NULL ? &queue->quiet_until_ms : &s->quiet_until_ms))
-		refused_log(r, s->key, s->identity, what, code);
+	if (refused_speaks(queue != NULL ? &queue->quiet_until_ms : &s->in.quiet_until_ms))
+		refused_log(r, s->id.key, s->permit.identity, what, code);
 }
 
 void

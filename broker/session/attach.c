@@ -8,8 +8,8 @@
 #include "broker/session/denied.h"
 #include "broker/session/linked.h"
 #include "broker/session/permit.h"
-#include "broker/session/session.h"
 #include "broker/session/persist.h"
+#include "broker/session/session.h"
 #include "broker/session/txn.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -20,7 +20,8 @@
 static enum sq_denied
 attach_owned(const struct sq_session *s, const struct sq_call *c)
 {
-	return sq_allowed_owner(sq_link_identity(c->link), s->owner, &s->shard->broker->cfg.owners);
+	return sq_allowed_owner(
+	    sq_link_identity(c->link), s->at.owner, &s->shard->broker->cfg.owners);
 }
 
 /* The session is the caller's from now on. */
@@ -29,20 +30,20 @@ attach_own(struct sq_session *s, const struct sq_call *c, bool fresh)
 {
 	const struct sq_identity *who = sq_link_identity(c->link);
 
-	if (!fresh && sq_owner_adopts(who, s->owner)) {
+	if (!fresh && sq_owner_adopts(who, s->at.owner)) {
 		sq_count(s->shard->broker, SQ_M_SESSIONS_ADOPTED, 1);
 		SQ_INFO("session", "%s~%s~%s: was nobody's and is %s's now", c->key.space,
 		    c->key.workload, c->key.client, who->name);
 	}
-	s->owner = sq_owner_after(who, s->owner);
+	s->at.owner = sq_owner_after(who, s->at.owner);
 }
 
 static struct sq_superseded *
 attach_superseded(struct sq_session *s, uint64_t instance)
 {
 	for (size_t i = 0; i < SQ_SUPERSEDED_MAX; i++) {
-		if (s->superseded[i].instance == instance)
-			return &s->superseded[i];
+		if (s->at.superseded[i].instance == instance)
+			return &s->at.superseded[i];
 	}
 	return NULL;
 }
@@ -53,13 +54,13 @@ attach_order(struct sq_session *s, const struct sq_attach *a)
 {
 	const struct sq_superseded *old;
 
-	if (s->instance == 0)
+	if (s->at.instance == 0)
 		return SQ_CONFLICT_NONE;
-	if (a->instance == s->instance) {
-		if (s->left && a->ordinal == s->ordinal)
+	if (a->instance == s->at.instance) {
+		if (s->at.left && a->ordinal == s->at.ordinal)
 			return SQ_CONFLICT_SUPERSEDED; /* its will, too, has been dealt with */
-		if (a->ordinal > s->ordinal ||
-		    (a->ordinal == s->ordinal && a->attempt > s->attempt))
+		if (a->ordinal > s->at.ordinal ||
+		    (a->ordinal == s->at.ordinal && a->attempt > s->at.attempt))
 			return SQ_CONFLICT_NONE;
 		return SQ_CONFLICT_EPOCH;
 	}
@@ -78,53 +79,53 @@ attach_holds(const struct sq_session *s, const struct sq_key *key, const struct 
 
 	if (s == NULL)
 		return transient;
-	return s->instance == a->instance && (transient || s->incarnation == a->incarnation);
+	return s->at.instance == a->instance && (transient || s->id.incarnation == a->incarnation);
 }
 
 /* Notes that the holder lost the session to another instance. */
 static void
 attach_supersede(struct sq_session *s)
 {
-	struct sq_superseded *at = attach_superseded(s, s->instance);
+	struct sq_superseded *at = attach_superseded(s, s->at.instance);
 
 	if (at == NULL) { /* the oldest goes */
-		memmove(s->superseded + 1, s->superseded,
-		    (SQ_SUPERSEDED_MAX - 1) * sizeof(s->superseded[0]));
-		at = &s->superseded[0];
+		memmove(s->at.superseded + 1, s->at.superseded,
+		    (SQ_SUPERSEDED_MAX - 1) * sizeof(s->at.superseded[0]));
+		at = &s->at.superseded[0];
 	}
-	*at = (struct sq_superseded){s->instance, s->ordinal, s->epoch};
+	*at = (struct sq_superseded){s->at.instance, s->at.ordinal, s->at.epoch};
 }
 
 /* Ends what the session's older attachment was. */
 static void
 attach_fence(struct sq_session *s, const struct sq_attach *a)
 {
-	bool other = s->instance != 0 && a->instance != s->instance;
-	bool newer = s->instance != 0 && (other || a->ordinal != s->ordinal);
+	bool other = s->at.instance != 0 && a->instance != s->at.instance;
+	bool newer = s->at.instance != 0 && (other || a->ordinal != s->at.ordinal);
 	bool was_live = s->state != SQ_SESSION_DETACHED;
 
 	if (newer && was_live) {
-		s->takes_over = true;
+		s->at.takes_over = true;
 		sq_count(s->shard->broker, SQ_M_TAKEOVERS, 1);
 	}
 	if (other) {
 		attach_supersede(s);
 		if (s->state == SQ_SESSION_ATTACHED)
-			sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_TAKEN_OVER,
+			sq_link_detached(s->at.link, s->at.epoch, SQ_MQTT_RC_TAKEN_OVER,
 			    "another connection has the session");
 	}
-	if (s->attaching != NULL) {
-		sq_call_refuse(s->attaching, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
-		s->attaching = NULL;
+	if (s->at.attaching != NULL) {
+		sq_call_refuse(s->at.attaching, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
+		s->at.attaching = NULL;
 	}
 	sq_session_unattach(s, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
 	if (newer)
 		sq_subscribe_unsay(s);
-	s->instance = a->instance;
-	s->ordinal = a->ordinal;
-	s->left = false;
-	s->attempt = a->attempt;
-	s->admitted = false;
+	s->at.instance = a->instance;
+	s->at.ordinal = a->ordinal;
+	s->at.left = false;
+	s->at.attempt = a->attempt;
+	s->at.admitted = false;
 }
 
 /* The will of the connection that this one replaces (MQTT 5.0 §3.1.3.2.2): due
@@ -132,32 +133,33 @@ attach_fence(struct sq_session *s, const struct sq_attach *a)
 static void
 attach_old_will(struct sq_session *s, bool ends)
 {
-	if (s->takes_over ? s->will_delay_s == 0 || ends : ends && s->will_timer.pos != 0)
-		sq_publish_will(s);
-	sq_heap_remove(&s->shard->timers, &s->will_timer);
-	sq_msg_unref(&s->will);
-	s->takes_over = false;
+	if (s->at.takes_over ? s->will.delay_s == 0 || ends : ends && s->will.timer.pos != 0)
+		sq_will_publish(s);
+	sq_heap_remove(&s->shard->timers, &s->will.timer);
+	sq_msg_unref(&s->will.msg);
+	s->at.takes_over = false;
 }
 
 /* A session of the same key without history, in the place of 's', which ends in the
- * same transaction: 'loose', if there is a store. */
+ * same transaction: 'background', if there is a store. */
 static struct sq_session *
-attach_renew(struct sq_session *s, const struct sq_key *key, struct sq_loose_txn **loose)
+attach_renew(struct sq_session *s, const struct sq_key *key, struct sq_background_txn **background)
 {
 	struct sq_session *fresh;
 
-	sq_share_force(sq_tenant_account(s->tenant), SQ_SHARE_SESSIONS, 1);
-	fresh = sq_session_new(s->shard, key, s->durable, sq_random_u64());
+	sq_share_force(sq_tenant_account(s->id.tenant), SQ_SHARE_SESSIONS, 1);
+	fresh = sq_session_new(s->shard, key, s->id.durable, sq_random_u64());
 	sq_session_pin(s);
-	fresh->attaching = s->attaching;
-	sq_linked_join(fresh, fresh->attaching->link);
-	fresh->owner = s->owner;
-	fresh->instance = s->instance;
-	fresh->ordinal = s->ordinal;
-	fresh->attempt = s->attempt;
-	memcpy(fresh->superseded, s->superseded, sizeof fresh->superseded);
-	s->attaching = NULL;
-	sq_session_end(s, SQ_ENDING_SESSION_ENDED, s->stored ? sq_loose_txn(fresh, loose) : NULL);
+	fresh->at.attaching = s->at.attaching;
+	sq_linked_join(fresh, fresh->at.attaching->link);
+	fresh->at.owner = s->at.owner;
+	fresh->at.instance = s->at.instance;
+	fresh->at.ordinal = s->at.ordinal;
+	fresh->at.attempt = s->at.attempt;
+	memcpy(fresh->at.superseded, s->at.superseded, sizeof fresh->at.superseded);
+	s->at.attaching = NULL;
+	sq_session_end(s, SQ_ENDING_SESSION_ENDED,
+	    s->stored.base ? sq_background_txn(fresh, background) : NULL);
 	sq_session_unpin(s);
 	return fresh;
 }
@@ -166,15 +168,15 @@ attach_renew(struct sq_session *s, const struct sq_key *key, struct sq_loose_txn
 static bool
 attach_stores(const struct sq_session *s)
 {
-	return s->durable && sq_stored_engine(s->shard->broker);
+	return s->id.durable && sq_persist_engine(s->shard->broker);
 }
 
 /* Opens the queue of a new session. */
 static void
-attach_open(struct sq_session *s, struct sq_loose_txn **loose)
+attach_open(struct sq_session *s, struct sq_background_txn **background)
 {
-	if (s->sink.queue == NULL)
-		sq_session_open(s, attach_stores(s) ? sq_loose_txn(s, loose) : NULL);
+	if (s->flow.sink.queue == NULL)
+		sq_session_open(s, attach_stores(s) ? sq_background_txn(s, background) : NULL);
 }
 
 /* The PUT names another incarnation, or this session has lost what it had: do others,
@@ -184,7 +186,7 @@ attach_remade(struct sq_session *s, const struct sq_attach *a, bool fresh)
 {
 	bool unknown = fresh && a->incarnation != 0 && !attach_stores(s);
 
-	if (unknown || (s->restored && !s->durable))
+	if (unknown || (s->stored.restored && !s->id.durable))
 		sq_broker_remade(s->shard->broker, sq_worker_now_ms(s->shard->worker));
 }
 
@@ -195,42 +197,43 @@ static struct sq_session *
 attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 {
 	bool clean = (a->flags & SQ_ATTACH_CLEAN_START) != 0 &&
-	    (s->cleaned_instance != a->instance || s->cleaned_ordinal != a->ordinal);
+	    (s->at.cleaned_instance != a->instance || s->at.cleaned_ordinal != a->ordinal);
 	bool ends, fresh;
-	struct sq_loose_txn *loose = NULL;
+	struct sq_background_txn *background = NULL;
 
 	if (!sq_link_open(c->link)) {
-		attach_open(s, &loose);
-		sq_loose_commit(&loose);
+		attach_open(s, &background);
+		sq_background_commit(&background);
 		sq_session_link_lost(s);
 		return NULL;
 	}
 	/* Without an expiry the session ends with the connection that is taken over
 	 * (MQTT 5.0 §3.1.4); a keeper is no connection. */
-	ends = clean || (s->takes_over && s->expiry_s == 0 && (a->flags & SQ_ATTACH_KEEPER) == 0);
+	ends = clean ||
+	    (s->at.takes_over && s->life.expiry_s == 0 && (a->flags & SQ_ATTACH_KEEPER) == 0);
 	attach_old_will(s, ends);
-	if (ends && s->answered)
-		s = attach_renew(s, &c->key, &loose);
-	attach_open(s, &loose);
+	if (ends && s->at.answered)
+		s = attach_renew(s, &c->key, &background);
+	attach_open(s, &background);
 	if (a->flags & SQ_ATTACH_CLEAN_START) {
-		s->cleaned_instance = a->instance;
-		s->cleaned_ordinal = a->ordinal;
+		s->at.cleaned_instance = a->instance;
+		s->at.cleaned_ordinal = a->ordinal;
 	}
-	fresh = a->incarnation != s->incarnation;
+	fresh = a->incarnation != s->id.incarnation;
 	attach_remade(s, a, fresh);
-	s->expiry_s = sq_session_expiry_s(s, a->expiry_s);
-	s->will_delay_s = a->will_delay_s;
+	s->life.expiry_s = sq_session_expiry_s(s, a->expiry_s);
+	s->will.delay_s = a->will_delay_s;
 	if (a->will.len > 0) {
-		s->will.block = sq_block_copy(a->will.p, a->will.len);
-		s->will.image = s->will.block->bytes;
+		s->will.msg.block = sq_block_copy(a->will.p, a->will.len);
+		s->will.msg.image = s->will.msg.block->bytes;
 	}
 	sq_permit_attached(s, sq_link_identity(c->link));
-	s->admitted = true;
-	s->answered = true; /* or as good as that: it is stored with what the PUT says */
-	sq_window_list(s, a, fresh, &loose);
+	s->at.admitted = true;
+	s->at.answered = true; /* or as good as that: it is stored with what the PUT says */
+	sq_window_list(s, a, fresh, &background);
 	if (attach_stores(s) || sq_attach_moves(s, a))
-		sq_stored_base(s, sq_loose_txn(s, &loose));
-	sq_loose_commit(&loose);
+		sq_persist_base(s, sq_background_txn(s, &background));
+	sq_background_commit(&background);
 	return s;
 }
 
@@ -238,15 +241,15 @@ static void
 attach_take(struct sq_session *s, const struct sq_call *c)
 {
 	for (int lane = 0; lane < SQ_LANES; lane++) {
-		if (s->failed[lane])
-			sq_lane_in_failed(&s->lanes[lane]);
-		s->failed[lane] = false;
+		if (s->in.failed[lane])
+			sq_lane_in_failed(&s->in.lanes[lane]);
+		s->in.failed[lane] = false;
 	}
-	s->epoch = sq_broker_id(s->shard->broker);
-	sq_htab_insert(&s->shard->by_epoch, &s->by_epoch, sq_hash_u64(s->epoch));
-	s->link = sq_link_ref(c->link);
-	sq_heap_remove(&s->shard->timers, &s->timer);
-	s->broke = false;
+	s->at.epoch = sq_broker_id(s->shard->broker);
+	sq_htab_insert(&s->shard->by_epoch, &s->at.by_epoch, sq_hash_u64(s->at.epoch));
+	s->at.link = sq_link_ref(c->link);
+	sq_heap_remove(&s->shard->timers, &s->life.timer);
+	s->at.broke = false;
 	sq_order_begin(s);
 	sq_session_set_state(s, SQ_SESSION_ATTACHED);
 }
@@ -255,21 +258,21 @@ static void
 attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 {
 	struct sq_attached out = {
-	    .epoch = s->epoch,
-	    .incarnation = s->incarnation,
+	    .epoch = s->at.epoch,
+	    .incarnation = s->id.incarnation,
 	    .store = s->shard->broker->engine->store,
-	    .present = s->present,
-	    .renewed = s->restored && !s->durable,
+	    .present = s->at.present,
+	    .renewed = s->stored.restored && !s->id.durable,
 	    .max_packet = s->shard->broker->cfg.max_packet,
-	    .expiry_s = s->expiry_s,
-	    .last = {s->lanes[0].last, s->lanes[1].last},
+	    .expiry_s = s->life.expiry_s,
+	    .last = {s->in.lanes[0].last, s->in.lanes[1].last},
 	    .limits = s->shard->broker->cfg.limits,
-	    .n_held = (uint16_t)s->n_held,
+	    .n_held = (uint16_t)s->in.qos2.n,
 	};
-	uint16_t *held = sq_held_ids(s);
+	uint16_t *held = sq_qos2_in_ids(s);
 	struct sq_open_id *ids;
 
-	s->kept = s->present && (a->flags & SQ_ATTACH_TELL) != 0 && sq_link_version(c->link) >= 2
+	s->kept = s->at.present && (a->flags & SQ_ATTACH_TELL) != 0 && sq_link_version(c->link) >= 2
 	    ? SQ_KEPT_WANTED
 	    : SQ_KEPT_KNOWN;
 	out.n_open = sq_window_attach(s, a, &ids);
@@ -282,23 +285,23 @@ attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a
 void
 sq_attach_finish(struct sq_session *s)
 {
-	struct sq_call *c = s->attaching;
+	struct sq_call *c = s->at.attaching;
 	struct sq_attach a;
 
 	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK)
 		abort(); /* it was decoded before */
-	if (!s->admitted) {
+	if (!s->at.admitted) {
 		s = attach_admit(s, c, &a);
 		if (s == NULL || s->running > 0)
 			return;
 	}
-	s->admitted = false;
-	s->attaching = NULL;
-	if (s->lost || !sq_link_open(c->link)) {
-		s->attaching = s->lost ? NULL : c;
-		if (s->lost)
+	s->at.admitted = false;
+	s->at.attaching = NULL;
+	if (s->at.lost || !sq_link_open(c->link)) {
+		s->at.attaching = s->at.lost ? NULL : c;
+		if (s->at.lost)
 			sq_call_answer(c, 500, "the commit failed");
-		s->lost = false;
+		s->at.lost = false;
 		sq_session_link_lost(s);
 		return;
 	}
@@ -312,25 +315,26 @@ sq_attach_finish(struct sq_session *s)
 static void
 attach_end_durable(struct sq_session *by, struct sq_session *s)
 {
-	struct sq_loose_txn *loose = NULL;
+	struct sq_background_txn *background = NULL;
 
 	if (s == NULL)
 		return;
 	if (s->state == SQ_SESSION_ATTACHED)
-		sq_link_detached(
-		    s->link, s->epoch, SQ_MQTT_RC_TAKEN_OVER, "another connection has the session");
-	if (s->attaching != NULL)
-		sq_call_refuse(s->attaching, SQ_CONFLICT_SUPERSEDED);
-	s->attaching = NULL;
-	sq_session_end(s, SQ_ENDING_SESSION_ENDED, s->stored ? sq_loose_txn(by, &loose) : NULL);
-	sq_loose_commit(&loose); /* the answer to the PUT waits for it */
+		sq_link_detached(s->at.link, s->at.epoch, SQ_MQTT_RC_TAKEN_OVER,
+		    "another connection has the session");
+	if (s->at.attaching != NULL)
+		sq_call_refuse(s->at.attaching, SQ_CONFLICT_SUPERSEDED);
+	s->at.attaching = NULL;
+	sq_session_end(
+	    s, SQ_ENDING_SESSION_ENDED, s->stored.base ? sq_background_txn(by, &background) : NULL);
+	sq_background_commit(&background); /* the answer to the PUT waits for it */
 }
 
 /* Whether the PUT is of a connection that is new, and not of one that was accepted before. */
 static bool
 attach_connects(const struct sq_session *s, const struct sq_attach *a)
 {
-	return s != NULL ? a->instance != s->instance || a->ordinal != s->ordinal
+	return s != NULL ? a->instance != s->at.instance || a->ordinal != s->at.ordinal
 			 : a->incarnation == 0;
 }
 
@@ -339,7 +343,7 @@ attach_connects(const struct sq_session *s, const struct sq_attach *a)
 static bool
 attach_ends_durable(const struct sq_call *c, const struct sq_session *s, const struct sq_attach *a)
 {
-	bool newer = s == NULL || a->instance != s->instance || a->ordinal != s->ordinal;
+	bool newer = s == NULL || a->instance != s->at.instance || a->ordinal != s->at.ordinal;
 
 	return newer && c->key.pod[0] != '\0' &&
 	    (a->flags & (SQ_ATTACH_KEEPER | SQ_ATTACH_GONE)) == 0;
@@ -402,10 +406,10 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64());
 	attach_own(s, c, fresh);
 	attach_fence(s, &a);
-	s->attaching = c;
+	s->at.attaching = c;
 	sq_linked_join(s, c->link);
 	sq_session_set_state(s, SQ_SESSION_FENCING);
-	sq_heap_remove(&sh->timers, &s->timer);
+	sq_heap_remove(&sh->timers, &s->life.timer);
 	attach_end_durable(s, durable);
 	if (s->running == 0)
 		sq_attach_finish(s);

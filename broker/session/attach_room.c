@@ -4,13 +4,16 @@
 
 #include "broker/publish/refused.h"
 #include "broker/session/persist.h"
+#include "broker/session/session.h"
+#include "broker/session/txn.h"
 #include "core/log.h"
 #include "core/memory.h"
 
 bool
 sq_attach_moves(const struct sq_session *s, const struct sq_attach *a)
 {
-	return s->stored && (s->stored_instance != a->instance || s->stored_ordinal != a->ordinal);
+	return s->stored.base &&
+	    (s->stored.instance != a->instance || s->stored.ordinal != a->ordinal);
 }
 
 /* Whether a PUT for this session changes what is stored. */
@@ -19,7 +22,7 @@ attach_needs_store(const struct sq_call *c, const struct sq_session *s, const st
     const struct sq_session *durable)
 {
 	return c->key.pod[0] == '\0' || (s != NULL && sq_attach_moves(s, a)) ||
-	    (durable != NULL && durable->stored);
+	    (durable != NULL && durable->stored.base);
 }
 
 /* Whether a PUT for this session could not be answered before the store is well again. */
@@ -27,7 +30,7 @@ static bool
 attach_would_hang(struct sq_broker *b, const struct sq_call *c, const struct sq_session *s,
     const struct sq_attach *a, const struct sq_session *durable)
 {
-	return sq_stored_engine(b) && attach_needs_store(c, s, a, durable) &&
+	return sq_persist_engine(b) && attach_needs_store(c, s, a, durable) &&
 	    b->engine->ops->stalled(b->engine);
 }
 
@@ -36,7 +39,8 @@ static bool
 attach_store_full(
     struct sq_broker *b, struct sq_call *c, const struct sq_session *s, const struct sq_attach *a)
 {
-	uint64_t will = s != NULL && s->will.image != NULL ? sq_image_size(s->will.image) : 0;
+	uint64_t will = s != NULL && s->will.msg.image != NULL ? sq_image_size(s->will.msg.image)
+							       : 0;
 
 	if (c->key.pod[0] != '\0' || !sq_engine_full(b->engine) ||
 	    (s != NULL && a->will.len <= will))

@@ -2,9 +2,11 @@
 #include <stdlib.h>
 
 #include "broker/publish/dead_letters.h"
-#include "broker/shard/pace.h"
 #include "broker/publish/publish_priv.h"
 #include "broker/session/persist.h"
+#include "broker/session/session.h"
+#include "broker/session/txn.h"
+#include "broker/shard/pace.h"
 #include "broker/shard/sys_counts.h"
 #include "core/fault.h"
 #include "core/mem.h"
@@ -20,26 +22,26 @@ enum {
 };
 
 static uint8_t
-batch_release(struct sq_session *s, struct sq_op *op, uint16_t packet_id)
+batch_release(struct sq_session *s, struct sq_call_txn *op, uint16_t packet_id)
 {
-	const struct sq_held *held = sq_held_find(s, packet_id);
+	const struct sq_qos2_id *held = sq_qos2_in_find(s, packet_id);
 
 	if (held == NULL)
 		return SQ_MQTT_RC_PACKET_ID_NOT_FOUND;
 	if (held->stored)
-		sq_stored_released(s, op->txn, packet_id);
-	(void)sq_held_remove(s, packet_id);
+		sq_persist_released(s, op->txn, packet_id);
+	(void)sq_qos2_in_remove(s, packet_id);
 	op->releases = true;
 	return SQ_MQTT_RC_SUCCESS;
 }
 
 static uint8_t
 batch_message(
-    struct sq_session *s, struct sq_op *op, const struct sq_entry *e, struct sq_publish *p)
+    struct sq_session *s, struct sq_call_txn *op, const struct sq_entry *e, struct sq_publish *p)
 {
 	uint8_t code;
 
-	if (e->packet_id != 0 && sq_held_find(s, e->packet_id) != NULL)
+	if (e->packet_id != 0 && sq_qos2_in_find(s, e->packet_id) != NULL)
 		return SQ_MQTT_RC_SUCCESS; /* a second copy of what awaits its release */
 	if (sq_memory_level() == SQ_MEMORY_REFUSED) {
 		p->n = 0;
@@ -47,8 +49,8 @@ batch_message(
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_MEMORY);
 	}
 	code = sq_publish_message(p);
-	if (e->packet_id != 0 && !sq_mqtt_reason_failed(code) && sq_held_add(s, e->packet_id))
-		sq_op_held(op, e->packet_id);
+	if (e->packet_id != 0 && !sq_mqtt_reason_failed(code) && sq_qos2_in_add(s, e->packet_id))
+		sq_call_txn_held(op, e->packet_id);
 	return code;
 }
 
@@ -72,10 +74,10 @@ struct sq_slices {
 	struct sq_task task;
 	struct sq_session *session; /* pinned by the task, and by 'op' */
 	struct sq_call *call;
-	struct sq_op *op;      /* NULL: the session has ended */
-	struct sq_batch batch; /* its entries: those that are not read */
-	uint16_t at;           /* of these the first */
-	uint16_t skip;         /* entries that were admitted before */
+	struct sq_call_txn *op; /* NULL: the session has ended */
+	struct sq_batch batch;  /* its entries: those that are not read */
+	uint16_t at;            /* of these the first */
+	uint16_t skip;          /* entries that were admitted before */
 	struct sq_origin origin;
 	struct sq_msg msg;
 	size_t matched, messages, taken;
@@ -90,14 +92,14 @@ batch_publish(struct sq_slices *b)
 	return (struct sq_publish){.broker = s->shard->broker,
 	    .home = s->shard,
 	    .from = s,
-	    .permit = s->permit,
-	    .tenant = s->tenant,
+	    .permit = s->permit.subject,
+	    .tenant = s->id.tenant,
 	    .txn = b->op->txn,
 	    .op = b->op,
 	    .msg = &b->msg,
 	    .origin = &b->origin,
-	    .not_from = s->incarnation,
-	    .copy_out = s->sparse,
+	    .not_from = s->id.incarnation,
+	    .copy_out = s->in.sparse,
 	    .shard = s->shard,
 	    .call = b->call};
 }
@@ -121,7 +123,7 @@ batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq
 	}
 	if (p->work == before) /* refused, known already, kept for later, a release */
 		p->work += UNROUTED_WORK;
-	sq_lane_in_set(&s->lanes[b->batch.lane], b->origin.number, code);
+	sq_lane_in_set(&s->in.lanes[b->batch.lane], b->origin.number, code);
 	sq_publish_pause(p);
 }
 
@@ -129,7 +131,7 @@ batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq
 static void
 batch_slice(struct sq_slices *b, struct sq_publish *p)
 {
-	sq_lane_in_admit(&b->session->lanes[b->batch.lane], &b->batch);
+	sq_lane_in_admit(&b->session->in.lanes[b->batch.lane], &b->batch);
 	b->batch.upto = 0;
 	while (b->at < b->batch.n && p->work < SLICE_MAX) {
 		struct sq_entry e = sq_batch_next(&b->batch.entries);
@@ -149,19 +151,19 @@ static void
 batch_end(struct sq_slices *b)
 {
 	struct sq_session *s = b->session;
-	struct sq_op *op = b->op;
+	struct sq_call_txn *op = b->op;
 
-	sq_sys_add(s->sys, SQ_SYS_RECEIVED, (int64_t)b->taken);
-	sq_sys_add(s->sys, SQ_SYS_RECEIVED_BYTES, (int64_t)b->call->body->size);
-	s->sparse = b->messages >= SPARSE_RATIO && b->matched * SPARSE_RATIO < b->messages;
-	sq_stored_batch(s, op->txn, op->lane, op->last, op->held, op->n_held);
+	sq_sys_add(s->id.sys, SQ_SYS_RECEIVED, (int64_t)b->taken);
+	sq_sys_add(s->id.sys, SQ_SYS_RECEIVED_BYTES, (int64_t)b->call->body->size);
+	s->in.sparse = b->messages >= SPARSE_RATIO && b->matched * SPARSE_RATIO < b->messages;
+	sq_persist_batch(s, op->txn, op->lane, op->last, op->held, op->n_held);
 	if (b->messages > 0)
 		SQ_FAULT("broker-publish-admitted");
 	if (op->releases)
 		SQ_FAULT("broker-release-admitted");
 	if (b->messages > 0)
 		sq_pace_memory(s->shard, b->call);
-	sq_op_commit(op);
+	sq_call_txn_commit(op);
 }
 
 /* True: it is taken in. */
@@ -175,7 +177,7 @@ batch_go_on(struct sq_slices *b)
 	p = batch_publish(b);
 	batch_slice(b, &p);
 	if (b->at < b->batch.n) {
-		sq_lane_in_cut(&s->lanes[b->batch.lane], b->origin.number);
+		sq_lane_in_cut(&s->in.lanes[b->batch.lane], b->origin.number);
 		sq_publish_part(&p);
 		return false;
 	}
@@ -203,7 +205,7 @@ batch_run(struct sq_task *t)
 	} else if (!batch_go_on(b)) {
 		batch_later(b);
 	} else {
-		s->slices[b->batch.lane] = NULL;
+		s->in.slices[b->batch.lane] = NULL;
 		free(b);
 		sq_order_retry(s);
 	}
@@ -216,10 +218,10 @@ batch_admit(struct sq_session *s, struct sq_call *c, const struct sq_batch *batc
 	struct sq_slices first = {.task = {.run = batch_run},
 	    .session = s,
 	    .call = c,
-	    .op = sq_op_new(s, c),
+	    .op = sq_call_txn_new(s, c),
 	    .batch = *batch,
 	    .skip = skip,
-	    .origin = {s->incarnation, batch->run, batch->first - 1, 0},
+	    .origin = {s->id.incarnation, batch->run, batch->first - 1, 0},
 	    .msg = {c->body, NULL}};
 	struct sq_slices *rest;
 
@@ -228,7 +230,7 @@ batch_admit(struct sq_session *s, struct sq_call *c, const struct sq_batch *batc
 	first.op->last = batch->first + batch->n - 1;
 	if (batch_go_on(&first))
 		return;
-	s->slices[batch->lane] = rest = sq_xmalloc(sizeof *rest);
+	s->in.slices[batch->lane] = rest = sq_xmalloc(sizeof *rest);
 	*rest = first;
 	batch_later(rest);
 }
@@ -237,12 +239,12 @@ void
 sq_publish_cut(struct sq_session *s)
 {
 	for (int lane = 0; lane < SQ_LANES; lane++) {
-		struct sq_slices *b = s->slices[lane];
+		struct sq_slices *b = s->in.slices[lane];
 
 		if (b == NULL)
 			continue;
-		s->slices[lane] = NULL;
-		sq_op_abandon(b->op);
+		s->in.slices[lane] = NULL;
+		sq_call_txn_abandon(b->op);
 		b->op = NULL;
 	}
 }
@@ -255,7 +257,7 @@ batch_parked(const struct sq_session *s, uint8_t lane)
 
 	SQ_LIST_FOR_EACH(c, &s->waiting, struct sq_call, node)
 		n += c->kind == SQ_CALL_MESSAGES && sq_batch_lane(c->body->bytes) == lane &&
-		    sq_batch_last(c->body->bytes) > s->lanes[lane].last;
+		    sq_batch_last(c->body->bytes) > s->in.lanes[lane].last;
 	return n;
 }
 
@@ -267,7 +269,7 @@ batch_park(struct sq_session *s, struct sq_call *c, uint8_t lane)
 		sq_list_push_back(&s->waiting, &c->node);
 		return;
 	}
-	c->last = s->lanes[lane].last;
+	c->last = s->in.lanes[lane].last;
 	sq_call_refuse(c, SQ_CONFLICT_GAP);
 }
 
@@ -282,12 +284,12 @@ batch_put_off(struct sq_session *s, struct sq_call *c, uint8_t lane)
 	if (lane != 0)
 		return false;
 	if (sq_memory_level() != SQ_MEMORY_REFUSED) {
-		s->put_off_ms = 0;
+		s->in.put_off_ms = 0;
 		return false;
 	}
-	if (s->put_off_ms == 0)
-		s->put_off_ms = now_ms;
-	if (now_ms - s->put_off_ms >= PUT_OFF_MS)
+	if (s->in.put_off_ms == 0)
+		s->in.put_off_ms = now_ms;
+	if (now_ms - s->in.put_off_ms >= PUT_OFF_MS)
 		return false;
 	sq_call_answer(c, 503, "the broker's memory is nearly used up");
 	return true;
@@ -304,7 +306,7 @@ sq_publish_offer(struct sq_session *s, struct sq_call *c)
 		sq_call_answer(c, 400, "malformed batch");
 		return;
 	}
-	lane = &s->lanes[b.lane];
+	lane = &s->in.lanes[b.lane];
 	if (b.run == lane->run && b.first <= lane->last + 1 &&
 	    b.first + b.n > lane->kept + OUTCOMES_MAX) {
 		sq_call_answer(c, 400, "outcomes are never acknowledged");
@@ -312,9 +314,9 @@ sq_publish_offer(struct sq_session *s, struct sq_call *c)
 	}
 	switch (sq_lane_in_offer(lane, &b, &skip)) {
 	case SQ_LANE_ADMIT:
-		if (s->slices[b.lane] == NULL && batch_put_off(s, c, b.lane))
+		if (s->in.slices[b.lane] == NULL && batch_put_off(s, c, b.lane))
 			return;
-		if (s->slices[b.lane] == NULL && sq_order_in_batch(&s->order.in, b.mark))
+		if (s->in.slices[b.lane] == NULL && sq_order_in_batch(&s->order.in, b.mark))
 			batch_admit(s, c, &b, skip);
 		else
 			batch_park(s, c, b.lane);
@@ -342,7 +344,7 @@ sq_publish_answer(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_
 	uint8_t *codes;
 
 	codes = sq_xmalloc(n);
-	if (!sq_lane_in_outcomes(&s->lanes[lane], first, n, codes)) {
+	if (!sq_lane_in_outcomes(&s->in.lanes[lane], first, n, codes)) {
 		free(codes);
 		c->conflict = SQ_CONFLICT_RUN;
 		c->status = 409;

@@ -7,13 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/group/group.h"
 #include "broker/publish/dead_letters.h"
 #include "broker/session/demand.h"
-#include "broker/group/group.h"
 #include "broker/session/linked.h"
-#include "broker/shard/pace.h"
 #include "broker/session/persist.h"
+#include "broker/session/session.h"
+#include "broker/session/txn.h"
 #include "broker/session/window.h"
+#include "broker/shard/pace.h"
 #include "broker/shard/sys_counts.h"
 #include "core/fault.h"
 #include "core/mem.h"
@@ -35,14 +37,14 @@ deliver_taken(struct sq_demand *demanded, const struct sq_item *items, size_t n)
 static void
 deliver_take_own(struct sq_consumer *c, struct sq_item *items, size_t n)
 {
-	struct sq_session *s = SQ_CONTAINER_OF(c, struct sq_session, consumer);
+	struct sq_session *s = SQ_CONTAINER_OF(c, struct sq_session, flow.consumer);
 
 	assert(s->state == SQ_SESSION_ATTACHED); /* else it asks for nothing */
-	deliver_taken(&s->demanded, items, n);
+	deliver_taken(&s->flow.demanded, items, n);
 	for (size_t i = 0; i < n; i++) {
-		sq_ready_push(s, &(struct sq_ready){.item = items[i]});
-		if (s->old_items > 0 && --s->old_items == 0)
-			s->old_last = items[i].seq;
+		sq_pending_push(s, &(struct sq_pending){.item = items[i]});
+		if (s->window.old.items > 0 && --s->window.old.items == 0)
+			s->window.old.last_seq = items[i].seq;
 	}
 	sq_window_charge(s);
 	sq_deliver_pump(s);
@@ -56,18 +58,18 @@ sq_deliver_take_member(struct sq_consumer *c, struct sq_item *items, size_t n)
 
 	deliver_taken(&m->demanded, items, n);
 	for (size_t i = 0; i < n; i++)
-		sq_ready_push(s, &(struct sq_ready){items[i], sq_group_ref(m->group), m});
+		sq_pending_push(s, &(struct sq_pending){items[i], sq_group_ref(m->group), m});
 	sq_window_charge(s);
 	m->open += (uint32_t)n;
 	if (sq_list_empty(&m->node) || s->state != SQ_SESSION_ATTACHED) /* it has left meanwhile */
-		sq_settle_return_ready(s, SQ_RETURN_GROUPS);
+		sq_settle_return_pending(s, SQ_RETURN_GROUPS);
 	sq_deliver_pump(s);
 }
 
 static void
 deliver_cancelled(struct sq_consumer *c)
 {
-	sq_session_unpin(SQ_CONTAINER_OF(c, struct sq_session, consumer));
+	sq_session_unpin(SQ_CONTAINER_OF(c, struct sq_session, flow.consumer));
 }
 
 /* Sending. */
@@ -89,8 +91,8 @@ deliver_expiry_s(const struct sq_item *item, uint64_t now_ms)
 static void
 deliver_charge(struct sq_session *s, const struct sq_item *item)
 {
-	s->used_msgs++;
-	s->used_bytes += sq_image_size(item->msg.image);
+	s->flow.used_msgs++;
+	s->flow.used_bytes += sq_image_size(item->msg.image);
 }
 
 /* Writes one delivery, which was charged; 'slot' is NULL at QoS 0. */
@@ -99,7 +101,7 @@ deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_g
     const struct sq_slot *slot, uint8_t qos, bool retain, const struct sq_block *subs, bool again)
 {
 	struct sq_target t = {
-	    .epoch = s->epoch,
+	    .epoch = s->at.epoch,
 	    .delivery = slot != NULL ? slot->delivery : 0,
 	    .queue = group != NULL ? group->id : 0,
 	    .packet_id = slot != NULL ? sq_slot_packet_id(s, slot) : 0,
@@ -108,7 +110,7 @@ deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_g
 	    .n_subs = (uint8_t)(subs != NULL ? subs->size / sizeof(uint32_t) : 0),
 	};
 
-	sq_link_deliver(s->link, &item->msg, qos > 0 ? &item->origin : NULL,
+	sq_link_deliver(s->at.link, &item->msg, qos > 0 ? &item->origin : NULL,
 	    deliver_expiry_s(item, sq_worker_now_ms(s->shard->worker)), &t,
 	    subs != NULL ? (const uint32_t *)(const void *)subs->bytes : NULL);
 	sq_count(s->shard->broker, SQ_M_SENT_QOS0 + qos, 1);
@@ -116,7 +118,7 @@ deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_g
 
 /* Fills a new slot with the item. */
 static struct sq_slot *
-deliver_slot(struct sq_session *s, const struct sq_ready *r, uint8_t qos)
+deliver_slot(struct sq_session *s, const struct sq_pending *r, uint8_t qos)
 {
 	const struct sq_member *m = r->member;
 	struct sq_block *subs = m != NULL ? m->subs : r->item.subs;
@@ -146,7 +148,7 @@ static void
 deliver_expected(struct sq_session *s, struct sq_slot *slot, const struct sq_member *m)
 {
 	slot->qos = 1;
-	slot->order = s->next_order++;
+	slot->order = s->window.next_order++;
 	slot->retain = slot->item.retain && (m == NULL || m->as_published);
 	slot->subs = m != NULL ? m->subs : slot->item.subs;
 	if (slot->subs != NULL)
@@ -173,7 +175,7 @@ announce_done(struct sq_txn *txn, int err)
 
 	(void)err; /* then the broker is about to end */
 	SQ_FAULT("broker-announce-committed");
-	s->announced_done = an->number;
+	s->flow.announced_done = an->number;
 	free(an);
 	if (s->state == SQ_SESSION_ATTACHED)
 		deliver_row(s);
@@ -187,7 +189,7 @@ announce_txn(struct sq_session *s, struct announce **an)
 	if (*an == NULL) {
 		*an = sq_xcalloc(1, sizeof **an);
 		(*an)->session = s;
-		(*an)->number = ++s->announced;
+		(*an)->number = ++s->flow.announced;
 		sq_txn_begin(&(*an)->txn, s, announce_done);
 	}
 	return &(*an)->txn;
@@ -199,15 +201,15 @@ deliver_row(struct sq_session *s)
 {
 	struct sq_slot *slot;
 
-	while ((slot = sq_out_first(s)) != NULL && slot->announce <= s->announced_done) {
-		sq_out_pop(s);
+	while ((slot = sq_unsent_first(s)) != NULL && slot->announce <= s->flow.announced_done) {
+		sq_unsent_pop(s);
 		deliver_slot_now(s, slot, false);
 	}
 }
 
 /* What one turn of a session begins, and commits at its end. */
 struct turn {
-	struct sq_loose_txn *loose;
+	struct sq_background_txn *background;
 	struct announce *announce;
 	/* What of a queue has left the row of ready items. */
 	struct sq_sink *sent_of;
@@ -228,11 +230,11 @@ turn_flush(struct sq_session *s, struct turn *turn)
 }
 
 /* Takes the first ready item, which waits no longer. */
-static struct sq_ready
+static struct sq_pending
 turn_pop(struct sq_session *s, struct turn *turn)
 {
-	struct sq_ready r = sq_ready_pop(s);
-	struct sq_sink *sink = r.group != NULL ? &r.group->sink : &s->sink;
+	struct sq_pending r = sq_pending_pop(s);
+	struct sq_sink *sink = r.group != NULL ? &r.group->sink : &s->flow.sink;
 
 	if (turn->sent_of != sink) {
 		turn_flush(s, turn);
@@ -249,7 +251,7 @@ turn_pop(struct sq_session *s, struct turn *turn)
 /* Writes an item that has credit and, above QoS 0, room for a slot; or lets it wait for
  * its commit.  Takes it. */
 static void
-deliver_item(struct sq_session *s, struct turn *turn, struct sq_ready *r, uint8_t qos)
+deliver_item(struct sq_session *s, struct turn *turn, struct sq_pending *r, uint8_t qos)
 {
 	const struct sq_member *m = r->member;
 	struct sq_slot *slot;
@@ -259,22 +261,22 @@ deliver_item(struct sq_session *s, struct turn *turn, struct sq_ready *r, uint8_
 		deliver_send(s, &r->item, r->group, NULL, 0,
 		    r->item.retain && (m == NULL || m->as_published),
 		    m != NULL ? m->subs : r->item.subs, false);
-		sq_window_drop(s, &turn->loose, r);
+		sq_window_drop(s, &turn->background, r);
 		return;
 	}
-	if (s->n_expected > 0 && qos == 1 && (slot = sq_window_expected(s, r)) != NULL) {
+	if (s->window.old.n_expected > 0 && qos == 1 && (slot = sq_window_expected(s, r)) != NULL) {
 		deliver_expected(s, slot, m);
 		return;
 	}
 	slot = deliver_slot(s, r, qos);
 	deliver_charge(s, &slot->item);
 	sq_slot_sent(s, slot);
-	if (qos == 2 && sq_stored_announced(s, slot->group)) {
-		sq_stored_open(s, announce_txn(s, &turn->announce), slot);
-		slot->announce = s->announced;
-		sq_out_push(s, slot);
-	} else if (s->out_first != 0) {
-		sq_out_push(s, slot);
+	if (qos == 2 && sq_persist_announced(s, slot->group)) {
+		sq_persist_open(s, announce_txn(s, &turn->announce), slot);
+		slot->announce = s->flow.announced;
+		sq_unsent_push(s, slot);
+	} else if (s->window.unsent_first != 0) {
+		sq_unsent_push(s, slot);
 	} else {
 		deliver_slot_now(s, slot, false);
 	}
@@ -284,12 +286,12 @@ deliver_item(struct sq_session *s, struct turn *turn, struct sq_ready *r, uint8_
 static bool
 deliver_next(struct sq_session *s, struct turn *turn)
 {
-	struct sq_ready *first = sq_ready_at(s, 0), r;
-	uint8_t qos = sq_ready_qos(first);
+	struct sq_pending *first = sq_pending_at(s, 0), r;
+	uint8_t qos = sq_pending_qos(first);
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
 
 	if (first->group == NULL && sq_order_holds(&s->order, &first->item)) {
-		r = sq_ready_pop(s); /* it goes on waiting */
+		r = sq_pending_pop(s); /* it goes on waiting */
 		sq_order_hold(s, &r);
 		return true;
 	}
@@ -297,14 +299,14 @@ deliver_next(struct sq_session *s, struct turn *turn)
 		r = turn_pop(s, turn);
 		sq_count(s->shard->broker, SQ_M_DROPPED_EXPIRED, 1);
 		if (r.item.assured)
-			sq_dead_item(r.group != NULL ? r.group->sink.source : s->sink.source,
-			    sq_loose_txn(s, &turn->loose), &r.item, SQ_DEAD_EXPIRED);
-		sq_window_drop(s, &turn->loose, &r);
+			sq_dead_item(r.group != NULL ? r.group->sink.source : s->flow.sink.source,
+			    sq_background_txn(s, &turn->background), &r.item, SQ_DEAD_EXPIRED);
+		sq_window_drop(s, &turn->background, &r);
 		return true;
 	}
-	if (s->n_acked > 0 && sq_window_was_acked(s, first)) {
+	if (s->window.old.n_acked > 0 && sq_window_was_acked(s, first)) {
 		r = turn_pop(s, turn);
-		sq_window_drop(s, &turn->loose, &r);
+		sq_window_drop(s, &turn->background, &r);
 		return true;
 	}
 	if (!sq_may_leave(s, qos))
@@ -317,7 +319,7 @@ deliver_next(struct sq_session *s, struct turn *turn)
 static bool
 deliver_again(struct sq_session *s)
 {
-	struct sq_slot *slot = &s->slots[s->resend[s->resend_at]];
+	struct sq_slot *slot = &s->window.slots[s->window.resend.slots[s->window.resend.at]];
 
 	/* Finished since, or sent when it came again: see sq_window_expected(). */
 	if ((slot->state == SQ_OPEN_QOS1 || slot->state == SQ_OPEN_QOS2) && !slot->expected &&
@@ -326,15 +328,15 @@ deliver_again(struct sq_session *s)
 			return false;
 		deliver_charge(s, &slot->item);
 		sq_slot_sent(s, slot);
-		if (s->reordered)
-			slot->order = s->next_order++;
+		if (s->window.old.reordered)
+			slot->order = s->window.next_order++;
 		deliver_slot_now(s, slot, true);
 	}
-	if (++s->resend_at == s->n_resend) {
-		s->reordered = false;
-		free(s->resend);
-		s->resend = NULL;
-		s->n_resend = s->resend_at = 0;
+	if (++s->window.resend.at == s->window.resend.n) {
+		s->window.old.reordered = false;
+		free(s->window.resend.slots);
+		s->window.resend.slots = NULL;
+		s->window.resend.n = s->window.resend.at = 0;
 	}
 	return true;
 }
@@ -343,8 +345,8 @@ deliver_again(struct sq_session *s)
 static const struct sq_item *
 deliver_first_own(const struct sq_session *s)
 {
-	for (uint32_t i = 0; i < s->n_ready; i++) {
-		const struct sq_ready *r = sq_ready_at(s, i);
+	for (uint32_t i = 0; i < s->window.pending.n; i++) {
+		const struct sq_pending *r = sq_pending_at(s, i);
 
 		if (r->group == NULL)
 			return &r->item;
@@ -358,19 +360,19 @@ deliver_first_own(const struct sq_session *s)
 static bool
 deliver_older(struct sq_session *s, struct turn *turn, bool *wait)
 {
-	const struct sq_slot *slot = &s->slots[s->resend[s->resend_at]];
+	const struct sq_slot *slot = &s->window.slots[s->window.resend.slots[s->window.resend.at]];
 	const struct sq_item *own;
 
 	*wait = false;
-	if (!s->reordered || slot->group != NULL || slot->item.msg.image == NULL)
+	if (!s->window.old.reordered || slot->group != NULL || slot->item.msg.image == NULL)
 		return false;
 	own = deliver_first_own(s);
-	if (own == NULL && s->old_items > 0) {
+	if (own == NULL && s->window.old.items > 0) {
 		turn_flush(s, turn);
-		if (s->sink.engine->ops->queue.depth(s->sink.queue) == 0)
-			s->old_items = 0; /* some have expired */
+		if (s->flow.sink.engine->ops->queue.depth(s->flow.sink.queue) == 0)
+			s->window.old.items = 0; /* some have expired */
 	}
-	*wait = own == NULL && s->old_items > 0;
+	*wait = own == NULL && s->window.old.items > 0;
 	return own != NULL && own->seq < slot->item.seq;
 }
 
@@ -380,17 +382,17 @@ deliver_step(struct sq_session *s, struct turn *turn)
 {
 	bool wait = false;
 
-	if (s->n_resend > 0 && !deliver_older(s, turn, &wait))
+	if (s->window.resend.n > 0 && !deliver_older(s, turn, &wait))
 		return !wait && deliver_again(s);
-	return s->n_ready > 0 && deliver_next(s, turn);
+	return s->window.pending.n > 0 && deliver_next(s, turn);
 }
 
 /* Counts what has been charged since 'msgs' and 'bytes' were. */
 static void
 deliver_count(struct sq_session *s, uint64_t msgs, uint64_t bytes)
 {
-	sq_sys_add(s->sys, SQ_SYS_SENT, (int64_t)(s->used_msgs - msgs));
-	sq_sys_add(s->sys, SQ_SYS_SENT_BYTES, (int64_t)(s->used_bytes - bytes));
+	sq_sys_add(s->id.sys, SQ_SYS_SENT, (int64_t)(s->flow.used_msgs - msgs));
+	sq_sys_add(s->id.sys, SQ_SYS_SENT_BYTES, (int64_t)(s->flow.used_bytes - bytes));
 }
 
 void
@@ -402,12 +404,12 @@ sq_deliver_blocked(struct sq_session *s)
 static void
 deliver_some(struct sq_session *s)
 {
-	uint64_t msgs = s->used_msgs, bytes = s->used_bytes;
+	uint64_t msgs = s->flow.used_msgs, bytes = s->flow.used_bytes;
 	struct turn turn = {0};
 	int n = 0;
 
 	while (n++ < TURN_MAX) {
-		if ((n & 31) == 1 && !sq_link_writable(s->link)) {
+		if ((n & 31) == 1 && !sq_link_writable(s->at.link)) {
 			sq_deliver_blocked(s);
 			break;
 		}
@@ -418,9 +420,9 @@ deliver_some(struct sq_session *s)
 		sq_deliver_pump(s);
 	if (turn.announce != NULL) {
 		SQ_FAULT("broker-announce");
-		s->sink.engine->ops->txn.commit(&turn.announce->txn);
+		s->flow.sink.engine->ops->txn.commit(&turn.announce->txn);
 	}
-	sq_loose_commit(&turn.loose);
+	sq_background_commit(&turn.background);
 	turn_flush(s, &turn);
 	sq_window_charge(s);
 	deliver_count(s, msgs, bytes);
@@ -431,18 +433,19 @@ bool
 sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 {
 	struct turn turn = {0}; /* at QoS 0 there is nothing to settle */
-	uint64_t msgs = s->used_msgs, bytes = s->used_bytes;
-	struct sq_ready r;
+	uint64_t msgs = s->flow.used_msgs, bytes = s->flow.used_bytes;
+	struct sq_pending r;
 
-	if (s->state != SQ_SESSION_ATTACHED || s->n_ready > 0 || s->n_resend > 0 ||
+	if (s->state != SQ_SESSION_ATTACHED || s->window.pending.n > 0 || s->window.resend.n > 0 ||
 	    deliver_expired(item, sq_worker_now_ms(s->shard->worker)) ||
 	    s->order.told != s->order.round || /* what comes now comes behind an answer */
-	    (s->out_first != 0 && item->qos > 0) || !sq_may_leave(s, item->qos) ||
-	    !sq_link_writable(s->link) || !s->sink.engine->ops->txn.pass(txn, &s->consumer, item))
+	    (s->window.unsent_first != 0 && item->qos > 0) || !sq_may_leave(s, item->qos) ||
+	    !sq_link_writable(s->at.link) ||
+	    !s->flow.sink.engine->ops->txn.pass(txn, &s->flow.consumer, item))
 		return false;
-	sq_demand_take(&s->demanded, item);
-	s->sink.taken_ms = sq_worker_now_ms(s->shard->worker);
-	r = (struct sq_ready){.item = *item};
+	sq_demand_take(&s->flow.demanded, item);
+	s->flow.sink.taken_ms = sq_worker_now_ms(s->shard->worker);
+	r = (struct sq_pending){.item = *item};
 	deliver_item(s, &turn, &r, item->qos);
 	deliver_count(s, msgs, bytes);
 	sq_demand_update(s);
@@ -452,9 +455,9 @@ sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 static void
 deliver_run(struct sq_task *t)
 {
-	struct sq_session *s = SQ_CONTAINER_OF(t, struct sq_session, pump);
+	struct sq_session *s = SQ_CONTAINER_OF(t, struct sq_session, flow.pump);
 
-	s->pump_posted = false;
+	s->flow.pump_posted = false;
 	if (!sq_list_empty(&s->order.answers) && sq_order_flush(s) && !sq_list_empty(&s->waiting))
 		sq_order_retry(s);
 	if (s->state == SQ_SESSION_ATTACHED && s->kept == SQ_KEPT_DUE)
@@ -467,39 +470,40 @@ deliver_run(struct sq_task *t)
 void
 sq_deliver_pump(struct sq_session *s)
 {
-	if (s->pump_posted || s->state != SQ_SESSION_ATTACHED)
+	if (s->flow.pump_posted || s->state != SQ_SESSION_ATTACHED)
 		return;
-	s->pump_posted = true;
+	s->flow.pump_posted = true;
 	sq_session_pin(s);
-	sq_worker_post(s->shard->worker, &s->pump);
+	sq_worker_post(s->shard->worker, &s->flow.pump);
 }
 
 void
 sq_deliver_init(struct sq_session *s)
 {
-	s->next_delivery = s->base_delivery = 1;
-	s->consumer.worker = s->shard->worker;
-	s->consumer.take = deliver_take_own;
-	s->consumer.cancelled = deliver_cancelled;
-	sq_list_init(&s->consumer.node);
+	s->window.ids.next = s->window.ids.base = 1;
+	s->flow.consumer.worker = s->shard->worker;
+	s->flow.consumer.take = deliver_take_own;
+	s->flow.consumer.cancelled = deliver_cancelled;
+	sq_list_init(&s->flow.consumer.node);
 	sq_session_pin(s);
-	s->pump.run = deliver_run;
-	s->sink.engine->ops->consumer.consume(s->sink.queue, &s->consumer);
+	s->flow.pump.run = deliver_run;
+	s->flow.sink.engine->ops->consumer.consume(s->flow.sink.queue, &s->flow.consumer);
 }
 
 void
 sq_deliver_fini(struct sq_session *s)
 {
-	assert(s->n_ready == 0 && s->n_slots == 0 && s->open_bytes == 0 && s->ready_bytes == 0);
-	free(s->slots);
-	free(s->by_delivery);
-	free(s->resend);
-	free(s->ready);
+	assert(s->window.pending.n == 0 && s->window.n_slots == 0 && s->window.open_bytes == 0 &&
+	    s->window.pending.bytes == 0);
+	free(s->window.slots);
+	free(s->window.ids.slots);
+	free(s->window.resend.slots);
+	free(s->window.pending.ring);
 }
 
 bool
 sq_deliver_idle(const struct sq_session *s)
 {
-	return s->n_ready == 0 && s->n_slots == 0 &&
-	    s->sink.engine->ops->queue.depth(s->sink.queue) == 0;
+	return s->window.pending.n == 0 && s->window.n_slots == 0 &&
+	    s->flow.sink.engine->ops->queue.depth(s->flow.sink.queue) == 0;
 }

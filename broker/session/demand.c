@@ -22,7 +22,7 @@ demand_least(uint64_t a, uint64_t b)
 uint64_t
 sq_demand_room(const struct sq_session *s)
 {
-	uint64_t open = s->open_bytes, room = sq_charge_room(&s->charge, open);
+	uint64_t open = s->window.open_bytes, room = sq_charge_room(&s->window.charge, open);
 	uint64_t fair = sq_memory_fair(), least = open < SQ_OPEN_MIN ? SQ_OPEN_MIN - open : 0;
 
 	fair = fair > open ? fair - open : 0;
@@ -38,14 +38,14 @@ demand_room(const struct sq_session *s)
 
 	if (!sq_has_credit(s))
 		return room;
-	room.msgs = demand_least(s->credit_msgs - s->used_msgs, DEMAND_MAX);
-	room.bytes = demand_least(s->credit_bytes - s->used_bytes, DEMAND_BYTES);
+	room.msgs = demand_least(s->flow.credit_msgs - s->flow.used_msgs, DEMAND_MAX);
+	room.bytes = demand_least(s->flow.credit_bytes - s->flow.used_bytes, DEMAND_BYTES);
 	if (sq_has_slot(s)) {
-		uint64_t span = s->next_delivery - s->base_delivery, bytes = sq_demand_room(s);
+		uint64_t span = s->window.ids.next - s->window.ids.base, bytes = sq_demand_room(s);
 		uint32_t slots = demand_least(
-		    SQ_DELIVERIES_MAX - span, (uint64_t)UINT16_MAX - s->n_slots);
+		    SQ_DELIVERIES_MAX - span, (uint64_t)UINT16_MAX - s->window.n_slots);
 
-		slots = demand_least(slots, (uint64_t)s->receive_max - s->n_sent);
+		slots = demand_least(slots, (uint64_t)s->window.receive_max - s->window.n_sent);
 		room.slots = demand_least(slots, room.msgs);
 		room.bytes = room.bytes < bytes ? room.bytes : bytes;
 	}
@@ -71,7 +71,7 @@ demand_ask(struct sq_session *s, struct sq_consumer *c, struct sq_demand *had,
 	if (!demand_differs(had, want))
 		return;
 	*had = *want;
-	s->sink.engine->ops->consumer.demand(c, want);
+	s->flow.sink.engine->ops->consumer.demand(c, want);
 }
 
 /* The part of 'room' that a member asks for. */
@@ -98,16 +98,18 @@ sq_demand_update(struct sq_session *s)
 {
 	struct sq_demand room = {0};
 
-	if (s->n_resend > 0) {
-		if (!s->reordered || s->n_ready > DEMAND_MAX / 2) /* see deliver_older() */
+	if (s->window.resend.n > 0) {
+		if (!s->window.old.reordered ||
+		    s->window.pending.n > DEMAND_MAX / 2) /* see deliver_older() */
 			return;
 		room = demand_room(s);
-	} else if (s->n_ready == 0) {
+	} else if (s->window.pending.n == 0) {
 		room = demand_room(s);
-	} else if (sq_may_leave(s, sq_ready_qos(sq_ready_at(s, 0)))) {
+	} else if (sq_may_leave(s, sq_pending_qos(sq_pending_at(s, 0)))) {
 		return; /* the link is full, or the turn is over */
 	}
-	demand_ask(s, &s->consumer, &s->demanded, s->order.n_held > 0 ? &demand_none : &room);
+	demand_ask(
+	    s, &s->flow.consumer, &s->flow.demanded, s->order.n_held > 0 ? &demand_none : &room);
 	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
 		struct sq_demand share;
 
@@ -121,6 +123,6 @@ sq_demand_update(struct sq_session *s)
 void
 sq_demand_end(struct sq_session *s)
 {
-	if (s->sink.queue != NULL)
-		demand_ask(s, &s->consumer, &s->demanded, &demand_none);
+	if (s->flow.sink.queue != NULL)
+		demand_ask(s, &s->flow.consumer, &s->flow.demanded, &demand_none);
 }

@@ -2,7 +2,7 @@
 #ifndef SQ_BROKER_DEMAND_H
 #define SQ_BROKER_DEMAND_H
 
-#include "broker/session/window.h"
+#include "broker/session/session.h"
 
 enum { SQ_OPEN_MIN = 64 * 1024 }; /* bytes that each may have unacknowledged */
 
@@ -14,28 +14,28 @@ uint64_t sq_demand_room(const struct sq_session *);
 static inline bool
 sq_has_credit(const struct sq_session *s)
 {
-	return s->used_msgs < s->credit_msgs && s->used_bytes < s->credit_bytes;
+	return s->flow.used_msgs < s->flow.credit_msgs && s->flow.used_bytes < s->flow.credit_bytes;
 }
 
 /* Whether the client may get one more of QoS 1 or 2. */
 static inline bool
 sq_has_window(const struct sq_session *s)
 {
-	return s->n_sent < s->receive_max;
+	return s->window.n_sent < s->window.receive_max;
 }
 
 /* Whether the broker may keep one more for it. */
 static inline bool
 sq_has_memory(const struct sq_session *s)
 {
-	return s->open_bytes < SQ_OPEN_MIN || sq_demand_room(s) > 0;
+	return s->window.open_bytes < SQ_OPEN_MIN || sq_demand_room(s) > 0;
 }
 
 static inline bool
 sq_has_slot(const struct sq_session *s)
 {
-	return sq_has_window(s) && s->n_slots < UINT16_MAX &&
-	    s->next_delivery - s->base_delivery < SQ_DELIVERIES_MAX && sq_has_memory(s);
+	return sq_has_window(s) && s->window.n_slots < UINT16_MAX &&
+	    s->window.ids.next - s->window.ids.base < SQ_DELIVERIES_MAX && sq_has_memory(s);
 }
 
 static inline bool
@@ -46,7 +46,7 @@ sq_may_leave(const struct sq_session *s, uint8_t qos)
 
 /* At which QoS it would leave. */
 static inline uint8_t
-sq_ready_qos(const struct sq_ready *r)
+sq_pending_qos(const struct sq_pending *r)
 {
 	const struct sq_member *m = r->member;
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/session/session.h"
 #include "core/mem.h"
 
 /* A link that sessions of the shard have; there is none without. */
@@ -50,23 +51,23 @@ linked_get(struct sq_shard *sh, const struct sq_link *link)
 void
 sq_linked_join(struct sq_session *s, struct sq_link *link)
 {
-	if (s->linked != NULL && s->linked->link == link)
+	if (s->on_link.of != NULL && s->on_link.of->link == link)
 		return;
 	sq_linked_leave(s);
-	s->linked = linked_get(s->shard, link);
-	sq_list_push_back(&s->linked->sessions, &s->on_link);
+	s->on_link.of = linked_get(s->shard, link);
+	sq_list_push_back(&s->on_link.of->sessions, &s->on_link.node);
 }
 
 void
 sq_linked_leave(struct sq_session *s)
 {
-	struct sq_linked *l = s->linked;
+	struct sq_linked *l = s->on_link.of;
 
 	if (l == NULL)
 		return;
-	s->linked = NULL;
-	sq_list_remove(&s->on_link);
-	sq_list_remove(&s->blocked);
+	s->on_link.of = NULL;
+	sq_list_remove(&s->on_link.node);
+	sq_list_remove(&s->on_link.blocked);
 	if (!sq_list_empty(&l->sessions))
 		return;
 	assert(sq_list_empty(&l->blocked));
@@ -77,9 +78,9 @@ sq_linked_leave(struct sq_session *s)
 void
 sq_linked_block(struct sq_session *s)
 {
-	assert(s->linked != NULL);
-	if (sq_list_empty(&s->blocked))
-		sq_list_push_back(&s->linked->blocked, &s->blocked);
+	assert(s->on_link.of != NULL);
+	if (sq_list_empty(&s->on_link.blocked))
+		sq_list_push_back(&s->on_link.of->blocked, &s->on_link.blocked);
 }
 
 void
@@ -88,7 +89,7 @@ sq_linked_lost(struct sq_shard *sh, struct sq_link *link)
 	struct sq_linked *l;
 
 	while ((l = linked_find(sh, link)) != NULL)
-		sq_session_link_lost(SQ_LIST_FIRST(&l->sessions, struct sq_session, on_link));
+		sq_session_link_lost(SQ_LIST_FIRST(&l->sessions, struct sq_session, on_link.node));
 }
 
 void
@@ -98,8 +99,8 @@ sq_linked_writable(struct sq_shard *sh, struct sq_link *link)
 
 	if (l == NULL)
 		return;
-	SQ_LIST_FOR_EACH_SAFE(s, &l->blocked, struct sq_session, blocked) {
-		sq_list_remove(&s->blocked);
+	SQ_LIST_FOR_EACH_SAFE(s, &l->blocked, struct sq_session, on_link.blocked) {
+		sq_list_remove(&s->on_link.blocked);
 		sq_deliver_pump(s);
 	}
 }

@@ -5,7 +5,18 @@
 #ifndef SQ_BROKER_SESSION_LINKED_H
 #define SQ_BROKER_SESSION_LINKED_H
 
-#include "broker/session/session.h"
+#include "core/list.h"
+
+struct sq_link;
+struct sq_linked;
+struct sq_session;
+struct sq_shard;
+
+struct sq_on_link {
+	struct sq_linked *of;   /* its link's, or that of the PUT that waits; NULL: none */
+	struct sq_list node;    /* of that */
+	struct sq_list blocked; /* the same, while the link is full */
+};
 
 /* The session is of that link now, whatever it was before.  It holds a reference to the link, by
  * its attachment or by the PUT that waits, until sq_linked_leave(). */

@@ -32,7 +32,7 @@ member_consume(struct sq_member *m)
 
 	sq_session_pin(s);
 	m->demanded = (struct sq_demand){0};
-	s->sink.engine->ops->consumer.consume(m->group->sink.queue, &m->consumer);
+	s->flow.sink.engine->ops->consumer.consume(m->group->sink.queue, &m->consumer);
 }
 
 static void
@@ -103,17 +103,19 @@ sq_member_leave(struct sq_session *s, struct sq_member *m)
 	sq_list_remove(&m->node);
 	member_joined(m);
 	member_attend(m, false);
-	for (uint32_t i = 0; i < s->n_ready; i++) { /* what it was handed loses its member */
-		struct sq_ready *r = &s->ready[(s->ready_head + i) & (s->cap_ready - 1)];
+	for (uint32_t i = 0; i < s->window.pending.n;
+	     i++) { /* what it was handed loses its member */
+		struct sq_pending *r = &s->window.pending.ring[(s->window.pending.head + i) &
+		    (s->window.pending.cap - 1)];
 
 		if (r->member == m)
-			sq_settle_return_ready(s, SQ_RETURN_GROUPS);
+			sq_settle_return_pending(s, SQ_RETURN_GROUPS);
 	}
 	if (m->consumer.queue == NULL) {
 		sq_session_pin(s);
 		member_cancelled(&m->consumer);
 	} else if (!m->consumer.stopped) {
-		s->sink.engine->ops->consumer.cancel(&m->consumer);
+		s->flow.sink.engine->ops->consumer.cancel(&m->consumer);
 	}
 }
 
@@ -131,7 +133,7 @@ sq_members_stop(struct sq_session *s)
 {
 	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
 		if (m->consumer.queue != NULL && !m->consumer.stopped)
-			s->sink.engine->ops->consumer.cancel(&m->consumer);
+			s->flow.sink.engine->ops->consumer.cancel(&m->consumer);
 		m->demanded = (struct sq_demand){0};
 		member_joined(m);
 	}

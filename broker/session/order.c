@@ -58,7 +58,7 @@ order_park(struct sq_session *s, struct sq_call *c)
 bool
 sq_order_offer(struct sq_session *s, struct sq_call *c, const struct sq_subs_head *head)
 {
-	const uint64_t last[SQ_LANES] = {s->lanes[0].last, s->lanes[1].last};
+	const uint64_t last[SQ_LANES] = {s->in.lanes[0].last, s->in.lanes[1].last};
 
 	if (head->mark == 0)
 		return true;
@@ -100,14 +100,14 @@ order_offer_call(struct sq_session *s, struct sq_call *c)
 static void
 order_pass(struct sq_session *s)
 {
-	uint64_t epoch = s->epoch;
+	uint64_t epoch = s->at.epoch;
 	struct sq_list old;
 
 	sq_list_init(&old);
 	sq_list_splice(&old, &s->waiting);
 	SQ_LIST_FOR_EACH_SAFE(c, &old, struct sq_call, node) {
 		sq_list_remove(&c->node);
-		if (s->epoch != epoch)
+		if (s->at.epoch != epoch)
 			sq_call_refuse(c, SQ_CONFLICT_EPOCH);
 		else
 			order_offer_call(s, c);
@@ -118,19 +118,20 @@ order_pass(struct sq_session *s)
 static uint64_t
 order_progress(const struct sq_session *s)
 {
-	return s->lanes[0].last + s->lanes[1].last + s->order.in.mark + s->order.in.answered;
+	return s->in.lanes[0].last + s->in.lanes[1].last + s->order.in.mark + s->order.in.answered;
 }
 
 void
 sq_order_retry(struct sq_session *s)
 {
-	uint64_t epoch = s->epoch, before;
+	uint64_t epoch = s->at.epoch, before;
 
 	sq_session_pin(s); /* a detach may end it */
 	do {
 		before = order_progress(s);
 		order_pass(s);
-	} while (s->epoch == epoch && !sq_list_empty(&s->waiting) && order_progress(s) != before);
+	} while (
+	    s->at.epoch == epoch && !sq_list_empty(&s->waiting) && order_progress(s) != before);
 	sq_session_unpin(s);
 }
 
@@ -144,7 +145,7 @@ sq_order_ask(struct sq_session *s, struct sq_call *c, uint32_t mark)
 	assert(mark == s->order.in.mark && s->order.asking == 0);
 	s->order.asking = mark;
 	a->call = c;
-	a->epoch = s->epoch;
+	a->epoch = s->at.epoch;
 	a->mark = mark;
 	sq_list_push_back(&s->order.answers, &a->node);
 	return a;
@@ -166,7 +167,7 @@ sq_order_bind(struct sq_session *s)
 	if (o->asking == 0 || order_asking(s)->round != 0)
 		return;
 	o->round = o->round == UINT8_MAX ? 1 : (uint8_t)(o->round + 1);
-	s->sink.round = o->round;
+	s->flow.sink.round = o->round;
 	order_asking(s)->round = o->round;
 }
 
@@ -212,7 +213,7 @@ order_release(struct sq_session *s)
 	struct sq_order *o = &s->order;
 
 	while (o->n_held > 0)
-		sq_ready_unpop(s, &o->held[--o->n_held]);
+		sq_pending_unpop(s, &o->held[--o->n_held]);
 }
 
 /* Writes the first answer. */
@@ -221,7 +222,7 @@ order_write(struct sq_session *s, struct sq_order_answer *a)
 {
 	struct sq_order *o = &s->order;
 
-	sq_link_subscribed(s->link, a->epoch, a->mark, sq_buf_data(&a->codes),
+	sq_link_subscribed(s->at.link, a->epoch, a->mark, sq_buf_data(&a->codes),
 	    (uint16_t)sq_buf_len(&a->codes), &a->notes);
 	o->in.answered = a->mark;
 	if (a->round != 0)
@@ -241,7 +242,7 @@ sq_order_flush(struct sq_session *s)
 
 	while ((a = SQ_LIST_FIRST(&s->order.answers, struct sq_order_answer, node)) != NULL &&
 	    a->ready) {
-		if (!sq_link_writable(s->link)) {
+		if (!sq_link_writable(s->at.link)) {
 			sq_deliver_blocked(s);
 			break;
 		}
@@ -255,7 +256,7 @@ void
 sq_order_ready(struct sq_session *s, struct sq_order_answer *a)
 {
 	a->ready = true;
-	if (a->epoch == s->epoch)
+	if (a->epoch == s->at.epoch)
 		(void)sq_order_flush(s);
 	else
 		answer_refuse(a);
@@ -264,7 +265,7 @@ sq_order_ready(struct sq_session *s, struct sq_order_answer *a)
 /* What is held. */
 
 void
-sq_order_hold(struct sq_session *s, const struct sq_ready *r)
+sq_order_hold(struct sq_session *s, const struct sq_pending *r)
 {
 	struct sq_order *o = &s->order;
 

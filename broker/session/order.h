@@ -20,17 +20,17 @@
 
 struct sq_call;
 struct sq_order_answer;
-struct sq_ready;
+struct sq_pending;
 struct sq_session;
 
 /* The session's; order.c writes it. */
 struct sq_order {
 	struct sq_order_in in;
-	struct sq_list answers; /* struct sq_order_answer: not written, by their marks */
-	uint32_t asking;        /* the mark whose request is carried out just now; or 0 */
-	uint32_t n_joining;     /* members that wait for an answer: see members.c */
-	uint8_t round, told;    /* the newest round, and the last one whose answer was written */
-	struct sq_ready *held;  /* of later rounds, in their order; they count in their queue */
+	struct sq_list answers;  /* struct sq_order_answer: not written, by their marks */
+	uint32_t asking;         /* the mark whose request is carried out just now; or 0 */
+	uint32_t n_joining;      /* members that wait for an answer: see members.c */
+	uint8_t round, told;     /* the newest round, and the last one whose answer was written */
+	struct sq_pending *held; /* of later rounds, in their order; they count in their queue */
 	uint32_t n_held, cap_held;
 };
 
@@ -74,6 +74,6 @@ void sq_order_failed(struct sq_order_answer *);
 bool sq_order_flush(struct sq_session *);
 
 /* Holds an item that was ready; its fields are taken. */
-void sq_order_hold(struct sq_session *, const struct sq_ready *);
+void sq_order_hold(struct sq_session *, const struct sq_pending *);
 
 #endif

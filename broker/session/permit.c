@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/shard/rules.h"
 #include "broker/publish/options.h"
+#include "broker/publish/refused.h"
+#include "broker/session/session.h"
+#include "broker/session/wanted.h"
+#include "broker/shard/rules.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -111,7 +114,8 @@ sq_permit_subscribe(struct sq_session *s, struct sq_wanted *w)
 	struct sq_acl_verdict why;
 	struct sq_buf text = {0};
 
-	if (s->permit == NULL || sq_acl_may_subscribe(s->permit, &w->filter, queue, &why))
+	if (s->permit.subject == NULL ||
+	    sq_acl_may_subscribe(s->permit.subject, &w->filter, queue, &why))
 		return true;
 	permit_count(s->shard->broker, &why);
 	if (why.verb == SQ_ACL_CONSUME) {
@@ -163,7 +167,7 @@ permit_has(struct sq_session *s, const struct sq_subscription *sub)
 	}
 	if (sq_topic_filter_parse(text, &f, NULL) != SQ_OK)
 		abort(); /* it was, when it was made */
-	return sq_acl_may_subscribe(s->permit, &f, queue, &why);
+	return sq_acl_may_subscribe(s->permit.subject, &f, queue, &why);
 }
 
 void
@@ -172,12 +176,12 @@ sq_permit_refresh(struct sq_session *s)
 	struct sq_broker *b = s->shard->broker;
 	struct sq_key key;
 
-	if (s->identity == NULL || s->permit_version == sq_rules_version(b->rules))
+	if (s->permit.identity == NULL || s->permit.version == sq_rules_version(b->rules))
 		return;
-	if (sq_key_decode(sq_bytes_of(s->key), &key) != SQ_OK)
+	if (sq_key_decode(sq_bytes_of(s->id.key), &key) != SQ_OK)
 		abort(); /* sq_key_encode() has made it */
-	sq_acl_subject_free(&s->permit);
-	s->permit = permit_subject(b, s->identity, &key, &s->permit_version);
+	sq_acl_subject_free(&s->permit.subject);
+	s->permit.subject = permit_subject(b, s->permit.identity, &key, &s->permit.version);
 }
 
 /* Those that the session has and may not have any more; NULL: none.  The caller frees it. */
@@ -187,11 +191,11 @@ permit_denied(struct sq_session *s, size_t *n)
 	struct sq_subscription **v = NULL;
 
 	*n = 0;
-	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
+	SQ_LIST_FOR_EACH(sub, &s->subs.list, struct sq_subscription, node) {
 		if (permit_has(s, sub))
 			continue;
 		if (v == NULL)
-			v = sq_xmalloc(s->n_subscriptions * sizeof(*v));
+			v = sq_xmalloc(s->subs.n * sizeof(*v));
 		v[(*n)++] = sub;
 	}
 	return v;
@@ -204,21 +208,21 @@ permit_enforce(struct sq_session *s)
 	size_t n;
 	struct sq_subscription **v;
 
-	if (s->permit == NULL)
+	if (s->permit.subject == NULL)
 		return;
 	v = permit_denied(s, &n);
 	if (n == 0)
 		return;
 	sq_count(s->shard->broker, SQ_M_ACL_ENDED, (int64_t)n);
 	SQ_WARN("session", "%s: %zu of its subscriptions end, the rules of acl deny them now",
-	    s->key, n);
+	    s->id.key, n);
 	for (size_t i = 0; i < n; i += ENDED_AT_ONCE)
 		sq_subscribe_end(s, v + i, n - i < ENDED_AT_ONCE ? n - i : ENDED_AT_ONCE);
 	free(v);
-	if (s->internal && s->state == SQ_SESSION_ATTACHED) {
+	if (s->id.internal && s->state == SQ_SESSION_ATTACHED) {
 		/* A sidecar's own: it comes again, declares again and hears why not, so that
 		 * it says so, and tries until it may. */
-		sq_link_detached(s->link, s->epoch, SQ_MQTT_RC_NOT_AUTHORIZED,
+		sq_link_detached(s->at.link, s->at.epoch, SQ_MQTT_RC_NOT_AUTHORIZED,
 		    "rules of acl deny what is declared");
 		sq_session_link_lost(s);
 	}
@@ -227,10 +231,10 @@ permit_enforce(struct sq_session *s)
 void
 sq_permit_attached(struct sq_session *s, const struct sq_identity *who)
 {
-	if (s->identity == NULL || strcmp(s->identity->name, who->name) != 0) {
-		sq_identity_unref(&s->identity);
-		s->identity = sq_identity_ref(who);
-		s->permit_version = 0;
+	if (s->permit.identity == NULL || strcmp(s->permit.identity->name, who->name) != 0) {
+		sq_identity_unref(&s->permit.identity);
+		s->permit.identity = sq_identity_ref(who);
+		s->permit.version = 0;
 	}
 	sq_permit_refresh(s);
 	permit_enforce(s);
@@ -239,8 +243,8 @@ sq_permit_attached(struct sq_session *s, const struct sq_identity *who)
 void
 sq_permit_fini(struct sq_session *s)
 {
-	sq_acl_subject_free(&s->permit);
-	sq_identity_unref(&s->identity);
+	sq_acl_subject_free(&s->permit.subject);
+	sq_identity_unref(&s->permit.identity);
 }
 
 /* Asks again for some sessions, and puts them behind the others. */
@@ -254,11 +258,11 @@ permit_slice(struct sq_shard *sh)
 			sh->rules_left = 0;
 			return;
 		}
-		s = SQ_CONTAINER_OF(sh->sessions.next, struct sq_session, node);
-		sq_list_remove(&s->node);
-		sq_list_push_back(&sh->sessions, &s->node);
+		s = SQ_CONTAINER_OF(sh->sessions.next, struct sq_session, id.node);
+		sq_list_remove(&s->id.node);
+		sq_list_push_back(&sh->sessions, &s->id.node);
 		sh->rules_left--;
-		if (s->identity == NULL || s->permit_version == sh->rules_version)
+		if (s->permit.identity == NULL || s->permit.version == sh->rules_version)
 			continue;
 		sq_permit_refresh(s);
 		permit_enforce(s);

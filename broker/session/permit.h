@@ -9,9 +9,20 @@
 #define SQ_BROKER_PERMIT_H
 
 #include "broker/auth/identity.h"
-#include "broker/publish/refused.h"
-#include "broker/session/session.h"
-#include "broker/session/wanted.h"
+
+struct sq_acl_subject;
+struct sq_broker;
+struct sq_call;
+struct sq_refused;
+struct sq_session;
+struct sq_shard;
+struct sq_wanted;
+
+struct sq_permit {
+	const struct sq_identity *identity; /* a reference; NULL: not known */
+	struct sq_acl_subject *subject;     /* NULL: anything */
+	uint64_t version;                   /* of the rules that say so */
+};
 
 /* Who attaches may have no such will: before it changes anything.  Says why in the log and
  * counts it. */

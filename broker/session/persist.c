@@ -19,13 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/publish/dead_letters.h"
-#include "broker/shard/system_txn.h"
 #include "broker/engine/now.h"
 #include "broker/engine/record.h"
 #include "broker/group/group_store.h"
+#include "broker/publish/dead_letters.h"
+#include "broker/session/session.h"
 #include "broker/session/txn.h"
 #include "broker/session/window.h"
+#include "broker/shard/system_txn.h"
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -41,9 +42,9 @@ static void
 stored_put(const struct sq_session *s, struct sq_txn *txn, uint8_t kind, uint64_t sub,
     struct sq_bytes value)
 {
-	struct sq_record_key key = {kind, s->incarnation, sub};
+	struct sq_record_key key = {kind, s->id.incarnation, sub};
 
-	s->sink.engine->ops->txn.record(txn, &key, value);
+	s->flow.sink.engine->ops->txn.record(txn, &key, value);
 }
 
 static void
@@ -70,96 +71,96 @@ stored_due(const struct sq_session *s, const struct sq_heap_node *timer)
 }
 
 void
-sq_stored_base(struct sq_session *s, struct sq_txn *txn)
+sq_persist_base(struct sq_session *s, struct sq_txn *txn)
 {
 	bool detached = s->state == SQ_SESSION_DETACHED;
-	const char *name = s->identity != NULL ? s->identity->name : "";
+	const char *name = s->permit.identity != NULL ? s->permit.identity->name : "";
 	struct sq_buf v = {0};
 	uint8_t n = 0;
 
-	if (!sq_stored_engine(s->shard->broker))
+	if (!sq_persist_engine(s->shard->broker))
 		return;
-	s->stored = true;
-	s->stored_instance = s->instance;
-	s->stored_ordinal = s->ordinal;
-	while (n < SQ_SUPERSEDED_MAX && s->superseded[n].instance != 0)
+	s->stored.base = true;
+	s->stored.instance = s->at.instance;
+	s->stored.ordinal = s->at.ordinal;
+	while (n < SQ_SUPERSEDED_MAX && s->at.superseded[n].instance != 0)
 		n++;
 	sq_buf_u8(&v, VERSION);
 	sq_buf_u8(&v,
-	    (uint8_t)((s->durable ? FLAG_DURABLE : 0) | (s->left ? FLAG_LEFT : 0) |
-		(s->present ? FLAG_PRESENT : 0) | (detached ? FLAG_DETACHED : 0) |
+	    (uint8_t)((s->id.durable ? FLAG_DURABLE : 0) | (s->at.left ? FLAG_LEFT : 0) |
+		(s->at.present ? FLAG_PRESENT : 0) | (detached ? FLAG_DETACHED : 0) |
 		(name[0] != '\0' ? FLAG_NAMED : 0)));
-	sq_buf_u16(&v, (uint16_t)strlen(s->key));
-	sq_buf_append(&v, s->key, strlen(s->key));
-	sq_buf_u64(&v, s->owner);
-	sq_buf_u32(&v, s->expiry_s);
-	sq_buf_u64(&v, s->instance);
-	sq_buf_u64(&v, s->ordinal);
-	sq_buf_u32(&v, s->attempt);
-	sq_buf_u64(&v, s->cleaned_instance);
-	sq_buf_u64(&v, s->cleaned_ordinal);
-	sq_buf_u64(&v, stored_due(s, &s->timer));
-	sq_buf_u64(&v, stored_due(s, &s->will_timer));
-	sq_buf_u32(&v, s->will_delay_s);
+	sq_buf_u16(&v, (uint16_t)strlen(s->id.key));
+	sq_buf_append(&v, s->id.key, strlen(s->id.key));
+	sq_buf_u64(&v, s->at.owner);
+	sq_buf_u32(&v, s->life.expiry_s);
+	sq_buf_u64(&v, s->at.instance);
+	sq_buf_u64(&v, s->at.ordinal);
+	sq_buf_u32(&v, s->at.attempt);
+	sq_buf_u64(&v, s->at.cleaned_instance);
+	sq_buf_u64(&v, s->at.cleaned_ordinal);
+	sq_buf_u64(&v, stored_due(s, &s->life.timer));
+	sq_buf_u64(&v, stored_due(s, &s->will.timer));
+	sq_buf_u32(&v, s->will.delay_s);
 	sq_buf_u8(&v, n);
 	for (uint8_t i = 0; i < n; i++) {
-		sq_buf_u64(&v, s->superseded[i].instance);
-		sq_buf_u64(&v, s->superseded[i].ordinal);
-		sq_buf_u64(&v, s->superseded[i].epoch);
+		sq_buf_u64(&v, s->at.superseded[i].instance);
+		sq_buf_u64(&v, s->at.superseded[i].ordinal);
+		sq_buf_u64(&v, s->at.superseded[i].epoch);
 	}
 	if (name[0] != '\0') {
 		sq_buf_u16(&v, (uint16_t)strlen(name));
 		sq_buf_append(&v, name, strlen(name));
 	}
 	/* A transient session's will comes again with the next PUT. */
-	if (s->durable && s->will.image != NULL)
-		sq_buf_append(&v, s->will.image, sq_image_size(s->will.image));
+	if (s->id.durable && s->will.msg.image != NULL)
+		sq_buf_append(&v, s->will.msg.image, sq_image_size(s->will.msg.image));
 	stored_put_buf(s, txn, SQ_RECORD_SESSION, 0, &v);
 }
 
 void
-sq_stored_changed(struct sq_session *s)
+sq_persist_changed(struct sq_session *s)
 {
-	struct sq_loose_txn *loose = NULL;
+	struct sq_background_txn *background = NULL;
 
-	if (!s->stored)
+	if (!s->stored.base)
 		return;
-	sq_stored_base(s, sq_loose_txn(s, &loose));
-	sq_loose_commit(&loose);
+	sq_persist_base(s, sq_background_txn(s, &background));
+	sq_background_commit(&background);
 }
 
 void
-sq_stored_will_gone(struct sq_session *s, struct sq_txn *txn)
+sq_persist_will_gone(struct sq_session *s, struct sq_txn *txn)
 {
-	struct sq_msg will = s->will;
+	struct sq_msg will = s->will.msg;
 
-	if (!s->stored || !s->durable)
+	if (!s->stored.base || !s->id.durable)
 		return;
-	s->will = (struct sq_msg){0};
-	sq_stored_base(s, txn);
-	s->will = will;
+	s->will.msg = (struct sq_msg){0};
+	sq_persist_base(s, txn);
+	s->will.msg = will;
 }
 
 /* Up. */
 
 void
-sq_stored_batch(struct sq_session *s, struct sq_txn *txn, uint8_t lane, uint64_t last,
+sq_persist_batch(struct sq_session *s, struct sq_txn *txn, uint8_t lane, uint64_t last,
     const uint16_t *held, uint16_t n)
 {
-	struct sq_lane_in upto = s->lanes[lane]; /* its codes are borrowed */
+	struct sq_lane_in upto = s->in.lanes[lane]; /* its codes are borrowed */
 	struct sq_buf v = {0};
 
-	if (lane == 0 || !sq_stored_engine(s->shard->broker) ||
-	    (!s->durable && !s->sink.engine->ops->txn.is_durable(txn)))
+	if (lane == 0 || !sq_persist_engine(s->shard->broker) ||
+	    (!s->id.durable && !s->flow.sink.engine->ops->txn.is_durable(txn)))
 		return;
-	if (!s->stored)
-		sq_stored_base(s, txn);
+	if (!s->stored.base)
+		sq_persist_base(s, txn);
 	upto.last = last;
 	sq_lane_in_save(&upto, &v);
 	stored_put_buf(s, txn, SQ_RECORD_LANE, lane, &v);
-	s->lane_stored = true;
+	s->stored.lane = true;
 	for (uint16_t i = 0; i < n; i++) {
-		struct sq_held *h = sq_held_find(s, held[i]);
+		struct sq_qos2_id *h = sq_qos2_in_find(s, held[i]);
 
 		if (h == NULL || h->stored) /* released by this batch */
 			continue;
@@ -169,7 +170,7 @@ sq_stored_batch(struct sq_session *s, struct sq_txn *txn, uint8_t lane, uint64_t
 }
 
 void
-sq_stored_released(struct sq_session *s, struct sq_txn *txn, uint16_t packet_id)
+sq_persist_released(struct sq_session *s, struct sq_txn *txn, uint16_t packet_id)
 {
 	stored_delete(s, txn, SQ_RECORD_HELD, packet_id);
 }
@@ -177,20 +178,20 @@ sq_stored_released(struct sq_session *s, struct sq_txn *txn, uint16_t packet_id)
 /* Down. */
 
 bool
-sq_stored_announced(const struct sq_session *s, const struct sq_group *g)
+sq_persist_announced(const struct sq_session *s, const struct sq_group *g)
 {
-	return sq_stored_engine(s->shard->broker) && (g != NULL ? g->sink.durable : s->durable);
+	return sq_persist_engine(s->shard->broker) && (g != NULL ? g->sink.durable : s->id.durable);
 }
 
 void
-sq_stored_open(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
+sq_persist_open(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 {
 	const struct sq_block *subs = slot->subs;
 	size_t n = subs != NULL ? subs->size / sizeof(uint32_t) : 0;
 	struct sq_buf v = {0};
 
-	if (!s->stored)
-		sq_stored_base(s, txn);
+	if (!s->stored.base)
+		sq_persist_base(s, txn);
 	slot->stored = true;
 	sq_buf_u8(&v, slot->state);
 	sq_buf_u8(&v, slot->qos);
@@ -207,7 +208,7 @@ sq_stored_open(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 }
 
 void
-sq_stored_finished(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
+sq_persist_finished(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 {
 	if (!slot->stored)
 		return;
@@ -218,40 +219,40 @@ sq_stored_finished(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slo
 /* Subscriptions. */
 
 void
-sq_stored_subscription(
+sq_persist_subscription(
     struct sq_session *s, struct sq_txn *txn, struct sq_subscription *sub, const struct sq_sub *e)
 {
 	struct sq_buf v = {0};
 
-	if (!s->durable || !sq_stored_engine(s->shard->broker))
+	if (!s->id.durable || !sq_persist_engine(s->shard->broker))
 		return;
 	if (sub->number == 0)
-		sub->number = ++s->next_sub;
+		sub->number = ++s->stored.next_sub;
 	sq_buf_u16(&v, 1);
 	sq_sub_put(&v, e, SQ_SUB_STORED_VERSION);
 	stored_put_buf(s, txn, SQ_RECORD_SUBSCRIPTION, sub->number, &v);
 }
 
 void
-sq_stored_unsubscribed(struct sq_session *s, struct sq_txn *txn, struct sq_subscription *sub)
+sq_persist_unsubscribed(struct sq_session *s, struct sq_txn *txn, struct sq_subscription *sub)
 {
 	if (sub->number != 0 && txn != NULL)
 		stored_delete(s, txn, SQ_RECORD_SUBSCRIPTION, sub->number);
 }
 
 void
-sq_stored_end(struct sq_session *s, struct sq_txn *txn)
+sq_persist_end(struct sq_session *s, struct sq_txn *txn)
 {
-	if (!s->stored)
+	if (!s->stored.base)
 		return;
-	for (uint32_t i = 0; i < s->n_held; i++) {
-		if (s->held[i].stored)
-			stored_delete(s, txn, SQ_RECORD_HELD, s->held[i].id);
+	for (uint32_t i = 0; i < s->in.qos2.n; i++) {
+		if (s->in.qos2.ids[i].stored)
+			stored_delete(s, txn, SQ_RECORD_HELD, s->in.qos2.ids[i].id);
 	}
-	if (s->lane_stored)
+	if (s->stored.lane)
 		stored_delete(s, txn, SQ_RECORD_LANE, 1);
 	stored_delete(s, txn, SQ_RECORD_SESSION, 0);
-	s->stored = s->lane_stored = false;
+	s->stored.base = s->stored.lane = false;
 }
 
 /* Start. */
@@ -281,12 +282,12 @@ restore_find(const struct restore *r, uint64_t incarnation)
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 
-		if (r->v[mid]->incarnation < incarnation)
+		if (r->v[mid]->id.incarnation < incarnation)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return lo < r->n && r->v[lo]->incarnation == incarnation ? r->v[lo] : NULL;
+	return lo < r->n && r->v[lo]->id.incarnation == incarnation ? r->v[lo] : NULL;
 }
 
 /* The session of a record, which must be there: they are deleted together. */
@@ -308,11 +309,11 @@ restore_times(
 
 	sq_session_set_state(s, detached ? SQ_SESSION_DETACHED : SQ_SESSION_GRACE);
 	if (!detached)
-		sq_heap_set(timers, &s->timer, r->now_ms + r->broker->cfg.grace_ms);
+		sq_heap_set(timers, &s->life.timer, r->now_ms + r->broker->cfg.grace_ms);
 	else if (end_ms != 0)
-		sq_heap_set(timers, &s->timer, sq_wallclock_to_mono(end_ms, r->now_ms));
-	if (detached && will_ms != 0 && s->will.image != NULL)
-		sq_heap_set(timers, &s->will_timer, sq_wallclock_to_mono(will_ms, r->now_ms));
+		sq_heap_set(timers, &s->life.timer, sq_wallclock_to_mono(end_ms, r->now_ms));
+	if (detached && will_ms != 0 && s->will.msg.image != NULL)
+		sq_heap_set(timers, &s->will.timer, sq_wallclock_to_mono(will_ms, r->now_ms));
 }
 
 /* Whose it was, for rules, with the name that the record may have. */
@@ -328,16 +329,16 @@ restore_identity(struct restore *r, struct sq_session *s, struct sq_reader *in, 
 	}
 	if (in->bad || ((flags & FLAG_NAMED) != 0 && name.len == 0))
 		return false;
-	if (name.len == 0 && s->owner != SQ_IDENTITY_NOBODY)
+	if (name.len == 0 && s->at.owner != SQ_IDENTITY_NOBODY)
 		return true; /* of a time before names */
 	text = sq_xmemdup0(name.p, name.len);
 	if (r->last == NULL || strcmp(r->last->name, text) != 0) {
 		sq_identity_unref(&r->last);
 		r->last = sq_identity_new(
-		    &(const struct sq_identity){.id = s->owner, .name = text});
+		    &(const struct sq_identity){.id = s->at.owner, .name = text});
 	}
 	free(text);
-	s->identity = sq_identity_ref(r->last);
+	s->permit.identity = sq_identity_ref(r->last);
 	return true;
 }
 
@@ -348,32 +349,32 @@ restore_base(struct restore *r, struct sq_session *s, struct sq_reader *in, uint
 	uint64_t end_ms, will_ms;
 	uint8_t n;
 
-	s->left = (flags & FLAG_LEFT) != 0;
-	s->present = (flags & FLAG_PRESENT) != 0 || !s->durable;
-	s->stored = s->answered = s->restored = true;
-	s->owner = sq_read64(in);
-	s->expiry_s = sq_read32(in);
-	s->instance = s->stored_instance = sq_read64(in);
-	s->ordinal = s->stored_ordinal = sq_read64(in);
-	s->attempt = sq_read32(in);
-	s->cleaned_instance = sq_read64(in);
-	s->cleaned_ordinal = sq_read64(in);
+	s->at.left = (flags & FLAG_LEFT) != 0;
+	s->at.present = (flags & FLAG_PRESENT) != 0 || !s->id.durable;
+	s->stored.base = s->at.answered = s->stored.restored = true;
+	s->at.owner = sq_read64(in);
+	s->life.expiry_s = sq_read32(in);
+	s->at.instance = s->stored.instance = sq_read64(in);
+	s->at.ordinal = s->stored.ordinal = sq_read64(in);
+	s->at.attempt = sq_read32(in);
+	s->at.cleaned_instance = sq_read64(in);
+	s->at.cleaned_ordinal = sq_read64(in);
 	end_ms = sq_read64(in);
 	will_ms = sq_read64(in);
-	s->will_delay_s = sq_read32(in);
+	s->will.delay_s = sq_read32(in);
 	n = sq_read8(in);
 	for (uint8_t i = 0; i < n && i < SQ_SUPERSEDED_MAX; i++) {
-		s->superseded[i].instance = sq_read64(in);
-		s->superseded[i].ordinal = sq_read64(in);
-		s->superseded[i].epoch = sq_read64(in);
+		s->at.superseded[i].instance = sq_read64(in);
+		s->at.superseded[i].ordinal = sq_read64(in);
+		s->at.superseded[i].epoch = sq_read64(in);
 	}
 	if (in->bad || n > SQ_SUPERSEDED_MAX || !restore_identity(r, s, in, flags))
 		return false;
 	if (sq_reader_left(in) > 0) {
 		if (sq_image_check(in->p, sq_reader_left(in)) != SQ_OK)
 			return false;
-		s->will.block = sq_block_copy(in->p, sq_reader_left(in));
-		s->will.image = s->will.block->bytes;
+		s->will.msg.block = sq_block_copy(in->p, sq_reader_left(in));
+		s->will.msg.image = s->will.msg.block->bytes;
 	}
 	restore_times(r, s, (flags & FLAG_DETACHED) != 0, end_ms, will_ms);
 	return true;
@@ -420,11 +421,11 @@ load_lane(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 
 	if (s == NULL)
 		return;
-	if (key->sub != 1 || sq_lane_in_load(&s->lanes[1], value) != SQ_OK) {
+	if (key->sub != 1 || sq_lane_in_load(&s->in.lanes[1], value) != SQ_OK) {
 		restore_bad(arg, "a lane", key->id);
 		return;
 	}
-	s->lane_stored = true;
+	s->stored.lane = true;
 }
 
 static void
@@ -435,8 +436,8 @@ load_held(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	(void)value;
 	if (s == NULL)
 		return;
-	(void)sq_held_add(s, (uint16_t)key->sub);
-	sq_held_find(s, (uint16_t)key->sub)->stored = true;
+	(void)sq_qos2_in_add(s, (uint16_t)key->sub);
+	sq_qos2_in_find(s, (uint16_t)key->sub)->stored = true;
 }
 
 static void
@@ -448,8 +449,8 @@ load_subscription(void *arg, const struct sq_record_key *key, struct sq_bytes va
 		return;
 	if (sq_subscribe_restore(s, (uint32_t)key->sub, value) != SQ_OK)
 		restore_bad(arg, "a subscription", key->id);
-	if (key->sub > s->next_sub)
-		s->next_sub = (uint32_t)key->sub;
+	if (key->sub > s->stored.next_sub)
+		s->stored.next_sub = (uint32_t)key->sub;
 }
 
 static struct sq_block *
@@ -505,8 +506,8 @@ load_open(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		slot->group = open_group(r->broker, queue);
 	if (slot->group == NULL)
 		slot->orphan_queue = queue;
-	if (slot->order >= s->next_order)
-		s->next_order = slot->order + 1;
+	if (slot->order >= s->window.next_order)
+		s->window.next_order = slot->order + 1;
 	if (in.bad || slot->state < SQ_OPEN_QOS2 || slot->state > SQ_OPEN_ORPHAN) {
 		slot->state = SQ_OPEN_ORPHAN;
 		restore_bad(r, "an open id", key->id);
@@ -519,7 +520,7 @@ load_open(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 static void
 restore_claim(struct restore *r, struct sq_session *s, struct sq_slot *slot)
 {
-	const struct sq_engine_ops *ops = s->sink.engine->ops;
+	const struct sq_engine_ops *ops = s->flow.sink.engine->ops;
 	int err = slot->orphan_queue != 0 ? SQ_ENOTFOUND : SQ_OK;
 	struct sq_item item;
 
@@ -530,7 +531,7 @@ restore_claim(struct restore *r, struct sq_session *s, struct sq_slot *slot)
 	if (err != SQ_OK && err != SQ_ENOTFOUND && err != SQ_EINVAL)
 		r->err = err;
 	if (err != SQ_OK) {
-		SQ_WARN("store", "session %s: the message of packet id %u is not there", s->key,
+		SQ_WARN("store", "session %s: the message of packet id %u is not there", s->id.key,
 		    sq_slot_packet_id(s, slot));
 		slot->state = SQ_OPEN_ORPHAN;
 		return;
@@ -544,17 +545,18 @@ restore_open(struct restore *r, struct sq_session *s)
 {
 	sq_window_restored(s);
 	sq_session_open(s, NULL);
-	for (uint32_t i = 0; i < s->cap_slots; i++) {
-		if (s->slots[i].state != 0)
-			restore_claim(r, s, &s->slots[i]);
+	for (uint32_t i = 0; i < s->window.cap_slots; i++) {
+		if (s->window.slots[i].state != 0)
+			restore_claim(r, s, &s->window.slots[i]);
 	}
-	s->reordered = true;
-	if (s->durable)
-		s->old_items = (uint32_t)s->sink.engine->ops->queue.depth(s->sink.queue);
+	s->window.old.reordered = true;
+	if (s->id.durable)
+		s->window.old.items = (uint32_t)s->flow.sink.engine->ops->queue.depth(
+		    s->flow.sink.queue);
 }
 
 int
-sq_stored_restore(struct sq_broker *b)
+sq_restore(struct sq_broker *b)
 {
 	static const struct {
 		uint8_t kind;

@@ -7,14 +7,14 @@
 
 /* Where the id stands, or would stand. */
 static uint32_t
-held_at(const struct sq_session *s, uint16_t id)
+qos2_in_at(const struct sq_session *s, uint16_t id)
 {
-	uint32_t lo = 0, hi = s->n_held;
+	uint32_t lo = 0, hi = s->in.qos2.n;
 
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
 
-		if (s->held[mid].id < id)
+		if (s->in.qos2.ids[mid].id < id)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -22,49 +22,52 @@ held_at(const struct sq_session *s, uint16_t id)
 	return lo;
 }
 
-struct sq_held *
-sq_held_find(struct sq_session *s, uint16_t id)
+struct sq_qos2_id *
+sq_qos2_in_find(struct sq_session *s, uint16_t id)
 {
-	uint32_t at = held_at(s, id);
+	uint32_t at = qos2_in_at(s, id);
 
-	return at < s->n_held && s->held[at].id == id ? &s->held[at] : NULL;
+	return at < s->in.qos2.n && s->in.qos2.ids[at].id == id ? &s->in.qos2.ids[at] : NULL;
 }
 
 bool
-sq_held_add(struct sq_session *s, uint16_t id)
+sq_qos2_in_add(struct sq_session *s, uint16_t id)
 {
-	uint32_t at = held_at(s, id);
+	uint32_t at = qos2_in_at(s, id);
 
-	if (at < s->n_held && s->held[at].id == id)
+	if (at < s->in.qos2.n && s->in.qos2.ids[at].id == id)
 		return false;
-	if (s->n_held == s->cap_held) {
-		s->cap_held = s->cap_held > 0 ? s->cap_held * 2 : 8;
-		s->held = sq_xrealloc(s->held, s->cap_held * sizeof(*s->held));
+	if (s->in.qos2.n == s->in.qos2.cap) {
+		s->in.qos2.cap = s->in.qos2.cap > 0 ? s->in.qos2.cap * 2 : 8;
+		s->in.qos2.ids = sq_xrealloc(
+		    s->in.qos2.ids, s->in.qos2.cap * sizeof(*s->in.qos2.ids));
 	}
-	memmove(s->held + at + 1, s->held + at, (s->n_held - at) * sizeof(*s->held));
-	s->held[at] = (struct sq_held){.id = id};
-	s->n_held++;
+	memmove(s->in.qos2.ids + at + 1, s->in.qos2.ids + at,
+	    (s->in.qos2.n - at) * sizeof(*s->in.qos2.ids));
+	s->in.qos2.ids[at] = (struct sq_qos2_id){.id = id};
+	s->in.qos2.n++;
 	return true;
 }
 
 bool
-sq_held_remove(struct sq_session *s, uint16_t id)
+sq_qos2_in_remove(struct sq_session *s, uint16_t id)
 {
-	uint32_t at = held_at(s, id);
+	uint32_t at = qos2_in_at(s, id);
 
-	if (at == s->n_held || s->held[at].id != id)
+	if (at == s->in.qos2.n || s->in.qos2.ids[at].id != id)
 		return false;
-	s->n_held--;
-	memmove(s->held + at, s->held + at + 1, (s->n_held - at) * sizeof(*s->held));
+	s->in.qos2.n--;
+	memmove(s->in.qos2.ids + at, s->in.qos2.ids + at + 1,
+	    (s->in.qos2.n - at) * sizeof(*s->in.qos2.ids));
 	return true;
 }
 
 uint16_t *
-sq_held_ids(const struct sq_session *s)
+sq_qos2_in_ids(const struct sq_session *s)
 {
-	uint16_t *ids = sq_xcalloc(s->n_held + 1u, sizeof *ids);
+	uint16_t *ids = sq_xcalloc(s->in.qos2.n + 1u, sizeof *ids);
 
-	for (uint32_t i = 0; i < s->n_held; i++)
-		ids[i] = s->held[i].id;
+	for (uint32_t i = 0; i < s->in.qos2.n; i++)
+		ids[i] = s->in.qos2.ids[i].id;
 	return ids;
 }

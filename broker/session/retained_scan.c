@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "broker/publish/sys.h"
+#include "broker/route/retained.h"
+#include "broker/session/session.h"
+#include "broker/session/txn.h"
 #include "core/mem.h"
 #include "proto/topic/sys_value.h"
 #include "proto/topic/tags.h"
@@ -18,7 +21,7 @@ struct sq_sub_scan {
 	struct sq_list node; /* of the session */
 	struct sq_session *session;
 	struct sq_subscription *sub;
-	struct sq_op *op;
+	struct sq_call_txn *op;
 	struct sq_retained_scan *scan;
 	struct sq_bytes tag; /* only messages with it; empty: any */
 	size_t bytes;        /* seen in this slice */
@@ -27,7 +30,7 @@ struct sq_sub_scan {
 };
 
 static bool
-scan_room(const struct sq_op *op, const struct sq_item *item)
+scan_room(const struct sq_call_txn *op, const struct sq_item *item)
 {
 	uint64_t subs = item->subs != NULL ? item->subs->size : 0;
 
@@ -58,7 +61,7 @@ scan_put(const struct sq_sub_scan *sc, const struct sq_msg *m, const struct sq_o
 	    .retain = true,
 	};
 	if (item.qos > 0 && !scan_room(sc->op, &item))
-		(void)sq_op_split(sc->op, 0);
+		(void)sq_call_txn_split(sc->op, 0);
 	return ops->txn.put(sc->op->txn, b->sink->queue, &item) == SQ_OK;
 }
 
@@ -76,7 +79,7 @@ scan_visit(const struct sq_msg *m, const struct sq_origin *origin, uint64_t expi
 static void
 scan_free(struct sq_sub_scan *sc)
 {
-	struct sq_op *op = sc->op;
+	struct sq_call_txn *op = sc->op;
 
 	sc->sub->scan = NULL;
 	sq_list_remove(&sc->node);
@@ -85,17 +88,17 @@ scan_free(struct sq_sub_scan *sc)
 	assert(op->scans > 0);
 	op->scans--;
 	if (op->scans == 0 && op->parted)
-		sq_op_commit(op);
+		sq_call_txn_commit(op);
 }
 
 void
-sq_retained_commit(struct sq_op *op)
+sq_retained_commit(struct sq_call_txn *op)
 {
 	op->parted = op->scans > 0;
 	if (op->parted)
-		sq_op_part(op);
+		sq_call_txn_part(op);
 	else
-		sq_op_commit(op);
+		sq_call_txn_commit(op);
 }
 
 void
@@ -122,7 +125,7 @@ scan_slice(struct sq_sub_scan *sc, size_t *left, size_t *bytes)
 static void
 scan_first(struct sq_sub_scan *sc)
 {
-	struct sq_op *op = sc->op;
+	struct sq_call_txn *op = sc->op;
 	size_t left = SLICE_LEVELS - op->scanned;
 	bool more = true;
 
@@ -139,19 +142,19 @@ static void scan_post(struct sq_session *);
 static void
 scan_run(struct sq_task *t)
 {
-	struct sq_session *s = SQ_CONTAINER_OF(t, struct sq_session, scan_task);
-	struct sq_sub_scan *sc = SQ_LIST_FIRST(&s->scans, struct sq_sub_scan, node);
+	struct sq_session *s = SQ_CONTAINER_OF(t, struct sq_session, scans.task);
+	struct sq_sub_scan *sc = SQ_LIST_FIRST(&s->scans.list, struct sq_sub_scan, node);
 	size_t left = SLICE_LEVELS, bytes = 0;
 
-	s->scan_posted = false;
+	s->scans.posted = false;
 	while (sc != NULL && left > 0 && bytes < SLICE_BYTES) {
 		if (scan_slice(sc, &left, &bytes))
 			break;
 		scan_free(sc);
-		sc = SQ_LIST_FIRST(&s->scans, struct sq_sub_scan, node);
+		sc = SQ_LIST_FIRST(&s->scans.list, struct sq_sub_scan, node);
 	}
 	if (sc != NULL)
-		sq_op_part(sc->op);
+		sq_call_txn_part(sc->op);
 	sq_deliver_pump(s);
 	scan_post(s);
 	sq_session_unpin(s);
@@ -160,27 +163,27 @@ scan_run(struct sq_task *t)
 static void
 scan_post(struct sq_session *s)
 {
-	if (s->scan_posted || sq_list_empty(&s->scans))
+	if (s->scans.posted || sq_list_empty(&s->scans.list))
 		return;
-	s->scan_posted = true;
-	s->scan_task.run = scan_run;
+	s->scans.posted = true;
+	s->scans.task.run = scan_run;
 	sq_session_pin(s);
-	sq_worker_post_later(&s->scan_task);
+	sq_worker_post_later(&s->scans.task);
 }
 
 /* Of $SYS: there are few, made for the moment. */
 static void
 scan_sys(struct sq_session *s, struct sq_subscription *sub, const struct sq_topic_filter *f,
-    struct sq_op *op)
+    struct sq_call_txn *op)
 {
 	struct sq_sub_scan sc = {.session = s, .sub = sub, .op = op, .tag = f->tag};
 
-	sq_sys_retained(s->shard->broker->sys, s->tenant, f->filter, scan_visit, &sc);
+	sq_sys_retained(s->shard->broker->sys, s->id.tenant, f->filter, scan_visit, &sc);
 }
 
 void
 sq_retained_begin(struct sq_session *s, struct sq_subscription *sub,
-    const struct sq_topic_filter *f, struct sq_op *op)
+    const struct sq_topic_filter *f, struct sq_call_txn *op)
 {
 	struct sq_retained_scan *scan;
 	struct sq_sub_scan *sc;
@@ -205,7 +208,7 @@ sq_retained_begin(struct sq_session *s, struct sq_subscription *sub,
 	sub->scan = sc;
 	sub->binding.scanned_upto = sq_retained_scan_upto(scan);
 	op->scans++;
-	sq_list_push_back(&s->scans, &sc->node);
+	sq_list_push_back(&s->scans.list, &sc->node);
 	scan_first(sc);
 	scan_post(s);
 }

@@ -9,17 +9,30 @@
 #ifndef SQ_BROKER_RETAINED_SCAN_H
 #define SQ_BROKER_RETAINED_SCAN_H
 
-#include "broker/route/retained.h"
-#include "broker/session/txn.h"
+#include <stdbool.h>
+
+#include "core/list.h"
 #include "proto/topic/topic.h"
+#include "web/worker.h"
+
+struct sq_call_txn;
+struct sq_session;
+struct sq_subscription;
+
+/* A session's. */
+struct sq_scans {
+	struct sq_list list; /* struct sq_sub_scan */
+	struct sq_task task;
+	bool posted;
+};
 
 /* Begins the scan for 'sub', whose filter is as it was bound; one that goes on for it ends.  The
  * space is locked.  'op' is not committed by its owner while it has scans, but parted. */
 void sq_retained_begin(struct sq_session *, struct sq_subscription *sub,
-    const struct sq_topic_filter *, struct sq_op *op);
+    const struct sq_topic_filter *, struct sq_call_txn *op);
 /* Every entry is carried out; commits 'op', or leaves that to its last scan.  The space is locked:
  * whoever finds a group that is new commits later than this. */
-void sq_retained_commit(struct sq_op *op);
+void sq_retained_commit(struct sq_call_txn *op);
 /* The subscription goes: so does its scan, if there is one.  The last one of an op commits it. */
 void sq_retained_end(struct sq_subscription *);
 

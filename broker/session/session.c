@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "broker/engine/record.h"
+#include "broker/group/watch.h"
 #include "broker/publish/dead_letters.h"
 #include "broker/session/demand.h"
 #include "broker/session/linked.h"
-#include "broker/shard/pace.h"
 #include "broker/session/permit.h"
 #include "broker/session/persist.h"
 #include "broker/session/txn.h"
+#include "broker/shard/pace.h"
 #include "broker/shard/sys_counts.h"
-#include "broker/group/watch.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -45,9 +45,9 @@ sq_session_find(struct sq_shard *sh, const struct sq_key *key)
 
 	for (struct sq_hnode *n = sq_htab_find(&sh->by_key, hash); n != NULL && found == NULL;
 	     n = sq_htab_next_same(n)) {
-		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, by_key);
+		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, id.by_key);
 
-		if (strcmp(s->key, text) == 0)
+		if (strcmp(s->id.key, text) == 0)
 			found = s;
 	}
 	free(text);
@@ -60,9 +60,9 @@ sq_session_find_epoch(struct sq_shard *sh, uint64_t epoch)
 	struct sq_hnode *n = sq_htab_find(&sh->by_epoch, sq_hash_u64(epoch));
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
-		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, by_epoch);
+		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, at.by_epoch);
 
-		if (s->epoch == epoch)
+		if (s->at.epoch == epoch)
 			return s;
 	}
 	return NULL;
@@ -81,9 +81,9 @@ session_attend(struct sq_session *s)
 {
 	bool attends = sq_session_attends(s);
 
-	if (s->sink.queue != NULL && s->attends != attends) {
+	if (s->flow.sink.queue != NULL && s->attends != attends) {
 		s->attends = attends;
-		s->sink.engine->ops->queue.attend(s->sink.queue, attends ? 1 : -1);
+		s->flow.sink.engine->ops->queue.attend(s->flow.sink.queue, attends ? 1 : -1);
 	}
 	sq_members_attend(s, attends);
 }
@@ -96,14 +96,15 @@ sq_session_set_state(struct sq_session *s, enum sq_session_state to)
 	int change = (to == SQ_SESSION_ATTACHED) - (s->state == SQ_SESSION_ATTACHED);
 
 	sq_count(b, SQ_M_ATTACHED, change);
-	if (change > 0 && !s->internal)
-		sq_sys_counts_connected(b->sys_counts, s->tenant, s->sys);
-	else if (!s->internal)
-		sq_sys_add(s->sys, SQ_SYS_CONNECTED, change);
+	if (change > 0 && !s->id.internal)
+		sq_sys_counts_connected(b->sys_counts, s->id.tenant, s->id.sys);
+	else if (!s->id.internal)
+		sq_sys_add(s->id.sys, SQ_SYS_CONNECTED, change);
 	s->state = to;
 	if (to == SQ_SESSION_DETACHED)
 		sq_subscribe_unsay(s);
-	atomic_store_explicit(&s->sink.offline, to == SQ_SESSION_DETACHED, memory_order_relaxed);
+	atomic_store_explicit(
+	    &s->flow.sink.offline, to == SQ_SESSION_DETACHED, memory_order_relaxed);
 	session_attend(s);
 }
 
@@ -111,27 +112,28 @@ void
 sq_session_open(struct sq_session *s, struct sq_txn *txn)
 {
 	const struct sq_broker *b = s->shard->broker;
-	char *name = sq_record_queue_name(s->key, s->incarnation);
+	char *name = sq_record_queue_name(s->id.key, s->id.incarnation);
 	struct sq_queue_cfg q = {
 	    .name = name, /* after a clean start the key's old queue may still be on its way out */
 	    .owner = s->shard->worker,
 	    .max_msgs = b->cfg.queue_max_msgs,
 	    .max_bytes = b->cfg.queue_max_bytes,
-	    .overflow = s->durable ? SQ_OVERFLOW_REJECT_PUBLISH : SQ_OVERFLOW_DROP_NEW,
+	    .overflow = s->id.durable ? SQ_OVERFLOW_REJECT_PUBLISH : SQ_OVERFLOW_DROP_NEW,
 	    .yields = SQ_YIELD_LONELY,
-	    .durable = s->durable,
-	    .account = s->durable && sq_stored_engine(b) ? sq_tenant_account(s->tenant) : NULL,
-	    .memory = sq_tenant_account(s->tenant),
+	    .durable = s->id.durable,
+	    .account = s->id.durable && sq_persist_engine(b) ? sq_tenant_account(s->id.tenant)
+							     : NULL,
+	    .memory = sq_tenant_account(s->id.tenant),
 	    .dead = sq_dead_item,
-	    .arg = s->sink.source,
-	    .dropped = sq_sys_counts_dropped(b->sys_counts, s->tenant),
+	    .arg = s->flow.sink.source,
+	    .dropped = sq_sys_counts_dropped(b->sys_counts, s->id.tenant),
 	};
 
-	s->sink.queue = b->engine->ops->queue.open(b->engine, txn, &q);
+	s->flow.sink.queue = b->engine->ops->queue.open(b->engine, txn, &q);
 	free(name);
 	session_attend(s);
-	if (s->durable)
-		sq_watch_add(s->shard->broker->watch, &s->sink, true);
+	if (s->id.durable)
+		sq_watch_add(s->shard->broker->watch, &s->flow.sink, true);
 	sq_deliver_init(s);
 }
 
@@ -140,35 +142,36 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 {
 	struct sq_session *s = sq_xcalloc(1, sizeof *s);
 
-	s->key = session_key(key);
+	s->id.key = session_key(key);
 	s->shard = sh;
-	s->tenant = sq_tenant_get(sh->broker->tenants, key->space);
-	s->charge.account = sq_tenant_account(s->tenant);
-	s->sys = sq_sys_counts_part(sh->broker->sys_counts, s->tenant, sq_worker_index(sh->worker));
-	s->internal = sq_key_internal(sq_bytes_of(key->client));
-	if (!s->internal)
-		sq_sys_add(s->sys, SQ_SYS_TOTAL, 1);
+	s->id.tenant = sq_tenant_get(sh->broker->tenants, key->space);
+	s->window.charge.account = sq_tenant_account(s->id.tenant);
+	s->id.sys = sq_sys_counts_part(
+	    sh->broker->sys_counts, s->id.tenant, sq_worker_index(sh->worker));
+	s->id.internal = sq_key_internal(sq_bytes_of(key->client));
+	if (!s->id.internal)
+		sq_sys_add(s->id.sys, SQ_SYS_TOTAL, 1);
 	s->state = SQ_SESSION_FENCING;
-	s->incarnation = incarnation;
-	s->durable = durable;
+	s->id.incarnation = incarnation;
+	s->id.durable = durable;
 	s->pins = 1; /* the table's */
-	s->timer.owner = s->will_timer.owner = s;
-	sq_list_init(&s->on_link);
-	sq_list_init(&s->blocked);
+	s->life.timer.owner = s->will.timer.owner = s;
+	sq_list_init(&s->on_link.node);
+	sq_list_init(&s->on_link.blocked);
 	sq_list_init(&s->waiting);
 	sq_order_init(s);
-	sq_list_init(&s->subscriptions);
+	sq_list_init(&s->subs.list);
 	sq_list_init(&s->members);
-	sq_list_init(&s->scans);
-	s->sink.shard = sh;
-	s->sink.session = s;
-	s->sink.engine = sh->broker->engine;
-	s->sink.source = sq_source_new(sh->broker, s->tenant, s->key, durable);
-	s->sink.reject = s->sink.durable = durable;
+	sq_list_init(&s->scans.list);
+	s->flow.sink.shard = sh;
+	s->flow.sink.session = s;
+	s->flow.sink.engine = sh->broker->engine;
+	s->flow.sink.source = sq_source_new(sh->broker, s->id.tenant, s->id.key, durable);
+	s->flow.sink.reject = s->flow.sink.durable = durable;
 	for (int lane = 0; lane < SQ_LANES; lane++)
-		sq_list_init(&s->ops[lane]);
-	sq_htab_insert(&sh->by_key, &s->by_key, sq_hash(s->key, strlen(s->key)));
-	sq_list_push_back(&sh->sessions, &s->node);
+		sq_list_init(&s->in.batches[lane]);
+	sq_htab_insert(&sh->by_key, &s->id.by_key, sq_hash(s->id.key, strlen(s->id.key)));
+	sq_list_push_back(&sh->sessions, &s->id.node);
 	atomic_fetch_add(&sh->broker->n_sessions, 1);
 	sq_broker_object(sh->broker, 1);
 	sq_count(sh->broker, SQ_M_SESSIONS, 1);
@@ -190,13 +193,13 @@ sq_session_unpin(struct sq_session *s)
 	sq_order_fini(s);
 	sq_deliver_fini(s);
 	for (int lane = 0; lane < SQ_LANES; lane++)
-		sq_lane_in_fini(&s->lanes[lane]);
-	sq_source_free(&s->sink.source, s->shard->worker);
+		sq_lane_in_fini(&s->in.lanes[lane]);
+	sq_source_free(&s->flow.sink.source, s->shard->worker);
 	sq_permit_fini(s);
-	sq_tenant_unref(&s->tenant);
-	free(s->held);
-	free(s->acked);
-	free(s->key);
+	sq_tenant_unref(&s->id.tenant);
+	free(s->in.qos2.ids);
+	free(s->window.old.acked);
+	free(s->id.key);
 	sq_broker_object(s->shard->broker, -1);
 	free(s);
 }
@@ -213,18 +216,18 @@ session_refuse_waiting(struct sq_session *s, enum sq_conflict why)
 void
 sq_session_unattach(struct sq_session *s, enum sq_conflict why)
 {
-	if (s->epoch == 0)
+	if (s->at.epoch == 0)
 		return;
-	sq_htab_remove(&s->shard->by_epoch, &s->by_epoch);
-	s->epoch = 0;
+	sq_htab_remove(&s->shard->by_epoch, &s->at.by_epoch);
+	s->at.epoch = 0;
 	sq_linked_leave(s);
-	sq_link_unref(&s->link);
+	sq_link_unref(&s->at.link);
 	session_refuse_waiting(s, why);
 	sq_order_end(s);
 	sq_members_stop(s);
 	sq_demand_end(s);
 	sq_window_unattach(s);
-	sq_settle_return_ready(s, SQ_RETURN_ALL);
+	sq_settle_return_pending(s, SQ_RETURN_ALL);
 }
 
 /* The client is gone for good: its will is due now or after its delay, and the
@@ -236,26 +239,28 @@ session_client_gone(struct sq_session *s, uint32_t waited_s, struct sq_txn *txn)
 	struct sq_heap *timers = &s->shard->timers;
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
 
-	if (s->will_delay_s <= waited_s || s->expiry_s == 0)
-		sq_publish_will(s);
-	else if (s->will.image != NULL)
+	if (s->will.delay_s <= waited_s || s->life.expiry_s == 0)
+		sq_will_publish(s);
+	else if (s->will.msg.image != NULL)
 		sq_heap_set(
-		    timers, &s->will_timer, now_ms + (s->will_delay_s - waited_s) * UINT64_C(1000));
-	if (s->expiry_s <= waited_s) {
-		sq_session_end(
-		    s, s->expiry_s == 0 ? SQ_ENDING_SESSION_ENDED : SQ_ENDING_SESSION_EXPIRED, txn);
+		    timers, &s->will.timer, now_ms + (s->will.delay_s - waited_s) * UINT64_C(1000));
+	if (s->life.expiry_s <= waited_s) {
+		sq_session_end(s,
+		    s->life.expiry_s == 0 ? SQ_ENDING_SESSION_ENDED : SQ_ENDING_SESSION_EXPIRED,
+		    txn);
 		return;
 	}
 	sq_session_set_state(s, SQ_SESSION_DETACHED);
 	sq_settle_return(s, SQ_RETURN_GROUPS, txn);
-	if (s->expiry_s != UINT32_MAX)
-		sq_heap_set(timers, &s->timer, now_ms + (s->expiry_s - waited_s) * UINT64_C(1000));
+	if (s->life.expiry_s != UINT32_MAX)
+		sq_heap_set(timers, &s->life.timer,
+		    now_ms + (s->life.expiry_s - waited_s) * UINT64_C(1000));
 	else
-		sq_heap_remove(timers, &s->timer);
-	if (s->stored && txn != NULL)
-		sq_stored_base(s, txn);
+		sq_heap_remove(timers, &s->life.timer);
+	if (s->stored.base && txn != NULL)
+		sq_persist_base(s, txn);
 	else
-		sq_stored_changed(s);
+		sq_persist_changed(s);
 }
 
 uint32_t
@@ -271,15 +276,15 @@ sq_session_link_lost(struct sq_session *s)
 {
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
 	uint64_t grace_ms = s->shard->broker->cfg.grace_ms;
-	struct sq_call *attaching = s->attaching;
+	struct sq_call *attaching = s->at.attaching;
 
-	s->attaching = NULL;
+	s->at.attaching = NULL;
 	sq_linked_leave(s);
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
 	sq_session_set_state(s, SQ_SESSION_GRACE);
-	s->grace_ms = now_ms + grace_ms;
-	sq_heap_set(
-	    &s->shard->timers, &s->timer, now_ms + (grace_ms < RETURN_MS ? grace_ms : RETURN_MS));
+	s->life.grace_ms = now_ms + grace_ms;
+	sq_heap_set(&s->shard->timers, &s->life.timer,
+	    now_ms + (grace_ms < RETURN_MS ? grace_ms : RETURN_MS));
 	if (attaching != NULL)
 		sq_call_refuse(attaching, SQ_CONFLICT_EPOCH);
 }
@@ -288,7 +293,7 @@ void
 sq_session_detach(struct sq_session *s, struct sq_call *c)
 {
 	struct sq_detach d;
-	struct sq_op *op;
+	struct sq_call_txn *op;
 
 	if (sq_detach_decode(c->body->bytes, c->body->size, sq_link_version(c->link), &d) !=
 	    SQ_OK) {
@@ -296,30 +301,30 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 		return;
 	}
 	for (int lane = 0; lane < SQ_LANES; lane++) {
-		if (s->lanes[lane].done < d.last[lane] || s->running > 0) {
+		if (s->in.lanes[lane].done < d.last[lane] || s->running > 0) {
 			sq_list_push_back(&s->waiting, &c->node);
 			return;
 		}
 	}
-	s->expiry_s = sq_session_expiry_s(s, d.expiry_s);
+	s->life.expiry_s = sq_session_expiry_s(s, d.expiry_s);
 	if (!d.will)
-		sq_msg_unref(&s->will);
-	s->left = true;
-	s->broke = (d.flags & SQ_DETACH_QUIET) == 0;
+		sq_msg_unref(&s->will.msg);
+	s->at.left = true;
+	s->at.broke = (d.flags & SQ_DETACH_QUIET) == 0;
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
-	op = sq_op_new(s, c);
+	op = sq_call_txn_new(s, c);
 	session_client_gone(s, 0, op->txn);
-	sq_op_commit(op);
+	sq_call_txn_commit(op);
 }
 
 void
 sq_session_timer(struct sq_session *s, struct sq_heap_node *which)
 {
-	if (which == &s->will_timer) {
-		sq_publish_will(s);
-	} else if (s->state == SQ_SESSION_GRACE && s->grace_ms > which->due) {
+	if (which == &s->will.timer) {
+		sq_will_publish(s);
+	} else if (s->state == SQ_SESSION_GRACE && s->life.grace_ms > which->due) {
 		sq_settle_return(s, SQ_RETURN_GROUPS, NULL);
-		sq_heap_set(&s->shard->timers, &s->timer, s->grace_ms);
+		sq_heap_set(&s->shard->timers, &s->life.timer, s->life.grace_ms);
 	} else if (s->state == SQ_SESSION_GRACE) {
 		session_client_gone(s, (uint32_t)(s->shard->broker->cfg.grace_ms / 1000), NULL);
 	} else if (s->state == SQ_SESSION_DETACHED) {
@@ -331,7 +336,7 @@ void
 sq_session_ran(struct sq_session *s)
 {
 	if (s->state == SQ_SESSION_FENCING) {
-		if (s->running == 0 && s->attaching != NULL)
+		if (s->running == 0 && s->at.attaching != NULL)
 			sq_attach_finish(s);
 	} else if (!sq_list_empty(&s->waiting)) {
 		sq_order_retry(s);
@@ -346,19 +351,19 @@ session_leave(struct sq_session *s)
 
 	assert(s->state != SQ_SESSION_DEAD);
 	sq_publish_cut(s);
-	sq_watch_remove(s->shard->broker->watch, &s->sink);
+	sq_watch_remove(s->shard->broker->watch, &s->flow.sink);
 	sq_linked_leave(s);
 	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
 	sq_session_set_state(s, SQ_SESSION_DEAD);
-	sq_heap_remove(&sh->timers, &s->timer);
-	sq_htab_remove(&sh->by_key, &s->by_key);
-	sq_list_remove(&s->node);
-	sq_pace_end(sh, &s->sink);
+	sq_heap_remove(&sh->timers, &s->life.timer);
+	sq_htab_remove(&sh->by_key, &s->id.by_key);
+	sq_list_remove(&s->id.node);
+	sq_pace_end(sh, &s->flow.sink);
 	atomic_fetch_sub(&sh->broker->n_sessions, 1);
-	sq_share_give(sq_tenant_account(s->tenant), SQ_SHARE_SESSIONS, 1);
+	sq_share_give(sq_tenant_account(s->id.tenant), SQ_SHARE_SESSIONS, 1);
 	sq_count(sh->broker, SQ_M_SESSIONS, -1);
-	if (!s->internal)
-		sq_sys_add(s->sys, SQ_SYS_TOTAL, -1);
+	if (!s->id.internal)
+		sq_sys_add(s->id.sys, SQ_SYS_TOTAL, -1);
 }
 
 /* What is left in its queue is counted before that goes. */
@@ -367,60 +372,60 @@ session_end_queue(struct sq_session *s, enum sq_ending_why why, struct sq_txn *t
 {
 	struct sq_broker *b = s->shard->broker;
 	struct sq_ending_cfg cfg = {
-	    .queue = s->sink.queue,
-	    .source = s->sink.source,
+	    .queue = s->flow.sink.queue,
+	    .source = s->flow.sink.source,
 	    .owner = s->shard->worker,
-	    .name = s->key,
-	    .number = s->incarnation,
+	    .name = s->id.key,
+	    .number = s->id.incarnation,
 	    .why = why,
-	    .stored = s->durable && sq_stored_engine(b),
+	    .stored = s->id.durable && sq_persist_engine(b),
 	};
 
-	if (b->engine->ops->queue.empty(s->sink.queue)) {
-		b->engine->ops->queue.delete(txn, s->sink.queue);
+	if (b->engine->ops->queue.empty(s->flow.sink.queue)) {
+		b->engine->ops->queue.delete(txn, s->flow.sink.queue);
 		return;
 	}
 	(void)sq_ending_begin(b, &cfg, txn);
-	s->sink.queue = NULL;
-	s->sink.source = NULL;
+	s->flow.sink.queue = NULL;
+	s->flow.sink.source = NULL;
 }
 
 void
 sq_session_end(struct sq_session *s, enum sq_ending_why why, struct sq_txn *txn)
 {
-	const struct sq_engine_ops *ops = s->sink.engine->ops;
-	struct sq_loose_txn *loose = NULL;
+	const struct sq_engine_ops *ops = s->flow.sink.engine->ops;
+	struct sq_background_txn *background = NULL;
 
-	sq_publish_will(s);
-	if (why == SQ_ENDING_SESSION_EXPIRED && !s->internal)
-		sq_sys_add(s->sys, SQ_SYS_EXPIRED, 1);
+	sq_will_publish(s);
+	if (why == SQ_ENDING_SESSION_EXPIRED && !s->id.internal)
+		sq_sys_add(s->id.sys, SQ_SYS_EXPIRED, 1);
 	session_leave(s);
-	if (txn == NULL && sq_stored_engine(s->shard->broker))
-		txn = sq_loose_txn(s, &loose);
+	if (txn == NULL && sq_persist_engine(s->shard->broker))
+		txn = sq_background_txn(s, &background);
 	sq_subscribe_drop_all(s, txn);
-	ops->consumer.cancel(&s->consumer);
+	ops->consumer.cancel(&s->flow.consumer);
 	sq_settle_return(s, SQ_RETURN_ALL, txn);
-	sq_stored_end(s, txn);
+	sq_persist_end(s, txn);
 	session_end_queue(s, why, txn);
-	sq_loose_commit(&loose);
+	sq_background_commit(&background);
 	sq_session_unpin(s);
 }
 
 void
 sq_session_close(struct sq_session *s)
 {
-	const struct sq_engine_ops *ops = s->sink.engine->ops;
-	bool stays = s->durable && sq_stored_engine(s->shard->broker);
+	const struct sq_engine_ops *ops = s->flow.sink.engine->ops;
+	bool stays = s->id.durable && sq_persist_engine(s->shard->broker);
 
-	sq_heap_remove(&s->shard->timers, &s->will_timer);
-	sq_msg_unref(&s->will); /* the broker goes, not the client */
+	sq_heap_remove(&s->shard->timers, &s->will.timer);
+	sq_msg_unref(&s->will.msg); /* the broker goes, not the client */
 	session_leave(s);
 	sq_subscribe_drop_all(s, NULL);
 	sq_settle_return(s, SQ_RETURN_CLOSE, NULL);
-	ops->consumer.cancel(&s->consumer);
+	ops->consumer.cancel(&s->flow.consumer);
 	if (stays)
-		ops->queue.close(s->sink.queue);
+		ops->queue.close(s->flow.sink.queue);
 	else
-		ops->queue.delete(NULL, s->sink.queue);
+		ops->queue.delete(NULL, s->flow.sink.queue);
 	sq_session_unpin(s);
 }

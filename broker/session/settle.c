@@ -3,9 +3,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "broker/publish/dead_letters.h"
 #include "broker/group/group.h"
+#include "broker/publish/dead_letters.h"
 #include "broker/session/persist.h"
+#include "broker/session/session.h"
+#include "broker/session/txn.h"
 #include "broker/session/window.h"
 #include "core/fault.h"
 #include "proto/mqtt/reason.h"
@@ -14,9 +16,9 @@
 static void
 settle_done(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 {
-	const struct sq_sink *sink = slot->group != NULL ? &slot->group->sink : &s->sink;
+	const struct sq_sink *sink = slot->group != NULL ? &slot->group->sink : &s->flow.sink;
 
-	s->sink.engine->ops->txn.settle(txn, sink->queue, &slot->item, SQ_DONE);
+	s->flow.sink.engine->ops->txn.settle(txn, sink->queue, &slot->item, SQ_DONE);
 	if (slot->item.assured)
 		sq_dead_settled(sink->source, txn, &slot->item);
 }
@@ -33,7 +35,7 @@ static void
 settle_one(
     struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot, const struct sq_settle *e)
 {
-	const struct sq_engine_ops *ops = s->sink.engine->ops;
+	const struct sq_engine_ops *ops = s->flow.sink.engine->ops;
 	struct sq_queue *q = sq_window_queue(s, slot->group);
 	bool has_item = slot->item.msg.image != NULL;
 
@@ -54,7 +56,7 @@ settle_one(
 		sq_slot_weigh(s, slot);
 		slot->state = SQ_OPEN_RECEIVED;
 		if (slot->stored)
-			sq_stored_open(s, txn, slot);
+			sq_persist_open(s, txn, slot);
 		return;
 	case SQ_SETTLE_REQUEUE:
 		ops->txn.settle(txn, q, &slot->item, SQ_REQUEUE);
@@ -70,7 +72,7 @@ settle_one(
 			settle_done(s, txn, slot);
 		break;
 	}
-	sq_stored_finished(s, txn, slot);
+	sq_persist_finished(s, txn, slot);
 	sq_slot_free(s, slot);
 }
 
@@ -91,23 +93,23 @@ sq_settle_call(struct sq_session *s, struct sq_call *c)
 {
 	struct sq_settlements body;
 	struct sq_settle e;
-	struct sq_op *op;
+	struct sq_call_txn *op;
 
 	if (sq_settlements_decode(c->body->bytes, c->body->size, &body) != SQ_OK ||
 	    !settle_bounded(body.entries)) {
 		sq_call_answer(c, 400, "malformed settlements");
 		return;
 	}
-	if (body.credit_msgs > s->credit_msgs)
-		s->credit_msgs = body.credit_msgs;
-	if (body.credit_bytes > s->credit_bytes)
-		s->credit_bytes = body.credit_bytes;
-	op = sq_op_new(s, c);
+	if (body.credit_msgs > s->flow.credit_msgs)
+		s->flow.credit_msgs = body.credit_msgs;
+	if (body.credit_bytes > s->flow.credit_bytes)
+		s->flow.credit_bytes = body.credit_bytes;
+	op = sq_call_txn_new(s, c);
 	while (sq_settle_next(&body.entries, &e)) {
 		for (uint16_t i = 0; i < e.n; i++) {
 			struct sq_slot *slot = sq_slot_find(s, e.delivery + i);
 
-			if (slot == NULL || slot->queued) /* settled before, or never sent */
+			if (slot == NULL || slot->unsent) /* settled before, or never sent */
 				continue;
 			op->receives |= slot->state >= SQ_OPEN_QOS2;
 			settle_one(s, op->txn, slot, &e);
@@ -115,7 +117,7 @@ sq_settle_call(struct sq_session *s, struct sq_call *c)
 	}
 	if (op->receives)
 		SQ_FAULT("broker-settlement-admitted");
-	sq_op_commit(op);
+	sq_call_txn_commit(op);
 	sq_deliver_pump(s);
 }
 
@@ -124,20 +126,20 @@ struct returns {
 	struct sq_session *session;
 	enum sq_return how;
 	struct sq_txn *txn;
-	struct sq_loose_txn *loose;
+	struct sq_background_txn *background;
 };
 
 static struct sq_txn *
 returns_txn(struct returns *to)
 {
-	return to->txn != NULL ? to->txn : sq_loose_txn(to->session, &to->loose);
+	return to->txn != NULL ? to->txn : sq_background_txn(to->session, &to->background);
 }
 
 /* The broker ends, and the item waits in the store. */
 static bool
 returns_stays(const struct returns *to, const struct sq_item *item, const struct sq_group *g)
 {
-	return to->how == SQ_RETURN_CLOSE && item->qos > 0 && sq_stored_announced(to->session, g);
+	return to->how == SQ_RETURN_CLOSE && item->qos > 0 && sq_persist_announced(to->session, g);
 }
 
 /* It is the next broker's to count. */
@@ -158,7 +160,7 @@ static enum sq_settle_how
 return_how(const struct returns *to, const struct sq_slot *slot)
 {
 	if (slot->group != NULL && slot->state == SQ_OPEN_QOS1)
-		return to->session->broke ? SQ_REQUEUE : SQ_UNTRIED;
+		return to->session->at.broke ? SQ_REQUEUE : SQ_UNTRIED;
 	if (slot->state == SQ_OPEN_QOS2 && (slot->group != NULL || slot->item.assured))
 		return SQ_UNFINISHED;
 	return slot->group == NULL && to->how == SQ_RETURN_ALL ? SQ_UNTRIED : SQ_DONE;
@@ -167,7 +169,7 @@ return_how(const struct returns *to, const struct sq_slot *slot)
 static void
 return_slot(struct returns *to, struct sq_slot *slot)
 {
-	const struct sq_engine_ops *ops = to->session->sink.engine->ops;
+	const struct sq_engine_ops *ops = to->session->flow.sink.engine->ops;
 	enum sq_settle_how how = return_how(to, slot);
 	bool give_back = how == SQ_REQUEUE || how == SQ_UNTRIED;
 	bool stays = returns_stays(to, &slot->item, slot->group);
@@ -185,43 +187,43 @@ return_slot(struct returns *to, struct sq_slot *slot)
 		}
 	}
 	if (to->how != SQ_RETURN_CLOSE && slot->stored)
-		sq_stored_finished(to->session, returns_txn(to), slot);
+		sq_persist_finished(to->session, returns_txn(to), slot);
 	sq_slot_free(to->session, slot);
 }
 
 /* Gives a ready item back to its queue. */
 static void
-return_ready(struct returns *to, struct sq_ready *r)
+return_ready(struct returns *to, struct sq_pending *r)
 {
 	struct sq_session *s = to->session;
 
-	s->ready_bytes -= sq_image_size(r->item.msg.image);
-	if (r->group == NULL && (s->old_items > 0 || r->item.seq <= s->old_last))
-		s->old_items++;
-	s->sink.engine->ops->txn.settle(
+	s->window.pending.bytes -= sq_image_size(r->item.msg.image);
+	if (r->group == NULL && (s->window.old.items > 0 || r->item.seq <= s->window.old.last_seq))
+		s->window.old.items++;
+	s->flow.sink.engine->ops->txn.settle(
 	    returns_txn(to), sq_window_queue(s, r->group), &r->item, SQ_UNTRIED);
 	sq_window_left(s, r->group);
 	sq_group_unref(&r->group);
 }
 
 void
-sq_settle_return_ready(struct sq_session *s, enum sq_return how)
+sq_settle_return_pending(struct sq_session *s, enum sq_return how)
 {
 	struct returns to = {s, how, NULL, NULL};
-	uint32_t kept = 0, n = s->n_ready;
+	uint32_t kept = 0, n = s->window.pending.n;
 
 	/* From the last on: a queue puts each before what came back from the same place. */
 	for (uint32_t i = n; i > 0; i--) {
-		struct sq_ready r = *sq_ready_at(s, i - 1);
+		struct sq_pending r = *sq_pending_at(s, i - 1);
 
 		if (r.group == NULL && how == SQ_RETURN_GROUPS)
-			*sq_ready_at(s, n - ++kept) = r;
+			*sq_pending_at(s, n - ++kept) = r;
 		else
 			return_ready(&to, &r);
 	}
-	sq_ready_drop(s, n - kept);
+	sq_pending_drop(s, n - kept);
 	sq_window_charge(s);
-	sq_loose_commit(&to.loose);
+	sq_background_commit(&to.background);
 }
 
 void
@@ -229,10 +231,10 @@ sq_settle_return(struct sq_session *s, enum sq_return how, struct sq_txn *txn)
 {
 	struct returns to = {s, how, txn, NULL};
 
-	assert(s->n_ready == 0); /* it is not attached */
-	for (uint32_t i = 0; i < s->cap_slots; i++) {
-		if (s->slots[i].state != 0)
-			return_slot(&to, &s->slots[i]);
+	assert(s->window.pending.n == 0); /* it is not attached */
+	for (uint32_t i = 0; i < s->window.cap_slots; i++) {
+		if (s->window.slots[i].state != 0)
+			return_slot(&to, &s->window.slots[i]);
 	}
-	sq_loose_commit(&to.loose);
+	sq_background_commit(&to.background);
 }

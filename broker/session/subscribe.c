@@ -2,18 +2,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/publish/dead_letters.h"
-#include "broker/shard/system_txn.h"
-#include "broker/session/denied.h"
 #include "broker/group/group_declare.h"
-#include "broker/session/permit.h"
+#include "broker/publish/dead_letters.h"
 #include "broker/publish/refused.h"
+#include "broker/session/denied.h"
+#include "broker/session/permit.h"
+#include "broker/session/persist.h"
 #include "broker/session/retained_scan.h"
 #include "broker/session/session.h"
-#include "broker/session/persist.h"
 #include "broker/session/txn.h"
 #include "broker/session/wanted.h"
 #include "broker/shard/sys_counts.h"
+#include "broker/shard/system_txn.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
@@ -30,7 +30,7 @@ enum {
 static struct sq_subscription *
 subscription_find(struct sq_session *s, const char *name)
 {
-	struct sq_hnode *n = sq_htab_find(&s->subs_by_name, sq_hash(name, strlen(name)));
+	struct sq_hnode *n = sq_htab_find(&s->subs.by_name, sq_hash(name, strlen(name)));
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
 		struct sq_subscription *sub = SQ_CONTAINER_OF(n, struct sq_subscription, by_name);
@@ -56,7 +56,7 @@ subscription_heir(struct sq_session *s, const struct sq_subscription *sub)
 
 	if (sub->consumes)
 		return SQ_LIST_FIRST(&sub->of_group, struct sq_subscription, of_group);
-	n = sq_htab_find(&s->subs_by_group, subscription_group_hash(sub));
+	n = sq_htab_find(&s->subs.by_group, subscription_group_hash(sub));
 	for (; sub->group != NULL && n != NULL; n = sq_htab_next_same(n)) {
 		struct sq_subscription *first = SQ_CONTAINER_OF(
 		    n, struct sq_subscription, by_group);
@@ -71,7 +71,7 @@ static void
 subscription_lead(struct sq_session *s, struct sq_subscription *sub)
 {
 	sub->leads = true;
-	sq_htab_insert(&s->subs_by_group, &sub->by_group, subscription_group_hash(sub));
+	sq_htab_insert(&s->subs.by_group, &sub->by_group, subscription_group_hash(sub));
 }
 
 static void
@@ -95,7 +95,7 @@ subscription_ring_out(struct sq_session *s, struct sq_subscription *sub)
 	sq_list_remove(&sub->of_group);
 	if (!sub->leads)
 		return;
-	sq_htab_remove(&s->subs_by_group, &sub->by_group);
+	sq_htab_remove(&s->subs.by_group, &sub->by_group);
 	if (heir != NULL)
 		subscription_lead(s, heir);
 }
@@ -106,10 +106,10 @@ subscription_unlist(struct sq_session *s, struct sq_subscription *sub)
 {
 	if (sub->consumes)
 		subscription_ring_out(s, sub);
-	sq_htab_remove(&s->subs_by_name, &sub->by_name);
+	sq_htab_remove(&s->subs.by_name, &sub->by_name);
 	sq_list_remove(&sub->node);
-	s->n_subscriptions--;
-	s->filter_bytes -= sub->filter_len;
+	s->subs.n--;
+	s->subs.filter_bytes -= sub->filter_len;
 }
 
 /* Under the write lock of the tenant's space.  'txn' is NULL at the broker's end. */
@@ -121,10 +121,10 @@ subscription_free(
 	struct sq_subscription *heir = subscription_heir(s, sub);
 
 	if (sub->counted != SQ_SYS_COUNTS)
-		sq_sys_add(s->sys, (enum sq_sys_count)sub->counted, -1);
+		sq_sys_add(s->id.sys, (enum sq_sys_count)sub->counted, -1);
 	subscription_unlist(s, sub);
 	sq_retained_end(sub);
-	sq_stored_unsubscribed(s, txn, sub);
+	sq_persist_unsubscribed(s, txn, sub);
 	sq_router_unbind(b->router, &sub->binding);
 	if (sub->member != NULL && heir != NULL)
 		heir->member = sub->member;
@@ -137,7 +137,7 @@ subscription_free(
 		sq_group_leave(&sub->group, sq_worker_now_ms(s->shard->worker), txn);
 	}
 	sq_block_unref(&sub->binding.subs);
-	sq_share_give(sq_tenant_account(s->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
+	sq_share_give(sq_tenant_account(s->id.tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
 	free(sub->name);
 	free(sub);
 }
@@ -149,7 +149,7 @@ subscribe_cfg(const struct sq_session *s, const struct sq_wanted *w)
 
 	return (struct sq_group_cfg){
 	    .name = w->group,
-	    .tenant = s->tenant,
+	    .tenant = s->id.tenant,
 	    .durable = declared && (w->e.flags & SQ_SUB_DURABLE) != 0,
 	    .share = !declared,
 	    .expiry_s = w->e.queue_expiry_s,
@@ -168,7 +168,7 @@ subscribe_group(struct sq_session *s, struct sq_subscription *sub, const struct 
 	struct sq_group_cfg cfg = subscribe_cfg(s, w);
 
 	if (w->dead) {
-		sub->group = sq_dead_group(b->dead, s->tenant, w->dead_kind);
+		sub->group = sq_dead_group(b->dead, s->id.tenant, w->dead_kind);
 		sub->group->n_subs++;
 	} else {
 		sub->group = sq_group_join(b, &cfg, txn);
@@ -226,10 +226,10 @@ subscribe_count(struct sq_session *s, struct sq_subscription *sub, const struct 
 	bool twin = w->dead && w->dead_kind != SQ_DEAD_ASSURED;
 
 	sub->counted = SQ_SYS_COUNTS;
-	if (twin || s->internal)
+	if (twin || s->id.internal)
 		return;
 	sub->counted = sub->group != NULL ? SQ_SYS_SHARED : SQ_SYS_SUBSCRIPTIONS;
-	sq_sys_add(s->sys, (enum sq_sys_count)sub->counted, 1);
+	sq_sys_add(s->id.sys, (enum sq_sys_count)sub->counted, 1);
 }
 
 static struct sq_subscription *
@@ -239,18 +239,18 @@ subscribe_new(struct sq_session *s, struct sq_wanted *w, struct sq_txn *txn)
 
 	sub->name = w->name;
 	w->name = NULL;
-	sq_list_push_back(&s->subscriptions, &sub->node);
-	sq_htab_insert(&s->subs_by_name, &sub->by_name, sq_hash(sub->name, strlen(sub->name)));
-	s->n_subscriptions++;
-	sq_share_force(sq_tenant_account(s->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
+	sq_list_push_back(&s->subs.list, &sub->node);
+	sq_htab_insert(&s->subs.by_name, &sub->by_name, sq_hash(sub->name, strlen(sub->name)));
+	s->subs.n++;
+	sq_share_force(sq_tenant_account(s->id.tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
 	sub->filter_len = (uint32_t)w->e.filter.len;
-	s->filter_bytes += sub->filter_len;
+	s->subs.filter_bytes += sub->filter_len;
 	if (w->group != NULL) {
 		subscribe_group(s, sub, w, txn);
 	} else {
-		sub->binding.sink = &s->sink;
+		sub->binding.sink = &s->flow.sink;
 		sq_router_bind(s->shard->broker->router,
-		    sq_sys_counts_space(s->shard->broker->sys_counts, s->tenant, &w->filter),
+		    sq_sys_counts_space(s->shard->broker->sys_counts, s->id.tenant, &w->filter),
 		    &w->filter, &sub->binding);
 	}
 	subscribe_count(s, sub, w);
@@ -286,7 +286,7 @@ subscribe_options(
 		sub->binding.subs = subs;
 		sub->binding.max_qos = e->options & SQ_OPTION_QOS;
 		sub->binding.as_published = (e->options & SQ_OPTION_AS_PUBLISHED) != 0;
-		sub->binding.not_from = (e->options & SQ_OPTION_NO_LOCAL) ? s->incarnation : 0;
+		sub->binding.not_from = (e->options & SQ_OPTION_NO_LOCAL) ? s->id.incarnation : 0;
 	}
 }
 
@@ -335,7 +335,7 @@ subscribe_stores(const struct sq_session *s, const struct sq_wanted *w)
 {
 	bool declared = (w->e.flags & SQ_SUB_DECLARED) != 0;
 
-	if (s->durable)
+	if (s->id.durable)
 		return true;
 	if (w->group == NULL || w->dead || (declared && (w->e.flags & SQ_SUB_DURABLE) == 0))
 		return false;
@@ -348,7 +348,7 @@ subscribe_no_share(const struct sq_session *s, struct sq_wanted *w, enum sq_shar
 	struct sq_buf why = {0};
 	uint8_t code;
 
-	sq_share_explain(sq_tenant_account(s->tenant), kind, &why);
+	sq_share_explain(sq_tenant_account(s->id.tenant), kind, &why);
 	sq_buf_u8(&why, '\0');
 	code = sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED, (const char *)sq_buf_data(&why));
 	sq_buf_fini(&why);
@@ -363,7 +363,7 @@ struct share_most {
 static void
 subscribe_give(const struct sq_session *s, const struct share_most *most)
 {
-	struct sq_account *a = sq_tenant_account(s->tenant);
+	struct sq_account *a = sq_tenant_account(s->id.tenant);
 
 	sq_share_give(a, SQ_SHARE_SUBSCRIPTIONS, most->subscriptions);
 	sq_share_give(a, SQ_SHARE_GROUPS, most->groups);
@@ -375,7 +375,7 @@ subscribe_give(const struct sq_session *s, const struct share_most *most)
 static uint8_t
 subscribe_share(const struct sq_session *s, struct sq_wanted *w, struct share_most *most)
 {
-	struct sq_account *a = sq_tenant_account(s->tenant);
+	struct sq_account *a = sq_tenant_account(s->id.tenant);
 
 	*most = (struct share_most){.subscriptions = 1};
 	if (w->group != NULL) /* and its binding; dead letters have two of each */
@@ -393,7 +393,8 @@ subscribe_share(const struct sq_session *s, struct sq_wanted *w, struct share_mo
 }
 
 static uint8_t
-subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struct request *req)
+subscribe_one(
+    struct sq_session *s, struct sq_wanted *w, struct sq_call_txn *op, struct request *req)
 {
 	struct sq_txn *txn = op->txn; /* until retained messages fill it */
 	unsigned handling = sq_option_retain(w->e.options);
@@ -402,10 +403,10 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struc
 	struct share_most most = {0};
 	uint8_t code;
 
-	if (is_new && s->n_subscriptions >= s->shard->broker->cfg.max_subs_per_session)
+	if (is_new && s->subs.n >= s->shard->broker->cfg.max_subs_per_session)
 		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
 		    "the session has as many as it may (limits.max-subscriptions)");
-	if (is_new && s->filter_bytes + w->e.filter.len > s->shard->broker->cfg.max_sub_bytes)
+	if (is_new && s->subs.filter_bytes + w->e.filter.len > s->shard->broker->cfg.max_sub_bytes)
 		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
 		    "the filters of the session have as many bytes as they may "
 		    "(limits.subscription-bytes)");
@@ -433,7 +434,7 @@ subscribe_one(struct sq_session *s, struct sq_wanted *w, struct sq_op *op, struc
 	}
 	subscribe_apply(s, sub, &w->e, txn);
 	subscribe_declare(s, sub, w, txn);
-	sq_stored_subscription(s, txn, sub, &w->e);
+	sq_persist_subscription(s, txn, sub, &w->e);
 	subscribe_bound(req, sub);
 	if (sub->group == NULL && !is_new)
 		sq_router_changed(&sub->binding);
@@ -478,7 +479,7 @@ subscribe_refused(
 /* Carries out entry 'i' and says of it in the notes what its code doesn't. */
 static uint8_t
 subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_sub *e, uint16_t i,
-    struct sq_op *op, struct request *req)
+    struct sq_call_txn *op, struct request *req)
 {
 	struct sq_wanted w;
 	uint8_t code = sq_wanted_parse(key, e, &w);
@@ -501,7 +502,7 @@ subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_
 static void
 subscribe_key(const struct sq_session *s, struct sq_key *key)
 {
-	if (sq_key_decode(sq_bytes_of(s->key), key) != SQ_OK)
+	if (sq_key_decode(sq_bytes_of(s->id.key), key) != SQ_OK)
 		abort(); /* sq_key_encode() has made it */
 }
 
@@ -519,17 +520,18 @@ subscribe_prune(struct request *req, struct sq_txn *txn)
 /* Lets others come first.  Not before the commit of what they may find: theirs of a group that
  * is new comes after that. */
 static void
-subscribe_pause(struct sq_session *s, const struct request *req, struct sq_op *op)
+subscribe_pause(struct sq_session *s, const struct request *req, struct sq_call_txn *op)
 {
 	if (req->n_groups > 0)
-		(void)sq_op_split(op, 0);
-	sq_space_unlock(sq_tenant_space(s->tenant));
-	sq_space_wrlock(sq_tenant_space(s->tenant));
+		(void)sq_call_txn_split(op, 0);
+	sq_space_unlock(sq_tenant_space(s->id.tenant));
+	sq_space_wrlock(sq_tenant_space(s->id.tenant));
 }
 
 /* Carries its entries out, in 'op'. */
 static void
-subscribe_entries(struct sq_session *s, struct request *req, struct sq_op *op, unsigned version)
+subscribe_entries(
+    struct sq_session *s, struct request *req, struct sq_call_txn *op, unsigned version)
 {
 	struct sq_key key;
 
@@ -549,9 +551,9 @@ subscribe_entries(struct sq_session *s, struct request *req, struct sq_op *op, u
 static void
 subscribe_carry_out(struct sq_session *s, struct sq_call *c, struct request *req)
 {
-	struct sq_space *space = sq_tenant_space(s->tenant);
+	struct sq_space *space = sq_tenant_space(s->id.tenant);
 	unsigned version = sq_link_version(c->link);
-	struct sq_op *op = sq_op_new(s, c);
+	struct sq_call_txn *op = sq_call_txn_new(s, c);
 
 	sq_space_wrlock(space);
 	subscribe_entries(s, req, op, version);
@@ -566,7 +568,7 @@ subscribe_carry_out(struct sq_session *s, struct sq_call *c, struct request *req
 static bool
 subscribe_waits(const struct sq_session *s)
 {
-	return sq_stored_engine(s->shard->broker) && (s->durable || s->running >= RUNNING_MAX);
+	return sq_persist_engine(s->shard->broker) && (s->id.durable || s->running >= RUNNING_MAX);
 }
 
 /* One with a mark is answered by a frame: of what is stored once it is committed, else at
@@ -574,10 +576,10 @@ subscribe_waits(const struct sq_session *s)
 static void
 subscribe_in_order(struct sq_session *s, struct sq_call *c, struct request *req)
 {
-	struct sq_space *space = sq_tenant_space(s->tenant);
+	struct sq_space *space = sq_tenant_space(s->id.tenant);
 	struct sq_order_answer *answer = sq_order_ask(s, c, req->head.mark);
 	bool waits = subscribe_waits(s);
-	struct sq_op *op = sq_op_new(s, NULL);
+	struct sq_call_txn *op = sq_call_txn_new(s, NULL);
 
 	sq_space_wrlock(space);
 	subscribe_entries(s, req, op, sq_link_version(c->link));
@@ -626,17 +628,17 @@ sq_subscribe_call(struct sq_session *s, struct sq_call *c)
 void
 sq_subscribe_unsay(struct sq_session *s)
 {
-	struct sq_space *space = sq_tenant_space(s->tenant);
+	struct sq_space *space = sq_tenant_space(s->id.tenant);
 	struct sq_own_txn *own = NULL;
 	bool any = false;
 	unsigned n = 0;
 
-	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node)
+	SQ_LIST_FOR_EACH(sub, &s->subs.list, struct sq_subscription, node)
 		any = any || sub->word != NULL;
 	if (!any)
 		return;
 	sq_space_wrlock(space);
-	SQ_LIST_FOR_EACH(sub, &s->subscriptions, struct sq_subscription, node) {
+	SQ_LIST_FOR_EACH(sub, &s->subs.list, struct sq_subscription, node) {
 		if (sub->word == NULL)
 			continue;
 		sq_group_undeclare(sub->group, &sub->word, sq_worker_now_ms(s->shard->worker),
@@ -654,31 +656,30 @@ sq_subscribe_unsay(struct sq_session *s)
 void
 sq_subscribe_end(struct sq_session *s, struct sq_subscription *const *v, size_t n)
 {
-	struct sq_space *space = sq_tenant_space(s->tenant);
-	struct sq_loose_txn *loose = NULL;
+	struct sq_space *space = sq_tenant_space(s->id.tenant);
+	struct sq_background_txn *background = NULL;
 
 	sq_space_wrlock(space);
 	for (size_t i = 0; i < n; i++)
-		subscription_end(s, v[i], sq_loose_txn(s, &loose));
-	sq_loose_commit(&loose); /* before somebody else's change of the same group */
+		subscription_end(s, v[i], sq_background_txn(s, &background));
+	sq_background_commit(&background); /* before somebody else's change of the same group */
 	sq_space_unlock(space);
 }
 
 void
 sq_subscribe_drop_all(struct sq_session *s, struct sq_txn *txn)
 {
-	struct sq_space *space = sq_tenant_space(s->tenant);
+	struct sq_space *space = sq_tenant_space(s->id.tenant);
 
-	while (!sq_list_empty(&s->subscriptions)) {
+	while (!sq_list_empty(&s->subs.list)) {
 		sq_space_wrlock(space);
-		for (int n = 0; n < LOCKED_MAX && !sq_list_empty(&s->subscriptions); n++)
+		for (int n = 0; n < LOCKED_MAX && !sq_list_empty(&s->subs.list); n++)
 			subscription_free(s,
-			    SQ_LIST_FIRST(&s->subscriptions, struct sq_subscription, node), true,
-			    txn);
+			    SQ_LIST_FIRST(&s->subs.list, struct sq_subscription, node), true, txn);
 		sq_space_unlock(space);
 	}
-	sq_htab_fini(&s->subs_by_name);
-	sq_htab_fini(&s->subs_by_group);
+	sq_htab_fini(&s->subs.by_name);
+	sq_htab_fini(&s->subs.by_group);
 }
 
 int
@@ -700,11 +701,11 @@ sq_subscribe_restore(struct sq_session *s, uint32_t number, struct sq_bytes valu
 		sq_wanted_fini(&w);
 		return SQ_EINVAL;
 	}
-	sq_space_wrlock(sq_tenant_space(s->tenant));
+	sq_space_wrlock(sq_tenant_space(s->id.tenant));
 	sub = subscribe_new(s, &w, NULL);
 	sub->number = number;
 	subscribe_apply(s, sub, &e, NULL);
-	sq_space_unlock(sq_tenant_space(s->tenant));
+	sq_space_unlock(sq_tenant_space(s->id.tenant));
 	sq_wanted_fini(&w);
 	return SQ_OK;
 }

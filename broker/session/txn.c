@@ -2,12 +2,13 @@
 
 #include <stdlib.h>
 
-#include "broker/shard/pace.h"
 #include "broker/session/persist.h"
+#include "broker/session/session.h"
+#include "broker/shard/pace.h"
 #include "core/fault.h"
 #include "core/mem.h"
 
-struct sq_loose_txn {
+struct sq_background_txn {
 	struct sq_txn txn;
 	struct sq_session *session;
 };
@@ -32,14 +33,14 @@ sq_txn_end(struct sq_session *s)
 
 /* What the batch admitted never was; the sidecar attaches again. */
 static void
-op_failed(struct sq_op *op)
+op_failed(struct sq_call_txn *op)
 {
 	struct sq_session *s = op->session;
 
 	for (uint16_t i = 0; i < op->n_held; i++)
-		(void)sq_held_remove(s, op->held[i]);
+		(void)sq_qos2_in_remove(s, op->held[i]);
 	if (op->first != 0)
-		s->failed[op->lane] = true;
+		s->in.failed[op->lane] = true;
 	if (op->call != NULL) {
 		op->call->status = 500;
 		op->call->detail = "the commit failed";
@@ -52,9 +53,9 @@ op_failed(struct sq_op *op)
 }
 
 static void
-op_outcomes(struct sq_op *op)
+op_outcomes(struct sq_call_txn *op)
 {
-	struct sq_lane_in *lane = &op->session->lanes[op->lane];
+	struct sq_lane_in *lane = &op->session->in.lanes[op->lane];
 
 	sq_lane_in_done(lane, op->last);
 	sq_publish_answer(op->session, op->call, op->lane, op->first,
@@ -62,7 +63,7 @@ op_outcomes(struct sq_op *op)
 }
 
 static void
-op_fault(const struct sq_op *op)
+op_fault(const struct sq_call_txn *op)
 {
 	if (op->first != 0 && !op->releases)
 		SQ_FAULT("broker-publish-committed");
@@ -74,11 +75,11 @@ op_fault(const struct sq_op *op)
 
 /* Answers its call and frees it. */
 static void
-op_end(struct sq_op *op)
+op_end(struct sq_call_txn *op)
 {
 	struct sq_session *s = op->session;
 
-	if (op->err != SQ_OK || (op->first != 0 && s->failed[op->lane]))
+	if (op->err != SQ_OK || (op->first != 0 && s->in.failed[op->lane]))
 		op_failed(op);
 	else if (op->first != 0)
 		op_outcomes(op);
@@ -95,7 +96,7 @@ op_end(struct sq_op *op)
 /* One of its transactions is done.  A batch that holds nothing durable is done before older
  * ones that do; outcomes leave in the order of the numbers. */
 static void
-op_part_done(struct sq_op *op, int err)
+op_part_done(struct sq_call_txn *op, int err)
 {
 	struct sq_session *s = op->session;
 	struct sq_list *row;
@@ -110,9 +111,9 @@ op_part_done(struct sq_op *op, int err)
 		op_end(op);
 		return;
 	}
-	row = &s->ops[op->lane];
+	row = &s->in.batches[op->lane];
 	sq_session_pin(s);
-	while ((op = SQ_LIST_FIRST(row, struct sq_op, node)) != NULL && op->ended) {
+	while ((op = SQ_LIST_FIRST(row, struct sq_call_txn, node)) != NULL && op->ended) {
 		sq_list_remove(&op->node);
 		op_end(op);
 	}
@@ -122,27 +123,27 @@ op_part_done(struct sq_op *op, int err)
 static void
 op_done(struct sq_txn *txn, int err)
 {
-	op_part_done(SQ_CONTAINER_OF(txn, struct sq_op, begun), err);
+	op_part_done(SQ_CONTAINER_OF(txn, struct sq_call_txn, begun), err);
 }
 
 /* One that was begun when another was full. */
 struct op_part {
 	struct sq_txn txn;
-	struct sq_op *op;
+	struct sq_call_txn *op;
 };
 
 static void
 part_done(struct sq_txn *txn, int err)
 {
 	struct op_part *part = SQ_CONTAINER_OF(txn, struct op_part, txn);
-	struct sq_op *op = part->op;
+	struct sq_call_txn *op = part->op;
 
 	free(part);
 	op_part_done(op, err);
 }
 
 void
-sq_op_part(struct sq_op *op)
+sq_call_txn_part(struct sq_call_txn *op)
 {
 	struct op_part *next = sq_xcalloc(1, sizeof *next);
 
@@ -157,20 +158,20 @@ sq_op_part(struct sq_op *op)
 }
 
 bool
-sq_op_split(struct sq_op *op, uint64_t number)
+sq_call_txn_split(struct sq_call_txn *op, uint64_t number)
 {
 	if (!op->txn->engine->ops->txn.is_durable(op->txn))
 		return false;
 	if (op->first != 0)
-		sq_stored_batch(op->session, op->txn, op->lane, number - 1, op->held, op->n_held);
-	sq_op_part(op);
+		sq_persist_batch(op->session, op->txn, op->lane, number - 1, op->held, op->n_held);
+	sq_call_txn_part(op);
 	return true;
 }
 
-struct sq_op *
-sq_op_new(struct sq_session *s, struct sq_call *call)
+struct sq_call_txn *
+sq_call_txn_new(struct sq_session *s, struct sq_call *call)
 {
-	struct sq_op *op = sq_xcalloc(1, sizeof *op);
+	struct sq_call_txn *op = sq_xcalloc(1, sizeof *op);
 
 	sq_txn_begin(&op->begun, s, op_done);
 	op->txn = &op->begun;
@@ -182,7 +183,7 @@ sq_op_new(struct sq_session *s, struct sq_call *call)
 }
 
 void
-sq_op_held(struct sq_op *op, uint16_t packet_id)
+sq_call_txn_held(struct sq_call_txn *op, uint16_t packet_id)
 {
 	if ((op->n_held & (op->n_held - 1)) == 0) /* a power of two is full */
 		op->held = sq_xrealloc(
@@ -191,49 +192,49 @@ sq_op_held(struct sq_op *op, uint16_t packet_id)
 }
 
 void
-sq_op_commit(struct sq_op *op)
+sq_call_txn_commit(struct sq_call_txn *op)
 {
 	if (op->first != 0)
-		sq_list_push_back(&op->session->ops[op->lane], &op->node);
+		sq_list_push_back(&op->session->in.batches[op->lane], &op->node);
 	op->txn->engine->ops->txn.commit(op->txn);
 }
 
 void
-sq_op_abandon(struct sq_op *op)
+sq_call_txn_abandon(struct sq_call_txn *op)
 {
 	op->err = SQ_ECLOSED;
-	sq_op_commit(op);
+	sq_call_txn_commit(op);
 }
 
 static void
 loose_done(struct sq_txn *txn, int err)
 {
-	struct sq_loose_txn *loose = SQ_CONTAINER_OF(txn, struct sq_loose_txn, txn);
-	struct sq_session *s = loose->session;
+	struct sq_background_txn *background = SQ_CONTAINER_OF(txn, struct sq_background_txn, txn);
+	struct sq_session *s = background->session;
 
-	if (err != SQ_OK && s->admitted) /* unsettled items come again, but a PUT is lost */
-		s->lost = true;
-	free(loose);
+	if (err != SQ_OK && s->at.admitted) /* unsettled items come again, but a PUT is lost */
+		s->at.lost = true;
+	free(background);
 	sq_txn_end(s);
 }
 
 struct sq_txn *
-sq_loose_txn(struct sq_session *s, struct sq_loose_txn **loose)
+sq_background_txn(struct sq_session *s, struct sq_background_txn **background)
 {
-	if (*loose == NULL) {
-		*loose = sq_xcalloc(1, sizeof **loose);
-		(*loose)->session = s;
-		sq_txn_begin(&(*loose)->txn, s, loose_done);
+	if (*background == NULL) {
+		*background = sq_xcalloc(1, sizeof **background);
+		(*background)->session = s;
+		sq_txn_begin(&(*background)->txn, s, loose_done);
 	}
-	return &(*loose)->txn;
+	return &(*background)->txn;
 }
 
 void
-sq_loose_commit(struct sq_loose_txn **loose)
+sq_background_commit(struct sq_background_txn **background)
 {
-	struct sq_loose_txn *l = *loose;
+	struct sq_background_txn *l = *background;
 
-	*loose = NULL;
+	*background = NULL;
 	if (l != NULL)
 		l->txn.engine->ops->txn.commit(&l->txn);
 }

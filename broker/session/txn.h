@@ -1,12 +1,17 @@
-/* Transactions of a session: those that answer a call, and loose ones. */
+/* Transactions of a session: those that answer a call, and background ones. */
 #ifndef SQ_BROKER_TXN_H
 #define SQ_BROKER_TXN_H
 
-#include "broker/session/session.h"
+#include "broker/engine/engine.h"
+#include "proto/link/notes.h"
+
+struct sq_call;
+struct sq_order_answer;
+struct sq_session;
 
 /* Answers its call when it is committed: with outcomes, or with 204.  What does not fit
- * into one transaction takes several: see sq_op_split(). */
-struct sq_op {
+ * into one transaction takes several: see sq_call_txn_split(). */
+struct sq_call_txn {
 	struct sq_txn *txn;             /* the one that is being built */
 	struct sq_txn begun;            /* the first */
 	struct sq_list node;            /* of the lane, for a batch: answered in order */
@@ -29,17 +34,17 @@ struct sq_op {
 };
 
 /* Begins one for 'call', or for nobody who waits. */
-struct sq_op *sq_op_new(struct sq_session *, struct sq_call *call);
-void sq_op_held(struct sq_op *, uint16_t packet_id);
-void sq_op_commit(struct sq_op *);
+struct sq_call_txn *sq_call_txn_new(struct sq_session *, struct sq_call *call);
+void sq_call_txn_held(struct sq_call_txn *, uint16_t packet_id);
+void sq_call_txn_commit(struct sq_call_txn *);
 /* Ends it as one whose commit failed, but what its parts hold: the session is gone. */
-void sq_op_abandon(struct sq_op *);
+void sq_call_txn_abandon(struct sq_call_txn *);
 /* Commits what its transaction holds, and begins another one.  Of a batch the
  * numbers before 'number' are in the store then, with what they were answered: after a crash
  * the rest comes again, and nothing twice.  False: it holds nothing. */
-bool sq_op_split(struct sq_op *, uint64_t number);
+bool sq_call_txn_split(struct sq_call_txn *, uint64_t number);
 /* The same of what is no batch, whatever it holds: its next part comes in a later turn. */
-void sq_op_part(struct sq_op *);
+void sq_call_txn_part(struct sq_call_txn *);
 
 /* A transaction of the caller's: counted in 'running', the session pinned, until
  * done() calls sq_txn_end(). */
@@ -47,9 +52,9 @@ void sq_txn_begin(struct sq_txn *, struct sq_session *, void (*done)(struct sq_t
 void sq_txn_end(struct sq_session *);
 
 /* What nobody waits for: made by the first use. */
-struct sq_loose_txn;
-struct sq_txn *sq_loose_txn(struct sq_session *, struct sq_loose_txn **);
+struct sq_background_txn;
+struct sq_txn *sq_background_txn(struct sq_session *, struct sq_background_txn **);
 /* Commits it, if it was used, and nulls the pointer. */
-void sq_loose_commit(struct sq_loose_txn **);
+void sq_background_commit(struct sq_background_txn **);
 
 #endif

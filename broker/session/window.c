@@ -6,6 +6,8 @@
 
 #include "broker/group/group.h"
 #include "broker/session/persist.h"
+#include "broker/session/session.h"
+#include "broker/session/txn.h"
 #include "core/mem.h"
 
 enum { SLOT_BYTES = 2 * sizeof(struct sq_slot) }; /* of their array half may be empty */
@@ -14,29 +16,30 @@ enum { SLOT_BYTES = 2 * sizeof(struct sq_slot) }; /* of their array half may be 
 static void
 window_chain(struct sq_session *s)
 {
-	s->free_slot = 0;
-	for (uint32_t i = s->cap_slots; i > 0; i--) {
-		if (s->slots[i - 1].state != 0)
+	s->window.free_slot = 0;
+	for (uint32_t i = s->window.cap_slots; i > 0; i--) {
+		if (s->window.slots[i - 1].state != 0)
 			continue;
-		s->slots[i - 1].next_free = (uint16_t)s->free_slot;
-		s->free_slot = i;
+		s->window.slots[i - 1].next_free = (uint16_t)s->window.free_slot;
+		s->window.free_slot = i;
 	}
 }
 
 static void
 window_grow(struct sq_session *s, uint32_t want)
 {
-	uint32_t cap = s->cap_slots > 0 ? s->cap_slots : 8;
+	uint32_t cap = s->window.cap_slots > 0 ? s->window.cap_slots : 8;
 
 	while (cap < want)
 		cap *= 2;
 	if (cap > UINT16_MAX)
 		cap = UINT16_MAX;
-	if (cap <= s->cap_slots)
+	if (cap <= s->window.cap_slots)
 		return;
-	s->slots = sq_xrealloc(s->slots, cap * sizeof(*s->slots));
-	memset(s->slots + s->cap_slots, 0, (cap - s->cap_slots) * sizeof(*s->slots));
-	s->cap_slots = cap;
+	s->window.slots = sq_xrealloc(s->window.slots, cap * sizeof(*s->window.slots));
+	memset(s->window.slots + s->window.cap_slots, 0,
+	    (cap - s->window.cap_slots) * sizeof(*s->window.slots));
+	s->window.cap_slots = cap;
 	window_chain(s);
 }
 
@@ -46,11 +49,11 @@ sq_slot_restore(struct sq_session *s, uint16_t packet_id)
 	struct sq_slot *slot;
 
 	window_grow(s, packet_id);
-	slot = &s->slots[packet_id - 1];
+	slot = &s->window.slots[packet_id - 1];
 	if (slot->state != 0)
 		return NULL;
 	memset(slot, 0, sizeof *slot);
-	s->n_slots++;
+	s->window.n_slots++;
 	return slot;
 }
 
@@ -65,13 +68,13 @@ sq_slot_take(struct sq_session *s)
 {
 	struct sq_slot *slot;
 
-	if (s->free_slot == 0)
-		window_grow(s, s->cap_slots + 1);
-	assert(s->free_slot != 0);
-	slot = &s->slots[s->free_slot - 1];
-	s->free_slot = slot->next_free;
-	slot->order = s->next_order++;
-	s->n_slots++;
+	if (s->window.free_slot == 0)
+		window_grow(s, s->window.cap_slots + 1);
+	assert(s->window.free_slot != 0);
+	slot = &s->window.slots[s->window.free_slot - 1];
+	s->window.free_slot = slot->next_free;
+	slot->order = s->window.next_order++;
+	s->window.n_slots++;
 	return slot;
 }
 
@@ -81,8 +84,8 @@ sq_slot_weigh(struct sq_session *s, struct sq_slot *slot)
 	const unsigned char *image = slot->item.msg.image;
 	uint32_t weight = image != NULL ? sq_image_size(image) + SLOT_BYTES : 0;
 
-	s->open_bytes += weight;
-	s->open_bytes -= slot->weight;
+	s->window.open_bytes += weight;
+	s->window.open_bytes -= slot->weight;
 	slot->weight = weight;
 	sq_window_charge(s);
 }
@@ -90,53 +93,53 @@ sq_slot_weigh(struct sq_session *s, struct sq_slot *slot)
 void
 sq_window_charge(struct sq_session *s)
 {
-	sq_charge_set(&s->charge, s->open_bytes + s->ready_bytes);
+	sq_charge_set(&s->window.charge, s->window.open_bytes + s->window.pending.bytes);
 }
 
 uint16_t
 sq_slot_packet_id(const struct sq_session *s, const struct sq_slot *slot)
 {
-	return (uint16_t)(slot - s->slots + 1);
+	return (uint16_t)(slot - s->window.slots + 1);
 }
 
 void
 sq_slot_number(struct sq_session *s, struct sq_slot *slot)
 {
-	uint64_t span = s->next_delivery - s->base_delivery;
+	uint64_t span = s->window.ids.next - s->window.ids.base;
 
-	if (span == s->cap_delivery) {
-		uint32_t cap = s->cap_delivery > 0 ? s->cap_delivery * 2 : 64;
+	if (span == s->window.ids.cap) {
+		uint32_t cap = s->window.ids.cap > 0 ? s->window.ids.cap * 2 : 64;
 		uint16_t *ring = sq_xcalloc(cap, sizeof *ring);
 
-		for (uint64_t d = s->base_delivery; d < s->next_delivery; d++)
-			ring[d & (cap - 1)] = s->by_delivery[d & (s->cap_delivery - 1)];
-		free(s->by_delivery);
-		s->by_delivery = ring;
-		s->cap_delivery = cap;
+		for (uint64_t d = s->window.ids.base; d < s->window.ids.next; d++)
+			ring[d & (cap - 1)] = s->window.ids.slots[d & (s->window.ids.cap - 1)];
+		free(s->window.ids.slots);
+		s->window.ids.slots = ring;
+		s->window.ids.cap = cap;
 	}
-	slot->delivery = s->next_delivery++;
-	s->by_delivery[slot->delivery & (s->cap_delivery - 1)] = sq_slot_packet_id(s, slot);
+	slot->delivery = s->window.ids.next++;
+	s->window.ids.slots[slot->delivery & (s->window.ids.cap - 1)] = sq_slot_packet_id(s, slot);
 }
 
 void
 sq_slot_free(struct sq_session *s, struct sq_slot *slot)
 {
-	if (slot->delivery >= s->base_delivery && slot->delivery < s->next_delivery)
-		s->by_delivery[slot->delivery & (s->cap_delivery - 1)] = 0;
-	while (s->base_delivery < s->next_delivery &&
-	    s->by_delivery[s->base_delivery & (s->cap_delivery - 1)] == 0)
-		s->base_delivery++;
-	s->n_sent -= slot->sent;
-	s->n_expected -= slot->expected;
+	if (slot->delivery >= s->window.ids.base && slot->delivery < s->window.ids.next)
+		s->window.ids.slots[slot->delivery & (s->window.ids.cap - 1)] = 0;
+	while (s->window.ids.base < s->window.ids.next &&
+	    s->window.ids.slots[s->window.ids.base & (s->window.ids.cap - 1)] == 0)
+		s->window.ids.base++;
+	s->window.n_sent -= slot->sent;
+	s->window.old.n_expected -= slot->expected;
 	sq_item_fini(&slot->item);
 	sq_slot_weigh(s, slot);
 	sq_block_unref(&slot->subs);
 	sq_window_left(s, slot->group);
 	sq_group_unref(&slot->group);
 	memset(slot, 0, sizeof *slot);
-	slot->next_free = (uint16_t)s->free_slot;
-	s->free_slot = sq_slot_packet_id(s, slot);
-	s->n_slots--;
+	slot->next_free = (uint16_t)s->window.free_slot;
+	s->window.free_slot = sq_slot_packet_id(s, slot);
+	s->window.n_slots--;
 }
 
 struct sq_slot *
@@ -144,74 +147,74 @@ sq_slot_find(struct sq_session *s, uint64_t delivery)
 {
 	uint16_t id;
 
-	if (delivery < s->base_delivery || delivery >= s->next_delivery)
+	if (delivery < s->window.ids.base || delivery >= s->window.ids.next)
 		return NULL;
-	id = s->by_delivery[delivery & (s->cap_delivery - 1)];
-	return id != 0 ? &s->slots[id - 1] : NULL;
+	id = s->window.ids.slots[delivery & (s->window.ids.cap - 1)];
+	return id != 0 ? &s->window.slots[id - 1] : NULL;
 }
 
 void
 sq_slot_sent(struct sq_session *s, struct sq_slot *slot)
 {
 	slot->sent = true;
-	s->n_sent++;
+	s->window.n_sent++;
 }
 
 /* The row of chosen slots. */
 
 void
-sq_out_push(struct sq_session *s, struct sq_slot *slot)
+sq_unsent_push(struct sq_session *s, struct sq_slot *slot)
 {
 	uint16_t id = sq_slot_packet_id(s, slot);
 
-	slot->queued = true;
-	slot->next_out = 0;
-	if (s->out_last != 0)
-		s->slots[s->out_last - 1].next_out = id;
+	slot->unsent = true;
+	slot->next_unsent = 0;
+	if (s->window.unsent_last != 0)
+		s->window.slots[s->window.unsent_last - 1].next_unsent = id;
 	else
-		s->out_first = id;
-	s->out_last = id;
+		s->window.unsent_first = id;
+	s->window.unsent_last = id;
 }
 
 struct sq_slot *
-sq_out_first(const struct sq_session *s)
+sq_unsent_first(const struct sq_session *s)
 {
-	return s->out_first != 0 ? &s->slots[s->out_first - 1] : NULL;
+	return s->window.unsent_first != 0 ? &s->window.slots[s->window.unsent_first - 1] : NULL;
 }
 
 void
-sq_out_pop(struct sq_session *s)
+sq_unsent_pop(struct sq_session *s)
 {
-	struct sq_slot *slot = sq_out_first(s);
+	struct sq_slot *slot = sq_unsent_first(s);
 
-	slot->queued = false;
-	s->out_first = slot->next_out;
-	if (s->out_first == 0)
-		s->out_last = 0;
+	slot->unsent = false;
+	s->window.unsent_first = slot->next_unsent;
+	if (s->window.unsent_first == 0)
+		s->window.unsent_last = 0;
 }
 
 void
 sq_window_unattach(struct sq_session *s)
 {
-	while (s->out_first != 0)
-		sq_out_pop(s);
+	while (s->window.unsent_first != 0)
+		sq_unsent_pop(s);
 }
 
 /* What is expected. */
 
 struct sq_slot *
-sq_window_expected(struct sq_session *s, struct sq_ready *r)
+sq_window_expected(struct sq_session *s, struct sq_pending *r)
 {
 	uint64_t queue = r->group != NULL ? r->group->id : 0;
 
-	for (uint32_t i = 0; i < s->cap_slots && s->n_expected > 0; i++) {
-		struct sq_slot *slot = &s->slots[i];
+	for (uint32_t i = 0; i < s->window.cap_slots && s->window.old.n_expected > 0; i++) {
+		struct sq_slot *slot = &s->window.slots[i];
 
 		if (!slot->expected || slot->orphan_queue != queue ||
 		    !sq_origin_equal(&slot->item.origin, &r->item.origin))
 			continue;
 		slot->expected = false;
-		s->n_expected--;
+		s->window.old.n_expected--;
 		slot->item = r->item;
 		sq_slot_weigh(s, slot);
 		slot->group = r->group;
@@ -224,86 +227,87 @@ sq_window_expected(struct sq_session *s, struct sq_ready *r)
 void
 sq_window_acked(struct sq_session *s, const struct sq_slot *slot)
 {
-	if (slot->orphan_queue != 0 || s->old_items == 0)
+	if (slot->orphan_queue != 0 || s->window.old.items == 0)
 		return;
-	if ((s->n_acked & (s->n_acked - 1)) == 0) /* a power of two is full */
-		s->acked = sq_xrealloc(
-		    s->acked, (s->n_acked > 0 ? s->n_acked * 2 : 1) * sizeof(*s->acked));
-	s->acked[s->n_acked++] = slot->item.origin;
+	if ((s->window.old.n_acked & (s->window.old.n_acked - 1)) == 0) /* a power of two is full */
+		s->window.old.acked = sq_xrealloc(s->window.old.acked,
+		    (s->window.old.n_acked > 0 ? s->window.old.n_acked * 2 : 1) *
+			sizeof(*s->window.old.acked));
+	s->window.old.acked[s->window.old.n_acked++] = slot->item.origin;
 }
 
 bool
-sq_window_was_acked(struct sq_session *s, const struct sq_ready *r)
+sq_window_was_acked(struct sq_session *s, const struct sq_pending *r)
 {
-	for (uint32_t i = 0; i < s->n_acked && r->group == NULL; i++) {
-		if (!sq_origin_equal(&s->acked[i], &r->item.origin))
+	for (uint32_t i = 0; i < s->window.old.n_acked && r->group == NULL; i++) {
+		if (!sq_origin_equal(&s->window.old.acked[i], &r->item.origin))
 			continue;
-		s->acked[i] = s->acked[--s->n_acked];
+		s->window.old.acked[i] = s->window.old.acked[--s->window.old.n_acked];
 		return true;
 	}
 	return false;
 }
 
-struct sq_ready *
-sq_ready_at(const struct sq_session *s, uint32_t i)
+struct sq_pending *
+sq_pending_at(const struct sq_session *s, uint32_t i)
 {
-	return &s->ready[(s->ready_head + i) & (s->cap_ready - 1)];
+	return &s->window.pending.ring[(s->window.pending.head + i) & (s->window.pending.cap - 1)];
 }
 
 /* Makes room for one more. */
 static void
 ready_grow(struct sq_session *s)
 {
-	uint32_t cap = s->cap_ready > 0 ? s->cap_ready * 2 : 8;
-	struct sq_ready *ring;
+	uint32_t cap = s->window.pending.cap > 0 ? s->window.pending.cap * 2 : 8;
+	struct sq_pending *ring;
 
-	if (s->n_ready < s->cap_ready)
+	if (s->window.pending.n < s->window.pending.cap)
 		return;
 	ring = sq_xmalloc(cap * sizeof *ring);
-	for (uint32_t i = 0; i < s->n_ready; i++)
-		ring[i] = *sq_ready_at(s, i);
-	free(s->ready);
-	s->ready = ring;
-	s->cap_ready = cap;
-	s->ready_head = 0;
+	for (uint32_t i = 0; i < s->window.pending.n; i++)
+		ring[i] = *sq_pending_at(s, i);
+	free(s->window.pending.ring);
+	s->window.pending.ring = ring;
+	s->window.pending.cap = cap;
+	s->window.pending.head = 0;
 }
 
 void
-sq_ready_push(struct sq_session *s, const struct sq_ready *r)
+sq_pending_push(struct sq_session *s, const struct sq_pending *r)
 {
 	ready_grow(s);
-	*sq_ready_at(s, s->n_ready++) = *r;
-	s->ready_bytes += sq_image_size(r->item.msg.image);
+	*sq_pending_at(s, s->window.pending.n++) = *r;
+	s->window.pending.bytes += sq_image_size(r->item.msg.image);
 }
 
 void
-sq_ready_unpop(struct sq_session *s, const struct sq_ready *r)
+sq_pending_unpop(struct sq_session *s, const struct sq_pending *r)
 {
 	ready_grow(s);
-	s->ready_head = (s->ready_head - 1) & (s->cap_ready - 1);
-	s->n_ready++;
-	*sq_ready_at(s, 0) = *r;
-	s->ready_bytes += sq_image_size(r->item.msg.image);
+	s->window.pending.head = (s->window.pending.head - 1) & (s->window.pending.cap - 1);
+	s->window.pending.n++;
+	*sq_pending_at(s, 0) = *r;
+	s->window.pending.bytes += sq_image_size(r->item.msg.image);
 }
 
-struct sq_ready
-sq_ready_pop(struct sq_session *s)
+struct sq_pending
+sq_pending_pop(struct sq_session *s)
 {
-	struct sq_ready r = *sq_ready_at(s, 0);
+	struct sq_pending r = *sq_pending_at(s, 0);
 
-	s->ready_head = (s->ready_head + 1) & (s->cap_ready - 1);
-	s->n_ready--;
-	s->ready_bytes -= sq_image_size(r.item.msg.image);
+	s->window.pending.head = (s->window.pending.head + 1) & (s->window.pending.cap - 1);
+	s->window.pending.n--;
+	s->window.pending.bytes -= sq_image_size(r.item.msg.image);
 	return r;
 }
 
 void
-sq_ready_drop(struct sq_session *s, uint32_t n)
+sq_pending_drop(struct sq_session *s, uint32_t n)
 {
-	assert(n <= s->n_ready);
+	assert(n <= s->window.pending.n);
 	if (n > 0)
-		s->ready_head = (s->ready_head + n) & (s->cap_ready - 1);
-	s->n_ready -= n;
+		s->window.pending.head = (s->window.pending.head + n) & (s->window.pending.cap - 1);
+	s->window.pending.n -= n;
 }
 
 void
@@ -320,16 +324,16 @@ sq_window_left(struct sq_session *s, const struct sq_group *g)
 struct sq_queue *
 sq_window_queue(const struct sq_session *s, const struct sq_group *g)
 {
-	return g != NULL ? g->sink.queue : s->sink.queue;
+	return g != NULL ? g->sink.queue : s->flow.sink.queue;
 }
 
 void
-sq_window_drop(struct sq_session *s, struct sq_loose_txn **loose, struct sq_ready *r)
+sq_window_drop(struct sq_session *s, struct sq_background_txn **background, struct sq_pending *r)
 {
 	if (r->item.qos > 0) {
-		struct sq_txn *txn = sq_loose_txn(s, loose);
+		struct sq_txn *txn = sq_background_txn(s, background);
 
-		s->sink.engine->ops->txn.settle(
+		s->flow.sink.engine->ops->txn.settle(
 		    txn, sq_window_queue(s, r->group), &r->item, SQ_DONE);
 	}
 	sq_item_fini(&r->item);
@@ -345,14 +349,14 @@ static int
 slot_order(const void *a, const void *b, void *arg)
 {
 	const struct sq_session *s = arg;
-	const struct sq_slot *x = &s->slots[*(const uint16_t *)a];
-	const struct sq_slot *y = &s->slots[*(const uint16_t *)b];
+	const struct sq_slot *x = &s->window.slots[*(const uint16_t *)a];
+	const struct sq_slot *y = &s->window.slots[*(const uint16_t *)b];
 	bool own_x = x->group == NULL && x->item.msg.image != NULL;
 	bool own_y = y->group == NULL && y->item.msg.image != NULL;
 
-	if (s->reordered && own_x != own_y)
+	if (s->window.old.reordered && own_x != own_y)
 		return own_x - own_y;
-	if (s->reordered && own_x)
+	if (s->window.old.reordered && own_x)
 		return x->item.seq < y->item.seq ? -1 : x->item.seq > y->item.seq;
 	return x->order < y->order ? -1 : x->order > y->order;
 }
@@ -361,7 +365,7 @@ static void
 slot_orphan(struct sq_session *s, struct sq_slot *slot, const struct sq_open_id *id)
 {
 	*slot = (struct sq_slot){.state = SQ_OPEN_ORPHAN,
-	    .order = s->next_order++,
+	    .order = s->window.next_order++,
 	    .item.origin = id->origin,
 	    .orphan_queue = id->queue};
 }
@@ -369,10 +373,11 @@ slot_orphan(struct sq_session *s, struct sq_slot *slot, const struct sq_open_id 
 /* Ids that the client has open from another incarnation stay taken; what has
  * such an id here goes to another one, for this client has not seen it. */
 static void
-window_orphans(struct sq_session *s, const struct sq_attach *a, struct sq_loose_txn **loose)
+window_orphans(
+    struct sq_session *s, const struct sq_attach *a, struct sq_background_txn **background)
 {
 	struct sq_open_id *clash = sq_xcalloc(a->n_open + 1u, sizeof *clash);
-	bool stores = s->durable && sq_stored_engine(s->shard->broker);
+	bool stores = s->id.durable && sq_persist_engine(s->shard->broker);
 	struct sq_bytes open = a->open;
 	uint32_t n = 0;
 
@@ -381,19 +386,20 @@ window_orphans(struct sq_session *s, const struct sq_attach *a, struct sq_loose_
 		struct sq_slot *slot;
 
 		window_grow(s, id.packet_id);
-		slot = &s->slots[id.packet_id - 1];
+		slot = &s->window.slots[id.packet_id - 1];
 		if (slot->state == 0) {
 			slot_orphan(s, slot, &id);
-			s->n_slots++;
+			s->window.n_slots++;
 			if (stores)
-				sq_stored_open(s, sq_loose_txn(s, loose), slot);
+				sq_persist_open(s, sq_background_txn(s, background), slot);
 		} else if (slot->state != SQ_OPEN_ORPHAN) {
 			clash[n++] = id;
 		}
 	}
 	window_chain(s);
-	for (uint32_t i = 0; i < n && s->n_slots < UINT16_MAX; i++) {
-		struct sq_slot *to = sq_slot_take(s), *from = &s->slots[clash[i].packet_id - 1];
+	for (uint32_t i = 0; i < n && s->window.n_slots < UINT16_MAX; i++) {
+		struct sq_slot *to = sq_slot_take(s),
+			       *from = &s->window.slots[clash[i].packet_id - 1];
 
 		if (from->state == SQ_OPEN_ORPHAN) { /* the id was named twice */
 			sq_slot_free(s, to);
@@ -401,10 +407,10 @@ window_orphans(struct sq_session *s, const struct sq_attach *a, struct sq_loose_
 		}
 		*to = *from;
 		if (to->stored)
-			sq_stored_open(s, sq_loose_txn(s, loose), to);
+			sq_persist_open(s, sq_background_txn(s, background), to);
 		slot_orphan(s, from, &clash[i]);
 		if (to->stored || stores)
-			sq_stored_open(s, sq_loose_txn(s, loose), from);
+			sq_persist_open(s, sq_background_txn(s, background), from);
 	}
 	free(clash);
 }
@@ -413,57 +419,60 @@ window_orphans(struct sq_session *s, const struct sq_attach *a, struct sq_loose_
 static void
 window_unexpected(struct sq_session *s)
 {
-	for (uint32_t i = 0; i < s->cap_slots && s->n_expected > 0; i++) {
-		if (s->slots[i].expected && !s->slots[i].listed)
-			sq_slot_free(s, &s->slots[i]);
+	for (uint32_t i = 0; i < s->window.cap_slots && s->window.old.n_expected > 0; i++) {
+		if (s->window.slots[i].expected && !s->window.slots[i].listed)
+			sq_slot_free(s, &s->window.slots[i]);
 		else
-			s->slots[i].listed = false;
+			s->window.slots[i].listed = false;
 	}
 }
 
 /* An id that the client has, and of which the broker has no delivery since it was
  * started again: the message of a durable session comes again, others are gone. */
 static void
-window_lost(struct sq_session *s, const struct sq_open_id *id, struct sq_loose_txn **loose)
+window_lost(
+    struct sq_session *s, const struct sq_open_id *id, struct sq_background_txn **background)
 {
-	bool waits = s->durable && id->state == SQ_OPEN_QOS1 &&
-	    (id->queue != 0 || s->old_items > 0);
+	bool waits = s->id.durable && id->state == SQ_OPEN_QOS1 &&
+	    (id->queue != 0 || s->window.old.items > 0);
 	struct sq_slot *slot;
 
-	if (s->durable && !waits && id->state != SQ_OPEN_ORPHAN)
+	if (s->id.durable && !waits && id->state != SQ_OPEN_ORPHAN)
 		return; /* finished, though the client was not told */
 	slot = sq_slot_restore(s, id->packet_id);
 	slot_orphan(s, slot, id);
 	if (waits) {
 		slot->state = SQ_OPEN_QOS1;
 		slot->expected = slot->listed = true;
-		s->n_expected++;
-	} else if (s->durable) {
-		sq_stored_open(s, sq_loose_txn(s, loose), slot);
+		s->window.old.n_expected++;
+	} else if (s->id.durable) {
+		sq_persist_open(s, sq_background_txn(s, background), slot);
 	}
 }
 
 void
-sq_window_list(
-    struct sq_session *s, const struct sq_attach *a, bool fresh, struct sq_loose_txn **loose)
+sq_window_list(struct sq_session *s, const struct sq_attach *a, bool fresh,
+    struct sq_background_txn **background)
 {
 	struct sq_bytes open = a->open;
 
 	if (fresh) {
-		window_orphans(s, a, loose);
+		window_orphans(s, a, background);
 		window_unexpected(s);
 		return;
 	}
-	for (uint16_t i = 0; i < a->n_open && (s->restored || s->n_expected > 0); i++) {
+	for (uint16_t i = 0; i < a->n_open && (s->stored.restored || s->window.old.n_expected > 0);
+	     i++) {
 		struct sq_open_id id = sq_open_id_next(&open, false);
-		struct sq_slot *slot = id.packet_id <= s->cap_slots ? &s->slots[id.packet_id - 1]
-								    : NULL;
+		struct sq_slot *slot = id.packet_id <= s->window.cap_slots
+		    ? &s->window.slots[id.packet_id - 1]
+		    : NULL;
 
 		if (slot != NULL && slot->state != 0)
 			slot->listed = slot->expected && slot->orphan_queue == id.queue &&
 			    sq_origin_equal(&slot->item.origin, &id.origin);
-		else if (s->restored)
-			window_lost(s, &id, loose);
+		else if (s->stored.restored)
+			window_lost(s, &id, background);
 	}
 	window_chain(s);
 	window_unexpected(s);
@@ -474,30 +483,30 @@ sq_window_attach(struct sq_session *s, const struct sq_attach *a, struct sq_open
 {
 	uint16_t n = 0, *order;
 
-	s->base_delivery = s->next_delivery = 1;
-	s->used_msgs = s->used_bytes = 0;
-	s->credit_msgs = s->credit_bytes = 0;
-	s->n_sent = 0;
-	s->receive_max = a->receive_max;
-	if (s->receive_max > s->shard->broker->cfg.max_inflight)
-		s->receive_max = (uint16_t)s->shard->broker->cfg.max_inflight;
-	free(s->resend);
-	s->resend = NULL;
-	s->n_resend = s->resend_at = 0;
-	if (s->old_items == 0 && s->n_ready == 0)
-		s->n_acked = 0;
+	s->window.ids.base = s->window.ids.next = 1;
+	s->flow.used_msgs = s->flow.used_bytes = 0;
+	s->flow.credit_msgs = s->flow.credit_bytes = 0;
+	s->window.n_sent = 0;
+	s->window.receive_max = a->receive_max;
+	if (s->window.receive_max > s->shard->broker->cfg.max_inflight)
+		s->window.receive_max = (uint16_t)s->shard->broker->cfg.max_inflight;
+	free(s->window.resend.slots);
+	s->window.resend.slots = NULL;
+	s->window.resend.n = s->window.resend.at = 0;
+	if (s->window.old.items == 0 && s->window.pending.n == 0)
+		s->window.old.n_acked = 0;
 	*out = NULL;
-	if (s->n_slots == 0)
+	if (s->window.n_slots == 0)
 		return 0;
-	order = sq_xmalloc(s->n_slots * sizeof *order);
-	for (uint32_t i = 0; i < s->cap_slots; i++) {
-		if (s->slots[i].state != 0)
+	order = sq_xmalloc(s->window.n_slots * sizeof *order);
+	for (uint32_t i = 0; i < s->window.cap_slots; i++) {
+		if (s->window.slots[i].state != 0)
 			order[n++] = (uint16_t)i;
 	}
 	qsort_r(order, n, sizeof *order, slot_order, s);
 	*out = sq_xcalloc(n, sizeof **out);
 	for (uint16_t i = 0; i < n; i++) {
-		struct sq_slot *slot = &s->slots[order[i]];
+		struct sq_slot *slot = &s->window.slots[order[i]];
 
 		sq_slot_number(s, slot);
 		slot->sent = false;
@@ -511,7 +520,7 @@ sq_window_attach(struct sq_session *s, const struct sq_attach *a, struct sq_open
 		    .delivery = slot->delivery,
 		};
 	}
-	s->resend = order;
-	s->n_resend = n;
+	s->window.resend.slots = order;
+	s->window.resend.n = n;
 	return n;
 }

@@ -1,20 +1,125 @@
-/* What a session has under way to its client: items that wait for credit
- * ("ready"), and unfinished deliveries ("slots", whose index + 1 is the packet
- * id).  Shared by deliver.c, which sends, and settle.c, which finishes. */
-#ifndef SQ_BROKER_WINDOW_H
-#define SQ_BROKER_WINDOW_H
+/* What a session has under way to its client.
+ *
+ *  - item: a message that a queue has handed to the session.
+ *  - pending: items that wait for credit or for room, oldest first.  Their queue goes on
+ *    counting them.
+ *  - slot: an unfinished delivery of QoS 1 or 2.  Its index + 1 is the packet id.
+ *  - open: a slot that is taken; enum sq_open_state says how far its delivery is.
+ *  - delivery id: the number by which the sidecar settles a delivery; new in each epoch.
+ *  - unsent: slots that were chosen and not yet written, in a row, because a delivery of QoS 2
+ *    from a durable queue is committed before it leaves.
+ *  - resend: slots of before this epoch, which are sent again, in order.
+ *  - orphan: a packet id that the client has open, and of which the broker has no delivery.
+ *  - expected: a slot whose packet id the client has, and whose message comes again from its
+ *    queue, because the broker was started again (docs/link.md, NO_KEEP_IDS).
+ *  - acked: what the client has finished of the same, before it came again.
+ *
+ * Shared by deliver.c, which sends, and settle.c, which finishes. */
+#ifndef SQ_BROKER_SESSION_WINDOW_H
+#define SQ_BROKER_SESSION_WINDOW_H
 
-#include "broker/session/session.h"
-#include "broker/session/txn.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/engine/engine.h"
+#include "broker/share/charge.h"
+#include "proto/link/frame.h"
+
+struct sq_background_txn;
+struct sq_group;
+struct sq_member;
+struct sq_session;
 
 enum { SQ_DELIVERIES_MAX = 65536 }; /* span of open delivery ids */
+
+struct sq_slot {
+	struct sq_item item;    /* no message once received, and for an orphan */
+	struct sq_group *group; /* whose queue it came from (a reference); NULL: own */
+	uint64_t delivery;
+	uint64_t order;        /* of first sending */
+	struct sq_block *subs; /* as sent; a reference */
+	uint64_t orphan_queue; /* where an orphan came from, or one whose group is gone */
+	uint64_t announce;     /* may leave when so many of the session's are committed */
+	uint8_t state;         /* enum sq_open_state; 0: free */
+	uint8_t qos;           /* as sent */
+	bool retain;           /* as sent */
+	bool sent;             /* in this epoch, or the client has it open anyway */
+	bool stored;           /* it has a record */
+	bool unsent;           /* chosen, but not written yet */
+	bool expected;         /* the client has its id, its item will come */
+	bool listed;           /* the PUT names what is expected */
+	uint32_t weight;       /* bytes that it counts in 'open_bytes' */
+	uint16_t next_free;    /* index + 1 */
+	uint16_t next_unsent;  /* index + 1 */
+};
+
+/* A handed item that was not sent. */
+struct sq_pending {
+	struct sq_item item;
+	struct sq_group *group;   /* a reference; NULL: own queue */
+	struct sq_member *member; /* NULL: own queue */
+};
+
+/* A ring of them. */
+struct sq_pending_row {
+	struct sq_pending *ring;
+	uint32_t head, n, cap; /* 'cap' is a power of two, or 0 */
+	uint64_t bytes;        /* of messages in it */
+};
+
+/* Delivery ids of this epoch: those in [base, next) may be open. */
+struct sq_delivery_ids {
+	uint64_t next, base;
+	uint16_t *slots; /* ring: slot index + 1; 0: finished */
+	uint32_t cap;
+};
+
+/* Slots that are sent again after an attach. */
+struct sq_resend {
+	uint16_t *slots; /* indices */
+	uint32_t n, at;
+};
+
+/* What there is of before the broker's last start. */
+struct sq_old {
+	bool reordered;          /* what is sent again comes from before it */
+	uint32_t items;          /* of the own queue, not handed out */
+	uint64_t last_seq;       /* of the last one of them, once all are handed out */
+	struct sq_origin *acked; /* of these: what the client has finished */
+	uint32_t n_acked, n_expected;
+};
+
+struct sq_window {
+	struct sq_slot *slots;
+	uint32_t n_slots, cap_slots, free_slot; /* free_slot: index + 1 */
+	uint32_t n_sent;                        /* slots that count against 'receive_max' */
+	uint16_t receive_max;
+	uint32_t unsent_first, unsent_last; /* index + 1 */
+	uint64_t next_order;
+	uint64_t open_bytes;     /* of messages in slots, and these */
+	struct sq_charge charge; /* of these bytes, and those of what is pending */
+	struct sq_pending_row pending;
+	struct sq_delivery_ids ids;
+	struct sq_resend resend;
+	struct sq_old old;
+};
+
+/* Takes in what a PUT lists: ids of another incarnation ('fresh') and such as the
+ * broker has lost stay taken.  'background' is for what of it is stored. */
+void sq_window_list(struct sq_session *, const struct sq_attach *, bool fresh,
+    struct sq_background_txn **background);
+/* Prepares for a new epoch: new delivery ids for all that is open, in order.
+ * Writes the open ids into 'out', which the caller frees; returns their number. */
+uint16_t sq_window_attach(struct sq_session *, const struct sq_attach *, struct sq_open_id **out);
+/* The attachment is over: nothing that was chosen is written any more. */
+void sq_window_unattach(struct sq_session *);
 
 /* A free slot, not yet sent; there is one while fewer than UINT16_MAX are taken. */
 struct sq_slot *sq_slot_take(struct sq_session *);
 void sq_slot_free(struct sq_session *, struct sq_slot *);
 /* Its message has come, or has gone: counts what it holds now in the session's memory. */
 void sq_slot_weigh(struct sq_session *, struct sq_slot *);
-/* Counts what is ready and what is unacknowledged in the tenant's share of memory. */
+/* Counts what is pending and what is unacknowledged in the tenant's share of memory. */
 void sq_window_charge(struct sq_session *);
 uint16_t sq_slot_packet_id(const struct sq_session *, const struct sq_slot *);
 /* Gives a new delivery id to the slot. */
@@ -31,28 +136,28 @@ void sq_window_restored(struct sq_session *);
 
 /* Slots that were chosen wait in a row, because those of QoS 2 from durable queues are
  * committed first. */
-void sq_out_push(struct sq_session *, struct sq_slot *);
-struct sq_slot *sq_out_first(const struct sq_session *);
-void sq_out_pop(struct sq_session *);
+void sq_unsent_push(struct sq_session *, struct sq_slot *);
+struct sq_slot *sq_unsent_first(const struct sq_session *);
+void sq_unsent_pop(struct sq_session *);
 
 /* After a restart the client has ids of QoS 1 whose messages are in their queues again
  * (docs/link.md, NO_KEEP_IDS).  The slot that waits for this item, which it takes, or
  * NULL. */
-struct sq_slot *sq_window_expected(struct sq_session *, struct sq_ready *);
+struct sq_slot *sq_window_expected(struct sq_session *, struct sq_pending *);
 /* The client has finished what the slot waits for, which is yet to come. */
 void sq_window_acked(struct sq_session *, const struct sq_slot *);
 /* Whether it has finished this item, which has come now. */
-bool sq_window_was_acked(struct sq_session *, const struct sq_ready *);
+bool sq_window_was_acked(struct sq_session *, const struct sq_pending *);
 
-/* The i-th ready item, oldest first. */
-struct sq_ready *sq_ready_at(const struct sq_session *, uint32_t i);
+/* The i-th item, oldest first. */
+struct sq_pending *sq_pending_at(const struct sq_session *, uint32_t i);
 /* Puts one behind all others; its fields are taken.  sq_window_charge() follows. */
-void sq_ready_push(struct sq_session *, const struct sq_ready *);
-struct sq_ready sq_ready_pop(struct sq_session *);
+void sq_pending_push(struct sq_session *, const struct sq_pending *);
+struct sq_pending sq_pending_pop(struct sq_session *);
 /* Puts one before all others; its fields are taken. */
-void sq_ready_unpop(struct sq_session *, const struct sq_ready *);
+void sq_pending_unpop(struct sq_session *, const struct sq_pending *);
 /* Forgets the first 'n', which are the caller's. */
-void sq_ready_drop(struct sq_session *, uint32_t n);
+void sq_pending_drop(struct sq_session *, uint32_t n);
 
 /* An item of 'g' is finished or went back: the session's member there, if it is
  * still one, may have another.  'g' may be NULL. */
@@ -60,7 +165,8 @@ void sq_window_left(struct sq_session *, const struct sq_group *g);
 /* The queue that an item came from: the group's, or the session's own. */
 struct sq_queue *sq_window_queue(const struct sq_session *, const struct sq_group *);
 /* Settles an item that needs no answer, or no longer has anybody to give one.
- * 'loose' may be NULL at QoS 0, where there is nothing to settle. */
-void sq_window_drop(struct sq_session *, struct sq_loose_txn **loose, struct sq_ready *);
+ * 'background' may be NULL at QoS 0, where there is nothing to settle. */
+void
+sq_window_drop(struct sq_session *, struct sq_background_txn **background, struct sq_pending *);
 
 #endif

@@ -1,0 +1,21 @@
+/* The will of a session's client (MQTT 5.0 §3.1.2.5). */
+#ifndef SQ_BROKER_SESSION_WILL_H
+#define SQ_BROKER_SESSION_WILL_H
+
+#include <stdint.h>
+
+#include "core/heap.h"
+#include "core/msg.h"
+
+struct sq_session;
+
+struct sq_will {
+	struct sq_msg msg; /* a reference; no image: none */
+	uint32_t delay_s;
+	struct sq_heap_node timer;
+};
+
+/* Publishes the will now, if there is one. */
+void sq_will_publish(struct sq_session *);
+
+#endif
