@@ -12,7 +12,8 @@
 #include "proto/topic/topic.h"
 #include "sidecar/mqtt/client_priv.h"
 #include "sidecar/mqtt/clients.h"
-#include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/hold.h"
+#include "sidecar/hold/user.h"
 
 #define PREFIX "$SYS/sidecar/"
 
@@ -178,8 +179,8 @@ self_on_turn(struct sq_turn *t)
 
 	SQ_LIST_FOR_EACH(subs, &self->all, struct sq_self_subs, node) {
 		SQ_LIST_FOR_EACH(sub, &subs->list, struct self_sub, node) {
-			if (sub->fresh && subs->hold->client != NULL)
-				self_first(self, subs->hold->client, sub);
+			if (sub->fresh && sq_hold_client(subs->hold) != NULL)
+				self_first(self, sq_hold_client(subs->hold), sub);
 			sub->fresh = false;
 		}
 	}
@@ -190,7 +191,7 @@ self_on_turn(struct sq_turn *t)
 static void
 self_say(const struct sq_self_subs *subs, enum self_topic topic, int64_t value)
 {
-	struct sq_client *c = subs->hold->client;
+	struct sq_client *c = sq_hold_client(subs->hold);
 	bool any = false, retain = false;
 	uint32_t ids[IDS_MAX];
 	size_t n = 0;
@@ -226,6 +227,142 @@ self_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 
 /* --- subscriptions --- */
 
+/* Whether it selects something of the sidecar's, for its own client alone. */
+static bool
+self_wanted(struct sq_bytes filter)
+{
+	struct sq_topic_filter f;
+
+	if (!sq_sys_filter(filter) || sq_topic_filter_parse(filter, &f, NULL) != 0)
+		return false;
+	for (int i = 0; i < TOPICS; i++) {
+		if (sq_topic_match(f.filter, sq_bytes_of(self_names[i])))
+			return true;
+	}
+	return false;
+}
+
+static struct self_sub *
+self_find(const struct sq_self_subs *subs, struct sq_bytes filter)
+{
+	if (subs == NULL)
+		return NULL;
+	SQ_LIST_FOR_EACH(sub, &subs->list, struct self_sub, node) {
+		if (sub->len == filter.len && memcmp(sub->filter, filter.p, filter.len) == 0)
+			return sub;
+	}
+	return NULL;
+}
+
+/* The first subscription of a hold. */
+static struct sq_self_subs *
+self_begin(struct sq_self *self, struct sq_hold *s)
+{
+	struct sq_self_subs *subs = sq_xcalloc(1, sizeof *subs);
+
+	subs->hold = s;
+	sq_list_init(&subs->list);
+	if (sq_list_empty(&self->all))
+		ev_timer_again(self->holds->loop->ev, &self->timer);
+	sq_list_push_back(&self->all, &subs->node);
+	return subs;
+}
+
+static struct self_sub *
+self_add(struct sq_self_subs *subs, struct sq_bytes filter)
+{
+	struct self_sub *sub = sq_xcalloc(1, sizeof *sub + filter.len);
+
+	sub->len = filter.len;
+	memcpy(sub->filter, filter.p, filter.len);
+	sq_list_push_back(&subs->list, &sub->node);
+	return sub;
+}
+
+static void
+self_on_made(void *watcher, struct sq_hold *s, void **mine, const struct sq_sub *e, bool fresh)
+{
+	unsigned handling = sq_option_retain(e->options);
+	struct sq_self *self = watcher;
+	struct self_sub *sub;
+
+	if (self->holds->cfg->sys_interval_ms == 0 || !self_wanted(e->filter))
+		return;
+	if (*mine == NULL)
+		*mine = self_begin(self, s);
+	sub = self_find(*mine, e->filter);
+	if (sub == NULL)
+		sub = self_add(*mine, e->filter);
+	sub->options = e->options;
+	sub->sub_id = e->sub_id;
+	sub->fresh = handling == SQ_RETAIN_ALWAYS || (handling == SQ_RETAIN_IF_NEW && fresh);
+	if (sub->fresh)
+		sq_loop_post(self->holds->loop, SQ_TURN_INPUT, &self->turn);
+}
+
+/* The last of the hold's is gone. */
+static void
+self_end(struct sq_self *self, void **mine)
+{
+	struct sq_self_subs *subs = *mine;
+
+	sq_list_remove(&subs->node);
+	free(subs);
+	*mine = NULL;
+	if (sq_list_empty(&self->all))
+		ev_timer_stop(self->holds->loop->ev, &self->timer);
+}
+
+static void
+self_on_unmade(void *watcher, void **mine, struct sq_bytes filter)
+{
+	struct sq_self_subs *subs = *mine;
+	struct self_sub *sub = self_find(subs, filter);
+
+	if (sub == NULL)
+		return;
+	sq_list_remove(&sub->node);
+	free(sub);
+	if (sq_list_empty(&subs->list))
+		self_end(watcher, mine);
+}
+
+static void
+self_on_forget(void *watcher, void **mine)
+{
+	struct sq_self_subs *subs = *mine;
+
+	if (subs == NULL)
+		return;
+	SQ_LIST_FOR_EACH_SAFE(sub, &subs->list, struct self_sub, node) {
+		sq_list_remove(&sub->node);
+		free(sub);
+	}
+	self_end(watcher, mine);
+}
+
+static void
+self_on_inherit(void *watcher, struct sq_hold *to, void **mine, void **theirs)
+{
+	struct sq_self_subs *subs = *theirs;
+
+	(void)watcher;
+	assert(*mine == NULL);
+	*mine = subs;
+	*theirs = NULL;
+	if (subs != NULL)
+		subs->hold = to;
+}
+
+static const struct sq_hold_watch self_watch = {
+    .made = self_on_made,
+    .unmade = self_on_unmade,
+    .forget = self_on_forget,
+    .inherit = self_on_inherit,
+};
+
+/* --- life --- */
+
 struct sq_self *
 sq_self_new(struct sq_holds *h, struct sq_clients *clients)
 {
@@ -234,7 +371,8 @@ sq_self_new(struct sq_holds *h, struct sq_clients *clients)
 
 	self->holds = h;
 	self->clients = clients;
-	h->self = self;
+	h->watch = &self_watch;
+	h->watcher = self;
 	self->start_ms = sq_holds_now(h);
 	for (int i = 0; i < TOPICS; i++)
 		self->told[i] = sq_sys_untold;
@@ -257,117 +395,4 @@ sq_self_free(struct sq_self **sp)
 	sq_turn_cancel(&self->turn);
 	ev_timer_stop(self->holds->loop->ev, &self->timer);
 	free(self);
-}
-
-/* Whether it selects something of the sidecar's, for its own client alone. */
-static bool
-self_wanted(struct sq_bytes filter)
-{
-	struct sq_topic_filter f;
-
-	if (!sq_sys_filter(filter) || sq_topic_filter_parse(filter, &f, NULL) != 0)
-		return false;
-	for (int i = 0; i < TOPICS; i++) {
-		if (sq_topic_match(f.filter, sq_bytes_of(self_names[i])))
-			return true;
-	}
-	return false;
-}
-
-static struct self_sub *
-self_find(const struct sq_hold *s, struct sq_bytes filter)
-{
-	if (s->self == NULL)
-		return NULL;
-	SQ_LIST_FOR_EACH(sub, &s->self->list, struct self_sub, node) {
-		if (sub->len == filter.len && memcmp(sub->filter, filter.p, filter.len) == 0)
-			return sub;
-	}
-	return NULL;
-}
-
-static struct self_sub *
-self_add(struct sq_hold *s, struct sq_bytes filter)
-{
-	struct sq_self *self = s->holds->self;
-	struct self_sub *sub = sq_xcalloc(1, sizeof *sub + filter.len);
-
-	sub->len = filter.len;
-	memcpy(sub->filter, filter.p, filter.len);
-	if (s->self == NULL) {
-		s->self = sq_xcalloc(1, sizeof *s->self);
-		s->self->hold = s;
-		sq_list_init(&s->self->list);
-		if (sq_list_empty(&self->all))
-			ev_timer_again(s->holds->loop->ev, &self->timer);
-		sq_list_push_back(&self->all, &s->self->node);
-	}
-	sq_list_push_back(&s->self->list, &sub->node);
-	return sub;
-}
-
-void
-sq_self_made(struct sq_hold *s, const struct sq_sub *e, bool fresh)
-{
-	unsigned handling = sq_option_retain(e->options);
-	struct self_sub *sub;
-
-	if (s->holds->cfg->sys_interval_ms == 0 || !self_wanted(e->filter))
-		return;
-	sub = self_find(s, e->filter);
-	if (sub == NULL)
-		sub = self_add(s, e->filter);
-	sub->options = e->options;
-	sub->sub_id = e->sub_id;
-	sub->fresh = handling == SQ_RETAIN_ALWAYS || (handling == SQ_RETAIN_IF_NEW && fresh);
-	if (sub->fresh)
-		sq_loop_post(s->holds->loop, SQ_TURN_INPUT, &s->holds->self->turn);
-}
-
-/* The last of the session's is gone. */
-static void
-self_end(struct sq_hold *s)
-{
-	struct sq_self *self = s->holds->self;
-
-	sq_list_remove(&s->self->node);
-	free(s->self);
-	s->self = NULL;
-	if (sq_list_empty(&self->all))
-		ev_timer_stop(s->holds->loop->ev, &self->timer);
-}
-
-void
-sq_self_unmade(struct sq_hold *s, struct sq_bytes filter)
-{
-	struct self_sub *sub = self_find(s, filter);
-
-	if (sub == NULL)
-		return;
-	sq_list_remove(&sub->node);
-	free(sub);
-	if (sq_list_empty(&s->self->list))
-		self_end(s);
-}
-
-void
-sq_self_forget(struct sq_hold *s)
-{
-	if (s->self == NULL)
-		return;
-	SQ_LIST_FOR_EACH_SAFE(sub, &s->self->list, struct self_sub, node) {
-		sq_list_remove(&sub->node);
-		free(sub);
-	}
-	self_end(s);
-}
-
-void
-sq_self_inherit(struct sq_hold *to, struct sq_hold *from)
-{
-	assert(to->self == NULL);
-	to->self = from->self;
-	from->self = NULL;
-	if (to->self != NULL)
-		to->self->hold = to;
 }

@@ -9,24 +9,13 @@
 #ifndef SQ_SIDECAR_SELF_H
 #define SQ_SIDECAR_SELF_H
 
-#include "proto/link/frame.h"
-
 struct sq_clients;
 struct sq_holds;
-struct sq_self;      /* the app's */
-struct sq_self_subs; /* a session's subscriptions that select something of it */
-struct sq_hold;
+struct sq_self; /* the app's */
 
+/* Watches the holds from now on.  The first values of a subscription follow behind its SUBACK. */
 struct sq_self *sq_self_new(struct sq_holds *, struct sq_clients *);
 /* No session is left. */
 void sq_self_free(struct sq_self **);
-
-/* The session's client has the subscription 'e'; 'fresh': it had none of this filter.  Its
- * first values follow behind the SUBACK. */
-void sq_self_made(struct sq_hold *, const struct sq_sub *e, bool fresh);
-void sq_self_unmade(struct sq_hold *, struct sq_bytes filter);
-/* The session ends, or another one goes on with what it had. */
-void sq_self_forget(struct sq_hold *);
-void sq_self_inherit(struct sq_hold *to, struct sq_hold *from);
 
 #endif

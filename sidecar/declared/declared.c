@@ -1,6 +1,7 @@
 /* Declared subscriptions; see declared.h. */
 #include "sidecar/declared/declared.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "sidecar/declared/rights.h"
 #include "sidecar/declared/rules.h"
 #include "sidecar/hold/hold.h"
+#include "sidecar/hold/user.h"
 
 enum { RETRY_MS = 5000 };
 enum place { P_ASKED, P_OK, P_FAILED };
@@ -32,6 +34,7 @@ struct sq_declared {
 	struct sq_holds *holds;
 	struct sq_outbox *outbox;
 	struct sq_receiver *receiver; /* who gets what is declared */
+	struct sq_rights *rights;     /* what clients may subscribe to; NULL: all */
 	struct sq_rules *rules;       /* for what clients publish; NULL: none */
 	struct sq_pod_annotations *annotations;
 	struct sq_hold *keeper, *consumer;
@@ -203,6 +206,59 @@ sq_declared_attached(struct sq_declared *d, struct sq_hold *s)
 	declared_count(d);
 }
 
+/* --- the keeper --- */
+
+static void
+keeper_on_attached(void *user, const struct sq_hold_attached *a)
+{
+	struct sq_declared *d = user;
+
+	d->refused = NULL;
+	if (!a->bound)
+		sq_declared_attached(d, d->keeper);
+}
+
+static bool
+keeper_on_denied(void *user, const struct sq_answer *ans, const char *text)
+{
+	struct sq_declared *d = user;
+
+	(void)ans;
+	d->refused = text;
+	return false;
+}
+
+/* The broker has ended its bindings: all are asked for anew, until they are in place. */
+static void
+keeper_on_ended(void *user, enum sq_hold_end why, struct sq_bytes text)
+{
+	struct sq_declared *d = user;
+
+	(void)text;
+	assert(why == SQ_HOLD_END_REVOKED);
+	for (size_t i = 0; i < d->n; i++) {
+		d->items[i].keeper = d->items[i].consumer = P_FAILED;
+		d->items[i].code = SQ_MQTT_RC_NOT_AUTHORIZED;
+	}
+	declared_count(d);
+}
+
+static void
+keeper_on_declared(void *user, uint32_t token, uint8_t code, struct sq_bytes note)
+{
+	struct sq_declared *d = user;
+
+	sq_declared_answer(d, d->keeper, token, code, note);
+}
+
+static const struct sq_hold_user keeper_user = {
+    .comes_again = true,
+    .attached = keeper_on_attached,
+    .denied = keeper_on_denied,
+    .ended = keeper_on_ended,
+    .declared = keeper_on_declared,
+};
+
 /* --- changes --- */
 
 static void
@@ -215,7 +271,7 @@ declared_keep(struct sq_declared *d)
 	    .receive_max = 1};
 
 	if (d->n != 0 && d->keeper == NULL && !d->stopped) {
-		d->keeper = sq_hold_open(d->holds, &p, NULL);
+		d->keeper = sq_hold_open(d->holds, &p, &keeper_user, d);
 	} else if (d->n == 0 && d->keeper != NULL) {
 		struct sq_hold *keeper = d->keeper;
 
@@ -320,8 +376,8 @@ declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t writt
 	struct sq_client_ids ids;
 	bool newer;
 
-	sq_rights_free(&d->holds->rights);
-	d->holds->rights = sq_rights_new(&set->rights, new);
+	sq_rights_free(&d->rights);
+	d->rights = sq_rights_new(&set->rights, new);
 	d->items = new->n != 0 ? sq_xcalloc(new->n, sizeof *d->items) : NULL;
 	d->n = 0;
 	for (size_t i = 0; i < new->n; i++) {
@@ -347,7 +403,7 @@ declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t writt
 	sq_receiver_set(d->receiver, d->n != 0, d->client_ids.v, d->client_ids.n);
 	sq_client_ids_free(&ids);
 	declared_count(d);
-	sq_hold_enforce_all(d->holds);
+	sq_holds_enforce(d->holds, d->rights != NULL);
 }
 
 static uint64_t
@@ -366,6 +422,12 @@ sq_declared_receiver(const struct sq_declared *d)
 	return d != NULL ? d->receiver : NULL;
 }
 
+bool
+sq_declared_allows(const struct sq_declared *d, const struct sq_topic_filter *f)
+{
+	return d == NULL || sq_rights_allow(d->rights, f);
+}
+
 const struct sq_rules *
 sq_declared_rules(const struct sq_declared *d)
 {
@@ -382,7 +444,6 @@ sq_declared_new(struct sq_holds *h, struct sq_outbox *outbox)
 
 	d->holds = h;
 	d->outbox = outbox;
-	h->declared = d;
 	sq_buf_printf(&name, "pod:%.*s", SQ_GROUP_MAX - 4, h->cfg->pod);
 	d->receiver = sq_receiver_new(h, declared_on_chosen, d);
 	d->pod_group = sq_xmemdup0(sq_buf_data(&name), sq_buf_len(&name));
@@ -402,8 +463,8 @@ sq_declared_free(struct sq_declared **dp)
 		return;
 	sq_pod_annotations_close(&d->annotations);
 	sq_receiver_free(&d->receiver);
-	d->holds->declared = NULL;
-	sq_rights_free(&d->holds->rights);
+	d->holds->strict = false;
+	sq_rights_free(&d->rights);
 	sq_rules_free(&d->rules);
 	items_free(d->items, d->n);
 	sq_client_ids_free(&d->client_ids);
@@ -448,25 +509,6 @@ sq_declared_sweep(struct sq_declared *d, uint64_t now_ms)
 			declared_ask(d, d->consumer, SQ_SUB_SUBSCRIBE, &it->d, it->id);
 		}
 	}
-}
-
-void
-sq_declared_refused(struct sq_declared *d, struct sq_hold *s, const char *why)
-{
-	if (d != NULL && s == d->keeper)
-		d->refused = why;
-}
-
-void
-sq_declared_ended(struct sq_declared *d, struct sq_hold *s, uint8_t code)
-{
-	if (d == NULL || s != d->keeper)
-		return;
-	for (size_t i = 0; i < d->n; i++) {
-		d->items[i].keeper = d->items[i].consumer = P_FAILED;
-		d->items[i].code = code;
-	}
-	declared_count(d);
 }
 
 bool

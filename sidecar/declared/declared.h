@@ -16,6 +16,7 @@
 #include "core/buf.h"
 #include "core/msg.h"
 #include "proto/link/key.h"
+#include "proto/topic/topic.h"
 
 struct sq_declared;
 struct sq_holds;
@@ -36,11 +37,13 @@ void sq_declared_sweep(struct sq_declared *, uint64_t now_ms);
 
 /* Who gets what is declared; NULL: there is nothing to get ('d' may be NULL). */
 struct sq_receiver *sq_declared_receiver(const struct sq_declared *d);
+/* Whether clients may subscribe to that by themselves ('d' may be NULL). */
+bool sq_declared_allows(const struct sq_declared *d, const struct sq_topic_filter *);
 /* The rules for what clients publish; NULL: none ('d' may be NULL). */
 const struct sq_rules *sq_declared_rules(const struct sq_declared *d);
 
-/* From sessions; 'd' may be NULL (at the end of the program). */
-/* The broker knows nothing of the session's bindings: declare them. */
+/* From the client that gets what is declared, or any other; 'd' may be NULL.
+ * The broker knows nothing of the hold's bindings: declares them. */
 void sq_declared_attached(struct sq_declared *d, struct sq_hold *);
 /* The binding of 'token' was answered with 'code'; 'note' is what the broker says of it,
  * for people, and may be empty. */
@@ -50,11 +53,6 @@ void sq_declared_answer(
 /* Whether the file was read well and every binding is in place at the broker;
  * else appends a line per reason. */
 bool sq_declared_ready(const struct sq_declared *, struct sq_buf *why);
-/* A broker refuses the pod's own session, 'why' in static text; or takes it, NULL. */
-void sq_declared_refused(struct sq_declared *, struct sq_hold *, const char *why);
-/* The broker has ended bindings of the pod's own session for 'code', a reason code: all are
- * asked for anew, until they are in place. */
-void sq_declared_ended(struct sq_declared *, struct sq_hold *, uint8_t code);
 /* Appends lines for people that don't make it less ready. */
 void sq_declared_notes(const struct sq_declared *, struct sq_buf *out);
 

@@ -7,10 +7,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "sidecar/mqtt/client.h"
-#include "sidecar/declared/declared.h"
 #include "sidecar/outbox/outbox.h"
-#include "sidecar/outbox/disk.h"
 #include "sidecar/outbox/places.h"
 #include "sidecar/hold/order.h"
 #include "sidecar/hold/hold_priv.h"
@@ -40,6 +37,8 @@ sq_hold_unlink(struct sq_hold *s)
 		sq_uplink_use(s->link, -1);
 	s->link = NULL;
 	sq_outbox_places_unlinked(sq_outbox_places(h->outbox), s);
+	if (s->user != NULL && s->ops->unlinked != NULL)
+		s->ops->unlinked(s->user);
 	s->attach_seq++;
 }
 
@@ -82,7 +81,10 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
 {
 	bool first = s->incarnation == 0;
 	bool same = s->incarnation == a->incarnation;
-	bool bound = same && !a->renewed; /* the broker has its subscriptions */
+	struct sq_hold_attached attached = {.answer = a,
+	    .first = first,
+	    .present = a->present && !s->clean_start,
+	    .bound = same && !a->renewed};
 
 	SQ_DEBUG("session", "client %s: attached over %s, present=%d same=%d renewed=%d",
 	    s->client_id, sq_uplink_name(link), a->present, same, a->renewed);
@@ -98,31 +100,21 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
 	s->recovered = !first || (a->present && !s->clean_start);
 	sq_hold_order_attached(s);
 	attach_lanes(s, a, same, first);
-	if (s->keeper)
-		sq_declared_refused(s->holds->declared, s, NULL);
-	if (s->disk != NULL)
-		sq_outbox_disk_attached(s->disk, a);
-	else if (first && s->durable && !a->present) /* its CONNACK says so, too */
-		sq_outbox_forget(s->holds->outbox, s);
 	sq_outbox_places_attached(sq_outbox_places(s->holds->outbox), s);
 	sq_inbox_attached(s->inbox, a);
-	if (first && s->client != NULL)
-		sq_client_attached(
-		    s->client, a->present && !s->clean_start, a->max_packet, a->expiry_s);
-	if (!first && !bound)
+	if (!first && !attached.bound)
 		SQ_INFO("session", "client %s: the broker has lost the %s, making %s again",
 		    s->client_id, same ? "subscriptions" : "session", same ? "them" : "it");
 	/* Its detach was applied, only the answer was lost: so was its will. */
 	if (s->detach_sent && !a->present)
 		s->publish_will = false;
-	if (!bound)
+	if (!attached.bound)
 		sq_hold_resubscribe(s);
-	if (!bound && !s->leaving)
-		sq_declared_attached(s->holds->declared, s);
+	if (s->user != NULL)
+		s->ops->attached(s->user, &attached);
 	sq_hold_flush_pubrels(s);
 	sq_hold_outcomes(s, sq_holds_now(s->holds));
-	if (s->client != NULL)
-		sq_client_resume(s->client);
+	sq_hold_writable(s);
 	sq_hold_wake(s);
 	if (sq_uplink_draining(link))
 		sq_hold_link_draining(s);
@@ -135,21 +127,26 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
 static void
 attach_full(struct sq_hold *s, enum sq_full what)
 {
+	struct sq_buf text = {0};
 	struct sq_hold *next;
 
+	sq_holds_say_full(s->holds, what, &text);
+	sq_buf_u8(&text, 0);
 	s->holds->told.full_ms = sq_holds_now(s->holds);
 	s->holds->told.full = what;
 	s->state = SQ_HOLD_DOWN;
 	for (struct sq_hold *n = s; n != NULL; n = next) {
 		next = n->newer;
-		if (n->client == NULL || n->incarnation != 0 || (n != s && n->durable))
+		if (!sq_hold_has_client(n) || n->incarnation != 0 || (n != s && n->durable))
 			continue;
 		n->put_sent = false;
 		n->turned_away = true;
 		if (n->durable) /* its CONNECT is not accepted, so its will is none */
 			sq_block_unref(&n->will);
-		sq_client_no_room(n->client, what);
+		n->ops->not_taken(n->user, SQ_HOLD_END_FULL, SQ_MQTT_RC_QUOTA_EXCEEDED,
+		    (const char *)sq_buf_data(&text));
 	}
+	sq_buf_fini(&text);
 }
 
 const char *
@@ -187,14 +184,8 @@ attach_denied(struct sq_hold *s, const struct sq_answer *ans)
 	SQ_WARN("session", "client %s: %s (HTTP %u)", s->client_id, text, ans->status);
 	if (s->incarnation == 0)
 		s->put_sent = false;
-	if (s->keeper)
-		sq_declared_refused(s->holds->declared, s, text);
-	if (s->disk != NULL && ans->status == 403 &&
-	    (ans->denied == SQ_DENIED_OWNER || ans->denied == SQ_DENIED_NONE) &&
-	    sq_outbox_disk_denied(s->disk))
+	if (s->user != NULL && s->ops->denied(s->user, ans, text))
 		return;
-	if (s->client != NULL)
-		sq_client_refuse(s->client, SQ_MQTT_RC_NOT_AUTHORIZED, text);
 	if (s->state != SQ_HOLD_ENDED && s->failures == 0)
 		s->failures = 1;
 }
@@ -202,15 +193,15 @@ attach_denied(struct sq_hold *s, const struct sq_answer *ans)
 /* The broker takes no such session, now and later.  The client is told and ends; the keeper
  * and the outbox, whose names are short and who have no will, are never meant. */
 static void
-attach_not_taken(struct sq_hold *s, uint8_t reason, enum sq_client_end end, const char *text)
+attach_not_taken(struct sq_hold *s, uint8_t reason, enum sq_hold_end end, const char *text)
 {
 	SQ_WARN("session", "client %.64s: %s", s->client_id, text);
 	s->state = SQ_HOLD_DOWN;
 	s->put_sent = false;
 	s->turned_away = true;
 	sq_block_unref(&s->will);
-	if (s->client != NULL)
-		sq_client_not_taken(s->client, reason, end, text);
+	if (sq_hold_has_client(s))
+		s->ops->not_taken(s->user, end, reason, text);
 	else if (s->leaving)
 		sq_hold_end(s);
 }
@@ -221,15 +212,15 @@ static bool
 attach_denied_client(const struct sq_hold *s, const struct sq_answer *ans)
 {
 	return ans->status == 403 &&
-	    (ans->denied == SQ_DENIED_WILL || (s->client != NULL && s->incarnation == 0));
+	    (ans->denied == SQ_DENIED_WILL || (sq_hold_has_client(s) && s->incarnation == 0));
 }
 
 static void
 attach_refused(struct sq_hold *s, struct sq_uplink *link, const struct sq_answer *ans)
 {
-	if (s->client != NULL && ans->status != 413 && ans->status != 422 &&
+	if (sq_hold_has_client(s) && ans->status != 413 && ans->status != 422 &&
 	    !attach_denied_client(s, ans))
-		sq_client_go_ahead(s->client);
+		s->ops->waits(s->user);
 	switch (ans->status) {
 	case 409:
 		sq_holds_count(s->holds, SQ_M_CONFLICTS, 1);
@@ -239,13 +230,13 @@ attach_refused(struct sq_hold *s, struct sq_uplink *link, const struct sq_answer
 		}
 		break;
 	case 422:
-		attach_not_taken(s, SQ_MQTT_RC_BAD_CLIENT_ID, SQ_END_CLIENT_ID,
+		attach_not_taken(s, SQ_MQTT_RC_BAD_CLIENT_ID, SQ_HOLD_END_CLIENT_ID,
 		    "its client id is above the broker's limits.client-id");
 		if (s->state == SQ_HOLD_ENDED)
 			return;
 		break;
 	case 413:
-		attach_not_taken(s, SQ_MQTT_RC_PACKET_TOO_LARGE, SQ_END_TOO_LARGE,
+		attach_not_taken(s, SQ_MQTT_RC_PACKET_TOO_LARGE, SQ_HOLD_END_WILL,
 		    "its will is above the broker's limits.will");
 		if (s->state == SQ_HOLD_ENDED)
 			return;
@@ -258,7 +249,7 @@ attach_refused(struct sq_hold *s, struct sq_uplink *link, const struct sq_answer
 		if (ans->status == 403)
 			sq_holds_count(s->holds, SQ_M_DENIED, 1);
 		if (attach_denied_client(s, ans))
-			attach_not_taken(s, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_END_NOT_AUTHORIZED,
+			attach_not_taken(s, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_HOLD_END_DENIED,
 			    sq_hold_denied_text(s, ans));
 		else
 			attach_denied(s, ans);

@@ -13,10 +13,7 @@
 #include "proto/link/key.h"
 #include "proto/link/lane_mark.h"
 #include "proto/mqtt/reason.h"
-#include "sidecar/mqtt/client.h"
-#include "sidecar/declared/declared.h"
 #include "sidecar/outbox/outbox.h"
-#include "sidecar/outbox/disk.h"
 #include "sidecar/hold/room.h"
 #include "sidecar/hold/order.h"
 #include "sidecar/hold/hold_priv.h"
@@ -98,9 +95,9 @@ hold_before(struct sq_holds *h, const char *client_id)
 	uint64_t hash = sq_hash(client_id, strlen(client_id));
 	struct sq_hold *s = hold_by_client(h, client_id, hash);
 
-	if (s == NULL || s->client == NULL)
+	if (s == NULL || !sq_hold_has_client(s))
 		return s;
-	sq_client_catch_up(s->client);
+	s->ops->catch_up(s->user);
 	return hold_by_client(h, client_id, hash); /* it may have ended */
 }
 
@@ -127,8 +124,8 @@ hold_post(struct sq_hold *s, uint64_t now_ms)
 	if (s->due_pause != 0 && now_ms < s->due_pause)
 		return;
 	s->due_pause = 0;
-	if (s->disk != NULL)
-		sq_outbox_disk_post(s->disk, now_ms);
+	if (s->ops->source != NULL)
+		s->ops->source->post(s->user, now_ms);
 	else
 		sq_hold_post_in_order(s, now_ms);
 	sq_hold_post_settlements(s);
@@ -160,14 +157,17 @@ hold_on_turn(struct sq_turn *t)
 }
 
 struct sq_hold *
-sq_hold_open(struct sq_holds *h, const struct sq_hold_params *p, struct sq_client *client)
+sq_hold_open(
+    struct sq_holds *h, const struct sq_hold_params *p, const struct sq_hold_user *ops, void *user)
 {
+	static const struct sq_hold_user nobody;
 	struct sq_hold *older = hold_before(h, p->client_id);
 	struct sq_hold *s = sq_xcalloc(1, sizeof *s);
 
 	assert(strlen(p->client_id) <= SQ_KEY_CLIENT_MAX);
 	s->holds = h;
-	s->client = client;
+	s->ops = user != NULL ? ops : &nobody;
+	s->user = user;
 	s->client_id = sq_xstrdup(p->client_id);
 	s->path = hold_path(h, p);
 	s->version = p->version;
@@ -199,9 +199,10 @@ sq_hold_open(struct sq_holds *h, const struct sq_hold_params *p, struct sq_clien
 		older->newer = s;
 		s->older = older;
 		s->state = SQ_HOLD_QUEUED;
-		if (older->client != NULL) {
+		if (sq_hold_has_client(older)) {
 			sq_holds_count(h, SQ_M_TAKEOVERS, 1);
-			sq_client_end(older->client, SQ_END_TAKEN_OVER);
+			older->ops->ended(
+			    older->user, SQ_HOLD_END_TAKEN_OVER, (struct sq_bytes){0});
 		}
 	}
 	hold_show(s);
@@ -255,7 +256,7 @@ sq_hold_end(struct sq_hold *s)
 
 	if (s->state == SQ_HOLD_ENDED)
 		return;
-	assert(s->client == NULL);
+	assert(!sq_hold_has_client(s));
 	sq_hold_unlink(s);
 	s->state = SQ_HOLD_ENDED;
 	hold_hide(s);
@@ -278,6 +279,8 @@ sq_hold_end(struct sq_hold *s)
 	sq_loop_at(h->loop, &s->turn, 0);
 	sq_list_remove(&s->place);
 	sq_outbox_gone(h->outbox, s);
+	if (s->user != NULL && s->ops->source != NULL)
+		s->ops->source->gone(s->user);
 	h->n--;
 	sq_holds_count(h, SQ_M_SESSIONS, -1);
 	sq_hold_backlog(s);
@@ -286,11 +289,26 @@ sq_hold_end(struct sq_hold *s)
 		sq_hold_bury(s);
 }
 
+/* The user hears of it no more, but for one that still sends by it. */
+static void
+hold_let_go(struct sq_hold *s)
+{
+	if (s->ops->source == NULL)
+		s->user = NULL;
+}
+
 void
 sq_hold_drop(struct sq_hold *s)
 {
-	s->client = NULL;
+	hold_let_go(s);
 	sq_hold_end(s);
+}
+
+void
+sq_hold_writable(struct sq_hold *s)
+{
+	if (sq_hold_has_client(s))
+		s->ops->writable(s->user);
 }
 
 void
@@ -329,7 +347,7 @@ sq_hold_leave(struct sq_hold *s, unsigned how, uint32_t expiry_s)
 	bool silent;
 
 	assert(!s->leaving);
-	s->client = NULL;
+	hold_let_go(s);
 	s->leaving = true;
 	s->expiry_s = expiry_s;
 	s->quiet = (how & SQ_LEAVE_QUIET) != 0;
@@ -493,6 +511,12 @@ sq_hold_written(struct sq_hold *s, uint64_t msgs, uint64_t bytes)
 		sq_hold_wake(s);
 }
 
+void *
+sq_hold_client(const struct sq_hold *s)
+{
+	return sq_hold_has_client(s) ? s->user : NULL;
+}
+
 const char *
 sq_hold_client_id(const struct sq_hold *s)
 {
@@ -511,14 +535,31 @@ sq_hold_trim(struct sq_hold *s)
 	sq_inbox_trim(s->inbox);
 }
 
+static enum sq_hold_end
+detached_end(uint8_t reason)
+{
+	switch (reason) {
+	case SQ_MQTT_RC_TAKEN_OVER:
+		return SQ_HOLD_END_TAKEN_OVER;
+	case SQ_MQTT_RC_QUOTA_EXCEEDED:
+		return SQ_HOLD_END_QUOTA;
+	case SQ_MQTT_RC_NOT_AUTHORIZED:
+		return SQ_HOLD_END_REVOKED;
+	default:
+		return SQ_HOLD_END_ADMIN;
+	}
+}
+
 void
 sq_hold_detached(struct sq_hold *s, uint8_t reason, struct sq_bytes text)
 {
+	enum sq_hold_end end = detached_end(reason);
+
 	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x%s%.*s",
 	    s->client_id, reason, text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
-	if (reason == SQ_MQTT_RC_NOT_AUTHORIZED)
-		sq_declared_ended(s->holds->declared, s, reason);
-	if ((s->keeper || s->disk != NULL) && !s->leaving) { /* it wants nothing but to be there */
+	if (s->ops->comes_again && !s->leaving) {
+		if (end == SQ_HOLD_END_REVOKED && s->ops->ended != NULL)
+			s->ops->ended(s->user, end, text);
 		sq_hold_again(s, AGAIN_MAX_MS);
 		return;
 	}
@@ -530,12 +571,8 @@ sq_hold_detached(struct sq_hold *s, uint8_t reason, struct sq_bytes text)
 		if (s->lane[i] != NULL)
 			sq_lane_out_unhold(s->lane[i]);
 	}
-	if (s->client != NULL)
-		sq_client_end_because(s->client,
-		    reason == SQ_MQTT_RC_TAKEN_OVER           ? SQ_END_TAKEN_OVER
-			: reason == SQ_MQTT_RC_QUOTA_EXCEEDED ? SQ_END_QUOTA
-							      : SQ_END_ADMIN,
-		    text);
+	if (sq_hold_has_client(s))
+		s->ops->ended(s->user, end, text);
 	sq_hold_end(s);
 }
 

@@ -16,7 +16,7 @@
 #include "proto/link/lane_out.h"
 #include "proto/mqtt/mqtt.h"
 
-struct sq_client;
+struct sq_hold_user;
 struct sq_holds;
 struct sq_hold;
 
@@ -31,9 +31,10 @@ struct sq_hold_params {
 	uint32_t will_delay_s;
 };
 
-/* Opens a session for 'client' (NULL: the keeper).  An older connection of the
- * same client id is told that it was taken over. */
-struct sq_hold *sq_hold_open(struct sq_holds *, const struct sq_hold_params *, struct sq_client *);
+/* Opens a hold for 'user' (NULL: nobody hears of it).  An older connection of the same client id is
+ * told that it was taken over. */
+struct sq_hold *sq_hold_open(
+    struct sq_holds *, const struct sq_hold_params *, const struct sq_hold_user *, void *user);
 /* How a client goes. */
 enum {
 	SQ_LEAVE_WILL = 1,  /* its will is to be published, now or after its delay */
@@ -63,8 +64,8 @@ sq_hold_ack(struct sq_hold *, enum sq_mqtt_type, uint16_t packet_id, uint8_t rea
 /* QoS 0 deliveries were written, or dropped with the client's output. */
 void sq_hold_written(struct sq_hold *, uint64_t msgs, uint64_t bytes);
 
-/* A declared binding to make or to end; answered by sq_declared_answer() with
- * 'token'.  Made again by sq_declared_attached(). */
+/* A declared binding to make or to end; answered by the user's declared() with 'token'.  It is
+ * the user that asks for it again where attached() says so. */
 void sq_hold_declare(struct sq_hold *, const struct sq_sub *, uint32_t token);
 
 /* The broker says what its client had subscribed to before: 'n' entries for sq_kept_next(),
@@ -78,6 +79,8 @@ void sq_hold_enforce_all(struct sq_holds *);
 bool sq_hold_is_known(const struct sq_holds *, struct sq_bytes client_id);
 /* Its client waits for memory: sq_client_resume() follows. */
 void sq_hold_pause(struct sq_hold *);
+/* Its user where that is a client, which has not left; else NULL. */
+void *sq_hold_client(const struct sq_hold *);
 const char *sq_hold_client_id(const struct sq_hold *);
 /* Whether it has something for a broker that would be lost with this process: publishes,
  * acknowledgements, a will.  That it goes is no such thing: a broker sees its link end. */

@@ -11,6 +11,7 @@
 #include "sidecar/outbox/store.h"
 #include "sidecar/hold/refusals.h"
 #include "sidecar/hold/hold.h"
+#include "sidecar/hold/user.h"
 
 enum sq_hold_state {
 	SQ_HOLD_QUEUED,    /* behind the older connection of its client id */
@@ -22,13 +23,13 @@ enum sq_hold_state {
 	SQ_HOLD_ENDED,     /* waits for its last request */
 };
 
-struct sq_self_subs;
 struct sq_sub_request;
 
 struct sq_hold {
 	struct sq_holds *holds;
-	struct sq_client *client; /* NULL: gone, or the keeper */
-	struct sq_list all;       /* holds->all */
+	const struct sq_hold_user *ops;
+	void *user;         /* NULL: gone, or nobody */
+	struct sq_list all; /* holds->all */
 	struct sq_timed_turn turn;
 	struct sq_list place;  /* holds->waiting, or its link's sessions */
 	struct sq_list paused; /* the outbox's, while its client waits for room */
@@ -53,7 +54,7 @@ struct sq_hold {
 	unsigned sub_flights;          /* requests of both kinds without a response */
 	struct sq_htab subs;           /* what the client has subscribed to */
 	bool knows_made;               /* as far as the broker has that; else it is asked */
-	struct sq_self_subs *self;     /* those of them below $SYS/sidecar; NULL: none */
+	void *watched;                 /* the watch's word of them */
 	size_t subreq_bytes, backlog;
 	uint64_t subs_asked; /* entries of the client's SUBSCRIBEs without an answer */
 	uint64_t attached_ms;
@@ -76,6 +77,15 @@ struct sq_hold {
 	bool turned_away;            /* no broker had room for it */
 };
 
+/* Whether somebody waits for what becomes of it. */
+static inline bool
+sq_hold_has_client(const struct sq_hold *s)
+{
+	return s->user != NULL && !s->ops->comes_again;
+}
+
+/* Has its client go on with what got SQ_EAGAIN. */
+void sq_hold_writable(struct sq_hold *);
 /* Has the turn of 's' come at the end of this one. */
 void sq_hold_wake(struct sq_hold *);
 /* Attaches again, after a wait if that failed before; 'least_ms' is the

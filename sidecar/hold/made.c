@@ -5,9 +5,8 @@
 
 #include "core/log.h"
 #include "core/mem.h"
+#include "proto/annotations/annotations.h"
 #include "proto/mqtt/options.h"
-#include "sidecar/declared/rights.h"
-#include "sidecar/self.h"
 #include "sidecar/hold/hold_priv.h"
 #include "sidecar/hold/subs.h"
 
@@ -45,7 +44,8 @@ sq_hold_made(struct sq_hold *s, const struct sq_sub *e)
 	uint64_t hash = sq_hash(e->filter.p, e->filter.len);
 	struct sub *sub = made_find(s, e->filter, hash);
 
-	sq_self_made(s, e, sub == NULL);
+	if (s->holds->watch != NULL)
+		s->holds->watch->made(s->holds->watcher, s, &s->watched, e, sub == NULL);
 	if (sub == NULL) {
 		sub = sq_xmalloc(sizeof *sub + e->filter.len);
 		sub->len = (uint16_t)e->filter.len;
@@ -63,7 +63,8 @@ sq_hold_unmade(struct sq_hold *s, struct sq_bytes filter)
 
 	if (sub == NULL)
 		return;
-	sq_self_unmade(s, filter);
+	if (s->holds->watch != NULL)
+		s->holds->watch->unmade(s->holds->watcher, &s->watched, filter);
 	sq_htab_remove(&s->subs, &sub->node);
 	free(sub);
 }
@@ -73,7 +74,8 @@ sq_hold_free_subs(struct sq_hold *s)
 {
 	struct sq_hnode *n, *next;
 
-	sq_self_forget(s);
+	if (s->holds->watch != NULL)
+		s->holds->watch->forget(s->holds->watcher, &s->watched);
 	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
 		next = sq_htab_walk(&s->subs, n);
 		sq_htab_remove(&s->subs, n);
@@ -91,7 +93,8 @@ sq_hold_inherit_subs(struct sq_hold *to, struct sq_hold *from)
 		return;
 	to->subs = from->subs;
 	from->subs = mine;
-	sq_self_inherit(to, from);
+	if (to->holds->watch != NULL)
+		to->holds->watch->inherit(to->holds->watcher, to, &to->watched, &from->watched);
 }
 
 /* What is asked of the broker without its client's asking, in as many requests as it takes. */
@@ -164,13 +167,19 @@ made_end(struct sq_hold *s, struct sub *sub, struct asking *end)
 	sq_hold_unmade(s, e.filter);
 }
 
+bool
+sq_hold_allows(const struct sq_hold *s, const struct sq_topic_filter *f)
+{
+	return !s->holds->strict || !sq_hold_has_client(s) || s->ops->allows(s->user, f);
+}
+
 void
 sq_hold_enforce(struct sq_hold *s)
 {
 	struct asking end = {.hold = s, .op = SQ_SUB_UNSUBSCRIBE};
 	struct sq_hnode *n, *next;
 
-	if (s->holds->rights == NULL || s->leaving || s->state == SQ_HOLD_ENDED)
+	if (!s->holds->strict || s->leaving || s->state == SQ_HOLD_ENDED)
 		return;
 	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
 		struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
@@ -180,15 +189,16 @@ sq_hold_enforce(struct sq_hold *s)
 		if (sq_topic_filter_parse(
 			(struct sq_bytes){(const unsigned char *)sub->filter, sub->len}, &f,
 			NULL) != 0 ||
-		    !sq_rights_allow(s->holds->rights, &f))
+		    !sq_hold_allows(s, &f))
 			made_end(s, sub, &end);
 	}
 	asking_flush(&end);
 }
 
 void
-sq_hold_enforce_all(struct sq_holds *h)
+sq_holds_enforce(struct sq_holds *h, bool strict)
 {
+	h->strict = strict;
 	SQ_LIST_FOR_EACH(s, &h->all, struct sq_hold, all)
 		sq_hold_enforce(s);
 }

@@ -11,7 +11,6 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/link/lane_mark.h"
-#include "sidecar/mqtt/client.h"
 #include "sidecar/outbox/outbox.h"
 #include "sidecar/outbox/places.h"
 #include "sidecar/hold/order.h"
@@ -185,8 +184,7 @@ request_answered(
 	}
 	request_free(s, q);
 	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->order));
-	if (s->client != NULL)
-		sq_client_resume(s->client);
+	sq_hold_writable(s);
 	sq_hold_wake(s);
 }
 

@@ -11,7 +11,6 @@
 #include "core/mem.h"
 #include "proto/link/lane_mark.h"
 #include "proto/mqtt/reason.h"
-#include "sidecar/mqtt/client.h"
 #include "sidecar/hold/order.h"
 #include "sidecar/hold/hold_priv.h"
 #include "sidecar/hold/refused.h"
@@ -163,7 +162,7 @@ sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
 				sq_hold_publish_refused(s, &o);
 			else if (o.refusal == SQ_REFUSAL_UNMATCHED)
 				sq_refusals_count(s->holds, SQ_REFUSAL_UNMATCHED);
-			if (s->client == NULL || o.image_qos == 0)
+			if (!sq_hold_has_client(s) || o.image_qos == 0)
 				continue;
 			if (sq_mqtt_reason_failed(o.reason) && !sq_hold_hears(s, &o)) {
 				if (sq_hold_park_refused(s, l, &o, now_ms))
@@ -173,13 +172,13 @@ sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
 			s->retry_ms = 0;
 			s->refused_ms = 0;
 			if (o.qos > 0)
-				sq_client_acked(s->client, &o);
+				s->ops->acked(s->user, &o);
 		}
 	}
 	sq_hold_backlog(s);
-	if (s->client != NULL && s->backlog != before &&
+	if (s->backlog != before &&
 	    s->backlog <= s->holds->cfg->lane_bytes - s->holds->cfg->lane_bytes / 4)
-		sq_client_resume(s->client);
+		sq_hold_writable(s);
 }
 
 static void
@@ -312,8 +311,8 @@ sq_hold_flush_pubrels(struct sq_hold *s)
 	struct sq_inbox_pubrel rel;
 
 	while (sq_inbox_pubrel(s->inbox, &rel)) {
-		if (s->client != NULL)
-			sq_client_pubrel(s->client, rel.packet_id, rel.reason);
+		if (sq_hold_has_client(s))
+			s->ops->released(s->user, rel.packet_id, rel.reason);
 	}
 }
 
@@ -394,8 +393,8 @@ sq_hold_flushed(const struct sq_hold *s)
 bool
 sq_hold_owes(const struct sq_hold *s)
 {
-	/* A disk outbox's leaves when all is forwarded. */
-	return s->will != NULL || !sq_hold_flushed(s) || (s->disk != NULL && !s->leaving);
+	/* A source leaves when all is sent. */
+	return s->will != NULL || !sq_hold_flushed(s) || (s->ops->source != NULL && !s->leaving);
 }
 
 /* --- deliveries --- */
@@ -408,18 +407,18 @@ sq_hold_deliver(struct sq_hold *s, const struct sq_deliver *d, const struct sq_t
 	unsigned qos = t->flags & SQ_TARGET_QOS;
 	static const struct sq_origin no_origin;
 
-	if (s->client == NULL)
+	if (!sq_hold_has_client(s))
 		return; /* on its way out: the broker takes it back */
 	if (qos == 0) {
 		sq_inbox_qos0(s->inbox, size);
-		if (sq_client_deliver(s->client, d, t, block) != 0)
+		if (s->ops->deliver(s->user, d, t, block) != 0)
 			sq_hold_written(s, 1, size);
 		return;
 	}
 	if (sq_inbox_deliver(s->inbox, t, d->has_origin ? &d->origin : &no_origin, size) ==
 	    SQ_INBOX_WRITE) {
 		SQ_FAULT_IF(qos == 2, "sidecar-deliver-read");
-		if (sq_client_deliver(s->client, d, t, block) != 0)
+		if (s->ops->deliver(s->user, d, t, block) != 0)
 			sq_inbox_discard(s->inbox, t->packet_id, SQ_MQTT_RC_PACKET_TOO_LARGE);
 	}
 	if (sq_inbox_due(s->inbox))

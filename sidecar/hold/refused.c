@@ -2,7 +2,6 @@
 #include "sidecar/hold/refused.h"
 #include "proto/mqtt/reason.h"
 
-#include "sidecar/mqtt/client.h"
 #include "sidecar/hold/refusals.h"
 #include "sidecar/hold/hold_priv.h"
 
@@ -24,7 +23,7 @@ outcome_passes(const struct sq_lane_outcome *o)
 void
 sq_hold_publish_refused(struct sq_hold *s, const struct sq_lane_outcome *o)
 {
-	bool waits = s->client != NULL && o->image_qos > 0 && !sq_hold_hears(s, o) &&
+	bool waits = sq_hold_has_client(s) && o->image_qos > 0 && !sq_hold_hears(s, o) &&
 	    outcome_passes(o);
 	struct sq_refusal_seen r = {.client = s->client_id,
 	    .what = "publish",
@@ -56,7 +55,7 @@ refused_for_long(struct sq_hold *s, const struct sq_lane_outcome *o, uint64_t no
 		return false;
 	sq_holds_count(s->holds, SQ_M_CLOSED_REFUSED, 1);
 	sq_refusals_closed(s->holds, s->client_id, o->text);
-	sq_client_end_because(s->client, SQ_END_STUCK, o->text);
+	s->ops->ended(s->user, SQ_HOLD_END_STUCK, o->text);
 	return true;
 }
 
@@ -66,7 +65,7 @@ sq_hold_park_refused(
 {
 	if (!outcome_passes(o)) {
 		if (o->qos > 0)
-			sq_client_end_because(s->client, SQ_END_MESSAGE_REFUSED, o->text);
+			s->ops->ended(s->user, SQ_HOLD_END_UNTOLD, o->text);
 		return false;
 	}
 	if (refused_for_long(s, o, now_ms))

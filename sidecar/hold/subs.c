@@ -9,13 +9,11 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/utf8.h"
+#include "proto/annotations/annotations.h"
 #include "proto/mqtt/options.h"
 #include "proto/mqtt/reason.h"
 #include "proto/topic/topic.h"
-#include "sidecar/mqtt/client.h"
-#include "sidecar/declared/declared.h"
 #include "sidecar/hold/limits.h"
-#include "sidecar/declared/rights.h"
 #include "sidecar/hold/room.h"
 #include "sidecar/hold/hold_priv.h"
 #include "sidecar/hold/subs.h"
@@ -107,9 +105,15 @@ sq_subreq_ask(struct sq_subreq *r, uint16_t i, const struct sq_sub *sub)
 static void
 subreq_suback(struct sq_hold *s, const struct sq_subreq *r)
 {
-	sq_client_suback(s->client, r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK : SQ_MQTT_UNSUBACK,
-	    r->packet_id, r->codes, r->n,
-	    (struct sq_bytes){sq_buf_data(&r->text), sq_buf_len(&r->text)});
+	struct sq_sub_answer answer = {
+	    .type = r->op == SQ_SUB_SUBSCRIBE ? SQ_MQTT_SUBACK : SQ_MQTT_UNSUBACK,
+	    .packet_id = r->packet_id,
+	    .codes = r->codes,
+	    .n = r->n,
+	    .text = {sq_buf_data(&r->text), sq_buf_len(&r->text)}};
+
+	if (sq_hold_has_client(s))
+		s->ops->subscribed(s->user, &answer);
 }
 
 /* A packet's request is complete; one with nothing to ask is answered at once. */
@@ -142,11 +146,13 @@ subs_refuse_packet(
 	    .code = type == SQ_MQTT_SUBACK ? SQ_MQTT_RC_QUOTA_EXCEEDED : SQ_MQTT_RC_IMPLEMENTATION,
 	    .refusal = SQ_REFUSAL_QUOTA,
 	    .text = {sq_buf_data(why), sq_buf_len(why)}};
+	struct sq_sub_answer answer = {
+	    .type = type, .packet_id = packet_id, .codes = codes, .n = count, .text = refused.text};
 
 	memset(codes, refused.code, count);
 	sq_refusals_note(s->holds, &s->refusals, &refused);
-	if (subs_can_refuse(s, type))
-		sq_client_suback(s->client, type, packet_id, codes, count, refused.text);
+	if (subs_can_refuse(s, type) && sq_hold_has_client(s))
+		s->ops->subscribed(s->user, &answer);
 	sq_buf_fini(why);
 	free(codes);
 }
@@ -237,7 +243,7 @@ subs_may_ask(struct sq_hold *s, struct sq_subreq *r, uint16_t i, uint32_t count,
 		    filter, why);
 		return false;
 	}
-	if (!sq_rights_allow(s->holds->rights, &f)) {
+	if (!sq_hold_allows(s, &f)) {
 		subs_deny_entry(s, r, i, filter);
 		return false;
 	}
@@ -335,8 +341,7 @@ subreq_made(struct sq_hold *s, const struct sq_sub *e)
 	struct sq_topic_filter f;
 
 	sq_hold_made(s, e);
-	if (sq_topic_filter_parse(e->filter, &f, NULL) != 0 ||
-	    !sq_rights_allow(s->holds->rights, &f))
+	if (sq_topic_filter_parse(e->filter, &f, NULL) != 0 || !sq_hold_allows(s, &f))
 		sq_hold_enforce(s);
 }
 
@@ -379,9 +384,8 @@ sq_subreq_answer(struct sq_hold *s, struct sq_subreq *r, const unsigned char *co
 		if (!r->declared && (!s->leaving || s->expiry_s != 0))
 			subreq_remember(s, r, &e, r->codes[i]);
 	}
-	if (r->declared)
-		sq_declared_answer(
-		    s->holds->declared, s, r->token, r->codes[0], sq_note_find(notes, first).text);
-	else if (!r->again && s->client != NULL)
+	if (!r->declared && !r->again)
 		subreq_suback(s, r);
+	else if (r->declared && s->user != NULL)
+		s->ops->declared(s->user, r->token, r->codes[0], sq_note_find(notes, first).text);
 }

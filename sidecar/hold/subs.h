@@ -12,6 +12,7 @@
 #include "core/bytes.h"
 #include "core/list.h"
 #include "proto/link/frame.h"
+#include "proto/topic/topic.h"
 
 struct sq_hold;
 
@@ -56,6 +57,8 @@ void sq_hold_ask_not_again(struct sq_hold *);
 
 /* --- made.c --- */
 
+/* Whether its client may subscribe to that. */
+bool sq_hold_allows(const struct sq_hold *, const struct sq_topic_filter *);
 void sq_hold_made(struct sq_hold *, const struct sq_sub *);
 bool sq_hold_has_made(const struct sq_hold *, struct sq_bytes filter);
 void sq_hold_unmade(struct sq_hold *, struct sq_bytes filter);

@@ -16,10 +16,8 @@
 #include "sidecar/loop/loop.h"
 #include "sidecar/metrics/metrics.h"
 
-struct sq_declared;
+struct sq_hold_watch;
 struct sq_outbox;
-struct sq_rights;
-struct sq_self;
 struct sq_hold;
 
 /* The holds that are attached over one link. */
@@ -60,10 +58,10 @@ struct sq_holds {
 	uint64_t windows;
 	unsigned memory_level;
 	uint64_t short_ms, short_quiet_ms;
-	struct sq_declared *declared;
+	bool strict; /* clients may not subscribe to everything: they are asked */
+	const struct sq_hold_watch *watch; /* NULL: nobody watches */
+	void *watcher;
 	struct sq_outbox *outbox;
-	struct sq_rights *rights;
-	struct sq_self *self;
 };
 
 /* The pool's owner is the table; the caller makes the pool and sets 'pool' to it. */
@@ -84,6 +82,9 @@ bool sq_holds_idle(const struct sq_holds *);
 struct sq_hold_link *sq_holds_link(struct sq_holds *, const struct sq_uplink *);
 /* A broker has answered an attach: its limits count from now on. */
 void sq_holds_told(struct sq_holds *, const struct sq_attached *);
+/* What clients may subscribe to is another set: what is not allowed any more is ended.  'strict':
+ * not everything is. */
+void sq_holds_enforce(struct sq_holds *, bool strict);
 /* Appends who has no room for one more session, for people. */
 void sq_holds_say_full(const struct sq_holds *, enum sq_full what, struct sq_buf *out);
 

@@ -71,48 +71,13 @@ void sq_client_end_because(struct sq_client *, enum sq_client_end why, struct sq
 void sq_client_free(struct sq_client *);
 
 /* --- from the loop --- */
-void sq_client_write(struct sq_client *);
 /* Once a second: keep alive, time-outs. */
 void sq_client_sweep(struct sq_client *, uint64_t now_ms);
 
-/* --- from its session --- */
-/* The first attach of a durable session succeeded: CONNACK; 'expiry_s' is granted. */
-void sq_client_attached(struct sq_client *, bool present, uint32_t max_packet, uint32_t expiry_s);
-/* Or it did not: CONNACK with 'reason'; nothing for a client that has its CONNACK. */
-void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
-/* Appends who has no room for one more session, for people. */
-void sq_client_say_full(const struct sq_clients *, enum sq_full what, struct sq_buf *out);
-/* The broker has no room for its session, which it had not attached before: it is told
- * and ends, whether or not it has its CONNACK. */
-void sq_client_no_room(struct sq_client *, enum sq_full what);
-/* The broker does not take its session for 'reason' and 'text': CONNACK with it, or the
- * connection's 'end'. */
-void
-sq_client_not_taken(struct sq_client *, uint8_t reason, enum sq_client_end end, const char *text);
-/* The attach that its CONNACK waits for was not answered well: a transient client gets its
- * CONNACK, as it would without a broker. */
-void sq_client_go_ahead(struct sq_client *);
-/* Another connection takes its client id: what had come before counts, such as
- * acknowledgements or a DISCONNECT.  It may have ended then. */
-void sq_client_catch_up(struct sq_client *);
 /* Bytes that it holds: input that is no packet yet, and output. */
 size_t sq_client_holds(const struct sq_client *);
 /* Of these, output that it has not taken. */
 size_t sq_client_output(const struct sq_client *);
 /* Ends it and drops what it holds, for want of memory. */
 void sq_client_evict(struct sq_client *);
-/* The session can take more: input goes on this turn. */
-void sq_client_resume(struct sq_client *);
-/* PUBACK, PUBREC or PUBCOMP for what it published. */
-void sq_client_acked(struct sq_client *, const struct sq_lane_outcome *);
-/* SUBACK or UNSUBACK ('type', enum sq_mqtt_type); 'text' says why of what is refused, or
- * is empty. */
-void sq_client_suback(struct sq_client *, uint8_t type, uint16_t packet_id, const uint8_t *codes,
-    size_t n, struct sq_bytes text);
-void sq_client_pubrel(struct sq_client *, uint16_t packet_id, uint8_t reason);
-/* Puts a PUBLISH into the output.  SQ_ETOOBIG: above the client's maximum
- * packet size, dropped. */
-int sq_client_deliver(struct sq_client *, const struct sq_deliver *, const struct sq_target *,
-    struct sq_block *block) SQ_MUST_CHECK;
-
 #endif

@@ -207,7 +207,7 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	sp.expiry_s = c->expiry_s;
 	sp.receive_max = c->receive_max;
 	c->broker_max_packet = c->of->holds->told.max_packet;
-	c->hold = sq_hold_open(c->of->holds, &sp, c);
+	c->hold = sq_hold_open(c->of->holds, &sp, &sq_client_hold_user, c);
 	c->since_ms = sq_holds_now(c->of->holds);
 	c->state = SQ_CLIENT_WAITING;
 	c->transient = !sp.durable;
@@ -268,17 +268,6 @@ sq_client_connack(struct sq_client *c, bool present)
 	    sq_client_name(c), c->from, c->decoder.version, c->expiry_s, present);
 }
 
-void
-sq_client_attached(struct sq_client *c, bool present, uint32_t max_packet, uint32_t expiry_s)
-{
-	c->broker_max_packet = max_packet;
-	c->granted_expiry_s = expiry_s;
-	if (c->state != SQ_CLIENT_WAITING)
-		return;
-	sq_client_connack(c, present);
-	sq_client_resume(c);
-}
-
 /* Whether the client hears of it.  Without a version it wasn't MQTT; MQTT 3.1.1
  * has no CONNACK for what doesn't conform (its MQTT-3.1.4-1). */
 static bool
@@ -317,38 +306,10 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 }
 
 void
-sq_client_not_taken(struct sq_client *c, uint8_t reason, enum sq_client_end end, const char *text)
-{
-	sq_refusals_count(c->of->holds,
-	    sq_refusal_of_code(reason) == SQ_REFUSAL_DENIED ? SQ_REFUSAL_DENIED : SQ_REFUSAL_QUOTA);
-	if (c->state == SQ_CLIENT_WAITING)
-		sq_client_refuse(c, reason, text);
-	else
-		sq_client_end_because(c, end, sq_bytes_of(text));
-}
-
-void
 sq_client_go_ahead(struct sq_client *c)
 {
 	if (c->state != SQ_CLIENT_WAITING || !c->transient)
 		return;
 	sq_client_connack(c, false);
 	sq_client_resume(c);
-}
-
-void
-sq_client_no_room(struct sq_client *c, enum sq_full what)
-{
-	struct sq_buf text = {0};
-
-	sq_holds_say_full(c->of->holds, what, &text);
-	sq_buf_u8(&text, '\0');
-	sq_holds_count(c->of->holds, SQ_M_CLIENTS_FULL, 1);
-	sq_refusals_count(c->of->holds, SQ_REFUSAL_SESSIONS_FULL);
-	if (c->state == SQ_CLIENT_WAITING)
-		sq_client_refuse(c, SQ_MQTT_RC_QUOTA_EXCEEDED, (const char *)sq_buf_data(&text));
-	else
-		sq_client_end_because(
-		    c, SQ_END_FULL, (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text) - 1});
-	sq_buf_fini(&text);
 }

@@ -130,17 +130,16 @@ sq_client_pubrel(struct sq_client *c, uint16_t packet_id, uint8_t reason)
 }
 
 void
-sq_client_suback(struct sq_client *c, uint8_t type, uint16_t packet_id, const uint8_t *codes,
-    size_t n, struct sq_bytes text)
+sq_client_suback(struct sq_client *c, const struct sq_sub_answer *a)
 {
-	struct sq_mqtt_props props = client_words(c, text);
+	struct sq_mqtt_props props = client_words(c, a->text);
 	uint8_t version = c->decoder.version;
 	struct sq_buf b = {0};
-	int rc = sq_mqtt_put_suback(&b, version, type, packet_id, codes, n, &props);
+	int rc = sq_mqtt_put_suback(&b, version, a->type, a->packet_id, a->codes, a->n, &props);
 
 	if (rc == 0 && !client_takes(c, sq_buf_len(&b))) { /* without words (MQTT-3.9.2-2) */
 		sq_buf_fini(&b);
-		rc = sq_mqtt_put_suback(&b, version, type, packet_id, codes, n, NULL);
+		rc = sq_mqtt_put_suback(&b, version, a->type, a->packet_id, a->codes, a->n, NULL);
 	}
 	if (rc == 0)
 		(void)sq_client_put(c, &b);

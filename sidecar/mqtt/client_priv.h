@@ -11,6 +11,7 @@
 #include "sidecar/mqtt/clients.h"
 #include "sidecar/mqtt/output.h"
 #include "sidecar/declared/receiver.h"
+#include "sidecar/hold/user.h"
 
 enum {
 	SQ_ALIAS_OUT_MAX = 16,
@@ -82,13 +83,33 @@ void sq_client_forget_password(struct sq_client *);
 bool sq_client_may_connect(struct sq_client *, const struct sq_mqtt_packet *);
 void sq_client_connect(struct sq_client *, const struct sq_mqtt_packet *);
 void sq_client_connack(struct sq_client *, bool present);
+/* client_hold.c: a client as the user of a hold. */
+extern const struct sq_hold_user sq_client_hold_user;
+/* CONNACK with 'reason', and the end; nothing for a client that has its CONNACK. */
+void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
+/* The connection goes on with input that had to wait, in this turn. */
+void sq_client_resume(struct sq_client *);
+/* The attach that its CONNACK waits for is not there yet: a transient client gets its CONNACK, as
+ * it would without a broker. */
+void sq_client_go_ahead(struct sq_client *);
+/* What had come before counts, such as acknowledgements or a DISCONNECT: it is read.  The client
+ * may have ended then. */
+void sq_client_catch_up(struct sq_client *);
 /* client_limits.c: what this CONNECT is refused with, and why; 0: nothing. */
 uint8_t sq_client_limits_connect(
     const struct sq_client *, const struct sq_mqtt_connect *, const char **why);
 /* False: the connection has been ended. */
 bool sq_client_limits_publish(struct sq_client *, const struct sq_mqtt_publish *);
 bool sq_client_limits_subscribe(struct sq_client *, const struct sq_mqtt_packet *);
-/* client_out.c: the output has something. */
+/* client_out.c: PUBACK, PUBREC or PUBCOMP for what it published. */
+void sq_client_acked(struct sq_client *, const struct sq_lane_outcome *);
+void sq_client_suback(struct sq_client *, const struct sq_sub_answer *);
+void sq_client_pubrel(struct sq_client *, uint16_t packet_id, uint8_t reason);
+/* Puts a PUBLISH into the output.  SQ_ETOOBIG: above the client's maximum packet size, dropped. */
+int sq_client_deliver(struct sq_client *, const struct sq_deliver *, const struct sq_target *,
+    struct sq_block *block) SQ_MUST_CHECK;
+void sq_client_write(struct sq_client *);
+/* The output has something. */
 void sq_client_touch(struct sq_client *);
 /* False: above the client's maximum packet size, or it is closing. */
 bool sq_client_put(struct sq_client *, const struct sq_buf *packet);

@@ -10,7 +10,6 @@
 #include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "sidecar/mqtt/client.h"
 #include "sidecar/hold/table.h"
 #include "sidecar/outbox/outbox.h"
 #include "sidecar/hold/hold_priv.h"
@@ -42,8 +41,8 @@ disk_on_acked(void *owner, struct sq_outbox_port *port, const struct sq_lane_out
 	struct sq_hold *s = port->user;
 
 	(void)owner;
-	if (s->client != NULL)
-		sq_client_acked(s->client, outcome);
+	if (sq_hold_has_client(s))
+		s->ops->acked(s->user, outcome);
 }
 
 static void
@@ -75,6 +74,8 @@ disk_on_async(struct ev_loop *loop, ev_async *w, int events)
 /* --- life --- */
 
 /* The session that publishes what is on disk: the brokers keep it. */
+static const struct sq_hold_user disk_hold_user;
+
 static void
 disk_open_session(struct sq_outbox_disk *d)
 {
@@ -87,7 +88,7 @@ disk_open_session(struct sq_outbox_disk *d)
 
 	snprintf(id, sizeof id, SQ_OUTBOX_ID_PREFIX "%016llx",
 	    (unsigned long long)sq_outbox_store_id(d->store));
-	d->hold = sq_hold_open(d->holds, &p, NULL);
+	d->hold = sq_hold_open(d->holds, &p, &disk_hold_user, d);
 	d->hold->disk = d;
 	d->hold->incarnation = sq_outbox_store_incarnation(d->store);
 }
@@ -128,8 +129,7 @@ sq_outbox_disk_free(struct sq_outbox_disk **dp, bool remove)
 	*dp = NULL;
 	if (d == NULL)
 		return;
-	if (d->hold != NULL)
-		d->hold->disk = NULL;
+	assert(d->hold == NULL);
 	if (remove && !d->own)
 		sq_outbox_store_forget_all(d->store); /* its clients are gone with their pod */
 	if (remove && sq_outbox_store_spent(d->store))
@@ -206,21 +206,27 @@ sq_outbox_disk_over(const struct sq_outbox_disk *d)
 
 /* --- its session --- */
 
-void
-sq_outbox_disk_gone(struct sq_outbox_disk *d)
+static void
+disk_on_gone(void *user)
 {
+	struct sq_outbox_disk *d = user;
+
 	d->hold = NULL;
 }
 
-void
-sq_outbox_disk_attached(struct sq_outbox_disk *d, const struct sq_attached *a)
+static void
+disk_on_attached(void *user, const struct sq_hold_attached *attached)
 {
+	const struct sq_attached *a = attached->answer;
+	struct sq_outbox_disk *d = user;
+
 	sq_outbox_store_attached(d->store, a->incarnation, a->last[1], sq_random_u64());
 	d->hold->last[1] = sq_outbox_store_last(d->store);
 }
 
-bool
-sq_outbox_disk_denied(struct sq_outbox_disk *d)
+/* The brokers keep it for another account: what is not finished goes on in another one. */
+static bool
+disk_renew(struct sq_outbox_disk *d)
 {
 	uint64_t now_ms = sq_holds_now(d->holds);
 	struct sq_hold *s = d->hold;
@@ -246,6 +252,14 @@ sq_outbox_disk_denied(struct sq_outbox_disk *d)
 	sq_hold_end(s);
 	disk_open_session(d);
 	return true;
+}
+
+static bool
+disk_on_denied(void *user, const struct sq_answer *ans, const char *text)
+{
+	(void)text;
+	return ans->status == 403 &&
+	    (ans->denied == SQ_DENIED_OWNER || ans->denied == SQ_DENIED_NONE) && disk_renew(user);
 }
 
 static void
@@ -316,9 +330,10 @@ disk_post_body(struct disk_post *p, struct sq_outbox_batch *b, unsigned version)
 	p->post.req.n_body = 2;
 }
 
-void
-sq_outbox_disk_post(struct sq_outbox_disk *d, uint64_t now_ms)
+static void
+disk_on_post(void *user, uint64_t now_ms)
 {
+	struct sq_outbox_disk *d = user;
 	struct sq_hold *s = d->hold;
 	struct sq_outbox_batch *b;
 	uint64_t due;
@@ -336,3 +351,12 @@ sq_outbox_disk_post(struct sq_outbox_disk *d, uint64_t now_ms)
 	due = sq_outbox_store_due(d->store);
 	s->due_retry = due > now_ms ? due : 0;
 }
+
+static const struct sq_hold_source disk_source = {.post = disk_on_post, .gone = disk_on_gone};
+
+static const struct sq_hold_user disk_hold_user = {
+    .comes_again = true,
+    .attached = disk_on_attached,
+    .denied = disk_on_denied,
+    .source = &disk_source,
+};

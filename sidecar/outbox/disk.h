@@ -14,7 +14,6 @@
 #include "core/err.h"
 #include "sidecar/outbox/store.h"
 
-struct sq_attached;
 struct sq_holds;
 struct sq_outbox_disk;
 struct sq_hold;
@@ -47,14 +46,5 @@ void sq_outbox_disk_finish(struct sq_outbox_disk *, bool for_good);
 void sq_outbox_disk_let_go(struct sq_outbox_disk *);
 /* Whether it has no session any more, and nothing on its way. */
 bool sq_outbox_disk_over(const struct sq_outbox_disk *);
-
-/* --- from its session --- */
-
-/* The brokers keep it for another account.  True: it has ended, and what is not finished
- * goes on in another one.  False: it comes again. */
-bool sq_outbox_disk_denied(struct sq_outbox_disk *);
-void sq_outbox_disk_attached(struct sq_outbox_disk *, const struct sq_attached *);
-void sq_outbox_disk_post(struct sq_outbox_disk *, uint64_t now_ms);
-void sq_outbox_disk_gone(struct sq_outbox_disk *);
 
 #endif

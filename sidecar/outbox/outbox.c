@@ -8,7 +8,6 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "sidecar/mqtt/client.h"
 #include "sidecar/hold/table.h"
 #include "sidecar/outbox/disk.h"
 #include "sidecar/outbox/folders.h"
@@ -67,8 +66,7 @@ sq_outbox_resume(struct sq_outbox *o)
 	o->first = NULL;
 	while ((s = SQ_LIST_FIRST(&o->paused, struct sq_hold, paused)) != NULL) {
 		sq_list_remove(&s->paused);
-		if (s->client != NULL)
-			sq_client_resume(s->client);
+		sq_hold_writable(s);
 	}
 }
 
@@ -509,6 +507,4 @@ sq_outbox_gone(struct sq_outbox *o, struct sq_hold *s)
 	sq_list_remove(&s->paused);
 	if (o->first == s)
 		o->first = NULL;
-	if (s->disk != NULL)
-		sq_outbox_disk_gone(s->disk);
 }

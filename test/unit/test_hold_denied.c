@@ -118,7 +118,7 @@ static void
 publish_one(void)
 {
 	struct sq_hold_params p = {.client_id = "app", .version = SQ_MQTT_V5, .receive_max = 10};
-	struct sq_hold *s = sq_hold_open(app->holds, &p, NULL);
+	struct sq_hold *s = sq_hold_open(app->holds, &p, NULL, NULL);
 	struct sq_lane_publish m = {.qos = 1,
 	    .packet_id = 1,
 	    .expiry_s = SQ_MSG_NO_EXPIRY,

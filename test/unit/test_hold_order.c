@@ -306,7 +306,7 @@ session(bool durable)
 	    .expiry_s = durable ? 100 : 0,
 	    .receive_max = 10};
 
-	s = sq_hold_open(app->holds, &p, NULL);
+	s = sq_hold_open(app->holds, &p, NULL, NULL);
 	attach(false, 0, 0);
 }
 
@@ -608,7 +608,7 @@ Test(hold_order, what_was_subscribed_to_before_is_asked_until_all_of_it_came)
 	    .expiry_s = 100,
 	    .receive_max = 10};
 
-	s = sq_hold_open(app->holds, &p, NULL);
+	s = sq_hold_open(app->holds, &p, NULL, NULL);
 	cr_assert(attach_asks(true));
 	relink();
 	cr_assert(attach_asks(true), "the frames were lost with the link");
@@ -629,7 +629,7 @@ Test(hold_order, a_session_that_is_new_asks_once_and_an_old_link_never)
 	    .receive_max = 1};
 
 	fake_version(1);
-	s = sq_hold_open(app->holds, &p, NULL);
+	s = sq_hold_open(app->holds, &p, NULL, NULL);
 	cr_assert_not(attach_asks(true));
 	fake_version(SQ_LINK_VERSION);
 	relink();

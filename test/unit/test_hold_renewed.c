@@ -111,7 +111,7 @@ session(void)
 	struct sq_hold_params p = {
 	    .client_id = "c", .version = SQ_MQTT_V5, .clean_start = true, .receive_max = 10};
 
-	return sq_hold_open(app->holds, &p, NULL);
+	return sq_hold_open(app->holds, &p, NULL, NULL);
 }
 
 /* --- subscriptions --- */

@@ -1,0 +1,121 @@
+/* CONTRACT: whom a hold serves.  Users are an MQTT client, the keeper of declared subscriptions and
+ * the sender of a disk outbox.
+ *
+ * A user opens its hold with sq_hold_open() and ends it with sq_hold_leave(); in between the hold
+ * calls the functions below, all on the loop's thread; none may block.  A member that may be NULL
+ * says so; those marked "client" are called for a user alone that does not 'come_again'.
+ * A function may call the hold, and may leave it, except where its comment says otherwise.  After
+ * sq_hold_leave() only a user with a 'source' hears of its hold, until gone(). */
+#ifndef SQ_SIDECAR_HOLD_USER_H
+#define SQ_SIDECAR_HOLD_USER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/block.h"
+#include "net/pool.h"
+#include "proto/link/frame.h"
+#include "proto/link/lane_out.h"
+#include "proto/topic/topic.h"
+
+struct sq_hold;
+
+/* Why a hold has ended, or was not to be had. */
+enum sq_hold_end {
+	SQ_HOLD_END_TAKEN_OVER, /* another connection has the session */
+	SQ_HOLD_END_QUOTA,
+	SQ_HOLD_END_REVOKED, /* the broker's rules do not allow it any more */
+	SQ_HOLD_END_ADMIN,   /* another reason of the broker's */
+	SQ_HOLD_END_UNTOLD,  /* a publish was refused, and MQTT 3.1.1 can't say so */
+	SQ_HOLD_END_STUCK,   /* a publish is refused for long, and nothing else goes on */
+	/* Of sq_hold_user.not_taken(): */
+	SQ_HOLD_END_FULL,      /* no broker has room for it */
+	SQ_HOLD_END_CLIENT_ID, /* its client id is too long for the broker */
+	SQ_HOLD_END_WILL,      /* its will is too large for the broker */
+	SQ_HOLD_END_DENIED,    /* it may not have the session, or its will */
+	SQ_HOLD_ENDS,
+};
+
+struct sq_hold_attached {
+	const struct sq_attached *answer; /* valid during the call */
+	bool first;                       /* the hold was not attached before */
+	bool present; /* there was a session to go on with, as CONNACK says it */
+	bool bound; /* the broker has what was subscribed to; else the user's declared subscriptions
+	               * are to be asked for again */
+};
+
+/* The answer to one packet. */
+struct sq_sub_answer {
+	enum sq_mqtt_type type; /* SUBACK or UNSUBACK */
+	uint16_t packet_id;
+	const uint8_t *codes;
+	size_t n;
+	struct sq_bytes text; /* why of what is refused, or empty */
+};
+
+/* Batches other than of the hold's own lanes: the disk outbox's. */
+struct sq_hold_source {
+	/* Posts what may be sent, by sq_hold_post_new() and sq_hold_post_send(); in each turn of
+	 * an attached hold, in place of its lanes and subscriptions. */
+	void (*post)(void *user, uint64_t now_ms);
+	/* The hold has ended, and is not to be used any more; may not call it. */
+	void (*gone)(void *user);
+};
+
+struct sq_hold_user {
+	/* The user waits for no attach: where a broker refuses or ends one, the hold attaches
+	 * again, until the user leaves. */
+	bool comes_again;
+	/* It is attached, at first or again. */
+	void (*attached)(void *user, const struct sq_hold_attached *);
+	/* It is not attached any more, or about to attach elsewhere; may not call the hold.  May be
+	 * NULL. */
+	void (*unlinked)(void *user);
+	/* Client: an attach failed and is tried again. */
+	void (*waits)(void *user);
+	/* The broker does not let this pod have the session, for 'text' (static); it is tried
+	 * again.  True: the user has ended the hold instead. */
+	bool (*denied)(void *user, const struct sq_answer *, const char *text);
+	/* Client: the broker takes no such session, now and later; 'reason' is what CONNACK says,
+	 * where it was not sent. */
+	void (*not_taken)(void *user, enum sq_hold_end, uint8_t reason, const char *text);
+	/* Client: the hold is of no more use; the user must leave before it returns.  A user that
+	 * comes again is told of SQ_HOLD_END_REVOKED alone, and stays; may be NULL for it. */
+	void (*ended)(void *user, enum sq_hold_end, struct sq_bytes text);
+	/* Client: a newer connection is about to take its place; what came before counts. */
+	void (*catch_up)(void *user);
+	/* Client: what got SQ_EAGAIN may be tried again. */
+	void (*writable)(void *user);
+	/* Client: the outcome of what it published. */
+	void (*acked)(void *user, const struct sq_lane_outcome *);
+	/* Client: the answer to a SUBSCRIBE or an UNSUBSCRIBE; may not leave. */
+	void (*subscribed)(void *user, const struct sq_sub_answer *);
+	/* The answer to sq_hold_declare(); 'note' is what the broker says of it, for people, and may
+	 * be empty. */
+	void (*declared)(void *user, uint32_t token, uint8_t code, struct sq_bytes note);
+	/* Client: whether it may subscribe to that; asked while sq_holds.strict. */
+	bool (*allows)(void *user, const struct sq_topic_filter *);
+	/* Client: PUBREL for a message that it has received. */
+	void (*released)(void *user, uint16_t packet_id, uint8_t reason);
+	/* Client: a message for it.  'block', if any, is what the image lies in.  SQ_ETOOBIG: it
+	 * is above the maximum packet size; another error: it takes no more. */
+	int (*deliver)(void *user, const struct sq_deliver *, const struct sq_target *,
+	    struct sq_block *block);
+	/* NULL: the hold's own lanes are all. */
+	const struct sq_hold_source *source;
+};
+
+/* Who follows what the clients have subscribed to; one for all holds.  '*mine' is the watch's own
+ * word of a hold, NULL at first. */
+struct sq_hold_watch {
+	/* The hold has the subscription; 'fresh': it had none of this filter. */
+	void (*made)(
+	    void *watcher, struct sq_hold *, void **mine, const struct sq_sub *, bool fresh);
+	void (*unmade)(void *watcher, void **mine, struct sq_bytes filter);
+	/* The hold ends. */
+	void (*forget)(void *watcher, void **mine);
+	/* 'to', whose word is '*mine', goes on with what another hold had, whose word is '*theirs'. */
+	void (*inherit)(void *watcher, struct sq_hold *to, void **mine, void **theirs);
+};
+
+#endif
