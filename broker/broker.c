@@ -110,7 +110,7 @@ broker_make_shards(struct sq_broker *b, struct sq_worker *const *workers, size_t
 		sh->worker = workers[i];
 		sh->routes = sq_route_cache_new();
 		sq_list_init(&sh->sessions);
-		sq_list_init(&sh->endings);
+		sh->endings = sq_endings_new();
 		sq_list_init(&sh->paced);
 		sq_list_init(&sh->receipts);
 	}
@@ -192,7 +192,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->tenants = broker_tenants(b);
 	broker_grant(b);
 	sq_life_init(b);
-	pthread_mutex_init(&b->groups_lock, NULL);
+	b->groups = sq_groups_new();
 	b->own = (struct sq_origin){.incarnation = sq_random_u64(), .run = sq_random_u64()};
 	atomic_init(&b->own_number, 1);
 	broker_make_shards(b, workers, n_workers);
@@ -272,13 +272,15 @@ sq_broker_free(struct sq_broker **bp)
 		return;
 	sq_groups_clear(b);
 	sq_dead_free(&b->dead);
+	sq_groups_free(&b->groups);
 	sq_watch_free(&b->watch);
 	sq_delayed_free(&b->delayed);
 	sq_keys_free(&b->keys);
 	for (size_t i = 0; i < b->n_shards; i++) {
 		struct sq_shard *sh = &b->shards[i];
 
-		assert(sq_list_empty(&sh->sessions) && sq_list_empty(&sh->endings));
+		assert(sq_list_empty(&sh->sessions));
+		sq_endings_free(&sh->endings);
 		sq_htab_fini(&sh->by_key);
 		sq_htab_fini(&sh->by_epoch);
 		assert(sh->links.n == 0);
@@ -294,7 +296,6 @@ sq_broker_free(struct sq_broker **bp)
 	sq_sys_free(&b->sys);
 	sq_sys_counts_free(&b->sys_counts); /* queues count there */
 	sq_shares_free(&b->shares);
-	pthread_mutex_destroy(&b->groups_lock);
 	sq_life_fini(b);
 	free(b);
 }

@@ -40,6 +40,11 @@ struct sq_ending {
 	uint32_t slice_msgs, slice_letters; /* in 'txn' */
 };
 
+struct sq_endings {
+	struct sq_list list;
+	unsigned reading; /* of them, at the moment */
+};
+
 static const struct {
 	enum sq_broker_metric metric;
 	const char *name; /* for logs and dead letters, as the metric has it */
@@ -87,6 +92,25 @@ ending_store(const struct sq_ending *e, struct sq_txn *txn)
 }
 
 /* Life. */
+
+struct sq_endings *
+sq_endings_new(void)
+{
+	struct sq_endings *es = sq_xcalloc(1, sizeof *es);
+
+	sq_list_init(&es->list);
+	return es;
+}
+
+void
+sq_endings_free(struct sq_endings **ep)
+{
+	struct sq_endings *es = *ep;
+
+	*ep = NULL;
+	assert(es == NULL || sq_list_empty(&es->list));
+	free(es);
+}
 
 static void
 ending_free(struct sq_ending *e)
@@ -211,8 +235,8 @@ ending_cancelled(struct sq_consumer *c)
 	struct sq_ending *e = SQ_CONTAINER_OF(c, struct sq_ending, consumer);
 
 	e->consumes = false;
-	assert(e->shard->endings_reading > 0);
-	e->shard->endings_reading--;
+	assert(e->shard->endings->reading > 0);
+	e->shard->endings->reading--;
 	if (e->n_items == 0) {
 		free(e->items);
 		e->items = NULL;
@@ -236,10 +260,10 @@ ending_read(struct sq_ending *e)
 	struct sq_demand slice = {SLICE_MSGS, SLICE_MSGS, room};
 	const struct sq_engine_ops *ops = ending_ops(e);
 
-	if (!e->consumes && e->shard->endings_reading >= READING_MAX)
+	if (!e->consumes && e->shard->endings->reading >= READING_MAX)
 		return;
 	if (!e->consumes) {
-		e->shard->endings_reading++;
+		e->shard->endings->reading++;
 		e->consumer = (struct sq_consumer){
 		    .worker = e->shard->worker, .take = ending_take, .cancelled = ending_cancelled};
 		sq_list_init(&e->consumer.node);
@@ -329,7 +353,7 @@ ending_begin_run(struct sq_task *t)
 	struct sq_ending *e = SQ_CONTAINER_OF(t, struct sq_ending, task);
 
 	e->begun = true;
-	sq_list_push_back(&e->shard->endings, &e->node);
+	sq_list_push_back(&e->shard->endings->list, &e->node);
 	ending_step(e);
 }
 
@@ -398,7 +422,7 @@ sq_ending_release(struct sq_ending **ep)
 void
 sq_endings_tick(struct sq_shard *sh)
 {
-	SQ_LIST_FOR_EACH_SAFE(e, &sh->endings, struct sq_ending, node)
+	SQ_LIST_FOR_EACH_SAFE(e, &sh->endings->list, struct sq_ending, node)
 		ending_step(e);
 }
 
@@ -443,7 +467,7 @@ load_open(struct sq_ending *e)
 
 	e->queue = b->engine->ops->queue.open(b->engine, NULL, &q);
 	e->begun = true; /* so that it can be closed should the start fail */
-	sq_list_push_back(&e->shard->endings, &e->node); /* until sq_endings_start() */
+	sq_list_push_back(&e->shard->endings->list, &e->node); /* until sq_endings_start() */
 }
 
 static void
@@ -502,7 +526,7 @@ sq_endings_start(struct sq_broker *b)
 
 	sq_list_init(&loaded);
 	for (size_t i = 0; i < b->n_shards; i++)
-		sq_list_splice(&loaded, &b->shards[i].endings);
+		sq_list_splice(&loaded, &b->shards[i].endings->list);
 	SQ_LIST_FOR_EACH_SAFE(e, &loaded, struct sq_ending, node) {
 		sq_list_remove(&e->node);
 		e->task.run = ending_begin_run;

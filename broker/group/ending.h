@@ -46,6 +46,11 @@ sq_ending_begin(struct sq_broker *, const struct sq_ending_cfg *cfg, struct sq_t
  * worker. */
 void sq_ending_release(struct sq_ending **);
 
+/* A shard's. */
+struct sq_endings *sq_endings_new(void);
+/* None is left. */
+void sq_endings_free(struct sq_endings **);
+
 /* Goes on with those that nothing else wakes.  On the shard's worker. */
 void sq_endings_tick(struct sq_shard *);
 /* The broker ends: what is stored waits for the next start.  On the shard's worker. */

@@ -22,6 +22,21 @@ enum {
 	EXPIRE_LOCKED = 64, /* of them, under one lock */
 };
 
+struct sq_groups {
+	struct sq_htab by_name, by_id; /* struct sq_group; of the pinned by their ids alone */
+	pthread_mutex_t lock;
+	size_t at; /* where sq_groups_expire() goes on */
+};
+
+struct sq_groups *
+sq_groups_new(void)
+{
+	struct sq_groups *gs = sq_xcalloc(1, sizeof *gs);
+
+	pthread_mutex_init(&gs->lock, NULL);
+	return gs;
+}
+
 /* Gives the queue to its ending.  Without one the broker ends, and what is stored of the
  * queue stays. */
 static void
@@ -41,28 +56,10 @@ group_end_queue(struct sq_group *g)
 	sq_source_free(&g->sink.source, g->owner);
 }
 
-void
-sq_group_unref(struct sq_group **gp)
-{
-	struct sq_group *g = *gp;
-
-	*gp = NULL;
-	if (g == NULL || atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1)
-		return;
-	assert(!g->listed && sq_list_empty(&g->bindings));
-	group_end_queue(g);
-	sq_group_options_fini(&g->options);
-	sq_htab_fini(&g->bindings_by_name);
-	sq_count(g->broker, SQ_M_GROUPS, -1);
-	sq_tenant_unref(&g->tenant);
-	free(g->name);
-	free(g);
-}
-
 static struct sq_group *
 group_find_locked(struct sq_broker *b, const char *name, uint64_t hash)
 {
-	for (struct sq_hnode *n = sq_htab_find(&b->groups, hash); n != NULL;
+	for (struct sq_hnode *n = sq_htab_find(&b->groups->by_name, hash); n != NULL;
 	     n = sq_htab_next_same(n)) {
 		struct sq_group *g = SQ_CONTAINER_OF(n, struct sq_group, node);
 
@@ -77,9 +74,9 @@ group_find(struct sq_broker *b, const char *name)
 {
 	struct sq_group *g;
 
-	pthread_mutex_lock(&b->groups_lock);
+	pthread_mutex_lock(&b->groups->lock);
 	g = group_find_locked(b, name, sq_hash(name, strlen(name)));
-	pthread_mutex_unlock(&b->groups_lock);
+	pthread_mutex_unlock(&b->groups->lock);
 	return g;
 }
 
@@ -145,40 +142,113 @@ sq_group_expiry_s(const struct sq_broker *b, uint32_t wanted_s)
 	return s < b->cfg.queue_expiry_max_s ? s : b->cfg.queue_expiry_max_s;
 }
 
+/* A group that nobody finds, without its queue; one reference. */
+static struct sq_group *
+group_new(struct sq_broker *b, struct sq_tenant *tenant, const char *name, uint64_t id,
+    struct sq_worker *owner)
+{
+	struct sq_group *g = sq_xcalloc(1, sizeof *g);
+
+	g->broker = b;
+	g->name = sq_xstrdup(name);
+	g->tenant = sq_tenant_ref(tenant);
+	g->id = id;
+	g->owner = owner;
+	if (b->n_shards == 1) /* a group may end on any worker, a wait only on its own */
+		g->sink.shard = &b->shards[0];
+	g->sink.engine = b->engine;
+	sq_list_init(&g->bound.list);
+	atomic_init(&g->refs, 1);
+	return g;
+}
+
+static void
+group_free(struct sq_group *g)
+{
+	assert(sq_list_empty(&g->bound.list));
+	sq_htab_fini(&g->bound.by_name);
+	sq_tenant_unref(&g->tenant);
+	free(g->name);
+	free(g);
+}
+
+void
+sq_group_unref(struct sq_group **gp)
+{
+	struct sq_group *g = *gp;
+
+	*gp = NULL;
+	if (g == NULL || atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	assert(!g->listed);
+	group_end_queue(g);
+	sq_group_options_fini(&g->options);
+	sq_count(g->broker, SQ_M_GROUPS, -1);
+	group_free(g);
+}
+
 struct sq_group *
 sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, bool stored)
 {
-	struct sq_group *g = sq_xcalloc(1, sizeof *g);
 	uint64_t hash = sq_hash(cfg->name, strlen(cfg->name));
+	struct sq_group *g = group_new(
+	    b, cfg->tenant, cfg->name, id, b->shards[hash % b->n_shards].worker);
 	struct sq_options options = sq_group_cfg_options(cfg);
 
-	g->broker = b;
-	g->name = sq_xstrdup(cfg->name);
-	g->tenant = sq_tenant_ref(cfg->tenant);
 	sq_share_force(sq_tenant_account(g->tenant), SQ_SHARE_GROUPS, 1);
 	g->cfg = *cfg;
 	g->cfg.name = NULL;
 	g->cfg.tenant = NULL;
-	g->id = id;
-	g->owner = b->shards[hash % b->n_shards].worker;
-	if (b->n_shards == 1) /* a group may end on any worker, a wait only on its own */
-		g->sink.shard = &b->shards[0];
-	g->sink.engine = b->engine;
 	g->sink.source = sq_source_new(b, cfg->tenant, cfg->name, cfg->durable || stored);
 	g->sink.durable = cfg->durable || stored;
-	sq_list_init(&g->bindings);
 	g->durable = cfg->durable;
 	g->stored = stored;
 	g->expiry_s = cfg->durable ? sq_group_expiry_s(b, cfg->expiry_s) : 0;
 	sq_group_options_init(&g->options, &options, 0, (struct sq_bytes){0}, 0);
-	atomic_init(&g->refs, 1); /* the table's */
 	g->listed = true;
-	pthread_mutex_lock(&b->groups_lock);
-	sq_htab_insert(&b->groups, &g->node, hash);
-	sq_htab_insert(&b->groups_by_id, &g->by_id, sq_hash_u64(id));
-	pthread_mutex_unlock(&b->groups_lock);
+	pthread_mutex_lock(&b->groups->lock);
+	sq_htab_insert(&b->groups->by_name, &g->node, hash);
+	sq_htab_insert(&b->groups->by_id, &g->by_id, sq_hash_u64(id));
+	pthread_mutex_unlock(&b->groups->lock);
 	sq_count(b, SQ_M_GROUPS, 1);
 	return g;
+}
+
+struct sq_group *
+sq_group_new_pinned(struct sq_broker *b, struct sq_tenant *tenant, uint64_t id,
+    const struct sq_queue_cfg *q, struct sq_txn *txn)
+{
+	struct sq_group *g = group_new(b, tenant, q->name, id, q->owner);
+
+	g->sink.durable = q->durable;
+	g->sink.source = sq_source_new(b, tenant, q->name, q->durable); /* for its name alone */
+	g->sink.queue = b->engine->ops->queue.open(b->engine, txn, q);
+	g->n_subs = 1; /* so that the end of no subscription is its end */
+	pthread_mutex_lock(&b->groups->lock);
+	sq_htab_insert(&b->groups->by_id, &g->by_id, sq_hash_u64(id));
+	pthread_mutex_unlock(&b->groups->lock);
+	sq_watch_add(b->watch, &g->sink, false);
+	return g;
+}
+
+void
+sq_group_free_pinned(struct sq_group **gp, struct sq_txn *txn)
+{
+	struct sq_group *g = *gp;
+	const struct sq_engine_ops *ops = g->sink.engine->ops;
+
+	*gp = NULL;
+	assert(atomic_load(&g->refs) == 1 && g->n_subs == 1 && !g->listed);
+	sq_watch_remove(g->broker->watch, &g->sink);
+	pthread_mutex_lock(&g->broker->groups->lock);
+	sq_htab_remove(&g->broker->groups->by_id, &g->by_id);
+	pthread_mutex_unlock(&g->broker->groups->lock);
+	if (txn != NULL)
+		ops->queue.delete(txn, g->sink.queue);
+	else
+		ops->queue.close(g->sink.queue);
+	sq_source_free(&g->sink.source, g->owner);
+	group_free(g);
 }
 
 bool
@@ -209,8 +279,8 @@ group_binding_free(struct sq_group *g, struct sq_group_binding *gb, struct sq_tx
 {
 	sq_group_unstore_binding(g, gb, txn);
 	sq_router_unbind(g->broker->router, &gb->binding);
-	g->n_kept -= gb->refs == 0;
-	sq_htab_remove(&g->bindings_by_name, &gb->by_name);
+	g->bound.n_kept -= gb->refs == 0;
+	sq_htab_remove(&g->bound.by_name, &gb->by_name);
 	sq_share_give(sq_tenant_account(g->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
 	sq_list_remove(&gb->node);
 	free(gb);
@@ -245,14 +315,14 @@ group_unlist(struct sq_group *g, enum sq_ending_why why, struct sq_txn *txn)
 	if (g->sink.shard != NULL)
 		sq_pace_end(g->sink.shard, &g->sink);
 	sq_group_declare_end(g);
-	SQ_LIST_FOR_EACH_SAFE(gb, &g->bindings, struct sq_group_binding, node)
+	SQ_LIST_FOR_EACH_SAFE(gb, &g->bound.list, struct sq_group_binding, node)
 		group_binding_free(g, gb, txn);
 	sq_group_unstore(g, txn);
 	group_begin_ending(g, why, txn);
-	pthread_mutex_lock(&g->broker->groups_lock);
-	sq_htab_remove(&g->broker->groups, &g->node);
-	sq_htab_remove(&g->broker->groups_by_id, &g->by_id);
-	pthread_mutex_unlock(&g->broker->groups_lock);
+	pthread_mutex_lock(&g->broker->groups->lock);
+	sq_htab_remove(&g->broker->groups->by_name, &g->node);
+	sq_htab_remove(&g->broker->groups->by_id, &g->by_id);
+	pthread_mutex_unlock(&g->broker->groups->lock);
 	sq_share_give(sq_tenant_account(g->tenant), SQ_SHARE_GROUPS, 1);
 	g->listed = false;
 	sq_group_unref(&table);
@@ -289,7 +359,7 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 	group_open(fresh, fresh->stored ? txn : NULL);
 	sq_group_options_set(&fresh->options, &g->options.now, g->options.since_ms,
 	    sq_bytes_of(g->options.pod), now_ms);
-	SQ_LIST_FOR_EACH(gb, &g->bindings, struct sq_group_binding, node)
+	SQ_LIST_FOR_EACH(gb, &g->bound.list, struct sq_group_binding, node)
 		group_bind_again(fresh, gb, txn);
 	fresh->expires_ms = now_ms + fresh->expiry_s * UINT64_C(1000);
 	sq_group_store(fresh, txn);
@@ -344,9 +414,9 @@ sq_group_binding_make(
 	gb->binding.sink = &g->sink;
 	gb->binding.max_qos = qos;
 	gb->binding.as_published = true; /* each member decides */
-	sq_list_push_back(&g->bindings, &gb->node);
-	sq_htab_insert(&g->bindings_by_name, &gb->by_name, sq_hash(name, len - 1));
-	g->n_kept++;
+	sq_list_push_back(&g->bound.list, &gb->node);
+	sq_htab_insert(&g->bound.by_name, &gb->by_name, sq_hash(name, len - 1));
+	g->bound.n_kept++;
 	sq_share_force(sq_tenant_account(g->tenant), SQ_SHARE_SUBSCRIPTIONS, 1);
 	sq_router_bind(g->broker->router,
 	    sq_sys_counts_space(g->broker->sys_counts, g->tenant, filter), filter, &gb->binding);
@@ -356,7 +426,7 @@ sq_group_binding_make(
 static struct sq_group_binding *
 group_binding_find(const struct sq_group *g, const char *name)
 {
-	struct sq_hnode *n = sq_htab_find(&g->bindings_by_name, sq_hash(name, strlen(name)));
+	struct sq_hnode *n = sq_htab_find(&g->bound.by_name, sq_hash(name, strlen(name)));
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
 		struct sq_group_binding *gb = SQ_CONTAINER_OF(n, struct sq_group_binding, by_name);
@@ -383,7 +453,7 @@ sq_group_bind(struct sq_group *g, const struct sq_topic_filter *filter, const ch
 
 	if (gb == NULL)
 		gb = sq_group_binding_make(g, filter, name, qos);
-	g->n_kept -= gb->refs++ == 0;
+	g->bound.n_kept -= gb->refs++ == 0;
 	if (gb->number == 0 || gb->binding.max_qos != qos) {
 		gb->binding.max_qos = qos;
 		sq_router_changed(&gb->binding);
@@ -408,7 +478,7 @@ sq_group_unbind(struct sq_group *g, struct sq_group_binding *gb, bool keep, stru
 	assert(gb->refs > 0);
 	if (--gb->refs > 0)
 		return;
-	g->n_kept++;
+	g->bound.n_kept++;
 	if (!keep)
 		group_binding_free(g, gb, txn);
 }
@@ -416,9 +486,9 @@ sq_group_unbind(struct sq_group *g, struct sq_group_binding *gb, bool keep, stru
 void
 sq_group_prune(struct sq_group *g, struct sq_txn *txn)
 {
-	if (g->n_kept == 0)
+	if (g->bound.n_kept == 0)
 		return;
-	SQ_LIST_FOR_EACH_SAFE(gb, &g->bindings, struct sq_group_binding, node) {
+	SQ_LIST_FOR_EACH_SAFE(gb, &g->bound.list, struct sq_group_binding, node) {
 		if (gb->refs == 0)
 			group_binding_free(g, gb, txn);
 	}
@@ -496,11 +566,12 @@ groups_part_add(struct sq_hnode *at, void *arg)
 static void
 groups_part_next(struct sq_broker *b, struct groups_part *part)
 {
-	pthread_mutex_lock(&b->groups_lock);
+	pthread_mutex_lock(&b->groups->lock);
 	do
-		b->groups_at = sq_htab_slice(&b->groups, b->groups_at, groups_part_add, part);
-	while (b->groups_at != 0 && part->n < EXPIRE_PART);
-	pthread_mutex_unlock(&b->groups_lock);
+		b->groups->at = sq_htab_slice(
+		    &b->groups->by_name, b->groups->at, groups_part_add, part);
+	while (b->groups->at != 0 && part->n < EXPIRE_PART);
+	pthread_mutex_unlock(&b->groups->lock);
 }
 
 /* Looks at some of the same space, from 'i' on, under its lock; returns where to go on. */
@@ -530,7 +601,7 @@ sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 	for (size_t i = 0; i < part.n;)
 		i = groups_look(&part, i, now_ms);
 	free(part.v);
-	return b->groups_at != 0;
+	return b->groups->at != 0;
 }
 
 void
@@ -538,17 +609,30 @@ sq_groups_clear(struct sq_broker *b)
 {
 	struct sq_hnode *at, *next;
 
-	for (at = sq_htab_walk(&b->groups, NULL); at != NULL; at = next) {
+	for (at = sq_htab_walk(&b->groups->by_name, NULL); at != NULL; at = next) {
 		struct sq_group *g = SQ_CONTAINER_OF(at, struct sq_group, node);
 		struct sq_space *space = sq_tenant_space(g->tenant);
 
-		next = sq_htab_walk(&b->groups, at);
+		next = sq_htab_walk(&b->groups->by_name, at);
 		sq_space_wrlock(space);
 		group_unlist(g, SQ_ENDING_LEFT, NULL);
 		sq_space_unlock(space);
 	}
-	sq_htab_fini(&b->groups);
-	sq_htab_fini(&b->groups_by_id);
+}
+
+void
+sq_groups_free(struct sq_groups **gp)
+{
+	struct sq_groups *gs = *gp;
+
+	*gp = NULL;
+	if (gs == NULL)
+		return;
+	assert(gs->by_name.n == 0 && gs->by_id.n == 0);
+	sq_htab_fini(&gs->by_name);
+	sq_htab_fini(&gs->by_id);
+	pthread_mutex_destroy(&gs->lock);
+	free(gs);
 }
 
 /* Start. */
@@ -556,7 +640,7 @@ sq_groups_clear(struct sq_broker *b)
 void
 sq_groups_open(struct sq_broker *b)
 {
-	for (struct sq_hnode *at = NULL; (at = sq_htab_walk(&b->groups, at)) != NULL;) {
+	for (struct sq_hnode *at = NULL; (at = sq_htab_walk(&b->groups->by_name, at)) != NULL;) {
 		struct sq_group *g = SQ_CONTAINER_OF(at, struct sq_group, node);
 
 		if (g->sink.queue == NULL)
@@ -567,7 +651,7 @@ sq_groups_open(struct sq_broker *b)
 struct sq_group *
 sq_group_by_id(struct sq_broker *b, uint64_t id)
 {
-	for (struct sq_hnode *n = sq_htab_find(&b->groups_by_id, sq_hash_u64(id)); n != NULL;
+	for (struct sq_hnode *n = sq_htab_find(&b->groups->by_id, sq_hash_u64(id)); n != NULL;
 	     n = sq_htab_next_same(n)) {
 		struct sq_group *g = SQ_CONTAINER_OF(n, struct sq_group, by_id);
 

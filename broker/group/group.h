@@ -16,6 +16,7 @@
 #include "broker/group/group_options.h"
 #include "broker/group/ending.h"
 #include "broker/shard/shard.h"
+#include "broker/shard/tenant.h"
 
 /* One filter of a group, wanted by 'refs' subscriptions. */
 struct sq_group_binding {
@@ -26,6 +27,13 @@ struct sq_group_binding {
 	uint32_t number; /* of its record; 0: it has none */
 	size_t tag_len, filter_len;
 	char name[]; /* then the tag and the filter, as they are bound */
+};
+
+struct sq_group_bindings {
+	struct sq_list list;
+	struct sq_htab by_name;
+	size_t n_kept; /* of them, that nobody wants */
+	uint32_t next; /* number of the last record of one */
 };
 
 struct sq_group_cfg {
@@ -56,13 +64,10 @@ struct sq_group {
 	uint64_t id; /* the queue, in targets */
 	struct sq_sink sink;
 	struct sq_worker *owner; /* of the queue */
-	struct sq_list bindings;
-	struct sq_htab bindings_by_name;
-	size_t n_kept;            /* of them, that nobody wants */
+	struct sq_group_bindings bound;
 	struct sq_tenant *tenant; /* a reference; of one in the table also in his account */
 	struct sq_group_cfg cfg;  /* without pointers; limits and expiry are those in force */
 	unsigned n_subs;          /* subscriptions of live sessions */
-	uint32_t next_binding;
 	struct sq_group_options options; /* what its pods declare, and what is in force */
 	bool unsaved;                    /* its record says an older pod's word */
 	bool disagrees, waits;           /* as the gauges have it: see group_declare.h */
@@ -85,6 +90,18 @@ sq_group_ref(struct sq_group *g)
 
 /* Gives '*gp' back, if any, and nulls it; the last one gives the queue up. */
 void sq_group_unref(struct sq_group **gp);
+
+/* All of a broker's groups, and their end: all were removed. */
+struct sq_groups *sq_groups_new(void);
+void sq_groups_free(struct sq_groups **);
+
+/* A group that no name leads to, and that ends with sq_group_free_pinned() alone: of dead
+ * letters, say.  Its queue is that of 'q', made by 'txn' where it is new; one reference. */
+struct sq_group *sq_group_new_pinned(struct sq_broker *, struct sq_tenant *, uint64_t id,
+    const struct sq_queue_cfg *q, struct sq_txn *txn);
+/* Nobody else has a reference.  'txn' deletes the queue and what is stored of it; NULL: that
+ * stays.  Nulls the pointer. */
+void sq_group_free_pinned(struct sq_group **, struct sq_txn *txn);
 
 /* How long a durable group is kept without subscriptions that asks for 'wanted_s'
  * (0: for nothing), in seconds. */
@@ -140,7 +157,8 @@ struct sq_group_binding *sq_group_binding_make(
     struct sq_group *, const struct sq_topic_filter *filter, const char *name, uint8_t qos);
 /* Opens the queues of all that have none. */
 void sq_groups_open(struct sq_broker *);
-/* By the number that targets have, with a reference; NULL: there is none.  At the start. */
+/* By the number that targets have, with a reference, a pinned one, too; NULL: there is none.
+ * At the start. */
 struct sq_group *sq_group_by_id(struct sq_broker *, uint64_t id);
 
 #endif

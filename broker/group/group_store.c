@@ -70,7 +70,7 @@ sq_group_store_binding(struct sq_group *g, struct sq_group_binding *gb, struct s
 	if (txn == NULL || !g->stored)
 		return;
 	if (gb->number == 0)
-		gb->number = ++g->next_binding;
+		gb->number = ++g->bound.next;
 	sq_buf_u8(&v, 1);
 	sq_buf_u8(&v, gb->binding.max_qos);
 	sq_record_put_text(&v, gb->name, strlen(gb->name));
@@ -213,7 +213,7 @@ load_binding(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	char *text;
 
 	filter.filter = sq_record_take_text(&r);
-	if (r.bad || version != 1 || filter.filter.len == 0 || g == NULL) {
+	if (r.bad || version != 1 || filter.filter.len == 0 || g == NULL || !g->listed) {
 		SQ_ERROR("store", "the record of a binding of group %016llx does not read",
 		    (unsigned long long)key->id);
 		l->err = SQ_EINVAL;
@@ -225,8 +225,8 @@ load_binding(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	sq_space_unlock(sq_tenant_space(g->tenant));
 	free(text);
 	gb->number = (uint32_t)key->sub;
-	if (gb->number > g->next_binding)
-		g->next_binding = gb->number;
+	if (gb->number > g->bound.next)
+		g->bound.next = gb->number;
 }
 
 int

@@ -41,8 +41,6 @@ enum sq_dead_kind { SQ_DEAD_ASSURED, SQ_DEAD_OTHERS, SQ_DEAD_KINDS };
 
 /* A group that $dead/# joins, made when missing, with a reference. */
 struct sq_group *sq_dead_group(struct sq_dead *, struct sq_tenant *, enum sq_dead_kind);
-/* The same by the number that targets have, also with a reference; NULL: it is none of these. */
-struct sq_group *sq_dead_group_by_id(struct sq_dead *, uint64_t id);
 /* Whether the tenant has as many letters of QoS 3 as it may, by the limits or by its share, so
  * that one of 'bytes' finds no room: then no more such messages come in. */
 bool sq_dead_full(struct sq_dead *, struct sq_tenant *, uint32_t bytes);

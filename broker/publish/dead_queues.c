@@ -8,7 +8,6 @@
 #include "broker/shard/system_txn.h"
 #include "broker/engine/record.h"
 #include "broker/group/group.h"
-#include "broker/group/watch.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -38,7 +37,6 @@ struct sq_dead {
 	struct sq_broker *broker;
 	pthread_mutex_t lock;
 	struct sq_htab tenants; /* struct dead_tenant */
-	struct sq_htab by_id;   /* their struct sq_group */
 };
 
 /* Life. */
@@ -53,36 +51,26 @@ sq_dead_new(struct sq_broker *b)
 	return d;
 }
 
-/* 'txn' deletes its queue and what is stored of it; NULL: that stays. */
+/* Writes the record of the queue; an empty value deletes it. */
 static void
-dead_close(struct sq_group *g, enum sq_dead_kind kind, struct sq_txn *txn)
+dead_record(
+    const struct dead_tenant *s, enum sq_dead_kind kind, struct sq_txn *txn, struct sq_bytes value)
 {
-	const struct sq_record_key key = {SQ_RECORD_DEAD, g->id, kind};
-	const struct sq_engine_ops *ops = g->sink.engine->ops;
+	struct sq_record_key key = {SQ_RECORD_DEAD, s->groups[kind]->id, kind};
 
-	assert(g->refs == 1 && g->n_subs == 1 && sq_list_empty(&g->bindings));
-	sq_watch_remove(g->broker->watch, &g->sink);
-	sq_htab_remove(&g->broker->dead->by_id, &g->by_id);
-	if (txn != NULL) {
-		ops->txn.record(txn, &key, (struct sq_bytes){0});
-		ops->queue.delete(txn, g->sink.queue);
-	} else {
-		ops->queue.close(g->sink.queue);
-	}
-	sq_source_free(&g->sink.source, g->owner);
-	sq_htab_fini(&g->bindings_by_name);
-	sq_tenant_unref(&g->tenant);
-	free(g->name);
-	free(g);
+	txn->engine->ops->txn.record(txn, &key, value);
 }
 
-/* Both queues go; 'txn' as above. */
+/* Both queues go; 'txn' deletes them, and what is stored of them; NULL: that stays. */
 static void
 dead_tenant_free(struct dead_tenant *s, struct sq_txn *txn)
 {
 	for (int kind = 0; kind < SQ_DEAD_KINDS; kind++) {
-		if (s->groups[kind] != NULL)
-			dead_close(s->groups[kind], (enum sq_dead_kind)kind, txn);
+		if (s->groups[kind] == NULL)
+			continue;
+		if (txn != NULL)
+			dead_record(s, (enum sq_dead_kind)kind, txn, (struct sq_bytes){0});
+		sq_group_free_pinned(&s->groups[kind], txn);
 	}
 	sq_htab_remove(&s->broker->dead->tenants, &s->node);
 	sq_tenant_unref(&s->tenant);
@@ -101,7 +89,6 @@ sq_dead_free(struct sq_dead **dp)
 		dead_tenant_free(SQ_CONTAINER_OF(at, struct dead_tenant, node), NULL);
 	*dp = NULL;
 	sq_htab_fini(&d->tenants);
-	sq_htab_fini(&d->by_id);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -209,37 +196,11 @@ dead_tenant(struct sq_dead *d, struct sq_tenant *tenant)
 static void
 dead_open(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct sq_txn *txn)
 {
-	struct sq_group *g = sq_xcalloc(1, sizeof *g);
-	struct sq_broker *b = s->broker;
-	struct sq_queue_cfg q;
+	char *name = dead_name(s->tenant, kind);
+	struct sq_queue_cfg q = dead_queue_cfg(s, kind, name);
 
-	g->name = dead_name(s->tenant, kind);
-	q = dead_queue_cfg(s, kind, g->name);
-	g->broker = b;
-	g->tenant = sq_tenant_ref(s->tenant);
-	g->id = id;
-	if (b->n_shards == 1)
-		g->sink.shard = &b->shards[0];
-	g->sink.engine = b->engine;
-	g->sink.durable = true;
-	g->sink.source = sq_source_new(b, s->tenant, g->name, true); /* for its name alone */
-	g->owner = q.owner;
-	g->sink.queue = b->engine->ops->queue.open(b->engine, txn, &q);
-	g->n_subs = 1; /* so that the end of no subscription is its end */
-	atomic_init(&g->refs, 1);
-	sq_list_init(&g->bindings);
-	sq_watch_add(b->watch, &g->sink, false);
-	s->groups[kind] = g;
-	sq_htab_insert(&b->dead->by_id, &g->by_id, sq_hash_u64(id));
-}
-
-static void
-dead_record(struct dead_tenant *s, enum sq_dead_kind kind, uint64_t id, struct sq_txn *txn)
-{
-	struct sq_record_key key = {SQ_RECORD_DEAD, id, kind};
-	const char *name = sq_tenant_name(s->tenant);
-
-	s->broker->engine->ops->txn.record(txn, &key, sq_bytes_of(name));
+	s->groups[kind] = sq_group_new_pinned(s->broker, s->tenant, id, &q, txn);
+	free(name);
 }
 
 /* A queue, or its record, that becomes durable before anybody can put into it.  At a start,
@@ -259,7 +220,7 @@ dead_make(struct dead_tenant *s, enum sq_dead_kind kind)
 	if (g == NULL)
 		dead_open(s, kind, id, txn);
 	if (txn != NULL)
-		dead_record(s, kind, id, txn);
+		dead_record(s, kind, txn, sq_bytes_of(sq_tenant_name(s->tenant)));
 	sq_own_commit(&own);
 }
 
@@ -276,23 +237,6 @@ sq_dead_group(struct sq_dead *d, struct sq_tenant *tenant, enum sq_dead_kind kin
 	g = sq_group_ref(s->groups[kind]);
 	pthread_mutex_unlock(&d->lock);
 	return g;
-}
-
-struct sq_group *
-sq_dead_group_by_id(struct sq_dead *d, uint64_t id)
-{
-	struct sq_group *found = NULL;
-	struct sq_hnode *n;
-
-	pthread_mutex_lock(&d->lock);
-	for (n = sq_htab_find(&d->by_id, sq_hash_u64(id)); n != NULL && found == NULL;
-	     n = sq_htab_next_same(n)) {
-		struct sq_group *g = SQ_CONTAINER_OF(n, struct sq_group, by_id);
-
-		found = g->id == id ? sq_group_ref(g) : NULL;
-	}
-	pthread_mutex_unlock(&d->lock);
-	return found;
 }
 
 /* Whether the tenant's share of dead letters has room for one more. */

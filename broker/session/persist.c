@@ -467,14 +467,6 @@ open_subs(struct sq_reader *in)
 	return subs;
 }
 
-static struct sq_group *
-open_group(struct sq_broker *b, uint64_t id)
-{
-	struct sq_group *g = sq_group_by_id(b, id);
-
-	return g != NULL ? g : sq_dead_group_by_id(b->dead, id);
-}
-
 static void
 load_open(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 {
@@ -503,7 +495,7 @@ load_open(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	slot->subs = open_subs(&in);
 	slot->stored = true;
 	if (queue != 0)
-		slot->group = open_group(r->broker, queue);
+		slot->group = sq_group_by_id(r->broker, queue);
 	if (slot->group == NULL)
 		slot->orphan_queue = queue;
 	if (slot->order >= s->window.next_order)

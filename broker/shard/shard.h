@@ -21,10 +21,9 @@ struct sq_shard {
 	struct sq_worker *worker;
 	struct sq_htab by_key, by_epoch; /* struct sq_session */
 	struct sq_list sessions;
-	struct sq_htab links;   /* that they have: see broker/session/linked.h */
-	struct sq_list endings; /* of queues: see broker/group/ending.h */
-	unsigned endings_reading;
-	struct sq_list paced; /* calls, by age: see broker/shard/pace.h */
+	struct sq_htab links;       /* that they have: see broker/session/linked.h */
+	struct sq_endings *endings; /* of queues: see broker/group/ending.h */
+	struct sq_list paced;       /* calls, by age: see broker/shard/pace.h */
 	struct sq_heap timers;
 	struct sq_route_cache *routes;
 	atomic_bool drained;
@@ -60,10 +59,8 @@ struct sq_broker {
 	struct sq_shard *shards;
 	size_t n_shards;
 	struct sq_life life;
-	struct sq_htab groups, groups_by_id; /* struct sq_group, by its name and by its id */
-	pthread_mutex_t groups_lock;
-	size_t groups_at;     /* where sq_groups_expire() goes on */
-	struct sq_origin own; /* origin of wills: the broker's own run */
+	struct sq_groups *groups; /* see broker/group/group.h */
+	struct sq_origin own;     /* origin of wills: the broker's own run */
 	atomic_uint_fast64_t own_number;
 	atomic_uint_fast64_t n_sessions;
 	atomic_bool draining;
