@@ -193,8 +193,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	broker_grant(b);
 	sq_life_init(b);
 	b->groups = sq_groups_new();
-	b->own = (struct sq_origin){.incarnation = sq_random_u64(), .run = sq_random_u64()};
-	atomic_init(&b->own_number, 1);
+	sq_system_init(b);
 	broker_make_shards(b, workers, n_workers);
 	b->keys = sq_keys_new(cfg->key_window_ms);
 	b->delayed = sq_delayed_new(b);
@@ -472,7 +471,7 @@ shard_check_drained(struct sq_shard *sh)
 
 struct sweep {
 	struct sq_shard *shard;
-	struct sq_own_txn *own;
+	struct sq_system_txn *own;
 };
 
 static struct sq_txn *
@@ -480,7 +479,7 @@ sweep_txn(void *arg)
 {
 	struct sweep *s = arg;
 
-	return sq_own_txn(s->shard, &s->own);
+	return sq_system_txn(s->shard, &s->own);
 }
 
 /* Forgets what has expired of what is not a session's. */
@@ -490,7 +489,7 @@ broker_sweep(struct sq_shard *sh, uint64_t now_ms)
 	struct sweep s = {sh, NULL};
 
 	sq_router_sweep(sh->broker->router, now_ms, sweep_txn, &s);
-	sq_own_commit(&s.own);
+	sq_system_commit(&s.own);
 	sq_keys_sweep(sh->broker->keys, sh, now_ms);
 }
 

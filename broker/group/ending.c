@@ -298,12 +298,12 @@ ending_delete(struct sq_ending *e)
 static void
 ending_give_back(struct sq_ending *e)
 {
-	struct sq_own_txn *own = NULL;
+	struct sq_system_txn *own = NULL;
 
 	for (uint32_t i = e->n_items; i > 0; i--)
 		ending_ops(e)->txn.settle(
-		    sq_own_txn(e->shard, &own), e->queue, &e->items[i - 1], SQ_UNTRIED);
-	sq_own_commit(&own);
+		    sq_system_txn(e->shard, &own), e->queue, &e->items[i - 1], SQ_UNTRIED);
+	sq_system_commit(&own);
 	e->n_items = 0;
 }
 

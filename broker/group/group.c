@@ -506,20 +506,20 @@ group_recovered(struct sq_group *g, uint64_t now_ms)
 
 /* The transaction for what becomes of the group; another one where that is full. */
 static struct sq_txn *
-group_own_txn(const struct sq_group *g, struct sq_own_txn **own)
+group_own_txn(const struct sq_group *g, struct sq_system_txn **own)
 {
 	struct sq_shard *sh = &g->broker->shards[0];
 
 	if (!g->stored)
 		return NULL;
-	if (!group_end_fits(g, sq_own_txn(sh, own)))
-		sq_own_commit(own);
-	return sq_own_txn(sh, own);
+	if (!group_end_fits(g, sq_system_txn(sh, own)))
+		sq_system_commit(own);
+	return sq_system_txn(sh, own);
 }
 
 /* Nobody came back to it after the start: its record says when it ends. */
 static void
-group_date(struct sq_group *g, uint64_t now_ms, struct sq_own_txn **own)
+group_date(struct sq_group *g, uint64_t now_ms, struct sq_system_txn **own)
 {
 	if (g->undated_ms == 0 || now_ms < g->undated_ms)
 		return;
@@ -530,7 +530,7 @@ group_date(struct sq_group *g, uint64_t now_ms, struct sq_own_txn **own)
 
 /* Under the write lock: what time does to the group. */
 static void
-group_look(struct sq_group *g, uint64_t now_ms, struct sq_own_txn **own)
+group_look(struct sq_group *g, uint64_t now_ms, struct sq_system_txn **own)
 {
 	if (!g->listed)
 		return;
@@ -579,7 +579,7 @@ static size_t
 groups_look(struct groups_part *part, size_t i, uint64_t now_ms)
 {
 	struct sq_space *space = sq_tenant_space(part->v[i]->tenant);
-	struct sq_own_txn *own = NULL;
+	struct sq_system_txn *own = NULL;
 	size_t end = i + EXPIRE_LOCKED;
 
 	sq_space_wrlock(space);
@@ -587,7 +587,7 @@ groups_look(struct groups_part *part, size_t i, uint64_t now_ms)
 		group_look(part->v[i], now_ms, &own);
 		sq_group_unref(&part->v[i]);
 	}
-	sq_own_commit(&own); /* before somebody else's change of the same group */
+	sq_system_commit(&own); /* before somebody else's change of the same group */
 	sq_space_unlock(space);
 	return i;
 }

@@ -119,22 +119,22 @@ letter_put(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
 	const struct sq_engine_ops *ops = b->engine->ops;
 	struct sq_group *g = sq_dead_group(
 	    b->dead, tenant, assured ? SQ_DEAD_ASSURED : SQ_DEAD_OTHERS);
-	struct sq_own_txn *apart = NULL;
+	struct sq_system_txn *apart = NULL;
 	struct sq_item item = {
 	    .msg = letter_new(m, queue, reason),
-	    .origin = sq_own_origin(b),
+	    .origin = sq_system_origin(b),
 	};
 	item.qos = (uint8_t)sq_image_qos(item.msg.image);
 	/* Committed before what it is of has left: after a crash between the two there are
 	 * both. */
 	if (!ops->txn.room(txn, 1, sq_image_size(item.msg.image)))
-		txn = sq_own_txn(&b->shards[sq_worker_index(txn->worker)], &apart);
+		txn = sq_system_txn(&b->shards[sq_worker_index(txn->worker)], &apart);
 	/* Others make room; of QoS 3 no more messages come in while its queue is full. */
 	if (ops->txn.put(txn, g->sink.queue, &item) == SQ_OK)
 		sq_count(b, SQ_M_DEAD_LETTERS, 1);
 	else
 		sq_count(b, SQ_M_DEAD_LETTERS_DROPPED, 1);
-	sq_own_commit(&apart);
+	sq_system_commit(&apart);
 	sq_group_unref(&g);
 }
 
@@ -173,12 +173,12 @@ static void
 receipts_run(struct sq_task *t)
 {
 	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct sq_shard, receipts_task);
-	struct sq_own_txn *own = NULL;
+	struct sq_system_txn *own = NULL;
 
 	sh->receipts_posted = false;
 	if (!sq_list_empty(&sh->receipts)) {
-		sq_dead_flush(sh, sq_own_txn(sh, &own));
-		sq_own_commit(&own);
+		sq_dead_flush(sh, sq_system_txn(sh, &own));
+		sq_system_commit(&own);
 	}
 	sq_broker_object(sh->broker, -1);
 }

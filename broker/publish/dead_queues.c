@@ -211,17 +211,17 @@ dead_make(struct dead_tenant *s, enum sq_dead_kind kind)
 	struct sq_broker *b = s->broker;
 	struct sq_group *g = s->groups[kind];
 	uint64_t id = g != NULL ? g->id : sq_broker_id(b);
-	struct sq_own_txn *own = NULL;
+	struct sq_system_txn *own = NULL;
 	struct sq_txn *txn = NULL;
 
 	s->unrecorded[kind] = sq_worker_self() == NULL;
 	if (!s->unrecorded[kind])
-		txn = sq_own_txn(&b->shards[sq_worker_index(sq_worker_self())], &own);
+		txn = sq_system_txn(&b->shards[sq_worker_index(sq_worker_self())], &own);
 	if (g == NULL)
 		dead_open(s, kind, id, txn);
 	if (txn != NULL)
 		dead_record(s, kind, txn, sq_bytes_of(sq_tenant_name(s->tenant)));
-	sq_own_commit(&own);
+	sq_system_commit(&own);
 }
 
 struct sq_group *
@@ -293,21 +293,21 @@ dead_is_gone(const struct dead_tenant *s)
 }
 
 static void
-dead_end(struct dead_tenant *s, struct sq_own_txn **own)
+dead_end(struct dead_tenant *s, struct sq_system_txn **own)
 {
 	struct sq_shard *sh = &s->broker->shards[sq_worker_index(sq_worker_self())];
 	const struct sq_engine_ops *ops = s->broker->engine->ops;
 	uint64_t bytes = END_BYTES + SQ_DEAD_KINDS * strlen(sq_tenant_name(s->tenant));
 
-	if (!ops->txn.room(sq_own_txn(sh, own), END_RECORDS, bytes))
-		sq_own_commit(own);
-	dead_tenant_free(s, sq_own_txn(sh, own));
+	if (!ops->txn.room(sq_system_txn(sh, own), END_RECORDS, bytes))
+		sq_system_commit(own);
+	dead_tenant_free(s, sq_system_txn(sh, own));
 }
 
 void
 sq_dead_sweep(struct sq_dead *d)
 {
-	struct sq_own_txn *own = NULL;
+	struct sq_system_txn *own = NULL;
 	struct sq_hnode *at, *next;
 	int n = 0;
 
@@ -321,7 +321,7 @@ sq_dead_sweep(struct sq_dead *d)
 		dead_end(s, &own);
 		n++;
 	}
-	sq_own_commit(&own); /* before somebody makes one of them anew */
+	sq_system_commit(&own); /* before somebody makes one of them anew */
 	pthread_mutex_unlock(&d->lock);
 }
 

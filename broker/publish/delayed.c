@@ -231,7 +231,7 @@ static int
 delayed_publish(struct sq_delayed *d)
 {
 	struct sq_shard *sh = &d->broker->shards[0];
-	struct sq_own_txn *own = NULL;
+	struct sq_system_txn *own = NULL;
 	int n = 0, held = 0;
 
 	SQ_LIST_FOR_EACH_SAFE(l, &d->due, struct later, due) {
@@ -244,7 +244,7 @@ delayed_publish(struct sq_delayed *d)
 			continue;
 		}
 		d->broker->engine->ops->txn.record(
-		    sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
+		    sq_system_txn(sh, &own), &key, (struct sq_bytes){0});
 		sq_list_remove(&l->due);
 		pthread_mutex_lock(&d->lock);
 		later_free(d, l);
@@ -252,8 +252,8 @@ delayed_publish(struct sq_delayed *d)
 		n++;
 	}
 	if (own != NULL)
-		sq_dead_flush(sh, sq_own_txn(sh, &own));
-	sq_own_commit(&own);
+		sq_dead_flush(sh, sq_system_txn(sh, &own));
+	sq_system_commit(&own);
 	return n;
 }
 

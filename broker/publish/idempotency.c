@@ -258,7 +258,7 @@ sq_keys_load(struct sq_keys *k, struct sq_engine *e, struct sq_tenants *tenants,
 void
 sq_keys_sweep(struct sq_keys *k, struct sq_shard *sh, uint64_t now_ms)
 {
-	struct sq_own_txn *own = NULL;
+	struct sq_system_txn *own = NULL;
 
 	pthread_mutex_lock(&k->lock);
 	for (int n = 0; n < SWEEP_MAX; n++) {
@@ -269,10 +269,10 @@ sq_keys_sweep(struct sq_keys *k, struct sq_shard *sh, uint64_t now_ms)
 			break;
 		key = known_record(at);
 		sh->broker->engine->ops->txn.record(
-		    sq_own_txn(sh, &own), &key, (struct sq_bytes){0});
+		    sq_system_txn(sh, &own), &key, (struct sq_bytes){0});
 		known_free(k, at);
 	}
-	sq_own_commit(&own); /* before anybody adds one of them again */
+	sq_system_commit(&own); /* before anybody adds one of them again */
 	pthread_mutex_unlock(&k->lock);
 }
 

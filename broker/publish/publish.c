@@ -314,10 +314,10 @@ publish_make_room(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 			return false;
 		p->txn = p->op->txn;
 	} else if (p->due != NULL) {
-		sq_own_commit(p->due);
-		p->txn = sq_own_txn(p->home, p->due);
+		sq_system_commit(p->due);
+		p->txn = sq_system_txn(p->home, p->due);
 	} else {
-		p->txn = sq_own_txn(p->home, &p->apart);
+		p->txn = sq_system_txn(p->home, &p->apart);
 	}
 	return publish_fits(p, v, n);
 }
@@ -649,11 +649,11 @@ publish_of_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant
 }
 
 bool
-sq_publish_due(struct sq_shard *sh, struct sq_own_txn **own, struct sq_tenant *tenant,
+sq_publish_due(struct sq_shard *sh, struct sq_system_txn **own, struct sq_tenant *tenant,
     const struct sq_msg *m, uint64_t not_from)
 {
-	struct sq_origin origin = sq_own_origin(sh->broker);
-	struct sq_publish p = publish_of_own(sh, sq_own_txn(sh, own), tenant, m, &origin);
+	struct sq_origin origin = sq_system_origin(sh->broker);
+	struct sq_publish p = publish_of_own(sh, sq_system_txn(sh, own), tenant, m, &origin);
 
 	p.due = own;
 	p.not_from = not_from;
@@ -665,12 +665,12 @@ void
 sq_publish_own(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant,
     const struct sq_msg *m, uint64_t not_from)
 {
-	struct sq_origin origin = sq_own_origin(sh->broker);
+	struct sq_origin origin = sq_system_origin(sh->broker);
 	struct sq_publish p = publish_of_own(sh, txn, tenant, m, &origin);
 
 	p.not_from = not_from;
 	publish_untold(&p, sq_tenant_name(tenant), "a message of the broker's own");
-	sq_own_commit(&p.apart);
+	sq_system_commit(&p.apart);
 }
 
 /* Nobody is to lose a message for one of these, and no queue to fill with them. */
@@ -688,7 +688,7 @@ void
 sq_publish_sys(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant,
     struct sq_space *space, const struct sq_msg *m)
 {
-	struct sq_origin origin = sq_own_origin(sh->broker);
+	struct sq_origin origin = sq_system_origin(sh->broker);
 	struct sq_publish p = publish_of_own(sh, txn, tenant, m, &origin);
 	size_t n, left = 0;
 	struct sq_binding **v, **fit;
@@ -710,7 +710,7 @@ void
 sq_will_publish(struct sq_session *s)
 {
 	struct sq_broker *b = s->shard->broker;
-	struct sq_origin origin = b->own;
+	struct sq_origin origin = sq_system_origin(b);
 	struct sq_background_txn *background = NULL;
 	struct sq_publish p = {.broker = b,
 	    .home = s->shard,
@@ -723,12 +723,11 @@ sq_will_publish(struct sq_session *s)
 	sq_heap_remove(&s->shard->timers, &s->will.timer);
 	if (s->will.msg.image == NULL)
 		return;
-	origin.number = atomic_fetch_add(&b->own_number, 1);
 	sq_permit_refresh(s);
 	p.permit = s->permit.subject;
 	p.txn = sq_background_txn(s, &background);
 	publish_untold(&p, s->id.key, "will");
-	sq_own_commit(&p.apart);
+	sq_system_commit(&p.apart);
 	sq_dead_flush(s->shard, sq_background_txn(s, &background));
 	sq_persist_will_gone(s, sq_background_txn(s, &background));
 	sq_background_commit(&background);

@@ -4,7 +4,7 @@
 
 #include "broker/shard/shard.h"
 
-struct sq_own_txn;
+struct sq_system_txn;
 
 /* On the shard's worker, with no space locked: routes the message with an
  * origin of the broker's own.  Nobody is there to be refused: full queues take it as
@@ -22,7 +22,7 @@ void sq_publish_sys(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *, s
  * has no room: then the message is in the one that is '*own' now, whole.
  * False: the store is full, and the message would take more room in several queues than it
  * does now; nothing has happened, and it is to be offered again. */
-bool sq_publish_due(struct sq_shard *, struct sq_own_txn **own, struct sq_tenant *,
+bool sq_publish_due(struct sq_shard *, struct sq_system_txn **own, struct sq_tenant *,
     const struct sq_msg *, uint64_t not_from);
 
 #endif

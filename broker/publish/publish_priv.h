@@ -28,7 +28,7 @@ struct sq_publish {
 	bool keys_locked; /* until the commit: see broker/publish/idempotency.h */
 	/* Where 'txn' has no room: the batch, or the transaction that is begun instead. */
 	struct sq_call_txn *op;
-	struct sq_own_txn **due, *apart;
+	struct sq_system_txn **due, *apart;
 	struct sq_space *locked; /* for reading; NULL: none is */
 	size_t work;             /* matches, and what takes as long */
 	size_t paused;           /* of these, at the last pause */

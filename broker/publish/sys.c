@@ -204,7 +204,7 @@ void
 sq_sys_retained(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_bytes filter,
     sq_retained_fn *fn, void *arg)
 {
-	struct sq_origin origin = sq_own_origin(sys->broker);
+	struct sq_origin origin = sq_system_origin(sys->broker);
 	int64_t v[TOPICS];
 	struct sys_tenant *t;
 	struct sq_space *space;
@@ -235,7 +235,7 @@ sq_sys_retained(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_bytes fi
 /* Sends what has changed of the tenant's. */
 static void
 sys_round(
-    struct sq_sys *sys, struct sq_tenant *tenant, struct sq_shard *sh, struct sq_own_txn **own)
+    struct sq_sys *sys, struct sq_tenant *tenant, struct sq_shard *sh, struct sq_system_txn **own)
 {
 	int64_t v[TOPICS];
 	bool due[TOPICS];
@@ -254,7 +254,7 @@ sys_round(
 		if (!due[i])
 			continue;
 		m = sys_message((enum sys_topic)i, v[i]);
-		sq_publish_sys(sh, sq_own_txn(sh, own), tenant, space, &m);
+		sq_publish_sys(sh, sq_system_txn(sh, own), tenant, space, &m);
 		sq_msg_unref(&m);
 	}
 }
@@ -262,7 +262,7 @@ sys_round(
 void
 sq_sys_tick(struct sq_sys *sys, struct sq_shard *sh, uint64_t now_ms)
 {
-	struct sq_own_txn *own = NULL;
+	struct sq_system_txn *own = NULL;
 	size_t n;
 	struct sq_tenant **v = sq_sys_counts_round(sys->broker->sys_counts, now_ms, &n);
 
@@ -271,7 +271,7 @@ sq_sys_tick(struct sq_sys *sys, struct sq_shard *sh, uint64_t now_ms)
 	for (size_t i = 0; i < n; i++)
 		sys_round(sys, v[i], sh, &own);
 	free(v);
-	sq_own_commit(&own);
+	sq_system_commit(&own);
 }
 
 /* What waits. */

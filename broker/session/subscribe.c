@@ -629,7 +629,7 @@ void
 sq_subscribe_unsay(struct sq_session *s)
 {
 	struct sq_space *space = sq_tenant_space(s->id.tenant);
-	struct sq_own_txn *own = NULL;
+	struct sq_system_txn *own = NULL;
 	bool any = false;
 	unsigned n = 0;
 
@@ -642,14 +642,14 @@ sq_subscribe_unsay(struct sq_session *s)
 		if (sub->word == NULL)
 			continue;
 		sq_group_undeclare(sub->group, &sub->word, sq_worker_now_ms(s->shard->worker),
-		    sq_own_txn(s->shard, &own));
+		    sq_system_txn(s->shard, &own));
 		if (++n % LOCKED_MAX != 0)
 			continue;
-		sq_own_commit(&own); /* before somebody else's change of the same group */
+		sq_system_commit(&own); /* before somebody else's change of the same group */
 		sq_space_unlock(space);
 		sq_space_wrlock(space);
 	}
-	sq_own_commit(&own);
+	sq_system_commit(&own);
 	sq_space_unlock(space);
 }
 

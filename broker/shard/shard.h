@@ -49,6 +49,12 @@ struct sq_life {
 	atomic_bool recovering; /* a session of another life was made again before that */
 };
 
+/* The origin of the broker's own messages, in this run: system_txn.c's. */
+struct sq_system {
+	struct sq_origin origin;
+	atomic_uint_fast64_t number;
+};
+
 struct sq_broker {
 	struct sq_broker_cfg cfg;
 	struct sq_metrics metrics;
@@ -60,8 +66,7 @@ struct sq_broker {
 	size_t n_shards;
 	struct sq_life life;
 	struct sq_groups *groups; /* see broker/group/group.h */
-	struct sq_origin own;     /* origin of wills: the broker's own run */
-	atomic_uint_fast64_t own_number;
+	struct sq_system system;
 	atomic_uint_fast64_t n_sessions;
 	atomic_bool draining;
 	struct sq_keys *keys;
