@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/utf8.h"
+#include "proto/props/names.h"
 #include "proto/topic/topic.h"
 
 enum {
@@ -99,10 +100,10 @@ letter_new(const struct sq_msg *m, const char *queue, const char *reason)
 
 	letter_topic(&topic, sq_image_topic(m->image));
 	sq_buf_append(&props, old.p, old.len);
-	props_add_text(&props, "sqmqos-dead-reason", reason);
-	props_add_now(&props, "sqmqos-dead-time");
+	props_add_text(&props, SQ_PROP_DEAD_REASON, reason);
+	props_add_now(&props, SQ_PROP_DEAD_TIME);
 	/* What is added fits into a frame of the link, whatever the message is. */
-	props_add(&props, "sqmqos-dead-queue",
+	props_add(&props, SQ_PROP_DEAD_QUEUE,
 	    (struct sq_bytes){
 		(const unsigned char *)queue, sq_utf8_cut(queue, strlen(queue), QUEUE_SHOWN_MAX)});
 	out = sq_msg_new(sq_image_qos(m->image), false, buf_bytes(&topic), buf_bytes(&props),
@@ -189,10 +190,10 @@ receipt_new(const struct sq_asked *asked, const char *target, const char *outcom
 	struct sq_buf props = {0};
 	struct sq_msg out;
 
-	props_add(&props, "sqmqos-key", asked->key);
-	props_add_text(&props, "sqmqos-target", target);
-	props_add_text(&props, "sqmqos-outcome", outcome);
-	props_add_now(&props, "sqmqos-time");
+	props_add(&props, SQ_PROP_KEY, asked->key);
+	props_add_text(&props, SQ_PROP_TARGET, target);
+	props_add_text(&props, SQ_PROP_OUTCOME, outcome);
+	props_add_now(&props, SQ_PROP_TIME);
 	out = sq_msg_new(
 	    1, false, asked->receipt, buf_bytes(&props), SQ_MSG_NO_EXPIRY, (struct sq_bytes){0});
 	sq_buf_fini(&props);

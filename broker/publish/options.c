@@ -3,20 +3,13 @@
 #include <string.h>
 
 #include "core/suggest.h"
+#include "proto/props/names.h"
 #include "proto/topic/topic.h"
 
-static const char prefix[] = "sqmqos-";
+enum { PREFIX_LEN = sizeof SQ_PROP_PREFIX - 1, NAME_SHOWN_MAX = 64 };
 
-enum { PREFIX_LEN = sizeof prefix - 1, NAME_SHOWN_MAX = 64 };
-
-/* Behind the prefix: what an app may ask for, and what the broker writes. */
-#define ASKED_QOS "qos"
-#define ASKED_KEY "key"
-#define ASKED_DELAY "delay"
-#define ASKED_RECEIPT "receipt"
-static const char *const asked_names[] = {ASKED_QOS, ASKED_KEY, ASKED_DELAY, ASKED_RECEIPT, NULL};
-static const char *const written_names[] = {
-    "dead-reason", "dead-time", "dead-queue", "target", "outcome", "time", NULL};
+static const char *const asked_names[] = {SQ_PROPS_ASKED, NULL};
+static const char *const written_names[] = {SQ_PROPS_WRITTEN, NULL};
 
 static bool
 asked_is(struct sq_bytes b, const char *text)
@@ -51,29 +44,29 @@ asked_written(struct sq_bytes name)
 	return false;
 }
 
-/* Reads one property, 'name' without the prefix; what is wrong with its value. */
+/* Reads one property whose name has the prefix; returns what is wrong with its value. */
 static enum sq_asked_wrong
 asked_take(struct sq_asked *a, struct sq_bytes name, struct sq_bytes value)
 {
-	if (asked_is(name, ASKED_QOS)) {
+	if (asked_is(name, SQ_PROP_QOS)) {
 		a->assured = true;
 		return asked_is(value, "3") ? SQ_ASKED_GOOD : SQ_ASKED_WRONG_QOS;
 	}
-	if (asked_is(name, ASKED_DELAY))
+	if (asked_is(name, SQ_PROP_DELAY))
 		return asked_seconds(value, &a->delay_s) ? SQ_ASKED_GOOD : SQ_ASKED_WRONG_DELAY;
-	if (asked_is(name, ASKED_KEY)) {
+	if (asked_is(name, SQ_PROP_KEY)) {
 		a->key = value;
 		return value.len > 0 && value.len <= SQ_ASKED_KEY_MAX ? SQ_ASKED_GOOD
 								      : SQ_ASKED_WRONG_KEY;
 	}
-	if (asked_is(name, ASKED_RECEIPT)) {
+	if (asked_is(name, SQ_PROP_RECEIPT)) {
 		a->receipt = value;
 		return sq_topic_name_check(value, NULL) == SQ_OK && sq_topic_closed(value) == NULL
 		    ? SQ_ASKED_GOOD
 		    : SQ_ASKED_WRONG_RECEIPT;
 	}
 	if (a->unknown.len == 0 && !asked_written(name))
-		a->unknown = (struct sq_bytes){name.p - PREFIX_LEN, name.len + PREFIX_LEN};
+		a->unknown = name;
 	return SQ_ASKED_GOOD;
 }
 
@@ -86,9 +79,8 @@ sq_asked_parse(const unsigned char *image, struct sq_asked *out)
 	while (sq_props_user_next(&props, &name, &value)) {
 		enum sq_asked_wrong wrong;
 
-		if (name.len < PREFIX_LEN || memcmp(name.p, prefix, PREFIX_LEN) != 0)
+		if (name.len < PREFIX_LEN || memcmp(name.p, SQ_PROP_PREFIX, PREFIX_LEN) != 0)
 			continue;
-		name = (struct sq_bytes){name.p + PREFIX_LEN, name.len - PREFIX_LEN};
 		wrong = asked_take(out, name, value);
 		if (wrong != SQ_ASKED_GOOD && out->wrong == SQ_ASKED_GOOD)
 			out->wrong = (uint8_t)wrong;
@@ -113,6 +105,13 @@ explain_name(struct sq_buf *out, struct sq_bytes name)
 		sq_buf_append(out, "...", 3);
 }
 
+/* Offers a name, compared behind the prefix. */
+static void
+explain_offer(struct sq_suggest *s, const char *name)
+{
+	sq_suggest_offer(s, name + PREFIX_LEN, strlen(name) - PREFIX_LEN, name, strlen(name));
+}
+
 static void
 explain_unknown(const struct sq_asked *a, struct sq_buf *out)
 {
@@ -122,16 +121,16 @@ explain_unknown(const struct sq_asked *a, struct sq_buf *out)
 	sq_buf_printf(out, "unknown user property ");
 	explain_name(out, a->unknown);
 	for (const char *const *w = asked_names; *w != NULL; w++)
-		sq_suggest_offer(&s, *w, strlen(*w), *w, strlen(*w));
+		explain_offer(&s, *w);
 	for (const char *const *w = written_names; *w != NULL; w++)
-		sq_suggest_offer(&s, *w, strlen(*w), *w, strlen(*w));
+		explain_offer(&s, *w);
 	if (s.best != NULL) {
-		sq_buf_printf(out, ", did you mean %s%s?", prefix, s.best);
+		sq_buf_printf(out, ", did you mean %s?", s.best);
 		return;
 	}
 	sq_buf_printf(out, ", known are");
 	for (const char *const *w = asked_names; *w != NULL; w++)
-		sq_buf_printf(out, "%s %s%s", w == asked_names ? "" : ",", prefix, *w);
+		sq_buf_printf(out, "%s %s", w == asked_names ? "" : ",", *w);
 }
 
 void

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "proto/mqtt/props.h"
+#include "proto/props/names.h"
 #include "proto/topic/index.h"
 
 enum { WORDS = (SQ_RULES_MAX + 63) / 64 };

@@ -13,13 +13,6 @@
 #include "proto/annotations/annotations.h"
 #include "proto/link/lane_out.h"
 
-/* User properties of a message that brokers look at (docs/user-guide.md). */
-#define SQ_PROP_TAG "tag"
-#define SQ_PROP_QOS "sqmqos-qos"
-#define SQ_PROP_KEY "sqmqos-key"
-#define SQ_PROP_RECEIPT "sqmqos-receipt"
-#define SQ_PROP_DELAY "sqmqos-delay"
-
 struct sq_rules;
 
 /* Takes what 'from' holds and leaves it empty.  NULL: it has no effect. */

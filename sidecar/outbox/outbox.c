@@ -13,7 +13,7 @@
 #include "sidecar/outbox/folders.h"
 #include "sidecar/outbox/places.h"
 #include "sidecar/hold/room.h"
-#include "sidecar/declared/rules.h"
+#include "proto/props/names.h"
 #include "sidecar/hold/hold_priv.h"
 
 enum {
@@ -437,15 +437,14 @@ name_is(struct sq_bytes name, const char *text)
 static bool
 publish_asks(const struct sq_lane_publish *m)
 {
-	static const char prefix[] = "sqmqos-";
-	static const char *const plain[] = {SQ_PROP_DELAY, "sqmqos-dead-reason", "sqmqos-dead-time",
-	    "sqmqos-dead-queue", "sqmqos-target", "sqmqos-outcome", "sqmqos-time", NULL};
+	static const char *const plain[] = {SQ_PROP_DELAY, SQ_PROPS_WRITTEN, NULL};
+	const size_t prefix = sizeof SQ_PROP_PREFIX - 1;
 	struct sq_bytes rest = m->props, name, value;
 
 	while (sq_props_user_next(&rest, &name, &value)) {
 		const char *const *p = plain;
 
-		if (name.len < sizeof prefix - 1 || memcmp(name.p, prefix, sizeof prefix - 1) != 0)
+		if (name.len < prefix || memcmp(name.p, SQ_PROP_PREFIX, prefix) != 0)
 			continue;
 		while (*p != NULL && !name_is(name, *p))
 			p++;
