@@ -16,8 +16,8 @@ sq_inbox_new(uint64_t window_msgs, uint64_t window_bytes, uint16_t receive_max)
 {
 	struct sq_inbox *in = sq_xcalloc(1, sizeof *in);
 
-	in->window_msgs = window_msgs;
-	in->window_bytes = window_bytes;
+	in->credit.window_msgs = window_msgs;
+	in->credit.window_bytes = window_bytes;
 	in->receive_max = receive_max;
 	return in;
 }
@@ -30,22 +30,22 @@ sq_inbox_free(struct sq_inbox **inp)
 	*inp = NULL;
 	if (in == NULL)
 		return;
-	free(in->slots);
-	free(in->ids);
-	free(in->pubrels);
-	free(in->strays);
-	sq_buf_fini(&in->body);
+	free(in->table.slots);
+	free(in->settled.ids);
+	free(in->pubrels.v);
+	free(in->strays.bits);
+	sq_buf_fini(&in->settled.body);
 	free(in);
 }
 
 bool
 sq_inbox_pubrel(struct sq_inbox *in, struct sq_inbox_pubrel *out)
 {
-	if (in->next_pubrel == in->n_pubrels) {
-		in->next_pubrel = in->n_pubrels = 0;
+	if (in->pubrels.next == in->pubrels.n) {
+		in->pubrels.next = in->pubrels.n = 0;
 		return false;
 	}
-	*out = in->pubrels[in->next_pubrel++];
+	*out = in->pubrels.v[in->pubrels.next++];
 	return true;
 }
 
@@ -119,18 +119,18 @@ sq_inbox_discard(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
 void
 sq_inbox_qos0(struct sq_inbox *in, uint32_t size)
 {
-	in->unwritten_msgs++;
-	in->unwritten_bytes += size;
+	in->credit.unwritten_msgs++;
+	in->credit.unwritten_bytes += size;
 }
 
 void
 sq_inbox_written(struct sq_inbox *in, uint64_t msgs, uint64_t bytes)
 {
-	assert(msgs <= in->unwritten_msgs && bytes <= in->unwritten_bytes);
-	in->unwritten_msgs -= msgs;
-	in->unwritten_bytes -= bytes;
-	in->credit_msgs += (int64_t)msgs;
-	in->credit_bytes += (int64_t)bytes;
+	assert(msgs <= in->credit.unwritten_msgs && bytes <= in->credit.unwritten_bytes);
+	in->credit.unwritten_msgs -= msgs;
+	in->credit.unwritten_bytes -= bytes;
+	in->credit.msgs += (int64_t)msgs;
+	in->credit.bytes += (int64_t)bytes;
 }
 
 /* --- flights --- */
@@ -138,21 +138,23 @@ sq_inbox_written(struct sq_inbox *in, uint64_t msgs, uint64_t bytes)
 static bool
 inbox_credit_due(const struct sq_inbox *in)
 {
-	return !in->held &&
-	    (in->credit_msgs - in->announced_msgs >= (int64_t)(in->window_msgs + 1) / 2 ||
-		in->credit_bytes - in->announced_bytes >= (int64_t)(in->window_bytes + 1) / 2);
+	return !in->credit.held &&
+	    (in->credit.msgs - in->credit.announced_msgs >=
+		    (int64_t)(in->credit.window_msgs + 1) / 2 ||
+		in->credit.bytes - in->credit.announced_bytes >=
+		    (int64_t)(in->credit.window_bytes + 1) / 2);
 }
 
 bool
 sq_inbox_due(const struct sq_inbox *in)
 {
-	return in->n_ids != 0 || inbox_credit_due(in);
+	return in->settled.n != 0 || inbox_credit_due(in);
 }
 
 void
 sq_inbox_hold_credit(struct sq_inbox *in, bool held)
 {
-	in->held = held;
+	in->credit.held = held;
 }
 
 bool
@@ -163,20 +165,22 @@ sq_inbox_take(struct sq_inbox *in, struct sq_inbox_flight *out)
 	if (in->flying >= SQ_INBOX_FLYING_MAX || !sq_inbox_due(in))
 		return false;
 	sq_inbox_end_run(in);
-	if (sq_buf_len(&in->body) == 0)
-		sq_settlements_header(&in->body, 0, 0);
-	if (!in->held && in->credit_msgs > in->announced_msgs)
-		in->announced_msgs = in->credit_msgs;
-	if (!in->held && in->credit_bytes > in->announced_bytes)
-		in->announced_bytes = in->credit_bytes;
-	head = sq_buf_data(&in->body);
-	sq_put64(head, (uint64_t)in->announced_msgs);
-	sq_put64(head + 8, (uint64_t)in->announced_bytes);
-	*out = (struct sq_inbox_flight){
-	    .body = in->body, .ids = in->ids, .n = in->n_ids, .attach = in->attach};
-	in->body = (struct sq_buf){0};
-	in->ids = NULL;
-	in->n_ids = in->ids_cap = 0;
+	if (sq_buf_len(&in->settled.body) == 0)
+		sq_settlements_header(&in->settled.body, 0, 0);
+	if (!in->credit.held && in->credit.msgs > in->credit.announced_msgs)
+		in->credit.announced_msgs = in->credit.msgs;
+	if (!in->credit.held && in->credit.bytes > in->credit.announced_bytes)
+		in->credit.announced_bytes = in->credit.bytes;
+	head = sq_buf_data(&in->settled.body);
+	sq_put64(head, (uint64_t)in->credit.announced_msgs);
+	sq_put64(head + 8, (uint64_t)in->credit.announced_bytes);
+	*out = (struct sq_inbox_flight){.body = in->settled.body,
+	    .ids = in->settled.ids,
+	    .n = in->settled.n,
+	    .attach = in->attach};
+	in->settled.body = (struct sq_buf){0};
+	in->settled.ids = NULL;
+	in->settled.n = in->settled.cap = 0;
 	in->flying++;
 	return true;
 }
@@ -240,11 +244,12 @@ sq_inbox_again(struct sq_inbox *in, struct sq_inbox_flight *f)
 
 	if (f->attach == in->attach) {
 		/* What it said of the credit may not have arrived: due again. */
-		if (in->announced_msgs <= in->credit_msgs)
-			in->announced_msgs = in->credit_msgs - (int64_t)(in->window_msgs + 1) / 2;
-		if (in->announced_bytes <= in->credit_bytes)
-			in->announced_bytes = in->credit_bytes -
-			    (int64_t)(in->window_bytes + 1) / 2;
+		if (in->credit.announced_msgs <= in->credit.msgs)
+			in->credit.announced_msgs = in->credit.msgs -
+			    (int64_t)(in->credit.window_msgs + 1) / 2;
+		if (in->credit.announced_bytes <= in->credit.bytes)
+			in->credit.announced_bytes = in->credit.bytes -
+			    (int64_t)(in->credit.window_bytes + 1) / 2;
 		while (sq_settle_next(&rest, &s)) {
 			for (unsigned i = 0; i < s.n && at < f->n; i++)
 				sq_inbox_settle(in, f->ids[at++], s.kind, s.reason, s.delivery + i);
@@ -256,30 +261,30 @@ sq_inbox_again(struct sq_inbox *in, struct sq_inbox_flight *f)
 bool
 sq_inbox_flushed(const struct sq_inbox *in)
 {
-	return in->n_ids == 0 && in->flying == 0;
+	return in->settled.n == 0 && in->flying == 0;
 }
 
 size_t
 sq_inbox_open(const struct sq_inbox *in)
 {
-	return in->n - in->ghosts;
+	return in->table.n - in->table.ghosts;
 }
 
 void
 sq_inbox_trim(struct sq_inbox *in)
 {
-	if (in->n == 0 && in->slots != NULL) {
-		free(in->slots);
-		in->slots = NULL;
-		in->mask = 0;
+	if (in->table.n == 0 && in->table.slots != NULL) {
+		free(in->table.slots);
+		in->table.slots = NULL;
+		in->table.mask = 0;
 	}
-	if (in->next_pubrel == in->n_pubrels && in->pubrels != NULL) {
-		free(in->pubrels);
-		in->pubrels = NULL;
-		in->n_pubrels = in->next_pubrel = in->pubrels_cap = 0;
+	if (in->pubrels.next == in->pubrels.n && in->pubrels.v != NULL) {
+		free(in->pubrels.v);
+		in->pubrels.v = NULL;
+		in->pubrels.n = in->pubrels.next = in->pubrels.cap = 0;
 	}
-	if (in->n_strays == 0) {
-		free(in->strays);
-		in->strays = NULL;
+	if (in->strays.n == 0) {
+		free(in->strays.bits);
+		in->strays.bits = NULL;
 	}
 }

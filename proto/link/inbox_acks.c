@@ -16,7 +16,7 @@ enum { STRAY_WORDS = (UINT16_MAX + 1) / 64 };
 static bool
 inbox_strays(const struct sq_inbox *in, uint16_t id)
 {
-	return in->strays != NULL && (in->strays[id / 64] >> id % 64 & 1) != 0;
+	return in->strays.bits != NULL && (in->strays.bits[id / 64] >> id % 64 & 1) != 0;
 }
 
 /* The client may still go on with an exchange of 'id' that is over here. */
@@ -25,10 +25,10 @@ inbox_stray(struct sq_inbox *in, uint16_t id)
 {
 	if (inbox_strays(in, id))
 		return;
-	if (in->strays == NULL)
-		in->strays = sq_xcalloc(STRAY_WORDS, sizeof *in->strays);
-	in->strays[id / 64] |= UINT64_C(1) << id % 64;
-	in->n_strays++;
+	if (in->strays.bits == NULL)
+		in->strays.bits = sq_xcalloc(STRAY_WORDS, sizeof *in->strays.bits);
+	in->strays.bits[id / 64] |= UINT64_C(1) << id % 64;
+	in->strays.n++;
 }
 
 /* The last packet of an exchange that is over here has come. */
@@ -37,8 +37,8 @@ inbox_stray_ends(struct sq_inbox *in, uint16_t id)
 {
 	if (!inbox_strays(in, id))
 		return;
-	in->strays[id / 64] &= ~(UINT64_C(1) << id % 64);
-	in->n_strays--;
+	in->strays.bits[id / 64] &= ~(UINT64_C(1) << id % 64);
+	in->strays.n--;
 }
 
 void

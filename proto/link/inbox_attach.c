@@ -31,10 +31,10 @@ sq_inbox_attach(const struct sq_inbox *in, struct sq_attach *out, struct sq_open
 	uint16_t n = 0;
 
 	out->receive_max = in->receive_max;
-	if (in->n > in->ghosts)
-		v = sq_xcalloc(in->n - in->ghosts, sizeof *v);
-	for (uint32_t i = 0; v != NULL && i <= in->mask; i++) {
-		const struct sq_inbox_entry *e = &in->slots[i];
+	if (in->table.n > in->table.ghosts)
+		v = sq_xcalloc(in->table.n - in->table.ghosts, sizeof *v);
+	for (uint32_t i = 0; v != NULL && i <= in->table.mask; i++) {
+		const struct sq_inbox_entry *e = &in->table.slots[i];
 
 		if (e->packet_id == 0 || e->state == E_GHOST)
 			continue;
@@ -126,8 +126,8 @@ entry_rebind(struct sq_inbox *in, struct sq_inbox_entry *e, const struct sq_open
 static void
 inbox_forget_unlisted(struct sq_inbox *in, const bool *listed)
 {
-	for (uint32_t i = 0; in->slots != NULL && i <= in->mask;) {
-		struct sq_inbox_entry *e = &in->slots[i];
+	for (uint32_t i = 0; in->table.slots != NULL && i <= in->table.mask;) {
+		struct sq_inbox_entry *e = &in->table.slots[i];
 
 		if (e->packet_id == 0 || listed[e->packet_id]) {
 			i++;
@@ -152,14 +152,15 @@ sq_inbox_attached(struct sq_inbox *in, const struct sq_attached *a)
 
 	in->attach++;
 	in->flying = 0;
-	sq_buf_fini(&in->body);
-	in->run.n = 0;
-	in->n_ids = 0;
-	in->credit_msgs = (int64_t)(in->window_msgs - in->unwritten_msgs);
-	in->credit_bytes = (int64_t)(in->window_bytes - in->unwritten_bytes);
-	in->announced_msgs = in->announced_bytes = 0; /* the first settlements grant it */
+	sq_buf_fini(&in->settled.body);
+	in->settled.run.n = 0;
+	in->settled.n = 0;
+	in->credit.msgs = (int64_t)(in->credit.window_msgs - in->credit.unwritten_msgs);
+	in->credit.bytes = (int64_t)(in->credit.window_bytes - in->credit.unwritten_bytes);
+	in->credit.announced_msgs = in->credit.announced_bytes =
+	    0; /* the first settlements grant it */
 	sq_inbox_forget_ghosts(in, true);
-	if (in->n == 0 && a->n_open == 0)
+	if (in->table.n == 0 && a->n_open == 0)
 		return;
 	listed = sq_xcalloc(UINT16_MAX + 1, sizeof *listed);
 	for (uint16_t i = 0; i < a->n_open; i++) {

@@ -30,30 +30,53 @@ struct sq_inbox_entry {
 	uint8_t copy, qos, state, flags, kind, reason;
 };
 
-struct sq_inbox {
-	uint64_t window_msgs, window_bytes;
-	int64_t credit_msgs, credit_bytes; /* totals to announce */
-	int64_t announced_msgs, announced_bytes;
-	uint64_t unwritten_msgs, unwritten_bytes; /* QoS 0 in the client's output */
+/* Entries by packet id: inbox_table.c. */
+struct sq_inbox_table {
 	struct sq_inbox_entry *slots;
 	uint32_t mask, n; /* slots - 1; entries */
 	uint32_t seq;
-	uint32_t ghosts, unlisted; /* 'unlisted': those without F_LISTED */
-	uint16_t receive_max;
-	uint8_t flying;
-	bool held; /* no more credit is announced */
-	uint64_t attach;
-	/* What is settled and not yet taken. */
+	uint32_t ghosts, unlisted; /* 'unlisted': ghosts without F_LISTED */
+};
+
+/* Room that the broker may fill, in messages and bytes: inbox.c. */
+struct sq_inbox_credit {
+	uint64_t window_msgs, window_bytes;
+	int64_t msgs, bytes; /* totals to announce */
+	int64_t announced_msgs, announced_bytes;
+	uint64_t unwritten_msgs, unwritten_bytes; /* QoS 0 in the client's output */
+	bool held;                                /* no more credit is announced */
+};
+
+/* Settlements that no flight has taken yet, and the packet id of each: inbox_table.c. */
+struct sq_inbox_settled {
 	struct sq_buf body;
-	struct sq_settle run; /* the run that still grows; n 0: none */
+	struct sq_settle run; /* the run that still grows, behind 'body'; n 0: none */
 	uint16_t *ids;
-	uint32_t n_ids, ids_cap;
-	struct sq_inbox_pubrel *pubrels;
-	uint32_t n_pubrels, next_pubrel, pubrels_cap;
-	/* A bit for each id of an exchange that is over here and that the client may still
-	 * go on with, or NULL when there is none. */
-	uint64_t *strays;
-	uint32_t n_strays;
+	uint32_t n, cap; /* of 'ids' */
+};
+
+/* PUBRELs that the client has not been given yet. */
+struct sq_inbox_pubrels {
+	struct sq_inbox_pubrel *v;
+	uint32_t n, next, cap;
+};
+
+/* A bit for each id of an exchange that is over here and that the client may still go on with;
+ * NULL: there is none.  inbox_acks.c. */
+struct sq_inbox_strays {
+	uint64_t *bits;
+	uint32_t n;
+};
+
+struct sq_inbox {
+	struct sq_inbox_table table;
+	struct sq_inbox_credit credit;
+	struct sq_inbox_settled settled;
+	struct sq_inbox_pubrels pubrels;
+	struct sq_inbox_strays strays;
+	uint64_t attach; /* counts attaches */
+	uint16_t receive_max;
+	uint8_t flying; /* flights of this attach */
 };
 
 /* The table.  Pointers are valid until the next insert or erase; an insert

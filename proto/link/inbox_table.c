@@ -2,6 +2,7 @@
  *
  * Packet ids are given out in rows, so they hash to themselves: the table is
  * filled in order and a lookup is one cache line. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/mem.h"
@@ -14,12 +15,12 @@ enum { SLOTS_MIN = 16 };
 struct sq_inbox_entry *
 sq_inbox_find(const struct sq_inbox *in, uint16_t id)
 {
-	if (in->slots == NULL || id == 0)
+	if (in->table.slots == NULL || id == 0)
 		return NULL;
-	for (uint32_t i = id & in->mask;; i = (i + 1) & in->mask) {
-		if (in->slots[i].packet_id == id)
-			return &in->slots[i];
-		if (in->slots[i].packet_id == 0)
+	for (uint32_t i = id & in->table.mask;; i = (i + 1) & in->table.mask) {
+		if (in->table.slots[i].packet_id == id)
+			return &in->table.slots[i];
+		if (in->table.slots[i].packet_id == 0)
 			return NULL;
 	}
 }
@@ -27,22 +28,22 @@ sq_inbox_find(const struct sq_inbox *in, uint16_t id)
 static struct sq_inbox_entry *
 inbox_slot(struct sq_inbox *in, uint16_t id)
 {
-	uint32_t i = id & in->mask;
+	uint32_t i = id & in->table.mask;
 
-	while (in->slots[i].packet_id != 0)
-		i = (i + 1) & in->mask;
-	return &in->slots[i];
+	for (; in->table.slots[i].packet_id != 0; i = (i + 1) & in->table.mask)
+		assert(in->table.slots[i].packet_id != id);
+	return &in->table.slots[i];
 }
 
 static void
 inbox_grow(struct sq_inbox *in)
 {
-	uint32_t cap = in->slots != NULL ? (in->mask + 1) * 2 : SLOTS_MIN;
-	struct sq_inbox_entry *old = in->slots;
-	uint32_t n = old != NULL ? in->mask + 1 : 0;
+	uint32_t cap = in->table.slots != NULL ? (in->table.mask + 1) * 2 : SLOTS_MIN;
+	struct sq_inbox_entry *old = in->table.slots;
+	uint32_t n = old != NULL ? in->table.mask + 1 : 0;
 
-	in->slots = sq_xcalloc(cap, sizeof *in->slots);
-	in->mask = cap - 1;
+	in->table.slots = sq_xcalloc(cap, sizeof *in->table.slots);
+	in->table.mask = cap - 1;
 	for (uint32_t i = 0; i < n; i++) {
 		if (old[i].packet_id != 0)
 			*inbox_slot(in, old[i].packet_id) = old[i];
@@ -55,42 +56,42 @@ sq_inbox_insert(struct sq_inbox *in, uint16_t id)
 {
 	struct sq_inbox_entry *e;
 
-	if (in->slots == NULL || in->n + 1 > (in->mask + 1) / 4 * 3)
+	if (in->table.slots == NULL || in->table.n + 1 > (in->table.mask + 1) / 4 * 3)
 		inbox_grow(in);
 	e = inbox_slot(in, id);
-	*e = (struct sq_inbox_entry){.packet_id = id, .seq = in->seq++};
-	in->n++;
+	*e = (struct sq_inbox_entry){.packet_id = id, .seq = in->table.seq++};
+	in->table.n++;
 	return e;
 }
 
 void
 sq_inbox_count_ghost(struct sq_inbox *in, const struct sq_inbox_entry *e, int by)
 {
-	in->ghosts += (uint32_t)by;
+	in->table.ghosts += (uint32_t)by;
 	if ((e->flags & F_LISTED) == 0)
-		in->unlisted += (uint32_t)by;
+		in->table.unlisted += (uint32_t)by;
 }
 
 /* Closes the hole that 'e' leaves, so that probing needs no tombstones. */
 void
 sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e)
 {
-	uint32_t hole = (uint32_t)(e - in->slots);
+	uint32_t hole = (uint32_t)(e - in->table.slots);
 
 	if (e->state == E_GHOST)
 		sq_inbox_count_ghost(in, e, -1);
-	for (uint32_t i = (hole + 1) & in->mask;; i = (i + 1) & in->mask) {
-		uint32_t home = in->slots[i].packet_id & in->mask;
+	for (uint32_t i = (hole + 1) & in->table.mask;; i = (i + 1) & in->table.mask) {
+		uint32_t home = in->table.slots[i].packet_id & in->table.mask;
 
-		if (in->slots[i].packet_id == 0)
+		if (in->table.slots[i].packet_id == 0)
 			break;
-		if (((i - home) & in->mask) >= ((i - hole) & in->mask)) {
-			in->slots[hole] = in->slots[i];
+		if (((i - home) & in->table.mask) >= ((i - hole) & in->table.mask)) {
+			in->table.slots[hole] = in->table.slots[i];
 			hole = i;
 		}
 	}
-	in->slots[hole].packet_id = 0;
-	in->n--;
+	in->table.slots[hole].packet_id = 0;
+	in->table.n--;
 }
 
 bool
@@ -116,11 +117,12 @@ sq_inbox_entry_name(struct sq_inbox_entry *e, uint64_t queue, const struct sq_or
 void
 sq_inbox_forget_ghosts(struct sq_inbox *in, bool all)
 {
-	for (uint32_t i = 0; (all ? in->ghosts : in->unlisted) > 0 && i <= in->mask;) {
-		const struct sq_inbox_entry *e = &in->slots[i];
+	for (uint32_t i = 0;
+	     (all ? in->table.ghosts : in->table.unlisted) > 0 && i <= in->table.mask;) {
+		const struct sq_inbox_entry *e = &in->table.slots[i];
 
 		if (e->packet_id != 0 && e->state == E_GHOST && (all || !(e->flags & F_LISTED)))
-			sq_inbox_erase(in, &in->slots[i]); /* another one may now be here */
+			sq_inbox_erase(in, &in->table.slots[i]); /* another one may now be here */
 		else
 			i++;
 	}
@@ -138,28 +140,31 @@ sq_inbox_make_ghost(struct sq_inbox *in, struct sq_inbox_entry *e)
 void
 sq_inbox_end_run(struct sq_inbox *in)
 {
-	if (in->run.n == 0)
+	if (in->settled.run.n == 0)
 		return;
-	if (sq_buf_len(&in->body) == 0)
-		sq_settlements_header(&in->body, 0, 0); /* filled in when it is taken */
-	sq_settle_put(&in->body, &in->run);
-	in->run.n = 0;
+	if (sq_buf_len(&in->settled.body) == 0)
+		sq_settlements_header(&in->settled.body, 0, 0); /* filled in when it is taken */
+	sq_settle_put(&in->settled.body, &in->settled.run);
+	in->settled.run.n = 0;
 }
 
 void
 sq_inbox_settle(struct sq_inbox *in, uint16_t id, uint8_t kind, uint8_t reason, uint64_t delivery)
 {
-	if (in->run.n == 0 || in->run.n == UINT16_MAX || in->run.kind != kind ||
-	    in->run.reason != reason || in->run.delivery + in->run.n != delivery) {
+	if (in->settled.run.n == 0 || in->settled.run.n == UINT16_MAX ||
+	    in->settled.run.kind != kind || in->settled.run.reason != reason ||
+	    in->settled.run.delivery + in->settled.run.n != delivery) {
 		sq_inbox_end_run(in);
-		in->run = (struct sq_settle){.kind = kind, .reason = reason, .delivery = delivery};
+		in->settled.run = (struct sq_settle){
+		    .kind = kind, .reason = reason, .delivery = delivery};
 	}
-	in->run.n++;
-	if (in->n_ids == in->ids_cap) {
-		in->ids_cap = in->ids_cap == 0 ? 16 : in->ids_cap * 2;
-		in->ids = sq_xrealloc(in->ids, in->ids_cap * sizeof *in->ids);
+	in->settled.run.n++;
+	if (in->settled.n == in->settled.cap) {
+		in->settled.cap = in->settled.cap == 0 ? 16 : in->settled.cap * 2;
+		in->settled.ids = sq_xrealloc(
+		    in->settled.ids, in->settled.cap * sizeof *in->settled.ids);
 	}
-	in->ids[in->n_ids++] = id;
+	in->settled.ids[in->settled.n++] = id;
 }
 
 static void
@@ -168,8 +173,8 @@ inbox_credit(struct sq_inbox *in, struct sq_inbox_entry *e)
 	if ((e->flags & F_CHARGED) == 0)
 		return;
 	e->flags &= (uint8_t)~F_CHARGED;
-	in->credit_msgs++;
-	in->credit_bytes += e->size;
+	in->credit.msgs++;
+	in->credit.bytes += e->size;
 }
 
 /* Posts what 'e' is settled by in its state, once in each attach. */
@@ -200,11 +205,11 @@ sq_inbox_entry_finish(struct sq_inbox *in, struct sq_inbox_entry *e, uint8_t kin
 void
 sq_inbox_push_pubrel(struct sq_inbox *in, uint16_t id, uint8_t reason)
 {
-	if (in->n_pubrels == in->pubrels_cap) {
-		in->pubrels_cap = in->pubrels_cap == 0 ? 8 : in->pubrels_cap * 2;
-		in->pubrels = sq_xrealloc(in->pubrels, in->pubrels_cap * sizeof *in->pubrels);
+	if (in->pubrels.n == in->pubrels.cap) {
+		in->pubrels.cap = in->pubrels.cap == 0 ? 8 : in->pubrels.cap * 2;
+		in->pubrels.v = sq_xrealloc(in->pubrels.v, in->pubrels.cap * sizeof *in->pubrels.v);
 	}
-	in->pubrels[in->n_pubrels++] = (struct sq_inbox_pubrel){id, reason};
+	in->pubrels.v[in->pubrels.n++] = (struct sq_inbox_pubrel){id, reason};
 }
 
 void
