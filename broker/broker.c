@@ -320,7 +320,7 @@ call_session(struct sq_shard *sh, struct sq_call *c)
 	struct sq_session *s = sq_session_find_epoch(sh, c->epoch);
 	enum sq_conflict why = SQ_CONFLICT_EPOCH;
 
-	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->at.link == c->link &&
+	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->at.outlet == c->outlet &&
 	    sq_key_is(&c->key, s->id.key)) {
 		call_used(s);
 		return s;
@@ -402,9 +402,9 @@ sq_broker_call(struct sq_broker *b, struct sq_call *c)
 }
 
 bool
-sq_broker_link_opens(struct sq_broker *b, struct sq_link *link)
+sq_broker_outlet_opens(struct sq_broker *b, struct sq_outlet *link)
 {
-	const struct sq_identity *who = sq_link_identity(link);
+	const struct sq_identity *who = sq_outlet_identity(link);
 	struct sq_tenant *tenant;
 	bool good;
 
@@ -412,9 +412,9 @@ sq_broker_link_opens(struct sq_broker *b, struct sq_link *link)
 		return true;
 	tenant = sq_tenant_get(b->tenants, who->spaces[0]);
 	if (who->n_spaces == 1)
-		good = sq_link_count(link, sq_tenant_account(tenant));
+		good = sq_outlet_count(link, sq_tenant_account(tenant));
 	else
-		good = sq_link_count_first(link, sq_tenant_account(tenant));
+		good = sq_outlet_count_first(link, sq_tenant_account(tenant));
 	sq_tenant_unref(&tenant);
 	return good;
 }
@@ -423,7 +423,7 @@ sq_broker_link_opens(struct sq_broker *b, struct sq_link *link)
 struct link_closed {
 	struct sq_task task;
 	struct sq_shard *shard;
-	struct sq_link *link; /* a reference */
+	struct sq_outlet *link; /* a reference */
 };
 
 static void
@@ -432,27 +432,27 @@ link_closed_run(struct sq_task *t)
 	struct link_closed *lc = SQ_CONTAINER_OF(t, struct link_closed, task);
 
 	sq_linked_lost(lc->shard, lc->link);
-	sq_link_unref(&lc->link);
+	sq_outlet_unref(&lc->link);
 	sq_broker_object(lc->shard->broker, -1);
 	free(lc);
 }
 
 void
-sq_broker_link_closed(struct sq_broker *b, struct sq_link *link)
+sq_broker_outlet_closed(struct sq_broker *b, struct sq_outlet *link)
 {
 	for (size_t i = 0; i < b->n_shards; i++) {
 		struct link_closed *lc = sq_xcalloc(1, sizeof *lc);
 
 		lc->task.run = link_closed_run;
 		lc->shard = &b->shards[i];
-		lc->link = sq_link_ref(link);
+		lc->link = sq_outlet_ref(link);
 		sq_broker_object(b, 1);
 		sq_worker_post(lc->shard->worker, &lc->task);
 	}
 }
 
 void
-sq_broker_link_writable(struct sq_broker *b, struct sq_link *link)
+sq_broker_outlet_writable(struct sq_broker *b, struct sq_outlet *link)
 {
 	sq_linked_writable(&b->shards[sq_worker_index(sq_worker_self())], link);
 }

@@ -4,7 +4,7 @@
  *        ^                    |  ^                          |
  *        +-- sq_call_done ----+  +------ consumer <---------+
  *                             v
- *                     sq_link_deliver() --> front
+ *                     sq_outlet_deliver() --> front
  */
 #ifndef SQ_BROKER_BROKER_H
 #define SQ_BROKER_BROKER_H
@@ -20,7 +20,7 @@
 struct sq_acl;
 struct sq_broker;
 struct sq_call;
-struct sq_link;
+struct sq_outlet;
 struct sq_worker;
 
 /* 'workers' live as long as the broker, and turn only after this: it brings back what the
@@ -51,11 +51,11 @@ void sq_broker_call(struct sq_broker *, struct sq_call *);
  * first of them; false: that has its share, and the link is not to open.  Where there are several
  * the first attach says whose it is from then on, and where nobody was asked who he is the
  * connection counts from there on only.  Any thread. */
-bool sq_broker_link_opens(struct sq_broker *, struct sq_link *);
+bool sq_broker_outlet_opens(struct sq_broker *, struct sq_outlet *);
 /* The link has closed: its attachments go into grace. */
-void sq_broker_link_closed(struct sq_broker *, struct sq_link *);
+void sq_broker_outlet_closed(struct sq_broker *, struct sq_outlet *);
 /* On the worker that calls: sessions that waited for room in a link go on. */
-void sq_broker_link_writable(struct sq_broker *, struct sq_link *);
+void sq_broker_outlet_writable(struct sq_broker *, struct sq_outlet *);
 /* Each worker calls it about once in 100 ms: grace, expiry, delayed wills. */
 void sq_broker_tick(struct sq_broker *, struct sq_worker *);
 /* From now on PUTs and messages are answered 503.  Any thread. */

@@ -18,7 +18,7 @@
 #include "proto/link/key.h"
 
 struct sq_broker;
-struct sq_link;
+struct sq_outlet;
 struct sq_sink;
 
 enum sq_call_kind {
@@ -35,10 +35,10 @@ struct sq_call {
 	struct sq_list node;      /* likewise */
 	enum sq_call_kind kind;
 	struct sq_key key;
-	uint64_t key_hash;     /* sq_key_hash() of 'key': picks the owner */
-	uint64_t epoch;        /* 0 for an attach */
-	struct sq_link *link;  /* the call's reference; its identity is the caller's */
-	struct sq_block *body; /* the call's reference; freed with the call */
+	uint64_t key_hash;        /* sq_key_hash() of 'key': picks the owner */
+	uint64_t epoch;           /* 0 for an attach */
+	struct sq_outlet *outlet; /* the call's reference; its identity is the caller's */
+	struct sq_block *body;    /* the call's reference; freed with the call */
 
 	/* The broker's: see broker/shard/pace.h. */
 	struct sq_sink *pace; /* what the answer waits for; NULL: memory, or nothing */

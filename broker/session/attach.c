@@ -21,14 +21,14 @@ static enum sq_denied
 attach_owned(const struct sq_session *s, const struct sq_call *c)
 {
 	return sq_allowed_owner(
-	    sq_link_identity(c->link), s->at.owner, &s->shard->broker->cfg.owners);
+	    sq_outlet_identity(c->outlet), s->at.owner, &s->shard->broker->cfg.owners);
 }
 
 /* The session is the caller's from now on. */
 static void
 attach_own(struct sq_session *s, const struct sq_call *c, bool fresh)
 {
-	const struct sq_identity *who = sq_link_identity(c->link);
+	const struct sq_identity *who = sq_outlet_identity(c->outlet);
 
 	if (!fresh && sq_owner_adopts(who, s->at.owner)) {
 		sq_count(s->shard->broker, SQ_M_SESSIONS_ADOPTED, 1);
@@ -111,7 +111,7 @@ attach_fence(struct sq_session *s, const struct sq_attach *a)
 	if (other) {
 		attach_supersede(s);
 		if (s->state == SQ_SESSION_ATTACHED)
-			sq_link_detached(s->at.link, s->at.epoch, SQ_MQTT_RC_TAKEN_OVER,
+			sq_outlet_detached(s->at.outlet, s->at.epoch, SQ_MQTT_RC_TAKEN_OVER,
 			    "another connection has the session");
 	}
 	if (s->at.attaching != NULL) {
@@ -151,7 +151,7 @@ attach_renew(struct sq_session *s, const struct sq_key *key, struct sq_backgroun
 	fresh = sq_session_new(s->shard, key, s->id.durable, sq_random_u64());
 	sq_session_pin(s);
 	fresh->at.attaching = s->at.attaching;
-	sq_linked_join(fresh, fresh->at.attaching->link);
+	sq_linked_join(fresh, fresh->at.attaching->outlet);
 	fresh->at.owner = s->at.owner;
 	fresh->at.instance = s->at.instance;
 	fresh->at.ordinal = s->at.ordinal;
@@ -201,7 +201,7 @@ attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 	bool ends, fresh;
 	struct sq_background_txn *background = NULL;
 
-	if (!sq_link_open(c->link)) {
+	if (!sq_outlet_open(c->outlet)) {
 		attach_open(s, &background);
 		sq_background_commit(&background);
 		sq_session_link_lost(s);
@@ -227,7 +227,7 @@ attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 		s->will.msg.block = sq_block_copy(a->will.p, a->will.len);
 		s->will.msg.image = s->will.msg.block->bytes;
 	}
-	sq_permit_attached(s, sq_link_identity(c->link));
+	sq_permit_attached(s, sq_outlet_identity(c->outlet));
 	s->at.admitted = true;
 	s->at.answered = true; /* or as good as that: it is stored with what the PUT says */
 	sq_window_list(s, a, fresh, &background);
@@ -247,7 +247,7 @@ attach_take(struct sq_session *s, const struct sq_call *c)
 	}
 	s->at.epoch = sq_broker_id(s->shard->broker);
 	sq_htab_insert(&s->shard->by_epoch, &s->at.by_epoch, sq_hash_u64(s->at.epoch));
-	s->at.link = sq_link_ref(c->link);
+	s->at.outlet = sq_outlet_ref(c->outlet);
 	sq_heap_remove(&s->shard->timers, &s->life.timer);
 	s->at.broke = false;
 	sq_order_begin(s);
@@ -272,11 +272,12 @@ attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a
 	uint16_t *held = sq_qos2_in_ids(s);
 	struct sq_open_id *ids;
 
-	s->kept = s->at.present && (a->flags & SQ_ATTACH_TELL) != 0 && sq_link_version(c->link) >= 2
+	s->kept = s->at.present && (a->flags & SQ_ATTACH_TELL) != 0 &&
+		sq_outlet_version(c->outlet) >= 2
 	    ? SQ_KEPT_WANTED
 	    : SQ_KEPT_KNOWN;
 	out.n_open = sq_window_attach(s, a, &ids);
-	sq_attached_encode(&c->out, &out, held, ids, sq_link_version(c->link));
+	sq_attached_encode(&c->out, &out, held, ids, sq_outlet_version(c->outlet));
 	free(held);
 	free(ids);
 	sq_call_answer(c, 200, NULL);
@@ -297,7 +298,7 @@ sq_attach_finish(struct sq_session *s)
 	}
 	s->at.admitted = false;
 	s->at.attaching = NULL;
-	if (s->at.lost || !sq_link_open(c->link)) {
+	if (s->at.lost || !sq_outlet_open(c->outlet)) {
 		s->at.attaching = s->at.lost ? NULL : c;
 		if (s->at.lost)
 			sq_call_answer(c, 500, "the commit failed");
@@ -320,7 +321,7 @@ attach_end_durable(struct sq_session *by, struct sq_session *s)
 	if (s == NULL)
 		return;
 	if (s->state == SQ_SESSION_ATTACHED)
-		sq_link_detached(s->at.link, s->at.epoch, SQ_MQTT_RC_TAKEN_OVER,
+		sq_outlet_detached(s->at.outlet, s->at.epoch, SQ_MQTT_RC_TAKEN_OVER,
 		    "another connection has the session");
 	if (s->at.attaching != NULL)
 		sq_call_refuse(s->at.attaching, SQ_CONFLICT_SUPERSEDED);
@@ -376,7 +377,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		return;
 	}
 	s = sq_session_find(sh, &c->key);
-	if (!sq_link_open(c->link)) { /* a late copy: it must not fence anybody */
+	if (!sq_outlet_open(c->outlet)) { /* a late copy: it must not fence anybody */
 		sq_call_answer(c, 410, "the link is not open");
 		return;
 	}
@@ -407,7 +408,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	attach_own(s, c, fresh);
 	attach_fence(s, &a);
 	s->at.attaching = c;
-	sq_linked_join(s, c->link);
+	sq_linked_join(s, c->outlet);
 	sq_session_set_state(s, SQ_SESSION_FENCING);
 	sq_heap_remove(&sh->timers, &s->life.timer);
 	attach_end_durable(s, durable);

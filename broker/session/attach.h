@@ -9,7 +9,7 @@
 #include "core/htab.h"
 
 struct sq_call;
-struct sq_link;
+struct sq_outlet;
 struct sq_session;
 struct sq_shard;
 
@@ -22,9 +22,9 @@ enum { SQ_SUPERSEDED_MAX = 4 };
 
 struct sq_attachment {
 	struct sq_hnode by_epoch;
-	uint64_t epoch;       /* 0: none */
-	struct sq_link *link; /* a reference */
-	uint64_t owner;       /* sq_identity.id of who has it */
+	uint64_t epoch;           /* 0: none */
+	struct sq_outlet *outlet; /* a reference */
+	uint64_t owner;           /* sq_identity.id of who has it */
 	uint64_t instance, ordinal;
 	uint32_t attempt;
 	uint64_t cleaned_instance, cleaned_ordinal; /* whose clean start was applied */

@@ -49,7 +49,7 @@ attach_store_full(
 	SQ_WARN("session", "%s~%s~%s: refused, " SQ_REFUSED_STORE, c->key.space, c->key.workload,
 	    c->key.client);
 	c->retry_after_s = 1;
-	c->full = s == NULL && sq_link_version(c->link) >= 2 ? SQ_FULL_STORE : SQ_FULL_NOT;
+	c->full = s == NULL && sq_outlet_version(c->outlet) >= 2 ? SQ_FULL_STORE : SQ_FULL_NOT;
 	sq_call_answer(c, c->full != SQ_FULL_NOT ? 429 : 507, SQ_REFUSED_STORE);
 	return true;
 }
@@ -59,7 +59,7 @@ static void
 attach_no_room(struct sq_call *c, enum sq_full full, const char *detail)
 {
 	c->retry_after_s = 1;
-	c->full = sq_link_version(c->link) >= 2 ? full : SQ_FULL_NOT;
+	c->full = sq_outlet_version(c->outlet) >= 2 ? full : SQ_FULL_NOT;
 	sq_call_answer(c, c->full != SQ_FULL_NOT ? 429 : 503, detail);
 }
 
@@ -130,7 +130,7 @@ static bool
 attach_count_link(struct sq_broker *b, struct sq_call *c)
 {
 	struct sq_tenant *tenant = sq_tenant_get(b->tenants, c->key.space);
-	bool good = sq_link_count(c->link, sq_tenant_account(tenant));
+	bool good = sq_outlet_count(c->outlet, sq_tenant_account(tenant));
 
 	sq_tenant_unref(&tenant);
 	if (!good) {

@@ -302,7 +302,8 @@ sq_publish_offer(struct sq_session *s, struct sq_call *c)
 	struct sq_batch b;
 	uint16_t skip;
 
-	if (sq_batch_decode(c->body->bytes, c->body->size, sq_link_version(c->link), &b) != SQ_OK) {
+	if (sq_batch_decode(c->body->bytes, c->body->size, sq_outlet_version(c->outlet), &b) !=
+	    SQ_OK) {
 		sq_call_answer(c, 400, "malformed batch");
 		return;
 	}
@@ -352,7 +353,7 @@ sq_publish_answer(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_
 		return;
 	}
 	out = (struct sq_outcomes){.first = first, .n = n, .codes = codes};
-	sq_outcomes_encode(&c->out, &out, notes, sq_link_version(c->link));
+	sq_outcomes_encode(&c->out, &out, notes, sq_outlet_version(c->outlet));
 	free(codes);
 	c->status = 200;
 	sq_pace_answer(c);

@@ -110,7 +110,7 @@ deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_g
 	    .n_subs = (uint8_t)(subs != NULL ? subs->size / sizeof(uint32_t) : 0),
 	};
 
-	sq_link_deliver(s->at.link, &item->msg, qos > 0 ? &item->origin : NULL,
+	sq_outlet_deliver(s->at.outlet, &item->msg, qos > 0 ? &item->origin : NULL,
 	    deliver_expiry_s(item, sq_worker_now_ms(s->shard->worker)), &t,
 	    subs != NULL ? (const uint32_t *)(const void *)subs->bytes : NULL);
 	sq_count(s->shard->broker, SQ_M_SENT_QOS0 + qos, 1);
@@ -409,7 +409,7 @@ deliver_some(struct sq_session *s)
 	int n = 0;
 
 	while (n++ < TURN_MAX) {
-		if ((n & 31) == 1 && !sq_link_writable(s->at.link)) {
+		if ((n & 31) == 1 && !sq_outlet_writable(s->at.outlet)) {
 			sq_deliver_blocked(s);
 			break;
 		}
@@ -440,7 +440,7 @@ sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 	    deliver_expired(item, sq_worker_now_ms(s->shard->worker)) ||
 	    s->order.told != s->order.round || /* what comes now comes behind an answer */
 	    (s->window.unsent_first != 0 && item->qos > 0) || !sq_may_leave(s, item->qos) ||
-	    !sq_link_writable(s->at.link) ||
+	    !sq_outlet_writable(s->at.outlet) ||
 	    !s->flow.sink.engine->ops->txn.pass(txn, &s->flow.consumer, item))
 		return false;
 	sq_demand_take(&s->flow.demanded, item);

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "broker/port/link.h"
+#include "broker/port/outlet.h"
 #include "core/log.h"
 #include "proto/link/frame.h"
 
@@ -20,7 +20,7 @@ denied_or(const char *name, const char *none)
 void
 sq_denied_answer(struct sq_broker *b, struct sq_call *c, enum sq_denied why)
 {
-	const struct sq_identity *who = sq_link_identity(c->link);
+	const struct sq_identity *who = sq_outlet_identity(c->outlet);
 	struct sq_buf spaces = {0};
 
 	assert(why != SQ_DENIED_NONE);
@@ -39,7 +39,7 @@ sq_denied_answer(struct sq_broker *b, struct sq_call *c, enum sq_denied why)
 bool
 sq_denied_key(struct sq_broker *b, struct sq_call *c)
 {
-	enum sq_denied why = sq_allowed_key(sq_link_identity(c->link), &c->key);
+	enum sq_denied why = sq_allowed_key(sq_outlet_identity(c->outlet), &c->key);
 
 	if (why != SQ_DENIED_NONE)
 		sq_denied_answer(b, c, why);
@@ -52,11 +52,11 @@ sq_denied_declared(struct sq_broker *b, struct sq_call *c, struct sq_bytes entri
 	enum sq_denied why = SQ_DENIED_NONE;
 
 	for (int i = 0; i < n && why == SQ_DENIED_NONE; i++) {
-		struct sq_sub e = sq_sub_next(&entries, sq_link_version(c->link));
+		struct sq_sub e = sq_sub_next(&entries, sq_outlet_version(c->outlet));
 
 		if (e.flags & SQ_SUB_DECLARED)
 			why = sq_allowed_declared(
-			    sq_link_identity(c->link), e.pod, e.group, GROUP_MAX);
+			    sq_outlet_identity(c->outlet), e.pod, e.group, GROUP_MAX);
 	}
 	if (why != SQ_DENIED_NONE)
 		sq_denied_answer(b, c, why);

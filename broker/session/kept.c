@@ -57,7 +57,7 @@ sq_kept_tell(struct sq_session *s)
 	uint16_t n = 0;
 
 	assert(s->kept == SQ_KEPT_DUE && s->state == SQ_SESSION_ATTACHED);
-	if (!sq_link_writable(s->at.link)) {
+	if (!sq_outlet_writable(s->at.outlet)) {
 		sq_deliver_blocked(s); /* it goes on from there */
 		return;
 	}
@@ -72,12 +72,12 @@ sq_kept_tell(struct sq_session *s)
 		n++;
 		if (sq_buf_len(&entries) < FRAME_MAX)
 			continue;
-		sq_link_kept(s->at.link, s->at.epoch, false, n,
+		sq_outlet_kept(s->at.outlet, s->at.epoch, false, n,
 		    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
 		sq_buf_drain(&entries, sq_buf_len(&entries));
 		n = 0;
 	}
-	sq_link_kept(s->at.link, s->at.epoch, true, n,
+	sq_outlet_kept(s->at.outlet, s->at.epoch, true, n,
 	    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
 	sq_buf_fini(&entries);
 }

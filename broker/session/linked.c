@@ -8,20 +8,20 @@
 
 /* A link that sessions of the shard have; there is none without. */
 struct sq_linked {
-	struct sq_hnode node;       /* of the shard, by 'link' */
-	const struct sq_link *link; /* theirs */
-	struct sq_list sessions;    /* by 'on_link' */
-	struct sq_list blocked;     /* those that wait for room, by 'blocked' */
+	struct sq_hnode node;         /* of the shard, by 'link' */
+	const struct sq_outlet *link; /* theirs */
+	struct sq_list sessions;      /* by 'on_link' */
+	struct sq_list blocked;       /* those that wait for room, by 'blocked' */
 };
 
 static uint64_t
-linked_hash(const struct sq_link *link)
+linked_hash(const struct sq_outlet *link)
 {
 	return sq_hash_u64((uintptr_t)link);
 }
 
 static struct sq_linked *
-linked_find(const struct sq_shard *sh, const struct sq_link *link)
+linked_find(const struct sq_shard *sh, const struct sq_outlet *link)
 {
 	for (struct sq_hnode *n = sq_htab_find(&sh->links, linked_hash(link)); n != NULL;
 	     n = sq_htab_next_same(n)) {
@@ -34,7 +34,7 @@ linked_find(const struct sq_shard *sh, const struct sq_link *link)
 }
 
 static struct sq_linked *
-linked_get(struct sq_shard *sh, const struct sq_link *link)
+linked_get(struct sq_shard *sh, const struct sq_outlet *link)
 {
 	struct sq_linked *l = linked_find(sh, link);
 
@@ -49,7 +49,7 @@ linked_get(struct sq_shard *sh, const struct sq_link *link)
 }
 
 void
-sq_linked_join(struct sq_session *s, struct sq_link *link)
+sq_linked_join(struct sq_session *s, struct sq_outlet *link)
 {
 	if (s->on_link.of != NULL && s->on_link.of->link == link)
 		return;
@@ -84,7 +84,7 @@ sq_linked_block(struct sq_session *s)
 }
 
 void
-sq_linked_lost(struct sq_shard *sh, struct sq_link *link)
+sq_linked_lost(struct sq_shard *sh, struct sq_outlet *link)
 {
 	struct sq_linked *l;
 
@@ -93,7 +93,7 @@ sq_linked_lost(struct sq_shard *sh, struct sq_link *link)
 }
 
 void
-sq_linked_writable(struct sq_shard *sh, struct sq_link *link)
+sq_linked_writable(struct sq_shard *sh, struct sq_outlet *link)
 {
 	struct sq_linked *l = linked_find(sh, link);
 

@@ -7,7 +7,7 @@
 
 #include "core/list.h"
 
-struct sq_link;
+struct sq_outlet;
 struct sq_linked;
 struct sq_session;
 struct sq_shard;
@@ -20,15 +20,15 @@ struct sq_on_link {
 
 /* The session is of that link now, whatever it was before.  It holds a reference to the link, by
  * its attachment or by the PUT that waits, until sq_linked_leave(). */
-void sq_linked_join(struct sq_session *, struct sq_link *);
+void sq_linked_join(struct sq_session *, struct sq_outlet *);
 /* It is of no link, if it was of one. */
 void sq_linked_leave(struct sq_session *);
 /* It waits for room in its link, until that has some or it leaves. */
 void sq_linked_block(struct sq_session *);
 
 /* Calls sq_session_link_lost() for those of the link. */
-void sq_linked_lost(struct sq_shard *, struct sq_link *);
+void sq_linked_lost(struct sq_shard *, struct sq_outlet *);
 /* Has those that wait for room in it go on. */
-void sq_linked_writable(struct sq_shard *, struct sq_link *);
+void sq_linked_writable(struct sq_shard *, struct sq_outlet *);
 
 #endif

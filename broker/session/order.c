@@ -222,7 +222,7 @@ order_write(struct sq_session *s, struct sq_order_answer *a)
 {
 	struct sq_order *o = &s->order;
 
-	sq_link_subscribed(s->at.link, a->epoch, a->mark, sq_buf_data(&a->codes),
+	sq_outlet_subscribed(s->at.outlet, a->epoch, a->mark, sq_buf_data(&a->codes),
 	    (uint16_t)sq_buf_len(&a->codes), &a->notes);
 	o->in.answered = a->mark;
 	if (a->round != 0)
@@ -242,7 +242,7 @@ sq_order_flush(struct sq_session *s)
 
 	while ((a = SQ_LIST_FIRST(&s->order.answers, struct sq_order_answer, node)) != NULL &&
 	    a->ready) {
-		if (!sq_link_writable(s->at.link)) {
+		if (!sq_outlet_writable(s->at.outlet)) {
 			sq_deliver_blocked(s);
 			break;
 		}

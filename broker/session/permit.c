@@ -80,7 +80,7 @@ sq_permit_will(struct sq_broker *b, const struct sq_call *c, struct sq_bytes wil
 {
 	uint64_t version;
 	struct sq_acl_subject *subject = permit_subject(
-	    b, sq_link_identity(c->link), &c->key, &version);
+	    b, sq_outlet_identity(c->outlet), &c->key, &version);
 	struct sq_refused refused = {0};
 	struct sq_asked asked;
 	bool may = subject == NULL ||
@@ -222,7 +222,7 @@ permit_enforce(struct sq_session *s)
 	if (s->id.internal && s->state == SQ_SESSION_ATTACHED) {
 		/* A sidecar's own: it comes again, declares again and hears why not, so that
 		 * it says so, and tries until it may. */
-		sq_link_detached(s->at.link, s->at.epoch, SQ_MQTT_RC_NOT_AUTHORIZED,
+		sq_outlet_detached(s->at.outlet, s->at.epoch, SQ_MQTT_RC_NOT_AUTHORIZED,
 		    "rules of acl deny what is declared");
 		sq_session_link_lost(s);
 	}

@@ -221,7 +221,7 @@ sq_session_unattach(struct sq_session *s, enum sq_conflict why)
 	sq_htab_remove(&s->shard->by_epoch, &s->at.by_epoch);
 	s->at.epoch = 0;
 	sq_linked_leave(s);
-	sq_link_unref(&s->at.link);
+	sq_outlet_unref(&s->at.outlet);
 	session_refuse_waiting(s, why);
 	sq_order_end(s);
 	sq_members_stop(s);
@@ -295,7 +295,7 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 	struct sq_detach d;
 	struct sq_call_txn *op;
 
-	if (sq_detach_decode(c->body->bytes, c->body->size, sq_link_version(c->link), &d) !=
+	if (sq_detach_decode(c->body->bytes, c->body->size, sq_outlet_version(c->outlet), &d) !=
 	    SQ_OK) {
 		sq_call_answer(c, 400, "malformed detach");
 		return;

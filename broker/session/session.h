@@ -13,7 +13,7 @@
 #define SQ_BROKER_SESSION_H
 
 #include "broker/group/ending.h"
-#include "broker/port/link.h"
+#include "broker/port/outlet.h"
 #include "broker/session/attach.h"
 #include "broker/session/batch.h"
 #include "broker/session/deliver.h"

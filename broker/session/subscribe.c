@@ -552,7 +552,7 @@ static void
 subscribe_carry_out(struct sq_session *s, struct sq_call *c, struct request *req)
 {
 	struct sq_space *space = sq_tenant_space(s->id.tenant);
-	unsigned version = sq_link_version(c->link);
+	unsigned version = sq_outlet_version(c->outlet);
 	struct sq_call_txn *op = sq_call_txn_new(s, c);
 
 	sq_space_wrlock(space);
@@ -582,7 +582,7 @@ subscribe_in_order(struct sq_session *s, struct sq_call *c, struct request *req)
 	struct sq_call_txn *op = sq_call_txn_new(s, NULL);
 
 	sq_space_wrlock(space);
-	subscribe_entries(s, req, op, sq_link_version(c->link));
+	subscribe_entries(s, req, op, sq_outlet_version(c->outlet));
 	sq_order_asked(s, answer, &req->codes, &req->notes);
 	if (waits)
 		op->answer = answer;
@@ -599,7 +599,7 @@ sq_subscribe_offer(struct sq_session *s, struct sq_call *c)
 	struct request req = {0};
 
 	req.n = sq_subs_decode(
-	    c->body->bytes, c->body->size, sq_link_version(c->link), &req.head, &req.entries);
+	    c->body->bytes, c->body->size, sq_outlet_version(c->outlet), &req.head, &req.entries);
 	if (req.n < 0) {
 		sq_call_answer(c, 400, "malformed subscriptions");
 		return;

@@ -155,15 +155,15 @@ run_broker(const struct sq_broker_cfg *cfg)
 	atomic_store(&over, true);
 	for (unsigned i = 0; i < PUBLISHERS; i++)
 		pthread_join(publishing[i], NULL);
+	for (unsigned i = 0; i < ASKERS; i++)
+		actor_unlink(&askers[i].actor);
+	for (unsigned i = 0; i < PUBLISHERS; i++)
+		actor_unlink(&publishers[i]);
 	sq_broker_stop(b);
 	for (unsigned i = 0; i < WORKERS; i++)
 		thread_worker_stop(&workers[i]);
 	sq_broker_free(&b);
 	atomic_store(&actor_broker, NULL);
-	for (unsigned i = 0; i < ASKERS; i++)
-		sq_link_unref(&askers[i].actor.link);
-	for (unsigned i = 0; i < PUBLISHERS; i++)
-		sq_link_unref(&publishers[i].link);
 	CHECK(fake_links() == 0);
 }
 

@@ -232,8 +232,8 @@ count_main(void *arg)
 		sched_yield();
 		count_take(&sub);
 	}
-	sq_link_unref(&pub.link);
-	sq_link_unref(&sub.link);
+	actor_unlink(&pub);
+	actor_unlink(&sub);
 	return NULL;
 }
 
@@ -276,8 +276,8 @@ backlog_main(void *arg)
 		count_take(&sub);
 	}
 	actor_subscribe(&sub, "backlog", 0, SQ_SUB_UNSUBSCRIBE);
-	sq_link_unref(&pub.link);
-	sq_link_unref(&sub.link);
+	actor_unlink(&pub);
+	actor_unlink(&sub);
 	return NULL;
 }
 
@@ -326,15 +326,15 @@ run_broker(const struct sq_broker_cfg *cfg, unsigned round)
 	pthread_create(&backlog, NULL, backlog_main, &round);
 	pthread_join(counting, NULL);
 	pthread_join(backlog, NULL);
-	for (unsigned i = 0; i < SIDECARS; i++)
+	for (unsigned i = 0; i < SIDECARS; i++) {
 		pthread_join(threads[i], NULL);
+		actor_unlink(&actors[i]);
+	}
 	sq_broker_stop(b);
 	for (unsigned i = 0; i < WORKERS; i++)
 		thread_worker_stop(&workers[i]);
 	sq_broker_free(&b);
 	atomic_store(&actor_broker, NULL);
-	for (unsigned i = 0; i < SIDECARS; i++)
-		sq_link_unref(&actors[i].link);
 	check_nothing_left();
 	CHECK(!cfg->engine->durable ||
 	    atomic_load(&sq_broker_metrics.values[SQ_M_STORE_CHECKPOINTS]) > 0);

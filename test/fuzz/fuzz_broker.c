@@ -26,7 +26,7 @@ static const char *const filters[] = {"t", "t/#", "#", "$share/g/t", "$tag/x", "
 struct fuzz {
 	struct sq_reader in;
 	struct sq_broker *broker;
-	struct sq_link *links[LINKS];
+	struct sq_outlet *links[LINKS];
 	struct {
 		uint64_t epoch, incarnation, ordinal, next[SQ_LANES];
 		uint32_t attempt;
@@ -110,7 +110,7 @@ step_attach(struct fuzz *f, unsigned who)
 	if (fc == NULL || fc->answers == 0 || fc->call.status != 200)
 		return;
 	if (sq_attached_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
-		sq_link_version(fc->call.link), &out) != SQ_OK)
+		sq_outlet_version(fc->call.outlet), &out) != SQ_OK)
 		abort();
 	f->sessions[who].epoch = out.epoch;
 	f->sessions[who].incarnation = out.incarnation;
@@ -238,17 +238,17 @@ step_link(struct fuzz *f)
 
 	switch (pick(f, 4)) {
 	case 0:
-		fake_link_shut(f->links[i]);
-		sq_broker_link_closed(f->broker, f->links[i]);
-		sq_link_unref(&f->links[i]);
-		f->links[i] = fake_link_new(i + 1, 0);
+		sq_outlet_close(f->links[i]);
+		sq_broker_outlet_closed(f->broker, f->links[i]);
+		sq_outlet_unref(&f->links[i]);
+		f->links[i] = fake_link_new(0);
 		break;
 	case 1:
-		fake_link_set_full(f->links[i], true);
+		sq_outlet_set_full(f->links[i], true);
 		break;
 	default:
-		fake_link_set_full(f->links[i], false);
-		sq_broker_link_writable(f->broker, f->links[i]);
+		sq_outlet_set_full(f->links[i], false);
+		sq_broker_outlet_writable(f->broker, f->links[i]);
 		break;
 	}
 }
@@ -336,6 +336,8 @@ finish(struct fuzz *f)
 	while (held_engine_waiting() > 0)
 		held_engine_release(SQ_OK);
 	run();
+	for (unsigned i = 0; i < LINKS; i++)
+		sq_outlet_close(f->links[i]);
 	pthread_create(&thread, NULL, stop_main, f->broker);
 	while (pthread_tryjoin_np(thread, NULL) != 0) {
 		run();
@@ -347,7 +349,7 @@ finish(struct fuzz *f)
 	sq_broker_free(&f->broker);
 	run();
 	for (unsigned i = 0; i < LINKS; i++)
-		sq_link_unref(&f->links[i]);
+		sq_outlet_unref(&f->links[i]);
 	assert(fake_links() == 0);
 	for (size_t i = 0; i < SQ_ARRAY_LEN(gauges); i++)
 		assert(atomic_load(&sq_broker_metrics.values[gauges[i]]) == 0);
@@ -380,7 +382,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 	held_engine_hold(false);
 	f.broker = sq_broker_new(&cfg, fake_workers(), WORKERS, &sq_broker_metrics, &err);
 	for (unsigned i = 0; i < LINKS; i++)
-		f.links[i] = fake_link_new(i + 1, 0);
+		f.links[i] = fake_link_new(0);
 	while (!f.in.bad && sq_reader_left(&f.in) > 0)
 		step(&f);
 	finish(&f);

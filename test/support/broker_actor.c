@@ -6,7 +6,6 @@
 enum { PAYLOAD = 2000 };
 
 _Atomic(struct sq_broker *) actor_broker;
-static atomic_uint_fast64_t next_link = 1;
 
 struct sq_broker_cfg
 actor_broker_cfg(void)
@@ -82,14 +81,19 @@ actor_finish(struct fake_call *fc)
 }
 
 void
+actor_unlink(struct actor *a)
+{
+	sq_outlet_close(a->link);
+	sq_broker_outlet_closed(atomic_load(&actor_broker), a->link);
+	sq_outlet_unref(&a->link);
+}
+
+void
 actor_relink(struct actor *a)
 {
-	if (a->link != NULL) {
-		fake_link_shut(a->link);
-		sq_broker_link_closed(atomic_load(&actor_broker), a->link);
-		sq_link_unref(&a->link);
-	}
-	a->link = fake_link_new(atomic_fetch_add(&next_link, 1), 0);
+	if (a->link != NULL)
+		actor_unlink(a);
+	a->link = fake_link_new(0);
 }
 
 void
@@ -99,7 +103,7 @@ actor_attach(struct actor *a, bool reconnect, uint8_t flags)
 	struct sq_msg will = sq_msg_new(1, false, (struct sq_bytes){topic, 3}, (struct sq_bytes){0},
 	    SQ_MSG_NO_EXPIRY, (struct sq_bytes){topic, 1});
 	struct sq_attach body = {.instance = a->instance,
-	    .link = sq_link_id(a->link),
+	    .link = 1,
 	    .flags = flags,
 	    .expiry_s = strchr(a->key, '~') != strrchr(a->key, '~') ? 1 : 0,
 	    .receive_max = 20,

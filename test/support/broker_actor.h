@@ -30,7 +30,7 @@ struct actor {
 	uint64_t instance, ordinal, epoch, incarnation, run;
 	uint64_t next[SQ_LANES];
 	uint32_t attempt;
-	struct sq_link *link;
+	struct sq_outlet *link;
 	unsigned seed;
 	uint64_t granted;
 	uint64_t expect; /* of the one that counts */
@@ -43,6 +43,8 @@ struct fake_call *actor_call(struct actor *, enum sq_call_kind, struct sq_buf *b
 unsigned actor_finish(struct fake_call *);
 /* A new link; the old one is lost. */
 void actor_relink(struct actor *);
+/* Its link has gone, as all have when a broker stops. */
+void actor_unlink(struct actor *);
 void actor_attach(struct actor *, bool reconnect, uint8_t flags);
 /* Adds a message that says its number. */
 void actor_entry(struct sq_buf *entries, const char *topic, uint8_t qos, bool retain, uint16_t id,

@@ -50,7 +50,7 @@ world_start(struct world *w, unsigned n)
 	w->broker = sq_broker_new(&w->cfg, fake_workers(), n, &sq_broker_metrics, &err);
 	cr_assert_not_null(w->broker);
 	for (unsigned i = 0; i < SQ_ARRAY_LEN(w->links); i++)
-		w->links[i] = fake_link_new(i + 1, 1);
+		w->links[i] = fake_link_new(1);
 }
 
 void
@@ -76,9 +76,19 @@ world_pass(struct world *w, uint64_t ms)
 void
 world_close_link(struct world *w, unsigned i)
 {
-	fake_link_shut(w->links[i]);
-	sq_broker_link_closed(w->broker, w->links[i]);
+	sq_outlet_close(w->links[i]);
+	sq_broker_outlet_closed(w->broker, w->links[i]);
 	world_run();
+}
+
+void
+world_relink(struct world *w)
+{
+	for (unsigned i = 0; i < SQ_ARRAY_LEN(w->links); i++) {
+		world_close_link(w, i);
+		sq_outlet_unref(&w->links[i]);
+		w->links[i] = fake_link_new(1);
+	}
 }
 
 int64_t
@@ -105,6 +115,8 @@ world_stop(struct world *w)
 	pthread_t thread;
 
 	world_run();
+	for (unsigned i = 0; i < SQ_ARRAY_LEN(w->links); i++)
+		sq_outlet_close(w->links[i]);
 	pthread_create(&thread, NULL, stop_main, w); /* it blocks, and the workers turn */
 	while (pthread_tryjoin_np(thread, NULL) != 0) {
 		world_run();
@@ -119,7 +131,7 @@ world_stop(struct world *w)
 		cr_assert_eq(world_metric(gauges[i]), 0, "%s is %d",
 		    sq_broker_metrics.defs[gauges[i]].name, (int)world_metric(gauges[i]));
 	for (unsigned i = 0; i < SQ_ARRAY_LEN(w->links); i++)
-		sq_link_unref(&w->links[i]);
+		sq_outlet_unref(&w->links[i]);
 	cr_assert_eq(fake_links(), 0, "somebody still holds a link");
 	if (__lsan_do_recoverable_leak_check != NULL)
 		cr_assert_eq(__lsan_do_recoverable_leak_check(), 0);
@@ -269,7 +281,7 @@ peer_take_answer(struct peer *p, const struct sq_buf *out)
 	struct sq_attached a;
 
 	cr_assert_eq(sq_attached_decode(sq_buf_data(out), sq_buf_len(out),
-			 sq_link_version(p->world->links[p->link]), &a),
+			 sq_outlet_version(p->world->links[p->link]), &a),
 	    SQ_OK);
 	p->epoch = a.epoch;
 	if (p->incarnation != a.incarnation) {
@@ -375,7 +387,8 @@ peer_batch(struct peer *p, unsigned lane, uint64_t run, uint64_t first, uint64_t
 	struct sq_buf body = {0};
 
 	sq_batch_header(head, &batch);
-	sq_buf_append(&body, head, sq_batch_header_size(sq_link_version(p->world->links[p->link])));
+	sq_buf_append(
+	    &body, head, sq_batch_header_size(sq_outlet_version(p->world->links[p->link])));
 	for (uint16_t i = 0; i < n; i++)
 		entry_put(&body, &entries[i]);
 	return peer_call(p, SQ_CALL_MESSAGES, &body);
@@ -398,7 +411,7 @@ call_outcome(const struct fake_call *fc, unsigned i)
 	cr_assert_eq(
 	    fc->call.status, 200, "status %u conflict %d", fc->call.status, fc->call.conflict);
 	cr_assert_eq(sq_outcomes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
-			 sq_link_version(fc->call.link), &out),
+			 sq_outlet_version(fc->call.outlet), &out),
 	    SQ_OK);
 	cr_assert_lt(i, out.n);
 	return out.codes[i];
@@ -445,7 +458,7 @@ peer_ask(
     struct peer *p, uint32_t mark, uint64_t after_0, uint64_t after_1, const struct sq_sub *sub)
 {
 	struct sq_subs_head head = {.mark = mark, .after = {after_0, after_1}};
-	unsigned version = sq_link_version(p->world->links[p->link]);
+	unsigned version = sq_outlet_version(p->world->links[p->link]);
 	struct sq_buf body = {0};
 
 	sq_subs_head_put(&body, 1, &head, version);
@@ -471,7 +484,7 @@ peer_sub(struct peer *p, const struct sq_sub *sub)
 	cr_assert_eq(fc->answers, 1);
 	cr_assert_eq(fc->call.status, 200, "status %u", fc->call.status);
 	cr_assert_eq(sq_codes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
-			 sq_link_version(p->world->links[p->link]), &codes, &notes),
+			 sq_outlet_version(p->world->links[p->link]), &codes, &notes),
 	    1);
 	code = codes[0];
 	snprintf(p->note, sizeof p->note, "%.*s", (int)sq_note_find(notes, 0).text.len,
@@ -499,7 +512,7 @@ peer_unsubscribe(struct peer *p, const char *filter)
 static struct fake_delivery *
 next_thing(struct peer *p, bool answers)
 {
-	struct sq_link *l = p->world->links[p->link];
+	struct sq_outlet *l = p->world->links[p->link];
 
 	world_run();
 	for (size_t i = 0; i < fake_link_count(l); i++) {
@@ -553,7 +566,7 @@ peer_expect_nothing(struct peer *p)
 uint8_t
 peer_detached_reason(struct peer *p, uint64_t epoch)
 {
-	struct sq_link *l = p->world->links[p->link];
+	struct sq_outlet *l = p->world->links[p->link];
 
 	world_run();
 	for (size_t i = 0; i < fake_link_count(l); i++) {
@@ -623,7 +636,7 @@ detach_post(struct peer *p, uint32_t expiry_s, bool will, uint8_t flags)
 	    .last = {p->next[0] - 1, p->next[1] - 1}};
 	struct sq_buf body = {0};
 
-	sq_detach_encode(&body, &d, sq_link_version(p->world->links[p->link]));
+	sq_detach_encode(&body, &d, sq_outlet_version(p->world->links[p->link]));
 	return peer_call(p, SQ_CALL_DETACH, &body);
 }
 

@@ -13,7 +13,7 @@
 struct world {
 	struct sq_broker_cfg cfg;
 	struct sq_broker *broker;
-	struct sq_link *links[2];
+	struct sq_outlet *links[2];
 	void (*stopping)(void); /* called over and over while world_stop() waits; or NULL */
 };
 
@@ -28,6 +28,8 @@ void world_run(void);
 /* Lets time pass, with the ticks that fall into it. */
 void world_pass(struct world *, uint64_t ms);
 void world_close_link(struct world *, unsigned i);
+/* Other connections than before, which no tenant has yet. */
+void world_relink(struct world *);
 int64_t world_metric(enum sq_broker_metric);
 
 /* A session of a sidecar. */

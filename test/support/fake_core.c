@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "broker/port/call.h"
-#include "broker/port/link.h"
+#include "broker/port/outlet.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"
@@ -83,9 +83,9 @@ fake_put(struct sq_call *c, struct sq_msg m, unsigned n)
 		    .flags = 1,
 		    .n_subs = 1};
 
-		if (!sq_link_writable(c->link))
+		if (!sq_outlet_writable(c->outlet))
 			atomic_store(&fake.blocked, true);
-		sq_link_deliver(c->link, &m, &origin, 60, &t, &sub);
+		sq_outlet_deliver(c->outlet, &m, &origin, 60, &t, &sub);
 	}
 }
 
@@ -109,7 +109,7 @@ fake_word(struct sq_call *c, const char *word, unsigned n)
 			sq_msg_unref(&m);
 		}
 	} else if (strcmp(word, "detached") == 0) {
-		sq_link_detached(c->link, c->epoch, 0x8e, NULL);
+		sq_outlet_detached(c->outlet, c->epoch, 0x8e, NULL);
 	} else if (strcmp(word, "hold") == 0) {
 		pthread_mutex_lock(&lock);
 		sq_list_push_back(&held, &c->node);
@@ -210,22 +210,22 @@ sq_broker_stop(struct sq_broker *b)
 }
 
 bool
-sq_broker_link_opens(struct sq_broker *b, struct sq_link *l)
+sq_broker_outlet_opens(struct sq_broker *b, struct sq_outlet *l)
 {
 	return b != NULL && l != NULL;
 }
 
 void
-sq_broker_link_closed(struct sq_broker *b, struct sq_link *l)
+sq_broker_outlet_closed(struct sq_broker *b, struct sq_outlet *l)
 {
-	if (!sq_link_open(l))
+	if (!sq_outlet_open(l))
 		atomic_fetch_add(&b->links_closed, 1);
 }
 
 void
-sq_broker_link_writable(struct sq_broker *b, struct sq_link *l)
+sq_broker_outlet_writable(struct sq_broker *b, struct sq_outlet *l)
 {
-	if (sq_link_writable(l))
+	if (sq_outlet_writable(l))
 		atomic_fetch_add(&b->writable, 1);
 }
 

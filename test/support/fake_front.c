@@ -9,12 +9,8 @@
 #include "core/htab.h"
 #include "core/mem.h"
 
-struct sq_link {
-	uint64_t id;
-	unsigned version;
-	const struct sq_identity *identity;
-	atomic_uint refs;
-	atomic_bool open, full;
+struct fake_link {
+	struct sq_outlet outlet;
 	pthread_mutex_t lock;
 	struct fake_delivery *log;
 	size_t n, cap, at; /* 'at': what fake_link_take() has taken */
@@ -23,55 +19,41 @@ struct sq_link {
 
 static atomic_size_t n_links;
 
-struct sq_link *
-fake_link_new(uint64_t id, uint64_t identity)
+static struct fake_link *
+link_of(const struct sq_outlet *o)
 {
-	struct sq_link *l = sq_xcalloc(1, sizeof *l);
-
-	l->id = id;
-	l->version = SQ_LINK_VERSION;
-	l->identity = sq_identity_new(&(struct sq_identity){.id = identity});
-	atomic_init(&l->refs, 1);
-	atomic_init(&l->open, true);
-	pthread_mutex_init(&l->lock, NULL);
-	atomic_fetch_add(&n_links, 1);
-	return l;
+	return SQ_CONTAINER_OF(o, struct fake_link, outlet);
 }
 
 void
-fake_link_identify(struct sq_link *l, const struct sq_identity *who)
+fake_link_identify(struct sq_outlet *o, const struct sq_identity *who)
 {
-	sq_identity_unref(&l->identity);
-	l->identity = sq_identity_new(who);
+	sq_identity_unref(&o->identity);
+	o->identity = sq_identity_new(who);
 }
 
 void
-fake_link_shut(struct sq_link *l)
+fake_link_set_version(struct sq_outlet *o, unsigned version)
 {
-	atomic_store(&l->open, false);
-}
-
-void
-fake_link_set_full(struct sq_link *l, bool full)
-{
-	atomic_store(&l->full, full);
+	o->version = version;
 }
 
 size_t
-fake_link_count(const struct sq_link *l)
+fake_link_count(const struct sq_outlet *o)
 {
-	return l->n;
+	return link_of(o)->n;
 }
 
 struct fake_delivery *
-fake_link_at(struct sq_link *l, size_t i)
+fake_link_at(struct sq_outlet *o, size_t i)
 {
-	return &l->log[i];
+	return &link_of(o)->log[i];
 }
 
 bool
-fake_link_take(struct sq_link *l, struct fake_delivery *out)
+fake_link_take(struct sq_outlet *o, struct fake_delivery *out)
 {
+	struct fake_link *l = link_of(o);
 	bool any;
 
 	pthread_mutex_lock(&l->lock);
@@ -93,83 +75,9 @@ fake_links(void)
 	return atomic_load(&n_links);
 }
 
-struct sq_link *
-sq_link_ref(struct sq_link *l)
-{
-	atomic_fetch_add(&l->refs, 1);
-	return l;
-}
-
-void
-sq_link_unref(struct sq_link **lp)
-{
-	struct sq_link *l = *lp;
-
-	*lp = NULL;
-	if (l == NULL || atomic_fetch_sub(&l->refs, 1) != 1)
-		return;
-	for (size_t i = 0; i < l->n; i++) {
-		if (l->log[i].msg.block != NULL)
-			sq_msg_unref(&l->log[i].msg);
-	}
-	free(l->log);
-	sq_identity_unref(&l->identity);
-	pthread_mutex_destroy(&l->lock);
-	atomic_fetch_sub(&n_links, 1);
-	free(l);
-}
-
-uint64_t
-sq_link_id(const struct sq_link *l)
-{
-	return l->id;
-}
-
-const struct sq_identity *
-sq_link_identity(const struct sq_link *l)
-{
-	return l->identity;
-}
-
-bool
-sq_link_count(struct sq_link *l, struct sq_account *account)
-{
-	return l != NULL && account != NULL; /* connections are the front's */
-}
-
-bool
-sq_link_count_first(struct sq_link *l, struct sq_account *account)
-{
-	return sq_link_count(l, account);
-}
-
-unsigned
-sq_link_version(const struct sq_link *l)
-{
-	return l->version;
-}
-
-void
-fake_link_set_version(struct sq_link *l, unsigned version)
-{
-	l->version = version;
-}
-
-bool
-sq_link_open(const struct sq_link *l)
-{
-	return atomic_load(&l->open);
-}
-
-bool
-sq_link_writable(const struct sq_link *l)
-{
-	return !atomic_load(&l->full);
-}
-
 /* The next entry of the log; under the lock. */
 static struct fake_delivery *
-link_log(struct sq_link *l)
+link_log(struct fake_link *l)
 {
 	if (l->n == l->cap) {
 		l->cap = l->cap > 0 ? l->cap * 2 : 16;
@@ -185,13 +93,14 @@ delivery_text(char *to, size_t size, struct sq_bytes from)
 	snprintf(to, size, "%.*s", (int)from.len, from.len > 0 ? (const char *)from.p : "");
 }
 
-void
-sq_link_deliver(struct sq_link *l, const struct sq_msg *m, const struct sq_origin *origin,
+static void
+link_deliver(struct sq_outlet *o, const struct sq_msg *m, const struct sq_origin *origin,
     uint32_t expiry_s, const struct sq_target *t, const uint32_t *subs)
 {
+	struct fake_link *l = link_of(o);
 	struct fake_delivery *d;
 
-	if (!sq_link_open(l))
+	if (!sq_outlet_open(o))
 		return;
 	pthread_mutex_lock(&l->lock);
 	d = link_log(l);
@@ -215,16 +124,16 @@ sq_link_deliver(struct sq_link *l, const struct sq_msg *m, const struct sq_origi
 	pthread_mutex_unlock(&l->lock);
 }
 
-void
-sq_link_subscribed(struct sq_link *l, uint64_t epoch, uint32_t mark, const uint8_t *codes,
+static void
+link_subscribed(struct sq_outlet *o, uint64_t epoch, uint32_t mark, const uint8_t *codes,
     uint16_t n, const struct sq_notes *notes)
 {
+	struct fake_link *l = link_of(o);
 	struct sq_bytes rest = {sq_buf_data(&notes->body), sq_buf_len(&notes->body)};
 	struct fake_delivery *d;
 	struct sq_note note = {0};
 
-	assert(l->version >= 2);
-	if (!sq_link_open(l))
+	if (!sq_outlet_open(o))
 		return;
 	(void)sq_note_next(&rest, &note);
 	pthread_mutex_lock(&l->lock);
@@ -238,13 +147,13 @@ sq_link_subscribed(struct sq_link *l, uint64_t epoch, uint32_t mark, const uint8
 	pthread_mutex_unlock(&l->lock);
 }
 
-void
-sq_link_kept(struct sq_link *l, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries)
+static void
+link_kept(struct sq_outlet *o, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries)
 {
+	struct fake_link *l = link_of(o);
 	char *to = l->kept;
 	size_t left = sizeof l->kept;
 
-	assert(l->version >= 2);
 	pthread_mutex_lock(&l->lock);
 	to += strlen(to);
 	left -= strlen(l->kept);
@@ -267,18 +176,19 @@ sq_link_kept(struct sq_link *l, uint64_t epoch, bool last, uint16_t n, struct sq
 }
 
 const char *
-fake_link_kept(const struct sq_link *l)
+fake_link_kept(const struct sq_outlet *o)
 {
-	return l->kept;
+	return link_of(o)->kept;
 }
 
-void
-sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason, const char *text)
+static void
+link_detached(struct sq_outlet *o, uint64_t epoch, uint8_t reason, const char *text)
 {
+	struct fake_link *l = link_of(o);
 	struct fake_delivery *d;
 
 	(void)text;
-	if (!sq_link_open(l))
+	if (!sq_outlet_open(o))
 		return;
 	pthread_mutex_lock(&l->lock);
 	d = link_log(l);
@@ -286,6 +196,42 @@ sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason, const char *
 	d->epoch = epoch;
 	d->reason = reason;
 	pthread_mutex_unlock(&l->lock);
+}
+
+static void
+link_free(struct sq_outlet *o)
+{
+	struct fake_link *l = link_of(o);
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->log[i].msg.block != NULL)
+			sq_msg_unref(&l->log[i].msg);
+	}
+	free(l->log);
+	pthread_mutex_destroy(&l->lock);
+	atomic_fetch_sub(&n_links, 1);
+	free(l);
+}
+
+static const struct sq_outlet_ops link_ops = {
+    .deliver = link_deliver,
+    .subscribed = link_subscribed,
+    .kept = link_kept,
+    .detached = link_detached,
+    .free = link_free,
+};
+
+struct sq_outlet *
+fake_link_new(uint64_t identity)
+{
+	struct fake_link *l = sq_xcalloc(1, sizeof *l);
+	const struct sq_identity *who = sq_identity_new(&(struct sq_identity){.id = identity});
+
+	sq_outlet_init(&l->outlet, &link_ops, who, SQ_LINK_VERSION);
+	sq_identity_unref(&who);
+	pthread_mutex_init(&l->lock, NULL);
+	atomic_fetch_add(&n_links, 1);
+	return &l->outlet;
 }
 
 /* Calls. */
@@ -301,7 +247,7 @@ call_done(struct sq_call *c)
 }
 
 struct fake_call *
-fake_call_new(enum sq_call_kind kind, const char *key, uint64_t epoch, struct sq_link *link,
+fake_call_new(enum sq_call_kind kind, const char *key, uint64_t epoch, struct sq_outlet *outlet,
     struct sq_buf *body)
 {
 	struct fake_call *fc = sq_xcalloc(1, sizeof *fc);
@@ -313,7 +259,7 @@ fake_call_new(enum sq_call_kind kind, const char *key, uint64_t epoch, struct sq
 		abort(); /* the test's mistake */
 	fc->call.key_hash = sq_key_hash(&fc->call.key);
 	fc->call.epoch = epoch;
-	fc->call.link = sq_link_ref(link);
+	fc->call.outlet = sq_outlet_ref(outlet);
 	fc->call.body = sq_block_copy(
 	    sq_buf_len(body) > 0 ? sq_buf_data(body) : (const void *)"", sq_buf_len(body));
 	sq_buf_fini(body);
@@ -329,7 +275,7 @@ fake_call_free(struct fake_call **cp)
 	if (fc == NULL)
 		return;
 	assert(fc->answers == 1);
-	sq_link_unref(&fc->call.link);
+	sq_outlet_unref(&fc->call.outlet);
 	sq_block_unref(&fc->call.body);
 	sq_buf_fini(&fc->call.out);
 	free(fc);

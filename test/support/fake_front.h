@@ -5,7 +5,7 @@
 
 #include "broker/broker.h"
 #include "broker/port/call.h"
-#include "broker/port/link.h"
+#include "broker/port/outlet.h"
 
 /* What was put on a link: a delivery to one target, 'detached', or 'subscribed'. */
 struct fake_delivery {
@@ -29,24 +29,21 @@ struct fake_delivery {
 	char topic[64];
 };
 
-/* An open link with one reference, the caller's; freed by sq_link_unref(). */
-struct sq_link *fake_link_new(uint64_t id, uint64_t identity);
+/* An open link with one reference, the caller's; freed with its last one. */
+struct sq_outlet *fake_link_new(uint64_t identity);
 /* Another one has opened it. */
-void fake_link_identify(struct sq_link *, const struct sq_identity *);
-/* Closes it without telling the broker. */
-void fake_link_shut(struct sq_link *);
-void fake_link_set_full(struct sq_link *, bool full);
+void fake_link_identify(struct sq_outlet *, const struct sq_identity *);
 /* Of the protocol; a new link has the newest. */
-void fake_link_set_version(struct sq_link *, unsigned version);
+void fake_link_set_version(struct sq_outlet *, unsigned version);
 /* What sessions were said to have subscribed to, since the link is there: "filter options
  * identifier", one a line. */
-const char *fake_link_kept(const struct sq_link *);
+const char *fake_link_kept(const struct sq_outlet *);
 /* What was put on it, in order. */
-size_t fake_link_count(const struct sq_link *);
-struct fake_delivery *fake_link_at(struct sq_link *, size_t i);
+size_t fake_link_count(const struct sq_outlet *);
+struct fake_delivery *fake_link_at(struct sq_outlet *, size_t i);
 /* Takes the oldest thing that was put out of the log; the message stays with the
  * link (msg is empty).  For threads, instead of the two above. */
-bool fake_link_take(struct sq_link *, struct fake_delivery *out);
+bool fake_link_take(struct sq_outlet *, struct fake_delivery *out);
 /* All links that live. */
 size_t fake_links(void);
 
@@ -57,9 +54,9 @@ struct fake_call {
 	void *owner;
 };
 
-/* A call with one reference to 'link'; takes what 'body' holds. */
-struct fake_call *fake_call_new(
-    enum sq_call_kind, const char *key, uint64_t epoch, struct sq_link *link, struct sq_buf *body);
+/* A call with one reference to 'outlet'; takes what 'body' holds. */
+struct fake_call *fake_call_new(enum sq_call_kind, const char *key, uint64_t epoch,
+    struct sq_outlet *outlet, struct sq_buf *body);
 /* Frees '*cp', which was answered. */
 void fake_call_free(struct fake_call **cp);
 

@@ -149,7 +149,7 @@ Test(broker_attach, a_put_over_a_closed_link_changes_nothing)
 	peer_connect(&p);
 	other = peer_other(&p);
 	other.ordinal = 1;
-	fake_link_shut(w.links[other.link]);
+	sq_outlet_close(w.links[other.link]);
 	c = peer_put(&other);
 	call_expect(&c, 410);
 	cr_assert_eq(peer_credit(&p, 1, 1), 204);

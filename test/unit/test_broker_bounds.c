@@ -72,10 +72,10 @@ drain(struct peer *sub)
 static void
 link_opens(void)
 {
-	fake_link_set_full(w.links[0], false);
+	sq_outlet_set_full(w.links[0], false);
 	for (unsigned i = 0; i < 2; i++) {
 		fake_self(i);
-		sq_broker_link_writable(w.broker, w.links[0]);
+		sq_broker_outlet_writable(w.broker, w.links[0]);
 	}
 	fake_self(0);
 }
@@ -183,7 +183,7 @@ Test(broker_bounds, a_client_that_leaves_and_comes_back)
 
 	setup_with(10, 1 << 20);
 	sub = subscriber("s~w~sub", "t", 1, 10);
-	fake_link_set_full(w.links[0], true);
+	sq_outlet_set_full(w.links[0], true);
 	for (const char *c = "123"; *c != '\0'; c++)
 		cr_assert_eq(peer_publish(&p, "t", (const char[]){*c, '\0'}, 1), 0);
 	cr_assert_eq(peer_detach(&sub, 3600, false), 204);
@@ -211,7 +211,7 @@ Test(broker_bounds, messages_that_wait_for_a_full_link)
 
 	setup_with(LIMIT, 1 << 20);
 	sub = subscriber("s~w~sub", "t", 1, 100);
-	fake_link_set_full(w.links[0], true);
+	sq_outlet_set_full(w.links[0], true);
 	cr_assert_eq(publish("t", 1, MANY, 1), LIMIT);
 	link_opens();
 	cr_assert_eq(drain(&sub), LIMIT);

@@ -368,7 +368,7 @@ Test(broker_order, a_full_link_holds_the_answer_and_what_is_behind_it)
 {
 	struct fake_call *sub, *msg, *again;
 
-	fake_link_set_full(w.links[0], true);
+	sq_outlet_set_full(w.links[0], true);
 	sub = ask(&p, 1, 0, 0, "x");
 	msg = post(&other, 0, "x", "m", 0);
 	call_expect(&msg, 200);
@@ -376,11 +376,11 @@ Test(broker_order, a_full_link_holds_the_answer_and_what_is_behind_it)
 	again = ask(&p, 1, 0, 0, "x");
 	expect_waiting(again);
 	cr_assert_eq(fake_link_count(w.links[0]), 0);
-	fake_link_set_full(w.links[0], false);
+	sq_outlet_set_full(w.links[0], false);
 	/* Something passes by before the session hears that there is room. */
 	msg = post(&other, 0, "x", "n", 0);
 	call_expect(&msg, 200);
-	sq_broker_link_writable(w.broker, w.links[0]);
+	sq_broker_outlet_writable(w.broker, w.links[0]);
 	call_expect(&sub, 204);
 	call_expect(&again, 204);
 	peer_expect_answer(&p, 1, 2);
@@ -393,7 +393,7 @@ Test(broker_order, a_link_that_is_lost_full_takes_the_answer_with_it)
 {
 	struct fake_call *sub;
 
-	fake_link_set_full(w.links[0], true);
+	sq_outlet_set_full(w.links[0], true);
 	sub = ask(&p, 1, 0, 0, "x");
 	expect_waiting(sub);
 	world_close_link(&w, 0);
@@ -407,11 +407,11 @@ Test(broker_order, a_new_part_in_a_share_takes_nothing_before_the_answer)
 	cr_assert_eq(peer_subscribe(&other, "$share/g/x", 1), 1);
 	cr_assert_eq(peer_attach(&other), 200); /* without credit */
 	cr_assert_eq(peer_publish(&d, "x", "waits", 1), 0);
-	fake_link_set_full(w.links[0], true);
+	sq_outlet_set_full(w.links[0], true);
 	sub = ask(&p, 1, 0, 0, "$share/g/x");
 	expect_waiting(sub);
-	fake_link_set_full(w.links[0], false);
-	sq_broker_link_writable(w.broker, w.links[0]);
+	sq_outlet_set_full(w.links[0], false);
+	sq_broker_outlet_writable(w.broker, w.links[0]);
 	call_expect(&sub, 204);
 	peer_expect_answer(&p, 1, 2);
 	peer_expect(&p, "waits");

@@ -358,21 +358,21 @@ Test(broker_settle, receive_maximum_bounds_what_is_sent_again_too)
 
 Test(broker_settle, a_full_link_holds_deliveries_back)
 {
-	fake_link_set_full(w.links[0], true);
+	sq_outlet_set_full(w.links[0], true);
 	publish("1", 1);
 	peer_expect_nothing(&sub);
-	fake_link_set_full(w.links[0], false);
-	sq_broker_link_writable(w.broker, w.links[0]);
+	sq_outlet_set_full(w.links[0], false);
+	sq_broker_outlet_writable(w.broker, w.links[0]);
 	peer_expect(&sub, "1");
-	fake_link_set_full(w.links[0], true);
+	sq_outlet_set_full(w.links[0], true);
 	publish("2", 1);
 	world_run();
 	sub.link = 1; /* it goes on over another link */
 	attach_again();
 	peer_expect(&sub, "1");
 	peer_expect(&sub, "2");
-	fake_link_set_full(w.links[0], false);
-	sq_broker_link_writable(w.broker, w.links[0]);
+	sq_outlet_set_full(w.links[0], false);
+	sq_broker_outlet_writable(w.broker, w.links[0]);
 	peer_expect_nothing(&sub);
 }
 

@@ -128,6 +128,7 @@ Test(broker_shares, all_that_a_tenant_had_is_given_back_and_it_is_forgotten)
 	world_pass(&w, 6000);
 	cr_assert_lt(peer_retain(&a, "r", "", 1), 0x80);
 	cr_assert_eq(peer_disconnect(&a, 0), 204);
+	world_relink(&w);
 	world_pass(&w, 6000);
 	cr_assert_not(shown("space=\"a\""));
 	for (int kind = 0; kind < SQ_SHARE_KINDS; kind++) {
@@ -310,6 +311,7 @@ come_and_go(unsigned times)
 		cr_assert(holders(1), "%s has a letter", name);
 		cr_assert_eq(mortal_bury(&m), 1);
 		cr_assert_eq(peer_disconnect(&m.undertaker, 0), 204);
+		world_relink(&w);
 		world_pass(&w, 4000);
 		cr_assert(holders(0), "%s has gone", name);
 		cr_assert_eq(world_metric(SQ_M_QUEUED), 0);
@@ -341,6 +343,7 @@ Test(broker_shares, dead_letter_queues_that_a_start_has_found_go_too)
 	mortal_begin(&m, "a");
 	cr_assert_eq(mortal_bury(&m), 1);
 	mortal_leave(&m);
+	world_relink(&w);
 	world_pass(&w, 4000);
 	cr_assert(holders(0));
 	cr_assert_eq(stored_engine_records(0), 0);

@@ -1,9 +1,9 @@
-/* broker/port/link.h: the buffer between the broker and a deliveries response. */
+/* broker/front/link/link.h: the buffer between the broker and a deliveries response. */
 #include <criterion/criterion.h>
 
 #include "../support/fake_worker.h"
 #include "broker/auth/identity.h"
-#include "broker/front/link/link_priv.h"
+#include "broker/front/link/link.h"
 #include "broker/share/share.h"
 #include "core/mem.h"
 
@@ -32,8 +32,8 @@ setup(void)
 static void
 teardown(void)
 {
-	sq_link_orphan(l);
-	sq_link_unref(&l);
+	if (l != NULL)
+		sq_link_orphan(&l);
 }
 
 TestSuite(link_buffer, .init = setup, .fini = teardown);
@@ -49,8 +49,11 @@ Test(link_buffer, what_is_put_in_a_turn_is_flushed_once)
 /* Calls that came by a link outlive its stream, on workers of their own, and ask who sent them. */
 Test(link_buffer, its_identity_is_there_as_long_as_it_is)
 {
-	sq_link_orphan(l);
-	cr_assert_eq(sq_link_identity(l), sq_identity_nobody());
+	struct sq_outlet *o = sq_outlet_ref(sq_link_outlet(l));
+
+	sq_link_orphan(&l);
+	cr_assert_eq(sq_outlet_identity(o), sq_identity_nobody());
+	sq_outlet_unref(&o);
 }
 
 /* The stream also takes when h2o has written what it had, which may be between
@@ -63,7 +66,7 @@ Test(link_buffer, taking_before_the_flush_does_not_post_it_twice)
 	cr_assert(sq_link_take(l, &out));
 	sq_buf_drain(&out, sq_buf_len(&out));
 	sq_link_draining(l);
-	sq_link_detached(l, 1, 0x8e, NULL);
+	sq_outlet_detached(sq_link_outlet(l), 1, 0x8e, NULL);
 	cr_assert(fake_run());
 	cr_assert_eq(flushes, 1);
 	sq_link_draining(l);
@@ -97,10 +100,10 @@ Test(link_buffer, a_delivery_behind_an_answer_joins_no_frame_before_it)
 	struct sq_frame f;
 	size_t at = 0;
 
-	sq_link_deliver(l, &m, NULL, SQ_MSG_NO_EXPIRY, &t, NULL);
-	sq_link_deliver(l, &m, NULL, SQ_MSG_NO_EXPIRY, &t, NULL);
-	sq_link_subscribed(l, 7, 3, (const uint8_t *)"\1", 1, &notes);
-	sq_link_deliver(l, &m, NULL, SQ_MSG_NO_EXPIRY, &t, NULL);
+	sq_outlet_deliver(sq_link_outlet(l), &m, NULL, SQ_MSG_NO_EXPIRY, &t, NULL);
+	sq_outlet_deliver(sq_link_outlet(l), &m, NULL, SQ_MSG_NO_EXPIRY, &t, NULL);
+	sq_outlet_subscribed(sq_link_outlet(l), 7, 3, (const uint8_t *)"\1", 1, &notes);
+	sq_outlet_deliver(sq_link_outlet(l), &m, NULL, SQ_MSG_NO_EXPIRY, &t, NULL);
 	cr_assert(sq_link_take(l, &out));
 	f = next_frame(&out, &at);
 	cr_assert(f.type == SQ_FRAME_DELIVER && f.deliver.n == 2);
@@ -138,16 +141,17 @@ Test(link_buffer, a_connection_counts_once_and_moves_to_whose_session_comes)
 	struct sq_account *a = sq_account_new(s, SQ_SHARE_OF_TENANT, "a", NULL);
 	struct sq_account *b = sq_account_new(s, SQ_SHARE_OF_TENANT, "b", NULL);
 
-	cr_assert(sq_link_count_first(l, a));
+	cr_assert(sq_outlet_count_first(sq_link_outlet(l), a));
 	cr_assert_eq(connections(a), 1);
 	sq_share_force(b, SQ_SHARE_CONNECTIONS, 1);
-	cr_assert_not(sq_link_count(l, b), "there is no other place");
+	cr_assert_not(sq_outlet_count(sq_link_outlet(l), b), "there is no other place");
 	cr_assert_eq(connections(a), 1, "it is where it was");
 	sq_share_give(b, SQ_SHARE_CONNECTIONS, 1);
-	cr_assert(sq_link_count(l, b));
+	cr_assert(sq_outlet_count(sq_link_outlet(l), b));
 	cr_assert_eq(connections(a), 0);
 	cr_assert_eq(connections(b), 1);
-	cr_assert(sq_link_count(l, a), "a second session is no second connection");
+	cr_assert(
+	    sq_outlet_count(sq_link_outlet(l), a), "a second session is no second connection");
 	cr_assert_eq(connections(a) + connections(b), 1);
 	sq_link_close(l);
 	cr_assert_eq(connections(b), 0);
@@ -161,8 +165,8 @@ Test(link_buffer, a_connection_that_stays_with_the_first_takes_no_second_place)
 	struct sq_shares *s = connections_of(1);
 	struct sq_account *a = sq_account_new(s, SQ_SHARE_OF_TENANT, "a", NULL);
 
-	cr_assert(sq_link_count_first(l, a));
-	cr_assert(sq_link_count(l, a));
+	cr_assert(sq_outlet_count_first(sq_link_outlet(l), a));
+	cr_assert(sq_outlet_count(sq_link_outlet(l), a));
 	cr_assert_eq(connections(a), 1);
 	sq_link_close(l);
 	cr_assert_eq(connections(a), 0);

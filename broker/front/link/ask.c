@@ -11,7 +11,6 @@
 #include "broker/front/link/answer.h"
 #include "broker/front/link/front_priv.h"
 #include "broker/front/link/peer.h"
-#include "broker/port/link.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -165,7 +164,7 @@ ask_is_links(const struct sq_conn *c, const struct sq_proof *now)
 	if (c->stream == NULL || c->proof.epoch != now->epoch ||
 	    !sq_secret_equal(c->proof.token, now->token, sizeof now->token))
 		return false;
-	who = sq_link_identity(sq_deliveries_link(c->stream));
+	who = sq_outlet_identity(sq_link_outlet(c->link));
 	return who->expires_s == 0 || (int64_t)(sq_clock_wall_ms() / 1000) < who->expires_s;
 }
 
@@ -220,7 +219,7 @@ sq_ask_start(struct sq_conn *c, h2o_req_t *req)
 	if (header.len > 0)
 		sq_digest(&header, 1, proof.token);
 	if (c->stream != NULL && (header.len == 0 || ask_is_links(c, &proof)))
-		sq_front_go(c, req, sq_link_identity(sq_deliveries_link(c->stream)), NULL);
+		sq_front_go(c, req, sq_outlet_identity(sq_link_outlet(c->link)), NULL);
 	else if (c->running >= ASK_PER_CONN)
 		sq_answer_problem(req, 429, "too many requests of this connection are not done");
 	else
@@ -239,7 +238,7 @@ ask_doubt(struct sq_conn *c, uint64_t now_ms)
 		return;
 	ask_peer(c, peer);
 	SQ_WARN("auth", "%s: a link of %s ends: what proved it is gone", peer,
-	    sq_link_identity(sq_deliveries_link(c->stream))->name);
+	    sq_outlet_identity(sq_link_outlet(c->link))->name);
 	sq_conn_move(c, 0);
 	c->close_at_ms = now_ms + ASK_CLOSE_MS; /* a sidecar dials anew with what it has by now */
 	sq_deliveries_end(c->stream);

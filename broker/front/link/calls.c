@@ -7,7 +7,6 @@
 #include "broker/broker.h"
 #include "broker/front/link/answer.h"
 #include "broker/front/link/front_priv.h"
-#include "broker/port/link.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -115,7 +114,7 @@ calls_answer(struct sq_task *t)
 		fc->guard->owner = NULL;
 		sq_answer_call(fc->guard->req, c);
 	}
-	sq_link_unref(&c->link);
+	sq_outlet_unref(&c->outlet);
 	sq_block_unref(&c->body);
 	calls_give(p, fc);
 	calls_count(p, -1);
@@ -192,14 +191,13 @@ calls_allowed(
     struct sq_conn *c, h2o_req_t *req, const struct sq_route *r, const struct sq_identity *who)
 {
 	struct sq_attach attach;
-	struct sq_link *link;
 
-	if (c->stream == NULL) {
+	if (c->link == NULL) {
 		calls_unlinked(c, req, r->kind);
 		return false;
 	}
-	link = sq_deliveries_link(c->stream);
-	if (calls_denied(c, req, sq_allowed_again(sq_link_identity(link), who), who))
+	if (calls_denied(
+		c, req, sq_allowed_again(sq_outlet_identity(sq_link_outlet(c->link)), who), who))
 		return false;
 	if (req->entity.len > calls_body_max(&c->part->front->cfg, r->kind)) {
 		calls_refuse(c, req, 413, NULL);
@@ -217,7 +215,7 @@ calls_allowed(
 		calls_refuse(c, req, 400, "malformed attach");
 		return false;
 	}
-	if (attach.link != sq_link_id(link)) {
+	if (attach.link != sq_link_id(c->link)) {
 		calls_refuse(c, req, 410, NULL);
 		return false;
 	}
@@ -245,7 +243,7 @@ sq_calls_start(
 	c->done = calls_done;
 	c->key_hash = sq_key_hash(&c->key);
 	c->epoch = r->epoch;
-	c->link = sq_link_ref(sq_deliveries_link(conn->stream));
+	c->outlet = sq_outlet_ref(sq_link_outlet(conn->link));
 	c->body = sq_block_copy(req->entity.base, req->entity.len);
 	c->status = 0;
 	c->conflict = SQ_CONFLICT_NONE;

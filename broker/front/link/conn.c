@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "broker/front/link/front_priv.h"
-#include "broker/front/link/link_priv.h"
+#include "broker/front/link/link.h"
 #include "core/clock.h"
 #include "core/h2o.h"
 #include "core/log.h"
@@ -177,7 +177,7 @@ void
 sq_conn_move(struct sq_conn *c, uint64_t after_ms)
 {
 	if (c->stream != NULL)
-		sq_link_draining(sq_deliveries_link(c->stream));
+		sq_link_draining(c->link);
 	c->move_at_ms = 0;
 	if (after_ms > 0 && c->close_at_ms == 0)
 		c->close_at_ms = sq_worker_now_ms(c->part->worker) + after_ms;

@@ -10,7 +10,7 @@
 #include "broker/broker.h"
 #include "broker/front/link/answer.h"
 #include "broker/front/link/front_priv.h"
-#include "broker/front/link/link_priv.h"
+#include "broker/front/link/link.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -35,7 +35,7 @@ struct sq_stream {
 struct wake {
 	struct sq_task task;
 	struct sq_broker *broker;
-	struct sq_link *link; /* a reference */
+	struct sq_outlet *outlet; /* a reference */
 };
 
 static void
@@ -43,9 +43,9 @@ wake_run(struct sq_task *t)
 {
 	struct wake *w = SQ_CONTAINER_OF(t, struct wake, task);
 
-	if (sq_link_open(w->link)) /* it is never open once the broker is gone */
-		sq_broker_link_writable(w->broker, w->link);
-	sq_link_unref(&w->link);
+	if (sq_outlet_open(w->outlet)) /* it is never open once the broker is gone */
+		sq_broker_outlet_writable(w->broker, w->outlet);
+	sq_outlet_unref(&w->outlet);
 	free(w);
 }
 
@@ -59,7 +59,7 @@ stream_wake(struct sq_stream *s)
 
 		w->task.run = wake_run;
 		w->broker = f->broker;
-		w->link = sq_link_ref(s->link);
+		w->outlet = sq_outlet_ref(sq_link_outlet(s->link));
 		sq_worker_post(f->workers[i], &w->task);
 	}
 }
@@ -124,6 +124,7 @@ stream_close(struct sq_stream *s)
 	if (s->conn->stream != s)
 		return;
 	s->conn->stream = NULL;
+	s->conn->link = NULL;
 	sq_conn_linked(s->conn, false);
 	s->ending = true;
 	sq_list_remove(&s->node);
@@ -133,7 +134,7 @@ stream_close(struct sq_stream *s)
 	pthread_mutex_unlock(&f->lock);
 	sq_front_count(s->conn->part, SQ_M_LINKS, -1);
 	SQ_DEBUG("link", "%016llx closed", (unsigned long long)sq_link_id(s->link));
-	sq_broker_link_closed(f->broker, s->link);
+	sq_broker_outlet_closed(f->broker, sq_link_outlet(s->link));
 }
 
 static void
@@ -142,8 +143,7 @@ stream_dispose(void *stream)
 	struct sq_stream *s = stream;
 
 	stream_close(s);
-	sq_link_orphan(s->link);
-	sq_link_unref(&s->link);
+	sq_link_orphan(&s->link);
 	sq_buf_fini(&s->sending);
 }
 
@@ -250,7 +250,7 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 		return;
 	}
 	s = stream_new(c, req, &cfg);
-	if (!sq_broker_link_opens(f->broker, s->link)) {
+	if (!sq_broker_outlet_opens(f->broker, sq_link_outlet(s->link))) {
 		h2o_add_header(
 		    &req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("10"));
 		h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("sqmqos-full"), 0,
@@ -263,6 +263,7 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 		return;
 	}
 	c->stream = s;
+	c->link = s->link;
 	sq_conn_linked(c, true);
 	sq_conn_expires(c, who->expires_s);
 	sq_front_count(c->part, SQ_M_LINKS, 1);
@@ -282,12 +283,6 @@ sq_deliveries_end(struct sq_stream *s)
 {
 	stream_close(s);
 	stream_flush(s);
-}
-
-struct sq_link *
-sq_deliveries_link(struct sq_stream *s)
-{
-	return s->link;
 }
 
 /* A stream that was not sent to for a while. */

@@ -11,7 +11,6 @@
 #include "broker/front/link/answer.h"
 #include "broker/front/link/front_priv.h"
 #include "broker/front/link/peer.h"
-#include "broker/port/link.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -112,8 +111,7 @@ sq_front_go(
 	else
 		sq_calls_start(c, req, &route, who);
 	if (proof != NULL && c->stream != NULL &&
-	    sq_allowed_again(sq_link_identity(sq_deliveries_link(c->stream)), who) ==
-		SQ_DENIED_NONE)
+	    sq_allowed_again(sq_outlet_identity(sq_link_outlet(c->link)), who) == SQ_DENIED_NONE)
 		c->proof = *proof;
 }
 

@@ -17,6 +17,7 @@
 #include "broker/front/link/certificate.h"
 #include "broker/front/link/front.h"
 #include "broker/front/link/input.h"
+#include "broker/front/link/link.h"
 #include "broker/front/link/linger.h"
 #include "broker/front/link/route.h"
 #include "broker/front/link/stranger.h"
@@ -76,7 +77,8 @@ struct sq_conn {
 	struct sq_list node;
 	struct sq_front_worker *part;
 	h2o_socket_t *sock;       /* NULL once closed */
-	struct sq_stream *stream; /* its open link, or NULL */
+	struct sq_stream *stream; /* its deliveries response, while its link is open; or NULL */
+	struct sq_link *link;     /* the stream's, or NULL */
 	SSL *peer;                /* the socket's, once it has shown a certificate; or NULL */
 	struct sq_proof proof;    /* of the open link */
 	struct sq_guest guest;
@@ -134,7 +136,6 @@ void sq_deliveries_open(struct sq_conn *, h2o_req_t *, uint64_t id, const struct
 void sq_deliveries_trust(struct sq_front_worker *);
 /* Writes what waits and ends the response; the link is closed at once. */
 void sq_deliveries_end(struct sq_stream *);
-struct sq_link *sq_deliveries_link(struct sq_stream *);
 /* Heartbeats, and links that take nothing. */
 void sq_deliveries_tick(struct sq_front_worker *, uint64_t now_ms);
 

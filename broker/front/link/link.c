@@ -1,24 +1,16 @@
-/* The buffer between the broker and a deliveries response.
- *
- * Any worker puts frames; the link's own worker takes all that waits once per
- * turn and writes it.  One lock per link, held for a copy. */
-#include "broker/front/link/link_priv.h"
+/* See broker/front/link/link.h.  One lock per link, held for a copy. */
+#include "broker/front/link/link.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "broker/share/share.h"
 #include "core/fault.h"
 #include "core/mem.h"
 
 struct sq_link {
+	struct sq_outlet outlet; /* first */
 	struct sq_link_cfg cfg;
-	atomic_uint refs;
-	atomic_bool open, full;
-	/* Which counts the connection: one of the two, or neither. */
-	_Atomic(struct sq_account *) account, first;
 	struct sq_task flush; /* holds a reference while it is posted */
 	pthread_mutex_t lock;
 	/* Under the lock. */
@@ -37,6 +29,20 @@ struct sq_link {
 	} last;
 };
 
+static struct sq_link *
+link_of(struct sq_outlet *o)
+{
+	return SQ_CONTAINER_OF(o, struct sq_link, outlet);
+}
+
+static void
+link_unref(struct sq_link *l)
+{
+	struct sq_outlet *o = &l->outlet;
+
+	sq_outlet_unref(&o);
+}
+
 static void
 link_flush(struct sq_task *t)
 {
@@ -47,29 +53,7 @@ link_flush(struct sq_task *t)
 	pthread_mutex_unlock(&l->lock);
 	if (l->cfg.stream != NULL)
 		l->cfg.flush(l->cfg.stream);
-	sq_link_unref(&l);
-}
-
-struct sq_link *
-sq_link_new(const struct sq_link_cfg *cfg)
-{
-	struct sq_link *l = sq_xcalloc(1, sizeof *l);
-
-	l->cfg = *cfg;
-	(void)sq_identity_ref(l->cfg.identity);
-	atomic_init(&l->refs, 1);
-	atomic_init(&l->open, true);
-	atomic_init(&l->full, false);
-	l->flush.run = link_flush;
-	pthread_mutex_init(&l->lock, NULL);
-	return l;
-}
-
-struct sq_link *
-sq_link_ref(struct sq_link *l)
-{
-	atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
-	return l;
+	link_unref(l);
 }
 
 static void
@@ -79,54 +63,13 @@ link_forget_last(struct sq_link *l)
 		sq_msg_unref(&l->last.msg);
 }
 
-bool
-sq_link_count_first(struct sq_link *l, struct sq_account *account)
-{
-	if (!sq_share_take(account, SQ_SHARE_CONNECTIONS, 1))
-		return false;
-	atomic_store(&l->first, account);
-	return true;
-}
-
-/* That account counts it no more, if it did. */
+/* The last reference is gone. */
 static void
-link_uncount(_Atomic(struct sq_account *) *from)
+link_free(struct sq_outlet *o)
 {
-	struct sq_account *account = atomic_exchange(from, NULL);
+	struct sq_link *l = link_of(o);
 
-	if (account != NULL)
-		sq_share_give(account, SQ_SHARE_CONNECTIONS, 1);
-}
-
-bool
-sq_link_count(struct sq_link *l, struct sq_account *account)
-{
-	struct sq_account *none = NULL, *first = account;
-
-	if (atomic_load_explicit(&l->account, memory_order_relaxed) != NULL)
-		return true;
-	/* What the first one has counted is this one's, if they are the same. */
-	if (!atomic_compare_exchange_strong(&l->first, &first, NULL) &&
-	    !sq_share_take(account, SQ_SHARE_CONNECTIONS, 1))
-		return false;
-	if (!atomic_compare_exchange_strong(&l->account, &none, account))
-		sq_share_give(account, SQ_SHARE_CONNECTIONS, 1);
-	link_uncount(&l->first);
-	return true;
-}
-
-void
-sq_link_unref(struct sq_link **lp)
-{
-	struct sq_link *l = *lp;
-
-	*lp = NULL;
-	if (l == NULL || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1)
-		return;
-	link_uncount(&l->account); /* who counted it when it was closed already */
-	link_uncount(&l->first);
 	link_forget_last(l);
-	sq_identity_unref(&l->cfg.identity);
 	sq_buf_fini(&l->out);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
@@ -138,28 +81,10 @@ sq_link_id(const struct sq_link *l)
 	return l->cfg.id;
 }
 
-const struct sq_identity *
-sq_link_identity(const struct sq_link *l)
+struct sq_outlet *
+sq_link_outlet(struct sq_link *l)
 {
-	return l->cfg.identity;
-}
-
-unsigned
-sq_link_version(const struct sq_link *l)
-{
-	return l->cfg.version;
-}
-
-bool
-sq_link_open(const struct sq_link *l)
-{
-	return atomic_load_explicit(&l->open, memory_order_acquire);
-}
-
-bool
-sq_link_writable(const struct sq_link *l)
-{
-	return !atomic_load_explicit(&l->full, memory_order_acquire);
+	return &l->outlet;
 }
 
 /* Locks the link to put something; false, and not locked, when it is closed. */
@@ -167,7 +92,7 @@ static bool
 link_lock(struct sq_link *l)
 {
 	pthread_mutex_lock(&l->lock);
-	if (sq_link_open(l))
+	if (sq_outlet_open(&l->outlet))
 		return true;
 	pthread_mutex_unlock(&l->lock);
 	return false;
@@ -181,10 +106,10 @@ link_unlock(struct sq_link *l)
 
 	l->posted = true;
 	if (sq_buf_len(&l->out) + l->taken > SQ_LINK_HIGH)
-		atomic_store_explicit(&l->full, true, memory_order_release);
+		sq_outlet_set_full(&l->outlet, true);
 	pthread_mutex_unlock(&l->lock);
 	if (post) {
-		sq_link_ref(l);
+		(void)sq_outlet_ref(&l->outlet);
 		sq_worker_post_in(l->cfg.home, SQ_TURN_FLUSH, &l->flush);
 	}
 }
@@ -212,10 +137,12 @@ link_open_frame(
 	l->last.at = sq_deliver_open(&l->out, origin, expiry_s, m->image);
 }
 
-void
-sq_link_deliver(struct sq_link *l, const struct sq_msg *m, const struct sq_origin *origin,
+static void
+link_deliver(struct sq_outlet *o, const struct sq_msg *m, const struct sq_origin *origin,
     uint32_t expiry_s, const struct sq_target *t, const uint32_t *subs)
 {
+	struct sq_link *l = link_of(o);
+
 	if (!link_lock(l))
 		return;
 	if (!link_joins(l, m, origin, expiry_s) ||
@@ -230,11 +157,12 @@ sq_link_deliver(struct sq_link *l, const struct sq_msg *m, const struct sq_origi
 	link_unlock(l);
 }
 
-void
-sq_link_subscribed(struct sq_link *l, uint64_t epoch, uint32_t mark, const uint8_t *codes,
+static void
+link_subscribed(struct sq_outlet *o, uint64_t epoch, uint32_t mark, const uint8_t *codes,
     uint16_t n, const struct sq_notes *notes)
 {
-	assert(l->cfg.version >= 2 && mark != 0);
+	struct sq_link *l = link_of(o);
+
 	if (!link_lock(l))
 		return;
 	link_forget_last(l);
@@ -242,10 +170,11 @@ sq_link_subscribed(struct sq_link *l, uint64_t epoch, uint32_t mark, const uint8
 	link_unlock(l);
 }
 
-void
-sq_link_kept(struct sq_link *l, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries)
+static void
+link_kept(struct sq_outlet *o, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries)
 {
-	assert(l->cfg.version >= 2);
+	struct sq_link *l = link_of(o);
+
 	if (!link_lock(l))
 		return;
 	link_forget_last(l);
@@ -253,17 +182,38 @@ sq_link_kept(struct sq_link *l, uint64_t epoch, bool last, uint16_t n, struct sq
 	link_unlock(l);
 }
 
-void
-sq_link_detached(struct sq_link *l, uint64_t epoch, uint8_t reason, const char *text)
+static void
+link_detached(struct sq_outlet *o, uint64_t epoch, uint8_t reason, const char *text)
 {
+	struct sq_link *l = link_of(o);
 	size_t len = text != NULL ? strlen(text) : 0;
 
 	if (!link_lock(l))
 		return;
 	link_forget_last(l);
 	sq_frame_detached(&l->out, epoch, reason,
-	    (struct sq_bytes){(const unsigned char *)text, len}, l->cfg.version);
+	    (struct sq_bytes){(const unsigned char *)text, len}, l->outlet.version);
 	link_unlock(l);
+}
+
+static const struct sq_outlet_ops link_ops = {
+    .deliver = link_deliver,
+    .subscribed = link_subscribed,
+    .kept = link_kept,
+    .detached = link_detached,
+    .free = link_free,
+};
+
+struct sq_link *
+sq_link_new(const struct sq_link_cfg *cfg)
+{
+	struct sq_link *l = sq_xcalloc(1, sizeof *l);
+
+	sq_outlet_init(&l->outlet, &link_ops, cfg->identity, cfg->version);
+	l->cfg = *cfg;
+	l->flush.run = link_flush;
+	pthread_mutex_init(&l->lock, NULL);
+	return l;
 }
 
 void
@@ -290,7 +240,7 @@ sq_link_draining(struct sq_link *l)
 void
 sq_link_trust(struct sq_link *l, uint64_t digest)
 {
-	if (l->cfg.version < 2 || !link_lock(l))
+	if (l->outlet.version < 2 || !link_lock(l))
 		return;
 	link_forget_last(l);
 	sq_frame_trust(&l->out, digest);
@@ -301,21 +251,23 @@ void
 sq_link_close(struct sq_link *l)
 {
 	pthread_mutex_lock(&l->lock);
-	atomic_store_explicit(&l->open, false, memory_order_release);
+	sq_outlet_close(&l->outlet);
 	pthread_mutex_unlock(&l->lock);
-	link_uncount(&l->account);
-	link_uncount(&l->first);
 }
 
 void
-sq_link_orphan(struct sq_link *l)
+sq_link_orphan(struct sq_link **lp)
 {
+	struct sq_link *l = *lp;
+
+	*lp = NULL;
 	sq_link_close(l);
 	l->cfg.stream = NULL;
 	pthread_mutex_lock(&l->lock);
 	link_forget_last(l);
 	sq_buf_fini(&l->out);
 	pthread_mutex_unlock(&l->lock);
+	link_unref(l);
 }
 
 bool
@@ -349,9 +301,9 @@ sq_link_written(struct sq_link *l)
 	if (l->taken_qos2)
 		SQ_FAULT("broker-deliver-sent");
 	l->taken = 0;
-	again = !sq_link_writable(l) && sq_buf_len(&l->out) < SQ_LINK_LOW;
+	again = !sq_outlet_writable(&l->outlet) && sq_buf_len(&l->out) < SQ_LINK_LOW;
 	if (again)
-		atomic_store_explicit(&l->full, false, memory_order_release);
+		sq_outlet_set_full(&l->outlet, false);
 	pthread_mutex_unlock(&l->lock);
 	return again;
 }

@@ -1,0 +1,146 @@
+/* The contract of an outlet: a place of a front where what the broker has for one peer goes.
+ *
+ * A sidecar's link is one, and a connection of another transport.  The broker proper knows the
+ * functions below and nothing of frames or sockets; a front implements struct sq_outlet_ops.  The
+ * outlet itself, struct sq_outlet, stands at the beginning of the front's own struct.
+ *
+ * Rules:
+ *  - An outlet opens once, with sq_outlet_init(), and closes once, with sq_outlet_close(): it
+ *    takes nothing from then on.  It is there until the last reference is gone: calls that came
+ *    by it are still carried out, and ask whose they are.
+ *  - What is put is read by the peer in the order in which it was put, by one thread.
+ *  - The front calls sq_broker_outlet_opens() before the first call that names it,
+ *    sq_broker_outlet_closed() after its close, and sq_broker_outlet_writable() on each worker
+ *    when it has room again. */
+#ifndef SQ_BROKER_PORT_OUTLET_H
+#define SQ_BROKER_PORT_OUTLET_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+#include "core/msg.h"
+#include "proto/link/frame.h"
+
+struct sq_account;
+struct sq_identity;
+struct sq_outlet;
+
+/* What a front does.  The broker calls each but 'free' through the functions below, on any worker
+ * and from several at once; none blocks, and each drops what it is given once the outlet is
+ * closed.  All arguments are copied. */
+struct sq_outlet_ops {
+	/* A message for one target.  The front joins it to the delivery before, when that was the
+	 * same message with the same origin and expiry, and nothing was put between.  'origin' is
+	 * NULL at QoS 0; 'subs' holds the target's subscription identifiers. */
+	void (*deliver)(struct sq_outlet *, const struct sq_msg *, const struct sq_origin *origin,
+	    uint32_t expiry_s, const struct sq_target *, const uint32_t *subs);
+	/* The answer to the Subscriptions of 'mark', with 'n' reason codes.  The peer reads it behind
+	 * what was put before.  Only where the outlet's version is 2 or later, as is 'kept'. */
+	void (*subscribed)(struct sq_outlet *, uint64_t epoch, uint32_t mark, const uint8_t *codes,
+	    uint16_t n, const struct sq_notes *);
+	/* What the session had subscribed to before this attachment's client came: 'n' entries of
+	 * sq_kept_put(); 'last' when no more follow. */
+	void (*kept)(
+	    struct sq_outlet *, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries);
+	/* The attachment of 'epoch' has ended, with a reason code of MQTT.  'text' says why, for
+	 * people, or is NULL.  Nothing of that epoch follows. */
+	void (*detached)(struct sq_outlet *, uint64_t epoch, uint8_t reason, const char *text);
+	/* The last reference is gone; the base is undone already.  Runs where that happened. */
+	void (*free)(struct sq_outlet *);
+};
+
+/* The base of a front's own struct.  The front writes it only by the functions below. */
+struct sq_outlet {
+	const struct sq_outlet_ops *ops;
+	const struct sq_identity *identity; /* a reference */
+	unsigned version;                   /* of the link's protocol (docs/link.md, "Versions") */
+	atomic_uint refs;
+	atomic_bool open, full;
+	/* The account that counts the connection: one of the two, or neither. */
+	_Atomic(struct sq_account *) account, first;
+};
+
+/* Makes the base of an outlet: one reference, open, writable.  Takes a reference to the identity
+ * of its own.  Thread: the front's. */
+void sq_outlet_init(
+    struct sq_outlet *, const struct sq_outlet_ops *, const struct sq_identity *, unsigned version);
+/* It takes nothing from now on, and its connection is counted no more.  Thread: the front's. */
+void sq_outlet_close(struct sq_outlet *);
+/* Says whether more than the front's bound waits to be written.  Thread: any. */
+void sq_outlet_set_full(struct sq_outlet *, bool full);
+
+/* Thread: any. */
+struct sq_outlet *sq_outlet_ref(struct sq_outlet *);
+/* Drops the reference in '*op' and sets it to NULL; NULL in it is allowed.  Thread: any. */
+void sq_outlet_unref(struct sq_outlet **op);
+
+/* Counts the outlet's connection in the account, once: the first account has it until the outlet
+ * is closed.  False: the account has its share of connections.  Thread: any. */
+bool sq_outlet_count(struct sq_outlet *, struct sq_account *) SQ_MUST_CHECK;
+/* The same for an outlet that just opens and whose tenant is not known yet: until
+ * sq_outlet_count() is called, or the outlet is closed.  Thread: any. */
+bool sq_outlet_count_first(struct sq_outlet *, struct sq_account *) SQ_MUST_CHECK;
+
+/* Whose credential opened it: there as long as the outlet is.  Thread: any. */
+static inline const struct sq_identity *
+sq_outlet_identity(const struct sq_outlet *o)
+{
+	return o->identity;
+}
+
+/* Thread: any. */
+static inline unsigned
+sq_outlet_version(const struct sq_outlet *o)
+{
+	return o->version;
+}
+
+/* False once it is closed.  Thread: any. */
+static inline bool
+sq_outlet_open(const struct sq_outlet *o)
+{
+	return atomic_load_explicit(&o->open, memory_order_acquire);
+}
+
+/* False while more than the front's bound waits to be written.  Thread: any. */
+static inline bool
+sq_outlet_writable(const struct sq_outlet *o)
+{
+	return !atomic_load_explicit(&o->full, memory_order_acquire);
+}
+
+/* The rest are the ops of the same names.  Thread: any worker. */
+
+static inline void
+sq_outlet_deliver(struct sq_outlet *o, const struct sq_msg *m, const struct sq_origin *origin,
+    uint32_t expiry_s, const struct sq_target *t, const uint32_t *subs)
+{
+	o->ops->deliver(o, m, origin, expiry_s, t, subs);
+}
+
+static inline void
+sq_outlet_subscribed(struct sq_outlet *o, uint64_t epoch, uint32_t mark, const uint8_t *codes,
+    uint16_t n, const struct sq_notes *notes)
+{
+	assert(o->version >= 2 && mark != 0);
+	o->ops->subscribed(o, epoch, mark, codes, n, notes);
+}
+
+static inline void
+sq_outlet_kept(struct sq_outlet *o, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries)
+{
+	assert(o->version >= 2);
+	o->ops->kept(o, epoch, last, n, entries);
+}
+
+static inline void
+sq_outlet_detached(struct sq_outlet *o, uint64_t epoch, uint8_t reason, const char *text)
+{
+	o->ops->detached(o, epoch, reason, text);
+}
+
+#endif
