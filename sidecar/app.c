@@ -42,6 +42,8 @@ app_on_sweep(struct ev_loop *loop, ev_timer *w, int events)
 	(void)events;
 	sq_clients_sweep(a->clients);
 	sq_declared_sweep(a->declared, sq_loop_now(a->loop));
+	if (!sq_room_none())
+		sq_budget_resume(&a->holds->budget);
 	sq_outbox_sweep(a->outbox);
 	sq_memory_metrics(a->holds->metrics, SQ_M_MEMORY_BYTES);
 	app_rest(a);
@@ -84,7 +86,7 @@ sq_app_new(struct ev_loop *ev, const struct sq_sidecar_cfg *cfg, struct sq_buf *
 
 	a->loop = sq_loop_new(ev);
 	a->holds = sq_holds_new(a->loop, cfg, &sq_sidecar_metrics);
-	a->outbox = a->holds->outbox = sq_outbox_new(a->holds);
+	a->outbox = sq_outbox_new(a->holds);
 	a->clients = sq_clients_new(a->holds, a->outbox);
 	a->self = sq_self_new(a->holds, a->clients);
 	ev_prepare_init(&a->prepare, app_on_prepare);

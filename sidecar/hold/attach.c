@@ -7,8 +7,6 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "sidecar/outbox/outbox.h"
-#include "sidecar/outbox/places.h"
 #include "sidecar/hold/order.h"
 #include "sidecar/hold/hold_priv.h"
 
@@ -36,7 +34,8 @@ sq_hold_unlink(struct sq_hold *s)
 	if (s->link != NULL)
 		sq_uplink_use(s->link, -1);
 	s->link = NULL;
-	sq_outbox_places_unlinked(sq_outbox_places(h->outbox), s);
+	if (s->gate != NULL)
+		s->gate->ops->attached(s->gate, false);
 	if (s->user != NULL && s->ops->unlinked != NULL)
 		s->ops->unlinked(s->user);
 	s->attach_seq++;
@@ -100,7 +99,8 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
 	s->recovered = !first || (a->present && !s->clean_start);
 	sq_hold_order_attached(s);
 	attach_lanes(s, a, same, first);
-	sq_outbox_places_attached(sq_outbox_places(s->holds->outbox), s);
+	if (s->gate != NULL)
+		s->gate->ops->attached(s->gate, true);
 	sq_inbox_attached(s->inbox, a);
 	if (!first && !attached.bound)
 		SQ_INFO("session", "client %s: the broker has lost the %s, making %s again",

@@ -10,16 +10,16 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/memory.h"
 #include "proto/link/key.h"
 #include "proto/link/lane_mark.h"
 #include "proto/mqtt/reason.h"
-#include "sidecar/outbox/outbox.h"
 #include "sidecar/hold/room.h"
 #include "sidecar/hold/order.h"
 #include "sidecar/hold/hold_priv.h"
 
-/* The bound is the outbox's; a lane has none of its own. */
-#define SESSION_LANE_MAX (SIZE_MAX / 4)
+/* The bound is the budget's; a lane has none of its own. */
+#define LANE_MAX (SIZE_MAX / 4)
 
 /* Waits between attaches, and how long one must hold to count as good. */
 enum { AGAIN_MIN_MS = 50, AGAIN_MAX_MS = 5000, SETTLED_MS = 10000 };
@@ -68,7 +68,7 @@ sq_hold_is_known(const struct sq_holds *h, struct sq_bytes client_id)
 void
 sq_hold_pause(struct sq_hold *s)
 {
-	sq_outbox_pause(s->holds->outbox, s);
+	sq_budget_pause(&s->holds->budget, &s->share);
 }
 
 /* Makes it the session of its client id that the next one finds. */
@@ -179,17 +179,15 @@ sq_hold_open(
 	s->will = p->will;
 	s->will_delay_s = p->will_delay_s;
 	s->ordinal = ++h->ordinals;
-	s->window = sq_room_window(h);
-	s->inbox = sq_inbox_new(h->cfg->credit_msgs, s->window, p->receive_max);
+	sq_budget_open(&h->budget, &s->share, sq_memory_limit());
+	s->inbox = sq_inbox_new(h->cfg->credit_msgs, s->share.window, p->receive_max);
 	sq_list_init(&s->all);
 	sq_turn_init(&s->turn.turn, hold_on_turn);
 	sq_list_init(&s->place);
 	sq_list_init(&s->asked);
 	sq_order_init(&s->order);
-	sq_list_init(&s->paused);
-	sq_list_init(&s->port.pending);
-	s->port.user = s;
-	sq_outbox_line_init(&s->line);
+	s->gate = p->gate;
+	s->incarnation = p->incarnation;
 	s->state = SQ_HOLD_DOWN;
 	h->n++;
 	sq_holds_count(h, SQ_M_SESSIONS, 1);
@@ -206,8 +204,6 @@ sq_hold_open(
 		}
 	}
 	hold_show(s);
-	if (s->clean_start)
-		sq_outbox_forget(h->outbox, s);
 	sq_hold_wake(s);
 	return s;
 }
@@ -221,7 +217,7 @@ hold_free(struct sq_turn *t)
 	sq_lane_out_free(&s->lane[0]);
 	sq_lane_out_free(&s->lane[1]);
 	sq_inbox_free(&s->inbox);
-	sq_room_return(s->holds, s->window);
+	sq_budget_close(&s->holds->budget, &s->share);
 	sq_hold_free_subs(s);
 	sq_block_unref(&s->will);
 	free(s->path);
@@ -243,10 +239,11 @@ sq_hold_backlog(struct sq_hold *s)
 
 	for (int i = 0; i < SQ_LANES && s->state != SQ_HOLD_ENDED; i++)
 		now += s->lane[i] != NULL ? sq_lane_out_bytes(s->lane[i]) : 0;
-	if (now == s->backlog)
+	if (now == s->share.held)
 		return;
-	sq_outbox_held(s->holds->outbox, (int64_t)now - (int64_t)s->backlog);
-	s->backlog = now;
+	sq_holds_count(s->holds, SQ_M_OUTBOX_BYTES, (int64_t)now - (int64_t)s->share.held);
+	sq_budget_held(&s->holds->budget, &s->share, now);
+	sq_metric_set(s->holds->metrics, SQ_M_BACKLOG, (int64_t)s->holds->budget.held);
 }
 
 void
@@ -278,13 +275,16 @@ sq_hold_end(struct sq_hold *s)
 	sq_turn_cancel(&s->turn.turn);
 	sq_loop_at(h->loop, &s->turn, 0);
 	sq_list_remove(&s->place);
-	sq_outbox_gone(h->outbox, s);
+	sq_budget_unwait(&h->budget, &s->share);
 	if (s->user != NULL && s->ops->source != NULL)
 		s->ops->source->gone(s->user);
 	h->n--;
 	sq_holds_count(h, SQ_M_SESSIONS, -1);
 	sq_hold_backlog(s);
 	sq_hold_order_end(s);
+	if (s->gate != NULL)
+		s->gate->ops->close(s->gate);
+	s->gate = NULL;
 	if (s->requests == 0)
 		sq_hold_bury(s);
 }
@@ -355,8 +355,6 @@ sq_hold_leave(struct sq_hold *s, unsigned how, uint32_t expiry_s)
 	if (!s->publish_will)
 		sq_block_unref(&s->will);
 	sq_hold_order_leave(s);
-	if (expiry_s == 0)
-		sq_outbox_forget(s->holds->outbox, s);
 	for (int i = 0; i < SQ_LANES; i++) {
 		if (s->lane[i] != NULL)
 			sq_lane_out_unhold(s->lane[i]);
@@ -384,7 +382,7 @@ hold_lane(struct sq_hold *s, unsigned lane)
 
 	if (l != NULL)
 		return l;
-	s->lane[lane] = l = sq_lane_out_new(lane, sq_random_u64(), SESSION_LANE_MAX);
+	s->lane[lane] = l = sq_lane_out_new(lane, sq_random_u64(), LANE_MAX);
 	a = (struct sq_lane_attach){.last = s->last[lane], .run = sq_random_u64()};
 	sq_lane_out_attached(l, &a);
 	sq_lane_out_mark(l, s->order.given);
@@ -415,12 +413,11 @@ hold_lane_1_qos0(struct sq_hold *s)
 	s->lane1_waits = true;
 }
 
-/* Whether it is a second copy of what the outbox has accepted, whatever the rules
- * say of it by now. */
-static bool
-hold_outbox_has(const struct sq_hold *s, const struct sq_lane_publish *m)
+/* Whether it may hold 'size' bytes more. */
+static int
+hold_admit(struct sq_hold *s, size_t size)
 {
-	return m->qos == 2 && sq_outbox_holds(s->holds->outbox, s, m->packet_id);
+	return sq_budget_admit(&s->holds->budget, &s->share, size, sq_hold_attached(s));
 }
 
 int
@@ -431,15 +428,15 @@ sq_hold_publish(struct sq_hold *s, const struct sq_lane_publish *m)
 	unsigned lane = hold_lane_of(s, m);
 	int rc;
 
-	if (sq_outbox_takes(s->holds->outbox, m) || hold_outbox_has(s, m))
-		return sq_outbox_publish(s->holds->outbox, s, m);
-	if (lane == 0 && sq_outbox_drops_qos0(s->holds->outbox, s, size))
+	if (lane == 0 && sq_budget_drops(&s->holds->budget, &s->share, size, sq_hold_attached(s))) {
+		sq_holds_count(s->holds, SQ_M_OUTBOX_DROPPED_QOS0, 1);
 		return 0;
-	if (sq_room_waits(s->backlog, size)) {
-		sq_outbox_pause(s->holds->outbox, s);
+	}
+	if (sq_room_waits(s->share.held, size)) {
+		sq_hold_pause(s);
 		return SQ_EAGAIN;
 	}
-	rc = sq_outbox_admit(s->holds->outbox, s, size);
+	rc = hold_admit(s, size);
 	if (rc == 0 && lane == 1 && sq_lane_publish_qos(m) == 0)
 		hold_lane_1_qos0(s);
 	if (rc == 0)
@@ -457,9 +454,7 @@ sq_hold_refuse(struct sq_hold *s, const struct sq_lane_publish *m, uint8_t reaso
 {
 	int rc;
 
-	if (hold_outbox_has(s, m))
-		return sq_outbox_publish(s->holds->outbox, s, m);
-	rc = sq_outbox_admit(s->holds->outbox, s, SQ_ENTRY_HEADER);
+	rc = hold_admit(s, SQ_ENTRY_HEADER);
 	if (rc == 0)
 		rc = sq_lane_out_refused(
 		    hold_lane(s, 1), m->qos, m->packet_id, reason, refusal, text);
@@ -475,9 +470,7 @@ sq_hold_release(struct sq_hold *s, uint16_t packet_id)
 {
 	int rc;
 
-	if (sq_outbox_holds(s->holds->outbox, s, packet_id))
-		return sq_outbox_release(s->holds->outbox, s, packet_id);
-	rc = sq_outbox_admit(s->holds->outbox, s, SQ_ENTRY_HEADER);
+	rc = hold_admit(s, SQ_ENTRY_HEADER);
 	if (rc == 0)
 		rc = sq_lane_out_release(hold_lane(s, 1), packet_id);
 	if (rc != 0)
@@ -509,6 +502,13 @@ sq_hold_written(struct sq_hold *s, uint64_t msgs, uint64_t bytes)
 	sq_inbox_written(s->inbox, msgs, bytes);
 	if (sq_inbox_due(s->inbox))
 		sq_hold_wake(s);
+}
+
+void
+sq_hold_acked(struct sq_hold *s, const struct sq_lane_outcome *o)
+{
+	if (sq_hold_has_client(s))
+		s->ops->acked(s->user, o);
 }
 
 void *

@@ -16,6 +16,7 @@
 #include "proto/link/lane_out.h"
 #include "proto/mqtt/mqtt.h"
 
+struct sq_hold_gate;
 struct sq_hold_user;
 struct sq_holds;
 struct sq_hold;
@@ -29,6 +30,8 @@ struct sq_hold_params {
 	uint16_t receive_max;
 	struct sq_block *will; /* an image; the session takes the reference.  NULL: none */
 	uint32_t will_delay_s;
+	uint64_t incarnation;      /* of a session that is known from before; 0: none */
+	struct sq_hold_gate *gate; /* closed when the hold ends; NULL: none */
 };
 
 /* Opens a hold for 'user' (NULL: nobody hears of it).  An older connection of the same client id is
@@ -79,6 +82,8 @@ void sq_hold_enforce_all(struct sq_holds *);
 bool sq_hold_is_known(const struct sq_holds *, struct sq_bytes client_id);
 /* Its client waits for memory: sq_client_resume() follows. */
 void sq_hold_pause(struct sq_hold *);
+/* The outcome of what its client has published by other ways; nothing for a client that has left. */
+void sq_hold_acked(struct sq_hold *, const struct sq_lane_outcome *);
 /* Its user where that is a client, which has not left; else NULL. */
 void *sq_hold_client(const struct sq_hold *);
 const char *sq_hold_client_id(const struct sq_hold *);

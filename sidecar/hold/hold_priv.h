@@ -7,8 +7,8 @@
 #include "proto/link/inbox.h"
 #include "proto/link/order_out.h"
 #include "sidecar/hold/table.h"
-#include "sidecar/outbox/order.h"
-#include "sidecar/outbox/store.h"
+#include "sidecar/hold/budget.h"
+#include "sidecar/hold/post.h"
 #include "sidecar/hold/refusals.h"
 #include "sidecar/hold/hold.h"
 #include "sidecar/hold/user.h"
@@ -31,10 +31,9 @@ struct sq_hold {
 	void *user;         /* NULL: gone, or nobody */
 	struct sq_list all; /* holds->all */
 	struct sq_timed_turn turn;
-	struct sq_list place;  /* holds->waiting, or its link's sessions */
-	struct sq_list paused; /* the outbox's, while its client waits for room */
-	struct sq_outbox_port port;
-	struct sq_outbox_line line; /* the outbox's: places of its subscriptions */
+	struct sq_list place; /* holds->waiting, or its link's sessions */
+	struct sq_budget_share share;
+	struct sq_hold_gate *gate; /* NULL: its subscriptions wait for nothing but its lanes */
 	struct sq_hnode epoch_node, client_node;
 	struct sq_hold *older, *newer; /* connections of the same client id */
 	char *path;                    /* "/v1/sessions/<key>" */
@@ -46,7 +45,6 @@ struct sq_hold {
 	uint64_t last[SQ_LANES]; /* from the attach, for lanes not made yet */
 	struct sq_lane_out *lane[SQ_LANES];
 	struct sq_inbox *inbox;
-	uint64_t window; /* of the inbox, bytes: see room.h */
 	struct sq_block *will;
 	struct sq_order_out order;     /* what is asked of subscriptions in the client's order */
 	struct sq_list asked;          /* struct sq_subreq: what is asked outside of it, */
@@ -55,7 +53,7 @@ struct sq_hold {
 	struct sq_htab subs;           /* what the client has subscribed to */
 	bool knows_made;               /* as far as the broker has that; else it is asked */
 	void *watched;                 /* the watch's word of them */
-	size_t subreq_bytes, backlog;
+	size_t subreq_bytes;
 	uint64_t subs_asked; /* entries of the client's SUBSCRIBEs without an answer */
 	uint64_t attached_ms;
 	uint32_t attempt, failures, requests;
@@ -67,14 +65,13 @@ struct sq_hold {
 	uint16_t receive_max;
 	uint8_t state, version;
 	bool clean_start, keeper, durable, leaving, publish_will;
-	bool quiet;                  /* see SQ_LEAVE_QUIET */
-	bool detach_sent;            /* all else had been said before */
-	bool put_sent;               /* the broker may know this connection */
-	bool lane1_waits;            /* for what lane 0 has, to keep a topic's order */
-	bool recovered;              /* it goes on with what was before this attach */
-	bool in_clients;             /* in holds->by_client */
-	struct sq_outbox_disk *disk; /* the disk outbox that it forwards; NULL: another session */
-	bool turned_away;            /* no broker had room for it */
+	bool quiet;       /* see SQ_LEAVE_QUIET */
+	bool detach_sent; /* all else had been said before */
+	bool put_sent;    /* the broker may know this connection */
+	bool lane1_waits; /* for what lane 0 has, to keep a topic's order */
+	bool recovered;   /* it goes on with what was before this attach */
+	bool in_clients;  /* in holds->by_client */
+	bool turned_away; /* no broker had room for it */
 };
 
 /* Whether somebody waits for what becomes of it. */
@@ -86,13 +83,6 @@ sq_hold_has_client(const struct sq_hold *s)
 
 /* Has its client go on with what got SQ_EAGAIN. */
 void sq_hold_writable(struct sq_hold *);
-/* Has the turn of 's' come at the end of this one. */
-void sq_hold_wake(struct sq_hold *);
-/* Attaches again, after a wait if that failed before; 'least_ms' is the
- * broker's wish. */
-void sq_hold_again(struct sq_hold *, unsigned least_ms);
-/* Ends 's', which goes when its last request is answered. */
-void sq_hold_end(struct sq_hold *);
 /* Frees 's', which has ended and has no request, at the end of the turn. */
 void sq_hold_bury(struct sq_hold *);
 /* Brings the metric of unaccepted bytes up to date. */
@@ -106,26 +96,8 @@ void sq_hold_post_detach(struct sq_hold *);
 /* What a 401 or 403 says, for people; static. */
 const char *sq_hold_denied_text(const struct sq_hold *, const struct sq_answer *);
 
-/* post.c: the head of each request of ours, with its own path. */
-struct sq_hold_post {
-	struct sq_request req;
-	struct sq_list all; /* holds->posts */
-	struct sq_hold *hold;
-	struct sq_uplink *link; /* dead when the answer has status 0 */
-	uint32_t attach_seq;    /* which attachment it was made under */
-};
-
-/* A zeroed request of 'size' bytes that starts with a struct sq_hold_post;
- * 'what' is NULL for the PUT. */
-void *sq_hold_post_new(struct sq_hold *, size_t size, const char *what);
-/* It has been answered: frees it and lets go of its session. */
-void sq_hold_post_free(struct sq_hold_post *);
-void sq_hold_post_send(struct sq_hold_post *, struct sq_uplink *);
 void sq_hold_post_lanes(struct sq_hold *, uint64_t now_ms);
 void sq_hold_post_settlements(struct sq_hold *);
-/* What an answer other than 2xx means for the attachment; true: the request may
- * be sent again under it. */
-bool sq_hold_refused(struct sq_hold *, const struct sq_hold_post *, const struct sq_answer *);
 void sq_hold_flush_pubrels(struct sq_hold *);
 bool sq_hold_flushed(const struct sq_hold *);
 /* The outcomes that have come go to the client. */

@@ -11,8 +11,6 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/link/lane_mark.h"
-#include "sidecar/outbox/outbox.h"
-#include "sidecar/outbox/places.h"
 #include "sidecar/hold/order.h"
 #include "sidecar/hold/hold_priv.h"
 #include "sidecar/hold/subs.h"
@@ -24,7 +22,7 @@ struct sub_post;
 /* Packets, or declarations, that are asked for together. */
 struct sq_sub_request {
 	struct sq_order_request order; /* of a marked one */
-	struct sq_outbox_place place;  /* of a marked one, among what goes by the disk */
+	struct sq_hold_place *place;   /* of a marked one, at the gate; NULL: it needs none */
 	bool marked;
 	uint16_t n; /* entries that are asked for */
 	size_t bytes;
@@ -44,7 +42,6 @@ request_new(bool marked)
 	struct sq_sub_request *q = sq_xcalloc(1, sizeof *q);
 
 	q->marked = marked;
-	sq_outbox_place_init(&q->place);
 	sq_list_init(&q->order.node);
 	sq_list_init(&q->subreqs);
 	return q;
@@ -95,7 +92,8 @@ static void
 request_free(struct sq_hold *s, struct sq_sub_request *q)
 {
 	request_land(q);
-	sq_outbox_places_leave(sq_outbox_places(s->holds->outbox), &q->place);
+	if (q->place != NULL)
+		s->gate->ops->leave(s->gate, q->place);
 	SQ_LIST_FOR_EACH_SAFE(r, &q->subreqs, struct sq_subreq, node)
 		subreq_drop(s, r);
 	free(q);
@@ -119,7 +117,7 @@ order_growing(const struct sq_hold *s)
 		if (s->lane[i] != NULL && sq_lane_out_behind(s->lane[i], o->mark))
 			return NULL;
 	}
-	if (o != NULL && request_of(o)->place.before != 0)
+	if (o != NULL && request_of(o)->place != NULL && s->gate->ops->passed(request_of(o)->place))
 		return NULL;
 	return request_of(o);
 }
@@ -132,7 +130,8 @@ sq_hold_ask_in_order(struct sq_hold *s, struct sq_subreq *r)
 	if (q == NULL || !request_fits(q, r)) {
 		q = request_new(true);
 		sq_order_add(&s->order, &q->order);
-		sq_outbox_places_take(sq_outbox_places(s->holds->outbox), s, &q->place);
+		if (s->gate != NULL)
+			q->place = s->gate->ops->take(s->gate);
 		for (int i = 0; i < SQ_LANES; i++) {
 			if (s->lane[i] != NULL)
 				sq_lane_out_mark(s->lane[i], q->order.mark);
@@ -357,7 +356,7 @@ order_may_post(const struct sq_hold *s, struct sq_order_request *o)
 		if (s->lane[i] != NULL && !sq_lane_out_sent(s->lane[i], o->mark))
 			return false;
 	}
-	return sq_outbox_places_ready(sq_outbox_places(s->holds->outbox), &request_of(o)->place);
+	return request_of(o)->place == NULL || s->gate->ops->open(request_of(o)->place);
 }
 
 /* Posts the marked requests whose turn it is; true: there was one, and what was published
@@ -444,7 +443,8 @@ sq_hold_order_leave(struct sq_hold *s)
 		return;
 	order_drop(s);
 	/* Nobody is told of what is on its way: nothing waits for it. */
-	sq_outbox_places_gone(sq_outbox_places(s->holds->outbox), s);
+	if (s->gate != NULL)
+		s->gate->ops->clear(s->gate);
 }
 
 void

@@ -73,6 +73,44 @@ sq_hold_post_free(struct sq_hold_post *p)
 	free(p);
 }
 
+struct sq_uplink *
+sq_hold_link(const struct sq_hold *s)
+{
+	return s->link;
+}
+
+bool
+sq_hold_ended(const struct sq_hold *s)
+{
+	return s->state == SQ_HOLD_ENDED;
+}
+
+void
+sq_hold_post_good(const struct sq_hold_post *p)
+{
+	if (p->attach_seq == p->hold->attach_seq)
+		p->hold->failures = 0;
+}
+
+void
+sq_hold_post_again(const struct sq_hold_post *p)
+{
+	if (p->attach_seq == p->hold->attach_seq && p->hold->state == SQ_HOLD_ATTACHED)
+		sq_hold_again(p->hold, 0);
+}
+
+void
+sq_hold_set_last(struct sq_hold *s, uint64_t last)
+{
+	s->last[1] = last;
+}
+
+void
+sq_hold_retry_at(struct sq_hold *s, uint64_t due_ms)
+{
+	s->due_retry = due_ms;
+}
+
 void
 sq_hold_fail_posts(struct sq_holds *h)
 {
@@ -148,7 +186,7 @@ void
 sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
 {
 	struct sq_lane_outcome o;
-	size_t before = s->backlog;
+	size_t before = s->share.held;
 
 	for (int i = 0; i < SQ_LANES; i++) {
 		struct sq_lane_out *l = s->lane[i];
@@ -176,8 +214,8 @@ sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
 		}
 	}
 	sq_hold_backlog(s);
-	if (s->backlog != before &&
-	    s->backlog <= s->holds->cfg->lane_bytes - s->holds->cfg->lane_bytes / 4)
+	if (s->share.held != before &&
+	    s->share.held <= s->holds->cfg->lane_bytes - s->holds->cfg->lane_bytes / 4)
 		sq_hold_writable(s);
 }
 

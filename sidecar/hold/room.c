@@ -3,12 +3,8 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "sidecar/hold/table.h"
-#include "sidecar/outbox/outbox.h"
 
 enum {
-	WINDOWS_PART = 4, /* of the limit: all windows; copies of it may be twice as much */
-	WINDOW_SHARE = 4, /* a new one gets this part of what is left of that */
-	WINDOW_MIN = 32 * 1024,
 	PACED_BACKLOG = 64 * 1024,
 	REFUSED_BACKLOG = 16 * 1024,
 };
@@ -17,26 +13,6 @@ bool
 sq_room_none(void)
 {
 	return sq_memory_level() == SQ_MEMORY_REFUSED;
-}
-
-uint64_t
-sq_room_window(struct sq_holds *h)
-{
-	uint64_t all = sq_memory_limit() / WINDOWS_PART, window = h->cfg->credit_bytes, share;
-
-	if (all != 0) {
-		share = all > h->windows ? (all - h->windows) / WINDOW_SHARE : 0;
-		share = share > WINDOW_MIN ? share : WINDOW_MIN;
-		window = window < share ? window : share;
-	}
-	h->windows += window;
-	return window;
-}
-
-void
-sq_room_return(struct sq_holds *h, uint64_t window)
-{
-	h->windows -= window;
 }
 
 bool
@@ -75,7 +51,7 @@ room_changed(struct sq_holds *h, enum sq_memory_level level, uint64_t now_ms)
 	if (none)
 		h->short_ms = now_ms;
 	if (level < h->memory_level)
-		sq_outbox_resume(h->outbox);
+		sq_budget_resume(&h->budget);
 	h->memory_level = level;
 }
 

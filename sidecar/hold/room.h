@@ -1,7 +1,6 @@
 /* What the sidecar does as its memory runs short (limits.memory, core/memory.h).
  *
- * What its clients have not taken yet is bounded before it comes: each session is given a
- * window of what a broker may send it, and the windows of all are a part of the limit.  What
+ * What its clients have not taken yet is bounded before it comes, by the windows of budget.h.  What
  * they publish waits on its way to a broker: near the limit each client may have little of
  * that, so that it is not read, but for the little its acknowledgements are found behind it.
  * Where that is not enough, whoever holds most goes, and the next, as many as it takes: what a
@@ -21,9 +20,6 @@ struct sq_holds;
 bool sq_room_none(void);
 /* Whether nothing is taken that stays, either. */
 bool sq_room_none_to_stay(void);
-/* The window of a new session, bytes; given back by sq_room_return(). */
-uint64_t sq_room_window(struct sq_holds *);
-void sq_room_return(struct sq_holds *, uint64_t window);
 /* Whether a message of 'size' has to wait, of a client that has 'backlog' bytes on their way. */
 bool sq_room_waits(size_t backlog, size_t size);
 /* Once in each turn of the loop. */

@@ -200,6 +200,25 @@ sq_holds_say_full(const struct sq_holds *h, enum sq_full what, struct sq_buf *ou
 
 /* --- life --- */
 
+enum { PUBLISHES_MAX = 8 << 20 }; /* until the outbox says another bound */
+
+static void
+table_on_paused(struct sq_budget_share *share)
+{
+	sq_holds_count(SQ_CONTAINER_OF(share, struct sq_hold, share)->holds, SQ_M_OUTBOX_PAUSED, 1);
+}
+
+static void
+table_on_writable(struct sq_budget_share *share)
+{
+	sq_hold_writable(SQ_CONTAINER_OF(share, struct sq_hold, share));
+}
+
+static const struct sq_budget_user table_budget_user = {
+    .paused = table_on_paused,
+    .writable = table_on_writable,
+};
+
 struct sq_holds *
 sq_holds_new(
     struct sq_loop *loop, const struct sq_sidecar_cfg *cfg, const struct sq_metrics *metrics)
@@ -211,6 +230,8 @@ sq_holds_new(
 	h->metrics = metrics;
 	h->told.limits = sq_limits_own(&cfg->limits);
 	h->instance = sq_random_u64();
+	sq_budget_init(
+	    &h->budget, &table_budget_user, PUBLISHES_MAX, cfg->lane_bytes, cfg->credit_bytes);
 	sq_list_init(&h->all);
 	sq_list_init(&h->posts);
 	sq_list_init(&h->waiting);

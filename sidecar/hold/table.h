@@ -12,12 +12,12 @@
 #include "proto/link/frame.h"
 #include "proto/link/limits.h"
 #include "sidecar/config/config.h"
+#include "sidecar/hold/budget.h"
 #include "sidecar/hold/refusals.h"
 #include "sidecar/loop/loop.h"
 #include "sidecar/metrics/metrics.h"
 
 struct sq_hold_watch;
-struct sq_outbox;
 struct sq_hold;
 
 /* The holds that are attached over one link. */
@@ -53,15 +53,14 @@ struct sq_holds {
 	struct sq_list waiting;   /* without a link */
 	struct sq_list links;     /* struct sq_hold_link */
 	size_t n;
-	/* room.c's: windows of holds, the level as of the last turn, since when nothing is
+	struct sq_budget budget;
+	/* room.c's: the level as of the last turn, since when nothing is
 	 * taken, and when the next line be logged. */
-	uint64_t windows;
 	unsigned memory_level;
 	uint64_t short_ms, short_quiet_ms;
 	bool strict; /* clients may not subscribe to everything: they are asked */
 	const struct sq_hold_watch *watch; /* NULL: nobody watches */
 	void *watcher;
-	struct sq_outbox *outbox;
 };
 
 /* The pool's owner is the table; the caller makes the pool and sets 'pool' to it. */

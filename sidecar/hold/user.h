@@ -16,6 +16,7 @@
 #include "net/pool.h"
 #include "proto/link/frame.h"
 #include "proto/link/lane_out.h"
+#include "proto/mqtt/mqtt.h"
 #include "proto/topic/topic.h"
 
 struct sq_hold;
@@ -103,6 +104,33 @@ struct sq_hold_user {
 	    struct sq_block *block);
 	/* NULL: the hold's own lanes are all. */
 	const struct sq_hold_source *source;
+};
+
+/* Keeps a client's requests to subscribe in their place among what it publishes by other ways than
+ * its hold: the disk outbox.  Made by the user before it opens the hold. */
+struct sq_hold_gate {
+	const struct sq_hold_gate_ops *ops;
+};
+
+struct sq_hold_place;
+
+/* No function may call the hold, but sq_hold_wake(). */
+struct sq_hold_gate_ops {
+	/* A request takes its place behind what the client has published so far; NULL: it needs
+	 * none. */
+	struct sq_hold_place *(*take)(struct sq_hold_gate *);
+	/* Whether the request may be posted; if not, sq_hold_wake() comes when it may. */
+	bool (*open)(const struct sq_hold_place *);
+	/* Whether the client has published something behind it. */
+	bool (*passed)(const struct sq_hold_place *);
+	/* The request is answered, or will not be made: the place goes. */
+	void (*leave)(struct sq_hold_gate *, struct sq_hold_place *);
+	/* The hold is attached, or not any more. */
+	void (*attached)(struct sq_hold_gate *, bool is);
+	/* Nothing waits for the places that are left. */
+	void (*clear)(struct sq_hold_gate *);
+	/* The hold has ended; no place is left.  The gate goes. */
+	void (*close)(struct sq_hold_gate *);
 };
 
 /* Who follows what the clients have subscribed to; one for all holds.  '*mine' is the watch's own

@@ -323,6 +323,9 @@ client_leave(struct sq_client *c, unsigned how)
 
 	if (s == NULL)
 		return;
+	if (c->expiry_s == 0)
+		sq_outbox_forget(c->disk);
+	c->disk = NULL; /* it goes with the hold */
 	c->hold = NULL;
 	sq_hold_leave(s, how, c->expiry_s);
 	sq_receiver_left(sq_declared_receiver(c->of->declared), &c->taker);

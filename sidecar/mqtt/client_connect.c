@@ -15,6 +15,7 @@
 #include "sidecar/declared/declared.h"
 #include "sidecar/hold/limits.h"
 #include "sidecar/outbox/outbox.h"
+#include "sidecar/outbox/writer.h"
 #include "sidecar/hold/refusals.h"
 #include "sidecar/declared/rules.h"
 #include "sidecar/hold/hold.h"
@@ -207,7 +208,13 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	sp.expiry_s = c->expiry_s;
 	sp.receive_max = c->receive_max;
 	c->broker_max_packet = c->of->holds->told.max_packet;
+	c->disk = sq_outbox_writer(c->of->outbox);
+	sp.gate = c->disk != NULL ? &c->disk->gate : NULL;
 	c->hold = sq_hold_open(c->of->holds, &sp, &sq_client_hold_user, c);
+	if (c->disk != NULL)
+		c->disk->hold = c->hold;
+	if (sp.clean_start)
+		sq_outbox_forget(c->disk);
 	c->since_ms = sq_holds_now(c->of->holds);
 	c->state = SQ_CLIENT_WAITING;
 	c->transient = !sp.durable;

@@ -112,6 +112,25 @@ buf_bytes(const struct sq_buf *b)
 	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
 }
 
+/* Hands the message to the disk outbox, or to the hold. */
+static int
+publish_pass(struct sq_client *c, const struct sq_lane_publish *m)
+{
+	return sq_outbox_takes(c->disk, m) ? sq_outbox_publish(c->disk, m)
+					   : sq_hold_publish(c->hold, m);
+}
+
+/* Refuses the message in its place among the others, unless it is a second copy of what the disk
+ * outbox has accepted, whatever is said of it by now. */
+static int
+publish_refuse(struct sq_client *c, const struct sq_lane_publish *m, uint8_t reason,
+    enum sq_refusal refusal, struct sq_bytes text)
+{
+	return m->qos == 2 && sq_outbox_holds(c->disk, m->packet_id)
+	    ? sq_outbox_publish(c->disk, m)
+	    : sq_hold_refuse(c->hold, m, reason, (uint8_t)refusal, text);
+}
+
 /* A publish that is refused here: MQTT 5 is told, in its place among the others; what MQTT
  * 3.1.1 sent with an acknowledgement to come ends the connection, by 'end'.  'why' goes before
  * "the topic ...".  SQ_EAGAIN as for any. */
@@ -126,7 +145,7 @@ publish_refused(struct sq_client *c, const struct sq_lane_publish *m, uint8_t re
 	sq_buf_printf(&text, "%s the topic %.*s%s", why, (int)shown, (const char *)m->topic.p,
 	    shown < m->topic.len ? "..." : "");
 	if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
-		rc = sq_hold_refuse(c->hold, m, reason, (uint8_t)refusal, buf_bytes(&text));
+		rc = publish_refuse(c, m, reason, refusal, buf_bytes(&text));
 	if (rc == 0) {
 		sq_refusals_count(c->of->holds, refusal);
 		SQ_WARN("client", "%s: publish to '%.*s' refused, %s it", sq_client_name(c),
@@ -173,9 +192,8 @@ publish_reserved(struct sq_client *c, const struct sq_lane_publish *m, const cha
 	int rc;
 
 	if (m->qos > 0) {
-		rc = sq_hold_refuse(c->hold, m,
-		    told ? SQ_MQTT_RC_TOPIC_INVALID : SQ_MQTT_RC_SUCCESS, SQ_REFUSAL_TOPIC,
-		    sq_bytes_of(why));
+		rc = publish_refuse(c, m, told ? SQ_MQTT_RC_TOPIC_INVALID : SQ_MQTT_RC_SUCCESS,
+		    SQ_REFUSAL_TOPIC, sq_bytes_of(why));
 		if (rc != 0)
 			return rc;
 		c->unfinished++;
@@ -189,8 +207,8 @@ publish_reserved(struct sq_client *c, const struct sq_lane_publish *m, const cha
 static int
 publish_no_room(struct sq_client *c, const struct sq_lane_publish *m)
 {
-	int rc = sq_hold_refuse(
-	    c->hold, m, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_MEMORY, sq_bytes_of(SQ_ROOM_TEXT));
+	int rc = publish_refuse(
+	    c, m, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_MEMORY, sq_bytes_of(SQ_ROOM_TEXT));
 
 	if (rc != 0)
 		return rc;
@@ -210,10 +228,10 @@ publish_by_rules(struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_
 	/* Without rules, only QoS 3 that the app asks for itself is of interest. */
 	if (sq_declared_rules(c->of->declared) == NULL &&
 	    (out->qos < 2 || !sq_mqtt_has(&p->props, SQ_MQTT_PROP_USER_PROPERTY)))
-		return sq_hold_publish(c->hold, out);
+		return publish_pass(c, out);
 	rc = sq_rules_apply(sq_declared_rules(c->of->declared), out, &props);
 	if (rc == 0)
-		rc = sq_hold_publish(c->hold, out);
+		rc = publish_pass(c, out);
 	sq_buf_fini(&props);
 	return rc;
 }
@@ -406,7 +424,9 @@ sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t siz
 		return 0;
 	case SQ_MQTT_PUBREL:
 		SQ_FAULT("sidecar-pubrel-read");
-		return sq_hold_release(c->hold, p->ack.packet_id);
+		return sq_outbox_holds(c->disk, p->ack.packet_id)
+		    ? sq_outbox_release(c->disk, p->ack.packet_id)
+		    : sq_hold_release(c->hold, p->ack.packet_id);
 	case SQ_MQTT_SUBSCRIBE:
 		sq_client_did(c, SQ_TAKER_SUBSCRIBED);
 		return client_subscribe(c, p);

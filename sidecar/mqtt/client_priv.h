@@ -39,6 +39,7 @@ struct sq_alias {
 struct sq_client {
 	struct sq_clients *of;
 	struct sq_hold *hold;
+	struct sq_outbox_writer *disk; /* its way to the disk outbox; NULL: none */
 	struct sq_list all;
 	struct sq_turn reader, writer; /* input that had to wait; output */
 	struct sq_taker_client taker;

@@ -12,7 +12,10 @@
 #include "core/mem.h"
 #include "sidecar/hold/table.h"
 #include "sidecar/outbox/outbox.h"
-#include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/hold.h"
+#include "sidecar/hold/post.h"
+#include "sidecar/hold/table.h"
+#include "sidecar/hold/user.h"
 
 enum { RENEW_MS = 10000 }; /* between two names of a session */
 
@@ -23,13 +26,14 @@ struct sq_outbox_disk {
 	char *dir;
 	struct sq_outbox_store *store;
 	struct sq_hold *hold; /* NULL: none is needed, or it is gone */
-	bool own, finishing, for_good;
+	bool own, finishing, leaving, for_good;
 	uint64_t renewed_ms; /* when its session was given another name; 0: never */
 	ev_async async;
 };
 
 struct disk_post {
 	struct sq_hold_post post;
+	struct sq_outbox_disk *disk;
 	struct sq_outbox_batch *batch;
 };
 
@@ -38,11 +42,9 @@ struct disk_post {
 static void
 disk_on_acked(void *owner, struct sq_outbox_port *port, const struct sq_lane_outcome *outcome)
 {
-	struct sq_hold *s = port->user;
+	struct sq_outbox_disk *d = owner;
 
-	(void)owner;
-	if (sq_hold_has_client(s))
-		s->ops->acked(s->user, outcome);
+	d->user->acked(d->owner, port, outcome);
 }
 
 static void
@@ -84,13 +86,13 @@ disk_open_session(struct sq_outbox_disk *d)
 	    .version = SQ_MQTT_V5,
 	    .durable = true,
 	    .expiry_s = UINT32_MAX,
-	    .receive_max = 1};
+	    .receive_max = 1,
+	    .incarnation = sq_outbox_store_incarnation(d->store)};
 
 	snprintf(id, sizeof id, SQ_OUTBOX_ID_PREFIX "%016llx",
 	    (unsigned long long)sq_outbox_store_id(d->store));
 	d->hold = sq_hold_open(d->holds, &p, &disk_hold_user, d);
-	d->hold->disk = d;
-	d->hold->incarnation = sq_outbox_store_incarnation(d->store);
+	d->leaving = false;
 }
 
 int
@@ -156,7 +158,8 @@ sq_outbox_disk_store(const struct sq_outbox_disk *d)
 static void
 disk_leave(struct sq_outbox_disk *d)
 {
-	d->hold->last[1] = sq_outbox_store_last(d->store);
+	d->leaving = true;
+	sq_hold_set_last(d->hold, sq_outbox_store_last(d->store));
 	sq_hold_leave(d->hold, SQ_LEAVE_QUIET, d->for_good ? 0 : UINT32_MAX);
 }
 
@@ -166,7 +169,7 @@ sq_outbox_disk_turn(struct sq_outbox_disk *d)
 	bool room = sq_outbox_store_turn(d->store);
 
 	d->user->turned(d->owner, d, room);
-	if (d->hold == NULL || d->hold->leaving)
+	if (d->hold == NULL || d->leaving)
 		return;
 	if (d->finishing && sq_outbox_store_idle(d->store))
 		disk_leave(d);
@@ -194,7 +197,7 @@ void
 sq_outbox_disk_let_go(struct sq_outbox_disk *d)
 {
 	d->for_good = false;
-	if (d->hold != NULL && !d->hold->leaving)
+	if (d->hold != NULL && !d->leaving)
 		disk_leave(d);
 }
 
@@ -221,7 +224,16 @@ disk_on_attached(void *user, const struct sq_hold_attached *attached)
 	struct sq_outbox_disk *d = user;
 
 	sq_outbox_store_attached(d->store, a->incarnation, a->last[1], sq_random_u64());
-	d->hold->last[1] = sq_outbox_store_last(d->store);
+	sq_hold_set_last(d->hold, sq_outbox_store_last(d->store));
+	d->user->linked(d->owner, d, true);
+}
+
+static void
+disk_on_unlinked(void *user)
+{
+	struct sq_outbox_disk *d = user;
+
+	d->user->linked(d->owner, d, false);
 }
 
 /* The brokers keep it for another account: what is not finished goes on in another one. */
@@ -232,7 +244,7 @@ disk_renew(struct sq_outbox_disk *d)
 	struct sq_hold *s = d->hold;
 	struct sq_buf err = {0};
 
-	if (s->leaving) { /* nothing waits */
+	if (d->leaving) { /* nothing waits */
 		sq_hold_end(s);
 		return true;
 	}
@@ -248,7 +260,7 @@ disk_renew(struct sq_outbox_disk *d)
 	SQ_WARN("outbox",
 	    "%s: session %s belongs to another account: %llu bytes go on in a new one, from the "
 	    "first message without an answer; some may arrive twice",
-	    d->dir, s->client_id, (unsigned long long)sq_outbox_store_bytes(d->store));
+	    d->dir, sq_hold_client_id(s), (unsigned long long)sq_outbox_store_bytes(d->store));
 	sq_hold_end(s);
 	disk_open_session(d);
 	return true;
@@ -280,33 +292,31 @@ disk_refused(struct sq_outbox_disk *d, struct disk_post *p, const struct sq_answ
 		return;
 	if (!lost)
 		(void)sq_hold_refused(s, &p->post, ans);
-	else if (p->post.attach_seq == s->attach_seq && s->state == SQ_HOLD_ATTACHED)
-		sq_hold_again(s, 0);
+	else
+		sq_hold_post_again(&p->post);
 }
 
 static void
 disk_accepted(struct sq_outbox_disk *d, struct disk_post *p, const struct sq_answer *ans)
 {
-	struct sq_hold *s = p->post.hold;
 	struct sq_outcomes outcomes;
 
 	if (sq_outcomes_decode(ans->body, ans->len, ans->version, &outcomes) != 0)
 		outcomes = (struct sq_outcomes){0};
 	if (sq_outbox_store_answered(d->store, &p->batch, &outcomes, sq_holds_now(d->holds)) != 0)
 		sq_uplink_fail(p->post.link, "its outcomes don't fit the batch");
-	else if (p->post.attach_seq == s->attach_seq)
-		s->failures = 0;
-	s->last[1] = sq_outbox_store_last(d->store);
+	else
+		sq_hold_post_good(&p->post);
+	sq_hold_set_last(p->post.hold, sq_outbox_store_last(d->store));
 }
 
 static void
 disk_post_done(struct sq_request *req, const struct sq_answer *ans)
 {
 	struct disk_post *p = SQ_CONTAINER_OF(req, struct disk_post, post.req);
-	struct sq_outbox_disk *d = p->post.hold->disk;
+	struct sq_outbox_disk *d = p->disk;
 
-	assert(d != NULL);
-	if (p->post.hold->state == SQ_HOLD_ENDED) {
+	if (sq_hold_ended(p->post.hold)) {
 		sq_outbox_store_failed(d->store, &p->batch);
 	} else if (ans->status == 200) {
 		SQ_FAULT("sidecar-outbox-answered");
@@ -335,21 +345,23 @@ disk_on_post(void *user, uint64_t now_ms)
 {
 	struct sq_outbox_disk *d = user;
 	struct sq_hold *s = d->hold;
+	struct sq_uplink *link = sq_hold_link(s);
 	struct sq_outbox_batch *b;
 	uint64_t due;
 
 	while ((b = sq_outbox_store_take(d->store, now_ms)) != NULL) {
 		struct disk_post *p = sq_hold_post_new(s, sizeof *p, "messages");
 
+		p->disk = d;
 		p->batch = b;
-		disk_post_body(p, b, sq_uplink_version(s->link));
+		disk_post_body(p, b, sq_uplink_version(link));
 		p->post.req.done = disk_post_done;
 		SQ_FAULT("sidecar-outbox-posting");
-		sq_hold_post_send(&p->post, s->link);
-		SQ_FAULT_LATER(true, "sidecar-outbox-posted", s->link);
+		sq_hold_post_send(&p->post, link);
+		SQ_FAULT_LATER(true, "sidecar-outbox-posted", link);
 	}
 	due = sq_outbox_store_due(d->store);
-	s->due_retry = due > now_ms ? due : 0;
+	sq_hold_retry_at(s, due > now_ms ? due : 0);
 }
 
 static const struct sq_hold_source disk_source = {.post = disk_on_post, .gone = disk_on_gone};
@@ -357,6 +369,7 @@ static const struct sq_hold_source disk_source = {.post = disk_on_post, .gone = 
 static const struct sq_hold_user disk_hold_user = {
     .comes_again = true,
     .attached = disk_on_attached,
+    .unlinked = disk_on_unlinked,
     .denied = disk_on_denied,
     .source = &disk_source,
 };

@@ -18,10 +18,14 @@ struct sq_holds;
 struct sq_outbox_disk;
 struct sq_hold;
 
-/* What the owner is told, from the loop.  Called by the disk; may not free it. */
+/* What the owner is told, from the loop; may not free the disk. */
 struct sq_outbox_disk_user {
 	/* After each look at the store.  'room': there may be room that there was not. */
 	void (*turned)(void *owner, struct sq_outbox_disk *, bool room);
+	/* What a publisher has put in is synced. */
+	void (*acked)(void *owner, struct sq_outbox_port *, const struct sq_lane_outcome *);
+	/* Its session is attached, or not any more. */
+	void (*linked)(void *owner, struct sq_outbox_disk *, bool is);
 	/* A broker refused a message of that client: 'for_good', or it is sent again. */
 	void (*refused)(void *owner, const char *client_id, uint8_t reason,
 	    const struct sq_note *note, bool for_good);

@@ -12,14 +12,14 @@
 #include "sidecar/outbox/disk.h"
 #include "sidecar/outbox/folders.h"
 #include "sidecar/outbox/places.h"
-#include "sidecar/hold/room.h"
 #include "proto/props/names.h"
-#include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/hold.h"
+#include "sidecar/hold/table.h"
+#include "sidecar/outbox/writer.h"
 
 enum {
 	MEMORY_DEFAULT = 8 << 20,
 	DISK_DEFAULT = 1 << 30,
-	SHARE = 8, /* a client holds at most so many times what is free */
 };
 
 struct sq_outbox {
@@ -27,11 +27,7 @@ struct sq_outbox {
 	enum sq_outbox_mode mode;
 	struct sq_outbox_annotation said;
 	bool started, stopping;
-	/* memory */
-	uint64_t held, max;
-	struct sq_list paused; /* sessions whose clients wait for room */
-	struct sq_hold *first; /* of those that the bound itself keeps waiting */
-	/* disk */
+	uint64_t shown; /* bytes on disk, as the metric has them */
 	uint64_t disk_max;
 	struct sq_outbox_disk *disk;     /* NULL: not open */
 	struct sq_outbox_places *places; /* NULL: subscriptions have none */
@@ -46,101 +42,18 @@ struct sq_outbox {
 
 static const char *const mode_names[] = {"memory", "disk"};
 
-/* --- who waits --- */
-
-void
-sq_outbox_pause(struct sq_outbox *o, struct sq_hold *s)
-{
-	if (!sq_list_empty(&s->paused))
-		return;
-	sq_list_push_back(&o->paused, &s->paused);
-	sq_holds_count(o->holds, SQ_M_OUTBOX_PAUSED, 1);
-}
-
-/* In the order in which they came. */
-void
-sq_outbox_resume(struct sq_outbox *o)
-{
-	struct sq_hold *s;
-
-	o->first = NULL;
-	while ((s = SQ_LIST_FIRST(&o->paused, struct sq_hold, paused)) != NULL) {
-		sq_list_remove(&s->paused);
-		sq_hold_writable(s);
-	}
-}
-
-/* --- memory --- */
-
+/* Brings the metric of what waits up to date; holds add what they have in memory. */
 static void
-outbox_show(const struct sq_outbox *o)
+outbox_show(struct sq_outbox *o)
 {
-	uint64_t bytes = o->held;
+	uint64_t bytes = 0;
 
 	if (o->disk != NULL)
 		bytes += sq_outbox_store_bytes(sq_outbox_disk_store(o->disk));
 	if (o->left != NULL)
 		bytes += sq_outbox_store_bytes(sq_outbox_disk_store(o->left));
-
-	sq_metric_set(o->holds->metrics, SQ_M_BACKLOG, (int64_t)o->held);
-	sq_metric_set(o->holds->metrics, SQ_M_OUTBOX_BYTES, (int64_t)bytes);
-}
-
-void
-sq_outbox_held(struct sq_outbox *o, int64_t delta)
-{
-	o->held += (uint64_t)delta;
-	outbox_show(o);
-	if (delta < 0 && !sq_list_empty(&o->paused) && o->held <= o->max - o->max / 4)
-		sq_outbox_resume(o);
-}
-
-/* What one client may hold: its lane's flow control while a broker takes what it
- * sends; a share of what is free, which leaves some for who comes next. */
-static uint64_t
-outbox_share(const struct sq_outbox *o, const struct sq_hold *s)
-{
-	uint64_t free_bytes = o->held < o->max ? o->max - o->held : 0;
-	uint64_t share = SHARE * free_bytes;
-
-	if (s->state == SQ_HOLD_ATTACHED && share > o->holds->cfg->lane_bytes)
-		return o->holds->cfg->lane_bytes;
-	return share;
-}
-
-int
-sq_outbox_admit(struct sq_outbox *o, struct sq_hold *s, size_t size)
-{
-	uint64_t half = o->max / 2;
-	bool fits = o->held + size <= o->max || (size > half && o->held <= half);
-
-	if (s->backlog != 0 && s->backlog + size > outbox_share(o, s)) {
-		sq_outbox_pause(o, s);
-		return SQ_EAGAIN;
-	}
-	/* Nobody overtakes who waits for the bound, or a large one would never fit. */
-	if (o->first != NULL && o->first != s && o->held > half)
-		fits = false;
-	if (fits) {
-		if (o->first == s)
-			o->first = NULL;
-		return 0;
-	}
-	if (o->first == NULL)
-		o->first = s;
-	sq_outbox_pause(o, s);
-	return SQ_EAGAIN;
-}
-
-bool
-sq_outbox_drops_qos0(struct sq_outbox *o, struct sq_hold *s, size_t size)
-{
-	if (o->mode != SQ_OUTBOX_DISK || s->state == SQ_HOLD_ATTACHED ||
-	    ((s->backlog == 0 || s->backlog + size <= outbox_share(o, s)) &&
-		o->held + size <= o->max))
-		return false;
-	sq_holds_count(o->holds, SQ_M_OUTBOX_DROPPED_QOS0, 1);
-	return true;
+	sq_holds_count(o->holds, SQ_M_OUTBOX_BYTES, (int64_t)bytes - (int64_t)o->shown);
+	o->shown = bytes;
 }
 
 /* --- disk: what the store says --- */
@@ -182,7 +95,7 @@ outbox_turned(struct sq_outbox *o, bool room)
 	if (was && !o->stalled)
 		SQ_INFO("outbox", "the disk takes messages again");
 	if (room || (was && !o->stalled))
-		sq_outbox_resume(o);
+		sq_budget_resume(&o->holds->budget);
 	sq_metric_set(o->holds->metrics, SQ_M_OUTBOX_STALLED, o->stalled);
 }
 
@@ -198,7 +111,27 @@ outbox_on_turned(void *owner, struct sq_outbox_disk *d, bool room)
 	outbox_show(o);
 }
 
+static void
+outbox_on_acked(void *owner, struct sq_outbox_port *port, const struct sq_lane_outcome *outcome)
+{
+	const struct sq_outbox_writer *w = port->user;
+
+	(void)owner;
+	sq_hold_acked(w->hold, outcome);
+}
+
+static void
+outbox_on_linked(void *owner, struct sq_outbox_disk *d, bool is)
+{
+	struct sq_outbox *o = owner;
+
+	if (d == o->disk)
+		sq_outbox_places_sends(o->places, is);
+}
+
 static const struct sq_outbox_disk_user disk_user = {
+    .acked = outbox_on_acked,
+    .linked = outbox_on_linked,
     .turned = outbox_on_turned,
     .refused = outbox_on_refused,
 };
@@ -250,7 +183,7 @@ outbox_open(struct sq_outbox *o)
 	    (unsigned long long)sq_outbox_store_bytes(outbox_store(o)));
 	sq_outbox_places_open(o->places, o->disk);
 	sq_outbox_disk_turn(o->disk);
-	sq_outbox_resume(o);
+	sq_budget_resume(&o->holds->budget);
 }
 
 /* --- disk: what others left behind --- */
@@ -306,9 +239,7 @@ sq_outbox_new(struct sq_holds *h)
 
 	o->holds = h;
 	o->mode = (enum sq_outbox_mode)h->cfg->outbox_mode;
-	o->max = MEMORY_DEFAULT;
 	o->disk_max = DISK_DEFAULT;
-	sq_list_init(&o->paused);
 	return o;
 }
 
@@ -338,12 +269,12 @@ outbox_size(struct sq_outbox *o)
 	if (o->said.set && o->said.mode == o->mode && o->said.size != 0)
 		size = o->said.size;
 	if (o->mode == SQ_OUTBOX_MEMORY)
-		o->max = size != 0 ? size : MEMORY_DEFAULT;
+		sq_budget_resize(&o->holds->budget, size != 0 ? size : MEMORY_DEFAULT);
 	else
 		o->disk_max = size != 0 ? size : DISK_DEFAULT;
 	if (o->disk != NULL)
 		sq_outbox_store_resize(outbox_store(o), o->disk_max);
-	sq_outbox_resume(o);
+	sq_budget_resume(&o->holds->budget);
 }
 
 void
@@ -382,6 +313,7 @@ sq_outbox_start(struct sq_outbox *o)
 	outbox_size(o);
 	if (o->mode != SQ_OUTBOX_DISK)
 		return;
+	o->holds->budget.drops_qos0 = true; /* it must not stop what the disk would take */
 	o->look_ms = sq_holds_now(o->holds);
 	o->places = sq_outbox_places_new(o->holds);
 	outbox_open(o);
@@ -400,8 +332,6 @@ sq_outbox_stop(struct sq_outbox *o)
 void
 sq_outbox_sweep(struct sq_outbox *o)
 {
-	if (!sq_room_none())
-		sq_outbox_resume(o);
 	if (!o->started || o->mode != SQ_OUTBOX_DISK)
 		return;
 	if (o->disk != NULL)
@@ -424,7 +354,7 @@ sq_outbox_ready(const struct sq_outbox *o, struct sq_buf *why)
 	return stalled == NULL;
 }
 
-/* --- disk: from sessions --- */
+/* --- disk: from clients --- */
 
 static bool
 name_is(struct sq_bytes name, const char *text)
@@ -454,56 +384,51 @@ publish_asks(const struct sq_lane_publish *m)
 	return false;
 }
 
-bool
-sq_outbox_takes(const struct sq_outbox *o, const struct sq_lane_publish *m)
+struct sq_outbox_writer *
+sq_outbox_writer(struct sq_outbox *o)
 {
-	return o->mode == SQ_OUTBOX_DISK && m->qos > 0 && !publish_asks(m);
+	return o->mode == SQ_OUTBOX_DISK ? sq_outbox_writer_new(o, o->places) : NULL;
+}
+
+bool
+sq_outbox_takes(const struct sq_outbox_writer *w, const struct sq_lane_publish *m)
+{
+	if (w == NULL || m->qos == 0)
+		return false;
+	return !publish_asks(m) || (m->qos == 2 && sq_outbox_holds(w, m->packet_id));
 }
 
 int
-sq_outbox_publish(struct sq_outbox *o, struct sq_hold *s, const struct sq_lane_publish *m)
+sq_outbox_publish(struct sq_outbox_writer *w, const struct sq_lane_publish *m)
 {
+	struct sq_outbox *o = w->outbox;
 	int rc = o->disk != NULL
-	    ? sq_outbox_store_publish(outbox_store(o), &s->port, s->client_id, m)
+	    ? sq_outbox_store_publish(outbox_store(o), &w->port, sq_hold_client_id(w->hold), m)
 	    : SQ_EAGAIN;
 
 	if (rc == SQ_EAGAIN)
-		sq_outbox_pause(o, s);
-	sq_outbox_places_entered(o->places, s);
+		sq_hold_pause(w->hold);
+	sq_outbox_places_entered(o->places, w);
 	return rc;
 }
 
 bool
-sq_outbox_holds(const struct sq_outbox *o, const struct sq_hold *s, uint16_t packet_id)
+sq_outbox_holds(const struct sq_outbox_writer *w, uint16_t packet_id)
 {
-	return o->disk != NULL && sq_outbox_store_holds(outbox_store(o), s->client_id, packet_id);
+	return w != NULL && w->outbox->disk != NULL &&
+	    sq_outbox_store_holds(outbox_store(w->outbox), sq_hold_client_id(w->hold), packet_id);
 }
 
 int
-sq_outbox_release(struct sq_outbox *o, struct sq_hold *s, uint16_t packet_id)
+sq_outbox_release(struct sq_outbox_writer *w, uint16_t packet_id)
 {
-	return sq_outbox_store_release(outbox_store(o), &s->port, s->client_id, packet_id);
+	return sq_outbox_store_release(
+	    outbox_store(w->outbox), &w->port, sq_hold_client_id(w->hold), packet_id);
 }
 
 void
-sq_outbox_forget(struct sq_outbox *o, struct sq_hold *s)
+sq_outbox_forget(struct sq_outbox_writer *w)
 {
-	if (o->disk != NULL && s->disk == NULL)
-		sq_outbox_store_forget(outbox_store(o), s->client_id);
-}
-
-struct sq_outbox_places *
-sq_outbox_places(const struct sq_outbox *o)
-{
-	return o->places;
-}
-
-void
-sq_outbox_gone(struct sq_outbox *o, struct sq_hold *s)
-{
-	sq_outbox_places_gone(o->places, s);
-	sq_outbox_port_close(&s->port);
-	sq_list_remove(&s->paused);
-	if (o->first == s)
-		o->first = NULL;
+	if (w != NULL && w->outbox->disk != NULL)
+		sq_outbox_store_forget(outbox_store(w->outbox), sq_hold_client_id(w->hold));
 }

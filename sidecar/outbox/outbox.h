@@ -11,7 +11,6 @@
 #define SQ_SIDECAR_OUTBOX_OUTBOX_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "core/buf.h"
@@ -22,8 +21,7 @@
 
 struct sq_holds;
 struct sq_outbox;
-struct sq_outbox_places;
-struct sq_hold;
+struct sq_outbox_writer;
 
 /* Client ids that start so are the outbox's own sessions. */
 #define SQ_OUTBOX_ID_PREFIX SQ_KEY_OUTBOX_PREFIX
@@ -44,34 +42,20 @@ void sq_outbox_sweep(struct sq_outbox *);
  * now.  A full outbox is no such case. */
 bool sq_outbox_ready(const struct sq_outbox *, struct sq_buf *why);
 
-/* --- memory --- */
+/* --- from clients, which ask it before their hold --- */
 
-/* What the session's lanes hold has changed by 'delta' bytes. */
-void sq_outbox_held(struct sq_outbox *, int64_t delta);
-/* Whether the session may hold 'size' bytes more.  SQ_EAGAIN: its client gets
- * sq_client_resume(). */
-int sq_outbox_admit(struct sq_outbox *, struct sq_hold *, size_t size) SQ_MUST_CHECK;
-/* Memory has become free: those that wait try again. */
-void sq_outbox_resume(struct sq_outbox *);
-/* The session's client waits until then, or until another has room. */
-void sq_outbox_pause(struct sq_outbox *, struct sq_hold *);
-/* Whether QoS 0 is dropped and counted rather than waited for: it must not stop
- * what the disk would take. */
-bool sq_outbox_drops_qos0(struct sq_outbox *, struct sq_hold *, size_t size);
-
-/* --- disk --- */
-
-/* Whether the message goes by the disk. */
-bool sq_outbox_takes(const struct sq_outbox *, const struct sq_lane_publish *);
-int sq_outbox_publish(
-    struct sq_outbox *, struct sq_hold *, const struct sq_lane_publish *) SQ_MUST_CHECK;
-bool sq_outbox_holds(const struct sq_outbox *, const struct sq_hold *, uint16_t packet_id);
-int sq_outbox_release(struct sq_outbox *, struct sq_hold *, uint16_t packet_id) SQ_MUST_CHECK;
-/* The client's session starts anew or has ended: no id of it is held. */
-void sq_outbox_forget(struct sq_outbox *, struct sq_hold *);
-/* The places of subscriptions among what goes by the disk (outbox_places.h); NULL: none. */
-struct sq_outbox_places *sq_outbox_places(const struct sq_outbox *);
-/* The session is no more. */
-void sq_outbox_gone(struct sq_outbox *, struct sq_hold *);
+/* A client's way to the disk, which is to be the gate of its hold; the caller sets 'hold'.  NULL:
+ * nothing goes by a disk. */
+struct sq_outbox_writer *sq_outbox_writer(struct sq_outbox *);
+/* Whether the message goes by the disk, if only as it is a second copy of what is there. */
+bool sq_outbox_takes(const struct sq_outbox_writer *, const struct sq_lane_publish *);
+/* SQ_EAGAIN: not now; the user's writable() follows. */
+int sq_outbox_publish(struct sq_outbox_writer *, const struct sq_lane_publish *) SQ_MUST_CHECK;
+/* Whether a QoS 2 id awaits its PUBREL here; the writer may be NULL. */
+bool sq_outbox_holds(const struct sq_outbox_writer *, uint16_t packet_id);
+/* PUBREL; the id is held. */
+int sq_outbox_release(struct sq_outbox_writer *, uint16_t packet_id) SQ_MUST_CHECK;
+/* The client's session starts anew or has ended: no id of it is held.  The writer may be NULL. */
+void sq_outbox_forget(struct sq_outbox_writer *);
 
 #endif

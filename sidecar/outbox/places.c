@@ -8,7 +8,10 @@
 #include "core/mem.h"
 #include "sidecar/hold/table.h"
 #include "sidecar/outbox/disk.h"
-#include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/hold.h"
+#include "sidecar/hold/post.h"
+#include "sidecar/hold/table.h"
+#include "sidecar/outbox/writer.h"
 
 struct sq_outbox_places {
 	struct sq_holds *holds;
@@ -20,16 +23,16 @@ struct sq_outbox_places {
 };
 
 static struct sq_hold *
-places_session(struct sq_outbox_line *line)
+places_hold(struct sq_outbox_line *line)
 {
-	return SQ_CONTAINER_OF(line, struct sq_hold, line);
+	return SQ_CONTAINER_OF(line, struct sq_outbox_writer, line)->hold;
 }
 
 static void
 places_on_ready(void *owner, struct sq_outbox_line *line)
 {
 	(void)owner;
-	sq_hold_wake(places_session(line));
+	sq_hold_wake(places_hold(line));
 }
 
 static void
@@ -41,7 +44,7 @@ places_on_passed(void *owner, struct sq_outbox_line *line)
 	SQ_WARN("outbox",
 	    "client %s: a subscription lost its place among what the client publishes by the "
 	    "disk: it has waited for %llu ms (outbox.order-wait)",
-	    places_session(line)->client_id,
+	    sq_hold_client_id(places_hold(line)),
 	    (unsigned long long)p->holds->cfg->outbox_order_wait_ms);
 }
 
@@ -128,55 +131,27 @@ sq_outbox_places_free(struct sq_outbox_places **pp)
 /* --- from sessions --- */
 
 void
-sq_outbox_places_take(struct sq_outbox_places *p, struct sq_hold *s, struct sq_outbox_place *place)
+sq_outbox_places_take(
+    struct sq_outbox_places *p, struct sq_outbox_writer *w, struct sq_outbox_place *place)
 {
-	if (p == NULL)
-		return;
-	sq_outbox_order_place(p->order, &s->line, place, sq_holds_now(p->holds));
+	sq_outbox_order_place(p->order, &w->line, place, sq_holds_now(p->holds));
 	places_outcomes(p); /* nobody may have asked for them yet */
 	places_arm(p);
-}
-
-bool
-sq_outbox_places_ready(const struct sq_outbox_places *p, const struct sq_outbox_place *place)
-{
-	return p == NULL || !place->waits;
 }
 
 void
 sq_outbox_places_leave(struct sq_outbox_places *p, struct sq_outbox_place *place)
 {
-	if (p == NULL)
-		return;
 	sq_outbox_order_leave(p->order, place);
 	places_settle(p);
 }
 
-static void
-places_attached(struct sq_outbox_places *p, struct sq_hold *s, bool is)
+void
+sq_outbox_places_asks(struct sq_outbox_places *p, struct sq_outbox_writer *w, bool is)
 {
-	uint64_t now_ms = sq_holds_now(p->holds);
-
-	if (s->disk == NULL)
-		sq_outbox_order_asks(p->order, &s->line, is, now_ms);
-	else if (s->disk == p->disk)
-		sq_outbox_order_sends(p->order, is, now_ms);
-	places_outcomes(p); /* an attach may tell of what a broker had taken */
+	sq_outbox_order_asks(p->order, &w->line, is, sq_holds_now(p->holds));
+	places_outcomes(p);
 	places_settle(p);
-}
-
-void
-sq_outbox_places_attached(struct sq_outbox_places *p, struct sq_hold *s)
-{
-	if (p != NULL)
-		places_attached(p, s, true);
-}
-
-void
-sq_outbox_places_unlinked(struct sq_outbox_places *p, struct sq_hold *s)
-{
-	if (p != NULL)
-		places_attached(p, s, false);
 }
 
 /* --- from the outbox --- */
@@ -189,6 +164,16 @@ sq_outbox_places_open(struct sq_outbox_places *p, struct sq_outbox_disk *d)
 }
 
 void
+sq_outbox_places_sends(struct sq_outbox_places *p, bool is)
+{
+	if (p == NULL)
+		return;
+	sq_outbox_order_sends(p->order, is, sq_holds_now(p->holds));
+	places_outcomes(p); /* an attach may tell of what a broker had taken */
+	places_settle(p);
+}
+
+void
 sq_outbox_places_turned(struct sq_outbox_places *p)
 {
 	if (p == NULL)
@@ -198,20 +183,18 @@ sq_outbox_places_turned(struct sq_outbox_places *p)
 }
 
 void
-sq_outbox_places_entered(struct sq_outbox_places *p, struct sq_hold *s)
+sq_outbox_places_entered(struct sq_outbox_places *p, struct sq_outbox_writer *w)
 {
-	if (p == NULL || s->port.last == s->line.last)
+	if (p == NULL || w->port.last == w->line.last)
 		return;
-	sq_outbox_order_entered(p->order, &s->line, s->port.last, sq_holds_now(p->holds));
-	if (!sq_list_empty(&s->line.places))
+	sq_outbox_order_entered(p->order, &w->line, w->port.last, sq_holds_now(p->holds));
+	if (!sq_list_empty(&w->line.places))
 		places_settle(p);
 }
 
 void
-sq_outbox_places_gone(struct sq_outbox_places *p, struct sq_hold *s)
+sq_outbox_places_gone(struct sq_outbox_places *p, struct sq_outbox_writer *w)
 {
-	if (p == NULL)
-		return;
-	sq_outbox_order_close(p->order, &s->line);
+	sq_outbox_order_close(p->order, &w->line);
 	places_settle(p);
 }

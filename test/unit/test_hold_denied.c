@@ -16,6 +16,7 @@
 #include "sidecar/metrics/metrics.h"
 #include "sidecar/outbox/outbox.h"
 #include "sidecar/hold/hold.h"
+#include "sidecar/outbox/writer.h"
 
 static struct ev_loop *loop;
 static struct sq_sidecar_cfg cfg;
@@ -118,13 +119,15 @@ static void
 publish_one(void)
 {
 	struct sq_hold_params p = {.client_id = "app", .version = SQ_MQTT_V5, .receive_max = 10};
-	struct sq_hold *s = sq_hold_open(app->holds, &p, NULL, NULL);
+	struct sq_outbox_writer *w = sq_outbox_writer(app->outbox);
 	struct sq_lane_publish m = {.qos = 1,
 	    .packet_id = 1,
 	    .expiry_s = SQ_MSG_NO_EXPIRY,
 	    .topic = {(const unsigned char *)"t", 1}};
 
-	cr_assert_eq(sq_hold_publish(s, &m), 0);
+	p.gate = &w->gate;
+	w->hold = sq_hold_open(app->holds, &p, NULL, NULL);
+	cr_assert_eq(sq_outbox_publish(w, &m), 0);
 }
 
 static void

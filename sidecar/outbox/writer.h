@@ -1,0 +1,25 @@
+/* A client's way into the disk outbox: what it publishes there, and the gate that keeps its
+ * subscriptions in their place among that. */
+#ifndef SQ_SIDECAR_OUTBOX_WRITER_H
+#define SQ_SIDECAR_OUTBOX_WRITER_H
+
+#include "sidecar/hold/user.h"
+#include "sidecar/outbox/order.h"
+#include "sidecar/outbox/store.h"
+
+struct sq_outbox;
+struct sq_outbox_places;
+
+/* Goes with its hold, by the gate. */
+struct sq_outbox_writer {
+	struct sq_hold_gate gate;
+	struct sq_hold *hold; /* the client's, once it is open */
+	struct sq_outbox *outbox;
+	struct sq_outbox_places *places; /* NULL: its subscriptions have none */
+	struct sq_outbox_port port;
+	struct sq_outbox_line line; /* places of its subscriptions */
+};
+
+struct sq_outbox_writer *sq_outbox_writer_new(struct sq_outbox *, struct sq_outbox_places *);
+
+#endif
