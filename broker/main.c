@@ -29,6 +29,9 @@
 #include "core/memory.h"
 #include "core/program.h"
 #include "core/stop.h"
+#include "web/crew.h"
+#include "web/slot.h"
+#include "web/worker.h"
 
 enum {
 	LIVE_MS = 5000, /* a loop that has not turned for so long is stuck */
@@ -46,12 +49,20 @@ static const struct sq_engine_ops *const engines[] = {
     [SQ_BROKER_ENGINE_MEMORY] = &sq_engine_memory,
 };
 
+/* What main has on a worker: there it ticks what has no sockets. */
+struct ticker {
+	struct sq_slot slot;
+	struct sq_broker *broker;
+};
+
 struct program {
 	struct sq_broker_config config;
 	struct sq_config_live live;
+	struct sq_crew *crew;
+	struct ticker *tickers; /* one per worker, once the broker is there */
 	struct sq_auth *auth;
-	struct sq_front *front;
 	struct sq_broker *broker;
+	struct sq_front *front;
 	struct sq_admin *admin;
 	_Atomic bool listening, draining;
 	struct sq_stop *stop;
@@ -138,7 +149,7 @@ program_live(void *owner, struct sq_buf *why)
 {
 	const struct program *p = owner;
 
-	return sq_front_live(p->front, LIVE_MS, why);
+	return sq_crew_live(p->crew, LIVE_MS, why);
 }
 
 static struct sq_front_cfg
@@ -152,7 +163,7 @@ program_front_cfg(const struct program *p)
 	    .key_file = c->tls_key,
 	    .bundle_file = c->tls ? c->tls_bundle : NULL,
 	    .auth = p->auth,
-	    .workers = (unsigned)c->workers,
+	    .crew = p->crew,
 	    .max_packet = (uint32_t)c->max_packet,
 	    .max_inflight = (uint32_t)c->max_inflight,
 	    .idle_ms = c->link_idle_ms,
@@ -233,6 +244,39 @@ program_say_who(const struct sq_broker_config *c)
 	sq_buf_fini(&by);
 }
 
+static void
+ticker_tick(struct sq_slot *s, uint64_t now_ms)
+{
+	struct ticker *t = SQ_CONTAINER_OF(s, struct ticker, slot);
+
+	sq_memory_tick(now_ms);
+	if (sq_worker_index(s->worker) == 0)
+		sq_memory_metrics(&sq_broker_metrics, SQ_M_MEMORY_BYTES);
+	sq_broker_tick(t->broker, s->worker);
+}
+
+/* What the first tick shows is right before the first link comes. */
+static void
+program_tick_start(struct program *p)
+{
+	static const struct sq_slot_user user = {.tick = ticker_tick};
+
+	p->tickers = sq_xcalloc(sq_crew_size(p->crew), sizeof *p->tickers);
+	for (unsigned i = 0; i < sq_crew_size(p->crew); i++) {
+		p->tickers[i].broker = p->broker;
+		sq_slot_open(&p->tickers[i].slot, sq_crew_workers(p->crew)[i], &user, NULL);
+	}
+}
+
+static void
+program_tick_stop(struct program *p)
+{
+	for (unsigned i = 0; p->tickers != NULL && i < sq_crew_size(p->crew); i++)
+		sq_slot_close(&p->tickers[i].slot);
+	free(p->tickers);
+	p->tickers = NULL;
+}
+
 /* Brings everything up; on error a line in 'err'. */
 static int
 program_start(struct program *p, struct sq_buf *err)
@@ -247,6 +291,7 @@ program_start(struct program *p, struct sq_buf *err)
 	p->auth = sq_broker_config_auth(c, true, err);
 	if (p->auth == NULL)
 		return SQ_EINVAL;
+	p->crew = sq_crew_new((unsigned)c->workers);
 	front = program_front_cfg(p);
 	p->front = sq_front_new(&front, err);
 	if (p->front == NULL)
@@ -266,7 +311,7 @@ program_start(struct program *p, struct sq_buf *err)
 	if (broker.acl == NULL)
 		return SQ_EINVAL;
 	p->broker = sq_broker_new(
-	    &broker, sq_front_workers(p->front), (size_t)c->workers, &sq_broker_metrics, &why);
+	    &broker, sq_crew_workers(p->crew), (size_t)c->workers, &sq_broker_metrics, &why);
 	if (p->broker == NULL) {
 		sq_buf_printf(
 		    err, "store.dir: %.*s", (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
@@ -274,6 +319,7 @@ program_start(struct program *p, struct sq_buf *err)
 		return SQ_EIO;
 	}
 	sq_auth_start(p->auth); /* keys are kept in the store's directory, which is locked now */
+	program_tick_start(p);
 	sq_front_serve(p->front, p->broker);
 	p->listening = true;
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
@@ -288,16 +334,23 @@ program_start(struct program *p, struct sq_buf *err)
 	return SQ_OK;
 }
 
+/* Links end, then sessions, then the threads that both work on; what these worked on is freed
+ * while nothing turns. */
 static void
 program_stop(struct program *p)
 {
 	sq_admin_stop(&p->admin);
 	if (p->auth != NULL)
 		sq_auth_stop(p->auth);
+	program_tick_stop(p);
 	if (p->front != NULL)
 		sq_front_stop(p->front);
 	if (p->broker != NULL)
-		sq_broker_free(&p->broker);
+		sq_broker_stop(p->broker);
+	if (p->crew != NULL)
+		sq_crew_stop(p->crew);
+	sq_broker_free(&p->broker);
+	sq_crew_free(&p->crew);
 	sq_front_free(&p->front);
 	sq_auth_free(&p->auth);
 	sq_broker_config_free(&p->config);

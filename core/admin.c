@@ -348,13 +348,11 @@ admin_open(struct sq_admin *a)
 static void
 admin_close(struct sq_admin *a)
 {
-	h2o_multithread_queue_t *queue = a->ctx.queue;
 	h2o_loop_t *loop = a->ctx.loop;
 
-	h2o_multithread_unregister_receiver(queue, &a->stop);
-	sq_h2o_thread_fini(&a->ctx);
-	h2o_context_dispose(&a->ctx);
-	free(queue); /* h2o destroys it and leaves its memory */
+	h2o_multithread_unregister_receiver(a->ctx.queue, &a->stop);
+	sq_h2o_context_fini(&a->ctx);
+	sq_h2o_thread_fini(loop);
 	h2o_evloop_destroy(loop);
 	h2o_config_dispose(&a->config);
 }

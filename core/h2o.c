@@ -80,10 +80,36 @@ h2o_drain_http2_buffers(h2o_context_t *ctx)
 }
 
 void
-sq_h2o_thread_fini(h2o_context_t *ctx)
+sq_h2o_queue_free(h2o_multithread_queue_t **qp)
 {
+	h2o_multithread_destroy_queue(*qp);
+	free(*qp);
+	*qp = NULL;
+}
+
+void
+sq_h2o_context_fini(h2o_context_t *ctx)
+{
+	h2o_multithread_queue_t *queue = ctx->queue;
+
 	assert(h2o_linklist_is_empty(&ctx->http2._conns));
-	h2o_drain_http2_buffers(ctx);
+	h2o_timeout_unlink(&ctx->http2._graceful_shutdown_timeout);
+	h2o_context_dispose(ctx); /* destroys the queue and leaves its memory */
+	free(queue);
+}
+
+void
+sq_h2o_thread_fini(h2o_loop_t *loop)
+{
+	h2o_globalconf_t conf;
+	h2o_context_t ctx;
+
+	h2o_config_init(&conf);
+	(void)h2o_config_register_host(&conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+	h2o_context_init(&ctx, loop, &conf);
+	h2o_drain_http2_buffers(&ctx);
+	sq_h2o_context_fini(&ctx);
+	h2o_config_dispose(&conf);
 	h2o_drain_list(&h2o_socket_buffer_prototype.allocator);
 	h2o_drain_pool_chunks();
 }

@@ -7,14 +7,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Frees what h2o keeps for reuse in this thread.  Call it on the thread of
- * 'ctx' when its connections are gone, before h2o_context_dispose(); the loop
- * turns a few times inside.
- *
- * Two more things that h2o's own disposal leaves to the caller: ctx->queue,
- * read before h2o_context_dispose() and freed after it, and the loop, by
- * h2o_evloop_destroy() at last. */
-void sq_h2o_thread_fini(h2o_context_t *ctx);
+/* Destroys a queue that h2o_multithread_create_queue() made, its memory as well; no receiver is
+ * left in it. */
+void sq_h2o_queue_free(h2o_multithread_queue_t **qp);
+/* The end of h2o_context_init(), with all that h2o_context_dispose() leaves; the connections are
+ * gone. */
+void sq_h2o_context_fini(h2o_context_t *ctx);
+/* Frees what h2o keeps for reuse in the calling thread, whose contexts have ended; 'loop' is its
+ * own, turns a few times inside, and is the caller's to destroy. */
+void sq_h2o_thread_fini(h2o_loop_t *loop);
 
 /* What an HTTP/2 connection's requests hold. */
 struct sq_h2o_held {

@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -15,19 +14,27 @@
 #include "core/h2o.h"
 #include "core/mem.h"
 #include "core/thread.h"
+#include "web/slot.h"
 
 /* Tasks of one part of a turn before the sockets get their chance again. */
 #define WORKER_BURST 4096u
 
+/* A task is in h2o's queue or in ours, never in both. */
+_Static_assert(sizeof(struct sq_list) == sizeof(h2o_multithread_message_t) &&
+	_Alignof(struct sq_list) == _Alignof(h2o_multithread_message_t),
+    "h2o's link has its place in sq_task.node");
+
 enum state { S_STARTING, S_RUNNING, S_STOPPED, S_RELEASED };
 
 struct sq_worker {
-	struct sq_worker_cfg cfg;
+	unsigned index;
 	pthread_t thread;
-	h2o_context_t ctx;
+	h2o_loop_t *loop;
+	h2o_multithread_queue_t *queue;
 	h2o_multithread_receiver_t inbox;
 	struct sq_list due[SQ_TURN_PARTS];
-	uint64_t tick_ms; /* the next one */
+	struct sq_list slots; /* struct sq_slot */
+	uint64_t tick_ms;     /* the next one */
 	atomic_uint_fast64_t turned_ms;
 	atomic_bool stop;
 	pthread_mutex_t lock;
@@ -63,9 +70,9 @@ worker_receive(h2o_multithread_receiver_t *inbox, h2o_linklist_t *messages)
 	struct sq_worker *w = SQ_CONTAINER_OF(inbox, struct sq_worker, inbox);
 
 	while (!h2o_linklist_is_empty(messages)) {
-		struct sq_task *t = SQ_CONTAINER_OF(messages->next, struct sq_task, mt.link);
+		struct sq_task *t = SQ_CONTAINER_OF((void *)messages->next, struct sq_task, node);
 
-		h2o_linklist_unlink(&t->mt.link);
+		h2o_linklist_unlink(messages->next);
 		sq_list_push_back(&w->due[t->turn], &t->node);
 	}
 }
@@ -79,7 +86,19 @@ worker_due(const struct sq_worker *w)
 	return false;
 }
 
-/* The end of a turn: tasks, then at once the writes that they asked for. */
+/* The writes that the turn's tasks asked for, at once; then the slots. */
+static void
+worker_write(struct sq_worker *w)
+{
+	SQ_LIST_FOR_EACH(s, &w->slots, struct sq_slot, node) {
+		if (s->ctx != NULL)
+			h2o_timeout_run(w->loop, &s->ctx->zero_timeout, h2o_now(w->loop));
+		if (s->user->turned != NULL)
+			s->user->turned(s);
+	}
+}
+
+/* The end of a turn. */
 static void
 worker_turn(struct sq_worker *w)
 {
@@ -91,8 +110,17 @@ worker_turn(struct sq_worker *w)
 			t->run(t);
 		}
 	}
-	h2o_timeout_run(w->ctx.loop, &w->ctx.zero_timeout, h2o_now(w->ctx.loop));
-	w->cfg.turned(w->cfg.owner);
+	worker_write(w);
+}
+
+static void
+worker_tick(struct sq_worker *w, uint64_t now_ms)
+{
+	w->tick_ms = now_ms + SQ_WORKER_TICK_MS;
+	SQ_LIST_FOR_EACH(s, &w->slots, struct sq_slot, node) {
+		if (s->user->tick != NULL)
+			s->user->tick(s, now_ms);
+	}
 }
 
 static void
@@ -103,15 +131,13 @@ worker_loop(struct sq_worker *w)
 		int32_t wait = 0;
 
 		worker_now_ms = now;
-		if (now >= w->tick_ms) {
-			w->tick_ms = now + SQ_WORKER_TICK_MS;
-			w->cfg.tick(w->cfg.owner);
-		}
+		if (now >= w->tick_ms)
+			worker_tick(w, now);
 		if (!worker_due(w))
 			wait = (int32_t)(w->tick_ms - now);
 		atomic_store_explicit(&w->turned_ms, now, memory_order_relaxed);
 		worker_now_ms = 0;
-		h2o_evloop_run(w->ctx.loop, wait);
+		h2o_evloop_run(w->loop, wait);
 		worker_turn(w);
 	}
 }
@@ -121,27 +147,25 @@ worker_init(struct sq_worker *w)
 {
 	for (unsigned i = 0; i < SQ_TURN_PARTS; i++)
 		sq_list_init(&w->due[i]);
-	h2o_context_init(&w->ctx, h2o_evloop_create(), w->cfg.conf);
-	h2o_multithread_register_receiver(w->ctx.queue, &w->inbox, worker_receive);
+	sq_list_init(&w->slots);
+	w->loop = h2o_evloop_create();
+	w->queue = h2o_multithread_create_queue(w->loop);
+	h2o_multithread_register_receiver(w->queue, &w->inbox, worker_receive);
 	atomic_store(&w->turned_ms, sq_clock_ms());
 }
 
 static void
 worker_fini(struct sq_worker *w)
 {
-	h2o_loop_t *loop = w->ctx.loop;
-	h2o_multithread_queue_t *queue = w->ctx.queue;
-
 	do {
-		h2o_evloop_run(loop, 0);
+		h2o_evloop_run(w->loop, 0);
 		worker_turn(w);
 	} while (worker_due(w));
-	h2o_timeout_unlink(&w->ctx.http2._graceful_shutdown_timeout);
-	sq_h2o_thread_fini(&w->ctx);
-	h2o_multithread_unregister_receiver(queue, &w->inbox);
-	h2o_context_dispose(&w->ctx);
-	free(queue); /* h2o 2.2.5 destroys it and leaves the memory */
-	h2o_evloop_destroy(loop);
+	assert(sq_list_empty(&w->slots));
+	h2o_multithread_unregister_receiver(w->queue, &w->inbox);
+	sq_h2o_queue_free(&w->queue);
+	sq_h2o_thread_fini(w->loop);
+	h2o_evloop_destroy(w->loop);
 }
 
 static void *
@@ -160,18 +184,14 @@ worker_main(void *arg)
 }
 
 struct sq_worker *
-sq_worker_start(const struct sq_worker_cfg *cfg)
+sq_worker_start(unsigned index)
 {
 	struct sq_worker *w = sq_xcalloc(1, sizeof *w);
-	sigset_t all, old;
 
-	w->cfg = *cfg;
+	w->index = index;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
-	sq_thread_signals(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	h2o_multithread_create_thread(&w->thread, NULL, worker_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	sq_thread_start(&w->thread, worker_main, w); /* signals are the main thread's */
 	worker_await(w, S_RUNNING);
 	return w;
 }
@@ -199,16 +219,23 @@ sq_worker_free(struct sq_worker **wp)
 	free(w);
 }
 
+static void
+worker_send(struct sq_worker *to, struct sq_task *t)
+{
+	h2o_multithread_message_t *m = (void *)&t->node;
+
+	m->link = (h2o_linklist_t){NULL, NULL};
+	h2o_multithread_send_message(&to->inbox, m);
+}
+
 void
 sq_worker_post_in(struct sq_worker *to, enum sq_turn turn, struct sq_task *t)
 {
 	t->turn = turn;
-	if (to == worker_self) {
+	if (to == worker_self)
 		sq_list_push_back(&to->due[turn], &t->node);
-		return;
-	}
-	t->mt.link = (h2o_linklist_t){NULL, NULL};
-	h2o_multithread_send_message(&to->inbox, &t->mt);
+	else
+		worker_send(to, t);
 }
 
 void
@@ -221,8 +248,7 @@ void
 sq_worker_post_later(struct sq_task *t)
 {
 	t->turn = SQ_TURN_WORK;
-	t->mt.link = (h2o_linklist_t){NULL, NULL};
-	h2o_multithread_send_message(&worker_self->inbox, &t->mt);
+	worker_send(worker_self, t);
 }
 
 struct sq_worker *
@@ -234,7 +260,7 @@ sq_worker_self(void)
 unsigned
 sq_worker_index(const struct sq_worker *w)
 {
-	return w->cfg.index;
+	return w->index;
 }
 
 uint64_t
@@ -246,10 +272,16 @@ sq_worker_now_ms(const struct sq_worker *w)
 	return worker_now_ms;
 }
 
-h2o_context_t *
-sq_worker_context(struct sq_worker *w)
+h2o_loop_t *
+sq_worker_loop(struct sq_worker *w)
 {
-	return &w->ctx;
+	return w->loop;
+}
+
+struct sq_list *
+sq_worker_slots(struct sq_worker *w)
+{
+	return &w->slots;
 }
 
 uint64_t

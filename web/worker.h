@@ -1,13 +1,14 @@
-/* A worker: one thread, one h2o context, one loop.  Sessions and queues each
- * belong to one worker; what concerns them runs there.
+/* A worker: a thread with a loop.  An object that belongs to a worker is used on that thread
+ * alone, and so needs no lock.
  *
- * Work moves between workers as tasks.  A task posted to the own worker runs at
- * the end of the loop's turn, in order; to another it goes by h2o's multithread
- * queue.  Nothing here blocks. */
+ * Work moves between workers as tasks.  Tasks that the worker posts to itself run at the end of
+ * the loop's turn, in order; those of other threads come in with the next turn, in the order of
+ * each thread's posts.  Nothing here blocks.
+ *
+ * Workers are made by web/crew.h.  Who only posts needs nothing but this header. */
 #ifndef SQ_WEB_WORKER_H
 #define SQ_WEB_WORKER_H
 
-#include <h2o/multithread.h>
 #include <stdint.h>
 
 #include "core/list.h"
@@ -18,25 +19,28 @@ struct sq_worker;
  * acknowledgements that the same turn has made due. */
 enum sq_turn { SQ_TURN_WORK, SQ_TURN_FLUSH, SQ_TURN_ANSWER, SQ_TURN_PARTS };
 
+/* The user's memory; the worker's from the post until 'run' is called, and then the user's
+ * again. */
 struct sq_task {
-	h2o_multithread_message_t mt;
-	struct sq_list node;
+	struct sq_list node; /* the worker's */
 	void (*run)(struct sq_task *);
 	enum sq_turn turn; /* the worker's */
 };
 
-/* Runs 't' on 'to', which the caller keeps alive until then; from any thread.
- * A task is posted again only after it has begun to run. */
+/* Has 't' run on 'to', in the turn's part SQ_TURN_WORK.  The caller keeps 'to' alive until then.
+ * Thread: any.  Locks: none held after it. */
 void sq_worker_post(struct sq_worker *to, struct sq_task *t);
-/* The same, in another part of the turn than SQ_TURN_WORK. */
+/* The same, in any part of the turn.  Thread: any.  Locks: none held after it. */
 void sq_worker_post_in(struct sq_worker *to, enum sq_turn turn, struct sq_task *t);
-/* Runs 't' in the next turn of the worker whose thread this is, behind what has come in for it by
- * then: for work in slices. */
+/* Has 't' run in the next turn of the calling worker, behind all that other threads have posted
+ * by then: for work in slices.  Thread: a worker's. */
 void sq_worker_post_later(struct sq_task *t);
-/* The worker whose thread this is; NULL outside of one. */
+/* The worker whose thread calls; NULL outside of one.  Thread: any.  Locks: none. */
 struct sq_worker *sq_worker_self(void);
+/* Its number in the crew, from 0.  Thread: any.  Locks: none. */
 unsigned sq_worker_index(const struct sq_worker *);
-/* The loop's idea of now, CLOCK_MONOTONIC-like milliseconds; own thread only. */
+/* The loop's idea of now, in milliseconds of sq_clock_ms(): the same all through a part of a
+ * turn.  Thread: the worker's. */
 uint64_t sq_worker_now_ms(const struct sq_worker *);
 
 #endif

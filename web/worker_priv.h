@@ -1,4 +1,4 @@
-/* The life of a worker, for the front that owns them. */
+/* The life of a worker, for web/crew.c and web/slot.c. */
 #ifndef SQ_WEB_WORKER_PRIV_H
 #define SQ_WEB_WORKER_PRIV_H
 
@@ -8,26 +8,19 @@
 
 enum { SQ_WORKER_TICK_MS = 100 };
 
-struct sq_worker_cfg {
-	unsigned index;
-	h2o_globalconf_t *conf; /* complete; outlives the worker */
-	/* On the worker's thread, about every SQ_WORKER_TICK_MS. */
-	void (*tick)(void *owner);
-	void (*turned)(void *owner); /* likewise, at the end of each turn; not before 'tick' ran */
-	void *owner;
-};
-
 /* Starts the thread and returns when its loop can be posted to. */
-struct sq_worker *sq_worker_start(const struct sq_worker_cfg *);
+struct sq_worker *sq_worker_start(unsigned index);
 /* Ends the loop after its turn and waits for that.  Tasks may still be posted. */
 void sq_worker_stop(struct sq_worker *);
-/* Runs what was posted since, on the worker's thread, then frees '*wp'.  Such a
- * task posts to its own worker at most.  Connections are closed before. */
+/* Runs what was posted since on the worker's thread, ends that, and frees '*wp', if any.  Such a
+ * task posts to its own worker at most.  All slots are closed before. */
 void sq_worker_free(struct sq_worker **wp);
-
-/* Its own thread only. */
-h2o_context_t *sq_worker_context(struct sq_worker *);
-/* When its loop last turned, on sq_clock_ms(); any thread. */
+/* When its loop last turned, on sq_clock_ms().  Thread: any.  Locks: none. */
 uint64_t sq_worker_turned_ms(const struct sq_worker *);
+
+/* Thread: the worker's. */
+h2o_loop_t *sq_worker_loop(struct sq_worker *);
+/* struct sq_slot, in the order of their opening.  Thread: the worker's. */
+struct sq_list *sq_worker_slots(struct sq_worker *);
 
 #endif

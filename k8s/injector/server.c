@@ -150,7 +150,6 @@ server_open(struct sq_server *s)
 static void
 server_close(struct sq_server *s)
 {
-	h2o_multithread_queue_t *queue = s->ctx.queue;
 	h2o_loop_t *loop = s->ctx.loop;
 
 	sq_server_unlisten(s);
@@ -158,10 +157,9 @@ server_close(struct sq_server *s)
 	while (!sq_list_empty(&s->conns))
 		h2o_evloop_run(loop, SERVER_TICK_MS);
 	server_run_tasks(s);
-	h2o_multithread_unregister_receiver(queue, &s->woken);
-	sq_h2o_thread_fini(&s->ctx);
-	h2o_context_dispose(&s->ctx);
-	free(queue); /* h2o destroys it and leaves its memory */
+	h2o_multithread_unregister_receiver(s->ctx.queue, &s->woken);
+	sq_h2o_context_fini(&s->ctx);
+	sq_h2o_thread_fini(loop);
 	h2o_evloop_destroy(loop);
 	h2o_config_dispose(&s->config);
 	SSL_CTX_free(s->accept.ssl_ctx);

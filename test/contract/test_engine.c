@@ -1,5 +1,6 @@
 /* The contract of broker/engine/engine.h, on every engine that there is. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../support/fake_worker.h"

@@ -11,6 +11,8 @@
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "web/crew.h"
+#include "web/worker.h"
 
 struct sq_broker fake;
 
@@ -23,7 +25,6 @@ fake_front_cfg(void)
 {
 	return (struct sq_front_cfg){
 	    .listen = "127.0.0.1:0",
-	    .workers = 1,
 	    .max_packet = 65536,
 	    .idle_ms = 10000,
 	    .move_ms = 1000,
@@ -46,17 +47,25 @@ fake_msg(size_t len)
 }
 
 void
-fake_start(const struct sq_front_cfg *cfg)
+fake_start_on(unsigned workers, const struct sq_front_cfg *from)
 {
+	struct sq_front_cfg cfg = *from;
 	struct sq_buf err = {0};
 
 	shared = fake_msg(10);
-	fake.front = sq_front_new(cfg, &err);
+	cfg.crew = fake.crew = sq_crew_new(workers);
+	fake.front = sq_front_new(&cfg, &err);
 	if (fake.front == NULL) {
 		fprintf(stderr, "%.*s\n", (int)sq_buf_len(&err), sq_buf_data(&err));
 		abort();
 	}
 	sq_front_serve(fake.front, &fake);
+}
+
+void
+fake_start(const struct sq_front_cfg *cfg)
+{
+	fake_start_on(1, cfg);
 }
 
 void
@@ -66,6 +75,8 @@ fake_stop(void)
 		return;
 	sq_front_stop(fake.front);
 	fake_release();
+	sq_crew_stop(fake.crew);
+	sq_crew_free(&fake.crew);
 	sq_front_free(&fake.front);
 	sq_msg_unref(&shared);
 }
@@ -119,7 +130,7 @@ fake_word(struct sq_call *c, const char *word, unsigned n)
 	} else if (strcmp(word, "other") == 0) {
 		c->task.run = fake_other;
 		sq_worker_post(
-		    sq_front_workers(fake.front)[1 - sq_worker_index(sq_worker_self())], &c->task);
+		    sq_crew_workers(fake.crew)[1 - sq_worker_index(sq_worker_self())], &c->task);
 		return true;
 	} else {
 		static const struct {
@@ -203,12 +214,6 @@ fake_await(const atomic_uint *n, unsigned least)
 	return atomic_load(n) >= least;
 }
 
-void
-sq_broker_stop(struct sq_broker *b)
-{
-	(void)b;
-}
-
 bool
 sq_broker_outlet_opens(struct sq_broker *b, struct sq_outlet *l)
 {
@@ -227,11 +232,4 @@ sq_broker_outlet_writable(struct sq_broker *b, struct sq_outlet *l)
 {
 	if (sq_outlet_writable(l))
 		atomic_fetch_add(&b->writable, 1);
-}
-
-void
-sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
-{
-	if (w == sq_worker_self())
-		atomic_fetch_add(&b->ticks, 1);
 }

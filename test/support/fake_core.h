@@ -21,16 +21,19 @@
 #include "broker/front/link/front.h"
 
 struct sq_broker {
+	struct sq_crew *crew;
 	struct sq_front *front;
-	atomic_uint calls, held, links_closed, writable, ticks;
+	atomic_uint calls, held, links_closed, writable;
 	atomic_bool drained, blocked; /* blocked: a put found the link not writable */
 };
 
 extern struct sq_broker fake;
 
-/* A front with small times on a free port of loopback that serves 'fake'. */
+/* A front with small times on a free port of loopback. */
 struct sq_front_cfg fake_front_cfg(void);
+/* Has it serve 'fake' on a crew of its own: one worker, or as many as said. */
 void fake_start(const struct sq_front_cfg *);
+void fake_start_on(unsigned workers, const struct sq_front_cfg *);
 /* Stops and frees it; nothing may be left. */
 void fake_stop(void);
 /* Answers what is held, from this thread. */

@@ -1,4 +1,6 @@
 /* The PUT: who holds a session, and from what state both sides go on. */
+#include <stdio.h>
+
 #include "../support/broker_world.h"
 #include "../support/held_engine.h"
 #include "core/memory.h"

@@ -1,5 +1,6 @@
 /* Queues that end with messages in them: every one is counted, those of QoS 3 become dead
  * letters, each once, wherever the broker stops. */
+#include <stdio.h>
 #include <string.h>
 
 #include "../support/broker_world.h"

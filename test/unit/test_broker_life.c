@@ -1,4 +1,6 @@
 /* A session's end and what comes before it: detach, grace, will, expiry, drain. */
+#include <stdio.h>
+
 #include "../support/broker_world.h"
 #include "../support/held_engine.h"
 #include "core/clock.h"

@@ -1,4 +1,6 @@
 /* Retained messages for a new subscription come in slices, one in each turn of the worker. */
+#include <stdio.h>
+
 #include "../support/broker_world.h"
 
 enum { TOPICS = 2000 };

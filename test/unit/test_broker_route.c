@@ -1,4 +1,6 @@
 /* From a publish to the subscribers: QoS, options, retained, overlaps, limits. */
+#include <stdio.h>
+
 #include "../support/broker_world.h"
 
 enum { NO_LOCAL = 4, AS_PUBLISHED = 8, IF_NEW = 0x10, NEVER = 0x20 };

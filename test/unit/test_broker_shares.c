@@ -1,5 +1,7 @@
 /* What tenants have of the broker's totals: what is refused, in whose name, and that all of it
  * is given back. */
+#include <stdio.h>
+
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
 #include "broker/share/share.h"

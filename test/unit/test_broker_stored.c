@@ -1,4 +1,5 @@
 /* Sessions and groups over restarts of the broker, at each point of a crash. */
+#include <stdio.h>
 #include <string.h>
 
 #include "../support/broker_world.h"

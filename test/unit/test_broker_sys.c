@@ -1,4 +1,5 @@
 /* $SYS/broker: what is said, to whom, when, and what it leaves alone. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../support/broker_world.h"

@@ -1,4 +1,6 @@
 /* Tenants that share a topic space: what is the space's, and what is each one's own. */
+#include <stdio.h>
+
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
 #include "broker/shard/shard.h"

@@ -2,8 +2,10 @@
  * every engine must do is in test/contract/test_engine.c. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

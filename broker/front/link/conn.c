@@ -154,7 +154,7 @@ sq_conn_listen(struct sq_front_worker *p, unsigned index)
 		int *fd = &l->fds[index * SQ_LISTEN_ADDRS + i];
 
 		p->listeners[i] = h2o_evloop_socket_create(
-		    sq_worker_context(p->worker)->loop, *fd, H2O_SOCKET_FLAG_DONT_READ);
+		    p->slot.ctx->loop, *fd, H2O_SOCKET_FLAG_DONT_READ);
 		p->listeners[i]->data = p;
 		h2o_socket_read_start(p->listeners[i], conn_on_accept);
 		*fd = -1;
@@ -264,7 +264,7 @@ sq_conns_wake(void *front, unsigned worker)
 	struct sq_front *f = front;
 
 	f->parts[worker].leave.run = conns_leave;
-	sq_worker_post(f->workers[worker], &f->parts[worker].leave);
+	sq_worker_post(f->parts[worker].worker, &f->parts[worker].leave);
 }
 
 void

@@ -54,13 +54,13 @@ stream_wake(struct sq_stream *s)
 {
 	struct sq_front *f = s->conn->part->front;
 
-	for (unsigned i = 0; i < f->cfg.workers; i++) {
+	for (unsigned i = 0; i < f->n_parts; i++) {
 		struct wake *w = sq_xcalloc(1, sizeof *w);
 
 		w->task.run = wake_run;
 		w->broker = f->broker;
 		w->outlet = sq_outlet_ref(sq_link_outlet(s->link));
-		sq_worker_post(f->workers[i], &w->task);
+		sq_worker_post(f->parts[i].worker, &w->task);
 	}
 }
 

@@ -14,7 +14,6 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "core/memory.h"
 #include "core/tls.h"
 #include "proto/link/frame.h"
 
@@ -24,38 +23,22 @@ enum {
 	FRONT_FORCE_MS = 5000,     /* for sockets that were shut down to be noticed */
 	FRONT_POLL_MS = 5,
 	FRONT_FILES_MS = 1000, /* between two looks at certificate and bundle */
-	FRONT_ROUNDS = 4,      /* how far tasks may pass from worker to worker */
 	FRONT_STRANGER_BODY = 64 << 10,
 	FRONT_STRANGER_TOTAL = 16 << 20,
 };
 
-/* Something that a worker shall do. */
-struct command {
-	struct sq_task task;
-	struct sq_front_worker *part;
-	void (*run)(struct sq_front_worker *);
-};
-
-static void
-command_run(struct sq_task *t)
+static struct sq_front_worker *
+part_of(struct sq_slot *s)
 {
-	struct command *c = SQ_CONTAINER_OF(t, struct command, task);
-
-	c->run(c->part);
-	free(c);
+	return SQ_CONTAINER_OF(s, struct sq_front_worker, slot);
 }
 
+/* Has each worker do something, one after the other. */
 static void
-front_command(struct sq_front *f, void (*run)(struct sq_front_worker *))
+front_command(struct sq_front *f, void (*run)(void *part))
 {
-	for (unsigned i = 0; i < f->cfg.workers; i++) {
-		struct command *c = sq_xcalloc(1, sizeof *c);
-
-		c->task.run = command_run;
-		c->part = &f->parts[i];
-		c->run = run;
-		sq_worker_post(f->workers[i], &c->task);
-	}
+	for (unsigned i = 0; i < f->n_parts; i++)
+		sq_worker_do(f->parts[i].worker, run, &f->parts[i]);
 }
 
 static void
@@ -192,18 +175,12 @@ part_look_at_files(struct sq_front_worker *p, uint64_t now_ms)
 }
 
 static void
-part_tick(void *owner)
+part_tick(struct sq_slot *s, uint64_t now_ms)
 {
-	struct sq_front_worker *p = owner;
-	uint64_t now_ms;
+	struct sq_front_worker *p = part_of(s);
 
 	if (!p->serving)
 		return;
-	now_ms = sq_worker_now_ms(p->worker);
-	sq_memory_tick(now_ms);
-	if (sq_worker_index(p->worker) == 0)
-		sq_memory_metrics(p->front->cfg.metrics, SQ_M_MEMORY_BYTES);
-	sq_broker_tick(p->front->broker, p->worker);
 	sq_deliveries_tick(p, now_ms);
 	sq_conns_tick(p, now_ms);
 	if (now_ms < p->files_ms)
@@ -216,7 +193,7 @@ part_tick(void *owner)
 static int
 front_tls(struct sq_front *f, struct sq_buf *err)
 {
-	for (unsigned i = 0; i < f->cfg.workers; i++) {
+	for (unsigned i = 0; i < f->n_parts; i++) {
 		struct sq_front_worker *p = &f->parts[i];
 
 		p->bundle = sq_bundle_new(f->cfg.bundle_file);
@@ -231,23 +208,40 @@ front_tls(struct sq_front *f, struct sq_buf *err)
 
 /* Ours is put back before the sockets are polled again. */
 static void
-part_turned(void *owner)
+part_turned(struct sq_slot *s)
 {
-	sq_inputs_turn(owner);
+	sq_inputs_turn(part_of(s));
 }
 
 static void
-front_start(struct sq_front *f, unsigned i)
+part_opened(struct sq_slot *s)
+{
+	struct sq_front_worker *p = part_of(s);
+
+	p->accept = (h2o_accept_ctx_t){.ctx = s->ctx, .hosts = p->front->conf.hosts};
+	if (p->certificate != NULL)
+		part_use_certificate(p);
+	p->serving = true;
+	sq_conn_listen(p, sq_worker_index(p->worker));
+}
+
+static const struct sq_slot_user part_user = {
+    .opened = part_opened,
+    .tick = part_tick,
+    .turned = part_turned,
+};
+
+static void
+front_part(struct sq_front *f, unsigned i)
 {
 	struct sq_front_worker *p = &f->parts[i];
 
 	p->front = f;
+	p->worker = sq_crew_workers(f->cfg.crew)[i];
 	sq_list_init(&p->conns);
 	sq_list_init(&p->unread);
 	sq_list_init(&p->streams);
 	sq_list_init(&p->spare);
-	p->worker = f->workers[i] = sq_worker_start(&(struct sq_worker_cfg){
-	    .index = i, .conf = &f->conf, .tick = part_tick, .turned = part_turned, .owner = p});
 }
 
 struct sq_front *
@@ -255,38 +249,29 @@ sq_front_new(const struct sq_front_cfg *cfg, struct sq_buf *err)
 {
 	struct sq_front *f = sq_xcalloc(1, sizeof *f);
 
-	assert(cfg->workers > 0);
 	f->cfg = *cfg;
+	f->n_parts = sq_crew_size(cfg->crew);
 	if (f->cfg.heartbeat_ms == 0)
 		f->cfg.heartbeat_ms = FRONT_HEARTBEAT_MS;
 	if (f->cfg.unauthenticated_body == 0)
 		f->cfg.unauthenticated_body = FRONT_STRANGER_BODY;
 	if (f->cfg.unauthenticated_total == 0)
 		f->cfg.unauthenticated_total = FRONT_STRANGER_TOTAL;
-	f->strangers = sq_strangers_new(&(struct sq_strangers_cfg){.workers = cfg->workers,
+	f->strangers = sq_strangers_new(&(struct sq_strangers_cfg){.workers = f->n_parts,
 	    .max = cfg->max_connections,
 	    .per_address = cfg->strangers_per_address,
 	    .total = f->cfg.unauthenticated_total,
 	    .wake = sq_conns_wake,
 	    .owner = f});
-	f->parts = sq_xcalloc(cfg->workers, sizeof *f->parts);
-	f->workers = sq_xcalloc(cfg->workers, sizeof(struct sq_worker *));
+	f->parts = sq_xcalloc(f->n_parts, sizeof *f->parts);
+	for (unsigned i = 0; i < f->n_parts; i++)
+		front_part(f, i);
 	pthread_mutex_init(&f->lock, NULL);
 	front_configure(f);
 	if (front_tls(f, err) != SQ_OK ||
-	    sq_listen_open(&f->listen, "listen.address", cfg->listen, cfg->workers, err) != SQ_OK) {
+	    sq_listen_open(&f->listen, "listen.address", cfg->listen, f->n_parts, err) != SQ_OK)
 		sq_front_free(&f);
-		return NULL;
-	}
-	for (unsigned i = 0; i < cfg->workers; i++)
-		front_start(f, i);
 	return f;
-}
-
-struct sq_worker *const *
-sq_front_workers(const struct sq_front *f)
-{
-	return f->workers;
 }
 
 unsigned
@@ -295,29 +280,20 @@ sq_front_port(const struct sq_front *f)
 	return f->listen.port;
 }
 
-static void
-part_serve(struct sq_front_worker *p)
-{
-	p->accept = (h2o_accept_ctx_t){
-	    .ctx = sq_worker_context(p->worker), .hosts = p->front->conf.hosts};
-	if (p->certificate != NULL)
-		part_use_certificate(p);
-	p->serving = true;
-	part_tick(p); /* what it shows is right when the first link comes: 0 would be an expired
-			 certificate, or no limit of memory */
-	sq_conn_listen(p, sq_worker_index(p->worker));
-}
-
 void
 sq_front_serve(struct sq_front *f, struct sq_broker *broker)
 {
 	f->broker = broker;
-	front_command(f, part_serve);
+	f->serving = true;
+	for (unsigned i = 0; i < f->n_parts; i++)
+		sq_slot_open(&f->parts[i].slot, f->parts[i].worker, &part_user, &f->conf);
 }
 
 static void
-part_move(struct sq_front_worker *p)
+part_move(void *part)
 {
+	struct sq_front_worker *p = part;
+
 	SQ_LIST_FOR_EACH(c, &p->conns, struct sq_conn, node)
 		sq_conn_move(c, p->front->cfg.move_ms);
 }
@@ -329,8 +305,10 @@ sq_front_move(struct sq_front *f)
 }
 
 static void
-part_drain(struct sq_front_worker *p)
+part_drain(void *part)
 {
+	struct sq_front_worker *p = part;
+
 	sq_conn_unlisten(p);
 	SQ_LIST_FOR_EACH(c, &p->conns, struct sq_conn, node)
 		sq_conn_move(c, 0);
@@ -346,34 +324,20 @@ sq_front_drain(struct sq_front *f)
 bool
 sq_front_idle(const struct sq_front *f)
 {
-	for (unsigned i = 0; i < f->cfg.workers; i++)
+	for (unsigned i = 0; i < f->n_parts; i++)
 		if (atomic_load_explicit(&f->parts[i].running, memory_order_acquire) != 0)
 			return false;
 	return true;
 }
 
-bool
-sq_front_live(const struct sq_front *f, uint64_t ms, struct sq_buf *why)
-{
-	uint64_t now = sq_clock_ms();
-	bool live = true;
-
-	for (unsigned i = 0; i < f->cfg.workers; i++) {
-		if (now - sq_worker_turned_ms(f->workers[i]) <= ms)
-			continue;
-		sq_buf_printf(why, "worker %u: its loop has not turned for %llu ms\n", i,
-		    (unsigned long long)(now - sq_worker_turned_ms(f->workers[i])));
-		live = false;
-	}
-	return live;
-}
-
 static void
-part_goaway(struct sq_front_worker *p)
+part_goaway(void *part)
 {
+	struct sq_front_worker *p = part;
+
 	p->serving = false;
 	sq_conn_unlisten(p);
-	h2o_context_request_shutdown(sq_worker_context(p->worker));
+	h2o_context_request_shutdown(p->slot.ctx);
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node) {
 		if (c->stream != NULL)
 			sq_deliveries_end(c->stream);
@@ -381,16 +345,12 @@ part_goaway(struct sq_front_worker *p)
 }
 
 static void
-part_kill(struct sq_front_worker *p)
+part_kill(void *part)
 {
+	struct sq_front_worker *p = part;
+
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
 		sq_conn_kill(c);
-}
-
-static void
-part_barrier(struct sq_front_worker *p)
-{
-	atomic_fetch_sub_explicit(&p->front->barrier, 1, memory_order_release);
 }
 
 /* Waits until 'n' is 0; false after 'ms'. */
@@ -408,30 +368,20 @@ front_await(const atomic_uint *n, uint64_t ms)
 	return true;
 }
 
-/* Lets tasks that workers have posted to each other come to their end. */
-static void
-front_settle(struct sq_front *f)
-{
-	for (unsigned i = 0; i < FRONT_ROUNDS; i++) {
-		atomic_store_explicit(&f->barrier, f->cfg.workers, memory_order_relaxed);
-		front_command(f, part_barrier);
-		front_await(&f->barrier, UINT64_MAX / 2);
-	}
-}
-
 void
 sq_front_stop(struct sq_front *f)
 {
+	if (!f->serving)
+		return;
+	f->serving = false;
 	front_command(f, part_goaway);
 	if (!front_await(&f->conns, FRONT_GRACE_MS)) {
 		front_command(f, part_kill);
 		front_await(&f->conns, FRONT_FORCE_MS);
 	}
-	front_settle(f);
-	if (f->broker != NULL)
-		sq_broker_stop(f->broker);
-	for (unsigned i = 0; i < f->cfg.workers; i++)
-		sq_worker_stop(f->workers[i]);
+	sq_crew_settle(f->cfg.crew);
+	for (unsigned i = 0; i < f->n_parts; i++)
+		sq_slot_close(&f->parts[i].slot);
 }
 
 void
@@ -442,20 +392,17 @@ sq_front_free(struct sq_front **fp)
 	*fp = NULL;
 	if (f == NULL)
 		return;
-	for (unsigned i = 0; i < f->cfg.workers; i++) {
-		sq_worker_free(&f->workers[i]);
+	for (unsigned i = 0; i < f->n_parts; i++) {
 		sq_certificate_free(&f->parts[i].certificate);
 		sq_bundle_free(&f->parts[i].bundle);
 		sq_lingers_fini(&f->parts[i].lingers);
-		if (f->parts[i].front != NULL)
-			sq_calls_fini(&f->parts[i]);
+		sq_calls_fini(&f->parts[i]);
 	}
 	sq_strangers_free(&f->strangers);
 	sq_listen_close(&f->listen);
 	h2o_config_dispose(&f->conf);
 	sq_htab_fini(&f->links);
 	pthread_mutex_destroy(&f->lock);
-	free(f->workers);
 	free(f->parts);
 	free(f);
 }

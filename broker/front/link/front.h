@@ -1,19 +1,20 @@
 /* The HTTP front: sockets, connections, requests and deliveries responses.
  *
  * It knows HTTP/2 and the link's resources; what a request means to a session
- * is the broker's (broker/broker.h).  All calls come from the main thread. */
+ * is the broker's (broker/broker.h).  It works on the crew's threads (web/crew.h).
+ * All calls come from the main thread. */
 #ifndef SQ_BROKER_FRONT_LINK_FRONT_H
 #define SQ_BROKER_FRONT_LINK_FRONT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "web/worker.h"
 #include "core/buf.h"
 #include "core/metrics.h"
 
 struct sq_auth;
 struct sq_broker;
+struct sq_crew;
 struct sq_front;
 
 struct sq_front_cfg {
@@ -22,12 +23,12 @@ struct sq_front_cfg {
 	    *cert_file; /* with key_file: TLS by them, also when they change; NULL: clear text */
 	const char *key_file;
 	const char
-	    *bundle_file;     /* served to sidecars, whom they are to trust; NULL or empty: none */
-	struct sq_auth *auth; /* who may come; outlives the front; NULL: nobody is asked */
-	unsigned workers;
-	uint32_t max_packet;      /* bytes; bodies may be SQ_BODY_SLACK larger */
-	uint32_t max_inflight;    /* deliveries that a PUT may list besides */
-	uint64_t idle_ms;         /* a connection without an open request is closed */
+	    *bundle_file;      /* served to sidecars, whom they are to trust; NULL or empty: none */
+	struct sq_auth *auth;  /* who may come; outlives the front; NULL: nobody is asked */
+	struct sq_crew *crew;  /* outlives the front */
+	uint32_t max_packet;   /* bytes; bodies may be SQ_BODY_SLACK larger */
+	uint32_t max_inflight; /* deliveries that a PUT may list besides */
+	uint64_t idle_ms;      /* a connection without an open request is closed */
 	uint64_t link_max_age_ms; /* then the link is asked to move; 0: never */
 	uint64_t move_ms;         /* and so much later closed */
 	uint64_t heartbeat_ms;    /* 0: 5 s, as the protocol says */
@@ -40,10 +41,8 @@ struct sq_front_cfg {
 	const struct sq_metrics *metrics;
 };
 
-/* Binds the addresses and starts the workers; nothing is accepted yet.  NULL
- * with a line in 'err'. */
+/* Binds the addresses; nothing is accepted yet.  NULL with a line in 'err'. */
 struct sq_front *sq_front_new(const struct sq_front_cfg *, struct sq_buf *err);
-struct sq_worker *const *sq_front_workers(const struct sq_front *);
 unsigned sq_front_port(const struct sq_front *);
 /* Accepts connections from now on, for 'broker'. */
 void sq_front_serve(struct sq_front *, struct sq_broker *);
@@ -55,12 +54,11 @@ void sq_front_move(struct sq_front *);
 void sq_front_drain(struct sq_front *);
 /* True when no request is with the broker. */
 bool sq_front_idle(const struct sq_front *);
-/* Whether each worker's loop has turned within 'ms'; appends who has not. */
-bool sq_front_live(const struct sq_front *, uint64_t ms, struct sq_buf *why);
-/* GOAWAY, the end of every deliveries response, then of the connections; the
- * workers have stopped when it returns, after a second or so at worst. */
+/* GOAWAY, the end of every deliveries response, then of the connections; none is
+ * left when it returns, after a second or so at worst, and nothing is on its way to the
+ * broker.  Whether it serves or not. */
 void sq_front_stop(struct sq_front *);
-/* After sq_front_stop() and sq_broker_free(). */
+/* After sq_front_stop() and sq_broker_free(), when the crew has stopped. */
 void sq_front_free(struct sq_front **fp);
 
 #endif

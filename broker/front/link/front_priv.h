@@ -22,7 +22,9 @@
 #include "broker/front/link/route.h"
 #include "broker/front/link/stranger.h"
 #include "broker/metrics/metrics.h"
-#include "web/worker_priv.h"
+#include "web/crew.h"
+#include "web/slot.h"
+#include "web/worker.h"
 #include "core/htab.h"
 #include "core/list.h"
 #include "core/listen.h"
@@ -31,6 +33,7 @@ struct sq_stream;
 
 /* The front's part on one worker; that worker's thread only, but for the atomics. */
 struct sq_front_worker {
+	struct sq_slot slot;
 	struct sq_front *front;
 	struct sq_worker *worker;
 	h2o_accept_ctx_t accept;
@@ -62,11 +65,11 @@ struct sq_front {
 	h2o_globalconf_t conf;
 	struct sq_listen listen;
 	struct sq_front_worker *parts; /* one per worker */
-	struct sq_worker **workers;
+	unsigned n_parts;
+	bool serving; /* its slots are open */
 	struct sq_strangers *strangers;
 	atomic_uint conns;
 	atomic_size_t bodies; /* bytes of good connections, while memory is short */
-	atomic_uint barrier;  /* workers that have not reached it */
 	atomic_bool draining;
 	pthread_mutex_t lock;
 	struct sq_htab links; /* open streams by link id; under 'lock' */

@@ -164,7 +164,7 @@ input_pass(struct sq_conn *c, h2o_socket_t *sock, const char *err)
 	c->input.turning = true; /* keeps it */
 	c->input.next(sock, err);
 	c->input.turning = false;
-	errors = sq_h2o_stream_errors(sq_worker_context(p->worker));
+	errors = sq_h2o_stream_errors(p->slot.ctx);
 	if (errors != p->stream_errors) /* they come from here alone */
 		sq_toll_spend(
 		    &c->input.toll, (unsigned)(errors - p->stream_errors) * SQ_TOLL_ERROR);

@@ -1,0 +1,157 @@
+/* web/crew.h and web/slot.h: threads, slots and their calls, tasks, and the end. */
+#include <criterion/criterion.h>
+
+#include <stdatomic.h>
+
+#include "core/mem.h"
+#include "web/crew.h"
+#include "web/slot.h"
+#include "web/worker.h"
+
+enum { WORKERS = 3 };
+
+struct part {
+	struct sq_slot slot;
+	atomic_uint opened, ticks, turns;
+};
+
+static struct sq_crew *crew;
+
+static void
+end(void)
+{
+	sq_crew_stop(crew);
+	sq_crew_free(&crew);
+}
+
+static struct part *
+part_of(struct sq_slot *s)
+{
+	cr_assert_eq(sq_worker_self(), s->worker);
+	return SQ_CONTAINER_OF(s, struct part, slot);
+}
+
+static void
+opened(struct sq_slot *s)
+{
+	cr_assert_eq(part_of(s)->ticks, 0);
+	part_of(s)->opened++;
+}
+
+static void
+tick(struct sq_slot *s, uint64_t now_ms)
+{
+	cr_assert_eq(now_ms, sq_worker_now_ms(s->worker));
+	part_of(s)->ticks++;
+}
+
+static void
+turned(struct sq_slot *s)
+{
+	cr_assert(part_of(s)->ticks > 0);
+	part_of(s)->turns++;
+}
+
+static const struct sq_slot_user user = {opened, tick, turned};
+
+Test(crew, a_slot_ticks_and_turns_on_its_worker_until_it_is_closed)
+{
+	struct part parts[WORKERS] = {0};
+	unsigned ticks;
+
+	crew = sq_crew_new(WORKERS);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		sq_slot_open(&parts[i].slot, sq_crew_workers(crew)[i], &user, NULL);
+		cr_assert_eq(sq_worker_index(parts[i].slot.worker), i);
+		cr_assert_eq(parts[i].opened, 1);
+		cr_assert_eq(parts[i].ticks, 1, "at once");
+	}
+	while (parts[WORKERS - 1].ticks < 3)
+		sq_crew_settle(crew);
+	cr_assert(parts[0].turns > 0);
+	for (unsigned i = 0; i < WORKERS; i++)
+		sq_slot_close(&parts[i].slot);
+	ticks = parts[0].ticks;
+	sq_slot_close(&parts[0].slot); /* not open */
+	end();
+	cr_assert_eq(parts[0].ticks, ticks);
+}
+
+/* A task that passes on to the next worker until it is at its end. */
+struct runner {
+	struct sq_task task;
+	unsigned left;
+	atomic_uint *over;
+};
+
+static void
+run_on(struct sq_task *t)
+{
+	struct runner *r = SQ_CONTAINER_OF(t, struct runner, task);
+	unsigned next = (sq_worker_index(sq_worker_self()) + 1) % WORKERS;
+
+	if (r->left-- > 0)
+		sq_worker_post(sq_crew_workers(crew)[next], t);
+	else
+		atomic_fetch_add(r->over, 1);
+}
+
+Test(crew, it_settles_once_tasks_have_passed_from_worker_to_worker)
+{
+	atomic_uint over = 0;
+	struct runner runners[100];
+
+	crew = sq_crew_new(WORKERS);
+	for (unsigned i = 0; i < SQ_ARRAY_LEN(runners); i++) {
+		runners[i] = (struct runner){{.run = run_on}, 3, &over};
+		sq_worker_post(sq_crew_workers(crew)[i % WORKERS], &runners[i].task);
+	}
+	sq_crew_settle(crew);
+	cr_assert_eq(over, SQ_ARRAY_LEN(runners));
+	end();
+}
+
+static struct sq_task by_part[SQ_TURN_PARTS];
+static unsigned order[SQ_TURN_PARTS], n_order;
+
+static void
+note(struct sq_task *t)
+{
+	order[n_order++] = (unsigned)(t - by_part);
+}
+
+static void
+post_backwards(void *arg)
+{
+	(void)arg;
+	for (unsigned i = SQ_TURN_PARTS; i-- > 0;) {
+		by_part[i].run = note;
+		sq_worker_post_in(sq_worker_self(), (enum sq_turn)i, &by_part[i]);
+	}
+}
+
+Test(crew, the_parts_of_a_turn_have_an_order)
+{
+	crew = sq_crew_new(1);
+	sq_worker_do(sq_crew_workers(crew)[0], post_backwards, NULL);
+	sq_crew_settle(crew);
+	cr_assert_eq(n_order, SQ_TURN_PARTS);
+	for (unsigned i = 0; i < SQ_TURN_PARTS; i++)
+		cr_assert_eq(order[i], i);
+	end();
+}
+
+Test(crew, what_is_posted_to_a_crew_that_has_stopped_runs_before_it_is_freed)
+{
+	atomic_uint over = 0;
+	struct runner r = {{.run = run_on}, 0, &over};
+
+	crew = sq_crew_new(WORKERS);
+	cr_assert(sq_crew_live(crew, 60000, NULL));
+	sq_crew_stop(crew);
+	sq_worker_post(sq_crew_workers(crew)[1], &r.task);
+	cr_assert_eq(over, 0);
+	sq_crew_free(&crew);
+	cr_assert_eq(over, 1);
+	cr_assert_null(crew);
+}

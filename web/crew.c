@@ -1,0 +1,124 @@
+/* See web/crew.h. */
+#include "web/crew.h"
+
+#include <assert.h>
+#include <semaphore.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "core/mem.h"
+#include "web/worker_priv.h"
+
+enum { CREW_ROUNDS = 4 }; /* how far tasks may pass from worker to worker */
+
+struct sq_crew {
+	unsigned n;
+	bool stopped;
+	struct sq_worker *workers[];
+};
+
+struct sq_crew *
+sq_crew_new(unsigned n)
+{
+	struct sq_crew *c = sq_xcalloc(1, sizeof *c + n * sizeof(struct sq_worker *));
+
+	assert(n > 0);
+	c->n = n;
+	for (unsigned i = 0; i < n; i++)
+		c->workers[i] = sq_worker_start(i);
+	return c;
+}
+
+unsigned
+sq_crew_size(const struct sq_crew *c)
+{
+	return c->n;
+}
+
+struct sq_worker *const *
+sq_crew_workers(const struct sq_crew *c)
+{
+	return c->workers;
+}
+
+bool
+sq_crew_live(const struct sq_crew *c, uint64_t ms, struct sq_buf *why)
+{
+	bool live = true;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		int64_t since_ms = (int64_t)(sq_clock_ms() - sq_worker_turned_ms(c->workers[i]));
+
+		if (since_ms <= (int64_t)ms)
+			continue;
+		sq_buf_printf(why, "worker %u: its loop has not turned for %lld ms\n", i,
+		    (long long)since_ms);
+		live = false;
+	}
+	return live;
+}
+
+struct errand {
+	struct sq_task task;
+	void (*run)(void *arg);
+	void *arg;
+	sem_t over;
+};
+
+static void
+errand_run(struct sq_task *t)
+{
+	struct errand *e = SQ_CONTAINER_OF(t, struct errand, task);
+
+	e->run(e->arg);
+	sem_post(&e->over);
+}
+
+void
+sq_worker_do(struct sq_worker *w, void (*run)(void *arg), void *arg)
+{
+	struct errand e = {.task.run = errand_run, .run = run, .arg = arg};
+
+	assert(sq_worker_self() == NULL);
+	sem_init(&e.over, 0, 0);
+	sq_worker_post(w, &e.task);
+	while (sem_wait(&e.over) != 0)
+		continue;
+	sem_destroy(&e.over);
+}
+
+static void
+crew_pass(void *arg)
+{
+	(void)arg;
+}
+
+void
+sq_crew_settle(struct sq_crew *c)
+{
+	for (unsigned round = 0; round < CREW_ROUNDS; round++)
+		for (unsigned i = 0; i < c->n; i++)
+			sq_worker_do(c->workers[i], crew_pass, NULL);
+}
+
+void
+sq_crew_stop(struct sq_crew *c)
+{
+	for (unsigned i = 0; i < c->n; i++)
+		sq_worker_stop(c->workers[i]);
+	c->stopped = true;
+}
+
+void
+sq_crew_free(struct sq_crew **cp)
+{
+	struct sq_crew *c = *cp;
+
+	*cp = NULL;
+	if (c == NULL)
+		return;
+	assert(c->stopped);
+	for (unsigned i = 0; i < c->n; i++)
+		sq_worker_free(&c->workers[i]);
+	free(c);
+}

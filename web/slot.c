@@ -1,0 +1,69 @@
+/* Slots of workers; see web/slot.h.
+ *
+ * A context is made, used and freed on the worker's thread: libh2o 2.2.5 keeps recycled buffers
+ * per thread. */
+#include "web/slot.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "core/h2o.h"
+#include "core/mem.h"
+#include "web/crew.h"
+#include "web/worker_priv.h"
+
+struct opening {
+	struct sq_slot *slot;
+	h2o_globalconf_t *conf;
+};
+
+static void
+slot_open(void *arg)
+{
+	const struct opening *o = arg;
+	struct sq_slot *s = o->slot;
+
+	if (o->conf != NULL) {
+		s->ctx = sq_xcalloc(1, sizeof *s->ctx);
+		h2o_context_init(s->ctx, sq_worker_loop(s->worker), o->conf);
+	}
+	sq_list_push_back(sq_worker_slots(s->worker), &s->node);
+	if (s->user->opened != NULL)
+		s->user->opened(s);
+	if (s->user->tick != NULL)
+		s->user->tick(s, sq_worker_now_ms(s->worker));
+}
+
+void
+sq_slot_open(struct sq_slot *s, struct sq_worker *worker, const struct sq_slot_user *user,
+    h2o_globalconf_t *conf)
+{
+	struct opening o = {s, conf};
+
+	assert(s->worker == NULL);
+	s->worker = worker;
+	s->user = user;
+	sq_worker_do(worker, slot_open, &o);
+}
+
+static void
+slot_close(void *arg)
+{
+	struct sq_slot *s = arg;
+
+	sq_list_remove(&s->node);
+	if (s->ctx == NULL)
+		return;
+	sq_h2o_context_fini(s->ctx);
+	free(s->ctx);
+	s->ctx = NULL;
+}
+
+void
+sq_slot_close(struct sq_slot *s)
+{
+	if (s->worker == NULL)
+		return;
+	sq_worker_do(s->worker, slot_close, s);
+	s->worker = NULL;
+}

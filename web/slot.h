@@ -1,0 +1,42 @@
+/* A slot: what a user of the crew has on one worker: its turn in the loop and, if it serves
+ * HTTP, an h2o context there.  The user embeds one in its part of each worker. */
+#ifndef SQ_WEB_SLOT_H
+#define SQ_WEB_SLOT_H
+
+#include <stdint.h>
+
+#include "core/list.h"
+
+struct sq_slot;
+struct sq_worker;
+struct st_h2o_context_t;
+struct st_h2o_globalconf_t;
+
+/* What the worker tells the user.  All on the worker's thread; none opens or closes a slot. */
+struct sq_slot_user {
+	/* The slot is open, before anything else; may be NULL. */
+	void (*opened)(struct sq_slot *);
+	/* At once behind 'opened', then about every 100 ms; may be NULL. */
+	void (*tick)(struct sq_slot *, uint64_t now_ms);
+	/* At the end of each turn, when the turn's tasks have run and their answers have been
+	 * handed to the sockets, which have not been polled again; may be NULL. */
+	void (*turned)(struct sq_slot *);
+};
+
+struct sq_slot {
+	struct sq_list node; /* the worker's */
+	struct sq_worker *worker;
+	const struct sq_slot_user *user;
+	struct st_h2o_context_t *ctx; /* NULL: of a user without a configuration, and not open */
+};
+
+/* Opens a slot on 'worker' and waits for that; zeroed before.  'conf' is complete and outlives the
+ * slot; NULL: the user has no sockets.  Thread: not a worker's. */
+void sq_slot_open(struct sq_slot *, struct sq_worker *worker, const struct sq_slot_user *,
+    struct st_h2o_globalconf_t *conf);
+/* Closes the slot and waits for that; its connections and listening sockets are closed before.
+ * Tasks may still be posted to the worker.  A slot that is not open is left as it is.  Thread:
+ * not a worker's. */
+void sq_slot_close(struct sq_slot *);
+
+#endif
