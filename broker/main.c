@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "broker/auth/acl.h"
-#include "broker/auth/token_new.h"
+#include "broker/auth/acl/acl.h"
+#include "broker/auth/tokens/token_new.h"
 #include "broker/broker.h"
 #include "broker/config/config.h"
 #include "broker/config/auth.h"

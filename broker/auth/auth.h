@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "broker/auth/identity.h"
-#include "broker/auth/reason.h"
+#include "broker/auth/identity/identity.h"
+#include "broker/auth/identity/reason.h"
 #include "core/buf.h"
 #include "core/list.h"
 #include "core/msg.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/auth/digest.h"
+#include "broker/auth/identity/digest.h"
 #include "broker/auth/issuers_priv.h"
 #include "core/clock.h"
 #include "core/mem.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "broker/auth/issuers_priv.h"
-#include "broker/auth/jwt.h"
+#include "broker/auth/jwt/jwt.h"
 #include "core/clock.h"
 
 /* The issuer that a token names: by the name that its keys have, as servers say theirs. */

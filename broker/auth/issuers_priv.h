@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "broker/auth/issuers.h"
-#include "broker/auth/jwks.h"
+#include "broker/auth/jwt/jwks.h"
 #include "broker/auth/key_fetch.h"
 #include "core/file.h"
 #include "core/list.h"

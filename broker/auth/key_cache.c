@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/auth/jwks.h"
+#include "broker/auth/jwt/jwks.h"
 #include "core/crc32c.h"
 #include "core/file.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "broker/auth/jwks.h"
+#include "broker/auth/jwt/jwks.h"
 #include "core/mem.h"
 #include "net/kube_api/kube_api.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/auth/tokens_file.h"
+#include "broker/auth/tokens/tokens_file.h"
 #include "broker/auth/watched.h"
 #include "core/clock.h"
 #include "core/log.h"

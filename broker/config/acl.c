@@ -1,7 +1,7 @@
 /* Who may do what, by the broker's configuration: from the records of "acl" to rules. */
 #include <stdlib.h>
 
-#include "broker/auth/acl.h"
+#include "broker/auth/acl/acl.h"
 #include "broker/config/config.h"
 #include "core/mem.h"
 

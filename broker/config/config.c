@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/auth/acl.h"
+#include "broker/auth/acl/acl.h"
 #include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/auth/acl.h"
+#include "broker/auth/acl/acl.h"
 #include "broker/auth/cert_name.h"
-#include "broker/auth/identity.h"
-#include "broker/auth/tokens_file.h"
+#include "broker/auth/identity/identity.h"
+#include "broker/auth/tokens/tokens_file.h"
 #include "core/file.h"
 #include "core/mem.h"
 #include "core/program.h"

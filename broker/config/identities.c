@@ -1,7 +1,7 @@
 /* The part of the broker's configuration that says who may come: what single keys can't show. */
 #include <string.h>
 
-#include "broker/auth/tokens_file.h"
+#include "broker/auth/tokens/tokens_file.h"
 #include "broker/config/config.h"
 
 /* What is wrong with an item of auth.issuers; NULL: nothing. */

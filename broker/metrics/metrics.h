@@ -2,7 +2,7 @@
 #ifndef SQ_BROKER_METRICS_METRICS_H
 #define SQ_BROKER_METRICS_METRICS_H
 
-#include "broker/auth/reason.h"
+#include "broker/auth/identity/reason.h"
 #include "broker/port/ends.h"
 #include "core/memory.h"
 #include "core/metrics.h"
@@ -154,7 +154,7 @@ enum sq_broker_metric { SQ_BROKER_METRICS(SQ_BROKER_METRIC_ENUM) SQ_M_COUNT };
 /* The counter of a reason why a connection was ended. */
 #define SQ_M_ENDED(why) ((enum sq_broker_metric)(SQ_M_ENDED_TIME + (int)(why)-SQ_END_TIME))
 
-/* The row of an enum sq_denied (broker/auth/allowed.h). */
+/* The row of an enum sq_denied (broker/auth/identity/allowed.h). */
 #define SQ_M_DENIED(why) ((enum sq_broker_metric)(SQ_M_AUTH_REFUSED_SPACE + (int)(why)-1))
 
 extern const struct sq_metrics sq_broker_metrics;

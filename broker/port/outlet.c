@@ -1,7 +1,7 @@
 /* See broker/port/outlet.h: references, the end, and which account counts the connection. */
 #include "broker/port/outlet.h"
 
-#include "broker/auth/identity.h"
+#include "broker/auth/identity/identity.h"
 #include "broker/share/share.h"
 
 void

@@ -2,13 +2,13 @@
  * again of all that it has when rules change or somebody else takes it over.
  *
  * A session keeps what the rules say of whoever has attached it last, his identity, the
- * client id and the space, as a subject of broker/auth/acl.h: NULL where nothing is denied,
+ * client id and the space, as a subject of broker/auth/acl/acl.h: NULL where nothing is denied,
  * so that then nothing is asked.  The identity's name is stored with the session, which is
  * asked about again after a start; one of a time before names has none until somebody comes. */
 #ifndef SQ_BROKER_PERMIT_H
 #define SQ_BROKER_PERMIT_H
 
-#include "broker/auth/identity.h"
+#include "broker/auth/identity/identity.h"
 
 struct sq_acl_subject;
 struct sq_broker;

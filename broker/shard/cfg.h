@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "broker/auth/allowed.h"
+#include "broker/auth/identity/allowed.h"
 #include "proto/link/limits.h"
 #include "store/log.h"
 

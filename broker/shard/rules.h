@@ -1,4 +1,4 @@
-/* The rules in force (broker/auth/acl.h): taken out of the configuration at the start and
+/* The rules in force (broker/auth/acl/acl.h): taken out of the configuration at the start and
  * whenever that changes, and used by all workers.
  *
  * Each change has a version.  Whoever keeps what rules say, as a session does
@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "broker/auth/acl.h"
+#include "broker/auth/acl/acl.h"
 
 struct sq_rules;
 

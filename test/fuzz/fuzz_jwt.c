@@ -3,7 +3,7 @@
  *
  * The input is a token's text; or with '!' before it, "header|claims|signature" before it
  * is encoded, so that what is behind the encoding is reached; or with '{', a key set. */
-#include "broker/auth/jwt.h"
+#include "broker/auth/jwt/jwt.h"
 
 #include <assert.h>
 #include <cjose/cjose.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/auth/jwks.h"
+#include "broker/auth/jwt/jwks.h"
 
 static struct sq_jwks *keys;
 

@@ -1,6 +1,6 @@
 /* The tokens file: any text is a table, or is refused with the line that is wrong and
  * nothing of what the line has; and whom the table lets in has a line that says so. */
-#include "broker/auth/tokens_file.h"
+#include "broker/auth/tokens/tokens_file.h"
 
 #include <assert.h>
 #include <stdint.h>

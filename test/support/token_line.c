@@ -1,6 +1,6 @@
 #include "token_line.h"
 
-#include "broker/auth/digest.h"
+#include "broker/auth/identity/digest.h"
 #include "core/msg.h"
 
 void

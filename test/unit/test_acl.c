@@ -1,5 +1,5 @@
 /* broker/auth/acl: who may do what. */
-#include "broker/auth/acl.h"
+#include "broker/auth/acl/acl.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "broker/auth/allowed.h"
+#include "broker/auth/identity/allowed.h"
 
 enum { GROUP_MAX = 255, ACCOUNT = 4711, OTHER = 4712 };
 

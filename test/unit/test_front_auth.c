@@ -17,7 +17,7 @@
 #include "../support/jwt_maker.h"
 #include "../support/temp_dir.h"
 #include "broker/auth/auth.h"
-#include "broker/auth/jwt.h"
+#include "broker/auth/jwt/jwt.h"
 #include "broker/metrics/metrics.h"
 #include "core/mem.h"
 #include "proto/link/frame.h"

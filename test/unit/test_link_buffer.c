@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "../support/fake_worker.h"
-#include "broker/auth/identity.h"
+#include "broker/auth/identity/identity.h"
 #include "broker/front/link/link.h"
 #include "broker/share/share.h"
 #include "core/mem.h"

@@ -11,8 +11,8 @@
 #include "../support/temp_file.h"
 #include "../support/token_line.h"
 #include "broker/auth/auth.h"
-#include "broker/auth/token_new.h"
-#include "broker/auth/tokens_file.h"
+#include "broker/auth/tokens/token_new.h"
+#include "broker/auth/tokens/tokens_file.h"
 #include "core/clock.h"
 #include "core/mem.h"
 

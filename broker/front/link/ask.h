@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "broker/auth/auth.h"
-#include "broker/auth/digest.h"
+#include "broker/auth/identity/digest.h"
 
 struct sq_conn;
 struct sq_front_worker;

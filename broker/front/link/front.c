@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "broker/auth/allowed.h"
+#include "broker/auth/identity/allowed.h"
 #include "broker/broker.h"
 #include "broker/front/link/answer.h"
 #include "broker/front/link/front_priv.h"

@@ -1,4 +1,4 @@
-#include "broker/auth/allowed.h"
+#include "broker/auth/identity/allowed.h"
 
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /* What the parts of broker/auth/acl share: rules that are checked. */
-#ifndef SQ_BROKER_AUTH_ACL_PRIV_H
-#define SQ_BROKER_AUTH_ACL_PRIV_H
+#ifndef SQ_BROKER_AUTH_ACL_ACL_PRIV_H
+#define SQ_BROKER_AUTH_ACL_ACL_PRIV_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "broker/auth/acl.h"
+#include "broker/auth/acl/acl.h"
 
 struct sq_acl_checked {
 	bool deny;

@@ -1,8 +1,8 @@
-/* Signed tokens; see broker/auth/jwt.h.
+/* Signed tokens; see broker/auth/jwt/jwt.h.
  *
  * cjose verifies signatures.  What it would take by the header alone (other algorithms,
  * "none", extensions) does not get that far. */
-#include "broker/auth/jwt.h"
+#include "broker/auth/jwt/jwt.h"
 
 #include <limits.h>
 #include <cjose/cjose.h>

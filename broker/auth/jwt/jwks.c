@@ -1,8 +1,8 @@
-/* Sets of public keys; see broker/auth/jwks.h.
+/* Sets of public keys; see broker/auth/jwt/jwks.h.
  *
  * What cjose gets is made anew of the members that a public key has, so that nothing
  * else of a set is ever looked at. */
-#include "broker/auth/jwks.h"
+#include "broker/auth/jwt/jwks.h"
 
 #include <cjose/cjose.h>
 #include <jansson.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/auth/digest.h"
+#include "broker/auth/identity/digest.h"
 #include "core/mem.h"
 
 enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192 };

@@ -1,7 +1,7 @@
 /* SHA-256 over parts with a NUL between them: what must be the same after a restart, or
  * must not be found by whoever chooses the parts. */
-#ifndef SQ_BROKER_AUTH_DIGEST_H
-#define SQ_BROKER_AUTH_DIGEST_H
+#ifndef SQ_BROKER_AUTH_IDENTITY_DIGEST_H
+#define SQ_BROKER_AUTH_IDENTITY_DIGEST_H
 
 #include <stddef.h>
 #include <stdint.h>

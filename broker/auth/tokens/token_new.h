@@ -1,6 +1,6 @@
 /* A new token, and its line for auth.tokens-file (tokens_file.h). */
-#ifndef SQ_BROKER_AUTH_TOKEN_NEW_H
-#define SQ_BROKER_AUTH_TOKEN_NEW_H
+#ifndef SQ_BROKER_AUTH_TOKENS_TOKEN_NEW_H
+#define SQ_BROKER_AUTH_TOKENS_TOKEN_NEW_H
 
 #include <stddef.h>
 

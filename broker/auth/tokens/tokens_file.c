@@ -1,5 +1,5 @@
-/* See broker/auth/tokens_file.h. */
-#include "broker/auth/tokens_file.h"
+/* See broker/auth/tokens/tokens_file.h. */
+#include "broker/auth/tokens/tokens_file.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -2,15 +2,15 @@
  * read as an identity.  Pure: no clock, no keys of its own, no socket.
  *
  * The algorithm is that of the key.  A header may only agree with it: RS256 or ES256. */
-#ifndef SQ_BROKER_AUTH_JWT_H
-#define SQ_BROKER_AUTH_JWT_H
+#ifndef SQ_BROKER_AUTH_JWT_JWT_H
+#define SQ_BROKER_AUTH_JWT_JWT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "broker/auth/identity.h"
-#include "broker/auth/jwks.h"
-#include "broker/auth/reason.h"
+#include "broker/auth/identity/identity.h"
+#include "broker/auth/jwt/jwks.h"
+#include "broker/auth/identity/reason.h"
 #include "core/buf.h"
 #include "core/msg.h"
 

@@ -42,8 +42,8 @@
  * SPACE.ACCOUNT.  Bytes of a value that mean something where it stands ('/', '+', '#' in a
  * filter, '$' at its start, '*' and '?' in a pattern, '%' in both) are written as %2F.  An
  * {identity} that is empty makes the filter one that hits nothing. */
-#ifndef SQ_BROKER_AUTH_ACL_H
-#define SQ_BROKER_AUTH_ACL_H
+#ifndef SQ_BROKER_AUTH_ACL_ACL_H
+#define SQ_BROKER_AUTH_ACL_ACL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* Why a credential was refused: the one table of the words that metrics, logs and docs
  * use, and of the status that the caller gets. */
-#ifndef SQ_BROKER_AUTH_REASON_H
-#define SQ_BROKER_AUTH_REASON_H
+#ifndef SQ_BROKER_AUTH_IDENTITY_REASON_H
+#define SQ_BROKER_AUTH_IDENTITY_REASON_H
 
 /* X(symbol, name, status, what is wrong, in a few words) */
 #define SQ_AUTH_REASONS(X) \

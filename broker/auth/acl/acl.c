@@ -1,11 +1,11 @@
 /* The rules as they are configured; see acl.h. */
-#include "broker/auth/acl.h"
+#include "broker/auth/acl/acl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/auth/acl_priv.h"
-#include "broker/auth/identity.h"
+#include "broker/auth/acl/acl_priv.h"
+#include "broker/auth/identity/identity.h"
 #include "core/mem.h"
 
 enum { SHOWN_MAX = 64 }; /* bytes of a text from outside in an error */

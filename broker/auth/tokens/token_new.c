@@ -1,11 +1,11 @@
-/* See broker/auth/token_new.h. */
-#include "broker/auth/token_new.h"
+/* See broker/auth/tokens/token_new.h. */
+#include "broker/auth/tokens/token_new.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/auth/tokens_file.h"
+#include "broker/auth/tokens/tokens_file.h"
 
 enum { TOKEN_SIZE = 32 };
 

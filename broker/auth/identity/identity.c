@@ -1,12 +1,12 @@
-/* See broker/auth/identity.h. */
-#include "broker/auth/identity.h"
+/* See broker/auth/identity/identity.h. */
+#include "broker/auth/identity/identity.h"
 
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/auth/digest.h"
+#include "broker/auth/identity/digest.h"
 #include "core/mem.h"
 #include "core/utf8.h"
 

@@ -1,10 +1,10 @@
 /* What an identity may do: which names it may say, and whose sessions it may have.
  *
  * Rules alone; broker/session/denied.h answers by them. */
-#ifndef SQ_BROKER_AUTH_ALLOWED_H
-#define SQ_BROKER_AUTH_ALLOWED_H
+#ifndef SQ_BROKER_AUTH_IDENTITY_ALLOWED_H
+#define SQ_BROKER_AUTH_IDENTITY_ALLOWED_H
 
-#include "broker/auth/identity.h"
+#include "broker/auth/identity/identity.h"
 #include "core/msg.h"
 #include "proto/link/answer.h"
 

@@ -1,5 +1,5 @@
-/* See broker/auth/reason.h. */
-#include "broker/auth/reason.h"
+/* See broker/auth/identity/reason.h. */
+#include "broker/auth/identity/reason.h"
 
 #include <assert.h>
 

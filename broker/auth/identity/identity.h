@@ -12,8 +12,8 @@
  *   (empty)                  nobody was asked for a credential
  *
  * Thread: any. */
-#ifndef SQ_BROKER_AUTH_IDENTITY_H
-#define SQ_BROKER_AUTH_IDENTITY_H
+#ifndef SQ_BROKER_AUTH_IDENTITY_IDENTITY_H
+#define SQ_BROKER_AUTH_IDENTITY_IDENTITY_H
 
 #include <stdbool.h>
 #include <stddef.h>

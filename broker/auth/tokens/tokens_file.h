@@ -5,14 +5,14 @@
  *
  * A name is of letters, digits, '.', '_' and '-'; its lines, a token each, have the same
  * spaces.  What is hashed is the token as it is shown, without "Bearer ". */
-#ifndef SQ_BROKER_AUTH_TOKENS_FILE_H
-#define SQ_BROKER_AUTH_TOKENS_FILE_H
+#ifndef SQ_BROKER_AUTH_TOKENS_TOKENS_FILE_H
+#define SQ_BROKER_AUTH_TOKENS_TOKENS_FILE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "broker/auth/digest.h"
-#include "broker/auth/identity.h"
+#include "broker/auth/identity/digest.h"
+#include "broker/auth/identity/identity.h"
 #include "core/buf.h"
 #include "core/msg.h"
 

@@ -1,5 +1,5 @@
-/* See broker/auth/digest.h. */
-#include "broker/auth/digest.h"
+/* See broker/auth/identity/digest.h. */
+#include "broker/auth/identity/digest.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>

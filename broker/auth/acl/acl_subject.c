@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/auth/acl_priv.h"
+#include "broker/auth/acl/acl_priv.h"
 #include "core/glob.h"
 #include "core/htab.h"
 #include "core/mem.h"

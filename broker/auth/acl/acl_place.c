@@ -1,7 +1,7 @@
 /* Placeholders in rules: {space}, {identity}, {client}. */
 #include <string.h>
 
-#include "broker/auth/acl_priv.h"
+#include "broker/auth/acl/acl_priv.h"
 #include "core/mem.h"
 
 enum place { PLACE_SPACE, PLACE_IDENTITY, PLACE_CLIENT, PLACES };

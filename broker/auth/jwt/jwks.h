@@ -1,7 +1,7 @@
 /* Sets of public keys (RFC 7517), RSA and EC P-256: what tokens of an issuer are verified
  * with.  Immutable and reference-counted; any thread. */
-#ifndef SQ_BROKER_AUTH_JWKS_H
-#define SQ_BROKER_AUTH_JWKS_H
+#ifndef SQ_BROKER_AUTH_JWT_JWKS_H
+#define SQ_BROKER_AUTH_JWT_JWKS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ bool sq_jwks_has(const struct sq_jwks *, uint64_t number);
 /* Whether both have the same keys, of the same issuer. */
 bool sq_jwks_equal(const struct sq_jwks *a, const struct sq_jwks *b);
 
-/* cjose's own, for broker/auth/jwt.c. */
+/* cjose's own, for broker/auth/jwt/jwt.c. */
 const void *sq_jwk_handle(const struct sq_jwk *);
 
 #endif
