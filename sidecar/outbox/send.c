@@ -1,4 +1,6 @@
-/* The sender of a disk outbox: numbers, batches and their outcomes. */
+/* Numbers, batches and their outcomes; see send.h. */
+#include "sidecar/outbox/send.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,212 +8,247 @@
 #include "core/bytes.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
-#include "sidecar/outbox/priv.h"
 
-enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000 };
+enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000, BATCH_ENTRIES_MAX = 1024 };
 
 static struct sq_outbox_entry *
-ahead_first(const struct sq_outbox_store *st)
+ahead_first(const struct sq_outbox_send *s)
 {
-	return SQ_LIST_FIRST(&st->ahead, struct sq_outbox_entry, journal.node);
-}
-
-uint64_t
-sq_outbox_done_seq(const struct sq_outbox_store *st)
-{
-	const struct sq_outbox_entry *e = ahead_first(st);
-
-	return e != NULL ? e->seq - 1 : st->loaded_seq;
-}
-
-uint64_t
-sq_outbox_done_bytes(const struct sq_outbox_store *st)
-{
-	const struct sq_outbox_entry *e = ahead_first(st);
-
-	return e != NULL ? e->end - e->size : st->loaded_bytes;
-}
-
-uint64_t
-sq_outbox_first_number(const struct sq_outbox_store *st)
-{
-	const struct sq_outbox_entry *e = ahead_first(st);
-
-	return e != NULL ? e->number : st->next_number;
-}
-
-uint64_t
-sq_outbox_store_last(const struct sq_outbox_store *st)
-{
-	return sq_outbox_first_number(st) - 1;
-}
-
-uint64_t
-sq_outbox_store_incarnation(const struct sq_outbox_store *st)
-{
-	return st->incarnation;
-}
-
-bool
-sq_outbox_store_flies(const struct sq_outbox_store *st)
-{
-	return st->flying != 0;
-}
-
-uint64_t
-sq_outbox_store_due(const struct sq_outbox_store *st)
-{
-	return st->due_ms;
+	return SQ_LIST_FIRST(&s->ahead, struct sq_outbox_entry, journal.node);
 }
 
 void
-sq_outbox_finish(struct sq_outbox_store *st)
+sq_outbox_send_init(struct sq_outbox_send *s, sq_outbox_refused_fn *refused, void *owner)
+{
+	*s = (struct sq_outbox_send){.refused = refused, .owner = owner, .bar = UINT64_MAX};
+	s->numbers.next = 1;
+	sq_list_init(&s->ahead);
+	sq_list_init(&s->batches);
+}
+
+void
+sq_outbox_send_fini(struct sq_outbox_send *s)
+{
+	assert(sq_list_empty(&s->batches));
+	SQ_LIST_FOR_EACH_SAFE(e, &s->ahead, struct sq_outbox_entry, journal.node)
+		sq_outbox_entry_free(e);
+	sq_outbox_skips_fini(&s->skips);
+}
+
+void
+sq_outbox_send_restore(struct sq_outbox_send *s, struct sq_outbox_state *from)
+{
+	assert(sq_list_empty(&s->ahead));
+	s->loaded_seq = from->done_seq;
+	s->loaded_bytes = from->done_bytes;
+	s->numbers.run = from->run;
+	s->numbers.incarnation = from->incarnation;
+	s->numbers.next = from->first_number;
+	sq_outbox_skips_fini(&s->skips);
+	s->skips = from->skips;
+	from->skips = (struct sq_outbox_skips){0};
+}
+
+void
+sq_outbox_send_state(struct sq_outbox_send *s, struct sq_outbox_state *out)
+{
+	out->done_seq = sq_outbox_send_done_seq(s);
+	out->done_bytes = sq_outbox_send_done_bytes(s);
+	out->run = s->numbers.run;
+	out->incarnation = s->numbers.incarnation;
+	out->first_number = sq_outbox_send_first_number(s);
+	sq_outbox_skips_prune(&s->skips, out->done_seq);
+	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
+		if (e->way == SQ_OUTBOX_DONE)
+			sq_outbox_skips_add(&out->skips, e->seq, 1);
+	}
+	for (size_t i = 0; i < s->skips.n; i++)
+		sq_outbox_skips_add(&out->skips, s->skips.v[i].first, s->skips.v[i].n);
+}
+
+uint64_t
+sq_outbox_send_done_seq(const struct sq_outbox_send *s)
+{
+	const struct sq_outbox_entry *e = ahead_first(s);
+
+	return e != NULL ? e->seq - 1 : s->loaded_seq;
+}
+
+uint64_t
+sq_outbox_send_done_bytes(const struct sq_outbox_send *s)
+{
+	const struct sq_outbox_entry *e = ahead_first(s);
+
+	return e != NULL ? e->end - e->size : s->loaded_bytes;
+}
+
+uint64_t
+sq_outbox_send_first_number(const struct sq_outbox_send *s)
+{
+	const struct sq_outbox_entry *e = ahead_first(s);
+
+	return e != NULL ? e->number : s->numbers.next;
+}
+
+const struct sq_outbox_entry *
+sq_outbox_send_first(const struct sq_outbox_send *s)
+{
+	return ahead_first(s);
+}
+
+size_t
+sq_outbox_send_finish(struct sq_outbox_send *s)
 {
 	struct sq_outbox_entry *e;
+	size_t bytes = 0;
 
-	while ((e = ahead_first(st)) != NULL && e->send == SQ_OUTBOX_DONE) {
-		st->ahead_bytes -= e->size;
-		st->since_state += e->size;
-		st->dirty = true;
-		if (st->outcome == e)
-			st->outcome = NULL;
+	while ((e = ahead_first(s)) != NULL && e->way == SQ_OUTBOX_DONE) {
+		bytes += e->size;
+		if (s->outcome == e)
+			s->outcome = NULL;
 		sq_outbox_entry_free(e);
 	}
-}
-
-static bool
-skipped(const struct sq_outbox_store *st, uint64_t seq)
-{
-	for (size_t i = 0; i < st->n_skips; i++) {
-		if (seq >= st->skips[i].first && seq - st->skips[i].first < st->skips[i].n)
-			return true;
-	}
-	return false;
+	assert(s->ahead_bytes >= bytes);
+	s->ahead_bytes -= bytes;
+	return bytes;
 }
 
 void
-sq_outbox_load(struct sq_outbox_store *st, struct sq_outbox_entry *e)
+sq_outbox_send_load(struct sq_outbox_send *s, struct sq_outbox_entry *e)
 {
-	assert(e->seq > st->loaded_seq);
-	st->loaded_seq = e->seq;
-	st->loaded_bytes = e->end;
-	if (skipped(st, e->seq)) {
+	assert(e->seq > s->loaded_seq);
+	s->loaded_seq = e->seq;
+	s->loaded_bytes = e->end;
+	if (sq_outbox_skips_has(&s->skips, e->seq)) {
 		sq_outbox_entry_free(e);
 		return;
 	}
-	e->number = st->next_number++;
-	sq_list_push_back(&st->ahead, &e->journal.node);
-	st->ahead_bytes += e->size;
+	e->number = s->numbers.next++;
+	sq_list_push_back(&s->ahead, &e->journal.node);
+	s->ahead_bytes += e->size;
 }
 
 /* --- numbers --- */
 
 /* What is not finished gets numbers from 'number' on. */
 static void
-numbers_give(struct sq_outbox_store *st, uint64_t number)
+numbers_give(struct sq_outbox_send *s, uint64_t number)
 {
-	SQ_LIST_FOR_EACH(e, &st->ahead, struct sq_outbox_entry, journal.node) {
-		if (e->send == SQ_OUTBOX_DONE)
+	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
+		if (e->way == SQ_OUTBOX_DONE)
 			continue;
-		e->send = SQ_OUTBOX_WAITS;
+		e->way = SQ_OUTBOX_WAITS;
 		e->sent = false;
 		e->number = number++;
 	}
-	st->next_number = number;
+	s->numbers.next = number;
+}
+
+bool
+sq_outbox_send_settle(struct sq_outbox_send *s)
+{
+	struct sq_outbox_numbers *n = &s->numbers;
+
+	if (s->flying != 0)
+		return false;
+	if (n->renumber) {
+		n->renumber = n->rewind = false;
+		n->run = n->new_run;
+		n->highest = n->last;
+		numbers_give(s, n->last + 1);
+		s->gates++;
+		return true;
+	}
+	if (!n->rewind || !s->attached)
+		return false;
+	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
+		if (e->way == SQ_OUTBOX_WAITS && e->sent)
+			return false; /* its outcome comes first */
+	}
+	n->rewind = false;
+	numbers_give(s, n->highest + 1);
+	s->gates++;
+	return true;
 }
 
 void
-sq_outbox_settle_numbers(struct sq_outbox_store *st)
+sq_outbox_send_written(struct sq_outbox_send *s)
 {
-	if (st->flying != 0)
-		return;
-	if (st->renumber) {
-		st->renumber = st->rewind = false;
-		st->run = st->renumber_run;
-		st->highest = st->renumber_last;
-		numbers_give(st, st->renumber_last + 1);
-		sq_outbox_write_state(st, true);
-		return;
-	}
-	if (!st->rewind || !st->attached)
-		return;
-	SQ_LIST_FOR_EACH(e, &st->ahead, struct sq_outbox_entry, journal.node) {
-		if (e->send == SQ_OUTBOX_WAITS && e->sent)
-			return; /* its outcome comes first */
-	}
-	st->rewind = false;
-	numbers_give(st, st->highest + 1);
-	sq_outbox_write_state(st, true);
+	assert(s->gates > 0);
+	s->gates--;
 }
 
 /* The broker had the numbers up to 'last'; their outcomes are lost with the run.
  * What it is known to have refused it did not take. */
 static void
-numbers_taken(struct sq_outbox_store *st, uint64_t last)
+numbers_taken(struct sq_outbox_send *s, uint64_t last, uint64_t next_seq)
 {
-	uint64_t seq = st->loaded_seq;
+	uint64_t seq = s->loaded_seq;
 
-	SQ_LIST_FOR_EACH(e, &st->ahead, struct sq_outbox_entry, journal.node) {
-		if (e->number <= last && e->send != SQ_OUTBOX_REFUSED)
-			e->send = SQ_OUTBOX_DONE;
+	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
+		if (e->number <= last && e->way != SQ_OUTBOX_REFUSED)
+			e->way = SQ_OUTBOX_DONE;
 	}
 	/* Those that are not read again yet are passed over when they are. */
-	for (uint64_t n = st->next_number; n <= last && seq + 1 < st->next_seq; n++) {
+	for (uint64_t n = s->numbers.next; n <= last && seq + 1 < next_seq; n++) {
 		do
 			seq++;
-		while (skipped(st, seq) && seq + 1 < st->next_seq);
+		while (sq_outbox_skips_has(&s->skips, seq) && seq + 1 < next_seq);
 	}
-	if (seq > st->loaded_seq) {
-		st->skips = sq_xrealloc(st->skips, (st->n_skips + 1) * sizeof *st->skips);
-		st->skips[st->n_skips++] = (struct sq_outbox_skip){
-		    st->loaded_seq + 1, seq - st->loaded_seq};
-	}
-	sq_outbox_finish(st);
+	if (seq > s->loaded_seq)
+		sq_outbox_skips_add(&s->skips, s->loaded_seq + 1, seq - s->loaded_seq);
 }
 
 void
-sq_outbox_store_attached(
-    struct sq_outbox_store *st, uint64_t incarnation, uint64_t last, uint64_t run)
+sq_outbox_send_attached(
+    struct sq_outbox_send *s, uint64_t incarnation, uint64_t last, uint64_t run, uint64_t next_seq)
 {
-	bool goes_on = incarnation == st->incarnation && last + 1 >= sq_outbox_first_number(st);
+	struct sq_outbox_numbers *n = &s->numbers;
+	bool goes_on = incarnation == n->incarnation && last + 1 >= sq_outbox_send_first_number(s);
 
-	st->attached = true;
-	if (last > st->highest)
-		st->highest = last;
-	if (goes_on && !st->run_lost && !st->renumber)
+	s->attached = true;
+	if (last > n->highest)
+		n->highest = last;
+	if (goes_on && !n->run_lost && !n->renumber)
 		return;
-	if (goes_on && st->run_lost)
-		numbers_taken(st, last);
-	st->incarnation = incarnation;
-	st->run_lost = false;
-	st->renumber = true;
-	st->renumber_last = last;
-	st->renumber_run = run;
-	sq_outbox_settle_numbers(st);
+	if (goes_on && n->run_lost)
+		numbers_taken(s, last, next_seq);
+	n->incarnation = incarnation;
+	n->run_lost = false;
+	n->renumber = true;
+	n->last = last;
+	n->new_run = run;
+}
+
+void
+sq_outbox_send_renew(struct sq_outbox_send *s)
+{
+	s->numbers.incarnation = 0; /* numbers are given anew once the new session is attached */
+	s->attached = false;
 }
 
 /* --- batches --- */
 
 void
-sq_outbox_store_bar(struct sq_outbox_store *st, uint64_t seq)
+sq_outbox_send_bar(struct sq_outbox_send *s, uint64_t seq)
 {
-	st->bar = seq;
+	s->bar = seq;
 }
 
 uint64_t
-sq_outbox_store_outcomes(struct sq_outbox_store *st)
+sq_outbox_send_outcomes(struct sq_outbox_send *s)
 {
-	struct sq_list *at = st->outcome != NULL ? st->outcome->journal.node.next : st->ahead.next;
+	struct sq_list *at = s->outcome != NULL ? s->outcome->journal.node.next : s->ahead.next;
 
-	for (; at != &st->ahead; at = at->next) {
+	for (; at != &s->ahead; at = at->next) {
 		struct sq_outbox_entry *e = SQ_CONTAINER_OF(
 		    at, struct sq_outbox_entry, journal.node);
 
-		if (e->send != SQ_OUTBOX_DONE && !e->answered)
+		if (e->way != SQ_OUTBOX_DONE && !e->answered)
 			break;
-		st->outcome = e;
+		s->outcome = e;
 	}
-	return st->outcome != NULL ? st->outcome->seq : sq_outbox_done_seq(st);
+	return s->outcome != NULL ? s->outcome->seq : sq_outbox_send_done_seq(s);
 }
 
 static void
@@ -225,148 +262,146 @@ batch_put(struct sq_outbox_batch *b, struct sq_outbox_entry *e)
 	sq_buf_append(&b->body, head, sizeof head);
 	if (!e->dropped)
 		sq_buf_append(&b->body, e->bytes + e->image, e->size - e->image);
-	e->send = SQ_OUTBOX_FLIES;
+	e->way = SQ_OUTBOX_FLIES;
 	e->sent = true;
 	b->n++;
 }
 
 /* Whether the entry may go into a batch now, in its turn. */
 static bool
-entry_goes(const struct sq_outbox_store *st, const struct sq_outbox_entry *e)
+entry_goes(const struct sq_outbox_send *s, const struct sq_outbox_entry *e)
 {
-	return e->send == SQ_OUTBOX_WAITS && (e->sent || !st->rewind) && e->seq < st->bar;
+	return e->way == SQ_OUTBOX_WAITS && (e->sent || !s->numbers.rewind) && e->seq < s->bar;
 }
 
 /* The entry to start with, or NULL. */
 static struct sq_outbox_entry *
-batch_start(const struct sq_outbox_store *st)
+batch_start(const struct sq_outbox_send *s)
 {
-	SQ_LIST_FOR_EACH(e, &st->ahead, struct sq_outbox_entry, journal.node) {
-		if (e->send == SQ_OUTBOX_WAITS)
-			return entry_goes(st, e) ? e : NULL;
+	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
+		if (e->way == SQ_OUTBOX_WAITS)
+			return entry_goes(s, e) ? e : NULL;
 	}
 	return NULL;
 }
 
 static void
-batch_fill(struct sq_outbox_store *st, struct sq_outbox_batch *b, struct sq_outbox_entry *start)
+batch_fill(struct sq_outbox_send *s, struct sq_outbox_batch *b, struct sq_outbox_entry *start)
 {
 	struct sq_list *at = &start->journal.node;
 	unsigned char header[SQ_BATCH_HEADER] = {0};
 	struct sq_batch head;
 
 	sq_buf_append(&b->body, header, sizeof header);
-	for (; at != &st->ahead; at = at->next) {
+	for (; at != &s->ahead; at = at->next) {
 		struct sq_outbox_entry *e = SQ_CONTAINER_OF(
 		    at, struct sq_outbox_entry, journal.node);
 		size_t size = SQ_ENTRY_HEADER + (e->dropped ? 0 : e->size - e->image);
 
-		if (!entry_goes(st, e) || e->number != b->first + b->n ||
-		    b->n == SQ_OUTBOX_BATCH_ENTRIES_MAX)
+		if (!entry_goes(s, e) || e->number != b->first + b->n || b->n == BATCH_ENTRIES_MAX)
 			break;
-		if (b->n != 0 && (st->slow || sq_buf_len(&b->body) + size > SQ_BATCH_BYTES_MAX))
+		if (b->n != 0 && (s->slow || sq_buf_len(&b->body) + size > SQ_BATCH_BYTES_MAX))
 			break;
 		batch_put(b, e);
 	}
 	head = (struct sq_batch){.lane = 1,
 	    .n = b->n,
-	    .run = st->run,
+	    .run = s->numbers.run,
 	    .first = b->first,
-	    .upto = sq_outbox_first_number(st) - 1};
+	    .upto = sq_outbox_send_first_number(s) - 1};
 	sq_batch_header(sq_buf_data(&b->body), &head);
-	if (b->first + b->n - 1 > st->highest)
-		st->highest = b->first + b->n - 1;
+	if (b->first + b->n - 1 > s->numbers.highest)
+		s->numbers.highest = b->first + b->n - 1;
 }
 
 struct sq_outbox_batch *
-sq_outbox_store_take(struct sq_outbox_store *st, uint64_t now_ms)
+sq_outbox_send_take(struct sq_outbox_send *s, uint64_t now_ms)
 {
 	struct sq_outbox_entry *start;
 	struct sq_outbox_batch *b;
 
-	if (!st->attached || st->gates != 0 || st->renumber || st->run_lost ||
-	    st->flying >= (st->slow ? 1u : SQ_BATCH_FLYING_MAX) || now_ms < st->due_ms)
+	if (!s->attached || s->gates != 0 || s->numbers.renumber || s->numbers.run_lost ||
+	    s->flying >= (s->slow ? 1u : SQ_BATCH_FLYING_MAX) || now_ms < s->due_ms)
 		return NULL;
-	st->due_ms = 0;
-	start = batch_start(st);
+	s->due_ms = 0;
+	start = batch_start(s);
 	if (start == NULL)
 		return NULL;
 	b = sq_xcalloc(1, sizeof *b);
 	b->first = start->number;
-	batch_fill(st, b, start);
-	sq_list_push_back(&st->batches, &b->node);
-	st->flying++;
+	batch_fill(s, b, start);
+	sq_list_push_back(&s->batches, &b->node);
+	s->flying++;
 	return b;
 }
 
 static void
-batch_end(struct sq_outbox_store *st, struct sq_outbox_batch **bp)
+batch_end(struct sq_outbox_send *s, struct sq_outbox_batch **bp)
 {
 	struct sq_outbox_batch *b = *bp;
 
 	*bp = NULL;
-	st->flying--;
+	s->flying--;
 	sq_list_remove(&b->node);
 	sq_buf_fini(&b->body);
 	free(b);
 }
 
 static void
-batch_waits(struct sq_outbox_store *st, const struct sq_outbox_batch *b)
+batch_waits(struct sq_outbox_send *s, const struct sq_outbox_batch *b)
 {
-	SQ_LIST_FOR_EACH(e, &st->ahead, struct sq_outbox_entry, journal.node) {
-		if (e->send == SQ_OUTBOX_FLIES && e->number >= b->first &&
+	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
+		if (e->way == SQ_OUTBOX_FLIES && e->number >= b->first &&
 		    e->number - b->first < b->n)
-			e->send = SQ_OUTBOX_WAITS;
+			e->way = SQ_OUTBOX_WAITS;
 	}
 }
 
 void
-sq_outbox_store_failed(struct sq_outbox_store *st, struct sq_outbox_batch **bp)
+sq_outbox_send_failed(struct sq_outbox_send *s, struct sq_outbox_batch **bp)
 {
-	batch_waits(st, *bp);
-	batch_end(st, bp);
-	sq_outbox_settle_numbers(st);
+	batch_waits(s, *bp);
+	batch_end(s, bp);
 }
 
 void
-sq_outbox_store_run_lost(struct sq_outbox_store *st, struct sq_outbox_batch **bp)
+sq_outbox_send_run_lost(struct sq_outbox_send *s, struct sq_outbox_batch **bp)
 {
-	st->run_lost = true;
-	st->attached = false;
-	sq_outbox_store_failed(st, bp);
+	s->numbers.run_lost = true;
+	s->attached = false;
+	sq_outbox_send_failed(s, bp);
 }
 
 static void
-entry_refused(struct sq_outbox_store *st, const struct sq_outbox_entry *e, uint8_t reason,
+entry_refused(struct sq_outbox_send *s, const struct sq_outbox_entry *e, uint8_t reason,
     const struct sq_note *note)
 {
 	const unsigned char *p = e->bytes + SQ_OUTBOX_ENTRY_HEADER + 16;
 	char *client = sq_xmemdup0(p + 2, sq_get16(p));
 
-	st->cfg.refused(st->cfg.owner, client, reason, note, e->dropped);
+	s->refused(s->owner, client, reason, note, e->dropped);
 	free(client);
 }
 
 static void
-entry_too_big(struct sq_outbox_store *st, struct sq_outbox_entry *e)
+entry_too_big(struct sq_outbox_send *s, struct sq_outbox_entry *e)
 {
 	static const char text[] = "the message is above the broker's limits.max-packet";
 	struct sq_note note = {
 	    .refusal = SQ_REFUSAL_QUOTA, .text = {(const unsigned char *)text, sizeof text - 1}};
 
 	e->dropped = e->answered = true;
-	entry_refused(st, e, SQ_MQTT_RC_PACKET_TOO_LARGE, &note);
+	entry_refused(s, e, SQ_MQTT_RC_PACKET_TOO_LARGE, &note);
 }
 
 void
-sq_outbox_store_too_big(struct sq_outbox_store *st, struct sq_outbox_batch **bp)
+sq_outbox_send_too_big(struct sq_outbox_send *s, struct sq_outbox_batch **bp)
 {
-	SQ_LIST_FOR_EACH(e, &st->ahead, struct sq_outbox_entry, journal.node) {
-		if (e->send == SQ_OUTBOX_FLIES && e->number == (*bp)->first && (*bp)->n == 1)
-			entry_too_big(st, e);
+	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
+		if (e->way == SQ_OUTBOX_FLIES && e->number == (*bp)->first && (*bp)->n == 1)
+			entry_too_big(s, e);
 	}
-	sq_outbox_store_failed(st, bp);
+	sq_outbox_send_failed(s, bp);
 }
 
 /* Whether a message that was refused with 'reason' may be taken later. */
@@ -377,7 +412,7 @@ reason_passes(uint8_t reason)
 }
 
 static void
-entry_outcome(struct sq_outbox_store *st, struct sq_outbox_entry *e, uint8_t reason,
+entry_outcome(struct sq_outbox_send *s, struct sq_outbox_entry *e, uint8_t reason,
     struct sq_bytes notes, uint16_t index)
 {
 	bool refused = sq_mqtt_reason_failed(reason) && !e->dropped,
@@ -388,32 +423,32 @@ entry_outcome(struct sq_outbox_store *st, struct sq_outbox_entry *e, uint8_t rea
 		struct sq_note note = sq_note_find(notes, index);
 
 		e->dropped = !passes;
-		entry_refused(st, e, reason, &note);
+		entry_refused(s, e, reason, &note);
 	}
 	if (passes) {
-		e->send = SQ_OUTBOX_REFUSED;
+		e->way = SQ_OUTBOX_REFUSED;
 		return;
 	}
-	e->send = SQ_OUTBOX_DONE;
-	st->slow = false;
-	st->retry_ms = 0;
+	e->way = SQ_OUTBOX_DONE;
+	s->slow = false;
+	s->retry_ms = 0;
 }
 
 /* Something of the batch was refused for a while. */
 static void
-batch_refused(struct sq_outbox_store *st, uint64_t now_ms)
+batch_refused(struct sq_outbox_send *s, uint64_t now_ms)
 {
-	st->rewind = st->slow = true;
-	if (st->due_ms != 0)
+	s->numbers.rewind = s->slow = true;
+	if (s->due_ms != 0)
 		return;
-	st->retry_ms = st->retry_ms == 0      ? RETRY_MIN_MS
-	    : st->retry_ms * 2 < RETRY_MAX_MS ? st->retry_ms * 2
-					      : RETRY_MAX_MS;
-	st->due_ms = now_ms + st->retry_ms;
+	s->retry_ms = s->retry_ms == 0       ? RETRY_MIN_MS
+	    : s->retry_ms * 2 < RETRY_MAX_MS ? s->retry_ms * 2
+					     : RETRY_MAX_MS;
+	s->due_ms = now_ms + s->retry_ms;
 }
 
 int
-sq_outbox_store_answered(struct sq_outbox_store *st, struct sq_outbox_batch **bp,
+sq_outbox_send_answered(struct sq_outbox_send *s, struct sq_outbox_batch **bp,
     const struct sq_outcomes *o, uint64_t now_ms)
 {
 	const struct sq_outbox_batch *b = *bp;
@@ -421,21 +456,19 @@ sq_outbox_store_answered(struct sq_outbox_store *st, struct sq_outbox_batch **bp
 	uint16_t index;
 
 	if (o->first != b->first || o->n != b->n) {
-		sq_outbox_store_failed(st, bp);
+		sq_outbox_send_failed(s, bp);
 		return SQ_EINVAL;
 	}
-	SQ_LIST_FOR_EACH(e, &st->ahead, struct sq_outbox_entry, journal.node) {
-		if (e->send != SQ_OUTBOX_FLIES || e->number < b->first ||
+	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
+		if (e->way != SQ_OUTBOX_FLIES || e->number < b->first ||
 		    e->number - b->first >= b->n)
 			continue;
 		index = (uint16_t)(e->number - b->first);
-		entry_outcome(st, e, o->codes[index], o->notes, index);
-		refused = refused || e->send == SQ_OUTBOX_REFUSED;
+		entry_outcome(s, e, o->codes[index], o->notes, index);
+		refused = refused || e->way == SQ_OUTBOX_REFUSED;
 	}
 	if (refused)
-		batch_refused(st, now_ms);
-	batch_end(st, bp);
-	sq_outbox_finish(st);
-	sq_outbox_settle_numbers(st);
+		batch_refused(s, now_ms);
+	batch_end(s, bp);
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* The app's side of a disk outbox, and what waits in it; its life is in outbox_open.c, the
- * sender in outbox_send.c, held ids and the written state in outbox_held.c. */
+/* A disk outbox's store at work: the app's side, what the journal has done, reading ahead, and
+ * what the sender wants written; see store.h. */
 #include "sidecar/outbox/store.h"
 
 #include <assert.h>
@@ -8,131 +8,75 @@
 
 #include "core/bytes.h"
 #include "core/mem.h"
-#include "sidecar/outbox/priv.h"
+#include "sidecar/outbox/store_priv.h"
 
-enum { STATE_EVERY = 256 << 10 }; /* bytes appended or finished between states */
+enum {
+	STATE_EVERY = 256 << 10, /* bytes appended or finished between states */
+	AHEAD_MAX = 1 << 20,     /* bytes in memory that wait for a broker */
+	UNSYNCED_MAX = 256 << 10,
+};
 
-/* --- entries --- */
-
-struct sq_outbox_entry *
-sq_outbox_entry_new(enum sq_outbox_kind kind, uint16_t packet_id, size_t size)
+static void
+store_append(struct sq_outbox_store *st, struct sq_outbox_entry *e)
 {
-	struct sq_outbox_entry *e = sq_xmalloc(sizeof *e + size);
-
-	memset(e, 0, sizeof *e);
-	sq_list_init(&e->journal.node);
-	sq_list_init(&e->mine);
-	sq_list_init(&e->all);
-	e->kind = (uint8_t)kind;
-	e->packet_id = packet_id;
-	e->size = (uint32_t)size;
-	e->journal.data = (struct sq_bytes){e->bytes, size};
-	e->bytes[0] = (unsigned char)kind;
-	e->bytes[1] = 0;
-	sq_put16(e->bytes + 2, packet_id);
-	sq_put32(e->bytes + 4, (uint32_t)size);
-	return e;
-}
-
-void
-sq_outbox_entry_free(struct sq_outbox_entry *e)
-{
-	sq_list_remove(&e->journal.node);
-	sq_list_remove(&e->mine);
-	sq_list_remove(&e->all);
-	free(e);
-}
-
-size_t
-sq_outbox_entry_size(const unsigned char *p, size_t left)
-{
-	size_t size = left >= SQ_OUTBOX_ENTRY_HEADER ? sq_get32(p + 4) : 0;
-
-	return size >= SQ_OUTBOX_ENTRY_HEADER && size <= left ? size : 0;
-}
-
-size_t
-sq_outbox_entry_client(const unsigned char *p, size_t size, struct sq_bytes *client)
-{
-	size_t at = SQ_OUTBOX_ENTRY_HEADER + (p[0] == SQ_OUTBOX_MESSAGE ? 16u : 0u);
-	size_t len;
-
-	if (size < at + 2)
-		return 0;
-	len = sq_get16(p + at);
-	if (size < at + 2 + len)
-		return 0;
-	*client = (struct sq_bytes){p + at + 2, len};
-	return at + 2 + len;
-}
-
-void
-sq_outbox_append(struct sq_outbox_store *st, struct sq_outbox_entry *e)
-{
-	st->unsynced += e->size;
-	sq_list_push_back(&st->appended, &e->all);
+	st->tail.unsynced += e->size;
+	sq_list_push_back(&st->tail.appended, &e->all);
 	if (e->kind != SQ_OUTBOX_STATE)
-		st->since_state += e->size;
+		st->written.since += e->size;
 	sq_journal_append(st->journal, &e->journal);
-}
-
-/* An entry about a client and its packet id. */
-static struct sq_outbox_entry *
-entry_of_client(enum sq_outbox_kind kind, uint16_t packet_id, const char *client_id)
-{
-	size_t len = strlen(client_id);
-	struct sq_outbox_entry *e = sq_outbox_entry_new(
-	    kind, packet_id, SQ_OUTBOX_ENTRY_HEADER + 2 + len);
-
-	sq_put16(e->bytes + SQ_OUTBOX_ENTRY_HEADER, (uint16_t)len);
-	memcpy(e->bytes + SQ_OUTBOX_ENTRY_HEADER + 2, client_id, len);
-	return e;
 }
 
 /* Where records are still needed from. */
 static uint64_t
 store_low(const struct sq_outbox_store *st)
 {
-	const struct sq_outbox_entry *head = SQ_LIST_FIRST(
-	    &st->ahead, struct sq_outbox_entry, journal.node);
+	const struct sq_outbox_entry *head = sq_outbox_send_first(&st->send);
 
 	if (head != NULL)
 		return head->lsn;
-	return st->behind ? st->cursor.lsn : st->last_lsn + 1;
-}
-
-/* Forgets what was finished before the first one that is not. */
-static void
-store_prune_skips(struct sq_outbox_store *st)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < st->n_skips; i++) {
-		if (st->skips[i].first + st->skips[i].n - 1 > sq_outbox_done_seq(st))
-			st->skips[n++] = st->skips[i];
-	}
-	st->n_skips = n;
+	return st->behind.is ? st->behind.cursor.lsn : st->tail.last_lsn + 1;
 }
 
 void
-sq_outbox_write_state(struct sq_outbox_store *st, bool gates)
+sq_outbox_store_write(struct sq_outbox_store *st, bool gates)
 {
+	struct sq_outbox_state state = {
+	    .low = store_low(st), .next_seq = st->tail.next_seq, .tail_bytes = st->tail.bytes};
 	struct sq_buf b = {0};
 	struct sq_outbox_entry *e;
 
-	store_prune_skips(st);
-	st->dirty = false;
-	st->since_state = 0;
-	st->state_flies = true;
-	sq_outbox_state_put(st, &b, store_low(st));
+	st->written.dirty = false;
+	st->written.since = 0;
+	st->written.flies = true;
+	sq_outbox_send_state(&st->send, &state);
+	sq_outbox_state_put(&state, &st->held, &b);
+	sq_outbox_skips_fini(&state.skips);
 	e = sq_outbox_entry_new(SQ_OUTBOX_STATE, 0, SQ_OUTBOX_ENTRY_HEADER + sq_buf_len(&b));
 	memcpy(e->bytes + SQ_OUTBOX_ENTRY_HEADER, sq_buf_data(&b), sq_buf_len(&b));
-	e->low = store_low(st);
+	e->low = state.low;
 	e->gates = gates;
-	st->gates += gates;
-	st->state_size = sq_buf_len(&b);
+	st->written.size = sq_buf_len(&b);
 	sq_buf_fini(&b);
-	sq_outbox_append(st, e);
+	store_append(st, e);
+}
+
+/* Drops entries that the sender has finished. */
+static void
+store_finish(struct sq_outbox_store *st)
+{
+	size_t bytes = sq_outbox_send_finish(&st->send);
+
+	st->written.since += bytes;
+	st->written.dirty = st->written.dirty || bytes != 0;
+}
+
+/* After each call that moves the sender on. */
+static void
+store_settle(struct sq_outbox_store *st)
+{
+	store_finish(st);
+	if (sq_outbox_send_settle(&st->send))
+		sq_outbox_store_write(st, true);
 }
 
 /* --- the app's side --- */
@@ -143,7 +87,7 @@ store_room(struct sq_outbox_store *st, size_t size)
 {
 	uint64_t waiting = sq_outbox_store_bytes(st);
 
-	if ((st->unsynced != 0 && st->unsynced + size > SQ_OUTBOX_UNSYNCED_MAX) ||
+	if ((st->tail.unsynced != 0 && st->tail.unsynced + size > UNSYNCED_MAX) ||
 	    (waiting != 0 && waiting + size > st->cfg.size) || sq_buf_len(&st->stalled) != 0) {
 		st->refused = true;
 		return false;
@@ -157,41 +101,14 @@ store_put(struct sq_outbox_store *st, struct sq_outbox_port *port, struct sq_out
 	e->port = port;
 	if (port != NULL)
 		sq_list_push_back(&port->pending, &e->mine);
-	sq_outbox_append(st, e);
-}
-
-/* Writes a message's client id and image behind its header. */
-static void
-message_fill(struct sq_outbox_entry *e, const char *client_id, const struct sq_lane_publish *m)
-{
-	unsigned char *p = e->bytes + SQ_OUTBOX_ENTRY_HEADER;
-	size_t len = strlen(client_id);
-
-	sq_put64(p, e->seq);
-	sq_put64(p + 8, e->end);
-	sq_put16(p + 16, (uint16_t)len);
-	memcpy(p + 18, client_id, len);
-	p += 18 + len;
-	e->image = (uint32_t)(p - e->bytes);
-	sq_image_header(
-	    p, m->qos, m->retain, m->topic.len, m->props.len, m->expiry_s, m->payload.len);
-	p += SQ_MSG_HEADER;
-	memcpy(p, m->topic.p, m->topic.len);
-	p += m->topic.len;
-	if (m->props.len != 0)
-		memcpy(p, m->props.p, m->props.len);
-	p += m->props.len;
-	if (m->payload.len != 0)
-		memcpy(p, m->payload.p, m->payload.len);
+	store_append(st, e);
 }
 
 int
 sq_outbox_store_publish(struct sq_outbox_store *st, struct sq_outbox_port *port,
     const char *client_id, const struct sq_lane_publish *m)
 {
-	size_t len = strlen(client_id);
-	size_t image = SQ_MSG_HEADER + m->topic.len + m->props.len + m->payload.len;
-	size_t size = SQ_OUTBOX_ENTRY_HEADER + 18 + len + image;
+	size_t size = sq_outbox_entry_message_size(client_id, m);
 	struct sq_outbox_entry *e;
 
 	assert(m->qos > 0);
@@ -207,18 +124,12 @@ sq_outbox_store_publish(struct sq_outbox_store *st, struct sq_outbox_port *port,
 	}
 	if (!store_room(st, size))
 		return SQ_EAGAIN;
-	e = sq_outbox_entry_new(SQ_OUTBOX_MESSAGE, m->packet_id, size);
-	e->qos = m->qos;
-	e->seq = st->next_seq++;
-	st->tail_bytes += size;
-	e->end = st->tail_bytes;
-	message_fill(e, client_id, m);
+	e = sq_outbox_entry_message(client_id, m, st->tail.next_seq++, st->tail.bytes);
+	st->tail.bytes = e->end;
 	if (port != NULL)
 		port->last = e->seq;
-	if (m->qos == 2) {
-		e->bytes[1] = SQ_OUTBOX_HOLDS;
-		sq_outbox_hold(st, client_id, len, m->packet_id);
-	}
+	if (m->qos == 2)
+		sq_outbox_held_add(&st->held, client_id, strlen(client_id), m->packet_id);
 	store_put(st, port, e);
 	return 0;
 }
@@ -230,9 +141,9 @@ sq_outbox_store_release(struct sq_outbox_store *st, struct sq_outbox_port *port,
 	struct sq_outbox_entry *e;
 
 	/* Its entries are small and one for each message: they need no bound. */
-	e = entry_of_client(SQ_OUTBOX_RELEASE, packet_id, client_id);
+	e = sq_outbox_entry_of(SQ_OUTBOX_RELEASE, packet_id, client_id);
 	e->qos = 2;
-	sq_outbox_unhold(st, client_id, strlen(client_id), packet_id);
+	sq_outbox_held_remove(&st->held, client_id, strlen(client_id), packet_id);
 	store_put(st, port, e);
 	return 0;
 }
@@ -240,11 +151,23 @@ sq_outbox_store_release(struct sq_outbox_store *st, struct sq_outbox_port *port,
 void
 sq_outbox_store_forget(struct sq_outbox_store *st, const char *client_id)
 {
-	size_t n = st->clients.n;
+	size_t n = st->held.clients.n;
 
-	sq_outbox_unhold_all(st, client_id, strlen(client_id));
-	if (st->clients.n != n)
-		sq_outbox_append(st, entry_of_client(SQ_OUTBOX_FORGET, 0, client_id));
+	sq_outbox_held_forget(&st->held, client_id, strlen(client_id));
+	if (st->held.clients.n != n)
+		store_append(st, sq_outbox_entry_of(SQ_OUTBOX_FORGET, 0, client_id));
+}
+
+bool
+sq_outbox_store_holds(const struct sq_outbox_store *st, const char *client_id, uint16_t id)
+{
+	return sq_outbox_held_has(&st->held, client_id, id);
+}
+
+void
+sq_outbox_store_forget_all(struct sq_outbox_store *st)
+{
+	sq_outbox_held_fini(&st->held);
 }
 
 void
@@ -279,9 +202,9 @@ state_synced(struct sq_outbox_store *st, const struct sq_outbox_entry *e)
 {
 	uint64_t low = e->low < e->lsn ? e->low : e->lsn;
 
-	st->state_flies = false;
+	st->written.flies = false;
 	if (e->gates)
-		st->gates--;
+		sq_outbox_send_written(&st->send);
 	if (low > 1)
 		sq_journal_release(st->journal, low - 1);
 }
@@ -289,25 +212,26 @@ state_synced(struct sq_outbox_store *st, const struct sq_outbox_entry *e)
 static void
 entry_synced(struct sq_outbox_store *st, struct sq_outbox_entry *e)
 {
-	st->unsynced -= e->size;
+	st->tail.unsynced -= e->size;
 	sq_list_remove(&e->all);
-	st->last_lsn = e->lsn;
+	st->tail.last_lsn = e->lsn;
 	entry_ack(st, e);
 	if (e->kind == SQ_OUTBOX_STATE)
 		state_synced(st, e);
-	if (e->kind != SQ_OUTBOX_MESSAGE || e->seq <= st->loaded_seq) {
+	if (e->kind != SQ_OUTBOX_MESSAGE || e->seq <= st->send.loaded_seq) {
 		sq_outbox_entry_free(e);
 		return;
 	}
-	if (!st->behind && st->ahead_bytes > 0 && st->ahead_bytes + e->size > SQ_OUTBOX_AHEAD_MAX) {
-		st->behind = true; /* from here on it is read back */
-		sq_journal_cursor_fini(&st->cursor);
-		st->cursor = (struct sq_journal_cursor){.lsn = e->lsn, .fd = -1};
+	if (!st->behind.is && st->send.ahead_bytes > 0 &&
+	    st->send.ahead_bytes + e->size > AHEAD_MAX) {
+		st->behind.is = true; /* from here on it is read back */
+		sq_journal_cursor_fini(&st->behind.cursor);
+		st->behind.cursor = (struct sq_journal_cursor){.lsn = e->lsn, .fd = -1};
 	}
-	if (st->behind)
+	if (st->behind.is)
 		sq_outbox_entry_free(e);
 	else
-		sq_outbox_load(st, e);
+		sq_outbox_send_load(&st->send, e);
 }
 
 /* --- reading ahead --- */
@@ -316,30 +240,23 @@ entry_synced(struct sq_outbox_store *st, struct sq_outbox_entry *e)
 static int
 ahead_record(struct sq_outbox_store *st, uint64_t lsn)
 {
-	struct sq_bytes rest = {sq_buf_data(&st->record), sq_buf_len(&st->record)};
+	struct sq_bytes rest = {sq_buf_data(&st->behind.record), sq_buf_len(&st->behind.record)};
 
 	for (size_t size; rest.len > 0; rest.p += size, rest.len -= size) {
-		struct sq_bytes client;
 		struct sq_outbox_entry *e;
-		size_t at;
 
 		size = sq_outbox_entry_size(rest.p, rest.len);
 		if (size == 0)
 			return SQ_EINVAL;
 		if (rest.p[0] != SQ_OUTBOX_MESSAGE)
 			continue;
-		at = sq_outbox_entry_client(rest.p, size, &client);
-		if (at == 0 || sq_image_check(rest.p + at, size - at) != 0)
+		e = sq_outbox_entry_read(rest.p, size, lsn);
+		if (e == NULL)
 			return SQ_EINVAL;
-		if (sq_get64(rest.p + SQ_OUTBOX_ENTRY_HEADER) <= st->loaded_seq)
-			continue;
-		e = sq_outbox_entry_new(SQ_OUTBOX_MESSAGE, sq_get16(rest.p + 2), size);
-		memcpy(e->bytes, rest.p, size);
-		e->image = (uint32_t)at;
-		e->seq = sq_get64(rest.p + SQ_OUTBOX_ENTRY_HEADER);
-		e->end = sq_get64(rest.p + SQ_OUTBOX_ENTRY_HEADER + 8);
-		e->lsn = lsn;
-		sq_outbox_load(st, e);
+		if (e->seq > st->send.loaded_seq)
+			sq_outbox_send_load(&st->send, e);
+		else
+			sq_outbox_entry_free(e);
 	}
 	return 0;
 }
@@ -347,28 +264,29 @@ ahead_record(struct sq_outbox_store *st, uint64_t lsn)
 static void
 store_broken(struct sq_outbox_store *st)
 {
-	st->broken = true;
+	st->behind.broken = true;
 	sq_buf_fini(&st->stalled);
 	sq_buf_printf(&st->stalled, "%s: what waits in record %llu can't be read again",
-	    st->cfg.dir, (unsigned long long)st->cursor.lsn);
+	    st->cfg.dir, (unsigned long long)st->behind.cursor.lsn);
 	sq_buf_u8(&st->stalled, 0);
 }
 
 static void
 store_read_ahead(struct sq_outbox_store *st)
 {
-	while (st->behind && !st->broken && st->ahead_bytes < SQ_OUTBOX_AHEAD_MAX / 2) {
-		uint64_t lsn = st->cursor.lsn;
-		int rc = sq_journal_read(st->journal, &st->cursor, &st->record);
+	while (
+	    st->behind.is && !st->behind.broken && st->send.ahead_bytes < AHEAD_MAX / 2) {
+		uint64_t lsn = st->behind.cursor.lsn;
+		int rc = sq_journal_read(st->journal, &st->behind.cursor, &st->behind.record);
 
 		if (rc == SQ_EAGAIN)
-			st->behind = false;
+			st->behind.is = false;
 		else if (rc != 0 || ahead_record(st, lsn) != 0)
 			store_broken(st);
 	}
-	if (!st->behind) {
-		sq_buf_fini(&st->record);
-		sq_journal_cursor_fini(&st->cursor);
+	if (!st->behind.is) {
+		sq_buf_fini(&st->behind.record);
+		sq_journal_cursor_fini(&st->behind.cursor);
 	}
 }
 
@@ -376,17 +294,17 @@ store_read_ahead(struct sq_outbox_store *st)
 static void
 store_news(struct sq_outbox_store *st, struct sq_list *synced)
 {
-	pthread_mutex_lock(&st->mutex);
-	sq_list_splice(synced, &st->synced);
-	if (!st->broken) {
+	pthread_mutex_lock(&st->news.mutex);
+	sq_list_splice(synced, &st->news.synced);
+	if (!st->behind.broken) {
 		sq_buf_fini(&st->stalled);
-		if (sq_buf_len(&st->stall) != 0) {
-			sq_buf_append(
-			    &st->stalled, sq_buf_data(&st->stall), sq_buf_len(&st->stall));
+		if (sq_buf_len(&st->news.stall) != 0) {
+			sq_buf_append(&st->stalled, sq_buf_data(&st->news.stall),
+			    sq_buf_len(&st->news.stall));
 			sq_buf_u8(&st->stalled, 0);
 		}
 	}
-	pthread_mutex_unlock(&st->mutex);
+	pthread_mutex_unlock(&st->news.mutex);
 }
 
 bool
@@ -394,52 +312,54 @@ sq_outbox_store_turn(struct sq_outbox_store *st)
 {
 	struct sq_outbox_entry *e;
 	struct sq_list synced;
-	size_t every = st->state_size * 4 > STATE_EVERY ? st->state_size * 4 : STATE_EVERY;
+	size_t every = st->written.size * 4 > STATE_EVERY ? st->written.size * 4 : STATE_EVERY;
 	bool asked = st->refused;
 
 	sq_list_init(&synced);
 	store_news(st, &synced);
 	while ((e = SQ_LIST_FIRST(&synced, struct sq_outbox_entry, journal.node)) != NULL) {
 		sq_list_remove(&e->journal.node);
-		st->dirty = st->dirty || e->kind != SQ_OUTBOX_STATE;
+		st->written.dirty = st->written.dirty || e->kind != SQ_OUTBOX_STATE;
 		entry_synced(st, e);
 	}
-	sq_outbox_finish(st);
+	store_finish(st);
 	store_read_ahead(st);
-	sq_outbox_settle_numbers(st);
-	if (st->since_state >= every && !st->state_flies)
-		sq_outbox_write_state(st, false);
+	store_settle(st);
+	if (st->written.since >= every && !st->written.flies)
+		sq_outbox_store_write(st, false);
 	/* Room is told of once there is some, not at each message. */
-	if (asked && sq_buf_len(&st->stalled) == 0 && st->unsynced <= SQ_OUTBOX_UNSYNCED_MAX / 2 &&
+	if (asked && sq_buf_len(&st->stalled) == 0 &&
+	    st->tail.unsynced <= UNSYNCED_MAX / 2 &&
 	    sq_outbox_store_bytes(st) <= st->cfg.size - st->cfg.size / 8)
 		st->refused = false;
-	return !sq_list_empty(&st->ahead) || (asked && !st->refused);
+	return sq_outbox_send_first(&st->send) != NULL || (asked && !st->refused);
 }
 
 void
 sq_outbox_store_rest(struct sq_outbox_store *st)
 {
-	if (st->dirty && !st->state_flies && sq_list_empty(&st->ahead) && st->unsynced == 0)
-		sq_outbox_write_state(st, false);
+	if (st->written.dirty && !st->written.flies && (sq_outbox_send_first(&st->send) == NULL) &&
+	    st->tail.unsynced == 0)
+		sq_outbox_store_write(st, false);
 }
 
 uint64_t
 sq_outbox_store_bytes(const struct sq_outbox_store *st)
 {
-	return st->tail_bytes - sq_outbox_done_bytes(st);
+	return st->tail.bytes - sq_outbox_send_done_bytes(&st->send);
 }
 
 bool
 sq_outbox_store_idle(const struct sq_outbox_store *st)
 {
-	return sq_list_empty(&st->ahead) && !st->behind && st->flying == 0 &&
-	    sq_outbox_store_bytes(st) == 0;
+	return (sq_outbox_send_first(&st->send) == NULL) && !st->behind.is &&
+	    st->send.flying == 0 && sq_outbox_store_bytes(st) == 0;
 }
 
 bool
 sq_outbox_store_spent(const struct sq_outbox_store *st)
 {
-	return sq_outbox_store_idle(st) && st->clients.n == 0;
+	return sq_outbox_store_idle(st) && st->held.clients.n == 0;
 }
 
 const char *
@@ -452,4 +372,87 @@ void
 sq_outbox_store_resize(struct sq_outbox_store *st, uint64_t size)
 {
 	st->cfg.size = size < st->opened_size ? size : st->opened_size;
+}
+
+/* --- towards the broker --- */
+
+void
+sq_outbox_store_attached(
+    struct sq_outbox_store *st, uint64_t incarnation, uint64_t last, uint64_t run)
+{
+	sq_outbox_send_attached(&st->send, incarnation, last, run, st->tail.next_seq);
+	store_settle(st);
+}
+
+void
+sq_outbox_store_bar(struct sq_outbox_store *st, uint64_t seq)
+{
+	sq_outbox_send_bar(&st->send, seq);
+}
+
+uint64_t
+sq_outbox_store_outcomes(struct sq_outbox_store *st)
+{
+	return sq_outbox_send_outcomes(&st->send);
+}
+
+struct sq_outbox_batch *
+sq_outbox_store_take(struct sq_outbox_store *st, uint64_t now_ms)
+{
+	return sq_outbox_send_take(&st->send, now_ms);
+}
+
+int
+sq_outbox_store_answered(struct sq_outbox_store *st, struct sq_outbox_batch **bp,
+    const struct sq_outcomes *o, uint64_t now_ms)
+{
+	int rc = sq_outbox_send_answered(&st->send, bp, o, now_ms);
+
+	store_settle(st);
+	return rc;
+}
+
+void
+sq_outbox_store_failed(struct sq_outbox_store *st, struct sq_outbox_batch **bp)
+{
+	sq_outbox_send_failed(&st->send, bp);
+	store_settle(st);
+}
+
+void
+sq_outbox_store_run_lost(struct sq_outbox_store *st, struct sq_outbox_batch **bp)
+{
+	sq_outbox_send_run_lost(&st->send, bp);
+	store_settle(st);
+}
+
+void
+sq_outbox_store_too_big(struct sq_outbox_store *st, struct sq_outbox_batch **bp)
+{
+	sq_outbox_send_too_big(&st->send, bp);
+	store_settle(st);
+}
+
+uint64_t
+sq_outbox_store_incarnation(const struct sq_outbox_store *st)
+{
+	return st->send.numbers.incarnation;
+}
+
+uint64_t
+sq_outbox_store_last(const struct sq_outbox_store *st)
+{
+	return sq_outbox_send_first_number(&st->send) - 1;
+}
+
+bool
+sq_outbox_store_flies(const struct sq_outbox_store *st)
+{
+	return st->send.flying != 0;
+}
+
+uint64_t
+sq_outbox_store_due(const struct sq_outbox_store *st)
+{
+	return st->send.due_ms;
 }

@@ -32,6 +32,7 @@
 #include "core/list.h"
 #include "proto/link/frame.h"
 #include "proto/link/lane_out.h"
+#include "sidecar/outbox/send.h"
 
 struct sq_outbox_store;
 
@@ -49,9 +50,7 @@ struct sq_outbox_store_cfg {
 	void (*wake)(void *owner);
 	/* From sq_outbox_store_turn(): what it says is synced. */
 	void (*acked)(void *owner, struct sq_outbox_port *, const struct sq_lane_outcome *);
-	/* A broker refused a message of that client: 'for_good', or it is sent again. */
-	void (*refused)(void *owner, const char *client_id, uint8_t reason,
-	    const struct sq_note *note, bool for_good);
+	sq_outbox_refused_fn *refused;
 	void *owner;
 };
 
@@ -92,14 +91,6 @@ bool sq_outbox_store_turn(struct sq_outbox_store *);
 void sq_outbox_store_rest(struct sq_outbox_store *);
 
 /* --- towards the broker --- */
-
-/* A batch on its way: 'body' is its SQ_BATCH_HEADER bytes and its entries. */
-struct sq_outbox_batch {
-	struct sq_list node; /* the store's */
-	struct sq_buf body;
-	uint64_t first;
-	uint16_t n;
-};
 
 /* The session is attached.  'run' is random, for when a new one is due. */
 void sq_outbox_store_attached(

@@ -1,5 +1,5 @@
 /* Life of a disk outbox: its ids, its journal, what that is replayed to, and its end; see
- * outbox_store.h. */
+ * store.h. */
 #include "sidecar/outbox/store.h"
 
 #include <assert.h>
@@ -9,7 +9,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/outbox/id.h"
-#include "sidecar/outbox/priv.h"
+#include "sidecar/outbox/store_priv.h"
 #include "store/dir.h"
 
 enum {
@@ -31,9 +31,9 @@ store_committed(void *owner, uint64_t lsn, struct sq_list *entries)
 
 	SQ_LIST_FOR_EACH(j, entries, struct sq_log_entry, node)
 		SQ_CONTAINER_OF(j, struct sq_outbox_entry, journal)->lsn = lsn;
-	pthread_mutex_lock(&st->mutex);
-	sq_list_splice(&st->synced, entries);
-	pthread_mutex_unlock(&st->mutex);
+	pthread_mutex_lock(&st->news.mutex);
+	sq_list_splice(&st->news.synced, entries);
+	pthread_mutex_unlock(&st->news.mutex);
 	st->cfg.wake(st->cfg.owner);
 }
 
@@ -42,11 +42,11 @@ store_stalled(void *owner, const char *why)
 {
 	struct sq_outbox_store *st = owner;
 
-	pthread_mutex_lock(&st->mutex);
-	sq_buf_fini(&st->stall);
+	pthread_mutex_lock(&st->news.mutex);
+	sq_buf_fini(&st->news.stall);
 	if (why != NULL)
-		sq_buf_printf(&st->stall, "%s", why);
-	pthread_mutex_unlock(&st->mutex);
+		sq_buf_printf(&st->news.stall, "%s", why);
+	pthread_mutex_unlock(&st->news.mutex);
 	st->cfg.wake(st->cfg.owner);
 }
 
@@ -55,10 +55,25 @@ store_stalled(void *owner, const char *why)
 static void
 replay_message(struct sq_outbox_store *st, const unsigned char *p, struct sq_bytes client)
 {
-	st->next_seq = sq_get64(p + SQ_OUTBOX_ENTRY_HEADER) + 1;
-	st->tail_bytes = sq_get64(p + SQ_OUTBOX_ENTRY_HEADER + 8);
+	st->tail.next_seq = sq_get64(p + SQ_OUTBOX_ENTRY_HEADER) + 1;
+	st->tail.bytes = sq_get64(p + SQ_OUTBOX_ENTRY_HEADER + 8);
 	if ((p[1] & SQ_OUTBOX_HOLDS) != 0)
-		sq_outbox_hold(st, (const char *)client.p, client.len, sq_get16(p + 2));
+		sq_outbox_held_add(&st->held, (const char *)client.p, client.len, sq_get16(p + 2));
+}
+
+static int
+replay_state(struct sq_outbox_store *st, struct sq_bytes in)
+{
+	struct sq_outbox_state state;
+
+	if (sq_outbox_state_get(&state, &st->held, in) != 0)
+		return SQ_EINVAL;
+	st->written.lsn = st->tail.last_lsn;
+	st->behind.cursor.lsn = state.low;
+	st->tail.next_seq = state.next_seq;
+	st->tail.bytes = state.tail_bytes;
+	sq_outbox_send_restore(&st->send, &state);
+	return 0;
 }
 
 static int
@@ -67,12 +82,9 @@ replay_entry(struct sq_outbox_store *st, const unsigned char *p, size_t size)
 	struct sq_bytes client = {0};
 	size_t at;
 
-	if (p[0] == SQ_OUTBOX_STATE) {
-		st->state_lsn = st->last_lsn;
-		return sq_outbox_state_get(st,
-		    (struct sq_bytes){p + SQ_OUTBOX_ENTRY_HEADER, size - SQ_OUTBOX_ENTRY_HEADER},
-		    &st->cursor.lsn);
-	}
+	if (p[0] == SQ_OUTBOX_STATE)
+		return replay_state(st,
+		    (struct sq_bytes){p + SQ_OUTBOX_ENTRY_HEADER, size - SQ_OUTBOX_ENTRY_HEADER});
 	if (p[0] == SQ_OUTBOX_AGAIN)
 		return 0;
 	at = sq_outbox_entry_client(p, size, &client);
@@ -85,10 +97,11 @@ replay_entry(struct sq_outbox_store *st, const unsigned char *p, size_t size)
 		replay_message(st, p, client);
 		return 0;
 	case SQ_OUTBOX_RELEASE:
-		sq_outbox_unhold(st, (const char *)client.p, client.len, sq_get16(p + 2));
+		sq_outbox_held_remove(
+		    &st->held, (const char *)client.p, client.len, sq_get16(p + 2));
 		return 0;
 	case SQ_OUTBOX_FORGET:
-		sq_outbox_unhold_all(st, (const char *)client.p, client.len);
+		sq_outbox_held_forget(&st->held, (const char *)client.p, client.len);
 		return 0;
 	default:
 		return SQ_EINVAL;
@@ -100,13 +113,13 @@ store_replay(void *owner, uint64_t lsn, struct sq_bytes data)
 {
 	struct sq_outbox_store *st = owner;
 
-	if (st->cursor.lsn == 0)
-		st->cursor.lsn = lsn;
-	st->last_lsn = lsn;
+	if (st->behind.cursor.lsn == 0)
+		st->behind.cursor.lsn = lsn;
+	st->tail.last_lsn = lsn;
 	for (size_t at = 0, size; at < data.len; at += size) {
 		size = sq_outbox_entry_size(data.p + at, data.len - at);
 		if (size == 0 || replay_entry(st, data.p + at, size) != 0) {
-			st->broken = true;
+			st->behind.broken = true;
 			return SQ_EINVAL;
 		}
 	}
@@ -143,8 +156,7 @@ sq_outbox_store_renew(struct sq_outbox_store *st, struct sq_buf *err)
 
 	if (rc != SQ_OK)
 		return rc;
-	st->incarnation = 0; /* numbers are given anew once the new session is attached */
-	st->attached = false;
+	sq_outbox_send_renew(&st->send);
 	return SQ_OK;
 }
 
@@ -166,18 +178,18 @@ store_journal(struct sq_outbox_store *st, struct sq_buf *err)
 	/* A record is in one segment, which may end before it is full. */
 	jc.max_segments = 2 * (unsigned)(st->cfg.size / segment) + SEGMENTS_SPARE;
 	rc = sq_journal_open(&st->journal, &jc, 0, store_replay, err);
-	if (rc == 0 && st->broken) {
+	if (rc == 0 && st->behind.broken) {
 		sq_buf_printf(err, "%s: record %llu is not an outbox's", st->cfg.dir,
-		    (unsigned long long)st->last_lsn);
+		    (unsigned long long)st->tail.last_lsn);
 		sq_journal_close(&st->journal);
 		return SQ_EINVAL;
 	}
 	if (rc != 0)
 		return rc;
-	if (st->cursor.lsn == 0)
-		st->cursor.lsn = 1;
-	st->behind = st->next_seq > st->loaded_seq + 1;
-	low = st->cursor.lsn < st->state_lsn ? st->cursor.lsn : st->state_lsn;
+	if (st->behind.cursor.lsn == 0)
+		st->behind.cursor.lsn = 1;
+	st->behind.is = st->tail.next_seq > st->send.loaded_seq + 1;
+	low = st->behind.cursor.lsn < st->written.lsn ? st->behind.cursor.lsn : st->written.lsn;
 	if (low > 1)
 		sq_journal_release(st->journal, low - 1);
 	return 0;
@@ -193,16 +205,13 @@ sq_outbox_store_open(
 	st->cfg = *cfg;
 	st->opened_size = cfg->size;
 	st->cfg.dir = sq_xstrdup(cfg->dir);
-	pthread_mutex_init(&st->mutex, NULL);
-	sq_list_init(&st->synced);
-	sq_list_init(&st->appended);
-	sq_list_init(&st->ahead);
-	sq_list_init(&st->batches);
-	sq_list_init(&st->clients_used);
-	st->next_seq = 1;
-	st->bar = UINT64_MAX;
-	st->next_number = 1;
-	st->cursor.fd = -1;
+	pthread_mutex_init(&st->news.mutex, NULL);
+	sq_list_init(&st->news.synced);
+	sq_list_init(&st->tail.appended);
+	sq_outbox_send_init(&st->send, cfg->refused, cfg->owner);
+	sq_outbox_held_init(&st->held);
+	st->tail.next_seq = 1;
+	st->behind.cursor.fd = -1;
 	st->lock = sq_store_lock(cfg->dir, err);
 	if (st->lock < 0)
 		rc = st->lock;
@@ -220,10 +229,9 @@ sq_outbox_store_open(
 static void
 store_close_journal(struct sq_outbox_store *st)
 {
-	assert(sq_list_empty(&st->batches));
-	if (st->dirty && sq_buf_len(&st->stalled) == 0)
-		sq_outbox_write_state(st, false);
-	sq_journal_cursor_fini(&st->cursor);
+	if (st->written.dirty && sq_buf_len(&st->stalled) == 0)
+		sq_outbox_store_write(st, false);
+	sq_journal_cursor_fini(&st->behind.cursor);
 	sq_journal_close(&st->journal);
 }
 
@@ -251,17 +259,15 @@ sq_outbox_store_close(struct sq_outbox_store **sp)
 		return;
 	if (st->journal != NULL)
 		store_close_journal(st);
-	SQ_LIST_FOR_EACH_SAFE(e, &st->appended, struct sq_outbox_entry, all)
+	SQ_LIST_FOR_EACH_SAFE(e, &st->tail.appended, struct sq_outbox_entry, all)
 		sq_outbox_entry_free(e);
-	SQ_LIST_FOR_EACH_SAFE(e, &st->ahead, struct sq_outbox_entry, journal.node)
-		sq_outbox_entry_free(e);
+	sq_outbox_send_fini(&st->send);
 	sq_store_unlock(&st->lock);
-	sq_outbox_held_fini(st);
-	sq_buf_fini(&st->stall);
+	sq_outbox_held_fini(&st->held);
+	sq_buf_fini(&st->news.stall);
 	sq_buf_fini(&st->stalled);
-	sq_buf_fini(&st->record);
-	pthread_mutex_destroy(&st->mutex);
-	free(st->skips);
+	sq_buf_fini(&st->behind.record);
+	pthread_mutex_destroy(&st->news.mutex);
 	free((void *)(uintptr_t)st->cfg.dir);
 	free(st);
 }

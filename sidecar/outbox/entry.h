@@ -1,0 +1,87 @@
+/* Entries of a disk outbox, and their layout in the journal.
+ *
+ * A record is a sequence of entries, each: u8 kind, u8 flags, u16 packet id, u32 size of the
+ * entry, then
+ *   message:  u64 sequence, u64 bytes of all messages up to it, bytes16 client
+ *             id, image.  Flag 1: its packet id is held
+ *   release, forget:  bytes16 client id
+ *   again:    nothing; only the order of acknowledgements needs it
+ *   state:    see state.h
+ *
+ * Pure. */
+#ifndef SQ_SIDECAR_OUTBOX_ENTRY_H
+#define SQ_SIDECAR_OUTBOX_ENTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/list.h"
+#include "core/msg.h"
+#include "proto/link/lane_out.h"
+#include "store/log.h"
+
+struct sq_outbox_port;
+
+/* Stored: never renumber one. */
+enum sq_outbox_kind {
+	SQ_OUTBOX_MESSAGE = 1,
+	SQ_OUTBOX_RELEASE = 2,
+	SQ_OUTBOX_FORGET = 3,
+	SQ_OUTBOX_STATE = 4,
+	SQ_OUTBOX_AGAIN = 5,
+};
+
+enum {
+	SQ_OUTBOX_HOLDS = 1,           /* flag of a message */
+	SQ_OUTBOX_ENTRY_HEADER = 8,    /* kind, flags, packet id, size */
+	SQ_OUTBOX_MESSAGE_HEADER = 18, /* sequence, bytes, length of the client id */
+};
+
+/* How far the message of an entry is. */
+enum sq_outbox_way {
+	SQ_OUTBOX_WAITS, /* never sent under its number, or to be sent again */
+	SQ_OUTBOX_FLIES,
+	SQ_OUTBOX_REFUSED, /* for a while */
+	SQ_OUTBOX_DONE,
+};
+
+struct sq_outbox_entry {
+	struct sq_log_entry journal; /* in a list of the store once synced */
+	struct sq_list mine;         /* its port's pending */
+	struct sq_list all;          /* store->appended, until synced */
+	struct sq_outbox_port *port;
+	uint64_t lsn, seq, end, number;
+	uint32_t size, image; /* of the entry; where the image starts */
+	uint16_t packet_id;
+	uint8_t kind, qos, reason; /* for the acknowledgement */
+	uint8_t way;               /* enum sq_outbox_way */
+	bool sent;                 /* at least once under this number */
+	bool dropped;              /* refused for good: only its number goes */
+	bool answered;             /* it had an outcome, be it that it was refused */
+	bool gates;                /* a state that sending waits for */
+	uint64_t low;              /* of a state: records from here on are needed */
+	unsigned char bytes[];
+};
+
+/* The caller frees it, unless a list that it goes into says otherwise. */
+struct sq_outbox_entry *sq_outbox_entry_new(enum sq_outbox_kind, uint16_t packet_id, size_t size);
+/* Of a client, about a packet id of its (0: none). */
+struct sq_outbox_entry *
+sq_outbox_entry_of(enum sq_outbox_kind, uint16_t packet_id, const char *client_id);
+/* A message; 'seq', and 'end' but for the entry's own size, are as of the sequence so far. */
+struct sq_outbox_entry *sq_outbox_entry_message(
+    const char *client_id, const struct sq_lane_publish *, uint64_t seq, uint64_t end);
+/* From the 'size' bytes of a message in the record 'lsn'; NULL: malformed. */
+struct sq_outbox_entry *sq_outbox_entry_read(const unsigned char *p, size_t size, uint64_t lsn);
+/* Takes it out of its lists and frees it. */
+void sq_outbox_entry_free(struct sq_outbox_entry *);
+
+/* The size of the entry at 'p', of which 'left' bytes are there; 0: malformed. */
+size_t sq_outbox_entry_size(const unsigned char *p, size_t left);
+/* The client id of an entry, and where what follows it starts; 0: malformed. */
+size_t sq_outbox_entry_client(const unsigned char *p, size_t size, struct sq_bytes *client);
+/* The size that the entry of a message has. */
+size_t sq_outbox_entry_message_size(const char *client_id, const struct sq_lane_publish *);
+
+#endif
