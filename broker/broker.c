@@ -318,7 +318,7 @@ static struct sq_session *
 call_session(struct sq_shard *sh, struct sq_call *c)
 {
 	struct sq_session *s = sq_session_find_epoch(sh, c->epoch);
-	enum sq_conflict why = SQ_CONFLICT_EPOCH;
+	enum sq_verdict why = SQ_VERDICT_EPOCH;
 
 	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->at.outlet == c->outlet &&
 	    sq_key_is(&c->key, s->id.key)) {
@@ -328,7 +328,7 @@ call_session(struct sq_shard *sh, struct sq_call *c)
 	s = sq_session_find(sh, &c->key);
 	for (size_t i = 0; s != NULL && c->epoch != 0 && i < SQ_SUPERSEDED_MAX; i++) {
 		if (s->at.superseded[i].epoch == c->epoch)
-			why = SQ_CONFLICT_SUPERSEDED;
+			why = SQ_VERDICT_SUPERSEDED;
 	}
 	sq_call_refuse(c, why);
 	return NULL;
@@ -345,12 +345,12 @@ call_run(struct sq_shard *sh, struct sq_call *c)
 	if (atomic_load_explicit(&b->draining, memory_order_relaxed) &&
 	    (c->kind == SQ_CALL_ATTACH || c->kind == SQ_CALL_MESSAGES)) {
 		c->retry_after_s = 1;
-		sq_call_answer(c, 503, "draining");
+		sq_call_answer(c, SQ_VERDICT_DRAINING, "draining");
 		return;
 	}
 	if (c->kind == SQ_CALL_MESSAGES && sq_broker_recovers(b, sq_worker_now_ms(sh->worker))) {
 		c->retry_after_s = 1;
-		sq_call_answer(c, 503, "sessions are on their way back");
+		sq_call_answer(c, SQ_VERDICT_BUSY, "sessions are on their way back");
 		return;
 	}
 	if (c->kind == SQ_CALL_ATTACH) {

@@ -1,9 +1,8 @@
-/* A request of the link on its way from the HTTP front to the owner of its
- * session and back.
+/* A request of a peer on its way from a front to the owner of its session and back.
  *
- * The front allocates it and keeps it until it was answered, whether or not
- * the HTTP request still lives then: a stream that is reset takes only the
- * answer with it.  Each call is answered exactly once. */
+ * The front allocates a call and keeps it until it is answered, whether or not the request that
+ * it came by still lives then: a stream that is reset takes only the answer with it.  Each call
+ * is answered exactly once. */
 #ifndef SQ_BROKER_PORT_CALL_H
 #define SQ_BROKER_PORT_CALL_H
 
@@ -13,6 +12,7 @@
 #include "web/worker.h"
 #include "core/block.h"
 #include "core/buf.h"
+#include "broker/port/verdict.h"
 #include "core/list.h"
 #include "proto/link/answer.h"
 #include "proto/link/key.h"
@@ -47,14 +47,13 @@ struct sq_call {
 	bool pace_answered;   /* it only waits for that */
 
 	/* The answer. */
-	unsigned status;           /* HTTP */
-	enum sq_conflict conflict; /* with 409 */
-	uint64_t last;             /* with SQ_CONFLICT_GAP */
-	unsigned retry_after_s;    /* with 429 and 503 */
-	enum sq_full full;         /* with 429, of a session for which there is no room */
-	enum sq_denied denied;     /* with 403: why */
-	const char *detail;        /* static text for the problem body, or NULL */
-	struct sq_buf out;         /* body of a 200 */
+	enum sq_verdict verdict;
+	uint64_t last;          /* with GAP */
+	unsigned retry_after_s; /* of a verdict that is retryable; 0: 1 */
+	enum sq_full full;      /* with FULL: of what, as far as it is a session's */
+	enum sq_denied denied;  /* with DENIED: why */
+	const char *detail;     /* static text for people, or NULL: the verdict's */
+	struct sq_buf out;      /* with OK; may be empty */
 
 	/* Set by the front that made the call; takes it back, answered.  Thread: any worker. */
 	void (*done)(struct sq_call *);
@@ -68,19 +67,19 @@ sq_call_done(struct sq_call *c)
 	c->done(c);
 }
 
+/* Answers with a verdict and static text for people, or NULL. */
 static inline void
-sq_call_answer(struct sq_call *c, unsigned status, const char *detail)
+sq_call_answer(struct sq_call *c, enum sq_verdict verdict, const char *detail)
 {
-	c->status = status;
+	c->verdict = verdict;
 	c->detail = detail;
 	sq_call_done(c);
 }
 
 static inline void
-sq_call_refuse(struct sq_call *c, enum sq_conflict why)
+sq_call_refuse(struct sq_call *c, enum sq_verdict why)
 {
-	c->conflict = why;
-	sq_call_answer(c, 409, NULL);
+	sq_call_answer(c, why, NULL);
 }
 
 #endif

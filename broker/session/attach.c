@@ -49,24 +49,23 @@ attach_superseded(struct sq_session *s, uint64_t instance)
 }
 
 /* Whether the PUT is newer than what the session has seen. */
-static enum sq_conflict
+static enum sq_verdict
 attach_order(struct sq_session *s, const struct sq_attach *a)
 {
 	const struct sq_superseded *old;
 
 	if (s->at.instance == 0)
-		return SQ_CONFLICT_NONE;
+		return SQ_VERDICT_OK;
 	if (a->instance == s->at.instance) {
 		if (s->at.left && a->ordinal == s->at.ordinal)
-			return SQ_CONFLICT_SUPERSEDED; /* its will, too, has been dealt with */
+			return SQ_VERDICT_SUPERSEDED; /* its will, too, has been dealt with */
 		if (a->ordinal > s->at.ordinal ||
 		    (a->ordinal == s->at.ordinal && a->attempt > s->at.attempt))
-			return SQ_CONFLICT_NONE;
-		return SQ_CONFLICT_EPOCH;
+			return SQ_VERDICT_OK;
+		return SQ_VERDICT_EPOCH;
 	}
 	old = attach_superseded(s, a->instance);
-	return old != NULL && a->ordinal <= old->ordinal ? SQ_CONFLICT_SUPERSEDED
-							 : SQ_CONFLICT_NONE;
+	return old != NULL && a->ordinal <= old->ordinal ? SQ_VERDICT_SUPERSEDED : SQ_VERDICT_OK;
 }
 
 /* Whether a sidecar whose client has left may attach: to what it still holds.  A
@@ -115,10 +114,10 @@ attach_fence(struct sq_session *s, const struct sq_attach *a)
 			    "another connection has the session");
 	}
 	if (s->at.attaching != NULL) {
-		sq_call_refuse(s->at.attaching, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
+		sq_call_refuse(s->at.attaching, other ? SQ_VERDICT_SUPERSEDED : SQ_VERDICT_EPOCH);
 		s->at.attaching = NULL;
 	}
-	sq_session_unattach(s, other ? SQ_CONFLICT_SUPERSEDED : SQ_CONFLICT_EPOCH);
+	sq_session_unattach(s, other ? SQ_VERDICT_SUPERSEDED : SQ_VERDICT_EPOCH);
 	if (newer)
 		sq_subscribe_unsay(s);
 	s->at.instance = a->instance;
@@ -280,7 +279,7 @@ attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a
 	sq_attached_encode(&c->out, &out, held, ids, sq_outlet_version(c->outlet));
 	free(held);
 	free(ids);
-	sq_call_answer(c, 200, NULL);
+	sq_call_answer(c, SQ_VERDICT_OK, NULL);
 }
 
 void
@@ -301,7 +300,7 @@ sq_attach_finish(struct sq_session *s)
 	if (s->at.lost || !sq_outlet_open(c->outlet)) {
 		s->at.attaching = s->at.lost ? NULL : c;
 		if (s->at.lost)
-			sq_call_answer(c, 500, "the commit failed");
+			sq_call_answer(c, SQ_VERDICT_FAILED, "the commit failed");
 		s->at.lost = false;
 		sq_session_link_lost(s);
 		return;
@@ -324,7 +323,7 @@ attach_end_durable(struct sq_session *by, struct sq_session *s)
 		sq_outlet_detached(s->at.outlet, s->at.epoch, SQ_MQTT_RC_TAKEN_OVER,
 		    "another connection has the session");
 	if (s->at.attaching != NULL)
-		sq_call_refuse(s->at.attaching, SQ_CONFLICT_SUPERSEDED);
+		sq_call_refuse(s->at.attaching, SQ_VERDICT_SUPERSEDED);
 	s->at.attaching = NULL;
 	sq_session_end(
 	    s, SQ_ENDING_SESSION_ENDED, s->stored.base ? sq_background_txn(by, &background) : NULL);
@@ -366,30 +365,30 @@ void
 sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 {
 	struct sq_broker *b = sh->broker;
-	enum sq_conflict conflict;
+	enum sq_verdict order;
 	enum sq_denied denied;
 	struct sq_session *s, *durable;
 	struct sq_attach a;
 	bool fresh;
 
 	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK) {
-		sq_call_answer(c, 400, "malformed attach");
+		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed attach");
 		return;
 	}
 	s = sq_session_find(sh, &c->key);
 	if (!sq_outlet_open(c->outlet)) { /* a late copy: it must not fence anybody */
-		sq_call_answer(c, 410, "the link is not open");
+		sq_call_answer(c, SQ_VERDICT_GONE, "the link is not open");
 		return;
 	}
 	if (s != NULL && (denied = attach_owned(s, c)) != SQ_DENIED_NONE) {
 		sq_denied_answer(b, c, denied);
 		return;
 	}
-	conflict = s != NULL ? attach_order(s, &a) : SQ_CONFLICT_NONE;
+	order = s != NULL ? attach_order(s, &a) : SQ_VERDICT_OK;
 	if ((a.flags & SQ_ATTACH_GONE) != 0 && !attach_holds(s, &c->key, &a))
-		conflict = SQ_CONFLICT_SUPERSEDED;
-	if (conflict != SQ_CONFLICT_NONE) {
-		sq_call_refuse(c, conflict);
+		order = SQ_VERDICT_SUPERSEDED;
+	if (order != SQ_VERDICT_OK) {
+		sq_call_refuse(c, order);
 		return;
 	}
 	if (!sq_attach_within_limits(b, c, s, &a))

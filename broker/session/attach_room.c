@@ -49,18 +49,17 @@ attach_store_full(
 	SQ_WARN("session", "%s~%s~%s: refused, " SQ_REFUSED_STORE, c->key.space, c->key.workload,
 	    c->key.client);
 	c->retry_after_s = 1;
-	c->full = s == NULL && sq_outlet_version(c->outlet) >= 2 ? SQ_FULL_STORE : SQ_FULL_NOT;
-	sq_call_answer(c, c->full != SQ_FULL_NOT ? 429 : 507, SQ_REFUSED_STORE);
+	c->full = s == NULL ? SQ_FULL_STORE : SQ_FULL_NOT;
+	sq_call_answer(c, s == NULL ? SQ_VERDICT_FULL : SQ_VERDICT_NO_STORE, SQ_REFUSED_STORE);
 	return true;
 }
 
-/* At version 1 of the link it reads as any other "not now". */
 static void
 attach_no_room(struct sq_call *c, enum sq_full full, const char *detail)
 {
 	c->retry_after_s = 1;
-	c->full = sq_outlet_version(c->outlet) >= 2 ? full : SQ_FULL_NOT;
-	sq_call_answer(c, c->full != SQ_FULL_NOT ? 429 : 503, detail);
+	c->full = full;
+	sq_call_answer(c, SQ_VERDICT_FULL, detail);
 }
 
 /* Its tenant has as many as it may. */
@@ -120,7 +119,7 @@ attach_will_too_large(struct sq_broker *b, struct sq_call *c, const struct sq_at
 	sq_count(b, SQ_M_REFUSED_BY_QUOTA, 1);
 	SQ_WARN("session", "%s~%s~%s: a will of %zu bytes is refused, limits.will is %u",
 	    c->key.space, c->key.workload, c->key.client, a->will.len, b->cfg.max_will);
-	sq_call_answer(c, 413, "the will is above limits.will");
+	sq_call_answer(c, SQ_VERDICT_TOO_LARGE, "the will is above limits.will");
 	return true;
 }
 
@@ -135,7 +134,7 @@ attach_count_link(struct sq_broker *b, struct sq_call *c)
 	sq_tenant_unref(&tenant);
 	if (!good) {
 		c->retry_after_s = 1;
-		sq_call_answer(c, 503, "its tenant has as many connections as it may");
+		sq_call_answer(c, SQ_VERDICT_BUSY, "its tenant has as many connections as it may");
 	}
 	return good;
 }
@@ -150,7 +149,7 @@ attach_id_too_long(struct sq_broker *b, struct sq_call *c)
 	sq_count(b, SQ_M_REFUSED_BY_QUOTA, 1);
 	SQ_WARN("session", "%s~%s: a client id of %zu bytes is refused, limits.client-id is %u",
 	    c->key.space, c->key.workload, strlen(c->key.client), b->cfg.limits.client_id);
-	sq_call_answer(c, 422, "the client id is above limits.client-id");
+	sq_call_answer(c, SQ_VERDICT_OVER_LIMIT, "the client id is above limits.client-id");
 	return true;
 }
 
@@ -171,7 +170,7 @@ sq_attach_has_room(struct sq_broker *b, struct sq_call *c, const struct sq_sessi
 		return false;
 	}
 	if (attach_would_hang(b, c, s, a, durable)) {
-		sq_call_answer(c, 507, "nothing can be stored at present");
+		sq_call_answer(c, SQ_VERDICT_NO_STORE, "nothing can be stored at present");
 		return false;
 	}
 	return !attach_store_full(b, c, s, a) && (s != NULL || attach_count(b, c, durable != NULL));

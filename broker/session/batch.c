@@ -270,7 +270,7 @@ batch_park(struct sq_session *s, struct sq_call *c, uint8_t lane)
 		return;
 	}
 	c->last = s->in.lanes[lane].last;
-	sq_call_refuse(c, SQ_CONFLICT_GAP);
+	sq_call_refuse(c, SQ_VERDICT_GAP);
 }
 
 /* Answers a batch of QoS 0 that comes while nothing is taken that needs memory: its sidecar
@@ -291,7 +291,7 @@ batch_put_off(struct sq_session *s, struct sq_call *c, uint8_t lane)
 		s->in.put_off_ms = now_ms;
 	if (now_ms - s->in.put_off_ms >= PUT_OFF_MS)
 		return false;
-	sq_call_answer(c, 503, "the broker's memory is nearly used up");
+	sq_call_answer(c, SQ_VERDICT_BUSY, "the broker's memory is nearly used up");
 	return true;
 }
 
@@ -304,13 +304,13 @@ sq_publish_offer(struct sq_session *s, struct sq_call *c)
 
 	if (sq_batch_decode(c->body->bytes, c->body->size, sq_outlet_version(c->outlet), &b) !=
 	    SQ_OK) {
-		sq_call_answer(c, 400, "malformed batch");
+		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed batch");
 		return;
 	}
 	lane = &s->in.lanes[b.lane];
 	if (b.run == lane->run && b.first <= lane->last + 1 &&
 	    b.first + b.n > lane->kept + OUTCOMES_MAX) {
-		sq_call_answer(c, 400, "outcomes are never acknowledged");
+		sq_call_answer(c, SQ_VERDICT_MALFORMED, "outcomes are never acknowledged");
 		return;
 	}
 	switch (sq_lane_in_offer(lane, &b, &skip)) {
@@ -332,7 +332,7 @@ sq_publish_offer(struct sq_session *s, struct sq_call *c)
 		batch_park(s, c, b.lane);
 		return;
 	case SQ_LANE_RUN:
-		sq_call_refuse(c, SQ_CONFLICT_RUN);
+		sq_call_refuse(c, SQ_VERDICT_RUN);
 		return;
 	}
 }
@@ -347,15 +347,14 @@ sq_publish_answer(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_
 	codes = sq_xmalloc(n);
 	if (!sq_lane_in_outcomes(&s->in.lanes[lane], first, n, codes)) {
 		free(codes);
-		c->conflict = SQ_CONFLICT_RUN;
-		c->status = 409;
+		c->verdict = SQ_VERDICT_RUN;
 		sq_pace_answer(c);
 		return;
 	}
 	out = (struct sq_outcomes){.first = first, .n = n, .codes = codes};
 	sq_outcomes_encode(&c->out, &out, notes, sq_outlet_version(c->outlet));
 	free(codes);
-	c->status = 200;
+	c->verdict = SQ_VERDICT_OK;
 	sq_pace_answer(c);
 }
 

@@ -33,7 +33,7 @@ sq_denied_answer(struct sq_broker *b, struct sq_call *c, enum sq_denied why)
 	    (const char *)sq_buf_data(&spaces), denied_or(who->pod, "any"));
 	sq_buf_fini(&spaces);
 	c->denied = why;
-	sq_call_answer(c, 403, sq_denied_text(why, who));
+	sq_call_answer(c, SQ_VERDICT_DENIED, sq_denied_text(why, who));
 }
 
 bool

@@ -52,7 +52,7 @@ order_park(struct sq_session *s, struct sq_call *c)
 		return;
 	}
 	c->last = s->order.in.mark;
-	sq_call_refuse(c, SQ_CONFLICT_GAP);
+	sq_call_refuse(c, SQ_VERDICT_GAP);
 }
 
 bool
@@ -71,7 +71,7 @@ sq_order_offer(struct sq_session *s, struct sq_call *c, const struct sq_subs_hea
 		order_park(s, c);
 		return false;
 	case SQ_ORDER_ANSWERED:
-		sq_call_answer(c, 204, NULL);
+		sq_call_answer(c, SQ_VERDICT_OK, NULL);
 		return false;
 	}
 	return false;
@@ -108,7 +108,7 @@ order_pass(struct sq_session *s)
 	SQ_LIST_FOR_EACH_SAFE(c, &old, struct sq_call, node) {
 		sq_list_remove(&c->node);
 		if (s->at.epoch != epoch)
-			sq_call_refuse(c, SQ_CONFLICT_EPOCH);
+			sq_call_refuse(c, SQ_VERDICT_EPOCH);
 		else
 			order_offer_call(s, c);
 	}
@@ -195,14 +195,14 @@ answer_free(struct sq_order_answer *a)
 static void
 answer_refuse(struct sq_order_answer *a)
 {
-	sq_call_refuse(a->call, SQ_CONFLICT_EPOCH);
+	sq_call_refuse(a->call, SQ_VERDICT_EPOCH);
 	answer_free(a);
 }
 
 void
 sq_order_failed(struct sq_order_answer *a)
 {
-	sq_call_answer(a->call, 500, "the commit failed");
+	sq_call_answer(a->call, SQ_VERDICT_FAILED, "the commit failed");
 	answer_free(a);
 }
 
@@ -229,7 +229,7 @@ order_write(struct sq_session *s, struct sq_order_answer *a)
 		o->told = a->round;
 	order_release(s); /* of a later round: deliver.c holds it again */
 	sq_members_answered(s, a->mark);
-	sq_call_answer(a->call, 204, NULL);
+	sq_call_answer(a->call, SQ_VERDICT_OK, NULL);
 	answer_free(a);
 	sq_deliver_pump(s);
 }

@@ -205,7 +205,7 @@ sq_session_unpin(struct sq_session *s)
 }
 
 static void
-session_refuse_waiting(struct sq_session *s, enum sq_conflict why)
+session_refuse_waiting(struct sq_session *s, enum sq_verdict why)
 {
 	SQ_LIST_FOR_EACH_SAFE(c, &s->waiting, struct sq_call, node) {
 		sq_list_remove(&c->node);
@@ -214,7 +214,7 @@ session_refuse_waiting(struct sq_session *s, enum sq_conflict why)
 }
 
 void
-sq_session_unattach(struct sq_session *s, enum sq_conflict why)
+sq_session_unattach(struct sq_session *s, enum sq_verdict why)
 {
 	if (s->at.epoch == 0)
 		return;
@@ -280,13 +280,13 @@ sq_session_link_lost(struct sq_session *s)
 
 	s->at.attaching = NULL;
 	sq_linked_leave(s);
-	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
+	sq_session_unattach(s, SQ_VERDICT_EPOCH);
 	sq_session_set_state(s, SQ_SESSION_GRACE);
 	s->life.grace_ms = now_ms + grace_ms;
 	sq_heap_set(&s->shard->timers, &s->life.timer,
 	    now_ms + (grace_ms < RETURN_MS ? grace_ms : RETURN_MS));
 	if (attaching != NULL)
-		sq_call_refuse(attaching, SQ_CONFLICT_EPOCH);
+		sq_call_refuse(attaching, SQ_VERDICT_EPOCH);
 }
 
 void
@@ -297,7 +297,7 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 
 	if (sq_detach_decode(c->body->bytes, c->body->size, sq_outlet_version(c->outlet), &d) !=
 	    SQ_OK) {
-		sq_call_answer(c, 400, "malformed detach");
+		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed detach");
 		return;
 	}
 	for (int lane = 0; lane < SQ_LANES; lane++) {
@@ -311,7 +311,7 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 		sq_msg_unref(&s->will.msg);
 	s->at.left = true;
 	s->at.broke = (d.flags & SQ_DETACH_QUIET) == 0;
-	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
+	sq_session_unattach(s, SQ_VERDICT_EPOCH);
 	op = sq_call_txn_new(s, c);
 	session_client_gone(s, 0, op->txn);
 	sq_call_txn_commit(op);
@@ -353,7 +353,7 @@ session_leave(struct sq_session *s)
 	sq_publish_cut(s);
 	sq_watch_remove(s->shard->broker->watch, &s->flow.sink);
 	sq_linked_leave(s);
-	sq_session_unattach(s, SQ_CONFLICT_EPOCH);
+	sq_session_unattach(s, SQ_VERDICT_EPOCH);
 	sq_session_set_state(s, SQ_SESSION_DEAD);
 	sq_heap_remove(&sh->timers, &s->life.timer);
 	sq_htab_remove(&sh->by_key, &s->id.by_key);

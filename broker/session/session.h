@@ -100,7 +100,7 @@ void sq_session_end(struct sq_session *, enum sq_ending_why, struct sq_txn *txn)
 void sq_session_close(struct sq_session *);
 void sq_session_set_state(struct sq_session *, enum sq_session_state);
 /* The attachment has ended, whyever: parked calls are refused with 'why'. */
-void sq_session_unattach(struct sq_session *, enum sq_conflict why);
+void sq_session_unattach(struct sq_session *, enum sq_verdict why);
 /* Whether somebody is there to take what the session gets: its client, or a sidecar that
  * has lost its link and is expected back within the grace. */
 bool sq_session_attends(const struct sq_session *);

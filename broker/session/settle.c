@@ -97,7 +97,7 @@ sq_settle_call(struct sq_session *s, struct sq_call *c)
 
 	if (sq_settlements_decode(c->body->bytes, c->body->size, &body) != SQ_OK ||
 	    !settle_bounded(body.entries)) {
-		sq_call_answer(c, 400, "malformed settlements");
+		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed settlements");
 		return;
 	}
 	if (body.credit_msgs > s->flow.credit_msgs)

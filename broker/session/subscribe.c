@@ -601,7 +601,7 @@ sq_subscribe_offer(struct sq_session *s, struct sq_call *c)
 	req.n = sq_subs_decode(
 	    c->body->bytes, c->body->size, sq_outlet_version(c->outlet), &req.head, &req.entries);
 	if (req.n < 0) {
-		sq_call_answer(c, 400, "malformed subscriptions");
+		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed subscriptions");
 		return;
 	}
 	if (sq_denied_declared(s->shard->broker, c, req.entries, req.n) ||

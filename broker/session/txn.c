@@ -42,7 +42,7 @@ op_failed(struct sq_call_txn *op)
 	if (op->first != 0)
 		s->in.failed[op->lane] = true;
 	if (op->call != NULL) {
-		op->call->status = 500;
+		op->call->verdict = SQ_VERDICT_FAILED;
 		op->call->detail = "the commit failed";
 		sq_pace_answer(op->call);
 	}
@@ -86,7 +86,7 @@ op_end(struct sq_call_txn *op)
 	else if (op->answer != NULL)
 		sq_order_ready(s, op->answer);
 	else if (op->call != NULL) /* what has an answer of its own has put it there */
-		sq_call_answer(op->call, sq_buf_len(&op->call->out) > 0 ? 200 : 204, NULL);
+		sq_call_answer(op->call, SQ_VERDICT_OK, NULL);
 	free(op->held);
 	sq_notes_fini(&op->notes);
 	free(op);

@@ -107,7 +107,7 @@ step_attach(struct fuzz *f, unsigned who)
 	fc = call(f, who, SQ_CALL_ATTACH, &body);
 	if (pick(f, 4) != 0)
 		run();
-	if (fc == NULL || fc->answers == 0 || fc->call.status != 200)
+	if (fc == NULL || fc->answers == 0 || fake_call_status(fc) != 200)
 		return;
 	if (sq_attached_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
 		sq_outlet_version(fc->call.outlet), &out) != SQ_OK)

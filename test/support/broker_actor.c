@@ -74,7 +74,7 @@ actor_call(struct actor *a, enum sq_call_kind kind, struct sq_buf *body)
 unsigned
 actor_finish(struct fake_call *fc)
 {
-	unsigned status = fc->call.status;
+	unsigned status = fake_call_status(fc);
 
 	fake_call_free(&fc);
 	return status;
@@ -124,8 +124,8 @@ actor_attach(struct actor *a, bool reconnect, uint8_t flags)
 	sq_attach_encode(&b, &body, NULL);
 	sq_msg_unref(&will);
 	fc = actor_call(a, SQ_CALL_ATTACH, &b);
-	CHECK(fc->call.status == 200 || fc->call.status == 409);
-	if (fc->call.status == 200) {
+	CHECK(fake_call_status(fc) == 200 || fake_call_status(fc) == 409);
+	if (fake_call_status(fc) == 200) {
 		CHECK(sq_attached_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
 			  SQ_LINK_VERSION, &out) == SQ_OK);
 		a->epoch = out.epoch;

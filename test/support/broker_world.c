@@ -178,18 +178,17 @@ call_expect(struct fake_call **cp, unsigned status)
 {
 	call_await(*cp);
 	cr_assert_eq((*cp)->answers, 1, "answered %u times", (*cp)->answers);
-	cr_assert_eq(
-	    (*cp)->call.status, status, "status %u instead of %u", (*cp)->call.status, status);
+	cr_assert_eq(fake_call_status(*cp), status, "status %u instead of %u",
+	    fake_call_status(*cp), status);
 	fake_call_free(cp);
 }
 
 void
-call_expect_conflict(struct fake_call **cp, enum sq_conflict conflict)
+call_expect_verdict(struct fake_call **cp, enum sq_verdict verdict)
 {
 	call_await(*cp);
 	cr_assert_eq((*cp)->answers, 1);
-	cr_assert_eq((*cp)->call.status, 409, "status %u", (*cp)->call.status);
-	cr_assert_eq((*cp)->call.conflict, conflict, "conflict %d", (*cp)->call.conflict);
+	cr_assert_eq((*cp)->call.verdict, verdict, "%s", sq_verdict_row((*cp)->call.verdict)->name);
 	fake_call_free(cp);
 }
 
@@ -198,7 +197,7 @@ call_expect_denied(struct fake_call **cp, enum sq_denied why)
 {
 	call_await(*cp);
 	cr_assert_eq((*cp)->answers, 1);
-	cr_assert_eq((*cp)->call.status, 403, "status %u", (*cp)->call.status);
+	cr_assert_eq(fake_call_status(*cp), 403, "status %u", fake_call_status(*cp));
 	cr_assert_eq((*cp)->call.denied, why, "denied for %s", sq_denied_name((*cp)->call.denied));
 	fake_call_free(cp);
 }
@@ -210,7 +209,7 @@ call_finish(struct fake_call **cp)
 
 	call_await(*cp);
 	cr_assert_eq((*cp)->answers, 1, "answered %u times", (*cp)->answers);
-	status = (*cp)->call.status;
+	status = fake_call_status(*cp);
 	fake_call_free(cp);
 	return status;
 }
@@ -309,7 +308,7 @@ peer_attached(struct peer *p, struct fake_call **cp)
 {
 	call_await(*cp);
 	cr_assert_eq((*cp)->answers, 1, "the PUT was answered %u times", (*cp)->answers);
-	if ((*cp)->call.status == 200)
+	if (fake_call_status(*cp) == 200)
 		peer_take_answer(p, &(*cp)->call.out);
 	return call_finish(cp);
 }
@@ -408,8 +407,7 @@ call_outcome(const struct fake_call *fc, unsigned i)
 {
 	struct sq_outcomes out;
 
-	cr_assert_eq(
-	    fc->call.status, 200, "status %u conflict %d", fc->call.status, fc->call.conflict);
+	cr_assert_eq(fake_call_status(fc), 200, "%s", sq_verdict_row(fc->call.verdict)->name);
 	cr_assert_eq(sq_outcomes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
 			 sq_outlet_version(fc->call.outlet), &out),
 	    SQ_OK);
@@ -482,7 +480,7 @@ peer_sub(struct peer *p, const struct sq_sub *sub)
 
 	call_await(fc);
 	cr_assert_eq(fc->answers, 1);
-	cr_assert_eq(fc->call.status, 200, "status %u", fc->call.status);
+	cr_assert_eq(fake_call_status(fc), 200, "status %u", fake_call_status(fc));
 	cr_assert_eq(sq_codes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
 			 sq_outlet_version(p->world->links[p->link]), &codes, &notes),
 	    1);

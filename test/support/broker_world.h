@@ -143,7 +143,7 @@ const char *delivery_prop(const struct fake_delivery *, const char *name);
 
 /* Runs, checks that the call was answered so, and frees it. */
 void call_expect(struct fake_call **, unsigned status);
-void call_expect_conflict(struct fake_call **, enum sq_conflict);
+void call_expect_verdict(struct fake_call **, enum sq_verdict);
 void call_expect_denied(struct fake_call **, enum sq_denied);
 
 #endif

@@ -100,10 +100,18 @@ fake_put(struct sq_call *c, struct sq_msg m, unsigned n)
 	}
 }
 
+/* With its own body. */
+static void
+fake_answer(struct sq_call *c)
+{
+	sq_buf_append(&c->out, c->body->bytes, c->body->size);
+	sq_call_answer(c, SQ_VERDICT_OK, NULL);
+}
+
 static void
 fake_other(struct sq_task *t)
 {
-	sq_call_answer(SQ_CONTAINER_OF(t, struct sq_call, task), 200, NULL);
+	fake_answer(SQ_CONTAINER_OF(t, struct sq_call, task));
 }
 
 /* Carries out one word; true when it has answered or kept the call. */
@@ -135,27 +143,26 @@ fake_word(struct sq_call *c, const char *word, unsigned n)
 	} else {
 		static const struct {
 			const char *word;
-			unsigned status;
-			enum sq_conflict why;
+			enum sq_verdict verdict;
+			enum sq_full full;
 		} answers[] = {
-		    {"run", 409, SQ_CONFLICT_RUN},
-		    {"gap", 409, SQ_CONFLICT_GAP},
-		    {"busy", 429, SQ_CONFLICT_NONE},
-		    {"full", 429, SQ_CONFLICT_NONE},
-		    {"stale", 409, SQ_CONFLICT_SUPERSEDED},
-		    {"fail", 500, SQ_CONFLICT_NONE},
-		    {"malformed", 400, SQ_CONFLICT_NONE},
-		    {"empty", 204, SQ_CONFLICT_NONE},
+		    {"run", SQ_VERDICT_RUN, SQ_FULL_NOT},
+		    {"gap", SQ_VERDICT_GAP, SQ_FULL_NOT},
+		    {"busy", SQ_VERDICT_BUSY, SQ_FULL_NOT},
+		    {"full", SQ_VERDICT_FULL, SQ_FULL_SPACE},
+		    {"stale", SQ_VERDICT_SUPERSEDED, SQ_FULL_NOT},
+		    {"fail", SQ_VERDICT_FAILED, SQ_FULL_NOT},
+		    {"malformed", SQ_VERDICT_MALFORMED, SQ_FULL_NOT},
+		    {"empty", SQ_VERDICT_OK, SQ_FULL_NOT},
 		};
 
 		for (size_t i = 0; i < SQ_ARRAY_LEN(answers); i++) {
 			if (strcmp(word, answers[i].word) != 0)
 				continue;
-			c->conflict = answers[i].why;
 			c->last = 41;
 			c->retry_after_s = 3;
-			c->full = strcmp(word, "full") == 0 ? SQ_FULL_SPACE : SQ_FULL_NOT;
-			sq_call_answer(c, answers[i].status, NULL);
+			c->full = answers[i].full;
+			sq_call_answer(c, answers[i].verdict, NULL);
 			return true;
 		}
 	}
@@ -170,7 +177,7 @@ sq_broker_call(struct sq_broker *b, struct sq_call *c)
 	atomic_fetch_add(&b->calls, 1);
 	if (c->kind == SQ_CALL_ATTACH) {
 		sq_buf_append(&c->out, "attached", 8);
-		sq_call_answer(c, 200, NULL);
+		sq_call_answer(c, SQ_VERDICT_OK, NULL);
 		return;
 	}
 	snprintf(text, sizeof text, "%.*s", (int)c->body->size, (const char *)c->body->bytes);
@@ -182,8 +189,7 @@ sq_broker_call(struct sq_broker *b, struct sq_call *c)
 		if (fake_word(c, word, n != NULL ? (unsigned)atoi(n) : 0))
 			return;
 	}
-	sq_buf_append(&c->out, c->body->bytes, c->body->size);
-	sq_call_answer(c, 200, NULL);
+	fake_answer(c);
 }
 
 void
@@ -199,7 +205,7 @@ fake_release(void)
 		struct sq_call *c = SQ_LIST_FIRST(&all, struct sq_call, node);
 
 		sq_list_remove(&c->node);
-		sq_call_answer(c, 200, NULL);
+		fake_answer(c);
 	}
 }
 

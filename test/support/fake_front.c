@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/htab.h"
+#include "broker/front/link/status.h"
 #include "core/mem.h"
 
 struct fake_link {
@@ -264,6 +264,12 @@ fake_call_new(enum sq_call_kind kind, const char *key, uint64_t epoch, struct sq
 	    sq_buf_len(body) > 0 ? sq_buf_data(body) : (const void *)"", sq_buf_len(body));
 	sq_buf_fini(body);
 	return fc;
+}
+
+unsigned
+fake_call_status(const struct fake_call *fc)
+{
+	return sq_status_of(&fc->call);
 }
 
 void

@@ -57,6 +57,8 @@ struct fake_call {
 /* A call with one reference to 'outlet'; takes what 'body' holds. */
 struct fake_call *fake_call_new(enum sq_call_kind, const char *key, uint64_t epoch,
     struct sq_outlet *outlet, struct sq_buf *body);
+/* The status with which a link would say how it was answered. */
+unsigned fake_call_status(const struct fake_call *);
 /* Frees '*cp', which was answered. */
 void fake_call_free(struct fake_call **cp);
 

@@ -76,7 +76,7 @@ Test(broker_attach, a_post_that_is_refused_does_not_make_a_session_present)
 	wrong = p;
 	wrong.epoch++;
 	c = peer_settle_post(&wrong, SQ_SETTLE_ACK, 1, 1);
-	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&c, SQ_VERDICT_EPOCH);
 	cr_assert_eq(peer_attach(&p), 200);
 	cr_assert_not(p.present);
 }
@@ -132,13 +132,13 @@ Test(broker_attach, a_late_or_doubled_put_changes_nothing)
 	for (uint32_t attempt = 1; attempt <= 3; attempt++) {
 		p.attempt = attempt - 1;
 		c = peer_put(&p);
-		call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+		call_expect_verdict(&c, SQ_VERDICT_EPOCH);
 	}
 	p.ordinal = 4;
 	p.attempt = 99;
 	p.flags |= SQ_ATTACH_CLEAN_START;
 	c = peer_put(&p);
-	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&c, SQ_VERDICT_EPOCH);
 	cr_assert_eq(peer_credit(&p, 1, 1), 204, "the attachment is the same as before");
 	cr_assert_eq(peer_detached_reason(&p, p.epoch), 0);
 }
@@ -187,14 +187,14 @@ Test(broker_attach, another_instance_takes_over)
 	cr_assert_eq(world_metric(SQ_M_TAKEOVERS), 1);
 	cr_assert_eq(world_metric(SQ_M_ATTACHED), 1);
 	c = peer_settle_post(&a, SQ_SETTLE_ACK, 1, 1);
-	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&c, SQ_VERDICT_SUPERSEDED);
 	c = peer_put(&a); /* the superseded ordinal, a later attempt */
-	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&c, SQ_VERDICT_SUPERSEDED);
 	cr_assert_eq(peer_credit(&b, 1, 1), 204, "the holder is not disturbed");
 	peer_connect(&a); /* a newer connection of the first instance */
 	cr_assert_eq(peer_detached_reason(&b, b.epoch), 0x8e);
 	c = peer_put(&b);
-	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&c, SQ_VERDICT_SUPERSEDED);
 }
 
 Test(broker_attach, posts_of_another_epoch_or_link_are_refused)
@@ -206,14 +206,14 @@ Test(broker_attach, posts_of_another_epoch_or_link_are_refused)
 	wrong = p;
 	wrong.epoch++;
 	c = peer_settle_post(&wrong, SQ_SETTLE_ACK, 1, 1);
-	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&c, SQ_VERDICT_EPOCH);
 	wrong = p;
 	wrong.link = 1;
 	c = peer_settle_post(&wrong, SQ_SETTLE_ACK, 1, 1);
-	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&c, SQ_VERDICT_EPOCH);
 	wrong = peer_new(&w, "s~w~nobody");
 	c = peer_settle_post(&wrong, SQ_SETTLE_ACK, 1, 1);
-	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&c, SQ_VERDICT_EPOCH);
 }
 
 Test(broker_attach, clean_start_applies_once_per_ordinal)
@@ -253,7 +253,7 @@ Test(broker_attach, the_answer_waits_for_what_was_admitted)
 	world_run();
 	cr_assert_eq(put->answers, 0);
 	late = peer_post(&p, 1, &e, 1); /* the old epoch is fenced */
-	call_expect_conflict(&late, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&late, SQ_VERDICT_EPOCH);
 	held_engine_hold(false);
 	held_engine_release(SQ_OK);
 	call_expect(&batch, 200);
@@ -274,11 +274,11 @@ Test(broker_attach, a_newer_put_replaces_the_one_that_waits)
 	batch = peer_post(&p, 1, &e, 1);
 	first = peer_put(&p);
 	second = peer_put(&p);
-	call_expect_conflict(&first, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&first, SQ_VERDICT_EPOCH);
 	other = peer_other(&p);
 	other.ordinal = 1;
 	third = peer_put(&other);
-	call_expect_conflict(&second, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&second, SQ_VERDICT_SUPERSEDED);
 	held_engine_hold(false);
 	held_engine_release(SQ_OK);
 	call_expect(&batch, 200);
@@ -297,7 +297,7 @@ Test(broker_attach, a_link_lost_while_the_put_waits_leaves_the_session_in_grace)
 	p.link = 1;
 	put = peer_put(&p);
 	world_close_link(&w, 1);
-	call_expect_conflict(&put, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&put, SQ_VERDICT_EPOCH);
 	held_engine_hold(false);
 	held_engine_release(SQ_OK);
 	call_expect(&batch, 200);
@@ -327,7 +327,7 @@ Test(broker_attach, a_failed_commit_is_500_and_so_is_all_behind_it)
 	call_expect(&c[1], 500);
 	call_expect(&c[2], 500);
 	again = peer_post(&p, 1, &two, 1);
-	call_expect_conflict(&again, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&again, SQ_VERDICT_EPOCH);
 	cr_assert_eq(peer_attach(&p), 200);
 	cr_assert(p.present);
 	cr_assert_eq(p.last[1], 1, "what failed was never accepted");
@@ -461,7 +461,7 @@ Test(broker_attach, without_its_client_a_sidecar_makes_no_session)
 	p.incarnation = 9; /* of a broker that is gone */
 	g = gone(&p);
 	c = peer_put(&g);
-	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&c, SQ_VERDICT_SUPERSEDED);
 	cr_assert_eq(world_metric(SQ_M_SESSIONS), 0);
 }
 
@@ -477,11 +477,11 @@ Test(broker_attach, without_its_client_a_sidecar_takes_no_session)
 	g = gone(&a); /* an ordinal that nobody has seen superseded */
 	g.ordinal = 7;
 	c = peer_put(&g);
-	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&c, SQ_VERDICT_SUPERSEDED);
 	g = gone(&b);
 	g.incarnation++; /* it has been made anew since */
 	c = peer_put(&g);
-	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&c, SQ_VERDICT_SUPERSEDED);
 	cr_assert_eq(peer_detached_reason(&b, b.epoch), 0);
 	cr_assert_eq(peer_credit(&b, 1, 1), 204, "the holder is not disturbed");
 }
@@ -503,7 +503,7 @@ Test(broker_attach, without_its_client_a_transient_session_is_made_but_ends_no_d
 	other = peer_other(&t); /* but its pod's next sidecar can */
 	peer_connect(&other);
 	c = peer_put(&g);
-	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&c, SQ_VERDICT_SUPERSEDED);
 	cr_assert_eq(peer_credit(&other, 1, 1), 204);
 }
 
@@ -529,7 +529,6 @@ Test(broker_attach, sessions_have_a_limit)
 	call_expect(&c, 429);
 	fake_link_set_version(w.links[p.link], 1); /* as before that was said */
 	c = peer_put(&p);
-	cr_assert_eq(c->call.full, SQ_FULL_NOT);
 	call_expect(&c, 503);
 }
 

@@ -126,7 +126,7 @@ Test(broker_identity, the_epoch_of_one_session_on_the_path_of_another_is_409)
 		forged = a;
 		forged.key = paths[i];
 		c = peer_sub_post(&forged, &share);
-		call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+		call_expect_verdict(&c, SQ_VERDICT_EPOCH);
 	}
 	cr_assert_eq(world_metric(SQ_M_GROUPS), 1);
 	cr_assert_eq(peer_publish(&b, "t", "1", 1), 0);

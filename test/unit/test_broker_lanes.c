@@ -54,9 +54,9 @@ Test(broker_lanes, early_batches_wait_for_the_gap_to_close)
 	c[1] = post(2, "2");
 	c[5] = post(6, "6"); /* a fifth one is too many */
 	world_run();
-	cr_assert_eq(c[5]->call.conflict, SQ_CONFLICT_GAP);
+	cr_assert_eq(c[5]->call.verdict, SQ_VERDICT_GAP);
 	cr_assert_eq(c[5]->call.last, 0);
-	call_expect_conflict(&c[5], SQ_CONFLICT_GAP);
+	call_expect_verdict(&c[5], SQ_VERDICT_GAP);
 	cr_assert_eq(c[1]->answers + c[2]->answers + c[3]->answers + c[4]->answers, 0);
 	c[0] = post(1, "1");
 	for (unsigned i = 0; i < 5; i++)
@@ -148,11 +148,11 @@ Test(broker_lanes, a_number_of_another_run_is_never_skipped)
 
 	done(&c, 0);
 	c = peer_batch(&p, 1, 6, 1, 0, &e, 1);
-	call_expect_conflict(&c, SQ_CONFLICT_RUN);
+	call_expect_verdict(&c, SQ_VERDICT_RUN);
 	c = peer_batch(&p, 1, 6, 2, 0, &e, 1);
 	done(&c, 0);
 	c = post(1, "1"); /* the old run is over */
-	call_expect_conflict(&c, SQ_CONFLICT_RUN);
+	call_expect_verdict(&c, SQ_VERDICT_RUN);
 }
 
 Test(broker_lanes, outcomes_that_have_arrived_are_forgotten)
@@ -164,7 +164,7 @@ Test(broker_lanes, outcomes_that_have_arrived_are_forgotten)
 	c = peer_batch(&p, 1, 5, 2, 1, &e, 1);
 	done(&c, 0);
 	c = post(1, "1");
-	call_expect_conflict(&c, SQ_CONFLICT_RUN);
+	call_expect_verdict(&c, SQ_VERDICT_RUN);
 	c = post(2, "x");
 	done(&c, 0);
 }
@@ -190,10 +190,10 @@ Test(broker_lanes, what_waits_is_refused_when_the_attachment_ends)
 	struct fake_call *early = post(2, "2");
 
 	cr_assert_eq(peer_attach(&p), 200);
-	call_expect_conflict(&early, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&early, SQ_VERDICT_EPOCH);
 	early = post(2, "2");
 	world_close_link(&w, 0);
-	call_expect_conflict(&early, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&early, SQ_VERDICT_EPOCH);
 }
 
 Test(broker_lanes, a_held_packet_id_stores_its_message_once)
@@ -294,7 +294,7 @@ Test(broker_lanes, a_batch_whose_answer_is_held_back_is_refused_once)
 		held_engine_release(SQ_OK);
 	world_run();
 	world_pass(&w, 200);
-	call_expect_conflict(&old, SQ_CONFLICT_RUN);
+	call_expect_verdict(&old, SQ_VERDICT_RUN);
 	call_expect(&other, 200);
 	world_pass(&w, 200);
 }

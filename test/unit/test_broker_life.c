@@ -149,7 +149,7 @@ Test(broker_life, a_take_over_while_a_put_waits_publishes_the_will)
 	held_engine_hold(false);
 	held_engine_release(SQ_OK);
 	call_expect(&batch, 200);
-	call_expect_conflict(&put, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&put, SQ_VERDICT_SUPERSEDED);
 	cr_assert_eq(peer_attached(&other, &theirs), 200);
 	peer_expect(&watcher, "gone");
 }
@@ -299,7 +299,7 @@ Test(broker_life, a_detach_comes_after_its_numbers)
 	call_expect(&first, 200);
 	call_expect(&second, 200);
 	call_expect(&detach, 204);
-	call_expect_conflict(&late, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&late, SQ_VERDICT_EPOCH);
 	peer_expect(&watcher, "1");
 	peer_expect(&watcher, "2");
 	cr_assert_eq(world_metric(SQ_M_ATTACHED), 1);
@@ -319,8 +319,8 @@ Test(broker_life, a_detach_that_ends_the_session_refuses_what_waits_behind_it)
 	first = peer_batch(&p, 1, 7, 1, 0, &one, 1);
 	call_expect(&first, 200);
 	call_expect(&detach, 204);
-	call_expect_conflict(&late[0], SQ_CONFLICT_EPOCH);
-	call_expect_conflict(&late[1], SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&late[0], SQ_VERDICT_EPOCH);
+	call_expect_verdict(&late[1], SQ_VERDICT_EPOCH);
 	cr_assert_eq(sessions(), 0);
 }
 

@@ -43,7 +43,7 @@ told(struct peer *p, unsigned version)
 	struct sq_attached a;
 
 	world_run();
-	cr_assert_eq(c->call.status, 200);
+	cr_assert_eq(fake_call_status(c), 200);
 	cr_assert_eq(
 	    sq_attached_decode(sq_buf_data(&c->call.out), sq_buf_len(&c->call.out), version, &a),
 	    SQ_OK);

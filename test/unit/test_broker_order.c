@@ -110,7 +110,7 @@ static void
 expect_waiting(const struct fake_call *c)
 {
 	world_run();
-	cr_assert_eq(c->answers, 0, "it was answered %u", c->call.status);
+	cr_assert_eq(c->answers, 0, "it was answered %u", fake_call_status(c));
 }
 
 /* --- admission --- */
@@ -200,7 +200,7 @@ Test(broker_order, more_requests_than_may_fly_are_a_gap)
 	for (uint32_t i = 0; i < SQ_SUBS_FLYING_MAX; i++)
 		c[i] = ask(&p, i + 2, 0, 0, "x");
 	more = ask(&p, 9, 0, 0, "x");
-	call_expect_conflict(&more, SQ_CONFLICT_GAP);
+	call_expect_verdict(&more, SQ_VERDICT_GAP);
 	more = ask(&p, 1, 0, 0, "y");
 	call_expect(&more, 204);
 	peer_expect_answer(&p, 1, 2);
@@ -217,7 +217,7 @@ Test(broker_order, as_many_batches_wait_for_a_mark_as_may_fly)
 	for (unsigned i = 0; i < SQ_BATCH_FLYING_MAX; i++)
 		c[i] = post_as(&p, 1, 1, i + 1, "m");
 	more = post_as(&p, 1, 1, 9, "m");
-	call_expect_conflict(&more, SQ_CONFLICT_GAP);
+	call_expect_verdict(&more, SQ_VERDICT_GAP);
 	sub = ask(&p, 1, 0, 0, "x");
 	call_expect(&sub, 204);
 	peer_expect_answer(&p, 1, 2);
@@ -270,8 +270,8 @@ Test(broker_order, marks_start_anew_with_each_attachment)
 	msg = post(&p, 3, "x", "m", 1);
 	expect_waiting(early);
 	cr_assert_eq(peer_attach(&p), 200);
-	call_expect_conflict(&early, SQ_CONFLICT_EPOCH);
-	call_expect_conflict(&msg, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&early, SQ_VERDICT_EPOCH);
+	call_expect_verdict(&msg, SQ_VERDICT_EPOCH);
 	early = ask(&p, 2, 0, 0, "y");
 	expect_waiting(early);
 	one = ask(&p, 1, 0, 0, "x");
@@ -287,7 +287,7 @@ Test(broker_order, a_detach_ends_what_waits)
 
 	expect_waiting(early);
 	cr_assert_eq(peer_detach(&p, 0, false), 204);
-	call_expect_conflict(&early, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&early, SQ_VERDICT_EPOCH);
 }
 
 Test(broker_order, a_detach_waits_for_the_request_before_it)
@@ -397,7 +397,7 @@ Test(broker_order, a_link_that_is_lost_full_takes_the_answer_with_it)
 	sub = ask(&p, 1, 0, 0, "x");
 	expect_waiting(sub);
 	world_close_link(&w, 0);
-	call_expect_conflict(&sub, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&sub, SQ_VERDICT_EPOCH);
 }
 
 Test(broker_order, a_new_part_in_a_share_takes_nothing_before_the_answer)
@@ -430,7 +430,7 @@ Test(broker_order, a_commit_that_fails_behind_the_answer_ends_the_attachment)
 	held_engine_release(SQ_EIO);
 	world_run();
 	sub = ask(&p, 2, 0, 0, "y");
-	call_expect_conflict(&sub, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&sub, SQ_VERDICT_EPOCH);
 }
 
 Test(broker_order, a_link_of_version_1_knows_no_marks)
@@ -758,7 +758,7 @@ Test(broker_order_stored, a_lost_link_brings_back_what_was_held)
 	stored_engine_hold(false);
 	while (stored_engine_waiting() > 0)
 		let_one_go();
-	call_expect_conflict(&sub, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&sub, SQ_VERDICT_EPOCH);
 	d.link = 1;
 	cr_assert_eq(peer_attach(&d), 200);
 	cr_assert_eq(peer_credit(&d, 100, 1 << 20), 204);
@@ -783,7 +783,7 @@ Test(broker_order_stored, a_session_that_ends_answers_nobody)
 	stored_engine_hold(false);
 	while (stored_engine_waiting() > 0)
 		let_one_go();
-	call_expect_conflict(&sub, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&sub, SQ_VERDICT_EPOCH);
 	cr_assert_eq(peer_attached(&takes_over, &put), 200);
 }
 

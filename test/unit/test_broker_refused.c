@@ -42,7 +42,7 @@ notes(const struct fake_call *c)
 	struct sq_outcomes out;
 
 	cr_assert_eq(c->answers, 1);
-	cr_assert_eq(c->call.status, 200);
+	cr_assert_eq(fake_call_status(c), 200);
 	cr_assert_eq(
 	    sq_outcomes_decode(sq_buf_data(&c->call.out), sq_buf_len(&c->call.out), 2, &out), 0);
 	return out.notes;

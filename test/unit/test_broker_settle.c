@@ -179,7 +179,7 @@ Test(broker_settle, deliveries_of_an_older_epoch_cannot_be_settled)
 	old = sub;
 	attach_again();
 	c = peer_settle_post(&old, SQ_SETTLE_ACK, id, 1);
-	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&c, SQ_VERDICT_EPOCH);
 	peer_expect(&sub, "1");
 }
 

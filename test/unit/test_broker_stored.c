@@ -184,7 +184,7 @@ Test(broker_stored, a_newer_put_replaces_one_that_waits_for_its_commit)
 	first = peer_put(&s);
 	world_run();
 	second = peer_put(&o);
-	call_expect_conflict(&first, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&first, SQ_VERDICT_SUPERSEDED);
 	stored_engine_release();
 	world_run();
 	cr_assert_eq(second->answers, 0);
@@ -206,7 +206,7 @@ Test(broker_stored, a_link_lost_before_the_commit_leaves_the_session_in_grace)
 	c = peer_put(&s);
 	world_run();
 	world_close_link(&w, 0);
-	call_expect_conflict(&c, SQ_CONFLICT_EPOCH);
+	call_expect_verdict(&c, SQ_VERDICT_EPOCH);
 	stored_engine_release();
 	world_run();
 	cr_assert_eq(world_metric(SQ_M_ATTACHED), 1);
@@ -287,12 +287,12 @@ Test(broker_stored, a_superseded_holder_does_not_come_back_after_a_restart)
 	peer_connect(&o);
 	crash();
 	c = peer_put(&s);
-	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&c, SQ_VERDICT_SUPERSEDED);
 	again(&o);
 	crash();
 	peer_connect(&s); /* a newer connection does: takeover after a restart */
 	c = peer_put(&o);
-	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&c, SQ_VERDICT_SUPERSEDED);
 	end(&s);
 	expect_empty_store();
 }
@@ -311,7 +311,7 @@ Test(broker_stored, a_client_that_left_does_not_come_back)
 	call_expect(&c, 204);
 	crash();
 	c = peer_put(&s);
-	call_expect_conflict(&c, SQ_CONFLICT_SUPERSEDED);
+	call_expect_verdict(&c, SQ_VERDICT_SUPERSEDED);
 	peer_connect(&s);
 	end(&s);
 	expect_empty_store();
@@ -588,7 +588,7 @@ publish_once(struct peer *p)
 	cr_assert_eq(p->held[0], 5);
 	c = peer_batch(p, 1, p->run[1], 1, 0, &e, 1);
 	world_run();
-	cr_assert_eq(c->call.status, 200, "its outcome is kept");
+	cr_assert_eq(fake_call_status(c), 200, "its outcome is kept");
 	cr_assert_eq(call_outcome(c, 0), 0);
 	fake_call_free(&c);
 	p->run[1]++; /* a sidecar that has lost its memory */

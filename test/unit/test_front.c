@@ -144,7 +144,9 @@ Test(front, refusals_carry_the_links_headers)
 {
 	struct h2_response *r;
 
-	start_linked();
+	start();
+	h2_version(client, "2");
+	link_response = open_link(client, LINK);
 	r = post("gap");
 	cr_assert_eq(r->status, 409);
 	cr_assert_str_eq(r->conflict, "gap");
@@ -155,7 +157,7 @@ Test(front, refusals_carry_the_links_headers)
 	cr_assert_str_empty(r->last);
 	cr_assert_str_eq(post("stale")->conflict, "superseded");
 	r = post("busy");
-	cr_assert_eq(r->status, 429);
+	cr_assert_eq(r->status, 503);
 	cr_assert_str_eq(r->retry_after, "3");
 	cr_assert_str_empty(r->reason);
 	r = post("full");
@@ -169,6 +171,17 @@ Test(front, refusals_carry_the_links_headers)
 	    "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
 	    "\"detail\":\"malformed request\"}\n"));
 	cr_assert_eq(sq_broker_metrics.values[SQ_M_CONFLICTS], 3);
+}
+
+Test(front, a_link_of_version_1_is_not_told_of_what_there_is_no_room)
+{
+	struct h2_response *r;
+
+	start_linked();
+	r = post("full");
+	cr_assert_eq(r->status, 503);
+	cr_assert_str_eq(r->retry_after, "3");
+	cr_assert_str_empty(r->reason);
 }
 
 Test(front, sessions_need_the_link_of_their_connection)

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "broker/front/link/status.h"
 #include "core/mem.h"
 
 static const struct title {
@@ -97,39 +98,43 @@ answer_full(h2o_req_t *req, const char *what)
 static void
 answer_refusal(h2o_req_t *req, const struct sq_call *c)
 {
-	if (c->denied != SQ_DENIED_NONE) {
+	enum sq_conflict conflict = sq_status_conflict(c->verdict);
+	unsigned status = sq_status_of(c);
+
+	if (c->verdict == SQ_VERDICT_DENIED) {
 		sq_answer_denied(req, c->denied, c->detail);
 		return;
 	}
-	if (c->conflict != SQ_CONFLICT_NONE) {
-		const char *why = sq_conflict_name(c->conflict);
+	if (conflict != SQ_CONFLICT_NONE) {
+		const char *why = sq_conflict_name(conflict);
 
 		h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("sqmqos-conflict"),
 		    0, NULL, why, strlen(why));
 	}
-	if (c->conflict == SQ_CONFLICT_GAP)
+	if (c->verdict == SQ_VERDICT_GAP)
 		answer_number(req, H2O_STRLIT("sqmqos-last"), c->last);
-	if (c->full != SQ_FULL_NOT)
+	if (status == 429 && c->full != SQ_FULL_NOT)
 		answer_full(req, sq_full_name(c->full));
-	if (c->status == 429 || c->status == 503)
+	if (status == 429 || status == 503)
 		answer_number(
 		    req, H2O_STRLIT("retry-after"), c->retry_after_s > 0 ? c->retry_after_s : 1);
-	sq_answer_problem(req, c->status, c->detail);
+	sq_answer_problem(req, status, c->detail);
 }
 
 void
 sq_answer_call(h2o_req_t *req, const struct sq_call *c)
 {
 	size_t len = sq_buf_len(&c->out);
+	unsigned status = sq_status_of(c);
 	void *body = NULL;
 
-	if (c->status >= 300) {
+	if (c->verdict != SQ_VERDICT_OK) {
 		answer_refusal(req, c);
 		return;
 	}
-	req->res.status = (int)c->status;
-	req->res.reason = c->status == 204 ? "No Content" : "OK";
-	if (c->status != 204) {
+	req->res.status = (int)status;
+	req->res.reason = status == 204 ? "No Content" : "OK";
+	if (status != 204) {
 		body = h2o_mem_alloc_pool(&req->pool, len + 1);
 		if (len > 0)
 			memcpy(body, sq_buf_data(&c->out), len);

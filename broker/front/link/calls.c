@@ -7,6 +7,7 @@
 #include "broker/broker.h"
 #include "broker/front/link/answer.h"
 #include "broker/front/link/front_priv.h"
+#include "broker/front/link/status.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -106,9 +107,9 @@ calls_answer(struct sq_task *t)
 	struct sq_conn *conn = fc->conn;
 	struct sq_front_worker *p = conn->part;
 
-	if (c->status == 409)
+	if (sq_status_conflict(c->verdict) != SQ_CONFLICT_NONE)
 		sq_front_count(p, SQ_M_CONFLICTS, 1);
-	if (c->status == 400 || c->status == 403)
+	if (c->verdict == SQ_VERDICT_MALFORMED || c->verdict == SQ_VERDICT_DENIED)
 		sq_front_count(p, SQ_M_BAD_REQUESTS, 1);
 	if (fc->guard != NULL) {
 		fc->guard->owner = NULL;
@@ -146,7 +147,7 @@ calls_refuse(struct sq_conn *c, h2o_req_t *req, unsigned status, const char *det
 static void
 calls_unlinked(struct sq_conn *c, h2o_req_t *req, enum sq_route_kind kind)
 {
-	struct sq_call answer = {.status = 409, .conflict = SQ_CONFLICT_EPOCH};
+	struct sq_call answer = {.verdict = SQ_VERDICT_EPOCH};
 
 	if (kind == SQ_ROUTE_ATTACH) {
 		calls_refuse(c, req, 410, NULL);
@@ -245,8 +246,7 @@ sq_calls_start(
 	c->epoch = r->epoch;
 	c->outlet = sq_outlet_ref(sq_link_outlet(conn->link));
 	c->body = sq_block_copy(req->entity.base, req->entity.len);
-	c->status = 0;
-	c->conflict = SQ_CONFLICT_NONE;
+	c->verdict = SQ_VERDICT_OK;
 	c->last = 0;
 	c->retry_after_s = 0;
 	c->full = SQ_FULL_NOT;
