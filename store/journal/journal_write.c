@@ -277,7 +277,8 @@ writer_write(struct sq_journal *j, const struct batch *b, uint64_t lsn)
 /* Reads a record of the segment whose sync failed; an empty one where that is not
  * there any more. */
 static void
-writer_read_doubtful(struct sq_journal *j, struct sq_window *w, uint64_t lsn, struct sq_bytes *data)
+writer_read_doubtful(
+    struct sq_journal *j, struct sq_segment_view *w, uint64_t lsn, struct sq_bytes *data)
 {
 	struct sq_record r;
 	const unsigned char *p;
@@ -288,7 +289,7 @@ writer_read_doubtful(struct sq_journal *j, struct sq_window *w, uint64_t lsn, st
 		return;
 	}
 	*data = (struct sq_bytes){p + SQ_RECORD_HEADER, r.len - SQ_RECORD_HEADER};
-	sq_window_skip(w, sq_record_space(r.len));
+	sq_segment_view_skip(w, sq_record_space(r.len));
 }
 
 /* Durability interval, and the sync failed: what was told committed since the
@@ -297,10 +298,10 @@ static int
 writer_rescue(struct sq_journal *j)
 {
 	struct sq_segment *from = j->doubt, *to = j->active;
-	struct sq_window w = {.fd = from->fd, .size = from->size};
+	struct sq_segment_view w = {.fd = from->fd, .size = from->size};
 	int rc = 0;
 
-	sq_window_seek(
+	sq_segment_view_seek(
 	    &w, sq_segment_find(from->fd, from->size, from->tag, from->first, to->first));
 	for (uint64_t lsn = to->first; lsn <= j->written && rc == 0; lsn++) {
 		struct sq_log_entry entry;
@@ -314,7 +315,7 @@ writer_rescue(struct sq_journal *j)
 			sq_list_push_back(&b.entries, &entry.node);
 		rc = writer_write(j, &b, lsn);
 	}
-	sq_window_fini(&w);
+	sq_segment_view_fini(&w);
 	if (rc == 0)
 		rc = writer_sync(j);
 	if (rc != 0)

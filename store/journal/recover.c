@@ -312,8 +312,8 @@ recovery_take(
 /* Looks through 'w' for records behind the expected one; returns the first, if
  * any, and proves what they prove. */
 static bool
-recovery_look_ahead(struct recovery *rv, struct sq_window *w, uint64_t tag, struct sq_record *found,
-    uint64_t *offset)
+recovery_look_ahead(struct recovery *rv, struct sq_segment_view *w, uint64_t tag,
+    struct sq_record *found, uint64_t *offset)
 {
 	struct sq_record r;
 	bool any = false;
@@ -328,7 +328,7 @@ recovery_look_ahead(struct recovery *rv, struct sq_window *w, uint64_t tag, stru
 		/* One proof is as good as many. */
 		if (rv->out->proven >= rv->expect)
 			break;
-		sq_window_skip(w, 8);
+		sq_segment_view_skip(w, 8);
 	}
 	return any;
 }
@@ -336,14 +336,14 @@ recovery_look_ahead(struct recovery *rv, struct sq_window *w, uint64_t tag, stru
 /* The expected record is not at the window's place in segment 'i'.  True: the
  * reading goes on at a later record of the segment (after a fault). */
 static bool
-recovery_gap(struct recovery *rv, size_t i, struct sq_window *w)
+recovery_gap(struct recovery *rv, size_t i, struct sq_segment_view *w)
 {
 	struct sq_segment *s = rv->chain[i]->segment;
 	struct sq_segment_name name = sq_segment_name(s->no);
 	uint64_t at = w->at, resume = 0;
 	struct sq_record next, ignored;
 	bool more = recovery_look_ahead(rv, w, s->tag, &next, &resume);
-	struct sq_window other;
+	struct sq_segment_view other;
 
 	for (size_t k = i + 1; k < rv->chain_len; k++)
 		recovery_prove(rv, rv->chain[k]->head.synced);
@@ -351,10 +351,10 @@ recovery_gap(struct recovery *rv, size_t i, struct sq_window *w)
 		struct sq_segment *later = rv->chain[k]->segment;
 		uint64_t offset;
 
-		other = (struct sq_window){
+		other = (struct sq_segment_view){
 		    .fd = later->fd, .size = later->size, .at = SQ_SEGMENT_HEADER};
 		recovery_look_ahead(rv, &other, later->tag, &ignored, &offset);
-		sq_window_fini(&other);
+		sq_segment_view_fini(&other);
 	}
 	if (w->error != 0) {
 		recovery_fault(
@@ -374,7 +374,7 @@ recovery_gap(struct recovery *rv, size_t i, struct sq_window *w)
 	    name.text, at, rv->expect);
 	if (!more || recovery_over(rv))
 		return false;
-	sq_window_seek(w, resume);
+	sq_segment_view_seek(w, resume);
 	rv->expect = next.lsn;
 	return true;
 }
@@ -385,7 +385,7 @@ recovery_segment(struct recovery *rv, size_t i)
 {
 	struct sq_segment *s = rv->chain[i]->segment;
 	uint64_t end = i + 1 < rv->chain_len ? rv->chain[i + 1]->head.first : UINT64_MAX;
-	struct sq_window w = {.fd = s->fd, .size = s->size, .at = SQ_SEGMENT_HEADER};
+	struct sq_segment_view w = {.fd = s->fd, .size = s->size, .at = SQ_SEGMENT_HEADER};
 	const unsigned char *p;
 	struct sq_record r;
 
@@ -395,7 +395,7 @@ recovery_segment(struct recovery *rv, size_t i)
 
 		if (next == SQ_NEXT_RECORD && r.lsn == rv->expect) {
 			recovery_take(rv, rv->chain[i], &r, p);
-			sq_window_skip(&w, sq_record_space(r.len));
+			sq_segment_view_skip(&w, sq_record_space(r.len));
 			s->end = w.at;
 		} else if (!recovery_gap(rv, i, &w)) {
 			break;
@@ -403,7 +403,7 @@ recovery_segment(struct recovery *rv, size_t i)
 	}
 	if (rv->cfg->go_on && i + 1 < rv->chain_len)
 		rv->expect = end;
-	sq_window_fini(&w);
+	sq_segment_view_fini(&w);
 }
 
 /* A segment whose header does not verify, newer than all whose header does: its
@@ -412,7 +412,7 @@ static void
 recovery_headless(struct recovery *rv, struct file *f)
 {
 	struct sq_segment *s = f->segment;
-	struct sq_window w = {.fd = s->fd, .size = s->size, .at = SQ_SEGMENT_HEADER};
+	struct sq_segment_view w = {.fd = s->fd, .size = s->size, .at = SQ_SEGMENT_HEADER};
 	struct sq_record r;
 	uint64_t offset;
 
@@ -427,7 +427,7 @@ recovery_headless(struct recovery *rv, struct file *f)
 	else if (w.error != 0)
 		recovery_fault(rv, SQ_EIO, "%s offset %" PRIu64 ": %s", sq_segment_name(s->no).text,
 		    w.at, strerror(w.error));
-	sq_window_fini(&w);
+	sq_segment_view_fini(&w);
 }
 
 static void

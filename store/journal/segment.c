@@ -149,7 +149,7 @@ sq_segment_free(struct sq_segment **sp)
 }
 
 const unsigned char *
-sq_window_peek(struct sq_window *w, size_t n)
+sq_segment_view_peek(struct sq_segment_view *w, size_t n)
 {
 	size_t have = sq_buf_len(&w->buf);
 
@@ -171,7 +171,7 @@ sq_window_peek(struct sq_window *w, size_t n)
 }
 
 void
-sq_window_skip(struct sq_window *w, uint64_t n)
+sq_segment_view_skip(struct sq_segment_view *w, uint64_t n)
 {
 	size_t have = sq_buf_len(&w->buf);
 
@@ -180,24 +180,25 @@ sq_window_skip(struct sq_window *w, uint64_t n)
 }
 
 void
-sq_window_seek(struct sq_window *w, uint64_t offset)
+sq_segment_view_seek(struct sq_segment_view *w, uint64_t offset)
 {
 	sq_buf_drain(&w->buf, sq_buf_len(&w->buf));
 	w->at = offset;
 }
 
 void
-sq_window_fini(struct sq_window *w)
+sq_segment_view_fini(struct sq_segment_view *w)
 {
 	sq_buf_fini(&w->buf);
 }
 
 enum sq_next
-sq_segment_next(struct sq_window *w, uint64_t tag, struct sq_record *r, const unsigned char **p)
+sq_segment_next(
+    struct sq_segment_view *w, uint64_t tag, struct sq_record *r, const unsigned char **p)
 {
-	*p = sq_window_peek(w, SQ_RECORD_HEADER);
+	*p = sq_segment_view_peek(w, SQ_RECORD_HEADER);
 	if (*p != NULL && sq_record_get(*p, tag, r)) {
-		*p = sq_window_peek(w, r->len);
+		*p = sq_segment_view_peek(w, r->len);
 		if (*p != NULL && sq_record_verify(*p, r->len))
 			return SQ_NEXT_RECORD;
 	}
@@ -205,20 +206,20 @@ sq_segment_next(struct sq_window *w, uint64_t tag, struct sq_record *r, const un
 }
 
 enum sq_next
-sq_segment_scan(struct sq_window *w, uint64_t tag, uint64_t above, struct sq_record *r)
+sq_segment_scan(struct sq_segment_view *w, uint64_t tag, uint64_t above, struct sq_record *r)
 {
 	const unsigned char *p;
 
-	while ((p = sq_window_peek(w, SQ_RECORD_HEADER)) != NULL) {
+	while ((p = sq_segment_view_peek(w, SQ_RECORD_HEADER)) != NULL) {
 		/* The last place whose header is in the window. */
 		size_t end = (sq_buf_len(&w->buf) - SQ_RECORD_HEADER) & ~(size_t)7, i = 0;
 
 		while (i < end && sq_get64(p + i) != tag)
 			i += 8;
-		sq_window_skip(w, i);
+		sq_segment_view_skip(w, i);
 		if (sq_segment_next(w, tag, r, &p) == SQ_NEXT_RECORD && r->lsn > above)
 			return SQ_NEXT_RECORD;
-		sq_window_skip(w, 8);
+		sq_segment_view_skip(w, 8);
 	}
 	return w->error != 0 ? SQ_NEXT_ERROR : SQ_NEXT_NONE;
 }
@@ -226,20 +227,20 @@ sq_segment_scan(struct sq_window *w, uint64_t tag, uint64_t above, struct sq_rec
 uint64_t
 sq_segment_find(int fd, uint64_t size, uint64_t tag, uint64_t first, uint64_t lsn)
 {
-	struct sq_window w = {.fd = fd, .size = size, .at = SQ_SEGMENT_HEADER};
+	struct sq_segment_view w = {.fd = fd, .size = size, .at = SQ_SEGMENT_HEADER};
 	const unsigned char *p;
 	struct sq_record r;
 	uint64_t at = 0;
 
-	for (; (p = sq_window_peek(&w, SQ_RECORD_HEADER)) != NULL; first++) {
+	for (; (p = sq_segment_view_peek(&w, SQ_RECORD_HEADER)) != NULL; first++) {
 		if (!sq_record_get(p, tag, &r) || r.lsn != first)
 			break;
 		if (first == lsn) {
 			at = w.at;
 			break;
 		}
-		sq_window_skip(&w, sq_record_space(r.len));
+		sq_segment_view_skip(&w, sq_record_space(r.len));
 	}
-	sq_window_fini(&w);
+	sq_segment_view_fini(&w);
 	return at;
 }

@@ -45,7 +45,7 @@ void sq_segment_free(struct sq_segment **);
 
 /* A window on a file that moves forward.  A zeroed one with 'fd' and 'size' set
  * is at the start. */
-struct sq_window {
+struct sq_segment_view {
 	int fd;
 	uint64_t size; /* of the file */
 	uint64_t at;   /* offset of the first byte in 'buf' */
@@ -53,10 +53,10 @@ struct sq_window {
 	int error; /* errno of a read that failed */
 };
 /* The next 'n' bytes without taking them; NULL at the end or on an error. */
-const unsigned char *sq_window_peek(struct sq_window *, size_t n);
-void sq_window_skip(struct sq_window *, uint64_t n);
-void sq_window_seek(struct sq_window *, uint64_t offset);
-void sq_window_fini(struct sq_window *);
+const unsigned char *sq_segment_view_peek(struct sq_segment_view *, size_t n);
+void sq_segment_view_skip(struct sq_segment_view *, uint64_t n);
+void sq_segment_view_seek(struct sq_segment_view *, uint64_t offset);
+void sq_segment_view_fini(struct sq_segment_view *);
 
 enum sq_next {
 	SQ_NEXT_RECORD,
@@ -64,12 +64,13 @@ enum sq_next {
 	SQ_NEXT_ERROR,
 };
 /* The record at the window's place, verified; 'p' has all of it.  The caller
- * moves on with sq_window_skip(sq_record_space(len)). */
-enum sq_next
-sq_segment_next(struct sq_window *, uint64_t tag, struct sq_record *, const unsigned char **p);
+ * moves on with sq_segment_view_skip(sq_record_space(len)). */
+enum sq_next sq_segment_next(
+    struct sq_segment_view *, uint64_t tag, struct sq_record *, const unsigned char **p);
 /* Goes on to the next record, whose lsn is above 'above', if there is one; it looks
  * at every place that can begin one. */
-enum sq_next sq_segment_scan(struct sq_window *, uint64_t tag, uint64_t above, struct sq_record *);
+enum sq_next
+sq_segment_scan(struct sq_segment_view *, uint64_t tag, uint64_t above, struct sq_record *);
 /* The offset of record 'lsn', by the lengths from 'first' at the segment's
  * start; 0 if they don't lead there. */
 uint64_t sq_segment_find(int fd, uint64_t size, uint64_t tag, uint64_t first, uint64_t lsn);
