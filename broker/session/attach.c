@@ -189,6 +189,24 @@ attach_remade(struct sq_session *s, const struct sq_attach *a, bool fresh)
 		sq_broker_remade(s->shard->broker, sq_worker_now_ms(s->shard->worker));
 }
 
+/* Takes in the open ids that the PUT lists. */
+static void
+attach_list(struct sq_session *s, const struct sq_attach *a, bool fresh,
+    struct sq_background_txn **background)
+{
+	struct sq_listed how = {.fresh = fresh,
+	    .durable = s->id.durable,
+	    .stores = attach_stores(s),
+	    .restored = s->stored.restored};
+	struct sq_changed changed;
+
+	sq_window_list(&s->window, a, &how, &changed);
+	for (uint32_t i = 0; i < changed.n; i++)
+		sq_persist_open(
+		    s, sq_background_txn(s, background), &s->window.slots[changed.ids[i] - 1]);
+	free(changed.ids);
+}
+
 /* Takes in what the PUT says; with a store, its transaction is on its way then and its
  * done() comes to sq_attach_finish().  Returns the session that it is for, or NULL:
  * the link is gone. */
@@ -229,7 +247,7 @@ attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 	sq_permit_attached(s, sq_outlet_identity(c->outlet));
 	s->at.admitted = true;
 	s->at.answered = true; /* or as good as that: it is stored with what the PUT says */
-	sq_window_list(s, a, fresh, &background);
+	attach_list(s, a, fresh, &background);
 	if (attach_stores(s) || sq_attach_moves(s, a))
 		sq_persist_base(s, sq_background_txn(s, &background));
 	sq_background_commit(&background);
@@ -251,6 +269,15 @@ attach_take(struct sq_session *s, const struct sq_call *c)
 	s->at.broke = false;
 	sq_order_begin(s);
 	sq_session_set_state(s, SQ_SESSION_ATTACHED);
+}
+
+/* What of QoS 1 and 2 may be under way to its client. */
+static uint16_t
+attach_receive_max(const struct sq_session *s, const struct sq_attach *a)
+{
+	uint32_t most = s->shard->broker->cfg.max_inflight;
+
+	return a->receive_max < most ? a->receive_max : (uint16_t)most;
 }
 
 static void
@@ -275,7 +302,8 @@ attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a
 		sq_outlet_version(c->outlet) >= 2
 	    ? SQ_KEPT_WANTED
 	    : SQ_KEPT_KNOWN;
-	out.n_open = sq_window_attach(s, a, &ids);
+	sq_deliver_begin(s);
+	out.n_open = sq_window_attach(&s->window, attach_receive_max(s, a), &ids);
 	sq_attached_encode(&c->out, &out, held, ids, sq_outlet_version(c->outlet));
 	free(held);
 	free(ids);
@@ -308,7 +336,7 @@ sq_attach_finish(struct sq_session *s)
 	attach_take(s, c);
 	attach_answer(s, c, &a);
 	sq_members_start(s);
-	sq_deliver_pump(s);
+	sq_session_wake(s);
 }
 
 /* A transient CONNECT, of 'by', ends the durable session of its client id. */

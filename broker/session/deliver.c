@@ -24,46 +24,19 @@ enum {
 	TURN_MAX = 512, /* deliveries of one session in one turn */
 };
 
-/* Takes what was handed out off what was asked for. */
-static void
-deliver_taken(struct sq_demand *demanded, const struct sq_item *items, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (sq_demand_covers(demanded, &items[i])) /* else it was taken back meanwhile */
-			sq_demand_take(demanded, &items[i]);
-	}
-}
-
 static void
 deliver_take_own(struct sq_consumer *c, struct sq_item *items, size_t n)
 {
 	struct sq_session *s = SQ_CONTAINER_OF(c, struct sq_session, flow.consumer);
 
 	assert(s->state == SQ_SESSION_ATTACHED); /* else it asks for nothing */
-	deliver_taken(&s->flow.demanded, items, n);
+	sq_demand_taken(&s->flow.demanded, items, n);
 	for (size_t i = 0; i < n; i++) {
-		sq_pending_push(s, &(struct sq_pending){.item = items[i]});
-		if (s->window.old.items > 0 && --s->window.old.items == 0)
-			s->window.old.last_seq = items[i].seq;
+		sq_pending_push(&s->window.pending, &(struct sq_pending){.item = items[i]});
+		sq_window_old_taken(&s->window, items[i].seq);
 	}
-	sq_window_charge(s);
-	sq_deliver_pump(s);
-}
-
-void
-sq_deliver_take_member(struct sq_consumer *c, struct sq_item *items, size_t n)
-{
-	struct sq_member *m = SQ_CONTAINER_OF(c, struct sq_member, consumer);
-	struct sq_session *s = m->session;
-
-	deliver_taken(&m->demanded, items, n);
-	for (size_t i = 0; i < n; i++)
-		sq_pending_push(s, &(struct sq_pending){items[i], sq_group_ref(m->group), m});
-	sq_window_charge(s);
-	m->open += (uint32_t)n;
-	if (sq_list_empty(&m->node) || s->state != SQ_SESSION_ATTACHED) /* it has left meanwhile */
-		sq_settle_return_pending(s, SQ_RETURN_GROUPS);
-	sq_deliver_pump(s);
+	sq_window_charge(&s->window);
+	sq_session_wake(s);
 }
 
 static void
@@ -97,14 +70,14 @@ deliver_charge(struct sq_session *s, const struct sq_item *item)
 
 /* Writes one delivery, which was charged; 'slot' is NULL at QoS 0. */
 static void
-deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_group *group,
+deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_queue_ref *from,
     const struct sq_slot *slot, uint8_t qos, bool retain, const struct sq_block *subs, bool again)
 {
 	struct sq_target t = {
 	    .epoch = s->at.epoch,
 	    .delivery = slot != NULL ? slot->delivery : 0,
-	    .queue = group != NULL ? group->id : 0,
-	    .packet_id = slot != NULL ? sq_slot_packet_id(s, slot) : 0,
+	    .queue = from->id,
+	    .packet_id = slot != NULL ? sq_slot_packet_id(&s->window, slot) : 0,
 	    .flags = (uint8_t)(qos | (retain ? SQ_TARGET_RETAIN : 0) |
 		(again ? SQ_TARGET_REDELIVERED : 0)),
 	    .n_subs = (uint8_t)(subs != NULL ? subs->size / sizeof(uint32_t) : 0),
@@ -122,25 +95,25 @@ deliver_slot(struct sq_session *s, const struct sq_pending *r, uint8_t qos)
 {
 	const struct sq_member *m = r->member;
 	struct sq_block *subs = m != NULL ? m->subs : r->item.subs;
-	struct sq_slot *slot = sq_slot_take(s);
+	struct sq_slot *slot = sq_slot_take(&s->window);
 
 	slot->item = r->item;
-	sq_slot_weigh(s, slot);
-	slot->group = r->group;
+	sq_slot_weigh(&s->window, slot);
+	slot->from = r->from;
 	slot->state = qos == 1 ? SQ_OPEN_QOS1 : SQ_OPEN_QOS2;
 	slot->qos = qos;
 	slot->retain = r->item.retain && (m == NULL || m->as_published);
 	slot->subs = subs;
 	if (subs != NULL)
 		sq_block_ref(subs);
-	sq_slot_number(s, slot);
+	sq_slot_number(&s->window, slot);
 	return slot;
 }
 
 static void
 deliver_slot_now(struct sq_session *s, const struct sq_slot *slot, bool again)
 {
-	deliver_send(s, &slot->item, slot->group, slot, slot->qos, slot->retain, slot->subs, again);
+	deliver_send(s, &slot->item, &slot->from, slot, slot->qos, slot->retain, slot->subs, again);
 }
 
 /* What of the client's is expected again, and has come. */
@@ -154,7 +127,7 @@ deliver_expected(struct sq_session *s, struct sq_slot *slot, const struct sq_mem
 	if (slot->subs != NULL)
 		sq_block_ref(slot->subs);
 	deliver_charge(s, &slot->item);
-	sq_slot_sent(s, slot);
+	sq_slot_sent(&s->window, slot);
 	deliver_slot_now(s, slot, true);
 }
 
@@ -201,8 +174,9 @@ deliver_row(struct sq_session *s)
 {
 	struct sq_slot *slot;
 
-	while ((slot = sq_unsent_first(s)) != NULL && slot->announce <= s->flow.announced_done) {
-		sq_unsent_pop(s);
+	while ((slot = sq_unsent_first(&s->window)) != NULL &&
+	    slot->announce <= s->flow.announced_done) {
+		sq_unsent_pop(&s->window);
 		deliver_slot_now(s, slot, false);
 	}
 }
@@ -233,8 +207,8 @@ turn_flush(struct sq_session *s, struct turn *turn)
 static struct sq_pending
 turn_pop(struct sq_session *s, struct turn *turn)
 {
-	struct sq_pending r = sq_pending_pop(s);
-	struct sq_sink *sink = r.group != NULL ? &r.group->sink : &s->flow.sink;
+	struct sq_pending r = sq_pending_pop(&s->window.pending);
+	struct sq_sink *sink = sq_flow_sink(&s->flow, &r.from);
 
 	if (turn->sent_of != sink) {
 		turn_flush(s, turn);
@@ -248,6 +222,18 @@ turn_pop(struct sq_session *s, struct turn *turn)
 	return r;
 }
 
+/* Settles an item that needs no answer, or no longer has anybody to give one. */
+static void
+deliver_drop(struct sq_session *s, struct sq_background_txn **background, struct sq_pending *r)
+{
+	if (r->item.qos > 0)
+		s->flow.sink.engine->ops->txn.settle(sq_background_txn(s, background),
+		    sq_flow_sink(&s->flow, &r->from)->queue, &r->item, SQ_DONE);
+	sq_item_fini(&r->item);
+	sq_member_left(s, &r->from);
+	sq_queue_ref_release(&r->from);
+}
+
 /* Writes an item that has credit and, above QoS 0, room for a slot; or lets it wait for
  * its commit.  Takes it. */
 static void
@@ -258,25 +244,26 @@ deliver_item(struct sq_session *s, struct turn *turn, struct sq_pending *r, uint
 
 	if (qos == 0) {
 		deliver_charge(s, &r->item);
-		deliver_send(s, &r->item, r->group, NULL, 0,
+		deliver_send(s, &r->item, &r->from, NULL, 0,
 		    r->item.retain && (m == NULL || m->as_published),
 		    m != NULL ? m->subs : r->item.subs, false);
-		sq_window_drop(s, &turn->background, r);
+		deliver_drop(s, &turn->background, r);
 		return;
 	}
-	if (s->window.old.n_expected > 0 && qos == 1 && (slot = sq_window_expected(s, r)) != NULL) {
+	if (s->window.old.n_expected > 0 && qos == 1 &&
+	    (slot = sq_window_expected(&s->window, r)) != NULL) {
 		deliver_expected(s, slot, m);
 		return;
 	}
 	slot = deliver_slot(s, r, qos);
 	deliver_charge(s, &slot->item);
-	sq_slot_sent(s, slot);
-	if (qos == 2 && sq_persist_announced(s, slot->group)) {
+	sq_slot_sent(&s->window, slot);
+	if (qos == 2 && sq_persist_announced(s, &slot->from)) {
 		sq_persist_open(s, announce_txn(s, &turn->announce), slot);
 		slot->announce = s->flow.announced;
-		sq_unsent_push(s, slot);
+		sq_unsent_push(&s->window, slot);
 	} else if (s->window.unsent_first != 0) {
-		sq_unsent_push(s, slot);
+		sq_unsent_push(&s->window, slot);
 	} else {
 		deliver_slot_now(s, slot, false);
 	}
@@ -286,12 +273,12 @@ deliver_item(struct sq_session *s, struct turn *turn, struct sq_pending *r, uint
 static bool
 deliver_next(struct sq_session *s, struct turn *turn)
 {
-	struct sq_pending *first = sq_pending_at(s, 0), r;
+	struct sq_pending *first = sq_pending_at(&s->window.pending, 0), r;
 	uint8_t qos = sq_pending_qos(first);
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
 
-	if (first->group == NULL && sq_order_holds(&s->order, &first->item)) {
-		r = sq_pending_pop(s); /* it goes on waiting */
+	if (sq_queue_ref_own(&first->from) && sq_order_holds(&s->order, &first->item)) {
+		r = sq_pending_pop(&s->window.pending); /* it goes on waiting */
 		sq_order_hold(s, &r);
 		return true;
 	}
@@ -299,14 +286,14 @@ deliver_next(struct sq_session *s, struct turn *turn)
 		r = turn_pop(s, turn);
 		sq_count(s->shard->broker, SQ_M_DROPPED_EXPIRED, 1);
 		if (r.item.assured)
-			sq_dead_item(r.group != NULL ? r.group->sink.source : s->flow.sink.source,
+			sq_dead_item(sq_flow_sink(&s->flow, &r.from)->source,
 			    sq_background_txn(s, &turn->background), &r.item, SQ_DEAD_EXPIRED);
-		sq_window_drop(s, &turn->background, &r);
+		deliver_drop(s, &turn->background, &r);
 		return true;
 	}
-	if (s->window.old.n_acked > 0 && sq_window_was_acked(s, first)) {
+	if (s->window.old.n_acked > 0 && sq_window_was_acked(&s->window, first)) {
 		r = turn_pop(s, turn);
-		sq_window_drop(s, &turn->background, &r);
+		deliver_drop(s, &turn->background, &r);
 		return true;
 	}
 	if (!sq_may_leave(s, qos))
@@ -319,7 +306,7 @@ deliver_next(struct sq_session *s, struct turn *turn)
 static bool
 deliver_again(struct sq_session *s)
 {
-	struct sq_slot *slot = &s->window.slots[s->window.resend.slots[s->window.resend.at]];
+	struct sq_slot *slot = sq_resend_first(&s->window);
 
 	/* Finished since, or sent when it came again: see sq_window_expected(). */
 	if ((slot->state == SQ_OPEN_QOS1 || slot->state == SQ_OPEN_QOS2) && !slot->expected &&
@@ -327,17 +314,12 @@ deliver_again(struct sq_session *s)
 		if (!sq_has_credit(s) || !sq_has_window(s))
 			return false;
 		deliver_charge(s, &slot->item);
-		sq_slot_sent(s, slot);
+		sq_slot_sent(&s->window, slot);
 		if (s->window.old.reordered)
 			slot->order = s->window.next_order++;
 		deliver_slot_now(s, slot, true);
 	}
-	if (++s->window.resend.at == s->window.resend.n) {
-		s->window.old.reordered = false;
-		free(s->window.resend.slots);
-		s->window.resend.slots = NULL;
-		s->window.resend.n = s->window.resend.at = 0;
-	}
+	sq_resend_pop(&s->window);
 	return true;
 }
 
@@ -346,9 +328,9 @@ static const struct sq_item *
 deliver_first_own(const struct sq_session *s)
 {
 	for (uint32_t i = 0; i < s->window.pending.n; i++) {
-		const struct sq_pending *r = sq_pending_at(s, i);
+		const struct sq_pending *r = sq_pending_at(&s->window.pending, i);
 
-		if (r->group == NULL)
+		if (sq_queue_ref_own(&r->from))
 			return &r->item;
 	}
 	return NULL;
@@ -360,11 +342,12 @@ deliver_first_own(const struct sq_session *s)
 static bool
 deliver_older(struct sq_session *s, struct turn *turn, bool *wait)
 {
-	const struct sq_slot *slot = &s->window.slots[s->window.resend.slots[s->window.resend.at]];
+	const struct sq_slot *slot = sq_resend_first(&s->window);
 	const struct sq_item *own;
 
 	*wait = false;
-	if (!s->window.old.reordered || slot->group != NULL || slot->item.msg.image == NULL)
+	if (!s->window.old.reordered || !sq_queue_ref_own(&slot->from) ||
+	    slot->item.msg.image == NULL)
 		return false;
 	own = deliver_first_own(s);
 	if (own == NULL && s->window.old.items > 0) {
@@ -395,12 +378,6 @@ deliver_count(struct sq_session *s, uint64_t msgs, uint64_t bytes)
 	sq_sys_add(s->id.sys, SQ_SYS_SENT_BYTES, (int64_t)(s->flow.used_bytes - bytes));
 }
 
-void
-sq_deliver_blocked(struct sq_session *s)
-{
-	sq_linked_block(s);
-}
-
 static void
 deliver_some(struct sq_session *s)
 {
@@ -410,21 +387,21 @@ deliver_some(struct sq_session *s)
 
 	while (n++ < TURN_MAX) {
 		if ((n & 31) == 1 && !sq_outlet_writable(s->at.outlet)) {
-			sq_deliver_blocked(s);
+			sq_linked_block(s);
 			break;
 		}
 		if (!deliver_step(s, &turn))
 			break;
 	}
 	if (n > TURN_MAX)
-		sq_deliver_pump(s);
+		sq_session_wake(s);
 	if (turn.announce != NULL) {
 		SQ_FAULT("broker-announce");
 		s->flow.sink.engine->ops->txn.commit(&turn.announce->txn);
 	}
 	sq_background_commit(&turn.background);
 	turn_flush(s, &turn);
-	sq_window_charge(s);
+	sq_window_charge(&s->window);
 	deliver_count(s, msgs, bytes);
 	sq_demand_update(s);
 }
@@ -432,7 +409,7 @@ deliver_some(struct sq_session *s)
 bool
 sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 {
-	struct turn turn = {0}; /* at QoS 0 there is nothing to settle */
+	struct turn turn = {0}; /* what passes needs no commit of its own */
 	uint64_t msgs = s->flow.used_msgs, bytes = s->flow.used_bytes;
 	struct sq_pending r;
 
@@ -447,6 +424,7 @@ sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
 	s->flow.sink.taken_ms = sq_worker_now_ms(s->shard->worker);
 	r = (struct sq_pending){.item = *item};
 	deliver_item(s, &turn, &r, item->qos);
+	assert(turn.announce == NULL && turn.background == NULL);
 	deliver_count(s, msgs, bytes);
 	sq_demand_update(s);
 	return true;
@@ -468,19 +446,8 @@ deliver_run(struct sq_task *t)
 }
 
 void
-sq_deliver_pump(struct sq_session *s)
-{
-	if (s->flow.pump_posted || s->state != SQ_SESSION_ATTACHED)
-		return;
-	s->flow.pump_posted = true;
-	sq_session_pin(s);
-	sq_worker_post(s->shard->worker, &s->flow.pump);
-}
-
-void
 sq_deliver_init(struct sq_session *s)
 {
-	s->window.ids.next = s->window.ids.base = 1;
 	s->flow.consumer.worker = s->shard->worker;
 	s->flow.consumer.take = deliver_take_own;
 	s->flow.consumer.cancelled = deliver_cancelled;
@@ -491,14 +458,10 @@ sq_deliver_init(struct sq_session *s)
 }
 
 void
-sq_deliver_fini(struct sq_session *s)
+sq_deliver_begin(struct sq_session *s)
 {
-	assert(s->window.pending.n == 0 && s->window.n_slots == 0 && s->window.open_bytes == 0 &&
-	    s->window.pending.bytes == 0);
-	free(s->window.slots);
-	free(s->window.ids.slots);
-	free(s->window.resend.slots);
-	free(s->window.pending.ring);
+	s->flow.used_msgs = s->flow.used_bytes = 0;
+	s->flow.credit_msgs = s->flow.credit_bytes = 0;
 }
 
 bool

@@ -7,6 +7,7 @@
 
 #include "broker/engine/engine.h"
 #include "broker/route/router.h"
+#include "broker/session/window.h"
 #include "web/worker.h"
 
 struct sq_session;
@@ -21,17 +22,22 @@ struct sq_flow {
 	uint64_t announced, announced_done; /* transactions that announce slots */
 };
 
+/* The queue's sink that an item came from. */
+static inline struct sq_sink *
+sq_flow_sink(struct sq_flow *f, const struct sq_queue_ref *from)
+{
+	return sq_queue_ref_own(from) ? &f->sink : from->sink;
+}
+
+/* Begins to take from the session's own queue, which is open. */
 void sq_deliver_init(struct sq_session *);
-void sq_deliver_fini(struct sq_session *);
-void sq_deliver_pump(struct sq_session *); /* at the end of the turn */
-/* The link is full: goes on when it is not. */
-void sq_deliver_blocked(struct sq_session *);
+/* An attachment begins, without credit. */
+void sq_deliver_begin(struct sq_session *);
 /* Sends the item now if nothing stands before it and the session has credit:
  * 'item' is then taken.  False: put it.  So a message goes to all sessions of a
  * link in one frame, and not through their queues. */
 bool sq_deliver_now(struct sq_session *, struct sq_txn *, struct sq_item *item);
 /* Nothing waits and nothing is unfinished. */
 bool sq_deliver_idle(const struct sq_session *);
-void sq_deliver_take_member(struct sq_consumer *, struct sq_item *, size_t n);
 
 #endif

@@ -19,6 +19,15 @@ demand_least(uint64_t a, uint64_t b)
 	return (uint32_t)(a < b ? a : b);
 }
 
+void
+sq_demand_taken(struct sq_demand *demanded, const struct sq_item *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (sq_demand_covers(demanded, &items[i])) /* else it was taken back meanwhile */
+			sq_demand_take(demanded, &items[i]);
+	}
+}
+
 uint64_t
 sq_demand_room(const struct sq_session *s)
 {
@@ -105,7 +114,7 @@ sq_demand_update(struct sq_session *s)
 		room = demand_room(s);
 	} else if (s->window.pending.n == 0) {
 		room = demand_room(s);
-	} else if (sq_may_leave(s, sq_pending_qos(sq_pending_at(s, 0)))) {
+	} else if (sq_may_leave(s, sq_pending_qos(sq_pending_at(&s->window.pending, 0)))) {
 		return; /* the link is full, or the turn is over */
 	}
 	demand_ask(

@@ -53,6 +53,8 @@ sq_pending_qos(const struct sq_pending *r)
 	return m != NULL && m->max_qos < r->item.qos ? m->max_qos : r->item.qos;
 }
 
+/* Takes items that were handed out off what was asked for. */
+void sq_demand_taken(struct sq_demand *demanded, const struct sq_item *items, size_t n);
 /* Asks for as much as may leave soon, where a queue must be told so. */
 void sq_demand_update(struct sq_session *);
 /* The attachment is over: asks for nothing any more. */

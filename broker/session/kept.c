@@ -58,7 +58,7 @@ sq_kept_tell(struct sq_session *s)
 
 	assert(s->kept == SQ_KEPT_DUE && s->state == SQ_SESSION_ATTACHED);
 	if (!sq_outlet_writable(s->at.outlet)) {
-		sq_deliver_blocked(s); /* it goes on from there */
+		sq_linked_block(s); /* it goes on from there */
 		return;
 	}
 	s->kept = SQ_KEPT_KNOWN;

@@ -101,6 +101,6 @@ sq_linked_writable(struct sq_shard *sh, struct sq_outlet *link)
 		return;
 	SQ_LIST_FOR_EACH_SAFE(s, &l->blocked, struct sq_session, on_link.blocked) {
 		sq_list_remove(&s->on_link.blocked);
-		sq_deliver_pump(s);
+		sq_session_wake(s);
 	}
 }

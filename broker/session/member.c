@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "broker/group/group.h"
-#include "broker/session/session.h"
+#include "broker/session/demand.h"
 #include "core/mem.h"
 
 /* Tells the group's queue whether the member is there to take from it. */
@@ -36,6 +36,48 @@ member_consume(struct sq_member *m)
 }
 
 static void
+member_release(struct sq_sink *sink)
+{
+	struct sq_group *g = SQ_CONTAINER_OF(sink, struct sq_group, sink);
+
+	sq_group_unref(&g);
+}
+
+struct sq_queue_ref
+sq_member_queue(struct sq_group *g)
+{
+	return (struct sq_queue_ref){g->id, &sq_group_ref(g)->sink, member_release};
+}
+
+void
+sq_member_left(struct sq_session *s, const struct sq_queue_ref *from)
+{
+	if (sq_queue_ref_own(from))
+		return;
+	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
+		if (&m->group->sink == from->sink && m->open > 0)
+			m->open--;
+	}
+}
+
+static void
+member_take(struct sq_consumer *c, struct sq_item *items, size_t n)
+{
+	struct sq_member *m = SQ_CONTAINER_OF(c, struct sq_member, consumer);
+	struct sq_session *s = m->session;
+
+	sq_demand_taken(&m->demanded, items, n);
+	for (size_t i = 0; i < n; i++)
+		sq_pending_push(&s->window.pending,
+		    &(struct sq_pending){items[i], sq_member_queue(m->group), m});
+	sq_window_charge(&s->window);
+	m->open += (uint32_t)n;
+	if (sq_list_empty(&m->node) || s->state != SQ_SESSION_ATTACHED) /* it has left meanwhile */
+		sq_return_pending(s, SQ_RETURN_GROUPS);
+	sq_session_wake(s);
+}
+
+static void
 member_cancelled(struct sq_consumer *c)
 {
 	struct sq_member *m = SQ_CONTAINER_OF(c, struct sq_member, consumer);
@@ -47,7 +89,7 @@ member_cancelled(struct sq_consumer *c)
 		free(m);
 	} else if (s->state == SQ_SESSION_ATTACHED) {
 		member_consume(m);
-		sq_deliver_pump(s);
+		sq_session_wake(s);
 	}
 	sq_session_unpin(s);
 }
@@ -62,7 +104,7 @@ sq_member_join(struct sq_session *s, struct sq_subscription *sub, const struct s
 	m->group = sq_group_ref(sub->group);
 	m->max_qos = declared ? 2 : e->options & 3;
 	m->consumer.worker = s->shard->worker;
-	m->consumer.take = sq_deliver_take_member;
+	m->consumer.take = member_take;
 	m->consumer.cancelled = member_cancelled;
 	sq_list_init(&m->consumer.node);
 	sq_list_push_back(&s->members, &m->node);
@@ -103,14 +145,8 @@ sq_member_leave(struct sq_session *s, struct sq_member *m)
 	sq_list_remove(&m->node);
 	member_joined(m);
 	member_attend(m, false);
-	for (uint32_t i = 0; i < s->window.pending.n;
-	     i++) { /* what it was handed loses its member */
-		struct sq_pending *r = &s->window.pending.ring[(s->window.pending.head + i) &
-		    (s->window.pending.cap - 1)];
-
-		if (r->member == m)
-			sq_settle_return_pending(s, SQ_RETURN_GROUPS);
-	}
+	if (sq_pending_of(&s->window.pending, m)) /* what it was handed loses its member */
+		sq_return_pending(s, SQ_RETURN_GROUPS);
 	if (m->consumer.queue == NULL) {
 		sq_session_pin(s);
 		member_cancelled(&m->consumer);

@@ -213,7 +213,7 @@ order_release(struct sq_session *s)
 	struct sq_order *o = &s->order;
 
 	while (o->n_held > 0)
-		sq_pending_unpop(s, &o->held[--o->n_held]);
+		sq_pending_unpop(&s->window.pending, &o->held[--o->n_held]);
 }
 
 /* Writes the first answer. */
@@ -231,7 +231,7 @@ order_write(struct sq_session *s, struct sq_order_answer *a)
 	sq_members_answered(s, a->mark);
 	sq_call_answer(a->call, SQ_VERDICT_OK, NULL);
 	answer_free(a);
-	sq_deliver_pump(s);
+	sq_session_wake(s);
 }
 
 bool
@@ -243,7 +243,7 @@ sq_order_flush(struct sq_session *s)
 	while ((a = SQ_LIST_FIRST(&s->order.answers, struct sq_order_answer, node)) != NULL &&
 	    a->ready) {
 		if (!sq_outlet_writable(s->at.outlet)) {
-			sq_deliver_blocked(s);
+			sq_linked_block(s);
 			break;
 		}
 		order_write(s, a);

@@ -178,9 +178,10 @@ sq_persist_released(struct sq_session *s, struct sq_txn *txn, uint16_t packet_id
 /* Down. */
 
 bool
-sq_persist_announced(const struct sq_session *s, const struct sq_group *g)
+sq_persist_announced(const struct sq_session *s, const struct sq_queue_ref *from)
 {
-	return sq_persist_engine(s->shard->broker) && (g != NULL ? g->sink.durable : s->id.durable);
+	return sq_persist_engine(s->shard->broker) &&
+	    (sq_queue_ref_own(from) ? s->id.durable : from->sink->durable);
 }
 
 void
@@ -197,14 +198,14 @@ sq_persist_open(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 	sq_buf_u8(&v, slot->qos);
 	sq_buf_u8(&v, slot->retain);
 	sq_buf_u8(&v, 0);
-	sq_buf_u64(&v, slot->group != NULL ? slot->group->id : slot->orphan_queue);
+	sq_buf_u64(&v, sq_queue_ref_own(&slot->from) ? slot->orphan_queue : slot->from.id);
 	sq_buf_u64(&v, slot->item.seq);
 	sq_buf_u64(&v, slot->order);
 	sq_origin_put(&v, &slot->item.origin);
 	sq_buf_u16(&v, (uint16_t)n);
 	for (size_t i = 0; i < n; i++)
 		sq_buf_u32(&v, ((const uint32_t *)(const void *)subs->bytes)[i]);
-	stored_put_buf(s, txn, SQ_RECORD_OPEN, sq_slot_packet_id(s, slot), &v);
+	stored_put_buf(s, txn, SQ_RECORD_OPEN, sq_slot_packet_id(&s->window, slot), &v);
 }
 
 void
@@ -213,7 +214,7 @@ sq_persist_finished(struct sq_session *s, struct sq_txn *txn, struct sq_slot *sl
 	if (!slot->stored)
 		return;
 	slot->stored = false;
-	stored_delete(s, txn, SQ_RECORD_OPEN, sq_slot_packet_id(s, slot));
+	stored_delete(s, txn, SQ_RECORD_OPEN, sq_slot_packet_id(&s->window, slot));
 }
 
 /* Subscriptions. */
@@ -467,6 +468,17 @@ open_subs(struct sq_reader *in)
 	return subs;
 }
 
+/* The group's queue of that number, if it is there. */
+static void
+open_queue(struct sq_broker *b, uint64_t id, struct sq_slot *slot)
+{
+	struct sq_group *g = sq_group_by_id(b, id);
+
+	if (g != NULL)
+		slot->from = sq_member_queue(g);
+	sq_group_unref(&g);
+}
+
 static void
 load_open(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 {
@@ -478,8 +490,9 @@ load_open(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 
 	if (s == NULL)
 		return;
-	slot = key->sub >= 1 && key->sub <= UINT16_MAX ? sq_slot_restore(s, (uint16_t)key->sub)
-						       : NULL;
+	slot = key->sub >= 1 && key->sub <= UINT16_MAX
+	    ? sq_slot_restore(&s->window, (uint16_t)key->sub)
+	    : NULL;
 	if (slot == NULL) {
 		restore_bad(r, "an open id", key->id);
 		return;
@@ -495,8 +508,8 @@ load_open(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	slot->subs = open_subs(&in);
 	slot->stored = true;
 	if (queue != 0)
-		slot->group = sq_group_by_id(r->broker, queue);
-	if (slot->group == NULL)
+		open_queue(r->broker, queue, slot);
+	if (sq_queue_ref_own(&slot->from))
 		slot->orphan_queue = queue;
 	if (slot->order >= s->window.next_order)
 		s->window.next_order = slot->order + 1;
@@ -519,23 +532,24 @@ restore_claim(struct restore *r, struct sq_session *s, struct sq_slot *slot)
 	if (slot->state != SQ_OPEN_QOS2)
 		return;
 	if (err == SQ_OK)
-		err = ops->start.claim(sq_window_queue(s, slot->group), slot->item.seq, &item);
+		err = ops->start.claim(
+		    sq_flow_sink(&s->flow, &slot->from)->queue, slot->item.seq, &item);
 	if (err != SQ_OK && err != SQ_ENOTFOUND && err != SQ_EINVAL)
 		r->err = err;
 	if (err != SQ_OK) {
 		SQ_WARN("store", "session %s: the message of packet id %u is not there", s->id.key,
-		    sq_slot_packet_id(s, slot));
+		    sq_slot_packet_id(&s->window, slot));
 		slot->state = SQ_OPEN_ORPHAN;
 		return;
 	}
 	slot->item = item;
-	sq_slot_weigh(s, slot);
+	sq_slot_weigh(&s->window, slot);
 }
 
 static void
 restore_open(struct restore *r, struct sq_session *s)
 {
-	sq_window_restored(s);
+	sq_window_restored(&s->window);
 	sq_session_open(s, NULL);
 	for (uint32_t i = 0; i < s->window.cap_slots; i++) {
 		if (s->window.slots[i].state != 0)

@@ -10,7 +10,7 @@
 
 #include "broker/shard/shard.h"
 
-struct sq_group;
+struct sq_queue_ref;
 struct sq_session;
 struct sq_slot;
 struct sq_sub;
@@ -52,7 +52,7 @@ void sq_persist_open(struct sq_session *, struct sq_txn *, struct sq_slot *);
 /* The slot is about to be freed. */
 void sq_persist_finished(struct sq_session *, struct sq_txn *, struct sq_slot *);
 /* Whether a QoS 2 delivery from there must be stored before it is sent. */
-bool sq_persist_announced(const struct sq_session *, const struct sq_group *);
+bool sq_persist_announced(const struct sq_session *, const struct sq_queue_ref *from);
 
 /* A subscription of a durable session as its entry says it; for others nothing. */
 void sq_persist_subscription(

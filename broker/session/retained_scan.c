@@ -155,7 +155,7 @@ scan_run(struct sq_task *t)
 	}
 	if (sc != NULL)
 		sq_call_txn_part(sc->op);
-	sq_deliver_pump(s);
+	sq_session_wake(s);
 	scan_post(s);
 	sq_session_unpin(s);
 }

@@ -145,7 +145,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	s->id.key = session_key(key);
 	s->shard = sh;
 	s->id.tenant = sq_tenant_get(sh->broker->tenants, key->space);
-	s->window.charge.account = sq_tenant_account(s->id.tenant);
+	sq_window_init(&s->window, sq_tenant_account(s->id.tenant));
 	s->id.sys = sq_sys_counts_part(
 	    sh->broker->sys_counts, s->id.tenant, sq_worker_index(sh->worker));
 	s->id.internal = sq_key_internal(sq_bytes_of(key->client));
@@ -179,6 +179,16 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 }
 
 void
+sq_session_wake(struct sq_session *s)
+{
+	if (s->flow.pump_posted || s->state != SQ_SESSION_ATTACHED)
+		return;
+	s->flow.pump_posted = true;
+	sq_session_pin(s);
+	sq_worker_post(s->shard->worker, &s->flow.pump);
+}
+
+void
 sq_session_pin(struct sq_session *s)
 {
 	s->pins++;
@@ -191,14 +201,13 @@ sq_session_unpin(struct sq_session *s)
 		return;
 	assert(s->state == SQ_SESSION_DEAD && s->running == 0);
 	sq_order_fini(s);
-	sq_deliver_fini(s);
+	sq_window_fini(&s->window);
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_lane_in_fini(&s->in.lanes[lane]);
 	sq_source_free(&s->flow.sink.source, s->shard->worker);
 	sq_permit_fini(s);
 	sq_tenant_unref(&s->id.tenant);
 	free(s->in.qos2.ids);
-	free(s->window.old.acked);
 	free(s->id.key);
 	sq_broker_object(s->shard->broker, -1);
 	free(s);
@@ -226,8 +235,8 @@ sq_session_unattach(struct sq_session *s, enum sq_verdict why)
 	sq_order_end(s);
 	sq_members_stop(s);
 	sq_demand_end(s);
-	sq_window_unattach(s);
-	sq_settle_return_pending(s, SQ_RETURN_ALL);
+	sq_window_unattach(&s->window);
+	sq_return_pending(s, SQ_RETURN_ALL);
 }
 
 /* The client is gone for good: its will is due now or after its delay, and the
@@ -251,7 +260,7 @@ session_client_gone(struct sq_session *s, uint32_t waited_s, struct sq_txn *txn)
 		return;
 	}
 	sq_session_set_state(s, SQ_SESSION_DETACHED);
-	sq_settle_return(s, SQ_RETURN_GROUPS, txn);
+	sq_return_open(s, SQ_RETURN_GROUPS, txn);
 	if (s->life.expiry_s != UINT32_MAX)
 		sq_heap_set(timers, &s->life.timer,
 		    now_ms + (s->life.expiry_s - waited_s) * UINT64_C(1000));
@@ -323,7 +332,7 @@ sq_session_timer(struct sq_session *s, struct sq_heap_node *which)
 	if (which == &s->will.timer) {
 		sq_will_publish(s);
 	} else if (s->state == SQ_SESSION_GRACE && s->life.grace_ms > which->due) {
-		sq_settle_return(s, SQ_RETURN_GROUPS, NULL);
+		sq_return_open(s, SQ_RETURN_GROUPS, NULL);
 		sq_heap_set(&s->shard->timers, &s->life.timer, s->life.grace_ms);
 	} else if (s->state == SQ_SESSION_GRACE) {
 		session_client_gone(s, (uint32_t)(s->shard->broker->cfg.grace_ms / 1000), NULL);
@@ -404,7 +413,7 @@ sq_session_end(struct sq_session *s, enum sq_ending_why why, struct sq_txn *txn)
 		txn = sq_background_txn(s, &background);
 	sq_subscribe_drop_all(s, txn);
 	ops->consumer.cancel(&s->flow.consumer);
-	sq_settle_return(s, SQ_RETURN_ALL, txn);
+	sq_return_open(s, SQ_RETURN_ALL, txn);
 	sq_persist_end(s, txn);
 	session_end_queue(s, why, txn);
 	sq_background_commit(&background);
@@ -421,7 +430,7 @@ sq_session_close(struct sq_session *s)
 	sq_msg_unref(&s->will.msg); /* the broker goes, not the client */
 	session_leave(s);
 	sq_subscribe_drop_all(s, NULL);
-	sq_settle_return(s, SQ_RETURN_CLOSE, NULL);
+	sq_return_open(s, SQ_RETURN_CLOSE, NULL);
 	ops->consumer.cancel(&s->flow.consumer);
 	if (stays)
 		ops->queue.close(s->flow.sink.queue);

@@ -24,6 +24,7 @@
 #include "broker/session/permit.h"
 #include "broker/session/persist.h"
 #include "broker/session/retained_scan.h"
+#include "broker/session/return.h"
 #include "broker/session/settle.h"
 #include "broker/session/subscribe.h"
 #include "broker/session/will.h"
@@ -110,6 +111,8 @@ void sq_session_detach(struct sq_session *, struct sq_call *);
 void sq_session_timer(struct sq_session *, struct sq_heap_node *);
 /* Something admitted has ended: goes on with what waited for it. */
 void sq_session_ran(struct sq_session *);
+/* Its client may be sent something: the flow has its turn at the end of this one. */
+void sq_session_wake(struct sq_session *);
 void sq_session_pin(struct sq_session *);
 void sq_session_unpin(struct sq_session *);
 

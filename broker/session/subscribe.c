@@ -560,7 +560,7 @@ subscribe_carry_out(struct sq_session *s, struct sq_call *c, struct request *req
 	sq_codes_encode(&c->out, sq_buf_data(&req->codes), (uint16_t)req->n, &req->notes, version);
 	sq_retained_commit(op);
 	sq_space_unlock(space);
-	sq_deliver_pump(s);
+	sq_session_wake(s);
 }
 
 /* Whether an answer waits for the commit: that of a durable session, and any while so much
@@ -590,7 +590,7 @@ subscribe_in_order(struct sq_session *s, struct sq_call *c, struct request *req)
 	sq_space_unlock(space);
 	if (!waits)
 		sq_order_ready(s, answer);
-	sq_deliver_pump(s);
+	sq_session_wake(s);
 }
 
 void

@@ -4,220 +4,228 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/group/group.h"
-#include "broker/session/persist.h"
-#include "broker/session/session.h"
-#include "broker/session/txn.h"
 #include "core/mem.h"
 
 enum { SLOT_BYTES = 2 * sizeof(struct sq_slot) }; /* of their array half may be empty */
 
 /* Makes the list of free slots anew, low ids first. */
 static void
-window_chain(struct sq_session *s)
+window_chain(struct sq_window *w)
 {
-	s->window.free_slot = 0;
-	for (uint32_t i = s->window.cap_slots; i > 0; i--) {
-		if (s->window.slots[i - 1].state != 0)
+	w->free_slot = 0;
+	for (uint32_t i = w->cap_slots; i > 0; i--) {
+		if (w->slots[i - 1].state != 0)
 			continue;
-		s->window.slots[i - 1].next_free = (uint16_t)s->window.free_slot;
-		s->window.free_slot = i;
+		w->slots[i - 1].next_free = (uint16_t)w->free_slot;
+		w->free_slot = i;
 	}
 }
 
 static void
-window_grow(struct sq_session *s, uint32_t want)
+window_grow(struct sq_window *w, uint32_t want)
 {
-	uint32_t cap = s->window.cap_slots > 0 ? s->window.cap_slots : 8;
+	uint32_t cap = w->cap_slots > 0 ? w->cap_slots : 8;
 
 	while (cap < want)
 		cap *= 2;
 	if (cap > UINT16_MAX)
 		cap = UINT16_MAX;
-	if (cap <= s->window.cap_slots)
+	if (cap <= w->cap_slots)
 		return;
-	s->window.slots = sq_xrealloc(s->window.slots, cap * sizeof(*s->window.slots));
-	memset(s->window.slots + s->window.cap_slots, 0,
-	    (cap - s->window.cap_slots) * sizeof(*s->window.slots));
-	s->window.cap_slots = cap;
-	window_chain(s);
+	w->slots = sq_xrealloc(w->slots, cap * sizeof(*w->slots));
+	memset(w->slots + w->cap_slots, 0, (cap - w->cap_slots) * sizeof(*w->slots));
+	w->cap_slots = cap;
+	window_chain(w);
+}
+
+void
+sq_window_init(struct sq_window *w, struct sq_account *account)
+{
+	*w = (struct sq_window){.charge.account = account, .ids = {.next = 1, .base = 1}};
+}
+
+void
+sq_window_fini(struct sq_window *w)
+{
+	assert(w->pending.n == 0 && w->n_slots == 0 && w->open_bytes == 0 && w->pending.bytes == 0);
+	free(w->slots);
+	free(w->ids.slots);
+	free(w->resend.slots);
+	free(w->pending.ring);
+	free(w->old.acked);
 }
 
 struct sq_slot *
-sq_slot_restore(struct sq_session *s, uint16_t packet_id)
+sq_slot_restore(struct sq_window *w, uint16_t packet_id)
 {
 	struct sq_slot *slot;
 
-	window_grow(s, packet_id);
-	slot = &s->window.slots[packet_id - 1];
+	window_grow(w, packet_id);
+	slot = &w->slots[packet_id - 1];
 	if (slot->state != 0)
 		return NULL;
 	memset(slot, 0, sizeof *slot);
-	s->window.n_slots++;
+	w->n_slots++;
 	return slot;
 }
 
 void
-sq_window_restored(struct sq_session *s)
+sq_window_restored(struct sq_window *w)
 {
-	window_chain(s);
+	window_chain(w);
 }
 
 struct sq_slot *
-sq_slot_take(struct sq_session *s)
+sq_slot_take(struct sq_window *w)
 {
 	struct sq_slot *slot;
 
-	if (s->window.free_slot == 0)
-		window_grow(s, s->window.cap_slots + 1);
-	assert(s->window.free_slot != 0);
-	slot = &s->window.slots[s->window.free_slot - 1];
-	s->window.free_slot = slot->next_free;
-	slot->order = s->window.next_order++;
-	s->window.n_slots++;
+	if (w->free_slot == 0)
+		window_grow(w, w->cap_slots + 1);
+	assert(w->free_slot != 0);
+	slot = &w->slots[w->free_slot - 1];
+	w->free_slot = slot->next_free;
+	slot->order = w->next_order++;
+	w->n_slots++;
 	return slot;
 }
 
 void
-sq_slot_weigh(struct sq_session *s, struct sq_slot *slot)
+sq_slot_weigh(struct sq_window *w, struct sq_slot *slot)
 {
 	const unsigned char *image = slot->item.msg.image;
 	uint32_t weight = image != NULL ? sq_image_size(image) + SLOT_BYTES : 0;
 
-	s->window.open_bytes += weight;
-	s->window.open_bytes -= slot->weight;
+	w->open_bytes += weight;
+	w->open_bytes -= slot->weight;
 	slot->weight = weight;
-	sq_window_charge(s);
+	sq_window_charge(w);
 }
 
 void
-sq_window_charge(struct sq_session *s)
+sq_window_charge(struct sq_window *w)
 {
-	sq_charge_set(&s->window.charge, s->window.open_bytes + s->window.pending.bytes);
+	sq_charge_set(&w->charge, w->open_bytes + w->pending.bytes);
 }
 
 uint16_t
-sq_slot_packet_id(const struct sq_session *s, const struct sq_slot *slot)
+sq_slot_packet_id(const struct sq_window *w, const struct sq_slot *slot)
 {
-	return (uint16_t)(slot - s->window.slots + 1);
+	return (uint16_t)(slot - w->slots + 1);
 }
 
 void
-sq_slot_number(struct sq_session *s, struct sq_slot *slot)
+sq_slot_number(struct sq_window *w, struct sq_slot *slot)
 {
-	uint64_t span = s->window.ids.next - s->window.ids.base;
+	uint64_t span = w->ids.next - w->ids.base;
 
-	if (span == s->window.ids.cap) {
-		uint32_t cap = s->window.ids.cap > 0 ? s->window.ids.cap * 2 : 64;
+	if (span == w->ids.cap) {
+		uint32_t cap = w->ids.cap > 0 ? w->ids.cap * 2 : 64;
 		uint16_t *ring = sq_xcalloc(cap, sizeof *ring);
 
-		for (uint64_t d = s->window.ids.base; d < s->window.ids.next; d++)
-			ring[d & (cap - 1)] = s->window.ids.slots[d & (s->window.ids.cap - 1)];
-		free(s->window.ids.slots);
-		s->window.ids.slots = ring;
-		s->window.ids.cap = cap;
+		for (uint64_t d = w->ids.base; d < w->ids.next; d++)
+			ring[d & (cap - 1)] = w->ids.slots[d & (w->ids.cap - 1)];
+		free(w->ids.slots);
+		w->ids.slots = ring;
+		w->ids.cap = cap;
 	}
-	slot->delivery = s->window.ids.next++;
-	s->window.ids.slots[slot->delivery & (s->window.ids.cap - 1)] = sq_slot_packet_id(s, slot);
+	slot->delivery = w->ids.next++;
+	w->ids.slots[slot->delivery & (w->ids.cap - 1)] = sq_slot_packet_id(w, slot);
 }
 
 void
-sq_slot_free(struct sq_session *s, struct sq_slot *slot)
+sq_slot_free(struct sq_window *w, struct sq_slot *slot)
 {
-	if (slot->delivery >= s->window.ids.base && slot->delivery < s->window.ids.next)
-		s->window.ids.slots[slot->delivery & (s->window.ids.cap - 1)] = 0;
-	while (s->window.ids.base < s->window.ids.next &&
-	    s->window.ids.slots[s->window.ids.base & (s->window.ids.cap - 1)] == 0)
-		s->window.ids.base++;
-	s->window.n_sent -= slot->sent;
-	s->window.old.n_expected -= slot->expected;
+	if (slot->delivery >= w->ids.base && slot->delivery < w->ids.next)
+		w->ids.slots[slot->delivery & (w->ids.cap - 1)] = 0;
+	while (w->ids.base < w->ids.next && w->ids.slots[w->ids.base & (w->ids.cap - 1)] == 0)
+		w->ids.base++;
+	w->n_sent -= slot->sent;
+	w->old.n_expected -= slot->expected;
 	sq_item_fini(&slot->item);
-	sq_slot_weigh(s, slot);
+	sq_slot_weigh(w, slot);
 	sq_block_unref(&slot->subs);
-	sq_window_left(s, slot->group);
-	sq_group_unref(&slot->group);
+	sq_queue_ref_release(&slot->from);
 	memset(slot, 0, sizeof *slot);
-	slot->next_free = (uint16_t)s->window.free_slot;
-	s->window.free_slot = sq_slot_packet_id(s, slot);
-	s->window.n_slots--;
+	slot->next_free = (uint16_t)w->free_slot;
+	w->free_slot = sq_slot_packet_id(w, slot);
+	w->n_slots--;
 }
 
 struct sq_slot *
-sq_slot_find(struct sq_session *s, uint64_t delivery)
+sq_slot_find(struct sq_window *w, uint64_t delivery)
 {
 	uint16_t id;
 
-	if (delivery < s->window.ids.base || delivery >= s->window.ids.next)
+	if (delivery < w->ids.base || delivery >= w->ids.next)
 		return NULL;
-	id = s->window.ids.slots[delivery & (s->window.ids.cap - 1)];
-	return id != 0 ? &s->window.slots[id - 1] : NULL;
+	id = w->ids.slots[delivery & (w->ids.cap - 1)];
+	return id != 0 ? &w->slots[id - 1] : NULL;
 }
 
 void
-sq_slot_sent(struct sq_session *s, struct sq_slot *slot)
+sq_slot_sent(struct sq_window *w, struct sq_slot *slot)
 {
 	slot->sent = true;
-	s->window.n_sent++;
+	w->n_sent++;
 }
 
 /* The row of chosen slots. */
 
 void
-sq_unsent_push(struct sq_session *s, struct sq_slot *slot)
+sq_unsent_push(struct sq_window *w, struct sq_slot *slot)
 {
-	uint16_t id = sq_slot_packet_id(s, slot);
+	uint16_t id = sq_slot_packet_id(w, slot);
 
 	slot->unsent = true;
 	slot->next_unsent = 0;
-	if (s->window.unsent_last != 0)
-		s->window.slots[s->window.unsent_last - 1].next_unsent = id;
+	if (w->unsent_last != 0)
+		w->slots[w->unsent_last - 1].next_unsent = id;
 	else
-		s->window.unsent_first = id;
-	s->window.unsent_last = id;
+		w->unsent_first = id;
+	w->unsent_last = id;
 }
 
 struct sq_slot *
-sq_unsent_first(const struct sq_session *s)
+sq_unsent_first(const struct sq_window *w)
 {
-	return s->window.unsent_first != 0 ? &s->window.slots[s->window.unsent_first - 1] : NULL;
+	return w->unsent_first != 0 ? &w->slots[w->unsent_first - 1] : NULL;
 }
 
 void
-sq_unsent_pop(struct sq_session *s)
+sq_unsent_pop(struct sq_window *w)
 {
-	struct sq_slot *slot = sq_unsent_first(s);
+	struct sq_slot *slot = sq_unsent_first(w);
 
 	slot->unsent = false;
-	s->window.unsent_first = slot->next_unsent;
-	if (s->window.unsent_first == 0)
-		s->window.unsent_last = 0;
+	w->unsent_first = slot->next_unsent;
+	if (w->unsent_first == 0)
+		w->unsent_last = 0;
 }
 
 void
-sq_window_unattach(struct sq_session *s)
+sq_window_unattach(struct sq_window *w)
 {
-	while (s->window.unsent_first != 0)
-		sq_unsent_pop(s);
+	while (w->unsent_first != 0)
+		sq_unsent_pop(w);
 }
 
 /* What is expected. */
 
 struct sq_slot *
-sq_window_expected(struct sq_session *s, struct sq_pending *r)
+sq_window_expected(struct sq_window *w, const struct sq_pending *p)
 {
-	uint64_t queue = r->group != NULL ? r->group->id : 0;
+	for (uint32_t i = 0; i < w->cap_slots && w->old.n_expected > 0; i++) {
+		struct sq_slot *slot = &w->slots[i];
 
-	for (uint32_t i = 0; i < s->window.cap_slots && s->window.old.n_expected > 0; i++) {
-		struct sq_slot *slot = &s->window.slots[i];
-
-		if (!slot->expected || slot->orphan_queue != queue ||
-		    !sq_origin_equal(&slot->item.origin, &r->item.origin))
+		if (!slot->expected || slot->orphan_queue != p->from.id ||
+		    !sq_origin_equal(&slot->item.origin, &p->item.origin))
 			continue;
 		slot->expected = false;
-		s->window.old.n_expected--;
-		slot->item = r->item;
-		sq_slot_weigh(s, slot);
-		slot->group = r->group;
+		w->old.n_expected--;
+		slot->item = p->item;
+		sq_slot_weigh(w, slot);
+		slot->from = p->from;
 		slot->orphan_queue = 0;
 		return slot;
 	}
@@ -225,120 +233,132 @@ sq_window_expected(struct sq_session *s, struct sq_pending *r)
 }
 
 void
-sq_window_acked(struct sq_session *s, const struct sq_slot *slot)
+sq_window_acked(struct sq_window *w, const struct sq_slot *slot)
 {
-	if (slot->orphan_queue != 0 || s->window.old.items == 0)
+	if (slot->orphan_queue != 0 || w->old.items == 0)
 		return;
-	if ((s->window.old.n_acked & (s->window.old.n_acked - 1)) == 0) /* a power of two is full */
-		s->window.old.acked = sq_xrealloc(s->window.old.acked,
-		    (s->window.old.n_acked > 0 ? s->window.old.n_acked * 2 : 1) *
-			sizeof(*s->window.old.acked));
-	s->window.old.acked[s->window.old.n_acked++] = slot->item.origin;
+	if ((w->old.n_acked & (w->old.n_acked - 1)) == 0) /* a power of two is full */
+		w->old.acked = sq_xrealloc(w->old.acked,
+		    (w->old.n_acked > 0 ? w->old.n_acked * 2 : 1) * sizeof(*w->old.acked));
+	w->old.acked[w->old.n_acked++] = slot->item.origin;
 }
 
 bool
-sq_window_was_acked(struct sq_session *s, const struct sq_pending *r)
+sq_window_was_acked(struct sq_window *w, const struct sq_pending *p)
 {
-	for (uint32_t i = 0; i < s->window.old.n_acked && r->group == NULL; i++) {
-		if (!sq_origin_equal(&s->window.old.acked[i], &r->item.origin))
+	for (uint32_t i = 0; i < w->old.n_acked && sq_queue_ref_own(&p->from); i++) {
+		if (!sq_origin_equal(&w->old.acked[i], &p->item.origin))
 			continue;
-		s->window.old.acked[i] = s->window.old.acked[--s->window.old.n_acked];
+		w->old.acked[i] = w->old.acked[--w->old.n_acked];
 		return true;
 	}
 	return false;
 }
 
-struct sq_pending *
-sq_pending_at(const struct sq_session *s, uint32_t i)
+void
+sq_window_old_taken(struct sq_window *w, uint64_t seq)
 {
-	return &s->window.pending.ring[(s->window.pending.head + i) & (s->window.pending.cap - 1)];
+	if (w->old.items > 0 && --w->old.items == 0)
+		w->old.last_seq = seq;
+}
+
+void
+sq_window_old_back(struct sq_window *w, uint64_t seq)
+{
+	if (w->old.items > 0 || seq <= w->old.last_seq)
+		w->old.items++;
+}
+
+struct sq_slot *
+sq_resend_first(const struct sq_window *w)
+{
+	return w->resend.n > 0 ? &w->slots[w->resend.slots[w->resend.at]] : NULL;
+}
+
+void
+sq_resend_pop(struct sq_window *w)
+{
+	if (++w->resend.at < w->resend.n)
+		return;
+	w->old.reordered = false;
+	free(w->resend.slots);
+	w->resend = (struct sq_resend){0};
+}
+
+/* What is pending. */
+
+struct sq_pending *
+sq_pending_at(const struct sq_pending_row *row, uint32_t i)
+{
+	return &row->ring[(row->head + i) & (row->cap - 1)];
 }
 
 /* Makes room for one more. */
 static void
-ready_grow(struct sq_session *s)
+pending_grow(struct sq_pending_row *row)
 {
-	uint32_t cap = s->window.pending.cap > 0 ? s->window.pending.cap * 2 : 8;
+	uint32_t cap = row->cap > 0 ? row->cap * 2 : 8;
 	struct sq_pending *ring;
 
-	if (s->window.pending.n < s->window.pending.cap)
+	if (row->n < row->cap)
 		return;
 	ring = sq_xmalloc(cap * sizeof *ring);
-	for (uint32_t i = 0; i < s->window.pending.n; i++)
-		ring[i] = *sq_pending_at(s, i);
-	free(s->window.pending.ring);
-	s->window.pending.ring = ring;
-	s->window.pending.cap = cap;
-	s->window.pending.head = 0;
+	for (uint32_t i = 0; i < row->n; i++)
+		ring[i] = *sq_pending_at(row, i);
+	free(row->ring);
+	row->ring = ring;
+	row->cap = cap;
+	row->head = 0;
 }
 
 void
-sq_pending_push(struct sq_session *s, const struct sq_pending *r)
+sq_pending_push(struct sq_pending_row *row, const struct sq_pending *p)
 {
-	ready_grow(s);
-	*sq_pending_at(s, s->window.pending.n++) = *r;
-	s->window.pending.bytes += sq_image_size(r->item.msg.image);
+	pending_grow(row);
+	*sq_pending_at(row, row->n++) = *p;
+	row->bytes += sq_image_size(p->item.msg.image);
 }
 
 void
-sq_pending_unpop(struct sq_session *s, const struct sq_pending *r)
+sq_pending_unpop(struct sq_pending_row *row, const struct sq_pending *p)
 {
-	ready_grow(s);
-	s->window.pending.head = (s->window.pending.head - 1) & (s->window.pending.cap - 1);
-	s->window.pending.n++;
-	*sq_pending_at(s, 0) = *r;
-	s->window.pending.bytes += sq_image_size(r->item.msg.image);
+	pending_grow(row);
+	row->head = (row->head - 1) & (row->cap - 1);
+	row->n++;
+	*sq_pending_at(row, 0) = *p;
+	row->bytes += sq_image_size(p->item.msg.image);
 }
 
 struct sq_pending
-sq_pending_pop(struct sq_session *s)
+sq_pending_pop(struct sq_pending_row *row)
 {
-	struct sq_pending r = *sq_pending_at(s, 0);
+	struct sq_pending p;
 
-	s->window.pending.head = (s->window.pending.head + 1) & (s->window.pending.cap - 1);
-	s->window.pending.n--;
-	s->window.pending.bytes -= sq_image_size(r.item.msg.image);
-	return r;
+	assert(row->n > 0);
+	p = *sq_pending_at(row, 0);
+	row->head = (row->head + 1) & (row->cap - 1);
+	row->n--;
+	row->bytes -= sq_image_size(p.item.msg.image);
+	return p;
 }
 
-void
-sq_pending_drop(struct sq_session *s, uint32_t n)
+struct sq_pending_row
+sq_pending_take_all(struct sq_pending_row *row)
 {
-	assert(n <= s->window.pending.n);
-	if (n > 0)
-		s->window.pending.head = (s->window.pending.head + n) & (s->window.pending.cap - 1);
-	s->window.pending.n -= n;
+	struct sq_pending_row all = *row;
+
+	*row = (struct sq_pending_row){0};
+	return all;
 }
 
-void
-sq_window_left(struct sq_session *s, const struct sq_group *g)
+bool
+sq_pending_of(const struct sq_pending_row *row, const struct sq_member *m)
 {
-	if (g == NULL)
-		return;
-	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
-		if (m->group == g && m->open > 0)
-			m->open--;
+	for (uint32_t i = 0; i < row->n; i++) {
+		if (sq_pending_at(row, i)->member == m)
+			return true;
 	}
-}
-
-struct sq_queue *
-sq_window_queue(const struct sq_session *s, const struct sq_group *g)
-{
-	return g != NULL ? g->sink.queue : s->flow.sink.queue;
-}
-
-void
-sq_window_drop(struct sq_session *s, struct sq_background_txn **background, struct sq_pending *r)
-{
-	if (r->item.qos > 0) {
-		struct sq_txn *txn = sq_background_txn(s, background);
-
-		s->flow.sink.engine->ops->txn.settle(
-		    txn, sq_window_queue(s, r->group), &r->item, SQ_DONE);
-	}
-	sq_item_fini(&r->item);
-	sq_window_left(s, r->group);
-	sq_group_unref(&r->group);
+	return false;
 }
 
 /* What the answer to a PUT lists. */
@@ -348,179 +368,213 @@ sq_window_drop(struct sq_session *s, struct sq_background_txn **background, stru
 static int
 slot_order(const void *a, const void *b, void *arg)
 {
-	const struct sq_session *s = arg;
-	const struct sq_slot *x = &s->window.slots[*(const uint16_t *)a];
-	const struct sq_slot *y = &s->window.slots[*(const uint16_t *)b];
-	bool own_x = x->group == NULL && x->item.msg.image != NULL;
-	bool own_y = y->group == NULL && y->item.msg.image != NULL;
+	const struct sq_window *w = arg;
+	const struct sq_slot *x = &w->slots[*(const uint16_t *)a];
+	const struct sq_slot *y = &w->slots[*(const uint16_t *)b];
+	bool own_x = sq_queue_ref_own(&x->from) && x->item.msg.image != NULL;
+	bool own_y = sq_queue_ref_own(&y->from) && y->item.msg.image != NULL;
 
-	if (s->window.old.reordered && own_x != own_y)
+	if (w->old.reordered && own_x != own_y)
 		return own_x - own_y;
-	if (s->window.old.reordered && own_x)
+	if (w->old.reordered && own_x)
 		return x->item.seq < y->item.seq ? -1 : x->item.seq > y->item.seq;
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
 static void
-slot_orphan(struct sq_session *s, struct sq_slot *slot, const struct sq_open_id *id)
+slot_orphan(struct sq_window *w, struct sq_slot *slot, const struct sq_open_id *id)
 {
 	*slot = (struct sq_slot){.state = SQ_OPEN_ORPHAN,
-	    .order = s->window.next_order++,
+	    .order = w->next_order++,
 	    .item.origin = id->origin,
 	    .orphan_queue = id->queue};
 }
 
-/* Ids that the client has open from another incarnation stay taken; what has
- * such an id here goes to another one, for this client has not seen it. */
+/* The slots that a list has changed. */
+struct listing {
+	const struct sq_listed *how;
+	struct sq_changed *changed;
+};
+
 static void
-window_orphans(
-    struct sq_session *s, const struct sq_attach *a, struct sq_background_txn **background)
+listing_changed(struct sq_window *w, struct listing *l, const struct sq_slot *slot)
+{
+	l->changed->ids[l->changed->n++] = sq_slot_packet_id(w, slot);
+}
+
+/* An id that the client has open from another incarnation: it stays taken. */
+static bool
+window_orphan(struct sq_window *w, const struct sq_open_id *id, struct listing *l)
+{
+	struct sq_slot *slot;
+
+	window_grow(w, id->packet_id);
+	slot = &w->slots[id->packet_id - 1];
+	if (slot->state != 0)
+		return slot->state == SQ_OPEN_ORPHAN;
+	slot_orphan(w, slot, id);
+	w->n_slots++;
+	if (l->how->stores)
+		listing_changed(w, l, slot);
+	return true;
+}
+
+/* What has such an id here goes to another one, for this client has not seen it. */
+static void
+window_move(struct sq_window *w, const struct sq_open_id *id, struct listing *l)
+{
+	struct sq_slot *to = sq_slot_take(w), *from = &w->slots[id->packet_id - 1];
+
+	if (from->state == SQ_OPEN_ORPHAN) { /* the id was named twice */
+		sq_slot_free(w, to);
+		return;
+	}
+	*to = *from;
+	slot_orphan(w, from, id);
+	if (to->stored)
+		listing_changed(w, l, to);
+	if (to->stored || l->how->stores)
+		listing_changed(w, l, from);
+}
+
+static void
+window_orphans(struct sq_window *w, const struct sq_attach *a, struct listing *l)
 {
 	struct sq_open_id *clash = sq_xcalloc(a->n_open + 1u, sizeof *clash);
-	bool stores = s->id.durable && sq_persist_engine(s->shard->broker);
 	struct sq_bytes open = a->open;
 	uint32_t n = 0;
 
 	for (uint16_t i = 0; i < a->n_open; i++) {
 		struct sq_open_id id = sq_open_id_next(&open, false);
-		struct sq_slot *slot;
 
-		window_grow(s, id.packet_id);
-		slot = &s->window.slots[id.packet_id - 1];
-		if (slot->state == 0) {
-			slot_orphan(s, slot, &id);
-			s->window.n_slots++;
-			if (stores)
-				sq_persist_open(s, sq_background_txn(s, background), slot);
-		} else if (slot->state != SQ_OPEN_ORPHAN) {
+		if (!window_orphan(w, &id, l))
 			clash[n++] = id;
-		}
 	}
-	window_chain(s);
-	for (uint32_t i = 0; i < n && s->window.n_slots < UINT16_MAX; i++) {
-		struct sq_slot *to = sq_slot_take(s),
-			       *from = &s->window.slots[clash[i].packet_id - 1];
-
-		if (from->state == SQ_OPEN_ORPHAN) { /* the id was named twice */
-			sq_slot_free(s, to);
-			continue;
-		}
-		*to = *from;
-		if (to->stored)
-			sq_persist_open(s, sq_background_txn(s, background), to);
-		slot_orphan(s, from, &clash[i]);
-		if (to->stored || stores)
-			sq_persist_open(s, sq_background_txn(s, background), from);
-	}
+	window_chain(w);
+	for (uint32_t i = 0; i < n && w->n_slots < UINT16_MAX; i++)
+		window_move(w, &clash[i], l);
 	free(clash);
 }
 
 /* What another connection of the client has expected is not this one's. */
 static void
-window_unexpected(struct sq_session *s)
+window_unexpected(struct sq_window *w)
 {
-	for (uint32_t i = 0; i < s->window.cap_slots && s->window.old.n_expected > 0; i++) {
-		if (s->window.slots[i].expected && !s->window.slots[i].listed)
-			sq_slot_free(s, &s->window.slots[i]);
+	for (uint32_t i = 0; i < w->cap_slots && w->old.n_expected > 0; i++) {
+		if (w->slots[i].expected && !w->slots[i].listed)
+			sq_slot_free(w, &w->slots[i]);
 		else
-			s->window.slots[i].listed = false;
+			w->slots[i].listed = false;
 	}
 }
 
 /* An id that the client has, and of which the broker has no delivery since it was
  * started again: the message of a durable session comes again, others are gone. */
 static void
-window_lost(
-    struct sq_session *s, const struct sq_open_id *id, struct sq_background_txn **background)
+window_lost(struct sq_window *w, const struct sq_open_id *id, struct listing *l)
 {
-	bool waits = s->id.durable && id->state == SQ_OPEN_QOS1 &&
-	    (id->queue != 0 || s->window.old.items > 0);
+	bool durable = l->how->durable;
+	bool waits = durable && id->state == SQ_OPEN_QOS1 && (id->queue != 0 || w->old.items > 0);
 	struct sq_slot *slot;
 
-	if (s->id.durable && !waits && id->state != SQ_OPEN_ORPHAN)
+	if (durable && !waits && id->state != SQ_OPEN_ORPHAN)
 		return; /* finished, though the client was not told */
-	slot = sq_slot_restore(s, id->packet_id);
-	slot_orphan(s, slot, id);
+	slot = sq_slot_restore(w, id->packet_id);
+	slot_orphan(w, slot, id);
 	if (waits) {
 		slot->state = SQ_OPEN_QOS1;
 		slot->expected = slot->listed = true;
-		s->window.old.n_expected++;
-	} else if (s->id.durable) {
-		sq_persist_open(s, sq_background_txn(s, background), slot);
+		w->old.n_expected++;
+	} else if (durable) {
+		listing_changed(w, l, slot);
 	}
 }
 
-void
-sq_window_list(struct sq_session *s, const struct sq_attach *a, bool fresh,
-    struct sq_background_txn **background)
+static void
+window_known(struct sq_window *w, const struct sq_attach *a, struct listing *l)
 {
 	struct sq_bytes open = a->open;
 
-	if (fresh) {
-		window_orphans(s, a, background);
-		window_unexpected(s);
-		return;
-	}
-	for (uint16_t i = 0; i < a->n_open && (s->stored.restored || s->window.old.n_expected > 0);
-	     i++) {
+	for (uint16_t i = 0; i < a->n_open && (l->how->restored || w->old.n_expected > 0); i++) {
 		struct sq_open_id id = sq_open_id_next(&open, false);
-		struct sq_slot *slot = id.packet_id <= s->window.cap_slots
-		    ? &s->window.slots[id.packet_id - 1]
-		    : NULL;
+		struct sq_slot *slot = id.packet_id <= w->cap_slots ? &w->slots[id.packet_id - 1]
+								    : NULL;
 
 		if (slot != NULL && slot->state != 0)
 			slot->listed = slot->expected && slot->orphan_queue == id.queue &&
 			    sq_origin_equal(&slot->item.origin, &id.origin);
-		else if (s->stored.restored)
-			window_lost(s, &id, background);
+		else if (l->how->restored)
+			window_lost(w, &id, l);
 	}
-	window_chain(s);
-	window_unexpected(s);
+	window_chain(w);
+}
+
+void
+sq_window_list(struct sq_window *w, const struct sq_attach *a, const struct sq_listed *how,
+    struct sq_changed *changed)
+{
+	struct listing l = {how, changed};
+
+	/* At most the slot that an id has, and one that another goes to. */
+	changed->ids = sq_xcalloc(2 * a->n_open + 1u, sizeof *changed->ids);
+	changed->n = 0;
+	if (how->fresh)
+		window_orphans(w, a, &l);
+	else
+		window_known(w, a, &l);
+	window_unexpected(w);
+}
+
+/* All open slots, by first sending: 'n_slots' of them, for the caller to free. */
+static uint16_t *
+window_by_order(struct sq_window *w)
+{
+	uint16_t *order = sq_xmalloc(w->n_slots * sizeof *order);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < w->cap_slots; i++) {
+		if (w->slots[i].state != 0)
+			order[n++] = (uint16_t)i;
+	}
+	assert(n == w->n_slots);
+	qsort_r(order, n, sizeof *order, slot_order, w);
+	return order;
+}
+
+/* The slot in the new epoch, as the answer to the PUT lists it. */
+static struct sq_open_id
+window_reopen(struct sq_window *w, struct sq_slot *slot)
+{
+	sq_slot_number(w, slot);
+	slot->sent = false;
+	if (slot->state == SQ_OPEN_RECEIVED || slot->state == SQ_OPEN_ORPHAN)
+		sq_slot_sent(w, slot);
+	return (struct sq_open_id){
+	    .packet_id = sq_slot_packet_id(w, slot),
+	    .state = slot->state,
+	    .queue = sq_queue_ref_own(&slot->from) ? slot->orphan_queue : slot->from.id,
+	    .origin = slot->item.origin,
+	    .delivery = slot->delivery,
+	};
 }
 
 uint16_t
-sq_window_attach(struct sq_session *s, const struct sq_attach *a, struct sq_open_id **out)
+sq_window_attach(struct sq_window *w, uint16_t receive_max, struct sq_open_id **out)
 {
-	uint16_t n = 0, *order;
-
-	s->window.ids.base = s->window.ids.next = 1;
-	s->flow.used_msgs = s->flow.used_bytes = 0;
-	s->flow.credit_msgs = s->flow.credit_bytes = 0;
-	s->window.n_sent = 0;
-	s->window.receive_max = a->receive_max;
-	if (s->window.receive_max > s->shard->broker->cfg.max_inflight)
-		s->window.receive_max = (uint16_t)s->shard->broker->cfg.max_inflight;
-	free(s->window.resend.slots);
-	s->window.resend.slots = NULL;
-	s->window.resend.n = s->window.resend.at = 0;
-	if (s->window.old.items == 0 && s->window.pending.n == 0)
-		s->window.old.n_acked = 0;
+	w->ids.base = w->ids.next = 1;
+	w->n_sent = 0;
+	w->receive_max = receive_max;
+	free(w->resend.slots);
+	w->resend = (struct sq_resend){0};
+	if (w->old.items == 0 && w->pending.n == 0)
+		w->old.n_acked = 0;
 	*out = NULL;
-	if (s->window.n_slots == 0)
+	if (w->n_slots == 0)
 		return 0;
-	order = sq_xmalloc(s->window.n_slots * sizeof *order);
-	for (uint32_t i = 0; i < s->window.cap_slots; i++) {
-		if (s->window.slots[i].state != 0)
-			order[n++] = (uint16_t)i;
-	}
-	qsort_r(order, n, sizeof *order, slot_order, s);
-	*out = sq_xcalloc(n, sizeof **out);
-	for (uint16_t i = 0; i < n; i++) {
-		struct sq_slot *slot = &s->window.slots[order[i]];
-
-		sq_slot_number(s, slot);
-		slot->sent = false;
-		if (slot->state == SQ_OPEN_RECEIVED || slot->state == SQ_OPEN_ORPHAN)
-			sq_slot_sent(s, slot);
-		(*out)[i] = (struct sq_open_id){
-		    .packet_id = sq_slot_packet_id(s, slot),
-		    .state = slot->state,
-		    .queue = slot->group != NULL ? slot->group->id : slot->orphan_queue,
-		    .origin = slot->item.origin,
-		    .delivery = slot->delivery,
-		};
-	}
-	s->window.resend.slots = order;
-	s->window.resend.n = n;
-	return n;
+	w->resend.slots = window_by_order(w);
+	w->resend.n = w->n_slots;
+	*out = sq_xcalloc(w->n_slots, sizeof **out);
+	for (uint32_t i = 0; i < w->n_slots; i++)
+		(*out)[i] = window_reopen(w, &w->slots[w->resend.slots[i]]);
+	return (uint16_t)w->n_slots;
 }

@@ -21,20 +21,40 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "broker/engine/engine.h"
+#include "broker/engine/item.h"
 #include "broker/share/charge.h"
 #include "proto/link/frame.h"
 
-struct sq_background_txn;
-struct sq_group;
 struct sq_member;
-struct sq_session;
+struct sq_sink;
 
 enum { SQ_DELIVERIES_MAX = 65536 }; /* span of open delivery ids */
 
+/* The queue that an item came from.  Zeroed: the session's own. */
+struct sq_queue_ref {
+	uint64_t id;                       /* that targets name it by */
+	struct sq_sink *sink;              /* a reference */
+	void (*release)(struct sq_sink *); /* gives that back */
+};
+
+static inline bool
+sq_queue_ref_own(const struct sq_queue_ref *ref)
+{
+	return ref->sink == NULL;
+}
+
+/* Gives the reference back, if any, and zeroes it. */
+static inline void
+sq_queue_ref_release(struct sq_queue_ref *ref)
+{
+	if (ref->sink != NULL)
+		ref->release(ref->sink);
+	*ref = (struct sq_queue_ref){0};
+}
+
 struct sq_slot {
-	struct sq_item item;    /* no message once received, and for an orphan */
-	struct sq_group *group; /* whose queue it came from (a reference); NULL: own */
+	struct sq_item item; /* no message once received, and for an orphan */
+	struct sq_queue_ref from;
 	uint64_t delivery;
 	uint64_t order;        /* of first sending */
 	struct sq_block *subs; /* as sent; a reference */
@@ -53,10 +73,9 @@ struct sq_slot {
 	uint16_t next_unsent;  /* index + 1 */
 };
 
-/* A handed item that was not sent. */
 struct sq_pending {
 	struct sq_item item;
-	struct sq_group *group;   /* a reference; NULL: own queue */
+	struct sq_queue_ref from;
 	struct sq_member *member; /* NULL: own queue */
 };
 
@@ -104,69 +123,84 @@ struct sq_window {
 	struct sq_old old;
 };
 
-/* Takes in what a PUT lists: ids of another incarnation ('fresh') and such as the
- * broker has lost stay taken.  'background' is for what of it is stored. */
-void sq_window_list(struct sq_session *, const struct sq_attach *, bool fresh,
-    struct sq_background_txn **background);
-/* Prepares for a new epoch: new delivery ids for all that is open, in order.
- * Writes the open ids into 'out', which the caller frees; returns their number. */
-uint16_t sq_window_attach(struct sq_session *, const struct sq_attach *, struct sq_open_id **out);
+/* Zeroes it; what it holds counts in 'account'. */
+void sq_window_init(struct sq_window *, struct sq_account *account);
+/* Nothing is pending and no slot is open. */
+void sq_window_fini(struct sq_window *);
+
+/* How ids that a PUT lists are taken in. */
+struct sq_listed {
+	bool fresh;    /* they are of another incarnation, and stay taken */
+	bool durable;  /* the session's own queue outlives the broker */
+	bool stores;   /* open ids have records */
+	bool restored; /* the session is from before the broker's last start */
+};
+
+/* Packet ids whose records must be written; 'ids' is the caller's to free. */
+struct sq_changed {
+	uint16_t *ids;
+	uint32_t n;
+};
+
+/* Takes in the ids that the PUT lists: those that the broker has lost stay taken. */
+void sq_window_list(struct sq_window *, const struct sq_attach *, const struct sq_listed *how,
+    struct sq_changed *changed);
+/* Begins a new epoch: new delivery ids for all that is open, in order, and as much is sent again.
+ * Leaves the open ids in 'out', for the caller to free; returns their number. */
+uint16_t sq_window_attach(struct sq_window *, uint16_t receive_max, struct sq_open_id **out);
 /* The attachment is over: nothing that was chosen is written any more. */
-void sq_window_unattach(struct sq_session *);
+void sq_window_unattach(struct sq_window *);
+/* Counts what is pending and what is unacknowledged in the tenant's share of memory. */
+void sq_window_charge(struct sq_window *);
 
 /* A free slot, not yet sent; there is one while fewer than UINT16_MAX are taken. */
-struct sq_slot *sq_slot_take(struct sq_session *);
-void sq_slot_free(struct sq_session *, struct sq_slot *);
+struct sq_slot *sq_slot_take(struct sq_window *);
+/* Drops what the slot holds, its queue's reference with it. */
+void sq_slot_free(struct sq_window *, struct sq_slot *);
 /* Its message has come, or has gone: counts what it holds now in the session's memory. */
-void sq_slot_weigh(struct sq_session *, struct sq_slot *);
-/* Counts what is pending and what is unacknowledged in the tenant's share of memory. */
-void sq_window_charge(struct sq_session *);
-uint16_t sq_slot_packet_id(const struct sq_session *, const struct sq_slot *);
+void sq_slot_weigh(struct sq_window *, struct sq_slot *);
+uint16_t sq_slot_packet_id(const struct sq_window *, const struct sq_slot *);
 /* Gives a new delivery id to the slot. */
-void sq_slot_number(struct sq_session *, struct sq_slot *);
+void sq_slot_number(struct sq_window *, struct sq_slot *);
 /* The slot that has this delivery id in the present epoch, or NULL. */
-struct sq_slot *sq_slot_find(struct sq_session *, uint64_t delivery);
+struct sq_slot *sq_slot_find(struct sq_window *, uint64_t delivery);
 /* It counts against the client's receive maximum from now on. */
-void sq_slot_sent(struct sq_session *, struct sq_slot *);
+void sq_slot_sent(struct sq_window *, struct sq_slot *);
 
 /* Start: the slot of that id, for the caller to fill; NULL: it is taken.  None is taken
  * before sq_window_restored(). */
-struct sq_slot *sq_slot_restore(struct sq_session *, uint16_t packet_id);
-void sq_window_restored(struct sq_session *);
+struct sq_slot *sq_slot_restore(struct sq_window *, uint16_t packet_id);
+void sq_window_restored(struct sq_window *);
 
-/* Slots that were chosen wait in a row, because those of QoS 2 from durable queues are
- * committed first. */
-void sq_unsent_push(struct sq_session *, struct sq_slot *);
-struct sq_slot *sq_unsent_first(const struct sq_session *);
-void sq_unsent_pop(struct sq_session *);
+/* Unsent slots, oldest first. */
+void sq_unsent_push(struct sq_window *, struct sq_slot *);
+struct sq_slot *sq_unsent_first(const struct sq_window *);
+void sq_unsent_pop(struct sq_window *);
 
-/* After a restart the client has ids of QoS 1 whose messages are in their queues again
- * (docs/link.md, NO_KEEP_IDS).  The slot that waits for this item, which it takes, or
- * NULL. */
-struct sq_slot *sq_window_expected(struct sq_session *, struct sq_pending *);
-/* The client has finished what the slot waits for, which is yet to come. */
-void sq_window_acked(struct sq_session *, const struct sq_slot *);
+/* The next slot that is to be sent again; NULL: there is none. */
+struct sq_slot *sq_resend_first(const struct sq_window *);
+void sq_resend_pop(struct sq_window *);
+
+/* The expected slot of this item, which it takes with its reference; NULL: there is none. */
+struct sq_slot *sq_window_expected(struct sq_window *, const struct sq_pending *);
+/* The client has finished what the slot expects. */
+void sq_window_acked(struct sq_window *, const struct sq_slot *);
 /* Whether it has finished this item, which has come now. */
-bool sq_window_was_acked(struct sq_session *, const struct sq_pending *);
+bool sq_window_was_acked(struct sq_window *, const struct sq_pending *);
+/* An item of the own queue was handed out, or went back. */
+void sq_window_old_taken(struct sq_window *, uint64_t seq);
+void sq_window_old_back(struct sq_window *, uint64_t seq);
 
 /* The i-th item, oldest first. */
-struct sq_pending *sq_pending_at(const struct sq_session *, uint32_t i);
+struct sq_pending *sq_pending_at(const struct sq_pending_row *, uint32_t i);
 /* Puts one behind all others; its fields are taken.  sq_window_charge() follows. */
-void sq_pending_push(struct sq_session *, const struct sq_pending *);
-struct sq_pending sq_pending_pop(struct sq_session *);
+void sq_pending_push(struct sq_pending_row *, const struct sq_pending *);
+struct sq_pending sq_pending_pop(struct sq_pending_row *);
 /* Puts one before all others; its fields are taken. */
-void sq_pending_unpop(struct sq_session *, const struct sq_pending *);
-/* Forgets the first 'n', which are the caller's. */
-void sq_pending_drop(struct sq_session *, uint32_t n);
-
-/* An item of 'g' is finished or went back: the session's member there, if it is
- * still one, may have another.  'g' may be NULL. */
-void sq_window_left(struct sq_session *, const struct sq_group *g);
-/* The queue that an item came from: the group's, or the session's own. */
-struct sq_queue *sq_window_queue(const struct sq_session *, const struct sq_group *);
-/* Settles an item that needs no answer, or no longer has anybody to give one.
- * 'background' may be NULL at QoS 0, where there is nothing to settle. */
-void
-sq_window_drop(struct sq_session *, struct sq_background_txn **background, struct sq_pending *);
+void sq_pending_unpop(struct sq_pending_row *, const struct sq_pending *);
+/* Leaves the row empty; what was in it, its ring with it, is the caller's. */
+struct sq_pending_row sq_pending_take_all(struct sq_pending_row *);
+/* Whether it has an item of that member. */
+bool sq_pending_of(const struct sq_pending_row *, const struct sq_member *);
 
 #endif
