@@ -26,7 +26,8 @@ FLOORS = {
     "broker": [["broker/main.c"], ["broker/config"], ["broker/front/link"], ["broker"],
                ["broker/session"], ["broker/publish"], ["broker/group"], ["broker/shard"],
                ["broker/route"], ["broker/engine/embedded", "broker/engine/memory"],
-               ["broker/engine/queue"], ["broker/engine"], ["broker/metrics"], ["broker/auth", "broker/port"],
+               ["broker/engine/queue"], ["broker/engine"], ["broker/metrics"],
+               ["broker/auth", "broker/port"],
                ["broker/auth/acl", "broker/auth/jwt", "broker/auth/tokens", "broker/share"],
                ["broker/auth/identity"]],
     "sidecar": [["sidecar/main.c"], ["sidecar"], ["sidecar/mqtt"], ["sidecar/declared"],
@@ -35,7 +36,8 @@ FLOORS = {
     "k8s": [["k8s/cli", "k8s/injector"], ["k8s/patch"]],
     GROUND: [["net"], ["net/h2", "store/journal"],
              ["net/conn", "net/kube_api", "store", "web"], ["proto/annotations", "proto/link"],
-             ["proto/mqtt", "proto/props", "proto/reconnect", "proto/topic"], ["core", "core/compat"]],
+             ["proto/mqtt", "proto/props", "proto/reconnect", "proto/topic"],
+             ["core", "core/compat"]],
 }
 PLACES = {place: (tower, -floor) for tower, floors in FLOORS.items()
           for floor, places in enumerate(floors) for place in places}
@@ -48,7 +50,7 @@ TABLES = {
 }
 
 # What is still to be cut; only ever lowered, and 0 in the end.
-LEFT = {"circles": 6, "files in circles": 67, "looks up": 113, "folders seen above": 26}
+LEFT = {"circles": 5, "files in circles": 45, "looks up": 9, "folders seen above": 1}
 
 
 def sources():
