@@ -3,9 +3,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "broker/publish/dead_letters.h"
+#include "broker/publish/buried.h"
+#include "broker/publish/dead_queues.h"
 #include "broker/publish/delayed.h"
+#include "broker/publish/due.h"
 #include "broker/publish/idempotency.h"
+#include "broker/publish/own.h"
+#include "broker/publish/receipts.h"
 #include "broker/route/grants.h"
 #include "broker/route/retained.h"
 #include "broker/shard/sys_counts.h"
@@ -112,7 +116,7 @@ broker_make_shards(struct sq_broker *b, struct sq_worker *const *workers, size_t
 		sq_list_init(&sh->sessions);
 		sh->endings = sq_endings_new();
 		sq_list_init(&sh->paced);
-		sq_list_init(&sh->receipts);
+		sh->receipts = sq_receipts_new(sh, sq_own_receipts_left);
 	}
 }
 
@@ -176,7 +180,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	int load;
 
 	b->cfg = broker_cfg(cfg);
-	b->burial = &sq_dead_burial;
+	b->burial = &sq_buried;
 	b->metrics = *metrics;
 	b->rules = sq_rules_new();
 	if (cfg->acl != NULL)
@@ -280,6 +284,7 @@ sq_broker_free(struct sq_broker **bp)
 
 		assert(sq_list_empty(&sh->sessions));
 		sq_endings_free(&sh->endings);
+		sq_receipts_free(&sh->receipts);
 		sq_htab_fini(&sh->by_key);
 		sq_htab_fini(&sh->by_epoch);
 		assert(sh->links.n == 0);
@@ -500,7 +505,7 @@ broker_tick_first(struct sq_shard *sh, uint64_t now_ms)
 	struct sq_broker *b = sh->broker;
 	bool turn = sh->ticks++ % GROUPS_EXPIRE_TURN == 0;
 
-	sq_delayed_tick(b->delayed, now_ms);
+	sq_due_tick(sh, now_ms);
 	sq_watch_tick(b->watch, now_ms);
 	sq_sys_tick(b->sys, sh, now_ms);
 	if (turn || sh->groups_left)

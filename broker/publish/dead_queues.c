@@ -1,10 +1,10 @@
-/* The dead-letter queues: two of each tenant, see broker/publish/dead_letters.h. */
+#include "broker/publish/dead_queues.h"
+
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/publish/dead_letters.h"
 #include "broker/shard/system_txn.h"
 #include "broker/engine/record.h"
 #include "broker/group/group.h"

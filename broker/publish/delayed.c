@@ -5,26 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/publish/dead_letters.h"
-#include "broker/shard/system_txn.h"
 #include "broker/engine/record.h"
-#include "broker/publish/publish.h"
 #include "core/mem.h"
 #include "core/wallclock.h"
-
-enum {
-	TICK_MAX = 1024, /* messages of one tick */
-	TXN_MAX = 64,    /* and of one transaction */
-};
-
-struct later {
-	struct sq_heap_node node; /* while it waits */
-	struct sq_list due;       /* then */
-	uint64_t id;              /* of its record; rises with each that is added */
-	struct sq_tenant *tenant; /* whose publish it was; it counts in his account */
-	struct sq_msg msg;
-	uint64_t not_from;
-};
 
 struct sq_delayed {
 	struct sq_broker *broker;
@@ -46,7 +29,7 @@ sq_delayed_new(struct sq_broker *b)
 
 /* It has left both lists; under the lock. */
 static void
-later_free(struct sq_delayed *d, struct later *l)
+later_free(struct sq_delayed *d, struct sq_later *l)
 {
 	sq_share_give(sq_tenant_account(l->tenant), SQ_SHARE_DELAYED, 1);
 	sq_share_give(
@@ -67,7 +50,7 @@ sq_delayed_free(struct sq_delayed **dp)
 		return;
 	while ((node = sq_heap_pop(&d->waiting, UINT64_MAX)) != NULL)
 		later_free(d, node->owner);
-	SQ_LIST_FOR_EACH_SAFE(l, &d->due, struct later, due)
+	SQ_LIST_FOR_EACH_SAFE(l, &d->due, struct sq_later, due)
 		later_free(d, l);
 	sq_heap_fini(&d->waiting);
 	pthread_mutex_destroy(&d->lock);
@@ -89,11 +72,11 @@ later_count(struct sq_tenant *tenant, const struct sq_msg *m)
 }
 
 /* It is counted. */
-static struct later *
+static struct sq_later *
 later_new(struct sq_delayed *d, uint64_t id, struct sq_tenant *tenant, const struct sq_msg *m,
     uint64_t not_from)
 {
-	struct later *l = sq_xcalloc(1, sizeof *l);
+	struct sq_later *l = sq_xcalloc(1, sizeof *l);
 
 	l->id = id;
 	l->tenant = tenant;
@@ -106,7 +89,7 @@ later_new(struct sq_delayed *d, uint64_t id, struct sq_tenant *tenant, const str
 }
 
 static struct sq_record_key
-later_record(const struct later *l)
+later_record(const struct sq_later *l)
 {
 	return (struct sq_record_key){SQ_RECORD_DELAYED, l->id, 0};
 }
@@ -114,7 +97,7 @@ later_record(const struct later *l)
 /* The record: u64 due time, wall-clock ms; u64 session whose subscriptions without
  * its own messages don't get it; u16 and the tenant; the image. */
 static void
-later_write(const struct later *l, struct sq_txn *txn, uint64_t due_ms)
+later_write(const struct sq_later *l, struct sq_txn *txn, uint64_t due_ms)
 {
 	struct sq_record_key key = later_record(l);
 	const char *tenant = sq_tenant_name(l->tenant);
@@ -132,7 +115,7 @@ int
 sq_delayed_add(struct sq_delayed *d, struct sq_txn *txn, struct sq_tenant *tenant,
     const struct sq_msg *m, uint64_t not_from, uint64_t due_ms)
 {
-	struct later *l;
+	struct sq_later *l;
 
 	if (!later_count(tenant, m))
 		return SQ_ENOMEM;
@@ -162,7 +145,7 @@ delayed_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	struct load *l = arg;
 	struct sq_delayed *d = l->delayed;
 	struct sq_tenant *owner;
-	struct later *at;
+	struct sq_later *at;
 	char *text;
 
 	if (in.bad || sq_image_check(in.p, sq_reader_left(&in)) != SQ_OK) {
@@ -189,78 +172,57 @@ sq_delayed_load(struct sq_delayed *d, uint64_t now_ms)
 	return err == SQ_OK && l.bad > 0 ? SQ_EINVAL : err;
 }
 
-/* Publishing. */
+/* Due. */
 
 static int
 later_order(const void *a, const void *b)
 {
-	const struct later *x = *(struct later *const *)a, *y = *(struct later *const *)b;
+	const struct sq_later *x = *(struct sq_later *const *)a, *y = *(struct sq_later *const *)b;
 
 	if (x->node.due != y->node.due)
 		return x->node.due < y->node.due ? -1 : 1;
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Moves what is due by now to the list, in order; a heap does not keep the order of
- * what is due at one time. */
-static void
-delayed_collect(struct sq_delayed *d, uint64_t now_ms)
+void
+sq_delayed_collect(struct sq_delayed *d, uint64_t now_ms)
 {
-	struct later **v = NULL;
-	struct sq_heap_node *node;
+	struct sq_later **v = NULL;
+	struct sq_heap_node *node; /* the heap does not keep the order of what is due at once */
 	size_t n = 0, cap = 0;
 
 	pthread_mutex_lock(&d->lock);
 	while ((node = sq_heap_pop(&d->waiting, now_ms)) != NULL) {
 		if (n == cap) {
 			cap = cap > 0 ? cap * 2 : 64;
-			v = sq_xrealloc(v, cap * sizeof(struct later *));
+			v = sq_xrealloc(v, cap * sizeof(struct sq_later *));
 		}
 		v[n++] = node->owner;
 	}
 	pthread_mutex_unlock(&d->lock);
 	if (n > 0)
-		qsort(v, n, sizeof(struct later *), later_order);
+		qsort(v, n, sizeof(struct sq_later *), later_order);
 	for (size_t i = 0; i < n; i++)
 		sq_list_push_back(&d->due, &v[i]->due);
 	free(v);
 }
 
-/* Publishes the first ones of the list in one transaction; returns how many. */
-static int
-delayed_publish(struct sq_delayed *d)
+struct sq_later *
+sq_delayed_next(struct sq_delayed *d, const struct sq_later *behind)
 {
-	struct sq_shard *sh = &d->broker->shards[0];
-	struct sq_system_txn *own = NULL;
-	int n = 0, held = 0;
+	const struct sq_list *next = behind != NULL ? behind->due.next : d->due.next;
 
-	SQ_LIST_FOR_EACH_SAFE(l, &d->due, struct later, due) {
-		struct sq_record_key key = later_record(l);
-
-		if (n == TXN_MAX || held == TICK_MAX)
-			break;
-		if (!sq_publish_due(sh, &own, l->tenant, &l->msg, l->not_from)) {
-			held++; /* it keeps its place before later ones */
-			continue;
-		}
-		d->broker->engine->ops->txn.record(
-		    sq_system_txn(sh, &own), &key, (struct sq_bytes){0});
-		sq_list_remove(&l->due);
-		pthread_mutex_lock(&d->lock);
-		later_free(d, l);
-		pthread_mutex_unlock(&d->lock);
-		n++;
-	}
-	if (own != NULL)
-		sq_dead_flush(sh, sq_system_txn(sh, &own));
-	sq_system_commit(&own);
-	return n;
+	return next != &d->due ? SQ_CONTAINER_OF(next, struct sq_later, due) : NULL;
 }
 
 void
-sq_delayed_tick(struct sq_delayed *d, uint64_t now_ms)
+sq_delayed_done(struct sq_delayed *d, struct sq_later *l, struct sq_txn *txn)
 {
-	delayed_collect(d, now_ms);
-	for (int n = 0, more = 1; n < TICK_MAX && more > 0; n += more)
-		more = delayed_publish(d);
+	struct sq_record_key key = later_record(l);
+
+	txn->engine->ops->txn.record(txn, &key, (struct sq_bytes){0});
+	sq_list_remove(&l->due);
+	pthread_mutex_lock(&d->lock);
+	later_free(d, l);
+	pthread_mutex_unlock(&d->lock);
 }

@@ -1,28 +1,21 @@
-/* Publishing what no client sends just now: delayed messages, receipts. */
+/* Publishing: a message is routed, or kept for later; and does what it asks for. */
 #ifndef SQ_BROKER_PUBLISH_PUBLISH_H
 #define SQ_BROKER_PUBLISH_PUBLISH_H
 
-#include "broker/shard/shard.h"
+#include "broker/publish/message.h"
+#include "broker/publish/route_message.h"
 
-struct sq_system_txn;
-
-/* On the shard's worker, with no space locked: routes the message with an
- * origin of the broker's own.  Nobody is there to be refused: full queues take it as
- * their policy says.  'not_from' as in struct sq_binding.
- *
- * Where 'txn' has no room for it, it goes into a transaction of its own, which is committed
- * before that: a crash between the two leaves both the message and what it is of. */
-void sq_publish_own(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *,
-    const struct sq_msg *, uint64_t not_from);
-/* With no space locked: puts a message of QoS 0 and the broker's own into the queues
- * that have a binding in 'space', have room, and somebody takes from.  'txn' of that worker. */
-void sq_publish_sys(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *, struct sq_space *,
-    const struct sq_msg *);
-/* The same as sq_publish_own() in the transaction of '*own', which is committed first where it
- * has no room: then the message is in the one that is '*own' now, whole.
- * False: the store is full, and the message would take more room in several queues than it
- * does now; nothing has happened, and it is to be offered again. */
-bool sq_publish_due(struct sq_shard *, struct sq_system_txn **own, struct sq_tenant *,
-    const struct sq_msg *, uint64_t not_from);
+/* Routes 'msg', or does what it asks for, into 'txn', or the transaction that has taken its
+ * place.  Returns its outcome.  A space that it has locked may stay so, for the next message and
+ * for what sq_refused_tell() says of a queue, until sq_publish_pause() or sq_route_unlock(). */
+uint8_t sq_publish_message(struct sq_publish *);
+/* Between two messages, behind the outcome of the first: lets go of the locks, of the space and of
+ * keys, if so much was done that others may wait. */
+void sq_publish_pause(struct sq_publish *);
+/* Between two messages of a batch, without a lock of a space: commits it so far, as a part, and
+ * lets go of keys. */
+void sq_publish_part(struct sq_publish *);
+/* After the commit of its last transaction: until then it keeps the lock of keys. */
+void sq_publish_committed(struct sq_publish *);
 
 #endif

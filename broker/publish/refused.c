@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "broker/publish/dead_letters.h"
+#include "broker/shard/source.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
@@ -42,9 +42,9 @@ sq_refused_say(struct sq_refused *r, uint8_t code, enum sq_refusal refusal, cons
 }
 
 uint8_t
-sq_refused_asked(struct sq_refused *r, const struct sq_session *from, const struct sq_asked *asked)
+sq_refused_asked(struct sq_refused *r, const struct sq_refused_of *of, const struct sq_asked *asked)
 {
-	struct sq_broker *b = from->shard->broker;
+	struct sq_broker *b = of->broker;
 	uint8_t code = SQ_MQTT_RC_SUCCESS;
 	struct sq_buf text = {0};
 
@@ -54,7 +54,7 @@ sq_refused_asked(struct sq_refused *r, const struct sq_session *from, const stru
 		    (int)sq_buf_len(&text), (const char *)sq_buf_data(&text));
 	} else {
 		sq_count(b, SQ_M_UNKNOWN_PROPERTIES, 1);
-		SQ_WARN("broker", "%s: %.*s", from->id.key, (int)sq_buf_len(&text),
+		SQ_WARN("broker", "%s: %.*s", of->name, (int)sq_buf_len(&text),
 		    (const char *)sq_buf_data(&text));
 	}
 	sq_buf_fini(&text);
@@ -238,27 +238,27 @@ sq_refused_untold(
 }
 
 void
-sq_refused_tell(struct sq_refused *r, struct sq_session *s, const char *what, uint8_t code,
-    uint16_t index, struct sq_notes *notes)
+sq_refused_tell(struct sq_refused *r, const struct sq_refused_of *of, const char *what,
+    uint8_t code, uint16_t index, struct sq_notes *notes)
 {
 	struct sq_bytes text = {sq_buf_data(&r->text), sq_buf_len(&r->text)};
 	/* The sink lives: its binding was found under its space's lock, which is still held. */
 	struct sq_sink *queue = (struct sq_sink *)(uintptr_t)r->queue;
 
 	sq_notes_add(notes, index, r->refusal, text);
-	refused_count(r, s->shard->broker);
-	if (refused_speaks(queue != NULL ? &queue->quiet_until_ms : &s->in.quiet_until_ms))
-		refused_log(r, s->id.key, s->permit.identity, what, code);
+	refused_count(r, of->broker);
+	if (refused_speaks(queue != NULL ? &queue->quiet_until_ms : of->quiet_until_ms))
+		refused_log(r, of->name, of->identity, what, code);
 }
 
 void
 sq_refused_unmatched(
-    struct sq_refused *r, struct sq_session *s, uint16_t index, struct sq_notes *notes)
+    struct sq_refused *r, struct sq_broker *b, uint16_t index, struct sq_notes *notes)
 {
 	(void)sq_refused_say(r, 0, SQ_REFUSAL_UNMATCHED, "nothing matches, and nothing was stored");
 	sq_notes_add(notes, index, r->refusal,
 	    (struct sq_bytes){sq_buf_data(&r->text), sq_buf_len(&r->text)});
-	refused_count(r, s->shard->broker);
+	refused_count(r, b);
 }
 
 void

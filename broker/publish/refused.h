@@ -8,11 +8,20 @@
 #define SQ_BROKER_PUBLISH_REFUSED_H
 
 #include "broker/publish/options.h"
-#include "broker/session/session.h"
+#include "broker/auth/identity/identity.h"
+#include "broker/shard/shard.h"
 #include "proto/link/notes.h"
 
 #define SQ_REFUSED_STORE \
 	"the broker's store takes nothing new at the moment (store.max-size, or its disk)"
+
+/* Who is refused. */
+struct sq_refused_of {
+	struct sq_broker *broker;
+	const char *name;                   /* for the log */
+	const struct sq_identity *identity; /* the same; NULL: not known */
+	_Atomic uint64_t *quiet_until_ms; /* until then no line of it is logged; NULL: never any */
+};
 
 /* Of the message that is being routed; starts zeroed and is used again for the next one. */
 struct sq_refused {
@@ -27,7 +36,7 @@ uint8_t sq_refused_say(struct sq_refused *, uint8_t code, enum sq_refusal, const
 /* What the message asks for can't be had, or it has a name of ours that is not known: that
  * may be taken, is counted and logged then, and the code is 0. */
 uint8_t
-sq_refused_asked(struct sq_refused *, const struct sq_session *from, const struct sq_asked *);
+sq_refused_asked(struct sq_refused *, const struct sq_refused_of *, const struct sq_asked *);
 /* A limit of the configuration is reached. */
 enum sq_limit {
 	SQ_LIMIT_PACKET,
@@ -51,14 +60,14 @@ uint8_t sq_refused_share(struct sq_refused *, const struct sq_broker *, enum sq_
 uint8_t
 sq_refused_queue(struct sq_refused *, struct sq_broker *, const struct sq_sink *, uint32_t size);
 
-/* Entry 'index' of the session's request, a 'what' ("publish"), was refused so with 'code':
+/* Entry 'index' of a request, a 'what' ("publish"), was refused so with 'code':
  * counts it, notes and logs it. */
-void sq_refused_tell(struct sq_refused *, struct sq_session *, const char *what, uint8_t code,
-    uint16_t index, struct sq_notes *notes);
+void sq_refused_tell(struct sq_refused *, const struct sq_refused_of *, const char *what,
+    uint8_t code, uint16_t index, struct sq_notes *notes);
 /* The same of a QoS 3 message that nothing matches: it is not stored, which is no line of the
  * log. */
 void sq_refused_unmatched(
-    struct sq_refused *, struct sq_session *, uint16_t index, struct sq_notes *notes);
+    struct sq_refused *, struct sq_broker *, uint16_t index, struct sq_notes *notes);
 /* A message ('what') of 'of' was refused, and nobody is there to be told: counts and logs
  * it. */
 void sq_refused_untold(

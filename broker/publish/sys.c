@@ -9,7 +9,7 @@
 #include "broker/engine/now.h"
 #include "broker/shard/sys_counts.h"
 #include "broker/shard/system_txn.h"
-#include "broker/publish/publish.h"
+#include "broker/publish/own.h"
 #include "broker/group/watch.h"
 #include "core/htab.h"
 #include "core/mem.h"
@@ -254,7 +254,7 @@ sys_round(
 		if (!due[i])
 			continue;
 		m = sys_message((enum sys_topic)i, v[i]);
-		sq_publish_sys(sh, sq_system_txn(sh, own), tenant, space, &m);
+		sq_own_sys(sh, sq_system_txn(sh, own), tenant, space, &m);
 		sq_msg_unref(&m);
 	}
 }

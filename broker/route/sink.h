@@ -10,16 +10,17 @@
 #include "proto/topic/index.h"
 
 struct sq_source;
-struct sq_session;
 struct sq_shard;
 struct sq_space;
 struct sq_watched;
 
 /* Where matched messages go: the queue of a session or a group. */
 struct sq_sink {
-	struct sq_shard *shard;     /* where its items are taken */
-	struct sq_session *session; /* whose own queue it is; NULL: a group's */
-	uint64_t taken_ms;          /* when items last left; see broker/shard/pace.h; the shard's */
+	struct sq_shard *shard; /* where its items are taken */
+	/* Hands the item out at once if nothing waits before it: then it is taken.  NULL: all go
+	 * through the queue, as a group's. */
+	bool (*pass)(struct sq_sink *, struct sq_txn *, struct sq_item *);
+	uint64_t taken_ms; /* when items last left; see broker/shard/pace.h; the shard's */
 	struct sq_engine *engine;
 	struct sq_queue *queue;
 	struct sq_source *source;   /* of that queue: see broker/shard/source.h */

@@ -1,8 +1,8 @@
 /* Messages up: batches of a lane, each in as many transactions as it needs. */
 #include <stdlib.h>
 
-#include "broker/publish/dead_letters.h"
-#include "broker/publish/publish_priv.h"
+#include "broker/publish/own.h"
+#include "broker/publish/publish.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
 #include "broker/session/txn.h"
@@ -56,15 +56,14 @@ batch_message(
 
 /* What there is to say of the outcome of entry 'i'. */
 static void
-batch_explain(
-    struct sq_publish *p, struct sq_session *s, uint8_t code, uint16_t i, struct sq_notes *notes)
+batch_explain(struct sq_publish *p, uint8_t code, uint16_t i, struct sq_notes *notes)
 {
 	if (code == SQ_MQTT_RC_SUCCESS)
 		p->refused.queue = NULL;
 	else if (sq_mqtt_reason_failed(code))
-		sq_refused_tell(&p->refused, s, "publish", code, i, notes);
+		sq_refused_tell(&p->refused, &p->from.of, "publish", code, i, notes);
 	else if (p->assured)
-		sq_refused_unmatched(&p->refused, s, i, notes);
+		sq_refused_unmatched(&p->refused, p->broker, i, notes);
 }
 
 /* A batch that is taken in.  One that matches so much that others would have to wait goes on in
@@ -83,6 +82,24 @@ struct sq_slices {
 	size_t matched, messages, taken;
 };
 
+static struct sq_txn *
+batch_split(void *arg, uint64_t number)
+{
+	struct sq_call_txn *op = arg;
+
+	return sq_call_txn_split(op, number) ? op->txn : NULL;
+}
+
+static struct sq_txn *
+batch_part(void *arg, uint64_t number)
+{
+	struct sq_call_txn *op = arg;
+
+	if (!sq_call_txn_split(op, number))
+		sq_call_txn_part(op);
+	return op->txn;
+}
+
 /* For the messages of a slice, one after the other in 'msg' and 'origin'. */
 static struct sq_publish
 batch_publish(struct sq_slices *b)
@@ -91,17 +108,19 @@ batch_publish(struct sq_slices *b)
 
 	return (struct sq_publish){.broker = s->shard->broker,
 	    .home = s->shard,
-	    .from = s,
-	    .permit = s->permit.subject,
+	    .from = {.of = sq_session_refused(s),
+		.permit = s->permit.subject,
+		.not_from = s->id.incarnation,
+		.stores_ids = s->id.durable,
+		.told = true},
 	    .tenant = s->id.tenant,
 	    .txn = b->op->txn,
-	    .op = b->op,
+	    .more = {batch_split, batch_part, b->op},
 	    .msg = &b->msg,
 	    .origin = &b->origin,
-	    .not_from = s->id.incarnation,
 	    .copy_out = s->in.sparse,
-	    .shard = s->shard,
-	    .call = b->call};
+	    .passes = true,
+	    .pace.call = b->call};
 }
 
 static void
@@ -119,7 +138,7 @@ batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq
 		b->messages++;
 		b->matched += p->n > 0;
 		b->taken += !sq_mqtt_reason_failed(code);
-		batch_explain(p, s, code, i, &b->op->notes);
+		batch_explain(p, code, i, &b->op->notes);
 	}
 	if (p->work == before) /* refused, known already, kept for later, a release */
 		p->work += UNROUTED_WORK;
@@ -142,8 +161,8 @@ batch_slice(struct sq_slices *b, struct sq_publish *p)
 			batch_entry(b, &e, i, p);
 	}
 	sq_refused_fini(&p->refused);
-	sq_publish_unlock(p);
-	sq_dead_flush(b->session->shard, b->op->txn);
+	sq_route_unlock(p);
+	sq_own_receipts(b->session->shard, b->op->txn);
 }
 
 /* Commits what was taken in of it, with what is to be said of all. */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "broker/group/group.h"
-#include "broker/publish/dead_letters.h"
+#include "broker/shard/source.h"
 #include "broker/session/demand.h"
 #include "broker/session/linked.h"
 #include "broker/session/persist.h"
@@ -286,7 +286,7 @@ deliver_next(struct sq_session *s, struct turn *turn)
 		r = turn_pop(s, turn);
 		sq_count(s->shard->broker, SQ_M_DROPPED_EXPIRED, 1);
 		if (r.item.assured)
-			sq_dead_item(sq_flow_sink(&s->flow, &r.from)->source,
+			s->shard->broker->burial->item(sq_flow_sink(&s->flow, &r.from)->source,
 			    sq_background_txn(s, &turn->background), &r.item, SQ_DEAD_EXPIRED);
 		deliver_drop(s, &turn->background, &r);
 		return true;
@@ -406,9 +406,12 @@ deliver_some(struct sq_session *s)
 	sq_demand_update(s);
 }
 
-bool
-sq_deliver_now(struct sq_session *s, struct sq_txn *txn, struct sq_item *item)
+/* Sends the item now if nothing stands before it and the session has credit: so a message goes
+ * to all sessions of a link in one frame, and not through their queues. */
+static bool
+deliver_pass(struct sq_sink *sink, struct sq_txn *txn, struct sq_item *item)
 {
+	struct sq_session *s = SQ_CONTAINER_OF(sink, struct sq_session, flow.sink);
 	struct turn turn = {0}; /* what passes needs no commit of its own */
 	uint64_t msgs = s->flow.used_msgs, bytes = s->flow.used_bytes;
 	struct sq_pending r;
@@ -454,6 +457,7 @@ sq_deliver_init(struct sq_session *s)
 	sq_list_init(&s->flow.consumer.node);
 	sq_session_pin(s);
 	s->flow.pump.run = deliver_run;
+	s->flow.sink.pass = deliver_pass;
 	s->flow.sink.engine->ops->consumer.consume(s->flow.sink.queue, &s->flow.consumer);
 }
 

@@ -33,10 +33,6 @@ sq_flow_sink(struct sq_flow *f, const struct sq_queue_ref *from)
 void sq_deliver_init(struct sq_session *);
 /* An attachment begins, without credit. */
 void sq_deliver_begin(struct sq_session *);
-/* Sends the item now if nothing stands before it and the session has credit:
- * 'item' is then taken.  False: put it.  So a message goes to all sessions of a
- * link in one frame, and not through their queues. */
-bool sq_deliver_now(struct sq_session *, struct sq_txn *, struct sq_item *item);
 /* Nothing waits and nothing is unfinished. */
 bool sq_deliver_idle(const struct sq_session *);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/publish/authorize.h"
 #include "broker/publish/options.h"
 #include "broker/publish/refused.h"
 #include "broker/session/session.h"
@@ -12,27 +13,15 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "core/utf8.h"
 #include "proto/mqtt/reason.h"
 
 enum {
 	ENDED_AT_ONCE = 128, /* subscriptions that end under one lock of their space */
 	SLICE_MS = 3,        /* of a tick, for sessions to ask again for */
 	SLICE_LOOK = 32,     /* sessions between two looks at the clock */
-	SHOWN_MAX = 128,     /* bytes of a topic or filter in a text */
 	NOT_UTF8 = 0xff,     /* between the parts of a declared name: see wanted.c */
 	DECLARED_PARTS = 4,
 };
-
-static_assert(SQ_M_ACL_DENIED_CONSUME - SQ_M_ACL_DENIED_PUBLISH == SQ_ACL_CONSUME - SQ_ACL_PUBLISH,
-    "the rows of the metrics follow the verbs");
-
-static void
-permit_count(struct sq_broker *b, const struct sq_acl_verdict *why)
-{
-	assert(why->verb <= SQ_ACL_CONSUME);
-	sq_count(b, SQ_M_ACL_DENIED_PUBLISH + why->verb, 1);
-}
 
 /* What the rules in force say of that identity's session. */
 static struct sq_acl_subject *
@@ -48,33 +37,6 @@ permit_subject(
 	return subject;
 }
 
-/* "publish to a/b: acl[2] (line 12) denies it", all but the first word. */
-static void
-permit_say(struct sq_buf *out, struct sq_bytes object, const struct sq_acl_verdict *why)
-{
-	sq_buf_append(out, object.p, sq_utf8_cut(object.p, object.len, SHOWN_MAX));
-	sq_buf_printf(out, "%s: ", object.len > SHOWN_MAX ? "..." : "");
-	sq_acl_verdict_print(why, false, out);
-	sq_buf_u8(out, '\0');
-}
-
-bool
-sq_permit_publish(struct sq_broker *b, struct sq_acl_subject *subject, struct sq_bytes topic,
-    struct sq_refused *refused)
-{
-	struct sq_acl_verdict why;
-	struct sq_buf text = {0};
-
-	if (sq_acl_may_publish(subject, topic, &why))
-		return true;
-	permit_count(b, &why);
-	permit_say(&text, topic, &why);
-	(void)sq_refused_say(refused, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_REFUSAL_DENIED,
-	    "not authorized to publish to %s", (const char *)sq_buf_data(&text));
-	sq_buf_fini(&text);
-	return false;
-}
-
 bool
 sq_permit_will(struct sq_broker *b, const struct sq_call *c, struct sq_bytes will)
 {
@@ -84,11 +46,11 @@ sq_permit_will(struct sq_broker *b, const struct sq_call *c, struct sq_bytes wil
 	struct sq_refused refused = {0};
 	struct sq_asked asked;
 	bool may = subject == NULL ||
-	    sq_permit_publish(b, subject, sq_image_topic(will.p), &refused);
+	    sq_authorize_publish(b, subject, sq_image_topic(will.p), &refused);
 
 	/* What asks for something wrong is refused when it is due. */
 	if (may && subject != NULL && sq_asked_parse(will.p, &asked) && asked.receipt.len > 0)
-		may = sq_permit_publish(b, subject, asked.receipt, &refused);
+		may = sq_authorize_publish(b, subject, asked.receipt, &refused);
 
 	if (!may)
 		sq_refused_untold(&refused, b, c->key.client, "connection with a will",
@@ -117,10 +79,10 @@ sq_permit_subscribe(struct sq_session *s, struct sq_wanted *w)
 	if (s->permit.subject == NULL ||
 	    sq_acl_may_subscribe(s->permit.subject, &w->filter, queue, &why))
 		return true;
-	permit_count(s->shard->broker, &why);
+	sq_authorize_count(s->shard->broker, &why);
 	if (why.verb == SQ_ACL_CONSUME) {
 		sq_buf_printf(&text, "not authorized to consume ");
-		permit_say(&text, queue, &why);
+		sq_authorize_say(&text, queue, &why);
 	} else {
 		sq_buf_printf(&text, "not authorized, ");
 		sq_acl_verdict_print(&why, false, &text);

@@ -13,7 +13,6 @@
 struct sq_acl_subject;
 struct sq_broker;
 struct sq_call;
-struct sq_refused;
 struct sq_session;
 struct sq_shard;
 struct sq_wanted;
@@ -34,10 +33,6 @@ void sq_permit_fini(struct sq_session *);
 /* Before something is asked: what rules say by now. */
 void sq_permit_refresh(struct sq_session *);
 
-/* Whether the session may publish to 'topic'; false with the refusal in 'refused'.  The
- * subject is the session's, NULL: anybody may, which the caller has looked at. */
-bool sq_permit_publish(
-    struct sq_broker *, struct sq_acl_subject *, struct sq_bytes topic, struct sq_refused *refused);
 /* Whether it may have the subscription; false with the refusal in 'w'. */
 bool sq_permit_subscribe(struct sq_session *, struct sq_wanted *w);
 

@@ -22,7 +22,6 @@
 #include "broker/engine/now.h"
 #include "broker/engine/record.h"
 #include "broker/group/group_store.h"
-#include "broker/publish/dead_letters.h"
 #include "broker/session/session.h"
 #include "broker/session/txn.h"
 #include "broker/session/window.h"

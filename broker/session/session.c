@@ -6,13 +6,13 @@
 
 #include "broker/engine/record.h"
 #include "broker/group/watch.h"
-#include "broker/publish/dead_letters.h"
 #include "broker/session/demand.h"
 #include "broker/session/linked.h"
 #include "broker/session/permit.h"
 #include "broker/session/persist.h"
 #include "broker/session/txn.h"
 #include "broker/shard/pace.h"
+#include "broker/shard/source.h"
 #include "broker/shard/sys_counts.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -124,7 +124,7 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 	    .account = s->id.durable && sq_persist_engine(b) ? sq_tenant_account(s->id.tenant)
 							     : NULL,
 	    .memory = sq_tenant_account(s->id.tenant),
-	    .dead = sq_dead_item,
+	    .dead = b->burial->item,
 	    .arg = s->flow.sink.source,
 	    .dropped = sq_sys_counts_dropped(b->sys_counts, s->id.tenant),
 	};
@@ -164,7 +164,6 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	sq_list_init(&s->members);
 	sq_list_init(&s->scans.list);
 	s->flow.sink.shard = sh;
-	s->flow.sink.session = s;
 	s->flow.sink.engine = sh->broker->engine;
 	s->flow.sink.source = sq_source_new(sh->broker, s->id.tenant, s->id.key, durable);
 	s->flow.sink.reject = s->flow.sink.durable = durable;
@@ -176,6 +175,15 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	sq_broker_object(sh->broker, 1);
 	sq_count(sh->broker, SQ_M_SESSIONS, 1);
 	return s;
+}
+
+struct sq_refused_of
+sq_session_refused(struct sq_session *s)
+{
+	return (struct sq_refused_of){.broker = s->shard->broker,
+	    .name = s->id.key,
+	    .identity = s->permit.identity,
+	    .quiet_until_ms = &s->in.quiet_until_ms};
 }
 
 void

@@ -14,6 +14,7 @@
 
 #include "broker/group/ending.h"
 #include "broker/port/outlet.h"
+#include "broker/publish/refused.h"
 #include "broker/session/attach.h"
 #include "broker/session/batch.h"
 #include "broker/session/deliver.h"
@@ -115,5 +116,7 @@ void sq_session_ran(struct sq_session *);
 void sq_session_wake(struct sq_session *);
 void sq_session_pin(struct sq_session *);
 void sq_session_unpin(struct sq_session *);
+/* Who is refused what it asks for: for as long as the session and its identity stay. */
+struct sq_refused_of sq_session_refused(struct sq_session *);
 
 #endif

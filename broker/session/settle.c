@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "broker/group/group.h"
-#include "broker/publish/dead_letters.h"
+#include "broker/shard/source.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
 #include "broker/session/txn.h"
@@ -19,7 +19,7 @@ settle_done(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 
 	s->flow.sink.engine->ops->txn.settle(txn, sink->queue, &slot->item, SQ_DONE);
 	if (slot->item.assured)
-		sq_dead_settled(sink->source, txn, &slot->item);
+		s->shard->broker->burial->settled(sink->source, txn, &slot->item);
 }
 
 /* The client has said that it does not want it, or can't be sent it. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "broker/group/group_declare.h"
-#include "broker/publish/dead_letters.h"
+#include "broker/publish/dead_queues.h"
 #include "broker/publish/refused.h"
 #include "broker/session/denied.h"
 #include "broker/session/permit.h"
@@ -472,8 +472,9 @@ subscribe_refused(
 	struct sq_refused refused = {.text = w->note,
 	    .refusal = (uint8_t)(w->refusal != SQ_REFUSAL_NONE ? w->refusal
 							       : sq_refusal_of_code(code))};
+	struct sq_refused_of of = sq_session_refused(s);
 
-	sq_refused_tell(&refused, s, "subscription", code, i, notes);
+	sq_refused_tell(&refused, &of, "subscription", code, i, notes);
 }
 
 /* Carries out entry 'i' and says of it in the notes what its code doesn't. */

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "broker/publish/dead_letters.h"
+#include "broker/publish/dead_queues.h"
 #include "core/buf.h"
 #include "proto/link/key.h"
 #include "proto/link/refusal.h"

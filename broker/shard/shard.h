@@ -30,12 +30,9 @@ struct sq_shard {
 	unsigned ticks;
 	bool groups_left; /* to look at, of the first shard */
 	struct sq_task stop;
-	struct sq_list receipts; /* that wait: see sq_dead_flush() */
-	unsigned n_receipts;
-	uint64_t rules_version; /* that its sessions have, but for the first */
-	uint64_t rules_left;    /* of them: see broker/session/permit.h */
-	struct sq_task receipts_task;
-	bool receipts_posted;
+	struct sq_receipts *receipts; /* see broker/publish/receipts.h */
+	uint64_t rules_version;       /* that its sessions have, but for the first */
+	uint64_t rules_left;          /* of them: see broker/session/permit.h */
 };
 
 /* From the broker's start to its end: shard.c alone writes it. */

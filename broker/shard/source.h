@@ -26,14 +26,16 @@ const char *sq_source_name(const struct sq_source *);
 struct sq_tenant *sq_source_tenant(const struct sq_source *);
 bool sq_source_durable(const struct sq_source *);
 
-/* What becomes of items that leave a queue undelivered: publish/ makes dead letters and receipts
- * of them, and broker.c gives its functions to those below.  On the worker of the transaction. */
+/* What becomes of items that leave a queue: publish/ makes dead letters and receipts of them, and
+ * broker.c gives its functions to all others.  On the worker of the transaction. */
 struct sq_burial {
 	/* sq_queue_cfg.dead; 'source' is the queue's. */
 	void (*item)(void *source, struct sq_txn *, const struct sq_item *, enum sq_death why);
 	/* A QoS 3 item that is left in a queue which ends; 'reason' is said in the letter. */
 	void (*ended)(
 	    struct sq_source *, struct sq_txn *, const struct sq_item *, const char *reason);
+	/* A client has the item: the settlement is in the transaction. */
+	void (*settled)(struct sq_source *, struct sq_txn *, const struct sq_item *);
 };
 
 #endif

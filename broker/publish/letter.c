@@ -1,0 +1,112 @@
+#include "broker/publish/letter.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/utf8.h"
+#include "proto/props/names.h"
+#include "proto/topic/topic.h"
+
+enum {
+	PROP_USER = 0x26, /* MQTT 5.0 §2.2.2.2 */
+	TIME_MAX = 32,
+	QUEUE_SHOWN_MAX = 1024, /* bytes of a queue's name, which may have a filter in it */
+};
+
+static const char topic_prefix[] = "$dead/";
+
+static void
+props_add(struct sq_buf *props, const char *name, struct sq_bytes value)
+{
+	size_t len = strlen(name);
+
+	if (value.len == 0)
+		return;
+	sq_buf_u8(props, PROP_USER);
+	sq_buf_u16(props, (uint16_t)len);
+	sq_buf_append(props, name, len);
+	sq_buf_u16(props, (uint16_t)value.len);
+	sq_buf_append(props, value.p, value.len);
+}
+
+static void
+props_add_text(struct sq_buf *props, const char *name, const char *value)
+{
+	props_add(props, name, sq_bytes_of(value));
+}
+
+/* RFC 3339, in UTC. */
+static void
+props_add_now(struct sq_buf *props, const char *name)
+{
+	uint64_t ms = sq_clock_wall_ms();
+	time_t s = (time_t)(ms / 1000);
+	char date[TIME_MAX], text[2 * TIME_MAX];
+	struct tm tm;
+
+	gmtime_r(&s, &tm);
+	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text, sizeof text, "%s.%03uZ", date, (unsigned)(ms % 1000));
+	props_add_text(props, name, text);
+}
+
+static struct sq_bytes
+buf_bytes(const struct sq_buf *b)
+{
+	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
+}
+
+/* "$dead/" and the topic, which is cut at a character where that is too long. */
+static void
+letter_topic(struct sq_buf *out, struct sq_bytes topic)
+{
+	size_t room = SQ_TOPIC_MAX - (sizeof topic_prefix - 1);
+
+	if (topic.len > room) {
+		topic.len = room;
+		while (!sq_utf8_valid(topic.p, topic.len))
+			topic.len--;
+	}
+	sq_buf_append(out, topic_prefix, sizeof topic_prefix - 1);
+	sq_buf_append(out, topic.p, topic.len);
+}
+
+struct sq_msg
+sq_letter_new(const struct sq_msg *m, const char *queue, const char *reason)
+{
+	struct sq_bytes old = sq_image_props(m->image);
+	struct sq_buf props = {0}, topic = {0};
+	struct sq_msg out;
+
+	letter_topic(&topic, sq_image_topic(m->image));
+	sq_buf_append(&props, old.p, old.len);
+	props_add_text(&props, SQ_PROP_DEAD_REASON, reason);
+	props_add_now(&props, SQ_PROP_DEAD_TIME);
+	/* What is added fits into a frame of the link, whatever the message is. */
+	props_add(&props, SQ_PROP_DEAD_QUEUE,
+	    (struct sq_bytes){
+		(const unsigned char *)queue, sq_utf8_cut(queue, strlen(queue), QUEUE_SHOWN_MAX)});
+	out = sq_msg_new(sq_image_qos(m->image), false, buf_bytes(&topic), buf_bytes(&props),
+	    SQ_MSG_NO_EXPIRY, sq_image_payload(m->image));
+	sq_buf_fini(&props);
+	sq_buf_fini(&topic);
+	return out;
+}
+
+struct sq_msg
+sq_letter_receipt(const struct sq_asked *asked, const char *target, const char *outcome)
+{
+	struct sq_buf props = {0};
+	struct sq_msg out;
+
+	props_add(&props, SQ_PROP_KEY, asked->key);
+	props_add_text(&props, SQ_PROP_TARGET, target);
+	props_add_text(&props, SQ_PROP_OUTCOME, outcome);
+	props_add_now(&props, SQ_PROP_TIME);
+	out = sq_msg_new(
+	    1, false, asked->receipt, buf_bytes(&props), SQ_MSG_NO_EXPIRY, (struct sq_bytes){0});
+	sq_buf_fini(&props);
+	return out;
+}

@@ -1,0 +1,34 @@
+#include "broker/session/will.h"
+
+#include "broker/publish/own.h"
+#include "broker/publish/publish.h"
+#include "broker/session/session.h"
+#include "broker/session/txn.h"
+
+void
+sq_will_publish(struct sq_session *s)
+{
+	struct sq_broker *b = s->shard->broker;
+	struct sq_origin origin = sq_system_origin(b);
+	struct sq_background_txn *background = NULL;
+	struct sq_publish p = {.broker = b,
+	    .home = s->shard,
+	    .from = {.of = sq_session_refused(s), .not_from = s->id.incarnation},
+	    .tenant = s->id.tenant,
+	    .msg = &s->will.msg,
+	    .origin = &origin};
+
+	sq_heap_remove(&s->shard->timers, &s->will.timer);
+	if (s->will.msg.image == NULL)
+		return;
+	sq_permit_refresh(s);
+	p.from.permit = s->permit.subject;
+	p.txn = sq_background_txn(s, &background);
+	sq_own_untold(&p, "will");
+	sq_own_receipts(s->shard, sq_background_txn(s, &background));
+	sq_persist_will_gone(s, sq_background_txn(s, &background));
+	sq_background_commit(&background);
+	sq_publish_committed(&p);
+	sq_count(b, SQ_M_WILLS, 1);
+	sq_msg_unref(&s->will.msg);
+}
