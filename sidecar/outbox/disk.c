@@ -1,4 +1,4 @@
-/* A store and its session; see outbox_disk.h. */
+/* A store and its session; see disk.h. */
 #include "sidecar/outbox/disk.h"
 
 #include <assert.h>
@@ -11,10 +11,9 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/hold/table.h"
-#include "sidecar/outbox/outbox.h"
+#include "proto/link/key.h"
 #include "sidecar/hold/hold.h"
 #include "sidecar/hold/post.h"
-#include "sidecar/hold/table.h"
 #include "sidecar/hold/user.h"
 
 enum { RENEW_MS = 10000 }; /* between two names of a session */
@@ -89,7 +88,7 @@ disk_open_session(struct sq_outbox_disk *d)
 	    .receive_max = 1,
 	    .incarnation = sq_outbox_store_incarnation(d->store)};
 
-	snprintf(id, sizeof id, SQ_OUTBOX_ID_PREFIX "%016llx",
+	snprintf(id, sizeof id, SQ_KEY_OUTBOX_PREFIX "%016llx",
 	    (unsigned long long)sq_outbox_store_id(d->store));
 	d->hold = sq_hold_open(d->holds, &p, &disk_hold_user, d);
 	d->leaving = false;

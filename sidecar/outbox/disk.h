@@ -1,8 +1,8 @@
-/* A disk outbox at work: the store in one directory (outbox_store.h), and the session
+/* A disk outbox at work: the store in one directory (store.h), and the session
  * that forwards what is in it to a broker.
  *
  * There is the pod's own, which the apps' publishes go into, and, where many pods share a
- * place, one that another sidecar has left behind (outbox_folders.h).  Knows neither
+ * place, one that another sidecar has left behind (folders.h).  Knows neither
  * bounds of memory nor who waits for room: that is its user's. */
 #ifndef SQ_SIDECAR_OUTBOX_DISK_H
 #define SQ_SIDECAR_OUTBOX_DISK_H

@@ -1,4 +1,4 @@
-/* Folders in a shared place; see outbox_folders.h. */
+/* Folders in a shared place; see folders.h. */
 #include "sidecar/outbox/folders.h"
 
 #include <dirent.h>

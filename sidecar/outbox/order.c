@@ -1,4 +1,4 @@
-/* Places among what goes by the disk outbox; see outbox_order.h.
+/* Places among what goes by the disk outbox; see order.h.
  *
  * Both lists are in the order of their times, as the wait is the same for all: places
  * that wait by when they began to, bars by their sequence, which is that of their making. */

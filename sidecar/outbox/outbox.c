@@ -14,7 +14,6 @@
 #include "sidecar/outbox/places.h"
 #include "proto/props/names.h"
 #include "sidecar/hold/hold.h"
-#include "sidecar/hold/table.h"
 #include "sidecar/outbox/writer.h"
 
 enum {

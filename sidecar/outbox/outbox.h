@@ -3,10 +3,10 @@
  * memory: publishes wait unacknowledged within one bound for the pod, shared so
  * that no client is shut out by another; at the bound a client is not read.
  * disk: QoS 1 and 2 are acknowledged when synced in a journal of the sidecar's
- * own (outbox_store.h) and forwarded by a session of its own (outbox_disk.h).  QoS 0, and
+ * own (store.h) and forwarded by a session of its own (disk.h).  QoS 0, and
  * QoS 3, which waits for the broker's outcome, go as in memory.  Where outbox.dir is shared
  * by many pods, each has a folder of its own there, and empties one at a time of those that
- * were left behind (outbox_folders.h). */
+ * were left behind (folders.h). */
 #ifndef SQ_SIDECAR_OUTBOX_OUTBOX_H
 #define SQ_SIDECAR_OUTBOX_OUTBOX_H
 
@@ -16,15 +16,11 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "proto/annotations/outbox.h"
-#include "proto/link/key.h"
 #include "proto/link/lane_out.h"
 
 struct sq_holds;
 struct sq_outbox;
 struct sq_outbox_writer;
-
-/* Client ids that start so are the outbox's own sessions. */
-#define SQ_OUTBOX_ID_PREFIX SQ_KEY_OUTBOX_PREFIX
 
 struct sq_outbox *sq_outbox_new(struct sq_holds *);
 /* Every request has been answered. */

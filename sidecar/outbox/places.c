@@ -1,4 +1,4 @@
-/* Places of subscriptions at work; see outbox_places.h. */
+/* Places of subscriptions at work; see places.h. */
 #include "sidecar/outbox/places.h"
 
 #include <ev.h>
@@ -10,7 +10,6 @@
 #include "sidecar/outbox/disk.h"
 #include "sidecar/hold/hold.h"
 #include "sidecar/hold/post.h"
-#include "sidecar/hold/table.h"
 #include "sidecar/outbox/writer.h"
 
 struct sq_outbox_places {

@@ -1,5 +1,5 @@
 /* Between clients, whose subscriptions have places among what goes by the disk
- * outbox, and that outbox: outbox_order.h at work, with a timer, a counter and the store.
+ * outbox, and that outbox: order.h at work, with a timer, a counter and the store.
  *
  * Without a disk outbox, or with outbox.order-wait 0, there is none: the functions for the outbox
  * take NULL, and then nothing waits. */

@@ -274,8 +274,7 @@ store_broken(struct sq_outbox_store *st)
 static void
 store_read_ahead(struct sq_outbox_store *st)
 {
-	while (
-	    st->behind.is && !st->behind.broken && st->send.ahead_bytes < AHEAD_MAX / 2) {
+	while (st->behind.is && !st->behind.broken && st->send.ahead_bytes < AHEAD_MAX / 2) {
 		uint64_t lsn = st->behind.cursor.lsn;
 		int rc = sq_journal_read(st->journal, &st->behind.cursor, &st->behind.record);
 
@@ -328,8 +327,7 @@ sq_outbox_store_turn(struct sq_outbox_store *st)
 	if (st->written.since >= every && !st->written.flies)
 		sq_outbox_store_write(st, false);
 	/* Room is told of once there is some, not at each message. */
-	if (asked && sq_buf_len(&st->stalled) == 0 &&
-	    st->tail.unsynced <= UNSYNCED_MAX / 2 &&
+	if (asked && sq_buf_len(&st->stalled) == 0 && st->tail.unsynced <= UNSYNCED_MAX / 2 &&
 	    sq_outbox_store_bytes(st) <= st->cfg.size - st->cfg.size / 8)
 		st->refused = false;
 	return sq_outbox_send_first(&st->send) != NULL || (asked && !st->refused);
