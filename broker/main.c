@@ -34,6 +34,7 @@
 #include "web/worker.h"
 
 enum {
+	FRONTS = 1,
 	LIVE_MS = 5000, /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
 	LOOK_MS = 250,         /* between two looks at the configuration's file */
@@ -62,7 +63,7 @@ struct program {
 	struct ticker *tickers; /* one per worker, once the broker is there */
 	struct sq_auth *auth;
 	struct sq_broker *broker;
-	struct sq_front *front;
+	struct sq_front *fronts[FRONTS];
 	struct sq_admin *admin;
 	_Atomic bool listening, draining;
 	struct sq_stop *stop;
@@ -152,12 +153,11 @@ program_live(void *owner, struct sq_buf *why)
 	return sq_crew_live(p->crew, LIVE_MS, why);
 }
 
-static struct sq_front_cfg
-program_front_cfg(const struct program *p)
+static struct sq_front *
+program_open_link(const struct program *p, struct sq_buf *err)
 {
 	const struct sq_broker_config *c = &p->config;
-
-	return (struct sq_front_cfg){
+	struct sq_link_front_cfg cfg = {
 	    .listen = c->listen,
 	    .cert_file = c->tls ? c->tls_cert : NULL,
 	    .key_file = c->tls_key,
@@ -176,6 +176,41 @@ program_front_cfg(const struct program *p)
 	    .unauthenticated_total = (size_t)c->unauthenticated_total,
 	    .metrics = &sq_broker_metrics,
 	};
+
+	return sq_link_front_open(&cfg, err);
+}
+
+/* All fronts.  The first one is named in the log. */
+static struct sq_front *(*const program_fronts[FRONTS])(
+    const struct program *, struct sq_buf *err) = {program_open_link};
+
+/* Opens them all; false with a line in 'err'. */
+static bool
+program_open_fronts(struct program *p, struct sq_buf *err)
+{
+	for (unsigned i = 0; i < FRONTS; i++) {
+		p->fronts[i] = program_fronts[i](p, err);
+		if (p->fronts[i] == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* Has each front do that; those that were opened, when not all could be. */
+static void
+program_each_front(const struct program *p, void (*what)(struct sq_front *))
+{
+	for (unsigned i = 0; i < FRONTS && p->fronts[i] != NULL; i++)
+		what(p->fronts[i]);
+}
+
+static bool
+program_fronts_idle(const struct program *p)
+{
+	for (unsigned i = 0; i < FRONTS; i++)
+		if (!sq_front_idle(p->fronts[i]))
+			return false;
+	return true;
 }
 
 /* Every connection is a descriptor. */
@@ -282,7 +317,6 @@ static int
 program_start(struct program *p, struct sq_buf *err)
 {
 	const struct sq_broker_config *c = &p->config;
-	struct sq_front_cfg front;
 	struct sq_broker_cfg broker = sq_broker_config_cfg(c);
 	struct sq_buf why = {0};
 
@@ -292,9 +326,7 @@ program_start(struct program *p, struct sq_buf *err)
 	if (p->auth == NULL)
 		return SQ_EINVAL;
 	p->crew = sq_crew_new((unsigned)c->workers);
-	front = program_front_cfg(p);
-	p->front = sq_front_new(&front, err);
-	if (p->front == NULL)
+	if (!program_open_fronts(p, err))
 		return SQ_EIO;
 	if (sq_config_is_set(c->admin_listen)) {
 		p->admin = sq_admin_start(&(struct sq_admin_cfg){.listen = c->admin_listen,
@@ -320,10 +352,11 @@ program_start(struct program *p, struct sq_buf *err)
 	}
 	sq_auth_start(p->auth); /* keys are kept in the store's directory, which is locked now */
 	program_tick_start(p);
-	sq_front_serve(p->front, p->broker);
+	for (unsigned i = 0; i < FRONTS; i++)
+		sq_front_serve(p->fronts[i], p->broker);
 	p->listening = true;
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
-	    sq_front_port(p->front), c->tls ? "TLS" : "clear text", (unsigned)c->workers);
+	    sq_front_port(p->fronts[0]), c->tls ? "TLS" : "clear text", (unsigned)c->workers);
 	program_say_who(c);
 	if (sq_broker_config_open(c) && c->insecure)
 		SQ_WARN("broker",
@@ -343,15 +376,15 @@ program_stop(struct program *p)
 	if (p->auth != NULL)
 		sq_auth_stop(p->auth);
 	program_tick_stop(p);
-	if (p->front != NULL)
-		sq_front_stop(p->front);
+	program_each_front(p, sq_front_stop);
 	if (p->broker != NULL)
 		sq_broker_stop(p->broker);
 	if (p->crew != NULL)
 		sq_crew_stop(p->crew);
 	sq_broker_free(&p->broker);
 	sq_crew_free(&p->crew);
-	sq_front_free(&p->front);
+	for (unsigned i = 0; i < FRONTS; i++)
+		sq_front_free(&p->fronts[i]);
 	sq_auth_free(&p->auth);
 	sq_broker_config_free(&p->config);
 	sq_config_live_fini(&p->live);
@@ -393,8 +426,8 @@ program_drain(struct program *p)
 	SQ_INFO("broker", "draining for at most %llu ms", (unsigned long long)p->config.drain_ms);
 	p->draining = true;
 	sq_broker_drain(p->broker);
-	sq_front_drain(p->front);
-	while (!sq_front_idle(p->front) || !sq_broker_drained(p->broker)) {
+	program_each_front(p, sq_front_drain);
+	while (!program_fronts_idle(p) || !sq_broker_drained(p->broker)) {
 		if (sq_clock_ms() >= until) {
 			SQ_INFO("broker", "drain-timeout is over");
 			break;
@@ -453,7 +486,7 @@ program_run(struct program *p)
 		program_look(p);
 		if (atomic_exchange(&p->move, false)) {
 			SQ_INFO("broker", "every link is asked to move");
-			sq_front_move(p->front);
+			program_each_front(p, sq_front_move);
 		}
 	}
 	program_drain(p);

@@ -20,10 +20,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sq_list held = {&held, &held};
 static struct sq_msg shared;
 
-struct sq_front_cfg
+struct sq_link_front_cfg
 fake_front_cfg(void)
 {
-	return (struct sq_front_cfg){
+	return (struct sq_link_front_cfg){
 	    .listen = "127.0.0.1:0",
 	    .max_packet = 65536,
 	    .idle_ms = 10000,
@@ -47,14 +47,14 @@ fake_msg(size_t len)
 }
 
 void
-fake_start_on(unsigned workers, const struct sq_front_cfg *from)
+fake_start_on(unsigned workers, const struct sq_link_front_cfg *from)
 {
-	struct sq_front_cfg cfg = *from;
+	struct sq_link_front_cfg cfg = *from;
 	struct sq_buf err = {0};
 
 	shared = fake_msg(10);
 	cfg.crew = fake.crew = sq_crew_new(workers);
-	fake.front = sq_front_new(&cfg, &err);
+	fake.front = sq_link_front_open(&cfg, &err);
 	if (fake.front == NULL) {
 		fprintf(stderr, "%.*s\n", (int)sq_buf_len(&err), sq_buf_data(&err));
 		abort();
@@ -63,7 +63,7 @@ fake_start_on(unsigned workers, const struct sq_front_cfg *from)
 }
 
 void
-fake_start(const struct sq_front_cfg *cfg)
+fake_start(const struct sq_link_front_cfg *cfg)
 {
 	fake_start_on(1, cfg);
 }

@@ -30,10 +30,10 @@ struct sq_broker {
 extern struct sq_broker fake;
 
 /* A front with small times on a free port of loopback. */
-struct sq_front_cfg fake_front_cfg(void);
+struct sq_link_front_cfg fake_front_cfg(void);
 /* Has it serve 'fake' on a crew of its own: one worker, or as many as said. */
-void fake_start(const struct sq_front_cfg *);
-void fake_start_on(unsigned workers, const struct sq_front_cfg *);
+void fake_start(const struct sq_link_front_cfg *);
+void fake_start_on(unsigned workers, const struct sq_link_front_cfg *);
 /* Stops and frees it; nothing may be left. */
 void fake_stop(void);
 /* Answers what is held, from this thread. */

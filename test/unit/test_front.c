@@ -58,7 +58,7 @@ open_link(struct h2_client *c, const char *path)
 static void
 start(void)
 {
-	const struct sq_front_cfg cfg = fake_front_cfg();
+	const struct sq_link_front_cfg cfg = fake_front_cfg();
 
 	fake_start(&cfg);
 	client = connect_to();
@@ -260,7 +260,7 @@ Test(front, bodies_over_the_limit_are_refused_and_harm_nobody_else)
 Test(front, requests_need_a_good_token)
 {
 	char path[] = "/tmp/sq_test_front_XXXXXX";
-	struct sq_front_cfg cfg = fake_front_cfg();
+	struct sq_link_front_cfg cfg = fake_front_cfg();
 	int fd = mkstemp(path);
 	struct sq_buf line = {0};
 	struct h2_response *r;

@@ -94,7 +94,7 @@ TestSuite(front_auth, .init = setup, .fini = tidy, .timeout = 60);
 static void
 start(const struct sq_auth_cfg *cfg)
 {
-	struct sq_front_cfg front = fake_front_cfg();
+	struct sq_link_front_cfg front = fake_front_cfg();
 
 	auth = sq_auth_new(cfg, &err);
 	cr_assert_not_null(auth);

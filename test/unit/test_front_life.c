@@ -44,7 +44,7 @@ open_link(struct h2_client *c, unsigned id)
 }
 
 static void
-start(const struct sq_front_cfg *cfg)
+start(const struct sq_link_front_cfg *cfg)
 {
 	fake_start(cfg);
 	client = h2_open(sq_front_port(fake.front), NULL);
@@ -86,7 +86,7 @@ frame_comes(struct h2_client *c, struct h2_response *r, uint8_t type)
 
 Test(front_life, an_idle_link_gets_heartbeats_and_outlives_the_idle_time)
 {
-	struct sq_front_cfg cfg = fake_front_cfg();
+	struct sq_link_front_cfg cfg = fake_front_cfg();
 	struct h2_client *idle;
 
 	cfg.idle_ms = 200;
@@ -101,7 +101,7 @@ Test(front_life, an_idle_link_gets_heartbeats_and_outlives_the_idle_time)
 
 Test(front_life, a_client_that_does_not_read_is_pushed_back_and_then_resumed)
 {
-	const struct sq_front_cfg cfg = fake_front_cfg();
+	const struct sq_link_front_cfg cfg = fake_front_cfg();
 	struct h2_client *pusher;
 
 	start(&cfg);
@@ -123,7 +123,7 @@ Test(front_life, a_client_that_does_not_read_is_pushed_back_and_then_resumed)
 
 Test(front_life, a_link_that_takes_nothing_is_closed)
 {
-	struct sq_front_cfg cfg = fake_front_cfg();
+	struct sq_link_front_cfg cfg = fake_front_cfg();
 
 	cfg.stall_ms = 500;
 	start(&cfg);
@@ -134,7 +134,7 @@ Test(front_life, a_link_that_takes_nothing_is_closed)
 
 Test(front_life, moving_asks_every_link_and_closes_those_that_stay)
 {
-	const struct sq_front_cfg cfg = fake_front_cfg();
+	const struct sq_link_front_cfg cfg = fake_front_cfg();
 	struct h2_client *fresh;
 
 	start(&cfg);
@@ -152,7 +152,7 @@ Test(front_life, moving_asks_every_link_and_closes_those_that_stay)
 
 Test(front_life, an_old_link_is_asked_to_move)
 {
-	struct sq_front_cfg cfg = fake_front_cfg();
+	struct sq_link_front_cfg cfg = fake_front_cfg();
 
 	cfg.link_max_age_ms = 500;
 	start(&cfg);
@@ -162,7 +162,7 @@ Test(front_life, an_old_link_is_asked_to_move)
 
 Test(front_life, draining_stops_accepting_and_serves_what_is_there)
 {
-	const struct sq_front_cfg cfg = fake_front_cfg();
+	const struct sq_link_front_cfg cfg = fake_front_cfg();
 	struct h2_client *late, *early;
 	struct h2_response *held;
 	unsigned port;
@@ -190,7 +190,7 @@ Test(front_life, draining_stops_accepting_and_serves_what_is_there)
 
 Test(front_life, stopping_says_goaway_and_ends_the_deliveries)
 {
-	const struct sq_front_cfg cfg = fake_front_cfg();
+	const struct sq_link_front_cfg cfg = fake_front_cfg();
 
 	start(&cfg);
 	cr_assert_eq(post(client, "deliver 2")->status, 200);
@@ -205,7 +205,7 @@ Test(front_life, stopping_says_goaway_and_ends_the_deliveries)
 
 Test(front_life, connections_have_a_limit)
 {
-	struct sq_front_cfg cfg = fake_front_cfg();
+	struct sq_link_front_cfg cfg = fake_front_cfg();
 	struct h2_client *second, *third;
 
 	cfg.max_connections = 2;
@@ -232,7 +232,7 @@ Test(front_life, connections_have_a_limit)
 
 Test(front_life, a_port_that_is_in_use_is_said_so)
 {
-	struct sq_front_cfg cfg = fake_front_cfg();
+	struct sq_link_front_cfg cfg = fake_front_cfg();
 	struct sq_buf err = {0};
 	char address[32];
 
@@ -241,7 +241,7 @@ Test(front_life, a_port_that_is_in_use_is_said_so)
 	cfg.listen = address;
 	for (unsigned workers = 1; workers <= 2; workers++) {
 		cfg.crew = sq_crew_new(workers);
-		cr_assert_null(sq_front_new(&cfg, &err));
+		cr_assert_null(sq_link_front_open(&cfg, &err));
 		sq_buf_u8(&err, 0);
 		cr_assert_not_null(strstr((char *)sq_buf_data(&err), "Address already in use"));
 		sq_buf_fini(&err);
@@ -250,14 +250,14 @@ Test(front_life, a_port_that_is_in_use_is_said_so)
 	}
 	cfg.crew = fake.crew;
 	cfg.listen = "nonsense";
-	cr_assert_null(sq_front_new(&cfg, &err));
+	cr_assert_null(sq_link_front_open(&cfg, &err));
 	sq_buf_fini(&err);
 }
 
 Test(front_life, two_workers_share_links_and_answer_for_each_other)
 {
 	enum { CLIENTS = 8, ROUNDS = 30 };
-	const struct sq_front_cfg cfg = fake_front_cfg();
+	const struct sq_link_front_cfg cfg = fake_front_cfg();
 	struct h2_client *c[CLIENTS];
 	struct h2_response *d[CLIENTS], *r[CLIENTS];
 

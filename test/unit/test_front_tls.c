@@ -85,7 +85,7 @@ tls_peer(const char *trusts)
 }
 
 static void
-tls_start(struct sq_front_cfg *cfg)
+tls_start(struct sq_link_front_cfg *cfg)
 {
 	tls_make();
 	cfg->cert_file = tls.cert;
@@ -95,7 +95,7 @@ tls_start(struct sq_front_cfg *cfg)
 
 Test(front_tls, the_link_works_over_tls)
 {
-	struct sq_front_cfg cfg = fake_front_cfg();
+	struct sq_link_front_cfg cfg = fake_front_cfg();
 	SSL_CTX *peer;
 
 	tls_start(&cfg);
@@ -137,7 +137,7 @@ await_certificate(SSL_CTX *peer)
 
 Test(front_tls, a_new_certificate_is_taken_up_once_its_key_is_there)
 {
-	struct sq_front_cfg cfg = fake_front_cfg();
+	struct sq_link_front_cfg cfg = fake_front_cfg();
 	char cert[80], key[80];
 	SSL_CTX *old, *new;
 	struct h2_client *before;
@@ -202,7 +202,7 @@ bundle_write(const char *pem)
 
 Test(front_tls, the_bundle_is_served_and_its_change_is_told)
 {
-	struct sq_front_cfg cfg = fake_front_cfg();
+	struct sq_link_front_cfg cfg = fake_front_cfg();
 	struct h2_response *got;
 	char other[80], key[80];
 	SSL_CTX *peer;

@@ -231,7 +231,7 @@ sq_ask_start(struct sq_conn *c, h2o_req_t *req)
 static void
 ask_doubt(struct sq_conn *c, uint64_t now_ms)
 {
-	const struct sq_front *f = c->part->front;
+	const struct sq_link_front *f = c->part->front;
 	char peer[ASK_PEER_MAX];
 
 	if (c->stream == NULL || sq_auth_holds(f->cfg.auth, c->proof.basis))

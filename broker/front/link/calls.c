@@ -175,7 +175,7 @@ calls_denied(struct sq_conn *c, h2o_req_t *req, enum sq_denied why, const struct
 /* How large a body may be.  Each entry of a Subscriptions is larger than what the client's
  * packet has of it, and a PUT lists what its client has not finished. */
 static size_t
-calls_body_max(const struct sq_front_cfg *cfg, enum sq_route_kind kind)
+calls_body_max(const struct sq_link_front_cfg *cfg, enum sq_route_kind kind)
 {
 	size_t max = (size_t)cfg->max_packet + SQ_BODY_SLACK;
 

@@ -261,7 +261,7 @@ conns_leave(struct sq_task *t)
 void
 sq_conns_wake(void *front, unsigned worker)
 {
-	struct sq_front *f = front;
+	struct sq_link_front *f = front;
 
 	f->parts[worker].leave.run = conns_leave;
 	sq_worker_post(f->parts[worker].worker, &f->parts[worker].leave);

@@ -52,7 +52,7 @@ wake_run(struct sq_task *t)
 static void
 stream_wake(struct sq_stream *s)
 {
-	struct sq_front *f = s->conn->part->front;
+	struct sq_link_front *f = s->conn->part->front;
 
 	for (unsigned i = 0; i < f->n_parts; i++) {
 		struct wake *w = sq_xcalloc(1, sizeof *w);
@@ -119,7 +119,7 @@ stream_proceed(h2o_generator_t *g, h2o_req_t *req)
 static void
 stream_close(struct sq_stream *s)
 {
-	struct sq_front *f = s->conn->part->front;
+	struct sq_link_front *f = s->conn->part->front;
 
 	if (s->conn->stream != s)
 		return;
@@ -149,7 +149,7 @@ stream_dispose(void *stream)
 
 /* Enters the link's id; false when it is open already. */
 static bool
-stream_enter(struct sq_front *f, struct sq_stream *s, uint64_t id)
+stream_enter(struct sq_link_front *f, struct sq_stream *s, uint64_t id)
 {
 	uint64_t hash = sq_hash(&id, sizeof id); /* peers choose ids */
 	struct sq_hnode *n;
@@ -231,7 +231,7 @@ sq_deliveries_trust(struct sq_front_worker *p)
 void
 sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct sq_identity *who)
 {
-	struct sq_front *f = c->part->front;
+	struct sq_link_front *f = c->part->front;
 	struct sq_link_cfg cfg = {.id = id, .version = stream_version(req), .identity = who};
 	struct sq_stream *s;
 

@@ -27,6 +27,12 @@ enum {
 	FRONT_STRANGER_TOTAL = 16 << 20,
 };
 
+static struct sq_link_front *
+front_of(const struct sq_front *f)
+{
+	return SQ_CONTAINER_OF(f, struct sq_link_front, front);
+}
+
 static struct sq_front_worker *
 part_of(struct sq_slot *s)
 {
@@ -35,7 +41,7 @@ part_of(struct sq_slot *s)
 
 /* Has each worker do something, one after the other. */
 static void
-front_command(struct sq_front *f, void (*run)(void *part))
+front_command(struct sq_link_front *f, void (*run)(void *part))
 {
 	for (unsigned i = 0; i < f->n_parts; i++)
 		sq_worker_do(f->parts[i].worker, run, &f->parts[i]);
@@ -112,7 +118,7 @@ front_on_req(h2o_handler_t *self, h2o_req_t *req)
 }
 
 static void
-front_configure(struct sq_front *f)
+front_configure(struct sq_link_front *f)
 {
 	h2o_globalconf_t *conf = &f->conf;
 	h2o_hostconf_t *host;
@@ -191,7 +197,7 @@ part_tick(struct sq_slot *s, uint64_t now_ms)
 
 /* The certificate and the bundle, for each worker. */
 static int
-front_tls(struct sq_front *f, struct sq_buf *err)
+front_tls(struct sq_link_front *f, struct sq_buf *err)
 {
 	for (unsigned i = 0; i < f->n_parts; i++) {
 		struct sq_front_worker *p = &f->parts[i];
@@ -232,7 +238,7 @@ static const struct sq_slot_user part_user = {
 };
 
 static void
-front_part(struct sq_front *f, unsigned i)
+front_part(struct sq_link_front *f, unsigned i)
 {
 	struct sq_front_worker *p = &f->parts[i];
 
@@ -244,45 +250,17 @@ front_part(struct sq_front *f, unsigned i)
 	sq_list_init(&p->spare);
 }
 
-struct sq_front *
-sq_front_new(const struct sq_front_cfg *cfg, struct sq_buf *err)
+static unsigned
+front_port(const struct sq_front *base)
 {
-	struct sq_front *f = sq_xcalloc(1, sizeof *f);
-
-	f->cfg = *cfg;
-	f->n_parts = sq_crew_size(cfg->crew);
-	if (f->cfg.heartbeat_ms == 0)
-		f->cfg.heartbeat_ms = FRONT_HEARTBEAT_MS;
-	if (f->cfg.unauthenticated_body == 0)
-		f->cfg.unauthenticated_body = FRONT_STRANGER_BODY;
-	if (f->cfg.unauthenticated_total == 0)
-		f->cfg.unauthenticated_total = FRONT_STRANGER_TOTAL;
-	f->strangers = sq_strangers_new(&(struct sq_strangers_cfg){.workers = f->n_parts,
-	    .max = cfg->max_connections,
-	    .per_address = cfg->strangers_per_address,
-	    .total = f->cfg.unauthenticated_total,
-	    .wake = sq_conns_wake,
-	    .owner = f});
-	f->parts = sq_xcalloc(f->n_parts, sizeof *f->parts);
-	for (unsigned i = 0; i < f->n_parts; i++)
-		front_part(f, i);
-	pthread_mutex_init(&f->lock, NULL);
-	front_configure(f);
-	if (front_tls(f, err) != SQ_OK ||
-	    sq_listen_open(&f->listen, "listen.address", cfg->listen, f->n_parts, err) != SQ_OK)
-		sq_front_free(&f);
-	return f;
+	return front_of(base)->listen.port;
 }
 
-unsigned
-sq_front_port(const struct sq_front *f)
+static void
+front_serve(struct sq_front *base, struct sq_broker *broker)
 {
-	return f->listen.port;
-}
+	struct sq_link_front *f = front_of(base);
 
-void
-sq_front_serve(struct sq_front *f, struct sq_broker *broker)
-{
 	f->broker = broker;
 	f->serving = true;
 	for (unsigned i = 0; i < f->n_parts; i++)
@@ -298,10 +276,10 @@ part_move(void *part)
 		sq_conn_move(c, p->front->cfg.move_ms);
 }
 
-void
-sq_front_move(struct sq_front *f)
+static void
+front_move(struct sq_front *base)
 {
-	front_command(f, part_move);
+	front_command(front_of(base), part_move);
 }
 
 static void
@@ -314,16 +292,20 @@ part_drain(void *part)
 		sq_conn_move(c, 0);
 }
 
-void
-sq_front_drain(struct sq_front *f)
+static void
+front_drain(struct sq_front *base)
 {
+	struct sq_link_front *f = front_of(base);
+
 	atomic_store_explicit(&f->draining, true, memory_order_relaxed);
 	front_command(f, part_drain);
 }
 
-bool
-sq_front_idle(const struct sq_front *f)
+static bool
+front_idle(const struct sq_front *base)
 {
+	const struct sq_link_front *f = front_of(base);
+
 	for (unsigned i = 0; i < f->n_parts; i++)
 		if (atomic_load_explicit(&f->parts[i].running, memory_order_acquire) != 0)
 			return false;
@@ -368,9 +350,11 @@ front_await(const atomic_uint *n, uint64_t ms)
 	return true;
 }
 
-void
-sq_front_stop(struct sq_front *f)
+static void
+front_stop(struct sq_front *base)
 {
+	struct sq_link_front *f = front_of(base);
+
 	if (!f->serving)
 		return;
 	f->serving = false;
@@ -384,14 +368,11 @@ sq_front_stop(struct sq_front *f)
 		sq_slot_close(&f->parts[i].slot);
 }
 
-void
-sq_front_free(struct sq_front **fp)
+static void
+front_free(struct sq_front *base)
 {
-	struct sq_front *f = *fp;
+	struct sq_link_front *f = front_of(base);
 
-	*fp = NULL;
-	if (f == NULL)
-		return;
 	for (unsigned i = 0; i < f->n_parts; i++) {
 		sq_certificate_free(&f->parts[i].certificate);
 		sq_bundle_free(&f->parts[i].bundle);
@@ -405,4 +386,48 @@ sq_front_free(struct sq_front **fp)
 	pthread_mutex_destroy(&f->lock);
 	free(f->parts);
 	free(f);
+}
+
+static const struct sq_front_ops front_ops = {
+    .name = "link",
+    .serve = front_serve,
+    .port = front_port,
+    .move = front_move,
+    .drain = front_drain,
+    .idle = front_idle,
+    .stop = front_stop,
+    .free = front_free,
+};
+
+struct sq_front *
+sq_link_front_open(const struct sq_link_front_cfg *cfg, struct sq_buf *err)
+{
+	struct sq_link_front *f = sq_xcalloc(1, sizeof *f);
+
+	f->front.ops = &front_ops;
+	f->cfg = *cfg;
+	f->n_parts = sq_crew_size(cfg->crew);
+	if (f->cfg.heartbeat_ms == 0)
+		f->cfg.heartbeat_ms = FRONT_HEARTBEAT_MS;
+	if (f->cfg.unauthenticated_body == 0)
+		f->cfg.unauthenticated_body = FRONT_STRANGER_BODY;
+	if (f->cfg.unauthenticated_total == 0)
+		f->cfg.unauthenticated_total = FRONT_STRANGER_TOTAL;
+	f->strangers = sq_strangers_new(&(struct sq_strangers_cfg){.workers = f->n_parts,
+	    .max = cfg->max_connections,
+	    .per_address = cfg->strangers_per_address,
+	    .total = f->cfg.unauthenticated_total,
+	    .wake = sq_conns_wake,
+	    .owner = f});
+	f->parts = sq_xcalloc(f->n_parts, sizeof *f->parts);
+	for (unsigned i = 0; i < f->n_parts; i++)
+		front_part(f, i);
+	pthread_mutex_init(&f->lock, NULL);
+	front_configure(f);
+	if (front_tls(f, err) != SQ_OK ||
+	    sq_listen_open(&f->listen, "listen.address", cfg->listen, f->n_parts, err) != SQ_OK) {
+		front_free(&f->front);
+		return NULL;
+	}
+	return &f->front;
 }

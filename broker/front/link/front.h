@@ -1,23 +1,21 @@
-/* The HTTP front: sockets, connections, requests and deliveries responses.
+/* The front of links: sockets, connections, requests and deliveries responses of sidecars.
  *
- * It knows HTTP/2 and the link's resources; what a request means to a session
- * is the broker's (broker/broker.h).  It works on the crew's threads (web/crew.h).
- * All calls come from the main thread. */
+ * It implements broker/port/front.h.  It knows HTTP/2 and the link's resources; the meaning of a
+ * request to a session is the broker's (broker/broker.h). */
 #ifndef SQ_BROKER_FRONT_LINK_FRONT_H
 #define SQ_BROKER_FRONT_LINK_FRONT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/port/front.h"
 #include "core/buf.h"
 #include "core/metrics.h"
 
 struct sq_auth;
-struct sq_broker;
 struct sq_crew;
-struct sq_front;
 
-struct sq_front_cfg {
+struct sq_link_front_cfg {
 	const char *listen; /* see sq_listen_open() */
 	const char
 	    *cert_file; /* with key_file: TLS by them, also when they change; NULL: clear text */
@@ -41,24 +39,8 @@ struct sq_front_cfg {
 	const struct sq_metrics *metrics;
 };
 
-/* Binds the addresses; nothing is accepted yet.  NULL with a line in 'err'. */
-struct sq_front *sq_front_new(const struct sq_front_cfg *, struct sq_buf *err);
-unsigned sq_front_port(const struct sq_front *);
-/* Accepts connections from now on, for 'broker'. */
-void sq_front_serve(struct sq_front *, struct sq_broker *);
-
-/* Asks the sidecars to move every link; those that have not after 'move_ms'
- * are closed.  New connections are welcome meanwhile. */
-void sq_front_move(struct sq_front *);
-/* Stops accepting and asks every link to move, without a time. */
-void sq_front_drain(struct sq_front *);
-/* True when no request is with the broker. */
-bool sq_front_idle(const struct sq_front *);
-/* GOAWAY, the end of every deliveries response, then of the connections; none is
- * left when it returns, after a second or so at worst, and nothing is on its way to the
- * broker.  Whether it serves or not. */
-void sq_front_stop(struct sq_front *);
-/* After sq_front_stop() and sq_broker_free(), when the crew has stopped. */
-void sq_front_free(struct sq_front **fp);
+/* Binds the addresses; nothing is accepted before sq_front_serve().  'crew' outlives the front's
+ * stop.  NULL with a line in 'err'.  Thread: main. */
+struct sq_front *sq_link_front_open(const struct sq_link_front_cfg *, struct sq_buf *err);
 
 #endif

@@ -34,7 +34,7 @@ struct sq_stream;
 /* The front's part on one worker; that worker's thread only, but for the atomics. */
 struct sq_front_worker {
 	struct sq_slot slot;
-	struct sq_front *front;
+	struct sq_link_front *front;
 	struct sq_worker *worker;
 	h2o_accept_ctx_t accept;
 	h2o_socket_t *listeners[SQ_LISTEN_ADDRS];
@@ -59,8 +59,9 @@ struct sq_front_worker {
 	atomic_uint running;        /* calls with the broker; written here only */
 };
 
-struct sq_front {
-	struct sq_front_cfg cfg;
+struct sq_link_front {
+	struct sq_front front; /* first */
+	struct sq_link_front_cfg cfg;
 	struct sq_broker *broker; /* set before a worker serves */
 	h2o_globalconf_t conf;
 	struct sq_listen listen;

@@ -99,7 +99,7 @@ input_held(const struct sq_conn *c)
 void
 sq_input_account(struct sq_conn *c)
 {
-	const struct sq_front *f = c->part->front;
+	const struct sq_link_front *f = c->part->front;
 	bool stranger = c->guest.standing == SQ_STANDING_STRANGER;
 	struct sq_h2o_held held;
 

@@ -1,0 +1,102 @@
+/* The contract of a front: a transport by which peers come to the broker.
+ *
+ * A front makes outlets (port/outlet.h) and calls (port/call.h), and knows what its peers say; the
+ * broker proper knows neither peers nor fronts.  Each front has an open function of its own,
+ * beside the settings of its kind, which binds its addresses; main has one table of fronts and
+ * calls them all in the same order:
+ *
+ *   open, serve, (move)*, drain, stop, free
+ *
+ * Between stop and free the broker stops and the crew's threads end.  A front does its work in
+ * slots on the crew's workers (web/slot.h), which also tick it.  Its struct begins with struct
+ * sq_front. */
+#ifndef SQ_BROKER_PORT_FRONT_H
+#define SQ_BROKER_PORT_FRONT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct sq_broker;
+struct sq_front;
+
+/* All are called by the main thread. */
+struct sq_front_ops {
+	/* As it is in the log and in the configuration. */
+	const char *name;
+	/* Takes peers from now on, for 'broker', which outlives the front's stop.  Once.  Calls may
+	 * reach the broker before this returns.  Does not block but for a worker's turn, like
+	 * 'move' and 'drain'. */
+	void (*serve)(struct sq_front *, struct sq_broker *broker);
+	/* The port of the first address; 0: it has none. */
+	unsigned (*port)(const struct sq_front *);
+	/* Asks all peers to go elsewhere, or to come again; those that have not after the front's
+	 * own time are closed.  New ones are welcome meanwhile.  Any number of times. */
+	void (*move)(struct sq_front *);
+	/* Takes no new peers, and asks all to go, without a time.  What is under way goes on. */
+	void (*drain)(struct sq_front *);
+	/* Whether no call is with the broker. */
+	bool (*idle)(const struct sq_front *);
+	/* Ends all peers: when it returns no outlet is open, each call was answered or is about to
+	 * be by the broker's stop, and nothing is on its way to the broker.  May block for a few
+	 * seconds.  Whether it serves or not. */
+	void (*stop)(struct sq_front *);
+	/* After 'stop', when the broker and the crew's threads are gone.  Takes answers back until
+	 * then. */
+	void (*free)(struct sq_front *);
+};
+
+/* The base of a front's own struct. */
+struct sq_front {
+	const struct sq_front_ops *ops;
+};
+
+/* The ops of the same names.  Thread: main. */
+
+static inline void
+sq_front_serve(struct sq_front *f, struct sq_broker *broker)
+{
+	f->ops->serve(f, broker);
+}
+
+static inline unsigned
+sq_front_port(const struct sq_front *f)
+{
+	return f->ops->port(f);
+}
+
+static inline void
+sq_front_move(struct sq_front *f)
+{
+	f->ops->move(f);
+}
+
+static inline void
+sq_front_drain(struct sq_front *f)
+{
+	f->ops->drain(f);
+}
+
+static inline bool
+sq_front_idle(const struct sq_front *f)
+{
+	return f->ops->idle(f);
+}
+
+static inline void
+sq_front_stop(struct sq_front *f)
+{
+	f->ops->stop(f);
+}
+
+/* Frees '*fp', if any, and sets it to NULL. */
+static inline void
+sq_front_free(struct sq_front **fp)
+{
+	struct sq_front *f = *fp;
+
+	*fp = NULL;
+	if (f != NULL)
+		f->ops->free(f);
+}
+
+#endif
