@@ -13,7 +13,7 @@
 
 #include "../test/support/thread_worker.h"
 #include "bench/hist.h"
-#include "broker/engine/engine.h"
+#include "broker/engine/engines/engines.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"

@@ -17,7 +17,7 @@
 #include "broker/config/check.h"
 #include "broker/config/live.h"
 #include "broker/engine/embedded/check.h"
-#include "broker/engine/engine.h"
+#include "broker/engine/engines/engines.h"
 #include "broker/config/explain.h"
 #include "broker/front/link/front.h"
 #include "broker/metrics/metrics.h"
@@ -43,11 +43,6 @@ enum {
 	RETAINED_BYTES = 512,
 	DELAYED_BYTES = 256,
 	KEY_BYTES = 64,
-};
-
-static const struct sq_engine_ops *const engines[] = {
-    [SQ_BROKER_ENGINE_EMBEDDED] = &sq_engine_embedded,
-    [SQ_BROKER_ENGINE_MEMORY] = &sq_engine_memory,
 };
 
 /* What main has on a worker: there it ticks what has no sockets. */
@@ -321,7 +316,7 @@ program_start(struct program *p, struct sq_buf *err)
 	struct sq_buf why = {0};
 
 	program_fit(&broker);
-	broker.engine = engines[c->engine];
+	broker.engine = sq_engines[c->engine];
 	p->auth = sq_broker_config_auth(c, true, err);
 	if (p->auth == NULL)
 		return SQ_EINVAL;
@@ -361,9 +356,9 @@ program_start(struct program *p, struct sq_buf *err)
 	if (sq_broker_config_open(c) && c->insecure)
 		SQ_WARN("broker",
 		    "auth.insecure: whoever reaches %s may read and publish everything", c->listen);
-	if (!engines[c->engine]->durable)
+	if (!sq_engines[c->engine]->durable)
 		SQ_INFO("broker", "engine %s: sessions and messages do not survive a restart",
-		    engines[c->engine]->name);
+		    sq_engines[c->engine]->name);
 	return SQ_OK;
 }
 

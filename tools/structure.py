@@ -25,7 +25,8 @@ GROUND = "ground"
 FLOORS = {
     "broker": [["broker/main.c"], ["broker/config"], ["broker/front/link"], ["broker"],
                ["broker/session"], ["broker/publish"], ["broker/group"], ["broker/shard"],
-               ["broker/route"], ["broker/engine/embedded", "broker/engine/memory"],
+               ["broker/route"], ["broker/engine/engines"],
+               ["broker/engine/embedded", "broker/engine/memory"],
                ["broker/engine/queue"], ["broker/engine"], ["broker/metrics"],
                ["broker/auth", "broker/port"],
                ["broker/auth/acl", "broker/auth/jwt", "broker/auth/tokens", "broker/share"],

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "broker/engine/engines/engines.h"
 #include "core/mem.h"
 
 /* Under the store's directory, which is the broker's volume. */
@@ -61,7 +62,7 @@ sq_broker_config_auth(const struct sq_broker_config *c, bool cached, struct sq_b
 		.audience = c->audience,
 		.issuers = issuers,
 		.n_issuers = c->issuers.n,
-		.cache_dir = cached && c->engine == SQ_BROKER_ENGINE_EMBEDDED
+		.cache_dir = cached && sq_engines[c->engine]->durable
 		    ? (const char *)sq_buf_data(&dir)
 		    : NULL,
 	    },

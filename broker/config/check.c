@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "broker/config/auth.h"
+#include "broker/engine/engines/engines.h"
 #include "core/admin.h"
 #include "core/listen.h"
 #include "core/program.h"
@@ -85,7 +86,7 @@ check_store(const struct sq_broker_config *c, struct sq_buf *problems)
 {
 	struct sq_buf why = {0}, line = {0};
 
-	if (c->engine != SQ_BROKER_ENGINE_EMBEDDED)
+	if (!sq_engines[c->engine]->durable)
 		return;
 	if (sq_store_dir_check(c->store_dir, &why) != SQ_OK)
 		sq_buf_printf(&line, "store.dir: %.*s", (int)sq_buf_len(&why),

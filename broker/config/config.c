@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/auth/acl/acl.h"
+#include "broker/engine/engines/engines.h"
 #include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -24,7 +25,6 @@
 #define ISSUER(field) offsetof(struct sq_broker_issuer, field)
 #define CERTIFICATE(field) offsetof(struct sq_broker_certificate, field)
 
-static const char *const engines[] = {"embedded", "memory", NULL};
 static const char *const durabilities[] = {"always", "interval", "none", NULL};
 static const char *const owners[] = {"account", "namespace", NULL};
 static const char *const acl_defaults[] = {"allow", "deny", NULL};
@@ -165,7 +165,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"acl-default", SQ_CFG_ENUM, AT(acl_default), "allow", 0, 0, acl_defaults,
 	"What becomes of what no rule speaks of, in one's own space."},
     {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
-    {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, engines,
+    {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, sq_engine_names,
 	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
 	"the "
 	"process."},

@@ -8,9 +8,6 @@
 #include "broker/shard/tenant.h"
 #include "core/config.h"
 
-/* In the order of the key's choices. */
-enum sq_broker_engine { SQ_BROKER_ENGINE_EMBEDDED, SQ_BROKER_ENGINE_MEMORY };
-
 /* A topic space that several tenants share, or what is said of a tenant's own. */
 struct sq_broker_space {
 	struct sq_config_record record;

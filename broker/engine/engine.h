@@ -43,6 +43,7 @@
 #include "core/err.h"
 #include "core/list.h"
 #include "core/metrics.h"
+#include "store/log.h"
 #include "web/worker.h"
 
 struct sq_engine;
@@ -257,7 +258,7 @@ struct sq_engine_ops {
 struct sq_engine {
 	const struct sq_engine_ops *ops;
 	uint64_t store; /* identity of the state: drawn when the store was made */
-	uint32_t boot;  /* number of times the store has been opened, from 1 */
+	uint32_t boot;  /* epoch of the log: rises with each process that owns the state */
 };
 
 static inline bool
@@ -265,8 +266,5 @@ sq_engine_full(const struct sq_engine *e)
 {
 	return e->ops->full != NULL && e->ops->full(e);
 }
-
-extern const struct sq_engine_ops sq_engine_memory;
-extern const struct sq_engine_ops sq_engine_embedded;
 
 #endif

@@ -2,12 +2,9 @@
 #ifndef SQ_BROKER_ENGINE_TXN_H
 #define SQ_BROKER_ENGINE_TXN_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/buf.h"
-#include "store/log.h"
 #include "web/worker.h"
 
 struct sq_engine;
@@ -19,21 +16,23 @@ struct sq_record_key {
 	uint64_t id, sub;
 };
 
+enum { SQ_TXN_OWN = 128 };
+
 /* A transaction.  The caller embeds it, zeroed but for 'worker', 'engine' and 'done', and keeps it
- * until done() runs on 'worker'. */
+ * until done() runs on 'worker'.  sq_txn_ops fill and commit it. */
 struct sq_txn {
 	struct sq_worker *worker;
 	struct sq_engine *engine;
-	void (*done)(struct sq_txn *, int err); /* 0, or SQ_EIO: nothing of it holds */
+	/* 0; or SQ_EIO or SQ_ESTALE: nothing of it holds.  SQ_ESTALE: another process has become
+	 * the writer of the log. */
+	void (*done)(struct sq_txn *, int err);
 
 	/* The engine's. */
 	struct sq_task task;
-	struct sq_log_entry entry;
-	struct sq_buf log;   /* what is to be durable */
-	struct sq_buf ops;   /* what follows the commit in memory */
-	size_t last_message; /* where the last message stands in it */
-	bool pressing;       /* it is not settlements only */
-	int64_t wall_ahead;  /* what the wall clock is ahead of the workers'; 0: not asked yet */
+	union {
+		uint64_t align;
+		unsigned char bytes[SQ_TXN_OWN]; /* each engine asserts that its part fits */
+	} own;
 };
 
 #endif

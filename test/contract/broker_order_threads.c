@@ -12,7 +12,7 @@
 #include "../support/broker_actor.h"
 #include "../support/temp_dir.h"
 #include "../support/thread_worker.h"
-#include "broker/engine/engine.h"
+#include "broker/engine/engines/engines.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
 

@@ -5,16 +5,10 @@
 
 #include "../support/fake_worker.h"
 #include "../support/temp_dir.h"
-#include "broker/engine/engine.h"
+#include "broker/engine/engines/engines.h"
 #include "broker/metrics/metrics.h"
 #include "broker/share/share.h"
 #include "core/mem.h"
-
-/* A new engine plugs in here. */
-static const struct sq_engine_ops *const engines[] = {
-    &sq_engine_memory,
-    &sq_engine_embedded,
-};
 
 static const struct sq_engine_ops *ops;
 static struct sq_engine *engine;
@@ -25,8 +19,8 @@ static unsigned running; /* transactions that are not done */
 	static void contract_##name(void); \
 	Test(engine, name) \
 	{ \
-		for (size_t i = 0; i < SQ_ARRAY_LEN(engines); i++) { \
-			engine_begin(engines[i]); \
+		for (size_t i = 0; i < SQ_ARRAY_LEN(sq_engines); i++) { \
+			engine_begin(sq_engines[i]); \
 			contract_##name(); \
 			engine_end(); \
 		} \

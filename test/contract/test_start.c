@@ -6,6 +6,7 @@
 
 #include "../support/broker_world.h"
 #include "../support/temp_dir.h"
+#include "broker/engine/engines/engines.h"
 #include "broker/engine/record.h"
 #include "broker/session/persist.h"
 #include "core/clock.h"

@@ -15,7 +15,7 @@
 #include "../support/fake_front.h"
 #include "../support/fake_worker.h"
 #include "broker/broker.h"
-#include "broker/engine/engine.h"
+#include "broker/engine/engines/engines.h"
 #include "broker/metrics/metrics.h"
 #include "broker/engine/record.h"
 #include "core/bytes.h"

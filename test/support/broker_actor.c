@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include "broker/engine/engines/engines.h"
 
 enum { PAYLOAD = 2000 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/engine/engines/engines.h"
 #include "core/mem.h"
 
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "broker/engine/engines/engines.h"
 #include "core/mem.h"
 
 static struct sq_list waiting = {&waiting, &waiting};

@@ -6,6 +6,7 @@
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
 #include "../support/temp_dir.h"
+#include "broker/engine/engines/engines.h"
 #include "broker/engine/record.h"
 
 #define ASSURED ((const char *const[]){"sqmqos-qos", "3", NULL})

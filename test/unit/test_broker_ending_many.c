@@ -5,6 +5,7 @@
 
 #include "../support/broker_world.h"
 #include "../support/temp_dir.h"
+#include "broker/engine/engines/engines.h"
 
 /* Their names twice are above a journal's largest entry. */
 enum { SHARES = 560, NAME = 65000, FILTER_MAX = 65535, SPACE = 60, ADDED_MAX = 2048 };

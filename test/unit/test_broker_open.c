@@ -2,6 +2,7 @@
  * share of memory and by what is free, whatever credit its sidecar gives. */
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
+#include "broker/engine/engines/engines.h"
 #include "broker/session/demand.h"
 #include "broker/shard/shard.h"
 #include "broker/shard/tenant.h"

@@ -5,6 +5,7 @@
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
 #include "../support/temp_dir.h"
+#include "broker/engine/engines/engines.h"
 #include "broker/engine/record.h"
 
 enum { GRACE_MS = 30000 };

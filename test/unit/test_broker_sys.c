@@ -4,6 +4,7 @@
 
 #include "../support/broker_world.h"
 #include "../support/stored_engine.h"
+#include "broker/engine/engines/engines.h"
 #include "broker/shard/tenant.h"
 
 enum { TOPICS = 24, INTERVAL_MS = 10000 };

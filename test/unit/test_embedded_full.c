@@ -7,6 +7,7 @@
 
 #include "../support/fake_worker.h"
 #include "../support/temp_dir.h"
+#include "broker/engine/engines/engines.h"
 #include "broker/engine/queue/queue.h"
 #include "broker/metrics/metrics.h"
 #include "broker/engine/record.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../support/fake_worker.h"
+#include "broker/engine/memory/memory.h"
 #include "broker/metrics/metrics.h"
 #include "broker/publish/route_message.h"
 #include "broker/shard/source.h"

@@ -1,5 +1,8 @@
-/* What a transaction is built of: puts, settlements, records, and its bounds. */
-#include "broker/engine/embedded/embedded.h"
+#include "broker/engine/embedded/build.h"
+
+#include "broker/engine/embedded/oplog.h"
+#include "broker/engine/queue/queue.h"
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/wallclock.h"
 
@@ -13,14 +16,14 @@ enum {
 /* Gives the item a message of its own, the same as that of the put before where it
  * is the same message: it may wait for long, and would keep its whole batch. */
 static void
-put_own(struct sq_txn *txn, struct sq_item *item, bool same)
+put_own(struct sq_build *b, struct sq_item *item, bool same)
 {
 	const struct sq_put *before;
 	struct sq_msg own;
 
 	if (same) {
-		before = (const struct sq_put *)(void *)(sq_buf_data(&txn->ops) +
-		    sq_buf_len(&txn->ops) - sizeof *before);
+		before = (const struct sq_put *)(void *)(sq_buf_data(&b->puts) +
+		    sq_buf_len(&b->puts) - sizeof *before);
 		own = sq_msg_ref(before->item.msg);
 	} else {
 		own = sq_msg_clone(&item->msg);
@@ -31,42 +34,47 @@ put_own(struct sq_txn *txn, struct sq_item *item, bool same)
 
 /* When the item expires, as wall-clock: the same in all puts of a message, which have it once. */
 static uint64_t
-put_expires_ms(struct sq_txn *txn, const struct sq_item *item)
+put_expires_ms(struct sq_build *b, const struct sq_item *item)
 {
 	if (item->expires_ms == 0)
 		return 0;
-	if (txn->wall_ahead == 0)
-		txn->wall_ahead = sq_wallclock_ahead(sq_clock_ms());
-	return item->expires_ms + (uint64_t)txn->wall_ahead;
+	if (b->wall_ahead == 0)
+		b->wall_ahead = sq_wallclock_ahead(sq_clock_ms());
+	return item->expires_ms + (uint64_t)b->wall_ahead;
+}
+
+uint64_t
+sq_build_bytes(const struct sq_txn *txn)
+{
+	return sq_buf_len(&sq_build_of(txn)->log);
 }
 
 static uint64_t
-txn_items(const struct sq_txn *txn)
+build_items(const struct sq_build *b)
 {
-	return sq_buf_len(&txn->ops) / sizeof(struct sq_put);
+	return sq_buf_len(&b->puts) / sizeof(struct sq_put);
 }
 
 bool
-sq_embedded_txn_room(const struct sq_txn *txn, uint64_t items, uint64_t bytes)
+sq_build_room(
+    const struct sq_txn *txn, const struct sq_build_limits *most, uint64_t items, uint64_t bytes)
 {
-	const struct sq_embedded *e = sq_embedded_of(txn->engine);
-
-	return txn_items(txn) + items <= e->cfg.txn_items &&
-	    sq_buf_len(&txn->log) + SQ_OPLOG_MESSAGE + items * SQ_OPLOG_OP + bytes <=
-	    e->cfg.txn_bytes;
+	return build_items(sq_build_of(txn)) + items <= most->items &&
+	    sq_build_bytes(txn) + SQ_OPLOG_MESSAGE + items * SQ_OPLOG_OP + bytes <= most->bytes;
 }
 
 int
-sq_embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
+sq_build_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 {
+	struct sq_build *b = sq_build_of(txn);
 	struct sq_put put;
 	int err;
 
-	if (sq_buf_len(&txn->log) + sq_image_size(item->msg.image) > END_BYTES ||
-	    txn_items(txn) >= END_ITEMS) { /* nobody has asked for room */
+	if (sq_buf_len(&b->log) + sq_image_size(item->msg.image) > END_BYTES ||
+	    build_items(b) >= END_ITEMS) { /* nobody has asked for room */
 		SQ_ERROR(
 		    "store", "a transaction is too large: a message for %s is lost", q->cfg.name);
-		sq_metric_add(&sq_embedded_of(q->engine)->metrics, SQ_M_DROPPED_FULL, 1);
+		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
 		sq_item_fini(item);
 		return SQ_ENOMEM;
 	}
@@ -78,17 +86,17 @@ sq_embedded_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 		sq_queue_arrive(q, item);
 		return SQ_OK;
 	}
-	put_own(txn, item,
-	    !sq_oplog_message(&txn->log, &txn->last_message, item, put_expires_ms(txn, item)));
-	sq_oplog_put(&txn->log, q->id, item);
-	txn->pressing = true;
+	put_own(
+	    b, item, !sq_oplog_message(&b->log, &b->last_message, item, put_expires_ms(b, item)));
+	sq_oplog_put(&b->log, q->id, item);
+	b->pressing = true;
 	put = (struct sq_put){sq_queue_ref(q), *item};
-	sq_buf_append(&txn->ops, &put, sizeof put);
+	sq_buf_append(&b->puts, &put, sizeof put);
 	return SQ_OK;
 }
 
 bool
-sq_embedded_pass(struct sq_txn *txn, struct sq_consumer *c, struct sq_item *item)
+sq_build_pass(struct sq_txn *txn, struct sq_consumer *c, struct sq_item *item)
 {
 	(void)txn;
 	item->stored = false;
@@ -99,13 +107,13 @@ static void
 settle_gone(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 {
 	if (item->stored)
-		sq_oplog_settle(&txn->log, q->id, item->seq);
+		sq_oplog_settle(&sq_build_of(txn)->log, q->id, item->seq);
 	if (item->qos > 0)
 		sq_queue_settled(q, item);
 }
 
 void
-sq_embedded_settle(
+sq_build_settle(
     struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
 {
 	switch (how) {
@@ -128,7 +136,7 @@ sq_embedded_settle(
 			return;
 		}
 		if (item->stored)
-			sq_oplog_attempts(&txn->log, q->id, item->seq, item->attempts);
+			sq_oplog_attempts(&sq_build_of(txn)->log, q->id, item->seq, item->attempts);
 		break;
 	case SQ_UNTRIED:
 		break;
@@ -137,14 +145,54 @@ sq_embedded_settle(
 }
 
 void
-sq_embedded_record(struct sq_txn *txn, const struct sq_record_key *key, struct sq_bytes value)
+sq_build_record(struct sq_txn *txn, const struct sq_record_key *key, struct sq_bytes value)
 {
-	txn->pressing = true;
-	sq_oplog_record(&txn->log, key, value);
+	struct sq_build *b = sq_build_of(txn);
+
+	b->pressing = true;
+	sq_oplog_record(&b->log, key, value);
+}
+
+void
+sq_build_queue_open(struct sq_txn *txn, uint64_t queue, const char *name)
+{
+	struct sq_build *b = sq_build_of(txn);
+
+	b->pressing = true;
+	sq_oplog_queue_open(&b->log, queue, name);
+}
+
+void
+sq_build_queue_delete(struct sq_txn *txn, uint64_t queue)
+{
+	struct sq_build *b = sq_build_of(txn);
+
+	b->pressing = true;
+	sq_oplog_queue_delete(&b->log, queue);
 }
 
 bool
-sq_embedded_is_durable(const struct sq_txn *txn)
+sq_build_is_durable(const struct sq_txn *txn)
 {
-	return sq_buf_len(&txn->log) > 0;
+	return sq_build_bytes(txn) > 0;
+}
+
+struct sq_log_entry *
+sq_build_entry(struct sq_txn *txn)
+{
+	struct sq_build *b = sq_build_of(txn);
+
+	/* A settlement that is lost is a delivery once more: nobody waits for its sync. */
+	b->entry.patient = !b->pressing;
+	b->entry.data = (struct sq_bytes){sq_buf_data(&b->log), sq_buf_len(&b->log)};
+	return &b->entry;
+}
+
+void
+sq_build_fini(struct sq_txn *txn)
+{
+	struct sq_build *b = sq_build_of(txn);
+
+	sq_buf_fini(&b->log);
+	sq_buf_fini(&b->puts);
 }

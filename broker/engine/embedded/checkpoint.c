@@ -1,10 +1,14 @@
-/* Writes what is still alive of the journal into the tables, so that segments
- * become free; on a thread of its own, in chunks, no faster than is needed. */
+#include "broker/engine/embedded/checkpoint.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "broker/engine/embedded/embedded.h"
+#include "broker/engine/queue/queue.h"
+#include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/fault.h"
 #include "core/mem.h"
@@ -26,8 +30,11 @@ enum {
 };
 
 struct sq_checkpoint {
-	struct sq_embedded *engine;
+	struct sq_checkpoint_cfg cfg;
+	struct sq_metrics metrics;
+	bool started;
 	pthread_t thread;
+	atomic_uint_fast64_t rate; /* see sq_checkpoint_rate() */
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stop;
@@ -73,7 +80,7 @@ checkpoint_untouch(struct sq_checkpoint *c, bool written)
 static int
 write_items(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 {
-	struct sq_table *t = c->engine->table;
+	struct sq_table *t = c->cfg.table;
 	int err = SQ_OK;
 
 	for (size_t i = 0; i < chunk->n_items && err == SQ_OK; i++) {
@@ -104,8 +111,8 @@ write_items(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 static int
 write_change(struct sq_checkpoint *c, const struct sq_delta_change *ch)
 {
-	struct sq_table *t = c->engine->table;
-	struct sq_kept_queue *q = sq_delta_queue(c->engine->delta, ch->queue);
+	struct sq_table *t = c->cfg.table;
+	struct sq_kept_queue *q = sq_delta_queue(c->cfg.delta, ch->queue);
 	uint64_t bytes;
 	int err;
 
@@ -138,7 +145,7 @@ write_changes(struct sq_checkpoint *c, const struct sq_list *changes)
 static int
 write_rest(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 {
-	struct sq_table *t = c->engine->table;
+	struct sq_table *t = c->cfg.table;
 	int err = write_changes(c, &chunk->deferred);
 
 	if (err == SQ_OK)
@@ -158,7 +165,7 @@ write_rest(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 static int
 write_queues(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 {
-	struct sq_table *t = c->engine->table;
+	struct sq_table *t = c->cfg.table;
 	int err = SQ_OK;
 
 	for (size_t i = 0; i < chunk->n_queues && err == SQ_OK; i++) {
@@ -171,8 +178,7 @@ write_queues(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 	}
 	for (size_t i = 0; i < c->n_touched && err == SQ_OK; i++) {
 		struct sq_kept_queue *q = c->touched[i];
-		struct sq_table_queue row = {
-		    q->id, q->n, q->bytes, sq_delta_name(c->engine->delta, q)};
+		struct sq_table_queue row = {q->id, q->n, q->bytes, sq_delta_name(c->cfg.delta, q)};
 
 		err = sq_table_put_queue(t, &row);
 	}
@@ -182,7 +188,7 @@ write_queues(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 static int
 checkpoint_write(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 {
-	struct sq_table *t = c->engine->table;
+	struct sq_table *t = c->cfg.table;
 	int err = sq_table_begin(t);
 
 	if (err != SQ_OK)
@@ -215,8 +221,8 @@ checkpoint_failed(struct sq_checkpoint *c, int err)
 		c->tight = 0;
 	else
 		c->tight = c->tight == 0 ? TIGHT_OPS : c->tight / TIGHT_PART;
-	snprintf(text, sizeof text, "tables: %s", sq_table_error(c->engine->table));
-	sq_health_note(c->engine, err == SQ_EINVAL ? SQ_HEALTH_DAMAGE : SQ_HEALTH_TABLES, text);
+	snprintf(text, sizeof text, "tables: %s", sq_table_error(c->cfg.table));
+	sq_health_note(c->cfg.health, err == SQ_EINVAL ? SQ_HEALTH_DAMAGE : SQ_HEALTH_TABLES, text);
 }
 
 /* Where the last chunk found no room, what makes some comes first, and as long as there is
@@ -224,72 +230,53 @@ checkpoint_failed(struct sq_checkpoint *c, int err)
 static void
 checkpoint_take(struct sq_checkpoint *c, struct sq_chunk *chunk)
 {
-	struct sq_embedded *e = c->engine;
-
 	if (c->tight == 0)
-		sq_delta_take(e->delta, CHUNK_BYTES, CHUNK_OPS, chunk);
+		sq_delta_take(c->cfg.delta, CHUNK_BYTES, CHUNK_OPS, chunk);
 	else
 		c->ended = sq_delta_take_ends(
-		    e->delta, sq_table_meta(e->table).lsn, c->tight, chunk);
-}
-
-/* What it has written may leave memory. */
-static void
-checkpoint_page_out(struct sq_embedded *e)
-{
-	pthread_mutex_lock(&e->queues_lock);
-	SQ_LIST_FOR_EACH(q, &e->queues, struct sq_queue, paged)
-		sq_queue_page_out(q);
-	pthread_mutex_unlock(&e->queues_lock);
-	sq_embedded_check_room(e);
+		    c->cfg.delta, sq_table_meta(c->cfg.table).lsn, c->tight, chunk);
 }
 
 /* Writes one chunk; false when that failed. */
 static bool
 checkpoint_chunk(struct sq_checkpoint *c)
 {
-	struct sq_embedded *e = c->engine;
 	struct sq_chunk chunk;
 	int err;
 
 	checkpoint_take(c, &chunk);
 	err = checkpoint_write(c, &chunk);
 	checkpoint_untouch(c, err == SQ_OK);
-	if (err == SQ_OK) {
-		atomic_store_explicit(
-		    &e->store.clean, sq_seq(chunk.lsn + 1, 0), memory_order_release);
-		sq_log_release(e->log, chunk.lsn);
-	}
-	sq_delta_give_back(e->delta, &chunk, err == SQ_OK);
+	sq_delta_give_back(c->cfg.delta, &chunk, err == SQ_OK);
 	if (err != SQ_OK) {
 		checkpoint_failed(c, err);
 		return false;
 	}
 	if (c->tight == 0) {
 		c->failed = false;
-		sq_health_note(e, SQ_HEALTH_TABLES, NULL);
+		sq_health_note(c->cfg.health, SQ_HEALTH_TABLES, NULL);
 	} else if (!c->ended) {
 		c->tight = 0;
 	} else if (c->tight < TIGHT_OPS) {
 		c->tight *= TIGHT_PART; /* until it does not fit again */
 	}
-	sq_metric_add(&e->metrics, SQ_M_STORE_CHECKPOINTS, 1);
-	sq_metric_set(&e->metrics, SQ_M_STORE_TABLE_BYTES, (int64_t)sq_table_used(e->table));
-	checkpoint_page_out(e);
+	sq_metric_add(&c->metrics, SQ_M_STORE_CHECKPOINTS, 1);
+	sq_metric_set(&c->metrics, SQ_M_STORE_TABLE_BYTES, (int64_t)sq_table_used(c->cfg.table));
+	c->cfg.after(c->cfg.owner, chunk.lsn);
 	return true;
 }
 
 static bool
 checkpoint_due(struct sq_checkpoint *c)
 {
-	uint64_t max, used = sq_log_used(c->engine->log, &max);
+	uint64_t max, used = sq_log_used(c->cfg.log, &max);
 	uint64_t bytes;
 	size_t n_changes;
 
-	sq_metric_set(&c->engine->metrics, SQ_M_STORE_JOURNAL_BYTES, (int64_t)used);
-	bytes = sq_delta_bytes(c->engine->delta, &n_changes);
+	sq_metric_set(&c->metrics, SQ_M_STORE_JOURNAL_BYTES, (int64_t)used);
+	bytes = sq_delta_bytes(c->cfg.delta, &n_changes);
 	/* Settlements make room, and what is written needs less than was feared. */
-	if (atomic_load(&c->engine->no_room) && (n_changes > 0 || bytes > 0))
+	if (sq_health_full(c->cfg.health) && (n_changes > 0 || bytes > 0))
 		return true;
 	/* What is in the tables needs no memory any more. */
 	if (sq_memory_level() >= SQ_MEMORY_PACED && (n_changes > 0 || bytes > 0))
@@ -302,7 +289,7 @@ checkpoint_due(struct sq_checkpoint *c)
 static bool
 checkpoint_hurries(const struct sq_checkpoint *c)
 {
-	uint64_t max, used = sq_log_used(c->engine->log, &max);
+	uint64_t max, used = sq_log_used(c->cfg.log, &max);
 
 	return used > max / 2 || sq_memory_level() >= SQ_MEMORY_PACED;
 }
@@ -329,16 +316,16 @@ checkpoint_wait(struct sq_checkpoint *c, uint64_t ms)
 static uint64_t
 checkpoint_turn(struct sq_checkpoint *c)
 {
-	uint64_t max, before = sq_log_used(c->engine->log, &max);
+	uint64_t max, before = sq_log_used(c->cfg.log, &max);
 	uint64_t begin = sq_clock_ms(), took, after, freed, rate;
 
 	if (!checkpoint_chunk(c))
 		return RETRY_MS;
 	took = sq_clock_ms() - begin;
-	after = sq_log_used(c->engine->log, &max);
+	after = sq_log_used(c->cfg.log, &max);
 	freed = before > after ? before - after : CHUNK_BYTES;
-	rate = atomic_load(&c->engine->rate);
-	atomic_store(&c->engine->rate, (rate * 7 + freed * 1000 / (took + 1)) / 8);
+	rate = atomic_load(&c->rate);
+	atomic_store(&c->rate, (rate * 7 + freed * 1000 / (took + 1)) / 8);
 	return checkpoint_hurries(c) ? 0 : took;
 }
 
@@ -347,7 +334,7 @@ static uint64_t
 checkpoint_idle(struct sq_checkpoint *c)
 {
 	if (sq_memory_level() >= SQ_MEMORY_FILLED)
-		checkpoint_page_out(c->engine);
+		c->cfg.after(c->cfg.owner, sq_table_meta(c->cfg.table).lsn);
 	return POLL_MS;
 }
 
@@ -364,7 +351,7 @@ checkpoint_main(void *arg)
 		if (c->stop)
 			break;
 		pthread_mutex_unlock(&c->lock);
-		sq_embedded_check_stall(c->engine);
+		sq_health_tick(c->cfg.health);
 		wait_ms = checkpoint_due(c) ? checkpoint_turn(c) : checkpoint_idle(c);
 		pthread_mutex_lock(&c->lock);
 	}
@@ -373,35 +360,57 @@ checkpoint_main(void *arg)
 }
 
 struct sq_checkpoint *
-sq_checkpoint_start(struct sq_embedded *e)
+sq_checkpoint_new(const struct sq_checkpoint_cfg *cfg)
 {
 	struct sq_checkpoint *c = sq_xcalloc(1, sizeof *c);
 	pthread_condattr_t attr;
 
-	c->engine = e;
-	atomic_store(&e->rate, RATE_FIRST);
+	c->cfg = *cfg;
+	c->metrics = *cfg->metrics;
+	atomic_init(&c->rate, RATE_FIRST);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&c->wake, &attr);
 	pthread_condattr_destroy(&attr);
-	sq_thread_start(&c->thread, checkpoint_main, c);
 	return c;
 }
 
 void
-sq_checkpoint_stop(struct sq_checkpoint **cp)
+sq_checkpoint_start(struct sq_checkpoint *c)
+{
+	c->started = true;
+	sq_thread_start(&c->thread, checkpoint_main, c);
+}
+
+uint64_t
+sq_checkpoint_rate(const struct sq_checkpoint *c)
+{
+	return atomic_load(&c->rate);
+}
+
+void
+sq_checkpoint_stop(struct sq_checkpoint *c)
+{
+	if (c == NULL || !c->started)
+		return;
+	c->started = false;
+	pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+}
+
+void
+sq_checkpoint_free(struct sq_checkpoint **cp)
 {
 	struct sq_checkpoint *c = *cp;
 
 	*cp = NULL;
 	if (c == NULL)
 		return;
-	pthread_mutex_lock(&c->lock);
-	c->stop = true;
-	pthread_cond_signal(&c->wake);
-	pthread_mutex_unlock(&c->lock);
-	pthread_join(c->thread, NULL);
+	assert(!c->started);
 	pthread_cond_destroy(&c->wake);
 	pthread_mutex_destroy(&c->lock);
 	free(c->touched);

@@ -1,12 +1,39 @@
+/* Structure:
+ *
+ *   commit() --> log --applied()--> delta --checkpoint--> tables
+ *                         |                                 |
+ *                         +--> queues <--------pager--------+
+ *
+ *   build       a transaction before its commit
+ *   log         store/log.h: makes entries durable
+ *   delta       durable, and not in the tables yet
+ *   checkpoint  writes the delta into the tables, and says how far
+ *   pager       reads items that queues have in the tables only
+ *   health      why nothing can be made durable or read
+ *
+ * This file alone knows all of them.  Threads: the workers, the log's, the checkpoint's and the
+ * pager's. */
 #include "broker/engine/embedded/embedded.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "core/log.h"
+#include "broker/engine/embedded/build.h"
+#include "broker/engine/embedded/checkpoint.h"
+#include "broker/engine/embedded/delta.h"
+#include "broker/engine/embedded/health.h"
+#include "broker/engine/embedded/item.h"
+#include "broker/engine/embedded/oplog.h"
+#include "broker/engine/embedded/pager.h"
+#include "broker/engine/embedded/table.h"
+#include "broker/engine/queue/queue.h"
+#include "broker/metrics/metrics.h"
+#include "core/clock.h"
 #include "core/mem.h"
+#include "core/wallclock.h"
 #include "store/dir.h"
 #include "store/journal/log_file.h"
 
@@ -20,16 +47,42 @@ enum {
 	TXN_ITEMS = 1 << (SQ_SEQ_BITS - 1),
 };
 
+struct embedded {
+	struct sq_engine engine;
+	struct sq_engine_cfg cfg;
+	struct sq_build_limits limits;
+	struct sq_metrics metrics;
+	int lock; /* of the directory */
+	struct sq_table *table;
+	struct sq_log *log;
+	struct sq_delta *delta;
+	struct sq_health *health;
+	struct sq_checkpoint *checkpoint;
+	struct sq_pager *pager;
+	struct sq_queue_store store;
+	bool started; /* ready() was called */
+	atomic_uint_fast64_t next_queue;
+	pthread_mutex_t queues_lock; /* before a queue's lock */
+	struct sq_list queues;       /* the durable ones, by 'paged' */
+};
+
+static struct embedded *
+embedded_of(const struct sq_engine *e)
+{
+	return SQ_CONTAINER_OF((struct sq_engine *)(uintptr_t)e, struct embedded, engine);
+}
+
 /* Commits. */
 
 static void
-committed_txn(struct sq_embedded *e, struct sq_txn *txn, uint64_t lsn, uint32_t *puts)
+committed_txn(struct embedded *e, struct sq_txn *txn, uint64_t lsn, uint32_t *puts)
 {
-	struct sq_put *put = (struct sq_put *)(void *)sq_buf_data(&txn->ops);
 	struct sq_oplog_reader r;
 	const struct sq_op_view *op;
+	size_t n;
+	struct sq_put *put = sq_build_puts(txn, &n);
 
-	sq_oplog_read(&r, txn->entry.data);
+	sq_oplog_read(&r, sq_build_of(txn)->entry.data);
 	while ((op = sq_oplog_next(&r)) != NULL) {
 		if (op->kind != SQ_OP_PUT) {
 			sq_delta_apply(e->delta, op);
@@ -48,8 +101,7 @@ txn_run(struct sq_task *t)
 {
 	struct sq_txn *txn = SQ_CONTAINER_OF(t, struct sq_txn, task);
 
-	sq_buf_fini(&txn->log);
-	sq_buf_fini(&txn->ops);
+	sq_build_fini(txn);
 	txn->done(txn, SQ_OK);
 }
 
@@ -57,8 +109,8 @@ txn_run(struct sq_task *t)
 static void
 committed_show(struct sq_txn *txn)
 {
-	struct sq_put *put = (struct sq_put *)(void *)sq_buf_data(&txn->ops);
-	size_t n = sq_buf_len(&txn->ops) / sizeof *put;
+	size_t n;
+	struct sq_put *put = sq_build_puts(txn, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		sq_queue_arrive(put[i].queue, &put[i].item);
@@ -73,43 +125,53 @@ committed_show(struct sq_txn *txn)
 /* Slows commits to what checkpoints can free, when the journal fills up: those who
  * publish are slower then, and nobody stalls at its end. */
 static void
-committed_throttle(struct sq_embedded *e, uint64_t bytes)
+committed_throttle(struct embedded *e, uint64_t bytes)
 {
 	uint64_t max, used = sq_log_used(e->log, &max), us;
 	struct timespec pause = {0};
 
 	if (used <= max / THROTTLE_PART)
 		return;
-	us = bytes * 1000000 / (atomic_load(&e->rate) + 1);
+	us = bytes * 1000000 / (sq_checkpoint_rate(e->checkpoint) + 1);
 	us = us * (used - max / THROTTLE_PART) / (max / THROTTLE_PART);
 	pause.tv_nsec = (long)(us < THROTTLE_MAX_US ? us : THROTTLE_MAX_US) * 1000;
 	nanosleep(&pause, NULL);
 }
 
+/* The delta needs room in the tables as well, at worst twice its size. */
 static void
-embedded_committed(struct sq_embedded *e, uint64_t lsn, struct sq_list *entries)
+embedded_check_room(struct embedded *e)
+{
+	size_t n_changes;
+
+	sq_health_used(
+	    e->health, sq_table_used(e->table) + 2 * sq_delta_bytes(e->delta, &n_changes));
+}
+
+static void
+embedded_committed(struct embedded *e, uint64_t lsn, struct sq_list *entries)
 {
 	uint32_t puts = 0;
 	uint64_t bytes = 0;
 
 	sq_delta_begin(e->delta, lsn);
 	SQ_LIST_FOR_EACH(entry, entries, struct sq_log_entry, node)
-		committed_txn(e, SQ_CONTAINER_OF(entry, struct sq_txn, entry), lsn, &puts);
+		committed_txn(e, sq_build_txn(entry), lsn, &puts);
 	sq_delta_end(e->delta);
 	SQ_LIST_FOR_EACH_SAFE(entry, entries, struct sq_log_entry, node) {
 		sq_list_remove(&entry->node);
 		bytes += entry->data.len;
-		committed_show(SQ_CONTAINER_OF(entry, struct sq_txn, entry));
+		committed_show(sq_build_txn(entry));
 	}
 	sq_metric_add(&e->metrics, SQ_M_STORE_COMMITS, 1);
-	sq_embedded_check_room(e);
+	embedded_check_room(e);
 	committed_throttle(e, bytes);
 }
 
 static int
 embedded_applied(void *owner, uint64_t lsn, struct sq_bytes data, struct sq_list *entries)
 {
-	struct sq_embedded *e = owner;
+	struct embedded *e = owner;
 
 	if (entries == NULL)
 		return sq_delta_replay(e->delta, lsn, data);
@@ -134,7 +196,7 @@ commit_unsafely(struct sq_txn *txn)
 	*own = *txn;
 	own->worker = NULL;
 	own->done = own_done;
-	txn->log = txn->ops = (struct sq_buf){0};
+	*sq_build_of(txn) = (struct sq_build){0};
 	sq_worker_post(txn->worker, &txn->task);
 	return own;
 }
@@ -144,23 +206,20 @@ static void
 embedded_commit(struct sq_txn *txn)
 {
 	txn->task.run = txn_run;
-	if (sq_buf_len(&txn->log) == 0) {
+	if (!sq_build_is_durable(txn)) {
 		sq_worker_post(txn->worker, &txn->task);
 		return;
 	}
 #ifdef SQ_BROKEN_ACK
 	txn = commit_unsafely(txn);
 #endif
-	/* A settlement that is lost is a delivery once more: nobody waits for its sync. */
-	txn->entry.patient = !txn->pressing;
-	txn->entry.data = (struct sq_bytes){sq_buf_data(&txn->log), sq_buf_len(&txn->log)};
-	sq_log_append(sq_embedded_of(txn->engine)->log, &txn->entry);
+	sq_log_append(embedded_of(txn->engine)->log, sq_build_entry(txn));
 }
 
 /* Queues. */
 
 static void
-queue_restore(struct sq_embedded *e, struct sq_queue *q, struct sq_kept_queue *kept)
+queue_restore(struct embedded *e, struct sq_queue *q, struct sq_kept_queue *kept)
 {
 	struct sq_gap gap = {
 	    .to = atomic_load(&e->store.clean) - 1,
@@ -174,7 +233,7 @@ queue_restore(struct sq_embedded *e, struct sq_queue *q, struct sq_kept_queue *k
 	for (uint32_t i = 0; i < kept->restored.n; i++) {
 		struct sq_item *item = &kept->restored.v[i]; /* pushed to an empty ring */
 
-		item->expires_ms = sq_embedded_mono(item->expires_ms);
+		item->expires_ms = sq_wallclock_to_mono(item->expires_ms, sq_clock_ms());
 	}
 	kept->skip = NULL;
 	kept->n_skip = 0;
@@ -183,7 +242,7 @@ queue_restore(struct sq_embedded *e, struct sq_queue *q, struct sq_kept_queue *k
 
 /* Makes a queue in the store; at a start perhaps without its owner's transaction. */
 static void
-queue_make(struct sq_embedded *e, struct sq_queue *q, struct sq_txn *txn)
+queue_make(struct embedded *e, struct sq_queue *q, struct sq_txn *txn)
 {
 	struct sq_txn *own = NULL;
 
@@ -194,8 +253,7 @@ queue_make(struct sq_embedded *e, struct sq_queue *q, struct sq_txn *txn)
 		own->done = own_done;
 		sq_delta_make(e->delta, q->id, q->cfg.name);
 	}
-	txn->pressing = true;
-	sq_oplog_queue_open(&txn->log, q->id, q->cfg.name);
+	sq_build_queue_open(txn, q->id, q->cfg.name);
 	if (own != NULL)
 		embedded_commit(own);
 }
@@ -203,7 +261,7 @@ queue_make(struct sq_embedded *e, struct sq_queue *q, struct sq_txn *txn)
 static struct sq_queue *
 embedded_queue_open(struct sq_engine *engine, struct sq_txn *txn, const struct sq_queue_cfg *cfg)
 {
-	struct sq_embedded *e = sq_embedded_of(engine);
+	struct embedded *e = embedded_of(engine);
 	struct sq_queue *q = sq_queue_new(engine, &e->store, &e->metrics, cfg);
 	struct sq_kept_queue *kept = NULL;
 
@@ -226,7 +284,7 @@ embedded_queue_open(struct sq_engine *engine, struct sq_txn *txn, const struct s
 static void
 embedded_queue_close(struct sq_queue *q)
 {
-	struct sq_embedded *e = sq_embedded_of(q->engine);
+	struct embedded *e = embedded_of(q->engine);
 
 	pthread_mutex_lock(&e->queues_lock);
 	sq_list_remove(&q->paged);
@@ -237,10 +295,8 @@ embedded_queue_close(struct sq_queue *q)
 static void
 embedded_queue_delete(struct sq_txn *txn, struct sq_queue *q)
 {
-	if (q->id != 0) {
-		txn->pressing = true;
-		sq_oplog_queue_delete(&txn->log, q->id);
-	}
+	if (q->id != 0)
+		sq_build_queue_delete(txn, q->id);
 	embedded_queue_close(q);
 }
 
@@ -250,15 +306,13 @@ static int
 embedded_load(struct sq_engine *engine, uint8_t kind,
     void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg)
 {
-	return sq_delta_records(sq_embedded_of(engine)->delta, kind, fn, arg);
+	return sq_delta_records(embedded_of(engine)->delta, kind, fn, arg);
 }
 
 static const char *
 embedded_load_error(const struct sq_engine *engine)
 {
-	const struct sq_embedded *e = SQ_CONTAINER_OF(engine, const struct sq_embedded, engine);
-
-	return sq_table_error(e->table);
+	return sq_table_error(embedded_of(engine)->table);
 }
 
 struct claim {
@@ -271,15 +325,15 @@ claim_item(void *arg, const struct sq_table_item *stored)
 {
 	struct claim *c = arg;
 
-	c->good = sq_embedded_item_good(stored);
+	c->good = sq_table_item_good(stored);
 	if (c->good)
-		*c->out = sq_embedded_item(stored);
+		*c->out = sq_item_from_table(stored);
 }
 
 static int
 embedded_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
 {
-	struct sq_embedded *e = sq_embedded_of(q->engine);
+	struct embedded *e = embedded_of(q->engine);
 	struct claim c = {.out = out};
 	int err;
 
@@ -287,7 +341,7 @@ embedded_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
 		return SQ_OK;
 	if (sq_queue_skips(q, seq))
 		return SQ_ENOTFOUND;
-	err = sq_pager_item(e, q->id, seq, claim_item, &c);
+	err = sq_pager_item(e->pager, q->id, seq, claim_item, &c);
 	if (err == SQ_OK && !c.good)
 		err = SQ_EINVAL;
 	if (err == SQ_OK)
@@ -300,22 +354,22 @@ unopened_delete(void *arg, struct sq_kept_queue *kept)
 {
 	struct sq_txn *txn = arg;
 
-	sq_oplog_queue_delete(&txn->log, kept->id);
+	sq_build_queue_delete(txn, kept->id);
 }
 
 static void
 embedded_ready(struct sq_engine *engine)
 {
-	struct sq_embedded *e = sq_embedded_of(engine);
+	struct embedded *e = embedded_of(engine);
 	struct sq_txn *txn = sq_xcalloc(1, sizeof *txn);
 
 	txn->engine = engine;
 	txn->done = own_done;
 	sq_delta_unopened(e->delta, unopened_delete, txn);
 	e->started = true;
-	sq_embedded_check_room(e);
-	e->checkpoint = sq_checkpoint_start(e);
-	if (sq_embedded_is_durable(txn))
+	embedded_check_room(e);
+	sq_checkpoint_start(e->checkpoint);
+	if (sq_build_is_durable(txn))
 		embedded_commit(txn);
 	else
 		free(txn);
@@ -325,14 +379,22 @@ embedded_ready(struct sq_engine *engine)
 static void
 embedded_role(void *owner, enum sq_log_role role, uint64_t epoch, struct sq_list *back)
 {
-	struct sq_embedded *e = owner;
+	struct embedded *e = owner;
 
 	assert(role == SQ_LOG_OWNS && back == NULL);
 	e->engine.boot = (uint32_t)epoch;
 }
 
+static void
+embedded_log_stalled(void *owner, const char *why)
+{
+	struct embedded *e = owner;
+
+	sq_health_stalled(e->health, why);
+}
+
 static int
-embedded_open_log(struct sq_embedded *e, struct sq_buf *err)
+embedded_open_log(struct embedded *e, struct sq_buf *err)
 {
 	struct sq_table_meta meta = sq_table_meta(e->table);
 	uint64_t segment = e->cfg.journal_bytes / SEGMENTS;
@@ -350,7 +412,7 @@ embedded_open_log(struct sq_embedded *e, struct sq_buf *err)
 		},
 	    .applied = embedded_applied,
 	    .role = embedded_role,
-	    .stalled = sq_embedded_stalled,
+	    .stalled = embedded_log_stalled,
 	    .owner = e,
 	};
 	int rc = sq_log_open(&e->log, &sq_log_file, &cfg, err);
@@ -360,9 +422,50 @@ embedded_open_log(struct sq_embedded *e, struct sq_buf *err)
 	return rc;
 }
 
+/* A checkpoint's 'after': its records may leave the log, and its items memory. */
+static void
+embedded_written(void *owner, uint64_t lsn)
+{
+	struct embedded *e = owner;
+
+	atomic_store_explicit(&e->store.clean, sq_seq(lsn + 1, 0), memory_order_release);
+	sq_log_release(e->log, lsn);
+	pthread_mutex_lock(&e->queues_lock);
+	SQ_LIST_FOR_EACH(q, &e->queues, struct sq_queue, paged)
+		sq_queue_page_out(q);
+	pthread_mutex_unlock(&e->queues_lock);
+	embedded_check_room(e);
+}
+
+static void
+embedded_page(struct sq_queue *q)
+{
+	sq_pager_want(embedded_of(q->engine)->pager, q);
+}
+
+/* The parts that need the log. */
+static void
+embedded_open_parts(struct embedded *e)
+{
+	const struct sq_pager_cfg pager = {
+	    .table = e->table, .health = e->health, .store = &e->store, .metrics = &e->metrics};
+	const struct sq_checkpoint_cfg checkpoint = {
+	    .table = e->table,
+	    .delta = e->delta,
+	    .log = e->log,
+	    .health = e->health,
+	    .metrics = &e->metrics,
+	    .after = embedded_written,
+	    .owner = e,
+	};
+
+	e->pager = sq_pager_new(&pager);
+	e->checkpoint = sq_checkpoint_new(&checkpoint);
+}
+
 /* Opens files and replays; SQ_OK, or an error with a line in 'err'. */
 static int
-embedded_start(struct sq_embedded *e, struct sq_buf *err)
+embedded_start(struct embedded *e, struct sq_buf *err)
 {
 	struct sq_table_meta meta;
 	int rc;
@@ -387,25 +490,23 @@ embedded_start(struct sq_embedded *e, struct sq_buf *err)
 		return rc;
 	sq_delta_replayed(e->delta);
 	atomic_init(&e->next_queue, sq_delta_last_queue(e->delta) + 1);
-	e->pager = sq_pager_start(e);
+	embedded_open_parts(e);
 	return SQ_OK;
 }
 
 static void
 embedded_close(struct sq_engine *engine)
 {
-	struct sq_embedded *e = sq_embedded_of(engine);
+	struct embedded *e = embedded_of(engine);
 
-	sq_checkpoint_stop(&e->checkpoint);
-	sq_log_close(&e->log);
-	sq_pager_stop(&e->pager);
+	sq_checkpoint_stop(e->checkpoint);
+	sq_log_close(&e->log); /* commits to its end, at the rate of checkpoints */
+	sq_checkpoint_free(&e->checkpoint);
+	sq_pager_free(&e->pager);
 	sq_delta_free(&e->delta);
 	sq_table_close(&e->table);
 	sq_store_unlock(&e->lock);
-	for (size_t i = 0; i < SQ_HEALTH_CAUSES; i++)
-		free(e->causes[i]);
-	free(e->stall);
-	pthread_mutex_destroy(&e->health_lock);
+	sq_health_free(&e->health);
 	pthread_mutex_destroy(&e->queues_lock);
 	free((void *)(uintptr_t)e->cfg.dir);
 	free(e);
@@ -414,21 +515,22 @@ embedded_close(struct sq_engine *engine)
 static struct sq_engine *
 embedded_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 {
-	struct sq_embedded *e = sq_xcalloc(1, sizeof *e);
+	struct embedded *e = sq_xcalloc(1, sizeof *e);
+	const struct sq_health_cfg health = {
+	    .max_bytes = cfg->max_bytes, .full = &e->store.full, .metrics = cfg->metrics};
 
 	e->engine.ops = &sq_engine_embedded;
 	e->cfg = *cfg;
 	e->cfg.dir = sq_xstrdup(cfg->dir);
-	if (e->cfg.txn_bytes == 0)
-		e->cfg.txn_bytes = TXN_BYTES;
-	if (e->cfg.txn_items == 0)
-		e->cfg.txn_items = TXN_ITEMS;
+	e->limits.bytes = cfg->txn_bytes != 0 ? cfg->txn_bytes : TXN_BYTES;
+	e->limits.items = cfg->txn_items != 0 ? cfg->txn_items : TXN_ITEMS;
 	e->metrics = *cfg->metrics;
+	e->health = sq_health_new(&health);
 	e->lock = -1;
 	pthread_mutex_init(&e->queues_lock, NULL);
-	pthread_mutex_init(&e->health_lock, NULL);
 	sq_list_init(&e->queues);
-	e->store.page = sq_pager_want;
+	e->store.page = embedded_page;
+	e->store.txn_bytes = sq_build_bytes;
 	e->store.cache = cfg->cache_bytes;
 	if (embedded_start(e, err) == SQ_OK)
 		return &e->engine;
@@ -436,14 +538,38 @@ embedded_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 	return NULL;
 }
 
+static bool
+embedded_healthy(struct sq_engine *engine, struct sq_buf *why)
+{
+	return sq_health_is_good(embedded_of(engine)->health, why);
+}
+
+static bool
+embedded_stalled(struct sq_engine *engine)
+{
+	return sq_health_stalls(embedded_of(engine)->health);
+}
+
+static bool
+embedded_full(const struct sq_engine *engine)
+{
+	return sq_health_full(embedded_of(engine)->health);
+}
+
+static bool
+embedded_txn_room(const struct sq_txn *txn, uint64_t items, uint64_t bytes)
+{
+	return sq_build_room(txn, &embedded_of(txn->engine)->limits, items, bytes);
+}
+
 const struct sq_engine_ops sq_engine_embedded = {
     .name = "embedded",
     .durable = true,
     .open = embedded_open,
     .close = embedded_close,
-    .healthy = sq_embedded_healthy,
-    .stalled = sq_embedded_stalls,
-    .full = sq_embedded_full,
+    .healthy = embedded_healthy,
+    .stalled = embedded_stalled,
+    .full = embedded_full,
     .start =
 	{
 	    .load = embedded_load,
@@ -467,12 +593,12 @@ const struct sq_engine_ops sq_engine_embedded = {
 	},
     .txn =
 	{
-	    .room = sq_embedded_txn_room,
-	    .put = sq_embedded_put,
-	    .pass = sq_embedded_pass,
-	    .settle = sq_embedded_settle,
-	    .record = sq_embedded_record,
-	    .is_durable = sq_embedded_is_durable,
+	    .room = embedded_txn_room,
+	    .put = sq_build_put,
+	    .pass = sq_build_pass,
+	    .settle = sq_build_settle,
+	    .record = sq_build_record,
+	    .is_durable = sq_build_is_durable,
 	    .commit = embedded_commit,
 	},
     .consumer =

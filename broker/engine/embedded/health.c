@@ -1,8 +1,10 @@
-/* Why nothing can be made durable, and who is told. */
+#include "broker/engine/embedded/health.h"
+
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "broker/engine/embedded/embedded.h"
+#include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -10,133 +12,169 @@
 enum {
 	TABLES_FULL_PERCENT = 80, /* puts are refused above; the tables can take 7/8 */
 	TABLES_ROOM_PERCENT = 75, /* and then until there is so much room */
-	STALL_MS = 1000,          /* a longer wait of the journal is trouble */
+	STALL_MS = 1000,          /* a longer wait of the log is a cause */
 };
 
-/* What waits in the journal needs room in the tables as well, at worst twice its size. */
-static bool
-health_no_room(struct sq_embedded *e)
-{
-	size_t n_changes;
-	uint64_t used = sq_table_used(e->table) + 2 * sq_delta_bytes(e->delta, &n_changes);
-	unsigned percent = atomic_load(&e->no_room) ? TABLES_ROOM_PERCENT : TABLES_FULL_PERCENT;
+struct sq_health {
+	struct sq_health_cfg cfg;
+	struct sq_metrics metrics;
+	atomic_bool no_room; /* the tables are as full as they may be; written under the lock */
+	pthread_mutex_t lock;
+	char *causes[SQ_HEALTH_CAUSES]; /* NULL: none */
+	char *stall;                    /* why the log waits; NULL: it does not */
+	uint64_t stall_ms;              /* since when */
+};
 
-	return used > e->cfg.max_bytes / 100 * percent;
+struct sq_health *
+sq_health_new(const struct sq_health_cfg *cfg)
+{
+	struct sq_health *h = sq_xcalloc(1, sizeof *h);
+
+	h->cfg = *cfg;
+	h->metrics = *cfg->metrics;
+	pthread_mutex_init(&h->lock, NULL);
+	return h;
 }
 
-static void
-health_check_full(struct sq_embedded *e)
+void
+sq_health_free(struct sq_health **hp)
 {
-	bool no_room = health_no_room(e), was = atomic_load(&e->no_room);
-	bool full = no_room || e->causes[SQ_HEALTH_JOURNAL] != NULL ||
-	    e->causes[SQ_HEALTH_TABLES] != NULL;
+	struct sq_health *h = *hp;
 
-	if (no_room && !was)
-		SQ_WARN("store",
-		    "tables: %d %% of store.max-size is full, nothing new is taken until "
-		    "something ends",
-		    TABLES_FULL_PERCENT);
-	else if (!no_room && was)
-		SQ_INFO("store", "tables: there is room again");
-	atomic_store(&e->no_room, no_room);
-	atomic_store_explicit(&e->store.full, full, memory_order_relaxed);
-	sq_metric_set(&e->metrics, SQ_M_STORE_STALLED, full);
+	*hp = NULL;
+	if (h == NULL)
+		return;
+	for (size_t i = 0; i < SQ_HEALTH_CAUSES; i++)
+		free(h->causes[i]);
+	free(h->stall);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+static bool
+health_no_room(const struct sq_health *h, uint64_t used)
+{
+	unsigned percent = atomic_load(&h->no_room) ? TABLES_ROOM_PERCENT : TABLES_FULL_PERCENT;
+
+	return used > h->cfg.max_bytes / 100 * percent;
 }
 
 /* Under the lock. */
 static void
-health_note(struct sq_embedded *e, enum sq_health_cause which, const char *why)
+health_publish(struct sq_health *h)
 {
-	char *old = e->causes[which];
+	bool full = atomic_load(&h->no_room) || h->causes[SQ_HEALTH_LOG] != NULL ||
+	    h->causes[SQ_HEALTH_TABLES] != NULL;
+
+	atomic_store_explicit(h->cfg.full, full, memory_order_relaxed);
+	sq_metric_set(&h->metrics, SQ_M_STORE_STALLED, full);
+}
+
+/* Under the lock. */
+static void
+health_note(struct sq_health *h, enum sq_health_cause which, const char *why)
+{
+	char *old = h->causes[which];
 
 	if (why != NULL && old == NULL)
 		SQ_ERROR("store", "%s", why);
 	else if (why == NULL && old != NULL)
 		SQ_INFO("store", "goes on; it was: %s", old);
-	e->causes[which] = why != NULL ? sq_xstrdup(why) : NULL;
+	h->causes[which] = why != NULL ? sq_xstrdup(why) : NULL;
 	free(old);
-	health_check_full(e);
+	health_publish(h);
 }
 
 void
-sq_health_note(struct sq_embedded *e, enum sq_health_cause which, const char *why)
+sq_health_note(struct sq_health *h, enum sq_health_cause which, const char *why)
 {
-	pthread_mutex_lock(&e->health_lock);
-	health_note(e, which, why);
-	pthread_mutex_unlock(&e->health_lock);
+	pthread_mutex_lock(&h->lock);
+	health_note(h, which, why);
+	pthread_mutex_unlock(&h->lock);
 }
 
-void
-sq_embedded_check_room(struct sq_embedded *e)
+/* Under the lock. */
+static void
+health_set_room(struct sq_health *h, bool no_room)
 {
-	if (health_no_room(e) == atomic_load(&e->no_room))
+	if (no_room == atomic_load(&h->no_room))
 		return;
-	pthread_mutex_lock(&e->health_lock);
-	health_check_full(e);
-	pthread_mutex_unlock(&e->health_lock);
+	if (no_room)
+		SQ_WARN("store",
+		    "tables: %d %% of store.max-size is full, nothing new is taken until "
+		    "something ends",
+		    TABLES_FULL_PERCENT);
+	else
+		SQ_INFO("store", "tables: there is room again");
+	atomic_store(&h->no_room, no_room);
+	health_publish(h);
+}
+
+void
+sq_health_used(struct sq_health *h, uint64_t used)
+{
+	if (health_no_room(h, used) == atomic_load(&h->no_room))
+		return;
+	pthread_mutex_lock(&h->lock);
+	health_set_room(h, health_no_room(h, used));
+	pthread_mutex_unlock(&h->lock);
 }
 
 bool
-sq_embedded_healthy(struct sq_engine *engine, struct sq_buf *why)
+sq_health_is_good(struct sq_health *h, struct sq_buf *why)
 {
-	struct sq_embedded *e = sq_embedded_of(engine);
 	bool healthy = true;
 
-	pthread_mutex_lock(&e->health_lock);
+	pthread_mutex_lock(&h->lock);
 	for (size_t i = 0; i < SQ_HEALTH_CAUSES; i++) {
-		if (e->causes[i] == NULL)
+		if (h->causes[i] == NULL)
 			continue;
-		sq_buf_printf(why, "store: %s\n", e->causes[i]);
+		sq_buf_printf(why, "store: %s\n", h->causes[i]);
 		healthy = healthy && i == SQ_HEALTH_READS;
 	}
-	pthread_mutex_unlock(&e->health_lock);
+	pthread_mutex_unlock(&h->lock);
 	return healthy;
 }
 
 bool
-sq_embedded_stalls(struct sq_engine *engine)
+sq_health_stalls(struct sq_health *h)
 {
-	struct sq_embedded *e = sq_embedded_of(engine);
 	bool stalls;
 
-	pthread_mutex_lock(&e->health_lock);
-	stalls = e->causes[SQ_HEALTH_JOURNAL] != NULL;
-	pthread_mutex_unlock(&e->health_lock);
+	pthread_mutex_lock(&h->lock);
+	stalls = h->causes[SQ_HEALTH_LOG] != NULL;
+	pthread_mutex_unlock(&h->lock);
 	return stalls;
 }
 
 bool
-sq_embedded_full(const struct sq_engine *engine)
+sq_health_full(const struct sq_health *h)
 {
-	const struct sq_embedded *e = SQ_CONTAINER_OF(engine, const struct sq_embedded, engine);
-
-	return atomic_load_explicit(&e->no_room, memory_order_relaxed);
+	return atomic_load_explicit(&h->no_room, memory_order_relaxed);
 }
 
 void
-sq_embedded_stalled(void *owner, const char *why)
+sq_health_stalled(struct sq_health *h, const char *why)
 {
-	struct sq_embedded *e = owner;
-
-	pthread_mutex_lock(&e->health_lock);
-	if (e->stall == NULL)
-		e->stall_ms = sq_clock_ms();
-	free(e->stall);
-	e->stall = why != NULL ? sq_xstrdup(why) : NULL;
+	pthread_mutex_lock(&h->lock);
+	if (h->stall == NULL)
+		h->stall_ms = sq_clock_ms();
+	free(h->stall);
+	h->stall = why != NULL ? sq_xstrdup(why) : NULL;
 	if (why == NULL)
-		health_note(e, SQ_HEALTH_JOURNAL, NULL);
-	pthread_mutex_unlock(&e->health_lock);
+		health_note(h, SQ_HEALTH_LOG, NULL);
+	pthread_mutex_unlock(&h->lock);
 }
 
 void
-sq_embedded_check_stall(struct sq_embedded *e)
+sq_health_tick(struct sq_health *h)
 {
 	char text[256];
 
-	pthread_mutex_lock(&e->health_lock);
-	if (e->stall != NULL && sq_clock_ms() - e->stall_ms > STALL_MS) {
-		snprintf(text, sizeof text, "journal: %s", e->stall);
-		health_note(e, SQ_HEALTH_JOURNAL, text);
+	pthread_mutex_lock(&h->lock);
+	if (h->stall != NULL && sq_clock_ms() - h->stall_ms > STALL_MS) {
+		snprintf(text, sizeof text, "journal: %s", h->stall);
+		health_note(h, SQ_HEALTH_LOG, text);
 	}
-	pthread_mutex_unlock(&e->health_lock);
+	pthread_mutex_unlock(&h->lock);
 }

@@ -1,21 +1,15 @@
-/* Items as the tables have them, and as queues do; see broker/engine/embedded/embedded.h. */
-#include "broker/engine/embedded/embedded.h"
+#include "broker/engine/embedded/item.h"
+
 #include "core/clock.h"
 #include "core/wallclock.h"
 
-uint64_t
-sq_embedded_mono(uint64_t wall_ms)
-{
-	return sq_wallclock_to_mono(wall_ms, sq_clock_ms());
-}
-
 struct sq_item
-sq_embedded_item(const struct sq_table_item *stored)
+sq_item_from_table(const struct sq_table_item *stored)
 {
 	struct sq_item item = {
 	    .origin = stored->origin,
 	    .seq = stored->seq,
-	    .expires_ms = sq_embedded_mono(stored->expires_ms),
+	    .expires_ms = sq_wallclock_to_mono(stored->expires_ms, sq_clock_ms()),
 	    .qos = stored->qos,
 	    .retain = stored->retain,
 	    .assured = stored->assured,

@@ -1,11 +1,12 @@
-/* Reads what queues have in the tables only, on a thread of its own.  A read that fails, or for
- * which there is no memory, is tried again, for ever: nothing else does without what it would
- * have read. */
+#include "broker/engine/embedded/pager.h"
+
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "broker/engine/embedded/embedded.h"
+#include "broker/engine/embedded/item.h"
+#include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -21,7 +22,8 @@ enum {
 };
 
 struct sq_pager {
-	struct sq_embedded *engine;
+	struct sq_pager_cfg cfg;
+	struct sq_metrics metrics;
 	pthread_t thread;
 	pthread_mutex_t lock; /* behind a queue's lock */
 	pthread_cond_t wake;
@@ -34,7 +36,7 @@ struct sq_pager {
 
 /* A read of one queue. */
 struct page {
-	struct sq_embedded *engine;
+	struct sq_pager *pager;
 	struct sq_queue *queue;
 	const struct sq_gap *gap;
 	struct sq_item items[PAGE_ITEMS];
@@ -46,14 +48,14 @@ struct page {
 };
 
 static void
-page_damaged(struct sq_embedded *e, uint64_t queue, uint64_t seq)
+page_damaged(struct sq_pager *pager, uint64_t queue, uint64_t seq)
 {
 	char text[128];
 
 	snprintf(text, sizeof text, "tables: item %llu of queue %llu is damaged",
 	    (unsigned long long)seq, (unsigned long long)queue);
-	sq_health_note(e, SQ_HEALTH_DAMAGE, text);
-	sq_metric_add(&e->metrics, SQ_M_STORE_DAMAGED, 1);
+	sq_health_note(pager->cfg.health, SQ_HEALTH_DAMAGE, text);
+	sq_metric_add(&pager->metrics, SQ_M_STORE_DAMAGED, 1);
 }
 
 static bool
@@ -66,14 +68,14 @@ page_item(void *arg, const struct sq_table_item *stored)
 		p->end = true;
 		return false;
 	}
-	if (!sq_embedded_item_good(stored)) {
-		page_damaged(p->engine, stored->queue, stored->seq);
+	if (!sq_table_item_good(stored)) {
+		page_damaged(p->pager, stored->queue, stored->seq);
 	} else if (!sq_gap_skips(p->gap, stored->seq)) {
 		if (!sq_queue_may_read(p->queue, p->bytes + bytes, (uint32_t)p->n + 1)) {
 			p->lacks = bytes;
 			return false;
 		}
-		p->items[p->n++] = sq_embedded_item(stored);
+		p->items[p->n++] = sq_item_from_table(stored);
 		p->bytes += bytes;
 	}
 	p->from = stored->seq + 1;
@@ -81,9 +83,9 @@ page_item(void *arg, const struct sq_table_item *stored)
 }
 
 static uint64_t
-page_bytes(const struct sq_embedded *e)
+page_bytes(const struct sq_pager *pager)
 {
-	uint64_t bytes = sq_queue_share(&e->store) / 4;
+	uint64_t bytes = sq_queue_share(pager->cfg.store) / 4;
 
 	if (bytes > PAGE_BYTES_MAX)
 		return PAGE_BYTES_MAX;
@@ -94,13 +96,13 @@ page_bytes(const struct sq_embedded *e)
 static int
 page_read(struct page *p, uint64_t queue)
 {
-	struct sq_embedded *e = p->engine;
+	struct sq_pager *pager = p->pager;
 	uint64_t from = p->from, bad = 0;
 	int err = sq_table_items(
-	    e->table, queue, from, PAGE_ITEMS, page_bytes(e), page_item, p, &bad);
+	    pager->cfg.table, queue, from, PAGE_ITEMS, page_bytes(pager), page_item, p, &bad);
 
 	if (err == SQ_EINVAL && bad != 0) {
-		page_damaged(e, queue, bad);
+		page_damaged(pager, queue, bad);
 		p->from = bad + 1;
 	} else if (err != SQ_OK) {
 		return err;
@@ -116,19 +118,20 @@ page_read(struct page *p, uint64_t queue)
 static void
 pager_failed(struct sq_pager *pager, int err)
 {
-	struct sq_embedded *e = pager->engine;
 	char text[256];
 
-	snprintf(text, sizeof text, "tables: %s", sq_table_error(e->table));
-	sq_health_note(e, err == SQ_EINVAL ? SQ_HEALTH_DAMAGE : SQ_HEALTH_READS, text);
-	sq_metric_add(&e->metrics, SQ_M_STORE_READ_FAILURES, 1);
+	snprintf(text, sizeof text, "tables: %s", sq_table_error(pager->cfg.table));
+	sq_health_note(
+	    pager->cfg.health, err == SQ_EINVAL ? SQ_HEALTH_DAMAGE : SQ_HEALTH_READS, text);
+	sq_metric_add(&pager->metrics, SQ_M_STORE_READ_FAILURES, 1);
 }
 
 /* Begins a read where there is memory for what the last one did without. */
 static void
-page_begin(struct page *p, struct sq_queue *q, const struct sq_gap *gap, uint64_t lacked)
+page_begin(struct page *p, struct sq_pager *pager, struct sq_queue *q, const struct sq_gap *gap,
+    uint64_t lacked)
 {
-	p->engine = sq_embedded_of(q->engine);
+	p->pager = pager;
 	p->queue = q;
 	p->gap = gap;
 	p->n = p->bytes = 0;
@@ -146,7 +149,7 @@ pager_read(struct sq_pager *pager, struct sq_queue *q, struct page *p)
 	bool failed = sq_queue_reads(q, &gap, &lacked), rests = false;
 	int err = SQ_OK;
 
-	page_begin(p, q, &gap, lacked);
+	page_begin(p, pager, q, &gap, lacked);
 	while (!p->end && p->n == 0 && p->lacks == 0 && err == SQ_OK)
 		err = page_read(p, q->id);
 	if (err != SQ_OK)
@@ -157,7 +160,7 @@ pager_read(struct sq_pager *pager, struct sq_queue *q, struct page *p)
 		rests = sq_queue_rest(q, err == SQ_OK ? p->lacks : 0, p->from);
 	pager->failing += (size_t)(rests && err != SQ_OK) - (size_t)failed;
 	if (pager->failing == 0 && (failed || err != SQ_OK))
-		sq_health_note(pager->engine, SQ_HEALTH_READS, NULL);
+		sq_health_note(pager->cfg.health, SQ_HEALTH_READS, NULL);
 	return !rests;
 }
 
@@ -220,12 +223,13 @@ pager_main(void *arg)
 }
 
 struct sq_pager *
-sq_pager_start(struct sq_embedded *e)
+sq_pager_new(const struct sq_pager_cfg *cfg)
 {
 	struct sq_pager *p = sq_xcalloc(1, sizeof *p);
 	pthread_condattr_t attr;
 
-	p->engine = e;
+	p->cfg = *cfg;
+	p->metrics = *cfg->metrics;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -238,7 +242,7 @@ sq_pager_start(struct sq_embedded *e)
 }
 
 void
-sq_pager_stop(struct sq_pager **pp)
+sq_pager_free(struct sq_pager **pp)
 {
 	struct sq_pager *p = *pp;
 
@@ -261,10 +265,8 @@ sq_pager_stop(struct sq_pager **pp)
 }
 
 void
-sq_pager_want(struct sq_queue *q)
+sq_pager_want(struct sq_pager *p, struct sq_queue *q)
 {
-	struct sq_pager *p = sq_embedded_of(q->engine)->pager;
-
 	pthread_mutex_lock(&p->lock);
 	sq_queue_ref(q);
 	sq_list_push_back(&p->waits, &q->waits);
@@ -273,19 +275,19 @@ sq_pager_want(struct sq_queue *q)
 }
 
 int
-sq_pager_item(struct sq_embedded *e, uint64_t queue, uint64_t seq,
+sq_pager_item(struct sq_pager *pager, uint64_t queue, uint64_t seq,
     void (*fn)(void *arg, const struct sq_table_item *), void *arg)
 {
 	const struct timespec pause = {0, RETRY_MS * 1000000L};
 	int err = SQ_EIO;
 
 	for (unsigned i = 0; i < ITEM_TRIES; i++) {
-		err = sq_table_item(e->table, queue, seq, fn, arg);
+		err = sq_table_item(pager->cfg.table, queue, seq, fn, arg);
 		if (err == SQ_OK || err == SQ_ENOTFOUND || err == SQ_EINVAL)
 			return err;
-		sq_metric_add(&e->metrics, SQ_M_STORE_READ_FAILURES, 1);
+		sq_metric_add(&pager->metrics, SQ_M_STORE_READ_FAILURES, 1);
 		nanosleep(&pause, NULL);
 	}
-	SQ_ERROR("store", "tables: %s", sq_table_error(e->table));
+	SQ_ERROR("store", "tables: %s", sq_table_error(pager->cfg.table));
 	return err;
 }

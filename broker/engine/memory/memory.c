@@ -1,7 +1,6 @@
-/* The memory engine: queues in memory, gone with the process.
- *
- * Puts take effect at once, so a transaction is its own commit and only its
- * done() comes later. */
+/* Puts take effect at once, so a transaction is its own commit and only its done() comes later. */
+#include "broker/engine/memory/memory.h"
+
 #include <stdlib.h>
 
 #include "broker/engine/queue/queue.h"

@@ -32,6 +32,8 @@ struct sq_queue_store {
 	/* Has up to some items of the gap read; sq_queue_paged() or sq_queue_rest() follows.
 	 * Under the lock. */
 	void (*page)(struct sq_queue *);
+	/* Bytes of a transaction that are to be durable so far. */
+	uint64_t (*txn_bytes)(const struct sq_txn *);
 	atomic_bool full;           /* it can't take more */
 	atomic_uint_fast64_t clean; /* seqs below this are in the store's tables */
 	uint64_t cache;             /* bytes of waiting items that its queues may keep in memory */

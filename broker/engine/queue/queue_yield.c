@@ -45,7 +45,8 @@ yield_doom(struct sq_queue *q, struct sq_dead_list *dead)
 static bool
 yield_to(const struct sq_queue *q, const struct sq_txn *txn, const struct sq_item *for_item)
 {
-	return yield_on(q) && !for_item->assured && sq_buf_len(&txn->log) <= LOG_MAX;
+	return yield_on(q) && !for_item->assured &&
+	    (q->store == NULL || q->store->txn_bytes(txn) <= LOG_MAX);
 }
 
 void

@@ -1,0 +1,75 @@
+/* A transaction of the embedded engine before its commit: the bytes of its log entry, and the items
+ * that follow the commit into their queues. */
+#ifndef SQ_BROKER_ENGINE_EMBEDDED_BUILD_H
+#define SQ_BROKER_ENGINE_EMBEDDED_BUILD_H
+
+#include "broker/engine/engine.h"
+#include "store/log.h"
+
+/* The engine's part of struct sq_txn. */
+struct sq_build {
+	struct sq_log_entry entry;
+	struct sq_buf log;   /* operations to be made durable: oplog.h */
+	struct sq_buf puts;  /* struct sq_put each */
+	size_t last_message; /* for sq_oplog_message() */
+	bool pressing;       /* it holds more than settlements */
+	int64_t wall_ahead;  /* how far the wall clock is ahead of the workers'; 0: not asked yet */
+};
+
+_Static_assert(sizeof(struct sq_build) <= sizeof(((struct sq_txn *)0)->own.bytes),
+    "a transaction has room for the engine's part");
+
+static inline struct sq_build *
+sq_build_of(const struct sq_txn *txn)
+{
+	return (struct sq_build *)(uintptr_t)txn->own.bytes;
+}
+
+static inline struct sq_txn *
+sq_build_txn(struct sq_log_entry *entry)
+{
+	return SQ_CONTAINER_OF((unsigned char *)SQ_CONTAINER_OF(entry, struct sq_build, entry),
+	    struct sq_txn, own.bytes[0]);
+}
+
+/* A put that waits for its commit. */
+struct sq_put {
+	struct sq_queue *queue; /* a reference */
+	struct sq_item item;
+};
+
+/* The puts, 'n' of them. */
+static inline struct sq_put *
+sq_build_puts(const struct sq_txn *txn, size_t *n)
+{
+	const struct sq_build *b = sq_build_of(txn);
+
+	*n = sq_buf_len(&b->puts) / sizeof(struct sq_put);
+	return (struct sq_put *)(void *)sq_buf_data(&b->puts);
+}
+
+/* Whether the transaction stays below limits with so much more; see sq_txn_ops.room. */
+struct sq_build_limits {
+	uint64_t bytes, items;
+};
+bool sq_build_room(
+    const struct sq_txn *, const struct sq_build_limits *, uint64_t items, uint64_t bytes);
+
+/* Functions of struct sq_txn_ops. */
+int sq_build_put(struct sq_txn *, struct sq_queue *, struct sq_item *);
+bool sq_build_pass(struct sq_txn *, struct sq_consumer *, struct sq_item *);
+void sq_build_settle(struct sq_txn *, struct sq_queue *, struct sq_item *, enum sq_settle_how);
+void sq_build_record(struct sq_txn *, const struct sq_record_key *, struct sq_bytes value);
+bool sq_build_is_durable(const struct sq_txn *);
+/* A queue is made, or deleted, with the commit. */
+void sq_build_queue_open(struct sq_txn *, uint64_t queue, const char *name);
+void sq_build_queue_delete(struct sq_txn *, uint64_t queue);
+
+/* Bytes to be made durable so far. */
+uint64_t sq_build_bytes(const struct sq_txn *);
+/* The entry to append; the transaction changes no more. */
+struct sq_log_entry *sq_build_entry(struct sq_txn *);
+/* Frees what the transaction has built. */
+void sq_build_fini(struct sq_txn *);
+
+#endif

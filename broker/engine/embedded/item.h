@@ -1,0 +1,19 @@
+/* Items of the tables as queues have them. */
+#ifndef SQ_BROKER_ENGINE_EMBEDDED_ITEM_H
+#define SQ_BROKER_ENGINE_EMBEDDED_ITEM_H
+
+#include "broker/engine/embedded/table.h"
+#include "broker/engine/item.h"
+
+/* Whether an item of the tables, which verifies, is one that was ever put. */
+static inline bool
+sq_table_item_good(const struct sq_table_item *stored)
+{
+	return (stored->qos == 1 || stored->qos == 2) &&
+	    sq_image_check(stored->image.p, stored->image.len) == SQ_OK;
+}
+
+/* The queue's item, with references of its own; 'stored' is good. */
+struct sq_item sq_item_from_table(const struct sq_table_item *stored);
+
+#endif
