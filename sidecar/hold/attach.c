@@ -25,20 +25,20 @@ sq_hold_unlink(struct sq_hold *s)
 {
 	struct sq_holds *h = s->holds;
 
-	sq_list_remove(&s->place);
-	if (s->epoch != 0) {
-		sq_htab_remove(&h->by_epoch, &s->epoch_node);
-		s->epoch = 0;
+	sq_list_remove(&s->at.place);
+	if (s->at.epoch != 0) {
+		sq_htab_remove(&h->by_epoch, &s->at.epoch_node);
+		s->at.epoch = 0;
 		sq_holds_count(h, SQ_M_ATTACHED, -1);
 	}
-	if (s->link != NULL)
-		sq_uplink_use(s->link, -1);
-	s->link = NULL;
+	if (s->at.link != NULL)
+		sq_uplink_use(s->at.link, -1);
+	s->at.link = NULL;
 	if (s->gate != NULL)
 		s->gate->ops->attached(s->gate, false);
 	if (s->user != NULL && s->ops->unlinked != NULL)
 		s->ops->unlinked(s->user);
-	s->attach_seq++;
+	s->at.seq++;
 }
 
 /* Holds the link that the answer came on. */
@@ -48,12 +48,12 @@ attach_link(struct sq_hold *s, struct sq_uplink *link, uint64_t epoch)
 	struct sq_hold_link *hl = sq_holds_link(s->holds, link);
 
 	sq_hold_unlink(s);
-	s->epoch = epoch;
-	sq_htab_insert(&s->holds->by_epoch, &s->epoch_node, sq_hash_u64(epoch));
+	s->at.epoch = epoch;
+	sq_htab_insert(&s->holds->by_epoch, &s->at.epoch_node, sq_hash_u64(epoch));
 	sq_holds_count(s->holds, SQ_M_ATTACHED, 1);
-	s->link = link;
+	s->at.link = link;
 	sq_uplink_use(link, 1);
-	sq_list_push_back(&hl->holds, &s->place);
+	sq_list_push_back(&hl->holds, &s->at.place);
 }
 
 static void
@@ -63,26 +63,26 @@ attach_lanes(struct sq_hold *s, const struct sq_attached *a, bool same, bool fir
 		/* Of a renewed session's lane 0 the broker knows nothing. */
 		struct sq_lane_attach la = {.last = a->last[i],
 		    .same = same && (i == 1 || !a->renewed),
-		    .clean = first && s->clean_start,
+		    .clean = first && s->at.clean_start,
 		    .run = sq_random_u64()};
 
-		s->last[i] = a->last[i];
-		if (s->lane[i] == NULL)
+		s->up.last[i] = a->last[i];
+		if (s->up.lane[i] == NULL)
 			continue;
-		sq_lane_out_attached(s->lane[i], &la);
-		if (sq_lane_out_held(s->lane[i]))
-			s->due_retry = sq_holds_now(s->holds);
+		sq_lane_out_attached(s->up.lane[i], &la);
+		if (sq_lane_out_held(s->up.lane[i]))
+			s->due.retry = sq_holds_now(s->holds);
 	}
 }
 
 static void
 attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_attached *a)
 {
-	bool first = s->incarnation == 0;
-	bool same = s->incarnation == a->incarnation;
+	bool first = s->at.incarnation == 0;
+	bool same = s->at.incarnation == a->incarnation;
 	struct sq_hold_attached attached = {.answer = a,
 	    .first = first,
-	    .present = a->present && !s->clean_start,
+	    .present = a->present && !s->at.clean_start,
 	    .bound = same && !a->renewed};
 
 	SQ_DEBUG("session", "client %s: attached over %s, present=%d same=%d renewed=%d",
@@ -92,11 +92,11 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
 	if (!same && !a->present)
 		s->holds->told.full_ms = 0; /* there was room for it */
 	s->state = SQ_HOLD_ATTACHED;
-	s->attached_ms = sq_holds_now(s->holds);
-	s->refused_ms = 0;
-	s->incarnation = a->incarnation;
-	s->knows_made = s->knows_made || !a->present;
-	s->recovered = !first || (a->present && !s->clean_start);
+	s->at.since_ms = sq_holds_now(s->holds);
+	s->up.refused_ms = 0;
+	s->at.incarnation = a->incarnation;
+	s->subs.knows_made = s->subs.knows_made || !a->present;
+	s->at.recovered = !first || (a->present && !s->at.clean_start);
 	sq_hold_order_attached(s);
 	attach_lanes(s, a, same, first);
 	if (s->gate != NULL)
@@ -106,8 +106,8 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
 		SQ_INFO("session", "client %s: the broker has lost the %s, making %s again",
 		    s->client_id, same ? "subscriptions" : "session", same ? "them" : "it");
 	/* Its detach was applied, only the answer was lost: so was its will. */
-	if (s->detach_sent && !a->present)
-		s->publish_will = false;
+	if (s->bye.detach_sent && !a->present)
+		s->bye.publish_will = false;
 	if (!attached.bound)
 		sq_hold_resubscribe(s);
 	if (s->user != NULL)
@@ -137,12 +137,12 @@ attach_full(struct sq_hold *s, enum sq_full what)
 	s->state = SQ_HOLD_DOWN;
 	for (struct sq_hold *n = s; n != NULL; n = next) {
 		next = n->newer;
-		if (!sq_hold_has_client(n) || n->incarnation != 0 || (n != s && n->durable))
+		if (!sq_hold_has_client(n) || n->at.incarnation != 0 || (n != s && n->durable))
 			continue;
-		n->put_sent = false;
-		n->turned_away = true;
+		n->at.put_sent = false;
+		n->at.turned_away = true;
 		if (n->durable) /* its CONNECT is not accepted, so its will is none */
-			sq_block_unref(&n->will);
+			sq_block_unref(&n->bye.will);
 		n->ops->not_taken(n->user, SQ_HOLD_END_FULL, SQ_MQTT_RC_QUOTA_EXCEEDED,
 		    (const char *)sq_buf_data(&text));
 	}
@@ -182,12 +182,12 @@ attach_denied(struct sq_hold *s, const struct sq_answer *ans)
 	const char *text = sq_hold_denied_text(s, ans);
 
 	SQ_WARN("session", "client %s: %s (HTTP %u)", s->client_id, text, ans->status);
-	if (s->incarnation == 0)
-		s->put_sent = false;
+	if (s->at.incarnation == 0)
+		s->at.put_sent = false;
 	if (s->user != NULL && s->ops->denied(s->user, ans, text))
 		return;
-	if (s->state != SQ_HOLD_ENDED && s->failures == 0)
-		s->failures = 1;
+	if (s->state != SQ_HOLD_ENDED && s->at.failures == 0)
+		s->at.failures = 1;
 }
 
 /* The broker takes no such session, now and later.  The client is told and ends; the keeper
@@ -197,12 +197,12 @@ attach_not_taken(struct sq_hold *s, uint8_t reason, enum sq_hold_end end, const 
 {
 	SQ_WARN("session", "client %.64s: %s", s->client_id, text);
 	s->state = SQ_HOLD_DOWN;
-	s->put_sent = false;
-	s->turned_away = true;
-	sq_block_unref(&s->will);
+	s->at.put_sent = false;
+	s->at.turned_away = true;
+	sq_block_unref(&s->bye.will);
 	if (sq_hold_has_client(s))
 		s->ops->not_taken(s->user, end, reason, text);
-	else if (s->leaving)
+	else if (s->bye.leaving)
 		sq_hold_end(s);
 }
 
@@ -212,7 +212,7 @@ static bool
 attach_denied_client(const struct sq_hold *s, const struct sq_answer *ans)
 {
 	return ans->status == 403 &&
-	    (ans->denied == SQ_DENIED_WILL || (sq_hold_has_client(s) && s->incarnation == 0));
+	    (ans->denied == SQ_DENIED_WILL || (sq_hold_has_client(s) && s->at.incarnation == 0));
 }
 
 static void
@@ -300,25 +300,26 @@ sq_hold_attach(struct sq_hold *s)
 
 	if (link == NULL) {
 		s->state = SQ_HOLD_WAITING;
-		sq_list_remove(&s->place);
-		sq_list_push_back(&s->holds->waiting, &s->place);
+		sq_list_remove(&s->at.place);
+		sq_list_push_back(&s->holds->waiting, &s->at.place);
 		return;
 	}
 	p = sq_hold_post_new(s, sizeof *p, NULL);
 	a.instance = s->holds->instance;
-	a.ordinal = s->ordinal;
-	a.attempt = ++s->attempt;
+	a.ordinal = s->at.ordinal;
+	a.attempt = ++s->at.attempt;
 	a.link = sq_uplink_id(link);
-	a.flags = (uint8_t)((s->clean_start ? SQ_ATTACH_CLEAN_START : 0) |
-	    (s->will != NULL ? SQ_ATTACH_WILL : 0) |
-	    (s->version == SQ_MQTT_V5 ? SQ_ATTACH_MQTT5 : 0) | (s->keeper ? SQ_ATTACH_KEEPER : 0) |
-	    (s->leaving && s->incarnation != 0 ? SQ_ATTACH_GONE : 0) |
-	    (!s->knows_made && sq_uplink_version(link) >= 2 ? SQ_ATTACH_TELL : 0));
-	a.expiry_s = s->expiry_s;
-	a.incarnation = s->incarnation;
-	if (s->will != NULL) {
-		a.will_delay_s = s->will_delay_s;
-		a.will = (struct sq_bytes){s->will->bytes, s->will->size};
+	a.flags = (uint8_t)((s->at.clean_start ? SQ_ATTACH_CLEAN_START : 0) |
+	    (s->bye.will != NULL ? SQ_ATTACH_WILL : 0) |
+	    (s->version == SQ_MQTT_V5 ? SQ_ATTACH_MQTT5 : 0) |
+	    (s->at.keeper ? SQ_ATTACH_KEEPER : 0) |
+	    (s->bye.leaving && s->at.incarnation != 0 ? SQ_ATTACH_GONE : 0) |
+	    (!s->subs.knows_made && sq_uplink_version(link) >= 2 ? SQ_ATTACH_TELL : 0));
+	a.expiry_s = s->bye.expiry_s;
+	a.incarnation = s->at.incarnation;
+	if (s->bye.will != NULL) {
+		a.will_delay_s = s->bye.will_delay_s;
+		a.will = (struct sq_bytes){s->bye.will->bytes, s->bye.will->size};
 	}
 	sq_inbox_attach(s->inbox, &a, &ids);
 	sq_attach_encode(&p->body, &a, ids);
@@ -328,8 +329,8 @@ sq_hold_attach(struct sq_hold *s)
 	p->post.req.n_body = 1;
 	p->post.req.done = attach_done;
 	s->state = SQ_HOLD_ATTACHING;
-	s->put_sent = true;
-	s->due_attach = 0;
+	s->at.put_sent = true;
+	s->due.attach = 0;
 	sq_hold_post_send(&p->post, link);
 }
 
@@ -339,7 +340,7 @@ sq_hold_link_draining(struct sq_hold *s)
 	if (s->state != SQ_HOLD_ATTACHED || sq_pool_pick(s->holds->pool) == NULL)
 		return;
 	/* It stays attached here until the other broker has answered. */
-	s->attach_seq++;
+	s->at.seq++;
 	sq_hold_attach(s);
 }
 
@@ -348,10 +349,10 @@ sq_hold_link_down(struct sq_hold *s)
 {
 	/* A move that is on its way over another link goes on. */
 	if (s->state == SQ_HOLD_ATTACHING) {
-		uint32_t seq = s->attach_seq;
+		uint32_t seq = s->at.seq;
 
 		sq_hold_unlink(s);
-		s->attach_seq = seq;
+		s->at.seq = seq;
 	} else {
 		sq_hold_again(s, 0);
 	}
@@ -382,17 +383,17 @@ void
 sq_hold_post_detach(struct sq_hold *s)
 {
 	struct detach_post *p = sq_hold_post_new(s, sizeof *p, "detach");
-	struct sq_detach d = {.expiry_s = s->expiry_s,
-	    .will = s->publish_will,
-	    .flags = s->quiet ? SQ_DETACH_QUIET : 0};
+	struct sq_detach d = {.expiry_s = s->bye.expiry_s,
+	    .will = s->bye.publish_will,
+	    .flags = s->bye.quiet ? SQ_DETACH_QUIET : 0};
 
 	for (int i = 0; i < SQ_LANES; i++)
-		d.last[i] = s->lane[i] != NULL ? sq_lane_out_last(s->lane[i]) : s->last[i];
-	sq_detach_encode(&p->body, &d, sq_uplink_version(s->link));
+		d.last[i] = s->up.lane[i] != NULL ? sq_lane_out_last(s->up.lane[i]) : s->up.last[i];
+	sq_detach_encode(&p->body, &d, sq_uplink_version(s->at.link));
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
 	p->post.req.n_body = 1;
 	p->post.req.done = detach_done;
 	s->state = SQ_HOLD_DETACHING;
-	s->detach_sent = true;
-	sq_hold_post_send(&p->post, s->link);
+	s->bye.detach_sent = true;
+	sq_hold_post_send(&p->post, s->at.link);
 }

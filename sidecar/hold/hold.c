@@ -107,29 +107,29 @@ hold_arm(struct sq_hold *s)
 {
 	uint64_t due = UINT64_MAX;
 
-	if (s->state == SQ_HOLD_DOWN && s->due_attach != 0)
-		due = s->due_attach;
-	if (s->state == SQ_HOLD_ATTACHED && s->due_pause != 0)
-		due = s->due_pause;
-	else if (s->state == SQ_HOLD_ATTACHED && s->due_retry != 0)
-		due = s->due_retry;
-	if (s->due_linger != 0 && s->due_linger < due)
-		due = s->due_linger;
+	if (s->state == SQ_HOLD_DOWN && s->due.attach != 0)
+		due = s->due.attach;
+	if (s->state == SQ_HOLD_ATTACHED && s->due.pause != 0)
+		due = s->due.pause;
+	else if (s->state == SQ_HOLD_ATTACHED && s->due.retry != 0)
+		due = s->due.retry;
+	if (s->due.linger != 0 && s->due.linger < due)
+		due = s->due.linger;
 	sq_loop_at(s->holds->loop, &s->turn, due != UINT64_MAX ? due : 0);
 }
 
 static void
 hold_post(struct sq_hold *s, uint64_t now_ms)
 {
-	if (s->due_pause != 0 && now_ms < s->due_pause)
+	if (s->due.pause != 0 && now_ms < s->due.pause)
 		return;
-	s->due_pause = 0;
+	s->due.pause = 0;
 	if (s->ops->source != NULL)
 		s->ops->source->post(s->user, now_ms);
 	else
 		sq_hold_post_in_order(s, now_ms);
 	sq_hold_post_settlements(s);
-	if (s->leaving && s->state == SQ_HOLD_ATTACHED && sq_hold_flushed(s))
+	if (s->bye.leaving && s->state == SQ_HOLD_ATTACHED && sq_hold_flushed(s))
 		sq_hold_post_detach(s);
 }
 
@@ -142,13 +142,13 @@ hold_on_turn(struct sq_turn *t)
 
 	if (s->state == SQ_HOLD_ENDED)
 		return;
-	if (s->due_linger != 0 && now_ms >= s->due_linger) {
+	if (s->due.linger != 0 && now_ms >= s->due.linger) {
 		SQ_WARN("session", "client %s: no broker took its last publishes in time",
 		    s->client_id);
 		sq_hold_end(s);
 		return;
 	}
-	if (s->state == SQ_HOLD_DOWN && now_ms >= s->due_attach)
+	if (s->state == SQ_HOLD_DOWN && now_ms >= s->due.attach)
 		sq_hold_attach(s);
 	else if (s->state == SQ_HOLD_ATTACHED)
 		hold_post(s, now_ms);
@@ -171,23 +171,23 @@ sq_hold_open(
 	s->client_id = sq_xstrdup(p->client_id);
 	s->path = hold_path(h, p);
 	s->version = p->version;
-	s->clean_start = p->clean_start;
-	s->keeper = p->keeper;
+	s->at.clean_start = p->clean_start;
+	s->at.keeper = p->keeper;
 	s->durable = p->durable;
-	s->expiry_s = p->expiry_s;
-	s->receive_max = p->receive_max;
-	s->will = p->will;
-	s->will_delay_s = p->will_delay_s;
-	s->ordinal = ++h->ordinals;
+	s->bye.expiry_s = p->expiry_s;
+	s->at.receive_max = p->receive_max;
+	s->bye.will = p->will;
+	s->bye.will_delay_s = p->will_delay_s;
+	s->at.ordinal = ++h->ordinals;
 	sq_budget_open(&h->budget, &s->share, sq_memory_limit());
 	s->inbox = sq_inbox_new(h->cfg->credit_msgs, s->share.window, p->receive_max);
 	sq_list_init(&s->all);
 	sq_turn_init(&s->turn.turn, hold_on_turn);
-	sq_list_init(&s->place);
-	sq_list_init(&s->asked);
-	sq_order_init(&s->order);
+	sq_list_init(&s->at.place);
+	sq_list_init(&s->subs.asked);
+	sq_order_init(&s->subs.order);
 	s->gate = p->gate;
-	s->incarnation = p->incarnation;
+	s->at.incarnation = p->incarnation;
 	s->state = SQ_HOLD_DOWN;
 	h->n++;
 	sq_holds_count(h, SQ_M_SESSIONS, 1);
@@ -214,12 +214,12 @@ hold_free(struct sq_turn *t)
 	struct sq_hold *s = SQ_CONTAINER_OF(t, struct sq_hold, turn.turn);
 
 	assert(s->requests == 0 && s->state == SQ_HOLD_ENDED);
-	sq_lane_out_free(&s->lane[0]);
-	sq_lane_out_free(&s->lane[1]);
+	sq_lane_out_free(&s->up.lane[0]);
+	sq_lane_out_free(&s->up.lane[1]);
 	sq_inbox_free(&s->inbox);
 	sq_budget_close(&s->holds->budget, &s->share);
 	sq_hold_free_subs(s);
-	sq_block_unref(&s->will);
+	sq_block_unref(&s->bye.will);
 	free(s->path);
 	free(s->client_id);
 	free(s);
@@ -238,7 +238,7 @@ sq_hold_backlog(struct sq_hold *s)
 	size_t now = 0;
 
 	for (int i = 0; i < SQ_LANES && s->state != SQ_HOLD_ENDED; i++)
-		now += s->lane[i] != NULL ? sq_lane_out_bytes(s->lane[i]) : 0;
+		now += s->up.lane[i] != NULL ? sq_lane_out_bytes(s->up.lane[i]) : 0;
 	if (now == s->share.held)
 		return;
 	sq_holds_count(s->holds, SQ_M_OUTBOX_BYTES, (int64_t)now - (int64_t)s->share.held);
@@ -274,7 +274,7 @@ sq_hold_end(struct sq_hold *s)
 	sq_list_remove(&s->all);
 	sq_turn_cancel(&s->turn.turn);
 	sq_loop_at(h->loop, &s->turn, 0);
-	sq_list_remove(&s->place);
+	sq_list_remove(&s->at.place);
 	sq_budget_unwait(&h->budget, &s->share);
 	if (s->user != NULL && s->ops->source != NULL)
 		s->ops->source->gone(s->user);
@@ -324,20 +324,20 @@ sq_hold_again(struct sq_hold *s, unsigned least_ms)
 	uint64_t wait_ms = least_ms;
 
 	sq_hold_unlink(s);
-	if (s->attached_ms != 0 && sq_holds_now(s->holds) - s->attached_ms > SETTLED_MS)
-		s->failures = 0;
-	s->attached_ms = 0;
-	if (s->failures > 0 && wait_ms == 0) {
-		unsigned shift = s->failures < 8 ? s->failures - 1 : 7;
+	if (s->at.since_ms != 0 && sq_holds_now(s->holds) - s->at.since_ms > SETTLED_MS)
+		s->at.failures = 0;
+	s->at.since_ms = 0;
+	if (s->at.failures > 0 && wait_ms == 0) {
+		unsigned shift = s->at.failures < 8 ? s->at.failures - 1 : 7;
 		uint64_t most = (uint64_t)AGAIN_MIN_MS << shift;
 
 		if (most > AGAIN_MAX_MS)
 			most = AGAIN_MAX_MS;
 		wait_ms = most / 2 + sq_random_u64() % (most / 2 + 1);
 	}
-	s->failures++;
+	s->at.failures++;
 	s->state = SQ_HOLD_DOWN;
-	s->due_attach = wait_ms != 0 ? sq_holds_now(s->holds) + wait_ms : 0;
+	s->due.attach = wait_ms != 0 ? sq_holds_now(s->holds) + wait_ms : 0;
 	sq_hold_wake(s);
 }
 
@@ -346,27 +346,27 @@ sq_hold_leave(struct sq_hold *s, unsigned how, uint32_t expiry_s)
 {
 	bool silent;
 
-	assert(!s->leaving);
+	assert(!s->bye.leaving);
 	hold_let_go(s);
-	s->leaving = true;
-	s->expiry_s = expiry_s;
-	s->quiet = (how & SQ_LEAVE_QUIET) != 0;
-	s->publish_will = (how & SQ_LEAVE_WILL) != 0 && s->will != NULL;
-	if (!s->publish_will)
-		sq_block_unref(&s->will);
+	s->bye.leaving = true;
+	s->bye.expiry_s = expiry_s;
+	s->bye.quiet = (how & SQ_LEAVE_QUIET) != 0;
+	s->bye.publish_will = (how & SQ_LEAVE_WILL) != 0 && s->bye.will != NULL;
+	if (!s->bye.publish_will)
+		sq_block_unref(&s->bye.will);
 	sq_hold_order_leave(s);
 	for (int i = 0; i < SQ_LANES; i++) {
-		if (s->lane[i] != NULL)
-			sq_lane_out_unhold(s->lane[i]);
+		if (s->up.lane[i] != NULL)
+			sq_lane_out_unhold(s->up.lane[i]);
 	}
-	s->due_linger = sq_holds_now(s->holds) + s->holds->cfg->linger_ms;
+	s->due.linger = sq_holds_now(s->holds) + s->holds->cfg->linger_ms;
 	sq_hold_outcomes(s, 0);
 	/* Nothing that the broker has to hear of?  A transient connection ends the
 	 * durable session of its client id, unless one before it does already. */
-	silent = !s->put_sent && s->will == NULL && sq_order_idle(&s->order) &&
-	    (s->durable || s->turned_away || (s->older != NULL && !s->older->durable)) &&
-	    (s->lane[0] == NULL || sq_lane_out_idle(s->lane[0])) &&
-	    (s->lane[1] == NULL || sq_lane_out_idle(s->lane[1]));
+	silent = !s->at.put_sent && s->bye.will == NULL && sq_order_idle(&s->subs.order) &&
+	    (s->durable || s->at.turned_away || (s->older != NULL && !s->older->durable)) &&
+	    (s->up.lane[0] == NULL || sq_lane_out_idle(s->up.lane[0])) &&
+	    (s->up.lane[1] == NULL || sq_lane_out_idle(s->up.lane[1]));
 	if (silent && s->state != SQ_HOLD_ATTACHING)
 		sq_hold_end(s);
 	else
@@ -377,15 +377,15 @@ sq_hold_leave(struct sq_hold *s, unsigned how, uint32_t expiry_s)
 static struct sq_lane_out *
 hold_lane(struct sq_hold *s, unsigned lane)
 {
-	struct sq_lane_out *l = s->lane[lane];
+	struct sq_lane_out *l = s->up.lane[lane];
 	struct sq_lane_attach a;
 
 	if (l != NULL)
 		return l;
-	s->lane[lane] = l = sq_lane_out_new(lane, sq_random_u64(), LANE_MAX);
-	a = (struct sq_lane_attach){.last = s->last[lane], .run = sq_random_u64()};
+	s->up.lane[lane] = l = sq_lane_out_new(lane, sq_random_u64(), LANE_MAX);
+	a = (struct sq_lane_attach){.last = s->up.last[lane], .run = sq_random_u64()};
 	sq_lane_out_attached(l, &a);
-	sq_lane_out_mark(l, s->order.given);
+	sq_lane_out_mark(l, s->subs.order.given);
 	return l;
 }
 
@@ -398,19 +398,19 @@ hold_lane_of(struct sq_hold *s, const struct sq_lane_publish *m)
 {
 	if (sq_lane_publish_qos(m) > 0)
 		return 1;
-	if (s->lane[1] == NULL || sq_lane_out_idle(s->lane[1]))
-		s->lane1_qos0 = 0;
-	return m->retain || s->lane1_qos0 > 0;
+	if (s->up.lane[1] == NULL || sq_lane_out_idle(s->up.lane[1]))
+		s->up.lane1_qos0 = 0;
+	return m->retain || s->up.lane1_qos0 > 0;
 }
 
 /* One of QoS 0 is about to go by lane 1. */
 static void
 hold_lane_1_qos0(struct sq_hold *s)
 {
-	if (s->lane1_qos0++ > 0 || s->lane[0] == NULL || sq_lane_out_idle(s->lane[0]))
+	if (s->up.lane1_qos0++ > 0 || s->up.lane[0] == NULL || sq_lane_out_idle(s->up.lane[0]))
 		return;
 	sq_lane_out_wait(hold_lane(s, 1));
-	s->lane1_waits = true;
+	s->up.lane1_waits = true;
 }
 
 /* Whether it may hold 'size' bytes more. */
@@ -557,7 +557,7 @@ sq_hold_detached(struct sq_hold *s, uint8_t reason, struct sq_bytes text)
 
 	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x%s%.*s",
 	    s->client_id, reason, text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
-	if (s->ops->comes_again && !s->leaving) {
+	if (s->ops->comes_again && !s->bye.leaving) {
 		if (end == SQ_HOLD_END_REVOKED && s->ops->ended != NULL)
 			s->ops->ended(s->user, end, text);
 		sq_hold_again(s, AGAIN_MAX_MS);
@@ -565,11 +565,11 @@ sq_hold_detached(struct sq_hold *s, uint8_t reason, struct sq_bytes text)
 	}
 	sq_hold_unlink(s);
 	s->state = SQ_HOLD_DOWN;
-	s->put_sent = false; /* nothing is left there that would have to end */
-	sq_block_unref(&s->will);
+	s->at.put_sent = false; /* nothing is left there that would have to end */
+	sq_block_unref(&s->bye.will);
 	for (int i = 0; i < SQ_LANES; i++) {
-		if (s->lane[i] != NULL)
-			sq_lane_out_unhold(s->lane[i]);
+		if (s->up.lane[i] != NULL)
+			sq_lane_out_unhold(s->up.lane[i]);
 	}
 	if (sq_hold_has_client(s))
 		s->ops->ended(s->user, end, text);

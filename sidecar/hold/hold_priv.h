@@ -25,53 +25,82 @@ enum sq_hold_state {
 
 struct sq_sub_request;
 
+/* Where it is attached: attach.c. */
+struct sq_hold_at {
+	struct sq_list place; /* holds->waiting, or its link's holds */
+	struct sq_hnode epoch_node;
+	struct sq_uplink *link; /* NULL: it is not attached */
+	uint64_t ordinal, epoch, incarnation;
+	uint64_t since_ms; /* when it was attached; 0: it is not */
+	uint32_t attempt, failures;
+	uint32_t seq; /* attachments so far */
+	uint16_t receive_max;
+	bool clean_start, keeper;
+	bool put_sent;    /* the broker may know this connection */
+	bool recovered;   /* it goes on with what was before this attach */
+	bool turned_away; /* no broker had room for it */
+};
+
+/* What goes to the broker: hold.c, post.c, refused.c. */
+struct sq_hold_up {
+	uint64_t last[SQ_LANES]; /* from the attach, for lanes not made yet */
+	struct sq_lane_out *lane[SQ_LANES];
+	uint64_t refused_ms; /* since when messages are refused and nothing goes on; 0: not now */
+	struct sq_refusals refusals;
+	uint32_t retry_ms;   /* backoff of a refused message */
+	uint32_t lane1_qos0; /* messages of QoS 0 in lane 1 without an outcome */
+	bool lane1_waits;    /* for what lane 0 has, to keep a topic's order */
+};
+
+/* What is subscribed to: order.c, subs.c, made.c. */
+struct sq_hold_subs {
+	struct sq_order_out order;     /* what is asked in the client's order */
+	struct sq_list asked;          /* struct sq_subreq: what is asked outside of it, */
+	struct sq_sub_request *asking; /* and of that, what is on its way; NULL: nothing */
+	size_t bytes;                  /* of what is asked */
+	uint64_t n_asked;              /* entries of the client's SUBSCRIBEs without an answer */
+	struct sq_htab made;           /* what the client has subscribed to */
+	void *watched;                 /* the watch's word of that */
+	unsigned flights;              /* requests of both kinds without a response */
+	bool knows_made;               /* 'made' has what the broker has; else it is asked */
+};
+
+/* When it has something to do by itself; 0: not. */
+struct sq_hold_due {
+	uint64_t attach, pause, retry, linger;
+};
+
+/* How it ends. */
+struct sq_hold_bye {
+	struct sq_block *will;
+	uint32_t will_delay_s, expiry_s;
+	bool leaving, publish_will;
+	bool quiet;       /* see SQ_LEAVE_QUIET */
+	bool detach_sent; /* all else had been said before */
+};
+
 struct sq_hold {
 	struct sq_holds *holds;
 	const struct sq_hold_user *ops;
 	void *user;         /* NULL: gone, or nobody */
 	struct sq_list all; /* holds->all */
 	struct sq_timed_turn turn;
-	struct sq_list place; /* holds->waiting, or its link's sessions */
-	struct sq_budget_share share;
-	struct sq_hold_gate *gate; /* NULL: its subscriptions wait for nothing but its lanes */
-	struct sq_hnode epoch_node, client_node;
+	struct sq_hnode client_node;
 	struct sq_hold *older, *newer; /* connections of the same client id */
 	char *path;                    /* "/v1/sessions/<key>" */
 	char *client_id;
-	struct sq_uplink *link; /* where it is attached */
-	uint64_t ordinal, epoch, incarnation;
-	uint64_t refused_ms; /* since when messages are refused and nothing goes on; 0: not now */
-	uint64_t due_attach, due_pause, due_retry, due_linger; /* 0: none */
-	uint64_t last[SQ_LANES]; /* from the attach, for lanes not made yet */
-	struct sq_lane_out *lane[SQ_LANES];
+	struct sq_budget_share share;
+	struct sq_hold_gate *gate; /* NULL: its subscriptions wait for nothing but its lanes */
 	struct sq_inbox *inbox;
-	struct sq_block *will;
-	struct sq_order_out order;     /* what is asked of subscriptions in the client's order */
-	struct sq_list asked;          /* struct sq_subreq: what is asked outside of it, */
-	struct sq_sub_request *asking; /* and of that, what is on its way; NULL: nothing */
-	unsigned sub_flights;          /* requests of both kinds without a response */
-	struct sq_htab subs;           /* what the client has subscribed to */
-	bool knows_made;               /* as far as the broker has that; else it is asked */
-	void *watched;                 /* the watch's word of them */
-	size_t subreq_bytes;
-	uint64_t subs_asked; /* entries of the client's SUBSCRIBEs without an answer */
-	uint64_t attached_ms;
-	uint32_t attempt, failures, requests;
-	uint32_t attach_seq; /* attachments so far */
-	uint32_t will_delay_s, expiry_s;
-	uint32_t retry_ms; /* backoff of a refused message */
-	struct sq_refusals refusals;
-	uint32_t lane1_qos0; /* messages of QoS 0 in lane 1 without an outcome */
-	uint16_t receive_max;
+	struct sq_hold_at at;
+	struct sq_hold_up up;
+	struct sq_hold_subs subs;
+	struct sq_hold_due due;
+	struct sq_hold_bye bye;
+	uint32_t requests;
 	uint8_t state, version;
-	bool clean_start, keeper, durable, leaving, publish_will;
-	bool quiet;       /* see SQ_LEAVE_QUIET */
-	bool detach_sent; /* all else had been said before */
-	bool put_sent;    /* the broker may know this connection */
-	bool lane1_waits; /* for what lane 0 has, to keep a topic's order */
-	bool recovered;   /* it goes on with what was before this attach */
-	bool in_clients;  /* in holds->by_client */
-	bool turned_away; /* no broker had room for it */
+	bool durable;
+	bool in_clients; /* in holds->by_client */
 };
 
 /* Whether somebody waits for what becomes of it. */

@@ -21,7 +21,7 @@ struct sub {
 static struct sub *
 made_find(const struct sq_hold *s, struct sq_bytes filter, uint64_t hash)
 {
-	struct sq_hnode *n = sq_htab_find(&s->subs, hash);
+	struct sq_hnode *n = sq_htab_find(&s->subs.made, hash);
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
 		struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
@@ -45,12 +45,12 @@ sq_hold_made(struct sq_hold *s, const struct sq_sub *e)
 	struct sub *sub = made_find(s, e->filter, hash);
 
 	if (s->holds->watch != NULL)
-		s->holds->watch->made(s->holds->watcher, s, &s->watched, e, sub == NULL);
+		s->holds->watch->made(s->holds->watcher, s, &s->subs.watched, e, sub == NULL);
 	if (sub == NULL) {
 		sub = sq_xmalloc(sizeof *sub + e->filter.len);
 		sub->len = (uint16_t)e->filter.len;
 		memcpy(sub->filter, e->filter.p, e->filter.len);
-		sq_htab_insert(&s->subs, &sub->node, hash);
+		sq_htab_insert(&s->subs.made, &sub->node, hash);
 	}
 	sub->options = e->options;
 	sub->sub_id = e->sub_id;
@@ -64,8 +64,8 @@ sq_hold_unmade(struct sq_hold *s, struct sq_bytes filter)
 	if (sub == NULL)
 		return;
 	if (s->holds->watch != NULL)
-		s->holds->watch->unmade(s->holds->watcher, &s->watched, filter);
-	sq_htab_remove(&s->subs, &sub->node);
+		s->holds->watch->unmade(s->holds->watcher, &s->subs.watched, filter);
+	sq_htab_remove(&s->subs.made, &sub->node);
 	free(sub);
 }
 
@@ -75,26 +75,27 @@ sq_hold_free_subs(struct sq_hold *s)
 	struct sq_hnode *n, *next;
 
 	if (s->holds->watch != NULL)
-		s->holds->watch->forget(s->holds->watcher, &s->watched);
-	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
-		next = sq_htab_walk(&s->subs, n);
-		sq_htab_remove(&s->subs, n);
+		s->holds->watch->forget(s->holds->watcher, &s->subs.watched);
+	for (n = sq_htab_walk(&s->subs.made, NULL); n != NULL; n = next) {
+		next = sq_htab_walk(&s->subs.made, n);
+		sq_htab_remove(&s->subs.made, n);
 		free(SQ_CONTAINER_OF(n, struct sub, node));
 	}
-	sq_htab_fini(&s->subs);
+	sq_htab_fini(&s->subs.made);
 }
 
 void
 sq_hold_inherit_subs(struct sq_hold *to, struct sq_hold *from)
 {
-	struct sq_htab mine = to->subs;
+	struct sq_htab mine = to->subs.made;
 
-	if (to->clean_start || !to->durable || !from->durable || mine.n != 0)
+	if (to->at.clean_start || !to->durable || !from->durable || mine.n != 0)
 		return;
-	to->subs = from->subs;
-	from->subs = mine;
+	to->subs.made = from->subs.made;
+	from->subs.made = mine;
 	if (to->holds->watch != NULL)
-		to->holds->watch->inherit(to->holds->watcher, to, &to->watched, &from->watched);
+		to->holds->watch->inherit(
+		    to->holds->watcher, to, &to->subs.watched, &from->subs.watched);
 }
 
 /* What is asked of the broker without its client's asking, in as many requests as it takes. */
@@ -134,10 +135,10 @@ sq_hold_resubscribe(struct sq_hold *s)
 	struct asking again = {.hold = s, .op = SQ_SUB_SUBSCRIBE, .first = true};
 	struct sq_hnode *n;
 
-	if (s->leaving)
+	if (s->bye.leaving)
 		return;
 	sq_hold_ask_not_again(s);
-	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = sq_htab_walk(&s->subs, n)) {
+	for (n = sq_htab_walk(&s->subs.made, NULL); n != NULL; n = sq_htab_walk(&s->subs.made, n)) {
 		const struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
 		/* No retained messages again: the client would notice. */
 		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE,
@@ -179,13 +180,13 @@ sq_hold_enforce(struct sq_hold *s)
 	struct asking end = {.hold = s, .op = SQ_SUB_UNSUBSCRIBE};
 	struct sq_hnode *n, *next;
 
-	if (!s->holds->strict || s->leaving || s->state == SQ_HOLD_ENDED)
+	if (!s->holds->strict || s->bye.leaving || s->state == SQ_HOLD_ENDED)
 		return;
-	for (n = sq_htab_walk(&s->subs, NULL); n != NULL; n = next) {
+	for (n = sq_htab_walk(&s->subs.made, NULL); n != NULL; n = next) {
 		struct sub *sub = SQ_CONTAINER_OF(n, struct sub, node);
 		struct sq_topic_filter f;
 
-		next = sq_htab_walk(&s->subs, n);
+		next = sq_htab_walk(&s->subs.made, n);
 		if (sq_topic_filter_parse(
 			(struct sq_bytes){(const unsigned char *)sub->filter, sub->len}, &f,
 			NULL) != 0 ||
@@ -206,8 +207,8 @@ sq_holds_enforce(struct sq_holds *h, bool strict)
 void
 sq_hold_kept(struct sq_hold *s, bool last, uint16_t n, struct sq_bytes entries)
 {
-	s->knows_made = s->knows_made || last;
-	if (s->leaving || s->state == SQ_HOLD_ENDED)
+	s->subs.knows_made = s->subs.knows_made || last;
+	if (s->bye.leaving || s->state == SQ_HOLD_ENDED)
 		return;
 	for (uint16_t i = 0; i < n; i++) {
 		struct sq_kept k = sq_kept_next(&entries);

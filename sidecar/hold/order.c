@@ -82,8 +82,8 @@ subreq_fresh(const struct sq_subreq *r)
 static void
 subreq_drop(struct sq_hold *s, struct sq_subreq *r)
 {
-	s->subs_asked -= subreq_fresh(r);
-	s->subreq_bytes -= sq_buf_len(&r->entries);
+	s->subs.n_asked -= subreq_fresh(r);
+	s->subs.bytes -= sq_buf_len(&r->entries);
 	sq_list_remove(&r->node);
 	sq_subreq_free(r);
 }
@@ -111,10 +111,10 @@ request_of(struct sq_order_request *o)
 static struct sq_sub_request *
 order_growing(const struct sq_hold *s)
 {
-	struct sq_order_request *o = sq_order_growing(&s->order);
+	struct sq_order_request *o = sq_order_growing(&s->subs.order);
 
 	for (int i = 0; i < SQ_LANES && o != NULL; i++) {
-		if (s->lane[i] != NULL && sq_lane_out_behind(s->lane[i], o->mark))
+		if (s->up.lane[i] != NULL && sq_lane_out_behind(s->up.lane[i], o->mark))
 			return NULL;
 	}
 	if (o != NULL && request_of(o)->place != NULL && s->gate->ops->passed(request_of(o)->place))
@@ -129,35 +129,35 @@ sq_hold_ask_in_order(struct sq_hold *s, struct sq_subreq *r)
 
 	if (q == NULL || !request_fits(q, r)) {
 		q = request_new(true);
-		sq_order_add(&s->order, &q->order);
+		sq_order_add(&s->subs.order, &q->order);
 		if (s->gate != NULL)
 			q->place = s->gate->ops->take(s->gate);
 		for (int i = 0; i < SQ_LANES; i++) {
-			if (s->lane[i] != NULL)
-				sq_lane_out_mark(s->lane[i], q->order.mark);
+			if (s->up.lane[i] != NULL)
+				sq_lane_out_mark(s->up.lane[i], q->order.mark);
 		}
 	}
 	request_add(q, r);
-	s->subs_asked += subreq_fresh(r);
-	s->subreq_bytes += sq_buf_len(&r->entries);
+	s->subs.n_asked += subreq_fresh(r);
+	s->subs.bytes += sq_buf_len(&r->entries);
 	sq_hold_wake(s);
 }
 
 void
 sq_hold_ask(struct sq_hold *s, struct sq_subreq *r, bool first)
 {
-	s->subreq_bytes += sq_buf_len(&r->entries);
+	s->subs.bytes += sq_buf_len(&r->entries);
 	if (first)
-		sq_list_push_front(&s->asked, &r->node);
+		sq_list_push_front(&s->subs.asked, &r->node);
 	else
-		sq_list_push_back(&s->asked, &r->node);
+		sq_list_push_back(&s->subs.asked, &r->node);
 	sq_hold_wake(s);
 }
 
 void
 sq_hold_ask_not_again(struct sq_hold *s)
 {
-	SQ_LIST_FOR_EACH_SAFE(r, &s->asked, struct sq_subreq, node) {
+	SQ_LIST_FOR_EACH_SAFE(r, &s->subs.asked, struct sq_subreq, node) {
 		if (r->again || (r->declared && r->op == SQ_SUB_SUBSCRIBE))
 			subreq_drop(s, r);
 	}
@@ -172,17 +172,17 @@ request_answered(
 {
 	uint16_t first = 0;
 
-	s->failures = 0;
+	s->at.failures = 0;
 	if (q->marked)
-		sq_order_end(&s->order, &q->order);
+		sq_order_end(&s->subs.order, &q->order);
 	else
-		s->asking = NULL;
+		s->subs.asking = NULL;
 	SQ_LIST_FOR_EACH(r, &q->subreqs, struct sq_subreq, node) {
 		sq_subreq_answer(s, r, codes, notes, first);
 		first = (uint16_t)(first + r->n_ask);
 	}
 	request_free(s, q);
-	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->order));
+	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->subs.order));
 	sq_hold_writable(s);
 	sq_hold_wake(s);
 }
@@ -190,12 +190,12 @@ request_answered(
 void
 sq_hold_subscribed(struct sq_hold *s, const struct sq_frame *f)
 {
-	struct sq_sub_request *q = request_of(sq_order_find(&s->order, f->mark));
+	struct sq_sub_request *q = request_of(sq_order_find(&s->subs.order, f->mark));
 
-	if (q == NULL && f->mark <= s->order.posted)
+	if (q == NULL && f->mark <= s->subs.order.posted)
 		return; /* it was answered before */
-	if (q == NULL || f->mark > s->order.posted || f->n_codes != q->n)
-		sq_uplink_fail(s->link, "it answered a SUBSCRIBE that it was not asked");
+	if (q == NULL || f->mark > s->subs.order.posted || f->n_codes != q->n)
+		sq_uplink_fail(s->at.link, "it answered a SUBSCRIBE that it was not asked");
 	else
 		request_answered(s, q, f->codes, f->notes);
 }
@@ -204,13 +204,13 @@ sq_hold_subscribed(struct sq_hold *s, const struct sq_frame *f)
 static void
 asking_again(struct sq_hold *s)
 {
-	struct sq_sub_request *q = s->asking;
+	struct sq_sub_request *q = s->subs.asking;
 
 	if (q == NULL)
 		return;
-	sq_list_splice(&q->subreqs, &s->asked);
-	sq_list_splice(&s->asked, &q->subreqs);
-	s->asking = NULL;
+	sq_list_splice(&q->subreqs, &s->subs.asked);
+	sq_list_splice(&s->subs.asked, &q->subreqs);
+	s->subs.asking = NULL;
 	request_free(s, q);
 }
 
@@ -224,10 +224,10 @@ request_failed(struct sq_hold *s, struct sq_sub_request *q, const struct sq_answ
 		asking_again(s);
 		return;
 	}
-	sq_order_failed(&s->order, &q->order, gap);
+	sq_order_failed(&s->subs.order, &q->order, gap);
 	/* Nothing else of ours is in its way: the broker needs a moment. */
-	if (gap && sq_order_next(&s->order, 1) == &q->order)
-		s->due_pause = sq_holds_now(s->holds) + GAP_PAUSE_MS;
+	if (gap && sq_order_next(&s->subs.order, 1) == &q->order)
+		s->due.pause = sq_holds_now(s->holds) + GAP_PAUSE_MS;
 }
 
 /* The response has the codes.  False: they don't fit. */
@@ -252,11 +252,11 @@ sub_post_done(struct sq_request *req, const struct sq_answer *ans)
 	struct sq_hold *s = p->post.hold;
 	bool done = ans->status == 200 || ans->status == 204;
 
-	s->sub_flights--;
+	s->subs.flights--;
 	if (q != NULL)
 		q->flight = NULL;
 	if (q != NULL && q->marked && ans->status == 204) {
-		sq_order_written(&s->order, &q->order);
+		sq_order_written(&s->subs.order, &q->order);
 	} else if (q != NULL && (!done || !request_done(s, q, ans))) {
 		request_failed(s, q, ans);
 		if (done)
@@ -294,8 +294,9 @@ request_head(const struct sq_hold *s, const struct sq_sub_request *q)
 	struct sq_subs_head head = {.mark = q->order.mark};
 
 	for (int i = 0; i < SQ_LANES; i++)
-		head.after[i] = s->lane[i] != NULL ? sq_lane_out_before(s->lane[i], q->order.mark)
-						   : s->last[i];
+		head.after[i] = s->up.lane[i] != NULL
+		    ? sq_lane_out_before(s->up.lane[i], q->order.mark)
+		    : s->up.last[i];
 	return head;
 }
 
@@ -305,18 +306,18 @@ request_post(struct sq_hold *s, struct sq_sub_request *q)
 	static const struct sq_subs_head unmarked;
 	struct sub_post *p = sq_hold_post_new(s, sizeof *p, "subscriptions");
 	struct sq_subs_head head = q->marked ? request_head(s, q) : unmarked;
-	unsigned version = sq_uplink_version(s->link);
+	unsigned version = sq_uplink_version(s->at.link);
 
 	sq_subs_head_put(&p->body, q->n, &head, version);
 	SQ_LIST_FOR_EACH(r, &q->subreqs, struct sq_subreq, node)
 		subreq_write(&p->body, r, version);
 	p->request = q;
 	q->flight = p;
-	s->sub_flights++;
+	s->subs.flights++;
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
 	p->post.req.n_body = 1;
 	p->post.req.done = sub_post_done;
-	sq_hold_post_send(&p->post, s->link);
+	sq_hold_post_send(&p->post, s->at.link);
 }
 
 /* The next of what has no mark, one request at a time. */
@@ -325,16 +326,16 @@ order_post_unmarked(struct sq_hold *s)
 {
 	struct sq_sub_request *q;
 
-	if (s->asking != NULL || sq_list_empty(&s->asked))
+	if (s->subs.asking != NULL || sq_list_empty(&s->subs.asked))
 		return;
 	q = request_new(false);
-	SQ_LIST_FOR_EACH_SAFE(r, &s->asked, struct sq_subreq, node) {
+	SQ_LIST_FOR_EACH_SAFE(r, &s->subs.asked, struct sq_subreq, node) {
 		if (!request_fits(q, r))
 			break;
 		sq_list_remove(&r->node);
 		request_add(q, r);
 	}
-	s->asking = q;
+	s->subs.asking = q;
 	request_post(s, q);
 }
 
@@ -342,10 +343,10 @@ order_post_unmarked(struct sq_hold *s)
 static bool
 order_makes_again(const struct sq_hold *s)
 {
-	const struct sq_subreq *r = SQ_LIST_FIRST(&s->asked, struct sq_subreq, node);
+	const struct sq_subreq *r = SQ_LIST_FIRST(&s->subs.asked, struct sq_subreq, node);
 
-	if (s->asking != NULL)
-		r = SQ_LIST_FIRST(&s->asking->subreqs, struct sq_subreq, node);
+	if (s->subs.asking != NULL)
+		r = SQ_LIST_FIRST(&s->subs.asking->subreqs, struct sq_subreq, node);
 	return r != NULL && r->again;
 }
 
@@ -353,7 +354,7 @@ static bool
 order_may_post(const struct sq_hold *s, struct sq_order_request *o)
 {
 	for (int i = 0; i < SQ_LANES; i++) {
-		if (s->lane[i] != NULL && !sq_lane_out_sent(s->lane[i], o->mark))
+		if (s->up.lane[i] != NULL && !sq_lane_out_sent(s->up.lane[i], o->mark))
 			return false;
 	}
 	return request_of(o)->place == NULL || s->gate->ops->open(request_of(o)->place);
@@ -364,15 +365,15 @@ order_may_post(const struct sq_hold *s, struct sq_order_request *o)
 static bool
 order_post_marked(struct sq_hold *s)
 {
-	unsigned most = sq_uplink_version(s->link) >= 2 ? FLYING_MAX : FLYING_MAX_V1;
+	unsigned most = sq_uplink_version(s->at.link) >= 2 ? FLYING_MAX : FLYING_MAX_V1;
 	struct sq_order_request *o;
 
-	if (sq_order_idle(&s->order))
+	if (sq_order_idle(&s->subs.order))
 		return false;
-	o = sq_order_next(&s->order, most);
+	o = sq_order_next(&s->subs.order, most);
 	if (o == NULL || !order_may_post(s, o))
 		return false;
-	sq_order_flies(&s->order, o);
+	sq_order_flies(&s->subs.order, o);
 	request_post(s, request_of(o));
 	return true;
 }
@@ -397,30 +398,30 @@ order_drop(struct sq_hold *s)
 {
 	struct sq_order_request *o;
 
-	while ((o = sq_order_drop(&s->order)) != NULL)
+	while ((o = sq_order_drop(&s->subs.order)) != NULL)
 		request_free(s, request_of(o));
 	for (int i = 0; i < SQ_LANES; i++) {
-		if (s->lane[i] != NULL)
-			sq_lane_out_unmark(s->lane[i], s->order.given);
+		if (s->up.lane[i] != NULL)
+			sq_lane_out_unmark(s->up.lane[i], s->subs.order.given);
 	}
 }
 
 void
 sq_hold_order_attached(struct sq_hold *s)
 {
-	SQ_LIST_FOR_EACH(o, &s->order.requests, struct sq_order_request, node)
+	SQ_LIST_FOR_EACH(o, &s->subs.order.requests, struct sq_order_request, node)
 		request_land(request_of(o));
 	asking_again(s);
 	for (int i = 0; i < SQ_LANES; i++) {
-		struct sq_order_rank rank = sq_order_rank_begin(&s->order);
+		struct sq_order_rank rank = sq_order_rank_begin(&s->subs.order);
 
-		if (s->lane[i] != NULL)
-			sq_lane_out_remark(s->lane[i], sq_order_rank, &rank);
+		if (s->up.lane[i] != NULL)
+			sq_lane_out_remark(s->up.lane[i], sq_order_rank, &rank);
 	}
-	sq_order_attached(&s->order);
-	if (s->leaving && s->expiry_s == 0)
+	sq_order_attached(&s->subs.order);
+	if (s->bye.leaving && s->bye.expiry_s == 0)
 		order_drop(s);
-	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->order));
+	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->subs.order));
 }
 
 /* Nothing that has no mark is asked any more, but, unless 'again', what is made again. */
@@ -429,7 +430,7 @@ order_drop_unmarked(struct sq_hold *s, bool again)
 {
 	if (again || !order_makes_again(s))
 		asking_again(s);
-	SQ_LIST_FOR_EACH_SAFE(r, &s->asked, struct sq_subreq, node) {
+	SQ_LIST_FOR_EACH_SAFE(r, &s->subs.asked, struct sq_subreq, node) {
 		if (again || !r->again)
 			subreq_drop(s, r);
 	}
@@ -438,8 +439,8 @@ order_drop_unmarked(struct sq_hold *s, bool again)
 void
 sq_hold_order_leave(struct sq_hold *s)
 {
-	order_drop_unmarked(s, s->expiry_s == 0);
-	if (s->expiry_s != 0)
+	order_drop_unmarked(s, s->bye.expiry_s == 0);
+	if (s->bye.expiry_s != 0)
 		return;
 	order_drop(s);
 	/* Nobody is told of what is on its way: nothing waits for it. */
@@ -451,12 +452,13 @@ void
 sq_hold_order_end(struct sq_hold *s)
 {
 	order_drop_unmarked(s, true);
-	sq_order_attached(&s->order); /* all may be dropped */
+	sq_order_attached(&s->subs.order); /* all may be dropped */
 	order_drop(s);
 }
 
 bool
 sq_hold_order_flushed(const struct sq_hold *s)
 {
-	return sq_order_idle(&s->order) && sq_list_empty(&s->asked) && s->sub_flights == 0;
+	return sq_order_idle(&s->subs.order) && sq_list_empty(&s->subs.asked) &&
+	    s->subs.flights == 0;
 }

@@ -39,7 +39,7 @@ sq_hold_post_new(struct sq_hold *s, size_t size, const char *what)
 	memcpy(path, s->path, base + 1);
 	if (what != NULL)
 		snprintf(
-		    path + base, tail, "/%s?epoch=%016llx", what, (unsigned long long)s->epoch);
+		    path + base, tail, "/%s?epoch=%016llx", what, (unsigned long long)s->at.epoch);
 	sq_list_init(&p->req.node);
 	p->req.path = path;
 	p->hold = s;
@@ -52,7 +52,7 @@ sq_hold_post_send(struct sq_hold_post *p, struct sq_uplink *link)
 {
 	struct sq_hold *s = p->hold;
 
-	p->attach_seq = s->attach_seq;
+	p->attach_seq = s->at.seq;
 	p->link = link;
 	s->requests++;
 	sq_list_push_back(&s->holds->posts, &p->all);
@@ -76,7 +76,7 @@ sq_hold_post_free(struct sq_hold_post *p)
 struct sq_uplink *
 sq_hold_link(const struct sq_hold *s)
 {
-	return s->link;
+	return s->at.link;
 }
 
 bool
@@ -88,27 +88,27 @@ sq_hold_ended(const struct sq_hold *s)
 void
 sq_hold_post_good(const struct sq_hold_post *p)
 {
-	if (p->attach_seq == p->hold->attach_seq)
-		p->hold->failures = 0;
+	if (p->attach_seq == p->hold->at.seq)
+		p->hold->at.failures = 0;
 }
 
 void
 sq_hold_post_again(const struct sq_hold_post *p)
 {
-	if (p->attach_seq == p->hold->attach_seq && p->hold->state == SQ_HOLD_ATTACHED)
+	if (p->attach_seq == p->hold->at.seq && p->hold->state == SQ_HOLD_ATTACHED)
 		sq_hold_again(p->hold, 0);
 }
 
 void
 sq_hold_set_last(struct sq_hold *s, uint64_t last)
 {
-	s->last[1] = last;
+	s->up.last[1] = last;
 }
 
 void
 sq_hold_retry_at(struct sq_hold *s, uint64_t due_ms)
 {
-	s->due_retry = due_ms;
+	s->due.retry = due_ms;
 }
 
 void
@@ -126,14 +126,14 @@ sq_hold_refused(struct sq_hold *s, const struct sq_hold_post *p, const struct sq
 {
 	if (ans->status == 409)
 		sq_holds_count(s->holds, SQ_M_CONFLICTS, 1);
-	if (p->attach_seq != s->attach_seq || s->state != SQ_HOLD_ATTACHED)
+	if (p->attach_seq != s->at.seq || s->state != SQ_HOLD_ATTACHED)
 		return false; /* of an older attachment: nothing follows from it */
-	s->refused_ms = 0;    /* the broker does not even say whether it takes something */
+	s->up.refused_ms = 0; /* the broker does not even say whether it takes something */
 	switch (ans->status) {
 	case 0: /* the stream alone, or its link, which will say so */
 	case 429:
 	case 503:
-		s->due_pause = sq_holds_now(s->holds) +
+		s->due.pause = sq_holds_now(s->holds) +
 		    (ans->retry_after_ms != 0  ? ans->retry_after_ms
 			    : ans->status == 0 ? PAUSE_MS
 					       : PAUSE_BUSY_MS);
@@ -156,7 +156,7 @@ sq_hold_refused(struct sq_hold *s, const struct sq_hold_post *p, const struct sq
 		break;
 	case 400:
 	case 404:
-		sq_uplink_fail(s->link, "it calls a request malformed");
+		sq_uplink_fail(s->at.link, "it calls a request malformed");
 		return true; /* the link's end follows */
 	default:
 		break;
@@ -189,13 +189,13 @@ sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
 	size_t before = s->share.held;
 
 	for (int i = 0; i < SQ_LANES; i++) {
-		struct sq_lane_out *l = s->lane[i];
+		struct sq_lane_out *l = s->up.lane[i];
 		while (l != NULL && sq_lane_out_outcome(l, &o)) {
 			/* An unknown id is no error during recovery (MQTT 5.0 §3.7.2.1). */
-			if (o.reason == SQ_MQTT_RC_PACKET_ID_NOT_FOUND && s->recovered)
+			if (o.reason == SQ_MQTT_RC_PACKET_ID_NOT_FOUND && s->at.recovered)
 				o.reason = SQ_MQTT_RC_SUCCESS;
-			if (i == 1 && o.image_qos == 0 && s->lane1_qos0 > 0)
-				s->lane1_qos0--;
+			if (i == 1 && o.image_qos == 0 && s->up.lane1_qos0 > 0)
+				s->up.lane1_qos0--;
 			if (sq_mqtt_reason_failed(o.reason) && o.kind == SQ_ENTRY_MESSAGE)
 				sq_hold_publish_refused(s, &o);
 			else if (o.refusal == SQ_REFUSAL_UNMATCHED)
@@ -207,8 +207,8 @@ sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
 					break;
 				continue; /* the client may be gone now */
 			}
-			s->retry_ms = 0;
-			s->refused_ms = 0;
+			s->up.retry_ms = 0;
+			s->up.refused_ms = 0;
 			if (o.qos > 0)
 				s->ops->acked(s->user, &o);
 		}
@@ -226,13 +226,13 @@ batch_accepted(struct sq_hold *s, struct batch_post *p, const struct sq_answer *
 
 	if (sq_outcomes_decode(ans->body, ans->len, ans->version, &o) != 0)
 		o = (struct sq_outcomes){0};
-	if (sq_lane_out_answered(s->lane[p->lane], &p->flight, &o) != 0) {
+	if (sq_lane_out_answered(s->up.lane[p->lane], &p->flight, &o) != 0) {
 		sq_uplink_fail(p->post.link, "its outcomes don't fit the batch");
 		return;
 	}
-	if (p->post.attach_seq == s->attach_seq)
-		s->failures = 0;
-	if (s->refused_ms != 0)
+	if (p->post.attach_seq == s->at.seq)
+		s->at.failures = 0;
+	if (s->up.refused_ms != 0)
 		sq_hold_accepted(s, &o);
 	sq_hold_outcomes(s, sq_holds_now(s->holds));
 }
@@ -248,14 +248,14 @@ batch_too_big(struct sq_hold *s, struct batch_post *p)
 	    .text = {(const unsigned char *)text, sizeof text - 1}};
 
 	sq_holds_count(s->holds, SQ_M_REFUSED_BROKER, 1);
-	sq_refusals_note(s->holds, &s->refusals, &r);
-	return sq_lane_out_too_big(s->lane[p->lane], &p->flight, r.code, r.refusal, r.text);
+	sq_refusals_note(s->holds, &s->up.refusals, &r);
+	return sq_lane_out_too_big(s->up.lane[p->lane], &p->flight, r.code, r.refusal, r.text);
 }
 
 static void
 batch_refused(struct sq_hold *s, struct batch_post *p, const struct sq_answer *ans)
 {
-	struct sq_lane_out *l = s->lane[p->lane];
+	struct sq_lane_out *l = s->up.lane[p->lane];
 	bool settled = false; /* nothing follows for the attachment */
 	int rc = 0;
 
@@ -272,7 +272,7 @@ batch_refused(struct sq_hold *s, struct batch_post *p, const struct sq_answer *a
 	}
 	if (settled)
 		return;
-	if (rc != 0 && p->post.attach_seq == s->attach_seq && s->state == SQ_HOLD_ATTACHED)
+	if (rc != 0 && p->post.attach_seq == s->at.seq && s->state == SQ_HOLD_ATTACHED)
 		sq_hold_again(s, 0);
 	else
 		(void)sq_hold_refused(s, &p->post, ans);
@@ -286,7 +286,7 @@ batch_done(struct sq_request *req, const struct sq_answer *ans)
 	struct sq_hold *s = p->post.hold;
 
 	if (s->state == SQ_HOLD_ENDED) {
-		sq_lane_out_failed(s->lane[p->lane], &p->flight);
+		sq_lane_out_failed(s->up.lane[p->lane], &p->flight);
 	} else if (ans->status == 200) {
 		SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-answered");
 		SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_RELEASE), "sidecar-release-answered");
@@ -300,7 +300,7 @@ batch_done(struct sq_request *req, const struct sq_answer *ans)
 static void
 batch_post_send(struct batch_post *p)
 {
-	struct sq_uplink *link = p->post.hold->link;
+	struct sq_uplink *link = p->post.hold->at.link;
 
 	SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-posting");
 	SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_RELEASE), "sidecar-release-posting");
@@ -312,26 +312,26 @@ batch_post_send(struct batch_post *p)
 void
 sq_hold_post_lanes(struct sq_hold *s, uint64_t now_ms)
 {
-	uint32_t top = sq_order_top(&s->order);
+	uint32_t top = sq_order_top(&s->subs.order);
 	struct batch_post *p;
 
-	if (s->due_retry != 0 && now_ms >= s->due_retry) {
-		s->due_retry = 0;
-		sq_lane_out_retry(s->lane[1]);
+	if (s->due.retry != 0 && now_ms >= s->due.retry) {
+		s->due.retry = 0;
+		sq_lane_out_retry(s->up.lane[1]);
 	}
-	if (s->lane1_waits && sq_lane_out_idle(s->lane[0])) {
-		s->lane1_waits = false;
-		sq_lane_out_go(s->lane[1]);
+	if (s->up.lane1_waits && sq_lane_out_idle(s->up.lane[0])) {
+		s->up.lane1_waits = false;
+		sq_lane_out_go(s->up.lane[1]);
 	}
 	for (unsigned i = 0; i < SQ_LANES; i++) {
 		struct sq_lane_flight f;
 
-		while (s->lane[i] != NULL && sq_lane_out_take(s->lane[i], top, &f)) {
+		while (s->up.lane[i] != NULL && sq_lane_out_take(s->up.lane[i], top, &f)) {
 			p = sq_hold_post_new(s, sizeof *p, "messages");
 			p->lane = i;
 			p->flight = f;
 			p->post.req.body[0] = (struct iovec){
-			    p->flight.header, sq_batch_header_size(sq_uplink_version(s->link))};
+			    p->flight.header, sq_batch_header_size(sq_uplink_version(s->at.link))};
 			p->post.req.body[1] = (struct iovec){
 			    (void *)(uintptr_t)f.entries.p, f.entries.len};
 			p->post.req.n_body = 2;
@@ -377,9 +377,9 @@ settle_done(struct sq_request *req, const struct sq_answer *ans)
 	bool ok = ans->status == 204 || ans->status == 200;
 
 	if (s->state == SQ_HOLD_ENDED || ok) {
-		if (ok && p->post.attach_seq == s->attach_seq)
-			s->failures = 0;
-		if (ok && s->refused_ms != 0)
+		if (ok && p->post.attach_seq == s->at.seq)
+			s->at.failures = 0;
+		if (ok && s->up.refused_ms != 0)
 			sq_hold_settled(s, &p->flight);
 		SQ_FAULT_IF(
 		    settle_has(&p->flight, SQ_SETTLE_RECEIVED), "sidecar-received-answered");
@@ -410,11 +410,11 @@ sq_hold_post_settlements(struct sq_hold *s)
 		p->post.req.body[0] = (struct iovec){sq_buf_data(&f.body), sq_buf_len(&f.body)};
 		p->post.req.n_body = 1;
 		p->post.req.done = settle_done;
-		sq_hold_post_send(&p->post, s->link);
-		SQ_FAULT_LATER(
-		    settle_has(&p->flight, SQ_SETTLE_RECEIVED), "sidecar-received-posted", s->link);
-		SQ_FAULT_LATER(
-		    settle_has(&p->flight, SQ_SETTLE_COMPLETE), "sidecar-complete-posted", s->link);
+		sq_hold_post_send(&p->post, s->at.link);
+		SQ_FAULT_LATER(settle_has(&p->flight, SQ_SETTLE_RECEIVED),
+		    "sidecar-received-posted", s->at.link);
+		SQ_FAULT_LATER(settle_has(&p->flight, SQ_SETTLE_COMPLETE),
+		    "sidecar-complete-posted", s->at.link);
 	}
 }
 
@@ -422,7 +422,7 @@ bool
 sq_hold_flushed(const struct sq_hold *s)
 {
 	for (int i = 0; i < SQ_LANES; i++) {
-		if (s->lane[i] != NULL && !sq_lane_out_idle(s->lane[i]))
+		if (s->up.lane[i] != NULL && !sq_lane_out_idle(s->up.lane[i]))
 			return false;
 	}
 	return sq_inbox_flushed(s->inbox) && sq_hold_order_flushed(s);
@@ -432,7 +432,8 @@ bool
 sq_hold_owes(const struct sq_hold *s)
 {
 	/* A source leaves when all is sent. */
-	return s->will != NULL || !sq_hold_flushed(s) || (s->ops->source != NULL && !s->leaving);
+	return s->bye.will != NULL || !sq_hold_flushed(s) ||
+	    (s->ops->source != NULL && !s->bye.leaving);
 }
 
 /* --- deliveries --- */

@@ -37,9 +37,9 @@ sq_hold_publish_refused(struct sq_hold *s, const struct sq_lane_outcome *o)
 
 	if (o->own) /* whoever refused it has said so */
 		return;
-	if (s->retry_ms == 0) /* a message that is tried again counts once */
+	if (s->up.retry_ms == 0) /* a message that is tried again counts once */
 		sq_holds_count(s->holds, SQ_M_REFUSED_BROKER, 1);
-	sq_refusals_note(s->holds, &s->refusals, &r);
+	sq_refusals_note(s->holds, &s->up.refusals, &r);
 }
 
 /* Whether nothing has gone on for session.refused-max while messages of this client were
@@ -49,9 +49,9 @@ refused_for_long(struct sq_hold *s, const struct sq_lane_outcome *o, uint64_t no
 {
 	uint64_t most_ms = s->holds->cfg->refused_max_ms;
 
-	if (s->refused_ms == 0)
-		s->refused_ms = now_ms;
-	if (most_ms == 0 || now_ms - s->refused_ms < most_ms)
+	if (s->up.refused_ms == 0)
+		s->up.refused_ms = now_ms;
+	if (most_ms == 0 || now_ms - s->up.refused_ms < most_ms)
 		return false;
 	sq_holds_count(s->holds, SQ_M_CLOSED_REFUSED, 1);
 	sq_refusals_closed(s->holds, s->client_id, o->text);
@@ -71,12 +71,13 @@ sq_hold_park_refused(
 	if (refused_for_long(s, o, now_ms))
 		return false;
 	sq_lane_out_hold(l);
-	if (s->retry_ms == 0) { /* the first one since something was accepted */
-		s->retry_ms = RETRY_MIN_MS;
+	if (s->up.retry_ms == 0) { /* the first one since something was accepted */
+		s->up.retry_ms = RETRY_MIN_MS;
 	} else {
-		s->retry_ms = s->retry_ms * 2 < RETRY_MAX_MS ? s->retry_ms * 2 : RETRY_MAX_MS;
+		s->up.retry_ms = s->up.retry_ms * 2 < RETRY_MAX_MS ? s->up.retry_ms * 2
+								   : RETRY_MAX_MS;
 	}
-	s->due_retry = now_ms + s->retry_ms;
+	s->due.retry = now_ms + s->up.retry_ms;
 	sq_hold_wake(s);
 	return true;
 }
@@ -86,7 +87,7 @@ sq_hold_accepted(struct sq_hold *s, const struct sq_outcomes *o)
 {
 	for (unsigned i = 0; i < o->n; i++) {
 		if (!sq_mqtt_reason_failed(o->codes[i]))
-			s->refused_ms = 0;
+			s->up.refused_ms = 0;
 	}
 }
 
@@ -97,5 +98,5 @@ sq_hold_settled(struct sq_hold *s, const struct sq_inbox_flight *f)
 
 	if (sq_settlements_decode(sq_buf_data(&f->body), sq_buf_len(&f->body), &body) == 0 &&
 	    body.entries.len > 0)
-		s->refused_ms = 0;
+		s->up.refused_ms = 0;
 }

@@ -59,7 +59,7 @@ subreq_refused(struct sq_hold *s, struct sq_subreq *r, uint8_t code, const struc
 	    .refusal = note->refusal,
 	    .text = note->text};
 
-	sq_refusals_note(s->holds, &s->refusals, &refused);
+	sq_refusals_note(s->holds, &s->up.refusals, &refused);
 	subreq_say(r, note->text);
 }
 
@@ -150,7 +150,7 @@ subs_refuse_packet(
 	    .type = type, .packet_id = packet_id, .codes = codes, .n = count, .text = refused.text};
 
 	memset(codes, refused.code, count);
-	sq_refusals_note(s->holds, &s->refusals, &refused);
+	sq_refusals_note(s->holds, &s->up.refusals, &refused);
 	if (subs_can_refuse(s, type) && sq_hold_has_client(s))
 		s->ops->subscribed(s->user, &answer);
 	sq_buf_fini(why);
@@ -165,7 +165,7 @@ subs_admit(struct sq_hold *s, uint8_t type, uint16_t packet_id, uint32_t count, 
 	size_t body = bytes + (size_t)count * ENTRY_OVERHEAD;
 	struct sq_buf why = {0};
 
-	if (s->subreq_bytes > SQ_SUBS_BYTES_MAX)
+	if (s->subs.bytes > SQ_SUBS_BYTES_MAX)
 		return SQ_EAGAIN;
 	if (count > SQ_SUBS_ENTRIES_MAX)
 		sq_buf_printf(&why, "%u filters in one packet, at most %d are taken",
@@ -188,8 +188,8 @@ subs_admit(struct sq_hold *s, uint8_t type, uint16_t packet_id, uint32_t count, 
 static bool
 subs_near_full(const struct sq_hold *s, uint32_t count)
 {
-	return s->subs.n + s->subs_asked + count > s->holds->cfg->max_subscriptions &&
-	    !sq_order_idle(&s->order);
+	return s->subs.made.n + s->subs.n_asked + count > s->holds->cfg->max_subscriptions &&
+	    !sq_order_idle(&s->subs.order);
 }
 
 /* Whether 'filter', one of 'count' in a packet with 'fresh' new ones before it, is
@@ -199,9 +199,9 @@ subs_full(const struct sq_hold *s, uint32_t count, uint32_t *fresh, struct sq_by
 {
 	uint64_t most = s->holds->cfg->max_subscriptions;
 
-	if (s->subs.n + count <= most || sq_hold_has_made(s, filter))
+	if (s->subs.made.n + count <= most || sq_hold_has_made(s, filter))
 		return false;
-	return s->subs.n + (*fresh)++ >= most;
+	return s->subs.made.n + (*fresh)++ >= most;
 }
 
 /* More than limits.subscriptions. */
@@ -323,7 +323,7 @@ sq_hold_declare(struct sq_hold *s, const struct sq_sub *sub, uint32_t token)
 {
 	struct sq_subreq *r;
 
-	if (s->leaving || s->state == SQ_HOLD_ENDED)
+	if (s->bye.leaving || s->state == SQ_HOLD_ENDED)
 		return;
 	r = sq_subreq_new(sub->op, 0, 1);
 	r->declared = true;
@@ -381,7 +381,7 @@ sq_subreq_answer(struct sq_hold *s, struct sq_subreq *r, const unsigned char *co
 			subreq_refused(s, r, r->codes[i], &note);
 		}
 		asked++;
-		if (!r->declared && (!s->leaving || s->expiry_s != 0))
+		if (!r->declared && (!s->bye.leaving || s->bye.expiry_s != 0))
 			subreq_remember(s, r, &e, r->codes[i]);
 	}
 	if (!r->declared && !r->again)

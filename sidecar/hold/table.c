@@ -37,16 +37,16 @@ table_up(void *owner, struct sq_uplink *link)
 	h->link_was_up = true;
 	sq_list_init(&waiting);
 	sq_list_splice(&waiting, &h->waiting);
-	SQ_LIST_FOR_EACH_SAFE(s, &waiting, struct sq_hold, place) {
-		sq_list_remove(&s->place);
+	SQ_LIST_FOR_EACH_SAFE(s, &waiting, struct sq_hold, at.place) {
+		sq_list_remove(&s->at.place);
 		s->state = SQ_HOLD_DOWN;
-		s->due_attach = 0;
+		s->due.attach = 0;
 		sq_hold_wake(s);
 	}
 	/* Sessions on a link that drains had nowhere to go until now. */
 	SQ_LIST_FOR_EACH(other, &h->links, struct sq_hold_link, node) {
 		if (other != hl && sq_uplink_draining(other->link)) {
-			SQ_LIST_FOR_EACH_SAFE(s, &other->holds, struct sq_hold, place)
+			SQ_LIST_FOR_EACH_SAFE(s, &other->holds, struct sq_hold, at.place)
 				sq_hold_link_draining(s);
 		}
 	}
@@ -59,7 +59,7 @@ table_draining(void *owner, struct sq_uplink *link)
 
 	if (hl == NULL)
 		return;
-	SQ_LIST_FOR_EACH_SAFE(s, &hl->holds, struct sq_hold, place)
+	SQ_LIST_FOR_EACH_SAFE(s, &hl->holds, struct sq_hold, at.place)
 		sq_hold_link_draining(s);
 }
 
@@ -71,7 +71,7 @@ table_down(void *owner, struct sq_uplink *link)
 
 	if (hl == NULL)
 		return;
-	while ((s = SQ_LIST_FIRST(&hl->holds, struct sq_hold, place)) != NULL)
+	while ((s = SQ_LIST_FIRST(&hl->holds, struct sq_hold, at.place)) != NULL)
 		sq_hold_link_down(s);
 	sq_list_remove(&hl->node);
 	free(hl);
@@ -83,9 +83,9 @@ table_by_epoch(const struct sq_holds *h, uint64_t epoch, const struct sq_uplink 
 	struct sq_hnode *n = sq_htab_find(&h->by_epoch, sq_hash_u64(epoch));
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
-		struct sq_hold *s = SQ_CONTAINER_OF(n, struct sq_hold, epoch_node);
+		struct sq_hold *s = SQ_CONTAINER_OF(n, struct sq_hold, at.epoch_node);
 
-		if (s->epoch == epoch && s->link == link)
+		if (s->at.epoch == epoch && s->at.link == link)
 			return s;
 	}
 	return NULL;
