@@ -1,5 +1,5 @@
-/* A reference-counted run of bytes, immutable once shared.  Messages that came
- * together (one batch) share the block they came in. */
+/* A reference-counted run of bytes, immutable once shared.  The messages of a batch share
+ * the block of the batch. */
 #ifndef SQ_CORE_BLOCK_H
 #define SQ_CORE_BLOCK_H
 
@@ -15,9 +15,11 @@ struct sq_block {
 
 /* Returns a block of 'size' uninitialised bytes with one reference. */
 struct sq_block *sq_block_new(size_t size);
+/* Returns a block with a copy of 'size' bytes and one reference. */
 struct sq_block *sq_block_copy(const void *p, size_t size);
 void sq_block_free(struct sq_block *); /* only by sq_block_unref() */
 
+/* Adds a reference.  Thread: any that has one. */
 static inline struct sq_block *
 sq_block_ref(struct sq_block *b)
 {
@@ -25,7 +27,8 @@ sq_block_ref(struct sq_block *b)
 	return b;
 }
 
-/* Gives '*bp' back, if any, and nulls it. */
+/* Gives the reference '*bp' back, if there is one, and nulls it; the last one frees the block.
+ * Thread: any. */
 static inline void
 sq_block_unref(struct sq_block **bp)
 {

@@ -1,5 +1,5 @@
-/* Big-endian integers in memory, and a reader with a bound.  A read past the
- * end sets 'bad' and yields zero, so a decoder checks once at its end. */
+/* Big-endian integers in memory, and a reader with a bound.  A read past the end sets 'bad' and
+ * yields 0, so a decoder checks once, at its own end. */
 #ifndef SQ_CORE_BYTES_H
 #define SQ_CORE_BYTES_H
 

@@ -2,11 +2,10 @@
  * variables, then flags; later wins.
  *
  * A key "tls.ca-file" is written in YAML as a map "tls:" with "ca-file:" below
- * it, in the environment as SQMQOS_TLS_CA_FILE, as a flag --tls.ca-file; records
- * are written in YAML there, too ("[{issuer: a}]").  An
- * unknown key, a duplicate key or a value out of range is an error that names
- * the source and line ("sidecar.yaml:7: pool.sise: unknown key, did you mean
- * pool.size?"). */
+ * it, in the environment as SQMQOS_TLS_CA_FILE, as a flag --tls.ca-file.  Records
+ * are YAML in the environment and in flags, too ("[{issuer: a}]").  An unknown key,
+ * a duplicate key or a value out of range is an error whose line names the source
+ * ("sidecar.yaml:7: pool.sise: unknown key, did you mean pool.size?"). */
 #ifndef SQ_CORE_CONFIG_H
 #define SQ_CORE_CONFIG_H
 
@@ -26,7 +25,7 @@ enum sq_config_type {
 	SQ_CFG_DURATION, /* uint64_t milliseconds: 250ms, 30s, 5m, 24h */
 	SQ_CFG_ENUM,     /* unsigned: index into 'choices' */
 	SQ_CFG_RECORDS,  /* struct sq_config_records: a YAML list of maps */
-	SQ_CFG_NAMED,    /* the same: a YAML map of maps */
+	SQ_CFG_NAMED,    /* struct sq_config_records: a YAML map of maps */
 };
 
 struct sq_strings {
@@ -34,13 +33,13 @@ struct sq_strings {
 	size_t n;
 };
 
-/* What each record begins with.  The rest is filled from the rows of the table whose
- * names begin with that of the list and "[].", or that of the map and ".*."
- * ("auth.issuers[].keys-file"); their offsets are of the record.  Such a row may be a list or
- * a map of records itself. */
+/* The head of each record.  The other members follow from rows of the table: their names begin
+ * with the list's name and "[].", or with the map's name and ".*." ("auth.issuers[].keys-file"),
+ * and their offsets count from the record's start.  A row of a record may be a list or a map of
+ * records itself. */
 struct sq_config_record {
 	char *name;  /* of a record of SQ_CFG_NAMED; else NULL */
-	char *where; /* "broker.yaml:12", for what single keys can't show */
+	char *where; /* "broker.yaml:12", for errors of the record as a whole */
 };
 
 struct sq_config_records {
@@ -52,17 +51,17 @@ struct sq_config_key {
 	const char *name; /* "tls.ca-file" */
 	enum sq_config_type type;
 	size_t offset;   /* of the value in the program's struct */
-	const char *def; /* as it would be written; NULL: unset, empty or 0 */
-	/* Of numbers, sizes, durations; both 0: any.  Of records: the size of one, and how
-	 * many of its rows, the first ones, each must have. */
+	const char *def; /* the default, as text; NULL: unset, empty or 0 */
+	/* Bounds of numbers, sizes, durations; both 0: none.  Of records: the size of one record,
+	 * and the number of its first rows that each record must have. */
 	uint64_t min, max;
-	/* SQ_CFG_ENUM, NULL-terminated; of numbers, sizes, durations: the one word that stands
-	 * for 0, whatever 'min' is, or NULL. */
+	/* The choices of SQ_CFG_ENUM, NULL-terminated.  Of numbers, sizes, durations: the one word
+	 * that stands for 0, even below 'min'; or NULL. */
 	const char *const *choices;
 	const char *help; /* one sentence, for --help and docs/ */
 };
 
-/* Whether a value of SQ_CFG_STRING was given: NULL and "" are none. */
+/* Whether a value of SQ_CFG_STRING is there: NULL and "" are none. */
 static inline bool
 sq_config_is_set(const char *value)
 {
@@ -75,15 +74,16 @@ sq_config_is_set(const char *value)
  * 'err'; 'cfg' is safe to free either way. */
 int sq_config_load(void *cfg, const struct sq_config_key *keys, size_t n, int argc, char **argv,
     char **envp, struct sq_buf *err) SQ_MUST_CHECK;
-/* The file that it reads; NULL: none. */
+/* The file that sq_config_load() reads; NULL: none. */
 const char *sq_config_file(int argc, char **argv, char **envp);
 /* The YAML layer alone, from memory; 'source' names it in errors. */
 int sq_config_yaml(void *cfg, const struct sq_config_key *keys, size_t n, const char *source,
     const void *text, size_t len, struct sq_buf *err) SQ_MUST_CHECK;
-/* Appends the names of the keys whose values are others in 'b' than in 'a', but for those of
- * 'except', which ends with NULL: 'most' of them, and how many more there are. */
+/* Appends the names of the keys whose values differ between 'a' and 'b', at most 'most' names,
+ * then the number of the others.  Keys of 'except' (NULL-terminated) do not count. */
 void sq_config_differ(const void *a, const void *b, const struct sq_config_key *keys, size_t n,
     const char *const *except, size_t most, struct sq_buf *out);
+/* Frees the values, not 'cfg' itself. */
 void sq_config_free(void *cfg, const struct sq_config_key *keys, size_t n);
 /* The table as --help text, and as the Markdown table of docs/. */
 void sq_config_help(const struct sq_config_key *keys, size_t n, struct sq_buf *out);

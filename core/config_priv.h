@@ -1,4 +1,4 @@
-/* What the parts of core/config share: the table's search and its values. */
+/* The inner interface of core/config: search of the table, and its values. */
 #ifndef SQ_CORE_CONFIG_PRIV_H
 #define SQ_CORE_CONFIG_PRIV_H
 
@@ -14,9 +14,9 @@ struct sq_config_load {
 	struct sq_buf *err;
 };
 
-/* Whether the row is one of a record: no key of its own. */
+/* Whether the row belongs to a record, so that it is no key of its own. */
 bool sq_config_is_inner(const struct sq_config_key *);
-/* Whether the row is one of those that records of 'k' have. */
+/* Whether the row belongs to the records of 'k'. */
 bool sq_config_is_inner_of(const struct sq_config_key *row, const struct sq_config_key *k);
 /* The key of that name, or NULL. */
 const struct sq_config_key *sq_config_find(const struct sq_config_load *, const char *name);
@@ -26,7 +26,7 @@ bool sq_config_is_group(const struct sq_config_load *, const char *path);
  * close to it; 'spell' writes X in the source's own way. */
 void sq_config_suggest(const struct sq_config_load *, const char *name,
     void (*spell)(struct sq_buf *, const char *name, size_t len));
-/* Appends text from outside: cut at 64 bytes, controls as '?'. */
+/* Appends text from outside: at most 64 bytes of it, control characters as '?'. */
 void sq_config_quote(struct sq_buf *, const char *text);
 
 /* Sets a value from one text, or a list from items.  On error appends the

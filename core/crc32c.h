@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The checksum of 'n' bytes that follow those of which 'crc' is one; 0 to begin. */
+/* The checksum of bytes whose last 'n' are at 'p'; 'crc' is the checksum of those before, 0 for
+ * none.  Thread: any. */
 uint32_t sq_crc32c(uint32_t crc, const void *p, size_t n);
-/* The same from tables, for processors without the instruction and for its test. */
+/* sq_crc32c() from tables, for processors without the instruction, and for its test. */
 uint32_t sq_crc32c_portable(uint32_t crc, const void *p, size_t n);
 
 #endif

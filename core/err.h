@@ -1,7 +1,7 @@
 /* Error codes of our own functions: 0 or one of these, always negative.
  *
- * They say what went wrong inside the program.  What a peer is told (an MQTT
- * reason code, an HTTP status) is decided where the protocol is spoken. */
+ * A code names a failure inside the program.  The answer to a peer (an MQTT reason code, an HTTP
+ * status) is decided by the module that speaks the protocol. */
 #ifndef SQ_CORE_ERR_H
 #define SQ_CORE_ERR_H
 

@@ -1,12 +1,14 @@
 /* Named points at which a test ends the process, as a power cut would.
  *
- * Compiled in with SQ_FAULTS only.  SQMQOS_FAULT=NAME or NAME:N in the
- * environment: the process says so on stderr and kills itself with SIGKILL at the
- * N-th time that it comes by that point.  NAME:N:hang: the thread that does stays
- * there for ever, as in a call that never returns; the others go on.
+ * Points exist with SQ_FAULTS only.  SQMQOS_FAULT=NAME or NAME:N in the environment: when a thread
+ * reaches that point for the N-th time, the process writes a line to stderr and kills itself with
+ * SIGKILL.  NAME:N:hang: that thread stays there for ever, as in a call that never returns; the
+ * other threads go on.
  *
- * SQ_FAULT_LATER() is for what leaves at the end of the loop's turn: it counts, and
- * the process ends at SQ_FAULT_WRITTEN() of the same connection. */
+ * SQ_FAULT_LATER() is for bytes that leave at the end of the loop's turn: the point counts at
+ * once, and the process ends at SQ_FAULT_WRITTEN() of the same connection.
+ *
+ * Thread: any. */
 #ifndef SQ_CORE_FAULT_H
 #define SQ_CORE_FAULT_H
 

@@ -1,6 +1,6 @@
 /* Small files that are replaced while a program runs: certificates, tokens, bundles, marks.
- * Read whole, up to a bound, and told from what was read before by a stamp; written
- * as a whole. */
+ * A file is read whole, up to a bound, and written whole; its stamp tells whether it has changed
+ * since it was read. */
 #ifndef SQ_CORE_FILE_H
 #define SQ_CORE_FILE_H
 
@@ -12,29 +12,29 @@
 #include "core/buf.h"
 #include "core/err.h"
 
-/* What stat() says of a file, as far as a replacement changes it.  Zeroed: no file. */
+/* The part of stat() that a replacement changes.  Zeroed: no file. */
 struct sq_file_stamp {
 	struct timespec mtime;
 	ino_t inode;
 	off_t size;
 };
 
-/* Takes the stamp of what 'path' leads to; zeroed when that can't be had. */
+/* Takes the stamp of the file to which 'path' leads; zeroed when stat() fails. */
 void sq_file_stamp(const char *path, struct sq_file_stamp *out);
 bool sq_file_stamp_equal(const struct sq_file_stamp *, const struct sq_file_stamp *);
 
-/* Appends the whole file to 'out'.  SQ_EIO with errno set; SQ_EINVAL: not a regular file but a
- * folder, pipe, device or socket, none of which holds the caller up; SQ_ETOOBIG: more than 'max'
- * bytes.  After an error 'out' may have a part of it. */
+/* Appends the whole file to 'out'.  SQ_EIO with errno set; SQ_EINVAL: no regular file (a folder,
+ * pipe, device or socket, and none of them blocks the caller); SQ_ETOOBIG: more than 'max' bytes.
+ * After an error 'out' may have a part of the file. */
 int sq_file_read(const char *path, size_t max, struct sq_buf *out) SQ_MUST_CHECK;
-/* The same of 'path' from the open folder 'dirfd', as openat(). */
+/* sq_file_read() of 'path' relative to the open folder 'dirfd', as openat(). */
 int sq_file_read_at(int dirfd, const char *path, size_t max, struct sq_buf *out) SQ_MUST_CHECK;
-/* Puts a file of these bytes into the folder 'dir', which is made where it is missing (0700), in
- * the place of any other of that name: as a whole or not at all, by way of "<name>.new".
- * 'sync': it also outlives the machine's power.  SQ_EIO with errno set. */
+/* Writes 'n' bytes to the file 'name' in the folder 'dir', by way of "<name>.new", so that readers
+ * see the old file or the whole new one.  A missing folder is made (0700).  'sync': the file also
+ * survives a power cut.  SQ_EIO with errno set. */
 int sq_file_replace(
     const char *dir, const char *name, const void *p, size_t n, bool sync) SQ_MUST_CHECK;
-/* Why sq_file_read() failed, for people. */
+/* The reason of a failed sq_file_read(), for people; reads errno. */
 const char *sq_file_reason(int err);
 
 #endif

@@ -1,5 +1,5 @@
-/* What libh2o 2.2.5 leaves to its users: ending a thread without leaks, and what an HTTP/2
- * connection holds.  'sock' is one that h2o_http2_accept() took.  Thread: its loop's. */
+/* Gaps of libh2o 2.2.5: the end of a thread without leaks, and the memory of an HTTP/2 connection.
+ * 'sock' is a socket that h2o_http2_accept() took.  Thread: the loop's. */
 #ifndef SQ_CORE_H2O_H
 #define SQ_CORE_H2O_H
 
@@ -7,32 +7,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Destroys a queue that h2o_multithread_create_queue() made, its memory as well; no receiver is
- * left in it. */
+/* Destroys a queue of h2o_multithread_create_queue() and frees its memory; the queue has no
+ * receiver. */
 void sq_h2o_queue_free(h2o_multithread_queue_t **qp);
-/* The end of h2o_context_init(), with all that h2o_context_dispose() leaves; the connections are
- * gone. */
+/* Ends a context, with all that h2o_context_dispose() leaves behind.  Its connections are gone. */
 void sq_h2o_context_fini(h2o_context_t *ctx);
-/* Frees what h2o keeps for reuse in the calling thread, whose contexts have ended; 'loop' is its
- * own, turns a few times inside, and is the caller's to destroy. */
+/* Frees memory that h2o keeps for reuse in the calling thread, whose contexts have ended.  'loop' is
+ * the thread's own; it turns a few times inside, and the caller destroys it. */
 void sq_h2o_thread_fini(h2o_loop_t *loop);
 
-/* What an HTTP/2 connection's requests hold. */
+/* Memory of the requests of an HTTP/2 connection. */
 struct sq_h2o_held {
-	unsigned open; /* requests that have no answer yet */
+	unsigned open; /* requests without an answer */
 	size_t body;   /* bytes of their bodies so far */
-	size_t bytes;  /* allocated for all of it, answers that wait to be taken besides */
+	size_t bytes;  /* allocated for requests, bodies, and answers that are not yet taken */
 };
 
-/* Whether h2o has closed the socket and only TLS' farewell is still being written: the
- * connection that it was of is gone.  Of any socket. */
+/* Whether h2o has closed the socket, which is only there until TLS's close_notify is written; its
+ * connection is gone.  'sock' may be any socket. */
 bool sq_h2o_closing(const h2o_socket_t *sock);
 struct sq_h2o_held sq_h2o_held(h2o_socket_t *sock);
 /* Streams that h2o has ended by an error so far, of all connections of 'ctx'. */
 uint64_t sq_h2o_stream_errors(const h2o_context_t *ctx);
-/* Says GOAWAY with ENHANCE_YOUR_CALM and 'text', a literal, then ends the connection once
- * that is written, which a peer can put off: the caller bounds it.  What was read and not
- * yet looked at is dropped. */
+/* Sends GOAWAY with ENHANCE_YOUR_CALM and 'text', a literal, and ends the connection when GOAWAY is
+ * written.  A peer can put that off: the caller bounds it.  Input that is not yet parsed is
+ * dropped. */
 void sq_h2o_calm(h2o_socket_t *sock, const char *text);
 
 #endif

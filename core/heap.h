@@ -1,5 +1,5 @@
-/* Timers: a binary min-heap of intrusive nodes ordered by a due time.  Knows
- * no clock; the owner asks for what is due.  A zeroed struct is an empty heap. */
+/* Timers: a binary min-heap of intrusive nodes, ordered by their due times.  The heap has no clock:
+ * its owner asks for nodes that are due.  A zeroed struct is an empty heap. */
 #ifndef SQ_CORE_HEAP_H
 #define SQ_CORE_HEAP_H
 
@@ -18,11 +18,11 @@ struct sq_heap {
 	size_t n, cap;
 };
 
-/* Puts the node in, or moves it when it is in already. */
+/* Puts the node in, or moves a node that is in this heap already. */
 void sq_heap_set(struct sq_heap *, struct sq_heap_node *, uint64_t due);
-/* Takes the node out; nothing if it is in no heap. */
+/* Takes the node out; nothing happens if it is in no heap. */
 void sq_heap_remove(struct sq_heap *, struct sq_heap_node *);
-/* Takes out and returns a node that is due at 'now', the earliest first; else NULL. */
+/* Takes out and returns the earliest node that is due at 'now'; NULL: none is. */
 struct sq_heap_node *sq_heap_pop(struct sq_heap *, uint64_t now);
 /* Frees the array, not the nodes. */
 void sq_heap_fini(struct sq_heap *);

@@ -24,7 +24,7 @@ sq_list_empty(const struct sq_list *l)
 	return l->next == l;
 }
 
-/* Puts 'node' before 'at'; with the head as 'at' that is the tail. */
+/* Puts 'node', which is in no list, before 'at'; before the head is the list's end. */
 static inline void
 sq_list_insert(struct sq_list *at, struct sq_list *node)
 {
@@ -71,7 +71,7 @@ sq_list_splice(struct sq_list *to, struct sq_list *from)
 	for (type *it = SQ_CONTAINER_OF((head)->next, type, member); &it->member != (head); \
 	     it = SQ_CONTAINER_OF(it->member.next, type, member))
 
-/* As above, and 'it' may be removed or freed in the body. */
+/* SQ_LIST_FOR_EACH whose body may remove or free 'it'. */
 #define SQ_LIST_FOR_EACH_SAFE(it, head, type, member) \
 	for (type *it = SQ_CONTAINER_OF((head)->next, type, member), \
 		  *it##_next = SQ_CONTAINER_OF(it->member.next, type, member); \

@@ -12,13 +12,13 @@ enum { SQ_LISTEN_ADDRS = 8 };
 struct sq_listen {
 	unsigned sets, n; /* 'n' sockets in each set, one per address of the name */
 	unsigned port;
-	int *fds; /* fds[set * SQ_LISTEN_ADDRS + i]; -1: none, or taken over */
+	int *fds; /* fds[set * SQ_LISTEN_ADDRS + i]; -1: none, or taken by a user */
 };
 
-/* What sq_listen_check() found. */
+/* The findings of sq_listen_check(). */
 struct sq_listen_found {
-	bool in_use; /* somebody listens there now, as the program itself may */
-	bool beyond; /* other machines can reach it: not loopback alone */
+	bool in_use; /* a process listens there now, perhaps this program itself */
+	bool beyond; /* other machines can reach the address: it is not loopback alone */
 };
 
 /* Listens on "host:port", "[v6]:port", ":port" or "*:port" (every address of
@@ -29,10 +29,10 @@ struct sq_listen_found {
  * setting. */
 int sq_listen_open(struct sq_listen *, const char *key, const char *address, unsigned sets,
     struct sq_buf *err) SQ_MUST_CHECK;
-/* Closes what was not taken over. */
+/* Closes the sockets that no user has taken. */
 void sq_listen_close(struct sq_listen *);
-/* Whether sq_listen_open() could do it, but for a port that is in use: that is
- * no error here.  Nothing is open afterwards, and nobody could have connected. */
+/* Whether sq_listen_open() would succeed; a port in use is no error here.  Nothing is open
+ * afterwards, and no peer could connect meanwhile. */
 int sq_listen_check(const char *key, const char *address, struct sq_listen_found *,
     struct sq_buf *err) SQ_MUST_CHECK;
 

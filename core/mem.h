@@ -1,8 +1,9 @@
 /* Memory that is always there.
  *
- * Small allocations of bounded size end the process when memory is out, as
- * they do in h2o: what was acknowledged is durable, and every queue and table
- * has its limit, so running out is a wrong limit and not a state to live in. */
+ * A failed allocation ends the process, as in h2o.  Acknowledged messages are durable, and every
+ * queue and table has its limit, so running out of memory means a wrong limit.
+ *
+ * Thread: any. */
 #ifndef SQ_CORE_MEM_H
 #define SQ_CORE_MEM_H
 
@@ -15,7 +16,7 @@ char *sq_xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
 /* Copies 'len' bytes and adds a NUL. */
 char *sq_xmemdup0(const void *p, size_t len) __attribute__((malloc, returns_nonnull));
 
-/* Compares two secrets of 'len' bytes in constant time; returns true if equal. */
+/* Whether two secrets of 'len' bytes are equal, in constant time. */
 _Bool sq_secret_equal(const void *a, const void *b, size_t len);
 
 #define SQ_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

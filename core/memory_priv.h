@@ -1,5 +1,5 @@
-/* What the counting of memory asks of the allocator: core/memory_malloc.c where it is glibc's,
- * core/memory_sanitizer.c where a sanitizer has its own. */
+/* The allocator's side of counting: core/memory_malloc.c for glibc's, core/memory_sanitizer.c for
+ * a sanitizer's. */
 #ifndef SQ_CORE_MEMORY_PRIV_H
 #define SQ_CORE_MEMORY_PRIV_H
 
@@ -7,11 +7,11 @@
 
 #include "core/memory.h"
 
-/* Of this thread, not yet in what all see. */
+/* This thread's bytes that are not yet in the sum. */
 extern _Thread_local int64_t sq_memory_own;
-/* Adds it to that. */
+/* Adds them to the sum. */
 void sq_memory_flush(void);
-/* The allocator has so many bytes of the system's beyond what is counted. */
+/* Sets the bytes that the allocator has from the system beyond those counted. */
 void sq_memory_keeps(int64_t bytes);
 
 /* Counts 'n' bytes more or fewer for the calling thread. */
@@ -25,7 +25,7 @@ sq_memory_count(int64_t n)
 		sq_memory_flush();
 }
 
-/* Anonymous memory of the process, bytes; 0 where it says nothing of what is in use. */
+/* Anonymous memory of the process in bytes; 0 where it tells nothing about memory in use. */
 int64_t sq_memory_allocator_resident(void);
 
 #endif

@@ -1,8 +1,9 @@
 /* Counters and gauges in Prometheus' text format.
  *
- * Each program has one table of definitions; the code, /metrics and the
- * reference in docs/ follow from it.  Values are relaxed atomics, so the admin
- * thread reads while loops write. */
+ * Each program has one table of definitions, from which code, /metrics and the reference in docs/
+ * follow.  Values are relaxed atomics: the admin thread reads while loops write.
+ *
+ * Thread: any. */
 #ifndef SQ_CORE_METRICS_H
 #define SQ_CORE_METRICS_H
 
@@ -12,7 +13,7 @@
 
 #include "core/buf.h"
 
-/* Histograms are in no table: their owners write the lines. */
+/* Histograms are in no table: their owners write their lines. */
 enum sq_metric_type { SQ_COUNTER, SQ_GAUGE, SQ_HISTOGRAM };
 
 struct sq_metric_def {
@@ -51,8 +52,9 @@ sq_metric_get(const struct sq_metrics *m, size_t i)
  * resident bytes, open descriptors, start time). */
 void sq_metrics_write(const struct sq_metrics *, struct sq_buf *out);
 
-/* For lines that are in no table: the head of a family, and a label's value, escaped. */
+/* Appends the head of a family (HELP and TYPE), for lines that are in no table. */
 void sq_metrics_head(struct sq_buf *out, const char *name, enum sq_metric_type, const char *help);
+/* Appends a label's value, escaped. */
 void sq_metrics_label(struct sq_buf *out, const char *value);
 
 #endif

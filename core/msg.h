@@ -1,7 +1,7 @@
 /* A message: one immutable image in a reference-counted block.
  *
- * The image is what travels on the link and what a store keeps, byte for byte
- * (docs/link.md, "Image").  Big-endian:
+ * The link carries the image and a store keeps it, byte for byte (docs/link.md, "Image").
+ * Big-endian:
  *
  *   0  u32  size of the whole image, this field included
  *   4  u8   flags: bits 0-1 QoS (0, 1, 2), bit 2 retain
@@ -11,9 +11,9 @@
  *  12  u32  message expiry interval in seconds, SQ_MSG_NO_EXPIRY for none
  *  16       topic, then the MQTT 5 property block, then the payload
  *
- * The property block holds only what is forwarded unchanged (MQTT 5.0 §3.3.2.3):
- * payload format indicator, content type, response topic, correlation data and
- * user properties in their order.  Its own length prefix is not part of it. */
+ * The property block has only properties that are forwarded unchanged (MQTT 5.0 §3.3.2.3):
+ * payload format indicator, content type, response topic, correlation data and user properties in
+ * their order.  It has no length prefix. */
 #ifndef SQ_CORE_MSG_H
 #define SQ_CORE_MSG_H
 
@@ -30,7 +30,7 @@
 #define SQ_MSG_NO_EXPIRY UINT32_MAX
 #define SQ_MSG_RETAIN 0x04u
 
-/* A message by value: it holds a reference to 'block' where its owner says so. */
+/* A message by value.  Its owner says whether it holds a reference to 'block'. */
 struct sq_msg {
 	struct sq_block *block;
 	const unsigned char *image;
@@ -92,25 +92,25 @@ sq_image_payload(const unsigned char *image)
 	return (struct sq_bytes){image + head, sq_get32(image) - head};
 }
 
-/* Checks that 'p' starts with a whole, well-formed image within 'len' bytes:
- * lengths that add up, QoS 0 to 2, unknown bits zero, a topic.  Does not look
- * at the topic's characters nor into the property block. */
+/* SQ_OK if the 'len' bytes at 'p' start with a whole, well-formed image: lengths that add up, QoS 0
+ * to 2, unknown bits zero, a topic; else SQ_EINVAL.  Characters of the topic and the inside of the
+ * property block are not checked. */
 int sq_image_check(const unsigned char *p, size_t len) SQ_MUST_CHECK;
 
-/* Takes the next user property out of 'props', what is left of a property block
- * (MQTT 5.0 §2.2.2.2); false at its end, and where it is malformed. */
+/* Takes the next user property out of 'props', the rest of a property block (MQTT 5.0 §2.2.2.2).
+ * False: the block is at its end, or malformed. */
 bool sq_props_user_next(struct sq_bytes *props, struct sq_bytes *name, struct sq_bytes *value);
 
 /* Writes the fixed header of an image to 'out' (SQ_MSG_HEADER bytes). */
 void sq_image_header(unsigned char *out, unsigned qos, bool retain, size_t topic_len,
     size_t props_len, uint32_t expiry_s, size_t payload_len);
 
-/* A message of its own, copied from the parts; one reference.  'props' may be
- * empty.  Lengths must fit the fields above. */
+/* Returns a message in a block of its own, copied from the parts, with one reference.  'props' may
+ * be empty.  The lengths fit the fields above. */
 struct sq_msg sq_msg_new(unsigned qos, bool retain, struct sq_bytes topic, struct sq_bytes props,
     uint32_t expiry_s, struct sq_bytes payload);
-/* A copy of 'm' in a block of its own size, for messages that stay while the
- * batch they came with goes; one reference. */
+/* Returns a copy of 'm' in a block of its own size, with one reference: for a message that outlives
+ * its batch. */
 struct sq_msg sq_msg_clone(const struct sq_msg *m);
 
 static inline struct sq_msg

@@ -1,10 +1,10 @@
-/* A lock for many readers or one writer that nobody waits at for ever: whoever comes while
- * somebody waits waits behind him, in the order of arrival.  So a reader or a writer waits at
- * most for those that are in and those that came before, each for as long as it holds the lock.
- * (pthread_rwlock_t prefers one kind, and the other may starve.)
+/* A lock for many readers or one writer at which no thread starves.  A thread that comes while
+ * another waits queues behind it, in the order of arrival; so a thread waits for holders and for
+ * those before it in the queue only.  (pthread_rwlock_t prefers one kind, and the other may
+ * starve.)
  *
- * Not recursive, for readers neither.  With nobody waiting a lock or unlock is one atomic
- * operation. */
+ * The lock is not recursive, not even for readers.  While no thread waits, locking and unlocking
+ * are one atomic operation each. */
 #ifndef SQ_CORE_RWLOCK_H
 #define SQ_CORE_RWLOCK_H
 
@@ -20,12 +20,14 @@ struct sq_rwlock {
 };
 
 void sq_rwlock_init(struct sq_rwlock *);
-/* Nobody is in it, or still on his way out: whoever uses it has its owner stay until then. */
+/* No thread holds the lock or is still inside sq_rwlock_unlock(): the lock's owner waits for that
+ * first. */
 void sq_rwlock_fini(struct sq_rwlock *);
-/* Thread: any. */
+/* Takes the lock for reading.  Thread: any. */
 void sq_rwlock_read(struct sq_rwlock *);
+/* Takes the lock for writing.  Thread: any. */
 void sq_rwlock_write(struct sq_rwlock *);
-/* Whichever of the two it was. */
+/* Releases the caller's read or write lock.  Thread: the one that took it. */
 void sq_rwlock_unlock(struct sq_rwlock *);
 
 #endif

@@ -1,4 +1,4 @@
-/* "Did you mean X?": of some known words the one that is nearest to what was written. */
+/* "Did you mean X?": the known word that is nearest to a word as written. */
 #ifndef SQ_CORE_SUGGEST_H
 #define SQ_CORE_SUGGEST_H
 
@@ -15,11 +15,11 @@ struct sq_suggest {
 	size_t best_len;
 };
 
-/* Starts a search for what is near to 'written', which must stay: a quarter of its
- * letters and one may differ. */
+/* Starts a search for words near to 'written', which outlives the search: a quarter of its letters
+ * and one more may differ. */
 struct sq_suggest sq_suggest_start(const char *written, size_t len);
-/* Offers a word as it would be written, of which 'word' is what the search remembers
- * (the same, or another spelling of it); of equally near words the first counts. */
+/* Offers a known word in its spelling 'spelled'; the search remembers it by 'word' (the same, or
+ * another spelling).  Of equally near words the first one counts. */
 void sq_suggest_offer(
     struct sq_suggest *, const char *spelled, size_t len, const char *word, size_t word_len);
 

@@ -5,12 +5,12 @@
 #include <pthread.h>
 #include <signal.h>
 
-/* What they block: every signal but those that tell a thread of what it has done itself (SIGSYS,
- * SIGSEGV and the like): one of these that is blocked ends the process, and no handler hears of
- * it, a sanitizer's neither. */
+/* Stores the signals that our threads block: all but those of a thread's own fault (SIGSYS, SIGSEGV
+ * and so on).  A blocked signal of that kind ends the process, and no handler runs, not even a
+ * sanitizer's. */
 void sq_thread_signals(sigset_t *out);
-/* Starts a thread with all those signals blocked; ends the process where the system
- * has none left. */
+/* Starts a thread with those signals blocked; ends the process when the system has no thread left.
+ * Thread: any. */
 void sq_thread_start(pthread_t *out, void *(*run)(void *), void *arg);
 
 #endif

@@ -1,19 +1,19 @@
-/* Times on a monotonic clock, said as wall-clock and back: for what is stored, which outlives
- * the process.  The wall clock may be set while it runs, so each time is converted by what both
- * clocks show at the moment. */
+/* Conversion of times between a monotonic clock and the wall clock, for stored times, which outlive
+ * the process.  The wall clock may be set while it runs, so a conversion uses the present time of
+ * both clocks. */
 #ifndef SQ_CORE_WALLCLOCK_H
 #define SQ_CORE_WALLCLOCK_H
 
 #include "core/clock.h"
 
-/* In ms, what the wall clock is ahead of a monotonic one that shows 'now_ms'. */
+/* Milliseconds by which the wall clock is ahead of a monotonic clock that shows 'now_ms'. */
 static inline int64_t
 sq_wallclock_ahead(uint64_t now_ms)
 {
 	return (int64_t)(sq_clock_wall_ms() - now_ms);
 }
 
-/* A time of one clock, which shows 'now_ms', on another, which shows 'other_ms'. */
+/* The time 'ms' of a clock that shows 'now_ms', on a clock that shows 'other_ms'. */
 static inline uint64_t
 sq_wallclock_move(uint64_t ms, uint64_t now_ms, uint64_t other_ms)
 {
@@ -32,7 +32,7 @@ sq_wallclock_from_mono(uint64_t ms, uint64_t now_ms)
 	return sq_wallclock_move(ms, now_ms, sq_clock_wall_ms());
 }
 
-/* And back. */
+/* The time on the monotonic clock of a wall-clock time.  0 stays 0. */
 static inline uint64_t
 sq_wallclock_to_mono(uint64_t wall_ms, uint64_t now_ms)
 {

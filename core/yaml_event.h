@@ -1,11 +1,11 @@
-/* What an event of libyaml that starts a value may carry beside it: a tag ("!!python/object") and
- * an anchor ("&x").  For whoever reads YAML: each of its three kinds of values may have them. */
+/* Tag ("!!python/object") and anchor ("&x") of a libyaml event that starts a value; values of all
+ * three kinds may have them. */
 #ifndef SQ_CORE_YAML_EVENT_H
 #define SQ_CORE_YAML_EVENT_H
 
 #include <yaml.h>
 
-/* The tag in full ("tag:yaml.org,2002:map"), the event's; NULL: none was written. */
+/* The full tag ("tag:yaml.org,2002:map"), which belongs to the event; NULL: none was written. */
 static inline const char *
 sq_yaml_tag(const yaml_event_t *e)
 {
@@ -21,7 +21,7 @@ sq_yaml_tag(const yaml_event_t *e)
 	}
 }
 
-/* The anchor's name, the event's; NULL: none. */
+/* The anchor's name, which belongs to the event; NULL: none. */
 static inline const char *
 sq_yaml_anchor(const yaml_event_t *e)
 {
