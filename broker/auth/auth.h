@@ -1,11 +1,11 @@
-/* Who is asking: the seam between the front and what judges credentials.
+/* Identities of callers: fronts ask, and verifiers judge the credentials.
  *
  *   front --sq_auth_ask()--> sq_auth --> verifiers in turn: tokens of a file (tokens.h),
  *   client certificates (certs.h), signed tokens (issuers.h), whose keys come from files or,
  *   on a thread of its own, from an API server.
  *
- * One object for all workers.  No function here blocks a loop but by files of keys and
- * tokens that have changed, which are small. */
+ * All workers share one object.  The only blocking work on a loop is reading files of keys and tokens
+ * that have changed, which are small. */
 #ifndef SQ_BROKER_AUTH_AUTH_H
 #define SQ_BROKER_AUTH_AUTH_H
 
@@ -22,17 +22,17 @@
 struct sq_auth;
 struct sq_verifier;
 
-/* Whose signed tokens are believed, besides the cluster's. */
+/* An issuer whose signed tokens are accepted, besides the cluster's. */
 struct sq_auth_issuer {
 	const char *issuer;    /* "iss" */
 	const char *audience;  /* NULL: that of the configuration */
 	const char *space;     /* of all its tokens; NULL: the namespace that each names */
-	const char *keys_file; /* a JWK Set; or */
-	const char *keys_url;  /* where one is fetched */
+	const char *keys_file; /* of a JWK Set; or NULL, and */
+	const char *keys_url;  /* the URL of one */
 	const char *ca_file;   /* of that server; NULL: the system's */
 };
 
-/* Who certificates are of whose name matches, and what they may name. */
+/* The spaces of certificates whose names match. */
 struct sq_auth_certificate {
 	const char *name; /* a pattern (core/glob.h) of the URI or DNS name */
 	const char *const *spaces;
@@ -41,47 +41,47 @@ struct sq_auth_certificate {
 
 enum { SQ_BASIS_ABOVE_MAX = 9 }; /* certificates above a client's, in its chain */
 
-/* What an identity rests on. */
+/* The basis of an identity. */
 struct sq_basis {
 	uint64_t what;                      /* a token's line, a key, a certificate's authority */
 	uint64_t number;                    /* of the certificate; else 0 */
-	uint64_t above[SQ_BASIS_ABOVE_MAX]; /* likewise of those above it, until a 0 */
+	uint64_t above[SQ_BASIS_ABOVE_MAX]; /* numbers of the certificates above it, until a 0 */
 };
 
 struct sq_auth_cfg {
 	const char *tokens_file;     /* NULL or empty: none */
 	const char *client_ca_file;  /* of client certificates; NULL or empty: none are taken */
-	const char *client_crl_file; /* which are revoked; NULL or empty: none */
+	const char *client_crl_file; /* lists of revoked ones; NULL or empty: none */
 	const struct sq_auth_certificate *certificates;
 	size_t n_certificates; /* 0: by SPIFFE names alone */
 	/* The tokens of a cluster's service accounts. */
 	bool kubernetes;
 	const char *api_server;     /* NULL: of the environment */
 	const char *api_token_file; /* NULL: where kubelet puts it */
-	const char *api_ca_file;    /* NULL: likewise */
+	const char *api_ca_file;    /* NULL: where kubelet puts it */
 	const char *audience;
 	const struct sq_auth_issuer *issuers;
 	size_t n_issuers;
-	const char *cache_dir; /* where the last good keys are kept; NULL: nowhere */
-	uint64_t refresh_ms;   /* between looks at unchanged keys; 0: 5 minutes */
-	uint64_t unknown_ms;   /* between looks for unknown keys; 0: 10 s */
+	const char *cache_dir; /* folder of the last good keys; NULL: none */
+	uint64_t refresh_ms;   /* between fetches of known keys; 0: 5 minutes */
+	uint64_t unknown_ms;   /* between fetches for unknown keys; 0: 10 s */
 };
 
-/* A question.  The asker's; answered once, at once or later. */
+/* A question, which belongs to its caller and is answered once, at once or later. */
 struct sq_auth_request {
 	struct sq_bytes credential; /* value of the authorization header; empty: none */
-	/* What its connection's client has shown to have the key of, and sent with it; NULL: none.
-	 * A token speaks for its caller before a certificate does. */
+	/* The certificate of the connection's client, who has shown its key, and the chain sent with
+	 * it; NULL: none.  A token counts before a certificate. */
 	struct x509_st *cert;
 	struct stack_st_X509 *chain;
-	/* Called for an answer that comes later, on a thread of no loop. */
+	/* Reports an answer that comes later.  Thread: any but a loop's. */
 	void (*done)(struct sq_auth_request *);
 
 	/* The answer. */
 	enum sq_auth_reason reason;         /* SQ_AUTH_NONE: it is good */
 	const struct sq_identity *identity; /* a reference; of a good one */
-	struct sq_basis basis;              /* what that rests on: for sq_auth_holds() */
-	struct sq_buf known; /* of a refused caller, for the log; sq_auth_request_fini() */
+	struct sq_basis basis;              /* of the identity, for sq_auth_holds() */
+	struct sq_buf known;                /* details of a refused caller, for the log */
 
 	/* The verifier's. */
 	struct sq_list node;
@@ -92,38 +92,38 @@ struct sq_auth_request {
 struct sq_auth_counts {
 	size_t keys;         /* that verify signed tokens */
 	size_t tokens;       /* of auth.tokens-file */
-	size_t bad_files;    /* that can't be taken as they are; the last good ones stay */
+	size_t bad_files;    /* whose last good contents stay in use */
 	uint64_t stale_ms;   /* since a server of keys last answered; 0: there is none */
-	int64_t lists_end_s; /* when the first list of auth.client-crl-file ends; 0: none does */
+	int64_t lists_end_s; /* end of the first list of auth.client-crl-file; 0: none */
 };
 
 /* Reads files and the last good keys; nothing is fetched yet.  NULL with a line in 'err'
  * that begins with the key of the configuration. */
 struct sq_auth *sq_auth_new(const struct sq_auth_cfg *, struct sq_buf *err);
-/* Whether anybody is asked for a credential at all. */
+/* Whether callers need a credential at all. */
 bool sq_auth_asks(const struct sq_auth *);
-/* Whether for a certificate; 'alone': for nothing else. */
+/* Whether a certificate counts; 'alone': nothing else does. */
 bool sq_auth_asks_certificates(const struct sq_auth *, bool *alone);
-/* Begins to fetch keys. */
+/* Starts to fetch keys. */
 void sq_auth_start(struct sq_auth *);
-/* Ends that.  Each request that waits is answered, and none waits from now on. */
+/* Stops fetching.  Each request that waits is answered, and none waits from now on. */
 void sq_auth_stop(struct sq_auth *);
 void sq_auth_free(struct sq_auth **);
 
-/* True: it is answered.  False: later, by 'done'; the request stays where it is until
- * then, its credential need not.  Thread: any. */
+/* True: the request is answered.  False: 'done' reports the answer later; until then the request
+ * stays in its place, while its credential may go.  Thread: any. */
 bool sq_auth_ask(struct sq_auth *, struct sq_auth_request *);
-/* Also gives up the identity that is still there. */
+/* Frees the request's memory, and gives up its identity. */
 void sq_auth_request_fini(struct sq_auth_request *);
-/* Changes whenever what identities rest on may have changed.  Thread: any. */
+/* A number that changes whenever the basis of some identity may have changed.  Thread: any. */
 uint64_t sq_auth_epoch(const struct sq_auth *);
-/* Whether an identity's basis is still there: its token in the file, its key among those
- * of its issuer, its certificate's authority, which has not revoked it.  Thread: any. */
+/* Whether an identity's basis still holds: its token is in the file, its key is one of its issuer's,
+ * its certificate's authority is there and has not revoked it.  Thread: any. */
 bool sq_auth_holds(struct sq_auth *, struct sq_basis);
-/* A few times a second, by any worker: looks at files that no thread of their verifier looks
- * at.  Thread: any. */
+/* Checks files for which the verifier has no thread.  Is called a few times a second.
+ * Thread: any. */
 void sq_auth_refresh(struct sq_auth *);
-/* Whether all that it was told to verify can be; else lines in 'why'.  Thread: any. */
+/* Whether all configured verifiers can judge; else lines in 'why'.  Thread: any. */
 bool sq_auth_ready(struct sq_auth *, struct sq_buf *why);
 struct sq_auth_counts sq_auth_counts(struct sq_auth *);
 

@@ -1,5 +1,5 @@
-/* What the parts of the verifier of signed tokens share: issuers.c has its life,
- * issuers_judge.c the way of a token, issuer_file.c and issuer_server.c where an issuer's keys come from. */
+/* The inner interface of the verifier of signed tokens.  issuers.c: its life.  issuers_judge.c: the way
+ * of a token.  issuer_file.c, issuer_server.c: sources of an issuer's keys. */
 #ifndef SQ_BROKER_AUTH_ISSUERS_PRIV_H
 #define SQ_BROKER_AUTH_ISSUERS_PRIV_H
 
@@ -15,16 +15,16 @@
 
 struct sq_issuers;
 
-/* One who issues tokens. */
+/* An issuer of tokens. */
 struct sq_issuer {
 	struct sq_issuers *all;
 	const char *key; /* of the configuration: "auth.issuers", "auth.kubernetes" */
-	char *issuer;    /* as configured; NULL: its server says it */
+	char *issuer;    /* as configured; NULL: its server tells it */
 	char *audience;
 	char *space; /* NULL: the namespace that each token names */
 
 	char *file;                 /* of its keys; NULL: a server has them */
-	struct sq_file_stamp stamp; /* of what was read last */
+	struct sq_file_stamp stamp; /* of the file when it was read last */
 
 	struct sq_key_fetch *server;
 	char cache_name[64];
@@ -57,15 +57,16 @@ struct sq_issuers {
 /* issuer.c */
 /* Gives an issuer other keys, or none; the reference goes over.  Under the lock. */
 void sq_issuer_set_keys(struct sq_issuer *, struct sq_jwks *);
-/* Puts a request that its keys don't suffice for among those that wait, under the lock.
- * SQ_AUTH_NONE: it waits; else why it is refused at once. */
+/* Queues a request whose key the issuer does not have, under the lock.  SQ_AUTH_NONE: it waits; else
+ * the reason of its refusal. */
 enum sq_auth_reason sq_issuer_wait(struct sq_issuer *, struct sq_auth_request *);
-/* Why a token of an unknown key is refused, under the lock: is there none, or can't we tell? */
+/* The reason for refusing a token of an unknown key, under the lock: the key does not exist, or the
+ * server did not answer. */
 enum sq_auth_reason sq_issuer_reason(const struct sq_issuer *);
 
 /* issuers_judge.c */
 enum sq_verdict sq_issuers_verify(struct sq_verifier *, struct sq_auth_request *);
-/* Judges again what has waited, and answers it.  Without the lock. */
+/* Judges requests that have waited once more, and answers them.  Without the lock. */
 void sq_issuers_answer(struct sq_issuers *, struct sq_list *waiting);
 
 /* issuer_file.c */

@@ -10,8 +10,8 @@
  * line in 'err'; the last file is still there. */
 int sq_key_cache_save(const char *dir, const char *name, const char *issuer,
     const struct sq_buf *jwks, struct sq_buf *err) SQ_MUST_CHECK;
-/* Reads it: the issuer, NUL-terminated, and the set.  SQ_ENOTFOUND: there is none; else an
- * error with a line in 'err': it can't be read, or is damaged. */
+/* Reads the file: the issuer, NUL-terminated, and the set.  SQ_ENOTFOUND: there is none.  Any other
+ * error has a line in 'err': the file cannot be read, or is damaged. */
 int sq_key_cache_load(const char *dir, const char *name, struct sq_buf *issuer, struct sq_buf *jwks,
     struct sq_buf *err) SQ_MUST_CHECK;
 

@@ -1,5 +1,5 @@
-/* Where keys are fetched from: a cluster's API server, which also says who issues its
- * tokens, or the URL of a key set.  It blocks; each has a thread of its own. */
+/* Servers of keys: a cluster's API server, which also names the issuer of its tokens, or the URL of a
+ * key set.  Fetching blocks, so each server has a thread of its own. */
 #ifndef SQ_BROKER_AUTH_KEY_FETCH_H
 #define SQ_BROKER_AUTH_KEY_FETCH_H
 

@@ -1,7 +1,7 @@
-/* The contract of what judges credentials of one form: a file of tokens, signed tokens.
- * broker/auth/auth.c asks them in turn.
+/* The contract of a verifier, which judges credentials of one form: tokens of a file, signed tokens,
+ * certificates.  broker/auth/auth.c asks the verifiers in turn.
  *
- * All members may be called by any thread, at the same time; none blocks. */
+ * Thread: any, several at a time; no member blocks. */
 #ifndef SQ_BROKER_AUTH_VERIFIER_H
 #define SQ_BROKER_AUTH_VERIFIER_H
 
@@ -14,34 +14,38 @@
 
 enum sq_verdict {
 	SQ_VERDICT_NOT_MINE, /* another verifier may know it; the request has a reason */
-	SQ_VERDICT_YES,      /* the request has an identity and what it rests on */
+	SQ_VERDICT_YES,      /* the request has an identity and its basis */
 	SQ_VERDICT_NO,       /* the request has a reason */
 	SQ_VERDICT_LATER,    /* the request is the verifier's until sq_verifier_answer() */
 };
 
 struct sq_verifier_ops {
-	bool certificates; /* it judges certificates; else tokens */
+	bool certificates; /* the verifier judges certificates; else tokens */
+	/* Judges a request.  Of SQ_VERDICT_LATER the verifier keeps the request and answers it by
+	 * sq_verifier_answer() on a thread of its own, also when it stops. */
 	enum sq_verdict (*verify)(struct sq_verifier *, struct sq_auth_request *);
-	/* Whether what an identity rests on still holds. */
+	/* Whether the basis of an identity still holds.  May be called for any basis. */
 	bool (*holds)(struct sq_verifier *, const struct sq_basis *);
-	/* A few times a second: what has changed is looked at. */
+	/* Looks for changes.  Is called a few times a second. */
 	void (*refresh)(struct sq_verifier *);
-	/* Whether it can judge at all; else a line in 'why'. */
+	/* Whether the verifier can judge; false: appends a line to 'why'. */
 	bool (*ready)(struct sq_verifier *, struct sq_buf *why);
+	/* Adds its own counts. */
 	void (*count)(struct sq_verifier *, struct sq_auth_counts *);
-	/* Its thread starts, if it has one; it ends, and with it each request that waits. */
+	/* Starts the verifier's threads, if it has any. */
 	void (*start)(struct sq_verifier *);
+	/* Ends the threads; each request that waits is answered. */
 	void (*stop)(struct sq_verifier *);
 	void (*free)(struct sq_verifier *);
 };
 
-/* First member of each. */
+/* The first member of each verifier's struct. */
 struct sq_verifier {
 	const struct sq_verifier_ops *ops;
 	atomic_uint_fast64_t *epoch; /* sq_auth_epoch(); NULL: nobody asks yet */
 };
 
-/* Something that identities rest on has changed.  Thread: any. */
+/* Reports that the basis of some identity may have changed.  Thread: any. */
 static inline void
 sq_verifier_changed(struct sq_verifier *v)
 {
@@ -49,7 +53,7 @@ sq_verifier_changed(struct sq_verifier *v)
 		atomic_fetch_add_explicit(v->epoch, 1, memory_order_acq_rel);
 }
 
-/* Answers a request that waited, which has its identity or none.  Thread: any but a loop's. */
+/* Answers a request that waited; its identity is set, or there is none.  Thread: any but a loop's. */
 static inline void
 sq_verifier_answer(struct sq_auth_request *r, enum sq_auth_reason reason)
 {

@@ -1,7 +1,7 @@
 /* A small file that is read again when it changes: replaced as a whole, or written in place.
  *
- * It is read only when it has looked the same for a while, and once more later if it changed
- * while it was read: of one that is being written no part is ever believed.
+ * The file is read when its stamp has not changed for a while, and once more if the stamp changed
+ * during the read, so that a file in the middle of a write is never used.
  *
  * Thread: its owner's, or under its owner's lock. */
 #ifndef SQ_BROKER_AUTH_WATCHED_H
@@ -24,16 +24,16 @@ struct sq_watched {
 	bool looked, failing, refused;
 };
 
-/* Reads it now, at a start.  As sq_file_read(); SQ_EAGAIN: it is being written.  In any case
+/* Reads the file now, at a start, as sq_file_read(); SQ_EAGAIN: it is being written.  In any case
  * 'out' may have a part of it. */
 int sq_watched_open(struct sq_watched *, size_t max, struct sq_buf *out) SQ_MUST_CHECK;
-/* Reads it if it is another one, and settled: SQ_EAGAIN if not.  'now_ms' is monotonic.
- * Each error comes once; what is the system's may pass, and is tried again. */
+/* Reads the file if it has changed and settled; else SQ_EAGAIN.  'now_ms' is monotonic.  Each error
+ * is returned once; a read that failed by the system's fault is tried again. */
 int
 sq_watched_look(struct sq_watched *, uint64_t now_ms, size_t max, struct sq_buf *out) SQ_MUST_CHECK;
-/* What was read is not taken: till it changes it is bad. */
+/* Marks the file that was read as bad until it changes. */
 void sq_watched_refuse(struct sq_watched *);
-/* Whether the file as it is can't be taken. */
+/* Whether the present file is bad. */
 static inline bool
 sq_watched_bad(const struct sq_watched *w)
 {

@@ -1,4 +1,4 @@
-/* What the parts of broker/auth/acl share: rules that are checked. */
+/* The inner interface of broker/auth/acl: checked rules. */
 #ifndef SQ_BROKER_AUTH_ACL_ACL_PRIV_H
 #define SQ_BROKER_AUTH_ACL_ACL_PRIV_H
 
@@ -28,7 +28,7 @@ bool sq_acl_has_places(const char *text);
  * SQ_EINVAL: it has {identity}, and there is none. */
 int
 sq_acl_fill(struct sq_buf *, const char *text, bool topic, const struct sq_acl_who *) SQ_MUST_CHECK;
-/* NULL, or why the placeholders of 'text' are none. */
+/* NULL, or the fault of the placeholders of 'text'. */
 const char *sq_acl_bad_place(const char *text);
 
 #endif

@@ -1,9 +1,9 @@
-/* Who is asking: what a credential proves about a caller.
+/* The identity of a caller, as its credential proves it.
  *
- * Immutable and reference-counted.  Made by the verifiers of this folder, kept by a link
- * for as long as that is open; a session keeps the id alone.
+ * Immutable and reference-counted.  Verifiers (broker/auth) make it, and a link keeps it while the
+ * link is open; a session keeps the id alone.
  *
- * A name is what rules and logs say, and says how it was proven:
+ * Rules and logs use the name, which tells the kind of proof:
  *
  *   token:NAME               a line of auth.tokens-file
  *   cert:URI, cert:DNS-NAME  a client's certificate
@@ -23,18 +23,18 @@
 
 enum {
 	SQ_IDENTITY_NAME_MAX = 2048,  /* bytes of a name, as of a SPIFFE id */
-	SQ_IDENTITY_SPACES_MAX = 64,  /* that one may name */
+	SQ_IDENTITY_SPACES_MAX = 64,  /* spaces of one identity */
 	SQ_IDENTITY_ACCOUNT_MAX = 253 /* bytes of an account's name, as Kubernetes has it */
 };
 
-/* Owners of sessions that are nobody's: such a session goes to who comes for it. */
+/* Owners of sessions that belong to nobody: the next caller becomes the owner. */
 enum {
 	SQ_IDENTITY_NOBODY = 0,    /* id: no credential is asked for */
 	SQ_IDENTITY_OLD_TOKEN = 1, /* id: any token of a time when tokens had no names */
 };
 
 struct sq_identity {
-	/* The owner of sessions: of who the credential names, the same after a restart. */
+	/* The owner of sessions: of the account that the credential names, equal after a restart. */
 	uint64_t id;
 	int64_t expires_s;         /* wall clock; 0: never */
 	const char *name;          /* see above; UTF-8 without control characters */
@@ -43,24 +43,24 @@ struct sq_identity {
 	size_t n_spaces;           /* 0: any space may be named */
 };
 
-/* A copy of all that is there, with one reference.  'spaces' may be in any order; NULL for a
- * text: empty. */
+/* Returns a copy of all members, with one reference.  'spaces' may be in any order; a text that is
+ * NULL is empty. */
 const struct sq_identity *sq_identity_new(const struct sq_identity *);
-/* Nobody was asked.  A reference, as any. */
+/* The identity of callers without a credential; a reference. */
 const struct sq_identity *sq_identity_nobody(void);
 const struct sq_identity *sq_identity_ref(const struct sq_identity *);
-/* Also of NULL. */
+/* Gives a reference back, which may be NULL, and nulls it. */
 void sq_identity_unref(const struct sq_identity **);
 
-/* Whether any name can fit the pattern (core/glob.h), by its kind.  A pattern without wildcards
- * is a name: then whether it is of a kind; the empty one is. */
+/* Whether names of some kind can match the pattern (core/glob.h).  A pattern without wildcards is a
+ * name, which must be of a kind; the empty name is. */
 bool sq_identity_may_fit(const char *pattern);
-/* The kinds, for who has made a mistake. */
+/* The kinds, for messages about a wrong pattern. */
 extern const char sq_identity_kinds[];
 
-/* Whether it may name that space at all. */
+/* Whether the identity may name that space. */
 bool sq_identity_has_space(const struct sq_identity *, const char *space);
-/* Whether both may name the same spaces. */
+/* Whether both identities may name the same spaces. */
 bool sq_identity_same_spaces(const struct sq_identity *, const struct sq_identity *);
 /* Appends "shop" or "shop, stock" or "any", cut after a few, for a log. */
 struct sq_buf;

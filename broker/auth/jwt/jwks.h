@@ -1,5 +1,5 @@
-/* Sets of public keys (RFC 7517), RSA and EC P-256: what tokens of an issuer are verified
- * with.  Immutable and reference-counted; any thread. */
+/* Sets of public keys (RFC 7517), RSA and EC P-256, that verify an issuer's tokens.  Immutable and
+ * reference-counted.  Thread: any. */
 #ifndef SQ_BROKER_AUTH_JWT_JWKS_H
 #define SQ_BROKER_AUTH_JWT_JWKS_H
 
@@ -15,7 +15,7 @@ enum {
 	SQ_JWK_ID_MAX = 256,        /* bytes of a key's name ("kid") */
 };
 
-/* The algorithms that are taken, one for each kind of key. */
+/* The accepted algorithms, one for each kind of key. */
 enum sq_jwk_kind { SQ_JWK_RS256, SQ_JWK_ES256 };
 
 struct sq_jwks;
@@ -32,13 +32,13 @@ size_t sq_jwks_count(const struct sq_jwks *);
 
 /* The key of that name and kind, or NULL; lives as long as the set. */
 const struct sq_jwk *sq_jwks_find(const struct sq_jwks *, const char *name, enum sq_jwk_kind);
-/* A number of this very key: of its issuer, its name and all that it verifies with. */
+/* A number of this very key: a hash of its issuer, its name and the public key. */
 uint64_t sq_jwk_number(const struct sq_jwk *);
 bool sq_jwks_has(const struct sq_jwks *, uint64_t number);
 /* Whether both have the same keys, of the same issuer. */
 bool sq_jwks_equal(const struct sq_jwks *a, const struct sq_jwks *b);
 
-/* cjose's own, for broker/auth/jwt/jwt.c. */
+/* The key as cjose has it, for broker/auth/jwt/jwt.c. */
 const void *sq_jwk_handle(const struct sq_jwk *);
 
 #endif

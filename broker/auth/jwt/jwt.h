@@ -1,7 +1,7 @@
-/* Signed tokens (RFC 7519, RFC 7515 compact form): taken apart, verified with a key, and
- * read as an identity.  Pure: no clock, no keys of its own, no socket.
+/* Signed tokens (RFC 7519, RFC 7515 compact form): parsed, verified with a key, and read as an
+ * identity.  Pure: no clock, no keys of its own, no socket.
  *
- * The algorithm is that of the key.  A header may only agree with it: RS256 or ES256. */
+ * The key decides the algorithm, RS256 or ES256; the token's header must agree. */
 #ifndef SQ_BROKER_AUTH_JWT_JWT_H
 #define SQ_BROKER_AUTH_JWT_JWT_H
 
@@ -22,29 +22,29 @@ enum {
 
 struct sq_jwt;
 
-/* What an identity is made by. */
+/* Rules by which a token becomes an identity. */
 struct sq_jwt_rules {
 	const char *issuer, *audience;
 	const char *space; /* of all its tokens, named by "sub"; NULL: a Kubernetes namespace */
 	int64_t now_s;     /* wall clock */
 };
 
-/* Takes a token apart; nothing in it is proven yet.  SQ_AUTH_NONE, or why it is refused;
- * then, too, '*out' is what could be read, or NULL. */
+/* Parses a token, of which nothing is proven yet.  SQ_AUTH_NONE, or the reason of a refusal; then,
+ * too, '*out' has the readable part, or is NULL. */
 enum sq_auth_reason sq_jwt_parse(struct sq_bytes token, struct sq_jwt **out);
 void sq_jwt_free(struct sq_jwt **);
 
-/* Of a token that was taken apart without a refusal. */
+/* Parts of a token that was parsed without a refusal. */
 const char *sq_jwt_issuer(const struct sq_jwt *);
 const char *sq_jwt_key_name(const struct sq_jwt *);
 enum sq_jwk_kind sq_jwt_key_kind(const struct sq_jwt *);
-/* Whether the key made its signature. */
+/* Whether the key made the token's signature. */
 bool sq_jwt_verify(struct sq_jwt *, const struct sq_jwk *);
-/* Of a verified token: a reference, or the reason and NULL. */
+/* The identity of a verified token, a reference; or the reason of a refusal, and NULL. */
 enum sq_auth_reason
 sq_jwt_identity(const struct sq_jwt *, const struct sq_jwt_rules *, const struct sq_identity **out);
 
-/* Appends what it says of its holder, for a log: bounded, without any secret. */
+/* Appends the token's statements about its holder, for a log: bounded, without any secret. */
 void sq_jwt_describe(const struct sq_jwt *, struct sq_buf *out);
 
 #endif

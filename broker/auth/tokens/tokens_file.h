@@ -1,10 +1,10 @@
-/* The text of a tokens file, read as a table: whose token has which hash.  Pure.
+/* The text of a tokens file, read as a table from hashes of tokens to names.  Pure.
  *
  *   # comment
  *   NAME SPACE[,SPACE...] SHA256:HEX
  *
- * A name is of letters, digits, '.', '_' and '-'; its lines, a token each, have the same
- * spaces.  What is hashed is the token as it is shown, without "Bearer ". */
+ * A name has letters, digits, '.', '_' and '-'; all its lines, one for each token, have the same
+ * spaces.  The hash is of the token as a caller shows it, without "Bearer ". */
 #ifndef SQ_BROKER_AUTH_TOKENS_TOKENS_FILE_H
 #define SQ_BROKER_AUTH_TOKENS_TOKENS_FILE_H
 
@@ -26,12 +26,12 @@ struct sq_tokens;
 /* A line. */
 struct sq_token {
 	const struct sq_identity *identity; /* the table's */
-	uint64_t basis;                     /* changes with all that the line says */
+	uint64_t basis;                     /* a hash of the whole line */
 };
 
-/* The table, or NULL with "line N: what is wrong" in 'err', which says nothing of what the
- * line has.  A text of comments alone is a table without tokens; an empty one is an error, as
- * it may be one that is being written. */
+/* The table, or NULL with "line N: reason" in 'err', which has no text of the line.  A text of
+ * comments alone is a table without tokens.  An empty text is an error: it may be a file in the
+ * middle of a write. */
 struct sq_tokens *sq_tokens_parse(struct sq_bytes text, struct sq_buf *err);
 void sq_tokens_free(struct sq_tokens **);
 size_t sq_tokens_count(const struct sq_tokens *);
@@ -43,7 +43,7 @@ const struct sq_identity *sq_tokens_named(const struct sq_tokens *, const char *
 /* Whether a line of that basis is there. */
 bool sq_tokens_have(const struct sq_tokens *, uint64_t basis);
 
-/* What a name and a space of a line must be like; also for who makes lines. */
+/* Whether a name and a space fit into a line; also for the writer of lines. */
 bool sq_tokens_name(const char *);
 bool sq_tokens_space(const char *);
 
