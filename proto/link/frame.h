@@ -21,11 +21,11 @@
 #include "proto/link/subs.h"
 
 enum {
-	SQ_LINK_VERSION = 2,     /* the newest that this program speaks */
-	SQ_LINK_VERSION_MIN = 1, /* and the oldest; what a peer speaks that says nothing */
+	SQ_LINK_VERSION = 2,     /* the newest version that this program speaks */
+	SQ_LINK_VERSION_MIN = 1, /* the oldest one, and that of a peer which names no version */
 };
 
-/* The version for a peer that speaks up to 'wanted'; 0: none. */
+/* The version of a link to a peer that speaks versions up to 'wanted'; 0: none. */
 static inline unsigned
 sq_link_version_both(uint64_t wanted)
 {
@@ -34,14 +34,14 @@ sq_link_version_both(uint64_t wanted)
 
 enum {
 	SQ_BATCH_FLYING_MAX = 4,    /* batches of a lane in flight */
-	SQ_BATCH_BYTES_MAX = 32768, /* unless it has one entry */
+	SQ_BATCH_BYTES_MAX = 32768, /* of a batch with more than one entry */
 	SQ_BATCH_HEADER = 32,       /* bytes, from version 2 of the link on */
 	SQ_BATCH_HEADER_V1 = 28,
 	SQ_ENTRY_HEADER = 4,
 	SQ_LINK_STREAMS_MAX = 60, /* requests of a link at a time, deliveries not counted */
-	SQ_BODY_SLACK = 65536,    /* body limit: maximum packet size and this */
-	SQ_PACKET_MAX = 16 << 20, /* the most that a broker's limits.max-packet may be, */
-	SQ_FRAME_MAX = SQ_PACKET_MAX + (2 << 20), /* and a frame that says who all gets it */
+	SQ_BODY_SLACK = 65536,    /* the body limit is the maximum packet size and this */
+	SQ_PACKET_MAX = 16 << 20, /* the greatest value of a broker's limits.max-packet */
+	SQ_FRAME_MAX = SQ_PACKET_MAX + (2 << 20), /* such a packet with all its targets */
 	SQ_DELIVER_TARGETS_MAX = 1024,
 	SQ_ORIGIN_SIZE = 25,
 	SQ_OPEN_ID_SIZE = 2 + 1 + 8 + SQ_ORIGIN_SIZE, /* in Attach */
@@ -83,8 +83,8 @@ enum {
 	SQ_ATTACH_WILL = 2,
 	SQ_ATTACH_MQTT5 = 4,
 	SQ_ATTACH_KEEPER = 8,
-	SQ_ATTACH_GONE = 16, /* the client has left: only to go on with what is held */
-	SQ_ATTACH_TELL = 32, /* version 2: what the session is subscribed to is not known here */
+	SQ_ATTACH_GONE = 16, /* the client has left: the sidecar only finishes open exchanges */
+	SQ_ATTACH_TELL = 32, /* version 2: the sidecar does not know the session's subscriptions */
 };
 
 struct sq_attach {
@@ -94,14 +94,14 @@ struct sq_attach {
 	uint8_t flags;
 	uint32_t expiry_s;
 	uint16_t receive_max;
-	uint64_t incarnation; /* no credit here: it comes by settlements once the epoch is known */
+	uint64_t incarnation; /* credit is not here: settlements grant it once the epoch is known */
 	uint32_t will_delay_s;
 	struct sq_bytes will; /* an image, empty without SQ_ATTACH_WILL */
 	struct sq_bytes open; /* encoded; walk with sq_open_id_next() */
 	uint16_t n_open;
 };
 
-/* 'open' of the struct is ignored: 'ids' has 'a->n_open' of them. */
+/* Appends an Attach.  'ids' has 'a->n_open' open ids; 'a->open' is ignored. */
 void sq_attach_encode(struct sq_buf *, const struct sq_attach *a, const struct sq_open_id *ids);
 int sq_attach_decode(const void *p, size_t len, struct sq_attach *out) SQ_MUST_CHECK;
 
@@ -110,7 +110,7 @@ enum { SQ_ATTACHED_PRESENT = 1, SQ_ATTACHED_RENEWED = 2 };
 struct sq_attached {
 	uint64_t epoch, incarnation, store;
 	bool present;
-	bool renewed; /* the broker has of the session only what it stores of a transient one */
+	bool renewed; /* the broker has only the stored part of a transient session */
 	uint32_t max_packet;
 	uint32_t expiry_s; /* granted */
 	uint64_t last[SQ_LANES];
@@ -118,7 +118,7 @@ struct sq_attached {
 	uint16_t n_held;
 	struct sq_bytes open;
 	uint16_t n_open;
-	struct sq_limits limits; /* the broker's; decoded from version 1: sq_limits_unsaid */
+	struct sq_limits limits; /* the broker's; from version 1: sq_limits_unsaid */
 };
 
 void sq_attached_encode(struct sq_buf *, const struct sq_attached *, const uint16_t *held,
@@ -152,8 +152,8 @@ sq_batch_header_size(unsigned version)
 	return version >= 2 ? SQ_BATCH_HEADER : SQ_BATCH_HEADER_V1;
 }
 
-/* Writes the SQ_BATCH_HEADER bytes of a batch's header, of which an older version takes
- * the first sq_batch_header_size(); entries follow. */
+/* Writes the SQ_BATCH_HEADER bytes of a batch's header; an older version has only the first
+ * sq_batch_header_size() of them.  Entries follow. */
 void sq_batch_header(unsigned char *out, const struct sq_batch *);
 void sq_entry_header(unsigned char *out, uint8_t kind, uint16_t packet_id);
 /* Checks the whole batch, every entry included: kinds, images, count, lane
@@ -188,7 +188,7 @@ struct sq_outcomes {
 	uint64_t first;
 	uint16_t n;
 	const unsigned char *codes;
-	struct sq_bytes notes; /* on codes; decoding, from version 2 on: for sq_note_next() */
+	struct sq_bytes notes; /* on codes, for sq_note_next(); empty in version 1 */
 };
 
 /* 'notes' are on the codes; NULL: none.  Version 1 leaves them out. */
@@ -224,8 +224,8 @@ bool sq_settle_next(struct sq_bytes *entries, struct sq_settle *out);
 
 /* Flags of a detach, from version 2 on. */
 enum {
-	SQ_DETACH_QUIET = 1, /* the client's connection did not break: what it has not settled
-			      * goes back without counting an attempt */
+	SQ_DETACH_QUIET = 1, /* the client's connection did not break: deliveries that it has not
+			      * settled go back without counting an attempt */
 };
 
 struct sq_detach {
@@ -276,19 +276,19 @@ struct sq_deliver {
 };
 
 struct sq_frame {
-	uint8_t type; /* may be one that this program does not know: to be skipped */
+	uint8_t type; /* enum above; the receiver skips a frame of an unknown type */
 	struct sq_deliver deliver;
 	uint64_t epoch;       /* SQ_FRAME_DETACHED, SQ_FRAME_SUBSCRIBED, SQ_FRAME_KEPT */
 	uint8_t reason;       /* SQ_FRAME_DETACHED */
 	struct sq_bytes text; /* for people; empty in version 1 */
 	uint64_t digest;      /* SQ_FRAME_TRUST: of the bundle (proto/link/trust.h) */
-	uint32_t mark;        /* SQ_FRAME_SUBSCRIBED: of the request that is answered, */
-	uint16_t n_codes;     /* with a code for each of its entries */
+	uint32_t mark;        /* SQ_FRAME_SUBSCRIBED: of the answered request */
+	uint16_t n_codes;     /* SQ_FRAME_SUBSCRIBED: one for each entry of the request */
 	const unsigned char *codes;
 	struct sq_bytes notes; /* on codes: for sq_note_next() */
 	struct sq_bytes kept;  /* SQ_FRAME_KEPT: 'n_kept', for sq_kept_next() */
 	uint16_t n_kept;
-	bool last_kept; /* no more of them follow */
+	bool last_kept; /* no more kept subscriptions follow */
 };
 
 void sq_frame_heartbeat(struct sq_buf *);
@@ -297,11 +297,11 @@ void sq_frame_trust(struct sq_buf *, uint64_t digest);
 /* 'text' as in a note; version 1 leaves it out. */
 void sq_frame_detached(
     struct sq_buf *, uint64_t epoch, uint8_t reason, struct sq_bytes text, unsigned version);
-/* The answer to a Subscriptions that has a mark (not 0); 'notes' as in Outcomes. */
+/* The answer to a Subscriptions with a mark (not 0); 'notes' as in Outcomes. */
 void sq_frame_subscribed(struct sq_buf *, uint64_t epoch, uint32_t mark, const uint8_t *codes,
     uint16_t n, const struct sq_notes *notes);
-/* 'entries' are 'n' of sq_kept_put(); 'last': no more of them follow.  Only the last frame may
- * have none. */
+/* 'entries' has 'n' subscriptions by sq_kept_put(); 'last': no more follow.  Only the last frame
+ * may have none. */
 void sq_frame_kept(struct sq_buf *, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries);
 void sq_kept_put(struct sq_buf *, const struct sq_kept *);
 struct sq_kept sq_kept_next(struct sq_bytes *entries);
@@ -314,9 +314,9 @@ size_t sq_deliver_open(
 int sq_deliver_target(
     struct sq_buf *, size_t at, const struct sq_target *, const uint32_t *subs) SQ_MUST_CHECK;
 
-/* The frame at 'p': 0 with its whole size in 'used'; SQ_EAGAIN when bytes are
- * missing, then 'used' is what the frame needs in total (0: not known yet);
- * SQ_EINVAL, or SQ_ETOOBIG above 'max' bytes. */
+/* Decodes the frame at 'p'.  0: 'used' is its whole size.  SQ_EAGAIN: bytes are missing, and 'used'
+ * is the size that the frame needs in total (0: not known yet).  SQ_EINVAL: malformed.
+ * SQ_ETOOBIG: above 'max' bytes. */
 int sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame *out,
     size_t *used) SQ_MUST_CHECK;
 struct sq_target sq_target_next(struct sq_bytes *targets);

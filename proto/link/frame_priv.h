@@ -1,10 +1,10 @@
-/* What the codecs of bodies (frame.c) and of frames (frame_stream.c) share. */
+/* Readers shared by the codecs of bodies (frame.c) and of frames (frame_stream.c). */
 #ifndef SQ_PROTO_LINK_FRAME_PRIV_H
 #define SQ_PROTO_LINK_FRAME_PRIV_H
 
 #include "proto/link/frame.h"
 
-/* Of a body that was read to its end, and had one. */
+/* The result of a decoder: SQ_EINVAL if the input was too short, or has bytes left. */
 static inline int
 frame_end(const struct sq_reader *r)
 {

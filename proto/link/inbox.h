@@ -44,18 +44,19 @@ enum sq_inbox_verdict {
 /* A QoS 1 or 2 delivery of 'size' image bytes. */
 enum sq_inbox_verdict sq_inbox_deliver(
     struct sq_inbox *, const struct sq_target *, const struct sq_origin *, uint32_t size);
-/* It was not written (too large for the client): finished with 'reason'. */
+/* Finishes a delivery that was not written (too large for the client) with 'reason'. */
 void sq_inbox_discard(struct sq_inbox *, uint16_t packet_id, uint8_t reason);
-/* A QoS 0 delivery came; sq_inbox_written() says when it has left. */
+/* Counts a QoS 0 delivery that came. */
 void sq_inbox_qos0(struct sq_inbox *, uint32_t size);
+/* Counts QoS 0 deliveries that have left for the client: they give credit again. */
 void sq_inbox_written(struct sq_inbox *, uint64_t msgs, uint64_t bytes);
 
 /* --- the client's answers --- */
 
-/* Each returns 0, or SQ_EINVAL and changes nothing: the packet is not one that this
- * delivery can be answered with now, and the client breaks the protocol (§4.3).  No
- * error is what is said of an unknown id, of one whose state an older connection of the
- * client may have left (orphan, expected), and of one that is finished already. */
+/* Each returns 0, or SQ_EINVAL and changes nothing: the client breaks the protocol (§4.3), because
+ * the packet cannot answer this delivery now.  A packet is no error for an unknown id, for an id
+ * whose state an older connection of the client may have left (orphan, expected), and for a
+ * finished one. */
 int sq_inbox_puback(struct sq_inbox *, uint16_t packet_id, uint8_t reason) SQ_MUST_CHECK;
 /* May queue a PUBREL at once. */
 int sq_inbox_pubrec(struct sq_inbox *, uint16_t packet_id, uint8_t reason) SQ_MUST_CHECK;
@@ -73,31 +74,30 @@ bool sq_inbox_pubrel(struct sq_inbox *, struct sq_inbox_pubrel *out);
 
 enum { SQ_INBOX_FLYING_MAX = 2 };
 
-/* Settlements on their way: the body, and what it settles. */
+/* Settlements on their way: the body, and the packet ids that it settles. */
 struct sq_inbox_flight {
 	struct sq_buf body;
 	uint16_t *ids; /* packet ids, one for each delivery id in the body */
 	uint32_t n;
-	uint64_t attach; /* which attach it belongs to */
+	uint64_t attach; /* number of the attach to which it belongs */
 };
 
-/* Whether a settlement is to be posted: something is settled, or half of the
- * window is used up. */
+/* Whether settlements are due: a delivery is settled, or half of the window is used up. */
 bool sq_inbox_due(const struct sq_inbox *);
-/* While 'held', no credit is granted beyond what was.  It stays so over attaches. */
+/* While 'held', no more credit is granted; an attach does not change that. */
 void sq_inbox_hold_credit(struct sq_inbox *, bool held);
-/* Takes what is due, credit included.  False: nothing, or too many flying. */
+/* Takes all settlements and credit that are due.  False: none, or too many flights are open. */
 bool sq_inbox_take(struct sq_inbox *, struct sq_inbox_flight *out);
-/* The flight has ended, 'ok' with 204; frees what it holds.  Not ok: an attach
- * must follow, or sq_inbox_again(). */
+/* Ends a flight and frees its memory; 'ok': by 204.  Without 'ok' an attach must follow. */
 void sq_inbox_done(struct sq_inbox *, struct sq_inbox_flight *, bool ok);
-/* Settles again under the same delivery ids (429, 503, a reset stream). */
+/* Ends a flight whose settlements go again under the same delivery ids (429, 503, a reset
+ * stream). */
 void sq_inbox_again(struct sq_inbox *, struct sq_inbox_flight *);
-/* Nothing is settled that the broker has not confirmed. */
+/* Whether the broker has confirmed all settlements. */
 bool sq_inbox_flushed(const struct sq_inbox *);
-/* Unfinished deliveries, for tests and metrics. */
+/* Number of unfinished deliveries, for tests and metrics. */
 size_t sq_inbox_open(const struct sq_inbox *);
-/* Gives back memory that an empty inbox need not keep. */
+/* Frees memory that an empty inbox does not need. */
 void sq_inbox_trim(struct sq_inbox *);
 
 #endif

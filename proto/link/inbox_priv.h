@@ -17,9 +17,9 @@ enum sq_inbox_state {
 enum {
 	F_ORPHAN = 1,  /* the broker has only the id */
 	F_CHARGED = 2, /* it uses credit of this attach */
-	F_POSTED = 4,  /* what its state settles was put since the attach */
-	F_SEEN = 8,    /* its message came in this attach, or won't come */
-	F_LISTED = 16, /* the answer to this attach has it, so its delivery id is known */
+	F_POSTED = 4,  /* the settlement of its state was put since the attach */
+	F_SEEN = 8,    /* its message came in this attach, or will not come */
+	F_LISTED = 16, /* the answer to this attach lists it, so its delivery id is known */
 };
 
 struct sq_inbox_entry {
@@ -79,36 +79,37 @@ struct sq_inbox {
 	uint8_t flying; /* flights of this attach */
 };
 
-/* The table.  Pointers are valid until the next insert or erase; an insert
- * must be of an id that is not there. */
+/* The table.  Pointers are valid until the next insert or erase.  'id' of an insert is not in the
+ * table. */
 struct sq_inbox_entry *sq_inbox_find(const struct sq_inbox *in, uint16_t id);
 struct sq_inbox_entry *sq_inbox_insert(struct sq_inbox *in, uint16_t id);
 void sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e);
-/* Finished, but its message may come once more. */
+/* Keeps a finished entry whose message may come once more. */
 void sq_inbox_make_ghost(struct sq_inbox *in, struct sq_inbox_entry *e);
-/* 'e' becomes one ('by' 1) or is none any more (-1). */
+/* Counts a ghost that comes ('by' 1) or goes (-1). */
 void sq_inbox_count_ghost(struct sq_inbox *in, const struct sq_inbox_entry *e, int by);
-/* All of those, or the ones of which no delivery id is known. */
+/* Forgets all ghosts, or those whose delivery id is not known. */
 void sq_inbox_forget_ghosts(struct sq_inbox *in, bool all);
 /* Puts a settlement of one delivery. */
 void
 sq_inbox_settle(struct sq_inbox *in, uint16_t id, uint8_t kind, uint8_t reason, uint64_t delivery);
-/* The run of settlements that grows is put, whole. */
+/* Puts the run that still grows behind the body. */
 void sq_inbox_end_run(struct sq_inbox *in);
 /* Queues a PUBREL for the client. */
 void sq_inbox_push_pubrel(struct sq_inbox *in, uint16_t id, uint8_t reason);
-/* Forgets an entry that is over at the broker.  What the client still says of it is no
- * error, whatever has the id by then. */
+/* Forgets an entry that is over at the broker.  Later packets of the client for its id are no error,
+ * even if another delivery has the id by then. */
 void sq_inbox_abandon(struct sq_inbox *in, struct sq_inbox_entry *e);
-/* The message of an entry. */
+/* Whether the entry's message is the one of that queue and origin. */
 bool sq_inbox_entry_is(const struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o);
+/* Sets queue and origin of the entry's message. */
 void sq_inbox_entry_name(struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o);
-/* Posts what 'e' is settled by in its state, once in each attach. */
+/* Puts the settlement of the entry's state, once in each attach. */
 void sq_inbox_entry_post(struct sq_inbox *in, struct sq_inbox_entry *e);
-/* The client has finished it: settles it by 'kind' (an orphan: complete). */
+/* Settles an entry that the client has finished, by 'kind' (an orphan: complete). */
 void
 sq_inbox_entry_finish(struct sq_inbox *in, struct sq_inbox_entry *e, uint8_t kind, uint8_t reason);
-/* The broker knows that it was received: PUBREL. */
+/* Queues the PUBREL of an entry whose 'received' the broker has confirmed. */
 void sq_inbox_entry_release(struct sq_inbox *in, struct sq_inbox_entry *e);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum {
 	SQ_KEY_PART_MAX = 256,    /* bytes of a part, decoded */
-	SQ_KEY_CLIENT_MAX = 1024, /* but of a client id, as far as limits.client-id goes */
+	SQ_KEY_CLIENT_MAX = 1024, /* bytes of a client id, and the greatest limits.client-id */
 };
 
 struct sq_key {
@@ -21,9 +21,9 @@ struct sq_key {
 	char pod[SQ_KEY_PART_MAX + 1]; /* empty: durable */
 };
 
-/* Client ids of sessions that a sidecar has for itself; no client may have one. */
+/* Client ids of a sidecar's own sessions; no client may have one. */
 #define SQ_KEY_KEEPER "$keeper"         /* the pod's keeper of declared subscriptions */
-#define SQ_KEY_OUTBOX_PREFIX "$outbox-" /* of those of disk outboxes */
+#define SQ_KEY_OUTBOX_PREFIX "$outbox-" /* start of the id of a disk outbox */
 
 /* Whether 'client' is such an id. */
 bool sq_key_internal(struct sq_bytes client);
@@ -35,7 +35,7 @@ void sq_key_encode(struct sq_buf *, const struct sq_key *);
 int sq_key_decode(struct sq_bytes segment, struct sq_key *out) SQ_MUST_CHECK;
 /* Whether 'segment', which sq_key_encode() has made, is the key's. */
 bool sq_key_is(const struct sq_key *, const char *segment);
-/* Of space, workload and client, without the pod: one client's sessions have the same. */
+/* Hash of space, workload and client, without the pod: equal for all sessions of a client. */
 uint64_t sq_key_hash(const struct sq_key *);
 
 #endif

@@ -1,8 +1,8 @@
 /* Notes: words behind the codes of an answer (docs/link.md, "Notes").
  *
  * An answer of the link is a list of reason codes, one for each entry of the
- * request.  From version 2 on it may say more of some of them: why an entry was
- * refused, or what of an accepted one is not as it was asked for. */
+ * request.  From version 2 on an answer may have notes on some of them: the reason of a refusal, or
+ * the difference between an accepted entry and its request. */
 #ifndef SQ_PROTO_LINK_NOTES_H
 #define SQ_PROTO_LINK_NOTES_H
 
@@ -27,21 +27,20 @@ struct sq_note {
 	struct sq_bytes text; /* UTF-8 without control characters; may be empty */
 };
 
-/* Notes that are being written; starts zeroed. */
+/* Notes that are being written; zeroed at first. */
 struct sq_notes {
 	struct sq_buf body;
 	uint16_t n, n_texts;
-	size_t last; /* where the last note begins in 'body' */
+	size_t last; /* offset of the last note in 'body' */
 };
 
-/* Adds a note on entry 'index', which is above those that were added before.  One that
- * says the same as the last, of the entry right before, joins it.  Control characters
- * become '?'; a text that is not UTF-8 is left out. */
+/* Adds a note on entry 'index', which is above those before.  A note equal to that of the entry right
+ * before joins it.  Control characters become '?'; a text that is not UTF-8 is left out. */
 void sq_notes_add(struct sq_notes *, uint16_t index, uint8_t refusal, struct sq_bytes text);
 void sq_notes_fini(struct sq_notes *);
-/* What of 'text' may travel, in 'room', which has SQ_NOTE_TEXT_MAX bytes: see above. */
+/* The part of 'text' that may travel, in 'room', which has SQ_NOTE_TEXT_MAX bytes: see above. */
 struct sq_bytes sq_note_text_clean(struct sq_bytes text, unsigned char *room);
-/* Whether a text is such a one: it may go to a log and into an MQTT Reason String. */
+/* Whether a text is UTF-8 without control characters, fit for a log and an MQTT Reason String. */
 bool sq_note_text_valid(struct sq_bytes text);
 
 /* Appends the count and the notes; NULL: there are none. */

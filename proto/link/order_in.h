@@ -1,8 +1,8 @@
-/* The broker's end of the order of a connection: which Subscriptions and which batches may
- * be taken in (docs/link.md, "Order of a connection").
+/* The broker's end of the order of a connection: admits Subscriptions and batches (docs/link.md,
+ * "Order of a connection").
  *
- * Pure.  Marks count from 1 in each attachment; one is admitted when all that was given out
- * before it is, whether it was accepted, refused, or still waits for its commit. */
+ * Pure.  Marks count from 1 in each attachment.  A mark is admitted when all that was given out
+ * before it is admitted: accepted, refused, or waiting for its commit. */
 #ifndef SQ_PROTO_LINK_ORDER_IN_H
 #define SQ_PROTO_LINK_ORDER_IN_H
 
@@ -18,13 +18,13 @@ struct sq_order_in {
 
 enum sq_order_verdict {
 	SQ_ORDER_ADMIT,    /* it is the next one */
-	SQ_ORDER_EARLY,    /* something before it has not come: park it or answer 409 gap */
+	SQ_ORDER_EARLY,    /* an earlier request or message is missing: park it or answer 409 gap */
 	SQ_ORDER_KNOWN,    /* admitted before: answer when the frame was written */
 	SQ_ORDER_ANSWERED, /* the frame was written */
 };
 
-/* What to do with a Subscriptions that has a mark; 'last' are the lanes' last admitted
- * numbers.  Changes nothing. */
+/* The verdict on a Subscriptions with a mark; 'last' has the lanes' last admitted numbers.  Changes
+ * nothing. */
 enum sq_order_verdict sq_order_in_offer(
     const struct sq_order_in *, const struct sq_subs_head *, const uint64_t last[SQ_LANES]);
 

@@ -5,13 +5,12 @@
  *              ^        |
  *              +-failed-+         an attach: all wait again
  *
- * They are asked for by requests, each with a mark: 1, 2, 3 ... in each attachment.  What is
- * published bears the last mark that was given out before it; it may leave once the request
- * of that mark is on its way.  This part knows requests and marks; a lane (lane_out.h) knows
- * what was published between them, and the owner asks both.
+ * Each request has a mark: 1, 2, 3 ... in each attachment.  A publish has the last mark given out
+ * before it, and may leave once the request of that mark is on its way.  This part knows requests
+ * and marks; a lane (lane_out.h) knows the messages between them; the owner asks both.
  *
- * Pure: no sockets, no clock.  Requests are the owner's; it embeds a struct
- * sq_order_request and keeps it until it was answered or dropped. */
+ * Pure: no sockets, no clock.  The owner embeds a struct sq_order_request in each request and keeps
+ * it until it is answered or dropped. */
 #ifndef SQ_PROTO_LINK_ORDER_OUT_H
 #define SQ_PROTO_LINK_ORDER_OUT_H
 
@@ -31,7 +30,7 @@ struct sq_order_request {
 	uint32_t mark;
 	uint8_t state; /* enum sq_order_state; written by order_out.c */
 	bool gap;      /* the receiver had no place for it while earlier ones were on their way */
-	bool older;    /* it was posted in an attachment before this one */
+	bool older;    /* it was posted in an earlier attachment */
 };
 
 struct sq_order_out {
@@ -46,48 +45,48 @@ bool sq_order_idle(const struct sq_order_out *);
 
 /* Gives the request the next mark. */
 void sq_order_add(struct sq_order_out *, struct sq_order_request *);
-/* The request with the last mark while it may still grow: it was not posted in this
- * attachment.  NULL: a new one is due.  The owner sees to it that nothing was published
- * since. */
+/* The request with the last mark, while it is not posted in this attachment and so may still grow.
+ * NULL: a new request is due.  The owner checks that nothing was published since. */
 struct sq_order_request *sq_order_growing(const struct sq_order_out *);
 /* The open request with that mark, or NULL. */
 struct sq_order_request *sq_order_find(const struct sq_order_out *, uint32_t mark);
 
-/* The request to post next, while fewer than 'most' fly; or NULL.  The owner posts it only if
- * all that was published before it is on its way. */
+/* The request to post next, while fewer than 'most' fly; or NULL.  The owner posts it only if all
+ * publishes before it are on their way. */
 struct sq_order_request *sq_order_next(const struct sq_order_out *, unsigned most);
 /* The highest mark with which a publish may leave. */
 uint32_t sq_order_top(const struct sq_order_out *);
 
+/* The request was posted. */
 void sq_order_flies(struct sq_order_out *, struct sq_order_request *);
-/* Ends of a flight: a response that refers to a frame; or none, or a refusal, so that it is
- * posted again.  'gap': the receiver had no place for it; it waits until no earlier one
- * flies. */
+/* The end of a flight by a response that refers to a frame. */
 void sq_order_written(struct sq_order_out *, struct sq_order_request *);
+/* The end of a flight without a response, or by a refusal: the request is posted again.  'gap': the
+ * receiver had no place for it, and it waits until no earlier request flies. */
 void sq_order_failed(struct sq_order_out *, struct sq_order_request *, bool gap);
-/* Its answer has come, or nobody asks for it any more: it is the owner's alone. */
+/* Takes out a request that is answered, or that nobody needs any more. */
 void sq_order_end(struct sq_order_out *, struct sq_order_request *);
 
-/* Walks in ascending order of marks to the marks of the next attachment. */
+/* A walk that turns marks, in ascending order, into marks of the next attachment. */
 struct sq_order_rank {
 	const struct sq_order_out *order;
 	const struct sq_list *at; /* the last request that counts */
 	uint32_t rank;
 };
 
-/* For sq_lane_out_remark(), before sq_order_attached(): how many of the open requests have
- * 'mark' or less.  'arg' is a struct sq_order_rank that sq_order_rank_begin() made, for each
- * lane its own; marks come in ascending order. */
+/* For sq_lane_out_remark(), before sq_order_attached(): the number of open requests with 'mark' or
+ * less.  'arg' is a struct sq_order_rank of sq_order_rank_begin(), a separate one for each lane;
+ * marks come in ascending order. */
 struct sq_order_rank sq_order_rank_begin(const struct sq_order_out *);
 uint32_t sq_order_rank(void *arg, uint32_t mark);
-/* There is a new attachment: open requests are counted from 1, and all wait. */
+/* A new attachment: open requests get marks from 1 on, and all wait. */
 void sq_order_attached(struct sq_order_out *);
-/* Whether the receiver may have carried out a request in an older attachment whose answer did
- * not arrive: what it matched since must not come before the answer. */
+/* Whether the receiver may have carried out a request of an older attachment whose answer did not
+ * arrive.  Messages that matched it since must not come before the answer. */
 bool sq_order_owes(const struct sq_order_out *);
 
-/* The client is gone, and nobody wants what was not posted yet: takes the last such request
- * out; NULL: there is none, and no mark above 'posted' is given out. */
+/* The client is gone: takes out the last request that was not posted.  NULL: there is none, and no
+ * mark above 'posted' is given out. */
 struct sq_order_request *sq_order_drop(struct sq_order_out *);
 
 #endif

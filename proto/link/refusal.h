@@ -1,5 +1,5 @@
-/* Why something that a client asked for was refused: the one table of the words that
- * notes on the link, metrics, logs and docs use.
+/* Reasons of refusals to clients: the one table of words for notes on the link, metrics, logs and
+ * docs.
  *
  * The numbers travel (docs/link.md, "Notes"): a row is never moved or taken out. */
 #ifndef SQ_PROTO_LINK_REFUSAL_H
@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* X(symbol, number, name, what it is, in a few words) */
+/* X(symbol, number, name, meaning, in a few words) */
 #define SQ_REFUSALS(X) \
 	X(NONE, 0, "none", "nothing was refused") \
 	X(PROPERTY, 1, "property", "a user property that asks for what can't be had") \
@@ -43,7 +43,7 @@ enum sq_refusal { SQ_REFUSALS(SQ_REFUSAL_ENUM) SQ_REFUSAL_COUNT };
 	SQ_REFUSAL_METRIC(X, OTHER, "other") \
 	SQ_REFUSAL_METRIC(X, MEMORY, "memory")
 
-/* What a reason code refuses for, as far as it says by itself. */
+/* The refusal that a reason code means by itself. */
 enum sq_refusal sq_refusal_of_code(uint8_t code);
 /* The name; a number that this program does not know is "other". */
 const char *sq_refusal_name(unsigned refusal);

@@ -1,6 +1,6 @@
 /* Subscriptions of the link: the request's body, and the codes that answer it.
  *
- * Part of proto/link/frame.h, which includes it; the same rules hold for it. */
+ * Part of proto/link/frame.h, which includes it; its rules hold here, too. */
 #ifndef SQ_PROTO_LINK_SUBS_H
 #define SQ_PROTO_LINK_SUBS_H
 
@@ -39,23 +39,23 @@ struct sq_sub {
 	uint32_t concurrency; /* unfinished messages of this member; 0: no limit of its own */
 	struct sq_bytes tag, group, filter;
 
-	/* From version 2 on, of a declared one: when the set that it belongs to came into
-	 * being (wall-clock ms; 0: not known) and the pod that declares it. */
+	/* From version 2 on, of a declared one: the time at which its set came into being
+	 * (wall-clock ms; 0: not known), and the pod that declares it. */
 	uint64_t since_ms;
 	struct sq_bytes pod;
 };
 
-/* The version by whose layout the broker's store keeps subscriptions (docs/store.md). */
+/* The version whose layout the broker's store has for subscriptions (docs/store.md). */
 enum { SQ_SUB_STORED_VERSION = 1 };
 
 /* The place of a Subscriptions in the order of its connection, from version 2 on. */
 struct sq_subs_head {
-	uint32_t mark;            /* which of the connection's; 0: it waits for nothing */
+	uint32_t mark;            /* its number in the connection; 0: it waits for nothing */
 	uint64_t after[SQ_LANES]; /* with a mark: the last number given out before it */
 };
 
-/* A body is its head, which starts with the count of entries, then these.  A writer that
- * counts as it goes puts the count at the body's first two bytes when it is done. */
+/* A body is a head, which starts with the count of entries, and the entries.  A writer that counts
+ * on the way writes the count to the body's first two bytes at the end. */
 void sq_subs_head_put(struct sq_buf *, uint16_t n, const struct sq_subs_head *, unsigned version);
 void sq_sub_put(struct sq_buf *, const struct sq_sub *, unsigned version);
 /* Checks the whole body; returns its count or a negative error. */
@@ -63,8 +63,8 @@ int sq_subs_decode(const void *p, size_t len, unsigned version, struct sq_subs_h
     struct sq_bytes *entries) SQ_MUST_CHECK;
 struct sq_sub sq_sub_next(struct sq_bytes *entries, unsigned version);
 
-/* Reason codes, one for each entry.  'notes' are on them; NULL: none.  Version 1 leaves
- * notes out. */
+/* Appends reason codes, one for each entry, and 'notes' on them (NULL: none), which version 1 leaves
+ * out. */
 void sq_codes_encode(struct sq_buf *, const uint8_t *codes, uint16_t n,
     const struct sq_notes *notes, unsigned version);
 /* Returns the count, with 'codes' and 'notes' pointing into 'p'. */

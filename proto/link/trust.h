@@ -1,5 +1,5 @@
-/* The bundle of authorities on the link (docs/link.md, "Trust"): its bound, its path, and
- * the digest by which a frame tells that it is another one. */
+/* The bundle of authorities on the link (docs/link.md, "Trust"): its bound, its path, and its digest,
+ * by which a frame announces another bundle. */
 #ifndef SQ_PROTO_LINK_TRUST_H
 #define SQ_PROTO_LINK_TRUST_H
 

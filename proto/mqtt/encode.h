@@ -4,8 +4,8 @@
  * 'version' is the receiver's (enum sq_mqtt_version); below 5 properties are
  * left out and reasons translated or dropped.  'props' may be NULL for none.
  * The caller keeps the receiver's Maximum Packet Size.  Functions that return
- * int yield 0, or SQ_ETOOBIG and an unchanged buffer when a string is above
- * 65,535 bytes or the packet above what the fixed header can say. */
+ * int yield 0, or SQ_ETOOBIG and an unchanged buffer when a string is above 65,535 bytes or the
+ * packet is above the limit of the fixed header. */
 #ifndef SQ_PROTO_MQTT_ENCODE_H
 #define SQ_PROTO_MQTT_ENCODE_H
 
@@ -20,14 +20,14 @@ struct sq_mqtt_publish_out {
 	uint16_t topic_alias; /* 0: none; with one, 'topic' may be empty */
 	uint32_t expiry_s;    /* SQ_MSG_NO_EXPIRY: none */
 	struct sq_bytes topic;
-	struct sq_bytes props;   /* forwardable block of the message, spliced as it is */
+	struct sq_bytes props;   /* the message's forwardable block, copied unchanged */
 	const uint32_t *sub_ids; /* subscription identifiers, 1 to 268,435,455 */
 	size_t sub_ids_n;
 	size_t payload_len;
 };
 
-/* Bytes of the head of a PUBLISH; 0 when it can't be encoded (too long).  The
- * whole packet is that plus payload_len. */
+/* Bytes of the head of a PUBLISH; 0: it is too long to be encoded.  The packet's size is the head
+ * and payload_len. */
 size_t sq_mqtt_publish_head_size(const struct sq_mqtt_publish_out *);
 /* Writes the head: fixed header, topic, packet id, properties.  Returns its
  * bytes, or 0 when 'cap' is too small or it can't be encoded. */
@@ -44,7 +44,7 @@ void sq_mqtt_put_ack(
 int sq_mqtt_put_ack_props(struct sq_buf *, uint8_t version, enum sq_mqtt_type type,
     uint16_t packet_id, uint8_t reason, const struct sq_mqtt_props *props) SQ_MUST_CHECK;
 
-/* connect->version says in which form. */
+/* Appends a CONNECT in the form of connect->version. */
 int sq_mqtt_put_connect(struct sq_buf *, const struct sq_mqtt_connect *connect,
     const struct sq_mqtt_props *props) SQ_MUST_CHECK;
 int sq_mqtt_put_connack(struct sq_buf *, uint8_t version, bool session_present, uint8_t reason,
@@ -57,7 +57,7 @@ int sq_mqtt_put_unsubscribe(struct sq_buf *, uint8_t version, uint16_t packet_id
  * codes at all in an UNSUBACK). */
 int sq_mqtt_put_suback(struct sq_buf *, uint8_t version, enum sq_mqtt_type type, uint16_t packet_id,
     const uint8_t *reasons, size_t n, const struct sq_mqtt_props *props) SQ_MUST_CHECK;
-/* In 3.1.1 only a client sends it, and it says nothing but success. */
+/* In 3.1.1 only a client sends a DISCONNECT, and it has no reason code. */
 int sq_mqtt_put_disconnect(struct sq_buf *, uint8_t version, uint8_t reason,
     const struct sq_mqtt_props *props) SQ_MUST_CHECK;
 /* MQTT 5 only. */
@@ -66,7 +66,7 @@ sq_mqtt_put_auth(struct sq_buf *, uint8_t reason, const struct sq_mqtt_props *pr
 void sq_mqtt_put_pingreq(struct sq_buf *);
 void sq_mqtt_put_pingresp(struct sq_buf *);
 
-/* Any packet, as the decoder yields them, a PUBLISH with its payload. */
+/* Appends any packet in the form that the decoder yields; a PUBLISH with its payload. */
 int sq_mqtt_put(struct sq_buf *, uint8_t version, const struct sq_mqtt_packet *) SQ_MUST_CHECK;
 
 #endif

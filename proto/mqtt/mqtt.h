@@ -2,9 +2,8 @@
  * 3.1 ("MQIsdp", level 3) with the semantics of 3.1.1.
  *
  * Pure: no sockets, no clock, no allocation, no session state.  encode.h writes
- * packets, props.h and reason.h hold the tables.  Validity of topic filters
- * beyond their form as strings is proto/topic's.  Sections are those of the
- * MQTT 5.0 standard. */
+ * packets, props.h and reason.h have the tables.  proto/topic checks topic filters beyond their form
+ * as strings.  Section numbers are of the MQTT 5.0 standard. */
 #ifndef SQ_PROTO_MQTT_MQTT_H
 #define SQ_PROTO_MQTT_MQTT_H
 
@@ -60,7 +59,7 @@ struct sq_mqtt_publish { /* §3.3 */
 };
 
 struct sq_mqtt_packet {
-	uint8_t type; /* enum sq_mqtt_type; says which member is valid */
+	uint8_t type; /* enum sq_mqtt_type; selects the valid member */
 	union {
 		struct sq_mqtt_connect connect;
 		struct { /* §3.2 */
@@ -103,13 +102,13 @@ struct sq_mqtt_sub {
 
 /* Zero it, then set the first four fields. */
 struct sq_mqtt_decoder {
-	enum sq_mqtt_role role; /* who decodes: a server takes what clients send */
-	uint8_t version;        /* server: 0, set by CONNECT; client: what it speaks */
+	enum sq_mqtt_role role; /* of the decoder: a server decodes packets of clients */
+	uint8_t version;        /* server: 0, set by CONNECT; client: its own */
 	uint32_t max_packet;    /* whole packet, bytes; 0: the protocol's limit */
 	bool plain; /* refuse control and non-characters in topics, filters, client id, user name */
-	size_t need;       /* after SQ_EAGAIN: bytes to have before the next call */
-	uint8_t reason;    /* after an error: reason code to tell the peer */
-	const char *error; /* after an error: what is wrong, and its section */
+	size_t need;       /* after SQ_EAGAIN: bytes that the next call needs */
+	uint8_t reason;    /* after an error: reason code for the peer */
+	const char *error; /* after an error: its description, with the section */
 };
 
 /* Decodes the packet that starts at 'p', of which 'len' bytes are there.
@@ -118,12 +117,12 @@ struct sq_mqtt_decoder {
  * SQ_EAGAIN: incomplete; call again with the same start and at least
  * decoder->need bytes (once the fixed header is there: the whole packet's).
  * SQ_EINVAL, SQ_ETOOBIG (only for max_packet): see 'reason' and 'error', send
- * CONNACK or DISCONNECT, close, and don't decode on.  After a bad CONNECT,
- * 'version' tells in which form to answer; 0: it wasn't MQTT, just close.
- * Type, flags and size are refused before the body has arrived.
+ * CONNACK or DISCONNECT, close, and do not decode further.  After a bad CONNECT, 'version' is the
+ * form of the answer; 0: the input is not MQTT, just close.  A wrong type, flags or size is refused
+ * before the body has arrived.
  *
- * A server's decoder wants CONNECT first, and once.  It doesn't track packet
- * identifiers, quotas, alias limits or who authenticates: its owner does. */
+ * A server's decoder accepts CONNECT first, and once.  Its owner tracks packet identifiers, quotas,
+ * alias limits and authentication. */
 int sq_mqtt_decode(struct sq_mqtt_decoder *, const unsigned char *p, size_t len,
     struct sq_mqtt_packet *out, size_t *used) SQ_MUST_CHECK;
 

@@ -1,5 +1,5 @@
-/* What the files of proto/mqtt share: the rows of the tables, how a decoder
- * fails, and variable byte integers. */
+/* The inner interface of proto/mqtt: rows of the tables, failure of a decoder, and variable byte
+ * integers. */
 #ifndef SQ_PROTO_MQTT_MQTT_PRIV_H
 #define SQ_PROTO_MQTT_MQTT_PRIV_H
 
@@ -17,8 +17,8 @@
 
 struct sq_mqtt_type_def {
 	const char *name;
-	uint8_t flags, flags_mask; /* what the masked low bits must be (§2.1.3) */
-	uint8_t client, server;    /* first version in which it sends it; 0: never */
+	uint8_t flags, flags_mask; /* required value of the masked low bits (§2.1.3) */
+	uint8_t client, server;    /* first version in which each sends the type; 0: never */
 	uint32_t min[2], max[2];   /* of the remaining length: 3.1.1, 5.0 */
 };
 
@@ -47,7 +47,7 @@ const struct sq_mqtt_type_def *sq_mqtt_type_def(unsigned type);
 /* Row of property 'id', or NULL. */
 const struct sq_mqtt_prop_def *sq_mqtt_prop_def(uint8_t id);
 
-/* Notes why the input is refused and returns SQ_EINVAL. */
+/* Stores the reason of the refusal in the decoder and returns SQ_EINVAL. */
 __attribute__((cold, noinline)) int
 sq_mqtt_fail(struct sq_mqtt_decoder *, uint8_t reason, const char *error);
 
@@ -60,7 +60,8 @@ sq_mqtt_sender(const struct sq_mqtt_decoder *d)
 /* Reads a string (§1.5.4, UTF-8 checked) or binary data (§1.5.6). */
 int sq_mqtt_read_string(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_bytes *out);
 int sq_mqtt_read_binary(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_bytes *out);
-/* Reads a string that names something: plain, if the decoder wants that (§1.5.4). */
+/* Reads a name: a string without control characters and non-characters if the decoder is 'plain'
+ * (§1.5.4). */
 int sq_mqtt_read_name(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_bytes *out);
 #define SQ_MQTT_NOT_PLAIN "name with a control character or a non-character (MQTT 1.5.4)"
 /* Reads a string that is a topic name (§4.7): no wildcards; may be empty. */
@@ -78,7 +79,7 @@ size_t sq_mqtt_props_size(const struct sq_mqtt_props *);
 /* Writes them without their length; returns the end. */
 unsigned char *sq_mqtt_props_write(unsigned char *p, const struct sq_mqtt_props *);
 
-/* Bodies; the reader holds the whole of what follows the fixed header. */
+/* Read bodies; the reader has all bytes behind the fixed header. */
 int sq_mqtt_read_connect(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_mqtt_packet *);
 int sq_mqtt_read_connack(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_mqtt_packet *);
 int sq_mqtt_read_subscribe(struct sq_mqtt_decoder *, struct sq_reader *, struct sq_mqtt_packet *);

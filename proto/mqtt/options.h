@@ -1,5 +1,5 @@
-/* The options of a subscription, a byte (MQTT 5.0 §3.8.3.1): of a SUBSCRIBE, and as they are
- * of a Subscriptions on the link. */
+/* The options byte of a subscription (MQTT 5.0 §3.8.3.1), in a SUBSCRIBE and in a Subscriptions of the
+ * link. */
 #ifndef SQ_PROTO_MQTT_OPTIONS_H
 #define SQ_PROTO_MQTT_OPTIONS_H
 

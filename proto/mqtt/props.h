@@ -1,5 +1,5 @@
-/* MQTT 5 properties (§2.2.2.2): their one table, the struct that they are
- * decoded into, and the walks over their encoded form. */
+/* MQTT 5 properties (§2.2.2.2): their one table, their decoded form, and walks over their encoded
+ * form. */
 #ifndef SQ_PROTO_MQTT_PROPS_H
 #define SQ_PROTO_MQTT_PROPS_H
 
@@ -54,16 +54,15 @@ enum sq_mqtt_prop_id {
 
 #define SQ_MQTT_HAS(id) (UINT64_C(1) << (id))
 
-/* Properties of one packet or will.  What is absent holds the standard's
- * default (for "no limit" the greatest value), so most readers need not look
- * at 'has'.  Views point into the decoder's input. */
+/* Properties of one packet or will.  An absent property has the standard's default (for "no limit" the
+ * greatest value), so most readers need not look at 'has'.  Views point into the decoder's input. */
 struct sq_mqtt_props {
-	uint64_t has; /* SQ_MQTT_HAS(identifier) of each one present */
+	uint64_t has; /* SQ_MQTT_HAS(identifier) of each property that is present */
 	/* Decoded: the encoded properties without their length.  To encode: user
 	 * properties (and, for a PUBLISH, subscription identifiers after the first)
 	 * are copied from here when their bits are in 'has'; the rest is ignored. */
 	struct sq_bytes raw;
-	bool forwardable; /* 'raw' holds only what is forwarded unchanged */
+	bool forwardable; /* 'raw' has only properties that are forwarded unchanged */
 	uint8_t payload_format, request_problem_info, request_response_info, maximum_qos;
 	uint8_t retain_available, wildcard_available, subscription_id_available, shared_available;
 	uint16_t topic_alias, topic_alias_maximum, receive_maximum, server_keep_alive_s;
@@ -75,7 +74,7 @@ struct sq_mqtt_props {
 	struct sq_bytes assigned_client_id, response_info, server_reference;
 };
 
-/* No property present, all defaults: where to start before encoding. */
+/* No property is present, and all have their defaults: the start of an encoder. */
 extern const struct sq_mqtt_props sq_mqtt_props_none;
 
 static inline bool
@@ -94,20 +93,20 @@ struct sq_mqtt_prop {
 	struct sq_bytes whole; /* identifier and value, as encoded */
 };
 
-/* Takes the next property off '*rest' (start with a copy of 'raw').  Returns
- * false at the end, and at anything that doesn't parse. */
+/* Takes the next property off '*rest' (a copy of 'raw' at first).  False: the end, or malformed
+ * input. */
 bool sq_mqtt_prop_next(struct sq_bytes *rest, struct sq_mqtt_prop *out);
-/* As above, but only user properties: key and value. */
+/* Takes the next user property off '*rest', and the properties before it. */
 bool sq_mqtt_user_next(struct sq_bytes *rest, struct sq_bytes *key, struct sq_bytes *value);
 /* Appends an encoded user property; SQ_ETOOBIG if a part is above 65,535 bytes. */
 int sq_mqtt_user_append(struct sq_buf *, struct sq_bytes key, struct sq_bytes value) SQ_MUST_CHECK;
 
-/* Copies from 'raw' what is forwarded unchanged, in its order, to 'out', which
- * has room for raw.len bytes; returns the bytes written.  With 'forwardable'
- * set that would be 'raw' itself, so use it as it is. */
+/* Copies the properties of 'raw' that are forwarded unchanged, in their order, to 'out', which has
+ * room for raw.len bytes; returns the bytes written.  With 'forwardable' set, 'raw' itself is the
+ * result, and no copy is needed. */
 size_t sq_mqtt_props_forward(struct sq_bytes raw, unsigned char *out);
-/* Checks a block that came by another way than this decoder: well-formed, only
- * what is forwarded unchanged, nothing twice but user properties.  0 or SQ_EINVAL. */
+/* Checks a block that did not come through this decoder: well-formed, only properties that are
+ * forwarded unchanged, none twice but user properties.  0 or SQ_EINVAL. */
 int sq_mqtt_props_check(struct sq_bytes block) SQ_MUST_CHECK;
 
 #endif

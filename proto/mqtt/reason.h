@@ -1,7 +1,7 @@
-/* MQTT reason codes (MQTT 5.0 §2.4): the one table they all come from.
+/* MQTT reason codes (MQTT 5.0 §2.4), in one table.
  *
- * Everywhere in this API a reason code is MQTT 5's.  Return codes of 3.1.1 are
- * translated on the wire's edge, in both directions. */
+ * A reason code in our interfaces is always MQTT 5's.  Encoder and decoder translate return codes of
+ * 3.1.1. */
 #ifndef SQ_PROTO_MQTT_REASON_H
 #define SQ_PROTO_MQTT_REASON_H
 
@@ -64,7 +64,7 @@ enum sq_mqtt_reason {
 
 enum sq_mqtt_role { SQ_MQTT_SERVER, SQ_MQTT_CLIENT };
 
-/* Whether the code says that something failed. */
+/* Whether the code means a failure. */
 static inline bool
 sq_mqtt_reason_failed(uint8_t reason)
 {
@@ -74,12 +74,12 @@ sq_mqtt_reason_failed(uint8_t reason)
 /* The standard's name of 'reason', "Unknown reason code" for any other value. */
 const char *sq_mqtt_reason_name(uint8_t reason);
 
-/* Whether 'sender' may put 'reason' into a packet of 'type' (enum
- * sq_mqtt_type).  For values that come from elsewhere, before encoding. */
+/* Whether 'sender' may put 'reason' into a packet of 'type' (enum sq_mqtt_type): for values from
+ * outside, before they are encoded. */
 bool sq_mqtt_reason_allowed(uint8_t reason, unsigned type, enum sq_mqtt_role sender);
 
-/* CONNACK return codes of MQTT 3.1.1 (§3.2.2.3) from and to reason codes.  A
- * reason that 3.1.1 can't say becomes the nearest one it can. */
+/* CONNACK return codes of MQTT 3.1.1 (§3.2.2.3) from and to reason codes.  A reason without a return
+ * code becomes the nearest one that has. */
 uint8_t sq_mqtt_reason_to_v3(uint8_t reason);
 uint8_t sq_mqtt_reason_from_v3(uint8_t code); /* 'code' at most 5 */
 
