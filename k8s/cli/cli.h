@@ -3,7 +3,7 @@
  *   input.h      files to documents, notes to places in files
  *   yaml_emit.h  objects to YAML
  *   inject.c     lint.c  explain.c  the commands
- *   told.h       what annotations mean, in words */
+ *   told.h       the meaning of annotations, in words */
 #ifndef SQ_K8S_CLI_H
 #define SQ_K8S_CLI_H
 
@@ -21,8 +21,8 @@ struct sq_cli {
 	struct sq_inputs inputs;
 	struct sq_settings settings;
 	char *trust_bundle;     /* NULL: none */
-	const char *space;      /* -n; NULL: what the manifest says */
-	struct sq_buf out, err; /* what is printed at the end */
+	const char *space;      /* -n; NULL: the manifest's namespace */
+	struct sq_buf out, err; /* printed at the end */
 };
 
 /* Each fills 'out' and 'err' and returns the program's exit code. */
@@ -33,7 +33,7 @@ enum sq_cli_exit sq_cli_explain(struct sq_cli *);
 /* Appends "file:line:column: text" of each note about a document, warnings marked as such. */
 void sq_cli_notes(const struct sq_input *, size_t document, const struct sq_notes *, bool warnings,
     struct sq_buf *out);
-/* The same of a file that is not YAML; false: it is. */
+/* Appends the error of a file that is not YAML; false: the file is YAML. */
 bool sq_cli_malformed(const struct sq_input *, struct sq_buf *out);
 
 /* Calls 'each' for every object of a document: itself, or the items of a list, with the JSON

@@ -14,7 +14,7 @@
 enum { SQ_INPUT_FILES_MAX = 10000, SQ_INPUT_DEPTH_MAX = 32 };
 
 struct sq_input {
-	char *name; /* as it is printed; "-" is standard input */
+	char *name; /* for messages; "-" is standard input */
 	struct sq_buf text;
 	bool json; /* else YAML */
 	struct sq_yaml_documents documents;
@@ -33,20 +33,20 @@ struct sq_spot {
 	bool exact; /* of an annotation's note: of the line and column in the value */
 };
 
-/* Reads what 'path' names and adds it: a file, "-", or all *.yaml, *.yml and *.json in and below
- * a folder but those that start with a dot.  A malformed file is no error of this.  SQ_EIO,
- * SQ_ETOOBIG: 'err' has a line. */
+/* Reads and adds 'path': a file, "-", or all *.yaml, *.yml and *.json in and below a folder, except
+ * names that start with a dot.  A malformed file is no error here.  SQ_EIO, SQ_ETOOBIG: 'err' has a
+ * line. */
 int sq_inputs_add(struct sq_inputs *, const char *path, struct sq_buf *err) SQ_MUST_CHECK;
 void sq_inputs_free(struct sq_inputs *);
 /* Parses 'text' (taken over) as a file of that name. */
 struct sq_input sq_input_parse(const char *name, struct sq_buf *text);
 void sq_input_free(struct sq_input *);
 
-/* Where a note about document 'i' stands in the file.  A place within an annotation's value is
- * found where the value's line is written as it is (in a block, in quotes without escapes);
- * else it is that of the annotation's key. */
+/* The place in the file of a note about document 'i'.  A place within an annotation's value is exact
+ * where the value's line stands in the file without escapes (a block, plain quotes); else it is the
+ * place of the annotation's key. */
 struct sq_spot sq_input_spot(const struct sq_input *, size_t i, const struct sq_note *);
-/* The text of document 'i' as it is written, its "---" included. */
+/* The text of document 'i' in the file, its "---" included. */
 struct sq_bytes sq_input_document(const struct sq_input *, size_t i);
 
 #endif

@@ -1,4 +1,4 @@
-/* What a pod's annotations mean, in words. */
+/* The meaning of a pod's annotations, in words. */
 #ifndef SQ_K8S_CLI_TOLD_H
 #define SQ_K8S_CLI_TOLD_H
 
@@ -7,9 +7,9 @@
 
 /* Appends the queues with their bindings and limits, each line with two spaces before it. */
 void sq_told_subscriptions(const struct sq_annotations *, const char *workload, struct sq_buf *out);
-/* Appends the rules of what it publishes. */
+/* Appends the publish rules. */
 void sq_told_publish(const struct sq_annotations *, struct sq_buf *out);
-/* Appends where publishes wait. */
+/* Appends the place where publishes wait. */
 void sq_told_outbox(const struct sq_annotations *, struct sq_buf *out);
 
 #endif

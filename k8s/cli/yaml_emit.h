@@ -7,8 +7,8 @@
 #include "core/buf.h"
 #include "core/err.h"
 
-/* Appends one document without "---", which ends with an end of line.  kubectl reads the same
- * value from it.  SQ_EINVAL: libyaml refused it; 'out' may have a part. */
+/* Appends one document without "---" that ends with a newline and from which kubectl reads the same
+ * value.  SQ_EINVAL: libyaml refused the value; 'out' may have a part. */
 int sq_yaml_emit(const json_t *value, struct sq_buf *out) SQ_MUST_CHECK;
 
 #endif

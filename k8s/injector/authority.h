@@ -1,15 +1,15 @@
 /* The certificates of an installation: an authority (CA), the broker's certificate
  * and the injector's own, each renewed at two thirds of its life.
  *
- *   CA Secret      bundle, keys, cross certificates: what replicas share
- *   broker Secret  chain, key, bundle: what brokers mount
+ *   CA Secret      bundle, keys, cross certificates, shared by replicas
+ *   broker Secret  chain, key, bundle, mounted by brokers
  *   serving pair   of each replica, in memory only
  *
- * Pure: what the Secrets hold and the time in, what to write out.  It does not know
- * how they are read and written, nor that others do the same: nothing new is used
- * before it is written, and who lost a race reads again.
+ * Pure: the contents of Secrets and the time in, contents to write out.  Its user reads and writes the
+ * Secrets, as other replicas do: nothing new is used before it is written, and a replica that lost a
+ * race reads again.
  *
- * A new CA comes in three steps, so that nobody is ever refused:
+ * A new CA comes in three steps, so that no peer is ever refused:
  *
  *   renewal  the bundle has both, the old one signs on; it also signs the new one's key
  *   switch   (overlap later) the new one signs; the old one's key is deleted.  The cross
@@ -17,10 +17,10 @@
  *            bundle is older than the renewal
  *   forget   (overlap later) the bundle has the new one alone
  *
- * A Secret that lost its data gets back what is held here, and so does one that holds
- * a predecessor, or a stranger that is younger than what is held.  Where nobody holds
- * anything but brokers still have a certificate, the CA that signed it stays in the
- * bundle, and the certificate in use, until a switch as above. */
+ * A Secret that lost its data gets the data held here; so does a Secret with a predecessor, or with
+ * a strange CA that is younger than the one held.  Where no replica holds a CA but brokers still have
+ * a certificate, the CA that signed it stays in the bundle, and the certificate in use, until a
+ * switch as above. */
 #ifndef SQ_K8S_INJECTOR_AUTHORITY_H
 #define SQ_K8S_INJECTOR_AUTHORITY_H
 
@@ -58,10 +58,10 @@ struct sq_pair_texts {
 enum sq_authority_step {
 	SQ_AUTHORITY_KEEP,  /* the Secret is right, and used from now on */
 	SQ_AUTHORITY_WRITE, /* it must be written first */
-	SQ_AUTHORITY_WAIT,  /* a new CA is put off: who holds the old one may still write it */
+	SQ_AUTHORITY_WAIT,  /* a new CA is put off: a replica that holds the old one may write it */
 };
 
-/* What ends when, in seconds since 1970; 0: there is none. */
+/* Ends of certificates, in seconds since 1970; 0: there is none. */
 struct sq_authority_ends {
 	int64_t ca_s, broker_s, serving_s;
 };
@@ -69,8 +69,8 @@ struct sq_authority_ends {
 struct sq_authority *sq_authority_new(const struct sq_authority_cfg *);
 void sq_authority_free(struct sq_authority **);
 
-/* What is to be done about the CA Secret, given both Secrets.  With WRITE fills
- * 'write', which the caller frees; when that is written, sq_authority_ca_written(). */
+/* The next step for the CA Secret, given both Secrets.  WRITE fills 'write', which the caller frees;
+ * once it is written, the caller calls sq_authority_ca_written(). */
 enum sq_authority_step sq_authority_ca(struct sq_authority *, const struct sq_ca_texts *seen,
     const struct sq_pair_texts *broker, int64_t now_s, struct sq_ca_texts *write);
 void sq_authority_ca_written(struct sq_authority *);
@@ -88,7 +88,7 @@ bool sq_authority_serving(struct sq_authority *, int64_t now_s);
 X509 *sq_authority_cert(const struct sq_authority *);
 EVP_PKEY *sq_authority_key(const struct sq_authority *);
 STACK_OF(X509) * sq_authority_chain(const struct sq_authority *); /* what is sent behind it */
-/* What clients shall trust, PEM; empty without a CA. */
+/* The bundle that clients trust, PEM; empty without a CA. */
 const struct sq_buf *sq_authority_bundle(const struct sq_authority *);
 struct sq_authority_ends sq_authority_ends(const struct sq_authority *);
 

@@ -1,9 +1,9 @@
-/* X.509 as far as the injector makes it (RFC 5280): authorities, one's signature
- * under another's key, certificates of servers; and their texts in PEM.
+/* X.509 certificates that the injector makes (RFC 5280): authorities, cross certificates,
+ * certificates of servers; and their PEM texts.
  *
  * Pure: no file, no clock; times are seconds since 1970 and come as arguments.
- * Everything that fails here has failed for want of memory or entropy, which ends
- * the process, but for what reads texts. */
+ * Only readers of texts can fail.  Any other failure is a lack of memory or entropy, which ends the
+ * process. */
 #ifndef SQ_K8S_INJECTOR_CERT_H
 #define SQ_K8S_INJECTOR_CERT_H
 
@@ -35,10 +35,10 @@ struct sq_cert_issuer {
 EVP_PKEY *sq_cert_key(void);
 /* An authority that signs itself, of that common name. */
 X509 *sq_cert_authority(const char *name, EVP_PKEY *key, struct sq_cert_span);
-/* 'subject', an authority, as 'by' vouches for it: the same name and key. */
+/* A certificate by 'by' for the name and key of 'subject', an authority. */
 X509 *sq_cert_cross(X509 *subject, const struct sq_cert_issuer *by, struct sq_cert_span);
-/* A server of these DNS names, the first of which is its common name if it is short
- * enough for one. */
+/* A certificate of a server with these DNS names; the first one is also its common name, if it is
+ * short enough. */
 X509 *sq_cert_server(const char *const *names, size_t n, EVP_PKEY *key,
     const struct sq_cert_issuer *by, struct sq_cert_span);
 
@@ -47,12 +47,12 @@ struct sq_cert_span sq_cert_span_of(const X509 *);
 bool sq_cert_has_key(const X509 *, const EVP_PKEY *);
 /* Whether two certificates are the same, byte for byte. */
 bool sq_cert_same(const X509 *, const X509 *);
-/* Whether it names 'issuer' and its key as who signed it; the signature is not looked at. */
+/* Whether a certificate names 'issuer' and its key as its signer; the signature is not checked. */
 bool sq_cert_is_by(X509 *, X509 *issuer);
-/* Whether it names all of these. */
+/* Whether a certificate has all of these names. */
 bool sq_cert_names(X509 *, const char *const *names, size_t n);
-/* Whether a client that trusts 'bundle' takes 'cert' for a server's at that time, when
- * 'chain' (NULL: nothing) is sent behind it. */
+/* Whether a client that trusts 'bundle' accepts 'cert' of a server at that time, with 'chain' (NULL:
+ * none) sent behind it. */
 bool sq_cert_verifies(X509 *cert, STACK_OF(X509) * chain, STACK_OF(X509) * bundle, int64_t at_s);
 
 /* All certificates of a PEM text, in its order; NULL if it has none, has something

@@ -34,7 +34,7 @@ struct sq_injector_config {
 extern const struct sq_config_key sq_injector_config_keys[];
 extern const size_t sq_injector_config_n;
 
-/* Loads and checks what single keys can't show; see sq_config_load(). */
+/* Loads the configuration, and checks keys against each other; see sq_config_load(). */
 int sq_injector_config_load(struct sq_injector_config *, int argc, char **argv, char **envp,
     struct sq_buf *err) SQ_MUST_CHECK;
 void sq_injector_config_free(struct sq_injector_config *);

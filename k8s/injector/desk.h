@@ -1,6 +1,5 @@
-/* The desk: what the server's thread answers reviews with (settings and authorities), and
- * how both are replaced while it runs: by tasks on that thread, so that no answer sees half
- * of one. */
+/* The desk: settings and authorities by which the server's thread answers reviews.  Both are replaced
+ * by tasks on that thread, so that no answer sees half of one. */
 #ifndef SQ_K8S_INJECTOR_DESK_H
 #define SQ_K8S_INJECTOR_DESK_H
 
@@ -16,9 +15,9 @@ void sq_desk_free(struct sq_desk **);
 /* The server that calls sq_desk_answer(); before the calls below. */
 void sq_desk_set_server(struct sq_desk *, struct sq_server *);
 
-/* Takes what is in 'settings'.  Thread: any. */
+/* Replaces the settings; takes the contents of 'settings'.  Thread: any. */
 void sq_desk_take_settings(struct sq_desk *, struct sq_settings *settings);
-/* Thread: any. */
+/* Replaces the bundle by a copy.  Thread: any. */
 void sq_desk_take_bundle(struct sq_desk *, const struct sq_buf *bundle);
 
 /* sq_server_cfg.answer, with the desk as its owner. */

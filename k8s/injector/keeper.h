@@ -1,13 +1,13 @@
-/* The keeper: a thread that looks every few seconds at all that may have changed
- * around the injector, and puts right what is its own to put right.
+/* The keeper: a thread that checks settings, certificates and objects around the injector every few
+ * seconds, and repairs those that the injector owns.
  *
- *   keeper.c           the thread; settings; what is offered to the server
+ *   keeper.c           the thread; settings; context of the server
  *   keeper_managed.c   certificates that are made here: authority.h and its two Secrets
  *   keeper_provided.c  certificates of others: Secrets, ConfigMap or files
  *   keeper_webhooks.c  the caBundle of both webhook configurations
  *   keeper_api.c       the API server's objects
  *
- * It hands over what is new by calls on its own thread; it does not know who serves. */
+ * New settings and certificates go to its user by calls on the keeper's thread. */
 #ifndef SQ_K8S_INJECTOR_KEEPER_H
 #define SQ_K8S_INJECTOR_KEEPER_H
 
@@ -25,11 +25,11 @@ struct sq_keeper_cfg {
 	const struct sq_injector_config *config; /* borrowed, all of them */
 	const struct sq_names *names;
 	struct sq_state *state;
-	/* Calls on the keeper's thread.  A context to serve with, now the callee's. */
+	/* Calls on the keeper's thread.  A new context of the server, now the callee's. */
 	void (*serve)(void *owner, SSL_CTX *);
-	/* What sidecars shall trust, PEM. */
+	/* The bundle that sidecars trust, PEM. */
 	void (*trust)(void *owner, const struct sq_buf *bundle);
-	/* What they are made of; the callee takes what is in it. */
+	/* Settings of sidecars, whose contents the callee takes. */
 	void (*settings)(void *owner, struct sq_settings *);
 	void *owner;
 };

@@ -70,9 +70,9 @@ enum sq_injector_metric {
 
 extern const struct sq_metrics sq_injector_metrics;
 
-/* How long answers take, in buckets.  Thread: any. */
+/* Counts an answer by its time, in buckets.  Thread: any. */
 void sq_injector_took(uint64_t us);
-/* Appends those buckets. */
+/* Appends the buckets.  Thread: any. */
 void sq_injector_write_times(struct sq_buf *out);
 
 #endif

@@ -1,6 +1,5 @@
-/* AdmissionReview of admission.k8s.io/v1: the API server's request, read, and our
- * answer, written.  Pure: bytes in, bytes out.  It does not know what becomes of a
- * pod; who does gives a verdict. */
+/* AdmissionReview of admission.k8s.io/v1: reads the API server's request and writes our answer.  Pure:
+ * bytes in, bytes out.  The verdict comes from its user. */
 #ifndef SQ_K8S_INJECTOR_REVIEW_H
 #define SQ_K8S_INJECTOR_REVIEW_H
 
@@ -14,13 +13,13 @@
 enum {
 	SQ_REVIEW_BODY_MAX = 8 << 20,
 	SQ_REVIEW_DEPTH_MAX = 64, /* of the JSON; a pod needs about 15 */
-	/* In the JSON; each may cost 1 KiB, with what is made of it, and the chart gives 128 MiB.
-	 * A Deployment with 1,000 variables has 30,000 in an update. */
+	/* Values in the JSON.  Each may cost 1 KiB in all, and the chart gives 128 MiB.  A Deployment
+	 * with 1,000 variables has 30,000 values in an update. */
 	SQ_REVIEW_VALUES_MAX = 1 << 16,
 	SQ_REVIEW_UID_MAX = 128,
 	SQ_REVIEW_MESSAGE_MAX = 8192, /* bytes; longer ones are cut */
-	/* What the API server shows of warnings: longer ones it cuts, and above the
-	 * total it drops whole ones without a word. */
+	/* Limits of the API server: it cuts a longer warning, and silently drops warnings above the
+	 * total. */
 	SQ_REVIEW_WARNING_MAX = 256,
 	SQ_REVIEW_WARNINGS_MAX = 4096,
 };
@@ -28,7 +27,7 @@ enum {
 enum sq_review_operation {
 	SQ_REVIEW_CREATE,
 	SQ_REVIEW_UPDATE,
-	SQ_REVIEW_OTHER, /* DELETE and CONNECT, which nobody should send us */
+	SQ_REVIEW_OTHER, /* DELETE and CONNECT, for which no webhook is configured */
 };
 
 /* A request.  The pointers are into 'root' and live until sq_review_fini(). */
@@ -43,7 +42,7 @@ struct sq_review {
 	json_t *object, *old_object; /* JSON objects, or NULL */
 };
 
-/* What is answered; all of it stays the caller's. */
+/* The verdict; all members stay the caller's. */
 struct sq_review_verdict {
 	bool allowed;
 	unsigned code;          /* HTTP's, of a denial: 4xx or 5xx */

@@ -1,13 +1,12 @@
 /* The webhook's HTTPS server: HTTP/1.1 on TLS 1.3, on h2o, one thread.
  *
  *   server.c       the thread, its life, tasks for it
- *   server_conn.c  connections: how many, how long, how much memory
+ *   server_conn.c  connections: number, age, memory
  *   server_http.c  paths, methods, content types, answers
  *
- * It hands bodies to its user and sends what that makes of them; it knows neither
- * reviews nor pods.  Whoever may connect costs it a bounded amount of memory and time:
- * so many connections, so many bytes that wait for their end, and a request that has
- * not come in whole after ten seconds ends its connection. */
+ * The server hands bodies to its user and sends the user's answers; it knows neither reviews nor pods.
+ * Memory and time of peers are bounded: the number of connections, the bytes of incomplete requests,
+ * and ten seconds for a request to come in whole. */
 #ifndef SQ_K8S_INJECTOR_SERVER_H
 #define SQ_K8S_INJECTOR_SERVER_H
 
@@ -21,7 +20,7 @@
 
 struct sq_server;
 
-/* What is asked for, by path. */
+/* Requests by path. */
 enum sq_server_path {
 	SQ_PATH_MUTATE,           /* /mutate */
 	SQ_PATH_VALIDATE,         /* /validate */
@@ -43,24 +42,24 @@ struct sq_server_cfg {
 	void *owner;
 };
 
-/* Something for the server's thread to do, once; the user's memory until it runs. */
+/* A task for the server's thread, run once; the user keeps its memory until then. */
 struct sq_server_task {
-	void *reserved[2]; /* the server's list of them */
+	void *reserved[2]; /* the server's list of tasks */
 	void (*run)(struct sq_server_task *);
 };
 
-/* Listens.  Until there is a certificate connections are closed at once.  On error
- * NULL, with a line in 'err' that begins with listen.address. */
+/* Listens; until there is a certificate, connections are closed at once.  NULL with a line in 'err'
+ * that begins with listen.address. */
 struct sq_server *sq_server_start(const struct sq_server_cfg *, struct sq_buf *err);
 unsigned sq_server_port(const struct sq_server *);
-/* New connections get this context; takes the caller's reference.  Thread: any. */
+/* Sets the context of new connections; takes the caller's reference.  Thread: any. */
 void sq_server_use(struct sq_server *, SSL_CTX *);
 /* Runs the task on the server's thread, in the order of the posts.  Thread: any. */
 void sq_server_post(struct sq_server *, struct sq_server_task *);
 /* False, with a line in 'why', if the thread has not turned for 'ms'.  Thread: any. */
 bool sq_server_live(const struct sq_server *, uint64_t ms, struct sq_buf *why);
 
-/* From now on each answer ends its connection, so that clients go elsewhere.  Thread: any. */
+/* Lets each later answer end its connection, so that clients go elsewhere.  Thread: any. */
 void sq_server_part(struct sq_server *);
 /* Stops listening, waits at most 'ms' for requests that are coming in or being answered,
  * and closes all connections.  Tasks still run. */

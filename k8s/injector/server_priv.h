@@ -1,4 +1,4 @@
-/* What the parts of the server share. */
+/* The inner interface of the server. */
 #ifndef SQ_K8S_INJECTOR_SERVER_PRIV_H
 #define SQ_K8S_INJECTOR_SERVER_PRIV_H
 
@@ -41,7 +41,7 @@ struct sq_server_conn {
 	struct sq_list node;
 	struct sq_server *server;
 	h2o_socket_t *sock;
-	uint64_t since_ms; /* what its present state began: no request, a request, an answer */
+	uint64_t since_ms; /* start of its present state: no request, a request, an answer */
 	uint64_t idle_ms;  /* the end of its last answer */
 	bool answering;    /* a request is with the handler, or its answer on the way */
 	bool answered;     /* at least one was */
@@ -52,7 +52,7 @@ struct sq_server_conn {
 void sq_server_listen(struct sq_server *);
 void sq_server_unlisten(struct sq_server *);
 struct sq_server_conn *sq_server_conn_of(h2o_req_t *);
-/* Each tick: what is too old, too slow or too big ends. */
+/* Ends connections that are too old, too slow or too big; at each tick. */
 void sq_server_conns_tick(struct sq_server *);
 void sq_server_conns_kill(struct sq_server *);
 

@@ -1,9 +1,8 @@
-/* What the injector needs before it is of use, and what it knows of each: the text of
- * /readyz, and a log line when it changes.
+/* The state of all that the injector needs: the text of /readyz, and a log line when it changes.
  *
- * An item that was once good stays ready while it can't be looked at: an API server that is
- * away calls no webhook, and one that is back shall find us.  It stops being ready only
- * when it is seen to be wrong. */
+ * An item that was once good stays ready while it cannot be checked: an API server that is away calls
+ * no webhook, and when it is back, it must find the injector.  An item stops being ready only when it
+ * is found wrong. */
 #ifndef SQ_K8S_INJECTOR_STATE_H
 #define SQ_K8S_INJECTOR_STATE_H
 
@@ -34,14 +33,14 @@ struct sq_state {
 
 void sq_state_init(struct sq_state *);
 void sq_state_fini(struct sq_state *);
-/* The item counts; until it is good it is not ready. */
+/* Makes the item count; it is not ready until it is good. */
 void sq_state_need(struct sq_state *, enum sq_state_item);
 void sq_state_good(struct sq_state *, enum sq_state_item);
-/* It can't be told, or not be done: a problem, and ready if it was. */
+/* Sets a problem: the item could not be checked, or not be repaired.  It stays ready if it was. */
 void sq_state_troubled(struct sq_state *, enum sq_state_item, const char *fmt, ...) SQ_PRINTF(3, 4);
-/* It is seen to be wrong. */
+/* Sets a problem: the item is wrong, and not ready. */
 void sq_state_wrong(struct sq_state *, enum sq_state_item, const char *fmt, ...) SQ_PRINTF(3, 4);
-/* Whether all that count are ready; appends a line for each problem, also when so. */
+/* Whether all items that count are ready; appends a line for each problem in any case. */
 bool sq_state_ready(struct sq_state *, struct sq_buf *why);
 
 #endif

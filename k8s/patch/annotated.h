@@ -1,5 +1,5 @@
-/* The annotations of a pod as JSON has them: checked, taken apart, and what is wrong with
- * them as notes.  proto/annotations says what they mean. */
+/* The annotations of a pod in JSON: checked and parsed, with notes about their faults.
+ * proto/annotations has their meaning. */
 #ifndef SQ_K8S_PATCH_ANNOTATED_H
 #define SQ_K8S_PATCH_ANNOTATED_H
 
@@ -8,9 +8,9 @@
 #include "k8s/patch/notes.h"
 #include "proto/annotations/annotations.h"
 
-/* What the annotations of a pod's "metadata" say, into '*said', which is empty with errors; free
- * it.  Errors go to 'reasons', the rest to 'warnings', each with its place within the pod.
- * 'workload': the name of the default group; NULL where it is not known. */
+/* Parses the annotations of a pod's "metadata" into '*said', which the caller frees; with errors it is
+ * empty.  Errors go to 'reasons', other notes to 'warnings', each with its place within the pod.
+ * 'workload' is the name of the default group; NULL: not known. */
 void sq_annotated_check(const json_t *meta, const char *workload, struct sq_annotations *said,
     struct sq_notes *reasons, struct sq_notes *warnings);
 

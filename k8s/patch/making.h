@@ -1,4 +1,4 @@
-/* One pod's patch in the making: what its parts hand to each other.  Private to k8s/patch. */
+/* One pod's patch in the making: the data that its parts share.  Private to k8s/patch. */
 #ifndef SQ_K8S_PATCH_MAKING_H
 #define SQ_K8S_PATCH_MAKING_H
 
@@ -25,9 +25,9 @@ struct sq_making {
 	const json_t *meta, *spec;  /* of the copy; 'meta' may be NULL */
 	struct sq_annotations said; /* its annotations */
 	char workload[SQ_WORKLOAD_NAME_MAX + 1];
-	uint16_t port;             /* where the app finds MQTT */
-	const json_t *present;     /* the sidecar's container, where the pod has it already */
-	bool foreign;              /* that one is of another version */
+	uint16_t port;             /* of MQTT, for the app */
+	const json_t *present;     /* the sidecar's container that the pod has already; or NULL */
+	bool foreign;              /* 'present' is of another version */
 	const char *outbox_volume; /* the volume that has the outbox's claim already; NULL */
 	struct sq_edit edit;
 	struct sq_notes *reasons, *warnings;
@@ -35,7 +35,7 @@ struct sq_making {
 
 /* --- check.c --- */
 
-/* Everything that denies a pod, or warns, but for its annotations' values.  Sets 'present',
+/* Adds all reasons and warnings except those about values of annotations.  Sets 'present',
  * 'foreign' and 'outbox_volume'. */
 void sq_check_pod(struct sq_making *);
 

@@ -1,5 +1,5 @@
-/* What is said about a pod, for people: reasons why it is denied, or warnings.  Each has its
- * place, so that the webhook prints a message and the command line a position. */
+/* Notes about a pod, for people: reasons of a denial, or warnings.  Each has its place, so that the
+ * webhook prints a message and the command line a position. */
 #ifndef SQ_K8S_PATCH_NOTES_H
 #define SQ_K8S_PATCH_NOTES_H
 
@@ -11,8 +11,8 @@
 enum { SQ_NOTES_MAX = 64, SQ_NOTE_TEXT_MAX = 600 };
 
 struct sq_note {
-	char *path;            /* JSON pointer (RFC 6901) of what it is about, within the object */
-	char *key;             /* the annotation that it is about; NULL: none */
+	char *path;            /* JSON pointer (RFC 6901) of its subject within the object */
+	char *key;             /* of the annotation that is its subject; NULL: none */
 	unsigned line, column; /* within that annotation's value, from 1; 0: all of it */
 	char *text;            /* one line */
 };
@@ -21,7 +21,7 @@ struct sq_note {
 struct sq_notes {
 	struct sq_note *v;
 	size_t n;
-	size_t more; /* that did not fit into SQ_NOTES_MAX */
+	size_t more; /* notes beyond SQ_NOTES_MAX */
 };
 
 /* Adds a note about the place 'path'; returns it, or NULL where the list is full. */
@@ -32,7 +32,7 @@ void sq_notes_free(struct sq_notes *);
 void sq_notes_prefix(struct sq_notes *, const char *prefix);
 /* Moves all notes of 'from' to the end of 'to'. */
 void sq_notes_move(struct sq_notes *to, struct sq_notes *from);
-/* Appends one: "sqmqos.io/subscribe: line 2, column 8: reason". */
+/* Appends one note: "sqmqos.io/subscribe: line 2, column 8: reason". */
 void sq_note_print(const struct sq_note *, struct sq_buf *out);
 /* Appends all as one readable message: the note itself, or "3 problems:" and a line for
  * each. */

@@ -1,15 +1,15 @@
-/* What the injector makes of a pod.  Pure: a pod and the settings in; a JSON patch (RFC 6902),
- * or the reasons why not, out.  The webhook, the command line and the tests share it.
+/* The injector's change of a pod.  Pure: a pod and the settings in; a JSON patch (RFC 6902), or the
+ * reasons of a denial, out.  The webhook, the command line and the tests share it.
  *
  *   patch.h      a pod's patch; the checks of workloads and of edited pods
  *   notes.h      reasons and warnings, each with its place
- *   settings.h   what comes from the installation (settings.yaml)
- *   annotated.h  a pod's annotations, with notes of what is wrong
- *   target.h     where the pod is in an object, and the name of its workload
+ *   settings.h   settings of the installation (settings.yaml)
+ *   annotated.h  a pod's annotations, with notes about their faults
+ *   target.h     the pod's place in an object, and the name of its workload
  *   yaml_json.h  YAML text to JSON values, with the place of each
  *   edit.h       a change of the pod, and its operation of the patch (private)
  *
- * An object is whatever jansson reads: values of a wrong type are reasons, never crashes. */
+ * An object may be any JSON: a value of a wrong type is a reason, never a crash. */
 #ifndef SQ_K8S_PATCH_H
 #define SQ_K8S_PATCH_H
 
@@ -22,11 +22,11 @@
 
 #define SQ_SIDECAR_NAME "sqmqos-sidecar"
 #define SQ_SIDECAR_LABEL "sqmqos.io/sidecar"
-enum { SQ_SIDECAR_MQTT_PORT = 1883 }; /* where the app finds MQTT, if nobody says another */
+enum { SQ_SIDECAR_MQTT_PORT = 1883 }; /* of MQTT, for the app; an annotation may set another */
 
 /* Whether the namespace asks for sidecars.  The pod's own label goes before it. */
 enum sq_asks {
-	SQ_ASKS_UNKNOWN, /* as with a file: the pod is taken as asking */
+	SQ_ASKS_UNKNOWN, /* as with a file: the pod counts as asking */
 	SQ_ASKS,         /* the webhook was called for this pod, so its selectors chose it */
 	SQ_ASKS_NOT,
 };
@@ -66,9 +66,8 @@ void sq_patch_free(struct sq_patch *);
  * and those, are SQ_PATCH_UNTOUCHED. */
 void sq_patch_validate(
     const json_t *object, const struct sq_settings *, enum sq_asks, struct sq_patch *out);
-/* Checks an edit of a running pod: reasons for malformed annotations, but only where the edit
- * brings one in or changes it; warnings for unknown ones, and for those that count when the
- * pod is made. */
+/* Checks an edit of a running pod: reasons for malformed annotations that the edit adds or changes;
+ * warnings for unknown ones, and for those that only count when the pod is made. */
 void sq_patch_validate_edit(const json_t *old_pod, const json_t *pod, struct sq_patch *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* What a pod's patch takes from the installation: the injector's settings.yaml, and the
- * command line's --values.  A strict reader of one table; pure. */
+/* Settings of the installation for a pod's patch: the injector's settings.yaml, and the command
+ * line's --values.  A strict reader of one table; pure. */
 #ifndef SQ_K8S_PATCH_SETTINGS_H
 #define SQ_K8S_PATCH_SETTINGS_H
 
@@ -26,7 +26,7 @@ struct sq_settings {
 	char *cluster_domain; /* without a dot at its end */
 	char *secrets[SQ_SETTINGS_SECRETS_MAX];
 	size_t n_secrets;
-	char *registry, *repository, *tag, *digest, *pull_policy; /* "": not said */
+	char *registry, *repository, *tag, *digest, *pull_policy; /* "": not set */
 	char *requests[SQ_RESOURCES], *limits[SQ_RESOURCES];      /* quantities; NULL: none */
 	char *log_level, *log_format;
 	bool seccomp, core_dumps;

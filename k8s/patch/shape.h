@@ -1,5 +1,4 @@
-/* Whether what the patch reads of a pod has the types that Kubernetes gives it.  Private to
- * k8s/patch. */
+/* Types of the values that the patch reads of a pod.  Private to k8s/patch. */
 #ifndef SQ_K8S_PATCH_SHAPE_H
 #define SQ_K8S_PATCH_SHAPE_H
 

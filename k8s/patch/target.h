@@ -1,4 +1,4 @@
-/* Where the pod is in an object of Kubernetes, and which workload it belongs to. */
+/* The place of the pod in an object of Kubernetes, and the workload of the pod. */
 #ifndef SQ_K8S_PATCH_TARGET_H
 #define SQ_K8S_PATCH_TARGET_H
 
@@ -18,14 +18,14 @@ struct sq_target {
 	char workload[SQ_WORKLOAD_NAME_MAX + 1]; /* a template's; empty: not known */
 };
 
-/* Finds it by the object's kind.  SQ_ENOTFOUND: another kind of object, or it has none. */
+/* Finds the pod by the object's kind.  SQ_ENOTFOUND: another kind of object, or it has no pod. */
 int sq_target_find(json_t *object, struct sq_target *out) SQ_MUST_CHECK;
 
-/* The name of a pod's workload by its owner: a ReplicaSet's without the hash of its template, a
- * Job's or its CronJob's, another owner's own; a pod without one has its own name, or what its
- * name will begin with.  Empty where there is neither. */
+/* The name of a pod's workload by its owner: a ReplicaSet's without the hash of its template, a Job's
+ * or its CronJob's, another owner's own.  A pod without an owner has its own name, or the start of
+ * its generated one.  Empty where there is neither. */
 void sq_workload_of_pod(const json_t *pod, char out[SQ_WORKLOAD_NAME_MAX + 1]);
-/* The same of an owner by kind and name; 'labels' are those of its pods, or NULL. */
+/* The name of the workload of an owner by kind and name; 'labels' are its pods', or NULL. */
 void sq_workload_of_owner(
     const char *kind, const char *name, const json_t *labels, char out[SQ_WORKLOAD_NAME_MAX + 1]);
 

@@ -1,5 +1,5 @@
 /* YAML text to JSON values, as kubectl reads manifests (YAML 1.1 scalars, anchors, merge keys,
- * several documents), and where each value stands in the text.  On libyaml's events. */
+ * several documents), with the place of each value in the text.  On libyaml's events. */
 #ifndef SQ_K8S_PATCH_YAML_JSON_H
 #define SQ_K8S_PATCH_YAML_JSON_H
 
@@ -17,8 +17,8 @@ enum {
 	SQ_YAML_REASON_MAX = 300,
 };
 
-/* The place of a value, and those of what is in it.  Lines and columns count from 1, columns
- * in characters. */
+/* The place of a value, and the places of the values in it.  Lines and columns count from 1, columns in
+ * characters. */
 struct sq_yaml_mark {
 	unsigned line, column;
 	unsigned key_line, key_column;  /* of the value's key; 0: it has none */
@@ -32,7 +32,7 @@ struct sq_yaml_mark {
 struct sq_yaml_document {
 	json_t *value;             /* JSON's null for an empty one */
 	struct sq_yaml_mark *mark; /* of 'value' */
-	unsigned line;             /* where the document begins, its "---" included */
+	unsigned line;             /* of the document's start, its "---" included */
 	bool separated;            /* by a "---" of its own */
 };
 
@@ -47,18 +47,18 @@ struct sq_yaml_error {
 	char text[SQ_YAML_REASON_MAX];
 };
 
-/* Reads all documents.  On error returns SQ_EINVAL or SQ_ETOOBIG, '*err' says where and why, and
+/* Reads all documents.  On error returns SQ_EINVAL or SQ_ETOOBIG; '*err' has place and reason, and
  * '*out' is empty. */
 int sq_yaml_json_read(const char *text, size_t len, struct sq_yaml_documents *out,
     struct sq_yaml_error *err) SQ_MUST_CHECK;
 void sq_yaml_documents_free(struct sq_yaml_documents *);
 
-/* The mark of the value at a JSON pointer; where there is none, that of the nearest value
- * around it.  NULL only for a NULL 'root'. */
+/* The mark of the value at a JSON pointer; where there is none, the mark of the nearest value around
+ * it.  NULL only for a NULL 'root'. */
 const struct sq_yaml_mark *sq_yaml_mark_find(const struct sq_yaml_mark *root, const char *pointer);
 
-/* What kubectl would make of a plain scalar: a new reference; NULL: a number that JSON lacks.
- * 'len' bytes of UTF-8. */
+/* The value that kubectl reads from a plain scalar of 'len' bytes of UTF-8: a new reference; NULL: a
+ * number that JSON lacks. */
 json_t *sq_yaml_plain(const char *text, size_t len);
 
 #endif
