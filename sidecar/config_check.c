@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "core/admin.h"
 #include "core/listen.h"
 #include "core/program.h"
 #include "net/peers.h"
@@ -15,6 +14,7 @@
 #include "net/conn/token.h"
 #include "net/trust.h"
 #include "store/dir.h"
+#include "web/admin.h"
 
 /* What the links need. */
 static void

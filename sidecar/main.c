@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "core/admin.h"
 #include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -20,6 +19,7 @@
 #include "sidecar/app.h"
 #include "sidecar/seccomp/seccomp.h"
 #include "sidecar/status.h"
+#include "web/admin.h"
 
 struct program {
 	struct sq_sidecar_cfg config;

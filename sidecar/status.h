@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-#include "core/admin.h"
 #include "core/buf.h"
+#include "web/admin.h"
 
 struct sq_app;
 struct sq_status;

@@ -7,9 +7,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "core/h2o.h"
 #include "core/mem.h"
 #include "web/crew.h"
+#include "web/h2o.h"
 #include "web/worker_priv.h"
 
 struct opening {

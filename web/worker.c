@@ -11,9 +11,9 @@
 #include <stdlib.h>
 
 #include "core/clock.h"
-#include "core/h2o.h"
 #include "core/mem.h"
 #include "core/thread.h"
+#include "web/h2o.h"
 #include "web/slot.h"
 
 /* Tasks of one part of a turn before the sockets get their chance again. */

@@ -8,11 +8,11 @@
 
 #include "broker/config/auth.h"
 #include "broker/engine/engines/engines.h"
-#include "core/admin.h"
 #include "core/listen.h"
 #include "core/program.h"
 #include "core/tls.h"
 #include "store/dir.h"
+#include "web/admin.h"
 
 static void
 check_tls(const struct sq_broker_config *c, struct sq_buf *problems)

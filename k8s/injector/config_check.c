@@ -2,13 +2,13 @@
  * that opens the thing later. */
 #include "k8s/injector/config_check.h"
 
-#include "core/admin.h"
 #include "core/file.h"
 #include "core/listen.h"
 #include "core/program.h"
 #include "k8s/injector/cert.h"
 #include "k8s/injector/keeper.h"
 #include "net/kube_api/kube_api.h"
+#include "web/admin.h"
 
 static void
 check_settings(const struct sq_injector_config *c, struct sq_buf *problems)

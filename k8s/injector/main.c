@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/admin.h"
 #include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -20,6 +19,7 @@
 #include "k8s/injector/metrics.h"
 #include "k8s/injector/review.h"
 #include "k8s/injector/server.h"
+#include "web/admin.h"
 
 enum { LIVE_MS = 5000 }; /* a loop that has not turned for so long is stuck */
 

@@ -9,10 +9,10 @@
 #include <time.h>
 
 #include "core/clock.h"
-#include "core/h2o.h"
 #include "core/mem.h"
 #include "core/thread.h"
 #include "k8s/injector/server_priv.h"
+#include "web/h2o.h"
 
 enum {
 	SERVER_TICK_MS = 250,

@@ -1,4 +1,4 @@
-/* core/admin: answers over real sockets on the loopback, HTTP/1.1 and HTTP/2. */
+/* web/admin: answers over real sockets on the loopback, HTTP/1.1 and HTTP/2. */
 #include <criterion/criterion.h>
 
 #include <arpa/inet.h>
@@ -11,9 +11,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "core/admin.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "web/admin.h"
 
 static const struct sq_metric_def defs[] = {{"sq_test", NULL, SQ_GAUGE, "A gauge."}};
 static _Atomic int64_t values[1];

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 
 #include "broker/front/link/front_priv.h"
-#include "core/h2o.h"
+#include "web/h2o.h"
 
 enum {
 	BODIES_MUCH_MS = 5000,

@@ -10,10 +10,10 @@
 #include "broker/front/link/front_priv.h"
 #include "broker/front/link/link.h"
 #include "core/clock.h"
-#include "core/h2o.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
+#include "web/h2o.h"
 
 enum {
 	CONN_ACCEPT_BURST = 32,

@@ -7,7 +7,7 @@
 
 #include "broker/front/link/front_priv.h"
 #include "broker/front/link/head.h"
-#include "core/h2o.h"
+#include "web/h2o.h"
 
 enum {
 	INPUT_STRANGER_REQUESTS = 2,

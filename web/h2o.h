@@ -1,7 +1,7 @@
 /* Gaps of libh2o 2.2.5: the end of a thread without leaks, and the memory of an HTTP/2 connection.
  * 'sock' is a socket that h2o_http2_accept() took.  Thread: the loop's. */
-#ifndef SQ_CORE_H2O_H
-#define SQ_CORE_H2O_H
+#ifndef SQ_WEB_H2O_H
+#define SQ_WEB_H2O_H
 
 #include <h2o.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* The end of an h2o thread, and the insides of a connection; see core/h2o.h.
+/* The end of an h2o thread, and the insides of a connection; see web/h2o.h.
  *
  * h2o 2.2.5 recycles three kinds of memory in thread-local lists that nobody
  * can reach once the thread has ended: chunks of pools, socket buffers and the
@@ -6,7 +6,7 @@
  * first is emptied by taking from it, through a pool; the third hangs on every
  * HTTP/2 connection, so one is made for the purpose.  All this holds for one
  * version of the library, which is asserted. */
-#include "core/h2o.h"
+#include "web/h2o.h"
 
 #include <assert.h>
 #include <h2o/http2.h>

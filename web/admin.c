@@ -1,4 +1,4 @@
-/* The admin endpoint on h2o; see core/admin.h.
+/* The admin endpoint on h2o; see web/admin.h.
  *
  * All of h2o's objects are made, used and freed on the admin thread.  The other
  * threads only start it (the listening socket is opened before, so that errors
@@ -6,7 +6,7 @@
  *
  * A connection has one answer and ADMIN_LIFE_MS at the most.  One more than there may be
  * takes the place of the oldest, so that silent ones never keep a probe out. */
-#include "core/admin.h"
+#include "web/admin.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,11 +19,11 @@
 #include <sys/socket.h>
 
 #include "core/clock.h"
-#include "core/h2o.h"
 #include "core/list.h"
 #include "core/listen.h"
 #include "core/mem.h"
 #include "core/thread.h"
+#include "web/h2o.h"
 
 #define ADMIN_STACK (256u * 1024) /* reserved; only pages that are touched count */
 #define ADMIN_CONNS_MAX 16u       /* h2o bounds the head of a request at 408 KiB */

@@ -6,8 +6,8 @@
  *
  * The caller may be a stranger: a connection ends behind its answer, or after 2 s; when a 17th
  * comes, the oldest goes. */
-#ifndef SQ_CORE_ADMIN_H
-#define SQ_CORE_ADMIN_H
+#ifndef SQ_WEB_ADMIN_H
+#define SQ_WEB_ADMIN_H
 
 #include <stdbool.h>
 
