@@ -1,8 +1,9 @@
-/* The broker's records in the engine's store: kinds and what their keys mean.
- * The values are laid out where they are encoded; docs/store.md lists them all. */
+/* The broker's records in the engine's store: kinds, the meaning of their keys, and the fields of
+ * which values are made.  Each value is laid out where it is encoded; docs/store.md lists all. */
 #ifndef SQ_BROKER_ENGINE_RECORD_H
 #define SQ_BROKER_ENGINE_RECORD_H
 
+#include "broker/engine/txn.h"
 #include "core/buf.h"
 #include "core/bytes.h"
 #include "core/msg.h"
@@ -37,23 +38,26 @@ enum sq_record_kind {
 	SQ_RECORD_ENDING = 12,
 };
 
-/* Appends bytes16: a u16 length and as many bytes. */
-static inline void
-sq_record_put_text(struct sq_buf *b, const void *p, size_t len)
-{
-	sq_buf_u16(b, (uint16_t)len);
-	sq_buf_append(b, p, len);
-}
+/* Fields besides integers and origins (sq_origin_put(), sq_origin_get()).  Takers leave the reader
+ * bad where a field does not read. */
 
-/* Takes one, as a view; empty once the reader is bad. */
-static inline struct sq_bytes
-sq_record_take_text(struct sq_reader *r)
-{
-	size_t len = sq_read16(r);
-	const unsigned char *p = sq_read_bytes(r, len);
+/* bytes16: a u16 length and as many bytes. */
+void sq_record_put_text(struct sq_buf *, const void *p, size_t len);
+/* bytes16 of a space, tenant or queue. */
+void sq_record_put_name(struct sq_buf *, const char *name);
+/* A view of bytes16; empty where the reader is bad. */
+struct sq_bytes sq_record_take_text(struct sq_reader *);
+/* A copy of bytes16, "" where the reader is bad; the caller frees it. */
+char *sq_record_take_name(struct sq_reader *);
+/* The image of a message, which is the last field of its value. */
+void sq_record_put_image(struct sq_buf *, const struct sq_msg *);
+/* A view of the rest of the value as a message, without a reference; an image of NULL, and a bad
+ * reader, where it is none. */
+struct sq_msg sq_record_take_image(struct sq_reader *);
 
-	return (struct sq_bytes){p, r->bad ? 0 : len};
-}
+/* Writes the record in the transaction, and frees the value's buffer. */
+void sq_record_write(struct sq_txn *, const struct sq_record_key *, struct sq_buf *value);
+void sq_record_delete(struct sq_txn *, const struct sq_record_key *);
 
 /* The name of a queue in the store: that of its session or group, '#' and the incarnation
  * or number in hexadecimal; the caller frees it. */

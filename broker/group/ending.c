@@ -63,12 +63,6 @@ ending_ops(const struct sq_ending *e)
 
 /* Records. */
 
-static void
-ending_put_name(struct sq_buf *b, const char *name)
-{
-	sq_record_put_text(b, name, strlen(name));
-}
-
 /* An ending: u8 1, u8 why, u8 flags (1 its dead-letter source is durable), u8 0, u64
  * messages and u64 dead letters so far, then bytes16: tenant, name of the queue in the
  * store, name of the source. */
@@ -84,11 +78,10 @@ ending_store(const struct sq_ending *e, struct sq_txn *txn)
 	sq_buf_u8(&v, 0);
 	sq_buf_u64(&v, e->n_msgs + e->slice_msgs);
 	sq_buf_u64(&v, e->n_letters + e->slice_letters);
-	ending_put_name(&v, sq_tenant_name(sq_source_tenant(e->source)));
-	ending_put_name(&v, e->queue_name);
-	ending_put_name(&v, sq_source_name(e->source));
-	ending_ops(e)->txn.record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
-	sq_buf_fini(&v);
+	sq_record_put_name(&v, sq_tenant_name(sq_source_tenant(e->source)));
+	sq_record_put_name(&v, e->queue_name);
+	sq_record_put_name(&v, sq_source_name(e->source));
+	sq_record_write(txn, &key, &v);
 }
 
 /* Life. */
@@ -289,7 +282,7 @@ ending_delete(struct sq_ending *e)
 	}
 	e->deleted = true;
 	txn = ending_txn(e);
-	ops->txn.record(txn, &key, (struct sq_bytes){0});
+	sq_record_delete(txn, &key);
 	ops->queue.delete(txn, e->queue);
 	SQ_FAULT("broker-ending-delete");
 	ops->txn.commit(txn);
@@ -440,14 +433,6 @@ struct endings_load {
 	int err;
 };
 
-static char *
-load_text(struct sq_reader *r)
-{
-	struct sq_bytes text = sq_record_take_text(r);
-
-	return sq_xmemdup0(text.p, text.len);
-}
-
 static void
 load_open(struct sq_ending *e)
 {
@@ -483,9 +468,9 @@ load_ending(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	(void)sq_read8(&r);
 	n_msgs = sq_read64(&r);
 	n_letters = sq_read64(&r);
-	tenant = load_text(&r);
-	queue = load_text(&r);
-	name = load_text(&r);
+	tenant = sq_record_take_name(&r);
+	queue = sq_record_take_name(&r);
+	name = sq_record_take_name(&r);
 	if (r.bad || version != VERSION || why == 0 || why >= SQ_ARRAY_LEN(reasons) ||
 	    sq_reader_left(&r) > 0) {
 		SQ_ERROR("store", "the record of ending %016llx does not read",

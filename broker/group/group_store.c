@@ -51,10 +51,10 @@ sq_group_store(struct sq_group *g, struct sq_txn *txn)
 	sq_buf_u32(&v, g->cfg.max_length);
 	sq_buf_u32(&v, g->cfg.max_attempts);
 	sq_buf_u64(&v, expires_ms);
-	sq_record_put_text(&v, sq_tenant_name(g->tenant), strlen(sq_tenant_name(g->tenant)));
-	sq_record_put_text(&v, g->name, strlen(g->name));
+	sq_record_put_name(&v, sq_tenant_name(g->tenant));
+	sq_record_put_name(&v, g->name);
 	sq_buf_u64(&v, g->options.since_ms);
-	sq_record_put_text(&v, g->options.pod, strlen(g->options.pod));
+	sq_record_put_name(&v, g->options.pod);
 	store_record(g, txn, SQ_RECORD_GROUP, 0, &v);
 	g->unsaved = false;
 	sq_buf_fini(&v);
@@ -73,7 +73,7 @@ sq_group_store_binding(struct sq_group *g, struct sq_group_binding *gb, struct s
 		gb->number = ++g->bound.next;
 	sq_buf_u8(&v, 1);
 	sq_buf_u8(&v, gb->binding.max_qos);
-	sq_record_put_text(&v, gb->name, strlen(gb->name));
+	sq_record_put_name(&v, gb->name);
 	sq_record_put_text(&v, tag, gb->tag_len);
 	sq_record_put_text(&v, tag + gb->tag_len, gb->filter_len);
 	store_record(g, txn, SQ_RECORD_BINDING, gb->number, &v);

@@ -100,15 +100,13 @@ static void
 later_write(const struct sq_later *l, struct sq_txn *txn, uint64_t due_ms)
 {
 	struct sq_record_key key = later_record(l);
-	const char *tenant = sq_tenant_name(l->tenant);
 	struct sq_buf v = {0};
 
 	sq_buf_u64(&v, sq_wallclock_from_mono(due_ms, sq_worker_now_ms(txn->worker)));
 	sq_buf_u64(&v, l->not_from);
-	sq_record_put_text(&v, tenant, strlen(tenant));
-	sq_buf_append(&v, l->msg.image, sq_image_size(l->msg.image));
-	txn->engine->ops->txn.record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
-	sq_buf_fini(&v);
+	sq_record_put_name(&v, sq_tenant_name(l->tenant));
+	sq_record_put_image(&v, &l->msg);
+	sq_record_write(txn, &key, &v);
 }
 
 int
@@ -140,21 +138,20 @@ delayed_load(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 {
 	struct sq_reader in = sq_reader(value.p, value.len);
 	uint64_t wall_ms = sq_read64(&in), not_from = sq_read64(&in);
-	struct sq_bytes tenant = sq_record_take_text(&in);
-	struct sq_msg m = {NULL, in.p};
+	char *tenant = sq_record_take_name(&in);
+	struct sq_msg m = sq_record_take_image(&in);
 	struct load *l = arg;
 	struct sq_delayed *d = l->delayed;
 	struct sq_tenant *owner;
 	struct sq_later *at;
-	char *text;
 
-	if (in.bad || sq_image_check(in.p, sq_reader_left(&in)) != SQ_OK) {
+	if (in.bad) {
+		free(tenant);
 		l->bad++;
 		return;
 	}
-	text = sq_xmemdup0(tenant.p, tenant.len);
-	owner = sq_tenant_get(d->broker->tenants, text);
-	free(text);
+	owner = sq_tenant_get(d->broker->tenants, tenant);
+	free(tenant);
 	sq_share_force(sq_tenant_account(owner), SQ_SHARE_DELAYED, 1);
 	sq_share_force(sq_tenant_account(owner), SQ_SHARE_DELAYED_BYTES, sq_image_size(m.image));
 	at = later_new(d, key->id, owner, &m, not_from);
@@ -220,7 +217,7 @@ sq_delayed_done(struct sq_delayed *d, struct sq_later *l, struct sq_txn *txn)
 {
 	struct sq_record_key key = later_record(l);
 
-	txn->engine->ops->txn.record(txn, &key, (struct sq_bytes){0});
+	sq_record_delete(txn, &key);
 	sq_list_remove(&l->due);
 	pthread_mutex_lock(&d->lock);
 	later_free(d, l);

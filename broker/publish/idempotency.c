@@ -131,8 +131,7 @@ known_write(const struct known *at, struct sq_txn *txn, uint64_t now_ms)
 
 	sq_buf_u64(&v, sq_wallclock_from_mono(at->expires_ms, now_ms));
 	sq_buf_append(&v, tenant, strlen(tenant));
-	txn->engine->ops->txn.record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
-	sq_buf_fini(&v);
+	sq_record_write(txn, &key, &v);
 }
 
 static void

@@ -111,19 +111,13 @@ static void
 retained_write(const struct sq_space *s, const struct sq_retained *kept, struct sq_txn *txn)
 {
 	struct sq_record_key key = sq_retained_record(kept->id);
-	size_t space_len = strlen(s->name);
 	struct sq_buf v = {0};
 
 	sq_buf_u64(&v, sq_wallclock_from_mono(kept->expires_ms, sq_worker_now_ms(txn->worker)));
-	sq_buf_u64(&v, kept->origin.incarnation);
-	sq_buf_u64(&v, kept->origin.run);
-	sq_buf_u64(&v, kept->origin.number);
-	sq_buf_u8(&v, kept->origin.copy);
-	sq_buf_u16(&v, (uint16_t)space_len);
-	sq_buf_append(&v, s->name, space_len);
-	sq_buf_append(&v, kept->msg.image, sq_image_size(kept->msg.image));
-	txn->engine->ops->txn.record(txn, &key, (struct sq_bytes){sq_buf_data(&v), sq_buf_len(&v)});
-	sq_buf_fini(&v);
+	sq_origin_put(&v, &kept->origin);
+	sq_record_put_name(&v, s->name);
+	sq_record_put_image(&v, &kept->msg);
+	sq_record_write(txn, &key, &v);
 }
 
 void
@@ -182,7 +176,7 @@ sq_retained_remove(
 	struct sq_record_key key = sq_retained_record(kept->id);
 
 	if (txn != NULL && kept->id != 0)
-		txn->engine->ops->txn.record(txn, &key, (struct sq_bytes){0});
+		sq_record_delete(txn, &key);
 	retained_free(r, s, kept);
 }
 

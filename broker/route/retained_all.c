@@ -39,14 +39,10 @@ retained_read(struct sq_bytes value, uint64_t *wall_ms, struct sq_origin *origin
 	struct sq_reader in = sq_reader(value.p, value.len);
 
 	*wall_ms = sq_read64(&in);
-	origin->incarnation = sq_read64(&in);
-	origin->run = sq_read64(&in);
-	origin->number = sq_read64(&in);
-	origin->copy = sq_read8(&in);
-	space->len = sq_read16(&in);
-	space->p = sq_read_bytes(&in, space->len);
-	*image = in.p;
-	return !in.bad && space->len > 0 && sq_image_check(in.p, sq_reader_left(&in)) == SQ_OK;
+	*origin = sq_origin_get(&in);
+	*space = sq_record_take_text(&in);
+	*image = sq_record_take_image(&in).image;
+	return !in.bad && space->len > 0;
 }
 
 static void
@@ -146,7 +142,7 @@ sq_router_sweep(struct sq_router *r, uint64_t now_ms, struct sq_txn *(*txn)(void
 		struct sq_record_key key = sq_retained_record(r->stale[--r->n_stale]);
 		struct sq_txn *t = txn(arg);
 
-		t->engine->ops->txn.record(t, &key, (struct sq_bytes){0});
+		sq_record_delete(t, &key);
 	}
 	for (int parts = 0; more && left > 0 && parts < SWEEP_PARTS; parts++) {
 		more = sweep_next(r, &part);

@@ -89,8 +89,7 @@ sq_persist_base(struct sq_session *s, struct sq_txn *txn)
 	    (uint8_t)((s->id.durable ? FLAG_DURABLE : 0) | (s->at.left ? FLAG_LEFT : 0) |
 		(s->at.present ? FLAG_PRESENT : 0) | (detached ? FLAG_DETACHED : 0) |
 		(name[0] != '\0' ? FLAG_NAMED : 0)));
-	sq_buf_u16(&v, (uint16_t)strlen(s->id.key));
-	sq_buf_append(&v, s->id.key, strlen(s->id.key));
+	sq_record_put_name(&v, s->id.key);
 	sq_buf_u64(&v, s->at.owner);
 	sq_buf_u32(&v, s->life.expiry_s);
 	sq_buf_u64(&v, s->at.instance);
@@ -107,13 +106,11 @@ sq_persist_base(struct sq_session *s, struct sq_txn *txn)
 		sq_buf_u64(&v, s->at.superseded[i].ordinal);
 		sq_buf_u64(&v, s->at.superseded[i].epoch);
 	}
-	if (name[0] != '\0') {
-		sq_buf_u16(&v, (uint16_t)strlen(name));
-		sq_buf_append(&v, name, strlen(name));
-	}
+	if (name[0] != '\0')
+		sq_record_put_name(&v, name);
 	/* A transient session's will comes again with the next PUT. */
 	if (s->id.durable && s->will.msg.image != NULL)
-		sq_buf_append(&v, s->will.msg.image, sq_image_size(s->will.msg.image));
+		sq_record_put_image(&v, &s->will.msg);
 	stored_put_buf(s, txn, SQ_RECORD_SESSION, 0, &v);
 }
 
