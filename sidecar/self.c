@@ -10,7 +10,7 @@
 #include "proto/mqtt/options.h"
 #include "proto/topic/sys_value.h"
 #include "proto/topic/topic.h"
-#include "sidecar/mqtt/client_priv.h"
+#include "sidecar/mqtt/client.h"
 #include "sidecar/mqtt/clients.h"
 #include "sidecar/hold/hold.h"
 #include "sidecar/hold/user.h"
@@ -18,8 +18,7 @@
 #define PREFIX "$SYS/sidecar/"
 
 enum {
-	HEAD_SLACK = 64, /* of a PUBLISH: all but topic and identifiers */
-	IDS_MAX = 64,    /* identifiers of one message */
+	IDS_MAX = 64, /* identifiers of one message */
 };
 
 /* X(symbol, name) */
@@ -118,36 +117,24 @@ self_values(const struct sq_self *self, int64_t *v)
 
 /* --- saying --- */
 
-/* Puts a PUBLISH into the client's output, unless that is full: there is the next one. */
+/* Says a value to the client, unless its output is full: there is the next one. */
 static void
 self_put(struct sq_client *c, enum self_topic topic, int64_t value, bool retain,
     const uint32_t *ids, size_t n_ids)
 {
-	const struct sq_sidecar_cfg *cfg = c->of->cfg;
 	char text[SQ_SYS_TEXT_MAX];
-	struct sq_mqtt_publish_out out = {.version = c->decoder.version,
-	    .retain = retain,
+	struct sq_mqtt_publish_out out = {.retain = retain,
 	    .expiry_s = SQ_MSG_NO_EXPIRY,
 	    .topic = sq_bytes_of(self_names[topic]),
 	    .sub_ids = ids,
 	    .sub_ids_n = n_ids};
-	size_t cap = HEAD_SLACK + out.topic.len + 5 * n_ids, head;
-	struct sq_buf b = {0};
 
 	sq_sys_text(text,
 	    topic == TOPIC_VERSION      ? SQ_SYS_VERSION
 		: topic == TOPIC_UPTIME ? SQ_SYS_SECONDS
 					: SQ_SYS_NUMBER,
 	    value);
-	if (sq_output_len(&c->output) > cfg->output_bytes)
-		return;
-	out.payload_len = strlen(text);
-	head = sq_mqtt_publish_head(sq_buf_reserve(&b, cap), cap, &out);
-	assert(head != 0);
-	sq_buf_commit(&b, head);
-	sq_buf_append(&b, text, out.payload_len);
-	(void)sq_client_put(c, &b);
-	sq_buf_fini(&b);
+	sq_client_say(c, &out, text);
 }
 
 static bool
@@ -204,7 +191,7 @@ self_say(const struct sq_self_subs *subs, enum self_topic topic, int64_t value)
 		if (sub->sub_id != 0 && n < IDS_MAX)
 			ids[n++] = sub->sub_id;
 	}
-	if (any && c != NULL && c->state == SQ_CLIENT_OPEN)
+	if (any && c != NULL)
 		self_put(c, topic, value, retain, ids, n);
 }
 

@@ -18,22 +18,6 @@
 
 enum { CLOSING_MS = 2000, CATCH_UP_READS = 16 };
 
-static const struct {
-	uint8_t reason;
-	bool bad, quiet;
-	const char *text;
-} client_ends[] = {
-#define CLIENT_END_ROW(sym, reason, bad, quiet, text) {reason, bad, quiet, text},
-    SQ_CLIENT_ENDS(CLIENT_END_ROW)
-#undef CLIENT_END_ROW
-};
-
-const char *
-sq_client_name(const struct sq_client *c)
-{
-	return c->hold != NULL ? sq_hold_client_id(c->hold) : c->from;
-}
-
 /* The end that an error of the decoder is. */
 static enum sq_client_end
 client_decode_end(uint8_t reason)
@@ -79,33 +63,33 @@ client_decode(struct sq_client *c, unsigned char *p, size_t len)
 
 	if (c->state == SQ_CLIENT_NEW && client_foreign(c, p, len, false))
 		return 0;
-	while (
-	    at < len && (c->state == SQ_CLIENT_NEW || c->state == SQ_CLIENT_OPEN) && !c->blocked) {
+	while (at < len && (c->state == SQ_CLIENT_NEW || c->state == SQ_CLIENT_OPEN) &&
+	    !c->in.blocked) {
 		struct sq_mqtt_packet packet;
 		size_t used;
-		int rc = sq_mqtt_decode(&c->decoder, p + at, len - at, &packet, &used);
+		int rc = sq_mqtt_decode(&c->in.decoder, p + at, len - at, &packet, &used);
 
 		if (rc == SQ_EAGAIN)
 			break;
 		if (rc != 0) {
 			if (c->state == SQ_CLIENT_NEW)
-				sq_client_refuse(c, c->decoder.reason, c->decoder.error);
+				sq_client_refuse(c, c->in.decoder.reason, c->in.decoder.error);
 			else
-				sq_client_end_because(c, client_decode_end(c->decoder.reason),
-				    sq_bytes_of(c->decoder.error));
+				sq_client_end_because(c, client_decode_end(c->in.decoder.reason),
+				    sq_bytes_of(c->in.decoder.error));
 			break;
 		}
 		if (c->state == SQ_CLIENT_NEW) {
 			sq_client_first(c, &packet, p + at, used);
 		} else if (sq_client_packet(c, &packet, used) == SQ_EAGAIN) {
-			c->blocked = true;
+			c->in.blocked = true;
 			break;
 		}
 		at += used;
 	}
 	/* It waits for its CONNACK, or for room: not read until then. */
-	if (c->blocked || c->state == SQ_CLIENT_CHECKING || c->state == SQ_CLIENT_WAITING)
-		ev_io_stop(c->of->loop->ev, &c->in);
+	if (c->in.blocked || c->state == SQ_CLIENT_CHECKING || c->state == SQ_CLIENT_WAITING)
+		ev_io_stop(c->of->loop->ev, &c->in.io);
 	return at;
 }
 
@@ -115,7 +99,7 @@ client_deaf(struct sq_client *c)
 {
 	if (c->state < SQ_CLIENT_CLOSING)
 		return false;
-	sq_buf_fini(&c->rest);
+	sq_buf_fini(&c->in.rest);
 	return true;
 }
 
@@ -123,11 +107,11 @@ client_deaf(struct sq_client *c)
 static size_t
 client_recv(struct sq_client *c, unsigned char *to, size_t room)
 {
-	ssize_t n = read(c->in.fd, to, room);
+	ssize_t n = read(c->in.io.fd, to, room);
 
 	if (n > 0) {
-		c->heard_ms = sq_holds_now(c->of->holds);
-		c->received += (uint64_t)n;
+		c->in.heard_ms = sq_holds_now(c->of->holds);
+		c->in.received += (uint64_t)n;
 		c->of->bytes_received += (uint64_t)n;
 		return (size_t)n;
 	}
@@ -144,16 +128,16 @@ client_recv(struct sq_client *c, unsigned char *to, size_t room)
 static void
 client_read_large(struct sq_client *c, size_t room)
 {
-	size_t n = client_recv(c, sq_buf_reserve(&c->rest, room), room);
+	size_t n = client_recv(c, sq_buf_reserve(&c->in.rest, room), room);
 
 	if (n == 0 || client_deaf(c))
 		return;
-	sq_buf_commit(&c->rest, n);
-	if (sq_buf_len(&c->rest) >= c->decoder.need)
-		sq_buf_drain(
-		    &c->rest, client_decode(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest)));
+	sq_buf_commit(&c->in.rest, n);
+	if (sq_buf_len(&c->in.rest) >= c->in.decoder.need)
+		sq_buf_drain(&c->in.rest,
+		    client_decode(c, sq_buf_data(&c->in.rest), sq_buf_len(&c->in.rest)));
 	if (!client_deaf(c))
-		sq_buf_trim(&c->rest, 0);
+		sq_buf_trim(&c->in.rest, 0);
 }
 
 /* Whether the rest of a large packet is not read just now, for want of memory. */
@@ -166,8 +150,8 @@ client_waits(struct sq_client *c)
 		sq_client_end(c, SQ_END_MEMORY);
 		return true;
 	}
-	c->blocked = true;
-	ev_io_stop(c->of->loop->ev, &c->in);
+	c->in.blocked = true;
+	ev_io_stop(c->of->loop->ev, &c->in.io);
 	sq_hold_pause(c->hold);
 	return true;
 }
@@ -176,15 +160,15 @@ client_waits(struct sq_client *c)
 static void
 client_read(struct sq_client *c, unsigned char *buf)
 {
-	size_t left = sq_buf_len(&c->rest), n, used;
+	size_t left = sq_buf_len(&c->in.rest), n, used;
 	bool fresh;
 
 	if (c->state == SQ_CLIENT_CLOSING) {
 		(void)client_recv(c, buf, SQ_READ_MAX);
 		return;
 	}
-	if (left > 0 && (left > SQ_READ_MAX || c->decoder.need > SQ_READ_MAX)) {
-		size_t missing = c->decoder.need > left ? c->decoder.need - left : 1;
+	if (left > 0 && (left > SQ_READ_MAX || c->in.decoder.need > SQ_READ_MAX)) {
+		size_t missing = c->in.decoder.need > left ? c->in.decoder.need - left : 1;
 
 		if (client_waits(c))
 			return;
@@ -192,7 +176,7 @@ client_read(struct sq_client *c, unsigned char *buf)
 		return;
 	}
 	if (left > 0)
-		memcpy(buf, sq_buf_data(&c->rest), left);
+		memcpy(buf, sq_buf_data(&c->in.rest), left);
 	n = client_recv(c, buf + left, SQ_READ_MAX);
 	if (n == 0 || client_deaf(c))
 		return;
@@ -200,26 +184,10 @@ client_read(struct sq_client *c, unsigned char *buf)
 	fresh = c->state == SQ_CLIENT_NEW;
 	used = client_decode(c, buf, n);
 	if (fresh && left > 0) /* it may have a part of a password */
-		explicit_bzero(sq_buf_data(&c->rest), left);
-	sq_buf_fini(&c->rest);
+		explicit_bzero(sq_buf_data(&c->in.rest), left);
+	sq_buf_fini(&c->in.rest);
 	if (!client_deaf(c))
-		sq_buf_append(&c->rest, buf + used, n - used);
-}
-
-static void
-client_reap(struct sq_turn *t)
-{
-	sq_client_free(SQ_CONTAINER_OF(t, struct sq_client, reader));
-}
-
-void
-sq_client_bury(struct sq_client *c)
-{
-	if (c->state != SQ_CLIENT_DEAD)
-		return;
-	sq_turn_cancel(&c->reader);
-	sq_turn_init(&c->reader, client_reap);
-	sq_loop_post(c->of->loop, SQ_TURN_REAP, &c->reader);
+		sq_buf_append(&c->in.rest, buf + used, n - used);
 }
 
 static void
@@ -239,13 +207,13 @@ sq_client_catch_up(struct sq_client *c)
 	unsigned char *buf; /* the loop's has the CONNECT that this comes from */
 	uint64_t before;
 
-	if (c->state != SQ_CLIENT_OPEN || c->blocked)
+	if (c->state != SQ_CLIENT_OPEN || c->in.blocked)
 		return;
 	buf = sq_xmalloc(2 * SQ_READ_MAX);
-	for (int i = 0; i < CATCH_UP_READS && c->state == SQ_CLIENT_OPEN && !c->blocked; i++) {
-		before = c->received;
+	for (int i = 0; i < CATCH_UP_READS && c->state == SQ_CLIENT_OPEN && !c->in.blocked; i++) {
+		before = c->in.received;
 		client_read(c, buf);
-		if (c->received == before)
+		if (c->in.received == before)
 			break;
 	}
 	free(buf);
@@ -270,18 +238,18 @@ client_on_reader(struct sq_turn *t)
 
 	if (c->state != SQ_CLIENT_OPEN)
 		return;
-	if (sq_output_len(&c->output) > c->of->cfg->output_bytes + c->of->cfg->credit_bytes)
+	if (sq_output_len(&c->out.queue) > c->of->cfg->output_bytes + c->of->cfg->credit_bytes)
 		return; /* it must read first */
-	c->blocked = false;
-	if (sq_buf_len(&c->rest) > 0) {
-		sq_buf_drain(
-		    &c->rest, client_decode(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest)));
+	c->in.blocked = false;
+	if (sq_buf_len(&c->in.rest) > 0) {
+		sq_buf_drain(&c->in.rest,
+		    client_decode(c, sq_buf_data(&c->in.rest), sq_buf_len(&c->in.rest)));
 		if (!client_deaf(c))
-			sq_buf_trim(&c->rest, 0);
+			sq_buf_trim(&c->in.rest, 0);
 	}
-	if (c->state == SQ_CLIENT_OPEN && !c->blocked) {
-		c->heard_ms = sq_holds_now(c->of->holds);
-		ev_io_start(c->of->loop->ev, &c->in);
+	if (c->state == SQ_CLIENT_OPEN && !c->in.blocked) {
+		c->in.heard_ms = sq_holds_now(c->of->holds);
+		ev_io_start(c->of->loop->ev, &c->in.io);
 	}
 }
 
@@ -298,88 +266,33 @@ sq_client_new(struct sq_clients *of, int fd, const char *from)
 
 	c->of = of;
 	c->from = sq_xstrdup(from);
-	c->since_ms = c->heard_ms = sq_holds_now(of->holds);
-	c->wants_words = true;
-	c->decoder.role = SQ_MQTT_SERVER;
-	c->decoder.max_packet = (uint32_t)of->cfg->max_packet;
-	c->decoder.plain = (of->holds->told.limits.off & SQ_OFF_CONTROL) != 0;
-	ev_io_init(&c->in, client_on_readable, fd, EV_READ);
-	ev_io_init(&c->out, client_on_writable, fd, EV_WRITE);
-	c->in.data = c->out.data = c;
+	c->since_ms = c->in.heard_ms = sq_holds_now(of->holds);
+	c->out.wants_words = true;
+	c->in.decoder.role = SQ_MQTT_SERVER;
+	c->in.decoder.max_packet = (uint32_t)of->cfg->max_packet;
+	c->in.decoder.plain = (of->holds->told.limits.off & SQ_OFF_CONTROL) != 0;
+	ev_io_init(&c->in.io, client_on_readable, fd, EV_READ);
+	ev_io_init(&c->out.io, client_on_writable, fd, EV_WRITE);
+	c->in.io.data = c->out.io.data = c;
 	sq_turn_init(&c->reader, client_on_reader);
 	sq_turn_init(&c->writer, client_on_writer);
 	sq_list_push_back(&of->all, &c->all);
 	of->n++;
 	sq_holds_count(of->holds, SQ_M_CLIENTS, 1);
-	ev_io_start(of->loop->ev, &c->in);
+	ev_io_start(of->loop->ev, &c->in.io);
 	SQ_DEBUG("client", "%s connected", from);
-}
-
-/* Lets go of the session, which ends as the client has. */
-static void
-client_leave(struct sq_client *c, unsigned how)
-{
-	struct sq_hold *s = c->hold;
-
-	if (s == NULL)
-		return;
-	if (c->expiry_s == 0)
-		sq_outbox_forget(c->disk);
-	c->disk = NULL; /* it goes with the hold */
-	c->hold = NULL;
-	sq_hold_leave(s, how, c->expiry_s);
-	sq_receiver_left(sq_declared_receiver(c->of->declared), &c->taker);
-}
-
-void
-sq_client_end(struct sq_client *c, enum sq_client_end why)
-{
-	sq_client_end_because(c, why, (struct sq_bytes){0});
-}
-
-void
-sq_client_end_because(struct sq_client *c, enum sq_client_end why, struct sq_bytes text)
-{
-	unsigned how = (why != SQ_END_DISCONNECTED ? SQ_LEAVE_WILL : 0) |
-	    (client_ends[why].quiet ? SQ_LEAVE_QUIET : 0);
-	uint8_t reason = client_ends[why].reason;
-
-	if (c->state >= SQ_CLIENT_CLOSING)
-		return;
-	c->end = (uint8_t)why;
-	if (client_ends[why].bad)
-		SQ_WARN("client", "%s: closed, %s%s%.*s", sq_client_name(c), client_ends[why].text,
-		    text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
-	else
-		SQ_DEBUG("client", "%s: closed, %s", sq_client_name(c), client_ends[why].text);
-	if (text.len == 0)
-		text = sq_bytes_of(client_ends[why].text);
-	if (c->state == SQ_CLIENT_OPEN && reason != 0)
-		sq_client_put_disconnect(c, reason, text);
-	client_leave(c, how);
-	sq_client_forget_password(c);
-	c->state = SQ_CLIENT_CLOSING;
-	c->since_ms = sq_holds_now(c->of->holds);
-	c->blocked = false;
-	if (why == SQ_END_GONE || why == SQ_END_IO || why == SQ_END_LEFT_WILL) {
-		c->state = SQ_CLIENT_DEAD;
-		sq_client_bury(c);
-		return;
-	}
-	ev_io_start(c->of->loop->ev, &c->in);
-	sq_client_touch(c); /* what is left is written, then our side is shut */
 }
 
 size_t
 sq_client_holds(const struct sq_client *c)
 {
-	return c->state == SQ_CLIENT_DEAD ? 0 : sq_output_len(&c->output) + c->rest.cap;
+	return c->state == SQ_CLIENT_DEAD ? 0 : sq_output_len(&c->out.queue) + c->in.rest.cap;
 }
 
 size_t
 sq_client_output(const struct sq_client *c)
 {
-	return c->state == SQ_CLIENT_DEAD ? 0 : sq_output_len(&c->output);
+	return c->state == SQ_CLIENT_DEAD ? 0 : sq_output_len(&c->out.queue);
 }
 
 void
@@ -393,41 +306,10 @@ sq_client_evict(struct sq_client *c)
 	}
 	if (c->state == SQ_CLIENT_DEAD)
 		return;
-	sq_output_drop(&c->output, &msgs, &bytes);
-	sq_buf_fini(&c->rest);
+	sq_output_drop(&c->out.queue, &msgs, &bytes);
+	sq_buf_fini(&c->in.rest);
 	c->state = SQ_CLIENT_DEAD;
 	sq_client_bury(c);
-}
-
-void
-sq_client_free(struct sq_client *c)
-{
-	struct sq_clients *of = c->of;
-	uint64_t msgs, bytes;
-
-	client_leave(c, SQ_LEAVE_WILL | SQ_LEAVE_QUIET);
-	sq_client_forget_password(c);
-	ev_io_stop(of->loop->ev, &c->in);
-	ev_io_stop(of->loop->ev, &c->out);
-	close(c->in.fd);
-	sq_list_remove(&c->all);
-	sq_turn_cancel(&c->reader);
-	sq_turn_cancel(&c->writer);
-	sq_output_drop(&c->output, &msgs, &bytes);
-	sq_buf_fini(&c->rest);
-	sq_client_free_aliases(&c->aliases_in, c->n_aliases_in);
-	sq_client_free_aliases(&c->aliases_out, SQ_ALIAS_OUT_MAX);
-	free(c->from);
-	free(c);
-	of->n--;
-	sq_holds_count(of->holds, SQ_M_CLIENTS, -1);
-}
-
-void
-sq_client_resume(struct sq_client *c)
-{
-	if (c->state < SQ_CLIENT_CLOSING)
-		sq_loop_post(c->of->loop, SQ_TURN_INPUT, &c->reader);
 }
 
 void
@@ -438,7 +320,7 @@ sq_client_sweep(struct sq_client *c, uint64_t now_ms)
 	switch ((enum sq_client_state)c->state) {
 	case SQ_CLIENT_NEW:
 		if (now_ms - c->since_ms >= cfg->connect_timeout_ms &&
-		    !client_foreign(c, sq_buf_data(&c->rest), sq_buf_len(&c->rest), true))
+		    !client_foreign(c, sq_buf_data(&c->in.rest), sq_buf_len(&c->in.rest), true))
 			sq_client_end(c, SQ_END_NO_CONNECT);
 		break;
 	case SQ_CLIENT_CHECKING:
@@ -447,7 +329,7 @@ sq_client_sweep(struct sq_client *c, uint64_t now_ms)
 			    "its password could not be checked in time");
 		break;
 	case SQ_CLIENT_WAITING:
-		if (c->transient && now_ms - c->since_ms >= SQ_LIMITS_WAIT_MS)
+		if (c->con.transient && now_ms - c->since_ms >= SQ_LIMITS_WAIT_MS)
 			sq_client_go_ahead(c);
 		else if (now_ms - c->since_ms >= cfg->attach_timeout_ms)
 			sq_client_refuse(
@@ -455,10 +337,10 @@ sq_client_sweep(struct sq_client *c, uint64_t now_ms)
 		break;
 	case SQ_CLIENT_OPEN:
 		/* While it isn't read, nobody can tell whether it is alive. */
-		if (c->keep_alive_s != 0 && !c->blocked &&
-		    now_ms - c->heard_ms > c->keep_alive_s * UINT64_C(1500))
+		if (c->con.keep_alive_s != 0 && !c->in.blocked &&
+		    now_ms - c->in.heard_ms > c->con.keep_alive_s * UINT64_C(1500))
 			sq_client_end(c, SQ_END_KEEP_ALIVE);
-		else if (now_ms - c->heard_ms > 1000 && c->hold != NULL)
+		else if (now_ms - c->in.heard_ms > 1000 && c->hold != NULL)
 			sq_hold_trim(c->hold);
 		break;
 	case SQ_CLIENT_CLOSING:

@@ -14,6 +14,7 @@
 #include "proto/mqtt/reason.h"
 
 struct sq_client;
+struct sq_mqtt_publish_out;
 struct sq_clients;
 
 /* X(symbol, MQTT 5 reason, our side is to blame or it is unexpected, quiet, text).  Quiet: the
@@ -67,6 +68,9 @@ void sq_client_end(struct sq_client *, enum sq_client_end why);
 /* The same; the client is told 'text' in the place of the end's own words, unless it is
  * empty, and the log has both. */
 void sq_client_end_because(struct sq_client *, enum sq_client_end why, struct sq_bytes text);
+/* Puts a PUBLISH of QoS 0 that is made here into the output, with 'text' as its payload; nothing
+ * unless the client has its CONNACK and its output has room. */
+void sq_client_say(struct sq_client *, struct sq_mqtt_publish_out *, const char *text);
 /* Frees a client that has ended, or at the end of the program. */
 void sq_client_free(struct sq_client *);
 

@@ -118,27 +118,27 @@ connect_settings(struct sq_client *c, const struct sq_mqtt_packet *p)
 	const struct sq_mqtt_connect *k = &p->connect;
 	uint64_t longest_s = c->of->cfg->keep_alive_max_ms / 1000;
 
-	c->keep_alive_s = k->keep_alive_s;
-	c->clean_start = k->clean_start;
-	c->receive_max = (uint16_t)c->of->cfg->receive_max;
+	c->con.keep_alive_s = k->keep_alive_s;
+	c->con.clean_start = k->clean_start;
+	c->con.receive_max = (uint16_t)c->of->cfg->receive_max;
 	if (k->version != SQ_MQTT_V5) {
-		c->expiry_s = k->clean_start ? 0 : UINT32_MAX;
+		c->con.expiry_s = k->clean_start ? 0 : UINT32_MAX;
 		return;
 	}
-	c->expiry_s = sq_mqtt_has(&p->props, SQ_MQTT_PROP_SESSION_EXPIRY)
+	c->con.expiry_s = sq_mqtt_has(&p->props, SQ_MQTT_PROP_SESSION_EXPIRY)
 	    ? p->props.session_expiry_s
 	    : 0;
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_REQUEST_PROBLEM_INFO))
-		c->wants_words = p->props.request_problem_info != 0;
+		c->out.wants_words = p->props.request_problem_info != 0;
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_RECEIVE_MAXIMUM))
-		c->receive_max = p->props.receive_maximum;
+		c->con.receive_max = p->props.receive_maximum;
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM))
-		c->alias_max = p->props.topic_alias_maximum < SQ_ALIAS_OUT_MAX
+		c->out.alias_max = p->props.topic_alias_maximum < SQ_ALIAS_OUT_MAX
 		    ? p->props.topic_alias_maximum
 		    : SQ_ALIAS_OUT_MAX;
-	if (longest_s != 0 && (c->keep_alive_s == 0 || c->keep_alive_s > longest_s)) {
-		c->keep_alive_s = (uint16_t)longest_s;
-		c->server_keep_alive = true;
+	if (longest_s != 0 && (c->con.keep_alive_s == 0 || c->con.keep_alive_s > longest_s)) {
+		c->con.keep_alive_s = (uint16_t)longest_s;
+		c->con.server_keep_alive = true;
 	}
 }
 
@@ -149,7 +149,7 @@ sq_client_may_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	uint8_t reason = connect_refusal(c, p, &text);
 
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE))
-		c->max_packet = p->props.maximum_packet_size; /* of a refusal, too */
+		c->out.max_packet = p->props.maximum_packet_size; /* of a refusal, too */
 	if (reason != 0)
 		sq_client_refuse(c, reason, text);
 	return reason == 0;
@@ -189,7 +189,7 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 		return;
 	if (k->client_id.len == 0) {
 		snprintf(id, sizeof id, "sq-%016llx", (unsigned long long)sq_random_u64());
-		c->assigned = true;
+		c->con.assigned = true;
 		sp.clean_start = true; /* there is no session of this name */
 	} else {
 		memcpy(id, k->client_id.p, k->client_id.len);
@@ -204,21 +204,21 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	connect_settings(c, p);
 	/* Without clean start there may be a session to go on with, even if this
 	 * connection is its last (§3.1.2.4). */
-	sp.durable = c->expiry_s != 0 || !sp.clean_start;
-	sp.expiry_s = c->expiry_s;
-	sp.receive_max = c->receive_max;
-	c->broker_max_packet = c->of->holds->told.max_packet;
+	sp.durable = c->con.expiry_s != 0 || !sp.clean_start;
+	sp.expiry_s = c->con.expiry_s;
+	sp.receive_max = c->con.receive_max;
+	c->con.broker_max_packet = c->of->holds->told.max_packet;
 	c->disk = sq_outbox_writer(c->of->outbox);
 	sp.gate = c->disk != NULL ? &c->disk->gate : NULL;
-	c->hold = sq_hold_open(c->of->holds, &sp, &sq_client_hold_user, c);
+	c->hold = sq_hold_open(c->of->holds, &sp, c->of->user, c);
 	if (c->disk != NULL)
 		c->disk->hold = c->hold;
 	if (sp.clean_start)
 		sq_outbox_forget(c->disk);
 	c->since_ms = sq_holds_now(c->of->holds);
 	c->state = SQ_CLIENT_WAITING;
-	c->transient = !sp.durable;
-	if (c->transient && !connect_awaits_limits(c))
+	c->con.transient = !sp.durable;
+	if (c->con.transient && !connect_awaits_limits(c))
 		sq_client_connack(c, false);
 	if (c->hold != NULL)
 		sq_receiver_opened(sq_declared_receiver(c->of->declared), &c->taker, c->hold);
@@ -233,12 +233,12 @@ sq_client_connack(struct sq_client *c, bool present)
 	struct sq_buf b = {0};
 	bool fits;
 
-	if (c->broker_max_packet != 0 && c->broker_max_packet < max)
-		max = c->broker_max_packet;
+	if (c->con.broker_max_packet != 0 && c->con.broker_max_packet < max)
+		max = c->con.broker_max_packet;
 	props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_MAXIMUM_PACKET_SIZE);
 	props.maximum_packet_size = max;
 	sq_limits_props(&c->of->holds->told.limits, &props);
-	c->decoder.plain = (c->of->holds->told.limits.off & SQ_OFF_CONTROL) != 0;
+	c->in.decoder.plain = (c->of->holds->told.limits.off & SQ_OFF_CONTROL) != 0;
 	if (cfg->topic_alias_max > 0) {
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_TOPIC_ALIAS_MAXIMUM);
 		props.topic_alias_maximum = (uint16_t)cfg->topic_alias_max;
@@ -247,21 +247,21 @@ sq_client_connack(struct sq_client *c, bool present)
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_RECEIVE_MAXIMUM);
 		props.receive_maximum = (uint16_t)cfg->publish_max;
 	}
-	if (c->granted_expiry_s < c->expiry_s) { /* §3.2.2.3.2 */
+	if (c->con.granted_expiry_s < c->con.expiry_s) { /* §3.2.2.3.2 */
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_SESSION_EXPIRY);
-		props.session_expiry_s = c->granted_expiry_s;
+		props.session_expiry_s = c->con.granted_expiry_s;
 	}
-	if (c->assigned) {
+	if (c->con.assigned) {
 		const char *id = sq_hold_client_id(c->hold);
 
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_ASSIGNED_CLIENT_ID);
 		props.assigned_client_id = sq_bytes_of(id);
 	}
-	if (c->server_keep_alive) {
+	if (c->con.server_keep_alive) {
 		props.has |= SQ_MQTT_HAS(SQ_MQTT_PROP_SERVER_KEEP_ALIVE);
-		props.server_keep_alive_s = c->keep_alive_s;
+		props.server_keep_alive_s = c->con.keep_alive_s;
 	}
-	fits = sq_mqtt_put_connack(&b, c->decoder.version, present, 0, &props) == 0 &&
+	fits = sq_mqtt_put_connack(&b, c->in.decoder.version, present, 0, &props) == 0 &&
 	    sq_client_put(c, &b);
 	sq_buf_fini(&b);
 	if (!fits) {
@@ -270,9 +270,9 @@ sq_client_connack(struct sq_client *c, bool present)
 		return;
 	}
 	c->state = SQ_CLIENT_OPEN;
-	c->heard_ms = sq_holds_now(c->of->holds);
+	c->in.heard_ms = sq_holds_now(c->of->holds);
 	SQ_DEBUG("client", "%s: CONNACK, from %s, version %u, expiry %u, present %d",
-	    sq_client_name(c), c->from, c->decoder.version, c->expiry_s, present);
+	    sq_client_name(c), c->from, c->in.decoder.version, c->con.expiry_s, present);
 }
 
 /* Whether the client hears of it.  Without a version it wasn't MQTT; MQTT 3.1.1
@@ -299,11 +299,11 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 		props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_REASON_STRING);
 		props.reason_string = sq_bytes_of(text);
 	}
-	if (refuse_says(c->decoder.version, reason) &&
-	    sq_mqtt_put_connack(&b, c->decoder.version, false, reason, &props) == 0 &&
+	if (refuse_says(c->in.decoder.version, reason) &&
+	    sq_mqtt_put_connack(&b, c->in.decoder.version, false, reason, &props) == 0 &&
 	    !sq_client_put(c, &b)) { /* without words (MQTT-3.2.2-19) */
 		sq_buf_fini(&b);
-		if (sq_mqtt_put_connack(&b, c->decoder.version, false, reason, NULL) == 0)
+		if (sq_mqtt_put_connack(&b, c->in.decoder.version, false, reason, NULL) == 0)
 			(void)sq_client_put(c, &b);
 	}
 	sq_buf_fini(&b);
@@ -315,7 +315,7 @@ sq_client_refuse(struct sq_client *c, uint8_t reason, const char *text)
 void
 sq_client_go_ahead(struct sq_client *c)
 {
-	if (c->state != SQ_CLIENT_WAITING || !c->transient)
+	if (c->state != SQ_CLIENT_WAITING || !c->con.transient)
 		return;
 	sq_client_connack(c, false);
 	sq_client_resume(c);

@@ -1,4 +1,5 @@
-/* A client as the user of a hold (sidecar/hold/user.h). */
+#include "sidecar/mqtt/client_hold.h"
+
 #include "core/mem.h"
 #include "sidecar/hold/refusals.h"
 #include "sidecar/mqtt/client_priv.h"
@@ -8,14 +9,14 @@ client_on_attached(void *user, const struct sq_hold_attached *a)
 {
 	struct sq_client *c = user;
 
-	if (a->first && !c->transient && !a->answer->present) /* CONNACK says so, too */
+	if (a->first && !c->con.transient && !a->answer->present) /* CONNACK says so, too */
 		sq_outbox_forget(c->disk);
 	if (!a->bound)
 		sq_declared_attached(c->of->declared, c->hold);
 	if (!a->first)
 		return;
-	c->broker_max_packet = a->answer->max_packet;
-	c->granted_expiry_s = a->answer->expiry_s;
+	c->con.broker_max_packet = a->answer->max_packet;
+	c->con.granted_expiry_s = a->answer->expiry_s;
 	if (c->state != SQ_CLIENT_WAITING)
 		return;
 	sq_client_connack(c, a->present);

@@ -20,31 +20,22 @@
 
 enum { TOPIC_SHOWN_MAX = 256 }; /* bytes of one that is refused, in words */
 
-void
-sq_client_free_aliases(struct sq_alias **ap, unsigned n)
-{
-	for (unsigned i = 0; *ap != NULL && i < n; i++)
-		free((*ap)[i].topic);
-	free(*ap);
-	*ap = NULL;
-}
-
 /* Makes room for 'alias' among those that the client has set. */
 static struct sq_alias *
 alias_place(struct sq_client *c, uint16_t alias)
 {
 	uint64_t max = c->of->cfg->topic_alias_max;
-	uint64_t n = c->n_aliases_in;
+	uint64_t n = c->in.n_aliases;
 
 	if (alias > n) {
 		n = 2 * n > alias ? 2 * n : alias < 16 ? 16 : alias;
 		n = n < max ? n : max;
-		c->aliases_in = sq_xrealloc(c->aliases_in, n * sizeof *c->aliases_in);
-		memset(c->aliases_in + c->n_aliases_in, 0,
-		    (n - c->n_aliases_in) * sizeof *c->aliases_in);
-		c->n_aliases_in = (uint16_t)n;
+		c->in.aliases = sq_xrealloc(c->in.aliases, n * sizeof *c->in.aliases);
+		memset(c->in.aliases + c->in.n_aliases, 0,
+		    (n - c->in.n_aliases) * sizeof *c->in.aliases);
+		c->in.n_aliases = (uint16_t)n;
 	}
-	return &c->aliases_in[alias - 1];
+	return &c->in.aliases[alias - 1];
 }
 
 /* Resolves or learns a topic alias (MQTT 5.0 §3.3.2.3.4); false: the connection
@@ -70,7 +61,7 @@ publish_alias(struct sq_client *c, uint16_t alias, struct sq_bytes *topic)
 	}
 	if (a->len == topic->len && memcmp(a->topic, topic->p, topic->len) == 0)
 		return true;
-	if (c->alias_bytes - a->len + topic->len > SQ_ALIAS_IN_BYTES_MAX) {
+	if (c->in.alias_bytes - a->len + topic->len > SQ_ALIAS_IN_BYTES_MAX) {
 		sq_refusals_count(c->of->holds, SQ_REFUSAL_QUOTA);
 		sq_client_end_because(c, SQ_END_QUOTA,
 		    (struct sq_bytes){(const unsigned char *)full, sizeof full - 1});
@@ -78,7 +69,7 @@ publish_alias(struct sq_client *c, uint16_t alias, struct sq_bytes *topic)
 	}
 	free(a->topic);
 	a->topic = sq_xmemdup0(topic->p, topic->len);
-	c->alias_bytes += (uint32_t)topic->len - a->len;
+	c->in.alias_bytes += (uint32_t)topic->len - a->len;
 	a->len = (uint16_t)topic->len;
 	return true;
 }
@@ -87,23 +78,11 @@ publish_alias(struct sq_client *c, uint16_t alias, struct sq_bytes *topic)
 static bool
 publish_within_quota(struct sq_client *c, const struct sq_mqtt_publish *m)
 {
-	if (m->qos == 0 || c->decoder.version != SQ_MQTT_V5 ||
-	    c->unfinished < (int32_t)c->of->cfg->publish_max)
+	if (m->qos == 0 || c->in.decoder.version != SQ_MQTT_V5 ||
+	    c->in.unfinished < (int32_t)c->of->cfg->publish_max)
 		return true;
 	sq_client_end(c, SQ_END_RECEIVE_MAX);
 	return false;
-}
-
-void
-sq_client_reserved(
-    const struct sq_client *c, const char *what, struct sq_bytes topic, const char *why)
-{
-	size_t shown = sq_utf8_cut(topic.p, topic.len, TOPIC_SHOWN_MAX);
-
-	sq_holds_count(c->of->holds, SQ_M_REFUSED_RESERVED, 1);
-	sq_refusals_count(c->of->holds, SQ_REFUSAL_TOPIC);
-	SQ_WARN("client", "%s: %s to '%.*s' refused, %s", sq_client_name(c), what, (int)shown,
-	    (const char *)topic.p, why);
 }
 
 static struct sq_bytes
@@ -144,14 +123,14 @@ publish_refused(struct sq_client *c, const struct sq_lane_publish *m, uint8_t re
 
 	sq_buf_printf(&text, "%s the topic %.*s%s", why, (int)shown, (const char *)m->topic.p,
 	    shown < m->topic.len ? "..." : "");
-	if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
+	if (m->qos > 0 && c->in.decoder.version == SQ_MQTT_V5)
 		rc = publish_refuse(c, m, reason, refusal, buf_bytes(&text));
 	if (rc == 0) {
 		sq_refusals_count(c->of->holds, refusal);
 		SQ_WARN("client", "%s: publish to '%.*s' refused, %s it", sq_client_name(c),
 		    (int)shown, (const char *)m->topic.p, why);
-		if (m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
-			c->unfinished++;
+		if (m->qos > 0 && c->in.decoder.version == SQ_MQTT_V5)
+			c->in.unfinished++;
 		else if (m->qos > 0)
 			sq_client_end(c, end);
 	}
@@ -188,7 +167,7 @@ publish_too_deep(struct sq_client *c, const struct sq_lane_publish *m)
 static int
 publish_reserved(struct sq_client *c, const struct sq_lane_publish *m, const char *why)
 {
-	bool told = c->decoder.version == SQ_MQTT_V5;
+	bool told = c->in.decoder.version == SQ_MQTT_V5;
 	int rc;
 
 	if (m->qos > 0) {
@@ -196,7 +175,7 @@ publish_reserved(struct sq_client *c, const struct sq_lane_publish *m, const cha
 		    SQ_REFUSAL_TOPIC, sq_bytes_of(why));
 		if (rc != 0)
 			return rc;
-		c->unfinished++;
+		c->in.unfinished++;
 	}
 	sq_client_reserved(c, "publish", m->topic, why);
 	return 0;
@@ -214,7 +193,7 @@ publish_no_room(struct sq_client *c, const struct sq_lane_publish *m)
 		return rc;
 	sq_refusals_count(c->of->holds, SQ_REFUSAL_MEMORY);
 	sq_holds_count(c->of->holds, SQ_M_REFUSED_MEMORY, 1);
-	c->unfinished++;
+	c->in.unfinished++;
 	return 0;
 }
 
@@ -242,10 +221,10 @@ publish_fits(struct sq_client *c, size_t size)
 {
 	struct sq_buf text = {0};
 
-	if (c->broker_max_packet == 0 || size <= c->broker_max_packet)
+	if (c->con.broker_max_packet == 0 || size <= c->con.broker_max_packet)
 		return true;
 	sq_buf_printf(&text, "a packet of %zu bytes, and the broker's limits.max-packet is %u",
-	    size, c->broker_max_packet);
+	    size, c->con.broker_max_packet);
 	sq_refusals_count(c->of->holds, SQ_REFUSAL_QUOTA);
 	sq_client_end_because(c, SQ_END_TOO_LARGE, buf_bytes(&text));
 	sq_buf_fini(&text);
@@ -294,7 +273,7 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 		return rc == SQ_ETOOBIG ? publish_too_deep(c, &out) : 0;
 	if ((reserved = sq_topic_reserved(out.topic)) != NULL)
 		return publish_reserved(c, &out, reserved);
-	if (sq_room_none() && m->qos > 0 && c->decoder.version == SQ_MQTT_V5)
+	if (sq_room_none() && m->qos > 0 && c->in.decoder.version == SQ_MQTT_V5)
 		return publish_no_room(c, &out);
 	if (out.props.len > 0 && !p->props.forwardable) {
 		kept = sq_xmalloc(out.props.len);
@@ -314,7 +293,7 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 		return 0;
 	}
 	if (m->qos > 0)
-		c->unfinished++;
+		c->in.unfinished++;
 	sq_holds_count(c->of->holds, SQ_M_RECEIVED_QOS0 + m->qos, 1);
 	return 0;
 }
@@ -329,7 +308,7 @@ client_filter(struct sq_client *c, struct sq_bytes filter)
 	struct sq_buf text = {0};
 	const char *why;
 
-	if (sq_topic_filter_form(filter, c->decoder.version == SQ_MQTT_V5, &why) == 0)
+	if (sq_topic_filter_form(filter, c->in.decoder.version == SQ_MQTT_V5, &why) == 0)
 		return true;
 	sq_buf_printf(&text, "%s: filter %.*s", why, (int)filter.len, (const char *)filter.p);
 	sq_refusals_count(c->of->holds, SQ_REFUSAL_TOPIC);
@@ -394,11 +373,11 @@ static void
 client_disconnect(struct sq_client *c, const struct sq_mqtt_packet *p)
 {
 	if (sq_mqtt_has(&p->props, SQ_MQTT_PROP_SESSION_EXPIRY)) {
-		if (c->expiry_s == 0 && p->props.session_expiry_s != 0) {
+		if (c->con.expiry_s == 0 && p->props.session_expiry_s != 0) {
 			sq_client_end(c, SQ_END_PROTOCOL); /* §3.14.2.2.2 */
 			return;
 		}
-		c->expiry_s = p->props.session_expiry_s;
+		c->con.expiry_s = p->props.session_expiry_s;
 	}
 	/* Any reason but 0 leaves the will in place (§3.14.2.1). */
 	sq_client_end(c, p->disconnect.reason == 0 ? SQ_END_DISCONNECTED : SQ_END_LEFT_WILL);
@@ -408,7 +387,7 @@ int
 sq_client_packet(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 {
 	/* A client that doesn't read what it asks for is not read either. */
-	if (sq_output_len(&c->output) > c->of->cfg->output_bytes + c->of->cfg->credit_bytes &&
+	if (sq_output_len(&c->out.queue) > c->of->cfg->output_bytes + c->of->cfg->credit_bytes &&
 	    c->state == SQ_CLIENT_OPEN && p->type != SQ_MQTT_DISCONNECT)
 		return SQ_EAGAIN;
 	switch (p->type) {

@@ -6,13 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/log.h"
+#include "core/utf8.h"
 #include "sidecar/mqtt/client_priv.h"
 #include "sidecar/hold/limits.h"
 #include "sidecar/hold/refusals.h"
 #include "sidecar/hold/room.h"
 #include "sidecar/hold/hold.h"
 
-enum { WHY_MAX = 128 };
+enum { WHY_MAX = 128, TOPIC_SHOWN_MAX = 256 /* bytes of a topic that is refused, in words */ };
 
 static void
 limits_end(struct sq_client *c, enum sq_client_end end, const char *why)
@@ -83,7 +85,7 @@ sq_client_limits_subscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
 	struct sq_mqtt_sub sub;
 	const char *why;
 
-	if (c->decoder.version != SQ_MQTT_V5)
+	if (c->in.decoder.version != SQ_MQTT_V5)
 		return true; /* each entry has its code in SUBACK */
 	if ((l->off & SQ_OFF_SUB_IDS) && sq_mqtt_has(&p->props, SQ_MQTT_PROP_SUBSCRIPTION_ID)) {
 		limits_end(c, SQ_END_SUB_IDS,
@@ -105,4 +107,16 @@ sq_client_limits_subscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
 		return false;
 	}
 	return true;
+}
+
+void
+sq_client_reserved(
+    const struct sq_client *c, const char *what, struct sq_bytes topic, const char *why)
+{
+	size_t shown = sq_utf8_cut(topic.p, topic.len, TOPIC_SHOWN_MAX);
+
+	sq_holds_count(c->of->holds, SQ_M_REFUSED_RESERVED, 1);
+	sq_refusals_count(c->of->holds, SQ_REFUSAL_TOPIC);
+	SQ_WARN("client", "%s: %s to '%.*s' refused, %s", sq_client_name(c), what, (int)shown,
+	    (const char *)topic.p, why);
 }

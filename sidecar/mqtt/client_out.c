@@ -17,87 +17,16 @@ enum {
 	HEAD_SLACK = 64, /* of a PUBLISH head: all but topic, properties, identifiers */
 };
 
-void
-sq_client_touch(struct sq_client *c)
-{
-	if (c->state != SQ_CLIENT_DEAD)
-		sq_loop_post(c->of->loop, SQ_TURN_WRITE, &c->writer);
-}
-
-/* Whether the client takes a packet of 'size' bytes (MQTT-3.1.2-24). */
-static bool
-client_takes(const struct sq_client *c, size_t size)
-{
-	return c->max_packet == 0 || size <= c->max_packet;
-}
-
-bool
-sq_client_put(struct sq_client *c, const struct sq_buf *packet)
-{
-	size_t len = sq_buf_len(packet);
-
-	if (c->state >= SQ_CLIENT_CLOSING || !client_takes(c, len))
-		return false;
-	memcpy(sq_output_reserve(&c->output, &c->of->outputs, len), sq_buf_data(packet), len);
-	sq_output_commit(&c->output, len);
-	sq_client_touch(c);
-	return true;
-}
-
-void
-sq_client_put_ack(struct sq_client *c, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason)
-{
-	unsigned char *p;
-
-	if (c->state >= SQ_CLIENT_CLOSING)
-		return;
-	p = sq_output_reserve(&c->output, &c->of->outputs, SQ_MQTT_ACK_MAX);
-	sq_output_commit(&c->output, sq_mqtt_ack(p, c->decoder.version, type, packet_id, reason));
-	sq_client_touch(c);
-}
-
-/* The properties of a packet that says 'text', if the client wants words. */
-static struct sq_mqtt_props
-client_words(const struct sq_client *c, struct sq_bytes text)
-{
-	struct sq_mqtt_props props = sq_mqtt_props_none;
-
-	if (c->wants_words && text.len > 0) {
-		props.has = SQ_MQTT_HAS(SQ_MQTT_PROP_REASON_STRING);
-		props.reason_string = text;
-	}
-	return props;
-}
-
-void
-sq_client_put_disconnect(struct sq_client *c, uint8_t reason, struct sq_bytes text)
-{
-	struct sq_mqtt_props props = client_words(c, text);
-	struct sq_buf b = {0};
-	int rc;
-
-	if (c->decoder.version != SQ_MQTT_V5)
-		return;
-	rc = sq_mqtt_put_disconnect(&b, SQ_MQTT_V5, reason, &props);
-	if (rc == 0 && !client_takes(c, sq_buf_len(&b))) { /* without words (MQTT-3.14.2-3) */
-		sq_buf_fini(&b);
-		rc = sq_mqtt_put_disconnect(&b, SQ_MQTT_V5, reason, NULL);
-	}
-	if (rc == 0)
-		(void)sq_client_put(c, &b);
-	sq_buf_fini(&b);
-}
-
 /* A refusal with words, where the client wants them and has room (MQTT-3.4.2-2,
  * MQTT-3.5.2-2); else false. */
 static bool
 client_put_refusal(struct sq_client *c, enum sq_mqtt_type type, const struct sq_lane_outcome *o)
 {
-	struct sq_mqtt_props props = client_words(c, o->text);
+	struct sq_mqtt_props props = sq_client_words(c, o->text);
 	struct sq_buf b = {0};
 	bool put;
 
-	if (props.has == 0 || c->decoder.version != SQ_MQTT_V5)
+	if (props.has == 0 || c->in.decoder.version != SQ_MQTT_V5)
 		return false;
 	put = sq_mqtt_put_ack_props(&b, SQ_MQTT_V5, type, o->packet_id, o->reason, &props) == 0 &&
 	    sq_client_put(c, &b);
@@ -113,11 +42,11 @@ sq_client_acked(struct sq_client *c, const struct sq_lane_outcome *o)
 	    : o->qos == 1                                    ? SQ_MQTT_PUBACK
 							     : SQ_MQTT_PUBREC;
 
-	if (ends && c->unfinished > 0)
-		c->unfinished--;
+	if (ends && c->in.unfinished > 0)
+		c->in.unfinished--;
 	if (!sq_mqtt_reason_failed(o->reason) || !client_put_refusal(c, type, o))
 		sq_client_put_ack(
-		    c, type, o->packet_id, c->decoder.version == SQ_MQTT_V5 ? o->reason : 0);
+		    c, type, o->packet_id, c->in.decoder.version == SQ_MQTT_V5 ? o->reason : 0);
 	SQ_FAULT_LATER(o->kind == SQ_ENTRY_RELEASE, "sidecar-pubcomp-written", c);
 	SQ_FAULT_LATER(o->kind != SQ_ENTRY_RELEASE && o->qos == 2, "sidecar-pubrec-written", c);
 }
@@ -132,12 +61,12 @@ sq_client_pubrel(struct sq_client *c, uint16_t packet_id, uint8_t reason)
 void
 sq_client_suback(struct sq_client *c, const struct sq_sub_answer *a)
 {
-	struct sq_mqtt_props props = client_words(c, a->text);
-	uint8_t version = c->decoder.version;
+	struct sq_mqtt_props props = sq_client_words(c, a->text);
+	uint8_t version = c->in.decoder.version;
 	struct sq_buf b = {0};
 	int rc = sq_mqtt_put_suback(&b, version, a->type, a->packet_id, a->codes, a->n, &props);
 
-	if (rc == 0 && !client_takes(c, sq_buf_len(&b))) { /* without words (MQTT-3.9.2-2) */
+	if (rc == 0 && !sq_client_takes(c, sq_buf_len(&b))) { /* without words (MQTT-3.9.2-2) */
 		sq_buf_fini(&b);
 		rc = sq_mqtt_put_suback(&b, version, a->type, a->packet_id, a->codes, a->n, NULL);
 	}
@@ -154,16 +83,16 @@ deliver_alias(struct sq_client *c, struct sq_bytes topic, bool *known)
 	struct sq_alias *oldest;
 
 	*known = false;
-	if (c->alias_max == 0 || topic.len < 4)
+	if (c->out.alias_max == 0 || topic.len < 4)
 		return 0;
-	if (c->aliases_out == NULL)
-		c->aliases_out = sq_xcalloc(SQ_ALIAS_OUT_MAX, sizeof *c->aliases_out);
-	oldest = &c->aliases_out[0];
-	for (uint16_t i = 0; i < c->alias_max; i++) {
-		struct sq_alias *a = &c->aliases_out[i];
+	if (c->out.aliases == NULL)
+		c->out.aliases = sq_xcalloc(SQ_ALIAS_OUT_MAX, sizeof *c->out.aliases);
+	oldest = &c->out.aliases[0];
+	for (uint16_t i = 0; i < c->out.alias_max; i++) {
+		struct sq_alias *a = &c->out.aliases[i];
 
 		if (a->len == topic.len && memcmp(a->topic, topic.p, topic.len) == 0) {
-			a->used = ++c->alias_clock;
+			a->used = ++c->out.alias_clock;
 			*known = true;
 			return (uint16_t)(i + 1);
 		}
@@ -175,15 +104,15 @@ deliver_alias(struct sq_client *c, struct sq_bytes topic, bool *known)
 	free(oldest->topic);
 	oldest->topic = sq_xmemdup0(topic.p, topic.len);
 	oldest->len = (uint16_t)topic.len;
-	oldest->used = ++c->alias_clock;
-	return (uint16_t)(oldest - c->aliases_out + 1);
+	oldest->used = ++c->out.alias_clock;
+	return (uint16_t)(oldest - c->out.aliases + 1);
 }
 
 /* Forgets an alias that the client never got to see. */
 static void
 deliver_unlearn(struct sq_client *c, uint16_t alias)
 {
-	struct sq_alias *a = &c->aliases_out[alias - 1];
+	struct sq_alias *a = &c->out.aliases[alias - 1];
 
 	free(a->topic);
 	*a = (struct sq_alias){0};
@@ -195,7 +124,7 @@ sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct 
 {
 	struct sq_bytes payload = sq_image_payload(d->image);
 	uint32_t ids[UINT8_MAX];
-	struct sq_mqtt_publish_out out = {.version = c->decoder.version,
+	struct sq_mqtt_publish_out out = {.version = c->in.decoder.version,
 	    .qos = t->flags & SQ_TARGET_QOS,
 	    .retain = (t->flags & SQ_TARGET_RETAIN) != 0,
 	    .packet_id = t->packet_id,
@@ -217,24 +146,24 @@ sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct 
 	out.topic_alias = deliver_alias(c, out.topic, &known);
 	if (known)
 		out.topic.len = 0;
-	p = sq_output_reserve(&c->output, &c->of->outputs, cap + (copy ? payload.len : 0));
+	p = sq_output_reserve(&c->out.queue, &c->of->outputs, cap + (copy ? payload.len : 0));
 	head = sq_mqtt_publish_head(p, cap, &out);
-	if (out.topic_alias != 0 && !known && !client_takes(c, head + payload.len)) {
+	if (out.topic_alias != 0 && !known && !sq_client_takes(c, head + payload.len)) {
 		deliver_unlearn(c, out.topic_alias); /* it may fit without */
 		out.topic_alias = 0;
 		head = sq_mqtt_publish_head(p, cap, &out);
 	}
-	if (head == 0 || !client_takes(c, head + payload.len)) {
+	if (head == 0 || !sq_client_takes(c, head + payload.len)) {
 		sq_holds_count(c->of->holds, SQ_M_DROPPED_TOO_LARGE, 1);
 		return SQ_ETOOBIG;
 	}
 	if (copy && payload.len > 0)
 		memcpy(p + head, payload.p, payload.len);
-	sq_output_commit(&c->output, head + (copy ? payload.len : 0));
+	sq_output_commit(&c->out.queue, head + (copy ? payload.len : 0));
 	if (!copy)
-		sq_output_ref(&c->output, block, payload.p, payload.len);
+		sq_output_ref(&c->out.queue, block, payload.p, payload.len);
 	if (out.qos == 0)
-		sq_output_mark(&c->output, sq_image_size(d->image));
+		sq_output_mark(&c->out.queue, sq_image_size(d->image));
 	sq_holds_count(c->of->holds, SQ_M_SENT_QOS0 + out.qos, 1);
 	c->taker.taken += t->queue != 0 && !out.dup;
 	sq_client_did(c, SQ_TAKER_RECEIVED);
@@ -250,8 +179,8 @@ client_broken(struct sq_client *c, uint64_t *msgs, uint64_t *bytes)
 {
 	uint64_t m, b;
 
-	if (c->state == SQ_CLIENT_OPEN && !c->blocked) {
-		sq_output_drop(&c->output, &m, &b);
+	if (c->state == SQ_CLIENT_OPEN && !c->in.blocked) {
+		sq_output_drop(&c->out.queue, &m, &b);
 		*msgs += m;
 		*bytes += b;
 		return;
@@ -264,26 +193,26 @@ void
 sq_client_write(struct sq_client *c)
 {
 	size_t limit = c->of->cfg->output_bytes + c->of->cfg->credit_bytes;
-	bool full = sq_output_len(&c->output) > limit;
-	uint64_t msgs, bytes, before = c->output.written;
+	bool full = sq_output_len(&c->out.queue) > limit;
+	uint64_t msgs, bytes, before = c->out.queue.written;
 	int rc;
 
 	if (c->state == SQ_CLIENT_DEAD)
 		return;
-	rc = sq_output_write(&c->output, &c->of->outputs, c->in.fd, &msgs, &bytes);
-	c->of->bytes_sent += c->output.written - before;
+	rc = sq_output_write(&c->out.queue, &c->of->outputs, c->in.io.fd, &msgs, &bytes);
+	c->of->bytes_sent += c->out.queue.written - before;
 	SQ_FAULT_WRITTEN(c);
 	if (rc != 0 && rc != SQ_EAGAIN)
 		client_broken(c, &msgs, &bytes);
 	if (c->hold != NULL && msgs != 0)
 		sq_hold_written(c->hold, msgs, bytes);
 	if (rc == SQ_EAGAIN) {
-		ev_io_start(c->of->loop->ev, &c->out);
+		ev_io_start(c->of->loop->ev, &c->out.io);
 	} else if (rc == 0 && c->state == SQ_CLIENT_CLOSING) {
-		(void)shutdown(c->in.fd, SHUT_WR); /* the rest is read until the end */
+		(void)shutdown(c->in.io.fd, SHUT_WR); /* the rest is read until the end */
 	}
 	if (c->state == SQ_CLIENT_DEAD)
 		sq_client_bury(c);
-	else if ((full || c->blocked) && sq_output_len(&c->output) <= limit)
+	else if ((full || c->in.blocked) && sq_output_len(&c->out.queue) <= limit)
 		sq_client_resume(c);
 }

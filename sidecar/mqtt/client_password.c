@@ -31,9 +31,10 @@ password_refuse(struct sq_client *c, enum sq_sidecar_metric counter, uint8_t rea
 static void
 password_kept(const struct sq_client *c, struct sq_mqtt_packet *out)
 {
-	struct sq_mqtt_decoder d = {.role = SQ_MQTT_SERVER, .max_packet = c->decoder.max_packet};
+	struct sq_mqtt_decoder d = {.role = SQ_MQTT_SERVER, .max_packet = c->in.decoder.max_packet};
 	size_t used;
-	int rc = sq_mqtt_decode(&d, sq_buf_data(&c->connect), sq_buf_len(&c->connect), out, &used);
+	int rc = sq_mqtt_decode(
+	    &d, sq_buf_data(&c->con.packet), sq_buf_len(&c->con.packet), out, &used);
 
 	assert(rc == 0 && out->type == SQ_MQTT_CONNECT);
 	(void)rc;
@@ -45,7 +46,7 @@ password_done(void *owner, bool good)
 	struct sq_client *c = owner;
 	struct sq_mqtt_packet p;
 
-	c->ask = NULL;
+	c->con.ask = NULL;
 	assert(c->state == SQ_CLIENT_CHECKING);
 	password_kept(c, &p);
 	if (good) {
@@ -56,7 +57,7 @@ password_done(void *owner, bool good)
 		password_refuse(c, SQ_M_CLIENTS_PASSWORD, SQ_MQTT_RC_BAD_CREDENTIALS,
 		    "no such user, or another password", p.connect.username);
 	}
-	sq_buf_fini(&c->connect);
+	sq_buf_fini(&c->con.packet);
 }
 
 /* Keeps the CONNECT, its password blanked. */
@@ -64,9 +65,10 @@ static void
 password_keep(
     struct sq_client *c, const struct sq_mqtt_connect *k, const unsigned char *bytes, size_t len)
 {
-	sq_buf_append(&c->connect, bytes, len);
+	sq_buf_append(&c->con.packet, bytes, len);
 	if (k->password.len > 0)
-		explicit_bzero(sq_buf_data(&c->connect) + (k->password.p - bytes), k->password.len);
+		explicit_bzero(
+		    sq_buf_data(&c->con.packet) + (k->password.p - bytes), k->password.len);
 }
 
 static void
@@ -82,8 +84,8 @@ password_ask(
 		    "a user name and password are needed", (struct sq_bytes){0});
 		return;
 	}
-	c->ask = sq_password_ask(c->of->passwords, k->username, k->password, password_done, c);
-	if (c->ask == NULL) {
+	c->con.ask = sq_password_ask(c->of->passwords, k->username, k->password, password_done, c);
+	if (c->con.ask == NULL) {
 		password_refuse(c, SQ_M_CLIENTS_BUSY, SQ_MQTT_RC_SERVER_BUSY,
 		    "too many passwords wait to be checked", k->username);
 		return;
@@ -102,11 +104,4 @@ sq_client_first(
 	else
 		password_ask(c, p, bytes, len);
 	explicit_bzero(bytes, len);
-}
-
-void
-sq_client_forget_password(struct sq_client *c)
-{
-	sq_password_forget(&c->ask);
-	sq_buf_fini(&c->connect);
 }

@@ -36,6 +36,41 @@ struct sq_alias {
 	uint32_t used;
 };
 
+/* What comes from it. */
+struct sq_client_in {
+	ev_io io;
+	struct sq_mqtt_decoder decoder;
+	struct sq_buf rest;       /* that is not decoded yet */
+	struct sq_alias *aliases; /* n_aliases */
+	uint64_t heard_ms;        /* when the last of it came */
+	uint64_t received;        /* bytes */
+	uint32_t alias_bytes;     /* of the topics in 'aliases' */
+	int32_t unfinished;       /* QoS 1 and 2 publishes without their end */
+	uint16_t n_aliases;
+	bool blocked; /* the hold takes no more just now */
+};
+
+/* What goes to it. */
+struct sq_client_out {
+	ev_io io;
+	struct sq_output queue;
+	struct sq_alias *aliases; /* SQ_ALIAS_OUT_MAX, or NULL */
+	uint32_t alias_clock;
+	uint32_t max_packet; /* the client's; 0: none */
+	uint16_t alias_max;
+	bool wants_words; /* Request Problem Information (MQTT 5.0 §3.1.2.11.7) */
+};
+
+/* What its CONNECT has said, and what it was answered. */
+struct sq_client_con {
+	struct sq_buf packet; /* while the password is checked */
+	struct sq_password_ask *ask;
+	uint32_t broker_max_packet;
+	uint32_t expiry_s, granted_expiry_s; /* wanted; what the broker says of it */
+	uint16_t keep_alive_s, receive_max;
+	bool assigned, clean_start, transient, server_keep_alive;
+};
+
 struct sq_client {
 	struct sq_clients *of;
 	struct sq_hold *hold;
@@ -43,29 +78,12 @@ struct sq_client {
 	struct sq_list all;
 	struct sq_turn reader, writer; /* input that had to wait; output */
 	struct sq_taker_client taker;
-	ev_io in, out;
-	struct sq_mqtt_decoder decoder;
-	struct sq_buf rest;    /* input that is not decoded yet */
-	struct sq_buf connect; /* its CONNECT, while the password is checked */
-	struct sq_password_ask *ask;
-	struct sq_output output;
-	struct sq_alias *aliases_in;  /* n_aliases_in */
-	struct sq_alias *aliases_out; /* SQ_ALIAS_OUT_MAX, or NULL */
 	char *from;
-	uint64_t since_ms, heard_ms;       /* of the state; of the last input */
-	uint64_t received;                 /* bytes */
-	uint32_t alias_clock, alias_bytes; /* bytes of the topics in 'aliases_in' */
-	uint32_t max_packet;               /* the client's; 0: none */
-	uint32_t broker_max_packet;
-	uint32_t expiry_s, granted_expiry_s; /* wanted; what the broker says of it */
-	int32_t unfinished;                  /* QoS 1 and 2 publishes without their end */
-	uint16_t keep_alive_s, alias_max;
-	uint16_t receive_max, n_aliases_in;
+	uint64_t since_ms; /* of the state */
+	struct sq_client_in in;
+	struct sq_client_out out;
+	struct sq_client_con con;
 	uint8_t state, end;
-	bool blocked; /* the session takes no more just now */
-	bool assigned, clean_start, transient;
-	bool server_keep_alive;
-	bool wants_words; /* Request Problem Information (MQTT 5.0 §3.1.2.11.7) */
 };
 
 /* client_in.c: a decoded packet.  SQ_EAGAIN: offer it again later. */
@@ -77,15 +95,11 @@ void sq_client_reserved(
  * may have a password. */
 void sq_client_first(
     struct sq_client *, const struct sq_mqtt_packet *, unsigned char *bytes, size_t len);
-/* The client ends: it wants no answer any more. */
-void sq_client_forget_password(struct sq_client *);
 /* client_connect.c */
 /* Whether nothing speaks against a CONNECT, whoever sends it; false: it was refused. */
 bool sq_client_may_connect(struct sq_client *, const struct sq_mqtt_packet *);
 void sq_client_connect(struct sq_client *, const struct sq_mqtt_packet *);
 void sq_client_connack(struct sq_client *, bool present);
-/* client_hold.c: a client as the user of a hold. */
-extern const struct sq_hold_user sq_client_hold_user;
 /* CONNACK with 'reason', and the end; nothing for a client that has its CONNACK. */
 void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
 /* The connection goes on with input that had to wait, in this turn. */
@@ -116,11 +130,14 @@ void sq_client_touch(struct sq_client *);
 bool sq_client_put(struct sq_client *, const struct sq_buf *packet);
 void sq_client_put_ack(struct sq_client *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason);
 void sq_client_put_disconnect(struct sq_client *, uint8_t reason, struct sq_bytes text);
+/* Whether the client takes a packet of 'size' bytes (MQTT-3.1.2-24). */
+bool sq_client_takes(const struct sq_client *, size_t size);
+/* The properties of a packet that says 'text', if the client wants words. */
+struct sq_mqtt_props sq_client_words(const struct sq_client *, struct sq_bytes text);
 /* It is dead: frees it at the end of the turn. */
 void sq_client_bury(struct sq_client *);
 /* A name for log lines: the client id, else where it comes from. */
 const char *sq_client_name(const struct sq_client *);
-void sq_client_free_aliases(struct sq_alias **, unsigned n);
 
 /* Tells who chooses where the declared messages go, the first time. */
 static inline void

@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "sidecar/hold/room.h"
 #include "sidecar/mqtt/client.h"
+#include "sidecar/mqtt/client_hold.h"
 #include "sidecar/mqtt/client_priv.h"
 #include "sidecar/mqtt/password_check.h"
 
@@ -74,6 +75,7 @@ sq_clients_new(struct sq_holds *holds, struct sq_outbox *outbox)
 	of->cfg = holds->cfg;
 	of->holds = holds;
 	of->outbox = outbox;
+	of->user = &sq_client_hold_user;
 	sq_list_init(&of->all);
 	return of;
 }

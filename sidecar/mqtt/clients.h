@@ -11,6 +11,7 @@
 #include "sidecar/mqtt/output.h"
 #include "sidecar/outbox/outbox.h"
 
+struct sq_hold_user;
 struct sq_password_check;
 
 struct sq_clients {
@@ -20,6 +21,7 @@ struct sq_clients {
 	struct sq_outbox *outbox;
 	struct sq_declared *declared;        /* set once it is there; NULL: nothing is declared */
 	struct sq_password_check *passwords; /* NULL: they are not looked at */
+	const struct sq_hold_user *user;     /* a client as the user of its hold */
 	struct sq_list all;
 	size_t n;
 	struct sq_output_cache outputs;
