@@ -14,7 +14,7 @@
 enum {
 	PEERS_AGE_MS = 3000,   /* a lookup this young is not repeated */
 	PEERS_CALM_MS = 60000, /* a link that lived so long clears the drains */
-	PEERS_SHUN_MS = 30000, /* who asked to move is shunned for so long, */
+	PEERS_SHUN_MS = 30000, /* one that asked to move is shunned for so long, */
 	PEERS_SHUN = 3,        /* as if it had failed so often */
 };
 

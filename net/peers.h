@@ -1,8 +1,8 @@
 /* The brokers that a pool knows: the addresses behind the configured names, and
  * how each has behaved.
  *
- * Every address of a name is a broker of its own.  Knows no connections: the pool
- * says what became of a dial, and asks where to dial next. */
+ * Each address of a name is a broker of its own.  Knows no connections: the pool
+ * reports the outcome of each dial, and asks where to dial next.  One loop thread. */
 #ifndef SQ_NET_PEERS_H
 #define SQ_NET_PEERS_H
 
@@ -17,7 +17,7 @@
 
 struct sq_peers;
 
-/* Readable by the pool, written here only. */
+/* Read by the pool; written by peers.c only. */
 struct sq_peer {
 	struct sq_list node;
 	struct sq_addr addr;
@@ -25,7 +25,7 @@ struct sq_peer {
 	const char *host;      /* name or address as configured; lives as long as the list */
 	const char *authority; /* the same with its port */
 	unsigned failures;     /* in a row: dials, and links that were lost */
-	unsigned drains;       /* it asked to move so often in a row */
+	unsigned drains;       /* in a row: times that it asked to move */
 	uint64_t drained_ms;   /* when it last did; 0: never */
 	unsigned links;        /* up now */
 	bool claimed;          /* some seat of the pool has it */
@@ -48,19 +48,20 @@ void sq_peers_refresh(struct sq_peers *);
 /* Whether lookups are under way. */
 bool sq_peers_busy(const struct sq_peers *);
 
-/* Gives 'from' (or NULL) back and claims the most promising broker that nobody
- * has claimed, 'from' included: the one with the fewest failures in a row, a wish
- * to drain counting as some, and by lot among equals.  NULL: none. */
+/* Gives 'from' (or NULL) back and claims the most promising of the unclaimed brokers,
+ * 'from' included: the one with the fewest failures in a row, a wish to drain counting
+ * as some, and by lot among equals.  NULL: there is none. */
 struct sq_peer *sq_peers_claim(struct sq_peers *, struct sq_peer *from);
-/* Whether claiming anew could find a better one than 'p'. */
+/* Whether a claim anew could find a better one than 'p'. */
 bool sq_peers_better(const struct sq_peers *, const struct sq_peer *p);
 
 void sq_peer_ref(struct sq_peer *);
 void sq_peer_unref(struct sq_peer *);
-/* What became of it.  failed() returns true when 'why' is news. */
+/* A dial failed; true: 'why' is another reason than the last one. */
 bool sq_peer_failed(struct sq_peer *, const char *why);
+/* A link is up. */
 void sq_peer_up(struct sq_peer *);
-/* A link that was up is gone; 'lost': not by our wish. */
+/* A link that was up is gone; 'lost': not as the pool wished. */
 void sq_peer_down(struct sq_peer *, const char *why, bool lost);
 /* It asked to move, after its link was up for 'age_ms'. */
 void sq_peer_drains(struct sq_peer *, uint64_t age_ms);

@@ -6,10 +6,10 @@
  *           member until it ends, while a new member takes the place.
  *
  * Order within a loop turn: sockets and timers; the sessions' prepare watcher
- * (priority +1), which turns what came into requests; the pool's (priority -1),
+ * (priority +1), which makes requests; the pool's (priority -1),
  * which writes each link once.  A link that has ended is reaped by a timer of
  * zero, so that nothing is freed inside a callback and the turn that follows
- * flushes what its owner does about it. */
+ * flushes the requests that its owner makes then. */
 #include "net/pool.h"
 
 #include <assert.h>
@@ -135,7 +135,7 @@ member_down(struct member *m)
 		sq_net_count(counts, SQ_NET_LINKS, -1);
 		sq_net_count(counts, SQ_NET_LINKS_LOST, 1);
 		p->events.down(p->owner, m->uplink);
-		sq_uplink_finish(m->uplink); /* what was sent meanwhile */
+		sq_uplink_finish(m->uplink); /* requests that were sent meanwhile */
 	}
 	if (m->draining) {
 		member_free(m);

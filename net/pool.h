@@ -6,7 +6,7 @@
  *         ├─▶ seat ─▶ peer                 brokers_max of them; each claims one broker
  *         ├─▶ member ─┬─▶ reconnect        links_per_broker for each seat
  *         │           └─▶ uplink ─▶ h2 ─▶ conn     h2/uplink.h, h2/h2.h, conn/conn.h
- *         └─▶ trust, pair, token           the authorities that count, and what is shown to them
+ *         └─▶ trust, pair, token           whom the pool trusts, and its credentials
  *
  * An arrow is ownership, and calls go along it; the other way go the events that are given at
  * creation.  A member owns its link and frees it from the loop once the link has ended; users
@@ -46,16 +46,16 @@ struct sq_pool_events {
 	struct sq_uplink_frames frames;
 };
 
-/* What it points to must outlive the pool. */
+/* Texts and tables that it points to outlive the pool. */
 struct sq_pool_cfg {
 	const struct sq_strings *brokers; /* host:port, [v6]:port */
 	unsigned links_per_broker;        /* 1 or 2 */
 	unsigned brokers_max;             /* how many of them at a time */
 	bool tls;                         /* false: clear text with prior knowledge */
-	const char *ca_file;              /* whom to trust: this file, or ... */
+	const char *ca_file;              /* authorities: this file, or ... */
 	const char *ca;                   /* ... this text (PEM); neither: the system's */
 	const char *cert_file, *key_file; /* of its own, with 'tls'; NULL or empty: none */
-	const char *state_dir;            /* what brokers sent of trust is kept there; NULL: not */
+	const char *state_dir;            /* keeps the bundle that brokers send; NULL: nowhere */
 	const char *server_name;          /* NULL: the host's name */
 	const char *token_file;           /* NULL or empty: none; read again when it changes */
 	uint64_t backoff_min_ms, backoff_max_ms, dial_timeout_ms;
@@ -73,7 +73,7 @@ void sq_pool_free(struct sq_pool **pp);
 
 /* An open link that is not draining, the less busy of two drawn at random; NULL: none. */
 struct sq_uplink *sq_pool_pick(struct sq_pool *);
-/* Sets the metrics of what changes with time alone. */
+/* Sets the gauges that change with time alone. */
 void sq_pool_set_metrics(const struct sq_pool *);
 /* Whether any link is open.  Where links are missing, fills 'why' with a line that counts them
  * and one per broker that is not reachable. */

@@ -78,7 +78,7 @@ trust_take(struct sq_trust *t, const char *source, struct sq_bytes pem, struct s
 	return true;
 }
 
-/* Goes on with what a sidecar before this one has kept. */
+/* Goes on with the bundle that a process before this one has kept. */
 static void
 trust_take_kept(struct sq_trust *t)
 {

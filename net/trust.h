@@ -22,14 +22,14 @@
 
 struct sq_trust;
 
-/* What it points to outlives the trust. */
+/* Texts that it points to outlive the trust. */
 struct sq_trust_cfg {
 	const char *ca_file; /* PEM file, read again when it changes; or ... */
 	const char *ca;      /* ... PEM text; neither (NULL or empty): the system's */
 	const char *dir;     /* where the bundle is kept; NULL or empty: nowhere */
 };
 
-/* NULL with a line in 'err' when the configuration names nobody to trust.  A kept bundle
+/* NULL with a line in 'err' when the configuration names no authority that can be read.  A kept bundle
  * that can't be used is logged and left out. */
 struct sq_trust *sq_trust_new(const struct sq_trust_cfg *, struct sq_buf *err);
 void sq_trust_free(struct sq_trust **);

@@ -46,7 +46,7 @@ sq_trust_kept_write(const char *dir, uint64_t base, struct sq_bytes bundle, stru
 
 	sq_buf_printf(&text, KEPT_FORMAT, base);
 	sq_buf_append(&text, bundle.p, bundle.len);
-	/* No sync: what is lost with the machine is lost with its pods. */
+	/* No sync: a machine that is lost takes its pods with it. */
 	rc = sq_file_replace(dir, KEPT_NAME, sq_buf_data(&text), sq_buf_len(&text), false);
 	if (rc != SQ_OK)
 		sq_buf_printf(why, "%s/" KEPT_NAME ": can't be written: %s", dir, strerror(errno));

@@ -58,7 +58,7 @@ struct sq_conn {
  * and its flush. */
 static unsigned char conn_in[CONN_READ], conn_plain[CONN_READ];
 static struct {
-	struct sq_conn *user; /* who has put something and not flushed yet */
+	struct sq_conn *user; /* it has put something and not flushed yet */
 	unsigned char gather[CONN_GATHER];
 	size_t gathered;
 	struct iovec iov[CONN_IOV]; /* in the clear */
@@ -112,7 +112,7 @@ conn_close(struct sq_conn *c)
 	c->events->closed(c->owner);
 }
 
-/* Writes 'n' pieces; what the socket refuses goes to the backlog. */
+/* Writes 'n' pieces; bytes that the socket refuses go to the backlog. */
 static void
 conn_writev(struct sq_conn *c, struct iovec *iov, int n)
 {
@@ -377,7 +377,7 @@ conn_opened(struct sq_conn *c)
 	c->events->open(c->owner);
 }
 
-/* Goes on with the handshake; what the peer must see leaves in one write. */
+/* Goes on with the handshake; its records leave in one write. */
 static void
 conn_handshake(struct sq_conn *c)
 {
@@ -402,7 +402,7 @@ conn_handshake(struct sq_conn *c)
 	conn_opened(c);
 }
 
-/* Hands out all that OpenSSL can make of what one read brought. */
+/* Hands out all that OpenSSL can decrypt of the bytes of one read. */
 static void
 conn_decrypt(struct sq_conn *c)
 {

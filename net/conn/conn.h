@@ -1,9 +1,9 @@
 /* One byte stream to a broker: TCP, or TLS 1.3 over it.
  *
- * Sits below the uplink; knows no HTTP/2.  It reads once per readiness event
- * and writes once per sq_conn_flush(), whatever was put before.  The memory in
- * between is shared by all connections of the process (one loop thread), so an
- * idle connection keeps none; only what a full socket refused is kept. */
+ * Knows no HTTP/2.  It reads once per readiness event and writes once per
+ * sq_conn_flush().  The buffers in between are shared by all connections of the
+ * process, which therefore live on one thread; an idle connection keeps none, and
+ * a busy one only the bytes that a full socket has refused. */
 #ifndef SQ_NET_CONN_CONN_H
 #define SQ_NET_CONN_CONN_H
 
@@ -23,7 +23,7 @@ struct sq_conn_cfg {
 	const struct sockaddr *addr; /* used during the call only */
 	socklen_t addr_len;
 	SSL_CTX *tls;               /* NULL: in the clear */
-	const struct sq_pair *pair; /* what it shows of its own, with 'tls'; NULL: nothing */
+	const struct sq_pair *pair; /* certificate that it shows, with 'tls'; NULL: none */
 	const char *server;         /* name or address that the certificate must carry */
 };
 
@@ -33,18 +33,18 @@ struct sq_conn_events {
 	void (*open)(void *owner);
 	/* Bytes, valid during the call. */
 	void (*data)(void *owner, const unsigned char *p, size_t len);
-	/* What a full socket had refused has left: put more. */
+	/* The bytes that a full socket had refused have left: put more. */
 	void (*drained)(void *owner);
 	/* Ended, by the peer or an error; sq_conn_error() says why.  Nothing follows. */
 	void (*closed)(void *owner);
 };
 
-/* Starts to connect.  Never fails: what goes wrong comes as closed(). */
+/* Starts to connect.  Never fails: an error comes as closed(), from the loop. */
 struct sq_conn *sq_conn_new(const struct sq_conn_cfg *, const struct sq_conn_events *, void *owner);
 /* Closes without a word to the owner, and frees. */
 void sq_conn_free(struct sq_conn **);
 
-/* Adds bytes to what the next sq_conn_flush() writes.  They are copied. */
+/* Adds bytes for the next sq_conn_flush() to write.  They are copied. */
 void sq_conn_put(struct sq_conn *, const void *p, size_t len);
 /* The same for bytes that stay where they are until sq_conn_flush() returns;
  * large ones are not copied. */
@@ -52,7 +52,7 @@ void sq_conn_put_ref(struct sq_conn *, const void *p, size_t len);
 /* Writes.  Every put must be followed by a flush of the same connection before
  * another one is put to.  SQ_EIO: the connection is dead, sq_conn_error() says why. */
 int sq_conn_flush(struct sq_conn *) SQ_MUST_CHECK;
-/* The socket is full: what is put now is kept until drained(), so put no more. */
+/* The socket is full: bytes that are put now are kept until drained(), so put no more. */
 bool sq_conn_blocked(const struct sq_conn *);
 /* Why it ended, for people; never NULL. */
 const char *sq_conn_error(const struct sq_conn *);

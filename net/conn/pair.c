@@ -14,7 +14,7 @@ enum { PAIR_PATIENCE_MS = 10000 }; /* for one that doesn't match yet */
 
 struct sq_pair {
 	const char *cert_file, *key_file;
-	struct sq_file_stamp cert, key; /* of what 'now' was made from */
+	struct sq_file_stamp cert, key; /* of the files that 'now' was made from */
 	SSL_CTX *now;                   /* holds them; nothing is dialled by it */
 	uint64_t bad_since_ms;          /* 0: the files are as 'now' */
 	bool said;                      /* that they can't be taken */
@@ -27,7 +27,7 @@ pair_load(struct sq_pair *p, struct sq_buf *err)
 	struct sq_file_stamp cert, key;
 	SSL_CTX *made;
 
-	/* Before the files are read: what is replaced meanwhile shows at the next look. */
+	/* Before the files are read: a replacement meanwhile shows at the next look. */
 	sq_file_stamp(p->cert_file, &cert);
 	sq_file_stamp(p->key_file, &key);
 	made = sq_tls_pair(p->cert_file, p->key_file, err);

@@ -13,11 +13,11 @@
 
 struct sq_pair;
 
-/* What the names point to outlives the pair.  NULL with a line in 'err'. */
+/* The names outlive the pair.  NULL with a line in 'err'. */
 struct sq_pair *sq_pair_open(const char *cert_file, const char *key_file, struct sq_buf *err);
 void sq_pair_free(struct sq_pair **);
-/* Looks whether the files have changed; before each dial.  What can't be taken is logged,
- * once, when it has lasted for a while. */
+/* Looks whether the files have changed; before each dial.  Files that can't be taken are
+ * logged, once, when that has lasted for a while. */
 void sq_pair_refresh(struct sq_pair *);
 /* When its certificate ends, in seconds since 1970; 0: it can't be told. */
 int64_t sq_pair_end(const struct sq_pair *);

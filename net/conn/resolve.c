@@ -98,7 +98,7 @@ sq_addr_numeric(const char *host, uint16_t port, struct sq_addr *out)
 	return SQ_EINVAL;
 }
 
-/* 'out' from what c-ares found; false for a family that we can't dial. */
+/* Fills 'out' from an address of c-ares; false for a family that can't be dialled. */
 static bool
 resolve_addr(const struct ares_addrinfo_node *node, struct sq_addr *out)
 {
@@ -207,7 +207,7 @@ resolver_watch(void *arg, ares_socket_t fd, int readable, int writable)
 	ev_io_start(r->loop, &s->io);
 }
 
-/* May run inside ares_getaddrinfo(), so that it only keeps what came. */
+/* May run inside ares_getaddrinfo(), so it only keeps the addresses. */
 static void
 resolver_answer(void *arg, int status, int timeouts, struct ares_addrinfo *res)
 {

@@ -13,7 +13,7 @@ enum { TOKEN_FILE_MAX = SQ_TOKEN_MAX + 64 }; /* bytes, with white space around t
 
 struct sq_token {
 	char *file;                 /* NULL: none */
-	struct sq_file_stamp stamp; /* of what 'header' was made from */
+	struct sq_file_stamp stamp; /* of the file that 'header' was made from */
 	struct sq_block *header;
 };
 

@@ -1,5 +1,5 @@
-/* The bearer token that opens the broker: read from a file that somebody else
- * renews (a projected ServiceAccount token), never logged. */
+/* The bearer token that opens the broker: read from a file that others renew (a projected
+ * ServiceAccount token), never logged. */
 #ifndef SQ_NET_TOKEN_H
 #define SQ_NET_TOKEN_H
 
@@ -23,7 +23,7 @@ void sq_token_free(struct sq_token **);
 int sq_token_refresh(struct sq_token *, struct sq_buf *err) SQ_MUST_CHECK;
 /* "Bearer ..." as the header has it, or NULL; one more reference goes to the caller. */
 struct sq_block *sq_token_header(const struct sq_token *);
-/* Gives such a reference back, in place of sq_block_unref(): the last one wipes the token. */
+/* Gives the reference back, in place of sq_block_unref(): the last one wipes the token. */
 void sq_token_release(struct sq_block **header);
 
 #endif

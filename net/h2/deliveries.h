@@ -1,8 +1,8 @@
 /* The deliveries response as a sequence of frames (docs/link.md, "Deliveries"),
  * from bytes that arrive in any split.
  *
- * Pure.  A frame that lies whole in what came is handed out where it lies; one
- * that is spread over several pieces is put together once, in a block of its
+ * Pure.  A frame that lies whole in the bytes of one call is handed out where it lies;
+ * one that is spread over several calls is put together once, in a block of its
  * own.  A zeroed struct is a reader at the start of a frame. */
 #ifndef SQ_NET_H2_DELIVERIES_H
 #define SQ_NET_H2_DELIVERIES_H

@@ -35,7 +35,7 @@ struct h2_stream {
 	struct sq_list node; /* of 'live' or 'spare' */
 	int32_t id;
 	struct sq_request *req;
-	struct sq_block *auth;       /* what the headers point to */
+	struct sq_block *auth;       /* the headers point to it */
 	size_t total, offered, sent; /* bytes of the body */
 	struct sq_answer answer;
 	struct sq_buf body;
@@ -214,9 +214,9 @@ h2_ask_deliveries(struct sq_h2 *h)
 	return h->deliveries_id < 0 ? h->deliveries_id : 0;
 }
 
-/* --- what nghttp2 calls --- */
+/* --- called by nghttp2 --- */
 
-/* The answer that a frame of 'id' belongs to; NULL when nobody waits for it. */
+/* The answer that a frame of 'id' belongs to; NULL: none is awaited. */
 static struct sq_answer *
 h2_answer(struct sq_h2 *h, int32_t id)
 {
@@ -346,7 +346,7 @@ h2_on_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
 	return 0;
 }
 
-/* nghttp2's own words on what is wrong with the peer. */
+/* nghttp2's own words on the peer's mistake. */
 static int
 h2_on_error(nghttp2_session *session, int code, const char *msg, size_t len, void *arg)
 {

@@ -16,10 +16,10 @@
 #include "net/h2/request.h"
 
 struct sq_h2;
-/* What all connections of a pool share: nghttp2's callbacks and options. */
+/* nghttp2's callbacks and options, shared by all connections of a pool. */
 struct sq_h2_env;
 
-/* What it points to outlives the connection. */
+/* All that it points to outlives the connection. */
 struct sq_h2_cfg {
 	const struct sq_h2_env *env;
 	struct sq_conn *conn; /* open */
@@ -75,8 +75,8 @@ unsigned sq_h2_flying(const struct sq_h2 *);
 bool sq_h2_over(const struct sq_h2 *);
 /* 2^30 requests, hours at full speed: the ids of streams are used up. */
 bool sq_h2_used_up(const struct sq_h2 *);
-/* What nghttp2 or the broker said about the peer's mistake; NULL: nothing.  A better reason
- * than the end that it led to. */
+/* The peer's mistake in the words of nghttp2 or the broker, a better reason than the end that
+ * followed; NULL: none. */
 const char *sq_h2_complaint(const struct sq_h2 *);
 
 #endif

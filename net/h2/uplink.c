@@ -158,7 +158,7 @@ uplink_submit(struct sq_uplink *l)
 	}
 }
 
-/* Nobody needs a link that drains once its last user and request are gone. */
+/* A link that drains is of no use once its last user and request are gone. */
 static bool
 uplink_spent(const struct sq_uplink *l)
 {
@@ -209,7 +209,7 @@ sq_uplink_ping(struct sq_uplink *l)
 	l->dirty = true;
 }
 
-/* --- deliveries: what h2 tells --- */
+/* --- events of h2 --- */
 
 static int
 uplink_on_frame(void *arg, const struct sq_frame *f, struct sq_block *block)

@@ -5,8 +5,8 @@
  *
  *   sq_uplink_send ─▶ queue ─(flush, at most SQ_LINK_STREAMS_MAX in flight)─▶ h2 ─▶ done()
  *
- * Nothing is written and nobody is called from inside the functions for its users: the flush at
- * the end of the turn does the first, the loop the second. */
+ * The functions for its users neither write nor call back: the flush at the end of the turn
+ * writes, and events come from the loop. */
 #ifndef SQ_NET_H2_UPLINK_H
 #define SQ_NET_H2_UPLINK_H
 
@@ -45,7 +45,7 @@ void sq_uplink_send(struct sq_uplink *, struct sq_request *);
 /* The broker broke the protocol: logs 'why' and drops the link. */
 void sq_uplink_fail(struct sq_uplink *, const char *why);
 
-/* What deliveries bring for sessions; called from the loop. */
+/* Frames of the deliveries for sessions; called from the loop. */
 struct sq_uplink_frames {
 	/* A deliver frame.  When 'block' is not NULL the image lies in it and may be
 	 * kept by a reference; else the image is valid during the call only. */
@@ -68,7 +68,7 @@ enum sq_credential {
 	SQ_CREDENTIAL_CERTIFICATE,
 };
 
-/* What all links of a pool share; outlives them. */
+/* Shared by all links of a pool; outlives them. */
 struct sq_uplink_env {
 	struct ev_loop *loop;
 	struct sq_h2_env *h2;
@@ -95,7 +95,7 @@ struct sq_uplink_events {
 struct sq_uplink_to {
 	const struct sq_addr *addr;
 	const char *authority;      /* as configured: "broker.sqmqos.svc:7443"; outlives the link */
-	const char *server;         /* what the certificate must name; used during the call */
+	const char *server;         /* name that the certificate must have; used during the call */
 	const char *name;           /* copied */
 	SSL_CTX *tls;               /* NULL: in the clear; used during the call */
 	const struct sq_pair *pair; /* NULL: none is shown; used during the call */
@@ -107,7 +107,7 @@ struct sq_uplink *sq_uplink_new(const struct sq_uplink_env *, const struct sq_up
 /* Frees without a word; requests that were not finished are dropped. */
 void sq_uplink_free(struct sq_uplink **);
 
-/* Writes what this loop turn has brought, in one go. */
+/* Writes the frames that this loop turn has made, in one go. */
 void sq_uplink_flush(struct sq_uplink *);
 /* Ends it, from our side; 'why' is copied. */
 void sq_uplink_end(struct sq_uplink *, const char *why);

@@ -36,7 +36,7 @@ struct disk_post {
 	struct sq_outbox_batch *batch;
 };
 
-/* --- what the store says --- */
+/* --- events of the store --- */
 
 static void
 disk_on_acked(void *owner, struct sq_outbox_port *port, const struct sq_lane_outcome *outcome)
@@ -74,7 +74,7 @@ disk_on_async(struct ev_loop *loop, ev_async *w, int events)
 
 /* --- life --- */
 
-/* The session that publishes what is on disk: the brokers keep it. */
+/* The session that forwards the messages: the brokers keep it. */
 static const struct sq_hold_user disk_hold_user;
 
 static void
@@ -235,7 +235,7 @@ disk_on_unlinked(void *user)
 	d->user->linked(d->owner, d, false);
 }
 
-/* The brokers keep it for another account: what is not finished goes on in another one. */
+/* The brokers keep it for another account: unfinished messages go on in another one. */
 static bool
 disk_renew(struct sq_outbox_disk *d)
 {

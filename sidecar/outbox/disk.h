@@ -1,9 +1,9 @@
-/* A disk outbox at work: the store in one directory (store.h), and the session
- * that forwards what is in it to a broker.
+/* A disk outbox at work: the store in one directory (store.h), and the hold that
+ * forwards its messages to a broker.
  *
  * There is the pod's own, which the apps' publishes go into, and, where many pods share a
- * place, one that another sidecar has left behind (folders.h).  Knows neither
- * bounds of memory nor who waits for room: that is its user's. */
+ * place, one that another sidecar has left behind (folders.h).  Bounds of
+ * memory, and clients that wait for room, are its user's.  One loop thread. */
 #ifndef SQ_SIDECAR_OUTBOX_DISK_H
 #define SQ_SIDECAR_OUTBOX_DISK_H
 
@@ -18,11 +18,11 @@ struct sq_holds;
 struct sq_outbox_disk;
 struct sq_hold;
 
-/* What the owner is told, from the loop; may not free the disk. */
+/* The owner; called from the loop, and may not free the disk. */
 struct sq_outbox_disk_user {
 	/* After each look at the store.  'room': there may be room that there was not. */
 	void (*turned)(void *owner, struct sq_outbox_disk *, bool room);
-	/* What a publisher has put in is synced. */
+	/* An entry of that publisher is synced. */
 	void (*acked)(void *owner, struct sq_outbox_port *, const struct sq_lane_outcome *);
 	/* Its session is attached, or not any more. */
 	void (*linked)(void *owner, struct sq_outbox_disk *, bool is);
@@ -40,13 +40,13 @@ int sq_outbox_disk_open(struct sq_outbox_disk **, struct sq_holds *, const char 
 void sq_outbox_disk_free(struct sq_outbox_disk **, bool remove);
 const char *sq_outbox_disk_dir(const struct sq_outbox_disk *);
 struct sq_outbox_store *sq_outbox_disk_store(const struct sq_outbox_disk *);
-/* Looks what the journal has done, and lets the session send. */
+/* Takes over the journal's news, and lets the session send. */
 void sq_outbox_disk_turn(struct sq_outbox_disk *);
 /* Nothing from that sequence on is sent until the bar is raised; UINT64_MAX: none. */
 void sq_outbox_disk_bar(struct sq_outbox_disk *, uint64_t seq);
 /* Its session leaves as soon as nothing waits; 'for_good': brokers forget it then. */
 void sq_outbox_disk_finish(struct sq_outbox_disk *, bool for_good);
-/* Its session leaves at once, and what waits stays on disk. */
+/* Its session leaves at once; messages that wait stay on disk. */
 void sq_outbox_disk_let_go(struct sq_outbox_disk *);
 /* Whether it has no session any more, and nothing on its way. */
 bool sq_outbox_disk_over(const struct sq_outbox_disk *);

@@ -79,7 +79,7 @@ void sq_outbox_entry_free(struct sq_outbox_entry *);
 
 /* The size of the entry at 'p', of which 'left' bytes are there; 0: malformed. */
 size_t sq_outbox_entry_size(const unsigned char *p, size_t left);
-/* The client id of an entry, and where what follows it starts; 0: malformed. */
+/* Fills in the client id of an entry and returns the offset behind it; 0: malformed. */
 size_t sq_outbox_entry_client(const unsigned char *p, size_t size, struct sq_bytes *client);
 /* The size that the entry of a message has. */
 size_t sq_outbox_entry_message_size(const char *client_id, const struct sq_lane_publish *);

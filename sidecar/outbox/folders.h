@@ -1,4 +1,4 @@
-/* Folders of disk outboxes in a place that many pods share, such as one
+/* Folders of disk outboxes in a place that many pods share, for example one
  * PersistentVolumeClaim of a Deployment:
  *
  *   <place>/<workload>/<pod>       a sidecar's own, locked while it lives
@@ -24,16 +24,16 @@ enum {
 struct sq_outbox_folders;
 
 /* 'place' must be there.  NULL with a line in 'err' when the workload's folder can't be made in
- * it, or it is the folder of one sidecar, whose messages nobody would find again. */
+ * it, or it is the folder of one sidecar, whose messages would not be found again. */
 struct sq_outbox_folders *sq_outbox_folders_open(
     const char *place, const char *workload, const char *pod, struct sq_buf *err);
 void sq_outbox_folders_close(struct sq_outbox_folders **);
 /* The path of the sidecar's own folder, the 'n'-th try from 0; valid until the next call. */
 const char *sq_outbox_folders_own(struct sq_outbox_folders *, unsigned n);
 /* Looks once: a folder that was left behind, or NULL; valid until the next call.  'own' is
- * passed over, and what sq_outbox_folders_refuse() has named. */
+ * passed over, and so are folders that were refused. */
 const char *sq_outbox_folders_left(struct sq_outbox_folders *, const char *own);
-/* The last one that was found is no use: it is not found again. */
+/* The last one that was found is of no use: it is passed over from now on. */
 void sq_outbox_folders_refuse(struct sq_outbox_folders *);
 
 #endif

@@ -1,5 +1,5 @@
-/* Packet ids of QoS 2 between PUBREC and PUBREL, by client: what a disk outbox has acknowledged
- * must not be taken a second time.  At most 4096 clients; then the one that was used longest ago
+/* Packet ids of QoS 2 between PUBREC and PUBREL, by client: a message that a disk outbox has
+ * acknowledged is not taken a second time.  At most 4096 clients; then the one that was used longest ago
  * is forgotten.
  *
  * Pure. */
@@ -31,7 +31,7 @@ void sq_outbox_held_forget(struct sq_outbox_held *, const char *client, size_t l
 bool sq_outbox_held_has(const struct sq_outbox_held *, const char *client_id, uint16_t id);
 /* As part of a state: u32 n clients, each bytes16 id, u32 n, n x u16 held id. */
 void sq_outbox_held_put(const struct sq_outbox_held *, struct sq_buf *);
-/* Takes the place of what was held.  SQ_EINVAL: malformed. */
+/* Takes the place of all that was held.  SQ_EINVAL: malformed. */
 int sq_outbox_held_get(struct sq_outbox_held *, struct sq_reader *) SQ_MUST_CHECK;
 
 #endif

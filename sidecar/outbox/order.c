@@ -1,4 +1,4 @@
-/* Places among what goes by the disk outbox; see order.h.
+/* Places among the messages in the disk outbox; see order.h.
  *
  * Both lists are in the order of their times, as the wait is the same for all: places
  * that wait by when they began to, bars by their sequence, which is that of their making. */
@@ -62,7 +62,7 @@ sq_outbox_place_init(struct sq_outbox_place *p)
 	sq_list_init(&p->bar);
 }
 
-/* --- a place's wait for what is in front of it --- */
+/* --- a place's wait for the entries in front of it --- */
 
 static void
 place_wait_no_more(struct sq_outbox_order *o, struct sq_outbox_place *p)
@@ -123,7 +123,7 @@ sq_outbox_order_entered(
 	if (seq <= line->last)
 		return;
 	line->last = seq;
-	/* The last ones: what is in front of them has its bar. */
+	/* The last ones: those in front of them have their bars. */
 	for (struct sq_list *at = line->places.prev; at != &line->places; at = at->prev) {
 		struct sq_outbox_place *p = SQ_CONTAINER_OF(at, struct sq_outbox_place, mine);
 

@@ -1,4 +1,4 @@
-/* The places that subscriptions have among what goes by the disk outbox.
+/* The places that subscriptions have among the messages in the disk outbox.
  *
  * The outbox sends the messages of all clients in one sequence, by its own session; a
  * client's SUBSCRIBE and UNSUBSCRIBE go by the client's session.  So that a connection
@@ -33,8 +33,8 @@ struct sq_outbox_line {
 	bool asks;             /* its session is attached: the clock runs */
 };
 
-/* The place of one request, a part of it.  What sq_outbox_place_init() made is nowhere:
- * it waits for nothing and bars nothing. */
+/* The place of one request, a part of it.  After sq_outbox_place_init() it is nowhere: it
+ * waits for nothing and bars nothing. */
 struct sq_outbox_place {
 	struct sq_list mine;  /* line->places */
 	struct sq_list asked; /* the order's, until it is ready */
@@ -42,11 +42,11 @@ struct sq_outbox_place {
 	struct sq_outbox_line *line;
 	uint64_t after, before; /* 0: none */
 	uint64_t ask_due_ms, bar_due_ms;
-	bool waits;  /* for what is in front of it */
+	bool waits;  /* for the entries in front of it */
 	bool passed; /* one of the two, and it was told */
 };
 
-/* What the owner is told; may not call the order from there. */
+/* The owner; may not call the order from there. */
 struct sq_outbox_order_user {
 	/* A place of the line need not wait any longer. */
 	void (*ready)(void *owner, struct sq_outbox_line *);
@@ -65,7 +65,7 @@ void sq_outbox_place_init(struct sq_outbox_place *);
 
 /* --- of a connection --- */
 
-/* The line's next request takes its place behind what the line has entered. */
+/* The line's next request takes its place behind the entries of the line so far. */
 void sq_outbox_order_place(
     struct sq_outbox_order *, struct sq_outbox_line *, struct sq_outbox_place *, uint64_t now_ms);
 /* The line's entry 'seq' is in the sequence; one that is known changes nothing. */
@@ -90,7 +90,7 @@ bool sq_outbox_order_waits(const struct sq_outbox_order *);
 void sq_outbox_order_sends(struct sq_outbox_order *, bool sends, uint64_t now_ms);
 /* The first entry that is not to be sent; UINT64_MAX: there is none. */
 uint64_t sq_outbox_order_bar(const struct sq_outbox_order *);
-/* What has waited for long enough passes. */
+/* Places that have waited for long enough pass. */
 void sq_outbox_order_tick(struct sq_outbox_order *, uint64_t now_ms);
 /* When that is due next; 0: never. */
 uint64_t sq_outbox_order_due(const struct sq_outbox_order *);

@@ -41,7 +41,7 @@ struct sq_outbox {
 
 static const char *const mode_names[] = {"memory", "disk"};
 
-/* Brings the metric of what waits up to date; holds add what they have in memory. */
+/* Brings the metric of waiting bytes up to date; holds add those in memory. */
 static void
 outbox_show(struct sq_outbox *o)
 {
@@ -55,7 +55,7 @@ outbox_show(struct sq_outbox *o)
 	o->shown = bytes;
 }
 
-/* --- disk: what the store says --- */
+/* --- disk: events of the store --- */
 
 static void
 outbox_on_refused(
@@ -151,7 +151,7 @@ outbox_open_own(struct sq_outbox *o, struct sq_buf *why)
 		o->folders = sq_outbox_folders_open(cfg->outbox_dir, cfg->workload, cfg->pod, why);
 	if (o->folders == NULL)
 		return SQ_EIO;
-	/* Another sidecar may be emptying what this pod left behind before. */
+	/* Another sidecar may be emptying a folder that this pod left behind before. */
 	for (unsigned i = 0; rc == SQ_EEXIST && i < SQ_OUTBOX_FOLDERS_OWN_MAX; i++) {
 		sq_buf_drain(why, sq_buf_len(why));
 		rc = sq_outbox_disk_open(&o->disk, o->holds, sq_outbox_folders_own(o->folders, i),
@@ -185,7 +185,7 @@ outbox_open(struct sq_outbox *o)
 	sq_budget_resume(&o->holds->budget);
 }
 
-/* --- disk: what others left behind --- */
+/* --- disk: folders that others left behind --- */
 
 /* Takes up a folder that a pod left behind, if there is one. */
 static void
@@ -212,7 +212,7 @@ outbox_take_up(struct sq_outbox *o)
 	sq_buf_fini(&why);
 }
 
-/* Goes on with what was left behind: removes it once it is empty, and looks for the next. */
+/* Goes on with a folder that was left behind: removes it once it is empty, and looks for the next. */
 static void
 outbox_sweep_left(struct sq_outbox *o)
 {
@@ -252,7 +252,7 @@ sq_outbox_free(struct sq_outbox **op)
 		return;
 	sq_outbox_places_free(&o->places);
 	sq_outbox_disk_free(&o->left, true);
-	sq_outbox_disk_free(&o->disk, o->folders != NULL); /* nobody comes back to it */
+	sq_outbox_disk_free(&o->disk, o->folders != NULL); /* no pod comes back to it */
 	sq_outbox_folders_close(&o->folders);
 	sq_buf_fini(&o->problem);
 	free(o);
@@ -312,7 +312,7 @@ sq_outbox_start(struct sq_outbox *o)
 	outbox_size(o);
 	if (o->mode != SQ_OUTBOX_DISK)
 		return;
-	o->holds->budget.drops_qos0 = true; /* it must not stop what the disk would take */
+	o->holds->budget.drops_qos0 = true; /* it must not stop messages that the disk would take */
 	o->look_ms = sq_holds_now(o->holds);
 	o->places = sq_outbox_places_new(o->holds);
 	outbox_open(o);

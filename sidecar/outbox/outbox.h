@@ -1,4 +1,4 @@
-/* The outbox: what the pod's apps have published and no broker has taken yet.
+/* The outbox: publishes of the pod's apps that no broker has taken yet.
  *
  * memory: publishes wait unacknowledged within one bound for the pod, shared so
  * that no client is shut out by another; at the bound a client is not read.
@@ -25,8 +25,7 @@ struct sq_outbox_writer;
 struct sq_outbox *sq_outbox_new(struct sq_holds *);
 /* Every request has been answered. */
 void sq_outbox_free(struct sq_outbox **);
-/* What the annotation says, at each reading; the first ones before the start
- * choose the mode. */
+/* The annotation, at each reading; before the start it chooses the mode. */
 void sq_outbox_annotated(struct sq_outbox *, const struct sq_outbox_annotation *);
 /* Opens the disk, if that is the mode; goes on trying where it can't. */
 void sq_outbox_start(struct sq_outbox *);
@@ -35,7 +34,7 @@ void sq_outbox_stop(struct sq_outbox *);
 /* Once a second. */
 void sq_outbox_sweep(struct sq_outbox *);
 /* False, with a line in 'why': the disk that was asked for can't be used just
- * now.  A full outbox is no such case. */
+ * now.  A full outbox can. */
 bool sq_outbox_ready(const struct sq_outbox *, struct sq_buf *why);
 
 /* --- from clients, which ask it before their hold --- */
@@ -43,7 +42,7 @@ bool sq_outbox_ready(const struct sq_outbox *, struct sq_buf *why);
 /* A client's way to the disk, which is to be the gate of its hold; the caller sets 'hold'.  NULL:
  * nothing goes by a disk. */
 struct sq_outbox_writer *sq_outbox_writer(struct sq_outbox *);
-/* Whether the message goes by the disk, if only as it is a second copy of what is there. */
+/* Whether the message goes by the disk, if only since its first copy is there. */
 bool sq_outbox_takes(const struct sq_outbox_writer *, const struct sq_lane_publish *);
 /* SQ_EAGAIN: not now; the user's writable() follows. */
 int sq_outbox_publish(struct sq_outbox_writer *, const struct sq_lane_publish *) SQ_MUST_CHECK;

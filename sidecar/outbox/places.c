@@ -64,7 +64,7 @@ places_arm(struct sq_outbox_places *p)
 	sq_loop_ring(p->holds->loop, &p->timer, due);
 }
 
-/* What the store knows of outcomes, where somebody waits for them. */
+/* Takes over outcomes from the store, where a place waits for them. */
 static void
 places_outcomes(struct sq_outbox_places *p)
 {
@@ -73,7 +73,7 @@ places_outcomes(struct sq_outbox_places *p)
 		    p->order, sq_outbox_store_outcomes(sq_outbox_disk_store(p->disk)));
 }
 
-/* What has changed shows: at the disk, and in the timer. */
+/* Tells the disk of a new bar, and sets the timer. */
 static void
 places_settle(struct sq_outbox_places *p)
 {
@@ -134,7 +134,7 @@ sq_outbox_places_take(
     struct sq_outbox_places *p, struct sq_outbox_writer *w, struct sq_outbox_place *place)
 {
 	sq_outbox_order_place(p->order, &w->line, place, sq_holds_now(p->holds));
-	places_outcomes(p); /* nobody may have asked for them yet */
+	places_outcomes(p); /* none may have been asked for yet */
 	places_arm(p);
 }
 
@@ -168,7 +168,7 @@ sq_outbox_places_sends(struct sq_outbox_places *p, bool is)
 	if (p == NULL)
 		return;
 	sq_outbox_order_sends(p->order, is, sq_holds_now(p->holds));
-	places_outcomes(p); /* an attach may tell of what a broker had taken */
+	places_outcomes(p); /* an attach may tell of messages that a broker had taken */
 	places_settle(p);
 }
 

@@ -1,4 +1,4 @@
-/* Between clients, whose subscriptions have places among what goes by the disk
+/* Between clients, whose subscriptions have places among the messages in the disk
  * outbox, and that outbox: order.h at work, with a timer, a counter and the store.
  *
  * Without a disk outbox, or with outbox.order-wait 0, there is none: the functions for the outbox
@@ -21,8 +21,8 @@ void sq_outbox_places_free(struct sq_outbox_places **);
 
 /* --- from a client's writer --- */
 
-/* A request to subscribe takes its place behind what the client has published by the disk; what
- * follows goes behind it. */
+/* A request to subscribe takes its place behind the messages of the client that are on disk;
+ * later ones go behind it. */
 void sq_outbox_places_take(
     struct sq_outbox_places *, struct sq_outbox_writer *, struct sq_outbox_place *);
 /* The request is answered, or will not be made. */

@@ -130,7 +130,7 @@ sq_outbox_send_load(struct sq_outbox_send *s, struct sq_outbox_entry *e)
 
 /* --- numbers --- */
 
-/* What is not finished gets numbers from 'number' on. */
+/* Unfinished entries get numbers from 'number' on. */
 static void
 numbers_give(struct sq_outbox_send *s, uint64_t number)
 {
@@ -179,7 +179,7 @@ sq_outbox_send_written(struct sq_outbox_send *s)
 }
 
 /* The broker had the numbers up to 'last'; their outcomes are lost with the run.
- * What it is known to have refused it did not take. */
+ * Entries that it is known to have refused it did not take. */
 static void
 numbers_taken(struct sq_outbox_send *s, uint64_t last, uint64_t next_seq)
 {

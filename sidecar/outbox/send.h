@@ -1,5 +1,5 @@
-/* The sender of a disk outbox: which entries wait for a broker, under which numbers they go, in
- * which batches, and what became of them.
+/* The sender of a disk outbox: which entries wait for a broker, under which numbers and in which
+ * batches they go, and their outcomes.
  *
  *   load ─▶ ahead: waits ─(take)─▶ flies ─(answered)─▶ done ─▶ finished, once at the head
  *                    ▲               │
@@ -29,7 +29,7 @@ struct sq_outbox_batch {
 typedef void sq_outbox_refused_fn(
     void *owner, const char *client_id, uint8_t reason, const struct sq_note *note, bool for_good);
 
-/* What entries have been sent under. */
+/* The numbers of entries on the link. */
 struct sq_outbox_numbers {
 	uint64_t run, incarnation;
 	uint64_t next;    /* for the next entry that is loaded */
@@ -48,7 +48,7 @@ struct sq_outbox_send {
 	/* Entries in order; those at the head are not finished. */
 	struct sq_list ahead;
 	size_t ahead_bytes;
-	uint64_t loaded_seq, loaded_bytes; /* of what went into 'ahead', and what came before */
+	uint64_t loaded_seq, loaded_bytes; /* the last one of 'ahead', or before it */
 	struct sq_outbox_skips skips;      /* finished, and not loaded yet */
 	/* Up to it each had an outcome, when that was asked last; NULL: none that is there. */
 	struct sq_outbox_entry *outcome;

@@ -1,4 +1,4 @@
-/* The state of a disk outbox as it is written down: what is finished, numbers, and held ids.
+/* The state of a disk outbox in its journal: finished entries, numbers, and held ids.
  *
  *   u64 finished up to (sequence), u64 bytes of those, u64 lowest record needed, u64 next
  *   sequence, u64 bytes appended, u64 run, u64 incarnation, u64 number of the first unfinished
@@ -37,7 +37,7 @@ void sq_outbox_skips_fini(struct sq_outbox_skips *);
 struct sq_outbox_state {
 	uint64_t done_seq, done_bytes; /* all up to there is finished */
 	uint64_t low;                  /* the lowest record that is needed */
-	uint64_t next_seq, tail_bytes; /* of what was appended */
+	uint64_t next_seq, tail_bytes; /* of the entries that were appended */
 	uint64_t run, incarnation;
 	uint64_t first_number;        /* of the first entry that is not finished */
 	struct sq_outbox_skips skips; /* finished behind it */

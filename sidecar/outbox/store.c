@@ -1,5 +1,5 @@
-/* A disk outbox's store at work: the app's side, what the journal has done, reading ahead, and
- * what the sender wants written; see store.h. */
+/* A disk outbox's store at work: the app's side, the journal's news, reading ahead, and the
+ * states that the sender asks for; see store.h. */
 #include "sidecar/outbox/store.h"
 
 #include <assert.h>
@@ -179,7 +179,7 @@ sq_outbox_port_close(struct sq_outbox_port *port)
 	}
 }
 
-/* --- what the journal has done --- */
+/* --- the journal's news --- */
 
 static void
 entry_ack(struct sq_outbox_store *st, struct sq_outbox_entry *e)
@@ -289,7 +289,7 @@ store_read_ahead(struct sq_outbox_store *st)
 	}
 }
 
-/* Takes over what the journal's thread says. */
+/* Takes over the news of the journal's thread. */
 static void
 store_news(struct sq_outbox_store *st, struct sq_list *synced)
 {

@@ -36,7 +36,7 @@
 
 struct sq_outbox_store;
 
-/* What a publisher's acknowledgements go to.  Starts with 'pending' empty. */
+/* A publisher, for its acknowledgements.  Starts with 'pending' empty. */
 struct sq_outbox_port {
 	struct sq_list pending; /* its entries that are not synced */
 	uint64_t last;          /* sequence of its last message; 0: it has none */
@@ -46,19 +46,19 @@ struct sq_outbox_port {
 struct sq_outbox_store_cfg {
 	const char *dir; /* made where it is missing; locked */
 	uint64_t size;   /* bytes of entries that are not finished */
-	/* On the journal's thread: call sq_outbox_store_turn() soon. */
+	/* Call sq_outbox_store_turn() soon.  Thread: the journal's.  Locks: none. */
 	void (*wake)(void *owner);
-	/* From sq_outbox_store_turn(): what it says is synced. */
+	/* From sq_outbox_store_turn(): an entry of the port is synced. */
 	void (*acked)(void *owner, struct sq_outbox_port *, const struct sq_lane_outcome *);
 	sq_outbox_refused_fn *refused;
 	void *owner;
 };
 
-/* SQ_EEXIST: another process has the directory.  SQ_EINVAL: what is there does
+/* SQ_EEXIST: another process has the directory.  SQ_EINVAL: its content does
  * not verify.  SQ_EIO.  A line in 'err'. */
 int sq_outbox_store_open(struct sq_outbox_store **, const struct sq_outbox_store_cfg *,
     struct sq_buf *err) SQ_MUST_CHECK;
-/* Syncs what was appended, unless the disk stalls.  No batch may be out. */
+/* Syncs the entries that were appended, unless the disk stalls.  No batch may be out. */
 void sq_outbox_store_close(struct sq_outbox_store **);
 
 /* No client will go on with its ids: none is held any more, though that is not written down. */
@@ -81,13 +81,13 @@ int sq_outbox_store_release(struct sq_outbox_store *, struct sq_outbox_port *,
 bool sq_outbox_store_holds(const struct sq_outbox_store *, const char *client_id, uint16_t id);
 /* The client's session has ended: none of its ids is held. */
 void sq_outbox_store_forget(struct sq_outbox_store *, const char *client_id);
-/* Nobody waits for acknowledgements any more. */
+/* Its entries are acknowledged no more. */
 void sq_outbox_port_close(struct sq_outbox_port *);
 
-/* Acknowledges what was synced, reads ahead, releases what is finished.  True:
+/* Acknowledges synced entries, reads ahead, and releases finished ones.  True:
  * there may be room, or something to send, that there was not. */
 bool sq_outbox_store_turn(struct sq_outbox_store *);
-/* Once a second: writes down what was finished when nothing else does. */
+/* Once a second: writes the state down when nothing else does. */
 void sq_outbox_store_rest(struct sq_outbox_store *);
 
 /* --- towards the broker --- */
@@ -107,7 +107,7 @@ int sq_outbox_store_answered(struct sq_outbox_store *, struct sq_outbox_batch **
 /* No answer, or one that says: again. */
 void sq_outbox_store_failed(struct sq_outbox_store *, struct sq_outbox_batch **);
 /* The session is not ours to have: from now on it is another one, which has no numbers yet.
- * What is not finished is sent again there, what a broker took of it a second time.  SQ_EIO
+ * Unfinished messages are sent again there, even those that a broker took.  SQ_EIO
  * with a line in 'err': it is the same still. */
 int sq_outbox_store_renew(struct sq_outbox_store *, struct sq_buf *err) SQ_MUST_CHECK;
 /* 409 run: attach again. */
@@ -115,9 +115,9 @@ void sq_outbox_store_run_lost(struct sq_outbox_store *, struct sq_outbox_batch *
 /* 413: the message is dropped; attach again. */
 void sq_outbox_store_too_big(struct sq_outbox_store *, struct sq_outbox_batch **);
 
-/* --- what it is like --- */
+/* --- its figures --- */
 
-/* What names its session at the brokers. */
+/* The number in the name of its session at the brokers. */
 uint64_t sq_outbox_store_id(const struct sq_outbox_store *);
 uint64_t sq_outbox_store_incarnation(const struct sq_outbox_store *); /* 0: none */
 /* The number of the last entry with an outcome, for Detach. */

@@ -1,4 +1,4 @@
-/* Life of a disk outbox: its ids, its journal, what that is replayed to, and its end; see
+/* Life of a disk outbox: its ids, its journal and the replay of that, and its end; see
  * store.h. */
 #include "sidecar/outbox/store.h"
 
@@ -16,7 +16,7 @@ enum {
 	SEGMENT_MIN = 1 << 20,
 	SEGMENT_MAX = 16 << 20,
 	SEGMENTS = 16,      /* that the size is cut into */
-	SEGMENTS_SPARE = 4, /* for states, and what is released late */
+	SEGMENTS_SPARE = 4, /* for states, and entries that are released late */
 };
 
 /* The file with the id of its session. */

@@ -19,7 +19,7 @@ struct store_news {
 	struct sq_buf stall;   /* why; empty: it goes on */
 };
 
-/* What was appended, as totals, and what of it is not synced. */
+/* The entries that were appended: totals, and those that are not synced. */
 struct store_tail {
 	uint64_t next_seq, bytes;
 	struct sq_list appended; /* struct sq_outbox_entry, not synced */
@@ -49,11 +49,11 @@ struct sq_outbox_store {
 	int lock;
 	uint64_t id;          /* of the journal */
 	uint64_t session_id;  /* of the session at the brokers */
-	uint64_t opened_size; /* what the journal has room for */
+	uint64_t opened_size; /* the journal has room for that */
 	struct store_news news;
 	struct sq_buf stalled; /* as of the last turn, NUL-terminated */
 	struct store_tail tail;
-	bool refused; /* somebody waits for room */
+	bool refused; /* a publisher waits for room */
 	struct store_behind behind;
 	struct sq_outbox_send send;
 	struct store_written written;

@@ -1,5 +1,5 @@
-/* A client's way into the disk outbox: what it publishes there, and the gate that keeps its
- * subscriptions in their place among that. */
+/* A client's way into the disk outbox: its publishes there, and the gate that keeps its
+ * subscriptions in their place among them. */
 #ifndef SQ_SIDECAR_OUTBOX_WRITER_H
 #define SQ_SIDECAR_OUTBOX_WRITER_H
 
