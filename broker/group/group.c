@@ -8,6 +8,7 @@
 #include "broker/engine/record.h"
 #include "broker/shard/system_txn.h"
 #include "broker/group/group_declare.h"
+#include "broker/group/group_queue.h"
 #include "broker/group/group_store.h"
 #include "broker/shard/pace.h"
 #include "broker/shard/sys_counts.h"
@@ -37,25 +38,6 @@ sq_groups_new(void)
 	return gs;
 }
 
-/* Gives the queue to its ending.  Without one the broker ends, and what is stored of the
- * queue stays. */
-static void
-group_end_queue(struct sq_group *g)
-{
-	const struct sq_engine_ops *ops = g->sink.engine->ops;
-
-	if (g->ending != NULL) {
-		g->sink.source = NULL;
-		sq_ending_release(&g->ending);
-		return;
-	}
-	if (g->stored)
-		ops->queue.close(g->sink.queue);
-	else
-		ops->queue.delete(NULL, g->sink.queue);
-	sq_source_free(&g->sink.source, g->owner);
-}
-
 static struct sq_group *
 group_find_locked(struct sq_broker *b, const char *name, uint64_t hash)
 {
@@ -78,68 +60,6 @@ group_find(struct sq_broker *b, const char *name)
 	g = group_find_locked(b, name, sq_hash(name, strlen(name)));
 	pthread_mutex_unlock(&b->groups->lock);
 	return g;
-}
-
-/* What the queue is to be, without a name. */
-static struct sq_queue_cfg
-group_queue_cfg(const struct sq_group *g)
-{
-	const struct sq_broker *b = g->broker;
-	enum sq_overflow overflow = g->cfg.overflow;
-
-	if (overflow == SQ_OVERFLOW_DEFAULT)
-		overflow = g->durable || g->stored ? SQ_OVERFLOW_REJECT_PUBLISH
-						   : SQ_OVERFLOW_DROP_NEW;
-	return (struct sq_queue_cfg){
-	    .account = g->stored ? sq_tenant_account(g->tenant) : NULL,
-	    .memory = sq_tenant_account(g->tenant),
-	    .owner = g->owner,
-	    .max_msgs = g->cfg.max_length > 0 && g->cfg.max_length < b->cfg.queue_max_msgs
-		? g->cfg.max_length
-		: b->cfg.queue_max_msgs,
-	    .max_bytes = b->cfg.queue_max_bytes,
-	    .overflow = overflow,
-	    .yields = g->cfg.overflow == SQ_OVERFLOW_DEFAULT ? SQ_YIELD_LONELY : SQ_YIELD_NEVER,
-	    .max_attempts = g->cfg.max_attempts,
-	    .durable = g->stored,
-	    .dead = b->burial->item,
-	    .arg = g->sink.source,
-	    .dropped = sq_sys_counts_dropped(b->sys_counts, g->tenant),
-	};
-}
-
-/* Opens the queue; a new one is made by 'txn'. */
-static void
-group_open(struct sq_group *g, struct sq_txn *txn)
-{
-	struct sq_engine *e = g->broker->engine;
-	struct sq_queue_cfg q = group_queue_cfg(g);
-	char *name = sq_record_queue_name(g->name, g->id);
-
-	q.name = name;
-	g->sink.queue = e->ops->queue.open(e, txn, &q);
-	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
-	if (g->awaited)
-		e->ops->queue.attend(g->sink.queue, 1);
-	sq_watch_add(g->broker->watch, &g->sink, true);
-	free(name);
-}
-
-void
-sq_group_set_limits(struct sq_group *g)
-{
-	struct sq_queue_cfg q = group_queue_cfg(g);
-
-	g->broker->engine->ops->queue.limits(g->sink.queue, &q);
-	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
-}
-
-uint32_t
-sq_group_expiry_s(const struct sq_broker *b, uint32_t wanted_s)
-{
-	uint32_t s = wanted_s != 0 ? wanted_s : b->cfg.queue_expiry_s;
-
-	return s < b->cfg.queue_expiry_max_s ? s : b->cfg.queue_expiry_max_s;
 }
 
 /* A group that nobody finds, without its queue; one reference. */
@@ -181,7 +101,7 @@ sq_group_unref(struct sq_group **gp)
 	if (g == NULL || atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	assert(!g->listed);
-	group_end_queue(g);
+	sq_group_end_queue(g);
 	sq_group_options_fini(&g->options);
 	sq_count(g->broker, SQ_M_GROUPS, -1);
 	group_free(g);
@@ -267,7 +187,7 @@ sq_group_join(struct sq_broker *b, const struct sq_group_cfg *cfg, struct sq_txn
 		    (cfg->durable || cfg->share);
 
 		g = sq_group_make(b, cfg, sq_broker_id(b), stored);
-		group_open(g, stored ? txn : NULL);
+		sq_group_open(g, stored ? txn : NULL);
 	}
 	if (g->n_subs++ == 0)
 		sq_group_store(g, txn);
@@ -356,7 +276,7 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 	cfg.tenant = g->tenant;
 	cfg.durable = true;
 	fresh = sq_group_make(b, &cfg, sq_broker_id(b), b->engine->ops->durable);
-	group_open(fresh, fresh->stored ? txn : NULL);
+	sq_group_open(fresh, fresh->stored ? txn : NULL);
 	sq_group_options_set(&fresh->options, &g->options.now, g->options.since_ms,
 	    sq_bytes_of(g->options.pod), now_ms);
 	SQ_LIST_FOR_EACH(gb, &g->bound.list, struct sq_group_binding, node)
@@ -644,7 +564,7 @@ sq_groups_open(struct sq_broker *b)
 		struct sq_group *g = SQ_CONTAINER_OF(at, struct sq_group, node);
 
 		if (g->sink.queue == NULL)
-			group_open(g, NULL);
+			sq_group_open(g, NULL);
 	}
 }
 

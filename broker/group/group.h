@@ -103,10 +103,6 @@ struct sq_group *sq_group_new_pinned(struct sq_broker *, struct sq_tenant *, uin
  * stays.  Nulls the pointer. */
 void sq_group_free_pinned(struct sq_group **, struct sq_txn *txn);
 
-/* How long a durable group is kept without subscriptions that asks for 'wanted_s'
- * (0: for nothing), in seconds. */
-uint32_t sq_group_expiry_s(const struct sq_broker *, uint32_t wanted_s);
-
 /* All under the write lock of the tenant's space.  Records go into 'txn'; NULL: the store stays as
  * it is. */
 
@@ -146,10 +142,7 @@ bool sq_groups_expire(struct sq_broker *, uint64_t now_ms);
 /* At the end of the broker: removes all; what is stored of them stays. */
 void sq_groups_clear(struct sq_broker *);
 
-/* Gives the queue the limits in force. */
-void sq_group_set_limits(struct sq_group *);
-
-/* Start (group_store.h): a group in the table, without its queue, and a binding of it that
+/* Start (group_load.h): a group in the table, without its queue, and a binding of it that
  * nobody wants yet. */
 struct sq_group *
 sq_group_make(struct sq_broker *, const struct sq_group_cfg *, uint64_t id, bool stored);

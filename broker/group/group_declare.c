@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "broker/shard/source.h"
+#include "broker/group/group_queue.h"
 #include "broker/group/group_store.h"
 #include "core/log.h"
 

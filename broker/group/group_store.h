@@ -16,8 +16,7 @@ void sq_group_unstore(const struct sq_group *, struct sq_txn *txn);
 void sq_group_unstore_binding(
     const struct sq_group *, const struct sq_group_binding *, struct sq_txn *txn);
 
-/* Start: makes what the store has, without queues, so that subscriptions find it.
- * SQ_EINVAL: a record can't be read; it was logged. */
-int sq_groups_load(struct sq_broker *, uint64_t now_ms) SQ_MUST_CHECK;
+/* Flags of a group's record. */
+enum { SQ_GROUP_STORE_DURABLE = 1, SQ_GROUP_STORE_SHARE = 2, SQ_GROUP_STORE_WAITS = 4 };
 
 #endif

@@ -21,7 +21,7 @@
 
 #include "broker/engine/now.h"
 #include "broker/engine/record.h"
-#include "broker/group/group_store.h"
+#include "broker/group/group_load.h"
 #include "broker/session/session.h"
 #include "broker/session/txn.h"
 #include "broker/session/window.h"
