@@ -32,6 +32,20 @@
 
 enum { GROUPS_EXPIRE_TURN = 16 }; /* ticks between two looks at empty groups */
 
+/* The ticks of a worker, and its end. */
+struct turn {
+	struct sq_shard *shard;
+	struct sq_task stop;
+	unsigned ticks;
+	bool groups_left;    /* to look at, of the first */
+	atomic_bool drained; /* while the broker drains */
+};
+
+struct sq_turns {
+	atomic_bool draining;
+	struct turn v[]; /* one for each shard */
+};
+
 static uint64_t
 broker_record_id(void *b)
 {
@@ -105,6 +119,7 @@ static void
 broker_make_shards(struct sq_broker *b, struct sq_worker *const *workers, size_t n_workers)
 {
 	b->shards = sq_xcalloc(n_workers, sizeof(*b->shards));
+	b->turns = sq_xcalloc(1, sizeof *b->turns + n_workers * sizeof *b->turns->v);
 	b->n_shards = n_workers;
 	for (size_t i = 0; i < n_workers; i++) {
 		struct sq_shard *sh = &b->shards[i];
@@ -112,10 +127,11 @@ broker_make_shards(struct sq_broker *b, struct sq_worker *const *workers, size_t
 		assert(sq_worker_index(workers[i]) == i);
 		sh->broker = b;
 		sh->worker = workers[i];
+		b->turns->v[i].shard = sh;
 		sh->routes = sq_route_cache_new();
-		sq_list_init(&sh->sessions);
+		sh->sessions = sq_session_table_new();
 		sh->endings = sq_endings_new();
-		sq_list_init(&sh->paced);
+		sq_pace_init(sh);
 		sh->receipts = sq_receipts_new(sh, sq_own_receipts_left);
 	}
 }
@@ -241,10 +257,10 @@ sq_broker_set_acl(struct sq_broker *b, struct sq_acl *acl)
 static void
 shard_stop(struct sq_task *t)
 {
-	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct sq_shard, stop);
+	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct turn, stop)->shard;
 
 	sq_pace_tick(sh, UINT64_MAX);
-	SQ_LIST_FOR_EACH_SAFE(s, &sh->sessions, struct sq_session, id.node) {
+	SQ_LIST_FOR_EACH_SAFE(s, &sh->sessions->all, struct sq_session, id.node) {
 		if (s->at.attaching != NULL)
 			sq_session_link_lost(s);
 		sq_session_close(s);
@@ -259,8 +275,8 @@ sq_broker_stop(struct sq_broker *b)
 	sq_broker_close(b);
 	for (size_t i = 0; i < b->n_shards; i++) {
 		sq_broker_object(b, 1);
-		b->shards[i].stop.run = shard_stop;
-		sq_worker_post(b->shards[i].worker, &b->shards[i].stop);
+		b->turns->v[i].stop.run = shard_stop;
+		sq_worker_post(b->shards[i].worker, &b->turns->v[i].stop);
 	}
 	sq_broker_await(b);
 }
@@ -282,17 +298,13 @@ sq_broker_free(struct sq_broker **bp)
 	for (size_t i = 0; i < b->n_shards; i++) {
 		struct sq_shard *sh = &b->shards[i];
 
-		assert(sq_list_empty(&sh->sessions));
+		sq_session_table_free(&sh->sessions);
 		sq_endings_free(&sh->endings);
 		sq_receipts_free(&sh->receipts);
-		sq_htab_fini(&sh->by_key);
-		sq_htab_fini(&sh->by_epoch);
-		assert(sh->links.n == 0);
-		sq_htab_fini(&sh->links);
-		sq_heap_fini(&sh->timers);
 		sq_route_cache_free(&sh->routes);
 	}
 	free(b->shards);
+	free(b->turns);
 	sq_rules_free(&b->rules);
 	sq_tenants_free(&b->tenants);
 	sq_router_free(&b->router);
@@ -347,7 +359,7 @@ call_run(struct sq_shard *sh, struct sq_call *c)
 
 	if (sq_denied_key(b, c))
 		return;
-	if (atomic_load_explicit(&b->draining, memory_order_relaxed) &&
+	if (atomic_load_explicit(&b->turns->draining, memory_order_relaxed) &&
 	    (c->kind == SQ_CALL_ATTACH || c->kind == SQ_CALL_MESSAGES)) {
 		c->retry_after_s = 1;
 		sq_call_answer(c, SQ_VERDICT_DRAINING, "draining");
@@ -463,15 +475,15 @@ sq_broker_outlet_writable(struct sq_broker *b, struct sq_outlet *link)
 }
 
 static void
-shard_check_drained(struct sq_shard *sh)
+turn_check_drained(struct turn *turn)
 {
 	bool idle = true;
 
-	SQ_LIST_FOR_EACH(s, &sh->sessions, struct sq_session, id.node) {
+	SQ_LIST_FOR_EACH(s, &turn->shard->sessions->all, struct sq_session, id.node) {
 		if (s->running > 0 || (s->state == SQ_SESSION_ATTACHED && !sq_deliver_idle(s)))
 			idle = false;
 	}
-	atomic_store(&sh->drained, idle);
+	atomic_store(&turn->drained, idle);
 }
 
 struct sweep {
@@ -500,17 +512,18 @@ broker_sweep(struct sq_shard *sh, uint64_t now_ms)
 
 /* What the first worker does for all. */
 static void
-broker_tick_first(struct sq_shard *sh, uint64_t now_ms)
+broker_tick_first(struct turn *turn, uint64_t now_ms)
 {
+	struct sq_shard *sh = turn->shard;
 	struct sq_broker *b = sh->broker;
-	bool turn = sh->ticks++ % GROUPS_EXPIRE_TURN == 0;
+	bool sweeps = turn->ticks++ % GROUPS_EXPIRE_TURN == 0;
 
 	sq_due_tick(sh, now_ms);
 	sq_watch_tick(b->watch, now_ms);
 	sq_sys_tick(b->sys, sh, now_ms);
-	if (turn || sh->groups_left)
-		sh->groups_left = sq_groups_expire(b, now_ms);
-	if (turn) {
+	if (sweeps || turn->groups_left)
+		turn->groups_left = sq_groups_expire(b, now_ms);
+	if (sweeps) {
 		broker_sweep(sh, now_ms);
 		sq_dead_sweep(b->dead);
 		sq_tenants_sweep(b->tenants);
@@ -520,11 +533,12 @@ broker_tick_first(struct sq_shard *sh, uint64_t now_ms)
 void
 sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 {
-	struct sq_shard *sh = &b->shards[sq_worker_index(w)];
+	struct turn *turn = &b->turns->v[sq_worker_index(w)];
+	struct sq_shard *sh = turn->shard;
 	uint64_t now_ms = sq_worker_now_ms(w);
 	struct sq_heap_node *node;
 
-	while ((node = sq_heap_pop(&sh->timers, now_ms)) != NULL) {
+	while ((node = sq_heap_pop(&sh->sessions->timers, now_ms)) != NULL) {
 		struct sq_session *s = node->owner;
 
 		sq_session_timer(s, node);
@@ -533,22 +547,22 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 	sq_endings_tick(sh);
 	sq_permit_tick(sh);
 	if (sq_worker_index(w) == 0)
-		broker_tick_first(sh, now_ms);
-	if (atomic_load(&b->draining))
-		shard_check_drained(sh);
+		broker_tick_first(turn, now_ms);
+	if (atomic_load(&b->turns->draining))
+		turn_check_drained(turn);
 }
 
 void
 sq_broker_drain(struct sq_broker *b)
 {
-	atomic_store(&b->draining, true);
+	atomic_store(&b->turns->draining, true);
 }
 
 bool
 sq_broker_drained(struct sq_broker *b)
 {
 	for (size_t i = 0; i < b->n_shards; i++) {
-		if (!atomic_load(&b->shards[i].drained))
+		if (!atomic_load(&b->turns->v[i].drained))
 			return false;
 	}
 	return true;

@@ -9,6 +9,7 @@
 #include "broker/engine/record.h"
 #include "core/bytes.h"
 #include "core/fault.h"
+#include "core/htab.h"
 #include "core/log.h"
 #include "core/mem.h"
 

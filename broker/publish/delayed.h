@@ -6,6 +6,7 @@
 #define SQ_BROKER_PUBLISH_DELAYED_H
 
 #include "broker/shard/shard.h"
+#include "core/heap.h"
 
 struct sq_delayed;
 

@@ -134,7 +134,7 @@ attach_old_will(struct sq_session *s, bool ends)
 {
 	if (s->at.takes_over ? s->will.delay_s == 0 || ends : ends && s->will.timer.pos != 0)
 		sq_will_publish(s);
-	sq_heap_remove(&s->shard->timers, &s->will.timer);
+	sq_heap_remove(&s->shard->sessions->timers, &s->will.timer);
 	sq_msg_unref(&s->will.msg);
 	s->at.takes_over = false;
 }
@@ -263,9 +263,9 @@ attach_take(struct sq_session *s, const struct sq_call *c)
 		s->in.failed[lane] = false;
 	}
 	s->at.epoch = sq_broker_id(s->shard->broker);
-	sq_htab_insert(&s->shard->by_epoch, &s->at.by_epoch, sq_hash_u64(s->at.epoch));
+	sq_htab_insert(&s->shard->sessions->by_epoch, &s->at.by_epoch, sq_hash_u64(s->at.epoch));
 	s->at.outlet = sq_outlet_ref(c->outlet);
-	sq_heap_remove(&s->shard->timers, &s->life.timer);
+	sq_heap_remove(&s->shard->sessions->timers, &s->life.timer);
 	s->at.broke = false;
 	sq_order_begin(s);
 	sq_session_set_state(s, SQ_SESSION_ATTACHED);
@@ -437,7 +437,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 	s->at.attaching = c;
 	sq_linked_join(s, c->outlet);
 	sq_session_set_state(s, SQ_SESSION_FENCING);
-	sq_heap_remove(&sh->timers, &s->life.timer);
+	sq_heap_remove(&sh->sessions->timers, &s->life.timer);
 	attach_end_durable(s, durable);
 	if (s->running == 0)
 		sq_attach_finish(s);

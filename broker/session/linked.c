@@ -23,7 +23,7 @@ linked_hash(const struct sq_outlet *link)
 static struct sq_linked *
 linked_find(const struct sq_shard *sh, const struct sq_outlet *link)
 {
-	for (struct sq_hnode *n = sq_htab_find(&sh->links, linked_hash(link)); n != NULL;
+	for (struct sq_hnode *n = sq_htab_find(&sh->sessions->links, linked_hash(link)); n != NULL;
 	     n = sq_htab_next_same(n)) {
 		struct sq_linked *l = SQ_CONTAINER_OF(n, struct sq_linked, node);
 
@@ -44,7 +44,7 @@ linked_get(struct sq_shard *sh, const struct sq_outlet *link)
 	l->link = link;
 	sq_list_init(&l->sessions);
 	sq_list_init(&l->blocked);
-	sq_htab_insert(&sh->links, &l->node, linked_hash(link));
+	sq_htab_insert(&sh->sessions->links, &l->node, linked_hash(link));
 	return l;
 }
 
@@ -71,7 +71,7 @@ sq_linked_leave(struct sq_session *s)
 	if (!sq_list_empty(&l->sessions))
 		return;
 	assert(sq_list_empty(&l->blocked));
-	sq_htab_remove(&s->shard->links, &l->node);
+	sq_htab_remove(&s->shard->sessions->links, &l->node);
 	free(l);
 }
 

@@ -213,18 +213,18 @@ sq_permit_fini(struct sq_session *s)
 static void
 permit_slice(struct sq_shard *sh)
 {
-	for (unsigned i = 0; i < SLICE_LOOK && sh->rules_left > 0; i++) {
+	for (unsigned i = 0; i < SLICE_LOOK && sh->sessions->rules_left > 0; i++) {
 		struct sq_session *s;
 
-		if (sq_list_empty(&sh->sessions)) {
-			sh->rules_left = 0;
+		if (sq_list_empty(&sh->sessions->all)) {
+			sh->sessions->rules_left = 0;
 			return;
 		}
-		s = SQ_CONTAINER_OF(sh->sessions.next, struct sq_session, id.node);
+		s = SQ_CONTAINER_OF(sh->sessions->all.next, struct sq_session, id.node);
 		sq_list_remove(&s->id.node);
-		sq_list_push_back(&sh->sessions, &s->id.node);
-		sh->rules_left--;
-		if (s->permit.identity == NULL || s->permit.version == sh->rules_version)
+		sq_list_push_back(&sh->sessions->all, &s->id.node);
+		sh->sessions->rules_left--;
+		if (s->permit.identity == NULL || s->permit.version == sh->sessions->rules_version)
 			continue;
 		sq_permit_refresh(s);
 		permit_enforce(s);
@@ -236,14 +236,14 @@ sq_permit_tick(struct sq_shard *sh)
 {
 	uint64_t version = sq_rules_version(sh->broker->rules), until_ms;
 
-	if (version != sh->rules_version) {
-		sh->rules_version = version;
-		sh->rules_left = atomic_load(&sh->broker->n_sessions);
+	if (version != sh->sessions->rules_version) {
+		sh->sessions->rules_version = version;
+		sh->sessions->rules_left = sh->sessions->n;
 	}
-	if (sh->rules_left == 0)
+	if (sh->sessions->rules_left == 0)
 		return;
 	until_ms = sq_clock_ms() + SLICE_MS;
 	do
 		permit_slice(sh);
-	while (sh->rules_left > 0 && sq_clock_ms() < until_ms);
+	while (sh->sessions->rules_left > 0 && sq_clock_ms() < until_ms);
 }

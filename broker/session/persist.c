@@ -302,7 +302,7 @@ static void
 restore_times(
     struct restore *r, struct sq_session *s, bool detached, uint64_t end_ms, uint64_t will_ms)
 {
-	struct sq_heap *timers = &s->shard->timers;
+	struct sq_heap *timers = &s->shard->sessions->timers;
 
 	sq_session_set_state(s, detached ? SQ_SESSION_DETACHED : SQ_SESSION_GRACE);
 	if (!detached)

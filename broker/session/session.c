@@ -43,8 +43,8 @@ sq_session_find(struct sq_shard *sh, const struct sq_key *key)
 	uint64_t hash = sq_hash(text, strlen(text));
 	struct sq_session *found = NULL;
 
-	for (struct sq_hnode *n = sq_htab_find(&sh->by_key, hash); n != NULL && found == NULL;
-	     n = sq_htab_next_same(n)) {
+	for (struct sq_hnode *n = sq_htab_find(&sh->sessions->by_key, hash);
+	     n != NULL && found == NULL; n = sq_htab_next_same(n)) {
 		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, id.by_key);
 
 		if (strcmp(s->id.key, text) == 0)
@@ -57,7 +57,7 @@ sq_session_find(struct sq_shard *sh, const struct sq_key *key)
 struct sq_session *
 sq_session_find_epoch(struct sq_shard *sh, uint64_t epoch)
 {
-	struct sq_hnode *n = sq_htab_find(&sh->by_epoch, sq_hash_u64(epoch));
+	struct sq_hnode *n = sq_htab_find(&sh->sessions->by_epoch, sq_hash_u64(epoch));
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
 		struct sq_session *s = SQ_CONTAINER_OF(n, struct sq_session, at.by_epoch);
@@ -169,9 +169,9 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	s->flow.sink.reject = s->flow.sink.durable = durable;
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_list_init(&s->in.batches[lane]);
-	sq_htab_insert(&sh->by_key, &s->id.by_key, sq_hash(s->id.key, strlen(s->id.key)));
-	sq_list_push_back(&sh->sessions, &s->id.node);
-	atomic_fetch_add(&sh->broker->n_sessions, 1);
+	sq_htab_insert(&sh->sessions->by_key, &s->id.by_key, sq_hash(s->id.key, strlen(s->id.key)));
+	sq_list_push_back(&sh->sessions->all, &s->id.node);
+	sh->sessions->n++;
 	sq_broker_object(sh->broker, 1);
 	sq_count(sh->broker, SQ_M_SESSIONS, 1);
 	return s;
@@ -235,7 +235,7 @@ sq_session_unattach(struct sq_session *s, enum sq_verdict why)
 {
 	if (s->at.epoch == 0)
 		return;
-	sq_htab_remove(&s->shard->by_epoch, &s->at.by_epoch);
+	sq_htab_remove(&s->shard->sessions->by_epoch, &s->at.by_epoch);
 	s->at.epoch = 0;
 	sq_linked_leave(s);
 	sq_outlet_unref(&s->at.outlet);
@@ -253,7 +253,7 @@ sq_session_unattach(struct sq_session *s, enum sq_verdict why)
 static void
 session_client_gone(struct sq_session *s, uint32_t waited_s, struct sq_txn *txn)
 {
-	struct sq_heap *timers = &s->shard->timers;
+	struct sq_heap *timers = &s->shard->sessions->timers;
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
 
 	if (s->will.delay_s <= waited_s || s->life.expiry_s == 0)
@@ -300,7 +300,7 @@ sq_session_link_lost(struct sq_session *s)
 	sq_session_unattach(s, SQ_VERDICT_EPOCH);
 	sq_session_set_state(s, SQ_SESSION_GRACE);
 	s->life.grace_ms = now_ms + grace_ms;
-	sq_heap_set(&s->shard->timers, &s->life.timer,
+	sq_heap_set(&s->shard->sessions->timers, &s->life.timer,
 	    now_ms + (grace_ms < RETURN_MS ? grace_ms : RETURN_MS));
 	if (attaching != NULL)
 		sq_call_refuse(attaching, SQ_VERDICT_EPOCH);
@@ -341,7 +341,7 @@ sq_session_timer(struct sq_session *s, struct sq_heap_node *which)
 		sq_will_publish(s);
 	} else if (s->state == SQ_SESSION_GRACE && s->life.grace_ms > which->due) {
 		sq_return_open(s, SQ_RETURN_GROUPS, NULL);
-		sq_heap_set(&s->shard->timers, &s->life.timer, s->life.grace_ms);
+		sq_heap_set(&s->shard->sessions->timers, &s->life.timer, s->life.grace_ms);
 	} else if (s->state == SQ_SESSION_GRACE) {
 		session_client_gone(s, (uint32_t)(s->shard->broker->cfg.grace_ms / 1000), NULL);
 	} else if (s->state == SQ_SESSION_DETACHED) {
@@ -372,11 +372,11 @@ session_leave(struct sq_session *s)
 	sq_linked_leave(s);
 	sq_session_unattach(s, SQ_VERDICT_EPOCH);
 	sq_session_set_state(s, SQ_SESSION_DEAD);
-	sq_heap_remove(&sh->timers, &s->life.timer);
-	sq_htab_remove(&sh->by_key, &s->id.by_key);
+	sq_heap_remove(&sh->sessions->timers, &s->life.timer);
+	sq_htab_remove(&sh->sessions->by_key, &s->id.by_key);
 	sq_list_remove(&s->id.node);
 	sq_pace_end(sh, &s->flow.sink);
-	atomic_fetch_sub(&sh->broker->n_sessions, 1);
+	sh->sessions->n--;
 	sq_share_give(sq_tenant_account(s->id.tenant), SQ_SHARE_SESSIONS, 1);
 	sq_count(sh->broker, SQ_M_SESSIONS, -1);
 	if (!s->id.internal)
@@ -434,7 +434,7 @@ sq_session_close(struct sq_session *s)
 	const struct sq_engine_ops *ops = s->flow.sink.engine->ops;
 	bool stays = s->id.durable && sq_persist_engine(s->shard->broker);
 
-	sq_heap_remove(&s->shard->timers, &s->will.timer);
+	sq_heap_remove(&s->shard->sessions->timers, &s->will.timer);
 	sq_msg_unref(&s->will.msg); /* the broker goes, not the client */
 	session_leave(s);
 	sq_subscribe_drop_all(s, NULL);

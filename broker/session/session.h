@@ -28,6 +28,7 @@
 #include "broker/session/return.h"
 #include "broker/session/settle.h"
 #include "broker/session/subscribe.h"
+#include "broker/session/table.h"
 #include "broker/session/will.h"
 #include "broker/session/window.h"
 #include "broker/shard/shard.h"

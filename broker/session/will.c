@@ -18,7 +18,7 @@ sq_will_publish(struct sq_session *s)
 	    .msg = &s->will.msg,
 	    .origin = &origin};
 
-	sq_heap_remove(&s->shard->timers, &s->will.timer);
+	sq_heap_remove(&s->shard->sessions->timers, &s->will.timer);
 	if (s->will.msg.image == NULL)
 		return;
 	sq_permit_refresh(s);

@@ -8,6 +8,12 @@ enum {
 	PACE_STUCK_MS = 1000, /* who has taken nothing for so long is not waited for */
 };
 
+void
+sq_pace_init(struct sq_shard *sh)
+{
+	sq_list_init(&sh->pace.calls);
+}
+
 static bool
 pace_busy(const struct sq_sink *sink)
 {
@@ -32,7 +38,7 @@ pace_begin(struct sq_shard *sh, struct sq_call *c, struct sq_sink *sink, uint64_
 	c->pace = sink;
 	c->pace_ms = now_ms;
 	c->paces = true;
-	sq_list_push_back(&sh->paced, &c->node);
+	sq_list_push_back(&sh->pace.calls, &c->node);
 }
 
 void
@@ -70,14 +76,14 @@ sq_pace_taken(struct sq_shard *sh, struct sq_sink *sink)
 	if (sink->shard != sh) /* a group's, taken on several: nobody waits for it */
 		return;
 	sink->taken_ms = sq_worker_now_ms(sh->worker);
-	if (!sq_list_empty(&sh->paced) && !pace_busy(sink))
+	if (!sq_list_empty(&sh->pace.calls) && !pace_busy(sink))
 		sq_pace_end(sh, sink);
 }
 
 void
 sq_pace_end(struct sq_shard *sh, struct sq_sink *sink)
 {
-	SQ_LIST_FOR_EACH_SAFE(c, &sh->paced, struct sq_call, node) {
+	SQ_LIST_FOR_EACH_SAFE(c, &sh->pace.calls, struct sq_call, node) {
 		if (c->pace == sink)
 			pace_release(c);
 	}
@@ -88,7 +94,7 @@ sq_pace_tick(struct sq_shard *sh, uint64_t now_ms)
 {
 	struct sq_call *c;
 
-	while ((c = SQ_LIST_FIRST(&sh->paced, struct sq_call, node)) != NULL &&
+	while ((c = SQ_LIST_FIRST(&sh->pace.calls, struct sq_call, node)) != NULL &&
 	    c->pace_ms + PACE_MS <= now_ms)
 		pace_release(c);
 }

@@ -13,6 +13,8 @@
 
 #include "broker/shard/shard.h"
 
+/* Nothing waits yet. */
+void sq_pace_init(struct sq_shard *);
 /* A message of batch 'c' was put into 'sink': if that runs behind, 'c' waits. */
 void sq_pace_put(struct sq_shard *, struct sq_call *c, struct sq_sink *sink);
 /* Batch 'c' was carried out while memory runs short: it waits, whatever it was put into. */

@@ -12,30 +12,26 @@
 #include "broker/shard/rules.h"
 #include "broker/share/share.h"
 #include "broker/shard/tenant.h"
-#include "core/heap.h"
-#include "core/htab.h"
+#include "core/list.h"
 
-/* A worker's part: the sessions that it owns. */
+/* Answers that wait: see pace.h. */
+struct sq_pace {
+	struct sq_list calls; /* by age */
+};
+
+/* A worker's part.  Each member is written by the folder that it names alone, whose header has
+ * its type; broker.c makes them and frees them. */
 struct sq_shard {
 	struct sq_broker *broker;
 	struct sq_worker *worker;
-	struct sq_htab by_key, by_epoch; /* struct sq_session */
-	struct sq_list sessions;
-	struct sq_htab links;       /* that they have: see broker/session/linked.h */
-	struct sq_endings *endings; /* of queues: see broker/group/ending.h */
-	struct sq_list paced;       /* calls, by age: see broker/shard/pace.h */
-	struct sq_heap timers;
-	struct sq_route_cache *routes;
-	atomic_bool drained;
-	unsigned ticks;
-	bool groups_left; /* to look at, of the first shard */
-	struct sq_task stop;
-	struct sq_receipts *receipts; /* see broker/publish/receipts.h */
-	uint64_t rules_version;       /* that its sessions have, but for the first */
-	uint64_t rules_left;          /* of them: see broker/session/permit.h */
+	struct sq_route_cache *routes;     /* route/ */
+	struct sq_pace pace;               /* shard/pace.c */
+	struct sq_endings *endings;        /* group/: queues that end */
+	struct sq_receipts *receipts;      /* publish/ */
+	struct sq_session_table *sessions; /* session/ */
 };
 
-/* From the broker's start to its end: shard.c alone writes it. */
+/* From the broker's start to its end: shard.c's. */
 struct sq_life {
 	atomic_uint_fast64_t next_id;
 	pthread_mutex_t lock; /* of 'n_objects' */
@@ -52,28 +48,28 @@ struct sq_system {
 	atomic_uint_fast64_t number;
 };
 
+/* What all workers share, as the above. */
 struct sq_broker {
 	struct sq_broker_cfg cfg;
 	struct sq_metrics metrics;
 	struct sq_engine *engine;
-	struct sq_router *router;
-	struct sq_shares *shares;
+	struct sq_router *router; /* route/ */
+	struct sq_shares *shares; /* share/ */
+	struct sq_life life;      /* shard/: this one and the next five */
+	struct sq_system system;
 	struct sq_tenants *tenants;
+	struct sq_rules *rules;
+	struct sq_sys_counts *sys_counts;
 	struct sq_shard *shards;
 	size_t n_shards;
-	struct sq_life life;
-	struct sq_groups *groups; /* see broker/group/group.h */
-	struct sq_system system;
-	atomic_uint_fast64_t n_sessions;
-	atomic_bool draining;
-	struct sq_keys *keys;
+	const struct sq_burial *burial; /* publish/'s functions: see source.h */
+	struct sq_groups *groups;       /* group/ */
+	struct sq_watch *watch;
+	struct sq_keys *keys; /* publish/ */
 	struct sq_delayed *delayed;
 	struct sq_dead *dead;
-	struct sq_watch *watch;
-	struct sq_sys_counts *sys_counts;
 	struct sq_sys *sys;
-	struct sq_rules *rules;
-	const struct sq_burial *burial; /* see broker/shard/source.h */
+	struct sq_turns *turns; /* broker.c */
 };
 
 /* Numbers begin at those that no earlier opening of the store has had.  'engine' is open. */
