@@ -37,7 +37,8 @@ FLOORS = {
     "k8s": [["k8s/cli", "k8s/injector"], ["k8s/patch"]],
     GROUND: [["net"], ["net/h2", "store/journal"],
              ["net/conn", "net/kube_api", "store", "web"], ["proto/annotations", "proto/link"],
-             ["proto/mqtt", "proto/props", "proto/reconnect", "proto/topic"], ["core", "web/compat"]],
+             ["proto/mqtt", "proto/props", "proto/reconnect", "proto/topic"],
+             ["core", "web/compat"]],
 }
 PLACES = {place: (tower, -floor) for tower, floors in FLOORS.items()
           for floor, places in enumerate(floors) for place in places}
