@@ -51,7 +51,7 @@ TABLES = {
 }
 
 # What is still to be cut; only ever lowered, and 0 in the end.
-LEFT = {"circles": 5, "files in circles": 45, "looks up": 9, "folders seen above": 1}
+LEFT = {"circles": 5, "files in circles": 40, "looks up": 0, "folders seen above": 0}
 
 
 def sources():
