@@ -82,3 +82,19 @@ async def test_nothing_looks_up(env):
 async def test_contributing_has_the_floors(_env):
     assert "\n".join(structure.floors()) in (parts.ROOT / "CONTRIBUTING.md").read_text(), \
         "./dev structure --figures prints what CONTRIBUTING.md has to say"
+
+
+async def test_the_maps_name_what_is_there(_env):
+    """broker/README.md and sidecar/README.md: each file and folder, by its path from there or
+    from the root, or by its name alone."""
+    for room in ("broker", "sidecar"):
+        top = parts.ROOT / room
+        names = {p.name for p in top.rglob("*.[ch]")}
+        text = (top / "README.md").read_text()
+        for path in re.findall(r"`([\w/]+(?:\.[ch]|/))`", text):
+            assert path in names or (top / path).exists() or (parts.ROOT / path).exists(), \
+                f"{room}/README.md: {path}"
+        for struct in re.findall(r"`struct (\w+)`", text):
+            assert any(re.search(rf"^struct {struct} {{", p.read_text(), re.M)
+                       for place in structure.ROOMS for p in (parts.ROOT / place).rglob("*.[ch]")), \
+                f"{room}/README.md: struct {struct}"
