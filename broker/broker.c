@@ -14,14 +14,14 @@
 #include "broker/route/retained.h"
 #include "broker/shard/sys_counts.h"
 #include "broker/shard/system_txn.h"
-#include "broker/session/denied.h"
 #include "broker/group/ending.h"
 #include "broker/group/group.h"
+#include "broker/port/outlet.h"
+#include "broker/session/dispatch.h"
 #include "broker/session/linked.h"
+#include "broker/session/restore.h"
+#include "broker/session/table.h"
 #include "broker/shard/pace.h"
-#include "broker/session/permit.h"
-#include "broker/session/session.h"
-#include "broker/session/persist.h"
 #include "broker/publish/sys.h"
 #include "broker/totals.h"
 #include "broker/engine/now.h"
@@ -97,7 +97,7 @@ broker_load(struct sq_broker *b)
 		err = sq_dead_load(b->dead);
 	if (err == SQ_OK)
 		err = sq_endings_load(b);
-	return err == SQ_OK ? sq_restore(b) : err;
+	return err == SQ_OK ? sq_restore(b, &sq_dispatch_hooks) : err;
 }
 
 /* Why that failed: what the engine says, or what was wrong with what it gave. */
@@ -260,11 +260,7 @@ shard_stop(struct sq_task *t)
 	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct turn, stop)->shard;
 
 	sq_pace_tick(sh, UINT64_MAX);
-	SQ_LIST_FOR_EACH_SAFE(s, &sh->sessions->all, struct sq_session, id.node) {
-		if (s->at.attaching != NULL)
-			sq_session_link_lost(s);
-		sq_session_close(s);
-	}
+	sq_dispatch_stop(sh);
 	sq_endings_stop(sh);
 	sq_broker_object(sh->broker, -1);
 }
@@ -316,84 +312,11 @@ sq_broker_free(struct sq_broker **bp)
 	free(b);
 }
 
-/* The answer to the session's PUT has arrived. */
-static void
-call_used(struct sq_session *s)
-{
-	bool first = !s->at.present;
-
-	s->at.present = true;
-	s->stored.restored = false;
-	if (first && s->id.durable)
-		sq_persist_changed(s);
-	if (s->kept == SQ_KEPT_WANTED)
-		sq_kept_used(s);
-}
-
-/* The call's session, whose epoch and key it names, or NULL when it has been refused. */
-static struct sq_session *
-call_session(struct sq_shard *sh, struct sq_call *c)
-{
-	struct sq_session *s = sq_session_find_epoch(sh, c->epoch);
-	enum sq_verdict why = SQ_VERDICT_EPOCH;
-
-	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->at.outlet == c->outlet &&
-	    sq_key_is(&c->key, s->id.key)) {
-		call_used(s);
-		return s;
-	}
-	s = sq_session_find(sh, &c->key);
-	for (size_t i = 0; s != NULL && c->epoch != 0 && i < SQ_SUPERSEDED_MAX; i++) {
-		if (s->at.superseded[i].epoch == c->epoch)
-			why = SQ_VERDICT_SUPERSEDED;
-	}
-	sq_call_refuse(c, why);
-	return NULL;
-}
-
 static void
 call_run(struct sq_shard *sh, struct sq_call *c)
 {
-	struct sq_broker *b = sh->broker;
-	struct sq_session *s;
-
-	if (sq_denied_key(b, c))
-		return;
-	if (atomic_load_explicit(&b->turns->draining, memory_order_relaxed) &&
-	    (c->kind == SQ_CALL_ATTACH || c->kind == SQ_CALL_MESSAGES)) {
-		c->retry_after_s = 1;
-		sq_call_answer(c, SQ_VERDICT_DRAINING, "draining");
-		return;
-	}
-	if (c->kind == SQ_CALL_MESSAGES && sq_broker_recovers(b, sq_worker_now_ms(sh->worker))) {
-		c->retry_after_s = 1;
-		sq_call_answer(c, SQ_VERDICT_BUSY, "sessions are on their way back");
-		return;
-	}
-	if (c->kind == SQ_CALL_ATTACH) {
-		sq_broker_attaches(b, sq_worker_now_ms(sh->worker));
-		sq_attach_call(sh, c);
-		return;
-	}
-	s = call_session(sh, c);
-	if (s == NULL)
-		return;
-	switch (c->kind) {
-	case SQ_CALL_MESSAGES:
-		sq_publish_call(s, c);
-		break;
-	case SQ_CALL_SETTLEMENTS:
-		sq_settle_call(s, c);
-		break;
-	case SQ_CALL_SUBSCRIPTIONS:
-		sq_subscribe_call(s, c);
-		break;
-	case SQ_CALL_DETACH:
-		sq_session_detach(s, c);
-		break;
-	case SQ_CALL_ATTACH:
-		break;
-	}
+	sq_dispatch_call(
+	    sh, c, atomic_load_explicit(&sh->broker->turns->draining, memory_order_relaxed));
 }
 
 static void
@@ -448,7 +371,7 @@ link_closed_run(struct sq_task *t)
 {
 	struct link_closed *lc = SQ_CONTAINER_OF(t, struct link_closed, task);
 
-	sq_linked_lost(lc->shard, lc->link);
+	sq_dispatch_outlet_lost(lc->shard, lc->link);
 	sq_outlet_unref(&lc->link);
 	sq_broker_object(lc->shard->broker, -1);
 	free(lc);
@@ -472,18 +395,6 @@ void
 sq_broker_outlet_writable(struct sq_broker *b, struct sq_outlet *link)
 {
 	sq_linked_writable(&b->shards[sq_worker_index(sq_worker_self())], link);
-}
-
-static void
-turn_check_drained(struct turn *turn)
-{
-	bool idle = true;
-
-	SQ_LIST_FOR_EACH(s, &turn->shard->sessions->all, struct sq_session, id.node) {
-		if (s->running > 0 || (s->state == SQ_SESSION_ATTACHED && !sq_deliver_idle(s)))
-			idle = false;
-	}
-	atomic_store(&turn->drained, idle);
 }
 
 struct sweep {
@@ -536,20 +447,14 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 	struct turn *turn = &b->turns->v[sq_worker_index(w)];
 	struct sq_shard *sh = turn->shard;
 	uint64_t now_ms = sq_worker_now_ms(w);
-	struct sq_heap_node *node;
 
-	while ((node = sq_heap_pop(&sh->sessions->timers, now_ms)) != NULL) {
-		struct sq_session *s = node->owner;
-
-		sq_session_timer(s, node);
-	}
+	sq_dispatch_tick(sh, now_ms);
 	sq_pace_tick(sh, now_ms);
 	sq_endings_tick(sh);
-	sq_permit_tick(sh);
 	if (sq_worker_index(w) == 0)
 		broker_tick_first(turn, now_ms);
 	if (atomic_load(&b->turns->draining))
-		turn_check_drained(turn);
+		atomic_store(&turn->drained, sq_dispatch_idle(sh));
 }
 
 void

@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "broker/session/attach_room.h"
+#include "broker/session/background_txn.h"
 #include "broker/session/denied.h"
+#include "broker/session/enforce.h"
+#include "broker/session/life.h"
 #include "broker/session/linked.h"
 #include "broker/session/permit.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
-#include "broker/session/txn.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -119,7 +121,7 @@ attach_fence(struct sq_session *s, const struct sq_attach *a)
 	}
 	sq_session_unattach(s, other ? SQ_VERDICT_SUPERSEDED : SQ_VERDICT_EPOCH);
 	if (newer)
-		sq_subscribe_unsay(s);
+		sq_subscriptions_unsay(s);
 	s->at.instance = a->instance;
 	s->at.ordinal = a->ordinal;
 	s->at.left = false;
@@ -147,7 +149,7 @@ attach_renew(struct sq_session *s, const struct sq_key *key, struct sq_backgroun
 	struct sq_session *fresh;
 
 	sq_share_force(sq_tenant_account(s->id.tenant), SQ_SHARE_SESSIONS, 1);
-	fresh = sq_session_new(s->shard, key, s->id.durable, sq_random_u64());
+	fresh = sq_session_new(s->shard, key, s->id.durable, sq_random_u64(), s->hooks);
 	sq_session_pin(s);
 	fresh->at.attaching = s->at.attaching;
 	sq_linked_join(fresh, fresh->at.attaching->outlet);
@@ -244,7 +246,7 @@ attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 		s->will.msg.block = sq_block_copy(a->will.p, a->will.len);
 		s->will.msg.image = s->will.msg.block->bytes;
 	}
-	sq_permit_attached(s, sq_outlet_identity(c->outlet));
+	sq_enforce_attached(s, sq_outlet_identity(c->outlet));
 	s->at.admitted = true;
 	s->at.answered = true; /* or as good as that: it is stored with what the PUT says */
 	attach_list(s, a, fresh, &background);
@@ -268,7 +270,7 @@ attach_take(struct sq_session *s, const struct sq_call *c)
 	sq_heap_remove(&s->shard->sessions->timers, &s->life.timer);
 	s->at.broke = false;
 	sq_order_begin(s);
-	sq_session_set_state(s, SQ_SESSION_ATTACHED);
+	sq_session_enter(s, SQ_SESSION_ATTACHED);
 }
 
 /* What of QoS 1 and 2 may be under way to its client. */
@@ -390,7 +392,7 @@ attach_durable(struct sq_shard *sh, const struct sq_call *c)
 }
 
 void
-sq_attach_call(struct sq_shard *sh, struct sq_call *c)
+sq_attach_call(struct sq_shard *sh, struct sq_call *c, const struct sq_session_hooks *hooks)
 {
 	struct sq_broker *b = sh->broker;
 	enum sq_verdict order;
@@ -431,12 +433,12 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c)
 		return;
 	fresh = s == NULL;
 	if (fresh)
-		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64());
+		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64(), hooks);
 	attach_own(s, c, fresh);
 	attach_fence(s, &a);
 	s->at.attaching = c;
 	sq_linked_join(s, c->outlet);
-	sq_session_set_state(s, SQ_SESSION_FENCING);
+	sq_session_enter(s, SQ_SESSION_FENCING);
 	sq_heap_remove(&sh->sessions->timers, &s->life.timer);
 	attach_end_durable(s, durable);
 	if (s->running == 0)

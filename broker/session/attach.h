@@ -11,6 +11,7 @@
 struct sq_call;
 struct sq_outlet;
 struct sq_session;
+struct sq_session_hooks;
 struct sq_shard;
 
 /* What one instance had when another took the session from it. */
@@ -39,7 +40,8 @@ struct sq_attachment {
 	struct sq_call *attaching; /* the PUT that waits in FENCING */
 };
 
-void sq_attach_call(struct sq_shard *, struct sq_call *);
+/* A session that is new has these hooks. */
+void sq_attach_call(struct sq_shard *, struct sq_call *, const struct sq_session_hooks *);
 /* What was admitted before has ended. */
 void sq_attach_finish(struct sq_session *);
 

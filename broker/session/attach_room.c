@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "broker/publish/refused.h"
+#include "broker/session/background_txn.h"
+#include "broker/session/call_txn.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
-#include "broker/session/txn.h"
 #include "core/log.h"
 #include "core/memory.h"
 

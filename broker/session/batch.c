@@ -3,9 +3,9 @@
 
 #include "broker/publish/own.h"
 #include "broker/publish/publish.h"
+#include "broker/session/call_txn.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
-#include "broker/session/txn.h"
 #include "broker/shard/pace.h"
 #include "broker/shard/sys_counts.h"
 #include "core/fault.h"
@@ -226,7 +226,7 @@ batch_run(struct sq_task *t)
 	} else {
 		s->in.slices[b->batch.lane] = NULL;
 		free(b);
-		sq_order_retry(s);
+		s->hooks->ran(s);
 	}
 	sq_session_unpin(s);
 }
@@ -375,14 +375,4 @@ sq_publish_answer(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_
 	free(codes);
 	c->verdict = SQ_VERDICT_OK;
 	sq_pace_answer(c);
-}
-
-void
-sq_publish_call(struct sq_session *s, struct sq_call *c)
-{
-	bool waits = !sq_list_empty(&s->waiting);
-
-	sq_publish_offer(s, c);
-	if (waits)
-		sq_order_retry(s);
 }

@@ -29,7 +29,6 @@ struct sq_inbound {
  * outcomes and the notes on them (NULL: none). */
 void sq_publish_answer(struct sq_session *, struct sq_call *, uint8_t lane, uint64_t first,
     uint16_t n, const struct sq_notes *notes);
-void sq_publish_call(struct sq_session *, struct sq_call *);
 /* Takes a batch in, or lets it wait; the call is in no list. */
 void sq_publish_offer(struct sq_session *, struct sq_call *);
 /* The session ends: of batches that are taken in in slices nothing more is. */

@@ -8,14 +8,14 @@
 #include <string.h>
 
 #include "broker/group/group.h"
-#include "broker/shard/source.h"
+#include "broker/session/background_txn.h"
 #include "broker/session/demand.h"
 #include "broker/session/linked.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
-#include "broker/session/txn.h"
 #include "broker/session/window.h"
 #include "broker/shard/pace.h"
+#include "broker/shard/source.h"
 #include "broker/shard/sys_counts.h"
 #include "core/fault.h"
 #include "core/mem.h"
@@ -152,7 +152,7 @@ announce_done(struct sq_txn *txn, int err)
 	free(an);
 	if (s->state == SQ_SESSION_ATTACHED)
 		deliver_row(s);
-	sq_txn_end(s);
+	sq_session_txn_end(s);
 }
 
 /* The transaction in which this turn announces. */
@@ -163,7 +163,7 @@ announce_txn(struct sq_session *s, struct announce **an)
 		*an = sq_xcalloc(1, sizeof **an);
 		(*an)->session = s;
 		(*an)->number = ++s->flow.announced;
-		sq_txn_begin(&(*an)->txn, s, announce_done);
+		sq_session_txn_begin(&(*an)->txn, s, announce_done);
 	}
 	return &(*an)->txn;
 }
@@ -440,7 +440,7 @@ deliver_run(struct sq_task *t)
 
 	s->flow.pump_posted = false;
 	if (!sq_list_empty(&s->order.answers) && sq_order_flush(s) && !sq_list_empty(&s->waiting))
-		sq_order_retry(s);
+		s->hooks->ran(s);
 	if (s->state == SQ_SESSION_ATTACHED && s->kept == SQ_KEPT_DUE)
 		sq_kept_tell(s);
 	if (s->state == SQ_SESSION_ATTACHED)

@@ -83,13 +83,12 @@ sq_linked_block(struct sq_session *s)
 		sq_list_push_back(&s->on_link.of->blocked, &s->on_link.blocked);
 }
 
-void
-sq_linked_lost(struct sq_shard *sh, struct sq_outlet *link)
+struct sq_session *
+sq_linked_first(const struct sq_shard *sh, const struct sq_outlet *link)
 {
-	struct sq_linked *l;
+	struct sq_linked *l = linked_find(sh, link);
 
-	while ((l = linked_find(sh, link)) != NULL)
-		sq_session_link_lost(SQ_LIST_FIRST(&l->sessions, struct sq_session, on_link.node));
+	return l != NULL ? SQ_LIST_FIRST(&l->sessions, struct sq_session, on_link.node) : NULL;
 }
 
 void

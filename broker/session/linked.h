@@ -26,8 +26,8 @@ void sq_linked_leave(struct sq_session *);
 /* It waits for room in its link, until that has some or it leaves. */
 void sq_linked_block(struct sq_session *);
 
-/* Calls sq_session_link_lost() for those of the link. */
-void sq_linked_lost(struct sq_shard *, struct sq_outlet *);
+/* One of the sessions of that link; NULL: there is none. */
+struct sq_session *sq_linked_first(const struct sq_shard *, const struct sq_outlet *);
 /* Has those that wait for room in it go on. */
 void sq_linked_writable(struct sq_shard *, struct sq_outlet *);
 

@@ -18,19 +18,6 @@ struct sq_order_answer {
 	struct sq_notes notes;
 };
 
-void
-sq_order_init(struct sq_session *s)
-{
-	sq_list_init(&s->order.answers);
-}
-
-void
-sq_order_fini(struct sq_session *s)
-{
-	assert(sq_list_empty(&s->order.answers) && s->order.n_held == 0);
-	free(s->order.held);
-}
-
 /* Admission. */
 
 /* Subscriptions that wait: early ones, and such as wait for their answer. */
@@ -75,64 +62,6 @@ sq_order_offer(struct sq_session *s, struct sq_call *c, const struct sq_subs_hea
 		return false;
 	}
 	return false;
-}
-
-static void
-order_offer_call(struct sq_session *s, struct sq_call *c)
-{
-	switch (c->kind) {
-	case SQ_CALL_MESSAGES:
-		sq_publish_offer(s, c);
-		break;
-	case SQ_CALL_SUBSCRIPTIONS:
-		sq_subscribe_offer(s, c);
-		break;
-	case SQ_CALL_DETACH:
-		sq_session_detach(s, c);
-		break;
-	case SQ_CALL_ATTACH:
-	case SQ_CALL_SETTLEMENTS:
-		assert(false); /* these never wait here */
-	}
-}
-
-/* Goes through those that wait now, once. */
-static void
-order_pass(struct sq_session *s)
-{
-	uint64_t epoch = s->at.epoch;
-	struct sq_list old;
-
-	sq_list_init(&old);
-	sq_list_splice(&old, &s->waiting);
-	SQ_LIST_FOR_EACH_SAFE(c, &old, struct sq_call, node) {
-		sq_list_remove(&c->node);
-		if (s->at.epoch != epoch)
-			sq_call_refuse(c, SQ_VERDICT_EPOCH);
-		else
-			order_offer_call(s, c);
-	}
-}
-
-/* Grows with all that is admitted, and with each answer. */
-static uint64_t
-order_progress(const struct sq_session *s)
-{
-	return s->in.lanes[0].last + s->in.lanes[1].last + s->order.in.mark + s->order.in.answered;
-}
-
-void
-sq_order_retry(struct sq_session *s)
-{
-	uint64_t epoch = s->at.epoch, before;
-
-	sq_session_pin(s); /* a detach may end it */
-	do {
-		before = order_progress(s);
-		order_pass(s);
-	} while (
-	    s->at.epoch == epoch && !sq_list_empty(&s->waiting) && order_progress(s) != before);
-	sq_session_unpin(s);
 }
 
 /* Answers. */

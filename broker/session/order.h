@@ -13,6 +13,9 @@
 #ifndef SQ_BROKER_ORDER_H
 #define SQ_BROKER_ORDER_H
 
+#include <assert.h>
+#include <stdlib.h>
+
 #include "broker/engine/engine.h"
 #include "core/list.h"
 #include "proto/link/notes.h"
@@ -46,15 +49,23 @@ sq_order_holds(const struct sq_order *o, const struct sq_item *item)
 		    (uint8_t)(item->round - o->told - 1) < (uint8_t)(o->round - o->told)));
 }
 
-void sq_order_init(struct sq_session *);
-void sq_order_fini(struct sq_session *);
+static inline void
+sq_order_init(struct sq_order *o)
+{
+	sq_list_init(&o->answers);
+}
+
+static inline void
+sq_order_fini(struct sq_order *o)
+{
+	assert(sq_list_empty(&o->answers) && o->n_held == 0);
+	free(o->held);
+}
+
 /* An attachment begins: marks start anew. */
 void sq_order_begin(struct sq_session *);
 /* It has ended: answers are not written any more, what is held is ready again. */
 void sq_order_end(struct sq_session *);
-
-/* Goes through the waiting calls, as long as that leads anywhere. */
-void sq_order_retry(struct sq_session *);
 
 /* Whether a Subscriptions may be carried out now.  With a mark it counts as admitted then;
  * otherwise the call was answered or waits. */

@@ -1,8 +1,7 @@
-/* What the rules let a session do: asked before its client publishes and subscribes, and
- * again of all that it has when rules change or somebody else takes it over.
+/* What the rules let a session do: asked before its client publishes and subscribes.
  *
- * A session keeps what the rules say of whoever has attached it last, his identity, the
- * client id and the space, as a subject of broker/auth/acl/acl.h: NULL where nothing is denied,
+ * A session keeps what the rules say of its last holder, by the identity, the client id and the
+ * space, as a subject of broker/auth/acl/acl.h: NULL where nothing is denied,
  * so that then nothing is asked.  The identity's name is stored with the session, which is
  * asked about again after a start; one of a time before names has none until somebody comes. */
 #ifndef SQ_BROKER_PERMIT_H
@@ -14,7 +13,6 @@ struct sq_acl_subject;
 struct sq_broker;
 struct sq_call;
 struct sq_session;
-struct sq_shard;
 struct sq_wanted;
 
 struct sq_permit {
@@ -27,17 +25,11 @@ struct sq_permit {
  * counts it. */
 bool sq_permit_will(struct sq_broker *, const struct sq_call *, struct sq_bytes will);
 
-/* The session is that caller's from now on: what of it he may not have ends. */
-void sq_permit_attached(struct sq_session *, const struct sq_identity *);
-void sq_permit_fini(struct sq_session *);
+void sq_permit_fini(struct sq_permit *);
 /* Before something is asked: what rules say by now. */
 void sq_permit_refresh(struct sq_session *);
 
 /* Whether it may have the subscription; false with the refusal in 'w'. */
 bool sq_permit_subscribe(struct sq_session *, struct sq_wanted *w);
-
-/* About once in 100 ms, on the shard's worker: after a change of rules, ends what is denied
- * now, of some sessions at a time. */
-void sq_permit_tick(struct sq_shard *);
 
 #endif

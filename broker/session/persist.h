@@ -62,9 +62,4 @@ void sq_persist_unsubscribed(struct sq_session *, struct sq_txn *, struct sq_sub
 /* Deletes all that is left of the session, but for what the calls above have. */
 void sq_persist_end(struct sq_session *, struct sq_txn *);
 
-/* Start: makes the sessions and groups that the engine has, before its ready().
- * SQ_EINVAL: a record can't be read; it was
- * logged, and the broker must not serve. */
-int sq_restore(struct sq_broker *) SQ_MUST_CHECK;
-
 #endif

@@ -6,8 +6,9 @@
 
 #include "broker/publish/sys.h"
 #include "broker/route/retained.h"
+#include "broker/session/background_txn.h"
+#include "broker/session/call_txn.h"
 #include "broker/session/session.h"
-#include "broker/session/txn.h"
 #include "core/mem.h"
 #include "proto/topic/sys_value.h"
 #include "proto/topic/tags.h"

@@ -3,8 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/session/background_txn.h"
+#include "broker/session/call_txn.h"
 #include "broker/session/session.h"
-#include "broker/session/txn.h"
 
 enum sq_settle_how
 sq_return_how(const struct sq_slot *slot, enum sq_return how, bool broke)

@@ -4,11 +4,17 @@
  * Owned by one shard; everything here runs on its worker.
  *
  * Structure: each part of the struct is written by the file that it names, whose header has its
- * type.  session.c has a session's life, attach.c the PUT, attach_room.c whether there is room
- * for it, order.c what waits for its turn, batch.c and qos2_in.c messages up, permit.c what it
- * may do, deliver.c, demand.c, window.c and settle.c messages down, subscribe.c bindings,
- * retained_scan.c what is retained for them, member.c its parts in groups, persist.c what of all
- * this is in the store. */
+ * type.  From the bottom up, with each file calling those before it:
+ *  - window.c, qos2_in.c, wanted.c: data alone.
+ *  - session.c: a session is found, made, pinned, woken; it is the floor of all others.
+ *  - background_txn.c, call_txn.c, persist.c: what is stored of it.
+ *  - permit.c, denied.c: what it may do.  linked.c: the link that it is attached over.
+ *  - return.c, demand.c, member.c: items of queues.  retained_scan.c, subscription.c: bindings.
+ *  - order.c: answers and what stands behind them.  kept.c, deliver.c, settle.c: messages down.
+ *  - will.c, batch.c: messages up.  subscribe.c: Subscriptions.
+ *  - life.c: it loses its link, its client, and ends.  enforce.c: rules have changed.
+ *  - attach.c, attach_room.c: the PUT.  restore.c: the start.
+ *  - dispatch.c: calls, timers, and what waited; upwards all go by struct sq_session_hooks. */
 #ifndef SQ_BROKER_SESSION_H
 #define SQ_BROKER_SESSION_H
 
@@ -27,7 +33,7 @@
 #include "broker/session/retained_scan.h"
 #include "broker/session/return.h"
 #include "broker/session/settle.h"
-#include "broker/session/subscribe.h"
+#include "broker/session/subscription.h"
 #include "broker/session/table.h"
 #include "broker/session/will.h"
 #include "broker/session/window.h"
@@ -61,16 +67,25 @@ struct sq_lifetime {
 	uint32_t expiry_s;
 };
 
+/* What those above a session do when something below has happened; on its worker. */
+struct sq_session_hooks {
+	/* Something admitted has ended: goes on with what waited for it. */
+	void (*ran)(struct sq_session *);
+	/* A commit of an attached session failed: the sidecar is to attach again. */
+	void (*failed)(struct sq_session *);
+};
+
 struct sq_session {
 	struct sq_session_id id;
 	struct sq_shard *shard;
+	const struct sq_session_hooks *hooks;
 	enum sq_session_state state;
 	bool attends;           /* its queue was told that it is there */
 	unsigned pins;          /* consumers and tasks that still point here */
 	unsigned running;       /* transactions that are not done */
 	struct sq_list waiting; /* calls: what is parked, or known, detach */
 
-	struct sq_lifetime life;    /* session.c */
+	struct sq_lifetime life;    /* life.c */
 	struct sq_attachment at;    /* attach.c */
 	struct sq_on_link on_link;  /* linked.c */
 	struct sq_permit permit;    /* permit.c */
@@ -79,7 +94,7 @@ struct sq_session {
 	struct sq_will will;        /* will.c */
 	struct sq_window window;    /* window.c */
 	struct sq_flow flow;        /* deliver.c */
-	struct sq_bindings subs;    /* subscribe.c */
+	struct sq_bindings subs;    /* subscription.c */
 	struct sq_scans scans;      /* retained_scan.c */
 	struct sq_list members;     /* member.c */
 	enum sq_kept_state kept;    /* kept.c */
@@ -89,30 +104,22 @@ struct sq_session {
 struct sq_session *sq_session_find(struct sq_shard *, const struct sq_key *key);
 struct sq_session *sq_session_find_epoch(struct sq_shard *, uint64_t epoch);
 /* Without its queue, in FENCING; its tenant's account counts it already. */
-struct sq_session *
-sq_session_new(struct sq_shard *, const struct sq_key *, bool durable, uint64_t incarnation);
-/* Opens its queue; a durable one that is new is made by 'txn'. */
-void sq_session_open(struct sq_session *, struct sq_txn *txn);
-/* The expiry that the broker grants, in seconds. */
-uint32_t sq_session_expiry_s(const struct sq_session *, uint32_t wanted_s);
-/* Ends it for good: will, bindings, records, everything unfinished, in 'txn' (NULL: one of
- * its own).  Its queue is ending then, where it is not empty.  Freed when its consumers and
- * what is running have ended. */
-void sq_session_end(struct sq_session *, enum sq_ending_why, struct sq_txn *txn);
-/* The broker ends: what is stored of it stays, and its client is not gone. */
-void sq_session_close(struct sq_session *);
+struct sq_session *sq_session_new(struct sq_shard *, const struct sq_key *, bool durable,
+    uint64_t incarnation, const struct sq_session_hooks *);
+/* Its key, in parts. */
+void sq_session_key(const struct sq_session *, struct sq_key *);
+/* Of the session alone: see sq_session_enter(). */
 void sq_session_set_state(struct sq_session *, enum sq_session_state);
-/* The attachment has ended, whyever: parked calls are refused with 'why'. */
-void sq_session_unattach(struct sq_session *, enum sq_verdict why);
+/* Tells the session's own queue, where it is open, whether somebody is there. */
+void sq_session_attend(struct sq_session *);
 /* Whether somebody is there to take what the session gets: its client, or a sidecar that
  * has lost its link and is expected back within the grace. */
 bool sq_session_attends(const struct sq_session *);
-/* The link is gone. */
-void sq_session_link_lost(struct sq_session *);
-void sq_session_detach(struct sq_session *, struct sq_call *);
-void sq_session_timer(struct sq_session *, struct sq_heap_node *);
-/* Something admitted has ended: goes on with what waited for it. */
-void sq_session_ran(struct sq_session *);
+/* A transaction of the caller's: counted in 'running', the session pinned, until done() calls
+ * sq_session_txn_end(). */
+void
+sq_session_txn_begin(struct sq_txn *, struct sq_session *, void (*done)(struct sq_txn *, int err));
+void sq_session_txn_end(struct sq_session *);
 /* Its client may be sent something: the flow has its turn at the end of this one. */
 void sq_session_wake(struct sq_session *);
 void sq_session_pin(struct sq_session *);

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 
 #include "broker/group/group.h"
-#include "broker/shard/source.h"
+#include "broker/session/background_txn.h"
+#include "broker/session/call_txn.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
-#include "broker/session/txn.h"
 #include "broker/session/window.h"
+#include "broker/shard/source.h"
 #include "core/fault.h"
 #include "proto/mqtt/reason.h"
 

@@ -2,8 +2,9 @@
 
 #include "broker/publish/own.h"
 #include "broker/publish/publish.h"
+#include "broker/session/background_txn.h"
+#include "broker/session/call_txn.h"
 #include "broker/session/session.h"
-#include "broker/session/txn.h"
 
 void
 sq_will_publish(struct sq_session *s)

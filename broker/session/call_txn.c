@@ -1,4 +1,4 @@
-#include "broker/session/txn.h"
+#include "broker/session/call_txn.h"
 
 #include <stdlib.h>
 
@@ -7,29 +7,6 @@
 #include "broker/shard/pace.h"
 #include "core/fault.h"
 #include "core/mem.h"
-
-struct sq_background_txn {
-	struct sq_txn txn;
-	struct sq_session *session;
-};
-
-void
-sq_txn_begin(struct sq_txn *txn, struct sq_session *s, void (*done)(struct sq_txn *, int err))
-{
-	txn->worker = s->shard->worker;
-	txn->engine = s->shard->broker->engine;
-	txn->done = done;
-	s->running++;
-	sq_session_pin(s);
-}
-
-void
-sq_txn_end(struct sq_session *s)
-{
-	s->running--;
-	sq_session_ran(s);
-	sq_session_unpin(s);
-}
 
 /* What the batch admitted never was; the sidecar attaches again. */
 static void
@@ -49,7 +26,7 @@ op_failed(struct sq_call_txn *op)
 	if (op->answer != NULL)
 		sq_order_failed(op->answer);
 	if (s->state == SQ_SESSION_ATTACHED)
-		sq_session_link_lost(s);
+		s->hooks->failed(s);
 }
 
 static void
@@ -90,7 +67,7 @@ op_end(struct sq_call_txn *op)
 	free(op->held);
 	sq_notes_fini(&op->notes);
 	free(op);
-	sq_txn_end(s);
+	sq_session_txn_end(s);
 }
 
 /* One of its transactions is done.  A batch that holds nothing durable is done before older
@@ -173,7 +150,7 @@ sq_call_txn_new(struct sq_session *s, struct sq_call *call)
 {
 	struct sq_call_txn *op = sq_xcalloc(1, sizeof *op);
 
-	sq_txn_begin(&op->begun, s, op_done);
+	sq_session_txn_begin(&op->begun, s, op_done);
 	op->txn = &op->begun;
 	op->session = s;
 	op->call = call;
@@ -204,37 +181,4 @@ sq_call_txn_abandon(struct sq_call_txn *op)
 {
 	op->err = SQ_ECLOSED;
 	sq_call_txn_commit(op);
-}
-
-static void
-loose_done(struct sq_txn *txn, int err)
-{
-	struct sq_background_txn *background = SQ_CONTAINER_OF(txn, struct sq_background_txn, txn);
-	struct sq_session *s = background->session;
-
-	if (err != SQ_OK && s->at.admitted) /* unsettled items come again, but a PUT is lost */
-		s->at.lost = true;
-	free(background);
-	sq_txn_end(s);
-}
-
-struct sq_txn *
-sq_background_txn(struct sq_session *s, struct sq_background_txn **background)
-{
-	if (*background == NULL) {
-		*background = sq_xcalloc(1, sizeof **background);
-		(*background)->session = s;
-		sq_txn_begin(&(*background)->txn, s, loose_done);
-	}
-	return &(*background)->txn;
-}
-
-void
-sq_background_commit(struct sq_background_txn **background)
-{
-	struct sq_background_txn *l = *background;
-
-	*background = NULL;
-	if (l != NULL)
-		l->txn.engine->ops->txn.commit(&l->txn);
 }

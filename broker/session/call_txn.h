@@ -1,6 +1,6 @@
-/* Transactions of a session: those that answer a call, and background ones. */
-#ifndef SQ_BROKER_TXN_H
-#define SQ_BROKER_TXN_H
+/* A transaction of a session that answers a call. */
+#ifndef SQ_BROKER_SESSION_CALL_TXN_H
+#define SQ_BROKER_SESSION_CALL_TXN_H
 
 #include "broker/engine/engine.h"
 #include "proto/link/notes.h"
@@ -45,16 +45,5 @@ void sq_call_txn_abandon(struct sq_call_txn *);
 bool sq_call_txn_split(struct sq_call_txn *, uint64_t number);
 /* The same of what is no batch, whatever it holds: its next part comes in a later turn. */
 void sq_call_txn_part(struct sq_call_txn *);
-
-/* A transaction of the caller's: counted in 'running', the session pinned, until
- * done() calls sq_txn_end(). */
-void sq_txn_begin(struct sq_txn *, struct sq_session *, void (*done)(struct sq_txn *, int err));
-void sq_txn_end(struct sq_session *);
-
-/* What nobody waits for: made by the first use. */
-struct sq_background_txn;
-struct sq_txn *sq_background_txn(struct sq_session *, struct sq_background_txn **);
-/* Commits it, if it was used, and nulls the pointer. */
-void sq_background_commit(struct sq_background_txn **);
 
 #endif
