@@ -137,18 +137,18 @@ journal_settle(struct sq_journal *j, const struct sq_recovered *rec)
 	if (!journal_sync_found(j, s, journal_rewrite(s, from)))
 		failed = true;
 	if (!failed) {
-		j->active = rec->tail;
-		j->synced = rec->last;
+		j->write.active = rec->tail;
+		j->write.synced = rec->last;
 		return;
 	}
 	s->broken = true; /* nothing is written behind what may be lost */
-	j->synced = rec->proven < rec->last ? rec->proven : rec->last;
+	j->write.synced = rec->proven < rec->last ? rec->proven : rec->last;
 	if (sq_segment_is_empty(s)) {
 		sq_list_remove(&s->node);
 		j->chain_len--;
-		sq_list_push_back(&j->dead, &s->node);
-	} else if (j->synced < rec->last) {
-		j->doubt = s;
+		sq_list_push_back(&j->make.dead, &s->node);
+	} else if (j->write.synced < rec->last) {
+		j->write.doubt = s;
 	}
 }
 
@@ -157,12 +157,12 @@ static void
 journal_adopt(struct sq_journal *j, struct sq_recovered *rec)
 {
 	sq_list_splice(&j->chain, &rec->chain);
-	sq_list_splice(&j->dead, &rec->rest);
+	sq_list_splice(&j->make.dead, &rec->rest);
 	SQ_LIST_FOR_EACH(s, &j->chain, struct sq_segment, node)
 		j->chain_len++;
-	j->next_no = rec->next_no;
-	j->sealed = rec->sealed || rec->last == 0;
-	j->written_ms = j->synced_ms = sq_clock_ms();
+	j->make.next_no = rec->next_no;
+	j->write.sealed = rec->sealed || rec->last == 0;
+	j->write.written_ms = j->write.synced_ms = sq_clock_ms();
 	if (rec->last < j->released) {
 		/* The caller has more than the journal (durability interval or none), so the
 		 * numbers go on from there. */
@@ -192,7 +192,7 @@ journal_init(struct sq_journal *j, const struct sq_journal_cfg *cfg, uint64_t fr
 	j->released = from;
 	sq_list_init(&j->pending);
 	sq_list_init(&j->chain);
-	sq_list_init(&j->dead);
+	sq_list_init(&j->make.dead);
 	pthread_mutex_init(&j->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -204,17 +204,17 @@ journal_init(struct sq_journal *j, const struct sq_journal_cfg *cfg, uint64_t fr
 static void
 journal_free(struct sq_journal *j)
 {
-	struct sq_list *const lists[] = {&j->chain, &j->dead};
+	struct sq_list *const lists[] = {&j->chain, &j->make.dead};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(lists); i++) {
 		SQ_LIST_FOR_EACH_SAFE(s, lists[i], struct sq_segment, node)
 			sq_segment_free(&s);
 	}
-	sq_segment_free(&j->spare);
+	sq_segment_free(&j->make.spare);
 	pthread_mutex_destroy(&j->lock);
 	pthread_cond_destroy(&j->work);
 	pthread_cond_destroy(&j->chores);
-	sq_buf_fini(&j->stage);
+	sq_buf_fini(&j->write.stage);
 	if (j->dirfd >= 0)
 		close(j->dirfd);
 	free((char *)(uintptr_t)j->cfg.dir);
@@ -244,7 +244,7 @@ journal_start(struct sq_journal *j)
 		rc = pthread_create(&j->writer, NULL, sq_journal_writer, j);
 		if (rc != 0) {
 			pthread_mutex_lock(&j->lock);
-			j->stop_making = true;
+			j->make.stop = true;
 			pthread_cond_signal(&j->chores);
 			pthread_mutex_unlock(&j->lock);
 			pthread_join(j->maker, NULL);
@@ -310,7 +310,7 @@ sq_journal_close(struct sq_journal **jp)
 	pthread_mutex_unlock(&j->lock);
 	pthread_join(j->writer, NULL);
 	pthread_mutex_lock(&j->lock);
-	j->stop_making = true;
+	j->make.stop = true;
 	pthread_cond_signal(&j->chores);
 	pthread_mutex_unlock(&j->lock);
 	pthread_join(j->maker, NULL);

@@ -21,19 +21,19 @@ maker_wake_writer(struct sq_journal *j)
 static bool
 maker_can_recycle(const struct sq_journal *j, const struct sq_segment *s)
 {
-	return j->spare == NULL && j->chain_len < j->cfg.max_segments && !s->broken &&
-	    s->size == j->cfg.segment_bytes && s->size >= j->want && !j->stop_making;
+	return j->make.spare == NULL && j->chain_len < j->cfg.max_segments && !s->broken &&
+	    s->size == j->cfg.segment_bytes && s->size >= j->make.want && !j->make.stop;
 }
 
 static void
 maker_bury(struct sq_journal *j)
 {
-	struct sq_segment *s = SQ_LIST_FIRST(&j->dead, struct sq_segment, node);
+	struct sq_segment *s = SQ_LIST_FIRST(&j->make.dead, struct sq_segment, node);
 	bool recycle = maker_can_recycle(j, s);
-	uint64_t no = recycle ? j->next_no++ : 0;
+	uint64_t no = recycle ? j->make.next_no++ : 0;
 
 	sq_list_remove(&s->node);
-	j->making = true;
+	j->make.busy = true;
 	pthread_mutex_unlock(&j->lock);
 	if (recycle && sq_segment_rename(j->dirfd, s, no) != 0)
 		recycle = false;
@@ -42,50 +42,50 @@ maker_bury(struct sq_journal *j)
 		sq_segment_free(&s);
 	}
 	pthread_mutex_lock(&j->lock);
-	j->making = false;
-	j->spare = recycle ? s : j->spare;
-	j->make_errno = 0;
+	j->make.busy = false;
+	j->make.spare = recycle ? s : j->make.spare;
+	j->make.error = 0;
 	maker_wake_writer(j);
 }
 
 static void
 maker_make(struct sq_journal *j)
 {
-	uint64_t no = j->next_no++;
-	uint64_t size = j->want > j->cfg.segment_bytes ? j->want : j->cfg.segment_bytes;
+	uint64_t no = j->make.next_no++;
+	uint64_t size = j->make.want > j->cfg.segment_bytes ? j->make.want : j->cfg.segment_bytes;
 	struct sq_segment *s;
 	int error;
 
-	j->making = true;
+	j->make.busy = true;
 	pthread_mutex_unlock(&j->lock);
 	s = sq_segment_make(j->dirfd, no, size);
 	error = s != NULL ? 0 : errno;
 	pthread_mutex_lock(&j->lock);
-	j->making = false;
-	j->spare = s;
-	j->make_errno = error;
+	j->make.busy = false;
+	j->make.spare = s;
+	j->make.error = error;
 	maker_wake_writer(j);
 }
 
 static void
 maker_grow(struct sq_journal *j)
 {
-	struct sq_segment *s = j->spare;
-	uint64_t size = j->want;
+	struct sq_segment *s = j->make.spare;
+	uint64_t size = j->make.want;
 	int rc, error;
 
-	j->spare = NULL;
-	j->making = true;
+	j->make.spare = NULL;
+	j->make.busy = true;
 	pthread_mutex_unlock(&j->lock);
 	rc = sq_segment_grow(s, size);
 	error = rc == 0 ? 0 : errno;
 	pthread_mutex_lock(&j->lock);
-	j->making = false;
-	j->make_errno = error;
+	j->make.busy = false;
+	j->make.error = error;
 	if (s->broken)
-		sq_list_push_back(&j->dead, &s->node);
+		sq_list_push_back(&j->make.dead, &s->node);
 	else
-		j->spare = s;
+		j->make.spare = s;
 	maker_wake_writer(j);
 }
 
@@ -96,15 +96,15 @@ sq_journal_maker(void *arg)
 
 	pthread_mutex_lock(&j->lock);
 	for (;;) {
-		if (!sq_list_empty(&j->dead))
+		if (!sq_list_empty(&j->make.dead))
 			maker_bury(j);
-		else if (j->stop_making)
+		else if (j->make.stop)
 			break;
-		else if (j->make_errno != 0)
+		else if (j->make.error != 0)
 			pthread_cond_wait(&j->chores, &j->lock);
-		else if (j->spare == NULL && j->chain_len < j->cfg.max_segments)
+		else if (j->make.spare == NULL && j->chain_len < j->cfg.max_segments)
 			maker_make(j);
-		else if (j->spare != NULL && j->spare->size < j->want)
+		else if (j->make.spare != NULL && j->make.spare->size < j->make.want)
 			maker_grow(j);
 		else
 			pthread_cond_wait(&j->chores, &j->lock);
@@ -127,7 +127,7 @@ sq_journal_reap(struct sq_journal *j)
 			break;
 		sq_list_remove(&s->node);
 		j->chain_len--;
-		sq_list_push_back(&j->dead, &s->node);
+		sq_list_push_back(&j->make.dead, &s->node);
 		any = true;
 	}
 	if (any)

@@ -13,13 +13,39 @@
 #include "store/journal/journal.h"
 #include "store/journal/segment.h"
 
+/* Of the thread that makes segments; under the lock. */
+struct sq_journal_make {
+	bool busy;                /* it is at a file, without the lock */
+	bool stop;                /* the writer has ended */
+	struct sq_list dead;      /* segments of no use any more, oldest first */
+	struct sq_segment *spare; /* ready to be written */
+	uint64_t want;            /* bytes that the writer needs in the next segment; 0: any */
+	int error;                /* why none could be made; 0: go on trying */
+	uint64_t next_no;
+};
+
+/* The writer's own; no lock. */
+struct sq_journal_write {
+	struct sq_segment *active; /* the chain's last, or NULL: a new one is due */
+	struct sq_segment *doubt;  /* its sync failed after committed() was told of records in it */
+	uint64_t synced;           /* up to this lsn all is durable */
+	uint64_t synced_ms;        /* when a sync was done */
+	uint64_t sync_us;          /* average time of the last syncs */
+	uint64_t written_ms;       /* when a record was written */
+	bool sealed;               /* the last record is a seal, or there is none */
+	bool stalled;
+	char why[192]; /* of a failure */
+	struct sq_buf stage;
+};
+
 struct sq_journal {
 	struct sq_journal_cfg cfg;
 	int dirfd;
 	pthread_t writer, maker;
 	_Atomic uint64_t last; /* the last lsn whose entries committed() was told of */
+	struct sq_journal_write write;
 
-	pthread_mutex_t lock;   /* of what follows */
+	pthread_mutex_t lock;   /* of the following */
 	pthread_cond_t work;    /* for the writer */
 	pthread_cond_t chores;  /* for the maker */
 	struct sq_list pending; /* struct sq_log_entry */
@@ -27,29 +53,11 @@ struct sq_journal {
 	bool idle;              /* the writer waits for entries */
 	bool wanting;           /* the writer waits for a segment or for a release */
 	bool closing;
-	bool making;          /* the maker is at a file, without the lock */
-	bool stop_making;     /* the writer has ended */
 	struct sq_list chain; /* struct sq_segment, oldest first */
 	unsigned chain_len;
-	struct sq_list dead;      /* of no use any more, oldest first */
-	struct sq_segment *spare; /* ready to be written */
-	uint64_t want;            /* bytes that the writer needs in the next segment; 0: any */
-	int make_errno;           /* why none could be made; 0: go on trying */
-	uint64_t next_no;
 	uint64_t written; /* the last lsn that can be read, seals too */
 	uint64_t released;
-
-	/* The writer's own. */
-	struct sq_segment *active; /* the chain's last, or NULL: a new one is due */
-	struct sq_segment *doubt;  /* its sync failed with records that were told committed */
-	uint64_t synced;           /* up to this lsn all is durable */
-	uint64_t synced_ms;        /* when a sync was done */
-	uint64_t sync_us;          /* what one took lately */
-	uint64_t written_ms;       /* when a record was written */
-	bool sealed;               /* the last record is a seal, or there is none */
-	bool stalled;
-	char why[192]; /* of a failure */
-	struct sq_buf stage;
+	struct sq_journal_make make;
 };
 
 enum { SQ_JOURNAL_SEAL_MS = 100, SQ_JOURNAL_RETRY_MS = 250 };

@@ -81,10 +81,10 @@ image_init(struct sq_journal *j, struct image *m, const struct batch *b)
 
 	SQ_LIST_FOR_EACH(e, &b->entries, struct sq_log_entry, node)
 		copied += e->data.len < COPY_MAX ? e->data.len : 0;
-	sq_buf_drain(&j->stage, sq_buf_len(&j->stage));
+	sq_buf_drain(&j->write.stage, sq_buf_len(&j->write.stage));
 	m->n = 0;
 	m->len = 0;
-	m->start = m->at = sq_buf_reserve(&j->stage, copied);
+	m->start = m->at = sq_buf_reserve(&j->write.stage, copied);
 }
 
 /* The segment whose records end where those of 's' begin. */
@@ -111,12 +111,12 @@ image_prev(struct sq_journal *j, struct sq_segment *s)
 static void
 image_header(struct sq_journal *j, struct image *m)
 {
-	struct sq_segment *s = j->active;
+	struct sq_segment *s = j->write.active;
 	struct sq_segment_head head = {.version = SQ_SEGMENT_VERSION,
 	    .id = j->cfg.id,
 	    .no = s->no,
 	    .first = s->first,
-	    .synced = j->synced};
+	    .synced = j->write.synced};
 
 	head.prev = image_prev(j, s);
 	sq_segment_head_put(m->at, &head);
@@ -127,8 +127,8 @@ static void
 image_record(struct sq_journal *j, struct image *m, const struct batch *b, uint64_t lsn)
 {
 	unsigned char *head = m->at;
-	struct sq_record r = {.lsn = lsn, .synced = j->synced, .len = (uint32_t)b->len};
-	uint32_t crc = sq_record_begin(head, j->active->tag, &r);
+	struct sq_record r = {.lsn = lsn, .synced = j->write.synced, .len = (uint32_t)b->len};
+	uint32_t crc = sq_record_begin(head, j->write.active->tag, &r);
 
 	m->at += SQ_RECORD_HEADER;
 	SQ_LIST_FOR_EACH(e, &b->entries, struct sq_log_entry, node) {
@@ -145,7 +145,7 @@ writer_why(struct sq_journal *j, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(j->why, sizeof j->why, fmt, ap);
+	vsnprintf(j->write.why, sizeof j->write.why, fmt, ap);
 	va_end(ap);
 }
 
@@ -154,14 +154,14 @@ writer_why(struct sq_journal *j, const char *fmt, ...)
 static void
 writer_leave(struct sq_journal *j)
 {
-	struct sq_segment *s = j->active;
+	struct sq_segment *s = j->write.active;
 
 	pthread_mutex_lock(&j->lock);
-	j->active = NULL;
+	j->write.active = NULL;
 	if (sq_segment_is_empty(s)) {
 		sq_list_remove(&s->node);
 		j->chain_len--;
-		sq_list_push_back(&j->dead, &s->node);
+		sq_list_push_back(&j->make.dead, &s->node);
 		pthread_cond_signal(&j->chores);
 	} else {
 		sq_journal_reap(j);
@@ -173,15 +173,15 @@ writer_leave(struct sq_journal *j)
 static int
 writer_break(struct sq_journal *j, const char *what)
 {
-	struct sq_segment *s = j->active;
+	struct sq_segment *s = j->write.active;
 
 	writer_why(
 	    j, "%s %s/%s: %s", what, j->cfg.dir, sq_segment_name(s->no).text, strerror(errno));
-	SQ_WARN("journal", "%s; the segment is given up", j->why);
+	SQ_WARN("journal", "%s; the segment is given up", j->write.why);
 	s->broken = true;
-	if (j->cfg.durability == SQ_DURABILITY_INTERVAL && j->synced < j->written &&
+	if (j->cfg.durability == SQ_DURABILITY_INTERVAL && j->write.synced < j->written &&
 	    !sq_segment_is_empty(s))
-		j->doubt = s;
+		j->write.doubt = s;
 	writer_leave(j);
 	return SQ_EIO;
 }
@@ -189,15 +189,15 @@ writer_break(struct sq_journal *j, const char *what)
 static int
 writer_sync(struct sq_journal *j)
 {
-	struct sq_segment *s = j->active;
+	struct sq_segment *s = j->write.active;
 	uint64_t begun_us = sq_clock_us(), now_us;
 
 	if (sq_io.fdatasync(s->fd) != 0)
 		return writer_break(j, "sync of");
 	now_us = sq_clock_us();
 	s->dirty = false;
-	j->synced_ms = now_us / 1000;
-	j->sync_us = (j->sync_us * 7 + (now_us - begun_us)) / 8;
+	j->write.synced_ms = now_us / 1000;
+	j->write.sync_us = (j->write.sync_us * 7 + (now_us - begun_us)) / 8;
 	return 0;
 }
 
@@ -209,16 +209,16 @@ writer_take(struct sq_journal *j, uint64_t need, uint64_t first)
 	struct sq_segment *s = NULL;
 
 	pthread_mutex_lock(&j->lock);
-	j->want = need;
-	j->make_errno = 0;
+	j->make.want = need;
+	j->make.error = 0;
 	j->wanting = true;
-	while (j->spare == NULL || j->spare->size < need) {
-		if (j->make_errno != 0) {
+	while (j->make.spare == NULL || j->make.spare->size < need) {
+		if (j->make.error != 0) {
 			writer_why(j, "no segment can be made in %s: %s", j->cfg.dir,
-			    strerror(j->make_errno));
+			    strerror(j->make.error));
 			break;
 		}
-		if (j->spare == NULL && !j->making && sq_list_empty(&j->dead) &&
+		if (j->make.spare == NULL && !j->make.busy && sq_list_empty(&j->make.dead) &&
 		    j->chain_len >= j->cfg.max_segments) {
 			writer_why(j, "all %u segments in %s hold what is still needed",
 			    j->cfg.max_segments, j->cfg.dir);
@@ -228,10 +228,10 @@ writer_take(struct sq_journal *j, uint64_t need, uint64_t first)
 		pthread_cond_wait(&j->work, &j->lock);
 	}
 	j->wanting = false;
-	if (j->spare != NULL && j->spare->size >= need) {
-		s = j->spare;
-		j->spare = NULL;
-		j->want = 0;
+	if (j->make.spare != NULL && j->make.spare->size >= need) {
+		s = j->make.spare;
+		j->make.spare = NULL;
+		j->make.want = 0;
 		s->tag = sq_record_tag(j->cfg.id, s->no);
 		s->end = 0;
 		s->broken = s->dirty = false;
@@ -251,7 +251,7 @@ writer_take(struct sq_journal *j, uint64_t need, uint64_t first)
 static int
 writer_write(struct sq_journal *j, const struct batch *b, uint64_t lsn)
 {
-	struct sq_segment *s = j->active;
+	struct sq_segment *s = j->write.active;
 	uint64_t offset = s->end, end;
 	struct image m;
 
@@ -270,7 +270,7 @@ writer_write(struct sq_journal *j, const struct batch *b, uint64_t lsn)
 	SQ_FAULT("journal-after-write");
 	s->end = end;
 	s->dirty = true;
-	j->written_ms = sq_clock_ms();
+	j->write.written_ms = sq_clock_ms();
 	return 0;
 }
 
@@ -284,7 +284,7 @@ writer_read_doubtful(
 	const unsigned char *p;
 
 	*data = (struct sq_bytes){NULL, 0};
-	if (sq_segment_next(w, j->doubt->tag, &r, &p) != SQ_NEXT_RECORD || r.lsn != lsn) {
+	if (sq_segment_next(w, j->write.doubt->tag, &r, &p) != SQ_NEXT_RECORD || r.lsn != lsn) {
 		SQ_ERROR("journal", "record %" PRIu64 " is lost: its sync failed", lsn);
 		return;
 	}
@@ -297,7 +297,7 @@ writer_read_doubtful(
 static int
 writer_rescue(struct sq_journal *j)
 {
-	struct sq_segment *from = j->doubt, *to = j->active;
+	struct sq_segment *from = j->write.doubt, *to = j->write.active;
 	struct sq_segment_view w = {.fd = from->fd, .size = from->size};
 	int rc = 0;
 
@@ -327,11 +327,11 @@ writer_rescue(struct sq_journal *j)
 	if (sq_segment_is_empty(from)) {
 		sq_list_remove(&from->node);
 		j->chain_len--;
-		sq_list_push_back(&j->dead, &from->node);
+		sq_list_push_back(&j->make.dead, &from->node);
 	}
 	pthread_mutex_unlock(&j->lock);
-	j->doubt = NULL;
-	j->synced = j->written;
+	j->write.doubt = NULL;
+	j->write.synced = j->written;
 	return 0;
 }
 
@@ -341,24 +341,25 @@ writer_switch(struct sq_journal *j, uint64_t need)
 {
 	uint64_t first = j->written + 1;
 
-	if (j->active != NULL) {
-		if (j->cfg.durability == SQ_DURABILITY_INTERVAL && j->active->dirty) {
+	if (j->write.active != NULL) {
+		if (j->cfg.durability == SQ_DURABILITY_INTERVAL && j->write.active->dirty) {
 			if (writer_sync(j) != 0)
 				return SQ_EIO;
-			j->synced = j->written;
+			j->write.synced = j->written;
 		}
 		writer_leave(j);
 	}
 	need += SQ_SEGMENT_HEADER + SQ_RECORD_HEADER;
-	if (j->doubt != NULL) {
-		need += j->doubt->end;
-		first = j->doubt->first > j->synced ? j->doubt->first : j->synced + 1;
+	if (j->write.doubt != NULL) {
+		need += j->write.doubt->end;
+		first = j->write.doubt->first > j->write.synced ? j->write.doubt->first
+								: j->write.synced + 1;
 	}
 	need = (need + PAGE - 1) / PAGE * PAGE;
-	j->active = writer_take(j, need, first);
-	if (j->active == NULL)
+	j->write.active = writer_take(j, need, first);
+	if (j->write.active == NULL)
 		return SQ_EAGAIN;
-	return j->doubt != NULL ? writer_rescue(j) : 0;
+	return j->write.doubt != NULL ? writer_rescue(j) : 0;
 }
 
 /* One try at a commit. */
@@ -370,7 +371,8 @@ writer_commit(struct sq_journal *j, const struct batch *b)
 	uint64_t room = space + (sq_list_empty(&b->entries) ? 0 : SQ_RECORD_HEADER);
 	int rc;
 
-	if (j->active == NULL || (j->active->end != 0 && j->active->end + room > j->active->size)) {
+	if (j->write.active == NULL ||
+	    (j->write.active->end != 0 && j->write.active->end + room > j->write.active->size)) {
 		rc = writer_switch(j, space);
 		if (rc != 0)
 			return rc;
@@ -382,13 +384,13 @@ writer_commit(struct sq_journal *j, const struct batch *b)
 		return rc;
 	SQ_FAULT("journal-after-sync");
 	pthread_mutex_lock(&j->lock);
-	j->written = j->active->last = lsn;
-	j->active->bytes = j->active->end;
+	j->written = j->write.active->last = lsn;
+	j->write.active->bytes = j->write.active->end;
 	sq_journal_reap(j);
 	pthread_mutex_unlock(&j->lock);
-	if (!j->active->dirty)
-		j->synced = lsn;
-	j->sealed = sq_list_empty(&b->entries);
+	if (!j->write.active->dirty)
+		j->write.synced = lsn;
+	j->write.sealed = sq_list_empty(&b->entries);
 	return 0;
 }
 
@@ -406,9 +408,9 @@ writer_stall(struct sq_journal *j)
 	struct timespec ts;
 	bool closing;
 
-	if (!j->stalled) {
-		j->stalled = true;
-		j->cfg.stalled(j->cfg.owner, j->why);
+	if (!j->write.stalled) {
+		j->write.stalled = true;
+		j->cfg.stalled(j->cfg.owner, j->write.why);
 	}
 	writer_deadline(&ts, (sq_clock_ms() + SQ_JOURNAL_RETRY_MS) * 1000);
 	pthread_mutex_lock(&j->lock);
@@ -435,8 +437,8 @@ writer_place(struct sq_journal *j, const struct batch *b)
 		if (!writer_stall(j))
 			return false;
 	}
-	if (j->stalled) {
-		j->stalled = false;
+	if (j->write.stalled) {
+		j->write.stalled = false;
 		j->cfg.stalled(j->cfg.owner, NULL);
 	}
 	return true;
@@ -450,8 +452,9 @@ writer_seal(struct sq_journal *j)
 	struct batch b = {.len = SQ_RECORD_HEADER};
 
 	sq_list_init(&b.entries);
-	j->sealed = true;
-	if (j->active != NULL && j->active->end + SQ_RECORD_HEADER <= j->active->size &&
+	j->write.sealed = true;
+	if (j->write.active != NULL &&
+	    j->write.active->end + SQ_RECORD_HEADER <= j->write.active->size &&
 	    writer_commit(j, &b) != 0)
 		SQ_DEBUG("journal", "not sealed");
 }
@@ -463,10 +466,10 @@ writer_flush(struct sq_journal *j)
 	struct batch b = {.len = SQ_RECORD_HEADER};
 
 	sq_list_init(&b.entries);
-	if (j->active == NULL || !j->active->dirty)
+	if (j->write.active == NULL || !j->write.active->dirty)
 		return;
 	if (writer_sync(j) == 0)
-		j->synced = j->written;
+		j->write.synced = j->written;
 	else
 		(void)writer_place(j, &b); /* what is in doubt goes with it */
 }
@@ -474,7 +477,8 @@ writer_flush(struct sq_journal *j)
 static bool
 writer_flush_is_due(const struct sq_journal *j)
 {
-	return j->cfg.durability == SQ_DURABILITY_INTERVAL && j->active != NULL && j->active->dirty;
+	return j->cfg.durability == SQ_DURABILITY_INTERVAL && j->write.active != NULL &&
+	    j->write.active->dirty;
 }
 
 /* When there is something to do without entries; 0: never. */
@@ -482,9 +486,9 @@ static uint64_t
 writer_due_ms(const struct sq_journal *j)
 {
 	if (writer_flush_is_due(j))
-		return j->synced_ms + j->cfg.interval_ms;
-	if (!j->sealed && j->active != NULL && j->cfg.durability != SQ_DURABILITY_NONE)
-		return j->written_ms + SQ_JOURNAL_SEAL_MS;
+		return j->write.synced_ms + j->cfg.interval_ms;
+	if (!j->write.sealed && j->write.active != NULL && j->cfg.durability != SQ_DURABILITY_NONE)
+		return j->write.written_ms + SQ_JOURNAL_SEAL_MS;
 	return 0;
 }
 
@@ -507,7 +511,7 @@ writer_patience_us(const struct sq_journal *j)
 {
 	if (j->cfg.durability != SQ_DURABILITY_ALWAYS)
 		return 0;
-	return j->sync_us < PATIENCE_MAX_US / 2 ? 2 * j->sync_us : PATIENCE_MAX_US;
+	return j->write.sync_us < PATIENCE_MAX_US / 2 ? 2 * j->write.sync_us : PATIENCE_MAX_US;
 }
 
 /* Waits until there is something to write, or something else is due; under the lock. */
@@ -563,7 +567,7 @@ writer_finish(struct sq_journal *j)
 {
 	bool synced = true;
 
-	if (j->stalled)
+	if (j->write.stalled)
 		return;
 	SQ_LIST_FOR_EACH(s, &j->chain, struct sq_segment, node) {
 		if (!s->dirty || s->broken)
@@ -576,12 +580,12 @@ writer_finish(struct sq_journal *j)
 		}
 		s->dirty = false;
 	}
-	if (!synced || j->doubt != NULL)
+	if (!synced || j->write.doubt != NULL)
 		return;
-	j->synced = j->written;
-	if (!j->sealed) {
+	j->write.synced = j->written;
+	if (!j->write.sealed) {
 		writer_seal(j);
-		if (j->active != NULL && j->active->dirty)
+		if (j->write.active != NULL && j->write.active->dirty)
 			(void)writer_sync(j);
 	}
 }

@@ -1206,7 +1206,7 @@ await_lacking(struct sq_queue *q)
 	for (int i = 0; i < 60000 && !lacks; i++) {
 		cr_assert(fake_run());
 		pthread_mutex_lock(&q->lock);
-		lacks = q->resting && q->lacks > 0;
+		lacks = q->read.resting && q->read.lacks > 0;
 		pthread_mutex_unlock(&q->lock);
 		usleep(1000);
 	}

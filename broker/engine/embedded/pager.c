@@ -173,9 +173,9 @@ pager_next(struct sq_pager *pager)
 
 	if (again && sq_clock_ms() >= pager->again_ms)
 		sq_list_splice(&pager->waits, &pager->again);
-	q = SQ_LIST_FIRST(&pager->waits, struct sq_queue, waits);
+	q = SQ_LIST_FIRST(&pager->waits, struct sq_queue, read.waits);
 	if (q != NULL) {
-		sq_list_remove(&q->waits);
+		sq_list_remove(&q->read.waits);
 	} else if (again) {
 		struct timespec until = {
 		    (time_t)(pager->again_ms / 1000), (long)(pager->again_ms % 1000) * 1000000};
@@ -193,7 +193,7 @@ pager_again(struct sq_pager *pager, struct sq_queue *q)
 {
 	if (sq_list_empty(&pager->again))
 		pager->again_ms = sq_clock_ms() + AGAIN_MS;
-	sq_list_push_back(&pager->again, &q->waits);
+	sq_list_push_back(&pager->again, &q->read.waits);
 }
 
 static void *
@@ -255,8 +255,8 @@ sq_pager_free(struct sq_pager **pp)
 	pthread_mutex_unlock(&p->lock);
 	pthread_join(p->thread, NULL);
 	sq_list_splice(&p->waits, &p->again);
-	SQ_LIST_FOR_EACH_SAFE(q, &p->waits, struct sq_queue, waits) {
-		sq_list_remove(&q->waits);
+	SQ_LIST_FOR_EACH_SAFE(q, &p->waits, struct sq_queue, read.waits) {
+		sq_list_remove(&q->read.waits);
 		sq_queue_unref(q);
 	}
 	pthread_cond_destroy(&p->wake);
@@ -269,7 +269,7 @@ sq_pager_want(struct sq_pager *p, struct sq_queue *q)
 {
 	pthread_mutex_lock(&p->lock);
 	sq_queue_ref(q);
-	sq_list_push_back(&p->waits, &q->waits);
+	sq_list_push_back(&p->waits, &q->read.waits);
 	pthread_cond_signal(&p->wake);
 	pthread_mutex_unlock(&p->lock);
 }

@@ -312,10 +312,10 @@ sq_queue_is_wanted(const struct sq_queue *q)
 void
 sq_queue_want_page(struct sq_queue *q)
 {
-	if (!q->gap.open || q->paging || q->resting || q->deleted)
+	if (!q->gap.open || q->read.pending || q->read.resting || q->deleted)
 		return;
 	if (q->head_bytes < sq_queue_share(q->store) / PAGE_LOW || sq_queue_head_waits(q)) {
-		q->paging = true;
+		q->read.pending = true;
 		q->store->page(q);
 	}
 }
@@ -325,8 +325,8 @@ sq_queue_want_page(struct sq_queue *q)
 bool
 sq_queue_is_above(const struct sq_queue *q, uint64_t most, uint32_t bytes)
 {
-	uint64_t n = sq_queue_waiting(q) + q->coming;
-	uint64_t all = sq_queue_waiting_bytes(q) + q->coming_bytes;
+	uint64_t n = sq_queue_waiting(q) + q->coming.n;
+	uint64_t all = sq_queue_waiting_bytes(q) + q->coming.bytes;
 
 	return n >= most || (n > 0 && all + bytes > q->cfg.max_bytes) ||
 	    sq_queue_memory_short(q, bytes);
@@ -341,7 +341,7 @@ queue_is_full(const struct sq_queue *q, uint32_t bytes)
 uint64_t
 sq_queue_most(struct sq_queue *q)
 {
-	uint64_t n = sq_queue_waiting(q) + q->coming;
+	uint64_t n = sq_queue_waiting(q) + q->coming.n;
 
 	if (q->over > n)
 		q->over = n;
@@ -356,7 +356,7 @@ sq_queue_limits(struct sq_queue *q, const struct sq_queue_cfg *cfg)
 	q->cfg.max_attempts = cfg->max_attempts;
 	q->cfg.overflow = cfg->overflow;
 	q->cfg.yields = cfg->yields;
-	q->over = sq_queue_waiting(q) + q->coming;
+	q->over = sq_queue_waiting(q) + q->coming.n;
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -415,7 +415,7 @@ sq_queue_empty(const struct sq_queue *cq)
 	bool empty;
 
 	pthread_mutex_lock(&q->lock);
-	empty = q->head.n == 0 && q->tail.n == 0 && !q->gap.open && q->coming == 0;
+	empty = q->head.n == 0 && q->tail.n == 0 && !q->gap.open && q->coming.n == 0;
 	pthread_mutex_unlock(&q->lock);
 	return empty;
 }

@@ -67,37 +67,52 @@ sq_unsent_bytes(uint64_t unsent)
 	return unsent & ((UINT64_C(1) << SQ_UNSENT_SHIFT) - 1);
 }
 
+/* Transactions on their way to a queue: items that were put, and are not committed. */
+struct sq_queue_coming {
+	uint64_t n, bytes;
+};
+
+/* Takers of a queue: see sq_queue_ops.attend. */
+struct sq_queue_takers {
+	unsigned n;
+	uint64_t lonely_since_ms; /* 0: there are some */
+};
+
+/* The read of a gap by the queue's store. */
+struct sq_queue_read {
+	bool pending;         /* it is on its way */
+	bool resting;         /* the last one brought nothing: the store reads again by itself */
+	bool failed;          /* because it failed */
+	uint64_t lacks;       /* or because there was no memory for so many bytes */
+	struct sq_list waits; /* for it */
+};
+
 struct sq_queue {
 	struct sq_queue_cfg cfg;
 	struct sq_engine *engine;
 	struct sq_metrics metrics;
 	struct sq_task task;
-	atomic_uint refs; /* the handle, the task while posted, and whoever has noted it */
+	atomic_uint refs;            /* of the handle, the task while posted, and other holders */
 	atomic_uint_fast64_t unsent; /* grows under the lock */
 
 	pthread_mutex_t lock;
 	struct sq_ring head, tail;
 	struct sq_gap gap;
-	uint64_t bytes;                /* of images in head and tail */
-	uint64_t head_bytes;           /* in head alone */
-	struct sq_charge charge;       /* of what is in memory */
-	uint64_t coming, coming_bytes; /* put, not committed */
-	uint64_t last_seq;             /* the last item that is not the store's gets it, too */
-	uint64_t handed;               /* up to here stored items have left, or may have */
-	uint64_t over; /* so many waited above the limits when these were set, and still do */
+	uint64_t bytes;          /* of images in head and tail */
+	uint64_t head_bytes;     /* in head alone */
+	struct sq_charge charge; /* for items in memory */
+	struct sq_queue_coming coming;
+	uint64_t last_seq; /* of the last stored item; items that are not stored get it, too */
+	uint64_t handed;   /* up to here stored items have left, or may have */
+	uint64_t over;     /* items above the limits when these were set that still wait */
 	struct sq_list consumers; /* struct sq_consumer; the head's turn is next */
 	bool posted, deleted;
-	unsigned takers; /* see sq_engine_ops.queue.attend */
-	uint64_t lonely_since_ms;
+	struct sq_queue_takers takers;
 
 	/* With a store only. */
 	struct sq_queue_store *store;
-	uint64_t id;          /* in the store; 0: not durable */
-	bool paging;          /* a read is on its way */
-	bool resting;         /* the last one brought nothing: the store reads again by itself */
-	bool failed;          /* because it failed */
-	uint64_t lacks;       /* or because there was no memory for so many bytes */
-	struct sq_list waits; /* for its read */
+	uint64_t id; /* in the store; 0: not durable */
+	struct sq_queue_read read;
 	struct sq_list paged; /* of the store's queues that may have to page out */
 };
 

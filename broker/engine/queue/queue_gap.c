@@ -97,8 +97,8 @@ sq_queue_paged(struct sq_queue *q, struct sq_item *items, size_t n, uint64_t fro
 	bool gone;
 
 	pthread_mutex_lock(&q->lock);
-	q->paging = false;
-	q->lacks = 0;
+	q->read.pending = false;
+	q->read.lacks = 0;
 	gone = q->deleted;
 	for (size_t i = 0; i < n && !gone; i++) {
 		uint32_t bytes = sq_item_bytes(&items[i]);
@@ -129,11 +129,11 @@ sq_queue_reads(struct sq_queue *q, struct sq_gap *gap, uint64_t *lacked)
 	bool rested;
 
 	pthread_mutex_lock(&q->lock);
-	rested = q->failed;
-	q->resting = q->failed = false;
-	q->paging = true;
+	rested = q->read.failed;
+	q->read.resting = q->read.failed = false;
+	q->read.pending = true;
 	*gap = q->gap;
-	*lacked = q->lacks;
+	*lacked = q->read.lacks;
 	pthread_mutex_unlock(&q->lock);
 	return rested;
 }
@@ -144,10 +144,10 @@ sq_queue_rest(struct sq_queue *q, uint64_t lacks, uint64_t from)
 	bool rests;
 
 	pthread_mutex_lock(&q->lock);
-	q->paging = false;
-	q->resting = rests = !q->deleted;
-	q->failed = rests && lacks == 0;
-	q->lacks = lacks;
+	q->read.pending = false;
+	q->read.resting = rests = !q->deleted;
+	q->read.failed = rests && lacks == 0;
+	q->read.lacks = lacks;
 	q->gap.from = from;
 	pthread_mutex_unlock(&q->lock);
 	return rests;
@@ -273,7 +273,7 @@ queue_page_back(struct sq_queue *q, uint64_t keep)
 		q->head.n--;
 		q->head_bytes -= bytes;
 		sq_queue_hold(q, -(int64_t)bytes);
-		q->lacks = 0; /* another is first */
+		q->read.lacks = 0; /* another is first */
 	}
 	if (q->head.n == 0)
 		sq_ring_fini(&q->head);
@@ -288,7 +288,7 @@ sq_queue_page_out(struct sq_queue *q)
 	pthread_mutex_lock(&q->lock);
 	wanted = sq_queue_is_wanted(q);
 	above = q->bytes > share;
-	if ((!above && (wanted || !short_of_memory)) || q->deleted || q->paging) {
+	if ((!above && (wanted || !short_of_memory)) || q->deleted || q->read.pending) {
 		pthread_mutex_unlock(&q->lock);
 		return;
 	}

@@ -21,12 +21,12 @@ sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_
 	q->charge.account = cfg->memory;
 	q->task.run = sq_queue_hand_out;
 	q->last_seq = 1;
-	q->lonely_since_ms = sq_engine_now_ms();
+	q->takers.lonely_since_ms = sq_engine_now_ms();
 	atomic_init(&q->refs, 1);
 	atomic_init(&q->unsent, 0);
 	pthread_mutex_init(&q->lock, NULL);
 	sq_list_init(&q->consumers);
-	sq_list_init(&q->waits);
+	sq_list_init(&q->read.waits);
 	sq_list_init(&q->paged);
 	return q;
 }
@@ -108,8 +108,8 @@ sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 		sq_queue_count_dropped(q);
 		err = SQ_ENOMEM;
 	} else {
-		q->coming++;
-		q->coming_bytes += sq_item_bytes(item);
+		q->coming.n++;
+		q->coming.bytes += sq_item_bytes(item);
 		sq_queue_count_item(q, 1, item);
 	}
 	if (q->gap.open && (err == SQ_ENOMEM || sq_queue_is_above(q, q->cfg.max_msgs, 0)))
@@ -138,8 +138,8 @@ sq_queue_arrive(struct sq_queue *q, struct sq_item *item)
 	bool gone;
 
 	pthread_mutex_lock(&q->lock);
-	q->coming--;
-	q->coming_bytes -= sq_item_bytes(item);
+	q->coming.n--;
+	q->coming.bytes -= sq_item_bytes(item);
 	gone = q->deleted;
 	if (gone) {
 		sq_queue_count_item(q, -1, item);

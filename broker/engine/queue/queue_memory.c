@@ -13,8 +13,8 @@ memory_now(const struct sq_queue *q)
 uint64_t
 sq_queue_memory_fair(const struct sq_queue *q)
 {
-	uint64_t n = sq_queue_waiting(q) + q->coming, fair;
-	uint64_t all = sq_queue_waiting_bytes(q) + q->coming_bytes + n * ITEM_BYTES;
+	uint64_t n = sq_queue_waiting(q) + q->coming.n, fair;
+	uint64_t all = sq_queue_waiting_bytes(q) + q->coming.bytes + n * ITEM_BYTES;
 
 	if (q->id != 0 || n == 0)
 		return UINT64_MAX;
@@ -33,10 +33,10 @@ uint64_t
 sq_queue_memory_room(const struct sq_queue *q)
 {
 	if (q->id == 0)
-		return sq_charge_room(&q->charge, memory_now(q) + q->coming_bytes + ITEM_BYTES);
+		return sq_charge_room(&q->charge, memory_now(q) + q->coming.bytes + ITEM_BYTES);
 	/* Where messages wait, one more can leave memory for the store; where none does, it is sent
 	 * to a session that need not acknowledge it. */
-	if (q->charge.account == NULL || sq_queue_waiting(q) + q->coming > 0 ||
+	if (q->charge.account == NULL || sq_queue_waiting(q) + q->coming.n > 0 ||
 	    sq_memory_limit() == 0 || sq_queue_memory_left())
 		return UINT64_MAX;
 	return sq_share_room(q->charge.account, SQ_SHARE_MEMORY);

@@ -20,7 +20,7 @@ static bool
 yield_on(const struct sq_queue *q)
 {
 	return q->cfg.yields == SQ_YIELD_ALWAYS ||
-	    (q->cfg.yields == SQ_YIELD_LONELY && q->takers == 0);
+	    (q->cfg.yields == SQ_YIELD_LONELY && q->takers.n == 0);
 }
 
 /* Whether the oldest is in memory, and may go. */
@@ -77,8 +77,8 @@ sq_queue_make_way(struct sq_queue *q, const struct sq_txn *txn, const struct sq_
 static bool
 yield_is_over(struct sq_queue *q, uint64_t msgs, uint64_t bytes)
 {
-	uint64_t n = sq_queue_waiting(q) + q->coming;
-	uint64_t all = sq_queue_waiting_bytes(q) + q->coming_bytes;
+	uint64_t n = sq_queue_waiting(q) + q->coming.n;
+	uint64_t all = sq_queue_waiting_bytes(q) + q->coming.bytes;
 
 	return n > sq_queue_most(q) + msgs || (n > 1 && all > q->cfg.max_bytes + bytes);
 }
@@ -133,9 +133,9 @@ void
 sq_queue_attend(struct sq_queue *q, int by)
 {
 	pthread_mutex_lock(&q->lock);
-	assert(by > 0 || q->takers >= (unsigned)-by);
-	q->takers += (unsigned)by;
-	q->lonely_since_ms = q->takers == 0 ? sq_engine_now_ms() : 0;
+	assert(by > 0 || q->takers.n >= (unsigned)-by);
+	q->takers.n += (unsigned)by;
+	q->takers.lonely_since_ms = q->takers.n == 0 ? sq_engine_now_ms() : 0;
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -159,12 +159,12 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 	*out = (struct sq_queue_state){
 	    .n = sq_queue_waiting(q),
 	    .bytes = sq_queue_waiting_bytes(q),
-	    .coming = q->coming,
-	    .coming_bytes = q->coming_bytes,
+	    .coming = q->coming.n,
+	    .coming_bytes = q->coming.bytes,
 	    .first = queue_first(q),
 	    .last = q->last_seq,
-	    .takers = q->takers,
-	    .lonely_since_ms = q->lonely_since_ms,
+	    .takers = q->takers.n,
+	    .lonely_since_ms = q->takers.lonely_since_ms,
 	    .max_msgs = q->cfg.max_msgs,
 	    .max_bytes = q->cfg.max_bytes,
 	    .share = sq_queue_share_room(q),
