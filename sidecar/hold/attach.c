@@ -20,27 +20,6 @@ struct detach_post {
 	struct sq_buf body;
 };
 
-void
-sq_hold_unlink(struct sq_hold *s)
-{
-	struct sq_holds *h = s->holds;
-
-	sq_list_remove(&s->at.place);
-	if (s->at.epoch != 0) {
-		sq_htab_remove(&h->by_epoch, &s->at.epoch_node);
-		s->at.epoch = 0;
-		sq_holds_count(h, SQ_M_ATTACHED, -1);
-	}
-	if (s->at.link != NULL)
-		sq_uplink_use(s->at.link, -1);
-	s->at.link = NULL;
-	if (s->gate != NULL)
-		s->gate->ops->attached(s->gate, false);
-	if (s->user != NULL && s->ops->unlinked != NULL)
-		s->ops->unlinked(s->user);
-	s->at.seq++;
-}
-
 /* Holds the link that the answer came on. */
 static void
 attach_link(struct sq_hold *s, struct sq_uplink *link, uint64_t epoch)
@@ -147,31 +126,6 @@ attach_full(struct sq_hold *s, enum sq_full what)
 		    (const char *)sq_buf_data(&text));
 	}
 	sq_buf_fini(&text);
-}
-
-const char *
-sq_hold_denied_text(const struct sq_hold *s, const struct sq_answer *ans)
-{
-	static const char *const unknown[] = {
-	    [SQ_CREDENTIAL_NONE] = "not authorized: the broker asks for a token or a certificate",
-	    [SQ_CREDENTIAL_TOKEN] = "not authorized: the token is not good",
-	    [SQ_CREDENTIAL_CERTIFICATE] = "not authorized: the certificate is not good",
-	};
-	static const char *const texts[] = {
-	    [SQ_DENIED_NONE] = "not authorized: the session belongs to another identity",
-	    [SQ_DENIED_SPACE] =
-		"not authorized: the token is of another space (namespace) than identity.space",
-	    [SQ_DENIED_POD] = "not authorized: the token is of another pod than identity.pod",
-	    [SQ_DENIED_OWNER] = "not authorized: the session belongs to another identity",
-	    [SQ_DENIED_WILL] = "not authorized: a rule of the broker denies the will",
-	};
-	enum sq_credential shown = sq_pool_credential(s->holds->pool);
-
-	if (ans->status == 401)
-		return unknown[shown];
-	return ans->denied == SQ_DENIED_SPACE && shown == SQ_CREDENTIAL_CERTIFICATE
-	    ? "not authorized: the certificate is of another space than identity.space"
-	    : texts[ans->denied];
 }
 
 /* The broker does not let this pod have the session.  Its client is told; the keeper and

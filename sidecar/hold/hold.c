@@ -21,9 +21,6 @@
 /* The bound is the budget's; a lane has none of its own. */
 #define LANE_MAX (SIZE_MAX / 4)
 
-/* Waits between attaches, and how long one must hold to count as good. */
-enum { AGAIN_MIN_MS = 50, AGAIN_MAX_MS = 5000, SETTLED_MS = 10000 };
-
 static char *
 hold_path(const struct sq_holds *h, const struct sq_hold_params *p)
 {
@@ -65,29 +62,6 @@ sq_hold_is_known(const struct sq_holds *h, struct sq_bytes client_id)
 	return known;
 }
 
-void
-sq_hold_pause(struct sq_hold *s)
-{
-	sq_budget_pause(&s->holds->budget, &s->share);
-}
-
-/* Makes it the session of its client id that the next one finds. */
-static void
-hold_show(struct sq_hold *s)
-{
-	sq_htab_insert(
-	    &s->holds->by_client, &s->client_node, sq_hash(s->client_id, strlen(s->client_id)));
-	s->in_clients = true;
-}
-
-static void
-hold_hide(struct sq_hold *s)
-{
-	if (s->in_clients)
-		sq_htab_remove(&s->holds->by_client, &s->client_node);
-	s->in_clients = false;
-}
-
 /* The session that a new connection of this client id comes after. */
 static struct sq_hold *
 hold_before(struct sq_holds *h, const char *client_id)
@@ -99,6 +73,33 @@ hold_before(struct sq_holds *h, const char *client_id)
 		return s;
 	s->ops->catch_up(s->user);
 	return hold_by_client(h, client_id, hash); /* it may have ended */
+}
+
+static bool
+hold_flushed(const struct sq_hold *s)
+{
+	for (int i = 0; i < SQ_LANES; i++) {
+		if (s->up.lane[i] != NULL && !sq_lane_out_idle(s->up.lane[i]))
+			return false;
+	}
+	return sq_inbox_flushed(s->inbox) && sq_hold_order_flushed(s);
+}
+
+bool
+sq_hold_owes(const struct sq_hold *s)
+{
+	/* A source leaves when all is sent. */
+	return s->bye.will != NULL || !hold_flushed(s) ||
+	    (s->ops->source != NULL && !s->bye.leaving);
+}
+
+void
+sq_hold_over(struct sq_hold *s, struct sq_hold *heir)
+{
+	sq_hold_order_end(s);
+	if (heir != NULL)
+		sq_hold_inherit_subs(heir, s);
+	sq_hold_free_subs(s);
 }
 
 /* The earliest of what is due; its turn comes then. */
@@ -129,7 +130,7 @@ hold_post(struct sq_hold *s, uint64_t now_ms)
 	else
 		sq_hold_post_in_order(s, now_ms);
 	sq_hold_post_settlements(s);
-	if (s->bye.leaving && s->state == SQ_HOLD_ATTACHED && sq_hold_flushed(s))
+	if (s->bye.leaving && s->state == SQ_HOLD_ATTACHED && hold_flushed(s))
 		sq_hold_post_detach(s);
 }
 
@@ -193,7 +194,7 @@ sq_hold_open(
 	sq_holds_count(h, SQ_M_SESSIONS, 1);
 	sq_list_push_back(&h->all, &s->all);
 	if (older != NULL) {
-		hold_hide(older);
+		sq_hold_hide(older);
 		older->newer = s;
 		s->older = older;
 		s->state = SQ_HOLD_QUEUED;
@@ -203,90 +204,9 @@ sq_hold_open(
 			    older->user, SQ_HOLD_END_TAKEN_OVER, (struct sq_bytes){0});
 		}
 	}
-	hold_show(s);
+	sq_hold_show(s);
 	sq_hold_wake(s);
 	return s;
-}
-
-static void
-hold_free(struct sq_turn *t)
-{
-	struct sq_hold *s = SQ_CONTAINER_OF(t, struct sq_hold, turn.turn);
-
-	assert(s->requests == 0 && s->state == SQ_HOLD_ENDED);
-	sq_lane_out_free(&s->up.lane[0]);
-	sq_lane_out_free(&s->up.lane[1]);
-	sq_inbox_free(&s->inbox);
-	sq_budget_close(&s->holds->budget, &s->share);
-	sq_hold_free_subs(s);
-	sq_block_unref(&s->bye.will);
-	free(s->path);
-	free(s->client_id);
-	free(s);
-}
-
-void
-sq_hold_bury(struct sq_hold *s)
-{
-	sq_turn_init(&s->turn.turn, hold_free);
-	sq_loop_post(s->holds->loop, SQ_TURN_REAP, &s->turn.turn);
-}
-
-void
-sq_hold_backlog(struct sq_hold *s)
-{
-	size_t now = 0;
-
-	for (int i = 0; i < SQ_LANES && s->state != SQ_HOLD_ENDED; i++)
-		now += s->up.lane[i] != NULL ? sq_lane_out_bytes(s->up.lane[i]) : 0;
-	if (now == s->share.held)
-		return;
-	sq_holds_count(s->holds, SQ_M_OUTBOX_BYTES, (int64_t)now - (int64_t)s->share.held);
-	sq_budget_held(&s->holds->budget, &s->share, now);
-	sq_metric_set(s->holds->metrics, SQ_M_BACKLOG, (int64_t)s->holds->budget.held);
-}
-
-void
-sq_hold_end(struct sq_hold *s)
-{
-	struct sq_holds *h = s->holds;
-
-	if (s->state == SQ_HOLD_ENDED)
-		return;
-	assert(!sq_hold_has_client(s));
-	sq_hold_unlink(s);
-	s->state = SQ_HOLD_ENDED;
-	hold_hide(s);
-	if (s->older != NULL) {
-		s->older->newer = s->newer;
-		if (s->newer == NULL) /* the next one has to wait for the older again */
-			hold_show(s->older);
-	}
-	if (s->newer != NULL) {
-		s->newer->older = s->older;
-		if (s->older == NULL && s->newer->state == SQ_HOLD_QUEUED) {
-			s->newer->state = SQ_HOLD_DOWN;
-			sq_hold_inherit_subs(s->newer, s);
-			sq_hold_wake(s->newer);
-		}
-	}
-	s->older = s->newer = NULL;
-	sq_list_remove(&s->all);
-	sq_turn_cancel(&s->turn.turn);
-	sq_loop_at(h->loop, &s->turn, 0);
-	sq_list_remove(&s->at.place);
-	sq_budget_unwait(&h->budget, &s->share);
-	if (s->user != NULL && s->ops->source != NULL)
-		s->ops->source->gone(s->user);
-	h->n--;
-	sq_holds_count(h, SQ_M_SESSIONS, -1);
-	sq_hold_backlog(s);
-	sq_hold_order_end(s);
-	if (s->gate != NULL)
-		s->gate->ops->close(s->gate);
-	s->gate = NULL;
-	if (s->requests == 0)
-		sq_hold_bury(s);
 }
 
 /* The user hears of it no more, but for one that still sends by it. */
@@ -302,43 +222,6 @@ sq_hold_drop(struct sq_hold *s)
 {
 	hold_let_go(s);
 	sq_hold_end(s);
-}
-
-void
-sq_hold_writable(struct sq_hold *s)
-{
-	if (sq_hold_has_client(s))
-		s->ops->writable(s->user);
-}
-
-void
-sq_hold_wake(struct sq_hold *s)
-{
-	if (s->state != SQ_HOLD_ENDED)
-		sq_loop_post(s->holds->loop, SQ_TURN_HOLD, &s->turn.turn);
-}
-
-void
-sq_hold_again(struct sq_hold *s, unsigned least_ms)
-{
-	uint64_t wait_ms = least_ms;
-
-	sq_hold_unlink(s);
-	if (s->at.since_ms != 0 && sq_holds_now(s->holds) - s->at.since_ms > SETTLED_MS)
-		s->at.failures = 0;
-	s->at.since_ms = 0;
-	if (s->at.failures > 0 && wait_ms == 0) {
-		unsigned shift = s->at.failures < 8 ? s->at.failures - 1 : 7;
-		uint64_t most = (uint64_t)AGAIN_MIN_MS << shift;
-
-		if (most > AGAIN_MAX_MS)
-			most = AGAIN_MAX_MS;
-		wait_ms = most / 2 + sq_random_u64() % (most / 2 + 1);
-	}
-	s->at.failures++;
-	s->state = SQ_HOLD_DOWN;
-	s->due.attach = wait_ms != 0 ? sq_holds_now(s->holds) + wait_ms : 0;
-	sq_hold_wake(s);
 }
 
 void
@@ -478,109 +361,4 @@ sq_hold_release(struct sq_hold *s, uint16_t packet_id)
 	sq_hold_backlog(s);
 	sq_hold_wake(s);
 	return 0;
-}
-
-int
-sq_hold_ack(struct sq_hold *s, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason)
-{
-	int rc;
-
-	if (type == SQ_MQTT_PUBACK)
-		rc = sq_inbox_puback(s->inbox, packet_id, reason);
-	else if (type == SQ_MQTT_PUBREC)
-		rc = sq_inbox_pubrec(s->inbox, packet_id, reason);
-	else
-		rc = sq_inbox_pubcomp(s->inbox, packet_id);
-	sq_hold_flush_pubrels(s);
-	sq_hold_wake(s);
-	return rc;
-}
-
-void
-sq_hold_written(struct sq_hold *s, uint64_t msgs, uint64_t bytes)
-{
-	sq_inbox_written(s->inbox, msgs, bytes);
-	if (sq_inbox_due(s->inbox))
-		sq_hold_wake(s);
-}
-
-void
-sq_hold_acked(struct sq_hold *s, const struct sq_lane_outcome *o)
-{
-	if (sq_hold_has_client(s))
-		s->ops->acked(s->user, o);
-}
-
-void *
-sq_hold_client(const struct sq_hold *s)
-{
-	return sq_hold_has_client(s) ? s->user : NULL;
-}
-
-const char *
-sq_hold_client_id(const struct sq_hold *s)
-{
-	return s->client_id;
-}
-
-bool
-sq_hold_attached(const struct sq_hold *s)
-{
-	return s->state == SQ_HOLD_ATTACHED;
-}
-
-void
-sq_hold_trim(struct sq_hold *s)
-{
-	sq_inbox_trim(s->inbox);
-}
-
-static enum sq_hold_end
-detached_end(uint8_t reason)
-{
-	switch (reason) {
-	case SQ_MQTT_RC_TAKEN_OVER:
-		return SQ_HOLD_END_TAKEN_OVER;
-	case SQ_MQTT_RC_QUOTA_EXCEEDED:
-		return SQ_HOLD_END_QUOTA;
-	case SQ_MQTT_RC_NOT_AUTHORIZED:
-		return SQ_HOLD_END_REVOKED;
-	default:
-		return SQ_HOLD_END_ADMIN;
-	}
-}
-
-void
-sq_hold_detached(struct sq_hold *s, uint8_t reason, struct sq_bytes text)
-{
-	enum sq_hold_end end = detached_end(reason);
-
-	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x%s%.*s",
-	    s->client_id, reason, text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
-	if (s->ops->comes_again && !s->bye.leaving) {
-		if (end == SQ_HOLD_END_REVOKED && s->ops->ended != NULL)
-			s->ops->ended(s->user, end, text);
-		sq_hold_again(s, AGAIN_MAX_MS);
-		return;
-	}
-	sq_hold_unlink(s);
-	s->state = SQ_HOLD_DOWN;
-	s->at.put_sent = false; /* nothing is left there that would have to end */
-	sq_block_unref(&s->bye.will);
-	for (int i = 0; i < SQ_LANES; i++) {
-		if (s->up.lane[i] != NULL)
-			sq_lane_out_unhold(s->up.lane[i]);
-	}
-	if (sq_hold_has_client(s))
-		s->ops->ended(s->user, end, text);
-	sq_hold_end(s);
-}
-
-void
-sq_hold_superseded(struct sq_hold *s)
-{
-	static const char words[] = "another connection has the session"; /* as the frame's */
-
-	sq_hold_detached(s, SQ_MQTT_RC_TAKEN_OVER,
-	    (struct sq_bytes){(const unsigned char *)words, sizeof words - 1});
 }

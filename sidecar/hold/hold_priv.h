@@ -110,6 +110,10 @@ sq_hold_has_client(const struct sq_hold *s)
 	return s->user != NULL && !s->ops->comes_again;
 }
 
+/* state.c */
+/* Makes it the one of its client id that the next one finds; or not. */
+void sq_hold_show(struct sq_hold *);
+void sq_hold_hide(struct sq_hold *);
 /* Has its client go on with what got SQ_EAGAIN. */
 void sq_hold_writable(struct sq_hold *);
 /* Frees 's', which has ended and has no request, at the end of the turn. */
@@ -117,10 +121,14 @@ void sq_hold_bury(struct sq_hold *);
 /* Brings the metric of unaccepted bytes up to date. */
 void sq_hold_backlog(struct sq_hold *);
 
-/* attach.c */
-void sq_hold_attach(struct sq_hold *);
 /* Lets go of the link and the epoch. */
 void sq_hold_unlink(struct sq_hold *);
+
+/* hold.c: the hold has ended, and 'heir' (or NULL) goes on with what it had; see sq_holds.over. */
+void sq_hold_over(struct sq_hold *, struct sq_hold *heir);
+
+/* attach.c */
+void sq_hold_attach(struct sq_hold *);
 void sq_hold_post_detach(struct sq_hold *);
 /* What a 401 or 403 says, for people; static. */
 const char *sq_hold_denied_text(const struct sq_hold *, const struct sq_answer *);
@@ -128,7 +136,6 @@ const char *sq_hold_denied_text(const struct sq_hold *, const struct sq_answer *
 void sq_hold_post_lanes(struct sq_hold *, uint64_t now_ms);
 void sq_hold_post_settlements(struct sq_hold *);
 void sq_hold_flush_pubrels(struct sq_hold *);
-bool sq_hold_flushed(const struct sq_hold *);
 /* The outcomes that have come go to the client. */
 void sq_hold_outcomes(struct sq_hold *, uint64_t now_ms);
 

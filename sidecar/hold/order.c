@@ -170,7 +170,7 @@ static void
 request_answered(
     struct sq_hold *s, struct sq_sub_request *q, const unsigned char *codes, struct sq_bytes notes)
 {
-	uint16_t first = 0;
+	struct sq_sub_codes answer = {.codes = codes, .notes = notes};
 
 	s->at.failures = 0;
 	if (q->marked)
@@ -178,8 +178,8 @@ request_answered(
 	else
 		s->subs.asking = NULL;
 	SQ_LIST_FOR_EACH(r, &q->subreqs, struct sq_subreq, node) {
-		sq_subreq_answer(s, r, codes, notes, first);
-		first = (uint16_t)(first + r->n_ask);
+		r->done(s, r, &answer);
+		answer.first = (uint16_t)(answer.first + r->n_ask);
 	}
 	request_free(s, q);
 	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->subs.order));

@@ -19,62 +19,9 @@
 #include "sidecar/hold/subs.h"
 
 enum {
-	TEXT_MAX = 1024,        /* bytes of a SUBACK's words */
 	FILTER_SHOWN_MAX = 256, /* of a filter in them */
 	ENTRY_OVERHEAD = 48,    /* by which an entry is larger on the link, at most */
 };
-
-void
-sq_subreq_free(struct sq_subreq *r)
-{
-	free(r->codes);
-	sq_buf_fini(&r->text);
-	sq_buf_fini(&r->entries);
-	free(r);
-}
-
-/* Adds to the words of the packet, each but once in a row. */
-static void
-subreq_say(struct sq_subreq *r, struct sq_bytes text)
-{
-	size_t had = sq_buf_len(&r->text);
-
-	if (text.len == 0 || had + text.len > TEXT_MAX)
-		return;
-	if (had >= text.len &&
-	    memcmp(sq_buf_data(&r->text) + had - text.len, text.p, text.len) == 0)
-		return;
-	if (had > 0)
-		sq_buf_append(&r->text, "; ", 2);
-	sq_buf_append(&r->text, text.p, text.len);
-}
-
-/* An entry of a packet is refused: counted, logged, and the client is told. */
-static void
-subreq_refused(struct sq_hold *s, struct sq_subreq *r, uint8_t code, const struct sq_note *note)
-{
-	struct sq_refusal_seen refused = {.client = s->client_id,
-	    .what = r->op == SQ_SUB_SUBSCRIBE ? "subscribe" : "unsubscribe",
-	    .code = code,
-	    .refusal = note->refusal,
-	    .text = note->text};
-
-	sq_refusals_note(s->holds, &s->up.refusals, &refused);
-	subreq_say(r, note->text);
-}
-
-struct sq_subreq *
-sq_subreq_new(uint8_t op, uint16_t packet_id, uint16_t n)
-{
-	struct sq_subreq *r = sq_xcalloc(1, sizeof *r);
-
-	r->op = op;
-	r->packet_id = packet_id;
-	r->n = n;
-	r->codes = sq_xmalloc(n);
-	sq_list_init(&r->node);
-	return r;
-}
 
 /* Entry 'i' is refused here, for 'why'. */
 static void
@@ -90,16 +37,8 @@ subreq_refuse(struct sq_hold *s, struct sq_subreq *r, uint16_t i, uint8_t code,
 	    (int)sq_utf8_cut(filter.p, filter.len, FILTER_SHOWN_MAX), (const char *)filter.p, why);
 	note.text = sq_note_text_clean(
 	    (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)}, room);
-	subreq_refused(s, r, code, &note);
+	sq_subreq_refused(s, r, code, &note);
 	sq_buf_fini(&text);
-}
-
-void
-sq_subreq_ask(struct sq_subreq *r, uint16_t i, const struct sq_sub *sub)
-{
-	r->codes[i] = SQ_SUBREQ_ASK;
-	r->n_ask++;
-	sq_sub_put(&r->entries, sub, SQ_LINK_VERSION);
 }
 
 static void
@@ -114,6 +53,45 @@ subreq_suback(struct sq_hold *s, const struct sq_subreq *r)
 
 	if (sq_hold_has_client(s))
 		s->ops->subscribed(s->user, &answer);
+}
+
+/* An edit of the annotations may have come since it was asked for. */
+static void
+subreq_made(struct sq_hold *s, const struct sq_sub *e)
+{
+	struct sq_topic_filter f;
+
+	sq_hold_made(s, e);
+	if (sq_topic_filter_parse(e->filter, &f, NULL) != 0 || !sq_hold_allows(s, &f))
+		sq_hold_enforce(s);
+}
+
+static void
+packet_entry(struct sq_hold *s, const struct sq_subreq *r, const struct sq_sub *e, uint8_t code)
+{
+	if (s->bye.leaving && s->bye.expiry_s == 0)
+		return;
+	if (r->op == SQ_SUB_UNSUBSCRIBE)
+		sq_hold_unmade(s, e->filter);
+	else if (!sq_mqtt_reason_failed(code))
+		subreq_made(s, e);
+}
+
+/* A packet's answer: what the client has subscribed to follows, and the client is told. */
+static void
+packet_answered(struct sq_hold *s, struct sq_subreq *r, const struct sq_sub_codes *codes)
+{
+	sq_subreq_take(s, r, codes, packet_entry);
+	subreq_suback(s, r);
+}
+
+static void
+declared_answered(struct sq_hold *s, struct sq_subreq *r, const struct sq_sub_codes *codes)
+{
+	sq_subreq_take(s, r, codes, NULL);
+	if (s->user != NULL)
+		s->ops->declared(
+		    s->user, r->token, r->codes[0], sq_note_find(codes->notes, codes->first).text);
 }
 
 /* A packet's request is complete; one with nothing to ask is answered at once. */
@@ -274,7 +252,7 @@ sq_hold_subscribe(
 	    : subs_admit(s, SQ_MQTT_SUBACK, packet_id, count, entries.len);
 	if (rc != 0)
 		return rc == SQ_EAGAIN ? rc : 0;
-	r = sq_subreq_new(SQ_SUB_SUBSCRIBE, packet_id, (uint16_t)count);
+	r = sq_subreq_new(SQ_SUB_SUBSCRIBE, packet_id, (uint16_t)count, packet_answered);
 	for (uint16_t i = 0; i < count && sq_mqtt_sub_next(&entries, &in); i++) {
 		struct sq_sub sub = {.op = SQ_SUB_SUBSCRIBE,
 		    .sub_id = sub_id,
@@ -302,7 +280,7 @@ sq_hold_unsubscribe(struct sq_hold *s, uint16_t packet_id, uint32_t count, struc
 	rc = subs_admit(s, SQ_MQTT_UNSUBACK, packet_id, count, filters.len);
 	if (rc != 0)
 		return rc == SQ_EAGAIN || !subs_can_refuse(s, SQ_MQTT_UNSUBACK) ? rc : 0;
-	r = sq_subreq_new(SQ_SUB_UNSUBSCRIBE, packet_id, (uint16_t)count);
+	r = sq_subreq_new(SQ_SUB_UNSUBSCRIBE, packet_id, (uint16_t)count, packet_answered);
 	for (uint16_t i = 0; i < count && sq_mqtt_filter_next(&filters, &filter); i++) {
 		struct sq_sub sub = {.op = SQ_SUB_UNSUBSCRIBE, .filter = filter};
 
@@ -325,67 +303,9 @@ sq_hold_declare(struct sq_hold *s, const struct sq_sub *sub, uint32_t token)
 
 	if (s->bye.leaving || s->state == SQ_HOLD_ENDED)
 		return;
-	r = sq_subreq_new(sub->op, 0, 1);
+	r = sq_subreq_new(sub->op, 0, 1, declared_answered);
 	r->declared = true;
 	r->token = token;
 	sq_subreq_ask(r, 0, sub);
 	sq_hold_ask(s, r, false);
-}
-
-/* --- answers --- */
-
-/* An edit of the annotations may have come since it was asked for. */
-static void
-subreq_made(struct sq_hold *s, const struct sq_sub *e)
-{
-	struct sq_topic_filter f;
-
-	sq_hold_made(s, e);
-	if (sq_topic_filter_parse(e->filter, &f, NULL) != 0 || !sq_hold_allows(s, &f))
-		sq_hold_enforce(s);
-}
-
-/* An entry was answered: what the client has subscribed to follows. */
-static void
-subreq_remember(struct sq_hold *s, const struct sq_subreq *r, const struct sq_sub *e, uint8_t code)
-{
-	if (r->op == SQ_SUB_UNSUBSCRIBE && !r->again)
-		sq_hold_unmade(s, e->filter);
-	else if (r->op == SQ_SUB_UNSUBSCRIBE)
-		SQ_DEBUG("session", "client %s: a subscription was ended", s->client_id);
-	else if (!sq_mqtt_reason_failed(code) && !r->again)
-		subreq_made(s, e);
-	else if (sq_mqtt_reason_failed(code) && r->again)
-		SQ_WARN("session", "client %s: a subscription could not be made again, 0x%02x",
-		    s->client_id, code);
-}
-
-void
-sq_subreq_answer(struct sq_hold *s, struct sq_subreq *r, const unsigned char *codes,
-    struct sq_bytes notes, uint16_t first)
-{
-	struct sq_bytes rest = {sq_buf_data(&r->entries), sq_buf_len(&r->entries)};
-	const unsigned char *code = codes + first;
-	uint16_t asked = first;
-
-	for (uint16_t i = 0; i < r->n; i++) {
-		struct sq_sub e;
-
-		if (r->codes[i] != SQ_SUBREQ_ASK)
-			continue;
-		e = sq_sub_next(&rest, SQ_LINK_VERSION);
-		r->codes[i] = *code++;
-		if (sq_mqtt_reason_failed(r->codes[i])) {
-			struct sq_note note = sq_note_find(notes, asked);
-
-			subreq_refused(s, r, r->codes[i], &note);
-		}
-		asked++;
-		if (!r->declared && (!s->bye.leaving || s->bye.expiry_s != 0))
-			subreq_remember(s, r, &e, r->codes[i]);
-	}
-	if (!r->declared && !r->again)
-		subreq_suback(s, r);
-	else if (r->declared && s->user != NULL)
-		s->ops->declared(s->user, r->token, r->codes[0], sq_note_find(notes, first).text);
 }

@@ -58,6 +58,8 @@ struct sq_holds {
 	 * taken, and when the next line be logged. */
 	unsigned memory_level;
 	uint64_t short_ms, short_quiet_ms;
+	/* A hold has ended: for state.c, which is below who takes that further. */
+	void (*over)(struct sq_hold *, struct sq_hold *heir);
 	bool strict; /* clients may not subscribe to everything: they are asked */
 	const struct sq_hold_watch *watch; /* NULL: nobody watches */
 	void *watcher;

@@ -1,0 +1,227 @@
+/* All holds: their life, and what comes from the pool. */
+#include "sidecar/hold/table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/hold/hold.h"
+#include "sidecar/hold/hold_priv.h"
+
+/* --- from the pool --- */
+
+static void
+holds_up(void *owner, struct sq_uplink *link)
+{
+	struct sq_holds *h = owner;
+	struct sq_hold_link *hl = sq_xcalloc(1, sizeof *hl);
+	struct sq_list waiting;
+
+	hl->link = link;
+	sq_list_init(&hl->holds);
+	sq_list_push_back(&h->links, &hl->node);
+	h->link_was_up = true;
+	sq_list_init(&waiting);
+	sq_list_splice(&waiting, &h->waiting);
+	SQ_LIST_FOR_EACH_SAFE(s, &waiting, struct sq_hold, at.place) {
+		sq_list_remove(&s->at.place);
+		s->state = SQ_HOLD_DOWN;
+		s->due.attach = 0;
+		sq_hold_wake(s);
+	}
+	/* Sessions on a link that drains had nowhere to go until now. */
+	SQ_LIST_FOR_EACH(other, &h->links, struct sq_hold_link, node) {
+		if (other != hl && sq_uplink_draining(other->link)) {
+			SQ_LIST_FOR_EACH_SAFE(s, &other->holds, struct sq_hold, at.place)
+				sq_hold_link_draining(s);
+		}
+	}
+}
+
+static void
+holds_draining(void *owner, struct sq_uplink *link)
+{
+	struct sq_hold_link *hl = sq_holds_link(owner, link);
+
+	if (hl == NULL)
+		return;
+	SQ_LIST_FOR_EACH_SAFE(s, &hl->holds, struct sq_hold, at.place)
+		sq_hold_link_draining(s);
+}
+
+static void
+holds_down(void *owner, struct sq_uplink *link)
+{
+	struct sq_hold_link *hl = sq_holds_link(owner, link);
+	struct sq_hold *s;
+
+	if (hl == NULL)
+		return;
+	while ((s = SQ_LIST_FIRST(&hl->holds, struct sq_hold, at.place)) != NULL)
+		sq_hold_link_down(s);
+	sq_list_remove(&hl->node);
+	free(hl);
+}
+
+static struct sq_hold *
+holds_by_epoch(const struct sq_holds *h, uint64_t epoch, const struct sq_uplink *link)
+{
+	struct sq_hnode *n = sq_htab_find(&h->by_epoch, sq_hash_u64(epoch));
+
+	for (; n != NULL; n = sq_htab_next_same(n)) {
+		struct sq_hold *s = SQ_CONTAINER_OF(n, struct sq_hold, at.epoch_node);
+
+		if (s->at.epoch == epoch && s->at.link == link)
+			return s;
+	}
+	return NULL;
+}
+
+static void
+holds_deliver(
+    void *owner, struct sq_uplink *link, const struct sq_deliver *d, struct sq_block *block)
+{
+	struct sq_holds *h = owner;
+	struct sq_bytes rest = d->targets;
+
+	for (uint16_t i = 0; i < d->n; i++) {
+		struct sq_target t = sq_target_next(&rest);
+		struct sq_hold *s = holds_by_epoch(h, t.epoch, link);
+		unsigned qos = t.flags & SQ_TARGET_QOS;
+
+		if (qos > 2 || (qos > 0 && t.packet_id == 0)) {
+			sq_uplink_fail(link, "it delivers with a bad QoS or packet id");
+			return;
+		}
+		if (s != NULL)
+			sq_hold_deliver(s, d, &t, block);
+		else if (qos == 0)
+			sq_holds_count(h, SQ_M_DROPPED_CUT, 1);
+	}
+}
+
+static void
+holds_detached(
+    void *owner, struct sq_uplink *link, uint64_t epoch, uint8_t reason, struct sq_bytes text)
+{
+	struct sq_hold *s = holds_by_epoch(owner, epoch, link);
+
+	if (s != NULL)
+		sq_hold_detached(s, reason, text);
+}
+
+static void
+holds_subscribed(void *owner, struct sq_uplink *link, const struct sq_frame *f)
+{
+	struct sq_hold *s = holds_by_epoch(owner, f->epoch, link);
+
+	if (s != NULL)
+		sq_hold_subscribed(s, f);
+}
+
+static void
+holds_kept(void *owner, struct sq_uplink *link, const struct sq_frame *f)
+{
+	struct sq_hold *s = holds_by_epoch(owner, f->epoch, link);
+
+	if (s != NULL)
+		sq_hold_kept(s, f->last_kept, f->n_kept, f->kept);
+}
+
+const struct sq_pool_events sq_holds_events = {
+    .up = holds_up,
+    .draining = holds_draining,
+    .down = holds_down,
+    .frames =
+	{
+	    .deliver = holds_deliver,
+	    .detached = holds_detached,
+	    .subscribed = holds_subscribed,
+	    .kept = holds_kept,
+	},
+};
+
+/* --- life --- */
+
+enum { PUBLISHES_MAX = 8 << 20 }; /* until the outbox says another bound */
+
+static void
+holds_on_paused(struct sq_budget_share *share)
+{
+	sq_holds_count(SQ_CONTAINER_OF(share, struct sq_hold, share)->holds, SQ_M_OUTBOX_PAUSED, 1);
+}
+
+static void
+holds_on_writable(struct sq_budget_share *share)
+{
+	sq_hold_writable(SQ_CONTAINER_OF(share, struct sq_hold, share));
+}
+
+static const struct sq_budget_user holds_budget_user = {
+    .paused = holds_on_paused,
+    .writable = holds_on_writable,
+};
+
+struct sq_holds *
+sq_holds_new(
+    struct sq_loop *loop, const struct sq_sidecar_cfg *cfg, const struct sq_metrics *metrics)
+{
+	struct sq_holds *h = sq_xcalloc(1, sizeof *h);
+
+	h->loop = loop;
+	h->cfg = cfg;
+	h->metrics = metrics;
+	h->told.limits = sq_limits_own(&cfg->limits);
+	h->instance = sq_random_u64();
+	sq_budget_init(
+	    &h->budget, &holds_budget_user, PUBLISHES_MAX, cfg->lane_bytes, cfg->credit_bytes);
+	h->over = sq_hold_over;
+	sq_list_init(&h->all);
+	sq_list_init(&h->posts);
+	sq_list_init(&h->waiting);
+	sq_list_init(&h->links);
+	return h;
+}
+
+void
+sq_holds_end(struct sq_holds *h)
+{
+	struct sq_hold *s;
+
+	while ((s = SQ_LIST_FIRST(&h->all, struct sq_hold, all)) != NULL)
+		sq_hold_drop(s);
+	sq_pool_free(&h->pool);
+	sq_hold_fail_posts(h);
+	sq_loop_reap(h->loop);
+}
+
+void
+sq_holds_free(struct sq_holds **hp)
+{
+	struct sq_holds *h = *hp;
+
+	*hp = NULL;
+	if (h == NULL)
+		return;
+	assert(sq_list_empty(&h->all) && sq_list_empty(&h->posts));
+	SQ_LIST_FOR_EACH_SAFE(hl, &h->links, struct sq_hold_link, node)
+		free(hl);
+	sq_htab_fini(&h->by_epoch);
+	sq_htab_fini(&h->by_client);
+	free(h);
+}
+
+bool
+sq_holds_idle(const struct sq_holds *h)
+{
+	if (!sq_list_empty(&h->links))
+		return sq_list_empty(&h->all);
+	SQ_LIST_FOR_EACH(s, &h->all, struct sq_hold, all) {
+		if (sq_hold_owes(s))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,194 @@
+/* Batches of the lanes that go up, and their outcomes. */
+#include "sidecar/hold/hold.h"
+
+#include <stdlib.h>
+
+#include "core/fault.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "proto/link/lane_mark.h"
+#include "proto/mqtt/reason.h"
+#include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/refused.h"
+
+struct batch_post {
+	struct sq_hold_post post;
+	struct sq_lane_flight flight;
+	unsigned lane;
+};
+
+/* --- batches --- */
+
+/* Whether the batch has an entry of this kind; of messages, one of QoS 2. */
+static bool
+batch_has(const struct sq_lane_flight *f, uint8_t kind)
+{
+	struct sq_bytes rest = f->entries;
+
+	for (unsigned i = 0; i < f->n; i++) {
+		struct sq_entry e = sq_batch_next(&rest);
+
+		if (e.kind == kind && e.packet_id != 0)
+			return true;
+	}
+	return false;
+}
+
+void
+sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
+{
+	struct sq_lane_outcome o;
+	size_t before = s->share.held;
+
+	for (int i = 0; i < SQ_LANES; i++) {
+		struct sq_lane_out *l = s->up.lane[i];
+		while (l != NULL && sq_lane_out_outcome(l, &o)) {
+			/* An unknown id is no error during recovery (MQTT 5.0 §3.7.2.1). */
+			if (o.reason == SQ_MQTT_RC_PACKET_ID_NOT_FOUND && s->at.recovered)
+				o.reason = SQ_MQTT_RC_SUCCESS;
+			if (i == 1 && o.image_qos == 0 && s->up.lane1_qos0 > 0)
+				s->up.lane1_qos0--;
+			if (sq_mqtt_reason_failed(o.reason) && o.kind == SQ_ENTRY_MESSAGE)
+				sq_hold_publish_refused(s, &o);
+			else if (o.refusal == SQ_REFUSAL_UNMATCHED)
+				sq_refusals_count(s->holds, SQ_REFUSAL_UNMATCHED);
+			if (!sq_hold_has_client(s) || o.image_qos == 0)
+				continue;
+			if (sq_mqtt_reason_failed(o.reason) && !sq_hold_hears(s, &o)) {
+				if (sq_hold_park_refused(s, l, &o, now_ms))
+					break;
+				continue; /* the client may be gone now */
+			}
+			s->up.retry_ms = 0;
+			s->up.refused_ms = 0;
+			if (o.qos > 0)
+				s->ops->acked(s->user, &o);
+		}
+	}
+	sq_hold_backlog(s);
+	if (s->share.held != before &&
+	    s->share.held <= s->holds->cfg->lane_bytes - s->holds->cfg->lane_bytes / 4)
+		sq_hold_writable(s);
+}
+
+static void
+batch_accepted(struct sq_hold *s, struct batch_post *p, const struct sq_answer *ans)
+{
+	struct sq_outcomes o;
+
+	if (sq_outcomes_decode(ans->body, ans->len, ans->version, &o) != 0)
+		o = (struct sq_outcomes){0};
+	if (sq_lane_out_answered(s->up.lane[p->lane], &p->flight, &o) != 0) {
+		sq_uplink_fail(p->post.link, "its outcomes don't fit the batch");
+		return;
+	}
+	if (p->post.attach_seq == s->at.seq)
+		s->at.failures = 0;
+	if (s->up.refused_ms != 0)
+		sq_hold_accepted(s, &o);
+	sq_hold_outcomes(s, sq_holds_now(s->holds));
+}
+
+static int
+batch_too_big(struct sq_hold *s, struct batch_post *p)
+{
+	static const char text[] = "the message is above the broker's limits.max-packet";
+	struct sq_refusal_seen r = {.client = s->client_id,
+	    .what = "publish",
+	    .code = SQ_MQTT_RC_IMPLEMENTATION,
+	    .refusal = SQ_REFUSAL_QUOTA,
+	    .text = {(const unsigned char *)text, sizeof text - 1}};
+
+	sq_holds_count(s->holds, SQ_M_REFUSED_BROKER, 1);
+	sq_refusals_note(s->holds, &s->up.refusals, &r);
+	return sq_lane_out_too_big(s->up.lane[p->lane], &p->flight, r.code, r.refusal, r.text);
+}
+
+static void
+batch_refused(struct sq_hold *s, struct batch_post *p, const struct sq_answer *ans)
+{
+	struct sq_lane_out *l = s->up.lane[p->lane];
+	bool settled = false; /* nothing follows for the attachment */
+	int rc = 0;
+
+	if (ans->status == 409 && ans->conflict == SQ_CONFLICT_GAP) {
+		rc = sq_lane_out_gap(l, &p->flight, ans->last);
+	} else if (ans->status == 409 && ans->conflict == SQ_CONFLICT_RUN) {
+		rc = sq_lane_out_run_lost(l, &p->flight);
+		settled = rc == 0;
+	} else if (ans->status == 413) {
+		rc = batch_too_big(s, p);
+		settled = rc == 0;
+	} else {
+		sq_lane_out_failed(l, &p->flight);
+	}
+	if (settled)
+		return;
+	if (rc != 0 && p->post.attach_seq == s->at.seq && s->state == SQ_HOLD_ATTACHED)
+		sq_hold_again(s, 0);
+	else
+		(void)sq_hold_refused(s, &p->post, ans);
+}
+
+/* A flight of a session that has ended needs its lane no more than to let go. */
+static void
+batch_done(struct sq_request *req, const struct sq_answer *ans)
+{
+	struct batch_post *p = SQ_CONTAINER_OF(req, struct batch_post, post.req);
+	struct sq_hold *s = p->post.hold;
+
+	if (s->state == SQ_HOLD_ENDED) {
+		sq_lane_out_failed(s->up.lane[p->lane], &p->flight);
+	} else if (ans->status == 200) {
+		SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-answered");
+		SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_RELEASE), "sidecar-release-answered");
+		batch_accepted(s, p, ans);
+	} else {
+		batch_refused(s, p, ans);
+	}
+	sq_hold_post_free(&p->post);
+}
+
+static void
+batch_post_send(struct batch_post *p)
+{
+	struct sq_uplink *link = p->post.hold->at.link;
+
+	SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-posting");
+	SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_RELEASE), "sidecar-release-posting");
+	sq_hold_post_send(&p->post, link);
+	SQ_FAULT_LATER(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-posted", link);
+	SQ_FAULT_LATER(batch_has(&p->flight, SQ_ENTRY_RELEASE), "sidecar-release-posted", link);
+}
+
+void
+sq_hold_post_lanes(struct sq_hold *s, uint64_t now_ms)
+{
+	uint32_t top = sq_order_top(&s->subs.order);
+	struct batch_post *p;
+
+	if (s->due.retry != 0 && now_ms >= s->due.retry) {
+		s->due.retry = 0;
+		sq_lane_out_retry(s->up.lane[1]);
+	}
+	if (s->up.lane1_waits && sq_lane_out_idle(s->up.lane[0])) {
+		s->up.lane1_waits = false;
+		sq_lane_out_go(s->up.lane[1]);
+	}
+	for (unsigned i = 0; i < SQ_LANES; i++) {
+		struct sq_lane_flight f;
+
+		while (s->up.lane[i] != NULL && sq_lane_out_take(s->up.lane[i], top, &f)) {
+			p = sq_hold_post_new(s, sizeof *p, "messages");
+			p->lane = i;
+			p->flight = f;
+			p->post.req.body[0] = (struct iovec){
+			    p->flight.header, sq_batch_header_size(sq_uplink_version(s->at.link))};
+			p->post.req.body[1] = (struct iovec){
+			    (void *)(uintptr_t)f.entries.p, f.entries.len};
+			p->post.req.n_body = 2;
+			p->post.req.done = batch_done;
+			batch_post_send(p);
+		}
+	}
+}

@@ -1,0 +1,154 @@
+/* What is asked of the broker by nobody's packet: what it has lost is made again, and what is not
+ * allowed any more is ended. */
+#include "sidecar/hold/hold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "proto/annotations/annotations.h"
+#include "proto/mqtt/options.h"
+#include "proto/mqtt/reason.h"
+#include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/subs.h"
+
+/* What is asked of the broker without its client's asking, in as many requests as it takes. */
+struct asking {
+	struct sq_hold *hold;
+	struct sq_subreq *r; /* NULL: none is begun */
+	uint8_t op;
+	bool first; /* before what is asked already */
+};
+
+/* Asks for what was added. */
+static void
+asking_flush(struct asking *a)
+{
+	if (a->r == NULL)
+		return;
+	a->r->n = a->r->n_ask;
+	sq_hold_ask(a->hold, a->r, a->first);
+	a->r = NULL;
+}
+
+static void
+asking_entry(struct sq_hold *s, const struct sq_subreq *r, const struct sq_sub *e, uint8_t code)
+{
+	(void)e;
+	if (s->bye.leaving && s->bye.expiry_s == 0)
+		return;
+	if (r->op == SQ_SUB_UNSUBSCRIBE)
+		SQ_DEBUG("session", "client %s: a subscription was ended", s->client_id);
+	else if (sq_mqtt_reason_failed(code))
+		SQ_WARN("session", "client %s: a subscription could not be made again, 0x%02x",
+		    s->client_id, code);
+}
+
+static void
+asking_answered(struct sq_hold *s, struct sq_subreq *r, const struct sq_sub_codes *codes)
+{
+	sq_subreq_take(s, r, codes, asking_entry);
+}
+
+static void
+asking_add(struct asking *a, const struct sq_sub *e)
+{
+	if (a->r == NULL) {
+		a->r = sq_subreq_new(a->op, 0, SQ_SUBS_ENTRIES_MAX, asking_answered);
+		a->r->again = true;
+	}
+	sq_subreq_ask(a->r, a->r->n_ask, e);
+	if (a->r->n_ask == SQ_SUBS_ENTRIES_MAX || sq_buf_len(&a->r->entries) > SQ_SUBS_POST_MAX)
+		asking_flush(a);
+}
+
+void
+sq_hold_resubscribe(struct sq_hold *s)
+{
+	struct asking again = {.hold = s, .op = SQ_SUB_SUBSCRIBE, .first = true};
+	struct sq_hnode *n;
+
+	if (s->bye.leaving)
+		return;
+	sq_hold_ask_not_again(s);
+	for (n = sq_htab_walk(&s->subs.made, NULL); n != NULL; n = sq_htab_walk(&s->subs.made, n)) {
+		const struct sq_made *sub = SQ_CONTAINER_OF(n, struct sq_made, node);
+		/* No retained messages again: the client would notice. */
+		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE,
+		    .sub_id = sub->sub_id,
+		    .options = (uint8_t)((sub->options & ~SQ_OPTION_RETAIN) |
+			SQ_RETAIN_NEVER << SQ_OPTION_RETAIN_SHIFT),
+		    .filter = {(const unsigned char *)sub->filter, sub->len}};
+
+		asking_add(&again, &e);
+	}
+	asking_flush(&again);
+}
+
+/* Ends 'sub' at the broker, and here. */
+static void
+made_end(struct sq_hold *s, struct sq_made *sub, struct asking *end)
+{
+	struct sq_sub e = {
+	    .op = SQ_SUB_UNSUBSCRIBE, .filter = {(const unsigned char *)sub->filter, sub->len}};
+
+	SQ_WARN("session",
+	    "client %s: '%.*s' is ended, " SQ_ANNOTATION_SUBSCRIBE
+	    " is strict, and neither declares nor allows it any more",
+	    s->client_id, (int)sub->len, sub->filter);
+	sq_holds_count(s->holds, SQ_M_SUBSCRIBE_ENDED, 1);
+	asking_add(end, &e);
+	sq_hold_unmade(s, e.filter);
+}
+
+void
+sq_hold_enforce(struct sq_hold *s)
+{
+	struct asking end = {.hold = s, .op = SQ_SUB_UNSUBSCRIBE};
+	struct sq_hnode *n, *next;
+
+	if (!s->holds->strict || s->bye.leaving || s->state == SQ_HOLD_ENDED)
+		return;
+	for (n = sq_htab_walk(&s->subs.made, NULL); n != NULL; n = next) {
+		struct sq_made *sub = SQ_CONTAINER_OF(n, struct sq_made, node);
+		struct sq_topic_filter f;
+
+		next = sq_htab_walk(&s->subs.made, n);
+		if (sq_topic_filter_parse(
+			(struct sq_bytes){(const unsigned char *)sub->filter, sub->len}, &f,
+			NULL) != 0 ||
+		    !sq_hold_allows(s, &f))
+			made_end(s, sub, &end);
+	}
+	asking_flush(&end);
+}
+
+void
+sq_holds_enforce(struct sq_holds *h, bool strict)
+{
+	h->strict = strict;
+	SQ_LIST_FOR_EACH(s, &h->all, struct sq_hold, all)
+		sq_hold_enforce(s);
+}
+
+void
+sq_hold_kept(struct sq_hold *s, bool last, uint16_t n, struct sq_bytes entries)
+{
+	s->subs.knows_made = s->subs.knows_made || last;
+	if (s->bye.leaving || s->state == SQ_HOLD_ENDED)
+		return;
+	for (uint16_t i = 0; i < n; i++) {
+		struct sq_kept k = sq_kept_next(&entries);
+		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE,
+		    .options = (uint8_t)(k.options |
+			SQ_RETAIN_NEVER
+			    << SQ_OPTION_RETAIN_SHIFT), /* it had its retained messages */
+		    .sub_id = k.sub_id,
+		    .filter = k.filter};
+
+		if (!sq_hold_has_made(s, k.filter))
+			sq_hold_made(s, &e);
+	}
+	sq_hold_enforce(s);
+}

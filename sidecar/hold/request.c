@@ -1,0 +1,174 @@
+/* Requests of a hold, and what their answers mean for its attachment; see post.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "sidecar/hold/hold_priv.h"
+
+enum { PAUSE_MS = 50, PAUSE_BUSY_MS = 500 };
+
+void *
+sq_hold_post_new(struct sq_hold *s, size_t size, const char *what)
+{
+	size_t base = strlen(s->path), tail = what != NULL ? strlen(what) + 25 : 1;
+	struct sq_hold_post *p = sq_xmalloc(size + base + tail);
+	char *path = (char *)p + size;
+
+	memset(p, 0, size);
+	memcpy(path, s->path, base + 1);
+	if (what != NULL)
+		snprintf(
+		    path + base, tail, "/%s?epoch=%016llx", what, (unsigned long long)s->at.epoch);
+	sq_list_init(&p->req.node);
+	p->req.path = path;
+	p->hold = s;
+	sq_list_init(&p->all);
+	return p;
+}
+
+void
+sq_hold_post_send(struct sq_hold_post *p, struct sq_uplink *link)
+{
+	struct sq_hold *s = p->hold;
+
+	p->attach_seq = s->at.seq;
+	p->link = link;
+	s->requests++;
+	sq_list_push_back(&s->holds->posts, &p->all);
+	sq_uplink_send(link, &p->req);
+}
+
+void
+sq_hold_post_free(struct sq_hold_post *p)
+{
+	struct sq_hold *s = p->hold;
+
+	sq_list_remove(&p->all);
+	s->requests--;
+	if (s->state != SQ_HOLD_ENDED)
+		sq_hold_wake(s);
+	else if (s->requests == 0)
+		sq_hold_bury(s);
+	free(p);
+}
+
+void
+sq_hold_fail_posts(struct sq_holds *h)
+{
+	static const struct sq_answer lost;
+	struct sq_hold_post *p;
+
+	while ((p = SQ_LIST_FIRST(&h->posts, struct sq_hold_post, all)) != NULL)
+		p->req.done(&p->req, &lost);
+}
+
+const char *
+sq_hold_denied_text(const struct sq_hold *s, const struct sq_answer *ans)
+{
+	static const char *const unknown[] = {
+	    [SQ_CREDENTIAL_NONE] = "not authorized: the broker asks for a token or a certificate",
+	    [SQ_CREDENTIAL_TOKEN] = "not authorized: the token is not good",
+	    [SQ_CREDENTIAL_CERTIFICATE] = "not authorized: the certificate is not good",
+	};
+	static const char *const texts[] = {
+	    [SQ_DENIED_NONE] = "not authorized: the session belongs to another identity",
+	    [SQ_DENIED_SPACE] =
+		"not authorized: the token is of another space (namespace) than identity.space",
+	    [SQ_DENIED_POD] = "not authorized: the token is of another pod than identity.pod",
+	    [SQ_DENIED_OWNER] = "not authorized: the session belongs to another identity",
+	    [SQ_DENIED_WILL] = "not authorized: a rule of the broker denies the will",
+	};
+	enum sq_credential shown = sq_pool_credential(s->holds->pool);
+
+	if (ans->status == 401)
+		return unknown[shown];
+	return ans->denied == SQ_DENIED_SPACE && shown == SQ_CREDENTIAL_CERTIFICATE
+	    ? "not authorized: the certificate is of another space than identity.space"
+	    : texts[ans->denied];
+}
+
+bool
+sq_hold_refused(struct sq_hold *s, const struct sq_hold_post *p, const struct sq_answer *ans)
+{
+	if (ans->status == 409)
+		sq_holds_count(s->holds, SQ_M_CONFLICTS, 1);
+	if (p->attach_seq != s->at.seq || s->state != SQ_HOLD_ATTACHED)
+		return false; /* of an older attachment: nothing follows from it */
+	s->up.refused_ms = 0; /* the broker does not even say whether it takes something */
+	switch (ans->status) {
+	case 0: /* the stream alone, or its link, which will say so */
+	case 429:
+	case 503:
+		s->due.pause = sq_holds_now(s->holds) +
+		    (ans->retry_after_ms != 0  ? ans->retry_after_ms
+			    : ans->status == 0 ? PAUSE_MS
+					       : PAUSE_BUSY_MS);
+		sq_hold_wake(s);
+		return true;
+	case 409:
+		if (ans->conflict == SQ_CONFLICT_GAP) {
+			sq_hold_wake(s);
+			return true;
+		}
+		if (ans->conflict == SQ_CONFLICT_SUPERSEDED) {
+			sq_hold_superseded(s);
+			return false;
+		}
+		break;
+	case 403: /* not its own session: what it declares, or another link's token */
+		SQ_WARN("session", "client %s: a request is %s", s->client_id,
+		    sq_hold_denied_text(s, ans));
+		sq_holds_count(s->holds, SQ_M_DENIED, 1);
+		break;
+	case 400:
+	case 404:
+		sq_uplink_fail(s->at.link, "it calls a request malformed");
+		return true; /* the link's end follows */
+	default:
+		break;
+	}
+	sq_hold_again(s, ans->retry_after_ms);
+	return false;
+}
+
+/* --- for sources --- */
+
+struct sq_uplink *
+sq_hold_link(const struct sq_hold *s)
+{
+	return s->at.link;
+}
+
+bool
+sq_hold_ended(const struct sq_hold *s)
+{
+	return s->state == SQ_HOLD_ENDED;
+}
+
+void
+sq_hold_post_good(const struct sq_hold_post *p)
+{
+	if (p->attach_seq == p->hold->at.seq)
+		p->hold->at.failures = 0;
+}
+
+void
+sq_hold_post_again(const struct sq_hold_post *p)
+{
+	if (p->attach_seq == p->hold->at.seq && p->hold->state == SQ_HOLD_ATTACHED)
+		sq_hold_again(p->hold, 0);
+}
+
+void
+sq_hold_set_last(struct sq_hold *s, uint64_t last)
+{
+	s->up.last[1] = last;
+}
+
+void
+sq_hold_retry_at(struct sq_hold *s, uint64_t due_ms)
+{
+	s->due.retry = due_ms;
+}
