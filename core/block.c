@@ -32,5 +32,6 @@ sq_block_copy(const void *p, size_t size)
 void
 sq_block_free(struct sq_block *b)
 {
+	assert(atomic_load_explicit(&b->refs, memory_order_relaxed) == 0);
 	free(b);
 }

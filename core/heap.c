@@ -1,6 +1,7 @@
 /* Binary heap in an array; nodes know their place, so any can be moved. */
 #include "core/heap.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/mem.h"
@@ -56,6 +57,7 @@ sq_heap_remove(struct sq_heap *h, struct sq_heap_node *n)
 	if (n->pos == 0)
 		return;
 	i = n->pos - 1;
+	assert(i < h->n && h->v[i] == n);
 	n->pos = 0;
 	last = h->v[--h->n];
 	if (last == n)

@@ -214,6 +214,7 @@ flight_entries(const struct sq_inbox_flight *f)
 static void
 flight_free(struct sq_inbox *in, struct sq_inbox_flight *f)
 {
+	assert(f->attach != in->attach || in->flying > 0);
 	if (f->attach == in->attach)
 		in->flying--;
 	sq_buf_fini(&f->body);

@@ -67,6 +67,7 @@ sq_inbox_insert(struct sq_inbox *in, uint16_t id)
 void
 sq_inbox_count_ghost(struct sq_inbox *in, const struct sq_inbox_entry *e, int by)
 {
+	assert(by == 1 || in->table.ghosts > 0);
 	in->table.ghosts += (uint32_t)by;
 	if ((e->flags & F_LISTED) == 0)
 		in->table.unlisted += (uint32_t)by;
@@ -78,6 +79,7 @@ sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e)
 {
 	uint32_t hole = (uint32_t)(e - in->table.slots);
 
+	assert(in->table.n > 0 && e->packet_id != 0);
 	if (e->state == E_GHOST)
 		sq_inbox_count_ghost(in, e, -1);
 	for (uint32_t i = (hole + 1) & in->table.mask;; i = (i + 1) & in->table.mask) {
