@@ -49,7 +49,7 @@ void sq_broker_set_acl(struct sq_broker *, struct sq_acl *);
 void sq_broker_call(struct sq_broker *, struct sq_call *);
 /* A link opens.  Where its identity names spaces its connection counts as the tenant's of the
  * first of them; false: that has its share, and the link is not to open.  Where there are several
- * the first attach says whose it is from then on, and where nobody was asked who he is the
+ * the first attach says whose it is from then on, and where no identity was asked for the
  * connection counts from there on only.  Any thread. */
 bool sq_broker_outlet_opens(struct sq_broker *, struct sq_outlet *);
 /* The link has closed: its attachments go into grace. */

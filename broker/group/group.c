@@ -182,6 +182,7 @@ sq_group_join(struct sq_broker *b, const struct sq_group_cfg *cfg, struct sq_txn
 {
 	struct sq_group *g = group_find(b, cfg->name);
 
+	assert(sq_space_held(sq_tenant_space(cfg->tenant), true));
 	if (g == NULL) {
 		bool stored = txn != NULL && b->engine->ops->durable &&
 		    (cfg->durable || cfg->share);
@@ -302,7 +303,7 @@ sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn)
 {
 	struct sq_group *g = *gp;
 
-	assert(g->n_subs > 0);
+	assert(sq_group_held(g) && g->n_subs > 0);
 	if (--g->n_subs == 0) {
 		g->expires_ms = now_ms + g->expiry_s * UINT64_C(1000);
 		if (!g->options.now.durable && !group_end_fits(g, txn))
@@ -371,6 +372,7 @@ sq_group_bind(struct sq_group *g, const struct sq_topic_filter *filter, const ch
 {
 	struct sq_group_binding *gb = group_binding_find(g, name);
 
+	assert(sq_group_held(g));
 	if (gb == NULL)
 		gb = sq_group_binding_make(g, filter, name, qos);
 	g->bound.n_kept -= gb->refs++ == 0;
@@ -385,6 +387,7 @@ sq_group_bind(struct sq_group *g, const struct sq_topic_filter *filter, const ch
 void
 sq_group_set_qos(struct sq_group *g, struct sq_group_binding *gb, uint8_t qos, struct sq_txn *txn)
 {
+	assert(sq_group_held(g));
 	if (gb->binding.max_qos == qos)
 		return;
 	gb->binding.max_qos = qos;
@@ -395,7 +398,7 @@ sq_group_set_qos(struct sq_group *g, struct sq_group_binding *gb, uint8_t qos, s
 void
 sq_group_unbind(struct sq_group *g, struct sq_group_binding *gb, bool keep, struct sq_txn *txn)
 {
-	assert(gb->refs > 0);
+	assert(sq_group_held(g) && gb->refs > 0);
 	if (--gb->refs > 0)
 		return;
 	g->bound.n_kept++;
@@ -406,6 +409,7 @@ sq_group_unbind(struct sq_group *g, struct sq_group_binding *gb, bool keep, stru
 void
 sq_group_prune(struct sq_group *g, struct sq_txn *txn)
 {
+	assert(sq_group_held(g));
 	if (g->bound.n_kept == 0)
 		return;
 	SQ_LIST_FOR_EACH_SAFE(gb, &g->bound.list, struct sq_group_binding, node) {

@@ -6,7 +6,7 @@
  * on any worker hold them.
  *
  * Where the engine is durable, so is the queue of every share and of every group that
- * is declared so, from its first subscription on, whoever made that: a durable session
+ * is declared so, from its first subscription on, a transient session's too: a durable session
  * may join at any time.  Group and bindings then have records; a share's go with its last
  * subscription.  Subscriptions of transient sessions have none: after a restart such a
  * group waits for them to come back. */
@@ -65,7 +65,7 @@ struct sq_group {
 	struct sq_sink sink;
 	struct sq_worker *owner; /* of the queue */
 	struct sq_group_bindings bound;
-	struct sq_tenant *tenant; /* a reference; of one in the table also in his account */
+	struct sq_tenant *tenant; /* a reference; of one in the table also in its account */
 	struct sq_group_cfg cfg;  /* without pointers; limits and expiry are those in force */
 	unsigned n_subs;          /* subscriptions of live sessions */
 	struct sq_group_options options; /* what its pods declare, and what is in force */
@@ -86,6 +86,13 @@ sq_group_ref(struct sq_group *g)
 {
 	atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
 	return g;
+}
+
+/* Whether this thread has the write lock of the tenant's space, under which a group changes. */
+static inline bool
+sq_group_held(const struct sq_group *g)
+{
+	return sq_space_held(sq_tenant_space(g->tenant), true);
 }
 
 /* Gives '*gp' back, if any, and nulls it; the last one gives the queue up. */

@@ -1,5 +1,6 @@
 #include "broker/group/group_declare.h"
 
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 
@@ -116,6 +117,7 @@ sq_group_declared(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 	bool disagrees = sq_group_options_disagree(go), waits = go->now.durable != g->durable;
 	const struct sq_declarer *other;
 
+	assert(sq_group_held(g));
 	if (chosen == SQ_CHOSEN_OTHER)
 		declare_apply(g);
 	if (chosen != SQ_CHOSEN_SAME)

@@ -88,7 +88,9 @@ load_group(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	options = sq_group_cfg_options(&rec.cfg);
 	options.durable = rec.cfg.durable != rec.waits;
 	sq_group_options_set(&g->options, &options, rec.since_ms, rec.pod, l->now_ms);
+	sq_space_wrlock(sq_tenant_space(g->tenant));
 	sq_group_declared(g, l->now_ms, NULL);
+	sq_space_unlock(sq_tenant_space(g->tenant));
 	/* So do those who take from it: till then it is not taken for abandoned. */
 	g->awaited = rec.expires_ms == 0 && l->broker->cfg.recovery_ms > 0;
 	/* Transient sessions' subscriptions come back, or not, within the grace. */

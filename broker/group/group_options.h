@@ -69,7 +69,7 @@ bool sq_options_equal(const struct sq_options *, const struct sq_options *);
 /* "expiry 60s, max-length default, ..": for people. */
 void sq_options_print(const struct sq_options *, struct sq_buf *);
 
-/* Options in force, of whom, and since when he is away. */
+/* Options in force, the pod that they are of, and since when that is away. */
 void sq_group_options_init(struct sq_group_options *, const struct sq_options *, uint64_t since_ms,
     struct sq_bytes pod, uint64_t now_ms);
 /* The same while nobody has declared anything: what was in force before a restart, say. */

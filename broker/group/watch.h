@@ -31,7 +31,7 @@ void sq_watch_tell(struct sq_watch *, struct sq_watch_user);
 /* Nothing is watched any more. */
 void sq_watch_free(struct sq_watch **);
 
-/* The sink's queue is open; its name is that of its sink's 'dead'.  'wanted': somebody should
+/* The sink's queue is open; its name is that of its source.  'wanted': somebody should
  * take from it.  Any worker, and before they turn. */
 void sq_watch_add(struct sq_watch *, struct sq_sink *, bool wanted);
 /* Before the queue is closed or deleted; nothing where it is not watched. */

@@ -11,9 +11,9 @@ assured_receipt(struct sq_broker *b, struct sq_tenant *tenant, const struct sq_t
     const unsigned char *image, const char *target, const char *outcome)
 {
 	struct sq_shard *sh = &b->shards[sq_worker_index(txn->worker)];
-	struct sq_asked asked;
+	struct sq_publish_options asked;
 
-	if (sq_asked_parse(image, &asked) && asked.receipt.len > 0)
+	if (sq_publish_options_parse(image, &asked) && asked.receipt.len > 0)
 		sq_receipts_add(sh->receipts, tenant, sq_letter_receipt(&asked, target, outcome));
 }
 

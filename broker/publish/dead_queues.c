@@ -15,7 +15,7 @@ enum {
 	SEPARATOR = 0xff, /* between the parts of a group's name */
 	LOG_EVERY_MS = 60000,
 	/* One sweep deletes the queues of so many tenants; the end of one tenant's, in a
-	 * transaction, besides his name. */
+	 * transaction, besides its name. */
 	SWEEP_MAX = 256,
 	END_RECORDS = 2 * SQ_DEAD_KINDS,
 	END_BYTES = 256,

@@ -1,11 +1,10 @@
-/* Idempotency keys of QoS 3 messages (docs/user-guide.md): which were stored
- * within the window.  A key is known by 128 bits of SHA-256 over its tenant and
+/* Idempotency keys of QoS 3 messages (docs/user-guide.md) that were stored within the window.  A key is known by 128 bits of SHA-256 over its tenant and
  * its text; it takes about 72 bytes, and a record in the store.
  *
- * A lock guards the table.  Whoever looks a key up and adds it keeps the lock until
- * it has committed the transaction: so whoever finds the key commits later, and
- * its answer does not come before the first one's.  All tenants' are under it, so that is soon:
- * see sq_publish_pause(). */
+ * A lock guards the table.  A publisher that looks a key up and adds it keeps the lock until the
+ * commit of the transaction: so a second publisher with that key commits later, and its answer
+ * does not come before the first one's.  The keys of all tenants are under the lock, so a batch
+ * lets go of it between two messages: see sq_publish_pause(). */
 #ifndef SQ_BROKER_PUBLISH_IDEMPOTENCY_H
 #define SQ_BROKER_PUBLISH_IDEMPOTENCY_H
 

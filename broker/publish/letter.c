@@ -96,7 +96,7 @@ sq_letter_new(const struct sq_msg *m, const char *queue, const char *reason)
 }
 
 struct sq_msg
-sq_letter_receipt(const struct sq_asked *asked, const char *target, const char *outcome)
+sq_letter_receipt(const struct sq_publish_options *asked, const char *target, const char *outcome)
 {
 	struct sq_buf props = {0};
 	struct sq_msg out;

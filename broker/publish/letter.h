@@ -9,6 +9,7 @@
 /* The letter of 'm', which was left in 'queue'. */
 struct sq_msg sq_letter_new(const struct sq_msg *m, const char *queue, const char *reason);
 /* The receipt that a message asks for, of its copy for 'target'. */
-struct sq_msg sq_letter_receipt(const struct sq_asked *, const char *target, const char *outcome);
+struct sq_msg
+sq_letter_receipt(const struct sq_publish_options *, const char *target, const char *outcome);
 
 #endif

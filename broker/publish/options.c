@@ -45,54 +45,54 @@ asked_written(struct sq_bytes name)
 }
 
 /* Reads one property whose name has the prefix; returns what is wrong with its value. */
-static enum sq_asked_wrong
-asked_take(struct sq_asked *a, struct sq_bytes name, struct sq_bytes value)
+static enum sq_publish_wrong
+asked_take(struct sq_publish_options *a, struct sq_bytes name, struct sq_bytes value)
 {
 	if (asked_is(name, SQ_PROP_QOS)) {
 		a->assured = true;
-		return asked_is(value, "3") ? SQ_ASKED_GOOD : SQ_ASKED_WRONG_QOS;
+		return asked_is(value, "3") ? SQ_PUBLISH_GOOD : SQ_PUBLISH_WRONG_QOS;
 	}
 	if (asked_is(name, SQ_PROP_DELAY))
-		return asked_seconds(value, &a->delay_s) ? SQ_ASKED_GOOD : SQ_ASKED_WRONG_DELAY;
+		return asked_seconds(value, &a->delay_s) ? SQ_PUBLISH_GOOD : SQ_PUBLISH_WRONG_DELAY;
 	if (asked_is(name, SQ_PROP_KEY)) {
 		a->key = value;
-		return value.len > 0 && value.len <= SQ_ASKED_KEY_MAX ? SQ_ASKED_GOOD
-								      : SQ_ASKED_WRONG_KEY;
+		return value.len > 0 && value.len <= SQ_PUBLISH_KEY_MAX ? SQ_PUBLISH_GOOD
+									: SQ_PUBLISH_WRONG_KEY;
 	}
 	if (asked_is(name, SQ_PROP_RECEIPT)) {
 		a->receipt = value;
 		return sq_topic_name_check(value, NULL) == SQ_OK && sq_topic_closed(value) == NULL
-		    ? SQ_ASKED_GOOD
-		    : SQ_ASKED_WRONG_RECEIPT;
+		    ? SQ_PUBLISH_GOOD
+		    : SQ_PUBLISH_WRONG_RECEIPT;
 	}
 	if (a->unknown.len == 0 && !asked_written(name))
 		a->unknown = name;
-	return SQ_ASKED_GOOD;
+	return SQ_PUBLISH_GOOD;
 }
 
 bool
-sq_asked_parse(const unsigned char *image, struct sq_asked *out)
+sq_publish_options_parse(const unsigned char *image, struct sq_publish_options *out)
 {
 	struct sq_bytes props = sq_image_props(image), name, value;
 
-	*out = (struct sq_asked){0};
+	*out = (struct sq_publish_options){0};
 	while (sq_props_user_next(&props, &name, &value)) {
-		enum sq_asked_wrong wrong;
+		enum sq_publish_wrong wrong;
 
 		if (name.len < PREFIX_LEN || memcmp(name.p, SQ_PROP_PREFIX, PREFIX_LEN) != 0)
 			continue;
 		wrong = asked_take(out, name, value);
-		if (wrong != SQ_ASKED_GOOD && out->wrong == SQ_ASKED_GOOD)
+		if (wrong != SQ_PUBLISH_GOOD && out->wrong == SQ_PUBLISH_GOOD)
 			out->wrong = (uint8_t)wrong;
 	}
-	if (sq_image_qos(image) != 2 && out->wrong == SQ_ASKED_GOOD) {
+	if (sq_image_qos(image) != 2 && out->wrong == SQ_PUBLISH_GOOD) {
 		if (out->assured)
-			out->wrong = SQ_ASKED_WRONG_QOS_BASE;
+			out->wrong = SQ_PUBLISH_WRONG_QOS_BASE;
 		else if (out->key.len > 0)
-			out->wrong = SQ_ASKED_WRONG_KEY_BASE;
+			out->wrong = SQ_PUBLISH_WRONG_KEY_BASE;
 	}
-	out->assured = out->wrong == SQ_ASKED_GOOD && (out->assured || out->key.len > 0);
-	return out->wrong == SQ_ASKED_GOOD;
+	out->assured = out->wrong == SQ_PUBLISH_GOOD && (out->assured || out->key.len > 0);
+	return out->wrong == SQ_PUBLISH_GOOD;
 }
 
 /* A name from outside: cut, and what is not printable ASCII as '?'. */
@@ -113,7 +113,7 @@ explain_offer(struct sq_suggest *s, const char *name)
 }
 
 static void
-explain_unknown(const struct sq_asked *a, struct sq_buf *out)
+explain_unknown(const struct sq_publish_options *a, struct sq_buf *out)
 {
 	struct sq_suggest s = sq_suggest_start(
 	    (const char *)a->unknown.p + PREFIX_LEN, a->unknown.len - PREFIX_LEN);
@@ -134,15 +134,15 @@ explain_unknown(const struct sq_asked *a, struct sq_buf *out)
 }
 
 void
-sq_asked_explain(const struct sq_asked *a, struct sq_buf *out)
+sq_publish_options_explain(const struct sq_publish_options *a, struct sq_buf *out)
 {
 	static const char *const texts[] = {
-#define ASKED_TEXT(sym, text) [SQ_ASKED_WRONG_##sym] = (text),
-	    SQ_ASKED_WRONGS(ASKED_TEXT)
+#define ASKED_TEXT(sym, text) [SQ_PUBLISH_WRONG_##sym] = (text),
+	    SQ_PUBLISH_WRONGS(ASKED_TEXT)
 #undef ASKED_TEXT
 	};
 
-	if (a->wrong != SQ_ASKED_GOOD)
+	if (a->wrong != SQ_PUBLISH_GOOD)
 		sq_buf_append(out, texts[a->wrong], strlen(texts[a->wrong]));
 	else if (a->unknown.len > 0)
 		explain_unknown(a, out);

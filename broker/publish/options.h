@@ -13,10 +13,10 @@
 #include "core/buf.h"
 #include "core/msg.h"
 
-enum { SQ_ASKED_KEY_MAX = 256 }; /* bytes of an idempotency key */
+enum { SQ_PUBLISH_KEY_MAX = 256 }; /* bytes of an idempotency key */
 
 /* Why what is asked for can't be had.  X(symbol, text) */
-#define SQ_ASKED_WRONGS(X) \
+#define SQ_PUBLISH_WRONGS(X) \
 	X(QOS, "sqmqos-qos can be 3 only") \
 	X(QOS_BASE, "sqmqos-qos: 3 needs a publish of QoS 2") \
 	X(KEY, "sqmqos-key must have 1 to 256 bytes") \
@@ -27,12 +27,12 @@ enum { SQ_ASKED_KEY_MAX = 256 }; /* bytes of an idempotency key */
 	    "$share, $tag " \
 	    "and $queue")
 
-#define SQ_ASKED_WRONG_ENUM(sym, text) SQ_ASKED_WRONG_##sym,
-enum sq_asked_wrong { SQ_ASKED_GOOD, SQ_ASKED_WRONGS(SQ_ASKED_WRONG_ENUM) };
+#define SQ_PUBLISH_WRONG_ENUM(sym, text) SQ_PUBLISH_WRONG_##sym,
+enum sq_publish_wrong { SQ_PUBLISH_GOOD, SQ_PUBLISH_WRONGS(SQ_PUBLISH_WRONG_ENUM) };
 
-struct sq_asked {
+struct sq_publish_options {
 	bool assured;            /* QoS 3: sqmqos-qos: 3, or a key */
-	uint8_t wrong;           /* enum sq_asked_wrong */
+	uint8_t wrong;           /* enum sq_publish_wrong */
 	uint32_t delay_s;        /* sqmqos-delay; 0: none */
 	struct sq_bytes key;     /* sqmqos-key; empty: none */
 	struct sq_bytes receipt; /* sqmqos-receipt, a topic, for QoS 3; empty: none */
@@ -42,9 +42,9 @@ struct sq_asked {
 /* Reads the properties of an image; of one that is there twice the last counts.
  * Returns whether all of it can be had: false with 'wrong' set.  Unknown names are
  * the caller's to judge. */
-bool sq_asked_parse(const unsigned char *image, struct sq_asked *out);
+bool sq_publish_options_parse(const unsigned char *image, struct sq_publish_options *out);
 
 /* Appends what is wrong, or else unknown: one line for people, of printable ASCII. */
-void sq_asked_explain(const struct sq_asked *, struct sq_buf *out);
+void sq_publish_options_explain(const struct sq_publish_options *, struct sq_buf *out);
 
 #endif

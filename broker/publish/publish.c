@@ -54,14 +54,14 @@ publish_later(struct sq_publish *p, uint32_t delay_s)
 }
 
 static uint8_t
-publish_now_or_later(struct sq_publish *p, const struct sq_asked *asked)
+publish_now_or_later(struct sq_publish *p, const struct sq_publish_options *asked)
 {
 	return asked->delay_s > 0 ? publish_later(p, asked->delay_s) : sq_route_message(p);
 }
 
 /* A QoS 3 message with a key: stored once in its window. */
 static uint8_t
-publish_once(struct sq_publish *p, const struct sq_asked *asked)
+publish_once(struct sq_publish *p, const struct sq_publish_options *asked)
 {
 	struct sq_key_hash hash = sq_keys_hash(sq_tenant_name(p->tenant), asked->key);
 	uint64_t now_ms = sq_worker_now_ms(p->home->worker);
@@ -104,8 +104,8 @@ publish_tags(const struct sq_publish *p)
 static uint8_t
 publish_asked(struct sq_publish *p)
 {
-	struct sq_asked asked;
-	bool good = sq_asked_parse(p->msg->image, &asked);
+	struct sq_publish_options asked;
+	bool good = sq_publish_options_parse(p->msg->image, &asked);
 	uint8_t code = SQ_MQTT_RC_SUCCESS;
 
 	p->assured = asked.assured;
@@ -119,7 +119,7 @@ publish_asked(struct sq_publish *p)
 		return sq_refused_say(&p->refused, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA,
 		    "the message has more than %d different tags", SQ_TAGS_MAX);
 	if (!good || asked.unknown.len > 0)
-		code = sq_refused_asked(&p->refused, &p->from.of, &asked);
+		code = sq_refused_options(&p->refused, &p->from.of, &asked);
 	if (code != SQ_MQTT_RC_SUCCESS)
 		return code;
 	if (asked.receipt.len > 0 && p->from.permit != NULL &&

@@ -42,14 +42,15 @@ sq_refused_say(struct sq_refused *r, uint8_t code, enum sq_refusal refusal, cons
 }
 
 uint8_t
-sq_refused_asked(struct sq_refused *r, const struct sq_refused_of *of, const struct sq_asked *asked)
+sq_refused_options(
+    struct sq_refused *r, const struct sq_refused_of *of, const struct sq_publish_options *asked)
 {
 	struct sq_broker *b = of->broker;
 	uint8_t code = SQ_MQTT_RC_SUCCESS;
 	struct sq_buf text = {0};
 
-	sq_asked_explain(asked, &text);
-	if (asked->wrong != SQ_ASKED_GOOD || !b->cfg.unknown_properties) {
+	sq_publish_options_explain(asked, &text);
+	if (asked->wrong != SQ_PUBLISH_GOOD || !b->cfg.unknown_properties) {
 		code = sq_refused_say(r, SQ_MQTT_RC_IMPLEMENTATION, SQ_REFUSAL_PROPERTY, "%.*s",
 		    (int)sq_buf_len(&text), (const char *)sq_buf_data(&text));
 	} else {

@@ -20,7 +20,8 @@ struct sq_refused_of {
 	struct sq_broker *broker;
 	const char *name;                   /* for the log */
 	const struct sq_identity *identity; /* the same; NULL: not known */
-	_Atomic uint64_t *quiet_until_ms; /* until then no line of it is logged; NULL: never any */
+	_Atomic uint64_t
+	    *quiet_until_ms; /* until then no line of it is logged; of one that is told */
 };
 
 /* Of the message that is being routed; starts zeroed and is used again for the next one. */
@@ -35,8 +36,8 @@ uint8_t sq_refused_say(struct sq_refused *, uint8_t code, enum sq_refusal, const
     SQ_PRINTF(4, 5);
 /* What the message asks for can't be had, or it has a name of ours that is not known: that
  * may be taken, is counted and logged then, and the code is 0. */
-uint8_t
-sq_refused_asked(struct sq_refused *, const struct sq_refused_of *, const struct sq_asked *);
+uint8_t sq_refused_options(
+    struct sq_refused *, const struct sq_refused_of *, const struct sq_publish_options *);
 /* A limit of the configuration is reached. */
 enum sq_limit {
 	SQ_LIMIT_PACKET,

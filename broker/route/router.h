@@ -36,11 +36,11 @@ struct sq_router *sq_router_new(const struct sq_router_cfg *);
 void sq_router_free(struct sq_router **);
 
 /* The space of that name, made when missing, with a reference.  It lives while somebody has one,
- * it has a retained message, or a grant names it; bindings need the reference of their owner.
+ * it has a retained message, or a grant names it; a binding needs the reference of its owner.
  * Thread: any. */
 struct sq_space *sq_router_space(struct sq_router *, const char *name);
-/* As sq_router_space(); made, it has the lock of 'home', which has one of its own: what binds in
- * both is under one lock. */
+/* The same; a space that is made so has the lock of 'home', which has one of its own: bindings in
+ * both are under one lock. */
 struct sq_space *
 sq_router_space_beside(struct sq_router *, struct sq_space *home, const char *name);
 /* Gives '*sp' back, if any, and nulls it.  Thread: any that has locked none. */
@@ -51,7 +51,7 @@ size_t sq_router_spaces(struct sq_router *);
 void sq_router_bind(
     struct sq_router *, struct sq_space *, const struct sq_topic_filter *, struct sq_binding *);
 void sq_router_unbind(struct sq_router *, struct sq_binding *);
-/* Under the same lock: what a binding says of itself has changed. */
+/* Under the same lock: a member of the binding was changed by its owner. */
 void sq_router_changed(struct sq_binding *);
 
 /* Each worker has a cache of its own. */
@@ -60,7 +60,7 @@ void sq_route_cache_free(struct sq_route_cache **);
 /* Under the space's lock: the bindings that match the image's topic and tags, each once; valid
  * until the next lookup in this cache or the unlock.  Of one sink no more than 'max_matches':
  * among them is one of each QoS, with and without 'not_from', that matches, and of those the one
- * with the lowest 'scanned_upto'.  What is left out is counted. */
+ * with the lowest 'scanned_upto'.  Bindings that are left out are counted. */
 struct sq_binding **
 sq_router_match(struct sq_route_cache *, struct sq_space *, const unsigned char *image, size_t *n);
 

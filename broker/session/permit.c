@@ -31,12 +31,13 @@ sq_permit_will(struct sq_broker *b, const struct sq_call *c, struct sq_bytes wil
 	struct sq_acl_subject *subject = permit_subject(
 	    b, sq_outlet_identity(c->outlet), &c->key, &version);
 	struct sq_refused refused = {0};
-	struct sq_asked asked;
+	struct sq_publish_options asked;
 	bool may = subject == NULL ||
 	    sq_authorize_publish(b, subject, sq_image_topic(will.p), &refused);
 
 	/* What asks for something wrong is refused when it is due. */
-	if (may && subject != NULL && sq_asked_parse(will.p, &asked) && asked.receipt.len > 0)
+	if (may && subject != NULL && sq_publish_options_parse(will.p, &asked) &&
+	    asked.receipt.len > 0)
 		may = sq_authorize_publish(b, subject, asked.receipt, &refused);
 
 	if (!may)

@@ -1,8 +1,8 @@
 /* The rules in force (broker/auth/acl/acl.h): taken out of the configuration at the start and
- * whenever that changes, and used by all workers.
+ * at each change of it, and used by all workers.
  *
- * Each change has a version.  Whoever keeps what rules say, as a session does
- * (session/permit.h), keeps the version with it and asks again when it has become another. */
+ * Each change has a version.  A session keeps a verdict with the version that it is of
+ * (session/permit.h), and asks again once the version is another. */
 #ifndef SQ_BROKER_SHARD_RULES_H
 #define SQ_BROKER_SHARD_RULES_H
 

@@ -1,11 +1,11 @@
-/* Tenants: whose sessions, queues, groups, client ids, dead letters and idempotency keys
- * they are.  A session key's first part names one; on Kubernetes it is the namespace.
+/* Tenants: the owners of sessions, queues, groups, client ids, dead letters and idempotency
+ * keys.  A session key's first part names one; on Kubernetes it is the namespace.
  *
  * A tenant has a topic space of its own, unless the configuration lets it share one with
- * others: topics, retained messages and routing are the space's.  This is the one place that
- * knows which space a tenant is in, and what limits the configuration sets to one.
+ * others: topics, retained messages and routing are the space's.  Only this file knows the space
+ * of a tenant, and the limits that the configuration sets to one.
  *
- * Each has an account of what it has of the broker's totals (broker/share/share.h). */
+ * Each has an account of its part of the broker's totals (broker/share/share.h). */
 #ifndef SQ_BROKER_SHARD_TENANT_H
 #define SQ_BROKER_SHARD_TENANT_H
 
@@ -13,7 +13,7 @@
 
 #include "broker/share/share.h"
 
-/* What no tenant's space is named with: see broker/publish/sys.c. */
+/* The first byte of names of spaces for $SYS, which no tenant's space has: see sys_counts.h. */
 enum { SQ_TENANT_SYS_MARK = 0xfe };
 
 struct sq_router;
@@ -28,7 +28,8 @@ struct sq_tenant_share {
 	const struct sq_share_limits *limits;
 };
 
-/* Whoever is in the space of tenant 'reader' gets what 'filter' selects of that of 'from', too. */
+/* Clients in the space of tenant 'reader' get messages of the space of 'from', too: those that
+ * 'filter' selects. */
 struct sq_tenant_grant {
 	const char *reader, *from, *filter;
 };
@@ -38,14 +39,14 @@ struct sq_tenants_cfg {
 	struct sq_shares *shares;
 	const struct sq_tenant_share *rows; /* each tenant once at most */
 	size_t n_rows;
-	/* The tenant is about to be freed: nobody has it.  NULL: nobody wants to know. */
+	/* The tenant is about to be freed: nobody has a reference.  May be NULL. */
 	void (*gone)(void *arg, const struct sq_tenant *);
 	void *arg;
 };
 
 /* What 'cfg' points to outlives it. */
 struct sq_tenants *sq_tenants_new(const struct sq_tenants_cfg *);
-/* Tenants that somebody has stay until he gives them back, and accounts for good: see
+/* Tenants with references stay until the last one is given back, and accounts for good: see
  * sq_shares_free(). */
 void sq_tenants_free(struct sq_tenants **);
 
@@ -54,11 +55,11 @@ void sq_tenants_free(struct sq_tenants **);
 struct sq_tenant *sq_tenant_get(struct sq_tenants *, const char *name);
 /* Thread: any. */
 struct sq_tenant *sq_tenant_ref(struct sq_tenant *);
-/* Gives '*tp' back, if any, and nulls it.  One that nobody else has goes with the next
- * sq_tenants_sweep(), unless its account has something: who has counted something there needs
- * no reference as long as that is counted.  Thread: any. */
+/* Gives '*tp' back, if any, and nulls it.  A tenant without references goes with the next
+ * sq_tenants_sweep(), unless its account counts something: as long as something is counted there,
+ * the tenant stays without a reference.  Thread: any. */
 void sq_tenant_unref(struct sq_tenant **tp);
-/* How many have it, at this moment.  Thread: any. */
+/* The number of references, at this moment.  Thread: any. */
 uint64_t sq_tenant_refs(const struct sq_tenant *);
 /* Frees those that nobody has and that have nothing; on the first worker, or before any
  * turns.  Locks: its own. */

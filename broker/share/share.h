@@ -13,7 +13,7 @@
  * others have: what is kept back is not free, also while fewer accounts are there.  Floors
  * together are at most a quarter of a total, and are smaller where it is small.  An account
  * above 'spaces' has no floor until one that has goes.  With one space nothing is divided:
- * whoever comes takes up to the total.
+ * it takes up to the total.
  *
  * What is counted never goes above a total, but by sq_share_force(), which is for what is
  * there already; who has more than its share keeps it, and is refused more.  Bytes in the store

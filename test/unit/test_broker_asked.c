@@ -9,7 +9,7 @@
 
 /* Reads the properties of a message of this QoS; returns what is explained, "": nothing. */
 static const char *
-asked(struct sq_asked *a, unsigned qos, const char *const *props)
+asked(struct sq_publish_options *a, unsigned qos, const char *const *props)
 {
 	static char out[512];
 	struct sq_buf raw = {0}, why = {0};
@@ -20,9 +20,9 @@ asked(struct sq_asked *a, unsigned qos, const char *const *props)
 		cr_assert_eq(sq_mqtt_user_append(&raw, text(props[0]), text(props[1])), 0);
 	m = sq_msg_new(qos, false, text("t"),
 	    (struct sq_bytes){sq_buf_data(&raw), sq_buf_len(&raw)}, SQ_MSG_NO_EXPIRY, text("x"));
-	good = sq_asked_parse(m.image, a);
-	cr_assert_eq(good, a->wrong == SQ_ASKED_GOOD);
-	sq_asked_explain(a, &why);
+	good = sq_publish_options_parse(m.image, a);
+	cr_assert_eq(good, a->wrong == SQ_PUBLISH_GOOD);
+	sq_publish_options_explain(a, &why);
 	cr_assert_lt(sq_buf_len(&why), sizeof out);
 	memcpy(out, sq_buf_len(&why) > 0 ? (const char *)sq_buf_data(&why) : "", sq_buf_len(&why));
 	out[sq_buf_len(&why)] = '\0';
@@ -34,7 +34,7 @@ asked(struct sq_asked *a, unsigned qos, const char *const *props)
 
 Test(broker_asked, a_key_means_qos_3)
 {
-	struct sq_asked a;
+	struct sq_publish_options a;
 
 	cr_expect_str_eq(asked(&a, 2, PROPS("sqmqos-key", "k")), "");
 	cr_expect(a.assured);
@@ -53,7 +53,7 @@ Test(broker_asked, a_key_means_qos_3)
 
 Test(broker_asked, each_slip_has_its_words)
 {
-	struct sq_asked a;
+	struct sq_publish_options a;
 
 	cr_expect_str_eq(
 	    asked(&a, 2, PROPS("sqmqos-qos", "2", "sqmqos-key", "k")), "sqmqos-qos can be 3 only");
@@ -71,7 +71,7 @@ Test(broker_asked, each_slip_has_its_words)
 
 Test(broker_asked, an_unknown_name_comes_with_the_nearest_one)
 {
-	struct sq_asked a;
+	struct sq_publish_options a;
 
 	cr_expect_str_eq(asked(&a, 1, PROPS("sqmqos-dealy", "3")),
 	    "unknown user property sqmqos-dealy, did you mean sqmqos-delay?");
@@ -89,7 +89,7 @@ Test(broker_asked, an_unknown_name_comes_with_the_nearest_one)
 Test(broker_asked, a_long_name_is_cut)
 {
 	char name[300];
-	struct sq_asked a;
+	struct sq_publish_options a;
 
 	memset(name, 'n', sizeof name);
 	memcpy(name, "sqmqos-", 7);
@@ -99,7 +99,7 @@ Test(broker_asked, a_long_name_is_cut)
 
 Test(broker_asked, the_brokers_own_names_ask_for_nothing)
 {
-	struct sq_asked a;
+	struct sq_publish_options a;
 
 	cr_expect_str_eq(
 	    asked(&a, 0,
