@@ -9,8 +9,10 @@
 #include <stdlib.h>
 
 #include "broker/front/link/answer.h"
-#include "broker/front/link/front_priv.h"
+#include "broker/front/link/conn.h"
+#include "broker/front/link/deliveries.h"
 #include "broker/front/link/peer.h"
+#include "broker/front/link/watch.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -30,6 +32,7 @@ struct ask {
 	struct sq_conn *conn; /* counted in its 'running' */
 	struct guard *guard;  /* NULL once the request is gone */
 	struct sq_proof proof;
+	sq_ask_go_fn *go;
 };
 
 /* In the request's pool. */
@@ -106,7 +109,7 @@ ask_answered(struct ask *a, h2o_req_t *req)
 	}
 	a->proof.basis = a->auth.basis;
 	sq_conn_known(a->conn);
-	sq_front_go(a->conn, req, a->auth.identity, &a->proof);
+	a->go(a->conn, req, a->auth.identity, &a->proof);
 }
 
 static void
@@ -130,7 +133,7 @@ ask_run(struct sq_task *t)
 	ask_free(a);
 	conn->running--;
 	sq_conn_asked(conn, false);
-	sq_input_watch(conn);
+	sq_watch_conn(conn);
 	sq_conn_release(conn);
 }
 
@@ -170,7 +173,8 @@ ask_is_links(const struct sq_conn *c, const struct sq_proof *now)
 
 /* Asks, and keeps the request for an answer that comes later. */
 static void
-ask_judge(struct sq_conn *c, h2o_req_t *req, struct sq_bytes header, const struct sq_proof *proof)
+ask_judge(struct sq_conn *c, h2o_req_t *req, struct sq_bytes header, const struct sq_proof *proof,
+    sq_ask_go_fn *go)
 {
 	struct ask *a = sq_xcalloc(1, sizeof *a);
 
@@ -180,6 +184,7 @@ ask_judge(struct sq_conn *c, h2o_req_t *req, struct sq_bytes header, const struc
 	a->auth.done = ask_done;
 	a->conn = c;
 	a->proof = *proof;
+	a->go = go;
 	a->guard = h2o_mem_alloc_shared(&req->pool, sizeof *a->guard, guard_dispose);
 	*a->guard = (struct guard){a, req};
 	c->running++;
@@ -197,33 +202,33 @@ ask_judge(struct sq_conn *c, h2o_req_t *req, struct sq_bytes header, const struc
 
 /* Nobody is asked. */
 static void
-ask_nobody(struct sq_conn *c, h2o_req_t *req, const struct sq_proof *proof)
+ask_nobody(struct sq_conn *c, h2o_req_t *req, const struct sq_proof *proof, sq_ask_go_fn *go)
 {
 	const struct sq_identity *nobody = sq_identity_nobody();
 
-	sq_front_go(c, req, nobody, proof);
+	go(c, req, nobody, proof);
 	sq_identity_unref(&nobody);
 }
 
 void
-sq_ask_start(struct sq_conn *c, h2o_req_t *req)
+sq_ask_start(struct sq_conn *c, h2o_req_t *req, sq_ask_go_fn *go)
 {
 	struct sq_auth *auth = c->part->front->cfg.auth;
 	struct sq_bytes header = ask_header(req);
 	struct sq_proof proof = {.epoch = auth != NULL ? sq_auth_epoch(auth) : 0};
 
 	if (auth == NULL || !sq_auth_asks(auth)) {
-		ask_nobody(c, req, &proof);
+		ask_nobody(c, req, &proof, go);
 		return;
 	}
 	if (header.len > 0)
 		sq_digest(&header, 1, proof.token);
 	if (c->stream != NULL && (header.len == 0 || ask_is_links(c, &proof)))
-		sq_front_go(c, req, sq_outlet_identity(sq_link_outlet(c->link)), NULL);
+		go(c, req, sq_outlet_identity(sq_link_outlet(c->link)), NULL);
 	else if (c->running >= ASK_PER_CONN)
 		sq_answer_problem(req, 429, "too many requests of this connection are not done");
 	else
-		ask_judge(c, req, header, &proof);
+		ask_judge(c, req, header, &proof, go);
 }
 
 /* Links whose proof is gone. */
@@ -250,9 +255,9 @@ sq_ask_tick(struct sq_front_worker *p, uint64_t now_ms)
 	struct sq_auth *auth = p->front->cfg.auth;
 	struct sq_auth_counts counts;
 
-	if (auth == NULL || now_ms < p->auth_ms)
+	if (auth == NULL || now_ms < p->looks.at_ms)
 		return;
-	p->auth_ms = now_ms + ASK_LOOK_MS;
+	p->looks.at_ms = now_ms + ASK_LOOK_MS;
 	sq_auth_refresh(auth);
 	if (sq_worker_index(p->worker) == 0) {
 		counts = sq_auth_counts(auth);
@@ -265,9 +270,9 @@ sq_ask_tick(struct sq_front_worker *p, uint64_t now_ms)
 		sq_metric_set(p->front->cfg.metrics, SQ_M_CLIENT_CRL_ENDS,
 		    sq_clock_left_s(counts.lists_end_s));
 	}
-	if (p->auth_epoch == sq_auth_epoch(auth))
+	if (p->looks.epoch == sq_auth_epoch(auth))
 		return;
-	p->auth_epoch = sq_auth_epoch(auth);
+	p->looks.epoch = sq_auth_epoch(auth);
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
 		ask_doubt(c, now_ms);
 }

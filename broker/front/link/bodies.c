@@ -3,7 +3,8 @@
 
 #include <sys/socket.h>
 
-#include "broker/front/link/front_priv.h"
+#include "broker/front/link/conn.h"
+#include "broker/front/link/watch.h"
 #include "web/h2o.h"
 
 enum {
@@ -68,7 +69,7 @@ bodies_stop(struct sq_conn *c, uint64_t now_ms)
 
 	c->bodies.over_ms = now_ms;
 	(void)setsockopt(h2o_socket_get_fd(c->sock), SOL_SOCKET, SO_RCVBUF, &unread, sizeof unread);
-	sq_input_watch(c);
+	sq_watch_conn(c);
 }
 
 static void
@@ -76,7 +77,7 @@ bodies_go_on(struct sq_conn *c)
 {
 	c->bodies.over_ms = 0;
 	if (c->sock->_cb.read == NULL)
-		sq_input_read(c);
+		sq_watch_read(c);
 }
 
 /* Answers that the broker owes are not the connection's fault. */

@@ -1,5 +1,4 @@
-/* Bodies of requests of good connections, while memory is short (core/memory.h).  A part of
- * the front (front_priv.h).
+/* Bodies of requests of good connections, while memory is short (core/memory.h).
  *
  * A body is in memory from its first byte to the request's answer, and a connection may have a
  * hundred of them under way.  While memory is short, a connection that has more than it may is
@@ -23,12 +22,6 @@
 #include "core/memory.h"
 
 struct sq_conn;
-
-/* Of a connection; starts zeroed. */
-struct sq_bodies {
-	size_t bytes;     /* counted in all together */
-	uint64_t over_ms; /* since when it has too much, and is not read; 0: it hasn't */
-};
 
 /* How many bytes a connection may have, where all have 'together'; 'largest': of one body. */
 size_t sq_bodies_most(enum sq_memory_level, size_t together, uint64_t limit, size_t largest);

@@ -1,15 +1,21 @@
 /* Requests that are with the broker.
  *
  * A call outlives its request: a guard in the request's pool cuts the tie when
- * h2o frees a request that was reset, and the answer is then dropped. */
+ * h2o frees a request that was reset, and the answer is then dropped.  Answers are given in
+ * SQ_TURN_ANSWER, behind what this turn has put on links (SQ_TURN_FLUSH). */
+#include "broker/front/link/calls.h"
+
 #include <stdlib.h>
 
 #include "broker/broker.h"
 #include "broker/front/link/answer.h"
-#include "broker/front/link/front_priv.h"
+#include "broker/front/link/bodies.h"
+#include "broker/front/link/conn.h"
 #include "broker/front/link/status.h"
+#include "broker/front/link/watch.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/memory.h"
 
 enum {
 	CALLS_PER_CONN = 256, /* resets don't count against h2o's 100 streams */
@@ -53,12 +59,12 @@ calls_take(struct sq_front_worker *p)
 {
 	struct front_call *fc;
 
-	if (sq_list_empty(&p->spare))
+	if (sq_list_empty(&p->calls.spare))
 		return sq_xcalloc(1, sizeof *fc);
 	fc = SQ_CONTAINER_OF(
-	    SQ_LIST_FIRST(&p->spare, struct sq_call, node), struct front_call, call);
+	    SQ_LIST_FIRST(&p->calls.spare, struct sq_call, node), struct front_call, call);
 	sq_list_remove(&fc->call.node);
-	p->n_spare--;
+	p->calls.n_spare--;
 	return fc;
 }
 
@@ -67,21 +73,21 @@ calls_give(struct sq_front_worker *p, struct front_call *fc)
 {
 	struct sq_call *c = &fc->call;
 
-	if (p->n_spare == CALLS_SPARE) {
+	if (p->calls.n_spare == CALLS_SPARE) {
 		sq_buf_fini(&c->out);
 		free(fc);
 		return;
 	}
 	sq_buf_drain(&c->out, sq_buf_len(&c->out));
 	sq_buf_trim(&c->out, CALLS_KEEP);
-	sq_list_push_front(&p->spare, &c->node);
-	p->n_spare++;
+	sq_list_push_front(&p->calls.spare, &c->node);
+	p->calls.n_spare++;
 }
 
 void
 sq_calls_fini(struct sq_front_worker *p)
 {
-	while (!sq_list_empty(&p->spare)) {
+	while (!sq_list_empty(&p->calls.spare)) {
 		struct front_call *fc = calls_take(p);
 
 		sq_buf_fini(&fc->call.out);
@@ -89,13 +95,27 @@ sq_calls_fini(struct sq_front_worker *p)
 	}
 }
 
+void
+sq_calls_rest(struct sq_front_worker *p)
+{
+	struct sq_calls *calls = &p->calls;
+	bool idle = calls->started == calls->seen;
+
+	calls->seen = calls->started;
+	if (idle && !calls->rests) {
+		sq_calls_fini(p);
+		(void)sq_memory_allocator_trim();
+	}
+	calls->rests = idle;
+}
+
 /* A counter that only its own thread changes and others read. */
 static void
 calls_count(struct sq_front_worker *p, int by)
 {
-	unsigned n = atomic_load_explicit(&p->running, memory_order_relaxed);
+	unsigned n = atomic_load_explicit(&p->calls.running, memory_order_relaxed);
 
-	atomic_store_explicit(&p->running, n + (unsigned)by, memory_order_release);
+	atomic_store_explicit(&p->calls.running, n + (unsigned)by, memory_order_release);
 }
 
 /* On the connection's worker, after the links of this turn were flushed. */
@@ -121,7 +141,7 @@ calls_answer(struct sq_task *t)
 	calls_count(p, -1);
 	conn->running--;
 	conn->active_ms = sq_worker_now_ms(p->worker);
-	sq_input_watch(conn);
+	sq_watch_conn(conn);
 	sq_bodies_look(conn);
 	sq_conn_release(conn);
 }
@@ -257,7 +277,7 @@ sq_calls_start(
 	fc->guard = h2o_mem_alloc_shared(&req->pool, sizeof *fc->guard, guard_dispose);
 	*fc->guard = (struct guard){fc, req};
 	conn->running++;
-	p->calls++;
+	p->calls.started++;
 	calls_count(p, 1);
 	sq_front_count(p, SQ_M_REQUESTS, 1);
 	sq_broker_call(p->front->broker, c);

@@ -4,13 +4,15 @@
  * A stream is a link on its connection.  It lives in the request's pool, so it
  * ends with the request: by the end of the response, a reset of the stream or
  * the loss of the connection. */
+#include "broker/front/link/deliveries.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "broker/broker.h"
 #include "broker/front/link/answer.h"
-#include "broker/front/link/front_priv.h"
-#include "broker/front/link/link.h"
+#include "broker/front/link/conn.h"
+#include "broker/front/link/watch.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -91,7 +93,7 @@ stream_flush(void *stream)
 		sq_front_count(s->conn->part, SQ_M_DELIVERY_BYTES, (int64_t)v.len);
 		sq_toll_earn(&s->conn->input.toll, SQ_TOLL_SEND + v.len / SQ_TOLL_SENT_BYTES);
 		h2o_send(s->req, &v, 1, H2O_SEND_STATE_IN_PROGRESS);
-		sq_input_watch(s->conn);
+		sq_watch_conn(s->conn);
 	} else if (s->ending) {
 		s->ended = true;
 		h2o_send(s->req, NULL, 0, H2O_SEND_STATE_FINAL);

@@ -9,13 +9,20 @@
 #include "broker/auth/identity/allowed.h"
 #include "broker/broker.h"
 #include "broker/front/link/answer.h"
-#include "broker/front/link/front_priv.h"
+#include "broker/front/link/ask.h"
+#include "broker/front/link/calls.h"
+#include "broker/front/link/conn.h"
+#include "broker/front/link/conns.h"
+#include "broker/front/link/deliveries.h"
+#include "broker/front/link/input.h"
 #include "broker/front/link/peer.h"
+#include "broker/front/link/route.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/tls.h"
 #include "proto/link/frame.h"
+#include "web/crew.h"
 
 enum {
 	FRONT_HEARTBEAT_MS = 5000, /* docs/link.md, "Deliveries" */
@@ -77,8 +84,8 @@ front_answer_trust(struct sq_conn *c, h2o_req_t *req)
 	h2o_send_inline(req, (const char *)text.p, text.len);
 }
 
-void
-sq_front_go(
+static void
+front_go(
     struct sq_conn *c, h2o_req_t *req, const struct sq_identity *who, const struct sq_proof *proof)
 {
 	struct sq_route route;
@@ -113,7 +120,7 @@ front_on_req(h2o_handler_t *self, h2o_req_t *req)
 
 	c->active_ms = sq_worker_now_ms(c->part->worker);
 	sq_input_request(c, req);
-	sq_ask_start(c, req);
+	sq_ask_start(c, req, front_go);
 	return 0;
 }
 
@@ -228,7 +235,7 @@ part_opened(struct sq_slot *s)
 	if (p->certificate != NULL)
 		part_use_certificate(p);
 	p->serving = true;
-	sq_conn_listen(p, sq_worker_index(p->worker));
+	sq_conns_listen(p, sq_worker_index(p->worker));
 }
 
 static const struct sq_slot_user part_user = {
@@ -247,7 +254,7 @@ front_part(struct sq_link_front *f, unsigned i)
 	sq_list_init(&p->conns);
 	sq_list_init(&p->unread);
 	sq_list_init(&p->streams);
-	sq_list_init(&p->spare);
+	sq_list_init(&p->calls.spare);
 }
 
 static unsigned
@@ -287,7 +294,7 @@ part_drain(void *part)
 {
 	struct sq_front_worker *p = part;
 
-	sq_conn_unlisten(p);
+	sq_conns_unlisten(p);
 	SQ_LIST_FOR_EACH(c, &p->conns, struct sq_conn, node)
 		sq_conn_move(c, 0);
 }
@@ -307,7 +314,7 @@ front_idle(const struct sq_front *base)
 	const struct sq_link_front *f = front_of(base);
 
 	for (unsigned i = 0; i < f->n_parts; i++)
-		if (atomic_load_explicit(&f->parts[i].running, memory_order_acquire) != 0)
+		if (atomic_load_explicit(&f->parts[i].calls.running, memory_order_acquire) != 0)
 			return false;
 	return true;
 }
@@ -318,7 +325,7 @@ part_goaway(void *part)
 	struct sq_front_worker *p = part;
 
 	p->serving = false;
-	sq_conn_unlisten(p);
+	sq_conns_unlisten(p);
 	h2o_context_request_shutdown(p->slot.ctx);
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node) {
 		if (c->stream != NULL)

@@ -5,8 +5,10 @@
 #include <h2o/http2.h>
 #include <string.h>
 
-#include "broker/front/link/front_priv.h"
+#include "broker/front/link/bodies.h"
+#include "broker/front/link/conn.h"
 #include "broker/front/link/head.h"
+#include "broker/front/link/watch.h"
 #include "web/h2o.h"
 
 enum {
@@ -119,39 +121,11 @@ sq_input_account(struct sq_conn *c)
 /* A turn. */
 
 void
-sq_input_watch(struct sq_conn *c)
-{
-	struct sq_input *in = &c->input;
-	h2o_socket_t *sock = c->sock;
-
-	if (sock == NULL || in->protocol == SQ_INPUT_NEW)
-		return;
-	if (c->bodies.over_ms != 0 && sock->_cb.read != NULL)
-		h2o_socket_read_stop(sock); /* h2o may have begun again by itself */
-	if (sock->_cb.read == input_on_read)
-		return;
-	sq_list_remove(&in->unread);
-	if (sock->_cb.read == NULL) {
-		sq_list_push_back(&c->part->unread, &in->unread);
-		return;
-	}
-	in->next = sock->_cb.read;
-	sock->_cb.read = input_on_read;
-}
-
-void
-sq_input_read(struct sq_conn *c)
-{
-	h2o_socket_read_start(c->sock, c->input.next);
-	sq_input_watch(c);
-}
-
-void
 sq_inputs_turn(struct sq_front_worker *p)
 {
 	SQ_LIST_FOR_EACH_SAFE(c, &p->unread, struct sq_conn, input.unread)
 		if (c->sock->_cb.read != NULL)
-			sq_input_watch(c);
+			sq_watch_conn(c);
 }
 
 /* h2o's part of a turn. */
@@ -180,7 +154,7 @@ input_on_read(h2o_socket_t *sock, const char *err)
 		return;
 	input_pass(c, sock, err);
 	if (c->sock != NULL) {
-		sq_input_watch(c);
+		sq_watch_conn(c);
 		sq_input_account(c);
 		sq_bodies_look(c);
 	}
@@ -223,9 +197,10 @@ input_accept(struct sq_conn *c, bool http2)
 	else
 		h2o_http1_accept(&p->accept, sock, now);
 	sock->input = come;
+	c->input.on_read = input_on_read;
 	c->input.protocol = http2 ? SQ_INPUT_HTTP2 : SQ_INPUT_HTTP1;
 	sq_toll_init(&c->input.toll, sq_worker_now_ms(p->worker));
-	sq_input_watch(c);
+	sq_watch_conn(c);
 	if (come->size > 0)
 		input_on_read(sock, NULL);
 }

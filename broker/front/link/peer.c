@@ -4,7 +4,7 @@
 #include <openssl/bio.h>
 #include <openssl/x509_vfy.h>
 
-#include "broker/front/link/front_priv.h"
+#include "broker/front/link/part.h"
 
 /* Notes the connection's TLS, which h2o has no function for: its BIO leads to the socket.  Of
  * the certificate the handshake itself proves that the client has its key. */

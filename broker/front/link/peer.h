@@ -1,5 +1,5 @@
 /* Certificates that clients show: asked for in the handshake, taken as they are, and judged by
- * broker/auth when a request comes that has no token.  A part of the front (front_priv.h). */
+ * broker/auth when a request comes that has no token. */
 #ifndef SQ_BROKER_FRONT_LINK_PEER_H
 #define SQ_BROKER_FRONT_LINK_PEER_H
 

@@ -1,6 +1,6 @@
 /* Strangers: connections that have shown neither a good token nor a link, and what all of
  * them together may hold.  Pure accounting, without sockets and clock: the front
- * (broker/front/link/front_priv.h) says what its connections do, and is told which must go.
+ * (broker/front/link/conns.h) says what its connections do, and is told which must go.
  *
  * A connection is a guest here from its accept to its close, in one of four standings.
  * Those without a link, together, are at most three quarters of all: the last quarter is

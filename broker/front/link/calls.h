@@ -1,0 +1,16 @@
+/* Requests that are with the broker. */
+#ifndef SQ_BROKER_FRONT_LINK_CALLS_H
+#define SQ_BROKER_FRONT_LINK_CALLS_H
+
+#include "broker/front/link/part.h"
+#include "broker/front/link/route.h"
+
+/* Hands a request of 'who' to the broker, or refuses it.  Thread: the connection's. */
+void sq_calls_start(
+    struct sq_conn *, h2o_req_t *, const struct sq_route *, const struct sq_identity *who);
+/* A second is over: after one without calls the memory of a load goes back. */
+void sq_calls_rest(struct sq_front_worker *);
+/* Frees what is kept to be used again. */
+void sq_calls_fini(struct sq_front_worker *);
+
+#endif

@@ -1,0 +1,247 @@
+#include "broker/front/link/conns.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "broker/front/link/ask.h"
+#include "broker/front/link/bodies.h"
+#include "broker/front/link/calls.h"
+#include "broker/front/link/conn.h"
+#include "broker/front/link/deliveries.h"
+#include "broker/front/link/input.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+
+enum {
+	CONNS_BURST = 32,              /* that are accepted at a time */
+	CONNS_USER_TIMEOUT_MS = 10000, /* docs/link.md, "Around the link" */
+	CONNS_LINE = 400,
+};
+
+static void
+conns_on_close(void *data)
+{
+	struct sq_conn *c = data;
+
+	sq_list_remove(&c->node);
+	sq_list_remove(&c->input.unread);
+	sq_strangers_leave(c->part->front->strangers, &c->guest);
+	sq_bodies_gone(c);
+	c->sock = NULL;
+	atomic_fetch_sub_explicit(&c->part->front->conns, 1, memory_order_relaxed);
+	sq_conn_release(c);
+}
+
+/* When a connection made now is asked to move: the age of the configuration,
+ * give or take a tenth, so that links made together don't move together. */
+static uint64_t
+conns_move_at(const struct sq_front_worker *p)
+{
+	uint64_t age = p->front->cfg.link_max_age_ms;
+
+	return age == 0
+	    ? 0
+	    : sq_worker_now_ms(p->worker) + age - age / 10 + sq_random_u64() % (age / 5 + 1);
+}
+
+static void
+conns_address(h2o_socket_t *sock, unsigned char out[SQ_STRANGER_ADDRESS_SIZE])
+{
+	struct sockaddr_storage peer = {0};
+	const struct sockaddr_in6 *v6 = (const void *)&peer;
+	const struct sockaddr_in *v4 = (const void *)&peer;
+
+	memset(out, 0, SQ_STRANGER_ADDRESS_SIZE);
+	(void)h2o_socket_getpeername(sock, (struct sockaddr *)&peer);
+	if (peer.ss_family == AF_INET6) {
+		memcpy(out, &v6->sin6_addr, sizeof v6->sin6_addr);
+	} else if (peer.ss_family == AF_INET) {
+		out[10] = out[11] = 0xff; /* RFC 4291, 2.5.5.2 */
+		memcpy(out + 12, &v4->sin_addr, sizeof v4->sin_addr);
+	}
+}
+
+static void
+conns_new(struct sq_front_worker *p, h2o_socket_t *sock)
+{
+	unsigned char address[SQ_STRANGER_ADDRESS_SIZE];
+	uint64_t now_ms = sq_worker_now_ms(p->worker);
+	unsigned timeout = CONNS_USER_TIMEOUT_MS;
+	struct sq_conn *c = sq_xcalloc(1, sizeof *c);
+	enum sq_end why;
+
+	conns_address(sock, address);
+	why = sq_strangers_enter(
+	    p->front->strangers, &c->guest, sq_worker_index(p->worker), address, now_ms);
+	if (why != SQ_END_NONE) {
+		sq_conn_count(p, why);
+		h2o_socket_close(sock);
+		free(c);
+		return;
+	}
+	atomic_fetch_add_explicit(&p->front->conns, 1, memory_order_relaxed);
+	c->part = p;
+	c->sock = sock;
+	c->move_at_ms = conns_move_at(p);
+	sq_list_push_back(&p->conns, &c->node);
+	sq_list_init(&c->input.unread);
+	sock->on_close.cb = conns_on_close;
+	sock->on_close.data = c;
+	setsockopt(
+	    h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+	sq_input_start(c);
+}
+
+static void
+conns_pause(struct sq_front_worker *p)
+{
+	p->paused = true;
+	for (unsigned i = 0; i < SQ_LISTEN_ADDRS; i++)
+		if (p->listeners[i] != NULL)
+			h2o_socket_read_stop(p->listeners[i]);
+}
+
+static void
+conns_on_accept(h2o_socket_t *listener, const char *err)
+{
+	struct sq_front_worker *p = listener->data;
+
+	if (err != NULL)
+		return;
+	for (int i = 0; i < CONNS_BURST; i++) {
+		h2o_socket_t *sock = h2o_evloop_socket_accept(listener);
+
+		if (sock != NULL) {
+			conns_new(p, sock);
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			if (errno != EAGAIN && errno != EWOULDBLOCK) {
+				SQ_WARN("front", "accept: %s; waiting", strerror(errno));
+				conns_pause(p); /* the listener would stay readable */
+			}
+			return;
+		}
+	}
+}
+
+void
+sq_conns_listen(struct sq_front_worker *p, unsigned index)
+{
+	struct sq_listen *l = &p->front->listen;
+
+	for (unsigned i = 0; i < l->n; i++) {
+		int *fd = &l->fds[index * SQ_LISTEN_ADDRS + i];
+
+		p->listeners[i] = h2o_evloop_socket_create(
+		    p->slot.ctx->loop, *fd, H2O_SOCKET_FLAG_DONT_READ);
+		p->listeners[i]->data = p;
+		h2o_socket_read_start(p->listeners[i], conns_on_accept);
+		*fd = -1;
+	}
+}
+
+void
+sq_conns_unlisten(struct sq_front_worker *p)
+{
+	for (unsigned i = 0; i < SQ_LISTEN_ADDRS; i++) {
+		if (p->listeners[i] == NULL)
+			continue;
+		h2o_socket_read_stop(p->listeners[i]);
+		h2o_socket_close(p->listeners[i]);
+		p->listeners[i] = NULL;
+	}
+}
+
+/* Ages. */
+
+static void
+conns_leave(struct sq_task *t)
+{
+	struct sq_front_worker *p = SQ_CONTAINER_OF(t, struct sq_front_worker, leave);
+	struct sq_guest *g;
+	enum sq_end why;
+
+	while ((g = sq_strangers_leaving(p->front->strangers, sq_worker_index(p->worker), &why)) !=
+	    NULL)
+		sq_conn_end(SQ_CONTAINER_OF(g, struct sq_conn, guest), why);
+}
+
+void
+sq_conns_wake(void *front, unsigned worker)
+{
+	struct sq_link_front *f = front;
+
+	f->parts[worker].leave.run = conns_leave;
+	sq_worker_post(f->parts[worker].worker, &f->parts[worker].leave);
+}
+
+/* Carries out what its times ask for. */
+static void
+conns_age(struct sq_conn *c, uint64_t now_ms)
+{
+	enum sq_end why;
+	enum sq_conn_age age = sq_conn_age(c, now_ms, &why);
+
+	if (age == SQ_CONN_KILL) {
+		sq_conn_kill(c);
+		return;
+	}
+	if (age == SQ_CONN_END) {
+		sq_conn_end(c, why);
+		return;
+	}
+	if (c->kill_at_ms != 0) /* it has ended, and has some time left */
+		return;
+	sq_input_account(c); /* what was answered is held no more */
+	sq_bodies_look(c);
+	if (age == SQ_CONN_DRAIN && c->stream != NULL)
+		sq_deliveries_end(c->stream);
+}
+
+/* Says at most once a second who was ended, and counts who is a stranger. */
+static void
+conns_say(struct sq_front_worker *p)
+{
+	struct sq_strangers_counts n;
+	char line[CONNS_LINE];
+	int len = 0;
+
+	if (sq_worker_index(p->worker) == 0) {
+		n = sq_strangers_count(p->front->strangers);
+		sq_metric_set(p->front->cfg.metrics, SQ_M_STRANGERS, (int64_t)n.strangers);
+		sq_metric_set(p->front->cfg.metrics, SQ_M_STRANGER_BYTES, (int64_t)n.bytes);
+	}
+	if (p->ended.n == 0)
+		return;
+	for (enum sq_end i = SQ_END_NONE + 1; i < SQ_END_COUNT; i++)
+		if (p->ended.by_reason[i] > 0 && len < CONNS_LINE)
+			len += snprintf(line + len, (size_t)(CONNS_LINE - len), "%s%u %s",
+			    len > 0 ? ", " : "", p->ended.by_reason[i], sq_end_name(i));
+	SQ_WARN("front", "connections ended or not taken, by reason: %s", line);
+	p->ended = (struct sq_ended){0};
+}
+
+void
+sq_conns_tick(struct sq_front_worker *p, uint64_t now_ms)
+{
+	if (p->paused) {
+		p->paused = false;
+		for (unsigned i = 0; i < SQ_LISTEN_ADDRS; i++)
+			if (p->listeners[i] != NULL)
+				h2o_socket_read_start(p->listeners[i], conns_on_accept);
+	}
+	sq_ask_tick(p, now_ms);
+	sq_lingers_tick(&p->lingers, now_ms);
+	if (now_ms < p->second_ms)
+		return;
+	p->second_ms = now_ms + 1000;
+	sq_calls_rest(p);
+	conns_say(p);
+	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
+		conns_age(c, now_ms);
+}

@@ -1,0 +1,16 @@
+/* The responses of GET /v1/links/{link}/deliveries.  Thread: the connection's or the worker's. */
+#ifndef SQ_BROKER_FRONT_LINK_DELIVERIES_H
+#define SQ_BROKER_FRONT_LINK_DELIVERIES_H
+
+#include "broker/front/link/part.h"
+
+/* Opens the connection's link, or refuses. */
+void sq_deliveries_open(struct sq_conn *, h2o_req_t *, uint64_t id, const struct sq_identity *);
+/* Tells every link of the worker which bundle of authorities is served. */
+void sq_deliveries_trust(struct sq_front_worker *);
+/* Writes what waits and ends the response; the link is closed at once. */
+void sq_deliveries_end(struct sq_stream *);
+/* Heartbeats, and links that take nothing. */
+void sq_deliveries_tick(struct sq_front_worker *, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,29 @@
+#include "broker/front/link/watch.h"
+
+void
+sq_watch_conn(struct sq_conn *c)
+{
+	struct sq_input *in = &c->input;
+	h2o_socket_t *sock = c->sock;
+
+	if (sock == NULL || in->protocol == SQ_INPUT_NEW)
+		return;
+	if (c->bodies.over_ms != 0 && sock->_cb.read != NULL)
+		h2o_socket_read_stop(sock); /* h2o may have begun again by itself */
+	if (sock->_cb.read == in->on_read)
+		return;
+	sq_list_remove(&in->unread);
+	if (sock->_cb.read == NULL) {
+		sq_list_push_back(&c->part->unread, &in->unread);
+		return;
+	}
+	in->next = sock->_cb.read;
+	sock->_cb.read = in->on_read;
+}
+
+void
+sq_watch_read(struct sq_conn *c)
+{
+	h2o_socket_read_start(c->sock, c->input.next);
+	sq_watch_conn(c);
+}
