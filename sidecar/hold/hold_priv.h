@@ -1,4 +1,4 @@
-/* Layout of a session, for this folder's files. */
+/* Layout of a hold, and what the files of this folder call of each other. */
 #ifndef SQ_SIDECAR_HOLD_HOLD_PRIV_H
 #define SQ_SIDECAR_HOLD_HOLD_PRIV_H
 
@@ -110,41 +110,82 @@ sq_hold_has_client(const struct sq_hold *s)
 	return s->user != NULL && !s->ops->comes_again;
 }
 
-/* state.c */
+/* --- state.c --- */
+
 /* Makes it the one of its client id that the next one finds; or not. */
 void sq_hold_show(struct sq_hold *);
 void sq_hold_hide(struct sq_hold *);
 /* Has its client go on with what got SQ_EAGAIN. */
 void sq_hold_writable(struct sq_hold *);
-/* Frees 's', which has ended and has no request, at the end of the turn. */
+/* Frees a hold that has ended and has no request, at the end of the turn. */
 void sq_hold_bury(struct sq_hold *);
-/* Brings the metric of unaccepted bytes up to date. */
+/* Brings the budget up to date with what the lanes have. */
 void sq_hold_backlog(struct sq_hold *);
-
 /* Lets go of the link and the epoch. */
 void sq_hold_unlink(struct sq_hold *);
+/* The broker has ended the attachment; 'text' says why, for people, or is empty. */
+void sq_hold_detached(struct sq_hold *, uint8_t reason, struct sq_bytes text);
+/* The same, known by a 409 that came before the frame. */
+void sq_hold_superseded(struct sq_hold *);
 
-/* hold.c: the hold has ended, and 'heir' (or NULL) goes on with what it had; see sq_holds.over. */
-void sq_hold_over(struct sq_hold *, struct sq_hold *heir);
+/* --- request.c --- */
 
-/* attach.c */
-void sq_hold_attach(struct sq_hold *);
-void sq_hold_post_detach(struct sq_hold *);
 /* What a 401 or 403 says, for people; static. */
 const char *sq_hold_denied_text(const struct sq_hold *, const struct sq_answer *);
+/* At the end of the program, without a pool: every request has failed. */
+void sq_hold_fail_posts(struct sq_holds *);
 
+/* --- lanes.c --- */
+
+/* Posts the batches that may leave. */
 void sq_hold_post_lanes(struct sq_hold *, uint64_t now_ms);
-void sq_hold_post_settlements(struct sq_hold *);
-void sq_hold_flush_pubrels(struct sq_hold *);
 /* The outcomes that have come go to the client. */
 void sq_hold_outcomes(struct sq_hold *, uint64_t now_ms);
 
-/* made.c */
-/* The broker has lost the subscriptions: everything is subscribed again, in the
- * place of what was still to be. */
-void sq_hold_resubscribe(struct sq_hold *);
+/* --- settle.c --- */
+
+void sq_hold_post_settlements(struct sq_hold *);
+void sq_hold_flush_pubrels(struct sq_hold *);
+void sq_hold_deliver(
+    struct sq_hold *, const struct sq_deliver *, const struct sq_target *, struct sq_block *block);
+
+/* --- made.c --- */
+
 /* 'to' goes on with what 'from' had subscribed to. */
 void sq_hold_inherit_subs(struct sq_hold *to, struct sq_hold *from);
 void sq_hold_free_subs(struct sq_hold *);
+
+/* --- order.c --- */
+
+/* Requests to subscribe were carried out: a frame 'subscribed'. */
+void sq_hold_subscribed(struct sq_hold *, const struct sq_frame *);
+
+/* --- remake.c --- */
+
+/* The broker has lost the subscriptions: everything is subscribed again, in the place of what was
+ * still to be. */
+void sq_hold_resubscribe(struct sq_hold *);
+/* The broker says what its client had subscribed to before: 'n' entries for sq_kept_next(), 'last'
+ * when no more follow. */
+void sq_hold_kept(struct sq_hold *, bool last, uint16_t n, struct sq_bytes entries);
+/* What its client is not allowed any more of what it has subscribed to is ended. */
+void sq_hold_enforce(struct sq_hold *);
+
+/* --- attach.c --- */
+
+void sq_hold_attach(struct sq_hold *);
+void sq_hold_post_detach(struct sq_hold *);
+void sq_hold_link_draining(struct sq_hold *);
+void sq_hold_link_down(struct sq_hold *);
+
+/* --- hold.c --- */
+
+/* At the end of the program: ends it where it is. */
+void sq_hold_drop(struct sq_hold *);
+/* The hold has ended, and 'heir' (or NULL) goes on with what it had; see sq_holds.over. */
+void sq_hold_over(struct sq_hold *, struct sq_hold *heir);
+/* Whether it has something for a broker that would be lost with this process: publishes,
+ * acknowledgements, a will.  That it goes is no such thing: a broker sees its link end. */
+bool sq_hold_owes(const struct sq_hold *);
 
 #endif

@@ -1,4 +1,4 @@
-/* sidecar/session: what follows from a 403 to an attach (docs/link.md): a disk outbox goes
+/* sidecar/hold: what follows from a 403 to an attach (docs/link.md): a disk outbox goes
  * on under another name, the pod's own session says why and comes again. */
 #include <criterion/criterion.h>
 #include <ev.h>

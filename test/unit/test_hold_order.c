@@ -1,4 +1,4 @@
-/* sidecar/session: the place of SUBSCRIBE and UNSUBSCRIBE among the publishes of a connection
+/* sidecar/hold: the place of SUBSCRIBE and UNSUBSCRIBE among the publishes of a connection
  * (docs/link.md, "Order of a connection"), as a broker sees it. */
 #include <criterion/criterion.h>
 #include <ev.h>
@@ -10,7 +10,7 @@
 #include "core/bytes.h"
 #include "core/mem.h"
 #include "sidecar/app.h"
-#include "sidecar/hold/hold.h"
+#include "sidecar/hold/hold_priv.h"
 
 enum { INCARNATION = 7, REQUESTS = 64 };
 

@@ -1,4 +1,4 @@
-/* sidecar/session: what it does with an answer to its attach that says renewed
+/* sidecar/hold: what it does with an answer to its attach that says renewed
  * (docs/link.md, "A transient session after its broker's restart"). */
 #include <criterion/criterion.h>
 #include <ev.h>
