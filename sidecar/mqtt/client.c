@@ -1,5 +1,5 @@
-/* Life of a client connection: socket events, the end, time-outs.  Packets are
- * in client_in.c, CONNECT in client_connect.c, output in client_out.c. */
+/* The socket of a client: events, input to packets, time-outs.  The end is in client_end.c, packets
+ * are in client_in.c, CONNECT in client_connect.c, output in client_out.c. */
 #include "sidecar/mqtt/client.h"
 
 #include <assert.h>

@@ -74,14 +74,14 @@ void sq_client_say(struct sq_client *, struct sq_mqtt_publish_out *, const char 
 /* Frees a client that has ended, or at the end of the program. */
 void sq_client_free(struct sq_client *);
 
-/* --- from the loop --- */
 /* Once a second: keep alive, time-outs. */
 void sq_client_sweep(struct sq_client *, uint64_t now_ms);
 
-/* Bytes that it holds: input that is no packet yet, and output. */
+/* Bytes that are held for it: input that is no packet yet, and output. */
 size_t sq_client_holds(const struct sq_client *);
 /* Of these, output that it has not taken. */
 size_t sq_client_output(const struct sq_client *);
 /* Ends it and drops what it holds, for want of memory. */
 void sq_client_evict(struct sq_client *);
+
 #endif

@@ -1,4 +1,4 @@
-/* Packets to a client; they leave together at the end of the loop's turn. */
+/* What a hold has for its client; all of it leaves together at the end of the loop's turn. */
 #include "sidecar/mqtt/client.h"
 
 #include <stdlib.h>

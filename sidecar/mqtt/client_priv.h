@@ -86,58 +86,82 @@ struct sq_client {
 	uint8_t state, end;
 };
 
-/* client_in.c: a decoded packet.  SQ_EAGAIN: offer it again later. */
-int sq_client_packet(struct sq_client *, const struct sq_mqtt_packet *, size_t size) SQ_MUST_CHECK;
-/* Counts and logs that a 'what' to 'topic' was refused, which is reserved for 'why'. */
-void sq_client_reserved(
-    const struct sq_client *, const char *what, struct sq_bytes topic, const char *why);
-/* client_password.c: the first packet, CONNECT, of 'len' bytes, which are blanked: they
- * may have a password. */
-void sq_client_first(
-    struct sq_client *, const struct sq_mqtt_packet *, unsigned char *bytes, size_t len);
-/* client_connect.c */
-/* Whether nothing speaks against a CONNECT, whoever sends it; false: it was refused. */
-bool sq_client_may_connect(struct sq_client *, const struct sq_mqtt_packet *);
-void sq_client_connect(struct sq_client *, const struct sq_mqtt_packet *);
-void sq_client_connack(struct sq_client *, bool present);
-/* CONNACK with 'reason', and the end; nothing for a client that has its CONNACK. */
-void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
+/* What the files of a client call of each other, each of those above it. */
+
+/* --- client_put.c: packets into the output --- */
+
+/* The output has something: it is written in this turn. */
+void sq_client_touch(struct sq_client *);
+/* Whether the client takes a packet of 'size' bytes (MQTT-3.1.2-24). */
+bool sq_client_takes(const struct sq_client *, size_t size);
+/* The properties of a packet that says 'text', if the client wants words. */
+struct sq_mqtt_props sq_client_words(const struct sq_client *, struct sq_bytes text);
+/* False: above the client's maximum packet size, or the client is closing. */
+bool sq_client_put(struct sq_client *, const struct sq_buf *packet);
+void sq_client_put_ack(struct sq_client *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason);
+void sq_client_put_disconnect(struct sq_client *, uint8_t reason, struct sq_bytes text);
+
+/* --- client_end.c --- */
+
+/* A name for log lines: the client id, else where it comes from. */
+const char *sq_client_name(const struct sq_client *);
 /* The connection goes on with input that had to wait, in this turn. */
 void sq_client_resume(struct sq_client *);
-/* The attach that its CONNACK waits for is not there yet: a transient client gets its CONNACK, as
- * it would without a broker. */
-void sq_client_go_ahead(struct sq_client *);
-/* What had come before counts, such as acknowledgements or a DISCONNECT: it is read.  The client
- * may have ended then. */
-void sq_client_catch_up(struct sq_client *);
-/* client_limits.c: what this CONNECT is refused with, and why; 0: nothing. */
-uint8_t sq_client_limits_connect(
-    const struct sq_client *, const struct sq_mqtt_connect *, const char **why);
-/* False: the connection has been ended. */
-bool sq_client_limits_publish(struct sq_client *, const struct sq_mqtt_publish *);
-bool sq_client_limits_subscribe(struct sq_client *, const struct sq_mqtt_packet *);
-/* client_out.c: PUBACK, PUBREC or PUBCOMP for what it published. */
+/* Frees a client that is dead, at the end of the turn. */
+void sq_client_bury(struct sq_client *);
+
+/* --- client_out.c: what the hold has for the client --- */
+
+/* PUBACK, PUBREC or PUBCOMP for what it published. */
 void sq_client_acked(struct sq_client *, const struct sq_lane_outcome *);
 void sq_client_suback(struct sq_client *, const struct sq_sub_answer *);
 void sq_client_pubrel(struct sq_client *, uint16_t packet_id, uint8_t reason);
 /* Puts a PUBLISH into the output.  SQ_ETOOBIG: above the client's maximum packet size, dropped. */
 int sq_client_deliver(struct sq_client *, const struct sq_deliver *, const struct sq_target *,
     struct sq_block *block) SQ_MUST_CHECK;
+/* Writes what the socket takes. */
 void sq_client_write(struct sq_client *);
-/* The output has something. */
-void sq_client_touch(struct sq_client *);
-/* False: above the client's maximum packet size, or it is closing. */
-bool sq_client_put(struct sq_client *, const struct sq_buf *packet);
-void sq_client_put_ack(struct sq_client *, enum sq_mqtt_type, uint16_t packet_id, uint8_t reason);
-void sq_client_put_disconnect(struct sq_client *, uint8_t reason, struct sq_bytes text);
-/* Whether the client takes a packet of 'size' bytes (MQTT-3.1.2-24). */
-bool sq_client_takes(const struct sq_client *, size_t size);
-/* The properties of a packet that says 'text', if the client wants words. */
-struct sq_mqtt_props sq_client_words(const struct sq_client *, struct sq_bytes text);
-/* It is dead: frees it at the end of the turn. */
-void sq_client_bury(struct sq_client *);
-/* A name for log lines: the client id, else where it comes from. */
-const char *sq_client_name(const struct sq_client *);
+
+/* --- client_limits.c --- */
+
+/* The reason that this CONNECT is refused with, and why; 0: nothing. */
+uint8_t sq_client_limits_connect(
+    const struct sq_client *, const struct sq_mqtt_connect *, const char **why);
+/* False: the connection has been ended. */
+bool sq_client_limits_publish(struct sq_client *, const struct sq_mqtt_publish *);
+bool sq_client_limits_subscribe(struct sq_client *, const struct sq_mqtt_packet *);
+/* Counts and logs that a 'what' to 'topic' was refused, which is reserved for 'why'. */
+void sq_client_reserved(
+    const struct sq_client *, const char *what, struct sq_bytes topic, const char *why);
+
+/* --- client_connect.c --- */
+
+/* Whether nothing speaks against a CONNECT, whoever sends it; false: it was refused. */
+bool sq_client_may_connect(struct sq_client *, const struct sq_mqtt_packet *);
+void sq_client_connect(struct sq_client *, const struct sq_mqtt_packet *);
+void sq_client_connack(struct sq_client *, bool present);
+/* CONNACK with 'reason', and the end; nothing for a client that has its CONNACK. */
+void sq_client_refuse(struct sq_client *, uint8_t reason, const char *text);
+/* The attach that its CONNACK waits for is not there yet: a transient client gets its CONNACK, as
+ * it would without a broker. */
+void sq_client_go_ahead(struct sq_client *);
+
+/* --- client_password.c --- */
+
+/* The first packet, CONNECT, of 'len' bytes, which are blanked: they may have a password. */
+void sq_client_first(
+    struct sq_client *, const struct sq_mqtt_packet *, unsigned char *bytes, size_t len);
+
+/* --- client_in.c --- */
+
+/* A decoded packet.  SQ_EAGAIN: offer it again later. */
+int sq_client_packet(struct sq_client *, const struct sq_mqtt_packet *, size_t size) SQ_MUST_CHECK;
+
+/* --- client.c --- */
+
+/* What had come before counts, such as acknowledgements or a DISCONNECT: it is read.  The client
+ * may have ended then. */
+void sq_client_catch_up(struct sq_client *);
 
 /* Tells who chooses where the declared messages go, the first time. */
 static inline void
