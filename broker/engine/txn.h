@@ -35,4 +35,8 @@ struct sq_txn {
 	} own;
 };
 
+/* A transaction that nobody waits for, with nothing in it: done() frees it, and no error is told.
+ * 'worker' NULL: done() runs on any thread, which only the engine itself may ask for. */
+struct sq_txn *sq_txn_unattended(struct sq_engine *, struct sq_worker *);
+
 #endif

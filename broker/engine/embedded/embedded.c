@@ -179,23 +179,15 @@ embedded_applied(void *owner, uint64_t lsn, struct sq_bytes data, struct sq_list
 	return SQ_OK;
 }
 
-static void
-own_done(struct sq_txn *txn, int err)
-{
-	(void)err;
-	free(txn);
-}
-
 #ifdef SQ_BROKEN_ACK
 /* Answers before the commit: a torture run must find that (test/torture). */
 static struct sq_txn *
 commit_unsafely(struct sq_txn *txn)
 {
-	struct sq_txn *own = sq_xmalloc(sizeof *own);
+	struct sq_txn *own = sq_txn_unattended(txn->engine, NULL);
 
-	*own = *txn;
-	own->worker = NULL;
-	own->done = own_done;
+	own->task = txn->task;
+	own->own = txn->own;
 	*sq_build_of(txn) = (struct sq_build){0};
 	sq_worker_post(txn->worker, &txn->task);
 	return own;
@@ -248,9 +240,7 @@ queue_make(struct embedded *e, struct sq_queue *q, struct sq_txn *txn)
 
 	q->id = atomic_fetch_add(&e->next_queue, 1);
 	if (txn == NULL) {
-		txn = own = sq_xcalloc(1, sizeof *own);
-		own->engine = &e->engine;
-		own->done = own_done;
+		txn = own = sq_txn_unattended(&e->engine, NULL);
 		sq_delta_make(e->delta, q->id, q->cfg.name);
 	}
 	sq_build_queue_open(txn, q->id, q->cfg.name);
@@ -361,10 +351,8 @@ static void
 embedded_ready(struct sq_engine *engine)
 {
 	struct embedded *e = embedded_of(engine);
-	struct sq_txn *txn = sq_xcalloc(1, sizeof *txn);
+	struct sq_txn *txn = sq_txn_unattended(engine, NULL);
 
-	txn->engine = engine;
-	txn->done = own_done;
 	sq_delta_unopened(e->delta, unopened_delete, txn);
 	e->started = true;
 	embedded_check_room(e);

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "core/mem.h"
 
 enum {
 	BUSY_MIN = 512,  /* a queue is busy above so many, */
@@ -170,13 +169,6 @@ sq_queue_bury(struct sq_queue *q, struct sq_txn *txn, struct sq_dead_list *dead)
 	dead->n = dead->bytes = 0;
 }
 
-static void
-own_txn_done(struct sq_txn *txn, int err)
-{
-	(void)err;
-	free(txn);
-}
-
 void
 sq_queue_bury_alone(struct sq_queue *q, struct sq_dead_list *dead)
 {
@@ -184,10 +176,7 @@ sq_queue_bury_alone(struct sq_queue *q, struct sq_dead_list *dead)
 
 	if (dead->n == 0)
 		return;
-	txn = sq_xcalloc(1, sizeof *txn);
-	txn->worker = q->cfg.owner;
-	txn->engine = q->engine;
-	txn->done = own_txn_done;
+	txn = sq_txn_unattended(q->engine, q->cfg.owner);
 	sq_queue_bury(q, txn, dead);
 	q->engine->ops->txn.commit(txn);
 }
