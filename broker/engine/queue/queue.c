@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-
 enum {
 	BUSY_MIN = 512,  /* a queue is busy above so many, */
 	BUSY_PART = 16,  /* and above such a part of a limit */
