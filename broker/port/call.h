@@ -15,7 +15,9 @@
 #include "broker/port/verdict.h"
 #include "core/list.h"
 #include "proto/link/answer.h"
+#include "proto/link/frame.h"
 #include "proto/link/key.h"
+#include "proto/link/subs.h"
 
 struct sq_broker;
 struct sq_outlet;
@@ -29,6 +31,13 @@ enum sq_call_kind {
 	SQ_CALL_DETACH,
 };
 
+/* Of SQ_CALL_SUBSCRIPTIONS: 'n' entries for sq_sub_next(), in the outlet's version. */
+struct sq_subs {
+	struct sq_subs_head head;
+	struct sq_bytes entries;
+	uint16_t n;
+};
+
 struct sq_call {
 	struct sq_broker *broker; /* whose it is, once it was handed over */
 	struct sq_task task;      /* for whoever holds the call */
@@ -38,7 +47,16 @@ struct sq_call {
 	uint64_t key_hash;        /* sq_key_hash() of 'key': picks the owner */
 	uint64_t epoch;           /* 0 for an attach */
 	struct sq_outlet *outlet; /* the call's reference; its identity is the caller's */
-	struct sq_block *body;    /* the call's reference; freed with the call */
+	struct sq_block *body;    /* the call's reference, for as long as 'in' is looked at */
+	/* What the peer asks, by kind, as the front has decoded it, once: views into 'body'. */
+	union {
+		struct sq_attach attach;
+		struct sq_batch batch;
+		struct sq_settlements settle;
+		struct sq_subs subs;
+		struct sq_detach detach;
+	} in;
+	bool malformed; /* 'in' is not: the broker refuses the call when its turn has come */
 
 	/* The broker's: see broker/shard/pace.h. */
 	struct sq_sink *pace; /* what the answer waits for; NULL: memory, or nothing */

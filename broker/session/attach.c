@@ -316,12 +316,10 @@ void
 sq_attach_finish(struct sq_session *s)
 {
 	struct sq_call *c = s->at.attaching;
-	struct sq_attach a;
+	const struct sq_attach *a = &c->in.attach;
 
-	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK)
-		abort(); /* it was decoded before */
 	if (!s->at.admitted) {
-		s = attach_admit(s, c, &a);
+		s = attach_admit(s, c, a);
 		if (s == NULL || s->running > 0)
 			return;
 	}
@@ -336,7 +334,7 @@ sq_attach_finish(struct sq_session *s)
 		return;
 	}
 	attach_take(s, c);
-	attach_answer(s, c, &a);
+	attach_answer(s, c, a);
 	sq_members_start(s);
 	sq_session_wake(s);
 }
@@ -398,13 +396,9 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c, const struct sq_session_h
 	enum sq_verdict order;
 	enum sq_denied denied;
 	struct sq_session *s, *durable;
-	struct sq_attach a;
+	const struct sq_attach *a = &c->in.attach;
 	bool fresh;
 
-	if (sq_attach_decode(c->body->bytes, c->body->size, &a) != SQ_OK) {
-		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed attach");
-		return;
-	}
 	s = sq_session_find(sh, &c->key);
 	if (!sq_outlet_open(c->outlet)) { /* a late copy: it must not fence anybody */
 		sq_call_answer(c, SQ_VERDICT_GONE, "the link is not open");
@@ -414,28 +408,28 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c, const struct sq_session_h
 		sq_denied_answer(b, c, denied);
 		return;
 	}
-	order = s != NULL ? attach_order(s, &a) : SQ_VERDICT_OK;
-	if ((a.flags & SQ_ATTACH_GONE) != 0 && !attach_holds(s, &c->key, &a))
+	order = s != NULL ? attach_order(s, a) : SQ_VERDICT_OK;
+	if ((a->flags & SQ_ATTACH_GONE) != 0 && !attach_holds(s, &c->key, a))
 		order = SQ_VERDICT_SUPERSEDED;
 	if (order != SQ_VERDICT_OK) {
 		sq_call_refuse(c, order);
 		return;
 	}
-	if (!sq_attach_within_limits(b, c, s, &a))
+	if (!sq_attach_within_limits(b, c, s, a))
 		return;
 	/* An older one keeps its socket; its will is asked about again when it is due. */
-	if (a.will.len > 0 && attach_connects(s, &a) && !sq_permit_will(b, c, a.will)) {
+	if (a->will.len > 0 && attach_connects(s, a) && !sq_permit_will(b, c, a->will)) {
 		sq_denied_answer(b, c, SQ_DENIED_WILL);
 		return;
 	}
-	durable = attach_ends_durable(c, s, &a) ? attach_durable(sh, c) : NULL;
-	if (!sq_attach_has_room(b, c, s, &a, durable))
+	durable = attach_ends_durable(c, s, a) ? attach_durable(sh, c) : NULL;
+	if (!sq_attach_has_room(b, c, s, a, durable))
 		return;
 	fresh = s == NULL;
 	if (fresh)
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64(), hooks);
 	attach_own(s, c, fresh);
-	attach_fence(s, &a);
+	attach_fence(s, a);
 	s->at.attaching = c;
 	sq_linked_join(s, c->outlet);
 	sq_session_enter(s, SQ_SESSION_FENCING);

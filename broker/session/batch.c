@@ -275,8 +275,8 @@ batch_parked(const struct sq_session *s, uint8_t lane)
 	unsigned n = 0;
 
 	SQ_LIST_FOR_EACH(c, &s->waiting, struct sq_call, node)
-		n += c->kind == SQ_CALL_MESSAGES && sq_batch_lane(c->body->bytes) == lane &&
-		    sq_batch_last(c->body->bytes) > s->in.lanes[lane].last;
+		n += c->kind == SQ_CALL_MESSAGES && c->in.batch.lane == lane &&
+		    c->in.batch.first + c->in.batch.n - 1 > s->in.lanes[lane].last;
 	return n;
 }
 
@@ -318,14 +318,9 @@ void
 sq_publish_offer(struct sq_session *s, struct sq_call *c)
 {
 	struct sq_lane_in *lane;
-	struct sq_batch b;
+	struct sq_batch b = c->in.batch;
 	uint16_t skip;
 
-	if (sq_batch_decode(c->body->bytes, c->body->size, sq_outlet_version(c->outlet), &b) !=
-	    SQ_OK) {
-		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed batch");
-		return;
-	}
 	lane = &s->in.lanes[b.lane];
 	if (b.run == lane->run && b.first <= lane->last + 1 &&
 	    b.first + b.n > lane->kept + OUTCOMES_MAX) {

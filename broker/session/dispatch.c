@@ -150,6 +150,24 @@ dispatch_run(struct sq_session *s, struct sq_call *c)
 	}
 }
 
+/* Whether its front could decode it; else it is refused. */
+static bool
+dispatch_reads(struct sq_call *c)
+{
+	static const char *const details[] = {
+	    [SQ_CALL_ATTACH] = "malformed attach",
+	    [SQ_CALL_MESSAGES] = "malformed batch",
+	    [SQ_CALL_SETTLEMENTS] = "malformed settlements",
+	    [SQ_CALL_SUBSCRIPTIONS] = "malformed subscriptions",
+	    [SQ_CALL_DETACH] = "malformed detach",
+	};
+
+	if (!c->malformed)
+		return true;
+	sq_call_answer(c, SQ_VERDICT_MALFORMED, details[c->kind]);
+	return false;
+}
+
 void
 sq_dispatch_call(struct sq_shard *sh, struct sq_call *c, bool draining)
 {
@@ -171,13 +189,13 @@ sq_dispatch_call(struct sq_shard *sh, struct sq_call *c, bool draining)
 	}
 	if (c->kind == SQ_CALL_ATTACH) {
 		sq_broker_attaches(b, sq_worker_now_ms(sh->worker));
-		sq_attach_call(sh, c, &sq_dispatch_hooks);
+		if (dispatch_reads(c))
+			sq_attach_call(sh, c, &sq_dispatch_hooks);
 		return;
 	}
 	s = dispatch_session(sh, c);
-	if (s == NULL)
-		return;
-	dispatch_run(s, c);
+	if (s != NULL && dispatch_reads(c))
+		dispatch_run(s, c);
 }
 
 void

@@ -147,25 +147,20 @@ sq_session_link_lost(struct sq_session *s)
 void
 sq_session_detach(struct sq_session *s, struct sq_call *c)
 {
-	struct sq_detach d;
+	const struct sq_detach *d = &c->in.detach;
 	struct sq_call_txn *op;
 
-	if (sq_detach_decode(c->body->bytes, c->body->size, sq_outlet_version(c->outlet), &d) !=
-	    SQ_OK) {
-		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed detach");
-		return;
-	}
 	for (int lane = 0; lane < SQ_LANES; lane++) {
-		if (s->in.lanes[lane].done < d.last[lane] || s->running > 0) {
+		if (s->in.lanes[lane].done < d->last[lane] || s->running > 0) {
 			sq_list_push_back(&s->waiting, &c->node);
 			return;
 		}
 	}
-	s->life.expiry_s = sq_session_expiry_s(s, d.expiry_s);
-	if (!d.will)
+	s->life.expiry_s = sq_session_expiry_s(s, d->expiry_s);
+	if (!d->will)
 		sq_msg_unref(&s->will.msg);
 	s->at.left = true;
-	s->at.broke = (d.flags & SQ_DETACH_QUIET) == 0;
+	s->at.broke = (d->flags & SQ_DETACH_QUIET) == 0;
 	sq_session_unattach(s, SQ_VERDICT_EPOCH);
 	op = sq_call_txn_new(s, c);
 	session_client_gone(s, 0, op->txn);

@@ -92,12 +92,11 @@ settle_bounded(struct sq_bytes entries)
 void
 sq_settle_call(struct sq_session *s, struct sq_call *c)
 {
-	struct sq_settlements body;
+	struct sq_settlements body = c->in.settle;
 	struct sq_settle e;
 	struct sq_call_txn *op;
 
-	if (sq_settlements_decode(c->body->bytes, c->body->size, &body) != SQ_OK ||
-	    !settle_bounded(body.entries)) {
+	if (!settle_bounded(body.entries)) {
 		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed settlements");
 		return;
 	}

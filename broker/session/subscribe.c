@@ -32,7 +32,7 @@ enum {
 struct request {
 	struct sq_subs_head head;
 	struct sq_bytes entries;
-	int n;
+	uint16_t n;
 	struct sq_buf codes;
 	struct sq_notes notes;
 	struct sq_group **groups; /* that it has bound in, with references */
@@ -305,14 +305,9 @@ subscribe_in_order(struct sq_session *s, struct sq_call *c, struct request *req)
 void
 sq_subscribe_offer(struct sq_session *s, struct sq_call *c)
 {
-	struct request req = {0};
+	const struct sq_subs *subs = &c->in.subs;
+	struct request req = {.head = subs->head, .entries = subs->entries, .n = subs->n};
 
-	req.n = sq_subs_decode(
-	    c->body->bytes, c->body->size, sq_outlet_version(c->outlet), &req.head, &req.entries);
-	if (req.n < 0) {
-		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed subscriptions");
-		return;
-	}
 	if (sq_denied_declared(s->shard->broker, c, req.entries, req.n) ||
 	    !sq_order_offer(s, c, &req.head))
 		return;

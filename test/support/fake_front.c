@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/front/link/body.h"
 #include "broker/front/link/status.h"
 #include "core/mem.h"
 
@@ -263,6 +264,7 @@ fake_call_new(enum sq_call_kind kind, const char *key, uint64_t epoch, struct sq
 	fc->call.body = sq_block_copy(
 	    sq_buf_len(body) > 0 ? sq_buf_data(body) : (const void *)"", sq_buf_len(body));
 	sq_buf_fini(body);
+	sq_body_decode(&fc->call);
 	return fc;
 }
 

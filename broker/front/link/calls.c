@@ -10,6 +10,7 @@
 #include "broker/broker.h"
 #include "broker/front/link/answer.h"
 #include "broker/front/link/bodies.h"
+#include "broker/front/link/body.h"
 #include "broker/front/link/conn.h"
 #include "broker/front/link/status.h"
 #include "broker/front/link/watch.h"
@@ -73,6 +74,8 @@ calls_give(struct sq_front_worker *p, struct front_call *fc)
 {
 	struct sq_call *c = &fc->call;
 
+	sq_outlet_unref(&c->outlet);
+	sq_block_unref(&c->body);
 	if (p->calls.n_spare == CALLS_SPARE) {
 		sq_buf_fini(&c->out);
 		free(fc);
@@ -135,8 +138,6 @@ calls_answer(struct sq_task *t)
 		fc->guard->owner = NULL;
 		sq_answer_call(fc->guard->req, c);
 	}
-	sq_outlet_unref(&c->outlet);
-	sq_block_unref(&c->body);
 	calls_give(p, fc);
 	calls_count(p, -1);
 	conn->running--;
@@ -211,8 +212,6 @@ static bool
 calls_allowed(
     struct sq_conn *c, h2o_req_t *req, const struct sq_route *r, const struct sq_identity *who)
 {
-	struct sq_attach attach;
-
 	if (c->link == NULL) {
 		calls_unlinked(c, req, r->kind);
 		return false;
@@ -230,16 +229,46 @@ calls_allowed(
 		calls_refuse(c, req, 429, "too many requests of this connection are not done");
 		return false;
 	}
-	if (r->kind != SQ_ROUTE_ATTACH)
+	return true;
+}
+
+/* Whether an attach reads and is of the connection's link; else refuses. */
+static bool
+calls_attaches(struct sq_conn *conn, h2o_req_t *req, const struct sq_call *c)
+{
+	if (c->malformed)
+		calls_refuse(conn, req, 400, "malformed attach");
+	else if (c->in.attach.link != sq_link_id(conn->link))
+		calls_refuse(conn, req, 410, NULL);
+	else
 		return true;
-	if (sq_attach_decode(req->entity.base, req->entity.len, &attach) != SQ_OK) {
-		calls_refuse(c, req, 400, "malformed attach");
+	return false;
+}
+
+/* Makes the request's call, or refuses. */
+static bool
+calls_make(struct sq_conn *conn, h2o_req_t *req, const struct sq_route *r, struct sq_call *c)
+{
+	c->kind = call_kinds[r->kind];
+	c->done = calls_done;
+	c->epoch = r->epoch;
+	c->outlet = sq_outlet_ref(sq_link_outlet(conn->link));
+	c->body = sq_block_copy(req->entity.base, req->entity.len);
+	c->verdict = SQ_VERDICT_OK;
+	c->last = 0;
+	c->retry_after_s = 0;
+	c->full = SQ_FULL_NOT;
+	c->denied = SQ_DENIED_NONE;
+	c->detail = NULL;
+	sq_list_init(&c->node);
+	sq_body_decode(c);
+	if (c->kind == SQ_CALL_ATTACH && !calls_attaches(conn, req, c))
+		return false;
+	if (sq_key_decode(r->key, &c->key) != SQ_OK) {
+		calls_refuse(conn, req, 400, "malformed session key");
 		return false;
 	}
-	if (attach.link != sq_link_id(c->link)) {
-		calls_refuse(c, req, 410, NULL);
-		return false;
-	}
+	c->key_hash = sq_key_hash(&c->key);
 	return true;
 }
 
@@ -255,24 +284,10 @@ sq_calls_start(
 		return;
 	fc = calls_take(p);
 	c = &fc->call;
-	if (sq_key_decode(r->key, &c->key) != SQ_OK) {
+	if (!calls_make(conn, req, r, c)) {
 		calls_give(p, fc);
-		calls_refuse(conn, req, 400, "malformed session key");
 		return;
 	}
-	c->kind = call_kinds[r->kind];
-	c->done = calls_done;
-	c->key_hash = sq_key_hash(&c->key);
-	c->epoch = r->epoch;
-	c->outlet = sq_outlet_ref(sq_link_outlet(conn->link));
-	c->body = sq_block_copy(req->entity.base, req->entity.len);
-	c->verdict = SQ_VERDICT_OK;
-	c->last = 0;
-	c->retry_after_s = 0;
-	c->full = SQ_FULL_NOT;
-	c->denied = SQ_DENIED_NONE;
-	c->detail = NULL;
-	sq_list_init(&c->node);
 	fc->conn = conn;
 	fc->guard = h2o_mem_alloc_shared(&req->pool, sizeof *fc->guard, guard_dispose);
 	*fc->guard = (struct guard){fc, req};
