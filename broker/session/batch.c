@@ -95,6 +95,7 @@ batch_part(void *arg, uint64_t number)
 {
 	struct sq_call_txn *op = arg;
 
+	sq_own_receipts(op->session->shard, op->txn);
 	if (!sq_call_txn_split(op, number))
 		sq_call_txn_part(op);
 	return op->txn;
