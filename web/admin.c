@@ -9,7 +9,6 @@
 #include "web/admin.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <h2o.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -23,7 +22,9 @@
 #include "core/listen.h"
 #include "core/mem.h"
 #include "core/thread.h"
+#include "web/acceptor.h"
 #include "web/h2o.h"
+#include "web/reply.h"
 
 #define ADMIN_STACK (256u * 1024) /* reserved; only pages that are touched count */
 #define ADMIN_CONNS_MAX 16u       /* h2o bounds the head of a request at 408 KiB */
@@ -34,7 +35,7 @@
 
 struct sq_admin {
 	struct sq_admin_cfg cfg;
-	struct sq_listen sockets; /* taken over by 'listeners' */
+	struct sq_listen sockets; /* taken over by 'acceptor' */
 	pthread_t thread;
 	sem_t started;
 	/* The thread's own. */
@@ -42,11 +43,9 @@ struct sq_admin {
 	h2o_context_t ctx;
 	h2o_accept_ctx_t accept_ctx;
 	h2o_multithread_receiver_t stop; /* any thread may send to it */
-	h2o_socket_t *listeners[SQ_LISTEN_ADDRS];
-	unsigned n_listeners;
+	struct sq_acceptor acceptor;
 	struct sq_list conns; /* struct admin_conn, the oldest first */
 	unsigned n_conns;     /* of these, without those that are ended */
-	bool paused;          /* not accepting: no descriptor is left */
 	bool stopping;
 };
 
@@ -68,41 +67,17 @@ struct admin_handler {
 /* ---- answers ---- */
 
 static void
-admin_header(h2o_req_t *req, const h2o_token_t *token, const char *value)
+admin_send(h2o_req_t *req, unsigned status, const char *type, const struct sq_buf *body)
 {
-	h2o_add_header(&req->pool, &req->res.headers, token, NULL, value, strlen(value));
+	sq_reply_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+	sq_reply_send(req, status, type, sq_buf_data(body), sq_buf_len(body));
 }
 
 static void
-admin_send(
-    h2o_req_t *req, int status, const char *reason, const char *type, const struct sq_buf *body)
+admin_problem(h2o_req_t *req, unsigned status, const char *detail)
 {
-	req->res.status = status;
-	req->res.reason = reason;
-	req->res.content_length = sq_buf_len(body);
-	admin_header(req, H2O_TOKEN_CONTENT_TYPE, type);
-	admin_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
-	if (h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"))) {
-		static h2o_generator_t generator = {NULL, NULL};
-
-		h2o_start_response(req, &generator);
-		h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
-		return;
-	}
-	h2o_send_inline(req, (const char *)sq_buf_data(body), sq_buf_len(body));
-}
-
-static void
-admin_problem(h2o_req_t *req, int status, const char *title, const char *detail)
-{
-	struct sq_buf body = {0};
-
-	sq_buf_printf(&body,
-	    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,"
-	    "\"detail\":\"%s\"}\n",
-	    title, status, detail);
-	admin_send(req, status, title, "application/problem+json", &body);
-	sq_buf_fini(&body);
+	sq_reply_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+	sq_reply_problem(req, status, detail, strlen(detail));
 }
 
 static void
@@ -115,7 +90,7 @@ admin_metrics(struct sq_admin *a, h2o_req_t *req)
 	sq_metrics_write(a->cfg.metrics, &body);
 	if (a->cfg.more != NULL)
 		a->cfg.more(a->cfg.owner, &body);
-	admin_send(req, 200, "OK", "text/plain; version=0.0.4; charset=utf-8", &body);
+	admin_send(req, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 	sq_buf_fini(&body);
 }
 
@@ -132,8 +107,7 @@ admin_probe(struct sq_admin *a, h2o_req_t *req, bool (*ask)(void *owner, struct 
 		sq_buf_printf(&body, "not ok\n");
 	sq_buf_append(&body, sq_buf_data(&why), sq_buf_len(&why));
 	sq_buf_fini(&why);
-	admin_send(req, ok ? 200 : 503, ok ? "OK" : "Service Unavailable",
-	    "text/plain; charset=utf-8", &body);
+	admin_send(req, ok ? 200 : 503, "text/plain; charset=utf-8", &body);
 	sq_buf_fini(&body);
 }
 
@@ -172,11 +146,11 @@ admin_on_req(h2o_handler_t *self, h2o_req_t *req)
 
 	admin_once(req);
 	if (!live && !ready && !admin_is_path(req, "/metrics")) {
-		admin_problem(req, 404, "Not Found", "There are /livez, /readyz and /metrics.");
+		admin_problem(req, 404, "There are /livez, /readyz and /metrics.");
 	} else if (!h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) &&
 	    !h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"))) {
-		admin_header(req, H2O_TOKEN_ALLOW, "GET, HEAD");
-		admin_problem(req, 405, "Method Not Allowed", "Use GET or HEAD.");
+		sq_reply_header(req, H2O_TOKEN_ALLOW, "GET, HEAD");
+		admin_problem(req, 405, "Use GET or HEAD.");
 	} else if (live) {
 		admin_probe(a, req, a->cfg.live);
 	} else if (ready) {
@@ -221,7 +195,7 @@ static int32_t
 admin_sweep(struct sq_admin *a)
 {
 	uint64_t now_ms = sq_clock_ms();
-	int32_t wait_ms = a->paused ? ADMIN_RETRY_MS : INT32_MAX;
+	int32_t wait_ms = sq_acceptor_paused(&a->acceptor) ? ADMIN_RETRY_MS : INT32_MAX;
 
 	SQ_LIST_FOR_EACH(c, &a->conns, struct admin_conn, node) {
 		uint64_t age_ms = now_ms - c->since_ms;
@@ -252,34 +226,21 @@ admin_make_room(struct sq_admin *a)
 }
 
 static void
-admin_on_accept(h2o_socket_t *listener, const char *err)
+admin_accepted(void *owner, h2o_socket_t *sock)
 {
-	struct sq_admin *a = listener->data;
+	struct sq_admin *a = owner;
 	struct admin_conn *c;
-	h2o_socket_t *sock;
 
-	if (err != NULL)
-		return;
-	sock = h2o_evloop_socket_accept(listener);
-	if (sock == NULL && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
-		return;
-	if (sock != NULL) {
-		admin_make_room(a);
-		c = sq_xcalloc(1, sizeof *c);
-		c->admin = a;
-		c->sock = sock;
-		c->since_ms = sq_clock_ms();
-		sq_list_push_back(&a->conns, &c->node);
-		a->n_conns++;
-		sock->on_close.cb = admin_on_close;
-		sock->on_close.data = c;
-		h2o_accept(&a->accept_ctx, sock);
-	}
-	if (sock == NULL) {
-		for (unsigned i = 0; i < a->n_listeners; i++)
-			h2o_socket_read_stop(a->listeners[i]);
-		a->paused = true;
-	}
+	admin_make_room(a);
+	c = sq_xcalloc(1, sizeof *c);
+	c->admin = a;
+	c->sock = sock;
+	c->since_ms = sq_clock_ms();
+	sq_list_push_back(&a->conns, &c->node);
+	a->n_conns++;
+	sock->on_close.cb = admin_on_close;
+	sock->on_close.data = c;
+	h2o_accept(&a->accept_ctx, sock);
 }
 
 /* sq_admin_stop() has woken the loop. */
@@ -298,20 +259,12 @@ admin_on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 	}
 	if (!a->stopping)
 		return;
-	while (a->n_listeners > 0)
-		h2o_socket_close(a->listeners[--a->n_listeners]);
+	sq_acceptor_close(&a->acceptor);
 	SQ_LIST_FOR_EACH(c, &a->conns, struct admin_conn, node)
 		(void)shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
 }
 
 /* ---- the thread ---- */
-
-static void
-admin_listen(struct sq_admin *a)
-{
-	for (unsigned i = 0; i < a->n_listeners; i++)
-		h2o_socket_read_start(a->listeners[i], admin_on_accept);
-}
 
 static void
 admin_open(struct sq_admin *a)
@@ -334,15 +287,9 @@ admin_open(struct sq_admin *a)
 	a->accept_ctx.ctx = &a->ctx;
 	a->accept_ctx.hosts = a->config.hosts;
 	h2o_multithread_register_receiver(a->ctx.queue, &a->stop, admin_on_stop);
-	for (unsigned i = 0; i < a->sockets.n; i++) {
-		h2o_socket_t *l = h2o_evloop_socket_create(
-		    a->ctx.loop, a->sockets.fds[i], H2O_SOCKET_FLAG_DONT_READ);
-
-		a->sockets.fds[i] = -1;
-		l->data = a;
-		a->listeners[a->n_listeners++] = l;
-	}
-	admin_listen(a);
+	a->acceptor = (struct sq_acceptor){
+	    .scope = "admin", .accepted = admin_accepted, .owner = a};
+	sq_acceptor_open(&a->acceptor, a->ctx.loop, &a->sockets, 0);
 }
 
 static void
@@ -367,10 +314,7 @@ admin_main(void *arg)
 	sem_post(&a->started);
 	while (!a->stopping || !sq_list_empty(&a->conns)) {
 		h2o_evloop_run(a->ctx.loop, admin_sweep(a));
-		if (a->paused && !a->stopping) {
-			a->paused = false;
-			admin_listen(a);
-		}
+		sq_acceptor_resume(&a->acceptor);
 	}
 	admin_close(a);
 	return NULL;

@@ -4,62 +4,43 @@
 
 #include "broker/front/link/status.h"
 #include "core/mem.h"
+#include "web/reply.h"
 
-static const struct title {
+/* What is wrong, where nobody said so. */
+static const struct detail {
 	unsigned status;
-	const char *title, *detail;
-} titles[] = {
-    {400, "Bad Request", "malformed request"},
-    {401, "Unauthorized", "a valid bearer token is needed"},
-    {403, "Forbidden", "the session or link belongs to another identity"},
-    {404, "Not Found", "no such path"},
-    {405, "Method Not Allowed", "the path takes another method"},
-    {409, "Conflict", "the state at the broker is another"},
-    {410, "Gone", "the link is not open on this connection"},
-    {413, "Content Too Large", "the body is larger than the limit"},
-    {422, "Unprocessable Content", "what is asked for is above a limit"},
-    {429, "Too Many Requests", "try again later"},
-    {500, "Internal Server Error", "the request failed at the broker"},
-    {503, "Service Unavailable", "try again later"},
-    {505, "HTTP Version Not Supported", "the link needs HTTP/2"},
+	const char *text;
+} details[] = {
+    {400, "malformed request"},
+    {401, "a valid bearer token is needed"},
+    {403, "the session or link belongs to another identity"},
+    {404, "no such path"},
+    {405, "the path takes another method"},
+    {409, "the state at the broker is another"},
+    {410, "the link is not open on this connection"},
+    {413, "the body is larger than the limit"},
+    {422, "what is asked for is above a limit"},
+    {429, "try again later"},
+    {500, "the request failed at the broker"},
+    {503, "try again later"},
+    {505, "the link needs HTTP/2"},
 };
 
-static const struct title *
-answer_title(unsigned status)
+static const char *
+answer_detail(unsigned status)
 {
-	for (size_t i = 0; i < SQ_ARRAY_LEN(titles); i++)
-		if (titles[i].status == status)
-			return &titles[i];
-	return status < 500 ? &titles[0] : answer_title(500);
-}
-
-/* Sends 'len' bytes that live as long as the request, and ends the response. */
-static void
-answer_send(h2o_req_t *req, const void *body, size_t len)
-{
-	static h2o_generator_t none = {NULL, NULL};
-	h2o_iovec_t v = h2o_iovec_init(body, len);
-
-	h2o_start_response(req, &none);
-	h2o_send(req, &v, len > 0 ? 1 : 0, H2O_SEND_STATE_FINAL);
+	for (size_t i = 0; i < SQ_ARRAY_LEN(details); i++)
+		if (details[i].status == status)
+			return details[i].text;
+	return answer_detail(status < 500 ? 400 : 500);
 }
 
 void
 sq_answer_problem(h2o_req_t *req, unsigned status, const char *detail)
 {
-	const struct title *t = answer_title(status);
-	size_t cap = 512;
-	char *body = h2o_mem_alloc_pool(&req->pool, cap);
-	int n = snprintf(body, cap,
-	    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"%s\"}\n",
-	    t->title, status, detail != NULL ? detail : t->detail);
-
-	req->res.status = (int)status;
-	req->res.reason = t->title;
-	req->res.content_length = (size_t)n < cap ? (size_t)n : cap - 1;
-	h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
-	    H2O_STRLIT("application/problem+json"));
-	answer_send(req, body, req->res.content_length);
+	if (detail == NULL)
+		detail = answer_detail(status);
+	sq_reply_problem(req, status, detail, strlen(detail));
 }
 
 /* Adds a header with a number as its value. */
@@ -124,23 +105,13 @@ answer_refusal(h2o_req_t *req, const struct sq_call *c)
 void
 sq_answer_call(h2o_req_t *req, const struct sq_call *c)
 {
-	size_t len = sq_buf_len(&c->out);
 	unsigned status = sq_status_of(c);
-	void *body = NULL;
 
-	if (c->verdict != SQ_VERDICT_OK) {
+	if (c->verdict != SQ_VERDICT_OK)
 		answer_refusal(req, c);
-		return;
-	}
-	req->res.status = (int)status;
-	req->res.reason = status == 204 ? "No Content" : "OK";
-	if (status != 204) {
-		body = h2o_mem_alloc_pool(&req->pool, len + 1);
-		if (len > 0)
-			memcpy(body, sq_buf_data(&c->out), len);
-		req->res.content_length = len;
-		h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
-		    H2O_STRLIT("application/octet-stream"));
-	}
-	answer_send(req, body, body != NULL ? len : 0);
+	else if (status == 204)
+		sq_reply_empty(req, status);
+	else
+		sq_reply_send(req, status, "application/octet-stream", sq_buf_data(&c->out),
+		    sq_buf_len(&c->out));
 }

@@ -1,6 +1,5 @@
 #include "broker/front/link/conns.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -19,7 +18,6 @@
 #include "core/mem.h"
 
 enum {
-	CONNS_BURST = 32,              /* that are accepted at a time */
 	CONNS_USER_TIMEOUT_MS = 10000, /* docs/link.md, "Around the link" */
 	CONNS_LINE = 400,
 };
@@ -68,8 +66,9 @@ conns_address(h2o_socket_t *sock, unsigned char out[SQ_STRANGER_ADDRESS_SIZE])
 }
 
 static void
-conns_new(struct sq_front_worker *p, h2o_socket_t *sock)
+conns_accepted(void *part, h2o_socket_t *sock)
 {
+	struct sq_front_worker *p = part;
 	unsigned char address[SQ_STRANGER_ADDRESS_SIZE];
 	uint64_t now_ms = sq_worker_now_ms(p->worker);
 	unsigned timeout = CONNS_USER_TIMEOUT_MS;
@@ -98,63 +97,18 @@ conns_new(struct sq_front_worker *p, h2o_socket_t *sock)
 	sq_input_start(c);
 }
 
-static void
-conns_pause(struct sq_front_worker *p)
-{
-	p->paused = true;
-	for (unsigned i = 0; i < SQ_LISTEN_ADDRS; i++)
-		if (p->listeners[i] != NULL)
-			h2o_socket_read_stop(p->listeners[i]);
-}
-
-static void
-conns_on_accept(h2o_socket_t *listener, const char *err)
-{
-	struct sq_front_worker *p = listener->data;
-
-	if (err != NULL)
-		return;
-	for (int i = 0; i < CONNS_BURST; i++) {
-		h2o_socket_t *sock = h2o_evloop_socket_accept(listener);
-
-		if (sock != NULL) {
-			conns_new(p, sock);
-		} else if (errno != ECONNABORTED && errno != EINTR) {
-			if (errno != EAGAIN && errno != EWOULDBLOCK) {
-				SQ_WARN("front", "accept: %s; waiting", strerror(errno));
-				conns_pause(p); /* the listener would stay readable */
-			}
-			return;
-		}
-	}
-}
-
 void
 sq_conns_listen(struct sq_front_worker *p, unsigned index)
 {
-	struct sq_listen *l = &p->front->listen;
-
-	for (unsigned i = 0; i < l->n; i++) {
-		int *fd = &l->fds[index * SQ_LISTEN_ADDRS + i];
-
-		p->listeners[i] = h2o_evloop_socket_create(
-		    p->slot.ctx->loop, *fd, H2O_SOCKET_FLAG_DONT_READ);
-		p->listeners[i]->data = p;
-		h2o_socket_read_start(p->listeners[i], conns_on_accept);
-		*fd = -1;
-	}
+	p->acceptor = (struct sq_acceptor){
+	    .scope = "front", .accepted = conns_accepted, .owner = p};
+	sq_acceptor_open(&p->acceptor, p->slot.ctx->loop, &p->front->listen, index);
 }
 
 void
 sq_conns_unlisten(struct sq_front_worker *p)
 {
-	for (unsigned i = 0; i < SQ_LISTEN_ADDRS; i++) {
-		if (p->listeners[i] == NULL)
-			continue;
-		h2o_socket_read_stop(p->listeners[i]);
-		h2o_socket_close(p->listeners[i]);
-		p->listeners[i] = NULL;
-	}
+	sq_acceptor_close(&p->acceptor);
 }
 
 /* Ages. */
@@ -229,12 +183,7 @@ conns_say(struct sq_front_worker *p)
 void
 sq_conns_tick(struct sq_front_worker *p, uint64_t now_ms)
 {
-	if (p->paused) {
-		p->paused = false;
-		for (unsigned i = 0; i < SQ_LISTEN_ADDRS; i++)
-			if (p->listeners[i] != NULL)
-				h2o_socket_read_start(p->listeners[i], conns_on_accept);
-	}
+	sq_acceptor_resume(&p->acceptor);
 	sq_ask_tick(p, now_ms);
 	sq_lingers_tick(&p->lingers, now_ms);
 	if (now_ms < p->second_ms)

@@ -10,7 +10,7 @@ void sq_conns_listen(struct sq_front_worker *, unsigned index);
 void sq_conns_unlisten(struct sq_front_worker *);
 /* Sends away the guests that must go; see sq_strangers_cfg.  Thread: any of the front's. */
 void sq_conns_wake(void *front, unsigned worker);
-/* Each tick: listeners that pause; each second: ages. */
+/* Each tick: an acceptor that has paused; each second: ages. */
 void sq_conns_tick(struct sq_front_worker *, uint64_t now_ms);
 
 #endif

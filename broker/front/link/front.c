@@ -23,6 +23,7 @@
 #include "core/tls.h"
 #include "proto/link/frame.h"
 #include "web/crew.h"
+#include "web/reply.h"
 
 enum {
 	FRONT_HEARTBEAT_MS = 5000, /* docs/link.md, "Deliveries" */
@@ -75,13 +76,8 @@ front_answer_trust(struct sq_conn *c, h2o_req_t *req)
 		sq_answer_problem(req, 404, "this broker serves no bundle");
 		return;
 	}
-	req->res.status = 200;
-	req->res.reason = "OK";
 	sq_conn_known(c);
-	req->res.content_length = text.len;
-	h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
-	    H2O_STRLIT("application/pem-certificate-chain"));
-	h2o_send_inline(req, (const char *)text.p, text.len);
+	sq_reply_send(req, 200, "application/pem-certificate-chain", text.p, text.len);
 }
 
 static void

@@ -23,8 +23,9 @@
 #include "core/htab.h"
 #include "core/list.h"
 #include "core/listen.h"
+#include "web/acceptor.h"
 #include "web/slot.h"
-#include "web/worker_priv.h"
+#include "web/worker.h"
 
 struct sq_stream;
 
@@ -79,8 +80,8 @@ struct sq_front_worker {
 	struct sq_link_front *front;
 	struct sq_worker *worker;
 	h2o_accept_ctx_t accept;
-	h2o_socket_t *listeners[SQ_LISTEN_ADDRS];
-	bool serving, paused; /* paused: no descriptors left, until the next tick */
+	struct sq_acceptor acceptor;
+	bool serving; /* until the end begins */
 	struct sq_looks looks;
 	struct sq_certificate *certificate; /* NULL: clear text */
 	struct sq_bundle *bundle;

@@ -1,0 +1,97 @@
+/* See web/reply.h. */
+#include "web/reply.h"
+
+#include <string.h>
+
+#include "core/buf.h"
+#include "core/mem.h"
+
+static const struct reason {
+	unsigned status;
+	const char *text;
+} reasons[] = {
+    {200, "OK"},
+    {204, "No Content"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {413, "Content Too Large"},
+    {415, "Unsupported Media Type"},
+    {422, "Unprocessable Content"},
+    {429, "Too Many Requests"},
+    {500, "Internal Server Error"},
+    {503, "Service Unavailable"},
+    {505, "HTTP Version Not Supported"},
+};
+
+const char *
+sq_reply_reason(unsigned status)
+{
+	for (size_t i = 0; i < SQ_ARRAY_LEN(reasons); i++)
+		if (reasons[i].status == status)
+			return reasons[i].text;
+	return status % 100 != 0 ? sq_reply_reason(status - status % 100) : "";
+}
+
+void
+sq_reply_header(h2o_req_t *req, const h2o_token_t *name, const char *value)
+{
+	h2o_add_header(&req->pool, &req->res.headers, name, NULL, value, strlen(value));
+}
+
+void
+sq_reply_empty(h2o_req_t *req, unsigned status)
+{
+	static h2o_generator_t none = {NULL, NULL};
+
+	req->res.status = (int)status;
+	req->res.reason = sq_reply_reason(status);
+	h2o_start_response(req, &none);
+	h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
+}
+
+void
+sq_reply_send(h2o_req_t *req, unsigned status, const char *type, const void *body, size_t len)
+{
+	req->res.content_length = len;
+	sq_reply_header(req, H2O_TOKEN_CONTENT_TYPE, type);
+	if (len == 0 || h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"))) {
+		sq_reply_empty(req, status);
+		return;
+	}
+	req->res.status = (int)status;
+	req->res.reason = sq_reply_reason(status);
+	h2o_send_inline(req, body, len);
+}
+
+/* Appends text within a JSON string. */
+static void
+reply_quote(struct sq_buf *out, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '"' || c == '\\')
+			sq_buf_u8(out, '\\');
+		sq_buf_u8(out, c < 0x20 ? ' ' : c);
+	}
+}
+
+void
+sq_reply_problem(h2o_req_t *req, unsigned status, const char *detail, size_t len)
+{
+	struct sq_buf body = {0};
+
+	sq_buf_printf(&body,
+	    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"",
+	    sq_reply_reason(status), status);
+	reply_quote(&body, detail, len);
+	sq_buf_printf(&body, "\"}\n");
+	sq_reply_send(
+	    req, status, "application/problem+json", sq_buf_data(&body), sq_buf_len(&body));
+	sq_buf_fini(&body);
+}
