@@ -8,6 +8,7 @@
 #include "core/mem.h"
 #include "k8s/injector/admit.h"
 #include "k8s/injector/metrics.h"
+#include "web/worker.h"
 
 struct sq_desk {
 	struct sq_server *server;
@@ -19,7 +20,7 @@ struct sq_desk {
 
 /* Something new for the desk. */
 struct delivery {
-	struct sq_server_task task;
+	struct sq_task task;
 	struct sq_desk *desk;
 	struct sq_settings settings;
 	char *bundle;
@@ -72,7 +73,7 @@ sq_desk_set_server(struct sq_desk *d, struct sq_server *s)
 }
 
 static void
-desk_settings_arrive(struct sq_server_task *t)
+desk_settings_arrive(struct sq_task *t)
 {
 	struct delivery *v = SQ_CONTAINER_OF(t, struct delivery, task);
 
@@ -84,7 +85,7 @@ desk_settings_arrive(struct sq_server_task *t)
 }
 
 static void
-desk_bundle_arrives(struct sq_server_task *t)
+desk_bundle_arrives(struct sq_task *t)
 {
 	struct delivery *v = SQ_CONTAINER_OF(t, struct delivery, task);
 
@@ -94,7 +95,7 @@ desk_bundle_arrives(struct sq_server_task *t)
 }
 
 static struct delivery *
-desk_delivery(struct sq_desk *d, void (*arrives)(struct sq_server_task *))
+desk_delivery(struct sq_desk *d, void (*arrives)(struct sq_task *))
 {
 	struct delivery *v = sq_xcalloc(1, sizeof *v);
 

@@ -1,6 +1,6 @@
-/* The webhook's HTTPS server: HTTP/1.1 on TLS 1.3, on h2o, one thread.
+/* The webhook's HTTPS server: HTTP/1.1 on TLS 1.3, on a crew of one worker (web/crew.h).
  *
- *   server.c       the thread, its life, tasks for it
+ *   server.c       its life, its certificate, tasks for its thread
  *   server_conn.c  connections: number, age, memory
  *   server_http.c  paths, methods, content types, answers
  *
@@ -19,6 +19,7 @@
 #include "core/metrics.h"
 
 struct sq_server;
+struct sq_task;
 
 /* Requests by path. */
 enum sq_server_path {
@@ -42,20 +43,14 @@ struct sq_server_cfg {
 	void *owner;
 };
 
-/* A task for the server's thread, run once; the user keeps its memory until then. */
-struct sq_server_task {
-	void *reserved[2]; /* the server's list of tasks */
-	void (*run)(struct sq_server_task *);
-};
-
 /* Listens; until there is a certificate, connections are closed at once.  NULL with a line in 'err'
  * that begins with listen.address. */
 struct sq_server *sq_server_start(const struct sq_server_cfg *, struct sq_buf *err);
 unsigned sq_server_port(const struct sq_server *);
 /* Sets the context of new connections; takes the caller's reference.  Thread: any. */
 void sq_server_use(struct sq_server *, SSL_CTX *);
-/* Runs the task on the server's thread, in the order of the posts.  Thread: any. */
-void sq_server_post(struct sq_server *, struct sq_server_task *);
+/* Has the task (web/worker.h) run on the server's thread, in the order of the posts.  Thread: any. */
+void sq_server_post(struct sq_server *, struct sq_task *);
 /* False, with a line in 'why', if the thread has not turned for 'ms'.  Thread: any. */
 bool sq_server_live(const struct sq_server *, uint64_t ms, struct sq_buf *why);
 

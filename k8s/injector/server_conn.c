@@ -2,7 +2,6 @@
  *
  * h2o's timer of a request starts again with each byte, so the time that a request may
  * take is kept here.  A request that is coming in stands in its socket's buffer. */
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -14,7 +13,6 @@ enum {
 	CONN_REQUEST_MS = 10000, /* from a connection, or a first byte, to a whole request */
 	CONN_ANSWER_MS = 10000,  /* until an answer is taken */
 	CONN_IDLE_MS = 150000,   /* a bit more than h2o allows, which sees no lone TLS bytes */
-	CONN_ACCEPT_BURST = 32,
 };
 
 struct sq_server_conn *
@@ -88,8 +86,9 @@ conn_make_room(struct sq_server *s)
 }
 
 static void
-conn_new(struct sq_server *s, h2o_socket_t *sock)
+conn_accepted(void *server, h2o_socket_t *sock)
 {
+	struct sq_server *s = server;
 	struct sq_server_conn *c;
 
 	if (s->accept.ssl_ctx == NULL || !conn_make_room(s)) {
@@ -99,7 +98,7 @@ conn_new(struct sq_server *s, h2o_socket_t *sock)
 	c = sq_xcalloc(1, sizeof *c);
 	c->server = s;
 	c->sock = sock;
-	c->since_ms = s->now_ms;
+	c->since_ms = sq_server_now_ms(s);
 	sq_list_push_back(&s->conns, &c->node);
 	s->n_conns++;
 	conn_gauge(s);
@@ -108,53 +107,12 @@ conn_new(struct sq_server *s, h2o_socket_t *sock)
 	h2o_accept(&s->accept, sock);
 }
 
-static void
-conn_on_accept(h2o_socket_t *listener, const char *err)
-{
-	struct sq_server *s = listener->data;
-
-	if (err != NULL)
-		return;
-	for (int i = 0; i < CONN_ACCEPT_BURST; i++) {
-		h2o_socket_t *sock = h2o_evloop_socket_accept(listener);
-
-		if (sock != NULL) {
-			conn_new(s, sock);
-		} else if (errno != ECONNABORTED && errno != EINTR) {
-			if (errno == EAGAIN || errno == EWOULDBLOCK)
-				return;
-			SQ_WARN("webhook", "accept: %s; waiting", strerror(errno));
-			for (unsigned k = 0; k < s->n_listeners; k++)
-				h2o_socket_read_stop(s->listeners[k]);
-			s->paused = true; /* the listener would stay readable */
-			return;
-		}
-	}
-}
-
 void
 sq_server_listen(struct sq_server *s)
 {
-	for (unsigned i = 0; i < s->sockets.n; i++) {
-		h2o_socket_t *l = h2o_evloop_socket_create(
-		    s->ctx.loop, s->sockets.fds[i], H2O_SOCKET_FLAG_DONT_READ);
-
-		s->sockets.fds[i] = -1;
-		l->data = s;
-		s->listeners[s->n_listeners++] = l;
-		h2o_socket_read_start(l, conn_on_accept);
-	}
-}
-
-void
-sq_server_unlisten(struct sq_server *s)
-{
-	while (s->n_listeners > 0) {
-		h2o_socket_t *l = s->listeners[--s->n_listeners];
-
-		h2o_socket_read_stop(l);
-		h2o_socket_close(l);
-	}
+	s->acceptor = (struct sq_acceptor){
+	    .scope = "webhook", .accepted = conn_accepted, .owner = s};
+	sq_acceptor_open(&s->acceptor, s->slot.ctx->loop, &s->sockets, 0);
 }
 
 void
@@ -166,9 +124,9 @@ sq_server_conns_kill(struct sq_server *s)
 
 /* Carries out what its times say. */
 static void
-conn_age(struct sq_server *s, struct sq_server_conn *c)
+conn_age(struct sq_server *s, struct sq_server_conn *c, uint64_t now_ms)
 {
-	uint64_t age_ms = s->now_ms - c->since_ms;
+	uint64_t age_ms = now_ms - c->since_ms;
 	bool due = conn_waiting(c) > 0 || !c->answered;
 
 	if (c->killed)
@@ -181,9 +139,9 @@ conn_age(struct sq_server *s, struct sq_server_conn *c)
 		conn_kill(c);
 	} else if (!c->answering && !due) {
 		/* Between two requests: the next one's time begins with its first byte. */
-		if (atomic_load(&s->draining) || s->now_ms - c->idle_ms > CONN_IDLE_MS)
+		if (atomic_load(&s->draining) || now_ms - c->idle_ms > CONN_IDLE_MS)
 			conn_kill(c);
-		c->since_ms = s->now_ms;
+		c->since_ms = now_ms;
 	}
 }
 
@@ -207,14 +165,10 @@ conns_bound(struct sq_server *s)
 }
 
 void
-sq_server_conns_tick(struct sq_server *s)
+sq_server_conns_tick(struct sq_server *s, uint64_t now_ms)
 {
-	if (s->paused) {
-		s->paused = false;
-		for (unsigned i = 0; i < s->n_listeners; i++)
-			h2o_socket_read_start(s->listeners[i], conn_on_accept);
-	}
+	sq_acceptor_resume(&s->acceptor);
 	SQ_LIST_FOR_EACH_SAFE(c, &s->conns, struct sq_server_conn, node)
-		conn_age(s, c);
+		conn_age(s, c, now_ms);
 	conns_bound(s);
 }
