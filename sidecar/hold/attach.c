@@ -2,7 +2,6 @@
 #include "sidecar/hold/hold.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/clock.h"
 #include "core/log.h"

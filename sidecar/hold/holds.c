@@ -3,10 +3,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/clock.h"
-#include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/hold/hold.h"
 #include "sidecar/hold/hold_priv.h"

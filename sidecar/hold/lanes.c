@@ -1,10 +1,7 @@
 /* Batches of the lanes that go up, and their outcomes. */
 #include "sidecar/hold/hold.h"
 
-#include <stdlib.h>
-
 #include "core/fault.h"
-#include "core/log.h"
 #include "core/mem.h"
 #include "proto/link/lane_mark.h"
 #include "proto/mqtt/reason.h"

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/log.h"
 #include "core/mem.h"
 #include "proto/annotations/annotations.h"
 #include "proto/mqtt/options.h"

@@ -6,9 +6,7 @@
  * declared, has no mark: one request at a time, answered by its response; what is made again
  * comes before all else.  A link of version 1 has no frames: the response answers both. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "core/log.h"
 #include "core/mem.h"
 #include "proto/link/lane_mark.h"
 #include "sidecar/hold/order.h"

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "core/log.h"
 #include "sidecar/hold/table.h"

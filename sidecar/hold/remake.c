@@ -2,9 +2,6 @@
  * allowed any more is ended. */
 #include "sidecar/hold/hold.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/annotations/annotations.h"

@@ -2,7 +2,6 @@
  * are in client_in.c, CONNECT in client_connect.c, output in client_out.c. */
 #include "sidecar/mqtt/client.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

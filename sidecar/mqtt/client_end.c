@@ -1,6 +1,5 @@
 /* The end of a client, and what is told of it; above client_put.c, below all that may end one. */
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "core/log.h"

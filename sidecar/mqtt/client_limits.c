@@ -4,7 +4,6 @@
 #include "sidecar/mqtt/client.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "core/log.h"
 #include "core/utf8.h"
