@@ -297,7 +297,7 @@ attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a
 	    .limits = s->shard->broker->cfg.limits,
 	    .n_held = (uint16_t)s->in.qos2.n,
 	};
-	uint16_t *held = sq_qos2_in_ids(s);
+	uint16_t *held = sq_qos2_in_ids(&s->in.qos2);
 	struct sq_open_id *ids;
 
 	s->kept = s->at.present && (a->flags & SQ_ATTACH_TELL) != 0 &&

@@ -3,7 +3,7 @@
 
 #include "broker/publish/own.h"
 #include "broker/publish/publish.h"
-#include "broker/session/call_txn.h"
+#include "broker/session/batch_txn.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
 #include "broker/shard/pace.h"
@@ -22,26 +22,26 @@ enum {
 };
 
 static uint8_t
-batch_release(struct sq_session *s, struct sq_call_txn *op, uint16_t packet_id)
+batch_release(struct sq_session *s, struct sq_batch_txn *op, uint16_t packet_id)
 {
-	const struct sq_qos2_id *held = sq_qos2_in_find(s, packet_id);
+	const struct sq_qos2_id *held = sq_qos2_in_find(&s->in.qos2, packet_id);
 
 	if (held == NULL)
 		return SQ_MQTT_RC_PACKET_ID_NOT_FOUND;
 	if (held->stored)
-		sq_persist_released(s, op->txn, packet_id);
-	(void)sq_qos2_in_remove(s, packet_id);
+		sq_persist_released(s, op->base.txn, packet_id);
+	(void)sq_qos2_in_remove(&s->in.qos2, packet_id);
 	op->releases = true;
 	return SQ_MQTT_RC_SUCCESS;
 }
 
 static uint8_t
 batch_message(
-    struct sq_session *s, struct sq_call_txn *op, const struct sq_entry *e, struct sq_publish *p)
+    struct sq_session *s, struct sq_batch_txn *op, const struct sq_entry *e, struct sq_publish *p)
 {
 	uint8_t code;
 
-	if (e->packet_id != 0 && sq_qos2_in_find(s, e->packet_id) != NULL)
+	if (e->packet_id != 0 && sq_qos2_in_find(&s->in.qos2, e->packet_id) != NULL)
 		return SQ_MQTT_RC_SUCCESS; /* a second copy of what awaits its release */
 	if (sq_memory_level() == SQ_MEMORY_REFUSED) {
 		p->n = 0;
@@ -49,8 +49,9 @@ batch_message(
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_MEMORY);
 	}
 	code = sq_publish_message(p);
-	if (e->packet_id != 0 && !sq_mqtt_reason_failed(code) && sq_qos2_in_add(s, e->packet_id))
-		sq_call_txn_held(op, e->packet_id);
+	if (e->packet_id != 0 && !sq_mqtt_reason_failed(code) &&
+	    sq_qos2_in_add(&s->in.qos2, e->packet_id))
+		sq_batch_txn_held(op, e->packet_id);
 	return code;
 }
 
@@ -73,33 +74,14 @@ struct sq_slices {
 	struct sq_task task;
 	struct sq_session *session; /* pinned by the task, and by 'op' */
 	struct sq_call *call;
-	struct sq_call_txn *op; /* NULL: the session has ended */
-	struct sq_batch batch;  /* its entries: those that are not read */
-	uint16_t at;            /* of these the first */
-	uint16_t skip;          /* entries that were admitted before */
+	struct sq_batch_txn *op; /* NULL: the session has ended */
+	struct sq_batch batch;   /* its entries: those that are not read */
+	uint16_t at;             /* of these the first */
+	uint16_t skip;           /* entries that were admitted before */
 	struct sq_origin origin;
 	struct sq_msg msg;
 	size_t matched, messages, taken;
 };
-
-static struct sq_txn *
-batch_split(void *arg, uint64_t number)
-{
-	struct sq_call_txn *op = arg;
-
-	return sq_call_txn_split(op, number) ? op->txn : NULL;
-}
-
-static struct sq_txn *
-batch_part(void *arg, uint64_t number)
-{
-	struct sq_call_txn *op = arg;
-
-	sq_own_receipts(op->session->shard, op->txn);
-	if (!sq_call_txn_split(op, number))
-		sq_call_txn_part(op);
-	return op->txn;
-}
 
 /* For the messages of a slice, one after the other in 'msg' and 'origin'. */
 static struct sq_publish
@@ -115,8 +97,8 @@ batch_publish(struct sq_slices *b)
 		.stores_ids = s->id.durable,
 		.told = true},
 	    .tenant = s->id.tenant,
-	    .txn = b->op->txn,
-	    .more = {batch_split, batch_part, b->op},
+	    .txn = b->op->base.txn,
+	    .more = {sq_batch_txn_split, sq_batch_txn_part, b->op},
 	    .msg = &b->msg,
 	    .origin = &b->origin,
 	    .copy_out = s->in.sparse,
@@ -163,7 +145,7 @@ batch_slice(struct sq_slices *b, struct sq_publish *p)
 	}
 	sq_refused_fini(&p->refused);
 	sq_route_unlock(p);
-	sq_own_receipts(b->session->shard, b->op->txn);
+	sq_own_receipts(b->session->shard, b->op->base.txn);
 }
 
 /* Commits what was taken in of it, with what is to be said of all. */
@@ -171,19 +153,19 @@ static void
 batch_end(struct sq_slices *b)
 {
 	struct sq_session *s = b->session;
-	struct sq_call_txn *op = b->op;
+	struct sq_batch_txn *op = b->op;
 
 	sq_sys_add(s->id.sys, SQ_SYS_RECEIVED, (int64_t)b->taken);
 	sq_sys_add(s->id.sys, SQ_SYS_RECEIVED_BYTES, (int64_t)b->call->body->size);
 	s->in.sparse = b->messages >= SPARSE_RATIO && b->matched * SPARSE_RATIO < b->messages;
-	sq_persist_batch(s, op->txn, op->lane, op->last, op->held, op->n_held);
+	sq_batch_txn_persist(op, op->last);
 	if (b->messages > 0)
 		SQ_FAULT("broker-publish-admitted");
 	if (op->releases)
 		SQ_FAULT("broker-release-admitted");
 	if (b->messages > 0)
 		sq_pace_memory(s->shard, b->call);
-	sq_call_txn_commit(op);
+	sq_batch_txn_commit(op);
 }
 
 /* True: it is taken in. */
@@ -238,16 +220,13 @@ batch_admit(struct sq_session *s, struct sq_call *c, const struct sq_batch *batc
 	struct sq_slices first = {.task = {.run = batch_run},
 	    .session = s,
 	    .call = c,
-	    .op = sq_call_txn_new(s, c),
+	    .op = sq_batch_txn_new(s, c, batch),
 	    .batch = *batch,
 	    .skip = skip,
 	    .origin = {s->id.incarnation, batch->run, batch->first - 1, 0},
 	    .msg = {c->body, NULL}};
 	struct sq_slices *rest;
 
-	first.op->lane = batch->lane;
-	first.op->first = batch->first;
-	first.op->last = batch->first + batch->n - 1;
 	if (batch_go_on(&first))
 		return;
 	s->in.slices[batch->lane] = rest = sq_xmalloc(sizeof *rest);
@@ -264,7 +243,7 @@ sq_publish_cut(struct sq_session *s)
 		if (b == NULL)
 			continue;
 		s->in.slices[lane] = NULL;
-		sq_call_txn_abandon(b->op);
+		sq_batch_txn_abandon(b->op);
 		b->op = NULL;
 	}
 }
@@ -339,7 +318,7 @@ sq_publish_offer(struct sq_session *s, struct sq_call *c)
 		return;
 	case SQ_LANE_KNOWN:
 		if (b.first + b.n - 1 <= lane->done)
-			sq_publish_answer(s, c, b.lane, b.first, b.n, NULL);
+			sq_batch_txn_known(s, c, b.lane, b.first, b.n, NULL);
 		else
 			sq_list_push_back(&s->waiting, &c->node);
 		return;
@@ -350,25 +329,4 @@ sq_publish_offer(struct sq_session *s, struct sq_call *c)
 		sq_call_refuse(c, SQ_VERDICT_RUN);
 		return;
 	}
-}
-
-void
-sq_publish_answer(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_t first, uint16_t n,
-    const struct sq_notes *notes)
-{
-	struct sq_outcomes out;
-	uint8_t *codes;
-
-	codes = sq_xmalloc(n);
-	if (!sq_lane_in_outcomes(&s->in.lanes[lane], first, n, codes)) {
-		free(codes);
-		c->verdict = SQ_VERDICT_RUN;
-		sq_pace_answer(c);
-		return;
-	}
-	out = (struct sq_outcomes){.first = first, .n = n, .codes = codes};
-	sq_outcomes_encode(&c->out, &out, notes, sq_outlet_version(c->outlet));
-	free(codes);
-	c->verdict = SQ_VERDICT_OK;
-	sq_pace_answer(c);
 }

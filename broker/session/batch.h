@@ -10,14 +10,13 @@
 #include "proto/link/lane_in.h"
 
 struct sq_call;
-struct sq_notes;
 struct sq_session;
 struct sq_slices;
 
 struct sq_inbound {
 	struct sq_lane_in lanes[SQ_LANES];
 	struct sq_qos2_in qos2;
-	struct sq_list batches[SQ_LANES];   /* struct sq_call_txn: not answered */
+	struct sq_list batches[SQ_LANES];   /* struct sq_batch_txn: not answered */
 	struct sq_slices *slices[SQ_LANES]; /* a batch that is taken in bit by bit */
 	bool failed[SQ_LANES];              /* a commit failed: attach again */
 	uint64_t put_off_ms;                /* since when its QoS 0 is not taken; 0: it is */
@@ -25,10 +24,6 @@ struct sq_inbound {
 	_Atomic uint64_t quiet_until_ms;    /* see refused.h */
 };
 
-/* Answers a batch of 'n' numbers from 'first', which are all done, with their
- * outcomes and the notes on them (NULL: none). */
-void sq_publish_answer(struct sq_session *, struct sq_call *, uint8_t lane, uint64_t first,
-    uint16_t n, const struct sq_notes *notes);
 /* Takes a batch in, or lets it wait; the call is in no list. */
 void sq_publish_offer(struct sq_session *, struct sq_call *);
 /* The session ends: of batches that are taken in in slices nothing more is. */

@@ -11,6 +11,7 @@
 #include "broker/session/background_txn.h"
 #include "broker/session/demand.h"
 #include "broker/session/linked.h"
+#include "broker/session/member_item.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
 #include "broker/session/window.h"
@@ -230,7 +231,7 @@ deliver_drop(struct sq_session *s, struct sq_background_txn **background, struct
 		s->flow.sink.engine->ops->txn.settle(sq_background_txn(s, background),
 		    sq_flow_sink(&s->flow, &r->from)->queue, &r->item, SQ_DONE);
 	sq_item_fini(&r->item);
-	sq_member_left(s, &r->from);
+	sq_member_item_left(s, &r->from);
 	sq_queue_ref_release(&r->from);
 }
 

@@ -4,6 +4,7 @@
 
 #include "broker/group/group.h"
 #include "broker/session/demand.h"
+#include "broker/session/member_item.h"
 #include "core/mem.h"
 
 /* Tells the group's queue whether the member is there to take from it. */
@@ -36,31 +37,6 @@ member_consume(struct sq_member *m)
 }
 
 static void
-member_release(struct sq_sink *sink)
-{
-	struct sq_group *g = SQ_CONTAINER_OF(sink, struct sq_group, sink);
-
-	sq_group_unref(&g);
-}
-
-struct sq_queue_ref
-sq_member_queue(struct sq_group *g)
-{
-	return (struct sq_queue_ref){g->id, &sq_group_ref(g)->sink, member_release};
-}
-
-void
-sq_member_left(struct sq_session *s, const struct sq_queue_ref *from)
-{
-	if (sq_queue_ref_own(from))
-		return;
-	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
-		if (&m->group->sink == from->sink && m->open > 0)
-			m->open--;
-	}
-}
-
-static void
 member_take(struct sq_consumer *c, struct sq_item *items, size_t n)
 {
 	struct sq_member *m = SQ_CONTAINER_OF(c, struct sq_member, consumer);
@@ -69,7 +45,7 @@ member_take(struct sq_consumer *c, struct sq_item *items, size_t n)
 	sq_demand_taken(&m->demanded, items, n);
 	for (size_t i = 0; i < n; i++)
 		sq_pending_push(&s->window.pending,
-		    &(struct sq_pending){items[i], sq_member_queue(m->group), m});
+		    &(struct sq_pending){items[i], sq_member_item_from(m->group), m});
 	sq_window_charge(&s->window);
 	m->open += (uint32_t)n;
 	if (sq_list_empty(&m->node) || s->state != SQ_SESSION_ATTACHED) /* it has left meanwhile */

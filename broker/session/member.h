@@ -29,12 +29,6 @@ struct sq_member {
 	bool attends; /* the group's queue was told that it is there */
 };
 
-/* The group's queue, with a reference. */
-struct sq_queue_ref sq_member_queue(struct sq_group *);
-/* An item of that queue is finished or went back: the session's member there, if it is
- * still one, may have another. */
-void sq_member_left(struct sq_session *, const struct sq_queue_ref *from);
-
 /* Makes the session's part in the group of 'sub', which has none; the subscription's other
  * options follow.  It takes nothing before the answer to the request that is carried out, if
  * that has a mark. */

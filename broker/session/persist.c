@@ -139,7 +139,7 @@ sq_persist_batch(struct sq_session *s, struct sq_txn *txn, uint8_t lane, uint64_
 	stored_put_buf(s, txn, SQ_RECORD_LANE, lane, &v);
 	s->stored.lane = true;
 	for (uint16_t i = 0; i < n; i++) {
-		struct sq_qos2_id *h = sq_qos2_in_find(s, held[i]);
+		struct sq_qos2_id *h = sq_qos2_in_find(&s->in.qos2, held[i]);
 
 		if (h == NULL || h->stored) /* released by this batch */
 			continue;

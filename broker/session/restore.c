@@ -7,6 +7,7 @@
 #include "broker/engine/record.h"
 #include "broker/group/group_load.h"
 #include "broker/session/life.h"
+#include "broker/session/member_item.h"
 #include "broker/session/record.h"
 #include "broker/session/session.h"
 #include "broker/session/subscription.h"
@@ -196,8 +197,8 @@ load_held(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	(void)value;
 	if (s == NULL)
 		return;
-	(void)sq_qos2_in_add(s, (uint16_t)key->sub);
-	sq_qos2_in_find(s, (uint16_t)key->sub)->stored = true;
+	(void)sq_qos2_in_add(&s->in.qos2, (uint16_t)key->sub);
+	sq_qos2_in_find(&s->in.qos2, (uint16_t)key->sub)->stored = true;
 }
 
 static void
@@ -234,7 +235,7 @@ open_queue(struct sq_broker *b, uint64_t id, struct sq_slot *slot)
 	struct sq_group *g = sq_group_by_id(b, id);
 
 	if (g != NULL)
-		slot->from = sq_member_queue(g);
+		slot->from = sq_member_item_from(g);
 	sq_group_unref(&g);
 }
 

@@ -6,7 +6,6 @@
 
 #include "broker/publish/sys.h"
 #include "broker/route/retained.h"
-#include "broker/session/background_txn.h"
 #include "broker/session/call_txn.h"
 #include "broker/session/session.h"
 #include "core/mem.h"
@@ -22,7 +21,7 @@ struct sq_sub_scan {
 	struct sq_list node; /* of the session */
 	struct sq_session *session;
 	struct sq_subscription *sub;
-	struct sq_call_txn *op;
+	struct sq_subs_txn *op;
 	struct sq_retained_scan *scan;
 	struct sq_bytes tag; /* only messages with it; empty: any */
 	size_t bytes;        /* seen in this slice */
@@ -31,11 +30,12 @@ struct sq_sub_scan {
 };
 
 static bool
-scan_room(const struct sq_call_txn *op, const struct sq_item *item)
+scan_room(const struct sq_subs_txn *op, const struct sq_item *item)
 {
 	uint64_t subs = item->subs != NULL ? item->subs->size : 0;
 
-	return op->txn->engine->ops->txn.room(op->txn, 1, sq_image_size(item->msg.image) + subs);
+	return op->base.txn->engine->ops->txn.room(
+	    op->base.txn, 1, sq_image_size(item->msg.image) + subs);
 }
 
 /* Puts a message; false: the queue takes no more. */
@@ -62,8 +62,8 @@ scan_put(const struct sq_sub_scan *sc, const struct sq_msg *m, const struct sq_o
 	    .retain = true,
 	};
 	if (item.qos > 0 && !scan_room(sc->op, &item))
-		(void)sq_call_txn_split(sc->op, 0);
-	return ops->txn.put(sc->op->txn, b->sink->queue, &item) == SQ_OK;
+		(void)sq_call_txn_split(&sc->op->base);
+	return ops->txn.put(sc->op->base.txn, b->sink->queue, &item) == SQ_OK;
 }
 
 static bool
@@ -80,7 +80,7 @@ scan_visit(const struct sq_msg *m, const struct sq_origin *origin, uint64_t expi
 static void
 scan_free(struct sq_sub_scan *sc)
 {
-	struct sq_call_txn *op = sc->op;
+	struct sq_subs_txn *op = sc->op;
 
 	sc->sub->scan = NULL;
 	sq_list_remove(&sc->node);
@@ -89,17 +89,17 @@ scan_free(struct sq_sub_scan *sc)
 	assert(op->scans > 0);
 	op->scans--;
 	if (op->scans == 0 && op->parted)
-		sq_call_txn_commit(op);
+		sq_call_txn_commit(&op->base);
 }
 
 void
-sq_retained_commit(struct sq_call_txn *op)
+sq_retained_commit(struct sq_subs_txn *op)
 {
 	op->parted = op->scans > 0;
 	if (op->parted)
-		sq_call_txn_part(op);
+		sq_call_txn_part(&op->base);
 	else
-		sq_call_txn_commit(op);
+		sq_call_txn_commit(&op->base);
 }
 
 void
@@ -126,7 +126,7 @@ scan_slice(struct sq_sub_scan *sc, size_t *left, size_t *bytes)
 static void
 scan_first(struct sq_sub_scan *sc)
 {
-	struct sq_call_txn *op = sc->op;
+	struct sq_subs_txn *op = sc->op;
 	size_t left = SLICE_LEVELS - op->scanned;
 	bool more = true;
 
@@ -155,7 +155,7 @@ scan_run(struct sq_task *t)
 		sc = SQ_LIST_FIRST(&s->scans.list, struct sq_sub_scan, node);
 	}
 	if (sc != NULL)
-		sq_call_txn_part(sc->op);
+		sq_call_txn_part(&sc->op->base);
 	sq_session_wake(s);
 	scan_post(s);
 	sq_session_unpin(s);
@@ -175,7 +175,7 @@ scan_post(struct sq_session *s)
 /* Of $SYS: there are few, made for the moment. */
 static void
 scan_sys(struct sq_session *s, struct sq_subscription *sub, const struct sq_topic_filter *f,
-    struct sq_call_txn *op)
+    struct sq_subs_txn *op)
 {
 	struct sq_sub_scan sc = {.session = s, .sub = sub, .op = op, .tag = f->tag};
 
@@ -184,7 +184,7 @@ scan_sys(struct sq_session *s, struct sq_subscription *sub, const struct sq_topi
 
 void
 sq_retained_begin(struct sq_session *s, struct sq_subscription *sub,
-    const struct sq_topic_filter *f, struct sq_call_txn *op)
+    const struct sq_topic_filter *f, struct sq_subs_txn *op)
 {
 	struct sq_retained_scan *scan;
 	struct sq_sub_scan *sc;

@@ -5,6 +5,7 @@
 
 #include "broker/session/background_txn.h"
 #include "broker/session/call_txn.h"
+#include "broker/session/member_item.h"
 #include "broker/session/session.h"
 
 enum sq_settle_how
@@ -73,7 +74,7 @@ return_slot(struct returns *to, struct sq_slot *slot)
 	}
 	if (to->how != SQ_RETURN_CLOSE && slot->stored)
 		sq_persist_finished(to->session, returns_txn(to), slot);
-	sq_member_left(to->session, &slot->from);
+	sq_member_item_left(to->session, &slot->from);
 	sq_slot_free(&to->session->window, slot);
 }
 
@@ -87,7 +88,7 @@ return_item(struct returns *to, struct sq_pending *p)
 		sq_window_old_back(&s->window, p->item.seq);
 	s->flow.sink.engine->ops->txn.settle(
 	    returns_txn(to), sq_flow_sink(&s->flow, &p->from)->queue, &p->item, SQ_UNTRIED);
-	sq_member_left(s, &p->from);
+	sq_member_item_left(s, &p->from);
 	sq_queue_ref_release(&p->from);
 }
 

@@ -3,13 +3,14 @@
 #include <stdlib.h>
 
 #include "broker/group/group.h"
-#include "broker/session/background_txn.h"
 #include "broker/session/call_txn.h"
+#include "broker/session/member_item.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
 #include "broker/session/window.h"
 #include "broker/shard/source.h"
 #include "core/fault.h"
+#include "core/mem.h"
 #include "proto/mqtt/reason.h"
 
 /* The client has it. */
@@ -73,7 +74,7 @@ settle_one(
 		break;
 	}
 	sq_persist_finished(s, txn, slot);
-	sq_member_left(s, &slot->from);
+	sq_member_item_left(s, &slot->from);
 	sq_slot_free(&s->window, slot);
 }
 
@@ -89,12 +90,31 @@ settle_bounded(struct sq_bytes entries)
 	return n <= 2 * SQ_DELIVERIES_MAX;
 }
 
+/* The transaction of a Settlements. */
+struct settle_txn {
+	struct sq_call_txn base;
+	bool receives; /* it settles a QoS 2 delivery: received or complete */
+};
+
+static void
+settle_txn_done(struct sq_call_txn *ct, int err)
+{
+	struct settle_txn *st = SQ_CONTAINER_OF(ct, struct settle_txn, base);
+	struct sq_session *s = ct->session;
+
+	if (st->receives)
+		SQ_FAULT("broker-settlement-committed");
+	sq_call_txn_answer(ct, err);
+	free(st);
+	sq_session_txn_end(s);
+}
+
 void
 sq_settle_call(struct sq_session *s, struct sq_call *c)
 {
 	struct sq_settlements body = c->in.settle;
 	struct sq_settle e;
-	struct sq_call_txn *op;
+	struct settle_txn *st;
 
 	if (!settle_bounded(body.entries)) {
 		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed settlements");
@@ -104,19 +124,20 @@ sq_settle_call(struct sq_session *s, struct sq_call *c)
 		s->flow.credit_msgs = body.credit_msgs;
 	if (body.credit_bytes > s->flow.credit_bytes)
 		s->flow.credit_bytes = body.credit_bytes;
-	op = sq_call_txn_new(s, c);
+	st = sq_xcalloc(1, sizeof *st);
+	sq_call_txn_init(&st->base, s, c, settle_txn_done);
 	while (sq_settle_next(&body.entries, &e)) {
 		for (uint16_t i = 0; i < e.n; i++) {
 			struct sq_slot *slot = sq_slot_find(&s->window, e.delivery + i);
 
 			if (slot == NULL || slot->unsent) /* settled before, or never sent */
 				continue;
-			op->receives |= slot->state >= SQ_OPEN_QOS2;
-			settle_one(s, op->txn, slot, &e);
+			st->receives |= slot->state >= SQ_OPEN_QOS2;
+			settle_one(s, st->base.txn, slot, &e);
 		}
 	}
-	if (op->receives)
+	if (st->receives)
 		SQ_FAULT("broker-settlement-admitted");
-	sq_call_txn_commit(op);
+	sq_call_txn_commit(&st->base);
 	sq_session_wake(s);
 }

@@ -5,7 +5,6 @@
 #include "broker/group/group_declare.h"
 #include "broker/publish/dead_queues.h"
 #include "broker/publish/refused.h"
-#include "broker/session/background_txn.h"
 #include "broker/session/call_txn.h"
 #include "broker/session/denied.h"
 #include "broker/session/permit.h"
@@ -119,9 +118,9 @@ subscribe_share(const struct sq_session *s, struct sq_wanted *w, struct share_mo
 
 static uint8_t
 subscribe_one(
-    struct sq_session *s, struct sq_wanted *w, struct sq_call_txn *op, struct request *req)
+    struct sq_session *s, struct sq_wanted *w, struct sq_subs_txn *op, struct request *req)
 {
-	struct sq_txn *txn = op->txn; /* until retained messages fill it */
+	struct sq_txn *txn = op->base.txn; /* until retained messages fill it */
 	unsigned handling = sq_option_retain(w->e.options);
 	struct sq_subscription *sub = sq_subscription_find(s, w->name);
 	bool is_new = sub == NULL;
@@ -196,7 +195,7 @@ subscribe_refused(
 /* Carries out entry 'i' and says of it in the notes what its code doesn't. */
 static uint8_t
 subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_sub *e, uint16_t i,
-    struct sq_call_txn *op, struct request *req)
+    struct sq_subs_txn *op, struct request *req)
 {
 	struct sq_wanted w;
 	uint8_t code = sq_wanted_parse(key, e, &w);
@@ -205,7 +204,7 @@ subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_
 	if (!sq_mqtt_reason_failed(code) && !unsubscribes && !sq_permit_subscribe(s, &w))
 		code = SQ_MQTT_RC_NOT_AUTHORIZED;
 	if (!sq_mqtt_reason_failed(code))
-		code = unsubscribes ? unsubscribe_one(s, &w, op->txn)
+		code = unsubscribes ? unsubscribe_one(s, &w, op->base.txn)
 				    : subscribe_one(s, &w, op, req);
 	if (sq_mqtt_reason_failed(code))
 		subscribe_refused(s, &w, code, i, &req->notes);
@@ -229,10 +228,10 @@ subscribe_prune(struct request *req, struct sq_txn *txn)
 /* Lets others come first.  Not before the commit of what they may find: theirs of a group that
  * is new comes after that. */
 static void
-subscribe_pause(struct sq_session *s, const struct request *req, struct sq_call_txn *op)
+subscribe_pause(struct sq_session *s, const struct request *req, struct sq_subs_txn *op)
 {
 	if (req->n_groups > 0)
-		(void)sq_call_txn_split(op, 0);
+		(void)sq_call_txn_split(&op->base);
 	sq_space_unlock(sq_tenant_space(s->id.tenant));
 	sq_space_wrlock(sq_tenant_space(s->id.tenant));
 }
@@ -240,7 +239,7 @@ subscribe_pause(struct sq_session *s, const struct request *req, struct sq_call_
 /* Carries its entries out, in 'op'. */
 static void
 subscribe_entries(
-    struct sq_session *s, struct request *req, struct sq_call_txn *op, unsigned version)
+    struct sq_session *s, struct request *req, struct sq_subs_txn *op, unsigned version)
 {
 	struct sq_key key;
 
@@ -253,7 +252,31 @@ subscribe_entries(
 			subscribe_pause(s, req, op);
 		sq_buf_u8(&req->codes, subscribe_entry(s, &key, &e, (uint16_t)i, op, req));
 	}
-	subscribe_prune(req, op->txn);
+	subscribe_prune(req, op->base.txn);
+}
+
+static void
+subs_txn_done(struct sq_call_txn *ct, int err)
+{
+	struct sq_subs_txn *op = SQ_CONTAINER_OF(ct, struct sq_subs_txn, base);
+	struct sq_session *s = ct->session;
+
+	if (op->answer != NULL && err != SQ_OK)
+		sq_order_failed(op->answer);
+	else if (op->answer != NULL)
+		sq_order_ready(s, op->answer);
+	sq_call_txn_answer(ct, err);
+	free(op);
+	sq_session_txn_end(s);
+}
+
+static struct sq_subs_txn *
+subs_txn_new(struct sq_session *s, struct sq_call *c)
+{
+	struct sq_subs_txn *op = sq_xcalloc(1, sizeof *op);
+
+	sq_call_txn_init(&op->base, s, c, subs_txn_done);
+	return op;
 }
 
 /* One without a mark is answered by the codes themselves, once it is committed. */
@@ -262,7 +285,7 @@ subscribe_carry_out(struct sq_session *s, struct sq_call *c, struct request *req
 {
 	struct sq_space *space = sq_tenant_space(s->id.tenant);
 	unsigned version = sq_outlet_version(c->outlet);
-	struct sq_call_txn *op = sq_call_txn_new(s, c);
+	struct sq_subs_txn *op = subs_txn_new(s, c);
 
 	sq_space_wrlock(space);
 	subscribe_entries(s, req, op, version);
@@ -288,7 +311,7 @@ subscribe_in_order(struct sq_session *s, struct sq_call *c, struct request *req)
 	struct sq_space *space = sq_tenant_space(s->id.tenant);
 	struct sq_order_answer *answer = sq_order_ask(s, c, req->head.mark);
 	bool waits = subscribe_waits(s);
-	struct sq_call_txn *op = sq_call_txn_new(s, NULL);
+	struct sq_subs_txn *op = subs_txn_new(s, NULL);
 
 	sq_space_wrlock(space);
 	subscribe_entries(s, req, op, sq_outlet_version(c->outlet));

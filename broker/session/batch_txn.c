@@ -1,0 +1,154 @@
+#include "broker/session/batch_txn.h"
+
+#include <stdlib.h>
+
+#include "broker/publish/own.h"
+#include "broker/session/session.h"
+#include "broker/shard/pace.h"
+#include "core/fault.h"
+#include "core/mem.h"
+
+void
+sq_batch_txn_known(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_t first,
+    uint16_t n, const struct sq_notes *notes)
+{
+	struct sq_outcomes out;
+	uint8_t *codes;
+
+	codes = sq_xmalloc(n);
+	if (!sq_lane_in_outcomes(&s->in.lanes[lane], first, n, codes)) {
+		free(codes);
+		c->verdict = SQ_VERDICT_RUN;
+		sq_pace_answer(c);
+		return;
+	}
+	out = (struct sq_outcomes){.first = first, .n = n, .codes = codes};
+	sq_outcomes_encode(&c->out, &out, notes, sq_outlet_version(c->outlet));
+	free(codes);
+	c->verdict = SQ_VERDICT_OK;
+	sq_pace_answer(c);
+}
+
+/* What the batch admitted never was; the sidecar attaches again. */
+static void
+batch_txn_failed(struct sq_batch_txn *b)
+{
+	struct sq_session *s = b->base.session;
+
+	for (uint16_t i = 0; i < b->n_held; i++)
+		(void)sq_qos2_in_remove(&s->in.qos2, b->held[i]);
+	s->in.failed[b->lane] = true;
+	sq_call_txn_refuse(&b->base);
+}
+
+static void
+batch_txn_outcomes(struct sq_batch_txn *b)
+{
+	struct sq_session *s = b->base.session;
+
+	sq_lane_in_done(&s->in.lanes[b->lane], b->last);
+	sq_batch_txn_known(
+	    s, b->base.call, b->lane, b->first, (uint16_t)(b->last - b->first + 1), &b->notes);
+}
+
+/* Answers its call and frees it. */
+static void
+batch_txn_end(struct sq_batch_txn *b)
+{
+	struct sq_session *s = b->base.session;
+
+	if (b->err != SQ_OK || s->in.failed[b->lane])
+		batch_txn_failed(b);
+	else
+		batch_txn_outcomes(b);
+	free(b->held);
+	sq_notes_fini(&b->notes);
+	free(b);
+	sq_session_txn_end(s);
+}
+
+static void
+batch_txn_done(struct sq_call_txn *ct, int err)
+{
+	struct sq_batch_txn *b = SQ_CONTAINER_OF(ct, struct sq_batch_txn, base);
+	struct sq_session *s = ct->session;
+	struct sq_list *row = &s->in.batches[b->lane];
+
+	if (b->releases)
+		SQ_FAULT("broker-release-committed");
+	else
+		SQ_FAULT("broker-publish-committed");
+	b->ended = true;
+	b->err = err;
+	sq_session_pin(s);
+	while ((b = SQ_LIST_FIRST(row, struct sq_batch_txn, node)) != NULL && b->ended) {
+		sq_list_remove(&b->node);
+		batch_txn_end(b);
+	}
+	sq_session_unpin(s);
+}
+
+struct sq_batch_txn *
+sq_batch_txn_new(struct sq_session *s, struct sq_call *call, const struct sq_batch *batch)
+{
+	struct sq_batch_txn *b = sq_xcalloc(1, sizeof *b);
+
+	sq_call_txn_init(&b->base, s, call, batch_txn_done);
+	sq_list_init(&b->node);
+	b->lane = batch->lane;
+	b->first = batch->first;
+	b->last = batch->first + batch->n - 1;
+	return b;
+}
+
+void
+sq_batch_txn_held(struct sq_batch_txn *b, uint16_t packet_id)
+{
+	if ((b->n_held & (b->n_held - 1)) == 0) /* a power of two is full */
+		b->held = sq_xrealloc(
+		    b->held, (b->n_held > 0 ? b->n_held * 2u : 1u) * sizeof(*b->held));
+	b->held[b->n_held++] = packet_id;
+}
+
+void
+sq_batch_txn_persist(struct sq_batch_txn *b, uint64_t last)
+{
+	sq_persist_batch(b->base.session, b->base.txn, b->lane, last, b->held, b->n_held);
+}
+
+struct sq_txn *
+sq_batch_txn_split(void *arg, uint64_t number)
+{
+	struct sq_batch_txn *b = arg;
+
+	if (!b->base.txn->engine->ops->txn.is_durable(b->base.txn))
+		return NULL;
+	sq_batch_txn_persist(b, number - 1);
+	sq_call_txn_part(&b->base);
+	return b->base.txn;
+}
+
+struct sq_txn *
+sq_batch_txn_part(void *arg, uint64_t number)
+{
+	struct sq_batch_txn *b = arg;
+
+	sq_own_receipts(b->base.session->shard, b->base.txn);
+	if (sq_batch_txn_split(b, number) == NULL)
+		sq_call_txn_part(&b->base);
+	return b->base.txn;
+}
+
+void
+sq_batch_txn_commit(struct sq_batch_txn *b)
+{
+	sq_list_push_back(&b->base.session->in.batches[b->lane], &b->node);
+	sq_call_txn_commit(&b->base);
+}
+
+void
+sq_batch_txn_abandon(struct sq_batch_txn *b)
+{
+	sq_list_push_back(&b->base.session->in.batches[b->lane], &b->node);
+	sq_call_txn_abandon(&b->base);
+}
