@@ -160,27 +160,6 @@ void sq_entry_header(unsigned char *out, uint8_t kind, uint16_t packet_id);
  * rules (lane 0: QoS 0, not retained, no packet id, no release). */
 int
 sq_batch_decode(const void *p, size_t len, unsigned version, struct sq_batch *out) SQ_MUST_CHECK;
-/* Lane, first and last number, and mark of a body that was decoded before. */
-static inline uint8_t
-sq_batch_lane(const unsigned char *p)
-{
-	return p[0];
-}
-static inline uint64_t
-sq_batch_first(const unsigned char *p)
-{
-	return sq_get64(p + 12);
-}
-static inline uint64_t
-sq_batch_last(const unsigned char *p)
-{
-	return sq_batch_first(p) + sq_get16(p + 2) - 1;
-}
-static inline uint32_t
-sq_batch_mark(const unsigned char *p, unsigned version)
-{
-	return version >= 2 ? sq_get32(p + SQ_BATCH_HEADER_V1) : 0;
-}
 /* The next entry of a batch that was decoded; call it 'n' times. */
 struct sq_entry sq_batch_next(struct sq_bytes *entries);
 

@@ -75,8 +75,6 @@ try_batch(const uint8_t *p, size_t len, unsigned version)
 
 	if (sq_batch_decode(p, len, version, &batch) != SQ_OK)
 		return;
-	assert(sq_batch_lane(p) == batch.lane && sq_batch_first(p) == batch.first &&
-	    sq_batch_mark(p, version) == batch.mark);
 	sq_batch_header(head, &batch);
 	sq_buf_append(&b, head, sq_batch_header_size(version));
 	for (uint16_t i = 0; i < batch.n; i++) {

@@ -43,7 +43,7 @@ fly(uint32_t top, uint64_t first, uint16_t n, uint32_t mark)
 	cr_assert(sq_lane_out_take(l, top, &f));
 	cr_assert_eq(f.first, first, "%u", (unsigned)f.first);
 	cr_assert_eq(f.n, n);
-	cr_assert_eq(sq_batch_mark(f.header, SQ_LINK_VERSION), mark);
+	cr_assert_eq(sq_get32(f.header + SQ_BATCH_HEADER_V1), mark);
 	return f;
 }
 
