@@ -1,4 +1,4 @@
-/* Who may come, by the broker's configuration. */
+/* The judge of credentials, by the broker's configuration. */
 #ifndef SQ_BROKER_CONFIG_AUTH_H
 #define SQ_BROKER_CONFIG_AUTH_H
 
@@ -7,7 +7,7 @@
 #include "broker/auth/auth.h"
 #include "broker/config/config.h"
 
-/* Makes it, with the keys of the last run if 'cached'; see sq_auth_new(). */
+/* Makes the judge, with the keys of the last run if 'cached'; see sq_auth_new(). */
 struct sq_auth *
 sq_broker_config_auth(const struct sq_broker_config *, bool cached, struct sq_buf *err);
 

@@ -8,11 +8,11 @@
 #include "broker/shard/tenant.h"
 #include "core/config.h"
 
-/* A topic space that several tenants share, or what is said of a tenant's own. */
+/* A topic space that several tenants share, or settings of a tenant's own. */
 struct sq_broker_space {
 	struct sq_config_record record;
 	struct sq_strings tenants;
-	struct sq_share_limits limits;  /* 0: not said, which loading makes no limit */
+	struct sq_share_limits limits;  /* 0: not set; loading turns that into no limit */
 	struct sq_config_records reads; /* struct sq_broker_read */
 };
 
@@ -62,7 +62,7 @@ struct sq_broker_config {
 	/* From the spaces: each tenant once, with names and limits of theirs. */
 	struct sq_tenant_share *shares;
 	size_t n_shares;
-	/* And what one space may read of another, with texts of theirs. */
+	/* Rights of one space to read another, with texts of theirs. */
 	struct sq_tenant_grant *grants;
 	size_t n_grants;
 	uint64_t workers;
