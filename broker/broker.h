@@ -1,10 +1,10 @@
-/* The broker proper: sessions, router, queues and engine behind the HTTP front.
+/* The broker proper: sessions, router, queues and engine behind the fronts (broker/port/).
  *
- *   http front --call--> session (owner worker) --txn--> engine
- *        ^                    |  ^                          |
- *        +-- sq_call_done ----+  +------ consumer <---------+
- *                             v
- *                     sq_outlet_deliver() --> front
+ *   front --sq_broker_call()--> session (owner worker) --txn--> engine
+ *     ^                             |  ^                          |
+ *     +---- the call's done() ------+  +------ consumer <---------+
+ *     ^                             |
+ *     +---- the outlet's deliver() -+
  */
 #ifndef SQ_BROKER_BROKER_H
 #define SQ_BROKER_BROKER_H
@@ -45,20 +45,21 @@ void sq_broker_write_queues(struct sq_broker *, struct sq_buf *out);
  * over.  Any thread. */
 void sq_broker_set_acl(struct sq_broker *, struct sq_acl *);
 
-/* Takes the call over; answered by sq_call_done(), maybe before this returns. */
+/* Takes the call over; it is handed back by its 'done', maybe before this returns.  Thread: any. */
 void sq_broker_call(struct sq_broker *, struct sq_call *);
-/* A link opens.  Where its identity names spaces its connection counts as the tenant's of the
- * first of them; false: that has its share, and the link is not to open.  Where there are several
- * the first attach says whose it is from then on, and where no identity was asked for the
- * connection counts from there on only.  Any thread. */
+/* An outlet opens.  Where its identity names one space, its connection counts as that tenant's;
+ * where it names several, as the first one's until the first attach says whose it is; where no
+ * identity was asked for, from the first attach on.  False: the tenant has its share of
+ * connections, and the outlet is not to open.  Thread: any. */
 bool sq_broker_outlet_opens(struct sq_broker *, struct sq_outlet *);
-/* The link has closed: its attachments go into grace. */
+/* The outlet has closed: its attachments go into grace.  Thread: any. */
 void sq_broker_outlet_closed(struct sq_broker *, struct sq_outlet *);
-/* On the worker that calls: sessions that waited for room in a link go on. */
+/* The outlet has room again: sessions of the worker that calls, which waited for that, go on.
+ * Thread: each worker. */
 void sq_broker_outlet_writable(struct sq_broker *, struct sq_outlet *);
 /* Each worker calls it about once in 100 ms: grace, expiry, delayed wills. */
 void sq_broker_tick(struct sq_broker *, struct sq_worker *);
-/* From now on PUTs and messages are answered 503.  Any thread. */
+/* From now on attaches and messages are answered SQ_VERDICT_DRAINING.  Thread: any. */
 void sq_broker_drain(struct sq_broker *);
 /* True when nothing is queued or unsettled for an attached session. */
 bool sq_broker_drained(struct sq_broker *);

@@ -1,4 +1,4 @@
-/* What is denied to an identity: answered with 403 and the reason, counted by it, and logged
+/* What is denied to an identity: answered with SQ_VERDICT_DENIED and the reason, counted by it, and logged
  * at a bounded rate.  broker/auth/identity/allowed.h has the rules. */
 #ifndef SQ_BROKER_DENIED_H
 #define SQ_BROKER_DENIED_H
