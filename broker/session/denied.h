@@ -1,5 +1,5 @@
-/* What is denied to an identity: answered with SQ_VERDICT_DENIED and the reason, counted by it, and logged
- * at a bounded rate.  broker/auth/identity/allowed.h has the rules. */
+/* What is denied to an identity: answered with SQ_VERDICT_DENIED and the reason, counted by the
+ * reason, and logged at a bounded rate.  broker/auth/identity/allowed.h has the rules. */
 #ifndef SQ_BROKER_DENIED_H
 #define SQ_BROKER_DENIED_H
 
