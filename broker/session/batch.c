@@ -235,7 +235,7 @@ batch_admit(struct sq_session *s, struct sq_call *c, const struct sq_batch *batc
 }
 
 void
-sq_publish_cut(struct sq_session *s)
+sq_batch_cut(struct sq_session *s)
 {
 	for (int lane = 0; lane < SQ_LANES; lane++) {
 		struct sq_slices *b = s->in.slices[lane];
@@ -295,7 +295,7 @@ batch_put_off(struct sq_session *s, struct sq_call *c, uint8_t lane)
 }
 
 void
-sq_publish_offer(struct sq_session *s, struct sq_call *c)
+sq_batch_offer(struct sq_session *s, struct sq_call *c)
 {
 	struct sq_lane_in *lane;
 	struct sq_batch b = c->in.batch;

@@ -25,8 +25,8 @@ struct sq_inbound {
 };
 
 /* Takes a batch in, or lets it wait; the call is in no list. */
-void sq_publish_offer(struct sq_session *, struct sq_call *);
-/* The session ends: of batches that are taken in in slices nothing more is. */
-void sq_publish_cut(struct sq_session *);
+void sq_batch_offer(struct sq_session *, struct sq_call *);
+/* The session ends: nothing more is taken in of batches that come in slices. */
+void sq_batch_cut(struct sq_session *);
 
 #endif

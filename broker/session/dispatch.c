@@ -14,7 +14,7 @@ dispatch_again(struct sq_session *s, struct sq_call *c)
 {
 	switch (c->kind) {
 	case SQ_CALL_MESSAGES:
-		sq_publish_offer(s, c);
+		sq_batch_offer(s, c);
 		break;
 	case SQ_CALL_SUBSCRIPTIONS:
 		sq_subscribe_offer(s, c);
@@ -134,7 +134,7 @@ dispatch_run(struct sq_session *s, struct sq_call *c)
 {
 	switch (c->kind) {
 	case SQ_CALL_MESSAGES:
-		dispatch_offer(s, c, sq_publish_offer);
+		dispatch_offer(s, c, sq_batch_offer);
 		break;
 	case SQ_CALL_SETTLEMENTS:
 		sq_settle_call(s, c);

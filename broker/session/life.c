@@ -189,7 +189,7 @@ session_leave(struct sq_session *s)
 	struct sq_shard *sh = s->shard;
 
 	assert(s->state != SQ_SESSION_DEAD);
-	sq_publish_cut(s);
+	sq_batch_cut(s);
 	sq_watch_remove(s->shard->broker->watch, &s->flow.sink);
 	sq_linked_leave(s);
 	sq_session_unattach(s, SQ_VERDICT_EPOCH);

@@ -143,6 +143,7 @@ sq_session_refused(struct sq_session *s)
 void
 sq_session_wake(struct sq_session *s)
 {
+	assert(sq_worker_self() == s->shard->worker);
 	if (s->flow.pump_posted || s->state != SQ_SESSION_ATTACHED)
 		return;
 	s->flow.pump_posted = true;
