@@ -208,7 +208,7 @@ front_tls(struct sq_link_front *f, struct sq_buf *err)
 		p->bundle = sq_bundle_new(f->cfg.bundle_file);
 		if (f->cfg.cert_file == NULL)
 			continue;
-		p->certificate = sq_certificate_new(f->cfg.cert_file, f->cfg.key_file, err);
+		p->certificate = sq_certificate_new("front", f->cfg.cert_file, f->cfg.key_file, err);
 		if (p->certificate == NULL)
 			return SQ_EINVAL;
 	}

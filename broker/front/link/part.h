@@ -13,9 +13,7 @@
 #include "broker/auth/auth.h"
 #include "broker/auth/identity/digest.h"
 #include "broker/front/link/bundle.h"
-#include "broker/front/link/certificate.h"
 #include "broker/front/link/front.h"
-#include "broker/front/link/linger.h"
 #include "broker/front/link/link.h"
 #include "broker/front/link/stranger.h"
 #include "broker/front/link/toll.h"
@@ -24,6 +22,8 @@
 #include "core/list.h"
 #include "core/listen.h"
 #include "web/acceptor.h"
+#include "web/certificate.h"
+#include "web/linger.h"
 #include "web/slot.h"
 #include "web/worker.h"
 

@@ -1,5 +1,5 @@
 /* A server context from files; see certificate.h. */
-#include "broker/front/link/certificate.h"
+#include "web/certificate.h"
 
 #include <stdlib.h>
 
@@ -11,6 +11,7 @@
 enum { CERTIFICATE_PATIENCE_MS = 10000 }; /* for a pair that doesn't match yet */
 
 struct sq_certificate {
+	const char *scope;
 	char *cert_file, *key_file;
 	struct sq_file_stamp cert, key; /* of what 'now' was made from */
 	SSL_CTX *now, *before;          /* 'before': a handshake may still point to it */
@@ -37,10 +38,12 @@ certificate_load(struct sq_certificate *c, struct sq_buf *err)
 }
 
 struct sq_certificate *
-sq_certificate_new(const char *cert_file, const char *key_file, struct sq_buf *err)
+sq_certificate_new(
+    const char *scope, const char *cert_file, const char *key_file, struct sq_buf *err)
 {
 	struct sq_certificate *c = sq_xcalloc(1, sizeof *c);
 
+	c->scope = scope;
 	c->cert_file = sq_xstrdup(cert_file);
 	c->key_file = sq_xstrdup(key_file);
 	c->now = certificate_load(c, err);
@@ -88,7 +91,7 @@ certificate_bad(struct sq_certificate *c, const struct sq_buf *why, uint64_t now
 	if (c->said || now_ms - c->bad_since_ms < CERTIFICATE_PATIENCE_MS)
 		return;
 	c->said = true;
-	SQ_WARN("front", "%.*s; the last certificate stays in use", (int)sq_buf_len(why),
+	SQ_WARN(c->scope, "%.*s; the last certificate stays in use", (int)sq_buf_len(why),
 	    (const char *)sq_buf_data(why));
 }
 

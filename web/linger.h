@@ -1,8 +1,9 @@
-/* Sockets that h2o has closed after a last word (GOAWAY): what a peer goes on to send would
- * make the kernel reset the connection, and take that word away from a peer that has not
- * read it.  So a copy of the descriptor stays for a second, on which nothing is read. */
-#ifndef SQ_BROKER_FRONT_LINK_LINGER_H
-#define SQ_BROKER_FRONT_LINK_LINGER_H
+/* Lingering ends: sockets that h2o has closed behind a last word (GOAWAY).  Bytes that a peer sends
+ * after that would have the kernel reset the connection, and take the word away from a peer that
+ * has not read it.  So a copy of the descriptor stays open for a second; nothing is read from it.
+ * Thread: the worker's that owns it. */
+#ifndef SQ_WEB_LINGER_H
+#define SQ_WEB_LINGER_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
-/* See broker/front/link/linger.h. */
-#include "broker/front/link/linger.h"
+/* See web/linger.h. */
+#include "web/linger.h"
 
 #include <fcntl.h>
 #include <string.h>
