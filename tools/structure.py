@@ -51,7 +51,7 @@ TABLES = {
 }
 
 # What is still to be cut; only ever lowered, and 0 in the end.
-LEFT = {"circles": 5, "files in circles": 40, "looks up": 0, "folders seen above": 0}
+LEFT = {"circles": 2, "files in circles": 4, "looks up": 0, "folders seen above": 0}
 
 
 def sources():
@@ -234,8 +234,7 @@ class Tree:
     def figures(self):
         """The figures of CONTRIBUTING.md."""
         n, name, _ = self.structs[0]
-        rows = [("files that look at each other in a circle",
-                 sum(len(circle) for circle in self.circles)),
+        rows = [("circles of files", len(self.circles)),
                 ("includes that look up", len(self.includes_up)),
                 ("calls that look up", len(self.calls_up)),
                 (f"functions over {LINES_OF_FUNCTION} lines", len(self.long_functions)),
@@ -253,6 +252,13 @@ def floors():
         yield f"| {tower} | {' > '.join(names)} |"
 
 
+def write(table):
+    """Puts a table in the place of the one in CONTRIBUTING.md that has the same head."""
+    path = ROOT / "CONTRIBUTING.md"
+    old = re.search(rf"^{re.escape(table[0])}\n(\|.*\n)+", text := path.read_text(), re.M)[0]
+    path.write_text(text.replace(old, "\n".join(table) + "\n"))
+
+
 def check(tree):
     """Why the tree is worse than it was; nothing where it is not."""
     problems = [f"{place} has no floor" for place in tree.homeless]
@@ -268,11 +274,17 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--check", action="store_true",
                         help="fail where a circle or a look up has come")
-    parser.add_argument("--figures", action="store_true", help="the tables of CONTRIBUTING.md alone")
+    parser.add_argument("--figures", action="store_true",
+                        help="the tables of CONTRIBUTING.md alone")
+    parser.add_argument("--write", action="store_true", help="write them there")
     args = parser.parse_args()
     tree = Tree(args.build)
     if args.figures:
         print("\n".join([*floors(), "", *tree.figures()]))
+        return
+    if args.write:
+        write([*floors()])
+        write(tree.figures())
         return
     for line in tree.report():
         print(line)

@@ -79,9 +79,10 @@ async def test_nothing_looks_up(env):
     assert not problems, "\n".join([*tree.report(), *problems])
 
 
-async def test_contributing_has_the_floors(_env):
-    assert "\n".join(structure.floors()) in (parts.ROOT / "CONTRIBUTING.md").read_text(), \
-        "./dev structure --figures prints what CONTRIBUTING.md has to say"
+async def test_contributing_has_the_floors_and_the_figures(env):
+    text = (parts.ROOT / "CONTRIBUTING.md").read_text()
+    for table in (structure.floors(), structure.Tree(build_folder(env)).figures()):
+        assert "\n".join(table) in text, "./dev structure --write puts the tables there"
 
 
 async def test_the_maps_name_what_is_there(_env):

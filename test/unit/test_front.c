@@ -1,4 +1,4 @@
-/* broker/http: requests and their answers over real sockets, with a fake core
+/* broker/front/link: requests and their answers over real sockets, with a fake core
  * behind (support/fake_core.h). */
 #include <criterion/criterion.h>
 

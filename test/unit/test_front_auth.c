@@ -1,4 +1,4 @@
-/* broker/http: who is asking, with broker/auth behind: signed tokens, answers that come
+/* broker/front/link: who is asking, with broker/auth behind: signed tokens, answers that come
  * later, links whose keys go. */
 #include <criterion/criterion.h>
 

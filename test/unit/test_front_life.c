@@ -1,4 +1,4 @@
-/* broker/http: links and connections over time, with a fake core behind:
+/* broker/front/link: links and connections over time, with a fake core behind:
  * heartbeats, back-pressure, moving, draining, several workers. */
 #include <criterion/criterion.h>
 

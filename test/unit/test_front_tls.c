@@ -1,4 +1,4 @@
-/* broker/http over TLS: certificate and bundle of authorities, by files that change. */
+/* broker/front/link over TLS: certificate and bundle of authorities, by files that change. */
 #include <criterion/criterion.h>
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* broker/http/route: which requests the link's resources take. */
+/* broker/front/link/route: which requests the link's resources take. */
 #include <criterion/criterion.h>
 
 #include <string.h>
