@@ -38,6 +38,14 @@ struct sq_subs {
 	uint16_t n;
 };
 
+/* The wait of a call whose answer is held back, so that its peer slows down.  Zeroed: none. */
+struct sq_call_pace {
+	struct sq_sink *sink; /* to be waited for; NULL: memory, or nothing */
+	uint64_t since_ms;
+	bool waits;
+	bool answered; /* the call only waits for that */
+};
+
 struct sq_call {
 	struct sq_broker *broker; /* whose it is, once it was handed over */
 	struct sq_task task;      /* for whoever holds the call */
@@ -58,11 +66,7 @@ struct sq_call {
 	} in;
 	bool malformed; /* 'in' is not: the broker refuses the call when its turn has come */
 
-	/* The broker's: see broker/shard/pace.h. */
-	struct sq_sink *pace; /* what the answer waits for; NULL: memory, or nothing */
-	uint64_t pace_ms;     /* since when */
-	bool paces;           /* it waits */
-	bool pace_answered;   /* it only waits for that */
+	struct sq_call_pace pace; /* broker/shard/pace.c */
 
 	/* The answer. */
 	enum sq_verdict verdict;

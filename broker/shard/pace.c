@@ -23,10 +23,10 @@ pace_busy(const struct sq_sink *sink)
 static void
 pace_release(struct sq_call *c)
 {
-	bool answered = c->pace_answered;
+	bool answered = c->pace.answered;
 
-	c->pace = NULL;
-	c->paces = c->pace_answered = false;
+	c->pace.sink = NULL;
+	c->pace.waits = c->pace.answered = false;
 	sq_list_remove(&c->node);
 	if (answered)
 		sq_call_done(c); /* it is the front's now */
@@ -35,9 +35,9 @@ pace_release(struct sq_call *c)
 static void
 pace_begin(struct sq_shard *sh, struct sq_call *c, struct sq_sink *sink, uint64_t now_ms)
 {
-	c->pace = sink;
-	c->pace_ms = now_ms;
-	c->paces = true;
+	c->pace.sink = sink;
+	c->pace.since_ms = now_ms;
+	c->pace.waits = true;
 	sq_list_push_back(&sh->pace.calls, &c->node);
 }
 
@@ -46,7 +46,7 @@ sq_pace_put(struct sq_shard *sh, struct sq_call *c, struct sq_sink *sink)
 {
 	uint64_t now_ms;
 
-	if (c->paces || sink->shard != sh || !pace_busy(sink))
+	if (c->pace.waits || sink->shard != sh || !pace_busy(sink))
 		return;
 	now_ms = sq_worker_now_ms(sh->worker);
 	if (now_ms - sink->taken_ms > PACE_STUCK_MS)
@@ -57,17 +57,17 @@ sq_pace_put(struct sq_shard *sh, struct sq_call *c, struct sq_sink *sink)
 void
 sq_pace_memory(struct sq_shard *sh, struct sq_call *c)
 {
-	if (!c->paces && sq_memory_level() >= SQ_MEMORY_PACED)
+	if (!c->pace.waits && sq_memory_level() >= SQ_MEMORY_PACED)
 		pace_begin(sh, c, NULL, sq_worker_now_ms(sh->worker));
 }
 
 void
 sq_pace_answer(struct sq_call *c)
 {
-	if (!c->paces)
+	if (!c->pace.waits)
 		sq_call_done(c);
 	else
-		c->pace_answered = true;
+		c->pace.answered = true;
 }
 
 void
@@ -84,7 +84,7 @@ void
 sq_pace_end(struct sq_shard *sh, struct sq_sink *sink)
 {
 	SQ_LIST_FOR_EACH_SAFE(c, &sh->pace.calls, struct sq_call, node) {
-		if (c->pace == sink)
+		if (c->pace.sink == sink)
 			pace_release(c);
 	}
 }
@@ -95,6 +95,6 @@ sq_pace_tick(struct sq_shard *sh, uint64_t now_ms)
 	struct sq_call *c;
 
 	while ((c = SQ_LIST_FIRST(&sh->pace.calls, struct sq_call, node)) != NULL &&
-	    c->pace_ms + PACE_MS <= now_ms)
+	    c->pace.since_ms + PACE_MS <= now_ms)
 		pace_release(c);
 }
