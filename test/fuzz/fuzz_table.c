@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/engine/embedded/embedded.h"
+#include "broker/engine/embedded/item.h"
 #include "broker/engine/embedded/table_priv.h"
 #include "core/mem.h"
 #include "core/msg.h"
@@ -19,7 +19,7 @@ see_item(const MDB_val *key, struct sq_bytes body)
 	struct sq_table_item item;
 	struct sq_buf subs = {0};
 
-	if (sq_table_item_get(key, body, &subs, &item) && sq_embedded_item_good(&item)) {
+	if (sq_table_item_get(key, body, &subs, &item) && sq_table_item_good(&item)) {
 		assert(sq_image_size(item.image.p) <= item.image.len);
 		assert(item.subs.len % 4 == 0);
 		assert(sq_image_topic(item.image.p).len <= item.image.len);
