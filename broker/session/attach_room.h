@@ -1,23 +1,24 @@
-/* Whether the broker has room for what a PUT asks: limits, shares, memory and the store.
+/* Room for a PUT: the limits, shares, memory and store space that an attach needs.
  *
- * 'session' is the one that is there under the PUT's key, NULL: a new one is asked for. */
+ * 'session' is the session that exists under the PUT's key; NULL: the PUT asks for a new one.  On
+ * the worker of the call's shard. */
 #ifndef SQ_BROKER_ATTACH_ROOM_H
 #define SQ_BROKER_ATTACH_ROOM_H
 
 #include "broker/session/session.h"
 
-/* Whether the PUT makes another one the holder of a session that is stored, which is then stored,
- * too: of a transient session that alone is. */
+/* Whether the PUT moves a session that has a base record to another holder, which the record names.
+ * The PUT is answered after a commit then; for a transient session in no other case. */
 bool sq_attach_moves(const struct sq_session *, const struct sq_attach *);
 
-/* Counts the link's connection as its tenant's, if it is nobody's yet, and looks at what limits
- * the PUT by itself.  False: it was answered why not. */
+/* Counts the link's connection in the tenant's share, if no tenant has it yet, and checks the
+ * limits of a single PUT.  False: the call has been answered with the reason. */
 bool sq_attach_within_limits(struct sq_broker *, struct sq_call *, const struct sq_session *session,
     const struct sq_attach *) SQ_MUST_CHECK;
 
-/* Whether there is room for what the PUT makes or changes, and a new session is counted then.
- * 'durable' is the one that ends for it, NULL: none does; a new one takes no more than that had.
- * False: it was answered why not. */
+/* Whether there is room for everything that the PUT makes or changes; counts a new session in the
+ * tenant's share.  'durable' is the durable session that ends for the new one, and whose share the
+ * new one takes over; NULL: none ends.  False: the call has been answered with the reason. */
 bool sq_attach_has_room(struct sq_broker *, struct sq_call *, const struct sq_session *session,
     const struct sq_attach *, const struct sq_session *durable) SQ_MUST_CHECK;
 

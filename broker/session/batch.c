@@ -1,4 +1,4 @@
-/* Messages up: batches of a lane, each in as many transactions as it needs. */
+/* Messages from a client: batches of a lane, each committed in as many transactions as it needs. */
 #include <stdlib.h>
 
 #include "broker/publish/own.h"

@@ -1,4 +1,7 @@
-/* Messages up: batches of a lane, each in as many transactions as it needs. */
+/* Messages from a client: batches of a lane, each committed in as many transactions as the batch
+ * needs.
+ *
+ * On the session's worker, except for 'quiet_until_ms'. */
 #ifndef SQ_BROKER_SESSION_BATCH_H
 #define SQ_BROKER_SESSION_BATCH_H
 
@@ -16,17 +19,19 @@ struct sq_slices;
 struct sq_inbound {
 	struct sq_lane_in lanes[SQ_LANES];
 	struct sq_qos2_in qos2;
-	struct sq_list batches[SQ_LANES];   /* struct sq_batch_txn: not answered */
-	struct sq_slices *slices[SQ_LANES]; /* a batch that is taken in bit by bit */
-	bool failed[SQ_LANES];              /* a commit failed: attach again */
-	uint64_t put_off_ms;                /* since when its QoS 0 is not taken; 0: it is */
-	bool sparse;                        /* few of the last batch's messages matched */
-	_Atomic uint64_t quiet_until_ms;    /* see refused.h */
+	struct sq_list batches[SQ_LANES];   /* struct sq_batch_txn, not yet answered */
+	struct sq_slices *slices[SQ_LANES]; /* a batch that is routed in slices, a turn each */
+	bool failed[SQ_LANES];              /* a commit failed: the lane is closed until the next
+	                                     * attach */
+	uint64_t put_off_ms;             /* since when QoS 0 is not accepted; 0: it is accepted */
+	bool sparse;                     /* few of the last batch's messages matched */
+	_Atomic uint64_t quiet_until_ms; /* see refused.h */
 };
 
-/* Takes a batch in, or lets it wait; the call is in no list. */
+/* Accepts the batch of a call that is in no list, or has the call wait for an older batch.  The
+ * call is answered here or later. */
 void sq_batch_offer(struct sq_session *, struct sq_call *);
-/* The session ends: nothing more is taken in of batches that come in slices. */
+/* Drops the rest of batches that are routed in slices, because the session ends. */
 void sq_batch_cut(struct sq_session *);
 
 #endif

@@ -1,6 +1,8 @@
-/* A transaction of a session that answers a call: or several, where one has no room.
+/* A transaction of a session whose commit answers a call.  A large one is split: several
+ * transactions of the store, one answer.
  *
- * Its maker embeds it, and has done() when all of them are committed. */
+ * The maker embeds struct sq_call_txn; done() is called once all parts are committed.  On the
+ * session's worker. */
 #ifndef SQ_BROKER_SESSION_CALL_TXN_H
 #define SQ_BROKER_SESSION_CALL_TXN_H
 
@@ -12,36 +14,39 @@ struct sq_call;
 struct sq_session;
 
 struct sq_call_txn {
-	struct sq_txn *txn;         /* the one that is being built */
-	struct sq_txn begun;        /* the first */
-	struct sq_session *session; /* pinned, counted in 'running' */
-	struct sq_call *call;       /* NULL: nobody waits, or it has its answer */
-	/* On the session's worker; SQ_EIO: what it holds never was, SQ_ECLOSED: it was abandoned.
-	 * Frees what embeds it, and ends with sq_session_txn_end(). */
+	struct sq_txn *txn;         /* the part under construction */
+	struct sq_txn begun;        /* the first part */
+	struct sq_session *session; /* pinned, and counted in 'running' */
+	struct sq_call *call;       /* NULL: no call waits, or the call has been answered */
+	/* Called when all parts are done.  SQ_EIO: the changes were not made; SQ_ECLOSED: the
+	 * transaction was abandoned.  Frees the struct that embeds this one, and ends with
+	 * sq_session_txn_end(). */
 	void (*done)(struct sq_call_txn *, int err);
-	unsigned pending; /* transactions that are not done */
+	unsigned pending; /* parts whose commit is not done */
 	int err;
 };
 
-/* Begins one, zeroed by its maker, for 'call'; NULL: for nobody who waits. */
+/* Begins a transaction, zeroed by the maker, for 'call'; NULL: no call waits. */
 void sq_call_txn_init(struct sq_call_txn *, struct sq_session *, struct sq_call *call,
     void (*done)(struct sq_call_txn *, int err));
-/* Begins one that is answered by sq_call_txn_answer(), and is freed then. */
+/* Makes a transaction whose done() is sq_call_txn_answer() and frees it. */
 struct sq_call_txn *sq_call_txn_new(struct sq_session *, struct sq_call *call);
 
 void sq_call_txn_commit(struct sq_call_txn *);
-/* Ends it as one whose commit failed, but for what its parts hold: the session is gone. */
+/* Commits the part under construction and has done() get SQ_ECLOSED, because the session is
+ * gone. */
 void sq_call_txn_abandon(struct sq_call_txn *);
-/* Commits what its transaction holds, and begins another one. */
+/* Commits the part under construction, and begins the next one. */
 void sq_call_txn_part(struct sq_call_txn *);
-/* The same, unless it holds nothing durable: false. */
+/* Commits the part and begins the next one.  False, and nothing happens: the part holds nothing
+ * durable. */
 bool sq_call_txn_split(struct sq_call_txn *);
 
 /* For done(). */
 
-/* Answers the call, if there is one: what has an answer of its own has put it there. */
+/* Answers the call, if one waits; an answer with content has been put into the call before. */
 void sq_call_txn_answer(struct sq_call_txn *, int err);
-/* The commit failed: answers the call so, and has the sidecar attach again. */
+/* Answers the call with the failure of the commit, and has the sidecar attach again. */
 void sq_call_txn_refuse(struct sq_call_txn *);
 
 #endif

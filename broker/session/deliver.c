@@ -1,8 +1,8 @@
-/* Messages down: from queues through the window to the link.
+/* Messages to a client: from queues through the window to the link.
  *
- * A QoS 2 delivery from a durable queue is announced before it leaves: its slot is
- * committed, so that a restarted broker knows the packet id.  Until then it waits in a
- * row, with what of QoS 1 comes behind it. */
+ * A QoS 2 delivery from a durable queue is announced before it leaves: its slot is committed, so
+ * that a restarted broker knows the packet id.  Until then the delivery waits in the row of unsent
+ * slots, and later deliveries of QoS 1 wait behind it. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

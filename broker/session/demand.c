@@ -1,7 +1,7 @@
-/* What a session asks its queues for: no more than its credit and its client's window
- * cover, so that what has to wait waits in its queue.  Where several queues answer at a
- * time, they have more for it than that: then it asks for nothing until that has left.
- * Nor does it ask its own queue while something of it is held behind an answer. */
+/* Demand of a session: at most the amount that its credit and its client's window cover, so that
+ * other messages wait in their queue.  Several queues may answer one demand with more than that;
+ * the session then asks for nothing until the surplus has left.  Its own queue is asked for nothing
+ * while items of that queue are held behind an answer. */
 #include "broker/session/demand.h"
 
 #include "core/memory.h"

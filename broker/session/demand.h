@@ -1,14 +1,17 @@
-/* What may leave for a session's client, and what the session asks its queues for. */
+/* Demand: the number of messages and bytes that a session may send to its client, and asks of its
+ * queues.
+ *
+ * On the session's worker. */
 #ifndef SQ_BROKER_DEMAND_H
 #define SQ_BROKER_DEMAND_H
 
 #include "broker/session/session.h"
 
-enum { SQ_OPEN_MIN = 64 * 1024 }; /* bytes that each may have unacknowledged */
+enum { SQ_OPEN_MIN = 64 * 1024 }; /* bytes that each session may have unacknowledged */
 
-/* How much more of QoS 1 and 2 the client may be sent, bytes, for what it has not acknowledged:
- * as what is free of the memory and its tenant's share of that allow, and always up to
- * SQ_OPEN_MIN. */
+/* Bytes of QoS 1 and 2 that the client may be sent beyond the unacknowledged ones.  The free memory
+ * and the tenant's share of it set the number; SQ_OPEN_MIN unacknowledged bytes are always
+ * allowed. */
 uint64_t sq_demand_room(const struct sq_session *);
 
 static inline bool
@@ -17,14 +20,14 @@ sq_has_credit(const struct sq_session *s)
 	return s->flow.used_msgs < s->flow.credit_msgs && s->flow.used_bytes < s->flow.credit_bytes;
 }
 
-/* Whether the client may get one more of QoS 1 or 2. */
+/* Whether the client's receive maximum allows another delivery of QoS 1 or 2. */
 static inline bool
 sq_has_window(const struct sq_session *s)
 {
 	return s->window.n_sent < s->window.receive_max;
 }
 
-/* Whether the broker may keep one more for it. */
+/* Whether memory allows another unacknowledged delivery. */
 static inline bool
 sq_has_memory(const struct sq_session *s)
 {
@@ -44,7 +47,7 @@ sq_may_leave(const struct sq_session *s, uint8_t qos)
 	return sq_has_credit(s) && (qos == 0 || sq_has_slot(s));
 }
 
-/* At which QoS it would leave. */
+/* The QoS at which the item would be sent. */
 static inline uint8_t
 sq_pending_qos(const struct sq_pending *r)
 {
@@ -53,11 +56,11 @@ sq_pending_qos(const struct sq_pending *r)
 	return m != NULL && m->max_qos < r->item.qos ? m->max_qos : r->item.qos;
 }
 
-/* Takes items that were handed out off what was asked for. */
+/* Subtracts 'n' items that a queue has handed out from the demand. */
 void sq_demand_taken(struct sq_demand *demanded, const struct sq_item *items, size_t n);
-/* Asks for as much as may leave soon, where a queue must be told so. */
+/* Asks the session's queue and those of its groups for the amount that may be sent soon. */
 void sq_demand_update(struct sq_session *);
-/* The attachment is over: asks for nothing any more. */
+/* Withdraws all demand, because the attachment has ended. */
 void sq_demand_end(struct sq_session *);
 
 #endif

@@ -1,6 +1,6 @@
-/* Calls and events of a shard's sessions, by their kinds; and calls that came too early.
+/* Dispatch of a shard's calls and events to its sessions, and of calls that came too early.
  *
- * All on the shard's worker. */
+ * On the shard's worker. */
 #ifndef SQ_BROKER_SESSION_DISPATCH_H
 #define SQ_BROKER_SESSION_DISPATCH_H
 
@@ -12,19 +12,20 @@ struct sq_outlet;
 struct sq_session_hooks;
 struct sq_shard;
 
-/* Those of all sessions. */
+/* The hooks of every session. */
 extern const struct sq_session_hooks sq_dispatch_hooks;
 
-/* Carries a call of the shard's out, or lets it wait.  'draining': the broker takes no sessions and
- * no messages any more. */
+/* Carries out a call, or has it wait; takes the call over.  'draining': the broker accepts no
+ * sessions and no messages any more. */
 void sq_dispatch_call(struct sq_shard *, struct sq_call *, bool draining);
-/* The outlet is closed: sessions that are attached over it, or ask to be, have lost it. */
+/* Ends the attachments over an outlet that is closed, and the attaches that wait for one. */
 void sq_dispatch_outlet_lost(struct sq_shard *, struct sq_outlet *);
-/* Sessions whose time has come, and what a change of rules ends. */
+/* Runs timers of sessions and wills that are due, and ends what a change of rules denies.  About
+ * once in 100 ms. */
 void sq_dispatch_tick(struct sq_shard *, uint64_t now_ms);
-/* The broker ends: closes all sessions. */
+/* Closes all sessions, because the broker ends. */
 void sq_dispatch_stop(struct sq_shard *);
-/* No session waits for a commit or for its client. */
+/* Whether no session waits for a commit or for its client. */
 bool sq_dispatch_idle(const struct sq_shard *);
 
 #endif

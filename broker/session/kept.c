@@ -1,7 +1,4 @@
-/* What a session's client had subscribed to, for a sidecar that does not know it: a client
- * comes back, be it by another pod, after its sidecar's restart, or by the same sidecar, which
- * forgets those that have left.  The sidecar then ends what its pod does not allow, makes
- * again what a broker loses, and knows who wants $SYS/sidecar. */
+/* Kept subscriptions, from the session's list into frames of the deliveries response. */
 #include <assert.h>
 #include <string.h>
 

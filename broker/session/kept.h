@@ -1,7 +1,9 @@
-/* What a session's client had subscribed to, for a sidecar that does not know it: a client
- * comes back, be it by another pod, after its sidecar's restart, or by the same sidecar, which
- * forgets those that have left.  The sidecar then ends what its pod does not allow, makes
- * again what a broker loses, and knows who wants $SYS/sidecar. */
+/* Kept subscriptions: the broker tells a sidecar which subscriptions a session already has.
+ *
+ * A client may come back by another pod, after a restart of its sidecar, or by the same sidecar,
+ * which forgets clients that have left.  The sidecar needs the list to end subscriptions that its
+ * pod does not allow, to make subscriptions again after a broker has lost them, and to know the
+ * subscribers of $SYS/sidecar.  On the session's worker. */
 #ifndef SQ_BROKER_SESSION_KEPT_H
 #define SQ_BROKER_SESSION_KEPT_H
 
@@ -9,13 +11,13 @@ struct sq_session;
 
 enum sq_kept_state {
 	SQ_KEPT_KNOWN,
-	SQ_KEPT_WANTED, /* it wants to know, and may not have its epoch yet */
-	SQ_KEPT_DUE,    /* it is to be told, as soon as the link has room */
+	SQ_KEPT_WANTED, /* the sidecar wants the list, and may not have its epoch yet */
+	SQ_KEPT_DUE,    /* the list is to be sent when the link has room */
 };
 
-/* The answer to the PUT has arrived: the sidecar may be told, if it wants to know. */
+/* The answer to the PUT has arrived at the sidecar: the list may be sent, if it is wanted. */
 void sq_kept_used(struct sq_session *);
-/* Tells it what is due, once the link has room. */
+/* Sends the list if it is due and the link has room. */
 void sq_kept_tell(struct sq_session *);
 
 #endif

@@ -1,26 +1,27 @@
 /* A session's life between two attachments, and its end.
  *
- * Its queue opens before the session is used, and ends behind its last record. */
+ * The session's queue opens before the session is used, and ends after the session's last record.
+ * On the session's worker. */
 #ifndef SQ_BROKER_SESSION_LIFE_H
 #define SQ_BROKER_SESSION_LIFE_H
 
 #include "broker/session/session.h"
 
-/* It is in that state from now on, and so are its parts in groups. */
+/* Sets the state of the session and of its members in groups. */
 void sq_session_enter(struct sq_session *, enum sq_session_state);
-/* Opens its queue; a durable one that is new is made by 'txn'. */
+/* Opens the session's queue.  'txn' makes the queue of a new durable session; else NULL. */
 void sq_session_open(struct sq_session *, struct sq_txn *txn);
-/* The expiry that the broker grants, in seconds. */
+/* The session expiry in seconds that the broker grants for the wanted one. */
 uint32_t sq_session_expiry_s(const struct sq_session *, uint32_t wanted_s);
-/* Ends it for good: will, bindings, records, everything unfinished, in 'txn' (NULL: one of
- * its own).  Its queue is ending then, where it is not empty.  Freed when its consumers and
- * what is running have ended. */
+/* Ends the session for good, in 'txn' (NULL: in a transaction of its own): publishes the will, ends
+ * bindings, deletes records, settles unfinished deliveries.  A queue that is not empty is deleted
+ * in the background.  The session is freed when its consumers and transactions have ended. */
 void sq_session_end(struct sq_session *, enum sq_ending_why, struct sq_txn *txn);
-/* The broker ends: what is stored of it stays, and its client is not gone. */
+/* Closes the session because the broker ends: records stay, and no will is published. */
 void sq_session_close(struct sq_session *);
-/* The attachment has ended: parked calls are refused with 'why'. */
+/* Ends the attachment; calls that wait are refused with 'why'. */
 void sq_session_unattach(struct sq_session *, enum sq_verdict why);
-/* The link is gone. */
+/* The link is lost: the session's grace begins. */
 void sq_session_link_lost(struct sq_session *);
 void sq_session_detach(struct sq_session *, struct sq_call *);
 void sq_session_timer(struct sq_session *, struct sq_heap_node *);

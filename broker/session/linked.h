@@ -1,7 +1,8 @@
-/* The sessions of a shard by the link that they are attached over, or ask to be: so that the
- * end of one link, or room in it, concerns nobody else's.
+/* Index of a shard's sessions by link: the end of a link, or room in it, concerns the sessions of
+ * that link alone.
  *
- * All on the shard's worker. */
+ * A session belongs to the link over which it is attached, or over which a PUT waits.  On the
+ * shard's worker. */
 #ifndef SQ_BROKER_SESSION_LINKED_H
 #define SQ_BROKER_SESSION_LINKED_H
 
@@ -13,22 +14,22 @@ struct sq_session;
 struct sq_shard;
 
 struct sq_on_link {
-	struct sq_linked *of;   /* its link's, or that of the PUT that waits; NULL: none */
-	struct sq_list node;    /* of that */
-	struct sq_list blocked; /* the same, while the link is full */
+	struct sq_linked *of;   /* the entry of the session's link; NULL: it has none */
+	struct sq_list node;    /* of the entry's sessions */
+	struct sq_list blocked; /* of the entry's sessions that wait for room in the link */
 };
 
-/* The session is of that link now, whatever it was before.  It holds a reference to the link, by
- * its attachment or by the PUT that waits, until sq_linked_leave(). */
+/* Moves the session to a link, from another one if it has one.  A reference to the link is held by
+ * the attachment, or by the PUT that waits, until sq_linked_leave(). */
 void sq_linked_join(struct sq_session *, struct sq_outlet *);
-/* It is of no link, if it was of one. */
+/* Removes the session from its link, if it has one. */
 void sq_linked_leave(struct sq_session *);
-/* It waits for room in its link, until that has some or it leaves. */
+/* Has the session wait for room in its link, until sq_linked_writable() or sq_linked_leave(). */
 void sq_linked_block(struct sq_session *);
 
-/* One of the sessions of that link; NULL: there is none. */
+/* One of the link's sessions; NULL: the link has none. */
 struct sq_session *sq_linked_first(const struct sq_shard *, const struct sq_outlet *);
-/* Has those that wait for room in it go on. */
+/* The link has room again: the sessions that wait for it continue. */
 void sq_linked_writable(struct sq_shard *, struct sq_outlet *);
 
 #endif

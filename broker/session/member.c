@@ -1,5 +1,4 @@
-/* Members: a session's parts in the queues of groups.  They take items while the session is
- * attached, and are there to take them while sq_session_attends(). */
+/* Members: the consumers of a session in queues of groups. */
 #include <stdlib.h>
 
 #include "broker/group/group.h"

@@ -1,5 +1,7 @@
-/* Members: a session's parts in the queues of groups.  They take items while the session is
- * attached, and are there to take them while sq_session_attends(). */
+/* Members: the consumers of a session in queues of groups.
+ *
+ * A member takes items while the session is attached, and counts in its group's queue while
+ * sq_session_attends().  On the session's worker. */
 #ifndef SQ_BROKER_SESSION_MEMBER_H
 #define SQ_BROKER_SESSION_MEMBER_H
 
@@ -16,30 +18,33 @@ struct sq_subscription;
 
 struct sq_member {
 	struct sq_consumer consumer;
-	struct sq_list node; /* of the session, while it takes part */
+	struct sq_list node; /* of the session's members, until sq_member_leave() */
 	struct sq_session *session;
 	struct sq_group *group; /* a reference */
 	struct sq_block *subs;
-	struct sq_demand demanded; /* and not handed out yet */
-	uint32_t open;             /* handed to the session and not finished */
-	uint32_t concurrency;      /* the most of these; 0: no limit of its own */
-	uint32_t after;            /* takes nothing before the answer of this mark; 0: it may */
+	struct sq_demand demanded; /* asked for and not handed out yet */
+	uint32_t open;             /* deliveries of this member without an end */
+	uint32_t concurrency;      /* the most of them; 0: no limit of its own */
+	uint32_t after;            /* mark of the answer that must be written before the first item;
+	                            * 0: none */
 	uint8_t max_qos;
 	bool as_published;
-	bool attends; /* the group's queue was told that it is there */
+	bool attends; /* the group's queue counts the member */
 };
 
-/* Makes the session's part in the group of 'sub', which has none; the subscription's other
- * options follow.  It takes nothing before the answer to the request that is carried out, if
- * that has a mark. */
+/* Makes the session's member in the group of 'sub', which has none, with the options of the entry.
+ * While a request with a mark is carried out, the member takes nothing before the answer to the
+ * request. */
 void sq_member_join(struct sq_session *, struct sq_subscription *sub, const struct sq_sub *);
-/* The answer of that mark was written. */
+/* The answer with that mark has been written: members that wait for it begin to take items. */
 void sq_members_answered(struct sq_session *, uint32_t mark);
-/* Ends it; freed when its consumer has ended. */
+/* Ends the member, which is freed when its consumer has ended. */
 void sq_member_leave(struct sq_session *, struct sq_member *);
-/* Whether they are there to take from their groups' queues: see sq_session_attends(). */
+/* Has the queues of the session's groups count its members, or no longer; see
+ * sq_session_attends(). */
 void sq_members_attend(struct sq_session *, bool attend);
-/* Members take items only while the session is attached. */
+/* Starts and stops the consumers of all members, as the session is attached and no longer
+ * attached. */
 void sq_members_start(struct sq_session *);
 void sq_members_stop(struct sq_session *);
 

@@ -1,9 +1,11 @@
-/* What the rules let a session do: asked before its client publishes and subscribes.
+/* Permissions of a session under the access rules, checked before its client publishes and
+ * subscribes.
  *
- * A session keeps what the rules say of its last holder, by the identity, the client id and the
- * space, as a subject of broker/auth/acl/acl.h: NULL where nothing is denied,
- * so that then nothing is asked.  The identity's name is stored with the session, which is
- * asked about again after a start; one of a time before names has none until somebody comes. */
+ * The session keeps the rules' verdict for its last holder in the form of a subject
+ * (broker/auth/acl/acl.h).  The subject follows from the identity, the client id and the space;
+ * NULL where nothing is denied, so that the common case costs one comparison.  The holder's name is
+ * stored with the session and looked up again after a start.  A session that was stored before
+ * names existed has no holder until its next attach.  On the session's worker. */
 #ifndef SQ_BROKER_PERMIT_H
 #define SQ_BROKER_PERMIT_H
 
@@ -17,19 +19,19 @@ struct sq_wanted;
 
 struct sq_permit {
 	const struct sq_identity *identity; /* a reference; NULL: not known */
-	struct sq_acl_subject *subject;     /* NULL: anything */
-	uint64_t version;                   /* of the rules that say so */
+	struct sq_acl_subject *subject;     /* NULL: everything is allowed */
+	uint64_t version;                   /* of the rules that 'subject' was made from */
 };
 
-/* Who attaches may have no such will: before it changes anything.  Says why in the log and
- * counts it. */
+/* Whether the caller may publish the will of its PUT; called before the PUT changes anything.
+ * False: the denial has been logged and counted, and the call has not been answered. */
 bool sq_permit_will(struct sq_broker *, const struct sq_call *, struct sq_bytes will);
 
 void sq_permit_fini(struct sq_permit *);
-/* Before something is asked: what rules say by now. */
+/* Brings the subject up to date with the rules; called before each check. */
 void sq_permit_refresh(struct sq_session *);
 
-/* Whether it may have the subscription; false with the refusal in 'w'. */
+/* Whether the session may have the subscription; false with the refusal in 'w'. */
 bool sq_permit_subscribe(struct sq_session *, struct sq_wanted *w);
 
 #endif

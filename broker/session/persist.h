@@ -1,10 +1,10 @@
-/* What the engine stores of sessions and groups, so that they outlive the
- * broker (broker/engine/record.h has the kinds, stored.c the bytes).
+/* Persistence of sessions: writes the records that let a session outlive the broker
+ * (broker/engine/record.h has the kinds, broker/session/record.h the bytes).
  *
- * Durable sessions are stored whole.  Of a transient one goes to the store what
- * concerns durable queues, and its base record with the first of that (docs/link.md,
- * "A transient session after its broker's restart").  With an engine that keeps
- * nothing all of this does nothing. */
+ * A durable session is stored whole.  Of a transient session, only the state that concerns durable
+ * queues is stored; the first such record brings its base record with it (docs/link.md, "A
+ * transient session after its broker's restart").  With an engine that stores nothing, the
+ * functions do nothing.  On the session's worker. */
 #ifndef SQ_BROKER_SESSION_PERSIST_H
 #define SQ_BROKER_SESSION_PERSIST_H
 
@@ -16,50 +16,51 @@ struct sq_slot;
 struct sq_sub;
 struct sq_subscription;
 
-/* What the store has of a session. */
+/* The records that the store has of a session. */
 struct sq_persisted {
-	bool base; /* a base record, which names this holder */
+	bool base; /* a base record, which names the holder below */
 	uint64_t instance, ordinal;
-	bool lane;         /* and one of lane 1 */
-	bool restored;     /* it is from before a restart, and not used since */
-	uint32_t next_sub; /* number of the next record of a subscription */
+	bool lane;         /* a record of lane 1 */
+	bool restored;     /* the session was made by a start, and has not been attached since */
+	uint32_t next_sub; /* number of the next subscription's record */
 };
 
-/* Whether the engine keeps what it is given over a restart. */
+/* Whether the engine's records outlive a restart of the broker. */
 static inline bool
 sq_persist_engine(const struct sq_broker *b)
 {
 	return b->engine->ops->durable;
 }
 
-/* Puts the session's base record, as it is now, into 'txn'. */
+/* Puts the session's base record, in its present state, into 'txn'. */
 void sq_persist_base(struct sq_session *, struct sq_txn *);
-/* The same if it has one; in a transaction of its own. */
+/* Writes the base record anew, if there is one, in a transaction of its own. */
 void sq_persist_changed(struct sq_session *);
-/* The will was published by 'txn', or is not wanted: so it is not published again. */
+/* Removes the will from the stored session, in the transaction that publishes or drops it, so that
+ * a restart does not publish it again. */
 void sq_persist_will_gone(struct sq_session *, struct sq_txn *txn);
 
-/* At the end of a batch's transaction, before its commit: the last number
- * of the lane that it admits, and the 'n' ids of 'held' that this batch added, if it is to
- * be stored at all. */
+/* Called at the end of a batch's transaction, before its commit: puts the last admitted number of
+ * the lane and the 'n' QoS 2 ids that the batch added, if the session is stored. */
 void sq_persist_batch(struct sq_session *, struct sq_txn *, uint8_t lane, uint64_t last,
     const uint16_t *held, uint16_t n);
-/* The held id 'packet_id', which is stored, is released. */
+/* Deletes the record of the QoS 2 id 'packet_id', which the client has released. */
 void sq_persist_released(struct sq_session *, struct sq_txn *, uint16_t packet_id);
 
-/* A slot as it is now: QoS 2 sent or received, or an orphan. */
+/* Puts the record of a slot in its present state: QoS 2 sent or received, or an orphan. */
 void sq_persist_open(struct sq_session *, struct sq_txn *, struct sq_slot *);
-/* The slot is about to be freed. */
+/* Deletes the slot's record, if there is one; the slot is freed next. */
 void sq_persist_finished(struct sq_session *, struct sq_txn *, struct sq_slot *);
-/* Whether a QoS 2 delivery from there must be stored before it is sent. */
+/* Whether a QoS 2 delivery from that queue must be stored before it is sent. */
 bool sq_persist_announced(const struct sq_session *, const struct sq_queue_ref *from);
 
-/* A subscription of a durable session as its entry says it; for others nothing. */
+/* Puts the record of a subscription of a durable session, in the form of its entry.  Nothing for a
+ * transient session. */
 void sq_persist_subscription(
     struct sq_session *, struct sq_txn *, struct sq_subscription *, const struct sq_sub *);
 void sq_persist_unsubscribed(struct sq_session *, struct sq_txn *, struct sq_subscription *);
 
-/* Deletes all that is left of the session, but for what the calls above have. */
+/* Deletes the remaining records of the session, which ends. */
 void sq_persist_end(struct sq_session *, struct sq_txn *);
 
 #endif

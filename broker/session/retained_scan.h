@@ -1,11 +1,11 @@
 /* Retained messages for new subscriptions (MQTT 5.0 §3.3.1.3), put into the session's queue in
- * slices, so that nobody waits for a filter that selects a great many: what a request finds in the
- * first one is there before anything live, the others have a turn of the worker each.
+ * slices, so that a filter that selects very many delays nobody.  Messages of the request's first
+ * slice precede all live ones; each further slice is a turn of the worker.
  *
- * A scan begins under the write lock under which its subscription is bound: what was retained
- * before comes by the scan, what is retained after it comes live.  The request's transaction
- * stays open until its scans are through, so that what is answered behind the commit has its
- * retained messages in the store. */
+ * A scan begins under the write lock under which its subscription is bound: messages retained
+ * earlier come by the scan, later ones live.  The request's transaction stays open until its scans
+ * have ended, so an answer that follows the commit has its retained messages in the store.  On the
+ * session's worker. */
 #ifndef SQ_BROKER_RETAINED_SCAN_H
 #define SQ_BROKER_RETAINED_SCAN_H
 
@@ -20,7 +20,7 @@ struct sq_order_answer;
 struct sq_session;
 struct sq_subscription;
 
-/* A session's. */
+/* The scans of one session. */
 struct sq_scans {
 	struct sq_list list; /* struct sq_sub_scan */
 	struct sq_task task;
@@ -30,20 +30,24 @@ struct sq_scans {
 /* The transaction of a Subscriptions. */
 struct sq_subs_txn {
 	struct sq_call_txn base;
-	struct sq_order_answer *answer; /* of a marked one that waits for the commit; else NULL */
-	unsigned scans;                 /* that go on */
-	bool parted;                    /* the last of them commits it */
-	size_t scanned, scanned_bytes;  /* of topics, at once */
+	struct sq_order_answer *answer; /* of a request with a mark, written after the commit; else
+	                                 * NULL */
+	unsigned scans;                 /* scans that have not ended */
+	bool parted;                    /* the last scan commits the transaction */
+	size_t scanned, scanned_bytes;  /* topics in the present slice, and their bytes */
 };
 
-/* Begins the scan for 'sub', whose filter is as it was bound; one that goes on for it ends.  The
- * space is locked.  'op' is not committed by its owner while it has scans, but parted. */
+/* Begins a scan for 'sub' with the filter that was bound; ends an earlier scan of the subscription.
+ * 'op' is then committed by sq_retained_commit() instead of its owner.  Locks: the caller holds the
+ * write lock of the space. */
 void sq_retained_begin(struct sq_session *, struct sq_subscription *sub,
     const struct sq_topic_filter *, struct sq_subs_txn *op);
-/* Every entry is carried out; commits 'op', or leaves that to its last scan.  The space is locked:
- * whoever finds a group that is new commits later than this. */
+/* Commits 'op', now or with the end of its last scan; every entry of the request has been carried
+ * out.  Locks: the caller holds the write lock of the space, so that a publish to a new group
+ * commits later than the group's record. */
 void sq_retained_commit(struct sq_subs_txn *op);
-/* The subscription goes: so does its scan, if there is one.  The last one of an op commits it. */
+/* Ends the scan of a subscription that ends, if there is one; the last scan of a transaction
+ * commits it. */
 void sq_retained_end(struct sq_subscription *);
 
 #endif

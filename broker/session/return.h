@@ -1,8 +1,8 @@
-/* What becomes of items that a session has, when nobody will say anything of them: the client is
- * gone, the session ends, or the broker does.
+/* Return of a session's unfinished items when the client is gone, the session ends, or the broker
+ * ends.
  *
- * They go back from the last on, because a queue puts each before those that came back from the
- * same place. */
+ * Items go back from the last to the first: a queue puts each one in front of items that came back
+ * from the same place.  On the session's worker. */
 #ifndef SQ_BROKER_SESSION_RETURN_H
 #define SQ_BROKER_SESSION_RETURN_H
 
@@ -15,21 +15,21 @@ struct sq_slot;
 struct sq_txn;
 
 enum sq_return {
-	SQ_RETURN_GROUPS, /* the client is gone: items of groups go back, but for those in a QoS 2
-			   * handshake */
-	SQ_RETURN_ALL,    /* the session ends: everything goes */
-	SQ_RETURN_CLOSE,  /* the broker ends: what is in the store waits there */
+	SQ_RETURN_GROUPS, /* the client is gone: items of groups go back, except those in a QoS 2
+	                   * handshake */
+	SQ_RETURN_ALL,    /* the session ends: everything goes back */
+	SQ_RETURN_CLOSE,  /* the broker ends: stored items stay in the store */
 };
 
-/* How a delivery that is out and not finished is settled.  One of QoS 2 may have reached the
- * client, so nobody else may get it (MQTT 5.0 §4.8.2): from a group, or of QoS 3, it is a dead
- * letter.  Another one of the session's own queue is the queue's again, which ends with the
- * session.  'broke': the client has gone without a word, and the delivery counts an attempt. */
+/* The settlement of a delivery that was sent and has no end.  One of QoS 2 may have reached the
+ * client, so no other client may get it (MQTT 5.0 §4.8.2): from a group, or of QoS 3, it becomes a
+ * dead letter.  A delivery of the session's own queue goes back to that queue, which ends with the
+ * session.  'broke': the client's connection broke, and the delivery counts an attempt. */
 enum sq_settle_how sq_return_how(const struct sq_slot *, enum sq_return, bool broke);
 
-/* Gives back deliveries that are open, in 'txn'; NULL: in one of its own.  Nothing is pending. */
+/* Gives back open deliveries, in 'txn' (NULL: in a transaction of its own).  Nothing is pending. */
 void sq_return_open(struct sq_session *, enum sq_return, struct sq_txn *txn);
-/* Gives back what is pending: that of groups (SQ_RETURN_GROUPS), or all. */
+/* Gives back pending items: those of groups (SQ_RETURN_GROUPS), or all. */
 void sq_return_pending(struct sq_session *, enum sq_return);
 
 #endif

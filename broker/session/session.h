@@ -47,7 +47,7 @@ enum sq_session_state {
 	SQ_SESSION_DEAD,     /* waits for its consumers to end */
 };
 
-/* Which session it is: the same all its life. */
+/* The session's identity, which never changes. */
 struct sq_session_id {
 	struct sq_hnode by_key;
 	struct sq_list node; /* of the shard */
@@ -56,20 +56,21 @@ struct sq_session_id {
 	struct sq_tenant *tenant; /* a reference */
 	struct sq_sys_part
 	    *sys;      /* where its shard counts for the tenant: broker/shard/sys_counts.h */
-	bool internal; /* no client's, but a sidecar's own */
+	bool internal; /* a sidecar's own session, without a client */
 	bool durable;
 };
 
-/* How long it is kept without its client. */
+/* The time for which a session is kept without its client. */
 struct sq_lifetime {
 	struct sq_heap_node timer; /* grace or expiry */
 	uint64_t grace_ms;         /* when the grace ends */
 	uint32_t expiry_s;
 };
 
-/* What those above a session do when something below has happened; on its worker. */
+/* Functions of the files above, called when something below has happened; on the session's
+ * worker. */
 struct sq_session_hooks {
-	/* Something admitted has ended: goes on with what waited for it. */
+	/* A transaction or a batch has ended: calls that waited for its end continue. */
 	void (*ran)(struct sq_session *);
 	/* A commit of an attached session failed: the sidecar is to attach again. */
 	void (*failed)(struct sq_session *);
@@ -80,10 +81,10 @@ struct sq_session {
 	struct sq_shard *shard;
 	const struct sq_session_hooks *hooks;
 	enum sq_session_state state;
-	bool attends;           /* its queue was told that it is there */
+	bool attends;           /* its queue counts the session, see sq_session_attends() */
 	unsigned pins;          /* consumers and tasks that still point here */
 	unsigned running;       /* transactions that are not done */
-	struct sq_list waiting; /* calls: what is parked, or known, detach */
+	struct sq_list waiting; /* struct sq_call: those that came too early, and a detach */
 
 	struct sq_lifetime life;    /* life.c */
 	struct sq_attachment at;    /* attach.c */
@@ -103,28 +104,30 @@ struct sq_session {
 
 struct sq_session *sq_session_find(struct sq_shard *, const struct sq_key *key);
 struct sq_session *sq_session_find_epoch(struct sq_shard *, uint64_t epoch);
-/* Without its queue, in FENCING; its tenant's account counts it already. */
+/* Makes a session in the state FENCING, without its queue; the tenant's account has counted it.
+ * The key is copied. */
 struct sq_session *sq_session_new(struct sq_shard *, const struct sq_key *, bool durable,
     uint64_t incarnation, const struct sq_session_hooks *);
-/* Its key, in parts. */
+/* Splits the session's key into its parts, which point into the session. */
 void sq_session_key(const struct sq_session *, struct sq_key *);
-/* Of the session alone: see sq_session_enter(). */
+/* Sets the state of the session alone; sq_session_enter() includes its members. */
 void sq_session_set_state(struct sq_session *, enum sq_session_state);
-/* Tells the session's own queue, where it is open, whether somebody is there. */
+/* Has the session's own queue, if it is open, count the session, or no longer. */
 void sq_session_attend(struct sq_session *);
-/* Whether somebody is there to take what the session gets: its client, or a sidecar that
- * has lost its link and is expected back within the grace. */
+/* Whether messages to the session have a taker: its client, or a sidecar that has lost its link and
+ * is expected back within the grace. */
 bool sq_session_attends(const struct sq_session *);
-/* A transaction of the caller's: counted in 'running', the session pinned, until done() calls
- * sq_session_txn_end(). */
+/* Begins a transaction of the caller's: counts it in 'running' and pins the session, until done()
+ * calls sq_session_txn_end(). */
 void
 sq_session_txn_begin(struct sq_txn *, struct sq_session *, void (*done)(struct sq_txn *, int err));
 void sq_session_txn_end(struct sq_session *);
-/* Its client may be sent something: the flow has its turn at the end of this one. */
+/* Schedules the flow: it runs at the end of this turn and sends to the client. */
 void sq_session_wake(struct sq_session *);
 void sq_session_pin(struct sq_session *);
 void sq_session_unpin(struct sq_session *);
-/* Who is refused what it asks for: for as long as the session and its identity stay. */
+/* The session in the form that refusals are logged and counted by; valid for as long as the session
+ * and its identity stay. */
 struct sq_refused_of sq_session_refused(struct sq_session *);
 
 #endif

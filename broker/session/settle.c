@@ -1,4 +1,4 @@
-/* What the sidecar says of deliveries (docs/link.md, "a delivery at the broker"). */
+/* Settlements: the sidecar's reports on deliveries (docs/link.md, "a delivery at the broker"). */
 #include <assert.h>
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
-/* Bindings of a session: of its own queue, and of queues of groups. */
+/* Subscriptions of a session: bindings of its own queue, and of queues of groups.  On the session's
+ * worker. */
 #ifndef SQ_BROKER_SESSION_SUBSCRIPTION_H
 #define SQ_BROKER_SESSION_SUBSCRIPTION_H
 
@@ -18,20 +19,22 @@ struct sq_wanted;
 struct sq_subscription {
 	struct sq_list node;
 	struct sq_hnode by_name;
-	struct sq_hnode by_group;  /* of the table of those that consume, if it leads */
-	struct sq_list of_group;   /* the ring of those that consume from the same group */
-	char *name;                /* what makes it one: filter, or group, tag and filter */
+	struct sq_hnode by_group; /* of the consuming ones, if it leads its ring */
+	struct sq_list of_group;  /* the ring of those that consume from its group */
+	char *name; /* identifies it in the session: filter, or group, tag and filter */
 	struct sq_binding binding; /* of the session's own queue */
-	struct sq_group *group;    /* or of this group's; a reference */
+	struct sq_group *group;    /* the binding is of this group's queue instead; a reference */
 	struct sq_group_binding *group_binding;
-	uint32_t number;              /* of its record; 0: it has none */
-	uint32_t filter_len;          /* bytes */
-	uint8_t counted;              /* enum sq_sys_count; SQ_SYS_COUNTS: nowhere */
-	bool consumes;                /* from the group */
-	bool leads;                   /* it is the one of its ring that is in the table */
-	struct sq_declarer *word;     /* what it declares of the group's queue; NULL: nothing */
-	struct sq_member *member;     /* one of the session's subscriptions to a group has it */
-	struct sq_subscription *twin; /* of one to $dead/#: to the other queue of the two */
+	uint32_t number;          /* of its record; 0: it has none */
+	uint32_t filter_len;      /* bytes */
+	uint8_t counted;          /* enum sq_sys_count in which it counts; SQ_SYS_COUNTS: none */
+	bool consumes;            /* from the group */
+	bool leads;               /* it represents its ring in the table */
+	struct sq_declarer *word; /* its declaration of the group queue's options; NULL: none */
+	struct sq_member *member; /* the session's member in the group; one subscription of the
+	                               * ring has it */
+	struct sq_subscription *twin; /* of a subscription to $dead/#: the one to the other of the
+	                               * two queues */
 	struct sq_sub_scan *scan;     /* retained messages still come: see retained_scan.h */
 };
 
@@ -39,37 +42,38 @@ struct sq_bindings {
 	struct sq_list list; /* struct sq_subscription */
 	struct sq_htab by_name, by_group;
 	uint32_t n;
-	uint64_t filter_bytes; /* of these */
+	uint64_t filter_bytes; /* of the names of all filters */
 };
 
-/* By its name; NULL: there is none. */
+/* The subscription with that name; NULL: there is none. */
 struct sq_subscription *sq_subscription_find(struct sq_session *, const char *name);
 
-/* These under the write lock of the tenant's space; 'txn' has what is stored of it. */
+/* Locks: for the next four the caller holds the write lock of the tenant's space.  'txn' gets the
+ * records. */
 
-/* Makes what 'w' wants, whose name it takes. */
+/* Makes the subscription that 'w' describes; takes over the name from 'w'. */
 struct sq_subscription *
 sq_subscription_new(struct sq_session *, struct sq_wanted *w, struct sq_txn *txn);
-/* Does what an entry says of a subscription that is there, and of its twin. */
+/* Applies the options of an entry to an existing subscription and to its twin. */
 void sq_subscription_apply(
     struct sq_session *, struct sq_subscription *, const struct sq_sub *, struct sq_txn *txn);
-/* Takes in what the entry says of the group's queue. */
+/* Applies the entry's declaration of the group queue's options. */
 void sq_subscription_declare(
     struct sq_session *, struct sq_subscription *, struct sq_wanted *, struct sq_txn *txn);
-/* Ends it, and its twin. */
+/* Ends and frees the subscription and its twin. */
 void sq_subscription_end(struct sq_session *, struct sq_subscription *, struct sq_txn *txn);
 
-/* These take the lock. */
+/* Locks: the following take the write lock themselves. */
 
-/* The sidecar that has declared something through the session is gone: until it is declared anew
- * it counts no more. */
+/* Withdraws the declarations made through this session, because its sidecar is gone.  They count
+ * again when they are declared anew. */
 void sq_subscriptions_unsay(struct sq_session *);
-/* Ends these of its subscriptions, no twin among them, under one lock of their space. */
+/* Ends 'n' subscriptions, no two of them twins, under one lock of their space. */
 void sq_subscriptions_end(struct sq_session *, struct sq_subscription *const *, size_t n);
-/* The session ends; 'txn' is NULL when the broker does. */
+/* Ends all subscriptions with their session.  'txn' is NULL when the broker ends. */
 void sq_subscriptions_drop(struct sq_session *, struct sq_txn *txn);
-/* A subscription from the store: the value of its record.  Before the session's queue is open;
- * SQ_EINVAL: the value does not read. */
+/* Makes a subscription from the value of its record, before the session's queue is open.
+ * SQ_EINVAL: the value is malformed. */
 int
 sq_subscription_restore(struct sq_session *, uint32_t number, struct sq_bytes value) SQ_MUST_CHECK;
 

@@ -1,4 +1,4 @@
-/* The will of a session's client (MQTT 5.0 §3.1.2.5). */
+/* The will of a session's client (MQTT 5.0 §3.1.2.5).  On the session's worker. */
 #ifndef SQ_BROKER_SESSION_WILL_H
 #define SQ_BROKER_SESSION_WILL_H
 
@@ -15,7 +15,7 @@ struct sq_will {
 	struct sq_heap_node timer;
 };
 
-/* Publishes the will now, if there is one. */
+/* Publishes the will now, if there is one, and drops it. */
 void sq_will_publish(struct sq_session *);
 
 #endif

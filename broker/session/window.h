@@ -1,20 +1,19 @@
-/* What a session has under way to its client.
+/* The window: messages on their way from a session to its client.
  *
- *  - item: a message that a queue has handed to the session.
- *  - pending: items that wait for credit or for room, oldest first.  Their queue goes on
- *    counting them.
- *  - slot: an unfinished delivery of QoS 1 or 2.  Its index + 1 is the packet id.
- *  - open: a slot that is taken; enum sq_open_state says how far its delivery is.
- *  - delivery id: the number by which the sidecar settles a delivery; new in each epoch.
- *  - unsent: slots that were chosen and not yet written, in a row, because a delivery of QoS 2
- *    from a durable queue is committed before it leaves.
- *  - resend: slots of before this epoch, which are sent again, in order.
- *  - orphan: a packet id that the client has open, and of which the broker has no delivery.
- *  - expected: a slot whose packet id the client has, and whose message comes again from its
- *    queue, because the broker was started again (docs/link.md, NO_KEEP_IDS).
- *  - acked: what the client has finished of the same, before it came again.
+ *   - item: a message that a queue has handed to the session.
+ *   - pending: items that wait for credit or for room, oldest first. Their queue still counts them.
+ *   - slot: an unfinished delivery of QoS 1 or 2. Its index + 1 is the packet id.
+ *   - open: a slot that is taken; enum sq_open_state tells the progress of its delivery.
+ *   - delivery id: the number by which the sidecar settles a delivery; new in each epoch.
+ *   - unsent: slots that were chosen and not yet written, in a row, because a delivery of QoS 2
+ *     from a durable queue is committed before it leaves.
+ *   - resend: slots from before this epoch, which are sent again, in order.
+ *   - orphan: a packet id that the client has open, without a delivery at the broker.
+ *   - expected: a slot whose packet id the client has, and whose message comes again from its
+ *     queue after a restart of the broker (docs/link.md, NO_KEEP_IDS).
+ *   - acked: expected slots that the client has finished before their message came again.
  *
- * Shared by deliver.c, which sends, and settle.c, which finishes. */
+ * Shared by deliver.c, which sends, and settle.c, which finishes.  On the session's worker. */
 #ifndef SQ_BROKER_SESSION_WINDOW_H
 #define SQ_BROKER_SESSION_WINDOW_H
 
@@ -30,11 +29,11 @@ struct sq_sink;
 
 enum { SQ_DELIVERIES_MAX = 65536 }; /* span of open delivery ids */
 
-/* The queue that an item came from.  Zeroed: the session's own. */
+/* The queue from which an item came.  Zeroed: the session's own queue. */
 struct sq_queue_ref {
-	uint64_t id;                       /* that targets name it by */
+	uint64_t id;                       /* the queue's number in targets of the store */
 	struct sq_sink *sink;              /* a reference */
-	void (*release)(struct sq_sink *); /* gives that back */
+	void (*release)(struct sq_sink *); /* gives the reference to 'sink' back */
 };
 
 static inline bool
@@ -43,7 +42,7 @@ sq_queue_ref_own(const struct sq_queue_ref *ref)
 	return ref->sink == NULL;
 }
 
-/* Gives the reference back, if any, and zeroes it. */
+/* Gives the reference back, if there is one, and zeroes the struct. */
 static inline void
 sq_queue_ref_release(struct sq_queue_ref *ref)
 {
@@ -58,19 +57,19 @@ struct sq_slot {
 	uint64_t delivery;
 	uint64_t order;        /* of first sending */
 	struct sq_block *subs; /* as sent; a reference */
-	uint64_t orphan_queue; /* where an orphan came from, or one whose group is gone */
-	uint64_t announce;     /* may leave when so many of the session's are committed */
-	uint8_t state;         /* enum sq_open_state; 0: free */
-	uint8_t qos;           /* as sent */
-	bool retain;           /* as sent */
-	bool sent;             /* in this epoch, or the client has it open anyway */
-	bool stored;           /* it has a record */
-	bool unsent;           /* chosen, but not written yet */
-	bool expected;         /* the client has its id, its item will come */
-	bool listed;           /* the PUT names what is expected */
-	uint32_t weight;       /* bytes that it counts in 'open_bytes' */
-	uint16_t next_free;    /* index + 1 */
-	uint16_t next_unsent;  /* index + 1 */
+	uint64_t orphan_queue; /* the queue of an orphan, or of an item whose group is gone */
+	uint64_t announce;  /* number of the transaction that must be committed before it is sent */
+	uint8_t state;      /* enum sq_open_state; 0: free */
+	uint8_t qos;        /* as sent */
+	bool retain;        /* as sent */
+	bool sent;          /* in this epoch, or the client is known to have it open */
+	bool stored;        /* it has a record */
+	bool unsent;        /* chosen, but not written yet */
+	bool expected;      /* the client has its id, and its item will come again */
+	bool listed;        /* the PUT has named the id */
+	uint32_t weight;    /* its bytes in 'open_bytes' */
+	uint16_t next_free; /* index + 1 */
+	uint16_t next_unsent; /* index + 1 */
 };
 
 struct sq_pending {
@@ -79,7 +78,7 @@ struct sq_pending {
 	struct sq_member *member; /* NULL: own queue */
 };
 
-/* A ring of them. */
+/* A ring of pending items. */
 struct sq_pending_row {
 	struct sq_pending *ring;
 	uint32_t head, n, cap; /* 'cap' is a power of two, or 0 */
@@ -99,12 +98,12 @@ struct sq_resend {
 	uint32_t n, at;
 };
 
-/* What there is of before the broker's last start. */
+/* State from before the broker's last start. */
 struct sq_old {
-	bool reordered;          /* what is sent again comes from before it */
-	uint32_t items;          /* of the own queue, not handed out */
-	uint64_t last_seq;       /* of the last one of them, once all are handed out */
-	struct sq_origin *acked; /* of these: what the client has finished */
+	bool reordered;          /* deliveries from before the start are sent again */
+	uint32_t items;          /* of the session's own queue, not handed out */
+	uint64_t last_seq;       /* of the last of these items, once all are handed out */
+	struct sq_origin *acked; /* origins of items that the client has finished */
 	uint32_t n_acked, n_expected;
 };
 
@@ -115,92 +114,95 @@ struct sq_window {
 	uint16_t receive_max;
 	uint32_t unsent_first, unsent_last; /* index + 1 */
 	uint64_t next_order;
-	uint64_t open_bytes;     /* of messages in slots, and these */
-	struct sq_charge charge; /* of these bytes, and those of what is pending */
+	uint64_t open_bytes;     /* of messages in slots, and of the slots */
+	struct sq_charge charge; /* counts 'open_bytes' and the bytes of pending items in the
+	                          * tenant's share */
 	struct sq_pending_row pending;
 	struct sq_delivery_ids ids;
 	struct sq_resend resend;
 	struct sq_old old;
 };
 
-/* Zeroes it; what it holds counts in 'account'. */
+/* Begins an empty window, whose bytes count in 'account'. */
 void sq_window_init(struct sq_window *, struct sq_account *account);
-/* Nothing is pending and no slot is open. */
+/* Frees the window's memory; nothing is pending and no slot is open. */
 void sq_window_fini(struct sq_window *);
 
-/* How ids that a PUT lists are taken in. */
+/* The circumstances under which a PUT lists ids. */
 struct sq_listed {
-	bool fresh;    /* they are of another incarnation, and stay taken */
+	bool fresh;    /* the ids are of another incarnation, and stay taken */
 	bool durable;  /* the session's own queue outlives the broker */
 	bool stores;   /* open ids have records */
 	bool restored; /* the session is from before the broker's last start */
 };
 
-/* Packet ids whose records must be written; 'ids' is the caller's to free. */
+/* Packet ids whose records must be written; the caller frees 'ids'. */
 struct sq_changed {
 	uint16_t *ids;
 	uint32_t n;
 };
 
-/* Takes in the ids that the PUT lists: those that the broker has lost stay taken. */
+/* Applies the list of packet ids of a PUT.  Ids that the broker has lost become orphans, and stay
+ * taken. */
 void sq_window_list(struct sq_window *, const struct sq_attach *, const struct sq_listed *how,
     struct sq_changed *changed);
-/* Begins a new epoch: new delivery ids for all that is open, in order, and as much is sent again.
- * Leaves the open ids in 'out', for the caller to free; returns their number. */
+/* Begins an epoch: all open deliveries get new delivery ids, in order, and are sent again.  Puts
+ * the open ids into '*out', for the caller to free; returns their number. */
 uint16_t sq_window_attach(struct sq_window *, uint16_t receive_max, struct sq_open_id **out);
-/* The attachment is over: nothing that was chosen is written any more. */
+/* Ends the attachment: slots that were chosen and not written are unsent no longer. */
 void sq_window_unattach(struct sq_window *);
-/* Counts what is pending and what is unacknowledged in the tenant's share of memory. */
+/* Counts the bytes of pending and unacknowledged messages in the tenant's share of memory. */
 void sq_window_charge(struct sq_window *);
 
-/* A free slot, not yet sent; there is one while fewer than UINT16_MAX are taken. */
+/* Takes a free slot; there is one while fewer than UINT16_MAX are taken. */
 struct sq_slot *sq_slot_take(struct sq_window *);
-/* Drops what the slot holds, its queue's reference with it. */
+/* Frees the slot with its item and the reference to its queue. */
 void sq_slot_free(struct sq_window *, struct sq_slot *);
-/* Its message has come, or has gone: counts what it holds now in the session's memory. */
+/* Counts the bytes of the slot's message anew, after the message has come or gone. */
 void sq_slot_weigh(struct sq_window *, struct sq_slot *);
 uint16_t sq_slot_packet_id(const struct sq_window *, const struct sq_slot *);
 /* Gives a new delivery id to the slot. */
 void sq_slot_number(struct sq_window *, struct sq_slot *);
 /* The slot that has this delivery id in the present epoch, or NULL. */
 struct sq_slot *sq_slot_find(struct sq_window *, uint64_t delivery);
-/* It counts against the client's receive maximum from now on. */
+/* Counts the slot against the client's receive maximum from now on. */
 void sq_slot_sent(struct sq_window *, struct sq_slot *);
 
-/* Start: the slot of that id, for the caller to fill; NULL: it is taken.  None is taken
- * before sq_window_restored(). */
+/* For the broker's start: takes the slot of that id, for the caller to fill; NULL: it is taken.
+ * sq_window_restored() follows the last one, before any sq_slot_take(). */
 struct sq_slot *sq_slot_restore(struct sq_window *, uint16_t packet_id);
 void sq_window_restored(struct sq_window *);
 
-/* Unsent slots, oldest first. */
+/* The row of unsent slots, oldest first. */
 void sq_unsent_push(struct sq_window *, struct sq_slot *);
 struct sq_slot *sq_unsent_first(const struct sq_window *);
 void sq_unsent_pop(struct sq_window *);
 
-/* The next slot that is to be sent again; NULL: there is none. */
+/* The next slot to be sent again; NULL: there is none. */
 struct sq_slot *sq_resend_first(const struct sq_window *);
 void sq_resend_pop(struct sq_window *);
 
-/* The expected slot of this item, which it takes with its reference; NULL: there is none. */
+/* Finds the expected slot of the item and moves the item into it, with the reference to its queue;
+ * NULL: no slot expects the item. */
 struct sq_slot *sq_window_expected(struct sq_window *, const struct sq_pending *);
-/* The client has finished what the slot expects. */
+/* Notes that the client has finished the message that the slot expects. */
 void sq_window_acked(struct sq_window *, const struct sq_slot *);
-/* Whether it has finished this item, which has come now. */
+/* Whether the client has finished this item, which its queue has handed out again. */
 bool sq_window_was_acked(struct sq_window *, const struct sq_pending *);
-/* An item of the own queue was handed out, or went back. */
+/* An item of the session's own queue was handed out, or went back. */
 void sq_window_old_taken(struct sq_window *, uint64_t seq);
 void sq_window_old_back(struct sq_window *, uint64_t seq);
 
 /* The i-th item, oldest first. */
 struct sq_pending *sq_pending_at(const struct sq_pending_row *, uint32_t i);
-/* Puts one behind all others; its fields are taken.  sq_window_charge() follows. */
+/* Puts an item behind all others and takes over its references. sq_window_charge() follows. */
 void sq_pending_push(struct sq_pending_row *, const struct sq_pending *);
 struct sq_pending sq_pending_pop(struct sq_pending_row *);
-/* Puts one before all others; its fields are taken. */
+/* Puts an item before all others and takes over its references. */
 void sq_pending_unpop(struct sq_pending_row *, const struct sq_pending *);
-/* Leaves the row empty; what was in it, its ring with it, is the caller's. */
+/* Empties the row; the caller owns the returned items and their ring. */
 struct sq_pending_row sq_pending_take_all(struct sq_pending_row *);
-/* Whether it has an item of that member. */
+/* Whether the row has an item of that member. */
 bool sq_pending_of(const struct sq_pending_row *, const struct sq_member *);
 
 #endif
