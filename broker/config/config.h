@@ -101,17 +101,22 @@ extern const size_t sq_broker_config_n;
 int sq_broker_config_load(struct sq_broker_config *, int argc, char **argv, char **envp,
     struct sq_buf *err) SQ_MUST_CHECK;
 void sq_broker_config_free(struct sq_broker_config *);
-/* The part of that which is who may come; config_identities.c. */
+/* Checks the keys about identities: tokens, certificates and issuers (identities.c).  SQ_EINVAL
+ * with a line in 'err'. */
 int sq_broker_config_identities(const struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
-/* The part of that which is the spaces'; config_spaces.c. */
+/* Checks the keys about topic spaces and fills the tenants' shares from them (spaces.c).  SQ_EINVAL
+ * with a line in 'err'. */
 int sq_broker_config_spaces(struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
-/* And what they read of each other, after that; config_grants.c. */
+/* Checks the grants between spaces, after sq_broker_config_spaces(), and fills the tenants' grants
+ * from them (grants.c).  SQ_EINVAL with a line in 'err'. */
 int sq_broker_config_grants(struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
-/* The part of that which is the rules'; config_acl.c.  NULL with a line in 'err'. */
+/* Makes the access rules from the configuration; the caller owns them (acl.c).  NULL with a line in
+ * 'err': a rule is malformed. */
 struct sq_acl *sq_broker_config_acl(const struct sq_broker_config *, struct sq_buf *err);
-/* Whether it lets everybody in that reaches it: neither TLS nor tokens. */
+/* Whether each caller that reaches the broker is let in: neither TLS nor tokens are configured. */
 bool sq_broker_config_open(const struct sq_broker_config *);
-/* The part that is the broker proper's. */
+/* The part of the configuration that the broker's core reads; points into the given one, which
+ * outlives it. */
 struct sq_broker_cfg sq_broker_config_cfg(const struct sq_broker_config *);
 
 #endif

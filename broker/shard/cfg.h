@@ -44,7 +44,7 @@ struct sq_broker_cfg {
 	uint32_t max_sessions;
 	uint32_t max_subs_per_session;
 	uint32_t max_matches; /* see struct sq_router_cfg */
-	/* Totals that tenants share: see broker/share/totals.h; 0: any. */
+	/* Totals that tenants share: see broker/share/share.h; 0: no limit. */
 	uint64_t max_subs, max_groups, max_connections, dead_total_msgs, dead_total_bytes;
 	uint64_t spaces; /* see struct sq_shares_cfg */
 	struct sq_owner_rules owners;

@@ -1,6 +1,5 @@
-/* Sessions: opening, leaving, and what is done when their turn comes.  The
- * attach is in attach.c, requests in post.c, subscriptions in
- * subs.c. */
+/* Holds: opening, leaving, and the work of their turns.  attach.c has the attach, request.c the
+ * requests, subs.c the subscriptions. */
 #include "sidecar/hold/hold.h"
 
 #include <assert.h>

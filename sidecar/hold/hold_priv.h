@@ -16,7 +16,7 @@
 enum sq_hold_state {
 	SQ_HOLD_QUEUED,    /* behind the older connection of its client id */
 	SQ_HOLD_WAITING,   /* for a link */
-	SQ_HOLD_DOWN,      /* attaches at 'due_attach' */
+	SQ_HOLD_DOWN,      /* attaches when the alarm 'due' rings */
 	SQ_HOLD_ATTACHING, /* the PUT is on its way */
 	SQ_HOLD_ATTACHED,
 	SQ_HOLD_DETACHING, /* the detach is on its way */
@@ -41,7 +41,7 @@ struct sq_hold_at {
 	bool turned_away; /* no broker had room for it */
 };
 
-/* What goes to the broker: hold.c, post.c, refused.c. */
+/* Messages to the broker: lanes.c, request.c, refused.c. */
 struct sq_hold_up {
 	uint64_t last[SQ_LANES]; /* from the attach, for lanes not made yet */
 	struct sq_lane_out *lane[SQ_LANES];

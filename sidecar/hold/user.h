@@ -1,11 +1,11 @@
-/* CONTRACT: whom a hold serves.  Users are an MQTT client, the keeper of declared subscriptions and
+/* CONTRACT: the user of a hold.  Users are an MQTT client, the keeper of declared subscriptions and
  * the sender of a disk outbox.
  *
- * A user opens its hold with sq_hold_open() and ends it with sq_hold_leave(); in between the hold
- * calls the functions below, all on the loop's thread; none may block.  A member that may be NULL
- * says so; those marked "client" are called for a user alone that does not 'come_again'.
- * A function may call the hold, and may leave it, except where its comment says otherwise.  After
- * sq_hold_leave() only a user with a 'source' hears of its hold, until gone(). */
+ * A user opens its hold with sq_hold_open() and ends it with sq_hold_leave().  In between the hold
+ * calls the functions below, on the loop's thread; none may block.  A member that may be NULL has a
+ * comment that says so.  Members marked "client" are called for a user alone that does not set
+ * 'comes_again'.  A function may call the hold, and may leave it, except where its comment says
+ * otherwise.  After sq_hold_leave() only a user with a 'source' hears of its hold, until gone(). */
 #ifndef SQ_SIDECAR_HOLD_USER_H
 #define SQ_SIDECAR_HOLD_USER_H
 
