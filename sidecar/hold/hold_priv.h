@@ -14,18 +14,18 @@
 #include "sidecar/hold/user.h"
 
 enum sq_hold_state {
-	SQ_HOLD_QUEUED,    /* behind the older connection of its client id */
-	SQ_HOLD_WAITING,   /* for a link */
-	SQ_HOLD_DOWN,      /* attaches when the alarm 'due' rings */
+	SQ_HOLD_QUEUED,    /* waits for the older connection of its client id to end */
+	SQ_HOLD_WAITING,   /* waits for a link */
+	SQ_HOLD_DOWN,      /* attaches at 'due.attach' */
 	SQ_HOLD_ATTACHING, /* the PUT is on its way */
 	SQ_HOLD_ATTACHED,
 	SQ_HOLD_DETACHING, /* the detach is on its way */
-	SQ_HOLD_ENDED,     /* waits for its last request */
+	SQ_HOLD_ENDED,     /* waits for the answers to its last requests */
 };
 
 struct sq_sub_request;
 
-/* Where it is attached: attach.c. */
+/* The attachment; written by attach.c. */
 struct sq_hold_at {
 	struct sq_list place; /* holds->waiting, or its link's holds */
 	struct sq_hnode epoch_node;
@@ -37,7 +37,7 @@ struct sq_hold_at {
 	uint16_t receive_max;
 	bool clean_start, keeper;
 	bool put_sent;    /* the broker may know this connection */
-	bool recovered;   /* it goes on with what was before this attach */
+	bool recovered;   /* the session continues from an earlier attachment */
 	bool turned_away; /* no broker had room for it */
 };
 
@@ -52,37 +52,38 @@ struct sq_hold_up {
 	bool lane1_waits;    /* for what lane 0 has, to keep a topic's order */
 };
 
-/* What is subscribed to: order.c, subs.c, made.c. */
+/* Subscriptions; written by order.c, subs.c and made.c. */
 struct sq_hold_subs {
-	struct sq_order_out order;     /* what is asked in the client's order */
-	struct sq_list asked;          /* struct sq_subreq: what is asked outside of it, */
-	struct sq_sub_request *asking; /* and of that, what is on its way; NULL: nothing */
-	size_t bytes;                  /* of what is asked */
+	struct sq_order_out order;     /* requests whose place among the publishes counts */
+	struct sq_list asked;          /* struct sq_subreq: requests without a place */
+	struct sq_sub_request *asking; /* the one of them that is on its way; NULL: none */
+	size_t bytes;                  /* of all requests without an answer */
 	uint64_t n_asked;              /* entries of the client's SUBSCRIBEs without an answer */
-	struct sq_htab made;           /* what the client has subscribed to */
-	void *watched;                 /* the watch's word of that */
+	struct sq_htab made;           /* struct sq_made: the client's subscriptions */
+	void *watched;                 /* the watch's own state of this hold */
 	unsigned flights;              /* requests of both kinds without a response */
-	bool knows_made;               /* 'made' has what the broker has; else it is asked */
+	bool knows_made;               /* 'made' equals the broker's list; false: the attach asks
+	                                * for the list */
 };
 
-/* When it has something to do by itself; 0: not. */
+/* Times at which the hold acts by itself, in ms of sq_holds_now(); 0: none. */
 struct sq_hold_due {
 	uint64_t attach, pause, retry, linger;
 };
 
-/* How it ends. */
+/* The end of the hold, as its user wants it. */
 struct sq_hold_bye {
 	struct sq_block *will;
 	uint32_t will_delay_s, expiry_s;
 	bool leaving, publish_will;
 	bool quiet;       /* see SQ_LEAVE_QUIET */
-	bool detach_sent; /* all else had been said before */
+	bool detach_sent; /* everything else was sent before it */
 };
 
 struct sq_hold {
 	struct sq_holds *holds;
 	const struct sq_hold_user *ops;
-	void *user;         /* NULL: gone, or nobody */
+	void *user;         /* NULL: it has left, or there never was one */
 	struct sq_list all; /* holds->all */
 	struct sq_timed_turn turn;
 	struct sq_hnode client_node;
@@ -90,7 +91,7 @@ struct sq_hold {
 	char *path;                    /* "/v1/sessions/<key>" */
 	char *client_id;
 	struct sq_budget_share share;
-	struct sq_hold_gate *gate; /* NULL: its subscriptions wait for nothing but its lanes */
+	struct sq_hold_gate *gate; /* NULL: its subscriptions have a place among its lanes alone */
 	struct sq_inbox *inbox;
 	struct sq_hold_at at;
 	struct sq_hold_up up;
@@ -103,7 +104,7 @@ struct sq_hold {
 	bool in_clients; /* in holds->by_client */
 };
 
-/* Whether somebody waits for what becomes of it. */
+/* Whether a client waits for the hold's outcomes: its user is there, and no keeper or sender. */
 static inline bool
 sq_hold_has_client(const struct sq_hold *s)
 {
@@ -112,34 +113,34 @@ sq_hold_has_client(const struct sq_hold *s)
 
 /* --- state.c --- */
 
-/* Makes it the one of its client id that the next one finds; or not. */
+/* Puts the hold into the table by client id, where the next connection finds it; takes it out. */
 void sq_hold_show(struct sq_hold *);
 void sq_hold_hide(struct sq_hold *);
-/* Has its client go on with what got SQ_EAGAIN. */
+/* Tells the client that it may try again after SQ_EAGAIN. */
 void sq_hold_writable(struct sq_hold *);
 /* Frees a hold that has ended and has no request, at the end of the turn. */
 void sq_hold_bury(struct sq_hold *);
-/* Brings the budget up to date with what the lanes have. */
+/* Tells the budget the bytes that the lanes hold now. */
 void sq_hold_backlog(struct sq_hold *);
-/* Lets go of the link and the epoch. */
+/* Forgets the link and the epoch. */
 void sq_hold_unlink(struct sq_hold *);
-/* The broker has ended the attachment; 'text' says why, for people, or is empty. */
+/* The broker has ended the attachment, for 'text', which is for people and may be empty. */
 void sq_hold_detached(struct sq_hold *, uint8_t reason, struct sq_bytes text);
-/* The same, known by a 409 that came before the frame. */
+/* The broker has ended the attachment: known by a 409 that came before the frame. */
 void sq_hold_superseded(struct sq_hold *);
 
 /* --- request.c --- */
 
-/* What a 401 or 403 says, for people; static. */
+/* The text of a 401 or 403 for people; static. */
 const char *sq_hold_denied_text(const struct sq_hold *, const struct sq_answer *);
 /* At the end of the program, without a pool: every request has failed. */
 void sq_hold_fail_posts(struct sq_holds *);
 
 /* --- lanes.c --- */
 
-/* Posts the batches that may leave. */
+/* Posts the batches that may be sent now. */
 void sq_hold_post_lanes(struct sq_hold *, uint64_t now_ms);
-/* The outcomes that have come go to the client. */
+/* Gives the outcomes that have come to the client. */
 void sq_hold_outcomes(struct sq_hold *, uint64_t now_ms);
 
 /* --- settle.c --- */
@@ -151,24 +152,24 @@ void sq_hold_deliver(
 
 /* --- made.c --- */
 
-/* 'to' goes on with what 'from' had subscribed to. */
+/* Moves the subscriptions of 'from' to 'to', the next connection of the client id. */
 void sq_hold_inherit_subs(struct sq_hold *to, struct sq_hold *from);
 void sq_hold_free_subs(struct sq_hold *);
 
 /* --- order.c --- */
 
-/* Requests to subscribe were carried out: a frame 'subscribed'. */
+/* A frame 'subscribed' has come: gives the answers in it to their requests. */
 void sq_hold_subscribed(struct sq_hold *, const struct sq_frame *);
 
 /* --- remake.c --- */
 
-/* The broker has lost the subscriptions: everything is subscribed again, in the place of what was
- * still to be. */
+/* The broker has lost the subscriptions: subscribes to everything again; replaces requests of an
+ * earlier loss that were not posted. */
 void sq_hold_resubscribe(struct sq_hold *);
-/* The broker says what its client had subscribed to before: 'n' entries for sq_kept_next(), 'last'
- * when no more follow. */
+/* The broker's list of the client's earlier subscriptions: 'n' entries for sq_kept_next(); 'last':
+ * no more follow. */
 void sq_hold_kept(struct sq_hold *, bool last, uint16_t n, struct sq_bytes entries);
-/* What its client is not allowed any more of what it has subscribed to is ended. */
+/* Ends the client's subscriptions that the pod's rights no longer allow. */
 void sq_hold_enforce(struct sq_hold *);
 
 /* --- attach.c --- */
@@ -180,12 +181,12 @@ void sq_hold_link_down(struct sq_hold *);
 
 /* --- hold.c --- */
 
-/* At the end of the program: ends it where it is. */
+/* Ends the hold at once, at the end of the program. */
 void sq_hold_drop(struct sq_hold *);
-/* The hold has ended, and 'heir' (or NULL) goes on with what it had; see sq_holds.over. */
+/* The hold has ended; 'heir' (NULL: none) continues with its session.  See sq_holds.over. */
 void sq_hold_over(struct sq_hold *, struct sq_hold *heir);
-/* Whether it has something for a broker that would be lost with this process: publishes,
- * acknowledgements, a will.  That it goes is no such thing: a broker sees its link end. */
+/* Whether the hold has something for a broker that the end of this process would lose: publishes,
+ * acknowledgements, a will.  The detach alone does not count: a broker sees its link end. */
 bool sq_hold_owes(const struct sq_hold *);
 
 #endif

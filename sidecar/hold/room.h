@@ -1,10 +1,10 @@
-/* What the sidecar does as its memory runs short (limits.memory, core/memory.h).
+/* Measures of the sidecar against a shortage of memory (limits.memory, core/memory.h).
  *
- * What its clients have not taken yet is bounded before it comes, by the windows of budget.h.  What
- * they publish waits on its way to a broker: near the limit each client may have little of
- * that, so that it is not read, but for the little its acknowledgements are found behind it.
- * Where that is not enough, whoever holds most goes, and the next, as many as it takes: what a
- * client does not take counts for more than what it has sent. */
+ * Messages to clients are bounded in advance, by the windows of budget.h.  Publishes wait in memory
+ * on their way to a broker: near the limit, each client may have only a little of them.  Above that
+ * its input is not read, except for the little that its acknowledgements need.  If that is not
+ * enough, the client that holds most memory is disconnected, then the next.  Output that a client
+ * does not read weighs more than its publishes.  On the loop's thread. */
 #ifndef SQ_SIDECAR_HOLD_ROOM_H
 #define SQ_SIDECAR_HOLD_ROOM_H
 
@@ -16,13 +16,13 @@
 
 struct sq_holds;
 
-/* Whether nothing is taken that needs more memory. */
+/* Whether memory is so short that nothing new is accepted. */
 bool sq_room_none(void);
-/* Whether nothing is taken that stays, either. */
+/* Whether memory is so short that nothing is accepted that stays in memory; the stricter test. */
 bool sq_room_none_to_stay(void);
-/* Whether a message of 'size' has to wait, of a client that has 'backlog' bytes on their way. */
+/* Whether a message of 'size' bytes must wait, from a client with 'backlog' bytes on their way. */
 bool sq_room_waits(size_t backlog, size_t size);
-/* Once in each turn of the loop. */
+/* Watches the memory level and acts on it; called once in each turn of the loop. */
 void sq_room_turn(struct sq_holds *);
 
 #endif

@@ -1,5 +1,5 @@
-/* The table of all holds: finds them by epoch and by client id, hands them what comes from the
- * pool, and has what they share. */
+/* The table of all holds, by epoch and by client id; dispatches the pool's events to them, and has
+ * their shared state.  On the loop's thread. */
 #ifndef SQ_SIDECAR_HOLD_TABLE_H
 #define SQ_SIDECAR_HOLD_TABLE_H
 
@@ -27,12 +27,12 @@ struct sq_hold_link {
 	struct sq_list holds;
 };
 
-/* What brokers have said of themselves in their answers to attaches. */
+/* Properties of the brokers, from their answers to attaches. */
 struct sq_told {
-	struct sq_limits limits; /* the sidecar's own and the broker's, the stricter of each */
-	bool limits_told;        /* a broker has said its own */
-	uint32_t max_packet;     /* 0: not told */
-	uint64_t full_ms;        /* when a broker last had no room for a session; 0: it has again */
+	struct sq_limits limits; /* the stricter of the sidecar's and the broker's, each */
+	bool limits_told;        /* a broker's are included */
+	uint32_t max_packet;     /* bytes; 0: not known */
+	uint64_t full_ms;        /* when a broker had no room for a session; 0: it has room */
 	enum sq_full full;
 };
 
@@ -48,45 +48,46 @@ struct sq_holds {
 	bool link_was_up;
 	struct sq_htab by_epoch;  /* attached ones */
 	struct sq_htab by_client; /* the newest of each client id */
-	struct sq_list all;       /* that have not ended */
+	struct sq_list all;       /* those that have not ended */
 	struct sq_list posts;     /* requests without an answer */
 	struct sq_list waiting;   /* without a link */
 	struct sq_list links;     /* struct sq_hold_link */
 	size_t n;
 	struct sq_budget budget;
-	/* room.c's: the level as of the last turn, since when nothing is
-	 * taken, and when the next line be logged. */
+	/* Written by room.c: the level of the last turn, since when nothing is accepted, and when
+	 * the next line may be logged. */
 	unsigned memory_level;
 	uint64_t short_ms, short_quiet_ms;
-	/* A hold has ended: for state.c, which is below who takes that further. */
+	/* Called by state.c, which lies below its callee, when a hold has ended: see
+	 * sq_hold_over(). */
 	void (*over)(struct sq_hold *, struct sq_hold *heir);
-	bool strict; /* clients may not subscribe to everything: they are asked */
-	const struct sq_hold_watch *watch; /* NULL: nobody watches */
+	bool strict; /* sqmqos.io/subscribe restricts clients: each filter is checked */
+	const struct sq_hold_watch *watch; /* NULL: none */
 	void *watcher;
 };
 
-/* The pool's owner is the table; the caller makes the pool and sets 'pool' to it. */
+/* For the pool, whose owner is the table; the caller makes the pool and sets 'pool' to it. */
 extern const struct sq_pool_events sq_holds_events;
 
-/* What is given must stay. */
+/* Makes an empty table.  The arguments must outlive it. */
 struct sq_holds *
 sq_holds_new(struct sq_loop *, const struct sq_sidecar_cfg *, const struct sq_metrics *);
-/* Ends all holds where they are, and frees the pool: their requests have failed then. */
+/* Ends all holds at once and frees the pool; requests fail. */
 void sq_holds_end(struct sq_holds *);
 /* Frees '*hp', if any; no hold is left. */
 void sq_holds_free(struct sq_holds **hp);
 
-/* Whether brokers have been given everything; while no broker is linked, whether there is nothing
- * for one but that sessions end. */
+/* Whether nothing is left to send to a broker.  While no broker is linked, ends of sessions alone
+ * do not count. */
 bool sq_holds_idle(const struct sq_holds *);
-/* The record of an open link; NULL if it is not known (any more). */
+/* The entry of an open link; NULL: the link is unknown or closed. */
 struct sq_hold_link *sq_holds_link(struct sq_holds *, const struct sq_uplink *);
-/* A broker has answered an attach: its limits count from now on. */
+/* Applies the limits in a broker's answer to an attach. */
 void sq_holds_told(struct sq_holds *, const struct sq_attached *);
-/* What clients may subscribe to is another set: what is not allowed any more is ended.  'strict':
- * not everything is. */
+/* The rights of clients have changed: ends subscriptions that they no longer allow.  'strict': the
+ * rights restrict clients. */
 void sq_holds_enforce(struct sq_holds *, bool strict);
-/* Appends who has no room for one more session, for people. */
+/* Appends, for people, whose room for one more session is used up. */
 void sq_holds_say_full(const struct sq_holds *, enum sq_full what, struct sq_buf *out);
 
 static inline uint64_t
