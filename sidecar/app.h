@@ -1,11 +1,11 @@
-/* The sidecar's parts, put together: what is made, in which order, and what each is given.
+/* The app: makes the sidecar's parts, in order, and connects them.
  *
  *   listener -> clients <-> holds -> pool ==HTTP/2==> brokers
  *                  |          ^
- *                  |          +--- outbox (what is on disk), keeper of declared (annotations)
- *                  +-> declared: who gets what it declares
+ *                  |          +--- outbox (messages on disk), keeper of declared (annotations)
+ *                  +-> declared: chooses the receiver of declared messages
  *
- * Nothing below includes this header. */
+ * Nothing below includes this header.  On the loop's thread. */
 #ifndef SQ_SIDECAR_APP_H
 #define SQ_SIDECAR_APP_H
 
@@ -25,29 +25,29 @@ struct sq_app {
 	struct sq_loop *loop;
 	struct sq_holds *holds;
 	struct sq_outbox *outbox;
-	struct sq_declared *declared; /* NULL: not yet, or not any more */
+	struct sq_declared *declared; /* NULL: not made yet, or freed */
 	struct sq_clients *clients;
 	struct sq_listener *listener;
-	struct sq_self *self; /* what is said of the sidecar below $SYS/sidecar */
+	struct sq_self *self; /* messages below $SYS/sidecar */
 	uint64_t rounds_seen; /* of the loop, at the last sweep */
-	bool rests;           /* it gave back what the last load left */
+	bool rests;           /* memory that the last load left has been freed */
 	ev_prepare prepare;   /* after all turns, before the pool's */
 	ev_timer sweep;
 };
 
-/* Makes all but what listens and what is declared, and starts to dial; the configuration and the
- * loop must stay.  NULL with a line in 'err'. */
+/* Makes all parts but the listener and the declarations, and starts to dial.  The configuration and
+ * the loop must stay.  NULL with a line in 'err'. */
 struct sq_app *sq_app_new(struct ev_loop *, const struct sq_sidecar_cfg *, struct sq_buf *err);
-/* Reads the annotations, if the configuration names any, and follows them. */
+/* Reads the annotations, if the configuration names any, and follows their changes. */
 void sq_app_declare(struct sq_app *);
-/* Opens the disk outbox, which the annotations may want, and listens; false with a line in
- * 'err'. */
+/* Opens the disk outbox, if the configuration or the annotations choose it, and listens.  False
+ * with a line in 'err'. */
 bool sq_app_start(struct sq_app *, struct sq_buf *err);
-/* Ends all clients and holds where they are, and frees '*ap', if any. */
+/* Ends all clients and holds at once, and frees '*ap', if any. */
 void sq_app_free(struct sq_app **ap);
-/* No new client; the others are told and leave; what was published still goes out.
- * sq_app_idle() tells when that is done; while no broker is linked, also when there is nothing
- * for one but that sessions end. */
+/* Begins the shutdown: accepts no client, disconnects the present ones, and sends their publishes.
+ * sq_app_idle() tells the end; while no broker is linked, ends of sessions alone do not delay
+ * it. */
 void sq_app_stop(struct sq_app *);
 bool sq_app_idle(const struct sq_app *);
 

@@ -1,4 +1,4 @@
-/* What the sidecar's configuration needs from this machine: files, addresses. */
+/* Check of the sidecar's configuration against this machine: files and addresses. */
 #ifndef SQ_SIDECAR_CONFIG_CHECK_H
 #define SQ_SIDECAR_CONFIG_CHECK_H
 
@@ -7,12 +7,11 @@
 #include "core/buf.h"
 #include "sidecar/config/config.h"
 
-/* Checks all that a start needs: that files are there and hold what they should, and
- * that addresses can be had.  Every start asks it first, so that --check-config tells
- * the same.  With 'all', also what a start does not insist on and waits for: the
- * annotations and the directory of a disk outbox.  An address that is in use is no
- * error, for the sidecar itself may have it; it adds a remark to 'notes'.  A line
- * comes into 'problems' for each key that is to blame. */
+/* Checks everything that a start needs: that files exist and are well-formed, and that addresses
+ * can be bound.  Each start calls it first, so that --check-config reports the same.  'all': also
+ * checks things for which a start waits, the annotations and the directory of a disk outbox.  An
+ * address in use is no error, since the sidecar itself may have it; it adds a remark to 'notes'.
+ * Appends a line to 'problems' for each key at fault. */
 void sq_sidecar_config_check(
     const struct sq_sidecar_cfg *, bool all, struct sq_buf *notes, struct sq_buf *problems);
 

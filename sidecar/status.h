@@ -1,4 +1,5 @@
-/* What the admin endpoint shows of the loop, in a form that its thread may read. */
+/* The state that the admin endpoint shows: a copy of the loop's state in a form that the endpoint's
+ * thread may read. */
 #ifndef SQ_SIDECAR_STATUS_H
 #define SQ_SIDECAR_STATUS_H
 
@@ -10,11 +11,11 @@
 struct sq_app;
 struct sq_status;
 
-/* Follows 'app' from its loop, twice a second, from now on. */
+/* Copies the state of 'app' twice a second from now on, on its loop. */
 struct sq_status *sq_status_new(struct sq_app *app);
-/* No admin endpoint uses it any more. */
+/* Frees it and nulls the pointer; the admin endpoint has ended. */
 void sq_status_free(struct sq_status **);
-/* Starts the endpoint on 'listen'.  NULL with a line in 'err'. */
+/* Starts the endpoint on the address 'listen'; the caller ends it.  NULL with a line in 'err'. */
 struct sq_admin *sq_status_serve(struct sq_status *, const char *listen, struct sq_buf *err);
 
 #endif

@@ -29,7 +29,7 @@ struct sq_sidecar_cfg {
 	bool outbox_shared;
 	uint64_t outbox_take_up_ms;
 	uint64_t outbox_order_wait_ms;
-	uint64_t memory; /* 0: as the machine gives */
+	uint64_t memory; /* bytes; 0: the machine's limit */
 	uint64_t max_clients, max_packet, max_subscriptions;
 	uint64_t lane_bytes, output_bytes;
 	uint64_t receive_max, publish_max, credit_msgs, credit_bytes;
@@ -46,8 +46,8 @@ struct sq_sidecar_cfg {
 extern const struct sq_config_key sq_sidecar_keys[];
 extern const size_t sq_sidecar_keys_n;
 
-/* Loads the configuration and checks what concerns more than one key; fills the
- * pod's name from the host's when it is not given.  As sq_config_load(). */
+/* Loads the configuration, checks keys that depend on each other, and takes the pod's name from the
+ * host's if it is not given.  Errors as of sq_config_load(); the caller frees the result. */
 int sq_sidecar_config(
     struct sq_sidecar_cfg *, int argc, char **argv, char **envp, struct sq_buf *err) SQ_MUST_CHECK;
 void sq_sidecar_config_free(struct sq_sidecar_cfg *);

@@ -1,9 +1,9 @@
-/* The last good set of annotations, kept in a directory (state.dir), so that a sidecar that
- * is started again in its pod knows it: for when what is there now is malformed, and for how
- * old it is, which the files do not say (the kubelet writes them anew with each token).
+/* The last good set of annotations, kept in a directory (state.dir) for a restart of the sidecar in
+ * its pod.  A restart needs it in place of a set that is malformed by then, and for the age of the
+ * set, which the files do not tell (the kubelet writes them anew with each token).
  *
- * A file "annotations" of a line (the format, since when, the pod) and the annotations as
- * the downward API writes them.  Knows no loop and no configuration. */
+ * The file "annotations" has a line (format, since when, pod) and then the annotations in the form
+ * of the downward API.  Knows no loop and no configuration. */
 #ifndef SQ_SIDECAR_DECLARED_ANNOTATIONS_KEPT_H
 #define SQ_SIDECAR_DECLARED_ANNOTATIONS_KEPT_H
 
@@ -14,13 +14,13 @@
 #include "core/err.h"
 #include "proto/annotations/file.h"
 
-/* Reads what 'pod' has kept in 'dir'; false: nothing, and '*out' is empty.  Appends a line to
- * 'why' where there is something that can't be read or is no such file; not where it is
+/* Reads the set that 'pod' has kept in 'dir'; the caller frees '*out'.  False: there is none, and
+ * '*out' is empty.  Appends a line to 'why' if the file is unreadable or malformed; none if it is
  * another pod's. */
 bool sq_annotations_kept_read(const char *dir, const char *pod, struct sq_annotation_pairs *out,
     uint64_t *since_ms, struct sq_buf *why);
-/* Keeps it, in the place of any other, as a whole or not at all; makes 'dir' if need be.
- * SQ_EIO, with a line in 'why'. */
+/* Keeps the set in place of an earlier one, atomically; makes 'dir' if it is missing.  SQ_EIO, with
+ * a line in 'why'. */
 int sq_annotations_kept_write(const char *dir, const char *pod, const struct sq_annotation_pairs *,
     uint64_t since_ms, struct sq_buf *why) SQ_MUST_CHECK;
 

@@ -1,10 +1,10 @@
-/* Where the pod's annotations stand, and how they are read: from one file, as the downward
- * API writes all of them, or from a folder with a file for each live one.  Knows nothing of
- * what they say, and no loop.
+/* The place of the pod's annotations, and how they are read: one file with all of them, in the form
+ * of the downward API, or a folder with a file for each live one.  Knows no loop, and nothing of
+ * the annotations' meaning.
  *
- * A folder is read as one set.  The kubelet writes a new set into a folder of its own and
- * swaps the symlink "..data" to it, so the files of one "..data" belong together; a swap
- * meanwhile is seen, and the new set read. */
+ * A folder is read as one set.  The kubelet writes a new set into a folder of its own and swaps the
+ * symlink "..data" to it, so the files of one "..data" belong together.  A swap during a read is
+ * noticed, and the new set read. */
 #ifndef SQ_SIDECAR_DECLARED_ANNOTATIONS_READ_H
 #define SQ_SIDECAR_DECLARED_ANNOTATIONS_READ_H
 
@@ -22,24 +22,24 @@ struct sq_annotations_place {
 	bool dir;
 };
 
-/* As the configuration says, which must stay. */
+/* The configured place; points into the configuration, which must stay. */
 struct sq_annotations_place sq_annotations_place(const struct sq_sidecar_cfg *);
 
-/* What was read. */
+/* The result of a read. */
 struct sq_annotations_content {
-	struct sq_annotation_pairs pairs; /* ours; those of a folder that are empty are not in it */
-	struct sq_buf problem; /* lines that say why there are none; empty: it went well */
-	uint64_t written_ms;   /* when this set was put there, on the wall clock; at least 1 */
+	struct sq_annotation_pairs pairs; /* those of sqmqos.io; without empty files of a folder */
+	struct sq_buf problem; /* lines on the reason of a failed read; empty: it succeeded */
+	uint64_t written_ms;   /* when the set was put there, wall clock, at least 1 */
 };
 
-/* Reads all of it; free 'out', also after a problem. */
+/* Reads the annotations; the caller frees 'out', also after a problem. */
 void sq_annotations_read(const struct sq_annotations_place *, struct sq_annotations_content *out);
 void sq_annotations_content_free(struct sq_annotations_content *);
-/* Whether they say the same, or have the same problem. */
+/* Whether both have the same annotations, or the same problem. */
 bool sq_annotations_content_equal(
     const struct sq_annotations_content *, const struct sq_annotations_content *);
 
-/* What tells one content from another without reading it. */
+/* Stamps of the files, which tell a changed content without reading it. */
 enum { SQ_ANNOTATIONS_STAMPS = 4 };
 struct sq_annotations_stamp {
 	struct sq_file_stamp v[SQ_ANNOTATIONS_STAMPS];

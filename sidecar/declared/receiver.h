@@ -1,6 +1,6 @@
-/* The client that the declared messages go to: tells the state machine of
- * sidecar/declared/taker.h what clients do and what time it is, hands on whom it chooses,
- * and says it where the choice may be wrong: in the log, in /readyz, as a gauge. */
+/* The receiver: the client that gets the declared messages.  Feeds the state machine of
+ * sidecar/declared/taker.h with events of clients and with the time, passes its choice on, and
+ * reports a doubtful choice in the log, in /readyz and as a gauge.  On the loop's thread. */
 #ifndef SQ_SIDECAR_DECLARED_RECEIVER_H
 #define SQ_SIDECAR_DECLARED_RECEIVER_H
 
@@ -14,25 +14,24 @@ struct sq_receiver;
 struct sq_holds;
 struct sq_hold;
 
-/* 'chosen' is called from the functions below and from the loop, whenever another
- * session consumes; NULL: none. */
+/* 'chosen' is called from the functions below and from the loop whenever another hold becomes the
+ * receiver's; NULL: none is. */
 struct sq_receiver *
 sq_receiver_new(struct sq_holds *, void (*chosen)(void *owner, struct sq_hold *), void *owner);
 void sq_receiver_free(struct sq_receiver **);
 
-/* What the annotations say: whether anything is declared, and the globs of
+/* Applies the annotations: 'wanted' if anything is declared, and the 'n' globs of
  * sqmqos.io/client-id, which must stay until the next call. */
 void sq_receiver_set(struct sq_receiver *, bool wanted, char *const *globs, size_t n);
 
 /* --- from clients; the receiver may be NULL (at the end of the program) --- */
 
-/* Its CONNECT was taken. */
+/* The client's CONNECT was accepted. */
 void sq_receiver_opened(struct sq_receiver *, struct sq_taker_client *, struct sq_hold *);
 void sq_receiver_did(struct sq_receiver *, struct sq_taker_client *, enum sq_taker_flag);
 void sq_receiver_left(struct sq_receiver *, struct sq_taker_client *);
 
-/* A line for people, where several clients are there and no name says which one
- * is meant. */
+/* Appends a line for people if there are several clients and no name selects one of them. */
 void sq_receiver_note(const struct sq_receiver *, struct sq_buf *);
 
 #endif

@@ -1,10 +1,10 @@
-/* Publish rules (sqmqos.io/publish) on what the app publishes, between the decoder
- * and the image: QoS, retain, expiry, and what the broker must know as user
- * properties.  Pure, but for the random bits of a generated key.
+/* Publish rules (sqmqos.io/publish), applied to an app's publishes between the decoder and the
+ * image: QoS, retain, expiry, and user properties for the broker.  Pure, except for the random bits
+ * of a generated key.
  *
- * All rules whose filter selects the topic count, in their order: of what two of
- * them say the first wins, and tags add up.  What the message says itself wins
- * over rules, but the QoS is the higher one and the expiry the shorter one. */
+ * All rules whose filter selects the topic apply, in their order: the first one that sets an option
+ * wins, and tags add up.  An option of the message wins over rules, except that the higher QoS and
+ * the shorter expiry win. */
 #ifndef SQ_SIDECAR_DECLARED_RULES_H
 #define SQ_SIDECAR_DECLARED_RULES_H
 
@@ -15,15 +15,15 @@
 
 struct sq_rules;
 
-/* Takes what 'from' holds and leaves it empty.  NULL: it has no effect. */
+/* Takes over the content of 'from' and leaves it empty.  NULL: the rules have no effect. */
 struct sq_rules *sq_rules_new(struct sq_publish_rules *from);
 /* Frees '*rp', if any. */
 void sq_rules_free(struct sq_rules **rp);
 
-/* Applies the rules (NULL: none) to 'm', whose topic is known, and gives a message
- * of QoS 3 a key where it has none.  'm->props' may then be in 'props', which is
- * empty before and the caller's.  SQ_EDENIED: strict, and no rule selects the
- * topic.  SQ_ETOOBIG: a property can't be written. */
+/* Applies the rules (NULL: none) to 'm', whose topic is known, and gives a message of QoS 3 without
+ * a key a random one.  'm->props' may then point into 'props', a buffer of the caller's, empty
+ * before.  SQ_EDENIED: the rules are strict, and none selects the topic.  SQ_ETOOBIG: a property is
+ * too long to be written. */
 int sq_rules_apply(
     const struct sq_rules *, struct sq_lane_publish *m, struct sq_buf *props) SQ_MUST_CHECK;
 

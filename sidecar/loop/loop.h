@@ -1,15 +1,15 @@
-/* The loop: what the one thread has to do, in which order, and when.
+/* The loop: schedules the work of the sidecar's one thread.
  *
  * A turn of the loop has this order, which nothing may change:
  *
  *   events         sockets are read, answers and frames of brokers come, timers ring.  They only
  *                  collect work: sq_loop_post()
- *   SQ_TURN_HOLD   a hold posts its requests, once for all that came
- *   SQ_TURN_INPUT  a client whose input had to wait is decoded further
- *   SQ_TURN_WRITE  a client writes its output, once for all that came
- *                  The three are repeated until none has anything: what a client sends is bounded
- *                  by its buffer, and what a client gets by its credit
- *   SQ_TURN_REAP   what has ended is freed, as nobody above holds a pointer to it any more
+ *   SQ_TURN_HOLD   a hold posts its requests, once for all events
+ *   SQ_TURN_INPUT  a client decodes input that had to wait
+ *   SQ_TURN_WRITE  a client writes its output, once for all events
+ *                  The three are repeated until none has anything: a client's buffer bounds its
+ *                  input, and its credit bounds its output
+ *   SQ_TURN_REAP   objects that have ended are freed, since nothing above points to them any more
  *   the pool       a prepare watcher of lower priority writes the requests, once for each link
  *
  * Knows none of the types that have turns. */
@@ -25,7 +25,7 @@
 
 enum { SQ_READ_MAX = 65536 }; /* bytes that are read at once */
 
-/* In the order in which they are done. */
+/* In the order in which they run. */
 enum sq_turn_kind {
 	SQ_TURN_HOLD,
 	SQ_TURN_INPUT,
@@ -34,14 +34,14 @@ enum sq_turn_kind {
 	SQ_TURN_KINDS,
 };
 
-/* Something to do, embedded in its owner; 'run' may post it again, for the next round, and may
+/* A piece of work, embedded in its owner.  'run' may post it again, for the next round, and may
  * free the owner. */
 struct sq_turn {
 	struct sq_list node;
 	void (*run)(struct sq_turn *);
 };
 
-/* A turn of SQ_TURN_HOLD that also comes by itself at a time. */
+/* A turn of SQ_TURN_HOLD that can also be scheduled for a time. */
 struct sq_timed_turn {
 	struct sq_turn turn;
 	struct sq_heap_node due;
@@ -52,43 +52,43 @@ struct sq_loop {
 	struct sq_list queues[SQ_TURN_KINDS];
 	struct sq_heap timers;     /* struct sq_timed_turn */
 	uint64_t now_ms, armed_ms; /* 'armed_ms': what 'timer' is set for; 0: nothing */
-	uint64_t rounds;           /* with work, so far */
-	unsigned char *read_buf;   /* 2 * SQ_READ_MAX: what is left, and what is read */
+	uint64_t rounds;           /* rounds with work, so far */
+	unsigned char *read_buf;   /* 2 * SQ_READ_MAX: undecoded input, and new input behind it */
 	ev_check check;
 	ev_prepare prepare;
 	ev_timer timer;
 };
 
-/* Starts to look after turns on 'ev', which the caller runs and which must stay. */
+/* Makes a loop that runs turns on 'ev', which the caller runs and which must stay. */
 struct sq_loop *sq_loop_new(struct ev_loop *ev);
-/* Frees '*lp', if any.  Nothing is posted in it and nothing is due. */
+/* Frees '*lp', if any; no turn is posted or scheduled. */
 void sq_loop_free(struct sq_loop **lp);
 
 void sq_turn_init(struct sq_turn *, void (*run)(struct sq_turn *));
-/* Has the turn come in this turn of the loop; one that waits already keeps its place. */
+/* Runs the turn in the present turn of the loop; one that is posted already keeps its place. */
 void sq_loop_post(struct sq_loop *, enum sq_turn_kind, struct sq_turn *);
-/* Takes it back, if it waits. */
+/* Cancels the turn, if it is posted. */
 static inline void
 sq_turn_cancel(struct sq_turn *t)
 {
 	sq_list_remove(&t->node);
 }
 
-/* Has the turn come by itself at 'due_ms', in place of any time before; 0: it does not. */
+/* Schedules the turn for 'due_ms', in place of an earlier schedule; 0: cancels it. */
 void sq_loop_at(struct sq_loop *, struct sq_timed_turn *, uint64_t due_ms);
 
-/* Runs what waits in SQ_TURN_REAP, at the end of the program. */
+/* Runs the posted turns of SQ_TURN_REAP, at the end of the program. */
 void sq_loop_reap(struct sq_loop *);
 
-/* When this turn began: CLOCK_MONOTONIC in milliseconds, as the wall clock may jump. */
+/* The time at which the present turn began, CLOCK_MONOTONIC in ms: the wall clock may jump. */
 static inline uint64_t
 sq_loop_now(const struct sq_loop *l)
 {
 	return l->now_ms;
 }
 
-/* Sets a watcher to ring once at 'due_ms', a millisecond late rather than early: what is due is
- * then done.  0: not at all. */
+/* Sets a watcher to ring once at 'due_ms', rounded up to the next millisecond so that due work is
+ * not missed; 0: stops it. */
 void sq_loop_ring(const struct sq_loop *, ev_timer *, uint64_t due_ms);
 
 #endif

@@ -1,5 +1,5 @@
-/* One MQTT connection of a local app: the socket, the packets, the rules of the
- * standard that need no broker.  Reads and writes at most once a loop turn. */
+/* One MQTT connection of a local app: the socket, the packets, and the rules of the standard that
+ * need no broker.  Reads and writes at most once in a turn of the loop. */
 #ifndef SQ_SIDECAR_MQTT_CLIENT_H
 #define SQ_SIDECAR_MQTT_CLIENT_H
 
@@ -17,8 +17,8 @@ struct sq_client;
 struct sq_mqtt_publish_out;
 struct sq_clients;
 
-/* X(symbol, MQTT 5 reason, our side is to blame or it is unexpected, quiet, text).  Quiet: the
- * client's connection did not break; what it had and did not settle counts no attempt. */
+/* X(symbol, MQTT 5 reason, an error or unexpected, quiet, text).  Quiet: the client's connection
+ * did not break, and its unsettled deliveries count no attempt. */
 #define SQ_CLIENT_ENDS(X) \
 	X(NONE, SQ_MQTT_RC_SUCCESS, 0, 0, "open") \
 	X(DISCONNECTED, SQ_MQTT_RC_SUCCESS, 0, 1, "disconnected by the client") \
@@ -61,27 +61,27 @@ struct sq_clients;
 #define SQ_CLIENT_END_ENUM(sym, reason, bad, quiet, text) SQ_END_##sym,
 enum sq_client_end { SQ_CLIENT_ENDS(SQ_CLIENT_END_ENUM) SQ_END_COUNT };
 
-/* Takes over a connected, non-blocking socket; 'from' names it in logs. */
+/* Takes over a connected, non-blocking socket; 'from' names the peer in logs, and is copied. */
 void sq_client_new(struct sq_clients *, int fd, const char *from);
-/* Ends the connection: an MQTT 5 client is told why.  The object goes later. */
+/* Ends the connection, with a DISCONNECT for an MQTT 5 client.  The client is freed later. */
 void sq_client_end(struct sq_client *, enum sq_client_end why);
-/* The same; the client is told 'text' in the place of the end's own words, unless it is
- * empty, and the log has both. */
+/* Ends the connection; the client is told 'text' in place of the end's own text, unless 'text' is
+ * empty.  The log has both. */
 void sq_client_end_because(struct sq_client *, enum sq_client_end why, struct sq_bytes text);
-/* Puts a PUBLISH of QoS 0 that is made here into the output, with 'text' as its payload; nothing
- * unless the client has its CONNACK and its output has room. */
+/* Puts a PUBLISH of QoS 0 of the sidecar's own into the output, with 'text' as its payload; nothing
+ * if the client has no CONNACK yet or its output has no room. */
 void sq_client_say(struct sq_client *, struct sq_mqtt_publish_out *, const char *text);
 /* Frees a client that has ended, or at the end of the program. */
 void sq_client_free(struct sq_client *);
 
-/* Once a second: keep alive, time-outs. */
+/* Checks keep alive and time-outs; called once a second. */
 void sq_client_sweep(struct sq_client *, uint64_t now_ms);
 
-/* Bytes that are held for it: input that is no packet yet, and output. */
+/* Bytes in memory for the client: incomplete input, and output. */
 size_t sq_client_holds(const struct sq_client *);
-/* Of these, output that it has not taken. */
+/* Bytes of output that the client has not read. */
 size_t sq_client_output(const struct sq_client *);
-/* Ends it and drops what it holds, for want of memory. */
+/* Ends the client and drops its input and output, for want of memory. */
 void sq_client_evict(struct sq_client *);
 
 #endif

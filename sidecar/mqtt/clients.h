@@ -1,4 +1,4 @@
-/* All clients, and what they share. */
+/* All clients, with their shared state.  On the loop's thread. */
 #ifndef SQ_SIDECAR_MQTT_CLIENTS_H
 #define SQ_SIDECAR_MQTT_CLIENTS_H
 
@@ -19,31 +19,31 @@ struct sq_clients {
 	const struct sq_sidecar_cfg *cfg;
 	struct sq_holds *holds;
 	struct sq_outbox *outbox;
-	struct sq_declared *declared;        /* set once it is there; NULL: nothing is declared */
-	struct sq_password_check *passwords; /* NULL: they are not looked at */
+	struct sq_declared *declared; /* set when it has been made; NULL: nothing is declared */
+	struct sq_password_check *passwords; /* NULL: passwords are not checked */
 	const struct sq_hold_user *user;     /* a client as the user of its hold */
 	struct sq_list all;
 	size_t n;
 	struct sq_output_cache outputs;
 	uint64_t bytes_received, bytes_sent;
-	uint64_t evict_ms; /* when the next one may go for want of memory */
-	bool stopping;     /* no CONNECT is taken any more */
+	uint64_t evict_ms; /* when the next client may be disconnected for want of memory */
+	bool stopping;     /* no CONNECT is accepted any more */
 };
 
-/* What is given must stay. */
+/* Makes an empty set of clients; the arguments must outlive it. */
 struct sq_clients *sq_clients_new(struct sq_holds *, struct sq_outbox *);
-/* Looks at passwords from now on, if the configuration names a file; false with a line in
- * 'err'. */
+/* Checks passwords from now on, if the configuration names a file.  False with a line in 'err'. */
 bool sq_clients_passwords(struct sq_clients *, struct sq_buf *err);
-/* Ends all clients where they are, and frees '*cp', if any. */
+/* Ends all clients at once, and frees '*cp', if any. */
 void sq_clients_free(struct sq_clients **cp);
-/* No new client; the others are told and leave. */
+/* Accepts no client from now on; disconnects the present ones. */
 void sq_clients_stop(struct sq_clients *);
-/* Once a second: keep alive, time-outs. */
+/* Checks keep alive and time-outs of all clients; called once a second. */
 void sq_clients_sweep(struct sq_clients *);
-/* In each turn of the loop: while nothing is taken for want of memory, those go that hold most. */
+/* Disconnects the clients that hold most memory while nothing new is accepted for want of it;
+ * called in each turn of the loop. */
 void sq_clients_make_room(struct sq_clients *);
-/* How many have their CONNACK. */
+/* The number of clients that have their CONNACK. */
 size_t sq_clients_open(const struct sq_clients *);
 
 #endif

@@ -12,12 +12,11 @@
 struct sq_clients;
 struct sq_listener;
 
-/* Listens on everything that the configuration names.  An address family that
- * this machine lacks is left out with a log line.  NULL with a line in 'err':
- * port in use, no permission, nothing to listen on. */
+/* Listens on each configured address; leaves out an address family that this machine lacks, with a
+ * log line.  NULL with a line in 'err': port in use, no permission, or no address. */
 struct sq_listener *sq_listener_open(struct sq_clients *, struct sq_buf *err);
-/* Whether sq_listener_open() could do it, but for addresses that somebody has
- * now: they are no error, and set '*in_use'.  Else a line in 'err'. */
+/* Whether sq_listener_open() would succeed.  An address in use is no error, and sets '*in_use'.  An
+ * error puts a line into 'err'. */
 int
 sq_listener_check(const struct sq_sidecar_cfg *, bool *in_use, struct sq_buf *err) SQ_MUST_CHECK;
 /* Stops accepting, removes the unix socket, frees '*lp', if any. */

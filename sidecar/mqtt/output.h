@@ -1,6 +1,5 @@
-/* What waits to be written to one socket: copied bytes, and references to large
- * payloads that stay in the block they came in.  Tells when QoS 0 deliveries
- * have left, for their credit. */
+/* The output of one socket: copied bytes, and references to large payloads in their blocks.
+ * Reports QoS 0 deliveries that have been written, for their credit. */
 #ifndef SQ_SIDECAR_MQTT_OUTPUT_H
 #define SQ_SIDECAR_MQTT_OUTPUT_H
 
@@ -12,15 +11,15 @@
 #include "core/buf.h"
 #include "core/err.h"
 
-/* Buffers that drained outputs leave for the next ones, so that a busy client
- * needs no allocation and an idle one no memory. */
+/* Buffers of drained outputs for reuse, so that a busy client needs no allocation and an idle one
+ * no memory. */
 struct sq_output_cache {
 	struct sq_buf spare[8];
 	size_t n;
 };
 
 struct sq_output_mark {
-	uint64_t end; /* when so much is written */
+	uint64_t end; /* value of 'written' at which the deliveries have left */
 	uint64_t msgs, bytes;
 };
 
@@ -33,15 +32,15 @@ struct sq_output {
 	uint32_t n_refs, refs_cap;
 	uint64_t queued, written; /* bytes, ever */
 	struct sq_output_mark mark[2];
-	bool sealed; /* the first mark takes no more */
+	bool sealed; /* the first mark is complete */
 };
 
-/* Room for 'n' bytes; the caller adds what he wrote with sq_output_commit(). */
+/* Room for 'n' bytes; sq_output_commit() adds the bytes that the caller has written there. */
 unsigned char *sq_output_reserve(struct sq_output *, struct sq_output_cache *, size_t n);
 void sq_output_commit(struct sq_output *, size_t n);
-/* Puts 'len' bytes that lie in 'block'; takes a reference. */
+/* Appends 'len' bytes inside 'block' without copying them; takes a new reference to the block. */
 void sq_output_ref(struct sq_output *, struct sq_block *block, const void *p, size_t len);
-/* A QoS 0 delivery of 'size' image bytes ends here. */
+/* Marks the present end as that of a QoS 0 delivery of 'size' image bytes. */
 void sq_output_mark(struct sq_output *, uint64_t size);
 static inline size_t
 sq_output_len(const struct sq_output *o)
@@ -49,11 +48,12 @@ sq_output_len(const struct sq_output *o)
 	return (size_t)(o->queued - o->written);
 }
 
-/* Writes what the socket takes.  0: everything; SQ_EAGAIN: wait until it is
- * writable; SQ_EIO: broken.  '*msgs' and '*bytes': the marks that were passed. */
+/* Writes as much as the socket takes. 0: all has been written; SQ_EAGAIN: the caller waits until it
+ * is writable; SQ_EIO: the connection is broken.  '*msgs' and '*bytes': QoS 0 deliveries that have
+ * left. */
 int sq_output_write(struct sq_output *, struct sq_output_cache *, int fd, uint64_t *msgs,
     uint64_t *bytes) SQ_MUST_CHECK;
-/* Drops everything; '*msgs' and '*bytes' are all marks that were left. */
+/* Drops the output; '*msgs' and '*bytes': QoS 0 deliveries in it. */
 void sq_output_drop(struct sq_output *, uint64_t *msgs, uint64_t *bytes);
 void sq_output_cache_fini(struct sq_output_cache *);
 

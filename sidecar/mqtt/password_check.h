@@ -3,8 +3,9 @@
  *   loop: ask ─▶ queue ─▶ thread: reads the file again if it changed, crypt(3)
  *         done ◀─ async ◀─────────┘
  *
- * One check at a time, in the order of asking.  Passwords are wiped once they are
- * checked.  Knows no clients: who asks gets a call, or forgets what it asked. */
+ * One check at a time, in the order of requests.  Passwords are wiped after their check.  Knows no
+ * clients: a caller gets its callback, or forgets its request.  All functions on the loop's
+ * thread. */
 #ifndef SQ_SIDECAR_MQTT_PASSWORD_CHECK_H
 #define SQ_SIDECAR_MQTT_PASSWORD_CHECK_H
 
@@ -22,13 +23,13 @@ enum { SQ_PASSWORD_WAITING_MAX = 256 }; /* checks that wait at a time */
 /* Reads the file and starts the thread; NULL with a line in 'err'. */
 struct sq_password_check *
 sq_password_check_new(struct ev_loop *, const char *file, struct sq_buf *err);
-/* Waits for a check that is under way; what was asked is not answered. */
+/* Waits for the check in progress; further requests are dropped without an answer. */
 void sq_password_check_free(struct sq_password_check **);
-/* Asks whether 'password' is the one of 'user'; both are copied.  'done' is called from the
- * loop, once, never from within.  NULL: too many wait. */
+/* Requests a check of the password of 'user'; both are copied.  'done' is called once from the
+ * loop, never inside this call.  NULL: too many requests wait. */
 struct sq_password_ask *sq_password_ask(struct sq_password_check *, struct sq_bytes user,
     struct sq_bytes password, void (*done)(void *owner, bool good), void *owner);
-/* Nobody wants the answer any more; '*ask' may be NULL. */
+/* Cancels the request and nulls the pointer; '*ask' may be NULL. */
 void sq_password_forget(struct sq_password_ask **ask);
 
 #endif

@@ -6,18 +6,17 @@
 #include <stdint.h>
 
 enum sq_call_rule {
-	SQ_CALL_ANY,     /* whatever its arguments */
+	SQ_CALL_ANY,     /* with any arguments */
 	SQ_CALL_ONE_OF,  /* the argument is one of 'values' */
 	SQ_CALL_WITH,    /* the argument has all bits of 'mask' */
 	SQ_CALL_WITHOUT, /* the argument has no bit of 'mask' */
-	SQ_CALL_MISSING, /* ENOSYS, as of an older kernel: its caller has another way */
-	SQ_CALL_NEVER,   /* refused as all that are in no row; here for its name */
+	SQ_CALL_MISSING, /* fails with ENOSYS like on an older kernel: the caller has a fallback */
+	SQ_CALL_NEVER,   /* refused, like each call without a row; listed for its name */
 };
 
 enum { SQ_CALL_NAME_MAX = 23, SQ_CALL_VALUES_MAX = 4 };
 
-/* Without pointers: nothing is to be relocated then, so the table takes no memory of a process's
- * own. */
+/* Without pointers, so that the table needs no relocation and takes no private memory. */
 struct sq_call {
 	char name[SQ_CALL_NAME_MAX + 1];
 	int nr;
@@ -28,13 +27,13 @@ struct sq_call {
 	uint32_t values[SQ_CALL_VALUES_MAX];
 };
 
-/* Those that are made most often stand first.  Empty on a machine that the table is not for. */
+/* The table, most frequent calls first; empty on a machine that it does not support. */
 extern const struct sq_call sq_calls[];
 extern const size_t sq_calls_n;
 /* AUDIT_ARCH_… of the machine. */
 extern const uint32_t sq_calls_arch;
 
-/* The name of a call, for people; NULL: it is not known. */
+/* The name of a call for people; NULL: unknown. */
 const char *sq_call_name(int nr);
 
 #endif
