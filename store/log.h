@@ -7,13 +7,13 @@
  *
  * The owner appends entries; the log puts entries that come together into one record ("group
  * commit"), makes the record durable and gives it to applied().  Records are numbered by ascending
- * lsn from 1.  Whatever was applied stays: a log never takes a record back.
+ * lsn from 1.  An applied record stays: a log never takes a record back.
  *
- * An append never fails.  A log that can't write stalls: it keeps its entries, says why, and
- * continues as soon as it can.
+ * An append never fails.  A log that can't write stalls: it keeps its entries, reports the reason,
+ * and continues when it can.
  *
- * store/journal/log_file.h is the log of one machine.  test/contract/test_store_log.c is the suite that
- * runs on each log. */
+ * store/journal/log_file.h is the log of one machine. test/contract/test_store_log.c is the suite
+ * that runs on each log. */
 #ifndef SQ_STORE_LOG_H
 #define SQ_STORE_LOG_H
 

@@ -38,11 +38,11 @@ enum {
 	SQ_OUTBOX_MESSAGE_HEADER = 18, /* sequence, bytes, length of the client id */
 };
 
-/* How far the message of an entry is. */
+/* The progress of an entry's message. */
 enum sq_outbox_way {
-	SQ_OUTBOX_WAITS, /* never sent under its number, or to be sent again */
+	SQ_OUTBOX_WAITS, /* not sent under its number yet, or to be sent again */
 	SQ_OUTBOX_FLIES,
-	SQ_OUTBOX_REFUSED, /* for a while */
+	SQ_OUTBOX_REFUSED, /* for a while; sent again later */
 	SQ_OUTBOX_DONE,
 };
 
@@ -57,31 +57,33 @@ struct sq_outbox_entry {
 	uint8_t kind, qos, reason; /* for the acknowledgement */
 	uint8_t way;               /* enum sq_outbox_way */
 	bool sent;                 /* at least once under this number */
-	bool dropped;              /* refused for good: only its number goes */
-	bool answered;             /* it had an outcome, be it that it was refused */
+	bool dropped;              /* refused for good: only its number is sent */
+	bool answered;             /* it had an outcome, possibly a refusal */
 	bool gates;                /* a state that sending waits for */
 	uint64_t low;              /* of a state: records from here on are needed */
 	unsigned char bytes[];
 };
 
-/* The caller frees it, unless a list that it goes into says otherwise. */
+/* Makes an entry of 'size' bytes.  The caller frees it, unless it goes into a list whose owner
+ * does. */
 struct sq_outbox_entry *sq_outbox_entry_new(enum sq_outbox_kind, uint16_t packet_id, size_t size);
-/* Of a client, about a packet id of its (0: none). */
+/* Makes an entry about a packet id (0: none) of a client. */
 struct sq_outbox_entry *
 sq_outbox_entry_of(enum sq_outbox_kind, uint16_t packet_id, const char *client_id);
-/* A message; 'seq', and 'end' but for the entry's own size, are as of the sequence so far. */
+/* Makes the entry of a message.  'seq' and 'end' are those of the sequence up to the entry
+ * before. */
 struct sq_outbox_entry *sq_outbox_entry_message(
     const char *client_id, const struct sq_lane_publish *, uint64_t seq, uint64_t end);
-/* From the 'size' bytes of a message in the record 'lsn'; NULL: malformed. */
+/* Makes an entry from the 'size' bytes of a message in record 'lsn'; NULL: malformed. */
 struct sq_outbox_entry *sq_outbox_entry_read(const unsigned char *p, size_t size, uint64_t lsn);
-/* Takes it out of its lists and frees it. */
+/* Removes the entry from its lists and frees it. */
 void sq_outbox_entry_free(struct sq_outbox_entry *);
 
-/* The size of the entry at 'p', of which 'left' bytes are there; 0: malformed. */
+/* The size of the entry at 'p', where 'left' bytes are readable; 0: malformed. */
 size_t sq_outbox_entry_size(const unsigned char *p, size_t left);
 /* Fills in the client id of an entry and returns the offset behind it; 0: malformed. */
 size_t sq_outbox_entry_client(const unsigned char *p, size_t size, struct sq_bytes *client);
-/* The size that the entry of a message has. */
+/* The size of a message's entry. */
 size_t sq_outbox_entry_message_size(const char *client_id, const struct sq_lane_publish *);
 
 #endif

@@ -1,5 +1,5 @@
-/* Numbers that name a disk outbox, each in a file of its directory: "id" the journal's, and
- * "session" that of its session at the brokers, where it is another one. */
+/* Numbers that identify a disk outbox, each in a file of its directory: "id" is the journal's, and
+ * "session" that of its session at the brokers, if it differs. */
 #ifndef SQ_SIDECAR_OUTBOX_ID_H
 #define SQ_SIDECAR_OUTBOX_ID_H
 
@@ -12,8 +12,8 @@
  * 'err'. */
 int sq_outbox_id_read(
     const char *dir, const char *name, uint64_t *out, struct sq_buf *err) SQ_MUST_CHECK;
-/* Draws another one and writes it down: durable when it returns 0.  SQ_EIO with a line in
- * 'err'. */
+/* Draws a new random number and writes it; durable when the function returns 0.  SQ_EIO with a line
+ * in 'err'. */
 int sq_outbox_id_draw(
     const char *dir, const char *name, uint64_t *out, struct sq_buf *err) SQ_MUST_CHECK;
 

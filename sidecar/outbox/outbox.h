@@ -1,12 +1,12 @@
-/* The outbox: publishes of the pod's apps that no broker has taken yet.
+/* The outbox: publishes of the pod's apps that no broker has accepted yet.
  *
- * memory: publishes wait unacknowledged within one bound for the pod, shared so
- * that no client is shut out by another; at the bound a client is not read.
- * disk: QoS 1 and 2 are acknowledged when synced in a journal of the sidecar's
- * own (store.h) and forwarded by a session of its own (disk.h).  QoS 0, and
- * QoS 3, which waits for the broker's outcome, go as in memory.  Where outbox.dir is shared
- * by many pods, each has a folder of its own there, and empties one at a time of those that
- * were left behind (folders.h). */
+ * Mode memory: publishes wait unacknowledged within one bound for the pod, shared so that no client
+ * shuts out another; at the bound a client's input is not read.
+ *
+ * Mode disk: QoS 1 and 2 are acknowledged after a sync in a journal of the sidecar's own (store.h),
+ * and forwarded by a session of its own (disk.h).  QoS 0, and QoS 3, which waits for the broker's
+ * outcome, go like in mode memory.  If many pods share outbox.dir, each has a folder there, and
+ * empties one folder at a time that was left behind (folders.h).  On the loop's thread. */
 #ifndef SQ_SIDECAR_OUTBOX_OUTBOX_H
 #define SQ_SIDECAR_OUTBOX_OUTBOX_H
 
@@ -23,34 +23,35 @@ struct sq_outbox;
 struct sq_outbox_writer;
 
 struct sq_outbox *sq_outbox_new(struct sq_holds *);
-/* Every request has been answered. */
+/* Frees the outbox and nulls the pointer; every request has been answered. */
 void sq_outbox_free(struct sq_outbox **);
-/* The annotation, at each reading; before the start it chooses the mode. */
+/* Applies the annotation, after each read of it; before sq_outbox_start() it chooses the mode. */
 void sq_outbox_annotated(struct sq_outbox *, const struct sq_outbox_annotation *);
-/* Opens the disk, if that is the mode; goes on trying where it can't. */
+/* Opens the disk in mode disk, and keeps trying if that fails. */
 void sq_outbox_start(struct sq_outbox *);
-/* The program is shutting down: the disk outbox's session leaves once empty. */
+/* Begins the shutdown: the disk outbox's session leaves when no message waits. */
 void sq_outbox_stop(struct sq_outbox *);
-/* Once a second. */
+/* Called once a second. */
 void sq_outbox_sweep(struct sq_outbox *);
-/* False, with a line in 'why': the disk that was asked for can't be used just
- * now.  A full outbox can. */
+/* Whether the outbox works.  False with a line in 'why': the disk can't be used at present.  A full
+ * outbox works. */
 bool sq_outbox_ready(const struct sq_outbox *, struct sq_buf *why);
 
 /* --- from clients, which ask it before their hold --- */
 
-/* A client's way to the disk, which is to be the gate of its hold; the caller sets 'hold'.  NULL:
- * nothing goes by a disk. */
+/* Makes a client's writer to the disk, which becomes the gate of its hold; the caller sets 'hold'.
+ * NULL: there is no disk outbox. */
 struct sq_outbox_writer *sq_outbox_writer(struct sq_outbox *);
-/* Whether the message goes by the disk, if only since its first copy is there. */
+/* Whether the message goes to the disk, by its QoS or because its first copy is there. */
 bool sq_outbox_takes(const struct sq_outbox_writer *, const struct sq_lane_publish *);
-/* SQ_EAGAIN: not now; the user's writable() follows. */
+/* Writes a publish to the disk.  SQ_EAGAIN: not now; the user's writable() follows. */
 int sq_outbox_publish(struct sq_outbox_writer *, const struct sq_lane_publish *) SQ_MUST_CHECK;
-/* Whether a QoS 2 id awaits its PUBREL here; the writer may be NULL. */
+/* Whether a QoS 2 id on the disk awaits its PUBREL; the writer may be NULL. */
 bool sq_outbox_holds(const struct sq_outbox_writer *, uint16_t packet_id);
-/* PUBREL; the id is held. */
+/* Handles PUBREL of a held id.  SQ_EAGAIN: not now; the user's writable() follows. */
 int sq_outbox_release(struct sq_outbox_writer *, uint16_t packet_id) SQ_MUST_CHECK;
-/* The client's session starts anew or has ended: no id of it is held.  The writer may be NULL. */
+/* Forgets the client's held ids, because its session starts anew or has ended.  The writer may be
+ * NULL. */
 void sq_outbox_forget(struct sq_outbox_writer *);
 
 #endif

@@ -1,15 +1,15 @@
-/* The sender of a disk outbox: which entries wait for a broker, under which numbers and in which
- * batches they go, and their outcomes.
+/* The sender of a disk outbox: the numbers, batches and outcomes of the entries that wait for a
+ * broker.
  *
  *   load ─▶ ahead: waits ─(take)─▶ flies ─(answered)─▶ done ─▶ finished, once at the head
  *                    ▲               │
  *                    └── refused for a while, failed: again
  *
- * Numbers are given anew only while no batch is on its way, and a state with them has to be
- * synced before one is sent under them: sq_outbox_send_settle() says when, and until
- * sq_outbox_send_written() nothing is taken.
+ * Entries get new numbers only while no batch is on its way, and a state with the numbers is synced
+ * before an entry is sent under them: sq_outbox_send_settle() asks for the state, and until
+ * sq_outbox_send_written() no batch is made.
  *
- * Knows no journal, sessions or clock. */
+ * Pure: knows no journal, sessions or clock. */
 #ifndef SQ_SIDECAR_OUTBOX_SEND_H
 #define SQ_SIDECAR_OUTBOX_SEND_H
 
@@ -17,7 +17,7 @@
 #include "sidecar/outbox/entry.h"
 #include "sidecar/outbox/state.h"
 
-/* A batch on its way: 'body' is its SQ_BATCH_HEADER bytes and its entries. */
+/* A batch on its way: 'body' has SQ_BATCH_HEADER bytes and the entries. */
 struct sq_outbox_batch {
 	struct sq_list node; /* the sender's */
 	struct sq_buf body;
@@ -25,38 +25,39 @@ struct sq_outbox_batch {
 	uint16_t n;
 };
 
-/* A broker refused a message of that client: 'for_good', or it is sent again. */
+/* A broker has refused a message of that client: 'for_good', or the message is sent again. */
 typedef void sq_outbox_refused_fn(
     void *owner, const char *client_id, uint8_t reason, const struct sq_note *note, bool for_good);
 
 /* The numbers of entries on the link. */
 struct sq_outbox_numbers {
 	uint64_t run, incarnation;
-	uint64_t next;    /* for the next entry that is loaded */
-	uint64_t highest; /* that was sent */
-	/* To be given anew behind 'last', as of 'new_run', once nothing flies. */
+	uint64_t next;    /* number for the next loaded entry */
+	uint64_t highest; /* highest number that was sent */
+	/* New numbers follow 'last', under 'new_run', once no batch is on its way. */
 	uint64_t last, new_run;
 	bool renumber;
 	bool run_lost; /* until the next attach */
-	bool rewind;   /* to be given anew, as something was refused for a while */
+	bool rewind;   /* new numbers are due, since a message was refused for a while */
 };
 
-/* Written by send.c only. */
+/* Written by send.c alone. */
 struct sq_outbox_send {
 	sq_outbox_refused_fn *refused;
 	void *owner;
-	/* Entries in order; those at the head are not finished. */
+	/* Entries in order; the head is not finished. */
 	struct sq_list ahead;
 	size_t ahead_bytes;
-	uint64_t loaded_seq, loaded_bytes; /* the last one of 'ahead', or before it */
-	struct sq_outbox_skips skips;      /* finished, and not loaded yet */
-	/* Up to it each had an outcome, when that was asked last; NULL: none that is there. */
+	uint64_t loaded_seq, loaded_bytes; /* of the last entry of 'ahead', or the one before it */
+	struct sq_outbox_skips skips;      /* finished entries that are not loaded yet */
+	/* The last entry of those that had an outcome at the last sq_outbox_send_outcomes(); NULL:
+	 * none is loaded. */
 	struct sq_outbox_entry *outcome;
 	struct sq_outbox_numbers numbers;
 	uint64_t bar;   /* from this sequence on nothing is sent */
-	unsigned gates; /* states that are not synced and that sending waits for */
+	unsigned gates; /* states to be synced before the next batch */
 	bool attached;
-	bool slow; /* one at a time, until one is taken */
+	bool slow; /* one message in a batch, until one is accepted */
 	uint64_t due_ms;
 	uint32_t retry_ms;
 	struct sq_list batches;
@@ -64,25 +65,25 @@ struct sq_outbox_send {
 };
 
 void sq_outbox_send_init(struct sq_outbox_send *, sq_outbox_refused_fn *, void *owner);
-/* No batch is out; frees the entries that wait. */
+/* Frees the waiting entries; no batch is on its way. */
 void sq_outbox_send_fini(struct sq_outbox_send *);
-/* Goes on from a state that was read; takes its skips. */
+/* Continues from a state that was read; takes over its skips. */
 void sq_outbox_send_restore(struct sq_outbox_send *, struct sq_outbox_state *);
-/* The sender's part of a state to be written; the skips are the caller's to free. */
+/* Fills the sender's part of a state; the caller frees the skips. */
 void sq_outbox_send_state(struct sq_outbox_send *, struct sq_outbox_state *);
-/* A state that sq_outbox_send_settle() asked for is synced. */
+/* A state that sq_outbox_send_settle() asked for has been synced. */
 void sq_outbox_send_written(struct sq_outbox_send *);
 
-/* Takes over an entry that is next in sequence, and frees it if it is finished already. */
+/* Takes over the next entry of the sequence; frees it if it is finished already. */
 void sq_outbox_send_load(struct sq_outbox_send *, struct sq_outbox_entry *);
-/* Frees entries at the head that are done; returns their bytes. */
+/* Frees finished entries at the head; returns their bytes. */
 size_t sq_outbox_send_finish(struct sq_outbox_send *);
-/* Gives new numbers where that is due and nothing is on its way.  True: a state must be written
- * and synced now; sq_outbox_send_written() says so. */
+/* Gives new numbers if they are due and no batch is on its way.  True: the caller writes and syncs
+ * a state, and then calls sq_outbox_send_written(). */
 bool sq_outbox_send_settle(struct sq_outbox_send *) SQ_MUST_CHECK;
 
-/* As of sq_outbox_store_*() of the same names (store.h); after each of them come
- * sq_outbox_send_finish() and sq_outbox_send_settle(). */
+/* Contracts of the functions with the same names in store.h; sq_outbox_send_finish() and
+ * sq_outbox_send_settle() follow each call. */
 void sq_outbox_send_attached(
     struct sq_outbox_send *, uint64_t incarnation, uint64_t last, uint64_t run, uint64_t next_seq);
 void sq_outbox_send_renew(struct sq_outbox_send *);
@@ -96,12 +97,12 @@ void sq_outbox_send_bar(struct sq_outbox_send *, uint64_t seq);
 uint64_t sq_outbox_send_outcomes(struct sq_outbox_send *);
 struct sq_outbox_batch *sq_outbox_send_take(struct sq_outbox_send *, uint64_t now_ms);
 
-/* The sequence and the bytes up to which all is finished. */
+/* The sequence, and the bytes, up to which all entries are finished. */
 uint64_t sq_outbox_send_done_seq(const struct sq_outbox_send *);
 uint64_t sq_outbox_send_done_bytes(const struct sq_outbox_send *);
 /* The number of the first entry that is not finished. */
 uint64_t sq_outbox_send_first_number(const struct sq_outbox_send *);
-/* That entry; NULL: none is loaded. */
+/* The first entry that is not finished; NULL: none is loaded. */
 const struct sq_outbox_entry *sq_outbox_send_first(const struct sq_outbox_send *);
 
 #endif

@@ -17,7 +17,7 @@
 #include "core/msg.h"
 #include "sidecar/outbox/held.h"
 
-/* Sequences that were finished before an older one: 'n' from 'first' on. */
+/* A range of entries that were finished before an older one: 'n' sequences from 'first' on. */
 struct sq_outbox_skip {
 	uint64_t first, n;
 };
@@ -27,25 +27,26 @@ struct sq_outbox_skips {
 	size_t n;
 };
 
-/* Adds 'n' sequences from 'first' on; behind the last one if they follow on it. */
+/* Adds a range of 'n' sequences from 'first' on; extends the last range if it adjoins. */
 void sq_outbox_skips_add(struct sq_outbox_skips *, uint64_t first, uint64_t n);
 bool sq_outbox_skips_has(const struct sq_outbox_skips *, uint64_t seq);
-/* Forgets those that are not above 'seq'. */
+/* Removes sequences up to 'seq'. */
 void sq_outbox_skips_prune(struct sq_outbox_skips *, uint64_t seq);
 void sq_outbox_skips_fini(struct sq_outbox_skips *);
 
 struct sq_outbox_state {
-	uint64_t done_seq, done_bytes; /* all up to there is finished */
+	uint64_t done_seq, done_bytes; /* end of the finished entries */
 	uint64_t low;                  /* the lowest record that is needed */
-	uint64_t next_seq, tail_bytes; /* of the entries that were appended */
+	uint64_t next_seq, tail_bytes; /* of the appended entries */
 	uint64_t run, incarnation;
 	uint64_t first_number;        /* of the first entry that is not finished */
-	struct sq_outbox_skips skips; /* finished behind it */
+	struct sq_outbox_skips skips; /* finished entries behind it */
 };
 
 void
 sq_outbox_state_put(const struct sq_outbox_state *, const struct sq_outbox_held *, struct sq_buf *);
-/* Fills 'state', whose skips are the caller's to free, and 'held'.  SQ_EINVAL: malformed. */
+/* Reads a state; the caller frees the skips of 'state' and the content of 'held'.  SQ_EINVAL:
+ * malformed. */
 int sq_outbox_state_get(
     struct sq_outbox_state *, struct sq_outbox_held *, struct sq_bytes) SQ_MUST_CHECK;
 

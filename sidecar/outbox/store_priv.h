@@ -1,7 +1,7 @@
-/* The parts of a disk outbox's store, for its two files: store_open.c (life) and store.c.
+/* The layout of a disk outbox's store, for its two files: store_open.c (life) and store.c.
  *
- * From the bottom: entry, held, state, send; each has its own part, and the store composes
- * them: it gives entries to the journal, and writes a state where the sender asks for one. */
+ * From the bottom: entry, held, state, send, each with a struct of its own.  The store composes
+ * them: it gives entries to the journal, and writes a state when the sender asks for one. */
 #ifndef SQ_SIDECAR_OUTBOX_STORE_PRIV_H
 #define SQ_SIDECAR_OUTBOX_STORE_PRIV_H
 
@@ -16,30 +16,30 @@
 struct store_news {
 	pthread_mutex_t mutex;
 	struct sq_list synced; /* struct sq_log_entry */
-	struct sq_buf stall;   /* why; empty: it goes on */
+	struct sq_buf stall;   /* the reason; empty: the journal works */
 };
 
-/* The entries that were appended: totals, and those that are not synced. */
+/* The appended entries: totals, and those that are not synced. */
 struct store_tail {
 	uint64_t next_seq, bytes;
 	struct sq_list appended; /* struct sq_outbox_entry, not synced */
 	size_t unsynced;
-	uint64_t last_lsn; /* that the turns have seen */
+	uint64_t last_lsn; /* last record that a turn has processed */
 };
 
-/* Entries that are on disk only, and are read back. */
+/* Entries that are on disk only, to be read back. */
 struct store_behind {
-	bool is;     /* the next one is, at 'cursor' */
-	bool broken; /* it can't be read */
+	bool is;     /* there are such entries, from 'cursor' on */
+	bool broken; /* reading them failed */
 	struct sq_journal_cursor cursor;
 	struct sq_buf record;
 };
 
-/* The state that is written down. */
+/* The last state that was written. */
 struct store_written {
-	uint64_t lsn; /* of the last one that was replayed */
-	bool flies;   /* it is not synced yet */
-	bool dirty;   /* something has changed since */
+	uint64_t lsn; /* of the last replayed state */
+	bool flies;   /* being synced */
+	bool dirty;   /* the state has changed since */
 	size_t since, size;
 };
 
@@ -49,9 +49,9 @@ struct sq_outbox_store {
 	int lock;
 	uint64_t id;          /* of the journal */
 	uint64_t session_id;  /* of the session at the brokers */
-	uint64_t opened_size; /* the journal has room for that */
+	uint64_t opened_size; /* bytes for which the journal has room */
 	struct store_news news;
-	struct sq_buf stalled; /* as of the last turn, NUL-terminated */
+	struct sq_buf stalled; /* at the last turn, NUL-terminated */
 	struct store_tail tail;
 	bool refused; /* a publisher waits for room */
 	struct store_behind behind;
@@ -60,7 +60,7 @@ struct sq_outbox_store {
 	struct sq_outbox_held held;
 };
 
-/* store.c: writes the state down.  'gates': the sender waits for it. */
+/* Writes the state (store.c).  'gates': the sender waits for its sync. */
 void sq_outbox_store_write(struct sq_outbox_store *, bool gates);
 
 #endif

@@ -1,4 +1,4 @@
-/* A client's way into the disk outbox: its publishes there, and the gate that keeps its
+/* The writer of a client into the disk outbox: its publishes, and the gate that keeps its
  * subscriptions in their place among them. */
 #ifndef SQ_SIDECAR_OUTBOX_WRITER_H
 #define SQ_SIDECAR_OUTBOX_WRITER_H
@@ -10,12 +10,12 @@
 struct sq_outbox;
 struct sq_outbox_places;
 
-/* Goes with its hold, by the gate. */
+/* Freed with its hold, by the gate's close(). */
 struct sq_outbox_writer {
 	struct sq_hold_gate gate;
-	struct sq_hold *hold; /* the client's, once it is open */
+	struct sq_hold *hold; /* the client's hold, once it is open */
 	struct sq_outbox *outbox;
-	struct sq_outbox_places *places; /* NULL: its subscriptions have none */
+	struct sq_outbox_places *places; /* NULL: subscriptions have no places */
 	struct sq_outbox_port port;
 	struct sq_outbox_line line; /* places of its subscriptions */
 };

@@ -1,5 +1,5 @@
-/* What the journal asks of the operating system, in one table that a unit test
- * replaces to fail a call.  Private to store/. */
+/* Calls of the journal to the operating system, in a table in which a unit test replaces a call to
+ * make it fail.  Private to store/. */
 #ifndef SQ_STORE_JOURNAL_IO_H
 #define SQ_STORE_JOURNAL_IO_H
 
@@ -16,7 +16,7 @@ struct sq_io {
 
 extern struct sq_io sq_io;
 
-/* Writes all of it, changing 'iov'; SQ_EIO with errno set. */
+/* Writes all bytes, changing 'iov'.  SQ_EIO with errno set. */
 int sq_io_write(int fd, struct iovec *iov, int n, off_t offset);
 /* Reads 'n' bytes, fewer only at the end of the file; -1 with errno set. */
 ssize_t sq_io_read(int fd, void *p, size_t n, off_t offset);

@@ -1,5 +1,5 @@
-/* The bytes of the journal: segment headers and records.  docs/store.md is the
- * specification.  Integers are big-endian.  Pure: knows no file. */
+/* The bytes of the journal: segment headers and records. docs/store.md is the specification.
+ * Integers are big-endian.  Pure. */
 #ifndef SQ_STORE_JOURNAL_RECORD_H
 #define SQ_STORE_JOURNAL_RECORD_H
 
@@ -20,7 +20,7 @@ struct sq_segment_head {
 	uint32_t version;
 	uint64_t id;     /* of the store */
 	uint64_t no;     /* of the segment, from 1 */
-	uint64_t first;  /* its first lsn; what is before it ends at first - 1 */
+	uint64_t first;  /* its first lsn; the segment before it ends at first - 1 */
 	uint64_t prev;   /* the segment before it; 0: none */
 	uint64_t synced; /* the last lsn that was durable when this was written */
 };
@@ -31,7 +31,7 @@ enum sq_head_state {
 	SQ_HEAD_BAD,
 };
 
-/* Both on SQ_SEGMENT_HEADER bytes. */
+/* Write and read a header of SQ_SEGMENT_HEADER bytes. */
 void sq_segment_head_put(unsigned char *out, const struct sq_segment_head *);
 enum sq_head_state sq_segment_head_get(const unsigned char *p, struct sq_segment_head *);
 
@@ -41,16 +41,16 @@ struct sq_record {
 	uint32_t len;    /* header and data */
 };
 
-/* What marks the records of one segment.  Nobody outside can guess it, so a
- * payload cannot pretend to be a record. */
+/* The tag in the records of one segment.  A payload cannot pretend to be a record, because nobody
+ * outside can guess the tag. */
 uint64_t sq_record_tag(uint64_t id, uint64_t segment);
-/* The header, of a record whose data has the checksum that 'data_crc' continues:
- * begin with sq_record_begin(), feed the data to sq_crc32c(), then end. */
+/* Writes a record's header in two steps: the CRC that sq_record_begin() returns is continued with
+ * sq_crc32c() over the data, and given to sq_record_end(). */
 uint32_t sq_record_begin(unsigned char *out, uint64_t tag, const struct sq_record *);
 void sq_record_end(unsigned char *out, uint32_t crc);
 /* Whether 'p' (SQ_RECORD_HEADER bytes) may begin a record of the segment. */
 bool sq_record_get(const unsigned char *p, uint64_t tag, struct sq_record *);
-/* Whether the whole of it verifies; 'p' has the 'len' bytes. */
+/* Whether the record of 'len' bytes at 'p' verifies. */
 bool sq_record_verify(const unsigned char *p, uint32_t len);
 
 /* Records begin at multiples of 8. */
