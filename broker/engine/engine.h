@@ -1,11 +1,11 @@
-/* The engine: where queues and records live, and where they become durable.
+/* The engine keeps queues and records, and makes them durable.
  *
  * Structure:
  *
  *   sq_engine     one for the process.  'ops' is its contract; engines/ lists all of them, and
  *                 test/contract/test_engine.c is the suite that runs on each.
- *   sq_queue      messages that wait, in order; made and ended by sq_queue_ops.
- *   sq_item       one of them (item.h).
+ *   sq_queue      waiting messages, in order; made and ended by sq_queue_ops.
+ *   sq_item       a message in a queue (item.h).
  *   sq_txn        puts, settlements and records that become durable together.  The broker embeds
  *                 it; sq_txn_ops fill and commit it.
  *   sq_consumer   takes items of one queue, on one worker; sq_consumer_ops.
@@ -65,7 +65,7 @@ struct sq_queue_state {
 	uint64_t
 	    lonely_since_ms; /* when the last taker left, on the workers' clock; 0: there is one */
 	uint64_t max_msgs, max_bytes; /* its limits */
-	bool store_full;              /* the queue's store takes nothing, whatever waits here */
+	bool store_full;              /* the queue's store accepts no items */
 	uint64_t share;               /* bytes of the next message for which the account has room */
 	uint64_t memory;              /* the same, of the tenant's memory */
 	uint64_t fair;                /* the same, of the queue's part of free memory */
@@ -81,9 +81,9 @@ struct sq_queue_cfg {
 	uint32_t max_attempts; /* 0: any number */
 	bool durable;
 	bool uncounted; /* dead() counts overflow, the engine does not */
-	/* An item of QoS 1 or 2 leaves undelivered.  Whatever the callee puts into 'txn' becomes
-	 * durable together with that.  Runs on the worker of 'txn' with no lock held; the item is
-	 * the engine's.  NULL: the engine only counts, as in any case. */
+	/* An item of QoS 1 or 2 leaves undelivered.  Changes that the callee puts into 'txn' become
+	 * durable together with its removal.  Runs on the worker of 'txn' with no lock held; the
+	 * item is the engine's.  NULL: the engine only counts, which it does in any case. */
 	void (*dead)(void *arg, struct sq_txn *txn, const struct sq_item *item, enum sq_death why);
 	void *arg;
 	/* Account whose share of the store is charged for items that wait or are unsettled here;
@@ -101,8 +101,8 @@ struct sq_queue_cfg {
  * cancelled() has run. */
 struct sq_consumer {
 	struct sq_worker *worker;
-	/* The items belong to the owner now, which settles those of QoS 1 and 2 by transactions.
-	 * At QoS 0 to hand out is to settle. */
+	/* Hands items over to the owner, which settles those of QoS 1 and 2 by transactions.  QoS 0
+	 * needs no settlement. */
 	void (*take)(struct sq_consumer *, struct sq_item *items, size_t n);
 	void (*cancelled)(struct sq_consumer *); /* after sq_consumer_ops.cancel */
 
@@ -121,7 +121,8 @@ struct sq_start_ops {
 	 * load_error() explains. */
 	int (*load)(struct sq_engine *, uint8_t kind,
 	    void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value), void *arg);
-	/* Why the last load() or claim() of this thread failed, or ""; NULL where none can. */
+	/* The reason for the last failed load() or claim() of this thread, or ""; a NULL pointer in
+	 * the table: neither can fail. */
 	const char *(*load_error)(const struct sq_engine *);
 	/* Takes one item, by its seq, out of a queue: it was handed out before the restart, and
 	 * its consumer continues with it.  SQ_ENOTFOUND: it was settled.  SQ_EINVAL: it is
@@ -132,16 +133,16 @@ struct sq_start_ops {
 };
 
 struct sq_queue_ops {
-	/* Declares a queue.  A durable one continues with the store's items of its name; a new
-	 * one is made by 'txn', without which nothing durable is made.  Limits are those of
-	 * 'cfg'.  Thread: any worker. */
+	/* Opens a queue with the limits of 'cfg'.  A durable one continues with the store's items
+	 * of its name; 'txn' makes a new one, and NULL makes nothing durable.  Thread: any
+	 * worker. */
 	struct sq_queue *(*open)(
 	    struct sq_engine *, struct sq_txn *txn, const struct sq_queue_cfg *cfg);
-	/* Deletes the queue with its items; the handle is dead.  All consumers are cancelled,
+	/* Deletes the queue with its items, and ends the handle.  All consumers are cancelled,
 	 * though cancelled() may not have run; transactions that have put or settled here may be
 	 * uncommitted.  'txn' as in open(). */
 	void (*delete)(struct sq_txn *txn, struct sq_queue *);
-	/* The handle is dead, durable items stay: at the broker's end. */
+	/* Ends the handle at the end of the broker; durable items stay. */
 	void (*close)(struct sq_queue *);
 	/* Changes max_msgs, max_attempts, overflow and yields to those of 'cfg'.  Nothing that
 	 * waits is dropped: a queue above its new limit takes none, or one for each oldest that
@@ -150,11 +151,12 @@ struct sq_queue_ops {
 	void (*limits)(struct sq_queue *, const struct sq_queue_cfg *cfg);
 	/* Whether a put of 'bytes' would be refused now.  Thread: any worker. */
 	bool (*full)(const struct sq_queue *, uint32_t bytes);
-	/* Whether so much waits that publishers should slow down.  Thread: any worker. */
+	/* Whether publishers should slow down, because of the length of the queue.  Thread: any
+	 * worker. */
 	bool (*busy)(const struct sq_queue *);
-	/* Messages that wait: in the queue, or handed out and not sent. */
+	/* The number of waiting messages: in the queue, or handed out and not sent. */
 	size_t (*depth)(const struct sq_queue *);
-	/* One taker of the queue more (1) or less (-1).  Takers need not consume at the moment,
+	/* Adds (1) or removes (-1) a taker of the queue.  Takers need not consume at the moment,
 	 * and consumers need not be takers.  Thread: any worker, and before workers turn. */
 	void (*attend)(struct sq_queue *, int by);
 	/* Whether the queue, which is full, would make room for an item of 'bytes' that is not
@@ -165,7 +167,7 @@ struct sq_queue_ops {
 	bool (*yields)(const struct sq_queue *, uint32_t bytes);
 	/* Thread: any. */
 	void (*state)(const struct sq_queue *, struct sq_queue_state *);
-	/* Whether nothing waits and no uncommitted transaction has put anything; items that are
+	/* Whether nothing waits and no uncommitted transaction has put an item; items that are
 	 * handed out do not count. */
 	bool (*empty)(const struct sq_queue *);
 };
@@ -173,11 +175,11 @@ struct sq_queue_ops {
 /* All on the transaction's worker. */
 struct sq_txn_ops {
 	/* Whether the transaction has room for 'items' more items and records, and for 'bytes' of
-	 * images, subscription identifiers and values.  Items of one message that are put one
-	 * behind the other have its image once.  What does not fit into an empty transaction fits
-	 * into none.  Puts of unbounded number ask before each one, commit when there is no room,
-	 * and continue in the next transaction: then no put is dropped for want of room in the
-	 * transaction. */
+	 * images, subscription identifiers and values.  Consecutive puts of one message store its
+	 * image once.  An amount that does not fit into an empty transaction fits into none.
+	 * Before each of an unbounded number of puts, the caller asks for room, commits when there
+	 * is none, and continues in the next transaction, so that no put is dropped for want of
+	 * room in the transaction. */
 	bool (*room)(const struct sq_txn *, uint64_t items, uint64_t bytes);
 	/* Adds an item to the transaction; takes the item's references.  SQ_ENOMEM: the queue is
 	 * full and does not drop its oldest, and the item is dropped.  SQ_ECLOSED: the queue was
@@ -185,8 +187,8 @@ struct sq_txn_ops {
 	 * always taken: the publisher has asked sq_queue_ops.full, and its answer must hold when
 	 * several workers put at a time. */
 	int (*put)(struct sq_txn *, struct sq_queue *, struct sq_item *item);
-	/* A put that hands the item out at once: where nothing waits before it, 'c' has demand,
-	 * and the item needs no commit first.  True: the item is in the transaction and, as after
+	/* A put that hands the item out at once, if nothing waits before it, 'c' has demand, and
+	 * the item needs no commit first.  True: the item is in the transaction and, like after
 	 * take(), the caller's.  False: nothing has happened.  On the consumer's worker. */
 	bool (*pass)(struct sq_txn *, struct sq_consumer *c, struct sq_item *item);
 	/* Settles an item that was handed out.  SQ_REQUEUE and SQ_UNTRIED take the references of
@@ -195,7 +197,7 @@ struct sq_txn_ops {
 	    struct sq_txn *, struct sq_queue *, struct sq_item *item, enum sq_settle_how how);
 	/* Writes a record; a value without bytes ('p' is NULL) deletes it. */
 	void (*record)(struct sq_txn *, const struct sq_record_key *, struct sq_bytes value);
-	/* Whether the transaction holds anything durable so far. */
+	/* Whether the transaction holds a durable change so far. */
 	bool (*is_durable)(const struct sq_txn *);
 	/* Ends the building of the transaction; done() follows. */
 	void (*commit)(struct sq_txn *);
@@ -203,8 +205,7 @@ struct sq_txn_ops {
 
 /* All on the consumer's worker. */
 struct sq_consumer_ops {
-	/* The consumer takes items as far as it has demand; several consumers of a queue take
-	 * turns. */
+	/* The consumer takes items within its demand; several consumers of a queue take turns. */
 	void (*consume)(struct sq_queue *, struct sq_consumer *);
 	/* Replaces the consumer's demand, items on their way to it included. */
 	void (*demand)(struct sq_consumer *, const struct sq_demand *all);
@@ -231,22 +232,22 @@ struct sq_engine_cfg {
 };
 
 struct sq_engine_ops {
-	const char *name; /* as written in the configuration */
+	const char *name; /* in the configuration */
 	bool durable;     /* keeps committed transactions over a restart */
 
 	/* NULL with a line in 'err'. */
 	struct sq_engine *(*open)(const struct sq_engine_cfg *, struct sq_buf *err);
 	/* All workers have stopped, all queues may still be open. */
 	void (*close)(struct sq_engine *);
-	/* False with a line in 'why' while nothing can be made durable, or when something that was
-	 * durable is damaged.  Thread: any. */
+	/* Whether the engine works.  False with a line in 'why' while nothing can be made durable,
+	 * or when durable state is damaged.  Thread: any. */
 	bool (*healthy)(struct sq_engine *, struct sq_buf *why);
-	/* Whether commits have waited for long now.  Thread: any. */
+	/* Whether commits have been waiting for long.  Thread: any. */
 	bool (*stalled)(struct sq_engine *);
 	/* Whether the store has reached its maximum.  Callers ask before they make something new,
-	 * and refuse it; operations that end something, or continue with what is there, have room
-	 * kept for them.  A full disk is different: new things wait there for their commit.
-	 * NULL: never.  Thread: any. */
+	 * and refuse it.  Operations that end or continue existing things have room kept for them.
+	 * With a full disk, in contrast, new things wait for their commit.  NULL: never full.
+	 * Thread: any. */
 	bool (*full)(const struct sq_engine *);
 
 	struct sq_start_ops start;

@@ -19,11 +19,11 @@ struct sq_item {
 	uint8_t qos;         /* of this delivery */
 	bool retain;         /* RETAIN flag that the subscriber sees */
 	bool assured;        /* QoS 3: see sq_queue_cfg.dead */
-	bool stored;         /* the engine's: a copy of it is durable */
-	bool unsent;         /* handed out, and still counted: see sq_consumer_ops.sent */
+	bool stored;         /* the engine's: a copy of the item is durable */
+	bool unsent;         /* handed out and still counted: see sq_consumer_ops.sent */
 	uint8_t round;       /* of its queue's bindings when it was put, 0: of none; the broker's,
 			      * and not durable: see broker/session/order.h */
-	uint16_t attempts;   /* times that a consumer has returned it */
+	uint16_t attempts;   /* number of returns by consumers */
 };
 
 /* Drops the item's references. */
@@ -38,7 +38,7 @@ sq_item_stored_bytes(const struct sq_item *item)
 	return HEAD + sq_image_size(item->msg.image) + (item->subs != NULL ? item->subs->size : 0);
 }
 
-/* Why an item leaves its queue without having been delivered. */
+/* Reasons for which an item leaves its queue undelivered. */
 enum sq_death {
 	SQ_DEAD_EXPIRED,
 	SQ_DEAD_ATTEMPTS,   /* returned max_attempts times */
@@ -48,13 +48,13 @@ enum sq_death {
 	SQ_DEAD_ABANDONED,  /* the oldest, of a queue without takers */
 };
 
-/* How an item that was handed out is settled. */
+/* Settlements of an item that was handed out. */
 enum sq_settle_how {
 	SQ_DONE,       /* delivered */
 	SQ_REQUEUE,    /* back to its old place; counts as an attempt */
 	SQ_UNTRIED,    /* back to its old place without an attempt; also at QoS 0 */
 	SQ_REJECT,     /* never again: dead() */
-	SQ_UNFINISHED, /* the consumer has ended, and nobody else may have it: dead() */
+	SQ_UNFINISHED, /* the consumer has ended, and no other may have it: dead() */
 };
 
 /* Capacity of a consumer: items, QoS 1 and 2 items among them ('slots'), and bytes of images.

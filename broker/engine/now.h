@@ -1,12 +1,11 @@
-/* The workers' clock, also on threads where no worker runs.  core/wallclock.h turns its times into
- * those that are stored. */
+/* The workers' clock, on every thread. core/wallclock.h converts its times into stored ones. */
 #ifndef SQ_BROKER_ENGINE_NOW_H
 #define SQ_BROKER_ENGINE_NOW_H
 
 #include "core/clock.h"
 #include "web/worker.h"
 
-/* In ms.  Thread: any. */
+/* The present time in ms.  Thread: any. */
 static inline uint64_t
 sq_engine_now_ms(void)
 {

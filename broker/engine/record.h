@@ -1,5 +1,5 @@
-/* The broker's records in the engine's store: kinds, the meaning of their keys, and the fields of
- * which values are made.  Each value is laid out where it is encoded; docs/store.md lists all. */
+/* The broker's records in the engine's store: their kinds, keys, and the fields of their values.
+ * Each value is laid out in the file that encodes it; docs/store.md lists all. */
 #ifndef SQ_BROKER_ENGINE_RECORD_H
 #define SQ_BROKER_ENGINE_RECORD_H
 
@@ -12,7 +12,7 @@
 enum sq_record_kind {
 	/* A session: id its incarnation, sub 0.  broker/session/persist.c */
 	SQ_RECORD_SESSION = 1,
-	/* The last number of its QoS >= 1 lane: id the incarnation, sub the lane. */
+	/* The last number of the session's QoS >= 1 lane: id the incarnation, sub the lane. */
 	SQ_RECORD_LANE = 2,
 	/* An inbound QoS 2 id that is held: id the incarnation, sub the packet id. */
 	SQ_RECORD_HELD = 3,
@@ -30,29 +30,29 @@ enum sq_record_kind {
 	SQ_RECORD_DELAYED = 9,
 	/* An idempotency key: id and sub are halves of its hash.  broker/publish/idempotency.c */
 	SQ_RECORD_KEY = 10,
-	/* A dead-letter queue of a tenant: id the group's, sub 0, or 1 for those that are not
-	 * of QoS 3.  broker/publish/dead_letters.c */
+	/* A dead-letter queue of a tenant: id the group's; sub 0 for letters of QoS 3, 1 for
+	 * others. broker/publish/dead_letters.c */
 	SQ_RECORD_DEAD = 11,
 	/* A queue that is ending: id drawn from sq_broker_id(), sub 0.
 	 * broker/group/ending.c */
 	SQ_RECORD_ENDING = 12,
 };
 
-/* Fields besides integers and origins (sq_origin_put(), sq_origin_get()).  Takers leave the reader
- * bad where a field does not read. */
+/* Fields besides integers and origins (sq_origin_put(), sq_origin_get()).  A take of a malformed
+ * field marks the reader bad. */
 
-/* bytes16: a u16 length and as many bytes. */
+/* Puts bytes16: a u16 length and the bytes. */
 void sq_record_put_text(struct sq_buf *, const void *p, size_t len);
-/* bytes16 of a space, tenant or queue. */
+/* Puts bytes16 with the name of a space, tenant or queue. */
 void sq_record_put_name(struct sq_buf *, const char *name);
 /* A view of bytes16; empty where the reader is bad. */
 struct sq_bytes sq_record_take_text(struct sq_reader *);
 /* A copy of bytes16, "" where the reader is bad; the caller frees it. */
 char *sq_record_take_name(struct sq_reader *);
-/* The image of a message, which is the last field of its value. */
+/* Puts the image of a message, the last field of a value. */
 void sq_record_put_image(struct sq_buf *, const struct sq_msg *);
-/* A view of the rest of the value as a message, without a reference; an image of NULL, and a bad
- * reader, where it is none. */
+/* A view of the rest of the value as a message, without a reference.  Malformed: its image is NULL,
+ * and the reader bad. */
 struct sq_msg sq_record_take_image(struct sq_reader *);
 
 /* Writes the record in the transaction, and frees the value's buffer. */

@@ -23,8 +23,8 @@ enum { SQ_TXN_OWN = 128 };
 struct sq_txn {
 	struct sq_worker *worker;
 	struct sq_engine *engine;
-	/* 0; or SQ_EIO or SQ_ESTALE: nothing of it holds.  SQ_ESTALE: another process has become
-	 * the writer of the log. */
+	/* 'err' is 0; or SQ_EIO or SQ_ESTALE: none of its changes was made.  SQ_ESTALE: another
+	 * process has become the writer of the log. */
 	void (*done)(struct sq_txn *, int err);
 
 	/* The engine's. */
@@ -35,8 +35,8 @@ struct sq_txn {
 	} own;
 };
 
-/* A transaction that nobody waits for, with nothing in it: done() frees it, and no error is told.
- * 'worker' NULL: done() runs on any thread, which only the engine itself may ask for. */
+/* Makes an empty transaction without an owner: done() frees it, and an error is reported to nobody.
+ * 'worker' NULL: done() runs on any thread, which only the engine itself may request. */
 struct sq_txn *sq_txn_unattended(struct sq_engine *, struct sq_worker *);
 
 #endif

@@ -1,5 +1,5 @@
-/* A transaction of the embedded engine before its commit: the bytes of its log entry, and the items
- * that follow the commit into their queues. */
+/* The build of a transaction of the embedded engine, until its commit: the bytes of its log entry,
+ * and the items that go into their queues after the commit.  On the transaction's worker. */
 #ifndef SQ_BROKER_ENGINE_EMBEDDED_BUILD_H
 #define SQ_BROKER_ENGINE_EMBEDDED_BUILD_H
 
@@ -12,8 +12,8 @@ struct sq_build {
 	struct sq_buf log;   /* operations to be made durable: oplog.h */
 	struct sq_buf puts;  /* struct sq_put each */
 	size_t last_message; /* for sq_oplog_message() */
-	bool pressing;       /* it holds more than settlements */
-	int64_t wall_ahead;  /* how far the wall clock is ahead of the workers'; 0: not asked yet */
+	bool pressing;       /* it has more than settlements */
+	int64_t wall_ahead;  /* ms from the workers' clock to the wall clock; 0: not read yet */
 };
 
 _Static_assert(sizeof(struct sq_build) <= sizeof(((struct sq_txn *)0)->own.bytes),
@@ -32,13 +32,13 @@ sq_build_txn(struct sq_log_entry *entry)
 	    struct sq_txn, own.bytes[0]);
 }
 
-/* A put that waits for its commit. */
+/* A put whose commit is pending. */
 struct sq_put {
 	struct sq_queue *queue; /* a reference */
 	struct sq_item item;
 };
 
-/* The puts, 'n' of them. */
+/* The puts; '*n' gets their number. */
 static inline struct sq_put *
 sq_build_puts(const struct sq_txn *txn, size_t *n)
 {
@@ -48,7 +48,8 @@ sq_build_puts(const struct sq_txn *txn, size_t *n)
 	return (struct sq_put *)(void *)sq_buf_data(&b->puts);
 }
 
-/* Whether the transaction stays below limits with so much more; see sq_txn_ops.room. */
+/* Whether the transaction stays below the limits with 'items' and 'bytes' more; see
+ * sq_txn_ops.room. */
 struct sq_build_limits {
 	uint64_t bytes, items;
 };
@@ -61,15 +62,15 @@ bool sq_build_pass(struct sq_txn *, struct sq_consumer *, struct sq_item *);
 void sq_build_settle(struct sq_txn *, struct sq_queue *, struct sq_item *, enum sq_settle_how);
 void sq_build_record(struct sq_txn *, const struct sq_record_key *, struct sq_bytes value);
 bool sq_build_is_durable(const struct sq_txn *);
-/* A queue is made, or deleted, with the commit. */
+/* Have the commit make or delete a queue. */
 void sq_build_queue_open(struct sq_txn *, uint64_t queue, const char *name);
 void sq_build_queue_delete(struct sq_txn *, uint64_t queue);
 
-/* Bytes to be made durable so far. */
+/* Bytes of the log entry so far. */
 uint64_t sq_build_bytes(const struct sq_txn *);
-/* The entry to append; the transaction changes no more. */
+/* The entry to append; the transaction does not change any more. */
 struct sq_log_entry *sq_build_entry(struct sq_txn *);
-/* Frees what the transaction has built. */
+/* Frees the build of the transaction. */
 void sq_build_fini(struct sq_txn *);
 
 #endif

@@ -1,14 +1,15 @@
-/* What is durable and not in the tables yet: the live part of the journal.
+/* The delta: the durable state that is not in the tables yet, i.e. the live part of the journal.
  *
- * Each committed record is applied here, at a start those of the replay.  Items and
- * records that are gone or overwritten before a checkpoint never reach the tables.
- * A checkpoint takes a chunk of it, writes it, and gives it back.
+ * Each committed record is applied to the delta, and each replayed record at a start.  Items and
+ * records that are deleted or overwritten before a checkpoint never reach the tables.  A checkpoint
+ * takes a chunk of the delta, writes it, and gives it back.
  *
- * A chunk has an lsn: with it in the tables, a replay need not begin before the next
- * record.  No item of a later record is in the chunk, for a replay would put it a
- * second time; settlements and records may be, for they do no harm twice.
+ * A chunk has an lsn: once it is in the tables, a replay begins after this record.  The chunk has
+ * no item of a later record, because a replay would put it a second time.  It may have later
+ * settlements and records, which may be applied twice.
  *
- * One lock guards it all. */
+ * One lock guards all of it.  Each function: Thread: any, unless a heading says otherwise.  Locks:
+ * its own. */
 #ifndef SQ_BROKER_ENGINE_EMBEDDED_DELTA_H
 #define SQ_BROKER_ENGINE_EMBEDDED_DELTA_H
 
@@ -19,32 +20,32 @@
 
 struct sq_delta;
 
-/* A queue as the store knows it. */
+/* A queue in the store. */
 struct sq_kept_queue {
 	struct sq_hnode by_id;
 	uint64_t id;
-	char *name; /* NULL: only its id is known yet */
+	char *name; /* NULL: only the id is known yet */
 	bool deleted;
-	bool news;      /* a checkpoint shall look at it */
-	bool forgotten; /* deleted in the tables, too: it goes with its last item */
+	bool news;      /* made or deleted since the last checkpoint */
+	bool forgotten; /* deleted in the tables too: freed with its last item */
 	size_t n_items; /* struct sq_delta_item */
 
-	/* The checkpoint's. */
+	/* Written by the checkpoint. */
 	uint64_t n, bytes; /* in the tables */
 	uint64_t n_before, bytes_before;
-	bool listed; /* there */
+	bool listed; /* it is in the tables */
 	bool touched;
 
-	/* Of a start. */
+	/* Used at a start. */
 	struct sq_hnode by_name;
 	bool opened;
-	struct sq_ring restored; /* items of the journal */
-	uint64_t *skip;          /* seqs in the tables that are settled */
+	struct sq_ring restored; /* items in the journal */
+	uint64_t *skip;          /* settled seqs in the tables */
 	size_t n_skip, cap_skip;
 	uint64_t skip_bytes;
 };
 
-/* An item whose put is in the journal only. */
+/* An item whose put is in the journal alone. */
 struct sq_delta_item {
 	struct sq_hnode by_seq;
 	struct sq_list node;
@@ -52,17 +53,17 @@ struct sq_delta_item {
 	struct sq_item item; /* references of its own */
 	uint64_t expires_ms; /* wall-clock */
 	bool writing, settled;
-	uint16_t attempts; /* of an item that is being written: its newest */
+	uint16_t attempts; /* newest number, while the item is being written */
 };
 
-/* What is to happen to an item in the tables. */
+/* A pending change of an item in the tables. */
 struct sq_delta_change {
 	struct sq_list node;
 	uint64_t lsn, queue, seq;
-	uint16_t attempts; /* 0: it is settled */
+	uint16_t attempts; /* 0: the item is settled */
 };
 
-/* The last value of a record, or that it is deleted. */
+/* The last value of a record, or its deletion. */
 struct sq_delta_record {
 	struct sq_hnode by_key;
 	struct sq_list node;
@@ -73,7 +74,7 @@ struct sq_delta_record {
 	unsigned char value[];
 };
 
-/* A queue that is new, or was deleted. */
+/* A queue that was made or deleted. */
 struct sq_chunk_queue {
 	struct sq_kept_queue *queue;
 	bool deleted;
@@ -83,66 +84,67 @@ struct sq_chunk {
 	uint64_t lsn;
 	size_t n_items;
 	struct sq_delta_item **items; /* by queue and seq */
-	struct sq_list deferred;      /* struct sq_delta_change, of items of the chunk before */
+	struct sq_list deferred;      /* struct sq_delta_change, of items in the chunk before */
 	struct sq_list changes;       /* struct sq_delta_change */
 	struct sq_list records;       /* struct sq_delta_record */
 	struct sq_chunk_queue *queues;
 	size_t n_queues;
-	uint64_t news_bytes; /* that these take in the tables */
+	uint64_t news_bytes; /* of these queues in the tables */
 };
 
-/* 'table' is asked at a start what an operation means that is not about an item
- * of the journal. */
+/* Makes an empty delta.  At a start 'table' resolves operations on items that are not in the
+ * journal. */
 struct sq_delta *sq_delta_new(struct sq_table *table);
 void sq_delta_free(struct sq_delta **);
 
 /* --- commits: of one thread --- */
 
-/* Record 'lsn' is durable and will be applied. */
+/* Begins to apply record 'lsn', which is durable. */
 void sq_delta_begin(struct sq_delta *, uint64_t lsn);
-/* Takes no references of the caller's. */
+/* Applies a put; takes references of its own. */
 void
 sq_delta_put(struct sq_delta *, uint64_t queue, const struct sq_item *item, uint64_t expires_ms);
-/* What an operation that is no put says. */
+/* Applies an operation other than a put. */
 void sq_delta_apply(struct sq_delta *, const struct sq_op_view *);
 void sq_delta_end(struct sq_delta *);
 
 /* --- start --- */
 
-/* Takes in what the tables know of queues; before the replay. */
+/* Reads the queues of the tables; before the replay.  The table's error. */
 int sq_delta_load(struct sq_delta *) SQ_MUST_CHECK;
 /* Applies a record of the journal; SQ_EINVAL: it is malformed. */
 int sq_delta_replay(struct sq_delta *, uint64_t lsn, struct sq_bytes data) SQ_MUST_CHECK;
-/* Sorts what waits for its queues; after the replay. */
+/* Sorts the items for their queues; after the replay. */
 void sq_delta_replayed(struct sq_delta *);
-/* A queue of that name that was not opened yet; NULL: none. */
+/* Opens the queue of that name; NULL: there is none that is not open. */
 struct sq_kept_queue *sq_delta_open(struct sq_delta *, const char *name);
-/* A new queue, which is opened; its record follows. */
+/* Adds a new, open queue; its record follows. */
 void sq_delta_make(struct sq_delta *, uint64_t queue, const char *name);
-/* Calls 'fn' for the queues that nobody has opened. */
+/* Calls 'fn' for each queue that has not been opened. */
 void sq_delta_unopened(struct sq_delta *, void (*fn)(void *arg, struct sq_kept_queue *), void *arg);
-/* The largest id of a queue; one that is still being deleted counts. */
+/* The largest id of a queue, including queues whose deletion is in progress. */
 uint64_t sq_delta_last_queue(struct sq_delta *);
-/* All records of a kind, those of the tables included, by ascending id and sub. */
+/* Calls 'fn' for all records of a kind in delta and tables, by ascending id and sub.  The table's
+ * error. */
 int sq_delta_records(struct sq_delta *, uint8_t kind,
     void (*fn)(void *arg, const struct sq_record_key *, struct sq_bytes value),
     void *arg) SQ_MUST_CHECK;
 
 /* --- checkpoints: of one thread --- */
 
-/* What is in the journal only will take so many bytes in the tables, about, and so many
+/* An estimate of the bytes that the delta will take in the tables; '*n_changes' gets the number of
  * changes there. */
 uint64_t sq_delta_bytes(struct sq_delta *, size_t *n_changes);
-/* Takes items of about 'max_bytes', and about 'max_n' of each kind. */
+/* Takes a chunk: items of about 'max_bytes', and about 'max_n' of each kind. */
 void sq_delta_take(struct sq_delta *, uint64_t max_bytes, size_t max_n, struct sq_chunk *);
-/* Takes up to 'max_n' of what needs no room: settlements and deletions, whatever stands before
- * them.  So the chunk has the lsn that the tables have already.  False: there is none. */
+/* Takes a chunk of up to 'max_n' changes that need no room: settlements and deletions, out of
+ * order.  The chunk keeps the lsn that the tables have already.  False: there are none. */
 bool sq_delta_take_ends(struct sq_delta *, uint64_t lsn, size_t max_n, struct sq_chunk *);
-/* The chunk is in the tables, or was not written; it is empty afterwards. */
+/* Gives the chunk back, 'written' to the tables or not; it is empty afterwards. */
 void sq_delta_give_back(struct sq_delta *, struct sq_chunk *, bool written);
-/* The queue of an id, NULL where it is deleted or unknown. */
+/* The queue of an id; NULL: deleted or unknown. */
 struct sq_kept_queue *sq_delta_queue(struct sq_delta *, uint64_t id);
-/* Its name, "" where that is not known yet. */
+/* The queue's name; "": not known yet. */
 const char *sq_delta_name(struct sq_delta *, const struct sq_kept_queue *);
 
 #endif

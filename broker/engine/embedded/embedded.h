@@ -1,4 +1,4 @@
-/* The embedded engine: durable on the disk of its machine, by a log and tables behind it.
+/* The embedded engine: durable on the disk of its machine, with a log and tables behind it.
  * embedded.c opens with its structure. */
 #ifndef SQ_BROKER_ENGINE_EMBEDDED_EMBEDDED_H
 #define SQ_BROKER_ENGINE_EMBEDDED_EMBEDDED_H

@@ -1,11 +1,11 @@
-/* Items of the tables as queues have them. */
+/* Conversion of the tables' items into items of queues. */
 #ifndef SQ_BROKER_ENGINE_EMBEDDED_ITEM_H
 #define SQ_BROKER_ENGINE_EMBEDDED_ITEM_H
 
 #include "broker/engine/embedded/table.h"
 #include "broker/engine/item.h"
 
-/* Whether an item of the tables, which verifies, is one that was ever put. */
+/* Whether a verified item of the tables is well-formed, so that it was once put. */
 static inline bool
 sq_table_item_good(const struct sq_table_item *stored)
 {
@@ -13,7 +13,7 @@ sq_table_item_good(const struct sq_table_item *stored)
 	    sq_image_check(stored->image.p, stored->image.len) == SQ_OK;
 }
 
-/* The queue's item, with references of its own; 'stored' is good. */
+/* Makes a queue's item, with references of its own, from a good stored one. */
 struct sq_item sq_item_from_table(const struct sq_table_item *stored);
 
 #endif

@@ -1,15 +1,15 @@
-/* What a record of the journal says: operations, one behind the other.
+/* The operations log: the content of a record of the journal, operations in a row.
  *
- * The items that a record puts are counted from 0 through the whole record; an
- * item's seq is made of the record's lsn and that count, so that seqs rise in the
- * order of commits and need not be written.  docs/store.md has the bytes. */
+ * The items that a record puts are counted from 0 through the whole record.  An item's seq consists
+ * of the record's lsn and that count, so that seqs rise in the order of commits and need not be
+ * written. docs/store.md has the bytes.  Pure. */
 #ifndef SQ_BROKER_ENGINE_EMBEDDED_OPLOG_H
 #define SQ_BROKER_ENGINE_EMBEDDED_OPLOG_H
 
 #include "broker/engine/engine.h"
 
-/* More than a put or a record has beside its subscription identifiers or its value, and
- * than a message has beside its image. */
+/* Upper bounds in bytes: of a put or a record without its subscription identifiers or value, and of
+ * a message without its image. */
 enum { SQ_SEQ_BITS = 22, SQ_OPLOG_OP = 24, SQ_OPLOG_MESSAGE = 64 };
 
 static inline uint64_t
@@ -19,16 +19,16 @@ sq_seq(uint64_t lsn, uint32_t count)
 }
 
 enum sq_op_kind {
-	SQ_OP_MESSAGE = 1,  /* what the puts behind it are of */
+	SQ_OP_MESSAGE = 1,  /* the message of the puts that follow */
 	SQ_OP_PUT = 2,      /* that message to a queue */
-	SQ_OP_SETTLE = 3,   /* an item is gone */
-	SQ_OP_ATTEMPTS = 4, /* an item came back */
+	SQ_OP_SETTLE = 3,   /* an item is settled */
+	SQ_OP_ATTEMPTS = 4, /* an item has come back */
 	SQ_OP_RECORD = 5,
 	SQ_OP_QUEUE_OPEN = 6,
 	SQ_OP_QUEUE_DELETE = 7,
 };
 
-/* One operation; of SQ_OP_MESSAGE and SQ_OP_PUT together, 'put' has both. */
+/* One operation; 'put' combines SQ_OP_MESSAGE and SQ_OP_PUT. */
 struct sq_op_view {
 	enum sq_op_kind kind; /* never SQ_OP_MESSAGE */
 	uint64_t queue, seq;  /* seq: of SQ_OP_SETTLE and SQ_OP_ATTEMPTS */
@@ -42,13 +42,13 @@ struct sq_op_view {
 		struct sq_bytes subs; /* u32 each */
 	} put;
 	struct sq_record_key key;
-	struct sq_bytes value; /* of a record, p is NULL: deleted; a queue's name */
+	struct sq_bytes value; /* a record's value, p NULL: deleted; or a queue's name */
 };
 
 /* --- writing --- */
 
-/* Writes the message of 'item', unless it is the last that was written: then false.
- * 'last' is where that stands in 'log' and 1, or 0 where there is none. */
+/* Writes the message of 'item'; false, and nothing happens, if it equals the last one written.
+ * '*last' is its offset in 'log' + 1; 0: none. */
 bool
 sq_oplog_message(struct sq_buf *log, size_t *last, const struct sq_item *item, uint64_t expires_ms);
 void sq_oplog_put(struct sq_buf *log, uint64_t queue, const struct sq_item *item);
@@ -60,7 +60,7 @@ void sq_oplog_queue_delete(struct sq_buf *log, uint64_t queue);
 
 /* --- reading --- */
 
-/* The subscription identifiers of a put, as an item has them; NULL: none. */
+/* The subscription identifiers of a put in a block for an item, with one reference; NULL: none. */
 struct sq_block *sq_oplog_subs(const struct sq_op_view *);
 
 struct sq_oplog_reader {
@@ -69,8 +69,8 @@ struct sq_oplog_reader {
 };
 
 void sq_oplog_read(struct sq_oplog_reader *, struct sq_bytes data);
-/* The next operation, valid until the next call; NULL at the end, or where it is
- * malformed ('in.bad'). */
+/* The next operation, valid until the next call; NULL at the end, or at a malformed one
+ * ('in.bad'). */
 const struct sq_op_view *sq_oplog_next(struct sq_oplog_reader *);
 
 #endif

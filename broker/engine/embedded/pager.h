@@ -1,6 +1,5 @@
-/* The pager: reads items that queues have in the tables only, on a thread of its own.  A read that
- * fails, or for which there is no memory, is tried again without end: nothing else does without
- * its items. */
+/* The pager reads items that queues have in the tables only, on a thread of its own.  A read that
+ * fails, or that lacks memory, is repeated without end. */
 #ifndef SQ_BROKER_ENGINE_EMBEDDED_PAGER_H
 #define SQ_BROKER_ENGINE_EMBEDDED_PAGER_H
 
@@ -12,19 +11,18 @@ struct sq_pager;
 
 struct sq_pager_cfg {
 	struct sq_table *table;
-	struct sq_health *health;           /* is told of reads that fail, and of damage */
-	const struct sq_queue_store *store; /* of the queues that are read for */
+	struct sq_health *health;           /* gets failed reads and damage */
+	const struct sq_queue_store *store; /* of the queues that it serves */
 	const struct sq_metrics *metrics;   /* copied */
 };
 
 /* Starts its thread; all members of 'cfg' outlive it. */
 struct sq_pager *sq_pager_new(const struct sq_pager_cfg *cfg);
 void sq_pager_free(struct sq_pager **);
-/* Has the queue's gap read; sq_queue_paged() or sq_queue_rest() follows on the pager's thread.
- * Thread: any.  Locks: the queue's is held; takes the pager's. */
+/* Requests a read of the queue's gap; sq_queue_paged() or sq_queue_rest() follows on the pager's
+ * thread.  Thread: any.  Locks: the queue's is held; takes the pager's. */
 void sq_pager_want(struct sq_pager *, struct sq_queue *);
-/* sq_table_item() at the start: a read that fails is tried again for some seconds, on the caller's
- * thread. */
+/* sq_table_item() for the start: repeats a failed read for some seconds, on the caller's thread. */
 int sq_pager_item(struct sq_pager *, uint64_t queue, uint64_t seq,
     void (*fn)(void *arg, const struct sq_table_item *), void *arg) SQ_MUST_CHECK;
 

@@ -1,8 +1,8 @@
-/* What the files of the tables share: the environment and the form of values.
+/* The environment and the form of values, for the files table*.c.
  *
- * Every value begins with a CRC-32C of database, key and the rest of the value,
- * and the length of what follows, so that a size that LMDB reports wrongly is
- * noticed before anything is read by it.  Integers are big-endian. */
+ * Every value begins with a CRC-32C of database, key and the rest of the value, and the length of
+ * the rest, so that a wrong size from LMDB is noticed before it is used.  Integers are
+ * big-endian. */
 #ifndef SQ_BROKER_ENGINE_EMBEDDED_TABLE_PRIV_H
 #define SQ_BROKER_ENGINE_EMBEDDED_TABLE_PRIV_H
 
@@ -46,7 +46,7 @@ struct sq_table {
 	struct sq_table_meta meta;
 	uint64_t page_bytes;
 	uint64_t max_bytes;
-	uint64_t put_max_bytes; /* above it only deletes, which need pages, too */
+	uint64_t put_max_bytes; /* limit of puts; deletes need pages too */
 	_Atomic uint64_t used;
 	MDB_txn *txn;      /* of the checkpoint */
 	MDB_cursor *items; /* in 'txn' */
@@ -70,34 +70,34 @@ void sq_table_key_text(struct table_key *, const char *text);
 
 /* Completes the head of a value whose rest is in place. */
 void sq_table_seal(enum table_db, const MDB_val *key, const MDB_val *value);
-/* Whether a value verifies; then 'body' is what follows its head. */
+/* Whether a value verifies; 'body' gets the part behind its head. */
 bool
 sq_table_proven(enum table_db, const MDB_val *key, const MDB_val *value, struct sq_bytes *body);
-/* The size of an item's image by the value's own lengths, which are not verified. */
+/* The size of an item's image by the value's own lengths, not verified. */
 uint64_t sq_table_image_bytes(const MDB_val *value);
 
-/* Fields of a proven body.  False where they do not add up, which a proven value of
- * this format never has.  'subs' holds the identifiers of the item. */
+/* Read the fields of a verified body.  False: their lengths do not add up, which never happens in
+ * this format.  'subs' gets the identifiers of the item. */
 bool sq_table_item_get(
     const MDB_val *key, struct sq_bytes body, struct sq_buf *subs, struct sq_table_item *out);
-/* 'name' holds the queue's. */
+/* 'name' gets the queue's name, to which 'out' points. */
 bool sq_table_queue_get(
     const MDB_val *key, struct sq_bytes body, struct sq_buf *name, struct sq_table_queue *out);
 bool sq_table_record_key_get(const MDB_val *key, struct sq_record_key *out);
 
-/* Keeps a text for sq_table_error() and returns 'err'. */
+/* Sets the text of sq_table_error(); returns 'err'. */
 int sq_table_fail(int err, const char *fmt, ...) SQ_PRINTF(2, 3);
-/* The same for an error of LMDB's or the system's, in 'what'; returns its SQ_E. */
+/* Sets the text for an error of LMDB or the system in 'what'; returns its error code. */
 int sq_table_lmdb_fail(const struct sq_table *, int rc, const char *what);
 
 /* Writes the meta data in a transaction; LMDB's error. */
 int sq_table_write_state(struct sq_table *, MDB_txn *);
-/* Bytes of pages that hold something, as seen by a transaction. */
+/* Bytes of used pages, in the view of a transaction. */
 uint64_t sq_table_live_bytes(const struct sq_table *, MDB_txn *);
 
-/* Checks LMDB's own structure in its file before LMDB trusts it: heads, every
- * branch page, and with 'leaves' every leaf as well.  'fault' gets a text for each
- * one; returns their number.  Does not need the environment open. */
+/* Checks LMDB's structures in the file before LMDB trusts them: heads, every branch page, and with
+ * 'leaves' every leaf too.  'fault' gets a text for each fault; returns their number.  The
+ * environment need not be open. */
 unsigned sq_table_pages_check(
     const char *path, bool leaves, void (*fault)(void *arg, const char *text), void *arg);
 

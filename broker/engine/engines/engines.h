@@ -1,5 +1,5 @@
-/* All engines there are.  The configuration's choices, the program's and those of the contract suite
- * follow from this table. */
+/* The table of all engines, from which the configuration, the program and the contract suite take
+ * theirs. */
 #ifndef SQ_BROKER_ENGINE_ENGINES_ENGINES_H
 #define SQ_BROKER_ENGINE_ENGINES_ENGINES_H
 
@@ -18,7 +18,7 @@ enum {
 	    SQ_ENGINES_N
 };
 
-/* By the same index: names as in the configuration, NULL behind the last, and contracts. */
+/* By the same index: names in the configuration, NULL behind the last, and contracts. */
 extern const char *const sq_engine_names[SQ_ENGINES_N + 1];
 extern const struct sq_engine_ops *const sq_engines[SQ_ENGINES_N];
 

@@ -1,4 +1,4 @@
-/* The memory engine: queues in memory, gone with the process. */
+/* The memory engine: queues in memory, which end with the process. */
 #ifndef SQ_BROKER_ENGINE_MEMORY_MEMORY_H
 #define SQ_BROKER_ENGINE_MEMORY_MEMORY_H
 
