@@ -48,7 +48,7 @@ enum {
 /* What main has on a worker: there it ticks what has no sockets. */
 struct ticker {
 	struct sq_slot slot;
-	struct sq_broker *broker;
+	const struct program *program;
 };
 
 struct program {
@@ -60,7 +60,7 @@ struct program {
 	struct sq_broker *broker;
 	struct sq_front *fronts[FRONTS];
 	struct sq_admin *admin;
-	_Atomic bool listening, draining;
+	_Atomic bool ticking, listening, draining;
 	struct sq_stop *stop;
 	sem_t told; /* of one of these */
 	_Atomic bool end, move;
@@ -279,10 +279,12 @@ ticker_tick(struct sq_slot *s, uint64_t now_ms)
 {
 	struct ticker *t = SQ_CONTAINER_OF(s, struct ticker, slot);
 
+	if (!t->program->ticking)
+		return;
 	sq_memory_tick(now_ms);
 	if (sq_worker_index(s->worker) == 0)
 		sq_memory_metrics(&sq_broker_metrics, SQ_M_MEMORY_BYTES);
-	sq_broker_tick(t->broker, s->worker);
+	sq_broker_tick(t->program->broker, s->worker);
 }
 
 /* What the first tick shows is right before the first link comes. */
@@ -291,20 +293,12 @@ program_tick_start(struct program *p)
 {
 	static const struct sq_slot_user user = {.tick = ticker_tick};
 
+	p->ticking = true;
 	p->tickers = sq_xcalloc(sq_crew_size(p->crew), sizeof *p->tickers);
 	for (unsigned i = 0; i < sq_crew_size(p->crew); i++) {
-		p->tickers[i].broker = p->broker;
+		p->tickers[i].program = p;
 		sq_slot_open(&p->tickers[i].slot, sq_crew_workers(p->crew)[i], &user, NULL);
 	}
-}
-
-static void
-program_tick_stop(struct program *p)
-{
-	for (unsigned i = 0; p->tickers != NULL && i < sq_crew_size(p->crew); i++)
-		sq_slot_close(&p->tickers[i].slot);
-	free(p->tickers);
-	p->tickers = NULL;
 }
 
 /* Brings everything up; on error a line in 'err'. */
@@ -370,7 +364,7 @@ program_stop(struct program *p)
 	sq_admin_stop(&p->admin);
 	if (p->auth != NULL)
 		sq_auth_stop(p->auth);
-	program_tick_stop(p);
+	p->ticking = false; /* one that runs ends before the fronts' stop does */
 	program_each_front(p, sq_front_stop);
 	if (p->broker != NULL)
 		sq_broker_stop(p->broker);
@@ -378,6 +372,7 @@ program_stop(struct program *p)
 		sq_crew_stop(p->crew);
 	sq_broker_free(&p->broker);
 	sq_crew_free(&p->crew);
+	free(p->tickers);
 	for (unsigned i = 0; i < FRONTS; i++)
 		sq_front_free(&p->fronts[i]);
 	sq_auth_free(&p->auth);

@@ -62,7 +62,6 @@ struct errand {
 	struct sq_task task;
 	void (*run)(void *arg);
 	void *arg;
-	sem_t over;
 };
 
 static void
@@ -71,34 +70,73 @@ errand_run(struct sq_task *t)
 	struct errand *e = SQ_CONTAINER_OF(t, struct errand, task);
 
 	e->run(e->arg);
-	sem_post(&e->over);
+	free(e);
+}
+
+void
+sq_worker_tell(struct sq_worker *w, void (*run)(void *arg), void *arg)
+{
+	struct errand *e = sq_xcalloc(1, sizeof *e);
+
+	*e = (struct errand){.task.run = errand_run, .run = run, .arg = arg};
+	sq_worker_post(w, &e->task);
+}
+
+/* A run that somebody waits for. */
+struct awaited {
+	void (*run)(void *arg);
+	void *arg;
+	sem_t over;
+};
+
+static void
+awaited_run(void *arg)
+{
+	struct awaited *a = arg;
+
+	a->run(a->arg);
+	sem_post(&a->over);
+}
+
+static void
+crew_await(sem_t *over)
+{
+	while (sem_wait(over) != 0)
+		continue;
 }
 
 void
 sq_worker_do(struct sq_worker *w, void (*run)(void *arg), void *arg)
 {
-	struct errand e = {.task.run = errand_run, .run = run, .arg = arg};
+	struct awaited a = {.run = run, .arg = arg};
 
 	assert(sq_worker_self() == NULL);
-	sem_init(&e.over, 0, 0);
-	sq_worker_post(w, &e.task);
-	while (sem_wait(&e.over) != 0)
-		continue;
-	sem_destroy(&e.over);
+	sem_init(&a.over, 0, 0);
+	sq_worker_tell(w, awaited_run, &a);
+	crew_await(&a.over);
+	sem_destroy(&a.over);
 }
 
 static void
-crew_pass(void *arg)
+crew_pass(void *over)
 {
-	(void)arg;
+	sem_post(over);
 }
 
 void
 sq_crew_settle(struct sq_crew *c)
 {
-	for (unsigned round = 0; round < CREW_ROUNDS; round++)
+	sem_t over;
+
+	assert(sq_worker_self() == NULL);
+	sem_init(&over, 0, 0);
+	for (unsigned round = 0; round < CREW_ROUNDS; round++) {
 		for (unsigned i = 0; i < c->n; i++)
-			sq_worker_do(c->workers[i], crew_pass, NULL);
+			sq_worker_tell(c->workers[i], crew_pass, &over);
+		for (unsigned i = 0; i < c->n; i++)
+			crew_await(&over);
+	}
+	sem_destroy(&over);
 }
 
 void

@@ -15,9 +15,9 @@
  * come in; tasks run, part by part (enum sq_turn); the writes that these asked for are made;
  * 'turned' of each slot.
  *
- * The end, in this order: each user closes its connections and then its slots; the crew settles;
- * sq_crew_stop(), after which nothing turns; what the workers worked on is freed, which may still
- * post to them; sq_crew_free() runs these last tasks. */
+ * The end, in this order: each user closes its sockets; the crew settles; sq_crew_stop(), after
+ * which nothing turns; what the workers worked on is freed, which may still post to them;
+ * sq_crew_free() runs these last tasks and closes the slots; their users are freed. */
 #ifndef SQ_WEB_CREW_H
 #define SQ_WEB_CREW_H
 
@@ -40,16 +40,21 @@ struct sq_worker *const *sq_crew_workers(const struct sq_crew *);
  * Thread: any.  Locks: none. */
 bool sq_crew_live(const struct sq_crew *, uint64_t ms, struct sq_buf *why);
 
+/* Has 'run' run on the worker and waits for nothing: a worker that hangs keeps no other from it.
+ * Runs of one thread keep their order.  Thread: any.  Locks: none held after it. */
+void sq_worker_tell(struct sq_worker *, void (*run)(void *arg), void *arg);
 /* Runs 'run' on the worker and waits until it has returned.  Thread: not a worker's.  Locks: none
  * held by the caller that a worker takes. */
 void sq_worker_do(struct sq_worker *, void (*run)(void *arg), void *arg);
-/* Waits until tasks that workers have posted to each other have come to their end.  Thread: not a
- * worker's. */
+/* Waits until all that the caller has told the workers, and the tasks that workers have posted to
+ * each other, have come to their end.  Thread: not a worker's.  Locks: none held by the caller
+ * that a worker takes. */
 void sq_crew_settle(struct sq_crew *);
 
 /* Ends the loops, each after its turn, and waits for that.  Tasks may still be posted. */
 void sq_crew_stop(struct sq_crew *);
-/* Runs the tasks that were posted since, ends the threads and frees '*cp', if any. */
+/* Runs the tasks that were posted since, closes all slots, ends the threads and frees '*cp', if
+ * any. */
 void sq_crew_free(struct sq_crew **cp);
 
 #endif

@@ -1,15 +1,13 @@
 /* Slots of workers; see web/slot.h.
  *
- * A context is made, used and freed on the worker's thread: libh2o 2.2.5 keeps recycled buffers
- * per thread. */
+ * A context is made, used and freed on the worker's thread (worker.c closes the slot): libh2o 2.2.5
+ * keeps recycled buffers per thread. */
 #include "web/slot.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "core/mem.h"
 #include "web/crew.h"
-#include "web/h2o.h"
 #include "web/worker_priv.h"
 
 struct opening {
@@ -44,26 +42,4 @@ sq_slot_open(struct sq_slot *s, struct sq_worker *worker, const struct sq_slot_u
 	s->worker = worker;
 	s->user = user;
 	sq_worker_do(worker, slot_open, &o);
-}
-
-static void
-slot_close(void *arg)
-{
-	struct sq_slot *s = arg;
-
-	sq_list_remove(&s->node);
-	if (s->ctx == NULL)
-		return;
-	sq_h2o_context_fini(s->ctx);
-	free(s->ctx);
-	s->ctx = NULL;
-}
-
-void
-sq_slot_close(struct sq_slot *s)
-{
-	if (s->worker == NULL)
-		return;
-	sq_worker_do(s->worker, slot_close, s);
-	s->worker = NULL;
 }

@@ -12,7 +12,7 @@ struct sq_worker;
 struct st_h2o_context_t;
 struct st_h2o_globalconf_t;
 
-/* What the worker tells the user.  All on the worker's thread; none opens or closes a slot. */
+/* What the worker tells the user.  All on the worker's thread; none opens a slot. */
 struct sq_slot_user {
 	/* The slot is open, before anything else; may be NULL. */
 	void (*opened)(struct sq_slot *);
@@ -30,13 +30,11 @@ struct sq_slot {
 	struct st_h2o_context_t *ctx; /* NULL: of a user without a configuration, and not open */
 };
 
-/* Opens a slot on 'worker' and waits for that; zeroed before.  'conf' is complete and outlives the
- * slot; NULL: the user has no sockets.  Thread: not a worker's. */
+/* Opens a slot on 'worker' and waits for that; zeroed before.  'conf' is complete; NULL: the user
+ * has no sockets.  The slot is open until sq_crew_free() closes it: until then slot and 'conf'
+ * stay, and by then the slot's connections and listening sockets are closed.  Thread: not a
+ * worker's. */
 void sq_slot_open(struct sq_slot *, struct sq_worker *worker, const struct sq_slot_user *,
     struct st_h2o_globalconf_t *conf);
-/* Closes the slot and waits for that; its connections and listening sockets are closed before.
- * Tasks may still be posted to the worker.  A slot that is not open is left as it is.  Thread:
- * not a worker's. */
-void sq_slot_close(struct sq_slot *);
 
 #endif

@@ -154,6 +154,20 @@ worker_init(struct sq_worker *w)
 	atomic_store(&w->turned_ms, sq_clock_ms());
 }
 
+/* The connections of all are closed, and h2o has had its turns to notice that. */
+static void
+worker_close_slots(struct sq_worker *w)
+{
+	SQ_LIST_FOR_EACH_SAFE(s, &w->slots, struct sq_slot, node) {
+		sq_list_remove(&s->node);
+		if (s->ctx == NULL)
+			continue;
+		sq_h2o_context_fini(s->ctx);
+		free(s->ctx);
+		s->ctx = NULL;
+	}
+}
+
 static void
 worker_fini(struct sq_worker *w)
 {
@@ -161,7 +175,7 @@ worker_fini(struct sq_worker *w)
 		h2o_evloop_run(w->loop, 0);
 		worker_turn(w);
 	} while (worker_due(w));
-	assert(sq_list_empty(&w->slots));
+	worker_close_slots(w);
 	h2o_multithread_unregister_receiver(w->queue, &w->inbox);
 	sq_h2o_queue_free(&w->queue);
 	sq_h2o_thread_fini(w->loop);

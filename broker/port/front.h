@@ -24,15 +24,16 @@ struct sq_front_ops {
 	/* As it is in the log and in the configuration. */
 	const char *name;
 	/* Takes peers from now on, for 'broker', which outlives the front's stop.  Once.  Calls may
-	 * reach the broker before this returns.  Does not block but for a worker's turn, like
-	 * 'move' and 'drain'. */
+	 * reach the broker before this returns.  Waits for a turn of each worker. */
 	void (*serve)(struct sq_front *, struct sq_broker *broker);
 	/* The port of the first address; 0: it has none. */
 	unsigned (*port)(const struct sq_front *);
 	/* Asks all peers to go elsewhere, or to come again; those that have not after the front's
-	 * own time are closed.  New ones are welcome meanwhile.  Any number of times. */
+	 * own time are closed.  New ones are welcome meanwhile.  Any number of times.  Waits for no
+	 * worker: one that hangs keeps no other's peers from hearing of it. */
 	void (*move)(struct sq_front *);
-	/* Takes no new peers, and asks all to go, without a time.  What is under way goes on. */
+	/* Takes no new peers, and asks all to go, without a time.  What is under way goes on.
+	 * Waits for no worker. */
 	void (*drain)(struct sq_front *);
 	/* Whether no call is with the broker. */
 	bool (*idle)(const struct sq_front *);

@@ -183,7 +183,6 @@ sq_server_free(struct sq_server **sp)
 		return;
 	sq_worker_do(s->slot.worker, server_end, s);
 	server_await(s, UINT64_MAX);
-	sq_slot_close(&s->slot);
 	sq_crew_stop(s->crew);
 	sq_crew_free(&s->crew);
 	h2o_config_dispose(&s->config);

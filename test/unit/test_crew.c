@@ -1,6 +1,8 @@
 /* web/crew.h and web/slot.h: threads, slots and their calls, tasks, and the end. */
 #include <criterion/criterion.h>
 
+#include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "core/mem.h"
@@ -54,7 +56,7 @@ turned(struct sq_slot *s)
 
 static const struct sq_slot_user user = {opened, tick, turned};
 
-Test(crew, a_slot_ticks_and_turns_on_its_worker_until_it_is_closed)
+Test(crew, a_slot_ticks_and_turns_on_its_worker_until_the_end)
 {
 	struct part parts[WORKERS] = {0};
 	unsigned ticks;
@@ -69,12 +71,13 @@ Test(crew, a_slot_ticks_and_turns_on_its_worker_until_it_is_closed)
 	while (parts[WORKERS - 1].ticks < 3)
 		sq_crew_settle(crew);
 	cr_assert(parts[0].turns > 0);
-	for (unsigned i = 0; i < WORKERS; i++)
-		sq_slot_close(&parts[i].slot);
+	sq_crew_stop(crew);
 	ticks = parts[0].ticks;
-	sq_slot_close(&parts[0].slot); /* not open */
-	end();
+	cr_assert_not(sq_list_empty(&parts[0].slot.node));
+	sq_crew_free(&crew);
 	cr_assert_eq(parts[0].ticks, ticks);
+	for (unsigned i = 0; i < WORKERS; i++)
+		cr_assert(sq_list_empty(&parts[i].slot.node));
 }
 
 /* A task that passes on to the next worker until it is at its end. */
@@ -138,6 +141,40 @@ Test(crew, the_parts_of_a_turn_have_an_order)
 	cr_assert_eq(n_order, SQ_TURN_PARTS);
 	for (unsigned i = 0; i < SQ_TURN_PARTS; i++)
 		cr_assert_eq(order[i], i);
+	end();
+}
+
+static sem_t gate;
+
+static void
+hang(void *arg)
+{
+	(void)arg;
+	while (sem_wait(&gate) != 0)
+		continue;
+}
+
+static void
+count(void *n)
+{
+	atomic_fetch_add((atomic_uint *)n, 1);
+}
+
+Test(crew, a_worker_that_hangs_keeps_no_other_from_what_it_is_told, .timeout = 20)
+{
+	atomic_uint n = 0;
+
+	sem_init(&gate, 0, 0);
+	crew = sq_crew_new(WORKERS);
+	sq_worker_tell(sq_crew_workers(crew)[0], hang, NULL);
+	for (unsigned i = 0; i < WORKERS; i++)
+		sq_worker_tell(sq_crew_workers(crew)[i], count, &n);
+	while (n < WORKERS - 1)
+		sched_yield();
+	cr_assert_eq(n, WORKERS - 1);
+	sem_post(&gate);
+	sq_crew_settle(crew);
+	cr_assert_eq(n, WORKERS);
 	end();
 }
 

@@ -2,6 +2,7 @@
  * heartbeats, back-pressure, moving, draining, several workers. */
 #include <criterion/criterion.h>
 
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,31 @@ Test(front_life, stopping_says_goaway_and_ends_the_deliveries)
 	cr_assert(h2_lost(client));
 	cr_assert_eq(atomic_load(&fake.links_closed), 1);
 	fake_stop();
+}
+
+static sem_t gate;
+
+static void
+hang(void *arg)
+{
+	(void)arg;
+	while (sem_wait(&gate) != 0)
+		continue;
+}
+
+Test(front_life, a_worker_that_hangs_keeps_nobody_from_moving_and_draining, .timeout = 20)
+{
+	const struct sq_link_front_cfg cfg = fake_front_cfg();
+
+	sem_init(&gate, 0, 0);
+	fake_start_on(2, &cfg);
+	for (unsigned i = 0; i < 2; i++) {
+		sq_worker_tell(sq_crew_workers(fake.crew)[i], hang, NULL);
+		sq_front_move(fake.front);
+		sq_front_drain(fake.front);
+	}
+	sem_post(&gate);
+	sem_post(&gate);
 }
 
 Test(front_life, connections_have_a_limit)

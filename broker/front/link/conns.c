@@ -105,12 +105,6 @@ sq_conns_listen(struct sq_front_worker *p, unsigned index)
 	sq_acceptor_open(&p->acceptor, p->slot.ctx->loop, &p->front->listen, index);
 }
 
-void
-sq_conns_unlisten(struct sq_front_worker *p)
-{
-	sq_acceptor_close(&p->acceptor);
-}
-
 /* Ages. */
 
 static void

@@ -5,9 +5,8 @@
 
 #include "broker/front/link/part.h"
 
-/* Accepts at the worker's sockets, from now on and no more. */
+/* Accepts at the worker's sockets from now on, until its acceptor is closed. */
 void sq_conns_listen(struct sq_front_worker *, unsigned index);
-void sq_conns_unlisten(struct sq_front_worker *);
 /* Sends away the guests that must go; see sq_strangers_cfg.  Thread: any of the front's. */
 void sq_conns_wake(void *front, unsigned worker);
 /* Each tick: an acceptor that has paused; each second: ages. */

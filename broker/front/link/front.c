@@ -47,12 +47,12 @@ part_of(struct sq_slot *s)
 	return SQ_CONTAINER_OF(s, struct sq_front_worker, slot);
 }
 
-/* Has each worker do something, one after the other. */
+/* Has each worker do something, and waits for none: one that hangs keeps no other from it. */
 static void
 front_command(struct sq_link_front *f, void (*run)(void *part))
 {
 	for (unsigned i = 0; i < f->n_parts; i++)
-		sq_worker_do(f->parts[i].worker, run, &f->parts[i]);
+		sq_worker_tell(f->parts[i].worker, run, &f->parts[i]);
 }
 
 static void
@@ -208,7 +208,8 @@ front_tls(struct sq_link_front *f, struct sq_buf *err)
 		p->bundle = sq_bundle_new(f->cfg.bundle_file);
 		if (f->cfg.cert_file == NULL)
 			continue;
-		p->certificate = sq_certificate_new("front", f->cfg.cert_file, f->cfg.key_file, err);
+		p->certificate = sq_certificate_new(
+		    "front", f->cfg.cert_file, f->cfg.key_file, err);
 		if (p->certificate == NULL)
 			return SQ_EINVAL;
 	}
@@ -290,7 +291,7 @@ part_drain(void *part)
 {
 	struct sq_front_worker *p = part;
 
-	sq_conns_unlisten(p);
+	sq_acceptor_close(&p->acceptor);
 	SQ_LIST_FOR_EACH(c, &p->conns, struct sq_conn, node)
 		sq_conn_move(c, 0);
 }
@@ -321,7 +322,7 @@ part_goaway(void *part)
 	struct sq_front_worker *p = part;
 
 	p->serving = false;
-	sq_conns_unlisten(p);
+	sq_acceptor_close(&p->acceptor);
 	h2o_context_request_shutdown(p->slot.ctx);
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node) {
 		if (c->stream != NULL)
@@ -338,19 +339,15 @@ part_kill(void *part)
 		sq_conn_kill(c);
 }
 
-/* Waits until 'n' is 0; false after 'ms'. */
-static bool
+/* Waits until 'n' is 0, or 'ms' are over. */
+static void
 front_await(const atomic_uint *n, uint64_t ms)
 {
 	const struct timespec nap = {0, FRONT_POLL_MS * 1000000L};
 	uint64_t until = sq_clock_ms() + ms;
 
-	while (atomic_load_explicit(n, memory_order_acquire) != 0) {
-		if (sq_clock_ms() >= until)
-			return false;
+	while (atomic_load_explicit(n, memory_order_acquire) != 0 && sq_clock_ms() < until)
 		nanosleep(&nap, NULL);
-	}
-	return true;
 }
 
 static void
@@ -362,13 +359,10 @@ front_stop(struct sq_front *base)
 		return;
 	f->serving = false;
 	front_command(f, part_goaway);
-	if (!front_await(&f->conns, FRONT_GRACE_MS)) {
-		front_command(f, part_kill);
-		front_await(&f->conns, FRONT_FORCE_MS);
-	}
+	front_await(&f->conns, FRONT_GRACE_MS);
+	front_command(f, part_kill); /* also those that came before their worker heard of the end */
+	front_await(&f->conns, FRONT_FORCE_MS);
 	sq_crew_settle(f->cfg.crew);
-	for (unsigned i = 0; i < f->n_parts; i++)
-		sq_slot_close(&f->parts[i].slot);
 }
 
 static void
