@@ -6,13 +6,12 @@
 
 #include "core/log.h"
 
-enum { ACCEPTOR_BURST = 32 }; /* connections in a row of one socket */
-
 /* A socket that nothing can be accepted from stays readable, and the loop would spin. */
 static void
 acceptor_pause(struct sq_acceptor *l)
 {
-	SQ_WARN(l->scope, "accept: %s; waiting", strerror(errno));
+	if (l->scope != NULL)
+		SQ_WARN(l->scope, "accept: %s; waiting", strerror(errno));
 	l->paused = true;
 	for (unsigned i = 0; i < l->n; i++)
 		h2o_socket_read_stop(l->sockets[i]);
@@ -25,7 +24,7 @@ acceptor_on_ready(h2o_socket_t *listening, const char *err)
 
 	if (err != NULL)
 		return;
-	for (int i = 0; i < ACCEPTOR_BURST; i++) {
+	for (unsigned i = 0; i < l->burst; i++) {
 		h2o_socket_t *sock = h2o_evloop_socket_accept(listening);
 
 		if (sock != NULL) {

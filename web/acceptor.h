@@ -8,9 +8,12 @@
 
 #include "core/listen.h"
 
+enum { SQ_ACCEPTOR_BURST = 32 }; /* of a front */
+
 struct sq_acceptor {
 	/* The user's, set before the acceptor is opened. */
-	const char *scope; /* of log lines */
+	const char *scope; /* of log lines; NULL: nothing is logged */
+	unsigned burst;    /* connections in a row of one socket, before others have a turn */
 	/* Takes a new connection's socket over. */
 	void (*accepted)(void *owner, h2o_socket_t *sock);
 	void *owner;

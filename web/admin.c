@@ -28,6 +28,7 @@
 
 #define ADMIN_STACK (256u * 1024) /* reserved; only pages that are touched count */
 #define ADMIN_CONNS_MAX 16u       /* h2o bounds the head of a request at 408 KiB */
+#define ADMIN_BURST 1u            /* a connection is read before the next can take its place */
 #define ADMIN_BODY_MAX 1024u
 #define ADMIN_LIFE_MS 2000  /* of a connection, whatever it does */
 #define ADMIN_RETRY_MS 1000 /* until accepting is tried again */
@@ -288,7 +289,7 @@ admin_open(struct sq_admin *a)
 	a->accept_ctx.hosts = a->config.hosts;
 	h2o_multithread_register_receiver(a->ctx.queue, &a->stop, admin_on_stop);
 	a->acceptor = (struct sq_acceptor){
-	    .scope = "admin", .accepted = admin_accepted, .owner = a};
+	    .burst = ADMIN_BURST, .accepted = admin_accepted, .owner = a};
 	sq_acceptor_open(&a->acceptor, a->ctx.loop, &a->sockets, 0);
 }
 

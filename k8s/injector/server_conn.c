@@ -111,7 +111,7 @@ void
 sq_server_listen(struct sq_server *s)
 {
 	s->acceptor = (struct sq_acceptor){
-	    .scope = "webhook", .accepted = conn_accepted, .owner = s};
+	    .scope = "webhook", .burst = SQ_ACCEPTOR_BURST, .accepted = conn_accepted, .owner = s};
 	sq_acceptor_open(&s->acceptor, s->slot.ctx->loop, &s->sockets, 0);
 }
 

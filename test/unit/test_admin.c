@@ -18,7 +18,7 @@
 static const struct sq_metric_def defs[] = {{"sq_test", NULL, SQ_GAUGE, "A gauge."}};
 static _Atomic int64_t values[1];
 static const struct sq_metrics metrics = {defs, values, 1};
-static atomic_bool is_ready, is_live = true;
+static atomic_bool is_ready, is_live = true, hold, held;
 static struct sq_admin *admin;
 static struct sq_buf err;
 
@@ -53,6 +53,10 @@ live(void *owner, struct sq_buf *why)
 {
 	(void)owner;
 	(void)why;
+	while (hold) {
+		held = true;
+		usleep(1000);
+	}
 	return is_live;
 }
 
@@ -307,6 +311,24 @@ Test(admin, who_says_nothing_or_half_keeps_no_probe_out)
 		(void)drain(fds[i]); /* fails by the time-out of dial() where one stays open */
 	cr_assert_lt(sq_clock_ms() - begun, 8000);
 	HAS(ask("GET", "/livez"), " 200 ");
+}
+
+Test(admin, probes_that_come_at_once_are_all_answered)
+{
+	enum { N = 40 }; /* more than may be open */
+	static const char get[] = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+	int fds[N];
+
+	hold = true;
+	for (int i = 0; i < N; i++) {
+		fds[i] = dial();
+		cr_assert_eq(write(fds[i], get, sizeof get - 1), (ssize_t)sizeof get - 1);
+		while (i == 0 && !held) /* the others find the admin thread busy */
+			usleep(1000);
+	}
+	hold = false;
+	for (int i = 0; i < N; i++)
+		HAS(drain(fds[i]), " 200 ");
 }
 
 /* Whether /livez answers at 'address' and the port of 'admin'. */

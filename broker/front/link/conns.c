@@ -101,7 +101,7 @@ void
 sq_conns_listen(struct sq_front_worker *p, unsigned index)
 {
 	p->acceptor = (struct sq_acceptor){
-	    .scope = "front", .accepted = conns_accepted, .owner = p};
+	    .scope = "front", .burst = SQ_ACCEPTOR_BURST, .accepted = conns_accepted, .owner = p};
 	sq_acceptor_open(&p->acceptor, p->slot.ctx->loop, &p->front->listen, index);
 }
 
