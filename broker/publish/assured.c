@@ -2,30 +2,28 @@
 
 #include "broker/publish/dead_letters.h"
 #include "broker/publish/letter.h"
-#include "broker/publish/receipts.h"
 #include "broker/shard/source.h"
 
-/* Queues the receipt that a QoS 3 message asks for, if it does. */
-static void
-assured_receipt(struct sq_broker *b, struct sq_tenant *tenant, const struct sq_txn *txn,
-    const unsigned char *image, const char *target, const char *outcome)
+/* The receipt that a QoS 3 message asks for, if it does. */
+static struct sq_msg
+assured_receipt(const struct sq_msg *m, const char *target, const char *outcome)
 {
-	struct sq_shard *sh = &b->shards[sq_worker_index(txn->worker)];
 	struct sq_publish_options asked;
 
-	if (sq_publish_options_parse(image, &asked) && asked.receipt.len > 0)
-		sq_receipts_add(sh->receipts, tenant, sq_letter_receipt(&asked, target, outcome));
+	if (sq_publish_options_parse(m->image, &asked) && asked.receipt.len > 0)
+		return sq_letter_receipt(&asked, target, outcome);
+	return (struct sq_msg){0};
 }
 
-void
-sq_assured_settled(struct sq_source *s, struct sq_txn *txn, const struct sq_item *item)
+struct sq_msg
+sq_assured_settled(const struct sq_source *s, const struct sq_item *item)
 {
-	if (item->assured)
-		assured_receipt(sq_source_broker(s), sq_source_tenant(s), txn, item->msg.image,
-		    sq_source_name(s), "acknowledged");
+	if (!item->assured)
+		return (struct sq_msg){0};
+	return assured_receipt(&item->msg, sq_source_name(s), "acknowledged");
 }
 
-void
+struct sq_msg
 sq_assured_buried(void *source, struct sq_txn *txn, const struct sq_item *item, enum sq_death why)
 {
 	static const char *const reasons[] = {
@@ -36,33 +34,33 @@ sq_assured_buried(void *source, struct sq_txn *txn, const struct sq_item *item, 
 	    [SQ_DEAD_OVERFLOW] = "overflow",
 	    [SQ_DEAD_ABANDONED] = "abandoned",
 	};
-	struct sq_source *s = source;
+	const struct sq_source *s = source;
 	bool given_up = why == SQ_DEAD_ATTEMPTS || why == SQ_DEAD_REJECTED ||
 	    why == SQ_DEAD_UNFINISHED || why == SQ_DEAD_ABANDONED;
 
 	if (!item->assured && !(sq_source_durable(s) && given_up))
-		return;
+		return (struct sq_msg){0};
 	sq_dead_letter(sq_source_broker(s), sq_source_tenant(s), txn, &item->msg, sq_source_name(s),
 	    reasons[why], item->assured);
-	if (item->assured)
-		assured_receipt(sq_source_broker(s), sq_source_tenant(s), txn, item->msg.image,
-		    sq_source_name(s), why == SQ_DEAD_EXPIRED ? "expired" : "dead-lettered");
+	if (!item->assured)
+		return (struct sq_msg){0};
+	return assured_receipt(
+	    &item->msg, sq_source_name(s), why == SQ_DEAD_EXPIRED ? "expired" : "dead-lettered");
 }
 
-void
+struct sq_msg
 sq_assured_ended(
     struct sq_source *s, struct sq_txn *txn, const struct sq_item *item, const char *reason)
 {
 	sq_dead_letter(sq_source_broker(s), sq_source_tenant(s), txn, &item->msg, sq_source_name(s),
 	    reason, true);
-	assured_receipt(sq_source_broker(s), sq_source_tenant(s), txn, item->msg.image,
-	    sq_source_name(s), "dead-lettered");
+	return assured_receipt(&item->msg, sq_source_name(s), "dead-lettered");
 }
 
-void
+struct sq_msg
 sq_assured_unmatched(
     struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn, const struct sq_msg *m)
 {
 	sq_dead_letter(b, tenant, txn, m, "", "unmatched", true);
-	assured_receipt(b, tenant, txn, m->image, "", "dead-lettered");
+	return assured_receipt(m, "", "dead-lettered");
 }

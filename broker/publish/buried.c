@@ -2,37 +2,39 @@
 
 #include "broker/publish/assured.h"
 #include "broker/publish/own.h"
+#include "broker/publish/receipts.h"
 
-/* Who has no lock of a space, and may have no other occasion, publishes receipts at once. */
+/* Who has no lock of a space, and may have no other occasion, publishes a receipt at once. */
 static void
-buried_receipts(struct sq_txn *txn, const struct sq_source *source)
+buried_receipt(struct sq_txn *txn, const struct sq_source *source, struct sq_msg receipt)
 {
-	struct sq_broker *b = sq_source_broker(source);
+	struct sq_shard *sh = &sq_source_broker(source)->shards[sq_worker_index(txn->worker)];
 
-	if (!sq_router_locked())
-		sq_own_receipts(&b->shards[sq_worker_index(txn->worker)], txn);
+	if (receipt.image == NULL)
+		return;
+	if (sq_router_locked())
+		sq_receipts_add(sh->receipts, sq_source_tenant(source), receipt);
+	else
+		sq_own_receipt(sh, txn, sq_source_tenant(source), receipt);
 }
 
 static void
 buried_item(void *source, struct sq_txn *txn, const struct sq_item *item, enum sq_death why)
 {
-	sq_assured_buried(source, txn, item, why);
-	buried_receipts(txn, source);
+	buried_receipt(txn, source, sq_assured_buried(source, txn, item, why));
 }
 
 static void
 buried_ended(
     struct sq_source *source, struct sq_txn *txn, const struct sq_item *item, const char *reason)
 {
-	sq_assured_ended(source, txn, item, reason);
-	buried_receipts(txn, source);
+	buried_receipt(txn, source, sq_assured_ended(source, txn, item, reason));
 }
 
 static void
 buried_settled(struct sq_source *source, struct sq_txn *txn, const struct sq_item *item)
 {
-	sq_assured_settled(source, txn, item);
-	buried_receipts(txn, source);
+	buried_receipt(txn, source, sq_assured_settled(source, item));
 }
 
 const struct sq_burial sq_buried = {

@@ -121,14 +121,22 @@ sq_own_sys(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant,
 /* Receipts. */
 
 static void
-own_receipt(struct sq_shard *sh, struct sq_txn *txn, struct sq_receipt *r)
+own_receipt(
+    struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant, const struct sq_msg *m)
 {
 	struct sq_origin origin = sq_system_origin(sh->broker);
-	struct sq_publish p = own_publish(sh, txn, r->tenant, &r->msg, &origin);
+	struct sq_publish p = own_publish(sh, txn, tenant, m, &origin);
 
 	sq_own_untold(&p, "a message of the broker's own");
 	sq_count(sh->broker, SQ_M_RECEIPTS, 1);
-	sq_receipt_free(r);
+}
+
+void
+sq_own_receipt(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant, struct sq_msg m)
+{
+	own_receipt(sh, txn, tenant, &m);
+	sq_msg_unref(&m);
+	sq_own_receipts(sh, txn);
 }
 
 void
@@ -137,8 +145,10 @@ sq_own_receipts(struct sq_shard *sh, struct sq_txn *txn)
 	struct sq_receipt *r;
 
 	assert(!sq_router_locked());
-	while ((r = sq_receipts_take(sh->receipts)) != NULL)
-		own_receipt(sh, txn, r);
+	while ((r = sq_receipts_take(sh->receipts)) != NULL) {
+		own_receipt(sh, txn, r->tenant, &r->msg);
+		sq_receipt_free(r);
+	}
 }
 
 void

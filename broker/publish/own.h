@@ -27,6 +27,9 @@ bool sq_own_due(struct sq_shard *, struct sq_system_txn **own, struct sq_tenant 
 void sq_own_sys(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *, struct sq_space *,
     const struct sq_msg *);
 
+/* With no space locked: publishes a receipt, whose reference it takes, and behind it the shard's
+ * receipts that wait, in 'txn'. */
+void sq_own_receipt(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *, struct sq_msg);
 /* With no space locked: publishes the shard's receipts that wait, in 'txn'. */
 void sq_own_receipts(struct sq_shard *, struct sq_txn *txn);
 /* The same in a transaction of its own: for struct sq_receipts. */

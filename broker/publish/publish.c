@@ -6,6 +6,7 @@
 #include "broker/publish/idempotency.h"
 #include "broker/publish/options.h"
 #include "broker/publish/put.h"
+#include "broker/publish/receipts.h"
 #include "broker/publish/route_message.h"
 #include "proto/mqtt/reason.h"
 #include "proto/topic/tags.h"
@@ -112,7 +113,8 @@ publish_asked(struct sq_publish *p)
 	if (p->from.own) {
 		code = sq_route_message(p);
 		if (p->assured && p->n == 0)
-			sq_assured_unmatched(p->broker, p->tenant, p->txn, p->msg);
+			sq_receipts_add(p->home->receipts, p->tenant,
+			    sq_assured_unmatched(p->broker, p->tenant, p->txn, p->msg));
 		return code;
 	}
 	if (!publish_tags(p))

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "broker/publish/assured.h"
+#include "broker/publish/receipts.h"
 #include "broker/shard/pace.h"
+#include "broker/shard/source.h"
 #include "core/mem.h"
 
 enum {
@@ -31,11 +33,11 @@ static void
 put_lost(const struct sq_publish *p, const struct sq_sink *sink, int err)
 {
 	struct sq_item item = {.msg = *p->msg, .qos = p->qos, .assured = true};
+	struct sq_msg receipt = err == SQ_ECLOSED
+	    ? sq_assured_ended(sink->source, p->txn, &item, "queue-deleted")
+	    : sq_assured_buried(sink->source, p->txn, &item, SQ_DEAD_OVERFLOW);
 
-	if (err == SQ_ECLOSED)
-		sq_assured_ended(sink->source, p->txn, &item, "queue-deleted");
-	else
-		sq_assured_buried(sink->source, p->txn, &item, SQ_DEAD_OVERFLOW);
+	sq_receipts_add(p->home->receipts, sq_source_tenant(sink->source), receipt);
 }
 
 /* 'subs' is a reference, or NULL. */

@@ -80,6 +80,8 @@ sq_receipts_add(struct sq_receipts *rs, struct sq_tenant *tenant, struct sq_msg 
 	struct sq_receipt *r;
 
 	assert(sq_worker_self() == rs->shard->worker);
+	if (m.image == NULL)
+		return;
 	if (rs->n == SQ_RECEIPTS_MAX) {
 		SQ_WARN("broker", "too many receipts at a time");
 		sq_msg_unref(&m);

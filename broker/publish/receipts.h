@@ -1,9 +1,9 @@
 /* Receipts that wait to be published: the queue of a shard.
  *
- * A receipt is made where a settlement or a dead letter is, often under the lock of a space, and
- * published behind that in the same transaction (own.h): a worker builds one transaction at a
- * time while it has a lock.  Receipts that nobody has published by the end of the turn, as those
- * of a transaction of the engine, go into one of their own. */
+ * A receipt that is made under the lock of a space waits here, and is published behind that in the
+ * transaction of its settlement or dead letter (own.h): a worker builds one transaction at a time
+ * while it has a lock.  Receipts that nobody has published by the end of the turn, as those of a
+ * transaction of the engine, go into one of their own. */
 #ifndef SQ_BROKER_PUBLISH_RECEIPTS_H
 #define SQ_BROKER_PUBLISH_RECEIPTS_H
 
@@ -26,7 +26,8 @@ struct sq_receipt {
 struct sq_receipts *sq_receipts_new(struct sq_shard *, void (*left)(struct sq_shard *));
 /* No worker turns. */
 void sq_receipts_free(struct sq_receipts **);
-/* Queues one; takes the message.  Beyond SQ_RECEIPTS_MAX it is dropped, with a line in the log. */
+/* Queues one and takes the message; one without an image is none.  Beyond SQ_RECEIPTS_MAX it is
+ * dropped, with a line in the log. */
 void sq_receipts_add(struct sq_receipts *, struct sq_tenant *, struct sq_msg);
 /* The oldest, which is the caller's now; NULL: none waits. */
 struct sq_receipt *sq_receipts_take(struct sq_receipts *);
