@@ -10,7 +10,7 @@ void
 sq_will_publish(struct sq_session *s)
 {
 	struct sq_broker *b = s->shard->broker;
-	struct sq_origin origin = sq_system_origin(b);
+	struct sq_origin origin;
 	struct sq_background_txn *background = NULL;
 	struct sq_publish p = {.broker = b,
 	    .home = s->shard,
@@ -22,6 +22,7 @@ sq_will_publish(struct sq_session *s)
 	sq_heap_remove(&s->shard->sessions->timers, &s->will.timer);
 	if (s->will.msg.image == NULL)
 		return;
+	origin = sq_system_origin(b);
 	sq_permit_refresh(s);
 	p.from.permit = s->permit.subject;
 	p.txn = sq_background_txn(s, &background);

@@ -57,7 +57,7 @@ sq_source_free(struct sq_source **sp, struct sq_worker *owner)
 		source_free(s);
 		return;
 	}
-	s->task.run = source_freed;
+	s->task.run = source_freed; /* the queue may be burying items at this moment */
 	sq_worker_post(owner, &s->task);
 }
 
