@@ -4,8 +4,8 @@
 
 #include "broker/group/group.h"
 
-/* Start: makes what the store has, without queues, so that subscriptions find it.
- * SQ_EINVAL: a record can't be read; it was logged. */
+/* Makes the groups of the store, without queues, so that subscriptions find them.  SQ_EINVAL: a
+ * record is malformed; it was logged. */
 int sq_groups_load(struct sq_broker *, uint64_t now_ms) SQ_MUST_CHECK;
 
 #endif

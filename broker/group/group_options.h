@@ -1,13 +1,12 @@
-/* The options of a group's queue: what its pods declare, and whose word counts.
+/* The options of a group's queue: the pods' declarations, and the choice among them.
  *
- * Pods of several revisions declare one group with different options.  Those of the
- * greatest (since, pod) among its attached pods count: since is when the pod's set came
- * into being, so the newest revision wins whatever the order of attaches.  Where the pod
- * whose options count is away, they stay for a while, for it may only be on its way back
- * (its sidecar or this broker was started again); then the greatest of those that are
- * there takes its place.  With nobody there the last options stay.
+ * Pods of several revisions declare one group with different options.  Those of the greatest
+ * (since, pod) among attached pods count; since is the time at which the pod's set was made, so the
+ * newest revision wins in any order of attaches.  If that pod is away, its options stay for a
+ * while, because its sidecar or this broker may be restarting; then the greatest of the attached
+ * pods takes its place.  Without attached pods the last options stay.
  *
- * Pure: time comes in, and nothing is stored or logged here. */
+ * Pure: time is an argument, and nothing is stored or logged here. */
 #ifndef SQ_BROKER_GROUP_GROUP_OPTIONS_H
 #define SQ_BROKER_GROUP_GROUP_OPTIONS_H
 
@@ -20,7 +19,7 @@
 #include "core/msg.h"
 #include "proto/link/frame.h"
 
-/* As they are declared: 0 and SQ_OVERFLOW_DEFAULT where nothing is named. */
+/* Declared options; 0 and SQ_OVERFLOW_DEFAULT for those not named. */
 struct sq_options {
 	uint32_t expiry_s, max_length, max_attempts;
 	enum sq_overflow overflow;
@@ -29,38 +28,38 @@ struct sq_options {
 
 struct sq_options_set;
 
-/* What one pod has declared since a time: its word. */
+/* The declaration of one pod since a time. */
 struct sq_declarer {
 	struct sq_hnode node; /* by pod */
 	struct sq_options_set *set;
 	uint64_t since_ms; /* wall clock */
 	unsigned refs;     /* subscriptions that hold it */
-	bool counts;       /* it is the newest of its pod */
+	bool counts;       /* it is the newest declaration of its pod */
 	char pod[];
 };
 
 enum { SQ_OPTIONS_TOLD = 16 };
 
-/* What a choice has changed. */
+/* The change made by a choice. */
 enum sq_chosen {
 	SQ_CHOSEN_SAME,  /* nothing */
-	SQ_CHOSEN_WORD,  /* whose word counts; its options are the same */
+	SQ_CHOSEN_WORD,  /* another pod's declaration counts, with equal options */
 	SQ_CHOSEN_OTHER, /* the options */
 };
 
 struct sq_group_options {
-	/* In force, and whose they are; since 0: of nobody who said when. */
+	/* The options in force and their pod; since 0: unknown. */
 	struct sq_options now;
 	uint64_t since_ms;
 	char *pod;
-	bool away; /* that pod is not attached, since 'away_ms' */
+	bool away; /* the pod is not attached, since 'away_ms' */
 	uint64_t away_ms;
-	/* Who is there. */
+	/* The declarations of attached pods. */
 	struct sq_htab declarers;
-	struct sq_list sets;       /* distinct ones that a declarer has */
-	unsigned n_sets;           /* of these, such as one that counts has */
-	struct sq_declarer *first; /* the greatest that counts; NULL: none */
-	/* Pairs of sets whose disagreement was told: hashes, the oldest is overwritten. */
+	struct sq_list sets;       /* the distinct sets of options among them */
+	unsigned n_sets;           /* number of sets with a declaration that counts */
+	struct sq_declarer *first; /* the greatest declaration that counts; NULL: none */
+	/* Hashes of pairs of sets whose disagreement was reported; the oldest is overwritten. */
 	uint64_t told[SQ_OPTIONS_TOLD];
 	unsigned n_told;
 };
@@ -69,31 +68,32 @@ bool sq_options_equal(const struct sq_options *, const struct sq_options *);
 /* "expiry 60s, max-length default, ..": for people. */
 void sq_options_print(const struct sq_options *, struct sq_buf *);
 
-/* Options in force, the pod that they are of, and since when that is away. */
+/* Begins with options in force, their pod, and the time since which it is away. */
 void sq_group_options_init(struct sq_group_options *, const struct sq_options *, uint64_t since_ms,
     struct sq_bytes pod, uint64_t now_ms);
-/* The same while nobody has declared anything: what was in force before a restart, say. */
+/* Sets options while no pod has declared any, for example those from before a restart. */
 void sq_group_options_set(struct sq_group_options *, const struct sq_options *, uint64_t since_ms,
     struct sq_bytes pod, uint64_t now_ms);
-/* No declarer may be left. */
+/* Frees the content; no declaration is left. */
 void sq_group_options_fini(struct sq_group_options *);
 
-/* An attached subscription holds the word of that pod from now on; 'since_ms' is not 0. */
+/* Adds a subscription with the declaration of that pod; 'since_ms' is not 0. */
 struct sq_declarer *sq_declarer_join(
     struct sq_group_options *, const struct sq_options *, uint64_t since_ms, struct sq_bytes pod);
-/* It is there no more, or has another word: gives it back and nulls it; NULL: nothing. */
+/* Removes a subscription's declaration, if any, and nulls the pointer: the subscription ends or
+ * declares other options. */
 void sq_declarer_leave(struct sq_group_options *, struct sq_declarer **);
 
-/* Finds anew whose options count; one that is away keeps its place for 'wait_ms'.  To be
- * called after every change of declarers, and when sq_group_options_due(). */
+/* Chooses the options that count; a pod that is away keeps its place for 'wait_ms'.  Called after
+ * every change of declarations, and when sq_group_options_due(). */
 enum sq_chosen
 sq_group_options_choose(struct sq_group_options *, uint64_t now_ms, uint64_t wait_ms) SQ_MUST_CHECK;
-/* Whether the place of the one that is away goes to another now. */
+/* Whether another pod takes the place of the absent one now. */
 bool sq_group_options_due(const struct sq_group_options *, uint64_t now_ms, uint64_t wait_ms);
 /* Whether attached pods have declared different options. */
 bool sq_group_options_disagree(const struct sq_group_options *);
-/* A declarer that disagrees with the first one, of a pair of sets that was not told yet as
- * far as is remembered; it is from now on.  NULL: there is none. */
+/* A declaration that disagrees with the first one and was not reported yet; it counts as reported
+ * from now on.  NULL: there is none. */
 const struct sq_declarer *sq_group_options_tell(struct sq_group_options *);
 const struct sq_options *sq_declarer_options(const struct sq_declarer *);
 

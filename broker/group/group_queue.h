@@ -4,17 +4,17 @@
 
 #include "broker/group/group.h"
 
-/* How long a durable group is kept without subscriptions that asks for 'wanted_s'
- * (0: for nothing), in seconds. */
+/* The time in seconds for which a durable group without subscriptions is kept, for the wanted one
+ * (0: the default). */
 uint32_t sq_group_expiry_s(const struct sq_broker *, uint32_t wanted_s);
 
-/* Opens the queue; a new one is made by 'txn'. */
+/* Opens the queue; 'txn' makes a new one. */
 void sq_group_open(struct sq_group *, struct sq_txn *txn);
-/* Gives the queue the limits in force. */
+/* Applies the limits in force to the queue. */
 void sq_group_set_limits(struct sq_group *);
 
-/* Gives the queue to its ending.  Without one the broker ends, and what is stored of the queue
- * stays. */
+/* Hands the queue to the group's ending.  Without an ending, closes it because the broker ends, and
+ * its records stay. */
 void sq_group_end_queue(struct sq_group *);
 
 #endif

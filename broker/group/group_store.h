@@ -1,17 +1,17 @@
-/* What the engine stores of groups: one record each, and one for each binding, so that
- * they outlive the broker.  group.c says when. */
+/* The records of groups, one each, and one for each binding, which let them outlive the broker.
+ * group.c calls the functions. */
 #ifndef SQ_BROKER_GROUP_GROUP_STORE_H
 #define SQ_BROKER_GROUP_GROUP_STORE_H
 
 #include "broker/group/group.h"
 
-/* Under the write lock of the tenant's space.  'txn' NULL, or a group that is not stored:
- * nothing. */
+/* Locks: the write lock of the tenant's space is held.  Nothing happens with 'txn' NULL, or for a
+ * group that is not stored. */
 
-/* Puts the group, or the binding, as it is now into 'txn'; a binding gets its number. */
+/* Put the present state of the group, or of the binding, into 'txn'; a binding gets its number. */
 void sq_group_store(struct sq_group *, struct sq_txn *txn);
 void sq_group_store_binding(struct sq_group *, struct sq_group_binding *, struct sq_txn *txn);
-/* Deletes its record, if it has one. */
+/* Delete the record, if there is one. */
 void sq_group_unstore(const struct sq_group *, struct sq_txn *txn);
 void sq_group_unstore_binding(
     const struct sq_group *, const struct sq_group_binding *, struct sq_txn *txn);

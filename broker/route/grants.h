@@ -1,5 +1,5 @@
-/* Grants between spaces: who gets a message that is published in another space.  They are made
- * at the start and stay as they are, so that no lock is needed to look at them. */
+/* Grants between topic spaces: readers in one space that get messages published in another.  Made
+ * at the start and constant from then on, so that reading them needs no lock. */
 #ifndef SQ_BROKER_ROUTE_GRANTS_H
 #define SQ_BROKER_ROUTE_GRANTS_H
 
@@ -8,12 +8,12 @@
 
 struct sq_grant;
 
-/* A message that is published in 'from' to a topic that the filter selects goes to 'reader', too,
- * under the same topic; nothing else crosses.  At the start, before any other thread is there:
- * 'filter' is a plain one, checked. */
+/* Adds a grant: a message published in 'from' to a topic that 'filter' selects goes to 'reader'
+ * too, under the same topic.  Nothing else crosses.  'filter' is checked, without share and tag.
+ * At the start, before any other thread exists. */
 void sq_space_grant(struct sq_space *reader, struct sq_space *from, struct sq_bytes filter);
-/* The next reader of what is published there to the topic, behind '*at', which begins as NULL;
- * each comes once.  NULL: that was the last one.  Thread: any. */
+/* The next reader of messages to 'topic' in the space, behind '*at', which begins as NULL; each
+ * reader comes once.  NULL: there is no further one.  Thread: any. */
 struct sq_space *
 sq_space_reader(const struct sq_space *, struct sq_bytes topic, const struct sq_grant **at);
 

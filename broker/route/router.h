@@ -1,4 +1,5 @@
-/* The router: the table of spaces, and the way from a topic to the sinks that get the message. */
+/* The router: the table of topic spaces, and the matching of a topic with the sinks that get the
+ * message. */
 #ifndef SQ_BROKER_ROUTE_ROUTER_H
 #define SQ_BROKER_ROUTE_ROUTER_H
 
@@ -15,52 +16,55 @@
 struct sq_router;
 struct sq_route_cache;
 
-/* The least of limits.matches: fewer are too few for one of each kind; see router.c. */
+/* The minimum of limits.matches: one binding of each kind; see router.c. */
 enum { SQ_MATCHES_MIN = 16 };
 
 struct sq_router_cfg {
 	const struct sq_metrics *metrics;
-	/* Bindings of one sink that a message comes to, SQ_MATCHES_MIN or more; 0: any number. */
+	/* The most bindings of one sink that a message matches, SQ_MATCHES_MIN or more; 0: any
+	 * number. */
 	uint32_t max_matches;
-	/* The account of a space of that name, which becomes the router's, for its retained
-	 * messages; NULL: they are not counted. */
+	/* Makes the account of a space's retained messages; the router owns it.  NULL: retained
+	 * messages are not counted. */
 	struct sq_account *(*new_account)(void *arg, const char *space);
 	void *account_arg;
-	/* Numbers for records; NULL: none are written. */
+	/* Draws a number for a record; NULL: no records are written. */
 	uint64_t (*new_id)(void *arg);
 	void *id_arg;
 };
 
 struct sq_router *sq_router_new(const struct sq_router_cfg *);
-/* No binding is left.  Retained messages go with it. */
+/* Frees the router with its retained messages, and nulls the pointer; no binding is left. */
 void sq_router_free(struct sq_router **);
 
-/* The space of that name, made when missing, with a reference.  It lives while somebody has one,
- * it has a retained message, or a grant names it; a binding needs the reference of its owner.
- * Thread: any. */
+/* The space of that name, made if it is missing, with a reference.  It exists while it has a
+ * reference or a retained message, or a grant names it; a binding needs the reference of its owner.
+ * Thread: any.  Locks: the router's. */
 struct sq_space *sq_router_space(struct sq_router *, const char *name);
-/* The same; a space that is made so has the lock of 'home', which has one of its own: bindings in
- * both are under one lock. */
+/* The space of that name, made if it is missing with the lock of 'home', which has a lock of its
+ * own: bindings in both are under one lock.  Thread: any.  Locks: the router's. */
 struct sq_space *
 sq_router_space_beside(struct sq_router *, struct sq_space *home, const char *name);
-/* Gives '*sp' back, if any, and nulls it.  Thread: any that has locked none. */
+/* Gives a reference back, if there is one, and nulls the pointer.  Thread: any that has locked no
+ * space. */
 void sq_space_unref(struct sq_space **sp);
-/* How many there are.  Thread: any. */
+/* The number of spaces.  Thread: any.  Locks: the router's. */
 size_t sq_router_spaces(struct sq_router *);
-/* Under the space's write lock.  'tag' and 'filter' as parsed; copied. */
+/* Binds a sink to the filter, which is copied; the binding's owner keeps it until
+ * sq_router_unbind().  Locks: the space's write lock is held, for the next three. */
 void sq_router_bind(
     struct sq_router *, struct sq_space *, const struct sq_topic_filter *, struct sq_binding *);
 void sq_router_unbind(struct sq_router *, struct sq_binding *);
-/* Under the same lock: a member of the binding was changed by its owner. */
+/* The owner has changed a member of the binding. */
 void sq_router_changed(struct sq_binding *);
 
-/* Each worker has a cache of its own. */
+/* A cache of matches; each worker has one. */
 struct sq_route_cache *sq_route_cache_new(void);
 void sq_route_cache_free(struct sq_route_cache **);
-/* Under the space's lock: the bindings that match the image's topic and tags, each once; valid
- * until the next lookup in this cache or the unlock.  Of one sink no more than 'max_matches':
- * among them is one of each QoS, with and without 'not_from', that matches, and of those the one
- * with the lowest 'scanned_upto'.  Bindings that are left out are counted. */
+/* The bindings that match the image's topic and tags, each once; '*n' gets their number.  Valid
+ * until the next lookup in this cache or the unlock.  At most 'max_matches' of one sink: they
+ * include a matching one of each QoS, with and without 'not_from', each with the lowest
+ * 'scanned_upto'.  Bindings left out are counted.  Locks: the space's is held. */
 struct sq_binding **
 sq_router_match(struct sq_route_cache *, struct sq_space *, const unsigned char *image, size_t *n);
 

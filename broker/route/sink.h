@@ -1,4 +1,4 @@
-/* Sinks, where messages go, and bindings, which bring them there. */
+/* Sinks, the destinations of messages, and bindings, which connect a filter with a sink. */
 #ifndef SQ_BROKER_ROUTE_SINK_H
 #define SQ_BROKER_ROUTE_SINK_H
 
@@ -14,23 +14,23 @@ struct sq_shard;
 struct sq_space;
 struct sq_watched;
 
-/* Where matched messages go: the queue of a session or a group. */
+/* A destination of matched messages: the queue of a session or a group. */
 struct sq_sink {
-	struct sq_shard *shard; /* where its items are taken */
-	/* Hands the item out at once if nothing waits before it: then it is taken.  NULL: all go
-	 * through the queue, as a group's. */
+	struct sq_shard *shard; /* the shard of its queue's owner */
+	/* Hands the item out at once if nothing waits before it; true: the item was taken.  NULL:
+	 * all items go through the queue, as with a group. */
 	bool (*pass)(struct sq_sink *, struct sq_txn *, struct sq_item *);
-	uint64_t taken_ms; /* when items last left; see broker/shard/pace.h; the shard's */
+	uint64_t taken_ms; /* when items last left; written by broker/shard/pace.h */
 	struct sq_engine *engine;
 	struct sq_queue *queue;
-	struct sq_source *source;   /* of that queue: see broker/shard/source.h */
-	struct sq_watched *watched; /* the same: see broker/group/watch.h; NULL: it is not */
+	struct sq_source *source;   /* the queue's: see broker/shard/source.h */
+	struct sq_watched *watched; /* see broker/group/watch.h; NULL: not watched */
 	uint32_t n_bindings;        /* the router's */
 	uint32_t crowd;             /* the same */
 	bool reject;                /* a full queue refuses the publish as a whole */
 	bool durable;
-	uint8_t round; /* of its bindings: see broker/session/order.h; under the space's lock */
-	atomic_bool offline;             /* nobody is there for QoS 0 */
+	uint8_t round;                   /* see broker/session/order.h; under the space's lock */
+	atomic_bool offline;             /* QoS 0 has no receiver at present */
 	_Atomic uint64_t quiet_until_ms; /* see broker/publish/refused.h */
 };
 
@@ -39,9 +39,9 @@ struct sq_binding {
 	struct sq_space *space;      /* the router's */
 	bool tagged;                 /* the router's */
 	struct sq_sink *sink;
-	uint64_t not_from;     /* session whose own messages don't come (no local); 0: none */
+	uint64_t not_from;     /* session whose own messages are excluded (no local); 0: none */
 	struct sq_block *subs; /* a subscription identifier, or NULL; the owner's reference */
-	/* What was retained with numbers up to this one comes by a scan; 0: nothing does. */
+	/* Retained messages with numbers up to this one come by a scan; 0: none do. */
 	uint64_t scanned_upto;
 	uint8_t max_qos;
 	bool as_published; /* retain flag stays (MQTT 5.0 §3.8.3.1) */

@@ -16,14 +16,14 @@ struct sq_space {
 	struct sq_router *router;
 	size_t refs; /* under the router's 'spaces_lock' */
 	char *name;
-	struct sq_space *home; /* whose lock it has; most: itself */
+	struct sq_space *home; /* the space whose lock it uses, mostly itself */
 	struct sq_rwlock lock;
-	uint64_t version; /* changes with its bindings, and is no other space's; under the lock */
+	uint64_t version; /* changes with its bindings, unique among spaces; under the lock */
 	struct sq_topic_index *bindings;
 	atomic_size_t n_bindings;
 	size_t tagged; /* bindings that ask for a tag */
-	/* Of a space with a lock of its own: sinks with more than 'max_matches' bindings in all
-	 * spaces under it; a sink's 'crowd' is its place here + 1. */
+	/* In a space with a lock of its own: sinks with more than 'max_matches' bindings in all
+	 * spaces under the lock; a sink's 'crowd' is its index here + 1. */
 	struct sq_sink **crowded;
 	size_t n_crowded, cap_crowded;
 	pthread_mutex_t retained_lock;
@@ -31,12 +31,12 @@ struct sq_space {
 	struct sq_list retained_list;
 	struct sq_heap expiries; /* of retained messages */
 	uint64_t retained_bytes;
-	struct sq_account *account; /* of these; NULL: there never was one */
-	/* Grants, from the start on: of what others read here, and what it reads of others. */
+	struct sq_account *account; /* of the retained messages; NULL: there never was one */
+	/* Grants, constant after the start: to readers of this space, and of this space in others. */
 	struct sq_list readers, reads;
 };
 
-/* 'reader' gets what 'filter' selects in 'from'. */
+/* A grant: 'reader' gets messages that 'filter' selects in 'from'. */
 struct sq_grant {
 	struct sq_list of_from, of_reader;
 	struct sq_space *reader, *from;
@@ -52,7 +52,7 @@ struct sq_retained {
 	struct sq_origin origin;
 	uint64_t expires_ms;
 	struct sq_heap_node expiry;
-	uint64_t number; /* of all that was retained, in the order in which it was */
+	uint64_t number; /* rises with each message that is retained */
 	uint64_t id;     /* of its record */
 };
 
@@ -60,41 +60,42 @@ struct sq_router {
 	struct sq_router_cfg cfg;
 	struct sq_metrics metrics;
 	struct sq_htab spaces; /* under 'spaces_lock' */
-	size_t swept;          /* where the sweep goes on in it */
+	size_t swept;          /* position of the sweep in it */
 	pthread_mutex_t spaces_lock;
 	uint64_t n_spaces; /* ever made */
 	atomic_uint_fast64_t retained_number;
-	/* Records that say nothing any more; filled at the start, emptied by the sweep. */
+	/* Records without a message, found at the start and deleted by the sweep. */
 	uint64_t *stale;
 	size_t n_stale, cap_stale;
 };
 
-/* space.c: its name and its lock; 'home' is the space whose lock it has, NULL: itself. */
+/* space.c: sets name and lock; 'home' is the space whose lock it uses, NULL: its own. */
 void sq_space_init(struct sq_space *, struct sq_space *home, const char *name);
 void sq_space_fini(struct sq_space *);
-/* Locks the retained messages of the space for a slice: see sq_router_locked(). */
+/* Lock the retained messages of the space for a slice: see sq_router_locked(). */
 void sq_slice_lock(struct sq_space *);
 void sq_slice_unlock(struct sq_space *);
 
-/* grants.c: frees those from and to the space. */
+/* grants.c: frees the grants from and to the space. */
 void sq_grants_fini(struct sq_space *);
 
 /* retained.c: the retained messages of a space. */
 void sq_retained_init(struct sq_space *);
-/* How many. */
+/* Their number. */
 size_t sq_retained_count(struct sq_space *);
 /* Frees them; their records stay. */
 void sq_retained_fini(struct sq_router *, struct sq_space *);
 
-/* The same, for retained_all.c; under the lock of the space's retained messages, or at the
+/* For retained_all.c.  Locks: that of the space's retained messages is held, except at the
  * start. */
 struct sq_record_key sq_retained_record(uint64_t id);
 struct sq_retained *sq_retained_find(const struct sq_space *, const unsigned char *image);
-/* Puts 'm' in the place of '*at', or makes one; 'force': whatever the space's share is. */
+/* Replaces the message of '*at' with 'm', or makes '*at' if it is NULL.  'force': regardless of the
+ * space's share.  SQ_ENOMEM: the share is used up. */
 int sq_retained_put(struct sq_router *, struct sq_space *, const struct sq_msg *m, bool force,
     struct sq_retained **at);
 void sq_retained_set_expiry(struct sq_space *, struct sq_retained *, uint64_t expires_ms);
-/* Frees it; 'txn' deletes its record, NULL: that stays. */
+/* Frees a retained message; 'txn' deletes its record; NULL: the record stays. */
 void
 sq_retained_remove(struct sq_router *, struct sq_space *, struct sq_retained *, struct sq_txn *txn);
 

@@ -1,4 +1,4 @@
-/* What a broker is configured with: a flat table, filled by broker/config/ or by a test. */
+/* The configuration of a broker: a flat table, filled by broker/config/ or by a test. */
 #ifndef SQ_BROKER_SHARD_CFG_H
 #define SQ_BROKER_SHARD_CFG_H
 
@@ -29,7 +29,7 @@ struct sq_broker_cfg {
 	uint32_t queue_max_msgs;
 	uint64_t queue_max_bytes;
 	uint64_t queue_lonely_ms; /* see broker/group/watch.h */
-	uint32_t queue_expiry_s;  /* of a durable group's, which asks for none */
+	uint32_t queue_expiry_s;  /* of a durable group that asks for none */
 	uint32_t queue_expiry_max_s;
 	uint64_t retained_max_msgs, retained_max_bytes;
 	uint64_t delayed_max_msgs, delayed_max_bytes, delayed_max_s;
@@ -37,8 +37,8 @@ struct sq_broker_cfg {
 	uint64_t dead_max_bytes;
 	uint64_t key_window_ms, max_keys; /* idempotency keys */
 	uint64_t sys_interval_ms;         /* of $SYS/broker; 0: off */
-	bool unknown_properties; /* take a message with a sqmqos- property that is unknown */
-	struct sq_limits limits; /* zeroed: sq_limits_unsaid */
+	bool unknown_properties;          /* accept a message with an unknown sqmqos- property */
+	struct sq_limits limits;          /* zeroed: sq_limits_unsaid */
 	/* Message expiry, in seconds: of a message without one, and the longest; 0: none. */
 	uint32_t expiry_default_s, expiry_max_s;
 	uint32_t max_sessions;
@@ -52,7 +52,7 @@ struct sq_broker_cfg {
 	uint64_t max_sub_bytes;               /* of the filters of a session; 0: no limit */
 	uint32_t max_will; /* bytes of a will, with topic and properties; 0: max_packet */
 	size_t n_shares;
-	const struct sq_tenant_grant *grants; /* the same */
+	const struct sq_tenant_grant *grants; /* outlive the broker */
 	size_t n_grants;
 	struct sq_acl *acl; /* a reference, taken over; NULL: no rules */
 };

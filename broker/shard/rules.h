@@ -1,8 +1,8 @@
-/* The rules in force (broker/auth/acl/acl.h): taken out of the configuration at the start and
- * at each change of it, and used by all workers.
+/* The access rules in force (broker/auth/acl/acl.h): taken from the configuration at the start and
+ * at each change, and used by all workers.
  *
- * Each change has a version.  A session keeps a verdict with the version that it is of
- * (session/permit.h), and asks again once the version is another. */
+ * Each change has a version.  A session keeps a verdict with its version (session/permit.h), and
+ * asks again when the version has changed. */
 #ifndef SQ_BROKER_SHARD_RULES_H
 #define SQ_BROKER_SHARD_RULES_H
 
@@ -13,14 +13,14 @@
 
 struct sq_rules;
 
-/* With no rules, which deny nothing. */
+/* Begins without rules, which denies nothing. */
 struct sq_rules *sq_rules_new(void);
 void sq_rules_free(struct sq_rules **);
-/* Puts them in force; the reference is taken over.  Thread: any. */
+/* Puts the rules in force; takes over the reference.  Thread: any.  Locks: its own. */
 void sq_rules_set(struct sq_rules *, struct sq_acl *);
-/* Those in force, with a reference, and their version.  Thread: any. */
+/* The rules in force, with a reference, and their version.  Thread: any.  Locks: its own. */
 struct sq_acl *sq_rules_get(struct sq_rules *, uint64_t *version);
-/* Of the rules in force, from 1; cheap.  Thread: any. */
+/* The version of the rules in force, from 1: an atomic read.  Thread: any.  Locks: none. */
 uint64_t sq_rules_version(const struct sq_rules *);
 
 #endif

@@ -1,4 +1,4 @@
-/* The broker's inside: what belongs to one worker, and what all share. */
+/* The structs of the broker: the shard of one worker, and the state that all shards share. */
 #ifndef SQ_BROKER_SHARD_SHARD_H
 #define SQ_BROKER_SHARD_SHARD_H
 
@@ -14,13 +14,13 @@
 #include "broker/shard/tenant.h"
 #include "core/list.h"
 
-/* Answers that wait: see pace.h. */
+/* Answers that wait; written by pace.c. */
 struct sq_pace {
 	struct sq_list calls; /* by age */
 };
 
-/* A worker's part.  Each member is written by the folder that it names alone, whose header has
- * its type; broker.c makes them and frees them. */
+/* The part of one worker.  Each member is written by the folder in its comment alone, whose header
+ * has its type; broker.c makes and frees them. */
 struct sq_shard {
 	struct sq_broker *broker;
 	struct sq_worker *worker;
@@ -31,24 +31,24 @@ struct sq_shard {
 	struct sq_session_table *sessions; /* session/ */
 };
 
-/* From the broker's start to its end: shard.c's. */
+/* The broker's life from start to end; written by shard.c. */
 struct sq_life {
 	atomic_uint_fast64_t next_id;
 	pthread_mutex_t lock; /* of 'n_objects' */
 	pthread_cond_t gone;
 	size_t n_objects;
 	atomic_bool closing;
-	atomic_uint_fast64_t recovered_ms; /* the end of the recovery time; 0: not begun, or off */
-	atomic_bool recovering; /* a session of another life was made again before that */
+	atomic_uint_fast64_t recovered_ms; /* end of the recovery time; 0: not begun, or off */
+	atomic_bool recovering; /* a session from before the start has come back in that time */
 };
 
-/* The origin of the broker's own messages, in this run: system_txn.c's. */
+/* The origin of the broker's own messages in this run; written by system_txn.c. */
 struct sq_system {
 	struct sq_origin origin;
 	atomic_uint_fast64_t number;
 };
 
-/* What all workers share, as the above. */
+/* The state that all workers share, with the same rule. */
 struct sq_broker {
 	struct sq_broker_cfg cfg;
 	struct sq_metrics metrics;
@@ -62,7 +62,7 @@ struct sq_broker {
 	struct sq_sys_counts *sys_counts;
 	struct sq_shard *shards;
 	size_t n_shards;
-	const struct sq_burial *burial; /* publish/'s functions: see source.h */
+	const struct sq_burial *burial; /* functions of publish/: see source.h */
 	struct sq_groups *groups;       /* group/ */
 	struct sq_watch *watch;
 	struct sq_keys *keys; /* publish/ */
@@ -72,31 +72,31 @@ struct sq_broker {
 	struct sq_turns *turns; /* broker.c */
 };
 
-/* Numbers begin at those that no earlier opening of the store has had.  'engine' is open. */
+/* Starts numbers above those of each earlier opening of the store; 'engine' is open. */
 void sq_life_init(struct sq_broker *);
 void sq_life_fini(struct sq_broker *);
 
-/* A number that the store of this broker has never had: of groups, epochs, records.
- * Thread: any. */
+/* Draws a number that is new in this broker's store: for groups, epochs, records.  Thread: any.
+ * Locks: none. */
 uint64_t sq_broker_id(struct sq_broker *);
 
-/* Counts what must be gone before the broker may be freed: sessions, transactions, tasks.
- * Thread: any.  Locks: its own. */
+/* Counts objects that must end before the broker is freed: sessions, transactions, tasks.  Thread:
+ * any.  Locks: its own. */
 void sq_broker_object(struct sq_broker *, int by);
-/* From here on queues and sessions only close: their records stay for the next start.
- * Thread: any. */
+/* Has queues and sessions only close from now on: their records stay for the next start.  Thread:
+ * any.  Locks: none. */
 void sq_broker_close(struct sq_broker *);
 bool sq_broker_closing(const struct sq_broker *);
-/* Blocks until all objects are gone.  Not from a worker. */
+/* Blocks until all objects have ended.  Thread: any but a worker.  Locks: its own. */
 void sq_broker_await(struct sq_broker *);
 
-/* The recovery time: clients go on with sessions that this broker does not know.  It was
- * started again, and others are on their way back; messages of that time would find their
- * subscribers missing, so none are taken.  Each of these: Thread: any. */
+/* The recovery time, after a restart that lost sessions: while clients come back with sessions that
+ * this broker does not know, no messages are accepted, because they would miss subscribers that are
+ * still on their way back.  Each of these: Thread: any.  Locks: none. */
 
-/* A PUT came; the first one begins the recovery time. */
+/* A PUT has come; the first one begins the recovery time. */
 void sq_broker_attaches(struct sq_broker *, uint64_t now_ms);
-/* A session of an earlier life was made again. */
+/* A session from before the start has been made again. */
 void sq_broker_remade(struct sq_broker *, uint64_t now_ms);
 /* Whether messages wait for the end of the recovery time. */
 bool sq_broker_recovers(const struct sq_broker *, uint64_t now_ms);
