@@ -23,45 +23,42 @@ struct sq_call;
 struct sq_outlet;
 struct sq_worker;
 
-/* 'workers' live as long as the broker, and turn only after this: it brings back what the
- * store has.  NULL: the store can't be opened or read, with a line in
- * 'err'. */
+/* Makes a broker with the state of its store.  'workers' live as long as the broker, and begin to
+ * turn after this call.  NULL: the store can't be opened or read, with a line in 'err'. */
 struct sq_broker *sq_broker_new(const struct sq_broker_cfg *, struct sq_worker *const *workers,
     size_t n_workers, const struct sq_metrics *metrics, struct sq_buf *err);
-/* Ends all sessions without their wills, while the workers still turn; returns
- * when nothing of theirs is left in memory.  What is in the store stays there, for the
- * next start.  No call comes any more.  Not from a worker. */
+/* Ends all sessions without their wills, while the workers still turn; returns when no object of
+ * theirs is left in memory.  Stored state stays for the next start.  No calls come any more.
+ * Thread: any but a worker. */
 void sq_broker_stop(struct sq_broker *);
-/* After sq_broker_stop().  Frees '*bp'. */
+/* Frees '*bp', after sq_broker_stop(). */
 void sq_broker_free(struct sq_broker **bp);
 
-/* False with a line in 'why' while the engine can't make anything durable.  Any thread. */
+/* Whether the engine works; false with a line in 'why'.  Thread: any. */
 bool sq_broker_healthy(struct sq_broker *, struct sq_buf *why);
 
-/* Appends metrics of the fullest queues by their names, and of what tenants have.  Any thread. */
+/* Appends metrics of the fullest queues, by name, and of the tenants' shares.  Thread: any. */
 void sq_broker_write_queues(struct sq_broker *, struct sq_buf *out);
 
-/* Puts other rules in force, also for what sessions have already; the reference is taken
- * over.  Any thread. */
+/* Puts rules in force, also for existing sessions; takes over the reference.  Thread: any. */
 void sq_broker_set_acl(struct sq_broker *, struct sq_acl *);
 
-/* Takes the call over; it is handed back by its 'done', maybe before this returns.  Thread: any. */
+/* Takes over the call; its 'done' hands it back, possibly before this returns.  Thread: any. */
 void sq_broker_call(struct sq_broker *, struct sq_call *);
-/* An outlet opens.  Where its identity names one space, its connection counts as that tenant's;
- * where it names several, as the first one's until the first attach says whose it is; where no
- * identity was asked for, from the first attach on.  False: the tenant has its share of
- * connections, and the outlet is not to open.  Thread: any. */
+/* Counts the connection of an outlet that opens in its tenant's share: the space of its identity,
+ * or the first of several until the first attach names one; without an identity it is counted at
+ * the first attach.  False: the share is used up, and the outlet must not open.  Thread: any. */
 bool sq_broker_outlet_opens(struct sq_broker *, struct sq_outlet *);
 /* The outlet has closed: its attachments go into grace.  Thread: any. */
 void sq_broker_outlet_closed(struct sq_broker *, struct sq_outlet *);
-/* The outlet has room again: sessions of the worker that calls, which waited for that, go on.
- * Thread: each worker. */
+/* The outlet has room again: sessions of the calling worker that waited for it continue.  Thread:
+ * each worker. */
 void sq_broker_outlet_writable(struct sq_broker *, struct sq_outlet *);
-/* Each worker calls it about once in 100 ms: grace, expiry, delayed wills. */
+/* Runs grace, expiry, delayed wills and sweeps; each worker calls it about once in 100 ms. */
 void sq_broker_tick(struct sq_broker *, struct sq_worker *);
-/* From now on attaches and messages are answered SQ_VERDICT_DRAINING.  Thread: any. */
+/* Has attaches and messages refused with SQ_VERDICT_DRAINING from now on.  Thread: any. */
 void sq_broker_drain(struct sq_broker *);
-/* True when nothing is queued or unsettled for an attached session. */
+/* Whether no message is queued or unsettled for an attached session. */
 bool sq_broker_drained(struct sq_broker *);
 
 #endif

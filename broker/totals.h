@@ -1,4 +1,5 @@
-/* What tenants and spaces share of a broker, by its configuration: see broker/share/share.h. */
+/* The totals that tenants and spaces share, by the broker's configuration: see
+ * broker/share/share.h. */
 #ifndef SQ_BROKER_TOTALS_H
 #define SQ_BROKER_TOTALS_H
 
@@ -6,7 +7,7 @@
 
 struct sq_shares;
 
-/* For the accounts of a broker that is configured so. */
+/* Makes the shares of a broker with this configuration; the caller owns them. */
 struct sq_shares *sq_totals_shares(const struct sq_broker_cfg *);
 
 #endif

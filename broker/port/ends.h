@@ -1,8 +1,8 @@
-/* Why fronts end connections: the table that logs and metrics share. */
+/* Reasons for which fronts end connections: one table for logs and metrics. */
 #ifndef SQ_BROKER_PORT_ENDS_H
 #define SQ_BROKER_PORT_ENDS_H
 
-/* Why a connection was ended by the front, or not taken: E(X, symbol, name, text). */
+/* A reason for which the front ended or refused a connection: E(X, symbol, name, text). */
 #define SQ_ENDS(E, X) \
 	E(X, TIME, "time", "neither a link nor a good token in time") \
 	E(X, REQUESTS, "requests", "too many open requests before a good token") \

@@ -1,17 +1,17 @@
-/* The contract of an outlet: a place of a front where what the broker has for one peer goes.
+/* The contract of an outlet: a front's destination of messages and answers for one peer.
  *
- * A sidecar's link is one, and a connection of another transport.  The broker proper knows the
- * functions below and nothing of frames or sockets; a front implements struct sq_outlet_ops.  The
- * outlet itself, struct sq_outlet, stands at the beginning of the front's own struct.
+ * A sidecar's link is an outlet; so is a connection of another transport.  The broker proper knows
+ * the functions below, and no frames or sockets; a front implements struct sq_outlet_ops. struct
+ * sq_outlet is the first member of the front's own struct.
  *
  * Rules:
- *  - An outlet opens once, with sq_outlet_init(), and closes once, with sq_outlet_close(): it
- *    takes nothing from then on.  It is there until the last reference is gone: calls that came
- *    by it are still carried out, and ask whose they are.
- *  - What is put is read by the peer in the order in which it was put, by one thread.
- *  - The front calls sq_broker_outlet_opens() before the first call that names it,
- *    sq_broker_outlet_closed() after its close, and sq_broker_outlet_writable() on each worker
- *    when it has room again. */
+ *   - An outlet opens once, with sq_outlet_init(), and closes once, with sq_outlet_close(); it
+ *     accepts nothing after that.  It exists until its last reference is given back: calls that
+ *     came by it are still carried out, under its identity.
+ *   - The peer reads everything in the order of the puts of one thread.
+ *   - The front calls sq_broker_outlet_opens() before the first call that names it,
+ *     sq_broker_outlet_closed() after its close, and sq_broker_outlet_writable() on each worker
+ *     when it has room again. */
 #ifndef SQ_BROKER_PORT_OUTLET_H
 #define SQ_BROKER_PORT_OUTLET_H
 
@@ -29,27 +29,29 @@ struct sq_account;
 struct sq_identity;
 struct sq_outlet;
 
-/* What a front does.  The broker calls each but 'free' through the functions below, on any worker
- * and from several at once; none blocks, and each drops what it is given once the outlet is
+/* The functions of a front.  The broker calls each but 'free' through the functions below, on any
+ * worker and from several at once.  None blocks, and each drops its arguments once the outlet is
  * closed.  All arguments are copied. */
 struct sq_outlet_ops {
-	/* A message for one target.  The front joins it to the delivery before, when that was the
-	 * same message with the same origin and expiry, and nothing was put between.  'origin' is
-	 * NULL at QoS 0; 'subs' holds the target's subscription identifiers. */
+	/* Sends a message to one target.  The front joins it to the delivery before, if that had
+	 * the same message, origin and expiry, and nothing was put in between.  'origin' is NULL at
+	 * QoS 0; 'subs' has the target's subscription identifiers. */
 	void (*deliver)(struct sq_outlet *, const struct sq_msg *, const struct sq_origin *origin,
 	    uint32_t expiry_s, const struct sq_target *, const uint32_t *subs);
-	/* The answer to the Subscriptions of 'mark', with 'n' reason codes.  The peer reads it behind
-	 * what was put before.  Only where the outlet's version is 2 or later, as is 'kept'. */
+	/* Sends the answer to the Subscriptions of 'mark', with 'n' reason codes.  The peer reads
+	 * it after everything that was put before.  Requires version 2 of the outlet, like
+	 * 'kept'. */
 	void (*subscribed)(struct sq_outlet *, uint64_t epoch, uint32_t mark, const uint8_t *codes,
 	    uint16_t n, const struct sq_notes *);
-	/* What the session had subscribed to before this attachment's client came: 'n' entries of
-	 * sq_kept_put(); 'last' when no more follow. */
+	/* Sends the session's subscriptions from before this attachment: 'n' entries of
+	 * sq_kept_put(); 'last': no more follow. */
 	void (*kept)(
 	    struct sq_outlet *, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries);
-	/* The attachment of 'epoch' has ended, with a reason code of MQTT.  'text' says why, for
-	 * people, or is NULL.  Nothing of that epoch follows. */
+	/* Tells that the attachment of 'epoch' has ended, with a reason code of MQTT, and with
+	 * 'text' for people (NULL: none).  Nothing of that epoch follows. */
 	void (*detached)(struct sq_outlet *, uint64_t epoch, uint8_t reason, const char *text);
-	/* The last reference is gone; the base is undone already.  Runs where that happened. */
+	/* Frees the front's struct after the last reference was given back; the base is undone
+	 * already.  On the thread that gave it back. */
 	void (*free)(struct sq_outlet *);
 };
 
@@ -78,14 +80,14 @@ struct sq_outlet *sq_outlet_ref(struct sq_outlet *);
 /* Drops the reference in '*op' and sets it to NULL; NULL in it is allowed.  Thread: any. */
 void sq_outlet_unref(struct sq_outlet **op);
 
-/* Counts the outlet's connection in the account, once: the first account has it until the outlet
- * is closed.  False: the account has its share of connections.  Thread: any. */
+/* Counts the outlet's connection in the account, once: it stays in the first account until the
+ * outlet is closed.  False: the account's share of connections is used up.  Thread: any. */
 bool sq_outlet_count(struct sq_outlet *, struct sq_account *) SQ_MUST_CHECK;
-/* The same for an outlet that just opens and whose tenant is not known yet: until
- * sq_outlet_count() is called, or the outlet is closed.  Thread: any. */
+/* Counts the connection of an opening outlet whose tenant is not known yet, until sq_outlet_count()
+ * or the close.  Thread: any. */
 bool sq_outlet_count_first(struct sq_outlet *, struct sq_account *) SQ_MUST_CHECK;
 
-/* Whose credential opened it: there as long as the outlet is.  Thread: any. */
+/* The identity whose credential opened the outlet; exists as long as the outlet.  Thread: any. */
 static inline const struct sq_identity *
 sq_outlet_identity(const struct sq_outlet *o)
 {
@@ -99,21 +101,21 @@ sq_outlet_version(const struct sq_outlet *o)
 	return o->version;
 }
 
-/* False once it is closed.  Thread: any. */
+/* Whether it is open.  Thread: any. */
 static inline bool
 sq_outlet_open(const struct sq_outlet *o)
 {
 	return atomic_load_explicit(&o->open, memory_order_acquire);
 }
 
-/* False while more than the front's bound waits to be written.  Thread: any. */
+/* Whether the output is below the front's bound.  Thread: any. */
 static inline bool
 sq_outlet_writable(const struct sq_outlet *o)
 {
 	return !atomic_load_explicit(&o->full, memory_order_acquire);
 }
 
-/* The rest are the ops of the same names.  Thread: any worker. */
+/* Call the ops of the same names.  Thread: any worker. */
 
 static inline void
 sq_outlet_deliver(struct sq_outlet *o, const struct sq_msg *m, const struct sq_origin *origin,

@@ -1,5 +1,5 @@
-/* Verdicts: how the broker proper answers a call, in words of no transport.  Each front says them
- * in its own: the one table has a column for each. */
+/* Verdicts: the broker's answers to calls, independent of transports.  Each front translates them:
+ * the one table has a column for each. */
 #ifndef SQ_BROKER_PORT_VERDICT_H
 #define SQ_BROKER_PORT_VERDICT_H
 
@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /* V(symbol, status of HTTP, reason code of MQTT, condition of AMQP 1.0, whether the same call may
- * succeed later, text for people).  OK is first.  With DENIED a call says why in 'denied', with
- * GAP the last number that was taken in 'last', with FULL of what in 'full'. */
+ * succeed later, text for people).  OK is first.  A call has details beside some verdicts: 'denied'
+ * with DENIED, 'last' with GAP (the last accepted number), 'full' with FULL. */
 #define SQ_VERDICTS(V) \
 	V(OK, 200, SQ_MQTT_RC_SUCCESS, "", false, "done") \
 	V(MALFORMED, 400, SQ_MQTT_RC_MALFORMED, "amqp:decode-error", false, \

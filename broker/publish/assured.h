@@ -1,9 +1,8 @@
-/* What QoS 3 promises of an item that leaves its queue: a dead letter where it is undelivered,
+/* The guarantees of QoS 3 for an item that leaves its queue: a dead letter for an undelivered one,
  * and a receipt of each, if the message asks for one.
  *
- * All on the worker of 'txn', which has the letter.  Each returns the receipt, the caller's
- * reference, or a message without an image: none.  It belongs into 'txn' too: who has no lock of a
- * space publishes it (own.h), and who has one queues it for the builder of 'txn' (receipts.h). */
+ * On the worker of 'txn', which gets the letter.  The receipt is queued at the worker's shard, and
+ * published in 'txn' by the builder of 'txn': see own.h. */
 #ifndef SQ_BROKER_PUBLISH_ASSURED_H
 #define SQ_BROKER_PUBLISH_ASSURED_H
 
@@ -11,15 +10,15 @@
 
 struct sq_source;
 
-/* As sq_queue_cfg.dead(). */
+/* The function for sq_queue_cfg.dead; 'source' is the queue's. */
 struct sq_msg
 sq_assured_buried(void *source, struct sq_txn *, const struct sq_item *, enum sq_death why);
-/* A QoS 3 item that is left in a queue which ends; 'reason' is said in the letter. */
+/* Buries a QoS 3 item left in a queue that ends; the letter has 'reason'. */
 struct sq_msg
 sq_assured_ended(struct sq_source *, struct sq_txn *, const struct sq_item *, const char *reason);
-/* The client has the item, and its settlement is in the transaction. */
+/* The client has received the item; 'txn' has the settlement. */
 struct sq_msg sq_assured_settled(const struct sq_source *, const struct sq_item *);
-/* A delayed QoS 3 message that nothing matches when it is due. */
+/* Buries a delayed QoS 3 message that matches nothing when it is due. */
 struct sq_msg sq_assured_unmatched(
     struct sq_broker *, struct sq_tenant *, struct sq_txn *, const struct sq_msg *);
 

@@ -1,13 +1,13 @@
-/* Dead letters (docs/user-guide.md): an item that leaves its queue undelivered becomes a message
- * of its own in a dead-letter queue of its tenant. */
+/* Dead letters (docs/user-guide.md): an item that leaves its queue undelivered becomes a message in
+ * a dead-letter queue of its tenant. */
 #ifndef SQ_BROKER_PUBLISH_DEAD_LETTERS_H
 #define SQ_BROKER_PUBLISH_DEAD_LETTERS_H
 
 #include "broker/shard/shard.h"
 
-/* Puts the letter of 'm', which was in 'queue', into the tenant's queue of QoS 3 messages where
- * it is 'assured', else into that of others; in 'txn', or where that has no room in a transaction
- * that is committed before.  On the worker of 'txn'. */
+/* Puts the letter of 'm', which was in 'queue', into the tenant's dead-letter queue for QoS 3
+ * ('assured') or for others; in 'txn', or, if that has no room, in a transaction that is committed
+ * before it.  On the worker of 'txn'. */
 void sq_dead_letter(struct sq_broker *, struct sq_tenant *, struct sq_txn *txn,
     const struct sq_msg *m, const char *queue, const char *reason, bool assured);
 

@@ -1,8 +1,8 @@
-/* The publishing of one message after the other, which are one publisher's, into transactions.
+/* The publishing of a publisher's messages, one after the other, into transactions.
  *
- * Structure: put.c puts a message into queues, route_message.c finds them, publish.c does what a
- * message asks for, own.c publishes the broker's own.  A session gives its values and two
- * functions: publish/ knows of no session. */
+ * Structure: put.c puts a message into queues, route_message.c finds them, publish.c carries out a
+ * message's options, own.c publishes the broker's own messages.  A session passes values and two
+ * functions: publish/ knows no session. */
 #ifndef SQ_BROKER_PUBLISH_MESSAGE_H
 #define SQ_BROKER_PUBLISH_MESSAGE_H
 
@@ -11,38 +11,39 @@
 
 struct sq_acl_subject;
 
-/* Who publishes. */
+/* The publisher. */
 struct sq_publisher {
 	struct sq_refused_of of;
-	struct sq_acl_subject *permit; /* what it may publish; NULL: anything */
+	struct sq_acl_subject *permit; /* its permissions; NULL: everything */
 	uint64_t not_from;             /* as in struct sq_binding */
-	bool stores_ids;               /* packet ids of its QoS 2 are stored */
-	bool told;                     /* it hears of refusals */
-	bool own; /* the broker: what it asks for was done, and nothing of it is refused */
+	bool stores_ids;               /* its QoS 2 packet ids are stored */
+	bool told;                     /* refusals are reported to it */
+	bool own; /* the broker itself: options are not carried out, and it is refused nothing */
 };
 
-/* How a transaction without room goes on. */
+/* The continuation of a transaction without room. */
 struct sq_publish_more {
-	/* Another transaction for the message with that number: of a batch all before it are in
-	 * the store then.  NULL: the one that there is holds nothing. */
+	/* Returns another transaction for the message with that number; the messages of the batch
+	 * before it are committed.  NULL: the present one is empty. */
 	struct sq_txn *(*split)(void *arg, uint64_t number);
-	/* The same between two messages, whatever it holds.  NULL: the caller commits. */
+	/* Returns another transaction between two messages, after any content of the present one.
+	 * NULL: the caller commits. */
 	struct sq_txn *(*part)(void *arg, uint64_t number);
 	void *arg;
 };
 
 /* For pacing: see broker/shard/pace.h. */
 struct sq_publish_pace {
-	struct sq_call *call; /* that may wait; NULL: none */
+	struct sq_call *call; /* the batch that may wait; NULL: none */
 	struct sq_sink *last;
 	unsigned puts;
 };
 
 struct sq_publish {
 	struct sq_broker *broker;
-	struct sq_shard *home; /* the worker's */
+	struct sq_shard *home; /* the shard of this worker */
 	struct sq_publisher from;
-	struct sq_tenant *tenant; /* whose publish it is */
+	struct sq_tenant *tenant; /* the publisher's */
 	struct sq_txn *txn;
 	struct sq_publish_more more;
 	const struct sq_msg *msg;
@@ -51,14 +52,14 @@ struct sq_publish {
 	uint8_t qos;
 	bool retain, copy_out;
 	bool assured;            /* QoS 3 */
-	bool passes;             /* sinks of this worker may take it at once */
-	bool due;                /* it waits where the store has no room for its copies: */
-	bool held;               /* so it does */
-	bool keys_locked;        /* until the commit: see idempotency.h */
-	struct sq_space *locked; /* for reading; NULL: none is */
-	size_t work;             /* matches, and what takes as long */
-	size_t paused;           /* of these, at the last pause */
-	uint64_t number;         /* as a retained message, while others read it; else 0 */
+	bool passes;             /* sinks of this worker may be passed it at once */
+	bool due;                /* a due message, held if the store has no room for its copies */
+	bool held;               /* it is held */
+	bool keys_locked;        /* the lock of keys is held until the commit: see idempotency.h */
+	struct sq_space *locked; /* the space locked for reading; NULL: none */
+	size_t work;             /* matches, and steps of similar cost */
+	size_t paused;           /* 'work' at the last pause */
+	uint64_t number;         /* of a retained message that is being routed; else 0 */
 	size_t n;                /* sinks reached */
 	struct sq_publish_pace pace;
 	struct sq_refused refused;

@@ -1,9 +1,8 @@
-/* What a message asks the broker for by user properties whose names start with "sqmqos-"
- * (docs/user-guide.md).
+/* Options of a publish: user properties whose names start with "sqmqos-" (docs/user-guide.md).
  *
- * Names that the broker writes itself, on dead letters and receipts, ask for nothing: an
- * app may carry them on.  Any other name is unknown, which is most likely a slip that
- * would cost the app what it asked for. */
+ * Names that the broker itself writes, on dead letters and receipts, are no options: an app may
+ * forward them.  Any other name is unknown, and probably a misspelled option that the app would
+ * miss.  Pure. */
 #ifndef SQ_BROKER_PUBLISH_OPTIONS_H
 #define SQ_BROKER_PUBLISH_OPTIONS_H
 
@@ -15,7 +14,7 @@
 
 enum { SQ_PUBLISH_KEY_MAX = 256 }; /* bytes of an idempotency key */
 
-/* Why what is asked for can't be had.  X(symbol, text) */
+/* Reasons for which an option is refused.  X(symbol, text) */
 #define SQ_PUBLISH_WRONGS(X) \
 	X(QOS, "sqmqos-qos can be 3 only") \
 	X(QOS_BASE, "sqmqos-qos: 3 needs a publish of QoS 2") \
@@ -36,15 +35,14 @@ struct sq_publish_options {
 	uint32_t delay_s;        /* sqmqos-delay; 0: none */
 	struct sq_bytes key;     /* sqmqos-key; empty: none */
 	struct sq_bytes receipt; /* sqmqos-receipt, a topic, for QoS 3; empty: none */
-	struct sq_bytes unknown; /* the first name that is; empty: none */
+	struct sq_bytes unknown; /* the first unknown name; empty: none */
 };
 
-/* Reads the properties of an image; of one that is there twice the last counts.
- * Returns whether all of it can be had: false with 'wrong' set.  Unknown names are
- * the caller's to judge. */
+/* Reads the options of an image; the last of equal names counts.  False: an option is wrong, see
+ * 'wrong'.  The caller judges unknown names.  Views point into the image. */
 bool sq_publish_options_parse(const unsigned char *image, struct sq_publish_options *out);
 
-/* Appends what is wrong, or else unknown: one line for people, of printable ASCII. */
+/* Appends the wrong or unknown option in one line for people, of printable ASCII. */
 void sq_publish_options_explain(const struct sq_publish_options *, struct sq_buf *out);
 
 #endif

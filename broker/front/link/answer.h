@@ -1,4 +1,4 @@
-/* Responses: the answer of a call, or a problem (RFC 9457). */
+/* Responses: the answer of a call, or a problem (RFC 9457).  Thread: the connection's. */
 #ifndef SQ_BROKER_FRONT_LINK_ANSWER_H
 #define SQ_BROKER_FRONT_LINK_ANSWER_H
 
@@ -11,7 +11,7 @@
 void sq_answer_problem(h2o_req_t *, unsigned status, const char *detail);
 /* Answers with 403, the reason, and static text for people. */
 void sq_answer_denied(h2o_req_t *, enum sq_denied why, const char *detail);
-/* Answers as the call says; copies what it needs. */
+/* Answers with the call's verdict and body, which are copied. */
 void sq_answer_call(h2o_req_t *, const struct sq_call *);
 
 #endif

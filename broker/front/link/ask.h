@@ -1,4 +1,5 @@
-/* Who asks: the way of a request's credential to broker/auth and back. */
+/* Authentication of requests: passes a request's credential to broker/auth, and continues with the
+ * identity. */
 #ifndef SQ_BROKER_FRONT_LINK_ASK_H
 #define SQ_BROKER_FRONT_LINK_ASK_H
 
@@ -10,14 +11,15 @@ struct sq_front_worker;
 struct sq_identity;
 struct sq_proof;
 
-/* Goes on with a request of 'who'; NULL 'proof': it is the link's own. */
+/* Continues with a request of 'who'.  'proof' NULL: the identity is the link's own. */
 typedef void sq_ask_go_fn(
     struct sq_conn *, h2o_req_t *, const struct sq_identity *who, const struct sq_proof *proof);
 
-/* Finds out who asks, then goes on, at once or later, or refuses.  Thread: the connection's. */
+/* Authenticates the request, at once or later, and then calls 'go', or refuses the request.
+ * Thread: the connection's. */
 void sq_ask_start(struct sq_conn *, h2o_req_t *, sq_ask_go_fn *);
-/* Each tick: now and then files of tokens and keys, and the links that rested on what is
- * gone, which end. */
+/* At intervals, checks files of tokens and keys, and ends links whose basis is gone; called in each
+ * tick.  Thread: the worker's. */
 void sq_ask_tick(struct sq_front_worker *, uint64_t now_ms);
 
 #endif

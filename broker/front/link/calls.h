@@ -1,4 +1,4 @@
-/* Requests that are with the broker. */
+/* Requests of links that the broker carries out. */
 #ifndef SQ_BROKER_FRONT_LINK_CALLS_H
 #define SQ_BROKER_FRONT_LINK_CALLS_H
 
@@ -8,9 +8,9 @@
 /* Hands a request of 'who' to the broker, or refuses it.  Thread: the connection's. */
 void sq_calls_start(
     struct sq_conn *, h2o_req_t *, const struct sq_route *, const struct sq_identity *who);
-/* A second is over: after one without calls the memory of a load goes back. */
+/* Frees memory that a load has left, after a second without calls; called each second. */
 void sq_calls_rest(struct sq_front_worker *);
-/* Frees what is kept to be used again. */
+/* Frees calls that are kept for reuse. */
 void sq_calls_fini(struct sq_front_worker *);
 
 #endif

@@ -4,13 +4,13 @@
 
 #include "broker/front/link/part.h"
 
-/* Opens the connection's link, or refuses. */
+/* Opens the connection's link, or refuses the request. */
 void sq_deliveries_open(struct sq_conn *, h2o_req_t *, uint64_t id, const struct sq_identity *);
-/* Tells every link of the worker which bundle of authorities is served. */
+/* Announces the served bundle of authorities on each link of the worker. */
 void sq_deliveries_trust(struct sq_front_worker *);
-/* Writes what waits and ends the response; the link is closed at once. */
+/* Writes the waiting output and ends the response; closes the link at once. */
 void sq_deliveries_end(struct sq_stream *);
-/* Heartbeats, and links that take nothing. */
+/* Sends heartbeats, and ends links that read nothing. */
 void sq_deliveries_tick(struct sq_front_worker *, uint64_t now_ms);
 
 #endif

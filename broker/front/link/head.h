@@ -1,22 +1,22 @@
-/* The head of an HTTP/1.1 request, looked at before h2o parses it, which takes the first of
- * two Content-Length and prefers Transfer-Encoding to one: what lets a request hide in
- * another's body (RFC 9112, 6.3 and 11.2).  Pure.
+/* Check of the head of an HTTP/1.1 request, before h2o parses it. h2o accepts the first of two
+ * Content-Length, and prefers Transfer-Encoding to one, which would let a request hide in another's
+ * body (RFC 9112, 6.3 and 11.2).  Pure.
  *
- * It agrees with h2o's parser on where a head ends: lines end in LF or CR LF, and one empty
- * line may come before the first. */
+ * The end of a head is the same as in h2o's parser: lines end in LF or CR LF, and one empty line
+ * may come before the first. */
 #ifndef SQ_BROKER_FRONT_LINK_HEAD_H
 #define SQ_BROKER_FRONT_LINK_HEAD_H
 
 #include <stddef.h>
 
 enum sq_head {
-	SQ_HEAD_MORE, /* it is not complete */
+	SQ_HEAD_MORE, /* the head is not complete */
 	SQ_HEAD_GOOD, /* h2o judges the rest */
 	SQ_HEAD_BAD,  /* the length of its body is in doubt, or a line is folded */
-	SQ_HEAD_ELSE, /* its first line is none of HTTP/1's; '*used' is nothing */
+	SQ_HEAD_ELSE, /* the first line is not HTTP/1's; '*used' is not set */
 };
 
-/* Looks at the head at the beginning of 'p'; '*used': its bytes, if it is whole. */
+/* Checks the head at the beginning of 'p'; '*used': the bytes of a complete one. */
 enum sq_head sq_head_scan(const char *p, size_t len, size_t *used);
 
 #endif

@@ -1,9 +1,9 @@
-/* What comes in on a connection, looked at before h2o sees it.
+/* Input of a connection, checked before h2o sees it.
  *
- * h2o 2.2.5 has no hook there: the callback that it sets on its socket is replaced by ours,
- * which calls it.  h2o sets it anew whenever it begins to read again, so ours is put back
- * at the end of each turn, before the socket is polled.  The bytes are plain, also with
- * TLS. */
+ * h2o 2.2.5 has no hook there: the callback that it sets on its socket is replaced by the front's
+ * own, which calls it. h2o sets its callback again whenever it begins to read, so the front's is
+ * put back at the end of each turn, before the socket is polled.  The bytes are plain, also with
+ * TLS.  Thread: the connection's. */
 #ifndef SQ_BROKER_FRONT_LINK_INPUT_H
 #define SQ_BROKER_FRONT_LINK_INPUT_H
 
@@ -12,13 +12,13 @@
 struct sq_conn;
 struct sq_front_worker;
 
-/* Begins: by TLS and ALPN, or in the clear by what comes first. */
+/* Begins: finds the protocol by ALPN, or by the first bytes in clear text. */
 void sq_input_start(struct sq_conn *);
-/* At the end of each turn of the loop. */
+/* Puts the callbacks back; called at the end of each turn of the loop. */
 void sq_inputs_turn(struct sq_front_worker *);
-/* h2o has taken in a request. */
+/* h2o has accepted a request. */
 void sq_input_request(struct sq_conn *, h2o_req_t *);
-/* Says what the connection holds, and ends it where a stranger may not hold that. */
+/* Counts the bytes that the connection holds, and ends a stranger that holds too many. */
 void sq_input_account(struct sq_conn *);
 
 #endif

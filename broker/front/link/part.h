@@ -1,8 +1,8 @@
-/* The structs of the front of links: below all its files, each of which writes the part that is
- * named after it.  From low to high: conn.c one connection; watch.c h2o's callbacks, bodies.c how
- * much of bodies is held while memory is short; calls.c requests that are with the broker,
- * deliveries.c the responses that never end, input.c what comes in; ask.c who asks; conns.c all
- * connections of a worker; front.c the front's life and the way of a request. */
+/* The structs of the front of links, below all its files; each file writes the part named after it.
+ * From low to high: conn.c has one connection; watch.c h2o's callbacks; bodies.c the bounds of
+ * bodies while memory is short; calls.c requests that the broker carries out; deliveries.c the
+ * endless responses; input.c input; ask.c authentication; conns.c all connections of a worker;
+ * front.c the front's life and the routing of requests. */
 #ifndef SQ_BROKER_FRONT_LINK_PART_H
 #define SQ_BROKER_FRONT_LINK_PART_H
 
@@ -29,47 +29,47 @@
 
 struct sq_stream;
 
-/* By which token a link's identity was proven last. */
+/* The last proof of a link's identity by a token. */
 struct sq_proof {
 	unsigned char token[SQ_DIGEST_SIZE]; /* digest of the header */
 	struct sq_basis basis;               /* see sq_auth_holds() */
-	uint64_t epoch;                      /* of broker/auth, when that was */
+	uint64_t epoch;                      /* of broker/auth at that time */
 };
 
 /* Of a connection; starts zeroed. */
 struct sq_bodies {
-	size_t bytes;     /* counted in all together */
-	uint64_t over_ms; /* since when it has too much, and is not read; 0: it hasn't */
+	size_t bytes;     /* counted in the front's total */
+	uint64_t over_ms; /* since when it is above the bound and not read; 0: it is below */
 };
 
-/* What comes in on a connection. */
+/* Input of a connection. */
 struct sq_input {
 	enum { SQ_INPUT_NEW, SQ_INPUT_HTTP1, SQ_INPUT_HTTP2 } protocol;
-	h2o_socket_cb on_read; /* ours, in the place of h2o's, which is 'next' */
+	h2o_socket_cb on_read; /* the front's callback, in place of h2o's, which is 'next' */
 	h2o_socket_cb next;
-	struct sq_list unread; /* of its worker, while h2o doesn't read */
+	struct sq_list unread; /* in its worker's list, while h2o does not read */
 	struct sq_toll toll;   /* HTTP/2 */
-	bool preface;          /* HTTP/2: it has come */
+	bool preface;          /* HTTP/2: the preface has come */
 	bool turning;          /* h2o's callback runs */
-	size_t head;           /* HTTP/1.1: bytes of the request's head; 0: it isn't whole */
+	size_t head;           /* HTTP/1.1: bytes of the request's head; 0: incomplete */
 };
 
-/* Of a worker: calls with the broker, and calls to be used again. */
+/* Of a worker: calls that the broker carries out, and calls for reuse. */
 struct sq_calls {
 	struct sq_list spare; /* struct sq_call */
 	unsigned n_spare;
-	uint64_t started, seen; /* so far, and when last looked at */
-	bool rests;             /* gave back what the last load left */
+	uint64_t started, seen; /* so far, and at the last check */
+	bool rests;             /* memory of the last load has been freed */
 	atomic_uint running;    /* written by its own worker only */
 };
 
-/* Of a worker: looks at what links rest on. */
+/* Of a worker: checks of the basis of links' identities. */
 struct sq_looks {
-	uint64_t epoch; /* of broker/auth, at the last one */
-	uint64_t at_ms; /* the next one */
+	uint64_t epoch; /* of broker/auth, at the last check */
+	uint64_t at_ms; /* of the next check */
 };
 
-/* Of a worker: connections that it ended since the last line of the log. */
+/* Of a worker: connections ended since the last log line. */
 struct sq_ended {
 	unsigned by_reason[SQ_END_COUNT], n;
 };
@@ -87,14 +87,14 @@ struct sq_front_worker {
 	struct sq_bundle *bundle;
 	struct sq_list conns;  /* struct sq_conn */
 	struct sq_list unread; /* struct sq_conn, those that h2o doesn't read from */
-	struct sq_task leave;  /* has guests leave that must */
+	struct sq_task leave;  /* ends guests that must leave */
 	struct sq_ended ended;
 	uint64_t stream_errors; /* of h2o's, by the last turn */
 	struct sq_lingers lingers;
 	struct sq_list streams; /* struct sq_stream, the longest silent first */
 	struct sq_calls calls;
-	uint64_t second_ms; /* the next look at all connections */
-	uint64_t files_ms;  /* and at certificate and bundle */
+	uint64_t second_ms; /* of the next check of all connections */
+	uint64_t files_ms;  /* and of certificate and bundle */
 };
 
 struct sq_link_front {
@@ -127,7 +127,7 @@ struct sq_conn {
 	struct sq_input input;
 	struct sq_bodies bodies;
 	unsigned running;     /* calls with the broker, questions with broker/auth */
-	unsigned asked;       /* the questions, of a connection that was not known */
+	unsigned asked;       /* the questions, while the connection was not known */
 	uint64_t active_ms;   /* of the last request, answer, or end of a link */
 	uint64_t kill_at_ms;  /* 0: not ended */
 	uint64_t move_at_ms;  /* 0: never */

@@ -1,5 +1,5 @@
-/* Certificates that clients show: asked for in the handshake, taken as they are, and judged by
- * broker/auth when a request comes that has no token. */
+/* Certificates of clients: requested in the handshake, accepted unchecked, and judged by
+ * broker/auth at a request without a token. */
 #ifndef SQ_BROKER_FRONT_LINK_PEER_H
 #define SQ_BROKER_FRONT_LINK_PEER_H
 
@@ -10,10 +10,10 @@
 
 struct sq_conn;
 
-/* Has the handshakes of a context ask clients for a certificate; 'demand': those without
- * one are not let in. */
+/* Has the handshakes of a context request a client certificate; 'demand': a client without one is
+ * refused. */
 void sq_peer_ask(SSL_CTX *, bool demand);
-/* Adds what the connection's client has shown to the request; false: nothing. */
+/* Adds the client's certificate to the request; false: the client has shown none. */
 bool sq_peer_shown(const struct sq_conn *, struct sq_auth_request *);
 
 #endif

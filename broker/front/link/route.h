@@ -1,5 +1,5 @@
-/* From method and path of a request to what it asks for (docs/link.md,
- * "Requests").  Pure: no sockets, no h2o. */
+/* The resource of a request, from its method and path (docs/link.md, "Requests").  Pure: no
+ * sockets, no h2o. */
 #ifndef SQ_BROKER_FRONT_LINK_ROUTE_H
 #define SQ_BROKER_FRONT_LINK_ROUTE_H
 
@@ -14,15 +14,15 @@ enum sq_route_kind {
 	SQ_ROUTE_SETTLEMENTS,
 	SQ_ROUTE_SUBSCRIPTIONS,
 	SQ_ROUTE_DETACH,
-	SQ_ROUTE_TRUST, /* no more is said of it */
+	SQ_ROUTE_TRUST, /* no further fields */
 };
 
 struct sq_route {
 	enum sq_route_kind kind;
 	uint64_t link;       /* SQ_ROUTE_DELIVERIES */
-	struct sq_bytes key; /* others: the segment as it was sent, not checked */
+	struct sq_bytes key; /* others: the segment of the path, unchecked */
 	uint64_t epoch;      /* others but SQ_ROUTE_ATTACH */
-	const char *allow;   /* with 405: the method that the path takes */
+	const char *allow;   /* with 405: the method of the path */
 	const char *detail;  /* with an error: a fixed text for the problem body */
 };
 

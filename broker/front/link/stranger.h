@@ -1,17 +1,16 @@
-/* Strangers: connections that have shown neither a good token nor a link, and what all of
- * them together may hold.  Pure accounting, without sockets and clock: the front
- * (broker/front/link/conns.h) says what its connections do, and is told which must go.
+/* Strangers: connections that have shown neither a good token nor a link, and the bounds of all
+ * together.  Pure accounting, without sockets and clock: the front (broker/front/link/conns.h)
+ * reports the steps of its connections, and is told which of them must leave.
  *
- * A connection is a guest here from its accept to its close, in one of four standings.
- * Those without a link, together, are at most three quarters of all: the last quarter is
- * kept for links.  When there is no place, or all hold too much, one goes: the oldest, or
- * the one with the most bytes, strangers before those whose token is being verified, and
- * these before connections that are known.  So does the oldest stranger of an address that
- * has too many.
+ * A connection is a guest from its accept to its close, in one of four standings.  Guests without a
+ * link are at most three quarters of all: the last quarter is kept for links.  When there is no
+ * place, or all hold too much, one must leave: the oldest, or the one with the most bytes;
+ * strangers before guests whose token is being verified, and these before known ones.  The oldest
+ * stranger of an address with too many strangers must leave too.
  *
- * A guest belongs to one worker, whose thread alone changes its standing and frees it;
- * another worker's arrival may be why it must go, which its own worker then hears of.
- * Locks: one, inside; links don't come near it. */
+ * A guest belongs to one worker, whose thread alone changes its standing and frees it.  An arrival
+ * at another worker may be the reason why it must leave; its own worker is then told.  Thread: any
+ * of the front's.  Locks: one, inside; links don't take it. */
 #ifndef SQ_BROKER_FRONT_LINK_STRANGER_H
 #define SQ_BROKER_FRONT_LINK_STRANGER_H
 
@@ -40,13 +39,14 @@ struct sq_strangers_cfg {
 	unsigned max;         /* guests */
 	unsigned per_address; /* strangers of one address; 0: any number */
 	size_t total;         /* bytes of strangers and asked together */
-	/* A guest of 'worker' must go: have it call sq_strangers_leaving().  Called under the
-	 * lock, from any worker's thread, and not again before that returned NULL. */
+	/* A guest of 'worker' must leave: the worker is to call sq_strangers_leaving().  Called
+	 * under the lock, on any worker's thread, and not again before that function has returned
+	 * NULL. */
 	void (*wake)(void *owner, unsigned worker);
 	void *owner;
 };
 
-/* A guest.  In the connection; its fields are this module's but for the readable ones. */
+/* A guest, embedded in the connection; written by this module alone. */
 struct sq_guest {
 	enum sq_standing standing; /* readable by its worker */
 	struct sq_list by_age, by_size, by_address;
@@ -54,7 +54,7 @@ struct sq_guest {
 	uint64_t began_ms;                   /* readable by its worker */
 	size_t bytes;
 	unsigned worker;
-	enum sq_end leaving; /* why it must go; under the lock */
+	enum sq_end leaving; /* the reason for which it must leave; under the lock */
 };
 
 struct sq_strangers_counts {
@@ -62,18 +62,18 @@ struct sq_strangers_counts {
 };
 
 struct sq_strangers *sq_strangers_new(const struct sq_strangers_cfg *);
-/* When every guest has left. */
+/* Frees it and nulls the pointer; every guest has left. */
 void sq_strangers_free(struct sq_strangers **);
 
-/* A connection has come; it is a stranger.  SQ_END_NONE, or why it is not taken: then it is
- * no guest.  Others may have to go for it. */
+/* Adds a new connection, a stranger; others may have to leave for it.  Returns SQ_END_NONE, or the
+ * reason of its refusal: then it is no guest. */
 enum sq_end sq_strangers_enter(struct sq_strangers *, struct sq_guest *, unsigned worker,
     const unsigned char address[SQ_STRANGER_ADDRESS_SIZE], uint64_t now_ms);
 void sq_strangers_leave(struct sq_strangers *, struct sq_guest *);
 void sq_strangers_stand(struct sq_strangers *, struct sq_guest *, enum sq_standing);
-/* What it holds by now; of strangers and asked only. */
+/* Sets the bytes that the guest holds; for strangers and asked ones only. */
 void sq_strangers_hold(struct sq_strangers *, struct sq_guest *, size_t bytes);
-/* The next guest of 'worker' that must go, told once, and why; NULL: no more. */
+/* The next guest of 'worker' that must leave, once for each, with the reason; NULL: no more. */
 struct sq_guest *sq_strangers_leaving(struct sq_strangers *, unsigned worker, enum sq_end *why);
 struct sq_strangers_counts sq_strangers_count(struct sq_strangers *);
 
