@@ -1,8 +1,8 @@
-/* Fetches the bundle of authorities over the link whose broker tells of a new one (docs/link.md,
+/* Fetches the bundle of authorities over the link whose broker announces a new one (docs/link.md,
  * "Trust").
  *
- * Sits above the trust and the links; one request at a time, so a zeroed struct with its first
- * two members is ready.  One loop thread. */
+ * Above the trust and the links; one request at a time.  A zeroed struct with its first two members
+ * set is ready.  On the loop's thread. */
 #ifndef SQ_NET_TRUST_FETCH_H
 #define SQ_NET_TRUST_FETCH_H
 
@@ -19,8 +19,8 @@ struct sq_trust_fetch {
 	bool asking;
 };
 
-/* The broker at the other end serves the bundle of 'digest': asks for it over that link unless
- * it is in use already.  The links go before the struct. */
+/* The link's broker serves the bundle of 'digest': fetches it over the link, unless it is in use
+ * already.  The links end before the struct. */
 void sq_trust_fetch_told(struct sq_trust_fetch *, struct sq_uplink *, uint64_t digest);
 
 #endif

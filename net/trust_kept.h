@@ -1,5 +1,5 @@
-/* The bundle of authorities as it is kept in state.dir: a file trust.pem, which is the
- * bundle below a line that says to which configuration it was sent.  Knows no TLS. */
+/* The bundle of authorities in state.dir: a file trust.pem, with the bundle below a line that
+ * identifies the configuration to which it was sent.  Knows no TLS. */
 #ifndef SQ_NET_TRUST_KEPT_H
 #define SQ_NET_TRUST_KEPT_H
 
@@ -10,11 +10,10 @@
 #include "core/err.h"
 #include "core/msg.h"
 
-/* Appends the bundle that was sent to the configuration 'base' to 'out'.  False when there is
- * none; a line in 'why' where there is something that can't be read. */
+/* Appends the bundle of the configuration 'base' to 'out'.  False: there is none; 'why' gets a line
+ * if the file is unreadable or malformed. */
 bool sq_trust_kept_read(const char *dir, uint64_t base, struct sq_buf *out, struct sq_buf *why);
-/* Puts it there as a whole or not at all; makes 'dir' if need be.  SQ_EIO with a line in
- * 'why'. */
+/* Writes the bundle atomically; makes 'dir' if it is missing.  SQ_EIO with a line in 'why'. */
 int sq_trust_kept_write(
     const char *dir, uint64_t base, struct sq_bytes bundle, struct sq_buf *why) SQ_MUST_CHECK;
 

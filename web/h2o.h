@@ -10,7 +10,8 @@
 /* Destroys a queue of h2o_multithread_create_queue() and frees its memory; the queue has no
  * receiver. */
 void sq_h2o_queue_free(h2o_multithread_queue_t **qp);
-/* Ends a context, with all that h2o_context_dispose() leaves behind.  Its connections are gone. */
+/* Ends a context, including memory that h2o_context_dispose() leaks.  Its connections have
+ * ended. */
 void sq_h2o_context_fini(h2o_context_t *ctx);
 /* Frees memory that h2o keeps for reuse in the calling thread, whose contexts have ended.  'loop' is
  * the thread's own; it turns a few times inside, and the caller destroys it. */
@@ -23,15 +24,14 @@ struct sq_h2o_held {
 	size_t bytes;  /* allocated for requests, bodies, and answers that are not yet taken */
 };
 
-/* Whether h2o has closed the socket, which is only there until TLS's close_notify is written; its
- * connection is gone.  'sock' may be any socket. */
+/* Whether h2o has closed the socket, which exists only until TLS's close_notify is written; its
+ * connection has ended.  'sock' may be any socket. */
 bool sq_h2o_closing(const h2o_socket_t *sock);
 struct sq_h2o_held sq_h2o_held(h2o_socket_t *sock);
-/* Streams that h2o has ended by an error so far, of all connections of 'ctx'. */
+/* The number of streams that h2o has ended by an error so far, of all connections of 'ctx'. */
 uint64_t sq_h2o_stream_errors(const h2o_context_t *ctx);
 /* Sends GOAWAY with ENHANCE_YOUR_CALM and 'text', a literal, and ends the connection when GOAWAY is
- * written.  A peer can put that off: the caller bounds it.  Input that is not yet parsed is
- * dropped. */
+ * written.  A peer can delay that, so the caller sets a time limit.  Unparsed input is dropped. */
 void sq_h2o_calm(h2o_socket_t *sock, const char *text);
 
 #endif

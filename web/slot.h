@@ -1,5 +1,5 @@
-/* A slot: what a user of the crew has on one worker: its turn in the loop and, if it serves
- * HTTP, an h2o context there.  The user embeds one in its part of each worker. */
+/* A slot of a user of the crew on one worker: a turn in the loop and, for HTTP, an h2o context
+ * there.  The user embeds one in its part of each worker. */
 #ifndef SQ_WEB_SLOT_H
 #define SQ_WEB_SLOT_H
 
@@ -12,14 +12,14 @@ struct sq_worker;
 struct st_h2o_context_t;
 struct st_h2o_globalconf_t;
 
-/* What the worker tells the user.  All on the worker's thread; none opens a slot. */
+/* Events for the user, on the worker's thread; none opens or closes a slot. */
 struct sq_slot_user {
 	/* The slot is open, before anything else; may be NULL. */
 	void (*opened)(struct sq_slot *);
 	/* At once behind 'opened', then about every 100 ms; may be NULL. */
 	void (*tick)(struct sq_slot *, uint64_t now_ms);
-	/* At the end of each turn, when the turn's tasks have run and their answers have been
-	 * handed to the sockets, which have not been polled again; may be NULL. */
+	/* At the end of each turn: the turn's tasks have run and their answers are with the
+	 * sockets, which have not been polled since; may be NULL. */
 	void (*turned)(struct sq_slot *);
 };
 
@@ -27,7 +27,7 @@ struct sq_slot {
 	struct sq_list node; /* the worker's */
 	struct sq_worker *worker;
 	const struct sq_slot_user *user;
-	struct st_h2o_context_t *ctx; /* NULL: of a user without a configuration, and not open */
+	struct st_h2o_context_t *ctx; /* NULL: no configuration, or not open */
 };
 
 /* Opens a slot on 'worker' and waits for that; zeroed before.  'conf' is complete; NULL: the user

@@ -1,11 +1,11 @@
-/* A worker: a thread with a loop.  An object that belongs to a worker is used on that thread
- * alone, and so needs no lock.
+/* A worker: a thread with a loop.  An object that belongs to a worker is used on that thread alone,
+ * and so needs no lock.
  *
- * Work moves between workers as tasks.  Tasks that the worker posts to itself run at the end of
- * the loop's turn, in order; those of other threads come in with the next turn, in the order of
- * each thread's posts.  Nothing here blocks.
+ * Work moves between workers in tasks.  Tasks that the worker posts to itself run at the end of the
+ * loop's turn, in order; tasks of other threads come in with the next turn, in the order of each
+ * thread's posts.  Nothing here blocks.
  *
- * Workers are made by web/crew.h.  Who only posts needs nothing but this header. */
+ * web/crew.h makes workers.  A file that only posts needs this header alone. */
 #ifndef SQ_WEB_WORKER_H
 #define SQ_WEB_WORKER_H
 
@@ -19,8 +19,7 @@ struct sq_worker;
  * acknowledgements that the same turn has made due. */
 enum sq_turn { SQ_TURN_WORK, SQ_TURN_FLUSH, SQ_TURN_ANSWER, SQ_TURN_PARTS };
 
-/* The user's memory; the worker's from the post until 'run' is called, and then the user's
- * again. */
+/* A task, in the user's memory; it belongs to the worker from the post until 'run' is called. */
 struct sq_task {
 	struct sq_list node; /* the worker's */
 	void (*run)(struct sq_task *);
@@ -30,17 +29,17 @@ struct sq_task {
 /* Has 't' run on 'to', in the turn's part SQ_TURN_WORK.  The caller keeps 'to' alive until then.
  * Thread: any.  Locks: none held after it. */
 void sq_worker_post(struct sq_worker *to, struct sq_task *t);
-/* The same, in any part of the turn.  Thread: any.  Locks: none held after it. */
+/* Has 't' run on 'to', in any part of the turn.  Thread: any.  Locks: none held after it. */
 void sq_worker_post_in(struct sq_worker *to, enum sq_turn turn, struct sq_task *t);
-/* Has 't' run in the next turn of the calling worker, behind all that other threads have posted
- * by then: for work in slices.  Thread: a worker's. */
+/* Has 't' run in the next turn of the calling worker, after tasks that other threads have posted by
+ * then: for work in slices.  Thread: a worker's. */
 void sq_worker_post_later(struct sq_task *t);
-/* The worker whose thread calls; NULL outside of one.  Thread: any.  Locks: none. */
+/* The worker of the calling thread; NULL: it is no worker's.  Thread: any.  Locks: none. */
 struct sq_worker *sq_worker_self(void);
-/* Its number in the crew, from 0.  Thread: any.  Locks: none. */
+/* The worker's index in the crew, from 0.  Thread: any.  Locks: none. */
 unsigned sq_worker_index(const struct sq_worker *);
-/* The loop's idea of now, in milliseconds of sq_clock_ms(): the same all through a part of a
- * turn.  Thread: the worker's. */
+/* The loop's present time, in milliseconds of sq_clock_ms(): constant in each part of a turn.
+ * Thread: the worker's. */
 uint64_t sq_worker_now_ms(const struct sq_worker *);
 
 #endif

@@ -1,9 +1,8 @@
 /* One byte stream to a broker: TCP, or TLS 1.3 over it.
  *
- * Knows no HTTP/2.  It reads once per readiness event and writes once per
- * sq_conn_flush().  The buffers in between are shared by all connections of the
- * process, which therefore live on one thread; an idle connection keeps none, and
- * a busy one only the bytes that a full socket has refused. */
+ * Knows no HTTP/2.  It reads once per readiness event and writes once per sq_conn_flush().  All
+ * connections of the process share the buffers in between, and therefore live on one thread.  An
+ * idle connection keeps no buffer, a busy one only the bytes that a full socket has refused. */
 #ifndef SQ_NET_CONN_CONN_H
 #define SQ_NET_CONN_CONN_H
 
@@ -23,7 +22,7 @@ struct sq_conn_cfg {
 	const struct sockaddr *addr; /* used during the call only */
 	socklen_t addr_len;
 	SSL_CTX *tls;               /* NULL: in the clear */
-	const struct sq_pair *pair; /* certificate that it shows, with 'tls'; NULL: none */
+	const struct sq_pair *pair; /* own certificate, with 'tls'; NULL: none */
 	const char *server;         /* name or address that the certificate must carry */
 };
 
@@ -33,28 +32,28 @@ struct sq_conn_events {
 	void (*open)(void *owner);
 	/* Bytes, valid during the call. */
 	void (*data)(void *owner, const unsigned char *p, size_t len);
-	/* The bytes that a full socket had refused have left: put more. */
+	/* The bytes that a full socket had refused have been written: more may be put. */
 	void (*drained)(void *owner);
-	/* Ended, by the peer or an error; sq_conn_error() says why.  Nothing follows. */
+	/* Ended by the peer or by an error, see sq_conn_error().  No event follows. */
 	void (*closed)(void *owner);
 };
 
 /* Starts to connect.  Never fails: an error comes as closed(), from the loop. */
 struct sq_conn *sq_conn_new(const struct sq_conn_cfg *, const struct sq_conn_events *, void *owner);
-/* Closes without a word to the owner, and frees. */
+/* Closes and frees the connection without an event; nulls the pointer. */
 void sq_conn_free(struct sq_conn **);
 
 /* Adds bytes for the next sq_conn_flush() to write.  They are copied. */
 void sq_conn_put(struct sq_conn *, const void *p, size_t len);
-/* The same for bytes that stay where they are until sq_conn_flush() returns;
- * large ones are not copied. */
+/* Adds bytes that stay in place until sq_conn_flush() returns; large ones are not copied. */
 void sq_conn_put_ref(struct sq_conn *, const void *p, size_t len);
-/* Writes.  Every put must be followed by a flush of the same connection before
- * another one is put to.  SQ_EIO: the connection is dead, sq_conn_error() says why. */
+/* Writes the added bytes.  Puts to a connection are followed by its flush before a put to another
+ * one.  SQ_EIO: the connection has ended, see sq_conn_error(). */
 int sq_conn_flush(struct sq_conn *) SQ_MUST_CHECK;
-/* The socket is full: bytes that are put now are kept until drained(), so put no more. */
+/* Whether the socket is full: bytes put now are kept in memory until drained(), so the caller
+ * stops. */
 bool sq_conn_blocked(const struct sq_conn *);
-/* Why it ended, for people; never NULL. */
+/* The reason of the end, for people; never NULL. */
 const char *sq_conn_error(const struct sq_conn *);
 
 #endif

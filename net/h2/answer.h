@@ -1,5 +1,5 @@
-/* The answer to a request over a link: its status, and the reasons that its header gives
- * (docs/link.md, "Requests").
+/* The answer to a request over a link: its status, and the reasons in its header (docs/link.md,
+ * "Requests").
  *
  * Pure. */
 #ifndef SQ_NET_H2_ANSWER_H
@@ -15,14 +15,14 @@ struct sq_answer {
 	enum sq_conflict conflict; /* with 409 */
 	uint64_t last;             /* with SQ_CONFLICT_GAP */
 	unsigned retry_after_ms;   /* with 429 and 503; 0 unknown */
-	enum sq_denied denied;     /* with 403; NONE: by a broker that says no reason */
+	enum sq_denied denied;     /* with 403; NONE: the broker gave no reason */
 	enum sq_full full;         /* with 429; of a link, with 503 */
 	unsigned version;          /* of the link: the layout of the body */
 	const unsigned char *body; /* valid during the callback */
 	size_t len;
 };
 
-/* Takes one field of the header, in the order of arrival; other fields are passed over. */
+/* Reads one field of the header, in the order of arrival; ignores unknown fields. */
 void sq_answer_header(
     struct sq_answer *, const uint8_t *name, size_t name_len, const uint8_t *value, size_t len);
 

@@ -1,7 +1,7 @@
-/* The figures that the client side of links keeps, in the metrics of its program.
+/* The figures of the client side of links, in the metrics of its program.
  *
- * The program says once which of its rows each figure is (struct sq_net_counts); the owner of a
- * pool gives that table at creation. */
+ * The program maps each figure to one of its rows (struct sq_net_counts); the owner of a pool
+ * passes that table at creation. */
 #ifndef SQ_NET_H2_COUNTS_H
 #define SQ_NET_H2_COUNTS_H
 
@@ -16,7 +16,7 @@ enum sq_net_count {
 	SQ_NET_DIALS,              /* connections dialled */
 	SQ_NET_REQUESTS,           /* requests sent */
 	SQ_NET_FRAMES_SKIPPED,     /* frames of an unknown type */
-	SQ_NET_TRUST_CHANGES,      /* bundles of authorities that were taken */
+	SQ_NET_TRUST_CHANGES,      /* bundles of authorities taken into use */
 	SQ_NET_TRUST_ENDS_FIRST,   /* gauge: seconds until the first trusted authority ends, ... */
 	SQ_NET_TRUST_ENDS_LAST,    /* ... the last one, ... */
 	SQ_NET_PAIR_ENDS,          /* ... the own certificate; 0: none */

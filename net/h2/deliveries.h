@@ -1,9 +1,8 @@
-/* The deliveries response as a sequence of frames (docs/link.md, "Deliveries"),
- * from bytes that arrive in any split.
+/* The deliveries response as a sequence of frames (docs/link.md, "Deliveries"), read from bytes in
+ * any split.
  *
- * Pure.  A frame that lies whole in the bytes of one call is handed out where it lies;
- * one that is spread over several calls is put together once, in a block of its
- * own.  A zeroed struct is a reader at the start of a frame. */
+ * Pure.  A frame inside the bytes of one call is handed out in place; a frame over several calls is
+ * assembled once, in a block of its own.  A zeroed struct is a reader at the start of a frame. */
 #ifndef SQ_NET_H2_DELIVERIES_H
 #define SQ_NET_H2_DELIVERIES_H
 
@@ -15,17 +14,17 @@
 #include "proto/link/frame.h"
 
 struct sq_deliveries {
-	struct sq_block *block; /* the frame that is being put together */
-	size_t have;            /* bytes of it, or of 'head' while 'block' is NULL */
-	unsigned char head[4];  /* its length field, when even that was split */
+	struct sq_block *block; /* the frame under assembly */
+	size_t have;            /* bytes of it; of 'head' while 'block' is NULL */
+	unsigned char head[4];  /* its length field, if that was split */
 };
 
-/* A frame.  With 'block' the frame lies in it and may be kept by a reference,
- * else it is valid during the call.  Anything but 0 ends the feed with it. */
+/* A frame.  With 'block' the frame is inside it, and may be kept by a reference; else it is valid
+ * during the call.  A result other than 0 ends the feed and is returned. */
 typedef int sq_deliveries_fn(void *arg, const struct sq_frame *, struct sq_block *block);
 
-/* Takes the next bytes.  SQ_EINVAL or SQ_ETOOBIG (a frame above 'max' bytes): the
- * stream is unusable from here. */
+/* Reads the next bytes.  SQ_EINVAL, or SQ_ETOOBIG for a frame above 'max' bytes: the stream is
+ * unusable from here. */
 int sq_deliveries_feed(struct sq_deliveries *, const unsigned char *p, size_t len, size_t max,
     sq_deliveries_fn *fn, void *arg) SQ_MUST_CHECK;
 /* Whether a frame has begun and not ended. */

@@ -1,4 +1,4 @@
-/* A request over a link, and the call that its answer comes by. */
+/* A request over a link, with the callback for its answer. */
 #ifndef SQ_NET_H2_REQUEST_H
 #define SQ_NET_H2_REQUEST_H
 
@@ -11,7 +11,7 @@ struct sq_uplink;
 
 enum sq_method { SQ_POST, SQ_PUT, SQ_GET };
 
-/* The caller owns it, and all that it points to, until done() is called. */
+/* The caller keeps it, and everything that it points to, until done() is called. */
 struct sq_request {
 	struct sq_list node; /* the link's, while it is queued */
 	enum sq_method method;
@@ -19,7 +19,7 @@ struct sq_request {
 	struct iovec body[2];
 	unsigned n_body;
 	void (*done)(struct sq_request *, const struct sq_answer *); /* exactly once */
-	struct sq_uplink *link; /* that it goes over; set by sq_uplink_send() */
+	struct sq_uplink *link; /* its link; set by sq_uplink_send() */
 };
 
 #endif

@@ -1,9 +1,8 @@
-/* Requests to a Kubernetes API server, by libcurl: one at a time, blocking the
- * caller's thread, which is never a loop's.
+/* Requests to a Kubernetes API server, by libcurl: one at a time, blocking the caller's thread,
+ * which is never a loop's.
  *
- * It sends what it is told and hands back what comes; it knows no resource.
- * Nothing of the process's environment but the server's address counts: no
- * proxies, no .netrc, no redirects.  A connection is used again. */
+ * It transports requests and answers, and knows no resource.  Of the process's environment only the
+ * server's address is used: no proxies, no .netrc, no redirects.  The connection is reused. */
 #ifndef SQ_NET_KUBE_API_H
 #define SQ_NET_KUBE_API_H
 
@@ -13,7 +12,7 @@
 #include "core/err.h"
 #include "core/msg.h"
 
-/* Where kubelet puts them in each pod. */
+/* The places of kubelet's files in each pod. */
 #define SQ_KUBE_API_TOKEN_FILE "/var/run/secrets/kubernetes.io/serviceaccount/token"
 #define SQ_KUBE_API_CA_FILE "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 
@@ -45,26 +44,25 @@ struct sq_kube_api_answer {
 	struct sq_buf body;
 };
 
-/* NULL with a line in 'err' when there is no server, or what it is named is none.
- * Connects to nothing yet.  All strings are copied. */
+/* Makes a client, without a connection yet.  NULL with a line in 'err': no server, or a malformed
+ * one, is named.  All strings are copied. */
 struct sq_kube_api *sq_kube_api_new(const struct sq_kube_api_cfg *, struct sq_buf *err);
 /* No request is running. */
 void sq_kube_api_free(struct sq_kube_api **);
 /* "https://10.96.0.1:443": for log lines. */
 const char *sq_kube_api_server(const struct sq_kube_api *);
 
-/* Any status is an answer: SQ_OK.  Else a line in 'err' that says what was asked
- * where and why there is no answer: SQ_EIO; SQ_ETOOBIG above 'max_body'; SQ_EINVAL
- * for a path or a token file that can't be sent; SQ_ECLOSED once stopped.  One
- * thread at a time. */
+/* Sends a request and waits for its answer; any status is SQ_OK.  Errors, with a line in 'err' that
+ * names the request and the reason: SQ_EIO; SQ_ETOOBIG above 'max_body'; SQ_EINVAL for a path or a
+ * token file that can't be sent; SQ_ECLOSED once stopped.  Thread: one at a time. */
 int sq_kube_api_do(struct sq_kube_api *, const struct sq_kube_api_request *,
     struct sq_kube_api_answer *, struct sq_buf *err) SQ_MUST_CHECK;
-/* Ends a running request at once, and refuses those that follow.
- * Thread: any, until sq_kube_api_free(). */
+/* Ends a running request at once, and refuses later ones.  Thread: any, until
+ * sq_kube_api_free(). */
 void sq_kube_api_stop(struct sq_kube_api *);
 
-/* Appends what an answer says that was not hoped for, one line: request, status
- * and the message of the API server's Status object, if it is one. */
+/* Appends an unexpected answer in one line: request, status, and the message of the API server's
+ * Status object, if it is one. */
 void sq_kube_api_explain(const struct sq_kube_api *, const struct sq_kube_api_request *,
     const struct sq_kube_api_answer *, struct sq_buf *out);
 

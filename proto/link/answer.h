@@ -1,4 +1,4 @@
-/* Words of answers on the link (docs/link.md): why a request was refused. */
+/* Words of answers on the link (docs/link.md): the reasons for which a request was refused. */
 #ifndef SQ_PROTO_LINK_ANSWER_H
 #define SQ_PROTO_LINK_ANSWER_H
 
@@ -20,8 +20,8 @@
 
 /* With 429, in "sqmqos-full" beside "sqmqos-reason: full": there is no room for one more session. */
 #define SQ_FULLS(X) \
-	X(BROKER, "broker") /* the broker has as many sessions as it may */ \
-	X(SPACE, "space")   /* the session's space has: its share, or its own limit */ \
+	X(BROKER, "broker") /* the broker has its maximum of sessions */ \
+	X(SPACE, "space")   /* the session's space has its share, or its own limit */ \
 	X(MEMORY, "memory") \
 	X(STORE, "store")
 
@@ -30,18 +30,19 @@
 #define SQ_FULL_ENUM(symbol, word) SQ_FULL_##symbol,
 enum sq_conflict { SQ_CONFLICT_NONE, SQ_CONFLICTS(SQ_CONFLICT_ENUM) };
 enum sq_denied { SQ_DENIED_NONE, SQ_DENIALS(SQ_DENIED_ENUM) };
-/* SQ_FULL_UNSAID: "sqmqos-reason: full" of a broker that says no more. */
+/* SQ_FULL_UNSAID: "sqmqos-reason: full" without a kind. */
 enum sq_full { SQ_FULL_NOT, SQ_FULL_UNSAID, SQ_FULLS(SQ_FULL_ENUM) };
 #undef SQ_CONFLICT_ENUM
 #undef SQ_DENIED_ENUM
 #undef SQ_FULL_ENUM
 
-/* The word of a value; "" of one that has none. */
+/* The word of a value, static; "": it has none. */
 const char *sq_conflict_name(enum sq_conflict);
 const char *sq_denied_name(enum sq_denied);
 const char *sq_full_name(enum sq_full);
 
-/* The value of a word of 'len' bytes; 0 (SQ_CONFLICT_NONE, SQ_DENIED_NONE, SQ_FULL_NOT) of any other. */
+/* The value of a word of 'len' bytes; 0 (SQ_CONFLICT_NONE, SQ_DENIED_NONE, SQ_FULL_NOT):
+ * unknown. */
 enum sq_conflict sq_conflict_find(const void *word, size_t len);
 enum sq_denied sq_denied_find(const void *word, size_t len);
 enum sq_full sq_full_find(const void *word, size_t len);

@@ -1,11 +1,10 @@
-/* The bodies and frames of the link, as docs/link.md lays them out.
+/* The bodies and frames of the link; docs/link.md has their layout.
  *
- * Pure: encoders append to a buffer, decoders yield views into their input.
- * A decoder returns SQ_EINVAL for anything malformed, trailing bytes included;
- * 'n' counts are checked against the input's size before anything is read.
+ * Pure: encoders append to a buffer, decoders yield views into their input.  A decoder returns
+ * SQ_EINVAL for malformed input, trailing bytes included; counts are checked against the size of
+ * the input before anything is read.
  *
- * Where a layout is another in an older version of the link, its functions take the
- * version that the two ends of the link have agreed on. */
+ * If older versions of the link have another layout, the functions take the link's version. */
 #ifndef SQ_PROTO_LINK_FRAME_H
 #define SQ_PROTO_LINK_FRAME_H
 
@@ -125,8 +124,8 @@ void sq_attached_encode(struct sq_buf *, const struct sq_attached *, const uint1
     const struct sq_open_id *ids, unsigned version);
 int sq_attached_decode(
     const void *p, size_t len, unsigned version, struct sq_attached *out) SQ_MUST_CHECK;
-/* Reads the next open id of 'open'; 'answer' says that delivery ids are there.
- * The decoders above have checked the length. */
+/* Reads the next open id of 'open'; 'answer': with delivery ids.  The decoders above have checked
+ * the length. */
 struct sq_open_id sq_open_id_next(struct sq_bytes *open, bool answer);
 
 enum { SQ_ENTRY_MESSAGE = 1, SQ_ENTRY_RELEASE = 2 };
@@ -228,7 +227,7 @@ enum {
 	SQ_FRAME_KEPT = 7,       /* from version 2 on */
 };
 
-/* A subscription that a session had before its client came. */
+/* A subscription that the session had before this attachment. */
 struct sq_kept {
 	uint8_t options; /* as in struct sq_sub */
 	uint32_t sub_id; /* 0: none */

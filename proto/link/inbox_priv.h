@@ -61,8 +61,8 @@ struct sq_inbox_pubrels {
 	uint32_t n, next, cap;
 };
 
-/* A bit for each id of an exchange that is over here and that the client may still go on with;
- * NULL: there is none.  inbox_acks.c. */
+/* A bit for each id of an exchange that has ended here and that the client may continue; NULL:
+ * none. inbox_acks.c. */
 struct sq_inbox_strays {
 	uint64_t *bits;
 	uint32_t n;

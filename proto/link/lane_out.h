@@ -94,8 +94,7 @@ uint64_t sq_lane_out_last(const struct sq_lane_out *);
 bool sq_lane_out_take(struct sq_lane_out *, uint32_t mark, struct sq_lane_flight *out);
 
 /* Ends of a flight; exactly one of them for each flight taken. */
-/* 200: 0, or SQ_EINVAL when the answer doesn't fit the batch; the flight has
- * then failed. */
+/* 200.  SQ_EINVAL: the answer does not fit the batch, and the flight has failed. */
 int sq_lane_out_answered(
     struct sq_lane_out *, const struct sq_lane_flight *, const struct sq_outcomes *) SQ_MUST_CHECK;
 /* No answer, 429, 5xx, 409 epoch: the batch goes again. */
@@ -103,8 +102,8 @@ void sq_lane_out_failed(struct sq_lane_out *, const struct sq_lane_flight *);
 /* 409 gap.  SQ_ESTALE: the broker lacks numbers that it had accepted; the owner attaches. */
 int
 sq_lane_out_gap(struct sq_lane_out *, const struct sq_lane_flight *, uint64_t last) SQ_MUST_CHECK;
-/* 409 run.  SQ_ESTALE: the owner attaches, which starts a new run.  0: the answer came too late to
- * mean anything. */
+/* 409 run.  SQ_ESTALE: the owner attaches, which starts a new run. 0: the answer was too late to
+ * matter. */
 int sq_lane_out_run_lost(struct sq_lane_out *, const struct sq_lane_flight *) SQ_MUST_CHECK;
 /* 413: the message gets 'reason', with 'refusal' and 'text' as above, and is not sent again.
  * SQ_ESTALE: the owner attaches first, because the number cannot be taken back otherwise. */
@@ -130,7 +129,7 @@ void sq_lane_out_hold(struct sq_lane_out *);
 bool sq_lane_out_held(const struct sq_lane_out *);
 /* Sends the held message again under a new number; no effect while it is on its way. */
 void sq_lane_out_retry(struct sq_lane_out *);
-/* Gives the held message up: later outcomes go on. */
+/* Gives up the held message: later outcomes are handed out again. */
 void sq_lane_out_unhold(struct sq_lane_out *);
 
 #endif

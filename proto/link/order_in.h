@@ -1,7 +1,7 @@
 /* The broker's end of the order of a connection: admits Subscriptions and batches (docs/link.md,
  * "Order of a connection").
  *
- * Pure.  Marks count from 1 in each attachment.  A mark is admitted when all that was given out
+ * Pure.  Marks count from 1 in each attachment.  A mark is admitted after everything given out
  * before it is admitted: accepted, refused, or waiting for its commit. */
 #ifndef SQ_PROTO_LINK_ORDER_IN_H
 #define SQ_PROTO_LINK_ORDER_IN_H
@@ -28,7 +28,7 @@ enum sq_order_verdict {
 enum sq_order_verdict sq_order_in_offer(
     const struct sq_order_in *, const struct sq_subs_head *, const uint64_t last[SQ_LANES]);
 
-/* Whether a batch may be admitted, as far as marks go. */
+/* Whether marks allow a batch to be admitted. */
 static inline bool
 sq_order_in_batch(const struct sq_order_in *o, uint32_t mark)
 {

@@ -1,6 +1,6 @@
-/* Stand-in for the khash.h that Debian's libh2o-dev leaves out although its
- * h2o/http2_internal.h includes it.  Enough to compile that header, to see the layout of a
- * connection, and to walk over its table of streams; nothing is found by its key. */
+/* Stand-in for the khash.h that Debian's libh2o-dev lacks, though its h2o/http2_internal.h includes
+ * it.  It suffices to compile that header, which has the layout of a connection, and to walk over
+ * the connection's table of streams; lookups by key are missing. */
 #ifndef SQ_CORE_COMPAT_KHASH_H
 #define SQ_CORE_COMPAT_KHASH_H
 
