@@ -78,7 +78,7 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
 	sq_hold_order_attached(s);
 	attach_lanes(s, a, same, first);
 	if (s->gate != NULL)
-		s->gate->ops->attached(s->gate, true);
+		s->gate->ops->attached(s->gate, first && s->durable && !a->present);
 	sq_inbox_attached(s->inbox, a);
 	if (!first && !attached.bound)
 		SQ_INFO("session", "client %s: the broker has lost the %s, making %s again",

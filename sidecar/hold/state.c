@@ -104,7 +104,7 @@ sq_hold_unlink(struct sq_hold *s)
 		sq_uplink_use(s->at.link, -1);
 	s->at.link = NULL;
 	if (s->gate != NULL)
-		s->gate->ops->attached(s->gate, false);
+		s->gate->ops->unlinked(s->gate);
 	if (s->user != NULL && s->ops->unlinked != NULL)
 		s->ops->unlinked(s->user);
 	s->at.seq++;

@@ -125,8 +125,11 @@ struct sq_hold_gate_ops {
 	bool (*passed)(const struct sq_hold_place *);
 	/* The request is answered, or will not be made: the place goes. */
 	void (*leave)(struct sq_hold_gate *, struct sq_hold_place *);
-	/* The hold is attached, or not any more. */
-	void (*attached)(struct sq_hold_gate *, bool is);
+	/* The hold is attached.  'gone': it is the first attach, and the brokers have no durable
+	 * session of the client, which may have left before the answer. */
+	void (*attached)(struct sq_hold_gate *, bool gone);
+	/* The hold is not attached any more, or was not attached. */
+	void (*unlinked)(struct sq_hold_gate *);
 	/* Nothing waits for the places that are left. */
 	void (*clear)(struct sq_hold_gate *);
 	/* The hold has ended; no place is left.  The gate goes. */

@@ -214,7 +214,7 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	if (c->disk != NULL)
 		c->disk->hold = c->hold;
 	if (sp.clean_start)
-		sq_outbox_forget(c->disk);
+		sq_outbox_writer_forget(c->disk);
 	c->since_ms = sq_holds_now(c->of->holds);
 	c->state = SQ_CLIENT_WAITING;
 	c->con.transient = !sp.durable;

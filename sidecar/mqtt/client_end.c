@@ -7,6 +7,7 @@
 #include "sidecar/hold/hold.h"
 #include "sidecar/mqtt/client_priv.h"
 #include "sidecar/mqtt/password_check.h"
+#include "sidecar/outbox/writer.h"
 
 static const struct {
 	uint8_t reason;
@@ -47,7 +48,7 @@ client_leave(struct sq_client *c, unsigned how)
 	if (s == NULL)
 		return;
 	if (c->con.expiry_s == 0)
-		sq_outbox_forget(c->disk);
+		sq_outbox_writer_forget(c->disk);
 	c->disk = NULL; /* it goes with the hold */
 	c->hold = NULL;
 	sq_hold_leave(s, how, c->con.expiry_s);

@@ -9,8 +9,6 @@ client_on_attached(void *user, const struct sq_hold_attached *a)
 {
 	struct sq_client *c = user;
 
-	if (a->first && !c->con.transient && !a->answer->present) /* CONNACK says so, too */
-		sq_outbox_forget(c->disk);
 	if (!a->bound)
 		sq_declared_attached(c->of->declared, c->hold);
 	if (!a->first)

@@ -386,7 +386,7 @@ publish_asks(const struct sq_lane_publish *m)
 struct sq_outbox_writer *
 sq_outbox_writer(struct sq_outbox *o)
 {
-	return o->mode == SQ_OUTBOX_DISK ? sq_outbox_writer_new(o, o->places) : NULL;
+	return o->mode == SQ_OUTBOX_DISK ? sq_outbox_writer_new(o, &o->disk, o->places) : NULL;
 }
 
 bool
@@ -423,11 +423,4 @@ sq_outbox_release(struct sq_outbox_writer *w, uint16_t packet_id)
 {
 	return sq_outbox_store_release(
 	    outbox_store(w->outbox), &w->port, sq_hold_client_id(w->hold), packet_id);
-}
-
-void
-sq_outbox_forget(struct sq_outbox_writer *w)
-{
-	if (w != NULL && w->outbox->disk != NULL)
-		sq_outbox_store_forget(outbox_store(w->outbox), sq_hold_client_id(w->hold));
 }

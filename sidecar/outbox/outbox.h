@@ -50,8 +50,5 @@ int sq_outbox_publish(struct sq_outbox_writer *, const struct sq_lane_publish *)
 bool sq_outbox_holds(const struct sq_outbox_writer *, uint16_t packet_id);
 /* Handles PUBREL of a held id.  SQ_EAGAIN: not now; the user's writable() follows. */
 int sq_outbox_release(struct sq_outbox_writer *, uint16_t packet_id) SQ_MUST_CHECK;
-/* Forgets the client's held ids, because its session starts anew or has ended.  The writer may be
- * NULL. */
-void sq_outbox_forget(struct sq_outbox_writer *);
 
 #endif

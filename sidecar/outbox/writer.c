@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "core/mem.h"
+#include "sidecar/hold/hold.h"
+#include "sidecar/outbox/disk.h"
 #include "sidecar/outbox/places.h"
 
 /* The place of one request of the hold. */
@@ -51,12 +53,24 @@ gate_leave(struct sq_hold_gate *gate, struct sq_hold_place *p)
 }
 
 static void
-gate_attached(struct sq_hold_gate *gate, bool is)
+gate_asks(struct sq_outbox_writer *w, bool is)
 {
-	struct sq_outbox_writer *w = gate_writer(gate);
-
 	if (w->places != NULL)
 		sq_outbox_places_asks(w->places, w, is);
+}
+
+static void
+gate_attached(struct sq_hold_gate *gate, bool gone)
+{
+	if (gone)
+		sq_outbox_writer_forget(gate_writer(gate));
+	gate_asks(gate_writer(gate), true);
+}
+
+static void
+gate_unlinked(struct sq_hold_gate *gate)
+{
+	gate_asks(gate_writer(gate), false);
 }
 
 static void
@@ -82,20 +96,30 @@ static const struct sq_hold_gate_ops gate_ops = {
     .passed = gate_passed,
     .leave = gate_leave,
     .attached = gate_attached,
+    .unlinked = gate_unlinked,
     .clear = gate_clear,
     .close = gate_close,
 };
 
 struct sq_outbox_writer *
-sq_outbox_writer_new(struct sq_outbox *outbox, struct sq_outbox_places *places)
+sq_outbox_writer_new(
+    struct sq_outbox *outbox, struct sq_outbox_disk *const *disk, struct sq_outbox_places *places)
 {
 	struct sq_outbox_writer *w = sq_xcalloc(1, sizeof *w);
 
 	w->gate.ops = &gate_ops;
 	w->outbox = outbox;
+	w->disk = disk;
 	w->places = places;
 	sq_list_init(&w->port.pending);
 	w->port.user = w;
 	sq_outbox_line_init(&w->line);
 	return w;
+}
+
+void
+sq_outbox_writer_forget(struct sq_outbox_writer *w)
+{
+	if (w != NULL && *w->disk != NULL)
+		sq_outbox_store_forget(sq_outbox_disk_store(*w->disk), sq_hold_client_id(w->hold));
 }

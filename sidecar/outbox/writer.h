@@ -8,6 +8,7 @@
 #include "sidecar/outbox/store.h"
 
 struct sq_outbox;
+struct sq_outbox_disk;
 struct sq_outbox_places;
 
 /* Freed with its hold, by the gate's close(). */
@@ -15,11 +16,17 @@ struct sq_outbox_writer {
 	struct sq_hold_gate gate;
 	struct sq_hold *hold; /* the client's hold, once it is open */
 	struct sq_outbox *outbox;
-	struct sq_outbox_places *places; /* NULL: subscriptions have no places */
+	struct sq_outbox_disk *const *disk; /* the outbox's own; NULL in it: not open */
+	struct sq_outbox_places *places;    /* NULL: subscriptions have no places */
 	struct sq_outbox_port port;
 	struct sq_outbox_line line; /* places of its subscriptions */
 };
 
-struct sq_outbox_writer *sq_outbox_writer_new(struct sq_outbox *, struct sq_outbox_places *);
+/* Makes a writer; the caller sets 'hold'.  'disk' and the places outlive it. */
+struct sq_outbox_writer *sq_outbox_writer_new(
+    struct sq_outbox *, struct sq_outbox_disk *const *disk, struct sq_outbox_places *);
+/* Forgets the client's held ids, because its session starts anew, is gone or has ended.  The writer
+ * may be NULL. */
+void sq_outbox_writer_forget(struct sq_outbox_writer *);
 
 #endif
