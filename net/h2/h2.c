@@ -270,7 +270,7 @@ h2_on_data(
 static void
 h2_on_opened(struct sq_h2 *h)
 {
-	if (h->told || h->opened.status < 200)
+	if (h->stopped || h->told || h->opened.status < 200)
 		return;
 	h->told = true;
 	sq_token_release(&h->deliveries_auth);

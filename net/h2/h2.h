@@ -32,7 +32,8 @@ struct sq_h2_cfg {
 
 /* Called from inside the functions below.  A request's answer comes by its own done(). */
 struct sq_h2_events {
-	/* The head of the deliveries response, once: its status and version. */
+	/* The head of the deliveries response, once, and not after sq_h2_stop(): its status and
+	 * version. */
 	void (*opened)(void *owner, const struct sq_answer *);
 	/* Bytes of it after status 200, valid during the call. */
 	void (*deliveries)(void *owner, const unsigned char *p, size_t len);

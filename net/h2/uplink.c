@@ -290,6 +290,7 @@ uplink_on_opened(void *owner, const struct sq_answer *a)
 {
 	struct sq_uplink *l = owner;
 
+	assert(l->state == UPLINK_OPENING);
 	l->version = a->version;
 	if (a->status != 200) {
 		uplink_on_refused(l, a);
