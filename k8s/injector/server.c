@@ -145,7 +145,14 @@ sq_server_port(const struct sq_server *s)
 bool
 sq_server_live(const struct sq_server *s, uint64_t ms, struct sq_buf *why)
 {
-	return sq_crew_live(s->crew, ms, why);
+	struct sq_buf worker = {0};
+	bool live = sq_crew_live(s->crew, ms, &worker);
+
+	if (!live)
+		sq_buf_printf(why, "webhook: %.*s", (int)sq_buf_len(&worker),
+		    (const char *)sq_buf_data(&worker));
+	sq_buf_fini(&worker);
+	return live;
 }
 
 void
