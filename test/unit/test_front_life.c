@@ -214,7 +214,7 @@ hang(void *arg)
 		continue;
 }
 
-Test(front_life, a_worker_that_hangs_keeps_nobody_from_moving_and_draining, .timeout = 20)
+Test(front_life, a_worker_that_hangs_keeps_nobody_from_moving_and_draining)
 {
 	const struct sq_link_front_cfg cfg = fake_front_cfg();
 
