@@ -136,7 +136,7 @@ broker_make_shards(struct sq_broker *b, struct sq_worker *const *workers, size_t
 	}
 }
 
-/* What is not said there gets its meaning. */
+/* The configuration with defaults in place of zeros. */
 static struct sq_broker_cfg
 broker_cfg(const struct sq_broker_cfg *from)
 {
@@ -156,7 +156,7 @@ broker_cfg(const struct sq_broker_cfg *from)
 	return cfg;
 }
 
-/* What the configuration grants one space of another. */
+/* Makes the configured grants between spaces. */
 static void
 broker_grant(struct sq_broker *b)
 {
@@ -421,7 +421,7 @@ broker_sweep(struct sq_shard *sh, uint64_t now_ms)
 	sq_keys_sweep(sh->broker->keys, sh, now_ms);
 }
 
-/* What the first worker does for all. */
+/* The tick's work of the first worker, for all shards. */
 static void
 broker_tick_first(struct turn *turn, uint64_t now_ms)
 {

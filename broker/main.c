@@ -1,5 +1,5 @@
-/* sqmqos-broker: reads the configuration, starts front and broker, and waits to be
- * told of signals (core/stop.h).  The main thread serves nothing itself. */
+/* sqmqos-broker: reads the configuration, starts front and broker, and waits for signals
+ * (core/stop.h).  The main thread serves nothing itself. */
 #include <errno.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -39,13 +39,13 @@ enum {
 	DRAIN_POLL_MS = 20,
 	LOOK_MS = 250,         /* between two looks at the configuration's file */
 	JOURNAL_MIN = 8 << 20, /* as the key's */
-	/* What one needs besides its bytes, about. */
+	/* Approximate overhead of each in bytes. */
 	RETAINED_BYTES = 512,
 	DELAYED_BYTES = 256,
 	KEY_BYTES = 64,
 };
 
-/* What main has on a worker: there it ticks what has no sockets. */
+/* The program's slot on a worker, which ticks parts without sockets. */
 struct ticker {
 	struct sq_slot slot;
 	const struct program *program;
@@ -97,7 +97,7 @@ static const char usage[] =
     "lost.\n"
     "\n";
 
-/* What is no reason to be taken out of service, and has to be seen to. */
+/* Problems that leave the program in service, and need attention. */
 static void
 program_notes(struct sq_buf *why)
 {
@@ -220,8 +220,8 @@ program_raise_limits(void)
 	}
 }
 
-/* What stays in memory for as long as it likes is a part of limits.memory, whatever its own keys
- * say: else one of these alone could fill that, and nothing would ever make it free. */
+/* Bounds state that stays in memory for an unlimited time to a part of limits.memory, regardless of
+ * its own keys: otherwise one kind alone could fill the memory for good. */
 static void
 program_fit(struct sq_broker_cfg *b)
 {
@@ -287,7 +287,7 @@ ticker_tick(struct sq_slot *s, uint64_t now_ms)
 	sq_broker_tick(t->program->broker, s->worker);
 }
 
-/* What the first tick shows is right before the first link comes. */
+/* The first tick sets the figures before the first link comes. */
 static void
 program_tick_start(struct program *p)
 {
@@ -505,8 +505,7 @@ program_main(const struct sq_program *self, struct program *p)
 	return code;
 }
 
-/* What comes before the program listens for signals waits until then; unblocked, SIGUSR1
- * would end it. */
+/* Blocks signals until the program listens for them; an unblocked SIGUSR1 would end it. */
 static void
 program_hold_signals(void)
 {

@@ -122,7 +122,8 @@ sq_group_declared(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 		declare_apply(g);
 	if (chosen != SQ_CHOSEN_SAME)
 		g->unsaved = true;
-	/* Whose word it is matters after a restart where others would say otherwise. */
+	/* The record needs the pod of the options in force if other pods' options differ: after a
+	 * restart they compete. */
 	if (g->unsaved && (chosen == SQ_CHOSEN_OTHER || disagrees))
 		sq_group_store(g, txn);
 	if (waits && !g->waits)

@@ -200,7 +200,7 @@ sq_declarer_options(const struct sq_declarer *d)
 	return &d->set->options;
 }
 
-/* What is in force. */
+/* The options in force. */
 
 void
 sq_group_options_init(struct sq_group_options *go, const struct sq_options *now, uint64_t since_ms,

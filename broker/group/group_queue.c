@@ -24,7 +24,7 @@ sq_group_end_queue(struct sq_group *g)
 	sq_source_free(&g->sink.source, g->owner);
 }
 
-/* What the queue is to be, without a name. */
+/* The configuration of the queue, without a name. */
 static struct sq_queue_cfg
 queue_cfg(const struct sq_group *g)
 {

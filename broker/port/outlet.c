@@ -79,7 +79,7 @@ sq_outlet_count(struct sq_outlet *o, struct sq_account *account)
 
 	if (atomic_load_explicit(&o->account, memory_order_relaxed) != NULL)
 		return true;
-	/* What the first one has counted is this one's, if they are the same. */
+	/* If both accounts are the same, the first count becomes this one. */
 	if (!atomic_compare_exchange_strong(&o->first, &first, NULL) &&
 	    !sq_share_take(account, SQ_SHARE_CONNECTIONS, 1))
 		return false;

@@ -4,7 +4,7 @@
 #include "broker/publish/own.h"
 #include "broker/publish/receipts.h"
 
-/* Who has no lock of a space, and may have no other occasion, publishes a receipt at once. */
+/* Publishes the receipt at once if no space is locked, since there may be no later occasion. */
 static void
 buried_receipt(struct sq_txn *txn, const struct sq_source *source, struct sq_msg receipt)
 {

@@ -84,7 +84,7 @@ sq_letter_new(const struct sq_msg *m, const char *queue, const char *reason)
 	sq_buf_append(&props, old.p, old.len);
 	props_add_text(&props, SQ_PROP_DEAD_REASON, reason);
 	props_add_now(&props, SQ_PROP_DEAD_TIME);
-	/* What is added fits into a frame of the link, whatever the message is. */
+	/* The added properties always fit into a frame of the link. */
 	props_add(&props, SQ_PROP_DEAD_QUEUE,
 	    (struct sq_bytes){
 		(const unsigned char *)queue, sq_utf8_cut(queue, strlen(queue), QUEUE_SHOWN_MAX)});

@@ -160,8 +160,8 @@ publish_checked(struct sq_publish *p)
 	return sq_route_message(p);
 }
 
-/* What the message has, or by the configuration gets; SQ_MSG_NO_EXPIRY, the greatest
- * value: none. */
+/* The expiry of the message, or else the configured one; SQ_MSG_NO_EXPIRY, the greatest value:
+ * none. */
 static uint32_t
 publish_expiry_s(const struct sq_publish *p)
 {

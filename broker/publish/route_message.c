@@ -43,8 +43,8 @@ route_is_full(const struct sq_publish *p, const struct sq_sink *sink, uint32_t s
 	    (p->assured || !ops->queue.yields(sink->queue, size));
 }
 
-/* Whose dead letter of the message, which is the tenant's of the queue that had it, or the
- * publisher's own, might find no room; NULL: nobody's. */
+/* The tenant whose dead letters may lack room for a letter of the message: of a queue's tenant, or
+ * of the publisher's own; NULL: none. */
 static const struct sq_tenant *
 route_dead_full(const struct sq_publish *p, struct sq_binding *const *v, size_t n, uint32_t size)
 {

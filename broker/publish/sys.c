@@ -54,7 +54,7 @@ static const char *const sys_names[] = {
 #undef SYS_TOPIC_NAME
 };
 
-/* What waits in queues that have a name. */
+/* Waiting messages in named queues. */
 struct sys_stored {
 	uint64_t n, bytes;
 };
@@ -153,8 +153,8 @@ sq_sys_forget(struct sq_sys *sys, const struct sq_tenant *tenant)
 
 /* Values. */
 
-/* What the tenant's clients may know of the broker just now; under the lock.  Returns the space
- * of its filters; NULL: there never was one. */
+/* The values for the tenant's clients; under the lock.  Returns the space of their filters; NULL:
+ * there never was one. */
 static struct sq_space *
 sys_values(const struct sq_sys *sys, const struct sys_tenant *t, int64_t *v)
 {
@@ -274,7 +274,7 @@ sq_sys_tick(struct sq_sys *sys, struct sq_shard *sh, uint64_t now_ms)
 	sq_system_commit(&own);
 }
 
-/* What waits. */
+/* Waiting messages. */
 
 static void
 sys_looked(void *arg, struct sq_tenant *tenant, const struct sq_queue_state *q)

@@ -1,4 +1,4 @@
-/* The table of spaces, their bindings, and the way from a topic to these. */
+/* The table of spaces, their bindings, and the matching of topics with them. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,7 @@ struct routes {
  * excepted. */
 enum { KINDS = 6 };
 
-/* What was collected for a sink with more bindings than a message comes to. */
+/* The bindings collected for a sink with more of them than 'max_matches'. */
 struct crowd {
 	size_t n;
 	size_t of_kind[KINDS]; /* among the last places: index + 1 */
@@ -391,7 +391,7 @@ routes_collect(
 		routes_add_tagged(s, image, fn, &all);
 }
 
-/* What was found, and left out. */
+/* The bindings found; counts those left out. */
 static struct sq_binding **
 routes_found(struct sq_router *r, const struct routes *found, size_t *n)
 {

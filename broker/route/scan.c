@@ -1,4 +1,5 @@
-/* Scans of retained messages, in slices: of a space's own, then of each that it reads.
+/* Scans of retained messages, in slices: of the space's own messages, then of each space that it
+ * may read.
  *
  * Locks: the 'retained_lock' of one space at a time, for a slice. */
 #include <stdlib.h>

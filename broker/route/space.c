@@ -6,9 +6,9 @@
 #include "broker/route/space_priv.h"
 #include "core/mem.h"
 
-/* What this thread has locked. */
+/* The locks that this thread has. */
 static _Thread_local struct {
-	const struct sq_space *home; /* whose lock; NULL: none */
+	const struct sq_space *home; /* the space with the lock; NULL: none */
 	bool writes;
 	bool slice; /* retained messages */
 } held;

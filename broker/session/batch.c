@@ -55,7 +55,7 @@ batch_message(
 	return code;
 }
 
-/* What there is to say of the outcome of entry 'i'. */
+/* Notes on the outcome of entry 'i'. */
 static void
 batch_explain(struct sq_publish *p, uint8_t code, uint16_t i, struct sq_notes *notes)
 {

@@ -117,7 +117,7 @@ deliver_slot_now(struct sq_session *s, const struct sq_slot *slot, bool again)
 	deliver_send(s, &slot->item, &slot->from, slot, slot->qos, slot->retain, slot->subs, again);
 }
 
-/* What of the client's is expected again, and has come. */
+/* A message that the client expects again has come. */
 static void
 deliver_expected(struct sq_session *s, struct sq_slot *slot, const struct sq_member *m)
 {
@@ -182,11 +182,11 @@ deliver_row(struct sq_session *s)
 	}
 }
 
-/* What one turn of a session begins, and commits at its end. */
+/* The state of one turn of a session, committed at its end. */
 struct turn {
 	struct sq_background_txn *background;
 	struct announce *announce;
-	/* What of a queue has left the row of ready items. */
+	/* Items of one queue that have left the row of pending ones. */
 	struct sq_sink *sent_of;
 	uint32_t sent;
 	uint64_t sent_bytes;

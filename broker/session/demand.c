@@ -93,8 +93,8 @@ demand_share(const struct sq_member *m, struct sq_demand room)
 		most = m->concurrency > m->open ? m->concurrency - m->open : 0;
 	if (m->max_qos > 0 && room.slots < room.msgs) /* other members could have the rest */
 		room.msgs = room.slots;
-	/* What was asked of a queue that is far away is not all taken back, or nearer ones
-	 * would always be before it. */
+	/* Demand to a queue on a distant worker is not withdrawn completely, or queues nearby would
+	 * always be faster. */
 	if (room.msgs == 0 && m->demanded.msgs > 0)
 		room = (struct sq_demand){1, 1, m->demanded.bytes > 0 ? m->demanded.bytes : 1};
 	room.msgs = room.msgs < most ? room.msgs : most;

@@ -205,7 +205,7 @@ session_leave(struct sq_session *s)
 		sq_sys_add(s->id.sys, SQ_SYS_TOTAL, -1);
 }
 
-/* What is left in its queue is counted before that goes. */
+/* Ends the session's queue; the ending counts the messages left in it. */
 static void
 session_end_queue(struct sq_session *s, enum sq_ending_why why, struct sq_txn *txn)
 {

@@ -92,7 +92,7 @@ sq_order_bind(struct sq_session *s)
 {
 	struct sq_order *o = &s->order;
 
-	assert(sq_space_locked()); /* whoever publishes reads the sink's round */
+	assert(sq_space_locked()); /* publishers read the sink's round */
 	if (o->asking == 0 || order_asking(s)->round != 0)
 		return;
 	o->round = o->round == UINT8_MAX ? 1 : (uint8_t)(o->round + 1);
@@ -135,7 +135,7 @@ sq_order_failed(struct sq_order_answer *a)
 	answer_free(a);
 }
 
-/* What is held stands before what is ready. */
+/* Moves held items in front of the pending ones. */
 static void
 order_release(struct sq_session *s)
 {
@@ -191,7 +191,7 @@ sq_order_ready(struct sq_session *s, struct sq_order_answer *a)
 		answer_refuse(a);
 }
 
-/* What is held. */
+/* Held items. */
 
 void
 sq_order_hold(struct sq_session *s, const struct sq_pending *r)

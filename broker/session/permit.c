@@ -10,7 +10,7 @@
 #include "broker/shard/rules.h"
 #include "proto/mqtt/reason.h"
 
-/* What the rules in force say of that identity's session. */
+/* The subject of that identity's session under the rules in force. */
 static struct sq_acl_subject *
 permit_subject(
     struct sq_broker *b, const struct sq_identity *who, const struct sq_key *key, uint64_t *version)
@@ -35,7 +35,7 @@ sq_permit_will(struct sq_broker *b, const struct sq_call *c, struct sq_bytes wil
 	bool may = subject == NULL ||
 	    sq_authorize_publish(b, subject, sq_image_topic(will.p), &refused);
 
-	/* What asks for something wrong is refused when it is due. */
+	/* A will with a wrong option is refused when it is due. */
 	if (may && subject != NULL && sq_publish_options_parse(will.p, &asked) &&
 	    asked.receipt.len > 0)
 		may = sq_authorize_publish(b, subject, asked.receipt, &refused);

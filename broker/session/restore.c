@@ -77,7 +77,7 @@ restore_times(
 		sq_heap_set(timers, &s->will.timer, sq_wallclock_to_mono(will_ms, r->now_ms));
 }
 
-/* Whose it was, for rules, with the name that the record may have. */
+/* Restores the holder's identity for the rules, from the name that the record may have. */
 static bool
 restore_identity(struct restore *r, struct sq_session *s, struct sq_reader *in, uint8_t flags)
 {
@@ -103,7 +103,7 @@ restore_identity(struct restore *r, struct sq_session *s, struct sq_reader *in, 
 	return true;
 }
 
-/* What follows the key in a base record. */
+/* Reads the fields behind the key of a base record. */
 static bool
 restore_base(struct restore *r, struct sq_session *s, struct sq_reader *in, uint8_t flags)
 {
@@ -341,7 +341,7 @@ sq_restore(struct sq_broker *b, const struct sq_session_hooks *hooks)
 		err = b->engine->ops->start.load(b->engine, kinds[i].kind, kinds[i].fn, &r);
 	if (err == SQ_OK)
 		err = r.err;
-	sq_groups_open(b); /* whoever frees what was made so far finds queues */
+	sq_groups_open(b); /* so that freeing the groups made so far finds queues */
 	for (size_t i = 0; i < r.n; i++)
 		restore_open(&r, r.v[i]);
 	if (err == SQ_OK)

@@ -210,7 +210,7 @@ sq_window_unattach(struct sq_window *w)
 		sq_unsent_pop(w);
 }
 
-/* What is expected. */
+/* Expected slots. */
 
 struct sq_slot *
 sq_window_expected(struct sq_window *w, const struct sq_pending *p)
@@ -285,7 +285,7 @@ sq_resend_pop(struct sq_window *w)
 	w->resend = (struct sq_resend){0};
 }
 
-/* What is pending. */
+/* Pending items. */
 
 struct sq_pending *
 sq_pending_at(const struct sq_pending_row *row, uint32_t i)
@@ -361,7 +361,7 @@ sq_pending_of(const struct sq_pending_row *row, const struct sq_member *m)
 	return false;
 }
 
-/* What the answer to a PUT lists. */
+/* The list in the answer to a PUT. */
 
 /* By first sending.  After a restart the row of the own queue says more: what lost its
  * slot by that has another one by now. */
@@ -419,7 +419,7 @@ window_orphan(struct sq_window *w, const struct sq_open_id *id, struct listing *
 	return true;
 }
 
-/* What has such an id here goes to another one, for this client has not seen it. */
+/* The delivery that has the id here moves to another one, because this client has not seen it. */
 static void
 window_move(struct sq_window *w, const struct sq_open_id *id, struct listing *l)
 {
@@ -456,7 +456,7 @@ window_orphans(struct sq_window *w, const struct sq_attach *a, struct listing *l
 	free(clash);
 }
 
-/* What another connection of the client has expected is not this one's. */
+/* Forgets expected slots of another connection of the client. */
 static void
 window_unexpected(struct sq_window *w)
 {

@@ -11,9 +11,9 @@
 #include "core/htab.h"
 #include "core/mem.h"
 
-/* What names of shared spaces begin with at the router and in the store.  It is in no UTF-8,
- * so that no namespace, but for those that the configuration lists, has the space that is
- * named like it. */
+/* The first byte of names of shared spaces at the router and in the store.  It occurs in no UTF-8,
+ * so that a namespace with the name of a shared space does not get that space, unless the
+ * configuration lists it. */
 enum { SHARED = 0xff };
 
 struct sq_tenant {
@@ -45,7 +45,7 @@ tenant_find_space(struct sq_router *r, bool marked, const char *name)
 	return space;
 }
 
-/* What the configuration says of the tenant; NULL: nothing. */
+/* The tenant's row of the configuration; NULL: none. */
 static const struct sq_tenant_share *
 tenants_row(const struct sq_tenants *ts, const char *tenant)
 {

@@ -19,7 +19,7 @@ enum {
 };
 
 #define MIB (UINT64_C(1) << 20)
-/* What is counted is above it nowhere. */
+/* The upper bound of each count. */
 #define UNITS_MAX (UINT64_MAX >> 8)
 
 static const struct share_row {
@@ -59,7 +59,7 @@ const struct sq_share_limits sq_share_no_limits = {{SQ_SHARE_UNBOUNDED, SQ_SHARE
     SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED,
     SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED, SQ_SHARE_UNBOUNDED}};
 
-/* What is shared of a total: all but the floors. */
+/* The shared part of a total: all but the floors. */
 struct share_pool {
 	_Alignas(CACHE_LINE) atomic_uint_fast64_t taken;
 	uint64_t size, floor, total;
@@ -76,7 +76,7 @@ struct sq_shares {
 	uint64_t n[SQ_SHARE_OFS];              /* of these */
 };
 
-/* What one has of a kind, twice, and one more while it has a floor: both change as one. */
+/* The use of a kind, doubled, plus 1 for an account with a floor: both change in one step. */
 typedef uint64_t share_word;
 
 /* Begins at a cache line. */
@@ -96,7 +96,7 @@ word_used(share_word w)
 	return w >> 1;
 }
 
-/* What of it comes out of the pool. */
+/* The part of the use that comes from the pool. */
 static uint64_t
 word_excess(share_word w, const struct share_pool *p)
 {

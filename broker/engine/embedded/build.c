@@ -6,8 +6,8 @@
 #include "core/log.h"
 #include "core/wallclock.h"
 
-/* What a transaction ends at.  Between that and what is let into it is room for a message
- * that was begun, and for what its puts make leave. */
+/* The hard limits of a transaction.  The distance to the limits of its puts leaves room for a
+ * message that was begun, and for items that the puts force out. */
 enum {
 	END_BYTES = SQ_LOG_ENTRY_MAX - (1 << 20),
 	END_ITEMS = (1 << SQ_SEQ_BITS) - 1,

@@ -13,7 +13,7 @@
 #include "store/dir.h"
 #include "store/journal/journal.h"
 
-/* What the child tells. */
+/* The report of the child process. */
 struct check_found {
 	bool ended;
 	unsigned faults;

@@ -278,7 +278,7 @@ checkpoint_due(struct sq_checkpoint *c)
 	/* Settlements make room, and what is written needs less than was feared. */
 	if (sq_health_full(c->cfg.health) && (n_changes > 0 || bytes > 0))
 		return true;
-	/* What is in the tables needs no memory any more. */
+	/* Items need no memory once they are in the tables. */
 	if (sq_memory_level() >= SQ_MEMORY_PACED && (n_changes > 0 || bytes > 0))
 		return true;
 	/* Nobody publishes to a store in trouble: it must find out by itself that it is over. */

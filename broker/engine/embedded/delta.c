@@ -97,7 +97,7 @@ sq_kept_queue_new(struct sq_delta *d, uint64_t id)
 	return q;
 }
 
-/* What its row takes. */
+/* Bytes of the queue's row in the tables. */
 static uint64_t
 queue_bytes(const struct sq_kept_queue *q)
 {

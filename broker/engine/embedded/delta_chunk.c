@@ -1,4 +1,4 @@
-/* Chunks for checkpoints: what they take, and what comes back. */
+/* Chunks for checkpoints: taken from the delta, and given back. */
 #include <stdlib.h>
 
 #include "broker/engine/embedded/delta_priv.h"

@@ -1,4 +1,4 @@
-/* A start: what the tables and the journal hold, sorted for those who open it. */
+/* A start: the queues, items and records of tables and journal, sorted for their owners. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,7 +84,7 @@ sq_delta_replayed(struct sq_delta *d)
 		item.msg = sq_msg_ref(item.msg);
 		if (item.subs != NULL)
 			sq_block_ref(item.subs);
-		item.expires_ms = ai->expires_ms; /* whoever opens the queue converts it */
+		item.expires_ms = ai->expires_ms; /* converted when the queue is opened */
 		sq_ring_push(&ai->queue->restored, &item);
 	}
 	while ((at = sq_htab_walk(&d->queues, at)) != NULL) {

@@ -42,7 +42,7 @@ enum {
 	SEGMENT_MIN = 1 << 20,
 	THROTTLE_PART = 2,       /* commits are slowed above this part of the journal */
 	THROTTLE_MAX_US = 50000, /* for one commit */
-	/* What is let into a transaction. */
+	/* The limits of a transaction's puts. */
 	TXN_BYTES = SQ_LOG_ENTRY_MAX / 8 * 3,
 	TXN_ITEMS = 1 << (SQ_SEQ_BITS - 1),
 };
@@ -105,7 +105,7 @@ txn_run(struct sq_task *t)
 	txn->done(txn, SQ_OK);
 }
 
-/* What it put is there for consumers; then whoever waits for it is told. */
+/* Hands the transaction's items to their queues, before its owner's done(). */
 static void
 committed_show(struct sq_txn *txn)
 {

@@ -1,6 +1,6 @@
-/* The tables: opening and making them, meta data, formats, errors.  What the
- * checkpoint writes is in table_write.c, reading in table_read.c and table_check.c,
- * the form of keys and values in table_value.c. */
+/* The tables: opening and making them, meta data, formats, errors.  The checkpoint's writes are in
+ * table_write.c, reads in table_read.c and table_check.c, the form of keys and values in
+ * table_value.c. */
 #include "broker/engine/embedded/table_priv.h"
 
 #include <errno.h>
@@ -293,7 +293,7 @@ table_env_reserve(struct sq_table *t, uint64_t max_bytes)
 	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "keeping room for deletes");
 }
 
-/* What is known only once it is open. */
+/* The sizes, which are known only once the environment is open. */
 static int
 table_env_sizes(struct sq_table *t, uint64_t max_bytes, bool read_only)
 {

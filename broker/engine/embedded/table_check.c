@@ -1,5 +1,4 @@
-/* Walks all of the tables, verifies every value, and compares what the databases
- * say of each other. */
+/* Verifies every value of the tables, and the consistency of the databases with each other. */
 #include "broker/engine/embedded/table_priv.h"
 
 #include <stdarg.h>

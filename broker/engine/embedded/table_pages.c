@@ -1,11 +1,10 @@
-/* The structure of LMDB's file, checked before LMDB trusts it.
+/* Check of the structure of LMDB's file, before LMDB trusts it.
  *
- * LMDB follows the numbers in its pages without doubt: one flipped bit there may
- * hide values, or end the process.  This walks the trees of the newest head by the
- * file's own format (LMDB 0.9, version 1, 64 bits) and never reads outside of a
- * page: numbers, kinds, bounds, the order of keys, counts, and that no page
- * belongs to two owners, free pages included.  Without 'leaves' it leaves out
- * what is in the leaves of our databases, nearly all of the file. */
+ * LMDB follows the numbers in its pages without checks: one flipped bit there may hide values, or
+ * end the process.  This code walks the trees of the newest head by the file's format (LMDB 0.9,
+ * version 1, 64 bits) and never reads outside of a page.  It checks numbers, kinds, bounds, the
+ * order of keys, counts, and that no page belongs to two owners, free pages included.  Without
+ * 'leaves' it skips the leaves of our databases, which are nearly all of the file. */
 #include "broker/engine/embedded/table_priv.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* The checkpoint's side of the tables: one write transaction at a time.
  *
- * Nothing here fails because of a value that is damaged: what is deleted is not
- * verified first, and attempts of a damaged item are left alone.  Otherwise one
- * damaged value would keep every later checkpoint from being made. */
+ * A damaged value makes nothing here fail: a deleted value is not verified first, and attempts of a
+ * damaged item are left alone.  Otherwise one damaged value would make every later checkpoint
+ * fail. */
 #include "broker/engine/embedded/table_priv.h"
 
 #include <assert.h>
@@ -242,7 +242,7 @@ sq_table_set_attempts(struct sq_table *t, uint64_t queue, uint64_t seq, uint16_t
 		return table_write_fail(t, rc, "items");
 	if (!sq_table_proven(TABLE_ITEMS, &k.val, &v, &body) || body.len < TABLE_ITEM_HEAD)
 		return SQ_OK;
-	/* What LMDB shows may move when it is written to. */
+	/* A write may move the memory that LMDB has returned. */
 	sq_buf_append(&copy, v.mv_data, v.mv_size);
 	v.mv_data = sq_buf_data(&copy);
 	sq_put16((unsigned char *)v.mv_data + TABLE_VALUE_HEAD + 2, attempts);

@@ -46,7 +46,8 @@ sq_queue_share_short(const struct sq_queue *q, uint32_t bytes)
 		    sq_share_room(a, SQ_SHARE_DEAD_LETTERS_BYTES) < bytes));
 }
 
-/* Who pays is a durable queue's tenant.  Apart, so that other queues save no registers for it. */
+/* Charges a durable queue's tenant.  A function of its own, so that other queues save no registers
+ * for it. */
 static __attribute__((noinline)) void
 queue_charge_all(const struct sq_queue *q, int64_t n, int64_t bytes)
 {
@@ -73,9 +74,9 @@ sq_queue_count_item(const struct sq_queue *q, int n, const struct sq_item *item)
 	sq_queue_count(q, n, n * (int64_t)sq_item_bytes(item));
 }
 
-/* What is handed out and not sent.  It goes on counting in the queue's bounds until its consumer
- * says that it has sent it, or gives it back: it waits, only elsewhere.  That sum is one atomic
- * word, so that whoever sends takes no lock for it. */
+/* Items handed out and not sent.  They count in the queue's bounds until the consumer has sent them
+ * or gives them back, because they still wait.  The sum is one atomic word, so that a sender takes
+ * no lock for it. */
 
 void
 sq_queue_unsent(struct sq_queue *q, uint64_t n, uint64_t bytes)

@@ -1,5 +1,5 @@
-/* Queues of an engine with a store: what waits at a start, what is read from the
- * gap, and what leaves memory for it. */
+/* Queues of an engine with a store: items that wait at a start, reads of the gap, and items that
+ * leave memory for it. */
 #include <stdlib.h>
 #include <string.h>
 

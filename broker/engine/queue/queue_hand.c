@@ -1,5 +1,5 @@
-/* Who takes from a queue: consumers, what each has asked for, and the hand-out, which
- * runs as a task on the queue's owner. */
+/* Consumers of a queue, their demand, and the hand-out, which runs as a task on the queue's
+ * owner. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,4 @@
-/* A queue's life begins, and items come into it: for the first time, or back from who had them;
- * see broker/engine/queue/queue.h. */
+/* The beginning of a queue, and its input: items that are put, and items that come back. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

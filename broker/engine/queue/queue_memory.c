@@ -1,4 +1,4 @@
-/* What of a queue is in memory: its part of what is free, and of its tenant's share. */
+/* The memory of a queue: its part of the free memory, and of its tenant's share. */
 #include "broker/engine/queue/queue_priv.h"
 #include "core/memory.h"
 

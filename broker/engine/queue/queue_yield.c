@@ -1,10 +1,10 @@
-/* Queues that yield: a full one makes room for what is new, its oldest leave.  One that does
- * so while nobody takes from it is full by its own limits only: where the store, or its
- * account's share of it, has no room nothing leaves that was acknowledged.
+/* Queues that yield: the oldest items of a full queue leave for new ones.  A queue that yields only
+ * without takers is full by its own limits alone: if the store, or its account's share of it, has
+ * no room, no acknowledged item leaves.
  *
- * They leave in the transaction that puts, as far as they are in memory and that stays
- * small.  What is above the limits after that, because the oldest were on their way to
- * the disk or from it, the owner takes out as soon as it can. */
+ * Items leave in the transaction that puts, if they are in memory and the transaction stays small.
+ * Items above the limits after that, because the oldest were on their way to the disk or from it,
+ * are removed by the owner as soon as possible. */
 #include <assert.h>
 
 #include "broker/engine/queue/queue_priv.h"

@@ -6,7 +6,7 @@
 #include "core/mem.h"
 #include "web/reply.h"
 
-/* What is wrong, where nobody said so. */
+/* Details of problems without a text of their own. */
 static const struct detail {
 	unsigned status;
 	const char *text;

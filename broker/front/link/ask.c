@@ -1,8 +1,8 @@
-/* Who is asking: the credential of a request on its way to broker/auth and back.
+/* Authentication: the credential of a request on its way to broker/auth and back.
  *
- * A request without one has its link's identity; one with the token that its link showed
- * last is not judged again.  Else the answer may come later: a question outlives its
- * request, as a call does, by a guard in the request's pool. */
+ * A request without a credential has its link's identity; one with the last token that its link has
+ * shown is not judged again.  Otherwise the answer may come later: like a call, a question outlives
+ * its request, by a guard in the request's pool. */
 #include "broker/front/link/ask.h"
 
 #include <arpa/inet.h>
@@ -66,7 +66,7 @@ ask_peer(const struct sq_conn *c, char out[ASK_PEER_MAX])
 	    out, ASK_PEER_MAX);
 }
 
-/* Whoever runs the broker sees who knocks, and why in vain; the caller does not. */
+/* The operator sees the caller and the reason of the refusal; the caller does not. */
 static void
 ask_refuse(struct sq_conn *c, h2o_req_t *req, const struct sq_auth_request *r)
 {
@@ -99,7 +99,7 @@ ask_answered(struct ask *a, h2o_req_t *req)
 {
 	struct sq_auth *auth = a->conn->part->front->cfg.auth;
 
-	/* What it rests on may have gone while the answer was on its way. */
+	/* The basis of the identity may have gone while the answer was on its way. */
 	if (a->auth.reason == SQ_AUTH_NONE && sq_auth_epoch(auth) != a->proof.epoch &&
 	    !sq_auth_holds(auth, a->auth.basis))
 		a->auth.reason = SQ_AUTH_UNKNOWN_KEY;

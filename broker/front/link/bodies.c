@@ -61,7 +61,7 @@ bodies_count(struct sq_conn *c, size_t bytes)
 	c->bodies.bytes = bytes;
 }
 
-/* What the system takes in meanwhile comes in one piece later, so that has a bound, too. */
+/* Bytes that the system buffers meanwhile arrive in one piece later, so they have a bound too. */
 static void
 bodies_stop(struct sq_conn *c, uint64_t now_ms)
 {

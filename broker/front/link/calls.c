@@ -1,8 +1,8 @@
-/* Requests that are with the broker.
+/* Requests that the broker carries out.
  *
- * A call outlives its request: a guard in the request's pool cuts the tie when
- * h2o frees a request that was reset, and the answer is then dropped.  Answers are given in
- * SQ_TURN_ANSWER, behind what this turn has put on links (SQ_TURN_FLUSH). */
+ * A call outlives its request: a guard in the request's pool cuts the tie when h2o frees a request
+ * that was reset, and the answer is then dropped.  Answers are given in SQ_TURN_ANSWER, after this
+ * turn's puts to links (SQ_TURN_FLUSH). */
 #include "broker/front/link/calls.h"
 
 #include <stdlib.h>

@@ -1,9 +1,8 @@
-/* The response of GET /v1/links/{link}/deliveries: what a link's buffer holds
- * goes out once per turn, in one h2o_send().
+/* The response of GET /v1/links/{link}/deliveries: a link's buffer is written once per turn, in one
+ * h2o_send().
  *
- * A stream is a link on its connection.  It lives in the request's pool, so it
- * ends with the request: by the end of the response, a reset of the stream or
- * the loss of the connection. */
+ * A stream is a link on its connection.  It is in the request's pool, so it ends with the request:
+ * by the end of the response, a reset of the stream or the loss of the connection. */
 #include "broker/front/link/deliveries.h"
 
 #include <stdio.h>

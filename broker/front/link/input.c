@@ -21,7 +21,7 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"; /* RFC 9113, 3
 
 static void input_on_read(h2o_socket_t *sock, const char *err);
 
-/* What has come in. */
+/* Input. */
 
 /* Charges the frames; false: the connection has ended. */
 static bool
@@ -83,7 +83,7 @@ input_take(struct sq_conn *c)
 	return c->input.protocol == SQ_INPUT_HTTP2 ? input_take_frames(c) : input_take_head(c);
 }
 
-/* What is held. */
+/* Bytes held by the connection. */
 
 static struct sq_h2o_held
 input_held(const struct sq_conn *c)

@@ -16,7 +16,7 @@ struct sq_link {
 	/* Under the lock. */
 	struct sq_buf out;
 	size_t taken;          /* bytes that the stream has and has not written */
-	bool posted;           /* 'flush' is; only its run ends that, whoever has taken meanwhile */
+	bool posted;           /* 'flush' is posted; only its run ends that */
 	bool qos2, taken_qos2; /* for the fault point: 'out', what was taken, has such a delivery */
 	/* The deliver frame at the end of 'out', if 'image' is set: what a target
 	 * must share to join it.  The reference keeps the pointer from being reused. */

@@ -1,4 +1,4 @@
-/* Who must go; see broker/front/link/stranger.h. */
+/* Guests that must leave; see broker/front/link/stranger.h. */
 #include "broker/front/link/stranger.h"
 
 #include <assert.h>
@@ -26,7 +26,7 @@ struct sq_stranger_address {
 	unsigned refs; /* these, those that are asked, and who is about to be one */
 };
 
-/* What a worker is to be told. */
+/* The guests that a worker is to be told of. */
 struct leavers {
 	struct sq_list guests; /* by their by_age */
 	bool woken;

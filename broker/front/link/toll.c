@@ -41,7 +41,7 @@ toll_fields(struct sq_toll *t, unsigned flags, const unsigned char *p, size_t le
 		sq_fields_take(&t->fields, p + skip, len - skip - pad);
 }
 
-/* What is known of a head by one more frame of it. */
+/* Updates the figures of a head by one more frame. */
 static void
 toll_head(struct sq_toll *t, const unsigned char *frame, size_t body)
 {
