@@ -72,7 +72,7 @@ app_pool(struct sq_app *a, struct sq_buf *err)
 	    .dial_timeout_ms = cfg->dial_timeout_ms,
 	    .silence_ms = cfg->silence_ms,
 	    .max_age_ms = cfg->max_age_ms,
-	    .max_frame = SQ_FRAME_MAX, /* whatever this sidecar takes from its clients */
+	    .max_frame = SQ_FRAME_MAX, /* independent of the sidecar's own limit */
 	    .counts = &sq_sidecar_net_counts,
 	};
 

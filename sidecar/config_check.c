@@ -16,7 +16,7 @@
 #include "store/dir.h"
 #include "web/admin.h"
 
-/* What the links need. */
+/* Checks the keys of links. */
 static void
 check_links(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
 {

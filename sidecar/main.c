@@ -1,5 +1,5 @@
-/* sqmqos-sidecar: reads the configuration, opens the local sockets, starts the
- * pool, and turns the loop until it is told to stop. */
+/* sqmqos-sidecar: reads the configuration, opens the local sockets, starts the pool, and runs the
+ * loop until a signal ends it. */
 #include <ev.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* The mark that a sidecar was ready; see mark.h. */
+/* The ready mark; see mark.h. */
 #include "sidecar/mark.h"
 
 #include <errno.h>
@@ -64,7 +64,7 @@ mark_text(struct sq_buf *out, const char *pod, const char *boot)
 	sq_buf_printf(out, MARK_FORMAT "boot %s\npod %s\n", boot, pod);
 }
 
-/* Whether it reads as a mark, whoever's. */
+/* Whether the text is a mark, of any pod. */
 static bool
 mark_plausible(const char *text, size_t len)
 {

@@ -1,10 +1,9 @@
 /* Readiness and liveness; see status.h.
  *
- * Ready means that the declared subscriptions are in place and a link has been
- * up.  It latches: a broker outage never turns running pods unready, nor does the
- * sidecar's restart during one, where there is a directory for a mark of it.  What does
- * not latch is the disk of an outbox: while it takes nothing, the pod can publish
- * nothing, whatever the brokers do. */
+ * Ready means that the declared subscriptions are in place and a link has been up.  Readiness
+ * latches: an outage of brokers never makes running pods unready, nor does a restart of the sidecar
+ * in an outage, with a directory for its ready mark.  The disk of an outbox does not latch: while
+ * it accepts nothing, the pod can publish nothing, with or without brokers. */
 #include "sidecar/status.h"
 
 #include <pthread.h>

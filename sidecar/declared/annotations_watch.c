@@ -134,7 +134,7 @@ sq_annotations_watch_check(struct sq_annotations_watch *w)
 	struct sq_annotations_stamp now;
 
 	sq_annotations_stamp(&w->place, &now);
-	/* What could not be read may be readable now, with the same stamp. */
+	/* Unreadable files may be readable now, with the same stamp. */
 	if ((sq_buf_len(&w->content.problem) > 0 || !sq_annotations_stamp_equal(&now, &w->seen)) &&
 	    !stamp_settles(&now))
 		watch_reload(w);

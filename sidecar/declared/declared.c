@@ -129,7 +129,7 @@ declared_count(struct sq_declared *d)
 	sq_metric_set(d->holds->metrics, SQ_M_DECLARED_OK, ok);
 }
 
-/* What the broker says of a binding; said once in the log, until it changes. */
+/* Keeps the broker's note on a binding, and logs it when it changes. */
 static void
 item_noted(struct sq_declared *d, struct item *it, struct sq_bytes note)
 {

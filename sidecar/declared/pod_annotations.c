@@ -21,9 +21,9 @@ struct sq_pod_annotations {
 	bool in_force;          /* a good set was handed on */
 	struct sq_buf error;    /* why what is there is not in force, in lines */
 	struct sq_buf warnings; /* of what is in force, in lines */
-	/* What was kept before this start; until the first reading. */
+	/* The set kept before this start; until the first reading. */
 	struct sq_annotation_pairs kept;
-	uint64_t kept_since_ms; /* 0: nothing */
+	uint64_t kept_since_ms; /* 0: none */
 };
 
 /* --- lines --- */
@@ -116,7 +116,7 @@ pod_take(struct sq_pod_annotations *p, struct sq_annotations *set,
 
 /* --- over a restart --- */
 
-/* What the sidecar before this one, in the same pod, had in force. */
+/* Reads the set that the pod's previous sidecar had in force. */
 static void
 pod_recall(struct sq_pod_annotations *p)
 {

@@ -1,4 +1,4 @@
-/* The client that the declared messages go to; see receiver.h. */
+/* The receiver of declared messages; see receiver.h. */
 #include "sidecar/declared/receiver.h"
 
 #include <inttypes.h>
@@ -61,7 +61,7 @@ sq_receiver_note(const struct sq_receiver *k, struct sq_buf *out)
 	sq_buf_printf(out, "; the annotation " SQ_ANNOTATION_CLIENT_ID " says which one should\n");
 }
 
-/* What is said of the others: one line in the log for each choice. */
+/* Logs the other clients, a line for each choice. */
 static void
 receiver_tell(struct sq_receiver *k)
 {

@@ -25,12 +25,12 @@ struct sq_rules {
 	struct sq_topic_index *index;
 };
 
-/* What all rules of a topic say together. */
+/* The combined options of all rules of a topic. */
 struct said {
 	int8_t qos, retain;
 	uint32_t ttl_s, delay_s;
 	const char *receipt;
-	const struct sq_publish_rule *key; /* the rule that says which */
+	const struct sq_publish_rule *key; /* the rule that sets it */
 };
 
 struct sq_rules *

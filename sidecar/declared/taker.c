@@ -1,4 +1,4 @@
-/* Who takes the declared messages; see taker.h. */
+/* The taker of declared messages; see taker.h. */
 #include "sidecar/declared/taker.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* Attach and detach of a session (docs/link.md, "Requests"). */
+/* Attach and detach of a hold (docs/link.md, "Requests"). */
 #include "sidecar/hold/hold.h"
 
 #include <stdlib.h>

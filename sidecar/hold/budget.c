@@ -77,8 +77,8 @@ sq_budget_resume(struct sq_budget *b)
 	}
 }
 
-/* What one client may hold: its lane's flow control while a broker takes what it sends; a share
- * of what is free, which leaves some for who comes next. */
+/* The bytes that one client may hold: by its lane's flow control while a broker accepts its
+ * messages; else a share of the free rest, which leaves some for the next client. */
 static uint64_t
 budget_share(const struct sq_budget *b, bool flows)
 {

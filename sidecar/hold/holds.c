@@ -1,4 +1,4 @@
-/* All holds: their life, and what comes from the pool. */
+/* All holds: their life, and the events of the pool. */
 #include "sidecar/hold/table.h"
 
 #include <assert.h>

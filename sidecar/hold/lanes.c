@@ -1,4 +1,4 @@
-/* Batches of the lanes that go up, and their outcomes. */
+/* Batches of the lanes, and their outcomes. */
 #include "sidecar/hold/hold.h"
 
 #include "core/fault.h"

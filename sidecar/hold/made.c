@@ -1,5 +1,5 @@
-/* What a live client has subscribed to: kept to be made again when the broker has lost it, and handed
- * to the client's next connection. */
+/* The subscriptions of a live client: kept to be made again after a broker has lost them, and
+ * passed to the client's next connection. */
 #include <stdlib.h>
 #include <string.h>
 

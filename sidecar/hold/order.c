@@ -1,10 +1,10 @@
 /* Requests to subscribe and to unsubscribe, and their answers.
  *
- * What the client's packets ask for is *marked* (proto/link/order_out.h): it is posted in its
- * place among what the client publishes, and answered by a frame, which comes before what
- * the subscription matches.  What is made again after a restart of the broker, and what is
- * declared, has no mark: one request at a time, answered by its response; what is made again
- * comes before all else.  A link of version 1 has no frames: the response answers both. */
+ * Requests of the client's packets are *marked* (proto/link/order_out.h): a request is posted in
+ * its place among the client's publishes, and answered by a frame, which precedes messages of the
+ * subscription.  Declared subscriptions, and those made again after a restart of the broker, have
+ * no mark: one request at a time, answered by its response; those made again come first.  A link of
+ * version 1 has no frames: the response answers both kinds. */
 #include <stdlib.h>
 
 #include "core/mem.h"
@@ -61,7 +61,7 @@ request_add(struct sq_sub_request *q, struct sq_subreq *r)
 	q->bytes += sq_buf_len(&r->entries);
 }
 
-/* What a response says of it by now says nothing. */
+/* A later response to the request is ignored. */
 static void
 request_land(struct sq_sub_request *q)
 {
@@ -389,8 +389,8 @@ sq_hold_post_in_order(struct sq_hold *s, uint64_t now_ms)
 
 /* --- attach, leave, end --- */
 
-/* What was not posted under this attachment is not asked for; what was published behind it
- * waits for what was. */
+/* Drops requests that were not posted under this attachment; publishes behind them wait for those
+ * posted. */
 static void
 order_drop(struct sq_hold *s)
 {

@@ -1,4 +1,4 @@
-/* Publishes that the broker refuses while their client can't be told; see refused.h. */
+/* Refused publishes whose client cannot be told; see refused.h. */
 #include "sidecar/hold/refused.h"
 #include "proto/mqtt/reason.h"
 
@@ -35,7 +35,7 @@ sq_hold_publish_refused(struct sq_hold *s, const struct sq_lane_outcome *o)
 	    .refusal = o->refusal,
 	    .text = o->text};
 
-	if (o->own) /* whoever refused it has said so */
+	if (o->own) /* its refusal has been logged already */
 		return;
 	if (s->up.retry_ms == 0) /* a message that is tried again counts once */
 		sq_holds_count(s->holds, SQ_M_REFUSED_BROKER, 1);

@@ -1,5 +1,5 @@
-/* What is asked of the broker by nobody's packet: what it has lost is made again, and what is not
- * allowed any more is ended. */
+/* Requests without a packet of the client: subscriptions that the broker has lost are made again,
+ * and those that are no longer allowed end. */
 #include "sidecar/hold/hold.h"
 
 #include "core/log.h"
@@ -10,12 +10,12 @@
 #include "sidecar/hold/hold_priv.h"
 #include "sidecar/hold/subs.h"
 
-/* What is asked of the broker without its client's asking, in as many requests as it takes. */
+/* Such requests under construction, as many as needed. */
 struct asking {
 	struct sq_hold *hold;
-	struct sq_subreq *r; /* NULL: none is begun */
+	struct sq_subreq *r; /* NULL: none */
 	uint8_t op;
-	bool first; /* before what is asked already */
+	bool first; /* in front of queued requests */
 };
 
 /* Asks for what was added. */

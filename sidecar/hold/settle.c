@@ -1,5 +1,5 @@
-/* What comes down: deliveries, their acknowledgements, and the settlements and credit that go to
- * the broker for them. */
+/* Messages to the client: deliveries, their acknowledgements, and the settlements and credit for
+ * the broker. */
 #include "sidecar/hold/hold.h"
 
 #include "core/fault.h"

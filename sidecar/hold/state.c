@@ -1,5 +1,5 @@
-/* The state of a hold: what any file of this folder may do to it.  What the end means for its
- * subscriptions is hold.c's (sq_holds.over). */
+/* The state of a hold: steps that any file of this folder may take. hold.c handles the end's effect
+ * on subscriptions (sq_holds.over). */
 #include "sidecar/hold/hold.h"
 
 #include <assert.h>

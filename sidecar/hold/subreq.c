@@ -1,4 +1,4 @@
-/* What is asked of subscriptions, and the codes of its answer. */
+/* Requests about subscriptions, and the codes of their answers. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* SUBSCRIBE and UNSUBSCRIBE of a session, and declared bindings: what is asked of the broker,
- * and what its answer means.  When it is asked is order.c's. */
+/* SUBSCRIBE and UNSUBSCRIBE of a client, and declared bindings: requests to the broker, and the
+ * effect of the answers. order.c decides the time of a request. */
 #include "sidecar/hold/hold.h"
 
 #include <stdio.h>

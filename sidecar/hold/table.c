@@ -1,4 +1,4 @@
-/* What all holds share; see table.h.  Their life is in holds.c. */
+/* The shared state of all holds; see table.h. holds.c has their life. */
 #include "sidecar/hold/table.h"
 
 #include <string.h>

@@ -135,7 +135,7 @@ sq_loop_new(struct ev_loop *ev)
 	l->read_buf = sq_xmalloc(2 * SQ_READ_MAX);
 	l->now_ms = sq_clock_ms();
 	ev_check_init(&l->check, loop_on_check);
-	ev_set_priority(&l->check, EV_MAXPRI); /* before whoever asks for the time */
+	ev_set_priority(&l->check, EV_MAXPRI); /* before watchers that ask for the time */
 	l->check.data = l;
 	ev_check_start(ev, &l->check);
 	ev_prepare_init(&l->prepare, loop_on_prepare);

@@ -73,7 +73,7 @@ connect_take_will(struct sq_client *c, const struct sq_mqtt_connect *k, struct s
 	return true;
 }
 
-/* What this CONNECT must be refused with; 0: nothing. */
+/* The reason code that refuses this CONNECT; 0: it is allowed. */
 static uint8_t
 connect_refusal(const struct sq_client *c, const struct sq_mqtt_packet *p, const char **text)
 {

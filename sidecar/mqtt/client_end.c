@@ -1,4 +1,5 @@
-/* The end of a client, and what is told of it; above client_put.c, below all that may end one. */
+/* The end of a client, with its packets and log lines; above client_put.c, below all files that may
+ * end a client. */
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
-/* What a client's packets must keep to besides the standard's grammar: limits, and what is
- * switched off (MQTT 5.0 §3.2.2.3).  MQTT 5 has a reason code for each and its connection
- * ends with it; MQTT 3.1.1 can only be refused, or closed. */
+/* Limits of a client's packets beyond the standard's grammar, and features that are switched off
+ * (MQTT 5.0 §3.2.2.3).  MQTT 5 has a reason code for each, with which the connection ends; an MQTT
+ * 3.1.1 client can only be refused, or closed. */
 #include "sidecar/mqtt/client.h"
 
 #include <stdio.h>

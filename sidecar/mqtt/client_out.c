@@ -1,4 +1,4 @@
-/* What a hold has for its client; all of it leaves together at the end of the loop's turn. */
+/* The hold's packets for its client, written together at the end of the loop's turn. */
 #include "sidecar/mqtt/client.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* The password of a CONNECT, where there is a password file (MQTT 5.0 §3.1.3.5, §3.1.3.6,
- * §3.1.4).  The CONNECT is kept, without the password, until the check is done, and gone on
- * with as if it had come just then; what comes behind it is not read meanwhile. */
+/* The password of a CONNECT, with a password file (MQTT 5.0 §3.1.3.5, §3.1.3.6, §3.1.4).  The
+ * CONNECT is kept, without the password, until the check is done, and then handled like a new one;
+ * later input is not read meanwhile. */
 #include "sidecar/mqtt/client.h"
 
 #include <assert.h>

@@ -28,7 +28,7 @@ clients_weight(const struct sq_client *c)
 	return holds > HOLDS_MIN ? output + (holds - output) / INPUT_PART : 0;
 }
 
-/* Who holds most goes; false: nobody holds much. */
+/* Disconnects the client that holds most; false: none holds much. */
 static bool
 clients_evict_most(struct sq_clients *of)
 {

@@ -12,7 +12,7 @@
 
 enum { PROBLEMS_MAX = 10 }; /* lines that are named; of more their number is */
 
-/* What is hashed for a user that is not there while the file has nobody at all. */
+/* The hash for an unknown user while the file has no users. */
 #define NOBODYS_HASH \
 	"$6$nobodyhasit$O4oAwdvTeGGddnEhKiqijYNUbLbJI.Tl62pJxEV4OdJ8rMNitOu68oQFqee34ort8AM1TSi" \
 	"SUW7/DGNyuksGz."
@@ -23,7 +23,7 @@ struct user {
 	size_t len; /* of the name */
 };
 
-/* What one state of the file says. */
+/* The users of one state of the file. */
 struct users {
 	struct sq_htab by_name;
 	struct user **v; /* in the order of their lines */

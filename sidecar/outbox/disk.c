@@ -1,4 +1,4 @@
-/* A store and its session; see disk.h. */
+/* A store and its hold; see disk.h. */
 #include "sidecar/outbox/disk.h"
 
 #include <assert.h>

@@ -1,7 +1,7 @@
 /* Places among the messages in the disk outbox; see order.h.
  *
- * Both lists are in the order of their times, as the wait is the same for all: places
- * that wait by when they began to, bars by their sequence, which is that of their making. */
+ * Both lists are in the order of their times, because all waits are equally long: waiting places by
+ * the beginning of their wait, bars by their sequence, which is the order of their making. */
 #include "sidecar/outbox/order.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* The outbox between sessions and its store; see outbox.h. */
+/* The outbox between clients and its store; see outbox.h. */
 #include "sidecar/outbox/outbox.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Places of subscriptions at work; see places.h. */
+/* Places of subscriptions, connected to clients and disk; see places.h. */
 #include "sidecar/outbox/places.h"
 
 #include <ev.h>

@@ -1,5 +1,5 @@
-/* A disk outbox's store at work: the app's side, the journal's news, reading ahead, and the
- * states that the sender asks for; see store.h. */
+/* The store of a disk outbox: the app's side, the journal's news, reading ahead, and the states
+ * that the sender asks for; see store.h. */
 #include "sidecar/outbox/store.h"
 
 #include <assert.h>

@@ -1,5 +1,4 @@
-/* Life of a disk outbox: its ids, its journal and the replay of that, and its end; see
- * store.h. */
+/* The life of a disk outbox: its ids, its journal and the replay, and its end; see store.h. */
 #include "sidecar/outbox/store.h"
 
 #include <assert.h>

@@ -1,7 +1,7 @@
 /* The filter of system calls; see seccomp.h.
  *
- * SECCOMP_RET_ERRNO would tell nobody, so a refused call raises SIGSYS in the thread that made it
- * (SECCOMP_RET_TRAP).  The handler counts it and has the call return -EPERM. */
+ * SECCOMP_RET_ERRNO would report to nobody, so a refused call raises SIGSYS in the thread that made
+ * it (SECCOMP_RET_TRAP).  The handler counts the call and has it return -EPERM. */
 #include "sidecar/seccomp/seccomp.h"
 
 #include <assert.h>
@@ -92,7 +92,7 @@ program_load(struct program *p, size_t offset)
 	program_add(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
 }
 
-/* What becomes of a call whose number is known to be that of 'c'. */
+/* The result of a call whose number is that of 'c'. */
 static void
 program_rule(struct program *p, const struct sq_call *c)
 {

@@ -1,6 +1,6 @@
-/* The table of system calls; see seccomp_calls.h.  What glibc's and musl's wrappers, malloc,
- * threads, libev, c-ares, OpenSSL and the store need at x86-64 and arm64: a library that is
- * another version may take another call of the same family, so families stand whole. */
+/* The table of system calls; see seccomp_calls.h.  It has the calls that the wrappers of glibc and
+ * musl, malloc, threads, libev, c-ares, OpenSSL and the store need on x86-64 and arm64.  Another
+ * version of a library may use another call of the same family, so families are complete. */
 #include "sidecar/seccomp/seccomp_calls.h"
 
 #include <linux/audit.h>
