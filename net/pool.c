@@ -2,14 +2,13 @@
  *
  *   seat    one of brokers_max; holds the claim on one broker
  *   member  one of links_per_broker of a seat: a reconnect machine, its timer,
- *           and the link while there is one.  A link that drains stays with its
- *           member until it ends, while a new member takes the place.
+ *           and the link while there is one.  A draining link stays with its
+ *           member until its end, while a new member takes the place.
  *
- * Order within a loop turn: sockets and timers; the sessions' prepare watcher
- * (priority +1), which makes requests; the pool's (priority -1),
- * which writes each link once.  A link that has ended is reaped by a timer of
- * zero, so that nothing is freed inside a callback and the turn that follows
- * flushes the requests that its owner makes then. */
+ * Order within a loop turn: sockets and timers; the holds' prepare watcher (priority +1), which
+ * makes requests; the pool's (priority -1), which writes each link once.  A link that has ended is
+ * freed by a timer of zero, so that nothing is freed inside a callback, and the next turn flushes
+ * requests that the owner makes then. */
 #include "net/pool.h"
 
 #include <assert.h>

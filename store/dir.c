@@ -1,5 +1,5 @@
-/* The lock of a store's directory; see store/dir.h.  An flock(2), so that it
- * ends with the process however that ends. */
+/* The lock of a store's directory; see store/dir.h.  An flock(2), which ends with the process in
+ * any case. */
 #include "store/dir.h"
 
 #include <dirent.h>

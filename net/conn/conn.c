@@ -1,11 +1,11 @@
 /* TCP and TLS under one link; see net/conn/conn.h.
  *
- *   put ─▶ clear: scatter list ─────────────▶ sendmsg   what it refuses ─▶ backlog
+ *   put ─▶ clear: scatter list ─────────────▶ sendmsg   refused bytes ─▶ backlog
  *          TLS:   records (SSL_write) ─▶ emit ▶ sendmsg
- *   read ─▶ clear: data()      TLS: SSL_read out of what one read(2) brought ─▶ data()
+ *   read ─▶ clear: data()      TLS: SSL_read from the bytes of one read(2) ─▶ data()
  *
- * OpenSSL sees a BIO of ours that never blocks on writes: ciphertext goes to the
- * shared buffer, and from there or straight from OpenSSL's record to the socket. */
+ * OpenSSL has a BIO of this file that never blocks on writes: ciphertext goes to the shared buffer,
+ * and from there, or straight from OpenSSL's record, to the socket. */
 #include "net/conn/conn.h"
 
 #include <assert.h>

@@ -55,8 +55,8 @@ kube_on_body(char *p, size_t size, size_t n, void *owner)
 	return size * n;
 }
 
-/* What the server's certificate must name: libcurl itself takes the subject's CN where there is no
- * subjectAltName.  That it fits is checked with the rest of the chain. */
+/* Sets the name for the server's certificate: libcurl itself would accept the subject's CN without
+ * subjectAltName.  The name is checked with the rest of the chain. */
 static CURLcode
 kube_on_tls(CURL *easy, void *ctx, void *owner)
 {
@@ -71,7 +71,7 @@ kube_on_tls(CURL *easy, void *ctx, void *owner)
 	return CURLE_OK;
 }
 
-/* What is the same for each request. */
+/* Sets the options that all requests share. */
 static CURLcode
 kube_configure(struct sq_kube_api *k)
 {

@@ -1,4 +1,4 @@
-/* The journal: opening, closing, and what callers do; see store/journal/journal.h. */
+/* The journal: opening, closing, and the calls of its owner; see store/journal/journal.h. */
 #include "store/journal/journal.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* The thread that makes segments, and unmakes them: a commit never waits for
- * zeros to be written or for a directory, as long as it keeps one ahead. */
+/* The thread that makes and removes segments: while it keeps one ready, a commit never waits for
+ * zeros to be written or for a directory. */
 #include "store/journal/journal_priv.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
-/* The writer thread: commits, seals, and what follows a failure.
+/* The writer thread: commits, seals, and the reaction to failures.
  *
- * The rule on which recovery rests: a record is written only when the one before
- * it is durable (durability always), and each says how far that was. */
+ * Recovery relies on one rule: a record is written only when the one before it is durable
+ * (durability always), and each record tells the last durable lsn. */
 #include "store/journal/journal_priv.h"
 
 #include <assert.h>
@@ -25,7 +25,7 @@ enum {
 	PATIENCE_MAX_US = 400,
 };
 
-/* What goes into one record. */
+/* The entries of one record. */
 struct batch {
 	struct sq_list entries;
 	uint64_t len; /* header and data */
@@ -98,7 +98,7 @@ image_prev(struct sq_journal *j, struct sq_segment *s)
 	for (; at != &j->chain; at = at->prev) {
 		struct sq_segment *p = SQ_CONTAINER_OF(at, struct sq_segment, node);
 
-		/* What is in doubt may be all that a segment has. */
+		/* All records of a segment may be in doubt. */
 		if (p->first >= s->first)
 			continue;
 		no = p->last + 1 >= s->first ? p->no : 0;
@@ -561,7 +561,7 @@ writer_collect(struct sq_journal *j, struct batch *b)
 	return go_on;
 }
 
-/* What durability interval and none have left open, and the last seal. */
+/* Syncs the records that durability interval and none have left, and writes the last seal. */
 static void
 writer_finish(struct sq_journal *j)
 {

@@ -1,9 +1,8 @@
 /* Recovery; see store/journal/recover.h.
  *
- * Whatever does not verify is either the end (a write that the machine did not
- * finish) or damage.  Records and headers say up to which lsn all was durable
- * when they were written, so the question has an answer: when anything valid
- * says that the record was durable, it is damage. */
+ * A record that does not verify is either the end (a write that the machine did not finish) or
+ * damage.  Records and headers tell the last lsn that was durable when they were written, which
+ * decides: if any valid one tells that the record was durable, it is damage. */
 #include "store/journal/recover.h"
 
 #include <assert.h>
@@ -129,7 +128,7 @@ file_classify(struct recovery *rv, struct file *f)
 	f->segment->last = f->head.first - 1;
 }
 
-/* Whose journal it is; all segments must agree. */
+/* Finds the journal's id, which is the same in all segments. */
 static void
 recovery_identify(struct recovery *rv)
 {
@@ -260,7 +259,7 @@ recovery_chain(struct recovery *rv)
 	}
 }
 
-/* What is there before the first record that can be replayed. */
+/* Judges the segments before the first record that can be replayed. */
 static void
 recovery_begin(struct recovery *rv)
 {
@@ -325,7 +324,7 @@ recovery_look_ahead(struct recovery *rv, struct sq_segment_view *w, uint64_t tag
 			*offset = w->at;
 			any = true;
 		}
-		/* One proof is as good as many. */
+		/* One proof is enough. */
 		if (rv->out->proven >= rv->expect)
 			break;
 		sq_segment_view_skip(w, 8);
