@@ -79,7 +79,7 @@ sq_store_dir_check(const char *dir, struct sq_buf *err)
 		errno = ENOTDIR;
 		rc = SQ_EIO;
 	} else if (faccessat(AT_FDCWD, dir, R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
-		/* It may be made, where its own folder takes it. */
+		/* A missing directory can be made if its parent is writable. */
 		if (errno != ENOENT ||
 		    faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS) != 0)
 			rc = SQ_EIO;

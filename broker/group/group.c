@@ -207,8 +207,8 @@ group_binding_free(struct sq_group *g, struct sq_group_binding *gb, struct sq_tx
 	free(gb);
 }
 
-/* Its queue is ending, in the transaction that deletes its record; sessions may still have
- * deliveries of it.  Where the broker ends, nothing of it is marked. */
+/* Begins to end the queue, in the transaction that deletes the group's record; sessions may still
+ * have deliveries of it.  If the broker ends, nothing is recorded. */
 static void
 group_begin_ending(struct sq_group *g, enum sq_ending_why why, struct sq_txn *txn)
 {
@@ -260,8 +260,8 @@ group_bind_again(struct sq_group *g, const struct sq_group_binding *old, struct 
 	    g, sq_group_binding_make(g, &filter, old->name, old->binding.max_qos), txn);
 }
 
-/* Its pods want it durable, and nobody is left: a durable group takes its place, as empty
- * as it has to be, and with its bindings. */
+/* Replaces a group without members that its pods have declared durable: with a durable one, which
+ * is empty and has the same bindings. */
 static void
 group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 {

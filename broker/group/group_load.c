@@ -49,8 +49,8 @@ load_record(struct sq_reader *r, struct group_record *out)
 	    sq_reader_left(r) == 0;
 }
 
-/* It ends when its record says, but not before the grace, and after as long as it may be kept:
- * that may have been more, or the clock been set. */
+/* Sets the end of the group: the recorded one, but not before the grace, and at most the granted
+ * expiry from now, since limits or the clock may have changed. */
 static void
 load_expiry(const struct groups_load *l, struct sq_group *g, uint64_t expires_ms)
 {

@@ -280,7 +280,7 @@ sq_group_options_disagree(const struct sq_group_options *go)
 	return go->n_sets > 1;
 }
 
-/* The same for both orders. */
+/* The hash of a pair, equal for both orders. */
 static uint64_t
 pair_hash(const struct sq_options *a, const struct sq_options *b)
 {

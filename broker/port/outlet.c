@@ -18,7 +18,7 @@ sq_outlet_init(struct sq_outlet *o, const struct sq_outlet_ops *ops,
 	atomic_init(&o->first, NULL);
 }
 
-/* That account counts the connection no more, if it did. */
+/* Ends the count of the connection in the account, if there is one. */
 static void
 outlet_uncount(_Atomic(struct sq_account *) *from)
 {

@@ -70,9 +70,10 @@ struct sq_outlet {
  * of its own.  Thread: the front's. */
 void sq_outlet_init(
     struct sq_outlet *, const struct sq_outlet_ops *, const struct sq_identity *, unsigned version);
-/* It takes nothing from now on, and its connection is counted no more.  Thread: the front's. */
+/* Closes the outlet: it accepts nothing from now on, and its connection is no longer counted.
+ * Thread: the front's. */
 void sq_outlet_close(struct sq_outlet *);
-/* Says whether more than the front's bound waits to be written.  Thread: any. */
+/* Tells the broker whether the output is above the front's bound.  Thread: any. */
 void sq_outlet_set_full(struct sq_outlet *, bool full);
 
 /* Thread: any. */

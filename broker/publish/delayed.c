@@ -27,7 +27,7 @@ sq_delayed_new(struct sq_broker *b)
 	return d;
 }
 
-/* It has left both lists; under the lock. */
+/* Frees a message that has left both lists; under the lock. */
 static void
 later_free(struct sq_delayed *d, struct sq_later *l)
 {
@@ -71,7 +71,7 @@ later_count(struct sq_tenant *tenant, const struct sq_msg *m)
 	return false;
 }
 
-/* It is counted. */
+/* Makes a message that the tenant's account has counted. */
 static struct sq_later *
 later_new(struct sq_delayed *d, uint64_t id, struct sq_tenant *tenant, const struct sq_msg *m,
     uint64_t not_from)

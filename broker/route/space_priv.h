@@ -81,9 +81,9 @@ void sq_grants_fini(struct sq_space *);
 
 /* retained.c: the retained messages of a space. */
 void sq_retained_init(struct sq_space *);
-/* Their number. */
+/* The number of retained messages of the space. */
 size_t sq_retained_count(struct sq_space *);
-/* Frees them; their records stay. */
+/* Frees the retained messages of the space; their records stay. */
 void sq_retained_fini(struct sq_router *, struct sq_space *);
 
 /* For retained_all.c.  Locks: that of the space's retained messages is held, except at the

@@ -63,7 +63,7 @@ attach_no_room(struct sq_call *c, enum sq_full full, const char *detail)
 	sq_call_answer(c, SQ_VERDICT_FULL, detail);
 }
 
-/* Its tenant has as many as it may. */
+/* Answers that the tenant's share is used up. */
 static void
 attach_no_share(struct sq_broker *b, struct sq_call *c, const struct sq_account *account)
 {

@@ -60,7 +60,8 @@ enforce_has(struct sq_session *s, const struct sq_subscription *sub)
 	return sq_acl_may_subscribe(s->permit.subject, &f, queue, &why);
 }
 
-/* Those that the session has and may not have any more; NULL: none.  The caller frees it. */
+/* The session's subscriptions that the rules no longer allow; NULL: none.  The caller frees the
+ * array. */
 static struct sq_subscription **
 enforce_denied(struct sq_session *s, size_t *n)
 {

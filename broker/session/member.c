@@ -91,7 +91,7 @@ sq_member_join(struct sq_session *s, struct sq_subscription *sub, const struct s
 		member_consume(m);
 }
 
-/* It may take, or is about to end. */
+/* Ends the wait of a member that may take items now, or that ends. */
 static void
 member_joined(struct sq_member *m)
 {
@@ -102,7 +102,7 @@ member_joined(struct sq_member *m)
 void
 sq_members_answered(struct sq_session *s, uint32_t mark)
 {
-	/* Those that wait are the newest ones. */
+	/* The waiting members are the newest ones. */
 	for (struct sq_list *at = s->members.prev; s->order.n_joining > 0 && at != &s->members;
 	     at = at->prev) {
 		struct sq_member *m = SQ_CONTAINER_OF(at, struct sq_member, node);

@@ -42,7 +42,7 @@ returns_stays(const struct returns *to, const struct sq_item *item, const struct
 	    sq_persist_announced(to->session, from);
 }
 
-/* It is the next broker's to count. */
+/* Takes the item out of the counts of this broker, because the next one counts it. */
 static void
 return_uncount(const struct returns *to, const struct sq_item *item)
 {

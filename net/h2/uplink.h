@@ -28,7 +28,7 @@ struct sq_uplink;
 
 /* --- for its users --- */
 
-/* Its 64-bit id, as in the Attach body. */
+/* The link's 64-bit id, which is in the Attach body. */
 uint64_t sq_uplink_id(const struct sq_uplink *);
 bool sq_uplink_draining(const struct sq_uplink *);
 /* The protocol's version on the link (docs/link.md, "Versions"). */

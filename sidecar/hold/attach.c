@@ -83,7 +83,7 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
 	if (!first && !attached.bound)
 		SQ_INFO("session", "client %s: the broker has lost the %s, making %s again",
 		    s->client_id, same ? "subscriptions" : "session", same ? "them" : "it");
-	/* Its detach was applied, only the answer was lost: so was its will. */
+	/* The broker has applied the detach, and with it the will; only the answer was lost. */
 	if (s->bye.detach_sent && !a->present)
 		s->bye.publish_will = false;
 	if (!attached.bound)
@@ -292,7 +292,7 @@ sq_hold_link_draining(struct sq_hold *s)
 {
 	if (s->state != SQ_HOLD_ATTACHED || sq_pool_pick(s->holds->pool) == NULL)
 		return;
-	/* It stays attached here until the other broker has answered. */
+	/* The hold stays attached here until the other broker has answered. */
 	s->at.seq++;
 	sq_hold_attach(s);
 }

@@ -163,7 +163,7 @@ sq_hold_ask_not_again(struct sq_hold *s)
 
 /* --- answers --- */
 
-/* Its entries have their codes. */
+/* Gives the codes to the request's entries. */
 static void
 request_answered(
     struct sq_hold *s, struct sq_sub_request *q, const unsigned char *codes, struct sq_bytes notes)
@@ -212,7 +212,7 @@ asking_again(struct sq_hold *s)
 	request_free(s, q);
 }
 
-/* It is to be posted again. */
+/* Queues a failed request again. */
 static void
 request_failed(struct sq_hold *s, struct sq_sub_request *q, const struct sq_answer *ans)
 {

@@ -56,10 +56,10 @@ struct sq_sub_answer {
 
 /* Batches other than of the hold's own lanes: the disk outbox's. */
 struct sq_hold_source {
-	/* Posts what may be sent, by sq_hold_post_new() and sq_hold_post_send(); in each turn of
-	 * an attached hold, in place of its lanes and subscriptions. */
+	/* Posts the requests that may be sent, by sq_hold_post_new() and sq_hold_post_send(); in
+	 * each turn of an attached hold, in place of its lanes and subscriptions. */
 	void (*post)(void *user, uint64_t now_ms);
-	/* The hold has ended, and is not to be used any more; may not call it. */
+	/* The hold has ended, and must not be used any more; may not call it. */
 	void (*gone)(void *user);
 };
 
@@ -67,47 +67,48 @@ struct sq_hold_user {
 	/* The user waits for no attach: where a broker refuses or ends one, the hold attaches
 	 * again, until the user leaves. */
 	bool comes_again;
-	/* It is attached, at first or again. */
+	/* The hold is attached, for the first time or again. */
 	void (*attached)(void *user, const struct sq_hold_attached *);
-	/* It is not attached any more, or about to attach elsewhere; may not call the hold.  May be
-	 * NULL. */
+	/* The hold is attached no longer, or about to attach elsewhere; may not call the hold.  May
+	 * be NULL. */
 	void (*unlinked)(void *user);
 	/* Client: an attach failed and is tried again. */
 	void (*waits)(void *user);
-	/* The broker does not let this pod have the session, for 'text' (static); it is tried
-	 * again.  True: the user has ended the hold instead. */
+	/* The broker denies the session to this pod, for 'text' (static); the hold tries again.
+	 * True: the user has ended the hold instead. */
 	bool (*denied)(void *user, const struct sq_answer *, const char *text);
-	/* Client: the broker takes no such session, now and later; 'reason' is what CONNACK says,
-	 * where it was not sent. */
+	/* Client: the broker refuses this session for good; 'reason' is the code for CONNACK, if
+	 * that was not sent. */
 	void (*not_taken)(void *user, enum sq_hold_end, uint8_t reason, const char *text);
-	/* Client: the hold is of no more use; the user must leave before it returns.  A user that
-	 * comes again is told of SQ_HOLD_END_REVOKED alone, and stays; may be NULL for it. */
+	/* Client: the hold has ended; the user must leave before it returns.  A user that comes
+	 * again gets SQ_HOLD_END_REVOKED alone, and stays; may be NULL for it. */
 	void (*ended)(void *user, enum sq_hold_end, struct sq_bytes text);
-	/* Client: a newer connection is about to take its place; what came before counts. */
+	/* Client: a newer connection is about to take over; input that came before still counts. */
 	void (*catch_up)(void *user);
-	/* Client: what got SQ_EAGAIN may be tried again. */
+	/* Client: a call that got SQ_EAGAIN may be tried again. */
 	void (*writable)(void *user);
-	/* Client: the outcome of what it published. */
+	/* Client: the outcome of a publish. */
 	void (*acked)(void *user, const struct sq_lane_outcome *);
 	/* Client: the answer to a SUBSCRIBE or an UNSUBSCRIBE; may not leave. */
 	void (*subscribed)(void *user, const struct sq_sub_answer *);
-	/* The answer to sq_hold_declare(); 'note' is what the broker says of it, for people, and may
-	 * be empty. */
+	/* The answer to sq_hold_declare(); 'note' is the broker's text for people, and may be
+	 * empty. */
 	void (*declared)(void *user, uint32_t token, uint8_t code, struct sq_bytes note);
-	/* Client: whether it may subscribe to that; asked while sq_holds.strict. */
+	/* Client: whether the client may subscribe to the filter; called while sq_holds.strict. */
 	bool (*allows)(void *user, const struct sq_topic_filter *);
 	/* Client: PUBREL for a message that it has received. */
 	void (*released)(void *user, uint16_t packet_id, uint8_t reason);
-	/* Client: a message for it.  'block', if any, is what the image lies in.  SQ_ETOOBIG: it
-	 * is above the maximum packet size; another error: it takes no more. */
+	/* Client: a message for the client.  'block' is the block with the image; NULL: none.
+	 * SQ_ETOOBIG: the message exceeds the maximum packet size; another error: the client
+	 * accepts no more. */
 	int (*deliver)(void *user, const struct sq_deliver *, const struct sq_target *,
 	    struct sq_block *block);
-	/* NULL: the hold's own lanes are all. */
+	/* NULL: the hold's own lanes are its only source. */
 	const struct sq_hold_source *source;
 };
 
-/* Keeps a client's requests to subscribe in their place among what it publishes by other ways than
- * its hold: the disk outbox.  Made by the user before it opens the hold. */
+/* A gate, which keeps a client's requests to subscribe in their place among publishes that do not
+ * go by the hold: those to the disk outbox.  The user makes it before it opens the hold. */
 struct sq_hold_gate {
 	const struct sq_hold_gate_ops *ops;
 };
@@ -116,14 +117,13 @@ struct sq_hold_place;
 
 /* No function may call the hold, but sq_hold_wake(). */
 struct sq_hold_gate_ops {
-	/* A request takes its place behind what the client has published so far; NULL: it needs
-	 * none. */
+	/* Gives a request its place behind the client's publishes so far; NULL: it needs none. */
 	struct sq_hold_place *(*take)(struct sq_hold_gate *);
 	/* Whether the request may be posted; if not, sq_hold_wake() comes when it may. */
 	bool (*open)(const struct sq_hold_place *);
-	/* Whether the client has published something behind it. */
+	/* Whether the client has published behind the place. */
 	bool (*passed)(const struct sq_hold_place *);
-	/* The request is answered, or will not be made: the place goes. */
+	/* Frees the place of a request that has been answered or dropped. */
 	void (*leave)(struct sq_hold_gate *, struct sq_hold_place *);
 	/* The hold is attached.  'gone': it is the first attach, and the brokers have no durable
 	 * session of the client, which may have left before the answer. */
@@ -132,12 +132,12 @@ struct sq_hold_gate_ops {
 	void (*unlinked)(struct sq_hold_gate *);
 	/* Nothing waits for the places that are left. */
 	void (*clear)(struct sq_hold_gate *);
-	/* The hold has ended; no place is left.  The gate goes. */
+	/* Frees the gate of a hold that has ended; no place is left. */
 	void (*close)(struct sq_hold_gate *);
 };
 
-/* Who follows what the clients have subscribed to; one for all holds.  '*mine' is the watch's own
- * word of a hold, NULL at first. */
+/* A watch of the clients' subscriptions; one for all holds.  '*mine' is the watch's own state of a
+ * hold, NULL at first. */
 struct sq_hold_watch {
 	/* The hold has the subscription; 'fresh': it had none of this filter. */
 	void (*made)(
@@ -145,7 +145,8 @@ struct sq_hold_watch {
 	void (*unmade)(void *watcher, void **mine, struct sq_bytes filter);
 	/* The hold ends. */
 	void (*forget)(void *watcher, void **mine);
-	/* 'to', whose word is '*mine', goes on with what another hold had, whose word is '*theirs'. */
+	/* 'to', with the state '*mine', takes over the subscriptions of another hold, with the
+	 * state '*theirs'. */
 	void (*inherit)(void *watcher, struct sq_hold *to, void **mine, void **theirs);
 };
 

@@ -86,7 +86,7 @@ client_decode(struct sq_client *c, unsigned char *p, size_t len)
 		}
 		at += used;
 	}
-	/* It waits for its CONNACK, or for room: not read until then. */
+	/* While the client waits for its CONNACK or for room, it is not read. */
 	if (c->in.blocked || c->state == SQ_CLIENT_CHECKING || c->state == SQ_CLIENT_WAITING)
 		ev_io_stop(c->of->loop->ev, &c->in.io);
 	return at;

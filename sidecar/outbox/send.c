@@ -189,7 +189,7 @@ numbers_taken(struct sq_outbox_send *s, uint64_t last, uint64_t next_seq)
 		if (e->number <= last && e->way != SQ_OUTBOX_REFUSED)
 			e->way = SQ_OUTBOX_DONE;
 	}
-	/* Those that are not read again yet are passed over when they are. */
+	/* Entries that are not loaded yet are skipped when they are. */
 	for (uint64_t n = s->numbers.next; n <= last && seq + 1 < next_seq; n++) {
 		do
 			seq++;

@@ -140,7 +140,7 @@ sq_outbox_store_release(struct sq_outbox_store *st, struct sq_outbox_port *port,
 {
 	struct sq_outbox_entry *e;
 
-	/* Its entries are small and one for each message: they need no bound. */
+	/* Releases are small, and one for each message: they need no bound. */
 	e = sq_outbox_entry_of(SQ_OUTBOX_RELEASE, packet_id, client_id);
 	e->qos = 2;
 	sq_outbox_held_remove(&st->held, client_id, strlen(client_id), packet_id);

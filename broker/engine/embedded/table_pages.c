@@ -422,7 +422,7 @@ pages_heads(struct pages *p)
 		pages_fault(p, "a head is damaged");
 		return false;
 	}
-	/* They are written in turn, each with the next number. */
+	/* The two heads are written in turn, each with the next number. */
 	if (p->head.txn % 2 != 0 || (other.txn % 2 != 1 && other.txn != 0) ||
 	    (other.txn > p->head.txn ? other.txn - p->head.txn : p->head.txn - other.txn) > 1) {
 		pages_fault(p, "the number of a head is damaged");

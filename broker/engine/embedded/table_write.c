@@ -91,8 +91,7 @@ table_room(struct sq_table *t, size_t n)
 	return table_write_fail(t, MDB_MAP_FULL, "no room for more");
 }
 
-/* The same for a value of 'n' bytes: one in the place of another that is as large adds
- * nothing. */
+/* Checks the room for a value of 'n' bytes; one that replaces an equally large one needs none. */
 static int
 table_room_for(struct sq_table *t, enum table_db db, const struct table_key *key, size_t n)
 {

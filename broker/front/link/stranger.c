@@ -261,7 +261,7 @@ strangers_room(struct sq_strangers *s)
 	return SQ_END_NONE;
 }
 
-/* The same for an address. */
+/* Makes room among the strangers of an address. */
 static void
 address_room(struct sq_strangers *s, const struct sq_stranger_address *a)
 {
