@@ -1,8 +1,7 @@
-/* A request of a peer on its way from a front to the owner of its session and back.
+/* A call: a request of a peer on its way from a front to the owner of its session and back.
  *
- * The front allocates a call and keeps it until it is answered, whether or not the request that
- * it came by still lives then: a stream that is reset takes only the answer with it.  Each call
- * is answered exactly once. */
+ * The front allocates a call and keeps it until it is answered, also when the request has ended
+ * meanwhile: a reset stream only drops the answer.  Each call is answered exactly once. */
 #ifndef SQ_BROKER_PORT_CALL_H
 #define SQ_BROKER_PORT_CALL_H
 
@@ -31,7 +30,7 @@ enum sq_call_kind {
 	SQ_CALL_DETACH,
 };
 
-/* Of SQ_CALL_SUBSCRIPTIONS: 'n' entries for sq_sub_next(), in the outlet's version. */
+/* The body of SQ_CALL_SUBSCRIPTIONS: 'n' entries for sq_sub_next(), in the outlet's version. */
 struct sq_subs {
 	struct sq_subs_head head;
 	struct sq_bytes entries;
@@ -40,23 +39,23 @@ struct sq_subs {
 
 /* The wait of a call whose answer is held back, so that its peer slows down.  Zeroed: none. */
 struct sq_call_pace {
-	struct sq_sink *sink; /* to be waited for; NULL: memory, or nothing */
+	struct sq_sink *sink; /* the sink to wait for; NULL: memory, or none */
 	uint64_t since_ms;
 	bool waits;
-	bool answered; /* the call only waits for that */
+	bool answered; /* the answer is ready, and waits for the end of the wait */
 };
 
 struct sq_call {
-	struct sq_broker *broker; /* whose it is, once it was handed over */
-	struct sq_task task;      /* for whoever holds the call */
-	struct sq_list node;      /* likewise */
+	struct sq_broker *broker; /* its broker, after it was handed over */
+	struct sq_task task;      /* for the present holder of the call */
+	struct sq_list node;      /* for the present holder, too */
 	enum sq_call_kind kind;
 	struct sq_key key;
 	uint64_t key_hash;        /* sq_key_hash() of 'key': picks the owner */
 	uint64_t epoch;           /* 0 for an attach */
 	struct sq_outlet *outlet; /* the call's reference; its identity is the caller's */
-	struct sq_block *body;    /* the call's reference, for as long as 'in' is looked at */
-	/* What the peer asks, by kind, as the front has decoded it, once: views into 'body'. */
+	struct sq_block *body;    /* the call's reference, as long as 'in' is used */
+	/* The decoded request, by kind: views into 'body'. */
 	union {
 		struct sq_attach attach;
 		struct sq_batch batch;
@@ -64,25 +63,25 @@ struct sq_call {
 		struct sq_subs subs;
 		struct sq_detach detach;
 	} in;
-	bool malformed; /* 'in' is not: the broker refuses the call when its turn has come */
+	bool malformed; /* 'in' is invalid: the broker refuses the call in its turn */
 
 	struct sq_call_pace pace; /* broker/shard/pace.c */
 
 	/* The answer. */
 	enum sq_verdict verdict;
 	uint64_t last;          /* with GAP */
-	unsigned retry_after_s; /* of a verdict that is retryable; 0: 1 */
-	enum sq_full full;      /* with FULL: of what, as far as it is a session's */
-	enum sq_denied denied;  /* with DENIED: why */
+	unsigned retry_after_s; /* with a retryable verdict; 0: 1 */
+	enum sq_full full;      /* with FULL: the kind, if a session has no room */
+	enum sq_denied denied;  /* with DENIED: the reason */
 	const char *detail;     /* static text for people, or NULL: the verdict's */
 	struct sq_buf out;      /* with OK; may be empty */
 
-	/* Set by the front that made the call; takes it back, answered.  Thread: any worker. */
+	/* Takes the answered call back; set by the front.  Thread: any worker. */
 	void (*done)(struct sq_call *);
 };
 
-/* Hands the answered call back to its front.  The caller must not touch it afterwards.
- * Thread: any worker. */
+/* Hands the answered call back to its front; the caller must not use it afterwards.  Thread: any
+ * worker. */
 static inline void
 sq_call_done(struct sq_call *c)
 {

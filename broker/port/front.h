@@ -21,10 +21,10 @@ struct sq_front;
 
 /* All are called by the main thread. */
 struct sq_front_ops {
-	/* As it is in the log and in the configuration. */
+	/* The name in log and configuration. */
 	const char *name;
-	/* Takes peers from now on, for 'broker', which outlives the front's stop.  Once.  Calls may
-	 * reach the broker before this returns.  Waits for a turn of each worker. */
+	/* Accepts peers from now on, for 'broker', which outlives the front's stop.  Once.  Calls
+	 * may reach the broker before this returns.  Waits for a turn of each worker. */
 	void (*serve)(struct sq_front *, struct sq_broker *broker);
 	/* The port of the first address; 0: it has none. */
 	unsigned (*port)(const struct sq_front *);
@@ -32,17 +32,17 @@ struct sq_front_ops {
 	 * own time are closed.  New ones are welcome meanwhile.  Any number of times.  Waits for no
 	 * worker: one that hangs keeps no other's peers from hearing of it. */
 	void (*move)(struct sq_front *);
-	/* Takes no new peers, and asks all to go, without a time.  What is under way goes on.
-	 * Waits for no worker. */
+	/* Accepts no new peers, and asks all to leave, without a time limit.  Work in progress
+	 * continues.  Waits for no worker. */
 	void (*drain)(struct sq_front *);
-	/* Whether no call is with the broker. */
+	/* Whether the broker has no call of the front. */
 	bool (*idle)(const struct sq_front *);
-	/* Ends all peers: when it returns no outlet is open, each call was answered or is about to
-	 * be by the broker's stop, and nothing is on its way to the broker.  May block for a few
-	 * seconds.  Whether it serves or not. */
+	/* Ends all peers: when it returns no outlet is open, each call has been answered or will be
+	 * by the broker's stop, and nothing is on its way to the broker.  May block for a few
+	 * seconds.  Allowed before 'serve', too. */
 	void (*stop)(struct sq_front *);
-	/* After 'stop', when the broker and the crew's threads are gone.  Takes answers back until
-	 * then. */
+	/* Frees the front after 'stop', when the broker and the crew's threads have ended.  Accepts
+	 * answers until then. */
 	void (*free)(struct sq_front *);
 };
 

@@ -1,5 +1,4 @@
-/* The PUT: who may hold a session, the fence, and the state from which both
- * sides go on (docs/link.md, "a session at the broker"). */
+/* The attach; see attach.h. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,7 +247,7 @@ attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 	}
 	sq_enforce_attached(s, sq_outlet_identity(c->outlet));
 	s->at.admitted = true;
-	s->at.answered = true; /* or as good as that: it is stored with what the PUT says */
+	s->at.answered = true; /* or will be: it is stored with the PUT's content */
 	attach_list(s, a, fresh, &background);
 	if (attach_stores(s) || sq_attach_moves(s, a))
 		sq_persist_base(s, sq_background_txn(s, &background));
@@ -273,7 +272,7 @@ attach_take(struct sq_session *s, const struct sq_call *c)
 	sq_session_enter(s, SQ_SESSION_ATTACHED);
 }
 
-/* What of QoS 1 and 2 may be under way to its client. */
+/* The number of QoS 1 and 2 deliveries that the client may have at a time. */
 static uint16_t
 attach_receive_max(const struct sq_session *s, const struct sq_attach *a)
 {

@@ -29,7 +29,7 @@ sq_batch_txn_known(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64
 	sq_pace_answer(c);
 }
 
-/* What the batch admitted never was; the sidecar attaches again. */
+/* The commit failed: takes back everything that the batch admitted; the sidecar attaches again. */
 static void
 batch_txn_failed(struct sq_batch_txn *b)
 {

@@ -1,7 +1,7 @@
-/* The transactions of a batch, and its answer.
+/* The transactions of a batch, and its answer.  On the session's worker.
  *
- * A batch that holds nothing durable is done before older ones that do: outcomes leave in the
- * order of the numbers of their lane. */
+ * A batch without durable content is done before older batches with it: outcomes are sent in the
+ * order of their lane's numbers. */
 #ifndef SQ_BROKER_SESSION_BATCH_TXN_H
 #define SQ_BROKER_SESSION_BATCH_TXN_H
 
@@ -15,35 +15,37 @@ struct sq_batch_txn {
 	struct sq_call_txn base;
 	struct sq_list node; /* of the lane */
 	uint8_t lane;
-	uint64_t first, last; /* its numbers */
+	uint64_t first, last; /* of its numbers */
 	uint16_t *held;       /* QoS 2 ids that it added */
 	uint16_t n_held;
-	struct sq_notes notes; /* on its outcomes */
-	bool releases;         /* it has released one */
+	struct sq_notes notes; /* on the outcomes */
+	bool releases;         /* it has released a QoS 2 id */
 	bool ended;            /* all of its transactions are done, with 'err' */
 	int err;
 };
 
-/* Begins one for 'call', which bears the batch. */
+/* Begins the transaction of a batch for its call. */
 struct sq_batch_txn *
 sq_batch_txn_new(struct sq_session *, struct sq_call *call, const struct sq_batch *);
-/* It has added a QoS 2 id. */
+/* Notes a QoS 2 id that the batch has added. */
 void sq_batch_txn_held(struct sq_batch_txn *, uint16_t packet_id);
-/* Puts into its transaction that the lane admits numbers up to 'last', before a commit. */
+/* Puts the record of the lane, which admits numbers up to 'last', into the transaction; before each
+ * commit. */
 void sq_batch_txn_persist(struct sq_batch_txn *, uint64_t last);
 void sq_batch_txn_commit(struct sq_batch_txn *);
 /* The session is gone: see sq_call_txn_abandon(). */
 void sq_batch_txn_abandon(struct sq_batch_txn *);
 
-/* For struct sq_publish.more; 'arg' is the batch's.  The numbers before 'number' are in the store
- * then, with their outcomes: after a crash the rest comes again, and nothing twice.  Returns the
- * transaction that is built now.  NULL: it holds nothing durable. */
+/* For sq_publish_more.split; 'arg' is the batch's.  Commits the numbers before 'number' with their
+ * outcomes: after a crash the rest comes again, and nothing twice.  Returns the transaction under
+ * construction.  NULL: it holds nothing durable. */
 struct sq_txn *sq_batch_txn_split(void *arg, uint64_t number);
-/* The same, whatever it holds, and with the receipts that its shard owes by then. */
+/* For sq_publish_more.part: commits the numbers before 'number' with any content, and with the
+ * receipts that the shard owes.  Returns the transaction under construction. */
 struct sq_txn *sq_batch_txn_part(void *arg, uint64_t number);
 
-/* Answers a batch of 'n' numbers from 'first', which are all done, with their outcomes and the
- * notes on them (NULL: none). */
+/* Answers a batch of 'n' numbers from 'first', all of them done, with their outcomes and notes
+ * (NULL: none). */
 void sq_batch_txn_known(struct sq_session *, struct sq_call *, uint8_t lane, uint64_t first,
     uint16_t n, const struct sq_notes *notes);
 

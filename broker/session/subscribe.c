@@ -1,4 +1,4 @@
-/* Bindings of a session: SUBSCRIBE, shares, and what annotations declare. */
+/* The Subscriptions of a session's sidecar; see subscribe.h. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,9 +93,9 @@ subscribe_give(const struct sq_session *s, const struct share_most *most)
 	sq_share_give(a, SQ_SHARE_GROUPS, most->groups);
 }
 
-/* Takes it, so that of those who ask at once, in other spaces, none goes above the total, and
- * returns 0; whoever makes the subscription and its group counts them himself, and then this is
- * given back.  Else a reason code: there is no room in the share. */
+/* Reserves the most that the entry may need in the tenant's share, so that concurrent requests in
+ * other spaces stay below the total; returns 0.  The reserve is given back once subscription and
+ * group have been made, which count by themselves.  Else a reason code: the share has no room. */
 static uint8_t
 subscribe_share(const struct sq_session *s, struct sq_wanted *w, struct share_most *most)
 {
