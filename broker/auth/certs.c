@@ -68,7 +68,7 @@ certs_trust(struct certs *c)
 	return t;
 }
 
-/* Who it is of; nothing of that is proven yet. */
+/* The certificate's name, which is not verified yet. */
 static void
 certs_describe(X509 *cert, struct sq_buf *known)
 {
@@ -121,8 +121,7 @@ certs_holds(struct sq_verifier *v, const struct sq_basis *basis)
 	return holds;
 }
 
-/* What the texts make is in force from now on; false, and nothing changed, with a line in
- * 'err'. */
+/* Puts the authorities of the texts in force; false, and nothing changed, with a line in 'err'. */
 static bool
 certs_set(struct certs *c, struct sq_bytes ca, struct sq_bytes crl, struct sq_buf *err)
 {

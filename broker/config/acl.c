@@ -1,4 +1,4 @@
-/* Who may do what, by the broker's configuration: from the records of "acl" to rules. */
+/* The access rules of the broker's configuration: from the records of "acl" to rules. */
 #include <stdlib.h>
 
 #include "broker/auth/acl/acl.h"

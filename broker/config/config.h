@@ -97,7 +97,8 @@ struct sq_broker_config {
 extern const struct sq_config_key sq_broker_config_keys[];
 extern const size_t sq_broker_config_n;
 
-/* Loads and checks what single keys can't show; see sq_config_load(). */
+/* Loads the configuration and checks keys that depend on each other.  Errors as of
+ * sq_config_load(); the caller frees the result. */
 int sq_broker_config_load(struct sq_broker_config *, int argc, char **argv, char **envp,
     struct sq_buf *err) SQ_MUST_CHECK;
 void sq_broker_config_free(struct sq_broker_config *);

@@ -152,7 +152,7 @@ explain_is_pattern(const char *name)
 	    strncmp(name, "jwt:", 4) != 0;
 }
 
-/* Whose spaces are which, as far as the configuration knows. */
+/* The spaces of identities that the configuration knows. */
 static const struct sq_identity *
 explain_who(const char *name, const struct sq_broker_config *c, struct sq_buf *err)
 {
@@ -172,7 +172,7 @@ explain_who(const char *name, const struct sq_broker_config *c, struct sq_buf *e
 	return explain_identity(name, NULL);
 }
 
-/* What asks for the verb as a client would. */
+/* Asks for the verb in the way of a client. */
 static int
 explain_ask(struct sq_acl_subject *s, enum sq_acl_verb verb, struct sq_bytes object,
     struct sq_acl_verdict *v, const char **why)

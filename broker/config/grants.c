@@ -1,4 +1,4 @@
-/* What one topic space may read of another: from spaces.NAME.reads to one row for each grant. */
+/* Grants between topic spaces: from spaces.NAME.reads to one row for each grant. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ grants_tenant(const struct sq_broker_config *c, const char *space, const char **
 	return *other == NULL ? space : NULL;
 }
 
-/* What is wrong with the texts of an item, in '*text'; NULL: nothing. */
+/* The fault in the texts of an item, in '*text'; NULL: none. */
 static const char *
 grants_wrong(const struct sq_broker_read *read, const char **text)
 {

@@ -1,10 +1,10 @@
-/* The part of the broker's configuration that says who may come: what single keys can't show. */
+/* Checks of keys about identities that depend on each other. */
 #include <string.h>
 
 #include "broker/auth/tokens/tokens_file.h"
 #include "broker/config/config.h"
 
-/* What is wrong with an item of auth.issuers; NULL: nothing. */
+/* The fault in an item of auth.issuers; NULL: none. */
 static const char *
 identities_issuer(const struct sq_broker_config *c, size_t i)
 {
@@ -48,7 +48,7 @@ identities_tokens(const struct sq_broker_config *c, struct sq_buf *err)
 	return SQ_OK;
 }
 
-/* What is wrong with an item of auth.certificates; NULL: nothing. */
+/* The fault in an item of auth.certificates; NULL: none. */
 static const char *
 identities_certificate(const struct sq_broker_certificate *it)
 {

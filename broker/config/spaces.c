@@ -1,5 +1,5 @@
-/* Which tenants share a topic space, and what limits they have: from the records of "spaces"
- * to one row for each tenant. */
+/* Tenants that share a topic space, and their limits: from the records of "spaces" to one row for
+ * each tenant. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ spaces_find(const struct sq_broker_config *c, const char *tenant)
 	return NULL;
 }
 
-/* What is not said is no limit; NULL where nothing is. */
+/* The limits of a space, without one for each key that is not set; NULL: no key is set. */
 static const struct sq_share_limits *
 spaces_limits(struct sq_broker_space *s)
 {

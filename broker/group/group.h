@@ -67,7 +67,7 @@ struct sq_group {
 	struct sq_tenant *tenant;        /* a reference; of one in the table also in its account */
 	struct sq_group_cfg cfg;         /* without pointers; limits and expiry in force */
 	unsigned n_subs;                 /* subscriptions of live sessions */
-	struct sq_group_options options; /* what its pods declare, and what is in force */
+	struct sq_group_options options; /* the pods' declarations, and the options in force */
 	bool unsaved;                    /* its record has the options of an older pod */
 	bool disagrees, waits;           /* counted in gauges: see group_declare.h */
 	bool durable;                    /* outlives its last subscription by 'expiry_s' */

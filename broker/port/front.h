@@ -1,15 +1,14 @@
 /* The contract of a front: a transport by which peers come to the broker.
  *
- * A front makes outlets (port/outlet.h) and calls (port/call.h), and knows what its peers say; the
- * broker proper knows neither peers nor fronts.  Each front has an open function of its own,
- * beside the settings of its kind, which binds its addresses; main has one table of fronts and
- * calls them all in the same order:
+ * A front makes outlets (port/outlet.h) and calls (port/call.h), and knows its peers' protocol; the
+ * broker proper knows neither peers nor fronts.  Each front has an open function of its own, beside
+ * the settings of its kind, which binds its addresses; main has one table of fronts and calls them
+ * all in the same order:
  *
  *   open, serve, (move)*, drain, stop, free
  *
- * Between stop and free the broker stops and the crew's threads end.  A front does its work in
- * slots on the crew's workers (web/slot.h), which also tick it.  Its struct begins with struct
- * sq_front. */
+ * Between stop and free the broker stops and the crew's threads end.  A front works in slots on the
+ * crew's workers (web/slot.h), which also tick it.  Its struct begins with struct sq_front. */
 #ifndef SQ_BROKER_PORT_FRONT_H
 #define SQ_BROKER_PORT_FRONT_H
 

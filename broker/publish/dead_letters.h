@@ -6,7 +6,7 @@
 #include "broker/shard/shard.h"
 
 /* Puts the letter of 'm', which was in 'queue', into the tenant's dead-letter queue for QoS 3
- * ('assured') or for others; in 'txn', or, if that has no room, in a transaction that is committed
+ * ('assured') or for others: in 'txn', or, for lack of room there, in a transaction committed
  * before it.  On the worker of 'txn'. */
 void sq_dead_letter(struct sq_broker *, struct sq_tenant *, struct sq_txn *txn,
     const struct sq_msg *m, const char *queue, const char *reason, bool assured);

@@ -7,8 +7,9 @@
 
 #include "broker/session/session.h"
 
-/* Whether the PUT moves a session that has a base record to another holder, which the record names.
- * The PUT is answered after a commit then; for a transient session in no other case. */
+/* Whether the PUT moves a session with a base record to another holder, whom the record names.  A
+ * PUT for a transient session is answered after a commit only then, or when a stored durable
+ * session ends for it. */
 bool sq_attach_moves(const struct sq_session *, const struct sq_attach *);
 
 /* Counts the link's connection in the tenant's share, if no tenant has it yet, and checks the

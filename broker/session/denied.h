@@ -1,16 +1,17 @@
-/* What is denied to an identity: answered with SQ_VERDICT_DENIED and the reason, counted by the
- * reason, and logged at a bounded rate.  broker/auth/identity/allowed.h has the rules. */
+/* Denials: requests that an identity may not make are answered with SQ_VERDICT_DENIED and the
+ * reason, counted by the reason, and logged at a bounded rate. broker/auth/identity/allowed.h has
+ * the rules. */
 #ifndef SQ_BROKER_DENIED_H
 #define SQ_BROKER_DENIED_H
 
 #include "broker/shard/shard.h"
 
-/* Answers the call, if the names in its path are not its caller's to say.  Else false. */
+/* Whether the caller may not use the names in the path; true: the call has been answered. */
 bool sq_denied_key(struct sq_broker *, struct sq_call *);
-/* Answers it, if one of its 'n' entries of Subscriptions declares in another pod's name.
- * Else false. */
+/* Whether one of the 'n' entries of a Subscriptions declares in another pod's name; true: the call
+ * has been answered. */
 bool sq_denied_declared(struct sq_broker *, struct sq_call *, struct sq_bytes entries, int n);
-/* Answers it, for 'why'. */
+/* Answers the call with the denial 'why'. */
 void sq_denied_answer(struct sq_broker *, struct sq_call *, enum sq_denied why);
 
 #endif

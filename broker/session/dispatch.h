@@ -18,10 +18,10 @@ extern const struct sq_session_hooks sq_dispatch_hooks;
 /* Carries out a call, or has it wait; takes the call over.  'draining': the broker accepts no
  * sessions and no messages any more. */
 void sq_dispatch_call(struct sq_shard *, struct sq_call *, bool draining);
-/* Ends the attachments over an outlet that is closed, and the attaches that wait for one. */
+/* Ends attachments over a closed outlet, and attaches that wait for one. */
 void sq_dispatch_outlet_lost(struct sq_shard *, struct sq_outlet *);
-/* Runs timers of sessions and wills that are due, and ends what a change of rules denies.  About
- * once in 100 ms. */
+/* Runs due timers of sessions and wills, and ends state that a change of rules denies.  About once
+ * in 100 ms. */
 void sq_dispatch_tick(struct sq_shard *, uint64_t now_ms);
 /* Closes all sessions, because the broker ends. */
 void sq_dispatch_stop(struct sq_shard *);

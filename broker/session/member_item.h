@@ -1,4 +1,4 @@
-/* Items that members have been handed, and the queues that they are of. */
+/* Items handed to members, and the queues from which they came. */
 #ifndef SQ_BROKER_SESSION_MEMBER_ITEM_H
 #define SQ_BROKER_SESSION_MEMBER_ITEM_H
 
@@ -7,10 +7,10 @@
 struct sq_group;
 struct sq_session;
 
-/* The group's queue, with a reference. */
+/* The reference to the group's queue for an item; takes a reference to the group. */
 struct sq_queue_ref sq_member_item_from(struct sq_group *);
-/* An item of that queue is finished or went back: the session's member there, if it is
- * still one, may have another. */
+/* A delivery from that queue has ended or gone back: the session's member there, if it still is
+ * one, may get another item. */
 void sq_member_item_left(struct sq_session *, const struct sq_queue_ref *from);
 
 #endif

@@ -36,8 +36,8 @@ sq_persist_engine(const struct sq_broker *b)
 void sq_persist_base(struct sq_session *, struct sq_txn *);
 /* Writes the base record anew, if there is one, in a transaction of its own. */
 void sq_persist_changed(struct sq_session *);
-/* Removes the will from the stored session, in the transaction that publishes or drops it, so that
- * a restart does not publish it again. */
+/* Removes the will from the stored session, in the transaction that publishes or drops it: a
+ * restart must not publish it again. */
 void sq_persist_will_gone(struct sq_session *, struct sq_txn *txn);
 
 /* Called at the end of a batch's transaction, before its commit: puts the last admitted number of

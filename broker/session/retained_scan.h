@@ -1,10 +1,10 @@
 /* Retained messages for new subscriptions (MQTT 5.0 §3.3.1.3), put into the session's queue in
- * slices, so that a filter that selects very many delays nobody.  Messages of the request's first
+ * slices, so that a filter with very many matches delays nobody.  Messages of the request's first
  * slice precede all live ones; each further slice is a turn of the worker.
  *
  * A scan begins under the write lock under which its subscription is bound: messages retained
  * earlier come by the scan, later ones live.  The request's transaction stays open until its scans
- * have ended, so an answer that follows the commit has its retained messages in the store.  On the
+ * have ended, so an answer after the commit has its retained messages in the store.  On the
  * session's worker. */
 #ifndef SQ_BROKER_RETAINED_SCAN_H
 #define SQ_BROKER_RETAINED_SCAN_H

@@ -1,20 +1,20 @@
-/* A session at the broker: MQTT session state of a client, and the attachment
- * over which a sidecar holds it (docs/link.md, "a session at the broker").
+/* A session at the broker: MQTT session state of a client, and the attachment over which a sidecar
+ * holds it (docs/link.md, "a session at the broker").
  *
  * Owned by one shard; everything here runs on its worker.
  *
- * Structure: each part of the struct is written by the file that it names, whose header has its
- * type.  From the bottom up, with each file calling those before it:
- *  - window.c, qos2_in.c, wanted.c: data alone.
- *  - session.c: a session is found, made, pinned, woken; it is the floor of all others.
- *  - background_txn.c, call_txn.c, persist.c: what is stored of it.
- *  - permit.c, denied.c: what it may do.  linked.c: the link that it is attached over.
- *  - return.c, demand.c, member.c: items of queues.  retained_scan.c, subscription.c: bindings.
- *  - order.c: answers and what stands behind them.  kept.c, deliver.c, settle.c: messages down.
- *  - will.c, batch.c: messages up.  subscribe.c: Subscriptions.
- *  - life.c: it loses its link, its client, and ends.  enforce.c: rules have changed.
- *  - attach.c, attach_room.c: the PUT.  restore.c: the start.
- *  - dispatch.c: calls, timers, and what waited; upwards all go by struct sq_session_hooks. */
+ * Structure: each part of the struct is written by the file named beside it, whose header has its
+ * type.  From the bottom up, each file calls those before it:
+ *   - window.c, qos2_in.c, wanted.c: data alone.
+ *   - session.c: finds, makes, pins and wakes a session; the floor of all others.
+ *   - background_txn.c, call_txn.c, persist.c: transactions and records.
+ *   - permit.c, denied.c: permissions.  linked.c: the link of the attachment.
+ *   - return.c, demand.c, member.c: items of queues.  retained_scan.c, subscription.c: bindings.
+ *   - order.c: answers, and items behind them.  kept.c, deliver.c, settle.c: messages to the client.
+ *   - will.c, batch.c: messages from the client.  subscribe.c: Subscriptions.
+ *   - life.c: loss of the link or of the client, and the end.  enforce.c: changes of rules.
+ *   - attach.c, attach_room.c: the PUT.  restore.c: the start.
+ *   - dispatch.c: calls, timers, and waiting calls.  Upward calls go by struct sq_session_hooks. */
 #ifndef SQ_BROKER_SESSION_H
 #define SQ_BROKER_SESSION_H
 
@@ -40,7 +40,7 @@
 #include "broker/shard/shard.h"
 
 enum sq_session_state {
-	SQ_SESSION_FENCING, /* a PUT waits for what was admitted before it */
+	SQ_SESSION_FENCING, /* a PUT waits for work admitted before it */
 	SQ_SESSION_ATTACHED,
 	SQ_SESSION_GRACE,    /* the link was lost */
 	SQ_SESSION_DETACHED, /* the client is gone, the session has not expired */

@@ -1,9 +1,9 @@
-/* Pacing: a batch for a queue that runs behind is answered after the queue has shrunk, so that a
- * publisher is not faster than its subscribers.
+/* Pacing: a batch for a queue that runs behind is answered after the queue has shrunk, to slow
+ * publishers down to their subscribers.
  *
  * A slow subscriber must not stop others: an answer leaves after PACE_MS at the latest, and no
- * batch waits for a queue from which nothing was taken for PACE_STUCK_MS.  Such a queue grows to
- * its limit, where its policy decides.  A batch waits for queues of its own shard alone.  While the
+ * batch waits for a queue from which nothing was taken for PACE_STUCK_MS.  That queue grows to its
+ * limit, where its policy decides.  A batch waits for queues of its own shard alone.  While the
  * process is near its memory limit (core/memory.h), each batch waits PACE_MS.
  *
  * Thread: the shard's worker. */

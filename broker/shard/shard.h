@@ -90,9 +90,9 @@ bool sq_broker_closing(const struct sq_broker *);
 /* Blocks until all objects have ended.  Thread: any but a worker.  Locks: its own. */
 void sq_broker_await(struct sq_broker *);
 
-/* The recovery time, after a restart that lost sessions: while clients come back with sessions that
- * this broker does not know, no messages are accepted, because they would miss subscribers that are
- * still on their way back.  Each of these: Thread: any.  Locks: none. */
+/* The recovery time, after a restart that lost sessions: clients come back with sessions that this
+ * broker does not know.  No messages are accepted meanwhile, because they would miss subscribers on
+ * their way back.  Each of these: Thread: any.  Locks: none. */
 
 /* A PUT has come; the first one begins the recovery time. */
 void sq_broker_attaches(struct sq_broker *, uint64_t now_ms);

@@ -36,7 +36,7 @@
  *   consume    In addition to subscribe: the queue of $share/NAME, of a declared group, and
  *              "$dead".
  *   manage, operate  A queue's name; not used yet.
- * Nobody publishes to $SYS, $dead, $share, $tag and $queue, whatever the rules are.
+ * No rule allows a publish to $SYS, $dead, $share, $tag or $queue.
  *
  * Placeholders {space}, {identity} and {client} fill a part of one level, never more:
  * {identity} is the name behind its kind ("token:x": x), and of "kube:SPACE/ACCOUNT" it is

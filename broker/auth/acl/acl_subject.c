@@ -1,4 +1,4 @@
-/* What rules say of one client; see acl.h. */
+/* The rules for one client; see acl.h. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -28,7 +28,7 @@ struct sq_tokens {
 	struct sq_htab holders, by_digest, by_basis;
 };
 
-/* What is being read. */
+/* The state of a read. */
 struct reading {
 	struct sq_tokens *t;
 	struct sq_buf *err;

@@ -1,5 +1,5 @@
-/* The pager reads items that queues have in the tables only, on a thread of its own.  A read that
- * fails, or that lacks memory, is repeated without end. */
+/* The pager reads items that queues have in the tables only, on a thread of its own.  A read
+ * without success, for an error or for lack of memory, is repeated without end. */
 #ifndef SQ_BROKER_ENGINE_EMBEDDED_PAGER_H
 #define SQ_BROKER_ENGINE_EMBEDDED_PAGER_H
 

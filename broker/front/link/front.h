@@ -20,13 +20,12 @@ struct sq_link_front_cfg {
 	const char
 	    *cert_file; /* with key_file: TLS by them, also when they change; NULL: clear text */
 	const char *key_file;
-	const char
-	    *bundle_file;      /* served to sidecars, whom they are to trust; NULL or empty: none */
-	struct sq_auth *auth;  /* who may come; outlives the front; NULL: nobody is asked */
-	struct sq_crew *crew;  /* outlives the front */
-	uint32_t max_packet;   /* bytes; bodies may be SQ_BODY_SLACK larger */
-	uint32_t max_inflight; /* deliveries that a PUT may list besides */
-	uint64_t idle_ms;      /* a connection without an open request is closed */
+	const char *bundle_file;  /* authorities that sidecars are to trust; NULL or empty: none */
+	struct sq_auth *auth;     /* authentication; outlives the front; NULL: none */
+	struct sq_crew *crew;     /* outlives the front */
+	uint32_t max_packet;      /* bytes; bodies may be SQ_BODY_SLACK larger */
+	uint32_t max_inflight;    /* deliveries that a PUT may list besides */
+	uint64_t idle_ms;         /* a connection without an open request is closed */
 	uint64_t link_max_age_ms; /* then the link is asked to move; 0: never */
 	uint64_t move_ms;         /* and so much later closed */
 	uint64_t heartbeat_ms;    /* 0: 5 s, as the protocol says */

@@ -18,7 +18,7 @@ void sq_input_start(struct sq_conn *);
 void sq_inputs_turn(struct sq_front_worker *);
 /* h2o has accepted a request. */
 void sq_input_request(struct sq_conn *, h2o_req_t *);
-/* Counts the bytes that the connection holds, and ends a stranger that holds too many. */
+/* Counts the bytes held by the connection, and ends a stranger with too many. */
 void sq_input_account(struct sq_conn *);
 
 #endif
