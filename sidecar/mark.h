@@ -1,8 +1,8 @@
-/* The ready mark: a file that records that the sidecar was ready, so that its restart while no
+/* The ready mark: a file with the fact that the sidecar was ready, so that its restart while no
  * broker is reachable makes no ready pod unready.
  *
  * The file "ready" in a directory has the format, the machine's boot and the pod, a line each.  It
- * counts for the same pod in the same boot, which is as long as the pod's containers can be
+ * counts for the same pod in the same boot, the time in which the pod's containers can be
  * restarted; without a boot it does not count.  Knows no loop and no configuration. */
 #ifndef SQ_SIDECAR_MARK_H
 #define SQ_SIDECAR_MARK_H

@@ -1,4 +1,4 @@
-/* Layout of a hold, and what the files of this folder call of each other. */
+/* The layout of a hold, and the functions that files of this folder call of each other. */
 #ifndef SQ_SIDECAR_HOLD_HOLD_PRIV_H
 #define SQ_SIDECAR_HOLD_HOLD_PRIV_H
 
@@ -49,7 +49,7 @@ struct sq_hold_up {
 	struct sq_refusals refusals;
 	uint32_t retry_ms;   /* backoff of a refused message */
 	uint32_t lane1_qos0; /* messages of QoS 0 in lane 1 without an outcome */
-	bool lane1_waits;    /* for what lane 0 has, to keep a topic's order */
+	bool lane1_waits;    /* waits for entries of lane 0, to keep a topic's order */
 };
 
 /* Subscriptions; written by order.c, subs.c and made.c. */

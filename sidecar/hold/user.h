@@ -41,8 +41,7 @@ struct sq_hold_attached {
 	const struct sq_attached *answer; /* valid during the call */
 	bool first;                       /* the hold was not attached before */
 	bool present; /* there was a session to go on with, as CONNACK says it */
-	bool bound; /* the broker has what was subscribed to; else the user's declared subscriptions
-	               * are to be asked for again */
+	bool bound;   /* the broker has the subscriptions; else the user declares its own again */
 };
 
 /* The answer to one packet. */
@@ -51,7 +50,7 @@ struct sq_sub_answer {
 	uint16_t packet_id;
 	const uint8_t *codes;
 	size_t n;
-	struct sq_bytes text; /* why of what is refused, or empty */
+	struct sq_bytes text; /* texts of refusals, or empty */
 };
 
 /* Batches other than of the hold's own lanes: the disk outbox's. */

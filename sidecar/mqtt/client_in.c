@@ -100,7 +100,7 @@ publish_pass(struct sq_client *c, const struct sq_lane_publish *m)
 }
 
 /* Refuses the message in its place among the others, unless it is a second copy of what the disk
- * outbox has accepted, whatever is said of it by now. */
+ * outbox has accepted before. */
 static int
 publish_refuse(struct sq_client *c, const struct sq_lane_publish *m, uint8_t reason,
     enum sq_refusal refusal, struct sq_bytes text)

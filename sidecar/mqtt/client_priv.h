@@ -25,7 +25,7 @@ enum sq_client_state {
 	SQ_CLIENT_CHECKING, /* its password is checked */
 	SQ_CLIENT_WAITING,  /* awaits the attach, then CONNACK */
 	SQ_CLIENT_OPEN,
-	SQ_CLIENT_CLOSING, /* writes what is left, then reads until the end */
+	SQ_CLIENT_CLOSING, /* writes the rest of the output, then reads until the end */
 	SQ_CLIENT_DEAD,
 };
 
@@ -66,7 +66,7 @@ struct sq_client_con {
 	struct sq_buf packet; /* while the password is checked */
 	struct sq_password_ask *ask;
 	uint32_t broker_max_packet;
-	uint32_t expiry_s, granted_expiry_s; /* wanted; what the broker says of it */
+	uint32_t expiry_s, granted_expiry_s; /* wanted by the client; granted by the broker */
 	uint16_t keep_alive_s, receive_max;
 	bool assigned, clean_start, transient, server_keep_alive;
 };
@@ -111,7 +111,7 @@ void sq_client_resume(struct sq_client *);
 /* Frees a client that is dead, at the end of the turn. */
 void sq_client_bury(struct sq_client *);
 
-/* --- client_out.c: what the hold has for the client --- */
+/* --- client_out.c: packets of the hold for the client --- */
 
 /* Sends PUBACK, PUBREC or PUBCOMP for a publish of the client's. */
 void sq_client_acked(struct sq_client *, const struct sq_lane_outcome *);

@@ -1,6 +1,6 @@
-/* Packet ids of QoS 2 between PUBREC and PUBREL, by client, so that a message that a disk outbox
- * has acknowledged is not accepted twice.  At most 4096 clients; above, the least recently used one
- * is forgotten.
+/* Packet ids of QoS 2 between PUBREC and PUBREL, by client: a message that a disk outbox has
+ * acknowledged is not accepted twice.  At most 4096 clients; above, the least recently used one is
+ * forgotten.
  *
  * Pure. */
 #ifndef SQ_SIDECAR_OUTBOX_HELD_H
