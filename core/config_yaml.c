@@ -53,7 +53,7 @@ doc_fail(struct doc *d, const char *what)
 	return SQ_EINVAL;
 }
 
-/* YAML that is never taken, whatever key it stands at: with its column, too. */
+/* Reports YAML that is refused at each key, with its column. */
 static int
 doc_fail_form(struct doc *d, const char *what)
 {

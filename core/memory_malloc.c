@@ -122,7 +122,7 @@ sq_memory_start(void)
 
 	assert(chunk(p) == (int64_t)malloc_usable_size(p) + HEAD);
 	free(p);
-	/* Large blocks are mapped and go back by themselves, whatever was freed before. */
+	/* Large blocks are mapped, and are returned to the system independently of other blocks. */
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 }

@@ -75,9 +75,9 @@ struct sq_log_cfg {
 	 * Thread: the log's; during open() the caller's.  May take some time, which slows all
 	 * commits; must not call close(). */
 	int (*applied)(void *owner, uint64_t lsn, struct sq_bytes data, struct sq_list *entries);
-	/* The role has changed; 'epoch' is that of the process that writes, and rises with each
-	 * change of it.  'back': entries that are not in the log and never will be, and belong to
-	 * the owner again; empty or NULL for SQ_LOG_OWNS.  Thread: the log's, or the caller's of
+	/* The role has changed.  'epoch' is the writing process's, and rises with each change of
+	 * writer.  'back': entries that are not in the log and never will be, and belong to the
+	 * owner again; empty or NULL for SQ_LOG_OWNS.  Thread: the log's, or the caller's of
 	 * claim(), inside it.  Must not block or call close(). */
 	void (*role)(void *owner, enum sq_log_role, uint64_t epoch, struct sq_list *back);
 	/* Commits wait, and why; NULL: they continue.  Thread: the log's.  Must not block. */
@@ -93,8 +93,8 @@ struct sq_log_ops {
 	 * otherwise the result of applied().  'err' gets a line.  Blocks.  Only claim() and close()
 	 * may follow before role() says SQ_LOG_OWNS. */
 	int (*open)(struct sq_log **, const struct sq_log_cfg *, struct sq_buf *err);
-	/* Commits what was appended, unless the log is stalled; entries that applied() has not got
-	 * then are the owner's again.  Blocks.  The pointer is nulled at the end: callbacks may
+	/* Commits the appended entries, unless the log is stalled; entries that applied() has not
+	 * got then are the owner's again.  Blocks.  The pointer is nulled at the end: callbacks may
 	 * still use the log before.  Thread: the opener's, never from a callback. */
 	void (*close)(struct sq_log **);
 	/* Asks to become the writer; role() answers.  Never blocks.  Thread: the opener's. */
@@ -112,7 +112,7 @@ struct sq_log_ops {
 	uint64_t (*used)(const struct sq_log *, uint64_t *max);
 };
 
-/* What each log begins with. */
+/* The first member of each log's struct. */
 struct sq_log {
 	const struct sq_log_ops *ops;
 };

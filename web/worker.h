@@ -1,5 +1,5 @@
-/* A worker: a thread with a loop.  An object that belongs to a worker is used on that thread alone,
- * and so needs no lock.
+/* A worker: a thread with a loop.  An object of a worker is used on that thread alone, and so needs
+ * no lock.
  *
  * Work moves between workers in tasks.  Tasks that the worker posts to itself run at the end of the
  * loop's turn, in order; tasks of other threads come in with the next turn, in the order of each

@@ -11,8 +11,8 @@
 #include "k8s/injector/cert.h"
 
 enum {
-	/* How long whoever holds a CA has time to write it back, before another is made
-	 * where brokers have certificates of one. */
+	/* Time for the holder of a CA to write it back, before another one is made although brokers
+	 * have certificates of a CA. */
 	AUTHORITY_WAIT_S = 15,
 };
 
@@ -115,7 +115,7 @@ pair_is_good(
 	if (at_s < sq_cert_span_of(cert).from_s)
 		at_s = sq_cert_span_of(cert).from_s;
 	if (sq_ca_keeps_old(ca, now_s) && sq_cert_verifies(cert, p->chain, ca->bundle, at_s))
-		return true; /* until the switch, whatever its age */
+		return true; /* until the switch, at any age */
 	return now_s < sq_ca_renew_s(sq_cert_span_of(cert)) && sq_cert_is_by(cert, signer.cert) &&
 	    sq_cert_verifies(cert, p->chain, ca->bundle, at_s);
 }

@@ -261,7 +261,7 @@ sq_cert_verifies(X509 *cert, STACK_OF(X509) * chain, STACK_OF(X509) * bundle, in
 
 /* ---- texts ---- */
 
-/* No passphrase: whoever asks for one has brought a key that nobody can use. */
+/* No passphrase: a key that needs one is unusable. */
 static int
 cert_no_password(char *buf, int size, int writing, void *arg)
 {

@@ -40,7 +40,7 @@ conn_on_close(void *data)
 	free(c);
 }
 
-/* h2o closes a connection when it reads its end, whatever state it is in. */
+/* Has h2o close the connection, which it does in each state when it reads the end. */
 static void
 conn_kill(struct sq_server_conn *c)
 {

@@ -3,7 +3,7 @@
  * Who may read the token: the kubelet writes it with the volume's mode (0644), unless all
  * containers of the pod run as one user (then 0600 and owned by that user, which is the
  * sidecar's, too), or the pod has an fsGroup (then 0640, and every container is in that group).
- * So whatever users the app's containers have, the sidecar's can read it. */
+ * So the sidecar's container can read the token with any users of the app's containers. */
 #include <string.h>
 
 #include "k8s/patch/making.h"

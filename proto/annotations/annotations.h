@@ -9,7 +9,7 @@
  *   merge.h        entries of one group share one queue
  *   file.h         the downward API's file of all annotations
  *
- * Whoever has a pod calls sq_annotations_check() with its metadata.annotations. */
+ * A caller with a pod calls sq_annotations_check() with its metadata.annotations. */
 #ifndef SQ_PROTO_ANNOTATIONS_H
 #define SQ_PROTO_ANNOTATIONS_H
 

@@ -30,8 +30,8 @@ void sq_inbox_free(struct sq_inbox **);
  * out->n_open entries in the order of first sending and is the caller's to
  * free(); NULL when there are none. */
 void sq_inbox_attach(const struct sq_inbox *, struct sq_attach *out, struct sq_open_id **ids);
-/* The PUT was answered: settlements on their way are void, what the client has
- * finished is settled again, and the window is granted anew. */
+/* The PUT was answered: settlements on their way are void, deliveries that the client has finished
+ * are settled again, and the window is granted anew. */
 void sq_inbox_attached(struct sq_inbox *, const struct sq_attached *);
 
 /* --- deliveries --- */

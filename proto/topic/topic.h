@@ -57,8 +57,8 @@ const char *sq_topic_closed(struct sq_bytes name);
 
 /* Checks a filter and takes it apart.  A wildcard fills a level, # only the
  * last one (§4.7.1); a share name has a character at least, and no / + #, and a
- * filter follows it (§4.8.2); a tag likewise, but the filter behind it may be
- * left out.  $share stands before $tag, each at most once.  "$share" without a
+ * filter follows it (§4.8.2); the same holds for a tag, whose filter may be left
+ * out.  $share stands before $tag, each at most once.  "$share" without a
  * slash is an ordinary filter.  Errors as above; '*out' is then untouched. */
 int sq_topic_filter_parse(
     struct sq_bytes in, struct sq_topic_filter *out, const char **why) SQ_MUST_CHECK;

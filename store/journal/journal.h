@@ -47,12 +47,13 @@ typedef int sq_journal_replay_fn(void *owner, uint64_t lsn, struct sq_bytes data
 
 /* Opens the journal of a directory, or makes one.  Verifies every record and calls 'replay' for the
  * records above 'from', in order; records up to 'from' count as released.  'from' 0: the caller
- * keeps no position, and gets every record that still exists.  Otherwise a journal that begins
- * later is an error, and one that ends earlier (not with durability always) continues at from + 1.
+ * keeps no position, and gets every record that still exists.  With another 'from', a journal with
+ * a later beginning is an error, and one with an earlier end (not with durability always) continues
+ * at from + 1.
  *
- * A record that was not synced when the machine stopped is cut off.  Any other record that does not
- * verify is SQ_EINVAL with a line in 'err' that names file and offset, and nothing is changed.
- * SQ_EIO: the operating system reported an error.  Else the result of 'replay'. */
+ * A record that was not synced when the machine stopped is cut off.  Any other record with a fault
+ * is SQ_EINVAL with a line in 'err' that names file and offset, and nothing is changed.  SQ_EIO:
+ * the operating system reported an error.  Else the result of 'replay'. */
 int sq_journal_open(struct sq_journal **, const struct sq_journal_cfg *, uint64_t from,
     sq_journal_replay_fn *replay, struct sq_buf *err) SQ_MUST_CHECK;
 /* Commits the appended entries and closes the journal.  If it is stalled, entries that committed()
