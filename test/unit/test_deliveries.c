@@ -1,4 +1,4 @@
-/* sidecar/deliveries: frames out of bytes in any split. */
+/* net/h2/deliveries: frames out of bytes in any split. */
 #include <criterion/criterion.h>
 
 #include <stdlib.h>

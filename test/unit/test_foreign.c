@@ -1,4 +1,4 @@
-/* sidecar/foreign: who is told from MQTT by the first bytes. */
+/* sidecar/mqtt/foreign: who is told from MQTT by the first bytes. */
 #include <criterion/criterion.h>
 
 #include <stdio.h>

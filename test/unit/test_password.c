@@ -1,4 +1,4 @@
-/* sidecar/password: who is in the file, by the real crypt(3). */
+/* sidecar/mqtt/password: who is in the file, by the real crypt(3). */
 #include <criterion/criterion.h>
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* sidecar/password_check: the thread that checks, and what the loop hears of it. */
+/* sidecar/mqtt/password_check: the thread that checks, and what the loop hears of it. */
 #include <criterion/criterion.h>
 
 #include <ev.h>

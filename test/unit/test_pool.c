@@ -1,4 +1,4 @@
-/* sidecar/pool: requests and deliveries over links to a real HTTP/2 server, in
+/* net/pool: requests and deliveries over links to a real HTTP/2 server, in
  * the clear and with TLS. */
 #include <criterion/criterion.h>
 

@@ -1,4 +1,4 @@
-/* sidecar/pool: what it does when links, brokers, certificates and tokens fail. */
+/* net/pool: what it does when links, brokers, certificates and tokens fail. */
 #include <criterion/criterion.h>
 
 #include <stdio.h>

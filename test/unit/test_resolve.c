@@ -1,4 +1,4 @@
-/* sidecar/resolve: addresses, and names without blocking. */
+/* net/conn/resolve: addresses, and names without blocking. */
 #include <criterion/criterion.h>
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* sidecar/rights: which filters a strict sqmqos.io/subscribe allows. */
+/* sidecar/declared/rights: which filters a strict sqmqos.io/subscribe allows. */
 #include <criterion/criterion.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* sidecar/token: the file that somebody else renews. */
+/* net/conn/token: the file that somebody else renews. */
 #include <criterion/criterion.h>
 
 #include <stdio.h>
