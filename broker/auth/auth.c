@@ -125,18 +125,18 @@ sq_auth_ask(struct sq_auth *a, struct sq_auth_request *r)
 	if (token ? !auth_bearer(r->credential, &r->token) : r->cert == NULL)
 		return true;
 	for (unsigned i = 0; i < a->n; i++) {
-		enum sq_verdict v;
+		enum sq_judgement v;
 
 		if (a->verifiers[i]->ops->certificates == token)
 			continue;
 		if (r->reason == SQ_AUTH_MISSING)
 			r->reason = SQ_AUTH_NONE;
 		v = a->verifiers[i]->ops->verify(a->verifiers[i], r);
-		if (v == SQ_VERDICT_LATER)
+		if (v == SQ_JUDGEMENT_LATER)
 			return false;
-		if (v != SQ_VERDICT_NOT_MINE) {
-			assert((v == SQ_VERDICT_YES) == (r->reason == SQ_AUTH_NONE));
-			assert((v == SQ_VERDICT_YES) == (r->identity != NULL));
+		if (v != SQ_JUDGEMENT_NOT_MINE) {
+			assert((v == SQ_JUDGEMENT_YES) == (r->reason == SQ_AUTH_NONE));
+			assert((v == SQ_JUDGEMENT_YES) == (r->identity != NULL));
 			return true;
 		}
 	}

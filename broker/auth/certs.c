@@ -102,13 +102,13 @@ certs_judge(struct certs *c, struct sq_auth_request *r)
 	return why;
 }
 
-static enum sq_verdict
+static enum sq_judgement
 certs_verify(struct sq_verifier *v, struct sq_auth_request *r)
 {
 	r->reason = certs_judge(SQ_CONTAINER_OF(v, struct certs, base), r);
 	if (r->reason != SQ_AUTH_NONE)
 		certs_describe(r->cert, &r->known);
-	return r->reason == SQ_AUTH_NONE ? SQ_VERDICT_YES : SQ_VERDICT_NO;
+	return r->reason == SQ_AUTH_NONE ? SQ_JUDGEMENT_YES : SQ_JUDGEMENT_NO;
 }
 
 static bool

@@ -78,7 +78,7 @@ issuers_prove(struct sq_jwt *t, const struct judge *j, struct sq_auth_request *r
 	return why;
 }
 
-static enum sq_verdict
+static enum sq_judgement
 issuers_try(struct sq_issuers *all, struct sq_auth_request *r, bool may_wait)
 {
 	struct judge j = {0};
@@ -88,13 +88,13 @@ issuers_try(struct sq_issuers *all, struct sq_auth_request *r, bool may_wait)
 	if (t == NULL) {
 		if (r->reason == SQ_AUTH_NONE) /* else no other verifier knows it */
 			r->reason = why;
-		return SQ_VERDICT_NOT_MINE;
+		return SQ_JUDGEMENT_NOT_MINE;
 	}
 	if (why == SQ_AUTH_NONE)
 		why = issuers_judge(all, t, r, may_wait, &j);
 	if (j.waits) {
 		sq_jwt_free(&t);
-		return SQ_VERDICT_LATER; /* it may be answered by now: not touched any more */
+		return SQ_JUDGEMENT_LATER; /* it may be answered by now: not touched any more */
 	}
 	if (j.key != NULL)
 		why = issuers_prove(t, &j, r);
@@ -103,10 +103,10 @@ issuers_try(struct sq_issuers *all, struct sq_auth_request *r, bool may_wait)
 		sq_jwt_describe(t, &r->known);
 	sq_jwks_unref(&j.keys);
 	sq_jwt_free(&t);
-	return why == SQ_AUTH_NONE ? SQ_VERDICT_YES : SQ_VERDICT_NO;
+	return why == SQ_AUTH_NONE ? SQ_JUDGEMENT_YES : SQ_JUDGEMENT_NO;
 }
 
-enum sq_verdict
+enum sq_judgement
 sq_issuers_verify(struct sq_verifier *v, struct sq_auth_request *r)
 {
 	return issuers_try(SQ_CONTAINER_OF(v, struct sq_issuers, base), r, true);
@@ -117,11 +117,11 @@ sq_issuers_answer(struct sq_issuers *all, struct sq_list *waiting)
 {
 	while (!sq_list_empty(waiting)) {
 		struct sq_auth_request *r = SQ_LIST_FIRST(waiting, struct sq_auth_request, node);
-		enum sq_verdict v;
+		enum sq_judgement v;
 
 		sq_list_remove(&r->node);
 		v = issuers_try(all, r, false);
-		assert(v == SQ_VERDICT_YES || v == SQ_VERDICT_NO);
+		assert(v == SQ_JUDGEMENT_YES || v == SQ_JUDGEMENT_NO);
 		sq_verifier_answer(r, r->reason);
 	}
 }

@@ -65,7 +65,7 @@ enum sq_auth_reason sq_issuer_wait(struct sq_issuer *, struct sq_auth_request *)
 enum sq_auth_reason sq_issuer_reason(const struct sq_issuer *);
 
 /* issuers_judge.c */
-enum sq_verdict sq_issuers_verify(struct sq_verifier *, struct sq_auth_request *);
+enum sq_judgement sq_issuers_verify(struct sq_verifier *, struct sq_auth_request *);
 /* Judges requests that have waited once more, and answers them.  Without the lock. */
 void sq_issuers_answer(struct sq_issuers *, struct sq_list *waiting);
 

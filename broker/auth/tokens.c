@@ -36,7 +36,7 @@ tokens_take(struct tokens *t, int rc, const struct sq_buf *text, struct sq_buf *
 	return table;
 }
 
-static enum sq_verdict
+static enum sq_judgement
 tokens_verify(struct sq_verifier *v, struct sq_auth_request *r)
 {
 	struct tokens *t = SQ_CONTAINER_OF(v, struct tokens, base);
@@ -52,7 +52,7 @@ tokens_verify(struct sq_verifier *v, struct sq_auth_request *r)
 	}
 	pthread_mutex_unlock(&t->lock);
 	r->reason = found != NULL ? SQ_AUTH_NONE : SQ_AUTH_STATIC_UNKNOWN;
-	return found != NULL ? SQ_VERDICT_YES : SQ_VERDICT_NOT_MINE;
+	return found != NULL ? SQ_JUDGEMENT_YES : SQ_JUDGEMENT_NOT_MINE;
 }
 
 static bool

@@ -12,18 +12,18 @@
 #include "broker/auth/auth.h"
 #include "core/buf.h"
 
-enum sq_verdict {
-	SQ_VERDICT_NOT_MINE, /* another verifier may know it; the request has a reason */
-	SQ_VERDICT_YES,      /* the request has an identity and its basis */
-	SQ_VERDICT_NO,       /* the request has a reason */
-	SQ_VERDICT_LATER,    /* the request is the verifier's until sq_verifier_answer() */
+enum sq_judgement {
+	SQ_JUDGEMENT_NOT_MINE, /* another verifier may know it; the request has a reason */
+	SQ_JUDGEMENT_YES,      /* the request has an identity and its basis */
+	SQ_JUDGEMENT_NO,       /* the request has a reason */
+	SQ_JUDGEMENT_LATER,    /* the request is the verifier's until sq_verifier_answer() */
 };
 
 struct sq_verifier_ops {
 	bool certificates; /* the verifier judges certificates; else tokens */
-	/* Judges a request.  Of SQ_VERDICT_LATER the verifier keeps the request and answers it by
+	/* Judges a request.  Of SQ_JUDGEMENT_LATER the verifier keeps the request and answers it by
 	 * sq_verifier_answer() on a thread of its own, also when it stops. */
-	enum sq_verdict (*verify)(struct sq_verifier *, struct sq_auth_request *);
+	enum sq_judgement (*verify)(struct sq_verifier *, struct sq_auth_request *);
 	/* Whether the basis of an identity still holds.  May be called for any basis. */
 	bool (*holds)(struct sq_verifier *, const struct sq_basis *);
 	/* Looks for changes.  Is called a few times a second. */
