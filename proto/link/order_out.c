@@ -21,20 +21,20 @@ order_enter(struct sq_order_out *o, struct sq_order_request *r, enum sq_order_st
 }
 
 void
-sq_order_init(struct sq_order_out *o)
+sq_order_out_init(struct sq_order_out *o)
 {
 	*o = (struct sq_order_out){0};
 	sq_list_init(&o->requests);
 }
 
 bool
-sq_order_idle(const struct sq_order_out *o)
+sq_order_out_idle(const struct sq_order_out *o)
 {
 	return sq_list_empty(&o->requests);
 }
 
 void
-sq_order_add(struct sq_order_out *o, struct sq_order_request *r)
+sq_order_out_add(struct sq_order_out *o, struct sq_order_request *r)
 {
 	r->mark = ++o->given;
 	r->state = SQ_ORDER_WAITS;
@@ -43,7 +43,7 @@ sq_order_add(struct sq_order_out *o, struct sq_order_request *r)
 }
 
 struct sq_order_request *
-sq_order_growing(const struct sq_order_out *o)
+sq_order_out_growing(const struct sq_order_out *o)
 {
 	struct sq_order_request *r = order_last(o);
 
@@ -51,7 +51,7 @@ sq_order_growing(const struct sq_order_out *o)
 }
 
 struct sq_order_request *
-sq_order_find(const struct sq_order_out *o, uint32_t mark)
+sq_order_out_find(const struct sq_order_out *o, uint32_t mark)
 {
 	SQ_LIST_FOR_EACH(r, &o->requests, struct sq_order_request, node) {
 		if (r->mark == mark)
@@ -84,7 +84,7 @@ order_flies_before(const struct sq_order_out *o, const struct sq_order_request *
 }
 
 struct sq_order_request *
-sq_order_next(const struct sq_order_out *o, unsigned most)
+sq_order_out_next(const struct sq_order_out *o, unsigned most)
 {
 	struct sq_order_request *r = order_waiting(o);
 
@@ -96,7 +96,7 @@ sq_order_next(const struct sq_order_out *o, unsigned most)
 }
 
 uint32_t
-sq_order_top(const struct sq_order_out *o)
+sq_order_out_top(const struct sq_order_out *o)
 {
 	const struct sq_order_request *r = order_waiting(o);
 
@@ -104,7 +104,7 @@ sq_order_top(const struct sq_order_out *o)
 }
 
 void
-sq_order_flies(struct sq_order_out *o, struct sq_order_request *r)
+sq_order_out_flies(struct sq_order_out *o, struct sq_order_request *r)
 {
 	assert(r->state == SQ_ORDER_WAITS);
 	order_enter(o, r, SQ_ORDER_FLIES);
@@ -114,14 +114,14 @@ sq_order_flies(struct sq_order_out *o, struct sq_order_request *r)
 }
 
 void
-sq_order_written(struct sq_order_out *o, struct sq_order_request *r)
+sq_order_out_written(struct sq_order_out *o, struct sq_order_request *r)
 {
 	assert(r->state == SQ_ORDER_FLIES);
 	order_enter(o, r, SQ_ORDER_WRITTEN);
 }
 
 void
-sq_order_failed(struct sq_order_out *o, struct sq_order_request *r, bool gap)
+sq_order_out_failed(struct sq_order_out *o, struct sq_order_request *r, bool gap)
 {
 	assert(r->state == SQ_ORDER_FLIES);
 	order_enter(o, r, SQ_ORDER_WAITS);
@@ -129,22 +129,22 @@ sq_order_failed(struct sq_order_out *o, struct sq_order_request *r, bool gap)
 }
 
 void
-sq_order_end(struct sq_order_out *o, struct sq_order_request *r)
+sq_order_out_end(struct sq_order_out *o, struct sq_order_request *r)
 {
 	order_enter(o, r, SQ_ORDER_WAITS);
 	sq_list_remove(&r->node);
 }
 
-struct sq_order_rank
-sq_order_rank_begin(const struct sq_order_out *o)
+struct sq_order_out_rank
+sq_order_out_rank_begin(const struct sq_order_out *o)
 {
-	return (struct sq_order_rank){.order = o, .at = &o->requests};
+	return (struct sq_order_out_rank){.order = o, .at = &o->requests};
 }
 
 uint32_t
-sq_order_rank(void *arg, uint32_t mark)
+sq_order_out_rank(void *arg, uint32_t mark)
 {
-	struct sq_order_rank *k = arg;
+	struct sq_order_out_rank *k = arg;
 	const struct sq_list *end = &k->order->requests;
 
 	while (k->at->next != end &&
@@ -156,7 +156,7 @@ sq_order_rank(void *arg, uint32_t mark)
 }
 
 void
-sq_order_attached(struct sq_order_out *o)
+sq_order_out_attached(struct sq_order_out *o)
 {
 	uint32_t posted = o->posted;
 
@@ -171,7 +171,7 @@ sq_order_attached(struct sq_order_out *o)
 }
 
 bool
-sq_order_owes(const struct sq_order_out *o)
+sq_order_out_owes(const struct sq_order_out *o)
 {
 	const struct sq_order_request *r = SQ_LIST_FIRST(
 	    &o->requests, struct sq_order_request, node);
@@ -180,7 +180,7 @@ sq_order_owes(const struct sq_order_out *o)
 }
 
 struct sq_order_request *
-sq_order_drop(struct sq_order_out *o)
+sq_order_out_drop(struct sq_order_out *o)
 {
 	struct sq_order_request *r = order_last(o);
 
@@ -188,6 +188,6 @@ sq_order_drop(struct sq_order_out *o)
 		o->given = o->posted;
 		return NULL;
 	}
-	sq_order_end(o, r);
+	sq_order_out_end(o, r);
 	return r;
 }

@@ -185,7 +185,7 @@ sq_hold_open(
 	sq_turn_init(&s->turn.turn, hold_on_turn);
 	sq_list_init(&s->at.place);
 	sq_list_init(&s->subs.asked);
-	sq_order_init(&s->subs.order);
+	sq_order_out_init(&s->subs.order);
 	s->gate = p->gate;
 	s->at.incarnation = p->incarnation;
 	s->state = SQ_HOLD_DOWN;
@@ -245,7 +245,7 @@ sq_hold_leave(struct sq_hold *s, unsigned how, uint32_t expiry_s)
 	sq_hold_outcomes(s, 0);
 	/* Nothing that the broker has to hear of?  A transient connection ends the
 	 * durable session of its client id, unless one before it does already. */
-	silent = !s->at.put_sent && s->bye.will == NULL && sq_order_idle(&s->subs.order) &&
+	silent = !s->at.put_sent && s->bye.will == NULL && sq_order_out_idle(&s->subs.order) &&
 	    (s->durable || s->at.turned_away || (s->older != NULL && !s->older->durable)) &&
 	    (s->up.lane[0] == NULL || sq_lane_out_idle(s->up.lane[0])) &&
 	    (s->up.lane[1] == NULL || sq_lane_out_idle(s->up.lane[1]));

@@ -161,7 +161,7 @@ batch_post_send(struct batch_post *p)
 void
 sq_hold_post_lanes(struct sq_hold *s, uint64_t now_ms)
 {
-	uint32_t top = sq_order_top(&s->subs.order);
+	uint32_t top = sq_order_out_top(&s->subs.order);
 	struct batch_post *p;
 
 	if (s->due.retry != 0 && now_ms >= s->due.retry) {

@@ -109,7 +109,7 @@ request_of(struct sq_order_request *o)
 static struct sq_sub_request *
 order_growing(const struct sq_hold *s)
 {
-	struct sq_order_request *o = sq_order_growing(&s->subs.order);
+	struct sq_order_request *o = sq_order_out_growing(&s->subs.order);
 
 	for (int i = 0; i < SQ_LANES && o != NULL; i++) {
 		if (s->up.lane[i] != NULL && sq_lane_out_behind(s->up.lane[i], o->mark))
@@ -127,7 +127,7 @@ sq_hold_ask_in_order(struct sq_hold *s, struct sq_subreq *r)
 
 	if (q == NULL || !request_fits(q, r)) {
 		q = request_new(true);
-		sq_order_add(&s->subs.order, &q->order);
+		sq_order_out_add(&s->subs.order, &q->order);
 		if (s->gate != NULL)
 			q->place = s->gate->ops->take(s->gate);
 		for (int i = 0; i < SQ_LANES; i++) {
@@ -172,7 +172,7 @@ request_answered(
 
 	s->at.failures = 0;
 	if (q->marked)
-		sq_order_end(&s->subs.order, &q->order);
+		sq_order_out_end(&s->subs.order, &q->order);
 	else
 		s->subs.asking = NULL;
 	SQ_LIST_FOR_EACH(r, &q->subreqs, struct sq_subreq, node) {
@@ -180,7 +180,7 @@ request_answered(
 		answer.first = (uint16_t)(answer.first + r->n_ask);
 	}
 	request_free(s, q);
-	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->subs.order));
+	sq_inbox_hold_credit(s->inbox, sq_order_out_owes(&s->subs.order));
 	sq_hold_writable(s);
 	sq_hold_wake(s);
 }
@@ -188,7 +188,7 @@ request_answered(
 void
 sq_hold_subscribed(struct sq_hold *s, const struct sq_frame *f)
 {
-	struct sq_sub_request *q = request_of(sq_order_find(&s->subs.order, f->mark));
+	struct sq_sub_request *q = request_of(sq_order_out_find(&s->subs.order, f->mark));
 
 	if (q == NULL && f->mark <= s->subs.order.posted)
 		return; /* it was answered before */
@@ -222,9 +222,9 @@ request_failed(struct sq_hold *s, struct sq_sub_request *q, const struct sq_answ
 		asking_again(s);
 		return;
 	}
-	sq_order_failed(&s->subs.order, &q->order, gap);
+	sq_order_out_failed(&s->subs.order, &q->order, gap);
 	/* Nothing else of ours is in its way: the broker needs a moment. */
-	if (gap && sq_order_next(&s->subs.order, 1) == &q->order)
+	if (gap && sq_order_out_next(&s->subs.order, 1) == &q->order)
 		s->due.pause = sq_holds_now(s->holds) + GAP_PAUSE_MS;
 }
 
@@ -254,7 +254,7 @@ sub_post_done(struct sq_request *req, const struct sq_answer *ans)
 	if (q != NULL)
 		q->flight = NULL;
 	if (q != NULL && q->marked && ans->status == 204) {
-		sq_order_written(&s->subs.order, &q->order);
+		sq_order_out_written(&s->subs.order, &q->order);
 	} else if (q != NULL && (!done || !request_done(s, q, ans))) {
 		request_failed(s, q, ans);
 		if (done)
@@ -366,12 +366,12 @@ order_post_marked(struct sq_hold *s)
 	unsigned most = sq_uplink_version(s->at.link) >= 2 ? FLYING_MAX : FLYING_MAX_V1;
 	struct sq_order_request *o;
 
-	if (sq_order_idle(&s->subs.order))
+	if (sq_order_out_idle(&s->subs.order))
 		return false;
-	o = sq_order_next(&s->subs.order, most);
+	o = sq_order_out_next(&s->subs.order, most);
 	if (o == NULL || !order_may_post(s, o))
 		return false;
-	sq_order_flies(&s->subs.order, o);
+	sq_order_out_flies(&s->subs.order, o);
 	request_post(s, request_of(o));
 	return true;
 }
@@ -396,7 +396,7 @@ order_drop(struct sq_hold *s)
 {
 	struct sq_order_request *o;
 
-	while ((o = sq_order_drop(&s->subs.order)) != NULL)
+	while ((o = sq_order_out_drop(&s->subs.order)) != NULL)
 		request_free(s, request_of(o));
 	for (int i = 0; i < SQ_LANES; i++) {
 		if (s->up.lane[i] != NULL)
@@ -411,15 +411,15 @@ sq_hold_order_attached(struct sq_hold *s)
 		request_land(request_of(o));
 	asking_again(s);
 	for (int i = 0; i < SQ_LANES; i++) {
-		struct sq_order_rank rank = sq_order_rank_begin(&s->subs.order);
+		struct sq_order_out_rank rank = sq_order_out_rank_begin(&s->subs.order);
 
 		if (s->up.lane[i] != NULL)
-			sq_lane_out_remark(s->up.lane[i], sq_order_rank, &rank);
+			sq_lane_out_remark(s->up.lane[i], sq_order_out_rank, &rank);
 	}
-	sq_order_attached(&s->subs.order);
+	sq_order_out_attached(&s->subs.order);
 	if (s->bye.leaving && s->bye.expiry_s == 0)
 		order_drop(s);
-	sq_inbox_hold_credit(s->inbox, sq_order_owes(&s->subs.order));
+	sq_inbox_hold_credit(s->inbox, sq_order_out_owes(&s->subs.order));
 }
 
 /* Nothing that has no mark is asked any more, but, unless 'again', what is made again. */
@@ -450,13 +450,13 @@ void
 sq_hold_order_end(struct sq_hold *s)
 {
 	order_drop_unmarked(s, true);
-	sq_order_attached(&s->subs.order); /* all may be dropped */
+	sq_order_out_attached(&s->subs.order); /* all may be dropped */
 	order_drop(s);
 }
 
 bool
 sq_hold_order_flushed(const struct sq_hold *s)
 {
-	return sq_order_idle(&s->subs.order) && sq_list_empty(&s->subs.asked) &&
+	return sq_order_out_idle(&s->subs.order) && sq_list_empty(&s->subs.asked) &&
 	    s->subs.flights == 0;
 }

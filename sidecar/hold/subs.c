@@ -166,7 +166,7 @@ static bool
 subs_near_full(const struct sq_hold *s, uint32_t count)
 {
 	return s->subs.made.n + s->subs.n_asked + count > s->holds->cfg->max_subscriptions &&
-	    !sq_order_idle(&s->subs.order);
+	    !sq_order_out_idle(&s->subs.order);
 }
 
 /* Whether 'filter', one of 'count' in a packet with 'fresh' new ones before it, is

@@ -79,7 +79,7 @@ ask_of(struct sq_order_request *o)
 static void
 subscribe(struct world *w, unsigned op)
 {
-	struct sq_order_request *o = sq_order_growing(&w->order);
+	struct sq_order_request *o = sq_order_out_growing(&w->order);
 	struct ask *a;
 
 	for (int i = 0; i < SQ_LANES && o != NULL; i++) {
@@ -89,7 +89,7 @@ subscribe(struct world *w, unsigned op)
 	if (o == NULL) {
 		a = sq_xcalloc(1, sizeof *a);
 		sq_list_init(&a->order.node);
-		sq_order_add(&w->order, &a->order);
+		sq_order_out_add(&w->order, &a->order);
 		for (int i = 0; i < SQ_LANES; i++)
 			sq_lane_out_mark(w->out[i], a->order.mark);
 		o = &a->order;
@@ -159,7 +159,7 @@ post_batches(struct world *w)
 		sq_lane_out_go(w->out[1]);
 	}
 	for (unsigned lane = 0; lane < SQ_LANES; lane++) {
-		while (sq_lane_out_take(w->out[lane], sq_order_top(&w->order), &f)) {
+		while (sq_lane_out_take(w->out[lane], sq_order_out_top(&w->order), &f)) {
 			struct wire *x = wire_new(w);
 
 			x->lane = lane;
@@ -176,7 +176,7 @@ post_batches(struct world *w)
 static bool
 post_ask(struct world *w)
 {
-	struct sq_order_request *o = sq_order_next(&w->order, FLY);
+	struct sq_order_request *o = sq_order_out_next(&w->order, FLY);
 	struct wire *x;
 
 	for (int i = 0; i < SQ_LANES && o != NULL; i++) {
@@ -185,7 +185,7 @@ post_ask(struct world *w)
 	}
 	if (o == NULL)
 		return false;
-	sq_order_flies(&w->order, o);
+	sq_order_out_flies(&w->order, o);
 	x = wire_new(w);
 	x->sub = true;
 	x->ask = ask_of(o);
@@ -389,7 +389,7 @@ read_frame(struct world *w)
 
 	if (!w->attached || w->read == w->framed)
 		return;
-	o = sq_order_find(&w->order, ++w->read);
+	o = sq_order_out_find(&w->order, ++w->read);
 	cr_assert(o, "seed %u: mark %u", w->seed, w->read);
 	a = ask_of(o);
 	for (unsigned i = 0; i < a->n; i++) {
@@ -398,7 +398,7 @@ read_frame(struct world *w)
 	}
 	if (a->wire != NULL)
 		a->wire->ask = NULL;
-	sq_order_end(&w->order, o);
+	sq_order_out_end(&w->order, o);
 	free(a);
 }
 
@@ -406,9 +406,9 @@ static void
 tell_sub(struct world *w, struct wire *x)
 {
 	if (x->ask != NULL && x->answer == A_DONE)
-		sq_order_written(&w->order, &x->ask->order);
+		sq_order_out_written(&w->order, &x->ask->order);
 	else if (x->ask != NULL)
-		sq_order_failed(&w->order, &x->ask->order, x->answer == A_GAP);
+		sq_order_out_failed(&w->order, &x->ask->order, x->answer == A_GAP);
 }
 
 /* False: the sidecar must attach. */
@@ -489,14 +489,14 @@ attach(struct world *w)
 	w->epoch++;
 	w->mark = w->framed = w->read = 0;
 	for (int i = 0; i < SQ_LANES; i++) {
-		struct sq_order_rank rank = sq_order_rank_begin(&w->order);
+		struct sq_order_out_rank rank = sq_order_out_rank_begin(&w->order);
 		struct sq_lane_attach a = {
 		    .last = w->in[i].last, .same = true, .run = 1000 + ++w->runs};
 
-		sq_lane_out_remark(w->out[i], sq_order_rank, &rank);
+		sq_lane_out_remark(w->out[i], sq_order_out_rank, &rank);
 		sq_lane_out_attached(w->out[i], &a);
 	}
-	sq_order_attached(&w->order);
+	sq_order_out_attached(&w->order);
 	w->attached = true;
 }
 
@@ -558,7 +558,7 @@ step(struct world *w, bool faults)
 static bool
 finished(const struct world *w)
 {
-	return w->n_ops == OPS && sq_order_idle(&w->order) && sq_lane_out_idle(w->out[0]) &&
+	return w->n_ops == OPS && sq_order_out_idle(&w->order) && sq_lane_out_idle(w->out[0]) &&
 	    sq_lane_out_idle(w->out[1]);
 }
 
@@ -569,7 +569,7 @@ run(unsigned seed)
 
 	w->seed = seed;
 	w->random = seed * 2654435761u + 1;
-	sq_order_init(&w->order);
+	sq_order_out_init(&w->order);
 	for (unsigned i = 0; i < SQ_LANES; i++)
 		w->out[i] = sq_lane_out_new(i, 1000, 1 << 20);
 	for (int i = 0; i < 4000; i++)
