@@ -23,7 +23,7 @@ struct mark {
 	uint64_t seq, ms;
 };
 
-struct sq_watched {
+struct sq_watched_queue {
 	struct sq_list node;
 	struct sq_sink *sink;
 	bool wanted;
@@ -48,7 +48,7 @@ struct sq_watch {
 	const struct sq_metrics *metrics;
 	uint64_t lonely_ms;
 	pthread_mutex_t lock;
-	struct sq_list queues; /* struct sq_watched, and the cursor */
+	struct sq_list queues; /* struct sq_watched_queue, and the cursor */
 	struct sq_list cursor; /* behind those that this pass has looked at */
 	bool passing;
 	uint64_t begun_ms;        /* the last pass */
@@ -107,7 +107,7 @@ sq_watch_free(struct sq_watch **wp)
 void
 sq_watch_add(struct sq_watch *w, struct sq_sink *sink, bool wanted)
 {
-	struct sq_watched *q = sq_xcalloc(1, sizeof *q);
+	struct sq_watched_queue *q = sq_xcalloc(1, sizeof *q);
 
 	assert(sink->watched == NULL && sink->source != NULL);
 	q->sink = sink;
@@ -121,7 +121,7 @@ sq_watch_add(struct sq_watch *w, struct sq_sink *sink, bool wanted)
 void
 sq_watch_remove(struct sq_watch *w, struct sq_sink *sink)
 {
-	struct sq_watched *q = sink->watched;
+	struct sq_watched_queue *q = sink->watched;
 
 	if (q == NULL)
 		return;
@@ -137,7 +137,7 @@ sq_watch_remove(struct sq_watch *w, struct sq_sink *sink)
  * before the oldest message tells since when that has been there at least. */
 
 static void
-marks_add(struct sq_watched *q, uint64_t seq, uint64_t now_ms)
+marks_add(struct sq_watched_queue *q, uint64_t seq, uint64_t now_ms)
 {
 	if (q->marks == NULL)
 		q->marks = sq_xcalloc(MARKS, sizeof(*q->marks));
@@ -150,7 +150,7 @@ marks_add(struct sq_watched *q, uint64_t seq, uint64_t now_ms)
 }
 
 static uint64_t
-watched_age_ms(struct sq_watched *q, const struct sq_queue_state *state, uint64_t now_ms)
+watched_age_ms(struct sq_watched_queue *q, const struct sq_queue_state *state, uint64_t now_ms)
 {
 	int old = 0;
 
@@ -187,8 +187,8 @@ top_enter(struct top *t, const char *name, const struct sq_queue_state *state, u
 }
 
 static void
-watched_lonely(
-    struct sq_watch *w, struct sq_watched *q, const struct sq_queue_state *state, uint64_t now_ms)
+watched_lonely(struct sq_watch *w, struct sq_watched_queue *q, const struct sq_queue_state *state,
+    uint64_t now_ms)
 {
 	bool lonely = q->wanted && w->lonely_ms > 0 && state->lonely_since_ms != 0 &&
 	    now_ms >= state->lonely_since_ms + w->lonely_ms;
@@ -205,7 +205,7 @@ watched_lonely(
 }
 
 static void
-watched_look(struct sq_watch *w, struct sq_watched *q, uint64_t now_ms)
+watched_look(struct sq_watch *w, struct sq_watched_queue *q, uint64_t now_ms)
 {
 	struct sq_queue_state state;
 	uint64_t age_ms;
@@ -229,7 +229,7 @@ watch_some(struct sq_watch *w, uint64_t now_ms)
 			return false;
 		sq_list_remove(&w->cursor);
 		sq_list_insert(at->next, &w->cursor);
-		watched_look(w, SQ_CONTAINER_OF(at, struct sq_watched, node), now_ms);
+		watched_look(w, SQ_CONTAINER_OF(at, struct sq_watched_queue, node), now_ms);
 	}
 	return true;
 }

@@ -11,8 +11,8 @@
 #include "core/metrics.h"
 
 struct sq_tenant;
-struct sq_watch;   /* of a broker */
-struct sq_watched; /* one queue */
+struct sq_watch;         /* of a broker */
+struct sq_watched_queue; /* one queue */
 
 /* A user that is called at each look at a queue, and at the end of a pass over all.  On the worker
  * of sq_watch_tick(), under the watch's lock. */

@@ -12,7 +12,7 @@
 struct sq_source;
 struct sq_shard;
 struct sq_space;
-struct sq_watched;
+struct sq_watched_queue;
 
 /* A destination of matched messages: the queue of a session or a group. */
 struct sq_sink {
@@ -23,11 +23,11 @@ struct sq_sink {
 	uint64_t taken_ms; /* when items last left; written by broker/shard/pace.h */
 	struct sq_engine *engine;
 	struct sq_queue *queue;
-	struct sq_source *source;   /* the queue's: see broker/shard/source.h */
-	struct sq_watched *watched; /* see broker/group/watch.h; NULL: not watched */
-	uint32_t n_bindings;        /* the router's */
-	uint32_t crowd;             /* the same */
-	bool reject;                /* a full queue refuses the publish as a whole */
+	struct sq_source *source;         /* the queue's: see broker/shard/source.h */
+	struct sq_watched_queue *watched; /* see broker/group/watch.h; NULL: not watched */
+	uint32_t n_bindings;              /* the router's */
+	uint32_t crowd;                   /* the same */
+	bool reject;                      /* a full queue refuses the publish as a whole */
 	bool durable;
 	uint8_t round;                   /* see broker/session/order.h; under the space's lock */
 	atomic_bool offline;             /* QoS 0 has no receiver at present */
