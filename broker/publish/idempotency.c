@@ -274,14 +274,3 @@ sq_keys_sweep(struct sq_keys *k, struct sq_shard *sh, uint64_t now_ms)
 	sq_system_commit(&own); /* before anybody adds one of them again */
 	pthread_mutex_unlock(&k->lock);
 }
-
-size_t
-sq_keys_count(struct sq_keys *k)
-{
-	size_t n;
-
-	pthread_mutex_lock(&k->lock);
-	n = k->table.n;
-	pthread_mutex_unlock(&k->lock);
-	return n;
-}

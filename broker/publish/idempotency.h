@@ -49,6 +49,5 @@ int sq_keys_load(
     struct sq_keys *, struct sq_engine *, struct sq_tenants *, uint64_t now_ms) SQ_MUST_CHECK;
 /* Removes a bounded number of keys whose window is over; on the shard's worker. */
 void sq_keys_sweep(struct sq_keys *, struct sq_shard *, uint64_t now_ms);
-size_t sq_keys_count(struct sq_keys *);
 
 #endif

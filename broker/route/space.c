@@ -28,12 +28,6 @@ sq_space_fini(struct sq_space *s)
 	free(s->name);
 }
 
-const char *
-sq_space_name(const struct sq_space *s)
-{
-	return s->name;
-}
-
 size_t
 sq_space_bindings(const struct sq_space *s)
 {

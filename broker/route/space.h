@@ -17,8 +17,6 @@
 
 struct sq_space;
 
-/* Thread: any. */
-const char *sq_space_name(const struct sq_space *);
 /* The number of bindings.  Thread: any. */
 size_t sq_space_bindings(const struct sq_space *);
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "proto/annotations/annotations.h"
 #include "proto/mqtt/options.h"
 #include "sidecar/hold/hold_priv.h"
 #include "sidecar/hold/subs.h"

@@ -16,7 +16,6 @@
 
 struct sq_holds;
 struct sq_outbox_disk;
-struct sq_hold;
 
 /* The owner; called from the loop, and may not free the disk. */
 struct sq_outbox_disk_user {
