@@ -47,7 +47,7 @@ enum {
 
 /* The program's slot on a worker, which ticks parts without sockets. */
 struct ticker {
-	struct sq_slot slot;
+	struct sq_crew_slot slot;
 	const struct program *program;
 };
 
@@ -275,7 +275,7 @@ program_say_who(const struct sq_broker_config *c)
 }
 
 static void
-ticker_tick(struct sq_slot *s, uint64_t now_ms)
+ticker_tick(struct sq_crew_slot *s, uint64_t now_ms)
 {
 	struct ticker *t = SQ_CONTAINER_OF(s, struct ticker, slot);
 
@@ -291,13 +291,13 @@ ticker_tick(struct sq_slot *s, uint64_t now_ms)
 static void
 program_tick_start(struct program *p)
 {
-	static const struct sq_slot_user user = {.tick = ticker_tick};
+	static const struct sq_crew_slot_user user = {.tick = ticker_tick};
 
 	p->ticking = true;
 	p->tickers = sq_xcalloc(sq_crew_size(p->crew), sizeof *p->tickers);
 	for (unsigned i = 0; i < sq_crew_size(p->crew); i++) {
 		p->tickers[i].program = p;
-		sq_slot_open(&p->tickers[i].slot, sq_crew_workers(p->crew)[i], &user, NULL);
+		sq_crew_slot_open(&p->tickers[i].slot, sq_crew_workers(p->crew)[i], &user, NULL);
 	}
 }
 

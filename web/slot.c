@@ -11,7 +11,7 @@
 #include "web/worker_priv.h"
 
 struct opening {
-	struct sq_slot *slot;
+	struct sq_crew_slot *slot;
 	h2o_globalconf_t *conf;
 };
 
@@ -19,7 +19,7 @@ static void
 slot_open(void *arg)
 {
 	const struct opening *o = arg;
-	struct sq_slot *s = o->slot;
+	struct sq_crew_slot *s = o->slot;
 
 	if (o->conf != NULL) {
 		s->ctx = sq_xcalloc(1, sizeof *s->ctx);
@@ -33,8 +33,8 @@ slot_open(void *arg)
 }
 
 void
-sq_slot_open(struct sq_slot *s, struct sq_worker *worker, const struct sq_slot_user *user,
-    h2o_globalconf_t *conf)
+sq_crew_slot_open(struct sq_crew_slot *s, struct sq_worker *worker,
+    const struct sq_crew_slot_user *user, h2o_globalconf_t *conf)
 {
 	struct opening o = {s, conf};
 

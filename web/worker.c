@@ -33,7 +33,7 @@ struct sq_worker {
 	h2o_multithread_queue_t *queue;
 	h2o_multithread_receiver_t inbox;
 	struct sq_list due[SQ_TURN_PARTS];
-	struct sq_list slots; /* struct sq_slot */
+	struct sq_list slots; /* struct sq_crew_slot */
 	uint64_t tick_ms;     /* the next one */
 	atomic_uint_fast64_t turned_ms;
 	atomic_bool stop;
@@ -90,7 +90,7 @@ worker_due(const struct sq_worker *w)
 static void
 worker_write(struct sq_worker *w)
 {
-	SQ_LIST_FOR_EACH(s, &w->slots, struct sq_slot, node) {
+	SQ_LIST_FOR_EACH(s, &w->slots, struct sq_crew_slot, node) {
 		if (s->ctx != NULL)
 			h2o_timeout_run(w->loop, &s->ctx->zero_timeout, h2o_now(w->loop));
 		if (s->user->turned != NULL)
@@ -117,7 +117,7 @@ static void
 worker_tick(struct sq_worker *w, uint64_t now_ms)
 {
 	w->tick_ms = now_ms + SQ_WORKER_TICK_MS;
-	SQ_LIST_FOR_EACH(s, &w->slots, struct sq_slot, node) {
+	SQ_LIST_FOR_EACH(s, &w->slots, struct sq_crew_slot, node) {
 		if (s->user->tick != NULL)
 			s->user->tick(s, now_ms);
 	}
@@ -158,7 +158,7 @@ worker_init(struct sq_worker *w)
 static void
 worker_close_slots(struct sq_worker *w)
 {
-	SQ_LIST_FOR_EACH_SAFE(s, &w->slots, struct sq_slot, node) {
+	SQ_LIST_FOR_EACH_SAFE(s, &w->slots, struct sq_crew_slot, node) {
 		sq_list_remove(&s->node);
 		if (s->ctx == NULL)
 			continue;

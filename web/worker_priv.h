@@ -20,7 +20,7 @@ uint64_t sq_worker_turned_ms(const struct sq_worker *);
 
 /* Thread: the worker's. */
 h2o_loop_t *sq_worker_loop(struct sq_worker *);
-/* struct sq_slot, in the order of their opening.  Thread: the worker's. */
+/* struct sq_crew_slot, in the order of their opening.  Thread: the worker's. */
 struct sq_list *sq_worker_slots(struct sq_worker *);
 
 #endif

@@ -59,13 +59,13 @@ sq_server_use(struct sq_server *s, SSL_CTX *ctx)
 /* ---- the thread ---- */
 
 static struct sq_server *
-server_of(struct sq_slot *slot)
+server_of(struct sq_crew_slot *slot)
 {
 	return SQ_CONTAINER_OF(slot, struct sq_server, slot);
 }
 
 static void
-server_opened(struct sq_slot *slot)
+server_opened(struct sq_crew_slot *slot)
 {
 	struct sq_server *s = server_of(slot);
 
@@ -76,7 +76,7 @@ server_opened(struct sq_slot *slot)
 }
 
 static void
-server_tick(struct sq_slot *slot, uint64_t now_ms)
+server_tick(struct sq_crew_slot *slot, uint64_t now_ms)
 {
 	sq_server_conns_tick(server_of(slot), now_ms);
 }
@@ -120,7 +120,7 @@ server_configure(struct sq_server *s)
 struct sq_server *
 sq_server_start(const struct sq_server_cfg *cfg, struct sq_buf *err)
 {
-	static const struct sq_slot_user user = {.opened = server_opened, .tick = server_tick};
+	static const struct sq_crew_slot_user user = {.opened = server_opened, .tick = server_tick};
 	struct sq_server *s = sq_xcalloc(1, sizeof *s);
 
 	s->cfg = *cfg;
@@ -132,7 +132,7 @@ sq_server_start(const struct sq_server_cfg *cfg, struct sq_buf *err)
 	s->cfg.listen = NULL; /* the caller's */
 	server_configure(s);
 	s->crew = sq_crew_new(1);
-	sq_slot_open(&s->slot, sq_crew_workers(s->crew)[0], &user, &s->config);
+	sq_crew_slot_open(&s->slot, sq_crew_workers(s->crew)[0], &user, &s->config);
 	return s;
 }
 

@@ -18,7 +18,7 @@ struct sq_server {
 	struct sq_listen sockets; /* taken over by 'acceptor' */
 	h2o_globalconf_t config;
 	struct sq_crew *crew; /* of one worker */
-	struct sq_slot slot;
+	struct sq_crew_slot slot;
 	atomic_bool parting;  /* answers end their connections */
 	atomic_bool draining; /* no new connections, idle ones end */
 	atomic_uint conns_left;

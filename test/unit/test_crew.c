@@ -13,7 +13,7 @@
 enum { WORKERS = 3 };
 
 struct part {
-	struct sq_slot slot;
+	struct sq_crew_slot slot;
 	atomic_uint opened, ticks, turns;
 };
 
@@ -27,34 +27,34 @@ end(void)
 }
 
 static struct part *
-part_of(struct sq_slot *s)
+part_of(struct sq_crew_slot *s)
 {
 	cr_assert_eq(sq_worker_self(), s->worker);
 	return SQ_CONTAINER_OF(s, struct part, slot);
 }
 
 static void
-opened(struct sq_slot *s)
+opened(struct sq_crew_slot *s)
 {
 	cr_assert_eq(part_of(s)->ticks, 0);
 	part_of(s)->opened++;
 }
 
 static void
-tick(struct sq_slot *s, uint64_t now_ms)
+tick(struct sq_crew_slot *s, uint64_t now_ms)
 {
 	cr_assert_eq(now_ms, sq_worker_now_ms(s->worker));
 	part_of(s)->ticks++;
 }
 
 static void
-turned(struct sq_slot *s)
+turned(struct sq_crew_slot *s)
 {
 	cr_assert(part_of(s)->ticks > 0);
 	part_of(s)->turns++;
 }
 
-static const struct sq_slot_user user = {opened, tick, turned};
+static const struct sq_crew_slot_user user = {opened, tick, turned};
 
 Test(crew, a_slot_ticks_and_turns_on_its_worker_until_the_end)
 {
@@ -63,7 +63,7 @@ Test(crew, a_slot_ticks_and_turns_on_its_worker_until_the_end)
 
 	crew = sq_crew_new(WORKERS);
 	for (unsigned i = 0; i < WORKERS; i++) {
-		sq_slot_open(&parts[i].slot, sq_crew_workers(crew)[i], &user, NULL);
+		sq_crew_slot_open(&parts[i].slot, sq_crew_workers(crew)[i], &user, NULL);
 		cr_assert_eq(sq_worker_index(parts[i].slot.worker), i);
 		cr_assert_eq(parts[i].opened, 1);
 		cr_assert_eq(parts[i].ticks, 1, "at once");

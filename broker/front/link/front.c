@@ -42,7 +42,7 @@ front_of(const struct sq_front *f)
 }
 
 static struct sq_front_worker *
-part_of(struct sq_slot *s)
+part_of(struct sq_crew_slot *s)
 {
 	return SQ_CONTAINER_OF(s, struct sq_front_worker, slot);
 }
@@ -184,7 +184,7 @@ part_look_at_files(struct sq_front_worker *p, uint64_t now_ms)
 }
 
 static void
-part_tick(struct sq_slot *s, uint64_t now_ms)
+part_tick(struct sq_crew_slot *s, uint64_t now_ms)
 {
 	struct sq_front_worker *p = part_of(s);
 
@@ -218,13 +218,13 @@ front_tls(struct sq_link_front *f, struct sq_buf *err)
 
 /* Ours is put back before the sockets are polled again. */
 static void
-part_turned(struct sq_slot *s)
+part_turned(struct sq_crew_slot *s)
 {
 	sq_inputs_turn(part_of(s));
 }
 
 static void
-part_opened(struct sq_slot *s)
+part_opened(struct sq_crew_slot *s)
 {
 	struct sq_front_worker *p = part_of(s);
 
@@ -235,7 +235,7 @@ part_opened(struct sq_slot *s)
 	sq_conns_listen(p, sq_worker_index(p->worker));
 }
 
-static const struct sq_slot_user part_user = {
+static const struct sq_crew_slot_user part_user = {
     .opened = part_opened,
     .tick = part_tick,
     .turned = part_turned,
@@ -268,7 +268,7 @@ front_serve(struct sq_front *base, struct sq_broker *broker)
 	f->broker = broker;
 	f->serving = true;
 	for (unsigned i = 0; i < f->n_parts; i++)
-		sq_slot_open(&f->parts[i].slot, f->parts[i].worker, &part_user, &f->conf);
+		sq_crew_slot_open(&f->parts[i].slot, f->parts[i].worker, &part_user, &f->conf);
 }
 
 static void

@@ -76,7 +76,7 @@ struct sq_ended {
 
 /* The front's part on one worker; that worker's thread only, but for the atomics. */
 struct sq_front_worker {
-	struct sq_slot slot;
+	struct sq_crew_slot slot;
 	struct sq_link_front *front;
 	struct sq_worker *worker;
 	h2o_accept_ctx_t accept;
