@@ -3,10 +3,12 @@
 A file looks at another where it includes it, or where its object needs a symbol that the other's
 object defines (nm says so: the objects of a build folder are the truth, not a guess over the
 text).  A circle is a set of files in which each looks at each other, by whatever way round.  A
-file looks up where the other's folder is not below its own in FLOORS, the one table of that."""
+file looks up where the other's folder is not below its own in FLOORS, the one table of that.  A
+name has one meaning in a program: no symbol, and no tag of a struct or an enum, is defined twice."""
 
 import argparse
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -42,6 +44,8 @@ FLOORS = {
 }
 PLACES = {place: (tower, -floor) for tower, floors in FLOORS.items()
           for floor, places in enumerate(floors) for place in places}
+
+PROGRAMS = ("sqmqos", "sqmqos-broker", "sqmqos-sidecar", "sqmqos-injector")
 
 # Flat tables, whose members are as many as what they describe has.
 TABLES = {
@@ -102,24 +106,60 @@ def symbols(path):
     return defined, needed
 
 
-def calls(objects):
+def definers(names):
+    """{name: {file}} of {file: its names}."""
+    found = collections.defaultdict(set)
+    for path, defined in names.items():
+        for name in defined:
+            found[name].add(path)
+    return found
+
+
+def tower(path):
+    return PLACES.get(place_of(path), (None,))[0]
+
+
+def calls(defined, needed):
     """{file: {file}} by symbols: those of the file's own tower and the ground, or, where neither
     has it, of any other."""
-    definers, needs = collections.defaultdict(set), {}
-    for source, path in objects.items():
-        defined, needs[source] = symbols(path)
-        for name in defined - {"main"}:
-            definers[name].add(source)
-
-    def tower(path):
-        return PLACES.get(place_of(path), (None,))[0]
+    where = definers(defined)
 
     def of(source, name):
-        near = {d for d in definers[name] if tower(d) in (tower(source), GROUND)}
-        return near or definers[name]
+        near = {d for d in where[name] if tower(d) in (tower(source), GROUND)}
+        return near or where[name]
 
-    return {source: {d for name in names if name in definers for d in of(source, name)} - {source}
-            for source, names in needs.items()}
+    return {source: {d for name in names if name in where for d in of(source, name)} - {source}
+            for source, names in needed.items()}
+
+
+def tags(path):
+    """Our tags that the file defines; structs, enums and unions share one name space in C."""
+    return set(re.findall(r"^\s*(?:struct|enum|union) (sq_\w+)\s*\{", (ROOT / path).read_text(), re.M))
+
+
+def programs(build):
+    """{program: our sources that may end in it}: those of its libraries, whether or not the linker
+    takes them."""
+    for name in PROGRAMS:
+        said = subprocess.run(["ninja", "-C", str(build), "-t", "commands", name],
+                              capture_output=True, text=True, check=True).stdout
+        sources = (pathlib.Path(path) for path in re.findall(r" -c (\S+\.c)$", said, re.M))
+        yield name, {str(path.relative_to(ROOT)) for path in sources}
+
+
+def with_headers(paths, included):
+    """The files, and those that they include."""
+    found, left = set(), set(paths)
+    while left:
+        found |= left
+        left = {header for path in left for header in included[path]} - found
+    return found
+
+
+def defined_twice(names):
+    """(name, its files) of each name of {file: its names} that several files define."""
+    return sorted((name, sorted(paths)) for name, paths in definers(names).items()
+                  if len(paths) > 1)
 
 
 def circles(looks):
@@ -183,7 +223,10 @@ class Tree:
         self.homeless = sorted({place_of(p) for p in self.paths} - set(PLACES))
         built = list(compiled(build))
         self.included = includes(self.paths)
-        self.called = calls({source: path for source, path, _ in built if path.exists()})
+        tables = {source: symbols(path) for source, path, _ in built if path.exists()}
+        defined = {source: names - {"main"} for source, (names, _) in tables.items()}
+        self.called = calls(defined, {source: names for source, (_, names) in tables.items()})
+        self.defined_twice = self.ambiguous(build, defined)
         self.unbuilt = sorted({source for source, path, _ in built if not path.exists()})
         looks = {path: self.included[path] | self.called.get(path, set()) for path in self.paths}
         self.circles = circles(looks)
@@ -198,6 +241,16 @@ class Tree:
                                if n > LINES_OF_FUNCTION]
         self.structs = sorted(((n, name, path) for path in self.paths for name, n in structs(path)
                                if name not in TABLES), reverse=True)
+
+    def ambiguous(self, build, symbols_of):
+        """(name, files) of each symbol and tag with two definitions in a program."""
+        tags_of, found = {path: tags(path) for path in self.paths}, set()
+        for _, linked in programs(build):
+            for names, paths in ((symbols_of, linked),
+                                 (tags_of, with_headers(linked, self.included))):
+                twice = defined_twice({path: names.get(path, set()) for path in paths})
+                found.update((name, *where) for name, where in twice)
+        return sorted(found)
 
     @staticmethod
     def up(looks):
@@ -215,6 +268,9 @@ class Tree:
             yield f"{path} calls {other}, which is not below it"
         for place, folder in self.seen_up:
             yield f"{place} is given the headers of {folder}, which is not below it"
+        for name, *paths in self.defined_twice:
+            yield f"{name} is defined by {' and by '.join(paths)}"
+        yield from self.too_large()
 
     def too_large(self):
         yield from (f"{path}: {n} lines" for path, n in self.long_files)
@@ -228,6 +284,7 @@ class Tree:
         rows = [("circles of files", len(self.circles)),
                 ("includes that look up", len(self.includes_up)),
                 ("calls that look up", len(self.calls_up)),
+                ("names that one program defines twice", len(self.defined_twice)),
                 (f"functions over {LINES_OF_FUNCTION} lines", len(self.long_functions)),
                 (f"files over {LINES_OF_FILE} lines", len(self.long_files)),
                 (f"members of the largest struct (`{name}`)", n)]
@@ -251,7 +308,7 @@ def write(table):
 
 
 def check(tree):
-    """Lines that say what is wrong with the tree's direction; none where nothing is."""
+    """Lines that say what is wrong with the tree; none where nothing is."""
     problems = [f"{place} has no floor in tools/structure.py" for place in tree.homeless]
     problems += [f"{source} is not built" for source in tree.unbuilt]
     return problems + list(tree.report())
@@ -261,7 +318,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev structure")
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--check", action="store_true",
-                        help="fail on circles and on what looks up, and on nothing else")
+                        help="fail if anything is not as it should be")
     parser.add_argument("--figures", action="store_true",
                         help="the tables of CONTRIBUTING.md alone")
     parser.add_argument("--write", action="store_true", help="write them there")
@@ -275,9 +332,9 @@ def main():
         write(tree.figures())
         return
     problems = check(tree)
-    for line in [*problems, *([] if args.check else tree.too_large())]:
+    for line in problems:
         print(line)
-    if problems:
+    if problems and args.check:
         sys.exit(f"structure: {len(problems)} faults")
 
 

@@ -1,4 +1,5 @@
-"""The direction of the tree: nothing looks up, and the compiler lets no file do so."""
+"""The direction of the tree: nothing looks up, and the compiler lets no file do so.  A name has
+one meaning in a program."""
 
 import asyncio
 import json
@@ -73,9 +74,22 @@ async def test_an_include_that_looks_up_does_not_compile(env):
     assert not compiled, "\n".join(compiled)
 
 
-async def test_nothing_looks_up(env):
+async def test_nothing_looks_up_or_is_too_large_or_ambiguous(env):
     problems = structure.check(structure.Tree(build_folder(env)))
     assert not problems, "\n".join(problems)
+
+
+async def test_a_name_with_two_definitions_in_a_program_is_found(env):
+    one, other = env.folder / "one.c", env.folder / "other.h"
+    one.write_text("struct sq_twice;\nstruct sq_once {\n};\nstruct sq_twice {\n};\nstruct own {\n};\n")
+    other.write_text("enum sq_twice { A, B };\nstruct own {\n};\nvoid f(struct sq_once *);\n")
+    names = {str(path): structure.tags(path) for path in (one, other)}
+    assert structure.defined_twice(names) == [("sq_twice", [str(one), str(other)])]
+    sources = dict(structure.programs(build_folder(env)))
+    for program, (own, foreign) in {"sqmqos-broker": ("broker", "sidecar"),
+                                    "sqmqos-sidecar": ("sidecar", "broker")}.items():
+        assert f"{own}/main.c" in sources[program]
+        assert not any(path.startswith(f"{foreign}/") for path in sources[program])
 
 
 async def test_contributing_has_the_floors_and_the_figures(env):
