@@ -82,7 +82,7 @@ broker_tenants(struct sq_broker *b)
 	return sq_tenants_new(&cfg);
 }
 
-/* Reads what the store has of what is not a session's. */
+/* Reads the store's state other than sessions. */
 static int
 broker_load(struct sq_broker *b)
 {
@@ -100,7 +100,7 @@ broker_load(struct sq_broker *b)
 	return err == SQ_OK ? sq_restore(b, &sq_dispatch_hooks) : err;
 }
 
-/* Why that failed: what the engine says, or what was wrong with what it gave. */
+/* The reason of the failed load: the engine's text, or the fault in a record. */
 static void
 broker_say_load(const struct sq_broker *b, int load, struct sq_buf *err)
 {
@@ -410,7 +410,7 @@ sweep_txn(void *arg)
 	return sq_system_txn(s->shard, &s->own);
 }
 
-/* Forgets what has expired of what is not a session's. */
+/* Removes expired state other than sessions. */
 static void
 broker_sweep(struct sq_shard *sh, uint64_t now_ms)
 {

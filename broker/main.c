@@ -248,7 +248,7 @@ program_fit(struct sq_broker_cfg *b)
 	}
 }
 
-/* Says in the log who may come, and what bounds them. */
+/* Logs the admitted identities and their bounds. */
 static void
 program_say_who(const struct sq_broker_config *c)
 {
@@ -426,7 +426,7 @@ program_drain(struct program *p)
 	}
 }
 
-/* Takes up what of the configuration's file is taken up while the broker runs. */
+/* Applies changes of the configuration file that count while the broker runs. */
 static void
 program_look(struct program *p)
 {

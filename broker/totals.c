@@ -5,10 +5,10 @@
 
 /* Of the store's size: above that it takes nothing that is new. */
 enum { STORE_PARTS = 5, STORE_USED = 4 };
-/* Of limits.memory: what waits in queues may have it; the rest is for all else. */
+/* The part of limits.memory for messages in queues; the rest is for everything else. */
 enum { MEMORY_PARTS = 2 };
 
-/* Tests leave out what they don't care for. */
+/* Tests leave out totals that do not matter to them. */
 static uint64_t
 totals_any(uint64_t total)
 {

@@ -182,7 +182,7 @@ ending_item(struct sq_ending *e, struct sq_txn *txn, struct sq_item *item)
 	sq_item_fini(item);
 }
 
-/* One transaction with the first of what it was handed. */
+/* Commits a transaction with the first items that were handed out. */
 static void
 ending_slice(struct sq_ending *e)
 {
@@ -301,7 +301,8 @@ ending_give_back(struct sq_ending *e)
 	e->n_items = 0;
 }
 
-/* The broker ends: what is left is the next one's to count. */
+/* Takes the remaining items out of the counts, because the broker ends and the next one counts
+ * them. */
 static void
 ending_close(struct sq_ending *e)
 {
@@ -321,7 +322,7 @@ ending_close(struct sq_ending *e)
 	ending_free(e);
 }
 
-/* Does what is next, if nothing is awaited; may free it. */
+/* Takes the next step, if nothing is awaited; may free the ending. */
 static void
 ending_step(struct sq_ending *e)
 {

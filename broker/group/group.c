@@ -428,7 +428,7 @@ group_recovered(struct sq_group *g, uint64_t now_ms)
 	g->sink.engine->ops->queue.attend(g->sink.queue, -1);
 }
 
-/* The transaction for what becomes of the group; another one where that is full. */
+/* The transaction for the changes of the group; another one if that is full. */
 static struct sq_txn *
 group_own_txn(const struct sq_group *g, struct sq_system_txn **own)
 {
@@ -452,7 +452,7 @@ group_date(struct sq_group *g, uint64_t now_ms, struct sq_system_txn **own)
 		sq_group_store(g, group_own_txn(g, own));
 }
 
-/* Under the write lock: what time does to the group. */
+/* Applies the passage of time to the group; under the write lock. */
 static void
 group_look(struct sq_group *g, uint64_t now_ms, struct sq_system_txn **own)
 {

@@ -61,7 +61,7 @@ dead_record(
 	txn->engine->ops->txn.record(txn, &key, value);
 }
 
-/* Both queues go; 'txn' deletes them, and what is stored of them; NULL: that stays. */
+/* Frees both queues; 'txn' deletes them with their records; NULL: these stay. */
 static void
 dead_tenant_free(struct dead_tenant *s, struct sq_txn *txn)
 {

@@ -57,7 +57,7 @@ sq_delayed_free(struct sq_delayed **dp)
 	free(d);
 }
 
-/* Counts 'm', whose space may have no room. */
+/* Counts 'm' in the tenant's share; false: there is no room. */
 static bool
 later_count(struct sq_tenant *tenant, const struct sq_msg *m)
 {

@@ -94,7 +94,7 @@ sq_keys_unlock(struct sq_keys *k)
 	pthread_mutex_unlock(&k->lock);
 }
 
-/* Keyed: publishers choose what is hashed. */
+/* Keyed, because publishers choose the hashed text. */
 static uint64_t
 known_bucket(const struct sq_key_hash *h)
 {

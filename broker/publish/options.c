@@ -44,7 +44,7 @@ asked_written(struct sq_bytes name)
 	return false;
 }
 
-/* Reads one property whose name has the prefix; returns what is wrong with its value. */
+/* Reads one property with the prefix; returns the fault in its value. */
 static enum sq_publish_wrong
 asked_take(struct sq_publish_options *a, struct sq_bytes name, struct sq_bytes value)
 {
@@ -95,7 +95,7 @@ sq_publish_options_parse(const unsigned char *image, struct sq_publish_options *
 	return out->wrong == SQ_PUBLISH_GOOD;
 }
 
-/* A name from outside: cut, and what is not printable ASCII as '?'. */
+/* Appends a name from outside: cut, and with '?' for bytes that are not printable ASCII. */
 static void
 explain_name(struct sq_buf *out, struct sq_bytes name)
 {

@@ -101,7 +101,7 @@ publish_tags(const struct sq_publish *p)
 	return sq_tags_read(sq_image_props(p->msg->image), &tags);
 }
 
-/* A message with properties: does what they ask for. */
+/* Carries out the options in a message's properties. */
 static uint8_t
 publish_asked(struct sq_publish *p)
 {

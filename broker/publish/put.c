@@ -28,7 +28,8 @@ sq_put_wanted(const struct sq_publish *p, const struct sq_binding *b)
 	    (p->number == 0 || p->number > b->scanned_upto);
 }
 
-/* A queue that drops what is new, or is gone, has dropped a QoS 3 message. */
+/* Makes the dead letter and the receipt of a QoS 3 message that a queue with drop-new, or one that
+ * is gone, has dropped. */
 static void
 put_lost(const struct sq_publish *p, const struct sq_sink *sink, int err)
 {
@@ -113,7 +114,7 @@ put_merged(struct sq_publish *p, struct sq_binding **v, size_t n)
 	put_one(p, v[0]->sink, qos, as_published, subs);
 }
 
-/* Puts to the bindings whose sinks have several; 'v' is sorted in a copy. */
+/* Puts the message to bindings of sinks with several of them; sorts a copy of 'v'. */
 static void
 put_overlapping(struct sq_publish *p, struct sq_binding *const *v, size_t n, size_t n_many)
 {

@@ -232,7 +232,7 @@ sq_sys_retained(struct sq_sys *sys, struct sq_tenant *tenant, struct sq_bytes fi
 
 /* Rounds. */
 
-/* Sends what has changed of the tenant's. */
+/* Sends the tenant's changed values. */
 static void
 sys_round(
     struct sq_sys *sys, struct sq_tenant *tenant, struct sq_shard *sh, struct sq_system_txn **own)

@@ -334,7 +334,7 @@ collect_some(struct sq_index_entry *e, void *arg)
 		c->to->v[*at - 1] = b;
 }
 
-/* Room for what is collected for the crowded sinks of the space. */
+/* Makes room to collect bindings of the space's crowded sinks. */
 static struct crowd *
 cache_crowds(struct sq_route_cache *c, const struct sq_space *home)
 {

@@ -49,7 +49,7 @@ attach_superseded(struct sq_session *s, uint64_t instance)
 	return NULL;
 }
 
-/* Whether the PUT is newer than what the session has seen. */
+/* Whether the PUT is newer than each earlier one of the session. */
 static enum sq_verdict
 attach_order(struct sq_session *s, const struct sq_attach *a)
 {
@@ -96,7 +96,7 @@ attach_supersede(struct sq_session *s)
 	*at = (struct sq_superseded){s->at.instance, s->at.ordinal, s->at.epoch};
 }
 
-/* Ends what the session's older attachment was. */
+/* Ends the session's older attachment. */
 static void
 attach_fence(struct sq_session *s, const struct sq_attach *a)
 {
@@ -164,7 +164,7 @@ attach_renew(struct sq_session *s, const struct sq_key *key, struct sq_backgroun
 	return fresh;
 }
 
-/* Whether what a PUT changes is committed before its answer. */
+/* Whether the changes of a PUT are committed before its answer. */
 static bool
 attach_stores(const struct sq_session *s)
 {

@@ -17,7 +17,7 @@ sq_attach_moves(const struct sq_session *s, const struct sq_attach *a)
 	    (s->stored.instance != a->instance || s->stored.ordinal != a->ordinal);
 }
 
-/* Whether a PUT for this session changes what is stored. */
+/* Whether a PUT for this session changes records of the store. */
 static bool
 attach_needs_store(const struct sq_call *c, const struct sq_session *s, const struct sq_attach *a,
     const struct sq_session *durable)
@@ -35,7 +35,7 @@ attach_would_hang(struct sq_broker *b, const struct sq_call *c, const struct sq_
 	    b->engine->ops->stalled(b->engine);
 }
 
-/* Answers, if the store has no room for what is new: a durable session, or one's greater will. */
+/* Answers, if the store has no room for new state: a durable session, or a larger will of one. */
 static bool
 attach_store_full(
     struct sq_broker *b, struct sq_call *c, const struct sq_session *s, const struct sq_attach *a)

@@ -148,7 +148,7 @@ batch_slice(struct sq_slices *b, struct sq_publish *p)
 	sq_own_receipts(b->session->shard, b->op->base.txn);
 }
 
-/* Commits what was taken in of it, with what is to be said of all. */
+/* Commits the accepted part of the batch, with the notes on all entries. */
 static void
 batch_end(struct sq_slices *b)
 {
@@ -248,7 +248,7 @@ sq_batch_cut(struct sq_session *s)
 	}
 }
 
-/* Batches of the lane that wait for what comes before them, not for their commit. */
+/* The number of the lane's batches that wait for earlier ones, not for their commit. */
 static unsigned
 batch_parked(const struct sq_session *s, uint8_t lane)
 {

@@ -169,7 +169,7 @@ announce_txn(struct sq_session *s, struct announce **an)
 	return &(*an)->txn;
 }
 
-/* Writes what of the row may leave. */
+/* Writes the unsent slots that may be sent now. */
 static void
 deliver_row(struct sq_session *s)
 {
@@ -371,7 +371,7 @@ deliver_step(struct sq_session *s, struct turn *turn)
 	return s->window.pending.n > 0 && deliver_next(s, turn);
 }
 
-/* Counts what has been charged since 'msgs' and 'bytes' were. */
+/* Counts the messages and bytes charged since 'msgs' and 'bytes'. */
 static void
 deliver_count(struct sq_session *s, uint64_t msgs, uint64_t bytes)
 {

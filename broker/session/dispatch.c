@@ -96,7 +96,7 @@ dispatch_used(struct sq_session *s)
 		sq_kept_used(s);
 }
 
-/* The call's session, whose epoch and key it names, or NULL when it has been refused. */
+/* The session with the call's epoch and key; NULL: the call has been refused. */
 static struct sq_session *
 dispatch_session(struct sq_shard *sh, struct sq_call *c)
 {

@@ -78,7 +78,7 @@ enforce_denied(struct sq_session *s, size_t *n)
 	return v;
 }
 
-/* Ends what it has and may not have any more. */
+/* Ends the session's subscriptions that the rules no longer allow. */
 static void
 enforce_session(struct sq_session *s)
 {

@@ -252,7 +252,7 @@ sq_subscription_new(struct sq_session *s, struct sq_wanted *w, struct sq_txn *tx
 	return sub;
 }
 
-/* Sets or replaces what the options say (MQTT 5.0 §3.8.4). */
+/* Sets or replaces the subscription's options (MQTT 5.0 §3.8.4). */
 static void
 subscription_options(
     struct sq_session *s, struct sq_subscription *sub, const struct sq_sub *e, struct sq_txn *txn)

@@ -184,7 +184,7 @@ sq_account_new(struct sq_shares *s, enum sq_share_of of, const char *name,
 	return a;
 }
 
-/* Gives the account a floor: what it has of each kind comes out of that first. */
+/* Gives the account a floor: its use of each kind counts against the floor first. */
 static void
 account_floor(struct sq_account *a)
 {

@@ -344,7 +344,7 @@ kube_is_path(const char *path)
 	return path[0] == '/';
 }
 
-/* Sets what is this request's own. */
+/* Sets the options of this request alone. */
 static int
 kube_prepare(struct sq_kube_api *k, const struct sq_kube_api_request *req,
     struct curl_slist **headers, struct sq_buf *err)

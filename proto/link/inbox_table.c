@@ -179,7 +179,7 @@ inbox_credit(struct sq_inbox *in, struct sq_inbox_entry *e)
 	in->credit.bytes += e->size;
 }
 
-/* Posts what 'e' is settled by in its state, once in each attach. */
+/* Posts the settlement of the entry's state, once in each attach. */
 void
 sq_inbox_entry_post(struct sq_inbox *in, struct sq_inbox_entry *e)
 {

@@ -7,7 +7,7 @@
 
 /* Words. */
 
-/* Keeps what the broker says of the batch. */
+/* Keeps the broker's notes on the batch. */
 static void
 words_told(struct sq_lane_out *l, struct sq_lane_batch *b, struct sq_bytes notes)
 {

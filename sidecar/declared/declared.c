@@ -366,7 +366,7 @@ items_free(struct item *items, size_t n)
 	free(items);
 }
 
-/* Takes 'new' over; what it holds is then the declared set's. */
+/* Takes over the content of 'new'. */
 static void
 declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t written_ms)
 {

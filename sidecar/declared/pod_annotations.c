@@ -67,7 +67,7 @@ lines_warn(const struct sq_annotations_place *place, const struct sq_buf *lines)
 
 /* --- a set --- */
 
-/* Checks what was read.  0: it is good, with its warnings; else its errors. */
+/* Checks the content that was read. 0: it is good, with its warnings; else its errors. */
 static int
 content_check(const struct sq_annotations_content *c, const char *workload,
     struct sq_annotations *out, struct sq_buf *lines)

@@ -167,7 +167,7 @@ rule_tags(const struct sq_publish_rule *r, struct sq_lane_publish *m, struct sq_
 	return rc;
 }
 
-/* Puts what the rules of the topic say into 's', and their tags on the message. */
+/* Combines the options of the topic's rules in 's', and puts their tags on the message. */
 static int
 rules_collect(
     const struct sq_rules *rules, struct said *s, struct sq_lane_publish *m, struct sq_buf *props)

@@ -101,7 +101,7 @@ sq_hold_over(struct sq_hold *s, struct sq_hold *heir)
 	sq_hold_free_subs(s);
 }
 
-/* The earliest of what is due; its turn comes then. */
+/* Schedules the hold's turn for the earliest of its times. */
 static void
 hold_arm(struct sq_hold *s)
 {
@@ -133,7 +133,7 @@ hold_post(struct sq_hold *s, uint64_t now_ms)
 		sq_hold_post_detach(s);
 }
 
-/* Carries out what is due. */
+/* Carries out the work that is due. */
 static void
 hold_on_turn(struct sq_turn *t)
 {

@@ -103,7 +103,7 @@ request_of(struct sq_order_request *o)
 	return o != NULL ? SQ_CONTAINER_OF(o, struct sq_sub_request, order) : NULL;
 }
 
-/* --- what is asked --- */
+/* --- requests --- */
 
 /* The last request, if it is not posted yet and nothing was published behind it. */
 static struct sq_sub_request *
@@ -198,7 +198,7 @@ sq_hold_subscribed(struct sq_hold *s, const struct sq_frame *f)
 		request_answered(s, q, f->codes, f->notes);
 }
 
-/* Back to the front of what is asked for without a mark. */
+/* Puts the entries of the request without a mark that is on its way back in front of the others. */
 static void
 asking_again(struct sq_hold *s)
 {
@@ -285,7 +285,7 @@ subreq_write(struct sq_buf *b, const struct sq_subreq *r, unsigned version)
 	}
 }
 
-/* The place of a marked request: what was published before it, by its last numbers. */
+/* The place of a marked request: the last numbers of publishes before it. */
 static struct sq_subs_head
 request_head(const struct sq_hold *s, const struct sq_sub_request *q)
 {
@@ -318,7 +318,7 @@ request_post(struct sq_hold *s, struct sq_sub_request *q)
 	sq_hold_post_send(&p->post, s->at.link);
 }
 
-/* The next of what has no mark, one request at a time. */
+/* Posts the next request without a mark, one at a time. */
 static void
 order_post_unmarked(struct sq_hold *s)
 {
@@ -422,7 +422,7 @@ sq_hold_order_attached(struct sq_hold *s)
 	sq_inbox_hold_credit(s->inbox, sq_order_out_owes(&s->subs.order));
 }
 
-/* Nothing that has no mark is asked any more, but, unless 'again', what is made again. */
+/* Drops requests without a mark, except, unless 'again', those that make subscriptions again. */
 static void
 order_drop_unmarked(struct sq_hold *s, bool again)
 {

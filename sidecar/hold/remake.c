@@ -18,7 +18,7 @@ struct asking {
 	bool first; /* in front of queued requests */
 };
 
-/* Asks for what was added. */
+/* Queues the entries that were added. */
 static void
 asking_flush(struct asking *a)
 {

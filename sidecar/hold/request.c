@@ -1,4 +1,4 @@
-/* Requests of a hold, and what their answers mean for its attachment; see post.h. */
+/* Requests of a hold, and the effect of their answers on its attachment; see post.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

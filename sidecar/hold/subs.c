@@ -76,7 +76,7 @@ packet_entry(struct sq_hold *s, const struct sq_subreq *r, const struct sq_sub *
 		subreq_made(s, e);
 }
 
-/* A packet's answer: what the client has subscribed to follows, and the client is told. */
+/* Handles the answer to a packet: updates the client's subscriptions, and tells the client. */
 static void
 packet_answered(struct sq_hold *s, struct sq_subreq *r, const struct sq_sub_codes *codes)
 {
@@ -161,7 +161,7 @@ subs_admit(struct sq_hold *s, uint8_t type, uint16_t packet_id, uint32_t count, 
 	return SQ_ETOOBIG;
 }
 
-/* Whether only the answers to what was asked before say how many of 'count' there is room for. */
+/* Whether the room for 'count' more depends on answers that are still to come. */
 static bool
 subs_near_full(const struct sq_hold *s, uint32_t count)
 {
@@ -192,7 +192,7 @@ subs_refuse_entry(struct sq_hold *s, struct sq_subreq *r, uint16_t i, struct sq_
 	subreq_refuse(s, r, i, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSAL_QUOTA, filter, why);
 }
 
-/* Not what sqmqos.io/subscribe allows. */
+/* Refuses an entry whose filter sqmqos.io/subscribe does not allow. */
 static void
 subs_deny_entry(struct sq_hold *s, struct sq_subreq *r, uint16_t i, struct sq_bytes filter)
 {

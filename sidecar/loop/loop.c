@@ -22,7 +22,7 @@ sq_loop_post(struct sq_loop *l, enum sq_turn_kind kind, struct sq_turn *t)
 		sq_list_push_back(&l->queues[kind], &t->node);
 }
 
-/* Runs what waits now; what is posted meanwhile comes in the next round. */
+/* Runs the turns posted so far; turns posted meanwhile come in the next round. */
 static void
 loop_run(struct sq_loop *l, enum sq_turn_kind kind)
 {

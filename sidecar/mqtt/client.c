@@ -54,7 +54,7 @@ client_foreign(struct sq_client *c, const unsigned char *p, size_t len, bool las
 	return true;
 }
 
-/* Decodes what is at 'p'; returns how much was used up. */
+/* Decodes the packets at 'p'; returns the number of bytes used. */
 static size_t
 client_decode(struct sq_client *c, unsigned char *p, size_t len)
 {
@@ -92,7 +92,7 @@ client_decode(struct sq_client *c, unsigned char *p, size_t len)
 	return at;
 }
 
-/* Whether input is of no more use; what had come is dropped. */
+/* Whether input is of no more use; drops pending input then. */
 static bool
 client_deaf(struct sq_client *c)
 {

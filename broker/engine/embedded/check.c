@@ -46,7 +46,7 @@ check_tables(const char *dir, FILE *out, struct check_found *found)
 	found->ended = true;
 }
 
-/* In a process of its own: what is damaged may end it. */
+/* Runs in a process of its own, because damage may end the process. */
 static unsigned
 check_tables_apart(const char *dir, FILE *out, uint64_t *store, uint64_t *lsn)
 {

@@ -45,7 +45,7 @@ struct sq_checkpoint {
 	size_t n_touched, cap_touched;
 };
 
-/* The queue's counts will change: notes what they were. */
+/* Notes the queue's counts before they change. */
 static void
 checkpoint_touch(struct sq_checkpoint *c, struct sq_kept_queue *q)
 {
@@ -329,7 +329,7 @@ checkpoint_turn(struct sq_checkpoint *c)
 	return checkpoint_hurries(c) ? 0 : took;
 }
 
-/* Nothing is to be written; what was read may have to leave memory again. */
+/* Nothing is to be written; items that were read may have to leave memory again. */
 static uint64_t
 checkpoint_idle(struct sq_checkpoint *c)
 {

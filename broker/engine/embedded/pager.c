@@ -92,7 +92,7 @@ page_bytes(const struct sq_pager *pager)
 	return bytes < PAGE_BYTES_MIN ? PAGE_BYTES_MIN : bytes;
 }
 
-/* Reads once; what is damaged is left out, and reported. */
+/* Reads once; skips and reports damaged items. */
 static int
 page_read(struct page *p, uint64_t queue)
 {
@@ -126,7 +126,7 @@ pager_failed(struct sq_pager *pager, int err)
 	sq_metric_add(&pager->metrics, SQ_M_STORE_READ_FAILURES, 1);
 }
 
-/* Begins a read where there is memory for what the last one did without. */
+/* Begins a read if memory suffices for the item that the last one lacked room for. */
 static void
 page_begin(struct page *p, struct sq_pager *pager, struct sq_queue *q, const struct sq_gap *gap,
     uint64_t lacked)

@@ -62,7 +62,7 @@ check_meta(struct check *c, const MDB_val *k, struct sq_bytes body)
 		check_fault(c, "a value of a wrong size");
 }
 
-/* The items of a queue have ended: are they what the queue says? */
+/* The items of a queue have ended: compares them with the queue's counts. */
 static void
 check_queue_end(struct check *c)
 {

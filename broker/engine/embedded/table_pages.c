@@ -179,7 +179,7 @@ walk_page_head(struct walk *w, uint64_t pgno, unsigned kind)
 	return (lower - PAGE_HEAD) / 2;
 }
 
-/* A node whose key is within its page; 'rest' is what follows the key in the page. */
+/* A node with a key inside its page; 'rest' is the part behind the key in the page. */
 static const unsigned char *
 walk_node(struct walk *w, uint64_t pgno, unsigned i, struct sq_bytes *key, size_t *rest)
 {

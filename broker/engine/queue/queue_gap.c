@@ -35,7 +35,7 @@ gap_skip(struct sq_gap *gap, uint64_t seq)
 	gap->n_skip++;
 }
 
-/* The gap is over: what stands behind it is next; under the lock. */
+/* The gap has been read to its end: the items behind it are next; under the lock. */
 static void
 queue_close_gap(struct sq_queue *q)
 {

@@ -66,7 +66,7 @@ queue_hand(
 	return n;
 }
 
-/* Of 'a', what 'b' leaves. */
+/* The rest of 'a' that 'b' leaves. */
 static struct sq_demand
 demand_less(struct sq_demand a, struct sq_demand b)
 {

@@ -64,7 +64,7 @@ sq_answer_denied(h2o_req_t *req, enum sq_denied why, const char *detail)
 	sq_answer_problem(req, 403, detail);
 }
 
-/* There is no room for the session, of what it says. */
+/* Answers that the session has no room, with the kind of room. */
 static void
 answer_full(h2o_req_t *req, const char *what)
 {

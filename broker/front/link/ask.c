@@ -93,7 +93,7 @@ ask_refuse(struct sq_conn *c, h2o_req_t *req, const struct sq_auth_request *r)
 
 /* Answers. */
 
-/* Goes on with the request, whose answer 'a' has. */
+/* Continues with the request after the answer in 'a'. */
 static void
 ask_answered(struct ask *a, h2o_req_t *req)
 {
@@ -231,7 +231,7 @@ sq_ask_start(struct sq_conn *c, h2o_req_t *req, sq_ask_go_fn *go)
 		ask_judge(c, req, header, &proof, go);
 }
 
-/* Links whose proof is gone. */
+/* Links whose proof no longer holds. */
 
 static void
 ask_doubt(struct sq_conn *c, uint64_t now_ms)

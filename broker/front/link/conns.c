@@ -128,7 +128,7 @@ sq_conns_wake(void *front, unsigned worker)
 	sq_worker_post(f->parts[worker].worker, &f->parts[worker].leave);
 }
 
-/* Carries out what its times ask for. */
+/* Carries out the action that the connection's age requires. */
 static void
 conns_age(struct sq_conn *c, uint64_t now_ms)
 {

@@ -75,7 +75,7 @@ stream_touch(struct sq_stream *s)
 	sq_list_push_back(&s->conn->part->streams, &s->node);
 }
 
-/* Hands what waits to h2o, unless it still has something. */
+/* Gives the buffer to h2o, unless h2o still has output. */
 static void
 stream_flush(void *stream)
 {
@@ -99,7 +99,7 @@ stream_flush(void *stream)
 	}
 }
 
-/* h2o has written what it had. */
+/* h2o has written its output. */
 static void
 stream_proceed(h2o_generator_t *g, h2o_req_t *req)
 {

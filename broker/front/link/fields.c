@@ -52,7 +52,7 @@ fields_string(struct sq_fields *f)
 	f->at = f->left > 0 ? STRING : f->after;
 }
 
-/* 'after': what is behind the string. */
+/* 'after': the part behind the string. */
 static void
 fields_length(struct sq_fields *f, unsigned char b, unsigned char after)
 {

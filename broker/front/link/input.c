@@ -182,7 +182,7 @@ sq_input_request(struct sq_conn *c, h2o_req_t *req)
 
 /* The begin. */
 
-/* Hands the socket to h2o, which is to see what has come only through us. */
+/* Gives the socket to h2o, whose input comes only through this file. */
 static void
 input_accept(struct sq_conn *c, bool http2)
 {

@@ -197,7 +197,7 @@ guest_biggest_of(struct sq_strangers *s, enum sq_standing standing)
 
 /* Standings. */
 
-/* Takes it out of all lists; what it holds counts no more. */
+/* Takes the guest out of all lists and counts. */
 static void
 guest_unlink(struct sq_strangers *s, struct sq_guest *g)
 {
