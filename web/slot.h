@@ -12,7 +12,7 @@ struct sq_worker;
 struct st_h2o_context_t;
 struct st_h2o_globalconf_t;
 
-/* Events for the user, on the worker's thread; none opens or closes a slot. */
+/* Events for the user, on the worker's thread; none opens a slot. */
 struct sq_crew_slot_user {
 	/* The slot is open, before anything else; may be NULL. */
 	void (*opened)(struct sq_crew_slot *);

@@ -12,8 +12,8 @@ enum { SQ_WORKER_TICK_MS = 100 };
 struct sq_worker *sq_worker_start(unsigned index);
 /* Ends the loop after its turn and waits for that.  Tasks may still be posted. */
 void sq_worker_stop(struct sq_worker *);
-/* Runs the tasks that were posted since, on the worker's thread, ends the thread, and frees '*wp',
- * if any.  Such a task posts to its own worker at most.  All slots have been closed. */
+/* Runs the tasks that were posted since, on the worker's thread, closes the slots, ends the thread
+ * and frees '*wp', if any.  Such a task posts to its own worker at most. */
 void sq_worker_free(struct sq_worker **wp);
 /* The time of its loop's last turn, on sq_clock_ms().  Thread: any.  Locks: none. */
 uint64_t sq_worker_turned_ms(const struct sq_worker *);

@@ -25,8 +25,8 @@ bool sq_own_due(struct sq_shard *, struct sq_system_txn **own, struct sq_tenant 
 void sq_own_sys(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *, struct sq_space *,
     const struct sq_msg *);
 
-/* With no space locked: publishes a receipt, whose reference it takes, and behind it the shard's
- * receipts that wait, in 'txn'. */
+/* Publishes a receipt, whose reference it takes over, and then the shard's waiting receipts, in
+ * 'txn'.  Locks: no space is locked. */
 void sq_own_receipt(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *, struct sq_msg);
 /* Publishes the shard's waiting receipts in 'txn'.  Locks: no space is locked. */
 void sq_own_receipts(struct sq_shard *, struct sq_txn *txn);

@@ -30,7 +30,7 @@ bool sq_source_durable(const struct sq_source *);
 /* The burial of items that leave a queue: publish/ makes dead letters and receipts of them, and
  * broker.c gives its functions to other folders.  On the worker of the transaction. */
 struct sq_burial {
-	/* The function for sq_queue_cfg.dead; 'source' is the queue's. */
+	/* Buries an item that leaves undelivered: see sq_queue_cfg.dead.  'source' is the queue's. */
 	void (*item)(void *source, struct sq_txn *, const struct sq_item *, enum sq_death why);
 	/* Buries a QoS 3 item left in a queue that ends; the letter has 'reason'. */
 	void (*ended)(

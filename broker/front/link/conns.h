@@ -5,7 +5,7 @@
 
 #include "broker/front/link/part.h"
 
-/* Accepts at the worker's sockets from now on, until its acceptor is closed. */
+/* Begins to accept at the worker's sockets, until its acceptor is closed. */
 void sq_conns_listen(struct sq_front_worker *, unsigned index);
 /* Has the guests that must leave ended; see sq_strangers_cfg.  Thread: any of the front's. */
 void sq_conns_wake(void *front, unsigned worker);
