@@ -24,7 +24,8 @@ dir_has(int dirfd, int fd)
 	    mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
 }
 
-/* Of a directory that is there: who has just removed it had the lock. */
+/* The error for a directory that existed: ENOENT means that the holder of the lock has just removed
+ * it. */
 static int
 dir_error(void)
 {
@@ -114,7 +115,7 @@ sq_store_locked(const char *dir)
 	return locked;
 }
 
-/* Removes what is in the directory, the lock file last; 0, or -1 with errno. */
+/* Removes the directory's content, the lock file last; 0, or -1 with errno. */
 static int
 dir_empty(int dirfd)
 {

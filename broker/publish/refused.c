@@ -127,7 +127,7 @@ sq_refused_share(struct sq_refused *r, const struct sq_broker *b, enum sq_limit 
 	return code;
 }
 
-/* Since when nobody takes from the queue, or who does. */
+/* Appends the time since which the queue has no takers, or their number. */
 static void
 queue_takers(struct sq_buf *out, const struct sq_queue_state *q)
 {

@@ -337,9 +337,9 @@ deliver_first_own(const struct sq_session *s)
 	return NULL;
 }
 
-/* After a restart what is sent again goes in the queue's order with what waits there
- * again (docs/link.md, NO_QUEUE_ORDER).  Whether something of it comes before the next
- * slot; 'wait': it is not here yet. */
+/* After a restart, deliveries are sent again in the queue's order with the items that wait there
+ * again (docs/link.md, NO_QUEUE_ORDER).  Whether such an item precedes the next slot; 'wait': it
+ * has not come yet. */
 static bool
 deliver_older(struct sq_session *s, struct turn *turn, bool *wait)
 {

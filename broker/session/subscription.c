@@ -212,7 +212,8 @@ subscription_twin(struct sq_session *s, const struct sq_subscription *sub,
 	return sq_subscription_new(s, &other, txn);
 }
 
-/* In $SYS; what a keeper declares is no client's, and a twin is no other subscription. */
+/* Counts the subscription in $SYS, except a keeper's, which is no client's, and a twin, which is no
+ * subscription of its own. */
 static void
 subscription_count(struct sq_session *s, struct sq_subscription *sub, const struct sq_wanted *w)
 {

@@ -36,8 +36,8 @@ wanted_has_nul(struct sq_bytes b)
 	return b.len > 0 && (memchr(b.p, '\0', b.len) != NULL || !sq_utf8_valid(b.p, b.len));
 }
 
-/* Dead letters are taken whole, and by no share of their own: all who want them
- * share them. */
+/* A subscription to dead letters is to all of them, and without a share name: its subscribers share
+ * them. */
 static bool
 wanted_dead(struct sq_wanted *w)
 {

@@ -363,8 +363,8 @@ sq_pending_of(const struct sq_pending_row *row, const struct sq_member *m)
 
 /* The list in the answer to a PUT. */
 
-/* By first sending.  After a restart the row of the own queue says more: what lost its
- * slot by that has another one by now. */
+/* Compares slots by first sending.  After a restart, the order of the session's own queue decides:
+ * a delivery that lost its slot has another one by now. */
 static int
 slot_order(const void *a, const void *b, void *arg)
 {

@@ -69,9 +69,9 @@ entry_again(struct sq_inbox *in, struct sq_inbox_entry *e, uint64_t delivery, ui
 	sq_inbox_entry_post(in, e);
 }
 
-/* Whether a delivery is the one of 'e', which has its packet id.  Of what came in this
- * attach, and of what the attach has listed, the delivery id is known: under another one it
- * is a copy, as of a retained message there is one for each subscription. */
+/* Whether a delivery with the packet id of 'e' is the same.  The delivery id of an entry is known
+ * if it came in this attach or was listed by it: another id is then a copy, for example a retained
+ * message for a second subscription. */
 static bool
 entry_named(const struct sq_inbox_entry *e, const struct sq_target *t, const struct sq_origin *o)
 {

@@ -52,8 +52,8 @@ sq_inbox_attach(const struct sq_inbox *in, struct sq_attach *out, struct sq_open
 	*ids = v;
 }
 
-/* The answer lists an id that this inbox doesn't know: what an older connection
- * of the client left open. */
+/* Adopts a listed id that this inbox does not know, left open by an older connection of the
+ * client. */
 static void
 inbox_adopt(struct sq_inbox *in, const struct sq_open_id *id)
 {

@@ -1,7 +1,7 @@
-/* Entries of an inbox: their table, what they are settled by, and the PUBRELs that are due.
+/* Entries of an inbox: their table, their settlements, and due PUBRELs.
  *
- * Packet ids are given out in rows, so they hash to themselves: the table is
- * filled in order and a lookup is one cache line. */
+ * Packet ids are given out in rows, so they hash to themselves: the table is filled in order and a
+ * lookup is one cache line. */
 #include <assert.h>
 #include <stdlib.h>
 

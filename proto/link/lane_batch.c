@@ -1,4 +1,4 @@
-/* Batches of a lane: their entries, their states, and what is said of the refused ones; see
+/* Batches of a lane: their entries, their states, and notes on refused entries; see
  * lane_out_priv.h. */
 #include <stdlib.h>
 

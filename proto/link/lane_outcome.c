@@ -1,5 +1,5 @@
-/* Outcomes of a lane, handed out in number order; what is said of refused ones; and the
- * message that was taken back, to be sent again.  See lane_out.h. */
+/* Outcomes of a lane, handed out in number order; notes on refused entries; and the held message,
+ * which is sent again.  See lane_out.h. */
 #include <assert.h>
 
 #include "core/mem.h"

@@ -132,8 +132,8 @@ pod_recall(struct sq_pod_annotations *p)
 	sq_buf_fini(&why);
 }
 
-/* At the first reading: where what was kept is what is there, it is as old as it was; else
- * it is in force, as if this sidecar had never ended, and what is there is a change of it. */
+/* At the first reading: if the present set equals the kept one, it has the kept one's age.
+ * Otherwise the kept set is in force, and the present one is a change of it. */
 static void
 pod_resume(
     struct sq_pod_annotations *p, const struct sq_annotations_content *now, uint64_t *written_ms)

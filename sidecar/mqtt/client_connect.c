@@ -20,8 +20,8 @@
 #include "sidecar/declared/rules.h"
 #include "sidecar/hold/hold.h"
 
-/* The will as an image, one reference, in '*out'.  SQ_EDENIED: the rules for what
- * is published don't allow it. */
+/* Makes the will's image, with one reference, in '*out'.  SQ_EDENIED: the publish rules do not
+ * allow it. */
 static int
 connect_will(const struct sq_client *c, const struct sq_mqtt_connect *k, struct sq_block **out)
 {

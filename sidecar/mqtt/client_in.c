@@ -110,9 +110,9 @@ publish_refuse(struct sq_client *c, const struct sq_lane_publish *m, uint8_t rea
 	    : sq_hold_refuse(c->hold, m, reason, (uint8_t)refusal, text);
 }
 
-/* A publish that is refused here: MQTT 5 is told, in its place among the others; what MQTT
- * 3.1.1 sent with an acknowledgement to come ends the connection, by 'end'.  'why' goes before
- * "the topic ...".  SQ_EAGAIN as for any. */
+/* Refuses a publish: MQTT 5 gets the reason, in its place among the others; an MQTT 3.1.1 client
+ * whose publish needs an acknowledgement is ended, by 'end'.  'why' goes before "the topic ...".
+ * SQ_EAGAIN as for any publish. */
 static int
 publish_refused(struct sq_client *c, const struct sq_lane_publish *m, uint8_t reason,
     enum sq_refusal refusal, enum sq_client_end end, const char *why)
@@ -354,8 +354,8 @@ client_unsubscribe(struct sq_client *c, const struct sq_mqtt_packet *p)
 	return 0;
 }
 
-/* An acknowledgement.  One that doesn't fit what the client was sent under its packet
- * identifier is a protocol error (§4.3, §4.13). */
+/* Handles an acknowledgement.  One that does not fit the delivery under its packet identifier is a
+ * protocol error (§4.3, §4.13). */
 static void
 client_ack(struct sq_client *c, const struct sq_mqtt_packet *p)
 {

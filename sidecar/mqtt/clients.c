@@ -18,8 +18,8 @@ enum {
 	EVICT_MS = 100,        /* between two */
 };
 
-/* How much speaks for ending a client.  What it does not take is its own fault; what it has sent
- * waits for the rest or because the sidecar does not read it just now. */
+/* The weight of a client in the choice of the one to end.  Unread output is the client's own fault;
+ * its input waits for the rest of a packet, or because the sidecar does not read it now. */
 static size_t
 clients_weight(const struct sq_client *c)
 {

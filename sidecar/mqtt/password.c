@@ -39,8 +39,8 @@ struct sq_passwords {
 
 /* --- hashes --- */
 
-/* How many characters a method's hash has at its end; what is not here is only looked at
- * by libcrypt, which reads no more than the beginning. */
+/* The number of characters of each method's hash.  Only libcrypt checks methods that are not
+ * listed, and it reads no more than the beginning. */
 static const struct {
 	const char *prefix;
 	size_t hash_len, whole_len; /* the latter 0: any */
@@ -294,8 +294,8 @@ sq_passwords_users(const struct sq_passwords *p)
 
 /* --- a check --- */
 
-/* The hash that costs what this user's would: always the same for one name, and as often
- * the one of a method as the file has it. */
+/* A hash of the same cost for an unknown user: always the same for one name, with the methods of
+ * the file in their proportion. */
 static const char *
 passwords_dummy(const struct sq_passwords *p, struct sq_bytes user)
 {

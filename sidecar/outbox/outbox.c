@@ -361,8 +361,8 @@ name_is(struct sq_bytes name, const char *text)
 	return name.len == strlen(text) && memcmp(name.p, text, name.len) == 0;
 }
 
-/* Whether the app must hear what a broker says of it: it asks for QoS 3, or has a property
- * of ours that a broker may refuse for good.  Others ask for a delay, or for nothing. */
+/* Whether the app needs the broker's answer to the publish: it is of QoS 3, or has a sqmqos-
+ * property that a broker may refuse for good.  Others have a delay, or no option. */
 static bool
 publish_asks(const struct sq_lane_publish *m)
 {

@@ -78,8 +78,8 @@ sq_journal_used(const struct sq_journal *cj, uint64_t *max)
 
 /* Opening */
 
-/* Writes what is doubtful once more: a record that is found may be in the page
- * cache only, even after a sync that failed. */
+/* Writes doubtful records again: a record that was found may be in the page cache only, even after
+ * a failed sync. */
 static int
 journal_rewrite(struct sq_segment *s, uint64_t from)
 {
@@ -101,8 +101,8 @@ journal_rewrite(struct sq_segment *s, uint64_t from)
 	return rc;
 }
 
-/* A sync of the segment, after 'rc' of what was done to it before.  One that fails is final:
- * the file is never written again. */
+/* Syncs the segment, after 'rc' of an earlier step.  A failure is final: the file is never written
+ * again. */
 static bool
 journal_sync_found(struct sq_journal *j, struct sq_segment *s, int rc)
 {
@@ -114,7 +114,7 @@ journal_sync_found(struct sq_journal *j, struct sq_segment *s, int rc)
 	return false;
 }
 
-/* Makes what was found durable, and the place behind it the next one to write. */
+/* Makes the found records durable, and the place behind them the next one to write. */
 static void
 journal_settle(struct sq_journal *j, const struct sq_recovered *rec)
 {
@@ -152,7 +152,7 @@ journal_settle(struct sq_journal *j, const struct sq_recovered *rec)
 	}
 }
 
-/* Takes over what recovery found. */
+/* Takes over the result of recovery. */
 static void
 journal_adopt(struct sq_journal *j, struct sq_recovered *rec)
 {

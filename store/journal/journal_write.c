@@ -274,8 +274,7 @@ writer_write(struct sq_journal *j, const struct batch *b, uint64_t lsn)
 	return 0;
 }
 
-/* Reads a record of the segment whose sync failed; an empty one where that is not
- * there any more. */
+/* Reads a record of the segment whose sync failed; an empty one if it no longer exists. */
 static void
 writer_read_doubtful(
     struct sq_journal *j, struct sq_segment_view *w, uint64_t lsn, struct sq_bytes *data)
@@ -292,8 +291,8 @@ writer_read_doubtful(
 	sq_segment_view_skip(w, sq_record_space(r.len));
 }
 
-/* Durability interval, and the sync failed: what was told committed since the
- * sync before is still in memory (the file's pages), and goes to a new segment. */
+/* For durability interval, after a failed sync: records reported as committed since the last sync
+ * are still in memory (the file's pages), and are written to a new segment. */
 static int
 writer_rescue(struct sq_journal *j)
 {

@@ -91,7 +91,7 @@ file_compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Reads the header and says what the file is. */
+/* Reads the header and classifies the file. */
 static void
 file_classify(struct recovery *rv, struct file *f)
 {
@@ -405,8 +405,8 @@ recovery_segment(struct recovery *rv, size_t i)
 	sq_segment_view_fini(&w);
 }
 
-/* A segment whose header does not verify, newer than all whose header does: its
- * first write was not finished, or it is damaged. */
+/* Judges a segment with a bad header, newer than all segments with a good one: its first write was
+ * not finished, or it is damaged. */
 static void
 recovery_headless(struct recovery *rv, struct file *f)
 {

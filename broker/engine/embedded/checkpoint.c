@@ -225,8 +225,8 @@ checkpoint_failed(struct sq_checkpoint *c, int err)
 	sq_health_note(c->cfg.health, err == SQ_EINVAL ? SQ_HEALTH_DAMAGE : SQ_HEALTH_TABLES, text);
 }
 
-/* Where the last chunk found no room, what makes some comes first, and as long as there is
- * any: each needs pages before it frees others. */
+/* Takes the next chunk.  If the last one found no room, changes that free pages come first, as long
+ * as there are any: each needs pages before it frees others. */
 static void
 checkpoint_take(struct sq_checkpoint *c, struct sq_chunk *chunk)
 {

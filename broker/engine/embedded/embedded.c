@@ -122,8 +122,8 @@ committed_show(struct sq_txn *txn)
 		txn_run(&txn->task); /* the engine's own */
 }
 
-/* Slows commits to what checkpoints can free, when the journal fills up: those who
- * publish are slower then, and nobody stalls at its end. */
+/* Slows commits to the rate of checkpoints when the journal fills up, so that publishers slow down
+ * and none stalls at its end. */
 static void
 committed_throttle(struct embedded *e, uint64_t bytes)
 {

@@ -264,8 +264,8 @@ table_env_open(struct sq_table *t, const char *folder, uint64_t max_bytes, unsig
 	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "opening");
 }
 
-/* Tables that have more than they may, as of a store whose store.max-size was lowered or which
- * an earlier version has filled, get room for what makes some: deletes need pages first. */
+/* Gives tables above their maximum (store.max-size was lowered, or an earlier version filled them)
+ * room for deletes, which need pages first. */
 static int
 table_env_reserve(struct sq_table *t, uint64_t max_bytes)
 {

@@ -182,8 +182,8 @@ item_is_clean(const struct sq_queue *q, const struct sq_item *item)
 	return item->seq < atomic_load_explicit(&q->store->clean, memory_order_acquire);
 }
 
-/* Takes the first item behind the head out of memory: into the gap, or, what is
- * not stored at all, away.  Under the lock. */
+/* Removes the first item behind the head from memory: into the gap, or for good if it is not
+ * stored.  Under the lock. */
 static void
 queue_page_out_one(struct sq_queue *q, struct sq_item *item)
 {
@@ -254,8 +254,8 @@ sq_queue_skip(struct sq_queue *q, const struct sq_item *claimed)
 	pthread_mutex_unlock(&q->lock);
 }
 
-/* Puts what was read of the gap back into it, but for 'keep' bytes; under the lock.  What was
- * handed out and came back stays, as above. */
+/* Puts items read from the gap back into it, except for 'keep' bytes; under the lock.  Items that
+ * were handed out and came back stay, as above. */
 static void
 queue_page_back(struct sq_queue *q, uint64_t keep)
 {

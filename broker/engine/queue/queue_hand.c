@@ -35,8 +35,8 @@ queue_next_consumer(struct sq_queue *q)
 	return NULL;
 }
 
-/* Takes the next items for 'c'; under the lock.  Alone it gets what it wants,
- * among others one item per turn.  None when all had expired. */
+/* Takes the next items for 'c'; under the lock.  A single consumer gets its whole demand, one of
+ * several an item per turn.  None if all have expired. */
 static size_t
 queue_hand(
     struct sq_queue *q, struct sq_consumer *c, struct sq_item *out, struct sq_dead_list *dead)

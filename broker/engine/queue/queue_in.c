@@ -30,7 +30,7 @@ sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_
 	return q;
 }
 
-/* Makes room in the account's share for an item, by what of the queue's own goes for it. */
+/* Makes room in the account's share for an item, if older items of the queue may leave for it. */
 static bool
 queue_make_share(struct sq_queue *q, const struct sq_txn *txn, const struct sq_item *for_item,
     struct sq_dead_list *dead)

@@ -193,8 +193,8 @@ calls_denied(struct sq_conn *c, h2o_req_t *req, enum sq_denied why, const struct
 	return true;
 }
 
-/* How large a body may be.  Each entry of a Subscriptions is larger than what the client's
- * packet has of it, and a PUT lists what its client has not finished. */
+/* The maximum size of a body.  An entry of a Subscriptions is larger than in the client's packet,
+ * and a PUT lists the client's unfinished deliveries. */
 static size_t
 calls_body_max(const struct sq_link_front_cfg *cfg, enum sq_route_kind kind)
 {

@@ -151,7 +151,7 @@ conns_age(struct sq_conn *c, uint64_t now_ms)
 		sq_deliveries_end(c->stream);
 }
 
-/* Says at most once a second who was ended, and counts who is a stranger. */
+/* Logs ended connections at most once a second, and counts strangers. */
 static void
 conns_say(struct sq_front_worker *p)
 {

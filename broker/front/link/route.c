@@ -43,8 +43,8 @@ bytes_skip(struct sq_bytes *b, const char *s)
 	return true;
 }
 
-/* Takes what is before the first 'c' off the front of 'b', and the 'c'; all of
- * it when there is none, and then 'found' is false. */
+/* Cuts the part before the first 'c', and the 'c', from the front of 'b'; all of 'b' if there is
+ * none, with 'found' false. */
 static struct sq_bytes
 bytes_until(struct sq_bytes *b, char c, bool *found)
 {
