@@ -30,11 +30,13 @@ enum sq_call_kind {
 	SQ_CALL_DETACH,
 };
 
-/* The body of SQ_CALL_SUBSCRIPTIONS: 'n' entries for sq_sub_next(), in the outlet's version. */
+/* The body of SQ_CALL_SUBSCRIPTIONS: 'n' entries, in a layout of the front's. */
 struct sq_subs {
 	struct sq_subs_head head;
 	struct sq_bytes entries;
 	uint16_t n;
+	/* Takes the next of the 'n' entries; the front's.  Pure. */
+	struct sq_sub (*next)(struct sq_bytes *entries);
 };
 
 /* The wait of a call whose answer is held back, so that its peer slows down.  Zeroed: none. */
@@ -43,6 +45,13 @@ struct sq_call_pace {
 	uint64_t since_ms;
 	bool waits;
 	bool answered; /* the answer is ready, and waits for the end of the wait */
+};
+
+/* The contents of a good answer.  Settlements, a detach and Subscriptions with a mark have none. */
+union sq_call_out {
+	struct sq_attached attached;
+	struct sq_outcomes outcomes;
+	struct sq_codes codes; /* of Subscriptions */
 };
 
 struct sq_call {
@@ -74,11 +83,21 @@ struct sq_call {
 	enum sq_full full;      /* with FULL: the kind, if a session has no room */
 	enum sq_denied denied;  /* with DENIED: the reason */
 	const char *detail;     /* static text for people, or NULL: the verdict's */
-	struct sq_buf out;      /* with OK; may be empty */
+	union sq_call_out out;  /* with OK, by kind: views into 'store', for the front to encode */
+	struct sq_buf store;    /* empty when the front hands the call over */
 
 	/* Takes the answered call back; set by the front.  Thread: any worker. */
 	void (*done)(struct sq_call *);
 };
+
+/* The bytes of the store from 'at' on: valid until more is appended. */
+static inline struct sq_bytes
+sq_call_stored(const struct sq_call *c, size_t at)
+{
+	size_t len = sq_buf_len(&c->store) - at;
+
+	return len > 0 ? (struct sq_bytes){sq_buf_data(&c->store) + at, len} : (struct sq_bytes){0};
+}
 
 /* Hands the answered call back to its front; the caller must not use it afterwards.  Thread: any
  * worker. */

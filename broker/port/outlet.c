@@ -6,11 +6,11 @@
 
 void
 sq_outlet_init(struct sq_outlet *o, const struct sq_outlet_ops *ops,
-    const struct sq_identity *identity, unsigned version)
+    const struct sq_identity *identity, unsigned can)
 {
 	o->ops = ops;
 	o->identity = sq_identity_ref(identity);
-	o->version = version;
+	o->can = can;
 	atomic_init(&o->refs, 1);
 	atomic_init(&o->open, true);
 	atomic_init(&o->full, false);

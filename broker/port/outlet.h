@@ -29,6 +29,12 @@ struct sq_account;
 struct sq_identity;
 struct sq_outlet;
 
+/* Capabilities of an outlet, beyond deliveries and ends: a set. */
+enum {
+	SQ_OUTLET_MARKS = 1, /* 'subscribed': Subscriptions of the peer may have marks */
+	SQ_OUTLET_KEPT = 2,  /* 'kept' */
+};
+
 /* The functions of a front.  The broker calls each but 'free' through the functions below, on any
  * worker and from several at once.  None blocks, and each drops its arguments once the outlet is
  * closed.  All arguments are copied. */
@@ -39,12 +45,11 @@ struct sq_outlet_ops {
 	void (*deliver)(struct sq_outlet *, const struct sq_msg *, const struct sq_origin *origin,
 	    uint32_t expiry_s, const struct sq_target *, const uint32_t *subs);
 	/* Sends the answer to the Subscriptions of 'mark', with 'n' reason codes.  The peer reads
-	 * it after everything that was put before.  Requires version 2 of the outlet, like
-	 * 'kept'. */
+	 * it after everything that was put before.  Requires SQ_OUTLET_MARKS. */
 	void (*subscribed)(struct sq_outlet *, uint64_t epoch, uint32_t mark, const uint8_t *codes,
 	    uint16_t n, const struct sq_notes *);
 	/* Sends the session's subscriptions from before this attachment: 'n' entries of
-	 * sq_kept_put(); 'last': no more follow. */
+	 * sq_kept_put(); 'last': no more follow.  Requires SQ_OUTLET_KEPT. */
 	void (*kept)(
 	    struct sq_outlet *, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries);
 	/* Tells that the attachment of 'epoch' has ended, with a reason code of MQTT, and with
@@ -59,17 +64,17 @@ struct sq_outlet_ops {
 struct sq_outlet {
 	const struct sq_outlet_ops *ops;
 	const struct sq_identity *identity; /* a reference */
-	unsigned version;                   /* of the link's protocol (docs/link.md, "Versions") */
+	unsigned can;                       /* SQ_OUTLET_... */
 	atomic_uint refs;
 	atomic_bool open, full;
 	/* The account that counts the connection: one of the two, or neither. */
 	_Atomic(struct sq_account *) account, first;
 };
 
-/* Makes the base of an outlet: one reference, open, writable.  Takes a reference to the identity
- * of its own.  Thread: the front's. */
+/* Makes the base of an outlet: one reference, open, writable.  'can' is a set of SQ_OUTLET_....
+ * Takes a reference to the identity of its own.  Thread: the front's. */
 void sq_outlet_init(
-    struct sq_outlet *, const struct sq_outlet_ops *, const struct sq_identity *, unsigned version);
+    struct sq_outlet *, const struct sq_outlet_ops *, const struct sq_identity *, unsigned can);
 /* Closes the outlet: it accepts nothing from now on, and its connection is no longer counted.
  * Thread: the front's. */
 void sq_outlet_close(struct sq_outlet *);
@@ -95,11 +100,11 @@ sq_outlet_identity(const struct sq_outlet *o)
 	return o->identity;
 }
 
-/* Thread: any. */
-static inline unsigned
-sq_outlet_version(const struct sq_outlet *o)
+/* Whether the outlet has 'what', one of SQ_OUTLET_....  Thread: any. */
+static inline bool
+sq_outlet_can(const struct sq_outlet *o, unsigned what)
 {
-	return o->version;
+	return (o->can & what) != 0;
 }
 
 /* Whether it is open.  Thread: any. */
@@ -129,14 +134,14 @@ static inline void
 sq_outlet_subscribed(struct sq_outlet *o, uint64_t epoch, uint32_t mark, const uint8_t *codes,
     uint16_t n, const struct sq_notes *notes)
 {
-	assert(o->version >= 2 && mark != 0);
+	assert(sq_outlet_can(o, SQ_OUTLET_MARKS) && mark != 0);
 	o->ops->subscribed(o, epoch, mark, codes, n, notes);
 }
 
 static inline void
 sq_outlet_kept(struct sq_outlet *o, uint64_t epoch, bool last, uint16_t n, struct sq_bytes entries)
 {
-	assert(o->version >= 2);
+	assert(sq_outlet_can(o, SQ_OUTLET_KEPT));
 	o->ops->kept(o, epoch, last, n, entries);
 }
 

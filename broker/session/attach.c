@@ -281,10 +281,39 @@ attach_receive_max(const struct sq_session *s, const struct sq_attach *a)
 	return a->receive_max < most ? a->receive_max : (uint16_t)most;
 }
 
+/* Adds the packet ids of QoS 2 that the broker holds. */
+static void
+attach_held(const struct sq_session *s, struct sq_call *c)
+{
+	struct sq_attached *out = &c->out.attached;
+	uint16_t *ids = sq_qos2_in_ids(&s->in.qos2);
+
+	out->n_held = (uint16_t)s->in.qos2.n;
+	for (uint16_t i = 0; i < out->n_held; i++)
+		sq_buf_u16(&c->store, ids[i]);
+	free(ids);
+}
+
+/* Adds the open ids of the client, with the delivery ids of the new epoch. */
+static void
+attach_opened(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
+{
+	struct sq_attached *out = &c->out.attached;
+	struct sq_open_id *ids;
+
+	out->n_open = sq_window_attach(&s->window, attach_receive_max(s, a), &ids);
+	for (uint16_t i = 0; i < out->n_open; i++)
+		sq_open_id_put(&c->store, &ids[i], true);
+	free(ids);
+}
+
 static void
 attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 {
-	struct sq_attached out = {
+	struct sq_attached *out = &c->out.attached;
+
+	assert(sq_buf_len(&c->store) == 0);
+	*out = (struct sq_attached){
 	    .epoch = s->at.epoch,
 	    .incarnation = s->id.incarnation,
 	    .store = s->shard->broker->engine->store,
@@ -294,20 +323,16 @@ attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a
 	    .expiry_s = s->life.expiry_s,
 	    .last = {s->in.lanes[0].last, s->in.lanes[1].last},
 	    .limits = s->shard->broker->cfg.limits,
-	    .n_held = (uint16_t)s->in.qos2.n,
 	};
-	uint16_t *held = sq_qos2_in_ids(&s->in.qos2);
-	struct sq_open_id *ids;
-
 	s->kept = s->at.present && (a->flags & SQ_ATTACH_TELL) != 0 &&
-		sq_outlet_version(c->outlet) >= 2
+		sq_outlet_can(c->outlet, SQ_OUTLET_KEPT)
 	    ? SQ_KEPT_WANTED
 	    : SQ_KEPT_KNOWN;
 	sq_deliver_begin(s);
-	out.n_open = sq_window_attach(&s->window, attach_receive_max(s, a), &ids);
-	sq_attached_encode(&c->out, &out, held, ids, sq_outlet_version(c->outlet));
-	free(held);
-	free(ids);
+	attach_held(s, c);
+	attach_opened(s, c, a);
+	out->held = (struct sq_bytes){sq_buf_data(&c->store), out->n_held * 2u};
+	out->open = sq_call_stored(c, out->held.len);
 	sq_call_answer(c, SQ_VERDICT_OK, NULL);
 }
 

@@ -318,7 +318,7 @@ sq_batch_offer(struct sq_session *s, struct sq_call *c)
 		return;
 	case SQ_LANE_KNOWN:
 		if (b.first + b.n - 1 <= lane->done)
-			sq_batch_txn_known(s, c, b.lane, b.first, b.n, NULL);
+			sq_batch_txn_known(s, c, b.lane, b.first, b.n, (struct sq_bytes){0});
 		else
 			sq_list_push_back(&s->waiting, &c->node);
 		return;

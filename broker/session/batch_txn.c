@@ -1,5 +1,6 @@
 #include "broker/session/batch_txn.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "broker/publish/own.h"
@@ -10,21 +11,20 @@
 
 void
 sq_batch_txn_known(struct sq_session *s, struct sq_call *c, uint8_t lane, uint64_t first,
-    uint16_t n, const struct sq_notes *notes)
+    uint16_t n, struct sq_bytes notes)
 {
-	struct sq_outcomes out;
-	uint8_t *codes;
+	uint8_t *codes = sq_buf_reserve(&c->store, n);
 
-	codes = sq_xmalloc(n);
+	assert(sq_buf_len(&c->store) == 0);
 	if (!sq_lane_in_outcomes(&s->in.lanes[lane], first, n, codes)) {
-		free(codes);
 		c->verdict = SQ_VERDICT_RUN;
 		sq_pace_answer(c);
 		return;
 	}
-	out = (struct sq_outcomes){.first = first, .n = n, .codes = codes};
-	sq_outcomes_encode(&c->out, &out, notes, sq_outlet_version(c->outlet));
-	free(codes);
+	sq_buf_commit(&c->store, n);
+	sq_buf_append(&c->store, notes.p, notes.len);
+	c->out.outcomes = (struct sq_outcomes){
+	    .first = first, .n = n, .codes = sq_buf_data(&c->store), .notes = sq_call_stored(c, n)};
 	c->verdict = SQ_VERDICT_OK;
 	sq_pace_answer(c);
 }
@@ -47,8 +47,8 @@ batch_txn_outcomes(struct sq_batch_txn *b)
 	struct sq_session *s = b->base.session;
 
 	sq_lane_in_done(&s->in.lanes[b->lane], b->last);
-	sq_batch_txn_known(
-	    s, b->base.call, b->lane, b->first, (uint16_t)(b->last - b->first + 1), &b->notes);
+	sq_batch_txn_known(s, b->base.call, b->lane, b->first, (uint16_t)(b->last - b->first + 1),
+	    sq_notes_view(&b->notes));
 }
 
 /* Answers its call and frees it. */

@@ -44,9 +44,8 @@ struct sq_txn *sq_batch_txn_split(void *arg, uint64_t number);
  * receipts that the shard owes.  Returns the transaction under construction. */
 struct sq_txn *sq_batch_txn_part(void *arg, uint64_t number);
 
-/* Answers a batch of 'n' numbers from 'first', all of them done, with their outcomes and notes
- * (NULL: none). */
+/* Answers a batch of 'n' numbers from 'first', all of them done, with their outcomes and notes. */
 void sq_batch_txn_known(struct sq_session *, struct sq_call *, uint8_t lane, uint64_t first,
-    uint16_t n, const struct sq_notes *notes);
+    uint16_t n, struct sq_bytes notes);
 
 #endif

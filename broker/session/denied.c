@@ -47,12 +47,14 @@ sq_denied_key(struct sq_broker *b, struct sq_call *c)
 }
 
 bool
-sq_denied_declared(struct sq_broker *b, struct sq_call *c, struct sq_bytes entries, int n)
+sq_denied_declared(struct sq_broker *b, struct sq_call *c)
 {
+	const struct sq_subs *subs = &c->in.subs;
+	struct sq_bytes entries = subs->entries;
 	enum sq_denied why = SQ_DENIED_NONE;
 
-	for (int i = 0; i < n && why == SQ_DENIED_NONE; i++) {
-		struct sq_sub e = sq_sub_next(&entries, sq_outlet_version(c->outlet));
+	for (int i = 0; i < subs->n && why == SQ_DENIED_NONE; i++) {
+		struct sq_sub e = subs->next(&entries);
 
 		if (e.flags & SQ_SUB_DECLARED)
 			why = sq_allowed_declared(

@@ -8,9 +8,9 @@
 
 /* Whether the caller may not use the names in the path; true: the call has been answered. */
 bool sq_denied_key(struct sq_broker *, struct sq_call *);
-/* Whether one of the 'n' entries of a Subscriptions declares in another pod's name; true: the call
- * has been answered. */
-bool sq_denied_declared(struct sq_broker *, struct sq_call *, struct sq_bytes entries, int n);
+/* Whether an entry of the call's Subscriptions declares in another pod's name; true: the call has
+ * been answered. */
+bool sq_denied_declared(struct sq_broker *, struct sq_call *);
 /* Answers the call with the denial 'why'. */
 void sq_denied_answer(struct sq_broker *, struct sq_call *, enum sq_denied why);
 

@@ -1,4 +1,5 @@
 /* The Subscriptions of a session's sidecar; see subscribe.h. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,9 +30,7 @@ enum {
 
 /* A Subscriptions that is carried out. */
 struct request {
-	struct sq_subs_head head;
-	struct sq_bytes entries;
-	uint16_t n;
+	const struct sq_subs *subs;
 	struct sq_buf codes;
 	struct sq_notes notes;
 	struct sq_group **groups; /* that it has bound in, with references */
@@ -238,15 +237,15 @@ subscribe_pause(struct sq_session *s, const struct request *req, struct sq_subs_
 
 /* Carries its entries out, in 'op'. */
 static void
-subscribe_entries(
-    struct sq_session *s, struct request *req, struct sq_subs_txn *op, unsigned version)
+subscribe_entries(struct sq_session *s, struct request *req, struct sq_subs_txn *op)
 {
+	struct sq_bytes entries = req->subs->entries;
 	struct sq_key key;
 
 	sq_session_key(s, &key);
 	sq_permit_refresh(s);
-	for (int i = 0; i < req->n; i++) {
-		struct sq_sub e = sq_sub_next(&req->entries, version);
+	for (int i = 0; i < req->subs->n; i++) {
+		struct sq_sub e = req->subs->next(&entries);
 
 		if (i > 0 && i % LOCKED_MAX == 0)
 			subscribe_pause(s, req, op);
@@ -279,17 +278,30 @@ subs_txn_new(struct sq_session *s, struct sq_call *c)
 	return op;
 }
 
+/* The answer of a request that is carried out. */
+static void
+subscribe_codes(struct sq_call *c, const struct request *req)
+{
+	struct sq_bytes notes = sq_notes_view(&req->notes);
+	size_t n = sq_buf_len(&req->codes);
+
+	assert(n == req->subs->n && sq_buf_len(&c->store) == 0);
+	sq_buf_append(&c->store, sq_buf_data(&req->codes), n);
+	sq_buf_append(&c->store, notes.p, notes.len);
+	c->out.codes = (struct sq_codes){
+	    .n = (uint16_t)n, .codes = sq_buf_data(&c->store), .notes = sq_call_stored(c, n)};
+}
+
 /* One without a mark is answered by the codes themselves, once it is committed. */
 static void
 subscribe_carry_out(struct sq_session *s, struct sq_call *c, struct request *req)
 {
 	struct sq_space *space = sq_tenant_space(s->id.tenant);
-	unsigned version = sq_outlet_version(c->outlet);
 	struct sq_subs_txn *op = subs_txn_new(s, c);
 
 	sq_space_wrlock(space);
-	subscribe_entries(s, req, op, version);
-	sq_codes_encode(&c->out, sq_buf_data(&req->codes), (uint16_t)req->n, &req->notes, version);
+	subscribe_entries(s, req, op);
+	subscribe_codes(c, req);
 	sq_retained_commit(op);
 	sq_space_unlock(space);
 	sq_session_wake(s);
@@ -309,12 +321,12 @@ static void
 subscribe_in_order(struct sq_session *s, struct sq_call *c, struct request *req)
 {
 	struct sq_space *space = sq_tenant_space(s->id.tenant);
-	struct sq_order_answer *answer = sq_order_ask(s, c, req->head.mark);
+	struct sq_order_answer *answer = sq_order_ask(s, c, req->subs->head.mark);
 	bool waits = subscribe_waits(s);
 	struct sq_subs_txn *op = subs_txn_new(s, NULL);
 
 	sq_space_wrlock(space);
-	subscribe_entries(s, req, op, sq_outlet_version(c->outlet));
+	subscribe_entries(s, req, op);
 	sq_order_asked(s, answer, &req->codes, &req->notes);
 	if (waits)
 		op->answer = answer;
@@ -328,13 +340,11 @@ subscribe_in_order(struct sq_session *s, struct sq_call *c, struct request *req)
 void
 sq_subscribe_offer(struct sq_session *s, struct sq_call *c)
 {
-	const struct sq_subs *subs = &c->in.subs;
-	struct request req = {.head = subs->head, .entries = subs->entries, .n = subs->n};
+	struct request req = {.subs = &c->in.subs};
 
-	if (sq_denied_declared(s->shard->broker, c, req.entries, req.n) ||
-	    !sq_order_offer(s, c, &req.head))
+	if (sq_denied_declared(s->shard->broker, c) || !sq_order_offer(s, c, &req.subs->head))
 		return;
-	if (req.head.mark != 0)
+	if (req.subs->head.mark != 0)
 		subscribe_in_order(s, c, &req);
 	else
 		subscribe_carry_out(s, c, &req);

@@ -1,6 +1,7 @@
 /* Bodies of requests and answers; see proto/link/frame.h. */
 #include "proto/link/frame_priv.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -33,8 +34,8 @@ sq_origin_get(struct sq_reader *r)
 
 /* Attach and its answer. */
 
-static void
-open_id_put(struct sq_buf *b, const struct sq_open_id *id, bool answer)
+void
+sq_open_id_put(struct sq_buf *b, const struct sq_open_id *id, bool answer)
 {
 	sq_buf_u16(b, id->packet_id);
 	sq_buf_u8(b, id->state);
@@ -94,7 +95,7 @@ sq_attach_encode(struct sq_buf *b, const struct sq_attach *a, const struct sq_op
 	}
 	sq_buf_u16(b, a->n_open);
 	for (uint16_t i = 0; i < a->n_open; i++)
-		open_id_put(b, &ids[i], false);
+		sq_open_id_put(b, &ids[i], false);
 }
 
 int
@@ -125,9 +126,10 @@ sq_attach_decode(const void *p, size_t len, struct sq_attach *out)
 }
 
 void
-sq_attached_encode(struct sq_buf *b, const struct sq_attached *a, const uint16_t *held,
-    const struct sq_open_id *ids, unsigned version)
+sq_attached_encode(struct sq_buf *b, const struct sq_attached *a, unsigned version)
 {
+	assert(a->held.len == a->n_held * 2u);
+	assert(a->open.len == a->n_open * (SQ_OPEN_ID_SIZE + 8u));
 	sq_buf_u64(b, a->epoch);
 	sq_buf_u64(b, a->incarnation);
 	sq_buf_u64(b, a->store);
@@ -139,11 +141,9 @@ sq_attached_encode(struct sq_buf *b, const struct sq_attached *a, const uint16_t
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_buf_u64(b, a->last[lane]);
 	sq_buf_u16(b, a->n_held);
-	for (uint16_t i = 0; i < a->n_held; i++)
-		sq_buf_u16(b, held[i]);
+	sq_buf_append(b, a->held.p, a->held.len);
 	sq_buf_u16(b, a->n_open);
-	for (uint16_t i = 0; i < a->n_open; i++)
-		open_id_put(b, &ids[i], true);
+	sq_buf_append(b, a->open.p, a->open.len);
 	if (version >= 2)
 		sq_limits_encode(b, &a->limits);
 }
@@ -271,27 +271,25 @@ sq_batch_next(struct sq_bytes *entries)
 }
 
 void
-sq_outcomes_encode(
-    struct sq_buf *b, const struct sq_outcomes *o, const struct sq_notes *notes, unsigned version)
+sq_outcomes_encode(struct sq_buf *b, const struct sq_outcomes *o, unsigned version)
 {
+	const struct sq_codes codes = {.n = o->n, .codes = o->codes, .notes = o->notes};
+
 	sq_buf_u64(b, o->first);
-	sq_codes_encode(b, o->codes, o->n, notes, version);
+	sq_codes_encode(b, &codes, version);
 }
 
 int
 sq_outcomes_decode(const void *p, size_t len, unsigned version, struct sq_outcomes *out)
 {
-	int n;
+	struct sq_codes codes;
+	int err;
 
 	if (len < 8)
 		return SQ_EINVAL;
-	out->first = sq_get64(p);
-	n = sq_codes_decode(
-	    (const unsigned char *)p + 8, len - 8, version, &out->codes, &out->notes);
-	if (n < 0)
-		return n;
-	out->n = (uint16_t)n;
-	return SQ_OK;
+	err = sq_codes_decode((const unsigned char *)p + 8, len - 8, version, &codes);
+	*out = (struct sq_outcomes){sq_get64(p), codes.n, codes.codes, codes.notes};
+	return err;
 }
 
 /* Settlements. */

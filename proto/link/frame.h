@@ -115,15 +115,17 @@ struct sq_attached {
 	uint64_t last[SQ_LANES];
 	struct sq_bytes held; /* n_held big-endian u16 */
 	uint16_t n_held;
-	struct sq_bytes open;
+	struct sq_bytes open; /* n_open by sq_open_id_put(), with delivery ids */
 	uint16_t n_open;
 	struct sq_limits limits; /* the broker's; from version 1: sq_limits_unsaid */
 };
 
-void sq_attached_encode(struct sq_buf *, const struct sq_attached *, const uint16_t *held,
-    const struct sq_open_id *ids, unsigned version);
+/* Appends an Attached, with 'held' and 'open' as they are. */
+void sq_attached_encode(struct sq_buf *, const struct sq_attached *, unsigned version);
 int sq_attached_decode(
     const void *p, size_t len, unsigned version, struct sq_attached *out) SQ_MUST_CHECK;
+/* Appends an open id to a list; 'answer': with its delivery id. */
+void sq_open_id_put(struct sq_buf *, const struct sq_open_id *, bool answer);
 /* Reads the next open id of 'open'; 'answer': with delivery ids.  The decoders above have checked
  * the length. */
 struct sq_open_id sq_open_id_next(struct sq_bytes *open, bool answer);
@@ -169,9 +171,8 @@ struct sq_outcomes {
 	struct sq_bytes notes; /* on codes, for sq_note_next(); empty in version 1 */
 };
 
-/* 'notes' are on the codes; NULL: none.  Version 1 leaves them out. */
-void sq_outcomes_encode(
-    struct sq_buf *, const struct sq_outcomes *, const struct sq_notes *notes, unsigned version);
+/* Version 1 leaves the notes out. */
+void sq_outcomes_encode(struct sq_buf *, const struct sq_outcomes *, unsigned version);
 int sq_outcomes_decode(
     const void *p, size_t len, unsigned version, struct sq_outcomes *out) SQ_MUST_CHECK;
 

@@ -47,12 +47,14 @@ void
 sq_frame_subscribed(struct sq_buf *b, uint64_t epoch, uint32_t mark, const uint8_t *codes,
     uint16_t n, const struct sq_notes *notes)
 {
-	size_t words = notes != NULL ? sq_buf_len(&notes->body) : 0;
+	const struct sq_codes answer = {.n = n,
+	    .codes = codes,
+	    .notes = notes != NULL ? sq_notes_view(notes) : (struct sq_bytes){0}};
 
-	frame_head(b, 8 + 4 + 2 + n + 2 + words, SQ_FRAME_SUBSCRIBED);
+	frame_head(b, 8 + 4 + 2 + n + 2 + answer.notes.len, SQ_FRAME_SUBSCRIBED);
 	sq_buf_u64(b, epoch);
 	sq_buf_u32(b, mark);
-	sq_codes_encode(b, codes, n, notes, 2);
+	sq_codes_encode(b, &answer, 2);
 }
 
 void
@@ -186,16 +188,17 @@ detached_text(struct sq_reader *r, struct sq_bytes *text)
 static int
 subscribed_decode(struct sq_reader *r, struct sq_frame *out)
 {
-	int n;
+	struct sq_codes codes;
 
 	out->epoch = sq_read64(r);
 	out->mark = sq_read32(r);
 	if (r->bad || out->mark == 0)
 		return SQ_EINVAL;
-	n = sq_codes_decode(r->p, sq_reader_left(r), 2, &out->codes, &out->notes);
-	if (n <= 0)
+	if (sq_codes_decode(r->p, sq_reader_left(r), 2, &codes) != SQ_OK || codes.n == 0)
 		return SQ_EINVAL;
-	out->n_codes = (uint16_t)n;
+	out->n_codes = codes.n;
+	out->codes = codes.codes;
+	out->notes = codes.notes;
 	return SQ_OK;
 }
 

@@ -65,7 +65,7 @@ note_take(struct sq_bytes *b)
 static bool
 notes_joins(const struct sq_notes *notes, uint16_t index, uint8_t refusal, struct sq_bytes text)
 {
-	struct sq_bytes b = {sq_buf_data(&notes->body), sq_buf_len(&notes->body)};
+	struct sq_bytes b = sq_notes_view(notes);
 	struct sq_note last;
 
 	if (notes->n == 0)
@@ -110,11 +110,16 @@ sq_notes_fini(struct sq_notes *notes)
 }
 
 void
-sq_notes_encode(struct sq_buf *b, const struct sq_notes *notes)
+sq_notes_encode(struct sq_buf *b, struct sq_bytes notes)
 {
-	sq_buf_u16(b, notes != NULL ? notes->n : 0);
-	if (notes != NULL)
-		sq_buf_append(b, sq_buf_data(&notes->body), sq_buf_len(&notes->body));
+	struct sq_bytes rest = notes;
+	struct sq_note note;
+	uint16_t n = 0;
+
+	while (sq_note_next(&rest, &note))
+		n++;
+	sq_buf_u16(b, n);
+	sq_buf_append(b, notes.p, notes.len);
 }
 
 bool

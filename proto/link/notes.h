@@ -43,8 +43,15 @@ struct sq_bytes sq_note_text_clean(struct sq_bytes text, unsigned char *room);
 /* Whether a text is UTF-8 without control characters, fit for a log and an MQTT Reason String. */
 bool sq_note_text_valid(struct sq_bytes text);
 
-/* Appends the count and the notes; NULL: there are none. */
-void sq_notes_encode(struct sq_buf *, const struct sq_notes *);
+/* A view for sq_note_next(), until the next note is added. */
+static inline struct sq_bytes
+sq_notes_view(const struct sq_notes *notes)
+{
+	return (struct sq_bytes){sq_buf_data(&notes->body), sq_buf_len(&notes->body)};
+}
+
+/* Appends the count of the notes, a view for sq_note_next(), and the notes. */
+void sq_notes_encode(struct sq_buf *, struct sq_bytes notes);
 /* Takes the notes of an answer with 'n_codes' codes, which end the input.  'out' is a
  * view for sq_note_next(). */
 int

@@ -130,25 +130,23 @@ sq_sub_next(struct sq_bytes *entries, unsigned version)
 }
 
 void
-sq_codes_encode(struct sq_buf *b, const uint8_t *codes, uint16_t n, const struct sq_notes *notes,
-    unsigned version)
+sq_codes_encode(struct sq_buf *b, const struct sq_codes *c, unsigned version)
 {
-	sq_buf_u16(b, n);
-	sq_buf_append(b, codes, n);
+	sq_buf_u16(b, c->n);
+	sq_buf_append(b, c->codes, c->n);
 	if (version >= 2)
-		sq_notes_encode(b, notes);
+		sq_notes_encode(b, c->notes);
 }
 
 int
-sq_codes_decode(const void *p, size_t len, unsigned version, const unsigned char **codes,
-    struct sq_bytes *notes)
+sq_codes_decode(const void *p, size_t len, unsigned version, struct sq_codes *out)
 {
 	struct sq_reader r = sq_reader(p, len);
-	uint16_t n = sq_read16(&r);
 
-	*codes = sq_read_bytes(&r, n);
-	*notes = (struct sq_bytes){0};
+	out->n = sq_read16(&r);
+	out->codes = sq_read_bytes(&r, out->n);
+	out->notes = (struct sq_bytes){0};
 	if (!r.bad && version >= 2)
-		return sq_notes_decode(r.p, sq_reader_left(&r), n, notes) == SQ_OK ? n : SQ_EINVAL;
-	return frame_end(&r) == SQ_OK ? n : SQ_EINVAL;
+		return sq_notes_decode(r.p, sq_reader_left(&r), out->n, &out->notes);
+	return frame_end(&r);
 }

@@ -63,12 +63,17 @@ int sq_subs_decode(const void *p, size_t len, unsigned version, struct sq_subs_h
     struct sq_bytes *entries) SQ_MUST_CHECK;
 struct sq_sub sq_sub_next(struct sq_bytes *entries, unsigned version);
 
-/* Appends reason codes, one for each entry, and 'notes' on them (NULL: none), which version 1 leaves
- * out. */
-void sq_codes_encode(struct sq_buf *, const uint8_t *codes, uint16_t n,
-    const struct sq_notes *notes, unsigned version);
-/* Returns the count, with 'codes' and 'notes' pointing into 'p'. */
-int sq_codes_decode(const void *p, size_t len, unsigned version, const unsigned char **codes,
-    struct sq_bytes *notes) SQ_MUST_CHECK;
+/* Reason codes, one for each entry of a request. */
+struct sq_codes {
+	uint16_t n;
+	const unsigned char *codes;
+	struct sq_bytes notes; /* on codes, for sq_note_next(); empty in version 1 */
+};
+
+/* Version 1 leaves the notes out. */
+void sq_codes_encode(struct sq_buf *, const struct sq_codes *, unsigned version);
+/* 'out' points into 'p'. */
+int
+sq_codes_decode(const void *p, size_t len, unsigned version, struct sq_codes *out) SQ_MUST_CHECK;
 
 #endif

@@ -232,13 +232,11 @@ request_failed(struct sq_hold *s, struct sq_sub_request *q, const struct sq_answ
 static bool
 request_done(struct sq_hold *s, struct sq_sub_request *q, const struct sq_answer *ans)
 {
-	const unsigned char *codes;
-	struct sq_bytes notes;
-	int n = sq_codes_decode(ans->body, ans->len, ans->version, &codes, &notes);
+	struct sq_codes codes;
 
-	if (n != q->n)
+	if (sq_codes_decode(ans->body, ans->len, ans->version, &codes) != SQ_OK || codes.n != q->n)
 		return false;
-	request_answered(s, q, codes, notes);
+	request_answered(s, q, codes.codes, codes.notes);
 	return true;
 }
 

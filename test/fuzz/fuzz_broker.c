@@ -109,8 +109,8 @@ step_attach(struct fuzz *f, unsigned who)
 		run();
 	if (fc == NULL || fc->answers == 0 || fake_call_status(fc) != 200)
 		return;
-	if (sq_attached_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
-		sq_outlet_version(fc->call.outlet), &out) != SQ_OK)
+	if (sq_attached_decode(sq_buf_data(&fc->answer), sq_buf_len(&fc->answer),
+		fake_link_version(fc->call.outlet), &out) != SQ_OK)
 		abort();
 	f->sessions[who].epoch = out.epoch;
 	f->sessions[who].incarnation = out.incarnation;

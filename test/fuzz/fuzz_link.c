@@ -49,20 +49,19 @@ try_attach(const uint8_t *p, size_t len)
 static void
 try_attached(const uint8_t *p, size_t len, unsigned version)
 {
-	struct sq_buf b = {0};
+	struct sq_buf b = {0}, open = {0};
 	struct sq_attached a;
 	struct sq_open_id *ids;
-	uint16_t *held;
 
 	if (sq_attached_decode(p, len, version, &a) != SQ_OK)
 		return;
-	held = sq_xcalloc(a.n_held + 1u, sizeof *held);
-	for (uint16_t i = 0; i < a.n_held; i++)
-		held[i] = sq_get16(a.held.p + 2u * i);
 	ids = open_ids(a.open, a.n_open, true);
-	sq_attached_encode(&b, &a, held, ids, version);
-	free(held);
+	for (uint16_t i = 0; i < a.n_open; i++)
+		sq_open_id_put(&open, &ids[i], true);
 	free(ids);
+	a.open = (struct sq_bytes){sq_buf_data(&open), sq_buf_len(&open)};
+	sq_attached_encode(&b, &a, version);
+	sq_buf_fini(&open);
 	same(&b, p, len);
 }
 
@@ -111,7 +110,8 @@ try_outcomes(const uint8_t *p, size_t len, unsigned version)
 	if (sq_outcomes_decode(p, len, version, &o) != SQ_OK)
 		return;
 	notes_again(&notes, o.notes);
-	sq_outcomes_encode(&b, &o, &notes, version);
+	o.notes = sq_notes_view(&notes);
+	sq_outcomes_encode(&b, &o, version);
 	if (sq_outcomes_decode(sq_buf_data(&b), sq_buf_len(&b), version, &again) != SQ_OK ||
 	    again.n != o.n)
 		abort();
@@ -156,14 +156,12 @@ try_subs(const uint8_t *p, size_t len, unsigned version)
 static void
 try_codes(const uint8_t *p, size_t len)
 {
-	const unsigned char *codes;
-	struct sq_bytes notes;
+	struct sq_codes codes;
 	struct sq_buf b = {0};
-	int n = sq_codes_decode(p, len, 1, &codes, &notes);
 
-	if (n < 0)
+	if (sq_codes_decode(p, len, 1, &codes) != SQ_OK)
 		return;
-	sq_codes_encode(&b, codes, (uint16_t)n, NULL, 1);
+	sq_codes_encode(&b, &codes, 1);
 	same(&b, p, len);
 }
 

@@ -127,7 +127,7 @@ actor_attach(struct actor *a, bool reconnect, uint8_t flags)
 	fc = actor_call(a, SQ_CALL_ATTACH, &b);
 	CHECK(fake_call_status(fc) == 200 || fake_call_status(fc) == 409);
 	if (fake_call_status(fc) == 200) {
-		CHECK(sq_attached_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
+		CHECK(sq_attached_decode(sq_buf_data(&fc->answer), sq_buf_len(&fc->answer),
 			  SQ_LINK_VERSION, &out) == SQ_OK);
 		a->epoch = out.epoch;
 		a->granted = 0;

@@ -281,7 +281,7 @@ peer_take_answer(struct peer *p, const struct sq_buf *out)
 	struct sq_attached a;
 
 	cr_assert_eq(sq_attached_decode(sq_buf_data(out), sq_buf_len(out),
-			 sq_outlet_version(p->world->links[p->link]), &a),
+			 fake_link_version(p->world->links[p->link]), &a),
 	    SQ_OK);
 	p->epoch = a.epoch;
 	if (p->incarnation != a.incarnation) {
@@ -310,7 +310,7 @@ peer_attached(struct peer *p, struct fake_call **cp)
 	call_await(*cp);
 	cr_assert_eq((*cp)->answers, 1, "the PUT was answered %u times", (*cp)->answers);
 	if (fake_call_status(*cp) == 200)
-		peer_take_answer(p, &(*cp)->call.out);
+		peer_take_answer(p, &(*cp)->answer);
 	return call_finish(cp);
 }
 
@@ -388,7 +388,7 @@ peer_batch(struct peer *p, unsigned lane, uint64_t run, uint64_t first, uint64_t
 
 	sq_batch_header(head, &batch);
 	sq_buf_append(
-	    &body, head, sq_batch_header_size(sq_outlet_version(p->world->links[p->link])));
+	    &body, head, sq_batch_header_size(fake_link_version(p->world->links[p->link])));
 	for (uint16_t i = 0; i < n; i++)
 		entry_put(&body, &entries[i]);
 	return peer_call(p, SQ_CALL_MESSAGES, &body);
@@ -409,8 +409,8 @@ call_outcome(const struct fake_call *fc, unsigned i)
 	struct sq_outcomes out;
 
 	cr_assert_eq(fake_call_status(fc), 200, "%s", sq_verdict_row(fc->call.verdict)->name);
-	cr_assert_eq(sq_outcomes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
-			 sq_outlet_version(fc->call.outlet), &out),
+	cr_assert_eq(sq_outcomes_decode(sq_buf_data(&fc->answer), sq_buf_len(&fc->answer),
+			 fake_link_version(fc->call.outlet), &out),
 	    SQ_OK);
 	cr_assert_lt(i, out.n);
 	return out.codes[i];
@@ -457,7 +457,7 @@ peer_ask(
     struct peer *p, uint32_t mark, uint64_t after_0, uint64_t after_1, const struct sq_sub *sub)
 {
 	struct sq_subs_head head = {.mark = mark, .after = {after_0, after_1}};
-	unsigned version = sq_outlet_version(p->world->links[p->link]);
+	unsigned version = fake_link_version(p->world->links[p->link]);
 	struct sq_buf body = {0};
 
 	sq_subs_head_put(&body, 1, &head, version);
@@ -474,20 +474,20 @@ peer_sub_post(struct peer *p, const struct sq_sub *sub)
 uint8_t
 peer_sub(struct peer *p, const struct sq_sub *sub)
 {
-	const unsigned char *codes;
-	struct sq_bytes notes;
 	struct fake_call *fc = peer_sub_post(p, sub);
+	struct sq_codes codes;
 	uint8_t code;
 
 	call_await(fc);
 	cr_assert_eq(fc->answers, 1);
 	cr_assert_eq(fake_call_status(fc), 200, "status %u", fake_call_status(fc));
-	cr_assert_eq(sq_codes_decode(sq_buf_data(&fc->call.out), sq_buf_len(&fc->call.out),
-			 sq_outlet_version(p->world->links[p->link]), &codes, &notes),
-	    1);
-	code = codes[0];
-	snprintf(p->note, sizeof p->note, "%.*s", (int)sq_note_find(notes, 0).text.len,
-	    (const char *)sq_note_find(notes, 0).text.p);
+	cr_assert_eq(sq_codes_decode(sq_buf_data(&fc->answer), sq_buf_len(&fc->answer),
+			 fake_link_version(p->world->links[p->link]), &codes),
+	    SQ_OK);
+	cr_assert_eq(codes.n, 1);
+	code = codes.codes[0];
+	snprintf(p->note, sizeof p->note, "%.*s", (int)sq_note_find(codes.notes, 0).text.len,
+	    (const char *)sq_note_find(codes.notes, 0).text.p);
 	fake_call_free(&fc);
 	return code;
 }
@@ -635,7 +635,7 @@ detach_post(struct peer *p, uint32_t expiry_s, bool will, uint8_t flags)
 	    .last = {p->next[0] - 1, p->next[1] - 1}};
 	struct sq_buf body = {0};
 
-	sq_detach_encode(&body, &d, sq_outlet_version(p->world->links[p->link]));
+	sq_detach_encode(&body, &d, fake_link_version(p->world->links[p->link]));
 	return peer_call(p, SQ_CALL_DETACH, &body);
 }
 

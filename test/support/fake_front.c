@@ -12,6 +12,7 @@
 
 struct fake_link {
 	struct sq_outlet outlet;
+	unsigned version;
 	pthread_mutex_t lock;
 	struct fake_delivery *log;
 	size_t n, cap, at; /* 'at': what fake_link_take() has taken */
@@ -36,7 +37,14 @@ fake_link_identify(struct sq_outlet *o, const struct sq_identity *who)
 void
 fake_link_set_version(struct sq_outlet *o, unsigned version)
 {
-	o->version = version;
+	link_of(o)->version = version;
+	o->can = version >= 2 ? SQ_OUTLET_MARKS | SQ_OUTLET_KEPT : 0;
+}
+
+unsigned
+fake_link_version(const struct sq_outlet *o)
+{
+	return link_of(o)->version;
 }
 
 size_t
@@ -228,7 +236,8 @@ fake_link_new(uint64_t identity)
 	struct fake_link *l = sq_xcalloc(1, sizeof *l);
 	const struct sq_identity *who = sq_identity_new(&(struct sq_identity){.id = identity});
 
-	sq_outlet_init(&l->outlet, &link_ops, who, SQ_LINK_VERSION);
+	sq_outlet_init(&l->outlet, &link_ops, who, 0);
+	fake_link_set_version(&l->outlet, SQ_LINK_VERSION);
 	sq_identity_unref(&who);
 	pthread_mutex_init(&l->lock, NULL);
 	atomic_fetch_add(&n_links, 1);
@@ -242,6 +251,8 @@ call_done(struct sq_call *c)
 {
 	struct fake_call *fc = SQ_CONTAINER_OF(c, struct fake_call, call);
 
+	if (sq_body_answers(c))
+		sq_body_encode(&fc->answer, c, fake_link_version(c->outlet));
 	fc->answers++;
 	if (fc->done != NULL)
 		fc->done(fc);
@@ -264,14 +275,14 @@ fake_call_new(enum sq_call_kind kind, const char *key, uint64_t epoch, struct sq
 	fc->call.body = sq_block_copy(
 	    sq_buf_len(body) > 0 ? sq_buf_data(body) : (const void *)"", sq_buf_len(body));
 	sq_buf_fini(body);
-	sq_body_decode(&fc->call);
+	sq_body_decode(&fc->call, fake_link_version(outlet));
 	return fc;
 }
 
 unsigned
 fake_call_status(const struct fake_call *fc)
 {
-	return sq_status_of(&fc->call);
+	return sq_status_of(&fc->call, fake_link_version(fc->call.outlet));
 }
 
 void
@@ -285,6 +296,7 @@ fake_call_free(struct fake_call **cp)
 	assert(fc->answers == 1);
 	sq_outlet_unref(&fc->call.outlet);
 	sq_block_unref(&fc->call.body);
-	sq_buf_fini(&fc->call.out);
+	sq_buf_fini(&fc->call.store);
+	sq_buf_fini(&fc->answer);
 	free(fc);
 }

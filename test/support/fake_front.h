@@ -35,6 +35,7 @@ struct sq_outlet *fake_link_new(uint64_t identity);
 void fake_link_identify(struct sq_outlet *, const struct sq_identity *);
 /* Of the protocol; a new link has the newest. */
 void fake_link_set_version(struct sq_outlet *, unsigned version);
+unsigned fake_link_version(const struct sq_outlet *);
 /* What sessions were said to have subscribed to, since the link is there: "filter options
  * identifier", one a line. */
 const char *fake_link_kept(const struct sq_outlet *);
@@ -49,6 +50,7 @@ size_t fake_links(void);
 
 struct fake_call {
 	struct sq_call call;
+	struct sq_buf answer;             /* the body with which a link would answer it */
 	unsigned answers;                 /* how often it was answered: 1 in the end */
 	void (*done)(struct fake_call *); /* if set, runs where it was answered */
 	void *owner;

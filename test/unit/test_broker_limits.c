@@ -45,7 +45,7 @@ told(struct peer *p, unsigned version)
 	world_run();
 	cr_assert_eq(fake_call_status(c), 200);
 	cr_assert_eq(
-	    sq_attached_decode(sq_buf_data(&c->call.out), sq_buf_len(&c->call.out), version, &a),
+	    sq_attached_decode(sq_buf_data(&c->answer), sq_buf_len(&c->answer), version, &a),
 	    SQ_OK);
 	cr_assert_eq(peer_attached(p, &c), 200);
 	return a.limits;

@@ -44,7 +44,7 @@ notes(const struct fake_call *c)
 	cr_assert_eq(c->answers, 1);
 	cr_assert_eq(fake_call_status(c), 200);
 	cr_assert_eq(
-	    sq_outcomes_decode(sq_buf_data(&c->call.out), sq_buf_len(&c->call.out), 2, &out), 0);
+	    sq_outcomes_decode(sq_buf_data(&c->answer), sq_buf_len(&c->answer), 2, &out), 0);
 	return out.notes;
 }
 
@@ -162,7 +162,7 @@ Test(broker_refused, an_older_sidecar_gets_codes_alone)
 	fake_link_set_version(w.links[0], 1);
 	c = post(&e, 1);
 	cr_assert_eq(
-	    sq_outcomes_decode(sq_buf_data(&c->call.out), sq_buf_len(&c->call.out), 1, &out), 0);
+	    sq_outcomes_decode(sq_buf_data(&c->answer), sq_buf_len(&c->answer), 1, &out), 0);
 	cr_expect_eq(out.codes[0], 0x97);
 	cr_expect_eq(world_metric(SQ_M_REFUSED_BY_QUEUE_FULL), 1);
 	fake_call_free(&c);

@@ -257,7 +257,7 @@ Test(broker_settle, thousands_of_orphans_with_high_ids_are_kept_and_ended)
 	free(open);
 	world_run();
 	cr_assert_eq(sq_attached_decode(
-			 sq_buf_data(&c->call.out), sq_buf_len(&c->call.out), SQ_LINK_VERSION, &a),
+			 sq_buf_data(&c->answer), sq_buf_len(&c->answer), SQ_LINK_VERSION, &a),
 	    SQ_OK);
 	cr_assert_eq(a.n_open, 4000);
 	sub.epoch = a.epoch;

@@ -100,7 +100,7 @@ answer(struct sq_request *r, bool present)
 	    .limits = sq_limits_unsaid};
 	struct sq_buf b = {0};
 
-	sq_attached_encode(&b, &a, NULL, NULL, SQ_LINK_VERSION);
+	sq_attached_encode(&b, &a, SQ_LINK_VERSION);
 	fake_answer(
 	    r, &(struct sq_answer){.status = 200, .body = sq_buf_data(&b), .len = sq_buf_len(&b)});
 	sq_buf_fini(&b);

@@ -97,7 +97,7 @@ attach(bool renewed, uint64_t last0, uint64_t last1)
 	    .last = {last0, last1}};
 	struct sq_buf b = {0};
 
-	sq_attached_encode(&b, &a, NULL, NULL, sq_uplink_version(up));
+	sq_attached_encode(&b, &a, sq_uplink_version(up));
 	n_seen = 0;
 	fake_answer(
 	    r, &(struct sq_answer){.status = 200, .body = sq_buf_data(&b), .len = sq_buf_len(&b)});
@@ -251,7 +251,7 @@ accept(const char *name, uint8_t code)
 	cr_assert_eq(sq_batch_decode(body.p, body.len, sq_uplink_version(up), &b), 0);
 	memset(codes, code, sizeof codes);
 	sq_outcomes_encode(&out, &(struct sq_outcomes){.first = b.first, .n = b.n, .codes = codes},
-	    NULL, sq_uplink_version(up));
+	    sq_uplink_version(up));
 	status(name,
 	    &(struct sq_answer){.status = 200, .body = sq_buf_data(&out), .len = sq_buf_len(&out)});
 	sq_buf_fini(&out);
@@ -268,7 +268,7 @@ grant(const char *name)
 	struct sq_buf out = {0};
 	int n = sq_subs_decode(body.p, body.len, version, &head, &entries);
 
-	sq_codes_encode(&out, codes, (uint16_t)n, NULL, version);
+	sq_codes_encode(&out, &(struct sq_codes){.n = (uint16_t)n, .codes = codes}, version);
 	status(name,
 	    &(struct sq_answer){.status = 200, .body = sq_buf_data(&out), .len = sq_buf_len(&out)});
 	sq_buf_fini(&out);

@@ -90,7 +90,7 @@ attach_as(int renewed, uint64_t last0, uint64_t last1)
 	    .last = {last0, last1}};
 	struct sq_buf b = {0};
 
-	sq_attached_encode(&b, &a, NULL, NULL, SQ_LINK_VERSION);
+	sq_attached_encode(&b, &a, SQ_LINK_VERSION);
 	fake_answer(put(),
 	    &(struct sq_answer){.status = 200, .body = sq_buf_data(&b), .len = sq_buf_len(&b)});
 	sq_buf_fini(&b);
@@ -169,7 +169,7 @@ grant(struct sq_request *r)
 	struct sq_buf b = {0};
 
 	cr_assert(n > 0 && n <= 100);
-	sq_codes_encode(&b, codes, (uint16_t)n, NULL, SQ_LINK_VERSION);
+	sq_codes_encode(&b, &(struct sq_codes){.n = (uint16_t)n, .codes = codes}, SQ_LINK_VERSION);
 	fake_answer(
 	    r, &(struct sq_answer){.status = 200, .body = sq_buf_data(&b), .len = sq_buf_len(&b)});
 	sq_buf_fini(&b);

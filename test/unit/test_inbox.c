@@ -94,9 +94,13 @@ attach(struct sq_inbox *in, const struct sq_open_id *ids, uint16_t n)
 			       .limits = sq_limits_unsaid,
 			       .n_open = n},
 			   decoded;
-	struct sq_buf body = {0};
+	struct sq_buf body = {0}, open = {0};
 
-	sq_attached_encode(&body, &a, NULL, ids, SQ_LINK_VERSION);
+	for (uint16_t i = 0; i < n; i++)
+		sq_open_id_put(&open, &ids[i], true);
+	a.open = (struct sq_bytes){sq_buf_data(&open), sq_buf_len(&open)};
+	sq_attached_encode(&body, &a, SQ_LINK_VERSION);
+	sq_buf_fini(&open);
 	cr_assert_eq(
 	    sq_attached_decode(sq_buf_data(&body), sq_buf_len(&body), SQ_LINK_VERSION, &decoded),
 	    0);

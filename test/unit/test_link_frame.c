@@ -69,8 +69,7 @@ Test(link_frame, attach_round_trip_and_every_truncation)
 
 Test(link_frame, attached_round_trip_and_every_truncation)
 {
-	uint16_t held[] = {3, 4};
-	struct sq_open_id ids[1] = {{.packet_id = 1, .state = SQ_OPEN_ORPHAN, .delivery = 77}};
+	const struct sq_open_id id = {.packet_id = 1, .state = SQ_OPEN_ORPHAN, .delivery = 77};
 	struct sq_attached in = {.epoch = 1,
 			       .incarnation = 2,
 			       .store = 3,
@@ -78,6 +77,7 @@ Test(link_frame, attached_round_trip_and_every_truncation)
 			       .max_packet = 4,
 			       .expiry_s = 7,
 			       .last = {5, 6},
+			       .held = {(const unsigned char *)"\0\3\0\4", 4},
 			       .n_held = 2,
 			       .n_open = 1,
 			       .limits = {.topic_levels = 8,
@@ -85,9 +85,12 @@ Test(link_frame, attached_round_trip_and_every_truncation)
 				   .max_qos = 1,
 				   .off = SQ_OFF_RETAIN | SQ_OFF_CONTROL}},
 			   out;
-	struct sq_buf b = {0};
+	struct sq_buf b = {0}, open = {0};
 
-	sq_attached_encode(&b, &in, held, ids, SQ_LINK_VERSION);
+	sq_open_id_put(&open, &id, true);
+	in.open = (struct sq_bytes){sq_buf_data(&open), sq_buf_len(&open)};
+	sq_attached_encode(&b, &in, SQ_LINK_VERSION);
+	sq_buf_fini(&open);
 	for (size_t n = 0; n < sq_buf_len(&b); n++)
 		cr_assert_eq(
 		    sq_attached_decode(sq_buf_data(&b), n, SQ_LINK_VERSION, &out), SQ_EINVAL);
@@ -109,8 +112,8 @@ Test(link_frame, an_answer_to_an_attach_in_version_1)
 	struct sq_attached in = {.epoch = 1, .incarnation = 2, .limits = {1, 1, 1, 1}}, out;
 	struct sq_buf b = {0}, newer = {0};
 
-	sq_attached_encode(&b, &in, NULL, NULL, 1);
-	sq_attached_encode(&newer, &in, NULL, NULL, 2);
+	sq_attached_encode(&b, &in, 1);
+	sq_attached_encode(&newer, &in, 2);
 	cr_assert_eq(sq_buf_len(&newer), sq_buf_len(&b) + SQ_LIMITS_SIZE);
 	cr_assert_eq(
 	    sq_attached_decode(sq_buf_data(&newer), sq_buf_len(&newer), 1, &out), SQ_EINVAL);
@@ -130,7 +133,7 @@ Test(link_frame, limits_that_cant_be)
 		struct sq_attached in = {.epoch = 1, .incarnation = 2, .limits = bad[i]}, out;
 		struct sq_buf b = {0};
 
-		sq_attached_encode(&b, &in, NULL, NULL, 2);
+		sq_attached_encode(&b, &in, 2);
 		cr_assert_eq(
 		    sq_attached_decode(sq_buf_data(&b), sq_buf_len(&b), 2, &out), SQ_EINVAL);
 		sq_buf_fini(&b);
@@ -162,7 +165,7 @@ Test(link_frame, flags_of_an_answer_to_an_attach)
 		struct sq_buf b = {0};
 		unsigned char *p;
 
-		sq_attached_encode(&b, &in, NULL, NULL, SQ_LINK_VERSION);
+		sq_attached_encode(&b, &in, SQ_LINK_VERSION);
 		p = sq_buf_data(&b);
 		cr_assert_eq(p[FLAGS_AT], flags & 3);
 		p[FLAGS_AT] = (unsigned char)flags;

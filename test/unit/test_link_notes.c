@@ -30,7 +30,7 @@ Test(link_notes, what_says_the_same_in_a_row_is_one_note)
 	sq_notes_add(&notes, 2, SQ_REFUSAL_QUEUE_FULL, text("q is full"));
 	sq_notes_add(&notes, 4, SQ_REFUSAL_QUEUE_FULL, text("q is full"));
 	sq_notes_add(&notes, 5, SQ_REFUSAL_TOPIC, text("q is full"));
-	sq_notes_encode(&b, &notes);
+	sq_notes_encode(&b, sq_notes_view(&notes));
 	cr_assert_eq(sq_notes_decode(sq_buf_data(&b), sq_buf_len(&b), 6, &got), SQ_OK);
 	cr_assert(sq_note_next(&got, &note) && note_is(&note, 1, 2, 5, "q is full"));
 	cr_assert(sq_note_next(&got, &note) && note_is(&note, 4, 1, 5, "q is full"));
@@ -49,7 +49,7 @@ Test(link_notes, the_note_on_an_entry_is_found)
 
 	sq_notes_add(&notes, 3, SQ_REFUSAL_DENIED, text("no"));
 	sq_notes_add(&notes, 4, SQ_REFUSAL_DENIED, text("no"));
-	sq_notes_encode(&b, &notes);
+	sq_notes_encode(&b, sq_notes_view(&notes));
 	cr_assert_eq(sq_notes_decode(sq_buf_data(&b), sq_buf_len(&b), 5, &got), SQ_OK);
 	note = sq_note_find(got, 4);
 	cr_assert(note_is(&note, 3, 2, SQ_REFUSAL_DENIED, "no"));
@@ -72,7 +72,7 @@ Test(link_notes, texts_are_bounded_and_clean)
 	sq_notes_add(&notes, 0, SQ_REFUSAL_OTHER, text(many));
 	sq_notes_add(&notes, 1, SQ_REFUSAL_OTHER, text("a\r\nb\x7f"));
 	sq_notes_add(&notes, 2, SQ_REFUSAL_OTHER, text("\xff"));
-	sq_notes_encode(&b, &notes);
+	sq_notes_encode(&b, sq_notes_view(&notes));
 	cr_assert_eq(sq_notes_decode(sq_buf_data(&b), sq_buf_len(&b), 3, &got), SQ_OK);
 	cr_assert(sq_note_next(&got, &note));
 	cr_assert_eq(note.text.len, SQ_NOTE_TEXT_MAX - 1);
@@ -94,7 +94,7 @@ Test(link_notes, above_the_bound_of_texts_the_reasons_stay)
 		snprintf(words, sizeof words, "%u", i);
 		sq_notes_add(&notes, i, SQ_REFUSAL_QUOTA, text(words));
 	}
-	sq_notes_encode(&b, &notes);
+	sq_notes_encode(&b, sq_notes_view(&notes));
 	cr_assert_eq(sq_notes_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &got), SQ_OK);
 	for (uint16_t i = 0; i < SQ_NOTE_TEXTS_MAX; i++) {
 		snprintf(words, sizeof words, "%u", i);
@@ -136,12 +136,13 @@ Test(link_notes, outcomes_and_codes_carry_them_from_version_2_on)
 	struct sq_notes notes = {0};
 
 	sq_notes_add(&notes, 1, SQ_REFUSAL_QUEUE_FULL, text("full"));
+	in.notes = sq_notes_view(&notes);
 	for (unsigned version = 1; version <= 2; version++) {
 		struct sq_buf b = {0};
 		struct sq_outcomes out;
 		struct sq_note note;
 
-		sq_outcomes_encode(&b, &in, &notes, version);
+		sq_outcomes_encode(&b, &in, version);
 		for (size_t n = 0; n < sq_buf_len(&b); n++)
 			cr_assert_eq(
 			    sq_outcomes_decode(sq_buf_data(&b), n, version, &out), SQ_EINVAL);

@@ -1,7 +1,9 @@
 #include "broker/front/link/answer.h"
 
+#include <assert.h>
 #include <stdio.h>
 
+#include "broker/front/link/body.h"
 #include "broker/front/link/status.h"
 #include "core/mem.h"
 #include "web/reply.h"
@@ -77,10 +79,10 @@ answer_full(h2o_req_t *req, const char *what)
 }
 
 static void
-answer_refusal(h2o_req_t *req, const struct sq_call *c)
+answer_refusal(h2o_req_t *req, const struct sq_call *c, unsigned version)
 {
 	enum sq_conflict conflict = sq_status_conflict(c->verdict);
-	unsigned status = sq_status_of(c);
+	unsigned status = sq_status_of(c, version);
 
 	if (c->verdict == SQ_VERDICT_DENIED) {
 		sq_answer_denied(req, c->denied, c->detail);
@@ -103,15 +105,19 @@ answer_refusal(h2o_req_t *req, const struct sq_call *c)
 }
 
 void
-sq_answer_call(h2o_req_t *req, const struct sq_call *c)
+sq_answer_call(h2o_req_t *req, const struct sq_call *c, unsigned version, struct sq_buf *room)
 {
-	unsigned status = sq_status_of(c);
+	unsigned status = sq_status_of(c, version);
 
-	if (c->verdict != SQ_VERDICT_OK)
-		answer_refusal(req, c);
-	else if (status == 204)
+	assert(sq_buf_len(room) == 0);
+	if (c->verdict != SQ_VERDICT_OK) {
+		answer_refusal(req, c, version);
+	} else if (!sq_body_answers(c)) {
 		sq_reply_empty(req, status);
-	else
-		sq_reply_send(req, status, "application/octet-stream", sq_buf_data(&c->out),
-		    sq_buf_len(&c->out));
+	} else {
+		sq_body_encode(room, c, version);
+		sq_reply_send(
+		    req, status, "application/octet-stream", sq_buf_data(room), sq_buf_len(room));
+		sq_buf_drain(room, sq_buf_len(room));
+	}
 }

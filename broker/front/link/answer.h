@@ -11,7 +11,8 @@
 void sq_answer_problem(h2o_req_t *, unsigned status, const char *detail);
 /* Answers with 403, the reason, and static text for people. */
 void sq_answer_denied(h2o_req_t *, enum sq_denied why, const char *detail);
-/* Answers with the call's verdict and body, which are copied. */
-void sq_answer_call(h2o_req_t *, const struct sq_call *);
+/* Answers with the call's verdict, or with its body in a version of the link, which is copied.
+ * 'room' is an empty buffer, and is empty again afterwards. */
+void sq_answer_call(h2o_req_t *, const struct sq_call *, unsigned version, struct sq_buf *room);
 
 #endif

@@ -21,7 +21,7 @@
 enum {
 	CALLS_PER_CONN = 256, /* resets don't count against h2o's 100 streams */
 	CALLS_SPARE = 256,
-	CALLS_KEEP = 4096, /* capacity of a spare call's answer */
+	CALLS_KEEP = 4096, /* capacity kept of a spare call's store, and for bodies of answers */
 };
 
 struct guard;
@@ -29,6 +29,7 @@ struct guard;
 struct front_call {
 	struct sq_call call;
 	struct sq_conn *conn; /* counted in its 'running' */
+	unsigned version;     /* of the link */
 	struct guard *guard;  /* NULL once the request is gone */
 };
 
@@ -77,12 +78,12 @@ calls_give(struct sq_front_worker *p, struct front_call *fc)
 	sq_outlet_unref(&c->outlet);
 	sq_block_unref(&c->body);
 	if (p->calls.n_spare == CALLS_SPARE) {
-		sq_buf_fini(&c->out);
+		sq_buf_fini(&c->store);
 		free(fc);
 		return;
 	}
-	sq_buf_drain(&c->out, sq_buf_len(&c->out));
-	sq_buf_trim(&c->out, CALLS_KEEP);
+	sq_buf_drain(&c->store, sq_buf_len(&c->store));
+	sq_buf_trim(&c->store, CALLS_KEEP);
 	sq_list_push_front(&p->calls.spare, &c->node);
 	p->calls.n_spare++;
 }
@@ -93,9 +94,10 @@ sq_calls_fini(struct sq_front_worker *p)
 	while (!sq_list_empty(&p->calls.spare)) {
 		struct front_call *fc = calls_take(p);
 
-		sq_buf_fini(&fc->call.out);
+		sq_buf_fini(&fc->call.store);
 		free(fc);
 	}
+	sq_buf_fini(&p->calls.body);
 }
 
 void
@@ -136,7 +138,8 @@ calls_answer(struct sq_task *t)
 		sq_front_count(p, SQ_M_BAD_REQUESTS, 1);
 	if (fc->guard != NULL) {
 		fc->guard->owner = NULL;
-		sq_answer_call(fc->guard->req, c);
+		sq_answer_call(fc->guard->req, c, fc->version, &p->calls.body);
+		sq_buf_trim(&p->calls.body, CALLS_KEEP);
 	}
 	calls_give(p, fc);
 	calls_count(p, -1);
@@ -175,7 +178,7 @@ calls_unlinked(struct sq_conn *c, h2o_req_t *req, enum sq_route_kind kind)
 		return;
 	}
 	sq_front_count(c->part, SQ_M_CONFLICTS, 1);
-	sq_answer_call(req, &answer);
+	sq_answer_call(req, &answer, SQ_LINK_VERSION_MIN, &c->part->calls.body);
 }
 
 /* Answers, if there is something to deny: the request has a token of its own, not its
@@ -247,8 +250,11 @@ calls_attaches(struct sq_conn *conn, h2o_req_t *req, const struct sq_call *c)
 
 /* Makes the request's call, or refuses. */
 static bool
-calls_make(struct sq_conn *conn, h2o_req_t *req, const struct sq_route *r, struct sq_call *c)
+calls_make(struct sq_conn *conn, h2o_req_t *req, const struct sq_route *r, struct front_call *fc)
 {
+	struct sq_call *c = &fc->call;
+
+	fc->version = sq_link_version(conn->link);
 	c->kind = call_kinds[r->kind];
 	c->done = calls_done;
 	c->epoch = r->epoch;
@@ -261,7 +267,7 @@ calls_make(struct sq_conn *conn, h2o_req_t *req, const struct sq_route *r, struc
 	c->denied = SQ_DENIED_NONE;
 	c->detail = NULL;
 	sq_list_init(&c->node);
-	sq_body_decode(c);
+	sq_body_decode(c, fc->version);
 	if (c->kind == SQ_CALL_ATTACH && !calls_attaches(conn, req, c))
 		return false;
 	if (sq_key_decode(r->key, &c->key) != SQ_OK) {
@@ -278,13 +284,11 @@ sq_calls_start(
 {
 	struct sq_front_worker *p = conn->part;
 	struct front_call *fc;
-	struct sq_call *c;
 
 	if (!calls_allowed(conn, req, r, who))
 		return;
 	fc = calls_take(p);
-	c = &fc->call;
-	if (!calls_make(conn, req, r, c)) {
+	if (!calls_make(conn, req, r, fc)) {
 		calls_give(p, fc);
 		return;
 	}
@@ -295,5 +299,5 @@ sq_calls_start(
 	p->calls.started++;
 	calls_count(p, 1);
 	sq_front_count(p, SQ_M_REQUESTS, 1);
-	sq_broker_call(p->front->broker, c);
+	sq_broker_call(p->front->broker, &fc->call);
 }

@@ -81,6 +81,12 @@ sq_link_id(const struct sq_link *l)
 	return l->cfg.id;
 }
 
+unsigned
+sq_link_version(const struct sq_link *l)
+{
+	return l->cfg.version;
+}
+
 struct sq_outlet *
 sq_link_outlet(struct sq_link *l)
 {
@@ -192,7 +198,7 @@ link_detached(struct sq_outlet *o, uint64_t epoch, uint8_t reason, const char *t
 		return;
 	link_forget_last(l);
 	sq_frame_detached(&l->out, epoch, reason,
-	    (struct sq_bytes){(const unsigned char *)text, len}, l->outlet.version);
+	    (struct sq_bytes){(const unsigned char *)text, len}, l->cfg.version);
 	link_unlock(l);
 }
 
@@ -209,7 +215,8 @@ sq_link_new(const struct sq_link_cfg *cfg)
 {
 	struct sq_link *l = sq_xcalloc(1, sizeof *l);
 
-	sq_outlet_init(&l->outlet, &link_ops, cfg->identity, cfg->version);
+	sq_outlet_init(&l->outlet, &link_ops, cfg->identity,
+	    cfg->version >= 2 ? SQ_OUTLET_MARKS | SQ_OUTLET_KEPT : 0);
 	l->cfg = *cfg;
 	l->flush.run = link_flush;
 	pthread_mutex_init(&l->lock, NULL);
@@ -240,7 +247,7 @@ sq_link_draining(struct sq_link *l)
 void
 sq_link_trust(struct sq_link *l, uint64_t digest)
 {
-	if (l->outlet.version < 2 || !link_lock(l))
+	if (l->cfg.version < 2 || !link_lock(l))
 		return;
 	link_forget_last(l);
 	sq_frame_trust(&l->out, digest);

@@ -38,6 +38,7 @@ void sq_link_orphan(struct sq_link **lp);
 
 struct sq_outlet *sq_link_outlet(struct sq_link *);
 uint64_t sq_link_id(const struct sq_link *);
+unsigned sq_link_version(const struct sq_link *);
 
 /* Swaps the buffer with 'out', which is empty; false: the buffer is empty. */
 bool sq_link_take(struct sq_link *, struct sq_buf *out);

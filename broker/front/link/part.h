@@ -61,6 +61,7 @@ struct sq_calls {
 	uint64_t started, seen; /* so far, and at the last check */
 	bool rests;             /* memory of the last load has been freed */
 	atomic_uint running;    /* written by its own worker only */
+	struct sq_buf body;     /* of an answer, while it is given */
 };
 
 /* Of a worker: checks of the basis of links' identities. */

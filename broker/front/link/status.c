@@ -1,6 +1,6 @@
 #include "broker/front/link/status.h"
 
-#include "broker/port/outlet.h"
+#include "broker/front/link/body.h"
 
 /* Of a session for which there is no room, on a link of version 1. */
 static unsigned
@@ -10,11 +10,11 @@ status_full_untold(enum sq_full full)
 }
 
 unsigned
-sq_status_of(const struct sq_call *c)
+sq_status_of(const struct sq_call *c, unsigned version)
 {
 	if (c->verdict == SQ_VERDICT_OK)
-		return sq_buf_len(&c->out) > 0 ? 200 : 204;
-	if (c->verdict == SQ_VERDICT_FULL && sq_outlet_version(c->outlet) < 2)
+		return sq_body_answers(c) ? 200 : 204;
+	if (c->verdict == SQ_VERDICT_FULL && version < 2)
 		return status_full_untold(c->full);
 	return sq_verdict_row(c->verdict)->http;
 }

@@ -5,9 +5,9 @@
 #include "broker/port/call.h"
 #include "proto/link/answer.h"
 
-/* The status of an answered call; 204 is a success without a body.  On a link of version 1, which
- * cannot tell the kind of FULL, FULL reads like any other "not now". */
-unsigned sq_status_of(const struct sq_call *);
+/* The status of an answered call on a link of that version; 204 is a success without a body.  On a
+ * link of version 1, which cannot tell the kind of FULL, FULL reads like any other "not now". */
+unsigned sq_status_of(const struct sq_call *, unsigned version);
 /* The conflict that goes with 409; SQ_CONFLICT_NONE of any other verdict. */
 enum sq_conflict sq_status_conflict(enum sq_verdict);
 
