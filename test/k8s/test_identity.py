@@ -32,7 +32,14 @@ async def link(k8s, token, name=release.NAME, namespace=release.NAMESPACE, pair=
         tls.load_cert_chain(*pair)
     service = await k8s.get("services", f"{name}-broker", namespace)
     host = f"{name}-broker.{namespace}.svc.cluster.local"
-    return await LinkClient(7443, token, "2", service["spec"]["clusterIP"], tls, host).open()
+
+    async def reached():
+        try:
+            return await LinkClient(7443, token, "2", service["spec"]["clusterIP"], tls,
+                                    host).open()
+        except ConnectionRefusedError:  # the node's rules follow the Service a moment later
+            return None
+    return await eventually(reached, "the Service leads to the broker")
 
 
 async def linked(k8s, token):

@@ -141,10 +141,10 @@ async def test_replicas_on_one_claim_lose_nothing_in_a_rollout_without_a_broker(
         {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "box"},
          "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
         made.deployment("sink", "consume", "sink", "--client-id", "sink", "--expiry", 600,
-                        "--qos", 2, "--receive-max", 20, "--subscribe", "box/#"),
-        on_claim(made)])
-    await k8s.rolled_out("deployments", "box")
+                        "--qos", 2, "--receive-max", 20, "--subscribe", "box/#")])
     await recorder.until(lambda: recorder.of("subscribed", "sink"), "sink has subscribed")
+    await k8s.apply([on_claim(made)])
+    await k8s.rolled_out("deployments", "box")
     old = await k8s.pods("app=box")
     await acked_more(recorder, publishers(old))
 
