@@ -1,4 +1,4 @@
-/* The message image: check, header and copies; the layout is in core/msg.h. */
+/* The message image: check, writing and copies; the layout is in core/msg.h. */
 #include "core/msg.h"
 
 #include <assert.h>
@@ -51,21 +51,6 @@ sq_props_user_next(struct sq_bytes *props, struct sq_bytes *name, struct sq_byte
 	return found && !r.bad;
 }
 
-void
-sq_image_header(unsigned char *out, unsigned qos, bool retain, size_t topic_len, size_t props_len,
-    uint32_t expiry_s, size_t payload_len)
-{
-	assert(qos <= 2 && topic_len >= 1 && topic_len <= UINT16_MAX);
-	assert(props_len <= UINT32_MAX && payload_len <= UINT32_MAX);
-	assert(SQ_MSG_HEADER + topic_len + props_len + payload_len <= UINT32_MAX);
-	sq_put32(out, (uint32_t)(SQ_MSG_HEADER + topic_len + props_len + payload_len));
-	out[4] = (unsigned char)(qos | (retain ? SQ_MSG_RETAIN : 0u));
-	out[5] = 0;
-	sq_put16(out + 6, (uint16_t)topic_len);
-	sq_put32(out + 8, (uint32_t)props_len);
-	sq_put32(out + 12, expiry_s);
-}
-
 static unsigned char *
 msg_put(unsigned char *at, struct sq_bytes part)
 {
@@ -74,14 +59,29 @@ msg_put(unsigned char *at, struct sq_bytes part)
 	return at + part.len;
 }
 
+void
+sq_image_write(unsigned char *out, unsigned qos, bool retain, struct sq_bytes topic,
+    struct sq_bytes props, uint32_t expiry_s, struct sq_bytes payload)
+{
+	assert(qos <= 2 && topic.len >= 1 && topic.len <= UINT16_MAX);
+	assert(props.len <= UINT32_MAX && payload.len <= UINT32_MAX);
+	assert(SQ_MSG_HEADER + topic.len + props.len + payload.len <= UINT32_MAX);
+	sq_put32(out, (uint32_t)(SQ_MSG_HEADER + topic.len + props.len + payload.len));
+	out[4] = (unsigned char)(qos | (retain ? SQ_MSG_RETAIN : 0u));
+	out[5] = 0;
+	sq_put16(out + 6, (uint16_t)topic.len);
+	sq_put32(out + 8, (uint32_t)props.len);
+	sq_put32(out + 12, expiry_s);
+	msg_put(msg_put(msg_put(out + SQ_MSG_HEADER, topic), props), payload);
+}
+
 struct sq_msg
 sq_msg_new(unsigned qos, bool retain, struct sq_bytes topic, struct sq_bytes props,
     uint32_t expiry_s, struct sq_bytes payload)
 {
 	struct sq_block *b = sq_block_new(SQ_MSG_HEADER + topic.len + props.len + payload.len);
 
-	sq_image_header(b->bytes, qos, retain, topic.len, props.len, expiry_s, payload.len);
-	msg_put(msg_put(msg_put(b->bytes + SQ_MSG_HEADER, topic), props), payload);
+	sq_image_write(b->bytes, qos, retain, topic, props, expiry_s, payload);
 	return (struct sq_msg){b, b->bytes};
 }
 

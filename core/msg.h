@@ -101,12 +101,13 @@ int sq_image_check(const unsigned char *p, size_t len) SQ_MUST_CHECK;
  * False: the block is at its end, or malformed. */
 bool sq_props_user_next(struct sq_bytes *props, struct sq_bytes *name, struct sq_bytes *value);
 
-/* Writes the fixed header of an image to 'out' (SQ_MSG_HEADER bytes). */
-void sq_image_header(unsigned char *out, unsigned qos, bool retain, size_t topic_len,
-    size_t props_len, uint32_t expiry_s, size_t payload_len);
+/* Writes an image of SQ_MSG_HEADER bytes and the three parts to 'out'.  'props' and 'payload' may be
+ * empty.  The lengths fit the fields above. */
+void sq_image_write(unsigned char *out, unsigned qos, bool retain, struct sq_bytes topic,
+    struct sq_bytes props, uint32_t expiry_s, struct sq_bytes payload);
 
-/* Returns a message in a block of its own, copied from the parts, with one reference.  'props' may
- * be empty.  The lengths fit the fields above. */
+/* Returns a message in a block of its own, copied from the parts, with one reference; the parts as
+ * above. */
 struct sq_msg sq_msg_new(unsigned qos, bool retain, struct sq_bytes topic, struct sq_bytes props,
     uint32_t expiry_s, struct sq_bytes payload);
 /* Returns a copy of 'm' in a block of its own size, with one reference: for a message that outlives

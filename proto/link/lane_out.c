@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/mem.h"
 #include "proto/link/lane_out_priv.h"
@@ -64,16 +63,8 @@ sq_lane_out_message(struct sq_lane_out *l, const struct sq_lane_publish *m)
 	b = sq_lane_open_batch(l, size);
 	p = sq_buf_reserve(&b->bytes, size);
 	sq_entry_header(p, SQ_ENTRY_MESSAGE, m->qos == 2 ? m->packet_id : 0);
-	p += SQ_ENTRY_HEADER;
-	sq_image_header(p, qos, m->retain, m->topic.len, m->props.len, m->expiry_s, m->payload.len);
-	p += SQ_MSG_HEADER;
-	memcpy(p, m->topic.p, m->topic.len);
-	p += m->topic.len;
-	if (m->props.len != 0)
-		memcpy(p, m->props.p, m->props.len);
-	p += m->props.len;
-	if (m->payload.len != 0)
-		memcpy(p, m->payload.p, m->payload.len);
+	sq_image_write(
+	    p + SQ_ENTRY_HEADER, qos, m->retain, m->topic, m->props, m->expiry_s, m->payload);
 	sq_buf_commit(&b->bytes, size);
 	sq_lane_batch_meta(b, meta_of(SQ_ENTRY_MESSAGE, m->qos, qos, m->packet_id));
 	l->next++;

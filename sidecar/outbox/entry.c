@@ -84,16 +84,7 @@ entry_fill(struct sq_outbox_entry *e, const char *client_id, const struct sq_lan
 	memcpy(p + 18, client_id, len);
 	p += 18 + len;
 	e->image = (uint32_t)(p - e->bytes);
-	sq_image_header(
-	    p, m->qos, m->retain, m->topic.len, m->props.len, m->expiry_s, m->payload.len);
-	p += SQ_MSG_HEADER;
-	memcpy(p, m->topic.p, m->topic.len);
-	p += m->topic.len;
-	if (m->props.len != 0)
-		memcpy(p, m->props.p, m->props.len);
-	p += m->props.len;
-	if (m->payload.len != 0)
-		memcpy(p, m->payload.p, m->payload.len);
+	sq_image_write(p, m->qos, m->retain, m->topic, m->props, m->expiry_s, m->payload);
 }
 
 size_t
