@@ -232,11 +232,11 @@ attach_done(struct sq_request *req, const struct sq_answer *ans)
 	if (s->state == SQ_HOLD_ENDED) {
 		/* the broker finds that out by the next attach, or its grace time */
 	} else if (ans->status != 200) {
-		attach_refused(s, p->post.link, ans);
+		attach_refused(s, p->post.req.link, ans);
 	} else if (sq_attached_decode(ans->body, ans->len, ans->version, &a) == 0) {
-		attach_succeeded(s, p->post.link, &a);
+		attach_succeeded(s, p->post.req.link, &a);
 	} else {
-		sq_uplink_fail(p->post.link, "it answered an attach with something malformed");
+		sq_uplink_fail(p->post.req.link, "it answered an attach with something malformed");
 		sq_hold_again(s, 0);
 	}
 	sq_buf_fini(&p->body);

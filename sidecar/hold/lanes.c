@@ -76,7 +76,7 @@ batch_accepted(struct sq_hold *s, struct batch_post *p, const struct sq_answer *
 	if (sq_outcomes_decode(ans->body, ans->len, ans->version, &o) != 0)
 		o = (struct sq_outcomes){0};
 	if (sq_lane_out_answered(s->up.lane[p->lane], &p->flight, &o) != 0) {
-		sq_uplink_fail(p->post.link, "its outcomes don't fit the batch");
+		sq_uplink_fail(p->post.req.link, "its outcomes don't fit the batch");
 		return;
 	}
 	if (p->post.attach_seq == s->at.seq)

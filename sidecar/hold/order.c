@@ -256,7 +256,7 @@ sub_post_done(struct sq_request *req, const struct sq_answer *ans)
 	} else if (q != NULL && (!done || !request_done(s, q, ans))) {
 		request_failed(s, q, ans);
 		if (done)
-			sq_uplink_fail(p->post.link, "it answered a SUBSCRIBE malformed");
+			sq_uplink_fail(p->post.req.link, "it answered a SUBSCRIBE malformed");
 	}
 	if (!done && s->state != SQ_HOLD_ENDED)
 		(void)sq_hold_refused(s, &p->post, ans);

@@ -14,11 +14,10 @@ struct sq_hold;
 
 /* The head of each request; its maker appends members of its own. */
 struct sq_hold_post {
-	struct sq_request req;
-	struct sq_list all; /* the table's */
+	struct sq_request req; /* its link is not to be used when the answer has status 0 */
+	struct sq_list all;    /* the table's */
 	struct sq_hold *hold;
-	struct sq_uplink *link; /* not to be used when the answer has status 0 */
-	uint32_t attach_seq;    /* number of the attachment that it belongs to */
+	uint32_t attach_seq; /* number of the attachment that it belongs to */
 };
 
 /* Makes a zeroed request of 'size' bytes that starts with a struct sq_hold_post.  'what' is the

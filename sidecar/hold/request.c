@@ -34,7 +34,6 @@ sq_hold_post_send(struct sq_hold_post *p, struct sq_uplink *link)
 	struct sq_hold *s = p->hold;
 
 	p->attach_seq = s->at.seq;
-	p->link = link;
 	s->requests++;
 	sq_list_push_back(&s->holds->posts, &p->all);
 	sq_uplink_send(link, &p->req);

@@ -303,7 +303,7 @@ disk_accepted(struct sq_outbox_disk *d, struct disk_post *p, const struct sq_ans
 	if (sq_outcomes_decode(ans->body, ans->len, ans->version, &outcomes) != 0)
 		outcomes = (struct sq_outcomes){0};
 	if (sq_outbox_store_answered(d->store, &p->batch, &outcomes, sq_holds_now(d->holds)) != 0)
-		sq_uplink_fail(p->post.link, "its outcomes don't fit the batch");
+		sq_uplink_fail(p->post.req.link, "its outcomes don't fit the batch");
 	else
 		sq_hold_post_good(&p->post);
 	sq_hold_set_last(p->post.hold, sq_outbox_store_last(d->store));
