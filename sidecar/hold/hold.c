@@ -302,6 +302,17 @@ hold_admit(struct sq_hold *s, size_t size)
 	return sq_budget_admit(&s->holds->budget, &s->share, size, sq_hold_attached(s));
 }
 
+/* The end of an offer to a lane: posts what was taken.  Returns 'rc'. */
+static int
+hold_took(struct sq_hold *s, int rc)
+{
+	if (rc != 0)
+		return rc;
+	sq_hold_backlog(s);
+	sq_hold_wake(s);
+	return 0;
+}
+
 int
 sq_hold_publish(struct sq_hold *s, const struct sq_lane_publish *m)
 {
@@ -323,11 +334,7 @@ sq_hold_publish(struct sq_hold *s, const struct sq_lane_publish *m)
 		hold_lane_1_qos0(s);
 	if (rc == 0)
 		rc = sq_lane_out_message(hold_lane(s, lane), m);
-	if (rc != 0)
-		return rc;
-	sq_hold_backlog(s);
-	sq_hold_wake(s);
-	return 0;
+	return hold_took(s, rc);
 }
 
 int
@@ -340,11 +347,7 @@ sq_hold_refuse(struct sq_hold *s, const struct sq_lane_publish *m, uint8_t reaso
 	if (rc == 0)
 		rc = sq_lane_out_refused(
 		    hold_lane(s, 1), m->qos, m->packet_id, reason, refusal, text);
-	if (rc != 0)
-		return rc;
-	sq_hold_backlog(s);
-	sq_hold_wake(s);
-	return 0;
+	return hold_took(s, rc);
 }
 
 int
@@ -355,9 +358,5 @@ sq_hold_release(struct sq_hold *s, uint16_t packet_id)
 	rc = hold_admit(s, SQ_ENTRY_HEADER);
 	if (rc == 0)
 		rc = sq_lane_out_release(hold_lane(s, 1), packet_id);
-	if (rc != 0)
-		return rc;
-	sq_hold_backlog(s);
-	sq_hold_wake(s);
-	return 0;
+	return hold_took(s, rc);
 }
