@@ -183,6 +183,17 @@ fake_request(struct sq_pool *p, const char *what)
 	return fake_request_after(p, NULL, what);
 }
 
+struct sq_request *
+fake_await(struct ev_loop *loop, struct sq_pool *p, const char *what)
+{
+	struct sq_request *r;
+
+	ev_run(loop, EVRUN_NOWAIT);
+	while ((r = fake_request(p, what)) == NULL)
+		ev_run(loop, EVRUN_ONCE);
+	return r;
+}
+
 struct sq_bytes
 fake_body(const struct sq_request *r)
 {

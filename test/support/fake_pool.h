@@ -3,6 +3,8 @@
 #ifndef SQ_TEST_SUPPORT_FAKE_POOL_H
 #define SQ_TEST_SUPPORT_FAKE_POOL_H
 
+#include <ev.h>
+
 #include "net/pool.h"
 
 /* A new link, told to the pool's owner. */
@@ -14,6 +16,8 @@ void fake_link_down(struct sq_pool *, struct sq_uplink *);
 
 /* The oldest request whose path contains 'what' ("" any; "?" a POST); NULL: none. */
 struct sq_request *fake_request(struct sq_pool *, const char *what);
+/* The same, once there is one: runs the loop until then. */
+struct sq_request *fake_await(struct ev_loop *, struct sq_pool *, const char *what);
 /* The next one after 'r'. */
 struct sq_request *
 fake_request_after(struct sq_pool *, const struct sq_request *r, const char *what);

@@ -2,7 +2,6 @@
  * on under another name, the pod's own session says why and comes again. */
 #include <criterion/criterion.h>
 #include <ev.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "../support/fake_pool.h"
 #include "../support/sidecar_cfg.h"
+#include "../support/temp_dir.h"
 #include "core/mem.h"
 #include "sidecar/declared/declared.h"
 #include "sidecar/app.h"
@@ -22,15 +22,14 @@ static struct ev_loop *loop;
 static struct sq_sidecar_cfg cfg;
 static struct sq_app *app;
 static struct sq_uplink *up;
-static char folder[64], file[128], outbox[128];
+static char *folder, file[128], outbox[128];
 
 static void
 setup(void)
 {
 	struct sq_buf err = {0};
 
-	strcpy(folder, "/tmp/sqmqos-denied-XXXXXX");
-	cr_assert(mkdtemp(folder));
+	folder = temp_dir_new();
 	snprintf(outbox, sizeof outbox, "%s/outbox", folder);
 	snprintf(file, sizeof file, "%s/annotations", folder);
 	loop = ev_loop_new(EVFLAG_AUTO);
@@ -41,19 +40,12 @@ setup(void)
 	up = fake_link_up(app->holds->pool);
 }
 
-static int
-unlink_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
 static void
 tidy(void)
 {
 	sq_app_free(&app);
 	ev_loop_destroy(loop);
-	nftw(folder, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
+	temp_dir_free(&folder);
 }
 
 TestSuite(hold_denied, .init = setup, .fini = tidy, .timeout = 60);
@@ -61,12 +53,7 @@ TestSuite(hold_denied, .init = setup, .fini = tidy, .timeout = 60);
 static struct sq_request *
 request(const char *what)
 {
-	struct sq_request *r;
-
-	ev_run(loop, EVRUN_NOWAIT);
-	while ((r = fake_request(app->holds->pool, what)) == NULL)
-		ev_run(loop, EVRUN_ONCE);
-	return r;
+	return fake_await(loop, app->holds->pool, what);
 }
 
 static void

@@ -3,13 +3,13 @@
  * a later message of that id would be taken for a second copy. */
 #include <criterion/criterion.h>
 #include <ev.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../support/fake_pool.h"
 #include "../support/sidecar_cfg.h"
+#include "../support/temp_dir.h"
 #include "core/mem.h"
 #include "sidecar/app.h"
 #include "sidecar/hold/hold.h"
@@ -23,7 +23,7 @@ enum { PACKET_ID = 5, EXPIRY_S = 600 };
 static struct ev_loop *loop;
 static struct sq_sidecar_cfg cfg;
 static struct sq_app *app;
-static char folder[64];
+static char *folder;
 
 static void
 setup(void)
@@ -31,8 +31,7 @@ setup(void)
 	struct sq_outbox_annotation disk = {.set = true, .mode = SQ_OUTBOX_DISK, .size = 8 << 20};
 	struct sq_buf err = {0};
 
-	strcpy(folder, "/tmp/sqmqos-gone-XXXXXX");
-	cr_assert(mkdtemp(folder));
+	folder = temp_dir_new();
 	loop = ev_loop_new(EVFLAG_AUTO);
 	cfg = sidecar_cfg();
 	cfg.outbox_dir = folder;
@@ -43,19 +42,12 @@ setup(void)
 	sq_outbox_start(app->outbox);
 }
 
-static int
-unlink_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
 static void
 tidy(void)
 {
 	sq_app_free(&app);
 	ev_loop_destroy(loop);
-	nftw(folder, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
+	temp_dir_free(&folder);
 }
 
 TestSuite(hold_gone, .init = setup, .fini = tidy, .timeout = 60);
@@ -80,11 +72,8 @@ connection(bool durable)
 static struct sq_request *
 attach(void)
 {
-	struct sq_request *r;
+	struct sq_request *r = fake_await(loop, app->holds->pool, CLIENT_ID);
 
-	ev_run(loop, EVRUN_NOWAIT);
-	while ((r = fake_request(app->holds->pool, CLIENT_ID)) == NULL)
-		ev_run(loop, EVRUN_ONCE);
 	cr_assert_eq(r->method, SQ_PUT);
 	return r;
 }

@@ -59,12 +59,7 @@ turn(void)
 static struct sq_request *
 request(const char *what)
 {
-	struct sq_request *r;
-
-	turn();
-	while ((r = fake_request(app->holds->pool, what)) == NULL)
-		ev_run(loop, EVRUN_ONCE);
-	return r;
+	return fake_await(loop, app->holds->pool, what);
 }
 
 static struct sq_request *
