@@ -46,6 +46,15 @@ class Published:
     begun: list = dataclasses.field(default_factory=lambda: [{} for _ in range(4)])     # n: ms
     finished: list = dataclasses.field(default_factory=lambda: [{} for _ in range(4)])  # n: ms
     connections: int = 0
+    again: list = dataclasses.field(default_factory=lambda: [set() for _ in range(4)])
+
+    def connected(self):
+        """Messages that wait for their answer are published again. Of these an earlier one may
+        have been refused and a later one taken before, without this publisher hearing of it:
+        they come in no certain order."""
+        self.connections += 1
+        for stream in range(1, 4):
+            self.again[stream].update(self.unanswered(stream))
 
     def accepted(self, stream):
         return [n for n, code in self.acked[stream].items() if code < FAILURE]
@@ -127,7 +136,7 @@ def read_publisher(name, path, transient=False):
             out.given_up[int(w[3])].add(int(w[4]))
         elif kind == "C":
             session.connected(w, transient)
-            out.connections += 1
+            out.connected()
         elif kind == "Z":
             out.wrong.append(("protocol", " ".join(w[1:])))
         elif kind == "E":

@@ -140,12 +140,19 @@ def spill_places(publishers, s):
             yield Violation("letter", s.name, f"{x}")
 
 
-def spill_order(s):
-    """Letters are older than what is in the queue, and each has its order. Of QoS 1 a copy
-    that was published again may be all that is left of a message."""
+def published_again(publishers, p, stream):
+    return publishers[p].again[stream] if p in publishers else ()
+
+
+def spill_order(publishers, s):
+    """Letters are older than what is in the queue, and each has its order, but for messages that
+    were published again: the queue refuses, so their order may be another. Of QoS 1 a copy that
+    was published again may be all that is left of a message."""
     for (p, stream), numbers in by_stream(s.left()).items():
         if stream == 1 and s.taken:
             continue
+        again = published_again(publishers, p, stream)
+        numbers = [n for n in numbers if n not in again]
         first = [n for n in dict.fromkeys(numbers) if stream != 1 or n >= numbers[0]]
         late = [(a, b) for a, b in zip(first, first[1:]) if b < a]
         if late:
@@ -157,7 +164,9 @@ def spill_suffix(publishers, s, missing):
     """Only the oldest letters leave, and only where there are as many as may be."""
     left, gone = by_stream(s.left()), by_stream(missing)
     for key, numbers in gone.items():
-        if key in left and (late := [n for n in numbers if n > min(left[key])]):
+        again = published_again(publishers, *key)
+        if key in left and (late := [n for n in numbers if n > min(left[key]) and
+                                     n not in again]):
             yield Violation("lost", s.name, f"publisher {key[0]} stream {key[1]}: {some(late)} "
                             f"acknowledged, in no queue and no letter, and older ones are")
     if missing and len(s.letters.letters) < s.letters_bound:
@@ -198,7 +207,7 @@ def spill_counter(publishers, s, missing):
 def check_spill(publishers, s):
     missing = s.missing(publishers)
     yield from spill_places(publishers, s)
-    yield from spill_order(s)
+    yield from spill_order(publishers, s)
     if not s.taken:
         yield from spill_suffix(publishers, s, missing)
     yield from spill_counter(publishers, s, missing)

@@ -291,11 +291,13 @@ class Abandoned(unittest.TestCase):
     """Twelve messages to a queue of two that nobody takes from, with room for four letters."""
 
     def kinds(self, queue=(11, 12), dead=(7, 8, 9, 10), *, stream=2, dropped=6, blind=(),
-              taken=False, sent=range(1, 13), refused=(), reason="abandoned", connections=1):
+              taken=False, sent=range(1, 13), refused=(), reason="abandoned", connections=1,
+              again=()):
         spill = letters.Spill("q", received("taker", stream, *queue),
                               letters_of(stream, *dead, reason=reason),
                               letters.Counted(dropped, list(blind)), taken, 2, 4)
         publisher = published(stream, *sent, refused=refused, connections=connections)
+        publisher.again[stream].update(again)
         return sorted({v.kind for v in letters.check_spill({7: publisher}, spill)})
 
     def test_a_clean_run(self):
@@ -345,6 +347,11 @@ class Abandoned(unittest.TestCase):
         self.assertEqual(self.kinds(dead=(7, 9, 8, 10)), ["order"])
         self.assertEqual(self.kinds((9, 12), (7, 8, 10, 11)), ["order"])
 
+    def test_an_order_of_messages_that_were_published_again(self):
+        self.assertEqual(self.kinds(dead=(7, 10, 8, 9), again=[8, 9, 10]), [])
+        self.assertEqual(self.kinds(dead=(7, 9, 8, 10), again=[10, 11]), ["order"])
+        self.assertEqual(self.kinds((11, 12), (7, 8, 9, 6), again=[6, 10]), [])
+
     def test_a_copy_of_qos_1_whose_first_one_has_left(self):
         self.assertEqual(self.kinds(dead=(8, 9, 7, 8, 9, 10), stream=1), [])
 
@@ -365,6 +372,13 @@ class Abandoned(unittest.TestCase):
 
 
 class Letters(Planted):
+    def test_what_is_published_again(self):
+        out = ledger.read_publisher("p", self.file(
+            "B 1 1\nC 2 0\nP 3 1 2 1\nP 3 2 2 2\nA 4 1 2 1 0 0\nP 4 3 2 3\nC 5 1\n"
+            "A 6 2 2 2 0 0\nP 6 4 2 4\n"))
+        self.assertEqual(out.again, [set(), set(), {2, 3}, set()])
+        self.assertEqual(out.connections, 2)
+
     def test_a_letter_is_read(self):
         out = ledger.read_subscriber("l", self.file(
             "B 1 1\nC 2 0\nM 3 1 2 7 0 2 5 attempts declared~a~b~c\nM 3 2 2 7 0 2 6\n"))

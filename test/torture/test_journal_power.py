@@ -69,6 +69,7 @@ class JournalPower(unittest.TestCase):
             if any(line.startswith("open") for line in lines):
                 self.assertGreaterEqual(replayed[-1] if replayed else 0, committed,
                                         f"{where}: entry {committed} was committed")
+                committed = replayed[-1] if replayed else 0  # its users build on what it replayed
             for line in lines:
                 if line.startswith("c "):
                     committed = int(line[2:])
