@@ -47,11 +47,16 @@ class JournalPower(unittest.TestCase):
         for life in range(LIVES):
             child = subprocess.Popen(
                 [program, store, str(released), *more], stdout=subprocess.PIPE,
-                env=os.environ | layer.environment(program))
+                stderr=subprocess.DEVNULL, env=os.environ | layer.environment(program))
             deadline = time.monotonic() + 0.005 + rng.random() ** 2 * 0.4
             out = bytearray()
             os.set_blocking(child.stdout.fileno(), False)
+            sync_fails = rng.random() * 0.4
+            begun = time.monotonic()
             while time.monotonic() < deadline and child.poll() is None:
+                if sync_fails and time.monotonic() - begun > sync_fails:
+                    layer.fail_sync()
+                    sync_fails = 0
                 out += child.stdout.read(1 << 20) or b""
                 time.sleep(0.001)
             child.kill()
