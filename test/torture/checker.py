@@ -135,10 +135,12 @@ def check_qos(target):
 
 def gaps(order, owed, got):
     """How many runs of 'owed' between the first and the last of 'got' are not in it, where
-    'order' says what lies between which."""
+    'order' says what lies between which. What lies before the first that came is a copy of
+    what was published before the session began."""
     have, owed, runs, inside = set(got), set(owed), 0, False
-    at = [i for i, n in enumerate(order) if n in have]
-    for n in order[at[0]:at[-1]] if at else ():
+    place = {n: i for i, n in enumerate(order)}
+    at = [place[n] for n in got if n in place]
+    for n in order[at[0]:max(at)] if at else ():
         if n not in owed:
             continue
         if n not in have and not inside:

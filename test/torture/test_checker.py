@@ -202,6 +202,18 @@ class Planted(unittest.TestCase):
         self.assertEqual(self.kinds(sent, transient, **arguments), ["lost"])
 
 
+class Gaps(unittest.TestCase):
+    def test_what_was_taken_in_another_order(self):
+        order = [1, 2, 5, 6, 3, 4, 7]
+        self.assertEqual(checker.gaps(order, order, [1, 2, 5, 6, 3, 4]), 0)
+        self.assertEqual(checker.gaps(order, order, [1, 2, 6, 3, 7]), 2)
+
+    def test_copies_of_what_came_before(self):
+        order = [1, 2, 5, 6, 3, 4, 7]
+        self.assertEqual(checker.gaps(order, order, [3, 4, 5, 6]), 0)
+        self.assertEqual(checker.gaps(order, order, [3, 5, 6, 7]), 1)
+
+
 def published(stream, *numbers, refused=(), connections=1):
     """A publisher of one stream: number n was sent at n s and acknowledged half a second later."""
     out = ledger.Published("p", ended=True, connections=connections)
