@@ -1484,6 +1484,67 @@ CONTRACT(what_always_yields_does_so_for_its_account_too)
 	account_end(shares, a, filled);
 }
 
+/* Puts the items 'from' to 'to' in one transaction. */
+static void
+put_together(struct sq_queue *q, unsigned from, unsigned to)
+{
+	struct txn t;
+
+	cr_assert(run());
+	txn_begin(&t, 0);
+	for (unsigned i = from; i <= to; i++) {
+		struct sq_item item = item_new(i, 1);
+
+		cr_assert_eq(ops->txn.put(&t.txn, q, &item), SQ_OK);
+	}
+	ops->txn.commit(&t.txn);
+	cr_assert(run());
+}
+
+CONTRACT(what_comes_together_stays_within_the_share_of_its_account)
+{
+	struct sq_shares *shares;
+	struct sq_account *a = account_begin(&shares);
+	struct sq_queue *q = dead_begin((struct sq_queue_cfg){
+	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH, .yields = SQ_YIELD_ALWAYS, .account = a});
+	uint64_t filled, used;
+
+	put_range(q, 1, 2);
+	filled = account_fill(a);
+	used = sq_share_used(a, SQ_SHARE_STORED_BYTES);
+	put_together(q, 3, 40);
+	cr_assert_eq(ops->queue.depth(q), 2, "one leaves for each, also if none was there yet");
+	cr_assert_leq(sq_share_used(a, SQ_SHARE_STORED_BYTES), used);
+	cr_assert_eq(dead.n, 38);
+	for (unsigned i = 0; i < 38; i++)
+		expect_dead(i, i + 1, SQ_DEAD_OVERFLOW);
+	sq_share_give(a, SQ_SHARE_STORED_BYTES, filled);
+	put_together(q, 41, 43);
+	cr_assert_eq(ops->queue.depth(q), 5, "nothing is owed where there is room");
+	dead_end(q);
+	account_end(shares, a, 0);
+}
+
+CONTRACT(of_what_has_no_share_the_newest_is_kept)
+{
+	struct sq_shares *shares;
+	struct sq_account *a = account_begin(&shares);
+	struct sq_queue *q = dead_begin((struct sq_queue_cfg){
+	    .overflow = SQ_OVERFLOW_REJECT_PUBLISH, .yields = SQ_YIELD_ALWAYS, .account = a});
+	uint64_t filled = account_fill(a);
+
+	put_together(q, 1, 4);
+	cr_assert_eq(ops->queue.depth(q), 1);
+	cr_assert_eq(dead.n, 3);
+	expect_dead(2, 3, SQ_DEAD_OVERFLOW);
+	put_together(q, 5, 7);
+	cr_assert_eq(ops->queue.depth(q), 1);
+	cr_assert_eq(dead.n, 6);
+	expect_dead(5, 6, SQ_DEAD_OVERFLOW);
+	dead_end(q);
+	account_end(shares, a, filled);
+}
+
 CONTRACT(a_full_queue_refuses_once_somebody_is_there)
 {
 	struct sq_queue *q = yielding_begin(SQ_YIELD_LONELY);

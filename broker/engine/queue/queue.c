@@ -332,9 +332,9 @@ sq_queue_most(struct sq_queue *q)
 {
 	uint64_t n = sq_queue_waiting(q) + q->coming.n;
 
-	if (q->over > n)
-		q->over = n;
-	return q->over > q->cfg.max_msgs ? q->over : q->cfg.max_msgs;
+	if (q->yielding.over > n)
+		q->yielding.over = n;
+	return q->yielding.over > q->cfg.max_msgs ? q->yielding.over : q->cfg.max_msgs;
 }
 
 void
@@ -345,7 +345,7 @@ sq_queue_limits(struct sq_queue *q, const struct sq_queue_cfg *cfg)
 	q->cfg.max_attempts = cfg->max_attempts;
 	q->cfg.overflow = cfg->overflow;
 	q->cfg.yields = cfg->yields;
-	q->over = sq_queue_waiting(q) + q->coming.n;
+	q->yielding.over = sq_queue_waiting(q) + q->coming.n;
 	pthread_mutex_unlock(&q->lock);
 }
 

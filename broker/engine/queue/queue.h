@@ -73,6 +73,14 @@ struct sq_queue_coming {
 	uint64_t n, bytes;
 };
 
+/* Of a queue whose oldest items leave for new ones. */
+struct sq_queue_yielding {
+	uint64_t over; /* waiting items above the limits since these were lowered */
+	/* What is to leave for items put above the account's share, when none could: the oldest were
+	 * not committed yet, or on their way to the disk or from it. */
+	uint64_t owed, owed_bytes;
+};
+
 /* Takers of a queue: see sq_queue_ops.attend. */
 struct sq_queue_takers {
 	unsigned n;
@@ -103,9 +111,9 @@ struct sq_queue {
 	uint64_t head_bytes;     /* in head alone */
 	struct sq_charge charge; /* for items in memory */
 	struct sq_queue_coming coming;
+	struct sq_queue_yielding yielding;
 	uint64_t last_seq; /* of the last stored item; an item that is not stored gets the same */
 	uint64_t handed;   /* stored items up to this seq have left, or may have */
-	uint64_t over;     /* waiting items above the limits since these were lowered */
 	struct sq_list consumers; /* struct sq_consumer; the head's turn is next */
 	bool posted, deleted;
 	struct sq_queue_takers takers;

@@ -64,7 +64,7 @@ sq_queue_restore(struct sq_queue *q, const struct sq_gap *gap, struct sq_ring *t
 	sq_queue_count(q, (int64_t)(tail->n + gap->n), (int64_t)(q->bytes + gap->bytes));
 	q->tail = *tail;
 	*tail = (struct sq_ring){0};
-	q->over = q->tail.n + q->gap.n;
+	q->yielding.over = q->tail.n + q->gap.n;
 	if (!q->gap.open)
 		queue_close_gap(q);
 	pthread_mutex_unlock(&q->lock);

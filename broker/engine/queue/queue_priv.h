@@ -132,10 +132,11 @@ void sq_queue_charge_memory(struct sq_queue *);
 /* Dooms the oldest items of a full queue that yields, for an item of QoS 1 or 2 that 'txn' puts. */
 void sq_queue_make_way(struct sq_queue *, const struct sq_txn *txn, const struct sq_item *for_item,
     struct sq_dead_list *);
-/* Dooms the oldest items of a queue that always yields, until its account has room for the item. */
+/* Dooms the oldest items of a queue that always yields, until its account has room for the item.
+ * What can't leave now is owed, and leaves as soon as possible. */
 void sq_queue_make_share_way(struct sq_queue *, const struct sq_txn *txn,
     const struct sq_item *for_item, struct sq_dead_list *);
-/* Whether a queue that yields exceeds its limits. */
+/* Whether a queue that yields exceeds its limits, or owes items to its account. */
 bool sq_queue_is_over(struct sq_queue *);
 /* Schedules sq_queue_trim() if it is needed. */
 void sq_queue_kick_trim(struct sq_queue *);

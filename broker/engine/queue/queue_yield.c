@@ -3,8 +3,9 @@
  * no room, no acknowledged item leaves.
  *
  * Items leave in the transaction that puts, if they are in memory and the transaction stays small.
- * Items above the limits after that, because the oldest were on their way to the disk or from it,
- * are removed by the owner as soon as possible. */
+ * Items above the limits after that, because the oldest were not committed yet, or on their way to
+ * the disk or from it, are removed by the owner as soon as possible.  So are those above the
+ * account's share in a queue that always yields, but for the newest item. */
 #include <assert.h>
 
 #include "broker/engine/queue/queue_priv.h"
@@ -30,6 +31,43 @@ yield_first(const struct sq_queue *q)
 	return q->head.n > 0 && !sq_queue_head_waits(q) && !sq_ring_at(&q->head, 0)->assured;
 }
 
+/* Waiting items, and those that come. */
+static uint64_t
+yield_count(const struct sq_queue *q)
+{
+	return sq_queue_waiting(q) + q->coming.n;
+}
+
+/* Notes what did not leave for an item above the share.  One item, the newest, is kept anyway. */
+static void
+yield_owe(struct sq_queue *q, const struct sq_item *for_item, const struct sq_dead_list *dead)
+{
+	uint64_t bytes = sq_item_bytes(for_item);
+
+	if (yield_count(q) == 0)
+		return;
+	q->yielding.owed += dead->n == 0;
+	q->yielding.owed_bytes += bytes > dead->bytes ? bytes - dead->bytes : 0;
+}
+
+/* Whether items are to leave for others that were put above the share. */
+static bool
+yield_owes(struct sq_queue *q)
+{
+	if (q->yielding.owed == 0 && q->yielding.owed_bytes == 0)
+		return false;
+	if (yield_count(q) <= 1 || !sq_queue_share_short(q, 1))
+		q->yielding.owed = q->yielding.owed_bytes = 0;
+	return q->yielding.owed > 0 || q->yielding.owed_bytes > 0;
+}
+
+static void
+yield_pay(struct sq_queue *q, uint64_t bytes)
+{
+	q->yielding.owed -= q->yielding.owed > 0;
+	q->yielding.owed_bytes -= bytes < q->yielding.owed_bytes ? bytes : q->yielding.owed_bytes;
+}
+
 static void
 yield_doom(struct sq_queue *q, struct sq_dead_list *dead)
 {
@@ -53,10 +91,12 @@ void
 sq_queue_make_share_way(struct sq_queue *q, const struct sq_txn *txn,
     const struct sq_item *for_item, struct sq_dead_list *dead)
 {
-	if (q->cfg.yields != SQ_YIELD_ALWAYS || !yield_to(q, txn, for_item))
+	if (q->cfg.yields != SQ_YIELD_ALWAYS || for_item->assured)
 		return;
-	while (dead->bytes < sq_item_bytes(for_item) && yield_first(q) && !sq_dead_list_full(dead))
+	while (yield_to(q, txn, for_item) && dead->bytes < sq_item_bytes(for_item) &&
+	    yield_first(q) && !sq_dead_list_full(dead))
 		yield_doom(q, dead);
+	yield_owe(q, for_item, dead);
 }
 
 void
@@ -77,7 +117,7 @@ sq_queue_make_way(struct sq_queue *q, const struct sq_txn *txn, const struct sq_
 static bool
 yield_is_over(struct sq_queue *q, uint64_t msgs, uint64_t bytes)
 {
-	uint64_t n = sq_queue_waiting(q) + q->coming.n;
+	uint64_t n = yield_count(q);
 	uint64_t all = sq_queue_waiting_bytes(q) + q->coming.bytes;
 
 	return n > sq_queue_most(q) + msgs || (n > 1 && all > q->cfg.max_bytes + bytes);
@@ -86,7 +126,7 @@ yield_is_over(struct sq_queue *q, uint64_t msgs, uint64_t bytes)
 bool
 sq_queue_is_over(struct sq_queue *q)
 {
-	return yield_on(q) && yield_is_over(q, 0, 0);
+	return yield_on(q) && (yield_is_over(q, 0, 0) || yield_owes(q));
 }
 
 void
@@ -103,8 +143,10 @@ sq_queue_trim(struct sq_queue *q)
 
 	dead.n = dead.bytes = 0;
 	pthread_mutex_lock(&q->lock);
-	while (sq_queue_is_over(q) && yield_first(q) && !sq_dead_list_full(&dead))
+	while (sq_queue_is_over(q) && yield_first(q) && !sq_dead_list_full(&dead)) {
+		yield_pay(q, sq_item_bytes(sq_ring_at(&q->head, 0)));
 		yield_doom(q, &dead);
+	}
 	if (dead.n > 0)
 		sq_queue_kick_trim(q);
 	if (dead.n > 0 || sq_queue_is_over(q))
