@@ -4,7 +4,7 @@
 
 Each attack is a function below, named in ATTACKS with what it tries. It speaks raw sockets and
 MQTT by hand, as an attacker does, and begins anew whenever it is thrown out. On standard output
-it says at its end how often that was."""
+it says "begun" once it can be ended by SIGTERM, and at its end how often that was."""
 
 import asyncio
 import contextlib
@@ -316,6 +316,7 @@ def main():
     # An attacker has machines of its own: on ours it takes what the others leave.
     os.nice(19)
     threading.Thread(target=ATTACKS[name].run, args=(target,), daemon=True).start()
+    print("begun", flush=True)
     signal.sigwait({signal.SIGTERM})
     print(next(thrown_out), flush=True)
     os._exit(0)

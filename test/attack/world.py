@@ -18,6 +18,7 @@ from tokens import Issuer
 
 RATE = 500  # messages a second of the good client, at QoS 1
 GOOD, BAD = "shop", "mallory"
+BEGUN = "begun"  # what attacker.py says first
 WORKLOAD = "demo"
 
 
@@ -107,6 +108,9 @@ class World:
         self.attacker = await asyncio.create_subprocess_exec(
             sys.executable, HERE / "attacker.py", attack, self.target,
             stdout=subprocess.PIPE, preexec_fn=parts.in_child)
+        # Until then SIGTERM would end it without a word, and nothing would be attacked.
+        said = await asyncio.wait_for(self.attacker.stdout.readline(), 60)
+        assert said.decode().strip() == BEGUN, f"the attacker: {said}"
 
     async def end(self):
         """Ends the attack; what it said: how often it was thrown out, or what it got."""
@@ -117,8 +121,8 @@ class World:
         except TimeoutError:
             self.attacker.kill()
             out, _ = await self.attacker.communicate()
-        self.attacker = None
-        return out.decode().strip()
+        status, self.attacker = self.attacker.returncode, None
+        return out.decode().strip() or f"nothing, and ended with status {status}"
 
     async def stop(self):
         if self.attacker is not None:
