@@ -25,6 +25,7 @@ class Raw:
         self.stack, self.tls, self.source = stack, tls, source
         self.got = b""
         self.ended = False
+        self.heard = asyncio.Event()  # something came, or the end
 
     async def open(self, first=b"", receive_buffer=None):
         sock = socket.socket()
@@ -43,7 +44,9 @@ class Raw:
         with contextlib.suppress(OSError, ssl.SSLError):
             while more := await self.reader.read(65536):
                 self.got += more
+                self.heard.set()
         self.ended = True
+        self.heard.set()
 
     async def send(self, data):
         """False once the peer has closed."""
@@ -299,8 +302,12 @@ async def test_a_full_broker_of_two_workers(env):
 async def full_broker(env, workers):
     stack, good = await served(env, workers=workers,
                                link={"max-connections": 60, "strangers-per-address": 0})
-    raws = [await Raw(stack).open(PREFACE + frame(SETTINGS, 0, 0)) for _ in range(100)]
-    # Each worker counts from when it accepts, one perhaps later than the other.
+    raws = []
+    for _ in range(100):
+        raws.append(await Raw(stack).open(PREFACE + frame(SETTINGS, 0, 0)))
+        # The oldest is who was accepted first, and one worker may be behind the other: the next
+        # one comes when this one is accepted.
+        await asyncio.wait_for(raws[-1].heard.wait(), 20)
     await eventually(lambda: all(r.ended for r in raws[:30]) and
                      sum(r.ended for r in raws) >= 55, "the first have gone", 8)
     assert not raws[-1].ended
