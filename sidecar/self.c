@@ -242,11 +242,11 @@ self_find(const struct sq_self_subs *subs, struct sq_bytes filter)
 
 /* The first subscription of a hold. */
 static struct sq_self_subs *
-self_begin(struct sq_self *self, struct sq_hold *s)
+self_begin(struct sq_self *self, struct sq_hold *hold)
 {
 	struct sq_self_subs *subs = sq_xcalloc(1, sizeof *subs);
 
-	subs->hold = s;
+	subs->hold = hold;
 	sq_list_init(&subs->list);
 	if (sq_list_empty(&self->all))
 		ev_timer_again(self->holds->loop->ev, &self->timer);
@@ -266,7 +266,7 @@ self_add(struct sq_self_subs *subs, struct sq_bytes filter)
 }
 
 static void
-self_on_made(void *watcher, struct sq_hold *s, void **mine, const struct sq_sub *e, bool fresh)
+self_on_made(void *watcher, struct sq_hold *hold, void **mine, const struct sq_sub *e, bool fresh)
 {
 	unsigned handling = sq_option_retain(e->options);
 	struct sq_self *self = watcher;
@@ -275,7 +275,7 @@ self_on_made(void *watcher, struct sq_hold *s, void **mine, const struct sq_sub 
 	if (self->holds->cfg->sys_interval_ms == 0 || !self_wanted(e->filter))
 		return;
 	if (*mine == NULL)
-		*mine = self_begin(self, s);
+		*mine = self_begin(self, hold);
 	sub = self_find(*mine, e->filter);
 	if (sub == NULL)
 		sub = self_add(*mine, e->filter);

@@ -82,16 +82,16 @@ options_equal(const struct sq_declaration *a, const struct sq_declaration *b)
 	    a->concurrency == b->concurrency;
 }
 
-/* Asks for 'x' at 's', or for its end. */
+/* Asks for 'x' at 'hold', or for its end. */
 static void
-declared_ask(struct sq_declared *d, struct sq_hold *s, uint8_t op, const struct sq_declaration *x,
-    uint32_t token)
+declared_ask(struct sq_declared *d, struct sq_hold *hold, uint8_t op,
+    const struct sq_declaration *x, uint32_t token)
 {
 	/* A group is shared and gets no retained messages; a pod's copy does, once. */
 	unsigned retain = x->pod ? SQ_RETAIN_IF_NEW : SQ_RETAIN_NEVER;
 	struct sq_sub sub = {.op = op,
 	    .options = (uint8_t)(x->qos | retain << SQ_OPTION_RETAIN_SHIFT),
-	    .flags = (uint8_t)(SQ_SUB_DECLARED | (s == d->keeper ? 0 : SQ_SUB_CONSUME) |
+	    .flags = (uint8_t)(SQ_SUB_DECLARED | (hold == d->keeper ? 0 : SQ_SUB_CONSUME) |
 		(x->durable ? SQ_SUB_DURABLE : 0)),
 	    .overflow = x->overflow,
 	    .queue_expiry_s = x->expiry_s,
@@ -104,17 +104,17 @@ declared_ask(struct sq_declared *d, struct sq_hold *s, uint8_t op, const struct 
 	    .group = sq_bytes_of(item_group(d, x)),
 	    .filter = sq_bytes_of(x->filter)};
 
-	sq_hold_declare(s, &sub, token);
+	sq_hold_declare(hold, &sub, token);
 }
 
 static void
-declared_ask_all(struct sq_declared *d, struct sq_hold *s)
+declared_ask_all(struct sq_declared *d, struct sq_hold *hold)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		struct item *it = &d->items[i];
 
-		*(s == d->keeper ? &it->keeper : &it->consumer) = P_ASKED;
-		declared_ask(d, s, SQ_SUB_SUBSCRIBE, &it->d, it->id);
+		*(hold == d->keeper ? &it->keeper : &it->consumer) = P_ASKED;
+		declared_ask(d, hold, SQ_SUB_SUBSCRIBE, &it->d, it->id);
 	}
 }
 
@@ -144,7 +144,7 @@ item_noted(struct sq_declared *d, struct item *it, struct sq_bytes note)
 
 void
 sq_declared_answer(
-    struct sq_declared *d, struct sq_hold *s, uint32_t token, uint8_t code, struct sq_bytes note)
+    struct sq_declared *d, struct sq_hold *hold, uint32_t token, uint8_t code, struct sq_bytes note)
 {
 	uint8_t was;
 
@@ -152,13 +152,13 @@ sq_declared_answer(
 		return;
 	for (size_t i = 0; i < d->n; i++) {
 		struct item *it = &d->items[i];
-		uint8_t *place = s == d->keeper ? &it->keeper : &it->consumer;
+		uint8_t *place = hold == d->keeper ? &it->keeper : &it->consumer;
 
-		if (it->id != token || (s != d->keeper && s != d->consumer))
+		if (it->id != token || (hold != d->keeper && hold != d->consumer))
 			continue;
 		was = *place;
 		*place = sq_mqtt_reason_failed(code) ? P_FAILED : P_OK;
-		if (s == d->keeper)
+		if (hold == d->keeper)
 			item_noted(d, it, note);
 		if (was == P_OK && *place == P_OK) {
 			SQ_DEBUG("declared", "'%s': said again", it->d.filter);
@@ -166,7 +166,7 @@ sq_declared_answer(
 			SQ_INFO("declared", "'%s'%s%s to group %s: in place%s", it->d.filter,
 			    it->d.tag != NULL ? " with tag " : "",
 			    it->d.tag != NULL ? it->d.tag : "", item_group(d, &it->d),
-			    s == d->keeper ? "" : ", consumed");
+			    hold == d->keeper ? "" : ", consumed");
 		} else {
 			it->code = code;
 			SQ_WARN("declared", "'%s' to group %s refused with 0x%02x", it->d.filter,
@@ -182,27 +182,27 @@ sq_declared_answer(
 /* Another session does, or none; the one before, if it is still there, gives the
  * bindings up. */
 static void
-declared_on_chosen(void *owner, struct sq_hold *s)
+declared_on_chosen(void *owner, struct sq_hold *hold)
 {
 	struct sq_declared *d = owner;
 	struct sq_hold *before = d->consumer;
 
-	d->consumer = s;
+	d->consumer = hold;
 	for (size_t i = 0; before != NULL && i < d->n; i++)
 		declared_ask(d, before, SQ_SUB_UNSUBSCRIBE, &d->items[i].d, 0);
-	if (s == NULL)
+	if (hold == NULL)
 		return;
-	SQ_INFO("declared", "client %s gets the declared messages", sq_hold_client_id(s));
-	if (sq_hold_attached(s))
-		declared_ask_all(d, s); /* else its attach asks for them */
+	SQ_INFO("declared", "client %s gets the declared messages", sq_hold_client_id(hold));
+	if (sq_hold_attached(hold))
+		declared_ask_all(d, hold); /* else its attach asks for them */
 }
 
 void
-sq_declared_attached(struct sq_declared *d, struct sq_hold *s)
+sq_declared_attached(struct sq_declared *d, struct sq_hold *hold)
 {
-	if (d == NULL || (s != d->keeper && s != d->consumer))
+	if (d == NULL || (hold != d->keeper && hold != d->consumer))
 		return;
-	declared_ask_all(d, s);
+	declared_ask_all(d, hold);
 	declared_count(d);
 }
 

@@ -141,11 +141,11 @@ sq_receiver_set(struct sq_receiver *k, bool wanted, char *const *globs, size_t n
 }
 
 void
-sq_receiver_opened(struct sq_receiver *k, struct sq_taker_client *c, struct sq_hold *s)
+sq_receiver_opened(struct sq_receiver *k, struct sq_taker_client *c, struct sq_hold *hold)
 {
 	if (k == NULL)
 		return;
-	sq_taker_opened(k->taker, c, sq_hold_client_id(s), s, sq_holds_now(k->holds));
+	sq_taker_opened(k->taker, c, sq_hold_client_id(hold), hold, sq_holds_now(k->holds));
 	receiver_turn(k);
 }
 

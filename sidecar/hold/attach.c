@@ -21,81 +21,81 @@ struct detach_post {
 
 /* Holds the link that the answer came on. */
 static void
-attach_link(struct sq_hold *s, struct sq_uplink *link, uint64_t epoch)
+attach_link(struct sq_hold *hold, struct sq_uplink *link, uint64_t epoch)
 {
-	struct sq_hold_link *hl = sq_holds_link(s->holds, link);
+	struct sq_hold_link *hl = sq_holds_link(hold->holds, link);
 
-	sq_hold_unlink(s);
-	s->at.epoch = epoch;
-	sq_htab_insert(&s->holds->by_epoch, &s->at.epoch_node, sq_hash_u64(epoch));
-	sq_holds_count(s->holds, SQ_M_ATTACHED, 1);
-	s->at.link = link;
+	sq_hold_unlink(hold);
+	hold->at.epoch = epoch;
+	sq_htab_insert(&hold->holds->by_epoch, &hold->at.epoch_node, sq_hash_u64(epoch));
+	sq_holds_count(hold->holds, SQ_M_ATTACHED, 1);
+	hold->at.link = link;
 	sq_uplink_use(link, 1);
-	sq_list_push_back(&hl->holds, &s->at.place);
+	sq_list_push_back(&hl->holds, &hold->at.place);
 }
 
 static void
-attach_lanes(struct sq_hold *s, const struct sq_attached *a, bool same, bool first)
+attach_lanes(struct sq_hold *hold, const struct sq_attached *a, bool same, bool first)
 {
 	for (int i = 0; i < SQ_LANES; i++) {
 		/* Of a renewed session's lane 0 the broker knows nothing. */
 		struct sq_lane_attach la = {.last = a->last[i],
 		    .same = same && (i == 1 || !a->renewed),
-		    .clean = first && s->at.clean_start,
+		    .clean = first && hold->at.clean_start,
 		    .run = sq_random_u64()};
 
-		s->up.last[i] = a->last[i];
-		if (s->up.lane[i] == NULL)
+		hold->up.last[i] = a->last[i];
+		if (hold->up.lane[i] == NULL)
 			continue;
-		sq_lane_out_attached(s->up.lane[i], &la);
-		if (sq_lane_out_held(s->up.lane[i]))
-			s->due.retry = sq_holds_now(s->holds);
+		sq_lane_out_attached(hold->up.lane[i], &la);
+		if (sq_lane_out_held(hold->up.lane[i]))
+			hold->due.retry = sq_holds_now(hold->holds);
 	}
 }
 
 static void
-attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_attached *a)
+attach_succeeded(struct sq_hold *hold, struct sq_uplink *link, const struct sq_attached *a)
 {
-	bool first = s->at.incarnation == 0;
-	bool same = s->at.incarnation == a->incarnation;
+	bool first = hold->at.incarnation == 0;
+	bool same = hold->at.incarnation == a->incarnation;
 	struct sq_hold_attached attached = {.answer = a,
 	    .first = first,
-	    .present = a->present && !s->at.clean_start,
+	    .present = a->present && !hold->at.clean_start,
 	    .bound = same && !a->renewed};
 
 	SQ_DEBUG("session", "client %s: attached over %s, present=%d same=%d renewed=%d",
-	    s->client_id, sq_uplink_name(link), a->present, same, a->renewed);
-	attach_link(s, link, a->epoch);
-	sq_holds_told(s->holds, a);
+	    hold->client_id, sq_uplink_name(link), a->present, same, a->renewed);
+	attach_link(hold, link, a->epoch);
+	sq_holds_told(hold->holds, a);
 	if (!same && !a->present)
-		s->holds->told.full_ms = 0; /* there was room for it */
-	s->state = SQ_HOLD_ATTACHED;
-	s->at.since_ms = sq_holds_now(s->holds);
-	s->up.refused_ms = 0;
-	s->at.incarnation = a->incarnation;
-	s->subs.knows_made = s->subs.knows_made || !a->present;
-	s->at.recovered = !first || (a->present && !s->at.clean_start);
-	sq_hold_order_attached(s);
-	attach_lanes(s, a, same, first);
-	if (s->gate != NULL)
-		s->gate->ops->attached(s->gate, first && s->durable && !a->present);
-	sq_inbox_attached(s->inbox, a);
+		hold->holds->told.full_ms = 0; /* there was room for it */
+	hold->state = SQ_HOLD_ATTACHED;
+	hold->at.since_ms = sq_holds_now(hold->holds);
+	hold->up.refused_ms = 0;
+	hold->at.incarnation = a->incarnation;
+	hold->subs.knows_made = hold->subs.knows_made || !a->present;
+	hold->at.recovered = !first || (a->present && !hold->at.clean_start);
+	sq_hold_order_attached(hold);
+	attach_lanes(hold, a, same, first);
+	if (hold->gate != NULL)
+		hold->gate->ops->attached(hold->gate, first && hold->durable && !a->present);
+	sq_inbox_attached(hold->inbox, a);
 	if (!first && !attached.bound)
 		SQ_INFO("session", "client %s: the broker has lost the %s, making %s again",
-		    s->client_id, same ? "subscriptions" : "session", same ? "them" : "it");
+		    hold->client_id, same ? "subscriptions" : "session", same ? "them" : "it");
 	/* The broker has applied the detach, and with it the will; only the answer was lost. */
-	if (s->bye.detach_sent && !a->present)
-		s->bye.publish_will = false;
+	if (hold->bye.detach_sent && !a->present)
+		hold->bye.publish_will = false;
 	if (!attached.bound)
-		sq_hold_resubscribe(s);
-	if (s->user != NULL)
-		s->ops->attached(s->user, &attached);
-	sq_hold_flush_pubrels(s);
-	sq_hold_outcomes(s, sq_holds_now(s->holds));
-	sq_hold_writable(s);
-	sq_hold_wake(s);
+		sq_hold_resubscribe(hold);
+	if (hold->user != NULL)
+		hold->ops->attached(hold->user, &attached);
+	sq_hold_flush_pubrels(hold);
+	sq_hold_outcomes(hold, sq_holds_now(hold->holds));
+	sq_hold_writable(hold);
+	sq_hold_wake(hold);
 	if (sq_uplink_draining(link))
-		sq_hold_link_draining(s);
+		sq_hold_link_draining(hold);
 }
 
 /* The broker has no room for one more session.  Who was never attached is sent away,
@@ -103,19 +103,19 @@ attach_succeeded(struct sq_hold *s, struct sq_uplink *link, const struct sq_atta
  * and the outbox.  A transient session that was sent away ends at once, unless its client
  * has left something to publish. */
 static void
-attach_full(struct sq_hold *s, enum sq_full what)
+attach_full(struct sq_hold *hold, enum sq_full what)
 {
 	struct sq_buf text = {0};
 	struct sq_hold *next;
 
-	sq_holds_say_full(s->holds, what, &text);
+	sq_holds_say_full(hold->holds, what, &text);
 	sq_buf_u8(&text, 0);
-	s->holds->told.full_ms = sq_holds_now(s->holds);
-	s->holds->told.full = what;
-	s->state = SQ_HOLD_DOWN;
-	for (struct sq_hold *n = s; n != NULL; n = next) {
+	hold->holds->told.full_ms = sq_holds_now(hold->holds);
+	hold->holds->told.full = what;
+	hold->state = SQ_HOLD_DOWN;
+	for (struct sq_hold *n = hold; n != NULL; n = next) {
 		next = n->newer;
-		if (!sq_hold_has_client(n) || n->at.incarnation != 0 || (n != s && n->durable))
+		if (!sq_hold_has_client(n) || n->at.incarnation != 0 || (n != hold && n->durable))
 			continue;
 		n->at.put_sent = false;
 		n->at.turned_away = true;
@@ -130,68 +130,69 @@ attach_full(struct sq_hold *s, enum sq_full what)
 /* The broker does not let this pod have the session.  Its client is told; the keeper and
  * the outbox come again, the latter maybe under another name. */
 static void
-attach_denied(struct sq_hold *s, const struct sq_answer *ans)
+attach_denied(struct sq_hold *hold, const struct sq_answer *ans)
 {
-	const char *text = sq_hold_denied_text(s, ans);
+	const char *text = sq_hold_denied_text(hold, ans);
 
-	SQ_WARN("session", "client %s: %s (HTTP %u)", s->client_id, text, ans->status);
-	if (s->at.incarnation == 0)
-		s->at.put_sent = false;
-	if (s->user != NULL && s->ops->denied(s->user, ans, text))
+	SQ_WARN("session", "client %s: %s (HTTP %u)", hold->client_id, text, ans->status);
+	if (hold->at.incarnation == 0)
+		hold->at.put_sent = false;
+	if (hold->user != NULL && hold->ops->denied(hold->user, ans, text))
 		return;
-	if (s->state != SQ_HOLD_ENDED && s->at.failures == 0)
-		s->at.failures = 1;
+	if (hold->state != SQ_HOLD_ENDED && hold->at.failures == 0)
+		hold->at.failures = 1;
 }
 
 /* The broker takes no such session, now and later.  The client is told and ends; the keeper
  * and the outbox, whose names are short and who have no will, are never meant. */
 static void
-attach_not_taken(struct sq_hold *s, uint8_t reason, enum sq_hold_end end, const char *text)
+attach_not_taken(struct sq_hold *hold, uint8_t reason, enum sq_hold_end end, const char *text)
 {
-	SQ_WARN("session", "client %.64s: %s", s->client_id, text);
-	s->state = SQ_HOLD_DOWN;
-	s->at.put_sent = false;
-	s->at.turned_away = true;
-	sq_block_unref(&s->bye.will);
-	if (sq_hold_has_client(s))
-		s->ops->not_taken(s->user, end, reason, text);
-	else if (s->bye.leaving)
-		sq_hold_end(s);
+	SQ_WARN("session", "client %.64s: %s", hold->client_id, text);
+	hold->state = SQ_HOLD_DOWN;
+	hold->at.put_sent = false;
+	hold->at.turned_away = true;
+	sq_block_unref(&hold->bye.will);
+	if (sq_hold_has_client(hold))
+		hold->ops->not_taken(hold->user, end, reason, text);
+	else if (hold->bye.leaving)
+		sq_hold_end(hold);
 }
 
 /* Whether a client that has no session yet is denied one, or its will.  The pod's own session and
  * the outbox come again, and so does a client whose session was there. */
 static bool
-attach_denied_client(const struct sq_hold *s, const struct sq_answer *ans)
+attach_denied_client(const struct sq_hold *hold, const struct sq_answer *ans)
 {
 	return ans->status == 403 &&
-	    (ans->denied == SQ_DENIED_WILL || (sq_hold_has_client(s) && s->at.incarnation == 0));
+	    (ans->denied == SQ_DENIED_WILL ||
+		(sq_hold_has_client(hold) && hold->at.incarnation == 0));
 }
 
 static void
-attach_refused(struct sq_hold *s, struct sq_uplink *link, const struct sq_answer *ans)
+attach_refused(struct sq_hold *hold, struct sq_uplink *link, const struct sq_answer *ans)
 {
-	if (sq_hold_has_client(s) && ans->status != 413 && ans->status != 422 &&
-	    !attach_denied_client(s, ans))
-		s->ops->waits(s->user);
+	if (sq_hold_has_client(hold) && ans->status != 413 && ans->status != 422 &&
+	    !attach_denied_client(hold, ans))
+		hold->ops->waits(hold->user);
 	switch (ans->status) {
 	case 409:
-		sq_holds_count(s->holds, SQ_M_CONFLICTS, 1);
+		sq_holds_count(hold->holds, SQ_M_CONFLICTS, 1);
 		if (ans->conflict == SQ_CONFLICT_SUPERSEDED) {
-			sq_hold_superseded(s);
+			sq_hold_superseded(hold);
 			return;
 		}
 		break;
 	case 422:
-		attach_not_taken(s, SQ_MQTT_RC_BAD_CLIENT_ID, SQ_HOLD_END_CLIENT_ID,
+		attach_not_taken(hold, SQ_MQTT_RC_BAD_CLIENT_ID, SQ_HOLD_END_CLIENT_ID,
 		    "its client id is above the broker's limits.client-id");
-		if (s->state == SQ_HOLD_ENDED)
+		if (hold->state == SQ_HOLD_ENDED)
 			return;
 		break;
 	case 413:
-		attach_not_taken(s, SQ_MQTT_RC_PACKET_TOO_LARGE, SQ_HOLD_END_WILL,
+		attach_not_taken(hold, SQ_MQTT_RC_PACKET_TOO_LARGE, SQ_HOLD_END_WILL,
 		    "its will is above the broker's limits.will");
-		if (s->state == SQ_HOLD_ENDED)
+		if (hold->state == SQ_HOLD_ENDED)
 			return;
 		break;
 	case 400:
@@ -200,114 +201,114 @@ attach_refused(struct sq_hold *s, struct sq_uplink *link, const struct sq_answer
 	case 401:
 	case 403:
 		if (ans->status == 403)
-			sq_holds_count(s->holds, SQ_M_DENIED, 1);
-		if (attach_denied_client(s, ans))
-			attach_not_taken(s, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_HOLD_END_DENIED,
-			    sq_hold_denied_text(s, ans));
+			sq_holds_count(hold->holds, SQ_M_DENIED, 1);
+		if (attach_denied_client(hold, ans))
+			attach_not_taken(hold, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_HOLD_END_DENIED,
+			    sq_hold_denied_text(hold, ans));
 		else
-			attach_denied(s, ans);
-		if (s->state == SQ_HOLD_ENDED)
+			attach_denied(hold, ans);
+		if (hold->state == SQ_HOLD_ENDED)
 			return;
 		break;
 	case 429:
 		if (ans->full == SQ_FULL_NOT)
 			break;
-		attach_full(s, ans->full);
-		if (s->state == SQ_HOLD_ENDED)
+		attach_full(hold, ans->full);
+		if (hold->state == SQ_HOLD_ENDED)
 			return;
 		break;
 	default:
 		break;
 	}
-	sq_hold_again(s, ans->retry_after_ms);
+	sq_hold_again(hold, ans->retry_after_ms);
 }
 
 static void
 attach_done(struct sq_request *req, const struct sq_answer *ans)
 {
 	struct attach_post *p = SQ_CONTAINER_OF(req, struct attach_post, post.req);
-	struct sq_hold *s = p->post.hold;
+	struct sq_hold *hold = p->post.hold;
 	struct sq_attached a;
 
-	if (s->state == SQ_HOLD_ENDED) {
+	if (hold->state == SQ_HOLD_ENDED) {
 		/* the broker finds that out by the next attach, or its grace time */
 	} else if (ans->status != 200) {
-		attach_refused(s, p->post.req.link, ans);
+		attach_refused(hold, p->post.req.link, ans);
 	} else if (sq_attached_decode(ans->body, ans->len, ans->version, &a) == 0) {
-		attach_succeeded(s, p->post.req.link, &a);
+		attach_succeeded(hold, p->post.req.link, &a);
 	} else {
 		sq_uplink_fail(p->post.req.link, "it answered an attach with something malformed");
-		sq_hold_again(s, 0);
+		sq_hold_again(hold, 0);
 	}
 	sq_buf_fini(&p->body);
 	sq_hold_post_free(&p->post);
 }
 
 void
-sq_hold_attach(struct sq_hold *s)
+sq_hold_attach(struct sq_hold *hold)
 {
-	struct sq_uplink *link = sq_pool_pick(s->holds->pool);
+	struct sq_uplink *link = sq_pool_pick(hold->holds->pool);
 	struct sq_open_id *ids = NULL;
 	struct attach_post *p;
 	struct sq_attach a = {0};
 
 	if (link == NULL) {
-		s->state = SQ_HOLD_WAITING;
-		sq_list_remove(&s->at.place);
-		sq_list_push_back(&s->holds->waiting, &s->at.place);
+		hold->state = SQ_HOLD_WAITING;
+		sq_list_remove(&hold->at.place);
+		sq_list_push_back(&hold->holds->waiting, &hold->at.place);
 		return;
 	}
-	p = sq_hold_post_new(s, sizeof *p, NULL);
-	a.instance = s->holds->instance;
-	a.ordinal = s->at.ordinal;
-	a.attempt = ++s->at.attempt;
+	p = sq_hold_post_new(hold, sizeof *p, NULL);
+	a.instance = hold->holds->instance;
+	a.ordinal = hold->at.ordinal;
+	a.attempt = ++hold->at.attempt;
 	a.link = sq_uplink_id(link);
-	a.flags = (uint8_t)((s->at.clean_start ? SQ_ATTACH_CLEAN_START : 0) |
-	    (s->bye.will != NULL ? SQ_ATTACH_WILL : 0) |
-	    (s->version == SQ_MQTT_V5 ? SQ_ATTACH_MQTT5 : 0) |
-	    (s->at.keeper ? SQ_ATTACH_KEEPER : 0) |
-	    (s->bye.leaving && s->at.incarnation != 0 ? SQ_ATTACH_GONE : 0) |
-	    (!s->subs.knows_made && sq_uplink_version(link) >= 2 ? SQ_ATTACH_TELL : 0));
-	a.expiry_s = s->bye.expiry_s;
-	a.incarnation = s->at.incarnation;
-	if (s->bye.will != NULL) {
-		a.will_delay_s = s->bye.will_delay_s;
-		a.will = (struct sq_bytes){s->bye.will->bytes, s->bye.will->size};
+	a.flags = (uint8_t)((hold->at.clean_start ? SQ_ATTACH_CLEAN_START : 0) |
+	    (hold->bye.will != NULL ? SQ_ATTACH_WILL : 0) |
+	    (hold->version == SQ_MQTT_V5 ? SQ_ATTACH_MQTT5 : 0) |
+	    (hold->at.keeper ? SQ_ATTACH_KEEPER : 0) |
+	    (hold->bye.leaving && hold->at.incarnation != 0 ? SQ_ATTACH_GONE : 0) |
+	    (!hold->subs.knows_made && sq_uplink_version(link) >= 2 ? SQ_ATTACH_TELL : 0));
+	a.expiry_s = hold->bye.expiry_s;
+	a.incarnation = hold->at.incarnation;
+	if (hold->bye.will != NULL) {
+		a.will_delay_s = hold->bye.will_delay_s;
+		a.will = (struct sq_bytes){hold->bye.will->bytes, hold->bye.will->size};
 	}
-	sq_inbox_attach(s->inbox, &a, &ids);
+	sq_inbox_attach(hold->inbox, &a, &ids);
 	sq_attach_encode(&p->body, &a, ids);
 	free(ids);
 	p->post.req.method = SQ_PUT;
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
 	p->post.req.n_body = 1;
 	p->post.req.done = attach_done;
-	s->state = SQ_HOLD_ATTACHING;
-	s->at.put_sent = true;
-	s->due.attach = 0;
+	hold->state = SQ_HOLD_ATTACHING;
+	hold->at.put_sent = true;
+	hold->due.attach = 0;
 	sq_hold_post_send(&p->post, link);
 }
 
 void
-sq_hold_link_draining(struct sq_hold *s)
+sq_hold_link_draining(struct sq_hold *hold)
 {
-	if (s->state != SQ_HOLD_ATTACHED || sq_pool_pick(s->holds->pool) == NULL)
+	if (hold->state != SQ_HOLD_ATTACHED || sq_pool_pick(hold->holds->pool) == NULL)
 		return;
 	/* The hold stays attached here until the other broker has answered. */
-	s->at.seq++;
-	sq_hold_attach(s);
+	hold->at.seq++;
+	sq_hold_attach(hold);
 }
 
 void
-sq_hold_link_down(struct sq_hold *s)
+sq_hold_link_down(struct sq_hold *hold)
 {
 	/* A move that is on its way over another link goes on. */
-	if (s->state == SQ_HOLD_ATTACHING) {
-		uint32_t seq = s->at.seq;
+	if (hold->state == SQ_HOLD_ATTACHING) {
+		uint32_t seq = hold->at.seq;
 
-		sq_hold_unlink(s);
-		s->at.seq = seq;
+		sq_hold_unlink(hold);
+		hold->at.seq = seq;
 	} else {
-		sq_hold_again(s, 0);
+		sq_hold_again(hold, 0);
 	}
 }
 
@@ -315,38 +316,39 @@ static void
 detach_done(struct sq_request *req, const struct sq_answer *ans)
 {
 	struct detach_post *p = SQ_CONTAINER_OF(req, struct detach_post, post.req);
-	struct sq_hold *s = p->post.hold;
+	struct sq_hold *hold = p->post.hold;
 
 	sq_buf_fini(&p->body);
-	if (s->state == SQ_HOLD_ENDED) {
+	if (hold->state == SQ_HOLD_ENDED) {
 		/* gone meanwhile */
 	} else if (ans->status == 204 || ans->status == 200) {
-		sq_hold_end(s);
-	} else if (s->state != SQ_HOLD_DETACHING) {
+		sq_hold_end(hold);
+	} else if (hold->state != SQ_HOLD_DETACHING) {
 		/* the link went down first: the attach is under way */
 	} else if (ans->status == 409 && ans->conflict == SQ_CONFLICT_SUPERSEDED) {
-		sq_hold_end(s);
+		sq_hold_end(hold);
 	} else {
-		sq_hold_again(s, ans->retry_after_ms);
+		sq_hold_again(hold, ans->retry_after_ms);
 	}
 	sq_hold_post_free(&p->post);
 }
 
 void
-sq_hold_post_detach(struct sq_hold *s)
+sq_hold_post_detach(struct sq_hold *hold)
 {
-	struct detach_post *p = sq_hold_post_new(s, sizeof *p, "detach");
-	struct sq_detach d = {.expiry_s = s->bye.expiry_s,
-	    .will = s->bye.publish_will,
-	    .flags = s->bye.quiet ? SQ_DETACH_QUIET : 0};
+	struct detach_post *p = sq_hold_post_new(hold, sizeof *p, "detach");
+	struct sq_detach d = {.expiry_s = hold->bye.expiry_s,
+	    .will = hold->bye.publish_will,
+	    .flags = hold->bye.quiet ? SQ_DETACH_QUIET : 0};
 
 	for (int i = 0; i < SQ_LANES; i++)
-		d.last[i] = s->up.lane[i] != NULL ? sq_lane_out_last(s->up.lane[i]) : s->up.last[i];
-	sq_detach_encode(&p->body, &d, sq_uplink_version(s->at.link));
+		d.last[i] = hold->up.lane[i] != NULL ? sq_lane_out_last(hold->up.lane[i])
+						     : hold->up.last[i];
+	sq_detach_encode(&p->body, &d, sq_uplink_version(hold->at.link));
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
 	p->post.req.n_body = 1;
 	p->post.req.done = detach_done;
-	s->state = SQ_HOLD_DETACHING;
-	s->bye.detach_sent = true;
-	sq_hold_post_send(&p->post, s->at.link);
+	hold->state = SQ_HOLD_DETACHING;
+	hold->bye.detach_sent = true;
+	sq_hold_post_send(&p->post, hold->at.link);
 }

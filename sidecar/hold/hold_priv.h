@@ -106,9 +106,9 @@ struct sq_hold {
 
 /* Whether a client waits for the hold's outcomes: its user is there, and no keeper or sender. */
 static inline bool
-sq_hold_has_client(const struct sq_hold *s)
+sq_hold_has_client(const struct sq_hold *hold)
 {
-	return s->user != NULL && !s->ops->comes_again;
+	return hold->user != NULL && !hold->ops->comes_again;
 }
 
 /* --- state.c --- */

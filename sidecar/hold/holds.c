@@ -24,17 +24,17 @@ holds_up(void *owner, struct sq_uplink *link)
 	h->link_was_up = true;
 	sq_list_init(&waiting);
 	sq_list_splice(&waiting, &h->waiting);
-	SQ_LIST_FOR_EACH_SAFE(s, &waiting, struct sq_hold, at.place) {
-		sq_list_remove(&s->at.place);
-		s->state = SQ_HOLD_DOWN;
-		s->due.attach = 0;
-		sq_hold_wake(s);
+	SQ_LIST_FOR_EACH_SAFE(hold, &waiting, struct sq_hold, at.place) {
+		sq_list_remove(&hold->at.place);
+		hold->state = SQ_HOLD_DOWN;
+		hold->due.attach = 0;
+		sq_hold_wake(hold);
 	}
 	/* Sessions on a link that drains had nowhere to go until now. */
 	SQ_LIST_FOR_EACH(other, &h->links, struct sq_hold_link, node) {
 		if (other != hl && sq_uplink_draining(other->link)) {
-			SQ_LIST_FOR_EACH_SAFE(s, &other->holds, struct sq_hold, at.place)
-				sq_hold_link_draining(s);
+			SQ_LIST_FOR_EACH_SAFE(hold, &other->holds, struct sq_hold, at.place)
+				sq_hold_link_draining(hold);
 		}
 	}
 }
@@ -46,20 +46,20 @@ holds_draining(void *owner, struct sq_uplink *link)
 
 	if (hl == NULL)
 		return;
-	SQ_LIST_FOR_EACH_SAFE(s, &hl->holds, struct sq_hold, at.place)
-		sq_hold_link_draining(s);
+	SQ_LIST_FOR_EACH_SAFE(hold, &hl->holds, struct sq_hold, at.place)
+		sq_hold_link_draining(hold);
 }
 
 static void
 holds_down(void *owner, struct sq_uplink *link)
 {
 	struct sq_hold_link *hl = sq_holds_link(owner, link);
-	struct sq_hold *s;
+	struct sq_hold *hold;
 
 	if (hl == NULL)
 		return;
-	while ((s = SQ_LIST_FIRST(&hl->holds, struct sq_hold, at.place)) != NULL)
-		sq_hold_link_down(s);
+	while ((hold = SQ_LIST_FIRST(&hl->holds, struct sq_hold, at.place)) != NULL)
+		sq_hold_link_down(hold);
 	sq_list_remove(&hl->node);
 	free(hl);
 }
@@ -70,10 +70,10 @@ holds_by_epoch(const struct sq_holds *h, uint64_t epoch, const struct sq_uplink 
 	struct sq_hnode *n = sq_htab_find(&h->by_epoch, sq_hash_u64(epoch));
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
-		struct sq_hold *s = SQ_CONTAINER_OF(n, struct sq_hold, at.epoch_node);
+		struct sq_hold *hold = SQ_CONTAINER_OF(n, struct sq_hold, at.epoch_node);
 
-		if (s->at.epoch == epoch && s->at.link == link)
-			return s;
+		if (hold->at.epoch == epoch && hold->at.link == link)
+			return hold;
 	}
 	return NULL;
 }
@@ -87,15 +87,15 @@ holds_deliver(
 
 	for (uint16_t i = 0; i < d->n; i++) {
 		struct sq_target t = sq_target_next(&rest);
-		struct sq_hold *s = holds_by_epoch(h, t.epoch, link);
+		struct sq_hold *hold = holds_by_epoch(h, t.epoch, link);
 		unsigned qos = t.flags & SQ_TARGET_QOS;
 
 		if (qos > 2 || (qos > 0 && t.packet_id == 0)) {
 			sq_uplink_fail(link, "it delivers with a bad QoS or packet id");
 			return;
 		}
-		if (s != NULL)
-			sq_hold_deliver(s, d, &t, block);
+		if (hold != NULL)
+			sq_hold_deliver(hold, d, &t, block);
 		else if (qos == 0)
 			sq_holds_count(h, SQ_M_DROPPED_CUT, 1);
 	}
@@ -105,28 +105,28 @@ static void
 holds_detached(
     void *owner, struct sq_uplink *link, uint64_t epoch, uint8_t reason, struct sq_bytes text)
 {
-	struct sq_hold *s = holds_by_epoch(owner, epoch, link);
+	struct sq_hold *hold = holds_by_epoch(owner, epoch, link);
 
-	if (s != NULL)
-		sq_hold_detached(s, reason, text);
+	if (hold != NULL)
+		sq_hold_detached(hold, reason, text);
 }
 
 static void
 holds_subscribed(void *owner, struct sq_uplink *link, const struct sq_frame *f)
 {
-	struct sq_hold *s = holds_by_epoch(owner, f->epoch, link);
+	struct sq_hold *hold = holds_by_epoch(owner, f->epoch, link);
 
-	if (s != NULL)
-		sq_hold_subscribed(s, f);
+	if (hold != NULL)
+		sq_hold_subscribed(hold, f);
 }
 
 static void
 holds_kept(void *owner, struct sq_uplink *link, const struct sq_frame *f)
 {
-	struct sq_hold *s = holds_by_epoch(owner, f->epoch, link);
+	struct sq_hold *hold = holds_by_epoch(owner, f->epoch, link);
 
-	if (s != NULL)
-		sq_hold_kept(s, f->last_kept, f->n_kept, f->kept);
+	if (hold != NULL)
+		sq_hold_kept(hold, f->last_kept, f->n_kept, f->kept);
 }
 
 const struct sq_pool_events sq_holds_events = {
@@ -187,10 +187,10 @@ sq_holds_new(
 void
 sq_holds_end(struct sq_holds *h)
 {
-	struct sq_hold *s;
+	struct sq_hold *hold;
 
-	while ((s = SQ_LIST_FIRST(&h->all, struct sq_hold, all)) != NULL)
-		sq_hold_drop(s);
+	while ((hold = SQ_LIST_FIRST(&h->all, struct sq_hold, all)) != NULL)
+		sq_hold_drop(hold);
 	sq_pool_free(&h->pool);
 	sq_hold_fail_posts(h);
 	sq_loop_reap(h->loop);
@@ -217,8 +217,8 @@ sq_holds_idle(const struct sq_holds *h)
 {
 	if (!sq_list_empty(&h->links))
 		return sq_list_empty(&h->all);
-	SQ_LIST_FOR_EACH(s, &h->all, struct sq_hold, all) {
-		if (sq_hold_owes(s))
+	SQ_LIST_FOR_EACH(hold, &h->all, struct sq_hold, all) {
+		if (sq_hold_owes(hold))
 			return false;
 	}
 	return true;

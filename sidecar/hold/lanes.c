@@ -32,79 +32,79 @@ batch_has(const struct sq_lane_flight *f, uint8_t kind)
 }
 
 void
-sq_hold_outcomes(struct sq_hold *s, uint64_t now_ms)
+sq_hold_outcomes(struct sq_hold *hold, uint64_t now_ms)
 {
 	struct sq_lane_outcome o;
-	size_t before = s->share.held;
+	size_t before = hold->share.held;
 
 	for (int i = 0; i < SQ_LANES; i++) {
-		struct sq_lane_out *l = s->up.lane[i];
+		struct sq_lane_out *l = hold->up.lane[i];
 		while (l != NULL && sq_lane_out_outcome(l, &o)) {
 			/* An unknown id is no error during recovery (MQTT 5.0 §3.7.2.1). */
-			if (o.reason == SQ_MQTT_RC_PACKET_ID_NOT_FOUND && s->at.recovered)
+			if (o.reason == SQ_MQTT_RC_PACKET_ID_NOT_FOUND && hold->at.recovered)
 				o.reason = SQ_MQTT_RC_SUCCESS;
-			if (i == 1 && o.image_qos == 0 && s->up.lane1_qos0 > 0)
-				s->up.lane1_qos0--;
+			if (i == 1 && o.image_qos == 0 && hold->up.lane1_qos0 > 0)
+				hold->up.lane1_qos0--;
 			if (sq_mqtt_reason_failed(o.reason) && o.kind == SQ_ENTRY_MESSAGE)
-				sq_hold_publish_refused(s, &o);
+				sq_hold_publish_refused(hold, &o);
 			else if (o.refusal == SQ_REFUSAL_UNMATCHED)
-				sq_refusals_count(s->holds, SQ_REFUSAL_UNMATCHED);
-			if (!sq_hold_has_client(s) || o.image_qos == 0)
+				sq_refusals_count(hold->holds, SQ_REFUSAL_UNMATCHED);
+			if (!sq_hold_has_client(hold) || o.image_qos == 0)
 				continue;
-			if (sq_mqtt_reason_failed(o.reason) && !sq_hold_hears(s, &o)) {
-				if (sq_hold_park_refused(s, l, &o, now_ms))
+			if (sq_mqtt_reason_failed(o.reason) && !sq_hold_hears(hold, &o)) {
+				if (sq_hold_park_refused(hold, l, &o, now_ms))
 					break;
 				continue; /* the client may be gone now */
 			}
-			s->up.retry_ms = 0;
-			s->up.refused_ms = 0;
+			hold->up.retry_ms = 0;
+			hold->up.refused_ms = 0;
 			if (o.qos > 0)
-				s->ops->acked(s->user, &o);
+				hold->ops->acked(hold->user, &o);
 		}
 	}
-	sq_hold_backlog(s);
-	if (s->share.held != before &&
-	    s->share.held <= s->holds->cfg->lane_bytes - s->holds->cfg->lane_bytes / 4)
-		sq_hold_writable(s);
+	sq_hold_backlog(hold);
+	if (hold->share.held != before &&
+	    hold->share.held <= hold->holds->cfg->lane_bytes - hold->holds->cfg->lane_bytes / 4)
+		sq_hold_writable(hold);
 }
 
 static void
-batch_accepted(struct sq_hold *s, struct batch_post *p, const struct sq_answer *ans)
+batch_accepted(struct sq_hold *hold, struct batch_post *p, const struct sq_answer *ans)
 {
 	struct sq_outcomes o;
 
 	if (sq_outcomes_decode(ans->body, ans->len, ans->version, &o) != 0)
 		o = (struct sq_outcomes){0};
-	if (sq_lane_out_answered(s->up.lane[p->lane], &p->flight, &o) != 0) {
+	if (sq_lane_out_answered(hold->up.lane[p->lane], &p->flight, &o) != 0) {
 		sq_uplink_fail(p->post.req.link, "its outcomes don't fit the batch");
 		return;
 	}
-	if (p->post.attach_seq == s->at.seq)
-		s->at.failures = 0;
-	if (s->up.refused_ms != 0)
-		sq_hold_accepted(s, &o);
-	sq_hold_outcomes(s, sq_holds_now(s->holds));
+	if (p->post.attach_seq == hold->at.seq)
+		hold->at.failures = 0;
+	if (hold->up.refused_ms != 0)
+		sq_hold_accepted(hold, &o);
+	sq_hold_outcomes(hold, sq_holds_now(hold->holds));
 }
 
 static int
-batch_too_big(struct sq_hold *s, struct batch_post *p)
+batch_too_big(struct sq_hold *hold, struct batch_post *p)
 {
 	static const char text[] = "the message is above the broker's limits.max-packet";
-	struct sq_refusal_seen r = {.client = s->client_id,
+	struct sq_refusal_seen r = {.client = hold->client_id,
 	    .what = "publish",
 	    .code = SQ_MQTT_RC_IMPLEMENTATION,
 	    .refusal = SQ_REFUSAL_QUOTA,
 	    .text = {(const unsigned char *)text, sizeof text - 1}};
 
-	sq_holds_count(s->holds, SQ_M_REFUSED_BROKER, 1);
-	sq_refusals_note(s->holds, &s->up.refusals, &r);
-	return sq_lane_out_too_big(s->up.lane[p->lane], &p->flight, r.code, r.refusal, r.text);
+	sq_holds_count(hold->holds, SQ_M_REFUSED_BROKER, 1);
+	sq_refusals_note(hold->holds, &hold->up.refusals, &r);
+	return sq_lane_out_too_big(hold->up.lane[p->lane], &p->flight, r.code, r.refusal, r.text);
 }
 
 static void
-batch_refused(struct sq_hold *s, struct batch_post *p, const struct sq_answer *ans)
+batch_refused(struct sq_hold *hold, struct batch_post *p, const struct sq_answer *ans)
 {
-	struct sq_lane_out *l = s->up.lane[p->lane];
+	struct sq_lane_out *l = hold->up.lane[p->lane];
 	bool settled = false; /* nothing follows for the attachment */
 	int rc = 0;
 
@@ -114,17 +114,17 @@ batch_refused(struct sq_hold *s, struct batch_post *p, const struct sq_answer *a
 		rc = sq_lane_out_run_lost(l, &p->flight);
 		settled = rc == 0;
 	} else if (ans->status == 413) {
-		rc = batch_too_big(s, p);
+		rc = batch_too_big(hold, p);
 		settled = rc == 0;
 	} else {
 		sq_lane_out_failed(l, &p->flight);
 	}
 	if (settled)
 		return;
-	if (rc != 0 && p->post.attach_seq == s->at.seq && s->state == SQ_HOLD_ATTACHED)
-		sq_hold_again(s, 0);
+	if (rc != 0 && p->post.attach_seq == hold->at.seq && hold->state == SQ_HOLD_ATTACHED)
+		sq_hold_again(hold, 0);
 	else
-		(void)sq_hold_refused(s, &p->post, ans);
+		(void)sq_hold_refused(hold, &p->post, ans);
 }
 
 /* A flight of a session that has ended needs its lane no more than to let go. */
@@ -132,16 +132,16 @@ static void
 batch_done(struct sq_request *req, const struct sq_answer *ans)
 {
 	struct batch_post *p = SQ_CONTAINER_OF(req, struct batch_post, post.req);
-	struct sq_hold *s = p->post.hold;
+	struct sq_hold *hold = p->post.hold;
 
-	if (s->state == SQ_HOLD_ENDED) {
-		sq_lane_out_failed(s->up.lane[p->lane], &p->flight);
+	if (hold->state == SQ_HOLD_ENDED) {
+		sq_lane_out_failed(hold->up.lane[p->lane], &p->flight);
 	} else if (ans->status == 200) {
 		SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_MESSAGE), "sidecar-publish-answered");
 		SQ_FAULT_IF(batch_has(&p->flight, SQ_ENTRY_RELEASE), "sidecar-release-answered");
-		batch_accepted(s, p, ans);
+		batch_accepted(hold, p, ans);
 	} else {
-		batch_refused(s, p, ans);
+		batch_refused(hold, p, ans);
 	}
 	sq_hold_post_free(&p->post);
 }
@@ -159,28 +159,28 @@ batch_post_send(struct batch_post *p)
 }
 
 void
-sq_hold_post_lanes(struct sq_hold *s, uint64_t now_ms)
+sq_hold_post_lanes(struct sq_hold *hold, uint64_t now_ms)
 {
-	uint32_t top = sq_order_out_top(&s->subs.order);
+	uint32_t top = sq_order_out_top(&hold->subs.order);
 	struct batch_post *p;
 
-	if (s->due.retry != 0 && now_ms >= s->due.retry) {
-		s->due.retry = 0;
-		sq_lane_out_retry(s->up.lane[1]);
+	if (hold->due.retry != 0 && now_ms >= hold->due.retry) {
+		hold->due.retry = 0;
+		sq_lane_out_retry(hold->up.lane[1]);
 	}
-	if (s->up.lane1_waits && sq_lane_out_idle(s->up.lane[0])) {
-		s->up.lane1_waits = false;
-		sq_lane_out_go(s->up.lane[1]);
+	if (hold->up.lane1_waits && sq_lane_out_idle(hold->up.lane[0])) {
+		hold->up.lane1_waits = false;
+		sq_lane_out_go(hold->up.lane[1]);
 	}
 	for (unsigned i = 0; i < SQ_LANES; i++) {
 		struct sq_lane_flight f;
 
-		while (s->up.lane[i] != NULL && sq_lane_out_take(s->up.lane[i], top, &f)) {
-			p = sq_hold_post_new(s, sizeof *p, "messages");
+		while (hold->up.lane[i] != NULL && sq_lane_out_take(hold->up.lane[i], top, &f)) {
+			p = sq_hold_post_new(hold, sizeof *p, "messages");
 			p->lane = i;
 			p->flight = f;
-			p->post.req.body[0] = (struct iovec){
-			    p->flight.header, sq_batch_header_size(sq_uplink_version(s->at.link))};
+			p->post.req.body[0] = (struct iovec){p->flight.header,
+			    sq_batch_header_size(sq_uplink_version(hold->at.link))};
 			p->post.req.body[1] = (struct iovec){
 			    (void *)(uintptr_t)f.entries.p, f.entries.len};
 			p->post.req.n_body = 2;

@@ -9,9 +9,9 @@
 #include "sidecar/hold/subs.h"
 
 static struct sq_made *
-made_find(const struct sq_hold *s, struct sq_bytes filter, uint64_t hash)
+made_find(const struct sq_hold *hold, struct sq_bytes filter, uint64_t hash)
 {
-	struct sq_hnode *n = sq_htab_find(&s->subs.made, hash);
+	struct sq_hnode *n = sq_htab_find(&hold->subs.made, hash);
 
 	for (; n != NULL; n = sq_htab_next_same(n)) {
 		struct sq_made *sub = SQ_CONTAINER_OF(n, struct sq_made, node);
@@ -23,55 +23,56 @@ made_find(const struct sq_hold *s, struct sq_bytes filter, uint64_t hash)
 }
 
 bool
-sq_hold_has_made(const struct sq_hold *s, struct sq_bytes filter)
+sq_hold_has_made(const struct sq_hold *hold, struct sq_bytes filter)
 {
-	return made_find(s, filter, sq_hash(filter.p, filter.len)) != NULL;
+	return made_find(hold, filter, sq_hash(filter.p, filter.len)) != NULL;
 }
 
 void
-sq_hold_made(struct sq_hold *s, const struct sq_sub *e)
+sq_hold_made(struct sq_hold *hold, const struct sq_sub *e)
 {
 	uint64_t hash = sq_hash(e->filter.p, e->filter.len);
-	struct sq_made *sub = made_find(s, e->filter, hash);
+	struct sq_made *sub = made_find(hold, e->filter, hash);
 
-	if (s->holds->watch != NULL)
-		s->holds->watch->made(s->holds->watcher, s, &s->subs.watched, e, sub == NULL);
+	if (hold->holds->watch != NULL)
+		hold->holds->watch->made(
+		    hold->holds->watcher, hold, &hold->subs.watched, e, sub == NULL);
 	if (sub == NULL) {
 		sub = sq_xmalloc(sizeof *sub + e->filter.len);
 		sub->len = (uint16_t)e->filter.len;
 		memcpy(sub->filter, e->filter.p, e->filter.len);
-		sq_htab_insert(&s->subs.made, &sub->node, hash);
+		sq_htab_insert(&hold->subs.made, &sub->node, hash);
 	}
 	sub->options = e->options;
 	sub->sub_id = e->sub_id;
 }
 
 void
-sq_hold_unmade(struct sq_hold *s, struct sq_bytes filter)
+sq_hold_unmade(struct sq_hold *hold, struct sq_bytes filter)
 {
-	struct sq_made *sub = made_find(s, filter, sq_hash(filter.p, filter.len));
+	struct sq_made *sub = made_find(hold, filter, sq_hash(filter.p, filter.len));
 
 	if (sub == NULL)
 		return;
-	if (s->holds->watch != NULL)
-		s->holds->watch->unmade(s->holds->watcher, &s->subs.watched, filter);
-	sq_htab_remove(&s->subs.made, &sub->node);
+	if (hold->holds->watch != NULL)
+		hold->holds->watch->unmade(hold->holds->watcher, &hold->subs.watched, filter);
+	sq_htab_remove(&hold->subs.made, &sub->node);
 	free(sub);
 }
 
 void
-sq_hold_free_subs(struct sq_hold *s)
+sq_hold_free_subs(struct sq_hold *hold)
 {
 	struct sq_hnode *n, *next;
 
-	if (s->holds->watch != NULL)
-		s->holds->watch->forget(s->holds->watcher, &s->subs.watched);
-	for (n = sq_htab_walk(&s->subs.made, NULL); n != NULL; n = next) {
-		next = sq_htab_walk(&s->subs.made, n);
-		sq_htab_remove(&s->subs.made, n);
+	if (hold->holds->watch != NULL)
+		hold->holds->watch->forget(hold->holds->watcher, &hold->subs.watched);
+	for (n = sq_htab_walk(&hold->subs.made, NULL); n != NULL; n = next) {
+		next = sq_htab_walk(&hold->subs.made, n);
+		sq_htab_remove(&hold->subs.made, n);
 		free(SQ_CONTAINER_OF(n, struct sq_made, node));
 	}
-	sq_htab_fini(&s->subs.made);
+	sq_htab_fini(&hold->subs.made);
 }
 
 void
@@ -89,7 +90,8 @@ sq_hold_inherit_subs(struct sq_hold *to, struct sq_hold *from)
 }
 
 bool
-sq_hold_allows(const struct sq_hold *s, const struct sq_topic_filter *f)
+sq_hold_allows(const struct sq_hold *hold, const struct sq_topic_filter *f)
 {
-	return !s->holds->strict || !sq_hold_has_client(s) || s->ops->allows(s->user, f);
+	return !hold->holds->strict || !sq_hold_has_client(hold) ||
+	    hold->ops->allows(hold->user, f);
 }

@@ -8,9 +8,9 @@
 enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000 };
 
 bool
-sq_hold_hears(const struct sq_hold *s, const struct sq_lane_outcome *o)
+sq_hold_hears(const struct sq_hold *hold, const struct sq_lane_outcome *o)
 {
-	return o->qos > 0 && (s->version == SQ_MQTT_V5 || o->kind != SQ_ENTRY_MESSAGE);
+	return o->qos > 0 && (hold->version == SQ_MQTT_V5 || o->kind != SQ_ENTRY_MESSAGE);
 }
 
 /* Whether the broker may take it later. */
@@ -21,11 +21,11 @@ outcome_passes(const struct sq_lane_outcome *o)
 }
 
 void
-sq_hold_publish_refused(struct sq_hold *s, const struct sq_lane_outcome *o)
+sq_hold_publish_refused(struct sq_hold *hold, const struct sq_lane_outcome *o)
 {
-	bool waits = sq_hold_has_client(s) && o->image_qos > 0 && !sq_hold_hears(s, o) &&
+	bool waits = sq_hold_has_client(hold) && o->image_qos > 0 && !sq_hold_hears(hold, o) &&
 	    outcome_passes(o);
-	struct sq_refusal_seen r = {.client = s->client_id,
+	struct sq_refusal_seen r = {.client = hold->client_id,
 	    .what = "publish",
 	    .then = !waits   ? NULL
 		: o->qos > 0 ? "which MQTT 3.1.1 can't be told (it waits, and every "
@@ -37,66 +37,66 @@ sq_hold_publish_refused(struct sq_hold *s, const struct sq_lane_outcome *o)
 
 	if (o->own) /* its refusal has been logged already */
 		return;
-	if (s->up.retry_ms == 0) /* a message that is tried again counts once */
-		sq_holds_count(s->holds, SQ_M_REFUSED_BROKER, 1);
-	sq_refusals_note(s->holds, &s->up.refusals, &r);
+	if (hold->up.retry_ms == 0) /* a message that is tried again counts once */
+		sq_holds_count(hold->holds, SQ_M_REFUSED_BROKER, 1);
+	sq_refusals_note(hold->holds, &hold->up.refusals, &r);
 }
 
 /* Whether nothing has gone on for session.refused-max while messages of this client were
  * refused; then its connection has been ended. */
 static bool
-refused_for_long(struct sq_hold *s, const struct sq_lane_outcome *o, uint64_t now_ms)
+refused_for_long(struct sq_hold *hold, const struct sq_lane_outcome *o, uint64_t now_ms)
 {
-	uint64_t most_ms = s->holds->cfg->refused_max_ms;
+	uint64_t most_ms = hold->holds->cfg->refused_max_ms;
 
-	if (s->up.refused_ms == 0)
-		s->up.refused_ms = now_ms;
-	if (most_ms == 0 || now_ms - s->up.refused_ms < most_ms)
+	if (hold->up.refused_ms == 0)
+		hold->up.refused_ms = now_ms;
+	if (most_ms == 0 || now_ms - hold->up.refused_ms < most_ms)
 		return false;
-	sq_holds_count(s->holds, SQ_M_CLOSED_REFUSED, 1);
-	sq_refusals_closed(s->holds, s->client_id, o->text);
-	s->ops->ended(s->user, SQ_HOLD_END_STUCK, o->text);
+	sq_holds_count(hold->holds, SQ_M_CLOSED_REFUSED, 1);
+	sq_refusals_closed(hold->holds, hold->client_id, o->text);
+	hold->ops->ended(hold->user, SQ_HOLD_END_STUCK, o->text);
 	return true;
 }
 
 bool
 sq_hold_park_refused(
-    struct sq_hold *s, struct sq_lane_out *l, const struct sq_lane_outcome *o, uint64_t now_ms)
+    struct sq_hold *hold, struct sq_lane_out *l, const struct sq_lane_outcome *o, uint64_t now_ms)
 {
 	if (!outcome_passes(o)) {
 		if (o->qos > 0)
-			s->ops->ended(s->user, SQ_HOLD_END_UNTOLD, o->text);
+			hold->ops->ended(hold->user, SQ_HOLD_END_UNTOLD, o->text);
 		return false;
 	}
-	if (refused_for_long(s, o, now_ms))
+	if (refused_for_long(hold, o, now_ms))
 		return false;
 	sq_lane_out_hold(l);
-	if (s->up.retry_ms == 0) { /* the first one since something was accepted */
-		s->up.retry_ms = RETRY_MIN_MS;
+	if (hold->up.retry_ms == 0) { /* the first one since something was accepted */
+		hold->up.retry_ms = RETRY_MIN_MS;
 	} else {
-		s->up.retry_ms = s->up.retry_ms * 2 < RETRY_MAX_MS ? s->up.retry_ms * 2
-								   : RETRY_MAX_MS;
+		hold->up.retry_ms = hold->up.retry_ms * 2 < RETRY_MAX_MS ? hold->up.retry_ms * 2
+									 : RETRY_MAX_MS;
 	}
-	s->due.retry = now_ms + s->up.retry_ms;
-	sq_hold_wake(s);
+	hold->due.retry = now_ms + hold->up.retry_ms;
+	sq_hold_wake(hold);
 	return true;
 }
 
 void
-sq_hold_accepted(struct sq_hold *s, const struct sq_outcomes *o)
+sq_hold_accepted(struct sq_hold *hold, const struct sq_outcomes *o)
 {
 	for (unsigned i = 0; i < o->n; i++) {
 		if (!sq_mqtt_reason_failed(o->codes[i]))
-			s->up.refused_ms = 0;
+			hold->up.refused_ms = 0;
 	}
 }
 
 void
-sq_hold_settled(struct sq_hold *s, const struct sq_inbox_flight *f)
+sq_hold_settled(struct sq_hold *hold, const struct sq_inbox_flight *f)
 {
 	struct sq_settlements body;
 
 	if (sq_settlements_decode(sq_buf_data(&f->body), sq_buf_len(&f->body), &body) == 0 &&
 	    body.entries.len > 0)
-		s->up.refused_ms = 0;
+		hold->up.refused_ms = 0;
 }

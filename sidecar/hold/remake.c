@@ -30,22 +30,22 @@ asking_flush(struct asking *a)
 }
 
 static void
-asking_entry(struct sq_hold *s, const struct sq_subreq *r, const struct sq_sub *e, uint8_t code)
+asking_entry(struct sq_hold *hold, const struct sq_subreq *r, const struct sq_sub *e, uint8_t code)
 {
 	(void)e;
-	if (s->bye.leaving && s->bye.expiry_s == 0)
+	if (hold->bye.leaving && hold->bye.expiry_s == 0)
 		return;
 	if (r->op == SQ_SUB_UNSUBSCRIBE)
-		SQ_DEBUG("session", "client %s: a subscription was ended", s->client_id);
+		SQ_DEBUG("session", "client %s: a subscription was ended", hold->client_id);
 	else if (sq_mqtt_reason_failed(code))
 		SQ_WARN("session", "client %s: a subscription could not be made again, 0x%02x",
-		    s->client_id, code);
+		    hold->client_id, code);
 }
 
 static void
-asking_answered(struct sq_hold *s, struct sq_subreq *r, const struct sq_sub_codes *codes)
+asking_answered(struct sq_hold *hold, struct sq_subreq *r, const struct sq_sub_codes *codes)
 {
-	sq_subreq_take(s, r, codes, asking_entry);
+	sq_subreq_take(hold, r, codes, asking_entry);
 }
 
 static void
@@ -61,15 +61,16 @@ asking_add(struct asking *a, const struct sq_sub *e)
 }
 
 void
-sq_hold_resubscribe(struct sq_hold *s)
+sq_hold_resubscribe(struct sq_hold *hold)
 {
-	struct asking again = {.hold = s, .op = SQ_SUB_SUBSCRIBE, .first = true};
+	struct asking again = {.hold = hold, .op = SQ_SUB_SUBSCRIBE, .first = true};
 	struct sq_hnode *n;
 
-	if (s->bye.leaving)
+	if (hold->bye.leaving)
 		return;
-	sq_hold_ask_not_again(s);
-	for (n = sq_htab_walk(&s->subs.made, NULL); n != NULL; n = sq_htab_walk(&s->subs.made, n)) {
+	sq_hold_ask_not_again(hold);
+	for (n = sq_htab_walk(&hold->subs.made, NULL); n != NULL;
+	     n = sq_htab_walk(&hold->subs.made, n)) {
 		const struct sq_made *sub = SQ_CONTAINER_OF(n, struct sq_made, node);
 		/* No retained messages again: the client would notice. */
 		struct sq_sub e = {.op = SQ_SUB_SUBSCRIBE,
@@ -85,7 +86,7 @@ sq_hold_resubscribe(struct sq_hold *s)
 
 /* Ends 'sub' at the broker, and here. */
 static void
-made_end(struct sq_hold *s, struct sq_made *sub, struct asking *end)
+made_end(struct sq_hold *hold, struct sq_made *sub, struct asking *end)
 {
 	struct sq_sub e = {
 	    .op = SQ_SUB_UNSUBSCRIBE, .filter = {(const unsigned char *)sub->filter, sub->len}};
@@ -93,30 +94,30 @@ made_end(struct sq_hold *s, struct sq_made *sub, struct asking *end)
 	SQ_WARN("session",
 	    "client %s: '%.*s' is ended, " SQ_ANNOTATION_SUBSCRIBE
 	    " is strict, and neither declares nor allows it any more",
-	    s->client_id, (int)sub->len, sub->filter);
-	sq_holds_count(s->holds, SQ_M_SUBSCRIBE_ENDED, 1);
+	    hold->client_id, (int)sub->len, sub->filter);
+	sq_holds_count(hold->holds, SQ_M_SUBSCRIBE_ENDED, 1);
 	asking_add(end, &e);
-	sq_hold_unmade(s, e.filter);
+	sq_hold_unmade(hold, e.filter);
 }
 
 void
-sq_hold_enforce(struct sq_hold *s)
+sq_hold_enforce(struct sq_hold *hold)
 {
-	struct asking end = {.hold = s, .op = SQ_SUB_UNSUBSCRIBE};
+	struct asking end = {.hold = hold, .op = SQ_SUB_UNSUBSCRIBE};
 	struct sq_hnode *n, *next;
 
-	if (!s->holds->strict || s->bye.leaving || s->state == SQ_HOLD_ENDED)
+	if (!hold->holds->strict || hold->bye.leaving || hold->state == SQ_HOLD_ENDED)
 		return;
-	for (n = sq_htab_walk(&s->subs.made, NULL); n != NULL; n = next) {
+	for (n = sq_htab_walk(&hold->subs.made, NULL); n != NULL; n = next) {
 		struct sq_made *sub = SQ_CONTAINER_OF(n, struct sq_made, node);
 		struct sq_topic_filter f;
 
-		next = sq_htab_walk(&s->subs.made, n);
+		next = sq_htab_walk(&hold->subs.made, n);
 		if (sq_topic_filter_parse(
 			(struct sq_bytes){(const unsigned char *)sub->filter, sub->len}, &f,
 			NULL) != 0 ||
-		    !sq_hold_allows(s, &f))
-			made_end(s, sub, &end);
+		    !sq_hold_allows(hold, &f))
+			made_end(hold, sub, &end);
 	}
 	asking_flush(&end);
 }
@@ -125,15 +126,15 @@ void
 sq_holds_enforce(struct sq_holds *h, bool strict)
 {
 	h->strict = strict;
-	SQ_LIST_FOR_EACH(s, &h->all, struct sq_hold, all)
-		sq_hold_enforce(s);
+	SQ_LIST_FOR_EACH(hold, &h->all, struct sq_hold, all)
+		sq_hold_enforce(hold);
 }
 
 void
-sq_hold_kept(struct sq_hold *s, bool last, uint16_t n, struct sq_bytes entries)
+sq_hold_kept(struct sq_hold *hold, bool last, uint16_t n, struct sq_bytes entries)
 {
-	s->subs.knows_made = s->subs.knows_made || last;
-	if (s->bye.leaving || s->state == SQ_HOLD_ENDED)
+	hold->subs.knows_made = hold->subs.knows_made || last;
+	if (hold->bye.leaving || hold->state == SQ_HOLD_ENDED)
 		return;
 	for (uint16_t i = 0; i < n; i++) {
 		struct sq_kept k = sq_kept_next(&entries);
@@ -144,8 +145,8 @@ sq_hold_kept(struct sq_hold *s, bool last, uint16_t n, struct sq_bytes entries)
 		    .sub_id = k.sub_id,
 		    .filter = k.filter};
 
-		if (!sq_hold_has_made(s, k.filter))
-			sq_hold_made(s, &e);
+		if (!sq_hold_has_made(hold, k.filter))
+			sq_hold_made(hold, &e);
 	}
-	sq_hold_enforce(s);
+	sq_hold_enforce(hold);
 }

@@ -10,20 +10,20 @@
 enum { PAUSE_MS = 50, PAUSE_BUSY_MS = 500 };
 
 void *
-sq_hold_post_new(struct sq_hold *s, size_t size, const char *what)
+sq_hold_post_new(struct sq_hold *hold, size_t size, const char *what)
 {
-	size_t base = strlen(s->path), tail = what != NULL ? strlen(what) + 25 : 1;
+	size_t base = strlen(hold->path), tail = what != NULL ? strlen(what) + 25 : 1;
 	struct sq_hold_post *p = sq_xmalloc(size + base + tail);
 	char *path = (char *)p + size;
 
 	memset(p, 0, size);
-	memcpy(path, s->path, base + 1);
+	memcpy(path, hold->path, base + 1);
 	if (what != NULL)
-		snprintf(
-		    path + base, tail, "/%s?epoch=%016llx", what, (unsigned long long)s->at.epoch);
+		snprintf(path + base, tail, "/%s?epoch=%016llx", what,
+		    (unsigned long long)hold->at.epoch);
 	sq_list_init(&p->req.node);
 	p->req.path = path;
-	p->hold = s;
+	p->hold = hold;
 	sq_list_init(&p->all);
 	return p;
 }
@@ -31,25 +31,25 @@ sq_hold_post_new(struct sq_hold *s, size_t size, const char *what)
 void
 sq_hold_post_send(struct sq_hold_post *p, struct sq_uplink *link)
 {
-	struct sq_hold *s = p->hold;
+	struct sq_hold *hold = p->hold;
 
-	p->attach_seq = s->at.seq;
-	s->requests++;
-	sq_list_push_back(&s->holds->posts, &p->all);
+	p->attach_seq = hold->at.seq;
+	hold->requests++;
+	sq_list_push_back(&hold->holds->posts, &p->all);
 	sq_uplink_send(link, &p->req);
 }
 
 void
 sq_hold_post_free(struct sq_hold_post *p)
 {
-	struct sq_hold *s = p->hold;
+	struct sq_hold *hold = p->hold;
 
 	sq_list_remove(&p->all);
-	s->requests--;
-	if (s->state != SQ_HOLD_ENDED)
-		sq_hold_wake(s);
-	else if (s->requests == 0)
-		sq_hold_bury(s);
+	hold->requests--;
+	if (hold->state != SQ_HOLD_ENDED)
+		sq_hold_wake(hold);
+	else if (hold->requests == 0)
+		sq_hold_bury(hold);
 	free(p);
 }
 
@@ -64,7 +64,7 @@ sq_hold_fail_posts(struct sq_holds *h)
 }
 
 const char *
-sq_hold_denied_text(const struct sq_hold *s, const struct sq_answer *ans)
+sq_hold_denied_text(const struct sq_hold *hold, const struct sq_answer *ans)
 {
 	static const char *const unknown[] = {
 	    [SQ_CREDENTIAL_NONE] = "not authorized: the broker asks for a token or a certificate",
@@ -79,7 +79,7 @@ sq_hold_denied_text(const struct sq_hold *s, const struct sq_answer *ans)
 	    [SQ_DENIED_OWNER] = "not authorized: the session belongs to another identity",
 	    [SQ_DENIED_WILL] = "not authorized: a rule of the broker denies the will",
 	};
-	enum sq_credential shown = sq_pool_credential(s->holds->pool);
+	enum sq_credential shown = sq_pool_credential(hold->holds->pool);
 
 	if (ans->status == 401)
 		return unknown[shown];
@@ -89,61 +89,61 @@ sq_hold_denied_text(const struct sq_hold *s, const struct sq_answer *ans)
 }
 
 bool
-sq_hold_refused(struct sq_hold *s, const struct sq_hold_post *p, const struct sq_answer *ans)
+sq_hold_refused(struct sq_hold *hold, const struct sq_hold_post *p, const struct sq_answer *ans)
 {
 	if (ans->status == 409)
-		sq_holds_count(s->holds, SQ_M_CONFLICTS, 1);
-	if (p->attach_seq != s->at.seq || s->state != SQ_HOLD_ATTACHED)
-		return false; /* of an older attachment: nothing follows from it */
-	s->up.refused_ms = 0; /* the broker does not even say whether it takes something */
+		sq_holds_count(hold->holds, SQ_M_CONFLICTS, 1);
+	if (p->attach_seq != hold->at.seq || hold->state != SQ_HOLD_ATTACHED)
+		return false;    /* of an older attachment: nothing follows from it */
+	hold->up.refused_ms = 0; /* the broker does not even say whether it takes something */
 	switch (ans->status) {
 	case 0: /* the stream alone, or its link, which will say so */
 	case 429:
 	case 503:
-		s->due.pause = sq_holds_now(s->holds) +
+		hold->due.pause = sq_holds_now(hold->holds) +
 		    (ans->retry_after_ms != 0  ? ans->retry_after_ms
 			    : ans->status == 0 ? PAUSE_MS
 					       : PAUSE_BUSY_MS);
-		sq_hold_wake(s);
+		sq_hold_wake(hold);
 		return true;
 	case 409:
 		if (ans->conflict == SQ_CONFLICT_GAP) {
-			sq_hold_wake(s);
+			sq_hold_wake(hold);
 			return true;
 		}
 		if (ans->conflict == SQ_CONFLICT_SUPERSEDED) {
-			sq_hold_superseded(s);
+			sq_hold_superseded(hold);
 			return false;
 		}
 		break;
 	case 403: /* not its own session: what it declares, or another link's token */
-		SQ_WARN("session", "client %s: a request is %s", s->client_id,
-		    sq_hold_denied_text(s, ans));
-		sq_holds_count(s->holds, SQ_M_DENIED, 1);
+		SQ_WARN("session", "client %s: a request is %s", hold->client_id,
+		    sq_hold_denied_text(hold, ans));
+		sq_holds_count(hold->holds, SQ_M_DENIED, 1);
 		break;
 	case 400:
 	case 404:
-		sq_uplink_fail(s->at.link, "it calls a request malformed");
+		sq_uplink_fail(hold->at.link, "it calls a request malformed");
 		return true; /* the link's end follows */
 	default:
 		break;
 	}
-	sq_hold_again(s, ans->retry_after_ms);
+	sq_hold_again(hold, ans->retry_after_ms);
 	return false;
 }
 
 /* --- for sources --- */
 
 struct sq_uplink *
-sq_hold_link(const struct sq_hold *s)
+sq_hold_link(const struct sq_hold *hold)
 {
-	return s->at.link;
+	return hold->at.link;
 }
 
 bool
-sq_hold_ended(const struct sq_hold *s)
+sq_hold_ended(const struct sq_hold *hold)
 {
-	return s->state == SQ_HOLD_ENDED;
+	return hold->state == SQ_HOLD_ENDED;
 }
 
 void
@@ -161,13 +161,13 @@ sq_hold_post_again(const struct sq_hold_post *p)
 }
 
 void
-sq_hold_set_last(struct sq_hold *s, uint64_t last)
+sq_hold_set_last(struct sq_hold *hold, uint64_t last)
 {
-	s->up.last[1] = last;
+	hold->up.last[1] = last;
 }
 
 void
-sq_hold_retry_at(struct sq_hold *s, uint64_t due_ms)
+sq_hold_retry_at(struct sq_hold *hold, uint64_t due_ms)
 {
-	s->due.retry = due_ms;
+	hold->due.retry = due_ms;
 }

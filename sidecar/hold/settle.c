@@ -13,43 +13,43 @@ struct settle_post {
 };
 
 void
-sq_hold_flush_pubrels(struct sq_hold *s)
+sq_hold_flush_pubrels(struct sq_hold *hold)
 {
 	struct sq_inbox_pubrel rel;
 
-	while (sq_inbox_pubrel(s->inbox, &rel)) {
-		if (sq_hold_has_client(s))
-			s->ops->released(s->user, rel.packet_id, rel.reason);
+	while (sq_inbox_pubrel(hold->inbox, &rel)) {
+		if (sq_hold_has_client(hold))
+			hold->ops->released(hold->user, rel.packet_id, rel.reason);
 	}
 }
 
 void
-sq_hold_written(struct sq_hold *s, uint64_t msgs, uint64_t bytes)
+sq_hold_written(struct sq_hold *hold, uint64_t msgs, uint64_t bytes)
 {
-	sq_inbox_written(s->inbox, msgs, bytes);
-	if (sq_inbox_due(s->inbox))
-		sq_hold_wake(s);
+	sq_inbox_written(hold->inbox, msgs, bytes);
+	if (sq_inbox_due(hold->inbox))
+		sq_hold_wake(hold);
 }
 
 void
-sq_hold_trim(struct sq_hold *s)
+sq_hold_trim(struct sq_hold *hold)
 {
-	sq_inbox_trim(s->inbox);
+	sq_inbox_trim(hold->inbox);
 }
 
 int
-sq_hold_ack(struct sq_hold *s, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason)
+sq_hold_ack(struct sq_hold *hold, enum sq_mqtt_type type, uint16_t packet_id, uint8_t reason)
 {
 	int rc;
 
 	if (type == SQ_MQTT_PUBACK)
-		rc = sq_inbox_puback(s->inbox, packet_id, reason);
+		rc = sq_inbox_puback(hold->inbox, packet_id, reason);
 	else if (type == SQ_MQTT_PUBREC)
-		rc = sq_inbox_pubrec(s->inbox, packet_id, reason);
+		rc = sq_inbox_pubrec(hold->inbox, packet_id, reason);
 	else
-		rc = sq_inbox_pubcomp(s->inbox, packet_id);
-	sq_hold_flush_pubrels(s);
-	sq_hold_wake(s);
+		rc = sq_inbox_pubcomp(hold->inbox, packet_id);
+	sq_hold_flush_pubrels(hold);
+	sq_hold_wake(hold);
 	return rc;
 }
 
@@ -72,73 +72,73 @@ static void
 settle_done(struct sq_request *req, const struct sq_answer *ans)
 {
 	struct settle_post *p = SQ_CONTAINER_OF(req, struct settle_post, post.req);
-	struct sq_hold *s = p->post.hold;
+	struct sq_hold *hold = p->post.hold;
 	bool ok = ans->status == 204 || ans->status == 200;
 
-	if (s->state == SQ_HOLD_ENDED || ok) {
-		if (ok && p->post.attach_seq == s->at.seq)
-			s->at.failures = 0;
-		if (ok && s->up.refused_ms != 0)
-			sq_hold_settled(s, &p->flight);
+	if (hold->state == SQ_HOLD_ENDED || ok) {
+		if (ok && p->post.attach_seq == hold->at.seq)
+			hold->at.failures = 0;
+		if (ok && hold->up.refused_ms != 0)
+			sq_hold_settled(hold, &p->flight);
 		SQ_FAULT_IF(
 		    settle_has(&p->flight, SQ_SETTLE_RECEIVED), "sidecar-received-answered");
 		SQ_FAULT_IF(
 		    settle_has(&p->flight, SQ_SETTLE_COMPLETE), "sidecar-complete-answered");
-		sq_inbox_done(s->inbox, &p->flight, ok);
-		if (s->state != SQ_HOLD_ENDED)
-			sq_hold_flush_pubrels(s);
+		sq_inbox_done(hold->inbox, &p->flight, ok);
+		if (hold->state != SQ_HOLD_ENDED)
+			sq_hold_flush_pubrels(hold);
 	} else if (ans->status == 0 || ans->status == 429 || ans->status == 503) {
-		sq_inbox_again(s->inbox, &p->flight);
-		(void)sq_hold_refused(s, &p->post, ans);
+		sq_inbox_again(hold->inbox, &p->flight);
+		(void)sq_hold_refused(hold, &p->post, ans);
 	} else {
-		sq_inbox_done(s->inbox, &p->flight, false);
-		(void)sq_hold_refused(s, &p->post, ans);
+		sq_inbox_done(hold->inbox, &p->flight, false);
+		(void)sq_hold_refused(hold, &p->post, ans);
 	}
 	sq_hold_post_free(&p->post);
 }
 
 void
-sq_hold_post_settlements(struct sq_hold *s)
+sq_hold_post_settlements(struct sq_hold *hold)
 {
 	struct sq_inbox_flight f;
 	struct settle_post *p;
 
-	while (sq_inbox_take(s->inbox, &f)) {
-		p = sq_hold_post_new(s, sizeof *p, "settlements");
+	while (sq_inbox_take(hold->inbox, &f)) {
+		p = sq_hold_post_new(hold, sizeof *p, "settlements");
 		p->flight = f;
 		p->post.req.body[0] = (struct iovec){sq_buf_data(&f.body), sq_buf_len(&f.body)};
 		p->post.req.n_body = 1;
 		p->post.req.done = settle_done;
-		sq_hold_post_send(&p->post, s->at.link);
+		sq_hold_post_send(&p->post, hold->at.link);
 		SQ_FAULT_LATER(settle_has(&p->flight, SQ_SETTLE_RECEIVED),
-		    "sidecar-received-posted", s->at.link);
+		    "sidecar-received-posted", hold->at.link);
 		SQ_FAULT_LATER(settle_has(&p->flight, SQ_SETTLE_COMPLETE),
-		    "sidecar-complete-posted", s->at.link);
+		    "sidecar-complete-posted", hold->at.link);
 	}
 }
 
 void
-sq_hold_deliver(struct sq_hold *s, const struct sq_deliver *d, const struct sq_target *t,
+sq_hold_deliver(struct sq_hold *hold, const struct sq_deliver *d, const struct sq_target *t,
     struct sq_block *block)
 {
 	uint32_t size = sq_image_size(d->image);
 	unsigned qos = t->flags & SQ_TARGET_QOS;
 	static const struct sq_origin no_origin;
 
-	if (!sq_hold_has_client(s))
+	if (!sq_hold_has_client(hold))
 		return; /* on its way out: the broker takes it back */
 	if (qos == 0) {
-		sq_inbox_qos0(s->inbox, size);
-		if (s->ops->deliver(s->user, d, t, block) != 0)
-			sq_hold_written(s, 1, size);
+		sq_inbox_qos0(hold->inbox, size);
+		if (hold->ops->deliver(hold->user, d, t, block) != 0)
+			sq_hold_written(hold, 1, size);
 		return;
 	}
-	if (sq_inbox_deliver(s->inbox, t, d->has_origin ? &d->origin : &no_origin, size) ==
+	if (sq_inbox_deliver(hold->inbox, t, d->has_origin ? &d->origin : &no_origin, size) ==
 	    SQ_INBOX_WRITE) {
 		SQ_FAULT_IF(qos == 2, "sidecar-deliver-read");
-		if (s->ops->deliver(s->user, d, t, block) != 0)
-			sq_inbox_discard(s->inbox, t->packet_id, SQ_MQTT_RC_PACKET_TOO_LARGE);
+		if (hold->ops->deliver(hold->user, d, t, block) != 0)
+			sq_inbox_discard(hold->inbox, t->packet_id, SQ_MQTT_RC_PACKET_TOO_LARGE);
 	}
-	if (sq_inbox_due(s->inbox))
-		sq_hold_wake(s);
+	if (sq_inbox_due(hold->inbox))
+		sq_hold_wake(hold);
 }

@@ -15,189 +15,189 @@
 enum { AGAIN_MIN_MS = 50, AGAIN_MAX_MS = 5000, SETTLED_MS = 10000 };
 
 void
-sq_hold_writable(struct sq_hold *s)
+sq_hold_writable(struct sq_hold *hold)
 {
-	if (sq_hold_has_client(s))
-		s->ops->writable(s->user);
+	if (sq_hold_has_client(hold))
+		hold->ops->writable(hold->user);
 }
 
 void
-sq_hold_wake(struct sq_hold *s)
+sq_hold_wake(struct sq_hold *hold)
 {
-	if (s->state != SQ_HOLD_ENDED)
-		sq_loop_post(s->holds->loop, SQ_TURN_HOLD, &s->turn.turn);
+	if (hold->state != SQ_HOLD_ENDED)
+		sq_loop_post(hold->holds->loop, SQ_TURN_HOLD, &hold->turn.turn);
 }
 
 void
-sq_hold_pause(struct sq_hold *s)
+sq_hold_pause(struct sq_hold *hold)
 {
-	sq_budget_pause(&s->holds->budget, &s->share);
+	sq_budget_pause(&hold->holds->budget, &hold->share);
 }
 
 void
-sq_hold_acked(struct sq_hold *s, const struct sq_lane_outcome *o)
+sq_hold_acked(struct sq_hold *hold, const struct sq_lane_outcome *o)
 {
-	if (sq_hold_has_client(s))
-		s->ops->acked(s->user, o);
+	if (sq_hold_has_client(hold))
+		hold->ops->acked(hold->user, o);
 }
 
 void *
-sq_hold_client(const struct sq_hold *s)
+sq_hold_client(const struct sq_hold *hold)
 {
-	return sq_hold_has_client(s) ? s->user : NULL;
+	return sq_hold_has_client(hold) ? hold->user : NULL;
 }
 
 const char *
-sq_hold_client_id(const struct sq_hold *s)
+sq_hold_client_id(const struct sq_hold *hold)
 {
-	return s->client_id;
+	return hold->client_id;
 }
 
 bool
-sq_hold_attached(const struct sq_hold *s)
+sq_hold_attached(const struct sq_hold *hold)
 {
-	return s->state == SQ_HOLD_ATTACHED;
+	return hold->state == SQ_HOLD_ATTACHED;
 }
 
 void
-sq_hold_show(struct sq_hold *s)
+sq_hold_show(struct sq_hold *hold)
 {
-	sq_htab_insert(
-	    &s->holds->by_client, &s->client_node, sq_hash(s->client_id, strlen(s->client_id)));
-	s->in_clients = true;
+	sq_htab_insert(&hold->holds->by_client, &hold->client_node,
+	    sq_hash(hold->client_id, strlen(hold->client_id)));
+	hold->in_clients = true;
 }
 
 void
-sq_hold_hide(struct sq_hold *s)
+sq_hold_hide(struct sq_hold *hold)
 {
-	if (s->in_clients)
-		sq_htab_remove(&s->holds->by_client, &s->client_node);
-	s->in_clients = false;
+	if (hold->in_clients)
+		sq_htab_remove(&hold->holds->by_client, &hold->client_node);
+	hold->in_clients = false;
 }
 
 void
-sq_hold_backlog(struct sq_hold *s)
+sq_hold_backlog(struct sq_hold *hold)
 {
 	size_t now = 0;
 
-	for (int i = 0; i < SQ_LANES && s->state != SQ_HOLD_ENDED; i++)
-		now += s->up.lane[i] != NULL ? sq_lane_out_bytes(s->up.lane[i]) : 0;
-	if (now == s->share.held)
+	for (int i = 0; i < SQ_LANES && hold->state != SQ_HOLD_ENDED; i++)
+		now += hold->up.lane[i] != NULL ? sq_lane_out_bytes(hold->up.lane[i]) : 0;
+	if (now == hold->share.held)
 		return;
-	sq_holds_count(s->holds, SQ_M_OUTBOX_BYTES, (int64_t)now - (int64_t)s->share.held);
-	sq_budget_held(&s->holds->budget, &s->share, now);
-	sq_metric_set(s->holds->metrics, SQ_M_BACKLOG, (int64_t)s->holds->budget.held);
+	sq_holds_count(hold->holds, SQ_M_OUTBOX_BYTES, (int64_t)now - (int64_t)hold->share.held);
+	sq_budget_held(&hold->holds->budget, &hold->share, now);
+	sq_metric_set(hold->holds->metrics, SQ_M_BACKLOG, (int64_t)hold->holds->budget.held);
 }
 
 void
-sq_hold_unlink(struct sq_hold *s)
+sq_hold_unlink(struct sq_hold *hold)
 {
-	struct sq_holds *h = s->holds;
+	struct sq_holds *h = hold->holds;
 
-	sq_list_remove(&s->at.place);
-	if (s->at.epoch != 0) {
-		sq_htab_remove(&h->by_epoch, &s->at.epoch_node);
-		s->at.epoch = 0;
+	sq_list_remove(&hold->at.place);
+	if (hold->at.epoch != 0) {
+		sq_htab_remove(&h->by_epoch, &hold->at.epoch_node);
+		hold->at.epoch = 0;
 		sq_holds_count(h, SQ_M_ATTACHED, -1);
 	}
-	if (s->at.link != NULL)
-		sq_uplink_use(s->at.link, -1);
-	s->at.link = NULL;
-	if (s->gate != NULL)
-		s->gate->ops->unlinked(s->gate);
-	if (s->user != NULL && s->ops->unlinked != NULL)
-		s->ops->unlinked(s->user);
-	s->at.seq++;
+	if (hold->at.link != NULL)
+		sq_uplink_use(hold->at.link, -1);
+	hold->at.link = NULL;
+	if (hold->gate != NULL)
+		hold->gate->ops->unlinked(hold->gate);
+	if (hold->user != NULL && hold->ops->unlinked != NULL)
+		hold->ops->unlinked(hold->user);
+	hold->at.seq++;
 }
 
 void
-sq_hold_again(struct sq_hold *s, unsigned least_ms)
+sq_hold_again(struct sq_hold *hold, unsigned least_ms)
 {
 	uint64_t wait_ms = least_ms;
 
-	sq_hold_unlink(s);
-	if (s->at.since_ms != 0 && sq_holds_now(s->holds) - s->at.since_ms > SETTLED_MS)
-		s->at.failures = 0;
-	s->at.since_ms = 0;
-	if (s->at.failures > 0 && wait_ms == 0) {
-		unsigned shift = s->at.failures < 8 ? s->at.failures - 1 : 7;
+	sq_hold_unlink(hold);
+	if (hold->at.since_ms != 0 && sq_holds_now(hold->holds) - hold->at.since_ms > SETTLED_MS)
+		hold->at.failures = 0;
+	hold->at.since_ms = 0;
+	if (hold->at.failures > 0 && wait_ms == 0) {
+		unsigned shift = hold->at.failures < 8 ? hold->at.failures - 1 : 7;
 		uint64_t most = (uint64_t)AGAIN_MIN_MS << shift;
 
 		if (most > AGAIN_MAX_MS)
 			most = AGAIN_MAX_MS;
 		wait_ms = most / 2 + sq_random_u64() % (most / 2 + 1);
 	}
-	s->at.failures++;
-	s->state = SQ_HOLD_DOWN;
-	s->due.attach = wait_ms != 0 ? sq_holds_now(s->holds) + wait_ms : 0;
-	sq_hold_wake(s);
+	hold->at.failures++;
+	hold->state = SQ_HOLD_DOWN;
+	hold->due.attach = wait_ms != 0 ? sq_holds_now(hold->holds) + wait_ms : 0;
+	sq_hold_wake(hold);
 }
 
 static void
 hold_free(struct sq_turn *t)
 {
-	struct sq_hold *s = SQ_CONTAINER_OF(t, struct sq_hold, turn.turn);
+	struct sq_hold *hold = SQ_CONTAINER_OF(t, struct sq_hold, turn.turn);
 
-	assert(s->requests == 0 && s->state == SQ_HOLD_ENDED);
-	sq_lane_out_free(&s->up.lane[0]);
-	sq_lane_out_free(&s->up.lane[1]);
-	sq_inbox_free(&s->inbox);
-	sq_budget_close(&s->holds->budget, &s->share);
-	sq_block_unref(&s->bye.will);
-	free(s->path);
-	free(s->client_id);
-	free(s);
+	assert(hold->requests == 0 && hold->state == SQ_HOLD_ENDED);
+	sq_lane_out_free(&hold->up.lane[0]);
+	sq_lane_out_free(&hold->up.lane[1]);
+	sq_inbox_free(&hold->inbox);
+	sq_budget_close(&hold->holds->budget, &hold->share);
+	sq_block_unref(&hold->bye.will);
+	free(hold->path);
+	free(hold->client_id);
+	free(hold);
 }
 
 void
-sq_hold_bury(struct sq_hold *s)
+sq_hold_bury(struct sq_hold *hold)
 {
-	sq_turn_init(&s->turn.turn, hold_free);
-	sq_loop_post(s->holds->loop, SQ_TURN_REAP, &s->turn.turn);
+	sq_turn_init(&hold->turn.turn, hold_free);
+	sq_loop_post(hold->holds->loop, SQ_TURN_REAP, &hold->turn.turn);
 }
 
 void
-sq_hold_end(struct sq_hold *s)
+sq_hold_end(struct sq_hold *hold)
 {
-	struct sq_holds *h = s->holds;
+	struct sq_holds *h = hold->holds;
 	struct sq_hold *heir = NULL;
 
-	if (s->state == SQ_HOLD_ENDED)
+	if (hold->state == SQ_HOLD_ENDED)
 		return;
-	assert(!sq_hold_has_client(s));
-	sq_hold_unlink(s);
-	s->state = SQ_HOLD_ENDED;
-	sq_hold_hide(s);
-	if (s->older != NULL) {
-		s->older->newer = s->newer;
-		if (s->newer == NULL) /* the next one has to wait for the older again */
-			sq_hold_show(s->older);
+	assert(!sq_hold_has_client(hold));
+	sq_hold_unlink(hold);
+	hold->state = SQ_HOLD_ENDED;
+	sq_hold_hide(hold);
+	if (hold->older != NULL) {
+		hold->older->newer = hold->newer;
+		if (hold->newer == NULL) /* the next one has to wait for the older again */
+			sq_hold_show(hold->older);
 	}
-	if (s->newer != NULL) {
-		s->newer->older = s->older;
-		if (s->older == NULL && s->newer->state == SQ_HOLD_QUEUED) {
-			s->newer->state = SQ_HOLD_DOWN;
-			heir = s->newer;
+	if (hold->newer != NULL) {
+		hold->newer->older = hold->older;
+		if (hold->older == NULL && hold->newer->state == SQ_HOLD_QUEUED) {
+			hold->newer->state = SQ_HOLD_DOWN;
+			heir = hold->newer;
 			sq_hold_wake(heir);
 		}
 	}
-	s->older = s->newer = NULL;
-	sq_list_remove(&s->all);
-	sq_turn_cancel(&s->turn.turn);
-	sq_loop_at(h->loop, &s->turn, 0);
-	sq_list_remove(&s->at.place);
-	sq_budget_unwait(&h->budget, &s->share);
-	if (s->user != NULL && s->ops->source != NULL)
-		s->ops->source->gone(s->user);
+	hold->older = hold->newer = NULL;
+	sq_list_remove(&hold->all);
+	sq_turn_cancel(&hold->turn.turn);
+	sq_loop_at(h->loop, &hold->turn, 0);
+	sq_list_remove(&hold->at.place);
+	sq_budget_unwait(&h->budget, &hold->share);
+	if (hold->user != NULL && hold->ops->source != NULL)
+		hold->ops->source->gone(hold->user);
 	h->n--;
 	sq_holds_count(h, SQ_M_SESSIONS, -1);
-	sq_hold_backlog(s);
-	h->over(s, heir);
-	if (s->gate != NULL)
-		s->gate->ops->close(s->gate);
-	s->gate = NULL;
-	if (s->requests == 0)
-		sq_hold_bury(s);
+	sq_hold_backlog(hold);
+	h->over(hold, heir);
+	if (hold->gate != NULL)
+		hold->gate->ops->close(hold->gate);
+	hold->gate = NULL;
+	if (hold->requests == 0)
+		sq_hold_bury(hold);
 }
 
 static enum sq_hold_end
@@ -216,36 +216,36 @@ detached_end(uint8_t reason)
 }
 
 void
-sq_hold_detached(struct sq_hold *s, uint8_t reason, struct sq_bytes text)
+sq_hold_detached(struct sq_hold *hold, uint8_t reason, struct sq_bytes text)
 {
 	enum sq_hold_end end = detached_end(reason);
 
 	SQ_INFO("session", "client %s: the broker ended the attachment, reason 0x%02x%s%.*s",
-	    s->client_id, reason, text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
-	if (s->ops->comes_again && !s->bye.leaving) {
-		if (end == SQ_HOLD_END_REVOKED && s->ops->ended != NULL)
-			s->ops->ended(s->user, end, text);
-		sq_hold_again(s, AGAIN_MAX_MS);
+	    hold->client_id, reason, text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
+	if (hold->ops->comes_again && !hold->bye.leaving) {
+		if (end == SQ_HOLD_END_REVOKED && hold->ops->ended != NULL)
+			hold->ops->ended(hold->user, end, text);
+		sq_hold_again(hold, AGAIN_MAX_MS);
 		return;
 	}
-	sq_hold_unlink(s);
-	s->state = SQ_HOLD_DOWN;
-	s->at.put_sent = false; /* nothing is left there that would have to end */
-	sq_block_unref(&s->bye.will);
+	sq_hold_unlink(hold);
+	hold->state = SQ_HOLD_DOWN;
+	hold->at.put_sent = false; /* nothing is left there that would have to end */
+	sq_block_unref(&hold->bye.will);
 	for (int i = 0; i < SQ_LANES; i++) {
-		if (s->up.lane[i] != NULL)
-			sq_lane_out_unhold(s->up.lane[i]);
+		if (hold->up.lane[i] != NULL)
+			sq_lane_out_unhold(hold->up.lane[i]);
 	}
-	if (sq_hold_has_client(s))
-		s->ops->ended(s->user, end, text);
-	sq_hold_end(s);
+	if (sq_hold_has_client(hold))
+		hold->ops->ended(hold->user, end, text);
+	sq_hold_end(hold);
 }
 
 void
-sq_hold_superseded(struct sq_hold *s)
+sq_hold_superseded(struct sq_hold *hold)
 {
 	static const char words[] = "another connection has the session"; /* as the frame's */
 
-	sq_hold_detached(s, SQ_MQTT_RC_TAKEN_OVER,
+	sq_hold_detached(hold, SQ_MQTT_RC_TAKEN_OVER,
 	    (struct sq_bytes){(const unsigned char *)words, sizeof words - 1});
 }

@@ -57,20 +57,21 @@ subreq_say(struct sq_subreq *r, struct sq_bytes text)
 }
 
 void
-sq_subreq_refused(struct sq_hold *s, struct sq_subreq *r, uint8_t code, const struct sq_note *note)
+sq_subreq_refused(
+    struct sq_hold *hold, struct sq_subreq *r, uint8_t code, const struct sq_note *note)
 {
-	struct sq_refusal_seen refused = {.client = s->client_id,
+	struct sq_refusal_seen refused = {.client = hold->client_id,
 	    .what = r->op == SQ_SUB_SUBSCRIBE ? "subscribe" : "unsubscribe",
 	    .code = code,
 	    .refusal = note->refusal,
 	    .text = note->text};
 
-	sq_refusals_note(s->holds, &s->up.refusals, &refused);
+	sq_refusals_note(hold->holds, &hold->up.refusals, &refused);
 	subreq_say(r, note->text);
 }
 
 void
-sq_subreq_take(struct sq_hold *s, struct sq_subreq *r, const struct sq_sub_codes *codes,
+sq_subreq_take(struct sq_hold *hold, struct sq_subreq *r, const struct sq_sub_codes *codes,
     void (*entry)(struct sq_hold *, const struct sq_subreq *, const struct sq_sub *, uint8_t code))
 {
 	struct sq_bytes rest = {sq_buf_data(&r->entries), sq_buf_len(&r->entries)};
@@ -87,10 +88,10 @@ sq_subreq_take(struct sq_hold *s, struct sq_subreq *r, const struct sq_sub_codes
 		if (sq_mqtt_reason_failed(r->codes[i])) {
 			struct sq_note note = sq_note_find(codes->notes, asked);
 
-			sq_subreq_refused(s, r, r->codes[i], &note);
+			sq_subreq_refused(hold, r, r->codes[i], &note);
 		}
 		asked++;
 		if (entry != NULL)
-			entry(s, r, &e, r->codes[i]);
+			entry(hold, r, &e, r->codes[i]);
 	}
 }

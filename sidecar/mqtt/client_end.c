@@ -44,15 +44,15 @@ client_forget_password(struct sq_client *c)
 static void
 client_leave(struct sq_client *c, unsigned how)
 {
-	struct sq_hold *s = c->hold;
+	struct sq_hold *hold = c->hold;
 
-	if (s == NULL)
+	if (hold == NULL)
 		return;
 	if (c->con.expiry_s == 0)
 		sq_outbox_writer_forget(c->disk);
 	c->disk = NULL; /* it goes with the hold */
 	c->hold = NULL;
-	sq_hold_leave(s, how, c->con.expiry_s);
+	sq_hold_leave(hold, how, c->con.expiry_s);
 	sq_receiver_left(sq_declared_receiver(c->of->declared), &c->taker);
 }
 

@@ -240,11 +240,11 @@ static bool
 disk_renew(struct sq_outbox_disk *d)
 {
 	uint64_t now_ms = sq_holds_now(d->holds);
-	struct sq_hold *s = d->hold;
+	struct sq_hold *hold = d->hold;
 	struct sq_buf err = {0};
 
 	if (d->leaving) { /* nothing waits */
-		sq_hold_end(s);
+		sq_hold_end(hold);
 		return true;
 	}
 	if (d->renewed_ms != 0 && now_ms - d->renewed_ms < RENEW_MS)
@@ -259,8 +259,8 @@ disk_renew(struct sq_outbox_disk *d)
 	SQ_WARN("outbox",
 	    "%s: session %s belongs to another account: %llu bytes go on in a new one, from the "
 	    "first message without an answer; some may arrive twice",
-	    d->dir, sq_hold_client_id(s), (unsigned long long)sq_outbox_store_bytes(d->store));
-	sq_hold_end(s);
+	    d->dir, sq_hold_client_id(hold), (unsigned long long)sq_outbox_store_bytes(d->store));
+	sq_hold_end(hold);
 	disk_open_session(d);
 	return true;
 }
@@ -276,7 +276,7 @@ disk_on_denied(void *user, const struct sq_answer *ans, const char *text)
 static void
 disk_refused(struct sq_outbox_disk *d, struct disk_post *p, const struct sq_answer *ans)
 {
-	struct sq_hold *s = p->post.hold;
+	struct sq_hold *hold = p->post.hold;
 	bool lost = ans->status == 409 &&
 	    (ans->conflict == SQ_CONFLICT_RUN ||
 		(ans->conflict == SQ_CONFLICT_GAP && ans->last < sq_outbox_store_last(d->store)));
@@ -290,7 +290,7 @@ disk_refused(struct sq_outbox_disk *d, struct disk_post *p, const struct sq_answ
 	if (ans->status == 413)
 		return;
 	if (!lost)
-		(void)sq_hold_refused(s, &p->post, ans);
+		(void)sq_hold_refused(hold, &p->post, ans);
 	else
 		sq_hold_post_again(&p->post);
 }
@@ -343,13 +343,13 @@ static void
 disk_on_post(void *user, uint64_t now_ms)
 {
 	struct sq_outbox_disk *d = user;
-	struct sq_hold *s = d->hold;
-	struct sq_uplink *link = sq_hold_link(s);
+	struct sq_hold *hold = d->hold;
+	struct sq_uplink *link = sq_hold_link(hold);
 	struct sq_outbox_batch *b;
 	uint64_t due;
 
 	while ((b = sq_outbox_store_take(d->store, now_ms)) != NULL) {
-		struct disk_post *p = sq_hold_post_new(s, sizeof *p, "messages");
+		struct disk_post *p = sq_hold_post_new(hold, sizeof *p, "messages");
 
 		p->disk = d;
 		p->batch = b;
@@ -360,7 +360,7 @@ disk_on_post(void *user, uint64_t now_ms)
 		SQ_FAULT_LATER(true, "sidecar-outbox-posted", link);
 	}
 	due = sq_outbox_store_due(d->store);
-	sq_hold_retry_at(s, due > now_ms ? due : 0);
+	sq_hold_retry_at(hold, due > now_ms ? due : 0);
 }
 
 static const struct sq_hold_source disk_source = {.post = disk_on_post, .gone = disk_on_gone};

@@ -18,7 +18,7 @@ static struct ev_loop *loop;
 static struct sq_sidecar_cfg cfg;
 static struct sq_app *app;
 static struct sq_uplink *up;
-static struct sq_hold *s;
+static struct sq_hold *hold;
 static uint64_t epoch;
 static const struct sq_request *seen[REQUESTS]; /* what posted() has told of */
 static unsigned n_seen;
@@ -306,7 +306,7 @@ session(bool durable)
 	    .expiry_s = durable ? 100 : 0,
 	    .receive_max = 10};
 
-	s = sq_hold_open(app->holds, &p, NULL, NULL);
+	hold = sq_hold_open(app->holds, &p, NULL, NULL);
 	attach(false, 0, 0);
 }
 
@@ -322,9 +322,9 @@ ask(uint8_t op, const char *filter)
 		sq_buf_u8(&b, 1);
 	body = (struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)};
 	if (op == SQ_SUB_SUBSCRIBE)
-		cr_assert_eq(sq_hold_subscribe(s, ++next_id, 1, body, 0), 0);
+		cr_assert_eq(sq_hold_subscribe(hold, ++next_id, 1, body, 0), 0);
 	else
-		cr_assert_eq(sq_hold_unsubscribe(s, ++next_id, 1, body), 0);
+		cr_assert_eq(sq_hold_unsubscribe(hold, ++next_id, 1, body), 0);
 	sq_buf_fini(&b);
 }
 
@@ -349,7 +349,7 @@ publish_as(uint8_t qos, bool retain)
 	    .expiry_s = SQ_MSG_NO_EXPIRY,
 	    .topic = {(const unsigned char *)"t", 1}};
 
-	cr_assert_eq(sq_hold_publish(s, &m), 0);
+	cr_assert_eq(sq_hold_publish(hold, &m), 0);
 }
 
 static void
@@ -608,14 +608,14 @@ Test(hold_order, what_was_subscribed_to_before_is_asked_until_all_of_it_came)
 	    .expiry_s = 100,
 	    .receive_max = 10};
 
-	s = sq_hold_open(app->holds, &p, NULL, NULL);
+	hold = sq_hold_open(app->holds, &p, NULL, NULL);
 	cr_assert(attach_asks(true));
 	relink();
 	cr_assert(attach_asks(true), "the frames were lost with the link");
-	sq_hold_kept(s, false, 0, (struct sq_bytes){0});
+	sq_hold_kept(hold, false, 0, (struct sq_bytes){0});
 	relink();
 	cr_assert(attach_asks(true), "some of them were");
-	sq_hold_kept(s, true, 0, (struct sq_bytes){0});
+	sq_hold_kept(hold, true, 0, (struct sq_bytes){0});
 	relink();
 	cr_assert_not(attach_asks(true));
 }
@@ -629,7 +629,7 @@ Test(hold_order, a_session_that_is_new_asks_once_and_an_old_link_never)
 	    .receive_max = 1};
 
 	fake_version(1);
-	s = sq_hold_open(app->holds, &p, NULL, NULL);
+	hold = sq_hold_open(app->holds, &p, NULL, NULL);
 	cr_assert_not(attach_asks(true));
 	fake_version(SQ_LINK_VERSION);
 	relink();
@@ -687,7 +687,7 @@ Test(hold_order, a_durable_session_subscribes_before_it_goes)
 	publish(1);
 	subscribe("y");
 	publish(1);
-	sq_hold_leave(s, SQ_LEAVE_QUIET, 100);
+	sq_hold_leave(hold, SQ_LEAVE_QUIET, 100);
 	POSTED("S1[0,0]+x L1:1/1 S2[0,1]+y L1:2/2");
 	accept("L1:1/1", 0);
 	accept("L1:2/2", 0);
@@ -708,7 +708,7 @@ Test(hold_order, a_durable_session_has_its_subscriptions_again_before_it_goes)
 	relink();
 	attach(true, 0, 0);
 	POSTED("S0[0,0]+x");
-	sq_hold_leave(s, SQ_LEAVE_QUIET, 100);
+	sq_hold_leave(hold, SQ_LEAVE_QUIET, 100);
 	POSTED("");
 	status("S0[0,0]+x", &no_answer);
 	POSTED("S0[0,0]+x");
@@ -722,7 +722,7 @@ Test(hold_order, a_transient_session_drops_what_was_not_asked_yet)
 	publish(1);
 	subscribe("x");
 	publish(1);
-	sq_hold_leave(s, SQ_LEAVE_QUIET, 0);
+	sq_hold_leave(hold, SQ_LEAVE_QUIET, 0);
 	POSTED("L1:1 L1:2");
 	accept("L1:1", 0);
 	accept("L1:2", 0);
@@ -737,7 +737,7 @@ Test(hold_order, what_a_transient_session_has_asked_goes_on)
 	POSTED("S1[0,0]+x L1:1/1");
 	subscribe("y");
 	publish(1);
-	sq_hold_leave(s, SQ_LEAVE_QUIET, 0);
+	sq_hold_leave(hold, SQ_LEAVE_QUIET, 0);
 	POSTED("L1:2/1");
 	/* Lane 1 waits for it there. */
 	gap("S1[0,0]+x");

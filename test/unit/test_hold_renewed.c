@@ -112,7 +112,7 @@ session(void)
 /* --- subscriptions --- */
 
 static void
-ask(struct sq_hold *s, uint8_t op, const char *filter)
+ask(struct sq_hold *hold, uint8_t op, const char *filter)
 {
 	struct sq_buf b = {0};
 	struct sq_bytes body;
@@ -123,9 +123,9 @@ ask(struct sq_hold *s, uint8_t op, const char *filter)
 		sq_buf_u8(&b, 1);
 	body = (struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)};
 	if (op == SQ_SUB_SUBSCRIBE)
-		cr_assert_eq(sq_hold_subscribe(s, 1, 1, body, 0), 0);
+		cr_assert_eq(sq_hold_subscribe(hold, 1, 1, body, 0), 0);
 	else
-		cr_assert_eq(sq_hold_unsubscribe(s, 1, 1, body), 0);
+		cr_assert_eq(sq_hold_unsubscribe(hold, 1, 1, body), 0);
 	sq_buf_fini(&b);
 	turn();
 }
@@ -191,17 +191,17 @@ asks_nothing(void)
 static struct sq_hold *
 subscribed(void)
 {
-	struct sq_hold *s = session();
+	struct sq_hold *hold = session();
 
 	attach_as(SAME, 0, 0);
-	ask(s, SQ_SUB_SUBSCRIBE, "a");
+	ask(hold, SQ_SUB_SUBSCRIBE, "a");
 	grants("+a@0");
-	return s;
+	return hold;
 }
 
 Test(hold_renewed, subscriptions_are_made_again)
 {
-	struct sq_hold *s = subscribed();
+	struct sq_hold *hold = subscribed();
 
 	relink();
 	attach_as(SAME, 0, 0);
@@ -210,7 +210,7 @@ Test(hold_renewed, subscriptions_are_made_again)
 	attach_as(RENEWED, 0, 0);
 	grants("+a@2");
 	asks_nothing();
-	ask(s, SQ_SUB_SUBSCRIBE, "b");
+	ask(hold, SQ_SUB_SUBSCRIBE, "b");
 	grants("+b@0");
 }
 
@@ -235,13 +235,13 @@ Test(hold_renewed, an_answer_that_comes_again_doubles_nothing)
 static void
 unsubscribe_on_its_way(struct sq_answer *ans)
 {
-	struct sq_hold *s = subscribed();
+	struct sq_hold *hold = subscribed();
 	struct sq_uplink *old = up;
 	struct sq_request *r;
 
-	ask(s, SQ_SUB_SUBSCRIBE, "b");
+	ask(hold, SQ_SUB_SUBSCRIBE, "b");
 	grants("+b@0");
-	ask(s, SQ_SUB_UNSUBSCRIBE, "a");
+	ask(hold, SQ_SUB_UNSUBSCRIBE, "a");
 	r = request("/subscriptions");
 	fake_answer(request("/settlements"), &(struct sq_answer){.status = 204});
 	up = fake_link_up(app->holds->pool);
@@ -308,14 +308,14 @@ Test(hold_renewed, declared_subscriptions_are_made_again)
 /* --- lanes --- */
 
 static void
-publish(struct sq_hold *s, uint8_t qos)
+publish(struct sq_hold *hold, uint8_t qos)
 {
 	struct sq_lane_publish m = {.qos = qos,
 	    .packet_id = qos > 0 ? 1 : 0,
 	    .expiry_s = SQ_MSG_NO_EXPIRY,
 	    .topic = {(const unsigned char *)"t", 1}};
 
-	cr_assert_eq(sq_hold_publish(s, &m), 0);
+	cr_assert_eq(sq_hold_publish(hold, &m), 0);
 	turn();
 }
 
@@ -341,23 +341,23 @@ lanes_posted(uint64_t *run1)
 
 Test(hold_renewed, lane_1_goes_on_and_lane_0_sends_nothing_twice)
 {
-	struct sq_hold *s = session();
+	struct sq_hold *hold = session();
 	uint64_t run, now = 0;
 
 	attach_as(SAME, 0, 0);
-	publish(s, 0);
-	publish(s, 1);
+	publish(hold, 0);
+	publish(hold, 1);
 	cr_assert_eq(lanes_posted(&run), 3);
 	relink();
 	attach_as(SAME, 0, 0); /* the broker may have been restarted */
 	cr_assert_eq(lanes_posted(&now), 2);
 	cr_assert_eq(now, run);
-	publish(s, 0);
+	publish(hold, 0);
 	cr_assert_eq(lanes_posted(&now), 3);
 	relink();
 	attach_as(RENEWED, 0, 0);
 	cr_assert_eq(lanes_posted(&now), 2);
 	cr_assert_eq(now, run);
-	publish(s, 0);
+	publish(hold, 0);
 	cr_assert_eq(lanes_posted(&now), 3);
 }
