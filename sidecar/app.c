@@ -96,7 +96,7 @@ sq_app_new(struct ev_loop *ev, const struct sq_sidecar_cfg *cfg, struct sq_buf *
 	a->sweep.data = a;
 	ev_timer_start(ev, &a->sweep);
 	sq_memory_metrics(a->holds->metrics, SQ_M_MEMORY_BYTES);
-	a->holds->pool = app_pool(a, err);
+	sq_holds_use(a->holds, app_pool(a, err));
 	if (a->holds->pool == NULL || !sq_clients_passwords(a->clients, err))
 		sq_app_free(&a);
 	return a;
@@ -106,7 +106,7 @@ void
 sq_app_declare(struct sq_app *a)
 {
 	a->declared = sq_declared_new(a->holds, a->outbox);
-	a->clients->declared = a->declared;
+	sq_clients_declare(a->clients, a->declared);
 }
 
 bool

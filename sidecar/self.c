@@ -357,8 +357,7 @@ sq_self_new(struct sq_holds *h, struct sq_clients *clients)
 
 	self->holds = h;
 	self->clients = clients;
-	h->watch = &self_watch;
-	h->watcher = self;
+	sq_holds_watch(h, &self_watch, self);
 	self->start_ms = sq_holds_now(h);
 	for (int i = 0; i < TOPICS; i++)
 		self->told[i] = sq_sys_untold;

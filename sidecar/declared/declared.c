@@ -463,7 +463,7 @@ sq_declared_free(struct sq_declared **dp)
 		return;
 	sq_pod_annotations_close(&d->annotations);
 	sq_receiver_free(&d->receiver);
-	d->holds->strict = false;
+	sq_holds_enforce(d->holds, false);
 	sq_rights_free(&d->rights);
 	sq_rules_free(&d->rules);
 	items_free(d->items, d->n);

@@ -8,6 +8,7 @@
 #include "core/mem.h"
 #include "sidecar/hold/order.h"
 #include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/refused.h"
 
 struct attach_post {
 	struct sq_hold_post post;
@@ -18,40 +19,6 @@ struct detach_post {
 	struct sq_hold_post post;
 	struct sq_buf body;
 };
-
-/* Holds the link that the answer came on. */
-static void
-attach_link(struct sq_hold *hold, struct sq_uplink *link, uint64_t epoch)
-{
-	struct sq_hold_link *hl = sq_holds_link(hold->holds, link);
-
-	sq_hold_unlink(hold);
-	hold->at.epoch = epoch;
-	sq_htab_insert(&hold->holds->by_epoch, &hold->at.epoch_node, sq_hash_u64(epoch));
-	sq_holds_count(hold->holds, SQ_M_ATTACHED, 1);
-	hold->at.link = link;
-	sq_uplink_use(link, 1);
-	sq_list_push_back(&hl->holds, &hold->at.place);
-}
-
-static void
-attach_lanes(struct sq_hold *hold, const struct sq_attached *a, bool same, bool first)
-{
-	for (int i = 0; i < SQ_LANES; i++) {
-		/* Of a renewed session's lane 0 the broker knows nothing. */
-		struct sq_lane_attach la = {.last = a->last[i],
-		    .same = same && (i == 1 || !a->renewed),
-		    .clean = first && hold->at.clean_start,
-		    .run = sq_random_u64()};
-
-		hold->up.last[i] = a->last[i];
-		if (hold->up.lane[i] == NULL)
-			continue;
-		sq_lane_out_attached(hold->up.lane[i], &la);
-		if (sq_lane_out_held(hold->up.lane[i]))
-			hold->due.retry = sq_holds_now(hold->holds);
-	}
-}
 
 static void
 attach_succeeded(struct sq_hold *hold, struct sq_uplink *link, const struct sq_attached *a)
@@ -65,18 +32,17 @@ attach_succeeded(struct sq_hold *hold, struct sq_uplink *link, const struct sq_a
 
 	SQ_DEBUG("session", "client %s: attached over %s, present=%d same=%d renewed=%d",
 	    hold->client_id, sq_uplink_name(link), a->present, same, a->renewed);
-	attach_link(hold, link, a->epoch);
+	sq_hold_link_to(hold, sq_holds_link(hold->holds, link), a->epoch);
 	sq_holds_told(hold->holds, a);
 	if (!same && !a->present)
-		hold->holds->told.full_ms = 0; /* there was room for it */
-	hold->state = SQ_HOLD_ATTACHED;
-	hold->at.since_ms = sq_holds_now(hold->holds);
-	hold->up.refused_ms = 0;
+		sq_holds_has_room(hold->holds); /* there was room for it */
+	sq_hold_refused_anew(hold);
 	hold->at.incarnation = a->incarnation;
-	hold->subs.knows_made = hold->subs.knows_made || !a->present;
+	if (!a->present)
+		sq_hold_knows_made(hold);
 	hold->at.recovered = !first || (a->present && !hold->at.clean_start);
 	sq_hold_order_attached(hold);
-	attach_lanes(hold, a, same, first);
+	sq_hold_lanes_attached(hold, a, same, first);
 	if (hold->gate != NULL)
 		hold->gate->ops->attached(hold->gate, first && hold->durable && !a->present);
 	sq_inbox_attached(hold->inbox, a);
@@ -85,7 +51,7 @@ attach_succeeded(struct sq_hold *hold, struct sq_uplink *link, const struct sq_a
 		    hold->client_id, same ? "subscriptions" : "session", same ? "them" : "it");
 	/* The broker has applied the detach, and with it the will; only the answer was lost. */
 	if (hold->bye.detach_sent && !a->present)
-		hold->bye.publish_will = false;
+		sq_hold_will_done(hold);
 	if (!attached.bound)
 		sq_hold_resubscribe(hold);
 	if (hold->user != NULL)
@@ -110,17 +76,16 @@ attach_full(struct sq_hold *hold, enum sq_full what)
 
 	sq_holds_say_full(hold->holds, what, &text);
 	sq_buf_u8(&text, 0);
-	hold->holds->told.full_ms = sq_holds_now(hold->holds);
-	hold->holds->told.full = what;
-	hold->state = SQ_HOLD_DOWN;
+	sq_holds_full(hold->holds, what);
+	sq_hold_attach_failed(hold);
 	for (struct sq_hold *n = hold; n != NULL; n = next) {
 		next = n->newer;
 		if (!sq_hold_has_client(n) || n->at.incarnation != 0 || (n != hold && n->durable))
 			continue;
-		n->at.put_sent = false;
+		sq_hold_unknown(n);
 		n->at.turned_away = true;
 		if (n->durable) /* its CONNECT is not accepted, so its will is none */
-			sq_block_unref(&n->bye.will);
+			sq_hold_drop_will(n);
 		n->ops->not_taken(n->user, SQ_HOLD_END_FULL, SQ_MQTT_RC_QUOTA_EXCEEDED,
 		    (const char *)sq_buf_data(&text));
 	}
@@ -136,11 +101,11 @@ attach_denied(struct sq_hold *hold, const struct sq_answer *ans)
 
 	SQ_WARN("session", "client %s: %s (HTTP %u)", hold->client_id, text, ans->status);
 	if (hold->at.incarnation == 0)
-		hold->at.put_sent = false;
+		sq_hold_unknown(hold);
 	if (hold->user != NULL && hold->ops->denied(hold->user, ans, text))
 		return;
-	if (hold->state != SQ_HOLD_ENDED && hold->at.failures == 0)
-		hold->at.failures = 1;
+	if (hold->state != SQ_HOLD_ENDED)
+		sq_hold_bad(hold);
 }
 
 /* The broker takes no such session, now and later.  The client is told and ends; the keeper
@@ -149,10 +114,10 @@ static void
 attach_not_taken(struct sq_hold *hold, uint8_t reason, enum sq_hold_end end, const char *text)
 {
 	SQ_WARN("session", "client %.64s: %s", hold->client_id, text);
-	hold->state = SQ_HOLD_DOWN;
-	hold->at.put_sent = false;
+	sq_hold_attach_failed(hold);
+	sq_hold_unknown(hold);
 	hold->at.turned_away = true;
-	sq_block_unref(&hold->bye.will);
+	sq_hold_drop_will(hold);
 	if (sq_hold_has_client(hold))
 		hold->ops->not_taken(hold->user, end, reason, text);
 	else if (hold->bye.leaving)
@@ -253,9 +218,7 @@ sq_hold_attach(struct sq_hold *hold)
 	struct sq_attach a = {0};
 
 	if (link == NULL) {
-		hold->state = SQ_HOLD_WAITING;
-		sq_list_remove(&hold->at.place);
-		sq_list_push_back(&hold->holds->waiting, &hold->at.place);
+		sq_hold_wait(hold);
 		return;
 	}
 	p = sq_hold_post_new(hold, sizeof *p, NULL);
@@ -282,9 +245,7 @@ sq_hold_attach(struct sq_hold *hold)
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
 	p->post.req.n_body = 1;
 	p->post.req.done = attach_done;
-	hold->state = SQ_HOLD_ATTACHING;
-	hold->at.put_sent = true;
-	hold->due.attach = 0;
+	sq_hold_attaching(hold);
 	sq_hold_post_send(&p->post, link);
 }
 
@@ -294,7 +255,7 @@ sq_hold_link_draining(struct sq_hold *hold)
 	if (hold->state != SQ_HOLD_ATTACHED || sq_pool_pick(hold->holds->pool) == NULL)
 		return;
 	/* The hold stays attached here until the other broker has answered. */
-	hold->at.seq++;
+	sq_hold_move(hold);
 	sq_hold_attach(hold);
 }
 
@@ -302,14 +263,10 @@ void
 sq_hold_link_down(struct sq_hold *hold)
 {
 	/* A move that is on its way over another link goes on. */
-	if (hold->state == SQ_HOLD_ATTACHING) {
-		uint32_t seq = hold->at.seq;
-
-		sq_hold_unlink(hold);
-		hold->at.seq = seq;
-	} else {
+	if (hold->state == SQ_HOLD_ATTACHING)
+		sq_hold_unlink_moving(hold);
+	else
 		sq_hold_again(hold, 0);
-	}
 }
 
 static void
@@ -348,7 +305,7 @@ sq_hold_post_detach(struct sq_hold *hold)
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};
 	p->post.req.n_body = 1;
 	p->post.req.done = detach_done;
-	hold->state = SQ_HOLD_DETACHING;
+	sq_hold_detaching(hold);
 	hold->bye.detach_sent = true;
 	sq_hold_post_send(&p->post, hold->at.link);
 }

@@ -26,6 +26,12 @@ sq_budget_resize(struct sq_budget *b, uint64_t max)
 }
 
 void
+sq_budget_drop_qos0(struct sq_budget *b)
+{
+	b->drops_qos0 = true;
+}
+
+void
 sq_budget_open(struct sq_budget *b, struct sq_budget_share *s, uint64_t limit)
 {
 	uint64_t all = limit / WINDOWS_PART, share;

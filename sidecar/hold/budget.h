@@ -40,11 +40,13 @@ struct sq_budget {
 	uint64_t windows;              /* sum of the windows that were given */
 	struct sq_list paused;         /* struct sq_budget_share, in the order in which they came */
 	struct sq_budget_share *first; /* first in line for the bound itself; NULL: none */
-	bool drops_qos0; /* without a broker, QoS 0 is dropped rather than waited for */
+	bool drops_qos0;               /* see sq_budget_drop_qos0() */
 };
 
 void sq_budget_init(struct sq_budget *, const struct sq_budget_user *, uint64_t max,
     uint64_t lane_max, uint64_t window_max);
+/* From now on QoS 0 is dropped rather than waited for, without a broker. */
+void sq_budget_drop_qos0(struct sq_budget *);
 /* Sets another bound; paused clients try again. */
 void sq_budget_resize(struct sq_budget *, uint64_t max);
 

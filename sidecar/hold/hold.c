@@ -17,9 +17,6 @@
 #include "sidecar/hold/order.h"
 #include "sidecar/hold/hold_priv.h"
 
-/* The bound is the budget's; a lane has none of its own. */
-#define LANE_MAX (SIZE_MAX / 4)
-
 static char *
 hold_path(const struct sq_holds *h, const struct sq_hold_params *p)
 {
@@ -123,7 +120,7 @@ hold_post(struct sq_hold *hold, uint64_t now_ms)
 {
 	if (hold->due.pause != 0 && now_ms < hold->due.pause)
 		return;
-	hold->due.pause = 0;
+	sq_hold_post_at(hold, 0);
 	if (hold->ops->source != NULL)
 		hold->ops->source->post(hold->user, now_ms);
 	else
@@ -178,7 +175,6 @@ sq_hold_open(
 	hold->at.receive_max = p->receive_max;
 	hold->bye.will = p->will;
 	hold->bye.will_delay_s = p->will_delay_s;
-	hold->at.ordinal = ++h->ordinals;
 	sq_budget_open(&h->budget, &hold->share, sq_memory_limit());
 	hold->inbox = sq_inbox_new(h->cfg->credit_msgs, hold->share.window, p->receive_max);
 	sq_list_init(&hold->all);
@@ -189,21 +185,12 @@ sq_hold_open(
 	hold->gate = p->gate;
 	hold->at.incarnation = p->incarnation;
 	hold->state = SQ_HOLD_DOWN;
-	h->n++;
-	sq_holds_count(h, SQ_M_SESSIONS, 1);
-	sq_list_push_back(&h->all, &hold->all);
-	if (older != NULL) {
-		sq_hold_hide(older);
-		older->newer = hold;
-		hold->older = older;
-		hold->state = SQ_HOLD_QUEUED;
-		if (sq_hold_has_client(older)) {
-			sq_holds_count(h, SQ_M_TAKEOVERS, 1);
-			older->ops->ended(
-			    older->user, SQ_HOLD_END_TAKEN_OVER, (struct sq_bytes){0});
-		}
+	hold->at.ordinal = sq_holds_enter(h, &hold->all);
+	sq_hold_show(hold, older);
+	if (older != NULL && sq_hold_has_client(older)) {
+		sq_holds_count(h, SQ_M_TAKEOVERS, 1);
+		older->ops->ended(older->user, SQ_HOLD_END_TAKEN_OVER, (struct sq_bytes){0});
 	}
-	sq_hold_show(hold);
 	sq_hold_wake(hold);
 	return hold;
 }
@@ -235,7 +222,7 @@ sq_hold_leave(struct sq_hold *hold, unsigned how, uint32_t expiry_s)
 	hold->bye.quiet = (how & SQ_LEAVE_QUIET) != 0;
 	hold->bye.publish_will = (how & SQ_LEAVE_WILL) != 0 && hold->bye.will != NULL;
 	if (!hold->bye.publish_will)
-		sq_block_unref(&hold->bye.will);
+		sq_hold_drop_will(hold);
 	sq_hold_order_leave(hold);
 	for (int i = 0; i < SQ_LANES; i++) {
 		if (hold->up.lane[i] != NULL)
@@ -255,112 +242,4 @@ sq_hold_leave(struct sq_hold *hold, unsigned how, uint32_t expiry_s)
 		sq_hold_end(hold);
 	else
 		sq_hold_wake(hold);
-}
-
-/* The lane of a publish, made when it is first needed. */
-static struct sq_lane_out *
-hold_lane(struct sq_hold *hold, unsigned lane)
-{
-	struct sq_lane_out *l = hold->up.lane[lane];
-	struct sq_lane_attach a;
-
-	if (l != NULL)
-		return l;
-	hold->up.lane[lane] = l = sq_lane_out_new(lane, sq_random_u64(), LANE_MAX);
-	a = (struct sq_lane_attach){.last = hold->up.last[lane], .run = sq_random_u64()};
-	sq_lane_out_attached(l, &a);
-	sq_lane_out_mark(l, hold->subs.order.given);
-	return l;
-}
-
-/* Which lane a message goes by.  QoS 0 may change its lane, as retained messages
- * have theirs, but a topic's messages stay in order (MQTT-4.6.0-6): none goes by
- * lane 0 while lane 1 has some, and the first of them waits, with what comes behind it, for
- * what lane 0 had before. */
-static unsigned
-hold_lane_of(struct sq_hold *hold, const struct sq_lane_publish *m)
-{
-	if (sq_lane_publish_qos(m) > 0)
-		return 1;
-	if (hold->up.lane[1] == NULL || sq_lane_out_idle(hold->up.lane[1]))
-		hold->up.lane1_qos0 = 0;
-	return m->retain || hold->up.lane1_qos0 > 0;
-}
-
-/* One of QoS 0 is about to go by lane 1. */
-static void
-hold_lane_1_qos0(struct sq_hold *hold)
-{
-	if (hold->up.lane1_qos0++ > 0 || hold->up.lane[0] == NULL ||
-	    sq_lane_out_idle(hold->up.lane[0]))
-		return;
-	sq_lane_out_wait(hold_lane(hold, 1));
-	hold->up.lane1_waits = true;
-}
-
-/* Whether it may hold 'size' bytes more. */
-static int
-hold_admit(struct sq_hold *hold, size_t size)
-{
-	return sq_budget_admit(&hold->holds->budget, &hold->share, size, sq_hold_attached(hold));
-}
-
-/* The end of an offer to a lane: posts what was taken.  Returns 'rc'. */
-static int
-hold_took(struct sq_hold *hold, int rc)
-{
-	if (rc != 0)
-		return rc;
-	sq_hold_backlog(hold);
-	sq_hold_wake(hold);
-	return 0;
-}
-
-int
-sq_hold_publish(struct sq_hold *hold, const struct sq_lane_publish *m)
-{
-	size_t size = SQ_ENTRY_HEADER + SQ_MSG_HEADER + m->topic.len + m->props.len +
-	    m->payload.len;
-	unsigned lane = hold_lane_of(hold, m);
-	int rc;
-
-	if (lane == 0 &&
-	    sq_budget_drops(&hold->holds->budget, &hold->share, size, sq_hold_attached(hold))) {
-		sq_holds_count(hold->holds, SQ_M_OUTBOX_DROPPED_QOS0, 1);
-		return 0;
-	}
-	if (sq_room_waits(hold->share.held, size)) {
-		sq_hold_pause(hold);
-		return SQ_EAGAIN;
-	}
-	rc = hold_admit(hold, size);
-	if (rc == 0 && lane == 1 && sq_lane_publish_qos(m) == 0)
-		hold_lane_1_qos0(hold);
-	if (rc == 0)
-		rc = sq_lane_out_message(hold_lane(hold, lane), m);
-	return hold_took(hold, rc);
-}
-
-int
-sq_hold_refuse(struct sq_hold *hold, const struct sq_lane_publish *m, uint8_t reason,
-    uint8_t refusal, struct sq_bytes text)
-{
-	int rc;
-
-	rc = hold_admit(hold, SQ_ENTRY_HEADER);
-	if (rc == 0)
-		rc = sq_lane_out_refused(
-		    hold_lane(hold, 1), m->qos, m->packet_id, reason, refusal, text);
-	return hold_took(hold, rc);
-}
-
-int
-sq_hold_release(struct sq_hold *hold, uint16_t packet_id)
-{
-	int rc;
-
-	rc = hold_admit(hold, SQ_ENTRY_HEADER);
-	if (rc == 0)
-		rc = sq_lane_out_release(hold_lane(hold, 1), packet_id);
-	return hold_took(hold, rc);
 }

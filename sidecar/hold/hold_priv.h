@@ -25,61 +25,85 @@ enum sq_hold_state {
 
 struct sq_sub_request;
 
-/* The attachment; written by attach.c. */
+/* Who writes what: sq_hold_open() (hold.c) sets up each part, with what the user asked for, and
+ * hold_free() (state.c) frees it.  In between each member has one writer, the file that its comment
+ * names; other files call a function of that file. */
+
+/* The attachment. */
 struct sq_hold_at {
+	/* state.c */
 	struct sq_list place; /* holds->waiting, or its link's holds */
 	struct sq_hnode epoch_node;
 	struct sq_uplink *link; /* NULL: it is not attached */
-	uint64_t ordinal, epoch, incarnation;
-	uint64_t since_ms; /* when it was attached; 0: it is not */
-	uint32_t attempt, failures;
-	uint32_t seq; /* attachments so far */
-	uint16_t receive_max;
-	bool clean_start, keeper;
-	bool put_sent;    /* the broker may know this connection */
+	uint64_t epoch;         /* 0: it is not attached */
+	uint64_t since_ms;      /* when it was attached; 0: it is not */
+	uint32_t failures;      /* attaches since a broker accepted something */
+	uint32_t seq;           /* attachments so far */
+	bool put_sent;          /* the broker may know this connection */
+	/* attach.c */
+	uint64_t incarnation;
+	uint32_t attempt;
 	bool recovered;   /* the session continues from an earlier attachment */
 	bool turned_away; /* no broker had room for it */
+	/* Fixed at the opening. */
+	uint64_t ordinal;
+	uint16_t receive_max;
+	bool clean_start, keeper;
 };
 
-/* Messages to the broker: lanes.c, request.c, refused.c. */
+/* Messages to the broker. */
 struct sq_hold_up {
+	/* lanes.c */
 	uint64_t last[SQ_LANES]; /* from the attach, for lanes not made yet */
 	struct sq_lane_out *lane[SQ_LANES];
-	uint64_t refused_ms; /* since when messages are refused and nothing goes on; 0: not now */
-	struct sq_refusals refusals;
-	uint32_t retry_ms;   /* backoff of a refused message */
 	uint32_t lane1_qos0; /* messages of QoS 0 in lane 1 without an outcome */
 	bool lane1_waits;    /* waits for entries of lane 0, to keep a topic's order */
+	/* refused.c */
+	uint64_t refused_ms; /* since when messages are refused and nothing goes on; 0: not now */
+	uint32_t retry_ms;   /* backoff of a refused message; 0: none is refused */
+	/* refusals.c */
+	struct sq_refusals refusals;
 };
 
-/* Subscriptions; written by order.c, subs.c and made.c. */
+/* Subscriptions. */
 struct sq_hold_subs {
+	/* order.c */
 	struct sq_order_out order;     /* requests whose place among the publishes counts */
 	struct sq_list asked;          /* struct sq_subreq: requests without a place */
 	struct sq_sub_request *asking; /* the one of them that is on its way; NULL: none */
 	size_t bytes;                  /* of all requests without an answer */
 	uint64_t n_asked;              /* entries of the client's SUBSCRIBEs without an answer */
-	struct sq_htab made;           /* struct sq_made: the client's subscriptions */
-	void *watched;                 /* the watch's own state of this hold */
 	unsigned flights;              /* requests of both kinds without a response */
-	bool knows_made;               /* 'made' equals the broker's list; false: the attach asks
-	                                * for the list */
+	/* made.c */
+	struct sq_htab made; /* struct sq_made: the client's subscriptions */
+	void *watched;       /* the watch's own state of this hold, which the watch writes */
+	bool knows_made; /* 'made' equals the broker's list; false: the attach asks for the list */
 };
 
 /* Times at which the hold acts by itself, in ms of sq_holds_now(); 0: none. */
 struct sq_hold_due {
-	uint64_t attach, pause, retry, linger;
+	uint64_t attach, pause, retry; /* state.c */
+	uint64_t linger;               /* hold.c */
 };
 
 /* The end of the hold, as its user wants it. */
 struct sq_hold_bye {
+	/* hold.c, when the user leaves; state.c, when the broker needs or publishes no will. */
 	struct sq_block *will;
-	uint32_t will_delay_s, expiry_s;
-	bool leaving, publish_will;
-	bool quiet;       /* see SQ_LEAVE_QUIET */
+	bool publish_will;
+	/* hold.c, when the user leaves. */
+	uint32_t expiry_s;
+	bool leaving;
+	bool quiet; /* see SQ_LEAVE_QUIET */
+	/* attach.c */
 	bool detach_sent; /* everything else was sent before it */
+	/* Fixed at the opening. */
+	uint32_t will_delay_s;
 };
 
+/* The members between the parts: 'state', 'older', 'newer', 'client_node', 'in_clients', 'turn' and
+ * 'gate' are written by state.c, 'user' by hold.c, 'requests' by request.c, 'share' by budget.c,
+ * 'inbox' by proto/link.  The others are fixed at the opening. */
 struct sq_hold {
 	struct sq_holds *holds;
 	const struct sq_hold_user *ops;
@@ -113,17 +137,43 @@ sq_hold_has_client(const struct sq_hold *hold)
 
 /* --- state.c --- */
 
-/* Puts the hold into the table by client id, where the next connection finds it; takes it out. */
-void sq_hold_show(struct sq_hold *);
-void sq_hold_hide(struct sq_hold *);
+/* A new hold, in state DOWN: shows it in the table by client id, where the next connection finds
+ * it, in place of 'older' (NULL: none), for whose end it waits. */
+void sq_hold_show(struct sq_hold *, struct sq_hold *older);
 /* Tells the client that it may try again after SQ_EAGAIN. */
 void sq_hold_writable(struct sq_hold *);
 /* Frees a hold that has ended and has no request, at the end of the turn. */
 void sq_hold_bury(struct sq_hold *);
 /* Tells the budget the bytes that the lanes hold now. */
 void sq_hold_backlog(struct sq_hold *);
-/* Forgets the link and the epoch. */
-void sq_hold_unlink(struct sq_hold *);
+/* The hold waits for a link. */
+void sq_hold_wait(struct sq_hold *);
+/* A link is up: the holds that wait for one attach. */
+void sq_holds_attach_waiting(struct sq_holds *);
+/* Its attach is about to be sent. */
+void sq_hold_attaching(struct sq_hold *);
+/* It is attached over the link, under 'epoch', and no longer over another one. */
+void sq_hold_link_to(struct sq_hold *, struct sq_hold_link *, uint64_t epoch);
+/* Its link is gone while its attach over another one is on its way, and goes on. */
+void sq_hold_unlink_moving(struct sq_hold *);
+/* It is about to attach elsewhere: answers to its requests so far say nothing about that. */
+void sq_hold_move(struct sq_hold *);
+/* Its detach is about to be sent. */
+void sq_hold_detaching(struct sq_hold *);
+/* A broker has refused its attach, and sq_hold_again() or the end follows. */
+void sq_hold_attach_failed(struct sq_hold *);
+/* No broker knows this connection. */
+void sq_hold_unknown(struct sq_hold *);
+/* A broker has accepted something: the next attach begins without a backoff. */
+void sq_hold_good(struct sq_hold *);
+/* The next attach begins with a backoff, at least the shortest. */
+void sq_hold_bad(struct sq_hold *);
+/* Posts nothing before 'due_ms'; 0: no such time. */
+void sq_hold_post_at(struct sq_hold *, uint64_t due_ms);
+/* The broker is not to have a will. */
+void sq_hold_drop_will(struct sq_hold *);
+/* The broker has applied the detach, and with it the will. */
+void sq_hold_will_done(struct sq_hold *);
 /* The broker has ended the attachment, for 'text', which is for people and may be empty. */
 void sq_hold_detached(struct sq_hold *, uint8_t reason, struct sq_bytes text);
 /* The broker has ended the attachment: known by a 409 that came before the frame. */
@@ -138,6 +188,9 @@ void sq_hold_fail_posts(struct sq_holds *);
 
 /* --- lanes.c --- */
 
+/* The hold is attached; 'same': to the session that it was attached to, 'first': for the first
+ * time. */
+void sq_hold_lanes_attached(struct sq_hold *, const struct sq_attached *, bool same, bool first);
 /* Posts the batches that may be sent now. */
 void sq_hold_post_lanes(struct sq_hold *, uint64_t now_ms);
 /* Gives the outcomes that have come to the client. */
@@ -152,6 +205,8 @@ void sq_hold_deliver(
 
 /* --- made.c --- */
 
+/* The hold's list of the client's subscriptions equals the broker's. */
+void sq_hold_knows_made(struct sq_hold *);
 /* Moves the subscriptions of 'from' to 'to', the next connection of the client id. */
 void sq_hold_inherit_subs(struct sq_hold *to, struct sq_hold *from);
 void sq_hold_free_subs(struct sq_hold *);

@@ -16,20 +16,12 @@ holds_up(void *owner, struct sq_uplink *link)
 {
 	struct sq_holds *h = owner;
 	struct sq_hold_link *hl = sq_xcalloc(1, sizeof *hl);
-	struct sq_list waiting;
 
 	hl->link = link;
 	sq_list_init(&hl->holds);
 	sq_list_push_back(&h->links, &hl->node);
 	h->link_was_up = true;
-	sq_list_init(&waiting);
-	sq_list_splice(&waiting, &h->waiting);
-	SQ_LIST_FOR_EACH_SAFE(hold, &waiting, struct sq_hold, at.place) {
-		sq_list_remove(&hold->at.place);
-		hold->state = SQ_HOLD_DOWN;
-		hold->due.attach = 0;
-		sq_hold_wake(hold);
-	}
+	sq_holds_attach_waiting(h);
 	/* Sessions on a link that drains had nowhere to go until now. */
 	SQ_LIST_FOR_EACH(other, &h->links, struct sq_hold_link, node) {
 		if (other != hl && sq_uplink_draining(other->link)) {
@@ -185,6 +177,13 @@ sq_holds_new(
 }
 
 void
+sq_holds_use(struct sq_holds *h, struct sq_pool *pool)
+{
+	assert(h->pool == NULL);
+	h->pool = pool;
+}
+
+void
 sq_holds_end(struct sq_holds *h)
 {
 	struct sq_hold *hold;
@@ -204,7 +203,9 @@ sq_holds_free(struct sq_holds **hp)
 	*hp = NULL;
 	if (h == NULL)
 		return;
-	assert(sq_list_empty(&h->all) && sq_list_empty(&h->posts));
+	assert(sq_list_empty(&h->all) && sq_list_empty(&h->posts) && sq_list_empty(&h->waiting));
+	assert(h->n == 0 && h->by_epoch.n == 0 && h->by_client.n == 0);
+	assert(h->budget.held == 0 && h->budget.windows == 0);
 	SQ_LIST_FOR_EACH_SAFE(hl, &h->links, struct sq_hold_link, node)
 		free(hl);
 	sq_htab_fini(&h->by_epoch);

@@ -1,12 +1,19 @@
-/* Batches of the lanes, and their outcomes. */
+/* The lanes of a hold: what its client publishes, the batches, and their outcomes. */
 #include "sidecar/hold/hold.h"
 
+#include <assert.h>
+
+#include "core/clock.h"
 #include "core/fault.h"
 #include "core/mem.h"
 #include "proto/link/lane_mark.h"
 #include "proto/mqtt/reason.h"
 #include "sidecar/hold/hold_priv.h"
 #include "sidecar/hold/refused.h"
+#include "sidecar/hold/room.h"
+
+/* The bound is the budget's; a lane has none of its own. */
+#define LANE_MAX (SIZE_MAX / 4)
 
 struct batch_post {
 	struct sq_hold_post post;
@@ -56,8 +63,7 @@ sq_hold_outcomes(struct sq_hold *hold, uint64_t now_ms)
 					break;
 				continue; /* the client may be gone now */
 			}
-			hold->up.retry_ms = 0;
-			hold->up.refused_ms = 0;
+			sq_hold_refused_over(hold);
 			if (o.qos > 0)
 				hold->ops->acked(hold->user, &o);
 		}
@@ -79,8 +85,7 @@ batch_accepted(struct sq_hold *hold, struct batch_post *p, const struct sq_answe
 		sq_uplink_fail(p->post.req.link, "its outcomes don't fit the batch");
 		return;
 	}
-	if (p->post.attach_seq == hold->at.seq)
-		hold->at.failures = 0;
+	sq_hold_post_good(&p->post);
 	if (hold->up.refused_ms != 0)
 		sq_hold_accepted(hold, &o);
 	sq_hold_outcomes(hold, sq_holds_now(hold->holds));
@@ -165,7 +170,7 @@ sq_hold_post_lanes(struct sq_hold *hold, uint64_t now_ms)
 	struct batch_post *p;
 
 	if (hold->due.retry != 0 && now_ms >= hold->due.retry) {
-		hold->due.retry = 0;
+		sq_hold_retry_at(hold, 0);
 		sq_lane_out_retry(hold->up.lane[1]);
 	}
 	if (hold->up.lane1_waits && sq_lane_out_idle(hold->up.lane[0])) {
@@ -188,4 +193,144 @@ sq_hold_post_lanes(struct sq_hold *hold, uint64_t now_ms)
 			batch_post_send(p);
 		}
 	}
+}
+
+/* --- from the attach --- */
+
+void
+sq_hold_lanes_attached(struct sq_hold *hold, const struct sq_attached *a, bool same, bool first)
+{
+	for (int i = 0; i < SQ_LANES; i++) {
+		/* Of a renewed session's lane 0 the broker knows nothing. */
+		struct sq_lane_attach la = {.last = a->last[i],
+		    .same = same && (i == 1 || !a->renewed),
+		    .clean = first && hold->at.clean_start,
+		    .run = sq_random_u64()};
+
+		hold->up.last[i] = a->last[i];
+		if (hold->up.lane[i] == NULL)
+			continue;
+		sq_lane_out_attached(hold->up.lane[i], &la);
+		if (sq_lane_out_held(hold->up.lane[i]))
+			sq_hold_retry_at(hold, sq_holds_now(hold->holds));
+	}
+}
+
+void
+sq_hold_set_last(struct sq_hold *hold, uint64_t last)
+{
+	hold->up.last[1] = last;
+}
+
+/* --- from the client --- */
+
+/* The lane of a publish, made when it is first needed. */
+static struct sq_lane_out *
+hold_lane(struct sq_hold *hold, unsigned lane)
+{
+	struct sq_lane_out *l = hold->up.lane[lane];
+	struct sq_lane_attach a;
+
+	if (l != NULL)
+		return l;
+	hold->up.lane[lane] = l = sq_lane_out_new(lane, sq_random_u64(), LANE_MAX);
+	a = (struct sq_lane_attach){.last = hold->up.last[lane], .run = sq_random_u64()};
+	sq_lane_out_attached(l, &a);
+	sq_lane_out_mark(l, hold->subs.order.given);
+	return l;
+}
+
+/* Which lane a message goes by.  QoS 0 may change its lane, as retained messages
+ * have theirs, but a topic's messages stay in order (MQTT-4.6.0-6): none goes by
+ * lane 0 while lane 1 has some, and the first of them waits, with what comes behind it, for
+ * what lane 0 had before. */
+static unsigned
+hold_lane_of(struct sq_hold *hold, const struct sq_lane_publish *m)
+{
+	if (sq_lane_publish_qos(m) > 0)
+		return 1;
+	if (hold->up.lane[1] == NULL || sq_lane_out_idle(hold->up.lane[1]))
+		hold->up.lane1_qos0 = 0;
+	return m->retain || hold->up.lane1_qos0 > 0;
+}
+
+/* One of QoS 0 is about to go by lane 1. */
+static void
+hold_lane_1_qos0(struct sq_hold *hold)
+{
+	if (hold->up.lane1_qos0++ > 0 || hold->up.lane[0] == NULL ||
+	    sq_lane_out_idle(hold->up.lane[0]))
+		return;
+	sq_lane_out_wait(hold_lane(hold, 1));
+	hold->up.lane1_waits = true;
+}
+
+/* Whether it may hold 'size' bytes more. */
+static int
+hold_admit(struct sq_hold *hold, size_t size)
+{
+	return sq_budget_admit(&hold->holds->budget, &hold->share, size, sq_hold_attached(hold));
+}
+
+/* The end of an offer to a lane: posts what was taken.  Returns 'rc'. */
+static int
+hold_took(struct sq_hold *hold, int rc)
+{
+	if (rc != 0)
+		return rc;
+	sq_hold_backlog(hold);
+	sq_hold_wake(hold);
+	return 0;
+}
+
+int
+sq_hold_publish(struct sq_hold *hold, const struct sq_lane_publish *m)
+{
+	size_t size = SQ_ENTRY_HEADER + SQ_MSG_HEADER + m->topic.len + m->props.len +
+	    m->payload.len;
+	unsigned lane = hold_lane_of(hold, m);
+	int rc;
+
+	assert(!hold->bye.leaving && hold->state != SQ_HOLD_ENDED);
+	if (lane == 0 &&
+	    sq_budget_drops(&hold->holds->budget, &hold->share, size, sq_hold_attached(hold))) {
+		sq_holds_count(hold->holds, SQ_M_OUTBOX_DROPPED_QOS0, 1);
+		return 0;
+	}
+	if (sq_room_waits(hold->share.held, size)) {
+		sq_hold_pause(hold);
+		return SQ_EAGAIN;
+	}
+	rc = hold_admit(hold, size);
+	if (rc == 0 && lane == 1 && sq_lane_publish_qos(m) == 0)
+		hold_lane_1_qos0(hold);
+	if (rc == 0)
+		rc = sq_lane_out_message(hold_lane(hold, lane), m);
+	return hold_took(hold, rc);
+}
+
+int
+sq_hold_refuse(struct sq_hold *hold, const struct sq_lane_publish *m, uint8_t reason,
+    uint8_t refusal, struct sq_bytes text)
+{
+	int rc;
+
+	assert(!hold->bye.leaving && hold->state != SQ_HOLD_ENDED);
+	rc = hold_admit(hold, SQ_ENTRY_HEADER);
+	if (rc == 0)
+		rc = sq_lane_out_refused(
+		    hold_lane(hold, 1), m->qos, m->packet_id, reason, refusal, text);
+	return hold_took(hold, rc);
+}
+
+int
+sq_hold_release(struct sq_hold *hold, uint16_t packet_id)
+{
+	int rc;
+
+	assert(!hold->bye.leaving && hold->state != SQ_HOLD_ENDED);
+	rc = hold_admit(hold, SQ_ENTRY_HEADER);
+	if (rc == 0)
+		rc = sq_lane_out_release(hold_lane(hold, 1), packet_id);
+	return hold_took(hold, rc);
 }

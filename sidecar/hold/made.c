@@ -48,6 +48,12 @@ sq_hold_made(struct sq_hold *hold, const struct sq_sub *e)
 }
 
 void
+sq_hold_knows_made(struct sq_hold *hold)
+{
+	hold->subs.knows_made = true;
+}
+
+void
 sq_hold_unmade(struct sq_hold *hold, struct sq_bytes filter)
 {
 	struct sq_made *sub = made_find(hold, filter, sq_hash(filter.p, filter.len));

@@ -5,6 +5,7 @@
  * subscription.  Declared subscriptions, and those made again after a restart of the broker, have
  * no mark: one request at a time, answered by its response; those made again come first.  A link of
  * version 1 has no frames: the response answers both kinds. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/mem.h"
@@ -80,6 +81,8 @@ subreq_fresh(const struct sq_subreq *r)
 static void
 subreq_drop(struct sq_hold *hold, struct sq_subreq *r)
 {
+	assert(hold->subs.n_asked >= subreq_fresh(r));
+	assert(hold->subs.bytes >= sq_buf_len(&r->entries));
 	hold->subs.n_asked -= subreq_fresh(r);
 	hold->subs.bytes -= sq_buf_len(&r->entries);
 	sq_list_remove(&r->node);
@@ -171,7 +174,7 @@ request_answered(struct sq_hold *hold, struct sq_sub_request *q, const unsigned 
 {
 	struct sq_sub_codes answer = {.codes = codes, .notes = notes};
 
-	hold->at.failures = 0;
+	sq_hold_good(hold);
 	if (q->marked)
 		sq_order_out_end(&hold->subs.order, &q->order);
 	else
@@ -226,7 +229,7 @@ request_failed(struct sq_hold *hold, struct sq_sub_request *q, const struct sq_a
 	sq_order_out_failed(&hold->subs.order, &q->order, gap);
 	/* Nothing else of ours is in its way: the broker needs a moment. */
 	if (gap && sq_order_out_next(&hold->subs.order, 1) == &q->order)
-		hold->due.pause = sq_holds_now(hold->holds) + GAP_PAUSE_MS;
+		sq_hold_post_at(hold, sq_holds_now(hold->holds) + GAP_PAUSE_MS);
 }
 
 /* The response has the codes.  False: they don't fit. */
@@ -249,6 +252,7 @@ sub_post_done(struct sq_request *req, const struct sq_answer *ans)
 	struct sq_hold *hold = p->post.hold;
 	bool done = ans->status == 200 || ans->status == 204;
 
+	assert(hold->subs.flights > 0);
 	hold->subs.flights--;
 	if (q != NULL)
 		q->flight = NULL;
@@ -309,6 +313,7 @@ request_post(struct sq_hold *hold, struct sq_sub_request *q)
 	SQ_LIST_FOR_EACH(r, &q->subreqs, struct sq_subreq, node)
 		subreq_write(&p->body, r, version);
 	p->request = q;
+	assert(q->flight == NULL);
 	q->flight = p;
 	hold->subs.flights++;
 	p->post.req.body[0] = (struct iovec){sq_buf_data(&p->body), sq_buf_len(&p->body)};

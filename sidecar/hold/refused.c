@@ -77,9 +77,22 @@ sq_hold_park_refused(
 		hold->up.retry_ms = hold->up.retry_ms * 2 < RETRY_MAX_MS ? hold->up.retry_ms * 2
 									 : RETRY_MAX_MS;
 	}
-	hold->due.retry = now_ms + hold->up.retry_ms;
+	sq_hold_retry_at(hold, now_ms + hold->up.retry_ms);
 	sq_hold_wake(hold);
 	return true;
+}
+
+void
+sq_hold_refused_over(struct sq_hold *hold)
+{
+	hold->up.retry_ms = 0;
+	hold->up.refused_ms = 0;
+}
+
+void
+sq_hold_refused_anew(struct sq_hold *hold)
+{
+	hold->up.refused_ms = 0;
 }
 
 void

@@ -23,6 +23,10 @@ void sq_hold_publish_refused(struct sq_hold *, const struct sq_lane_outcome *);
  * True: the message is kept.  False: it was dropped (QoS 0), or the connection has ended. */
 bool sq_hold_park_refused(
     struct sq_hold *, struct sq_lane_out *, const struct sq_lane_outcome *, uint64_t now_ms);
+/* A message was taken, or its refusal is told: none is refused any more. */
+void sq_hold_refused_over(struct sq_hold *);
+/* The time of session.refused-max begins anew with the next refusal. */
+void sq_hold_refused_anew(struct sq_hold *);
 /* A batch was answered, or settlements were committed, while a message is refused: either may count
  * as progress. */
 void sq_hold_accepted(struct sq_hold *, const struct sq_outcomes *);

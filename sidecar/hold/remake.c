@@ -133,7 +133,8 @@ sq_holds_enforce(struct sq_holds *h, bool strict)
 void
 sq_hold_kept(struct sq_hold *hold, bool last, uint16_t n, struct sq_bytes entries)
 {
-	hold->subs.knows_made = hold->subs.knows_made || last;
+	if (last)
+		sq_hold_knows_made(hold);
 	if (hold->bye.leaving || hold->state == SQ_HOLD_ENDED)
 		return;
 	for (uint16_t i = 0; i < n; i++) {

@@ -1,4 +1,5 @@
 /* Requests of a hold, and the effect of their answers on its attachment; see post.h. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "sidecar/hold/hold_priv.h"
+#include "sidecar/hold/refused.h"
 
 enum { PAUSE_MS = 50, PAUSE_BUSY_MS = 500 };
 
@@ -33,6 +35,7 @@ sq_hold_post_send(struct sq_hold_post *p, struct sq_uplink *link)
 {
 	struct sq_hold *hold = p->hold;
 
+	assert(hold->state != SQ_HOLD_ENDED && link != NULL && sq_list_empty(&p->all));
 	p->attach_seq = hold->at.seq;
 	hold->requests++;
 	sq_list_push_back(&hold->holds->posts, &p->all);
@@ -44,6 +47,7 @@ sq_hold_post_free(struct sq_hold_post *p)
 {
 	struct sq_hold *hold = p->hold;
 
+	assert(hold->requests > 0);
 	sq_list_remove(&p->all);
 	hold->requests--;
 	if (hold->state != SQ_HOLD_ENDED)
@@ -94,16 +98,17 @@ sq_hold_refused(struct sq_hold *hold, const struct sq_hold_post *p, const struct
 	if (ans->status == 409)
 		sq_holds_count(hold->holds, SQ_M_CONFLICTS, 1);
 	if (p->attach_seq != hold->at.seq || hold->state != SQ_HOLD_ATTACHED)
-		return false;    /* of an older attachment: nothing follows from it */
-	hold->up.refused_ms = 0; /* the broker does not even say whether it takes something */
+		return false;       /* of an older attachment: nothing follows from it */
+	sq_hold_refused_anew(hold); /* the broker does not even say whether it takes something */
 	switch (ans->status) {
 	case 0: /* the stream alone, or its link, which will say so */
 	case 429:
 	case 503:
-		hold->due.pause = sq_holds_now(hold->holds) +
-		    (ans->retry_after_ms != 0  ? ans->retry_after_ms
-			    : ans->status == 0 ? PAUSE_MS
-					       : PAUSE_BUSY_MS);
+		sq_hold_post_at(hold,
+		    sq_holds_now(hold->holds) +
+			(ans->retry_after_ms != 0  ? ans->retry_after_ms
+				: ans->status == 0 ? PAUSE_MS
+						   : PAUSE_BUSY_MS));
 		sq_hold_wake(hold);
 		return true;
 	case 409:
@@ -150,7 +155,7 @@ void
 sq_hold_post_good(const struct sq_hold_post *p)
 {
 	if (p->attach_seq == p->hold->at.seq)
-		p->hold->at.failures = 0;
+		sq_hold_good(p->hold);
 }
 
 void
@@ -158,16 +163,4 @@ sq_hold_post_again(const struct sq_hold_post *p)
 {
 	if (p->attach_seq == p->hold->at.seq && p->hold->state == SQ_HOLD_ATTACHED)
 		sq_hold_again(p->hold, 0);
-}
-
-void
-sq_hold_set_last(struct sq_hold *hold, uint64_t last)
-{
-	hold->up.last[1] = last;
-}
-
-void
-sq_hold_retry_at(struct sq_hold *hold, uint64_t due_ms)
-{
-	hold->due.retry = due_ms;
 }

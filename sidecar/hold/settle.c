@@ -76,8 +76,8 @@ settle_done(struct sq_request *req, const struct sq_answer *ans)
 	bool ok = ans->status == 204 || ans->status == 200;
 
 	if (hold->state == SQ_HOLD_ENDED || ok) {
-		if (ok && p->post.attach_seq == hold->at.seq)
-			hold->at.failures = 0;
+		if (ok)
+			sq_hold_post_good(&p->post);
 		if (ok && hold->up.refused_ms != 0)
 			sq_hold_settled(hold, &p->flight);
 		SQ_FAULT_IF(

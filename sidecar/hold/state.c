@@ -14,6 +14,25 @@
 /* Waits between attaches, and how long one must hold to count as good. */
 enum { AGAIN_MIN_MS = 50, AGAIN_MAX_MS = 5000, SETTLED_MS = 10000 };
 
+/* The one writer of the state.  An answer to an attach may come late, after a later attach has
+ * begun, so that ATTACHED follows all states of a hold that has sent one. */
+static void
+hold_enter(struct sq_hold *hold, enum sq_hold_state to)
+{
+	static const uint8_t from[] = {
+	    [SQ_HOLD_QUEUED] = 1 << SQ_HOLD_DOWN,
+	    [SQ_HOLD_WAITING] = 1 << SQ_HOLD_DOWN,
+	    [SQ_HOLD_DOWN] = (1 << SQ_HOLD_ENDED) - 1,
+	    [SQ_HOLD_ATTACHING] = 1 << SQ_HOLD_DOWN | 1 << SQ_HOLD_ATTACHED,
+	    [SQ_HOLD_ATTACHED] = ((1 << SQ_HOLD_ENDED) - 1) & ~(1 << SQ_HOLD_QUEUED),
+	    [SQ_HOLD_DETACHING] = 1 << SQ_HOLD_ATTACHED,
+	    [SQ_HOLD_ENDED] = (1 << SQ_HOLD_ENDED) - 1,
+	};
+
+	assert((from[to] >> hold->state & 1) != 0);
+	hold->state = (uint8_t)to;
+}
+
 void
 sq_hold_writable(struct sq_hold *hold)
 {
@@ -59,20 +78,35 @@ sq_hold_attached(const struct sq_hold *hold)
 	return hold->state == SQ_HOLD_ATTACHED;
 }
 
-void
-sq_hold_show(struct sq_hold *hold)
+static void
+hold_show(struct sq_hold *hold)
 {
+	assert(!hold->in_clients);
 	sq_htab_insert(&hold->holds->by_client, &hold->client_node,
 	    sq_hash(hold->client_id, strlen(hold->client_id)));
 	hold->in_clients = true;
 }
 
-void
-sq_hold_hide(struct sq_hold *hold)
+static void
+hold_hide(struct sq_hold *hold)
 {
 	if (hold->in_clients)
 		sq_htab_remove(&hold->holds->by_client, &hold->client_node);
 	hold->in_clients = false;
+}
+
+void
+sq_hold_show(struct sq_hold *hold, struct sq_hold *older)
+{
+	assert(hold->state == SQ_HOLD_DOWN && hold->older == NULL);
+	if (older != NULL) {
+		assert(older->newer == NULL && older->state != SQ_HOLD_ENDED);
+		hold_hide(older);
+		older->newer = hold;
+		hold->older = older;
+		hold_enter(hold, SQ_HOLD_QUEUED);
+	}
+	hold_show(hold);
 }
 
 void
@@ -89,8 +123,11 @@ sq_hold_backlog(struct sq_hold *hold)
 	sq_metric_set(hold->holds->metrics, SQ_M_BACKLOG, (int64_t)hold->holds->budget.held);
 }
 
-void
-sq_hold_unlink(struct sq_hold *hold)
+/* --- the link --- */
+
+/* Forgets the link and the epoch. */
+static void
+hold_unlink(struct sq_hold *hold)
 {
 	struct sq_holds *h = hold->holds;
 
@@ -107,7 +144,129 @@ sq_hold_unlink(struct sq_hold *hold)
 		hold->gate->ops->unlinked(hold->gate);
 	if (hold->user != NULL && hold->ops->unlinked != NULL)
 		hold->ops->unlinked(hold->user);
+}
+
+/* The attachment is gone, and with it what the answers to its requests would say. */
+static void
+hold_unattach(struct sq_hold *hold)
+{
+	hold_unlink(hold);
 	hold->at.seq++;
+}
+
+void
+sq_hold_unlink_moving(struct sq_hold *hold)
+{
+	assert(hold->state == SQ_HOLD_ATTACHING);
+	hold_unlink(hold);
+}
+
+void
+sq_hold_move(struct sq_hold *hold)
+{
+	assert(hold->state == SQ_HOLD_ATTACHED);
+	hold->at.seq++;
+}
+
+void
+sq_hold_link_to(struct sq_hold *hold, struct sq_hold_link *hl, uint64_t epoch)
+{
+	assert(hl != NULL && epoch != 0);
+	hold_unattach(hold);
+	hold->at.epoch = epoch;
+	sq_htab_insert(&hold->holds->by_epoch, &hold->at.epoch_node, sq_hash_u64(epoch));
+	sq_holds_count(hold->holds, SQ_M_ATTACHED, 1);
+	hold->at.link = hl->link;
+	sq_uplink_use(hl->link, 1);
+	sq_list_push_back(&hl->holds, &hold->at.place);
+	hold->at.since_ms = sq_holds_now(hold->holds);
+	hold_enter(hold, SQ_HOLD_ATTACHED);
+}
+
+void
+sq_hold_wait(struct sq_hold *hold)
+{
+	hold_enter(hold, SQ_HOLD_WAITING);
+	sq_list_remove(&hold->at.place);
+	sq_list_push_back(&hold->holds->waiting, &hold->at.place);
+}
+
+void
+sq_holds_attach_waiting(struct sq_holds *h)
+{
+	struct sq_list waiting;
+
+	sq_list_init(&waiting);
+	sq_list_splice(&waiting, &h->waiting);
+	SQ_LIST_FOR_EACH_SAFE(hold, &waiting, struct sq_hold, at.place) {
+		sq_list_remove(&hold->at.place);
+		hold_enter(hold, SQ_HOLD_DOWN);
+		hold->due.attach = 0;
+		sq_hold_wake(hold);
+	}
+}
+
+void
+sq_hold_attaching(struct sq_hold *hold)
+{
+	hold_enter(hold, SQ_HOLD_ATTACHING);
+	hold->at.put_sent = true;
+	hold->due.attach = 0;
+}
+
+void
+sq_hold_detaching(struct sq_hold *hold)
+{
+	hold_enter(hold, SQ_HOLD_DETACHING);
+}
+
+void
+sq_hold_attach_failed(struct sq_hold *hold)
+{
+	hold_enter(hold, SQ_HOLD_DOWN);
+}
+
+void
+sq_hold_unknown(struct sq_hold *hold)
+{
+	hold->at.put_sent = false;
+}
+
+void
+sq_hold_good(struct sq_hold *hold)
+{
+	hold->at.failures = 0;
+}
+
+void
+sq_hold_bad(struct sq_hold *hold)
+{
+	if (hold->at.failures == 0)
+		hold->at.failures = 1;
+}
+
+void
+sq_hold_post_at(struct sq_hold *hold, uint64_t due_ms)
+{
+	hold->due.pause = due_ms;
+}
+
+void
+sq_hold_retry_at(struct sq_hold *hold, uint64_t due_ms)
+{
+	hold->due.retry = due_ms;
+}
+
+void
+sq_hold_drop_will(struct sq_hold *hold)
+{
+	sq_block_unref(&hold->bye.will);
+}
+
+void
+sq_hold_will_done(struct sq_hold *hold)
+{
+	hold->bye.publish_will = false;
 }
 
 void
@@ -115,7 +274,7 @@ sq_hold_again(struct sq_hold *hold, unsigned least_ms)
 {
 	uint64_t wait_ms = least_ms;
 
-	sq_hold_unlink(hold);
+	hold_unattach(hold);
 	if (hold->at.since_ms != 0 && sq_holds_now(hold->holds) - hold->at.since_ms > SETTLED_MS)
 		hold->at.failures = 0;
 	hold->at.since_ms = 0;
@@ -128,7 +287,7 @@ sq_hold_again(struct sq_hold *hold, unsigned least_ms)
 		wait_ms = most / 2 + sq_random_u64() % (most / 2 + 1);
 	}
 	hold->at.failures++;
-	hold->state = SQ_HOLD_DOWN;
+	hold_enter(hold, SQ_HOLD_DOWN);
 	hold->due.attach = wait_ms != 0 ? sq_holds_now(hold->holds) + wait_ms : 0;
 	sq_hold_wake(hold);
 }
@@ -138,7 +297,12 @@ hold_free(struct sq_turn *t)
 {
 	struct sq_hold *hold = SQ_CONTAINER_OF(t, struct sq_hold, turn.turn);
 
-	assert(hold->requests == 0 && hold->state == SQ_HOLD_ENDED);
+	assert(hold->requests == 0 && hold->state == SQ_HOLD_ENDED && hold->gate == NULL);
+	assert(hold->at.epoch == 0 && hold->at.link == NULL && sq_list_empty(&hold->at.place));
+	assert(sq_list_empty(&hold->all) && !hold->in_clients);
+	assert(hold->subs.asking == NULL && sq_list_empty(&hold->subs.asked) &&
+	    sq_order_out_idle(&hold->subs.order));
+	assert(hold->subs.flights == 0 && hold->subs.bytes == 0 && hold->subs.n_asked == 0);
 	sq_lane_out_free(&hold->up.lane[0]);
 	sq_lane_out_free(&hold->up.lane[1]);
 	sq_inbox_free(&hold->inbox);
@@ -165,32 +329,30 @@ sq_hold_end(struct sq_hold *hold)
 	if (hold->state == SQ_HOLD_ENDED)
 		return;
 	assert(!sq_hold_has_client(hold));
-	sq_hold_unlink(hold);
-	hold->state = SQ_HOLD_ENDED;
-	sq_hold_hide(hold);
+	hold_unattach(hold);
+	hold_enter(hold, SQ_HOLD_ENDED);
+	hold_hide(hold);
 	if (hold->older != NULL) {
 		hold->older->newer = hold->newer;
 		if (hold->newer == NULL) /* the next one has to wait for the older again */
-			sq_hold_show(hold->older);
+			hold_show(hold->older);
 	}
 	if (hold->newer != NULL) {
 		hold->newer->older = hold->older;
 		if (hold->older == NULL && hold->newer->state == SQ_HOLD_QUEUED) {
-			hold->newer->state = SQ_HOLD_DOWN;
+			hold_enter(hold->newer, SQ_HOLD_DOWN);
 			heir = hold->newer;
 			sq_hold_wake(heir);
 		}
 	}
 	hold->older = hold->newer = NULL;
-	sq_list_remove(&hold->all);
+	sq_holds_leave(h, &hold->all);
 	sq_turn_cancel(&hold->turn.turn);
 	sq_loop_at(h->loop, &hold->turn, 0);
 	sq_list_remove(&hold->at.place);
 	sq_budget_unwait(&h->budget, &hold->share);
 	if (hold->user != NULL && hold->ops->source != NULL)
 		hold->ops->source->gone(hold->user);
-	h->n--;
-	sq_holds_count(h, SQ_M_SESSIONS, -1);
 	sq_hold_backlog(hold);
 	h->over(hold, heir);
 	if (hold->gate != NULL)
@@ -228,10 +390,10 @@ sq_hold_detached(struct sq_hold *hold, uint8_t reason, struct sq_bytes text)
 		sq_hold_again(hold, AGAIN_MAX_MS);
 		return;
 	}
-	sq_hold_unlink(hold);
-	hold->state = SQ_HOLD_DOWN;
-	hold->at.put_sent = false; /* nothing is left there that would have to end */
-	sq_block_unref(&hold->bye.will);
+	hold_unattach(hold);
+	hold_enter(hold, SQ_HOLD_DOWN);
+	sq_hold_unknown(hold); /* nothing is left there that would have to end */
+	sq_hold_drop_will(hold);
 	for (int i = 0; i < SQ_LANES; i++) {
 		if (hold->up.lane[i] != NULL)
 			sq_lane_out_unhold(hold->up.lane[i]);

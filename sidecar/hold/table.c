@@ -1,10 +1,50 @@
 /* The shared state of all holds; see table.h. holds.c has their life. */
 #include "sidecar/hold/table.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "core/log.h"
 #include "sidecar/hold/limits.h"
+
+uint64_t
+sq_holds_enter(struct sq_holds *h, struct sq_list *node)
+{
+	sq_list_push_back(&h->all, node);
+	h->n++;
+	sq_holds_count(h, SQ_M_SESSIONS, 1);
+	return ++h->ordinals;
+}
+
+void
+sq_holds_leave(struct sq_holds *h, struct sq_list *node)
+{
+	assert(h->n > 0 && !sq_list_empty(node));
+	sq_list_remove(node);
+	h->n--;
+	sq_holds_count(h, SQ_M_SESSIONS, -1);
+}
+
+void
+sq_holds_watch(struct sq_holds *h, const struct sq_hold_watch *watch, void *watcher)
+{
+	assert(h->ordinals == 0);
+	h->watch = watch;
+	h->watcher = watcher;
+}
+
+void
+sq_holds_full(struct sq_holds *h, enum sq_full what)
+{
+	h->told.full_ms = sq_holds_now(h);
+	h->told.full = what;
+}
+
+void
+sq_holds_has_room(struct sq_holds *h)
+{
+	h->told.full_ms = 0;
+}
 
 struct sq_hold_link *
 sq_holds_link(struct sq_holds *h, const struct sq_uplink *link)

@@ -36,42 +36,55 @@ struct sq_told {
 	enum sq_full full;
 };
 
+/* Each member is written by the file in its comment alone; the others are fixed by
+ * sq_holds_new(), which sets up all of them (holds.c).  Folders above read, and call. */
 struct sq_holds {
 	struct sq_loop *loop;
 	const struct sq_sidecar_cfg *cfg;
 	const struct sq_metrics *metrics;
-	struct sq_pool *pool;
+	struct sq_pool *pool; /* holds.c */
 	uint64_t instance;
-	uint64_t ordinals; /* holds of this process so far */
+	/* table.c */
+	struct sq_list all; /* those that have not ended */
+	size_t n;           /* of them */
+	uint64_t ordinals;  /* holds of this process so far */
 	struct sq_told told;
-	struct sq_refusals closed; /* connections that sq_refusals_closed() tells of */
-	bool link_was_up;
+	const struct sq_hold_watch *watch; /* NULL: none */
+	void *watcher;
+	/* state.c */
 	struct sq_htab by_epoch;  /* attached ones */
 	struct sq_htab by_client; /* the newest of each client id */
-	struct sq_list all;       /* those that have not ended */
-	struct sq_list posts;     /* requests without an answer */
 	struct sq_list waiting;   /* without a link */
-	struct sq_list links;     /* struct sq_hold_link */
-	size_t n;
+	/* holds.c */
+	struct sq_list links; /* struct sq_hold_link */
+	bool link_was_up;
+	/* request.c */
+	struct sq_list posts; /* requests without an answer */
+	/* budget.c */
 	struct sq_budget budget;
-	/* Written by room.c: the level of the last turn, since when nothing is accepted, and when
-	 * the next line may be logged. */
+	/* room.c: the level of the last turn, since when nothing is accepted, and when the next
+	 * line may be logged. */
 	unsigned memory_level;
 	uint64_t short_ms, short_quiet_ms;
+	/* remake.c */
+	bool strict; /* sqmqos.io/subscribe restricts clients: each filter is checked */
+	/* refusals.c */
+	struct sq_refusals closed; /* connections that sq_refusals_closed() tells of */
 	/* Called by state.c, which lies below its callee, when a hold has ended: see
 	 * sq_hold_over(). */
 	void (*over)(struct sq_hold *, struct sq_hold *heir);
-	bool strict; /* sqmqos.io/subscribe restricts clients: each filter is checked */
-	const struct sq_hold_watch *watch; /* NULL: none */
-	void *watcher;
 };
 
-/* For the pool, whose owner is the table; the caller makes the pool and sets 'pool' to it. */
+/* For the pool, whose owner is the table. */
 extern const struct sq_pool_events sq_holds_events;
 
 /* Makes an empty table.  The arguments must outlive it. */
 struct sq_holds *
 sq_holds_new(struct sq_loop *, const struct sq_sidecar_cfg *, const struct sq_metrics *);
+/* Takes over the pool, made with the table as its owner. */
+void sq_holds_use(struct sq_holds *, struct sq_pool *);
+/* Watches the clients' subscriptions; before the first hold is opened. */
+void sq_holds_watch(struct sq_holds *, const struct sq_hold_watch *, void *watcher);
 /* Ends all holds at once and frees the pool; requests fail. */
 void sq_holds_end(struct sq_holds *);
 /* Frees '*hp', if any; no hold is left. */
@@ -80,10 +93,17 @@ void sq_holds_free(struct sq_holds **hp);
 /* Whether nothing is left to send to a broker.  While no broker is linked, ends of sessions alone
  * do not count. */
 bool sq_holds_idle(const struct sq_holds *);
+/* A new hold is among all, by its 'node'.  Returns its ordinal. */
+uint64_t sq_holds_enter(struct sq_holds *, struct sq_list *node);
+/* It has ended. */
+void sq_holds_leave(struct sq_holds *, struct sq_list *node);
 /* The entry of an open link; NULL: the link is unknown or closed. */
 struct sq_hold_link *sq_holds_link(struct sq_holds *, const struct sq_uplink *);
 /* Applies the limits in a broker's answer to an attach. */
 void sq_holds_told(struct sq_holds *, const struct sq_attached *);
+/* A broker had no room for a session; has room. */
+void sq_holds_full(struct sq_holds *, enum sq_full);
+void sq_holds_has_room(struct sq_holds *);
 /* The rights of clients have changed: ends subscriptions that they no longer allow.  'strict': the
  * rights restrict clients. */
 void sq_holds_enforce(struct sq_holds *, bool strict);

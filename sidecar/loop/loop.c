@@ -7,6 +7,12 @@
 #include "core/clock.h"
 #include "core/mem.h"
 
+static bool
+loop_is_mine(const struct sq_loop *l)
+{
+	return pthread_equal(l->thread, pthread_self()) != 0;
+}
+
 void
 sq_turn_init(struct sq_turn *t, void (*run)(struct sq_turn *))
 {
@@ -17,7 +23,7 @@ sq_turn_init(struct sq_turn *t, void (*run)(struct sq_turn *))
 void
 sq_loop_post(struct sq_loop *l, enum sq_turn_kind kind, struct sq_turn *t)
 {
-	assert(t->run != NULL);
+	assert(t->run != NULL && loop_is_mine(l));
 	if (sq_list_empty(&t->node))
 		sq_list_push_back(&l->queues[kind], &t->node);
 }
@@ -108,6 +114,7 @@ loop_on_timer(struct ev_loop *ev, ev_timer *w, int events)
 void
 sq_loop_at(struct sq_loop *l, struct sq_timed_turn *t, uint64_t due_ms)
 {
+	assert(loop_is_mine(l));
 	if (due_ms == 0)
 		sq_heap_remove(&l->timers, &t->due);
 	else if (t->due.pos == 0 || t->due.due != due_ms)
@@ -117,6 +124,7 @@ sq_loop_at(struct sq_loop *l, struct sq_timed_turn *t, uint64_t due_ms)
 void
 sq_loop_ring(const struct sq_loop *l, ev_timer *w, uint64_t due_ms)
 {
+	assert(loop_is_mine(l));
 	ev_timer_stop(l->ev, w);
 	if (due_ms == 0)
 		return;
@@ -130,6 +138,7 @@ sq_loop_new(struct ev_loop *ev)
 	struct sq_loop *l = sq_xcalloc(1, sizeof *l);
 
 	l->ev = ev;
+	l->thread = pthread_self();
 	for (int kind = 0; kind < SQ_TURN_KINDS; kind++)
 		sq_list_init(&l->queues[kind]);
 	l->read_buf = sq_xmalloc(2 * SQ_READ_MAX);
@@ -156,6 +165,7 @@ sq_loop_free(struct sq_loop **lp)
 	if (l == NULL)
 		return;
 	assert(!loop_has_work(l) && sq_list_empty(&l->queues[SQ_TURN_REAP]));
+	assert(l->timers.n == 0);
 	ev_check_stop(l->ev, &l->check);
 	ev_prepare_stop(l->ev, &l->prepare);
 	ev_timer_stop(l->ev, &l->timer);

@@ -17,6 +17,7 @@
 #define SQ_SIDECAR_LOOP_LOOP_H
 
 #include <ev.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -53,6 +54,7 @@ struct sq_loop {
 	struct sq_heap timers;     /* struct sq_timed_turn */
 	uint64_t now_ms, armed_ms; /* 'armed_ms': what 'timer' is set for; 0: nothing */
 	uint64_t rounds;           /* rounds with work, so far */
+	pthread_t thread;          /* the one that made it; no other may call it */
 	unsigned char *read_buf;   /* 2 * SQ_READ_MAX: undecoded input, and new input behind it */
 	ev_check check;
 	ev_prepare prepare;

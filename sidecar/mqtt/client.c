@@ -117,7 +117,7 @@ client_recv(struct sq_client *c, unsigned char *to, size_t room)
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return 0;
 	if (c->state == SQ_CLIENT_CLOSING)
-		c->state = SQ_CLIENT_DEAD;
+		sq_client_enter(c, SQ_CLIENT_DEAD);
 	else
 		sq_client_end(c, n == 0 || errno == ECONNRESET ? SQ_END_GONE : SQ_END_IO);
 	return 0;
@@ -275,9 +275,7 @@ sq_client_new(struct sq_clients *of, int fd, const char *from)
 	c->in.io.data = c->out.io.data = c;
 	sq_turn_init(&c->reader, client_on_reader);
 	sq_turn_init(&c->writer, client_on_writer);
-	sq_list_push_back(&of->all, &c->all);
-	of->n++;
-	sq_holds_count(of->holds, SQ_M_CLIENTS, 1);
+	sq_client_begin(c);
 	ev_io_start(of->loop->ev, &c->in.io);
 	SQ_DEBUG("client", "%s connected", from);
 }
@@ -307,7 +305,7 @@ sq_client_evict(struct sq_client *c)
 		return;
 	sq_output_drop(&c->out.queue, &msgs, &bytes);
 	sq_buf_fini(&c->in.rest);
-	c->state = SQ_CLIENT_DEAD;
+	sq_client_enter(c, SQ_CLIENT_DEAD);
 	sq_client_bury(c);
 }
 
@@ -344,7 +342,7 @@ sq_client_sweep(struct sq_client *c, uint64_t now_ms)
 		break;
 	case SQ_CLIENT_CLOSING:
 		if (now_ms - c->since_ms >= CLOSING_MS) {
-			c->state = SQ_CLIENT_DEAD;
+			sq_client_enter(c, SQ_CLIENT_DEAD);
 			sq_client_bury(c);
 		}
 		break;

@@ -211,12 +211,11 @@ sq_client_connect(struct sq_client *c, const struct sq_mqtt_packet *p)
 	c->disk = sq_outbox_writer(c->of->outbox);
 	sp.gate = c->disk != NULL ? &c->disk->gate : NULL;
 	c->hold = sq_hold_open(c->of->holds, &sp, c->of->user, c);
-	if (c->disk != NULL)
-		c->disk->hold = c->hold;
+	sq_outbox_writer_opened(c->disk, c->hold);
 	if (sp.clean_start)
 		sq_outbox_writer_forget(c->disk);
 	c->since_ms = sq_holds_now(c->of->holds);
-	c->state = SQ_CLIENT_WAITING;
+	sq_client_enter(c, SQ_CLIENT_WAITING);
 	c->con.transient = !sp.durable;
 	if (c->con.transient && !connect_awaits_limits(c))
 		sq_client_connack(c, false);
@@ -269,7 +268,7 @@ sq_client_connack(struct sq_client *c, bool present)
 		    "its maximum packet size has no room for CONNACK");
 		return;
 	}
-	c->state = SQ_CLIENT_OPEN;
+	sq_client_enter(c, SQ_CLIENT_OPEN);
 	c->in.heard_ms = sq_holds_now(c->of->holds);
 	SQ_DEBUG("client", "%s: CONNACK, from %s, version %u, expiry %u, present %d",
 	    sq_client_name(c), c->from, c->in.decoder.version, c->con.expiry_s, present);

@@ -1,5 +1,6 @@
 /* The end of a client, with its packets and log lines; above client_put.c, below all files that may
  * end a client. */
+#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -56,6 +57,31 @@ client_leave(struct sq_client *c, unsigned how)
 	sq_receiver_left(sq_declared_receiver(c->of->declared), &c->taker);
 }
 
+void
+sq_client_enter(struct sq_client *c, enum sq_client_state to)
+{
+	static const uint8_t from[] = {
+	    [SQ_CLIENT_NEW] = 1 << SQ_CLIENT_CHECKING,
+	    [SQ_CLIENT_CHECKING] = 1 << SQ_CLIENT_NEW,
+	    [SQ_CLIENT_WAITING] = 1 << SQ_CLIENT_NEW,
+	    [SQ_CLIENT_OPEN] = 1 << SQ_CLIENT_WAITING,
+	    [SQ_CLIENT_CLOSING] = (1 << SQ_CLIENT_CLOSING) - 1,
+	    [SQ_CLIENT_DEAD] = (2 << SQ_CLIENT_DEAD) - 1,
+	};
+
+	assert((from[to] >> c->state & 1) != 0);
+	assert(to < SQ_CLIENT_CLOSING || c->hold == NULL);
+	c->state = (uint8_t)to;
+}
+
+void
+sq_client_begin(struct sq_client *c)
+{
+	sq_list_push_back(&c->of->all, &c->all);
+	c->of->n++;
+	sq_holds_count(c->of->holds, SQ_M_CLIENTS, 1);
+}
+
 static void
 client_free_aliases(struct sq_alias **ap, unsigned n)
 {
@@ -85,6 +111,7 @@ sq_client_free(struct sq_client *c)
 	client_free_aliases(&c->out.aliases, SQ_ALIAS_OUT_MAX);
 	free(c->from);
 	free(c);
+	assert(of->n > 0);
 	of->n--;
 	sq_holds_count(of->holds, SQ_M_CLIENTS, -1);
 }
@@ -132,11 +159,11 @@ sq_client_end_because(struct sq_client *c, enum sq_client_end why, struct sq_byt
 		sq_client_put_disconnect(c, reason, text);
 	client_leave(c, how);
 	client_forget_password(c);
-	c->state = SQ_CLIENT_CLOSING;
+	sq_client_enter(c, SQ_CLIENT_CLOSING);
 	c->since_ms = sq_holds_now(c->of->holds);
 	c->in.blocked = false;
 	if (why == SQ_END_GONE || why == SQ_END_IO || why == SQ_END_LEFT_WILL) {
-		c->state = SQ_CLIENT_DEAD;
+		sq_client_enter(c, SQ_CLIENT_DEAD);
 		sq_client_bury(c);
 		return;
 	}

@@ -186,7 +186,7 @@ client_broken(struct sq_client *c, uint64_t *msgs, uint64_t *bytes)
 		return;
 	}
 	sq_client_end(c, SQ_END_IO);
-	c->state = SQ_CLIENT_DEAD;
+	sq_client_enter(c, SQ_CLIENT_DEAD);
 }
 
 void

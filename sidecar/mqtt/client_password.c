@@ -50,7 +50,7 @@ password_done(void *owner, bool good)
 	assert(c->state == SQ_CLIENT_CHECKING);
 	password_kept(c, &p);
 	if (good) {
-		c->state = SQ_CLIENT_NEW;
+		sq_client_enter(c, SQ_CLIENT_NEW);
 		sq_client_connect(c, &p);
 		sq_client_resume(c);
 	} else {
@@ -92,7 +92,7 @@ password_ask(
 	}
 	password_keep(c, k, bytes, len);
 	c->since_ms = sq_holds_now(c->of->holds);
-	c->state = SQ_CLIENT_CHECKING;
+	sq_client_enter(c, SQ_CLIENT_CHECKING);
 }
 
 void

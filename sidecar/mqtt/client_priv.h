@@ -104,6 +104,11 @@ void sq_client_put_disconnect(struct sq_client *, uint8_t reason, struct sq_byte
 
 /* --- client_end.c --- */
 
+/* The one writer of the client's state. */
+void sq_client_enter(struct sq_client *, enum sq_client_state);
+/* The client is among all from now on, until it is freed. */
+void sq_client_begin(struct sq_client *);
+
 /* A name for log lines: the client id, else the peer's name. */
 const char *sq_client_name(const struct sq_client *);
 /* Has input that had to wait decoded in this turn. */

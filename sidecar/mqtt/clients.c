@@ -1,6 +1,7 @@
 /* All clients; see clients.h. */
 #include "sidecar/mqtt/clients.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/mem.h"
@@ -80,6 +81,13 @@ sq_clients_new(struct sq_holds *holds, struct sq_outbox *outbox)
 	return of;
 }
 
+void
+sq_clients_declare(struct sq_clients *of, struct sq_declared *declared)
+{
+	assert(of->declared == NULL);
+	of->declared = declared;
+}
+
 bool
 sq_clients_passwords(struct sq_clients *of, struct sq_buf *err)
 {
@@ -102,6 +110,7 @@ sq_clients_free(struct sq_clients **cp)
 		return;
 	while ((c = SQ_LIST_FIRST(&of->all, struct sq_client, all)) != NULL)
 		sq_client_free(c);
+	assert(of->n == 0);
 	sq_password_check_free(&of->passwords);
 	sq_output_cache_fini(&of->outputs);
 	free(of);

@@ -88,6 +88,7 @@ disk_open_session(struct sq_outbox_disk *d)
 	    .receive_max = 1,
 	    .incarnation = sq_outbox_store_incarnation(d->store)};
 
+	assert(d->hold == NULL);
 	snprintf(id, sizeof id, SQ_KEY_OUTBOX_PREFIX "%016llx",
 	    (unsigned long long)sq_outbox_store_id(d->store));
 	d->hold = sq_hold_open(d->holds, &p, &disk_hold_user, d);
@@ -157,6 +158,7 @@ sq_outbox_disk_store(const struct sq_outbox_disk *d)
 static void
 disk_leave(struct sq_outbox_disk *d)
 {
+	assert(d->hold != NULL && !d->leaving);
 	d->leaving = true;
 	sq_hold_set_last(d->hold, sq_outbox_store_last(d->store));
 	sq_hold_leave(d->hold, SQ_LEAVE_QUIET, d->for_good ? 0 : UINT32_MAX);

@@ -46,21 +46,29 @@ enum sq_outbox_way {
 	SQ_OUTBOX_DONE,
 };
 
+/* Made by entry.c with what its bytes say, then the store's until it is synced, and the sender's
+ * from sq_outbox_send_load() on. */
 struct sq_outbox_entry {
-	struct sq_log_entry journal; /* in a list of the store once synced */
-	struct sq_list mine;         /* its port's pending */
-	struct sq_list all;          /* store->appended, until synced */
+	struct sq_log_entry journal; /* the journal's, then in a list of the store or the sender */
+	/* store.c */
+	struct sq_list mine; /* its port's pending */
+	struct sq_list all;  /* store->appended, until synced */
 	struct sq_outbox_port *port;
-	uint64_t lsn, seq, end, number;
+	uint64_t low; /* of a state: records from here on are needed */
+	bool gates;   /* a state that sending waits for */
+	/* store_open.c, on the journal's thread; entry.c for one that is read back. */
+	uint64_t lsn;
+	/* send.c */
+	uint64_t number;
+	uint8_t way;   /* enum sq_outbox_way */
+	bool sent;     /* at least once under this number */
+	bool dropped;  /* refused for good: only its number is sent */
+	bool answered; /* it had an outcome, possibly a refusal */
+	/* entry.c; 'qos' of one without a message: store.c. */
+	uint64_t seq, end;
 	uint32_t size, image; /* of the entry; where the image starts */
 	uint16_t packet_id;
-	uint8_t kind, qos, reason; /* for the acknowledgement */
-	uint8_t way;               /* enum sq_outbox_way */
-	bool sent;                 /* at least once under this number */
-	bool dropped;              /* refused for good: only its number is sent */
-	bool answered;             /* it had an outcome, possibly a refusal */
-	bool gates;                /* a state that sending waits for */
-	uint64_t low;              /* of a state: records from here on are needed */
+	uint8_t kind, qos; /* for the acknowledgement */
 	unsigned char bytes[];
 };
 

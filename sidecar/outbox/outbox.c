@@ -312,7 +312,8 @@ sq_outbox_start(struct sq_outbox *o)
 	outbox_size(o);
 	if (o->mode != SQ_OUTBOX_DISK)
 		return;
-	o->holds->budget.drops_qos0 = true; /* it must not stop messages that the disk would take */
+	sq_budget_drop_qos0(
+	    &o->holds->budget); /* it must not stop messages that the disk would take */
 	o->look_ms = sq_holds_now(o->holds);
 	o->places = sq_outbox_places_new(o->holds);
 	outbox_open(o);

@@ -29,7 +29,7 @@ sq_outbox_send_init(struct sq_outbox_send *s, sq_outbox_refused_fn *refused, voi
 void
 sq_outbox_send_fini(struct sq_outbox_send *s)
 {
-	assert(sq_list_empty(&s->batches));
+	assert(sq_list_empty(&s->batches) && s->flying == 0);
 	SQ_LIST_FOR_EACH_SAFE(e, &s->ahead, struct sq_outbox_entry, journal.node)
 		sq_outbox_entry_free(e);
 	sq_outbox_skips_fini(&s->skips);
@@ -116,7 +116,7 @@ sq_outbox_send_finish(struct sq_outbox_send *s)
 void
 sq_outbox_send_load(struct sq_outbox_send *s, struct sq_outbox_entry *e)
 {
-	assert(e->seq > s->loaded_seq);
+	assert(e->seq > s->loaded_seq && e->way == SQ_OUTBOX_WAITS && !e->sent);
 	s->loaded_seq = e->seq;
 	s->loaded_bytes = e->end;
 	if (sq_outbox_skips_has(&s->skips, e->seq)) {
@@ -134,6 +134,7 @@ sq_outbox_send_load(struct sq_outbox_send *s, struct sq_outbox_entry *e)
 static void
 numbers_give(struct sq_outbox_send *s, uint64_t number)
 {
+	assert(s->flying == 0);
 	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
 		if (e->way == SQ_OUTBOX_DONE)
 			continue;
@@ -262,6 +263,7 @@ batch_put(struct sq_outbox_batch *b, struct sq_outbox_entry *e)
 	sq_buf_append(&b->body, head, sizeof head);
 	if (!e->dropped)
 		sq_buf_append(&b->body, e->bytes + e->image, e->size - e->image);
+	assert(e->way == SQ_OUTBOX_WAITS);
 	e->way = SQ_OUTBOX_FLIES;
 	e->sent = true;
 	b->n++;
@@ -340,6 +342,7 @@ batch_end(struct sq_outbox_send *s, struct sq_outbox_batch **bp)
 {
 	struct sq_outbox_batch *b = *bp;
 
+	assert(s->flying > 0);
 	*bp = NULL;
 	s->flying--;
 	sq_list_remove(&b->node);

@@ -171,6 +171,13 @@ sq_outbox_store_forget_all(struct sq_outbox_store *st)
 }
 
 void
+sq_outbox_port_init(struct sq_outbox_port *port, void *user)
+{
+	*port = (struct sq_outbox_port){.user = user};
+	sq_list_init(&port->pending);
+}
+
+void
 sq_outbox_port_close(struct sq_outbox_port *port)
 {
 	SQ_LIST_FOR_EACH_SAFE(e, &port->pending, struct sq_outbox_entry, mine) {
@@ -212,6 +219,7 @@ state_synced(struct sq_outbox_store *st, const struct sq_outbox_entry *e)
 static void
 entry_synced(struct sq_outbox_store *st, struct sq_outbox_entry *e)
 {
+	assert(st->tail.unsynced >= e->size && e->lsn >= st->tail.last_lsn);
 	st->tail.unsynced -= e->size;
 	sq_list_remove(&e->all);
 	st->tail.last_lsn = e->lsn;

@@ -34,7 +34,7 @@
 
 struct sq_outbox_store;
 
-/* A publisher that gets acknowledgements; starts with 'pending' empty. */
+/* A publisher that gets acknowledgements; written by the store alone. */
 struct sq_outbox_port {
 	struct sq_list pending; /* entries that are not synced */
 	uint64_t last;          /* sequence of its last message; 0: none */
@@ -81,6 +81,8 @@ int sq_outbox_store_release(struct sq_outbox_store *, struct sq_outbox_port *,
 bool sq_outbox_store_holds(const struct sq_outbox_store *, const char *client_id, uint16_t id);
 /* Forgets the held ids of a client whose session has ended. */
 void sq_outbox_store_forget(struct sq_outbox_store *, const char *client_id);
+/* Opens a port for 'user', which acked() knows it by. */
+void sq_outbox_port_init(struct sq_outbox_port *, void *user);
 /* Closes the port: its entries are acknowledged no longer. */
 void sq_outbox_port_close(struct sq_outbox_port *);
 

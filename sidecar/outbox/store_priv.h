@@ -1,4 +1,6 @@
 /* The layout of a disk outbox's store, for its two files: store_open.c (life) and store.c.
+ * store_open.c writes all of it while the store is opened and closed, when no turn runs; in between
+ * store.c does, but for 'news' and 'session_id', which store_open.c writes throughout.
  *
  * From the bottom: entry, held, state, send, each with a struct of its own.  The store composes
  * them: it gives entries to the journal, and writes a state when the sender asks for one. */

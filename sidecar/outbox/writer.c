@@ -1,6 +1,7 @@
 /* A writer as the gate of its hold; see writer.h. */
 #include "sidecar/outbox/writer.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/mem.h"
@@ -86,6 +87,7 @@ static void
 gate_close(struct sq_hold_gate *gate)
 {
 	gate_clear(gate);
+	assert(sq_list_empty(&gate_writer(gate)->line.places));
 	sq_outbox_port_close(&gate_writer(gate)->port);
 	free(gate_writer(gate));
 }
@@ -111,10 +113,18 @@ sq_outbox_writer_new(
 	w->outbox = outbox;
 	w->disk = disk;
 	w->places = places;
-	sq_list_init(&w->port.pending);
-	w->port.user = w;
+	sq_outbox_port_init(&w->port, w);
 	sq_outbox_line_init(&w->line);
 	return w;
+}
+
+void
+sq_outbox_writer_opened(struct sq_outbox_writer *w, struct sq_hold *hold)
+{
+	if (w == NULL)
+		return;
+	assert(w->hold == NULL);
+	w->hold = hold;
 }
 
 void

@@ -122,7 +122,7 @@ Test(budget, qos_0_is_dropped_only_without_a_broker_and_without_room)
 {
 	cr_assert(hold(0, 990, false));
 	cr_assert_not(sq_budget_drops(&b, &share[1], 20, false), "in memory it waits");
-	b.drops_qos0 = true;
+	sq_budget_drop_qos0(&b);
 	cr_assert(sq_budget_drops(&b, &share[1], 20, false));
 	cr_assert_not(sq_budget_drops(&b, &share[1], 20, true));
 	cr_assert_not(sq_budget_drops(&b, &share[1], 10, false));
