@@ -23,6 +23,7 @@
 #include "net/peers.h"
 #include "net/trust.h"
 #include "net/trust_fetch.h"
+#include "net/conn/conn.h"
 #include "net/conn/pair.h"
 #include "net/conn/token.h"
 #include "net/h2/h2.h"
@@ -523,6 +524,7 @@ sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
 	    .frames = events->frames,
 	    .owner = owner,
 	};
+	p->env.io = sq_conn_io_new();
 	p->env.h2 = sq_h2_env_new();
 	if ((p->peers = sq_peers_new(loop, cfg->brokers, pool_on_names, p, err)) == NULL ||
 	    (p->env.token = sq_token_open(cfg->token_file, err)) == NULL ||
@@ -561,6 +563,7 @@ sq_pool_free(struct sq_pool **pp)
 	sq_trust_free(&p->trust);
 	sq_pair_free(&p->pair);
 	sq_h2_env_free(&p->env.h2);
+	sq_conn_io_free(&p->env.io);
 	free(p->seats);
 	free(p);
 }

@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,8 +38,24 @@ enum {
 
 enum conn_state { CONN_CONNECTING, CONN_HANDSHAKE, CONN_OPEN, CONN_DEAD };
 
+/* Used within one call of this file, or between a put and its flush. */
+struct sq_conn_io {
+	struct sq_conn *user; /* it has put something and not flushed yet */
+	unsigned conns;       /* that use it */
+	size_t gathered;
+	int n_iov;
+	size_t bytes;
+	size_t record_len;
+	/* Not initialised: a page takes memory only once a connection has needed it. */
+	struct iovec iov[CONN_IOV];        /* in the clear */
+	unsigned char record[CONN_RECORD]; /* TLS: plaintext of the next record */
+	unsigned char gather[CONN_GATHER];
+	unsigned char in[CONN_READ], plain[CONN_READ];
+};
+
 struct sq_conn {
 	struct ev_loop *loop;
+	struct sq_conn_io *io;
 	const struct sq_conn_events *events;
 	void *owner;
 	enum conn_state state;
@@ -46,7 +63,7 @@ struct sq_conn {
 	SSL *ssl;
 	struct ev_io readable, writable;
 	struct ev_timer stillborn; /* tells of an error that came in sq_conn_new() */
-	const unsigned char *in;   /* of conn_in, not yet taken by OpenSSL */
+	const unsigned char *in;   /* of io->in, not yet taken by OpenSSL */
 	size_t in_len;
 	bool last;             /* the record being made ends the flush */
 	bool told;             /* the owner knows that it is dead */
@@ -54,19 +71,29 @@ struct sq_conn {
 	char error[160];
 };
 
-/* Shared by all connections: used within one call of this file, or between a put
- * and its flush. */
-static unsigned char conn_in[CONN_READ], conn_plain[CONN_READ];
-static struct {
-	struct sq_conn *user; /* it has put something and not flushed yet */
-	unsigned char gather[CONN_GATHER];
-	size_t gathered;
-	struct iovec iov[CONN_IOV]; /* in the clear */
-	int n_iov;
-	size_t bytes;
-	unsigned char record[CONN_RECORD]; /* TLS: plaintext of the next record */
-	size_t record_len;
-} conn_out;
+struct sq_conn_io *
+sq_conn_io_new(void)
+{
+	struct sq_conn_io *io = sq_xmalloc(sizeof *io);
+
+	io->user = NULL;
+	io->conns = 0;
+	io->gathered = io->bytes = io->record_len = 0;
+	io->n_iov = 0;
+	return io;
+}
+
+void
+sq_conn_io_free(struct sq_conn_io **iop)
+{
+	struct sq_conn_io *io = *iop;
+
+	*iop = NULL;
+	if (io == NULL)
+		return;
+	assert(io->conns == 0 && io->user == NULL);
+	free(io);
+}
 
 static void SQ_PRINTF(2, 3) conn_set_error(struct sq_conn *c, const char *fmt, ...)
 {
@@ -150,17 +177,17 @@ static void
 conn_emit(struct sq_conn *c, const void *p, size_t len)
 {
 	struct iovec iov[2] = {
-	    {conn_out.gather, conn_out.gathered},
+	    {c->io->gather, c->io->gathered},
 	    {(void *)(uintptr_t)p, len},
 	};
 
-	if (c->last || conn_out.gathered + len > CONN_GATHER) {
+	if (c->last || c->io->gathered + len > CONN_GATHER) {
 		conn_writev(c, iov, 2);
-		conn_out.gathered = 0;
+		c->io->gathered = 0;
 		return;
 	}
-	memcpy(conn_out.gather + conn_out.gathered, p, len);
-	conn_out.gathered += len;
+	memcpy(c->io->gather + c->io->gathered, p, len);
+	c->io->gathered += len;
 }
 
 static int
@@ -169,8 +196,8 @@ conn_bio_write(BIO *bio, const char *p, int len)
 	struct sq_conn *c = BIO_get_data(bio);
 
 	BIO_clear_retry_flags(bio);
-	assert(len >= 0 && (conn_out.user == NULL || conn_out.user == c));
-	conn_out.user = c;
+	assert(len >= 0 && (c->io->user == NULL || c->io->user == c));
+	c->io->user = c;
 	conn_emit(c, p, (size_t)len);
 	return len;
 }
@@ -201,20 +228,26 @@ conn_bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 	return cmd == BIO_CTRL_FLUSH;
 }
 
-/* One method for the life of the process; OpenSSL has no static form of it. */
+/* One method for the life of the process, whose threads share it; OpenSSL has no static form of
+ * it. */
+static BIO_METHOD *conn_method;
+static pthread_once_t conn_method_once = PTHREAD_ONCE_INIT;
+
+static void
+conn_method_make(void)
+{
+	conn_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "link");
+	assert(conn_method != NULL);
+	(void)BIO_meth_set_write(conn_method, conn_bio_write);
+	(void)BIO_meth_set_read(conn_method, conn_bio_read);
+	(void)BIO_meth_set_ctrl(conn_method, conn_bio_ctrl);
+}
+
 static BIO_METHOD *
 conn_bio_method(void)
 {
-	static BIO_METHOD *method;
-
-	if (method == NULL) {
-		method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "link");
-		assert(method != NULL);
-		(void)BIO_meth_set_write(method, conn_bio_write);
-		(void)BIO_meth_set_read(method, conn_bio_read);
-		(void)BIO_meth_set_ctrl(method, conn_bio_ctrl);
-	}
-	return method;
+	(void)pthread_once(&conn_method_once, conn_method_make);
+	return conn_method;
 }
 
 static void
@@ -238,49 +271,49 @@ conn_encrypt(struct sq_conn *c, const unsigned char *p, size_t len, bool last)
 static void
 conn_flush_record(struct sq_conn *c, bool last)
 {
-	size_t len = conn_out.record_len;
+	size_t len = c->io->record_len;
 
-	conn_out.record_len = 0;
-	conn_encrypt(c, conn_out.record, len, last);
+	c->io->record_len = 0;
+	conn_encrypt(c, c->io->record, len, last);
 }
 
 static void
 conn_flush_iov(struct sq_conn *c)
 {
-	if (conn_out.n_iov > 0)
-		conn_writev(c, conn_out.iov, conn_out.n_iov);
-	conn_out.n_iov = 0;
-	conn_out.gathered = 0;
-	conn_out.bytes = 0;
+	if (c->io->n_iov > 0)
+		conn_writev(c, c->io->iov, c->io->n_iov);
+	c->io->n_iov = 0;
+	c->io->gathered = 0;
+	c->io->bytes = 0;
 }
 
 static void
 conn_put_clear(struct sq_conn *c, const unsigned char *p, size_t len, bool copy)
 {
-	struct iovec *v = &conn_out.iov[conn_out.n_iov];
+	struct iovec *v = &c->io->iov[c->io->n_iov];
 	unsigned char *to;
 
-	if (conn_out.n_iov == CONN_IOV || conn_out.bytes + len > CONN_WRITE ||
-	    (copy && conn_out.gathered + len > CONN_GATHER)) {
+	if (c->io->n_iov == CONN_IOV || c->io->bytes + len > CONN_WRITE ||
+	    (copy && c->io->gathered + len > CONN_GATHER)) {
 		conn_flush_iov(c);
-		v = &conn_out.iov[0];
+		v = &c->io->iov[0];
 	}
-	conn_out.bytes += len;
-	to = conn_out.gather + conn_out.gathered;
+	c->io->bytes += len;
+	to = c->io->gather + c->io->gathered;
 	if (!copy) {
 		*v = (struct iovec){(void *)(uintptr_t)p, len};
-		conn_out.n_iov++;
+		c->io->n_iov++;
 		return;
 	}
 	memcpy(to, p, len);
-	conn_out.gathered += len;
-	if (conn_out.n_iov > 0 && conn_out.gathered > len &&
+	c->io->gathered += len;
+	if (c->io->n_iov > 0 && c->io->gathered > len &&
 	    (unsigned char *)v[-1].iov_base + v[-1].iov_len == to) {
 		v[-1].iov_len += len;
 		return;
 	}
 	*v = (struct iovec){to, len};
-	conn_out.n_iov++;
+	c->io->n_iov++;
 }
 
 static void
@@ -291,19 +324,19 @@ conn_put_tls(struct sq_conn *c, const unsigned char *p, size_t len, bool copy)
 		conn_encrypt(c, p, len, false);
 		return;
 	}
-	if (conn_out.record_len + len > CONN_RECORD)
+	if (c->io->record_len + len > CONN_RECORD)
 		conn_flush_record(c, false);
-	memcpy(conn_out.record + conn_out.record_len, p, len);
-	conn_out.record_len += len;
+	memcpy(c->io->record + c->io->record_len, p, len);
+	c->io->record_len += len;
 }
 
 static void
 conn_put(struct sq_conn *c, const unsigned char *p, size_t len, bool copy)
 {
-	assert(conn_out.user == NULL || conn_out.user == c);
+	assert(c->io->user == NULL || c->io->user == c);
 	if (c->state != CONN_OPEN)
 		return;
-	conn_out.user = c;
+	c->io->user = c;
 	while (len > 0) {
 		size_t n = copy && len > CONN_RECORD ? CONN_RECORD : len;
 
@@ -331,19 +364,19 @@ sq_conn_put_ref(struct sq_conn *c, const void *p, size_t len)
 static int
 conn_flush(struct sq_conn *c)
 {
-	struct iovec rest = {conn_out.gather, 0};
+	struct iovec rest = {c->io->gather, 0};
 
-	if (conn_out.user == c) {
+	if (c->io->user == c) {
 		if (c->ssl == NULL) {
 			conn_flush_iov(c);
 		} else {
 			conn_flush_record(c, true);
-			rest.iov_len = conn_out.gathered;
+			rest.iov_len = c->io->gathered;
 			if (rest.iov_len > 0)
 				conn_writev(c, &rest, 1);
 		}
-		conn_out.gathered = 0;
-		conn_out.user = NULL;
+		c->io->gathered = 0;
+		c->io->user = NULL;
 	}
 	return c->state == CONN_DEAD ? SQ_EIO : 0;
 }
@@ -413,14 +446,14 @@ conn_decrypt(struct sq_conn *c)
 		have = 0;
 		do {
 			ERR_clear_error();
-			n = SSL_read(c->ssl, conn_plain + have, (int)(CONN_READ - have));
+			n = SSL_read(c->ssl, c->io->plain + have, (int)(CONN_READ - have));
 			if (n <= 0)
 				why = SSL_get_error(c->ssl, n);
 			else
 				have += (size_t)n;
 		} while (n > 0 && CONN_READ - have >= CONN_RECORD);
 		if (have > 0)
-			c->events->data(c->owner, conn_plain, have);
+			c->events->data(c->owner, c->io->plain, have);
 	} while (n > 0 && c->state == CONN_OPEN);
 	if (conn_flush(c) != 0) { /* a KeyUpdate wants its answer */
 		conn_close(c);
@@ -439,7 +472,7 @@ static void
 conn_on_readable(EV_P_ struct ev_io *w, int revents)
 {
 	struct sq_conn *c = SQ_CONTAINER_OF(w, struct sq_conn, readable);
-	ssize_t n = read(c->fd, conn_in, sizeof conn_in);
+	ssize_t n = read(c->fd, c->io->in, sizeof c->io->in);
 
 	(void)EV_A, (void)revents;
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
@@ -450,10 +483,10 @@ conn_on_readable(EV_P_ struct ev_io *w, int revents)
 		return;
 	}
 	if (c->ssl == NULL) {
-		c->events->data(c->owner, conn_in, (size_t)n);
+		c->events->data(c->owner, c->io->in, (size_t)n);
 		return;
 	}
-	c->in = conn_in;
+	c->in = c->io->in;
 	c->in_len = (size_t)n;
 	if (c->state == CONN_HANDSHAKE)
 		conn_handshake(c);
@@ -563,6 +596,8 @@ sq_conn_new(const struct sq_conn_cfg *cfg, const struct sq_conn_events *events, 
 	struct sq_conn *c = sq_xcalloc(1, sizeof *c);
 
 	c->loop = cfg->loop;
+	c->io = cfg->io;
+	c->io->conns++;
 	c->events = events;
 	c->owner = owner;
 	ev_timer_init(&c->stillborn, conn_on_stillborn, 0., 0.);
@@ -588,11 +623,12 @@ sq_conn_free(struct sq_conn **cp)
 	*cp = NULL;
 	if (c == NULL)
 		return;
-	assert(conn_out.user != c);
+	assert(c->io->user != c && c->io->conns > 0);
 	conn_die(c);
 	ev_timer_stop(c->loop, &c->stillborn);
 	SSL_free(c->ssl);
 	if (c->fd >= 0)
 		close(c->fd);
+	c->io->conns--;
 	free(c);
 }

@@ -1,8 +1,9 @@
 /* One byte stream to a broker: TCP, or TLS 1.3 over it.
  *
- * Knows no HTTP/2.  It reads once per readiness event and writes once per sq_conn_flush().  All
- * connections of the process share the buffers in between, and therefore live on one thread.  An
- * idle connection keeps no buffer, a busy one only the bytes that a full socket has refused. */
+ * Knows no HTTP/2.  It reads once per readiness event and writes once per sq_conn_flush().  The
+ * connections of a loop share the buffers in between, which their owner makes, and therefore live
+ * on one thread.  An idle connection keeps no buffer, a busy one only the bytes that a full socket
+ * has refused. */
 #ifndef SQ_NET_CONN_CONN_H
 #define SQ_NET_CONN_CONN_H
 
@@ -17,8 +18,11 @@
 struct sq_conn;
 struct sq_pair;
 
+struct sq_conn_io;
+
 struct sq_conn_cfg {
 	struct ev_loop *loop;
+	struct sq_conn_io *io;       /* outlives the connection */
 	const struct sockaddr *addr; /* used during the call only */
 	socklen_t addr_len;
 	SSL_CTX *tls;               /* NULL: in the clear */
@@ -38,6 +42,11 @@ struct sq_conn_events {
 	void (*closed)(void *owner);
 };
 
+/* Makes the buffers that connections of one loop share. */
+struct sq_conn_io *sq_conn_io_new(void);
+/* Frees them, if any, and nulls the pointer; no connection is left. */
+void sq_conn_io_free(struct sq_conn_io **);
+
 /* Starts to connect.  Never fails: an error comes as closed(), from the loop. */
 struct sq_conn *sq_conn_new(const struct sq_conn_cfg *, const struct sq_conn_events *, void *owner);
 /* Closes and frees the connection without an event; nulls the pointer. */
@@ -48,7 +57,7 @@ void sq_conn_put(struct sq_conn *, const void *p, size_t len);
 /* Adds bytes that stay in place until sq_conn_flush() returns; large ones are not copied. */
 void sq_conn_put_ref(struct sq_conn *, const void *p, size_t len);
 /* Writes the added bytes.  Puts to a connection are followed by its flush before a put to another
- * one.  SQ_EIO: the connection has ended, see sq_conn_error(). */
+ * one of the same loop.  SQ_EIO: the connection has ended, see sq_conn_error(). */
 int sq_conn_flush(struct sq_conn *) SQ_MUST_CHECK;
 /* Whether the socket is full: bytes put now are kept in memory until drained(), so the caller
  * stops. */

@@ -421,6 +421,7 @@ sq_uplink_new(const struct sq_uplink_env *env, const struct sq_uplink_to *to,
 	struct sq_uplink *l = sq_xcalloc(1, sizeof *l);
 	struct sq_conn_cfg cfg = {
 	    .loop = env->loop,
+	    .io = env->io,
 	    .addr = (const struct sockaddr *)&to->addr->ss,
 	    .addr_len = to->addr->len,
 	    .tls = to->tls,

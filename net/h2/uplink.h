@@ -21,6 +21,7 @@
 #include "proto/link/frame.h"
 
 struct sq_addr;
+struct sq_conn_io;
 struct sq_h2_env;
 struct sq_pair;
 struct sq_token;
@@ -71,6 +72,7 @@ enum sq_credential {
 /* Shared by all links of a pool; outlives them. */
 struct sq_uplink_env {
 	struct ev_loop *loop;
+	struct sq_conn_io *io;
 	struct sq_h2_env *h2;
 	struct sq_token *token;
 	enum sq_credential credential;
