@@ -23,6 +23,10 @@ target_compile_options(sq_flags INTERFACE
 	-Wmissing-prototypes -Wvla -Wformat=2 -Werror
 	-fno-strict-aliasing -fno-common -fno-omit-frame-pointer)
 
+# The system's folder has h2o's headers for everybody: in front of it stands one that refuses those
+# who do not link sq_h2o.
+target_include_directories(sq_flags SYSTEM INTERFACE ${CMAKE_SOURCE_DIR}/cmake/fence)
+
 if(SQ_SANITIZE OR SQ_TSAN OR SQ_FUZZ)
 	# What watches over the program from within needs what a hardened one is denied.
 	target_compile_definitions(sq_flags INTERFACE SQ_WATCHED)
@@ -80,16 +84,17 @@ find_library(WSLAY_LIBRARY wslay)
 # h2o's headers are not warning-free; treat them as the system's.
 add_library(sq_h2o INTERFACE)
 target_include_directories(sq_h2o SYSTEM INTERFACE ${H2O_INCLUDE_DIRS})
-target_compile_definitions(sq_h2o INTERFACE H2O_USE_LIBUV=0)
+target_compile_definitions(sq_h2o INTERFACE H2O_USE_LIBUV=0 SQ_SEES_H2O)
 target_link_libraries(sq_h2o INTERFACE PkgConfig::H2O PkgConfig::OPENSSL m)
 
-# sq_library(NAME SOURCES ... DEPENDS ...): a static library of ours, of the folder whose
-# CMakeLists.txt says so; without sources, its headers alone.  Headers are included by their path
+# sq_library(NAME SOURCES ... DEPENDS ... [USES ...]): a static library of ours, of the folder
+# whose CMakeLists.txt says so; without sources, its headers alone.  USES: linked, too, but seen by
+# its sources alone and not by who links it.  Headers are included by their path
 # from the root ("core/buf.h").  The staging folder of each folder holds only links to the headers
 # in it, not to those below it, and only who links the library is given it: so an include of what
 # is not linked does not compile.
 function(sq_library name)
-	cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+	cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;USES" ${ARGN})
 	set(scope PUBLIC)
 	if(ARG_SOURCES)
 		add_library(${name} STATIC ${ARG_SOURCES})
@@ -98,6 +103,9 @@ function(sq_library name)
 		add_library(${name} INTERFACE)
 	endif()
 	target_link_libraries(${name} ${scope} sq_flags ${ARG_DEPENDS})
+	if(ARG_USES)
+		target_link_libraries(${name} PRIVATE ${ARG_USES})
+	endif()
 	stage_headers(stage)
 	target_include_directories(${name} ${scope} ${stage})
 endfunction()

@@ -12,7 +12,7 @@
  *            worker share its loop.
  *
  * A turn of the loop: ticks that are due; sockets are polled and read, and tasks of other threads
- * come in; tasks run, part by part (enum sq_turn); the writes that these asked for are made;
+ * come in; tasks run, part by part (enum sq_turn_part); the writes that these asked for are made;
  * 'turned' of each slot.
  *
  * The end, in this order: each user closes its sockets; the crew settles; sq_crew_stop(), after

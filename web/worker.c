@@ -243,7 +243,7 @@ worker_send(struct sq_worker *to, struct sq_task *t)
 }
 
 void
-sq_worker_post_in(struct sq_worker *to, enum sq_turn turn, struct sq_task *t)
+sq_worker_post_in(struct sq_worker *to, enum sq_turn_part turn, struct sq_task *t)
 {
 	t->turn = turn;
 	if (to == worker_self)

@@ -11,26 +11,13 @@
 
 #include <stdint.h>
 
-#include "core/list.h"
-
-struct sq_worker;
-
-/* The parts of a turn's end, in this order: deliveries are written before the
- * acknowledgements that the same turn has made due. */
-enum sq_turn { SQ_TURN_WORK, SQ_TURN_FLUSH, SQ_TURN_ANSWER, SQ_TURN_PARTS };
-
-/* A task, in the user's memory; it belongs to the worker from the post until 'run' is called. */
-struct sq_task {
-	struct sq_list node; /* the worker's */
-	void (*run)(struct sq_task *);
-	enum sq_turn turn; /* the worker's */
-};
+#include "core/task.h"
 
 /* Has 't' run on 'to', in the turn's part SQ_TURN_WORK.  The caller keeps 'to' alive until then.
  * Thread: any.  Locks: none held after it. */
 void sq_worker_post(struct sq_worker *to, struct sq_task *t);
 /* Has 't' run on 'to', in any part of the turn.  Thread: any.  Locks: none held after it. */
-void sq_worker_post_in(struct sq_worker *to, enum sq_turn turn, struct sq_task *t);
+void sq_worker_post_in(struct sq_worker *to, enum sq_turn_part turn, struct sq_task *t);
 /* Has 't' run in the next turn of the calling worker, after tasks that other threads have posted by
  * then: for work in slices.  Thread: a worker's. */
 void sq_worker_post_later(struct sq_task *t);

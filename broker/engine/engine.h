@@ -43,8 +43,8 @@
 #include "core/err.h"
 #include "core/list.h"
 #include "core/metrics.h"
+#include "core/task.h"
 #include "store/log.h"
-#include "web/worker.h"
 
 struct sq_engine;
 struct sq_queue;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/mem.h"
+#include "web/worker.h"
 
 static void
 unattended_done(struct sq_txn *txn, int err)
@@ -20,4 +21,14 @@ sq_txn_unattended(struct sq_engine *engine, struct sq_worker *worker)
 	txn->worker = worker;
 	txn->done = unattended_done;
 	return txn;
+}
+
+void
+sq_txn_post(struct sq_txn *txn, void (*run)(struct sq_task *))
+{
+	txn->task.run = run;
+	if (txn->worker != NULL)
+		sq_worker_post(txn->worker, &txn->task);
+	else
+		run(&txn->task);
 }

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "web/worker.h"
+#include "core/task.h"
 
 struct sq_engine;
 
@@ -38,5 +38,9 @@ struct sq_txn {
 /* Makes an empty transaction without an owner: done() frees it, and an error is reported to nobody.
  * 'worker' NULL: done() runs on any thread, which only the engine itself may request. */
 struct sq_txn *sq_txn_unattended(struct sq_engine *, struct sq_worker *);
+
+/* For engines: has 'run' run as the transaction's task, on its worker; without a worker, at once.
+ * Thread: any. */
+void sq_txn_post(struct sq_txn *, void (*run)(struct sq_task *));
 
 #endif

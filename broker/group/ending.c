@@ -12,6 +12,7 @@
 #include "core/htab.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "web/worker.h"
 
 enum {
 	SLICE_MSGS = 64, /* in one transaction, */

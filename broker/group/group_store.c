@@ -6,6 +6,7 @@
 #include "broker/engine/record.h"
 #include "core/mem.h"
 #include "core/wallclock.h"
+#include "web/worker.h"
 
 static void
 store_record(const struct sq_group *g, struct sq_txn *txn, uint8_t kind, uint64_t sub,

@@ -8,11 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "web/worker.h"
+#include "broker/port/verdict.h"
 #include "core/block.h"
 #include "core/buf.h"
-#include "broker/port/verdict.h"
 #include "core/list.h"
+#include "core/task.h"
 #include "proto/link/answer.h"
 #include "proto/link/frame.h"
 #include "proto/link/key.h"

@@ -3,6 +3,7 @@
 #include "broker/publish/assured.h"
 #include "broker/publish/own.h"
 #include "broker/publish/receipts.h"
+#include "web/worker.h"
 
 /* Publishes the receipt at once if no space is locked, since there may be no later occasion. */
 static void

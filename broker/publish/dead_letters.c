@@ -4,6 +4,7 @@
 #include "broker/publish/dead_queues.h"
 #include "broker/publish/letter.h"
 #include "broker/shard/system_txn.h"
+#include "web/worker.h"
 
 void
 sq_dead_letter(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,

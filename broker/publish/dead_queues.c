@@ -10,6 +10,7 @@
 #include "broker/group/group.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "web/worker.h"
 
 enum {
 	SEPARATOR = 0xff, /* between the parts of a group's name */

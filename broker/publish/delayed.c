@@ -8,6 +8,7 @@
 #include "broker/engine/record.h"
 #include "core/mem.h"
 #include "core/wallclock.h"
+#include "web/worker.h"
 
 struct sq_delayed {
 	struct sq_broker *broker;

@@ -11,6 +11,7 @@
 #include "proto/mqtt/reason.h"
 #include "proto/topic/tags.h"
 #include "proto/topic/topic.h"
+#include "web/worker.h"
 
 enum { LOCKED_MAX = 512 }; /* matches after which those that wait for the lock come first */
 

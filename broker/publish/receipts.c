@@ -6,6 +6,7 @@
 #include "broker/shard/shard.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "web/worker.h"
 
 struct sq_receipts {
 	struct sq_shard *shard;

@@ -12,6 +12,7 @@
 #include "core/memory.h"
 #include "core/utf8.h"
 #include "proto/mqtt/reason.h"
+#include "web/worker.h"
 
 enum {
 	QUIET_MS = 10000, /* between two lines of a queue or a session */

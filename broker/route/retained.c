@@ -8,6 +8,7 @@
 #include "broker/route/space_priv.h"
 #include "core/mem.h"
 #include "core/wallclock.h"
+#include "web/worker.h"
 
 void
 sq_retained_init(struct sq_space *s)

@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
+#include "web/worker.h"
 
 /* Whether the session is the caller's.  Its namespace is: the key was compared. */
 static enum sq_denied

@@ -12,6 +12,7 @@
 #include "core/mem.h"
 #include "core/memory.h"
 #include "proto/mqtt/reason.h"
+#include "web/worker.h"
 
 enum {
 	OUTCOMES_MAX = 65536, /* kept outcomes of a lane */

@@ -20,6 +20,7 @@
 #include "broker/shard/sys_counts.h"
 #include "core/fault.h"
 #include "core/mem.h"
+#include "web/worker.h"
 
 enum {
 	TURN_MAX = 512, /* deliveries of one session in one turn */

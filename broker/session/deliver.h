@@ -10,7 +10,7 @@
 #include "broker/engine/engine.h"
 #include "broker/route/router.h"
 #include "broker/session/window.h"
-#include "web/worker.h"
+#include "core/task.h"
 
 struct sq_session;
 

@@ -8,6 +8,7 @@
 #include "broker/session/life.h"
 #include "broker/session/session.h"
 #include "broker/session/subscribe.h"
+#include "web/worker.h"
 
 static void
 dispatch_again(struct sq_session *s, struct sq_call *c)

@@ -14,6 +14,7 @@
 #include "broker/shard/pace.h"
 #include "broker/shard/source.h"
 #include "broker/shard/sys_counts.h"
+#include "web/worker.h"
 
 /* After a lost link: a sidecar that lives is back by then.  What its clients had
  * from groups goes to other members, long before the grace ends. */

@@ -11,6 +11,7 @@
 #include "core/mem.h"
 #include "proto/topic/sys_value.h"
 #include "proto/topic/tags.h"
+#include "web/worker.h"
 
 enum {
 	SLICE_LEVELS = 512,    /* of topics that a slice looks at */

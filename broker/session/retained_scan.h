@@ -13,8 +13,8 @@
 
 #include "broker/session/call_txn.h"
 #include "core/list.h"
+#include "core/task.h"
 #include "proto/topic/topic.h"
-#include "web/worker.h"
 
 struct sq_order_answer;
 struct sq_session;

@@ -7,6 +7,7 @@
 #include "broker/shard/source.h"
 #include "broker/shard/sys_counts.h"
 #include "core/mem.h"
+#include "web/worker.h"
 
 /* The key as one string, the caller's. */
 static char *

@@ -13,6 +13,7 @@
 #include "broker/shard/system_txn.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
+#include "web/worker.h"
 
 enum { LOCKED_MAX = 64 }; /* subscriptions after which those that wait for the lock come first */
 

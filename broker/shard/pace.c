@@ -2,6 +2,7 @@
 
 #include "core/mem.h"
 #include "core/memory.h"
+#include "web/worker.h"
 
 enum {
 	PACE_MS = 100,        /* longest wait */

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "core/log.h"
+#include "web/worker.h"
 
 enum { BOOT_SHIFT = 40 }; /* of ids: below stand those of one opening of the store */
 

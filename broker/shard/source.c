@@ -5,6 +5,7 @@
 
 #include "broker/shard/tenant.h"
 #include "core/mem.h"
+#include "web/worker.h"
 
 enum { SEPARATOR = 0xff }; /* between the parts of a group's name */
 

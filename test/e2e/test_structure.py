@@ -19,15 +19,22 @@ def build_folder(env):
     return folder
 
 
-def commands(folder):
-    """{place: (one of its sources, the compiler and its flags)}."""
-    found = {}
+# The folders that see h2o.
+SPEAK_HTTP = ("web", "broker/front/link", "k8s/injector")
+
+
+def every_command(folder):
+    """(place, source, the compiler and its flags) of each source with a floor."""
     for entry in json.loads((folder / "compile_commands.json").read_text()):
         source = os.path.relpath(entry["file"], parts.ROOT)
         if (place := structure.place_of(source)) in structure.PLACES:
             words = shlex.split(re.sub(r" -o .*", "", entry["command"]))
-            found[place] = source, [word for word in words if not word.endswith("ccache")]
-    return found
+            yield place, source, [word for word in words if not word.endswith("ccache")]
+
+
+def commands(folder):
+    """{place: (one of its sources, the compiler and its flags)}."""
+    return {place: (source, flags) for place, source, flags in every_command(folder)}
 
 
 def header_of(place):
@@ -47,17 +54,22 @@ def not_below(place):
     return {header for _, header in [*higher[:1], *higher[-1:]]} | set(others.values())
 
 
-async def compiles(flags, header, folder):
-    """Whether a file that includes the header compiles; if not, it is for that include alone."""
+async def complaints(flags, include, folder):
+    """What the compiler says of a file with that line; None where the file compiles."""
     probe = folder / "probe.c"
-    probe.write_text(f'#include "{header}"\n')
+    probe.write_text(f"{include}\n")
     child = await asyncio.create_subprocess_exec(*flags, "-fsyntax-only", str(probe), cwd=folder,
                                                  stderr=asyncio.subprocess.PIPE)
     _, said = await child.communicate()
-    said = said.decode()
-    assert child.returncode == 0 or f"error: {header}: No such file" in said or \
+    return said.decode() if child.returncode else None
+
+
+async def compiles(flags, header, folder):
+    """Whether a file that includes the header compiles; if not, it is for that include alone."""
+    said = await complaints(flags, f'#include "{header}"', folder)
+    assert said is None or f"error: {header}: No such file" in said or \
         f"error: '{header}' file not found" in said, (header, said)
-    return child.returncode == 0
+    return said is None
 
 
 async def test_an_include_that_looks_up_does_not_compile(env):
@@ -72,6 +84,21 @@ async def test_an_include_that_looks_up_does_not_compile(env):
                 compiled.append(f"{place}: {header}")
     assert probes > len(structure.PLACES), probes
     assert not compiled, "\n".join(compiled)
+
+
+async def test_h2o_is_seen_where_http_is_spoken_and_nowhere_else(env):
+    """Its headers are the system's, so cmake/fence stands in front of them."""
+    sees, refused = set(), set()
+    for place, source, flags in every_command(build_folder(env)):
+        if "-DSQ_SEES_H2O" in flags:
+            assert place in SPEAK_HTTP, f"{source} is given h2o's headers"
+            sees.add(place)
+        elif place not in refused:
+            said = await complaints(flags, "#include <h2o.h>", env.folder)
+            assert said is not None and "h2o is not seen here" in said, (source, said)
+            refused.add(place)
+    assert sees == set(SPEAK_HTTP), sees
+    assert {"broker", "broker/main.c", "broker/session", "broker/engine", "sidecar"} <= refused
 
 
 async def test_nothing_looks_up_or_is_too_large_or_ambiguous(env):

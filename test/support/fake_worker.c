@@ -176,7 +176,7 @@ fake_pending(void)
 }
 
 void
-sq_worker_post_in(struct sq_worker *to, enum sq_turn turn, struct sq_task *t)
+sq_worker_post_in(struct sq_worker *to, enum sq_turn_part turn, struct sq_task *t)
 {
 	t->turn = turn;
 	pthread_mutex_lock(&lock);

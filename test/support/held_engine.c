@@ -4,6 +4,7 @@
 
 #include "broker/engine/engines/engines.h"
 #include "core/mem.h"
+#include "web/worker.h"
 
 static struct sq_list waiting = {&waiting, &waiting};
 static size_t n_waiting;

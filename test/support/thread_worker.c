@@ -93,7 +93,7 @@ thread_worker_stop(struct sq_worker **wp)
 }
 
 void
-sq_worker_post_in(struct sq_worker *to, enum sq_turn turn, struct sq_task *t)
+sq_worker_post_in(struct sq_worker *to, enum sq_turn_part turn, struct sq_task *t)
 {
 	t->turn = turn;
 	pthread_mutex_lock(&to->lock);

@@ -129,7 +129,7 @@ post_backwards(void *arg)
 	(void)arg;
 	for (unsigned i = SQ_TURN_PARTS; i-- > 0;) {
 		by_part[i].run = note;
-		sq_worker_post_in(sq_worker_self(), (enum sq_turn)i, &by_part[i]);
+		sq_worker_post_in(sq_worker_self(), (enum sq_turn_part)i, &by_part[i]);
 	}
 }
 

@@ -116,10 +116,7 @@ committed_show(struct sq_txn *txn)
 		sq_queue_arrive(put[i].queue, &put[i].item);
 		sq_queue_unref(put[i].queue);
 	}
-	if (txn->worker != NULL)
-		sq_worker_post(txn->worker, &txn->task);
-	else
-		txn_run(&txn->task); /* the engine's own */
+	sq_txn_post(txn, txn_run);
 }
 
 /* Slows commits to the rate of checkpoints when the journal fills up, so that publishers slow down
@@ -186,10 +183,9 @@ commit_unsafely(struct sq_txn *txn)
 {
 	struct sq_txn *own = sq_txn_unattended(txn->engine, NULL);
 
-	own->task = txn->task;
 	own->own = txn->own;
 	*sq_build_of(txn) = (struct sq_build){0};
-	sq_worker_post(txn->worker, &txn->task);
+	sq_txn_post(txn, txn_run);
 	return own;
 }
 #endif
@@ -197,9 +193,8 @@ commit_unsafely(struct sq_txn *txn)
 static void
 embedded_commit(struct sq_txn *txn)
 {
-	txn->task.run = txn_run;
 	if (!sq_build_is_durable(txn)) {
-		sq_worker_post(txn->worker, &txn->task);
+		sq_txn_post(txn, txn_run);
 		return;
 	}
 #ifdef SQ_BROKEN_ACK

@@ -108,8 +108,7 @@ txn_run(struct sq_task *t)
 static void
 memory_commit(struct sq_txn *txn)
 {
-	txn->task.run = txn_run;
-	sq_worker_post(txn->worker, &txn->task);
+	sq_txn_post(txn, txn_run);
 }
 
 static struct sq_engine *

@@ -1,4 +1,5 @@
 #include "broker/engine/queue/queue_priv.h"
+#include "web/worker.h"
 
 #include <assert.h>
 #include <stdlib.h>

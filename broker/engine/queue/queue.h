@@ -18,6 +18,7 @@
 #include "broker/engine/engine.h"
 #include "broker/engine/queue/ring.h"
 #include "broker/metrics/metrics.h"
+#include "core/task.h"
 
 /* Items from seq 'from' to 'to' that are in the store only. */
 struct sq_gap {

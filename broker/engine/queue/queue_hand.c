@@ -5,6 +5,7 @@
 
 #include "broker/engine/queue/queue_priv.h"
 #include "core/mem.h"
+#include "web/worker.h"
 
 enum { HAND_MAX = 64 }; /* items in one take() */
 

@@ -5,6 +5,7 @@
 
 #include "broker/engine/queue/queue_priv.h"
 #include "core/mem.h"
+#include "web/worker.h"
 
 struct sq_queue *
 sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_metrics *metrics,
