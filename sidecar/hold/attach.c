@@ -1,6 +1,7 @@
 /* Attach and detach of a hold (docs/link.md, "Requests"). */
 #include "sidecar/hold/hold.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/clock.h"
@@ -64,6 +65,14 @@ attach_succeeded(struct sq_hold *hold, struct sq_uplink *link, const struct sq_a
 		sq_hold_link_draining(hold);
 }
 
+/* Tells the client, which there is, that it gets no session; it has left afterwards. */
+static void
+attach_tell_not_taken(struct sq_hold *hold, enum sq_hold_end end, uint8_t reason, const char *text)
+{
+	hold->ops->not_taken(hold->user, end, reason, text);
+	assert(hold->user == NULL && hold->bye.leaving);
+}
+
 /* The broker has no room for one more session.  Who was never attached is sent away,
  * with those that wait behind it; who was there before waits for room, as do the keeper
  * and the outbox.  A transient session that was sent away ends at once, unless its client
@@ -86,7 +95,7 @@ attach_full(struct sq_hold *hold, enum sq_full what)
 		n->at.turned_away = true;
 		if (n->durable) /* its CONNECT is not accepted, so its will is none */
 			sq_hold_drop_will(n);
-		n->ops->not_taken(n->user, SQ_HOLD_END_FULL, SQ_MQTT_RC_QUOTA_EXCEEDED,
+		attach_tell_not_taken(n, SQ_HOLD_END_FULL, SQ_MQTT_RC_QUOTA_EXCEEDED,
 		    (const char *)sq_buf_data(&text));
 	}
 	sq_buf_fini(&text);
@@ -119,7 +128,7 @@ attach_not_taken(struct sq_hold *hold, uint8_t reason, enum sq_hold_end end, con
 	hold->at.turned_away = true;
 	sq_hold_drop_will(hold);
 	if (sq_hold_has_client(hold))
-		hold->ops->not_taken(hold->user, end, reason, text);
+		attach_tell_not_taken(hold, end, reason, text);
 	else if (hold->bye.leaving)
 		sq_hold_end(hold);
 }

@@ -189,7 +189,7 @@ sq_hold_open(
 	sq_hold_show(hold, older);
 	if (older != NULL && sq_hold_has_client(older)) {
 		sq_holds_count(h, SQ_M_TAKEOVERS, 1);
-		older->ops->ended(older->user, SQ_HOLD_END_TAKEN_OVER, (struct sq_bytes){0});
+		sq_hold_tell_ended(older, SQ_HOLD_END_TAKEN_OVER, (struct sq_bytes){0});
 	}
 	sq_hold_wake(hold);
 	return hold;

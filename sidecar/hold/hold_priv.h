@@ -174,6 +174,8 @@ void sq_hold_post_at(struct sq_hold *, uint64_t due_ms);
 void sq_hold_drop_will(struct sq_hold *);
 /* The broker has applied the detach, and with it the will. */
 void sq_hold_will_done(struct sq_hold *);
+/* Tells the client, which there is, that the hold has ended; it has left afterwards. */
+void sq_hold_tell_ended(struct sq_hold *, enum sq_hold_end, struct sq_bytes text);
 /* The broker has ended the attachment, for 'text', which is for people and may be empty. */
 void sq_hold_detached(struct sq_hold *, uint8_t reason, struct sq_bytes text);
 /* The broker has ended the attachment: known by a 409 that came before the frame. */

@@ -55,7 +55,7 @@ refused_for_long(struct sq_hold *hold, const struct sq_lane_outcome *o, uint64_t
 		return false;
 	sq_holds_count(hold->holds, SQ_M_CLOSED_REFUSED, 1);
 	sq_refusals_closed(hold->holds, hold->client_id, o->text);
-	hold->ops->ended(hold->user, SQ_HOLD_END_STUCK, o->text);
+	sq_hold_tell_ended(hold, SQ_HOLD_END_STUCK, o->text);
 	return true;
 }
 
@@ -65,7 +65,7 @@ sq_hold_park_refused(
 {
 	if (!outcome_passes(o)) {
 		if (o->qos > 0)
-			hold->ops->ended(hold->user, SQ_HOLD_END_UNTOLD, o->text);
+			sq_hold_tell_ended(hold, SQ_HOLD_END_UNTOLD, o->text);
 		return false;
 	}
 	if (refused_for_long(hold, o, now_ms))

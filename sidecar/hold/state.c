@@ -362,6 +362,14 @@ sq_hold_end(struct sq_hold *hold)
 		sq_hold_bury(hold);
 }
 
+void
+sq_hold_tell_ended(struct sq_hold *hold, enum sq_hold_end end, struct sq_bytes text)
+{
+	assert(sq_hold_has_client(hold));
+	hold->ops->ended(hold->user, end, text);
+	assert(hold->user == NULL && hold->bye.leaving);
+}
+
 static enum sq_hold_end
 detached_end(uint8_t reason)
 {
@@ -399,7 +407,7 @@ sq_hold_detached(struct sq_hold *hold, uint8_t reason, struct sq_bytes text)
 			sq_lane_out_unhold(hold->up.lane[i]);
 	}
 	if (sq_hold_has_client(hold))
-		hold->ops->ended(hold->user, end, text);
+		sq_hold_tell_ended(hold, end, text);
 	sq_hold_end(hold);
 }
 

@@ -1,11 +1,12 @@
 /* CONTRACT: the user of a hold.  Users are an MQTT client, the keeper of declared subscriptions and
- * the sender of a disk outbox.
+ * the sender of a disk outbox.  Its suite is test/contract/test_hold_user.c.
  *
- * A user opens its hold with sq_hold_open() and ends it with sq_hold_leave().  In between the hold
- * calls the functions below, on the loop's thread; none may block.  A member that may be NULL has a
- * comment that says so.  Members marked "client" are called for a user alone that does not set
- * 'comes_again'.  A function may call the hold, and may leave it, except where its comment says
- * otherwise.  After sq_hold_leave() only a user with a 'source' hears of its hold, until gone(). */
+ * A user opens its hold with sq_hold_open(), inside which nothing is called for it, and ends it with
+ * sq_hold_leave().  In between the hold calls the functions below, on the loop's thread; none may
+ * block.  A member that may be NULL has a comment that says so.  Members marked "client" are called
+ * for a user alone that does not set 'comes_again', and are NULL for others.  A function may call
+ * the hold, and may leave it, except where its comment says otherwise.  After sq_hold_leave() only a
+ * user with a 'source' hears of its hold, until gone(). */
 #ifndef SQ_SIDECAR_HOLD_USER_H
 #define SQ_SIDECAR_HOLD_USER_H
 
@@ -58,7 +59,8 @@ struct sq_hold_source {
 	/* Posts the requests that may be sent, by sq_hold_post_new() and sq_hold_post_send(); in
 	 * each turn of an attached hold, in place of its lanes and subscriptions. */
 	void (*post)(void *user, uint64_t now_ms);
-	/* The hold has ended, and must not be used any more; may not call it. */
+	/* The hold has ended, and must not be used any more; the last call, once.  May not call
+	 * the hold. */
 	void (*gone)(void *user);
 };
 
@@ -66,40 +68,49 @@ struct sq_hold_user {
 	/* The user waits for no attach: where a broker refuses or ends one, the hold attaches
 	 * again, until the user leaves. */
 	bool comes_again;
-	/* The hold is attached, for the first time or again. */
+	/* The hold is attached, for the first time or again; once for each attachment.  Before the
+	 * first one no outcome of the hold's lanes comes, and no declared(), released() or
+	 * deliver(). */
 	void (*attached)(void *user, const struct sq_hold_attached *);
-	/* The hold is attached no longer, or about to attach elsewhere; may not call the hold.  May
-	 * be NULL. */
+	/* The hold is attached no longer, or was not; between two attached() at least once.  May
+	 * not call the hold.  May be NULL. */
 	void (*unlinked)(void *user);
-	/* Client: an attach failed and is tried again. */
+	/* Client: an attach failed and is tried again; for each of them, also where denied()
+	 * follows. */
 	void (*waits)(void *user);
-	/* The broker denies the session to this pod, for 'text' (static); the hold tries again.
-	 * True: the user has ended the hold instead. */
+	/* The broker denies the session to this pod, for 'text' (static); the hold tries again,
+	 * unless a client leaves.  True: the user has ended the hold by sq_hold_end() instead. */
 	bool (*denied)(void *user, const struct sq_answer *, const char *text);
 	/* Client: the broker refuses this session for good; 'reason' is the code for CONNACK, if
-	 * that was not sent. */
+	 * that was not sent.  The user must leave before it returns. */
 	void (*not_taken)(void *user, enum sq_hold_end, uint8_t reason, const char *text);
-	/* Client: the hold has ended; the user must leave before it returns.  A user that comes
-	 * again gets SQ_HOLD_END_REVOKED alone, and stays; may be NULL for it. */
+	/* A client: the hold has ended; the user must leave before it returns.  A user that comes
+	 * again: gets SQ_HOLD_END_REVOKED alone, and must not leave; may be NULL for it. */
 	void (*ended)(void *user, enum sq_hold_end, struct sq_bytes text);
-	/* Client: a newer connection is about to take over; input that came before still counts. */
+	/* Client: a newer connection is about to take over; input that came before still counts.
+	 * Unless the user has left then, ended() with SQ_HOLD_END_TAKEN_OVER follows. */
 	void (*catch_up)(void *user);
-	/* Client: a call that got SQ_EAGAIN may be tried again. */
+	/* Client: a call that got SQ_EAGAIN may be tried again; may come without such a call. */
 	void (*writable)(void *user);
-	/* Client: the outcome of a publish. */
+	/* Client: the outcome of a publish of QoS 1 or 2, or of a PUBREL.  One for each, in the
+	 * order of the calls: of those to the hold, and of those to the disk outbox. */
 	void (*acked)(void *user, const struct sq_lane_outcome *);
-	/* Client: the answer to a SUBSCRIBE or an UNSUBSCRIBE; may not leave. */
+	/* Client: the answer to a SUBSCRIBE or an UNSUBSCRIBE, one for each; may come inside the
+	 * call.  May not leave. */
 	void (*subscribed)(void *user, const struct sq_sub_answer *);
-	/* The answer to sq_hold_declare(); 'note' is the broker's text for people, and may be
-	 * empty. */
+	/* The answer to sq_hold_declare(), for a user that calls it, else it may be NULL; at most
+	 * one for each, since a new attachment may make the request void.  'note' is the broker's
+	 * text for people, and may be empty. */
 	void (*declared)(void *user, uint32_t token, uint8_t code, struct sq_bytes note);
 	/* Client: whether the client may subscribe to the filter; called while sq_holds.strict. */
 	bool (*allows)(void *user, const struct sq_topic_filter *);
 	/* Client: PUBREL for a message that it has received. */
 	void (*released)(void *user, uint16_t packet_id, uint8_t reason);
-	/* Client: a message for the client.  'block' is the block with the image; NULL: none.
-	 * SQ_ETOOBIG: the message exceeds the maximum packet size; another error: the client
-	 * accepts no more. */
+	/* Client: a message for the client.  'block' is the block with the image; NULL: none, and
+	 * the image is valid during the call.  0: the user has it, and returns its credit by
+	 * sq_hold_written() (QoS 0) or sq_hold_ack().  An error (SQ_ETOOBIG: it exceeds the maximum
+	 * packet size; another: the client accepts no more): it is dropped, its credit is returned,
+	 * and one of QoS 1 or 2 is settled as too large.  May not leave. */
 	int (*deliver)(void *user, const struct sq_deliver *, const struct sq_target *,
 	    struct sq_block *block);
 	/* NULL: the hold's own lanes are its only source. */

@@ -215,17 +215,47 @@ fake_answer(struct sq_request *r, const struct sq_answer *ans)
 	r->done(r, &a);
 }
 
+static void
+frame_tell(struct sq_uplink *l, const struct sq_frame *f)
+{
+	const struct sq_uplink_frames *to = &the_pool->events->frames;
+
+	switch (f->type) {
+	case SQ_FRAME_DELIVER:
+		to->deliver(the_pool->owner, l, &f->deliver, NULL);
+		break;
+	case SQ_FRAME_DETACHED:
+		to->detached(the_pool->owner, l, f->epoch, f->reason, f->text);
+		break;
+	case SQ_FRAME_SUBSCRIBED:
+		to->subscribed(the_pool->owner, l, f);
+		break;
+	default:
+		abort();
+	}
+}
+
+void
+fake_frames(struct sq_uplink *l, const struct sq_buf *b)
+{
+	const unsigned char *p = sq_buf_data(b);
+	struct sq_frame f;
+	size_t used;
+
+	for (size_t left = sq_buf_len(b); left > 0; p += used, left -= used) {
+		if (sq_frame_decode(p, left, SQ_FRAME_MAX, &f, &used) != 0)
+			abort();
+		frame_tell(l, &f);
+	}
+}
+
 void
 fake_subscribed(
     struct sq_uplink *l, uint64_t epoch, uint32_t mark, const uint8_t *codes, uint16_t n)
 {
-	struct sq_frame f;
 	struct sq_buf b = {0};
-	size_t used;
 
 	sq_frame_subscribed(&b, epoch, mark, codes, n, NULL);
-	if (sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), SQ_FRAME_MAX, &f, &used) != 0)
-		abort();
-	the_pool->events->frames.subscribed(the_pool->owner, l, &f);
+	fake_frames(l, &b);
 	sq_buf_fini(&b);
 }

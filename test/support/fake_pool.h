@@ -5,6 +5,7 @@
 
 #include <ev.h>
 
+#include "core/buf.h"
 #include "net/pool.h"
 
 /* A new link, told to the pool's owner. */
@@ -24,6 +25,8 @@ fake_request_after(struct sq_pool *, const struct sq_request *r, const char *wha
 /* Its body in one piece, valid until the next call. */
 struct sq_bytes fake_body(const struct sq_request *);
 void fake_answer(struct sq_request *, const struct sq_answer *);
+/* The frames that the buffer has, told to the owner as those of the link. */
+void fake_frames(struct sq_uplink *, const struct sq_buf *);
 /* The broker's answer to a marked request. */
 void fake_subscribed(
     struct sq_uplink *, uint64_t epoch, uint32_t mark, const uint8_t *codes, uint16_t n);

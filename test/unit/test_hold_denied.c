@@ -113,7 +113,7 @@ publish_one(void)
 	    .topic = {(const unsigned char *)"t", 1}};
 
 	p.gate = &w->gate;
-	w->hold = sq_hold_open(app->holds, &p, NULL, NULL);
+	sq_outbox_writer_opened(w, sq_hold_open(app->holds, &p, NULL, NULL));
 	cr_assert_eq(sq_outbox_publish(w, &m), 0);
 }
 

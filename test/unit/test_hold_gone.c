@@ -64,7 +64,7 @@ connection(bool durable)
 	struct sq_outbox_writer *w = sq_outbox_writer(app->outbox);
 
 	p.gate = &w->gate;
-	w->hold = sq_hold_open(app->holds, &p, NULL, NULL);
+	sq_outbox_writer_opened(w, sq_hold_open(app->holds, &p, NULL, NULL));
 	return w;
 }
 
