@@ -3,6 +3,7 @@
  * process (test/support/local_front.h). */
 #include <criterion/criterion.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,14 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "web/crew.h"
+#include "web/worker.h"
 
-enum { WAIT_MS = 10000, BODY = 4096 };
+enum {
+	WAIT_MS = 10000,
+	BODY = 64 << 10,
+	LARGE = 60000, /* bytes of a payload, of which an outlet is full soon */
+	KEPT = 256,
+};
 
 #define DURABLE "s~work~c" /* a session of the space that the peers may name */
 
@@ -60,6 +67,8 @@ struct driver {
 	    uint64_t epoch, struct sq_buf *body);
 	enum sq_verdict (*await)(struct peer *, struct asked *, struct said *);
 	bool (*take)(struct peer *, struct put *);
+	/* Whether all kept subscriptions have come, "filter options identifier" each, in a line. */
+	bool (*kept)(struct peer *, char text[KEPT]);
 	bool (*moved)(struct peer *);
 	void (*lose)(struct peer *); /* its outlet closes; the peer may go on to ask */
 	void (*close)(struct peer *);
@@ -71,6 +80,7 @@ struct peer {
 	struct h2_response *deliveries;
 	size_t read; /* of the deliveries */
 	bool draining;
+	char kept[KEPT];
 	struct local_peer *local;
 };
 
@@ -220,6 +230,23 @@ put_delivery(struct put *out, const struct sq_deliver *d)
 	    out->payload, sizeof out->payload, "%.*s", (int)payload.len, (const char *)payload.p);
 }
 
+static void
+put_kept(struct peer *p, const struct sq_frame *f)
+{
+	struct sq_bytes entries = f->kept;
+
+	cr_assert_eq(f->epoch, p->epoch);
+	for (unsigned i = 0; i < f->n_kept; i++) {
+		struct sq_kept k = sq_kept_next(&entries);
+		size_t at = strlen(p->kept);
+
+		snprintf(p->kept + at, sizeof p->kept - at, "%.*s %u %u\n", (int)k.filter.len,
+		    (const char *)k.filter.p, k.options, (unsigned)k.sub_id);
+	}
+	if (f->last_kept)
+		strncat(p->kept, ".\n", sizeof p->kept - strlen(p->kept) - 1);
+}
+
 /* What a frame says; false: nothing that counts here. */
 static bool
 put_frame(struct peer *p, const struct sq_frame *f, struct put *out)
@@ -240,6 +267,9 @@ put_frame(struct peer *p, const struct sq_frame *f, struct put *out)
 	case SQ_FRAME_DRAINING:
 		p->draining = true;
 		return false;
+	case SQ_FRAME_KEPT:
+		put_kept(p, f);
+		return false;
 	default:
 		return false;
 	}
@@ -259,6 +289,26 @@ link_take(struct peer *p, struct put *out)
 			return true;
 	}
 	return false;
+}
+
+/* Whether the last line is there. */
+static bool
+kept_ends(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len >= 2 && strcmp(text + len - 2, ".\n") == 0;
+}
+
+static bool
+link_kept(struct peer *p, char text[KEPT])
+{
+	struct put none;
+
+	while (!kept_ends(p->kept) && link_take(p, &none))
+		continue;
+	snprintf(text, KEPT, "%s", p->kept);
+	return kept_ends(text);
 }
 
 static bool
@@ -285,9 +335,15 @@ link_close(struct peer *p)
 }
 
 static const struct driver link_driver = {link_front_open, link_connect, link_post, link_await,
-    link_take, link_moved, link_lose, link_close};
+    link_take, link_kept, link_moved, link_lose, link_close};
 
 /* --- local peers --- */
+
+static struct sq_front *
+local_open(void)
+{
+	return local_front_open(crew);
+}
 
 static bool
 local_connect(struct peer *p)
@@ -347,6 +403,13 @@ local_take(struct peer *p, struct put *out)
 }
 
 static bool
+local_kept(struct peer *p, char text[KEPT])
+{
+	local_peer_kept(p->local, text, KEPT);
+	return kept_ends(text);
+}
+
+static bool
 local_moved(struct peer *p)
 {
 	return local_peer_moved(p->local);
@@ -365,10 +428,60 @@ local_close(struct peer *p)
 	local_peer_free(&p->local);
 }
 
-static const struct driver local_driver = {local_front_open, local_connect, local_post, local_await,
-    local_take, local_moved, local_lose, local_close};
+static const struct driver local_driver = {local_open, local_connect, local_post, local_await,
+    local_take, local_kept, local_moved, local_lose, local_close};
 
-/* --- the broker --- */
+/* --- the broker, on a memory engine that is not always well --- */
+
+static struct sq_engine_ops engine_ops;
+static atomic_bool engine_sick, engine_full; /* commits fail; nothing new is taken */
+
+static struct sq_engine *
+engine_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
+{
+	struct sq_engine *e = sq_engine_memory.open(cfg, err);
+
+	e->ops = &engine_ops;
+	return e;
+}
+
+static bool
+engine_is_full(const struct sq_engine *e)
+{
+	(void)e;
+	return atomic_load(&engine_full);
+}
+
+static void
+commit_failed(struct sq_task *t)
+{
+	struct sq_txn *txn = SQ_CONTAINER_OF(t, struct sq_txn, task);
+
+	txn->done(txn, SQ_EIO);
+}
+
+static void
+engine_commit(struct sq_txn *txn)
+{
+	if (!atomic_load(&engine_sick)) {
+		sq_engine_memory.txn.commit(txn);
+		return;
+	}
+	txn->task.run = commit_failed;
+	sq_worker_post(txn->worker, &txn->task);
+}
+
+static const struct sq_engine_ops *
+start_engine(void)
+{
+	engine_ops = sq_engine_memory;
+	engine_ops.open = engine_open;
+	engine_ops.full = engine_is_full;
+	engine_ops.txn.commit = engine_commit;
+	atomic_store(&engine_sick, false);
+	atomic_store(&engine_full, false);
+	return &engine_ops;
+}
 
 static void
 start_auth(void)
@@ -391,13 +504,14 @@ start_auth(void)
 static void
 start(const struct driver *with)
 {
-	struct sq_broker_cfg cfg = {.engine = &sq_engine_memory,
+	struct sq_broker_cfg cfg = {.engine = start_engine(),
 	    .max_packet = 65536,
 	    .grace_ms = 30000,
 	    .session_expiry_max_s = 3600,
 	    .max_inflight = 100,
 	    .queue_max_msgs = 1000,
-	    .queue_max_bytes = 1 << 20,
+	    .queue_max_bytes = 64 << 20,
+	    .recovery_ms = 60000,
 	    .retained_max_msgs = 100,
 	    .retained_max_bytes = 1 << 20,
 	    .key_window_ms = 60000,
@@ -496,7 +610,7 @@ attach(struct peer *p, const char *key)
 	return attach_with(p, key, &(struct sq_attach){.flags = SQ_ATTACH_MQTT5});
 }
 
-/* A batch of one message. */
+/* A batch of one message of QoS 1. */
 static struct sq_buf
 batch(uint64_t run, uint64_t first, const char *payload)
 {
@@ -524,15 +638,21 @@ publish(struct peer *p, uint64_t run, uint64_t first, const char *payload)
 }
 
 static enum sq_verdict
-subscribe(struct peer *p, uint32_t mark)
+subscribe_at(struct peer *p, uint32_t mark, uint8_t qos)
 {
 	struct sq_subs_head head = {.mark = mark};
-	struct sq_sub sub = {.op = SQ_SUB_SUBSCRIBE, .options = 1, .filter = sq_bytes_of("t")};
+	struct sq_sub sub = {.op = SQ_SUB_SUBSCRIBE, .options = qos, .filter = sq_bytes_of("t")};
 	struct sq_buf body = {0};
 
 	sq_subs_head_put(&body, 1, &head, SQ_LINK_VERSION);
 	sq_sub_put(&body, &sub, SQ_LINK_VERSION);
 	return tell(p, SQ_CALL_SUBSCRIPTIONS, p->epoch, &body);
+}
+
+static enum sq_verdict
+subscribe(struct peer *p, uint32_t mark)
+{
+	return subscribe_at(p, mark, 1);
 }
 
 static enum sq_verdict
@@ -762,4 +882,108 @@ CASE(a_broker_that_drains_takes_no_more)
 	EXPECT(settle(p, 1, 0), OK);
 	cr_assert_not(driver->connect(&peers[1]));
 	EXPECT(detach(p), OK);
+}
+
+CASE(who_comes_back_is_told_what_it_has_subscribed_to)
+{
+	struct peer *old = connected(0), *new = connected(1);
+	const struct timespec nap = {0, 1000000};
+	uint64_t until = sq_clock_ms() + WAIT_MS;
+	char text[KEPT];
+
+	EXPECT(attach(old, DURABLE), OK);
+	EXPECT(subscribe(old, 0), OK);
+	EXPECT(detach(old), OK);
+	EXPECT(attach_with(
+		   new, DURABLE, &(struct sq_attach){.flags = SQ_ATTACH_MQTT5 | SQ_ATTACH_TELL}),
+	    OK);
+	cr_assert_not(driver->kept(new, text), "it may not know its epoch yet");
+	EXPECT(settle(new, 10, 0), OK);
+	while (!driver->kept(new, text) && sq_clock_ms() < until)
+		nanosleep(&nap, NULL);
+	cr_assert_str_eq(text, "t 1 0\n.\n");
+	cr_assert_not(driver->kept(old, text), "it has not asked");
+}
+
+/* Payloads begin with their number. */
+static void
+publish_large(struct peer *p, const char *key, unsigned from, unsigned to)
+{
+	static char payload[LARGE];
+
+	memset(payload, 'x', sizeof payload - 1);
+	for (unsigned n = from; n <= to; n++) {
+		struct said said = {0};
+		struct sq_buf body;
+
+		snprintf(payload, sizeof payload, "%u:", n);
+		payload[strlen(payload)] = 'x';
+		body = batch(5, n, payload);
+		EXPECT(ask(p, SQ_CALL_MESSAGES, key, p->epoch, &body, &said), OK);
+		cr_assert_lt(said.code, 0x80);
+	}
+}
+
+CASE(what_a_full_outlet_has_no_room_for_waits_until_it_is_writable)
+{
+	enum { N = 400 };
+	struct peer *slow = connected(0), *from = connected(1);
+
+	EXPECT(attach(slow, DURABLE), OK);
+	EXPECT(subscribe_at(slow, 0, 0), OK);
+	EXPECT(settle(slow, 1 << 20, 0), OK);
+	EXPECT(attach(from, "s~work~from"), OK);
+	publish_large(from, "s~work~from", 1, N);
+	cr_assert_gt(sq_metric_get(&sq_broker_metrics, SQ_M_QUEUED), N / 4, "it was never full");
+	for (unsigned n = 1; n <= N; n++) {
+		struct put d = next(slow);
+
+		cr_assert_eq(d.what, PUT_DELIVERY, "after %u", n - 1);
+		cr_assert_eq(strtoul(d.payload, NULL, 10), n);
+	}
+	publish_large(from, "s~work~from", N + 1, N + 1);
+	cr_assert_eq(strtoul(next(slow).payload, NULL, 10), N + 1, "nothing waits any more");
+}
+
+CASE(messages_wait_while_sessions_are_on_their_way_back)
+{
+	struct peer *p = connected(0);
+
+	EXPECT(attach_with(
+		   p, DURABLE, &(struct sq_attach){.flags = SQ_ATTACH_MQTT5, .incarnation = 99}),
+	    OK);
+	EXPECT(publish(p, 5, 1, "1"), BUSY);
+	EXPECT(subscribe(p, 0), OK);
+}
+
+CASE(a_commit_that_fails_is_said_and_may_be_tried_again)
+{
+	struct peer *p = connected(0), *again = connected(1);
+
+	EXPECT(attach(p, DURABLE), OK);
+	EXPECT(publish(p, 5, 1, "1"), OK);
+	atomic_store(&engine_sick, true);
+	EXPECT(publish(p, 5, 2, "2"), FAILED);
+	atomic_store(&engine_sick, false);
+	EXPECT(publish(p, 5, 2, "2"), EPOCH); /* the attachment has ended with it */
+	EXPECT(attach(again, DURABLE), OK);
+	EXPECT(publish(again, 5, 2, "2"), OK);
+}
+
+CASE(a_store_that_is_full_takes_no_larger_will)
+{
+	struct sq_msg will = sq_msg_new(1, false, sq_bytes_of("t"), (struct sq_bytes){0},
+	    SQ_MSG_NO_EXPIRY, (struct sq_bytes){0});
+	const struct sq_attach with_will = {.flags = SQ_ATTACH_MQTT5 | SQ_ATTACH_WILL,
+	    .will = {will.image, sq_image_size(will.image)}};
+	struct peer *p = connected(0), *other = connected(1), *third = connected(2);
+
+	EXPECT(attach(p, DURABLE), OK);
+	atomic_store(&engine_full, true);
+	EXPECT(attach_with(other, DURABLE, &with_will), NO_STORE);
+	EXPECT(attach_with(other, "s~work~new", &with_will), FULL);
+	EXPECT(attach(other, DURABLE), OK);
+	atomic_store(&engine_full, false);
+	EXPECT(attach_with(third, DURABLE, &with_will), OK);
+	sq_msg_unref(&will);
 }

@@ -16,6 +16,7 @@ struct fake_link {
 	pthread_mutex_t lock;
 	struct fake_delivery *log;
 	size_t n, cap, at; /* 'at': what fake_link_take() has taken */
+	size_t most;       /* see fake_link_bound(); 0: none */
 	char kept[1024];   /* see fake_link_kept() */
 };
 
@@ -78,6 +79,28 @@ fake_link_take(struct sq_outlet *o, struct fake_delivery *out)
 	return any;
 }
 
+void
+fake_link_bound(struct sq_outlet *o, size_t most)
+{
+	pthread_mutex_lock(&link_of(o)->lock);
+	link_of(o)->most = most;
+	pthread_mutex_unlock(&link_of(o)->lock);
+}
+
+bool
+fake_link_has_room(struct sq_outlet *o)
+{
+	struct fake_link *l = link_of(o);
+	bool again;
+
+	pthread_mutex_lock(&l->lock);
+	again = !sq_outlet_writable(o) && l->n - l->at <= l->most / 2;
+	if (again)
+		sq_outlet_set_full(o, false);
+	pthread_mutex_unlock(&l->lock);
+	return again;
+}
+
 size_t
 fake_links(void)
 {
@@ -92,6 +115,8 @@ link_log(struct fake_link *l)
 		l->cap = l->cap > 0 ? l->cap * 2 : 16;
 		l->log = sq_xrealloc(l->log, l->cap * sizeof *l->log);
 	}
+	if (l->most > 0 && l->n + 1 - l->at > l->most)
+		sq_outlet_set_full(&l->outlet, true);
 	memset(&l->log[l->n], 0, sizeof *l->log);
 	return &l->log[l->n++];
 }
@@ -188,6 +213,16 @@ const char *
 fake_link_kept(const struct sq_outlet *o)
 {
 	return link_of(o)->kept;
+}
+
+void
+fake_link_copy_kept(const struct sq_outlet *o, char *to, size_t size)
+{
+	struct fake_link *l = link_of(o);
+
+	pthread_mutex_lock(&l->lock);
+	snprintf(to, size, "%s", l->kept);
+	pthread_mutex_unlock(&l->lock);
 }
 
 static void

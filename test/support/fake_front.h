@@ -39,12 +39,20 @@ unsigned fake_link_version(const struct sq_outlet *);
 /* What sessions were said to have subscribed to, since the link is there: "filter options
  * identifier", one a line. */
 const char *fake_link_kept(const struct sq_outlet *);
+/* A copy of that, cut at 'size' bytes.  For threads. */
+void fake_link_copy_kept(const struct sq_outlet *, char *to, size_t size);
 /* What was put on it, in order. */
 size_t fake_link_count(const struct sq_outlet *);
 struct fake_delivery *fake_link_at(struct sq_outlet *, size_t i);
 /* Takes the oldest thing that was put out of the log; the message stays with the
  * link (msg is empty).  For threads, instead of the two above. */
 bool fake_link_take(struct sq_outlet *, struct fake_delivery *out);
+/* From now on the link is full above so many things that are not taken; 0: never.  Who takes them
+ * says that it is writable again. */
+void fake_link_bound(struct sq_outlet *, size_t most);
+/* Whether it was full, and half of that is taken: it is writable from now on, and the caller tells
+ * the broker. */
+bool fake_link_has_room(struct sq_outlet *);
 /* All links that live. */
 size_t fake_links(void);
 

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 
 #include "core/mem.h"
+#include "web/crew.h"
 
 struct local_front {
 	struct sq_front front; /* first */
 	struct sq_broker *broker;
+	struct sq_crew *crew;
 	bool draining;
 	struct sq_list peers;
 	atomic_uint running; /* calls with the broker */
@@ -90,11 +92,12 @@ static const struct sq_front_ops front_ops = {
 };
 
 struct sq_front *
-local_front_open(void)
+local_front_open(struct sq_crew *crew)
 {
 	struct local_front *f = sq_xcalloc(1, sizeof *f);
 
 	f->front.ops = &front_ops;
+	f->crew = crew;
 	sq_list_init(&f->peers);
 	return &f->front;
 }
@@ -110,6 +113,7 @@ local_peer_open(struct sq_front *base, const struct sq_identity *who)
 		return NULL;
 	outlet = fake_link_new(0);
 	fake_link_identify(outlet, who);
+	fake_link_bound(outlet, LOCAL_OUTLET_MOST);
 	if (!sq_broker_outlet_opens(f->broker, outlet)) {
 		sq_outlet_unref(&outlet);
 		return NULL;
@@ -176,10 +180,31 @@ local_call_await(struct fake_call *fc)
 	pthread_mutex_unlock(&lock);
 }
 
+static void
+peer_wake(void *arg)
+{
+	struct local_peer *p = arg;
+
+	if (sq_outlet_open(p->outlet))
+		sq_broker_outlet_writable(p->front->broker, p->outlet);
+}
+
 bool
 local_peer_take(struct local_peer *p, struct fake_delivery *out)
 {
-	return fake_link_take(p->outlet, out);
+	bool any = fake_link_take(p->outlet, out);
+
+	if (!fake_link_has_room(p->outlet))
+		return any;
+	for (unsigned i = 0; i < sq_crew_size(p->front->crew); i++)
+		sq_worker_do(sq_crew_workers(p->front->crew)[i], peer_wake, p);
+	return any;
+}
+
+void
+local_peer_kept(const struct local_peer *p, char *to, size_t size)
+{
+	fake_link_copy_kept(p->outlet, to, size);
 }
 
 bool

@@ -8,8 +8,13 @@
 
 struct local_peer;
 
-/* A second implementation of broker/port/front.h. */
-struct sq_front *local_front_open(void);
+struct sq_crew;
+
+/* Things that are put on a peer's outlet and not taken, above which it is full. */
+enum { LOCAL_OUTLET_MOST = 16 };
+
+/* A second implementation of broker/port/front.h, on the crew's workers. */
+struct sq_front *local_front_open(struct sq_crew *);
 
 /* A peer with that identity; NULL: the front drains, or the broker takes no more connections. */
 struct local_peer *local_peer_open(struct sq_front *, const struct sq_identity *);
@@ -25,6 +30,8 @@ struct fake_call *local_peer_post(
 void local_call_await(struct fake_call *);
 /* Takes the oldest thing that was put (fake_link_take()); false: there is none. */
 bool local_peer_take(struct local_peer *, struct fake_delivery *out);
+/* The kept subscriptions that the peer was told, as fake_link_copy_kept() has them. */
+void local_peer_kept(const struct local_peer *, char *to, size_t size);
 /* Whether it has been asked to go. */
 bool local_peer_moved(const struct local_peer *);
 
