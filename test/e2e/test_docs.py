@@ -17,7 +17,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)(#[^)]*)?\)")
 
 def pages():
     return [parts.ROOT / "README.md", parts.ROOT / "CONTRIBUTING.md",
-            *sorted((parts.ROOT / "docs").glob("*.md"))]
+            parts.ROOT / "examples" / "README.md", *sorted((parts.ROOT / "docs").glob("*.md"))]
 
 
 @scenario(timeout_s=300)
