@@ -163,6 +163,41 @@ sq_htab_slice(const struct sq_htab *t, size_t at, void (*fn)(struct sq_hnode *, 
 	return htab_after(t, at);
 }
 
+/* The 64 bits in reverse order. */
+static uint64_t
+htab_reversed(uint64_t x)
+{
+	x = __builtin_bswap64(x);
+	x = (x & UINT64_C(0x0f0f0f0f0f0f0f0f)) << 4 | (x >> 4 & UINT64_C(0x0f0f0f0f0f0f0f0f));
+	x = (x & UINT64_C(0x3333333333333333)) << 2 | (x >> 2 & UINT64_C(0x3333333333333333));
+	return (x & UINT64_C(0x5555555555555555)) << 1 | (x >> 1 & UINT64_C(0x5555555555555555));
+}
+
+uint64_t
+sq_hnode_place(const struct sq_hnode *node)
+{
+	return htab_reversed(node->hash);
+}
+
+/* A bucket has a range of places, and the next in the order of walks has the next range. */
+struct sq_hnode *
+sq_htab_seek(const struct sq_htab *t, uint64_t from)
+{
+	size_t i = htab_reversed(from) & t->mask;
+	struct sq_hnode *first = NULL;
+
+	if (t->buckets == NULL)
+		return NULL;
+	do {
+		for (struct sq_hnode *node = t->buckets[i]; node != NULL; node = node->next) {
+			if (sq_hnode_place(node) >= from &&
+			    (first == NULL || sq_hnode_place(node) < sq_hnode_place(first)))
+				first = node;
+		}
+	} while (first == NULL && (i = htab_after(t, i)) != 0);
+	return first;
+}
+
 void
 sq_htab_fini(struct sq_htab *t)
 {

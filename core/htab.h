@@ -37,6 +37,14 @@ struct sq_hnode *sq_htab_walk(const struct sq_htab *, const struct sq_hnode *at)
  * A node that is in the table all the while is met at least once. */
 size_t sq_htab_slice(
     const struct sq_htab *, size_t at, void (*fn)(struct sq_hnode *, void *arg), void *arg);
+/* The place of a node in an order of all nodes that does not depend on the table's size: the bits of
+ * its hash, reversed. */
+uint64_t sq_hnode_place(const struct sq_hnode *);
+/* The first node whose place is 'from' or behind it; NULL: there is none.  For walks between whose
+ * steps the table may change: a walk that goes on at the place behind the last one meets each node
+ * that is in the table all the while exactly once.  Nodes of one place have the same hash:
+ * sq_htab_next_same() has the others.  Takes a few steps on average. */
+struct sq_hnode *sq_htab_seek(const struct sq_htab *, uint64_t from);
 /* Frees the buckets, not the nodes. */
 void sq_htab_fini(struct sq_htab *);
 

@@ -182,3 +182,92 @@ Test(htab, slices_pass_all_that_stay_while_the_table_grows_or_shrinks)
 	}
 	cr_assert_eq(sq_htab_slice(&(struct sq_htab){0}, 0, see, NULL), 0);
 }
+
+/* ---- sq_htab_seek ---- */
+
+/* Meets the first node from 'from' on; returns where to go on, 0 at the end. */
+static uint64_t
+seek_step(const struct sq_htab *t, uint64_t from, bool *end)
+{
+	struct sq_hnode *n = sq_htab_seek(t, from);
+
+	*end = n == NULL;
+	if (n == NULL)
+		return 0;
+	from = sq_hnode_place(n);
+	for (; n != NULL; n = sq_htab_next_same(n))
+		SQ_CONTAINER_OF(n, struct obj, node)->seen++;
+	*end = from == UINT64_MAX;
+	return from + 1;
+}
+
+Test(htab, seek_goes_by_ascending_places_and_meets_each_node_once)
+{
+	static struct obj objs[N];
+	struct sq_htab t = {0};
+	uint64_t from = 0;
+	bool end = false;
+
+	cr_assert_null(sq_htab_seek(&t, 0));
+	for (unsigned i = 0; i < N; i++)
+		sq_htab_insert(&t, &objs[i].node, hash_of(i));
+	while (!end) {
+		uint64_t next = seek_step(&t, from, &end);
+
+		cr_assert(end || next > from);
+		from = next;
+	}
+	for (unsigned i = 0; i < N; i++)
+		cr_assert_eq(objs[i].seen, 1);
+	sq_htab_fini(&t);
+}
+
+Test(htab, seek_meets_what_stays_exactly_once_though_the_table_grows_and_shrinks)
+{
+	static struct obj stays[N], comes[4 * N];
+
+	for (unsigned every = 1; every <= 1000; every = every * 10) {
+		struct sq_htab t = {0};
+		uint64_t from = 0;
+		unsigned step = 0, in = 0;
+		bool end = false;
+
+		memset(stays, 0, sizeof stays);
+		memset(comes, 0, sizeof comes);
+		for (unsigned i = 0; i < N; i++)
+			sq_htab_insert(&t, &stays[i].node, sq_hash_u64(i));
+		while (!end) {
+			from = seek_step(&t, from, &end);
+			/* Up to five times as large, and back. */
+			for (unsigned i = 0; ++step % every == 0 && i < 64; i++) {
+				struct obj *o = &comes[in++ % (4 * N)];
+
+				if (o->in)
+					sq_htab_remove(&t, &o->node);
+				else
+					sq_htab_insert(&t, &o->node, sq_hash_u64(N + in));
+				o->in = !o->in;
+			}
+		}
+		for (unsigned i = 0; i < N; i++)
+			cr_assert_eq(stays[i].seen, 1, "every %u: %u", every, stays[i].seen);
+		for (unsigned i = 0; i < 4 * N; i++)
+			cr_assert_leq(comes[i].seen, 1 + in / (4 * N));
+		sq_htab_fini(&t);
+	}
+}
+
+Test(htab, seek_of_the_last_place)
+{
+	struct obj o = {.seen = 0};
+	struct sq_htab t = {0};
+
+	sq_htab_insert(&t, &o.node, UINT64_MAX);
+	cr_assert_eq(sq_htab_seek(&t, UINT64_MAX), &o.node);
+	cr_assert_eq(sq_hnode_place(&o.node), UINT64_MAX);
+	sq_htab_remove(&t, &o.node);
+	sq_htab_insert(&t, &o.node, 1);
+	cr_assert_eq(sq_hnode_place(&o.node), UINT64_C(1) << 63);
+	cr_assert_null(sq_htab_seek(&t, (UINT64_C(1) << 63) + 1));
+	sq_htab_fini(&t);
+}
