@@ -23,6 +23,7 @@
 #include "core/mem.h"
 #include "core/thread.h"
 #include "web/acceptor.h"
+#include "web/admin_asks.h"
 #include "web/h2o.h"
 #include "web/reply.h"
 
@@ -47,6 +48,7 @@ struct sq_admin {
 	struct sq_acceptor acceptor;
 	struct sq_list conns; /* struct admin_conn, the oldest first */
 	unsigned n_conns;     /* of these, without those that are ended */
+	struct sq_admin_asks asks;
 	bool stopping;
 };
 
@@ -144,9 +146,10 @@ admin_on_req(h2o_handler_t *self, h2o_req_t *req)
 {
 	struct sq_admin *a = ((struct admin_handler *)(void *)self)->admin;
 	bool live = admin_is_path(req, "/livez"), ready = admin_is_path(req, "/readyz");
+	bool page = sq_admin_asks_has(&a->asks, req);
 
 	admin_once(req);
-	if (!live && !ready && !admin_is_path(req, "/metrics")) {
+	if (!live && !ready && !page && !admin_is_path(req, "/metrics")) {
 		admin_problem(req, 404, "There are /livez, /readyz and /metrics.");
 	} else if (!h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) &&
 	    !h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"))) {
@@ -156,6 +159,8 @@ admin_on_req(h2o_handler_t *self, h2o_req_t *req)
 		admin_probe(a, req, a->cfg.live);
 	} else if (ready) {
 		admin_probe(a, req, a->cfg.ready);
+	} else if (page) {
+		sq_admin_asks_take(&a->asks, req);
 	} else {
 		admin_metrics(a, req);
 	}
@@ -196,7 +201,10 @@ static int32_t
 admin_sweep(struct sq_admin *a)
 {
 	uint64_t now_ms = sq_clock_ms();
-	int32_t wait_ms = sq_acceptor_paused(&a->acceptor) ? ADMIN_RETRY_MS : INT32_MAX;
+	int32_t wait_ms = sq_admin_asks_sweep(&a->asks, now_ms);
+
+	if (sq_acceptor_paused(&a->acceptor) && wait_ms > ADMIN_RETRY_MS)
+		wait_ms = ADMIN_RETRY_MS;
 
 	SQ_LIST_FOR_EACH(c, &a->conns, struct admin_conn, node) {
 		uint64_t age_ms = now_ms - c->since_ms;
@@ -288,6 +296,7 @@ admin_open(struct sq_admin *a)
 	a->accept_ctx.ctx = &a->ctx;
 	a->accept_ctx.hosts = a->config.hosts;
 	h2o_multithread_register_receiver(a->ctx.queue, &a->stop, admin_on_stop);
+	sq_admin_asks_open(&a->asks, a->ctx.queue, a->cfg.pages);
 	a->acceptor = (struct sq_acceptor){
 	    .burst = ADMIN_BURST, .accepted = admin_accepted, .owner = a};
 	sq_acceptor_open(&a->acceptor, a->ctx.loop, &a->sockets, 0);
@@ -298,6 +307,7 @@ admin_close(struct sq_admin *a)
 {
 	h2o_loop_t *loop = a->ctx.loop;
 
+	sq_admin_asks_close(&a->asks, a->ctx.queue);
 	h2o_multithread_unregister_receiver(a->ctx.queue, &a->stop);
 	sq_h2o_context_fini(&a->ctx);
 	sq_h2o_thread_fini(loop);
@@ -313,7 +323,7 @@ admin_main(void *arg)
 	pthread_setname_np(pthread_self(), "admin");
 	admin_open(a);
 	sem_post(&a->started);
-	while (!a->stopping || !sq_list_empty(&a->conns)) {
+	while (!a->stopping || !sq_list_empty(&a->conns) || a->asks.n > 0) {
 		h2o_evloop_run(a->ctx.loop, admin_sweep(a));
 		sq_acceptor_resume(&a->acceptor);
 	}

@@ -1,4 +1,5 @@
-/* The admin endpoint: /livez, /readyz and /metrics over HTTP/1.1 and HTTP/2.
+/* The admin endpoint: /livez, /readyz and /metrics over HTTP/1.1 and HTTP/2, and pages of the
+ * program (web/admin_ask.h).
  *
  * The endpoint has a small thread of its own (h2o's evloop), so it answers while a loop is
  * busy.  The callbacks run on that thread and wait for no loop: a lock which they take is never
@@ -19,6 +20,7 @@
 #define SQ_ADMIN_KEY "admin.listen"
 
 struct sq_admin;
+struct sq_admin_pages;
 
 struct sq_admin_cfg {
 	const char *listen; /* ":9090", "localhost:9090"; see sq_listen_open() */
@@ -32,6 +34,8 @@ struct sq_admin_cfg {
 	bool (*ready)(void *owner, struct sq_buf *why);
 	/* True while the program's loops turn.  False: appends the reason. */
 	bool (*live)(void *owner, struct sq_buf *why);
+	/* Paths that the program answers itself; NULL: none.  Outlives the endpoint. */
+	const struct sq_admin_pages *pages;
 	void *owner;
 };
 
@@ -39,7 +43,7 @@ struct sq_admin_cfg {
 struct sq_admin *sq_admin_start(const struct sq_admin_cfg *, struct sq_buf *err);
 /* The port on which the endpoint listens. */
 unsigned sq_admin_port(const struct sq_admin *);
-/* Stops the thread and frees '*adminp', if any. */
+/* Stops the thread and frees '*adminp', if any.  Waits until each ask is answered. */
 void sq_admin_stop(struct sq_admin **adminp);
 
 #endif

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "web/admin.h"
+#include "web/admin_ask.h"
 
 static const struct sq_metric_def defs[] = {{"sq_test", NULL, SQ_GAUGE, "A gauge."}};
 static _Atomic int64_t values[1];
@@ -60,10 +62,63 @@ live(void *owner, struct sq_buf *why)
 	return is_live;
 }
 
+/* A page below /v1/: its path says how it is answered. */
+
+static struct sq_admin_ask *kept[64]; /* by /v1/never, until the test answers */
+static atomic_uint n_kept;
+
+static void
+answer_ok(struct sq_admin_ask *a)
+{
+	struct sq_admin_answer answer = {.status = 200};
+
+	sq_buf_printf(&answer.body, "[\"%s|%s|%s|%.*s|%d\"]", a->path, a->query, a->host,
+	    (int)a->token.len, a->token.len > 0 ? (const char *)a->token.p : "", a->loopback);
+	sq_admin_answer(a, &answer);
+}
+
+static void
+answer_continued(struct sq_admin_ask *a, void *arg)
+{
+	cr_assert_eq(arg, &n_kept);
+	answer_ok(a);
+}
+
+static void *
+answer_later(void *ask)
+{
+	usleep(50000);
+	sq_admin_continue(ask, answer_continued, &n_kept);
+	return NULL;
+}
+
+static void
+asked(void *owner, struct sq_admin_ask *a)
+{
+	struct sq_admin_answer no = {.status = 429, .detail = "not \"now\"", .retry_after_s = 7};
+	pthread_t thread;
+
+	(void)owner;
+	if (strcmp(a->path, "/v1/never") == 0) {
+		kept[n_kept] = a;
+		n_kept++;
+	} else if (strcmp(a->path, "/v1/no") == 0) {
+		sq_admin_answer(a, &no);
+	} else if (strcmp(a->path, "/v1/later") == 0) {
+		pthread_create(&thread, NULL, answer_later, a);
+		pthread_detach(thread);
+	} else {
+		answer_ok(a);
+	}
+}
+
+static const struct sq_admin_pages pages = {"/v1/", asked, NULL};
+
 static struct sq_admin *
 start(const char *listen_on)
 {
-	const struct sq_admin_cfg cfg = {listen_on, &metrics, refresh, more, ready, live, NULL};
+	const struct sq_admin_cfg cfg = {
+	    listen_on, &metrics, refresh, more, ready, live, &pages, NULL};
 
 	return sq_admin_start(&cfg, &err);
 }
@@ -185,6 +240,76 @@ Test(admin, other_paths_and_methods_are_refused_with_a_problem_body)
 	HAS(t, "HTTP/1.1 405 ");
 	HAS(t, "allow: GET, HEAD");
 	HAS(t, "\"status\":405");
+}
+
+/* The whole of an answer to a GET with these headers. */
+static const char *
+ask_with(const char *path, const char *headers)
+{
+	int fd = dial();
+
+	dprintf(fd, "GET %s HTTP/1.1\r\n%sConnection: close\r\n\r\n", path, headers);
+	return drain(fd);
+}
+
+Test(admin, pages_are_the_program_s_to_answer_at_once_or_later)
+{
+	const char *t = ask_with("/v1/./page?a=%20&b", "Host: h:1\r\nAuthorization: Bearer x\r\n");
+
+	HAS(t, "HTTP/1.1 200 ");
+	HAS(t, "content-type: application/json");
+	HAS(t, "cache-control: no-store");
+	HAS(t, "[\"/v1/page|a=%20&b|h:1|Bearer x|1\"]");
+	HAS(ask_with("/v1/later",
+		"Host: x\r\nSqmqos-Authorization: Bearer y\r\n"
+		"Authorization: Bearer x\r\n"),
+	    "[\"/v1/later||x|Bearer y|1\"]");
+	t = ask("GET", "/v1/no");
+	HAS(t, "HTTP/1.1 429 ");
+	HAS(t, "retry-after: 7");
+	HAS(t, "\"detail\":\"not \\\"now\\\"\"");
+	HAS(ask("GET", "/v1"), " 404 ");
+	HAS(ask("DELETE", "/v1/page"), " 405 ");
+}
+
+Test(admin, a_page_that_does_not_come_is_answered_in_its_place)
+{
+	const char *t = ask("GET", "/v1/never");
+
+	HAS(t, "HTTP/1.1 503 ");
+	HAS(t, "retry-after: 1");
+	HAS(ask("GET", "/livez"), "HTTP/1.1 200 ");
+	answer_ok(kept[0]); /* too late, for nobody */
+}
+
+Test(admin, a_client_that_goes_is_not_answered)
+{
+	int fd = dial();
+
+	dprintf(fd, "GET /v1/never HTTP/1.1\r\nHost: x\r\n\r\n");
+	while (n_kept == 0)
+		usleep(1000);
+	close(fd);
+	HAS(ask("GET", "/livez"), "HTTP/1.1 200 ");
+	answer_ok(kept[0]);
+}
+
+Test(admin, so_many_may_wait_and_no_more)
+{
+	enum { MOST = 32 };
+	int fds[MOST];
+
+	for (unsigned i = 0; i < MOST; i++) {
+		fds[i] = dial();
+		dprintf(fds[i], "GET /v1/never HTTP/1.1\r\nHost: x\r\n\r\n");
+		while (n_kept <= i)
+			usleep(1000);
+	}
+	HAS(ask("GET", "/v1/never"), "too many requests wait");
+	for (unsigned i = 0; i < MOST; i++) {
+		answer_ok(kept[i]);
+		close(fds[i]);
+	}
 }
 
 Test(admin, requests_out_of_bounds_get_an_error_or_a_close)
