@@ -395,7 +395,8 @@ async def test_which_rule_decides(env):
     issuer["auth"]["issuers"][0]["space"] = "ci"
     stack.broker.tree = parts.merge(stack.broker.tree, issuer) | acl(
         {"allow": ["publish"], "identity": "kube:shop/*", "topics": ["a/{client}/#"]},
-        {"deny": ["subscribe"], "topics": ["secret/#"]})
+        {"deny": ["subscribe"], "topics": ["secret/#"]},
+        {"allow": ["operate"], "identity": "kube:ops/*", "queues": ["queues"]})
     stack.broker.write_config()
     (stack.folder / "tokens").write_text(parts.token_line("local", "x", ["default"]))
     path = stack.broker.config_path
@@ -431,6 +432,10 @@ async def test_which_rule_decides(env):
              "\nbut nobody can come as kube:shop/till: auth.kubernetes is false"),
             (("", "publish", "b", "--space", "shop"), 0,
              "\nbut nobody can come as nobody: everybody is asked for a credential"),
+            (("kube:shop/till", "operate", "queues"), 1, "no rule allows it, and nobody may operate without one"),
+            (("token:ops", "operate", "queues", "--space", "default"), 2, "it has no token:ops"),
+            (("kube:ops/ops", "operate", "queues"), 0, f"by kube:ops/ops as client in space ops: acl[2] ({path}:"),
+            (("kube:ops/ops", "operate", "sessions"), 1, "lists what it may operate"),
             (("kube:shop/till", "read", "a"), 2, "verbs are publish, subscribe"),
             (("kube:shop/till", "publish"), 2, "needs IDENTITY VERB TOPIC")):
         got, text = await asyncio.to_thread(explain, env, stack, *argv)

@@ -138,13 +138,26 @@ Test(acl, decides_by_deny_then_allow_then_what_is_listed_then_the_default)
 {
 	static const char free_text[] = "no rule speaks of it, and acl-default is allow";
 	static const char shut_text[] = "no rule speaks of it, and acl-default is deny";
+	static const char none[] = "no rule allows it, and nobody may operate without one";
 	static const char denied[] = "acl[0] (line 10) denies it";
 	static const char allowed[] = "acl[0] (line 10) allows it";
 	static const char listed[] =
 	    "acl[0] (line 10) lists what it may publish, and that is not listed";
 	const struct row rows[] = {
 	    {{{0}}, false, "publish", "a/b", true, free_text},
-	    {{{0}}, false, "operate", "x", true, free_text},
+	    {{{0}}, false, "manage", "x", true, free_text},
+	    /* To operate wants a rule, whatever the default. */
+	    {{{0}}, false, "operate", "x", false, none},
+	    {{{0}}, true, "operate", "x", false, none},
+	    {{W("allow consume", "x")}, false, "operate", "x", false, none},
+	    {{W("allow operate", NULL)}, false, "operate", "x", true, allowed},
+	    {{W("allow operate", "y*")}, false, "operate", "y1", true, allowed},
+	    {{W("allow operate", "y*")}, false, "operate", "x", false,
+		"acl[0] (line 10) lists what it may operate, and that is not listed"},
+	    {{W("deny operate", "x"), W("allow operate", NULL)}, false, "operate", "x", false,
+		denied},
+	    {{{"allow operate", NULL, "kube:shop/other", NULL}}, false, "operate", "x", false,
+		none},
 	    {{{0}}, true, "publish", "a/b", false, shut_text},
 	    {{W("deny publish", "a/#")}, false, "publish", "a/b", false, denied},
 	    {{W("deny publish", "a/#")}, false, "publish", "b", true, free_text},

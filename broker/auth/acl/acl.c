@@ -292,5 +292,8 @@ sq_acl_verdict_print(const struct sq_acl_verdict *v, bool files, struct sq_buf *
 	case SQ_ACL_BY_SPACE:
 		sq_buf_printf(out, "it is another's space");
 		break;
+	case SQ_ACL_BY_NONE:
+		sq_buf_printf(out, "no rule allows it, and nobody may %s without one", verb);
+		break;
 	}
 }

@@ -24,7 +24,7 @@
  *      subscribe, one of its filters covers the requested one.
  *   4. An allow rule of that verb for that subject that does not hit: denied.  A subject with
  *      rules that list objects may do what is listed, verb by verb.
- *   5. "acl-default": allow (the default) or deny.
+ *   5. "acl-default": allow (the default) or deny.  To operate: deny.
  *
  * Objects of the verbs:
  *   publish    The topic, when a message is admitted.  A delayed one is not checked again when it
@@ -35,7 +35,8 @@
  *              $dead/ are also denied by rules that deny the topics behind it.
  *   consume    In addition to subscribe: the queue of $share/NAME, of a declared group, and
  *              "$dead".
- *   manage, operate  A queue's name; not used yet.
+ *   manage     A queue's name; not used yet.
+ *   operate    The name of a table of the broker's view (docs/view.md).
  * No rule allows a publish to $SYS, $dead, $share, $tag or $queue.
  *
  * Placeholders {space}, {identity} and {client} fill a part of one level, never more:
@@ -104,6 +105,7 @@ enum sq_acl_basis {
 	SQ_ACL_BY_LIST,    /* 'rule' and maybe others list allowed objects, and none is this one */
 	SQ_ACL_BY_DEFAULT, /* no rule is about the object */
 	SQ_ACL_BY_SPACE,   /* the caller may not name the space */
+	SQ_ACL_BY_NONE,    /* no rule allows the verb, which nobody may without one */
 };
 
 /* Valid as long as the rules are. */
@@ -119,8 +121,8 @@ struct sq_acl_verdict {
  * client, "acl[2] (line 12)". */
 void sq_acl_verdict_print(const struct sq_acl_verdict *, bool files, struct sq_buf *out);
 
-/* The rules for one client, with a reference to all rules.  NULL: nothing is denied to the client, so
- * nothing need be checked.  Thread: one at a time. */
+/* The rules for one client, with a reference to all rules.  NULL: nothing but to operate is denied
+ * to the client, so nothing else need be checked.  Thread: one at a time. */
 struct sq_acl_subject *sq_acl_subject_new(struct sq_acl *, const struct sq_acl_who *);
 void sq_acl_subject_free(struct sq_acl_subject **);
 

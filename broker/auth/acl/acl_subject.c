@@ -234,6 +234,8 @@ subject_judge(
 		return subject_by(s, true, SQ_ACL_BY_RULE, hit->rule);
 	if (v->listed)
 		return subject_by(s, false, SQ_ACL_BY_LIST, v->by);
+	if (verb == SQ_ACL_OPERATE)
+		return (struct sq_acl_verdict){.basis = SQ_ACL_BY_NONE};
 	return (struct sq_acl_verdict){
 	    .allowed = !s->acl->default_deny, .basis = SQ_ACL_BY_DEFAULT};
 }
@@ -244,7 +246,9 @@ sq_acl_may(struct sq_acl_subject *s, enum sq_acl_verb verb, struct sq_bytes obje
 {
 	char *name;
 
-	*why = (struct sq_acl_verdict){.allowed = true, .basis = SQ_ACL_BY_DEFAULT};
+	*why = verb == SQ_ACL_OPERATE
+	    ? (struct sq_acl_verdict){.basis = SQ_ACL_BY_NONE}
+	    : (struct sq_acl_verdict){.allowed = true, .basis = SQ_ACL_BY_DEFAULT};
 	if (s != NULL) {
 		name = sq_acl_verb_has_topics(verb) ? NULL : sq_xmemdup0(object.p, object.len);
 		*why = subject_judge(s, verb, object, name);
