@@ -23,6 +23,7 @@
 #include "broker/session/table.h"
 #include "broker/shard/pace.h"
 #include "broker/publish/sys.h"
+#include "broker/tables.h"
 #include "broker/totals.h"
 #include "broker/engine/now.h"
 #include "broker/group/watch.h"
@@ -222,6 +223,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->sys = sq_sys_new(b, cfg->sys_interval_ms);
 	sq_watch_tell(b->watch, sq_sys_watch_user(b->sys));
 	b->dead = sq_dead_new(b);
+	b->view = sq_tables_view(b, workers, n_workers);
 	load = broker_load(b);
 	if (load != SQ_OK) {
 		broker_say_load(b, load, err);
@@ -252,6 +254,20 @@ sq_broker_set_acl(struct sq_broker *b, struct sq_acl *acl)
 {
 	sq_metric_set(&b->metrics, SQ_M_ACL_RULES, (int64_t)sq_acl_rules(acl));
 	sq_rules_set(b->rules, acl);
+}
+
+struct sq_acl *
+sq_broker_acl(struct sq_broker *b)
+{
+	uint64_t version;
+
+	return sq_rules_get(b->rules, &version);
+}
+
+struct sq_view *
+sq_broker_view(const struct sq_broker *b)
+{
+	return b->view;
 }
 
 static void
@@ -301,6 +317,7 @@ sq_broker_free(struct sq_broker **bp)
 	}
 	free(b->shards);
 	free(b->turns);
+	sq_view_free(&b->view);
 	sq_rules_free(&b->rules);
 	sq_tenants_free(&b->tenants);
 	sq_router_free(&b->router);

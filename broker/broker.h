@@ -21,6 +21,7 @@ struct sq_acl;
 struct sq_broker;
 struct sq_call;
 struct sq_outlet;
+struct sq_view;
 struct sq_worker;
 
 /* Makes a broker with the state of its store.  'workers' live as long as the broker, and begin to
@@ -42,6 +43,12 @@ void sq_broker_write_queues(struct sq_broker *, struct sq_buf *out);
 
 /* Puts rules in force, also for existing sessions; takes over the reference.  Thread: any. */
 void sq_broker_set_acl(struct sq_broker *, struct sq_acl *);
+
+/* The rules in force; a reference.  Thread: any. */
+struct sq_acl *sq_broker_acl(struct sq_broker *);
+
+/* The tables of what the broker has (broker/view/view.h); its own.  Thread: any. */
+struct sq_view *sq_broker_view(const struct sq_broker *);
 
 /* Takes over the call; its 'done' hands it back, possibly before this returns.  Thread: any. */
 void sq_broker_call(struct sq_broker *, struct sq_call *);

@@ -20,6 +20,7 @@
 #include "broker/engine/engines/engines.h"
 #include "broker/config/explain.h"
 #include "broker/front/link/front.h"
+#include "broker/front/view/pages.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/dumps.h"
@@ -60,6 +61,7 @@ struct program {
 	struct sq_broker *broker;
 	struct sq_front *fronts[FRONTS];
 	struct sq_admin *admin;
+	struct sq_view_pages *pages; /* at 'admin' */
 	_Atomic bool ticking, listening, draining;
 	struct sq_stop *stop;
 	sem_t told; /* of one of these */
@@ -318,11 +320,13 @@ program_start(struct program *p, struct sq_buf *err)
 	if (!program_open_fronts(p, err))
 		return SQ_EIO;
 	if (sq_config_is_set(c->admin_listen)) {
+		p->pages = sq_view_pages_new(p->auth, &sq_broker_metrics);
 		p->admin = sq_admin_start(&(struct sq_admin_cfg){.listen = c->admin_listen,
 					      .metrics = &sq_broker_metrics,
 					      .more = program_more_metrics,
 					      .ready = program_ready,
 					      .live = program_live,
+					      .pages = sq_view_pages_admin(p->pages),
 					      .owner = p},
 		    err);
 		if (p->admin == NULL)
@@ -344,6 +348,8 @@ program_start(struct program *p, struct sq_buf *err)
 	for (unsigned i = 0; i < FRONTS; i++)
 		sq_front_serve(p->fronts[i], p->broker);
 	p->listening = true;
+	if (p->pages != NULL)
+		sq_view_pages_serve(p->pages, p->broker);
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
 	    sq_front_port(p->fronts[0]), c->tls ? "TLS" : "clear text", (unsigned)c->workers);
 	program_say_who(c);
@@ -361,9 +367,10 @@ program_start(struct program *p, struct sq_buf *err)
 static void
 program_stop(struct program *p)
 {
-	sq_admin_stop(&p->admin);
 	if (p->auth != NULL)
 		sq_auth_stop(p->auth);
+	sq_admin_stop(&p->admin); /* waits for pages, and these for credentials */
+	sq_view_pages_free(&p->pages);
 	p->ticking = false; /* one that runs ends before the fronts' stop does */
 	program_each_front(p, sq_front_stop);
 	if (p->broker != NULL)

@@ -528,6 +528,25 @@ sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 	return b->groups->at != 0;
 }
 
+bool
+sq_groups_seek(struct sq_broker *b, uint64_t *place, struct sq_group **out)
+{
+	struct sq_hnode *at;
+
+	*out = NULL;
+	pthread_mutex_lock(&b->groups->lock);
+	at = sq_htab_seek(&b->groups->by_id, *place); /* an id is one group's, and so is a place */
+	if (at != NULL) {
+		struct sq_group *g = SQ_CONTAINER_OF(at, struct sq_group, by_id);
+
+		*place = sq_hnode_place(at);
+		if (g->listed) /* as long as it is in the table by its name */
+			*out = sq_group_ref(g);
+	}
+	pthread_mutex_unlock(&b->groups->lock);
+	return at != NULL;
+}
+
 void
 sq_groups_clear(struct sq_broker *b)
 {

@@ -148,6 +148,10 @@ void sq_group_prune(struct sq_group *, struct sq_txn *txn);
 /* Removes expired durable groups in a part of the table with each call.  False: this was the last
  * part.  Locks: its own. */
 bool sq_groups_expire(struct sq_broker *, uint64_t now_ms);
+/* For a walk over all groups: moves '*place' to the first group there or behind; '*out' gets it, with
+ * a reference, or NULL for a pinned one, which is its owner's to show.  False: there is none.
+ * Thread: any worker.  Locks: its own. */
+bool sq_groups_seek(struct sq_broker *, uint64_t *place, struct sq_group **out);
 /* Removes all groups at the end of the broker; records stay. */
 void sq_groups_clear(struct sq_broker *);
 

@@ -133,6 +133,19 @@ sq_watch_remove(struct sq_watch *w, struct sq_sink *sink)
 	free(q);
 }
 
+bool
+sq_watch_age(struct sq_watch *w, const struct sq_sink *sink, uint64_t now_ms, uint64_t *age_ms)
+{
+	const struct sq_watched_queue *q = sink->watched;
+
+	if (q == NULL)
+		return false;
+	pthread_mutex_lock(&w->lock);
+	*age_ms = q->n_marks > 0 && now_ms > q->marks[0].ms ? now_ms - q->marks[0].ms : 0;
+	pthread_mutex_unlock(&w->lock);
+	return true;
+}
+
 /* Age: a mark notes when the newest message was first seen, so the first mark that is not
  * before the oldest message tells since when that has been there at least. */
 

@@ -37,6 +37,11 @@ void sq_watch_add(struct sq_watch *, struct sq_sink *, bool wanted);
  * its own. */
 void sq_watch_remove(struct sq_watch *, struct sq_sink *);
 
+/* The time for which the oldest message of the sink's queue has been seen, as in sq_watch_write();
+ * false: the queue is not watched.  The caller keeps the queue from being removed.  Thread: any
+ * worker.  Locks: its own. */
+bool sq_watch_age(struct sq_watch *, const struct sq_sink *, uint64_t now_ms, uint64_t *age_ms);
+
 /* Looks at some queues; about once in 100 ms.  Thread: one worker.  Locks: its own. */
 void sq_watch_tick(struct sq_watch *, uint64_t now_ms);
 /* Appends depth, age and members of the fullest queues.  The age of a queue is the time for which

@@ -8,7 +8,10 @@ void
 sq_outlet_init(struct sq_outlet *o, const struct sq_outlet_ops *ops,
     const struct sq_identity *identity, unsigned can)
 {
+	static atomic_uint_fast64_t last;
+
 	o->ops = ops;
+	o->number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
 	o->identity = sq_identity_ref(identity);
 	o->can = can;
 	atomic_init(&o->refs, 1);

@@ -65,6 +65,7 @@ struct sq_outlet {
 	const struct sq_outlet_ops *ops;
 	const struct sq_identity *identity; /* a reference */
 	unsigned can;                       /* SQ_OUTLET_... */
+	uint64_t number;                    /* unique in the process, for people; from 1 */
 	atomic_uint refs;
 	atomic_bool open, full;
 	/* The account that counts the connection: one of the two, or neither. */
@@ -98,6 +99,13 @@ static inline const struct sq_identity *
 sq_outlet_identity(const struct sq_outlet *o)
 {
 	return o->identity;
+}
+
+/* Its number, by which people tell outlets apart.  Thread: any. */
+static inline uint64_t
+sq_outlet_number(const struct sq_outlet *o)
+{
+	return o->number;
 }
 
 /* Whether the outlet has 'what', one of SQ_OUTLET_....  Thread: any. */

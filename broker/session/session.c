@@ -84,6 +84,8 @@ sq_session_set_state(struct sq_session *s, enum sq_session_state to)
 		sq_sys_counts_connected(b->sys_counts, s->id.tenant, s->id.sys);
 	else if (!s->id.internal)
 		sq_sys_add(s->id.sys, SQ_SYS_CONNECTED, change);
+	if (to != s->state && sq_worker_self() != NULL)
+		s->since_ms = sq_worker_now_ms(s->shard->worker);
 	s->state = to;
 	atomic_store_explicit(
 	    &s->flow.sink.offline, to == SQ_SESSION_DETACHED, memory_order_relaxed);
@@ -107,6 +109,8 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	if (!s->id.internal)
 		sq_sys_add(s->id.sys, SQ_SYS_TOTAL, 1);
 	s->state = SQ_SESSION_FENCING;
+	if (sq_worker_self() != NULL)
+		s->since_ms = sq_worker_now_ms(sh->worker);
 	s->id.incarnation = incarnation;
 	s->id.durable = durable;
 	s->pins = 1; /* the table's */

@@ -81,6 +81,7 @@ struct sq_session {
 	struct sq_shard *shard;
 	const struct sq_session_hooks *hooks;
 	enum sq_session_state state;
+	uint64_t since_ms;      /* when it came into 'state'; 0: before the broker's start */
 	bool attends;           /* its queue counts the session, see sq_session_attends() */
 	unsigned pins;          /* consumers and tasks that still point here */
 	unsigned running;       /* transactions that are not done */

@@ -70,6 +70,7 @@ struct sq_broker {
 	struct sq_dead *dead;
 	struct sq_sys *sys;
 	struct sq_turns *turns; /* broker.c */
+	struct sq_view *view;   /* tables.c */
 };
 
 /* Starts numbers above those of each earlier opening of the store; 'engine' is open. */

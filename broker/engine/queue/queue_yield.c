@@ -209,6 +209,8 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 	    .lonely_since_ms = q->takers.lonely_since_ms,
 	    .max_msgs = q->cfg.max_msgs,
 	    .max_bytes = q->cfg.max_bytes,
+	    .max_attempts = q->cfg.max_attempts,
+	    .overflow = q->cfg.overflow,
 	    .share = sq_queue_share_room(q),
 	    .memory = sq_queue_memory_room(q),
 	    .fair = sq_queue_memory_fair(q),

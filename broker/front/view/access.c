@@ -1,0 +1,98 @@
+#include "broker/front/view/access.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/auth/identity/identity.h"
+#include "core/mem.h"
+#include "web/admin_ask.h"
+
+/* Whether 'host' is 'name', maybe with a port. */
+static bool
+host_is(const char *host, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncasecmp(host, name, len) == 0 &&
+	    (host[len] == '\0' ||
+		(host[len] == ':' && host[len + 1] != '\0' &&
+		    host[len + 1 + strspn(host + len + 1, "0123456789")] == '\0'));
+}
+
+unsigned
+sq_view_access_local(const struct sq_admin_ask *ask, const char **why)
+{
+	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+
+	*why = "the view wants a token, or a request from 127.0.0.1 or ::1";
+	if (!ask->loopback)
+		return 401;
+	for (size_t i = 0; i < SQ_ARRAY_LEN(names); i++) {
+		if (host_is(ask->host, names[i]))
+			return 200;
+	}
+	*why = "a request from loopback names localhost, 127.0.0.1 or [::1] as its host";
+	return 403;
+}
+
+/* Whether the identity has that space, and a rule lets it operate the table there. */
+static bool
+access_judge(const struct sq_view_access *a, const char *space)
+{
+	struct sq_acl_who who = {
+	    .identity = a->who->name, .client = "", .space = space, .own = true};
+	struct sq_acl_subject *subject;
+	struct sq_acl_verdict why;
+	bool may;
+
+	if (space[0] != '\0' && !sq_identity_has_space(a->who, space))
+		return false;
+	subject = sq_acl_subject_new(a->acl, &who);
+	may = sq_acl_may(subject, SQ_ACL_OPERATE, sq_bytes_of(a->table->name), &why);
+	sq_acl_subject_free(&subject);
+	return may;
+}
+
+bool
+sq_view_access_space(void *arg, const char *space)
+{
+	struct sq_view_access *a = arg;
+
+	if (a->acl == NULL)
+		return true;
+	if (a->space == NULL || strcmp(a->space, space) != 0) {
+		free(a->space);
+		a->space = sq_xstrdup(space);
+		a->may = access_judge(a, space);
+	}
+	return a->may;
+}
+
+bool
+sq_view_access_table(struct sq_view_access *a, const struct sq_view_table *table, const char *space)
+{
+	if (a->acl == NULL)
+		return true;
+	if (a->table != table) {
+		free(a->space);
+		a->space = NULL;
+	}
+	a->table = table;
+	if (table->whole)
+		return a->who->n_spaces == 0 && sq_view_access_space(a, "");
+	if (space != NULL || a->who->n_spaces == 0)
+		return sq_view_access_space(a, space != NULL ? space : "");
+	for (size_t i = 0; i < a->who->n_spaces; i++) {
+		if (sq_view_access_space(a, a->who->spaces[i]))
+			return true;
+	}
+	return false;
+}
+
+void
+sq_view_access_fini(struct sq_view_access *a)
+{
+	sq_acl_unref(&a->acl);
+	free(a->space);
+	a->space = NULL;
+}

@@ -1,0 +1,254 @@
+#include "broker/front/view/query.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "core/utf8.h"
+
+enum {
+	LIMIT_DEFAULT = 100,
+	SHOWN_MAX = 64,   /* bytes of a text from outside in an error */
+	VALUE_MAX = 4096, /* bytes of a value */
+};
+
+enum param { PARAM_LIMIT, PARAM_AFTER, PARAM_SPACE, PARAM_NAME, PARAM_COLUMNS, PARAMS };
+
+static const char *const param_names[PARAMS] = {
+    [PARAM_LIMIT] = "limit",
+    [PARAM_AFTER] = "after",
+    [PARAM_SPACE] = "space",
+    [PARAM_NAME] = "name",
+    [PARAM_COLUMNS] = "columns",
+};
+
+/* The decoded values; NULL: not there. */
+struct params {
+	char *v[PARAMS];
+};
+
+static int
+shown(const char *text)
+{
+	return (int)strnlen(text, SHOWN_MAX);
+}
+
+/* ---- the query's text ---- */
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A value without its escapes; NULL: an escape is wrong, or it is no text. */
+static char *
+param_decode(const char *p, size_t len)
+{
+	char *out = sq_xcalloc(1, len + 1);
+	size_t n = 0;
+	bool good = len <= VALUE_MAX;
+
+	for (size_t i = 0; i < len && good; i++) {
+		int high, low;
+
+		if (p[i] != '%') {
+			out[n++] = p[i];
+			continue;
+		}
+		high = i + 2 < len ? hex_digit(p[i + 1]) : -1;
+		low = i + 2 < len ? hex_digit(p[i + 2]) : -1;
+		good = high >= 0 && low >= 0;
+		if (good)
+			out[n++] = (char)(high << 4 | low);
+		i += 2;
+	}
+	if (good && sq_utf8_valid(out, n))
+		return out;
+	free(out);
+	return NULL;
+}
+
+static enum param
+param_find(const char *name, size_t len)
+{
+	enum param at = PARAM_LIMIT;
+
+	while (at < PARAMS &&
+	    (strlen(param_names[at]) != len || memcmp(param_names[at], name, len) != 0))
+		at++;
+	return at;
+}
+
+/* Takes one "name=value"; false with what is wrong in 'why'. */
+static bool
+params_take(struct params *params, const char *p, size_t len, struct sq_buf *why)
+{
+	const char *equals = memchr(p, '=', len);
+	size_t name = equals != NULL ? (size_t)(equals - p) : len;
+	enum param at = param_find(p, name);
+	const char *wrong = NULL;
+
+	if (at == PARAMS) {
+		sq_buf_printf(why,
+		    "\"%.*s\" is no parameter; there are limit, after, space, name and columns",
+		    name < SHOWN_MAX ? (int)name : SHOWN_MAX, p);
+		return false;
+	}
+	if (params->v[at] != NULL)
+		wrong = "it stands there twice";
+	else if (equals == NULL)
+		wrong = "it has no value";
+	else if ((params->v[at] = param_decode(equals + 1, len - name - 1)) == NULL)
+		wrong = "its value is no text: an escape is wrong, or it is too long";
+	if (wrong != NULL)
+		sq_buf_printf(why, "%s: %s", param_names[at], wrong);
+	return wrong == NULL;
+}
+
+static bool
+params_read(struct params *params, const char *query, struct sq_buf *why)
+{
+	while (*query != '\0') {
+		size_t len = strcspn(query, "&");
+
+		if (len > 0 && !params_take(params, query, len, why))
+			return false;
+		query += len + (query[len] == '&');
+	}
+	return true;
+}
+
+static void
+params_fini(struct params *params)
+{
+	for (size_t i = 0; i < PARAMS; i++)
+		free(params->v[i]);
+}
+
+/* ---- what it means ---- */
+
+static bool
+query_limit(struct sq_view_query *q, const char *text, struct sq_buf *why)
+{
+	char *end;
+	unsigned long n;
+
+	q->limit = LIMIT_DEFAULT;
+	if (text == NULL)
+		return true;
+	n = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > SQ_VIEW_PAGE_MAX) {
+		sq_buf_printf(why, "limit: \"%.*s\" is not from 1 to %d", shown(text), text,
+		    SQ_VIEW_PAGE_MAX);
+		return false;
+	}
+	q->limit = n;
+	return true;
+}
+
+/* The place of the column in the table, or the number of columns. */
+static size_t
+query_column(const struct sq_view_table *t, const char *name, size_t len)
+{
+	size_t i = 0;
+
+	while (i < t->n_columns &&
+	    (strlen(t->columns[i].name) != len || memcmp(t->columns[i].name, name, len) != 0))
+		i++;
+	return i;
+}
+
+static bool
+query_columns(struct sq_view_query *q, const char *text, struct sq_buf *why)
+{
+	const struct sq_view_table *t = q->table;
+
+	for (size_t i = 0; i < t->n_columns && text == NULL; i++)
+		q->shown[i] = true;
+	while (text != NULL) {
+		size_t len = strcspn(text, ","), at = query_column(t, text, len);
+
+		if (at == t->n_columns) {
+			sq_buf_printf(why, "columns: \"%.*s\" is no column of %s",
+			    len < SHOWN_MAX ? (int)len : SHOWN_MAX, text, t->name);
+			return false;
+		}
+		q->shown[at] = true;
+		text = text[len] == ',' ? text + len + 1 : NULL;
+	}
+	return true;
+}
+
+static void
+query_filter(struct sq_view_filter *f, const struct params *params)
+{
+	const char *name = params->v[PARAM_NAME];
+
+	if (params->v[PARAM_SPACE] != NULL)
+		f->space = sq_xstrdup(params->v[PARAM_SPACE]);
+	if (name == NULL)
+		return;
+	f->name = sq_xstrdup(name);
+	f->name_len = strlen(name);
+	f->prefix = f->name_len > 0 && name[f->name_len - 1] == '*';
+	if (f->prefix)
+		f->name[--f->name_len] = '\0';
+}
+
+static bool
+query_mean(const struct sq_view *v, struct sq_view_query *q, const struct params *params,
+    struct sq_buf *why)
+{
+	if (q->table == NULL) {
+		for (size_t i = 0; i < PARAMS; i++) {
+			if (params->v[i] == NULL)
+				continue;
+			sq_buf_printf(
+			    why, "%s: the list of tables has no parameters", param_names[i]);
+			return false;
+		}
+		return true;
+	}
+	query_filter(&q->filter, params);
+	if (!query_limit(q, params->v[PARAM_LIMIT], why) ||
+	    !query_columns(q, params->v[PARAM_COLUMNS], why))
+		return false;
+	if (params->v[PARAM_AFTER] == NULL ||
+	    sq_view_cursor_read(v, q->table, &q->filter, params->v[PARAM_AFTER], &q->at))
+		return true;
+	sq_buf_printf(why,
+	    "after: that is no cursor of this table with this space and name, or it is from before "
+	    "the broker's start; begin anew");
+	return false;
+}
+
+unsigned
+sq_view_query_read(const struct sq_view *v, const char *path, const char *query,
+    struct sq_view_query *q, struct sq_buf *why)
+{
+	const size_t len = sizeof SQ_VIEW_PATH - 1;
+	struct params params = {{0}};
+	unsigned status = 404;
+
+	if (strncmp(path, SQ_VIEW_PATH, len) == 0 && path[len] == '/')
+		q->table = sq_view_find(v, path + len + 1);
+	if (q->table != NULL || strcmp(path, SQ_VIEW_PATH) == 0) {
+		status = params_read(&params, query, why) && query_mean(v, q, &params, why) ? 200
+											    : 400;
+		params_fini(&params);
+	} else {
+		sq_buf_printf(why, "there is no %.*s; " SQ_VIEW_PATH " has the list of tables",
+		    shown(path), path);
+	}
+	return status;
+}
+
+void
+sq_view_query_fini(struct sq_view_query *q)
+{
+	sq_view_filter_fini(&q->filter);
+}

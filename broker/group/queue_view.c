@@ -1,0 +1,116 @@
+#include "broker/group/queue_view.h"
+
+#include "broker/engine/now.h"
+#include "broker/group/group.h"
+#include "broker/group/watch.h"
+#include "broker/shard/source.h"
+#include "core/wallclock.h"
+
+#define QUEUE_COLUMN(symbol, name, type, unit, help) {name, SQ_VIEW_##type, unit, help},
+static const struct sq_view_column queue_columns[] = {SQ_QUEUE_COLUMNS(QUEUE_COLUMN)};
+#undef QUEUE_COLUMN
+
+const struct sq_view_table sq_queue_view = {
+    .name = "queues",
+    .help = "Queues: of sessions, of groups, of dead letters, and messages that are delayed.",
+    .named = "queue",
+    .columns = queue_columns,
+    .n_columns = SQ_QUEUE_COLUMN_COUNT,
+};
+
+static const char *
+queue_overflow(enum sq_overflow overflow)
+{
+	static const char *const names[] = {
+	    [SQ_OVERFLOW_DEFAULT] = "reject-publish",
+	    [SQ_OVERFLOW_REJECT_PUBLISH] = "reject-publish",
+	    [SQ_OVERFLOW_DROP_OLDEST] = "drop-oldest",
+	    [SQ_OVERFLOW_DROP_NEW] = "drop-new",
+	};
+
+	return names[overflow];
+}
+
+static void
+queue_limits(struct sq_view_slice *v, const struct sq_queue_state *q)
+{
+	sq_view_number(v, SQ_QUEUE_MAX_MESSAGES, q->max_msgs);
+	sq_view_number(v, SQ_QUEUE_MAX_BYTES, q->max_bytes);
+	if (q->max_attempts > 0)
+		sq_view_number(v, SQ_QUEUE_MAX_ATTEMPTS, q->max_attempts);
+	sq_view_text(v, SQ_QUEUE_OVERFLOW, queue_overflow(q->overflow));
+}
+
+bool
+sq_queue_view_row(
+    struct sq_view_slice *v, struct sq_broker *b, const struct sq_sink *sink, const char *kind)
+{
+	const char *name = sq_source_name(sink->source);
+	const char *space = sq_tenant_name(sq_source_tenant(sink->source));
+	const struct sq_queue_ops *ops = &sink->engine->ops->queue;
+	uint64_t now_ms = sq_engine_now_ms(), age_ms;
+	struct sq_queue_state q;
+
+	if (!sq_view_wants(v, space, name))
+		return false;
+	ops->state(sink->queue, &q);
+	sq_view_row(v);
+	sq_view_text(v, SQ_QUEUE_QUEUE, name);
+	sq_view_text(v, SQ_QUEUE_KIND, kind);
+	sq_view_text(v, SQ_QUEUE_SPACE, space);
+	sq_view_truth(v, SQ_QUEUE_DURABLE, sink->durable);
+	sq_view_number(v, SQ_QUEUE_DEPTH, q.n);
+	sq_view_number(v, SQ_QUEUE_BYTES, q.bytes);
+	sq_view_number(v, SQ_QUEUE_COMING, q.coming);
+	if (sq_watch_age(b->watch, sink, now_ms, &age_ms))
+		sq_view_number(v, SQ_QUEUE_AGE, age_ms);
+	sq_view_number(v, SQ_QUEUE_MEMBERS, q.takers);
+	if (q.lonely_since_ms != 0)
+		sq_view_number(v, SQ_QUEUE_LONELY,
+		    now_ms > q.lonely_since_ms ? now_ms - q.lonely_since_ms : 0);
+	queue_limits(v, &q);
+	sq_view_truth(v, SQ_QUEUE_FULL, ops->full(sink->queue, 1));
+	return true;
+}
+
+/* Under the read lock of the group's space. */
+static void
+group_row(struct sq_view_slice *v, struct sq_group *g)
+{
+	uint64_t now_ms = sq_engine_now_ms();
+
+	if (!g->listed || g->sink.queue == NULL ||
+	    !sq_queue_view_row(v, g->broker, &g->sink, g->cfg.share ? "share" : "declared"))
+		return;
+	if (g->durable)
+		sq_view_number(v, SQ_QUEUE_EXPIRY, g->expiry_s);
+	if (g->n_subs == 0)
+		sq_view_number(v, SQ_QUEUE_EXPIRES, sq_wallclock_from_mono(g->expires_ms, now_ms));
+}
+
+bool
+sq_groups_view(void *owner, unsigned worker, struct sq_view_slice *v)
+{
+	struct sq_broker *b = owner;
+	struct sq_view_place at = {sq_view_from(v).of, 0};
+	struct sq_group *g;
+
+	(void)worker;
+	while (sq_groups_seek(b, &at.of, &g)) {
+		bool room = sq_view_visit(v, at);
+
+		if (room && g != NULL) {
+			struct sq_space *space = sq_tenant_space(g->tenant);
+
+			sq_space_rdlock(space);
+			group_row(v, g);
+			sq_space_unlock(space);
+		}
+		sq_group_unref(&g);
+		if (!room)
+			return false;
+		if (++at.of == 0)
+			break;
+	}
+	return true;
+}

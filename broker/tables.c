@@ -1,0 +1,19 @@
+#include "broker/tables.h"
+
+#include "broker/group/queue_view.h"
+#include "broker/session/view.h"
+
+struct sq_view *
+sq_tables_view(struct sq_broker *b, struct sq_worker *const *workers, size_t n_workers)
+{
+	const struct sq_view_source sources[] = {
+	    {&sq_session_view, sq_sessions_view, b, true},
+	    {&sq_queue_view, sq_groups_view, b, false},
+	    {&sq_queue_view, sq_session_queues_view, b, true},
+	};
+	struct sq_view *v = sq_view_new(workers, n_workers);
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(sources); i++)
+		sq_view_add(v, &sources[i]);
+	return v;
+}

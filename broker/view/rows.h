@@ -1,0 +1,38 @@
+/* Rows of a view's page: values in memory, made on workers and read by who renders the page.  One
+ * thread at a time. */
+#ifndef SQ_BROKER_VIEW_ROWS_H
+#define SQ_BROKER_VIEW_ROWS_H
+
+#include "broker/view/table.h"
+#include "core/buf.h"
+
+/* A value.  The text of texts is NUL behind each; that of counts "name\0" and 8 bytes each. */
+struct sq_view_cell {
+	bool known;
+	uint64_t n;     /* number, time, span, truth */
+	size_t at, len; /* of its text in 'text' */
+};
+
+struct sq_view_rows {
+	const struct sq_view_table *table;
+	struct sq_view_cell *cells; /* n × columns */
+	size_t n, cap;              /* rows */
+	struct sq_buf text;
+};
+
+void sq_view_rows_fini(struct sq_view_rows *);
+
+static inline const struct sq_view_cell *
+sq_view_cell(const struct sq_view_rows *rows, size_t row, size_t column)
+{
+	return &rows->cells[row * rows->table->n_columns + column];
+}
+
+/* The text of a cell. */
+static inline struct sq_bytes
+sq_view_cell_text(const struct sq_view_rows *rows, const struct sq_view_cell *c)
+{
+	return (struct sq_bytes){c->len > 0 ? sq_buf_data(&rows->text) + c->at : NULL, c->len};
+}
+
+#endif

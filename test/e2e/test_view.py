@@ -1,0 +1,285 @@
+"""The broker's view (docs/view.md): what its tables say after real traffic, its pages, and who may
+see them."""
+
+import asyncio
+import time
+
+import stack as parts
+import view
+from annotations import AnnotationsFile
+from cluster import eventually
+from tokens import Issuer
+
+DURABLE = {"session_expiry": 600}
+OTHER = "127.0.0.2"  # of this machine, and no loopback by the rules
+
+
+def near(ms, seconds=60):
+    """Whether a time is about now."""
+    return abs(ms / 1000 - time.time()) < seconds
+
+
+async def test_sessions_say_who_is_there(env):
+    stack = await env.stack()
+    client = await env.connect(stack.ports[0], "kept", props=DURABLE)
+    await client.subscribe(("a/#", 1), ("b", 1))
+    await env.connect(stack.ports[1], "passing")
+
+    kept = view.row(stack.broker, "sessions", name="default~demo~kept")
+    assert (kept["space"], kept["workload"], kept["client"], kept["pod"]) == ("default", "demo", "kept", None)
+    assert kept["state"] == "attached" and kept["durable"] and not kept["internal"]
+    assert kept["subscriptions"] == 2 and kept["queued"] == 0 and kept["inflight"] == 0
+    assert kept["identity"] == "token:local" and kept["link"] and kept["epoch"]
+    assert kept["expiry"] == 600 and kept["expires"] is None and near(kept["since"])
+    passing = view.row(stack.broker, "sessions", name="default~demo~passing*")
+    assert not passing["durable"] and passing["pod"] and passing["link"] != kept["link"]
+
+    await client.disconnect()
+
+    def away():
+        row = view.row(stack.broker, "sessions", name="default~demo~kept")
+        return row["state"] == "detached" and row
+    kept = await eventually(lambda: asyncio.to_thread(away), "the session is without its client")
+    assert kept["link"] is None and kept["epoch"] is None
+    assert near(kept["expires"] - 600 * 1000)
+    publisher = await env.connect(stack.ports[1], "publisher")
+    for n in range(3):
+        await publisher.publish("a/b", b"12345", 1)
+    kept = view.row(stack.broker, "sessions", name="default~demo~kept")
+    assert kept["queued"] == 3 and kept["queued_bytes"] >= 15
+    client = await env.connect(stack.ports[0], "kept", clean=True)
+    env.check_leftovers = False
+
+
+async def test_unfinished_deliveries_are_inflight(env):
+    stack = await env.stack(sidecars=1)
+    client = env.client("slow", ack="never")
+    await client.connect(stack.ports[0])
+    await client.subscribe(("t", 1))
+    publisher = await env.connect(stack.ports[0], "publisher")
+    for n in range(2):
+        await publisher.publish("t", b"x", 1)
+        await client.receive()
+    slow = [r for r in view.rows(stack.broker, "sessions") if r["client"] == "slow"]
+    assert len(slow) == 1 and slow[0]["inflight"] == 2, slow
+    client.abort()
+
+
+async def test_queues_say_what_waits(env):
+    file = AnnotationsFile(env.folder / "pod").write(
+        "- filter: jobs\n  qos: 1\n  group: crew\n  durable: true\n  expiry: 1h\n"
+        "  max-length: 3\n  overflow: drop-oldest\n  max-attempts: 5\n")
+    stack = await env.stack(annotations=[file.path, None])
+    app = await env.connect(stack.ports[0], "app")
+    sharer = await env.connect(stack.ports[1], "sharer")
+    await sharer.subscribe(("$share/g/work", 1))
+    kept = await env.connect(stack.ports[1], "kept", props=DURABLE)
+    await kept.subscribe(("t", 1))
+
+    def queue(name):
+        return view.row(stack.broker, "queues", name=name)
+    def crews():
+        return [r for r in view.rows(stack.broker, "queues") if r["kind"] == "declared" and r["members"]]
+    crew = await eventually(lambda: asyncio.to_thread(crews), "the app takes from the group")
+    assert [r["queue"] for r in crew] == ["declared~default~demo~crew"]
+    assert crew[0]["max_messages"] == 3 and crew[0]["overflow"] == "drop-oldest"
+    assert crew[0]["max_attempts"] == 5 and crew[0]["expiry"] == 3600 and crew[0]["expires"] is None
+    assert crew[0]["members"] == 1 and crew[0]["lonely"] is None and crew[0]["durable"]
+    share = queue("share~*")
+    assert share["kind"] == "share" and share["members"] == 1 and share["max_attempts"] is None
+    own = queue("default~demo~kept")
+    assert own["kind"] == "session" and own["space"] == "default" and own["durable"]
+    assert own["depth"] == 0 and own["age"] == 0 and not own["full"]
+
+    await app.disconnect()
+    await kept.disconnect()
+    publisher = await env.connect(stack.ports[1], "publisher")
+    for n in range(4):
+        await publisher.publish("jobs", b"x", 1)
+    await publisher.publish("t", b"12345", 1)
+
+    def waits():
+        crew, own = queue("declared~default~demo~crew"), queue("default~demo~kept")
+        return crew["depth"] == 3 and own["depth"] == 1 and own["age"] and own
+    own = await eventually(lambda: asyncio.to_thread(waits), "messages wait, and get older")
+    assert own["bytes"] >= 5 and own["members"] == 0 and own["lonely"] is not None
+    app = await env.connect(stack.ports[0], "app")
+    await env.connect(stack.ports[1], "kept", clean=True)
+    env.check_leftovers = False
+
+
+async def test_a_walk_meets_everything_once(env):
+    """Pages of any size, with a filter or without, while sessions come and go."""
+    stack = await env.stack(sidecars=1, broker={"workers": 2})
+    for n in range(60):
+        await env.connect(stack.ports[0], f"c-{n}")
+    want = {f"c-{n}" for n in range(60)}
+    for limit in (1, 7, 1000):
+        found = [r["client"] for r in view.rows(stack.broker, "sessions", limit=limit, columns="client")]
+        assert len(found) == len(set(found)), "a session twice"
+        assert want <= set(found), want - set(found)
+    assert {r["client"] for r in view.rows(stack.broker, "sessions", limit=3, name="default~demo~c-1*")} == \
+        {c for c in want if c.startswith("c-1")}
+    assert not view.rows(stack.broker, "sessions", space="nobody")
+    loop = asyncio.get_running_loop()
+    churned = []
+
+    def churn():
+        """Half of the others go, and new ones come."""
+        n = len(churned)
+        churned.append(n)
+        asyncio.run_coroutine_threadsafe(env.connect(stack.ports[0], f"new-{n}"), loop).result(20)
+        asyncio.run_coroutine_threadsafe(env.clients[n].disconnect(), loop).result(20)
+    found = [r["client"] for page in await asyncio.to_thread(
+        lambda: list(view.pages(stack.broker, "sessions", limit=4, between=churn))) for r in page]
+    assert len(churned) > 10
+    assert len(found) == len(set(found)), "a session twice"
+    stay = {f"c-{n}" for n in range(len(churned), 60)}
+    assert stay <= set(found), stay - set(found)
+
+
+async def test_wrong_requests_are_told_what_is_wrong(env):
+    stack = await env.stack(sidecars=1)
+    for name in "ab":
+        await env.connect(stack.ports[0], name)
+
+    def wrong(status, says, path="/sessions", **query):
+        answer = view.ask(stack.broker, path, **query)
+        assert answer.status == status, answer.text
+        assert says in answer.detail, answer.detail
+        assert answer.headers["content-type"] == "application/problem+json"
+    wrong(404, "no /v1/view/nothing", "/nothing")
+    wrong(404, "no /v1/view/", "/")
+    for limit in ("0", "1001", "x", "", "-1", "1e3"):
+        wrong(400, "limit", limit=limit)
+    wrong(400, '"colour" is no parameter', colour="red")
+    wrong(400, '"sessio" is no column', columns="client,sessio")
+    wrong(400, "after", after="00")
+    wrong(400, "list of tables has no parameters", "", limit=1)
+    wrong(400, "twice", "/sessions?limit=1&limit=2")
+    wrong(400, "an escape", "/sessions?name=%zz")
+    answer = view.ask(stack.broker, "/sessions", limit=1)
+    after = answer.body["next"]
+    assert after
+    view.ask(stack.broker, "/sessions", after=after).body["rows"]
+    wrong(400, "after", "/queues", after=after)
+    wrong(400, "after", after=after, name="x*")
+    wrong(400, "after", after=after[:-1] + ("0" if after[-1] != "0" else "1"))
+    answer = view.ask(stack.broker, "/sessions", method="POST")
+    assert answer.status == 405
+    answer = view.ask(stack.broker, "/sessions", method="HEAD")
+    assert answer.status == 200 and int(answer.headers["content-length"]) > 0 and not answer.text
+    await stack.end(stack.broker)
+    await stack.restart(stack.broker)
+    wrong(400, "before the broker's start", after=after)
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token.strip()}"}
+
+
+async def test_who_may_see_it(env):
+    issuer = Issuer(env.folder / "issuer")
+    stack = await env.stack(sidecars=1, start=False, broker=issuer.config() | {
+        "acl": [{"allow": ["operate"], "identity": "kube:shop/ops"},
+                {"allow": ["operate"], "identity": "token:local", "space": "default"},
+                {"allow": ["operate"], "identity": "kube:shop/half", "queues": ["queues"]}]})
+    stack.broker.tree["admin"]["listen"] = f"*:{stack.broker.admin_port}"
+    await stack.start()
+    await env.connect(stack.ports[0], "c")
+
+    def status(**more):
+        return view.ask(stack.broker, more.pop("path", "/sessions"), **more).status
+    # Loopback, by the names that loopback has.
+    port = stack.broker.admin_port
+    for host in (None, "localhost", f"127.0.0.1:{port}", "[::1]:1", "LOCALHOST"):
+        assert status(host=host) == 200, host
+    for host in ("evil.example", f"evil.example:{port}", "localhost.evil.example", "127.0.0.1.nip.io",
+                 "localhost:", "localhost:x", "localhost:1:1", "[::1]x"):
+        assert status(host=host) == 403, host
+    # From elsewhere, by a token.
+    answer = view.ask(stack.broker, "/sessions", source=OTHER)
+    assert answer.status == 401 and answer.headers["www-authenticate"] == "Bearer"
+    assert status(source=OTHER, headers=bearer("nonsense")) == 401
+    assert status(headers=bearer("nonsense")) == 401, "a wrong token counts from loopback, too"
+    ops, other = issuer.token("shop", "ops"), issuer.token("shop", "till")
+    assert status(source=OTHER, headers=bearer(ops)) == 200
+    assert status(source=OTHER, headers=bearer(ops), host="broker.example") == 200
+    assert status(source=OTHER, headers={"Sqmqos-Authorization": f"Bearer {ops}"}) == 200
+    assert status(source=OTHER, headers=bearer(other)) == 403
+    assert status(headers=bearer(other)) == 403
+    assert status(source=OTHER, headers=bearer(other), path="") == 403
+    assert status(source=OTHER, headers=bearer(issuer.token("shop", "ops", life_s=-60))) == 401
+    # What a token may name is what it sees.
+    assert not view.rows(stack.broker, "sessions", headers=bearer(ops))
+    local = (stack.folder / "token").read_text()
+    seen = view.rows(stack.broker, "sessions", headers=bearer(local))
+    assert any(r["client"] == "c" for r in seen) and {r["space"] for r in seen} == {"default"}
+    assert status(headers=bearer(local), space="shop") == 403
+    assert status(headers=bearer(ops), space="default") == 403
+    half = issuer.token("shop", "half")
+    assert status(headers=bearer(half), path="/queues") == 200
+    assert status(headers=bearer(half)) == 403
+    listed = view.ask(stack.broker, headers=bearer(half)).body["tables"]
+    assert [t["table"] for t in listed] == ["queues"]
+    # The other three ask for nothing.
+    assert stack.broker.get("/livez")[0] == stack.broker.get("/metrics")[0] == 200
+    for secret in (ops, other, local.strip(), "nonsense"):
+        assert secret not in stack.log(stack.broker)
+
+
+async def test_a_broker_that_asks_nobody_shows_it_to_loopback_alone(env):
+    stack = await env.stack(sidecars=1, tls=False, start=False)
+    for program in stack.programs:
+        program.tree.pop("auth", None)
+    stack.broker.tree["auth"] = {"insecure": True}
+    stack.broker.tree["admin"]["listen"] = f"*:{stack.broker.admin_port}"
+    await stack.start()
+    assert view.ask(stack.broker, "/sessions").status == 200
+    assert view.ask(stack.broker, "/sessions", source=OTHER).status == 401
+    assert view.ask(stack.broker, "/sessions", source=OTHER, headers=bearer("x")).status == 401
+    # A sidecar has no view.
+    assert stack.sidecars[0].get("/v1/view")[0] == 404
+
+
+async def test_a_broker_without_an_admin_address_has_no_view(env):
+    stack = await env.stack(sidecars=1, start=False)
+    admin = stack.broker.tree.pop("admin")
+    stack.broker.start()
+    await eventually(lambda: " serves " in stack.log(stack.broker), "the broker serves")
+    stack.broker.tree["admin"] = admin
+    assert (await asyncio.to_thread(stack.broker.get, "/v1/view"))[0] == 0
+    assert await asyncio.to_thread(stack.broker.stop) == 0
+    env.check_leftovers = False
+
+
+async def test_a_worker_that_stands_still_blocks_no_probe(env):
+    stack = await env.stack(sidecars=1, start=False, broker={"workers": 1})
+    stack.broker.environment["SQMQOS_FAULT"] = "broker-publish-admitted:1:hang"
+    await stack.start()
+    env.check_leftovers = False
+    client = await env.connect(stack.ports[0], "c")
+    client.publish_nowait("t", b"x", 1)
+
+    def late():
+        return view.ask(stack.broker, "/sessions").status == 503
+    await eventually(lambda: asyncio.to_thread(late), "a page does not come", 30)
+    asked = [asyncio.create_task(asyncio.to_thread(view.ask, stack.broker, "/sessions")) for _ in range(6)]
+    assert stack.broker.get("/readyz")[0] == 200
+    answers = await asyncio.gather(*asked)
+    assert {a.status for a in answers} == {429, 503}, [a.text for a in answers]
+    assert all(a.headers["retry-after"] for a in answers)
+    await stack.kill(stack.broker)
+
+
+async def test_the_page_has_the_columns(env):
+    import view_page
+    stack = await env.stack(sidecars=1)
+    tables = view.ask(stack.broker).body["tables"]
+    page = (parts.ROOT / "docs" / "view.md").read_text()
+    assert view_page.rendered(tables) in page, "python3 tools/view_page.py writes docs/view.md"
+    for table in tables:
+        names = [c["column"] for c in table["columns"]]
+        assert table["name"] in names and len(set(names)) == len(names)
+        for row in view.rows(stack.broker, table["table"]):
+            assert list(row) == names
