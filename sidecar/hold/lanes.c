@@ -7,6 +7,7 @@
 #include "core/fault.h"
 #include "core/mem.h"
 #include "proto/link/lane_mark.h"
+#include "proto/link/retry.h"
 #include "proto/mqtt/reason.h"
 #include "sidecar/hold/hold_priv.h"
 #include "sidecar/hold/refused.h"
@@ -94,7 +95,7 @@ batch_accepted(struct sq_hold *hold, struct batch_post *p, const struct sq_answe
 static int
 batch_too_big(struct sq_hold *hold, struct batch_post *p)
 {
-	static const char text[] = "the message is above the broker's limits.max-packet";
+	static const char text[] = SQ_RETRY_TOO_BIG;
 	struct sq_refusal_seen r = {.client = hold->client_id,
 	    .what = "publish",
 	    .code = SQ_MQTT_RC_IMPLEMENTATION,

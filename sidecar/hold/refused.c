@@ -1,11 +1,10 @@
 /* Refused publishes whose client cannot be told; see refused.h. */
 #include "sidecar/hold/refused.h"
+#include "proto/link/retry.h"
 #include "proto/mqtt/reason.h"
 
 #include "sidecar/hold/refusals.h"
 #include "sidecar/hold/hold_priv.h"
-
-enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000 };
 
 bool
 sq_hold_hears(const struct sq_hold *hold, const struct sq_lane_outcome *o)
@@ -13,18 +12,11 @@ sq_hold_hears(const struct sq_hold *hold, const struct sq_lane_outcome *o)
 	return o->qos > 0 && (hold->version == SQ_MQTT_V5 || o->kind != SQ_ENTRY_MESSAGE);
 }
 
-/* Whether the broker may take it later. */
-static bool
-outcome_passes(const struct sq_lane_outcome *o)
-{
-	return o->reason == SQ_MQTT_RC_QUOTA_EXCEEDED || o->reason == SQ_MQTT_RC_UNSPECIFIED;
-}
-
 void
 sq_hold_publish_refused(struct sq_hold *hold, const struct sq_lane_outcome *o)
 {
 	bool waits = sq_hold_has_client(hold) && o->image_qos > 0 && !sq_hold_hears(hold, o) &&
-	    outcome_passes(o);
+	    sq_retry_passes(o->reason);
 	struct sq_refusal_seen r = {.client = hold->client_id,
 	    .what = "publish",
 	    .then = !waits   ? NULL
@@ -63,7 +55,7 @@ bool
 sq_hold_park_refused(
     struct sq_hold *hold, struct sq_lane_out *l, const struct sq_lane_outcome *o, uint64_t now_ms)
 {
-	if (!outcome_passes(o)) {
+	if (!sq_retry_passes(o->reason)) {
 		if (o->qos > 0)
 			sq_hold_tell_ended(hold, SQ_HOLD_END_UNTOLD, o->text);
 		return false;
@@ -71,12 +63,7 @@ sq_hold_park_refused(
 	if (refused_for_long(hold, o, now_ms))
 		return false;
 	sq_lane_out_hold(l);
-	if (hold->up.retry_ms == 0) { /* the first one since something was accepted */
-		hold->up.retry_ms = RETRY_MIN_MS;
-	} else {
-		hold->up.retry_ms = hold->up.retry_ms * 2 < RETRY_MAX_MS ? hold->up.retry_ms * 2
-									 : RETRY_MAX_MS;
-	}
+	hold->up.retry_ms = sq_retry_next_ms(hold->up.retry_ms);
 	sq_hold_retry_at(hold, now_ms + hold->up.retry_ms);
 	sq_hold_wake(hold);
 	return true;

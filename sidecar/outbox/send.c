@@ -7,9 +7,10 @@
 
 #include "core/bytes.h"
 #include "core/mem.h"
+#include "proto/link/retry.h"
 #include "proto/mqtt/reason.h"
 
-enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000, BATCH_ENTRIES_MAX = 1024 };
+enum { BATCH_ENTRIES_MAX = 1024 };
 
 static struct sq_outbox_entry *
 ahead_first(const struct sq_outbox_send *s)
@@ -389,7 +390,7 @@ entry_refused(struct sq_outbox_send *s, const struct sq_outbox_entry *e, uint8_t
 static void
 entry_too_big(struct sq_outbox_send *s, struct sq_outbox_entry *e)
 {
-	static const char text[] = "the message is above the broker's limits.max-packet";
+	static const char text[] = SQ_RETRY_TOO_BIG;
 	struct sq_note note = {
 	    .refusal = SQ_REFUSAL_QUOTA, .text = {(const unsigned char *)text, sizeof text - 1}};
 
@@ -407,19 +408,12 @@ sq_outbox_send_too_big(struct sq_outbox_send *s, struct sq_outbox_batch **bp)
 	sq_outbox_send_failed(s, bp);
 }
 
-/* Whether a message that was refused with 'reason' may be taken later. */
-static bool
-reason_passes(uint8_t reason)
-{
-	return reason == SQ_MQTT_RC_QUOTA_EXCEEDED || reason == SQ_MQTT_RC_UNSPECIFIED;
-}
-
 static void
 entry_outcome(struct sq_outbox_send *s, struct sq_outbox_entry *e, uint8_t reason,
     struct sq_bytes notes, uint16_t index)
 {
 	bool refused = sq_mqtt_reason_failed(reason) && !e->dropped,
-	     passes = refused && reason_passes(reason);
+	     passes = refused && sq_retry_passes(reason);
 
 	e->answered = true;
 	if (refused) {
@@ -444,9 +438,7 @@ batch_refused(struct sq_outbox_send *s, uint64_t now_ms)
 	s->numbers.rewind = s->slow = true;
 	if (s->due_ms != 0)
 		return;
-	s->retry_ms = s->retry_ms == 0       ? RETRY_MIN_MS
-	    : s->retry_ms * 2 < RETRY_MAX_MS ? s->retry_ms * 2
-					     : RETRY_MAX_MS;
+	s->retry_ms = sq_retry_next_ms(s->retry_ms);
 	s->due_ms = now_ms + s->retry_ms;
 }
 
