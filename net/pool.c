@@ -23,9 +23,9 @@
 #include "net/peers.h"
 #include "net/trust.h"
 #include "net/trust_fetch.h"
-#include "net/conn/conn.h"
+#include "net/conn/wire.h"
 #include "net/conn/pair.h"
-#include "net/conn/token.h"
+#include "net/conn/bearer.h"
 #include "net/h2/h2.h"
 
 #define POOL_UPKEEP_S 30. /* names of a pool with empty seats, and the token */
@@ -247,7 +247,7 @@ pool_refresh_token(struct sq_pool *p)
 {
 	struct sq_buf err = {0};
 
-	if (sq_token_refresh(p->env.token, &err) != 0)
+	if (sq_bearer_refresh(p->env.token, &err) != 0)
 		SQ_WARN("pool", "%.*s", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
 	sq_buf_fini(&err);
 }
@@ -524,10 +524,10 @@ sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
 	    .frames = events->frames,
 	    .owner = owner,
 	};
-	p->env.io = sq_conn_io_new();
+	p->env.io = sq_wire_io_new();
 	p->env.h2 = sq_h2_env_new();
 	if ((p->peers = sq_peers_new(loop, cfg->brokers, pool_on_names, p, err)) == NULL ||
-	    (p->env.token = sq_token_open(cfg->token_file, err)) == NULL ||
+	    (p->env.token = sq_bearer_open(cfg->token_file, err)) == NULL ||
 	    (cfg->tls && (p->trust = pool_trust(cfg, err)) == NULL) ||
 	    (cfg->tls && pool_named(cfg->cert_file) &&
 		(p->pair = sq_pair_open(cfg->cert_file, cfg->key_file, err)) == NULL)) {
@@ -559,11 +559,11 @@ sq_pool_free(struct sq_pool **pp)
 	ev_timer_stop(p->loop, &p->reap);
 	ev_timer_stop(p->loop, &p->upkeep);
 	sq_peers_free(&p->peers);
-	sq_token_free(&p->env.token);
+	sq_bearer_free(&p->env.token);
 	sq_trust_free(&p->trust);
 	sq_pair_free(&p->pair);
 	sq_h2_env_free(&p->env.h2);
-	sq_conn_io_free(&p->env.io);
+	sq_wire_io_free(&p->env.io);
 	free(p->seats);
 	free(p);
 }

@@ -5,16 +5,15 @@
  *   pool ─┬─▶ peers ─▶ resolver            addresses of the configured names
  *         ├─▶ seat ─▶ peer                 brokers_max of them; each claims one broker
  *         ├─▶ member ─┬─▶ reconnect        links_per_broker for each seat
- *         │           └─▶ uplink ─▶ h2 ─▶ conn     h2/uplink.h, h2/h2.h, conn/conn.h
- *         └─▶ trust, pair, token           the pool's authorities, and its credentials
+ *         │           └─▶ uplink ─▶ h2 ─▶ wire     h2/uplink.h, h2/h2.h, conn/wire.h
+ *         └─▶ trust, pair, bearer          the pool's authorities, and its credentials
  *
  * An arrow is ownership, and calls follow it; in the opposite direction go the events that are
  * given at creation.  A member owns its link and frees it from the loop once the link has ended;
  * users of a link hold a pointer from up() to down().  Requests belong to their callers.
  *
- * Uses libev, nghttp2 and OpenSSL; knows requests and frames, not sessions.  All of it is on the
- * thread of one loop, of which a process may have one (conn/conn.h shares buffers among its
- * connections).  Events come from the loop, never from inside a call of this header.  Everything
+ * Uses libev, nghttp2 and OpenSSL; knows requests and frames, not sessions.  All of a pool is on the
+ * thread of its loop; a process may have several, each with a pool.  Events come from the loop, never from inside a call of this header.  Everything
  * put during a loop turn is written at its end, once per link, by a prepare watcher of priority -1;
  * an owner's prepare watcher that puts has a higher one. */
 #ifndef SQ_NET_POOL_H

@@ -11,7 +11,7 @@
 #include "net/conn/pair.h"
 #include "sidecar/mqtt/password.h"
 #include "sidecar/declared/pod_annotations.h"
-#include "net/conn/token.h"
+#include "net/conn/bearer.h"
 #include "net/trust.h"
 #include "store/dir.h"
 #include "web/admin.h"
@@ -21,12 +21,12 @@ static void
 check_links(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
 {
 	struct sq_buf why = {0};
-	struct sq_token *token;
+	struct sq_bearer *token;
 
 	if (sq_peers_check(&cfg->brokers, &why) != 0)
 		sq_program_problem(problems, &why);
-	token = sq_token_open(cfg->token_file, &why);
-	sq_token_free(&token);
+	token = sq_bearer_open(cfg->token_file, &why);
+	sq_bearer_free(&token);
 	sq_program_problem(problems, &why);
 	if (cfg->tls) {
 		struct sq_trust_cfg trusted = {.ca_file = cfg->ca_file, .ca = cfg->ca};

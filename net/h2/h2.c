@@ -72,7 +72,7 @@ h2_stream_new(struct sq_h2 *h, struct sq_request *req)
 	h->flying++;
 	s->req = req;
 	/* nghttp2 never indexes the header, so only a request that binds an identity has it. */
-	s->auth = req->method == SQ_PUT ? sq_token_header(h->cfg.token) : NULL;
+	s->auth = req->method == SQ_PUT ? sq_bearer_header(h->cfg.token) : NULL;
 	s->total = s->offered = s->sent = 0;
 	for (unsigned i = 0; i < req->n_body; i++)
 		s->total += req->body[i].iov_len;
@@ -87,7 +87,7 @@ h2_stream_free(struct sq_h2 *h, struct h2_stream *s)
 	sq_list_remove(&s->node);
 	sq_list_push_front(&h->spare, &s->node);
 	h->flying--;
-	sq_token_release(&s->auth);
+	sq_bearer_release(&s->auth);
 	sq_buf_drain(&s->body, sq_buf_len(&s->body));
 	sq_buf_trim(&s->body, H2_BODY_KEEP);
 	h->events->room(h->owner);
@@ -144,14 +144,14 @@ h2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head
 
 	(void)session;
 	assert(frame->data.padlen == 0 && s->req != NULL);
-	sq_conn_put(h->cfg.conn, head, 9);
+	sq_wire_put(h->cfg.wire, head, 9);
 	s->sent += len;
 	for (unsigned i = 0; i < s->req->n_body && len > 0; i++) {
 		const struct iovec *v = &s->req->body[i];
 		size_t from = skip < v->iov_len ? skip : v->iov_len;
 		size_t n = v->iov_len - from < len ? v->iov_len - from : len;
 
-		sq_conn_put_ref(h->cfg.conn, (unsigned char *)v->iov_base + from, n);
+		sq_wire_put_ref(h->cfg.wire, (unsigned char *)v->iov_base + from, n);
 		skip -= from;
 		len -= n;
 	}
@@ -207,7 +207,7 @@ h2_ask_deliveries(struct sq_h2 *h)
 	size_t n = 2;
 
 	static_assert(SQ_LINK_VERSION == 2, "the header below says the version");
-	h->deliveries_auth = sq_token_header(h->cfg.token);
+	h->deliveries_auth = sq_bearer_header(h->cfg.token);
 	n += h2_headers(h, nv + n, h->deliveries_auth);
 	nv[n++] = H2_NV("sqmqos-link", "2", 1);
 	h->deliveries_id = nghttp2_submit_request(h->session, NULL, nv, n, NULL, NULL);
@@ -273,7 +273,7 @@ h2_on_opened(struct sq_h2 *h)
 	if (h->stopped || h->told || h->opened.status < 200)
 		return;
 	h->told = true;
-	sq_token_release(&h->deliveries_auth);
+	sq_bearer_release(&h->deliveries_auth);
 	h->events->opened(h->owner, &h->opened);
 }
 
@@ -408,11 +408,11 @@ sq_h2_free(struct sq_h2 **hp)
 	nghttp2_session_del(h->session);
 	sq_list_splice(&h->spare, &h->live);
 	SQ_LIST_FOR_EACH_SAFE(s, &h->spare, struct h2_stream, node) {
-		sq_token_release(&s->auth);
+		sq_bearer_release(&s->auth);
 		sq_buf_fini(&s->body);
 		free(s);
 	}
-	sq_token_release(&h->deliveries_auth);
+	sq_bearer_release(&h->deliveries_auth);
 	free(h);
 }
 
@@ -456,9 +456,9 @@ sq_h2_write(struct sq_h2 *h)
 	const uint8_t *p;
 	ssize_t n = 0;
 
-	while (!h->stopped && !sq_conn_blocked(h->cfg.conn) &&
+	while (!h->stopped && !sq_wire_blocked(h->cfg.wire) &&
 	    (n = nghttp2_session_mem_send(h->session, &p)) > 0)
-		sq_conn_put(h->cfg.conn, p, (size_t)n);
+		sq_wire_put(h->cfg.wire, p, (size_t)n);
 	if (n < 0)
 		h2_lost(h, n);
 }

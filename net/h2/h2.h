@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "net/conn/conn.h"
-#include "net/conn/token.h"
+#include "net/conn/wire.h"
+#include "net/conn/bearer.h"
 #include "net/h2/request.h"
 
 struct sq_h2;
@@ -22,8 +22,8 @@ struct sq_h2_env;
 /* Everything that it points to outlives the connection. */
 struct sq_h2_cfg {
 	const struct sq_h2_env *env;
-	struct sq_conn *conn; /* open */
-	const struct sq_token *token;
+	struct sq_wire *wire; /* open */
+	const struct sq_bearer *token;
 	const char *name; /* for logs */
 	const char *authority;
 	const char *deliveries; /* the path of the deliveries request */

@@ -12,7 +12,7 @@
 #include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "net/conn/conn.h"
+#include "net/conn/wire.h"
 #include "net/conn/resolve.h"
 #include "net/h2/deliveries.h"
 #include "net/h2/h2.h"
@@ -30,7 +30,7 @@ struct sq_uplink {
 	uint64_t id;
 	char name[96];
 	const char *authority;
-	struct sq_conn *conn;
+	struct sq_wire *wire;
 	bool secure;
 	struct sq_h2 *h2; /* from the time that the connection is open */
 	char path[48];    /* of the deliveries request */
@@ -170,14 +170,14 @@ uplink_spent(const struct sq_uplink *l)
 void
 sq_uplink_flush(struct sq_uplink *l)
 {
-	if (!l->dirty || l->state == UPLINK_ENDED || l->h2 == NULL || sq_conn_blocked(l->conn))
+	if (!l->dirty || l->state == UPLINK_ENDED || l->h2 == NULL || sq_wire_blocked(l->wire))
 		return;
 	l->dirty = false;
 	uplink_submit(l);
 	sq_h2_write(l->h2);
-	l->dirty = l->dirty || sq_conn_blocked(l->conn);
-	if (sq_conn_flush(l->conn) != 0)
-		uplink_lose(l, "%s", sq_conn_error(l->conn));
+	l->dirty = l->dirty || sq_wire_blocked(l->wire);
+	if (sq_wire_flush(l->wire) != 0)
+		uplink_lose(l, "%s", sq_wire_error(l->wire));
 	else if (sq_h2_over(l->h2))
 		uplink_lose(l, "%s", uplink_complaint(l, "HTTP/2 connection ended"));
 	else if (uplink_spent(l))
@@ -359,7 +359,7 @@ uplink_on_open(void *owner)
 	struct sq_uplink *l = owner;
 	struct sq_h2_cfg cfg = {
 	    .env = l->env->h2,
-	    .conn = l->conn,
+	    .wire = l->wire,
 	    .token = l->env->token,
 	    .name = l->name,
 	    .authority = l->authority,
@@ -402,10 +402,10 @@ uplink_on_closed(void *owner)
 {
 	struct sq_uplink *l = owner;
 
-	uplink_lose(l, "%s", uplink_complaint(l, sq_conn_error(l->conn)));
+	uplink_lose(l, "%s", uplink_complaint(l, sq_wire_error(l->wire)));
 }
 
-static const struct sq_conn_events uplink_conn_events = {
+static const struct sq_wire_events uplink_wire_events = {
     .open = uplink_on_open,
     .data = uplink_on_data,
     .drained = uplink_on_drained,
@@ -419,7 +419,7 @@ sq_uplink_new(const struct sq_uplink_env *env, const struct sq_uplink_to *to,
     const struct sq_uplink_events *events, void *owner)
 {
 	struct sq_uplink *l = sq_xcalloc(1, sizeof *l);
-	struct sq_conn_cfg cfg = {
+	struct sq_wire_cfg cfg = {
 	    .loop = env->loop,
 	    .io = env->io,
 	    .addr = (const struct sockaddr *)&to->addr->ss,
@@ -439,7 +439,7 @@ sq_uplink_new(const struct sq_uplink_env *env, const struct sq_uplink_to *to,
 	sq_list_init(&l->queue);
 	(void)snprintf(l->name, sizeof l->name, "%s", to->name);
 	(void)snprintf(l->path, sizeof l->path, "/v1/links/%016" PRIx64 "/deliveries", l->id);
-	l->conn = sq_conn_new(&cfg, &uplink_conn_events, l);
+	l->wire = sq_wire_new(&cfg, &uplink_wire_events, l);
 	return l;
 }
 
@@ -467,7 +467,7 @@ sq_uplink_free(struct sq_uplink **lp)
 	if (l == NULL)
 		return;
 	sq_h2_free(&l->h2);
-	sq_conn_free(&l->conn);
+	sq_wire_free(&l->wire);
 	sq_deliveries_fini(&l->deliveries);
 	free(l);
 }

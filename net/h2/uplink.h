@@ -1,6 +1,6 @@
 /* One link to a broker: an HTTP/2 connection with its requests and its deliveries response.
  *
- * It owns a struct sq_conn and, once that is open, a struct sq_h2 above it.  It dials once: after
+ * It owns a struct sq_wire and, once that is open, a struct sq_h2 above it.  It dials once: after
  * its end, its owner (the pool) frees it from the loop.
  *
  *   sq_uplink_send ─▶ queue ─(flush, at most SQ_LINK_STREAMS_MAX in flight)─▶ h2 ─▶ done()
@@ -21,10 +21,10 @@
 #include "proto/link/frame.h"
 
 struct sq_addr;
-struct sq_conn_io;
+struct sq_wire_io;
 struct sq_h2_env;
 struct sq_pair;
-struct sq_token;
+struct sq_bearer;
 struct sq_uplink;
 
 /* --- for its users --- */
@@ -72,9 +72,9 @@ enum sq_credential {
 /* Shared by all links of a pool; outlives them. */
 struct sq_uplink_env {
 	struct ev_loop *loop;
-	struct sq_conn_io *io;
+	struct sq_wire_io *io;
 	struct sq_h2_env *h2;
-	struct sq_token *token;
+	struct sq_bearer *token;
 	enum sq_credential credential;
 	uint32_t max_frame; /* bytes of a deliver frame */
 	const struct sq_net_counts *counts;

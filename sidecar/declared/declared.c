@@ -14,7 +14,7 @@
 #include "sidecar/declared/pod_annotations.h"
 #include "sidecar/declared/receiver.h"
 #include "sidecar/declared/rights.h"
-#include "sidecar/declared/rules.h"
+#include "sidecar/declared/pod_rules.h"
 #include "sidecar/hold/hold.h"
 #include "sidecar/hold/user.h"
 
@@ -35,7 +35,7 @@ struct sq_declared {
 	struct sq_outbox *outbox;
 	struct sq_receiver *receiver; /* who gets what is declared */
 	struct sq_rights *rights;     /* what clients may subscribe to; NULL: all */
-	struct sq_rules *rules;       /* for what clients publish; NULL: none */
+	struct sq_pod_rules *rules;   /* for what clients publish; NULL: none */
 	struct sq_pod_annotations *annotations;
 	struct sq_hold *keeper, *consumer;
 	struct item *items;
@@ -393,8 +393,8 @@ declared_apply(struct sq_declared *d, struct sq_annotations *set, uint64_t writt
 	ids = d->client_ids;
 	d->client_ids = set->client_ids;
 	set->client_ids = (struct sq_client_ids){0};
-	sq_rules_free(&d->rules);
-	d->rules = sq_rules_new(&set->publish);
+	sq_pod_rules_free(&d->rules);
+	d->rules = sq_pod_rules_new(&set->publish);
 	newer = declared_date(d, old, n_old, written_ms);
 	declared_end_old(d, old, n_old);
 	declared_begin_new(d, old, n_old, newer);
@@ -428,7 +428,7 @@ sq_declared_allows(const struct sq_declared *d, const struct sq_topic_filter *f)
 	return d == NULL || sq_rights_allow(d->rights, f);
 }
 
-const struct sq_rules *
+const struct sq_pod_rules *
 sq_declared_rules(const struct sq_declared *d)
 {
 	return d != NULL ? d->rules : NULL;
@@ -465,7 +465,7 @@ sq_declared_free(struct sq_declared **dp)
 	sq_receiver_free(&d->receiver);
 	sq_holds_enforce(d->holds, false);
 	sq_rights_free(&d->rights);
-	sq_rules_free(&d->rules);
+	sq_pod_rules_free(&d->rules);
 	items_free(d->items, d->n);
 	sq_client_ids_free(&d->client_ids);
 	free(d->pod_group);

@@ -21,7 +21,7 @@ struct sq_declared;
 struct sq_holds;
 struct sq_outbox;
 struct sq_receiver;
-struct sq_rules;
+struct sq_pod_rules;
 struct sq_hold;
 
 #define SQ_KEEPER_ID SQ_KEY_KEEPER /* client id of the keeper session */
@@ -39,7 +39,7 @@ struct sq_receiver *sq_declared_receiver(const struct sq_declared *d);
 /* Whether clients may subscribe to the filter themselves.  'd' may be NULL. */
 bool sq_declared_allows(const struct sq_declared *d, const struct sq_topic_filter *);
 /* The publish rules for clients; NULL: none.  'd' may be NULL. */
-const struct sq_rules *sq_declared_rules(const struct sq_declared *d);
+const struct sq_pod_rules *sq_declared_rules(const struct sq_declared *d);
 
 /* A hold of a client has attached, and the broker knows no bindings of it: declares them if the
  * client is the receiver's.  'd' may be NULL. */

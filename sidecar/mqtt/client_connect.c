@@ -17,7 +17,7 @@
 #include "sidecar/outbox/outbox.h"
 #include "sidecar/outbox/writer.h"
 #include "sidecar/hold/refusals.h"
-#include "sidecar/declared/rules.h"
+#include "sidecar/declared/pod_rules.h"
 #include "sidecar/hold/hold.h"
 
 /* Makes the will's image, with one reference, in '*out'.  SQ_EDENIED: the publish rules do not
@@ -39,7 +39,7 @@ connect_will(const struct sq_client *c, const struct sq_mqtt_connect *k, struct 
 		kept = sq_xmalloc(m.props.len);
 		m.props = (struct sq_bytes){kept, sq_mqtt_props_forward(m.props, kept)};
 	}
-	rc = sq_rules_apply(sq_declared_rules(c->of->declared), &m, &props);
+	rc = sq_pod_rules_apply(sq_declared_rules(c->of->declared), &m, &props);
 	if (rc == 0)
 		*out = sq_msg_new(
 		    sq_lane_publish_qos(&m), m.retain, m.topic, m.props, m.expiry_s, m.payload)

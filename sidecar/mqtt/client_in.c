@@ -15,7 +15,7 @@
 #include "sidecar/mqtt/client_priv.h"
 #include "sidecar/hold/refusals.h"
 #include "sidecar/hold/room.h"
-#include "sidecar/declared/rules.h"
+#include "sidecar/declared/pod_rules.h"
 #include "sidecar/hold/hold.h"
 
 enum { TOPIC_SHOWN_MAX = 256 }; /* bytes of one that is refused, in words */
@@ -208,7 +208,7 @@ publish_by_rules(struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_
 	if (sq_declared_rules(c->of->declared) == NULL &&
 	    (out->qos < 2 || !sq_mqtt_has(&p->props, SQ_MQTT_PROP_USER_PROPERTY)))
 		return publish_pass(c, out);
-	rc = sq_rules_apply(sq_declared_rules(c->of->declared), out, &props);
+	rc = sq_pod_rules_apply(sq_declared_rules(c->of->declared), out, &props);
 	if (rc == 0)
 		rc = publish_pass(c, out);
 	sq_buf_fini(&props);

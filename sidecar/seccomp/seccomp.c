@@ -94,7 +94,7 @@ program_load(struct program *p, size_t offset)
 
 /* The result of a call whose number is that of 'c'. */
 static void
-program_rule(struct program *p, const struct sq_call *c)
+program_rule(struct program *p, const struct sq_syscall *c)
 {
 	/* Both machines are little-endian: the lower half of an argument comes first. */
 	size_t arg = offsetof(struct seccomp_data, args) + c->arg * sizeof(uint64_t);
@@ -139,11 +139,11 @@ program_make(struct program *p)
 	program_return(p, SECCOMP_RET_TRAP);
 	program_load(p, offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < sq_calls_n; i++) {
-		if (sq_calls[i].rule == SQ_CALL_NEVER)
+		if (sq_syscalls[i].rule == SQ_CALL_NEVER)
 			continue;
 		at = p->n;
-		program_add(p, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)sq_calls[i].nr, 0, 0);
-		program_rule(p, &sq_calls[i]);
+		program_add(p, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)sq_syscalls[i].nr, 0, 0);
+		program_rule(p, &sq_syscalls[i]);
 		p->v[at].jf = (uint8_t)(p->n - at - 1);
 	}
 	program_return(p, SECCOMP_RET_TRAP);

@@ -31,7 +31,7 @@
 #define MISSING(n) ROW(n, MISSING, .arg = 0)
 #define NEVER(n) ROW(n, NEVER, .arg = 0)
 
-const struct sq_call sq_calls[] = {
+const struct sq_syscall sq_syscalls[] = {
     /* each message */
     ANY(read),
     ANY(write),
@@ -218,7 +218,7 @@ const struct sq_call sq_calls[] = {
     NEVER(splice),
     NEVER(shmget),
 };
-const size_t sq_calls_n = sizeof sq_calls / sizeof *sq_calls;
+const size_t sq_calls_n = sizeof sq_syscalls / sizeof *sq_syscalls;
 #ifdef __x86_64__
 const uint32_t sq_calls_arch = AUDIT_ARCH_X86_64;
 #else
@@ -227,7 +227,7 @@ const uint32_t sq_calls_arch = AUDIT_ARCH_AARCH64;
 
 #else
 
-const struct sq_call sq_calls[1] = {{0}};
+const struct sq_syscall sq_syscalls[1] = {{0}};
 const size_t sq_calls_n = 0;
 const uint32_t sq_calls_arch = 0;
 
@@ -237,7 +237,7 @@ const char *
 sq_call_name(int nr)
 {
 	for (size_t i = 0; i < sq_calls_n; i++)
-		if (sq_calls[i].nr == nr)
-			return sq_calls[i].name;
+		if (sq_syscalls[i].nr == nr)
+			return sq_syscalls[i].name;
 	return NULL;
 }

@@ -17,7 +17,7 @@ enum sq_call_rule {
 enum { SQ_CALL_NAME_MAX = 23, SQ_CALL_VALUES_MAX = 4 };
 
 /* Without pointers, so that the table needs no relocation and takes no private memory. */
-struct sq_call {
+struct sq_syscall {
 	char name[SQ_CALL_NAME_MAX + 1];
 	int nr;
 	uint8_t rule; /* enum sq_call_rule */
@@ -28,7 +28,7 @@ struct sq_call {
 };
 
 /* The table, most frequent calls first; empty on a machine that it does not support. */
-extern const struct sq_call sq_calls[];
+extern const struct sq_syscall sq_syscalls[];
 extern const size_t sq_calls_n;
 /* AUDIT_ARCH_… of the machine. */
 extern const uint32_t sq_calls_arch;

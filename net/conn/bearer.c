@@ -1,5 +1,5 @@
-/* The token file; see net/conn/token.h. */
-#include "net/conn/token.h"
+/* The token file; see net/conn/bearer.h. */
+#include "net/conn/bearer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,11 +7,11 @@
 #include "core/file.h"
 #include "core/mem.h"
 
-static const char token_scheme[] = "Bearer ";
+static const char bearer_scheme[] = "Bearer ";
 
-enum { TOKEN_FILE_MAX = SQ_TOKEN_MAX + 64 }; /* bytes, with white space around the token */
+enum { BEARER_FILE_MAX = SQ_BEARER_MAX + 64 }; /* bytes, with white space around the token */
 
-struct sq_token {
+struct sq_bearer {
 	char *file;                 /* NULL: none */
 	struct sq_file_stamp stamp; /* of the file that 'header' was made from */
 	struct sq_block *header;
@@ -20,9 +20,9 @@ struct sq_token {
 /* Takes the text of the file: one run of visible ASCII (RFC 6750 §2.1), with
  * white space around it. */
 static int
-token_take(struct sq_token *t, const char *p, size_t len, struct sq_buf *err)
+bearer_take(struct sq_bearer *t, const char *p, size_t len, struct sq_buf *err)
 {
-	const size_t scheme = sizeof token_scheme - 1;
+	const size_t scheme = sizeof bearer_scheme - 1;
 	struct sq_block *header;
 
 	while (len > 0 && memchr(" \t\r\n", p[len - 1], 4) != NULL)
@@ -34,21 +34,21 @@ token_take(struct sq_token *t, const char *p, size_t len, struct sq_buf *err)
 	for (size_t i = 0; i < len; i++)
 		if (p[i] <= ' ' || p[i] > '~')
 			len = 0;
-	if (len == 0 || len > SQ_TOKEN_MAX) {
+	if (len == 0 || len > SQ_BEARER_MAX) {
 		sq_buf_printf(err, "auth.token-file: %s: %s", t->file,
 		    len == 0 ? "it does not hold one token" : "it is too long");
 		return SQ_EINVAL;
 	}
 	header = sq_block_new(scheme + len);
-	memcpy(header->bytes, token_scheme, scheme);
+	memcpy(header->bytes, bearer_scheme, scheme);
 	memcpy(header->bytes + scheme, p, len);
-	sq_token_release(&t->header);
+	sq_bearer_release(&t->header);
 	t->header = header;
 	return 0;
 }
 
 int
-sq_token_refresh(struct sq_token *t, struct sq_buf *err)
+sq_bearer_refresh(struct sq_bearer *t, struct sq_buf *err)
 {
 	struct sq_file_stamp stamp;
 	struct sq_buf text = {0};
@@ -59,9 +59,9 @@ sq_token_refresh(struct sq_token *t, struct sq_buf *err)
 	sq_file_stamp(t->file, &stamp);
 	if (t->header != NULL && stamp.inode != 0 && sq_file_stamp_equal(&stamp, &t->stamp))
 		return 0;
-	rc = sq_file_read(t->file, TOKEN_FILE_MAX, &text);
+	rc = sq_file_read(t->file, BEARER_FILE_MAX, &text);
 	if (rc == SQ_OK)
-		rc = token_take(t, (const char *)sq_buf_data(&text), sq_buf_len(&text), err);
+		rc = bearer_take(t, (const char *)sq_buf_data(&text), sq_buf_len(&text), err);
 	else
 		sq_buf_printf(err, "auth.token-file: %s: %s", t->file, sq_file_reason(rc));
 	sq_buf_wipe(&text);
@@ -70,38 +70,38 @@ sq_token_refresh(struct sq_token *t, struct sq_buf *err)
 	return rc;
 }
 
-struct sq_token *
-sq_token_open(const char *file, struct sq_buf *err)
+struct sq_bearer *
+sq_bearer_open(const char *file, struct sq_buf *err)
 {
-	struct sq_token *t = sq_xcalloc(1, sizeof *t);
+	struct sq_bearer *t = sq_xcalloc(1, sizeof *t);
 
 	t->file = file != NULL && file[0] != '\0' ? sq_xstrdup(file) : NULL;
-	if (sq_token_refresh(t, err) != 0)
-		sq_token_free(&t);
+	if (sq_bearer_refresh(t, err) != 0)
+		sq_bearer_free(&t);
 	return t;
 }
 
 void
-sq_token_free(struct sq_token **tp)
+sq_bearer_free(struct sq_bearer **tp)
 {
-	struct sq_token *t = *tp;
+	struct sq_bearer *t = *tp;
 
 	*tp = NULL;
 	if (t == NULL)
 		return;
-	sq_token_release(&t->header);
+	sq_bearer_release(&t->header);
 	free(t->file);
 	free(t);
 }
 
 struct sq_block *
-sq_token_header(const struct sq_token *t)
+sq_bearer_header(const struct sq_bearer *t)
 {
 	return t->header != NULL ? sq_block_ref(t->header) : NULL;
 }
 
 void
-sq_token_release(struct sq_block **header)
+sq_bearer_release(struct sq_block **header)
 {
 	struct sq_block *b = *header;
 

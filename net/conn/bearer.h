@@ -1,7 +1,7 @@
 /* The bearer token for the broker, read from a file that is renewed by others (a projected
  * ServiceAccount token), and never logged.  On the loop's thread. */
-#ifndef SQ_NET_TOKEN_H
-#define SQ_NET_TOKEN_H
+#ifndef SQ_NET_CONN_BEARER_H
+#define SQ_NET_CONN_BEARER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,20 +10,20 @@
 #include "core/buf.h"
 #include "core/err.h"
 
-enum { SQ_TOKEN_MAX = 16384 }; /* bytes */
+enum { SQ_BEARER_MAX = 16384 }; /* bytes */
 
-struct sq_token;
+struct sq_bearer;
 
 /* Reads 'file' (NULL or empty: no token).  NULL with a line in 'err' if the file is unreadable or
  * has no token. */
-struct sq_token *sq_token_open(const char *file, struct sq_buf *err);
-void sq_token_free(struct sq_token **);
+struct sq_bearer *sq_bearer_open(const char *file, struct sq_buf *err);
+void sq_bearer_free(struct sq_bearer **);
 /* Reads the file again if it has changed.  SQ_EIO with a line in 'err': the file is unreadable, and
  * the last token stays.  At most one stat() a call. */
-int sq_token_refresh(struct sq_token *, struct sq_buf *err) SQ_MUST_CHECK;
+int sq_bearer_refresh(struct sq_bearer *, struct sq_buf *err) SQ_MUST_CHECK;
 /* "Bearer ...", the value of the header, with a reference for the caller; NULL: no token. */
-struct sq_block *sq_token_header(const struct sq_token *);
+struct sq_block *sq_bearer_header(const struct sq_bearer *);
 /* Gives the reference back instead of sq_block_unref(); the last one wipes the token. */
-void sq_token_release(struct sq_block **header);
+void sq_bearer_release(struct sq_block **header);
 
 #endif

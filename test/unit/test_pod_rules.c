@@ -6,7 +6,7 @@
 #include "../support/annotation_case.h"
 #include "core/mem.h"
 #include "proto/mqtt/props.h"
-#include "sidecar/declared/rules.h"
+#include "sidecar/declared/pod_rules.h"
 
 static struct sq_bytes
 text(const char *s)
@@ -14,18 +14,18 @@ text(const char *s)
 	return (struct sq_bytes){(const unsigned char *)s, strlen(s)};
 }
 
-static struct sq_rules *
+static struct sq_pod_rules *
 rules(const char *value)
 {
 	struct sq_publish_rules parsed = annotation_accept(SQ_ANNOTATION_PUBLISH, value).publish;
 
-	return sq_rules_new(&parsed);
+	return sq_pod_rules_new(&parsed);
 }
 
 /* A publish, its own user properties ("name=value", NULL at the end), and what
  * the rules made of it. */
 struct world {
-	struct sq_rules *rules;
+	struct sq_pod_rules *rules;
 	struct sq_lane_publish m;
 	struct sq_buf own, props;
 };
@@ -51,7 +51,7 @@ apply(struct world *w, const char *topic, uint8_t qos)
 	    .packet_id = qos > 0,
 	    .topic = text(topic),
 	    .props = {sq_buf_data(&w->own), sq_buf_len(&w->own)}};
-	return sq_rules_apply(w->rules, &w->m, &w->props);
+	return sq_pod_rules_apply(w->rules, &w->m, &w->props);
 }
 
 /* The message's user properties, "name=value" with a space between. */
@@ -73,7 +73,7 @@ properties(const struct world *w)
 static void
 end(struct world *w)
 {
-	sq_rules_free(&w->rules);
+	sq_pod_rules_free(&w->rules);
 	sq_buf_fini(&w->own);
 	sq_buf_fini(&w->props);
 }
@@ -132,11 +132,11 @@ Test(rules, retain_is_set_and_cleared)
 	cr_expect(w.m.retain);
 	w.m.retain = true;
 	w.m.topic = text("off");
-	cr_assert_eq(sq_rules_apply(w.rules, &w.m, &w.props), 0);
+	cr_assert_eq(sq_pod_rules_apply(w.rules, &w.m, &w.props), 0);
 	cr_expect_not(w.m.retain);
 	w.m.retain = true;
 	w.m.topic = text("other");
-	cr_assert_eq(sq_rules_apply(w.rules, &w.m, &w.props), 0);
+	cr_assert_eq(sq_pod_rules_apply(w.rules, &w.m, &w.props), 0);
 	cr_expect(w.m.retain);
 	end(&w);
 }
@@ -149,7 +149,7 @@ Test(rules, ttl_is_the_most)
 	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
 		w.m.topic = text("a");
 		w.m.expiry_s = rows[i][0];
-		cr_assert_eq(sq_rules_apply(w.rules, &w.m, &w.props), 0);
+		cr_assert_eq(sq_pod_rules_apply(w.rules, &w.m, &w.props), 0);
 		cr_expect_eq(w.m.expiry_s, rows[i][1], "row %zu", i);
 	}
 	end(&w);

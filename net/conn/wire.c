@@ -1,4 +1,4 @@
-/* TCP and TLS under one link; see net/conn/conn.h.
+/* TCP and TLS under one link; see net/conn/wire.h.
  *
  *   put ─▶ clear: scatter list ─────────────▶ sendmsg   refused bytes ─▶ backlog
  *          TLS:   records (SSL_write) ─▶ emit ▶ sendmsg
@@ -6,7 +6,7 @@
  *
  * OpenSSL has a BIO of this file that never blocks on writes: ciphertext goes to the shared buffer,
  * and from there, or straight from OpenSSL's record, to the socket. */
-#include "net/conn/conn.h"
+#include "net/conn/wire.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -27,42 +27,42 @@
 #include "net/conn/pair.h"
 
 enum {
-	CONN_SMALL = 4096,        /* shorter pieces are gathered */
-	CONN_RECORD = 16384,      /* plaintext of a full TLS record */
-	CONN_READ = 128 * 1024,   /* one read(2) */
-	CONN_GATHER = 128 * 1024, /* small pieces, or ciphertext */
-	CONN_WRITE = 256 * 1024,  /* about one write */
-	CONN_IOV = 64,
-	CONN_USER_TIMEOUT_MS = 10000,
+	WIRE_SMALL = 4096,        /* shorter pieces are gathered */
+	WIRE_RECORD = 16384,      /* plaintext of a full TLS record */
+	WIRE_READ = 128 * 1024,   /* one read(2) */
+	WIRE_GATHER = 128 * 1024, /* small pieces, or ciphertext */
+	WIRE_WRITE = 256 * 1024,  /* about one write */
+	WIRE_IOV = 64,
+	WIRE_USER_TIMEOUT_MS = 10000,
 };
 
-enum conn_state { CONN_CONNECTING, CONN_HANDSHAKE, CONN_OPEN, CONN_DEAD };
+enum wire_state { WIRE_CONNECTING, WIRE_HANDSHAKE, WIRE_OPEN, WIRE_DEAD };
 
 /* Used within one call of this file, or between a put and its flush. */
-struct sq_conn_io {
-	struct sq_conn *user; /* it has put something and not flushed yet */
+struct sq_wire_io {
+	struct sq_wire *user; /* it has put something and not flushed yet */
 	unsigned conns;       /* that use it */
 	size_t gathered;
 	int n_iov;
 	size_t bytes;
 	size_t record_len;
 	/* Not initialised: a page takes memory only once a connection has needed it. */
-	struct iovec iov[CONN_IOV];        /* in the clear */
-	unsigned char record[CONN_RECORD]; /* TLS: plaintext of the next record */
-	unsigned char gather[CONN_GATHER];
-	unsigned char in[CONN_READ], plain[CONN_READ];
+	struct iovec iov[WIRE_IOV];        /* in the clear */
+	unsigned char record[WIRE_RECORD]; /* TLS: plaintext of the next record */
+	unsigned char gather[WIRE_GATHER];
+	unsigned char in[WIRE_READ], plain[WIRE_READ];
 };
 
-struct sq_conn {
+struct sq_wire {
 	struct ev_loop *loop;
-	struct sq_conn_io *io;
-	const struct sq_conn_events *events;
+	struct sq_wire_io *io;
+	const struct sq_wire_events *events;
 	void *owner;
-	enum conn_state state;
+	enum wire_state state;
 	int fd;
 	SSL *ssl;
 	struct ev_io readable, writable;
-	struct ev_timer stillborn; /* tells of an error that came in sq_conn_new() */
+	struct ev_timer stillborn; /* tells of an error that came in sq_wire_new() */
 	const unsigned char *in;   /* of io->in, not yet taken by OpenSSL */
 	size_t in_len;
 	bool last;             /* the record being made ends the flush */
@@ -71,10 +71,10 @@ struct sq_conn {
 	char error[160];
 };
 
-struct sq_conn_io *
-sq_conn_io_new(void)
+struct sq_wire_io *
+sq_wire_io_new(void)
 {
-	struct sq_conn_io *io = sq_xmalloc(sizeof *io);
+	struct sq_wire_io *io = sq_xmalloc(sizeof *io);
 
 	io->user = NULL;
 	io->conns = 0;
@@ -84,9 +84,9 @@ sq_conn_io_new(void)
 }
 
 void
-sq_conn_io_free(struct sq_conn_io **iop)
+sq_wire_io_free(struct sq_wire_io **iop)
 {
-	struct sq_conn_io *io = *iop;
+	struct sq_wire_io *io = *iop;
 
 	*iop = NULL;
 	if (io == NULL)
@@ -95,7 +95,7 @@ sq_conn_io_free(struct sq_conn_io **iop)
 	free(io);
 }
 
-static void SQ_PRINTF(2, 3) conn_set_error(struct sq_conn *c, const char *fmt, ...)
+static void SQ_PRINTF(2, 3) wire_set_error(struct sq_wire *c, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -108,31 +108,31 @@ static void SQ_PRINTF(2, 3) conn_set_error(struct sq_conn *c, const char *fmt, .
 
 /* Names the TLS failure; a refused certificate by its own reason. */
 static void
-conn_tls_error(struct sq_conn *c)
+wire_tls_error(struct sq_wire *c)
 {
 	struct sq_buf why = {0};
 
 	sq_tls_reason(c->ssl, &why);
-	conn_set_error(c, "TLS: %.*s", (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
+	wire_set_error(c, "TLS: %.*s", (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
 	sq_buf_fini(&why);
 }
 
 static void
-conn_die(struct sq_conn *c)
+wire_die(struct sq_wire *c)
 {
-	if (c->state == CONN_DEAD)
+	if (c->state == WIRE_DEAD)
 		return;
-	c->state = CONN_DEAD;
-	conn_set_error(c, "connection lost");
+	c->state = WIRE_DEAD;
+	wire_set_error(c, "connection lost");
 	ev_io_stop(c->loop, &c->readable);
 	ev_io_stop(c->loop, &c->writable);
 	sq_buf_fini(&c->backlog);
 }
 
 static void
-conn_close(struct sq_conn *c)
+wire_close(struct sq_wire *c)
 {
-	conn_die(c);
+	wire_die(c);
 	if (c->told)
 		return;
 	c->told = true;
@@ -141,12 +141,12 @@ conn_close(struct sq_conn *c)
 
 /* Writes 'n' pieces; bytes that the socket refuses go to the backlog. */
 static void
-conn_writev(struct sq_conn *c, struct iovec *iov, int n)
+wire_writev(struct sq_wire *c, struct iovec *iov, int n)
 {
 	ssize_t sent = 0;
 	size_t skip;
 
-	if (c->state == CONN_DEAD)
+	if (c->state == WIRE_DEAD)
 		return;
 	if (sq_buf_len(&c->backlog) == 0) {
 		struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n};
@@ -155,8 +155,8 @@ conn_writev(struct sq_conn *c, struct iovec *iov, int n)
 			sent = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
 		} while (sent < 0 && errno == EINTR);
 		if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-			conn_set_error(c, "%s", strerror(errno));
-			conn_die(c);
+			wire_set_error(c, "%s", strerror(errno));
+			wire_die(c);
 			return;
 		}
 	}
@@ -174,15 +174,15 @@ conn_writev(struct sq_conn *c, struct iovec *iov, int n)
 
 /* Ciphertext from OpenSSL: one record. */
 static void
-conn_emit(struct sq_conn *c, const void *p, size_t len)
+wire_emit(struct sq_wire *c, const void *p, size_t len)
 {
 	struct iovec iov[2] = {
 	    {c->io->gather, c->io->gathered},
 	    {(void *)(uintptr_t)p, len},
 	};
 
-	if (c->last || c->io->gathered + len > CONN_GATHER) {
-		conn_writev(c, iov, 2);
+	if (c->last || c->io->gathered + len > WIRE_GATHER) {
+		wire_writev(c, iov, 2);
 		c->io->gathered = 0;
 		return;
 	}
@@ -191,21 +191,21 @@ conn_emit(struct sq_conn *c, const void *p, size_t len)
 }
 
 static int
-conn_bio_write(BIO *bio, const char *p, int len)
+wire_bio_write(BIO *bio, const char *p, int len)
 {
-	struct sq_conn *c = BIO_get_data(bio);
+	struct sq_wire *c = BIO_get_data(bio);
 
 	BIO_clear_retry_flags(bio);
 	assert(len >= 0 && (c->io->user == NULL || c->io->user == c));
 	c->io->user = c;
-	conn_emit(c, p, (size_t)len);
+	wire_emit(c, p, (size_t)len);
 	return len;
 }
 
 static int
-conn_bio_read(BIO *bio, char *p, int len)
+wire_bio_read(BIO *bio, char *p, int len)
 {
-	struct sq_conn *c = BIO_get_data(bio);
+	struct sq_wire *c = BIO_get_data(bio);
 	size_t n = len > 0 ? (size_t)len : 0;
 
 	BIO_clear_retry_flags(bio);
@@ -222,7 +222,7 @@ conn_bio_read(BIO *bio, char *p, int len)
 }
 
 static long
-conn_bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+wire_bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 {
 	(void)bio, (void)num, (void)ptr;
 	return cmd == BIO_CTRL_FLUSH;
@@ -230,37 +230,37 @@ conn_bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 
 /* One method for the life of the process, whose threads share it; OpenSSL has no static form of
  * it. */
-static BIO_METHOD *conn_method;
-static pthread_once_t conn_method_once = PTHREAD_ONCE_INIT;
+static BIO_METHOD *wire_method;
+static pthread_once_t wire_method_once = PTHREAD_ONCE_INIT;
 
 static void
-conn_method_make(void)
+wire_method_make(void)
 {
-	conn_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "link");
-	assert(conn_method != NULL);
-	(void)BIO_meth_set_write(conn_method, conn_bio_write);
-	(void)BIO_meth_set_read(conn_method, conn_bio_read);
-	(void)BIO_meth_set_ctrl(conn_method, conn_bio_ctrl);
+	wire_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "link");
+	assert(wire_method != NULL);
+	(void)BIO_meth_set_write(wire_method, wire_bio_write);
+	(void)BIO_meth_set_read(wire_method, wire_bio_read);
+	(void)BIO_meth_set_ctrl(wire_method, wire_bio_ctrl);
 }
 
 static BIO_METHOD *
-conn_bio_method(void)
+wire_bio_method(void)
 {
-	(void)pthread_once(&conn_method_once, conn_method_make);
-	return conn_method;
+	(void)pthread_once(&wire_method_once, wire_method_make);
+	return wire_method;
 }
 
 static void
-conn_encrypt(struct sq_conn *c, const unsigned char *p, size_t len, bool last)
+wire_encrypt(struct sq_wire *c, const unsigned char *p, size_t len, bool last)
 {
-	while (len > 0 && c->state == CONN_OPEN) {
-		size_t n = len < CONN_RECORD ? len : CONN_RECORD;
+	while (len > 0 && c->state == WIRE_OPEN) {
+		size_t n = len < WIRE_RECORD ? len : WIRE_RECORD;
 
 		c->last = last && n == len;
 		ERR_clear_error();
 		if (SSL_write(c->ssl, p, (int)n) != (int)n) {
-			conn_tls_error(c);
-			conn_die(c);
+			wire_tls_error(c);
+			wire_die(c);
 		}
 		c->last = false;
 		p += n;
@@ -269,33 +269,33 @@ conn_encrypt(struct sq_conn *c, const unsigned char *p, size_t len, bool last)
 }
 
 static void
-conn_flush_record(struct sq_conn *c, bool last)
+wire_flush_record(struct sq_wire *c, bool last)
 {
 	size_t len = c->io->record_len;
 
 	c->io->record_len = 0;
-	conn_encrypt(c, c->io->record, len, last);
+	wire_encrypt(c, c->io->record, len, last);
 }
 
 static void
-conn_flush_iov(struct sq_conn *c)
+wire_flush_iov(struct sq_wire *c)
 {
 	if (c->io->n_iov > 0)
-		conn_writev(c, c->io->iov, c->io->n_iov);
+		wire_writev(c, c->io->iov, c->io->n_iov);
 	c->io->n_iov = 0;
 	c->io->gathered = 0;
 	c->io->bytes = 0;
 }
 
 static void
-conn_put_clear(struct sq_conn *c, const unsigned char *p, size_t len, bool copy)
+wire_put_clear(struct sq_wire *c, const unsigned char *p, size_t len, bool copy)
 {
 	struct iovec *v = &c->io->iov[c->io->n_iov];
 	unsigned char *to;
 
-	if (c->io->n_iov == CONN_IOV || c->io->bytes + len > CONN_WRITE ||
-	    (copy && c->io->gathered + len > CONN_GATHER)) {
-		conn_flush_iov(c);
+	if (c->io->n_iov == WIRE_IOV || c->io->bytes + len > WIRE_WRITE ||
+	    (copy && c->io->gathered + len > WIRE_GATHER)) {
+		wire_flush_iov(c);
 		v = &c->io->iov[0];
 	}
 	c->io->bytes += len;
@@ -317,74 +317,74 @@ conn_put_clear(struct sq_conn *c, const unsigned char *p, size_t len, bool copy)
 }
 
 static void
-conn_put_tls(struct sq_conn *c, const unsigned char *p, size_t len, bool copy)
+wire_put_tls(struct sq_wire *c, const unsigned char *p, size_t len, bool copy)
 {
 	if (!copy) {
-		conn_flush_record(c, false);
-		conn_encrypt(c, p, len, false);
+		wire_flush_record(c, false);
+		wire_encrypt(c, p, len, false);
 		return;
 	}
-	if (c->io->record_len + len > CONN_RECORD)
-		conn_flush_record(c, false);
+	if (c->io->record_len + len > WIRE_RECORD)
+		wire_flush_record(c, false);
 	memcpy(c->io->record + c->io->record_len, p, len);
 	c->io->record_len += len;
 }
 
 static void
-conn_put(struct sq_conn *c, const unsigned char *p, size_t len, bool copy)
+wire_put(struct sq_wire *c, const unsigned char *p, size_t len, bool copy)
 {
 	assert(c->io->user == NULL || c->io->user == c);
-	if (c->state != CONN_OPEN)
+	if (c->state != WIRE_OPEN)
 		return;
 	c->io->user = c;
 	while (len > 0) {
-		size_t n = copy && len > CONN_RECORD ? CONN_RECORD : len;
+		size_t n = copy && len > WIRE_RECORD ? WIRE_RECORD : len;
 
 		if (c->ssl != NULL)
-			conn_put_tls(c, p, n, copy);
+			wire_put_tls(c, p, n, copy);
 		else
-			conn_put_clear(c, p, n, copy);
+			wire_put_clear(c, p, n, copy);
 		p += n;
 		len -= n;
 	}
 }
 
 void
-sq_conn_put(struct sq_conn *c, const void *p, size_t len)
+sq_wire_put(struct sq_wire *c, const void *p, size_t len)
 {
-	conn_put(c, p, len, true);
+	wire_put(c, p, len, true);
 }
 
 void
-sq_conn_put_ref(struct sq_conn *c, const void *p, size_t len)
+sq_wire_put_ref(struct sq_wire *c, const void *p, size_t len)
 {
-	conn_put(c, p, len, len < CONN_SMALL);
+	wire_put(c, p, len, len < WIRE_SMALL);
 }
 
 static int
-conn_flush(struct sq_conn *c)
+wire_flush(struct sq_wire *c)
 {
 	struct iovec rest = {c->io->gather, 0};
 
 	if (c->io->user == c) {
 		if (c->ssl == NULL) {
-			conn_flush_iov(c);
+			wire_flush_iov(c);
 		} else {
-			conn_flush_record(c, true);
+			wire_flush_record(c, true);
 			rest.iov_len = c->io->gathered;
 			if (rest.iov_len > 0)
-				conn_writev(c, &rest, 1);
+				wire_writev(c, &rest, 1);
 		}
 		c->io->gathered = 0;
 		c->io->user = NULL;
 	}
-	return c->state == CONN_DEAD ? SQ_EIO : 0;
+	return c->state == WIRE_DEAD ? SQ_EIO : 0;
 }
 
 int
-sq_conn_flush(struct sq_conn *c)
+sq_wire_flush(struct sq_wire *c)
 {
-	int err = conn_flush(c);
+	int err = wire_flush(c);
 
 	if (err != 0)
 		c->told = true;
@@ -392,27 +392,27 @@ sq_conn_flush(struct sq_conn *c)
 }
 
 bool
-sq_conn_blocked(const struct sq_conn *c)
+sq_wire_blocked(const struct sq_wire *c)
 {
 	return sq_buf_len(&c->backlog) != 0;
 }
 
 const char *
-sq_conn_error(const struct sq_conn *c)
+sq_wire_error(const struct sq_wire *c)
 {
 	return c->error[0] != '\0' ? c->error : "connection lost";
 }
 
 static void
-conn_opened(struct sq_conn *c)
+wire_opened(struct sq_wire *c)
 {
-	c->state = CONN_OPEN;
+	c->state = WIRE_OPEN;
 	c->events->open(c->owner);
 }
 
 /* Goes on with the handshake; its records leave in one write. */
 static void
-conn_handshake(struct sq_conn *c)
+wire_handshake(struct sq_wire *c)
 {
 	int rc, why;
 
@@ -420,24 +420,24 @@ conn_handshake(struct sq_conn *c)
 	rc = SSL_do_handshake(c->ssl);
 	why = SSL_get_error(c->ssl, rc);
 	if (rc != 1 && why != SSL_ERROR_WANT_READ)
-		conn_tls_error(c);
-	if (conn_flush(c) != 0 || (rc != 1 && why != SSL_ERROR_WANT_READ)) {
-		conn_close(c);
+		wire_tls_error(c);
+	if (wire_flush(c) != 0 || (rc != 1 && why != SSL_ERROR_WANT_READ)) {
+		wire_close(c);
 		return;
 	}
 	if (rc != 1)
 		return;
 	if (!sq_tls_is_h2(c->ssl)) {
-		conn_set_error(c, "TLS: the broker did not choose HTTP/2 (ALPN h2)");
-		conn_close(c);
+		wire_set_error(c, "TLS: the broker did not choose HTTP/2 (ALPN h2)");
+		wire_close(c);
 		return;
 	}
-	conn_opened(c);
+	wire_opened(c);
 }
 
 /* Hands out all that OpenSSL can decrypt of the bytes of one read. */
 static void
-conn_decrypt(struct sq_conn *c)
+wire_decrypt(struct sq_wire *c)
 {
 	size_t have;
 	int n, why = SSL_ERROR_NONE;
@@ -446,40 +446,40 @@ conn_decrypt(struct sq_conn *c)
 		have = 0;
 		do {
 			ERR_clear_error();
-			n = SSL_read(c->ssl, c->io->plain + have, (int)(CONN_READ - have));
+			n = SSL_read(c->ssl, c->io->plain + have, (int)(WIRE_READ - have));
 			if (n <= 0)
 				why = SSL_get_error(c->ssl, n);
 			else
 				have += (size_t)n;
-		} while (n > 0 && CONN_READ - have >= CONN_RECORD);
+		} while (n > 0 && WIRE_READ - have >= WIRE_RECORD);
 		if (have > 0)
 			c->events->data(c->owner, c->io->plain, have);
-	} while (n > 0 && c->state == CONN_OPEN);
-	if (conn_flush(c) != 0) { /* a KeyUpdate wants its answer */
-		conn_close(c);
+	} while (n > 0 && c->state == WIRE_OPEN);
+	if (wire_flush(c) != 0) { /* a KeyUpdate wants its answer */
+		wire_close(c);
 		return;
 	}
 	if (why == SSL_ERROR_WANT_READ)
 		return;
 	if (why == SSL_ERROR_ZERO_RETURN)
-		conn_set_error(c, "closed by the broker");
+		wire_set_error(c, "closed by the broker");
 	else
-		conn_tls_error(c);
-	conn_close(c);
+		wire_tls_error(c);
+	wire_close(c);
 }
 
 static void
-conn_on_readable(EV_P_ struct ev_io *w, int revents)
+wire_on_readable(EV_P_ struct ev_io *w, int revents)
 {
-	struct sq_conn *c = SQ_CONTAINER_OF(w, struct sq_conn, readable);
+	struct sq_wire *c = SQ_CONTAINER_OF(w, struct sq_wire, readable);
 	ssize_t n = read(c->fd, c->io->in, sizeof c->io->in);
 
 	(void)EV_A, (void)revents;
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return;
 	if (n <= 0) {
-		conn_set_error(c, "%s", n == 0 ? "closed by the broker" : strerror(errno));
-		conn_close(c);
+		wire_set_error(c, "%s", n == 0 ? "closed by the broker" : strerror(errno));
+		wire_close(c);
 		return;
 	}
 	if (c->ssl == NULL) {
@@ -488,16 +488,16 @@ conn_on_readable(EV_P_ struct ev_io *w, int revents)
 	}
 	c->in = c->io->in;
 	c->in_len = (size_t)n;
-	if (c->state == CONN_HANDSHAKE)
-		conn_handshake(c);
-	if (c->state == CONN_OPEN)
-		conn_decrypt(c);
-	assert(c->state == CONN_DEAD || c->in_len == 0);
+	if (c->state == WIRE_HANDSHAKE)
+		wire_handshake(c);
+	if (c->state == WIRE_OPEN)
+		wire_decrypt(c);
+	assert(c->state == WIRE_DEAD || c->in_len == 0);
 	c->in_len = 0;
 }
 
 static void
-conn_connected(struct sq_conn *c)
+wire_connected(struct sq_wire *c)
 {
 	int err = 0;
 	socklen_t len = sizeof err;
@@ -505,37 +505,37 @@ conn_connected(struct sq_conn *c)
 	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
 		err = errno;
 	if (err != 0) {
-		conn_set_error(c, "%s", strerror(err));
-		conn_close(c);
+		wire_set_error(c, "%s", strerror(err));
+		wire_close(c);
 		return;
 	}
 	ev_io_stop(c->loop, &c->writable);
 	ev_io_start(c->loop, &c->readable);
 	if (c->ssl == NULL) {
-		conn_opened(c);
+		wire_opened(c);
 		return;
 	}
-	c->state = CONN_HANDSHAKE;
-	conn_handshake(c);
+	c->state = WIRE_HANDSHAKE;
+	wire_handshake(c);
 }
 
 static void
-conn_on_writable(EV_P_ struct ev_io *w, int revents)
+wire_on_writable(EV_P_ struct ev_io *w, int revents)
 {
-	struct sq_conn *c = SQ_CONTAINER_OF(w, struct sq_conn, writable);
+	struct sq_wire *c = SQ_CONTAINER_OF(w, struct sq_wire, writable);
 	ssize_t n;
 
 	(void)EV_A, (void)revents;
-	if (c->state == CONN_CONNECTING) {
-		conn_connected(c);
+	if (c->state == WIRE_CONNECTING) {
+		wire_connected(c);
 		return;
 	}
 	n = send(c->fd, sq_buf_data(&c->backlog), sq_buf_len(&c->backlog), MSG_NOSIGNAL);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return;
 	if (n < 0) {
-		conn_set_error(c, "%s", strerror(errno));
-		conn_close(c);
+		wire_set_error(c, "%s", strerror(errno));
+		wire_close(c);
 		return;
 	}
 	sq_buf_drain(&c->backlog, (size_t)n);
@@ -543,22 +543,22 @@ conn_on_writable(EV_P_ struct ev_io *w, int revents)
 		return;
 	sq_buf_trim(&c->backlog, 0);
 	ev_io_stop(c->loop, &c->writable);
-	if (c->state == CONN_OPEN)
+	if (c->state == WIRE_OPEN)
 		c->events->drained(c->owner);
 }
 
 static void
-conn_on_stillborn(EV_P_ struct ev_timer *w, int revents)
+wire_on_stillborn(EV_P_ struct ev_timer *w, int revents)
 {
 	(void)EV_A, (void)revents;
-	conn_close(SQ_CONTAINER_OF(w, struct sq_conn, stillborn));
+	wire_close(SQ_CONTAINER_OF(w, struct sq_wire, stillborn));
 }
 
 /* The TLS side of a new connection; RFC 9525: the name that was dialled counts. */
 static int
-conn_tls_init(struct sq_conn *c, const struct sq_conn_cfg *cfg)
+wire_tls_init(struct sq_wire *c, const struct sq_wire_cfg *cfg)
 {
-	BIO *bio = BIO_new(conn_bio_method());
+	BIO *bio = BIO_new(wire_bio_method());
 
 	c->ssl = SSL_new(cfg->tls);
 	if (c->ssl == NULL || bio == NULL) {
@@ -575,10 +575,10 @@ conn_tls_init(struct sq_conn *c, const struct sq_conn_cfg *cfg)
 }
 
 static int
-conn_socket(struct sq_conn *c, const struct sq_conn_cfg *cfg)
+wire_socket(struct sq_wire *c, const struct sq_wire_cfg *cfg)
 {
 	int one = 1;
-	unsigned timeout = CONN_USER_TIMEOUT_MS;
+	unsigned timeout = WIRE_USER_TIMEOUT_MS;
 
 	c->fd = socket(cfg->addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
@@ -590,41 +590,41 @@ conn_socket(struct sq_conn *c, const struct sq_conn_cfg *cfg)
 	return 0;
 }
 
-struct sq_conn *
-sq_conn_new(const struct sq_conn_cfg *cfg, const struct sq_conn_events *events, void *owner)
+struct sq_wire *
+sq_wire_new(const struct sq_wire_cfg *cfg, const struct sq_wire_events *events, void *owner)
 {
-	struct sq_conn *c = sq_xcalloc(1, sizeof *c);
+	struct sq_wire *c = sq_xcalloc(1, sizeof *c);
 
 	c->loop = cfg->loop;
 	c->io = cfg->io;
 	c->io->conns++;
 	c->events = events;
 	c->owner = owner;
-	ev_timer_init(&c->stillborn, conn_on_stillborn, 0., 0.);
-	if (conn_socket(c, cfg) != 0) {
-		conn_set_error(c, "%s", strerror(errno));
+	ev_timer_init(&c->stillborn, wire_on_stillborn, 0., 0.);
+	if (wire_socket(c, cfg) != 0) {
+		wire_set_error(c, "%s", strerror(errno));
 		ev_timer_start(c->loop, &c->stillborn);
-	} else if (cfg->tls != NULL && conn_tls_init(c, cfg) != 0) {
-		conn_set_error(c, "TLS: '%s' can't be a server's name", cfg->server);
+	} else if (cfg->tls != NULL && wire_tls_init(c, cfg) != 0) {
+		wire_set_error(c, "TLS: '%s' can't be a server's name", cfg->server);
 		ev_timer_start(c->loop, &c->stillborn);
 	}
-	ev_io_init(&c->readable, conn_on_readable, c->fd, EV_READ);
-	ev_io_init(&c->writable, conn_on_writable, c->fd, EV_WRITE);
+	ev_io_init(&c->readable, wire_on_readable, c->fd, EV_READ);
+	ev_io_init(&c->writable, wire_on_writable, c->fd, EV_WRITE);
 	if (!ev_is_active(&c->stillborn))
 		ev_io_start(c->loop, &c->writable);
 	return c;
 }
 
 void
-sq_conn_free(struct sq_conn **cp)
+sq_wire_free(struct sq_wire **cp)
 {
-	struct sq_conn *c = *cp;
+	struct sq_wire *c = *cp;
 
 	*cp = NULL;
 	if (c == NULL)
 		return;
 	assert(c->io->user != c && c->io->conns > 0);
-	conn_die(c);
+	wire_die(c);
 	ev_timer_stop(c->loop, &c->stillborn);
 	SSL_free(c->ssl);
 	if (c->fd >= 0)

@@ -1,4 +1,4 @@
-/* net/conn/token: the file that somebody else renews. */
+/* net/conn/bearer: the file that somebody else renews. */
 #include <criterion/criterion.h>
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #include "../support/temp_file.h"
 #include "core/mem.h"
-#include "net/conn/token.h"
+#include "net/conn/bearer.h"
 
 static char path[] = "/tmp/sq_test_token_XXXXXX";
 static struct sq_buf err;
@@ -39,9 +39,9 @@ tidy(void)
 TestSuite(token, .init = setup, .fini = tidy);
 
 static void
-expect(const struct sq_token *t, const char *header)
+expect(const struct sq_bearer *t, const char *header)
 {
-	struct sq_block *b = sq_token_header(t);
+	struct sq_block *b = sq_bearer_header(t);
 
 	cr_assert_not_null(b);
 	cr_assert_eq(b->size, strlen(header));
@@ -54,46 +54,46 @@ Test(token, no_file_is_no_token)
 	static const char *const none[] = {NULL, ""};
 
 	for (size_t i = 0; i < 2; i++) {
-		struct sq_token *t = sq_token_open(none[i], &err);
+		struct sq_bearer *t = sq_bearer_open(none[i], &err);
 
 		cr_assert_not_null(t);
-		cr_assert_null(sq_token_header(t));
-		cr_assert_eq(sq_token_refresh(t, &err), 0);
-		sq_token_free(&t);
+		cr_assert_null(sq_bearer_header(t));
+		cr_assert_eq(sq_bearer_refresh(t, &err), 0);
+		sq_bearer_free(&t);
 	}
 }
 
 Test(token, is_read_again_when_it_changes_and_kept_when_it_cannot)
 {
-	struct sq_token *t;
+	struct sq_bearer *t;
 	struct sq_block *old;
 
 	put("  one.two-3_~+/=\r\n", 18);
-	t = sq_token_open(path, &err);
+	t = sq_bearer_open(path, &err);
 	cr_assert_not_null(t);
 	expect(t, "Bearer one.two-3_~+/=");
-	cr_assert_eq(sq_token_refresh(t, &err), 0);
-	old = sq_token_header(t);
+	cr_assert_eq(sq_bearer_refresh(t, &err), 0);
+	old = sq_bearer_header(t);
 	put("two", 3);
-	cr_assert_eq(sq_token_refresh(t, &err), 0);
+	cr_assert_eq(sq_bearer_refresh(t, &err), 0);
 	expect(t, "Bearer two");
 	cr_assert_arr_eq(old->bytes, "Bearer one", 10, "who holds it, keeps it");
 	sq_block_unref(&old);
 	put("", 0);
-	cr_assert_eq(sq_token_refresh(t, &err), SQ_EINVAL);
+	cr_assert_eq(sq_bearer_refresh(t, &err), SQ_EINVAL);
 	expect(t, "Bearer two");
 	unlink(path);
-	cr_assert_eq(sq_token_refresh(t, &err), SQ_EIO);
+	cr_assert_eq(sq_bearer_refresh(t, &err), SQ_EIO);
 	expect(t, "Bearer two");
 	put("three", 5);
-	cr_assert_eq(sq_token_refresh(t, &err), 0);
+	cr_assert_eq(sq_bearer_refresh(t, &err), 0);
 	expect(t, "Bearer three");
-	sq_token_free(&t);
+	sq_bearer_free(&t);
 }
 
 Test(token, wrong_files_are_refused_without_their_contents)
 {
-	static char big[SQ_TOKEN_MAX + 1];
+	static char big[SQ_BEARER_MAX + 1];
 	static const struct {
 		const char *text;
 		size_t len;
@@ -107,20 +107,20 @@ Test(token, wrong_files_are_refused_without_their_contents)
 	    {"sec\x1b", 4},
 	    {big, sizeof big},
 	};
-	struct sq_token *t;
+	struct sq_bearer *t;
 
 	memset(big, 'x', sizeof big);
 	for (size_t i = 0; i < SQ_ARRAY_LEN(wrong); i++) {
 		put(wrong[i].text, wrong[i].len);
-		t = sq_token_open(path, &err);
+		t = sq_bearer_open(path, &err);
 		cr_assert_null(t, "%zu", i);
 	}
 	sq_buf_u8(&err, 0);
 	cr_assert_null(strstr((char *)sq_buf_data(&err), "sec"));
-	put(big, SQ_TOKEN_MAX);
-	t = sq_token_open(path, &err);
+	put(big, SQ_BEARER_MAX);
+	t = sq_bearer_open(path, &err);
 	cr_assert_not_null(t, "the longest");
-	sq_token_free(&t);
+	sq_bearer_free(&t);
 }
 
 /* kubelet writes a volume's files into a folder of their own, and swaps the link "..data"
@@ -129,7 +129,7 @@ Test(token, is_read_again_across_kubelets_swap_of_a_link)
 {
 	static const char *const texts[] = {"first", "second"};
 	char dir[] = "/tmp/sq_test_token_dir_XXXXXX", file[3][100], name[100];
-	struct sq_token *t;
+	struct sq_bearer *t;
 
 	cr_assert_not_null(mkdtemp(dir));
 	for (int i = 0; i < 2; i++) {
@@ -148,16 +148,16 @@ Test(token, is_read_again_across_kubelets_swap_of_a_link)
 	(void)snprintf(file[2], sizeof file[2], "%s/token", dir);
 	cr_assert_eq(symlink("..data/token", file[2]), 0);
 
-	t = sq_token_open(file[2], &err);
+	t = sq_bearer_open(file[2], &err);
 	cr_assert_not_null(t);
 	expect(t, "Bearer first");
 	(void)snprintf(name, sizeof name, "%s/..data_tmp", dir);
 	cr_assert_eq(symlink("..1", name), 0);
 	(void)snprintf(file[2], sizeof file[2], "%s/..data", dir);
 	cr_assert_eq(rename(name, file[2]), 0);
-	cr_assert_eq(sq_token_refresh(t, &err), 0);
+	cr_assert_eq(sq_bearer_refresh(t, &err), 0);
 	expect(t, "Bearer second");
-	sq_token_free(&t);
+	sq_bearer_free(&t);
 
 	unlink(file[0]);
 	unlink(file[1]);

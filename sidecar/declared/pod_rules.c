@@ -1,5 +1,5 @@
-/* Publish rules; see rules.h. */
-#include "sidecar/declared/rules.h"
+/* Publish rules; see pod_rules.h. */
+#include "sidecar/declared/pod_rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ struct rule {
 	const struct sq_publish_rule *r;
 };
 
-struct sq_rules {
+struct sq_pod_rules {
 	struct sq_publish_rules from;
 	struct rule *v; /* one for each of 'from' */
 	struct sq_topic_index *index;
@@ -33,10 +33,10 @@ struct said {
 	const struct sq_publish_rule *key; /* the rule that sets it */
 };
 
-struct sq_rules *
-sq_rules_new(struct sq_publish_rules *from)
+struct sq_pod_rules *
+sq_pod_rules_new(struct sq_publish_rules *from)
 {
-	struct sq_rules *rules;
+	struct sq_pod_rules *rules;
 
 	if (from->n == 0 && !from->strict) {
 		sq_publish_rules_free(from);
@@ -57,9 +57,9 @@ sq_rules_new(struct sq_publish_rules *from)
 }
 
 void
-sq_rules_free(struct sq_rules **rp)
+sq_pod_rules_free(struct sq_pod_rules **rp)
 {
-	struct sq_rules *rules = *rp;
+	struct sq_pod_rules *rules = *rp;
 
 	*rp = NULL;
 	if (rules == NULL)
@@ -169,8 +169,8 @@ rule_tags(const struct sq_publish_rule *r, struct sq_lane_publish *m, struct sq_
 
 /* Combines the options of the topic's rules in 's', and puts their tags on the message. */
 static int
-rules_collect(
-    const struct sq_rules *rules, struct said *s, struct sq_lane_publish *m, struct sq_buf *props)
+rules_collect(const struct sq_pod_rules *rules, struct said *s, struct sq_lane_publish *m,
+    struct sq_buf *props)
 {
 	uint64_t places[WORDS] = {0};
 	size_t n = sq_topic_index_match(rules->index, m->topic, rules_matched, places);
@@ -234,7 +234,8 @@ exactly_apply(const struct said *s, struct sq_lane_publish *m, struct sq_buf *pr
 }
 
 int
-sq_rules_apply(const struct sq_rules *rules, struct sq_lane_publish *m, struct sq_buf *props)
+sq_pod_rules_apply(
+    const struct sq_pod_rules *rules, struct sq_lane_publish *m, struct sq_buf *props)
 {
 	struct said s = {.qos = -1, .retain = -1};
 	char delay[16];
