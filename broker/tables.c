@@ -1,7 +1,9 @@
 #include "broker/tables.h"
 
 #include "broker/group/queue_view.h"
+#include "broker/publish/view.h"
 #include "broker/session/view.h"
+#include "broker/shard/view.h"
 
 struct sq_view *
 sq_tables_view(struct sq_broker *b, struct sq_worker *const *workers, size_t n_workers)
@@ -9,7 +11,12 @@ sq_tables_view(struct sq_broker *b, struct sq_worker *const *workers, size_t n_w
 	const struct sq_view_source sources[] = {
 	    {&sq_session_view, sq_sessions_view, b, true},
 	    {&sq_queue_view, sq_groups_view, b, false},
+	    {&sq_queue_view, sq_dead_queues_view, b, false},
+	    {&sq_queue_view, sq_delayed_queues_view, b, false},
 	    {&sq_queue_view, sq_session_queues_view, b, true},
+	    {&sq_subscription_view, sq_subscriptions_view, b, true},
+	    {&sq_space_view, sq_spaces_view, b, false},
+	    {&sq_store_view, sq_store_walk, b, false},
 	};
 	struct sq_view *v = sq_view_new(workers, n_workers);
 

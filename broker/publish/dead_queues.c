@@ -240,6 +240,22 @@ sq_dead_group(struct sq_dead *d, struct sq_tenant *tenant, enum sq_dead_kind kin
 	return g;
 }
 
+bool
+sq_dead_seek(struct sq_dead *d, uint64_t *place, struct sq_group *out[SQ_DEAD_KINDS])
+{
+	struct sq_hnode *at;
+
+	pthread_mutex_lock(&d->lock);
+	at = sq_htab_seek(&d->tenants, *place);
+	if (at != NULL) {
+		*place = sq_hnode_place(at);
+		memcpy(out, SQ_CONTAINER_OF(at, struct dead_tenant, node)->groups,
+		    SQ_DEAD_KINDS * sizeof(*out));
+	}
+	pthread_mutex_unlock(&d->lock);
+	return at != NULL;
+}
+
 /* Whether the tenant's share of dead letters has room for one more. */
 static bool
 dead_share_fits(const struct sq_tenant *tenant, uint32_t bytes)

@@ -24,6 +24,10 @@ enum sq_dead_kind { SQ_DEAD_ASSURED, SQ_DEAD_OTHERS, SQ_DEAD_KINDS };
 /* A group that $dead/# joins, made if it is missing, with a reference.  Thread: any worker.  Locks:
  * its own. */
 struct sq_group *sq_dead_group(struct sq_dead *, struct sq_tenant *, enum sq_dead_kind);
+/* For a walk over all tenants' queues: moves '*place' to the first tenant there or behind; 'out' gets
+ * its groups, NULL for one that is not made.  False: there is none.  On the first worker, until whose
+ * next sq_dead_sweep() the groups stay.  Locks: its own. */
+bool sq_dead_seek(struct sq_dead *, uint64_t *place, struct sq_group *out[SQ_DEAD_KINDS]);
 /* Whether the tenant's letters of QoS 3 have reached a limit or the tenant's share, so that a
  * letter of 'bytes' has no room and QoS 3 messages are refused.  Thread: any worker.  Locks: its
  * own. */

@@ -6,10 +6,11 @@
 
 #include "broker/view/table.h"
 
-extern const struct sq_view_table sq_session_view;
+extern const struct sq_view_table sq_session_view, sq_subscription_view;
 
 /* Walks of sq_view_source; 'owner' is the broker, and each worker has sessions. */
 bool sq_sessions_view(void *owner, unsigned worker, struct sq_view_slice *);
 bool sq_session_queues_view(void *owner, unsigned worker, struct sq_view_slice *);
+bool sq_subscriptions_view(void *owner, unsigned worker, struct sq_view_slice *);
 
 #endif

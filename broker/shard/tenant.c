@@ -180,6 +180,22 @@ sq_tenants_sweep(struct sq_tenants *ts)
 	pthread_mutex_unlock(&ts->lock);
 }
 
+struct sq_tenant *
+sq_tenants_seek(struct sq_tenants *ts, uint64_t *place)
+{
+	struct sq_tenant *t = NULL;
+	struct sq_hnode *at;
+
+	pthread_mutex_lock(&ts->lock);
+	at = sq_htab_seek(&ts->table, *place);
+	if (at != NULL) {
+		*place = sq_hnode_place(at);
+		t = sq_tenant_ref(SQ_CONTAINER_OF(at, struct sq_tenant, node));
+	}
+	pthread_mutex_unlock(&ts->lock);
+	return t;
+}
+
 const char *
 sq_tenant_name(const struct sq_tenant *t)
 {

@@ -10,6 +10,7 @@
 #define SQ_BROKER_SHARD_TENANT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "broker/share/share.h"
 
@@ -65,6 +66,10 @@ uint64_t sq_tenant_refs(const struct sq_tenant *);
 /* Frees tenants without references whose account is empty.  On the first worker, or before workers
  * turn.  Locks: its own. */
 void sq_tenants_sweep(struct sq_tenants *);
+
+/* For a walk over all tenants: moves '*place' to the first one there or behind; a reference.  NULL:
+ * there is none.  Thread: any.  Locks: its own. */
+struct sq_tenant *sq_tenants_seek(struct sq_tenants *, uint64_t *place);
 
 /* Thread: any. */
 const char *sq_tenant_name(const struct sq_tenant *);

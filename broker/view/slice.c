@@ -172,6 +172,13 @@ sq_view_count(struct sq_view_slice *s, unsigned column, const char *name, uint64
 }
 
 void
+sq_view_no_texts(struct sq_view_slice *s, unsigned column)
+{
+	assert(row_type(s, column) == SQ_VIEW_TEXTS);
+	row_cell(s, column)->known = true;
+}
+
+void
 sq_view_add_text(struct sq_view_slice *s, unsigned column, struct sq_bytes text)
 {
 	struct sq_view_cell *c = row_cell(s, column);

@@ -90,6 +90,8 @@ void sq_view_truth(struct sq_view_slice *, unsigned column, bool truth);
 /* Adds a count under a static name without quotes, if it is not 0.  The counts of a column are set
  * in a row; 'n' 0 makes it known, too. */
 void sq_view_count(struct sq_view_slice *, unsigned column, const char *name, uint64_t n);
+/* Makes a column of texts known, so that it is empty where none is added. */
+void sq_view_no_texts(struct sq_view_slice *, unsigned column);
 /* Adds a text to a column of texts, which are set in a row. */
 void sq_view_add_text(struct sq_view_slice *, unsigned column, struct sq_bytes text);
 

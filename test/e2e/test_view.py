@@ -283,3 +283,60 @@ async def test_the_page_has_the_columns(env):
         assert table["name"] in names and len(set(names)) == len(names)
         for row in view.rows(stack.broker, table["table"]):
             assert list(row) == names
+
+
+async def test_subscriptions_say_what_goes_where(env):
+    file = AnnotationsFile(env.folder / "pod").write("- filter: jobs/#\n  qos: 1\n  group: crew\n")
+    stack = await env.stack(annotations=[file.path, None])
+    await env.connect(stack.ports[0], "app")
+    client = await env.connect(stack.ports[1], "c")
+    await client.subscribe(("a/+", 2), ("$share/g/work", 1), ("$dead/#", 1))
+
+    def of(client_id):
+        return {r["filter"]: r for r in view.rows(stack.broker, "subscriptions", name=f"default~demo~{client_id}*")}
+    mine = of("c")
+    assert sorted(mine) == ["$dead/#", "$share/g/work", "a/+"]
+    assert mine["a/+"]["kind"] == "own" and mine["a/+"]["qos"] == 2 and not mine["a/+"]["scanning"]
+    assert mine["$share/g/work"]["kind"] == "share" and mine["$share/g/work"]["queue"].startswith("share~default~")
+    assert mine["$dead/#"]["kind"] == "dead" and mine["$dead/#"]["queue"] == "dead~default"
+
+    def declared():
+        return [r for r in view.rows(stack.broker, "subscriptions") if r["kind"] == "declared"]
+    found = await eventually(lambda: asyncio.to_thread(declared), "what the annotation declares")
+    assert {(r["filter"], r["tag"], r["queue"]) for r in found} == {("jobs/#", None, "declared~default~demo~crew")}
+    for n in range(50):
+        await client.subscribe((f"many/{n}", 1))
+    for limit in (1, 7, 1000):
+        rows = view.rows(stack.broker, "subscriptions", limit=limit)
+        assert len(rows) == len({(r["session"], r["filter"]) for r in rows})
+        assert {f"many/{n}" for n in range(50)} <= {r["filter"] for r in rows}
+
+
+async def test_spaces_say_what_each_has(env):
+    stack = await env.stack(sidecars=1, broker={"retained": {"max-messages": 3}})
+    client = await env.connect(stack.ports[0], "c")
+    await client.subscribe(("a", 1), ("b", 1), ("$dead/#", 1))
+    await client.publish("kept", b"x", 1, retain=True)
+    space = view.row(stack.broker, "spaces", name="default")
+    assert space["sessions"] >= 1 and space["subscriptions"] >= 2 and space["retained"] == 1
+    assert space["retained_bytes"] > 0 and space["full"] == []
+    await client.publish("later", b"x", 1, props={"user": [("sqmqos-delay", "600")]})
+    delayed = view.row(stack.broker, "queues", name="delayed~default")
+    assert delayed["kind"] == "delayed" and delayed["depth"] == 1 and delayed["bytes"] > 0
+    assert view.row(stack.broker, "spaces", name="default")["delayed"] == 1
+    assert {r["kind"] for r in view.rows(stack.broker, "queues", name="dead*")} == {"dead", "dead-others"}
+    env.check_leftovers = False
+
+
+async def test_the_store_has_a_row(env):
+    stack = await env.stack(sidecars=1)
+    client = await env.connect(stack.ports[0], "c", props=DURABLE)
+    await client.subscribe(("t", 1))
+    await client.publish("t", b"x", 1)
+    await client.receive()
+    store = view.row(stack.broker, "store")
+    assert store["healthy"] and store["why"] is None and not store["stalled"] and not store["full"]
+    if store["durable"]:
+        assert store["commits"] > 0 and store["journal_max"] > store["journal_bytes"] >= 0
+    await env.connect(stack.ports[0], "c", clean=True)
+    env.check_leftovers = False
