@@ -1,5 +1,6 @@
 /* The contract of a verifier, which judges credentials of one form: tokens of a file, signed tokens,
- * certificates.  broker/auth/auth.c asks the verifiers in turn.
+ * certificates.  broker/auth/auth.c asks the verifiers in turn.  Its suite is
+ * test/contract/test_verifier.c.
  *
  * Thread: any, several at a time; no member blocks. */
 #ifndef SQ_BROKER_AUTH_VERIFIER_H
