@@ -46,6 +46,8 @@ struct sq_uplink *sq_hold_link(const struct sq_hold *);
 bool sq_hold_ended(const struct sq_hold *);
 /* A broker has accepted the request: the next attach begins without a backoff. */
 void sq_hold_post_good(const struct sq_hold_post *);
+/* Whether the attachment of the request still exists. */
+bool sq_hold_post_holds(const struct sq_hold_post *);
 /* Attaches again, if the attachment of the request still exists. */
 void sq_hold_post_again(const struct sq_hold_post *);
 /* Sets the number that the detach sends: of the last entry of lane 1 with an outcome. */

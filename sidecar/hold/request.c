@@ -158,9 +158,15 @@ sq_hold_post_good(const struct sq_hold_post *p)
 		sq_hold_good(p->hold);
 }
 
+bool
+sq_hold_post_holds(const struct sq_hold_post *p)
+{
+	return p->attach_seq == p->hold->at.seq && p->hold->state == SQ_HOLD_ATTACHED;
+}
+
 void
 sq_hold_post_again(const struct sq_hold_post *p)
 {
-	if (p->attach_seq == p->hold->at.seq && p->hold->state == SQ_HOLD_ATTACHED)
+	if (sq_hold_post_holds(p))
 		sq_hold_again(p->hold, 0);
 }

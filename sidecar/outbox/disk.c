@@ -283,7 +283,7 @@ disk_refused(struct sq_outbox_disk *d, struct disk_post *p, const struct sq_answ
 	    (ans->conflict == SQ_CONFLICT_RUN ||
 		(ans->conflict == SQ_CONFLICT_GAP && ans->last < sq_outbox_store_last(d->store)));
 
-	if (lost && ans->conflict == SQ_CONFLICT_RUN)
+	if (lost && ans->conflict == SQ_CONFLICT_RUN && sq_hold_post_holds(&p->post))
 		sq_outbox_store_run_lost(d->store, &p->batch);
 	else if (ans->status == 413)
 		sq_outbox_store_too_big(d->store, &p->batch);

@@ -54,14 +54,14 @@ struct sq_outbox_entry {
 	struct sq_list mine; /* its port's pending */
 	struct sq_list all;  /* store->appended, until synced */
 	struct sq_outbox_port *port;
-	uint64_t low; /* of a state: records from here on are needed */
-	bool gates;   /* a state that sending waits for */
+	uint64_t low;          /* of a state: records from here on are needed */
+	uint64_t first_number; /* of a state: that of the first message in it */
+	bool gates;            /* a state that sending waits for */
 	/* store_open.c, on the journal's thread; entry.c for one that is read back. */
 	uint64_t lsn;
 	/* send.c */
 	uint64_t number;
 	uint8_t way;   /* enum sq_outbox_way */
-	bool sent;     /* at least once under this number */
 	bool dropped;  /* refused for good: only its number is sent */
 	bool answered; /* it had an outcome, possibly a refusal */
 	/* entry.c; 'qos' of one without a message: store.c. */

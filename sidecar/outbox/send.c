@@ -10,7 +10,12 @@
 #include "proto/link/retry.h"
 #include "proto/mqtt/reason.h"
 
-enum { BATCH_ENTRIES_MAX = 1024 };
+enum {
+	BATCH_ENTRIES_MAX = 1024,
+	/* Numbers whose outcomes are in no synced state: as many as a broker keeps over its restart
+	 * whatever they are (proto/link/lane_in.h). */
+	UNSEEN_MAX = 4096,
+};
 
 static struct sq_outbox_entry *
 ahead_first(const struct sq_outbox_send *s)
@@ -45,6 +50,7 @@ sq_outbox_send_restore(struct sq_outbox_send *s, struct sq_outbox_state *from)
 	s->numbers.run = from->run;
 	s->numbers.incarnation = from->incarnation;
 	s->numbers.next = from->first_number;
+	s->numbers.seen = from->first_number - 1;
 	sq_outbox_skips_fini(&s->skips);
 	s->skips = from->skips;
 	from->skips = (struct sq_outbox_skips){0};
@@ -65,6 +71,20 @@ sq_outbox_send_state(struct sq_outbox_send *s, struct sq_outbox_state *out)
 	}
 	for (size_t i = 0; i < s->skips.n; i++)
 		sq_outbox_skips_add(&out->skips, s->skips.v[i].first, s->skips.v[i].n);
+}
+
+bool
+sq_outbox_send_whole(const struct sq_outbox_send *s)
+{
+	const struct sq_outbox_entry *first = ahead_first(s);
+
+	if (s->numbers.renumber)
+		return false;
+	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
+		if (e->way == SQ_OUTBOX_DONE && e->number > first->number)
+			return false;
+	}
+	return true;
 }
 
 uint64_t
@@ -117,7 +137,7 @@ sq_outbox_send_finish(struct sq_outbox_send *s)
 void
 sq_outbox_send_load(struct sq_outbox_send *s, struct sq_outbox_entry *e)
 {
-	assert(e->seq > s->loaded_seq && e->way == SQ_OUTBOX_WAITS && !e->sent);
+	assert(e->seq > s->loaded_seq && e->way == SQ_OUTBOX_WAITS);
 	s->loaded_seq = e->seq;
 	s->loaded_bytes = e->end;
 	if (sq_outbox_skips_has(&s->skips, e->seq)) {
@@ -131,6 +151,19 @@ sq_outbox_send_load(struct sq_outbox_send *s, struct sq_outbox_entry *e)
 
 /* --- numbers --- */
 
+/* Whether the entry was sent under its number, possibly before a restart. */
+static bool
+entry_sent(const struct sq_outbox_send *s, const struct sq_outbox_entry *e)
+{
+	return e->number <= s->numbers.highest;
+}
+
+bool
+sq_outbox_send_lacks(const struct sq_outbox_send *s)
+{
+	return s->numbers.next <= s->numbers.highest;
+}
+
 /* Unfinished entries get numbers from 'number' on. */
 static void
 numbers_give(struct sq_outbox_send *s, uint64_t number)
@@ -140,7 +173,6 @@ numbers_give(struct sq_outbox_send *s, uint64_t number)
 		if (e->way == SQ_OUTBOX_DONE)
 			continue;
 		e->way = SQ_OUTBOX_WAITS;
-		e->sent = false;
 		e->number = number++;
 	}
 	s->numbers.next = number;
@@ -161,10 +193,10 @@ sq_outbox_send_settle(struct sq_outbox_send *s)
 		s->gates++;
 		return true;
 	}
-	if (!n->rewind || !s->attached)
+	if (!n->rewind || !s->attached || sq_outbox_send_lacks(s))
 		return false;
 	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
-		if (e->way == SQ_OUTBOX_WAITS && e->sent)
+		if (e->way == SQ_OUTBOX_WAITS && entry_sent(s, e))
 			return false; /* its outcome comes first */
 	}
 	n->rewind = false;
@@ -174,10 +206,19 @@ sq_outbox_send_settle(struct sq_outbox_send *s)
 }
 
 void
-sq_outbox_send_written(struct sq_outbox_send *s)
+sq_outbox_send_written(struct sq_outbox_send *s, uint64_t first_number, bool gates)
 {
+	s->numbers.seen = first_number - 1;
+	if (!gates)
+		return;
 	assert(s->gates > 0);
 	s->gates--;
+}
+
+bool
+sq_outbox_send_due(const struct sq_outbox_send *s)
+{
+	return sq_outbox_send_first_number(s) > s->numbers.seen + UNSEEN_MAX / 2;
 }
 
 /* The broker had the numbers up to 'last'; their outcomes are lost with the run.
@@ -266,7 +307,6 @@ batch_put(struct sq_outbox_batch *b, struct sq_outbox_entry *e)
 		sq_buf_append(&b->body, e->bytes + e->image, e->size - e->image);
 	assert(e->way == SQ_OUTBOX_WAITS);
 	e->way = SQ_OUTBOX_FLIES;
-	e->sent = true;
 	b->n++;
 }
 
@@ -274,7 +314,8 @@ batch_put(struct sq_outbox_batch *b, struct sq_outbox_entry *e)
 static bool
 entry_goes(const struct sq_outbox_send *s, const struct sq_outbox_entry *e)
 {
-	return e->way == SQ_OUTBOX_WAITS && (e->sent || !s->numbers.rewind) && e->seq < s->bar;
+	return e->way == SQ_OUTBOX_WAITS && (entry_sent(s, e) || !s->numbers.rewind) &&
+	    e->seq < s->bar && e->number <= s->numbers.seen + UNSEEN_MAX;
 }
 
 /* The entry to start with, or NULL. */
@@ -311,7 +352,7 @@ batch_fill(struct sq_outbox_send *s, struct sq_outbox_batch *b, struct sq_outbox
 	    .n = b->n,
 	    .run = s->numbers.run,
 	    .first = b->first,
-	    .upto = sq_outbox_send_first_number(s) - 1};
+	    .upto = s->numbers.seen};
 	sq_batch_header(sq_buf_data(&b->body), &head);
 	if (b->first + b->n - 1 > s->numbers.highest)
 		s->numbers.highest = b->first + b->n - 1;

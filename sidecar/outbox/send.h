@@ -33,7 +33,10 @@ typedef void sq_outbox_refused_fn(
 struct sq_outbox_numbers {
 	uint64_t run, incarnation;
 	uint64_t next;    /* number for the next loaded entry */
-	uint64_t highest; /* highest number that was sent */
+	uint64_t highest; /* highest number that was sent, as far as is known after a restart */
+	/* Outcomes up to this number are in a synced state.  The broker hears of no later ones: after a
+	 * kill, a sender that reads the state asks for them again. */
+	uint64_t seen;
 	/* New numbers follow 'last', under 'new_run', once no batch is on its way. */
 	uint64_t last, new_run;
 	bool renumber;
@@ -71,11 +74,19 @@ void sq_outbox_send_fini(struct sq_outbox_send *);
 void sq_outbox_send_restore(struct sq_outbox_send *, struct sq_outbox_state *);
 /* Fills the sender's part of a state; the caller frees the skips. */
 void sq_outbox_send_state(struct sq_outbox_send *, struct sq_outbox_state *);
-/* A state that sq_outbox_send_settle() asked for has been synced. */
-void sq_outbox_send_written(struct sq_outbox_send *);
+/* Whether a state may be written now: a sender that reads it gives the numbers from the first one
+ * on to the entries that are not finished, one after the other, so these have to be theirs. */
+bool sq_outbox_send_whole(const struct sq_outbox_send *);
+/* A state with that first number has been synced; 'gates': sq_outbox_send_settle() asked for it. */
+void sq_outbox_send_written(struct sq_outbox_send *, uint64_t first_number, bool gates);
+/* Whether a state is due, since sending stops when too many outcomes are in none. */
+bool sq_outbox_send_due(const struct sq_outbox_send *);
 
 /* Takes over the next entry of the sequence; frees it if it is finished already. */
 void sq_outbox_send_load(struct sq_outbox_send *, struct sq_outbox_entry *);
+/* Whether entries that were sent before a restart are not loaded yet: after a refusal their outcomes
+ * are needed before anything gets a new number. */
+bool sq_outbox_send_lacks(const struct sq_outbox_send *);
 /* Frees finished entries at the head; returns their bytes. */
 size_t sq_outbox_send_finish(struct sq_outbox_send *);
 /* Gives new numbers if they are due and no batch is on its way.  True: the caller writes and syncs

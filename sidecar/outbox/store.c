@@ -48,12 +48,14 @@ sq_outbox_store_write(struct sq_outbox_store *st, bool gates)
 	st->written.dirty = false;
 	st->written.since = 0;
 	st->written.flies = true;
+	assert(sq_outbox_send_whole(&st->send));
 	sq_outbox_send_state(&st->send, &state);
 	sq_outbox_state_put(&state, &st->held, &b);
 	sq_outbox_skips_fini(&state.skips);
 	e = sq_outbox_entry_new(SQ_OUTBOX_STATE, 0, SQ_OUTBOX_ENTRY_HEADER + sq_buf_len(&b));
 	memcpy(e->bytes + SQ_OUTBOX_ENTRY_HEADER, sq_buf_data(&b), sq_buf_len(&b));
 	e->low = state.low;
+	e->first_number = state.first_number;
 	e->gates = gates;
 	st->written.size = sq_buf_len(&b);
 	sq_buf_fini(&b);
@@ -210,8 +212,7 @@ state_synced(struct sq_outbox_store *st, const struct sq_outbox_entry *e)
 	uint64_t low = e->low < e->lsn ? e->low : e->lsn;
 
 	st->written.flies = false;
-	if (e->gates)
-		sq_outbox_send_written(&st->send);
+	sq_outbox_send_written(&st->send, e->first_number, e->gates);
 	if (low > 1)
 		sq_journal_release(st->journal, low - 1);
 }
@@ -282,7 +283,8 @@ store_broken(struct sq_outbox_store *st)
 static void
 store_read_ahead(struct sq_outbox_store *st)
 {
-	while (st->behind.is && !st->behind.broken && st->send.ahead_bytes < AHEAD_MAX / 2) {
+	while (st->behind.is && !st->behind.broken &&
+	    (st->send.ahead_bytes < AHEAD_MAX / 2 || sq_outbox_send_lacks(&st->send))) {
 		uint64_t lsn = st->behind.cursor.lsn;
 		int rc = sq_journal_read(st->journal, &st->behind.cursor, &st->behind.record);
 
@@ -332,7 +334,8 @@ sq_outbox_store_turn(struct sq_outbox_store *st)
 	store_finish(st);
 	store_read_ahead(st);
 	store_settle(st);
-	if (st->written.since >= every && !st->written.flies)
+	if ((st->written.since >= every || sq_outbox_send_due(&st->send)) && !st->written.flies &&
+	    sq_outbox_send_whole(&st->send))
 		sq_outbox_store_write(st, false);
 	/* Room is told of once there is some, not at each message. */
 	if (asked && sq_buf_len(&st->stalled) == 0 && st->tail.unsynced <= UNSYNCED_MAX / 2 &&
@@ -344,8 +347,8 @@ sq_outbox_store_turn(struct sq_outbox_store *st)
 void
 sq_outbox_store_rest(struct sq_outbox_store *st)
 {
-	if (st->written.dirty && !st->written.flies && (sq_outbox_send_first(&st->send) == NULL) &&
-	    st->tail.unsynced == 0)
+	if (st->written.dirty && !st->written.flies && sq_outbox_send_first(&st->send) == NULL &&
+	    sq_outbox_send_whole(&st->send) && st->tail.unsynced == 0)
 		sq_outbox_store_write(st, false);
 }
 

@@ -228,7 +228,7 @@ sq_outbox_store_open(
 static void
 store_close_journal(struct sq_outbox_store *st)
 {
-	if (st->written.dirty && sq_buf_len(&st->stalled) == 0)
+	if (st->written.dirty && sq_buf_len(&st->stalled) == 0 && sq_outbox_send_whole(&st->send))
 		sq_outbox_store_write(st, false);
 	sq_journal_cursor_fini(&st->behind.cursor);
 	sq_journal_close(&st->journal);

@@ -9,6 +9,7 @@ from flow import Ledger, Publisher, number
 from scenario import scenario
 
 BYTES = "sqmqos_outbox_bytes"
+REFUSED = "sqmqos_messages_refused_total"
 PAUSES = "sqmqos_outbox_pauses_total"
 DURABLE = {"session_expiry": 600}
 
@@ -116,6 +117,37 @@ async def test_disk_goes_on_exactly_once_after_the_sidecar_was_killed(env):
     await arrived(ledger)
     await empty(sidecar)
     await stack.linked()
+
+
+@scenario(timeout_s=240)
+async def test_disk_keeps_what_was_refused_over_kills(env):
+    """A queue that is full refuses now and then, of one batch some: a sidecar that is killed
+    then gives no message the number of another, nor takes a refused one for accepted."""
+    stack = await disk_stack(env, broker={"queue": {"max-messages": 20}})
+    sidecar = stack.sidecars[0]
+    ledger = Ledger()
+    subscriber = env.client("subscriber", ack="none")
+    subscriber.on_message = ledger.take
+    props = DURABLE | {"receive_maximum": 5}
+    await subscriber.connect(stack.ports[1], clean=False, props=props)
+    await subscriber.subscribe(("flow/#", 2))
+    for turn in range(6):
+        refused = await metric(stack.broker, REFUSED)
+
+        async def refuses(refused=refused):
+            return await metric(stack.broker, REFUSED) > refused
+        await send(env, stack.ports[0], f"p-{turn}", 2, 300, ledger)
+        await eventually(refuses, "the queue is full", 30)
+        await stack.kill(sidecar)
+        sidecar.start()
+        await eventually(lambda: sidecar.get("/livez")[0] == 200, "the sidecar is up")
+        subscriber.abort()
+        subscriber.ack = "auto" if turn % 2 else "none"
+        await subscriber.connect(stack.ports[1], clean=False, props=props)
+    await stack.ready()
+    await eventually(ledger.complete, "all that was acknowledged has arrived", 120)
+    assert ledger.problems(duplicates_allowed=False, any_order=True) == []
+    await empty(sidecar)
 
 
 @scenario(timeout_s=180)
