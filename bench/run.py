@@ -23,6 +23,7 @@ import generator  # noqa: E402
 import measures  # noqa: E402
 import pairs  # noqa: E402
 import table  # noqa: E402
+import view  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IDLE_CLIENTS = 2000
@@ -48,6 +49,8 @@ def parse(argv):
                    "--durable --help")
     p.add_argument("--against", metavar="DIR",
                    help="the programs in DIR beside ours instead, in pairs: --against DIR --help")
+    p.add_argument("--view", action="store_true",
+                   help="the broker's view with many sessions instead: --view --help")
     p.add_argument("--k8s", action="store_true",
                    help="sidecars on the machine's Kubernetes cluster instead, with options of "
                    "its own: --k8s --help")
@@ -333,6 +336,8 @@ def main(argv):
     if "--k8s" in argv:
         import k8s  # wants what the cluster's cases want
         return k8s.main(argv)
+    if "--view" in argv:
+        return view.main(argv)
     if any(a.split("=")[0] == "--against" for a in argv):
         return pairs.main(argv)
     args = parse(argv)

@@ -1,0 +1,195 @@
+"""./dev bench --view: the broker's view with many sessions: how long a page takes, and what a walk
+over everything does to the latency of messages."""
+
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import random
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import time
+
+import generator
+from chains import ChainError, OursClear
+from measures import median
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WORKERS = 4  # of our own, which make sessions
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def parse(argv):
+    p = argparse.ArgumentParser(
+        prog="./dev bench --view", description="Makes many sessions, each with a queue, and measures "
+        "pages of the broker's view, then messages with and without somebody who walks over all "
+        "tables, in turns.")
+    p.add_argument("--view", action="store_true", help=argparse.SUPPRESS)
+    p.add_argument("--sessions", type=int, default=100000, metavar="N", help="(100000)")
+    p.add_argument("--pages", type=int, default=200, metavar="N", help="pages of each table (200)")
+    p.add_argument("--rounds", type=int, default=5, metavar="N", help="pairs of runs (5)")
+    p.add_argument("--seconds", type=float, default=3, metavar="S", help="measured per run (3)")
+    p.add_argument("--rate", type=int, default=2000, metavar="N", help="messages a second (2000)")
+    p.add_argument("--build", metavar="DIR", default=str(ROOT / "build" / "release"),
+                   help="where the programs are (build/release)")
+    return p.parse_args(argv)
+
+
+class Chain(OursClear):
+    """A broker with room for the sessions."""
+
+    def configs(self):
+        trees = super().configs()
+        trees["central"][1]["limits"] = {"max-sessions": 1000000}
+        return trees
+
+
+def connect_packet(client_id):
+    """CONNECT of MQTT 5.0 that keeps its session for an hour."""
+    text = client_id.encode()
+    body = (b"\0\4MQTT\5\0\0\0" b"\5\x11" + struct.pack(">I", 3600) + struct.pack(">H", len(text)) + text)
+    return bytes([0x10, len(body)]) + body
+
+
+def make_session(address, client_id):
+    with socket.create_connection(address, timeout=30) as s:
+        s.sendall(connect_packet(client_id))
+        answer = s.recv(256)
+        if len(answer) < 4 or answer[0] != 0x20 or answer[3] != 0:
+            raise ChainError(f"CONNACK of {client_id}: {answer.hex()}")
+        s.sendall(b"\xe0\0")
+
+
+def make_sessions(chain, n):
+    """Durable sessions whose clients have gone."""
+    host, port = chain.pub.rsplit(":", 1)
+    failed = []
+
+    def some(first):
+        try:
+            for i in range(first, n, WORKERS):
+                make_session((host, int(port)), f"s-{i}")
+        except (OSError, ChainError) as e:
+            failed.append(e)
+    threads = [threading.Thread(target=some, args=(k,)) for k in range(WORKERS)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if failed:
+        raise ChainError(f"sessions: {failed[0]}")
+
+
+class View:
+    """Asks for pages."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def page(self, table, limit, after=None):
+        """(seconds, rows, next)"""
+        started = time.perf_counter()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", f"/v1/view/{table}?limit={limit}" + (f"&after={after}" if after else ""))
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        seconds = time.perf_counter() - started
+        if answer.status != 200:
+            raise ChainError(f"{table}: {answer.status} {body[:200]}")
+        page = json.loads(body)
+        return seconds, len(page["rows"]), page["next"]
+
+    def walk(self, table, limit, over=lambda: False):
+        """(seconds, rows, cursors) of all pages, or until 'over' says so."""
+        started, rows, after, cursors = time.perf_counter(), 0, None, []
+        while True:
+            _, n, after = self.page(table, limit, after)
+            rows += n
+            if after is None or over():
+                return time.perf_counter() - started, rows, cursors
+            cursors.append(after)
+
+
+def quantile(values, q):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(q * len(values)))]
+
+
+def measure_pages(view, args):
+    for table in ("sessions", "queues"):
+        seconds, rows, cursors = view.walk(table, 1000)
+        if rows < args.sessions:
+            raise ChainError(f"{table}: {rows} rows of {args.sessions}")
+        print(f"{table}: {rows} rows in {len(cursors) + 1} pages of 1000: {seconds:.2f} s, "
+              f"{seconds / (len(cursors) + 1) * 1e3:.1f} ms a page")
+        for limit in (100, 1000):
+            took = [view.page(table, limit, random.choice(cursors))[0] * 1e3 for _ in range(args.pages)]
+            print(f"{table}: a page of {limit:4}: median {median(took):.1f} ms, "
+                  f"p99 {quantile(took, 0.99):.1f} ms, longest {max(took):.1f} ms")
+
+
+def measure_disturbance(chain, view, args):
+    load = generator.Generator(pathlib.Path(args.build) / "sqmqos-bench")
+    p99 = {False: [], True: []}
+    walks = 0
+    for n in range(2 * args.rounds):
+        walking = n % 4 in (1, 2)  # A-B-B-A
+        stop = threading.Event()
+
+        def walk(stop=stop):
+            nonlocal walks
+            while not stop.is_set():
+                for table in ("sessions", "queues"):
+                    view.walk(table, 100, stop.is_set)
+                walks += 1
+        walker = threading.Thread(target=walk)
+        if walking:
+            walker.start()
+        result, words = load.run(chain, "-q", 1, "-r", args.rate, "-d", args.seconds)
+        stop.set()
+        if walking:
+            walker.join()
+        if result is None or not result["ok"]:
+            raise ChainError(f"messages: {words}")
+        p99[walking].append(result["latency_us"]["p99"])
+        say(f"{'walking' if walking else 'alone  '} p99 {p99[walking][-1]:.0f} µs")
+    alone, walked = median(p99[False]), median(p99[True])
+    print(f"messages, {args.rate}/s at QoS 1: p99 {alone:.0f} µs alone, {walked:.0f} µs beside walks "
+          f"without a pause ({walks} over both tables): {(walked / alone - 1) * 100:+.1f} %")
+
+
+def main(argv):
+    args = parse(argv)
+    os.umask(0o077)
+    with tempfile.TemporaryDirectory(prefix="sqmqos-bench-") as folder:
+        chain = Chain(pathlib.Path(folder), pathlib.Path(args.build))
+        try:
+            why = chain.missing()
+            if why:
+                raise ChainError(why)
+            chain.start()
+            view = View(chain.programs["central"].admin_port)
+            started = time.monotonic()
+            make_sessions(chain, args.sessions)
+            say(f"{args.sessions} sessions in {time.monotonic() - started:.0f} s")
+            measure_pages(view, args)
+            measure_disturbance(chain, view, args)
+        except ChainError as e:
+            say(str(e))
+            return 1
+        except KeyboardInterrupt:
+            say("interrupted: everything is ended")
+            return 130
+        finally:
+            chain.stop()
+    return 0
