@@ -20,6 +20,7 @@
 #include "broker/engine/engines/engines.h"
 #include "broker/config/explain.h"
 #include "broker/front/link/front.h"
+#include "broker/front/link/view.h"
 #include "broker/front/view/pages.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
@@ -345,6 +346,7 @@ program_start(struct program *p, struct sq_buf *err)
 	}
 	sq_auth_start(p->auth); /* keys are kept in the store's directory, which is locked now */
 	program_tick_start(p);
+	sq_link_front_view(p->fronts[0], sq_broker_view(p->broker));
 	for (unsigned i = 0; i < FRONTS; i++)
 		sq_front_serve(p->fronts[i], p->broker);
 	p->listening = true;

@@ -17,6 +17,7 @@ sq_outlet_init(struct sq_outlet *o, const struct sq_outlet_ops *ops,
 	atomic_init(&o->refs, 1);
 	atomic_init(&o->open, true);
 	atomic_init(&o->full, false);
+	atomic_init(&o->sessions, 0);
 	atomic_init(&o->account, NULL);
 	atomic_init(&o->first, NULL);
 }

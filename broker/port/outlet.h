@@ -68,6 +68,7 @@ struct sq_outlet {
 	uint64_t number;                    /* unique in the process, for people; from 1 */
 	atomic_uint refs;
 	atomic_bool open, full;
+	atomic_uint sessions; /* that are attached over it, or wait to be; the broker's */
 	/* The account that counts the connection: one of the two, or neither. */
 	_Atomic(struct sq_account *) account, first;
 };
@@ -106,6 +107,13 @@ static inline uint64_t
 sq_outlet_number(const struct sq_outlet *o)
 {
 	return o->number;
+}
+
+/* Counts a session of the outlet, or one less.  Thread: any worker. */
+static inline void
+sq_outlet_count_session(struct sq_outlet *o, int by)
+{
+	atomic_fetch_add_explicit(&o->sessions, (unsigned)by, memory_order_relaxed);
 }
 
 /* Whether the outlet has 'what', one of SQ_OUTLET_....  Thread: any. */

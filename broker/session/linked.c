@@ -8,10 +8,10 @@
 
 /* A link that sessions of the shard have; there is none without. */
 struct sq_linked {
-	struct sq_hnode node;         /* of the shard, by 'link' */
-	const struct sq_outlet *link; /* theirs */
-	struct sq_list sessions;      /* by 'on_link' */
-	struct sq_list blocked;       /* those that wait for room, by 'blocked' */
+	struct sq_hnode node;    /* of the shard, by 'link' */
+	struct sq_outlet *link;  /* theirs */
+	struct sq_list sessions; /* by 'on_link' */
+	struct sq_list blocked;  /* those that wait for room, by 'blocked' */
 };
 
 static uint64_t
@@ -34,7 +34,7 @@ linked_find(const struct sq_shard *sh, const struct sq_outlet *link)
 }
 
 static struct sq_linked *
-linked_get(struct sq_shard *sh, const struct sq_outlet *link)
+linked_get(struct sq_shard *sh, struct sq_outlet *link)
 {
 	struct sq_linked *l = linked_find(sh, link);
 
@@ -55,6 +55,7 @@ sq_linked_join(struct sq_session *s, struct sq_outlet *link)
 		return;
 	sq_linked_leave(s);
 	s->on_link.of = linked_get(s->shard, link);
+	sq_outlet_count_session(link, 1);
 	sq_list_push_back(&s->on_link.of->sessions, &s->on_link.node);
 }
 
@@ -66,6 +67,7 @@ sq_linked_leave(struct sq_session *s)
 	if (l == NULL)
 		return;
 	s->on_link.of = NULL;
+	sq_outlet_count_session(l->link, -1);
 	sq_list_remove(&s->on_link.node);
 	sq_list_remove(&s->on_link.blocked);
 	if (!sq_list_empty(&l->sessions))

@@ -340,3 +340,26 @@ async def test_the_store_has_a_row(env):
         assert store["commits"] > 0 and store["journal_max"] > store["journal_bytes"] >= 0
     await env.connect(stack.ports[0], "c", clean=True)
     env.check_leftovers = False
+
+
+async def test_links_say_whose_they_are(env):
+    stack = await env.stack(broker={"workers": 2})
+    client = await env.connect(stack.ports[0], "c")
+    await client.subscribe(("t", 1))
+    for n in range(5):
+        await client.publish("t", b"12345", 1)
+        await client.receive()
+    links = view.rows(stack.broker, "links")
+    assert len(links) == 4 and len({link["link"] for link in links}) == 4, links
+    for link in links:
+        assert link["peer"].startswith("127.0.0.1:") and link["identity"] == "token:local"
+        assert "default" in link["spaces"] and near(link["since"])
+        assert link["worker"] in (0, 1) and not link["slow"] and not link["leaving"] and link["bytes"] > 0
+    sessions = view.rows(stack.broker, "sessions")
+    for link in links:
+        assert link["sessions"] == sum(s["link"] == link["link"] for s in sessions)
+    mine = next(s for s in sessions if s["client"] == "c")
+    assert next(link for link in links if link["link"] == mine["link"])["delivered"] >= 5
+    assert view.row(stack.broker, "links", name=links[0]["peer"])["link"] == links[0]["link"]
+    # They are of the whole broker: not for an identity of some spaces.
+    assert view.ask(stack.broker, "/links", headers=bearer((stack.folder / "token").read_text())).status == 403

@@ -24,6 +24,7 @@ struct sq_stream {
 	struct sq_link *link; /* a reference */
 	struct sq_hnode by_id;
 	struct sq_list node; /* of its worker; not in it once ending */
+	uint64_t since_ms;   /* of its begin */
 	uint64_t active_ms;  /* of the last send, or look at a stalled one */
 	uint64_t moved_ms;   /* when bytes last left */
 	size_t moved_bytes;  /* how many had */
@@ -263,6 +264,7 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 		sq_answer_problem(req, 409, "the link id is open already");
 		return;
 	}
+	s->since_ms = sq_worker_now_ms(c->part->worker);
 	c->stream = s;
 	c->link = s->link;
 	sq_conn_linked(c, true);
@@ -284,6 +286,26 @@ sq_deliveries_end(struct sq_stream *s)
 {
 	stream_close(s);
 	stream_flush(s);
+}
+
+bool
+sq_deliveries_seek(struct sq_front_worker *p, uint64_t *place, struct sq_deliveries_seen *out)
+{
+	struct sq_hnode *at;
+
+	*out = (struct sq_deliveries_seen){0};
+	pthread_mutex_lock(&p->front->lock);
+	at = sq_htab_seek(&p->front->links, *place);
+	if (at != NULL) {
+		const struct sq_stream *s = SQ_CONTAINER_OF(at, struct sq_stream, by_id);
+
+		*place = sq_hnode_place(at);
+		if (s->conn->part == p)
+			*out = (struct sq_deliveries_seen){
+			    s->conn, s->link, s->since_ms, s->req->bytes_sent};
+	}
+	pthread_mutex_unlock(&p->front->lock);
+	return at != NULL;
 }
 
 /* A stream that was not sent to for a while. */

@@ -10,6 +10,17 @@ void sq_deliveries_open(struct sq_conn *, h2o_req_t *, uint64_t id, const struct
 void sq_deliveries_trust(struct sq_front_worker *);
 /* Writes the waiting output and ends the response; closes the link at once. */
 void sq_deliveries_end(struct sq_stream *);
+/* What there is to see of an open link. */
+struct sq_deliveries_seen {
+	struct sq_conn *conn; /* NULL: another worker's, and the rest is not set */
+	struct sq_link *link;
+	uint64_t since_ms; /* on the worker's clock */
+	uint64_t bytes;    /* written so far */
+};
+
+/* For a walk over all links of the front: moves '*place' to the first one there or behind.  False:
+ * there is none.  Locks: the front's, for the moment. */
+bool sq_deliveries_seek(struct sq_front_worker *, uint64_t *place, struct sq_deliveries_seen *out);
 /* Sends heartbeats, and ends links that read nothing. */
 void sq_deliveries_tick(struct sq_front_worker *, uint64_t now_ms);
 

@@ -16,6 +16,7 @@ struct sq_link {
 	/* Under the lock. */
 	struct sq_buf out;
 	size_t taken;          /* bytes that the stream has and has not written */
+	uint64_t delivered;    /* targets so far */
 	bool posted;           /* 'flush' is posted; only its run ends that */
 	bool qos2, taken_qos2; /* for the fault point: 'out', what was taken, has such a delivery */
 	/* The deliver frame at the end of 'out', if 'image' is set: what a target
@@ -159,6 +160,7 @@ link_deliver(struct sq_outlet *o, const struct sq_msg *m, const struct sq_origin
 		err = sq_deliver_target(&l->out, l->last.at, t, subs);
 		assert(err == SQ_OK); /* a frame without targets has room for one */
 	}
+	l->delivered++;
 	l->qos2 |= (t->flags & SQ_TARGET_QOS) == 2;
 	link_unlock(l);
 }
@@ -275,6 +277,18 @@ sq_link_orphan(struct sq_link **lp)
 	sq_buf_fini(&l->out);
 	pthread_mutex_unlock(&l->lock);
 	link_unref(l);
+}
+
+struct sq_link_output
+sq_link_output(struct sq_link *l)
+{
+	struct sq_link_output out;
+
+	pthread_mutex_lock(&l->lock);
+	out.delivered = l->delivered;
+	out.waiting = sq_buf_len(&l->out) + l->taken;
+	pthread_mutex_unlock(&l->lock);
+	return out;
 }
 
 bool

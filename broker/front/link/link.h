@@ -40,6 +40,14 @@ struct sq_outlet *sq_link_outlet(struct sq_link *);
 uint64_t sq_link_id(const struct sq_link *);
 unsigned sq_link_version(const struct sq_link *);
 
+/* The output of a link. */
+struct sq_link_output {
+	uint64_t delivered; /* targets of deliveries so far */
+	uint64_t waiting;   /* bytes that are not written */
+};
+
+struct sq_link_output sq_link_output(struct sq_link *);
+
 /* Swaps the buffer with 'out', which is empty; false: the buffer is empty. */
 bool sq_link_take(struct sq_link *, struct sq_buf *out);
 /* The taken bytes have been written.  True: the link has become writable. */
