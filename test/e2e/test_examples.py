@@ -158,12 +158,21 @@ async def test_node(env):
     await language(env, "node")
 
 
+@scenario(timeout_s=180)
+async def test_python(env):
+    await language(env, "python")
+
+
+@scenario(timeout_s=180)
+async def test_go(env):
+    await language(env, "go")
+
+
 async def test_they_are_short_and_all_there(_env):
     page = (example_apps.EXAMPLES / "README.md").read_text()
     for name in example_apps.LANGUAGES:
-        folder = example_apps.EXAMPLES / name
         for program in example_apps.PROGRAMS:
-            found = example_apps.source(folder, program)
+            found = example_apps.source(name, program)
             assert len(found.read_text().splitlines()) <= LINES, found
             assert f"`{program}`" in page, program
         assert f"cd examples/{name}" in page, name

@@ -19,7 +19,8 @@ PODS = {  # which program each pod of the manifests runs
     "dead-letters": "dead_letters", "prices": "responder", "buyer": "requester",
 }
 PROGRAMS = list(PODS.values())
-LANGUAGES = ("c", "node")
+LANGUAGES = ("c", "node", "python", "go")
+SHARED = ("example.h", "go.mod", "go.sum")
 
 
 def annotations():
@@ -39,24 +40,34 @@ def libraries():
     return pathlib.Path(folder)
 
 
+def stem(program, language):
+    """What its file or folder is called."""
+    return "".join(w.title() for w in program.split("_")) if language == "java" else program
+
+
+def source(language, program):
+    """The file of a program."""
+    folder = EXAMPLES / language
+    if language == "go":
+        return folder / program / "main.go"
+    found, = (f for f in folder.iterdir() if f.stem == stem(program, language))
+    return found
+
+
 def copy(language, folder, ports):
     """The language's examples with the port of a test in each program, where an app has 1883.
     What all programs share would have one port: C has a folder for each program."""
-    for program, port in ports.items():
-        for source in (EXAMPLES / language).iterdir():
-            shared = source.stem not in ports
-            if not shared and source.stem != program:
-                continue
-            place = folder / (program if language == "c" else ".") / source.name
-            place.parent.mkdir(exist_ok=True, parents=True)
-            place.write_text(re.sub(r"\b1883\b", str(port), source.read_text()))
+    stems = {stem(program, language): program for program in ports}
+    for file in (f for f in (EXAMPLES / language).rglob("*") if f.is_file()):
+        place = file.relative_to(EXAMPLES / language)
+        own = stems.get(pathlib.Path(place.parts[0]).stem)
+        if own is None and file.name not in SHARED:
+            continue
+        for program in [own] if own else ports:
+            to = folder / (program if language == "c" else ".") / place
+            to.parent.mkdir(exist_ok=True, parents=True)
+            to.write_text(re.sub(r"\b1883\b", str(ports[program]), file.read_text()))
     return folder
-
-
-def source(folder, program):
-    """The file of a program in a language's folder."""
-    found, = (f for f in folder.iterdir() if f.stem == program)
-    return found
 
 
 async def built(env, language, ports):
@@ -67,6 +78,19 @@ async def built(env, language, ports):
             env, "gcc", "-Wall", "-Wextra", "-Werror", "-o", folder / p / p, folder / p / f"{p}.c",
             "-lpaho-mqtt3a", "-pthread") for p in ports))
         return {p: [folder / p / p] for p in ports}
+    if language == "go":
+        libraries()
+        await clients.run(env, "sh", "-c", 'cd "$0" && go build -o bin/ ./...', folder,
+                          environment=os.environ | {"GOFLAGS": "-buildvcs=false"}, timeout_s=300)
+        return {p: [folder / "bin" / p] for p in ports}
+    if language == "java":
+        jars = f"{libraries() / 'java'}/*"
+        await clients.run(env, "javac", "-Xlint:all", "-Werror", "-cp", jars, "-d", folder,
+                          *folder.glob("*.java"), timeout_s=300)
+        return {p: ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp",
+                    f"{jars}:{folder}", stem(p, language)] for p in ports}
+    if language == "python":
+        return {p: [libraries() / "python" / "bin" / "python", folder / f"{p}.py"] for p in ports}
     return {p: ["node", folder / f"{p}.js"] for p in ports}
 
 
