@@ -168,6 +168,11 @@ async def test_go(env):
     await language(env, "go")
 
 
+@scenario(timeout_s=180)
+async def test_java(env):
+    await language(env, "java")
+
+
 async def test_they_are_short_and_all_there(_env):
     page = (example_apps.EXAMPLES / "README.md").read_text()
     for name in example_apps.LANGUAGES:

@@ -19,8 +19,8 @@ PODS = {  # which program each pod of the manifests runs
     "dead-letters": "dead_letters", "prices": "responder", "buyer": "requester",
 }
 PROGRAMS = list(PODS.values())
-LANGUAGES = ("c", "node", "python", "go")
-SHARED = ("example.h", "go.mod", "go.sum")
+LANGUAGES = ("c", "node", "python", "go", "java")
+SHARED = ("example.h", "Callback.java", "go.mod", "go.sum")
 
 
 def annotations():
