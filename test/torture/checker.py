@@ -108,21 +108,25 @@ def out_of_order(target, got):
                             f"came after {late[0][0]}, and {len(late) - 1} more")
 
 
-def check_order(target, broker_deaths_ms, unordered=()):
+def ordered(got, unordered, again):
+    """What has a certain order of what came."""
+    return {key: [n for n in numbers if n not in again.get(key, ())]
+            for key, numbers in got.items() if key[0] not in unordered}
+
+
+def check_order(target, broker_deaths_ms, unordered=(), again={}):
     """First copies come in order; among members of a group nobody can tell. A
     transient session starts anew with each connection, and has a gap where its
     broker died: what is published to it again later is no first copy."""
     if len(target.members) != 1:
         return
     if not target.transient:
-        yield from out_of_order(target, {k: v for k, v in target.members[0].got.items()
-                                         if k[0] not in unordered})
+        yield from out_of_order(target, ordered(target.members[0].got, unordered, again))
         return
     for start, end, got in target.members[0].connections:
         if any(start <= t <= (end or t) for t in broker_deaths_ms):
             got = {key: numbers for key, numbers in got.items() if key[1] != 1}
-        yield from out_of_order(
-            target, {k: v for k, v in got.items() if k[0] not in unordered})
+        yield from out_of_order(target, ordered(got, unordered, again))
 
 
 def check_qos(target):
@@ -164,7 +168,7 @@ def orders_of_acceptance(targets, unordered):
     return out
 
 
-def check_transient(publishers, target, broker_deaths_ms, orders):
+def check_transient(publishers, target, broker_deaths_ms, orders, again={}):
     """While it is connected a transient session gets everything, but for one gap
     for each death of its broker."""
     for m in target.members:
@@ -173,7 +177,8 @@ def check_transient(publishers, target, broker_deaths_ms, orders):
             for (p, stream), numbers in got.items():
                 if target.delivered_qos(stream) == 0 or p not in publishers:
                     continue
-                owed = publishers[p].accepted(stream)
+                owed = [n for n in publishers[p].accepted(stream)
+                        if n not in again.get((p, stream), ())]
                 order = orders.get((p, stream)) or sorted({*owed, *numbers})
                 found = gaps(order, owed, numbers)
                 if found > deaths:
@@ -199,11 +204,19 @@ def check_publisher(published, finished):
             yield Violation("unanswered", published.name, f"stream {stream}: {some(left)}")
 
 
-def check(publishers, targets, broker_deaths_ms=(), finished=True, unordered=()):
+def published_again(publishers):
+    """{(publisher, stream): numbers}."""
+    return {(p, stream): published.again[stream]
+            for p, published in publishers.items() for stream in range(4)}
+
+
+def check(publishers, targets, broker_deaths_ms=(), finished=True, unordered=(), refuses=False):
     """All violations. publishers: {number: ledger.Published}; finished: every
     publisher had the time to end; unordered: publishers for whom somebody publishes again
-    what a full disk has refused, so that it comes later."""
+    what a full disk has refused, so that it comes later; refuses: the disk may be full, so
+    that what a publisher itself sends again may come later, too."""
     orders = orders_of_acceptance(targets, unordered)
+    again = published_again(publishers) if refuses else {}
     out = []
     for published in publishers.values():
         out += check_publisher(published, finished)
@@ -211,10 +224,10 @@ def check(publishers, targets, broker_deaths_ms=(), finished=True, unordered=())
         for m in target.members:
             out += [Violation(kind, m.name, text) for kind, text in m.wrong]
         if target.transient:
-            out += check_transient(publishers, target, broker_deaths_ms, orders)
+            out += check_transient(publishers, target, broker_deaths_ms, orders, again)
         elif finished:
             out += check_lost(publishers, target)
         out += check_copies(publishers, target, broker_deaths_ms)
-        out += check_order(target, broker_deaths_ms, unordered)
+        out += check_order(target, broker_deaths_ms, unordered, again)
         out += check_qos(target)
     return out

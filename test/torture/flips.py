@@ -129,7 +129,8 @@ class Flip:
             app.start()
         all_came = await w.quiet(8, 90, lambda: checker.complete(*self.ledgers()))
         publishers, targets = self.ledgers()
-        wrong = [v for v in checker.check(publishers, targets, self.deaths_ms, False, w.unordered)
+        wrong = [v for v in checker.check(
+            publishers, targets, self.deaths_ms, False, w.unordered, w.small_disk)
                  if v.kind in ("damaged", "invented", "duplicate", "order", "protocol")]
         return wrong, all_came
 

@@ -46,7 +46,8 @@ class Turner:
     number: int          # as a publisher
     filters: list
     transient: bool = False
-    held: bool = False   # what was refused is sent again without its knowing (MQTT 3.1.1)
+    held: bool = False   # what was refused is sent again without its knowing
+    refuses: bool = False  # what the broker takes it may refuse at first: its disk may be full
     outbox: bool = False  # what it publishes is answered by a disk, and goes on from there
     published: ledger.Published = None
     received: ledger.Received = None
@@ -182,6 +183,8 @@ class Judge:
         if key[0] == 0 or w.sure is None or self.by.held:
             return False
         sent, done = self.by.sent[key], self.by.answered[key]
+        if self.by.refuses and sent.connection != done.connection:
+            return False
         since = w.sure
         if self.own and w.open.connection == w.sure.connection == sent.connection:
             since = w.open
@@ -299,7 +302,8 @@ def check(turners, broker_deaths_ms=(), finished=True):
                 dict.fromkeys([*t.published.wrong, *t.received.wrong, *t.wrong])]
         out += checker.check_copies(published, target, broker_deaths_ms)
         out += checker.check_order(steady(target, turners), broker_deaths_ms,
-                                   [other.number for other in turners if other.held])
+                                   [other.number for other in turners if other.held],
+                                   checker.published_again(published) if t.refuses else {})
         out += checker.check_qos(target)
         if finished and not t.rests:
             out.append(Violation("unanswered", t.name, "it does not come to rest"))

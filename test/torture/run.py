@@ -204,7 +204,7 @@ class Seed:
         s.counts += faults.counts
         s.take_ledgers(publishers, targets)
         s.violations += checker.check(publishers, targets, world.broker_deaths_ms, self.finished,
-                                      world.unordered)
+                                      world.unordered, world.small_disk)
         if not world.small_disk:
             s.violations += letters.check_refusals(publishers.values())
         turners = world.turns.read()

@@ -202,7 +202,8 @@ class Spill:
         out = [] if self.world.small_disk else list(self.refusals())
         for p in published.values():
             out += checker.check_publisher(p, finished)
-        out += checker.check(*self.keyed_ledgers(), self.world.broker_deaths_ms, finished)
+        out += checker.check(*self.keyed_ledgers(), self.world.broker_deaths_ms, finished,
+                             refuses=self.world.small_disk)
         if finished:
             out += letters.check_spill(published, self.result())
         return out

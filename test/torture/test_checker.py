@@ -54,7 +54,7 @@ class Planted(unittest.TestCase):
         return path
 
     def kinds(self, sent=SENT, *got, qos=2, transient=False, deaths=(), finished=True,
-              unordered=(), durable=None):
+              unordered=(), durable=None, refuses=False):
         publisher = ledger.read_publisher("p", self.file(sent))
         members = [ledger.read_subscriber(f"s{i}", self.file(text), transient)
                    for i, text in enumerate(got or (GOT,))]
@@ -62,7 +62,7 @@ class Planted(unittest.TestCase):
         if durable:
             other = ledger.read_subscriber("d", self.file(durable))
             targets.append(checker.Target("d", [other], qos))
-        found = checker.check({7: publisher}, targets, deaths, finished, unordered)
+        found = checker.check({7: publisher}, targets, deaths, finished, unordered, refuses)
         return sorted({v.kind for v in found})
 
     def test_a_clean_run(self):
@@ -180,6 +180,18 @@ class Planted(unittest.TestCase):
         self.assertEqual(self.kinds(sent, got, transient=True, deaths=[1]), ["lost"])
         apart = got.replace("M 8 6", "D 7 end\nC 7 0\nS 7 2\nM 8 6")
         self.assertEqual(self.kinds(sent, apart, transient=True), [])
+
+    def test_what_a_publisher_sends_again_where_a_disk_may_be_full(self):
+        """1 was refused, unheard; 2 was taken; the publisher came again and sent both."""
+        sent = SENT.replace("A 5 1 1 1 0 0\n", "").replace("E 9\n", "C 7 1\nA 8 1 1 1 0 0\nE 9\n")
+        self.assertIn("C 7 1\nA 8 1", sent)
+        one, two = (f"M 4 {n} 1 7 0 1 {n}\n" for n in (1, 2))
+        late = GOT.replace(one + two, two + one)
+        self.assertNotEqual(late, GOT)
+        self.assertEqual(self.kinds(sent, late, qos=2), ["order"])
+        self.assertEqual(self.kinds(sent, late, qos=2, refuses=True), [])
+        self.assertEqual(self.kinds(SENT, late, qos=2, refuses=True), ["order"])
+        self.assertEqual(self.kinds(sent, GOT.replace(one, ""), refuses=True), ["lost"])
 
     def test_what_was_refused_and_comes_later_is_no_gap(self):
         """2 was refused, and sent again when the transient session's connection had ended."""

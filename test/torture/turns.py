@@ -48,8 +48,8 @@ class Turns:
     def read(self):
         return [intervals.read(
             intervals.Turner(app.name, number, list(filters), transient,
-                             self.world.small_disk and version == 4,
-                             sidecar == OUTBOX), app.ledger)
+                             self.world.small_disk and (version == 4 or sidecar == OUTBOX),
+                             self.world.small_disk, sidecar == OUTBOX), app.ledger)
                 for app, (number, sidecar, version, transient, filters) in zip(self.apps, APPS)]
 
     def complete(self):
