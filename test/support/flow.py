@@ -51,9 +51,9 @@ class Ledger:
             if lost := self.lost(publisher):
                 out.append(f"{publisher}: {len(lost)} acknowledged but lost, from {lost[0]} on")
             first = list(dict.fromkeys(got))
-            for a, b in zip(first, first[1:]):
+            for i, (a, b) in enumerate(zip(first, first[1:])):
                 if b < a and not any_order:
-                    out.append(f"{publisher}: {b} came after {a}")
+                    out.append(f"{publisher}: {b} came after {a} ({first[max(i - 3, 0):i + 5]})")
                     break
             if not duplicates_allowed and len(first) != len(got):
                 twice = [n for n, c in collections.Counter(got).items() if c > 1]

@@ -187,6 +187,7 @@ class Outgoing:
     qos: int
     retain: bool
     done: asyncio.Future
+    sent: bool = False      # on some connection
     received: bool = False  # PUBREC has come: PUBREL is due
     reason: int = 0         # PUBREC's
 
@@ -277,6 +278,7 @@ class Client:
         self.version = version
         self.ack = ack
         self.connection = None
+        self.resumed = True       # what was unfinished has been sent on this connection
         self.connack = None
         self.disconnect_reason = None
         self.disconnect_props = {}
@@ -311,6 +313,7 @@ class Client:
         """Opens 'port' of 'host', or the unix socket 'path', sends CONNECT, awaits
         CONNACK; goes on with the session when it is present. Returns the
         Connack; Closed when there is none."""
+        self.resumed = False
         await self.open(port, host, path)
         self.connack_waiter = asyncio.get_running_loop().create_future()
         self.send(self.connect_packet(clean, keep_alive, will, props))
@@ -320,6 +323,7 @@ class Client:
                 self.held.clear()
             if resend:
                 self.resend()
+            self.resumed = True
         return self.connack
 
     def connect_packet(self, clean=True, keep_alive=0, will=None, props=None):
@@ -337,12 +341,14 @@ class Client:
         return packet(CONNECT, body)
 
     def resend(self):
-        """MQTT-4.4.0-1: what is unfinished again, in its first order."""
+        """MQTT-4.4.0-1: what is unfinished again, in its first order; and what was published
+        while the CONNACK was awaited, behind it."""
         for packet_id, out in self.outgoing.items():
             if out.received:
                 self.send_ack(PUBREL, packet_id)
             else:
-                self.send(packet(PUBLISH, out.body, 8 | out.qos << 1 | out.retain))
+                self.send(packet(PUBLISH, out.body, out.sent << 3 | out.qos << 1 | out.retain))
+                out.sent = True
 
     @property
     def connected(self):
@@ -402,8 +408,10 @@ class Client:
         header = 1 + len(varint(len(text(topic)) + 2 + len(payload) +
                                 (len(properties(props)) if self.version == V5 else 0)))
         done = asyncio.get_running_loop().create_future()
-        self.outgoing[packet_id] = Outgoing(data[header:], qos, retain, done)
-        self.send(data)
+        now = self.connected and self.resumed
+        self.outgoing[packet_id] = Outgoing(data[header:], qos, retain, done, now)
+        if now:
+            self.send(data)
         return done
 
     async def publish(self, topic, payload=b"", qos=0, retain=False, props=None, timeout_s=30):
