@@ -4,6 +4,7 @@ over everything does to the latency of messages."""
 import argparse
 import http.client
 import json
+import multiprocessing
 import os
 import pathlib
 import random
@@ -19,6 +20,7 @@ from chains import ChainError, OursClear
 from measures import median
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+SLICE_ROWS = 32  # SQ_VIEW_SLICE_ROWS
 WORKERS = 4  # of our own, which make sessions
 
 
@@ -36,7 +38,7 @@ def parse(argv):
     p.add_argument("--pages", type=int, default=200, metavar="N", help="pages of each table (200)")
     p.add_argument("--rounds", type=int, default=5, metavar="N", help="pairs of runs (5)")
     p.add_argument("--seconds", type=float, default=3, metavar="S", help="measured per run (3)")
-    p.add_argument("--rate", type=int, default=2000, metavar="N", help="messages a second (2000)")
+    p.add_argument("--rate", type=int, default=1000, metavar="N", help="messages a second (1000)")
     p.add_argument("--build", metavar="DIR", default=str(ROOT / "build" / "release"),
                    help="where the programs are (build/release)")
     return p.parse_args(argv)
@@ -109,20 +111,63 @@ class View:
         page = json.loads(body)
         return seconds, len(page["rows"]), page["next"]
 
-    def walk(self, table, limit, over=lambda: False):
-        """(seconds, rows, cursors) of all pages, or until 'over' says so."""
+    def walk(self, table, limit):
+        """(seconds, rows, cursors) of all pages."""
         started, rows, after, cursors = time.perf_counter(), 0, None, []
         while True:
             _, n, after = self.page(table, limit, after)
             rows += n
-            if after is None or over():
+            if after is None:
                 return time.perf_counter() - started, rows, cursors
             cursors.append(after)
+
+
+def tail_next(body):
+    """The cursor at the end of a page's text, which costs less than to read all of it."""
+    end = body.rsplit(b'"next":', 1)[1].strip(b"}\n")
+    return None if end == b"null" else end.strip(b'"').decode()
+
+
+def walk_for_ever(port):
+    """In a process of its own, until it is killed: what a console or a script does, at its leisure."""
+    os.nice(10)
+    while True:
+        for table in ("sessions", "queues"):
+            after = ""
+            while after is not None:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                connection.request("GET", f"/v1/view/{table}?limit=100" + (f"&after={after}" if after else ""))
+                after = tail_next(connection.getresponse().read())
+                connection.close()
 
 
 def quantile(values, q):
     values = sorted(values)
     return values[min(len(values) - 1, int(q * len(values)))]
+
+
+def thread_seconds(pid):
+    """CPU time of the admin endpoint's thread, and of all others."""
+    admin = others = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        ns = int((task / "schedstat").read_text().split()[0])
+        if (task / "comm").read_text().strip() == "admin":
+            admin += ns
+        else:
+            others += ns
+    return admin / 1e9, others / 1e9
+
+
+def measure_slices(chain, view):
+    """What a walk takes of the workers, which serve nothing else meanwhile."""
+    pid = chain.programs["central"].process.pid
+    for table in ("sessions", "queues"):
+        before = thread_seconds(pid)
+        _, rows, _ = view.walk(table, 100)
+        admin, workers = (after - b for after, b in zip(thread_seconds(pid), before))
+        print(f"{table}: workers {workers / rows * 1e6:.2f} µs a row, so about "
+              f"{workers / rows * SLICE_ROWS * 1e6:.0f} µs a slice of {SLICE_ROWS}; the endpoint's thread "
+              f"{admin / rows * 1e6:.2f} µs a row")
 
 
 def measure_pages(view, args):
@@ -141,23 +186,16 @@ def measure_pages(view, args):
 def measure_disturbance(chain, view, args):
     load = generator.Generator(pathlib.Path(args.build) / "sqmqos-bench")
     p99 = {False: [], True: []}
-    walks = 0
     for n in range(2 * args.rounds):
         walking = n % 4 in (1, 2)  # A-B-B-A
-        stop = threading.Event()
-
-        def walk(stop=stop):
-            nonlocal walks
-            while not stop.is_set():
-                for table in ("sessions", "queues"):
-                    view.walk(table, 100, stop.is_set)
-                walks += 1
-        walker = threading.Thread(target=walk)
+        walker = multiprocessing.Process(target=walk_for_ever, args=(view.port,), daemon=True)
         if walking:
             walker.start()
         result, words = load.run(chain, "-q", 1, "-r", args.rate, "-d", args.seconds)
-        stop.set()
         if walking:
+            if not walker.is_alive():
+                raise ChainError("the walk has failed")
+            walker.kill()
             walker.join()
         if result is None or not result["ok"]:
             raise ChainError(f"messages: {words}")
@@ -165,7 +203,7 @@ def measure_disturbance(chain, view, args):
         say(f"{'walking' if walking else 'alone  '} p99 {p99[walking][-1]:.0f} µs")
     alone, walked = median(p99[False]), median(p99[True])
     print(f"messages, {args.rate}/s at QoS 1: p99 {alone:.0f} µs alone, {walked:.0f} µs beside walks "
-          f"without a pause ({walks} over both tables): {(walked / alone - 1) * 100:+.1f} %")
+          f"without a pause: {(walked / alone - 1) * 100:+.1f} %")
 
 
 def main(argv):
@@ -183,6 +221,7 @@ def main(argv):
             make_sessions(chain, args.sessions)
             say(f"{args.sessions} sessions in {time.monotonic() - started:.0f} s")
             measure_pages(view, args)
+            measure_slices(chain, view)
             measure_disturbance(chain, view, args)
         except ChainError as e:
             say(str(e))

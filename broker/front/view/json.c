@@ -38,8 +38,46 @@ json_dump(struct sq_buf *out, json_t *value)
 	json_decref(value);
 }
 
+/* Whether the text stands in JSON as it is, as nearly all do. */
+static bool
+json_is_plain(struct sq_bytes text)
+{
+	bool plain = true;
+
+	for (size_t i = 0; i < text.len; i++)
+		plain &= text.p[i] >= 0x20 && text.p[i] < 0x7f && text.p[i] != '"' &&
+		    text.p[i] != '\\';
+	return plain;
+}
+
 static void
-json_text(struct sq_buf *out, struct sq_bytes text)
+json_plain(struct sq_buf *out, const void *p, size_t len, char before, char behind)
+{
+	char *at = (char *)sq_buf_reserve(out, len + 2);
+
+	at[0] = before;
+	if (len > 0)
+		memcpy(at + 1, p, len);
+	at[len + 1] = behind;
+	sq_buf_commit(out, len + 2);
+}
+
+static void
+json_number(struct sq_buf *out, uint64_t n)
+{
+	char text[20];
+	size_t at = sizeof text;
+
+	do {
+		text[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n != 0);
+	sq_buf_append(out, text + at, sizeof text - at);
+}
+
+/* Others by jansson, which knows what is to be escaped. */
+static void
+json_text_escaped(struct sq_buf *out, struct sq_bytes text)
 {
 	struct sq_buf mended = {0};
 	json_t *value = json_stringn(text.len > 0 ? (const char *)text.p : "", text.len);
@@ -52,6 +90,15 @@ json_text(struct sq_buf *out, struct sq_bytes text)
 	if (value == NULL)
 		abort(); /* no memory */
 	json_dump(out, value);
+}
+
+static void
+json_text(struct sq_buf *out, struct sq_bytes text)
+{
+	if (json_is_plain(text))
+		json_plain(out, text.p, text.len, '"', '"');
+	else
+		json_text_escaped(out, text);
 }
 
 static void
@@ -112,7 +159,7 @@ json_cell(struct sq_buf *out, const struct sq_view_rows *rows, enum sq_view_type
 	else if (type == SQ_VIEW_TEXTS)
 		json_texts(out, text);
 	else
-		sq_buf_printf(out, "%llu", (unsigned long long)c->n);
+		json_number(out, c->n);
 }
 
 static void
@@ -124,7 +171,9 @@ json_row(struct sq_buf *out, const struct sq_view_rows *rows, size_t i, const bo
 	for (size_t k = 0; k < t->n_columns; k++) {
 		if (!shown[k])
 			continue;
-		sq_buf_printf(out, "%c\"%s\":", separator, t->columns[k].name);
+		sq_buf_append(out, &separator, 1);
+		json_plain(out, t->columns[k].name, strlen(t->columns[k].name), '"', '"');
+		json_literal(out, ":");
 		json_cell(out, rows, t->columns[k].type, sq_view_cell(rows, i, k));
 		separator = ',';
 	}
