@@ -67,10 +67,11 @@ struct sq_queue_state {
 	uint64_t max_msgs, max_bytes; /* its limits */
 	uint32_t max_attempts;        /* 0: any number */
 	enum sq_overflow overflow;
-	bool store_full; /* the queue's store accepts no items */
-	uint64_t share;  /* bytes of the next message for which the account has room */
-	uint64_t memory; /* the same, of the tenant's memory */
-	uint64_t fair;   /* the same, of the queue's part of free memory */
+	bool store_full;         /* the queue's store accepts no items */
+	uint64_t share;          /* bytes of the next message for which the account has room */
+	uint64_t memory;         /* the same, of the tenant's memory */
+	uint64_t fair;           /* the same, of the queue's part of free memory */
+	uint32_t left[SQ_LEFTS]; /* since the queue was opened, cut to 32 bits */
 };
 
 struct sq_queue_cfg {

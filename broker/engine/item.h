@@ -48,6 +48,10 @@ enum sq_death {
 	SQ_DEAD_ABANDONED,  /* the oldest, of a queue without takers */
 };
 
+/* Counts of items that left undelivered, by enum sq_death; at SQ_LEFT_NEW those that found no
+ * room. */
+enum { SQ_LEFT_NEW = SQ_DEAD_ABANDONED + 1, SQ_LEFTS };
+
 /* Settlements of an item that was handed out. */
 enum sq_settle_how {
 	SQ_DONE,       /* delivered */

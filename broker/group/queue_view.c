@@ -41,6 +41,26 @@ queue_limits(struct sq_view_slice *v, const struct sq_queue_state *q)
 	sq_view_text(v, SQ_QUEUE_OVERFLOW, queue_overflow(q->overflow));
 }
 
+static void
+queue_losses(struct sq_view_slice *v, const struct sq_sink *sink, const struct sq_queue_state *q)
+{
+	static const char *const names[SQ_LEFTS] = {
+	    [SQ_DEAD_EXPIRED] = "expired",
+	    [SQ_DEAD_ATTEMPTS] = "attempts",
+	    [SQ_DEAD_REJECTED] = "rejected",
+	    [SQ_DEAD_UNFINISHED] = "unfinished",
+	    [SQ_DEAD_OVERFLOW] = "overflow",
+	    [SQ_DEAD_ABANDONED] = "abandoned",
+	    [SQ_LEFT_NEW] = "no-room",
+	};
+
+	sq_view_count(v, SQ_QUEUE_REFUSED, "queue-full", atomic_load(&sink->refused.queue_full));
+	sq_view_count(v, SQ_QUEUE_REFUSED, "store-full", atomic_load(&sink->refused.store_full));
+	sq_view_count(v, SQ_QUEUE_REFUSED, "memory", atomic_load(&sink->refused.memory));
+	for (size_t i = 0; i < SQ_LEFTS; i++)
+		sq_view_count(v, SQ_QUEUE_LEFT, names[i], q->left[i]);
+}
+
 bool
 sq_queue_view_row(
     struct sq_view_slice *v, struct sq_broker *b, const struct sq_sink *sink, const char *kind)
@@ -70,6 +90,7 @@ sq_queue_view_row(
 		    now_ms > q.lonely_since_ms ? now_ms - q.lonely_since_ms : 0);
 	queue_limits(v, &q);
 	sq_view_truth(v, SQ_QUEUE_FULL, ops->full(sink->queue, 1));
+	queue_losses(v, sink, &q);
 	return true;
 }
 

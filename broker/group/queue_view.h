@@ -31,7 +31,14 @@
 	X(EXPIRY, "expiry", NUMBER, "s", \
 	    "how long a durable group is kept without members; null: no durable group") \
 	X(EXPIRES, "expires", TIME, "ms", \
-	    "when a group without subscriptions ends; null: it has some, or is none")
+	    "when a group without subscriptions ends; null: it has some, or is none") \
+	X(REFUSED, "refused", COUNTS, "", \
+	    "publishes that were refused because of it, since the broker's start, by reason: " \
+	    "`queue-full`, `store-full`, `memory`") \
+	X(LEFT, "left", COUNTS, "", \
+	    "messages that left undelivered since then: `expired`, `attempts`, `rejected`, " \
+	    "`unfinished`, `overflow` (the oldest, for a newer one), `abandoned` (the same, of a " \
+	    "queue without members), `no-room` (new ones, dropped)")
 
 #define SQ_QUEUE_COLUMN(symbol, name, type, unit, help) SQ_QUEUE_##symbol,
 enum sq_queue_column { SQ_QUEUE_COLUMNS(SQ_QUEUE_COLUMN) SQ_QUEUE_COLUMN_COUNT };

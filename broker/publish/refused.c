@@ -220,6 +220,17 @@ refused_count(const struct sq_refused *r, struct sq_broker *b)
 	sq_count(b, SQ_M_REFUSED_BY_PROPERTY + (r->refusal - SQ_REFUSAL_PROPERTY), 1);
 }
 
+/* Counts it for the queue that is the reason. */
+static void
+refused_count_queue(struct sq_sink *queue, uint8_t refusal)
+{
+	atomic_uint *n = refusal == SQ_REFUSAL_QUEUE_FULL ? &queue->refused.queue_full
+	    : refusal == SQ_REFUSAL_STORE_FULL            ? &queue->refused.store_full
+							  : &queue->refused.memory;
+
+	atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+}
+
 static void
 refused_log(const struct sq_refused *r, const char *of, const struct sq_identity *who,
     const char *what, uint8_t code)
@@ -249,6 +260,8 @@ sq_refused_tell(struct sq_refused *r, const struct sq_refused_of *of, const char
 
 	sq_notes_add(notes, index, r->refusal, text);
 	refused_count(r, of->broker);
+	if (queue != NULL)
+		refused_count_queue(queue, r->refusal);
 	if (refused_speaks(queue != NULL ? &queue->quiet_until_ms : of->quiet_until_ms))
 		refused_log(r, of->name, of->identity, what, code);
 }

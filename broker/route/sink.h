@@ -14,6 +14,11 @@ struct sq_shard;
 struct sq_space;
 struct sq_watched_queue;
 
+/* Messages that were refused because the queue, its store or its tenant's memory had no room. */
+struct sq_sink_refused {
+	atomic_uint queue_full, store_full, memory;
+};
+
 /* A destination of matched messages: the queue of a session or a group. */
 struct sq_sink {
 	struct sq_shard *shard; /* the shard of its queue's owner */
@@ -31,7 +36,8 @@ struct sq_sink {
 	bool durable;
 	uint8_t round;                   /* see broker/session/order.h; under the space's lock */
 	atomic_bool offline;             /* QoS 0 has no receiver at present */
-	_Atomic uint64_t quiet_until_ms; /* see broker/publish/refused.h */
+	_Atomic uint64_t quiet_until_ms; /* see broker/publish/refused.h; so is 'refused' */
+	struct sq_sink_refused refused;
 };
 
 struct sq_binding {

@@ -363,3 +363,29 @@ async def test_links_say_whose_they_are(env):
     assert view.row(stack.broker, "links", name=links[0]["peer"])["link"] == links[0]["link"]
     # They are of the whole broker: not for an identity of some spaces.
     assert view.ask(stack.broker, "/links", headers=bearer((stack.folder / "token").read_text())).status == 403
+
+
+async def test_queues_say_what_they_refused_and_lost(env):
+    stack = await env.stack(sidecars=1, broker={"queue": {"max-messages": 2}})
+
+    def queue(name):
+        return view.row(stack.broker, "queues", name=name)
+    kept = env.client("kept", ack="never")
+    await kept.connect(stack.ports[0], props=DURABLE | {"receive_maximum": 1})
+    await kept.subscribe(("t", 1))
+    passing = env.client("passing", ack="never")
+    await passing.connect(stack.ports[0], props={"receive_maximum": 1})
+    await passing.subscribe(("u", 1))
+    publisher = await env.connect(stack.ports[0], "publisher")
+    codes = [await publisher.publish("t", b"x", 1) for _ in range(9)]
+    refused = sum(code >= 0x80 for code in codes)
+    assert refused > 0, codes
+    assert queue("default~demo~kept")["refused"] == {"queue-full": refused}
+    for n in range(9):
+        await publisher.publish("u", b"x", 1)
+    lost = queue("default~demo~passing*")["left"]
+    assert lost["no-room"] > 0, lost
+    passing.abort()
+    kept.abort()
+    await env.connect(stack.ports[0], "kept", clean=True)
+    env.check_leftovers = False

@@ -135,6 +135,7 @@ sq_queue_dead(struct sq_queue *q, struct sq_txn *txn, const struct sq_item *item
 	    [SQ_DEAD_ABANDONED] = SQ_M_DROPPED_ABANDONED,
 	};
 
+	sq_queue_count_left(q, why);
 	if (!q->cfg.uncounted || why != SQ_DEAD_OVERFLOW)
 		sq_metric_add(&q->metrics, metrics[why], 1);
 	if (why == SQ_DEAD_OVERFLOW || why == SQ_DEAD_ABANDONED)

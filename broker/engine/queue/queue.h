@@ -82,10 +82,11 @@ struct sq_queue_yielding {
 	uint64_t owed, owed_bytes;
 };
 
-/* Takers of a queue: see sq_queue_ops.attend. */
-struct sq_queue_takers {
-	unsigned n;
+/* Takers of a queue (see sq_queue_ops.attend), and items that it has lost. */
+struct sq_queue_figures {
+	unsigned takers;
 	uint64_t lonely_since_ms; /* 0: the queue has takers */
+	atomic_uint left[SQ_LEFTS];
 };
 
 /* The read of a gap by the queue's store. */
@@ -117,7 +118,7 @@ struct sq_queue {
 	uint64_t handed;   /* stored items up to this seq have left, or may have */
 	struct sq_list consumers; /* struct sq_consumer; the head's turn is next */
 	bool posted, deleted;
-	struct sq_queue_takers takers;
+	struct sq_queue_figures figures;
 
 	/* With a store only. */
 	struct sq_queue_store *store;

@@ -21,7 +21,7 @@ sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_
 	q->charge.account = cfg->memory;
 	q->task.run = sq_queue_hand_out;
 	q->last_seq = 1;
-	q->takers.lonely_since_ms = sq_engine_now_ms();
+	q->figures.lonely_since_ms = sq_engine_now_ms();
 	atomic_init(&q->refs, 1);
 	atomic_init(&q->unsent, 0);
 	pthread_mutex_init(&q->lock, NULL);
@@ -105,6 +105,7 @@ sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 	} else if (!queue_make_share(q, txn, item, &dead) ||
 	    !queue_make_room(q, txn, item, &dead)) {
 		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
+		sq_queue_count_left(q, SQ_LEFT_NEW);
 		sq_queue_count_dropped(q);
 		err = SQ_ENOMEM;
 	} else {

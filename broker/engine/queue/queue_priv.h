@@ -18,6 +18,13 @@ sq_queue_unconst(const struct sq_queue *q)
 	return (struct sq_queue *)(uintptr_t)q;
 }
 
+/* Counts an item that leaves undelivered: an enum sq_death, or SQ_LEFT_NEW.  Locks: none needed. */
+static inline void
+sq_queue_count_left(struct sq_queue *q, unsigned why)
+{
+	atomic_fetch_add_explicit(&q->figures.left[why], 1, memory_order_relaxed);
+}
+
 /* Counts a dropped item for the owner, besides the metrics.  Locks: none needed. */
 static inline void
 sq_queue_count_dropped(const struct sq_queue *q)

@@ -21,7 +21,7 @@ static bool
 yield_on(const struct sq_queue *q)
 {
 	return q->cfg.yields == SQ_YIELD_ALWAYS ||
-	    (q->cfg.yields == SQ_YIELD_LONELY && q->takers.n == 0);
+	    (q->cfg.yields == SQ_YIELD_LONELY && q->figures.takers == 0);
 }
 
 /* Whether the oldest is in memory, and may go. */
@@ -175,9 +175,9 @@ void
 sq_queue_attend(struct sq_queue *q, int by)
 {
 	pthread_mutex_lock(&q->lock);
-	assert(by > 0 || q->takers.n >= (unsigned)-by);
-	q->takers.n += (unsigned)by;
-	q->takers.lonely_since_ms = q->takers.n == 0 ? sq_engine_now_ms() : 0;
+	assert(by > 0 || q->figures.takers >= (unsigned)-by);
+	q->figures.takers += (unsigned)by;
+	q->figures.lonely_since_ms = q->figures.takers == 0 ? sq_engine_now_ms() : 0;
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -205,8 +205,8 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 	    .coming_bytes = q->coming.bytes,
 	    .first = queue_first(q),
 	    .last = q->last_seq,
-	    .takers = q->takers.n,
-	    .lonely_since_ms = q->takers.lonely_since_ms,
+	    .takers = q->figures.takers,
+	    .lonely_since_ms = q->figures.lonely_since_ms,
 	    .max_msgs = q->cfg.max_msgs,
 	    .max_bytes = q->cfg.max_bytes,
 	    .max_attempts = q->cfg.max_attempts,
@@ -216,5 +216,7 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 	    .fair = sq_queue_memory_fair(q),
 	    .store_full = q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed),
 	};
+	for (int i = 0; i < SQ_LEFTS; i++)
+		out->left[i] = atomic_load_explicit(&q->figures.left[i], memory_order_relaxed);
 	pthread_mutex_unlock(&q->lock);
 }
