@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/metrics/metrics.h"
+#include "broker/engine/now.h"
 #include "broker/engine/record.h"
 #include "broker/route/space_priv.h"
 #include "core/mem.h"
@@ -64,6 +65,7 @@ retained_free(struct sq_router *r, struct sq_space *s, struct sq_retained *kept)
 	sq_metric_add(&r->metrics, SQ_M_RETAINED, -1);
 	sq_topic_index_remove(s->retained, &kept->entry);
 	sq_heap_remove(&s->expiries, &kept->expiry);
+	sq_htab_remove(&s->retained_places, &kept->place);
 	sq_list_remove(&kept->node);
 	sq_msg_unref(&kept->msg);
 	free(kept);
@@ -74,6 +76,7 @@ sq_retained_fini(struct sq_router *r, struct sq_space *s)
 {
 	SQ_LIST_FOR_EACH_SAFE(kept, &s->retained_list, struct sq_retained, node)
 		retained_free(r, s, kept);
+	sq_htab_fini(&s->retained_places);
 	sq_heap_fini(&s->expiries);
 	sq_topic_index_free(&s->retained);
 	sq_account_free(&s->account);
@@ -98,6 +101,24 @@ sq_space_retained(struct sq_space *s, uint64_t *n, uint64_t *bytes)
 	*n = sq_topic_index_count(s->retained);
 	*bytes = s->retained_bytes;
 	pthread_mutex_unlock(&s->retained_lock);
+}
+
+bool
+sq_space_retained_seek(struct sq_space *s, uint64_t *place, struct sq_retained_seen *out)
+{
+	struct sq_hnode *at;
+
+	pthread_mutex_lock(&s->retained_lock);
+	at = sq_htab_seek(&s->retained_places, *place);
+	if (at != NULL) {
+		const struct sq_retained *kept = SQ_CONTAINER_OF(at, struct sq_retained, place);
+
+		*place = sq_hnode_place(at);
+		*out = (struct sq_retained_seen){
+		    sq_msg_ref(kept->msg), kept->since_ms, kept->expires_ms};
+	}
+	pthread_mutex_unlock(&s->retained_lock);
+	return at != NULL;
 }
 
 struct sq_record_key
@@ -151,6 +172,8 @@ sq_retained_put(struct sq_router *r, struct sq_space *s, const struct sq_msg *m,
 		sq_topic_index_insert(
 		    s->retained, SQ_NO_TAG, sq_image_topic(m->image), &kept->entry);
 		sq_list_push_back(&s->retained_list, &kept->node);
+		sq_htab_insert(&s->retained_places, &kept->place,
+		    sq_hash(sq_image_topic(m->image).p, sq_image_topic(m->image).len));
 	} else {
 		sq_msg_unref(&kept->msg);
 	}
@@ -196,6 +219,7 @@ sq_router_retain(struct sq_router *r, struct sq_space *s, const struct sq_msg *m
 		if (err == SQ_OK) {
 			kept->number = atomic_fetch_add(&r->retained_number, 1) + 1;
 			*number = kept->number;
+			kept->since_ms = sq_engine_now_ms();
 			kept->origin = *origin;
 			kept->origin.copy = 1;
 			sq_retained_set_expiry(s, kept, expires_ms);

@@ -11,6 +11,17 @@
 /* The number and the bytes of the space's retained messages.  Thread: any.  Locks: that of the
  * space's retained messages. */
 void sq_space_retained(struct sq_space *, uint64_t *n, uint64_t *bytes);
+/* A retained message on a walk; times on the workers' clock. */
+struct sq_retained_seen {
+	struct sq_msg msg;   /* a reference, the caller's */
+	uint64_t since_ms;   /* 0: retained before the broker's start */
+	uint64_t expires_ms; /* 0: never */
+};
+
+/* For a walk over the space's retained messages: moves '*place' to the first one there or behind,
+ * which 'out' gets.  False: there is none.  Thread: any.  Locks: that of the space's retained
+ * messages. */
+bool sq_space_retained_seek(struct sq_space *, uint64_t *place, struct sq_retained_seen *out);
 /* The account of the space's retained messages; NULL: the space never had any.  Thread: any. */
 struct sq_account *sq_space_account(const struct sq_space *);
 

@@ -170,6 +170,23 @@ sq_space_unref(struct sq_space **sp)
 	sq_space_unref(&home);
 }
 
+struct sq_space *
+sq_router_seek(struct sq_router *r, uint64_t *place)
+{
+	struct sq_space *s = NULL;
+	struct sq_hnode *at;
+
+	pthread_mutex_lock(&r->spaces_lock);
+	at = sq_htab_seek(&r->spaces, *place);
+	if (at != NULL) {
+		*place = sq_hnode_place(at);
+		s = SQ_CONTAINER_OF(at, struct sq_space, node);
+		s->refs++;
+	}
+	pthread_mutex_unlock(&r->spaces_lock);
+	return s;
+}
+
 size_t
 sq_router_spaces(struct sq_router *r)
 {

@@ -50,6 +50,9 @@ sq_router_space_beside(struct sq_router *, struct sq_space *home, const char *na
 void sq_space_unref(struct sq_space **sp);
 /* The number of spaces.  Thread: any.  Locks: the router's. */
 size_t sq_router_spaces(struct sq_router *);
+/* For a walk over all spaces: moves '*place' to the first one there or behind; a reference.  NULL:
+ * there is none.  Thread: any.  Locks: that of spaces. */
+struct sq_space *sq_router_seek(struct sq_router *, uint64_t *place);
 /* Binds a sink to the filter, which is copied; the binding's owner keeps it until
  * sq_router_unbind().  Locks: the space's write lock is held, for the next three. */
 void sq_router_bind(

@@ -21,6 +21,12 @@ sq_space_init(struct sq_space *s, struct sq_space *home, const char *name)
 	sq_rwlock_init(&s->lock);
 }
 
+const char *
+sq_space_name(const struct sq_space *s)
+{
+	return s->name;
+}
+
 void
 sq_space_fini(struct sq_space *s)
 {

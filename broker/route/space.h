@@ -17,6 +17,8 @@
 
 struct sq_space;
 
+/* Its name at the router and in the store; as long as the space.  Thread: any. */
+const char *sq_space_name(const struct sq_space *);
 /* The number of bindings.  Thread: any. */
 size_t sq_space_bindings(const struct sq_space *);
 

@@ -29,7 +29,8 @@ struct sq_space {
 	pthread_mutex_t retained_lock;
 	struct sq_topic_index *retained;
 	struct sq_list retained_list;
-	struct sq_heap expiries; /* of retained messages */
+	struct sq_htab retained_places; /* the same, by their topics: for walks */
+	struct sq_heap expiries;        /* of retained messages */
 	uint64_t retained_bytes;
 	struct sq_account *account; /* of the retained messages; NULL: there never was one */
 	/* Grants, constant after the start: to readers of this space, and of this space in others. */
@@ -48,8 +49,10 @@ struct sq_grant {
 struct sq_retained {
 	struct sq_index_entry entry;
 	struct sq_list node;
+	struct sq_hnode place;
 	struct sq_msg msg;
 	struct sq_origin origin;
+	uint64_t since_ms; /* when it was retained; 0: before the start */
 	uint64_t expires_ms;
 	struct sq_heap_node expiry;
 	uint64_t number; /* rises with each message that is retained */

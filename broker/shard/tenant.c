@@ -228,6 +228,14 @@ tenants_space_limits(const struct sq_tenants *ts, bool shared, const char *name)
 	return NULL;
 }
 
+const char *
+sq_tenants_space_shown(const char *space)
+{
+	if ((unsigned char)space[0] == SQ_TENANT_SYS_MARK)
+		return NULL;
+	return (unsigned char)space[0] == SHARED ? space + 1 : space;
+}
+
 struct sq_account *
 sq_tenants_space_account(struct sq_tenants *ts, const char *space)
 {

@@ -1,4 +1,4 @@
-/* The view's tables of spaces and of the store (broker/view/table.h).
+/* The view's tables of spaces, of retained messages (retained_view.c) and of the store (broker/view/table.h).
  *
  * On the first worker; 'owner' is the broker. */
 #ifndef SQ_BROKER_SHARD_VIEW_H
@@ -6,9 +6,10 @@
 
 #include "broker/view/table.h"
 
-extern const struct sq_view_table sq_space_view, sq_store_view;
+extern const struct sq_view_table sq_space_view, sq_retained_view, sq_store_view;
 
 bool sq_spaces_view(void *owner, unsigned worker, struct sq_view_slice *);
+bool sq_retained_walk(void *owner, unsigned worker, struct sq_view_slice *);
 bool sq_store_walk(void *owner, unsigned worker, struct sq_view_slice *);
 
 #endif

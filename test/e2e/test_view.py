@@ -389,3 +389,27 @@ async def test_queues_say_what_they_refused_and_lost(env):
     kept.abort()
     await env.connect(stack.ports[0], "kept", clean=True)
     env.check_leftovers = False
+
+
+async def test_retained_messages_are_there_without_their_payloads(env):
+    stack = await env.stack(sidecars=1)
+    client = await env.connect(stack.ports[0], "c")
+    for n in range(20):
+        await client.publish(f"kept/{n}", b"secret" * n or b"secret", 1, retain=True)
+    await client.publish("short", b"secret", 1, retain=True, props={"message_expiry": 600})
+    for limit in (1, 7, 1000):
+        rows = view.rows(stack.broker, "retained", limit=limit)
+        assert sorted(r["topic"] for r in rows) == sorted([f"kept/{n}" for n in range(20)] + ["short"])
+    row = view.row(stack.broker, "retained", name="kept/3")
+    assert row["space"] == "default" and row["payload"] == 18 and row["bytes"] > 18 and row["qos"] == 1
+    assert near(row["since"]) and row["expires"] is None
+    assert near(view.row(stack.broker, "retained", name="short")["expires"] - 600 * 1000)
+    assert "secret" not in view.ask(stack.broker, "/retained").text
+    await client.publish("kept/3", b"", 1, retain=True)
+    assert not view.rows(stack.broker, "retained", name="kept/3")
+    await stack.end(stack.broker)
+    await stack.restart(stack.broker)
+    if view.row(stack.broker, "store")["durable"]:
+        rows = view.rows(stack.broker, "retained")
+        assert len(rows) == 20 and all(r["since"] is None for r in rows)
+    env.check_leftovers = False
