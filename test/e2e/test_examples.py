@@ -192,6 +192,8 @@ async def test_the_manifests_are_as_the_injector_wants_them(env):
         assert done.returncode == 0, done.stdout + done.stderr
         if verb == "lint":
             assert not done.stdout + done.stderr, done.stdout + done.stderr
+    for path in example_apps.MANIFESTS.glob("*.yaml"):
+        assert pods.annotations_of(path.read_text()), f"{path}: ./dev run does not take it"
     made = [d for d in yaml.safe_load_all(done.stdout) if d]
     assert {d["metadata"]["name"] for d in made} == set(example_apps.PODS)
     for document in made:
