@@ -145,9 +145,62 @@ metrics_start_time(struct sq_buf *out)
 	sq_buf_printf(out, "process_start_time_seconds %.2f\n", start);
 }
 
+/* A number of units in seconds, all of its digits. */
+static void
+metrics_seconds(const struct sq_histogram *h, uint64_t units, struct sq_buf *out)
+{
+	int digits = h->per_second == 1000 ? 3 : 6;
+
+	sq_buf_printf(out, "%llu.%0*llu", (unsigned long long)(units / h->per_second), digits,
+	    (unsigned long long)(units % h->per_second));
+}
+
+static void
+metrics_histogram(const struct sq_histogram *h, struct sq_buf *out)
+{
+	uint64_t n = 0, sum = 0;
+
+	sq_metrics_head(out, h->name, SQ_HISTOGRAM, h->help);
+	for (unsigned b = 0; b <= SQ_HISTOGRAM_BOUNDS; b++) {
+		for (unsigned i = 0; i < SQ_HISTOGRAM_LANES; i++)
+			n += atomic_load_explicit(&h->lanes[i].counts[b], memory_order_relaxed);
+		sq_buf_printf(out, "%s_bucket{le=\"", h->name);
+		if (b < SQ_HISTOGRAM_BOUNDS)
+			metrics_seconds(h, UINT64_C(1) << (h->shift + b), out);
+		else
+			sq_buf_printf(out, "+Inf");
+		sq_buf_printf(out, "\"} %llu\n", (unsigned long long)n);
+	}
+	for (unsigned i = 0; i < SQ_HISTOGRAM_LANES; i++)
+		sum += atomic_load_explicit(&h->lanes[i].sum, memory_order_relaxed);
+	sq_buf_printf(out, "%s_sum ", h->name);
+	metrics_seconds(h, sum, out);
+	sq_buf_printf(out, "\n%s_count %llu\n", h->name, (unsigned long long)n);
+}
+
+#if defined __x86_64__
+#define METRICS_ARCH "amd64"
+#elif defined __aarch64__
+#define METRICS_ARCH "arm64"
+#else
+#define METRICS_ARCH "other"
+#endif
+
+static void
+metrics_build(const char *program, struct sq_buf *out)
+{
+	sq_metrics_head(out, "sqmqos_build_info", SQ_GAUGE, "1; the labels say what runs.");
+	sq_buf_printf(out,
+	    "sqmqos_build_info{program=\"%s\",version=\"" SQ_VERSION "\",arch=\"" METRICS_ARCH
+	    "\"} 1\n",
+	    program);
+}
+
 void
 sq_metrics_write(const struct sq_metrics *m, struct sq_buf *out)
 {
+	if (m->program != NULL)
+		metrics_build(m->program, out);
 	for (size_t i = 0; i < m->n; i++) {
 		const struct sq_metric_def *d = &m->defs[i];
 		long long v = atomic_load_explicit(&m->values[i], memory_order_relaxed);
@@ -159,6 +212,8 @@ sq_metrics_write(const struct sq_metrics *m, struct sq_buf *out)
 		else
 			sq_buf_printf(out, "%s %lld\n", d->name, v);
 	}
+	for (size_t i = 0; i < m->n_histograms; i++)
+		metrics_histogram(&m->histograms[i], out);
 	metrics_cpu(out);
 	metrics_resident(out);
 	metrics_descriptors(out);

@@ -12,8 +12,10 @@
 #include <stdint.h>
 
 #include "core/buf.h"
+#include "core/histogram.h"
 
-/* Histograms are in no table: their owners write their lines. */
+/* No row of a table is a histogram: those of core/histogram.h stand beside it, and others are written
+ * by their owners. */
 enum sq_metric_type { SQ_COUNTER, SQ_GAUGE, SQ_HISTOGRAM };
 
 struct sq_metric_def {
@@ -28,6 +30,9 @@ struct sq_metrics {
 	const struct sq_metric_def *defs;
 	_Atomic int64_t *values;
 	size_t n;
+	const char *program; /* "broker", of sqmqos_build_info; NULL: there is no such line */
+	struct sq_histogram *histograms;
+	size_t n_histograms; /* 0 in tests that have none */
 };
 
 static inline void
@@ -48,8 +53,23 @@ sq_metric_get(const struct sq_metrics *m, size_t i)
 	return atomic_load_explicit(&m->values[i], memory_order_relaxed);
 }
 
-/* Appends the table in text format 0.0.4, then process_* lines (CPU seconds,
- * resident bytes, open descriptors, start time). */
+/* The histogram 'i'; NULL: the table does not have it. */
+static inline struct sq_histogram *
+sq_metric_histogram(const struct sq_metrics *m, size_t i)
+{
+	return i < m->n_histograms ? &m->histograms[i] : NULL;
+}
+
+/* Counts a time in the histogram 'i', if the table has it. */
+static inline void
+sq_metric_observe(const struct sq_metrics *m, size_t i, uint64_t units)
+{
+	if (i < m->n_histograms)
+		sq_histogram_observe(&m->histograms[i], units);
+}
+
+/* Appends sqmqos_build_info, the table and the histograms in text format 0.0.4, then process_* lines
+ * (CPU seconds, resident bytes, open descriptors, start time). */
 void sq_metrics_write(const struct sq_metrics *, struct sq_buf *out);
 
 /* Appends the head of a family (HELP and TYPE), for lines that are in no table. */

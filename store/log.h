@@ -25,6 +25,7 @@
 #include "core/list.h"
 #include "core/msg.h"
 
+struct sq_histogram;
 struct sq_log;
 
 /* The moment at which a record of a log of files counts as durable. */
@@ -57,6 +58,7 @@ struct sq_log_file_cfg {
 	enum sq_durability durability;
 	uint64_t interval_ms;
 	uint64_t boots; /* times that the store has been opened: the epoch of its owner */
+	struct sq_histogram *commits; /* gets the time of each commit in microseconds; NULL: none */
 };
 
 struct sq_log_cfg {

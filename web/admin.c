@@ -21,6 +21,7 @@
 #include "core/list.h"
 #include "core/listen.h"
 #include "core/mem.h"
+#include "core/openmetrics.h"
 #include "core/thread.h"
 #include "web/acceptor.h"
 #include "web/admin_asks.h"
@@ -83,17 +84,36 @@ admin_problem(h2o_req_t *req, unsigned status, const char *detail)
 	sq_reply_problem(req, status, detail, strlen(detail));
 }
 
+static bool
+admin_wants_open(const h2o_req_t *req)
+{
+	ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_ACCEPT, -1);
+
+	return at != -1 &&
+	    sq_openmetrics_wanted(
+		(struct sq_bytes){(const unsigned char *)req->headers.entries[at].value.base,
+		    req->headers.entries[at].value.len});
+}
+
 static void
 admin_metrics(struct sq_admin *a, h2o_req_t *req)
 {
-	struct sq_buf body = {0};
+	struct sq_buf body = {0}, open = {0};
 
 	if (a->cfg.refresh != NULL)
 		a->cfg.refresh(a->cfg.owner);
 	sq_metrics_write(a->cfg.metrics, &body);
 	if (a->cfg.more != NULL)
 		a->cfg.more(a->cfg.owner, &body);
-	admin_send(req, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
+	sq_reply_header(req, H2O_TOKEN_VARY, "accept");
+	if (admin_wants_open(req)) {
+		sq_openmetrics_write(
+		    (struct sq_bytes){sq_buf_data(&body), sq_buf_len(&body)}, &open);
+		admin_send(req, 200, SQ_OPENMETRICS_TYPE, &open);
+	} else {
+		admin_send(req, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
+	}
+	sq_buf_fini(&open);
 	sq_buf_fini(&body);
 }
 

@@ -100,10 +100,10 @@
 	X(WILLS, "sqmqos_wills_published_total", NULL, SQ_COUNTER, "Will messages published.") \
 	X(SESSIONS_REFUSED, "sqmqos_sessions_refused_total", "reason=\"sessions-full\"", \
 	    SQ_COUNTER, "Attaches of new sessions that were refused.") \
-	X(SESSIONS_ADOPTED, "sqmqos_sessions_adopted_total", NULL, SQ_COUNTER, \
-	    "Sessions that were nobody's, and are now theirs who came for them.") \
 	X(SESSIONS_REFUSED_MEMORY, "sqmqos_sessions_refused_total", "reason=\"memory\"", \
 	    SQ_COUNTER, "Attaches of new sessions that were refused.") \
+	X(SESSIONS_ADOPTED, "sqmqos_sessions_adopted_total", NULL, SQ_COUNTER, \
+	    "Sessions that were nobody's, and are now theirs who came for them.") \
 	X(TAKEOVERS, "sqmqos_session_takeovers_total", NULL, SQ_COUNTER, \
 	    "Sessions taken over by another connection of their client.") \
 	X(CONFLICTS, "sqmqos_link_conflicts_total", NULL, SQ_COUNTER, \
@@ -146,6 +146,14 @@
 
 #define SQ_BROKER_METRIC_ENUM(sym, name, labels, type, help) SQ_M_##sym,
 enum sq_broker_metric { SQ_BROKER_METRICS(SQ_BROKER_METRIC_ENUM) SQ_M_COUNT };
+
+/* X(symbol, name, units per second, shift of the first bound, help); see core/histogram.h */
+#define SQ_BROKER_HISTOGRAMS(X) \
+	X(COMMIT, "sqmqos_store_commit_seconds", 1000000, 6, \
+	    "Time of a record's commit to the journal: its write, and its sync if that is due.")
+
+#define SQ_BROKER_HISTOGRAM_ENUM(sym, name, per_second, shift, help) SQ_H_##sym,
+enum sq_broker_histogram { SQ_BROKER_HISTOGRAMS(SQ_BROKER_HISTOGRAM_ENUM) SQ_H_COUNT };
 
 /* The counter of a reason why a credential was refused. */
 #define SQ_M_AUTH_REFUSED(reason) \

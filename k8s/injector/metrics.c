@@ -11,7 +11,8 @@ static const struct sq_metric_def defs[SQ_INJECTOR_METRIC_COUNT] = {
 #undef X
 };
 static _Atomic int64_t values[SQ_INJECTOR_METRIC_COUNT];
-const struct sq_metrics sq_injector_metrics = {defs, values, SQ_INJECTOR_METRIC_COUNT};
+const struct sq_metrics sq_injector_metrics = {
+    .defs = defs, .values = values, .n = SQ_INJECTOR_METRIC_COUNT, .program = "injector"};
 
 static const struct bound {
 	uint64_t us;

@@ -5,7 +5,8 @@
 static const struct sq_metric_def metric_defs[] = {SQ_SIDECAR_METRICS(METRIC_DEF)};
 static _Atomic int64_t metric_values[SQ_M_COUNT];
 
-const struct sq_metrics sq_sidecar_metrics = {metric_defs, metric_values, SQ_M_COUNT};
+const struct sq_metrics sq_sidecar_metrics = {
+    .defs = metric_defs, .values = metric_values, .n = SQ_M_COUNT, .program = "sidecar"};
 
 const struct sq_net_counts sq_sidecar_net_counts = {
     .metrics = &sq_sidecar_metrics,

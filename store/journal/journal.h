@@ -21,6 +21,7 @@
 #include "core/msg.h"
 #include "store/log.h"
 
+struct sq_histogram;
 struct sq_journal;
 
 enum { SQ_JOURNAL_RECORD_MAX = 4 << 20 }; /* bytes: a record takes no more entries above it */
@@ -33,6 +34,9 @@ struct sq_journal_cfg {
 	unsigned max_segments;  /* 2 at least */
 	enum sq_durability durability;
 	uint64_t interval_ms;
+	/* Gets the time of each record of entries, in microseconds, with the stalls in it; NULL:
+	 * none.  Outlives the journal. */
+	struct sq_histogram *commits;
 	/* Record 'lsn' holds these entries, in the order of their appends; the callee owns the
 	 * list.  The lsn rises, not always by one: the journal has records of its own ("seals"),
 	 * which are not reported.  Thread: the journal's. */

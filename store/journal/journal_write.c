@@ -15,6 +15,7 @@
 #include "core/clock.h"
 #include "core/crc32c.h"
 #include "core/fault.h"
+#include "core/histogram.h"
 #include "core/log.h"
 #include "store/journal/io.h"
 
@@ -426,6 +427,7 @@ writer_stall(struct sq_journal *j)
 static bool
 writer_place(struct sq_journal *j, const struct batch *b)
 {
+	uint64_t begun_us = j->cfg.commits != NULL ? sq_clock_us() : 0;
 	unsigned failures = 0;
 	int rc;
 
@@ -440,6 +442,8 @@ writer_place(struct sq_journal *j, const struct batch *b)
 		j->write.stalled = false;
 		j->cfg.stalled(j->cfg.owner, NULL);
 	}
+	if (j->cfg.commits != NULL && !sq_list_empty(&b->entries))
+		sq_histogram_observe(j->cfg.commits, sq_clock_us() - begun_us);
 	return true;
 }
 

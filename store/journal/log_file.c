@@ -52,6 +52,7 @@ file_open(struct sq_log **out, const struct sq_log_cfg *cfg, struct sq_buf *err)
 	    .max_segments = cfg->file.max_segments,
 	    .durability = cfg->file.durability,
 	    .interval_ms = cfg->file.interval_ms,
+	    .commits = cfg->file.commits,
 	    .committed = file_committed,
 	    .stalled = file_stalled,
 	    .owner = f,

@@ -12,7 +12,7 @@
 #include "core/mem.h"
 
 static _Atomic int64_t values[SQ_NET_COUNTS];
-static const struct sq_metrics metrics = {NULL, values, SQ_NET_COUNTS};
+static const struct sq_metrics metrics = {.values = values, .n = SQ_NET_COUNTS};
 static struct sq_net_counts counts = {.metrics = &metrics}; /* each in the row of its number */
 static char folder[64], log_path[80];
 static uint64_t watch_until_ms;

@@ -19,7 +19,7 @@
 
 static const struct sq_metric_def defs[] = {{"sq_test", NULL, SQ_GAUGE, "A gauge."}};
 static _Atomic int64_t values[1];
-static const struct sq_metrics metrics = {defs, values, 1};
+static const struct sq_metrics metrics = {.defs = defs, .values = values, .n = 1};
 static atomic_bool is_ready, is_live = true, hold, held;
 static struct sq_admin *admin;
 static struct sq_buf err;

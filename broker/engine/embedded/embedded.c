@@ -392,6 +392,7 @@ embedded_open_log(struct embedded *e, struct sq_buf *err)
 		    .durability = e->cfg.durability,
 		    .interval_ms = e->cfg.interval_ms,
 		    .boots = meta.boots,
+		    .commits = sq_metric_histogram(&e->metrics, SQ_H_COMMIT),
 		},
 	    .applied = embedded_applied,
 	    .role = embedded_role,
