@@ -141,15 +141,14 @@ front_configure(struct sq_link_front *f)
 	    front_on_req;
 }
 
-/* On one worker: all show the same. */
+/* All parts show the same certificate, so one of them has it measured. */
 static void
 part_set_end(const struct sq_front_worker *p)
 {
 	int64_t end_s = p->certificate != NULL ? sq_tls_end(sq_certificate_context(p->certificate))
 					       : 0;
 
-	if (sq_worker_index(p->worker) == 0)
-		sq_metric_set(p->front->cfg.metrics, SQ_M_CERTIFICATE_ENDS, sq_clock_left_s(end_s));
+	sq_metric_set(p->front->cfg.metrics, SQ_M_CERTIFICATE_ENDS, sq_clock_left_s(end_s));
 }
 
 /* Handshakes from now on are by the certificate that there is. */
@@ -174,7 +173,8 @@ part_look_at_files(struct sq_front_worker *p, uint64_t now_ms)
 		if (sq_worker_index(p->worker) == 0)
 			SQ_INFO("front", "tls.cert-file: %s read again", p->front->cfg.cert_file);
 	}
-	part_set_end(p);
+	if (sq_worker_index(p->worker) == 0)
+		part_set_end(p);
 	if (sq_bundle_refresh(p->bundle)) {
 		if (sq_worker_index(p->worker) == 0)
 			SQ_INFO("front", "tls.bundle-file: %s read again; the links are told",
