@@ -25,7 +25,7 @@ namespace any value but `"false"` counts as `"true"`.
 """
 
 ANNOTATIONS_TAIL = """
-An empty value is as good as none. All of them are checked when the pod is made, and the live ones (*in the running pod*) when they are
+An empty value counts as none. All of them are checked when the pod is made, and the live ones (*in the running pod*) when they are
 edited; everything that is wrong is said at once, each with the key, the line and the column in the value, and the reason:
 
     sqmqos.io/subscribe: line 2, column 8: qos must be 0, 1 or 2

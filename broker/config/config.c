@@ -65,7 +65,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"auth.certificates[].name", SQ_CFG_STRING, CERTIFICATE(name), NULL, 0, 0, NULL,
 	"A pattern of its URI or DNS name, with * and ?."},
     {"auth.certificates[].spaces", SQ_CFG_LIST, CERTIFICATE(spaces), NULL, 0, 0, NULL,
-	"What it may name, at most 64."},
+	"The spaces that it may name, at most 64."},
     {"auth.kubernetes", SQ_CFG_BOOL, AT(kubernetes), "false", 0, 0, NULL,
 	"Take the tokens of this cluster's service accounts; their keys and issuer come from the "
 	"API server."},
@@ -80,21 +80,21 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"auth.issuers", SQ_CFG_RECORDS, AT(issuers), NULL, sizeof(struct sq_broker_issuer), 1, NULL,
 	"Others whose signed tokens (RS256, ES256) are taken; each has keys-file or keys-url."},
     {"auth.issuers[].issuer", SQ_CFG_STRING, ISSUER(issuer), NULL, 0, 0, NULL,
-	"What their tokens name as iss."},
+	"The value of iss in their tokens."},
     {"auth.issuers[].audience", SQ_CFG_STRING, ISSUER(audience), NULL, 0, 0, NULL,
-	"What they must name as aud; unset: auth.audience."},
+	"The value of aud that their tokens must have; unset: auth.audience."},
     {"auth.issuers[].space", SQ_CFG_STRING, ISSUER(space), NULL, 0, 0, NULL,
 	"The space of all of them, each an account by its sub; unset: the Kubernetes namespace "
 	"and service account that each names."},
     {"auth.issuers[].keys-file", SQ_CFG_STRING, ISSUER(keys_file), NULL, 0, 0, NULL,
 	"JWK Set of their public keys, read again when it changes; taken away, its links end."},
     {"auth.issuers[].keys-url", SQ_CFG_STRING, ISSUER(keys_url), NULL, 0, 0, NULL,
-	"Where such a set is fetched: https://host/path."},
+	"Address of the JWK Set, in place of keys-file: https://host/path."},
     {"auth.issuers[].ca-file", SQ_CFG_STRING, ISSUER(ca_file), NULL, 0, 0, NULL,
 	"PEM file of the authorities of keys-url; unset: the system's."},
     {"auth.insecure", SQ_CFG_BOOL, AT(insecure), "false", 0, 0, NULL,
-	"Serve other machines with neither TLS nor tokens: whoever reaches the broker may do "
-	"everything."},
+	"Serve other machines with neither TLS nor tokens: everybody who reaches the broker may "
+	"do everything."},
     {"auth.owner", SQ_CFG_ENUM, AT(owner), "account", 0, 0, owners,
 	"Whose a session is; account: the service account's that has made it; namespace: every "
 	"account's of its namespace, so that another name for one locks nothing out."},
@@ -107,7 +107,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"own."},
     {"spaces.*.tenants", SQ_CFG_LIST, offsetof(struct sq_broker_space, tenants), NULL, 0, 0, NULL,
 	"Who they are. Topics and retained messages are theirs together; sessions, queues, groups, "
-	"client ids, dead letters and idempotency keys stay each one's own."},
+	"client ids, dead letters and idempotency keys stay each tenant's own."},
     {"spaces.*.limits.sessions", SQ_CFG_UINT, LIMIT(SESSIONS), NULL, 1, 100000000, NULL,
 	"Sessions of each of its tenants, whatever is free; unset: as its share allows. So with "
 	"those that follow."},
@@ -144,13 +144,14 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"spaces.*.reads[].filter", SQ_CFG_STRING, offsetof(struct sq_broker_read, filter), NULL, 0, 0,
 	NULL, "Which of them: those on topics that this filter selects, retained ones too."},
     {"acl", SQ_CFG_RECORDS, AT(acl), NULL, sizeof(struct sq_broker_rule), 0, NULL,
-	"Rules of who may do what (docs/security.md): what one denies is denied, and whose rules "
+	"Rules of who may do what (docs/security.md): a denial is final, and an identity that "
+	"rules "
 	"allow something for a verb may do only that. Read again when the file changes, as "
 	"acl-default."},
     {"acl[].allow", SQ_CFG_LIST, RULE(allow), NULL, 0, 0, NULL,
 	"Verbs: publish, subscribe, consume, manage, operate."},
     {"acl[].deny", SQ_CFG_LIST, RULE(deny), NULL, 0, 0, NULL,
-	"Likewise; a rule has one of the two."},
+	"The verbs that the rule denies, of the same names; a rule has allow or deny, not both."},
     {"acl[].identity", SQ_CFG_STRING, RULE(identity), NULL, 0, 0, NULL,
 	"Pattern, with * and ?, of the identities that it is about: token:NAME, cert:NAME, "
 	"kube:NAMESPACE/ACCOUNT, jwt:ISSUER#SUBJECT; unset: everybody."},
@@ -163,7 +164,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Of the other verbs: patterns of the names of $share groups and of declared groups, with "
 	"the same placeholders; unset: all."},
     {"acl-default", SQ_CFG_ENUM, AT(acl_default), "allow", 0, 0, acl_defaults,
-	"What becomes of what no rule speaks of, in one's own space."},
+	"Whether an identity may do what no rule mentions, in its own space."},
     {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
     {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, sq_engine_names,
 	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
@@ -196,7 +197,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"store."},
     {"limits.spaces", SQ_CFG_UINT, AT(spaces_kept), "64", 1, 1000000, NULL,
 	"Tenants, and spaces, for which a floor of each total is kept back; 1: nothing is divided, "
-	"and whoever comes first may take all."},
+	"and the first who come may take all."},
     {"limits.max-groups", SQ_CFG_UINT, AT(max_groups), "200000", 1, 100000000, NULL,
 	"Groups of this broker: shares and declared subscriptions with a queue in common."},
     {"limits.total-subscriptions", SQ_CFG_UINT, AT(total_subs), "2000000", 1, 1000000000, NULL,
@@ -265,7 +266,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"How long the durable queue of a declared subscription is kept without a member, where its "
 	"annotation has no expiry."},
     {"queue.max-expiry", SQ_CFG_DURATION, AT(queue_expiry_max_ms), "720h", SECOND, 3650 * DAY, NULL,
-	"Longest time that a queue is kept so, whoever asks; a longer one is cut."},
+	"Longest time that any queue is kept without takers; a longer request is cut to it."},
     {"queue.lonely-after", SQ_CFG_DURATION, AT(queue_lonely_ms), "1h", 0, 365 * DAY, NULL,
 	"How long nobody takes from a queue before it is counted and logged; 0s: never."},
     {"retained.max-messages", SQ_CFG_UINT, AT(retained_max_msgs), "100000", 0, 100000000, NULL,
@@ -279,10 +280,11 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"delayed.max-bytes", SQ_CFG_SIZE, AT(delayed_max_bytes), "256Mi", 0, MIB *MIB, NULL,
 	"Bytes of those messages; they are kept in memory, too."},
     {"dead-letters.max-messages", SQ_CFG_UINT, AT(dead_max_msgs), "100000", 1, 100000000, NULL,
-	"Dead letters of a tenant: while so many are of QoS 3 messages, such messages are refused; "
-	"of others half as many, of which the oldest leave for newer ones."},
+	"Dead letters of a tenant: while there are so many of QoS 3 messages, messages of QoS 3 "
+	"are "
+	"refused; of other messages half as many are kept, and the oldest leave for newer ones."},
     {"dead-letters.max-bytes", SQ_CFG_SIZE, AT(dead_max_bytes), "64Mi", 4096, MIB *MIB, NULL,
-	"Bytes of dead letters of a tenant; likewise."},
+	"Bytes of dead letters of a tenant, by the same two rules."},
     {"dead-letters.total-messages", SQ_CFG_UINT, AT(dead_total_msgs), "1000000", 1, 1000000000,
 	NULL, "Dead letters of this broker."},
     {"dead-letters.total-bytes", SQ_CFG_SIZE, AT(dead_total_bytes), "1Gi", 4096, MIB *MIB, NULL,

@@ -38,7 +38,9 @@ const struct sq_config_key sq_injector_config_keys[] = {
     {"certificates.ca-lifetime", SQ_CFG_DURATION, AT(ca_ms), "87600h", 30 * SECOND, 50 * YEAR, NULL,
 	"managed: how long an authority lives; it is renewed at two thirds of that."},
     {"certificates.leaf-lifetime", SQ_CFG_DURATION, AT(leaf_ms), "2160h", 10 * SECOND, 10 * YEAR,
-	NULL, "managed: how long the broker's certificate and the webhook's live; likewise."},
+	NULL,
+	"managed: how long the broker's certificate and the webhook's live; each is renewed at two "
+	"thirds of that."},
     {"certificates.overlap", SQ_CFG_DURATION, AT(overlap_ms), "24h", SECOND, YEAR, NULL,
 	"managed: how long a new authority is trusted before it signs, and the old one after; more "
 	"than kubelet's sync period and link.max-age."},
@@ -46,7 +48,7 @@ const struct sq_config_key sq_injector_config_keys[] = {
 	"Secret of the authority, or with provided the one whose ca.crt sidecars and API server "
 	"shall trust; without it <fullname>-ca."},
     {"certificates.ca-config-map", SQ_CFG_STRING, AT(ca_config_map), NULL, 0, 0, NULL,
-	"provided: ConfigMap whose ca.crt that is, in place of a Secret's."},
+	"provided: ConfigMap with that ca.crt, in place of the Secret."},
     {"certificates.broker-secret", SQ_CFG_STRING, AT(broker_secret), NULL, 0, 0, NULL,
 	"managed: Secret that brokers mount; without it <fullname>-broker-tls."},
     {"certificates.serving-secret", SQ_CFG_STRING, AT(serving_secret), NULL, 0, 0, NULL,
