@@ -15,9 +15,11 @@
 #include "../test/support/thread_worker.h"
 #include "bench/hist.h"
 #include "broker/engine/engines/engines.h"
+#include "broker/engine/files.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "store/journal/log_file.h"
 
 enum { MIB = 1 << 20 };
 
@@ -248,12 +250,18 @@ open_done(struct sq_txn *txn, int err)
 static uint64_t
 engine_open(void)
 {
-	struct sq_engine_cfg cfg = {.metrics = &sq_broker_metrics,
-	    .n_workers = 1,
+	const struct sq_engine_files files = {
 	    .dir = bench.o.dir,
+	    .log = &sq_log_file,
 	    .journal_bytes = 256 * MIB,
 	    .max_bytes = UINT64_C(64) << 30,
-	    .cache_bytes = 64 * MIB};
+	    .cache_bytes = 64 * MIB,
+	};
+	struct sq_engine_cfg cfg = {
+	    .metrics = &sq_broker_metrics,
+	    .n_workers = 1,
+	    .files = &files,
+	};
 	uint64_t begun_us = sq_clock_us();
 	struct sq_buf err = {0};
 

@@ -25,6 +25,7 @@
 #include "broker/publish/sys.h"
 #include "broker/tables.h"
 #include "broker/totals.h"
+#include "broker/engine/files.h"
 #include "broker/engine/now.h"
 #include "broker/group/watch.h"
 #include "core/clock.h"
@@ -173,19 +174,27 @@ broker_grant(struct sq_broker *b)
 	}
 }
 
+static struct sq_engine_files
+broker_files(const struct sq_broker_cfg *cfg)
+{
+	return (struct sq_engine_files){.dir = cfg->store_dir,
+	    .log = cfg->log,
+	    .durability = cfg->durability,
+	    .interval_ms = cfg->sync_interval_ms,
+	    .journal_bytes = cfg->journal_size,
+	    .max_bytes = cfg->store_max_size,
+	    .cache_bytes = cfg->store_cache_size};
+}
+
 struct sq_broker *
 sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers, size_t n_workers,
     const struct sq_metrics *metrics, struct sq_buf *err)
 {
 	struct sq_broker *b = sq_xcalloc(1, sizeof *b);
+	const struct sq_engine_files files = broker_files(cfg);
 	struct sq_engine_cfg engine = {.metrics = metrics,
 	    .n_workers = n_workers,
-	    .dir = cfg->store_dir,
-	    .durability = cfg->durability,
-	    .interval_ms = cfg->sync_interval_ms,
-	    .journal_bytes = cfg->journal_size,
-	    .max_bytes = cfg->store_max_size,
-	    .cache_bytes = cfg->store_cache_size,
+	    .files = &files,
 	    .txn_bytes = cfg->txn_bytes,
 	    .txn_items = cfg->txn_items};
 	struct sq_router_cfg router = {.metrics = metrics,

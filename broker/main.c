@@ -30,6 +30,7 @@
 #include "core/memory.h"
 #include "core/program.h"
 #include "core/stop.h"
+#include "store/journal/log_file.h"
 #include "web/admin.h"
 #include "web/crew.h"
 #include "web/slot.h"
@@ -314,6 +315,7 @@ program_start(struct program *p, struct sq_buf *err)
 
 	program_fit(&broker);
 	broker.engine = sq_engines[c->engine];
+	broker.log = &sq_log_file;
 	p->auth = sq_broker_config_auth(c, true, err);
 	if (p->auth == NULL)
 		return SQ_EINVAL;

@@ -38,16 +38,17 @@
 
 #include "broker/engine/item.h"
 #include "broker/engine/txn.h"
-#include "broker/share/share.h"
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/list.h"
 #include "core/metrics.h"
 #include "core/task.h"
-#include "store/log.h"
 
+struct sq_account;
 struct sq_engine;
+struct sq_engine_files;
 struct sq_queue;
+struct sq_worker;
 
 /* When a full queue with SQ_OVERFLOW_REJECT_PUBLISH makes room for an item of QoS 1 or 2 that is
  * not assured: its oldest items leave, up to the first assured one. */
@@ -223,13 +224,8 @@ struct sq_consumer_ops {
 struct sq_engine_cfg {
 	const struct sq_metrics *metrics;
 	size_t n_workers;
-	/* Of an engine with files. */
-	const char *dir;
-	enum sq_durability durability;
-	uint64_t interval_ms;
-	uint64_t journal_bytes; /* of messages and changes that are in the journal only */
-	uint64_t max_bytes;     /* of the tables */
-	uint64_t cache_bytes;   /* of waiting messages that are also in memory */
+	/* Of an engine with files (broker/engine/files.h), copied; others do not look at it. */
+	const struct sq_engine_files *files;
 	/* The most that sq_txn_ops.room lets into a transaction; 0: the engine's own limit. */
 	uint64_t txn_bytes, txn_items;
 };

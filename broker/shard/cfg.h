@@ -17,7 +17,9 @@ struct sq_tenant_share;
 
 struct sq_broker_cfg {
 	const struct sq_engine_ops *engine;
-	const char *store_dir; /* of an engine with files; see struct sq_engine_cfg */
+	/* Of an engine with files: see struct sq_engine_files. */
+	const char *store_dir;
+	const struct sq_log_ops *log;
 	enum sq_durability durability;
 	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
 	uint64_t txn_bytes, txn_items; /* for tests; 0: the engine's own */

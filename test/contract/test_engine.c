@@ -6,9 +6,11 @@
 #include "../support/fake_worker.h"
 #include "../support/temp_dir.h"
 #include "broker/engine/engines/engines.h"
+#include "broker/engine/files.h"
 #include "broker/metrics/metrics.h"
 #include "broker/share/share.h"
 #include "core/mem.h"
+#include "store/journal/log_file.h"
 
 static const struct sq_engine_ops *ops;
 static struct sq_engine *engine;
@@ -52,13 +54,17 @@ enum { TXN_ITEMS = 6000, TXN_BYTES = 1 << 20, QUEUES_MAX = 5000 };
 static void
 engine_open(void)
 {
-	struct sq_engine_cfg cfg = {
-	    .metrics = &sq_broker_metrics,
-	    .n_workers = 2,
+	const struct sq_engine_files files = {
 	    .dir = dir,
+	    .log = &sq_log_file,
 	    .journal_bytes = 8 << 20,
 	    .max_bytes = 64 << 20,
 	    .cache_bytes = 1 << 20,
+	};
+	struct sq_engine_cfg cfg = {
+	    .metrics = &sq_broker_metrics,
+	    .n_workers = 2,
+	    .files = &files,
 	    .txn_items = TXN_ITEMS,
 	    .txn_bytes = TXN_BYTES,
 	};

@@ -7,9 +7,11 @@
 #include "../support/broker_world.h"
 #include "../support/temp_dir.h"
 #include "broker/engine/engines/engines.h"
+#include "broker/engine/files.h"
 #include "broker/engine/record.h"
 #include "broker/session/persist.h"
 #include "core/clock.h"
+#include "store/journal/log_file.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { GROUPS = 20000 }; /* a tenth of the issue's, and as many times slower */
@@ -64,12 +66,18 @@ all_done(void *arg)
 static struct sq_engine *
 store_open(void)
 {
-	struct sq_engine_cfg cfg = {.metrics = &sq_broker_metrics,
-	    .n_workers = 1,
+	const struct sq_engine_files files = {
 	    .dir = dir,
+	    .log = &sq_log_file,
 	    .journal_bytes = w.cfg.journal_size,
 	    .max_bytes = w.cfg.store_max_size,
-	    .cache_bytes = w.cfg.store_cache_size};
+	    .cache_bytes = w.cfg.store_cache_size,
+	};
+	struct sq_engine_cfg cfg = {
+	    .metrics = &sq_broker_metrics,
+	    .n_workers = 1,
+	    .files = &files,
+	};
 	struct sq_buf err = {0};
 	struct sq_engine *e;
 

@@ -6,12 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../support/counting_log.h"
 #include "../support/temp_dir.h"
 #include "core/mem.h"
 #include "store/journal/log_file.h"
 
 /* A new log plugs in here. */
-static const struct sq_log_ops *const logs[] = {&sq_log_file};
+static const struct sq_log_ops *const logs[] = {&sq_log_file, &counting_log};
 
 enum { STORE = 7, ENTRIES = 64, THREADS = 3, TEXT_MAX = 16, WAIT_US = 1000, WAITS = 20000 };
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 #include "broker/engine/engines/engines.h"
+#include "store/journal/log_file.h"
 
 enum { PAYLOAD = 2000 };
 
@@ -12,6 +13,7 @@ struct sq_broker_cfg
 actor_broker_cfg(void)
 {
 	return (struct sq_broker_cfg){.engine = &sq_engine_memory,
+	    .log = &sq_log_file,
 	    .journal_size = 8 << 20,
 	    .store_max_size = 256 << 20,
 	    .store_cache_size = 128 << 10,

@@ -8,6 +8,7 @@
 
 #include "broker/engine/engines/engines.h"
 #include "core/mem.h"
+#include "store/journal/log_file.h"
 
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
@@ -20,6 +21,7 @@ world_init(struct world *w)
 {
 	*w = (struct world){.cfg = {
 				.engine = &sq_engine_memory,
+				.log = &sq_log_file,
 				.max_packet = 65536,
 				.grace_ms = 30000,
 				.session_expiry_max_s = 7 * 86400,

@@ -9,19 +9,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../support/counting_log.h"
 #include "../support/fake_worker.h"
 #include "../support/temp_dir.h"
 #include "broker/engine/engines/engines.h"
+#include "broker/engine/files.h"
 #include "broker/engine/queue/queue.h"
 #include "broker/metrics/metrics.h"
 #include "broker/share/share.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/memory.h"
+#include "store/journal/log_file.h"
 
 enum { QUEUES = 8, MIB = 1 << 20 };
 
 static const struct sq_engine_ops *const ops = &sq_engine_embedded;
+static const struct sq_log_ops *log_ops = &sq_log_file;
 static struct sq_engine *engine;
 static char *dir;
 static unsigned running;
@@ -59,13 +63,17 @@ __wrap_sq_clock_wall_ms(void)
 static void
 store_open(void)
 {
-	struct sq_engine_cfg cfg = {
-	    .metrics = &sq_broker_metrics,
-	    .n_workers = 1,
+	const struct sq_engine_files files = {
 	    .dir = dir,
+	    .log = log_ops,
 	    .journal_bytes = 8 * MIB,
 	    .max_bytes = 512 * MIB,
 	    .cache_bytes = MIB,
+	};
+	struct sq_engine_cfg cfg = {
+	    .metrics = &sq_broker_metrics,
+	    .n_workers = 1,
+	    .files = &files,
 	};
 	struct sq_buf err = {0};
 
@@ -356,6 +364,39 @@ Test(embedded, what_was_committed_is_there_after_a_restart)
 	cr_assert_eq(ops->queue.depth(q), 0);
 	ops->queue.close(q);
 	end();
+}
+
+Test(embedded, its_log_is_the_one_that_it_is_given)
+{
+	const struct counting_log_counts *counts = &counting_log_counts;
+	unsigned appended;
+	struct sq_queue *q;
+
+	log_ops = &counting_log;
+	begin();
+	cr_assert_eq(counts->opened, 1);
+	cr_assert_eq(counts->claimed, 1);
+	q = queue_open("a");
+	ops->start.ready(engine);
+	put(q, 1, 10, 100);
+	run();
+	appended = counts->appended;
+	cr_assert_gt(appended, 0);
+	ops->queue.close(q);
+	store_close();
+	cr_assert_eq(counts->closed, 1);
+
+	store_open();
+	q = queue_open("a");
+	ops->start.ready(engine);
+	cr_assert_eq(ops->queue.depth(q), 10);
+	drain(q, 1, 10);
+	run();
+	cr_assert_gt(counts->appended, appended);
+	ops->queue.close(q);
+	end();
+	cr_assert_eq(counts->opened, 2);
+	cr_assert_eq(counts->closed, 2);
 }
 
 Test(embedded, a_backlog_leaves_memory_and_comes_back_in_order)
@@ -679,12 +720,14 @@ Test(embedded, a_queue_that_nobody_opens_is_deleted)
 
 Test(embedded, a_second_broker_gets_no_store)
 {
-	struct sq_engine_cfg cfg = {.metrics = &sq_broker_metrics, .n_workers = 1};
+	struct sq_engine_files files = {
+	    .log = &sq_log_file, .journal_bytes = 64 * MIB, .max_bytes = 64 * MIB};
+	const struct sq_engine_cfg cfg = {
+	    .metrics = &sq_broker_metrics, .n_workers = 1, .files = &files};
 	struct sq_buf err = {0};
 
 	begin();
-	cfg.dir = dir;
-	cfg.journal_bytes = cfg.max_bytes = 64 * MIB;
+	files.dir = dir;
 	cr_assert_null(ops->open(&cfg, &err));
 	sq_buf_u8(&err, 0);
 	cr_assert_not_null(strstr((const char *)sq_buf_data(&err), dir));

@@ -8,11 +8,13 @@
 #include "../support/fake_worker.h"
 #include "../support/temp_dir.h"
 #include "broker/engine/engines/engines.h"
+#include "broker/engine/files.h"
 #include "broker/engine/queue/queue.h"
 #include "broker/metrics/metrics.h"
 #include "broker/engine/record.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "store/journal/log_file.h"
 
 enum { MIB = 1 << 20, RECORDS = 60000, QUEUES = 4, VALUE_MAX = 3000, WAIT_MS = 120000 };
 
@@ -82,13 +84,17 @@ see_record(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 static void
 store_open(void)
 {
-	struct sq_engine_cfg cfg = {
-	    .metrics = &sq_broker_metrics,
-	    .n_workers = 1,
+	const struct sq_engine_files files = {
 	    .dir = dir,
+	    .log = &sq_log_file,
 	    .journal_bytes = 8 * MIB,
 	    .max_bytes = max_bytes,
 	    .cache_bytes = MIB,
+	};
+	struct sq_engine_cfg cfg = {
+	    .metrics = &sq_broker_metrics,
+	    .n_workers = 1,
+	    .files = &files,
 	};
 	struct sq_buf err = {0};
 	size_t found = 0, n = 0;

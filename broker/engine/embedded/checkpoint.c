@@ -14,6 +14,7 @@
 #include "core/mem.h"
 #include "core/memory.h"
 #include "core/thread.h"
+#include "store/log.h"
 
 enum {
 	CHUNK_BYTES = 32 << 20,

@@ -7,9 +7,9 @@
 #include "broker/engine/embedded/health.h"
 #include "broker/engine/embedded/table.h"
 #include "core/metrics.h"
-#include "store/log.h"
 
 struct sq_checkpoint;
+struct sq_log;
 
 struct sq_checkpoint_cfg {
 	struct sq_table *table;           /* written by nobody else */

@@ -29,13 +29,13 @@
 #include "broker/engine/embedded/oplog.h"
 #include "broker/engine/embedded/pager.h"
 #include "broker/engine/embedded/table.h"
+#include "broker/engine/files.h"
 #include "broker/engine/queue/queue.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/wallclock.h"
 #include "store/dir.h"
-#include "store/journal/log_file.h"
 
 enum {
 	SEGMENTS = 8, /* of a journal */
@@ -49,7 +49,7 @@ enum {
 
 struct embedded {
 	struct sq_engine engine;
-	struct sq_engine_cfg cfg;
+	struct sq_engine_files files;
 	struct sq_build_limits limits;
 	struct sq_metrics metrics;
 	int lock; /* of the directory */
@@ -380,17 +380,17 @@ static int
 embedded_open_log(struct embedded *e, struct sq_buf *err)
 {
 	struct sq_table_meta meta = sq_table_meta(e->table);
-	uint64_t segment = e->cfg.journal_bytes / SEGMENTS;
+	uint64_t segment = e->files.journal_bytes / SEGMENTS;
 	const struct sq_log_cfg cfg = {
-	    .dir = e->cfg.dir,
+	    .dir = e->files.dir,
 	    .store = meta.store,
 	    .from = meta.lsn,
 	    .file =
 		{
 		    .segment_bytes = segment < SEGMENT_MIN ? SEGMENT_MIN : segment,
 		    .max_segments = SEGMENTS,
-		    .durability = e->cfg.durability,
-		    .interval_ms = e->cfg.interval_ms,
+		    .durability = e->files.durability,
+		    .interval_ms = e->files.interval_ms,
 		    .boots = meta.boots,
 		    .commits = sq_metric_histogram(&e->metrics, SQ_H_COMMIT),
 		},
@@ -399,7 +399,7 @@ embedded_open_log(struct embedded *e, struct sq_buf *err)
 	    .stalled = embedded_log_stalled,
 	    .owner = e,
 	};
-	int rc = sq_log_open(&e->log, &sq_log_file, &cfg, err);
+	int rc = sq_log_open(&e->log, e->files.log, &cfg, err);
 
 	if (rc == SQ_OK)
 		sq_log_claim(e->log);
@@ -454,10 +454,10 @@ embedded_start(struct embedded *e, struct sq_buf *err)
 	struct sq_table_meta meta;
 	int rc;
 
-	e->lock = sq_store_lock(e->cfg.dir, err);
+	e->lock = sq_store_lock(e->files.dir, err);
 	if (e->lock < 0)
 		return SQ_EIO;
-	rc = sq_table_open(&e->table, e->cfg.dir, e->cfg.max_bytes, false, err);
+	rc = sq_table_open(&e->table, e->files.dir, e->files.max_bytes, false, err);
 	if (rc != SQ_OK)
 		return rc;
 	meta = sq_table_meta(e->table);
@@ -466,7 +466,7 @@ embedded_start(struct embedded *e, struct sq_buf *err)
 	atomic_init(&e->store.clean, sq_seq(meta.lsn + 1, 0));
 	rc = sq_delta_load(e->delta);
 	if (rc != SQ_OK) {
-		sq_buf_printf(err, "%s: tables: %s", e->cfg.dir, sq_table_error(e->table));
+		sq_buf_printf(err, "%s: tables: %s", e->files.dir, sq_table_error(e->table));
 		return rc;
 	}
 	rc = embedded_open_log(e, err);
@@ -492,7 +492,7 @@ embedded_close(struct sq_engine *engine)
 	sq_store_unlock(&e->lock);
 	sq_health_free(&e->health);
 	pthread_mutex_destroy(&e->queues_lock);
-	free((void *)(uintptr_t)e->cfg.dir);
+	free((void *)(uintptr_t)e->files.dir);
 	free(e);
 }
 
@@ -501,11 +501,11 @@ embedded_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 {
 	struct embedded *e = sq_xcalloc(1, sizeof *e);
 	const struct sq_health_cfg health = {
-	    .max_bytes = cfg->max_bytes, .full = &e->store.full, .metrics = cfg->metrics};
+	    .max_bytes = cfg->files->max_bytes, .full = &e->store.full, .metrics = cfg->metrics};
 
 	e->engine.ops = &sq_engine_embedded;
-	e->cfg = *cfg;
-	e->cfg.dir = sq_xstrdup(cfg->dir);
+	e->files = *cfg->files;
+	e->files.dir = sq_xstrdup(cfg->files->dir);
 	e->limits.bytes = cfg->txn_bytes != 0 ? cfg->txn_bytes : TXN_BYTES;
 	e->limits.items = cfg->txn_items != 0 ? cfg->txn_items : TXN_ITEMS;
 	e->metrics = *cfg->metrics;
@@ -515,7 +515,7 @@ embedded_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 	sq_list_init(&e->queues);
 	e->store.page = embedded_page;
 	e->store.txn_bytes = sq_build_bytes;
-	e->store.cache = cfg->cache_bytes;
+	e->store.cache = cfg->files->cache_bytes;
 	if (embedded_start(e, err) == SQ_OK)
 		return &e->engine;
 	embedded_close(&e->engine);

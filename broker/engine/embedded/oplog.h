@@ -6,7 +6,10 @@
 #ifndef SQ_BROKER_ENGINE_EMBEDDED_OPLOG_H
 #define SQ_BROKER_ENGINE_EMBEDDED_OPLOG_H
 
-#include "broker/engine/engine.h"
+#include "broker/engine/item.h"
+#include "broker/engine/txn.h"
+#include "core/buf.h"
+#include "core/bytes.h"
 
 /* Upper bounds in bytes: of a put or a record without its subscription identifiers or value, and of
  * a message without its image. */

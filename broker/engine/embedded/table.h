@@ -15,8 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "broker/engine/engine.h"
+#include "broker/engine/txn.h"
 #include "core/buf.h"
+#include "core/err.h"
+#include "proto/link/frame.h"
 
 struct sq_table;
 

@@ -3,7 +3,7 @@
 #ifndef SQ_BROKER_ENGINE_QUEUE_RING_H
 #define SQ_BROKER_ENGINE_QUEUE_RING_H
 
-#include "broker/engine/engine.h"
+#include "broker/engine/item.h"
 
 struct sq_ring {
 	struct sq_item *v;
