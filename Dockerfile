@@ -67,7 +67,7 @@ USER 65532:65532
 ENTRYPOINT ["/usr/bin/sqmqos"]
 ARG VERSION="" REVISION="" CREATED="" SOURCE=""
 LABEL org.opencontainers.image.title="sqmqos" \
-	org.opencontainers.image.description="SQMQOS: inject, lint and explain on the command line" \
+	org.opencontainers.image.description="SQMQOS: manifests and the view of a broker on the command line" \
 	org.opencontainers.image.licenses="Apache-2.0" \
 	org.opencontainers.image.version="${VERSION}" \
 	org.opencontainers.image.revision="${REVISION}" \

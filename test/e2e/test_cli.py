@@ -187,6 +187,14 @@ async def test_options_that_are_wrong(env):
                       (("lint", "-f"), "a value is missing for -f"),
                       (("lint", "-x"), "unknown option -x"),
                       (("link", "-f", "x"), "unknown command link"),
+                      (("queues",), "ls is missing behind queues"),
+                      (("queues", "lst"), "unknown command lst"),
+                      (("quues", "ls"), "unknown command quues, did you mean queues?"),
+                      (("queues", "show"), "missing: QUEUE"),
+                      (("queues", "ls", "more"), "what is this: more"),
+                      (("queues", "ls", "-f", "x"), "--filename is nothing for queues"),
+                      (("queues", "ls", "--limit", "0"), "--limit is a number from 1 to 1000000, not 0"),
+                      (("queues", "ls", "--limit", "9x"), "--limit is a number"),
                       (("lint", "more", "-f", "x"), "files are given by -f; what is this: more"),
                       (("lint", "-f", "missing"), "missing: No such file or directory")):
         out, error = await cli.run(*argv, code=2)
@@ -195,7 +203,7 @@ async def test_options_that_are_wrong(env):
     out, _ = await cli.run("--version")
     assert re.fullmatch(r"sqmqos \d+\.\d+\.\d+\n", out)
     out, _ = await cli.run("--help")
-    assert out.startswith("usage: sqmqos COMMAND -f FILE")
+    assert out.startswith("usage: sqmqos COMMAND [OPTION...]\n")
     for command in ("inject", "lint", "explain"):
         assert f"\n  {command} " in out
 

@@ -1,0 +1,238 @@
+#include "cli/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/help.h"
+#include "cli/print.h"
+#include "cli/view/remote.h"
+#include "cli/view/list.h"
+#include "core/mem.h"
+#include "core/suggest.h"
+
+#define BIT(option) (1u << SQ_OPTION_##option)
+
+enum {
+	OF_ALL = BIT(HELP) | BIT(VERSION),
+	OF_MANIFESTS = BIT(FILE) | BIT(VALUES) | BIT(BUNDLE) | BIT(NAMESPACE) | OF_ALL,
+	OF_VIEW = BIT(ADMIN) | BIT(TOKEN) | OF_ALL,
+	OF_LS = OF_VIEW | BIT(SPACE) | BIT(NAME) | BIT(LIMIT) | BIT(JSON) | BIT(WIDE),
+	OF_SHOW = OF_VIEW | BIT(SPACE) | BIT(JSON),
+};
+
+static int run_ls(const struct sq_run *);
+static int run_show(const struct sq_run *);
+
+static const struct sq_verb verbs[] = {
+    {"inject", "", NULL, "print manifests as the injector would make their pods", OF_MANIFESTS,
+	BIT(FILE), sq_run_manifests, NULL},
+    {"lint", "", NULL, "print what is wrong in manifests, as file:line:column: reason",
+	OF_MANIFESTS, BIT(FILE), sq_run_manifests, NULL},
+    {"explain", "", NULL, "say which queues, bindings, limits and rules manifests would make",
+	OF_MANIFESTS, BIT(FILE), sq_run_manifests, NULL},
+    {"queues", "ls", NULL, "list the queues of a broker", OF_LS, 0, run_ls, "queues"},
+    {"queues", "show", "QUEUE", "show all of a queue", OF_SHOW, 0, run_show, "queues"},
+    {"sessions", "ls", NULL, "list sessions", OF_LS, 0, run_ls, "sessions"},
+    {"sessions", "show", "SESSION", "show all of a session, or of those with that client id",
+	OF_SHOW, 0, run_show, "sessions"},
+    {"subscriptions", "ls", NULL, "list subscriptions", OF_LS, 0, run_ls, "subscriptions"},
+    {"links", "ls", NULL, "list the links of sidecars", OF_LS & ~BIT(SPACE), 0, run_ls, "links"},
+    {"links", "show", "LINK", "show all of a link, by its number or its peer's address",
+	OF_SHOW & ~BIT(SPACE), 0, run_show, "links"},
+    {"spaces", "ls", NULL, "list spaces, and what each has of the totals", OF_LS, 0, run_ls,
+	"spaces"},
+    {"spaces", "show", "SPACE", "show all of a space", OF_SHOW & ~BIT(SPACE), 0, run_show,
+	"spaces"},
+    {"store", "show", NULL, "show the store", OF_SHOW & ~BIT(SPACE), 0, run_show, "store"},
+    {"completion", "", "bash",
+	"print a script that completes commands; . <(sqmqos completion bash)", OF_ALL, 0,
+	sq_run_completion, NULL},
+    {"man", "", NULL, "print the manual page; sqmqos man | man -l -", OF_ALL, 0, sq_run_man, NULL},
+    {"help", "", NULL, "say what there is", OF_ALL, 0, sq_run_help, NULL},
+};
+
+/* ---- verbs of the view ---- */
+
+/* The number of --limit; false: it is none, which has been said. */
+static bool
+view_limit(const struct sq_options *o, size_t *limit)
+{
+	const char *text = o->value[SQ_OPTION_LIMIT];
+	size_t n = 0;
+
+	*limit = SQ_LIST_ROWS_MAX;
+	if (text == NULL)
+		return true;
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p < '0' || *p > '9' || (n = n * 10 + (size_t)(*p - '0')) > SQ_LIST_ROWS_MAX) {
+			n = 0;
+			break;
+		}
+	}
+	*limit = n;
+	return n > 0 || sq_say_usage("--limit is a number from 1 to 1000000, not ", text);
+}
+
+/* Runs 'ask' on a reader of the broker's view, and prints what it makes. */
+static int
+view_run(const struct sq_options *o,
+    enum sq_found (*ask)(struct sq_tables *, void *arg, struct sq_buf *out, struct sq_buf *err),
+    void *arg)
+{
+	static const int codes[] = {
+	    [SQ_FOUND] = SQ_EXIT_GOOD,
+	    [SQ_FOUND_NONE] = SQ_EXIT_NOT_FOUND,
+	    [SQ_FOUND_ERROR] = SQ_EXIT_ERROR,
+	};
+	struct sq_buf out = {0}, err = {0};
+	struct sq_tables reader;
+	struct sq_remote *remote = sq_remote_open(
+	    o->value[SQ_OPTION_ADMIN], o->value[SQ_OPTION_TOKEN], &reader, &err);
+	int code = SQ_EXIT_USAGE;
+
+	if (remote != NULL)
+		code = codes[ask(&reader, arg, &out, &err)];
+	sq_remote_close(&remote);
+	if (code == SQ_EXIT_ERROR)
+		sq_buf_drain(&out, sq_buf_len(&out));
+	return sq_print(&out, &err, code, SQ_EXIT_ERROR);
+}
+
+static enum sq_found
+ask_ls(struct sq_tables *r, void *arg, struct sq_buf *out, struct sq_buf *err)
+{
+	return sq_list(r, arg, out, err);
+}
+
+static int
+run_ls(const struct sq_run *r)
+{
+	const struct sq_options *o = r->options;
+	struct sq_list_ask ask = {
+	    .table = r->verb->table,
+	    .space = o->value[SQ_OPTION_SPACE],
+	    .name = o->value[SQ_OPTION_NAME],
+	    .json = sq_option_given(o, SQ_OPTION_JSON),
+	    .wide = sq_option_given(o, SQ_OPTION_WIDE),
+	};
+
+	return view_limit(o, &ask.limit) ? view_run(o, ask_ls, &ask) : SQ_EXIT_USAGE;
+}
+
+static enum sq_found
+ask_show(struct sq_tables *r, void *arg, struct sq_buf *out, struct sq_buf *err)
+{
+	return sq_show(r, arg, out, err);
+}
+
+static int
+run_show(const struct sq_run *r)
+{
+	const struct sq_options *o = r->options;
+	struct sq_list_ask ask = {
+	    .table = r->verb->table,
+	    .space = o->value[SQ_OPTION_SPACE],
+	    .name = r->operand,
+	    .json = sq_option_given(o, SQ_OPTION_JSON),
+	    .limit = SQ_LIST_ROWS_MAX,
+	};
+
+	return view_run(o, ask_show, &ask);
+}
+
+/* ---- all verbs ---- */
+
+/* The verb that the words begin with, and how many they are; NULL: none, which has been said. */
+static const struct sq_verb *
+verb_find(char **words, size_t n, size_t *used)
+{
+	struct sq_suggest near = sq_suggest_start(words[0], strlen(words[0]));
+	const struct sq_verb *noun = NULL;
+	char detail[2 * SQ_SUGGEST_MAX + 100];
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(verbs); i++) {
+		const struct sq_verb *v = &verbs[i];
+
+		sq_suggest_offer(&near, v->noun, strlen(v->noun), v->noun, strlen(v->noun));
+		if (strcmp(words[0], v->noun) != 0)
+			continue;
+		noun = noun != NULL ? noun : v;
+		*used = v->verb[0] != '\0' ? 2 : 1;
+		if (*used == 1 || (n > 1 && strcmp(words[1], v->verb) == 0))
+			return v;
+	}
+	if (noun != NULL && n == 1) {
+		snprintf(detail, sizeof detail, " is missing behind %s", noun->noun);
+		sq_say_usage(noun->verb, detail);
+	} else if (noun != NULL)
+		sq_say_usage("unknown command ", words[1]);
+	else if (near.best != NULL) {
+		snprintf(detail, sizeof detail, "%.96s, did you mean %.*s?", words[0],
+		    (int)near.best_len, near.best);
+		sq_say_usage("unknown command ", detail);
+	} else
+		sq_say_usage("unknown command ", words[0]);
+	return NULL;
+}
+
+/* Whether the verb takes what was given; false: what it does not, has been said. */
+static bool
+verb_takes(const struct sq_verb *v, const struct sq_options *o)
+{
+	char text[160];
+
+	for (unsigned i = 0; i < SQ_OPTION_COUNT; i++) {
+		const struct sq_option *option = &sq_option_table[i];
+		bool given = sq_option_given(o, i);
+
+		snprintf(text, sizeof text, "--%s is nothing for ", option->name);
+		if (given && (v->options & 1u << i) == 0)
+			return sq_say_usage(text, v->noun);
+		if (option->letter != 0)
+			snprintf(text, sizeof text, "-%c %s", option->letter, option->argument);
+		else
+			snprintf(text, sizeof text, "--%s %s", option->name, option->argument);
+		if (!given && (v->needs & 1u << i) != 0)
+			return sq_say_usage(text, " is missing");
+	}
+	return true;
+}
+
+static bool
+verb_words(const struct sq_verb *v, char **words, size_t n)
+{
+	size_t wants = v->operand != NULL ? 1 : 0;
+
+	if (v->run == sq_run_manifests)
+		return true; /* says itself how files are given */
+	if (n > wants)
+		return sq_say_usage("what is this: ", words[wants]);
+	return n == wants || sq_say_usage("missing: ", v->operand);
+}
+
+int
+sq_verbs_run(int argc, char **argv)
+{
+	static struct sq_options o;
+	struct sq_run r = {NULL, &o, NULL, verbs, SQ_ARRAY_LEN(verbs)};
+	size_t used = 0;
+
+	if (!sq_options_read(&o, argc, argv))
+		return SQ_EXIT_USAGE;
+	if (sq_option_given(&o, SQ_OPTION_VERSION))
+		return printf("sqmqos %s\n", SQ_VERSION) < 0;
+	if (o.n_words == 0 && sq_option_given(&o, SQ_OPTION_HELP))
+		return sq_run_help(&r);
+	if (o.n_words == 0) {
+		sq_say_usage("a command is missing", "");
+		return SQ_EXIT_USAGE;
+	}
+	if ((r.verb = verb_find(o.words, o.n_words, &used)) == NULL)
+		return SQ_EXIT_USAGE;
+	if (sq_option_given(&o, SQ_OPTION_HELP))
+		return sq_help_verb(r.verb);
+	if (!verb_words(r.verb, o.words + used, o.n_words - used) || !verb_takes(r.verb, &o))
+		return SQ_EXIT_USAGE;
+	r.operand = o.n_words > used ? o.words[used] : NULL;
+	return r.verb->run(&r);
+}

@@ -1,0 +1,46 @@
+/* The commands of the command line: one table, for running, help, completion and the manual. */
+#ifndef SQ_CLI_VERBS_H
+#define SQ_CLI_VERBS_H
+
+#include "cli/options.h"
+
+/* How the program ends. */
+enum sq_exit {
+	SQ_EXIT_GOOD = 0,
+	SQ_EXIT_ERROR = 1,
+	SQ_EXIT_USAGE = 2,
+	SQ_EXIT_NOT_FOUND = 3,
+};
+
+struct sq_run;
+
+struct sq_verb {
+	const char *noun, *verb;           /* "queues" "ls"; verb "": it has one word */
+	const char *operand;               /* the word behind them, as "NAME"; NULL: none */
+	const char *help;                  /* begins with a small letter, without an end */
+	unsigned options;                  /* bits 1 << SQ_OPTION_..., those that it takes */
+	unsigned needs;                    /* those of them without which it can't run */
+	int (*run)(const struct sq_run *); /* returns the exit code */
+	const char *table;                 /* of the view, that it is about; NULL: none */
+};
+
+/* A command with what was given to it. */
+struct sq_run {
+	const struct sq_verb *verb;
+	const struct sq_options *options;
+	const char *operand;         /* NULL: none */
+	const struct sq_verb *verbs; /* all there are */
+	size_t n_verbs;
+};
+
+/* Runs what the arguments name.  Returns the program's exit code. */
+int sq_verbs_run(int argc, char **argv);
+
+/* --- verbs, each in a file of its name --- */
+
+int sq_run_manifests(const struct sq_run *);
+int sq_run_completion(const struct sq_run *);
+int sq_run_help(const struct sq_run *);
+int sq_run_man(const struct sq_run *);
+
+#endif

@@ -1,0 +1,305 @@
+#include "cli/view/http.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/view/safe.h"
+#include "core/json_bounds.h"
+#include "core/mem.h"
+
+enum {
+	HTTP_CONNECT_MS = 5000,
+	HTTP_TIMEOUT_MS = 30000,
+	HTTP_BODY_MAX = 8 << 20,
+	HTTP_DEPTH_MAX = 8,
+	HTTP_VALUES_MAX = 200000,
+	HTTP_TRIES = 6,
+	HTTP_WAIT_MAX_S = 5,
+	HTTP_DETAIL_MAX = 300, /* bytes of an error's detail that are said */
+};
+
+struct sq_http {
+	CURL *easy;
+	char *base;
+	struct curl_slist *headers;
+
+	/* Of the request that runs. */
+	struct sq_buf body;
+	bool too_big;
+	char reason[CURL_ERROR_SIZE];
+};
+
+static size_t
+http_on_body(char *p, size_t size, size_t n, void *owner)
+{
+	struct sq_http *h = owner;
+
+	if (sq_buf_len(&h->body) + size * n > HTTP_BODY_MAX) {
+		h->too_big = true;
+		return 0; /* not what was passed: the transfer ends */
+	}
+	sq_buf_append(&h->body, p, size * n);
+	return size * n;
+}
+
+static CURLcode
+http_configure(struct sq_http *h)
+{
+	CURLcode rc = CURLE_OK;
+
+#define SET(option, value) rc = rc != CURLE_OK ? rc : curl_easy_setopt(h->easy, option, value)
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
+	SET(CURLOPT_TIMEOUT_MS, (long)HTTP_TIMEOUT_MS);
+	SET(CURLOPT_WRITEFUNCTION, http_on_body);
+	SET(CURLOPT_WRITEDATA, h);
+	SET(CURLOPT_ERRORBUFFER, h->reason);
+	SET(CURLOPT_HTTPHEADER, h->headers);
+#undef SET
+	return rc;
+}
+
+/* Sets 'base' with a scheme and without a slash at its end. */
+static int
+http_base(struct sq_http *h, const char *given, struct sq_buf *err)
+{
+	CURLU *u = curl_url();
+	struct sq_buf url = {0};
+	char *rest = NULL, *host = NULL;
+	bool good;
+
+	sq_buf_printf(&url, "%s%s%c", strstr(given, "://") == NULL ? "http://" : "", given, 0);
+	h->base = sq_xstrdup((char *)sq_buf_data(&url));
+	sq_buf_fini(&url);
+	good = curl_url_set(u, CURLUPART_URL, h->base, CURLU_DISALLOW_USER) == CURLUE_OK &&
+	    (strncmp(h->base, "http://", 7) == 0 || strncmp(h->base, "https://", 8) == 0) &&
+	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK && *host != '\0' &&
+	    curl_url_get(u, CURLUPART_QUERY, &rest, 0) != CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_FRAGMENT, &rest, 0) != CURLUE_OK;
+	curl_free(rest);
+	curl_free(host);
+	curl_url_cleanup(u);
+	for (size_t n = strlen(h->base); n > 0 && h->base[n - 1] == '/'; n--)
+		h->base[n - 1] = '\0';
+	if (good)
+		return 0;
+	sq_safe(err, given, strlen(given));
+	sq_buf_printf(err, ": not the address of an admin endpoint, as http://127.0.0.1:9090");
+	return SQ_EINVAL;
+}
+
+static void
+http_headers(struct sq_http *h, const char *token)
+{
+	struct sq_buf line = {0};
+
+	h->headers = curl_slist_append(NULL, "Accept: application/json");
+	if (token == NULL)
+		return;
+	/* Not Authorization, which the proxy of an API server uses up. */
+	(void)sq_buf_reserve(&line, strlen(token) + 64);
+	sq_buf_printf(&line, "Sqmqos-Authorization: Bearer %s%c", token, 0);
+	h->headers = curl_slist_append(h->headers, (char *)sq_buf_data(&line));
+	sq_buf_wipe(&line);
+}
+
+struct sq_http *
+sq_http_new(const char *base, const char *token, struct sq_buf *err)
+{
+	struct sq_http *h = sq_xcalloc(1, sizeof *h);
+	CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
+
+	http_headers(h, token);
+	if (rc == CURLE_OK) {
+		h->easy = curl_easy_init();
+		rc = h->easy == NULL ? CURLE_OUT_OF_MEMORY : http_configure(h);
+	}
+	if (rc != CURLE_OK)
+		sq_buf_printf(err, "libcurl: %s", curl_easy_strerror(rc));
+	if (rc != CURLE_OK || http_base(h, base, err) != 0)
+		sq_http_free(&h);
+	return h;
+}
+
+void
+sq_http_free(struct sq_http **hp)
+{
+	struct sq_http *h = *hp;
+
+	*hp = NULL;
+	if (h == NULL)
+		return;
+	curl_easy_cleanup(h->easy);
+	for (struct curl_slist *l = h->headers; l != NULL; l = l->next)
+		explicit_bzero(l->data, strlen(l->data));
+	curl_slist_free_all(h->headers);
+	curl_global_cleanup();
+	sq_buf_fini(&h->body);
+	free(h->base);
+	free(h);
+}
+
+void
+sq_http_quote(struct sq_buf *out, const char *text)
+{
+	for (const char *p = text; *p != '\0'; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    strchr("-._~", c) != NULL)
+			sq_buf_u8(out, c);
+		else
+			sq_buf_printf(out, "%%%02X", c);
+	}
+}
+
+/* ---- what is wrong ---- */
+
+static void
+http_say_where(const struct sq_http *h, const char *path, struct sq_buf *err)
+{
+	size_t len = strcspn(path, "?");
+
+	sq_safe(err, h->base, strlen(h->base));
+	sq_safe(err, path, len);
+	sq_buf_printf(err, ": ");
+}
+
+/* No answer. */
+static int
+http_say_failed(const struct sq_http *h, CURLcode rc, const char *path, struct sq_buf *err)
+{
+	const char *reason = h->reason[0] != '\0' ? h->reason : curl_easy_strerror(rc);
+
+	http_say_where(h, path, err);
+	if (h->too_big) {
+		sq_buf_printf(err, "the answer is larger than %d MiB", HTTP_BODY_MAX >> 20);
+		return SQ_ETOOBIG;
+	}
+	sq_safe(err, reason, strlen(reason));
+	if (rc == CURLE_COULDNT_CONNECT)
+		sq_buf_printf(err,
+		    "; the broker's admin.listen is named by --admin or SQMQOS_ADMIN, on "
+		    "Kubernetes "
+		    "after: kubectl port-forward -n sqmqos-system sqmqos-broker-0 9090");
+	return SQ_EIO;
+}
+
+/* Appends the detail of a problem, or the beginning of whatever it is. */
+static void
+http_say_detail(const struct sq_http *h, struct sq_buf *err)
+{
+	const char *text = (const char *)sq_buf_data(&h->body);
+	size_t len = sq_buf_len(&h->body);
+	json_t *problem = NULL;
+	const char *detail;
+
+	if (len > 0 && sq_json_bounded(text, len, HTTP_DEPTH_MAX, HTTP_VALUES_MAX))
+		problem = json_loadb(text, len, 0, NULL);
+	detail = json_string_value(json_object_get(problem, "detail"));
+	if (detail != NULL) {
+		text = detail;
+		len = strlen(detail);
+	}
+	if (len > 0) {
+		sq_buf_printf(err, ", ");
+		sq_safe(err, text, len < HTTP_DETAIL_MAX ? len : HTTP_DETAIL_MAX);
+	}
+	json_decref(problem);
+}
+
+/* An answer that is none of what was asked for. */
+static int
+http_say_status(const struct sq_http *h, long status, const char *path, struct sq_buf *err)
+{
+	http_say_where(h, path, err);
+	sq_buf_printf(err, "status %ld", status);
+	http_say_detail(h, err);
+	if (status == 401) {
+		sq_buf_printf(err,
+		    "; give a token of an identity that may operate with --token-file FILE, or ask "
+		    "by 127.0.0.1 on the broker's machine or by kubectl port-forward");
+		return SQ_EDENIED;
+	}
+	if (status == 403) {
+		sq_buf_printf(err,
+		    "; the broker's acl lets an identity in by: {allow: [operate], identity: "
+		    "\"NAME\"}; one that may name any space by a rule with a space gives --space");
+		return SQ_EDENIED;
+	}
+	if (status == 404) {
+		sq_buf_printf(err, "; is it a broker, and one of this version?");
+		return SQ_ENOTFOUND;
+	}
+	return status == 400 ? SQ_EINVAL : SQ_EIO;
+}
+
+static int
+http_parse(const struct sq_http *h, const char *path, json_t **out, struct sq_buf *err)
+{
+	const char *text = (const char *)sq_buf_data(&h->body);
+	size_t len = sq_buf_len(&h->body);
+	json_error_t why;
+
+	if (len > 0 && !sq_json_bounded(text, len, HTTP_DEPTH_MAX, HTTP_VALUES_MAX)) {
+		http_say_where(h, path, err);
+		sq_buf_printf(err, "the answer nests too deep or has too many values");
+		return SQ_ETOOBIG;
+	}
+	*out = len > 0 ? json_loadb(text, len, JSON_REJECT_DUPLICATES, &why) : NULL;
+	if (*out != NULL)
+		return 0;
+	http_say_where(h, path, err);
+	sq_buf_printf(err, "the answer is no JSON; is it the admin endpoint of a broker?");
+	return SQ_EINVAL;
+}
+
+/* ---- requests ---- */
+
+static CURLcode
+http_once(struct sq_http *h, const char *path, long *status, long *wait_s)
+{
+	struct sq_buf url = {0};
+	curl_off_t after = 0;
+	CURLcode rc;
+
+	h->too_big = false;
+	h->reason[0] = '\0';
+	sq_buf_drain(&h->body, sq_buf_len(&h->body));
+	sq_buf_printf(&url, "%s%s%c", h->base, path, 0);
+	rc = curl_easy_setopt(h->easy, CURLOPT_URL, (char *)sq_buf_data(&url));
+	sq_buf_fini(&url);
+	if (rc == CURLE_OK)
+		rc = curl_easy_perform(h->easy);
+	(void)curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, status);
+	(void)curl_easy_getinfo(h->easy, CURLINFO_RETRY_AFTER, &after);
+	*wait_s = after < 1 ? 1 : after > HTTP_WAIT_MAX_S ? HTTP_WAIT_MAX_S : (long)after;
+	return rc;
+}
+
+int
+sq_http_get(struct sq_http *h, const char *path, json_t **out, struct sq_buf *err)
+{
+	long status = 0, wait_s = 0;
+
+	for (int i = 1;; i++) {
+		CURLcode rc = http_once(h, path, &status, &wait_s);
+
+		if (rc != CURLE_OK)
+			return http_say_failed(h, rc, path, err);
+		if ((status != 429 && status != 503) || i == HTTP_TRIES)
+			break;
+		(void)nanosleep(&(struct timespec){.tv_sec = wait_s}, NULL);
+	}
+	if (status != 200)
+		return http_say_status(h, status, path, err);
+	return http_parse(h, path, out, err);
+}

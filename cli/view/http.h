@@ -1,0 +1,27 @@
+/* GET requests for JSON, by libcurl: one at a time, blocking.  No proxies, no redirects, no .netrc. */
+#ifndef SQ_CLI_VIEW_HTTP_H
+#define SQ_CLI_VIEW_HTTP_H
+
+#include <jansson.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+
+struct sq_http;
+
+/* 'base': "http://HOST:PORT" or "HOST:PORT", and a path, if something is in between, as the proxy of
+ * an API server.  'token': sent in a header, which is wiped at the end; NULL: none.  NULL: 'err' has
+ * a line. */
+struct sq_http *sq_http_new(const char *base, const char *token, struct sq_buf *err);
+/* Nulls the pointer. */
+void sq_http_free(struct sq_http **);
+
+/* Gets base + path, which is percent-encoded.  An answer that asks to come again (429, 503) is asked
+ * for some times more.  0: '*out' is the document, the caller's.  SQ_EIO, SQ_EINVAL (no JSON),
+ * SQ_ETOOBIG, SQ_EDENIED (401, 403), SQ_ENOTFOUND (404): 'err' has a line that names the address and
+ * what to do. */
+int sq_http_get(struct sq_http *, const char *path, json_t **out, struct sq_buf *err) SQ_MUST_CHECK;
+/* Appends a value of a query, percent-encoded. */
+void sq_http_quote(struct sq_buf *out, const char *text);
+
+#endif

@@ -1,0 +1,22 @@
+/* A broker's view, read at its admin endpoint, all pages of a table.
+ *
+ * What the other side may cost is bounded: the bytes of an answer, the values in it and their depth,
+ * the rows of a table, and the pages without a row. */
+#ifndef SQ_CLI_VIEW_REMOTE_H
+#define SQ_CLI_VIEW_REMOTE_H
+
+#include "cli/view/reader.h"
+
+#define SQ_REMOTE_ADMIN "http://127.0.0.1:9090"
+
+struct sq_remote;
+
+/* Makes a reader, which asks for nothing yet.  'admin' NULL: of the environment, SQMQOS_ADMIN, or
+ * SQ_REMOTE_ADMIN; "HOST:PORT" is good, too.  'token_file' NULL: no token.  NULL: 'err' has a
+ * line. */
+struct sq_remote *
+sq_remote_open(const char *admin, const char *token_file, struct sq_tables *, struct sq_buf *err);
+/* Nulls the pointer. */
+void sq_remote_close(struct sq_remote **);
+
+#endif

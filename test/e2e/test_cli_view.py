@@ -1,0 +1,199 @@
+"""The command line on a broker's view (docs/cli.md): tables, JSON, and what it says where the other
+side is none, or a hostile one."""
+
+import asyncio
+import contextlib
+import http.server
+import json
+import subprocess
+import threading
+
+import stack as parts
+import view
+
+DURABLE = {"session_expiry": 600}
+
+
+class Cli:
+    def __init__(self, env, admin=None):
+        self.program = parts.ROOT / "build" / env.settings.build / "sqmqos"
+        self.admin = ("--admin", f"127.0.0.1:{admin}") if admin else ()
+
+    async def run(self, *argv, code=0, environment=None):
+        """(stdout, stderr) of the program, which ends with 'code'."""
+        done = await asyncio.to_thread(
+            subprocess.run, [str(self.program), *map(str, argv), *self.admin], capture_output=True,
+            timeout=60, env=parts.clean_environment() | (environment or {}))
+        out, error = done.stdout.decode(), done.stderr.decode()
+        assert done.returncode == code, (argv, done.returncode, out[-2000:], error[-2000:])
+        assert out.isprintable() or all(c.isprintable() or c == "\n" for c in out), out
+        return out, error
+
+
+async def test_tables_of_a_real_broker(env):
+    stack = await env.stack()
+    cli = Cli(env, stack.broker.admin_port)
+    kept = await env.connect(stack.ports[0], "kept", props=DURABLE)
+    await kept.subscribe(("a/#", 1))
+    evil = await env.connect(stack.ports[1], "evil\x1b[31m\u202e")
+    await evil.subscribe(("b\x07", 1))
+    await kept.disconnect()
+    publisher = await env.connect(stack.ports[1], "publisher")
+    for _ in range(3):
+        await publisher.publish("a/b", b"x" * 2000, 1)
+
+    out, error = await cli.run("queues", "ls", "--name", "default~demo~kept")
+    assert not error
+    titles, rows = out.splitlines()[0].split(), out.splitlines()[1:]
+    assert titles[:6] == ["QUEUE", "KIND", "DEPTH", "BYTES", "AGE", "MEMBERS"], titles
+    assert len(rows) == 1 and rows[0].split()[:3] == ["default~demo~kept", "session", "3"], rows
+    assert " KiB " in rows[0]
+    wide, _ = await cli.run("queues", "ls", "--wide")
+    for column in ("MAX MESSAGES", "OVERFLOW", "LONELY", "EXPIRY"):
+        assert column in wide.splitlines()[0]
+    # JSON is what the broker sends.
+    out, _ = await cli.run("queues", "ls", "--json", "--space", "default")
+    names = {row["queue"] for row in json.loads(out)}
+    assert names == {row["queue"] for row in view.rows(stack.broker, "queues", space="default")}
+    out, _ = await cli.run("queues", "ls", "--json", "--space", "nobody")
+    assert json.loads(out) == []
+    # All pages are followed, up to --limit.
+    for n in range(30):
+        await env.connect(stack.ports[0], f"many-{n}")
+    out, _ = await cli.run("sessions", "ls", "--name", "default~demo~many-*", "--limit", 7)
+    assert len(out.splitlines()) == 8
+    out, _ = await cli.run("sessions", "ls", "--name", "default~demo~many-*")
+    assert len(out.splitlines()) == 31
+    # What is a name of others stays text; --json has the same name.
+    out, _ = await cli.run("sessions", "ls", "--wide")
+    assert "evil\\u001b[31m\\u202e" in out, out
+    out, _ = await cli.run("sessions", "ls", "--json")
+    assert "evil\x1b[31m\u202e" in {row["client"] for row in json.loads(out)}
+    out, _ = await cli.run("subscriptions", "ls")
+    assert "b\\u0007" in out and "a/#" in out
+    # One of them, by its name or its client id.
+    for name in ("default~demo~kept", "kept"):
+        out, _ = await cli.run("sessions", "show", name)
+        shown = dict(line.split(None, 1) for line in out.splitlines())
+        assert shown["state"] == "detached" and shown["queued"] == "3" and shown["durable"] == "yes"
+        assert shown["expiry"] == "10m" and shown["expires"].startswith("in "), shown
+    out, _ = await cli.run("sessions", "show", "kept", "--json")
+    assert [row["session"] for row in json.loads(out)] == ["default~demo~kept"]
+    _, error = await cli.run("sessions", "show", "nobody", code=3)
+    assert error == "sqmqos: sessions: nothing there with the name nobody\n"
+    _, error = await cli.run("queues", "show", "default~demo~kep*", code=3)
+    link = view.rows(stack.broker, "links")[0]
+    out, _ = await cli.run("links", "show", link["link"])
+    assert link["peer"] in out
+    out, _ = await cli.run("links", "ls")
+    assert len(out.splitlines()) == 1 + len(view.rows(stack.broker, "links"))
+    out, _ = await cli.run("spaces", "ls")
+    assert "\ndefault " in out
+    out, _ = await cli.run("spaces", "show", "default")
+    assert "\nmemory " in out
+    out, _ = await cli.run("store", "show")
+    assert "\nhealthy " in out
+    out, _ = await Cli(env).run("queues", "ls", environment={
+        "SQMQOS_ADMIN": f"http://127.0.0.1:{stack.broker.admin_port}/"})
+    assert "default~demo~kept" in out
+    await env.connect(stack.ports[0], "kept", clean=True)
+    env.check_leftovers = False
+
+
+TABLES = {"tables": [{"table": "queues", "help": "", "name": "queue", "columns": [
+    {"column": "queue", "type": "text", "unit": "", "help": ""},
+    {"column": "depth", "type": "number", "unit": "", "help": ""}]}]}
+
+
+@contextlib.contextmanager
+def server(answer):
+    """The port of one that answers a path with (status, headers, body)."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, headers, body = answer(self)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as one:
+        thread = threading.Thread(target=one.serve_forever, daemon=True)
+        thread.start()
+        yield one.server_port
+        one.shutdown()
+        thread.join()
+
+
+def page(rows, following=None):
+    return 200, {}, json.dumps({"table": "queues", "rows": rows, "next": following}).encode()
+
+
+async def test_errors_say_what_and_where(env):
+    async def says(answer, *words, code=1, argv=("queues", "ls")):
+        with server(lambda h: answer(h) if callable(answer) else answer) as port:
+            out, error = await Cli(env, port).run(*argv, code=code)
+            assert not out and error.count("\n") == 1, (out, error)
+            for word in (f"127.0.0.1:{port}/v1/view", *words):
+                assert word in error, (word, error)
+    problem = json.dumps({"detail": "no \x1b[31mtoken"}).encode()
+    await says((401, {}, problem), "401", "no \\u001b[31mtoken", "--token-file")
+    await says((403, {}, b"{}"), "403", "allow: [operate]")
+    await says((404, {}, b"not here"), "404", "is it a broker")
+    await says((200, {}, b"<html>"), "no JSON")
+    await says((200, {}, b""), "no JSON")
+    await says((200, {}, b"[" * 100), "too deep")
+    await says((200, {}, b" " * (9 << 20)), "larger than 8 MiB")
+    await says((302, {"Location": "http://127.0.0.1:1/"}, b""), "302")
+    _, error = await Cli(env, 1).run("queues", "ls", code=1)
+    assert "port 1 " in error and "port-forward" in error and "--admin" in error
+    for admin in ("ftp://x", "http://", "http://a:b@x/", "http://x/?q"):
+        _, error = await Cli(env).run("queues", "ls", "--admin", admin, code=2)
+        assert "not the address of an admin endpoint" in error, error
+    file = env.folder / "token"
+    file.write_text("two words\n")
+    _, error = await Cli(env).run("queues", "ls", "--token-file", file, code=2)
+    assert "does not hold one token" in error
+    _, error = await Cli(env).run("queues", "ls", "--token-file", env.folder / "none", code=2)
+    assert "No such file" in error
+
+
+async def test_busy_is_asked_again_and_the_token_is_sent(env):
+    asked = []
+
+    def answer(handler):
+        asked.append(handler.headers["Sqmqos-Authorization"])
+        if len(asked) in (1, 3):
+            return (429 if len(asked) == 1 else 503), {"Retry-After": "1"}, b"{}"
+        if handler.path == "/base/v1/view":
+            return 200, {}, json.dumps(TABLES).encode()
+        return page([{"queue": "q", "depth": 5}])
+    file = env.folder / "token"
+    file.write_text("  secret\n")
+    with server(answer) as port:
+        out, _ = await Cli(env).run("queues", "ls", "--admin", f"http://127.0.0.1:{port}/base",
+                                    "--token-file", file)
+    assert out == "QUEUE  DEPTH\nq          5\n"
+    assert asked == ["Bearer secret"] * 4
+
+
+async def test_what_a_hostile_server_may_cost_is_bounded(env):
+    pages = 0
+
+    def endless(handler):
+        nonlocal pages
+        if handler.path == "/v1/view":
+            return 200, {}, json.dumps(TABLES).encode()
+        pages += 1
+        return page([{"queue": "x" * 200000, "depth": n} for n in range(30)], f"again-{pages}")
+    with server(endless) as port:
+        out, error = await Cli(env, port).run("queues", "ls", "--wide", code=1)
+    assert not out and "more than 64 MiB" in error, error
+    for strange in ({"rows": 3}, {"rows": [3]}, {"rows": [], "next": "x" * 9000}, [], {}):
+        with server(lambda h: (200, {}, json.dumps(strange).encode())) as port:
+            _, error = await Cli(env, port).run("queues", "ls", "--json", code=1)
+            assert "admin endpoint of a broker" in error, error
