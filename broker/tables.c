@@ -15,6 +15,7 @@ sq_tables_view(struct sq_broker *b, struct sq_worker *const *workers, size_t n_w
 	    {&sq_queue_view, sq_delayed_queues_view, b, false},
 	    {&sq_queue_view, sq_session_queues_view, b, true},
 	    {&sq_subscription_view, sq_subscriptions_view, b, true},
+	    {&sq_dead_letter_view, sq_dead_letters_view, b, false},
 	    {&sq_space_view, sq_spaces_view, b, false},
 	    {&sq_retained_view, sq_retained_walk, b, false},
 	    {&sq_store_view, sq_store_walk, b, false},

@@ -171,6 +171,10 @@ struct sq_queue_ops {
 	bool (*yields)(const struct sq_queue *, uint32_t bytes);
 	/* Thread: any. */
 	void (*state)(const struct sq_queue *, struct sq_queue_state *);
+	/* Copies the first message that waits in memory with 'from' as its seq, or a greater one,
+	 * with a reference to its image alone; false: there is none.  Messages that only the store
+	 * has are passed over.  Thread: any. */
+	bool (*peek)(const struct sq_queue *, uint64_t from, struct sq_item *out);
 	/* Whether nothing waits and no uncommitted transaction has put an item; items that are
 	 * handed out do not count. */
 	bool (*empty)(const struct sq_queue *);

@@ -695,6 +695,65 @@ CONTRACT(a_full_queue_drops_the_oldest)
 	queue_delete(q);
 }
 
+/* Expects exactly these to be seen, in order, from the given seq on; returns the seq of the last. */
+static uint64_t
+expect_peeked(const struct sq_queue *q, uint64_t from, unsigned first, unsigned last)
+{
+	struct sq_item item;
+
+	for (unsigned i = first; i <= last; i++) {
+		cr_assert(ops->queue.peek(q, from, &item));
+		cr_assert_eq(item_number(&item), i);
+		cr_assert_geq(item.seq, from);
+		from = item.seq + 1;
+		sq_item_fini(&item);
+	}
+	cr_assert_not(ops->queue.peek(q, from, &item));
+	return from - 1;
+}
+
+CONTRACT(what_waits_is_seen_in_its_order_and_stays)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c;
+	uint64_t last;
+
+	(void)expect_peeked(q, 0, 1, 0);
+	put_range(q, 1, 100);
+	cr_assert(run());
+	last = expect_peeked(q, 0, 1, 100);
+	(void)expect_peeked(q, last, 100, 100);
+	(void)expect_peeked(q, last + 1, 1, 0);
+	cr_assert_eq(ops->queue.depth(q), 100);
+	c = consume(q, 0, 40);
+	cr_assert(run());
+	cr_assert_eq(c->n, 40);
+	(void)expect_peeked(q, 0, 41, 100);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+CONTRACT(what_a_queue_has_lost_is_counted_by_its_reason)
+{
+	struct sq_queue *new = queue_open_as("new", (struct sq_queue_cfg){.max_msgs = 3});
+	struct sq_queue *old = queue_open_as(
+	    "old", (struct sq_queue_cfg){.max_msgs = 3, .overflow = SQ_OVERFLOW_DROP_OLDEST});
+	struct sq_queue_state state;
+
+	put_range(new, 1, 3);
+	cr_assert_eq(put(new, 4, 1), SQ_ENOMEM);
+	put_range(old, 1, 5);
+	cr_assert(run());
+	ops->queue.state(new, &state);
+	for (unsigned i = 0; i < SQ_LEFTS; i++)
+		cr_assert_eq(state.left[i], i == SQ_LEFT_NEW);
+	ops->queue.state(old, &state);
+	for (unsigned i = 0; i < SQ_LEFTS; i++)
+		cr_assert_eq(state.left[i], i == SQ_DEAD_OVERFLOW ? 2 : 0);
+	queue_delete(new);
+	queue_delete(old);
+}
+
 CONTRACT(a_queue_that_rejects_is_asked_and_then_takes_what_was_promised)
 {
 	struct sq_queue *q = queue_open_cfg(

@@ -413,3 +413,29 @@ async def test_retained_messages_are_there_without_their_payloads(env):
         rows = view.rows(stack.broker, "retained")
         assert len(rows) == 20 and all(r["since"] is None for r in rows)
     env.check_leftovers = False
+
+
+async def test_dead_letters_say_why_and_from_where(env):
+    stack = await env.stack(sidecars=1)
+    client = await env.connect(stack.ports[0], "c")
+    kept = await env.connect(stack.ports[0], "kept", props=DURABLE)
+    await kept.subscribe(("t/#", 2))
+    await kept.disconnect()
+    for n in range(5):
+        props = {"user": [("sqmqos-qos", "3"), ("sqmqos-key", f"k-{n}")]}
+        assert await client.publish(f"t/{n}", b"secret", 2, props=props) == 0
+    await env.connect(stack.ports[0], "kept", clean=True)  # which ends the session with what waits
+
+    def letters(limit=100):
+        return view.rows(stack.broker, "dead-letters", limit=limit)
+    found = await eventually(lambda: asyncio.to_thread(lambda: len(letters()) == 5 and letters()), "five letters")
+    assert sorted((r["topic"], r["key"]) for r in found) == [(f"t/{n}", f"k-{n}") for n in range(5)]
+    for letter in found:
+        assert letter["from"] == "default~demo~kept" and letter["cause"] == "session-ended"
+        assert letter["queue"] == "dead~default" and letter["space"] == "default"
+        assert letter["payload"] == 6 and letter["died"].endswith("Z") and letter["letter"] > 0
+    assert letters(1) == letters(2) == found
+    assert "secret" not in view.ask(stack.broker, "/dead-letters").text
+    assert view.row(stack.broker, "queues", name="dead~default")["depth"] == 5
+    assert not view.rows(stack.broker, "dead-letters", name="dead-others*")
+    env.check_leftovers = False

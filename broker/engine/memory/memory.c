@@ -196,6 +196,7 @@ const struct sq_engine_ops sq_engine_memory = {
 	    .attend = sq_queue_attend,
 	    .yields = sq_queue_yields,
 	    .state = sq_queue_state,
+	    .peek = sq_queue_peek,
 	    .empty = sq_queue_empty,
 	},
     .txn =

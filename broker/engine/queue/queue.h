@@ -146,6 +146,7 @@ size_t sq_queue_depth(const struct sq_queue *);
 void sq_queue_attend(struct sq_queue *, int by);
 bool sq_queue_yields(const struct sq_queue *, uint32_t bytes);
 void sq_queue_state(const struct sq_queue *, struct sq_queue_state *);
+bool sq_queue_peek(const struct sq_queue *, uint64_t from, struct sq_item *out);
 bool sq_queue_empty(const struct sq_queue *);
 /* Makes room by the queue's policy and counts the item as coming.  SQ_ENOMEM: the item was
  * dropped. */

@@ -220,3 +220,28 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 		out->left[i] = atomic_load_explicit(&q->figures.left[i], memory_order_relaxed);
 	pthread_mutex_unlock(&q->lock);
 }
+
+bool
+sq_queue_peek(const struct sq_queue *cq, uint64_t from, struct sq_item *out)
+{
+	struct sq_queue *q = sq_queue_unconst(cq);
+	const struct sq_ring *ring;
+	uint32_t at;
+	bool found;
+
+	pthread_mutex_lock(&q->lock);
+	ring = &q->head;
+	at = sq_ring_seek(ring, from);
+	if (at == ring->n) { /* what is in the tail is behind it */
+		ring = &q->tail;
+		at = sq_ring_seek(ring, from);
+	}
+	found = at < ring->n;
+	if (found) {
+		*out = *sq_ring_at(ring, at);
+		out->subs = NULL;
+		(void)sq_msg_ref(out->msg);
+	}
+	pthread_mutex_unlock(&q->lock);
+	return found;
+}

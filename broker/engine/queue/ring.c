@@ -44,6 +44,22 @@ sq_ring_push_sorted(struct sq_ring *r, const struct sq_item *item)
 	*sq_ring_at(r, i) = *item;
 }
 
+uint32_t
+sq_ring_seek(const struct sq_ring *r, uint64_t from)
+{
+	uint32_t low = 0, high = r->n;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (sq_ring_at(r, middle)->seq < from)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 struct sq_item
 sq_ring_pop(struct sq_ring *r)
 {

@@ -22,6 +22,8 @@ void sq_ring_push(struct sq_ring *, const struct sq_item *);
 /* Insert an item by its seq: the first searches from the end, the second from the front. */
 void sq_ring_push_sorted(struct sq_ring *, const struct sq_item *);
 void sq_ring_insert(struct sq_ring *, const struct sq_item *);
+/* The index of the first item with 'from' as its seq, or a greater one; 'n': there is none. */
+uint32_t sq_ring_seek(const struct sq_ring *, uint64_t from);
 /* Removes and returns the first item; the ring is not empty. */
 struct sq_item sq_ring_pop(struct sq_ring *);
 /* Removes the item of that seq into 'out'; false: there is none. */
