@@ -8,16 +8,11 @@ import re
 import clients
 import stack as parts
 from devrun import dev_run, free_ports
-from scenario import scenario, scenarios
+from pages import TEST, assert_named, pages
+from scenario import scenario
 
 BLOCK = re.compile(r"^```sh run\n(.*?)^```$", re.M | re.S)
-TEST = re.compile(r"`((?:e2e|unit|contract|torture|fuzz|model|k8s)/[\w.]+\.(?:py|c|pml))(?:::(\w+))?`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(#[^)]*)?\)")
-
-
-def pages():
-    return [parts.ROOT / "README.md", parts.ROOT / "CONTRIBUTING.md",
-            parts.ROOT / "examples" / "README.md", *sorted((parts.ROOT / "docs").glob("*.md"))]
 
 
 @scenario(timeout_s=300)
@@ -52,13 +47,6 @@ async def test_the_readme_names_every_verb_that_dev_has(_env):
         assert f"./dev {verb}" in text, f"no page speaks of ./dev {verb}"
 
 
-def tests_of(path):
-    """Names of the tests in a file."""
-    if path.suffix == ".py":
-        return set(scenarios(path))
-    return set(re.findall(r"^(?:Test\(\w+, |CONTRACT\()(\w+)", path.read_text(), re.M))
-
-
 async def test_every_promise_names_tests_that_exist(_env):
     text = (parts.ROOT / "docs" / "reliability.md").read_text()
     promises = text.split("## Promises")[1].split("\n## ")[0]
@@ -67,14 +55,6 @@ async def test_every_promise_names_tests_that_exist(_env):
     for promise in named:
         assert TEST.search(promise), f"no test: {promise[:60]}"
     assert_named(TEST.findall(text))
-
-
-def assert_named(tests):
-    """That there are these files and tests in them."""
-    for file, name in tests:
-        path = parts.ROOT / "test" / file
-        assert path.exists(), f"there is no {file}"
-        assert not name or name in tests_of(path), f"there is no {name} in {file}"
 
 
 async def test_every_attack_names_tests_that_exist(_env):
