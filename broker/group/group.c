@@ -195,6 +195,13 @@ sq_group_join(struct sq_broker *b, const struct sq_group_cfg *cfg, struct sq_txn
 	return sq_group_ref(g);
 }
 
+void
+sq_group_join_pinned(struct sq_group *g)
+{
+	assert(sq_group_held(g) && !g->listed && g->n_subs > 0);
+	g->n_subs++;
+}
+
 static void
 group_binding_free(struct sq_group *g, struct sq_group_binding *gb, struct sq_txn *txn)
 {

@@ -119,6 +119,9 @@ bool sq_group_there(struct sq_broker *, const char *name);
 /* The group of that name, made if it is missing, with a reference and one more subscription.  An
  * existing one keeps its options until some are declared (group_declare.h). */
 struct sq_group *sq_group_join(struct sq_broker *, const struct sq_group_cfg *, struct sq_txn *txn);
+/* Counts one more subscription of a pinned group, of which the caller has a reference; ended by
+ * sq_group_leave(). */
+void sq_group_join_pinned(struct sq_group *);
 /* Whether a group of that name exists and has that binding. */
 bool sq_group_has(struct sq_broker *, const char *group, const char *binding);
 /* Removes a subscription, with the reference of sq_group_join().  A group without subscriptions

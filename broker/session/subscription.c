@@ -167,7 +167,7 @@ subscription_join(struct sq_session *s, struct sq_subscription *sub, const struc
 
 	if (w->dead) {
 		sub->group = sq_dead_group(b->dead, s->id.tenant, w->dead_kind);
-		sub->group->n_subs++;
+		sq_group_join_pinned(sub->group);
 	} else {
 		sub->group = sq_group_join(b, &cfg, txn);
 	}
