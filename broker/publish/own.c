@@ -40,9 +40,8 @@ sq_own_untold(struct sq_publish *p, const char *what)
 	sq_system_commit(&apart.txn);
 }
 
-/* Of a message of the broker's own. */
-static struct sq_publish
-own_publish(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant,
+struct sq_publish
+sq_own_publish(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant,
     const struct sq_msg *m, const struct sq_origin *origin)
 {
 	return (struct sq_publish){.broker = sh->broker,
@@ -75,7 +74,7 @@ sq_own_due(struct sq_shard *sh, struct sq_system_txn **own, struct sq_tenant *te
     const struct sq_msg *m, uint64_t not_from)
 {
 	struct sq_origin origin = sq_system_origin(sh->broker);
-	struct sq_publish p = own_publish(sh, sq_system_txn(sh, own), tenant, m, &origin);
+	struct sq_publish p = sq_own_publish(sh, sq_system_txn(sh, own), tenant, m, &origin);
 	struct own_due due = {sh, own};
 
 	p.due = true;
@@ -101,7 +100,7 @@ sq_own_sys(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant,
     struct sq_space *space, const struct sq_msg *m)
 {
 	struct sq_origin origin = sq_system_origin(sh->broker);
-	struct sq_publish p = own_publish(sh, txn, tenant, m, &origin);
+	struct sq_publish p = sq_own_publish(sh, txn, tenant, m, &origin);
 	size_t n, left = 0;
 	struct sq_binding **v, **fit;
 
@@ -125,7 +124,7 @@ own_receipt(
     struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant, const struct sq_msg *m)
 {
 	struct sq_origin origin = sq_system_origin(sh->broker);
-	struct sq_publish p = own_publish(sh, txn, tenant, m, &origin);
+	struct sq_publish p = sq_own_publish(sh, txn, tenant, m, &origin);
 
 	sq_own_untold(&p, "a message of the broker's own");
 	sq_count(sh->broker, SQ_M_RECEIPTS, 1);

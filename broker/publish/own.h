@@ -9,6 +9,10 @@
 #include "broker/publish/message.h"
 #include "broker/shard/system_txn.h"
 
+/* A publish of the broker's own, for sq_own_untold().  All pointers must stay valid until its end;
+ * the caller may name another publisher. */
+struct sq_publish sq_own_publish(struct sq_shard *, struct sq_txn *txn, struct sq_tenant *,
+    const struct sq_msg *, const struct sq_origin *);
 /* Publishes a message; counts and logs a refusal of the 'what'.  If its transaction has no room and
  * 'more' is not set, the message goes into a transaction of its own, committed before the present
  * one: after a crash between the two, both the message and its cause exist.  Its keys stay locked

@@ -12,20 +12,18 @@ sq_will_publish(struct sq_session *s)
 	struct sq_broker *b = s->shard->broker;
 	struct sq_origin origin;
 	struct sq_background_txn *background = NULL;
-	struct sq_publish p = {.broker = b,
-	    .home = s->shard,
-	    .from = {.of = sq_session_refused(s), .not_from = s->id.incarnation},
-	    .tenant = s->id.tenant,
-	    .msg = &s->will.msg,
-	    .origin = &origin};
+	struct sq_publish p;
 
 	sq_heap_remove(&s->shard->sessions->timers, &s->will.timer);
 	if (s->will.msg.image == NULL)
 		return;
 	origin = sq_system_origin(b);
 	sq_permit_refresh(s);
-	p.from.permit = s->permit.subject;
-	p.txn = sq_background_txn(s, &background);
+	p = sq_own_publish(
+	    s->shard, sq_background_txn(s, &background), s->id.tenant, &s->will.msg, &origin);
+	p.from = (struct sq_publisher){.of = sq_session_refused(s),
+	    .permit = s->permit.subject,
+	    .not_from = s->id.incarnation};
 	sq_own_untold(&p, "will");
 	sq_own_receipts(s->shard, sq_background_txn(s, &background));
 	sq_persist_will_gone(s, sq_background_txn(s, &background));
