@@ -19,25 +19,26 @@ struct sq_sink_refused {
 	atomic_uint queue_full, store_full, memory;
 };
 
-/* A destination of matched messages: the queue of a session or a group. */
+/* A destination of matched messages: the queue of a session or a group, which writes the struct,
+ * except for members that name another file. */
 struct sq_sink {
 	struct sq_shard *shard; /* the shard of its queue's owner */
 	/* Hands the item out at once if nothing waits before it; true: the item was taken.  NULL:
 	 * all items go through the queue, as with a group. */
 	bool (*pass)(struct sq_sink *, struct sq_txn *, struct sq_item *);
-	uint64_t taken_ms; /* when items last left; written by broker/shard/pace.h */
+	uint64_t taken_ms; /* when items last left; broker/shard/pace.c */
 	struct sq_engine *engine;
 	struct sq_queue *queue;
-	struct sq_source *source;         /* the queue's: see broker/shard/source.h */
-	struct sq_watched_queue *watched; /* see broker/group/watch.h; NULL: not watched */
-	uint32_t n_bindings;              /* the router's */
+	struct sq_source *source;         /* the queue's */
+	struct sq_watched_queue *watched; /* broker/group/watch.c; NULL: not watched */
+	uint32_t n_bindings;              /* broker/route/router.c */
 	uint32_t crowd;                   /* the same */
 	bool reject;                      /* a full queue refuses the publish as a whole */
 	bool durable;
-	uint8_t round;                   /* see broker/session/order.h; under the space's lock */
+	uint8_t round;                   /* broker/session/order.c, under the space's lock */
 	atomic_bool offline;             /* QoS 0 has no receiver at present */
-	_Atomic uint64_t quiet_until_ms; /* see broker/publish/refused.h; so is 'refused' */
-	struct sq_sink_refused refused;
+	_Atomic uint64_t quiet_until_ms; /* broker/publish/refused.c */
+	struct sq_sink_refused refused;  /* the same */
 };
 
 struct sq_binding {

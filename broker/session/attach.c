@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/session/attach.h"
 #include "broker/session/attach_room.h"
 #include "broker/session/background_txn.h"
 #include "broker/session/denied.h"
@@ -26,9 +27,9 @@ attach_owned(const struct sq_session *s, const struct sq_call *c)
 	    sq_outlet_identity(c->outlet), s->at.owner, &s->shard->broker->cfg.owners);
 }
 
-/* The session is the caller's from now on. */
-static void
-attach_own(struct sq_session *s, const struct sq_call *c, bool fresh)
+/* The owner of the session once it is the caller's. */
+static uint64_t
+attach_owner(struct sq_session *s, const struct sq_call *c, bool fresh)
 {
 	const struct sq_identity *who = sq_outlet_identity(c->outlet);
 
@@ -37,17 +38,7 @@ attach_own(struct sq_session *s, const struct sq_call *c, bool fresh)
 		SQ_INFO("session", "%s~%s~%s: was nobody's and is %s's now", c->key.space,
 		    c->key.workload, c->key.client, who->name);
 	}
-	s->at.owner = sq_owner_after(who, s->at.owner);
-}
-
-static struct sq_superseded *
-attach_superseded(struct sq_session *s, uint64_t instance)
-{
-	for (size_t i = 0; i < SQ_SUPERSEDED_MAX; i++) {
-		if (s->at.superseded[i].instance == instance)
-			return &s->at.superseded[i];
-	}
-	return NULL;
+	return sq_owner_after(who, s->at.owner);
 }
 
 /* Whether the PUT is newer than each earlier one of the session. */
@@ -66,7 +57,7 @@ attach_order(struct sq_session *s, const struct sq_attach *a)
 			return SQ_VERDICT_OK;
 		return SQ_VERDICT_EPOCH;
 	}
-	old = attach_superseded(s, a->instance);
+	old = sq_attachment_superseded(&s->at, a->instance);
 	return old != NULL && a->ordinal <= old->ordinal ? SQ_VERDICT_SUPERSEDED : SQ_VERDICT_OK;
 }
 
@@ -83,50 +74,29 @@ attach_holds(const struct sq_session *s, const struct sq_key *key, const struct 
 	return s->at.instance == a->instance && (transient || s->id.incarnation == a->incarnation);
 }
 
-/* Notes that the holder lost the session to another instance. */
-static void
-attach_supersede(struct sq_session *s)
-{
-	struct sq_superseded *at = attach_superseded(s, s->at.instance);
-
-	if (at == NULL) { /* the oldest goes */
-		memmove(s->at.superseded + 1, s->at.superseded,
-		    (SQ_SUPERSEDED_MAX - 1) * sizeof(s->at.superseded[0]));
-		at = &s->at.superseded[0];
-	}
-	*at = (struct sq_superseded){s->at.instance, s->at.ordinal, s->at.epoch};
-}
-
 /* Ends the session's older attachment. */
 static void
-attach_fence(struct sq_session *s, const struct sq_attach *a)
+attach_fence(struct sq_session *s, const struct sq_attach *a, uint64_t owner)
 {
 	bool other = s->at.instance != 0 && a->instance != s->at.instance;
 	bool newer = s->at.instance != 0 && (other || a->ordinal != s->at.ordinal);
-	bool was_live = s->state != SQ_SESSION_DETACHED;
+	bool takes_over = newer && s->state != SQ_SESSION_DETACHED;
+	struct sq_call *older = sq_attachment_unwait(&s->at);
 
-	if (newer && was_live) {
-		s->at.takes_over = true;
+	if (takes_over)
 		sq_count(s->shard->broker, SQ_M_TAKEOVERS, 1);
-	}
 	if (other) {
-		attach_supersede(s);
+		sq_attachment_supersede(&s->at);
 		if (s->state == SQ_SESSION_ATTACHED)
 			sq_outlet_detached(s->at.outlet, s->at.epoch, SQ_MQTT_RC_TAKEN_OVER,
 			    "another connection has the session");
 	}
-	if (s->at.attaching != NULL) {
-		sq_call_refuse(s->at.attaching, other ? SQ_VERDICT_SUPERSEDED : SQ_VERDICT_EPOCH);
-		s->at.attaching = NULL;
-	}
+	if (older != NULL)
+		sq_call_refuse(older, other ? SQ_VERDICT_SUPERSEDED : SQ_VERDICT_EPOCH);
 	sq_session_unattach(s, other ? SQ_VERDICT_SUPERSEDED : SQ_VERDICT_EPOCH);
 	if (newer)
 		sq_subscriptions_unsay(s);
-	s->at.instance = a->instance;
-	s->at.ordinal = a->ordinal;
-	s->at.left = false;
-	s->at.attempt = a->attempt;
-	s->at.admitted = false;
+	sq_attachment_hold(&s->at, a, owner, takes_over);
 }
 
 /* The will of the connection that this one replaces (MQTT 5.0 §3.1.3.2.2): due
@@ -136,9 +106,7 @@ attach_old_will(struct sq_session *s, bool ends)
 {
 	if (s->at.takes_over ? s->will.delay_s == 0 || ends : ends && s->will.timer.pos != 0)
 		sq_will_publish(s);
-	sq_heap_remove(&s->shard->sessions->timers, &s->will.timer);
-	sq_msg_unref(&s->will.msg);
-	s->at.takes_over = false;
+	sq_will_drop(s);
 }
 
 /* A session of the same key without history, in the place of 's', which ends in the
@@ -151,14 +119,8 @@ attach_renew(struct sq_session *s, const struct sq_key *key, struct sq_backgroun
 	sq_share_force(sq_tenant_account(s->id.tenant), SQ_SHARE_SESSIONS, 1);
 	fresh = sq_session_new(s->shard, key, s->id.durable, sq_random_u64(), s->hooks);
 	sq_session_pin(s);
-	fresh->at.attaching = s->at.attaching;
+	sq_attachment_renew(&fresh->at, &s->at);
 	sq_linked_join(fresh, fresh->at.attaching->outlet);
-	fresh->at.owner = s->at.owner;
-	fresh->at.instance = s->at.instance;
-	fresh->at.ordinal = s->at.ordinal;
-	fresh->at.attempt = s->at.attempt;
-	memcpy(fresh->at.superseded, s->at.superseded, sizeof fresh->at.superseded);
-	s->at.attaching = NULL;
 	sq_session_end(s, SQ_ENDING_SESSION_ENDED,
 	    s->stored.base ? sq_background_txn(fresh, background) : NULL);
 	sq_session_unpin(s);
@@ -176,7 +138,7 @@ attach_stores(const struct sq_session *s)
 static void
 attach_open(struct sq_session *s, struct sq_background_txn **background)
 {
-	if (s->flow.sink.queue == NULL)
+	if (s->sink.queue == NULL)
 		sq_session_open(s, attach_stores(s) ? sq_background_txn(s, background) : NULL);
 }
 
@@ -187,7 +149,7 @@ attach_remade(struct sq_session *s, const struct sq_attach *a, bool fresh)
 {
 	bool unknown = fresh && a->incarnation != 0 && !attach_stores(s);
 
-	if (unknown || (s->stored.restored && !s->id.durable))
+	if (unknown || (s->at.restored && !s->id.durable))
 		sq_broker_remade(s->shard->broker, sq_worker_now_ms(s->shard->worker));
 }
 
@@ -199,7 +161,7 @@ attach_list(struct sq_session *s, const struct sq_attach *a, bool fresh,
 	struct sq_listed how = {.fresh = fresh,
 	    .durable = s->id.durable,
 	    .stores = attach_stores(s),
-	    .restored = s->stored.restored};
+	    .restored = s->at.restored};
 	struct sq_changed changed;
 
 	sq_window_list(&s->window, a, &how, &changed);
@@ -234,21 +196,12 @@ attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 	if (ends && s->at.answered)
 		s = attach_renew(s, &c->key, &background);
 	attach_open(s, &background);
-	if (a->flags & SQ_ATTACH_CLEAN_START) {
-		s->at.cleaned_instance = a->instance;
-		s->at.cleaned_ordinal = a->ordinal;
-	}
 	fresh = a->incarnation != s->id.incarnation;
 	attach_remade(s, a, fresh);
-	s->life.expiry_s = sq_session_expiry_s(s, a->expiry_s);
-	s->will.delay_s = a->will_delay_s;
-	if (a->will.len > 0) {
-		s->will.msg.block = sq_block_copy(a->will.p, a->will.len);
-		s->will.msg.image = s->will.msg.block->bytes;
-	}
+	sq_session_set_expiry(s, a->expiry_s);
+	sq_will_set(s, a->will, a->will_delay_s);
 	sq_enforce_attached(s, sq_outlet_identity(c->outlet));
-	s->at.admitted = true;
-	s->at.answered = true; /* or will be: it is stored with the PUT's content */
+	sq_attachment_admit(&s->at, a);
 	attach_list(s, a, fresh, &background);
 	if (attach_stores(s) || sq_attach_moves(s, a))
 		sq_persist_base(s, sq_background_txn(s, &background));
@@ -259,16 +212,10 @@ attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 static void
 attach_take(struct sq_session *s, const struct sq_call *c)
 {
-	for (int lane = 0; lane < SQ_LANES; lane++) {
-		if (s->in.failed[lane])
-			sq_lane_in_failed(&s->in.lanes[lane]);
-		s->in.failed[lane] = false;
-	}
-	s->at.epoch = sq_broker_id(s->shard->broker);
+	sq_batches_begin(s);
+	sq_attachment_begin(&s->at, sq_broker_id(s->shard->broker), sq_outlet_ref(c->outlet));
 	sq_htab_insert(&s->shard->sessions->by_epoch, &s->at.by_epoch, sq_hash_u64(s->at.epoch));
-	s->at.outlet = sq_outlet_ref(c->outlet);
-	sq_heap_remove(&s->shard->sessions->timers, &s->life.timer);
-	s->at.broke = false;
+	sq_session_stop_timer(s);
 	sq_order_begin(s);
 	sq_session_enter(s, SQ_SESSION_ATTACHED);
 }
@@ -319,16 +266,13 @@ attach_answer(struct sq_session *s, struct sq_call *c, const struct sq_attach *a
 	    .incarnation = s->id.incarnation,
 	    .store = s->shard->broker->engine->store,
 	    .present = s->at.present,
-	    .renewed = s->stored.restored && !s->id.durable,
+	    .renewed = s->at.restored && !s->id.durable,
 	    .max_packet = s->shard->broker->cfg.max_packet,
 	    .expiry_s = s->life.expiry_s,
 	    .last = {s->in.lanes[0].last, s->in.lanes[1].last},
 	    .limits = s->shard->broker->cfg.limits,
 	};
-	s->kept = s->at.present && (a->flags & SQ_ATTACH_TELL) != 0 &&
-		sq_outlet_can(c->outlet, SQ_OUTLET_KEPT)
-	    ? SQ_KEPT_WANTED
-	    : SQ_KEPT_KNOWN;
+	sq_kept_begin(s, s->at.present && (a->flags & SQ_ATTACH_TELL) != 0);
 	sq_deliver_begin(s);
 	attach_held(s, c);
 	attach_opened(s, c, a);
@@ -342,22 +286,23 @@ sq_attach_finish(struct sq_session *s)
 {
 	struct sq_call *c = s->at.attaching;
 	const struct sq_attach *a = &c->in.attach;
+	bool committed;
 
+	assert(sq_worker_self() == s->shard->worker && s->state == SQ_SESSION_FENCING);
 	if (!s->at.admitted) {
 		s = attach_admit(s, c, a);
-		if (s == NULL || s->running > 0)
+		if (s == NULL || s->uses.running > 0)
 			return;
 	}
-	s->at.admitted = false;
-	s->at.attaching = NULL;
-	if (s->at.lost || !sq_outlet_open(c->outlet)) {
-		s->at.attaching = s->at.lost ? NULL : c;
-		if (s->at.lost)
-			sq_call_answer(c, SQ_VERDICT_FAILED, "the commit failed");
-		s->at.lost = false;
-		sq_session_link_lost(s);
+	committed = sq_attachment_committed(&s->at);
+	if (!committed)
+		sq_call_answer(
+		    sq_attachment_unwait(&s->at), SQ_VERDICT_FAILED, "the commit failed");
+	if (!committed || !sq_outlet_open(c->outlet)) {
+		sq_session_link_lost(s); /* refuses the PUT */
 		return;
 	}
+	(void)sq_attachment_unwait(&s->at);
 	attach_take(s, c);
 	attach_answer(s, c, a);
 	sq_members_start(s);
@@ -369,15 +314,16 @@ static void
 attach_end_durable(struct sq_session *by, struct sq_session *s)
 {
 	struct sq_background_txn *background = NULL;
+	struct sq_call *attaching;
 
 	if (s == NULL)
 		return;
 	if (s->state == SQ_SESSION_ATTACHED)
 		sq_outlet_detached(s->at.outlet, s->at.epoch, SQ_MQTT_RC_TAKEN_OVER,
 		    "another connection has the session");
-	if (s->at.attaching != NULL)
-		sq_call_refuse(s->at.attaching, SQ_VERDICT_SUPERSEDED);
-	s->at.attaching = NULL;
+	attaching = sq_attachment_unwait(&s->at);
+	if (attaching != NULL)
+		sq_call_refuse(attaching, SQ_VERDICT_SUPERSEDED);
 	sq_session_end(
 	    s, SQ_ENDING_SESSION_ENDED, s->stored.base ? sq_background_txn(by, &background) : NULL);
 	sq_background_commit(&background); /* the answer to the PUT waits for it */
@@ -453,13 +399,12 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c, const struct sq_session_h
 	fresh = s == NULL;
 	if (fresh)
 		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64(), hooks);
-	attach_own(s, c, fresh);
-	attach_fence(s, a);
-	s->at.attaching = c;
+	attach_fence(s, a, attach_owner(s, c, fresh));
+	sq_attachment_wait(&s->at, c);
 	sq_linked_join(s, c->outlet);
 	sq_session_enter(s, SQ_SESSION_FENCING);
-	sq_heap_remove(&sh->sessions->timers, &s->life.timer);
+	sq_session_stop_timer(s);
 	attach_end_durable(s, durable);
-	if (s->running == 0)
+	if (s->uses.running == 0)
 		sq_attach_finish(s);
 }

@@ -16,8 +16,8 @@ background_done(struct sq_txn *txn, int err)
 	struct sq_background_txn *background = SQ_CONTAINER_OF(txn, struct sq_background_txn, txn);
 	struct sq_session *s = background->session;
 
-	if (err != SQ_OK && s->at.admitted) /* unsettled items come again, but a PUT is lost */
-		s->at.lost = true;
+	if (err != SQ_OK) /* unsettled items come again, but a PUT is lost */
+		sq_attachment_failed(&s->at);
 	free(background);
 	sq_session_txn_end(s);
 }

@@ -19,10 +19,7 @@ struct sq_slices;
 struct sq_inbound {
 	struct sq_lane_in lanes[SQ_LANES];
 	struct sq_qos2_in qos2;
-	struct sq_list batches[SQ_LANES];   /* struct sq_batch_txn, not yet answered */
 	struct sq_slices *slices[SQ_LANES]; /* a batch that is routed in slices, a turn each */
-	bool failed[SQ_LANES];              /* a commit failed: the lane is closed until the next
-	                                     * attach */
 	uint64_t put_off_ms;             /* since when QoS 0 is not accepted; 0: it is accepted */
 	bool sparse;                     /* few of the last batch's messages matched */
 	_Atomic uint64_t quiet_until_ms; /* see refused.h */

@@ -37,7 +37,7 @@ batch_txn_failed(struct sq_batch_txn *b)
 
 	for (uint16_t i = 0; i < b->n_held; i++)
 		(void)sq_qos2_in_remove(&s->in.qos2, b->held[i]);
-	s->in.failed[b->lane] = true;
+	s->batches.failed[b->lane] = true;
 	sq_call_txn_refuse(&b->base);
 }
 
@@ -57,7 +57,7 @@ batch_txn_end(struct sq_batch_txn *b)
 {
 	struct sq_session *s = b->base.session;
 
-	if (b->err != SQ_OK || s->in.failed[b->lane])
+	if (b->err != SQ_OK || s->batches.failed[b->lane])
 		batch_txn_failed(b);
 	else
 		batch_txn_outcomes(b);
@@ -72,7 +72,7 @@ batch_txn_done(struct sq_call_txn *ct, int err)
 {
 	struct sq_batch_txn *b = SQ_CONTAINER_OF(ct, struct sq_batch_txn, base);
 	struct sq_session *s = ct->session;
-	struct sq_list *row = &s->in.batches[b->lane];
+	struct sq_list *row = &s->batches.rows[b->lane];
 
 	if (b->releases)
 		SQ_FAULT("broker-release-committed");
@@ -86,6 +86,16 @@ batch_txn_done(struct sq_call_txn *ct, int err)
 		batch_txn_end(b);
 	}
 	sq_session_unpin(s);
+}
+
+void
+sq_batches_begin(struct sq_session *s)
+{
+	for (int lane = 0; lane < SQ_LANES; lane++) {
+		if (s->batches.failed[lane])
+			sq_lane_in_failed(&s->in.lanes[lane]);
+		s->batches.failed[lane] = false;
+	}
 }
 
 struct sq_batch_txn *
@@ -142,13 +152,13 @@ sq_batch_txn_part(void *arg, uint64_t number)
 void
 sq_batch_txn_commit(struct sq_batch_txn *b)
 {
-	sq_list_push_back(&b->base.session->in.batches[b->lane], &b->node);
+	sq_list_push_back(&b->base.session->batches.rows[b->lane], &b->node);
 	sq_call_txn_commit(&b->base);
 }
 
 void
 sq_batch_txn_abandon(struct sq_batch_txn *b)
 {
-	sq_list_push_back(&b->base.session->in.batches[b->lane], &b->node);
+	sq_list_push_back(&b->base.session->batches.rows[b->lane], &b->node);
 	sq_call_txn_abandon(&b->base);
 }

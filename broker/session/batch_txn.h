@@ -7,6 +7,7 @@
 
 #include "broker/session/call_txn.h"
 #include "core/list.h"
+#include "proto/link/lane_in.h"
 #include "proto/link/notes.h"
 
 struct sq_batch;
@@ -24,6 +25,15 @@ struct sq_batch_txn {
 	int err;
 };
 
+/* The batches of a session that are not yet answered, by lane. */
+struct sq_batches {
+	struct sq_list rows[SQ_LANES]; /* struct sq_batch_txn */
+	bool failed[SQ_LANES];         /* a commit failed: the lane is closed until the next
+	                                * attach */
+};
+
+/* Begins an attachment: a lane whose commit failed takes batches again. */
+void sq_batches_begin(struct sq_session *);
 /* Begins the transaction of a batch for its call. */
 struct sq_batch_txn *
 sq_batch_txn_new(struct sq_session *, struct sq_call *call, const struct sq_batch *);

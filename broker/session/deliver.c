@@ -91,25 +91,18 @@ deliver_send(struct sq_session *s, const struct sq_item *item, const struct sq_q
 	sq_count(s->shard->broker, SQ_M_SENT_QOS0 + qos, 1);
 }
 
-/* Fills a new slot with the item. */
-static struct sq_slot *
-deliver_slot(struct sq_session *s, const struct sq_pending *r, uint8_t qos)
+/* Whether the client gets the item with the retain flag. */
+static bool
+deliver_retain(const struct sq_pending *p)
 {
-	const struct sq_member *m = r->member;
-	struct sq_block *subs = m != NULL ? m->subs : r->item.subs;
-	struct sq_slot *slot = sq_slot_take(&s->window);
+	return p->item.retain && (p->member == NULL || p->member->as_published);
+}
 
-	slot->item = r->item;
-	sq_slot_weigh(&s->window, slot);
-	slot->from = r->from;
-	slot->state = qos == 1 ? SQ_OPEN_QOS1 : SQ_OPEN_QOS2;
-	slot->qos = qos;
-	slot->retain = r->item.retain && (m == NULL || m->as_published);
-	slot->subs = subs;
-	if (subs != NULL)
-		sq_block_ref(subs);
-	sq_slot_number(&s->window, slot);
-	return slot;
+/* The subscription identifiers that the client gets with the item. */
+static struct sq_block *
+deliver_subs(const struct sq_pending *p)
+{
+	return p->member != NULL ? p->member->subs : p->item.subs;
 }
 
 static void
@@ -120,14 +113,8 @@ deliver_slot_now(struct sq_session *s, const struct sq_slot *slot, bool again)
 
 /* A message that the client expects again has come. */
 static void
-deliver_expected(struct sq_session *s, struct sq_slot *slot, const struct sq_member *m)
+deliver_expected(struct sq_session *s, struct sq_slot *slot)
 {
-	slot->qos = 1;
-	slot->order = s->window.next_order++;
-	slot->retain = slot->item.retain && (m == NULL || m->as_published);
-	slot->subs = m != NULL ? m->subs : slot->item.subs;
-	if (slot->subs != NULL)
-		sq_block_ref(slot->subs);
 	deliver_charge(s, &slot->item);
 	sq_slot_sent(&s->window, slot);
 	deliver_slot_now(s, slot, true);
@@ -210,7 +197,7 @@ static struct sq_pending
 turn_pop(struct sq_session *s, struct turn *turn)
 {
 	struct sq_pending r = sq_pending_pop(&s->window.pending);
-	struct sq_sink *sink = sq_flow_sink(&s->flow, &r.from);
+	struct sq_sink *sink = sq_item_sink(&s->sink, &r.from);
 
 	if (turn->sent_of != sink) {
 		turn_flush(s, turn);
@@ -229,8 +216,8 @@ static void
 deliver_drop(struct sq_session *s, struct sq_background_txn **background, struct sq_pending *r)
 {
 	if (r->item.qos > 0)
-		s->flow.sink.engine->ops->txn.settle(sq_background_txn(s, background),
-		    sq_flow_sink(&s->flow, &r->from)->queue, &r->item, SQ_DONE);
+		s->sink.engine->ops->txn.settle(sq_background_txn(s, background),
+		    sq_item_sink(&s->sink, &r->from)->queue, &r->item, SQ_DONE);
 	sq_item_fini(&r->item);
 	sq_member_item_left(s, &r->from);
 	sq_queue_ref_release(&r->from);
@@ -241,31 +228,29 @@ deliver_drop(struct sq_session *s, struct sq_background_txn **background, struct
 static void
 deliver_item(struct sq_session *s, struct turn *turn, struct sq_pending *r, uint8_t qos)
 {
-	const struct sq_member *m = r->member;
+	bool retain = deliver_retain(r);
+	struct sq_block *subs = deliver_subs(r);
 	struct sq_slot *slot;
 
 	if (qos == 0) {
 		deliver_charge(s, &r->item);
-		deliver_send(s, &r->item, &r->from, NULL, 0,
-		    r->item.retain && (m == NULL || m->as_published),
-		    m != NULL ? m->subs : r->item.subs, false);
+		deliver_send(s, &r->item, &r->from, NULL, 0, retain, subs, false);
 		deliver_drop(s, &turn->background, r);
 		return;
 	}
 	if (s->window.old.n_expected > 0 && qos == 1 &&
-	    (slot = sq_window_expected(&s->window, r)) != NULL) {
-		deliver_expected(s, slot, m);
+	    (slot = sq_window_expected(&s->window, r, retain, subs)) != NULL) {
+		deliver_expected(s, slot);
 		return;
 	}
-	slot = deliver_slot(s, r, qos);
+	slot = sq_slot_open(&s->window, r, qos, retain, subs);
 	deliver_charge(s, &slot->item);
 	sq_slot_sent(&s->window, slot);
 	if (qos == 2 && sq_persist_announced(s, &slot->from)) {
 		sq_persist_open(s, announce_txn(s, &turn->announce), slot);
-		slot->announce = s->flow.announced;
-		sq_unsent_push(&s->window, slot);
+		sq_unsent_push(&s->window, slot, s->flow.announced);
 	} else if (s->window.unsent_first != 0) {
-		sq_unsent_push(&s->window, slot);
+		sq_unsent_push(&s->window, slot, 0);
 	} else {
 		deliver_slot_now(s, slot, false);
 	}
@@ -288,7 +273,7 @@ deliver_next(struct sq_session *s, struct turn *turn)
 		r = turn_pop(s, turn);
 		sq_count(s->shard->broker, SQ_M_DROPPED_EXPIRED, 1);
 		if (r.item.assured)
-			s->shard->broker->burial->item(sq_flow_sink(&s->flow, &r.from)->source,
+			s->shard->broker->burial->item(sq_item_sink(&s->sink, &r.from)->source,
 			    sq_background_txn(s, &turn->background), &r.item, SQ_DEAD_EXPIRED);
 		deliver_drop(s, &turn->background, &r);
 		return true;
@@ -318,7 +303,7 @@ deliver_again(struct sq_session *s)
 		deliver_charge(s, &slot->item);
 		sq_slot_sent(&s->window, slot);
 		if (s->window.old.reordered)
-			slot->order = s->window.next_order++;
+			sq_slot_reorder(&s->window, slot);
 		deliver_slot_now(s, slot, true);
 	}
 	sq_resend_pop(&s->window);
@@ -354,8 +339,8 @@ deliver_older(struct sq_session *s, struct turn *turn, bool *wait)
 	own = deliver_first_own(s);
 	if (own == NULL && s->window.old.items > 0) {
 		turn_flush(s, turn);
-		if (s->flow.sink.engine->ops->queue.depth(s->flow.sink.queue) == 0)
-			s->window.old.items = 0; /* some have expired */
+		if (s->sink.engine->ops->queue.depth(s->sink.queue) == 0)
+			sq_window_old_gone(&s->window); /* some have expired */
 	}
 	*wait = own == NULL && s->window.old.items > 0;
 	return own != NULL && own->seq < slot->item.seq;
@@ -399,7 +384,7 @@ deliver_some(struct sq_session *s)
 		sq_session_wake(s);
 	if (turn.announce != NULL) {
 		SQ_FAULT("broker-announce");
-		s->flow.sink.engine->ops->txn.commit(&turn.announce->txn);
+		s->sink.engine->ops->txn.commit(&turn.announce->txn);
 	}
 	sq_background_commit(&turn.background);
 	turn_flush(s, &turn);
@@ -410,10 +395,10 @@ deliver_some(struct sq_session *s)
 
 /* Sends the item now if nothing stands before it and the session has credit: so a message goes
  * to all sessions of a link in one frame, and not through their queues. */
-static bool
-deliver_pass(struct sq_sink *sink, struct sq_txn *txn, struct sq_item *item)
+bool
+sq_deliver_pass(struct sq_sink *sink, struct sq_txn *txn, struct sq_item *item)
 {
-	struct sq_session *s = SQ_CONTAINER_OF(sink, struct sq_session, flow.sink);
+	struct sq_session *s = SQ_CONTAINER_OF(sink, struct sq_session, sink);
 	struct turn turn = {0}; /* what passes needs no commit of its own */
 	uint64_t msgs = s->flow.used_msgs, bytes = s->flow.used_bytes;
 	struct sq_pending r;
@@ -423,10 +408,10 @@ deliver_pass(struct sq_sink *sink, struct sq_txn *txn, struct sq_item *item)
 	    s->order.told != s->order.round || /* what comes now comes behind an answer */
 	    (s->window.unsent_first != 0 && item->qos > 0) || !sq_may_leave(s, item->qos) ||
 	    !sq_outlet_writable(s->at.outlet) ||
-	    !s->flow.sink.engine->ops->txn.pass(txn, &s->flow.consumer, item))
+	    !s->sink.engine->ops->txn.pass(txn, &s->flow.consumer, item))
 		return false;
-	sq_demand_take(&s->flow.demanded, item);
-	s->flow.sink.taken_ms = sq_worker_now_ms(s->shard->worker);
+	sq_demand_taken(&s->flow.demanded, item, 1);
+	sq_pace_passed(s->shard, sink);
 	r = (struct sq_pending){.item = *item};
 	deliver_item(s, &turn, &r, item->qos);
 	assert(turn.announce == NULL && turn.background == NULL);
@@ -435,19 +420,16 @@ deliver_pass(struct sq_sink *sink, struct sq_txn *txn, struct sq_item *item)
 	return true;
 }
 
-static void
-deliver_run(struct sq_task *t)
+void
+sq_deliver_run(struct sq_session *s)
 {
-	struct sq_session *s = SQ_CONTAINER_OF(t, struct sq_session, flow.pump);
-
-	s->flow.pump_posted = false;
+	assert(sq_worker_self() == s->shard->worker);
 	if (!sq_list_empty(&s->order.answers) && sq_order_flush(s) && !sq_list_empty(&s->waiting))
 		s->hooks->ran(s);
 	if (s->state == SQ_SESSION_ATTACHED && s->kept == SQ_KEPT_DUE)
 		sq_kept_tell(s);
 	if (s->state == SQ_SESSION_ATTACHED)
 		deliver_some(s);
-	sq_session_unpin(s);
 }
 
 void
@@ -458,9 +440,7 @@ sq_deliver_init(struct sq_session *s)
 	s->flow.consumer.cancelled = deliver_cancelled;
 	sq_list_init(&s->flow.consumer.node);
 	sq_session_pin(s);
-	s->flow.pump.run = deliver_run;
-	s->flow.sink.pass = deliver_pass;
-	s->flow.sink.engine->ops->consumer.consume(s->flow.sink.queue, &s->flow.consumer);
+	s->sink.engine->ops->consumer.consume(s->sink.queue, &s->flow.consumer);
 }
 
 void
@@ -470,9 +450,18 @@ sq_deliver_begin(struct sq_session *s)
 	s->flow.credit_msgs = s->flow.credit_bytes = 0;
 }
 
+void
+sq_deliver_credit(struct sq_session *s, uint64_t msgs, uint64_t bytes)
+{
+	if (msgs > s->flow.credit_msgs)
+		s->flow.credit_msgs = msgs;
+	if (bytes > s->flow.credit_bytes)
+		s->flow.credit_bytes = bytes;
+}
+
 bool
 sq_deliver_idle(const struct sq_session *s)
 {
 	return s->window.pending.n == 0 && s->window.n_slots == 0 &&
-	    s->flow.sink.engine->ops->queue.depth(s->flow.sink.queue) == 0;
+	    s->sink.engine->ops->queue.depth(s->sink.queue) == 0;
 }

@@ -80,7 +80,7 @@ demand_ask(struct sq_session *s, struct sq_consumer *c, struct sq_demand *had,
 	if (!demand_differs(had, want))
 		return;
 	*had = *want;
-	s->flow.sink.engine->ops->consumer.demand(c, want);
+	s->sink.engine->ops->consumer.demand(c, want);
 }
 
 /* The part of 'room' that a member asks for. */
@@ -119,7 +119,7 @@ sq_demand_update(struct sq_session *s)
 	}
 	demand_ask(
 	    s, &s->flow.consumer, &s->flow.demanded, s->order.n_held > 0 ? &demand_none : &room);
-	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
+	SQ_LIST_FOR_EACH(m, &s->members.list, struct sq_member, node) {
 		struct sq_demand share;
 
 		if (m->consumer.queue == NULL || m->consumer.stopped)
@@ -132,6 +132,6 @@ sq_demand_update(struct sq_session *s)
 void
 sq_demand_end(struct sq_session *s)
 {
-	if (s->flow.sink.queue != NULL)
+	if (s->sink.queue != NULL)
 		demand_ask(s, &s->flow.consumer, &s->flow.demanded, &demand_none);
 }

@@ -73,15 +73,17 @@ static void
 dispatch_ran(struct sq_session *s)
 {
 	if (s->state == SQ_SESSION_FENCING) {
-		if (s->running == 0 && s->at.attaching != NULL)
+		if (s->uses.running == 0 && s->at.attaching != NULL)
 			sq_attach_finish(s);
 	} else if (!sq_list_empty(&s->waiting)) {
 		dispatch_retry(s);
 	}
 }
 
-const struct sq_session_hooks sq_dispatch_hooks = {
-    .ran = dispatch_ran, .failed = sq_session_link_lost};
+const struct sq_session_hooks sq_dispatch_hooks = {.ran = dispatch_ran,
+    .failed = sq_session_link_lost,
+    .flow = sq_deliver_run,
+    .pass = sq_deliver_pass};
 
 /* The answer to the session's PUT has arrived. */
 static void
@@ -89,8 +91,7 @@ dispatch_used(struct sq_session *s)
 {
 	bool first = !s->at.present;
 
-	s->at.present = true;
-	s->stored.restored = false;
+	sq_attachment_used(&s->at);
 	if (first && s->id.durable)
 		sq_persist_changed(s);
 	if (s->kept == SQ_KEPT_WANTED)
@@ -232,7 +233,7 @@ bool
 sq_dispatch_idle(const struct sq_shard *sh)
 {
 	SQ_LIST_FOR_EACH(s, &sh->sessions->all, struct sq_session, id.node) {
-		if (s->running > 0 || (s->state == SQ_SESSION_ATTACHED && !sq_deliver_idle(s)))
+		if (s->uses.running > 0 || (s->state == SQ_SESSION_ATTACHED && !sq_deliver_idle(s)))
 			return false;
 	}
 	return true;

@@ -108,11 +108,8 @@ enforce_session(struct sq_session *s)
 void
 sq_enforce_attached(struct sq_session *s, const struct sq_identity *who)
 {
-	if (s->permit.identity == NULL || strcmp(s->permit.identity->name, who->name) != 0) {
-		sq_identity_unref(&s->permit.identity);
-		s->permit.identity = sq_identity_ref(who);
-		s->permit.version = 0;
-	}
+	if (s->permit.identity == NULL || strcmp(s->permit.identity->name, who->name) != 0)
+		sq_permit_hold(s, who);
 	sq_permit_refresh(s);
 	enforce_session(s);
 }

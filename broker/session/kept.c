@@ -40,6 +40,13 @@ kept_of(const struct sq_subscription *sub)
 }
 
 void
+sq_kept_begin(struct sq_session *s, bool wanted)
+{
+	s->kept = wanted && sq_outlet_can(s->at.outlet, SQ_OUTLET_KEPT) ? SQ_KEPT_WANTED
+									: SQ_KEPT_KNOWN;
+}
+
+void
 sq_kept_used(struct sq_session *s)
 {
 	assert(s->kept == SQ_KEPT_WANTED);

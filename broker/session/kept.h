@@ -7,6 +7,8 @@
 #ifndef SQ_BROKER_SESSION_KEPT_H
 #define SQ_BROKER_SESSION_KEPT_H
 
+#include <stdbool.h>
+
 struct sq_session;
 
 enum sq_kept_state {
@@ -15,6 +17,8 @@ enum sq_kept_state {
 	SQ_KEPT_DUE,    /* the list is to be sent when the link has room */
 };
 
+/* Begins an attachment.  'wanted': its sidecar wants the list, if its link has such frames. */
+void sq_kept_begin(struct sq_session *, bool wanted);
 /* The answer to the PUT has arrived at the sidecar: the list may be sent, if it is wanted. */
 void sq_kept_used(struct sq_session *);
 /* Sends the list if it is due and the link has room. */

@@ -47,16 +47,15 @@ sq_session_open(struct sq_session *s, struct sq_txn *txn)
 							     : NULL,
 	    .memory = sq_tenant_account(s->id.tenant),
 	    .dead = b->burial->item,
-	    .arg = s->flow.sink.source,
+	    .arg = s->sink.source,
 	    .dropped = sq_sys_counts_dropped(b->sys_counts, s->id.tenant),
 	};
 
-	s->flow.sink.queue = b->engine->ops->queue.open(b->engine, txn, &q);
+	sq_session_opened(s, b->engine->ops->queue.open(b->engine, txn, &q));
 	free(name);
-	sq_session_attend(s);
 	sq_members_attend(s, sq_session_attends(s));
 	if (s->id.durable)
-		sq_watch_add(s->shard->broker->watch, &s->flow.sink, true);
+		sq_watch_add(s->shard->broker->watch, &s->sink, true);
 	sq_deliver_init(s);
 }
 
@@ -75,9 +74,8 @@ sq_session_unattach(struct sq_session *s, enum sq_verdict why)
 	if (s->at.epoch == 0)
 		return;
 	sq_htab_remove(&s->shard->sessions->by_epoch, &s->at.by_epoch);
-	s->at.epoch = 0;
 	sq_linked_leave(s);
-	sq_outlet_unref(&s->at.outlet);
+	sq_attachment_end(&s->at);
 	session_refuse_waiting(s, why);
 	sq_order_end(s);
 	sq_members_stop(s);
@@ -92,14 +90,12 @@ sq_session_unattach(struct sq_session *s, enum sq_verdict why)
 static void
 session_client_gone(struct sq_session *s, uint32_t waited_s, struct sq_txn *txn)
 {
-	struct sq_heap *timers = &s->shard->sessions->timers;
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
 
 	if (s->will.delay_s <= waited_s || s->life.expiry_s == 0)
 		sq_will_publish(s);
-	else if (s->will.msg.image != NULL)
-		sq_heap_set(
-		    timers, &s->will.timer, now_ms + (s->will.delay_s - waited_s) * UINT64_C(1000));
+	else
+		sq_will_later(s, s->will.delay_s - waited_s);
 	if (s->life.expiry_s <= waited_s) {
 		sq_session_end(s,
 		    s->life.expiry_s == 0 ? SQ_ENDING_SESSION_ENDED : SQ_ENDING_SESSION_EXPIRED,
@@ -109,22 +105,33 @@ session_client_gone(struct sq_session *s, uint32_t waited_s, struct sq_txn *txn)
 	sq_session_enter(s, SQ_SESSION_DETACHED);
 	sq_return_open(s, SQ_RETURN_GROUPS, txn);
 	if (s->life.expiry_s != UINT32_MAX)
-		sq_heap_set(timers, &s->life.timer,
-		    now_ms + (s->life.expiry_s - waited_s) * UINT64_C(1000));
+		sq_session_set_timer(s, now_ms + (s->life.expiry_s - waited_s) * UINT64_C(1000));
 	else
-		sq_heap_remove(timers, &s->life.timer);
+		sq_session_stop_timer(s);
 	if (s->stored.base && txn != NULL)
 		sq_persist_base(s, txn);
 	else
 		sq_persist_changed(s);
 }
 
-uint32_t
-sq_session_expiry_s(const struct sq_session *s, uint32_t wanted_s)
+void
+sq_session_set_expiry(struct sq_session *s, uint32_t wanted_s)
 {
 	uint64_t max_s = s->shard->broker->cfg.session_expiry_max_s;
 
-	return wanted_s > max_s ? (uint32_t)max_s : wanted_s;
+	s->life.expiry_s = wanted_s > max_s ? (uint32_t)max_s : wanted_s;
+}
+
+void
+sq_session_set_timer(struct sq_session *s, uint64_t due_ms)
+{
+	sq_heap_set(&s->shard->sessions->timers, &s->life.timer, due_ms);
+}
+
+void
+sq_session_stop_timer(struct sq_session *s)
+{
+	sq_heap_remove(&s->shard->sessions->timers, &s->life.timer);
 }
 
 void
@@ -132,15 +139,13 @@ sq_session_link_lost(struct sq_session *s)
 {
 	uint64_t now_ms = sq_worker_now_ms(s->shard->worker);
 	uint64_t grace_ms = s->shard->broker->cfg.grace_ms;
-	struct sq_call *attaching = s->at.attaching;
+	struct sq_call *attaching = sq_attachment_unwait(&s->at);
 
-	s->at.attaching = NULL;
 	sq_linked_leave(s);
 	sq_session_unattach(s, SQ_VERDICT_EPOCH);
 	sq_session_enter(s, SQ_SESSION_GRACE);
 	s->life.grace_ms = now_ms + grace_ms;
-	sq_heap_set(&s->shard->sessions->timers, &s->life.timer,
-	    now_ms + (grace_ms < RETURN_MS ? grace_ms : RETURN_MS));
+	sq_session_set_timer(s, now_ms + (grace_ms < RETURN_MS ? grace_ms : RETURN_MS));
 	if (attaching != NULL)
 		sq_call_refuse(attaching, SQ_VERDICT_EPOCH);
 }
@@ -152,16 +157,15 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 	struct sq_call_txn *op;
 
 	for (int lane = 0; lane < SQ_LANES; lane++) {
-		if (s->in.lanes[lane].done < d->last[lane] || s->running > 0) {
+		if (s->in.lanes[lane].done < d->last[lane] || s->uses.running > 0) {
 			sq_list_push_back(&s->waiting, &c->node);
 			return;
 		}
 	}
-	s->life.expiry_s = sq_session_expiry_s(s, d->expiry_s);
+	sq_session_set_expiry(s, d->expiry_s);
 	if (!d->will)
-		sq_msg_unref(&s->will.msg);
-	s->at.left = true;
-	s->at.broke = (d->flags & SQ_DETACH_QUIET) == 0;
+		sq_will_drop(s);
+	sq_attachment_left(&s->at, (d->flags & SQ_DETACH_QUIET) == 0);
 	sq_session_unattach(s, SQ_VERDICT_EPOCH);
 	op = sq_call_txn_new(s, c);
 	session_client_gone(s, 0, op->txn);
@@ -175,7 +179,7 @@ sq_session_timer(struct sq_session *s, struct sq_heap_node *which)
 		sq_will_publish(s);
 	} else if (s->state == SQ_SESSION_GRACE && s->life.grace_ms > which->due) {
 		sq_return_open(s, SQ_RETURN_GROUPS, NULL);
-		sq_heap_set(&s->shard->sessions->timers, &s->life.timer, s->life.grace_ms);
+		sq_session_set_timer(s, s->life.grace_ms);
 	} else if (s->state == SQ_SESSION_GRACE) {
 		session_client_gone(s, (uint32_t)(s->shard->broker->cfg.grace_ms / 1000), NULL);
 	} else if (s->state == SQ_SESSION_DETACHED) {
@@ -191,15 +195,13 @@ session_leave(struct sq_session *s)
 
 	assert(s->state != SQ_SESSION_DEAD);
 	sq_batch_cut(s);
-	sq_watch_remove(s->shard->broker->watch, &s->flow.sink);
+	sq_watch_remove(s->shard->broker->watch, &s->sink);
 	sq_linked_leave(s);
 	sq_session_unattach(s, SQ_VERDICT_EPOCH);
 	sq_session_enter(s, SQ_SESSION_DEAD);
-	sq_heap_remove(&sh->sessions->timers, &s->life.timer);
-	sq_htab_remove(&sh->sessions->by_key, &s->id.by_key);
-	sq_list_remove(&s->id.node);
-	sq_pace_end(sh, &s->flow.sink);
-	sh->sessions->n--;
+	sq_session_stop_timer(s);
+	sq_session_unlist(s);
+	sq_pace_end(sh, &s->sink);
 	sq_share_give(sq_tenant_account(s->id.tenant), SQ_SHARE_SESSIONS, 1);
 	sq_count(sh->broker, SQ_M_SESSIONS, -1);
 	if (!s->id.internal)
@@ -212,8 +214,8 @@ session_end_queue(struct sq_session *s, enum sq_ending_why why, struct sq_txn *t
 {
 	struct sq_broker *b = s->shard->broker;
 	struct sq_ending_cfg cfg = {
-	    .queue = s->flow.sink.queue,
-	    .source = s->flow.sink.source,
+	    .queue = s->sink.queue,
+	    .source = s->sink.source,
 	    .owner = s->shard->worker,
 	    .name = s->id.key,
 	    .number = s->id.incarnation,
@@ -221,19 +223,18 @@ session_end_queue(struct sq_session *s, enum sq_ending_why why, struct sq_txn *t
 	    .stored = s->id.durable && sq_persist_engine(b),
 	};
 
-	if (b->engine->ops->queue.empty(s->flow.sink.queue)) {
-		b->engine->ops->queue.delete(txn, s->flow.sink.queue);
+	if (b->engine->ops->queue.empty(s->sink.queue)) {
+		b->engine->ops->queue.delete(txn, s->sink.queue);
 		return;
 	}
 	(void)sq_ending_begin(b, &cfg, txn);
-	s->flow.sink.queue = NULL;
-	s->flow.sink.source = NULL;
+	sq_session_queue_gone(s);
 }
 
 void
 sq_session_end(struct sq_session *s, enum sq_ending_why why, struct sq_txn *txn)
 {
-	const struct sq_engine_ops *ops = s->flow.sink.engine->ops;
+	const struct sq_engine_ops *ops = s->sink.engine->ops;
 	struct sq_background_txn *background = NULL;
 
 	sq_will_publish(s);
@@ -254,18 +255,17 @@ sq_session_end(struct sq_session *s, enum sq_ending_why why, struct sq_txn *txn)
 void
 sq_session_close(struct sq_session *s)
 {
-	const struct sq_engine_ops *ops = s->flow.sink.engine->ops;
+	const struct sq_engine_ops *ops = s->sink.engine->ops;
 	bool stays = s->id.durable && sq_persist_engine(s->shard->broker);
 
-	sq_heap_remove(&s->shard->sessions->timers, &s->will.timer);
-	sq_msg_unref(&s->will.msg); /* the broker goes, not the client */
+	sq_will_drop(s); /* the broker goes, not the client */
 	session_leave(s);
 	sq_subscriptions_drop(s, NULL);
 	sq_return_open(s, SQ_RETURN_CLOSE, NULL);
 	ops->consumer.cancel(&s->flow.consumer);
 	if (stays)
-		ops->queue.close(s->flow.sink.queue);
+		ops->queue.close(s->sink.queue);
 	else
-		ops->queue.delete(NULL, s->flow.sink.queue);
+		ops->queue.delete(NULL, s->sink.queue);
 	sq_session_unpin(s);
 }

@@ -11,8 +11,11 @@
 void sq_session_enter(struct sq_session *, enum sq_session_state);
 /* Opens the session's queue.  'txn' makes the queue of a new durable session; else NULL. */
 void sq_session_open(struct sq_session *, struct sq_txn *txn);
-/* The session expiry in seconds that the broker grants for the wanted one. */
-uint32_t sq_session_expiry_s(const struct sq_session *, uint32_t wanted_s);
+/* Sets the session expiry that the broker grants for the wanted one. */
+void sq_session_set_expiry(struct sq_session *, uint32_t wanted_s);
+/* Set and stop the timer of the grace or the expiry. */
+void sq_session_set_timer(struct sq_session *, uint64_t due_ms);
+void sq_session_stop_timer(struct sq_session *);
 /* Ends the session for good, in 'txn' (NULL: in a transaction of its own): publishes the will, ends
  * bindings, deletes records, settles unfinished deliveries.  A queue that is not empty is deleted
  * in the background.  The session is freed when its consumers and transactions have ended. */

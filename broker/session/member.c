@@ -5,6 +5,7 @@
 #include "broker/session/demand.h"
 #include "broker/session/member_item.h"
 #include "core/mem.h"
+#include "proto/mqtt/options.h"
 
 /* Tells the group's queue whether the member is there to take from it. */
 static void
@@ -21,7 +22,7 @@ member_attend(struct sq_member *m, bool attends)
 void
 sq_members_attend(struct sq_session *s, bool attend)
 {
-	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node)
+	SQ_LIST_FOR_EACH(m, &s->members.list, struct sq_member, node)
 		member_attend(m, attend);
 }
 
@@ -32,7 +33,7 @@ member_consume(struct sq_member *m)
 
 	sq_session_pin(s);
 	m->demanded = (struct sq_demand){0};
-	s->flow.sink.engine->ops->consumer.consume(m->group->sink.queue, &m->consumer);
+	s->sink.engine->ops->consumer.consume(m->group->sink.queue, &m->consumer);
 }
 
 static void
@@ -82,20 +83,31 @@ sq_member_join(struct sq_session *s, struct sq_subscription *sub, const struct s
 	m->consumer.take = member_take;
 	m->consumer.cancelled = member_cancelled;
 	sq_list_init(&m->consumer.node);
-	sq_list_push_back(&s->members, &m->node);
+	sq_list_push_back(&s->members.list, &m->node);
 	sub->member = m;
 	member_attend(m, sq_session_attends(s));
 	m->after = s->order.asking;
-	s->order.n_joining += m->after != 0;
+	s->members.n_joining += m->after != 0;
 	if (s->state == SQ_SESSION_ATTACHED && m->after == 0) /* else later */
 		member_consume(m);
+}
+
+void
+sq_member_options(struct sq_member *m, const struct sq_sub *e, struct sq_block *subs)
+{
+	m->concurrency = e->concurrency;
+	sq_block_unref(&m->subs);
+	m->subs = subs;
+	if ((e->flags & SQ_SUB_DECLARED) == 0)
+		m->max_qos = e->options & SQ_OPTION_QOS;
+	m->as_published = (e->options & SQ_OPTION_AS_PUBLISHED) != 0;
 }
 
 /* Ends the wait of a member that may take items now, or that ends. */
 static void
 member_joined(struct sq_member *m)
 {
-	m->session->order.n_joining -= m->after != 0;
+	m->session->members.n_joining -= m->after != 0;
 	m->after = 0;
 }
 
@@ -103,8 +115,8 @@ void
 sq_members_answered(struct sq_session *s, uint32_t mark)
 {
 	/* The waiting members are the newest ones. */
-	for (struct sq_list *at = s->members.prev; s->order.n_joining > 0 && at != &s->members;
-	     at = at->prev) {
+	for (struct sq_list *at = s->members.list.prev;
+	     s->members.n_joining > 0 && at != &s->members.list; at = at->prev) {
 		struct sq_member *m = SQ_CONTAINER_OF(at, struct sq_member, node);
 
 		if (m->after != 0 && m->after <= mark) {
@@ -126,14 +138,14 @@ sq_member_leave(struct sq_session *s, struct sq_member *m)
 		sq_session_pin(s);
 		member_cancelled(&m->consumer);
 	} else if (!m->consumer.stopped) {
-		s->flow.sink.engine->ops->consumer.cancel(&m->consumer);
+		s->sink.engine->ops->consumer.cancel(&m->consumer);
 	}
 }
 
 void
 sq_members_start(struct sq_session *s)
 {
-	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
+	SQ_LIST_FOR_EACH(m, &s->members.list, struct sq_member, node) {
 		if (m->consumer.queue == NULL) /* else it comes back once it is cancelled */
 			member_consume(m);
 	}
@@ -142,9 +154,9 @@ sq_members_start(struct sq_session *s)
 void
 sq_members_stop(struct sq_session *s)
 {
-	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
+	SQ_LIST_FOR_EACH(m, &s->members.list, struct sq_member, node) {
 		if (m->consumer.queue != NULL && !m->consumer.stopped)
-			s->flow.sink.engine->ops->consumer.cancel(&m->consumer);
+			s->sink.engine->ops->consumer.cancel(&m->consumer);
 		m->demanded = (struct sq_demand){0};
 		member_joined(m);
 	}

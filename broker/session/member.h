@@ -22,8 +22,8 @@ struct sq_member {
 	struct sq_session *session;
 	struct sq_group *group; /* a reference */
 	struct sq_block *subs;
-	struct sq_demand demanded; /* asked for and not handed out yet */
-	uint32_t open;             /* deliveries of this member without an end */
+	struct sq_demand demanded; /* asked for and not handed out yet; demand.c */
+	uint32_t open;             /* deliveries of this member without an end; member_item.c */
 	uint32_t concurrency;      /* the most of them; 0: no limit of its own */
 	uint32_t after;            /* mark of the answer that must be written before the first item;
 	                            * 0: none */
@@ -32,12 +32,20 @@ struct sq_member {
 	bool attends; /* the group's queue counts the member */
 };
 
+struct sq_members {
+	struct sq_list list; /* struct sq_member */
+	uint32_t n_joining;  /* those that wait for an answer */
+};
+
 /* Makes the session's member in the group of 'sub', which has none, with the options of the entry.
  * While a request with a mark is carried out, the member takes nothing before the answer to the
  * request. */
 void sq_member_join(struct sq_session *, struct sq_subscription *sub, const struct sq_sub *);
 /* The answer with that mark has been written: members that wait for it begin to take items. */
 void sq_members_answered(struct sq_session *, uint32_t mark);
+/* Sets the options of the entry, with the reference to 'subs'.  A declared member's maximum QoS is
+ * that of its bindings. */
+void sq_member_options(struct sq_member *, const struct sq_sub *, struct sq_block *subs);
 /* Ends the member, which is freed when its consumer has ended. */
 void sq_member_leave(struct sq_session *, struct sq_member *);
 /* Has the queues of the session's groups count its members, or no longer; see

@@ -22,7 +22,7 @@ sq_member_item_left(struct sq_session *s, const struct sq_queue_ref *from)
 {
 	if (sq_queue_ref_own(from))
 		return;
-	SQ_LIST_FOR_EACH(m, &s->members, struct sq_member, node) {
+	SQ_LIST_FOR_EACH(m, &s->members.list, struct sq_member, node) {
 		if (&m->group->sink == from->sink && m->open > 0)
 			m->open--;
 	}

@@ -96,7 +96,7 @@ sq_order_bind(struct sq_session *s)
 	if (o->asking == 0 || order_asking(s)->round != 0)
 		return;
 	o->round = o->round == UINT8_MAX ? 1 : (uint8_t)(o->round + 1);
-	s->flow.sink.round = o->round;
+	s->sink.round = o->round;
 	order_asking(s)->round = o->round;
 }
 
@@ -210,7 +210,7 @@ sq_order_hold(struct sq_session *s, const struct sq_pending *r)
 void
 sq_order_begin(struct sq_session *s)
 {
-	assert(sq_list_empty(&s->order.answers) && s->order.n_joining == 0);
+	assert(sq_list_empty(&s->order.answers) && s->members.n_joining == 0);
 	s->order.in = (struct sq_order_in){0};
 }
 

@@ -32,7 +32,6 @@ struct sq_order {
 	struct sq_list answers;  /* struct sq_order_answer: those not written yet, in the order of
 	                          * their marks */
 	uint32_t asking;         /* the mark of the request that is being carried out; 0: none */
-	uint32_t n_joining;      /* members that wait for an answer: see member.c */
 	uint8_t round, told;     /* the newest round, and the last one whose answer was written */
 	struct sq_pending *held; /* items of later rounds, in order; the queue still counts them */
 	uint32_t n_held, cap_held;

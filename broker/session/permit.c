@@ -83,6 +83,14 @@ sq_permit_subscribe(struct sq_session *s, struct sq_wanted *w)
 }
 
 void
+sq_permit_hold(struct sq_session *s, const struct sq_identity *who)
+{
+	sq_identity_unref(&s->permit.identity);
+	s->permit.identity = sq_identity_ref(who);
+	s->permit.version = 0;
+}
+
+void
 sq_permit_refresh(struct sq_session *s)
 {
 	struct sq_broker *b = s->shard->broker;

@@ -28,6 +28,8 @@ struct sq_permit {
 bool sq_permit_will(struct sq_broker *, const struct sq_call *, struct sq_bytes will);
 
 void sq_permit_fini(struct sq_permit *);
+/* Makes the identity, of which it keeps a reference, the session's holder. */
+void sq_permit_hold(struct sq_session *, const struct sq_identity *);
 /* Brings the subject up to date with the rules; called before each check. */
 void sq_permit_refresh(struct sq_session *);
 

@@ -24,7 +24,7 @@ stored_put(const struct sq_session *s, struct sq_txn *txn, uint8_t kind, uint64_
 {
 	struct sq_record_key key = {kind, s->id.incarnation, sub};
 
-	s->flow.sink.engine->ops->txn.record(txn, &key, value);
+	s->sink.engine->ops->txn.record(txn, &key, value);
 }
 
 static void
@@ -50,8 +50,8 @@ stored_due(const struct sq_session *s, const struct sq_heap_node *timer)
 	return sq_wallclock_from_mono(timer->due, sq_worker_now_ms(s->shard->worker));
 }
 
-void
-sq_persist_base(struct sq_session *s, struct sq_txn *txn)
+static void
+persist_base(struct sq_session *s, struct sq_txn *txn, bool with_will)
 {
 	bool detached = s->state == SQ_SESSION_DETACHED;
 	const char *name = s->permit.identity != NULL ? s->permit.identity->name : "";
@@ -92,9 +92,15 @@ sq_persist_base(struct sq_session *s, struct sq_txn *txn)
 	if (name[0] != '\0')
 		sq_record_put_name(&v, name);
 	/* A transient session's will comes again with the next PUT. */
-	if (s->id.durable && s->will.msg.image != NULL)
+	if (with_will && s->id.durable && s->will.msg.image != NULL)
 		sq_record_put_image(&v, &s->will.msg);
 	stored_put_buf(s, txn, SQ_RECORD_SESSION, 0, &v);
+}
+
+void
+sq_persist_base(struct sq_session *s, struct sq_txn *txn)
+{
+	persist_base(s, txn, true);
 }
 
 void
@@ -111,13 +117,8 @@ sq_persist_changed(struct sq_session *s)
 void
 sq_persist_will_gone(struct sq_session *s, struct sq_txn *txn)
 {
-	struct sq_msg will = s->will.msg;
-
-	if (!s->stored.base || !s->id.durable)
-		return;
-	s->will.msg = (struct sq_msg){0};
-	sq_persist_base(s, txn);
-	s->will.msg = will;
+	if (s->stored.base && s->id.durable)
+		persist_base(s, txn, false);
 }
 
 /* Up. */
@@ -130,7 +131,7 @@ sq_persist_batch(struct sq_session *s, struct sq_txn *txn, uint8_t lane, uint64_
 	struct sq_buf v = {0};
 
 	if (lane == 0 || !sq_persist_engine(s->shard->broker) ||
-	    (!s->id.durable && !s->flow.sink.engine->ops->txn.is_durable(txn)))
+	    (!s->id.durable && !s->sink.engine->ops->txn.is_durable(txn)))
 		return;
 	if (!s->stored.base)
 		sq_persist_base(s, txn);

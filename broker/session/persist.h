@@ -21,7 +21,6 @@ struct sq_persisted {
 	bool base; /* a base record, which names the holder below */
 	uint64_t instance, ordinal;
 	bool lane;         /* a record of lane 1 */
-	bool restored;     /* the session was made by a start, and has not been attached since */
 	uint32_t next_sub; /* number of the next subscription's record */
 };
 

@@ -9,7 +9,7 @@
 
 struct sq_qos2_id {
 	uint16_t id;
-	bool stored; /* it has a record */
+	bool stored; /* it has a record; persist.c */
 };
 
 struct sq_qos2_in {

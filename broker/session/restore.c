@@ -66,15 +66,14 @@ static void
 restore_times(
     struct restore *r, struct sq_session *s, bool detached, uint64_t end_ms, uint64_t will_ms)
 {
-	struct sq_heap *timers = &s->shard->sessions->timers;
-
 	sq_session_set_state(s, detached ? SQ_SESSION_DETACHED : SQ_SESSION_GRACE);
 	if (!detached)
-		sq_heap_set(timers, &s->life.timer, r->now_ms + r->broker->cfg.grace_ms);
+		sq_session_set_timer(s, r->now_ms + r->broker->cfg.grace_ms);
 	else if (end_ms != 0)
-		sq_heap_set(timers, &s->life.timer, sq_wallclock_to_mono(end_ms, r->now_ms));
+		sq_session_set_timer(s, sq_wallclock_to_mono(end_ms, r->now_ms));
 	if (detached && will_ms != 0 && s->will.msg.image != NULL)
-		sq_heap_set(timers, &s->will.timer, sq_wallclock_to_mono(will_ms, r->now_ms));
+		sq_heap_set(&s->shard->sessions->timers, &s->will.timer,
+		    sq_wallclock_to_mono(will_ms, r->now_ms));
 }
 
 /* Restores the holder's identity for the rules, from the name that the record may have. */
@@ -99,7 +98,7 @@ restore_identity(struct restore *r, struct sq_session *s, struct sq_reader *in, 
 		    &(const struct sq_identity){.id = s->at.owner, .name = text});
 	}
 	free(text);
-	s->permit.identity = sq_identity_ref(r->last);
+	sq_permit_hold(s, r->last);
 	return true;
 }
 
@@ -108,11 +107,12 @@ static bool
 restore_base(struct restore *r, struct sq_session *s, struct sq_reader *in, uint8_t flags)
 {
 	uint64_t end_ms, will_ms;
+	uint32_t delay_s;
 	uint8_t n;
 
 	s->at.left = (flags & SQ_SESSION_LEFT_FLAG) != 0;
 	s->at.present = (flags & SQ_SESSION_PRESENT_FLAG) != 0 || !s->id.durable;
-	s->stored.base = s->at.answered = s->stored.restored = true;
+	s->stored.base = s->at.answered = s->at.restored = true;
 	s->at.owner = sq_read64(in);
 	s->life.expiry_s = sq_read32(in);
 	s->at.instance = s->stored.instance = sq_read64(in);
@@ -122,7 +122,7 @@ restore_base(struct restore *r, struct sq_session *s, struct sq_reader *in, uint
 	s->at.cleaned_ordinal = sq_read64(in);
 	end_ms = sq_read64(in);
 	will_ms = sq_read64(in);
-	s->will.delay_s = sq_read32(in);
+	delay_s = sq_read32(in);
 	n = sq_read8(in);
 	for (uint8_t i = 0; i < n && i < SQ_SUPERSEDED_MAX; i++) {
 		s->at.superseded[i].instance = sq_read64(in);
@@ -131,12 +131,9 @@ restore_base(struct restore *r, struct sq_session *s, struct sq_reader *in, uint
 	}
 	if (in->bad || n > SQ_SUPERSEDED_MAX || !restore_identity(r, s, in, flags))
 		return false;
-	if (sq_reader_left(in) > 0) {
-		if (sq_image_check(in->p, sq_reader_left(in)) != SQ_OK)
-			return false;
-		s->will.msg.block = sq_block_copy(in->p, sq_reader_left(in));
-		s->will.msg.image = s->will.msg.block->bytes;
-	}
+	if (sq_reader_left(in) > 0 && sq_image_check(in->p, sq_reader_left(in)) != SQ_OK)
+		return false;
+	sq_will_set(s, (struct sq_bytes){in->p, sq_reader_left(in)}, delay_s);
 	restore_times(r, s, (flags & SQ_SESSION_DETACHED_FLAG) != 0, end_ms, will_ms);
 	return true;
 }
@@ -285,7 +282,7 @@ load_open(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 static void
 restore_claim(struct restore *r, struct sq_session *s, struct sq_slot *slot)
 {
-	const struct sq_engine_ops *ops = s->flow.sink.engine->ops;
+	const struct sq_engine_ops *ops = s->sink.engine->ops;
 	int err = slot->orphan_queue != 0 ? SQ_ENOTFOUND : SQ_OK;
 	struct sq_item item;
 
@@ -293,7 +290,7 @@ restore_claim(struct restore *r, struct sq_session *s, struct sq_slot *slot)
 		return;
 	if (err == SQ_OK)
 		err = ops->start.claim(
-		    sq_flow_sink(&s->flow, &slot->from)->queue, slot->item.seq, &item);
+		    sq_item_sink(&s->sink, &slot->from)->queue, slot->item.seq, &item);
 	if (err != SQ_OK && err != SQ_ENOTFOUND && err != SQ_EINVAL)
 		r->err = err;
 	if (err != SQ_OK) {
@@ -317,8 +314,7 @@ restore_open(struct restore *r, struct sq_session *s)
 	}
 	s->window.old.reordered = true;
 	if (s->id.durable)
-		s->window.old.items = (uint32_t)s->flow.sink.engine->ops->queue.depth(
-		    s->flow.sink.queue);
+		s->window.old.items = (uint32_t)s->sink.engine->ops->queue.depth(s->sink.queue);
 }
 
 int

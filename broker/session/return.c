@@ -55,7 +55,7 @@ return_uncount(const struct returns *to, const struct sq_item *item)
 static void
 return_slot(struct returns *to, struct sq_slot *slot)
 {
-	const struct sq_engine_ops *ops = to->session->flow.sink.engine->ops;
+	const struct sq_engine_ops *ops = to->session->sink.engine->ops;
 	enum sq_settle_how how = sq_return_how(slot, to->how, to->session->at.broke);
 	bool give_back = how == SQ_REQUEUE || how == SQ_UNTRIED;
 	bool stays = returns_stays(to, &slot->item, &slot->from);
@@ -66,11 +66,9 @@ return_slot(struct returns *to, struct sq_slot *slot)
 		return_uncount(to, &slot->item);
 	} else if (slot->item.msg.image != NULL) {
 		ops->txn.settle(returns_txn(to),
-		    sq_flow_sink(&to->session->flow, &slot->from)->queue, &slot->item, how);
-		if (give_back) {
-			slot->item.msg = (struct sq_msg){0};
-			slot->item.subs = NULL;
-		}
+		    sq_item_sink(&to->session->sink, &slot->from)->queue, &slot->item, how);
+		if (give_back)
+			sq_slot_returned(slot);
 	}
 	if (to->how != SQ_RETURN_CLOSE && slot->stored)
 		sq_persist_finished(to->session, returns_txn(to), slot);
@@ -86,8 +84,8 @@ return_item(struct returns *to, struct sq_pending *p)
 
 	if (sq_queue_ref_own(&p->from))
 		sq_window_old_back(&s->window, p->item.seq);
-	s->flow.sink.engine->ops->txn.settle(
-	    returns_txn(to), sq_flow_sink(&s->flow, &p->from)->queue, &p->item, SQ_UNTRIED);
+	s->sink.engine->ops->txn.settle(
+	    returns_txn(to), sq_item_sink(&s->sink, &p->from)->queue, &p->item, SQ_UNTRIED);
 	sq_member_item_left(s, &p->from);
 	sq_queue_ref_release(&p->from);
 }

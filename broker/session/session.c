@@ -61,15 +61,31 @@ sq_session_attends(const struct sq_session *s)
 	    s->state == SQ_SESSION_GRACE;
 }
 
-void
-sq_session_attend(struct sq_session *s)
+/* Has the session's own queue, if it is open, count the session, or no longer. */
+static void
+session_attend(struct sq_session *s)
 {
 	bool attends = sq_session_attends(s);
 
-	if (s->flow.sink.queue != NULL && s->attends != attends) {
+	if (s->sink.queue != NULL && s->attends != attends) {
 		s->attends = attends;
-		s->flow.sink.engine->ops->queue.attend(s->flow.sink.queue, attends ? 1 : -1);
+		s->sink.engine->ops->queue.attend(s->sink.queue, attends ? 1 : -1);
 	}
+}
+
+void
+sq_session_opened(struct sq_session *s, struct sq_queue *queue)
+{
+	assert(s->sink.queue == NULL);
+	s->sink.queue = queue;
+	session_attend(s);
+}
+
+void
+sq_session_queue_gone(struct sq_session *s)
+{
+	s->sink.queue = NULL;
+	s->sink.source = NULL;
 }
 
 void
@@ -87,9 +103,18 @@ sq_session_set_state(struct sq_session *s, enum sq_session_state to)
 	if (to != s->state && sq_worker_self() != NULL)
 		s->since_ms = sq_worker_now_ms(s->shard->worker);
 	s->state = to;
-	atomic_store_explicit(
-	    &s->flow.sink.offline, to == SQ_SESSION_DETACHED, memory_order_relaxed);
-	sq_session_attend(s);
+	atomic_store_explicit(&s->sink.offline, to == SQ_SESSION_DETACHED, memory_order_relaxed);
+	session_attend(s);
+}
+
+static void
+session_pump(struct sq_task *t)
+{
+	struct sq_session *s = SQ_CONTAINER_OF(t, struct sq_session, pump.task);
+
+	s->pump.posted = false;
+	s->hooks->flow(s);
+	sq_session_unpin(s);
 }
 
 struct sq_session *
@@ -113,21 +138,23 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 		s->since_ms = sq_worker_now_ms(sh->worker);
 	s->id.incarnation = incarnation;
 	s->id.durable = durable;
-	s->pins = 1; /* the table's */
+	s->uses.pins = 1; /* the table's */
+	s->pump.task.run = session_pump;
 	s->life.timer.owner = s->will.timer.owner = s;
 	sq_list_init(&s->on_link.node);
 	sq_list_init(&s->on_link.blocked);
 	sq_list_init(&s->waiting);
 	sq_order_init(&s->order);
 	sq_list_init(&s->subs.list);
-	sq_list_init(&s->members);
+	sq_list_init(&s->members.list);
 	sq_list_init(&s->scans.list);
-	s->flow.sink.shard = sh;
-	s->flow.sink.engine = sh->broker->engine;
-	s->flow.sink.source = sq_source_new(sh->broker, s->id.tenant, s->id.key, durable);
-	s->flow.sink.reject = s->flow.sink.durable = durable;
+	s->sink.shard = sh;
+	s->sink.engine = sh->broker->engine;
+	s->sink.pass = hooks->pass;
+	s->sink.source = sq_source_new(sh->broker, s->id.tenant, s->id.key, durable);
+	s->sink.reject = s->sink.durable = durable;
 	for (int lane = 0; lane < SQ_LANES; lane++)
-		sq_list_init(&s->in.batches[lane]);
+		sq_list_init(&s->batches.rows[lane]);
 	sq_htab_insert(&sh->sessions->by_key, &s->id.by_key, sq_hash(s->id.key, strlen(s->id.key)));
 	sq_list_push_back(&sh->sessions->all, &s->id.node);
 	sh->sessions->n++;
@@ -149,11 +176,11 @@ void
 sq_session_wake(struct sq_session *s)
 {
 	assert(sq_worker_self() == s->shard->worker);
-	if (s->flow.pump_posted || s->state != SQ_SESSION_ATTACHED)
+	if (s->pump.posted || s->state != SQ_SESSION_ATTACHED)
 		return;
-	s->flow.pump_posted = true;
+	s->pump.posted = true;
 	sq_session_pin(s);
-	sq_worker_post(s->shard->worker, &s->flow.pump);
+	sq_worker_post(s->shard->worker, &s->pump.task);
 }
 
 void
@@ -171,36 +198,65 @@ sq_session_txn_begin(
 	txn->worker = s->shard->worker;
 	txn->engine = s->shard->broker->engine;
 	txn->done = done;
-	s->running++;
+	s->uses.running++;
 	sq_session_pin(s);
 }
 
 void
 sq_session_txn_end(struct sq_session *s)
 {
-	assert(sq_worker_self() == s->shard->worker);
-	s->running--;
+	assert(sq_worker_self() == s->shard->worker && s->uses.running > 0);
+	s->uses.running--;
 	s->hooks->ran(s);
 	sq_session_unpin(s);
 }
 
 void
+sq_session_unlist(struct sq_session *s)
+{
+	struct sq_session_table *table = s->shard->sessions;
+
+	assert(table->n > 0);
+	sq_htab_remove(&table->by_key, &s->id.by_key);
+	sq_list_remove(&s->id.node);
+	table->n--;
+}
+
+/* What the files of this folder leave behind when a session ends. */
+static bool
+session_bare(const struct sq_session *s)
+{
+	bool sends = s->pump.posted || s->scans.posted || s->at.epoch != 0 ||
+	    s->at.attaching != NULL || s->on_link.of != NULL;
+	bool has = s->subs.n > 0 || !sq_list_empty(&s->members.list) || s->members.n_joining > 0 ||
+	    !sq_list_empty(&s->scans.list) || s->will.msg.image != NULL;
+	bool works = s->uses.running > 0 || !sq_list_empty(&s->waiting);
+
+	for (int lane = 0; lane < SQ_LANES; lane++)
+		works = works || s->in.slices[lane] != NULL ||
+		    !sq_list_empty(&s->batches.rows[lane]);
+	return !sends && !has && !works;
+}
+
+void
 sq_session_pin(struct sq_session *s)
 {
-	s->pins++;
+	assert(s->uses.pins > 0);
+	s->uses.pins++;
 }
 
 void
 sq_session_unpin(struct sq_session *s)
 {
-	if (--s->pins > 0)
+	assert(sq_worker_self() == s->shard->worker && s->uses.pins > 0);
+	if (--s->uses.pins > 0)
 		return;
-	assert(s->state == SQ_SESSION_DEAD && s->running == 0);
+	assert(s->state == SQ_SESSION_DEAD && session_bare(s));
 	sq_order_fini(&s->order);
 	sq_window_fini(&s->window);
 	for (int lane = 0; lane < SQ_LANES; lane++)
 		sq_lane_in_fini(&s->in.lanes[lane]);
-	sq_source_free(&s->flow.sink.source, s->shard->worker);
+	sq_source_free(&s->sink.source, s->shard->worker);
 	sq_permit_fini(&s->permit);
 	sq_tenant_unref(&s->id.tenant);
 	free(s->in.qos2.ids);

@@ -17,9 +17,9 @@
 static void
 settle_done(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 {
-	const struct sq_sink *sink = sq_flow_sink(&s->flow, &slot->from);
+	const struct sq_sink *sink = sq_item_sink(&s->sink, &slot->from);
 
-	s->flow.sink.engine->ops->txn.settle(txn, sink->queue, &slot->item, SQ_DONE);
+	s->sink.engine->ops->txn.settle(txn, sink->queue, &slot->item, SQ_DONE);
 	if (slot->item.assured)
 		s->shard->broker->burial->settled(sink->source, txn, &slot->item);
 }
@@ -36,8 +36,8 @@ static void
 settle_one(
     struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot, const struct sq_settle *e)
 {
-	const struct sq_engine_ops *ops = s->flow.sink.engine->ops;
-	struct sq_queue *q = sq_flow_sink(&s->flow, &slot->from)->queue;
+	const struct sq_engine_ops *ops = s->sink.engine->ops;
+	struct sq_queue *q = sq_item_sink(&s->sink, &slot->from)->queue;
 	bool has_item = slot->item.msg.image != NULL;
 
 	if (slot->expected) { /* finished before its message came again */
@@ -53,16 +53,13 @@ settle_one(
 		if (slot->state != SQ_OPEN_QOS2)
 			return;
 		settle_done(s, txn, slot);
-		sq_item_fini(&slot->item);
-		sq_slot_weigh(&s->window, slot);
-		slot->state = SQ_OPEN_RECEIVED;
+		sq_slot_received(&s->window, slot);
 		if (slot->stored)
 			sq_persist_open(s, txn, slot);
 		return;
 	case SQ_SETTLE_REQUEUE:
 		ops->txn.settle(txn, q, &slot->item, SQ_REQUEUE);
-		slot->item.msg = (struct sq_msg){0};
-		slot->item.subs = NULL;
+		sq_slot_returned(slot);
 		break;
 	case SQ_SETTLE_ACK:
 	case SQ_SETTLE_COMPLETE:
@@ -120,10 +117,7 @@ sq_settle_call(struct sq_session *s, struct sq_call *c)
 		sq_call_answer(c, SQ_VERDICT_MALFORMED, "malformed settlements");
 		return;
 	}
-	if (body.credit_msgs > s->flow.credit_msgs)
-		s->flow.credit_msgs = body.credit_msgs;
-	if (body.credit_bytes > s->flow.credit_bytes)
-		s->flow.credit_bytes = body.credit_bytes;
+	sq_deliver_credit(s, body.credit_msgs, body.credit_bytes);
 	st = sq_xcalloc(1, sizeof *st);
 	sq_call_txn_init(&st->base, s, c, settle_txn_done);
 	while (sq_settle_next(&body.entries, &e)) {

@@ -312,7 +312,8 @@ subscribe_carry_out(struct sq_session *s, struct sq_call *c, struct request *req
 static bool
 subscribe_waits(const struct sq_session *s)
 {
-	return sq_persist_engine(s->shard->broker) && (s->id.durable || s->running >= RUNNING_MAX);
+	return sq_persist_engine(s->shard->broker) &&
+	    (s->id.durable || s->uses.running >= RUNNING_MAX);
 }
 
 /* One with a mark is answered by a frame: of what is stored once it is committed, else at

@@ -243,7 +243,7 @@ sq_subscription_new(struct sq_session *s, struct sq_wanted *w, struct sq_txn *tx
 	if (w->group != NULL) {
 		subscription_join(s, sub, w, txn);
 	} else {
-		sub->binding.sink = &s->flow.sink;
+		sub->binding.sink = &s->sink;
 		sq_router_bind(s->shard->broker->router,
 		    sq_sys_counts_space(s->shard->broker->sys_counts, s->id.tenant, &w->filter),
 		    &w->filter, &sub->binding);
@@ -264,15 +264,10 @@ subscription_options(
 	if (e->sub_id != 0)
 		subs = sq_block_copy(&e->sub_id, sizeof e->sub_id);
 	if (sub->member != NULL) {
-		sub->member->concurrency = e->concurrency;
-		sq_block_unref(&sub->member->subs);
-		sub->member->subs = subs;
+		sq_member_options(sub->member, e, subs);
 		if (e->flags & SQ_SUB_DECLARED)
 			sq_group_set_qos(
 			    sub->group, sub->group_binding, e->options & SQ_OPTION_QOS, txn);
-		else
-			sub->member->max_qos = e->options & SQ_OPTION_QOS;
-		sub->member->as_published = (e->options & SQ_OPTION_AS_PUBLISHED) != 0;
 	} else if (sub->group != NULL) {
 		sq_block_unref(&subs);
 		sq_group_set_qos(sub->group, sub->group_binding, e->options & SQ_OPTION_QOS, txn);

@@ -25,7 +25,7 @@ struct sq_subscription {
 	struct sq_binding binding; /* of the session's own queue */
 	struct sq_group *group;    /* the binding is of this group's queue instead; a reference */
 	struct sq_group_binding *group_binding;
-	uint32_t number;          /* of its record; 0: it has none */
+	uint32_t number;          /* of its record; 0: it has none; persist.c */
 	uint32_t filter_len;      /* bytes */
 	uint8_t counted;          /* enum sq_sys_count in which it counts; SQ_SYS_COUNTS: none */
 	bool consumes;            /* from the group */

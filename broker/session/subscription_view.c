@@ -87,7 +87,7 @@ subscription_row(
 	const char *space = sq_tenant_name(s->id.tenant);
 	bool declared = (unsigned char)sub->name[0] == SEPARATOR;
 	struct sq_bytes filter = sq_bytes_of(sub->name), tag = {0};
-	const struct sq_sink *sink = sub->group != NULL ? &sub->group->sink : &s->flow.sink;
+	const struct sq_sink *sink = sub->group != NULL ? &sub->group->sink : &s->sink;
 
 	if (!sq_view_wants(v, space, s->id.key))
 		return;

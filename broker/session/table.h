@@ -12,14 +12,16 @@
 #include "core/list.h"
 
 struct sq_session_table {
-	struct sq_htab by_key, by_epoch; /* struct sq_session */
-	struct sq_list all;
-	size_t n;
-	struct sq_heap timers;  /* of sessions and wills */
-	struct sq_htab links;   /* links with sessions; written by linked.c */
+	struct sq_htab by_key;   /* struct sq_session; session.c */
+	struct sq_htab by_epoch; /* those that are attached; attach.c and life.c */
+	struct sq_list all;      /* session.c; enforce.c changes the order */
+	size_t n;                /* of 'all' */
+	struct sq_heap timers;   /* of sessions and wills */
+	struct sq_htab links;    /* links with sessions; written by linked.c */
 	uint64_t rules_version; /* of the rules that all sessions but the first 'rules_left' follow;
-	                         * written by permit.c */
-	uint64_t rules_left;    /* sessions that the last change of rules has not reached */
+	                         * written by enforce.c */
+	uint64_t rules_left;    /* sessions that the last change of rules has not reached; the
+	                         * same */
 };
 
 struct sq_session_table *sq_session_table_new(void);

@@ -115,9 +115,9 @@ session_load_cells(struct sq_view_slice *v, const struct sq_session *s)
 	sq_view_number(v, SESSION_SUBSCRIPTIONS, s->subs.n);
 	sq_view_number(v, SESSION_INFLIGHT, s->window.n_sent);
 	sq_view_number(v, SESSION_PENDING, s->window.pending.n);
-	if (s->flow.sink.queue == NULL)
+	if (s->sink.queue == NULL)
 		return;
-	s->flow.sink.engine->ops->queue.state(s->flow.sink.queue, &q);
+	s->sink.engine->ops->queue.state(s->sink.queue, &q);
 	sq_view_number(v, SESSION_QUEUED, q.n);
 	sq_view_number(v, SESSION_QUEUED_BYTES, q.bytes);
 }
@@ -151,8 +151,8 @@ session_queue_row(struct sq_view_slice *v, struct sq_hnode *at, void *arg)
 	const struct sq_session *s = SQ_CONTAINER_OF(at, struct sq_session, id.by_key);
 
 	(void)arg;
-	if (s->flow.sink.queue != NULL)
-		(void)sq_queue_view_row(v, s->shard->broker, &s->flow.sink, "session");
+	if (s->sink.queue != NULL)
+		(void)sq_queue_view_row(v, s->shard->broker, &s->sink, "session");
 }
 
 bool

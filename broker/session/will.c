@@ -1,10 +1,39 @@
 #include "broker/session/will.h"
 
+#include <assert.h>
+
 #include "broker/publish/own.h"
 #include "broker/publish/publish.h"
 #include "broker/session/background_txn.h"
 #include "broker/session/call_txn.h"
 #include "broker/session/session.h"
+#include "web/worker.h"
+
+void
+sq_will_set(struct sq_session *s, struct sq_bytes image, uint32_t delay_s)
+{
+	assert(s->will.msg.image == NULL);
+	s->will.delay_s = delay_s;
+	if (image.len == 0)
+		return;
+	s->will.msg.block = sq_block_copy(image.p, image.len);
+	s->will.msg.image = s->will.msg.block->bytes;
+}
+
+void
+sq_will_drop(struct sq_session *s)
+{
+	sq_heap_remove(&s->shard->sessions->timers, &s->will.timer);
+	sq_msg_unref(&s->will.msg);
+}
+
+void
+sq_will_later(struct sq_session *s, uint32_t after_s)
+{
+	if (s->will.msg.image != NULL)
+		sq_heap_set(&s->shard->sessions->timers, &s->will.timer,
+		    sq_worker_now_ms(s->shard->worker) + after_s * UINT64_C(1000));
+}
 
 void
 sq_will_publish(struct sq_session *s)

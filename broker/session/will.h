@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "core/bytes.h"
 #include "core/heap.h"
 #include "core/msg.h"
 
@@ -15,6 +16,12 @@ struct sq_will {
 	struct sq_heap_node timer;
 };
 
+/* Sets the will of a session without one; an empty image: there is none. */
+void sq_will_set(struct sq_session *, struct sq_bytes image, uint32_t delay_s);
+/* Drops the will, if there is one. */
+void sq_will_drop(struct sq_session *);
+/* The client is gone: has the will, if there is one, published after so many seconds. */
+void sq_will_later(struct sq_session *, uint32_t after_s);
 /* Publishes the will now, if there is one, and drops it. */
 void sq_will_publish(struct sq_session *);
 

@@ -108,6 +108,55 @@ sq_window_charge(struct sq_window *w)
 	sq_charge_set(&w->charge, w->open_bytes + w->pending.bytes);
 }
 
+/* Sets the values with which the slot is sent. */
+static void
+slot_as_sent(struct sq_slot *slot, uint8_t qos, bool retain, struct sq_block *subs)
+{
+	slot->qos = qos;
+	slot->retain = retain;
+	slot->subs = subs;
+	if (subs != NULL)
+		sq_block_ref(subs);
+}
+
+struct sq_slot *
+sq_slot_open(struct sq_window *w, const struct sq_pending *p, uint8_t qos, bool retain,
+    struct sq_block *subs)
+{
+	struct sq_slot *slot = sq_slot_take(w);
+
+	assert(qos > 0 && p->item.msg.image != NULL);
+	slot->item = p->item;
+	slot->from = p->from;
+	slot->state = qos == 1 ? SQ_OPEN_QOS1 : SQ_OPEN_QOS2;
+	sq_slot_weigh(w, slot);
+	slot_as_sent(slot, qos, retain, subs);
+	sq_slot_number(w, slot);
+	return slot;
+}
+
+void
+sq_slot_received(struct sq_window *w, struct sq_slot *slot)
+{
+	assert(slot->state == SQ_OPEN_QOS2 && !slot->unsent);
+	sq_item_fini(&slot->item);
+	sq_slot_weigh(w, slot);
+	slot->state = SQ_OPEN_RECEIVED;
+}
+
+void
+sq_slot_returned(struct sq_slot *slot)
+{
+	slot->item.msg = (struct sq_msg){0};
+	slot->item.subs = NULL;
+}
+
+void
+sq_slot_reorder(struct sq_window *w, struct sq_slot *slot)
+{
+	slot->order = w->next_order++;
+}
+
 uint16_t
 sq_slot_packet_id(const struct sq_window *w, const struct sq_slot *slot)
 {
@@ -140,6 +189,8 @@ sq_slot_free(struct sq_window *w, struct sq_slot *slot)
 		w->ids.slots[slot->delivery & (w->ids.cap - 1)] = 0;
 	while (w->ids.base < w->ids.next && w->ids.slots[w->ids.base & (w->ids.cap - 1)] == 0)
 		w->ids.base++;
+	assert(!slot->unsent && w->n_slots > 0);
+	assert(w->n_sent >= slot->sent && w->old.n_expected >= slot->expected);
 	w->n_sent -= slot->sent;
 	w->old.n_expected -= slot->expected;
 	sq_item_fini(&slot->item);
@@ -166,6 +217,7 @@ sq_slot_find(struct sq_window *w, uint64_t delivery)
 void
 sq_slot_sent(struct sq_window *w, struct sq_slot *slot)
 {
+	assert(slot->state != 0 && !slot->sent && w->n_sent < w->n_slots);
 	slot->sent = true;
 	w->n_sent++;
 }
@@ -173,10 +225,12 @@ sq_slot_sent(struct sq_window *w, struct sq_slot *slot)
 /* The row of chosen slots. */
 
 void
-sq_unsent_push(struct sq_window *w, struct sq_slot *slot)
+sq_unsent_push(struct sq_window *w, struct sq_slot *slot, uint64_t announce)
 {
 	uint16_t id = sq_slot_packet_id(w, slot);
 
+	assert(slot->state != 0 && !slot->unsent);
+	slot->announce = announce;
 	slot->unsent = true;
 	slot->next_unsent = 0;
 	if (w->unsent_last != 0)
@@ -197,6 +251,7 @@ sq_unsent_pop(struct sq_window *w)
 {
 	struct sq_slot *slot = sq_unsent_first(w);
 
+	assert(slot != NULL && slot->unsent);
 	slot->unsent = false;
 	w->unsent_first = slot->next_unsent;
 	if (w->unsent_first == 0)
@@ -213,7 +268,8 @@ sq_window_unattach(struct sq_window *w)
 /* Expected slots. */
 
 struct sq_slot *
-sq_window_expected(struct sq_window *w, const struct sq_pending *p)
+sq_window_expected(
+    struct sq_window *w, const struct sq_pending *p, bool retain, struct sq_block *subs)
 {
 	for (uint32_t i = 0; i < w->cap_slots && w->old.n_expected > 0; i++) {
 		struct sq_slot *slot = &w->slots[i];
@@ -227,6 +283,8 @@ sq_window_expected(struct sq_window *w, const struct sq_pending *p)
 		sq_slot_weigh(w, slot);
 		slot->from = p->from;
 		slot->orphan_queue = 0;
+		slot_as_sent(slot, 1, retain, subs);
+		sq_slot_reorder(w, slot);
 		return slot;
 	}
 	return NULL;
@@ -269,6 +327,12 @@ sq_window_old_back(struct sq_window *w, uint64_t seq)
 		w->old.items++;
 }
 
+void
+sq_window_old_gone(struct sq_window *w)
+{
+	w->old.items = 0;
+}
+
 struct sq_slot *
 sq_resend_first(const struct sq_window *w)
 {
@@ -278,6 +342,7 @@ sq_resend_first(const struct sq_window *w)
 void
 sq_resend_pop(struct sq_window *w)
 {
+	assert(w->resend.at < w->resend.n);
 	if (++w->resend.at < w->resend.n)
 		return;
 	w->old.reordered = false;
@@ -290,6 +355,7 @@ sq_resend_pop(struct sq_window *w)
 struct sq_pending *
 sq_pending_at(const struct sq_pending_row *row, uint32_t i)
 {
+	assert(i < row->n);
 	return &row->ring[(row->head + i) & (row->cap - 1)];
 }
 
@@ -338,6 +404,7 @@ sq_pending_pop(struct sq_pending_row *row)
 	p = *sq_pending_at(row, 0);
 	row->head = (row->head + 1) & (row->cap - 1);
 	row->n--;
+	assert(row->bytes >= sq_image_size(p.item.msg.image));
 	row->bytes -= sq_image_size(p.item.msg.image);
 	return p;
 }

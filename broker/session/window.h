@@ -42,6 +42,13 @@ sq_queue_ref_own(const struct sq_queue_ref *ref)
 	return ref->sink == NULL;
 }
 
+/* The sink of the queue; 'own' is the session's. */
+static inline struct sq_sink *
+sq_item_sink(struct sq_sink *own, const struct sq_queue_ref *from)
+{
+	return sq_queue_ref_own(from) ? own : from->sink;
+}
+
 /* Gives the reference back, if there is one, and zeroes the struct. */
 static inline void
 sq_queue_ref_release(struct sq_queue_ref *ref)
@@ -63,7 +70,7 @@ struct sq_slot {
 	uint8_t qos;        /* as sent */
 	bool retain;        /* as sent */
 	bool sent;          /* in this epoch, or the client is known to have it open */
-	bool stored;        /* it has a record */
+	bool stored;        /* it has a record; persist.c */
 	bool unsent;        /* chosen, but not written yet */
 	bool expected;      /* the client has its id, and its item will come again */
 	bool listed;        /* the PUT has named the id */
@@ -156,6 +163,16 @@ void sq_window_charge(struct sq_window *);
 
 /* Takes a free slot; there is one while fewer than UINT16_MAX are taken. */
 struct sq_slot *sq_slot_take(struct sq_window *);
+/* Takes a slot for a delivery at that QoS, with the item and its reference, and gives the delivery
+ * an id.  'subs' as sent; the slot has a reference of its own. */
+struct sq_slot *sq_slot_open(
+    struct sq_window *, const struct sq_pending *, uint8_t qos, bool retain, struct sq_block *subs);
+/* The client has received the slot's QoS 2 message, which is dropped. */
+void sq_slot_received(struct sq_window *, struct sq_slot *);
+/* The slot's message has gone back to its queue; the slot is freed next. */
+void sq_slot_returned(struct sq_slot *);
+/* Places the slot behind all others in the order of first sending. */
+void sq_slot_reorder(struct sq_window *, struct sq_slot *);
 /* Frees the slot with its item and the reference to its queue. */
 void sq_slot_free(struct sq_window *, struct sq_slot *);
 /* Counts the bytes of the slot's message anew, after the message has come or gone. */
@@ -173,8 +190,9 @@ void sq_slot_sent(struct sq_window *, struct sq_slot *);
 struct sq_slot *sq_slot_restore(struct sq_window *, uint16_t packet_id);
 void sq_window_restored(struct sq_window *);
 
-/* The row of unsent slots, oldest first. */
-void sq_unsent_push(struct sq_window *, struct sq_slot *);
+/* The row of unsent slots, oldest first.  'announce' is the number of the transaction that must be
+ * committed before the slot is sent; 0: none. */
+void sq_unsent_push(struct sq_window *, struct sq_slot *, uint64_t announce);
 struct sq_slot *sq_unsent_first(const struct sq_window *);
 void sq_unsent_pop(struct sq_window *);
 
@@ -183,8 +201,9 @@ struct sq_slot *sq_resend_first(const struct sq_window *);
 void sq_resend_pop(struct sq_window *);
 
 /* Finds the expected slot of the item and moves the item into it, with the reference to its queue;
- * NULL: no slot expects the item. */
-struct sq_slot *sq_window_expected(struct sq_window *, const struct sq_pending *);
+ * it is a delivery of QoS 1, behind all others.  NULL: no slot expects the item. */
+struct sq_slot *sq_window_expected(
+    struct sq_window *, const struct sq_pending *, bool retain, struct sq_block *subs);
 /* Notes that the client has finished the message that the slot expects. */
 void sq_window_acked(struct sq_window *, const struct sq_slot *);
 /* Whether the client has finished this item, which its queue has handed out again. */
@@ -192,6 +211,8 @@ bool sq_window_was_acked(struct sq_window *, const struct sq_pending *);
 /* An item of the session's own queue was handed out, or went back. */
 void sq_window_old_taken(struct sq_window *, uint64_t seq);
 void sq_window_old_back(struct sq_window *, uint64_t seq);
+/* The session's own queue has none of its old items left. */
+void sq_window_old_gone(struct sq_window *);
 
 /* The i-th item, oldest first. */
 struct sq_pending *sq_pending_at(const struct sq_pending_row *, uint32_t i);

@@ -1,5 +1,7 @@
 #include "broker/shard/pace.h"
 
+#include <assert.h>
+
 #include "core/mem.h"
 #include "core/memory.h"
 #include "web/worker.h"
@@ -79,6 +81,13 @@ sq_pace_taken(struct sq_shard *sh, struct sq_sink *sink)
 	sink->taken_ms = sq_worker_now_ms(sh->worker);
 	if (!sq_list_empty(&sh->pace.calls) && !pace_busy(sink))
 		sq_pace_end(sh, sink);
+}
+
+void
+sq_pace_passed(struct sq_shard *sh, struct sq_sink *sink)
+{
+	assert(sink->shard == sh);
+	sink->taken_ms = sq_worker_now_ms(sh->worker);
 }
 
 void

@@ -22,6 +22,8 @@ void sq_pace_memory(struct sq_shard *, struct sq_call *c);
 void sq_pace_answer(struct sq_call *c);
 /* Items of 'sink' have left: ends waits for it. */
 void sq_pace_taken(struct sq_shard *, struct sq_sink *sink);
+/* An item has gone to the taker of 'sink' past its queue, which is as long as before. */
+void sq_pace_passed(struct sq_shard *, struct sq_sink *sink);
 /* Ends the waits for 'sink', which ends. */
 void sq_pace_end(struct sq_shard *, struct sq_sink *sink);
 /* Ends waits whose time is over. */

@@ -160,8 +160,8 @@ Test(session_window, unsent_slots_leave_in_the_order_of_their_choice)
 	(void)open_slot(2, SQ_OPEN_QOS1);
 	a = &w.slots[1];
 	b = &w.slots[0];
-	sq_unsent_push(&w, a);
-	sq_unsent_push(&w, b);
+	sq_unsent_push(&w, a, 0);
+	sq_unsent_push(&w, b, 0);
 	cr_assert_eq(sq_unsent_first(&w), a);
 	sq_unsent_pop(&w);
 	cr_assert_not(a->unsent);
@@ -263,8 +263,8 @@ Test(session_window, a_lost_delivery_of_a_durable_session_is_expected)
 	cr_assert_eq(changed.n, 0, "it comes again from the store");
 	free(changed.ids);
 	cr_assert_eq(w.old.n_expected, 1);
-	cr_assert_null(sq_window_expected(&w, &p), "of another queue");
-	slot = sq_window_expected(&w, &of_group);
+	cr_assert_null(sq_window_expected(&w, &p, false, NULL), "of another queue");
+	slot = sq_window_expected(&w, &of_group, false, NULL);
 	cr_assert_eq(slot, &w.slots[3]);
 	cr_assert_eq(w.old.n_expected, 0);
 	cr_assert_eq(slot->from.id, GROUP);
