@@ -227,7 +227,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	broker_make_shards(b, workers, n_workers);
 	b->keys = sq_keys_new(cfg->key_window_ms);
 	b->delayed = sq_delayed_new(b);
-	b->watch = sq_watch_new(&b->metrics, cfg->queue_lonely_ms);
+	b->watch = sq_watch_new(&b->metrics, cfg->queue_lonely_ms, cfg->metrics_queues);
 	b->sys_counts = sq_sys_counts_new(b->router, b->n_shards, cfg->sys_interval_ms);
 	b->sys = sq_sys_new(b, cfg->sys_interval_ms);
 	sq_watch_tell(b->watch, sq_sys_watch_user(b->sys));

@@ -309,6 +309,10 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"How long a broker that ends waits for its queues to empty, and a link that is asked to "
 	"move stays."},
     {SQ_DUMPS_KEY, SQ_CFG_BOOL, AT(core_dumps), "false", 0, 0, NULL, SQ_DUMPS_HELP},
+    {"metrics.queues", SQ_CFG_UINT, AT(metrics_queues), "200", 0, 10000, NULL,
+	"Declared queues whose depth, age and members are in /metrics by name, those that were "
+	"there "
+	"first; the others are one: other."},
     {"log.level", SQ_CFG_ENUM, AT(log_level), "info", 0, 0, levels, "Least level that is logged."},
     {"log.format", SQ_CFG_ENUM, AT(log_format), "text", 0, 0, sq_log_format_names,
 	"How a line of the log is written; json: an object each."},
@@ -407,6 +411,7 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .queue_max_msgs = (uint32_t)c->queue_max_msgs,
 	    .queue_max_bytes = c->queue_max_bytes,
 	    .queue_lonely_ms = c->queue_lonely_ms,
+	    .metrics_queues = (uint32_t)c->metrics_queues,
 	    .queue_expiry_s = (uint32_t)(c->queue_expiry_ms / SECOND),
 	    .queue_expiry_max_s = (uint32_t)(c->queue_expiry_max_ms / SECOND),
 	    .retained_max_msgs = c->retained_max_msgs,

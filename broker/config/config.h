@@ -80,7 +80,7 @@ struct sq_broker_config {
 	uint64_t strangers_per_address, unauthenticated_body, unauthenticated_total;
 	uint64_t grace_ms, recovery_ms, session_expiry_max_ms;
 	uint64_t queue_max_msgs, queue_max_bytes, queue_expiry_ms, queue_expiry_max_ms;
-	uint64_t queue_lonely_ms;
+	uint64_t queue_lonely_ms, metrics_queues;
 	uint64_t retained_max_msgs, retained_max_bytes;
 	uint64_t delayed_max_ms, delayed_max_msgs, delayed_max_bytes;
 	uint64_t dead_max_msgs, dead_max_bytes, dead_total_msgs, dead_total_bytes;

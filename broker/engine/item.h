@@ -16,15 +16,36 @@ struct sq_item {
 	struct sq_origin origin;
 	uint64_t seq;        /* place in its queue; the engine's */
 	uint64_t expires_ms; /* on the workers' clock; 0: never */
-	uint8_t qos;         /* of this delivery */
-	bool retain;         /* RETAIN flag that the subscriber sees */
-	bool assured;        /* QoS 3: see sq_queue_cfg.dead */
-	bool stored;         /* the engine's: a copy of the item is durable */
-	bool unsent;         /* handed out and still counted: see sq_consumer_ops.sent */
-	uint8_t round;       /* of its queue's bindings when it was put, 0: of none; the broker's,
+	uint32_t put_ms;  /* when it was put, see sq_item_time(); the engine's.  0: not known, as it
+			      * is for an item that was read back from the store */
+	uint8_t qos : 2;  /* of this delivery */
+	bool retain : 1;  /* RETAIN flag that the subscriber sees */
+	bool assured : 1; /* QoS 3: see sq_queue_cfg.dead */
+	bool stored : 1;  /* the engine's: a copy of the item is durable */
+	bool unsent : 1;  /* handed out and still counted: see sq_consumer_ops.sent */
+	uint8_t round;    /* of its queue's bindings when it was put, 0: of none; the broker's,
 			      * and not durable: see broker/session/order.h */
-	uint16_t attempts;   /* number of returns by consumers */
+	uint16_t attempts; /* number of returns by consumers */
 };
+
+/* The low bits of a time of the workers' clock, never 0: for 'put_ms'. */
+static inline uint32_t
+sq_item_time(uint64_t now_ms)
+{
+	uint32_t ms = (uint32_t)now_ms;
+
+	return ms != 0 ? ms : 1;
+}
+
+/* The time since the item was put, of 24 days at most; its 'put_ms' is known.  The clocks of two
+ * workers differ by a turn: then 0. */
+static inline uint32_t
+sq_item_age_ms(const struct sq_item *item, uint64_t now_ms)
+{
+	uint32_t ms = (uint32_t)now_ms - item->put_ms;
+
+	return ms < UINT32_MAX / 2 ? ms : 0;
+}
 
 /* Drops the item's references. */
 void sq_item_fini(struct sq_item *);

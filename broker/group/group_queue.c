@@ -65,6 +65,8 @@ sq_group_open(struct sq_group *g, struct sq_txn *txn)
 	if (g->awaited)
 		e->ops->queue.attend(g->sink.queue, 1);
 	sq_watch_add(g->broker->watch, &g->sink, true);
+	if (!g->cfg.share)
+		sq_watch_declared(g->broker->watch, &g->sink);
 	free(name);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/group/declared_depth.h"
 #include "broker/shard/source.h"
 #include "broker/metrics/metrics.h"
 #include "core/log.h"
@@ -27,6 +28,7 @@ struct sq_watched_queue {
 	struct sq_list node;
 	struct sq_sink *sink;
 	bool wanted;
+	bool declared;
 	bool logged; /* that nobody takes from it */
 	uint8_t n_marks;
 	struct mark *marks; /* ascending; NULL: nothing waits */
@@ -47,25 +49,29 @@ struct top {
 struct sq_watch {
 	const struct sq_metrics *metrics;
 	uint64_t lonely_ms;
+	size_t max_declared; /* shown by name */
 	pthread_mutex_t lock;
 	struct sq_list queues; /* struct sq_watched_queue, and the cursor */
 	struct sq_list cursor; /* behind those that this pass has looked at */
 	bool passing;
-	uint64_t begun_ms;        /* the last pass */
-	size_t n_lonely;          /* in this pass so far */
-	struct top next;          /* the same */
-	pthread_mutex_t top_lock; /* of 'top': no loop works with it held */
+	uint64_t begun_ms; /* the last pass */
+	size_t n_lonely;   /* in this pass so far */
+	struct top next;   /* the same */
+	struct sq_declared_depths next_declared;
+	pthread_mutex_t top_lock; /* of 'top' and 'declared': no loop works with it held */
 	struct top top;
+	struct sq_declared_depths declared;
 	struct sq_watch_user user;
 };
 
 struct sq_watch *
-sq_watch_new(const struct sq_metrics *metrics, uint64_t lonely_ms)
+sq_watch_new(const struct sq_metrics *metrics, uint64_t lonely_ms, size_t declared)
 {
 	struct sq_watch *w = sq_xcalloc(1, sizeof *w);
 
 	w->metrics = metrics;
 	w->lonely_ms = lonely_ms;
+	w->max_declared = declared;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_mutex_init(&w->top_lock, NULL);
 	sq_list_init(&w->queues);
@@ -99,6 +105,8 @@ sq_watch_free(struct sq_watch **wp)
 	assert(sq_list_empty(&w->queues));
 	top_clear(&w->next);
 	top_clear(&w->top);
+	sq_declared_depths_clear(&w->next_declared);
+	sq_declared_depths_clear(&w->declared);
 	pthread_mutex_destroy(&w->top_lock);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
@@ -115,6 +123,14 @@ sq_watch_add(struct sq_watch *w, struct sq_sink *sink, bool wanted)
 	sink->watched = q;
 	pthread_mutex_lock(&w->lock);
 	sq_list_push_back(&w->queues, &q->node);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void
+sq_watch_declared(struct sq_watch *w, struct sq_sink *sink)
+{
+	pthread_mutex_lock(&w->lock);
+	sink->watched->declared = true;
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -226,6 +242,9 @@ watched_look(struct sq_watch *w, struct sq_watched_queue *q, uint64_t now_ms)
 	q->sink->engine->ops->queue.state(q->sink->queue, &state);
 	age_ms = watched_age_ms(q, &state, now_ms);
 	top_enter(&w->next, sq_source_name(q->sink->source), &state, age_ms);
+	if (q->declared)
+		sq_declared_depths_add(&w->next_declared, w->max_declared,
+		    sq_source_name(q->sink->source), &state, age_ms);
 	watched_lonely(w, q, &state, now_ms);
 	if (w->user.looked != NULL)
 		w->user.looked(w->user.arg, sq_source_tenant(q->sink->source), &state);
@@ -250,14 +269,19 @@ watch_some(struct sq_watch *w, uint64_t now_ms)
 static void
 watch_end_pass(struct sq_watch *w)
 {
+	struct sq_declared_depths old_declared;
 	struct top old;
 
 	pthread_mutex_lock(&w->top_lock);
 	old = w->top;
 	w->top = w->next;
+	old_declared = w->declared;
+	w->declared = w->next_declared;
 	pthread_mutex_unlock(&w->top_lock);
 	top_clear(&old);
+	sq_declared_depths_clear(&old_declared);
 	w->next.n = 0;
+	w->next_declared = (struct sq_declared_depths){0};
 	w->passing = false;
 	sq_metric_set(w->metrics, SQ_M_QUEUES_LONELY, (int64_t)w->n_lonely);
 	if (w->user.passed != NULL)
@@ -309,5 +333,6 @@ sq_watch_write(struct sq_watch *w, struct sq_buf *out)
 			sq_buf_printf(out, "\"} %llu\n", (unsigned long long)values[f]);
 		}
 	}
+	sq_declared_depths_write(&w->declared, out);
 	pthread_mutex_unlock(&w->top_lock);
 }

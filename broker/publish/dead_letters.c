@@ -18,7 +18,7 @@ sq_dead_letter(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn
 	    .msg = sq_letter_new(m, queue, reason),
 	    .origin = sq_system_origin(b),
 	};
-	item.qos = (uint8_t)sq_image_qos(item.msg.image);
+	item.qos = sq_image_qos(item.msg.image) & 3u;
 	/* Committed before what it is of has left: after a crash between the two there are
 	 * both. */
 	if (!ops->txn.room(txn, 1, sq_image_size(item.msg.image)))

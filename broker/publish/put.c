@@ -33,7 +33,7 @@ sq_put_wanted(const struct sq_publish *p, const struct sq_binding *b)
 static void
 put_lost(const struct sq_publish *p, const struct sq_sink *sink, int err)
 {
-	struct sq_item item = {.msg = *p->msg, .qos = p->qos, .assured = true};
+	struct sq_item item = {.msg = *p->msg, .qos = p->qos & 3u, .assured = true};
 	struct sq_msg receipt = err == SQ_ECLOSED
 	    ? sq_assured_ended(sink->source, p->txn, &item, "queue-deleted")
 	    : sq_assured_buried(sink->source, p->txn, &item, SQ_DEAD_OVERFLOW);
@@ -51,7 +51,7 @@ put_one(struct sq_publish *p, struct sq_sink *sink, uint8_t qos, bool as_publish
 	    .subs = subs,
 	    .origin = *p->origin,
 	    .expires_ms = p->expires_ms,
-	    .qos = qos,
+	    .qos = qos & 3u,
 	    .round = sink->round,
 	    .retain = p->retain && as_published,
 	    .assured = p->assured && qos > 0,

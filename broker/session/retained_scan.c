@@ -58,7 +58,7 @@ scan_put(const struct sq_sub_scan *sc, const struct sq_msg *m, const struct sq_o
 	    .subs = b->subs != NULL ? sq_block_ref(b->subs) : NULL,
 	    .origin = *origin,
 	    .expires_ms = expires_ms,
-	    .qos = qos < b->max_qos ? qos : b->max_qos,
+	    .qos = (qos < b->max_qos ? qos : b->max_qos) & 3u,
 	    .round = b->sink->round, /* this worker's own */
 	    .retain = true,
 	};

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "broker/group/group.h"
+#include "broker/metrics/metrics.h"
 #include "broker/session/call_txn.h"
 #include "broker/session/member_item.h"
 #include "broker/session/persist.h"
@@ -12,6 +13,7 @@
 #include "core/fault.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
+#include "web/worker.h"
 
 /* The client has it. */
 static void
@@ -22,6 +24,9 @@ settle_done(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
 	s->sink.engine->ops->txn.settle(txn, sink->queue, &slot->item, SQ_DONE);
 	if (slot->item.assured)
 		s->shard->broker->burial->settled(sink->source, txn, &slot->item);
+	if (slot->item.put_ms != 0)
+		sq_metric_observe(&s->shard->broker->metrics, SQ_H_END_TO_END,
+		    sq_item_age_ms(&slot->item, sq_worker_now_ms(s->shard->worker)));
 }
 
 /* The client has said that it does not want it, or can't be sent it. */

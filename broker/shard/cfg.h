@@ -31,6 +31,7 @@ struct sq_broker_cfg {
 	uint32_t queue_max_msgs;
 	uint64_t queue_max_bytes;
 	uint64_t queue_lonely_ms; /* see broker/group/watch.h */
+	uint32_t metrics_queues;  /* the same */
 	uint32_t queue_expiry_s;  /* of a durable group that asks for none */
 	uint32_t queue_expiry_max_s;
 	uint64_t retained_max_msgs, retained_max_bytes;

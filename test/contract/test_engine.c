@@ -177,7 +177,7 @@ static struct sq_item
 item_new(unsigned number, uint8_t qos)
 {
 	unsigned char payload[4];
-	struct sq_item item = {.qos = qos, .origin = {1, 2, number, 0}};
+	struct sq_item item = {.qos = qos & 3u, .origin = {1, 2, number, 0}};
 
 	sq_put32(payload, number);
 	item.msg = sq_msg_new(qos, false, (struct sq_bytes){(const unsigned char *)"t", 1},

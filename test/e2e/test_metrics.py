@@ -5,8 +5,14 @@ import http.client
 import re
 import subprocess
 
-from cluster import metrics
+from annotations import AnnotationsFile
+from cluster import eventually, metrics
 from injector import Injector
+
+# A pod that has gone has left soon.
+SOON = {"session": {"grace": "1s"}}
+TO_END = "sqmqos_message_end_to_end_seconds"
+QUEUED = "sqmqos_message_queue_seconds"
 
 
 def families(text):
@@ -96,3 +102,125 @@ async def test_commits_are_counted_with_their_time(env):
     assert commits >= 10, "each publish had one of its own"
     assert sum(histogram(found, name)) >= commits
     assert 0 < found[name + "_sum"] < 60
+
+
+async def counted(stack, name, n):
+    """The histogram once it has counted 'n', as metrics() has it."""
+    async def has():
+        found = await metrics(stack.broker)
+        return found if found[name + "_count"] >= n else None
+    found = await eventually(has, f"{name} counts {n}")
+    assert found[name + "_count"] == n
+    return found
+
+
+async def test_times_of_messages_are_counted(env):
+    """Of each delivery once: in its queue, and until it is acknowledged, where it is."""
+    stack = await env.stack(sidecars=1)
+    app = await env.connect(stack.ports[0], "app")
+    await app.subscribe(("t/#", 2))
+    for qos in (0, 1, 2):
+        for n in range(5):
+            await app.publish(f"t/{qos}", b"%d" % n, qos)
+    await app.receive_all(15)
+    found = await counted(stack, TO_END, 10)
+    assert sum(histogram(found, TO_END)) == 10
+    found = await counted(stack, QUEUED, 15)
+    assert sum(histogram(found, QUEUED)) == 15
+
+
+async def test_what_waits_is_counted_with_its_time(env):
+    """In the queue until it is handed out, and to the end until it is acknowledged."""
+    stack = await declared_stack(env, ["crew"])
+    publisher = await env.connect(stack.ports[1], "publisher")
+    assert await publisher.publish("crew/x", b"1", 1) == 0
+    await old(stack, "crew")
+    assert (await metrics(stack.broker))[TO_END + "_count"] == 0, "nobody has it"
+    app = await env.connect(stack.ports[0], "app", ack="none")
+    m = await app.receive()
+    found = await counted(stack, QUEUED, 1)
+    assert found[QUEUED + "_sum"] >= 1
+    assert found[TO_END + "_count"] == 0, "it is not acknowledged"
+    app.send_ack(4, m.packet_id)
+    assert (await counted(stack, TO_END, 1))[TO_END + "_sum"] >= found[QUEUED + "_sum"]
+
+
+async def declared_stack(env, groups, **broker):
+    """A workload with a declared queue for each of the groups, and no app."""
+    file = AnnotationsFile(env.folder / "pod").write(entries(groups))
+    return await env.stack(annotations=[file.path, None], broker=SOON | broker)
+
+
+def entries(groups):
+    return "".join(f"- {{filter: {g}/#, qos: 1, group: {g}, expiry: 1s}}\n" for g in groups)
+
+
+async def declared(stack, what):
+    """{group: value} of sqmqos_declared_queue_..."""
+    row = re.compile(rf'sqmqos_declared_queue_{what}\{{queue="(?:declared~.*~)?(\w+)"\}}')
+    found = await metrics(stack.broker)
+    return {m[1]: value for m, value in ((row.fullmatch(k), v) for k, v in found.items()) if m}
+
+
+async def become(stack, what, wanted):
+    async def are():
+        return await declared(stack, what) == wanted
+    await eventually(are, f"the declared queues' {what} is {wanted}")
+
+
+async def old(stack, group):
+    """Until the age of what waits is seen."""
+    async def is_old():
+        return (await declared(stack, "age_seconds")).get(group, 0) >= 1
+    await eventually(is_old, f"what waits in {group} has an age")
+
+
+async def leaves(env, stack):
+    """The pod does not come back, so the usual check can't be made."""
+    env.check_leftovers = False
+    await stack.end(stack.sidecars[0])
+    await become(stack, "depth", {})
+    assert (await metrics(stack.broker))["sqmqos_queued_messages"] == 0
+
+
+async def test_declared_queues_come_and_go(env):
+    stack = await declared_stack(env, ["one", "two"])
+    publisher = await env.connect(stack.ports[1], "publisher")
+    await become(stack, "depth", {"one": 0, "two": 0})
+    for n in range(3):
+        assert await publisher.publish("one/x", b"%d" % n, 1) == 0
+    await become(stack, "depth", {"one": 3, "two": 0})
+    await old(stack, "one")
+    assert (await declared(stack, "age_seconds"))["two"] == 0
+    app = await env.connect(stack.ports[0], "app")
+    await app.receive_all(3)
+    await become(stack, "depth", {"one": 0, "two": 0})
+    await become(stack, "age_seconds", {"one": 0, "two": 0})
+    await become(stack, "members", {"one": 1, "two": 1})
+    await app.disconnect()
+    await leaves(env, stack)
+
+
+async def test_declared_queues_by_name_are_bounded(env):
+    """The others are one, whose depth is theirs together."""
+    stack = await declared_stack(env, ["one", "two", "three", "four"], metrics={"queues": 2})
+    publisher = await env.connect(stack.ports[1], "publisher")
+    for group in ("one", "two", "three", "four"):
+        assert await publisher.publish(group + "/x", b"", 1) == 0
+
+    async def shown():
+        found = await declared(stack, "depth")
+        return found if len(found) == 3 and found.get("other") == 2 else None
+    found = await eventually(shown, "two queues have names, and the others two messages")
+    named = set(found) - {"other"}
+    assert [found[g] for g in named] == [1, 1]
+    app = await env.connect(stack.ports[0], "app")
+    await app.receive_all(4)
+    await become(stack, "depth", dict.fromkeys(found, 0))
+    await app.disconnect()
+    await leaves(env, stack)
+
+
+async def test_no_queue_needs_a_name(env):
+    stack = await declared_stack(env, ["one"], metrics={"queues": 0})
+    await become(stack, "members", {"other": 0})

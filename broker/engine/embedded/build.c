@@ -74,7 +74,7 @@ sq_build_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	    build_items(b) >= END_ITEMS) { /* nobody has asked for room */
 		SQ_ERROR(
 		    "store", "a transaction is too large: a message for %s is lost", q->cfg.name);
-		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
+		sq_metric_add(q->metrics, SQ_M_DROPPED_FULL, 1);
 		sq_item_fini(item);
 		return SQ_ENOMEM;
 	}

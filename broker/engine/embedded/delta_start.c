@@ -29,7 +29,7 @@ replay_put(struct sq_delta *d, const struct sq_op_view *op, uint64_t seq)
 	struct sq_item item = {
 	    .seq = seq,
 	    .origin = op->put.origin,
-	    .qos = op->put.qos,
+	    .qos = op->put.qos & 3u,
 	    .retain = op->put.retain,
 	    .assured = op->put.assured,
 	    .stored = true,

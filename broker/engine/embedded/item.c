@@ -10,7 +10,7 @@ sq_item_from_table(const struct sq_table_item *stored)
 	    .origin = stored->origin,
 	    .seq = stored->seq,
 	    .expires_ms = sq_wallclock_to_mono(stored->expires_ms, sq_clock_ms()),
-	    .qos = stored->qos,
+	    .qos = stored->qos & 3u,
 	    .retain = stored->retain,
 	    .assured = stored->assured,
 	    .stored = true,

@@ -62,8 +62,8 @@ queue_charge_all(const struct sq_queue *q, int64_t n, int64_t bytes)
 void
 sq_queue_count(const struct sq_queue *q, int64_t n, int64_t bytes)
 {
-	sq_metric_add(&q->metrics, SQ_M_QUEUED, n);
-	sq_metric_add(&q->metrics, SQ_M_QUEUED_BYTES, bytes);
+	sq_metric_add(q->metrics, SQ_M_QUEUED, n);
+	sq_metric_add(q->metrics, SQ_M_QUEUED_BYTES, bytes);
 	/* Last, where the queues of transient sessions have ended already. */
 	if (q->cfg.account != NULL)
 		queue_charge_all(q, n, bytes);
@@ -137,7 +137,7 @@ sq_queue_dead(struct sq_queue *q, struct sq_txn *txn, const struct sq_item *item
 
 	sq_queue_count_left(q, why);
 	if (!q->cfg.uncounted || why != SQ_DEAD_OVERFLOW)
-		sq_metric_add(&q->metrics, metrics[why], 1);
+		sq_metric_add(q->metrics, metrics[why], 1);
 	if (why == SQ_DEAD_OVERFLOW || why == SQ_DEAD_ABANDONED)
 		sq_queue_count_dropped(q);
 	if (q->cfg.dead != NULL && item->qos > 0)

@@ -101,7 +101,7 @@ struct sq_queue_read {
 struct sq_queue {
 	struct sq_queue_cfg cfg;
 	struct sq_engine *engine;
-	struct sq_metrics metrics;
+	const struct sq_metrics *metrics;
 	struct sq_task task;
 	atomic_uint refs;            /* of the handle, the posted task, and other holders */
 	atomic_uint_fast64_t unsent; /* grows under the lock */

@@ -199,7 +199,7 @@ queue_page_out_one(struct sq_queue *q, struct sq_item *item)
 		q->gap.n++;
 		q->gap.bytes += bytes;
 	} else {
-		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
+		sq_metric_add(q->metrics, SQ_M_DROPPED_FULL, 1);
 		sq_queue_count_left(q, SQ_LEFT_NEW);
 		sq_queue_count_dropped(q);
 		sq_queue_count_item(q, -1, item);

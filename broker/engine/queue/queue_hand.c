@@ -36,6 +36,14 @@ queue_next_consumer(struct sq_queue *q)
 	return NULL;
 }
 
+/* Counts how long an item has waited, at its first hand-out. */
+static void
+queue_observe(const struct sq_queue *q, const struct sq_item *item, uint64_t now_ms)
+{
+	if (item->put_ms != 0 && item->attempts == 0)
+		sq_metric_observe(q->metrics, SQ_H_QUEUE, sq_item_age_ms(item, now_ms));
+}
+
 /* Takes the next items for 'c'; under the lock.  A single consumer gets its whole demand, one of
  * several an item per turn.  None if all have expired. */
 static size_t
@@ -60,6 +68,7 @@ queue_hand(
 		sq_demand_take(&c->demand, &item);
 		item.unsent = true;
 		bytes += sq_item_bytes(&item);
+		queue_observe(q, &item, now_ms);
 		out[n++] = item;
 	}
 	if (n > 0)
@@ -173,6 +182,10 @@ sq_queue_pass(struct sq_consumer *c, struct sq_item *item)
 			sq_queue_count_item(q, 1, item);
 	}
 	pthread_mutex_unlock(&q->lock);
+	if (passes) {
+		item->put_ms = sq_item_time(sq_worker_now_ms(c->worker));
+		sq_metric_observe(q->metrics, SQ_H_QUEUE, 0);
+	}
 	return passes;
 }
 

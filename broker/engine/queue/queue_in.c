@@ -15,7 +15,7 @@ sq_queue_new(struct sq_engine *e, struct sq_queue_store *store, const struct sq_
 
 	q->engine = e;
 	q->store = store;
-	q->metrics = *metrics;
+	q->metrics = metrics;
 	q->cfg = *cfg;
 	q->cfg.name = sq_xstrdup(cfg->name);
 	q->charge.account = cfg->memory;
@@ -87,7 +87,7 @@ queue_make_room(struct sq_queue *q, const struct sq_txn *txn, const struct sq_it
 static void
 queue_count_deleted(const struct sq_queue *q)
 {
-	sq_metric_add(&q->metrics, SQ_M_DROPPED_DELETED, 1);
+	sq_metric_add(q->metrics, SQ_M_DROPPED_DELETED, 1);
 	sq_queue_count_dropped(q);
 }
 
@@ -98,13 +98,14 @@ sq_queue_offer(struct sq_queue *q, struct sq_txn *txn, struct sq_item *item)
 	int err = SQ_OK;
 
 	dead.n = dead.bytes = 0;
+	item->put_ms = sq_item_time(sq_worker_now_ms(sq_worker_self()));
 	pthread_mutex_lock(&q->lock);
 	if (q->deleted) {
 		queue_count_deleted(q);
 		err = SQ_ECLOSED;
 	} else if (!queue_make_share(q, txn, item, &dead) ||
 	    !queue_make_room(q, txn, item, &dead)) {
-		sq_metric_add(&q->metrics, SQ_M_DROPPED_FULL, 1);
+		sq_metric_add(q->metrics, SQ_M_DROPPED_FULL, 1);
 		sq_queue_count_left(q, SQ_LEFT_NEW);
 		sq_queue_count_dropped(q);
 		err = SQ_ENOMEM;
