@@ -85,7 +85,7 @@ sq_help_text(struct sq_buf *out, const struct sq_verb *verbs, size_t n)
 	    "\nexit code: 0 all is good, perhaps with warnings; 1 manifests have problems, or the\n"
 	    "broker's view can't be had; 2 the options are wrong, or a file can't be read; 3 "
 	    "there\n"
-	    "is no such thing\n");
+	    "is no such thing, or nothing takes the topic\n");
 }
 
 int

@@ -83,7 +83,7 @@ sq_man_text(struct sq_buf *out, const struct sq_verb *verbs, size_t n)
 	    ".SH EXIT STATUS\n.TP\n\\fB0\\fR\nAll is good, perhaps with warnings.\n"
 	    ".TP\n\\fB1\\fR\nManifests have problems, or the broker's view can't be had.\n"
 	    ".TP\n\\fB2\\fR\nThe options are wrong, or a file can't be read.\n"
-	    ".TP\n\\fB3\\fR\nThere is no such thing.\n");
+	    ".TP\n\\fB3\\fR\nThere is no such thing, or nothing takes the topic.\n");
 }
 
 int

@@ -28,6 +28,9 @@ enum { SQ_OPTION_FILES_MAX = 1000 };
 	X(LIMIT, "limit", 0, "N", "so many rows at most") \
 	X(JSON, "json", 0, NULL, "the rows as the broker sends them, an array in JSON") \
 	X(WIDE, "wide", 0, NULL, "all columns, none cut") \
+	X(TOPIC, "topic", 0, "TOPIC", "the topic of the message (why)") \
+	X(CLIENT, "client", 0, "ID", "the client id, or session, that it should come to (why)") \
+	X(TAG, "tag", 0, "TAG", "a tag of the message, as its property tag has it (why)") \
 	X(HELP, "help", 'h', NULL, "say what there is, or, behind a command, what it takes") \
 	X(VERSION, "version", 0, NULL, "print the version")
 

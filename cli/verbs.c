@@ -6,6 +6,7 @@
 #include "cli/help.h"
 #include "cli/print.h"
 #include "cli/view/remote.h"
+#include "cli/view/why.h"
 #include "cli/view/list.h"
 #include "core/mem.h"
 #include "core/suggest.h"
@@ -18,10 +19,12 @@ enum {
 	OF_VIEW = BIT(ADMIN) | BIT(TOKEN) | OF_ALL,
 	OF_LS = OF_VIEW | BIT(SPACE) | BIT(NAME) | BIT(LIMIT) | BIT(JSON) | BIT(WIDE),
 	OF_SHOW = OF_VIEW | BIT(SPACE) | BIT(JSON),
+	OF_WHY = OF_VIEW | BIT(TOPIC) | BIT(CLIENT) | BIT(SPACE) | BIT(TAG),
 };
 
 static int run_ls(const struct sq_run *);
 static int run_show(const struct sq_run *);
+static int run_why(const struct sq_run *);
 
 static const struct sq_verb verbs[] = {
     {"inject", "", NULL, "print manifests as the injector would make their pods", OF_MANIFESTS,
@@ -30,6 +33,8 @@ static const struct sq_verb verbs[] = {
 	OF_MANIFESTS, BIT(FILE), sq_run_manifests, NULL},
     {"explain", "", NULL, "say which queues, bindings, limits and rules manifests would make",
 	OF_MANIFESTS, BIT(FILE), sq_run_manifests, NULL},
+    {"why", "", NULL, "say who takes a topic, and what stands in the way", OF_WHY, BIT(TOPIC),
+	run_why, NULL},
     {"queues", "ls", NULL, "list the queues of a broker", OF_LS, 0, run_ls, "queues"},
     {"queues", "show", "QUEUE", "show all of a queue", OF_SHOW, 0, run_show, "queues"},
     {"sessions", "ls", NULL, "list sessions", OF_LS, 0, run_ls, "sessions"},
@@ -44,7 +49,7 @@ static const struct sq_verb verbs[] = {
     {"spaces", "show", "SPACE", "show all of a space", OF_SHOW & ~BIT(SPACE), 0, run_show,
 	"spaces"},
     {"store", "show", NULL, "show the store", OF_SHOW & ~BIT(SPACE), 0, run_show, "store"},
-    {"completion", "", "bash",
+    {"completion", "bash", NULL,
 	"print a script that completes commands; . <(sqmqos completion bash)", OF_ALL, 0,
 	sq_run_completion, NULL},
     {"man", "", NULL, "print the manual page; sqmqos man | man -l -", OF_ALL, 0, sq_run_man, NULL},
@@ -138,6 +143,31 @@ run_show(const struct sq_run *r)
 	};
 
 	return view_run(o, ask_show, &ask);
+}
+
+static enum sq_found
+ask_why(struct sq_tables *t, void *arg, struct sq_buf *out, struct sq_buf *err)
+{
+	return sq_why(t, arg, out, err);
+}
+
+static int
+run_why(const struct sq_run *r)
+{
+	const struct sq_options *o = r->options;
+	struct sq_why_ask ask = {
+	    .topic = o->value[SQ_OPTION_TOPIC],
+	    .client = o->value[SQ_OPTION_CLIENT],
+	    .space = o->value[SQ_OPTION_SPACE],
+	    .tag = o->value[SQ_OPTION_TAG],
+	};
+	const char *why;
+
+	if (!sq_why_good(&ask, &why)) {
+		sq_say_usage(why, "");
+		return SQ_EXIT_USAGE;
+	}
+	return view_run(o, ask_why, &ask);
 }
 
 /* ---- all verbs ---- */

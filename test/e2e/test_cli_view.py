@@ -10,6 +10,7 @@ import threading
 
 import stack as parts
 import view
+from cluster import eventually
 
 DURABLE = {"session_expiry": 600}
 
@@ -26,8 +27,15 @@ class Cli:
             timeout=60, env=parts.clean_environment() | (environment or {}))
         out, error = done.stdout.decode(), done.stderr.decode()
         assert done.returncode == code, (argv, done.returncode, out[-2000:], error[-2000:])
-        assert out.isprintable() or all(c.isprintable() or c == "\n" for c in out), out
+        assert all(c.isprintable() or c in "\n\t" for c in out), out
         return out, error
+
+
+async def away(stack):
+    """Waits until the client is, whose session is kept."""
+    def is_away():
+        return view.row(stack.broker, "sessions", name="default~demo~kept")["state"] == "detached"
+    await eventually(lambda: asyncio.to_thread(is_away), "the session is without its client")
 
 
 async def test_tables_of_a_real_broker(env):
@@ -38,6 +46,7 @@ async def test_tables_of_a_real_broker(env):
     evil = await env.connect(stack.ports[1], "evil\x1b[31m\u202e")
     await evil.subscribe(("b\x07", 1))
     await kept.disconnect()
+    await away(stack)
     publisher = await env.connect(stack.ports[1], "publisher")
     for _ in range(3):
         await publisher.publish("a/b", b"x" * 2000, 1)
@@ -197,3 +206,98 @@ async def test_what_a_hostile_server_may_cost_is_bounded(env):
         with server(lambda h: (200, {}, json.dumps(strange).encode())) as port:
             _, error = await Cli(env, port).run("queues", "ls", "--json", code=1)
             assert "admin endpoint of a broker" in error, error
+
+
+async def test_why_names_what_stands_in_the_way(env):
+    stack = await env.stack(sidecars=1, broker={"queue": {"max-messages": 3}})
+    cli = Cli(env, stack.broker.admin_port)
+
+    async def why(*argv, code=0):
+        out, error = await cli.run("why", *argv, code=code)
+        assert not error, error
+        return out
+    publisher = await env.connect(stack.ports[0], "publisher")
+    kept = await env.connect(stack.ports[0], "kept", props=DURABLE)
+    await kept.subscribe(("orders/+", 1), ("$tag/red/paint", 1))
+    # All is well.
+    out = await why("--topic", "orders/1")
+    assert "default~demo~kept takes it by orders/+, at QoS 1 at most, from queue default~demo~kept" in out
+    assert "nothing waits in it" in out and "default~demo~kept is attached" in out
+    assert "nothing that the view tells stands in the way" in out and "!" not in out, out
+    # A missing binding, and what is nearly one.
+    out = await why("--topic", "invoices/1", code=3)
+    assert "! nothing takes it\n" in out and 'sqmqos.io/subscribe: "invoices/1"' in out
+    out = await why("--topic", "Orders/1", code=3)
+    assert "takes orders/+, which is nearly the topic" in out, out
+    out = await why("--topic", "$SYS/x", code=3)
+    assert "! no client may publish to $SYS/x: " in out, out
+    out = await why("--topic", "paint", "--tag", "blue", code=3)
+    assert "only messages with the tag red" in out, out
+    assert "by $tag/red/paint" in await why("--topic", "paint", "--tag", "red")
+    # A client that is not there, and one that does not take it.
+    out = await why("--topic", "orders/1", "--client", "nobody", code=3)
+    assert "! no session of client nobody is there" in out
+    out = await why("--topic", "orders/1", "--client", "publisher", code=3)
+    assert "! nothing of client publisher takes it" in out
+    assert "kept takes it" in await why("--topic", "orders/1", "--client", "kept", "--space", "default")
+    # A wrong space, by the topic and by the client.
+    out = await why("--topic", "orders/1", "--space", "shop", code=3)
+    assert "! nothing takes it in space shop" in out
+    assert "! in space default, default~demo~kept takes it by orders/+" in out, out
+    out = await why("--topic", "orders/1", "--space", "shop", "--client", "kept", code=3)
+    assert "! a session of that client is in space default: default~demo~kept" in out, out
+    # An away session, then a full queue.
+    await kept.disconnect()
+    await away(stack)
+    out = await why("--topic", "orders/1")
+    assert "! default~demo~kept is away: its client is not connected, since " in out, out
+    assert "it ends in " in out and "-> connect client kept again" in out, out
+    assert "is full" not in out
+    for n in range(3):
+        await publisher.publish("orders/1", b"12345", 1)
+    out = await why("--topic", "orders/1")
+    assert "3 messages wait in it" in out, out
+    assert "! queue default~demo~kept is full, 3 of 3 messages" in out and "queue.max-messages" in out, out
+    await env.connect(stack.ports[0], "kept", clean=True)
+    # Shared queues have no trouble of their own while somebody is there.
+    crew = await env.connect(stack.ports[0], "crew")
+    await crew.subscribe(("$share/g/work/#", 1))
+    out = await why("--topic", "work/1")
+    assert "takes it by $share/g/work/#" in out and "1 take from it" in out and "!" not in out, out
+    env.check_leftovers = False
+
+
+async def test_manual_and_completion_have_every_command(env):
+    cli = Cli(env)
+    usage, _ = await cli.run("--help")
+    commands = [line.split("  ")[1] for line in usage.split("\noptions")[0].splitlines()
+                if line.startswith("  ") and line[2] != " "]
+    assert {"inject", "why", "queues ls", "queues show QUEUE", "store show"} <= set(commands), commands
+    manual, _ = await cli.run("man")
+    options = {word for word in usage.replace(",", " ").split() if word.startswith("--")}
+    assert {"--topic", "--space", "--json"} <= options
+    for command in commands:
+        words = [word for word in command.split() if not word.isupper()]
+        assert f"\\fBsqmqos {' '.join(words)}\\fR" in manual, command
+        shown, _ = await cli.run(*words, "--help")
+        assert shown.startswith(f"usage: sqmqos {command}"), shown
+    for option in options:
+        assert option.replace("-", "\\-") in manual, option
+    script, _ = await cli.run("completion", "bash")
+    path = env.folder / "completion.sh"
+    path.write_text(script)
+
+    def completes(*words):
+        """What bash offers for the last of the words."""
+        done = subprocess.run(
+            ["bash", "-c", f'. {path}; COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _sqmqos; '
+             'printf "%s\\n" "${COMPREPLY[@]}"', "bash", "sqmqos", *words],
+            capture_output=True, text=True, check=True)
+        assert not done.stderr, done.stderr
+        return done.stdout.split()
+    assert set(completes("")) >= {command.split()[0] for command in commands}
+    assert completes("que") == ["queues"]
+    assert completes("queues", "") == ["ls", "show"]
+    assert completes("queues", "ls", "--w") == ["--wide"]
+    assert completes("why", "--to") == ["--token-file", "--topic"]
+    assert completes("queues", "ls", "--space", "") == []
