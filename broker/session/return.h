@@ -1,8 +1,8 @@
 /* Return of a session's unfinished items when the client is gone, the session ends, or the broker
  * ends.
  *
- * Items go back from the last to the first: a queue puts each one in front of items that came back
- * from the same place.  On the session's worker. */
+ * A queue puts an item that comes back at its old place, so its order holds in whatever order items
+ * go back.  Dead letters are put in the order of their packet ids.  On the session's worker. */
 #ifndef SQ_BROKER_SESSION_RETURN_H
 #define SQ_BROKER_SESSION_RETURN_H
 

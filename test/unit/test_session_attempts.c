@@ -77,6 +77,43 @@ Test(session_attempts, what_a_client_has_when_it_disconnects_is_not_tried)
 	expect_untried();
 }
 
+/* A packet id that was free again has a newer message than those with higher ids. */
+Test(session_attempts, what_goes_back_has_its_old_place_whatever_its_packet_id)
+{
+	struct fake_delivery *d;
+
+	publish(1, 1);
+	d = peer_expect(&a, "0");
+	cr_assert_eq(peer_publish(&p, "t", "1", 1), 0);
+	peer_expect(&a, "1");
+	cr_assert_eq(peer_settle(&a, SQ_SETTLE_ACK, d->delivery, 1), 204);
+	cr_assert_eq(peer_publish(&p, "t", "2", 1), 0);
+	peer_expect(&a, "2");
+	cr_assert_eq(peer_disconnect(&a, 0), 204);
+	peer_connect(&b);
+	declare(&b, SQ_SUB_CONSUME);
+	peer_expect(&b, "1");
+	peer_expect(&b, "2");
+	peer_expect_nothing(&b);
+	peer_expect_nothing(&dead);
+}
+
+Test(session_attempts, what_goes_back_to_a_group_that_has_ended_ends_with_it)
+{
+	struct peer c = peer_new(&w, "s~w~c~pod");
+
+	peer_connect(&c);
+	cr_assert_eq(peer_subscribe(&c, "$share/gone/u", 1), 1);
+	cr_assert_eq(peer_publish(&p, "u", "0", 1), 0);
+	peer_expect(&c, "0");
+	cr_assert_eq(world_metric(SQ_M_QUEUED), 1);
+	cr_assert_eq(peer_unsubscribe(&c, "$share/gone/u"), 0);
+	cr_assert_eq(peer_disconnect(&c, 0), 204);
+	peer_expect_nothing(&dead);
+	cr_assert_eq(world_metric(SQ_M_QUEUED), 0);
+	cr_assert_eq(world_metric(SQ_M_QUEUED_BYTES), 0);
+}
+
 Test(session_attempts, the_same_client_gets_it_again)
 {
 	for (int i = 0; i < 5; i++) {
