@@ -1,5 +1,6 @@
 #include "broker/engine/queue/ring.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/mem.h"
@@ -63,8 +64,10 @@ sq_ring_seek(const struct sq_ring *r, uint64_t from)
 struct sq_item
 sq_ring_pop(struct sq_ring *r)
 {
-	struct sq_item item = *sq_ring_at(r, 0);
+	struct sq_item item;
 
+	assert(r->n > 0);
+	item = *sq_ring_at(r, 0);
 	r->head = (r->head + 1) & (r->cap - 1);
 	r->n--;
 	if (r->n == 0 && r->cap > 64) { /* a backlog is over: give its memory back */
