@@ -21,7 +21,7 @@ static const struct {
 	const char *table, *columns;
 } shown[] = {
     {"sessions", " session state since link subscriptions inflight queued queued_bytes "},
-    {"queues", " queue kind depth bytes age members full refused "},
+    {"queues", " queue kind depth bytes age members full refused left "},
     {"subscriptions", " session filter tag kind queue qos "},
     {"links", " link peer identity since sessions waiting slow leaving "},
     {"spaces",

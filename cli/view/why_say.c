@@ -212,7 +212,15 @@ sq_why_queue(struct sq_why_told *w, const char *space, const char *name)
 		words = why_words(w, q, "refused", "counts", "");
 		sq_why_trouble(w, "queue %s has refused messages: %s", name, words);
 		sq_why_mend(w,
-		    "docs/reliability.md says what each reason is: sqmqos queues show '%s'", name);
+		    "docs/view.md and docs/troubleshooting.md say what each reason is: sqmqos "
+		    "queues show '%s'",
+		    name);
+		free(words);
+	}
+	if (json_object_size(json_object_get(q, "left")) > 0) {
+		words = why_words(w, q, "left", "counts", "");
+		sq_why_trouble(w, "messages left queue %s undelivered: %s", name, words);
+		sq_why_mend(w, "docs/view.md says what each is; some are dead letters now");
 		free(words);
 	}
 	json_decref(q);

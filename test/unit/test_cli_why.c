@@ -79,13 +79,14 @@ Test(cli_why, a_queue_that_is_full_and_has_refused)
 			     "61000, \"members\": 0, \"lonely\": 5000, \"max_messages\": 7, "
 			     "\"max_bytes\": 4096, "
 			     "\"overflow\": \"reject-publish\", \"full\": true, \"refused\": "
-			     "{\"queue-full\": 3}}]}",
+			     "{\"queue-full\": 3}, \"left\": {\"expired\": 2}}]}",
 	    SQ_FOUND, ASK(.topic = "a"),
 	    "7 messages wait in it, in front of the next one, 2.0 KiB, "
 	    "the oldest for 1m 1s",
 	    "! queue q is full, 7 of 7 messages, 2.0 KiB of 4.0 KiB: publishes to it are refused",
 	    "max-length", "! nobody is there to take from queue q, for 5s",
-	    "kubectl get pods -n shop", "! queue q has refused messages: queue-full 3");
+	    "kubectl get pods -n shop", "! queue q has refused messages: queue-full 3",
+	    "! messages left queue q undelivered: expired 2");
 }
 
 Test(cli_why, a_client_without_room_on_a_slow_link)
