@@ -19,7 +19,8 @@ import chart_values
 
 DIGEST = "sha256:" + "5" * 64
 # Values that only show where these are on.
-ALL_ON = {"networkPolicy": {"egress": {"enabled": True}}, "podMonitor": {"enabled": True}}
+ALL_ON = {"networkPolicy": {"egress": {"enabled": True}}, "podMonitor": {"enabled": True},
+          "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}
 
 
 def tree(path, value):
@@ -116,7 +117,8 @@ SAMPLES = {
     "size": "20Gi", "storageClass": "fast", "existingClaim": "mine", "journalSize": "64Mi",
     "maxSize": "1Gi", "cpu": "77m", "memory": "77Mi", "ipFamilyPolicy": "PreferDualStack",
     "fsGroupChangePolicy": "Always", "type": "Localhost", "priorityClassName": "high",
-    "interval": "15s", "imagePullSecrets": [{"name": "pull"}],
+    "interval": "15s", "runbookUrl": "https://docs.example/runbook", "grafana_dashboard": "2",
+    "imagePullSecrets": [{"name": "pull"}],
     "config": {"queue": {"max-bytes": "1Gi"}}, "drop": ["NET_RAW"], "apiPorts": [6444],
     "tolerations": [{"operator": "Exists"}],
     "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone",
@@ -304,6 +306,7 @@ REFUSED = [
     ("commonLabels", {"a/b/c": "d"}, "invalid propertyName 'a/b/c'"),
     ("networkPolicy.linkFrom", [{}], "minProperties: got 0, want 1"),
     ("networkPolicy.egress.apiPorts", [], "minItems: got 0, want 1"),
+    ("prometheusRule.runbookUrl", "a#b", "at '/prometheusRule/runbookUrl'"),
     ("podMonitor.interval", "often", "at '/podMonitor/interval'"),
 ]
 
@@ -883,6 +886,23 @@ async def test_pod_monitors_find_the_admin_ports(_env):
     without = await chart.render(tree("podMonitor", {"enabled": True, "sidecars": False}))
     assert len([o for o in without if o["kind"] == "PodMonitor"]) == 1
     assert not any(o["kind"] == "PodMonitor" for o in await chart.render())
+
+
+async def test_alerts_and_dashboard_are_there_where_they_are_wanted(_env):
+    url = "https://docs.example/runbook"
+    objects = await chart.render({"prometheusRule": {"enabled": True, "runbookUrl": url},
+                                  "dashboard": {"enabled": True}})
+    rule = chart.only(objects, "PrometheusRule", "sqmqos")
+    alerts = rule["spec"]["groups"][0]["rules"]
+    assert {a["annotations"]["runbook_url"] for a in alerts} == \
+        {f"{url}#{a['alert'].lower()}" for a in alerts}
+    assert any("{{ $labels.pod }}" in a["annotations"]["summary"] for a in alerts)
+    board = chart.only(objects, "ConfigMap", "sqmqos-dashboard")
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(board["data"]["sqmqos.json"]) == \
+        json.loads((chart.CHART / "files" / "dashboard.json").read_text())
+    assert not any(o["kind"] == "PrometheusRule" or o["metadata"]["name"] == "sqmqos-dashboard"
+                   for o in await chart.render())
 
 
 async def test_helm_test_leaves_what_it_did_not_make(_env):

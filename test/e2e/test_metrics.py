@@ -2,12 +2,20 @@
 
 import asyncio
 import http.client
+import json
 import re
+import shutil
 import subprocess
 
+import yaml
+
+import chart
+import promql
+import stack as parts
 from annotations import AnnotationsFile
 from cluster import eventually, metrics
 from injector import Injector
+from scenario import Skip
 
 # A pod that has gone has left soon.
 SOON = {"session": {"grace": "1s"}}
@@ -224,3 +232,95 @@ async def test_declared_queues_by_name_are_bounded(env):
 async def test_no_queue_needs_a_name(env):
     stack = await declared_stack(env, ["one"], metrics={"queues": 0})
     await become(stack, "members", {"other": 0})
+
+
+# ---- what the chart makes of them
+
+FILES = chart.CHART / "files"
+# Of the scrape, not of a program.
+SCRAPED = {"namespace", "pod"}
+
+
+def alerts():
+    return [rule for group in yaml.safe_load((FILES / "alerts.yaml").read_text())["groups"]
+            for rule in group["rules"]]
+
+
+def panels():
+    """(title, query, legend) of each target of the dashboard, Grafana's variables with a value."""
+    board = json.loads((FILES / "dashboard.json").read_text())
+    for panel in board["panels"]:
+        for target in panel.get("targets", []):
+            query = target["expr"].replace("$__rate_interval", "5m").replace("$namespace", ".*")
+            yield panel["title"], query, target["legendFormat"]
+
+
+async def known(env):
+    """{metric: its labels} of all programs."""
+    stack = await declared_stack(env, ["one"])
+    await become(stack, "depth", {"one": 0})
+    injector = Injector(env)
+    await injector.start()
+    found = {}
+    for program in (*stack.programs, injector.program):
+        for line in (await asyncio.to_thread(scrape, program, None))[1].splitlines():
+            if not line.startswith("#"):
+                labels = found.setdefault(re.match(r"\w+", line)[0], set())
+                labels |= set(re.findall(r'[{,](\w+)="', line))
+    return found
+
+
+async def test_queries_that_cannot_be_read_are_found(_env):
+    good = promql.Query('sum by (a, le) (rate(m{b="x",c!~"y"}[5m])) > 0.5 and on (d) n == 1')
+    assert good.uses == {"m": {"b", "c"}, "n": set()} and good.labels == {"a", "le", "d"}
+    for bad in ("sum(m", "m)", "m{a}", 'm{a="x}', "rate(m)", "m[5m]", "sum by a (m)", "m m", "m >", "",
+                "histogram_quantile(m)", "'m'", "median(m)"):
+        try:
+            promql.Query(bad)
+        except ValueError:
+            continue
+        raise AssertionError(f"{bad} was read")
+
+
+async def test_alerts_and_dashboard_ask_for_what_there_is(env):
+    metrics_known = await known(env)
+    rules, board = alerts(), list(panels())
+    assert len(rules) > 15 and len(board) > 20
+    for what, text in [(r["alert"], r["expr"]) for r in rules] + [b[:2] for b in board]:
+        try:
+            query = promql.Query(text)
+        except ValueError as e:
+            raise AssertionError(f"{what}: {text}: {e}") from e
+        assert query.uses, f"{what} asks for nothing"
+        for name, labels in query.uses.items():
+            assert name in metrics_known, f"{what}: no program has {name}"
+            assert labels <= metrics_known[name] | SCRAPED, f"{what}: {name} has no {labels}"
+        some = SCRAPED.union(*(metrics_known[n] for n in query.uses))
+        assert query.labels <= some, f"{what}: none has {query.labels - some}"
+    for rule in rules:
+        some = SCRAPED.union(*(metrics_known[n] for n in promql.Query(rule["expr"]).uses))
+        asked = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        assert asked <= some, rule["alert"]
+    for title, text, legend in board:
+        some = SCRAPED.union(*(metrics_known[n] for n in promql.Query(text).uses))
+        assert set(re.findall(r"{{(\w+)}}", legend)) <= some, title
+
+
+async def test_each_alert_has_its_lines_in_the_runbook(_env):
+    """Its meaning, a first command, and what to do then; and no other has."""
+    page = (parts.ROOT / "docs" / "runbook.md").read_text()
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.M | re.S))
+    assert list(sections) == [r["alert"] for r in alerts()]
+    for name, text in sections.items():
+        assert re.fullmatch(r"\n\S.*\n\n```sh\n[^\n]+\n```\n\n\S.*\n\n?", text), name
+    for rule in alerts():
+        assert rule["annotations"]["runbook_url"] == f"RUNBOOK#{rule['alert'].lower()}"
+        assert rule["labels"]["severity"] in ("warning", "critical")
+
+
+async def test_promtool_takes_the_rules(_env):
+    if not shutil.which("promtool"):
+        raise Skip("there is no promtool; Debian's package prometheus has it")
+    done = await asyncio.to_thread(subprocess.run, ["promtool", "check", "rules", FILES / "alerts.yaml"],
+                                   capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
