@@ -56,6 +56,7 @@ struct sq_outbox_entry {
 	struct sq_outbox_port *port;
 	uint64_t low;          /* of a state: records from here on are needed */
 	uint64_t first_number; /* of a state: that of the first message in it */
+	uint64_t done_bytes;   /* of a state: of all messages before that one */
 	bool gates;            /* a state that sending waits for */
 	/* store_open.c, on the journal's thread; entry.c for one that is read back. */
 	uint64_t lsn;

@@ -12,9 +12,11 @@
 
 enum {
 	BATCH_ENTRIES_MAX = 1024,
-	/* Numbers whose outcomes are in no synced state: as many as a broker keeps over its restart
-	 * whatever they are (proto/link/lane_in.h). */
-	UNSEEN_MAX = 4096,
+	/* Messages whose outcomes are in no synced state: fewer than a broker keeps outcomes of over
+	 * its restart whatever they are (proto/link/lane_in.h), and no more bytes than may be read at
+	 * once after a kill. */
+	UNSEEN_MAX = 2048,
+	UNSEEN_BYTES_MAX = 2 << 20,
 };
 
 static struct sq_outbox_entry *
@@ -28,6 +30,7 @@ sq_outbox_send_init(struct sq_outbox_send *s, sq_outbox_refused_fn *refused, voi
 {
 	*s = (struct sq_outbox_send){.refused = refused, .owner = owner, .bar = UINT64_MAX};
 	s->numbers.next = 1;
+	s->numbers.window = UNSEEN_MAX;
 	sq_list_init(&s->ahead);
 	sq_list_init(&s->batches);
 }
@@ -51,6 +54,7 @@ sq_outbox_send_restore(struct sq_outbox_send *s, struct sq_outbox_state *from)
 	s->numbers.incarnation = from->incarnation;
 	s->numbers.next = from->first_number;
 	s->numbers.seen = from->first_number - 1;
+	s->numbers.seen_bytes = from->done_bytes;
 	sq_outbox_skips_fini(&s->skips);
 	s->skips = from->skips;
 	from->skips = (struct sq_outbox_skips){0};
@@ -161,7 +165,7 @@ entry_sent(const struct sq_outbox_send *s, const struct sq_outbox_entry *e)
 bool
 sq_outbox_send_lacks(const struct sq_outbox_send *s)
 {
-	return s->numbers.next <= s->numbers.highest;
+	return s->numbers.rewind && s->numbers.next <= s->numbers.highest;
 }
 
 /* Unfinished entries get numbers from 'number' on. */
@@ -170,8 +174,10 @@ numbers_give(struct sq_outbox_send *s, uint64_t number)
 {
 	assert(s->flying == 0);
 	SQ_LIST_FOR_EACH(e, &s->ahead, struct sq_outbox_entry, journal.node) {
-		if (e->way == SQ_OUTBOX_DONE)
+		if (e->way == SQ_OUTBOX_DONE) {
+			e->number = 0; /* it had one of the old ones */
 			continue;
+		}
 		e->way = SQ_OUTBOX_WAITS;
 		e->number = number++;
 	}
@@ -206,9 +212,11 @@ sq_outbox_send_settle(struct sq_outbox_send *s)
 }
 
 void
-sq_outbox_send_written(struct sq_outbox_send *s, uint64_t first_number, bool gates)
+sq_outbox_send_written(
+    struct sq_outbox_send *s, uint64_t first_number, uint64_t done_bytes, bool gates)
 {
 	s->numbers.seen = first_number - 1;
+	s->numbers.seen_bytes = done_bytes;
 	if (!gates)
 		return;
 	assert(s->gates > 0);
@@ -218,7 +226,10 @@ sq_outbox_send_written(struct sq_outbox_send *s, uint64_t first_number, bool gat
 bool
 sq_outbox_send_due(const struct sq_outbox_send *s)
 {
-	return sq_outbox_send_first_number(s) > s->numbers.seen + UNSEEN_MAX / 2;
+	const struct sq_outbox_numbers *n = &s->numbers;
+
+	return sq_outbox_send_first_number(s) > n->seen + n->window / 2 ||
+	    sq_outbox_send_done_bytes(s) > n->seen_bytes + UNSEEN_BYTES_MAX / 2;
 }
 
 /* The broker had the numbers up to 'last'; their outcomes are lost with the run.
@@ -247,7 +258,10 @@ sq_outbox_send_attached(
     struct sq_outbox_send *s, uint64_t incarnation, uint64_t last, uint64_t run, uint64_t next_seq)
 {
 	struct sq_outbox_numbers *n = &s->numbers;
-	bool goes_on = incarnation == n->incarnation && last + 1 >= sq_outbox_send_first_number(s);
+	/* More numbers than all entries can have had: the journal has lost some. */
+	bool beyond = last >= n->next + (next_seq - 1 - s->loaded_seq);
+	bool goes_on = incarnation == n->incarnation && !beyond &&
+	    last + 1 >= sq_outbox_send_first_number(s);
 
 	s->attached = true;
 	if (last > n->highest)
@@ -310,12 +324,22 @@ batch_put(struct sq_outbox_batch *b, struct sq_outbox_entry *e)
 	b->n++;
 }
 
+/* Whether an entry may be sent that was not yet. */
+static bool
+entry_may(const struct sq_outbox_send *s, const struct sq_outbox_entry *e)
+{
+	const struct sq_outbox_numbers *n = &s->numbers;
+
+	return !n->rewind && e->number <= n->seen + n->window &&
+	    (e == ahead_first(s) || e->end <= n->seen_bytes + UNSEEN_BYTES_MAX);
+}
+
 /* Whether the entry may go into a batch now, in its turn. */
 static bool
 entry_goes(const struct sq_outbox_send *s, const struct sq_outbox_entry *e)
 {
-	return e->way == SQ_OUTBOX_WAITS && (entry_sent(s, e) || !s->numbers.rewind) &&
-	    e->seq < s->bar && e->number <= s->numbers.seen + UNSEEN_MAX;
+	return e->way == SQ_OUTBOX_WAITS && e->seq < s->bar &&
+	    (entry_sent(s, e) || entry_may(s, e));
 }
 
 /* The entry to start with, or NULL. */

@@ -36,7 +36,8 @@ struct sq_outbox_numbers {
 	uint64_t highest; /* highest number that was sent, as far as is known after a restart */
 	/* Outcomes up to this number are in a synced state.  The broker hears of no later ones: after a
 	 * kill, a sender that reads the state asks for them again. */
-	uint64_t seen;
+	uint64_t seen, seen_bytes; /* seen_bytes: of all messages up to it */
+	uint64_t window;           /* how many numbers may be above it */
 	/* New numbers follow 'last', under 'new_run', once no batch is on its way. */
 	uint64_t last, new_run;
 	bool renumber;
@@ -77,8 +78,10 @@ void sq_outbox_send_state(struct sq_outbox_send *, struct sq_outbox_state *);
 /* Whether a state may be written now: a sender that reads it gives the numbers from the first one
  * on to the entries that are not finished, one after the other, so these have to be theirs. */
 bool sq_outbox_send_whole(const struct sq_outbox_send *);
-/* A state with that first number has been synced; 'gates': sq_outbox_send_settle() asked for it. */
-void sq_outbox_send_written(struct sq_outbox_send *, uint64_t first_number, bool gates);
+/* A state with that first number, and those finished bytes, has been synced; 'gates':
+ * sq_outbox_send_settle() asked for it. */
+void sq_outbox_send_written(
+    struct sq_outbox_send *, uint64_t first_number, uint64_t done_bytes, bool gates);
 /* Whether a state is due, since sending stops when too many outcomes are in none. */
 bool sq_outbox_send_due(const struct sq_outbox_send *);
 

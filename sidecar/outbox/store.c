@@ -56,6 +56,7 @@ sq_outbox_store_write(struct sq_outbox_store *st, bool gates)
 	memcpy(e->bytes + SQ_OUTBOX_ENTRY_HEADER, sq_buf_data(&b), sq_buf_len(&b));
 	e->low = state.low;
 	e->first_number = state.first_number;
+	e->done_bytes = state.done_bytes;
 	e->gates = gates;
 	st->written.size = sq_buf_len(&b);
 	sq_buf_fini(&b);
@@ -212,7 +213,7 @@ state_synced(struct sq_outbox_store *st, const struct sq_outbox_entry *e)
 	uint64_t low = e->low < e->lsn ? e->low : e->lsn;
 
 	st->written.flies = false;
-	sq_outbox_send_written(&st->send, e->first_number, e->gates);
+	sq_outbox_send_written(&st->send, e->first_number, e->done_bytes, e->gates);
 	if (low > 1)
 		sq_journal_release(st->journal, low - 1);
 }
