@@ -9,7 +9,8 @@
 /* X(symbol, name, type, unit, help) */
 #define RETAINED_COLUMNS(X) \
 	X(TOPIC, "topic", TEXT, "", "") \
-	X(SPACE, "space", TEXT, "", "of its topic, which several may share") \
+	X(SPACE, "space", TEXT, "", \
+	    "of its topic; `NAME (shared)`: of several, and shown to who may name any space") \
 	X(QOS, "qos", NUMBER, "", "") \
 	X(BYTES, "bytes", NUMBER, "bytes", "that it takes, properties and topic included") \
 	X(PAYLOAD, "payload", NUMBER, "bytes", "of them, its payload") \
@@ -63,20 +64,21 @@ retained_row(struct sq_view_slice *v, const char *space, const struct sq_retaine
 static bool
 retained_of(struct sq_view_slice *v, struct sq_space *s, struct sq_view_place at)
 {
-	const char *space = sq_tenants_space_shown(sq_space_name(s));
+	struct sq_buf space = {0};
 	struct sq_retained_seen seen;
+	bool shown = sq_tenants_space_shown(sq_space_name(s), &space), room = true;
 
-	while (space != NULL && sq_space_retained_seek(s, &at.inner, &seen)) {
-		bool room = sq_view_visit(v, at);
-
+	while (shown && room && sq_space_retained_seek(s, &at.inner, &seen)) {
+		room = sq_view_visit(v, at);
 		if (room)
-			retained_row(v, space, &seen);
+			retained_row(v, (const char *)sq_buf_data(&space), &seen);
 		sq_msg_unref(&seen.msg);
-		if (!room)
-			return false;
-		if (++at.inner == 0)
+		if (room && ++at.inner == 0)
 			break;
 	}
+	sq_buf_fini(&space);
+	if (!room)
+		return false;
 	at.inner = UINT64_MAX;
 	return sq_view_visit(v, at);
 }

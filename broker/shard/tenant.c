@@ -228,27 +228,29 @@ tenants_space_limits(const struct sq_tenants *ts, bool shared, const char *name)
 	return NULL;
 }
 
-const char *
-sq_tenants_space_shown(const char *space)
+bool
+sq_tenants_space_shown(const char *space, struct sq_buf *out)
 {
+	bool shared = (unsigned char)space[0] == SHARED;
+
 	if ((unsigned char)space[0] == SQ_TENANT_SYS_MARK)
-		return NULL;
-	return (unsigned char)space[0] == SHARED ? space + 1 : space;
+		return false;
+	/* Another tenant may be named like a space that is shared. */
+	sq_buf_printf(out, "%s%s", shared ? space + 1 : space, shared ? " (shared)" : "");
+	sq_buf_u8(out, '\0');
+	return true;
 }
 
 struct sq_account *
 sq_tenants_space_account(struct sq_tenants *ts, const char *space)
 {
 	bool shared = (unsigned char)space[0] == SHARED;
-	const char *name = shared ? space + 1 : space;
 	struct sq_account *a;
 	struct sq_buf label = {0};
 
-	/* Another tenant may be named like a space that is shared. */
-	sq_buf_printf(&label, "%s%s", name, shared ? " (shared)" : "");
-	sq_buf_u8(&label, '\0');
+	(void)sq_tenants_space_shown(space, &label);
 	a = sq_account_new(ts->cfg.shares, SQ_SHARE_OF_SPACE, (const char *)sq_buf_data(&label),
-	    tenants_space_limits(ts, shared, name));
+	    tenants_space_limits(ts, shared, shared ? space + 1 : space));
 	sq_buf_fini(&label);
 	return a;
 }

@@ -10,6 +10,7 @@
 #define SQ_BROKER_SHARD_TENANT_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "broker/share/share.h"
@@ -76,8 +77,9 @@ const char *sq_tenant_name(const struct sq_tenant *);
 struct sq_space *sq_tenant_space(const struct sq_tenant *);
 struct sq_account *sq_tenant_account(const struct sq_tenant *);
 
-/* The name of a router's space for people: without a mark; NULL: it is one of $SYS.  Thread: any. */
-const char *sq_tenants_space_shown(const char *space);
+/* Appends the name of a router's space for people, with a NUL: of a shared one "NAME (shared)", which
+ * is no tenant's name.  False: it is one of $SYS.  Thread: any. */
+bool sq_tenants_space_shown(const char *space, struct sq_buf *out);
 /* Makes the account of the router's space of that name; the caller owns it.  Thread: any.  Locks:
  * the list's of the shares. */
 struct sq_account *sq_tenants_space_account(struct sq_tenants *, const char *space);

@@ -6,6 +6,9 @@
 #include "broker/view/table.h"
 #include "core/buf.h"
 
+/* Bytes of text after which a page ends, whatever its limit: names are its clients' to choose. */
+enum { SQ_VIEW_PAGE_TEXT = 256 << 10 };
+
 /* A value.  The text of texts is NUL behind each; that of counts "name\0" and 8 bytes each. */
 struct sq_view_cell {
 	bool known;

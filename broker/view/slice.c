@@ -43,7 +43,8 @@ sq_view_visit(struct sq_view_slice *s, struct sq_view_place place)
 {
 	assert(place.of > s->from.of || (place.of == s->from.of && place.inner >= s->from.inner));
 	s->from = place;
-	if (s->visits == 0 || s->rows->n >= s->rows_max)
+	if (s->visits == 0 || s->rows->n >= s->rows_max ||
+	    sq_buf_len(&s->rows->text) >= SQ_VIEW_PAGE_TEXT)
 		return false;
 	s->visits--;
 	return true;

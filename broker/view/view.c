@@ -119,7 +119,8 @@ page_slice(struct sq_view_page *p)
 	p->at.place = slice.from;
 	p->visits += SQ_VIEW_SLICE_VISITS - slice.visits + 1;
 	p->more = !end || page_next(p);
-	return p->more && p->rows.n < p->limit && p->visits < SQ_VIEW_PAGE_VISITS;
+	return p->more && p->rows.n < p->limit && p->visits < SQ_VIEW_PAGE_VISITS &&
+	    sq_buf_len(&p->rows.text) < SQ_VIEW_PAGE_TEXT;
 }
 
 static void

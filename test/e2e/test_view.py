@@ -391,6 +391,37 @@ async def test_queues_say_what_they_refused_and_lost(env):
     env.check_leftovers = False
 
 
+async def test_what_several_spaces_share_is_nobodys_of_its_name(env):
+    """A namespace that is named like a shared space has no part in it."""
+    issuer = Issuer(env.folder / "issuer")
+    stack = await env.stack(sidecars=1, start=False, broker=issuer.config() | {
+        "acl": [{"allow": ["operate"], "identity": "kube:*/ops"}],
+        "spaces": {"trade": {"tenants": ["shop", "billing"]}}})
+    stack.sidecars[0].tree["identity"]["space"] = "shop"
+    (stack.folder / "token").write_text(issuer.token("shop", "till"))
+    await stack.start()
+    client = await env.connect(stack.ports[0], "c")
+    await client.publish("secret/of-shop", b"x", 1, retain=True)
+    assert view.row(stack.broker, "retained", name="secret/of-shop")["space"] == "trade (shared)"
+    for space in ("trade", "other"):
+        assert view.rows(stack.broker, "retained", headers=bearer(issuer.token(space, "ops"))) == []
+    env.check_leftovers = False
+
+
+async def test_a_page_ends_at_its_text(env):
+    """Topics are their clients' to choose: 64 kB each."""
+    stack = await env.stack(sidecars=1)
+    client = await env.connect(stack.ports[0], "c")
+    topics = [f"{n:03}" + "\u0101" * 32000 for n in range(100)]
+    for topic in topics:
+        await client.publish(topic, b"x", 1, retain=True)
+    first = view.ask(stack.broker, "/retained", limit=1000)
+    assert 1 <= len(first.body["rows"]) <= 6 and first.body["next"]
+    rows = view.rows(stack.broker, "retained", limit=1000)
+    assert sorted(r["topic"] for r in rows) == topics
+    env.check_leftovers = False
+
+
 async def test_retained_messages_are_there_without_their_payloads(env):
     stack = await env.stack(sidecars=1)
     client = await env.connect(stack.ports[0], "c")

@@ -62,6 +62,8 @@ take(unsigned i)
 	things[i].in = false;
 }
 
+static struct sq_bytes long_text; /* in place of each name, if it is not empty */
+
 static void
 thing_row(struct sq_view_slice *s, struct sq_hnode *at, void *arg)
 {
@@ -71,7 +73,10 @@ thing_row(struct sq_view_slice *s, struct sq_hnode *at, void *arg)
 	if (!sq_view_wants(s, t->space, t->name))
 		return;
 	sq_view_row(s);
-	sq_view_text(s, NAME, t->name);
+	if (long_text.len > 0)
+		sq_view_bytes(s, NAME, long_text);
+	else
+		sq_view_text(s, NAME, t->name);
 	sq_view_truth(s, ODD, t->i % 2 != 0);
 	sq_view_number(s, NUMBER, t->i);
 }
@@ -227,6 +232,23 @@ Test(view, a_search_looks_at_a_bounded_number_for_a_page)
 	for (unsigned i = 0; i < THINGS; i++)
 		cr_assert_eq(things[i].seen, i == 19 || i / 10 == 19 || i / 100 == 19);
 	cr_assert_leq(most_visits, SQ_VIEW_SLICE_VISITS);
+	sq_view_free(&v);
+}
+
+Test(view, a_page_ends_at_its_text_and_goes_on)
+{
+	static unsigned char text[65535];
+	struct sq_view *v = start();
+	unsigned pages;
+
+	for (unsigned i = 0; i < 200; i++)
+		put(i);
+	long_text = (struct sq_bytes){text, sizeof text};
+	pages = walk_all(v, 1000, NULL, NULL);
+	long_text.len = 0;
+	cr_assert_geq(pages, 200u * sizeof text / (SQ_VIEW_PAGE_TEXT + sizeof text));
+	for (unsigned i = 0; i < 200; i++)
+		cr_assert_eq(things[i].seen, 1);
 	sq_view_free(&v);
 }
 
