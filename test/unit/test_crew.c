@@ -2,9 +2,9 @@
 #include <criterion/criterion.h>
 
 #include <sched.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 
+#include "../support/gate.h"
 #include "core/mem.h"
 #include "web/crew.h"
 #include "web/slot.h"
@@ -22,9 +22,14 @@ static struct sq_crew *crew;
 static void
 end(void)
 {
+	gate_open();
+	if (crew == NULL)
+		return;
 	sq_crew_stop(crew);
 	sq_crew_free(&crew);
 }
+
+TestSuite(crew, .fini = end);
 
 static struct part *
 part_of(struct sq_crew_slot *s)
@@ -111,7 +116,6 @@ Test(crew, it_settles_once_tasks_have_passed_from_worker_to_worker)
 	}
 	sq_crew_settle(crew);
 	cr_assert_eq(over, SQ_ARRAY_LEN(runners));
-	end();
 }
 
 static struct sq_task by_part[SQ_TURN_PARTS];
@@ -141,17 +145,6 @@ Test(crew, the_parts_of_a_turn_have_an_order)
 	cr_assert_eq(n_order, SQ_TURN_PARTS);
 	for (unsigned i = 0; i < SQ_TURN_PARTS; i++)
 		cr_assert_eq(order[i], i);
-	end();
-}
-
-static sem_t gate;
-
-static void
-hang(void *arg)
-{
-	(void)arg;
-	while (sem_wait(&gate) != 0)
-		continue;
 }
 
 static void
@@ -164,18 +157,17 @@ Test(crew, a_worker_that_hangs_keeps_no_other_from_what_it_is_told, .timeout = 2
 {
 	atomic_uint n = 0;
 
-	sem_init(&gate, 0, 0);
 	crew = sq_crew_new(WORKERS);
-	sq_worker_tell(sq_crew_workers(crew)[0], hang, NULL);
+	sq_worker_tell(sq_crew_workers(crew)[0], gate_hang, NULL);
 	for (unsigned i = 0; i < WORKERS; i++)
 		sq_worker_tell(sq_crew_workers(crew)[i], count, &n);
-	while (n < WORKERS - 1)
+	while (n < WORKERS - 1 && !gate_overdue())
 		sched_yield();
+	cr_assert_not(gate_overdue());
 	cr_assert_eq(n, WORKERS - 1);
-	sem_post(&gate);
+	gate_open();
 	sq_crew_settle(crew);
 	cr_assert_eq(n, WORKERS);
-	end();
 }
 
 Test(crew, what_is_posted_to_a_crew_that_has_stopped_runs_before_it_is_freed)

@@ -2,13 +2,13 @@
  * heartbeats, back-pressure, moving, draining, several workers. */
 #include <criterion/criterion.h>
 
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../support/fake_core.h"
+#include "../support/gate.h"
 #include "../support/h2_client.h"
 #include "core/listen.h"
 #include "broker/metrics/metrics.h"
@@ -25,6 +25,7 @@ static struct h2_response *deliveries;
 static void
 tidy(void)
 {
+	gate_open();
 	h2_close(&client);
 	fake_stop();
 }
@@ -204,29 +205,17 @@ Test(front_life, stopping_says_goaway_and_ends_the_deliveries)
 	fake_stop();
 }
 
-static sem_t gate;
-
-static void
-hang(void *arg)
-{
-	(void)arg;
-	while (sem_wait(&gate) != 0)
-		continue;
-}
-
 Test(front_life, a_worker_that_hangs_keeps_nobody_from_moving_and_draining)
 {
 	const struct sq_link_front_cfg cfg = fake_front_cfg();
 
-	sem_init(&gate, 0, 0);
 	fake_start_on(2, &cfg);
 	for (unsigned i = 0; i < 2; i++) {
-		sq_worker_tell(sq_crew_workers(fake.crew)[i], hang, NULL);
+		sq_worker_tell(sq_crew_workers(fake.crew)[i], gate_hang, NULL);
 		sq_front_move(fake.front);
 		sq_front_drain(fake.front);
 	}
-	sem_post(&gate);
-	sem_post(&gate);
+	cr_assert_not(gate_overdue());
 }
 
 Test(front_life, connections_have_a_limit)
