@@ -14,6 +14,7 @@
 #include "core/program.h"
 #include "core/stop.h"
 #include "proto/annotations/table.h"
+#include "proto/link/frame.h"
 #include "sidecar/config/config.h"
 #include "sidecar/config_check.h"
 #include "sidecar/app.h"
@@ -69,6 +70,19 @@ program_descriptors(const struct program *p)
 	if (rl.rlim_cur < want)
 		SQ_INFO("sidecar", "the limit of %llu descriptors is below limits.clients",
 		    (unsigned long long)rl.rlim_cur);
+}
+
+/* Links that carry nothing live by the heartbeats, which may come a little late. */
+static void
+program_silence(const struct program *p)
+{
+	enum { LEAST_MS = SQ_HEARTBEAT_MS + 1000 };
+
+	if (p->config.silence_ms < LEAST_MS)
+		SQ_WARN("sidecar",
+		    "pool.silence is %llu ms, and brokers send heartbeats every %d ms: idle links "
+		    "will be dropped again and again; it should be at least %d ms",
+		    (unsigned long long)p->config.silence_ms, SQ_HEARTBEAT_MS, LEAST_MS);
 }
 
 static void
@@ -149,6 +163,7 @@ program_start(struct program *p, struct sq_buf *err)
 	const struct sq_sidecar_cfg *cfg = &p->config;
 
 	program_descriptors(p);
+	program_silence(p);
 	p->app = sq_app_new(p->loop, cfg, err);
 	if (p->app == NULL)
 		return SQ_EXIT_FAILED;

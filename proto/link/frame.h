@@ -37,6 +37,7 @@ enum {
 	SQ_BATCH_HEADER = 32,       /* bytes, from version 2 of the link on */
 	SQ_BATCH_HEADER_V1 = 28,
 	SQ_ENTRY_HEADER = 4,
+	SQ_HEARTBEAT_MS = 5000,   /* between two heartbeats of a broker */
 	SQ_LINK_STREAMS_MAX = 60, /* requests of a link at a time, deliveries not counted */
 	SQ_BODY_SLACK = 65536,    /* the body limit is the maximum packet size and this */
 	SQ_PACKET_MAX = 16 << 20, /* the greatest value of a broker's limits.max-packet */
@@ -219,7 +220,7 @@ int
 sq_detach_decode(const void *p, size_t len, unsigned version, struct sq_detach *out) SQ_MUST_CHECK;
 
 enum {
-	SQ_FRAME_HEARTBEAT = 1,
+	SQ_FRAME_HEARTBEAT = 1, /* every SQ_HEARTBEAT_MS */
 	SQ_FRAME_DELIVER = 2,
 	SQ_FRAME_DETACHED = 3,
 	SQ_FRAME_DRAINING = 4,

@@ -42,7 +42,8 @@ const struct sq_config_key sq_sidecar_keys[] = {
     KEY("pool.dial-timeout", SQ_CFG_DURATION, dial_timeout_ms, "5s", 10, 60000,
 	"Time for a connection to come up."),
     KEY("pool.silence", SQ_CFG_DURATION, silence_ms, "10s", 100, 600000,
-	"A link without a frame for so long is dropped."),
+	"A link without a frame for so long is dropped. Brokers send one every 5 s: below 6s "
+	"idle links are dropped again and again, and the log says so at the start."),
     KEY("pool.max-age", SQ_CFG_DURATION, max_age_ms, NULL, 0, 0,
 	"Age at which a link is replaced; 0: never."),
     KEY("tls.enabled", SQ_CFG_BOOL, tls, "true", 0, 0,

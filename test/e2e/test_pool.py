@@ -93,3 +93,17 @@ async def test_a_client_that_never_acknowledges_stops_alone(env):
     assert got == list(range(2000))
     assert len(silent.inbox) < 2000
     await silent.disconnect()
+
+
+async def test_a_silence_below_the_heartbeats_is_warned_of(env):
+    for silence, warned in (("2s", 1), ("5999ms", 1), ("6s", 0)):
+        stack = await env.stack(sidecars=1, sidecar={"pool": {"silence": silence}})
+        [sidecar] = stack.sidecars
+        if silence == "2s":  # what the warning says is so
+            await eventually(lambda: has_lost(sidecar, 3), "idle links are dropped")
+        log = sidecar.log_path.read_text(encoding="utf-8")
+        assert log.count("pool.silence is") == warned, (silence, log)
+
+
+async def has_lost(sidecar, least):
+    return await metric(sidecar, "sqmqos_links_lost_total") >= least

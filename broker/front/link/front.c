@@ -26,9 +26,8 @@
 #include "web/reply.h"
 
 enum {
-	FRONT_HEARTBEAT_MS = 5000, /* docs/link.md, "Deliveries" */
-	FRONT_GRACE_MS = 500,      /* for peers to close after GOAWAY */
-	FRONT_FORCE_MS = 5000,     /* for sockets that were shut down to be noticed */
+	FRONT_GRACE_MS = 500,  /* for peers to close after GOAWAY */
+	FRONT_FORCE_MS = 5000, /* for sockets that were shut down to be noticed */
 	FRONT_POLL_MS = 5,
 	FRONT_FILES_MS = 1000, /* between two looks at certificate and bundle */
 	FRONT_STRANGER_BODY = 64 << 10,
@@ -405,7 +404,7 @@ sq_link_front_open(const struct sq_link_front_cfg *cfg, struct sq_buf *err)
 	f->cfg = *cfg;
 	f->n_parts = sq_crew_size(cfg->crew);
 	if (f->cfg.heartbeat_ms == 0)
-		f->cfg.heartbeat_ms = FRONT_HEARTBEAT_MS;
+		f->cfg.heartbeat_ms = SQ_HEARTBEAT_MS;
 	if (f->cfg.unauthenticated_body == 0)
 		f->cfg.unauthenticated_body = FRONT_STRANGER_BODY;
 	if (f->cfg.unauthenticated_total == 0)

@@ -28,7 +28,7 @@ struct sq_link_front_cfg {
 	uint64_t idle_ms;         /* a connection without an open request is closed */
 	uint64_t link_max_age_ms; /* then the link is asked to move; 0: never */
 	uint64_t move_ms;         /* and so much later closed */
-	uint64_t heartbeat_ms;    /* 0: 5 s, as the protocol says */
+	uint64_t heartbeat_ms;    /* 0: SQ_HEARTBEAT_MS */
 	uint64_t stall_ms;        /* a link that takes nothing for so long is closed */
 	unsigned max_connections;
 	/* Of connections without a link or a good token: */
