@@ -2,6 +2,10 @@
 see them."""
 
 import asyncio
+import base64
+import concurrent.futures
+import json
+import socket
 import time
 
 import stack as parts
@@ -11,6 +15,7 @@ from cluster import eventually
 from tokens import Issuer
 
 DURABLE = {"session_expiry": 600}
+SILENT_ISSUER = "https://issuer.test"
 OTHER = "127.0.0.2"  # of this machine, and no loopback by the rules
 
 
@@ -226,6 +231,34 @@ async def test_who_may_see_it(env):
     assert stack.broker.get("/livez")[0] == stack.broker.get("/metrics")[0] == 200
     for secret in (ops, other, local.strip(), "nonsense"):
         assert secret not in stack.log(stack.broker)
+
+
+def unknown_key_token():
+    """Of an issuer that the broker knows, by a key that it has to ask for."""
+    def part(tree):
+        return base64.urlsafe_b64encode(json.dumps(tree).encode()).rstrip(b"=").decode()
+    return ".".join((part({"alg": "ES256", "kid": "unknown"}),
+                     part({"iss": SILENT_ISSUER, "sub": "x", "aud": "sqmqos",
+                           "exp": int(time.time()) + 999}), "A" * 86))
+
+
+async def test_tokens_of_strangers_keep_no_operator_out(env):
+    """The issuer's server says nothing, so the broker waits for its keys."""
+    stack = await env.stack(sidecars=1, start=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stack.broker.tree.setdefault("auth", {})["issuers"] = [
+            {"issuer": SILENT_ISSUER, "keys-url": f"https://127.0.0.1:{silent.getsockname()[1]}/"}]
+        stack.broker.tree["admin"]["listen"] = f"*:{stack.broker.admin_port}"
+        await stack.start()
+        token = bearer(unknown_key_token())
+        with concurrent.futures.ThreadPoolExecutor(60) as pool:
+            strangers = [asyncio.get_running_loop().run_in_executor(pool, lambda: view.ask(
+                stack.broker, "/spaces", source=OTHER, headers=token)) for _ in range(60)]
+            refused = (await next(asyncio.as_completed(strangers))).body["detail"]
+            assert "other requests' tokens" in refused, refused
+            assert view.ask(stack.broker, "/spaces").status == 200
+            await asyncio.gather(*strangers)
+    env.check_leftovers = False
 
 
 async def test_a_broker_that_asks_nobody_shows_it_to_loopback_alone(env):

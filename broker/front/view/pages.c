@@ -16,6 +16,7 @@
 
 enum {
 	PAGES_MAX = 4,         /* under way */
+	JUDGED_MAX = 8,        /* credentials that are judged: anybody may show one */
 	REFUSED_LOG_MS = 1000, /* between two lines on refused credentials */
 };
 
@@ -24,7 +25,7 @@ struct sq_view_pages {
 	struct sq_auth *auth;
 	const struct sq_metrics *metrics;
 	_Atomic(struct sq_broker *) broker; /* NULL: not there yet */
-	atomic_uint running;
+	atomic_uint running, judged;        /* pages; credentials */
 	_Atomic uint64_t quiet_until_ms;
 };
 
@@ -193,6 +194,7 @@ view_judged(struct view_ask *a)
 {
 	unsigned status = sq_auth_reason_status(a->auth.reason);
 
+	atomic_fetch_sub(&a->pages->judged, 1);
 	if (a->auth.reason != SQ_AUTH_NONE) {
 		view_log_refused(a->pages, &a->auth, status);
 		view_refuse(a, status,
@@ -237,6 +239,11 @@ view_asked(void *owner, struct sq_admin_ask *ask)
 	}
 	if (p->auth == NULL || !sq_auth_asks(p->auth)) {
 		view_refuse(a, 401, "this broker knows no tokens");
+		return;
+	}
+	if (atomic_fetch_add(&p->judged, 1) >= JUDGED_MAX) {
+		atomic_fetch_sub(&p->judged, 1);
+		view_refuse(a, 503, "other requests' tokens are being verified");
 		return;
 	}
 	a->auth.credential = ask->token;
