@@ -29,7 +29,8 @@ This page follows from `test/support/matrix.py`; `python3 tools/compatibility.py
 
 def versions():
     """{name as in matrix.CLIENTS: version}, from the files that pin them."""
-    pinned = {"paho-mqtt": re.search(r"^paho_python=(\S+)", (CLIENTS / "setup.sh").read_text(), re.M)[1],
+    pinned = {"paho-mqtt": re.search(r"^paho-mqtt==(\S+)",
+                                     (ROOT / "examples/python/requirements.txt").read_text(), re.M)[1],
               "rumqttc": re.search(r'^rumqttc = \{ version = "=([^"]+)"',
                                    (CLIENTS / "agents/rust/Cargo.toml").read_text(), re.M)[1]}
     for name, version in re.findall(r"<artifactId>([\w-]+)</artifactId><version>([\d.]+)</version>\s*</dependency>",
