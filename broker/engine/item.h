@@ -69,6 +69,9 @@ enum sq_death {
 	SQ_DEAD_ABANDONED,  /* the oldest, of a queue without takers */
 };
 
+/* The reason in the word that a dead letter and the view have for it. */
+const char *sq_death_name(enum sq_death);
+
 /* Counts of items that left undelivered, by enum sq_death; at SQ_LEFT_NEW those that found no
  * room. */
 enum { SQ_LEFT_NEW = SQ_DEAD_ABANDONED + 1, SQ_LEFTS };

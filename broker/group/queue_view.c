@@ -6,9 +6,7 @@
 #include "broker/shard/source.h"
 #include "core/wallclock.h"
 
-#define QUEUE_COLUMN(symbol, name, type, unit, help) {name, SQ_VIEW_##type, unit, help},
-static const struct sq_view_column queue_columns[] = {SQ_QUEUE_COLUMNS(QUEUE_COLUMN)};
-#undef QUEUE_COLUMN
+static const struct sq_view_column queue_columns[] = {SQ_QUEUE_COLUMNS(SQ_VIEW_COLUMN)};
 
 const struct sq_view_table sq_queue_view = {
     .name = "queues",
@@ -44,21 +42,12 @@ queue_limits(struct sq_view_slice *v, const struct sq_queue_state *q)
 static void
 queue_losses(struct sq_view_slice *v, const struct sq_sink *sink, const struct sq_queue_state *q)
 {
-	static const char *const names[SQ_LEFTS] = {
-	    [SQ_DEAD_EXPIRED] = "expired",
-	    [SQ_DEAD_ATTEMPTS] = "attempts",
-	    [SQ_DEAD_REJECTED] = "rejected",
-	    [SQ_DEAD_UNFINISHED] = "unfinished",
-	    [SQ_DEAD_OVERFLOW] = "overflow",
-	    [SQ_DEAD_ABANDONED] = "abandoned",
-	    [SQ_LEFT_NEW] = "no-room",
-	};
-
 	sq_view_count(v, SQ_QUEUE_REFUSED, "queue-full", atomic_load(&sink->refused.queue_full));
 	sq_view_count(v, SQ_QUEUE_REFUSED, "store-full", atomic_load(&sink->refused.store_full));
 	sq_view_count(v, SQ_QUEUE_REFUSED, "memory", atomic_load(&sink->refused.memory));
-	for (size_t i = 0; i < SQ_LEFTS; i++)
-		sq_view_count(v, SQ_QUEUE_LEFT, names[i], q->left[i]);
+	for (unsigned why = 0; why < SQ_LEFT_NEW; why++)
+		sq_view_count(v, SQ_QUEUE_LEFT, sq_death_name(why), q->left[why]);
+	sq_view_count(v, SQ_QUEUE_LEFT, "no-room", q->left[SQ_LEFT_NEW]);
 }
 
 bool

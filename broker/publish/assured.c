@@ -26,14 +26,6 @@ sq_assured_settled(const struct sq_source *s, const struct sq_item *item)
 struct sq_msg
 sq_assured_buried(void *source, struct sq_txn *txn, const struct sq_item *item, enum sq_death why)
 {
-	static const char *const reasons[] = {
-	    [SQ_DEAD_EXPIRED] = "expired",
-	    [SQ_DEAD_ATTEMPTS] = "attempts",
-	    [SQ_DEAD_REJECTED] = "rejected",
-	    [SQ_DEAD_UNFINISHED] = "unfinished",
-	    [SQ_DEAD_OVERFLOW] = "overflow",
-	    [SQ_DEAD_ABANDONED] = "abandoned",
-	};
 	const struct sq_source *s = source;
 	bool given_up = why == SQ_DEAD_ATTEMPTS || why == SQ_DEAD_REJECTED ||
 	    why == SQ_DEAD_UNFINISHED || why == SQ_DEAD_ABANDONED;
@@ -41,7 +33,7 @@ sq_assured_buried(void *source, struct sq_txn *txn, const struct sq_item *item, 
 	if (!item->assured && !(sq_source_durable(s) && given_up))
 		return (struct sq_msg){0};
 	sq_dead_letter(sq_source_broker(s), sq_source_tenant(s), txn, &item->msg, sq_source_name(s),
-	    reasons[why], item->assured);
+	    sq_death_name(why), item->assured);
 	if (!item->assured)
 		return (struct sq_msg){0};
 	return assured_receipt(

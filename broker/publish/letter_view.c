@@ -27,9 +27,7 @@
 enum letter_column { LETTER_COLUMNS(LETTER_COLUMN) LETTER_COLUMN_COUNT };
 #undef LETTER_COLUMN
 
-#define LETTER_COLUMN(symbol, name, type, unit, help) {name, SQ_VIEW_##type, unit, help},
-static const struct sq_view_column letter_columns[] = {LETTER_COLUMNS(LETTER_COLUMN)};
-#undef LETTER_COLUMN
+static const struct sq_view_column letter_columns[] = {LETTER_COLUMNS(SQ_VIEW_COLUMN)};
 
 const struct sq_view_table sq_dead_letter_view = {
     .name = "dead-letters",

@@ -3,6 +3,7 @@
 #include "broker/group/group.h"
 #include "broker/group/queue_view.h"
 #include "broker/publish/dead_queues.h"
+#include "broker/shard/view.h"
 
 bool
 sq_dead_queues_view(void *owner, unsigned worker, struct sq_view_slice *v)
@@ -57,21 +58,6 @@ delayed_row(struct sq_view_slice *v, const struct sq_broker *b, const struct sq_
 bool
 sq_delayed_queues_view(void *owner, unsigned worker, struct sq_view_slice *v)
 {
-	struct sq_broker *b = owner;
-	struct sq_view_place at = {sq_view_from(v).of, 0};
-	struct sq_tenant *t;
-
 	(void)worker;
-	while ((t = sq_tenants_seek(b->tenants, &at.of)) != NULL) {
-		bool room = sq_view_visit(v, at);
-
-		if (room)
-			delayed_row(v, b, t);
-		sq_tenant_unref(&t);
-		if (!room)
-			return false;
-		if (++at.of == 0)
-			break;
-	}
-	return true;
+	return sq_view_walk_tenants(v, owner, delayed_row);
 }

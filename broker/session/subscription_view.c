@@ -26,10 +26,7 @@ enum { SEPARATOR = 0xff }; /* between the parts of a name: see sq_wanted_text() 
 enum subscription_column { SUBSCRIPTION_COLUMNS(SUBSCRIPTION_COLUMN) SUBSCRIPTION_COLUMN_COUNT };
 #undef SUBSCRIPTION_COLUMN
 
-#define SUBSCRIPTION_COLUMN(symbol, name, type, unit, help) {name, SQ_VIEW_##type, unit, help},
-static const struct sq_view_column subscription_columns[] = {
-    SUBSCRIPTION_COLUMNS(SUBSCRIPTION_COLUMN)};
-#undef SUBSCRIPTION_COLUMN
+static const struct sq_view_column subscription_columns[] = {SUBSCRIPTION_COLUMNS(SQ_VIEW_COLUMN)};
 
 const struct sq_view_table sq_subscription_view = {
     .name = "subscriptions",

@@ -38,9 +38,7 @@
 enum session_column { SESSION_COLUMNS(SESSION_COLUMN) SESSION_COLUMN_COUNT };
 #undef SESSION_COLUMN
 
-#define SESSION_COLUMN(symbol, name, type, unit, help) {name, SQ_VIEW_##type, unit, help},
-static const struct sq_view_column session_columns[] = {SESSION_COLUMNS(SESSION_COLUMN)};
-#undef SESSION_COLUMN
+static const struct sq_view_column session_columns[] = {SESSION_COLUMNS(SQ_VIEW_COLUMN)};
 
 const struct sq_view_table sq_session_view = {
     .name = "sessions",

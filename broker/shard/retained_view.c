@@ -21,9 +21,7 @@
 enum retained_column { RETAINED_COLUMNS(RETAINED_COLUMN) RETAINED_COLUMN_COUNT };
 #undef RETAINED_COLUMN
 
-#define RETAINED_COLUMN(symbol, name, type, unit, help) {name, SQ_VIEW_##type, unit, help},
-static const struct sq_view_column retained_columns[] = {RETAINED_COLUMNS(RETAINED_COLUMN)};
-#undef RETAINED_COLUMN
+static const struct sq_view_column retained_columns[] = {RETAINED_COLUMNS(SQ_VIEW_COLUMN)};
 
 const struct sq_view_table sq_retained_view = {
     .name = "retained",

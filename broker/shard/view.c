@@ -53,7 +53,7 @@ const struct sq_view_table sq_space_view = {
 };
 
 static void
-space_row(struct sq_view_slice *v, const struct sq_tenant *t)
+space_row(struct sq_view_slice *v, const struct sq_broker *b, const struct sq_tenant *t)
 {
 	static const struct {
 		enum space_column column;
@@ -66,6 +66,9 @@ space_row(struct sq_view_slice *v, const struct sq_tenant *t)
 	const struct sq_account *a = sq_tenant_account(t);
 	uint64_t n, bytes;
 
+	(void)b;
+	if (!sq_view_wants(v, sq_tenant_name(t), sq_tenant_name(t)))
+		return;
 	sq_view_row(v);
 	sq_view_text(v, SPACE_SPACE, sq_tenant_name(t));
 	for (size_t i = 0; i < SQ_ARRAY_LEN(shares); i++)
@@ -82,18 +85,17 @@ space_row(struct sq_view_slice *v, const struct sq_tenant *t)
 }
 
 bool
-sq_spaces_view(void *owner, unsigned worker, struct sq_view_slice *v)
+sq_view_walk_tenants(struct sq_view_slice *v, struct sq_broker *b,
+    void (*row)(struct sq_view_slice *, const struct sq_broker *, const struct sq_tenant *))
 {
-	struct sq_broker *b = owner;
 	struct sq_view_place at = {sq_view_from(v).of, 0};
 	struct sq_tenant *t;
 
-	(void)worker;
 	while ((t = sq_tenants_seek(b->tenants, &at.of)) != NULL) {
 		bool room = sq_view_visit(v, at);
 
-		if (room && sq_view_wants(v, sq_tenant_name(t), sq_tenant_name(t)))
-			space_row(v, t);
+		if (room)
+			row(v, b, t);
 		sq_tenant_unref(&t);
 		if (!room)
 			return false;
@@ -101,6 +103,13 @@ sq_spaces_view(void *owner, unsigned worker, struct sq_view_slice *v)
 			break;
 	}
 	return true;
+}
+
+bool
+sq_spaces_view(void *owner, unsigned worker, struct sq_view_slice *v)
+{
+	(void)worker;
+	return sq_view_walk_tenants(v, owner, space_row);
 }
 
 /* The store.  X(symbol, name, type, unit, help) */
@@ -126,9 +135,7 @@ sq_spaces_view(void *owner, unsigned worker, struct sq_view_slice *v)
 enum store_column { STORE_COLUMNS(STORE_COLUMN) STORE_COLUMN_COUNT };
 #undef STORE_COLUMN
 
-#define STORE_COLUMN(symbol, name, type, unit, help) {name, SQ_VIEW_##type, unit, help},
-static const struct sq_view_column store_columns[] = {STORE_COLUMNS(STORE_COLUMN)};
-#undef STORE_COLUMN
+static const struct sq_view_column store_columns[] = {STORE_COLUMNS(SQ_VIEW_COLUMN)};
 
 const struct sq_view_table sq_store_view = {
     .name = "store",

@@ -45,6 +45,9 @@ struct sq_view_column {
 	const char *help;
 };
 
+/* A row of a table of columns, X(symbol, name, type, unit, help): its struct sq_view_column. */
+#define SQ_VIEW_COLUMN(symbol, name, type, unit, help) {name, SQ_VIEW_##type, unit, help},
+
 enum { SQ_VIEW_COLUMNS_MAX = 32 };
 
 struct sq_view_table {

@@ -31,9 +31,7 @@
 enum link_column { LINK_COLUMNS(LINK_COLUMN) LINK_COLUMN_COUNT };
 #undef LINK_COLUMN
 
-#define LINK_COLUMN(symbol, name, type, unit, help) {name, SQ_VIEW_##type, unit, help},
-static const struct sq_view_column link_columns[] = {LINK_COLUMNS(LINK_COLUMN)};
-#undef LINK_COLUMN
+static const struct sq_view_column link_columns[] = {LINK_COLUMNS(SQ_VIEW_COLUMN)};
 
 static const struct sq_view_table link_view = {
     .name = "links",
