@@ -48,6 +48,13 @@ sq_bytes_of(const char *s)
 	return (struct sq_bytes){(const unsigned char *)s, s != NULL ? strlen(s) : 0};
 }
 
+/* Whether the bytes are those of a C string. */
+static inline bool
+sq_bytes_are(struct sq_bytes b, const char *s)
+{
+	return b.len == strlen(s) && memcmp(b.p, s, b.len) == 0;
+}
+
 static inline uint32_t
 sq_image_size(const unsigned char *image)
 {

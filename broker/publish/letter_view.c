@@ -42,12 +42,6 @@ const struct sq_view_table sq_dead_letter_view = {
 /* Seqs of the second queue have this bit. */
 #define LETTER_OTHERS (UINT64_C(1) << 63)
 
-static bool
-letter_is(struct sq_bytes name, const char *what)
-{
-	return name.len == strlen(what) && memcmp(name.p, what, name.len) == 0;
-}
-
 /* Of several properties of a name the last one is the broker's. */
 static void
 letter_props(struct sq_view_slice *v, struct sq_bytes props)
@@ -65,7 +59,7 @@ letter_props(struct sq_view_slice *v, struct sq_bytes props)
 
 	while (sq_props_user_next(&props, &name, &value)) {
 		for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
-			if (letter_is(name, rows[i].name))
+			if (sq_bytes_are(name, rows[i].name))
 				found[i] = value;
 		}
 	}

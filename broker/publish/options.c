@@ -11,12 +11,6 @@ enum { PREFIX_LEN = sizeof SQ_PROP_PREFIX - 1, NAME_SHOWN_MAX = 64 };
 static const char *const asked_names[] = {SQ_PROPS_ASKED, NULL};
 static const char *const written_names[] = {SQ_PROPS_WRITTEN, NULL};
 
-static bool
-asked_is(struct sq_bytes b, const char *text)
-{
-	return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
-}
-
 /* A decimal number of seconds, at most 9 digits. */
 static bool
 asked_seconds(struct sq_bytes value, uint32_t *out)
@@ -38,7 +32,7 @@ static bool
 asked_written(struct sq_bytes name)
 {
 	for (const char *const *w = written_names; *w != NULL; w++) {
-		if (asked_is(name, *w))
+		if (sq_bytes_are(name, *w))
 			return true;
 	}
 	return false;
@@ -48,18 +42,18 @@ asked_written(struct sq_bytes name)
 static enum sq_publish_wrong
 asked_take(struct sq_publish_options *a, struct sq_bytes name, struct sq_bytes value)
 {
-	if (asked_is(name, SQ_PROP_QOS)) {
+	if (sq_bytes_are(name, SQ_PROP_QOS)) {
 		a->assured = true;
-		return asked_is(value, "3") ? SQ_PUBLISH_GOOD : SQ_PUBLISH_WRONG_QOS;
+		return sq_bytes_are(value, "3") ? SQ_PUBLISH_GOOD : SQ_PUBLISH_WRONG_QOS;
 	}
-	if (asked_is(name, SQ_PROP_DELAY))
+	if (sq_bytes_are(name, SQ_PROP_DELAY))
 		return asked_seconds(value, &a->delay_s) ? SQ_PUBLISH_GOOD : SQ_PUBLISH_WRONG_DELAY;
-	if (asked_is(name, SQ_PROP_KEY)) {
+	if (sq_bytes_are(name, SQ_PROP_KEY)) {
 		a->key = value;
 		return value.len > 0 && value.len <= SQ_PUBLISH_KEY_MAX ? SQ_PUBLISH_GOOD
 									: SQ_PUBLISH_WRONG_KEY;
 	}
-	if (asked_is(name, SQ_PROP_RECEIPT)) {
+	if (sq_bytes_are(name, SQ_PROP_RECEIPT)) {
 		a->receipt = value;
 		return sq_topic_name_check(value, NULL) == SQ_OK && sq_topic_closed(value) == NULL
 		    ? SQ_PUBLISH_GOOD

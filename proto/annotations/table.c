@@ -129,7 +129,7 @@ take_log_level(struct sq_annotation_value *value, struct sq_annotations *out)
 	struct sq_bytes word = sq_value_word(value, &at);
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(levels); i++) {
-		if (word.len == strlen(levels[i]) && memcmp(word.p, levels[i], word.len) == 0) {
+		if (sq_bytes_are(word, levels[i])) {
 			word_keep(value, word, out);
 			return;
 		}

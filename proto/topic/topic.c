@@ -76,7 +76,7 @@ sq_topic_reserved(struct sq_bytes name)
 		return NULL;
 	first = topic_head(name);
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-		if (first.len == strlen(words[i]) && memcmp(first.p, words[i], first.len) == 0)
+		if (sq_bytes_are(first, words[i]))
 			return "nobody publishes to topics below $SYS, $share, $tag and $queue";
 	}
 	return NULL;

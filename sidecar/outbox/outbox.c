@@ -356,12 +356,6 @@ sq_outbox_ready(const struct sq_outbox *o, struct sq_buf *why)
 
 /* --- disk: from clients --- */
 
-static bool
-name_is(struct sq_bytes name, const char *text)
-{
-	return name.len == strlen(text) && memcmp(name.p, text, name.len) == 0;
-}
-
 /* Whether the app needs the broker's answer to the publish: it is of QoS 3, or has a sqmqos-
  * property that a broker may refuse for good.  Others have a delay, or no option. */
 static bool
@@ -376,7 +370,7 @@ publish_asks(const struct sq_lane_publish *m)
 
 		if (name.len < prefix || memcmp(name.p, SQ_PROP_PREFIX, prefix) != 0)
 			continue;
-		while (*p != NULL && !name_is(name, *p))
+		while (*p != NULL && !sq_bytes_are(name, *p))
 			p++;
 		if (*p == NULL)
 			return true;

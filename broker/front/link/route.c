@@ -24,12 +24,6 @@ static const struct route {
     {"trust", NULL, "GET", SQ_ROUTE_TRUST, false},
 };
 
-static bool
-bytes_are(struct sq_bytes b, const char *s)
-{
-	return b.len == strlen(s) && memcmp(b.p, s, b.len) == 0;
-}
-
 /* Takes 's' off the front of 'b'. */
 static bool
 bytes_skip(struct sq_bytes *b, const char *s)
@@ -86,8 +80,8 @@ route_row(struct sq_bytes folder, struct sq_bytes leaf, bool has_leaf)
 	for (size_t i = 0; i < SQ_ARRAY_LEN(routes); i++) {
 		const struct route *r = &routes[i];
 
-		if (has_leaf == (r->leaf != NULL) && bytes_are(folder, r->folder) &&
-		    (r->leaf == NULL || bytes_are(leaf, r->leaf)))
+		if (has_leaf == (r->leaf != NULL) && sq_bytes_are(folder, r->folder) &&
+		    (r->leaf == NULL || sq_bytes_are(leaf, r->leaf)))
 			return r;
 	}
 	return NULL;
@@ -114,9 +108,9 @@ sq_route_find(struct sq_bytes method, struct sq_bytes target, struct sq_route *o
 		if (more && name.len > 0)
 			r = route_row(folder, path, leaf);
 	}
-	if (r == NULL || (r->kind == SQ_ROUTE_TRUST && !bytes_are(name, "bundle")))
+	if (r == NULL || (r->kind == SQ_ROUTE_TRUST && !sq_bytes_are(name, "bundle")))
 		return route_refuse(out, 404, "no such path");
-	if (!bytes_are(method, r->method)) {
+	if (!sq_bytes_are(method, r->method)) {
 		out->allow = r->method;
 		return route_refuse(out, 405, "the path takes another method");
 	}
