@@ -8,6 +8,16 @@
 #include <stdint.h>
 #include <string.h>
 
+/* The value of a hexadecimal digit, of either case; -1: it is none. */
+static inline int
+sq_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static inline uint16_t
 sq_get16(const unsigned char *p)
 {

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/mem.h"
+
 enum {
 	Q_DIGITS = 3,
 	Q_ONE = 1000,
@@ -124,7 +126,7 @@ open_unit(struct sq_bytes family, struct sq_buf *out)
 {
 	static const char *const units[] = {"seconds", "bytes"};
 
-	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+	for (size_t i = 0; i < SQ_ARRAY_LEN(units); i++) {
 		if (!bytes_ends(family, units[i]))
 			continue;
 		sq_buf_printf(out, "# UNIT ");

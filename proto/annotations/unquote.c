@@ -1,19 +1,8 @@
 /* Go's quoted strings, as the kubelet writes annotation values. */
 #include <string.h>
 
+#include "core/bytes.h"
 #include "proto/annotations/file.h"
-
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /* Reads 'n' hex digits; -1 if they aren't there. */
 static long
@@ -24,7 +13,7 @@ unquote_hex(const char *p, size_t len, size_t n)
 	if (len < n)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		int d = hex_value(p[i]);
+		int d = sq_hex_digit(p[i]);
 
 		if (d < 0)
 			return -1;

@@ -127,7 +127,7 @@ batch_refused(struct sq_hold *hold, struct batch_post *p, const struct sq_answer
 	}
 	if (settled)
 		return;
-	if (rc != 0 && p->post.attach_seq == hold->at.seq && hold->state == SQ_HOLD_ATTACHED)
+	if (rc != 0 && sq_hold_post_holds(&p->post))
 		sq_hold_again(hold, 0);
 	else
 		(void)sq_hold_refused(hold, &p->post, ans);

@@ -40,6 +40,16 @@ struct view_ask {
 	struct sq_view_page page;
 };
 
+/* Takes one of 'most' places; false: there is none. */
+static bool
+view_take(atomic_uint *taken, unsigned most)
+{
+	if (atomic_fetch_add(taken, 1) < most)
+		return true;
+	atomic_fetch_sub(taken, 1);
+	return false;
+}
+
 /* ---- answers ---- */
 
 static void
@@ -107,8 +117,7 @@ view_gathered(struct sq_view_page *p)
 static void
 view_gather(struct view_ask *a)
 {
-	if (atomic_fetch_add(&a->pages->running, 1) >= PAGES_MAX) {
-		atomic_fetch_sub(&a->pages->running, 1);
+	if (!view_take(&a->pages->running, PAGES_MAX)) {
 		view_refuse(a, 429, "four pages are under way");
 		return;
 	}
@@ -241,8 +250,7 @@ view_asked(void *owner, struct sq_admin_ask *ask)
 		view_refuse(a, 401, "this broker knows no tokens");
 		return;
 	}
-	if (atomic_fetch_add(&p->judged, 1) >= JUDGED_MAX) {
-		atomic_fetch_sub(&p->judged, 1);
+	if (!view_take(&p->judged, JUDGED_MAX)) {
 		view_refuse(a, 503, "other requests' tokens are being verified");
 		return;
 	}

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/bytes.h"
 #include "core/mem.h"
 #include "core/utf8.h"
 
@@ -30,19 +31,10 @@ struct params {
 static int
 shown(const char *text)
 {
-	return (int)strnlen(text, SHOWN_MAX);
+	return (int)sq_utf8_cut(text, strlen(text), SHOWN_MAX);
 }
 
 /* ---- the query's text ---- */
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* A value without its escapes; NULL: an escape is wrong, or it is no text. */
 static char *
@@ -59,8 +51,8 @@ param_decode(const char *p, size_t len)
 			out[n++] = p[i];
 			continue;
 		}
-		high = i + 2 < len ? hex_digit(p[i + 1]) : -1;
-		low = i + 2 < len ? hex_digit(p[i + 2]) : -1;
+		high = i + 2 < len ? sq_hex_digit(p[i + 1]) : -1;
+		low = i + 2 < len ? sq_hex_digit(p[i + 2]) : -1;
 		good = high >= 0 && low >= 0;
 		if (good)
 			out[n++] = (char)(high << 4 | low);
