@@ -140,19 +140,14 @@ def spill_places(publishers, s):
             yield Violation("letter", s.name, f"{x}")
 
 
-def published_again(publishers, p, stream):
-    return publishers[p].again[stream] if p in publishers else ()
-
-
 def spill_order(publishers, s):
     """Letters are older than what is in the queue, and each has its order, but for messages that
     were published again: the queue refuses, so their order may be another. Of QoS 1 a copy that
     was published again may be all that is left of a message."""
-    for (p, stream), numbers in by_stream(s.left()).items():
+    again = checker.published_again(publishers)
+    for (p, stream), numbers in checker.ordered(by_stream(s.left()), (), again).items():
         if stream == 1 and s.taken:
             continue
-        again = published_again(publishers, p, stream)
-        numbers = [n for n in numbers if n not in again]
         first = [n for n in dict.fromkeys(numbers) if stream != 1 or n >= numbers[0]]
         late = [(a, b) for a, b in zip(first, first[1:]) if b < a]
         if late:
@@ -163,10 +158,9 @@ def spill_order(publishers, s):
 def spill_suffix(publishers, s, missing):
     """Only the oldest letters leave, and only where there are as many as may be."""
     left, gone = by_stream(s.left()), by_stream(missing)
-    for key, numbers in gone.items():
-        again = published_again(publishers, *key)
-        if key in left and (late := [n for n in numbers if n > min(left[key]) and
-                                     n not in again]):
+    again = checker.published_again(publishers)
+    for key, numbers in checker.ordered(gone, (), again).items():
+        if key in left and (late := [n for n in numbers if n > min(left[key])]):
             yield Violation("lost", s.name, f"publisher {key[0]} stream {key[1]}: {some(late)} "
                             f"acknowledged, in no queue and no letter, and older ones are")
     if missing and len(s.letters.letters) < s.letters_bound:
