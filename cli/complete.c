@@ -16,10 +16,10 @@ complete_seen(const struct sq_verb *verbs, size_t i)
 
 /* Appends the options as words. */
 static void
-complete_options(struct sq_buf *out, unsigned options)
+complete_options(struct sq_buf *out, uint64_t options)
 {
 	for (unsigned i = 0; i < SQ_OPTION_COUNT; i++)
-		if ((options & 1u << i) != 0)
+		if ((options & SQ_OPTION_BIT(i)) != 0)
 			sq_buf_printf(out, " --%s", sq_option_table[i].name);
 }
 
@@ -27,7 +27,7 @@ complete_options(struct sq_buf *out, unsigned options)
 static void
 complete_noun(struct sq_buf *out, const struct sq_verb *verbs, size_t n, size_t at)
 {
-	unsigned options = 0;
+	uint64_t options = 0;
 
 	sq_buf_printf(out, "\t%s) seconds=\"", verbs[at].noun);
 	for (size_t i = at; i < n; i++) {
@@ -80,7 +80,7 @@ sq_completion_text(struct sq_buf *out, const struct sq_verb *verbs, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (!complete_seen(verbs, i))
 			sq_buf_printf(out, "%s%s", i > 0 ? " " : "", verbs[i].noun);
-	complete_options(out, 1u << SQ_OPTION_HELP | 1u << SQ_OPTION_VERSION);
+	complete_options(out, SQ_OPTION_BIT(SQ_OPTION_HELP) | SQ_OPTION_BIT(SQ_OPTION_VERSION));
 	sq_buf_printf(out, "\" -- \"$word\"))\n\t\treturn\n\tfi\n\tcase ${COMP_WORDS[1]} in\n");
 	for (size_t i = 0; i < n; i++)
 		if (!complete_seen(verbs, i))

@@ -66,10 +66,10 @@ help_of_option(struct sq_buf *out, const struct sq_option *o)
 }
 
 static void
-help_options(struct sq_buf *out, unsigned options)
+help_options(struct sq_buf *out, uint64_t options)
 {
 	for (unsigned i = 0; i < SQ_OPTION_COUNT; i++)
-		if ((options & 1u << i) != 0)
+		if ((options & SQ_OPTION_BIT(i)) != 0)
 			help_of_option(out, &sq_option_table[i]);
 }
 
@@ -80,7 +80,7 @@ sq_help_text(struct sq_buf *out, const struct sq_verb *verbs, size_t n)
 	for (size_t i = 0; i < n; i++)
 		help_of_verb(out, &verbs[i]);
 	sq_buf_printf(out, "\noptions; sqmqos COMMAND --help says which a command takes:\n");
-	help_options(out, ~0u);
+	help_options(out, ~UINT64_C(0));
 	sq_buf_printf(out,
 	    "\nexit code: 0 all is good, perhaps with warnings; 1 manifests have problems, or the\n"
 	    "broker's view can't be had; 2 the options are wrong, or a file can't be read; 3 "
@@ -101,7 +101,7 @@ sq_help_verb(const struct sq_verb *v)
 			sq_buf_printf(&out, " %s", word);
 	}
 	for (unsigned i = 0; i < SQ_OPTION_COUNT; i++)
-		if ((v->needs & 1u << i) != 0)
+		if ((v->needs & SQ_OPTION_BIT(i)) != 0)
 			sq_buf_printf(
 			    &out, " --%s %s", sq_option_table[i].name, sq_option_table[i].argument);
 	sq_buf_printf(&out, " [OPTION...]\n\n%s.\n\n", v->help);

@@ -35,13 +35,13 @@ man_of_verb(struct sq_buf *out, const struct sq_verb *v)
 	man_plain(out, v->help);
 	sq_buf_printf(out, ".\n");
 	for (unsigned i = 0; i < SQ_OPTION_COUNT; i++) {
-		if ((v->options & 1u << i) == 0 || i == SQ_OPTION_HELP || i == SQ_OPTION_VERSION)
+		if ((v->options & SQ_OPTION_BIT(i)) == 0 || i == SQ_OPTION_HELP || i == SQ_OPTION_VERSION)
 			continue;
 		sq_buf_printf(out, "%s\\fB", any ? ", " : "Options: ");
 		any = true;
 		man_plain(out, "--");
 		man_plain(out, sq_option_table[i].name);
-		sq_buf_printf(out, "\\fR%s", (v->needs & 1u << i) != 0 ? " (needed)" : "");
+		sq_buf_printf(out, "\\fR%s", (v->needs & SQ_OPTION_BIT(i)) != 0 ? " (needed)" : "");
 	}
 	sq_buf_printf(out, "%s", any ? ".\n" : "");
 }

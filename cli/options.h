@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { SQ_OPTION_FILES_MAX = 1000 };
 
@@ -37,6 +38,10 @@ enum { SQ_OPTION_FILES_MAX = 1000 };
 #define SQ_OPTION_ENUM(symbol, name, letter, argument, help) SQ_OPTION_##symbol,
 enum sq_option_id { SQ_OPTIONS(SQ_OPTION_ENUM) SQ_OPTION_COUNT };
 #undef SQ_OPTION_ENUM
+
+/* A set of options has a bit for each. */
+#define SQ_OPTION_BIT(id) (UINT64_C(1) << (id))
+_Static_assert(SQ_OPTION_COUNT <= 64, "a set of options has 64 bits");
 
 struct sq_option {
 	const char *name;

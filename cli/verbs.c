@@ -11,7 +11,7 @@
 #include "core/mem.h"
 #include "core/suggest.h"
 
-#define BIT(option) (1u << SQ_OPTION_##option)
+#define BIT(option) SQ_OPTION_BIT(SQ_OPTION_##option)
 
 enum {
 	OF_ALL = BIT(HELP) | BIT(VERSION),
@@ -216,13 +216,13 @@ verb_takes(const struct sq_verb *v, const struct sq_options *o)
 		bool given = sq_option_given(o, i);
 
 		snprintf(text, sizeof text, "--%s is nothing for ", option->name);
-		if (given && (v->options & 1u << i) == 0)
+		if (given && (v->options & SQ_OPTION_BIT(i)) == 0)
 			return sq_say_usage(text, v->noun);
 		if (option->letter != 0)
 			snprintf(text, sizeof text, "-%c %s", option->letter, option->argument);
 		else
 			snprintf(text, sizeof text, "--%s %s", option->name, option->argument);
-		if (!given && (v->needs & 1u << i) != 0)
+		if (!given && (v->needs & SQ_OPTION_BIT(i)) != 0)
 			return sq_say_usage(text, " is missing");
 	}
 	return true;

@@ -18,8 +18,8 @@ struct sq_verb {
 	const char *noun, *verb;           /* "queues" "ls"; verb "": it has one word */
 	const char *operand;               /* the word behind them, as "NAME"; NULL: none */
 	const char *help;                  /* begins with a small letter, without an end */
-	unsigned options;                  /* bits 1 << SQ_OPTION_..., those that it takes */
-	unsigned needs;                    /* those of them without which it can't run */
+	uint64_t options;                  /* SQ_OPTION_BIT() of those that it takes */
+	uint64_t needs;                    /* those of them without which it can't run */
 	int (*run)(const struct sq_run *); /* returns the exit code */
 	const char *table;                 /* of the view, that it is about; NULL: none */
 };
