@@ -21,11 +21,11 @@ from scenario import ROOT, Skip, scenario
 async def test_every_verb_has_help(_env):
     for argv in (["--help"], *([verb, "--help"] for verb in
                                ("build", "run", "image", "test", "compat", "bench", "cluster", "fuzz",
-                                "torture", "attack", "fmt", "lint", "structure"))):
+                                "torture", "attack", "fmt", "lint", "structure", "site"))):
         done = await asyncio.to_thread(subprocess.run, [DEV, *argv], capture_output=True, text=True)
         assert done.returncode == 0 and "usage:" in done.stdout, (argv, done.stderr)
     for argv in ([], ["nonsense"], ["build", "nonsense"], ["fuzz", "soon"],
-                 ["image", "nonsense"]):
+                 ["image", "nonsense"], ["site", "nonsense"], ["site", "--serve", "--serve"]):
         done = await asyncio.to_thread(subprocess.run, [DEV, *argv], capture_output=True, text=True)
         assert done.returncode == 2, argv
 
