@@ -38,7 +38,8 @@
 
 enum {
 	FRONTS = 1,
-	LIVE_MS = 5000, /* a loop that has not turned for so long is stuck */
+	ADMIN_PAGES = 1, /* folders that answer at the admin endpoint */
+	LIVE_MS = 5000,  /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
 	LOOK_MS = 250,         /* between two looks at the configuration's file */
 	JOURNAL_MIN = 8 << 20, /* as the key's */
@@ -63,7 +64,8 @@ struct program {
 	struct sq_broker *broker;
 	struct sq_front *fronts[FRONTS];
 	struct sq_admin *admin;
-	struct sq_view_pages *pages; /* at 'admin' */
+	const struct sq_admin_pages *admin_pages[ADMIN_PAGES + 1]; /* NULL behind the last */
+	struct sq_view_pages *pages;
 	_Atomic bool ticking, listening, draining;
 	struct sq_stop *stop;
 	sem_t told; /* of one of these */
@@ -305,6 +307,25 @@ program_tick_start(struct program *p)
 	}
 }
 
+/* The admin endpoint with what answers there; false with a line in 'err'. */
+static bool
+program_start_admin(struct program *p, struct sq_buf *err)
+{
+	const struct sq_admin_cfg cfg = {.listen = p->config.admin_listen,
+	    .metrics = &sq_broker_metrics,
+	    .more = program_more_metrics,
+	    .ready = program_ready,
+	    .live = program_live,
+	    .pages = p->admin_pages,
+	    .owner = p};
+	unsigned n = 0;
+
+	p->pages = sq_view_pages_new(p->auth, &sq_broker_metrics);
+	p->admin_pages[n++] = sq_view_pages_admin(p->pages);
+	p->admin = sq_admin_start(&cfg, err);
+	return p->admin != NULL;
+}
+
 /* Brings everything up; on error a line in 'err'. */
 static int
 program_start(struct program *p, struct sq_buf *err)
@@ -322,19 +343,8 @@ program_start(struct program *p, struct sq_buf *err)
 	p->crew = sq_crew_new((unsigned)c->workers);
 	if (!program_open_fronts(p, err))
 		return SQ_EIO;
-	if (sq_config_is_set(c->admin_listen)) {
-		p->pages = sq_view_pages_new(p->auth, &sq_broker_metrics);
-		p->admin = sq_admin_start(&(struct sq_admin_cfg){.listen = c->admin_listen,
-					      .metrics = &sq_broker_metrics,
-					      .more = program_more_metrics,
-					      .ready = program_ready,
-					      .live = program_live,
-					      .pages = sq_view_pages_admin(p->pages),
-					      .owner = p},
-		    err);
-		if (p->admin == NULL)
-			return SQ_EIO;
-	}
+	if (sq_config_is_set(c->admin_listen) && !program_start_admin(p, err))
+		return SQ_EIO;
 	broker.acl = sq_broker_config_acl(c, err);
 	if (broker.acl == NULL)
 		return SQ_EINVAL;

@@ -122,3 +122,20 @@ sq_utf8_first(const void *p, size_t len)
 
 	return len >= n && sq_utf8_valid(p, n) ? n : 0;
 }
+
+void
+sq_utf8_mend(struct sq_buf *out, const void *bytes, size_t len)
+{
+	static const char instead[] = "\xef\xbf\xbd"; /* U+FFFD */
+	const unsigned char *p = bytes;
+
+	for (size_t i = 0; i < len;) {
+		size_t n = sq_utf8_first(p + i, len - i);
+
+		if (n > 0)
+			sq_buf_append(out, p + i, n);
+		else
+			sq_buf_append(out, instead, sizeof instead - 1);
+		i += n > 0 ? n : 1;
+	}
+}

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/buf.h"
+
 /* Whether 'len' bytes are well-formed UTF-8 without U+0000: no overlong forms,
  * no surrogates, nothing above U+10FFFF, no character cut off at the end.
  * Control and non-characters pass; the standard only advises against them.
@@ -18,5 +20,7 @@ size_t sq_utf8_first(const void *p, size_t len);
 /* Bytes of the longest start of a valid text of 'len' bytes that has whole characters and at most
  * 'max' bytes. */
 size_t sq_utf8_cut(const void *p, size_t len, size_t max);
+/* Appends the text with U+FFFD in place of each byte that is U+0000, or of no valid character. */
+void sq_utf8_mend(struct sq_buf *out, const void *p, size_t len);
 
 #endif

@@ -31,9 +31,8 @@
 #define ADMIN_STACK (256u * 1024) /* reserved; only pages that are touched count */
 #define ADMIN_CONNS_MAX 16u       /* h2o bounds the head of a request at 408 KiB */
 #define ADMIN_BURST 1u            /* a connection is read before the next can take its place */
-#define ADMIN_BODY_MAX 1024u
-#define ADMIN_LIFE_MS 2000  /* of a connection, whatever it does */
-#define ADMIN_RETRY_MS 1000 /* until accepting is tried again */
+#define ADMIN_LIFE_MS 2000        /* of a connection, whatever it does */
+#define ADMIN_RETRY_MS 1000       /* until accepting is tried again */
 #define ADMIN_HTTP2_STREAMS 4u
 
 struct sq_admin {
@@ -166,10 +165,12 @@ admin_on_req(h2o_handler_t *self, h2o_req_t *req)
 {
 	struct sq_admin *a = ((struct admin_handler *)(void *)self)->admin;
 	bool live = admin_is_path(req, "/livez"), ready = admin_is_path(req, "/readyz");
-	bool page = sq_admin_asks_has(&a->asks, req);
+	const struct sq_admin_pages *pages = sq_admin_asks_find(&a->asks, req);
 
 	admin_once(req);
-	if (!live && !ready && !page && !admin_is_path(req, "/metrics")) {
+	if (pages != NULL) {
+		sq_admin_asks_take(&a->asks, pages, req);
+	} else if (!live && !ready && !admin_is_path(req, "/metrics")) {
 		admin_problem(req, 404, "There are /livez, /readyz and /metrics.");
 	} else if (!h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) &&
 	    !h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"))) {
@@ -179,8 +180,6 @@ admin_on_req(h2o_handler_t *self, h2o_req_t *req)
 		admin_probe(a, req, a->cfg.live);
 	} else if (ready) {
 		admin_probe(a, req, a->cfg.ready);
-	} else if (page) {
-		sq_admin_asks_take(&a->asks, req);
 	} else {
 		admin_metrics(a, req);
 	}
@@ -303,7 +302,7 @@ admin_open(struct sq_admin *a)
 
 	h2o_config_init(&a->config);
 	a->config.server_name = h2o_iovec_init(H2O_STRLIT("sqmqos"));
-	a->config.max_request_entity_size = ADMIN_BODY_MAX;
+	a->config.max_request_entity_size = SQ_ADMIN_BODY_MAX;
 	a->config.http1.req_timeout = ADMIN_LIFE_MS;
 	a->config.http2.idle_timeout = ADMIN_LIFE_MS;
 	a->config.http2.max_concurrent_requests_per_connection = ADMIN_HTTP2_STREAMS;

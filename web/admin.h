@@ -34,8 +34,9 @@ struct sq_admin_cfg {
 	bool (*ready)(void *owner, struct sq_buf *why);
 	/* True while the program's loops turn.  False: appends the reason. */
 	bool (*live)(void *owner, struct sq_buf *why);
-	/* Paths that the program answers itself; NULL: none.  Outlives the endpoint. */
-	const struct sq_admin_pages *pages;
+	/* Paths that the program answers itself, a NULL behind the last; NULL: none.  List and
+	 * pages outlive the endpoint. */
+	const struct sq_admin_pages *const *pages;
 	void *owner;
 };
 

@@ -12,12 +12,10 @@
 
 #include "core/clock.h"
 #include "core/mem.h"
+#include "web/admin_check.h"
 #include "web/reply.h"
 
 enum { ASKS_MAX = 32 };
-
-/* A header for a credential where something on the way takes the usual one for itself. */
-#define ASK_TOKEN_HEADER "sqmqos-authorization"
 
 struct admin_guard;
 
@@ -63,15 +61,31 @@ ask_retry_after(h2o_req_t *req, unsigned s)
 }
 
 static void
+ask_headers(h2o_req_t *req, const struct sq_admin_header *h)
+{
+	bool stored = false;
+
+	for (; h != NULL && h->name != NULL; h++) {
+		stored |= strcmp(h->name, "cache-control") == 0;
+		h2o_add_header_by_str(&req->pool, &req->res.headers, h->name, strlen(h->name), 1,
+		    NULL, h->value, strlen(h->value));
+	}
+	if (!stored)
+		sq_reply_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+}
+
+static void
 ask_send(h2o_req_t *req, const struct sq_admin_answer *a)
 {
-	sq_reply_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+	ask_headers(req, a->headers);
 	ask_retry_after(req, a->retry_after_s);
 	if (a->status == 401)
 		sq_reply_header(req, H2O_TOKEN_WWW_AUTHENTICATE, "Bearer");
-	if (a->status == 200)
-		sq_reply_send(
-		    req, 200, "application/json", sq_buf_data(&a->body), sq_buf_len(&a->body));
+	if (a->status == 204 || a->status == 304)
+		sq_reply_empty(req, a->status);
+	else if (a->status < 400)
+		sq_reply_send(req, a->status, a->type != NULL ? a->type : "application/json",
+		    sq_buf_data(&a->body), sq_buf_len(&a->body));
 	else
 		sq_reply_problem(req, a->status, a->detail, strlen(a->detail));
 }
@@ -84,6 +98,8 @@ ask_free(struct admin_asked *a)
 	if (a->ask.token.len > 0)
 		explicit_bzero((void *)(uintptr_t)a->ask.token.p, a->ask.token.len);
 	free((void *)(uintptr_t)a->ask.token.p);
+	free((void *)(uintptr_t)a->ask.method);
+	free((void *)(uintptr_t)a->ask.body.p);
 	free((void *)(uintptr_t)a->ask.path);
 	free((void *)(uintptr_t)a->ask.query);
 	free((void *)(uintptr_t)a->ask.host);
@@ -147,7 +163,7 @@ sq_admin_answer(struct sq_admin_ask *ask, struct sq_admin_answer *answer)
 {
 	struct admin_asked *a = SQ_CONTAINER_OF(ask, struct admin_asked, ask);
 
-	assert(answer->status != 0 && (answer->status == 200) == (answer->detail == NULL));
+	assert(answer->status >= 200 && (answer->status < 400) == (answer->detail == NULL));
 	a->answer = *answer;
 	a->answer.detail = answer->detail != NULL ? sq_xstrdup(answer->detail) : NULL;
 	a->run = NULL;
@@ -174,33 +190,30 @@ ask_is_loopback(h2o_conn_t *conn)
 		memcmp(&six->sin6_addr, &mapped, sizeof mapped) == 0);
 }
 
-/* The credential; the header of our own counts before the usual one. */
+/* A copy, with a NUL behind it. */
 static struct sq_bytes
-ask_token(const h2o_req_t *req)
+ask_copy(const h2o_iovec_t *v)
 {
-	ssize_t i = h2o_find_header_by_str(&req->headers, H2O_STRLIT(ASK_TOKEN_HEADER), -1);
-	h2o_iovec_t v;
-
-	if (i < 0)
-		i = h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, -1);
-	if (i < 0)
-		return (struct sq_bytes){0};
-	v = req->headers.entries[i].value;
-	return (struct sq_bytes){(const unsigned char *)sq_xmemdup0(v.base, v.len), v.len};
+	return (struct sq_bytes){(const unsigned char *)sq_xmemdup0(v->base, v->len), v->len};
 }
 
 static struct admin_asked *
 ask_new(struct sq_admin_asks *asks, h2o_req_t *req)
 {
 	struct admin_asked *a = sq_xcalloc(1, sizeof *a);
+	const h2o_iovec_t *credential = sq_admin_credential(req);
 	size_t q = req->query_at != SIZE_MAX ? req->query_at + 1 : req->path.len;
 
 	a->asks = asks;
 	a->since_ms = sq_clock_ms();
+	a->ask.method = sq_xmemdup0(req->method.base, req->method.len);
 	a->ask.path = sq_xmemdup0(req->path_normalized.base, req->path_normalized.len);
 	a->ask.query = sq_xmemdup0(req->path.base + q, req->path.len - q);
 	a->ask.host = sq_xmemdup0(req->authority.base, req->authority.len);
-	a->ask.token = ask_token(req);
+	if (req->entity.len > 0 && strcmp(a->ask.method, "POST") == 0)
+		a->ask.body = ask_copy(&req->entity);
+	if (credential != NULL)
+		a->ask.token = ask_copy(credential);
 	a->ask.loopback = ask_is_loopback(req->conn);
 	a->guard = h2o_mem_alloc_shared(&req->pool, sizeof *a->guard, guard_dispose);
 	*a->guard = (struct admin_guard){a, req};
@@ -210,8 +223,8 @@ ask_new(struct sq_admin_asks *asks, h2o_req_t *req)
 }
 
 void
-sq_admin_asks_open(
-    struct sq_admin_asks *asks, h2o_multithread_queue_t *queue, const struct sq_admin_pages *pages)
+sq_admin_asks_open(struct sq_admin_asks *asks, h2o_multithread_queue_t *queue,
+    const struct sq_admin_pages *const *pages)
 {
 	sq_list_init(&asks->open);
 	asks->pages = pages;
@@ -225,25 +238,41 @@ sq_admin_asks_close(struct sq_admin_asks *asks, h2o_multithread_queue_t *queue)
 	h2o_multithread_unregister_receiver(queue, &asks->answers);
 }
 
-bool
-sq_admin_asks_has(const struct sq_admin_asks *asks, const h2o_req_t *req)
+const struct sq_admin_pages *
+sq_admin_asks_find(const struct sq_admin_asks *asks, const h2o_req_t *req)
 {
-	size_t len = asks->pages != NULL ? strlen(asks->pages->below) : 0;
+	const struct sq_admin_pages *found = NULL;
+	h2o_iovec_t path = req->path_normalized;
+	size_t longest = 0;
 
-	return len > 0 && req->path_normalized.len >= len &&
-	    memcmp(req->path_normalized.base, asks->pages->below, len) == 0;
+	for (size_t i = 0; asks->pages != NULL && asks->pages[i] != NULL; i++) {
+		size_t len = strlen(asks->pages[i]->below);
+
+		if (len <= longest || path.len < len ||
+		    memcmp(path.base, asks->pages[i]->below, len) != 0)
+			continue;
+		found = asks->pages[i];
+		longest = len;
+	}
+	return found;
 }
 
 void
-sq_admin_asks_take(struct sq_admin_asks *asks, h2o_req_t *req)
+sq_admin_asks_take(struct sq_admin_asks *asks, const struct sq_admin_pages *pages, h2o_req_t *req)
 {
 	static const struct sq_admin_answer busy = {
 	    .status = 503, .detail = "too many requests wait for an answer", .retry_after_s = 1};
+	struct sq_admin_answer no = {0};
 
-	if (asks->n >= ASKS_MAX)
+	no.status = sq_admin_check(req, pages->methods, &no.detail);
+	if (no.status == 405)
+		sq_reply_header(req, H2O_TOKEN_ALLOW, pages->methods);
+	if (no.status != 200)
+		ask_send(req, &no);
+	else if (asks->n >= ASKS_MAX)
 		ask_send(req, &busy);
 	else
-		asks->pages->asked(asks->pages->owner, &ask_new(asks, req)->ask);
+		pages->asked(pages->owner, &ask_new(asks, req)->ask);
 }
 
 int32_t

@@ -14,6 +14,7 @@
 #include <h2o/version.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -182,4 +183,26 @@ sq_h2o_calm(h2o_socket_t *sock, const char *text)
 	    H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM, h2o_iovec_init(text, strlen(text)));
 	h2o_http2_conn_request_write(conn);
 	conn->state = H2O_HTTP2_CONN_STATE_IS_CLOSING; /* as h2o's own errors do */
+}
+
+/* Over HTTP/1 the head of the request stands at the begin of the socket's input until its answer is
+ * written, a body behind it; over HTTP/2 h2o takes :authority, once, and no Host. */
+bool
+sq_h2o_one_host(const h2o_req_t *req)
+{
+	static const char name[] = "\nhost:";
+	const size_t name_len = sizeof name - 1;
+	const h2o_buffer_t *in = req->conn->callbacks->get_socket(req->conn)->input;
+	unsigned n = 0;
+
+	if (req->version >= 0x200)
+		return true;
+	for (size_t i = 0; i + name_len <= in->size; i++) {
+		if (in->bytes[i] != '\n')
+			continue;
+		if (in->bytes[i + 1] == '\n' || memcmp(in->bytes + i + 1, "\r\n", 2) == 0)
+			break;
+		n += strncasecmp(in->bytes + i, name, name_len) == 0;
+	}
+	return n == 1 || (n == 0 && req->version < 0x101);
 }

@@ -5,6 +5,7 @@
 
 #include "core/buf.h"
 #include "core/mem.h"
+#include "core/utf8.h"
 
 static const struct reason {
 	unsigned status;
@@ -12,6 +13,8 @@ static const struct reason {
 } reasons[] = {
     {200, "OK"},
     {204, "No Content"},
+    {304, "Not Modified"},
+    {308, "Permanent Redirect"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {403, "Forbidden"},
@@ -72,13 +75,17 @@ sq_reply_send(h2o_req_t *req, unsigned status, const char *type, const void *bod
 static void
 reply_quote(struct sq_buf *out, const char *text, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
+	struct sq_buf mended = {0};
+
+	sq_utf8_mend(&mended, text, len);
+	for (size_t i = 0; i < sq_buf_len(&mended); i++) {
+		unsigned char c = sq_buf_data(&mended)[i];
 
 		if (c == '"' || c == '\\')
 			sq_buf_u8(out, '\\');
 		sq_buf_u8(out, c < 0x20 ? ' ' : c);
 	}
+	sq_buf_fini(&mended);
 }
 
 void

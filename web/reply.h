@@ -16,7 +16,8 @@ void sq_reply_header(h2o_req_t *, const h2o_token_t *name, const char *value);
 void sq_reply_send(h2o_req_t *, unsigned status, const char *type, const void *body, size_t len);
 /* Sends a response without a body and without headers of a body. */
 void sq_reply_empty(h2o_req_t *, unsigned status);
-/* Sends application/problem+json, with 'len' bytes of text for people as its detail. */
+/* Sends application/problem+json, with 'len' bytes of text for people as its detail,
+ * in which what is no UTF-8 is replaced. */
 void sq_reply_problem(h2o_req_t *, unsigned status, const char *detail, size_t len);
 
 #endif

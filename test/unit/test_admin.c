@@ -74,6 +74,8 @@ answer_ok(struct sq_admin_ask *a)
 
 	sq_buf_printf(&answer.body, "[\"%s|%s|%s|%.*s|%d\"]", a->path, a->query, a->host,
 	    (int)a->token.len, a->token.len > 0 ? (const char *)a->token.p : "", a->loopback);
+	sq_buf_printf(&answer.body, " %s %zu %.*s.", a->method, a->body.len, (int)a->body.len,
+	    a->body.len > 0 ? (const char *)a->body.p : "");
 	sq_admin_answer(a, &answer);
 }
 
@@ -112,13 +114,40 @@ asked(void *owner, struct sq_admin_ask *a)
 	}
 }
 
-static const struct sq_admin_pages pages = {"/v1/", asked, NULL};
+/* Pages of another folder, whose paths begin as those of the first do. */
+static void
+asked_deeper(void *owner, struct sq_admin_ask *a)
+{
+	static const struct sq_admin_header headers[] = {
+	    {"cache-control", "no-cache"}, {"etag", "\"1\""}, {NULL, NULL}};
+	struct sq_admin_answer answer = {.status = 200, .headers = headers};
+
+	(void)owner;
+	if (strcmp(a->path, "/v1/do/page") == 0) {
+		answer.type = "text/html; charset=utf-8";
+		sq_buf_printf(&answer.body, "<p>page");
+	} else if (strcmp(a->path, "/v1/do/same") == 0) {
+		answer.status = 304;
+	} else if (strcmp(a->path, "/v1/do/broken") == 0) {
+		answer.status = 404;
+		answer.detail = "no \xc3\xa4\x80\xe2\x82 here";
+	} else {
+		answer_ok(a);
+		return;
+	}
+	sq_admin_answer(a, &answer);
+}
+
+static const struct sq_admin_pages shallow = {"/v1/", "GET, HEAD", asked, NULL},
+				   deeper = {
+				       "/v1/do/", "GET, HEAD, POST, DELETE", asked_deeper, NULL};
+static const struct sq_admin_pages *const pages[] = {&shallow, &deeper, NULL};
 
 static struct sq_admin *
 start(const char *listen_on)
 {
 	const struct sq_admin_cfg cfg = {
-	    listen_on, &metrics, refresh, more, ready, live, &pages, NULL};
+	    listen_on, &metrics, refresh, more, ready, live, pages, NULL};
 
 	return sq_admin_start(&cfg, &err);
 }
@@ -242,14 +271,29 @@ Test(admin, other_paths_and_methods_are_refused_with_a_problem_body)
 	HAS(t, "\"status\":405");
 }
 
-/* The whole of an answer to a GET with these headers. */
+/* The whole of an answer to a request with these headers and that body. */
 static const char *
-ask_with(const char *path, const char *headers)
+ask_all(const char *method, const char *path, const char *headers, const char *body)
 {
 	int fd = dial();
 
-	dprintf(fd, "GET %s HTTP/1.1\r\n%sConnection: close\r\n\r\n", path, headers);
+	dprintf(fd, "%s %s HTTP/1.1\r\n%sConnection: close\r\n", method, path, headers);
+	if (body != NULL)
+		dprintf(fd, "Content-Length: %zu\r\n", strlen(body));
+	dprintf(fd, "\r\n%s", body != NULL ? body : "");
 	return drain(fd);
+}
+
+static const char *
+ask_with(const char *path, const char *headers)
+{
+	return ask_all("GET", path, headers, NULL);
+}
+
+static const char *
+post(const char *headers, const char *body)
+{
+	return ask_all("POST", "/v1/do/it", headers, body);
 }
 
 Test(admin, pages_are_the_program_s_to_answer_at_once_or_later)
@@ -270,6 +314,124 @@ Test(admin, pages_are_the_program_s_to_answer_at_once_or_later)
 	HAS(t, "\"detail\":\"not \\\"now\\\"\"");
 	HAS(ask("GET", "/v1"), " 404 ");
 	HAS(ask("DELETE", "/v1/page"), " 405 ");
+}
+
+#define JSON "Content-Type: application/json\r\n"
+#define HOST "Host: localhost:9090\r\n"
+
+Test(admin, pages_take_the_methods_that_they_name_and_bodies_of_json)
+{
+	const char *t;
+
+	HAS(post(HOST JSON, "{\"a\": 1}"), " POST 8 {\"a\": 1}.");
+	HAS(post(HOST "content-type: Application/JSON; charset=utf-8\r\n", "1"), " POST 1 1.");
+	HAS(post(HOST JSON, NULL), " POST 0 .");
+	HAS(ask_all("DELETE", "/v1/do/it", HOST, NULL), " DELETE 0 .");
+	HAS(ask("GET", "/v1/do/it"), " GET 0 .");
+	HAS(ask_all("GET", "/v1/do/it", HOST, "not looked at"), " GET 0 .");
+	HAS(post(HOST, "{}"), " 415 ");
+	HAS(post(HOST "Content-Type: text/plain\r\n", "{}"), " 415 ");
+	HAS(post(HOST "Content-Type: application/jsonp\r\n", "{}"), " 415 ");
+	HAS(post(HOST JSON "Content-Type: text/plain\r\n", "{}"), " 415 ");
+	t = ask("PUT", "/v1/do/it");
+	HAS(t, " 405 ");
+	HAS(t, "allow: GET, HEAD, POST, DELETE");
+	HAS(ask("OPTIONS", "/v1/do/it"), " 405 ");
+	HAS(ask("PO", "/v1/do/it"), " 405 ");
+	t = ask_all("POST", "/v1/it", HOST JSON, "{}");
+	HAS(t, " 405 ");
+	HAS(t, "allow: GET, HEAD\r");
+}
+
+Test(admin, a_body_has_a_bound)
+{
+	static char body[SQ_ADMIN_BODY_MAX + 2];
+
+	memset(body, '1', SQ_ADMIN_BODY_MAX);
+	HAS(post(HOST JSON, body), " POST 16384 1111");
+	body[SQ_ADMIN_BODY_MAX] = '1';
+	HAS(post(HOST JSON, body), " 413 ");
+}
+
+Test(admin, a_body_may_come_in_pieces)
+{
+	int fd = dial();
+
+	dprintf(
+	    fd, "POST /v1/do/it HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n4\r\n");
+	usleep(1000);
+	dprintf(fd, "{\nHo\r\n");
+	usleep(1000);
+	dprintf(fd, "5\r\nst:x}\r\n0\r\n\r\n");
+	HAS(drain(fd), " POST 9 {\nHost:x}.");
+}
+
+Test(admin, answers_have_types_headers_and_other_statuses)
+{
+	const char *t = ask("GET", "/v1/do/page");
+
+	HAS(t, "content-type: text/html; charset=utf-8");
+	HAS(t, "cache-control: no-cache\r");
+	HAS(t, "etag: \"1\"");
+	HAS(t, "\r\n\r\n<p>page");
+	cr_assert_null(strstr(t, "no-store"));
+	t = ask("GET", "/v1/do/same");
+	HAS(t, " 304 Not Modified");
+	cr_assert_str_eq(strstr(t, "\r\n\r\n"), "\r\n\r\n");
+	HAS(ask("GET", "/v1/do/broken"), "no \xc3\xa4\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd here");
+}
+
+/* What a browser sends for a page of another site never reaches the program, unless there is a
+ * credential, which no page can add without the endpoint's permission. */
+Test(admin, another_site_s_page_can_not_ask)
+{
+	static const char *const foreign[] = {"Origin: http://evil.example\r\n",
+	    "Origin: http://evil.example:9090\r\n", "Origin: http://localhost:3000\r\n",
+	    "Origin: http://localhost\r\n", "Origin: null\r\n", "Origin: \r\n",
+	    "Origin: http://localhost:90900\r\n", "Origin: localhost:9090\r\n",
+	    "Origin: http://localhost:9090\r\nOrigin: http://evil.example\r\n",
+	    "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n",
+	    "Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site\r\n"};
+	static const char *const own[] = {"Origin: http://localhost:9090\r\n",
+	    "Origin: https://LOCALHOST:9090\r\nSec-Fetch-Site: same-origin\r\n",
+	    "Sec-Fetch-Site: none\r\n"};
+	char headers[512];
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(foreign); i++) {
+		snprintf(headers, sizeof headers, HOST JSON "%s", foreign[i]);
+		HAS(post(headers, "{}"), " 403 ");
+		HAS(ask_with("/v1/page", headers), " 403 ");
+		cr_assert_null(strstr(post(headers, "{}"), "ccess-control-allow"));
+		snprintf(
+		    headers, sizeof headers, HOST JSON "Authorization: Bearer x\r\n%s", foreign[i]);
+		HAS(post(headers, "{}"), " POST 2 {}.");
+	}
+	for (size_t i = 0; i < SQ_ARRAY_LEN(own); i++) {
+		snprintf(headers, sizeof headers, HOST JSON "%s", own[i]);
+		HAS(post(headers, "{}"), " POST 2 {}.");
+		HAS(ask_with("/v1/page", headers), " GET 0 .");
+	}
+}
+
+Test(admin, a_link_of_another_site_may_be_followed)
+{
+	static const char link[] = HOST JSON "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: "
+					     "navigate\r\nSec-Fetch-Dest: document\r\n";
+
+	HAS(ask_with("/v1/page", link), " GET 0 .");
+	HAS(post(link, "{}"), " 403 ");
+	HAS(ask_with("/v1/page", HOST "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Dest: iframe\r\n"),
+	    " 403 ");
+}
+
+Test(admin, a_request_names_one_host)
+{
+	HAS(ask_with("/v1/page", "Host: a\r\nHost: localhost\r\n"), " 400 ");
+	HAS(ask_with("/v1/page", "Host: localhost\r\nX: y\r\nhOST:localhost\r\n"), " 400 ");
+	HAS(post("Host: a\r\n" JSON HOST, "{}"), " 400 ");
+	HAS(ask_with("/v1/page", "X: y\r\n"), " 400 ");
+	HAS(ask_with("/v1/page", "X-Host: a\r\n" HOST "Hosts: b\r\n"), "|localhost:9090|");
+	HAS(post(HOST JSON, "{}\nHost: x"), " POST 10 {}\nHost: x.");
 }
 
 Test(admin, a_page_that_does_not_come_is_answered_in_its_place)

@@ -136,6 +136,22 @@ Test(utf8, is_cut_at_a_character)
 	cr_assert_eq(sq_utf8_cut(NULL, 0, 5), 0);
 }
 
+Test(utf8, is_mended_byte_by_byte)
+{
+	static const char broken[] = "a\xc3\xa4\x80\xe2\x82\0z\xed\xa0\x80";
+	static const char mended[] = "a\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz"
+				     "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd";
+	struct sq_buf out = {0};
+
+	sq_utf8_mend(&out, broken, sizeof broken - 1);
+	cr_assert_eq(sq_buf_len(&out), sizeof mended - 1);
+	cr_assert_arr_eq(sq_buf_data(&out), mended, sizeof mended - 1);
+	cr_assert(sq_utf8_valid(sq_buf_data(&out), sq_buf_len(&out)));
+	sq_buf_fini(&out);
+	sq_utf8_mend(&out, NULL, 0);
+	cr_assert_eq(sq_buf_len(&out), 0);
+}
+
 Test(utf8, is_taken_character_by_character)
 {
 	static const char text[] = "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80";

@@ -10,21 +10,6 @@
 
 enum { DUMP_FIRST = 256 }; /* bytes that most texts have room in */
 
-/* Appends what is no UTF-8 with U+FFFD in place of each wrong byte. */
-static void
-json_mend(struct sq_buf *out, struct sq_bytes text)
-{
-	for (size_t i = 0; i < text.len;) {
-		size_t n = sq_utf8_first(text.p + i, text.len - i);
-
-		if (n > 0)
-			sq_buf_append(out, text.p + i, n);
-		else
-			sq_buf_append(out, "\xef\xbf\xbd", 3);
-		i += n > 0 ? n : 1;
-	}
-}
-
 static void
 json_dump(struct sq_buf *out, json_t *value)
 {
@@ -83,7 +68,7 @@ json_text_escaped(struct sq_buf *out, struct sq_bytes text)
 	json_t *value = json_stringn(text.len > 0 ? (const char *)text.p : "", text.len);
 
 	if (value == NULL) {
-		json_mend(&mended, text);
+		sq_utf8_mend(&mended, text.p, text.len);
 		value = json_stringn((const char *)sq_buf_data(&mended), sq_buf_len(&mended));
 		sq_buf_fini(&mended);
 	}

@@ -269,7 +269,8 @@ sq_view_pages_new(struct sq_auth *auth, const struct sq_metrics *metrics)
 
 	p->auth = auth;
 	p->metrics = metrics;
-	p->admin = (struct sq_admin_pages){.below = "/v1/", .asked = view_asked, .owner = p};
+	p->admin = (struct sq_admin_pages){
+	    .below = "/v1/", .methods = "GET, HEAD", .asked = view_asked, .owner = p};
 	return p;
 }
 
