@@ -28,6 +28,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
+#include "core/notify.h"
 #include "core/program.h"
 #include "core/stop.h"
 #include "store/journal/log_file.h"
@@ -68,7 +69,8 @@ struct program {
 	struct sq_view_pages *pages;
 	_Atomic bool ticking, listening, draining;
 	struct sq_stop *stop;
-	sem_t told; /* of one of these */
+	struct sq_notify *notify; /* the main thread's */
+	sem_t told;               /* of one of these */
 	_Atomic bool end, move;
 };
 
@@ -427,6 +429,23 @@ program_signals(struct program *p)
 	    .owner = p});
 }
 
+/* Tells the service manager what /readyz says, and that the workers turn. */
+static void
+program_tell(struct program *p)
+{
+	struct sq_buf why = {0}, stuck = {0};
+
+	if (sq_notify_wanted(p->notify)) {
+		if (program_ready(p, &why) && sq_buf_len(&why) == 0)
+			sq_buf_printf(&why, "serves %s", p->config.listen);
+		sq_buf_u8(&why, '\0');
+		sq_notify_status(p->notify, (const char *)sq_buf_data(&why));
+		sq_notify_tick(p->notify, sq_clock_ms(), program_live(p, &stuck));
+	}
+	sq_buf_fini(&why);
+	sq_buf_fini(&stuck);
+}
+
 /* Serves until the queues are empty or the time is over. */
 static void
 program_drain(struct program *p)
@@ -436,6 +455,7 @@ program_drain(struct program *p)
 
 	SQ_INFO("broker", "draining for at most %llu ms", (unsigned long long)p->config.drain_ms);
 	p->draining = true;
+	sq_notify_set(p->notify, SQ_NOTIFY_STOPPING);
 	sq_broker_drain(p->broker);
 	program_each_front(p, sq_front_drain);
 	while (!program_fronts_idle(p) || !sq_broker_drained(p->broker)) {
@@ -443,6 +463,7 @@ program_drain(struct program *p)
 			SQ_INFO("broker", "drain-timeout is over");
 			break;
 		}
+		program_tell(p);
 		nanosleep(&poll, NULL);
 	}
 }
@@ -492,7 +513,9 @@ program_wait(struct program *p)
 static void
 program_run(struct program *p)
 {
+	sq_notify_set(p->notify, SQ_NOTIFY_READY);
 	while (!p->end) {
+		program_tell(p);
 		program_wait(p);
 		program_look(p);
 		if (atomic_exchange(&p->move, false)) {
@@ -511,6 +534,7 @@ program_main(const struct sq_program *self, struct program *p)
 	int code = 0;
 
 	sq_memory_start();
+	p->notify = sq_notify_open("broker");
 	program_signals(p);
 	program_raise_limits();
 	sq_memory_limit_set(
@@ -523,6 +547,7 @@ program_main(const struct sq_program *self, struct program *p)
 	if (code == 0)
 		SQ_INFO("broker", "ended");
 	sq_stop_done(&p->stop);
+	sq_notify_close(&p->notify);
 	return code;
 }
 

@@ -7,10 +7,12 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "core/clock.h"
 #include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
+#include "core/notify.h"
 #include "core/program.h"
 #include "core/stop.h"
 #include "proto/annotations/table.h"
@@ -22,6 +24,9 @@
 #include "sidecar/status.h"
 #include "web/admin.h"
 
+/* Between two looks at what the service manager is to know. */
+#define TELL_S 0.5
+
 struct program {
 	struct sq_sidecar_cfg config;
 	struct ev_loop *loop;
@@ -30,7 +35,8 @@ struct program {
 	struct sq_admin *admin;
 	struct sq_stop *stop;
 	ev_async told; /* to stop */
-	ev_timer deadline, poll;
+	struct sq_notify *notify;
+	ev_timer deadline, poll, tell;
 };
 
 static const char usage[] =
@@ -111,6 +117,7 @@ program_on_told(struct ev_loop *loop, ev_async *w, int events)
 
 	(void)events;
 	SQ_INFO("sidecar", "stopping");
+	sq_notify_set(p->notify, SQ_NOTIFY_STOPPING);
 	sq_app_stop(p->app);
 	ev_timer_init(
 	    &p->deadline, program_on_deadline, (double)p->config.shutdown_ms / 1000.0, 0.0);
@@ -118,6 +125,35 @@ program_on_told(struct ev_loop *loop, ev_async *w, int events)
 	ev_timer_init(&p->poll, program_on_poll, 0.0, 0.01);
 	p->poll.data = p;
 	ev_timer_start(loop, &p->poll);
+}
+
+/* Tells the service manager what /readyz says, and, by being called, that the loop turns. */
+static void
+program_on_tell(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct program *p = w->data;
+	struct sq_buf why = {0};
+
+	(void)loop;
+	(void)events;
+	if (sq_status_ready(p->status, &why) && sq_buf_len(&why) == 0)
+		sq_buf_printf(&why, "serves clients, linked to brokers");
+	sq_buf_u8(&why, '\0');
+	sq_notify_status(p->notify, (const char *)sq_buf_data(&why));
+	sq_notify_tick(p->notify, sq_clock_ms(), true);
+	sq_buf_fini(&why);
+}
+
+/* The local port is open: apps need wait for no broker. */
+static void
+program_say_ready(struct program *p)
+{
+	sq_notify_set(p->notify, SQ_NOTIFY_READY);
+	if (!sq_notify_wanted(p->notify))
+		return;
+	ev_timer_init(&p->tell, program_on_tell, 0.0, TELL_S);
+	p->tell.data = p;
+	ev_timer_start(p->loop, &p->tell);
 }
 
 /* On the thread of the signals. */
@@ -224,6 +260,7 @@ main(int argc, char **argv, char **envp)
 	}
 	sq_log_set_level((enum sq_log_level)p.config.log_level);
 	sq_memory_start();
+	p.notify = sq_notify_open("sidecar");
 	sq_memory_limit_set(
 	    p.config.memory != 0 ? p.config.memory : sq_memory_share(sq_memory_room(""), 2));
 	p.loop = ev_default_loop(EVFLAG_AUTO);
@@ -231,6 +268,7 @@ main(int argc, char **argv, char **envp)
 	rc = program_start(&p, &err);
 	if (rc == 0) {
 		program_filter(&p);
+		program_say_ready(&p);
 		ev_run(p.loop, 0);
 	}
 	sq_admin_stop(&p.admin);
@@ -238,6 +276,7 @@ main(int argc, char **argv, char **envp)
 	sq_app_free(&p.app);
 	sq_sidecar_config_free(&p.config);
 	sq_stop_done(&p.stop);
+	sq_notify_close(&p.notify);
 	ev_loop_destroy(p.loop);
 	return rc != 0 ? sq_program_fail(&self, rc, &err) : 0;
 }

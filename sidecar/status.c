@@ -145,11 +145,9 @@ status_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 	status_update(w->data);
 }
 
-/* The two below run on the admin endpoint's thread. */
-static bool
-status_ready(void *owner, struct sq_buf *why)
+bool
+sq_status_ready(struct sq_status *s, struct sq_buf *why)
 {
-	struct sq_status *s = owner;
 	bool ready;
 
 	pthread_mutex_lock(&s->lock);
@@ -157,6 +155,13 @@ status_ready(void *owner, struct sq_buf *why)
 	sq_buf_append(why, sq_buf_data(&s->why), sq_buf_len(&s->why));
 	pthread_mutex_unlock(&s->lock);
 	return ready;
+}
+
+/* The two below run on the admin endpoint's thread. */
+static bool
+status_ready(void *owner, struct sq_buf *why)
+{
+	return sq_status_ready(owner, why);
 }
 
 static bool
