@@ -1,4 +1,4 @@
-/* inject, lint and explain: what the injector would do with manifests, without a cluster. */
+/* inject, lint, explain and scale: what the injector would do with manifests, without a cluster. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,8 +86,8 @@ cli_open(struct sq_cli *c, const struct sq_options *o, struct sq_buf *err)
 static const struct {
 	const char *name;
 	enum sq_cli_exit (*run)(struct sq_cli *);
-} manifest_verbs[] = {
-    {"inject", sq_cli_inject}, {"lint", sq_cli_lint}, {"explain", sq_cli_explain}};
+} manifest_verbs[] = {{"inject", sq_cli_inject}, {"lint", sq_cli_lint}, {"explain", sq_cli_explain},
+    {"scale", sq_cli_scale}};
 
 static enum sq_cli_exit
 manifests_do(const char *name, struct sq_cli *c)

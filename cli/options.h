@@ -18,7 +18,7 @@ enum { SQ_OPTION_FILES_MAX = 1000 };
 	X(BUNDLE, "trust-bundle", 0, "FILE", \
 	    "certificates in PEM that the sidecars trust (inject)") \
 	X(NAMESPACE, "namespace", 'n', "NAME", \
-	    "where the manifests go to, if they don't say it (explain)") \
+	    "where the manifests go to, if they don't say it (explain, inject, scale)") \
 	X(ADMIN, "admin", 0, "URL", \
 	    "the broker's admin.listen; without it SQMQOS_ADMIN, or http://127.0.0.1:9090") \
 	X(TOKEN, "token-file", 0, "FILE", \

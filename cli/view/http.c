@@ -147,20 +147,6 @@ sq_http_free(struct sq_http **hp)
 	free(h);
 }
 
-void
-sq_http_quote(struct sq_buf *out, const char *text)
-{
-	for (const char *p = text; *p != '\0'; p++) {
-		unsigned char c = (unsigned char)*p;
-
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		    strchr("-._~", c) != NULL)
-			sq_buf_u8(out, c);
-		else
-			sq_buf_printf(out, "%%%02X", c);
-	}
-}
-
 /* ---- what is wrong ---- */
 
 static void

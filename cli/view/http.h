@@ -21,7 +21,5 @@ void sq_http_free(struct sq_http **);
  * SQ_ETOOBIG, SQ_EDENIED (401, 403), SQ_ENOTFOUND (404): 'err' has a line that names the address and
  * what to do. */
 int sq_http_get(struct sq_http *, const char *path, json_t **out, struct sq_buf *err) SQ_MUST_CHECK;
-/* Appends a value of a query, percent-encoded. */
-void sq_http_quote(struct sq_buf *out, const char *text);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "cli/view/http.h"
 #include "cli/view/safe.h"
+#include "core/percent.h"
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
@@ -67,7 +68,7 @@ remote_path(struct sq_buf *out, const struct sq_wanted *w, size_t rows, const ch
 		if (query[i].value == NULL)
 			continue;
 		sq_buf_printf(out, "&%s=", query[i].name);
-		sq_http_quote(out, query[i].value);
+		sq_percent_put(out, query[i].value);
 	}
 	sq_buf_u8(out, 0);
 }

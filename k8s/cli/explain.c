@@ -67,6 +67,7 @@ explain_made(struct explanation *e, const struct sq_target *t)
 	sq_told_publish(&said, out);
 	sq_buf_printf(out, "Publishes wait while no broker is there:\n");
 	sq_told_outbox(&said, out);
+	sq_told_scale(&said, out);
 	sq_annotations_free(&said);
 }
 

@@ -4,7 +4,6 @@
 
 #include "core/mem.h"
 #include "k8s/cli/cli.h"
-#include "k8s/cli/yaml_emit.h"
 #include "k8s/patch/target.h"
 
 /* One document in the making. */
@@ -60,44 +59,34 @@ injection_object(void *user, json_t *object, const char *pointer)
 	free(path);
 }
 
-/* As it was written. */
+/* Puts the ScaledObjects behind the document. */
 static void
-out_verbatim(struct sq_cli *c, const struct sq_input *in, size_t i)
+injection_scaled(void *user, json_t *object, const char *pointer)
 {
-	struct sq_bytes text = sq_input_document(in, i);
+	struct injection *j = user;
+	struct sq_target t;
 
-	if (sq_buf_len(&c->out) > 0 && !in->documents.v[i].separated)
-		sq_buf_printf(&c->out, "---\n");
-	sq_buf_append(&c->out, text.p, text.len);
-	if (text.len > 0 && text.p[text.len - 1] != '\n')
-		sq_buf_u8(&c->out, '\n');
-}
-
-static void
-out_json(struct sq_cli *c, const json_t *value)
-{
-	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
-
-	sq_buf_printf(&c->out, "%s", sq_buf_len(&c->out) > 0 ? "---\n" : "");
-	sq_buf_append(&c->out, text, strlen(text));
-	sq_buf_u8(&c->out, '\n');
-	free(text);
+	if (sq_target_find(object, &t) == 0 &&
+	    !sq_cli_scaled(j->cli, &(struct sq_cli_place){j->in, j->document, pointer}, object, &t))
+		j->denied = true;
 }
 
 static bool
-out_yaml(struct sq_cli *c, const struct sq_input *in, size_t i, const json_t *value)
+inject_out(struct sq_cli *c, const struct sq_input *in, size_t i, bool changed)
 {
-	struct sq_buf text = {0};
-	bool ok = sq_yaml_emit(value, &text) == 0;
-
-	if (!ok)
-		sq_buf_printf(&c->err, "%s:%u:1: can't be written as YAML\n", in->name,
-		    in->documents.v[i].line);
-	if (sq_buf_len(&c->out) > 0 || in->documents.v[i].separated)
-		sq_buf_printf(&c->out, "---\n");
-	sq_buf_append(&c->out, sq_buf_data(&text), sq_buf_len(&text));
-	sq_buf_fini(&text);
-	return ok;
+	if (!changed) {
+		sq_cli_out_verbatim(c, in, i);
+		return true;
+	}
+	if (in->json) {
+		sq_cli_out_json(c, in->documents.v[i].value);
+		return true;
+	}
+	if (sq_cli_out_yaml(c, in->documents.v[i].value, in->documents.v[i].separated))
+		return true;
+	sq_buf_printf(
+	    &c->err, "%s:%u:1: can't be written as YAML\n", in->name, in->documents.v[i].line);
+	return false;
 }
 
 /* False: the document can't be injected. */
@@ -108,17 +97,10 @@ inject_document(struct sq_cli *c, const struct sq_input *in, size_t i)
 	json_t *object = in->documents.v[i].value;
 
 	sq_cli_objects(object, injection_object, &j);
-	if (j.denied)
+	if (j.denied || !inject_out(c, in, i, j.changed))
 		return false;
-	if (!j.changed) {
-		out_verbatim(c, in, i);
-		return true;
-	}
-	if (in->json) {
-		out_json(c, object);
-		return true;
-	}
-	return out_yaml(c, in, i, object);
+	sq_cli_objects(object, injection_scaled, &j);
+	return !j.denied;
 }
 
 enum sq_cli_exit

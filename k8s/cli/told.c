@@ -257,6 +257,19 @@ sq_told_publish(const struct sq_annotations *a, struct sq_buf *out)
 }
 
 void
+sq_told_scale(const struct sq_annotations *a, struct sq_buf *out)
+{
+	const struct sq_scale *s = &a->scale;
+
+	if (!s->set)
+		return;
+	sq_buf_printf(out,
+	    "Scaled by KEDA, with the ScaledObject that inject and scale print:\n"
+	    "  %u to %u pods, one for each %u message%s in the fullest of its shared queues\n",
+	    s->min, s->max, s->per, s->per == 1 ? "" : "s");
+}
+
+void
 sq_told_outbox(const struct sq_annotations *a, struct sq_buf *out)
 {
 	const struct sq_outbox_annotation *o = &a->outbox;

@@ -9,6 +9,8 @@
 void sq_told_subscriptions(const struct sq_annotations *, const char *workload, struct sq_buf *out);
 /* Appends the publish rules. */
 void sq_told_publish(const struct sq_annotations *, struct sq_buf *out);
+/* Appends by what the workload is scaled, if it is. */
+void sq_told_scale(const struct sq_annotations *, struct sq_buf *out);
 /* Appends the place where publishes wait. */
 void sq_told_outbox(const struct sq_annotations *, struct sq_buf *out);
 

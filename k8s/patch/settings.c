@@ -68,6 +68,7 @@ static const struct key keys[] = {
     KEY("/sidecar/runAsUser", T_USER, run_as_user, "65532",
 	"a number from 1 to 2147483647, or null"),
     KEY("/broker/port", T_PORT, broker_port, "7443", "a number from 1 to 65535"),
+    KEY("/broker/adminPort", T_PORT, broker_admin_port, "9090", "a number from 1 to 65535"),
     KEY("/auth/audience", T_NAME, audience, "sqmqos", "a text"),
     KEY("/auth/tokenExpirySeconds", T_SECONDS, token_expiry_s, "3600",
 	"a number from 600 to 4294967295"),

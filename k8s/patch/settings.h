@@ -33,7 +33,7 @@ struct sq_settings {
 	char *audience;
 	int64_t run_as_user; /* -1: left to the platform */
 	uint32_t token_expiry_s;
-	uint16_t admin_port, broker_port;
+	uint16_t admin_port, broker_port, broker_admin_port;
 };
 
 /* The settings that an empty text gives; sq_settings_free() them. */

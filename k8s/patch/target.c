@@ -9,16 +9,17 @@ static const struct {
 	const char *kind;
 	const char *group; /* of its apiVersion, "": the core's */
 	const char *path;
+	bool scales; /* it has the subresource "scale" */
 } kinds[] = {
-    {"Pod", "", ""},
-    {"Deployment", "apps", "/spec/template"},
-    {"StatefulSet", "apps", "/spec/template"},
-    {"DaemonSet", "apps", "/spec/template"},
-    {"ReplicaSet", "apps", "/spec/template"},
-    {"ReplicationController", "", "/spec/template"},
-    {"Job", "batch", "/spec/template"},
-    {"CronJob", "batch", "/spec/jobTemplate/spec/template"},
-    {"Rollout", "argoproj.io", "/spec/template"},
+    {"Pod", "", "", false},
+    {"Deployment", "apps", "/spec/template", true},
+    {"StatefulSet", "apps", "/spec/template", true},
+    {"DaemonSet", "apps", "/spec/template", false},
+    {"ReplicaSet", "apps", "/spec/template", true},
+    {"ReplicationController", "", "/spec/template", true},
+    {"Job", "batch", "/spec/template", false},
+    {"CronJob", "batch", "/spec/jobTemplate/spec/template", false},
+    {"Rollout", "argoproj.io", "/spec/template", true},
 };
 
 /* Whether an apiVersion ("apps/v1", "v1") is of a group. */
@@ -72,6 +73,7 @@ sq_target_find(json_t *object, struct sq_target *out)
 	if (i == sizeof kinds / sizeof kinds[0])
 		return SQ_ENOTFOUND;
 	out->path = kinds[i].path;
+	out->scales = kinds[i].scales;
 	out->pod = follow(object, out->path);
 	out->is_template = out->path[0] != '\0';
 	if (!json_is_object(out->pod))

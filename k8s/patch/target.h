@@ -15,6 +15,7 @@ struct sq_target {
 	const char *path; /* JSON pointer of 'pod' within the object; "": the object itself */
 	const json_t *claim_templates; /* of a StatefulSet; NULL */
 	bool is_template;
+	bool scales; /* has a number of pods that may be changed while it runs */
 	char workload[SQ_WORKLOAD_NAME_MAX + 1]; /* a template's; empty: not known */
 };
 

@@ -102,6 +102,31 @@ validate_misplaced(
 	}
 }
 
+/* Workloads that ask to be scaled: others than can be, or such that each apply scales back. */
+static void
+validate_scale(const json_t *object, const struct sq_target *t, struct sq_notes *warnings)
+{
+	const json_t *meta = json_object_get(t->pod, "metadata");
+	const char *kind = json_string_value(json_object_get(object, "kind"));
+	struct sq_buf path = {0};
+
+	if (json_object_get(json_object_get(meta, "annotations"), SQ_ANNOTATION_SCALE) == NULL)
+		return;
+	if (json_object_get(json_object_get(object, "spec"), "replicas") != NULL && t->scales) {
+		sq_notes_add(warnings, "/spec/replicas",
+		    "each apply sets it again: leave it out where " SQ_ANNOTATION_SCALE " counts");
+	} else if (!t->scales) {
+		sq_buf_printf(&path, "%s", t->path);
+		sq_pointer_add(&path, "metadata");
+		sq_pointer_add(&path, "annotations");
+		sq_pointer_add(&path, SQ_ANNOTATION_SCALE);
+		sq_notes_add(warnings, sq_pointer_text(&path),
+		    SQ_ANNOTATION_SCALE " does nothing: a %.64s has no number of pods to change",
+		    kind);
+	}
+	sq_buf_fini(&path);
+}
+
 static void validate_object(
     json_t *object, const struct sq_settings *s, enum sq_asks asks, struct sq_patch *out);
 
@@ -193,6 +218,7 @@ validate_object(
 	if (t.is_template) {
 		validate_misplaced(object, &t, "annotations", &out->warnings);
 		validate_misplaced(object, &t, "labels", &out->warnings);
+		validate_scale(object, &t, &out->warnings);
 	}
 }
 

@@ -138,6 +138,34 @@ check_resource(struct check *c, const char *key, const char *request, const char
 	    "%s is above the limit, %s", request, limit);
 }
 
+/* Workloads are scaled by queues that their pods share; at no pod only those are there that are
+ * kept. */
+static void
+check_scale(struct check *c)
+{
+	const struct sq_declarations *ds = &c->out->subscribe;
+	size_t at = check_pair(c, SQ_ANNOTATION_SCALE);
+	bool shared = false;
+
+	for (size_t i = 0; i < ds->n; i++) {
+		const struct sq_declaration *d = &ds->v[i];
+
+		if (d->pod)
+			continue;
+		shared = true;
+		if (c->out->scale.min == 0 && !d->durable)
+			sq_annotation_problems_add(c->problems, SQ_ANNOTATION_SCALE, at, begin,
+			    false,
+			    "min: 0 needs durable queues: that of line %u "
+			    "of " SQ_ANNOTATION_SUBSCRIBE " ends with its last pod",
+			    d->at.line);
+	}
+	if (!shared && c->problems->errors == 0)
+		sq_annotation_problems_add(c->problems, SQ_ANNOTATION_SCALE, at, begin, false,
+		    "needs a queue that the pods share: an entry of " SQ_ANNOTATION_SUBSCRIBE
+		    " with delivery: group");
+}
+
 /* What a pod's annotations need of each other. */
 static void
 check_pod(struct check *c)
@@ -155,6 +183,8 @@ check_pod(struct check *c)
 	if (!disk && a->outbox_claim != NULL)
 		sq_annotation_problems_add(c->problems, SQ_ANNOTATION_OUTBOX_CLAIM, claim, begin,
 		    true, "does nothing without " SQ_ANNOTATION_OUTBOX ": disk");
+	if (a->scale.set)
+		check_scale(c);
 	check_resource(c, SQ_ANNOTATION_PREFIX "sidecar-cpu-request", a->sidecar.cpu_request,
 	    a->sidecar.cpu_limit);
 	check_resource(c, SQ_ANNOTATION_PREFIX "sidecar-memory-request", a->sidecar.memory_request,

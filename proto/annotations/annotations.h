@@ -6,6 +6,7 @@
  *   declaration.h  sqmqos.io/subscribe    publish.h  sqmqos.io/publish
  *   rights.h       its strict and allow
  *   outbox.h       sqmqos.io/outbox       quantity.h amounts of CPU and memory
+ *   scale.h        sqmqos.io/scale
  *   merge.h        entries of one group share one queue
  *   file.h         the downward API's file of all annotations
  *
@@ -23,6 +24,7 @@
 #include "proto/annotations/problems.h"
 #include "proto/annotations/publish.h"
 #include "proto/annotations/rights.h"
+#include "proto/annotations/scale.h"
 #include "proto/annotations/table.h"
 
 enum {
@@ -61,6 +63,7 @@ struct sq_annotations {
 	char *outbox_claim; /* name of a PersistentVolumeClaim */
 	char *workload;     /* name that replaces the owner's */
 	uint16_t port;
+	struct sq_scale scale;
 	struct sq_sidecar_annotations sidecar;
 };
 

@@ -171,6 +171,10 @@ const struct sq_annotation_def sq_annotation_defs[] = {
     {SQ_ANNOTATION_WORKLOAD, "a name without `/ + # :`", "the name of the pod's owner",
 	"The name of the workload, which is the default group of what it declares.", false, false,
 	FIELD(workload), take_workload},
+    {SQ_ANNOTATION_SCALE, "a map of `min`, `max` and `per`", "none",
+	"How many pods the workload has, by what waits for them: see [Scale by "
+	"backlog](kubernetes.md#scale-by-backlog).",
+	false, false, 0, sq_take_scale},
     {KEY("sidecar-cpu-request"), QUANTITY "`5m` or `0.1`", "the chart's",
 	"CPU that is reserved for the sidecar.", false, false, FIELD(sidecar.cpu_request),
 	take_cpu},

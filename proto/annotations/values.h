@@ -63,5 +63,6 @@ void sq_take_subscribe(struct sq_annotation_value *, struct sq_annotations *out)
 void sq_take_publish(struct sq_annotation_value *, struct sq_annotations *out);
 void sq_take_client_id(struct sq_annotation_value *, struct sq_annotations *out);
 void sq_take_outbox(struct sq_annotation_value *, struct sq_annotations *out);
+void sq_take_scale(struct sq_annotation_value *, struct sq_annotations *out);
 
 #endif

@@ -20,7 +20,8 @@ import chart_values
 DIGEST = "sha256:" + "5" * 64
 # Values that only show where these are on.
 ALL_ON = {"networkPolicy": {"egress": {"enabled": True}}, "podMonitor": {"enabled": True},
-          "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}
+          "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True},
+          "keda": {"enabled": True}}
 
 
 def tree(path, value):
@@ -128,7 +129,7 @@ SAMPLES = {
     "namespaceSelector": {"matchLabels": {"team": "a"}},
     "broker.replicas": 0, "mode": "provided", "caLifetime": "48h", "leafLifetime": "48h",
     "overlap": "1h", "caSecret": "other", "caConfigMap": "other", "brokerSecret": "other",
-    "servingSecret": "other", "tokensSecret": "other", "crlSecret": "other", "crlConfigMap": "other",
+    "servingSecret": "other", "tokensSecret": "other", "tokenSecret": "other", "crlSecret": "other", "crlConfigMap": "other",
     "names": [{"name": "web.example", "spaces": ["shop"]}], "spaces": {"x": {"tenants": ["a", "b"]}},
     "acl": [{"deny": ["publish"], "topics": ["a/#"]}], "aclDefault": "deny",
     "issuers": [{"issuer": "https://other.example", "keysUrl": "https://other.example/jwks"}],
@@ -903,6 +904,15 @@ async def test_alerts_and_dashboard_are_there_where_they_are_wanted(_env):
         json.loads((chart.CHART / "files" / "dashboard.json").read_text())
     assert not any(o["kind"] == "PrometheusRule" or o["metadata"]["name"] == "sqmqos-dashboard"
                    for o in await chart.render())
+
+
+async def test_keda_is_given_its_token_where_it_is_wanted(_env):
+    objects = await chart.render({"keda": {"enabled": True, "tokenSecret": "read"}})
+    auth = chart.only(objects, "ClusterTriggerAuthentication", "sqmqos")
+    assert auth["spec"]["secretTargetRef"] == [{"parameter": "token", "name": "read", "key": "token"}]
+    service = chart.only(objects, "Service", "sqmqos-broker")
+    assert {p["name"]: p["port"] for p in service["spec"]["ports"]} == {"link": 7443, "admin": 9090}
+    assert not any(o["kind"] == "ClusterTriggerAuthentication" for o in await chart.render())
 
 
 async def test_helm_test_leaves_what_it_did_not_make(_env):

@@ -144,6 +144,57 @@ async def test_a_pod_that_would_be_refused_is_not_printed(env):
     assert out == off
 
 
+async def test_scale_makes_scaled_objects(env):
+    cli = Cli(env)
+    scaled = DEPLOYMENT.replace("- orders/#\n", """\
+- orders/#
+          - {filter: bills/#, group: "b x"}
+          - {filter: more/#, group: "b x"}
+          - {filter: news/#, delivery: pod}
+        sqmqos.io/scale: "{min: 0, max: 20, per: 50}"
+""").replace("{name: orders}", "{name: orders, namespace: shop}").replace(
+        "{app: orders}", '{sqmqos.io/inject: "true"}')
+    out, error = await cli.run("scale", "-f", "-", stdin=f"{SERVICE}---\n{scaled}".encode())
+    made, = yaml.safe_load_all(out)
+    assert error == "", error
+    assert made["apiVersion"] == "keda.sh/v1alpha1" and made["kind"] == "ScaledObject"
+    assert made["metadata"] == {"name": "orders", "namespace": "shop"}
+    spec = made["spec"]
+    assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "orders"}
+    assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (0, 20)
+    # A trigger for each queue that pods share, and one for it alone.
+    base = "http://sqmqos-broker.sqmqos-system.svc.cluster.local:9090/v1/backlog?"
+    assert [t["metadata"]["url"] for t in spec["triggers"]] == [
+        f"{base}space=shop&workload=orders&group=orders", f"{base}space=shop&workload=orders&group=b%20x"]
+    for trigger in spec["triggers"]:
+        assert trigger["type"] == "metrics-api"
+        assert trigger["metadata"] == trigger["metadata"] | {
+            "valueLocation": "backlog", "targetValue": "50", "authMode": "bearer"}
+        assert trigger["authenticationRef"] == {"kind": "ClusterTriggerAuthentication", "name": "sqmqos"}
+    # inject prints it behind its workload.
+    workload, behind = await cli.injected(scaled)
+    sidecar(workload["spec"]["template"])
+    assert behind == made
+    out, _ = await cli.run("explain", "-f", "-", stdin=scaled.encode())
+    assert "0 to 20 pods, one for each 50 messages" in out, out
+
+
+async def test_scale_says_what_it_lacks(env):
+    cli = Cli(env)
+    scaled = DEPLOYMENT.replace("- orders/#\n", "- orders/#\n        sqmqos.io/scale: 'max: 3'\n")
+    for command in ("scale", "inject"):
+        out, error = await cli.run(command, "-f", "-", stdin=scaled.encode(), code=1)
+        assert out == "" and "-:1:1: a ScaledObject reads the backlog of a namespace" in error, error
+    out, _ = await cli.run("scale", "-f", "-", "-n", "shop", stdin=scaled.encode())
+    assert yaml.safe_load(out)["metadata"]["namespace"] == "shop"
+    _, error = await cli.run("scale", "-f", "-", stdin=DEPLOYMENT.encode())
+    assert "nothing there with sqmqos.io/scale" in error
+    out, _ = await cli.run("lint", "-f", "-", stdin=scaled.replace("spec:\n", "spec:\n  replicas: 2\n", 1).encode())
+    assert "-:5:3: warning: each apply sets it again" in out, out
+    out, _ = await cli.run("lint", "-f", "-", stdin=scaled.replace("Deployment", "DaemonSet").encode())
+    assert "a DaemonSet has no number of pods to change" in out, out
+
+
 async def test_lint_says_file_line_and_column(env):
     cli = Cli(env)
     path = cli.file("bad.yaml", DEPLOYMENT.replace(
@@ -173,7 +224,7 @@ async def test_what_is_not_yaml_is_said_with_its_place(env):
                               ("e", deep, "1:101"), ("f", b"a: *x\n", "1:4"),
                               ("g", bytes(range(256)), "1:1")):
         path = cli.file(name, text)
-        for command in ("lint", "inject", "explain"):
+        for command in ("lint", "inject", "explain", "scale"):
             out, error = await cli.run(command, "-f", path, code=1)
             assert re.search(re.escape(f"{path}:") + place + ": .", out + error), (name, out, error)
     path = cli.file("large", b"a" * (8 << 20) + b"b")
@@ -204,7 +255,7 @@ async def test_options_that_are_wrong(env):
     assert re.fullmatch(r"sqmqos \d+\.\d+\.\d+\n", out)
     out, _ = await cli.run("--help")
     assert out.startswith("usage: sqmqos COMMAND [OPTION...]\n")
-    for command in ("inject", "lint", "explain"):
+    for command in ("inject", "lint", "explain", "scale"):
         assert f"\n  {command} " in out
 
 

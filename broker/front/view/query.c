@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/bytes.h"
 #include "core/mem.h"
+#include "core/percent.h"
 #include "core/utf8.h"
 
 enum {
@@ -36,34 +36,6 @@ shown(const char *text)
 
 /* ---- the query's text ---- */
 
-/* A value without its escapes; NULL: an escape is wrong, or it is no text. */
-static char *
-param_decode(const char *p, size_t len)
-{
-	char *out = sq_xcalloc(1, len + 1);
-	size_t n = 0;
-	bool good = len <= VALUE_MAX;
-
-	for (size_t i = 0; i < len && good; i++) {
-		int high, low;
-
-		if (p[i] != '%') {
-			out[n++] = p[i];
-			continue;
-		}
-		high = i + 2 < len ? sq_hex_digit(p[i + 1]) : -1;
-		low = i + 2 < len ? sq_hex_digit(p[i + 2]) : -1;
-		good = high >= 0 && low >= 0;
-		if (good)
-			out[n++] = (char)(high << 4 | low);
-		i += 2;
-	}
-	if (good && sq_utf8_valid(out, n))
-		return out;
-	free(out);
-	return NULL;
-}
-
 static enum param
 param_find(const char *name, size_t len)
 {
@@ -94,7 +66,8 @@ params_take(struct params *params, const char *p, size_t len, struct sq_buf *why
 		wrong = "it stands there twice";
 	else if (equals == NULL)
 		wrong = "it has no value";
-	else if ((params->v[at] = param_decode(equals + 1, len - name - 1)) == NULL)
+	else if (len - name - 1 > VALUE_MAX ||
+	    (params->v[at] = sq_percent_decode(equals + 1, len - name - 1)) == NULL)
 		wrong = "its value is no text: an escape is wrong, or it is too long";
 	if (wrong != NULL)
 		sq_buf_printf(why, "%s: %s", param_names[at], wrong);

@@ -28,7 +28,7 @@
 		"logFormat" $s.logFormat
 		"security" $s.security
 		"runAsUser" $s.runAsUser)
-	"broker" (dict "port" .Values.broker.port)
+	"broker" (dict "port" .Values.broker.port "adminPort" .Values.broker.adminPort)
 	"auth" (dict "audience" .Values.auth.audience "tokenExpirySeconds" .Values.auth.tokenExpirySeconds)) -}}
 {{- end -}}
 

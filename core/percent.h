@@ -1,0 +1,15 @@
+/* Percent-encoding of texts in URLs (RFC 3986 §2.1). */
+#ifndef SQ_CORE_PERCENT_H
+#define SQ_CORE_PERCENT_H
+
+#include <stddef.h>
+
+#include "core/buf.h"
+
+/* Appends the text; letters, digits and "-._~" stay as they are. */
+void sq_percent_put(struct sq_buf *out, const char *text);
+/* The 'len' bytes without their escapes, for free(); NULL: an escape is wrong, or the result is not
+ * UTF-8 without NUL. */
+char *sq_percent_decode(const char *p, size_t len);
+
+#endif
