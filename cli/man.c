@@ -35,7 +35,8 @@ man_of_verb(struct sq_buf *out, const struct sq_verb *v)
 	man_plain(out, v->help);
 	sq_buf_printf(out, ".\n");
 	for (unsigned i = 0; i < SQ_OPTION_COUNT; i++) {
-		if ((v->options & SQ_OPTION_BIT(i)) == 0 || i == SQ_OPTION_HELP || i == SQ_OPTION_VERSION)
+		if ((v->options & SQ_OPTION_BIT(i)) == 0 || i == SQ_OPTION_HELP ||
+		    i == SQ_OPTION_VERSION)
 			continue;
 		sq_buf_printf(out, "%s\\fB", any ? ", " : "Options: ");
 		any = true;
