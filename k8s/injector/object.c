@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "k8s/injector/base64.h"
+#include "core/base64.h"
 
 static const char *
 object_version(const json_t *object)

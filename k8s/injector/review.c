@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base64.h"
 #include "core/json_bounds.h"
 #include "core/mem.h"
 #include "core/utf8.h"
-#include "k8s/injector/base64.h"
 
 #define REVIEW_VERSION "admission.k8s.io/v1"
 #define REVIEW_KIND "AdmissionReview"

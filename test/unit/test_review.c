@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base64.h"
 #include "core/mem.h"
-#include "k8s/injector/base64.h"
 #include "k8s/injector/review.h"
 
 static struct sq_buf why;

@@ -1,5 +1,5 @@
-/* Base64 by OpenSSL; see k8s/injector/base64.h. */
-#include "k8s/injector/base64.h"
+/* Base64 by OpenSSL; see core/base64.h. */
+#include "core/base64.h"
 
 #include <assert.h>
 #include <limits.h>

@@ -1,7 +1,7 @@
 /* Base64 with padding and without line breaks (RFC 4648 §4), as the Kubernetes API
  * has bytes in JSON. */
-#ifndef SQ_K8S_INJECTOR_BASE64_H
-#define SQ_K8S_INJECTOR_BASE64_H
+#ifndef SQ_CORE_BASE64_H
+#define SQ_CORE_BASE64_H
 
 #include <stddef.h>
 
