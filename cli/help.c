@@ -82,10 +82,10 @@ sq_help_text(struct sq_buf *out, const struct sq_verb *verbs, size_t n)
 	sq_buf_printf(out, "\noptions; sqmqos COMMAND --help says which a command takes:\n");
 	help_options(out, ~UINT64_C(0));
 	sq_buf_printf(out,
-	    "\nexit code: 0 all is good, perhaps with warnings; 1 manifests have problems, or the\n"
-	    "broker's view can't be had; 2 the options are wrong, or a file can't be read; 3 "
-	    "there\n"
-	    "is no such thing, or nothing takes the topic\n");
+	    "\nexit code: 0 all is good, perhaps with warnings; 1 manifests have problems, the\n"
+	    "broker's view can't be had, or a message is refused; 2 the options are wrong, or a "
+	    "file\n"
+	    "can't be read; 3 there is no such thing, or nothing takes the topic\n");
 }
 
 int

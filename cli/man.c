@@ -72,7 +72,8 @@ sq_man_text(struct sq_buf *out, const struct sq_verb *verbs, size_t n)
 	    "of SQMQOS\n.SH SYNOPSIS\n\\fBsqmqos\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR...]\n"
 	    ".SH DESCRIPTION\nChecks, explains and injects manifests without a cluster, and shows "
 	    "what a broker has at this moment: its queues, sessions, subscriptions, links, spaces "
-	    "and store, and why a message does not come.\n.SH COMMANDS\n",
+	    "and store, and why a message does not come.  Publishes and receives as an app "
+	    "does.\n.SH COMMANDS\n",
 	    SQ_VERSION);
 	for (size_t i = 0; i < n; i++)
 		man_of_verb(out, &verbs[i]);
@@ -81,8 +82,11 @@ sq_man_text(struct sq_buf *out, const struct sq_verb *verbs, size_t n)
 		man_of_option(out, &sq_option_table[i]);
 	sq_buf_printf(out,
 	    ".SH ENVIRONMENT\n.TP\n\\fBSQMQOS_ADMIN\\fR\nThe address for \\fB\\-\\-admin\\fR.\n"
+	    ".TP\n\\fBSQMQOS_URL\\fR\nThe address for \\fB\\-\\-url\\fR.\n"
 	    ".SH EXIT STATUS\n.TP\n\\fB0\\fR\nAll is good, perhaps with warnings.\n"
-	    ".TP\n\\fB1\\fR\nManifests have problems, or the broker's view can't be had.\n"
+	    ".TP\n\\fB1\\fR\nManifests have problems, the broker's view can't be had, or a message "
+	    "is "
+	    "refused.\n"
 	    ".TP\n\\fB2\\fR\nThe options are wrong, or a file can't be read.\n"
 	    ".TP\n\\fB3\\fR\nThere is no such thing, or nothing takes the topic.\n");
 }

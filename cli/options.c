@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include <getopt.h>
+#include <stdio.h>
 
 #include "cli/print.h"
 
@@ -56,6 +57,18 @@ options_id(int c)
 	return -1;
 }
 
+/* Keeps the value of an option that may be given several times; false: there are too many. */
+static bool
+options_repeat(struct sq_options *o, int id, const char *value)
+{
+	if (id != SQ_OPTION_TAG && id != SQ_OPTION_PROPERTY)
+		return true;
+	if (o->n_repeated == SQ_OPTION_REPEATED_MAX)
+		return false;
+	o->repeated[o->n_repeated++] = (struct sq_option_repeated){(unsigned)id, value};
+	return true;
+}
+
 bool
 sq_options_read(struct sq_options *o, int argc, char **argv)
 {
@@ -73,6 +86,8 @@ sq_options_read(struct sq_options *o, int argc, char **argv)
 			return sq_say_usage("unknown option ", argv[optind - 1]);
 		if (id == SQ_OPTION_FILE && o->n_files == SQ_OPTION_FILES_MAX)
 			return sq_say_usage("too many files", "");
+		if (!options_repeat(o, id, optarg))
+			return sq_say_usage("too often: --", sq_option_table[id].name);
 		o->value[id] = optarg != NULL ? optarg : "";
 		if (id == SQ_OPTION_FILE)
 			o->files[o->n_files++] = optarg;
@@ -80,4 +95,29 @@ sq_options_read(struct sq_options *o, int argc, char **argv)
 	o->words = argv + optind;
 	o->n_words = (size_t)(argc - optind);
 	return true;
+}
+
+bool
+sq_option_number(const struct sq_options *o, enum sq_option_id id, uint64_t least,
+    uint64_t greatest, uint64_t *out)
+{
+	const char *text = o->value[id];
+	uint64_t n = 0;
+	char what[80], detail[160];
+	bool good = text != NULL && *text != '\0';
+
+	if (text == NULL)
+		return true;
+	for (const char *p = text; good && *p != '\0'; p++) {
+		good = *p >= '0' && *p <= '9' && n <= greatest;
+		n = n * 10 + (uint64_t)(*p - '0');
+	}
+	if (good && n >= least && n <= greatest) {
+		*out = n;
+		return true;
+	}
+	snprintf(what, sizeof what, "--%s is a number from %llu to %llu", sq_option_table[id].name,
+	    (unsigned long long)least, (unsigned long long)greatest);
+	snprintf(detail, sizeof detail, ", not %.100s", text);
+	return sq_say_usage(what, detail);
 }

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SQ_OPTION_FILES_MAX = 1000 };
+enum { SQ_OPTION_FILES_MAX = 1000, SQ_OPTION_REPEATED_MAX = 64 };
 
 /* X(symbol, long name, letter or 0, argument or NULL, help) */
 #define SQ_OPTIONS(X) \
@@ -30,8 +30,27 @@ enum { SQ_OPTION_FILES_MAX = 1000 };
 	X(JSON, "json", 0, NULL, "the rows as the broker sends them, an array in JSON") \
 	X(WIDE, "wide", 0, NULL, "all columns, none cut") \
 	X(TOPIC, "topic", 0, "TOPIC", "the topic of the message (why)") \
-	X(CLIENT, "client", 0, "ID", "the client id, or session, that it should come to (why)") \
-	X(TAG, "tag", 0, "TAG", "a tag of the message, as its property tag has it (why)") \
+	X(CLIENT, "client", 0, "ID", \
+	    "the client id, or session, that it should come to (why); the own one (pub, sub)") \
+	X(TAG, "tag", 0, "TAG", \
+	    "a tag of the message, as its property tag has it; of pub several times") \
+	X(URL, "url", 0, "URL", \
+	    "where MQTT is spoken; without it SQMQOS_URL, or mqtt://localhost:1883 (pub, sub)") \
+	X(WITH_QOS, "qos", 'q', "N", \
+	    "quality of service: pub 0 to 3, 1 without it, and 3 with --key or --receipt; sub 0 " \
+	    "to " \
+	    "2, 1 without it") \
+	X(MESSAGE, "message", 'm', "TEXT", "the payload (pub)") \
+	X(STDIN, "stdin", 0, NULL, "standard input is the payload (pub)") \
+	X(LINES, "lines", 'l', NULL, "each line of standard input is a message (pub)") \
+	X(WITH_RETAIN, "retain", 'r', NULL, "the message is kept for later subscribers (pub)") \
+	X(KEY, "key", 0, "KEY", "of QoS 3: the same key is stored once (pub)") \
+	X(RECEIPT, "receipt", 0, "TOPIC", "of QoS 3: where receipts go to (pub)") \
+	X(PROPERTY, "property", 'D', "NAME=VALUE", \
+	    "a user property; may be given several times (pub)") \
+	X(MESSAGES, "count", 'C', "N", "so many messages, then it ends (sub)") \
+	X(TIMEOUT, "timeout", 0, "SECONDS", \
+	    "how long an acknowledgement is waited for, 30 without it (pub); when it ends (sub)") \
 	X(HELP, "help", 'h', NULL, "say what there is, or, behind a command, what it takes") \
 	X(VERSION, "version", 0, NULL, "print the version")
 
@@ -57,6 +76,12 @@ struct sq_options {
 	const char *value[SQ_OPTION_COUNT]; /* NULL: not given; "": given, without an argument */
 	const char *files[SQ_OPTION_FILES_MAX];
 	size_t n_files;
+	/* Options that may be given several times, in their order. */
+	struct sq_option_repeated {
+		unsigned id; /* SQ_OPTION_TAG, SQ_OPTION_PROPERTY */
+		const char *value;
+	} repeated[SQ_OPTION_REPEATED_MAX];
+	size_t n_repeated;
 	char **words; /* the rest of the arguments, in their order */
 	size_t n_words;
 };
@@ -68,5 +93,10 @@ sq_option_given(const struct sq_options *o, enum sq_option_id id)
 {
 	return o->value[id] != NULL;
 }
+
+/* Reads the number of an option, which leaves '*out' alone where it is not given.  False: it is none,
+ * or not of that range, which has been said on stderr.  'greatest' is below UINT64_MAX / 10. */
+bool sq_option_number(
+    const struct sq_options *, enum sq_option_id, uint64_t least, uint64_t greatest, uint64_t *out);
 
 #endif

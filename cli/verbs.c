@@ -19,6 +19,11 @@ enum {
 	OF_VIEW = BIT(ADMIN) | BIT(TOKEN) | OF_ALL,
 	OF_LS = OF_VIEW | BIT(SPACE) | BIT(NAME) | BIT(LIMIT) | BIT(JSON) | BIT(WIDE),
 	OF_SHOW = OF_VIEW | BIT(SPACE) | BIT(JSON),
+	OF_PUB = BIT(URL) | BIT(CLIENT) | BIT(WITH_QOS) | BIT(MESSAGE) | BIT(STDIN) | BIT(LINES) |
+	    BIT(WITH_RETAIN) | BIT(KEY) | BIT(RECEIPT) | BIT(PROPERTY) | BIT(TAG) | BIT(TIMEOUT) |
+	    OF_ALL,
+	OF_SUB = BIT(URL) | BIT(CLIENT) | BIT(WITH_QOS) | BIT(MESSAGES) | BIT(TIMEOUT) | BIT(JSON) |
+	    OF_ALL,
 	OF_WHY = OF_VIEW | BIT(TOPIC) | BIT(CLIENT) | BIT(SPACE) | BIT(TAG),
 };
 
@@ -52,6 +57,10 @@ static const struct sq_verb verbs[] = {
     {"spaces", "show", "SPACE", "show all of a space", OF_SHOW & ~BIT(SPACE), 0, run_show,
 	"spaces"},
     {"store", "show", NULL, "show the store", OF_SHOW & ~BIT(SPACE), 0, run_show, "store"},
+    {"pub", "", "TOPIC", "publish a message to a sidecar, as an app does", OF_PUB, 0, sq_run_pub,
+	NULL},
+    {"sub", "", "FILTER", "print messages as they come from a sidecar", OF_SUB, 0, sq_run_sub,
+	NULL},
     {"completion", "bash", NULL,
 	"print a script that completes commands; . <(sqmqos completion bash)", OF_ALL, 0,
 	sq_run_completion, NULL},

@@ -42,5 +42,7 @@ int sq_run_manifests(const struct sq_run *);
 int sq_run_completion(const struct sq_run *);
 int sq_run_help(const struct sq_run *);
 int sq_run_man(const struct sq_run *);
+int sq_run_pub(const struct sq_run *); /* exchange.c, as the next one */
+int sq_run_sub(const struct sq_run *);
 
 #endif

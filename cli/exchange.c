@@ -1,0 +1,117 @@
+/* The verbs of messages as apps see them: pub and sub. */
+#include <string.h>
+
+#include "cli/mqtt/pub.h"
+#include "cli/mqtt/sub.h"
+#include "cli/print.h"
+#include "cli/term/interrupt.h"
+#include "cli/verbs.h"
+#include "core/mem.h"
+#include "proto/props/names.h"
+
+enum {
+	EXCHANGE_TIMEOUT_MAX_S = 86400,
+	EXCHANGE_PUB_TIMEOUT_S = 30,
+	EXCHANGE_COUNT_MAX = 1000000000,
+};
+
+_Static_assert((int)SQ_OPTION_REPEATED_MAX <= (int)SQ_PUB_PROPERTIES_MAX, "all of them have room");
+
+/* Adds the properties and tags; false: one is malformed, which has been said.  Frees nothing: the
+ * names are copies that live as long as the program. */
+static bool
+pub_properties(const struct sq_options *o, struct sq_pub_ask *ask)
+{
+	for (size_t i = 0; i < o->n_repeated; i++) {
+		const char *value = o->repeated[i].value, *equals = strchr(value, '=');
+		const char *name = SQ_PROP_TAG;
+
+		if (o->repeated[i].id == SQ_OPTION_PROPERTY) {
+			if (equals == NULL || equals == value)
+				return sq_say_usage("--property is NAME=VALUE, not ", value);
+			name = sq_xmemdup0(value, (size_t)(equals - value));
+			value = equals + 1;
+		}
+		ask->properties[ask->n_properties].name = name;
+		ask->properties[ask->n_properties++].value = value;
+	}
+	return true;
+}
+
+static bool
+pub_payload(const struct sq_options *o, struct sq_pub_ask *ask)
+{
+	unsigned given = sq_option_given(o, SQ_OPTION_MESSAGE) +
+	    sq_option_given(o, SQ_OPTION_STDIN) + sq_option_given(o, SQ_OPTION_LINES);
+
+	ask->message = o->value[SQ_OPTION_MESSAGE];
+	ask->lines = sq_option_given(o, SQ_OPTION_LINES);
+	/* --stdin --lines says the same as --lines. */
+	if (given == 1 || (given == 2 && ask->message == NULL))
+		return true;
+	return sq_say_usage("pub takes one of --message TEXT, --stdin and --lines", "");
+}
+
+int
+sq_run_pub(const struct sq_run *r)
+{
+	const struct sq_options *o = r->options;
+	uint64_t wait_s = EXCHANGE_PUB_TIMEOUT_S, qos;
+	struct sq_pub_ask ask = {
+	    .url = o->value[SQ_OPTION_URL],
+	    .client_id = o->value[SQ_OPTION_CLIENT],
+	    .topic = r->operand,
+	    .retain = sq_option_given(o, SQ_OPTION_WITH_RETAIN),
+	    .key = o->value[SQ_OPTION_KEY],
+	    .receipt = o->value[SQ_OPTION_RECEIPT],
+	};
+	struct sq_buf out = {0}, err = {0};
+	const char *why;
+	int rc;
+
+	qos = ask.key != NULL || ask.receipt != NULL ? 3 : 1;
+	if (!sq_option_number(o, SQ_OPTION_WITH_QOS, 0, 3, &qos) ||
+	    !sq_option_number(o, SQ_OPTION_TIMEOUT, 1, EXCHANGE_TIMEOUT_MAX_S, &wait_s) ||
+	    !pub_payload(o, &ask) || !pub_properties(o, &ask))
+		return SQ_EXIT_USAGE;
+	ask.qos = (unsigned)qos;
+	ask.wait_ms = wait_s * 1000;
+	if (!sq_pub_good(&ask, &why)) {
+		sq_say_usage(why, "");
+		return SQ_EXIT_USAGE;
+	}
+	sq_interrupt_watch();
+	rc = sq_pub(&ask, &err);
+	return sq_print(&out, &err, rc == 0 ? SQ_EXIT_GOOD : SQ_EXIT_ERROR, SQ_EXIT_ERROR);
+}
+
+int
+sq_run_sub(const struct sq_run *r)
+{
+	const struct sq_options *o = r->options;
+	uint64_t qos = 1, count = 0, wait_s = 0;
+	struct sq_sub_ask ask = {
+	    .url = o->value[SQ_OPTION_URL],
+	    .client_id = o->value[SQ_OPTION_CLIENT],
+	    .filter = r->operand,
+	    .json = sq_option_given(o, SQ_OPTION_JSON),
+	};
+	struct sq_buf out = {0}, err = {0};
+	const char *why;
+	int rc;
+
+	if (!sq_option_number(o, SQ_OPTION_WITH_QOS, 0, 2, &qos) ||
+	    !sq_option_number(o, SQ_OPTION_MESSAGES, 1, EXCHANGE_COUNT_MAX, &count) ||
+	    !sq_option_number(o, SQ_OPTION_TIMEOUT, 1, EXCHANGE_TIMEOUT_MAX_S, &wait_s))
+		return SQ_EXIT_USAGE;
+	ask.qos = (unsigned)qos;
+	ask.count = count;
+	ask.wait_ms = wait_s * 1000;
+	if (!sq_sub_good(&ask, &why)) {
+		sq_say_usage(why, "");
+		return SQ_EXIT_USAGE;
+	}
+	sq_interrupt_watch();
+	rc = sq_sub(&ask, &err);
+	return sq_print(&out, &err, rc == 0 ? SQ_EXIT_GOOD : SQ_EXIT_ERROR, SQ_EXIT_ERROR);
+}
