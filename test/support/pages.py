@@ -9,8 +9,16 @@ TEST = re.compile(r"`((?:e2e|unit|contract|torture|fuzz|model|k8s)/[\w.]+\.(?:py
 
 
 def pages():
+    """Those in English."""
+    docs = sorted((parts.ROOT / "docs").glob("*.md"))
     return [parts.ROOT / "README.md", parts.ROOT / "CONTRIBUTING.md", parts.ROOT / "CHANGELOG.md",
-            parts.ROOT / "examples" / "README.md", *sorted((parts.ROOT / "docs").glob("*.md"))]
+            parts.ROOT / "examples" / "README.md", *(p for p in docs if p not in translations())]
+
+
+def translations():
+    """The pages in another language, each with its original."""
+    found = [*parts.ROOT.glob("*.zh-TW.md"), *(parts.ROOT / "docs").glob("*.zh-TW.md")]
+    return {p: p.with_name(p.name.replace(".zh-TW", "")) for p in sorted(found)}
 
 
 def tests_of(path):

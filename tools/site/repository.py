@@ -89,3 +89,9 @@ def on_page_markdown(markdown, page, **_):
         to = posixpath.relpath(to, posixpath.dirname(here) or ".")
         return link["before"] + to + (link["anchor"] or "") + link["after"]
     return FENCE.sub(r"\1", LINK.sub(lead, markdown))
+
+
+def on_post_page(output, page, **_):
+    if page.file.src_uri.endswith(".zh-TW.md"):  # fonts and readers choose by it
+        return output.replace('<html lang="en"', '<html lang="zh-Hant-TW"', 1)
+    return output
