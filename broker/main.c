@@ -19,6 +19,7 @@
 #include "broker/engine/embedded/check.h"
 #include "broker/engine/engines/engines.h"
 #include "broker/config/explain.h"
+#include "broker/front/access/callers.h"
 #include "broker/front/link/front.h"
 #include "broker/front/link/view.h"
 #include "broker/front/view/pages.h"
@@ -66,6 +67,7 @@ struct program {
 	struct sq_front *fronts[FRONTS];
 	struct sq_admin *admin;
 	const struct sq_admin_pages *admin_pages[ADMIN_PAGES + 1]; /* NULL behind the last */
+	struct sq_callers *callers;
 	struct sq_view_pages *pages;
 	_Atomic bool ticking, listening, draining;
 	struct sq_stop *stop;
@@ -322,7 +324,8 @@ program_start_admin(struct program *p, struct sq_buf *err)
 	    .owner = p};
 	unsigned n = 0;
 
-	p->pages = sq_view_pages_new(p->auth, &sq_broker_metrics);
+	p->callers = sq_callers_new(p->auth, &sq_broker_metrics);
+	p->pages = sq_view_pages_new(p->callers);
 	p->admin_pages[n++] = sq_view_pages_admin(p->pages);
 	p->admin = sq_admin_start(&cfg, err);
 	return p->admin != NULL;
@@ -364,8 +367,8 @@ program_start(struct program *p, struct sq_buf *err)
 	for (unsigned i = 0; i < FRONTS; i++)
 		sq_front_serve(p->fronts[i], p->broker);
 	p->listening = true;
-	if (p->pages != NULL)
-		sq_view_pages_serve(p->pages, p->broker);
+	if (p->callers != NULL)
+		sq_callers_serve(p->callers, p->broker);
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
 	    sq_front_port(p->fronts[0]), c->tls ? "TLS" : "clear text", (unsigned)c->workers);
 	program_say_who(c);
@@ -387,6 +390,7 @@ program_stop(struct program *p)
 		sq_auth_stop(p->auth);
 	sq_admin_stop(&p->admin); /* waits for pages, and these for credentials */
 	sq_view_pages_free(&p->pages);
+	sq_callers_free(&p->callers);
 	p->ticking = false; /* one that runs ends before the fronts' stop does */
 	program_each_front(p, sq_front_stop);
 	if (p->broker != NULL)

@@ -1,4 +1,4 @@
-#include "broker/front/view/access.h"
+#include "broker/front/access/access.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +20,11 @@ host_is(const char *host, const char *name)
 }
 
 unsigned
-sq_view_access_local(const struct sq_admin_ask *ask, const char **why)
+sq_access_local(const struct sq_admin_ask *ask, const char **why)
 {
 	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
 
-	*why = "the view wants a token, or a request from 127.0.0.1 or ::1";
+	*why = "wanted is a token, or a request from 127.0.0.1 or ::1";
 	if (!ask->loopback)
 		return 401;
 	for (size_t i = 0; i < SQ_ARRAY_LEN(names); i++) {
@@ -35,9 +35,9 @@ sq_view_access_local(const struct sq_admin_ask *ask, const char **why)
 	return 403;
 }
 
-/* Whether the identity has that space, and a rule lets it operate the table there. */
+/* Whether the identity has that space, and a rule lets it operate what it asks for there. */
 static bool
-access_judge(const struct sq_view_access *a, const char *space)
+access_judge(const struct sq_access *a, const char *space)
 {
 	struct sq_acl_who who = {
 	    .identity = a->who->name, .client = "", .space = space, .own = true};
@@ -48,15 +48,15 @@ access_judge(const struct sq_view_access *a, const char *space)
 	if (space[0] != '\0' && !sq_identity_has_space(a->who, space))
 		return false;
 	subject = sq_acl_subject_new(a->acl, &who);
-	may = sq_acl_may(subject, SQ_ACL_OPERATE, sq_bytes_of(a->table->name), &why);
+	may = sq_acl_may(subject, SQ_ACL_OPERATE, sq_bytes_of(a->what), &why);
 	sq_acl_subject_free(&subject);
 	return may;
 }
 
 bool
-sq_view_access_space(void *arg, const char *space)
+sq_access_space(void *arg, const char *space)
 {
-	struct sq_view_access *a = arg;
+	struct sq_access *a = arg;
 
 	if (a->acl == NULL)
 		return true;
@@ -69,28 +69,34 @@ sq_view_access_space(void *arg, const char *space)
 }
 
 bool
-sq_view_access_table(struct sq_view_access *a, const struct sq_view_table *table, const char *space)
+sq_access_may(struct sq_access *a, const char *what, bool whole, const char *space)
 {
 	if (a->acl == NULL)
 		return true;
-	if (a->table != table) {
+	if (a->what != what) {
 		free(a->space);
 		a->space = NULL;
 	}
-	a->table = table;
-	if (table->whole)
-		return a->who->n_spaces == 0 && sq_view_access_space(a, "");
+	a->what = what;
+	if (whole)
+		return a->who->n_spaces == 0 && sq_access_space(a, "");
 	if (space != NULL || a->who->n_spaces == 0)
-		return sq_view_access_space(a, space != NULL ? space : "");
+		return sq_access_space(a, space != NULL ? space : "");
 	for (size_t i = 0; i < a->who->n_spaces; i++) {
-		if (sq_view_access_space(a, a->who->spaces[i]))
+		if (sq_access_space(a, a->who->spaces[i]))
 			return true;
 	}
 	return false;
 }
 
+const char *
+sq_access_name(const struct sq_access *a)
+{
+	return a->acl != NULL ? a->who->name : "loopback";
+}
+
 void
-sq_view_access_fini(struct sq_view_access *a)
+sq_access_fini(struct sq_access *a)
 {
 	sq_acl_unref(&a->acl);
 	free(a->space);
