@@ -23,6 +23,7 @@
 #include "broker/session/table.h"
 #include "broker/shard/pace.h"
 #include "broker/publish/sys.h"
+#include "broker/set_limits.h"
 #include "broker/tables.h"
 #include "broker/totals.h"
 #include "broker/engine/files.h"
@@ -138,26 +139,6 @@ broker_make_shards(struct sq_broker *b, struct sq_worker *const *workers, size_t
 	}
 }
 
-/* The configuration with defaults in place of zeros. */
-static struct sq_broker_cfg
-broker_cfg(const struct sq_broker_cfg *from)
-{
-	struct sq_broker_cfg cfg = *from;
-
-	if (cfg.limits.topic_levels == 0)
-		cfg.limits = sq_limits_unsaid;
-	if (cfg.max_sub_bytes == 0)
-		cfg.max_sub_bytes = UINT64_MAX;
-	if (cfg.max_will == 0)
-		cfg.max_will = UINT32_MAX;
-	/* As a message says that it has none, so that publishing compares and no more. */
-	if (cfg.expiry_default_s == 0)
-		cfg.expiry_default_s = SQ_MSG_NO_EXPIRY;
-	if (cfg.expiry_max_s == 0)
-		cfg.expiry_max_s = SQ_MSG_NO_EXPIRY;
-	return cfg;
-}
-
 /* Makes the configured grants between spaces. */
 static void
 broker_grant(struct sq_broker *b)
@@ -205,7 +186,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	    .id_arg = b};
 	int load;
 
-	b->cfg = broker_cfg(cfg);
+	b->cfg = sq_set_limits_cfg(cfg);
 	b->burial = &sq_buried;
 	b->metrics = *metrics;
 	b->rules = sq_rules_new();

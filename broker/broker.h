@@ -44,6 +44,10 @@ void sq_broker_write_queues(struct sq_broker *, struct sq_buf *out);
 /* Puts rules in force, also for existing sessions; takes over the reference.  Thread: any. */
 void sq_broker_set_acl(struct sq_broker *, struct sq_acl *);
 
+/* Puts the limits of this configuration in force that may change while the broker runs: the atomic
+ * members.  What is there already stays, and more is judged by them.  Thread: one at a time. */
+void sq_broker_set_limits(struct sq_broker *, const struct sq_broker_cfg *);
+
 /* The rules in force; a reference.  Thread: any. */
 struct sq_acl *sq_broker_acl(struct sq_broker *);
 

@@ -31,6 +31,7 @@
 #include "core/memory.h"
 #include "core/notify.h"
 #include "core/program.h"
+#include "core/reload.h"
 #include "core/stop.h"
 #include "store/journal/log_file.h"
 #include "web/admin.h"
@@ -60,6 +61,7 @@ struct ticker {
 struct program {
 	struct sq_broker_config config;
 	struct sq_config_live live;
+	struct sq_reload reload;
 	struct sq_crew *crew;
 	struct ticker *tickers; /* one per worker, once the broker is there */
 	struct sq_auth *auth;
@@ -73,7 +75,7 @@ struct program {
 	struct sq_stop *stop;
 	struct sq_notify *notify; /* the main thread's */
 	sem_t told;               /* of one of these */
-	_Atomic bool end, move;
+	_Atomic bool end, move, again;
 };
 
 static const char usage[] =
@@ -101,7 +103,8 @@ static const char usage[] =
     "Signals: SIGTERM and SIGINT drain (links are asked to move, queues run empty, at\n"
     "most drain-timeout) and end, whatever the disk does within 5 s more; a second one\n"
     "ends at once.  SIGUSR1 asks every link to move and goes on serving; links that\n"
-    "have not moved after drain-timeout are closed.\n"
+    "have not moved after drain-timeout are closed.  SIGHUP reads the configuration\n"
+    "again: keys that are live count at once, others are named and wait for a restart.\n"
     "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration, 3 ended at once\n"
     "by a second signal or because the disk did not let it end; nothing acknowledged is\n"
     "lost.\n"
@@ -109,7 +112,7 @@ static const char usage[] =
 
 /* Problems that leave the program in service, and need attention. */
 static void
-program_notes(struct sq_buf *why)
+program_notes(struct program *p, struct sq_buf *why)
 {
 	int64_t bad = sq_metric_get(&sq_broker_metrics, SQ_M_AUTH_BAD_FILES);
 
@@ -124,19 +127,20 @@ program_notes(struct sq_buf *why)
 		sq_buf_printf(why,
 		    "acl: the file can't be taken as it is; the last good rules stay, "
 		    "the log says why\n");
+	sq_reload_say(&p->reload, why);
 }
 
 static bool
 program_ready(void *owner, struct sq_buf *why)
 {
-	const struct program *p = owner;
+	struct program *p = owner;
 	bool ready;
 
 	if (!p->listening)
 		sq_buf_printf(why, "not listening yet\n");
 	if (p->draining)
 		sq_buf_printf(why, "draining\n");
-	program_notes(why);
+	program_notes(p, why);
 	ready = sq_auth_ready(p->auth, why) && p->listening;
 	return ready && sq_broker_healthy(p->broker, why) && !p->draining;
 }
@@ -230,32 +234,33 @@ program_raise_limits(void)
 	}
 }
 
+static uint64_t
+program_at_most(const char *key, uint64_t value, uint64_t most)
+{
+	if (value <= most)
+		return value;
+	SQ_INFO("broker", "%s is %llu, which is what limits.memory has room for", key,
+	    (unsigned long long)most);
+	return most;
+}
+
 /* Bounds state that stays in memory for an unlimited time to a part of limits.memory, regardless of
  * its own keys: otherwise one kind alone could fill the memory for good. */
 static void
 program_fit(struct sq_broker_cfg *b)
 {
-	uint64_t all = sq_memory_limit();
-	const struct {
-		const char *key;
-		uint64_t *value, most;
-	} rows[] = {
-	    {"store.journal-size", &b->journal_size, all / 4 > JOURNAL_MIN ? all / 4 : JOURNAL_MIN},
-	    {"store.cache-size", &b->store_cache_size, all / 8},
-	    {"retained.max-bytes", &b->retained_max_bytes, all / 8},
-	    {"retained.max-messages", &b->retained_max_msgs, all / 8 / RETAINED_BYTES},
-	    {"delayed.max-bytes", &b->delayed_max_bytes, all / 8},
-	    {"delayed.max-messages", &b->delayed_max_msgs, all / 8 / DELAYED_BYTES},
-	    {"idempotency.max-keys", &b->max_keys, all / 16 / KEY_BYTES},
-	};
+	uint64_t all = sq_memory_limit(), part = all / 8;
+	uint64_t journal = all / 4 > JOURNAL_MIN ? all / 4 : JOURNAL_MIN;
 
-	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
-		if (*rows[i].value <= rows[i].most)
-			continue;
-		*rows[i].value = rows[i].most;
-		SQ_INFO("broker", "%s is %llu, which is what limits.memory has room for",
-		    rows[i].key, (unsigned long long)rows[i].most);
-	}
+	b->journal_size = program_at_most("store.journal-size", b->journal_size, journal);
+	b->store_cache_size = program_at_most("store.cache-size", b->store_cache_size, part);
+	b->retained_max_bytes = program_at_most("retained.max-bytes", b->retained_max_bytes, part);
+	b->retained_max_msgs = program_at_most(
+	    "retained.max-messages", b->retained_max_msgs, part / RETAINED_BYTES);
+	b->delayed_max_bytes = program_at_most("delayed.max-bytes", b->delayed_max_bytes, part);
+	b->delayed_max_msgs = program_at_most(
+	    "delayed.max-messages", b->delayed_max_msgs, part / DELAYED_BYTES);
+	b->max_keys = program_at_most("idempotency.max-keys", b->max_keys, part / 2 / KEY_BYTES);
 }
 
 /* Logs the admitted identities and their bounds. */
@@ -404,7 +409,7 @@ program_stop(struct program *p)
 		sq_front_free(&p->fronts[i]);
 	sq_auth_free(&p->auth);
 	sq_broker_config_free(&p->config);
-	sq_config_live_fini(&p->live);
+	sq_reload_fini(&p->reload);
 }
 
 /* On the thread of the signals. */
@@ -415,6 +420,8 @@ program_told(void *owner, int sig)
 
 	if (sig == SIGUSR1)
 		p->move = true;
+	else if (sig == SIGHUP)
+		p->again = true;
 	else
 		p->end = true;
 	sem_post(&p->told);
@@ -428,7 +435,7 @@ program_signals(struct program *p)
 	sem_init(&p->told, 0, 0);
 	p->stop = sq_stop_start(&(struct sq_stop_cfg){.scope = "broker",
 	    .within_ms = p->config.drain_ms + SQ_STOP_MS,
-	    .also = SIGUSR1,
+	    .also = {SIGUSR1, SIGHUP},
 	    .told = program_told,
 	    .owner = p});
 }
@@ -472,31 +479,50 @@ program_drain(struct program *p)
 	}
 }
 
-/* Applies changes of the configuration file that count while the broker runs. */
-static void
-program_look(struct program *p)
+static const char *
+program_source(const struct program *p)
 {
-	struct sq_acl *acl;
-	struct sq_buf restart = {0}, err = {0};
-	int rc = sq_config_live_look(&p->live, &p->config, &acl, &restart, &err);
+	return p->live.file != NULL ? p->live.file : "the configuration";
+}
 
-	if (rc == SQ_EAGAIN)
-		return;
-	sq_metric_set(&sq_broker_metrics, SQ_M_ACL_STALE, rc != SQ_OK);
-	if (rc == SQ_OK) {
-		size_t n = sq_acl_rules(acl);
+/* Puts in force what is live of a configuration that was read again. */
+static void
+program_take(struct program *p, const struct sq_broker_config *now, struct sq_acl *acl)
+{
+	struct sq_broker_cfg cfg = sq_broker_config_cfg(now);
+	size_t n = sq_acl_rules(acl);
 
-		sq_broker_set_acl(p->broker, acl); /* before the log says so */
-		SQ_INFO("broker", "%s has changed: %zu rule%s of acl in force", p->live.file, n,
-		    n == 1 ? "" : "s");
-	} else {
-		SQ_ERROR("broker", "%.*s; the rules of acl stay as they were",
-		    (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
-	}
-	if (sq_buf_len(&restart) > 0)
-		SQ_WARN("broker", "%s: what has changed of %.*s counts from the next start on",
-		    p->live.file, (int)sq_buf_len(&restart), (const char *)sq_buf_data(&restart));
-	sq_buf_fini(&restart);
+	program_fit(&cfg);
+	sq_log_set_level((enum sq_log_level)now->log_level);
+	sq_broker_set_limits(p->broker, &cfg);
+	sq_broker_set_acl(p->broker, acl); /* before the log says so */
+	SQ_INFO("broker", "%s was read again: %zu rule%s of acl in force", program_source(p), n,
+	    n == 1 ? "" : "s");
+	sq_reload_good(&p->reload, program_source(p), &p->config, now);
+}
+
+/* Takes up changes of the configuration that count while the broker runs; 'asked': of what there is,
+ * changed or not. */
+static void
+program_look(struct program *p, bool asked)
+{
+	struct sq_broker_config now = {0};
+	struct sq_acl *acl = NULL;
+	struct sq_buf err = {0};
+	int rc;
+
+	if (asked)
+		sq_notify_set(p->notify, SQ_NOTIFY_RELOADING);
+	rc = sq_config_live_look(&p->live, asked, &now, &err);
+	if (rc == SQ_OK)
+		acl = sq_broker_config_acl(&now, &err);
+	if (rc != SQ_EAGAIN)
+		sq_metric_set(&sq_broker_metrics, SQ_M_ACL_STALE, acl == NULL);
+	if (acl != NULL)
+		program_take(p, &now, acl);
+	else if (rc != SQ_EAGAIN)
+		sq_reload_bad(&p->reload, "the rules of acl and all else stay", &err);
+	sq_broker_config_free(&now);
 	sq_buf_fini(&err);
 }
 
@@ -521,7 +547,8 @@ program_run(struct program *p)
 	while (!p->end) {
 		program_tell(p);
 		program_wait(p);
-		program_look(p);
+		program_look(p, atomic_exchange(&p->again, false));
+		sq_notify_set(p->notify, SQ_NOTIFY_READY);
 		if (atomic_exchange(&p->move, false)) {
 			SQ_INFO("broker", "every link is asked to move");
 			program_each_front(p, sq_front_move);
@@ -539,6 +566,8 @@ program_main(const struct sq_program *self, struct program *p)
 
 	sq_memory_start();
 	p->notify = sq_notify_open("broker");
+	sq_reload_init(&p->reload, "broker", sq_broker_config_keys, sq_broker_config_n,
+	    &sq_broker_metrics, SQ_M_RELOAD_GOOD);
 	program_signals(p);
 	program_raise_limits();
 	sq_memory_limit_set(
@@ -555,7 +584,7 @@ program_main(const struct sq_program *self, struct program *p)
 	return code;
 }
 
-/* Blocks signals until the program listens for them; an unblocked SIGUSR1 would end it. */
+/* Blocks signals until the program listens for them; an unblocked SIGUSR1 or SIGHUP would end it. */
 static void
 program_hold_signals(void)
 {
@@ -563,6 +592,7 @@ program_hold_signals(void)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 

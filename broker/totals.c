@@ -15,10 +15,10 @@ totals_any(uint64_t total)
 	return total > 0 ? total : SQ_SHARE_UNBOUNDED;
 }
 
-struct sq_shares *
-sq_totals_shares(const struct sq_broker_cfg *c)
+static struct sq_shares_cfg
+totals_cfg(const struct sq_broker_cfg *c)
 {
-	struct sq_shares_cfg cfg = {
+	return (struct sq_shares_cfg){
 	    .totals =
 		{
 		    [SQ_SHARE_SESSIONS] = c->max_sessions,
@@ -40,6 +40,20 @@ sq_totals_shares(const struct sq_broker_cfg *c)
 		},
 	    .spaces = c->spaces,
 	};
+}
+
+struct sq_shares *
+sq_totals_shares(const struct sq_broker_cfg *c)
+{
+	const struct sq_shares_cfg cfg = totals_cfg(c);
 
 	return sq_shares_new(&cfg);
+}
+
+void
+sq_totals_set(struct sq_shares *shares, const struct sq_broker_cfg *c)
+{
+	const struct sq_shares_cfg cfg = totals_cfg(c);
+
+	sq_shares_set_totals(shares, cfg.totals);
 }

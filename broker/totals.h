@@ -9,5 +9,7 @@ struct sq_shares;
 
 /* Makes the shares of a broker with this configuration; the caller owns them. */
 struct sq_shares *sq_totals_shares(const struct sq_broker_cfg *);
+/* Sets the totals to those of this configuration.  Thread: any. */
+void sq_totals_set(struct sq_shares *, const struct sq_broker_cfg *);
 
 #endif

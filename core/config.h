@@ -59,6 +59,9 @@ struct sq_config_key {
 	 * that stands for 0, even below 'min'; or NULL. */
 	const char *const *choices;
 	const char *help; /* one sentence, for --help and docs/ */
+	/* Whether a change counts while the program runs (core/reload.h); rows of records count as
+	 * their list or map does.  Tables leave it out where it is false. */
+	bool live;
 };
 
 /* Whether a value of SQ_CFG_STRING is there: NULL and "" are none. */
@@ -80,9 +83,9 @@ const char *sq_config_file(int argc, char **argv, char **envp);
 int sq_config_yaml(void *cfg, const struct sq_config_key *keys, size_t n, const char *source,
     const void *text, size_t len, struct sq_buf *err) SQ_MUST_CHECK;
 /* Appends the names of the keys whose values differ between 'a' and 'b', at most 'most' names,
- * then the number of the others.  Keys of 'except' (NULL-terminated) do not count. */
-void sq_config_differ(const void *a, const void *b, const struct sq_config_key *keys, size_t n,
-    const char *const *except, size_t most, struct sq_buf *out);
+ * then the number of the others; returns how many there are.  Live keys do not count. */
+size_t sq_config_differ(const void *a, const void *b, const struct sq_config_key *keys, size_t n,
+    size_t most, struct sq_buf *out);
 /* Frees the values, not 'cfg' itself. */
 void sq_config_free(void *cfg, const struct sq_config_key *keys, size_t n);
 /* The table as --help text, and as the Markdown table of docs/. */

@@ -70,28 +70,20 @@ row_same(const struct sq_config_load *l, const void *b, const struct sq_config_k
 	return true;
 }
 
-static bool
-differ_excepted(const char *const *except, const char *name)
-{
-	while (*except != NULL && strcmp(*except, name) != 0)
-		except++;
-	return *except != NULL;
-}
-
-void
+size_t
 sq_config_differ(const void *a, const void *b, const struct sq_config_key *keys, size_t n,
-    const char *const *except, size_t most, struct sq_buf *out)
+    size_t most, struct sq_buf *out)
 {
 	const struct sq_config_load l = {.cfg = (void *)(uintptr_t)a, .keys = keys, .n = n};
 	size_t found = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (sq_config_is_inner(&keys[i]) || differ_excepted(except, keys[i].name) ||
-		    row_same(&l, b, &keys[i]))
+		if (sq_config_is_inner(&keys[i]) || keys[i].live || row_same(&l, b, &keys[i]))
 			continue;
 		if (found++ < most)
 			sq_buf_printf(out, "%s%s", found > 1 ? ", " : "", keys[i].name);
 	}
 	if (found > most)
 		sq_buf_printf(out, " and %zu more", found - most);
+	return found;
 }

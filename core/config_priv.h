@@ -18,6 +18,8 @@ struct sq_config_load {
 bool sq_config_is_inner(const struct sq_config_key *);
 /* Whether the row belongs to the records of 'k'. */
 bool sq_config_is_inner_of(const struct sq_config_key *row, const struct sq_config_key *k);
+/* Whether a change of the row's value counts while the program runs. */
+bool sq_config_is_live(const struct sq_config_key *row, const struct sq_config_key *keys, size_t n);
 /* The key of that name, or NULL. */
 const struct sq_config_key *sq_config_find(const struct sq_config_load *, const char *name);
 /* Whether keys stand below 'path': "tls" for "tls.ca-file". */

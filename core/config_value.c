@@ -276,6 +276,19 @@ sq_config_is_inner_of(const struct sq_config_key *row, const struct sq_config_ke
 	    !config_is_below_records(row->name + len + 3);
 }
 
+bool
+sq_config_is_live(const struct sq_config_key *row, const struct sq_config_key *keys, size_t n)
+{
+	if (row->live)
+		return true;
+	for (size_t i = 0; i < n; i++) {
+		if (keys[i].live && config_has_records(&keys[i]) &&
+		    sq_config_is_inner_of(row, &keys[i]))
+			return true;
+	}
+	return false;
+}
+
 struct sq_config_record *
 sq_config_add_record(const struct sq_config_load *l, const struct sq_config_key *k,
     const char *name, const char *where)
@@ -394,7 +407,7 @@ sq_config_help(const struct sq_config_key *keys, size_t n, struct sq_buf *out)
 void
 sq_config_markdown(const struct sq_config_key *keys, size_t n, struct sq_buf *out)
 {
-	sq_buf_printf(out, "| key | value | default | meaning |\n|---|---|---|---|\n");
+	sq_buf_printf(out, "| key | value | default | live | meaning |\n|---|---|---|---|---|\n");
 	for (size_t i = 0; i < n; i++) {
 		const struct sq_config_key *k = &keys[i];
 
@@ -415,6 +428,7 @@ sq_config_markdown(const struct sq_config_key *keys, size_t n, struct sq_buf *ou
 			sq_buf_printf(out, " | `%s`", k->def);
 		else
 			sq_buf_printf(out, " | none");
-		sq_buf_printf(out, " | %s |\n", k->help);
+		sq_buf_printf(
+		    out, " | %s | %s |\n", sq_config_is_live(k, keys, n) ? "yes" : "", k->help);
 	}
 }

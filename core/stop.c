@@ -55,6 +55,12 @@ stop_wait(const struct sq_stop *s, uint64_t until_ms)
 	return sig;
 }
 
+static bool
+stop_also(const struct sq_stop *s, int sig)
+{
+	return sig == s->cfg.also[0] || sig == s->cfg.also[1];
+}
+
 static void *
 stop_main(void *arg)
 {
@@ -63,9 +69,9 @@ stop_main(void *arg)
 	int sig;
 
 	while ((sig = stop_wait(s, until_ms)) > 0 && !atomic_load(&s->done)) {
-		if (sig != s->cfg.also && until_ms != 0)
+		if (!stop_also(s, sig) && until_ms != 0)
 			stop_cut(s, "a second signal");
-		if (sig != s->cfg.also)
+		if (!stop_also(s, sig))
 			until_ms = sq_clock_ms() + s->cfg.within_ms;
 		s->cfg.told(s->cfg.owner, sig);
 	}
@@ -83,8 +89,9 @@ sq_stop_start(const struct sq_stop_cfg *cfg)
 	sigemptyset(&s->set);
 	sigaddset(&s->set, SIGTERM);
 	sigaddset(&s->set, SIGINT);
-	if (cfg->also != 0)
-		sigaddset(&s->set, cfg->also);
+	for (size_t i = 0; i < SQ_ARRAY_LEN(cfg->also); i++)
+		if (cfg->also[i] != 0)
+			sigaddset(&s->set, cfg->also[i]);
 	pthread_sigmask(SIG_BLOCK, &s->set, NULL);
 	sq_thread_start(&s->thread, stop_main, s);
 	return s;

@@ -19,8 +19,8 @@ enum {
 struct sq_stop_cfg {
 	const char *scope;  /* of the log */
 	uint64_t within_ms; /* time for an orderly end, from the first signal on */
-	int also; /* another signal that the program wants, any number of times; 0: none */
-	/* Reports 'also', or the first SIGTERM or SIGINT; must not wait.  Thread: the stop thread. */
+	int also[2];        /* other signals that the program wants, any number of times; 0: none */
+	/* Reports one of 'also', or the first SIGTERM or SIGINT; must not wait.  Thread: the stop thread. */
 	void (*told)(void *owner, int sig);
 	void *owner;
 };

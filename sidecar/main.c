@@ -14,11 +14,13 @@
 #include "core/memory.h"
 #include "core/notify.h"
 #include "core/program.h"
+#include "core/reload.h"
 #include "core/stop.h"
 #include "proto/annotations/table.h"
 #include "proto/link/frame.h"
 #include "sidecar/config/config.h"
 #include "sidecar/config_check.h"
+#include "sidecar/metrics/metrics.h"
 #include "sidecar/app.h"
 #include "sidecar/seccomp/seccomp.h"
 #include "sidecar/status.h"
@@ -34,7 +36,11 @@ struct program {
 	struct sq_status *status;
 	struct sq_admin *admin;
 	struct sq_stop *stop;
-	ev_async told; /* to stop */
+	int argc;
+	char **argv, **envp;
+	struct sq_reload reload;
+	ev_async told;  /* to stop */
+	ev_async again; /* to read the configuration */
 	struct sq_notify *notify;
 	ev_timer deadline, poll, tell;
 };
@@ -56,7 +62,8 @@ static const char usage[] =
     "\n"
     "Signals: SIGTERM and SIGINT tell the clients, send what they have published (at\n"
     "most shutdown.timeout) and end, whatever the disk does within 5 s more; a second\n"
-    "one ends at once.\n"
+    "one ends at once.  SIGHUP reads the configuration again: keys that are live count\n"
+    "at once, others are named and wait for a restart.\n"
     "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration, 3 ended at once\n"
     "by a second signal or because the disk did not let it end; nothing acknowledged is\n"
     "lost.\n"
@@ -156,14 +163,40 @@ program_say_ready(struct program *p)
 	ev_timer_start(p->loop, &p->tell);
 }
 
+/* Takes up what the configuration says now, as far as it is live. */
+static void
+program_on_again(struct ev_loop *loop, ev_async *w, int events)
+{
+	struct program *p = w->data;
+	struct sq_sidecar_cfg now = {0};
+	const char *file = sq_config_file(p->argc, p->argv, p->envp);
+	const char *source = file != NULL ? file : "the configuration";
+	struct sq_buf err = {0};
+
+	(void)loop;
+	(void)events;
+	if (ev_is_active(&p->poll)) /* it stops */
+		return;
+	sq_notify_set(p->notify, SQ_NOTIFY_RELOADING);
+	if (sq_sidecar_config(&now, p->argc, p->argv, p->envp, &err) == 0) {
+		sq_log_set_level((enum sq_log_level)now.log_level);
+		SQ_INFO("sidecar", "%s was read again", source);
+		sq_reload_good(&p->reload, source, &p->config, &now);
+	} else {
+		sq_reload_bad(&p->reload, "all stays", &err);
+	}
+	sq_notify_set(p->notify, SQ_NOTIFY_READY);
+	sq_sidecar_config_free(&now);
+	sq_buf_fini(&err);
+}
+
 /* On the thread of the signals. */
 static void
 program_told(void *owner, int sig)
 {
 	struct program *p = owner;
 
-	(void)sig;
-	ev_async_send(p->loop, &p->told);
+	ev_async_send(p->loop, sig == SIGHUP ? &p->again : &p->told);
 }
 
 static void
@@ -172,9 +205,15 @@ program_signals(struct program *p)
 	ev_async_init(&p->told, program_on_told);
 	p->told.data = p;
 	ev_async_start(p->loop, &p->told);
+	ev_async_init(&p->again, program_on_again);
+	p->again.data = p;
+	ev_async_start(p->loop, &p->again);
+	sq_reload_init(&p->reload, "sidecar", sq_sidecar_keys, sq_sidecar_keys_n,
+	    &sq_sidecar_metrics, SQ_M_RELOAD_GOOD);
 	signal(SIGPIPE, SIG_IGN);
 	p->stop = sq_stop_start(&(struct sq_stop_cfg){.scope = "sidecar",
 	    .within_ms = p->config.shutdown_ms + SQ_STOP_MS,
+	    .also = {SIGHUP},
 	    .told = program_told,
 	    .owner = p});
 }
@@ -206,7 +245,7 @@ program_start(struct program *p, struct sq_buf *err)
 	sq_app_declare(p->app);
 	if (!sq_app_start(p->app, err))
 		return SQ_EXIT_FAILED;
-	p->status = sq_status_new(p->app);
+	p->status = sq_status_new(p->app, &p->reload);
 	if (cfg->admin_listen != NULL && cfg->admin_listen[0] != '\0') {
 		p->admin = sq_status_serve(p->status, cfg->admin_listen, err);
 		if (p->admin == NULL)
@@ -237,7 +276,7 @@ main(int argc, char **argv, char **envp)
 {
 	const struct sq_program self = {
 	    "sqmqos-sidecar", usage, sq_sidecar_keys, sq_sidecar_keys_n};
-	struct program p = {0};
+	struct program p = {.argc = argc, .argv = argv, .envp = envp};
 	struct sq_buf notes = {0}, err = {0};
 	bool check_only;
 	int rc;
@@ -245,6 +284,7 @@ main(int argc, char **argv, char **envp)
 	if (sq_program_help(&self, argc, argv) || program_help_annotations(&argc, argv))
 		return 0;
 	check_only = sq_program_check_only(&argc, argv);
+	p.argc = argc;
 	if (sq_sidecar_config(&p.config, argc, argv, envp, &err) != 0) {
 		sq_sidecar_config_free(&p.config);
 		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
@@ -277,6 +317,7 @@ main(int argc, char **argv, char **envp)
 	sq_sidecar_config_free(&p.config);
 	sq_stop_done(&p.stop);
 	sq_notify_close(&p.notify);
+	sq_reload_fini(&p.reload);
 	ev_loop_destroy(p.loop);
 	return rc != 0 ? sq_program_fail(&self, rc, &err) : 0;
 }

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/reload.h"
 #include "sidecar/declared/declared.h"
 #include "sidecar/app.h"
 #include "sidecar/mark.h"
@@ -23,6 +24,7 @@ enum { FULL_MS = 60000, STUCK_MS = 10000, MARK_AGAIN_MS = 30000 };
 
 struct sq_status {
 	struct sq_app *app;
+	struct sq_reload *reload;
 	ev_timer timer;
 	atomic_uint_fast64_t turned_ms; /* when the loop last turned */
 	const char *boot;
@@ -154,6 +156,7 @@ sq_status_ready(struct sq_status *s, struct sq_buf *why)
 	ready = s->ready;
 	sq_buf_append(why, sq_buf_data(&s->why), sq_buf_len(&s->why));
 	pthread_mutex_unlock(&s->lock);
+	sq_reload_say(s->reload, why);
 	return ready;
 }
 
@@ -178,11 +181,12 @@ status_live(void *owner, struct sq_buf *why)
 }
 
 struct sq_status *
-sq_status_new(struct sq_app *app)
+sq_status_new(struct sq_app *app, struct sq_reload *reload)
 {
 	struct sq_status *s = sq_xcalloc(1, sizeof *s);
 
 	s->app = app;
+	s->reload = reload;
 	pthread_mutex_init(&s->lock, NULL);
 	ev_timer_init(&s->timer, status_on_timer, 0.1, 0.5);
 	s->timer.data = s;

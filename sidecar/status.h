@@ -9,10 +9,11 @@
 #include "web/admin.h"
 
 struct sq_app;
+struct sq_reload;
 struct sq_status;
 
-/* Copies the state of 'app' twice a second from now on, on its loop. */
-struct sq_status *sq_status_new(struct sq_app *app);
+/* Copies the state of 'app' twice a second from now on, on its loop.  'reload' outlives it. */
+struct sq_status *sq_status_new(struct sq_app *app, struct sq_reload *reload);
 /* Frees it and nulls the pointer; the admin endpoint has ended. */
 void sq_status_free(struct sq_status **);
 /* Whether the sidecar is ready, as of the last copy; adds to 'why' a line for each thing that is

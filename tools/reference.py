@@ -13,6 +13,9 @@ Each program takes a YAML file (`--config FILE`, or `SQMQOS_CONFIG`), then the e
 `tls.ca-file` is `ca-file:` below `tls:` in YAML, `SQMQOS_TLS_CA_FILE` in the environment, and `--tls.ca-file` as a flag. Sizes are
 written as `4096`, `64Ki`, `8Mi` or `1Gi`, durations as `250ms`, `30s`, `5m` or `24h`. An unknown key is an error.
 
+A key that is *live* counts while the program runs, once [the configuration is read again](operations.md#reading-the-configuration-again); the change of
+any other waits for a restart. What a file says that a key names is another matter: those that are read again when they change say so.
+
 This page follows from the programs' own tables (`sqmqos-broker --help-markdown`); `python3 tools/reference.py build/release` writes it.
 """
 

@@ -33,6 +33,9 @@ static const char *const characters[] = {"allow", "refuse", NULL};
 static const char *const automatic[] = {"auto", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
+/* Rows leave out members that are zero. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 const struct sq_config_key sq_broker_config_keys[] = {
     {"listen.address", SQ_CFG_STRING, AT(listen), "0.0.0.0:7443", 0, 0, NULL,
 	"Where sidecars connect: host:port, [v6]:port, or *:port for every address."},
@@ -146,8 +149,8 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"acl", SQ_CFG_RECORDS, AT(acl), NULL, sizeof(struct sq_broker_rule), 0, NULL,
 	"Rules of who may do what (docs/security.md): a denial is final, and an identity that "
 	"rules "
-	"allow something for a verb may do only that. Read again when the file changes, as "
-	"acl-default."},
+	"allow something for a verb may do only that.",
+	true},
     {"acl[].allow", SQ_CFG_LIST, RULE(allow), NULL, 0, 0, NULL,
 	"Verbs: publish, subscribe, consume, manage, operate."},
     {"acl[].deny", SQ_CFG_LIST, RULE(deny), NULL, 0, 0, NULL,
@@ -164,7 +167,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Of the other verbs: patterns of the names of $share groups and of declared groups, with "
 	"the same placeholders; unset: all."},
     {"acl-default", SQ_CFG_ENUM, AT(acl_default), "allow", 0, 0, acl_defaults,
-	"Whether an identity may do what no rule mentions, in its own space."},
+	"Whether an identity may do what no rule mentions, in its own space.", true},
     {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
     {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, sq_engine_names,
 	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
@@ -194,23 +197,24 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"limits.max-sessions", SQ_CFG_UINT, AT(max_sessions), "200000", 1, 100000000, NULL,
 	"Sessions of this broker. Tenants share this total (docs/security.md), as those of "
 	"connections, groups, subscriptions, retained, delayed and dead messages, keys and the "
-	"store."},
+	"store.",
+	true},
     {"limits.spaces", SQ_CFG_UINT, AT(spaces_kept), "64", 1, 1000000, NULL,
 	"Tenants, and spaces, for which a floor of each total is kept back; 1: nothing is divided, "
 	"and the first who come may take all."},
     {"limits.max-groups", SQ_CFG_UINT, AT(max_groups), "200000", 1, 100000000, NULL,
-	"Groups of this broker: shares and declared subscriptions with a queue in common."},
+	"Groups of this broker: shares and declared subscriptions with a queue in common.", true},
     {"limits.total-subscriptions", SQ_CFG_UINT, AT(total_subs), "2000000", 1, 1000000000, NULL,
-	"Subscriptions of this broker, and filters of its groups."},
+	"Subscriptions of this broker, and filters of its groups.", true},
     {"limits.max-subscriptions", SQ_CFG_UINT, AT(max_subs), "10000", 1, 10000000, NULL,
-	"Subscriptions of a session."},
+	"Subscriptions of a session.", true},
     {"limits.subscription-bytes", SQ_CFG_SIZE, AT(max_sub_bytes), "1Mi", 4096, MIB *MIB, NULL,
-	"Bytes of the filters of a session's subscriptions together."},
+	"Bytes of the filters of a session's subscriptions together.", true},
     {"limits.matches", SQ_CFG_UINT, AT(max_matches), "10000", 16, 10000000, NULL,
 	"Subscriptions of a session, or filters of a group, that a message is looked up in; if "
 	"more match it still comes, once, at the highest QoS, without the others' identifiers."},
     {"limits.will", SQ_CFG_SIZE, AT(max_will), "64Ki", 1024, 16 * MIB, NULL,
-	"Bytes of a will: its topic, properties and payload."},
+	"Bytes of a will: its topic, properties and payload.", true},
     {"limits.memory", SQ_CFG_SIZE, AT(memory), "auto", 16 * MIB, 0, automatic,
 	"Memory of the process: publishers are slowed down from 80 % on, from 95 % on nothing is "
 	"taken that needs more; auto: three quarters of the control group's, or half of the "
@@ -252,33 +256,35 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	MIB *MIB, NULL,
 	"Bytes that the requests of all strangers hold; above that, the one that holds most goes."},
     {"session.grace", SQ_CFG_DURATION, AT(grace_ms), "30s", 0, HOUR, NULL,
-	"How long a session waits for its sidecar after a lost link before its will is published."},
+	"How long a session waits for its sidecar after a lost link before its will is published.",
+	true},
     {"session.recovery-time", SQ_CFG_DURATION, AT(recovery_ms), "5s", 0, HOUR, NULL,
 	"After a start, when sidecars come back with sessions that are lost: how long messages are "
 	"not taken, so that their subscribers are back first; 0s: not at all."},
     {"session.max-expiry", SQ_CFG_DURATION, AT(session_expiry_max_ms), "168h", 0, 3650 * DAY, NULL,
-	"Longest session expiry that is granted."},
+	"Longest session expiry that is granted.", true},
     {"queue.max-messages", SQ_CFG_UINT, AT(queue_max_msgs), "100000", 1, 100000000, NULL,
 	"Messages that wait in one queue."},
     {"queue.max-bytes", SQ_CFG_SIZE, AT(queue_max_bytes), "64Mi", 4096, MIB *MIB, NULL,
 	"Bytes that wait in one queue."},
     {"queue.expiry", SQ_CFG_DURATION, AT(queue_expiry_ms), "168h", SECOND, 3650 * DAY, NULL,
 	"How long the durable queue of a declared subscription is kept without a member, where its "
-	"annotation has no expiry."},
+	"annotation has no expiry.",
+	true},
     {"queue.max-expiry", SQ_CFG_DURATION, AT(queue_expiry_max_ms), "720h", SECOND, 3650 * DAY, NULL,
-	"Longest time that any queue is kept without takers; a longer request is cut to it."},
+	"Longest time that any queue is kept without takers; a longer request is cut to it.", true},
     {"queue.lonely-after", SQ_CFG_DURATION, AT(queue_lonely_ms), "1h", 0, 365 * DAY, NULL,
 	"How long nobody takes from a queue before it is counted and logged; 0s: never."},
     {"retained.max-messages", SQ_CFG_UINT, AT(retained_max_msgs), "100000", 0, 100000000, NULL,
-	"Retained messages."},
+	"Retained messages.", true},
     {"retained.max-bytes", SQ_CFG_SIZE, AT(retained_max_bytes), "256Mi", 0, MIB *MIB, NULL,
-	"Bytes of retained messages."},
+	"Bytes of retained messages.", true},
     {"delayed.max-delay", SQ_CFG_DURATION, AT(delayed_max_ms), "168h", SECOND, 3650 * DAY, NULL,
-	"Longest delay that a message may ask for."},
+	"Longest delay that a message may ask for.", true},
     {"delayed.max-messages", SQ_CFG_UINT, AT(delayed_max_msgs), "100000", 0, 100000000, NULL,
-	"Messages whose time has not come."},
+	"Messages whose time has not come.", true},
     {"delayed.max-bytes", SQ_CFG_SIZE, AT(delayed_max_bytes), "256Mi", 0, MIB *MIB, NULL,
-	"Bytes of those messages; they are kept in memory, too."},
+	"Bytes of those messages; they are kept in memory, too.", true},
     {"dead-letters.max-messages", SQ_CFG_UINT, AT(dead_max_msgs), "100000", 1, 100000000, NULL,
 	"Dead letters of a tenant: while there are so many of QoS 3 messages, messages of QoS 3 "
 	"are "
@@ -286,22 +292,26 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"dead-letters.max-bytes", SQ_CFG_SIZE, AT(dead_max_bytes), "64Mi", 4096, MIB *MIB, NULL,
 	"Bytes of dead letters of a tenant, by the same two rules."},
     {"dead-letters.total-messages", SQ_CFG_UINT, AT(dead_total_msgs), "1000000", 1, 1000000000,
-	NULL, "Dead letters of this broker."},
+	NULL, "Dead letters of this broker.", true},
     {"dead-letters.total-bytes", SQ_CFG_SIZE, AT(dead_total_bytes), "1Gi", 4096, MIB *MIB, NULL,
-	"Bytes of those."},
+	"Bytes of those.", true},
     {"idempotency.window", SQ_CFG_DURATION, AT(key_window_ms), "24h", SECOND, 3650 * DAY, NULL,
 	"How long a QoS 3 message with the same key is taken for a copy."},
     {"idempotency.max-keys", SQ_CFG_UINT, AT(max_keys), "1000000", 0, 100000000, NULL,
 	"Keys within the window, at about 72 bytes of memory each; above that, QoS 3 messages with "
-	"new keys are refused."},
+	"new keys are refused.",
+	true},
     {"message.unknown-properties", SQ_CFG_ENUM, AT(unknown_properties), "refuse", 0, 0, unknowns,
 	"What becomes of a message with a user property of an unknown name that starts with "
-	"sqmqos-; refuse: 0x83; warn: it is taken, counted and logged."},
+	"sqmqos-; refuse: 0x83; warn: it is taken, counted and logged.",
+	true},
     {"message.expiry-default", SQ_CFG_DURATION, AT(expiry_default_ms), "0s", 0, 3650 * DAY, NULL,
-	"Message expiry of a message that states none, a retained one or a will, too; 0s: none."},
+	"Message expiry of a message that states none, a retained one or a will, too; 0s: none.",
+	true},
     {"message.expiry-max", SQ_CFG_DURATION, AT(expiry_max_ms), "0s", 0, 3650 * DAY, NULL,
 	"Longest message expiry; a longer one is cut, and a message without one has this; 0s: "
-	"any."},
+	"any.",
+	true},
     {"sys.interval", SQ_CFG_DURATION, AT(sys_interval_ms), "10s", 0, DAY, NULL,
 	"Time between two rounds of what the broker says of itself below $SYS/broker, to clients "
 	"that have subscribed; 0s: nothing is said."},
@@ -313,7 +323,8 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Declared queues whose depth, age and members are in /metrics by name, those that were "
 	"there "
 	"first; the others are one: other."},
-    {"log.level", SQ_CFG_ENUM, AT(log_level), "info", 0, 0, levels, "Least level that is logged."},
+    {"log.level", SQ_CFG_ENUM, AT(log_level), "info", 0, 0, levels, "Least level that is logged.",
+	true},
     {"log.format", SQ_CFG_ENUM, AT(log_format), "text", 0, 0, sq_log_format_names,
 	"How a line of the log is written; json: an object each."},
 };

@@ -6,6 +6,7 @@
 #include "broker/port/ends.h"
 #include "core/memory.h"
 #include "core/metrics.h"
+#include "core/reload_metrics.h"
 #include "proto/link/refusal.h"
 
 /* X(symbol, name, labels, type, help) */
@@ -131,6 +132,7 @@
 	X(AUTH_KEYS_AGE, "sqmqos_auth_keys_age_seconds", NULL, SQ_GAUGE, \
 	    "Time since the server of keys that is longest silent said them last; 0 without one.") \
 	SQ_MEMORY_METRICS(X) \
+	SQ_RELOAD_METRICS(X) \
 	X(AUTH_TOKENS, "sqmqos_auth_tokens", NULL, SQ_GAUGE, "Tokens of auth.tokens-file.") \
 	X(AUTH_BAD_FILES, "sqmqos_auth_bad_files", NULL, SQ_GAUGE, \
 	    "Files of auth that can't be taken as they are; the last good ones stay.") \

@@ -62,7 +62,8 @@ const struct sq_share_limits sq_share_no_limits = {{SQ_SHARE_UNBOUNDED, SQ_SHARE
 /* The shared part of a total: all but the floors. */
 struct share_pool {
 	_Alignas(CACHE_LINE) atomic_uint_fast64_t taken;
-	uint64_t size, floor, total;
+	_Atomic uint64_t size, total; /* of what changes */
+	uint64_t floor;
 	atomic_uint_fast64_t refused;
 };
 
@@ -111,6 +112,35 @@ word_with(share_word w, uint64_t used)
 	return used << 1 | (w & 1);
 }
 
+/* The total, and what of it is no floor. */
+static void
+pool_set(const struct sq_shares *s, struct share_pool *p, uint64_t total)
+{
+	uint64_t size = total < UNITS_MAX ? total : UNITS_MAX, floors = p->floor * s->spaces;
+
+	atomic_store_explicit(&p->total, total, memory_order_relaxed);
+	atomic_store_explicit(&p->size, size > floors ? size - floors : 0, memory_order_relaxed);
+}
+
+static uint64_t
+pool_size(const struct share_pool *p)
+{
+	return atomic_load_explicit(&p->size, memory_order_relaxed);
+}
+
+static uint64_t
+pool_total(const struct share_pool *p)
+{
+	return atomic_load_explicit(&p->total, memory_order_relaxed);
+}
+
+void
+sq_shares_set_totals(struct sq_shares *s, const uint64_t totals[SQ_SHARE_KINDS])
+{
+	for (int kind = 0; kind < SQ_SHARE_KINDS; kind++)
+		pool_set(s, &s->pools[kind], totals[kind]);
+}
+
 struct sq_shares *
 sq_shares_new(const struct sq_shares_cfg *cfg)
 {
@@ -125,16 +155,15 @@ sq_shares_new(const struct sq_shares_cfg *cfg)
 	for (int of = 0; of < SQ_SHARE_OFS; of++)
 		sq_list_init(&s->accounts[of]);
 	for (int kind = 0; kind < SQ_SHARE_KINDS; kind++) {
-		struct share_pool *p = &s->pools[kind];
+		uint64_t total = cfg->totals[kind];
 
-		p->total = cfg->totals[kind];
-		p->size = p->total < UNITS_MAX ? p->total : UNITS_MAX;
 		if (s->divided) {
-			uint64_t most = p->size / FLOORS_OF_TOTAL / s->spaces;
+			uint64_t size = total < UNITS_MAX ? total : UNITS_MAX;
+			uint64_t most = size / FLOORS_OF_TOTAL / s->spaces;
 
-			p->floor = rows[kind].floor < most ? rows[kind].floor : most;
+			s->pools[kind].floor = rows[kind].floor < most ? rows[kind].floor : most;
 		}
-		p->size -= p->floor * s->spaces;
+		pool_set(s, &s->pools[kind], total);
 	}
 	return s;
 }
@@ -254,7 +283,7 @@ static bool
 pool_allows(const struct sq_shares *s, const struct share_pool *p, uint64_t taken, uint64_t used,
     uint64_t more)
 {
-	uint64_t left = p->size > taken ? p->size - taken : 0;
+	uint64_t size = pool_size(p), left = size > taken ? size - taken : 0;
 
 	if (more > left)
 		return false;
@@ -350,7 +379,7 @@ sq_share_room(const struct sq_account *a, enum sq_share_kind kind)
 	share_word w = atomic_load_explicit(&a->used[kind], memory_order_relaxed);
 	uint64_t taken = atomic_load_explicit(&p->taken, memory_order_relaxed);
 	uint64_t used = word_used(w), floor = (w & 1) != 0 ? p->floor : 0;
-	uint64_t left = p->size > taken ? p->size - taken : 0;
+	uint64_t size = pool_size(p), left = size > taken ? size - taken : 0;
 	uint64_t of_floor = used < floor ? floor - used : 0, base = used + of_floor;
 	uint64_t room = left;
 	uint64_t limit = a->limits.of[kind] > used ? a->limits.of[kind] - used : 0;
@@ -389,7 +418,7 @@ sq_share_explain(const struct sq_account *a, enum sq_share_kind kind, struct sq_
 	else
 		sq_buf_printf(out,
 		    "which is its share of %" PRIu64 " (%s; limits.spaces: %" PRIu64 ")",
-		    a->shares->pools[kind].total, rows[kind].total,
+		    pool_total(&a->shares->pools[kind]), rows[kind].total,
 		    a->shares->divided ? a->shares->spaces : 1);
 }
 
@@ -406,7 +435,7 @@ account_part(const struct sq_account *a)
 	double most = 0;
 
 	for (int kind = 0; kind < SQ_SHARE_KINDS; kind++) {
-		uint64_t total = a->shares->pools[kind].total;
+		uint64_t total = pool_total(&a->shares->pools[kind]);
 		double part = (double)sq_share_used(a, (enum sq_share_kind)kind) /
 		    (double)(total > 0 ? total : 1);
 
@@ -494,9 +523,11 @@ sq_shares_write(struct sq_shares *s, struct sq_buf *out)
 	sq_metrics_head(out, "sqmqos_broker_share_total", SQ_GAUGE,
 	    "The totals that tenants and spaces share.");
 	for (int kind = 0; kind < SQ_SHARE_KINDS; kind++) {
-		if (s->pools[kind].total != SQ_SHARE_UNBOUNDED)
+		uint64_t total = pool_total(&s->pools[kind]);
+
+		if (total != SQ_SHARE_UNBOUNDED)
 			sq_buf_printf(out, "sqmqos_broker_share_total{kind=\"%s\"} %" PRIu64 "\n",
-			    rows[kind].label, s->pools[kind].total);
+			    rows[kind].label, total);
 	}
 	sq_metrics_head(out, "sqmqos_broker_share_refused_total", SQ_COUNTER,
 	    "What was refused because its owner had its share.");

@@ -69,6 +69,9 @@ struct sq_share_limits {
 extern const struct sq_share_limits sq_share_no_limits;
 
 struct sq_shares *sq_shares_new(const struct sq_shares_cfg *);
+/* Changes the totals; floors stay as they were made.  An account above its new share keeps its use.
+ * Thread: any.  Locks: none. */
+void sq_shares_set_totals(struct sq_shares *, const uint64_t totals[SQ_SHARE_KINDS]);
 /* Frees the shares with their accounts, also those in use; nulls the pointer. */
 void sq_shares_free(struct sq_shares **);
 

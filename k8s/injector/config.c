@@ -18,6 +18,9 @@
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const modes[] = {"managed", "provided", "files", NULL};
 
+/* Rows leave out members that are zero. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 const struct sq_config_key sq_injector_config_keys[] = {
     {"listen.address", SQ_CFG_STRING, AT(listen), "*:10250", 0, 0, NULL,
 	"Where the API server calls /mutate and /validate: host:port, [v6]:port, or *:port for "
@@ -79,7 +82,8 @@ const struct sq_config_key sq_injector_config_keys[] = {
     {"shutdown.timeout", SQ_CFG_DURATION, AT(drain_ms), "10s", 0, 600 * SECOND, NULL,
 	"How long it then waits for those that are running."},
     {SQ_DUMPS_KEY, SQ_CFG_BOOL, AT(core_dumps), "false", 0, 0, NULL, SQ_DUMPS_HELP},
-    {"log.level", SQ_CFG_ENUM, AT(log_level), "info", 0, 0, levels, "Least severe lines to log."},
+    {"log.level", SQ_CFG_ENUM, AT(log_level), "info", 0, 0, levels, "Least severe lines to log.",
+	true},
     {"log.format", SQ_CFG_ENUM, AT(log_format), "text", 0, 0, sq_log_format_names,
 	"How lines are written; json: one object per line."},
 };

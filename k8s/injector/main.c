@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -11,6 +12,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/program.h"
+#include "core/reload.h"
 #include "core/stop.h"
 #include "k8s/injector/config.h"
 #include "k8s/injector/config_check.h"
@@ -32,8 +34,11 @@ struct program {
 	struct sq_keeper *keeper;
 	struct sq_admin *admin;
 	struct sq_stop *stop;
-	_Atomic bool ending;
-	sem_t told; /* to end */
+	int argc;
+	char **argv, **envp;
+	struct sq_reload reload;
+	_Atomic bool end, ending, again;
+	sem_t told; /* to end, or to read the configuration again */
 };
 
 static const char usage[] =
@@ -50,7 +55,9 @@ static const char usage[] =
     "                   addresses), say so, then exit\n"
     "\n"
     "Signals: SIGTERM and SIGINT end it: requests still come for shutdown.lame-duck, then\n"
-    "those that are running are finished; a second one ends at once.\n"
+    "those that are running are finished; a second one ends at once.  SIGHUP reads the\n"
+    "configuration again: keys that are live count at once, others are named and wait\n"
+    "for a restart.\n"
     "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration, 3 ended at once.\n"
     "\n";
 
@@ -61,6 +68,7 @@ program_ready(void *owner, struct sq_buf *why)
 
 	if (p->ending)
 		sq_buf_printf(why, "ending\n");
+	sq_reload_say(&p->reload, why);
 	return sq_state_ready(&p->state, why) && !p->ending;
 }
 
@@ -218,7 +226,10 @@ program_told(void *owner, int sig)
 {
 	struct program *p = owner;
 
-	(void)sig;
+	if (sig == SIGHUP)
+		p->again = true;
+	else
+		p->end = true;
 	sem_post(&p->told);
 }
 
@@ -230,8 +241,29 @@ program_signals(struct program *p)
 	sem_init(&p->told, 0, 0);
 	p->stop = sq_stop_start(&(struct sq_stop_cfg){.scope = "injector",
 	    .within_ms = p->config.lame_ms + p->config.drain_ms + SQ_STOP_MS,
+	    .also = {SIGHUP},
 	    .told = program_told,
 	    .owner = p});
+}
+
+/* Takes up what the configuration says now, as far as it is live. */
+static void
+program_again(struct program *p)
+{
+	struct sq_injector_config now = {0};
+	const char *file = sq_config_file(p->argc, p->argv, p->envp);
+	const char *source = file != NULL ? file : "the configuration";
+	struct sq_buf err = {0};
+
+	if (sq_injector_config_load(&now, p->argc, p->argv, p->envp, &err) == SQ_OK) {
+		sq_log_set_level((enum sq_log_level)now.log_level);
+		SQ_INFO("injector", "%s was read again", source);
+		sq_reload_good(&p->reload, source, &p->config, &now);
+	} else {
+		sq_reload_bad(&p->reload, "all stays", &err);
+	}
+	sq_injector_config_free(&now);
+	sq_buf_fini(&err);
 }
 
 static void
@@ -240,8 +272,12 @@ program_run(struct program *p)
 	struct timespec lame = {
 	    (time_t)(p->config.lame_ms / 1000), (long)(p->config.lame_ms % 1000) * 1000000};
 
-	while (sem_wait(&p->told) != 0 && errno == EINTR)
-		continue;
+	while (!p->end) {
+		while (sem_wait(&p->told) != 0 && errno == EINTR)
+			continue;
+		if (atomic_exchange(&p->again, false))
+			program_again(p);
+	}
 	SQ_INFO("injector", "ending: requests still come for %llu ms",
 	    (unsigned long long)p->config.lame_ms);
 	p->ending = true;
@@ -258,6 +294,8 @@ program_main(const struct sq_program *self, struct program *p)
 	struct sq_buf err = {0};
 	int code = 0;
 
+	sq_reload_init(&p->reload, "injector", sq_injector_config_keys, sq_injector_config_n,
+	    &sq_injector_metrics, SQ_IM_RELOAD_GOOD);
 	program_signals(p);
 	sq_state_init(&p->state);
 	if (program_start(p, &err) == SQ_OK)
@@ -269,6 +307,7 @@ program_main(const struct sq_program *self, struct program *p)
 	if (code == 0)
 		SQ_INFO("injector", "ended");
 	sq_stop_done(&p->stop);
+	sq_reload_fini(&p->reload);
 	return code;
 }
 
@@ -277,7 +316,7 @@ main(int argc, char **argv, char **envp)
 {
 	const struct sq_program self = {
 	    "sqmqos-injector", usage, sq_injector_config_keys, sq_injector_config_n};
-	struct program p = {0};
+	struct program p = {.argv = argv, .envp = envp};
 	struct sq_buf notes = {0}, err = {0};
 	bool check_only;
 	int code;
@@ -286,6 +325,7 @@ main(int argc, char **argv, char **envp)
 	if (sq_program_help(&self, argc, argv))
 		return 0;
 	check_only = sq_program_check_only(&argc, argv);
+	p.argc = argc;
 	if (sq_injector_config_load(&p.config, argc, argv, envp, &err) != SQ_OK) {
 		sq_injector_config_free(&p.config);
 		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);

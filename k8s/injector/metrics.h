@@ -3,6 +3,7 @@
 #define SQ_K8S_INJECTOR_METRICS_H
 
 #include "core/metrics.h"
+#include "core/reload_metrics.h"
 
 #define SQ_INJECTOR_REQUESTS "sqmqos_injector_requests_total"
 #define SQ_INJECTOR_REQUESTS_HELP "Admission requests by webhook and outcome."
@@ -56,6 +57,7 @@
 	    SQ_INJECTOR_WRITES_HELP) \
 	X(WROTE_WEBHOOK, SQ_INJECTOR_WRITES, "object=\"webhook-configuration\"", SQ_COUNTER, \
 	    SQ_INJECTOR_WRITES_HELP) \
+	SQ_RELOAD_METRICS(X) \
 	X(API_ERRORS, "sqmqos_injector_api_errors_total", NULL, SQ_COUNTER, \
 	    "Requests to the API server without the answer that was hoped for.") \
 	X(SETTINGS_ERRORS, "sqmqos_injector_settings_errors_total", NULL, SQ_COUNTER, \

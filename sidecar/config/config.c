@@ -19,8 +19,12 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 
 #define KEY(name, type, field, def, min, max, help) \
 	{ \
-		name, type, offsetof(struct sq_sidecar_cfg, field), def, min, max, NULL, help \
+		name, type, offsetof(struct sq_sidecar_cfg, field), def, min, max, NULL, help, \
+		    false \
 	}
+
+/* Rows leave out members that are zero. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 const struct sq_config_key sq_sidecar_keys[] = {
     KEY("listen.port", SQ_CFG_UINT, listen_port, "1883", 0, 65535,
@@ -162,7 +166,7 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"Refuse system calls that no sidecar makes, with EPERM, a metric and a line of the log."),
     KEY(SQ_DUMPS_KEY, SQ_CFG_BOOL, core_dumps, "false", 0, 0, SQ_DUMPS_HELP),
     {"log.level", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, log_level), "info", 0, 0, log_levels,
-	"Least severe lines to log."},
+	"Least severe lines to log.", true},
     {"log.format", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, log_format), "text", 0, 0,
 	sq_log_format_names, "How a line of the log is written; json: an object each."},
 };

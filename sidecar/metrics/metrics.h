@@ -4,6 +4,7 @@
 
 #include "core/memory.h"
 #include "core/metrics.h"
+#include "core/reload_metrics.h"
 #include "net/h2/counts.h"
 #include "proto/link/refusal.h"
 
@@ -95,6 +96,7 @@
 	X(OUTBOX_STALLED, "sqmqos_outbox_stalled", NULL, SQ_GAUGE, \
 	    "1 while the disk of the outbox takes nothing.") \
 	SQ_MEMORY_METRICS(X) \
+	SQ_RELOAD_METRICS(X) \
 	X(DIALS, "sqmqos_link_dials_total", NULL, SQ_COUNTER, "Connections dialled to brokers.") \
 	X(SYSTEM_CALLS, "sqmqos_system_calls_refused_total", NULL, SQ_COUNTER, \
 	    "System calls that no sidecar makes and that security.seccomp refused.") \

@@ -357,11 +357,11 @@ async def test_other_keys_that_have_changed_are_named_once(env):
         return [row.split(text)[1] for row in stack.log(stack.broker).splitlines() if text in row]
     await change(stack, {"deny": ["publish"], "topics": ["b"]})
     assert not warnings(), "nothing but the rules"
-    tree["limits"] = tree.get("limits", {}) | {"will": "32Ki"}
+    tree["limits"] = tree.get("limits", {}) | {"matches": 99}
     tree["spaces"] = {"secret-name": {"limits": {"sessions": 3}}}
     await change(stack, {"deny": ["publish"], "topics": ["c"]})
     await eventually(warnings, "they are named")
-    assert warnings() == ["spaces, limits.will counts from the next start on"], warnings()
+    assert warnings() == ["spaces, limits.matches counts from the next start on"], warnings()
     await change(stack)
     await change(stack, {"deny": ["publish"], "topics": ["d"]})
     assert len(warnings()) == 1, "once"

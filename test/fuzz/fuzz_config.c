@@ -17,6 +17,9 @@ struct cfg {
 
 static const char *const choices[] = {"one", "two", NULL};
 
+/* Rows leave out members that are zero. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 static const struct sq_config_key keys[] = {
     {"a", SQ_CFG_STRING, offsetof(struct cfg, s), NULL, 0, 0, NULL, ""},
     {"g.list", SQ_CFG_LIST, offsetof(struct cfg, list), NULL, 0, 0, NULL, ""},

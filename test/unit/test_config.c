@@ -20,6 +20,9 @@ struct cfg {
 static const char *const automatic[] = {"auto", NULL};
 static const char *const levels[] = {"debug", "info", "warn", NULL};
 
+/* Rows leave out members that are zero. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 static const struct sq_config_key keys[] = {
     {"listen", SQ_CFG_STRING, offsetof(struct cfg, listen), "127.0.0.1:1883", 0, 0, NULL, "L."},
     {"tls.ca-file", SQ_CFG_STRING, offsetof(struct cfg, ca), NULL, 0, 0, NULL, "CA."},
@@ -310,8 +313,23 @@ Test(config, help_and_reference_name_every_key)
 	cr_assert_not_null(strstr((char *)err.base, "  --pool.size number\n      P. [2]\n"));
 	cr_assert_not_null(strstr((char *)err.base, "  --log.level debug|info|warn\n"));
 	cr_assert_not_null(
-	    strstr((char *)err.base, "| `pool.grace` | duration, 100ms to 1h | `30s` | G. |\n"));
-	cr_assert_not_null(strstr((char *)err.base, "| `tls.ca-file` | text | none | CA. |\n"));
+	    strstr((char *)err.base, "| `pool.grace` | duration, 100ms to 1h | `30s` |  | G. |\n"));
+	cr_assert_not_null(strstr((char *)err.base, "| `tls.ca-file` | text | none |  | CA. |\n"));
+}
+
+Test(config, the_reference_says_what_is_live)
+{
+	static const struct sq_config_key rows[] = {
+	    {"a", SQ_CFG_RECORDS, 0, NULL, sizeof(struct sq_config_record), 0, NULL, "A.", true},
+	    {"a[].b", SQ_CFG_STRING, 0, NULL, 0, 0, NULL, "B.", false},
+	    {"c", SQ_CFG_STRING, 0, NULL, 0, 0, NULL, "C.", false},
+	};
+
+	sq_config_markdown(rows, SQ_ARRAY_LEN(rows), &err);
+	error();
+	cr_expect_not_null(strstr((char *)err.base, "| `a` | list of maps | none | yes | A. |\n"));
+	cr_expect_not_null(strstr((char *)err.base, "| `a[].b` | text | none | yes | B. |\n"));
+	cr_expect_not_null(strstr((char *)err.base, "| `c` | text | none |  | C. |\n"));
 }
 
 /* ---- records ---- */
@@ -387,18 +405,23 @@ Test(config, records_are_read_from_the_file)
 	cr_assert_eq(people.list.n, 0);
 }
 
-/* What differs between two texts, but for 'except'. */
+static size_t differing;
+
+/* What differs between two texts, but for the live key 'except'. */
 static const char *
 differ(const char *a, const char *b, const char *except)
 {
+	struct sq_config_key rows[PEOPLE];
 	struct people other;
-	const char *const names[] = {except, NULL};
 
 	cr_assert_eq(records(a, NULL, 0, NULL), 0);
 	other = people;
 	people = (struct people){0};
 	cr_assert_eq(records(b, NULL, 0, NULL), 0);
-	sq_config_differ(&other, &people, people_keys, PEOPLE, names, 2, &err);
+	memcpy(rows, people_keys, sizeof rows);
+	for (size_t i = 0; i < PEOPLE; i++)
+		rows[i].live = except != NULL && strcmp(rows[i].name, except) == 0;
+	differing = sq_config_differ(&other, &people, rows, PEOPLE, 2, &err);
 	sq_config_free(&other, people_keys, PEOPLE);
 	return error();
 }
@@ -425,6 +448,7 @@ Test(config, keys_that_differ_are_named)
 	cr_expect_str_eq(
 	    differ(one, "a: {list: [{mail: x}]}\nnamed: {m: {tags: [p, q]}}\n", "after"), "named");
 	cr_expect_str_eq(differ(one, "", NULL), "a.list, named and 1 more");
+	cr_expect_eq(differing, 3);
 	cr_expect_str_eq(differ("", one, "named"), "a.list, after");
 	sq_config_free(&people, people_keys, PEOPLE);
 }
