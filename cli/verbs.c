@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/endpoint.h"
 #include "cli/help.h"
 #include "cli/print.h"
-#include "cli/view/remote.h"
 #include "cli/view/why.h"
 #include "cli/view/list.h"
 #include "core/mem.h"
@@ -19,6 +19,8 @@ enum {
 	OF_VIEW = BIT(ADMIN) | BIT(TOKEN) | OF_ALL,
 	OF_LS = OF_VIEW | BIT(SPACE) | BIT(NAME) | BIT(LIMIT) | BIT(JSON) | BIT(WIDE),
 	OF_SHOW = OF_VIEW | BIT(SPACE) | BIT(JSON),
+	OF_TOP = OF_VIEW | BIT(SPACE) | BIT(LIMIT) | BIT(BY) | BIT(INTERVAL) | BIT(MESSAGES) |
+	    BIT(JSON),
 	OF_PUB = BIT(URL) | BIT(CLIENT) | BIT(WITH_QOS) | BIT(MESSAGE) | BIT(STDIN) | BIT(LINES) |
 	    BIT(WITH_RETAIN) | BIT(KEY) | BIT(RECEIPT) | BIT(PROPERTY) | BIT(TAG) | BIT(TIMEOUT) |
 	    OF_ALL,
@@ -57,6 +59,8 @@ static const struct sq_verb verbs[] = {
     {"spaces", "show", "SPACE", "show all of a space", OF_SHOW & ~BIT(SPACE), 0, run_show,
 	"spaces"},
     {"store", "show", NULL, "show the store", OF_SHOW & ~BIT(SPACE), 0, run_show, "store"},
+    {"top", "", NULL, "show the fullest queues, slow links and the store, again and again", OF_TOP,
+	0, sq_run_top, NULL},
     {"pub", "", "TOPIC", "publish a message to a sidecar, as an app does", OF_PUB, 0, sq_run_pub,
 	NULL},
     {"sub", "", "FILTER", "print messages as they come from a sidecar", OF_SUB, 0, sq_run_sub,
@@ -103,8 +107,7 @@ view_run(const struct sq_options *o,
 	};
 	struct sq_buf out = {0}, err = {0};
 	struct sq_tables reader;
-	struct sq_remote *remote = sq_remote_open(
-	    o->value[SQ_OPTION_ADMIN], o->value[SQ_OPTION_TOKEN], &reader, &err);
+	struct sq_remote *remote = sq_endpoint_open(o, &reader, &err);
 	int code = SQ_EXIT_USAGE;
 
 	if (remote != NULL)

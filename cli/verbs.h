@@ -44,5 +44,6 @@ int sq_run_help(const struct sq_run *);
 int sq_run_man(const struct sq_run *);
 int sq_run_pub(const struct sq_run *); /* exchange.c, as the next one */
 int sq_run_sub(const struct sq_run *);
+int sq_run_top(const struct sq_run *); /* live.c */
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/term/interrupt.h"
 #include "cli/view/safe.h"
 #include "core/json_bounds.h"
 #include "core/mem.h"
@@ -45,6 +46,14 @@ http_on_body(char *p, size_t size, size_t n, void *owner)
 	return size * n;
 }
 
+/* Ends a request that a signal has made needless. */
+static int
+http_on_progress(void *owner, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	(void)owner, (void)a, (void)b, (void)c, (void)d;
+	return sq_interrupted();
+}
+
 static CURLcode
 http_configure(struct sq_http *h)
 {
@@ -61,6 +70,8 @@ http_configure(struct sq_http *h)
 	SET(CURLOPT_TIMEOUT_MS, (long)HTTP_TIMEOUT_MS);
 	SET(CURLOPT_WRITEFUNCTION, http_on_body);
 	SET(CURLOPT_WRITEDATA, h);
+	SET(CURLOPT_NOPROGRESS, 0L);
+	SET(CURLOPT_XFERINFOFUNCTION, http_on_progress);
 	SET(CURLOPT_ERRORBUFFER, h->reason);
 	SET(CURLOPT_HTTPHEADER, h->headers);
 #undef SET
@@ -281,7 +292,7 @@ sq_http_get(struct sq_http *h, const char *path, json_t **out, struct sq_buf *er
 
 		if (rc != CURLE_OK)
 			return http_say_failed(h, rc, path, err);
-		if ((status != 429 && status != 503) || i == HTTP_TRIES)
+		if ((status != 429 && status != 503) || i == HTTP_TRIES || sq_interrupted())
 			break;
 		(void)nanosleep(&(struct timespec){.tv_sec = wait_s}, NULL);
 	}
