@@ -23,13 +23,19 @@ sq_clock_ms(void)
 }
 
 uint64_t
-sq_clock_wall_ms(void)
+sq_clock_wall_us(void)
 {
 	struct timespec ts;
 
 	if (clock_gettime(CLOCK_REALTIME, &ts) != 0)
 		abort(); /* only on a wrong argument */
-	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+uint64_t
+sq_clock_wall_ms(void)
+{
+	return sq_clock_wall_us() / 1000u;
 }
 
 int64_t

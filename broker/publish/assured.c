@@ -11,7 +11,7 @@ assured_receipt(const struct sq_msg *m, const char *target, const char *outcome)
 	struct sq_publish_options asked;
 
 	if (sq_publish_options_parse(m->image, &asked) && asked.receipt.len > 0)
-		return sq_letter_receipt(&asked, target, outcome);
+		return sq_letter_receipt(m, &asked, target, outcome);
 	return (struct sq_msg){0};
 }
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "core/clock.h"
+#include "core/trace.h"
 #include "core/utf8.h"
 #include "proto/props/names.h"
 #include "proto/topic/topic.h"
@@ -95,8 +96,22 @@ sq_letter_new(const struct sq_msg *m, const char *queue, const char *reason)
 	return out;
 }
 
+static void
+props_add_trace(struct sq_buf *props, struct sq_bytes from)
+{
+	struct sq_bytes name, value;
+
+	while (sq_props_user_next(&from, &name, &value)) {
+		if (sq_bytes_are(name, SQ_PROP_TRACEPARENT))
+			props_add(props, SQ_PROP_TRACEPARENT, value);
+		else if (sq_bytes_are(name, SQ_PROP_TRACESTATE))
+			props_add(props, SQ_PROP_TRACESTATE, value);
+	}
+}
+
 struct sq_msg
-sq_letter_receipt(const struct sq_publish_options *asked, const char *target, const char *outcome)
+sq_letter_receipt(const struct sq_msg *m, const struct sq_publish_options *asked,
+    const char *target, const char *outcome)
 {
 	struct sq_buf props = {0};
 	struct sq_msg out;
@@ -105,6 +120,7 @@ sq_letter_receipt(const struct sq_publish_options *asked, const char *target, co
 	props_add_text(&props, SQ_PROP_TARGET, target);
 	props_add_text(&props, SQ_PROP_OUTCOME, outcome);
 	props_add_now(&props, SQ_PROP_TIME);
+	props_add_trace(&props, sq_image_props(m->image));
 	out = sq_msg_new(
 	    1, false, asked->receipt, buf_bytes(&props), SQ_MSG_NO_EXPIRY, (struct sq_bytes){0});
 	sq_buf_fini(&props);

@@ -8,8 +8,8 @@
 
 /* Makes the dead letter of 'm', which was in 'queue'. */
 struct sq_msg sq_letter_new(const struct sq_msg *m, const char *queue, const char *reason);
-/* Makes the receipt that a message asks for, about its copy for 'target'. */
-struct sq_msg
-sq_letter_receipt(const struct sq_publish_options *, const char *target, const char *outcome);
+/* Makes the receipt that 'm' asks for, about its copy for 'target'; it is of the same trace. */
+struct sq_msg sq_letter_receipt(const struct sq_msg *m, const struct sq_publish_options *,
+    const char *target, const char *outcome);
 
 #endif

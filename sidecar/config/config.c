@@ -8,6 +8,7 @@
 #include "core/dumps.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/trace.h"
 #include "proto/annotations/outbox.h"
 #include "proto/link/key.h"
 #include "proto/topic/topic.h"
@@ -162,6 +163,9 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"names; refuse: packets with them are malformed."},
     KEY("shutdown.timeout", SQ_CFG_DURATION, shutdown_ms, "10s", 0, 600000,
 	"How long SIGTERM waits for publishes to reach a broker."),
+    KEY("tracing.sample", SQ_CFG_STRING, trace_sample, NULL, 0, 0,
+	"Each publish of an app gets a W3C traceparent unless it has one, and this share of the "
+	"new traces, from 0 to 1, is sampled; unset: publishes are not traced."),
     KEY("security.seccomp", SQ_CFG_BOOL, seccomp, "true", 0, 0,
 	"Refuse system calls that no sidecar makes, with EPERM, a metric and a line of the log."),
     KEY(SQ_DUMPS_KEY, SQ_CFG_BOOL, core_dumps, "false", 0, 0, SQ_DUMPS_HELP),
@@ -181,6 +185,17 @@ config_part(const char *key, const char *value, struct sq_buf *err)
 	return SQ_EINVAL;
 }
 
+static int
+config_tracing(struct sq_sidecar_cfg *cfg, struct sq_buf *err)
+{
+	cfg->traces = sq_config_is_set(cfg->trace_sample);
+	if (!cfg->traces || sq_trace_share_parse(cfg->trace_sample, &cfg->trace_share) == SQ_OK)
+		return SQ_OK;
+	sq_buf_printf(
+	    err, "tracing.sample: '%s' is not a number from 0 to 1, as 0.01", cfg->trace_sample);
+	return SQ_EINVAL;
+}
+
 int
 sq_sidecar_config(
     struct sq_sidecar_cfg *cfg, int argc, char **argv, char **envp, struct sq_buf *err)
@@ -197,7 +212,8 @@ sq_sidecar_config(
 	}
 	if ((rc = config_part("identity.space", cfg->space, err)) != 0 ||
 	    (rc = config_part("identity.workload", cfg->workload, err)) != 0 ||
-	    (rc = config_part("identity.pod", cfg->pod, err)) != 0)
+	    (rc = config_part("identity.pod", cfg->pod, err)) != 0 ||
+	    (rc = config_tracing(cfg, err)) != 0)
 		return rc;
 	if (sq_config_is_set(cfg->ca_file) && sq_config_is_set(cfg->ca)) {
 		sq_buf_printf(err, "tls.ca and tls.ca-file are both set: one of them");

@@ -38,6 +38,9 @@ struct sq_sidecar_cfg {
 	uint64_t keep_alive_max_ms, refused_max_ms;
 	uint64_t topic_alias_max;
 	struct sq_limits_cfg limits;
+	char *trace_sample;
+	bool traces;          /* not a key: publishes are traced, and this share of new traces */
+	uint64_t trace_share; /* is sampled: see core/trace.h */
 	bool seccomp, core_dumps;
 	unsigned log_level;  /* enum sq_log_level */
 	unsigned log_format; /* enum sq_log_format */

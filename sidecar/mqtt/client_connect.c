@@ -20,6 +20,20 @@
 #include "sidecar/declared/pod_rules.h"
 #include "sidecar/hold/hold.h"
 
+/* A will has its trace from the CONNECT; no span is recorded for it here. */
+static void
+connect_will_trace(const struct sq_client *c, struct sq_lane_publish *m, struct sq_buf *props)
+{
+	size_t size = SQ_MSG_HEADER + m->topic.len + m->props.len + m->payload.len;
+	struct sq_traced traced;
+
+	if (c->of->tracer != NULL)
+		sq_tracer_publish(c->of->tracer, m,
+		    c->con.broker_max_packet == 0 ||
+			size + SQ_TRACER_ADDS <= c->con.broker_max_packet,
+		    props, &traced);
+}
+
 /* Makes the will's image, with one reference, in '*out'.  SQ_EDENIED: the publish rules do not
  * allow it. */
 static int
@@ -32,19 +46,21 @@ connect_will(const struct sq_client *c, const struct sq_mqtt_connect *k, struct 
 	    .props = k->will_props.raw,
 	    .payload = k->will_payload};
 	unsigned char *kept = NULL;
-	struct sq_buf props = {0};
+	struct sq_buf props = {0}, traced = {0};
 	int rc;
 
 	if (!k->will_props.forwardable && m.props.len > 0) {
 		kept = sq_xmalloc(m.props.len);
 		m.props = (struct sq_bytes){kept, sq_mqtt_props_forward(m.props, kept)};
 	}
+	connect_will_trace(c, &m, &traced);
 	rc = sq_pod_rules_apply(sq_declared_rules(c->of->declared), &m, &props);
 	if (rc == 0)
 		*out = sq_msg_new(
 		    sq_lane_publish_qos(&m), m.retain, m.topic, m.props, m.expiry_s, m.payload)
 			   .block;
 	sq_buf_fini(&props);
+	sq_buf_fini(&traced);
 	free(kept);
 	return rc;
 }

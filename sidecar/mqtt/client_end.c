@@ -49,6 +49,8 @@ client_leave(struct sq_client *c, unsigned how)
 
 	if (hold == NULL)
 		return;
+	if (c->of->tracer != NULL)
+		sq_tracer_left(c->of->tracer, c);
 	if (c->con.expiry_s == 0)
 		sq_outbox_writer_forget(c->disk);
 	c->disk = NULL; /* it goes with the hold */

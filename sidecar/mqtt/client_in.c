@@ -215,6 +215,28 @@ publish_by_rules(struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_
 	return rc;
 }
 
+/* The same for a message that gets a trace, unless the app gave it one; 'size' is the packet's.  One
+ * that is as large as can be gets none. */
+static int
+publish_traced(
+    struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_lane_publish *out, size_t size)
+{
+	uint64_t max = c->con.broker_max_packet != 0 ? c->con.broker_max_packet
+						     : c->of->cfg->max_packet;
+	struct sq_bytes own = out->props;
+	struct sq_buf props = {0};
+	struct sq_traced traced;
+	int rc;
+
+	sq_tracer_publish(c->of->tracer, out, size + SQ_TRACER_ADDS <= max, &props, &traced);
+	rc = publish_by_rules(c, p, out);
+	if (rc == 0)
+		sq_tracer_taken(c->of->tracer, c, sq_client_name(c), out, &traced);
+	out->props = own;
+	sq_buf_fini(&props);
+	return rc;
+}
+
 /* Whether the broker takes a packet of that size; false: the connection has been ended. */
 static bool
 publish_fits(struct sq_client *c, size_t size)
@@ -279,7 +301,8 @@ client_publish(struct sq_client *c, const struct sq_mqtt_packet *p, size_t size)
 		kept = sq_xmalloc(out.props.len);
 		out.props = (struct sq_bytes){kept, sq_mqtt_props_forward(p->props.raw, kept)};
 	}
-	rc = publish_by_rules(c, p, &out);
+	rc = c->of->tracer == NULL ? publish_by_rules(c, p, &out)
+				   : publish_traced(c, p, &out, size);
 	if (rc == SQ_EDENIED) {
 		rc = publish_denied(c, &out);
 		free(kept);

@@ -42,6 +42,8 @@ sq_client_acked(struct sq_client *c, const struct sq_lane_outcome *o)
 	    : o->qos == 1                                    ? SQ_MQTT_PUBACK
 							     : SQ_MQTT_PUBREC;
 
+	if (c->of->tracer != NULL && o->kind == SQ_ENTRY_MESSAGE)
+		sq_tracer_acked(c->of->tracer, c, o->packet_id, o->reason);
 	if (ends && c->in.unfinished > 0)
 		c->in.unfinished--;
 	if (!sq_mqtt_reason_failed(o->reason) || !client_put_refusal(c, type, o))

@@ -77,6 +77,8 @@ sq_clients_new(struct sq_holds *holds, struct sq_outbox *outbox)
 	of->holds = holds;
 	of->outbox = outbox;
 	of->user = &sq_client_hold_user;
+	if (of->cfg->traces)
+		of->tracer = sq_tracer_new(of->cfg->trace_share);
 	sq_list_init(&of->all);
 	return of;
 }
@@ -113,6 +115,7 @@ sq_clients_free(struct sq_clients **cp)
 	assert(of->n == 0);
 	sq_password_check_free(&of->passwords);
 	sq_output_cache_fini(&of->outputs);
+	sq_tracer_free(&of->tracer);
 	free(of);
 }
 

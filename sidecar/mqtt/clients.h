@@ -9,6 +9,7 @@
 #include "sidecar/declared/declared.h"
 #include "sidecar/hold/table.h"
 #include "sidecar/mqtt/output.h"
+#include "sidecar/mqtt/tracer.h"
 #include "sidecar/outbox/outbox.h"
 
 struct sq_hold_user;
@@ -22,6 +23,7 @@ struct sq_clients {
 	struct sq_holds *holds;
 	struct sq_outbox *outbox;
 	const struct sq_hold_user *user; /* a client as the user of its hold */
+	struct sq_tracer *tracer;        /* NULL: publishes are not traced */
 	/* clients.c */
 	struct sq_declared *declared; /* set when it has been made; NULL: nothing is declared */
 	struct sq_password_check *passwords; /* NULL: passwords are not checked */

@@ -1,0 +1,207 @@
+/* Trace contexts; see core/trace.h. */
+#include "core/trace.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Places in a traceparent: "VV-" 32 digits "-" 16 digits "-FF". */
+enum {
+	AT_TRACE = 3,
+	AT_SPAN = AT_TRACE + 2 * SQ_TRACE_ID + 1,
+	AT_FLAGS = AT_SPAN + 2 * SQ_SPAN_ID + 1,
+	FLAG_SAMPLED = 0x01,
+	VERSION_NEVER = 0xff,
+	SHARE_BITS = 56,
+};
+
+static_assert(AT_FLAGS + 2 == SQ_TRACEPARENT_LEN, "the length follows from the places");
+
+/* --- text --- */
+
+static int
+hex_digit(unsigned char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Reads 2 * n lower-case digits. */
+static bool
+hex_read(const unsigned char *p, unsigned char *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int high = hex_digit(p[2 * i]), low = hex_digit(p[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		out[i] = (unsigned char)(high << 4 | low);
+	}
+	return true;
+}
+
+static char *
+hex_write(char *at, const unsigned char *p, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		*at++ = digits[p[i] >> 4];
+		*at++ = digits[p[i] & 15];
+	}
+	return at;
+}
+
+static bool
+all_zero(const unsigned char *p, size_t n)
+{
+	unsigned char any = 0;
+
+	for (size_t i = 0; i < n; i++)
+		any |= p[i];
+	return any == 0;
+}
+
+int
+sq_traceparent_parse(struct sq_bytes text, struct sq_trace *out)
+{
+	const unsigned char *p = text.p;
+	unsigned char version, flags;
+
+	if (text.len < SQ_TRACEPARENT_LEN || p[AT_TRACE - 1] != '-' || p[AT_SPAN - 1] != '-' ||
+	    p[AT_FLAGS - 1] != '-')
+		return SQ_EINVAL;
+	if (!hex_read(p, &version, 1) || version == VERSION_NEVER ||
+	    !hex_read(p + AT_TRACE, out->id, SQ_TRACE_ID) ||
+	    !hex_read(p + AT_SPAN, out->span, SQ_SPAN_ID) || !hex_read(p + AT_FLAGS, &flags, 1))
+		return SQ_EINVAL;
+	if (text.len > SQ_TRACEPARENT_LEN && (version == 0 || p[SQ_TRACEPARENT_LEN] != '-'))
+		return SQ_EINVAL;
+	if (all_zero(out->id, SQ_TRACE_ID) || all_zero(out->span, SQ_SPAN_ID))
+		return SQ_EINVAL;
+	out->sampled = (flags & FLAG_SAMPLED) != 0;
+	return SQ_OK;
+}
+
+void
+sq_traceparent_format(const struct sq_trace *t, char out[SQ_TRACEPARENT_LEN + 1])
+{
+	unsigned char flags = t->sampled ? FLAG_SAMPLED : 0;
+	char *at = out;
+
+	memcpy(at, "00-", AT_TRACE);
+	at = hex_write(at + AT_TRACE, t->id, SQ_TRACE_ID);
+	*at++ = '-';
+	at = hex_write(at, t->span, SQ_SPAN_ID);
+	*at++ = '-';
+	at = hex_write(at, &flags, 1);
+	*at = '\0';
+}
+
+void
+sq_trace_id_format(const struct sq_trace *t, char out[2 * SQ_TRACE_ID + 1])
+{
+	*hex_write(out, t->id, SQ_TRACE_ID) = '\0';
+}
+
+enum sq_trace_found
+sq_trace_find(struct sq_bytes props, struct sq_trace *out)
+{
+	enum sq_trace_found found = SQ_TRACE_NONE;
+	struct sq_bytes name, value;
+
+	while (sq_props_user_next(&props, &name, &value)) {
+		if (name.len != sizeof SQ_PROP_TRACEPARENT - 1 ||
+		    memcmp(name.p, SQ_PROP_TRACEPARENT, name.len) != 0)
+			continue;
+		if (found != SQ_TRACE_NONE || sq_traceparent_parse(value, out) != SQ_OK)
+			return SQ_TRACE_BAD;
+		found = SQ_TRACE_GOOD;
+	}
+	return found;
+}
+
+/* --- draws --- */
+
+void
+sq_trace_seed(struct sq_trace_random *r, uint64_t seed)
+{
+	for (int i = 0; i < 4; i++) { /* splitmix64, which gives zero for one seed only */
+		uint64_t z = seed += UINT64_C(0x9e3779b97f4a7c15);
+
+		z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+		z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+		r->s[i] = z ^ z >> 31;
+	}
+}
+
+static uint64_t
+rotate(uint64_t v, int by)
+{
+	return v << by | v >> (64 - by);
+}
+
+uint64_t
+sq_trace_draw(struct sq_trace_random *r)
+{
+	uint64_t *s = r->s, out = rotate(s[1] * 5, 7) * 9, t = s[1] << 17;
+
+	s[2] ^= s[0];
+	s[3] ^= s[1];
+	s[1] ^= s[2];
+	s[0] ^= s[3];
+	s[2] ^= t;
+	s[3] = rotate(s[3], 45);
+	return out;
+}
+
+uint64_t
+sq_trace_share(double share)
+{
+	const uint64_t whole = UINT64_C(1) << SHARE_BITS;
+
+	assert(share >= 0 && share <= 1);
+	return (uint64_t)(share * (double)whole);
+}
+
+int
+sq_trace_share_parse(const char *text, uint64_t *out)
+{
+	double share;
+	char *end;
+
+	/* Digits with at most one point: no sign, no exponent, no "nan". */
+	if (text[0] == '\0' || strspn(text, "0123456789.") != strlen(text))
+		return SQ_EINVAL;
+	share = strtod(text, &end);
+	if (end == text || *end != '\0' || !(share >= 0 && share <= 1))
+		return SQ_EINVAL;
+	*out = sq_trace_share(share);
+	return SQ_OK;
+}
+
+void
+sq_trace_new(struct sq_trace_random *r, uint64_t share, struct sq_trace *out)
+{
+	uint64_t low;
+
+	do {
+		low = sq_trace_draw(r);
+		sq_put64(out->id, sq_trace_draw(r));
+		sq_put64(out->id + 8, low);
+	} while (all_zero(out->id, SQ_TRACE_ID));
+	sq_trace_span(r, out->span);
+	out->sampled = (low & ((UINT64_C(1) << SHARE_BITS) - 1)) < share;
+}
+
+void
+sq_trace_span(struct sq_trace_random *r, unsigned char out[SQ_SPAN_ID])
+{
+	uint64_t v;
+
+	do
+		v = sq_trace_draw(r);
+	while (v == 0);
+	sq_put64(out, v);
+}
