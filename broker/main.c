@@ -20,6 +20,7 @@
 #include "broker/engine/engines/engines.h"
 #include "broker/config/explain.h"
 #include "broker/front/access/callers.h"
+#include "broker/front/console/pages.h"
 #include "broker/front/link/front.h"
 #include "broker/front/link/view.h"
 #include "broker/front/view/pages.h"
@@ -41,7 +42,7 @@
 
 enum {
 	FRONTS = 1,
-	ADMIN_PAGES = 1, /* folders that answer at the admin endpoint */
+	ADMIN_PAGES = 2, /* folders that answer at the admin endpoint */
 	LIVE_MS = 5000,  /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
 	LOOK_MS = 250,         /* between two looks at the configuration's file */
@@ -332,6 +333,8 @@ program_start_admin(struct program *p, struct sq_buf *err)
 	p->callers = sq_callers_new(p->auth, &sq_broker_metrics);
 	p->pages = sq_view_pages_new(p->callers);
 	p->admin_pages[n++] = sq_view_pages_admin(p->pages);
+	if (p->config.console)
+		p->admin_pages[n++] = &sq_console_pages;
 	p->admin = sq_admin_start(&cfg, err);
 	return p->admin != NULL;
 }

@@ -190,6 +190,8 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"admin.listen", SQ_CFG_STRING, AT(admin_listen), "127.0.0.1:9090", 0, 0, NULL,
 	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or *:9090 for "
 	"every address of IPv4 and IPv6; empty: none."},
+    {"admin.console", SQ_CFG_BOOL, AT(console), "false", 0, 0, NULL,
+	"The console, a web page of the broker's view, at /console/ of admin.listen."},
     {"limits.max-packet", SQ_CFG_SIZE, AT(max_packet), "1088Ki", 1024, 16 * MIB, NULL,
 	"Largest MQTT packet, announced to clients; a payload of 1 MiB fits the default."},
     {"limits.max-inflight", SQ_CFG_UINT, AT(max_inflight), "1000", 1, 65535, NULL,

@@ -71,6 +71,7 @@ struct sq_broker_config {
 	unsigned durability; /* enum sq_durability */
 	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
 	char *admin_listen;
+	bool console;
 	uint64_t max_packet, max_inflight, max_sessions, max_subs;
 	uint64_t memory; /* 0: as the machine gives */
 	uint64_t spaces_kept, max_groups, total_subs;

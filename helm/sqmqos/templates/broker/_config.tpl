@@ -23,7 +23,7 @@
 	"workers" $b.workers
 	"engine" $b.engine
 	"store" (dict "dir" "/var/lib/sqmqos/store" "journal-size" $b.store.journalSize "max-size" (include "sqmqos.storeMaxSize" .))
-	"admin" (dict "listen" (printf "*:%d" (int $b.adminPort)))
+	"admin" (dict "listen" (printf "*:%d" (int $b.adminPort)) "console" $b.console)
 	"drain-timeout" (printf "%ds" (int $b.drainSeconds))
 	"log" (dict "level" $b.logLevel "format" $b.logFormat) -}}
 {{- /* The broker refuses it, too, but only after the one before it has ended. */}}

@@ -1,0 +1,288 @@
+/* A page for a table of the view: search, pages, details.  It asks for the rows that it shows. */
+import {purge, redrive, remove} from "./deeds.js";
+import {Detail} from "./detail.js";
+import {el, fill, say} from "./dom.js";
+import {number, titled} from "./format.js";
+import {amend} from "./route.js";
+import {Table} from "./table.js";
+import {page} from "./view.js";
+
+const ROWS = 50;
+const TYPING_MS = 250;
+
+const DEEDS = {
+	queues: [{text: "Purge…", when: (row) => row.depth > 0 && row.kind !== "delayed",
+		run: (row) => purge(row.queue, row.depth)}],
+	sessions: [{text: "Remove…", when: (row) => !row.internal, run: (row) => remove(row.session, row.queued)}],
+	"dead-letters": [{text: "Redrive…", when: () => true,
+		run: (row) => redrive(row.space, row.queue, [row.letter])}],
+};
+
+export class Browse {
+	everyMs = 3000;
+	#shown;
+	#tables;
+	#user;
+	#query;
+	#after = [null]; /* cursors of the pages up to this one */
+	#next = null;
+	#rows = [];
+	#table;
+	#detail = null;
+	#begins;
+	#space;
+	#typing = null;
+	#said = el("p", {class: "said", role: "status"});
+	#none = el("p", {class: "none"});
+	#older;
+	#newer;
+	#redrive = null;
+	#side = el("div", {class: "side"});
+
+	/* shown: of tables.js; tables: names of those that may be seen; user: {again()} */
+	constructor(shown, tables, query, user) {
+		this.#shown = shown;
+		this.#tables = tables;
+		this.#user = user;
+		this.#query = query;
+		this.#table = new Table(shown, {
+			open: (row) => this.#open(row),
+			sort: (sort) => this.#amend({sort}),
+			pick: shown.table === "dead-letters" ? () => this.#picked() : undefined,
+		});
+		this.#newer = el("button", {type: "button", on: {click: () => this.#turn(-1)}}, "Previous");
+		this.#older = el("button", {type: "button", on: {click: () => this.#turn(1)}}, "Next");
+		this.node = el("section", {class: "browse", "aria-labelledby": "title", on: {keydown: (e) => this.#key(e)}},
+			el("div", {class: "list"},
+				el("h1", {id: "title"}, shown.title),
+				el("p", {class: "help"}, shown.help),
+				this.#tools(),
+				el("div", {class: "frame"}, this.#table.node, this.#none),
+				el("footer", {class: "pages"}, this.#said, el("span", {class: "buttons"}, this.#newer, this.#older))),
+			this.#side);
+	}
+
+	#tools() {
+		const typed = () => {
+			clearTimeout(this.#typing);
+			this.#typing = setTimeout(() => this.#search(), TYPING_MS);
+		};
+		const label = titled(this.#shown.name);
+		this.#begins = el("input", {type: "search", id: "begins", spellcheck: "false", autocomplete: "off",
+			placeholder: `${label} begins with…`, "aria-label": `${label} begins with`, "aria-keyshortcuts": "/",
+			on: {input: typed}});
+		this.#space = el("input", {type: "search", id: "space", spellcheck: "false", autocomplete: "off",
+			placeholder: "any space", "aria-label": "Only of this space", on: {input: typed}});
+		this.#space.hidden = this.#shown.everywhere || this.#shown.table === "spaces";
+		this.#put();
+		return el("form", {class: "tools", role: "search", on: {
+			submit: (e) => {
+				e.preventDefault();
+				this.#search();
+				this.#table.focus();
+			},
+		}}, this.#begins, this.#space, ...this.#picking());
+	}
+
+	#picking() {
+		if (this.#shown.table !== "dead-letters")
+			return [];
+		this.#redrive = el("button", {type: "button", class: "danger", disabled: true,
+			on: {click: () => this.#redrivePicked()}}, "Redrive…");
+		return [el("button", {type: "button", on: {
+			click: () => this.#table.pickAll(this.#table.picked.length < this.#rows.length),
+		}}, "Pick all shown"), this.#redrive];
+	}
+
+	#put() {
+		this.#begins.value = this.#query.only ?? this.#query.begins ?? "";
+		this.#space.value = this.#query.space ?? "";
+	}
+
+	/* ---- where one is ---- */
+
+	/* The address has changed. */
+	change(query) {
+		const same = ["begins", "only", "space"].every((name) => this.#query[name] === query[name]);
+		this.#query = query;
+		this.#put();
+		if (!same)
+			this.#restart();
+		this.#user.again();
+	}
+
+	#amend(changes) {
+		this.#query = {...this.#query, ...changes};
+		amend(this.#shown.table, this.#query);
+		this.#show();
+	}
+
+	#search() {
+		clearTimeout(this.#typing);
+		const begins = this.#begins.value;
+		if (begins === (this.#query.only ?? this.#query.begins ?? "") && this.#space.value === (this.#query.space ?? ""))
+			return;
+		this.#amend({only: "", begins, space: this.#space.value, open: ""});
+		this.#restart();
+		this.#user.again();
+	}
+
+	#restart() {
+		this.#after = [null];
+		this.#next = null;
+	}
+
+	#turn(by) {
+		if (by < 0 ? this.#after.length === 1 : this.#next === null)
+			return;
+		if (by < 0)
+			this.#after.pop();
+		else
+			this.#after.push(this.#next);
+		this.#next = null;
+		this.#amend({open: ""});
+		this.#user.again();
+	}
+
+	/* ---- rows ---- */
+
+	#asked() {
+		const {only, begins, space} = this.#query;
+		const name = only || (begins ? `${begins}*` : "");
+		return {limit: ROWS, after: this.#after.at(-1), space, name};
+	}
+
+	/* Asks for the rows again. */
+	async refresh() {
+		const asked = this.#asked();
+		let got;
+		try {
+			got = await page(this.#shown.table, asked);
+		} catch (e) {
+			if (e.status !== 400 || asked.after === null)
+				throw e;
+			this.#restart(); /* the cursor is from before the broker's start */
+			return this.refresh();
+		}
+		const now = this.#asked();
+		if (now.after !== asked.after || now.name !== asked.name || now.space !== asked.space)
+			return; /* somebody was faster */
+		this.#rows = got.rows;
+		this.#next = got.next;
+		this.#show();
+	}
+
+	#show() {
+		this.#table.show(this.#rows, this.#query.sort);
+		this.#newer.disabled = this.#after.length === 1;
+		this.#older.disabled = this.#next === null;
+		say(this.#said, this.#count());
+		const found = this.#query.begins || this.#query.only || this.#query.space;
+		const none = this.#next !== null ? "Nothing so far: Next looks further."
+			: found ? "Nothing is found." : `There are none.`;
+		say(this.#none, none);
+		this.#none.hidden = this.#rows.length > 0;
+		this.#picked();
+		this.#detailed();
+	}
+
+	#count() {
+		const n = number(this.#rows.length);
+		const many = this.#next !== null || this.#after.length > 1;
+		if (this.#rows.length === 0)
+			return many ? `Page ${this.#after.length}` : "";
+		if (!many)
+			return `${n} in all`;
+		return `Page ${this.#after.length}: ${n} rows${this.#query.sort ? ", sorted among themselves" : ""}`;
+	}
+
+	/* ---- details ---- */
+
+	#open(row) {
+		this.#amend({open: this.#table.keyOf(row)});
+		this.#detail?.node.focus();
+	}
+
+	#close() {
+		this.#amend({open: ""});
+		this.#table.focus();
+	}
+
+	#detailed() {
+		const key = this.#query.open || null;
+		const row = key !== null ? this.#table.rowOf(key) : null;
+		if (key === null) {
+			this.#detail = null;
+			fill(this.#side);
+		} else if (this.#detail === null || this.#detail.key !== key) {
+			if (row === null)
+				return;
+			const deeds = (DEEDS[this.#shown.table] ?? []).map((deed) => ({...deed, run: (r) => this.#do(deed, r)}));
+			this.#detail = new Detail(this.#shown, row, this.#tables, deeds, {close: () => this.#close()});
+			this.#detail.key = key;
+			fill(this.#side, this.#detail.node);
+		} else {
+			this.#detail.show(row);
+		}
+		this.node.classList.toggle("with-detail", this.#detail !== null);
+		this.#table.mark(key);
+	}
+
+	async #do(deed, row) {
+		if (await deed.run(row))
+			this.#user.again();
+	}
+
+	/* ---- dead letters ---- */
+
+	#picked() {
+		if (this.#redrive === null)
+			return;
+		const n = this.#table.picked.length;
+		this.#redrive.disabled = n === 0;
+		say(this.#redrive, n === 0 ? "Redrive…" : `Redrive ${number(n)}…`);
+	}
+
+	/* A deed is of one queue; those of several queues are asked about one after the other. */
+	async #redrivePicked() {
+		const queues = Map.groupBy(this.#table.picked, (row) => row.queue);
+		for (const [queue, rows] of queues)
+			if (!await redrive(rows[0].space, queue, rows.map((row) => row.letter)))
+				break;
+		this.#table.pickAll(false);
+		this.#user.again();
+	}
+
+	/* ---- keys ---- */
+
+	#key(e) {
+		if (e.key !== "Escape")
+			return;
+		if (e.target === this.#begins || e.target === this.#space) {
+			e.target.value = "";
+			this.#search();
+			this.#table.focus();
+		} else if (this.#query.open) {
+			this.#close();
+		}
+	}
+
+	/* A key that nothing else has taken; true: it means something here. */
+	key(name) {
+		if (name === "/")
+			this.#begins.select();
+		else if (name === "n" || name === "p")
+			this.#turn(name === "n" ? 1 : -1);
+		else if (name === "ArrowDown" || name === "j")
+			this.#table.focus();
+		else if (name === "Escape" && this.#query.open)
+			this.#close();
+		else
+			return false;
+		return true;
+	}
+
+	leave() {
+		clearTimeout(this.#typing);
+	}
+}

@@ -1,0 +1,43 @@
+/* The tables of the broker's view (docs/view.md), page by page. */
+import {get} from "./ask.js";
+
+const LOOKS = 8; /* pages of the broker's that one of ours takes at most */
+
+/* The tables that the caller may see: [{table, help, name, columns}]. */
+export async function tables() {
+	return (await get("v1/view")).tables;
+}
+
+function path(table, query) {
+	const given = Object.entries(query).filter(([, v]) => v !== "" && v !== null && v !== undefined);
+	return `v1/view/${table}?${new URLSearchParams(given)}`;
+}
+
+/* Rows of a table, and where they go on (null: they are the last).  A page of the broker's may have
+ * fewer rows than were asked for, and none: some more are asked for, not all. */
+export async function page(table, {limit, after = null, ...query}) {
+	let rows = [];
+	for (let looks = 0; looks < LOOKS && rows.length < limit; looks++) {
+		const part = await get(path(table, {...query, limit: limit - rows.length, after}));
+		rows = rows.concat(part.rows);
+		after = part.next;
+		if (after === null)
+			break;
+	}
+	return {rows, next: after};
+}
+
+/* Looks at a table's first rows, in steps of 1000, with what 'each' does with them: true once it
+ * has seen all. */
+export async function scan(table, columns, most, each) {
+	let after = null;
+	for (let seen = 0; seen < most;) {
+		const part = await get(path(table, {columns: columns.join(","), limit: 1000, after}));
+		each(part.rows);
+		after = part.next;
+		if (after === null)
+			return true;
+		seen += Math.max(part.rows.length, 1);
+	}
+	return false;
+}
