@@ -136,6 +136,8 @@ broker_make_shards(struct sq_broker *b, struct sq_worker *const *workers, size_t
 		sh->endings = sq_endings_new();
 		sq_pace_init(sh);
 		sh->receipts = sq_receipts_new(sh, sq_own_receipts_left);
+		sh->refusals = sq_recent_new();
+		sh->gone = sq_recent_new();
 	}
 }
 
@@ -254,6 +256,12 @@ sq_broker_acl(struct sq_broker *b)
 	return sq_rules_get(b->rules, &version);
 }
 
+void
+sq_broker_refused(struct sq_broker *b, const struct sq_refusal_seen *seen)
+{
+	sq_refusals_note(sq_shard_here(b)->refusals, seen);
+}
+
 struct sq_view *
 sq_broker_view(const struct sq_broker *b)
 {
@@ -303,6 +311,8 @@ sq_broker_free(struct sq_broker **bp)
 		sq_session_table_free(&sh->sessions);
 		sq_endings_free(&sh->endings);
 		sq_receipts_free(&sh->receipts);
+		sq_recent_free(&sh->refusals);
+		sq_recent_free(&sh->gone);
 		sq_route_cache_free(&sh->routes);
 	}
 	free(b->shards);

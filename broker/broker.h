@@ -21,6 +21,7 @@ struct sq_acl;
 struct sq_broker;
 struct sq_call;
 struct sq_outlet;
+struct sq_refusal_seen;
 struct sq_view;
 struct sq_worker;
 
@@ -53,6 +54,9 @@ struct sq_acl *sq_broker_acl(struct sq_broker *);
 
 /* The tables of what the broker has (broker/view/view.h); its own.  Thread: any. */
 struct sq_view *sq_broker_view(const struct sq_broker *);
+
+/* Notes in the view what a front has refused by itself.  Thread: each worker. */
+void sq_broker_refused(struct sq_broker *, const struct sq_refusal_seen *);
 
 /* Takes over the call; its 'done' hands it back, possibly before this returns.  Thread: any. */
 void sq_broker_call(struct sq_broker *, struct sq_call *);

@@ -29,7 +29,7 @@ FLOORS = {
                ["broker/session"], ["broker/publish"], ["broker/group"], ["broker/shard"],
                ["broker/route"], ["broker/engine/engines"],
                ["broker/engine/embedded", "broker/engine/memory"],
-               ["broker/engine/queue"], ["broker/engine"], ["broker/metrics"],
+               ["broker/engine/queue"], ["broker/engine"], ["broker/metrics"], ["broker/recent"],
                ["broker/auth", "broker/port", "broker/view"],
                ["broker/auth/acl", "broker/auth/jwt", "broker/auth/tokens", "broker/share"],
                ["broker/auth/identity"]],

@@ -61,6 +61,7 @@ enum sq_yield {
 struct sq_queue_state {
 	uint64_t n, bytes;             /* messages that wait, and their images */
 	uint64_t coming, coming_bytes; /* put by transactions that are not committed */
+	uint64_t unsettled;            /* handed out and sent, and not settled */
 	uint64_t first, last; /* seq of the oldest that waits (0: none), of the newest ever */
 	unsigned takers;      /* see sq_queue_ops.attend */
 	uint64_t

@@ -6,6 +6,9 @@
 
 #include "store/log.h"
 
+/* Of its greatest size: above, puts are refused. */
+enum { SQ_STORE_FULL_PERCENT = 80 };
+
 struct sq_engine_files {
 	const char *dir;
 	const struct sq_log_ops *log; /* its log; outlives the engine */

@@ -71,6 +71,7 @@ sq_queue_view_row(
 	sq_view_number(v, SQ_QUEUE_DEPTH, q.n);
 	sq_view_number(v, SQ_QUEUE_BYTES, q.bytes);
 	sq_view_number(v, SQ_QUEUE_COMING, q.coming);
+	sq_view_number(v, SQ_QUEUE_UNACKNOWLEDGED, q.unsettled);
 	if (sq_watch_age(b->watch, sink, now_ms, &age_ms))
 		sq_view_number(v, SQ_QUEUE_AGE, age_ms);
 	sq_view_number(v, SQ_QUEUE_MEMBERS, q.takers);

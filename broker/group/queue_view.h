@@ -16,6 +16,8 @@
 	X(DEPTH, "depth", NUMBER, "", "messages that wait") \
 	X(BYTES, "bytes", NUMBER, "bytes", "of these") \
 	X(COMING, "coming", NUMBER, "", "messages whose commit is under way") \
+	X(UNACKNOWLEDGED, "unacknowledged", NUMBER, "", \
+	    "messages of QoS 1 and 2 that a client has and has not finished") \
 	X(AGE, "age", SPAN, "ms", \
 	    "how long the oldest has been seen waiting: up to a second less than it has, not " \
 	    "from " \

@@ -1,8 +1,10 @@
 #include "broker/publish/buried.h"
 
 #include "broker/publish/assured.h"
+#include "broker/group/message_view.h"
 #include "broker/publish/own.h"
 #include "broker/publish/receipts.h"
+#include "broker/recent/gone.h"
 #include "web/worker.h"
 
 /* Publishes the receipt at once if no space is locked, since there may be no later occasion. */
@@ -19,9 +21,30 @@ buried_receipt(struct sq_txn *txn, const struct sq_source *source, struct sq_msg
 		sq_own_receipt(sh, txn, sq_source_tenant(source), receipt);
 }
 
+/* Notes for the view which message left. */
+static void
+buried_see(const struct sq_source *source, const struct sq_txn *txn, const struct sq_item *item,
+    const char *why)
+{
+	struct sq_shard *sh = &sq_source_broker(source)->shards[sq_worker_index(txn->worker)];
+	char origin[SQ_ORIGIN_TEXT_MAX];
+	struct sq_gone_seen seen = {
+	    .space = sq_tenant_name(sq_source_tenant(source)),
+	    .queue = sq_source_name(source),
+	    .topic = sq_image_topic(item->msg.image),
+	    .why = why,
+	    .key = sq_message_key(item->msg.image),
+	    .origin = sq_message_origin(&item->origin, origin),
+	    .attempts = item->attempts,
+	};
+
+	sq_gone_note(sh->gone, &seen);
+}
+
 static void
 buried_item(void *source, struct sq_txn *txn, const struct sq_item *item, enum sq_death why)
 {
+	buried_see(source, txn, item, sq_death_name(why));
 	buried_receipt(txn, source, sq_assured_buried(source, txn, item, why));
 }
 
@@ -29,6 +52,7 @@ static void
 buried_ended(
     struct sq_source *source, struct sq_txn *txn, const struct sq_item *item, const char *reason)
 {
+	buried_see(source, txn, item, reason);
 	buried_receipt(txn, source, sq_assured_ended(source, txn, item, reason));
 }
 

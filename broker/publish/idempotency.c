@@ -170,6 +170,26 @@ sq_keys_find(struct sq_keys *k, struct sq_txn *txn, struct sq_tenant *tenant,
 	    : SQ_KEY_NEW;
 }
 
+uint64_t
+sq_keys_expires_ms(struct sq_keys *k, const struct sq_key_hash *h, uint64_t now_ms)
+{
+	const struct known *at;
+	uint64_t expires_ms = 0;
+
+	pthread_mutex_lock(&k->lock);
+	at = known_find(k, h);
+	if (at != NULL && at->expires_ms > now_ms)
+		expires_ms = at->expires_ms;
+	pthread_mutex_unlock(&k->lock);
+	return expires_ms;
+}
+
+uint64_t
+sq_keys_window_ms(const struct sq_keys *k)
+{
+	return k->window_ms;
+}
+
 void
 sq_keys_add(struct sq_keys *k, struct sq_txn *txn, struct sq_tenant *tenant,
     const struct sq_key_hash *h, uint64_t now_ms)

@@ -38,6 +38,10 @@ void sq_keys_unlock(struct sq_keys *);
  * Locks: the table's is held. */
 enum sq_key_state sq_keys_find(struct sq_keys *, struct sq_txn *txn, struct sq_tenant *,
     const struct sq_key_hash *, uint64_t now_ms);
+/* When the window of a key ends, on the workers' clock; 0: it is not known.  Locks: takes the
+ * table's. */
+uint64_t sq_keys_expires_ms(struct sq_keys *, const struct sq_key_hash *, uint64_t now_ms);
+uint64_t sq_keys_window_ms(const struct sq_keys *);
 /* Adds a key for which sq_keys_find() returned SQ_KEY_NEW.  Locks: the table's is held. */
 void sq_keys_add(struct sq_keys *, struct sq_txn *txn, struct sq_tenant *,
     const struct sq_key_hash *, uint64_t now_ms);

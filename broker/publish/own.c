@@ -33,8 +33,9 @@ sq_own_untold(struct sq_publish *p, const char *what)
 	if (p->more.split == NULL)
 		p->more = (struct sq_publish_more){.split = own_split, .arg = &apart};
 	code = sq_publish_message(p);
+	p->refused.topic = sq_image_topic(p->msg->image);
 	if (sq_mqtt_reason_failed(code))
-		sq_refused_untold(&p->refused, p->broker, p->from.of.name, what, code);
+		sq_refused_untold(&p->refused, &p->from.of, what, code);
 	sq_route_unlock(p);
 	sq_refused_fini(&p->refused);
 	sq_system_commit(&apart.txn);
@@ -46,7 +47,10 @@ sq_own_publish(struct sq_shard *sh, struct sq_txn *txn, struct sq_tenant *tenant
 {
 	return (struct sq_publish){.broker = sh->broker,
 	    .home = sh,
-	    .from = {.of = {.broker = sh->broker, .name = sq_tenant_name(tenant)}, .own = true},
+	    .from = {.of = {.broker = sh->broker,
+			 .space = sq_tenant_name(tenant),
+			 .name = sq_tenant_name(tenant)},
+		.own = true},
 	    .tenant = tenant,
 	    .txn = txn,
 	    .msg = m,

@@ -242,12 +242,34 @@ refused_log(const struct sq_refused *r, const char *of, const struct sq_identity
 	    named ? who->name : "");
 }
 
+/* Notes it for the view. */
+static void
+refused_see(const struct sq_refused *r, const struct sq_refused_of *of, const char *what,
+    const char *reason, uint8_t code)
+{
+	bool named = of->identity != NULL && of->identity->name[0] != '\0';
+	struct sq_refusal_seen seen = {
+	    .space = sq_bytes_of(of->space),
+	    .who = sq_bytes_of(of->name),
+	    .identity = named ? of->identity->name : NULL,
+	    .kind = what,
+	    .topic = r->topic,
+	    .queue = r->queue != NULL ? sq_source_name(r->queue->source) : NULL,
+	    .reason = reason,
+	    .text = {sq_buf_data(&r->text), sq_buf_len(&r->text)},
+	    .code = code,
+	};
+
+	sq_refusals_note(sq_shard_here(of->broker)->refusals, &seen);
+}
+
 void
 sq_refused_untold(
-    struct sq_refused *r, struct sq_broker *b, const char *of, const char *what, uint8_t code)
+    struct sq_refused *r, const struct sq_refused_of *of, const char *what, uint8_t code)
 {
-	refused_count(r, b);
-	refused_log(r, of, NULL, what, code);
+	refused_count(r, of->broker);
+	refused_see(r, of, what, sq_refusal_name(r->refusal), code);
+	refused_log(r, of->name, NULL, what, code);
 }
 
 void
@@ -260,6 +282,7 @@ sq_refused_tell(struct sq_refused *r, const struct sq_refused_of *of, const char
 
 	sq_notes_add(notes, index, r->refusal, text);
 	refused_count(r, of->broker);
+	refused_see(r, of, what, sq_refusal_name(r->refusal), code);
 	if (queue != NULL)
 		refused_count_queue(queue, r->refusal);
 	if (refused_speaks(queue != NULL ? &queue->quiet_until_ms : of->quiet_until_ms))
@@ -268,12 +291,25 @@ sq_refused_tell(struct sq_refused *r, const struct sq_refused_of *of, const char
 
 void
 sq_refused_unmatched(
-    struct sq_refused *r, struct sq_broker *b, uint16_t index, struct sq_notes *notes)
+    struct sq_refused *r, const struct sq_refused_of *of, uint16_t index, struct sq_notes *notes)
 {
 	(void)sq_refused_say(r, 0, SQ_REFUSAL_UNMATCHED, "nothing matches, and nothing was stored");
+	refused_see(r, of, "publish", sq_refusal_name(SQ_REFUSAL_UNMATCHED),
+	    SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS);
 	sq_notes_add(notes, index, r->refusal,
 	    (struct sq_bytes){sq_buf_data(&r->text), sq_buf_len(&r->text)});
-	refused_count(r, b);
+	refused_count(r, of->broker);
+}
+
+void
+sq_refused_nobody(struct sq_refused *r, const struct sq_refused_of *of)
+{
+	if (r->nobody)
+		return;
+	(void)sq_refused_say(r, 0, SQ_REFUSAL_UNMATCHED, "nothing matches");
+	refused_see(r, of, "publish", sq_refusal_name(SQ_REFUSAL_UNMATCHED),
+	    SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS);
+	r->nobody = true;
 }
 
 void

@@ -1,4 +1,4 @@
-/* Refusals of messages, with texts for the publisher and the log.
+/* Refusals of messages, with texts for the publisher, the log and the view.
  *
  * The text is made where the refusal is decided, and travels as a note beside the outcomes of the
  * batch (docs/link.md, "Notes"); an accepted message costs nothing here.  Refusals are counted by
@@ -18,6 +18,7 @@
 /* The refused publisher. */
 struct sq_refused_of {
 	struct sq_broker *broker;
+	const char *space;                  /* the publisher's tenant */
 	const char *name;                   /* for the log */
 	const struct sq_identity *identity; /* for the log; NULL: unknown */
 	_Atomic uint64_t *quiet_until_ms;   /* no line is logged until then */
@@ -28,6 +29,8 @@ struct sq_refused_of {
 struct sq_refused {
 	uint8_t refusal;             /* enum sq_refusal */
 	const struct sq_sink *queue; /* the queue that refuses; NULL: none */
+	struct sq_bytes topic; /* what is refused: the caller's, who sets it before it tells */
+	bool nobody;           /* sq_refused_nobody() has been called */
 	struct sq_buf text;
 };
 
@@ -67,10 +70,13 @@ void sq_refused_tell(struct sq_refused *, const struct sq_refused_of *, const ch
     uint8_t code, uint16_t index, struct sq_notes *notes);
 /* Counts and notes a QoS 3 message that matches nothing: it is not stored, and not logged. */
 void sq_refused_unmatched(
-    struct sq_refused *, struct sq_broker *, uint16_t index, struct sq_notes *notes);
-/* Counts and logs the refusal of a 'what' of 'of' whose publisher gets no answer. */
+    struct sq_refused *, const struct sq_refused_of *, uint16_t index, struct sq_notes *notes);
+/* Notes for the view that nothing takes a message, once for each struct sq_refused: that is no
+ * failure, and may be said of every message. */
+void sq_refused_nobody(struct sq_refused *, const struct sq_refused_of *);
+/* Counts and logs the refusal of a 'what' whose publisher gets no answer. */
 void sq_refused_untold(
-    struct sq_refused *, struct sq_broker *, const char *of, const char *what, uint8_t code);
+    struct sq_refused *, const struct sq_refused_of *, const char *what, uint8_t code);
 void sq_refused_fini(struct sq_refused *);
 
 #endif

@@ -5,6 +5,7 @@
 #include "broker/publish/refused.h"
 #include "broker/session/background_txn.h"
 #include "broker/session/call_txn.h"
+#include "broker/session/denied.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
 #include "core/log.h"
@@ -35,6 +36,14 @@ attach_would_hang(struct sq_broker *b, const struct sq_call *c, const struct sq_
 	    b->engine->ops->stalled(b->engine);
 }
 
+/* Notes in the view that the PUT is refused. */
+static void
+attach_see(struct sq_broker *b, const struct sq_call *c, enum sq_refusal why,
+    enum sq_verdict verdict, const char *text)
+{
+	sq_denied_see(b, c, sq_refusal_name(why), text, sq_verdict_row(verdict)->http);
+}
+
 /* Answers, if the store has no room for new state: a durable session, or a larger will of one. */
 static bool
 attach_store_full(
@@ -51,6 +60,7 @@ attach_store_full(
 	    c->key.client);
 	c->retry_after_s = 1;
 	c->full = s == NULL ? SQ_FULL_STORE : SQ_FULL_NOT;
+	attach_see(b, c, SQ_REFUSAL_STORE_FULL, SQ_VERDICT_NO_STORE, SQ_REFUSED_STORE);
 	sq_call_answer(c, s == NULL ? SQ_VERDICT_FULL : SQ_VERDICT_NO_STORE, SQ_REFUSED_STORE);
 	return true;
 }
@@ -75,6 +85,8 @@ attach_no_share(struct sq_broker *b, struct sq_call *c, const struct sq_account 
 	sq_count(b, SQ_M_REFUSED_BY_SESSIONS_FULL, 1);
 	SQ_WARN("session", "%s~%s~%s: refused: %s", c->key.space, c->key.workload, c->key.client,
 	    (const char *)sq_buf_data(&why));
+	attach_see(
+	    b, c, SQ_REFUSAL_SESSIONS_FULL, SQ_VERDICT_FULL, (const char *)sq_buf_data(&why));
 	if (sq_share_of_own(account, SQ_SHARE_SESSIONS))
 		attach_no_room(c, SQ_FULL_SPACE, "its tenant has as many sessions as it may");
 	else
@@ -108,6 +120,8 @@ attach_no_memory(struct sq_broker *b, struct sq_call *c)
 	sq_count(b, SQ_M_REFUSED_BY_MEMORY, 1);
 	SQ_WARN("session", "%s~%s~%s: refused, the memory is nearly used up (limits.memory)",
 	    c->key.space, c->key.workload, c->key.client);
+	attach_see(b, c, SQ_REFUSAL_MEMORY, SQ_VERDICT_FULL,
+	    "the broker's memory is nearly used up (limits.memory)");
 	attach_no_room(c, SQ_FULL_MEMORY, "the broker has no memory for one more session");
 }
 
@@ -120,6 +134,7 @@ attach_will_too_large(struct sq_broker *b, struct sq_call *c, const struct sq_at
 	sq_count(b, SQ_M_REFUSED_BY_QUOTA, 1);
 	SQ_WARN("session", "%s~%s~%s: a will of %zu bytes is refused, limits.will is %u",
 	    c->key.space, c->key.workload, c->key.client, a->will.len, b->cfg.max_will);
+	attach_see(b, c, SQ_REFUSAL_QUOTA, SQ_VERDICT_TOO_LARGE, "the will is above limits.will");
 	sq_call_answer(c, SQ_VERDICT_TOO_LARGE, "the will is above limits.will");
 	return true;
 }
@@ -150,6 +165,8 @@ attach_id_too_long(struct sq_broker *b, struct sq_call *c)
 	sq_count(b, SQ_M_REFUSED_BY_QUOTA, 1);
 	SQ_WARN("session", "%s~%s: a client id of %zu bytes is refused, limits.client-id is %u",
 	    c->key.space, c->key.workload, strlen(c->key.client), b->cfg.limits.client_id);
+	attach_see(b, c, SQ_REFUSAL_QUOTA, SQ_VERDICT_OVER_LIMIT,
+	    "the client id is above limits.client-id");
 	sq_call_answer(c, SQ_VERDICT_OVER_LIMIT, "the client id is above limits.client-id");
 	return true;
 }
@@ -171,6 +188,8 @@ sq_attach_has_room(struct sq_broker *b, struct sq_call *c, const struct sq_sessi
 		return false;
 	}
 	if (attach_would_hang(b, c, s, a, durable)) {
+		attach_see(b, c, SQ_REFUSAL_STORE_FULL, SQ_VERDICT_NO_STORE,
+		    "nothing can be stored at present: commits have been waiting for long");
 		sq_call_answer(c, SQ_VERDICT_NO_STORE, "nothing can be stored at present");
 		return false;
 	}

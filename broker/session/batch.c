@@ -60,12 +60,17 @@ batch_message(
 static void
 batch_explain(struct sq_publish *p, uint8_t code, uint16_t i, struct sq_notes *notes)
 {
-	if (code == SQ_MQTT_RC_SUCCESS)
+	if (code == SQ_MQTT_RC_SUCCESS) {
 		p->refused.queue = NULL;
-	else if (sq_mqtt_reason_failed(code))
+		return;
+	}
+	p->refused.topic = sq_image_topic(p->msg->image);
+	if (sq_mqtt_reason_failed(code))
 		sq_refused_tell(&p->refused, &p->from.of, "publish", code, i, notes);
 	else if (p->assured)
-		sq_refused_unmatched(&p->refused, p->broker, i, notes);
+		sq_refused_unmatched(&p->refused, &p->from.of, i, notes);
+	else
+		sq_refused_nobody(&p->refused, &p->from.of);
 }
 
 /* A batch that is taken in.  One that matches so much that others would have to wait goes on in

@@ -5,6 +5,7 @@
 #include "broker/port/outlet.h"
 #include "core/log.h"
 #include "proto/link/frame.h"
+#include "proto/link/refusal.h"
 
 static_assert(SQ_M_AUTH_REFUSED_WILL - SQ_M_AUTH_REFUSED_SPACE == SQ_DENIED_WILL - SQ_DENIED_SPACE,
     "the rows of the metrics follow those of the reasons");
@@ -15,6 +16,34 @@ static const char *
 denied_or(const char *name, const char *none)
 {
 	return name[0] != '\0' ? name : none;
+}
+
+void
+sq_denied_see(struct sq_broker *b, const struct sq_call *c, const char *reason, const char *text,
+    unsigned code)
+{
+	static const char *const kinds[] = {
+	    [SQ_CALL_ATTACH] = "attach",
+	    [SQ_CALL_MESSAGES] = "publish",
+	    [SQ_CALL_SETTLEMENTS] = "settlement",
+	    [SQ_CALL_SUBSCRIPTIONS] = "subscription",
+	    [SQ_CALL_DETACH] = "detach",
+	};
+	const struct sq_identity *who = sq_outlet_identity(c->outlet);
+	struct sq_buf name = {0};
+	struct sq_refusal_seen seen = {
+	    .space = sq_bytes_of(c->key.space),
+	    .identity = who->name[0] != '\0' ? who->name : NULL,
+	    .kind = kinds[c->kind],
+	    .reason = reason,
+	    .text = sq_bytes_of(text),
+	    .code = code,
+	};
+
+	sq_key_encode(&name, &c->key);
+	seen.who = (struct sq_bytes){sq_buf_data(&name), sq_buf_len(&name)};
+	sq_refusals_note(sq_shard_here(b)->refusals, &seen);
+	sq_buf_fini(&name);
 }
 
 void
@@ -32,6 +61,9 @@ sq_denied_answer(struct sq_broker *b, struct sq_call *c, enum sq_denied why)
 	    c->key.client, denied_or(c->key.pod, "none"), (int)sq_buf_len(&spaces),
 	    (const char *)sq_buf_data(&spaces), denied_or(who->pod, "any"));
 	sq_buf_fini(&spaces);
+	if (why != SQ_DENIED_WILL) /* that has been noted, with its topic */
+		sq_denied_see(b, c, sq_refusal_name(SQ_REFUSAL_DENIED), sq_denied_text(why, who),
+		    sq_verdict_row(SQ_VERDICT_DENIED)->http);
 	c->denied = why;
 	sq_call_answer(c, SQ_VERDICT_DENIED, sq_denied_text(why, who));
 }

@@ -24,6 +24,22 @@ permit_subject(
 	return subject;
 }
 
+static void
+permit_no_will(
+    struct sq_broker *b, const struct sq_call *c, struct sq_bytes topic, struct sq_refused *refused)
+{
+	struct sq_buf name = {0};
+	struct sq_refused_of of = {
+	    .broker = b, .space = c->key.space, .identity = sq_outlet_identity(c->outlet)};
+
+	sq_key_encode(&name, &c->key);
+	sq_buf_u8(&name, '\0');
+	of.name = (const char *)sq_buf_data(&name);
+	refused->topic = topic;
+	sq_refused_untold(refused, &of, "will", SQ_MQTT_RC_NOT_AUTHORIZED);
+	sq_buf_fini(&name);
+}
+
 bool
 sq_permit_will(struct sq_broker *b, const struct sq_call *c, struct sq_bytes will)
 {
@@ -41,8 +57,7 @@ sq_permit_will(struct sq_broker *b, const struct sq_call *c, struct sq_bytes wil
 		may = sq_authorize_publish(b, subject, asked.receipt, &refused);
 
 	if (!may)
-		sq_refused_untold(&refused, b, c->key.client, "connection with a will",
-		    SQ_MQTT_RC_NOT_AUTHORIZED);
+		permit_no_will(b, c, sq_image_topic(will.p), &refused);
 	sq_refused_fini(&refused);
 	sq_acl_subject_free(&subject);
 	return may;

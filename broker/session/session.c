@@ -167,6 +167,7 @@ struct sq_refused_of
 sq_session_refused(struct sq_session *s)
 {
 	return (struct sq_refused_of){.broker = s->shard->broker,
+	    .space = sq_tenant_name(s->id.tenant),
 	    .name = s->id.key,
 	    .identity = s->permit.identity,
 	    .quiet_until_ms = &s->in.quiet_until_ms};

@@ -184,6 +184,7 @@ subscribe_refused(
     struct sq_session *s, struct sq_wanted *w, uint8_t code, uint16_t i, struct sq_notes *notes)
 {
 	struct sq_refused refused = {.text = w->note,
+	    .topic = w->e.filter,
 	    .refusal = (uint8_t)(w->refusal != SQ_REFUSAL_NONE ? w->refusal
 							       : sq_refusal_of_code(code))};
 	struct sq_refused_of of = sq_session_refused(s);

@@ -1,5 +1,9 @@
 #include "broker/session/view.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "broker/group/message_view.h"
 #include "broker/group/queue_view.h"
 #include "broker/session/session.h"
 #include "core/wallclock.h"
@@ -14,7 +18,9 @@
 	X(CLIENT, "client", TEXT, "", "client id") \
 	X(POD, "pod", TEXT, "", "of a transient session; else null") \
 	X(STATE, "state", TEXT, "", \
-	    "`attached`; `attaching`; `grace`: its link was lost; `detached`: its client is away") \
+	    "`attached`; `attaching`; `grace`: its link was lost; `detached`: its client is " \
+	    "away; " \
+	    "`ending`: it has ended, and its queues are given back") \
 	X(SINCE, "since", TIME, "ms", \
 	    "when it came into that state; null: before the broker's start") \
 	X(DURABLE, "durable", TRUTH, "", "outlives its pod, and the broker") \
@@ -26,6 +32,8 @@
 	X(EXPIRY, "expiry", NUMBER, "s", "how long it is kept without its client; null: for ever") \
 	X(EXPIRES, "expires", TIME, "ms", \
 	    "when it, or its grace, ends unless its client comes back; null: it does not") \
+	X(INCARNATION, "incarnation", TEXT, "", \
+	    "under which it publishes: the beginning of `origin` in `messages`") \
 	X(SUBSCRIPTIONS, "subscriptions", NUMBER, "", "") \
 	X(INFLIGHT, "inflight", NUMBER, "", \
 	    "deliveries of QoS 1 and 2 that its client has and has not finished") \
@@ -110,6 +118,10 @@ session_load_cells(struct sq_view_slice *v, const struct sq_session *s)
 {
 	struct sq_queue_state q = {0};
 
+	char incarnation[17];
+
+	(void)snprintf(incarnation, sizeof incarnation, "%016" PRIx64, s->id.incarnation);
+	sq_view_text(v, SESSION_INCARNATION, incarnation);
 	sq_view_number(v, SESSION_SUBSCRIPTIONS, s->subs.n);
 	sq_view_number(v, SESSION_INFLIGHT, s->window.n_sent);
 	sq_view_number(v, SESSION_PENDING, s->window.pending.n);
@@ -159,4 +171,26 @@ sq_session_queues_view(void *owner, unsigned worker, struct sq_view_slice *v)
 	const struct sq_broker *b = owner;
 
 	return sq_view_walk_htab(v, &b->shards[worker].sessions->by_key, session_queue_row, NULL);
+}
+
+bool
+sq_session_messages_view(void *owner, unsigned worker, struct sq_view_slice *v)
+{
+	const struct sq_broker *b = owner;
+	struct sq_view_place at = sq_view_from(v);
+	struct sq_hnode *node;
+
+	while ((node = sq_htab_seek(&b->shards[worker].sessions->by_key, at.of)) != NULL) {
+		const struct sq_session *s = SQ_CONTAINER_OF(node, struct sq_session, id.by_key);
+
+		if (sq_hnode_place(node) != at.of)
+			at = (struct sq_view_place){sq_hnode_place(node), 0};
+		if (s->sink.queue != NULL ? !sq_messages_of(v, &s->sink, at)
+					  : !sq_view_visit(v, at))
+			return false;
+		at = (struct sq_view_place){at.of + 1, 0};
+		if (at.of == 0)
+			break;
+	}
+	return true;
 }

@@ -103,3 +103,9 @@ sq_broker_recovered(const struct sq_broker *b, uint64_t now_ms)
 
 	return until_ms != 0 && now_ms >= until_ms;
 }
+
+struct sq_shard *
+sq_shard_here(const struct sq_broker *b)
+{
+	return &b->shards[sq_worker_index(sq_worker_self())];
+}

@@ -7,6 +7,7 @@
 #include "broker/port/call.h"
 #include "broker/engine/engine.h"
 #include "broker/metrics/metrics.h"
+#include "broker/recent/refusals.h"
 #include "broker/route/router.h"
 #include "broker/shard/cfg.h"
 #include "broker/shard/rules.h"
@@ -29,6 +30,8 @@ struct sq_shard {
 	struct sq_endings *endings;        /* group/: queues that end */
 	struct sq_receipts *receipts;      /* publish/ */
 	struct sq_session_table *sessions; /* session/ */
+	struct sq_recent *refusals; /* broker/recent/: noted by who refuses, on this worker */
+	struct sq_recent *gone;     /* the same: noted by publish/buried.c */
 };
 
 /* The broker's life from start to end; written by shard.c. */
@@ -103,6 +106,9 @@ void sq_broker_remade(struct sq_broker *, uint64_t now_ms);
 bool sq_broker_recovers(const struct sq_broker *, uint64_t now_ms);
 /* Whether the recovery time has begun and is over. */
 bool sq_broker_recovered(const struct sq_broker *, uint64_t now_ms);
+
+/* The shard of the calling worker. */
+struct sq_shard *sq_shard_here(const struct sq_broker *);
 
 static inline void
 sq_count(struct sq_broker *b, enum sq_broker_metric m, int64_t by)

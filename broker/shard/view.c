@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "broker/engine/files.h"
 #include "broker/route/retained.h"
 #include "broker/shard/shard.h"
 
@@ -125,6 +126,8 @@ sq_spaces_view(void *owner, unsigned worker, struct sq_view_slice *v)
 	X(JOURNAL_MAX, "journal_max", NUMBER, "bytes", "`store.journal-size`") \
 	X(TABLE_BYTES, "table_bytes", NUMBER, "bytes", "of the tables in use") \
 	X(TABLE_MAX, "table_max", NUMBER, "bytes", "`store.max-size`") \
+	X(FREE, "free", NUMBER, "bytes", \
+	    "of `table_max` that are left before the store is full; null: not durable") \
 	X(COMMITS, "commits", NUMBER, "", "since the start") \
 	X(CHECKPOINTS, "checkpoints", NUMBER, "", \
 	    "chunks of the journal written to the tables since the start") \
@@ -147,6 +150,15 @@ const struct sq_view_table sq_store_view = {
 };
 
 static void
+store_free(struct sq_view_slice *v, const struct sq_broker *b)
+{
+	uint64_t used = (uint64_t)sq_metric_get(&b->metrics, SQ_M_STORE_TABLE_BYTES);
+	uint64_t most = b->cfg.store_max_size / 100 * SQ_STORE_FULL_PERCENT;
+
+	sq_view_number(v, STORE_FREE, most > used ? most - used : 0);
+}
+
+static void
 store_files(struct sq_view_slice *v, const struct sq_broker *b)
 {
 	static const struct {
@@ -166,6 +178,7 @@ store_files(struct sq_view_slice *v, const struct sq_broker *b)
 		    v, rows[i].column, (uint64_t)sq_metric_get(&b->metrics, rows[i].metric));
 	sq_view_number(v, STORE_JOURNAL_MAX, b->cfg.journal_size);
 	sq_view_number(v, STORE_TABLE_MAX, b->cfg.store_max_size);
+	store_free(v, b);
 }
 
 bool

@@ -7,6 +7,8 @@
 #include "core/htab.h"
 #include "core/mem.h"
 
+enum { SPACE_MAX = 256 }; /* bytes of the name of a space */
+
 /* Filters. */
 
 void
@@ -14,6 +16,7 @@ sq_view_filter_fini(struct sq_view_filter *f)
 {
 	free(f->space);
 	free(f->name);
+	free(f->queue);
 	*f = (struct sq_view_filter){0};
 }
 
@@ -28,6 +31,43 @@ sq_view_wants(const struct sq_view_slice *s, const char *space, const char *name
 	if (f->space != NULL && strcmp(f->space, space) != 0)
 		return false;
 	return f->may == NULL || f->may(f->arg, space);
+}
+
+bool
+sq_view_wants_bytes(const struct sq_view_slice *s, struct sq_bytes space, struct sq_bytes name)
+{
+	const struct sq_view_filter *f = s->filter;
+	char text[SPACE_MAX + 1] = "";
+
+	if (f->name != NULL &&
+	    (name.p == NULL || name.len < f->name_len || (!f->prefix && name.len != f->name_len) ||
+		memcmp(name.p, f->name, f->name_len) != 0))
+		return false;
+	if (f->space != NULL && !sq_bytes_are(space, f->space))
+		return false;
+	if (space.len > SPACE_MAX)
+		return f->may == NULL;
+	if (space.len > 0)
+		memcpy(text, space.p, space.len);
+	return f->may == NULL || f->may(f->arg, text);
+}
+
+bool
+sq_view_wants_queue(const struct sq_view_slice *s, const char *space, const char *queue)
+{
+	const struct sq_view_filter *f = s->filter;
+
+	if (f->queue != NULL && strcmp(f->queue, queue) != 0)
+		return false;
+	if (f->space != NULL && strcmp(f->space, space) != 0)
+		return false;
+	return f->may == NULL || f->may(f->arg, space);
+}
+
+const char *
+sq_view_name(const struct sq_view_slice *s)
+{
+	return s->filter->prefix ? NULL : s->filter->name;
 }
 
 /* Places. */

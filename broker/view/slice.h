@@ -10,6 +10,7 @@ struct sq_view_filter {
 	size_t name_len;
 	bool prefix; /* 'name' is the beginning */
 	char *space; /* NULL: any */
+	char *queue; /* the same */
 	/* Whether the caller may see rows of that space; NULL: of all.  On the page's worker. */
 	bool (*may)(void *arg, const char *space);
 	void *arg;

@@ -57,6 +57,7 @@ struct sq_view_table {
 	bool whole;
 	const struct sq_view_column *columns;
 	size_t n_columns;
+	bool queues; /* rows are of queues, and a search may name one */
 };
 
 /* Where a walk is: a thing, and a place within it for things that have several rows. */
@@ -83,6 +84,12 @@ bool sq_view_visit(struct sq_view_slice *, struct sq_view_place);
 /* Whether the caller wants the row of a thing of that space with that name (valid UTF-8 or
  * not). */
 bool sq_view_wants(const struct sq_view_slice *, const char *space, const char *name);
+/* The same of names in bytes; without 'p' it has none, which only a caller wants who wants any. */
+bool sq_view_wants_bytes(const struct sq_view_slice *, struct sq_bytes space, struct sq_bytes name);
+/* Whether the caller wants rows of that queue; what it wants of them is said by the above. */
+bool sq_view_wants_queue(const struct sq_view_slice *, const char *space, const char *queue);
+/* The exact name that the caller wants; NULL: several may be. */
+const char *sq_view_name(const struct sq_view_slice *);
 /* Begins a row, whose values are all unknown. */
 void sq_view_row(struct sq_view_slice *);
 /* Set a value of the row.  'column' is its place in the table; its type is the function's. */

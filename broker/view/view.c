@@ -171,9 +171,13 @@ cursor_sum(const struct sq_view *v, const struct sq_view_table *t, const struct 
 
 	sq_buf_append(&of, head, CURSOR_SUM);
 	sq_buf_append(&of, t->name, strlen(t->name) + 1);
-	sq_buf_u8(&of, (uint8_t)((f->space != NULL) | (f->name != NULL) << 1 | f->prefix << 2));
+	sq_buf_u8(&of,
+	    (uint8_t)((f->space != NULL) | (f->name != NULL) << 1 | f->prefix << 2 |
+		(f->queue != NULL) << 3));
 	if (f->space != NULL)
 		sq_buf_append(&of, f->space, strlen(f->space) + 1);
+	if (f->queue != NULL)
+		sq_buf_append(&of, f->queue, strlen(f->queue) + 1);
 	if (f->name != NULL)
 		sq_buf_append(&of, f->name, f->name_len);
 	sum = sq_siphash(v->secret[0], v->secret[1], sq_buf_data(&of), sq_buf_len(&of));

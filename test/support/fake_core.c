@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "broker/broker.h"
 #include "broker/port/call.h"
 #include "broker/port/outlet.h"
 #include "broker/metrics/metrics.h"
@@ -242,4 +243,11 @@ sq_broker_outlet_writable(struct sq_broker *b, struct sq_outlet *l)
 {
 	if (sq_outlet_writable(l))
 		atomic_fetch_add(&b->writable, 1);
+}
+
+void
+sq_broker_refused(struct sq_broker *b, const struct sq_refusal_seen *seen)
+{
+	(void)b;
+	(void)seen;
 }

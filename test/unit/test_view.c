@@ -28,9 +28,9 @@ static const struct sq_view_column columns[] = {
 };
 
 static const struct sq_view_table table = {
-    "things", "Things.", "thing", false, columns, SQ_ARRAY_LEN(columns)};
+    "things", "Things.", "thing", false, columns, SQ_ARRAY_LEN(columns), false};
 static const struct sq_view_table other = {
-    "others", "Others.", "thing", false, columns, SQ_ARRAY_LEN(columns)};
+    "others", "Others.", "thing", false, columns, SQ_ARRAY_LEN(columns), false};
 
 struct thing {
 	struct sq_hnode node;

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/engine/files.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
 
 enum {
-	TABLES_FULL_PERCENT = 80, /* puts are refused above; the tables can take 7/8 */
 	TABLES_ROOM_PERCENT = 75, /* and then until there is so much room */
 	STALL_MS = 1000,          /* a longer wait of the log is a cause */
 };
@@ -54,7 +54,7 @@ sq_health_free(struct sq_health **hp)
 static bool
 health_no_room(const struct sq_health *h, uint64_t used)
 {
-	unsigned percent = atomic_load(&h->no_room) ? TABLES_ROOM_PERCENT : TABLES_FULL_PERCENT;
+	unsigned percent = atomic_load(&h->no_room) ? TABLES_ROOM_PERCENT : SQ_STORE_FULL_PERCENT;
 
 	return used > h->cfg.max_bytes / 100 * percent;
 }
@@ -103,7 +103,7 @@ health_set_room(struct sq_health *h, bool no_room)
 		SQ_WARN("store",
 		    "tables: %d %% of store.max-size is full, nothing new is taken until "
 		    "something ends",
-		    TABLES_FULL_PERCENT);
+		    SQ_STORE_FULL_PERCENT);
 	else
 		SQ_INFO("store", "tables: there is room again");
 	atomic_store(&h->no_room, no_room);

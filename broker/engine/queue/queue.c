@@ -64,6 +64,8 @@ sq_queue_count(const struct sq_queue *q, int64_t n, int64_t bytes)
 {
 	sq_metric_add(q->metrics, SQ_M_QUEUED, n);
 	sq_metric_add(q->metrics, SQ_M_QUEUED_BYTES, bytes);
+	atomic_fetch_add_explicit(
+	    &sq_queue_unconst(q)->figures.all, (uint64_t)n, memory_order_relaxed);
 	/* Last, where the queues of transient sessions have ended already. */
 	if (q->cfg.account != NULL)
 		queue_charge_all(q, n, bytes);

@@ -82,11 +82,12 @@ struct sq_queue_yielding {
 	uint64_t owed, owed_bytes;
 };
 
-/* Takers of a queue (see sq_queue_ops.attend), and items that it has lost. */
+/* Takers of a queue (see sq_queue_ops.attend), and items that it has and has lost. */
 struct sq_queue_figures {
 	unsigned takers;
 	uint64_t lonely_since_ms; /* 0: the queue has takers */
 	atomic_uint left[SQ_LEFTS];
+	atomic_uint_fast64_t all; /* items that come, wait, or are not settled; for the view */
 };
 
 /* The read of a gap by the queue's store. */

@@ -192,6 +192,16 @@ queue_first(const struct sq_queue *q)
 	return q->head.n > 0 ? sq_ring_at(&q->head, 0)->seq : 0;
 }
 
+/* Items that were sent and are not settled; under the lock. */
+static uint64_t
+queue_unsettled(const struct sq_queue *q)
+{
+	uint64_t all = atomic_load_explicit(&q->figures.all, memory_order_relaxed);
+	uint64_t others = sq_queue_waiting(q) + q->coming.n;
+
+	return all > others ? all - others : 0; /* settled at this moment, without the lock */
+}
+
 void
 sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 {
@@ -203,6 +213,7 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 	    .bytes = sq_queue_waiting_bytes(q),
 	    .coming = q->coming.n,
 	    .coming_bytes = q->coming.bytes,
+	    .unsettled = queue_unsettled(q),
 	    .first = queue_first(q),
 	    .last = q->last_seq,
 	    .takers = q->figures.takers,

@@ -45,7 +45,8 @@ access_judge(const struct sq_access *a, const char *space)
 	struct sq_acl_verdict why;
 	bool may;
 
-	if (space[0] != '\0' && !sq_identity_has_space(a->who, space))
+	/* What has no space concerns all of them. */
+	if (space[0] == '\0' ? a->who->n_spaces > 0 : !sq_identity_has_space(a->who, space))
 		return false;
 	subject = sq_acl_subject_new(a->acl, &who);
 	may = sq_acl_may(subject, SQ_ACL_OPERATE, sq_bytes_of(a->what), &why);

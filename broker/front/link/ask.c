@@ -8,11 +8,13 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "broker/broker.h"
 #include "broker/front/link/answer.h"
 #include "broker/front/link/conn.h"
 #include "broker/front/link/deliveries.h"
 #include "broker/front/link/peer.h"
 #include "broker/front/link/watch.h"
+#include "broker/recent/refusals.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -79,6 +81,12 @@ ask_refuse(struct sq_conn *c, h2o_req_t *req, const struct sq_auth_request *r)
 	    sq_auth_reason_name(r->reason), sq_auth_reason_text(r->reason), known > 0 ? " (" : "",
 	    (int)known, known > 0 ? (const char *)sq_buf_data(&r->known) : "",
 	    known > 0 ? ")" : "");
+	sq_broker_refused(c->part->front->broker,
+	    &(struct sq_refusal_seen){.who = sq_bytes_of(peer),
+		.kind = "link",
+		.reason = sq_auth_reason_name(r->reason),
+		.text = sq_bytes_of(sq_auth_reason_text(r->reason)),
+		.code = status});
 	sq_front_count(c->part, SQ_M_AUTH_REFUSED(r->reason), 1);
 	sq_front_count(c->part, SQ_M_BAD_REQUESTS, 1);
 	if (status == 401)

@@ -13,13 +13,22 @@ enum {
 	VALUE_MAX = 4096, /* bytes of a value */
 };
 
-enum param { PARAM_LIMIT, PARAM_AFTER, PARAM_SPACE, PARAM_NAME, PARAM_COLUMNS, PARAMS };
+enum param {
+	PARAM_LIMIT,
+	PARAM_AFTER,
+	PARAM_SPACE,
+	PARAM_NAME,
+	PARAM_QUEUE,
+	PARAM_COLUMNS,
+	PARAMS
+};
 
 static const char *const param_names[PARAMS] = {
     [PARAM_LIMIT] = "limit",
     [PARAM_AFTER] = "after",
     [PARAM_SPACE] = "space",
     [PARAM_NAME] = "name",
+    [PARAM_QUEUE] = "queue",
     [PARAM_COLUMNS] = "columns",
 };
 
@@ -58,7 +67,8 @@ params_take(struct params *params, const char *p, size_t len, struct sq_buf *why
 
 	if (at == PARAMS) {
 		sq_buf_printf(why,
-		    "\"%.*s\" is no parameter; there are limit, after, space, name and columns",
+		    "\"%.*s\" is no parameter; there are limit, after, space, name, queue and "
+		    "columns",
 		    name < SHOWN_MAX ? (int)name : SHOWN_MAX, p);
 		return false;
 	}
@@ -155,6 +165,8 @@ query_filter(struct sq_view_filter *f, const struct params *params)
 
 	if (params->v[PARAM_SPACE] != NULL)
 		f->space = sq_xstrdup(params->v[PARAM_SPACE]);
+	if (params->v[PARAM_QUEUE] != NULL)
+		f->queue = sq_xstrdup(params->v[PARAM_QUEUE]);
 	if (name == NULL)
 		return;
 	f->name = sq_xstrdup(name);
@@ -178,6 +190,10 @@ query_mean(const struct sq_view *v, struct sq_view_query *q, const struct params
 		}
 		return true;
 	}
+	if (params->v[PARAM_QUEUE] != NULL && !q->table->queues) {
+		sq_buf_printf(why, "queue: %s can't be searched by it", q->table->name);
+		return false;
+	}
 	query_filter(&q->filter, params);
 	if (!query_limit(q, params->v[PARAM_LIMIT], why) ||
 	    !query_columns(q, params->v[PARAM_COLUMNS], why))
@@ -186,7 +202,8 @@ query_mean(const struct sq_view *v, struct sq_view_query *q, const struct params
 	    sq_view_cursor_read(v, q->table, &q->filter, params->v[PARAM_AFTER], &q->at))
 		return true;
 	sq_buf_printf(why,
-	    "after: that is no cursor of this table with this space and name, or it is from before "
+	    "after: that is no cursor of this table with this space, name and queue, or it is from "
+	    "before "
 	    "the broker's start; begin anew");
 	return false;
 }
