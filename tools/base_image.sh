@@ -1,20 +1,17 @@
 #!/usr/bin/env bash
-# Gives buildah Debian's base image where no registry of images is reached: debootstrap
-# makes its root from the mirror that this machine's apt uses, and buildah commits that
-# under the name that a pull would give it.  Users pull the real one; the tests, and
-# ./dev image --debootstrap, call this.
+# Gives buildah Debian's base image where no registry of images is reached: buildah commits
+# the root that base_root.sh makes, under the name that a pull would give it.  Users pull the
+# real one; the tests, and ./dev image --debootstrap, call this.
 #
 # usage: tools/base_image.sh [BUILDAH-OPTION...]      e.g. --storage-driver vfs
 #
 # The options are buildah's own, those before its verb.  An image of that name that is
-# there already is left alone.  The root is kept in ~/.cache/sqmqos, by release and
-# architecture; remove it there to have a fresh one.  Prints the image's name.
+# there already is left alone.  Prints the image's name.
 set -euo pipefail
 
 release=bookworm
 image=docker.io/library/debian:$release-slim
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sqmqos
-archive=$cache/debian-$release-$(dpkg --print-architecture).tar
 buildah=(buildah "$@")
 
 die()
@@ -23,70 +20,12 @@ die()
 	exit 1
 }
 
-# Where this machine's apt gets 'release' from: lines "URI SUITE COMPONENT".
-mirrors()
-{
-	# shellcheck disable=SC2016
-	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-		grep -E " $release(-updates|-security)? main\$" | sort -u
-}
-
-# What apt inside needs to get there as apt does here: the sources, the settings of
-# the transfer (proxies among them), and the authorities where a mirror speaks TLS.
-give_apt()
-{
-	local root=$1 targets=$2
-	rm -f "$root"/etc/apt/sources.list.d/*
-	awk '{ print "deb", $1, $2, $3 }' <<<"$targets" >"$root/etc/apt/sources.list"
-	apt-config dump | grep -E '^Acquire::(http|https|Check|Retries|ForceIPv|Max-)[^ ]* "..*"' \
-		>"$root/etc/apt/apt.conf.d/90machine" || true
-	if grep -q '^https:' <<<"$targets"; then
-		install -D -m 644 /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/machine.crt"
-		echo 'Acquire::https::CAInfo "/etc/ssl/certs/machine.crt";' >>"$root/etc/apt/apt.conf.d/90machine"
-	fi
-}
-
-# What Debian's slim images leave out, for the packages that come later, too.
-make_slim()
-{
-	local root=$1
-	cat >"$root/etc/dpkg/dpkg.cfg.d/slim" <<-'CFG'
-		path-exclude /usr/share/doc/*
-		path-include /usr/share/doc/*/copyright
-		path-exclude /usr/share/man/*
-		path-exclude /usr/share/locale/*
-		path-exclude /usr/share/info/*
-	CFG
-	find "$root/usr/share/doc" -type f ! -name copyright -delete
-	rm -rf "$root"/usr/share/{man,locale,info}/* "$root"/var/lib/apt/lists/* \
-		"$root"/var/cache/apt/* "$root"/var/log/*.log
-}
-
-make_archive()
-{
-	local work targets log
-	command -v debootstrap >/dev/null || die "debootstrap is missing; as root: apt-get install debootstrap"
-	[ "$(id -u)" = 0 ] || die "debootstrap needs root"
-	targets=$(mirrors) || die "apt has no source of Debian $release"
-	work=$(mktemp -d "$cache/debian.XXXXXX")
-	log=$work.log
-	# shellcheck disable=SC2064
-	trap "rm -rf '$work' '$log'" EXIT
-	debootstrap --variant=minbase "$release" "$work" \
-		"$(awk -v r="$release" '$2 == r { print $1; exit }' <<<"$targets")" >"$log" 2>&1 ||
-		die "debootstrap failed: $(tail -n 5 "$log")"
-	give_apt "$work" "$targets"
-	make_slim "$work"
-	tar -C "$work" --one-file-system -cf "$archive.new" .
-	mv -f "$archive.new" "$archive"
-}
-
 command -v buildah >/dev/null || die "buildah is missing; as root: apt-get install buildah"
 mkdir -p "$cache"
 exec {lock}>"$cache/base_image.lock" # of two at a time, one would do it for nothing
 flock "$lock"
 if ! "${buildah[@]}" inspect --type image "$image" >/dev/null 2>&1; then
-	[ -f "$archive" ] || make_archive
+	archive=$("${BASH_SOURCE[0]%/*}/base_root.sh")
 	container=$("${buildah[@]}" from scratch)
 	tar -C "$("${buildah[@]}" mount "$container")" -xf "$archive"
 	"${buildah[@]}" config --cmd bash "$container"
