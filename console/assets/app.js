@@ -98,6 +98,7 @@ class App {
 				throw e;
 			this.#samples = 0; /* the pages say that nobody answers */
 		}
+		this.#menu.version(this.#history.version);
 		this.#page?.sampled?.();
 	}
 

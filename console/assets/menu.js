@@ -7,6 +7,7 @@ const SCHEMES = {system: "Colours: system", light: "Colours: light", dark: "Colo
 
 export class Menu {
 	#list = el("ul");
+	#version = el("span", {class: "version"});
 	#nav;
 	#open;
 
@@ -28,7 +29,12 @@ export class Menu {
 			el("div", {class: "buttons"}, paused, turn,
 				el("button", {type: "button", "aria-keyshortcuts": "?", on: {click: help}}, "Keys")));
 		this.node = el("header", {class: "menu"},
-			el("a", {class: "brand", href: "#overview"}, "SQMQOS"), fresh, this.#open, this.#nav);
+			el("a", {class: "brand", href: "#overview"}, "SQMQOS ", this.#version), fresh, this.#open, this.#nav);
+	}
+
+	/* The broker's. */
+	version(text) {
+		say(this.#version, text);
 	}
 
 	/* pages: [{page, title, jump}] */

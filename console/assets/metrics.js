@@ -4,6 +4,7 @@ import {text} from "./ask.js";
 export const SAMPLES = 60;
 export const EVERY_MS = 2000;
 
+const VERSION = /^sqmqos_build_info\{[^}]*\bversion="([^"]*)"/m;
 const LINE = /^([a-zA-Z_:][\w:]*)(\{[^}]*\})? (\S+)/;
 
 /* {name: sum over all labels} of a page of metrics; histograms' buckets are left out. */
@@ -19,6 +20,7 @@ export function parse(page) {
 }
 
 export class History {
+	version = ""; /* of the broker */
 	#samples = []; /* {at, sums}, the oldest first */
 
 	/* Asks for one more sample. */
@@ -26,6 +28,7 @@ export class History {
 		const answer = await text("metrics");
 		if (answer.status !== 200)
 			return;
+		this.version = VERSION.exec(answer.text)?.[1] ?? "";
 		this.#samples.push({at: performance.now(), sums: parse(answer.text)});
 		if (this.#samples.length > SAMPLES + 1)
 			this.#samples.shift();

@@ -41,6 +41,7 @@ export class Table {
 	#heads = new Map(); /* column: th */
 	#picked = new Set();
 	#current = null; /* key of the row that Tab leads to */
+	#order = "";     /* by which they are sorted */
 
 	/* user: {open(row), sort(text), pick() or undefined: rows can't be picked} */
 	constructor(shown, user) {
@@ -91,6 +92,9 @@ export class Table {
 
 	show(rows, sort) {
 		const focused = this.#focused();
+		if (focused === null && this.#order !== (sort ?? ""))
+			this.#current = null; /* whoever comes begins at the top */
+		this.#order = sort ?? "";
 		const before = this.#rows;
 		this.#rows = new Map();
 		for (const row of sorted(rows, sort)) {

@@ -111,11 +111,13 @@ class Browser:
         return [line["message"] for line in log if line["level"] in ("WARNING", "SEVERE")]
 
     async def requests(self):
-        """(method, URL) of what the page has asked for since the last call."""
+        """(method, URL) of what the page has asked for since the last call; without what the
+        browser's own first page asks the browser for."""
         log = await self._ask("POST", "/se/log", {"type": "performance"})
         events = [json.loads(line["message"])["message"] for line in log]
         return [(e["params"]["request"]["method"], e["params"]["request"]["url"]) for e in events
-                if e["method"] == "Network.requestWillBeSent"]
+                if e["method"] == "Network.requestWillBeSent"
+                and not e["params"]["documentURL"].startswith("chrome://new-tab-page")]
 
     async def close(self):
         if self.process is None:
