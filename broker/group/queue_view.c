@@ -1,10 +1,16 @@
 #include "broker/group/queue_view.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "broker/engine/now.h"
 #include "broker/group/group.h"
 #include "broker/group/watch.h"
 #include "broker/shard/source.h"
+#include "core/mem.h"
 #include "core/wallclock.h"
+
+enum { DECLARED_PARTS = 3 }; /* behind "declared": space, workload and group */
 
 static const struct sq_view_column queue_columns[] = {SQ_QUEUE_COLUMNS(SQ_VIEW_COLUMN)};
 
@@ -99,6 +105,41 @@ group_row(struct sq_view_slice *v, struct sq_group *g)
 		sq_view_number(v, SQ_QUEUE_EXPIRES, sq_wallclock_from_mono(g->expires_ms, now_ms));
 }
 
+static void
+group_visit(struct sq_view_slice *v, struct sq_group *g)
+{
+	struct sq_space *space = sq_tenant_space(g->tenant);
+
+	sq_space_rdlock(space);
+	group_row(v, g);
+	sq_space_unlock(space);
+}
+
+/* A declared queue of that very name is found without a walk: what scales workloads asks for many of
+ * them. */
+static bool
+groups_find(struct sq_broker *b, struct sq_view_slice *v)
+{
+	const char *name = sq_view_name(v);
+	struct sq_group *g = NULL;
+	unsigned parts = 0;
+	char *key;
+
+	if (name == NULL)
+		return false;
+	key = sq_xstrdup(name);
+	for (char *p = key; (p = strchr(p, '~')) != NULL; parts++)
+		*p = (char)SQ_SOURCE_SEPARATOR;
+	if (parts == DECLARED_PARTS)
+		g = sq_group_named(b, key);
+	free(key);
+	if (g == NULL)
+		return false;
+	group_visit(v, g);
+	sq_group_unref(&g);
+	return true;
+}
+
 bool
 sq_groups_view(void *owner, unsigned worker, struct sq_view_slice *v)
 {
@@ -107,16 +148,13 @@ sq_groups_view(void *owner, unsigned worker, struct sq_view_slice *v)
 	struct sq_group *g;
 
 	(void)worker;
+	if (at.of == 0 && groups_find(b, v))
+		return true;
 	while (sq_groups_seek(b, &at.of, &g)) {
 		bool room = sq_view_visit(v, at);
 
-		if (room && g != NULL) {
-			struct sq_space *space = sq_tenant_space(g->tenant);
-
-			sq_space_rdlock(space);
-			group_row(v, g);
-			sq_space_unlock(space);
-		}
+		if (room && g != NULL)
+			group_visit(v, g);
 		sq_group_unref(&g);
 		if (!room)
 			return false;

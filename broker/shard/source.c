@@ -7,8 +7,6 @@
 #include "core/mem.h"
 #include "web/worker.h"
 
-enum { SEPARATOR = 0xff }; /* between the parts of a group's name */
-
 struct sq_source {
 	struct sq_task task;
 	struct sq_broker *broker;
@@ -27,7 +25,7 @@ sq_source_new(struct sq_broker *b, struct sq_tenant *tenant, const char *name, b
 	s->tenant = sq_tenant_ref(tenant);
 	s->durable = durable;
 	for (size_t i = 0; i < len; i++)
-		s->name[i] = (unsigned char)name[i] == SEPARATOR ? '~' : name[i];
+		s->name[i] = (unsigned char)name[i] == SQ_SOURCE_SEPARATOR ? '~' : name[i];
 	while (len > 0 && s->name[len - 1] == '~') /* empty parts at the end */
 		s->name[--len] = '\0';
 	return s;

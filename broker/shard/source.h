@@ -12,6 +12,9 @@ struct sq_broker;
 struct sq_source;
 struct sq_tenant;
 
+/* Between the parts of a group's name, where a source's, for people, has a '~'. */
+enum { SQ_SOURCE_SEPARATOR = 0xff };
+
 /* Makes a source.  'name' is for people, and copied; 'durable': the queue outlives its last
  * consumer. */
 struct sq_source *

@@ -113,6 +113,33 @@ async def test_queues_say_what_waits(env):
     env.check_leftovers = False
 
 
+async def test_a_declared_queue_s_backlog_is_one_number(env):
+    """What waits and what is being worked on, for what scales the workload."""
+    file = AnnotationsFile(env.folder / "pod").write("- {filter: jobs, qos: 1, group: crew, concurrency: 2}\n")
+    stack = await env.stack(annotations=[file.path, None])
+
+    def backlog(**query):
+        return view.ask(stack.broker, below="/v1/backlog", **query)
+    asked = {"space": "default", "workload": "demo", "group": "crew"}
+    app = env.client("app", ack="never")
+    await app.connect(stack.ports[0])
+    publisher = await env.connect(stack.ports[1], "publisher")
+    await eventually(lambda: asyncio.to_thread(lambda: backlog(**asked).body["known"]), "the queue is there")
+    for _ in range(5):
+        await publisher.publish("jobs", b"x", 1)
+    await app.receive()
+    await app.receive()
+    assert backlog(**asked).body == {"backlog": 5, "known": True}
+    # The group's name is that of the workload, unless it is said.
+    assert backlog(space="default", workload="demo").body == {"backlog": 0, "known": False}
+    for query, why in (({"space": "default"}, "workload: it is missing"),
+                       (asked | {"queue": "x"}, '"queue" is no parameter; there are space, workload and group'),
+                       (asked | {"group": "x" * 5000}, "group: its value is no text")):
+        answer = backlog(**query)
+        assert answer.status == 400 and why in answer.detail, answer.text
+    app.abort()
+
+
 async def test_a_walk_meets_everything_once(env):
     """Pages of any size, with a filter or without, while sessions come and go."""
     stack = await env.stack(sidecars=1, broker={"workers": 2})

@@ -17,13 +17,13 @@ class Answer:
         return self.body["detail"]
 
 
-def ask(program, path="", *, method="GET", source=None, host=None, headers=None, address="127.0.0.1",
+def ask(program, path="", *, below="/v1/view", method="GET", source=None, host=None, headers=None, address="127.0.0.1",
         **query):
-    """The answer to a request from 'source', to /v1/view and 'path'."""
+    """The answer to a request from 'source', to 'below' and 'path'."""
     connection = http.client.HTTPConnection(address, program.admin_port, timeout=10,
                                             source_address=(source, 0) if source else None)
     try:
-        url = "/v1/view" + path + ("?" + urllib.parse.urlencode(query) if query else "")
+        url = below + path + ("?" + urllib.parse.urlencode(query) if query else "")
         connection.putrequest(method, url, skip_host=True)
         connection.putheader("Host", host or f"localhost:{program.admin_port}")
         for name, value in (headers or {}).items():

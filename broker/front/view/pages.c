@@ -2,15 +2,21 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/broker.h"
 #include "broker/front/access/callers.h"
+#include "broker/front/view/backlog.h"
 #include "broker/front/view/json.h"
 #include "broker/front/view/query.h"
+#include "broker/group/queue_view.h"
 #include "core/mem.h"
 #include "web/admin_ask.h"
 
-enum { PAGES_MAX = 4 }; /* under way */
+enum {
+	PAGES_MAX = 4,     /* under way */
+	BACKLOGS_MAX = 16, /* with backlogs, which are short */
+};
 
 struct sq_view_pages {
 	struct sq_admin_pages admin;
@@ -24,6 +30,7 @@ struct view_ask {
 	struct sq_caller caller;
 	struct sq_view_query query;
 	struct sq_view_page page;
+	bool backlog; /* the page is that of one queue's backlog */
 };
 
 /* ---- answers ---- */
@@ -56,22 +63,33 @@ view_answer(struct view_ask *a, struct sq_buf *body)
 
 /* ---- pages ---- */
 
-/* The page is complete.  Thread: admin. */
 static void
-view_write(struct sq_admin_ask *ask, void *arg)
+view_page_json(struct view_ask *a, struct sq_buf *body)
 {
-	struct view_ask *a = arg;
-	struct sq_buf body = {0}, next = {0};
+	struct sq_buf next = {0};
 
-	(void)ask;
 	if (a->page.more) {
 		sq_view_cursor_put(sq_broker_view(a->caller.broker), a->page.table, &a->page.filter,
 		    &a->page.at, &next);
 		sq_buf_u8(&next, '\0');
 	}
-	sq_view_json_page(&body, &a->page.rows, a->query.shown,
+	sq_view_json_page(body, &a->page.rows, a->query.shown,
 	    a->page.more ? (const char *)sq_buf_data(&next) : NULL);
 	sq_buf_fini(&next);
+}
+
+/* The page is complete.  Thread: admin. */
+static void
+view_write(struct sq_admin_ask *ask, void *arg)
+{
+	struct view_ask *a = arg;
+	struct sq_buf body = {0};
+
+	(void)ask;
+	if (a->backlog)
+		sq_backlog_json(&body, &a->page.rows);
+	else
+		view_page_json(a, &body);
 	atomic_fetch_sub(&a->pages->running, 1);
 	view_answer(a, &body);
 }
@@ -88,16 +106,20 @@ view_gathered(struct sq_view_page *p)
 static void
 view_gather(struct view_ask *a)
 {
-	if (atomic_fetch_add(&a->pages->running, 1) >= PAGES_MAX) {
+	unsigned most = a->backlog ? BACKLOGS_MAX : PAGES_MAX;
+
+	if (atomic_fetch_add(&a->pages->running, 1) >= most) {
 		atomic_fetch_sub(&a->pages->running, 1);
-		view_refuse(a, 429, "four pages are under way");
+		view_refuse(a, 429, "other pages are under way");
 		return;
 	}
 	a->page.table = a->query.table;
 	a->page.filter = a->query.filter;
 	a->query.filter = (struct sq_view_filter){0};
-	a->page.filter.may = sq_access_space;
-	a->page.filter.arg = &a->caller.access;
+	if (!a->backlog) { /* whose space was judged */
+		a->page.filter.may = sq_access_space;
+		a->page.filter.arg = &a->caller.access;
+	}
 	a->page.limit = a->query.limit;
 	a->page.at = a->query.at;
 	a->page.done = view_gathered;
@@ -131,14 +153,38 @@ view_list(struct view_ask *a, struct sq_buf *body)
 	return any;
 }
 
+/* Reads what is asked for; 200, or the status of the answer with what is wrong in 'why'. */
+static unsigned
+view_read(struct view_ask *a, struct sq_buf *why)
+{
+	const struct sq_admin_ask *ask = a->caller.ask;
+
+	a->backlog = strcmp(ask->path, SQ_BACKLOG_PATH) == 0;
+	if (!a->backlog)
+		return sq_view_query_read(
+		    sq_broker_view(a->caller.broker), ask->path, ask->query, &a->query, why);
+	a->query.table = &sq_queue_view;
+	a->query.limit = 1;
+	return sq_backlog_query(ask->query, &a->query.filter, why);
+}
+
+/* Whether the caller may see the page that is asked for. */
+static bool
+view_may_page(struct view_ask *a)
+{
+	const char *space = a->query.filter.space;
+
+	return a->backlog ? sq_access_may(&a->caller.access, SQ_BACKLOG_NAME, false, space)
+			  : view_may(a, a->query.table, space);
+}
+
 /* The caller may see what 'access' says. */
 static void
 view_known(struct view_ask *a)
 {
 	static const char denied[] = "no rule of acl lets this identity operate that";
 	struct sq_buf body = {0}, why = {0};
-	unsigned status = sq_view_query_read(sq_broker_view(a->caller.broker), a->caller.ask->path,
-	    a->caller.ask->query, &a->query, &why);
+	unsigned status = view_read(a, &why);
 
 	if (status != 200) {
 		sq_buf_u8(&why, '\0');
@@ -148,7 +194,7 @@ view_known(struct view_ask *a)
 			view_answer(a, &body);
 		else
 			view_refuse(a, 403, denied);
-	} else if (view_may(a, a->query.table, a->query.filter.space)) {
+	} else if (view_may_page(a)) {
 		view_gather(a);
 	} else {
 		view_refuse(a, 403, denied);

@@ -4,13 +4,12 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "core/percent.h"
 #include "core/utf8.h"
+#include "web/query.h"
 
 enum {
 	LIMIT_DEFAULT = 100,
-	SHOWN_MAX = 64,   /* bytes of a text from outside in an error */
-	VALUE_MAX = 4096, /* bytes of a value */
+	SHOWN_MAX = 64, /* bytes of a text from outside in an error */
 };
 
 enum param {
@@ -41,67 +40,6 @@ static int
 shown(const char *text)
 {
 	return (int)sq_utf8_cut(text, strlen(text), SHOWN_MAX);
-}
-
-/* ---- the query's text ---- */
-
-static enum param
-param_find(const char *name, size_t len)
-{
-	enum param at = PARAM_LIMIT;
-
-	while (at < PARAMS &&
-	    (strlen(param_names[at]) != len || memcmp(param_names[at], name, len) != 0))
-		at++;
-	return at;
-}
-
-/* Takes one "name=value"; false with what is wrong in 'why'. */
-static bool
-params_take(struct params *params, const char *p, size_t len, struct sq_buf *why)
-{
-	const char *equals = memchr(p, '=', len);
-	size_t name = equals != NULL ? (size_t)(equals - p) : len;
-	enum param at = param_find(p, name);
-	const char *wrong = NULL;
-
-	if (at == PARAMS) {
-		sq_buf_printf(why,
-		    "\"%.*s\" is no parameter; there are limit, after, space, name, queue and "
-		    "columns",
-		    name < SHOWN_MAX ? (int)name : SHOWN_MAX, p);
-		return false;
-	}
-	if (params->v[at] != NULL)
-		wrong = "it stands there twice";
-	else if (equals == NULL)
-		wrong = "it has no value";
-	else if (len - name - 1 > VALUE_MAX ||
-	    (params->v[at] = sq_percent_decode(equals + 1, len - name - 1)) == NULL)
-		wrong = "its value is no text: an escape is wrong, or it is too long";
-	if (wrong != NULL)
-		sq_buf_printf(why, "%s: %s", param_names[at], wrong);
-	return wrong == NULL;
-}
-
-static bool
-params_read(struct params *params, const char *query, struct sq_buf *why)
-{
-	while (*query != '\0') {
-		size_t len = strcspn(query, "&");
-
-		if (len > 0 && !params_take(params, query, len, why))
-			return false;
-		query += len + (query[len] == '&');
-	}
-	return true;
-}
-
-static void
-params_fini(struct params *params)
-{
-	for (size_t i = 0; i < PARAMS; i++)
-		free(params->v[i]);
 }
 
 /* ---- what it means ---- */
@@ -219,9 +157,11 @@ sq_view_query_read(const struct sq_view *v, const char *path, const char *query,
 	if (strncmp(path, SQ_VIEW_PATH, len) == 0 && path[len] == '/')
 		q->table = sq_view_find(v, path + len + 1);
 	if (q->table != NULL || strcmp(path, SQ_VIEW_PATH) == 0) {
-		status = params_read(&params, query, why) && query_mean(v, q, &params, why) ? 200
-											    : 400;
-		params_fini(&params);
+		status = sq_query_read(query, param_names, params.v, PARAMS, why) &&
+			query_mean(v, q, &params, why)
+		    ? 200
+		    : 400;
+		sq_query_free(params.v, PARAMS);
 	} else {
 		sq_buf_printf(why, "there is no %.*s; " SQ_VIEW_PATH " has the list of tables",
 		    shown(path), path);
