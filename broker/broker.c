@@ -23,6 +23,7 @@
 #include "broker/session/table.h"
 #include "broker/shard/pace.h"
 #include "broker/publish/sys.h"
+#include "broker/publish/tap.h"
 #include "broker/set_limits.h"
 #include "broker/tables.h"
 #include "broker/totals.h"
@@ -215,6 +216,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->sys = sq_sys_new(b, cfg->sys_interval_ms);
 	sq_watch_tell(b->watch, sq_sys_watch_user(b->sys));
 	b->dead = sq_dead_new(b);
+	b->taps = sq_taps_new();
 	b->view = sq_tables_view(b, workers, n_workers);
 	load = broker_load(b);
 	if (load != SQ_OK) {
@@ -260,6 +262,12 @@ void
 sq_broker_refused(struct sq_broker *b, const struct sq_refusal_seen *seen)
 {
 	sq_refusals_note(sq_shard_here(b)->refusals, seen);
+}
+
+struct sq_taps *
+sq_broker_taps(const struct sq_broker *b)
+{
+	return b->taps;
 }
 
 struct sq_view *
@@ -323,6 +331,7 @@ sq_broker_free(struct sq_broker **bp)
 	sq_router_free(&b->router);
 	b->engine->ops->close(b->engine);
 	sq_sys_free(&b->sys);
+	sq_taps_free(&b->taps);
 	sq_sys_counts_free(&b->sys_counts); /* queues count there */
 	sq_shares_free(&b->shares);
 	sq_life_fini(b);
@@ -449,6 +458,7 @@ broker_tick_first(struct turn *turn, uint64_t now_ms)
 	sq_due_tick(sh, now_ms);
 	sq_watch_tick(b->watch, now_ms);
 	sq_sys_tick(b->sys, sh, now_ms);
+	sq_taps_tick(b->taps, now_ms);
 	if (sweeps || turn->groups_left)
 		turn->groups_left = sq_groups_expire(b, now_ms);
 	if (sweeps) {

@@ -22,6 +22,7 @@ struct sq_broker;
 struct sq_call;
 struct sq_outlet;
 struct sq_refusal_seen;
+struct sq_taps;
 struct sq_view;
 struct sq_worker;
 
@@ -57,6 +58,9 @@ struct sq_view *sq_broker_view(const struct sq_broker *);
 
 /* Notes in the view what a front has refused by itself.  Thread: each worker. */
 void sq_broker_refused(struct sq_broker *, const struct sq_refusal_seen *);
+
+/* Taps of what passes (broker/publish/tap.h); its own.  Thread: any. */
+struct sq_taps *sq_broker_taps(const struct sq_broker *);
 
 /* Takes over the call; its 'done' hands it back, possibly before this returns.  Thread: any. */
 void sq_broker_call(struct sq_broker *, struct sq_call *);

@@ -1,5 +1,6 @@
 /* sqmqos-broker: reads the configuration, starts front and broker, and waits for signals
  * (core/stop.h).  The main thread serves nothing itself. */
+#include <assert.h>
 #include <errno.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -23,6 +24,7 @@
 #include "broker/front/console/pages.h"
 #include "broker/front/link/front.h"
 #include "broker/front/link/view.h"
+#include "broker/front/tap/tap.h"
 #include "broker/front/view/pages.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
@@ -42,7 +44,7 @@
 
 enum {
 	FRONTS = 1,
-	ADMIN_PAGES = 2, /* folders that answer at the admin endpoint */
+	ADMIN_PAGES = 3, /* folders that answer at the admin endpoint */
 	LIVE_MS = 5000,  /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
 	LOOK_MS = 250,         /* between two looks at the configuration's file */
@@ -72,6 +74,7 @@ struct program {
 	const struct sq_admin_pages *admin_pages[ADMIN_PAGES + 1]; /* NULL behind the last */
 	struct sq_callers *callers;
 	struct sq_view_pages *pages;
+	struct sq_tap_pages *tap_pages;
 	_Atomic bool ticking, listening, draining;
 	struct sq_stop *stop;
 	struct sq_notify *notify; /* the main thread's */
@@ -333,8 +336,11 @@ program_start_admin(struct program *p, struct sq_buf *err)
 	p->callers = sq_callers_new(p->auth, &sq_broker_metrics);
 	p->pages = sq_view_pages_new(p->callers);
 	p->admin_pages[n++] = sq_view_pages_admin(p->pages);
+	p->tap_pages = sq_tap_pages_new(p->callers);
+	p->admin_pages[n++] = sq_tap_pages_admin(p->tap_pages);
 	if (p->config.console)
 		p->admin_pages[n++] = &sq_console_pages;
+	assert(n <= ADMIN_PAGES);
 	p->admin = sq_admin_start(&cfg, err);
 	return p->admin != NULL;
 }
@@ -398,6 +404,7 @@ program_stop(struct program *p)
 		sq_auth_stop(p->auth);
 	sq_admin_stop(&p->admin); /* waits for pages, and these for credentials */
 	sq_view_pages_free(&p->pages);
+	sq_tap_pages_free(&p->tap_pages);
 	sq_callers_free(&p->callers);
 	p->ticking = false; /* one that runs ends before the fronts' stop does */
 	program_each_front(p, sq_front_stop);

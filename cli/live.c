@@ -1,7 +1,8 @@
-/* The verbs that go on: top. */
+/* The verbs that go on: top and tail. */
 #include <string.h>
 
 #include "cli/endpoint.h"
+#include "cli/live/tail.h"
 #include "cli/live/top.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
@@ -48,6 +49,38 @@ sq_run_top(const struct sq_run *r)
 	if (remote == NULL)
 		return sq_print(&out, &err, SQ_EXIT_USAGE, SQ_EXIT_ERROR);
 	rc = sq_top(&tables, &ask, &err);
+	sq_remote_close(&remote);
+	return sq_print(&out, &err, rc == 0 ? SQ_EXIT_GOOD : SQ_EXIT_ERROR, SQ_EXIT_ERROR);
+}
+
+int
+sq_run_tail(const struct sq_run *r)
+{
+	const struct sq_options *o = r->options;
+	uint64_t count = 0;
+	struct sq_tail_ask ask = {
+	    .filter = r->operand,
+	    .space = o->value[SQ_OPTION_SPACE],
+	    .payloads = sq_option_given(o, SQ_OPTION_PAYLOAD),
+	    .json = sq_option_given(o, SQ_OPTION_JSON),
+	};
+	struct sq_buf out = {0}, err = {0};
+	struct sq_tables tables;
+	struct sq_remote *remote;
+	const char *why;
+	int rc;
+
+	if (!sq_option_number(o, SQ_OPTION_MESSAGES, 1, LIVE_COUNT_MAX, &count))
+		return SQ_EXIT_USAGE;
+	ask.count = count;
+	if (!sq_tail_good(&ask, &why)) {
+		sq_say_usage(why, "");
+		return SQ_EXIT_USAGE;
+	}
+	remote = sq_endpoint_open(o, &tables, &err);
+	if (remote == NULL)
+		return sq_print(&out, &err, SQ_EXIT_USAGE, SQ_EXIT_ERROR);
+	rc = sq_tail(remote, &ask, &err);
 	sq_remote_close(&remote);
 	return sq_print(&out, &err, rc == 0 ? SQ_EXIT_GOOD : SQ_EXIT_ERROR, SQ_EXIT_ERROR);
 }

@@ -48,7 +48,9 @@ enum { SQ_OPTION_FILES_MAX = 1000, SQ_OPTION_REPEATED_MAX = 64 };
 	X(RECEIPT, "receipt", 0, "TOPIC", "of QoS 3: where receipts go to (pub)") \
 	X(PROPERTY, "property", 'D', "NAME=VALUE", \
 	    "a user property; may be given several times (pub)") \
-	X(MESSAGES, "count", 'C', "N", "so many messages (sub), or refreshes (top), then it ends") \
+	X(MESSAGES, "count", 'C', "N", \
+	    "so many messages (sub, tail), or refreshes (top), then it ends") \
+	X(PAYLOAD, "payload", 0, NULL, "payloads, too; the broker logs who sees them (tail)") \
 	X(INTERVAL, "interval", 0, "SECONDS", "between two refreshes, 2 without it (top)") \
 	X(BY, "by", 0, "ORDER", "the order of queues: depth, or change, of depth (top)") \
 	X(TIMEOUT, "timeout", 0, "SECONDS", \

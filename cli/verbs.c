@@ -19,6 +19,7 @@ enum {
 	OF_VIEW = BIT(ADMIN) | BIT(TOKEN) | OF_ALL,
 	OF_LS = OF_VIEW | BIT(SPACE) | BIT(NAME) | BIT(LIMIT) | BIT(JSON) | BIT(WIDE),
 	OF_SHOW = OF_VIEW | BIT(SPACE) | BIT(JSON),
+	OF_TAIL = OF_VIEW | BIT(SPACE) | BIT(PAYLOAD) | BIT(MESSAGES) | BIT(JSON),
 	OF_TOP = OF_VIEW | BIT(SPACE) | BIT(LIMIT) | BIT(BY) | BIT(INTERVAL) | BIT(MESSAGES) |
 	    BIT(JSON),
 	OF_PUB = BIT(URL) | BIT(CLIENT) | BIT(WITH_QOS) | BIT(MESSAGE) | BIT(STDIN) | BIT(LINES) |
@@ -61,6 +62,8 @@ static const struct sq_verb verbs[] = {
     {"store", "show", NULL, "show the store", OF_SHOW & ~BIT(SPACE), 0, run_show, "store"},
     {"top", "", NULL, "show the fullest queues, slow links and the store, again and again", OF_TOP,
 	0, sq_run_top, NULL},
+    {"tail", "", "FILTER", "print what passes in the broker, as it passes", OF_TAIL, 0, sq_run_tail,
+	NULL},
     {"pub", "", "TOPIC", "publish a message to a sidecar, as an app does", OF_PUB, 0, sq_run_pub,
 	NULL},
     {"sub", "", "FILTER", "print messages as they come from a sidecar", OF_SUB, 0, sq_run_sub,

@@ -44,6 +44,7 @@ int sq_run_help(const struct sq_run *);
 int sq_run_man(const struct sq_run *);
 int sq_run_pub(const struct sq_run *); /* exchange.c, as the next one */
 int sq_run_sub(const struct sq_run *);
-int sq_run_top(const struct sq_run *); /* live.c */
+int sq_run_top(const struct sq_run *); /* live.c, as the next one */
+int sq_run_tail(const struct sq_run *);
 
 #endif

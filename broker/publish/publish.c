@@ -8,6 +8,7 @@
 #include "broker/publish/put.h"
 #include "broker/publish/receipts.h"
 #include "broker/publish/route_message.h"
+#include "broker/publish/tap.h"
 #include "proto/mqtt/reason.h"
 #include "proto/topic/tags.h"
 #include "proto/topic/topic.h"
@@ -192,6 +193,8 @@ sq_publish_message(struct sq_publish *p)
 	if (!p->held)
 		sq_count(p->broker,
 		    sq_mqtt_reason_failed(code) ? SQ_M_REFUSED : SQ_M_RECEIVED_QOS0 + p->qos, 1);
+	if (sq_taps_any(p->broker->taps) && !p->held)
+		sq_taps_see(p->broker->taps, p, code);
 	return code;
 }
 

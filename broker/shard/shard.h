@@ -72,6 +72,7 @@ struct sq_broker {
 	struct sq_delayed *delayed;
 	struct sq_dead *dead;
 	struct sq_sys *sys;
+	struct sq_taps *taps;
 	struct sq_turns *turns; /* broker.c */
 	struct sq_view *view;   /* tables.c */
 };

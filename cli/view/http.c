@@ -14,6 +14,7 @@
 enum {
 	HTTP_CONNECT_MS = 5000,
 	HTTP_TIMEOUT_MS = 30000,
+	HTTP_PART_MS = 2000,
 	HTTP_BODY_MAX = 8 << 20,
 	HTTP_DEPTH_MAX = 8,
 	HTTP_VALUES_MAX = 200000,
@@ -30,6 +31,7 @@ struct sq_http {
 	/* Of the request that runs. */
 	struct sq_buf body;
 	bool too_big;
+	bool parting; /* requests that a signal does not end */
 	char reason[CURL_ERROR_SIZE];
 };
 
@@ -50,8 +52,10 @@ http_on_body(char *p, size_t size, size_t n, void *owner)
 static int
 http_on_progress(void *owner, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
-	(void)owner, (void)a, (void)b, (void)c, (void)d;
-	return sq_interrupted();
+	const struct sq_http *h = owner;
+
+	(void)a, (void)b, (void)c, (void)d;
+	return sq_interrupted() && !h->parting;
 }
 
 static CURLcode
@@ -72,6 +76,7 @@ http_configure(struct sq_http *h)
 	SET(CURLOPT_WRITEDATA, h);
 	SET(CURLOPT_NOPROGRESS, 0L);
 	SET(CURLOPT_XFERINFOFUNCTION, http_on_progress);
+	SET(CURLOPT_XFERINFODATA, h);
 	SET(CURLOPT_ERRORBUFFER, h->reason);
 	SET(CURLOPT_HTTPHEADER, h->headers);
 #undef SET
@@ -113,6 +118,8 @@ http_headers(struct sq_http *h, const char *token)
 	struct sq_buf line = {0};
 
 	h->headers = curl_slist_append(NULL, "Accept: application/json");
+	h->headers = curl_slist_append(h->headers, "Content-Type: application/json");
+	h->headers = curl_slist_append(h->headers, "Expect:"); /* no wait for a 100 */
 	if (token == NULL)
 		return;
 	/* Not Authorization, which the proxy of an API server uses up. */
@@ -261,19 +268,34 @@ http_parse(const struct sq_http *h, const char *path, json_t **out, struct sq_bu
 
 /* ---- requests ---- */
 
+/* Sets the options of this request alone; 'body' stays until its end. */
 static CURLcode
-http_once(struct sq_http *h, const char *path, long *status, long *wait_s)
+http_prepare(struct sq_http *h, const char *method, const char *path, const char *body)
 {
 	struct sq_buf url = {0};
+	CURLcode rc;
+
+	sq_buf_printf(&url, "%s%s%c", h->base, path, 0);
+	rc = curl_easy_setopt(h->easy, CURLOPT_URL, (char *)sq_buf_data(&url));
+	sq_buf_fini(&url);
+	if (rc == CURLE_OK)
+		rc = curl_easy_setopt(h->easy, CURLOPT_HTTPGET, 1L);
+	if (rc == CURLE_OK && body != NULL)
+		rc = curl_easy_setopt(h->easy, CURLOPT_POSTFIELDS, body);
+	return rc != CURLE_OK ? rc : curl_easy_setopt(h->easy, CURLOPT_CUSTOMREQUEST, method);
+}
+
+static CURLcode
+http_once(struct sq_http *h, const char *method, const char *path, const char *body, long *status,
+    long *wait_s)
+{
 	curl_off_t after = 0;
 	CURLcode rc;
 
 	h->too_big = false;
 	h->reason[0] = '\0';
 	sq_buf_drain(&h->body, sq_buf_len(&h->body));
-	sq_buf_printf(&url, "%s%s%c", h->base, path, 0);
-	rc = curl_easy_setopt(h->easy, CURLOPT_URL, (char *)sq_buf_data(&url));
-	sq_buf_fini(&url);
+	rc = http_prepare(h, method, path, body);
 	if (rc == CURLE_OK)
 		rc = curl_easy_perform(h->easy);
 	(void)curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, status);
@@ -282,13 +304,15 @@ http_once(struct sq_http *h, const char *path, long *status, long *wait_s)
 	return rc;
 }
 
-int
-sq_http_get(struct sq_http *h, const char *path, json_t **out, struct sq_buf *err)
+/* 'body' NULL: there is none. */
+static int
+http_do(struct sq_http *h, const char *method, const char *path, const char *body, json_t **out,
+    struct sq_buf *err)
 {
 	long status = 0, wait_s = 0;
 
 	for (int i = 1;; i++) {
-		CURLcode rc = http_once(h, path, &status, &wait_s);
+		CURLcode rc = http_once(h, method, path, body, &status, &wait_s);
 
 		if (rc != CURLE_OK)
 			return http_say_failed(h, rc, path, err);
@@ -299,4 +323,33 @@ sq_http_get(struct sq_http *h, const char *path, json_t **out, struct sq_buf *er
 	if (status != 200)
 		return http_say_status(h, status, path, err);
 	return http_parse(h, path, out, err);
+}
+
+int
+sq_http_get(struct sq_http *h, const char *path, json_t **out, struct sq_buf *err)
+{
+	return http_do(h, "GET", path, NULL, out, err);
+}
+
+int
+sq_http_do(struct sq_http *h, const char *method, const char *path, const json_t *body,
+    json_t **out, struct sq_buf *err)
+{
+	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+	int rc;
+
+	if (body != NULL && text == NULL) {
+		sq_buf_printf(err, "what is to be sent is not UTF-8");
+		return SQ_EINVAL;
+	}
+	rc = http_do(h, method, path, text, out, err);
+	free(text);
+	return rc;
+}
+
+void
+sq_http_part(struct sq_http *h)
+{
+	h->parting = true;
+	(void)curl_easy_setopt(h->easy, CURLOPT_TIMEOUT_MS, (long)HTTP_PART_MS);
 }

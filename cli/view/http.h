@@ -1,4 +1,5 @@
-/* GET requests for JSON, by libcurl: one at a time, blocking.  No proxies, no redirects, no .netrc. */
+/* Requests for JSON, by libcurl: one at a time, blocking, until a signal ends them
+ * (cli/term/interrupt.h).  No proxies, no redirects, no .netrc. */
 #ifndef SQ_CLI_VIEW_HTTP_H
 #define SQ_CLI_VIEW_HTTP_H
 
@@ -21,5 +22,11 @@ void sq_http_free(struct sq_http **);
  * SQ_ETOOBIG, SQ_EDENIED (401, 403), SQ_ENOTFOUND (404): 'err' has a line that names the address and
  * what to do. */
 int sq_http_get(struct sq_http *, const char *path, json_t **out, struct sq_buf *err) SQ_MUST_CHECK;
+/* The same with another method, and with a body, unless that is NULL. */
+int sq_http_do(struct sq_http *, const char *method, const char *path, const json_t *body,
+    json_t **out, struct sq_buf *err) SQ_MUST_CHECK;
+/* From now on a signal ends no request, and each is given a short time: for what is said at
+ * parting. */
+void sq_http_part(struct sq_http *);
 
 #endif

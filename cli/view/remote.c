@@ -191,3 +191,16 @@ sq_remote_close(struct sq_remote **rp)
 	json_decref(r->tables);
 	free(r);
 }
+
+int
+sq_remote_do(struct sq_remote *r, const char *method, const char *path, const json_t *body,
+    json_t **out, struct sq_buf *err)
+{
+	return sq_http_do(r->http, method, path, body, out, err);
+}
+
+void
+sq_remote_part(struct sq_remote *r)
+{
+	sq_http_part(r->http);
+}

@@ -6,6 +6,7 @@
 #define SQ_CLI_VIEW_REMOTE_H
 
 #include "cli/view/reader.h"
+#include "core/err.h"
 
 #define SQ_REMOTE_ADMIN "http://127.0.0.1:9090"
 
@@ -16,6 +17,11 @@ struct sq_remote;
  * line. */
 struct sq_remote *
 sq_remote_open(const char *admin, const char *token_file, struct sq_tables *, struct sq_buf *err);
+/* sq_http_do() at the endpoint. */
+int sq_remote_do(struct sq_remote *, const char *method, const char *path, const json_t *body,
+    json_t **out, struct sq_buf *err) SQ_MUST_CHECK;
+/* sq_http_part() */
+void sq_remote_part(struct sq_remote *);
 /* Nulls the pointer. */
 void sq_remote_close(struct sq_remote **);
 

@@ -36,7 +36,7 @@
  *   consume    In addition to subscribe: the queue of $share/NAME, of a declared group, and
  *              "$dead".
  *   manage     A queue's name; not used yet.
- *   operate    The name of a table of the broker's view (docs/view.md).
+ *   operate    The name of a table of the broker's view, "tap", or "payloads" (docs/view.md).
  * No rule allows a publish to $SYS, $dead, $share, $tag or $queue.
  *
  * Placeholders {space}, {identity} and {client} fill a part of one level, never more:
