@@ -2,20 +2,29 @@
 its navigation, and a reader's browser asks nobody but the site."""
 
 import asyncio
+import contextlib
+import functools
 import html.parser
+import http.server
 import os
 import re
 import shutil
 import subprocess
+import threading
+import urllib.parse
 
 import stack as parts
+from cluster import eventually
 from scenario import Skip, scenario
+from webdriver import Browser
 
 LOADS = {"script": ["src"], "img": ["src", "srcset"], "source": ["src", "srcset"],
          "iframe": ["src"], "embed": ["src"], "object": ["data"], "video": ["src", "poster"],
          "audio": ["src"], "track": ["src"], "input": ["src"], "form": ["action"], "base": ["href"],
          "use": ["href"], "image": ["href"]}
 LINKS = {"canonical", "prev", "next", "alternate"}  # <link rel=…> that load nothing
+WIDE = ["index.html", "user-guide.html", "user-guide.zh-TW.html", "conformance.html", "configuration.html",
+        "benchmarks.html", "kubernetes.html", "store.html", "repository/examples/index.html"]
 STYLE = re.compile(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)")
 
 
@@ -124,3 +133,57 @@ async def test_what_leads_nowhere_fails_the_build(env):
     for word in ("'nowhere.md'", "'user-guide.md#no-such-place'", "'../no-such-file.c'",
                  "'/absolute.md'"):
         assert re.search(rf"WARNING.*'odd\.md'.*{re.escape(word)}", said), (word, said)
+
+
+@contextlib.contextmanager
+def served(folder):
+    """The folder at an address of this machine, as any web server has it."""
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@scenario(timeout_s=240)
+async def test_in_a_browser_the_pages_ask_nobody_else_fit_a_phone_and_are_searched(env):
+    site = env.folder / "site"
+    code, said = await built(parts.ROOT, site)
+    assert code == 0, said
+    browser = Browser(env.folder / "browser")
+    with served(site) as origin:
+        try:
+            await browser.start()
+            await browser.size(400, 800)
+            for page in WIDE:
+                await browser.open(origin + page)
+                wide = await browser.run("return document.documentElement.scrollWidth")
+                assert wide <= 400, f"{page} is {wide} pixels wide"
+            asked = await browser.requests()
+            assert len(asked) > len(WIDE)
+            foreign = {url for _, url in asked if not  # chrome: is the browser itself
+                       url.startswith((origin, "data:", "blob:", "chrome:"))}
+            assert not foreign, foreign
+            assert not await browser.errors()
+            await browser.size(1280, 900)
+            for words, found in (("receipt", "Receipts"), ("死信", "死信")):
+                await browser.open(f"{origin}index.html?q={urllib.parse.quote(words)}")
+                await eventually(lambda: finds(browser, found), f"{words} is found", 20)
+            assert not await browser.errors()
+        finally:
+            await browser.close()
+
+
+async def finds(browser, title):
+    titles = await browser.run("return [...document.querySelectorAll("
+                               "'.md-search-result__item :is(h1, h2)')].map(e => e.textContent)")
+    return any(title in t for t in titles)

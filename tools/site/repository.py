@@ -16,7 +16,7 @@ LINK = re.compile(
       | (?P<before>\[(?P<text>[^\]\n]*)\]\(|^\[[^\]\n]+\]:\ )
         (?P<target>[^()\s\#:]+)(?P<anchor>\#[^()\s]*)?(?P<after>\)|$)""", re.M | re.S | re.X)
 FENCE = re.compile(r"^( *```\w+) [\w -]+$", re.M)  # ```sh run, which tests look for
-FRONT = "README.md"  # its place is taken by docs/index.md
+FRONT = "README.md"  # docs/index.md takes its place; a part of it is found in itself
 LANGUAGES = {".c": "c", ".h": "c", ".go": "go", ".java": "java", ".js": "js", ".json": "json",
              ".py": "python", ".sh": "sh", ".xml": "xml", ".yaml": "yaml", ".yml": "yaml"}
 BELOW = "repository"
@@ -30,13 +30,13 @@ def source_of(src_uri):
     return path if (ROOT / path).is_file() else path.removesuffix(".md")
 
 
-def page_of(path):
-    """The page of a file; None where it has none, as what is no file."""
+def page_of(path, anchor):
+    """The page of a link's target; None where it has none, as what is no file."""
     if (ROOT / path).is_dir():
         path = posixpath.join(path, "README.md")
     if not (ROOT / path).is_file():
         return None
-    if path == FRONT:
+    if path == FRONT and not anchor:
         return "index.md"
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
@@ -58,9 +58,9 @@ def on_files(files, config):
     todo = [source_of(f.src_uri) for f in files.documentation_pages()]
     while todo:
         source = todo.pop()
-        links = [link for link in LINK.finditer((ROOT / source).read_text()) if link["target"]]
-        for page in filter(None, (page_of(leads_to(source, link)) for link in links)):
-            if not page.startswith(BELOW + "/") or files.get_file_from_path(page):
+        for link in LINK.finditer((ROOT / source).read_text()):
+            page = link["target"] and page_of(leads_to(source, link), link["anchor"])
+            if not page or not page.startswith(BELOW + "/") or files.get_file_from_path(page):
                 continue
             found = source_of(page)
             markdown = found.endswith(".md")
@@ -81,7 +81,7 @@ def on_page_markdown(markdown, page, **_):
         if not link["target"]:
             return link[0]
         path = leads_to(source, link)
-        to = page_of(path)
+        to = page_of(path, link["anchor"])
         if to is None and (ROOT / path).is_dir() and link["text"]:
             return link["text"]  # a folder without a page
         if to is None:
