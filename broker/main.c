@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "broker/auth/acl/acl.h"
-#include "broker/auth/tokens/token_new.h"
+#include "broker/config/aside.h"
 #include "broker/broker.h"
 #include "broker/config/config.h"
 #include "broker/config/auth.h"
@@ -96,6 +96,8 @@ static const char usage[] =
     "                   addresses, the store's directory), say so, then exit\n"
     "  --check-store    verify every byte of the store in store.dir, which no broker may\n"
     "                   have open, print what was found, then exit: 0 sound, 1 not\n"
+    "  --backup DIR     copy the store in store.dir, also while a broker has it, to DIR, which\n"
+    "                   is made, or is empty; then exit: 0 it is there, verified, 1 it is not\n"
     "  --new-token NAME SPACE...\n"
     "                   draw a token and print two lines, then exit: the token, which is\n"
     "                   kept nowhere, and the line for auth.tokens-file that lets it in\n"
@@ -606,27 +608,6 @@ program_hold_signals(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-/* "--new-token NAME SPACE...", which needs no configuration; the exit code. */
-static int
-program_new_token(const struct sq_program *self, int argc, char **argv)
-{
-	struct sq_buf out = {0}, err = {0};
-	int code = 0;
-
-	if (argc < 4)
-		sq_buf_printf(&err, "--new-token: needs a name and the spaces it may name");
-	else if (sq_token_new(argv[2], argv + 3, (size_t)argc - 3, &out, &err) == SQ_OK &&
-	    (fwrite(sq_buf_data(&out), 1, sq_buf_len(&out), stdout) != sq_buf_len(&out) ||
-		fflush(stdout) != 0))
-		sq_buf_printf(&err, "standard output: %s", strerror(errno));
-	if (sq_buf_len(&out) > 0)
-		explicit_bzero(sq_buf_data(&out), sq_buf_len(&out));
-	if (sq_buf_len(&err) > 0)
-		code = sq_program_fail(self, SQ_EXIT_CONFIG, &err);
-	sq_buf_fini(&out);
-	return code;
-}
-
 int
 main(int argc, char **argv, char **envp)
 {
@@ -636,15 +617,18 @@ main(int argc, char **argv, char **envp)
 	struct sq_buf notes = {0}, err = {0};
 	struct sq_explain explain;
 	bool check_only, check_store;
+	const char *backup;
 	int code;
 
 	if (sq_program_help(&self, argc, argv))
 		return 0;
 	if (argc > 1 && strcmp(argv[1], "--new-token") == 0)
-		return program_new_token(&self, argc, argv);
+		return sq_aside_new_token(&self, argc, argv);
 	program_hold_signals();
 	check_only = sq_program_check_only(&argc, argv);
 	check_store = sq_program_flag(&argc, argv, "--check-store");
+	if (sq_program_value(&argc, argv, "--backup", &backup, &err) != SQ_OK)
+		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	if (sq_explain_take(&argc, argv, &explain, &err) != SQ_OK)
 		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	sq_config_live_init(&p.live, argc, argv, envp);
@@ -663,6 +647,11 @@ main(int argc, char **argv, char **envp)
 		sq_log_set_format((enum sq_log_format)p.config.log_format);
 	if (check_store) {
 		code = sq_store_check(p.config.store_dir, stdout);
+		sq_broker_config_free(&p.config);
+		return code;
+	}
+	if (backup != NULL) {
+		code = sq_aside_backup(&self, &p.config, backup);
 		sq_broker_config_free(&p.config);
 		return code;
 	}

@@ -45,6 +45,34 @@ sq_program_flag(int *argc, char **argv, const char *flag)
 	return true;
 }
 
+int
+sq_program_value(int *argc, char **argv, const char *flag, const char **value, struct sq_buf *err)
+{
+	size_t len = strlen(flag);
+	int n = 1;
+
+	*value = NULL;
+	for (int i = 1; i < *argc; i++) {
+		const char *found = NULL;
+
+		if (strcmp(argv[i], flag) == 0)
+			found = i + 1 < *argc ? argv[++i] : "";
+		else if (strncmp(argv[i], flag, len) == 0 && argv[i][len] == '=')
+			found = argv[i] + len + 1;
+		else
+			argv[n++] = argv[i];
+		if (found != NULL && (*found == '\0' || *value != NULL)) {
+			sq_buf_printf(
+			    err, "%s: %s", flag, *value != NULL ? "given twice" : "needs a value");
+			return SQ_EINVAL;
+		}
+		*value = found != NULL ? found : *value;
+	}
+	*argc = n;
+	argv[n] = NULL;
+	return SQ_OK;
+}
+
 bool
 sq_program_check_only(int *argc, char **argv)
 {

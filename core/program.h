@@ -23,6 +23,10 @@ struct sq_program {
 bool sq_program_help(const struct sq_program *, int argc, char **argv);
 /* Takes a flag without a value out of the arguments; true if it was there. */
 bool sq_program_flag(int *argc, char **argv, const char *flag);
+/* Takes a flag with a value, as "--backup DIR" or "--backup=DIR", out of the arguments; '*value' is
+ * NULL if it was not there.  SQ_EINVAL with a line in 'err': it has no value, or is there twice. */
+int sq_program_value(
+    int *argc, char **argv, const char *flag, const char **value, struct sq_buf *err) SQ_MUST_CHECK;
 /* Takes --check-config out of the arguments; true if it was there. */
 bool sq_program_check_only(int *argc, char **argv);
 /* Appends the line in 'why', if there is one, to the lines in 'problems', and frees 'why'. */

@@ -94,6 +94,10 @@
 	    "Bytes of the tables in use.") \
 	X(STORE_STALLED, "sqmqos_store_stalled", NULL, SQ_GAUGE, \
 	    "1 while the store takes nothing more.") \
+	X(STORE_HELD, "sqmqos_store_backup", NULL, SQ_GAUGE, \
+	    "1 while the tables are held for a backup.") \
+	X(STORE_HELD_CUT, "sqmqos_store_backups_cut_total", NULL, SQ_COUNTER, \
+	    "Backups that were not waited for any longer, as the store needed the room.") \
 	X(STORE_READ_FAILURES, "sqmqos_store_read_failures_total", NULL, SQ_COUNTER, \
 	    "Reads of stored messages that failed, and are tried again.") \
 	X(STORE_DAMAGED, "sqmqos_store_damaged_total", NULL, SQ_COUNTER, \

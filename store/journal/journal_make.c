@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "store/held.h"
 
 /* All with the lock held; they let go of it for what takes time. */
 
@@ -17,12 +18,14 @@ maker_wake_writer(struct sq_journal *j)
 }
 
 /* A file that was written through once is worth keeping: no metadata changes
- * when it is written again. */
+ * when it is written again.  Not what a backup copies: that has it open, and reads on when it is
+ * removed. */
 static bool
 maker_can_recycle(const struct sq_journal *j, const struct sq_segment *s)
 {
 	return j->make.spare == NULL && j->chain_len < j->cfg.max_segments && !s->broken &&
-	    s->size == j->cfg.segment_bytes && s->size >= j->make.want && !j->make.stop;
+	    s->size == j->cfg.segment_bytes && s->size >= j->make.want && !j->make.stop &&
+	    sq_held_for(j->dirfd, SQ_HELD_JOURNAL) == 0;
 }
 
 static void

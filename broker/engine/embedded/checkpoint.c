@@ -353,6 +353,8 @@ checkpoint_main(void *arg)
 			break;
 		pthread_mutex_unlock(&c->lock);
 		sq_health_tick(c->cfg.health);
+		if (c->cfg.hold != NULL)
+			sq_hold_look(c->cfg.hold, c->failed);
 		wait_ms = checkpoint_due(c) ? checkpoint_turn(c) : checkpoint_idle(c);
 		pthread_mutex_lock(&c->lock);
 	}

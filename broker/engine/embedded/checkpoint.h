@@ -5,6 +5,7 @@
 
 #include "broker/engine/embedded/delta.h"
 #include "broker/engine/embedded/health.h"
+#include "broker/engine/embedded/hold.h"
 #include "broker/engine/embedded/table.h"
 #include "core/metrics.h"
 
@@ -16,6 +17,7 @@ struct sq_checkpoint_cfg {
 	struct sq_delta *delta;           /* its chunks are taken by nobody else */
 	const struct sq_log *log;         /* only asked for its use */
 	struct sq_health *health;         /* gets failed checkpoints; ticks on this thread */
+	struct sq_hold *hold;             /* for backups; NULL: there are none */
 	const struct sq_metrics *metrics; /* copied */
 	/* All records up to 'lsn' are in the tables: the log may drop them, and items may leave
 	 * memory.  Called after each chunk, and again while memory runs short.  Thread: the

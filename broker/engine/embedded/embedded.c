@@ -25,6 +25,7 @@
 #include "broker/engine/embedded/checkpoint.h"
 #include "broker/engine/embedded/delta.h"
 #include "broker/engine/embedded/health.h"
+#include "broker/engine/embedded/hold.h"
 #include "broker/engine/embedded/item.h"
 #include "broker/engine/embedded/oplog.h"
 #include "broker/engine/embedded/pager.h"
@@ -36,6 +37,7 @@
 #include "core/mem.h"
 #include "core/wallclock.h"
 #include "store/dir.h"
+#include "store/held.h"
 
 enum {
 	SEGMENTS = 8, /* of a journal */
@@ -58,6 +60,7 @@ struct embedded {
 	struct sq_delta *delta;
 	struct sq_health *health;
 	struct sq_checkpoint *checkpoint;
+	struct sq_hold *hold; /* the checkpoint's */
 	struct sq_pager *pager;
 	struct sq_queue_store store;
 	bool started; /* ready() was called */
@@ -438,6 +441,7 @@ embedded_open_parts(struct embedded *e)
 	    .delta = e->delta,
 	    .log = e->log,
 	    .health = e->health,
+	    .hold = e->hold,
 	    .metrics = &e->metrics,
 	    .after = embedded_written,
 	    .owner = e,
@@ -457,6 +461,7 @@ embedded_start(struct embedded *e, struct sq_buf *err)
 	e->lock = sq_store_lock(e->files.dir, err);
 	if (e->lock < 0)
 		return SQ_EIO;
+	sq_held_forget(e->files.dir);
 	rc = sq_table_open(&e->table, e->files.dir, e->files.max_bytes, false, err);
 	if (rc != SQ_OK)
 		return rc;
@@ -474,6 +479,7 @@ embedded_start(struct embedded *e, struct sq_buf *err)
 		return rc;
 	sq_delta_replayed(e->delta);
 	atomic_init(&e->next_queue, sq_delta_last_queue(e->delta) + 1);
+	e->hold = sq_hold_new(e->table, e->files.dir, &e->metrics);
 	embedded_open_parts(e);
 	return SQ_OK;
 }
@@ -486,6 +492,7 @@ embedded_close(struct sq_engine *engine)
 	sq_checkpoint_stop(e->checkpoint);
 	sq_log_close(&e->log); /* commits to its end, at the rate of checkpoints */
 	sq_checkpoint_free(&e->checkpoint);
+	sq_hold_free(&e->hold);
 	sq_pager_free(&e->pager);
 	sq_delta_free(&e->delta);
 	sq_table_close(&e->table);

@@ -3,6 +3,7 @@
  * table_value.c. */
 #include "broker/engine/embedded/table_priv.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -500,6 +501,69 @@ sq_table_abort(struct sq_table *t)
 	t->txn = NULL;
 }
 
+int
+sq_table_skip_boots(struct sq_table *t, uint64_t n)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(t->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return sq_table_lmdb_fail(t, rc, "beginning a transaction");
+	t->meta.boots += n;
+	rc = sq_table_write_state(t, txn);
+	if (rc == 0)
+		rc = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
+	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "counting openings");
+}
+
+static size_t
+table_last_page(const struct sq_table *t)
+{
+	MDB_envinfo info = {0};
+
+	(void)mdb_env_info(t->env, &info);
+	return info.me_last_pgno;
+}
+
+int
+sq_table_pin(struct sq_table *t)
+{
+	int rc;
+
+	assert(t->pin == NULL && t->txn == NULL);
+	rc = mdb_txn_begin(t->env, NULL, MDB_RDONLY, &t->pin);
+	if (rc != 0) {
+		t->pin = NULL;
+		return sq_table_lmdb_fail(t, rc, "keeping its pages");
+	}
+	t->pin_last = table_last_page(t);
+	return SQ_OK;
+}
+
+void
+sq_table_unpin(struct sq_table *t)
+{
+	if (t->pin != NULL)
+		mdb_txn_abort(t->pin);
+	t->pin = NULL;
+}
+
+uint64_t
+sq_table_pin_bytes(const struct sq_table *t)
+{
+	size_t last = table_last_page(t);
+
+	return t->pin != NULL && last > t->pin_last ? (last - t->pin_last) * t->page_bytes : 0;
+}
+
+uint64_t
+sq_table_max(const struct sq_table *t)
+{
+	return t->max_bytes;
+}
+
 void
 sq_table_close(struct sq_table **tp)
 {
@@ -508,6 +572,7 @@ sq_table_close(struct sq_table **tp)
 	if (t == NULL)
 		return;
 	sq_table_abort(t);
+	sq_table_unpin(t);
 	mdb_env_close(t->env);
 	free(t->path);
 	free(t);

@@ -60,6 +60,21 @@ struct sq_table_meta sq_table_meta(const struct sq_table *);
 /* Bytes in use, of 'max_bytes', at the last commit.  Thread: any. */
 uint64_t sq_table_used(const struct sq_table *);
 
+/* Adds to the number of openings, durably.  The table is open for writing, and no checkpoint. */
+int sq_table_skip_boots(struct sq_table *, uint64_t n) SQ_MUST_CHECK;
+
+/* The newest head of LMDB's file, as far as a copy needs it. */
+struct sq_table_head {
+	uint64_t txn;       /* number of the commit */
+	uint64_t bytes;     /* of all pages that it knows */
+	uint64_t map_bytes; /* the most that the file may become */
+};
+/* Reads the first pages of the file, SQ_TABLE_HEADS bytes at most, to 'heads' and its newest head
+ * from them.  SQ_EINVAL: it is none of LMDB; SQ_EIO. */
+enum { SQ_TABLE_HEADS = 2 * 65536 };
+int sq_table_head_read(
+    int fd, unsigned char *heads, size_t *n, struct sq_table_head *out) SQ_MUST_CHECK;
+
 /* --- the checkpoint: one write transaction at a time, one thread --- */
 
 /* Each returns 0, SQ_ENOMEM (the map or the disk is full), SQ_EINVAL (LMDB finds its file damaged)
@@ -91,6 +106,17 @@ int sq_table_commit(struct sq_table *, uint64_t lsn) SQ_MUST_CHECK;
 void sq_table_abort(struct sq_table *);
 /* The text of the last failed call of this thread, reads included. */
 const char *sq_table_error(const struct sq_table *);
+
+/* --- pages that are kept for a backup (hold.h); the checkpoint's thread --- */
+
+/* Keeps all pages of the last commit, and of later ones, from being used again, so that their bytes
+ * in the file stay.  What is freed meanwhile makes the file grow. */
+int sq_table_pin(struct sq_table *) SQ_MUST_CHECK;
+void sq_table_unpin(struct sq_table *);
+/* Bytes by which the file has grown since sq_table_pin(). */
+uint64_t sq_table_pin_bytes(const struct sq_table *);
+/* The most that the tables may become. */
+uint64_t sq_table_max(const struct sq_table *);
 
 /* --- reading, any thread --- */
 

@@ -443,6 +443,39 @@ pages_heads(struct pages *p)
 	return true;
 }
 
+int
+sq_table_head_read(int fd, unsigned char *heads, size_t *n, struct sq_table_head *out)
+{
+	struct pages_head h[2];
+	size_t page = 4096;
+
+	/* The first page says how large pages are. */
+	for (int i = 0; i < 2; i++) {
+		ssize_t got = pread(fd, heads, 2 * page, 0);
+
+		if (got < 0)
+			return SQ_EIO;
+		if ((size_t)got < 2 * page)
+			return SQ_EINVAL;
+		memcpy(&h[0], heads + PAGE_HEAD, sizeof h[0]);
+		if (h[0].magic != LMDB_MAGIC || h[0].version != 1 || h[0].free.pad < 512 ||
+		    h[0].free.pad > SQ_TABLE_HEADS / 2)
+			return SQ_EINVAL;
+		if (h[0].free.pad == page)
+			break;
+		page = h[0].free.pad;
+	}
+	memcpy(&h[1], heads + page + PAGE_HEAD, sizeof h[1]);
+	if (h[1].magic != LMDB_MAGIC || h[1].version != 1)
+		return SQ_EINVAL;
+	if (h[1].txn > h[0].txn)
+		h[0] = h[1];
+	*n = 2 * page;
+	*out = (struct sq_table_head){
+	    .txn = h[0].txn, .bytes = (h[0].last + 1) * page, .map_bytes = h[0].map_bytes};
+	return SQ_OK;
+}
+
 static void
 pages_trees(struct pages *p)
 {

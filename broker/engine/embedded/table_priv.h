@@ -52,7 +52,9 @@ struct sq_table {
 	MDB_cursor *items; /* in 'txn' */
 	bool fenced;       /* behind the items of queue 'fence'; table_write.c */
 	uint64_t fence;
-	bool full; /* the last checkpoint found no room */
+	bool full;       /* the last checkpoint found no room */
+	MDB_txn *pin;    /* reads nothing: see sq_table_pin() */
+	size_t pin_last; /* the last page of the file then */
 };
 
 /* A key and its bytes; do not copy it. */
