@@ -1,6 +1,6 @@
 """Translated pages keep step with their originals: the same headings, each with the anchor
-of the original, the same blocks of code, tables with the same rows, lists with as many items.
-What is said between them a person must compare."""
+of the original, the same blocks of code, tables with the same rows, lists with as many items,
+and below each heading the same links. What is said between them a person must compare."""
 
 import re
 
@@ -45,6 +45,13 @@ def outline(text, original):
     return found
 
 
+def links(text):
+    """What each section leads to, in the original's language."""
+    text = re.sub(r"^```.*?^```$|<!--.*?-->", "", text, flags=re.S | re.M)
+    return [set(re.findall(r"\]\(([^)]*)\)", section.replace(".zh-TW.md", ".md")))
+            for section in re.split(r"^#+ ", text, flags=re.M)[1:]]
+
+
 def first_difference(original, translation):
     """None, or where the two part: a sentence."""
     ours, theirs = outline(original, True), outline(translation, False)
@@ -56,6 +63,10 @@ def first_difference(original, translation):
         longer, which = (ours, "original") if len(ours) > len(theirs) else (theirs, "translation")
         kind, what, line = longer[min(len(ours), len(theirs))]
         return f"only the {which} has, in line {line}, the {kind} {what!r}"
+    sections = re.findall(r"^#+ .*", re.sub(r"^```.*?^```$", "", original, flags=re.S | re.M), re.M)
+    for title, one, other in zip(sections, links(original), links(translation)):
+        if one != other and title is not sections[0]:  # the title's lead to each other
+            return f"below {title!r} {sorted(one ^ other)} is in one of the two only"
     return None
 
 
@@ -74,9 +85,10 @@ async def test_originals_and_translations_lead_to_each_other(_env):
 
 
 async def test_what_parts_a_translation_from_its_original_is_found(_env):
-    page = ("# A\n\n## What is `b`?\n\n| `x` | y |\n|---|---|\n| `a` (1) | b |\n\n- c\n- d\n\n"
+    page = ("# A\n\n## What is `b`?\n\n[h](i.md)\n\n| `x` | y |\n|---|---|\n| `a` (1) | b |\n\n- c\n- d\n\n"
             "```sh\n# e\n```\n\n### F\n")
-    good = ("<!-- g -->\n# 甲\n\n<a id=\"what-is-b\"></a>\n\n## 什麼是 `b`？\n\n| `x` | 乙 |\n|---|---|\n"
+    good = ("<!-- g -->\n# 甲\n\n<a id=\"what-is-b\"></a>\n\n## 什麼是 `b`？\n\n"
+            "[辛](i.zh-TW.md)\n\n| `x` | 乙 |\n|---|---|\n"
             "| `a`（1） | 丙 |\n\n- 丁\n- 戊\n\n```sh\n# e\n```\n\n<a id=\"f\"></a>\n\n### 己\n")
     assert first_difference(page, good) is None
     for old, new in (("what-is-b", "what-is-c"), ("### 己", "## 己"), ("# e", "# 戊"),
