@@ -93,6 +93,7 @@ async def test_what_parts_a_translation_from_its_original_is_found(_env):
     assert first_difference(page, good) is None
     for old, new in (("what-is-b", "what-is-c"), ("### 己", "## 己"), ("# e", "# 戊"),
                      ("| `a`（1） | 丙 |\n", ""), ("`a`（1）", "`b`（1）"), ("- 戊\n", ""),
-                     ("<a id=\"f\"></a>\n\n### 己\n", ""), ("### 己\n", "### 己\n\n## 庚\n")):
+                     ("<a id=\"f\"></a>\n\n### 己\n", ""), ("### 己\n", "### 己\n\n## 庚\n"),
+                     ("](i.zh", "](j.zh"), ("### 己\n", "### 己\n\n[壬](k)\n")):
         assert old in good
         assert first_difference(page, good.replace(old, new)), (old, new)
