@@ -37,6 +37,7 @@
 #include "core/reload.h"
 #include "core/stop.h"
 #include "store/journal/log_file.h"
+#include "telemetry/exporter.h"
 #include "web/admin.h"
 #include "web/crew.h"
 #include "web/slot.h"
@@ -49,6 +50,7 @@ enum {
 	DRAIN_POLL_MS = 20,
 	LOOK_MS = 250,         /* between two looks at the configuration's file */
 	JOURNAL_MIN = 8 << 20, /* as the key's */
+	SPANS = 2048,          /* of each worker, that wait for the exporter */
 	/* Approximate overhead of each in bytes. */
 	RETAINED_BYTES = 512,
 	DELAYED_BYTES = 256,
@@ -71,6 +73,7 @@ struct program {
 	struct sq_broker *broker;
 	struct sq_front *fronts[FRONTS];
 	struct sq_admin *admin;
+	struct sq_exporter *exporter;                              /* of spans; NULL: none */
 	const struct sq_admin_pages *admin_pages[ADMIN_PAGES + 1]; /* NULL behind the last */
 	struct sq_callers *callers;
 	struct sq_view_pages *pages;
@@ -347,15 +350,40 @@ program_start_admin(struct program *p, struct sq_buf *err)
 	return p->admin != NULL;
 }
 
+static struct sq_exporter_cfg
+program_exporter(const struct sq_broker_config *c)
+{
+	return (struct sq_exporter_cfg){.endpoint = c->trace_endpoint,
+	    .headers_file = c->trace_headers_file,
+	    .ca_file = c->trace_ca,
+	    .service = "sqmqos-broker",
+	    .per_thread = SPANS,
+	    .metrics = &sq_broker_metrics,
+	    .first_metric = SQ_M_SPANS_EXPORTED};
+}
+
+static void
+program_check_exporter(const struct sq_broker_config *c, struct sq_buf *problems)
+{
+	struct sq_exporter_cfg exporter = program_exporter(c);
+	struct sq_buf why = {0};
+
+	(void)(sq_exporter_check(&exporter, &why) == SQ_OK);
+	sq_program_problem(problems, &why);
+}
+
 /* Brings everything up; on error a line in 'err'. */
 static int
 program_start(struct program *p, struct sq_buf *err)
 {
 	const struct sq_broker_config *c = &p->config;
 	struct sq_broker_cfg broker = sq_broker_config_cfg(c);
+	struct sq_exporter_cfg exporter = program_exporter(c);
 	struct sq_buf why = {0};
 
 	program_fit(&broker);
+	if (sq_exporter_start(&p->exporter, &exporter, err) != SQ_OK)
+		return SQ_EIO;
 	broker.engine = sq_engines[c->engine];
 	broker.log = &sq_log_file;
 	p->auth = sq_broker_config_auth(c, true, err);
@@ -420,6 +448,7 @@ program_stop(struct program *p)
 	for (unsigned i = 0; i < FRONTS; i++)
 		sq_front_free(&p->fronts[i]);
 	sq_auth_free(&p->auth);
+	sq_exporter_stop(&p->exporter);
 	sq_broker_config_free(&p->config);
 	sq_reload_fini(&p->reload);
 }
@@ -656,6 +685,7 @@ main(int argc, char **argv, char **envp)
 		return code;
 	}
 	sq_broker_config_check(&p.config, &notes, &err);
+	program_check_exporter(&p.config, &err);
 	code = sq_program_checked(&self, check_only, &notes, &err);
 	if (code >= 0) {
 		sq_broker_config_free(&p.config);

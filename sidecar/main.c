@@ -24,16 +24,20 @@
 #include "sidecar/app.h"
 #include "sidecar/seccomp/seccomp.h"
 #include "sidecar/status.h"
+#include "telemetry/exporter.h"
 #include "web/admin.h"
 
 /* Between two looks at what the service manager is to know. */
 #define TELL_S 0.5
+
+enum { SPANS = 512 }; /* that wait for the exporter */
 
 struct program {
 	struct sq_sidecar_cfg config;
 	struct ev_loop *loop;
 	struct sq_app *app;
 	struct sq_status *status;
+	struct sq_exporter *exporter; /* of spans; NULL: none */
 	struct sq_admin *admin;
 	struct sq_stop *stop;
 	int argc;
@@ -231,14 +235,42 @@ program_filter(const struct program *p)
 	sq_buf_fini(&why);
 }
 
+static struct sq_exporter_cfg
+program_exporter(const struct sq_sidecar_cfg *cfg)
+{
+	return (struct sq_exporter_cfg){.endpoint = cfg->trace_endpoint,
+	    .headers_file = cfg->trace_headers_file,
+	    .ca_file = cfg->trace_ca,
+	    .service = cfg->workload,
+	    .pod = cfg->pod,
+	    .node = cfg->node,
+	    .per_thread = SPANS,
+	    .metrics = &sq_sidecar_metrics,
+	    .first_metric = SQ_M_SPANS_EXPORTED};
+}
+
+static void
+program_check_exporter(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
+{
+	struct sq_exporter_cfg exporter = program_exporter(cfg);
+	struct sq_buf why = {0};
+
+	(void)(sq_exporter_check(&exporter, &why) == SQ_OK);
+	sq_program_problem(problems, &why);
+}
+
 /* Everything up to the loop; 0, or an exit code with a line in 'err'. */
 static int
 program_start(struct program *p, struct sq_buf *err)
 {
 	const struct sq_sidecar_cfg *cfg = &p->config;
+	struct sq_exporter_cfg exporter;
 
 	program_descriptors(p);
 	program_silence(p);
+	exporter = program_exporter(cfg);
+	if (sq_exporter_start(&p->exporter, &exporter, err) != SQ_OK)
+		return SQ_EXIT_FAILED;
 	p->app = sq_app_new(p->loop, cfg, err);
 	if (p->app == NULL)
 		return SQ_EXIT_FAILED;
@@ -293,6 +325,7 @@ main(int argc, char **argv, char **envp)
 	if (!check_only)
 		sq_log_set_format((enum sq_log_format)p.config.log_format);
 	sq_sidecar_config_check(&p.config, check_only, &notes, &err);
+	program_check_exporter(&p.config, &err);
 	rc = sq_program_checked(&self, check_only, &notes, &err);
 	if (rc >= 0) {
 		sq_sidecar_config_free(&p.config);
@@ -314,6 +347,7 @@ main(int argc, char **argv, char **envp)
 	sq_admin_stop(&p.admin);
 	sq_status_free(&p.status);
 	sq_app_free(&p.app);
+	sq_exporter_stop(&p.exporter);
 	sq_sidecar_config_free(&p.config);
 	sq_stop_done(&p.stop);
 	sq_notify_close(&p.notify);

@@ -37,11 +37,21 @@ put_package()
 		done
 }
 
+# What the sidecar loads when tracing.endpoint is set (telemetry/curl.c), in ldd's form.
+put_loaded()
+{
+	curl=$(ldconfig -p | sed -n 's/.*libcurl\.so\.4 .*=> //p' | head -n 1)
+	[ -n "$curl" ] || { echo "no libcurl.so.4" >&2; exit 1; }
+	echo "libcurl.so.4 => $curl"
+	ldd "$curl"
+}
+
 put_libraries()
 {
 	program=$1
 	root=$2
 	ldd "$program" >"$out/ldd"
+	[ "${program##*/}" != sqmqos-sidecar ] || put_loaded >>"$out/ldd"
 	if grep 'not found' "$out/ldd" >&2; then
 		exit 1
 	fi

@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ROOMS = ("core", "proto", "store", "net", "web", "console", "sidecar", "broker", "k8s", "cli")
+ROOMS = ("core", "proto", "store", "net", "web", "console", "telemetry", "sidecar", "broker", "k8s", "cli")
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 LINES_OF_FILE, LINES_OF_FUNCTION, MEMBERS = 700, 60, 25
 
@@ -38,7 +38,7 @@ FLOORS = {
                 ["sidecar/config", "sidecar/metrics"]],
     "k8s": [["cli"], ["cli/live", "cli/mqtt"], ["cli/view", "k8s/cli", "k8s/injector"], ["cli/term", "k8s/patch"]],
     GROUND: [["net"], ["net/h2", "store/journal"],
-             ["net/conn", "net/kube_api", "store", "web"], ["proto/annotations", "proto/link"],
+             ["net/conn", "net/kube_api", "store", "telemetry", "web"], ["proto/annotations", "proto/link"],
              ["proto/mqtt", "proto/props", "proto/reconnect", "proto/topic"],
              ["console", "core", "web/compat"]],
 }

@@ -320,6 +320,13 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"drain-timeout", SQ_CFG_DURATION, AT(drain_ms), "10s", 0, HOUR, NULL,
 	"How long a broker that ends waits for its queues to empty, and a link that is asked to "
 	"move stays."},
+    {"tracing.endpoint", SQ_CFG_STRING, AT(trace_endpoint), NULL, 0, 0, NULL,
+	"Collector that gets spans of sampled messages by OTLP over HTTP, as "
+	"http://otel-collector:4318; unset: no spans are recorded."},
+    {"tracing.headers-file", SQ_CFG_STRING, AT(trace_headers_file), NULL, 0, 0, NULL,
+	"File with headers for the collector, name: value on each line; read for each request."},
+    {"tracing.ca", SQ_CFG_STRING, AT(trace_ca), NULL, 0, 0, NULL,
+	"PEM file of the authorities to trust for an https collector; without it the system's."},
     {SQ_DUMPS_KEY, SQ_CFG_BOOL, AT(core_dumps), "false", 0, 0, NULL, SQ_DUMPS_HELP},
     {"metrics.queues", SQ_CFG_UINT, AT(metrics_queues), "200", 0, 10000, NULL,
 	"Declared queues whose depth, age and members are in /metrics by name, those that were "

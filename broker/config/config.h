@@ -90,6 +90,7 @@ struct sq_broker_config {
 	uint64_t expiry_default_ms, expiry_max_ms;
 	uint64_t sys_interval_ms;
 	uint64_t drain_ms;
+	char *trace_endpoint, *trace_headers_file, *trace_ca;
 	bool core_dumps;
 	unsigned log_level;  /* enum sq_log_level */
 	unsigned log_format; /* enum sq_log_format */

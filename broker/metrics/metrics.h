@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "core/metrics.h"
 #include "core/reload_metrics.h"
+#include "core/spans_metrics.h"
 #include "proto/link/refusal.h"
 
 /* X(symbol, name, labels, type, help) */
@@ -137,6 +138,7 @@
 	    "Time since the server of keys that is longest silent said them last; 0 without one.") \
 	SQ_MEMORY_METRICS(X) \
 	SQ_RELOAD_METRICS(X) \
+	SQ_SPANS_METRICS(X) \
 	X(AUTH_TOKENS, "sqmqos_auth_tokens", NULL, SQ_GAUGE, "Tokens of auth.tokens-file.") \
 	X(AUTH_BAD_FILES, "sqmqos_auth_bad_files", NULL, SQ_GAUGE, \
 	    "Files of auth that can't be taken as they are; the last good ones stay.") \

@@ -1,10 +1,24 @@
 #include "broker/publish/dead_letters.h"
 
+#include "broker/engine/traced.h"
 #include "broker/group/group.h"
 #include "broker/publish/dead_queues.h"
 #include "broker/publish/letter.h"
 #include "broker/shard/system_txn.h"
+#include "core/clock.h"
 #include "web/worker.h"
+
+static void
+dead_traced(const struct sq_msg *m, const char *queue, const char *reason)
+{
+	struct sq_span *s = sq_traced_span(SQ_SPAN_DEAD_LETTER, m->image, NULL, sq_clock_us());
+
+	if (s == NULL)
+		return;
+	sq_span_text(s->queue, sizeof s->queue, sq_bytes_of(queue));
+	sq_traced_fail(s, reason);
+	sq_span_record(s);
+}
 
 void
 sq_dead_letter(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
@@ -18,6 +32,8 @@ sq_dead_letter(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn
 	    .msg = sq_letter_new(m, queue, reason),
 	    .origin = sq_system_origin(b),
 	};
+	if (sq_spans_on())
+		dead_traced(m, queue, reason);
 	item.qos = sq_image_qos(item.msg.image) & 3u;
 	/* Committed before what it is of has left: after a crash between the two there are
 	 * both. */

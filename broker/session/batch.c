@@ -128,6 +128,8 @@ batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq
 		b->matched += p->n > 0;
 		b->taken += !sq_mqtt_reason_failed(code);
 		batch_explain(p, code, i, &b->op->notes);
+		if (sq_spans_on())
+			sq_traced_admitted(&b->op->traced, s, e->image, &b->origin, code);
 	}
 	if (p->work == before) /* refused, known already, kept for later, a release */
 		p->work += UNROUTED_WORK;

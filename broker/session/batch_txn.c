@@ -61,6 +61,8 @@ batch_txn_end(struct sq_batch_txn *b)
 		batch_txn_failed(b);
 	else
 		batch_txn_outcomes(b);
+	if (b->traced.n > 0)
+		sq_traced_end(&b->traced, b->err == SQ_OK && !s->batches.failed[b->lane]);
 	free(b->held);
 	sq_notes_fini(&b->notes);
 	free(b);

@@ -6,6 +6,7 @@
 #define SQ_BROKER_SESSION_BATCH_TXN_H
 
 #include "broker/session/call_txn.h"
+#include "broker/session/traced.h"
 #include "core/list.h"
 #include "proto/link/lane_in.h"
 #include "proto/link/notes.h"
@@ -20,8 +21,9 @@ struct sq_batch_txn {
 	uint16_t *held;       /* QoS 2 ids that it added */
 	uint16_t n_held;
 	struct sq_notes notes; /* on the outcomes */
-	bool releases;         /* it has released a QoS 2 id */
-	bool ended;            /* all of its transactions are done, with 'err' */
+	struct sq_traced_batch traced;
+	bool releases; /* it has released a QoS 2 id */
+	bool ended;    /* all of its transactions are done, with 'err' */
 	int err;
 };
 

@@ -14,6 +14,7 @@
 #include "broker/session/member_item.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
+#include "broker/session/traced.h"
 #include "broker/session/window.h"
 #include "broker/shard/pace.h"
 #include "broker/shard/source.h"
@@ -106,8 +107,10 @@ deliver_subs(const struct sq_pending *p)
 }
 
 static void
-deliver_slot_now(struct sq_session *s, const struct sq_slot *slot, bool again)
+deliver_slot_now(struct sq_session *s, struct sq_slot *slot, bool again)
 {
+	if (sq_spans_on())
+		sq_traced_sends(s, slot);
 	deliver_send(s, &slot->item, &slot->from, slot, slot->qos, slot->retain, slot->subs, again);
 }
 
@@ -232,9 +235,13 @@ deliver_item(struct sq_session *s, struct turn *turn, struct sq_pending *r, uint
 	struct sq_block *subs = deliver_subs(r);
 	struct sq_slot *slot;
 
+	if (sq_spans_on())
+		sq_traced_taken(s, &r->item, &r->from);
 	if (qos == 0) {
 		deliver_charge(s, &r->item);
 		deliver_send(s, &r->item, &r->from, NULL, 0, retain, subs, false);
+		if (sq_spans_on())
+			sq_traced_sent(s, &r->item, &r->from);
 		deliver_drop(s, &turn->background, r);
 		return;
 	}

@@ -7,6 +7,7 @@
 #include "broker/session/call_txn.h"
 #include "broker/session/member_item.h"
 #include "broker/session/session.h"
+#include "broker/session/traced.h"
 
 enum sq_settle_how
 sq_return_how(const struct sq_slot *slot, enum sq_return how, bool broke)
@@ -62,6 +63,8 @@ return_slot(struct returns *to, struct sq_slot *slot)
 
 	if (to->how == SQ_RETURN_GROUPS && !give_back)
 		return;
+	if (slot->traced_us != 0)
+		sq_traced_settled(to->session, slot, 0, "unsettled");
 	if (slot->item.msg.image != NULL && stays) {
 		return_uncount(to, &slot->item);
 	} else if (slot->item.msg.image != NULL) {

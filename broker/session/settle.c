@@ -8,6 +8,7 @@
 #include "broker/session/member_item.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
+#include "broker/session/traced.h"
 #include "broker/session/window.h"
 #include "broker/shard/source.h"
 #include "core/fault.h"
@@ -37,6 +38,17 @@ settle_refused(const struct sq_settle *e)
 	    (e->kind == SQ_SETTLE_ACK && sq_mqtt_reason_failed(e->reason));
 }
 
+/* The delivery's span ends, with the first settlement of it. */
+static void
+settle_traced(struct sq_session *s, struct sq_slot *slot, const struct sq_settle *e)
+{
+	const char *why = e->kind == SQ_SETTLE_REQUEUE ? "returned"
+	    : e->kind == SQ_SETTLE_REJECT              ? "rejected"
+						       : NULL;
+
+	sq_traced_settled(s, slot, e->kind == SQ_SETTLE_ACK ? e->reason : 0, why);
+}
+
 static void
 settle_one(
     struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot, const struct sq_settle *e)
@@ -51,6 +63,8 @@ settle_one(
 		sq_slot_free(&s->window, slot);
 		return;
 	}
+	if (slot->traced_us != 0)
+		settle_traced(s, slot, e);
 	if (!has_item && e->kind != SQ_SETTLE_COMPLETE)
 		return; /* received or an orphan: the client holds the id until PUBCOMP */
 	switch ((enum sq_settle_kind)e->kind) {

@@ -74,6 +74,8 @@ struct sq_slot {
 	bool unsent;        /* chosen, but not written yet */
 	bool expected;      /* the client has its id, and its item will come again */
 	bool listed;        /* the PUT has named the id */
+	bool traced_again;  /* a delivery of it was traced before; traced.c, as the next one */
+	uint64_t traced_us; /* when it was sent, of sq_clock_us(); 0: it is not traced */
 	uint32_t weight;    /* its bytes in 'open_bytes' */
 	uint16_t next_free; /* index + 1 */
 	uint16_t next_unsent; /* index + 1 */

@@ -18,6 +18,8 @@ static const char *const characters[] = {"allow", "refuse", NULL};
 static const char *const automatic[] = {"auto", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
+#define SAMPLE_DEFAULT "0.01" /* as the key's help says */
+
 #define KEY(name, type, field, def, min, max, help) \
 	{ \
 		name, type, offsetof(struct sq_sidecar_cfg, field), def, min, max, NULL, help, \
@@ -165,7 +167,15 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"How long SIGTERM waits for publishes to reach a broker."),
     KEY("tracing.sample", SQ_CFG_STRING, trace_sample, NULL, 0, 0,
 	"Each publish of an app gets a W3C traceparent unless it has one, and this share of the "
-	"new traces, from 0 to 1, is sampled; unset: publishes are not traced."),
+	"new traces, from 0 to 1, is sampled; unset: 0.01 with a tracing.endpoint, and else "
+	"publishes are not traced."),
+    KEY("tracing.endpoint", SQ_CFG_STRING, trace_endpoint, NULL, 0, 0,
+	"Collector that gets spans of sampled messages by OTLP over HTTP, as "
+	"http://otel-collector:4318; unset: no spans are recorded."),
+    KEY("tracing.headers-file", SQ_CFG_STRING, trace_headers_file, NULL, 0, 0,
+	"File with headers for the collector, name: value on each line; read for each request."),
+    KEY("tracing.ca", SQ_CFG_STRING, trace_ca, NULL, 0, 0,
+	"PEM file of the authorities to trust for an https collector; without it the system's."),
     KEY("security.seccomp", SQ_CFG_BOOL, seccomp, "true", 0, 0,
 	"Refuse system calls that no sidecar makes, with EPERM, a metric and a line of the log."),
     KEY(SQ_DUMPS_KEY, SQ_CFG_BOOL, core_dumps, "false", 0, 0, SQ_DUMPS_HELP),
@@ -188,8 +198,12 @@ config_part(const char *key, const char *value, struct sq_buf *err)
 static int
 config_tracing(struct sq_sidecar_cfg *cfg, struct sq_buf *err)
 {
-	cfg->traces = sq_config_is_set(cfg->trace_sample);
-	if (!cfg->traces || sq_trace_share_parse(cfg->trace_sample, &cfg->trace_share) == SQ_OK)
+	const char *share = sq_config_is_set(cfg->trace_sample) ? cfg->trace_sample
+	    : sq_config_is_set(cfg->trace_endpoint)             ? SAMPLE_DEFAULT
+								: NULL;
+
+	cfg->traces = share != NULL;
+	if (!cfg->traces || sq_trace_share_parse(share, &cfg->trace_share) == SQ_OK)
 		return SQ_OK;
 	sq_buf_printf(
 	    err, "tracing.sample: '%s' is not a number from 0 to 1, as 0.01", cfg->trace_sample);

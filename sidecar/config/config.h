@@ -38,7 +38,7 @@ struct sq_sidecar_cfg {
 	uint64_t keep_alive_max_ms, refused_max_ms;
 	uint64_t topic_alias_max;
 	struct sq_limits_cfg limits;
-	char *trace_sample;
+	char *trace_sample, *trace_endpoint, *trace_headers_file, *trace_ca;
 	bool traces;          /* not a key: publishes are traced, and this share of new traces */
 	uint64_t trace_share; /* is sampled: see core/trace.h */
 	bool seccomp, core_dumps;

@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include "core/metrics.h"
 #include "core/reload_metrics.h"
+#include "core/spans_metrics.h"
 #include "net/h2/counts.h"
 #include "proto/link/refusal.h"
 
@@ -97,6 +98,7 @@
 	    "1 while the disk of the outbox takes nothing.") \
 	SQ_MEMORY_METRICS(X) \
 	SQ_RELOAD_METRICS(X) \
+	SQ_SPANS_METRICS(X) \
 	X(DIALS, "sqmqos_link_dials_total", NULL, SQ_COUNTER, "Connections dialled to brokers.") \
 	X(SYSTEM_CALLS, "sqmqos_system_calls_refused_total", NULL, SQ_COUNTER, \
 	    "System calls that no sidecar makes and that security.seccomp refused.") \

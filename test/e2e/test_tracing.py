@@ -1,10 +1,15 @@
 """Traces of messages: the traceparent that a sidecar gives, its way through queues and letters, and
 spans at a collector."""
 
+import asyncio
 import re
+import ssl
+import time
 
 import mqtt
 from cluster import eventually, metric
+from collector import Collector
+from scenario import scenario
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 GIVEN = f"00-{TRACE}-{SPAN}-01"
@@ -198,3 +203,277 @@ async def test_the_disk_outbox_keeps_it(env):
         return await metric(publisher, "sqmqos_outbox_bytes") == 0
     await eventually(empty, "the outbox is empty", 30)
     await sub.disconnect(0, {"session_expiry": 0})
+
+
+# ---- spans
+
+EXPORTED = "sqmqos_spans_exported_total"
+
+
+def exporting(collector, share=1, **more):
+    tracing = {"endpoint": collector.endpoint}
+    return {"sidecar": {"tracing": tracing | more | {"sample": str(share)}},
+            "broker": {"tracing": tracing | more}}
+
+
+async def collecting(env, share=1):
+    collector = await Collector().start()
+    env.spawn(until_the_end(collector))
+    stack = await env.stack(**exporting(collector, share))
+    room_for(stack)
+    return stack, collector
+
+
+def room_for(stack):
+    """Connections to the collector are none that is left over."""
+    for name in stack.descriptors:
+        stack.descriptors[name] += 3
+
+
+def server_context(stack):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(stack.folder / "broker.pem", stack.folder / "broker.key")
+    return context
+
+
+async def until_the_end(collector):
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await collector.stop()
+
+
+async def told(collector, trace, *names):
+    """The spans of a trace, once all that are named have come."""
+    def found():
+        return [s for s in collector.spans if s.trace == trace]
+
+    await eventually(lambda: sorted(s.name for s in found()) == sorted(names),
+                     f"spans {names}, there are {found()}")
+    return {s.name: s for s in found()}
+
+
+def workload(stack):
+    return stack.sidecars[0].tree["identity"]["workload"]
+
+
+MS = 1_000_000
+
+
+async def test_the_spans_of_a_message_are_one_tree(env):
+    stack, collector = await collecting(env)
+    sub = await subscriber(env, stack, props=DURABLE)
+    pub = await env.connect(stack.ports[0], "pub", version=mqtt.V311)
+    for qos in (1, 2):
+        assert await pub.publish("t/x", b"x" * 10, qos) == 0
+        parent = traceparent(await sub.receive())
+        trace, root = parent[3:35], parent[36:52]
+        spans = await told(collector, trace, "publish", "receive", "queue", "deliver")
+        publish = spans.pop("publish")
+        assert (publish.id, publish.parent) == (root, None)
+        assert {s.parent for s in spans.values()} == {root}
+        assert len({publish.id, *(s.id for s in spans.values())}) == 4
+        assert publish.service == workload(stack)
+        assert {s.service for s in spans.values()} == {"sqmqos-broker"}
+        assert all(s.start <= s.end for s in (publish, *spans.values()))
+        assert publish.start <= spans["receive"].start <= spans["receive"].end <= publish.end
+        assert spans["receive"].start <= spans["deliver"].start <= spans["deliver"].end
+        # The time of a put has milliseconds, and those of the worker's turn.
+        assert abs(spans["queue"].end - spans["deliver"].start) < 50 * MS
+        for s in (publish, *spans.values()):
+            a = s.attributes
+            assert (a["messaging.system"], a["messaging.destination.name"]) == ("mqtt", "t/x")
+            assert (a["messaging.message.body.size"], a["sqmqos.qos"]) == ("10", str(qos))
+            assert a["messaging.operation.name"] == s.name and not s.failed
+        assert publish.attributes["messaging.client.id"] == "pub"
+        assert spans["deliver"].attributes["messaging.client.id"] == "sub"
+        assert len({s.attributes["messaging.message.id"] for s in spans.values()}) == 1
+        assert [s.raw["kind"] for s in (publish, spans["receive"], spans["queue"],
+                                        spans["deliver"])] == [4, 5, 1, 4]
+    await sub.disconnect(0, {"session_expiry": 0})
+
+
+async def test_spans_go_on_with_the_trace_of_the_app(env):
+    stack, collector = await collecting(env, share=0)
+    sub = await subscriber(env, stack)
+    pub = await env.connect(stack.ports[0], "pub")
+    assert await pub.publish("t/x", "x", 1) == 0
+    assert traceparent(await sub.receive()).endswith("-00")
+    assert await pub.publish("t/x", "x", 1, props=user(("traceparent", GIVEN))) == 0
+    assert traceparent(await sub.receive()) == GIVEN
+    spans = await told(collector, TRACE, "publish", "receive", "queue", "deliver")
+    assert {s.parent for s in spans.values()} == {SPAN}
+    assert len({s.id for s in spans.values()} | {SPAN}) == 5
+    assert {s.trace for s in collector.spans} == {TRACE}, "the other is not sampled"
+    assert await pub.publish("t/x", "0", 0, props=user(("traceparent", GIVEN[:-1] + "0"))) is None
+    assert traceparent(await sub.receive()).endswith("-00")
+
+
+async def test_attempts_and_a_dead_letter(env):
+    stack, collector = await collecting(env)
+    sub = await subscriber(env, stack, ack="none", props=DURABLE)
+    pub = await env.connect(stack.ports[0], "pub")
+    assert await pub.publish("t/x", "x", 2, props=user(qos=3)) == 0
+    trace = traceparent(await sub.receive())[3:35]
+    sub.abort()
+    sub.held.clear()
+    assert (await sub.connect(stack.ports[1], clean=False, props=DURABLE)).session_present
+    again = await sub.receive()
+    assert again.dup
+    sub.send_ack(mqtt.PUBREC, again.packet_id, 0x83)
+    spans = await told(collector, trace, "publish", "receive", "queue", "deliver", "attempt",
+                       "dead-letter")
+    assert spans["deliver"].failed and spans["deliver"].end <= spans["attempt"].end
+    assert spans["attempt"].failed
+    letter = spans["dead-letter"]
+    assert letter.failed and letter.attributes["error.type"] == "rejected"
+    assert letter.raw["events"][0]["name"] == "dead-lettered"
+    assert len({s.parent for s in spans.values() if s.name != "publish"}) == 1
+    taker = await env.connect(stack.ports[1], "undertaker")
+    await taker.subscribe("$dead/#", qos=2)
+    assert traceparent(await taker.receive())[3:35] == trace
+    await taker.ping()
+    await sub.disconnect(0, {"session_expiry": 0})
+
+
+async def test_a_refused_publish_is_a_failed_span(env):
+    stack, collector = await collecting(env)
+    pub = await env.connect(stack.ports[0], "pub")
+    assert await pub.publish("t/x", "x", 1, props=user(("traceparent", GIVEN), kye="k")) == 0x83
+    spans = await told(collector, TRACE, "publish", "receive")
+    assert all(s.failed and s.attributes["error.type"] == "0x83" for s in spans.values())
+
+
+async def test_spans_over_a_restart_of_the_broker(env):
+    """How long the message waited is not known then: there is no span of the queue."""
+    stack, collector = await collecting(env)
+    sub = await subscriber(env, stack, props=DURABLE)
+    sub.abort()
+    pub = await env.connect(stack.ports[0], "pub")
+    assert await pub.publish("t/x", "x", 1) == 0
+    await eventually(lambda: len(collector.spans) == 2, "publish and receive")
+    await stack.kill(stack.broker)
+    await stack.restart(stack.broker)
+    assert (await sub.connect(stack.ports[1], clean=False, props=DURABLE)).session_present
+    trace = traceparent(await sub.receive())[3:35]
+    await told(collector, trace, "publish", "receive", "deliver")
+    await sub.disconnect(0, {"session_expiry": 0})
+
+
+async def flood(pub, n):
+    for i in range(n):
+        assert await pub.publish("t/x", b"%d" % i, 1) == 0
+
+
+@scenario(timeout_s=180)
+async def test_messages_do_not_suffer_from_the_collector(env):
+    stack, collector = await collecting(env)
+    sub = await subscriber(env, stack)
+    pub = await env.connect(stack.ports[0], "pub")
+    sidecar = stack.sidecars[0]
+
+    async def passes(n):
+        await flood(pub, n)
+        assert [int(m.payload) for m in await sub.receive_all(n)] == list(range(n))
+
+    async def grows(name, since):
+        async def grown():
+            return (await metric(sidecar, name) or 0) > since
+        await eventually(grown, f"{name} is above {since}", 60)
+
+    await collector.stop()  # it is gone
+    await passes(20)
+    await grows("sqmqos_spans_export_failures_total", 0)
+    await collector.start()
+    await grows(EXPORTED, 0)
+    collector.stalled = True  # it is slow: the ring gets full
+    await passes(1200)
+    await grows('sqmqos_spans_dropped_total{reason="full"}', 0)
+    collector.stalled = False
+    collector.status = 500  # it does not want them
+    await grows('sqmqos_spans_dropped_total{reason="refused"}', 0)
+    collector.status, collector.answer_headers = 503, ["Retry-After: 1"]
+    since = await metric(sidecar, "sqmqos_spans_export_failures_total")
+    await passes(20)
+    await grows("sqmqos_spans_export_failures_total", since)
+    collector.status = 200
+    await grows(EXPORTED, await metric(sidecar, EXPORTED))
+    assert "takes no spans, messages go on without" in stack.log(sidecar)
+
+
+async def test_the_end_of_a_program_is_the_last_flush(env):
+    stack, collector = await collecting(env)
+    pub = await env.connect(stack.ports[0], "pub")
+    assert await pub.publish("t/x", "x", 1) == 0x10
+    await pub.disconnect()
+    await stack.end(stack.sidecars[0])
+    assert [s.name for s in collector.spans if s.service == workload(stack)] == ["publish"]
+    collector.stalled = True
+    pub = await env.connect(stack.ports[1], "pub")
+    assert await pub.publish("t/x", "x", 1) == 0x10
+    await pub.disconnect()
+    began = time.monotonic()
+    await stack.end(stack.sidecars[1])
+    assert time.monotonic() - began < 15, "a collector that does not answer is not waited for"
+    assert "did not get to" in stack.log(stack.sidecars[1])
+    collector.stalled = False
+    env.check_leftovers = False
+
+
+async def test_headers_and_tls(env):
+    collector = Collector()
+    stack = await env.stack(start=False, **exporting(
+        collector, **{"headers-file": str(env.folder / "headers"),
+                      "ca": str(env.folder / "stack" / "ca.pem")}))
+    (env.folder / "headers").write_text("# a comment\nauthorization: Bearer secret-1\nx-a:  b c\n")
+    for program in stack.programs:
+        program.tree["tracing"]["endpoint"] = f"https://localhost:{collector.port}/"
+    await collector.start(ssl=server_context(stack))
+    env.spawn(until_the_end(collector))
+    await stack.start()
+    room_for(stack)
+    pub = await env.connect(stack.ports[0], "pub")
+    assert await pub.publish("t/x", "x", 1) == 0x10
+    await eventually(lambda: len(collector.requests) >= 2, "both programs export")
+    for headers, _, _ in collector.requests:
+        assert (headers["authorization"], headers["x-a"]) == ("Bearer secret-1", "b c")
+    (env.folder / "headers").write_text("authorization: Bearer secret-2\n")
+    assert await pub.publish("t/x", "x", 1) == 0x10
+    await eventually(lambda: collector.requests[-1][0]["authorization"] == "Bearer secret-2",
+                     "the file is read again")
+    for program in stack.programs:
+        assert "secret" not in stack.log(program)
+
+
+async def test_a_collector_whose_name_is_not_found(env):
+    """What asking for it needs is allowed: the end of the scenario looks at security.seccomp."""
+    endpoint = {"tracing": {"endpoint": "http://collector.invalid:4318", "sample": "1"}}
+    stack = await env.stack(sidecar=endpoint)
+    room_for(stack)
+    pub = await env.connect(stack.ports[0], "pub")
+    assert await pub.publish("t/x", "x", 1) == 0x10
+
+    async def failed():
+        return await metric(stack.sidecars[0], "sqmqos_spans_export_failures_total") > 0
+    await eventually(failed, "the request fails", 60)
+    assert "collector.invalid" in stack.log(stack.sidecars[0])
+
+
+async def test_a_wrong_configuration_is_refused(env):
+    stack = await env.stack(start=False)
+    bad = env.folder / "bad"
+    bad.write_text("authorization: secret\nno header\n")
+    env.check_leftovers = False  # nothing runs
+    cases = [({"endpoint": "collector:4318"}, "tracing.endpoint: 'collector:4318' is not"),
+             ({"endpoint": "http://"}, "tracing.endpoint: 'http://' is not the address"),
+             ({"endpoint": "http://h:1", "headers-file": str(bad)},
+              "tracing.headers-file: " + f"{bad}: line 2: not a header"),
+             ({"endpoint": "http://h:1", "ca": "/none.pem"}, "tracing.ca: /none.pem: ")]
+    for program, more in ((stack.broker, []), (stack.sidecars[0], [
+            ({"sample": "1.5"}, "tracing.sample: '1.5' is not a number from 0 to 1")])):
+        for tracing, said in cases + more:
+            program.tree["tracing"] = tracing
+            found = program.check()
+            assert said in found and "secret" not in found, found
+        program.tree["tracing"] = {"endpoint": "http://h:1"}
+        assert program.check() == ""

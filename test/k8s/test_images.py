@@ -9,8 +9,7 @@ from harness import images
 from image import PROGRAMS, existing_targets, version
 
 USER = 65532
-LIMITS = {"sidecar": 12e6}
-LIMIT = 24e6  # of the others
+LIMIT = 24e6
 SHELLS = {"sh", "bash", "dash", "busybox", "toybox"}
 LABELS = ("title", "description", "version", "licenses", "revision", "created", "source")
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -28,7 +27,7 @@ async def archives():
 
 async def test_image_sizes_are_bounded(_env):
     for target, archive in (await archives())[0].items():
-        assert 1e6 < archive.size <= LIMITS.get(target, LIMIT), (target, archive.size)
+        assert 1e6 < archive.size <= LIMIT, (target, archive.size)
 
 
 async def test_images_hold_the_program_its_libraries_and_their_licences(_env):
