@@ -40,6 +40,7 @@
 #include "telemetry/exporter.h"
 #include "web/admin.h"
 #include "web/crew.h"
+#include "web/probe.h"
 #include "web/slot.h"
 #include "web/worker.h"
 
@@ -97,6 +98,9 @@ static const char usage[] =
     "  --version        the version\n"
     "  --check-config   read the configuration, check all that a start needs (files,\n"
     "                   addresses, the store's directory), say so, then exit\n"
+    "  --probe HOST:PORT\n"
+    "                   print what /readyz of the admin endpoint there says, then exit: 0 ready,\n"
+    "                   1 not; for health checks where there is no other program to ask\n"
     "  --check-store    verify every byte of the store in store.dir, which no broker may\n"
     "                   have open, print what was found, then exit: 0 sound, 1 not\n"
     "  --backup DIR     copy the store in store.dir, also while a broker has it, to DIR, which\n"
@@ -651,6 +655,8 @@ main(int argc, char **argv, char **envp)
 
 	if (sq_program_help(&self, argc, argv))
 		return 0;
+	if (argc > 1 && strcmp(argv[1], "--probe") == 0)
+		return sq_probe_main(self.name, argc, argv);
 	if (argc > 1 && strcmp(argv[1], "--new-token") == 0)
 		return sq_aside_new_token(&self, argc, argv);
 	program_hold_signals();

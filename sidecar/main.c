@@ -26,6 +26,7 @@
 #include "sidecar/status.h"
 #include "telemetry/exporter.h"
 #include "web/admin.h"
+#include "web/probe.h"
 
 /* Between two looks at what the service manager is to know. */
 #define TELL_S 0.5
@@ -63,6 +64,9 @@ static const char usage[] =
     "  --version        the version\n"
     "  --check-config   read the configuration, check all that it needs (files,\n"
     "                   addresses, annotations), say so, then exit\n"
+    "  --probe HOST:PORT\n"
+    "                   print what /readyz of the admin endpoint there says, then exit: 0 ready,\n"
+    "                   1 not; for health checks where there is no other program to ask\n"
     "\n"
     "Signals: SIGTERM and SIGINT tell the clients, send what they have published (at\n"
     "most shutdown.timeout) and end, whatever the disk does within 5 s more; a second\n"
@@ -315,6 +319,8 @@ main(int argc, char **argv, char **envp)
 
 	if (sq_program_help(&self, argc, argv) || program_help_annotations(&argc, argv))
 		return 0;
+	if (argc > 1 && strcmp(argv[1], "--probe") == 0)
+		return sq_probe_main(self.name, argc, argv);
 	check_only = sq_program_check_only(&argc, argv);
 	p.argc = argc;
 	if (sq_sidecar_config(&p.config, argc, argv, envp, &err) != 0) {
