@@ -45,9 +45,9 @@ sq_run_top(const struct sq_run *r)
 	ask.interval_ms = interval_s * 1000;
 	ask.count = count;
 	ask.queues = queues;
-	remote = sq_endpoint_open(o, &tables, &err);
+	remote = sq_endpoint_open(o, &tables, &rc, &err);
 	if (remote == NULL)
-		return sq_print(&out, &err, SQ_EXIT_USAGE, SQ_EXIT_ERROR);
+		return sq_print(&out, &err, rc, SQ_EXIT_ERROR);
 	rc = sq_top(&tables, &ask, &err);
 	sq_remote_close(&remote);
 	return sq_print(&out, &err, rc == 0 ? SQ_EXIT_GOOD : SQ_EXIT_ERROR, SQ_EXIT_ERROR);
@@ -77,9 +77,9 @@ sq_run_tail(const struct sq_run *r)
 		sq_say_usage(why, "");
 		return SQ_EXIT_USAGE;
 	}
-	remote = sq_endpoint_open(o, &tables, &err);
+	remote = sq_endpoint_open(o, &tables, &rc, &err);
 	if (remote == NULL)
-		return sq_print(&out, &err, SQ_EXIT_USAGE, SQ_EXIT_ERROR);
+		return sq_print(&out, &err, rc, SQ_EXIT_ERROR);
 	rc = sq_tail(remote, &ask, &err);
 	sq_remote_close(&remote);
 	return sq_print(&out, &err, rc == 0 ? SQ_EXIT_GOOD : SQ_EXIT_ERROR, SQ_EXIT_ERROR);

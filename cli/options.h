@@ -23,6 +23,13 @@ enum { SQ_OPTION_FILES_MAX = 1000, SQ_OPTION_REPEATED_MAX = 64 };
 	    "the broker's admin.listen; without it SQMQOS_ADMIN, or http://127.0.0.1:9090") \
 	X(TOKEN, "token-file", 0, "FILE", \
 	    "a token whose identity may operate by the broker's acl") \
+	X(KUBE_CONTEXT, "kube-context", 0, "CONTEXT", \
+	    "a context of the kubeconfig: the broker is asked through its API server") \
+	X(KUBE_NAMESPACE, "kube-namespace", 0, "NAME", \
+	    "the broker's namespace, sqmqos-system without it") \
+	X(POD, "pod", 0, "NAME[:PORT]", \
+	    "the broker's pod; without it the one with the labels of the chart") \
+	X(KUBECONFIG, "kubeconfig", 0, "FILE", "without it KUBECONFIG, or ~/.kube/config") \
 	X(SPACE, "space", 0, "NAME", "only of that space; on Kubernetes a namespace") \
 	X(NAME, "name", 0, "TEXT", \
 	    "only rows with that name, or, with TEXT*, whose name begins with it") \

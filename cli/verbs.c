@@ -16,7 +16,8 @@
 enum {
 	OF_ALL = BIT(HELP) | BIT(VERSION),
 	OF_MANIFESTS = BIT(FILE) | BIT(VALUES) | BIT(BUNDLE) | BIT(NAMESPACE) | OF_ALL,
-	OF_VIEW = BIT(ADMIN) | BIT(TOKEN) | OF_ALL,
+	OF_VIEW = BIT(ADMIN) | BIT(TOKEN) | BIT(KUBE_CONTEXT) | BIT(KUBE_NAMESPACE) | BIT(POD) |
+	    BIT(KUBECONFIG) | OF_ALL,
 	OF_LS = OF_VIEW | BIT(SPACE) | BIT(NAME) | BIT(LIMIT) | BIT(JSON) | BIT(WIDE),
 	OF_SHOW = OF_VIEW | BIT(SPACE) | BIT(JSON),
 	OF_TAIL = OF_VIEW | BIT(SPACE) | BIT(PAYLOAD) | BIT(MESSAGES) | BIT(JSON),
@@ -110,8 +111,8 @@ view_run(const struct sq_options *o,
 	};
 	struct sq_buf out = {0}, err = {0};
 	struct sq_tables reader;
-	struct sq_remote *remote = sq_endpoint_open(o, &reader, &err);
-	int code = SQ_EXIT_USAGE;
+	int code;
+	struct sq_remote *remote = sq_endpoint_open(o, &reader, &code, &err);
 
 	if (remote != NULL)
 		code = codes[ask(&reader, arg, &out, &err)];

@@ -36,7 +36,7 @@ FLOORS = {
     "sidecar": [["sidecar/main.c"], ["sidecar"], ["sidecar/mqtt"], ["sidecar/declared"],
                 ["sidecar/outbox"], ["sidecar/hold"], ["sidecar/loop", "sidecar/seccomp"],
                 ["sidecar/config", "sidecar/metrics"]],
-    "k8s": [["cli"], ["cli/live", "cli/mqtt"], ["cli/view", "k8s/cli", "k8s/injector"], ["cli/term", "k8s/patch"]],
+    "k8s": [["cli"], ["cli/kube", "cli/live", "cli/mqtt"], ["cli/view", "k8s/cli", "k8s/injector"], ["cli/term", "k8s/patch"]],
     GROUND: [["net"], ["net/h2", "store/journal"],
              ["net/conn", "net/kube_api", "store", "telemetry", "web"], ["proto/annotations", "proto/link"],
              ["proto/mqtt", "proto/props", "proto/reconnect", "proto/topic"],

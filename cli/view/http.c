@@ -16,7 +16,7 @@ enum {
 	HTTP_TIMEOUT_MS = 30000,
 	HTTP_PART_MS = 2000,
 	HTTP_BODY_MAX = 8 << 20,
-	HTTP_DEPTH_MAX = 8,
+	HTTP_DEPTH_MAX = 64, /* as objects of Kubernetes are */
 	HTTP_VALUES_MAX = 200000,
 	HTTP_TRIES = 6,
 	HTTP_WAIT_MAX_S = 5,
@@ -25,8 +25,8 @@ enum {
 
 struct sq_http {
 	CURL *easy;
-	char *base;
-	struct curl_slist *headers;
+	char *base, *via; /* 'via': for people; NULL: nothing is in between */
+	struct curl_slist *headers, *connect_to;
 
 	/* Of the request that runs. */
 	struct sq_buf body;
@@ -113,38 +113,122 @@ http_base(struct sq_http *h, const char *given, struct sq_buf *err)
 }
 
 static void
-http_headers(struct sq_http *h, const char *token)
+http_bearer(struct sq_http *h, const char *name, const char *token)
 {
 	struct sq_buf line = {0};
 
-	h->headers = curl_slist_append(NULL, "Accept: application/json");
-	h->headers = curl_slist_append(h->headers, "Content-Type: application/json");
-	h->headers = curl_slist_append(h->headers, "Expect:"); /* no wait for a 100 */
-	if (token == NULL)
-		return;
-	/* Not Authorization, which the proxy of an API server uses up. */
 	(void)sq_buf_reserve(&line, strlen(token) + 64);
-	sq_buf_printf(&line, "Sqmqos-Authorization: Bearer %s%c", token, 0);
+	sq_buf_printf(&line, "%s: Bearer %s%c", name, token, 0);
 	h->headers = curl_slist_append(h->headers, (char *)sq_buf_data(&line));
 	sq_buf_wipe(&line);
 }
 
+static void
+http_headers(struct sq_http *h, const char *token, const struct sq_http_via *via)
+{
+	h->headers = curl_slist_append(NULL, "Accept: application/json");
+	h->headers = curl_slist_append(h->headers, "Content-Type: application/json");
+	h->headers = curl_slist_append(h->headers, "Expect:"); /* no wait for a 100 */
+	/* Not Authorization, which the proxy of an API server uses up. */
+	if (token != NULL)
+		http_bearer(h, "Sqmqos-Authorization", token);
+	if (via != NULL && via->token != NULL)
+		http_bearer(h, "Authorization", via->token);
+}
+
+/* Has the server be called by the name of its certificate, but connects to where it is, and tells it
+ * the name that its address has. */
+static CURLcode
+http_server_name(struct sq_http *h, const char *name)
+{
+	CURLU *u = curl_url();
+	struct sq_buf line = {0};
+	char *host = NULL, *port = NULL, *url = NULL;
+	CURLcode rc = CURLE_URL_MALFORMAT;
+
+	if (curl_url_set(u, CURLUPART_URL, h->base, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	    curl_url_set(u, CURLUPART_HOST, name, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_URL, &url, 0) == CURLUE_OK) {
+		sq_buf_printf(&line, "%s:%s:%s:%s%c", name, port, host, port, 0);
+		h->connect_to = curl_slist_append(NULL, (char *)sq_buf_data(&line));
+		sq_buf_drain(&line, sq_buf_len(&line));
+		sq_buf_printf(&line, "Host: %s:%s%c", host, port, 0);
+		h->headers = curl_slist_append(h->headers, (char *)sq_buf_data(&line));
+		free(h->base);
+		h->base = sq_xstrdup(url);
+		for (size_t n = strlen(h->base); n > 0 && h->base[n - 1] == '/'; n--)
+			h->base[n - 1] = '\0';
+		rc = curl_easy_setopt(h->easy, CURLOPT_CONNECT_TO, h->connect_to);
+	}
+	curl_free(host);
+	curl_free(port);
+	curl_free(url);
+	curl_url_cleanup(u);
+	sq_buf_fini(&line);
+	return rc;
+}
+
+static CURLcode
+http_blob(struct sq_http *h, CURLoption option, struct sq_bytes b)
+{
+	struct curl_blob blob = {(void *)b.p, b.len, CURL_BLOB_COPY};
+
+	return b.len > 0 ? curl_easy_setopt(h->easy, option, &blob) : CURLE_OK;
+}
+
+/* Sets what the server in between wants, behind the base. */
+static CURLcode
+http_via(struct sq_http *h, const struct sq_http_via *via)
+{
+	CURLcode rc = CURLE_OK;
+
+	if (via == NULL)
+		return rc;
+	h->via = sq_xstrdup(via->name);
+	if (via->server_name != NULL)
+		rc = http_server_name(h, via->server_name);
+#define SET(option, value) rc = rc != CURLE_OK ? rc : curl_easy_setopt(h->easy, option, value)
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(CURLOPT_SSL_VERIFYPEER, via->insecure ? 0L : 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, via->insecure ? 0L : 2L);
+	SET(CURLOPT_KEYPASSWD, ""); /* nobody is asked for one */
+	if (via->proxy != NULL)
+		SET(CURLOPT_PROXY, via->proxy);
+	if (via->ca.len > 0)
+		SET(CURLOPT_CAPATH, NULL);
+	SET(CURLOPT_HTTPHEADER, h->headers);
+#undef SET
+	if (rc == CURLE_OK)
+		rc = http_blob(h, CURLOPT_CAINFO_BLOB, via->ca);
+	if (rc == CURLE_OK)
+		rc = http_blob(h, CURLOPT_SSLCERT_BLOB, via->cert);
+	return rc != CURLE_OK ? rc : http_blob(h, CURLOPT_SSLKEY_BLOB, via->key);
+}
+
 struct sq_http *
-sq_http_new(const char *base, const char *token, struct sq_buf *err)
+sq_http_new(const char *base, const char *token, const struct sq_http_via *via, struct sq_buf *err)
 {
 	struct sq_http *h = sq_xcalloc(1, sizeof *h);
 	CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
 
-	http_headers(h, token);
+	http_headers(h, token, via);
 	if (rc == CURLE_OK) {
 		h->easy = curl_easy_init();
 		rc = h->easy == NULL ? CURLE_OUT_OF_MEMORY : http_configure(h);
 	}
 	if (rc != CURLE_OK)
 		sq_buf_printf(err, "libcurl: %s", curl_easy_strerror(rc));
-	if (rc != CURLE_OK || http_base(h, base, err) != 0)
+	if (rc != CURLE_OK || http_base(h, base, err) != 0) {
 		sq_http_free(&h);
-	return h;
+		return NULL;
+	}
+	if ((rc = http_via(h, via)) == CURLE_OK)
+		return h;
+	sq_buf_printf(err, "%s: libcurl: %s", via->name, curl_easy_strerror(rc));
+	sq_http_free(&h);
+	return NULL;
 }
 
 void
@@ -159,9 +243,11 @@ sq_http_free(struct sq_http **hp)
 	for (struct curl_slist *l = h->headers; l != NULL; l = l->next)
 		explicit_bzero(l->data, strlen(l->data));
 	curl_slist_free_all(h->headers);
+	curl_slist_free_all(h->connect_to);
 	curl_global_cleanup();
 	sq_buf_fini(&h->body);
 	free(h->base);
+	free(h->via);
 	free(h);
 }
 
@@ -172,6 +258,8 @@ http_say_where(const struct sq_http *h, const char *path, struct sq_buf *err)
 {
 	size_t len = strcspn(path, "?");
 
+	if (h->via != NULL)
+		sq_buf_printf(err, "%s: ", h->via);
 	sq_safe(err, h->base, strlen(h->base));
 	sq_safe(err, path, len);
 	sq_buf_printf(err, ": ");
@@ -189,7 +277,7 @@ http_say_failed(const struct sq_http *h, CURLcode rc, const char *path, struct s
 		return SQ_ETOOBIG;
 	}
 	sq_safe(err, reason, strlen(reason));
-	if (rc == CURLE_COULDNT_CONNECT)
+	if (rc == CURLE_COULDNT_CONNECT && h->via == NULL)
 		sq_buf_printf(err,
 		    "; the broker's admin.listen is named by --admin or SQMQOS_ADMIN, on "
 		    "Kubernetes "
@@ -197,27 +285,50 @@ http_say_failed(const struct sq_http *h, CURLcode rc, const char *path, struct s
 	return SQ_EIO;
 }
 
-/* Appends the detail of a problem, or the beginning of whatever it is. */
-static void
+/* Appends the detail of a problem, or of what an API server says itself, or the beginning of whatever
+ * it is.  True: an API server says it. */
+static bool
 http_say_detail(const struct sq_http *h, struct sq_buf *err)
 {
 	const char *text = (const char *)sq_buf_data(&h->body);
 	size_t len = sq_buf_len(&h->body);
 	json_t *problem = NULL;
-	const char *detail;
+	const char *detail, *kind;
+	bool own;
 
 	if (len > 0 && sq_json_bounded(text, len, HTTP_DEPTH_MAX, HTTP_VALUES_MAX))
 		problem = json_loadb(text, len, 0, NULL);
-	detail = json_string_value(json_object_get(problem, "detail"));
+	kind = json_string_value(json_object_get(problem, "kind"));
+	own = h->via != NULL && kind != NULL && strcmp(kind, "Status") == 0;
+	detail = json_string_value(json_object_get(problem, own ? "message" : "detail"));
 	if (detail != NULL) {
 		text = detail;
 		len = strlen(detail);
 	}
 	if (len > 0) {
-		sq_buf_printf(err, ", ");
+		sq_buf_printf(err, "%s", own ? ", the API server says: " : ", ");
 		sq_safe(err, text, len < HTTP_DETAIL_MAX ? len : HTTP_DETAIL_MAX);
 	}
 	json_decref(problem);
+	return own;
+}
+
+/* What an API server refuses by itself. */
+static int
+http_say_own(long status, struct sq_buf *err)
+{
+	if (status == 401) {
+		sq_buf_printf(err, "; it does not take this context's credentials");
+		return SQ_EDENIED;
+	}
+	if (status == 403) {
+		sq_buf_printf(err,
+		    "; by RBAC the user needs get on pods/proxy (for what changes something, and "
+		    "for tail, create and delete, too), and list on pods unless --pod NAME:PORT is "
+		    "given");
+		return SQ_EDENIED;
+	}
+	return status == 404 ? SQ_ENOTFOUND : SQ_EIO;
 }
 
 /* An answer that is none of what was asked for. */
@@ -226,7 +337,8 @@ http_say_status(const struct sq_http *h, long status, const char *path, struct s
 {
 	http_say_where(h, path, err);
 	sq_buf_printf(err, "status %ld", status);
-	http_say_detail(h, err);
+	if (http_say_detail(h, err))
+		return http_say_own(status, err);
 	if (status == 401) {
 		sq_buf_printf(err,
 		    "; give a token of an identity that may operate with --token-file FILE, or ask "

@@ -4,16 +4,31 @@
 #define SQ_CLI_VIEW_HTTP_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "core/msg.h"
 
 struct sq_http;
 
+/* An API server, or another with credentials of its own, through which all requests go.  Everything
+ * is copied. */
+struct sq_http_via {
+	const char *name;          /* for people: "context x of FILE" */
+	const char *token;         /* "Authorization: Bearer"; NULL: none */
+	struct sq_bytes ca;        /* PEM; empty: the system's authorities */
+	struct sq_bytes cert, key; /* PEM; empty: none */
+	const char *server_name;   /* of its certificate; NULL: that of the address */
+	const char *proxy;         /* NULL: none */
+	bool insecure;             /* whoever it is: its certificate is not looked at */
+};
+
 /* 'base': "http://HOST:PORT" or "HOST:PORT", and a path, if something is in between, as the proxy of
  * an API server.  'token': sent in a header, which is wiped at the end; NULL: none.  NULL: 'err' has
- * a line. */
-struct sq_http *sq_http_new(const char *base, const char *token, struct sq_buf *err);
+ * a line.  'via' NULL: nothing is in between. */
+struct sq_http *
+sq_http_new(const char *base, const char *token, const struct sq_http_via *via, struct sq_buf *err);
 /* Nulls the pointer. */
 void sq_http_free(struct sq_http **);
 

@@ -160,8 +160,8 @@ remote_table(void *owner, const char *name, struct sq_buf *err)
 /* ---- life ---- */
 
 struct sq_remote *
-sq_remote_open(
-    const char *admin, const char *token_file, struct sq_tables *reader, struct sq_buf *err)
+sq_remote_open(const char *admin, const char *token_file, const struct sq_http_via *via,
+    struct sq_tables *reader, struct sq_buf *err)
 {
 	struct sq_remote *r = sq_xcalloc(1, sizeof *r);
 	const char *env = getenv("SQMQOS_ADMIN");
@@ -171,7 +171,7 @@ sq_remote_open(
 		admin = env != NULL && *env != '\0' ? env : SQ_REMOTE_ADMIN;
 	if (token_file == NULL || remote_token(token_file, &token, err))
 		r->http = sq_http_new(
-		    admin, token_file != NULL ? (char *)sq_buf_data(&token) : NULL, err);
+		    admin, token_file != NULL ? (char *)sq_buf_data(&token) : NULL, via, err);
 	sq_buf_wipe(&token);
 	*reader = (struct sq_tables){remote_rows, remote_table, r};
 	if (r->http == NULL)

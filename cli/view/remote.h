@@ -10,13 +10,14 @@
 
 #define SQ_REMOTE_ADMIN "http://127.0.0.1:9090"
 
+struct sq_http_via;
 struct sq_remote;
 
 /* Makes a reader, which asks for nothing yet.  'admin' NULL: of the environment, SQMQOS_ADMIN, or
- * SQ_REMOTE_ADMIN; "HOST:PORT" is good, too.  'token_file' NULL: no token.  NULL: 'err' has a
- * line. */
-struct sq_remote *
-sq_remote_open(const char *admin, const char *token_file, struct sq_tables *, struct sq_buf *err);
+ * SQ_REMOTE_ADMIN; "HOST:PORT" is good, too.  'token_file' NULL: no token; 'via' as in http.h.  NULL:
+ * 'err' has a line. */
+struct sq_remote *sq_remote_open(const char *admin, const char *token_file,
+    const struct sq_http_via *via, struct sq_tables *, struct sq_buf *err);
 /* sq_http_do() at the endpoint. */
 int sq_remote_do(struct sq_remote *, const char *method, const char *path, const json_t *body,
     json_t **out, struct sq_buf *err) SQ_MUST_CHECK;

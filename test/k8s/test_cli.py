@@ -11,6 +11,8 @@ import release
 import stack as parts
 import yaml
 from cluster import eventually
+from command import Command
+from harness import paths
 from scenario import scenario
 
 PLAIN = {"containers": [{"name": "app", "image": "app:1"}]}
@@ -171,3 +173,85 @@ async def test_controllers_make_the_same_pods_of_what_is_printed(env):
     for kind, tree in by_webhook.items():
         assert tree["spec"]["initContainers"][0]["name"] == "sqmqos-sidecar", kind
         assert nameless(by_hand[kind]) == nameless(tree), kind
+
+
+async def token_of(env, k8s, account, *more):
+    """A file with a token of the account."""
+    path = env.folder / ("-".join((account, *more)).replace("/", "") or account)
+    path.write_text(await k8s.kubectl("create", "token", account, *more))
+    return path
+
+
+def may(name, account, rules):
+    """A role, and who has it."""
+    group = "rbac.authorization.k8s.io"
+    return [{"apiVersion": f"{group}/v1", "kind": "Role", "metadata": {"name": name}, "rules": rules},
+            {"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": {"name": name},
+             "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+             "subjects": [{"kind": "ServiceAccount", "name": account}]}]
+
+
+@scenario(timeout_s=300)
+async def test_a_broker_is_asked_through_the_api_server(env):
+    name = release.unique("cli")
+    k8s = await env.cluster(labels={release.APART: name})
+    await k8s.load_programs()
+    await release.install(k8s, name, k8s.namespace, release.apart(k8s, name, broker={"acl": [
+        {"allow": ["operate"], "identity": f"kube:{k8s.namespace}/ops"}]}))
+    for account in ("ops", "guest"):
+        await k8s.kubectl("create", "serviceaccount", account)
+    tree = yaml.safe_load(paths.KUBECONFIG.read_text())
+    context = tree["contexts"][0]
+    broker_token = await token_of(env, k8s, "ops", "--audience", "sqmqos")
+    broker = f"{name}-broker-0"
+    whole = ("--kube-context", context["name"], "--kube-namespace", k8s.namespace)
+    admin = Command(env, *whole, "--kubeconfig", paths.KUBECONFIG)
+
+    # The API server lets the caller through, but has used up Authorization: the broker asks for its own.
+    _, error = await admin.run("queues", "ls", code=1)
+    assert "status 401, wanted is a token" in error and "--token-file FILE" in error, error
+    assert f"/api/v1/namespaces/{k8s.namespace}/pods/{broker}:9090/proxy/v1/view" in error, error
+    ops = ("--token-file", broker_token, "--space", k8s.namespace)
+    out, error = await admin.run("queues", "ls", *ops)
+    assert out.startswith("QUEUE ") and not error
+    out, _ = await admin.run("top", *ops)
+    assert " messages wait" in out
+    tail = await admin.start("tail", "#", *ops)
+    async def opened():
+        log = await k8s.logs(broker)
+        return f"tap opened by kube:{k8s.namespace}/ops" in log
+    await eventually(opened, "the tap is opened through the proxy", 30, 0.2)
+    await admin.interrupt(tail)
+
+    async def closed():
+        return "closed by its owner" in await k8s.logs(broker)
+    await eventually(closed, "the tap is ended through the proxy", 30, 0.2)
+
+    # RBAC decides who comes through: nothing, then one pod's proxy alone.
+    guest = env.folder / "guest.kubeconfig"
+    user = {"name": "guest", "user": {"token": (await token_of(env, k8s, "guest")).read_text().strip()}}
+    guest.write_text(yaml.safe_dump(tree | {"users": [user], "contexts": [
+        {"name": context["name"], "context": context["context"] | {"user": "guest"}}]}))
+    as_guest = Command(env, *whole, "--kubeconfig", guest)
+    _, error = await as_guest.run("queues", "ls", *ops, code=1)
+    assert "status 403, the API server says: pods is forbidden" in error and "get on pods/proxy" in error, error
+    _, error = await as_guest.run("queues", "ls", "--pod", f"{broker}:9090", *ops, code=1)
+    assert "status 403, the API server says: " in error and "pods/proxy" in error, error
+    await k8s.apply(may("look", "guest", [{"apiGroups": [""], "resources": ["pods/proxy"],
+                                           "resourceNames": [broker, f"{broker}:9090"], "verbs": ["get"]}]))
+
+    async def let_in():
+        done = await as_guest.start("queues", "ls", "--pod", f"{broker}:9090", *ops)
+        out, _ = await done.communicate()
+        return done.returncode == 0 and out.startswith(b"QUEUE ")
+    await eventually(let_in, "who may get the pod's proxy comes through", 30, 0.5)
+    _, error = await as_guest.run("tail", "#", "--pod", f"{broker}:9090", *ops, code=1)
+    assert "status 403, the API server says: " in error and "create" in error, error
+    # A context that is not there, and a broker that is not.
+    _, error = await Command(env, "--kube-context", "nobody", "--kubeconfig", paths.KUBECONFIG).run(
+        "queues", "ls", code=2)
+    assert f"there are: {context['name']}" in error, error
+    quiet = await k8s.make_namespace("quiet")
+    _, error = await Command(env, "--kube-context", context["name"], "--kube-namespace", quiet,
+                             "--kubeconfig", paths.KUBECONFIG).run("queues", "ls", code=1)
+    assert f"namespace {quiet} has no broker that is ready" in error, error
