@@ -122,6 +122,21 @@ sq_trace_find(struct sq_bytes props, struct sq_trace *out)
 	return found;
 }
 
+const char *
+sq_trace_words(struct sq_bytes props, char out[SQ_TRACE_WORDS])
+{
+	static const char name[] = " trace_id=";
+	struct sq_trace t;
+
+	static_assert(sizeof name + 2 * SQ_TRACE_ID <= SQ_TRACE_WORDS, "it fits");
+	out[0] = '\0';
+	if (sq_trace_find(props, &t) == SQ_TRACE_GOOD) {
+		memcpy(out, name, sizeof name - 1);
+		sq_trace_id_format(&t, out + sizeof name - 1);
+	}
+	return out;
+}
+
 /* --- draws --- */
 
 void

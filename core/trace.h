@@ -43,6 +43,11 @@ enum sq_trace_found {
 /* Looks for the traceparent among the user properties of a message; 'out' is set where it is good. */
 enum sq_trace_found sq_trace_find(struct sq_bytes props, struct sq_trace *out);
 
+/* For the end of a line of the log about a message with these properties: " trace_id=" and its trace's
+ * id, or "" where it has none. */
+enum { SQ_TRACE_WORDS = 48 };
+const char *sq_trace_words(struct sq_bytes props, char out[SQ_TRACE_WORDS]);
+
 /* A generator of ids (xoshiro256**), not for secrets. */
 struct sq_trace_random {
 	uint64_t s[4]; /* not all zero */

@@ -34,6 +34,7 @@ sq_own_untold(struct sq_publish *p, const char *what)
 		p->more = (struct sq_publish_more){.split = own_split, .arg = &apart};
 	code = sq_publish_message(p);
 	p->refused.topic = sq_image_topic(p->msg->image);
+	p->refused.props = sq_image_props(p->msg->image);
 	if (sq_mqtt_reason_failed(code))
 		sq_refused_untold(&p->refused, &p->from.of, what, code);
 	sq_route_unlock(p);

@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/trace.h"
 #include "core/utf8.h"
 #include "proto/mqtt/reason.h"
 #include "web/worker.h"
@@ -236,10 +237,11 @@ refused_log(const struct sq_refused *r, const char *of, const struct sq_identity
     const char *what, uint8_t code)
 {
 	bool named = who != NULL && who->name[0] != '\0';
+	char trace[SQ_TRACE_WORDS];
 
-	SQ_WARN("broker", "%s: %s refused with 0x%02x: %.*s%s%s", of, what, code,
+	SQ_WARN("broker", "%s: %s refused with 0x%02x: %.*s%s%s%s", of, what, code,
 	    (int)sq_buf_len(&r->text), (const char *)sq_buf_data(&r->text), named ? ", by " : "",
-	    named ? who->name : "");
+	    named ? who->name : "", sq_trace_words(r->props, trace));
 }
 
 /* Notes it for the view. */

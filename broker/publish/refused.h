@@ -30,6 +30,7 @@ struct sq_refused {
 	uint8_t refusal;             /* enum sq_refusal */
 	const struct sq_sink *queue; /* the queue that refuses; NULL: none */
 	struct sq_bytes topic; /* what is refused: the caller's, who sets it before it tells */
+	struct sq_bytes props; /* of a message: the same; empty: none */
 	bool nobody;           /* sq_refused_nobody() has been called */
 	struct sq_buf text;
 };

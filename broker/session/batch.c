@@ -8,6 +8,7 @@
 #include "broker/session/session.h"
 #include "broker/shard/pace.h"
 #include "broker/shard/sys_counts.h"
+#include "core/clock.h"
 #include "core/fault.h"
 #include "core/mem.h"
 #include "core/memory.h"
@@ -65,6 +66,7 @@ batch_explain(struct sq_publish *p, uint8_t code, uint16_t i, struct sq_notes *n
 		return;
 	}
 	p->refused.topic = sq_image_topic(p->msg->image);
+	p->refused.props = sq_image_props(p->msg->image);
 	if (sq_mqtt_reason_failed(code))
 		sq_refused_tell(&p->refused, &p->from.of, "publish", code, i, notes);
 	else if (p->assured)
@@ -116,6 +118,7 @@ static void
 batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq_publish *p)
 {
 	struct sq_session *s = b->session;
+	uint64_t began_us = sq_spans_on() ? sq_clock_us() : 0;
 	size_t before = p->work;
 	uint8_t code;
 
@@ -128,8 +131,8 @@ batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq
 		b->matched += p->n > 0;
 		b->taken += !sq_mqtt_reason_failed(code);
 		batch_explain(p, code, i, &b->op->notes);
-		if (sq_spans_on())
-			sq_traced_admitted(&b->op->traced, s, e->image, &b->origin, code);
+		if (began_us != 0)
+			sq_traced_admitted(&b->op->traced, s, e->image, &b->origin, code, began_us);
 	}
 	if (p->work == before) /* refused, known already, kept for later, a release */
 		p->work += UNROUTED_WORK;

@@ -30,7 +30,7 @@ traced_client(struct sq_span *span, const struct sq_session *s)
 
 void
 sq_traced_admitted(struct sq_traced_batch *b, const struct sq_session *s,
-    const unsigned char *image, const struct sq_origin *origin, uint8_t code)
+    const unsigned char *image, const struct sq_origin *origin, uint8_t code, uint64_t began_us)
 {
 	struct sq_traced_message *m;
 	struct sq_trace t;
@@ -44,7 +44,7 @@ sq_traced_admitted(struct sq_traced_batch *b, const struct sq_session *s,
 	if ((b->n & (b->n - 1)) == 0) /* a power of two is full */
 		b->v = sq_xrealloc(b->v, (b->n > 0 ? b->n * 2u : 1u) * sizeof *b->v);
 	m = &b->v[b->n++];
-	*m = (struct sq_traced_message){.trace = t, .began_us = sq_clock_us()};
+	*m = (struct sq_traced_message){.trace = t, .began_us = began_us};
 	sq_span_message(
 	    &m->span, sq_image_topic(image), sq_image_payload(image).len, sq_image_qos(image));
 	traced_client(&m->span, s);

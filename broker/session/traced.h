@@ -19,9 +19,10 @@ struct sq_traced_batch {
 	unsigned n;
 };
 
-/* A message is admitted, with this code for its publisher. */
+/* A message is admitted, with this code for its publisher; that began at 'began_us' of
+ * sq_clock_us(). */
 void sq_traced_admitted(struct sq_traced_batch *, const struct sq_session *,
-    const unsigned char *image, const struct sq_origin *, uint8_t code);
+    const unsigned char *image, const struct sq_origin *, uint8_t code, uint64_t began_us);
 /* The batch is committed, or it failed; records the spans and frees them. */
 void sq_traced_end(struct sq_traced_batch *, bool committed);
 

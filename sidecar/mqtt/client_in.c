@@ -111,11 +111,11 @@ publish_refuse(struct sq_client *c, const struct sq_lane_publish *m, uint8_t rea
 }
 
 /* Refuses a publish: MQTT 5 gets the reason, in its place among the others; an MQTT 3.1.1 client
- * whose publish needs an acknowledgement is ended, by 'end'.  'why' goes before "the topic ...".
- * SQ_EAGAIN as for any publish. */
+ * whose publish needs an acknowledgement is ended, by 'end'.  'why' goes before "the topic ...",
+ * 'trace' is for the log: see sq_trace_words().  SQ_EAGAIN as for any publish. */
 static int
 publish_refused(struct sq_client *c, const struct sq_lane_publish *m, uint8_t reason,
-    enum sq_refusal refusal, enum sq_client_end end, const char *why)
+    enum sq_refusal refusal, enum sq_client_end end, const char *why, const char *trace)
 {
 	size_t shown = sq_utf8_cut(m->topic.p, m->topic.len, TOPIC_SHOWN_MAX);
 	struct sq_buf text = {0};
@@ -127,8 +127,8 @@ publish_refused(struct sq_client *c, const struct sq_lane_publish *m, uint8_t re
 		rc = publish_refuse(c, m, reason, refusal, buf_bytes(&text));
 	if (rc == 0) {
 		sq_refusals_count(c->of->holds, refusal);
-		SQ_WARN("client", "%s: publish to '%.*s' refused, %s it", sq_client_name(c),
-		    (int)shown, (const char *)m->topic.p, why);
+		SQ_WARN("client", "%s: publish to '%.*s' refused, %s it%s", sq_client_name(c),
+		    (int)shown, (const char *)m->topic.p, why, trace);
 		if (m->qos > 0 && c->in.decoder.version == SQ_MQTT_V5)
 			c->in.unfinished++;
 		else if (m->qos > 0)
@@ -142,8 +142,10 @@ publish_refused(struct sq_client *c, const struct sq_lane_publish *m, uint8_t re
 static int
 publish_denied(struct sq_client *c, const struct sq_lane_publish *m)
 {
+	char trace[SQ_TRACE_WORDS];
 	int rc = publish_refused(c, m, SQ_MQTT_RC_NOT_AUTHORIZED, SQ_REFUSAL_DENIED,
-	    SQ_END_MESSAGE_DENIED, "no rule of " SQ_ANNOTATION_PUBLISH " allows");
+	    SQ_END_MESSAGE_DENIED, "no rule of " SQ_ANNOTATION_PUBLISH " allows",
+	    sq_trace_words(m->props, trace));
 
 	if (rc == 0)
 		sq_holds_count(c->of->holds, SQ_M_REFUSED_STRICT, 1);
@@ -159,7 +161,7 @@ publish_too_deep(struct sq_client *c, const struct sq_lane_publish *m)
 	snprintf(why, sizeof why, "limits.topic-levels (%u) does not allow",
 	    c->of->holds->told.limits.topic_levels);
 	return publish_refused(
-	    c, m, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, SQ_END_MESSAGE_REFUSED, why);
+	    c, m, SQ_MQTT_RC_TOPIC_INVALID, SQ_REFUSAL_TOPIC, SQ_END_MESSAGE_REFUSED, why, "");
 }
 
 /* A publish to a topic that is not for apps ('why'): MQTT 5 is told so; MQTT 3.1.1, which

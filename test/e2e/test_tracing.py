@@ -2,14 +2,18 @@
 spans at a collector."""
 
 import asyncio
+import json
+import os
 import re
 import ssl
 import time
 
 import mqtt
+from annotations import AnnotationsFile
 from cluster import eventually, metric
-from collector import Collector
+from collector import Collector, spans_of
 from scenario import scenario
+import stack as parts
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 GIVEN = f"00-{TRACE}-{SPAN}-01"
@@ -203,6 +207,24 @@ async def test_the_disk_outbox_keeps_it(env):
         return await metric(publisher, "sqmqos_outbox_bytes") == 0
     await eventually(empty, "the outbox is empty", 30)
     await sub.disconnect(0, {"session_expiry": 0})
+
+
+async def test_lines_about_a_message_have_its_trace(env):
+    """Also of one that is not sampled, and where the sidecar gives none."""
+    annotations = AnnotationsFile(env.folder / "pod").write(
+        "", **{"sqmqos.io/publish": "{strict: true, rules: [{filter: t/#}]}"})
+    stack = await env.stack(annotations=[annotations.path, None])
+    given = ("traceparent", GIVEN[:-1] + "0")
+    strict, free = [await env.connect(port, "pub") for port in stack.ports]
+    assert await strict.publish("no/x", "x", 1, props=user(given)) == 0x87
+    assert await free.publish("t/x", "x", 1, props=user(given, kye="k")) == 0x83
+    for program in (stack.sidecars[0], stack.broker):
+        await eventually(lambda program=program: re.search(
+            rf"refused.* trace_id={TRACE}$", stack.log(program), re.M), f"{program.name} says it")
+    quiet = await env.connect(stack.ports[0], "quiet")
+    assert await quiet.publish("no/y", "x", 1) == 0x87
+    await eventually(lambda: re.search(r"no/y' refused, .* allows it$", stack.log(
+        stack.sidecars[0]), re.M), "and no trace where there is none")
 
 
 # ---- spans
@@ -399,6 +421,50 @@ async def test_messages_do_not_suffer_from_the_collector(env):
     collector.status = 200
     await grows(EXPORTED, await metric(sidecar, EXPORTED))
     assert "takes no spans, messages go on without" in stack.log(sidecar)
+
+
+async def real_collector(env, port):
+    """The OpenTelemetry Collector's own receiver; the file that has what it took."""
+    program = os.environ.get("TEST_COLLECTOR")
+    if not program:
+        setup = parts.ROOT / "test" / "collector" / "setup.sh"
+        built = await asyncio.create_subprocess_exec(str(setup), stdout=asyncio.subprocess.PIPE)
+        program = (await built.communicate())[0].decode().strip()
+        assert built.returncode == 0, "the collector can't be built"
+    out = env.folder / "taken"
+    process = await asyncio.create_subprocess_exec(
+        program, f"127.0.0.1:{port}", str(out), stdout=asyncio.subprocess.PIPE)
+    env.processes.append(process)
+    assert await process.stdout.readline() == b"ready\n"
+    return out
+
+
+@scenario(timeout_s=900)
+async def test_the_opentelemetry_collector_takes_them(env):
+    collector = Collector()  # its port alone
+    out = await real_collector(env, collector.port)
+    stack = await env.stack(**exporting(collector))
+    room_for(stack)
+    sub = await subscriber(env, stack)
+    pub = await env.connect(stack.ports[0], "pub", version=mqtt.V311)
+    assert await pub.publish("t/x", b"x" * 10, 2) == 0
+    trace = traceparent(await sub.receive())[3:35]
+
+    def taken():
+        return {s.name: s for line in out.read_text().splitlines() for s in spans_of(json.loads(line))
+                if s.trace == trace}
+    await eventually(lambda: len(taken()) == 4, "all spans have come")
+    spans = taken()
+    assert set(spans) == {"publish", "receive", "queue", "deliver"}
+    assert {s.parent for s in spans.values()} - {spans["publish"].id} <= {None, ""}
+    assert {s.raw["kind"] for s in spans.values()} == {1, 4, 5}
+    for s in spans.values():
+        assert s.attributes["messaging.destination.name"] == "t/x"
+        assert s.attributes["messaging.message.body.size"] == "10"
+        assert s.start <= s.end
+    for program in (stack.broker, stack.sidecars[0]):
+        assert await metric(program, EXPORTED) > 0
+        assert await metric(program, "sqmqos_spans_export_failures_total") == 0
 
 
 async def test_the_end_of_a_program_is_the_last_flush(env):

@@ -128,6 +128,18 @@ Test(trace, it_is_found_among_the_properties)
 	cr_expect_eq(sq_trace_find((struct sq_bytes){b, n}, &t), SQ_TRACE_BAD);
 }
 
+Test(trace, words_for_the_log)
+{
+	char out[SQ_TRACE_WORDS];
+	unsigned char b[512];
+	size_t n = prop(b, "traceparent", "00-" TRACE "-" SPAN "-00");
+
+	cr_expect_str_eq(sq_trace_words((struct sq_bytes){0}, out), "");
+	cr_expect_str_eq(sq_trace_words((struct sq_bytes){b, n}, out), " trace_id=" TRACE);
+	n = prop(b, "traceparent", "00-" TRACE "-");
+	cr_expect_str_eq(sq_trace_words((struct sq_bytes){b, n}, out), "");
+}
+
 /* How many of 'n' new traces are sampled, by a generator with a known seed. */
 static unsigned
 sampled(double share, unsigned n)
