@@ -193,6 +193,7 @@ class Ours(Chain):
     """Two sidecars and a broker."""
 
     tls = False
+    tracing = None  # {"sample": share, "endpoint": URL}: sidecars and broker trace
 
     def missing(self):
         for program in ("sqmqos-broker", "sqmqos-sidecar"):
@@ -211,8 +212,11 @@ class Ours(Chain):
             trees[role] = ("sidecar", stack.config(
                 "sidecar", self.folder, listen=listen[role], admin=admin[role], tls=self.tls,
                 broker=listen["central"], pod=n))
-        for _, tree in trees.values():
+        for kind, tree in trees.values():
             tree["log"] = {"level": "warn"}
+            if self.tracing:
+                tree["tracing"] = {k: v for k, v in self.tracing.items()
+                                   if kind == "sidecar" or k != "sample"}
         return trees
 
     def launch(self):

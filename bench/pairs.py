@@ -17,6 +17,7 @@ import tempfile
 import time
 
 import chains as chain_kinds
+import collector
 import generator
 import measures
 import table
@@ -94,6 +95,8 @@ def parse(argv):
     p.add_argument("--runs", metavar="NAMES", default=",".join(RUNS),
                    help=f"comma list of kinds of runs ({','.join(RUNS)})")
     p.add_argument("--tls", action="store_true", help="with TLS between sidecars and broker")
+    p.add_argument("--tracing", metavar="SHARE",
+                   help="trace in this tree's chain alone, with that share sampled, as 0.01")
     p.add_argument("--build", metavar="DIR", default=str(chain_kinds.ROOT / "build" / "release"),
                    help="where our programs are (build/release)")
     args = p.parse_args(argv)
@@ -112,6 +115,9 @@ class Pairs:
         self.generator = generator.Generator(pathlib.Path(args.build) / "sqmqos-bench")
         self.before = kind(pathlib.Path(folder) / "before", args.against)
         self.after = kind(pathlib.Path(folder) / "after", args.build)
+        self.collector = collector.Collector() if args.tracing else None
+        if self.collector:
+            self.after.tracing = {"sample": args.tracing, "endpoint": self.collector.endpoint}
         self.ratios = {}    # figure title -> (Figure, list of ratios after / before)
         self.failures = []
 
@@ -151,6 +157,10 @@ class Pairs:
         self.generator.stop()
         self.before.stop()
         self.after.stop()
+        if self.collector:
+            self.collector.stop()
+            if not self.collector.taken:
+                self.failures.append("the collector got no spans")
 
     def verdicts(self):
         return {figure.title: verdict(figure, ratios) for figure, ratios in self.ratios.values()}
