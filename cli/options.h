@@ -47,11 +47,13 @@ enum { SQ_OPTION_FILES_MAX = 1000, SQ_OPTION_REPEATED_MAX = 64 };
 	    "quality of service: pub 0 to 3, 1 without it, and 3 with --key or --receipt; sub 0 " \
 	    "to " \
 	    "2, 1 without it") \
-	X(MESSAGE, "message", 'm', "TEXT", "the payload (pub)") \
+	X(MESSAGE, "message", 'm', "TEXT", \
+	    "the payload (pub); the key of a message, or its origin (why)") \
 	X(STDIN, "stdin", 0, NULL, "standard input is the payload (pub)") \
 	X(LINES, "lines", 'l', NULL, "each line of standard input is a message (pub)") \
 	X(WITH_RETAIN, "retain", 'r', NULL, "the message is kept for later subscribers (pub)") \
-	X(KEY, "key", 0, "KEY", "of QoS 3: the same key is stored once (pub)") \
+	X(KEY, "key", 0, "KEY", \
+	    "of QoS 3: the same key is stored once (pub); the key of the message (why)") \
 	X(RECEIPT, "receipt", 0, "TOPIC", "of QoS 3: where receipts go to (pub)") \
 	X(PROPERTY, "property", 'D', "NAME=VALUE", \
 	    "a user property; may be given several times (pub)") \

@@ -28,7 +28,8 @@ enum {
 	    OF_ALL,
 	OF_SUB = BIT(URL) | BIT(CLIENT) | BIT(WITH_QOS) | BIT(MESSAGES) | BIT(TIMEOUT) | BIT(JSON) |
 	    OF_ALL,
-	OF_WHY = OF_VIEW | BIT(TOPIC) | BIT(CLIENT) | BIT(SPACE) | BIT(TAG),
+	OF_WHY = OF_VIEW | BIT(TOPIC) | BIT(CLIENT) | BIT(SPACE) | BIT(TAG) | BIT(KEY) |
+	    BIT(MESSAGE),
 };
 
 static int run_ls(const struct sq_run *);
@@ -45,8 +46,11 @@ static const struct sq_verb verbs[] = {
     {"scale", "", NULL,
 	"print the ScaledObjects, for KEDA, that manifests ask for by sqmqos.io/scale",
 	OF_MANIFESTS & ~BIT(BUNDLE), BIT(FILE), sq_run_manifests, NULL},
-    {"why", "", NULL, "say who takes a topic, and what stands in the way", OF_WHY, BIT(TOPIC),
-	run_why, NULL},
+    {"why", "", NULL,
+	"say who takes a topic (--topic), or where a message is (--message), and what stands in "
+	"the "
+	"way",
+	OF_WHY, 0, run_why, NULL},
     {"queues", "ls", NULL, "list the queues of a broker", OF_LS, 0, run_ls, "queues"},
     {"queues", "show", "QUEUE", "show all of a queue", OF_SHOW, 0, run_show, "queues"},
     {"sessions", "ls", NULL, "list sessions", OF_LS, 0, run_ls, "sessions"},
@@ -179,6 +183,8 @@ run_why(const struct sq_run *r)
 	    .client = o->value[SQ_OPTION_CLIENT],
 	    .space = o->value[SQ_OPTION_SPACE],
 	    .tag = o->value[SQ_OPTION_TAG],
+	    .key = o->value[SQ_OPTION_KEY],
+	    .message = o->value[SQ_OPTION_MESSAGE],
 	};
 	const char *why;
 

@@ -19,7 +19,8 @@ enum sq_found {
 struct sq_wanted {
 	const char *table;
 	const char *space;
-	const char *name; /* "TEXT*": whose name begins with TEXT */
+	const char *name;  /* "TEXT*": whose name begins with TEXT */
+	const char *queue; /* of a table with rows of queues */
 	const char *columns;
 	size_t limit; /* rows of all pages; 0: no limit */
 };

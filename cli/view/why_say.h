@@ -1,4 +1,4 @@
-/* The sentences of why (why.h), and the facts of the view that stand behind them. */
+/* The sentences of why (why.h), and how it looks things up in the view. */
 #ifndef SQ_CLI_VIEW_WHY_SAY_H
 #define SQ_CLI_VIEW_WHY_SAY_H
 
@@ -10,8 +10,11 @@
 struct sq_why_told {
 	struct sq_tables *view;
 	struct sq_buf *out;
+	json_t *beside;    /* what was asked, and what is no column: for texts of why_rule.h */
 	uint64_t now_ms;   /* of the wall clock */
 	unsigned troubles; /* findings so far */
+	long long
+	    coming; /* messages that wait for their commit, in the queues that were looked at */
 };
 
 /* Append a line, in which all that a terminal would take for more than text is escaped: a fact; a
@@ -21,18 +24,21 @@ void
 sq_why_trouble(struct sq_why_told *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sq_why_mend(struct sq_why_told *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Sets what texts have as {*name}; NULL: nothing. */
+void sq_why_beside(struct sq_why_told *, const char *name, const char *text);
+
 /* The row's text in that column, "" where there is none. */
 const char *sq_why_text(const json_t *row, const char *column);
+/* The row's number, 0 where there is none. */
+long long sq_why_number(const json_t *row, const char *column);
 /* Finds the row whose 'column' is that text or number, by asking for the name where 'column' is the
  * table's; the caller's.  'is' NULL: the first row.  NULL: there is none, or the view does not tell. */
 json_t *sq_why_find(
     struct sq_why_told *, const char *table, const char *space, const char *column, const char *is);
-
-/* Tells what stands in the queue, who takes from it, and what is wrong with it. */
-void sq_why_queue(struct sq_why_told *, const char *space, const char *name);
-/* Tells whether the session takes what comes. */
-void sq_why_session(struct sq_why_told *, const char *space, const char *name);
-/* Tells what is wrong with the space, and with the broker as a whole. */
-void sq_why_broker(struct sq_why_told *, const char *space);
+/* Calls 'each' with the rows that are wanted, until it returns false; a table that is not there or
+ * not to be seen has none.  Looks at SQ_WHY_ROWS_MAX rows at most; false: there are more. */
+enum { SQ_WHY_ROWS_MAX = 200000 };
+bool sq_why_rows(struct sq_why_told *, const struct sq_wanted *,
+    bool (*each)(void *arg, const json_t *row), void *arg);
 
 #endif

@@ -2,7 +2,8 @@
 metrics and keys that it names are those of the programs.
 
 A step is a block ```sh step SITUATION, and the block ```text behind it what it prints then:
-a line of it is somewhere in the output, with anything in place of each … ."""
+a line of it is somewhere in the output, with anything in place of each … .  Steps that begin with
+`sqmqos why` are those of test_why.py."""
 
 import os
 import pathlib
@@ -23,7 +24,6 @@ import disk  # noqa: E402
 PAGE = (parts.ROOT / "docs" / "troubleshooting.md").read_text()
 STEP = re.compile(r"^```sh step ([\w-]+)\n(.*?)^```\n\n```text\n(.*?)^```$", re.M | re.S)
 DURABLE = {"session_expiry": 600}
-ROOM = 4
 
 
 async def check(env, situation, stack):
@@ -31,8 +31,11 @@ async def check(env, situation, stack):
     steps = [(text, said) for name, text, said in STEP.findall(PAGE) if name == situation]
     assert steps, situation
     env.check_leftovers = False  # what was planted stays
+    programs = parts.ROOT / "build" / env.settings.build
     ask = os.environ | {"BROKER": f"localhost:{stack.broker.admin_port}",
-                        "SIDECAR": f"localhost:{stack.sidecars[0].admin_port}"}
+                        "SQMQOS_ADMIN": f"http://localhost:{stack.broker.admin_port}",
+                        "SIDECAR": f"localhost:{stack.sidecars[0].admin_port}",
+                        "PATH": f"{programs}:{os.environ['PATH']}"}
     for text, said in steps:
         async def shown(text=text, said=said):
             out = await clients.run(env, "bash", "-c", f"{text}true", environment=ask)
@@ -55,42 +58,6 @@ async def test_without_a_broker(env):
     app.publish_nowait("orders/1", b"waits", 1)
     await check(env, "no-broker", stack)
     await stack.restart(stack.broker)
-
-
-@scenario(timeout_s=60)
-async def test_a_full_queue(env):
-    stack = await env.stack(sidecars=1, broker={"queue": {"max-messages": ROOM}})
-    worker = await env.connect(stack.ports[0], "worker", ack="none",
-                               props=DURABLE | {"receive_maximum": 1})
-    await worker.subscribe("orders/#", qos=1)
-    app = await env.connect(stack.ports[0], "app")
-
-    async def refused():
-        return await app.publish("orders/1", b"x", 1) == 0x97
-    await eventually(refused, "the queue is full")
-    await check(env, "full-queue", stack)
-
-
-@scenario(timeout_s=60)
-async def test_nobody_asks_for_the_topic(env):
-    stack = await env.stack(sidecars=1)
-    worker = await env.connect(stack.ports[0], "worker", props=DURABLE)
-    await worker.subscribe("orders/#", qos=1)
-    app = await env.connect(stack.ports[0], "app")
-    assert await app.publish("order/1", b"x", 1) == 0x10
-    await check(env, "no-binding", stack)
-
-
-@scenario(timeout_s=60)
-async def test_a_consumer_is_away(env):
-    stack = await env.stack(sidecars=1)
-    worker = await env.connect(stack.ports[0], "worker", props=DURABLE)
-    await worker.subscribe("orders/#", qos=1)
-    await worker.disconnect()
-    app = await env.connect(stack.ports[0], "app")
-    for _ in range(3):
-        assert await app.publish("orders/1", b"x", 1) == 0
-    await check(env, "away", stack)
 
 
 @scenario(timeout_s=60)
@@ -188,7 +155,8 @@ async def test_metrics_and_keys_of_the_page_exist(_env):
 
 
 async def test_each_step_of_the_page_is_run(_env):
-    own = open(__file__, encoding="utf-8").read()
+    own = "".join(pathlib.Path(__file__).with_name(name).read_text()
+                  for name in ("test_troubleshooting.py", "test_why.py"))
     steps = STEP.findall(PAGE)
     assert len(steps) == len(re.findall(r"^```sh step ", PAGE, re.M))
     for name, *_ in steps:

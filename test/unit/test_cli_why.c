@@ -6,6 +6,14 @@
 #include "../../cli/view/why.h"
 #include "core/err.h"
 
+static bool
+canned_is(const json_t *row, const char *column, const char *text)
+{
+	const char *value = json_string_value(json_object_get(row, column));
+
+	return value != NULL && strcmp(value, text) == 0;
+}
+
 /* A view that is one document: a member for each table. */
 static int
 canned_rows(void *owner, const struct sq_wanted *w, bool (*each)(void *, const json_t *), void *arg,
@@ -23,6 +31,12 @@ canned_rows(void *owner, const struct sq_wanted *w, bool (*each)(void *, const j
 		const char *space = json_string_value(json_object_get(row, "space"));
 
 		if (w->space != NULL && (space == NULL || strcmp(space, w->space) != 0))
+			continue;
+		if (w->queue != NULL && !canned_is(row, "queue", w->queue))
+			continue;
+		/* Tables whose name is a key, or an origin. */
+		if (w->name != NULL && json_object_get(row, "key") != NULL &&
+		    !canned_is(row, "key", w->name) && !canned_is(row, "origin", w->name))
 			continue;
 		if (!each(arg, row))
 			break;
@@ -133,4 +147,152 @@ Test(cli_why, what_is_not_told_is_left_out_and_controls_are_escaped)
 	SAYS("{\"subscriptions\": [], \"queues\": [{\"queue\": \"left\", \"expires\": 5}]}",
 	    SQ_FOUND_NONE, ASK(.topic = "a"), "queue left is kept without a subscription");
 	SAYS("{}", SQ_FOUND_ERROR, ASK(.topic = "a"), "");
+}
+
+Test(cli_why, who_was_refused_and_by_what)
+{
+	SAYS(
+	    "{\"subscriptions\": [], \"refusals\": ["
+	    "{\"space\": \"shop\", \"who\": \"shop~w~app\", \"kind\": \"publish\", \"topic\": "
+	    "\"a/b\", "
+	    "\"reason\": \"denied\", \"identity\": \"kube:shop/till\", \"text\": \"acl[3] denies "
+	    "it\", "
+	    "\"code\": 135, \"count\": 1, \"first\": 1, \"last\": 1},"
+	    "{\"space\": \"shop\", \"who\": \"shop~w~sub\", \"kind\": \"subscription\", \"topic\": "
+	    "\"$share/g/a/#\", \"reason\": \"quota\", \"text\": \"as many as it may\", \"code\": "
+	    "151, "
+	    "\"count\": 4, \"last\": 1},"
+	    "{\"space\": \"shop\", \"who\": \"shop~w~late~pod\", \"kind\": \"attach\", \"reason\": "
+	    "\"denied\", \"text\": \"another's\", \"code\": 403, \"count\": 2, \"last\": 1},"
+	    "{\"space\": \"shop\", \"who\": \"shop~w~app\", \"kind\": \"publish\", \"topic\": "
+	    "\"other\", "
+	    "\"reason\": \"denied\", \"code\": 135, \"count\": 1, \"last\": 1}]}",
+	    SQ_FOUND_NONE, ASK(.topic = "a/b"),
+	    "! shop~w~app was refused a publish to a/b with 0x87, once, the last ",
+	    "acl[3] denies it\n  -> let a rule of the broker's acl allow it: sqmqos-broker "
+	    "--config "
+	    "FILE --explain-acl kube:shop/till",
+	    "! shop~w~sub was refused a subscription to $share/g/a/# with 0x97, 4 times",
+	    "-> see what the space may have: sqmqos spaces show shop");
+}
+
+/* What is not said. */
+static void
+omits(const char *view, struct sq_why_ask ask, const char *word)
+{
+	json_t *tables = json_loads(view, 0, NULL);
+	struct sq_tables canned = {canned_rows, canned_table, tables};
+	struct sq_buf out = {0}, err = {0};
+
+	cr_assert_not_null(tables);
+	(void)sq_why(&canned, &ask, &out, &err);
+	sq_buf_u8(&out, 0);
+	cr_assert_null(
+	    strstr((const char *)sq_buf_data(&out), word), "%s: %s", word, sq_buf_data(&out));
+	sq_buf_fini(&out);
+	sq_buf_fini(&err);
+	json_decref(tables);
+}
+
+Test(cli_why, a_session_that_is_refused_is_its_clients_affair)
+{
+	static const char view[] = "{\"subscriptions\": [], \"sessions\": [], \"refusals\": "
+				   "[{\"space\": \"shop\", \"who\": "
+				   "\"shop~w~late~pod\", \"kind\": \"attach\", \"reason\": "
+				   "\"denied\", \"text\": \"another's\", "
+				   "\"code\": 403, \"count\": 2, \"last\": 1}]}";
+
+	SAYS(view, SQ_FOUND_NONE, ASK(.topic = "a", .client = "late"),
+	    "! shop~w~late~pod was refused its session with HTTP 403, 2 times");
+	omits(view, (struct sq_why_ask){.topic = "a", .client = "lat"}, "was refused its session");
+	omits(view, (struct sq_why_ask){.topic = "a"}, "was refused its session");
+}
+
+Test(cli_why, one_message_in_its_queue_with_a_client_and_lost)
+{
+	static const char view[] =
+	    "{\"keys\": [{\"key\": \"k\", \"space\": \"shop\", \"since\": 1, \"expires\": "
+	    "99999999999999}],"
+	    "\"messages\": [{\"queue\": \"q\", \"space\": \"shop\", \"number\": 1, \"key\": \"x\"},"
+	    "{\"queue\": \"q\", \"space\": \"shop\", \"number\": 4, \"key\": \"k\", \"topic\": "
+	    "\"t\", \"qos\": "
+	    "2, \"bytes\": 90, \"age\": 2000, \"attempts\": 2, \"expires\": 5, \"origin\": "
+	    "\"ab.1.41\"}],"
+	    "\"deliveries\": [{\"session\": \"s\", \"space\": \"shop\", \"packet\": 7, \"queue\": "
+	    "\"q\", "
+	    "\"state\": \"sent\", \"key\": \"k\", \"origin\": \"ab.1.41\"}],"
+	    "\"sessions\": [{\"session\": \"p\", \"space\": \"shop\", \"incarnation\": \"ab\"}],"
+	    "\"gone\": [{\"space\": \"shop\", \"queue\": \"r\", \"topic\": \"t\", \"why\": "
+	    "\"attempts\", "
+	    "\"key\": \"k\", \"attempts\": 5, \"at\": 1}],"
+	    "\"dead-letters\": [{\"queue\": \"dead~shop\", \"letter\": 3, \"space\": \"shop\", "
+	    "\"key\": "
+	    "\"k\", \"from\": \"r\", \"cause\": \"attempts\", \"died\": \"then\"}], \"queues\": "
+	    "[]}";
+
+	SAYS(view, SQ_FOUND, ASK(.message = "k"), "  its key is known in space shop",
+	    "  it waits in queue q: topic t, QoS 2, 90 B, for 2s, behind 1 others\n",
+	    "! it has been tried 2 times", "! its time was over ",
+	    "! s has it from queue q, as packet 7, and has not acknowledged it",
+	    "  p published it, as number 41\n", "! a message to t left queue r undelivered, ",
+	    ": attempts, after 5 attempts\n    it had the key k",
+	    "! it is dead letter 3 of dead~shop, from queue r, since then: attempts\n",
+	    "sqmqos dead-letters redrive --space shop");
+	SAYS(view, SQ_FOUND, ASK(.message = "ab.1.41"), "  it waits in queue q: topic t",
+	    "  p published it");
+	SAYS(view, SQ_FOUND_NONE, ASK(.message = "z"),
+	    "! no message with the key or origin z waits", "-> see whether it was refused");
+	SAYS("{\"keys\": [{\"key\": \"k\", \"space\": \"shop\", \"since\": 1, \"expires\": 5}], "
+	     "\"messages\": []}",
+	    SQ_FOUND, ASK(.message = "k"), "  it waits in no queue, no client has it open");
+	SAYS("{}", SQ_FOUND_ERROR, ASK(.message = "k"), "");
+}
+
+Test(cli_why, a_pod_whose_clients_are_others)
+{
+#define DECLARED(session, queue) \
+	"{\"session\": \"" session "\", \"space\": \"shop\", \"filter\": \"a\", \"kind\": " \
+	"\"declared\", \"queue\": \"" queue "\", \"qos\": 1}"
+#define SESSIONS \
+	"\"sessions\": [{\"session\": \"keeper\", \"space\": \"shop\", \"pod\": \"p\", " \
+	"\"internal\": true, \"client\": \"$keeper\", \"state\": \"attached\"}, {\"session\": " \
+	"\"c\", \"space\": \"shop\", \"pod\": \"p\", \"internal\": false, \"client\": " \
+	"\"other\", \"state\": \"attached\"}]"
+	static const char takes[] = "{\"subscriptions\": [" DECLARED("keeper", "q") ", " DECLARED(
+	    "c", "q") "], " SESSIONS "}";
+
+	SAYS("{\"subscriptions\": [" DECLARED("keeper", "q") "], " SESSIONS "}", SQ_FOUND,
+	    ASK(.topic = "a"),
+	    "! pod p declares it, but none of its clients is the one that takes it: connected are "
+	    "other\n",
+	    "kubectl annotate pod -n shop p --overwrite sqmqos.io/client-id=");
+	omits(takes, (struct sq_why_ask){.topic = "a"}, "none of its clients");
+}
+
+Test(cli_why, a_store_that_commits_nothing_while_messages_wait_for_it)
+{
+#define STORE(more) \
+	"{\"subscriptions\": [" SUBSCRIPTION("a", \
+	    "s") "], \"queues\": [{\"queue\": \"s\", " \
+		 "\"space\": \"shop\", \"kind\": \"session\", \"depth\": 0, \"coming\": 2}], " \
+		 "\"store\": [{\"engine\": \"embedded\", \"durable\": true, \"commits\": 5, " more \
+		 "}]}"
+	SAYS(STORE("\"stalled\": false"), SQ_FOUND, ASK(.topic = "a"),
+	    "    2 more wait for their commit",
+	    "! the store stalls: 2 messages wait for their commit, and nothing was committed "
+	    "within "
+	    "a second",
+	    "-> see the broker's log and its volume");
+	omits(STORE("\"stalled\": true"), (struct sq_why_ask){.topic = "a"}, "within a second");
+}
+
+Test(cli_why, what_must_be_asked)
+{
+	const char *why;
+
+	cr_assert(!sq_why_good(&(struct sq_why_ask){.space = "s"}, &why));
+	cr_assert(!sq_why_good(&(struct sq_why_ask){.message = "k", .tag = "t"}, &why));
+	cr_assert(!sq_why_good(&(struct sq_why_ask){.topic = "a/#"}, &why));
+	cr_assert(
+	    sq_why_good(&(struct sq_why_ask){.topic = "a", .key = "k", .message = "k"}, &why));
 }
