@@ -96,6 +96,15 @@ env_security(const struct sq_settings *s, json_t *env)
 		env_add(env, "SQMQOS_SECURITY_CORE_DUMPS", "true");
 }
 
+static void
+env_tracing(const struct sq_settings *s, json_t *env)
+{
+	if (s->trace_endpoint[0] == '\0')
+		return;
+	env_add(env, "SQMQOS_TRACING_ENDPOINT", s->trace_endpoint);
+	env_add(env, "SQMQOS_TRACING_SAMPLE", s->trace_sample);
+}
+
 static json_t *
 container_env(const struct sq_making *m)
 {
@@ -122,6 +131,7 @@ container_env(const struct sq_making *m)
 	env_add(env, "SQMQOS_LOG_LEVEL", level != NULL ? level : s->log_level);
 	env_add(env, "SQMQOS_LOG_FORMAT", s->log_format);
 	env_security(s, env);
+	env_tracing(s, env);
 	env_outbox(m, env);
 	return env;
 }

@@ -69,6 +69,8 @@ static const struct key keys[] = {
 	"a number from 1 to 2147483647, or null"),
     KEY("/broker/port", T_PORT, broker_port, "7443", "a number from 1 to 65535"),
     KEY("/broker/adminPort", T_PORT, broker_admin_port, "9090", "a number from 1 to 65535"),
+    KEY("/tracing/endpoint", T_TEXT, trace_endpoint, "", "a text"),
+    KEY("/tracing/sample", T_NAME, trace_sample, "0.01", "a text with a number from 0 to 1"),
     KEY("/auth/audience", T_NAME, audience, "sqmqos", "a text"),
     KEY("/auth/tokenExpirySeconds", T_SECONDS, token_expiry_s, "3600",
 	"a number from 600 to 4294967295"),

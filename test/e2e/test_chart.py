@@ -132,6 +132,7 @@ SAMPLES = {
     "servingSecret": "other", "tokensSecret": "other", "tokenSecret": "other", "crlSecret": "other", "crlConfigMap": "other",
     "names": [{"name": "web.example", "spaces": ["shop"]}], "spaces": {"x": {"tenants": ["a", "b"]}},
     "acl": [{"deny": ["publish"], "topics": ["a/#"]}], "aclDefault": "deny",
+    "endpoint": "http://collector:4318", "sample": "0.5",
     "issuers": [{"issuer": "https://other.example", "keysUrl": "https://other.example/jwks"}],
 }
 PROVIDED = {"certificates": {"mode": "provided", "caSecret": "my-ca", "brokerSecret": "my-broker",
@@ -308,6 +309,9 @@ REFUSED = [
     ("networkPolicy.linkFrom", [{}], "minProperties: got 0, want 1"),
     ("networkPolicy.egress.apiPorts", [], "minItems: got 0, want 1"),
     ("prometheusRule.runbookUrl", "a#b", "at '/prometheusRule/runbookUrl'"),
+    ("tracing.endpoint", "collector:4318", "at '/tracing/endpoint'"),
+    ("tracing.sample", 0.01, "got number, want string"),
+    ("tracing.sample", "1.5", "at '/tracing/sample'"),
     ("podMonitor.interval", "often", "at '/podMonitor/interval'"),
 ]
 
@@ -973,6 +977,7 @@ async def injected(env, given):
 
 async def test_sidecars_are_as_the_values_say(env):
     given = {
+        "tracing": {"endpoint": "http://collector:4318", "sample": "1"},
         "clusterDomain": "example.local", "imagePullSecrets": [{"name": "pull"}],
         "imageRegistry": "mirror.example", "broker": {"port": 7444},
         "auth": {"audience": "mq", "tokenExpirySeconds": 900},
@@ -994,6 +999,10 @@ async def test_sidecars_are_as_the_values_say(env):
     port = service["spec"]["ports"][0]["port"]
     assert told["SQMQOS_BROKERS"] == f"sqmqos-broker.{chart.NAMESPACE}.svc.example.local:{port}"
     assert (told["SQMQOS_LOG_LEVEL"], told["SQMQOS_LOG_FORMAT"]) == ("warn", "json")
+    tracing = (told["SQMQOS_TRACING_ENDPOINT"], told["SQMQOS_TRACING_SAMPLE"])
+    assert tracing == ("http://collector:4318", "1")
+    assert chart.config_of(objects, "sqmqos-broker", "broker.yaml")["tracing"] == \
+        {"endpoint": "http://collector:4318"}
     security = (told["SQMQOS_SECURITY_SECCOMP"], told["SQMQOS_SECURITY_CORE_DUMPS"])
     assert security == ("false", "true")
     token = next(s["serviceAccountToken"] for v in pod["spec"]["volumes"] if "projected" in v

@@ -116,12 +116,23 @@ Test(pod_patch, its_environment)
 	pod_env(pod, SIDECAR, "SQMQOS_LOG_FORMAT", "json");
 	pod_env(pod, SIDECAR, "SQMQOS_SECURITY_SECCOMP", "-");
 	pod_env(pod, SIDECAR, "SQMQOS_SECURITY_CORE_DUMPS", "-");
+	pod_env(pod, SIDECAR, "SQMQOS_TRACING_ENDPOINT", "-");
+	pod_env(pod, SIDECAR, "SQMQOS_TRACING_SAMPLE", "-");
 	pod_env(pod, SIDECAR, "SQMQOS_OUTBOX_MODE", "-");
 	pod_has(pod, SIDECAR "/env/5",
 	    "{name: SQMQOS_IDENTITY_SPACE, valueFrom: {fieldRef: {apiVersion: v1,"
 	    " fieldPath: metadata.namespace}}}");
 	pod_has(pod, SIDECAR "/env/7/valueFrom/fieldRef/fieldPath", "metadata.name");
 	pod_has(pod, SIDECAR "/env/8/valueFrom/fieldRef/fieldPath", "spec.nodeName");
+	json_decref(pod);
+}
+
+Test(pod_patch, where_its_spans_go)
+{
+	json_t *pod = pod_patched(BARE, "tracing: {endpoint: 'http://c:4318'}");
+
+	pod_env(pod, SIDECAR, "SQMQOS_TRACING_ENDPOINT", "http://c:4318");
+	pod_env(pod, SIDECAR, "SQMQOS_TRACING_SAMPLE", "0.01");
 	json_decref(pod);
 }
 

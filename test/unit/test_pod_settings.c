@@ -45,6 +45,7 @@ Test(pod_settings, everything_said)
 	    "  security: {seccomp: false, coreDumps: true}\n"
 	    "  runAsUser: null\n"
 	    "broker: {port: 65535}\n"
+	    "tracing: {endpoint: 'http://c:4318', sample: '0.5'}\n"
 	    "auth: {audience: x, tokenExpirySeconds: 600}\n");
 
 	cr_assert_str_eq(s.version, "9.8.7");
@@ -59,6 +60,8 @@ Test(pod_settings, everything_said)
 	cr_assert(s.core_dumps);
 	cr_assert_eq(s.run_as_user, -1);
 	cr_assert_eq(s.broker_port, 65535);
+	cr_assert_str_eq(s.trace_endpoint, "http://c:4318");
+	cr_assert_str_eq(s.trace_sample, "0.5");
 	sq_settings_free(&s);
 }
 

@@ -37,6 +37,7 @@
 {{- with $b.spaces }}{{ $_ := set $config "spaces" . }}{{ end -}}
 {{- with $b.acl }}{{ $_ := set $config "acl" . }}{{ end -}}
 {{- if ne $b.aclDefault "allow" }}{{ $_ := set $config "acl-default" $b.aclDefault }}{{ end -}}
+{{- with .Values.tracing.endpoint }}{{ $_ := set $config "tracing" (dict "endpoint" .) }}{{ end -}}
 {{- with .Values.auth.tokensSecret }}{{ $_ := set $config.auth "tokens-file" "/etc/sqmqos/tokens/tokens" }}{{ end -}}
 {{- $clients := .Values.auth.clientCertificates -}}
 {{- if or $clients.caSecret $clients.caConfigMap }}{{ $_ := set $config.auth "client-ca-file" "/etc/sqmqos/clients/ca.crt" }}{{ end -}}

@@ -29,6 +29,7 @@
 		"security" $s.security
 		"runAsUser" $s.runAsUser)
 	"broker" (dict "port" .Values.broker.port "adminPort" .Values.broker.adminPort)
+	"tracing" (dict "endpoint" .Values.tracing.endpoint "sample" .Values.tracing.sample)
 	"auth" (dict "audience" .Values.auth.audience "tokenExpirySeconds" .Values.auth.tokenExpirySeconds)) -}}
 {{- end -}}
 
