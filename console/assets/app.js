@@ -43,7 +43,7 @@ class App {
 	#page = null;
 	#at = null;     /* its name */
 	#poll;
-	#shut = false;  /* a token is waited for */
+	#shut = false;  /* a person is waited for: a token, or another page */
 	#samples = 0;
 
 	constructor() {
@@ -95,7 +95,7 @@ class App {
 				await this.#ready();
 		} catch (e) {
 			if (!(e instanceof Away))
-				throw e;
+				console.error(e);
 			this.#samples = 0; /* the pages say that nobody answers */
 		}
 		this.#menu.version(this.#history.version);
@@ -116,13 +116,15 @@ class App {
 		this.#fresh.show(isPaused() ? "calm" : "good", isPaused() ? "Paused" : "Live");
 		this.#trouble.show("");
 		this.#main.classList.remove("stale");
+		this.#main.removeAttribute("aria-busy");
 	}
 
 	/* Returns the time in ms until it is tried again. */
 	#fail(e) {
 		if (e.status === undefined && !(e instanceof Away)) {
 			this.#fresh.show("bad", "Failed", String(e));
-			throw e;
+			console.error(e); /* a fault of the page's own */
+			return AWAY_MS;
 		}
 		if (e.status === 401 || e.status === 403) {
 			this.#shut = true;
@@ -134,7 +136,8 @@ class App {
 			this.#trouble.show(e instanceof Away ? "The broker does not answer. It is asked again."
 				: `The broker says: ${e.message}. It is asked again.`);
 			this.#main.classList.add("stale");
-			if (this.#shown === null || e.status === 404)
+			this.#shut = e.status === 404;
+			if (this.#shown === null || this.#shut)
 				this.#gate(e);
 		}
 		return AWAY_MS;
@@ -142,6 +145,7 @@ class App {
 
 	#gate(e) {
 		this.#leave();
+		this.#main.removeAttribute("aria-busy");
 		const panel = gate(e, () => this.#unlock());
 		fill(this.#main, panel);
 		panel.querySelector("input")?.focus();
@@ -175,6 +179,7 @@ class App {
 		this.#page = this.#make(page, query);
 		this.#at = page;
 		this.#main.classList.remove("stale");
+		this.#main.setAttribute("aria-busy", "true");
 		fill(this.#main, this.#page.node);
 		this.#menu.at(page);
 		document.title = `${this.#main.querySelector("h1").textContent} · SQMQOS`;

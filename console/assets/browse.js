@@ -31,6 +31,7 @@ export class Browse {
 	#detail = null;
 	#begins;
 	#space;
+	#queue;
 	#typing = null;
 	#said = el("p", {class: "said", role: "status"});
 	#none = el("p", {class: "none"});
@@ -67,12 +68,13 @@ export class Browse {
 			clearTimeout(this.#typing);
 			this.#typing = setTimeout(() => this.#search(), TYPING_MS);
 		};
-		const label = titled(this.#shown.name);
-		this.#begins = el("input", {type: "search", id: "begins", spellcheck: "false", autocomplete: "off",
-			placeholder: `${label} begins with…`, "aria-label": `${label} begins with`, "aria-keyshortcuts": "/",
-			on: {input: typed}});
-		this.#space = el("input", {type: "search", id: "space", spellcheck: "false", autocomplete: "off",
-			placeholder: "any space", "aria-label": "Only of this space", on: {input: typed}});
+		const field = (id, placeholder, label) => el("input", {type: "search", id, spellcheck: "false",
+			autocomplete: "off", placeholder, "aria-label": label, on: {input: typed}});
+		const label = `${titled(this.#shown.name)}${this.#shown.exact ? "" : " begins with"}`;
+		this.#begins = field("begins", `${label}…`, label);
+		this.#queue = field("queue", "any queue", "Only of this queue");
+		this.#queue.hidden = !this.#shown.byQueue;
+		this.#space = field("space", "any space", "Only of this space");
 		this.#space.hidden = this.#shown.everywhere || this.#shown.table === "spaces";
 		this.#put();
 		return el("form", {class: "tools", role: "search", on: {
@@ -81,7 +83,7 @@ export class Browse {
 				this.#search();
 				this.#table.focus();
 			},
-		}}, this.#begins, this.#space, ...this.#picking());
+		}}, this.#begins, this.#queue, this.#space, ...this.#picking());
 	}
 
 	#picking() {
@@ -95,15 +97,16 @@ export class Browse {
 	}
 
 	#put() {
-		this.#begins.value = this.#query.only ?? this.#query.begins ?? "";
+		this.#begins.value = this.#query.only || this.#query.begins || "";
 		this.#space.value = this.#query.space ?? "";
+		this.#queue.value = this.#query.queue ?? "";
 	}
 
 	/* ---- where one is ---- */
 
 	/* The address has changed. */
 	change(query) {
-		const same = ["begins", "only", "space"].every((name) => this.#query[name] === query[name]);
+		const same = ["begins", "only", "space", "queue"].every((name) => this.#query[name] === query[name]);
 		this.#query = query;
 		this.#put();
 		if (!same)
@@ -119,10 +122,11 @@ export class Browse {
 
 	#search() {
 		clearTimeout(this.#typing);
-		const begins = this.#begins.value;
-		if (begins === (this.#query.only ?? this.#query.begins ?? "") && this.#space.value === (this.#query.space ?? ""))
+		const [begins, space, queue] = [this.#begins.value, this.#space.value, this.#queue.value];
+		const query = this.#query;
+		if (begins === (query.only || query.begins || "") && space === (query.space ?? "") && queue === (query.queue ?? ""))
 			return;
-		this.#amend({only: "", begins, space: this.#space.value, open: ""});
+		this.#amend({only: "", begins, space, queue, open: ""});
 		this.#restart();
 		this.#user.again();
 	}
@@ -147,9 +151,9 @@ export class Browse {
 	/* ---- rows ---- */
 
 	#asked() {
-		const {only, begins, space} = this.#query;
-		const name = only || (begins ? `${begins}*` : "");
-		return {limit: ROWS, after: this.#after.at(-1), space, name};
+		const {only, begins, space, queue} = this.#query;
+		const name = only || (begins ? `${begins}${this.#shown.exact ? "" : "*"}` : "");
+		return {limit: ROWS, after: this.#after.at(-1), space, queue, name};
 	}
 
 	/* Asks for the rows again. */
@@ -164,8 +168,7 @@ export class Browse {
 			this.#restart(); /* the cursor is from before the broker's start */
 			return this.refresh();
 		}
-		const now = this.#asked();
-		if (now.after !== asked.after || now.name !== asked.name || now.space !== asked.space)
+		if (JSON.stringify(this.#asked()) !== JSON.stringify(asked))
 			return; /* somebody was faster */
 		this.#rows = got.rows;
 		this.#next = got.next;
@@ -177,13 +180,20 @@ export class Browse {
 		this.#newer.disabled = this.#after.length === 1;
 		this.#older.disabled = this.#next === null;
 		say(this.#said, this.#count());
-		const found = this.#query.begins || this.#query.only || this.#query.space;
-		const none = this.#next !== null ? "Nothing so far: Next looks further."
-			: found ? "Nothing is found." : `There are none.`;
-		say(this.#none, none);
+		say(this.#none, this.#why());
 		this.#none.hidden = this.#rows.length > 0;
 		this.#picked();
 		this.#detailed();
+	}
+
+	/* Why there are no rows. */
+	#why() {
+		const {begins, only, space, queue} = this.#query;
+		if (this.#next !== null)
+			return "Nothing so far: Next looks further.";
+		if (this.#shown.exact && !begins && !only)
+			return "They are shown by their whole name.";
+		return begins || only || space || queue ? "Nothing is found." : "There are none.";
 	}
 
 	#count() {
@@ -258,7 +268,7 @@ export class Browse {
 	#key(e) {
 		if (e.key !== "Escape")
 			return;
-		if (e.target === this.#begins || e.target === this.#space) {
+		if (e.target === this.#begins || e.target === this.#space || e.target === this.#queue) {
 			e.target.value = "";
 			this.#search();
 			this.#table.focus();

@@ -1,4 +1,5 @@
-/* What a person can have the broker do.  Each asks first, and says what came of it; true: done. */
+/* What a person can have the broker do.  Each asks first, and says what came of it; true:
+ * something may have changed. */
 import {post} from "./ask.js";
 import {confirm} from "./dialog.js";
 import {number, visible} from "./format.js";
@@ -8,15 +9,24 @@ function plural(n, what) {
 	return `${number(n)} ${what}${n === 1 ? "" : "s"}`;
 }
 
+/* The broker does a part, and says where the next one begins. */
 async function deed(path, body, said) {
+	let done = 0, stayed = 0, after = null;
 	try {
-		const answer = await post(`v1/do/${path}`, body);
-		notice("good", said(answer.done));
-		return true;
+		do {
+			const part = await post(`v1/do/${path}`, after === null ? body : {...body, after});
+			done += part.done;
+			stayed += part.stayed ?? 0;
+			after = part.next ?? null;
+		} while (after !== null);
 	} catch (e) {
-		notice("bad", e.status === undefined ? "The broker did not answer: what it has done is not known." : e.message);
-		return false;
+		notice("bad", `${e.status === undefined ? "The broker did not answer: what it has done is not known." : e.message}`
+			+ `${done > 0 ? ` (${said(done)})` : ""}`);
+		return true; /* something may have changed */
 	}
+	notice(stayed > 0 ? "bad" : "good", `${said(done)}${stayed > 0 ? ` ${plural(stayed, "letter")} stayed: nobody takes `
+		+ `${stayed === 1 ? "its topic" : "their topics"}, or a queue is full.` : ""}`);
+	return true;
 }
 
 /* Letters of one queue of dead letters, published again to their topics. */
@@ -35,7 +45,7 @@ export async function redrive(space, queue, letters) {
 export async function purge(queue, depth) {
 	return await confirm({
 		title: "Purge this queue?",
-		lines: [visible(queue), `The ${plural(depth, "message")} that wait in it are deleted. There is no way back.`],
+		lines: [visible(queue), `All that waits in it is deleted: ${plural(depth, "message")}. There is no way back.`],
 		action: "Purge",
 		name: queue,
 	}) && deed("queues/purge", {queue}, (done) => `${plural(done, "message")} deleted.`);
@@ -45,8 +55,8 @@ export async function purge(queue, depth) {
 export async function remove(session, queued) {
 	return await confirm({
 		title: "Remove this session?",
-		lines: [visible(session), "Its subscriptions end, and the "
-			+ `${plural(queued, "message")} that wait for it are deleted. There is no way back.`],
+		lines: [visible(session), "Its subscriptions end, and all that waits for it is deleted: "
+			+ `${plural(queued, "message")}. There is no way back.`],
 		action: "Remove",
 		name: session,
 	}) && deed("sessions/remove", {session}, () => "The session is removed.");

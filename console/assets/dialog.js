@@ -25,7 +25,7 @@ function typed(name, button) {
 /* Whether a person wants that.  name: must be typed. */
 export async function confirm({title, lines, action, name = null}) {
 	const button = el("button", {class: "danger", value: "yes", disabled: name !== null}, action);
-	const no = el("button", {value: "no", formnovalidate: true, autofocus: name === null}, "Cancel");
+	const no = el("button", {type: "button", autofocus: name === null, on: {click: () => dialog.close("")}}, "Cancel");
 	const dialog = el("dialog", {"aria-labelledby": "question"},
 		el("form", {method: "dialog"},
 			el("h2", {id: "question"}, title),
@@ -39,7 +39,7 @@ export async function confirm({title, lines, action, name = null}) {
 export function help(keys) {
 	return ask(el("dialog", {"aria-labelledby": "question"},
 		el("form", {method: "dialog"},
-			el("h2", {id: "question"}, "Keys"),
+			el("h2", {id: "question"}, "Shortcuts"),
 			el("dl", {class: "keys"}, ...keys.flatMap(([key, what]) => [
 				el("dt", {}, ...key.split(" ").map((k) => el("kbd", {}, k))), el("dd", {}, what)])),
 			el("div", {class: "buttons"}, el("button", {value: "", autofocus: true}, "Close")))));

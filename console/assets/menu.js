@@ -27,7 +27,7 @@ export class Menu {
 			on: {click: () => this.toggle()}}, "Menu");
 		this.#nav = el("nav", {id: "menu", "aria-label": "Pages"}, this.#list,
 			el("div", {class: "buttons"}, paused, turn,
-				el("button", {type: "button", "aria-keyshortcuts": "?", on: {click: help}}, "Keys")));
+				el("button", {type: "button", "aria-keyshortcuts": "?", on: {click: help}}, "Shortcuts")));
 		this.node = el("header", {class: "menu"},
 			el("a", {class: "brand", href: "#overview"}, "SQMQOS ", this.#version), fresh, this.#open, this.#nav);
 	}

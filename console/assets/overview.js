@@ -4,7 +4,7 @@ import {el, fill, say} from "./dom.js";
 import {bytes, compact, number, rate, visible} from "./format.js";
 import {EVERY_MS, SAMPLES} from "./metrics.js";
 import {write} from "./route.js";
-import {spark} from "./spark.js";
+import {bar, spark} from "./spark.js";
 import {page, scan} from "./view.js";
 
 const SPACES = 5000; /* that are looked at for full ones */
@@ -63,7 +63,7 @@ function meter(title, used, most) {
 	const part = most > 0 ? Math.min(1, used / most) : 0;
 	return el("div", {class: "meter"},
 		el("span", {}, title),
-		el("meter", {min: 0, max: 1, low: 0.7, high: 0.9, optimum: 0, value: part, "aria-label": title}),
+		bar(part, title),
 		el("span", {class: "more"}, `${bytes(used)} of ${bytes(most)}`));
 }
 

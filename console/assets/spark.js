@@ -1,4 +1,4 @@
-/* A small line of the last minutes. */
+/* Small pictures: a line of the last minutes, and how much of something is used. */
 import {svg} from "./dom.js";
 
 const WIDTH = 240, HEIGHT = 44, ROOM = 3;
@@ -42,4 +42,18 @@ export function spark(values, label) {
 		role: "img",
 		"aria-label": label,
 	}, ...shapes);
+}
+
+/* A part of 1; label: of what, in words. */
+export function bar(part, label) {
+	return svg("svg", {
+		class: `bar ${part > 0.9 ? "bad" : part > 0.7 ? "warn" : ""}`,
+		viewBox: "0 0 100 1",
+		preserveAspectRatio: "none",
+		role: "meter",
+		"aria-label": label,
+		"aria-valuemin": 0,
+		"aria-valuemax": 100,
+		"aria-valuenow": Math.round(part * 100),
+	}, svg("rect", {width: 100 * part, height: 1}));
 }

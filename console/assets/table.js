@@ -98,7 +98,9 @@ export class Table {
 		const before = this.#rows;
 		this.#rows = new Map();
 		for (const row of sorted(rows, sort)) {
-			const key = this.keyOf(row);
+			let key = this.keyOf(row);
+			while (this.#rows.has(key))
+				key += "+"; /* as refusals that several workers have */
 			const line = before.get(key) ?? this.#line(key);
 			this.#update(line, row);
 			this.#rows.set(key, line);

@@ -1,18 +1,20 @@
 /* How the tables of the view are shown.  One that is not here is shown as the broker describes it. */
 import {titled} from "./format.js";
 
-/* key: what tells rows apart.  columns: those of the list, the first one the widest; wide: of the others.  jump: "g" and this
+/* key: what tells rows apart.  byQueue: may be asked for one queue's rows; exact: for whole names only.  columns: those of the list, the first one the widest; wide: of the others.  jump: "g" and this
  * letter.  to: other tables that a row leads to, with what is asked there. */
 const KNOWN = {
 	queues: {
 		title: "Queues", jump: "q", key: ["queue"],
 		columns: ["queue", "kind", "depth", "bytes", "age", "members"],
-		to: [{table: "sessions", text: "Its session", when: (row) => row.kind === "session",
+		to: [{table: "messages", text: "What waits", query: (row) => ({queue: row.queue}), when: (row) => !isDead(row)},
+		{table: "deliveries", text: "What is unfinished", query: (row) => ({queue: row.queue}), when: (row) => !isDead(row)},
+		{table: "sessions", text: "Its session", when: (row) => row.kind === "session",
 			query: (row) => ({only: row.queue})},
 		{table: "subscriptions", text: "Its subscriptions", when: (row) => row.kind === "session",
 			query: (row) => ({only: row.queue})},
 		{table: "dead-letters", text: "The letters", query: (row) => ({only: row.queue}),
-			when: (row) => row.kind === "dead" || row.kind === "dead-others"}],
+			when: isDead}],
 		command: (row) => ["queues", "show", row.queue],
 	},
 	sessions: {
@@ -28,6 +30,36 @@ const KNOWN = {
 		to: [{table: "sessions", text: "Its session", query: (row) => ({only: row.session})},
 			{table: "queues", text: "Its queue", query: (row) => ({only: row.queue})}],
 		command: (row) => (/[#+]/.test(row.filter) ? null : why(row.filter, row.space)),
+	},
+	messages: {
+		title: "Messages", jump: "m", key: ["queue", "number"], byQueue: true,
+		help: "Messages that wait in memory, in their queues' order; of a long queue, the first ones.",
+		columns: ["topic", "queue", "key", "age", "qos", "bytes", "attempts"], wide: ["queue"],
+		to: [{table: "queues", text: "Its queue", query: (row) => ({only: row.queue})}],
+		command: (row) => why(row.topic, row.space),
+	},
+	deliveries: {
+		title: "Deliveries", jump: "y", key: ["session", "packet"], byQueue: true,
+		help: "Deliveries of QoS 1 and 2 that clients have not finished.",
+		columns: ["session", "state", "topic", "key", "qos", "attempts"], wide: ["topic"],
+		to: [{table: "sessions", text: "Its session", query: (row) => ({only: row.session})},
+			{table: "queues", text: "Its queue", query: (row) => ({only: row.queue}), when: (row) => row.queue !== null}],
+	},
+	refusals: {
+		title: "Refusals", jump: "f", key: ["space", "who", "kind", "topic", "queue", "reason"],
+		columns: ["who", "kind", "reason", "topic", "count", "last"], wide: ["topic"],
+		to: [{table: "queues", text: "The queue", query: (row) => ({only: row.queue}), when: (row) => Boolean(row.queue)}],
+	},
+	gone: {
+		title: "Undelivered", jump: "n", key: ["space", "queue", "topic", "origin", "at"],
+		columns: ["topic", "why", "queue", "key", "at"], wide: ["queue"],
+		to: [{table: "queues", text: "The queue", query: (row) => ({only: row.queue})}],
+		command: (row) => why(row.topic, row.space),
+	},
+	keys: {
+		title: "Keys", jump: "k", key: ["key", "space"], exact: true,
+		help: "Idempotency keys, whether one is known: what comes with it again is acknowledged and not stored.",
+		columns: ["key", "space", "since", "expires"],
 	},
 	"dead-letters": {
 		title: "Dead letters", jump: "d", key: ["queue", "letter"],
@@ -55,7 +87,12 @@ const KNOWN = {
 	},
 };
 
-const ORDER = ["queues", "sessions", "subscriptions", "dead-letters", "retained", "spaces", "links"];
+const ORDER = ["queues", "sessions", "subscriptions", "messages", "deliveries", "dead-letters", "refusals", "gone",
+	"retained", "keys", "spaces", "links"];
+
+function isDead(row) {
+	return row.kind === "dead" || row.kind === "dead-others";
+}
 
 function why(topic, space) {
 	return ["why", "--topic", topic, "--space", space];
@@ -70,11 +107,13 @@ export function shown(described) {
 		key: names,
 		to: [],
 		wide: [],
+		byQueue: false,
+		exact: false,
 		command: () => null,
 		everywhere: !names.includes("space"),
+		help: described.help.replaceAll("`", ""),
 		...known,
 		table: described.table,
-		help: described.help.replaceAll("`", ""),
 		name: described.name,
 		all: described.columns,
 		columns: (known.columns ?? names.slice(0, 6)).map((name) => described.columns.find((c) => c.column === name))
