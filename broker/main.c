@@ -17,6 +17,7 @@
 #include "broker/config/auth.h"
 #include "broker/config/check.h"
 #include "broker/config/live.h"
+#include "broker/config/who.h"
 #include "broker/engine/embedded/check.h"
 #include "broker/engine/engines/engines.h"
 #include "broker/config/explain.h"
@@ -276,32 +277,6 @@ program_fit(struct sq_broker_cfg *b)
 	b->max_keys = program_at_most("idempotency.max-keys", b->max_keys, part / 2 / KEY_BYTES);
 }
 
-/* Logs the admitted identities and their bounds. */
-static void
-program_say_who(const struct sq_broker_config *c)
-{
-	const struct {
-		const char *key;
-		bool set;
-	} ways[] = {
-	    {"auth.tokens-file", sq_config_is_set(c->tokens_file)},
-	    {"auth.client-ca-file", sq_config_is_set(c->client_ca_file)},
-	    {"auth.kubernetes", c->kubernetes},
-	    {"auth.issuers", c->issuers.n > 0},
-	};
-	struct sq_buf by = {0};
-
-	for (size_t i = 0; i < SQ_ARRAY_LEN(ways); i++)
-		if (ways[i].set)
-			sq_buf_printf(&by, "%s%s", sq_buf_len(&by) > 0 ? ", " : "", ways[i].key);
-	if (sq_buf_len(&by) == 0)
-		sq_buf_printf(&by, "nothing: nobody is asked for a credential");
-	SQ_INFO("broker", "who may come is known by %.*s; rules of acl: %zu; limits.memory: %llu",
-	    (int)sq_buf_len(&by), (const char *)sq_buf_data(&by), c->acl.n,
-	    (unsigned long long)sq_memory_limit());
-	sq_buf_fini(&by);
-}
-
 static void
 ticker_tick(struct sq_crew_slot *s, uint64_t now_ms)
 {
@@ -419,7 +394,7 @@ program_start(struct program *p, struct sq_buf *err)
 		sq_callers_serve(p->callers, p->broker);
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
 	    sq_front_port(p->fronts[0]), c->tls ? "TLS" : "clear text", (unsigned)c->workers);
-	program_say_who(c);
+	sq_broker_config_say_who(c);
 	if (sq_broker_config_open(c) && c->insecure)
 		SQ_WARN("broker",
 		    "auth.insecure: whoever reaches %s may read and publish everything", c->listen);
