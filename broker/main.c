@@ -341,16 +341,6 @@ program_exporter(const struct sq_broker_config *c)
 	    .first_metric = SQ_M_SPANS_EXPORTED};
 }
 
-static void
-program_check_exporter(const struct sq_broker_config *c, struct sq_buf *problems)
-{
-	struct sq_exporter_cfg exporter = program_exporter(c);
-	struct sq_buf why = {0};
-
-	(void)(sq_exporter_check(&exporter, &why) == SQ_OK);
-	sq_program_problem(problems, &why);
-}
-
 /* Brings everything up; on error a line in 'err'. */
 static int
 program_start(struct program *p, struct sq_buf *err)
@@ -623,6 +613,7 @@ main(int argc, char **argv, char **envp)
 	    "sqmqos-broker", usage, sq_broker_config_keys, sq_broker_config_n};
 	struct program p = {0};
 	struct sq_buf notes = {0}, err = {0};
+	struct sq_exporter_cfg exporter;
 	struct sq_explain explain;
 	bool check_only, check_store;
 	const char *backup;
@@ -666,7 +657,8 @@ main(int argc, char **argv, char **envp)
 		return code;
 	}
 	sq_broker_config_check(&p.config, &notes, &err);
-	program_check_exporter(&p.config, &err);
+	exporter = program_exporter(&p.config);
+	sq_exporter_check(&exporter, &err);
 	code = sq_program_checked(&self, check_only, &notes, &err);
 	if (code >= 0) {
 		sq_broker_config_free(&p.config);

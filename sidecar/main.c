@@ -253,16 +253,6 @@ program_exporter(const struct sq_sidecar_cfg *cfg)
 	    .first_metric = SQ_M_SPANS_EXPORTED};
 }
 
-static void
-program_check_exporter(const struct sq_sidecar_cfg *cfg, struct sq_buf *problems)
-{
-	struct sq_exporter_cfg exporter = program_exporter(cfg);
-	struct sq_buf why = {0};
-
-	(void)(sq_exporter_check(&exporter, &why) == SQ_OK);
-	sq_program_problem(problems, &why);
-}
-
 /* Everything up to the loop; 0, or an exit code with a line in 'err'. */
 static int
 program_start(struct program *p, struct sq_buf *err)
@@ -314,6 +304,7 @@ main(int argc, char **argv, char **envp)
 	    "sqmqos-sidecar", usage, sq_sidecar_keys, sq_sidecar_keys_n};
 	struct program p = {.argc = argc, .argv = argv, .envp = envp};
 	struct sq_buf notes = {0}, err = {0};
+	struct sq_exporter_cfg exporter;
 	bool check_only;
 	int rc;
 
@@ -331,7 +322,8 @@ main(int argc, char **argv, char **envp)
 	if (!check_only)
 		sq_log_set_format((enum sq_log_format)p.config.log_format);
 	sq_sidecar_config_check(&p.config, check_only, &notes, &err);
-	program_check_exporter(&p.config, &err);
+	exporter = program_exporter(&p.config);
+	sq_exporter_check(&exporter, &err);
 	rc = sq_program_checked(&self, check_only, &notes, &err);
 	if (rc >= 0) {
 		sq_sidecar_config_free(&p.config);

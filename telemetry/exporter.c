@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/program.h"
 #include "core/spans.h"
 #include "core/spans_metrics.h"
 #include "core/thread.h"
@@ -223,12 +224,21 @@ exporter_post_cfg(const struct sq_exporter_cfg *cfg)
 	    .ca_file = sq_config_is_set(cfg->ca_file) ? cfg->ca_file : NULL};
 }
 
-int
-sq_exporter_check(const struct sq_exporter_cfg *cfg, struct sq_buf *err)
+static int
+exporter_check(const struct sq_exporter_cfg *cfg, struct sq_buf *err)
 {
 	const struct sq_post_cfg post = exporter_post_cfg(cfg);
 
 	return sq_config_is_set(cfg->endpoint) ? sq_post_check(&post, err) : SQ_OK;
+}
+
+void
+sq_exporter_check(const struct sq_exporter_cfg *cfg, struct sq_buf *problems)
+{
+	struct sq_buf why = {0};
+
+	if (exporter_check(cfg, &why) != SQ_OK)
+		sq_program_problem(problems, &why);
 }
 
 static void
@@ -256,7 +266,7 @@ sq_exporter_start(
 	pthread_condattr_t monotonic;
 	struct sq_exporter *e;
 	struct sq_post_cfg post;
-	int rc = sq_exporter_check(cfg, err);
+	int rc = exporter_check(cfg, err);
 
 	*out = NULL;
 	if (rc != SQ_OK || !sq_config_is_set(cfg->endpoint))

@@ -29,8 +29,9 @@ struct sq_exporter_cfg {
 	size_t first_metric; /* the row SQ_M_SPANS_EXPORTED, behind which the others are */
 };
 
-/* Checks the configuration.  Another result than 0: 'err' has a line. */
-int sq_exporter_check(const struct sq_exporter_cfg *, struct sq_buf *err) SQ_MUST_CHECK;
+/* Checks the configuration, and appends a line to 'problems' if it is wrong: see
+ * sq_program_problem(). */
+void sq_exporter_check(const struct sq_exporter_cfg *, struct sq_buf *problems);
 /* Starts to record spans and to export them, if there is an endpoint; else '*out' is NULL.  All
  * strings are copied.  Another result than 0: 'err' has a line.  Thread: one, before others. */
 int sq_exporter_start(
