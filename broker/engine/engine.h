@@ -176,6 +176,16 @@ struct sq_queue_ops {
 	 * with a reference to its image alone; false: there is none.  Messages that only the store
 	 * has are passed over.  Thread: any. */
 	bool (*peek)(const struct sq_queue *, uint64_t from, struct sq_item *out);
+	/* Takes the first item out of its turn that waits and has 'from' as its seq, or a greater
+	 * one up to 'upto': it is the caller's to settle, as one that a consumer was handed and has
+	 * sent on; also one that has expired.  SQ_ENOTFOUND: there is none.  SQ_EAGAIN: the store
+	 * may have it and is reading; the caller asks again in a later turn.  SQ_ENOMEM: the store
+	 * may have it, and it can't be read now.  Thread: any worker. */
+	int (*draw)(struct sq_queue *, uint64_t from, uint64_t upto, struct sq_item *out);
+	/* Has messages that only the store has read, so that peek() and draw() find them, as long
+	 * as the queue's part of the store's cache has room.  True: some are on their way.
+	 * Thread: any. */
+	bool (*recall)(struct sq_queue *);
 	/* Whether nothing waits and no uncommitted transaction has put an item; items that are
 	 * handed out do not count. */
 	bool (*empty)(const struct sq_queue *);

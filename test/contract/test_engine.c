@@ -733,6 +733,47 @@ CONTRACT(what_waits_is_seen_in_its_order_and_stays)
 	queue_delete(q);
 }
 
+/* Draws what waits from that seq on, which is 'number'; returns its seq. */
+static uint64_t
+expect_drawn(struct sq_queue *q, uint64_t from, unsigned number, struct sq_item *out)
+{
+	cr_assert_eq(ops->queue.draw(q, from, UINT64_MAX, out), SQ_OK);
+	cr_assert_eq(item_number(out), number);
+	cr_assert_geq(out->seq, from);
+	cr_assert_not(out->unsent);
+	return out->seq;
+}
+
+CONTRACT(what_waits_is_drawn_out_of_its_turn)
+{
+	struct sq_queue *q = queue_open();
+	struct sq_item first, second, third, none;
+	struct consumer *c;
+	uint64_t seq;
+
+	cr_assert_eq(ops->queue.draw(q, 0, UINT64_MAX, &none), SQ_ENOTFOUND);
+	put_range(q, 1, 6);
+	seq = expect_drawn(q, 0, 1, &first);
+	cr_assert_eq(ops->queue.draw(q, 0, seq, &none), SQ_ENOTFOUND, "it has been drawn");
+	cr_assert(ops->queue.peek(q, seq + 1, &second));
+	(void)expect_drawn(q, second.seq + 1, 3, &third);
+	sq_item_fini(&second);
+	cr_assert_eq(ops->queue.depth(q), 4);
+	cr_assert_eq(metric(SQ_M_QUEUED), 6, "it is not settled");
+	settle(q, &first, SQ_DONE);
+	cr_assert_eq(metric(SQ_M_QUEUED), 5);
+	settle(q, &third, SQ_UNTRIED);
+	cr_assert_eq(ops->queue.depth(q), 5);
+	c = consume(q, 0, 10);
+	cr_assert(run());
+	EXPECT(c, 2, 3, 4, 5, 6);
+	cr_assert_eq(c->items[1].attempts, 0);
+	cr_assert_eq(ops->queue.draw(q, 0, UINT64_MAX, &none), SQ_ENOTFOUND, "all are handed out");
+	consumer_free(q, c);
+	cr_assert_not(ops->queue.recall(q));
+	queue_delete(q);
+}
+
 CONTRACT(what_a_queue_has_lost_is_counted_by_its_reason)
 {
 	struct sq_queue *new = queue_open_as("new", (struct sq_queue_cfg){.max_msgs = 3});

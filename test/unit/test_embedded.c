@@ -427,6 +427,119 @@ Test(embedded, a_backlog_leaves_memory_and_comes_back_in_order)
 	end();
 }
 
+/* Draws the first from that seq on, as often as it takes to read it. */
+static int
+take_out(struct sq_queue *q, uint64_t from, struct sq_item *out)
+{
+	int err;
+
+	while ((err = ops->queue.draw(q, from, UINT64_MAX, out)) == SQ_EAGAIN)
+		usleep(1000);
+	return err;
+}
+
+Test(embedded, a_backlog_is_drawn_to_its_end)
+{
+	enum { N = 10000, KEPT = 5000 };
+	struct sq_item item, kept;
+	struct sq_queue *q;
+	unsigned drawn;
+
+	begin();
+	q = queue_open("a");
+	ops->start.ready(engine);
+	put(q, 1, N, 1000);
+	cr_assert_gt(q->gap.n, N / 2);
+	ops->queue.close(q);
+	store_close();
+
+	store_open();
+	q = queue_open("a");
+	ops->start.ready(engine);
+	for (drawn = 0; take_out(q, 0, &item) == SQ_OK;) {
+		cr_assert_eq(item_number(&item), ++drawn);
+		if (drawn == KEPT)
+			kept = item;
+		else
+			settle(q, &item, SQ_DONE);
+		if (drawn % 256 == 0)
+			run();
+	}
+	cr_assert_eq(drawn, N);
+	settle(q, &kept, SQ_UNTRIED);
+	run();
+	cr_assert_eq(ops->queue.depth(q), 1);
+	ops->queue.close(q);
+	store_close();
+
+	store_open();
+	q = queue_open("a");
+	ops->start.ready(engine);
+	drain(q, KEPT, KEPT);
+	ops->queue.close(q);
+	end();
+}
+
+Test(embedded, what_is_drawn_from_behind_a_gap_is_read_once)
+{
+	enum { N = 8000 };
+	struct sq_item last, none;
+	struct sq_queue *q;
+	uint64_t to;
+
+	begin();
+	q = queue_open("a");
+	ops->start.ready(engine);
+	put(q, 1, N, 1000);
+	cr_assert(q->gap.open);
+	to = q->gap.to;
+	put(q, N + 1, N + 10, 1000);
+	while (ops->queue.recall(q)) /* as much as has room */
+		usleep(1000);
+	cr_assert(q->gap.open, "not all of it has");
+	cr_assert_eq(ops->queue.draw(q, to, UINT64_MAX, &none), SQ_ENOMEM, "nor can it be read");
+	cr_assert_eq(ops->queue.draw(q, q->last_seq, UINT64_MAX, &last), SQ_OK);
+	cr_assert_eq(item_number(&last), N + 10);
+	settle(q, &last, SQ_UNTRIED);
+	run();
+	drain(q, 1, N + 10);
+	ops->queue.close(q);
+	end();
+}
+
+Test(embedded, a_small_backlog_is_read_to_be_seen)
+{
+	enum { N = 100 };
+	struct sq_queue *q;
+	struct sq_item item;
+	uint64_t from = 0;
+
+	begin();
+	q = queue_open("a");
+	ops->start.ready(engine);
+	put(q, 1, N, 1000);
+	put(q, N + 1, N + 8000, 1000); /* so that a chunk is written to the tables */
+	drain(q, 1, 8000);
+	run();
+	ops->queue.close(q);
+	store_close();
+
+	store_open();
+	q = queue_open("a");
+	ops->start.ready(engine);
+	while (ops->queue.recall(q))
+		usleep(1000);
+	for (unsigned i = 8001; i <= N + 8000; i++) {
+		cr_assert(ops->queue.peek(q, from, &item), "%u", i);
+		cr_assert_eq(item_number(&item), i);
+		from = item.seq + 1;
+		sq_item_fini(&item);
+	}
+	drain(q, 8001, N + 8000);
+	ops->queue.close(q);
+	end();
+}
+
 Test(embedded, what_was_handed_out_is_claimed_from_journal_and_tables)
 {
 	enum { N = 8000 };

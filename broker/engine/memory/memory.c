@@ -197,6 +197,8 @@ const struct sq_engine_ops sq_engine_memory = {
 	    .yields = sq_queue_yields,
 	    .state = sq_queue_state,
 	    .peek = sq_queue_peek,
+	    .draw = sq_queue_draw,
+	    .recall = sq_queue_recall,
 	    .empty = sq_queue_empty,
 	},
     .txn =

@@ -148,6 +148,8 @@ void sq_queue_attend(struct sq_queue *, int by);
 bool sq_queue_yields(const struct sq_queue *, uint32_t bytes);
 void sq_queue_state(const struct sq_queue *, struct sq_queue_state *);
 bool sq_queue_peek(const struct sq_queue *, uint64_t from, struct sq_item *out);
+int sq_queue_draw(struct sq_queue *, uint64_t from, uint64_t upto, struct sq_item *out);
+bool sq_queue_recall(struct sq_queue *);
 bool sq_queue_empty(const struct sq_queue *);
 /* Makes room by the queue's policy and counts the item as coming.  SQ_ENOMEM: the item was
  * dropped. */
@@ -194,6 +196,8 @@ void sq_queue_page_out(struct sq_queue *);
 /* Whether the gap skips a seq; has it skip that of a claimed item. */
 bool sq_queue_skips(const struct sq_queue *, uint64_t seq);
 void sq_queue_skip(struct sq_queue *, const struct sq_item *claimed);
+/* Has a gap skip a seq; under the lock of its queue. */
+void sq_gap_skip(struct sq_gap *, uint64_t seq);
 /* Whether a gap of the caller's skips a seq. */
 bool sq_gap_skips(const struct sq_gap *, uint64_t seq);
 

@@ -24,8 +24,8 @@ gap_find(const struct sq_gap *gap, uint64_t seq)
 	return lo;
 }
 
-static void
-gap_skip(struct sq_gap *gap, uint64_t seq)
+void
+sq_gap_skip(struct sq_gap *gap, uint64_t seq)
 {
 	size_t at = gap_find(gap, seq);
 
@@ -84,7 +84,7 @@ sq_queue_claim(struct sq_queue *q, uint64_t seq, struct sq_item *out)
 	if (found)
 		sq_queue_hold(q, -(int64_t)sq_item_bytes(out));
 	if (tail) /* the gap may come to reach beyond it */
-		gap_skip(&q->gap, seq);
+		sq_gap_skip(&q->gap, seq);
 	if (found)
 		sq_queue_handed(q, seq);
 	pthread_mutex_unlock(&q->lock);
@@ -248,7 +248,7 @@ void
 sq_queue_skip(struct sq_queue *q, const struct sq_item *claimed)
 {
 	pthread_mutex_lock(&q->lock);
-	gap_skip(&q->gap, claimed->seq);
+	sq_gap_skip(&q->gap, claimed->seq);
 	sq_queue_handed(q, claimed->seq);
 	q->gap.n--;
 	q->gap.bytes -= sq_item_bytes(claimed);

@@ -90,6 +90,16 @@ sq_ring_insert(struct sq_ring *r, const struct sq_item *item)
 	*sq_ring_at(r, i) = *item;
 }
 
+void
+sq_ring_take(struct sq_ring *r, uint32_t i, struct sq_item *out)
+{
+	assert(i < r->n);
+	*out = *sq_ring_at(r, i);
+	for (; i > 0; i--)
+		*sq_ring_at(r, i) = *sq_ring_at(r, i - 1);
+	(void)sq_ring_pop(r);
+}
+
 bool
 sq_ring_remove(struct sq_ring *r, uint64_t seq, struct sq_item *out)
 {
@@ -99,10 +109,7 @@ sq_ring_remove(struct sq_ring *r, uint64_t seq, struct sq_item *out)
 		i++;
 	if (i == r->n)
 		return false;
-	*out = *sq_ring_at(r, i);
-	for (; i > 0; i--)
-		*sq_ring_at(r, i) = *sq_ring_at(r, i - 1);
-	(void)sq_ring_pop(r);
+	sq_ring_take(r, i, out);
 	return true;
 }
 

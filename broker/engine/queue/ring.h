@@ -26,6 +26,8 @@ void sq_ring_insert(struct sq_ring *, const struct sq_item *);
 uint32_t sq_ring_seek(const struct sq_ring *, uint64_t from);
 /* Removes and returns the first item; the ring is not empty. */
 struct sq_item sq_ring_pop(struct sq_ring *);
+/* Removes the i-th item, from the front, into 'out'. */
+void sq_ring_take(struct sq_ring *, uint32_t i, struct sq_item *out);
 /* Removes the item of that seq into 'out'; false: there is none. */
 bool sq_ring_remove(struct sq_ring *, uint64_t seq, struct sq_item *out);
 void sq_ring_fini(struct sq_ring *); /* frees the items too */
