@@ -23,6 +23,7 @@
 #include "broker/config/explain.h"
 #include "broker/front/access/callers.h"
 #include "broker/front/console/pages.h"
+#include "broker/front/deeds/pages.h"
 #include "broker/front/link/front.h"
 #include "broker/front/link/view.h"
 #include "broker/front/tap/tap.h"
@@ -47,7 +48,7 @@
 
 enum {
 	FRONTS = 1,
-	ADMIN_PAGES = 3, /* folders that answer at the admin endpoint */
+	ADMIN_PAGES = 4, /* folders that answer at the admin endpoint */
 	LIVE_MS = 5000,  /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
 	LOOK_MS = 250,         /* between two looks at the configuration's file */
@@ -80,6 +81,7 @@ struct program {
 	struct sq_callers *callers;
 	struct sq_view_pages *pages;
 	struct sq_tap_pages *tap_pages;
+	struct sq_deed_pages *deeds;
 	_Atomic bool ticking, listening, draining;
 	struct sq_stop *stop;
 	struct sq_notify *notify; /* the main thread's */
@@ -322,6 +324,8 @@ program_start_admin(struct program *p, struct sq_buf *err)
 	p->admin_pages[n++] = sq_view_pages_admin(p->pages);
 	p->tap_pages = sq_tap_pages_new(p->callers);
 	p->admin_pages[n++] = sq_tap_pages_admin(p->tap_pages);
+	p->deeds = sq_deed_pages_new(p->callers);
+	p->admin_pages[n++] = sq_deed_pages_admin(p->deeds);
 	if (p->config.console)
 		p->admin_pages[n++] = &sq_console_pages;
 	assert(n <= ADMIN_PAGES);
@@ -404,6 +408,7 @@ program_stop(struct program *p)
 	sq_admin_stop(&p->admin); /* waits for pages, and these for credentials */
 	sq_view_pages_free(&p->pages);
 	sq_tap_pages_free(&p->tap_pages);
+	sq_deed_pages_free(&p->deeds);
 	sq_callers_free(&p->callers);
 	p->ticking = false; /* one that runs ends before the fronts' stop does */
 	program_each_front(p, sq_front_stop);

@@ -171,6 +171,19 @@ sq_group_free_pinned(struct sq_group **gp, struct sq_txn *txn)
 	group_free(g);
 }
 
+struct sq_group *
+sq_group_find(struct sq_broker *b, const char *name)
+{
+	struct sq_group *g;
+
+	pthread_mutex_lock(&b->groups->lock);
+	g = group_find_locked(b, name, sq_hash(name, strlen(name)));
+	if (g != NULL)
+		sq_group_ref(g);
+	pthread_mutex_unlock(&b->groups->lock);
+	return g;
+}
+
 bool
 sq_group_there(struct sq_broker *b, const char *name)
 {

@@ -114,6 +114,9 @@ void sq_group_free_pinned(struct sq_group **, struct sq_txn *txn);
 /* Locks: the write lock of the tenant's space is held, for the functions below.  'txn' gets the
  * records; NULL: none are written. */
 
+/* The group of that name, with a reference; NULL: there is none.  Thread: any worker.  Locks: its
+ * own, none of these. */
+struct sq_group *sq_group_find(struct sq_broker *, const char *name);
 /* Whether a group of that name exists. */
 bool sq_group_there(struct sq_broker *, const char *name);
 /* The group of that name, made if it is missing, with a reference and one more subscription.  An

@@ -84,6 +84,10 @@
 	X(DEAD_LETTERS, "sqmqos_dead_letters_total", NULL, SQ_COUNTER, "Dead letters made.") \
 	X(DEAD_LETTERS_DROPPED, "sqmqos_dead_letters_dropped_total", NULL, SQ_COUNTER, \
 	    "Dead letters, not of QoS 3, that left for newer ones, untaken.") \
+	X(DEAD_LETTERS_REDRIVEN, "sqmqos_dead_letters_redriven_total", NULL, SQ_COUNTER, \
+	    "Dead letters that were published again.") \
+	X(PURGED, "sqmqos_messages_purged_total", NULL, SQ_COUNTER, \
+	    "Messages that an operator has purged.") \
 	X(RECEIPTS, "sqmqos_receipts_total", NULL, SQ_COUNTER, "Receipts published.") \
 	X(STORE_COMMITS, "sqmqos_store_commits_total", NULL, SQ_COUNTER, \
 	    "Records committed to the journal.") \

@@ -24,6 +24,12 @@ sq_assured_settled(const struct sq_source *s, const struct sq_item *item)
 }
 
 struct sq_msg
+sq_assured_purged(const struct sq_source *s, const struct sq_item *item)
+{
+	return assured_receipt(&item->msg, sq_source_name(s), "purged");
+}
+
+struct sq_msg
 sq_assured_buried(void *source, struct sq_txn *txn, const struct sq_item *item, enum sq_death why)
 {
 	const struct sq_source *s = source;

@@ -17,6 +17,8 @@ sq_assured_buried(void *source, struct sq_txn *, const struct sq_item *, enum sq
 /* Buries a QoS 3 item left in a queue that ends; the letter has 'reason'. */
 struct sq_msg
 sq_assured_ended(struct sq_source *, struct sq_txn *, const struct sq_item *, const char *reason);
+/* An operator has purged the QoS 3 item, of which nothing stays. */
+struct sq_msg sq_assured_purged(const struct sq_source *, const struct sq_item *);
 /* The client has received the item; the transaction has its settlement. */
 struct sq_msg sq_assured_settled(const struct sq_source *, const struct sq_item *);
 /* Buries a delayed QoS 3 message that matches nothing when it is due. */

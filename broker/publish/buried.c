@@ -57,10 +57,19 @@ buried_ended(
 }
 
 static void
+buried_purged(struct sq_source *source, struct sq_txn *txn, const struct sq_item *item, bool letter)
+{
+	if (letter)
+		buried_ended(source, txn, item, "purged");
+	else
+		buried_receipt(txn, source, sq_assured_purged(source, item));
+}
+
+static void
 buried_settled(struct sq_source *source, struct sq_txn *txn, const struct sq_item *item)
 {
 	buried_receipt(txn, source, sq_assured_settled(source, item));
 }
 
 const struct sq_burial sq_buried = {
-    .item = buried_item, .ended = buried_ended, .settled = buried_settled};
+    .item = buried_item, .ended = buried_ended, .purged = buried_purged, .settled = buried_settled};

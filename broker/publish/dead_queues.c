@@ -240,6 +240,20 @@ sq_dead_group(struct sq_dead *d, struct sq_tenant *tenant, enum sq_dead_kind kin
 	return g;
 }
 
+struct sq_group *
+sq_dead_there(struct sq_dead *d, struct sq_tenant *tenant, enum sq_dead_kind kind)
+{
+	const struct dead_tenant *s;
+	struct sq_group *g = NULL;
+
+	pthread_mutex_lock(&d->lock);
+	s = dead_find(d, tenant);
+	if (s != NULL && s->groups[kind] != NULL)
+		g = sq_group_ref(s->groups[kind]);
+	pthread_mutex_unlock(&d->lock);
+	return g;
+}
+
 bool
 sq_dead_seek(struct sq_dead *d, uint64_t *place, struct sq_group *out[SQ_DEAD_KINDS])
 {
@@ -269,15 +283,9 @@ dead_share_fits(const struct sq_tenant *tenant, uint32_t bytes)
 bool
 sq_dead_full(struct sq_dead *d, struct sq_tenant *tenant, uint32_t bytes)
 {
-	struct dead_tenant *s;
-	struct sq_group *g = NULL;
+	struct sq_group *g = sq_dead_there(d, tenant, SQ_DEAD_ASSURED);
 	bool full;
 
-	pthread_mutex_lock(&d->lock);
-	s = dead_find(d, tenant);
-	if (s != NULL && s->groups[SQ_DEAD_ASSURED] != NULL)
-		g = sq_group_ref(s->groups[SQ_DEAD_ASSURED]);
-	pthread_mutex_unlock(&d->lock);
 	if (g == NULL)
 		return !dead_share_fits(tenant, bytes);
 	full = g->sink.engine->ops->queue.full(g->sink.queue, bytes);

@@ -24,6 +24,9 @@ enum sq_dead_kind { SQ_DEAD_ASSURED, SQ_DEAD_OTHERS, SQ_DEAD_KINDS };
 /* A group that $dead/# joins, made if it is missing, with a reference.  Thread: any worker.  Locks:
  * its own. */
 struct sq_group *sq_dead_group(struct sq_dead *, struct sq_tenant *, enum sq_dead_kind);
+/* Such a group if it is there, with a reference; NULL: it is not made.  Thread: any worker.  Locks:
+ * its own. */
+struct sq_group *sq_dead_there(struct sq_dead *, struct sq_tenant *, enum sq_dead_kind);
 /* For a walk over all tenants' queues: moves '*place' to the first tenant there or behind; 'out' gets
  * its groups, NULL for one that is not made.  False: there is none.  On the first worker, until whose
  * next sq_dead_sweep() the groups stay.  Locks: its own. */

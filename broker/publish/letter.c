@@ -13,6 +13,7 @@
 enum {
 	PROP_USER = 0x26, /* MQTT 5.0 §2.2.2.2 */
 	TIME_MAX = 32,
+	UTF8_MAX = 4, /* bytes of a character: a letter's topic that was cut lacks fewer */
 	QUEUE_SHOWN_MAX = 1024, /* bytes of a queue's name, which may have a filter in it */
 };
 
@@ -107,6 +108,51 @@ props_add_trace(struct sq_buf *props, struct sq_bytes from)
 		else if (sq_bytes_are(name, SQ_PROP_TRACESTATE))
 			props_add(props, SQ_PROP_TRACESTATE, value);
 	}
+}
+
+static bool
+letter_is_own(struct sq_bytes name)
+{
+	return sq_bytes_are(name, SQ_PROP_DEAD_REASON) || sq_bytes_are(name, SQ_PROP_DEAD_TIME) ||
+	    sq_bytes_are(name, SQ_PROP_DEAD_QUEUE);
+}
+
+/* Appends the property block without those of a letter. */
+static void
+props_without_own(struct sq_buf *out, struct sq_bytes props)
+{
+	struct sq_bytes rest = props, name, value;
+	const unsigned char *from = props.p;
+
+	while (sq_props_user_next(&rest, &name, &value)) {
+		if (!letter_is_own(name))
+			continue;
+		/* before the name: its length, and what makes it a user property */
+		sq_buf_append(out, from, (size_t)(name.p - 3 - from));
+		from = rest.p;
+	}
+	if (props.len > 0)
+		sq_buf_append(out, from, (size_t)(props.p + props.len - from));
+}
+
+struct sq_msg
+sq_letter_original(const struct sq_msg *letter)
+{
+	const size_t prefix = sizeof topic_prefix - 1;
+	struct sq_bytes topic = sq_image_topic(letter->image);
+	struct sq_buf props = {0};
+	struct sq_msg out;
+
+	if (topic.len <= prefix || topic.len > SQ_TOPIC_MAX - UTF8_MAX ||
+	    memcmp(topic.p, topic_prefix, prefix) != 0)
+		return (struct sq_msg){0};
+	topic.p += prefix;
+	topic.len -= prefix;
+	props_without_own(&props, sq_image_props(letter->image));
+	out = sq_msg_new(sq_image_qos(letter->image), false, topic, buf_bytes(&props),
+	    SQ_MSG_NO_EXPIRY, sq_image_payload(letter->image));
+	sq_buf_fini(&props);
+	return out;
 }
 
 struct sq_msg

@@ -8,6 +8,9 @@
 
 /* Makes the dead letter of 'm', which was in 'queue'. */
 struct sq_msg sq_letter_new(const struct sq_msg *m, const char *queue, const char *reason);
+/* Makes the message of which 'letter' is the dead letter, without its expiry; one without an image:
+ * its topic was too long for a letter to have all of it. */
+struct sq_msg sq_letter_original(const struct sq_msg *letter);
 /* Makes the receipt that 'm' asks for, about its copy for 'target'; it is of the same trace. */
 struct sq_msg sq_letter_receipt(const struct sq_msg *m, const struct sq_publish_options *,
     const char *target, const char *outcome);

@@ -31,9 +31,10 @@ static const struct sq_view_column letter_columns[] = {LETTER_COLUMNS(SQ_VIEW_CO
 
 const struct sq_view_table sq_dead_letter_view = {
     .name = "dead-letters",
-    .help = "Dead letters that wait in memory, without their payloads. Those that only the store "
-	    "has, as after a start, are not shown until somebody takes from their queue; `depth` "
-	    "in `queues` counts them all.",
+    .help =
+	"Dead letters, without their payloads. Those that only the store has are read to be "
+	"shown, as far as their queue's part of `store.cache-size` has room; `depth` in `queues` "
+	"counts them all.",
     .named = "queue",
     .columns = letter_columns,
     .n_columns = LETTER_COLUMN_COUNT,
@@ -102,6 +103,11 @@ letters_of(
 	const struct sq_queue_ops *ops = &sink->engine->ops->queue;
 	struct sq_item item;
 
+	/* What only the store has comes to memory first, as far as it has room. */
+	if (ops->recall(sink->queue)) {
+		(void)sq_view_visit(v, at);
+		return false;
+	}
 	while (ops->peek(sink->queue, at.inner & ~LETTER_OTHERS, &item)) {
 		bool room;
 

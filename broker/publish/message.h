@@ -18,7 +18,8 @@ struct sq_publisher {
 	uint64_t not_from;             /* as in struct sq_binding */
 	bool stores_ids;               /* its QoS 2 packet ids are stored */
 	bool told;                     /* refusals are reported to it */
-	bool own; /* the broker itself: options are not carried out, and it is refused nothing */
+	bool own;   /* the broker itself: options are not carried out, and it is refused nothing */
+	bool again; /* the broker, for a dead letter: queues may refuse it, though it is 'own' */
 };
 
 /* The continuation of a transaction without room. */
@@ -61,6 +62,7 @@ struct sq_publish {
 	size_t paused;           /* 'work' at the last pause */
 	uint64_t number;         /* of a retained message that is being routed; else 0 */
 	size_t n;                /* sinks reached */
+	size_t taken;            /* of them, those that have it, or a dead letter of it */
 	struct sq_publish_pace pace;
 	struct sq_refused refused;
 };

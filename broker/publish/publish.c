@@ -114,7 +114,7 @@ publish_asked(struct sq_publish *p)
 	p->assured = asked.assured;
 	if (p->from.own) {
 		code = sq_route_message(p);
-		if (p->assured && p->n == 0)
+		if (p->assured && p->n == 0 && !p->from.again)
 			sq_receipts_add(p->home->receipts, p->tenant,
 			    sq_assured_unmatched(p->broker, p->tenant, p->txn, p->msg));
 		return code;
@@ -185,12 +185,12 @@ sq_publish_message(struct sq_publish *p)
 	p->qos = (uint8_t)sq_image_qos(image);
 	p->retain = sq_image_retain(image);
 	p->assured = false;
-	p->n = 0;
+	p->n = p->taken = 0;
 	p->expires_ms = expiry_s == SQ_MSG_NO_EXPIRY
 	    ? 0
 	    : sq_worker_now_ms(p->home->worker) + expiry_s * UINT64_C(1000);
 	code = publish_checked(p);
-	if (!p->held)
+	if (!p->held && !p->from.again)
 		sq_count(p->broker,
 		    sq_mqtt_reason_failed(code) ? SQ_M_REFUSED : SQ_M_RECEIVED_QOS0 + p->qos, 1);
 	if (sq_taps_any(p->broker->taps) && !p->held)

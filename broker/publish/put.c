@@ -61,12 +61,16 @@ put_one(struct sq_publish *p, struct sq_sink *sink, uint8_t qos, bool as_publish
 
 	p->n++;
 	if (sink->pass != NULL && p->passes && sink->shard == p->home &&
-	    sink->pass(sink, p->txn, &item))
+	    sink->pass(sink, p->txn, &item)) {
+		p->taken++;
 		return;
-	if (qos == 0 && atomic_load_explicit(&sink->offline, memory_order_relaxed))
+	}
+	if (qos == 0 && atomic_load_explicit(&sink->offline, memory_order_relaxed)) {
 		sq_item_fini(&item);
-	else
+	} else {
 		err = sink->engine->ops->txn.put(p->txn, sink->queue, &item);
+		p->taken += err == SQ_OK || (p->assured && qos > 0);
+	}
 	if (err != SQ_OK && p->assured && qos > 0)
 		put_lost(p, sink, err);
 	if (p->pace.call != NULL && ++p->pace.puts % PACE_EVERY == 0)

@@ -95,7 +95,8 @@ route_refused(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 			return sq_refused_queue(&p->refused, p->broker, sink, size);
 		has_room = sink;
 	}
-	dead_full = p->assured ? route_dead_full(p, v, n, size) : NULL;
+	/* One that is a letter now leaves room for the letter that it may become. */
+	dead_full = p->assured && !p->from.again ? route_dead_full(p, v, n, size) : NULL;
 	if (dead_full != NULL)
 		return route_refused_dead(p, dead_full, size);
 	return SQ_MQTT_RC_SUCCESS;
@@ -190,7 +191,8 @@ sq_route_message(struct sq_publish *p)
 		p->held = true;
 		return SQ_MQTT_RC_SUCCESS;
 	}
-	code = p->qos > 0 && !p->from.own ? route_refused(p, v, n) : SQ_MQTT_RC_SUCCESS;
+	code = p->qos > 0 && (!p->from.own || p->from.again) ? route_refused(p, v, n)
+							     : SQ_MQTT_RC_SUCCESS;
 	if (code != SQ_MQTT_RC_SUCCESS)
 		return code;
 	if (p->retain && !p->from.own && sq_image_payload(p->msg->image).len > 0 &&
@@ -206,7 +208,7 @@ sq_route_message(struct sq_publish *p)
 		return sq_refused_share(&p->refused, p->broker, SQ_LIMIT_RETAINED,
 		    sq_space_account(space), SQ_SHARE_RETAINED);
 	sq_put_all(p, v, n);
-	if (p->n == 0 && p->assured)
+	if ((p->n == 0 && p->assured) || (p->taken == 0 && p->from.again))
 		return SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS; /* it is nowhere */
 	route_readers(p, space, number);
 	return p->n > 0 || p->qos == 0 || p->retain ? SQ_MQTT_RC_SUCCESS

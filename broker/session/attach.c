@@ -314,18 +314,11 @@ static void
 attach_end_durable(struct sq_session *by, struct sq_session *s)
 {
 	struct sq_background_txn *background = NULL;
-	struct sq_call *attaching;
 
 	if (s == NULL)
 		return;
-	if (s->state == SQ_SESSION_ATTACHED)
-		sq_outlet_detached(s->at.outlet, s->at.epoch, SQ_MQTT_RC_TAKEN_OVER,
-		    "another connection has the session");
-	attaching = sq_attachment_unwait(&s->at);
-	if (attaching != NULL)
-		sq_call_refuse(attaching, SQ_VERDICT_SUPERSEDED);
-	sq_session_end(
-	    s, SQ_ENDING_SESSION_ENDED, s->stored.base ? sq_background_txn(by, &background) : NULL);
+	sq_session_evict(s, SQ_MQTT_RC_TAKEN_OVER, "another connection has the session",
+	    SQ_VERDICT_SUPERSEDED, s->stored.base ? sq_background_txn(by, &background) : NULL);
 	sq_background_commit(&background); /* the answer to the PUT waits for it */
 }
 

@@ -253,6 +253,20 @@ sq_session_end(struct sq_session *s, enum sq_ending_why why, struct sq_txn *txn)
 }
 
 void
+sq_session_evict(
+    struct sq_session *s, uint8_t reason, const char *text, enum sq_verdict why, struct sq_txn *txn)
+{
+	struct sq_call *attaching;
+
+	if (s->state == SQ_SESSION_ATTACHED)
+		sq_outlet_detached(s->at.outlet, s->at.epoch, reason, text);
+	attaching = sq_attachment_unwait(&s->at);
+	if (attaching != NULL)
+		sq_call_refuse(attaching, why);
+	sq_session_end(s, SQ_ENDING_SESSION_ENDED, txn);
+}
+
+void
 sq_session_close(struct sq_session *s)
 {
 	const struct sq_engine_ops *ops = s->sink.engine->ops;

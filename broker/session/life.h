@@ -20,6 +20,10 @@ void sq_session_stop_timer(struct sq_session *);
  * bindings, deletes records, settles unfinished deliveries.  A queue that is not empty is deleted
  * in the background.  The session is freed when its consumers and transactions have ended. */
 void sq_session_end(struct sq_session *, enum sq_ending_why, struct sq_txn *txn);
+/* Ends the session in 'txn', as above, with the attachment that it may have: its sidecar is told
+ * 'reason', of MQTT, with static text for people, and a PUT that waits is refused with 'why'. */
+void sq_session_evict(
+    struct sq_session *, uint8_t reason, const char *text, enum sq_verdict why, struct sq_txn *txn);
 /* Closes the session because the broker ends: records stay, and no will is published. */
 void sq_session_close(struct sq_session *);
 /* Ends the attachment; calls that wait are refused with 'why'. */

@@ -38,6 +38,8 @@ struct sq_burial {
 	/* Buries a QoS 3 item left in a queue that ends; the letter has 'reason'. */
 	void (*ended)(
 	    struct sq_source *, struct sq_txn *, const struct sq_item *, const char *reason);
+	/* An operator purges a QoS 3 item; 'letter': it becomes a dead letter. */
+	void (*purged)(struct sq_source *, struct sq_txn *, const struct sq_item *, bool letter);
 	/* A client has received the item; the transaction has the settlement. */
 	void (*settled)(struct sq_source *, struct sq_txn *, const struct sq_item *);
 };

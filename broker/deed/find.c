@@ -1,0 +1,162 @@
+#include "broker/deed/find.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/deed/work.h"
+#include "broker/group/group.h"
+#include "broker/publish/dead_queues.h"
+#include "broker/session/session.h"
+#include "core/mem.h"
+#include "web/worker.h"
+
+enum {
+	SEPARATOR = 0xff, /* between the parts of a group's name; '~' in the view */
+	PARTS = 3,        /* of it, behind its kind */
+	SHOWN_MAX = 16,   /* '~' in a name that can be one */
+};
+
+static const char missing[] = "there is no such queue where this caller may do that";
+
+int
+sq_deed_dead_name(const char *name, const char **space)
+{
+	static const char *const kinds[] = {
+	    [SQ_DEAD_ASSURED] = "dead~", [SQ_DEAD_OTHERS] = "dead-others~"};
+
+	for (int kind = 0; kind < SQ_DEAD_KINDS; kind++) {
+		size_t len = strlen(kinds[kind]);
+
+		if (strncmp(name, kinds[kind], len) != 0)
+			continue;
+		*space = name + len;
+		return kind;
+	}
+	return -1;
+}
+
+static struct sq_group *
+find_dead(struct sq_deed *d)
+{
+	const char *space = NULL;
+	int kind = sq_deed_dead_name(d->name, &space);
+	struct sq_tenant *tenant;
+	struct sq_group *g;
+
+	if (kind < 0 || strlen(space) > SQ_KEY_PART_MAX)
+		return NULL;
+	tenant = sq_tenant_get(d->work.broker->tenants, space);
+	g = sq_dead_there(d->work.broker->dead, tenant, (enum sq_dead_kind)kind);
+	sq_tenant_unref(&tenant);
+	return g;
+}
+
+/* The group whose name has its separators at these places of the shown one, and the rest at its
+ * end. */
+static struct sq_group *
+find_group_at(struct sq_deed *d, const size_t *at, size_t n)
+{
+	struct sq_buf name = {0};
+	struct sq_group *g;
+
+	sq_buf_append(&name, d->name, strlen(d->name));
+	for (size_t i = 0; i < n; i++)
+		sq_buf_data(&name)[at[i]] = SEPARATOR;
+	for (size_t i = n; i < PARTS; i++)
+		sq_buf_u8(&name, SEPARATOR);
+	sq_buf_u8(&name, '\0');
+	g = sq_group_find(d->work.broker, (const char *)sq_buf_data(&name));
+	sq_buf_fini(&name);
+	return g;
+}
+
+/* A group by its shown name, whose parts may have a '~' themselves: tries which of them stand
+ * between parts. */
+static struct sq_group *
+find_group(struct sq_deed *d)
+{
+	size_t tilde[SHOWN_MAX], n = 0;
+	struct sq_group *g = NULL;
+
+	for (const char *p = d->name; (p = strchr(p, '~')) != NULL; p++) {
+		if (n == SHOWN_MAX)
+			return NULL;
+		tilde[n++] = (size_t)(p - d->name);
+	}
+	if (strncmp(d->name, "share~", 6) != 0 && strncmp(d->name, "declared~", 9) != 0)
+		return NULL;
+	for (size_t i = 1; i < n && g == NULL; i++) {
+		size_t at[PARTS] = {tilde[0], tilde[i]};
+
+		g = find_group_at(d, at, 2);
+		for (size_t k = i + 1; k < n && g == NULL; k++) {
+			at[2] = tilde[k];
+			g = find_group_at(d, at, PARTS);
+		}
+	}
+	return g;
+}
+
+/* On a worker: a queue that no session has. */
+static void
+find_others(struct sq_deed *d, void (*step)(struct sq_deed *))
+{
+	static const char delayed[] = "delayed~";
+	struct sq_group *g = find_group(d);
+
+	if (g == NULL)
+		g = find_dead(d);
+	if (g != NULL && sq_deed_may(d, sq_tenant_name(g->tenant))) {
+		d->work.group = g;
+		sq_deed_go(d, &d->work.broker->shards[sq_worker_index(g->owner)], step);
+		return;
+	}
+	sq_group_unref(&g);
+	if (strncmp(d->name, delayed, sizeof delayed - 1) == 0)
+		sq_deed_end(
+		    d, SQ_DEED_REFUSED, "delayed messages wait for their time and not in a queue");
+	else
+		sq_deed_end(d, SQ_DEED_MISSING, missing);
+}
+
+static void
+find_step(struct sq_deed *d)
+{
+	const struct sq_session *s = d->work.key.space[0] != '\0'
+	    ? sq_session_find(d->work.shard, &d->work.key)
+	    : NULL;
+
+	if (s != NULL && s->sink.queue != NULL && sq_deed_may(d, sq_tenant_name(s->id.tenant))) {
+		d->work.incarnation = s->id.incarnation;
+		d->work.step = d->work.found;
+		d->work.step(d);
+		return;
+	}
+	find_others(d, d->work.found);
+}
+
+void
+sq_deed_find_queue(struct sq_deed *d, void (*step)(struct sq_deed *))
+{
+	uint64_t hash = 0;
+
+	d->work.found = step;
+	if (sq_key_decode(sq_bytes_of(d->name), &d->work.key) == SQ_OK)
+		hash = sq_key_hash(&d->work.key);
+	else
+		d->work.key = (struct sq_key){0};
+	sq_deed_go(d, &d->work.broker->shards[hash % d->work.broker->n_shards], find_step);
+}
+
+struct sq_sink *
+sq_deed_sink(struct sq_deed *d)
+{
+	struct sq_session *s;
+
+	if (d->work.group != NULL)
+		return &d->work.group->sink;
+	s = sq_session_find(d->work.shard, &d->work.key);
+	if (s == NULL || s->id.incarnation != d->work.incarnation || s->sink.queue == NULL)
+		return NULL;
+	return &s->sink;
+}

@@ -1,0 +1,193 @@
+#include "broker/front/deeds/pages.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/front/access/callers.h"
+#include "broker/front/deeds/answer.h"
+#include "broker/front/deeds/request.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/utf8.h"
+#include "web/admin_ask.h"
+
+enum {
+	RUNNING_MAX = 4,    /* deeds under way */
+	TIME_MS = 600,      /* of a deed, in the second that its answer has */
+	REDRIVE_MAX = 1000, /* letters of one request, and of a second */
+	SHOWN_MAX = 256,    /* bytes of a name in the log */
+};
+
+struct sq_deed_pages {
+	struct sq_admin_pages admin;
+	struct sq_callers *callers;
+	atomic_uint running;
+	atomic_bool redriving;
+	_Atomic uint64_t redrive_ms; /* when the next redrive may begin */
+};
+
+/* One request on its way. */
+struct deed_ask {
+	struct sq_deed_pages *pages;
+	struct sq_caller caller;
+	struct sq_deed_request request;
+	struct sq_deed deed;
+};
+
+static void
+deed_free(struct deed_ask *a)
+{
+	sq_deed_request_fini(&a->request);
+	sq_caller_fini(&a->caller);
+	free(a);
+}
+
+static void
+deed_refuse(struct deed_ask *a, unsigned status, const char *detail)
+{
+	sq_caller_refuse(&a->caller, status, detail);
+	deed_free(a);
+}
+
+/* Who has done what, to what, and how often. */
+static void
+deed_log(const struct deed_ask *a)
+{
+	const struct sq_deed *d = &a->deed;
+	const char *name = d->name != NULL ? d->name : d->space;
+
+	SQ_INFO("deed", "%s %.*s: %llu%s, by %s", a->request.what,
+	    (int)sq_utf8_cut(name, strlen(name), SHOWN_MAX), name, (unsigned long long)d->n,
+	    d->more ? " so far" : "", sq_access_name(&a->caller.access));
+}
+
+/* A redrive has ended: the next one waits for as long as its letters should have taken. */
+static void
+deed_redriven(struct sq_deed_pages *p, const struct sq_deed *d)
+{
+	uint64_t begun_ms = d->until_ms - TIME_MS;
+
+	atomic_store(&p->redrive_ms, begun_ms + d->n * 1000 / REDRIVE_MAX);
+	atomic_store(&p->redriving, false);
+}
+
+/* Thread: a worker, or the admin thread. */
+static void
+deed_done(struct sq_deed *d)
+{
+	struct deed_ask *a = SQ_CONTAINER_OF(d, struct deed_ask, deed);
+	struct sq_admin_answer answer = {0};
+	const char *why;
+	unsigned status = sq_deed_answer_status(d, &why);
+
+	if (d->kind == SQ_DEED_REDRIVE)
+		deed_redriven(a->pages, d);
+	atomic_fetch_sub(&a->pages->running, 1);
+	if (status != 200) {
+		deed_refuse(a, status, why);
+		return;
+	}
+	deed_log(a);
+	answer.status = 200;
+	sq_deed_answer(d, &answer.body);
+	sq_admin_answer(a->caller.ask, &answer);
+	deed_free(a);
+}
+
+/* Whether a redrive may begin now. */
+static bool
+deed_may_redrive(struct sq_deed_pages *p)
+{
+	if (atomic_exchange(&p->redriving, true))
+		return false;
+	if (sq_clock_ms() >= atomic_load(&p->redrive_ms))
+		return true;
+	atomic_store(&p->redriving, false);
+	return false;
+}
+
+static void
+deed_begin(struct deed_ask *a)
+{
+	struct sq_deed_pages *p = a->pages;
+	struct sq_deed *d = &a->deed;
+
+	if (atomic_fetch_add(&p->running, 1) >= RUNNING_MAX) {
+		atomic_fetch_sub(&p->running, 1);
+		deed_refuse(a, 429, "four deeds are under way");
+		return;
+	}
+	if (d->kind == SQ_DEED_REDRIVE && !deed_may_redrive(p)) {
+		atomic_fetch_sub(&p->running, 1);
+		deed_refuse(a, 429, "dead letters are published again at 1000 a second at most");
+		return;
+	}
+	if (d->kind == SQ_DEED_REDRIVE && d->most > REDRIVE_MAX)
+		d->most = REDRIVE_MAX;
+	d->until_ms = sq_clock_ms() + TIME_MS;
+	d->may = sq_access_space;
+	d->arg = &a->caller.access;
+	d->done = deed_done;
+	sq_deed_ask(a->caller.broker, d);
+}
+
+static void
+deed_judged(struct sq_caller *c)
+{
+	struct deed_ask *a = SQ_CONTAINER_OF(c, struct deed_ask, caller);
+	struct sq_buf why = {0};
+	unsigned status = c->status;
+
+	if (status != 200) {
+		deed_refuse(a, status, c->why);
+		return;
+	}
+	status = sq_deed_request_read(&a->request, c->ask->path, c->ask->body, &a->deed, &why);
+	sq_buf_u8(&why, '\0');
+	if (status != 200)
+		deed_refuse(a, status, (const char *)sq_buf_data(&why));
+	else if (!sq_access_may(&c->access, a->request.what, false, a->deed.space) &&
+	    (a->deed.space != NULL || c->access.who->n_spaces > 0))
+		deed_refuse(a, 403, "no rule of acl lets this identity do that");
+	else
+		deed_begin(a);
+	sq_buf_fini(&why);
+}
+
+static void
+deed_asked(void *owner, struct sq_admin_ask *ask)
+{
+	struct sq_deed_pages *p = owner;
+	struct deed_ask *a = sq_xcalloc(1, sizeof *a);
+
+	a->pages = p;
+	a->caller.ask = ask;
+	a->caller.judged = deed_judged;
+	sq_caller_judge(p->callers, &a->caller);
+}
+
+struct sq_deed_pages *
+sq_deed_pages_new(struct sq_callers *callers)
+{
+	struct sq_deed_pages *p = sq_xcalloc(1, sizeof *p);
+
+	p->callers = callers;
+	p->admin = (struct sq_admin_pages){
+	    .below = SQ_DEEDS_PATH, .methods = "POST", .asked = deed_asked, .owner = p};
+	return p;
+}
+
+const struct sq_admin_pages *
+sq_deed_pages_admin(const struct sq_deed_pages *p)
+{
+	return &p->admin;
+}
+
+void
+sq_deed_pages_free(struct sq_deed_pages **pp)
+{
+	free(*pp);
+	*pp = NULL;
+}
