@@ -1,16 +1,251 @@
-"""Deeds at the admin endpoint (docs/view.md, "Deeds"): who may, and that they hold over a kill."""
+"""Deeds at the admin endpoint (docs/view.md): who may, what they do, and that it holds over a kill."""
 
 import asyncio
-import json
-import time
+import contextlib
+import signal
 
-from support import view
-from support.jwt import Issuer
-from support.wait import eventually
+import view
+from cluster import eventually, metric
+from mqtt import Will
+from scenario import scenario
+from tokens import Issuer
 
-OTHER = "127.0.0.2"
-QUEUE = "declared~default~demo~jobs"
+DURABLE = {"session_expiry": 600}
+OTHER = "127.0.0.2"  # of this machine, and no loopback by the rules
+BROKER = {"engine": "embedded", "session": {"grace": "60s", "recovery-time": "0s"}}
+KEPT = "default~demo~kept"
+LETTERS = 60
+MANY = 100_000
 
 
-def post(program, deed, body, *, headers=None, **more):
-    return view.do(program, deed, body, headers=headers, **more)
+def bearer(token):
+    return {"Authorization": f"Bearer {token.strip()}"}
+
+
+async def do(stack, deed, body, **more):
+    return await asyncio.to_thread(view.do_all, stack.broker, deed, body, **more)
+
+
+async def depth(stack, queue):
+    rows = await asyncio.to_thread(view.rows, stack.broker, "queues", name=queue)
+    return rows[0]["depth"] if rows else None
+
+
+async def away(env, stack, *filters, client_id="kept"):
+    """A durable session whose client is away."""
+    client = await env.connect(stack.ports[0], client_id, props=DURABLE)
+    await client.subscribe(*filters)
+    await client.disconnect()
+
+
+async def publish(client, topic, count, qos=1, props=None):
+    """Messages 0 to count - 1, 500 on their way at a time; all are acknowledged."""
+    for first in range(0, count, 500):
+        part = range(first, min(first + 500, count))
+        codes = await asyncio.gather(*(client.publish(
+            topic, b"%d" % n, qos, props=props(n) if props else None) for n in part))
+        assert set(codes) == {0}, set(codes)
+
+
+async def test_who_may(env):
+    issuer = Issuer(env.folder / "issuer")
+    deeds = ["sessions/remove", "queues/purge", "dead-letters/redrive"]
+    stack = await env.stack(sidecars=1, start=False, broker=issuer.config() | {"acl": [
+        {"deny": ["operate"], "identity": "kube:default/watcher", "queues": deeds},
+        {"allow": ["operate"], "identity": "kube:default/watcher"},
+        {"allow": ["operate"], "identity": "kube:default/ops"},
+        {"allow": ["operate"], "identity": "kube:shop/ops"},
+        {"allow": ["operate"], "identity": "kube:default/purger", "queues": ["queues/purge"]}]})
+    stack.broker.tree["admin"]["listen"] = f"*:{stack.broker.admin_port}"
+    await stack.start()
+    await away(env, stack, ("t", 1))
+    client = await env.connect(stack.ports[0], "c")
+    await publish(client, "t", 6)
+
+    def purge(**more):
+        return view.do(stack.broker, "queues/purge", {"queue": KEPT, "max": 1}, **more)
+
+    def token(account, space="default"):
+        return {"headers": bearer(issuer.token(space, account)), "source": OTHER}
+    assert purge(source=OTHER).status == 401
+    assert purge(source=OTHER, headers=bearer("nonsense")).status == 401
+    assert purge(**token("nobody")).status == 403
+    assert purge(**token("watcher")).status == 403, "it may look"
+    assert view.ask(stack.broker, "/queues", **token("watcher")).status == 200
+    assert purge(**token("ops", "shop")).status == 404, "in its own space, where that is not"
+    assert view.do(stack.broker, "sessions/remove", {"session": KEPT}, **token("ops", "shop")).status == 403
+    assert view.do(stack.broker, "dead-letters/redrive", {"space": "default"},
+                   **token("ops", "shop")).status == 403
+    assert view.do(stack.broker, "sessions/remove", {"session": KEPT}, **token("purger")).status == 403
+    assert await depth(stack, KEPT) == 6, "nothing is done so far"
+    for allowed in ({}, token("ops"), token("purger")):
+        answer = purge(**allowed)
+        assert answer.status == 200 and answer.body["done"] == 1 and answer.body["more"], answer.text
+    assert await depth(stack, KEPT) == 3
+    log = stack.log(stack.broker)
+    for who in ("loopback", "kube:default/ops", "kube:default/purger"):
+        assert f"deed queues/purge {KEPT}: 1 so far, by {who}" in log, log
+    assert (await do(stack, "queues/purge", {"queue": KEPT}))[0] == 3
+
+
+async def test_no_web_page_of_others_has_it_done(env):
+    stack = await env.stack(sidecars=1)
+    await away(env, stack, ("t", 1))
+    client = await env.connect(stack.ports[0], "c")
+    await publish(client, "t", 3)
+    port = stack.broker.admin_port
+
+    def purge(**more):
+        answer = view.do(stack.broker, "queues/purge", {"queue": KEPT}, **more)
+        assert not [h for h in answer.headers if h.startswith("access-control")]
+        return answer.status
+    # A form, or fetch() without a preflight.
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", None):
+        assert purge(content_type=content_type) == 415
+    for origin in ("http://evil.example", f"http://evil.example:{port}", "http://localhost:1", "null"):
+        assert purge(headers={"Origin": origin}) == 403, origin
+    assert purge(headers={"Sec-Fetch-Site": "cross-site"}) == 403
+    assert purge(host="evil.example") == 403, "a name that was made to point here"
+    assert purge(headers={"Host": "localhost"}) == 400, "two"
+    assert view.ask(stack.broker, "/../do/queues/purge").status == 405
+    assert view.do(stack.broker, "queues/purge", text="{").status == 400
+    assert view.do(stack.broker, "queues/purge", {"queue": KEPT, "what": 1}).status == 400
+    assert view.do(stack.broker, "queues/purge", {"queue": "none"}).status == 404
+    assert view.do(stack.broker, "queues", {"queue": KEPT}).status == 404
+    assert await depth(stack, KEPT) == 3
+    assert purge(headers={"Origin": f"http://localhost:{port}", "Sec-Fetch-Site": "same-origin"}) == 200
+    assert await depth(stack, KEPT) == 0
+
+
+async def test_an_attached_session_is_removed(env):
+    stack = await env.stack(sidecars=1)
+    heir = await env.connect(stack.ports[0], "heir")
+    await heir.subscribe(("will/#", 1))
+    client = await env.connect(stack.ports[0], "kept", props=DURABLE, will=Will("will/kept", b"gone", 1))
+    await client.subscribe(("t", 1))
+    assert (await do(stack, "sessions/remove", {"session": KEPT}))[0] == 1
+    assert await client.wait_closed() == 0x98
+    assert (await heir.receive()).payload == b"gone"
+    assert not await asyncio.to_thread(view.rows, stack.broker, "sessions", name=KEPT)
+    assert not await asyncio.to_thread(view.rows, stack.broker, "subscriptions", name=KEPT)
+    await env.connect(stack.ports[0], "kept", clean=False, props=DURABLE)
+    row = await asyncio.to_thread(view.row, stack.broker, "sessions", name=KEPT)
+    assert row["subscriptions"] == 0, "it is another one"
+
+
+async def test_a_detached_session_is_removed_for_good(env):
+    stack = await env.stack(sidecars=1, broker=BROKER)
+    await away(env, stack, ("t", 2))
+    client = await env.connect(stack.ports[0], "c")
+    await publish(client, "t", 5)
+    await publish(client, "t", 2, 2, lambda n: {"user": [("sqmqos-qos", "3")]})
+    assert (await do(stack, "sessions/remove", {"session": KEPT}))[0] == 1
+    await stack.kill(stack.broker)
+    await stack.restart(stack.broker)
+    assert not await asyncio.to_thread(view.rows, stack.broker, "sessions", name=KEPT)
+    letters = await eventually(lambda: asyncio.to_thread(
+        lambda: len(v := view.rows(stack.broker, "dead-letters")) == 2 and v), "what was of QoS 3 is a letter")
+    assert {r["cause"] for r in letters} == {"session-ended"}
+    assert (await do(stack, "queues/purge", {"queue": "dead~default"}))[0] == 2
+
+
+@scenario(timeout_s=300, alone=True)
+async def test_a_purge_of_many_holds_over_a_kill(env):
+    stack = await env.stack(sidecars=1, broker=BROKER | {
+        "store": {"journal-size": "8Mi", "cache-size": "2Mi"},
+        "queue": {"max-messages": 1000000, "max-bytes": "4Gi"}})
+    await away(env, stack, ("t", 1))
+    await away(env, stack, ("t", 1), client_id="beside")
+    client = await env.connect(stack.ports[0], "c")
+    await publish(client, "t", MANY)
+    assert await depth(stack, KEPT) == MANY
+    first = await asyncio.to_thread(view.do, stack.broker, "queues/purge", {"queue": KEPT})
+    assert first.status == 200 and 0 < first.body["done"], first.text
+    await stack.kill(stack.broker)
+    await stack.restart(stack.broker)
+    left = await depth(stack, KEPT)
+    assert left == MANY - first.body["done"], (left, first.body)
+    assert (await do(stack, "queues/purge", {"queue": KEPT}))[0] == left
+    await stack.kill(stack.broker)
+    await stack.restart(stack.broker)
+    assert await depth(stack, KEPT) == 0
+    assert await depth(stack, "default~demo~beside") == MANY, "nobody else's"
+    assert (await do(stack, "queues/purge", {"queue": "default~demo~beside"}))[0] == MANY
+
+
+async def bury(env, stack):
+    """LETTERS dead letters of QoS 3, then a session that takes them, whose client is away."""
+    await away(env, stack, ("t", 2))
+    client = await env.connect(stack.ports[0], "c")
+    await publish(client, "t", LETTERS, 2, lambda n: {"user": [("sqmqos-qos", "3"), ("sqmqos-key", f"k{n}")]})
+    await client.disconnect()
+    await env.connect(stack.ports[0], "kept", clean=True)  # which ends the session with what waits
+
+    async def buried():
+        return await depth(stack, "dead~default") == LETTERS
+    await eventually(buried, "they are letters")
+    await away(env, stack, ("t", 2))
+
+
+async def receives_all_once(env, stack):
+    client = await env.connect(stack.ports[0], "kept", clean=False, props=DURABLE)
+    got = [int(m.payload) for m in await client.receive_all(LETTERS)]
+    assert sorted(got) == list(range(LETTERS)), sorted(got)
+    await asyncio.sleep(0)
+    assert await depth(stack, "dead~default") == 0
+    assert await depth(stack, KEPT) == 0
+    return client
+
+
+@scenario(timeout_s=120)
+async def test_a_redrive_is_exactly_once_over_kills(env):
+    """The broker is killed before the commit of letters that are published again, and after it."""
+    stack = await env.stack(sidecars=1, start=False, broker=BROKER)
+    await stack.start()
+    await bury(env, stack)
+    for point in ("broker-redrive:1", "broker-redrive-committed:1", "broker-redrive:1"):
+        await stack.end(stack.broker)
+        stack.broker.environment["SQMQOS_FAULT"] = point
+        await stack.restart(stack.broker)
+        before = await depth(stack, "dead~default")
+        with contextlib.suppress(OSError, ValueError):
+            await asyncio.to_thread(view.do, stack.broker, "dead-letters/redrive", {"space": "default"})
+        await asyncio.to_thread(stack.broker.process.wait)
+        assert stack.broker.process.returncode == -signal.SIGKILL
+        del stack.broker.environment["SQMQOS_FAULT"]
+        await stack.restart(stack.broker)
+        letters, queued = await depth(stack, "dead~default"), await depth(stack, KEPT)
+        assert letters + queued == LETTERS, (point, letters, queued)
+        assert (letters < before) == (point != "broker-redrive:1"), (point, before, letters)
+    done, stayed = await do(stack, "dead-letters/redrive", {"space": "default"})
+    assert stayed == 0
+    client = await receives_all_once(env, stack)
+    await client.disconnect()
+    await env.connect(stack.ports[0], "kept", clean=True)
+
+
+async def test_letters_that_only_the_store_has_are_shown_and_redriven(env):
+    stack = await env.stack(sidecars=1, broker=BROKER)
+    await bury(env, stack)
+    await stack.end(stack.broker)
+    await stack.restart(stack.broker)
+    letters = await asyncio.to_thread(view.rows, stack.broker, "dead-letters")
+    assert len(letters) == LETTERS
+    number = letters[7]["letter"]
+    one = {"queue": "dead~default", "letters": [number]}
+    assert await do(stack, "dead-letters/redrive", one) == (1, 0)
+    assert view.do(stack.broker, "dead-letters/redrive", one).status in (404, 429)
+    assert await do(stack, "dead-letters/redrive", {"queue": "dead~default"}) == (LETTERS - 1, 0)
+    await receives_all_once(env, stack)
+
+
+async def test_a_letter_that_nobody_takes_stays(env):
+    stack = await env.stack(sidecars=1, broker=BROKER)
+    await bury(env, stack)
+    await do(stack, "sessions/remove", {"session": KEPT})
+    assert await do(stack, "dead-letters/redrive", {"space": "default"}) == (0, LETTERS)
+    assert await depth(stack, "dead~default") == LETTERS
+    await away(env, stack, ("t", 2))
+    assert await do(stack, "dead-letters/redrive", {"space": "default"}) == (LETTERS, 0)
+    await receives_all_once(env, stack)
+    assert await metric(stack.broker, "sqmqos_dead_letters_redriven_total") == LETTERS

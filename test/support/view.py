@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 import urllib.parse
 
 
@@ -59,3 +60,41 @@ def row(program, table, **query):
     found = rows(program, table, **query)
     assert len(found) == 1, found
     return found[0]
+
+
+def do(program, deed, body=None, *, source=None, host=None, headers=None, text=None,
+       content_type="application/json", address="127.0.0.1"):
+    """The answer to a deed, POST /v1/do/DEED."""
+    data = text if text is not None else json.dumps(body)
+    connection = http.client.HTTPConnection(address, program.admin_port, timeout=10,
+                                            source_address=(source, 0) if source else None)
+    try:
+        connection.putrequest("POST", f"/v1/do/{deed}", skip_host=True)
+        connection.putheader("Host", host or f"localhost:{program.admin_port}")
+        if content_type is not None:
+            connection.putheader("Content-Type", content_type)
+        connection.putheader("Content-Length", str(len(data.encode())))
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        connection.endheaders(data.encode())
+        return Answer(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def do_all(program, deed, body, **more):
+    """Does it to its end; the sum of what was done, and of what stayed."""
+    done = stayed = 0
+    after = {}
+    while True:
+        answer = do(program, deed, body | after, **more)
+        if answer.status == 429:
+            time.sleep(float(answer.headers["retry-after"]))
+            continue
+        assert answer.status == 200, answer.text
+        done += answer.body["done"]
+        stayed += answer.body.get("stayed", 0)
+        assert answer.body["more"] == (answer.body["next"] is not None)
+        if not answer.body["more"]:
+            return done, stayed
+        after = {"after": answer.body["next"]}
