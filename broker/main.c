@@ -17,6 +17,7 @@
 #include "broker/config/auth.h"
 #include "broker/config/check.h"
 #include "broker/config/live.h"
+#include "broker/config/usage.h"
 #include "broker/config/who.h"
 #include "broker/engine/embedded/check.h"
 #include "broker/engine/engines/engines.h"
@@ -88,43 +89,6 @@ struct program {
 	sem_t told;               /* of one of these */
 	_Atomic bool end, move, again;
 };
-
-static const char usage[] =
-    "usage: sqmqos-broker [--config FILE] [--KEY VALUE]...\n"
-    "\n"
-    "The broker that sidecars connect to.  Keys come from the YAML file that --config\n"
-    "or SQMQOS_CONFIG names, from the environment (SQMQOS_TLS_CERT_FILE), and from\n"
-    "flags (--tls.cert-file); later wins.\n"
-    "\n"
-    "  --help           this text\n"
-    "  --help-markdown  the table of keys for the documentation\n"
-    "  --version        the version\n"
-    "  --check-config   read the configuration, check all that a start needs (files,\n"
-    "                   addresses, the store's directory), say so, then exit\n"
-    "  --probe HOST:PORT\n"
-    "                   print what /readyz of the admin endpoint there says, then exit: 0 ready,\n"
-    "                   1 not; for health checks where there is no other program to ask\n"
-    "  --check-store    verify every byte of the store in store.dir, which no broker may\n"
-    "                   have open, print what was found, then exit: 0 sound, 1 not\n"
-    "  --backup DIR     copy the store in store.dir, also while a broker has it, to DIR, which\n"
-    "                   is made, or is empty; then exit: 0 it is there, verified, 1 it is not\n"
-    "  --new-token NAME SPACE...\n"
-    "                   draw a token and print two lines, then exit: the token, which is\n"
-    "                   kept nowhere, and the line for auth.tokens-file that lets it in\n"
-    "  --explain-acl IDENTITY VERB TOPIC [--client ID] [--space NAME]\n"
-    "                   say which rule of the configuration decides whether that identity\n"
-    "                   may publish to the topic, subscribe to the filter, or consume,\n"
-    "                   manage or operate the queue, then exit: 0 allowed, 1 denied\n"
-    "\n"
-    "Signals: SIGTERM and SIGINT drain (links are asked to move, queues run empty, at\n"
-    "most drain-timeout) and end, whatever the disk does within 5 s more; a second one\n"
-    "ends at once.  SIGUSR1 asks every link to move and goes on serving; links that\n"
-    "have not moved after drain-timeout are closed.  SIGHUP reads the configuration\n"
-    "again: keys that are live count at once, others are named and wait for a restart.\n"
-    "Exit code: 0 ended by a signal, 1 can't serve, 2 bad configuration, 3 ended at once\n"
-    "by a second signal or because the disk did not let it end; nothing acknowledged is\n"
-    "lost.\n"
-    "\n";
 
 /* Problems that leave the program in service, and need attention. */
 static void
@@ -615,7 +579,7 @@ int
 main(int argc, char **argv, char **envp)
 {
 	const struct sq_program self = {
-	    "sqmqos-broker", usage, sq_broker_config_keys, sq_broker_config_n};
+	    "sqmqos-broker", sq_broker_usage, sq_broker_config_keys, sq_broker_config_n};
 	struct program p = {0};
 	struct sq_buf notes = {0}, err = {0};
 	struct sq_exporter_cfg exporter;
