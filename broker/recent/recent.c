@@ -8,9 +8,15 @@
 #include "core/mem.h"
 #include "core/utf8.h"
 
+enum { SAME_MS = 1000 }; /* for so long the texts of an entry stand for those of equal things */
+
+/* Things may come in a flood: what is looked through for each of them stands close together. */
 struct sq_recent {
-	uint64_t last_id;
+	uint64_t last_id, turn;
 	unsigned n;
+	uint64_t is[SQ_RECENT_MAX];   /* of each entry: the hash of the texts that are compared, */
+	uint64_t of[SQ_RECENT_MAX];   /* that of the first two, */
+	uint64_t used[SQ_RECENT_MAX]; /* and the turn of its last thing */
 	struct sq_recent_entry v[SQ_RECENT_MAX]; /* in no order */
 };
 
@@ -60,30 +66,25 @@ recent_hash(const struct sq_bytes *texts, unsigned n)
 	return sq_hash(all, len);
 }
 
-/* The entry for a new thing: a free one; the oldest of its own kind, if there are enough of them;
- * else the oldest of all. */
-static struct sq_recent_entry *
+/* The place for a new thing: a free one; that of the oldest of its own kind, if there are enough of
+ * them; else that of the oldest of all. */
+static unsigned
 recent_place(struct sq_recent *r, uint64_t of)
 {
-	struct sq_recent_entry *oldest = NULL, *own = NULL;
-	unsigned owns = 0;
+	unsigned oldest = 0, own = SQ_RECENT_MAX, owns = 0;
 
 	for (unsigned i = 0; i < r->n; i++) {
-		struct sq_recent_entry *e = &r->v[i];
-
-		if (oldest == NULL || e->last_ms < oldest->last_ms ||
-		    (e->last_ms == oldest->last_ms && e->id < oldest->id))
-			oldest = e;
-		if (e->of != of)
+		if (r->used[i] < r->used[oldest])
+			oldest = i;
+		if (r->of[i] != of)
 			continue;
 		owns++;
-		if (own == NULL || e->last_ms < own->last_ms ||
-		    (e->last_ms == own->last_ms && e->id < own->id))
-			own = e;
+		if (own == SQ_RECENT_MAX || r->used[i] < r->used[own])
+			own = i;
 	}
 	if (owns >= SQ_RECENT_OF_MAX)
 		return own;
-	return r->n < SQ_RECENT_MAX ? &r->v[r->n++] : oldest;
+	return r->n < SQ_RECENT_MAX ? r->n++ : oldest;
 }
 
 static void
@@ -105,26 +106,40 @@ recent_fill(struct sq_recent_entry *e, const struct sq_bytes *texts)
 	}
 }
 
+/* The place of an equal thing, or of a new entry. */
+static unsigned
+recent_find(struct sq_recent *r, const struct sq_bytes *texts, uint64_t is)
+{
+	uint64_t of;
+	unsigned at = 0;
+
+	while (at < r->n && (is == 0 || r->is[at] != is))
+		at++;
+	if (at < r->n)
+		return at;
+	of = recent_hash(texts, 2);
+	at = recent_place(r, of);
+	r->is[at] = is;
+	r->of[at] = of;
+	r->v[at].id = ++r->last_id;
+	r->v[at].n = 0;
+	return at;
+}
+
 void
 sq_recent_note(struct sq_recent *r, const struct sq_bytes *texts, unsigned n_same, uint64_t number)
 {
-	uint64_t now_ms = sq_clock_wall_ms(), is = n_same > 0 ? recent_hash(texts, n_same) : 0;
-	uint64_t of = recent_hash(texts, 2);
-	struct sq_recent_entry *e = NULL;
+	uint64_t now_ms = sq_clock_wall_ms();
+	unsigned at = recent_find(r, texts, n_same > 0 ? recent_hash(texts, n_same) : 0);
+	struct sq_recent_entry *e = &r->v[at];
 
-	for (unsigned i = 0; i < r->n && n_same > 0 && e == NULL; i++) {
-		if (r->v[i].is == is)
-			e = &r->v[i];
-	}
-	if (e == NULL) {
-		e = recent_place(r, of);
-		e->id = ++r->last_id;
-		e->is = is;
-		e->of = of;
-		e->n = 0;
+	r->used[at] = ++r->turn;
+	if (e->n == 0)
 		e->first_ms = now_ms;
+	if (e->n == 0 || now_ms - e->filled_ms >= SAME_MS || e->number != number) {
+		recent_fill(e, texts);
+		e->filled_ms = now_ms;
 	}
-	recent_fill(e, texts);
 	e->n++;
 	e->last_ms = now_ms;
 	e->number = number;

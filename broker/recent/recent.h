@@ -22,13 +22,14 @@ struct sq_recent;
 
 struct sq_recent_entry {
 	uint64_t id;       /* rises; never 0 */
-	uint64_t is, of;   /* hashes: of the texts that are compared, and of the first two */
 	uint64_t n;        /* how often */
 	uint64_t first_ms; /* on the wall clock */
 	uint64_t last_ms;
-	uint64_t number;                        /* of the last one */
-	struct sq_bytes texts[SQ_RECENT_TEXTS]; /* 'p' NULL: none */
-	unsigned char *store;                   /* theirs */
+	uint64_t filled_ms; /* when the texts came */
+	uint64_t number;    /* of the last one */
+	/* Of the last one, or of one within a second before it; 'p' NULL: none. */
+	struct sq_bytes texts[SQ_RECENT_TEXTS];
+	unsigned char *store; /* theirs */
 };
 
 struct sq_recent *sq_recent_new(void);

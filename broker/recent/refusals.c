@@ -15,7 +15,7 @@
 	    "a word, as in `sqmqos_refused_total` and `sqmqos_auth_refused_total`; `unmatched`: " \
 	    "nothing takes it") \
 	X(IDENTITY, "identity", TEXT, "", "null: not known, or nobody was asked") \
-	X(TEXT, "text", TEXT, "", "the same for people, of the last one") \
+	X(TEXT, "text", TEXT, "", "the same for people, of one of the last") \
 	X(CODE, "code", NUMBER, "", \
 	    "MQTT's reason code, as 151 (0x97); of an attach or a link the HTTP status") \
 	X(COUNT, "count", NUMBER, "", \

@@ -23,6 +23,9 @@ static const struct {
     {"sessions", " session state since link subscriptions inflight queued queued_bytes "},
     {"queues", " queue kind depth bytes age members full refused left "},
     {"subscriptions", " session filter tag kind queue qos "},
+    {"messages", " number topic key qos bytes age expires attempts "},
+    {"refusals", " last count who kind topic queue code reason "},
+    {"gone", " at queue topic why key attempts "},
     {"links", " link peer identity since sessions waiting slow leaving "},
     {"spaces",
 	" space sessions connections subscriptions delayed dead_letters stored_bytes memory "
@@ -173,8 +176,11 @@ enum sq_found
 sq_list(struct sq_tables *r, const struct sq_list_ask *ask, struct sq_buf *out, struct sq_buf *err)
 {
 	struct list l = {.ask = ask, .out = out, .now_ms = sq_clock_wall_ms()};
-	struct sq_wanted w = {
-	    .table = ask->table, .space = ask->space, .name = ask->name, .limit = ask->limit};
+	struct sq_wanted w = {.table = ask->table,
+	    .space = ask->space,
+	    .name = ask->name,
+	    .queue = ask->queue,
+	    .limit = ask->limit};
 	int rc;
 
 	if (!ask->json && !list_describe(&l, r, false, err)) {

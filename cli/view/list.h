@@ -7,7 +7,7 @@
 enum { SQ_LIST_ROWS_MAX = 1000000 };
 
 struct sq_list_ask {
-	const char *table, *space, *name; /* NULL: any */
+	const char *table, *space, *name, *queue; /* NULL: any */
 	size_t limit;
 	bool json, wide;
 };

@@ -5,6 +5,7 @@ import asyncio
 import time
 
 import mqtt
+import stack as parts
 import view
 from cluster import eventually
 
@@ -131,6 +132,23 @@ async def test_a_message_is_followed_by_its_key_and_its_origin(env):
     await kept.disconnect()
     await env.connect(stack.ports[0], "kept", clean=True)
     await env.connect(stack.ports[0], "app", clean=True)
+    env.check_leftovers = False
+
+
+async def test_rows_of_no_space_are_for_who_may_name_any(env):
+    stack = await env.stack(start=False, sidecars=1, broker={
+        "acl": [{"allow": ["operate"], "identity": "*"}], "acl-default": "allow"})
+    tokens = stack.folder / "tokens"
+    tokens.write_text(tokens.read_text() + parts.token_line("few", "t" * 40, ["default"]))
+    await stack.start()
+    (stack.folder / "token").write_text("another-token-than-the-broker-knows\n")
+    await stack.end(stack.sidecars[0])
+    stack.sidecars[0].start()
+
+    def kinds(**headers):
+        return {row["kind"] for row in view.rows(stack.broker, "refusals", headers=headers)}
+    await eventually(lambda: asyncio.to_thread(lambda: "link" in kinds()), "a refused link")
+    assert not kinds(Authorization="Bearer " + "t" * 40)
     env.check_leftovers = False
 
 
