@@ -1,4 +1,5 @@
 /* The verbs of messages as apps see them: pub and sub. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/mqtt/pub.h"
@@ -17,14 +18,24 @@ enum {
 
 _Static_assert((int)SQ_OPTION_REPEATED_MAX <= (int)SQ_PUB_PROPERTIES_MAX, "all of them have room");
 
-/* Adds the properties and tags; false: one is malformed, which has been said.  Frees nothing: the
- * names are copies that live as long as the program. */
+static const char tag_name[] = SQ_PROP_TAG;
+
+static void
+pub_properties_free(struct sq_pub_ask *ask)
+{
+	for (size_t i = 0; i < ask->n_properties; i++)
+		if (ask->properties[i].name != tag_name)
+			free((char *)ask->properties[i].name);
+}
+
+/* Adds the properties and tags, for pub_properties_free(); false: one is malformed, which has been
+ * said. */
 static bool
 pub_properties(const struct sq_options *o, struct sq_pub_ask *ask)
 {
 	for (size_t i = 0; i < o->n_repeated; i++) {
 		const char *value = o->repeated[i].value, *equals = strchr(value, '=');
-		const char *name = SQ_PROP_TAG;
+		const char *name = tag_name;
 
 		if (o->repeated[i].id == SQ_OPTION_PROPERTY) {
 			if (equals == NULL || equals == value)
@@ -52,6 +63,23 @@ pub_payload(const struct sq_options *o, struct sq_pub_ask *ask)
 	return sq_say_usage("pub takes one of --message TEXT, --stdin and --lines", "");
 }
 
+/* Publishes what has been read from the options. */
+static int
+pub_run(const struct sq_pub_ask *ask)
+{
+	struct sq_buf out = {0}, err = {0};
+	const char *why;
+	int rc;
+
+	if (!sq_pub_good(ask, &why)) {
+		sq_say_usage(why, "");
+		return SQ_EXIT_USAGE;
+	}
+	sq_interrupt_watch();
+	rc = sq_pub(ask, &err);
+	return sq_print(&out, &err, rc == 0 ? SQ_EXIT_GOOD : SQ_EXIT_ERROR, SQ_EXIT_ERROR);
+}
+
 int
 sq_run_pub(const struct sq_run *r)
 {
@@ -65,24 +93,18 @@ sq_run_pub(const struct sq_run *r)
 	    .key = o->value[SQ_OPTION_KEY],
 	    .receipt = o->value[SQ_OPTION_RECEIPT],
 	};
-	struct sq_buf out = {0}, err = {0};
-	const char *why;
-	int rc;
+	int code = SQ_EXIT_USAGE;
 
 	qos = ask.key != NULL || ask.receipt != NULL ? 3 : 1;
-	if (!sq_option_number(o, SQ_OPTION_WITH_QOS, 0, 3, &qos) ||
-	    !sq_option_number(o, SQ_OPTION_TIMEOUT, 1, EXCHANGE_TIMEOUT_MAX_S, &wait_s) ||
-	    !pub_payload(o, &ask) || !pub_properties(o, &ask))
-		return SQ_EXIT_USAGE;
-	ask.qos = (unsigned)qos;
-	ask.wait_ms = wait_s * 1000;
-	if (!sq_pub_good(&ask, &why)) {
-		sq_say_usage(why, "");
-		return SQ_EXIT_USAGE;
+	if (sq_option_number(o, SQ_OPTION_WITH_QOS, 0, 3, &qos) &&
+	    sq_option_number(o, SQ_OPTION_TIMEOUT, 1, EXCHANGE_TIMEOUT_MAX_S, &wait_s) &&
+	    pub_payload(o, &ask) && pub_properties(o, &ask)) {
+		ask.qos = (unsigned)qos;
+		ask.wait_ms = wait_s * 1000;
+		code = pub_run(&ask);
 	}
-	sq_interrupt_watch();
-	rc = sq_pub(&ask, &err);
-	return sq_print(&out, &err, rc == 0 ? SQ_EXIT_GOOD : SQ_EXIT_ERROR, SQ_EXIT_ERROR);
+	pub_properties_free(&ask);
+	return code;
 }
 
 int

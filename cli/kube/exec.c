@@ -31,8 +31,6 @@ enum {
 	EXEC_VALUES_MAX = 10000,
 };
 
-extern char **environ;
-
 /* What is run. */
 struct exec_run {
 	char *command;
