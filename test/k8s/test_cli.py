@@ -12,8 +12,9 @@ import stack as parts
 import yaml
 from cluster import eventually
 from command import Command
-from harness import paths
+from harness import images, paths
 from scenario import scenario
+from tokens import Issuer
 
 PLAIN = {"containers": [{"name": "app", "image": "app:1"}]}
 FULL = {
@@ -191,67 +192,101 @@ def may(name, account, rules):
              "subjects": [{"kind": "ServiceAccount", "name": account}]}]
 
 
-@scenario(timeout_s=300)
-async def test_a_broker_is_asked_through_the_api_server(env):
-    name = release.unique("cli")
-    k8s = await env.cluster(labels={release.APART: name})
-    await k8s.load_programs()
-    await release.install(k8s, name, k8s.namespace, release.apart(k8s, name, broker={"acl": [
-        {"allow": ["operate"], "identity": f"kube:{k8s.namespace}/ops"}]}))
-    for account in ("ops", "guest"):
-        await k8s.kubectl("create", "serviceaccount", account)
+async def kubeconfig_of(env, k8s, account):
+    """A kubeconfig of the cluster for that account, and the name of its context."""
     tree = yaml.safe_load(paths.KUBECONFIG.read_text())
     context = tree["contexts"][0]
-    broker_token = await token_of(env, k8s, "ops", "--audience", "sqmqos")
-    broker = f"{name}-broker-0"
-    whole = ("--kube-context", context["name"], "--kube-namespace", k8s.namespace)
-    admin = Command(env, *whole, "--kubeconfig", paths.KUBECONFIG)
+    path = env.folder / f"{account}.kubeconfig"
+    user = {"name": account, "user": {"token": (await token_of(env, k8s, account)).read_text().strip()}}
+    path.write_text(yaml.safe_dump(tree | {"users": [user], "contexts": [
+        {"name": context["name"], "context": context["context"] | {"user": account}}]}))
+    return path, context["name"]
 
-    # The API server lets the caller through, but has used up Authorization: the broker asks for its own.
+
+async def asked_through(env, k8s, broker, port, token, log):
+    """The broker in that pod is asked through the API server: by its admin, and by a guest whom RBAC
+    lets in bit by bit."""
+    await k8s.kubectl("create", "serviceaccount", "guest")
+    guest, context = await kubeconfig_of(env, k8s, "guest")
+    whole = ("--kube-context", context, "--kube-namespace", k8s.namespace)
+    admin = Command(env, *whole, "--kubeconfig", paths.KUBECONFIG)
+    as_guest = Command(env, *whole, "--kubeconfig", guest)
+    one = ("--pod", f"{broker}:{port}")
+    ops = ("--token-file", token, "--space", k8s.namespace)
+
+    # The API server lets the caller through, but uses up Authorization: the broker asks for its own.
     _, error = await admin.run("queues", "ls", code=1)
     assert "status 401, wanted is a token" in error and "--token-file FILE" in error, error
-    assert f"/api/v1/namespaces/{k8s.namespace}/pods/{broker}:9090/proxy/v1/view" in error, error
-    ops = ("--token-file", broker_token, "--space", k8s.namespace)
+    assert f"/api/v1/namespaces/{k8s.namespace}/pods/{broker}:{port}/proxy/v1/view" in error, error
     out, error = await admin.run("queues", "ls", *ops)
     assert out.startswith("QUEUE ") and not error
     out, _ = await admin.run("top", *ops)
     assert " messages wait" in out
     tail = await admin.start("tail", "#", *ops)
-    async def opened():
-        log = await k8s.logs(broker)
-        return f"tap opened by kube:{k8s.namespace}/ops" in log
-    await eventually(opened, "the tap is opened through the proxy", 30, 0.2)
-    await admin.interrupt(tail)
 
-    async def closed():
-        return "closed by its owner" in await k8s.logs(broker)
-    await eventually(closed, "the tap is ended through the proxy", 30, 0.2)
+    async def logged(words):
+        return words in await log()
+    await eventually(lambda: logged(f"tap opened by kube:{k8s.namespace}/ops"), "a tap through the proxy", 30, 0.2)
+    await admin.interrupt(tail)
+    await eventually(lambda: logged("closed by its owner"), "the tap is ended through the proxy", 30, 0.2)
 
     # RBAC decides who comes through: nothing, then one pod's proxy alone.
-    guest = env.folder / "guest.kubeconfig"
-    user = {"name": "guest", "user": {"token": (await token_of(env, k8s, "guest")).read_text().strip()}}
-    guest.write_text(yaml.safe_dump(tree | {"users": [user], "contexts": [
-        {"name": context["name"], "context": context["context"] | {"user": "guest"}}]}))
-    as_guest = Command(env, *whole, "--kubeconfig", guest)
     _, error = await as_guest.run("queues", "ls", *ops, code=1)
     assert "status 403, the API server says: pods is forbidden" in error and "get on pods/proxy" in error, error
-    _, error = await as_guest.run("queues", "ls", "--pod", f"{broker}:9090", *ops, code=1)
+    _, error = await as_guest.run("queues", "ls", *one, *ops, code=1)
     assert "status 403, the API server says: " in error and "pods/proxy" in error, error
     await k8s.apply(may("look", "guest", [{"apiGroups": [""], "resources": ["pods/proxy"],
-                                           "resourceNames": [broker, f"{broker}:9090"], "verbs": ["get"]}]))
+                                           "resourceNames": [broker, f"{broker}:{port}"], "verbs": ["get"]}]))
 
     async def let_in():
-        done = await as_guest.start("queues", "ls", "--pod", f"{broker}:9090", *ops)
+        done = await as_guest.start("queues", "ls", *one, *ops)
         out, _ = await done.communicate()
         return done.returncode == 0 and out.startswith(b"QUEUE ")
     await eventually(let_in, "who may get the pod's proxy comes through", 30, 0.5)
-    _, error = await as_guest.run("tail", "#", "--pod", f"{broker}:9090", *ops, code=1)
+    _, error = await as_guest.run("tail", "#", *one, *ops, code=1)
     assert "status 403, the API server says: " in error and "create" in error, error
     # A context that is not there, and a broker that is not.
     _, error = await Command(env, "--kube-context", "nobody", "--kubeconfig", paths.KUBECONFIG).run(
         "queues", "ls", code=2)
-    assert f"there are: {context['name']}" in error, error
+    assert f"there are: {context}" in error, error
     quiet = await k8s.make_namespace("quiet")
-    _, error = await Command(env, "--kube-context", context["name"], "--kube-namespace", quiet,
+    _, error = await Command(env, "--kube-context", context, "--kube-namespace", quiet,
                              "--kubeconfig", paths.KUBECONFIG).run("queues", "ls", code=1)
     assert f"namespace {quiet} has no broker that is ready" in error, error
+
+
+@scenario(timeout_s=300)
+async def test_the_charts_broker_is_asked_through_the_api_server(env):
+    name = release.unique("cli")
+    k8s = await env.cluster(labels={release.APART: name})
+    await k8s.load_programs()
+    await release.install(k8s, name, k8s.namespace, release.apart(k8s, name, broker={"acl": [
+        {"allow": ["operate"], "identity": f"kube:{k8s.namespace}/ops"}]}))
+    await k8s.kubectl("create", "serviceaccount", "ops")
+    token = await token_of(env, k8s, "ops", "--audience", "sqmqos")
+    broker = f"{name}-broker-0"
+    await asked_through(env, k8s, broker, 9090, token, lambda: k8s.logs(broker))
+
+
+@scenario(timeout_s=300)
+async def test_a_broker_on_the_node_is_asked_through_the_api_server(env):
+    """The same without our images: a pod that is in the node's network, where a broker runs."""
+    k8s = await env.cluster()
+    issuer = Issuer(env.folder / "issuer")
+    stack = await env.stack(sidecars=1, start=False, broker=issuer.config() | {
+        "acl": [{"allow": ["operate"], "identity": f"kube:{k8s.namespace}/ops"}]})
+    port = stack.broker.admin_port
+    stack.broker.tree["admin"]["listen"] = f"*:{port}"
+    await stack.start()
+    token = env.folder / "token-of-ops"
+    token.write_text(issuer.token(k8s.namespace, "ops"))
+    await k8s.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "on-the-node", "labels": {
+        "app.kubernetes.io/name": "sqmqos", "app.kubernetes.io/component": "broker"}},
+        "spec": {"hostNetwork": True, "containers": [{
+            "name": "p", "image": images.reference("pause"), "imagePullPolicy": "Never",
+            "ports": [{"name": "admin", "containerPort": port}]}]}})
+    await k8s.ready("on-the-node")
+
+    async def log():
+        return stack.log(stack.broker)
+    await asked_through(env, k8s, "on-the-node", port, token, log)
