@@ -9,7 +9,9 @@
 #define POLYNOMIAL 0x82f63b78u /* reflected */
 
 static uint32_t table[8][256];
+#ifdef __x86_64__
 static bool have_instruction;
+#endif
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void
