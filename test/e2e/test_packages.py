@@ -15,6 +15,7 @@ from image import version
 from scenario import Skip, scenario
 
 UNITS = ("broker", "sidecar")
+FIRST_S = 400  # with the root of Debian, which is made once, and fetched
 EXPOSURE_MAX = 1.5  # of 10, by systemd-analyze security
 
 
@@ -24,6 +25,7 @@ def members(package):
     return {line.split()[5].lstrip("."): line.split()[0] for line in lines if line[0] == "-"}
 
 
+@scenario(timeout_s=FIRST_S)
 async def test_packages_are_as_debian_wants_them(_env):
     files = await debian.packages()
     assert set(files) == set(debian.NAMES), files
@@ -49,6 +51,7 @@ async def test_packages_are_as_debian_wants_them(_env):
     assert said.returncode == 0, said.stdout
 
 
+@scenario(timeout_s=FIRST_S)
 async def test_manual_pages_name_each_option_and_key(_env):
     for name, package in (await debian.packages()).items():
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package],
@@ -66,6 +69,7 @@ def edit(path):
     path.write_text(path.read_text() + "\n# mine\n")
 
 
+@scenario(timeout_s=FIRST_S)
 async def test_packages_come_and_go(env):
     """A configuration that was edited stays; purged, nothing is left but the user and the store."""
     files = await debian.packages()
@@ -101,6 +105,7 @@ async def test_packages_come_and_go(env):
     assert root.run("getent", "passwd", "sqmqos-broker"), "its store is still its own"
 
 
+@scenario(timeout_s=FIRST_S)
 async def test_units_are_good_and_narrow(env):
     root = await debian.root(env, files := await debian.packages())
     root.install(*files.values())
@@ -210,6 +215,7 @@ async def exchange(env, port):
     await receiver.disconnect()
 
 
+@scenario(timeout_s=FIRST_S)
 async def test_units_as_installed_serve(env):
     """READY comes when it serves, and not before; then signs of life, and STOPPING."""
     root = await debian.root(env, files := await debian.packages())
@@ -257,6 +263,7 @@ async def ends_unready(unit, *more):
     raise AssertionError(said)
 
 
+@scenario(timeout_s=FIRST_S)
 async def test_a_unit_that_cannot_serve_is_never_ready(env):
     root = await debian.root(env, files := await debian.packages())
     root.install(*files.values())
@@ -272,6 +279,7 @@ async def test_a_unit_that_cannot_serve_is_never_ready(env):
     assert str(code) in no_restart, (code, unit.log.read_text())
 
 
+@scenario(timeout_s=FIRST_S)
 async def test_drop_ins_with_tls_and_credentials_serve(env):
     """The key and the token are root's: the programs have what systemd loads for them."""
     root = await debian.root(env, files := await debian.packages())
