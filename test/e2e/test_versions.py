@@ -2,13 +2,15 @@
 built them: in $TEST_OLD_PROGRAMS those from before the link had versions, in
 $TEST_PREVIOUS_PROGRAMS newer ones, which have the link and the store of today."""
 
+import asyncio
 import os
 import pathlib
 
 import mqtt
 import stack as parts
 from annotations import AnnotationsFile
-from flow import Traffic
+from cluster import eventually, metric
+from flow import Ledger, Publisher, Traffic
 from scenario import Skip, scenario
 
 GROUP = "crew/#"
@@ -174,3 +176,153 @@ async def test_a_previous_and_a_new_sidecar_at_a_previous_broker_that_is_replace
     await traffic.finish()
     assert versions(stack) == {"2"}
     await absent.disconnect(0, {"session_expiry": 0})
+
+
+# ---- going back: what programs of today have written is read by previous ones
+
+KIB = 1024
+
+
+def asks(**properties):
+    return {"user": [(f"sqmqos-{name}", str(value)) for name, value in properties.items()]}
+
+
+class Store:
+    """A client of each kind of record, which leave something for the next broker. 'n' makes what one
+    broker left differ from the next one's."""
+
+    def __init__(self, env, stack):
+        self.env, self.stack = env, stack
+
+    async def start(self):
+        env, (one, two) = self.env, self.stack.ports
+        self.worker = await env.connect(one, "worker")
+        self.publisher = await env.connect(two, "publisher")
+        self.absent = await env.connect(two, "absent", ack="none", clean=False, props=DURABLE)
+        assert await self.absent.subscribe("t", qos=2) == [2]
+        assert await self.absent.subscribe("$share/shared/s", qos=1) == [1]
+        self.refuser = await env.connect(two, "refuser", ack="none", props=DURABLE)
+        assert await self.refuser.subscribe("bad", qos=2) == [2]
+        self.undertaker = await env.connect(two, "undertaker", clean=False, props=DURABLE)
+        assert await self.undertaker.subscribe("$dead/#", qos=2) == [2]
+        await self.undertaker.disconnect()
+        return self
+
+    async def say(self, topic, payload, qos=1, **more):
+        code = await self.publisher.publish(topic, payload, qos, **more)
+        assert code in (0, 0x10), (topic, payload, code)
+
+    async def leave(self, n):
+        """Fills the store: sessions, an open QoS 2 id, groups, what waits, retained, delayed, both kinds
+        of dead letters, keys; part of it in the tables, part in the journal alone."""
+        await self.say("t", b"open %d" % n, 2)
+        assert (await self.absent.receive()).payload == b"open %d" % n
+        assert self.absent.held
+        self.absent.abort()
+        await self.worker.disconnect(0)
+        for i in range(60):
+            await self.say("t", b"%d large %d " % (n, i) + b"." * 64 * KIB)
+        for i in range(10):
+            await self.say("t", b"%d small %d " % (n, i), 1 + i % 2)
+            await self.say("s", b"%d shared %d " % (n, i))
+            await self.say("crew/job", b"%d job %d " % (n, i))
+        await self.say("t", b"keyed %d" % n, 2, props=asks(qos=3, key=f"key {n}"))
+        await self.say("kept", b"retained %d" % n, retain=True)
+        await self.say("t", b"later %d" % n, props=asks(delay=15))
+        for qos, props in ((1, None), (2, asks(qos=3))):
+            await self.say("bad", b"letter %d %d" % (n, qos), qos, props=props)
+            m = await self.refuser.receive()
+            self.refuser.send_ack(mqtt.PUBACK if qos == 1 else mqtt.PUBREC, m.packet_id, 0x83)
+            self.refuser.held.clear()
+        await self.refuser.ping()
+        assert await metric(self.stack.broker, "sqmqos_store_checkpoints_total") > 0
+
+    async def find(self, n):
+        """All of it is there with the broker that runs now, once and in order."""
+        self.absent.ack = "auto"
+        await self.absent.connect(self.stack.ports[1], clean=False, props=DURABLE)
+        got = [m.payload.split(b" .")[0].strip() for m in await self.absent.receive_all(81, 60)]
+        queue = [p for p in got if b"shared" not in p]
+        assert queue == [*(b"%d large %d" % (n, i) for i in range(60)),
+                         *(b"%d small %d" % (n, i) for i in range(10)), b"keyed %d" % n], queue
+        assert [p for p in got if b"shared" in p] == [b"%d shared %d" % (n, i) for i in range(10)]
+        await self.worker.connect(self.stack.ports[0])
+        jobs = [m.payload.strip() for m in await self.worker.receive_all(10)]
+        assert jobs == [b"%d job %d" % (n, i) for i in range(10)]
+        await self.say("t", b"again", 2, props=asks(qos=3, key=f"key {n}"))
+        await self.say("t", b"fence %d" % n)
+        last = {(await self.absent.receive(30)).payload for _ in range(2)}
+        assert last == {b"later %d" % n, b"fence %d" % n}, "a known key is stored once"
+        assert await self.worker.subscribe("kept") == [1]
+        assert (await self.worker.receive()).payload == b"retained %d" % n
+        assert await self.worker.unsubscribe("kept") == [0]
+        await self.undertaker.connect(self.stack.ports[1], clean=False, props=DURABLE)
+        letters = sorted([m.payload for m in await self.undertaker.receive_all(2)])
+        assert letters == [b"letter %d 1" % n, b"letter %d 2" % n]
+        await self.undertaker.ping()
+        await self.undertaker.disconnect()
+        await self.absent.ping()
+        assert not self.absent.held, "what was open was sent again, under its id, and is done"
+        self.absent.ack = "none"
+
+    async def end(self):
+        await self.say("kept", b"", retain=True)
+        await self.undertaker.connect(self.stack.ports[1], clean=False, props=DURABLE)
+        for client in (self.absent, self.undertaker, self.refuser):
+            await client.disconnect(0, {"session_expiry": 0})
+
+
+async def back_and_forth(env, end):
+    """A broker of today, a previous one on its store, and one of today again; 'end' ends each."""
+    previous = programs_of(PREVIOUS)
+    stack = await mixed(env, programs=PREVIOUS)
+    store = await Store(env, stack).start()
+    for n, programs in enumerate((previous, stack.build)):
+        await store.leave(n)
+        await end(stack.broker, stack)
+        use(stack.broker, programs)
+        await stack.restart(stack.broker)
+        await store.find(n)
+    await store.end()
+
+
+@scenario(timeout_s=300)
+async def test_a_store_of_today_is_opened_by_a_previous_broker_and_back(env):
+    async def ended(broker, stack):
+        await stack.end(broker)
+    await back_and_forth(env, ended)
+
+
+@scenario(timeout_s=300)
+async def test_a_store_that_was_killed_is_opened_by_a_previous_broker_and_back(env):
+    async def killed(broker, stack):
+        await stack.kill(broker)
+    await back_and_forth(env, killed)
+
+
+@scenario(timeout_s=240)
+async def test_a_disk_outbox_of_today_is_opened_by_a_previous_sidecar_and_back(env):
+    """No broker is there while they change."""
+    previous = programs_of(PREVIOUS)
+    stack = await mixed(env, programs=PREVIOUS)
+    sidecar = stack.sidecars[1]
+    await stack.end(sidecar)
+    sidecar.tree["outbox"] = {"mode": "disk", "size": "64Mi", "dir": str(stack.folder / "outbox")}
+    await stack.restart(sidecar)
+    stack.descriptors[sidecar.name] += 40
+    ledger = Ledger()
+    taker = await env.connect(stack.ports[0], "taker")
+    taker.on_message = ledger.take
+    assert await taker.subscribe("flow/#", qos=2) == [2]
+    for n, programs in enumerate((previous, stack.build)):
+        await stack.end(stack.broker)
+        client = await env.connect(stack.ports[1], f"p{n}")
+        publisher = Publisher(client, f"flow/p{n}", 1 + n, ledger, 50, 20 * KIB)
+        await asyncio.wait_for(publisher.run(100), 60)
+        await stack.kill(sidecar)
+        use(sidecar, programs)
+        sidecar.start()
+        await eventually(lambda: sidecar.get("/livez")[0] == 200, "the sidecar is up")
+        await stack.restart(stack.broker)
+        await eventually(ledger.complete, "all that was acknowledged has arrived", 60)
+    assert ledger.problems(duplicates_allowed=False) == []
